@@ -1,0 +1,273 @@
+"""What a container of the agent was told: resolved.json, its environment and its mounts, as frozen
+dataclasses.
+
+Invariant: nothing else reads the environment or resolved.json, and credentials are never part of a config:
+only the folder that holds them is. Contract: images/contracts/resolved.schema.json.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from trainingrun_agent.errors import Outcome, StageError
+
+CONTRACT_VERSIONS = (1,)
+MAX_RESOLVED_BYTES = 1 << 20
+
+Stage = Literal["prep", "train", "export"]
+Command = Literal["prep", "train", "export", "mirror"]
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where the operator mounts things; tests and debugging sessions put them elsewhere."""
+
+    resolved: Path = Path("/etc/trainingrun/resolved.json")
+    credentials: Path = Path("/var/run/secrets/trainingrun/s3")
+    ca_bundle: Path = Path("/etc/trainingrun/ca/ca.crt")
+    shared: Path = Path("/shared")
+    termination_log: Path = Path("/dev/termination-log")
+
+
+@dataclass(frozen=True)
+class Storage:
+    """spec.storage; `endpoint` None means AWS, `prefix` has no slash at either end and may be empty."""
+
+    endpoint: str | None
+    region: str
+    bucket: str
+    prefix: str
+    addressing: Literal["path", "virtual"]
+    ca_bundle: bool
+    outage_tolerance_seconds: int
+
+
+@dataclass(frozen=True)
+class Uri:
+    """An object, or a prefix when `key` ends in a slash."""
+
+    bucket: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+
+@dataclass(frozen=True)
+class Source(Uri):
+    """Where one split of a data set lies.
+
+    `image_set` names a list ImageSets/Main/<name>.txt of a VOC tree.
+    """
+
+    image_set: str | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """spec.dataset.
+
+    `max_bad_files` is a count ("3") or a percentage ("1%"), `max_image_side` is in pixels.
+    """
+
+    train: Source
+    eval: Source
+    classes: tuple[str, ...]
+    max_bad_files: str
+    max_image_side: int
+
+
+@dataclass(frozen=True)
+class Model:
+    """spec.model."""
+
+    network: str
+    pretrained: Uri | None
+
+
+@dataclass(frozen=True)
+class Train:
+    """spec.train; `learning_rate` stays the decimal string the user wrote."""
+
+    steps: int
+    batch_size: int
+    learning_rate: str
+    gpus: int
+    save_every_steps: int
+    eval_every_steps: int
+    stall_seconds: int
+
+
+@dataclass(frozen=True)
+class RunRef:
+    """Which TrainingRun this is."""
+
+    namespace: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """resolved.json of contract 1."""
+
+    run: RunRef
+    storage: Storage
+    dataset: Dataset
+    model: Model
+    train: Train
+    export_eval_images: int
+
+    def key(self, relative: str) -> str:
+        """Absolute key in the bucket of a key that counts from the storage prefix."""
+        return f"{self.storage.prefix}/{relative}" if self.storage.prefix else relative
+
+    def relative(self, key: str) -> str:
+        """The inverse of `key`; a ValueError for a key outside of the storage prefix."""
+        head = f"{self.storage.prefix}/" if self.storage.prefix else ""
+        if not key.startswith(head):
+            raise ValueError(f"{key!r} is not below the storage prefix {self.storage.prefix!r}")
+        return key[len(head) :]
+
+    @property
+    def run_prefix(self) -> str:
+        """Absolute key of the run's folder, without a trailing slash."""
+        return self.key(f"runs/{self.run.namespace}/{self.run.name}-{self.run.uid[:8]}")
+
+    @property
+    def datasets_prefix(self) -> str:
+        """Absolute key of the folder of all data sets, without a trailing slash."""
+        return self.key("datasets")
+
+
+@dataclass(frozen=True)
+class AgentConfig:
+    """One container's view: `attempt` counts from 1, `grace_seconds` is the pod's termination grace period."""
+
+    resolved: Resolved
+    stage: Command
+    attempt: int
+    pod_uid: str
+    pod_ip: str
+    grace_seconds: int
+    paths: Paths
+
+    @property
+    def shared(self) -> Path:
+        """The folder shared with the trainer; scratch in prep."""
+        return self.paths.shared
+
+    @property
+    def credentials_dir(self) -> Path:
+        """The mounted Secret, one file per key."""
+        return self.paths.credentials
+
+    @property
+    def ca_file(self) -> Path | None:
+        """The CA bundle to trust, when spec.storage.caBundle asks for one."""
+        return self.paths.ca_bundle if self.resolved.storage.ca_bundle else None
+
+
+def load(env: Mapping[str, str], *, stage: Command | None = None, paths: Paths | None = None) -> AgentConfig:
+    """Read resolved.json and the environment.
+
+    Raises StageError `ContractMismatch` when the operator's side is off.
+    """
+    where = paths or Paths()
+    stage = stage or cast("Command", _required(env, "TRAININGRUN_STAGE"))
+    mirror = stage == "mirror"
+    return AgentConfig(
+        resolved=parse_resolved(_read(where.resolved)),
+        stage=stage,
+        attempt=int(env.get("TRAININGRUN_ATTEMPT", "1")),
+        pod_uid=env.get("POD_UID", "mirror") if mirror else _required(env, "POD_UID"),
+        pod_ip=env.get("POD_IP", ""),
+        grace_seconds=int(env.get("TERMINATION_GRACE_SECONDS", "30")),
+        paths=where,
+    )
+
+
+def parse_resolved(data: bytes) -> Resolved:
+    """Parse resolved.json. Unknown fields are ignored, so that a newer operator may add some."""
+    try:
+        document = json.loads(data)
+        version = document["contractVersion"]
+        if version not in CONTRACT_VERSIONS:
+            raise _mismatch(f"resolved.json has contractVersion {version}, known: {CONTRACT_VERSIONS}")
+        return _resolved(document)
+    except (ValueError, KeyError, TypeError) as error:
+        raise _mismatch(f"resolved.json cannot be used: {type(error).__name__}: {error}") from error
+
+
+def _resolved(document: dict[str, Any]) -> Resolved:
+    run, storage, dataset = document["run"], document["storage"], document["dataset"]
+    model, train = document["model"], document["train"]
+    return Resolved(
+        run=RunRef(run["namespace"], run["name"], run["uid"]),
+        storage=Storage(
+            endpoint=storage["endpoint"],
+            region=storage["region"],
+            bucket=storage["bucket"],
+            prefix=storage["prefix"].strip("/"),
+            addressing=storage["addressing"],
+            ca_bundle=storage["caBundle"],
+            outage_tolerance_seconds=storage["outageToleranceSeconds"],
+        ),
+        dataset=Dataset(
+            train=_source(dataset["train"]),
+            eval=_source(dataset["eval"]),
+            classes=tuple(dataset["classes"]),
+            max_bad_files=dataset["maxBadFiles"],
+            max_image_side=dataset["maxImageSide"],
+        ),
+        model=Model(model["network"], _uri(model["pretrained"])),
+        train=Train(
+            steps=train["steps"],
+            batch_size=train["batchSize"],
+            learning_rate=train["learningRate"],
+            gpus=train["gpus"],
+            save_every_steps=train["saveEverySteps"],
+            eval_every_steps=train["evalEverySteps"],
+            stall_seconds=train["stallSeconds"],
+        ),
+        export_eval_images=document["export"]["evalImages"],
+    )
+
+
+def _source(document: dict[str, Any]) -> Source:
+    return Source(document["bucket"], document["key"], document["imageSet"])
+
+
+def _uri(document: dict[str, Any] | None) -> Uri | None:
+    return None if document is None else Uri(document["bucket"], document["key"])
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_RESOLVED_BYTES + 1)
+    except OSError as error:
+        raise _mismatch(f"{path} cannot be read: {error.strerror}") from error
+    if len(data) > MAX_RESOLVED_BYTES:
+        raise _mismatch(f"{path} is larger than {MAX_RESOLVED_BYTES} bytes")
+    return data
+
+
+def _required(env: Mapping[str, str], name: str) -> str:
+    value = env.get(name, "")
+    if not value:
+        raise _mismatch(f"environment variable {name} is not set")
+    return value
+
+
+def _mismatch(message: str) -> StageError:
+    return StageError(
+        Outcome.CRASH,
+        "ContractMismatch",
+        message,
+        "Operator and agent do not fit together: run both from the same release.",
+    )

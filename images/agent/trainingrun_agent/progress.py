@@ -1,0 +1,93 @@
+"""What the attempt is doing now, kept for `/progress`, `/metrics` and the log.
+
+Invariant: a snapshot is always a valid document of images/contracts/progress.schema.json; fields carry the
+names of that schema. Any thread may update or read.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import Any
+
+from trainingrun_agent.clock import Clock, rfc3339
+
+FIELDS = frozenset(
+    ("phase", "done", "total", "unit", "etaSeconds", "step", "steps", "loss", "checkpointStep", "ap50", "mAP")
+) | {"resumedFromStep", "stepsLost", "storage", "timings", "epoch"}
+MAX_STORAGE_MESSAGE = 1024
+
+
+class Progress:
+    """Thread-safe progress of one attempt."""
+
+    def __init__(self, *, stage: str, pod_uid: str, clock: Clock | None = None) -> None:
+        self._clock = clock or Clock()
+        self._lock = threading.Lock()
+        self._fields: dict[str, Any] = {"phase": "starting"}
+        self._fixed = {"contractVersion": 1, "stage": stage, "podUID": pod_uid}
+        self._updated = self._clock.now()
+        self._anchor: tuple[float, int] | None = None
+        self._bytes = {"down": 0, "up": 0}
+
+    def update(self, **fields: Any) -> None:
+        """Set fields by their schema names; None forgets one. Numbers that JSON cannot say are forgotten.
+
+        A new phase or unit forgets `done`, `total` and `etaSeconds` unless they come with it. Without an
+        `etaSeconds` of its own the snapshot derives one from how `done` moved within the phase.
+        """
+        unknown = fields.keys() - FIELDS
+        if unknown:
+            raise TypeError(f"not a field of progress: {', '.join(sorted(unknown))}")
+        with self._lock:
+            if any(name in fields and fields[name] != self._fields.get(name) for name in ("phase", "unit")):
+                for name in ("done", "total", "etaSeconds"):
+                    self._fields.pop(name, None)
+                self._anchor = None
+            for name, value in fields.items():
+                if value is None or (isinstance(value, float) and not math.isfinite(value)):
+                    self._fields.pop(name, None)
+                else:
+                    self._fields[name] = value
+            if self._anchor is None and "done" in self._fields:
+                self._anchor = (self._clock.monotonic(), self._fields["done"])
+            self._updated = self._clock.now()
+
+    def storage(self, *, ready: bool, reason: str = "", message: str = "") -> None:
+        """Say whether storage answers, with the reason of the condition StorageReady."""
+        state: dict[str, Any] = {"ready": ready}
+        if reason:
+            state["reason"] = reason
+        if message:
+            state["message"] = message[:MAX_STORAGE_MESSAGE]
+        self.update(storage=state)
+
+    def count_bytes(self, *, down: int = 0, up: int = 0) -> None:
+        """Count bytes moved for `/metrics`; a transfer that starts again is counted again."""
+        with self._lock:
+            self._bytes["down"] += down
+            self._bytes["up"] += up
+
+    def bytes_moved(self) -> tuple[int, int]:
+        """Bytes (down, up) since the start."""
+        with self._lock:
+            return self._bytes["down"], self._bytes["up"]
+
+    def snapshot(self) -> dict[str, Any]:
+        """The document, a copy."""
+        with self._lock:
+            document = {**self._fixed, **self._fields, "updated": rfc3339(self._updated)}
+            eta = self._eta()
+        if eta is not None:
+            document.setdefault("etaSeconds", eta)
+        return document
+
+    def _eta(self) -> float | None:
+        done, total = self._fields.get("done"), self._fields.get("total")
+        if self._anchor is None or done is None or total is None:
+            return None
+        since, first = self._anchor
+        if done <= first:
+            return None
+        seconds_each = (self._clock.monotonic() - since) / (done - first)
+        return float(round(seconds_each * max(0, total - done), 1))
