@@ -1,0 +1,3 @@
+module trainingrun.dev/tests/cluster/pause
+
+go 1.22

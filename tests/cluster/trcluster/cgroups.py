@@ -1,0 +1,61 @@
+"""The node's cgroups (version 1): one folder per hierarchy, beside the caller's own.
+
+Invariant: only folders named after the cluster are touched, and they are removed leaf first.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from .errors import ClusterError
+
+
+def hierarchies(mountinfo: str) -> list[Path]:
+    """Mount points of the version 1 hierarchies, from the text of /proc/self/mountinfo."""
+    found = []
+    for line in mountinfo.splitlines():
+        before, _, after = line.partition(" - ")
+        if after.split(" ", 1)[0] == "cgroup":
+            found.append(Path(before.split(" ")[4]))
+    return list(dict.fromkeys(found))
+
+
+def _here() -> list[Path]:
+    return hierarchies(Path("/proc/self/mountinfo").read_text(encoding="utf-8"))
+
+
+def create(name: str) -> None:
+    """Make the folder in each hierarchy; cpuset needs its parent's CPUs and memory nodes before it takes a task."""
+    for hierarchy in _here():
+        folder = hierarchy / name
+        folder.mkdir(exist_ok=True)
+        for setting in ("cpuset.cpus", "cpuset.mems"):
+            if (hierarchy / setting).exists():
+                (folder / setting).write_text(
+                    (hierarchy / setting).read_text(encoding="ascii"), encoding="ascii"
+                )
+
+
+def remove(name: str, timeout: float = 5) -> None:
+    """Remove the folders and all below; raises ClusterError when the kernel holds one longer than ``timeout``."""
+    deadline = time.monotonic() + timeout
+    while left := [path for path in (hierarchy / name for hierarchy in _here()) if not _remove_tree(path)]:
+        if time.monotonic() > deadline:
+            raise ClusterError(
+                f"cgroup {left[0]} cannot be removed: processes in its cgroup.procs still live"
+            )
+        time.sleep(0.02)
+
+
+def _remove_tree(top: Path) -> bool:
+    """Whether nothing is left of ``top``."""
+    for folder, _, _ in os.walk(top, topdown=False):
+        try:
+            os.rmdir(folder)
+        except FileNotFoundError:
+            continue
+        except OSError:  # busy: a task in it is still ending
+            return False
+    return True

@@ -1,0 +1,42 @@
+"""What a daemon of the cluster is, as data. Invariant: a Component holds no state; all facts come from the Layout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from .layout import Layout
+
+
+class Stage(IntEnum):
+    """Order of start: each stage needs the one before to answer."""
+
+    STORE = 1  # needs no certificates: starts while they are made
+    API = 2
+    REST = 3
+
+
+def _no_environment(layout: Layout) -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Component:
+    """One daemon: its name (of log, pid file and service), command line, and place."""
+
+    name: str
+    stage: Stage
+    argv: Callable[[Layout], Sequence[str]]
+    environment: Callable[[Layout], Mapping[str, str]] = _no_environment
+    on_host: bool = False
+    """Runs on the host even in tier node."""
+
+
+def flags(**values: str | int | bool) -> list[str]:
+    """``flags(secure_port=1)`` -> ``["--secure-port=1"]``, in the order given."""
+    return [f"--{name.replace('_', '-')}={_text(value)}" for name, value in values.items()]
+
+
+def _text(value: str | int | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

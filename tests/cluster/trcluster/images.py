@@ -1,0 +1,101 @@
+"""Images in the node's containerd. Invariant: an archive whose reference and digest are there is not imported again."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from . import node, oci, process, service
+from .errors import ClusterError
+from .layout import Layout
+
+PAUSE = "registry.k8s.io/pause:3.10.1"
+IMPORT_SECONDS = 600.0
+_LEFTOVERS = ("io.containerd.grpc.v1.cri", "io.containerd.runtime.v2.task")
+
+
+def archives(paths: Iterable[Path]) -> list[Path]:
+    """The given files, and the *.tar files of the given folders; raises ClusterError for a path that is neither."""
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found.extend(sorted(path.glob("*.tar")))
+        elif path.is_file():
+            found.append(path)
+        else:
+            raise ClusterError(f"image archive {path} does not exist")
+    return [path.absolute() for path in found]
+
+
+def pause_archive(layout: Layout) -> Path:
+    """The archive of the pause image, made beside its binary on first use."""
+    binary = Path(layout.binary("pause"))
+    archive = binary.parent / "pause.tar"
+    if not archive.exists():
+        scratch = binary.parent / f".pause-{layout.name}.tar"
+        oci.write_single_binary(scratch, reference=PAUSE, binary=binary)
+        scratch.rename(archive)
+    return archive
+
+
+def present(layout: Layout) -> dict[str, str]:
+    """Image reference -> digest of what the node has."""
+    lines = _ctr(layout, "images", "ls").splitlines()[1:]
+    rows = (line.split() for line in lines)
+    return {row[0]: row[2] for row in rows if len(row) > 2}
+
+
+def load(layout: Layout, paths: Iterable[Path], *, echo: Callable[[str], None]) -> list[str]:
+    """Import the archives that the node lacks; return the references that were imported."""
+    there = present(layout)
+    imported: list[str] = []
+    for archive in archives(paths):
+        wanted = oci.references(archive)
+        if wanted and all(there.get(name) == digest for name, digest in wanted.items()):
+            continue
+        started = time.monotonic()
+        _ctr(layout, "images", "import", str(archive), timeout=IMPORT_SECONDS)
+        imported.extend(wanted or [archive.name])
+        echo(f"image {', '.join(wanted) or archive.name}: imported in {time.monotonic() - started:.1f} s")
+    return imported
+
+
+def clear_leftovers(layout: Layout) -> None:
+    """Before containerd starts: forget the pods of an earlier node; images stay."""
+    for name in _LEFTOVERS:
+        shutil.rmtree(layout.containerd_root / name, ignore_errors=True)
+
+
+def drop_containers(layout: Layout) -> None:
+    """Remove container records of an earlier node, with their writable layers, before the kubelet sees them.
+
+    The CRI plugin has read them by then, so containerd is started again when there were any.
+    """
+    old = _ctr(layout, "containers", "ls", "-q").split()
+    if old:
+        _ctr(layout, "containers", "rm", *old)
+        service.kill(layout, "containerd")
+        service.start(layout, "containerd")
+        wait_for_containerd(layout)
+
+
+def wait_for_containerd(layout: Layout) -> None:
+    """Until containerd answers; raises ClusterError with its log's last line."""
+    log = service.log_file(layout, "containerd")
+    process.wait_until(lambda: _answers(layout), what="containerd", timeout=30, log=log)
+
+
+def _answers(layout: Layout) -> bool:
+    try:
+        _ctr(layout, "version")
+    except ClusterError:
+        return False
+    return True
+
+
+def _ctr(layout: Layout, *arguments: str, timeout: float = 30) -> str:
+    return process.run(
+        [*node.enter(layout), "ctr", "-n", "k8s.io", *arguments], state=layout.state, timeout=timeout
+    )

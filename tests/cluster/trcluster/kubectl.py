@@ -1,0 +1,39 @@
+"""Asks the cluster's API server. Invariant: every call is the administrator's, and has a timeout."""
+
+from __future__ import annotations
+
+import ssl
+import urllib.error
+import urllib.request
+
+from . import process
+from .layout import Layout
+
+
+def kubectl(layout: Layout, *arguments: str, stdin: str | None = None, timeout: float = 60) -> str:
+    """Run kubectl and return its standard output; raises ClusterError with its last line of error."""
+    argv = [layout.binary("kubectl"), "--kubeconfig", layout.kubeconfig_of("super-admin"), *arguments]
+    return process.run(argv, state=layout.state, stdin=stdin, timeout=timeout)
+
+
+def apply(layout: Layout, manifest: str) -> None:
+    """Create or update the objects of a YAML text."""
+    kubectl(layout, "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=manifest)
+
+
+def answers(layout: Layout) -> bool:
+    """Whether the API server says that it is ready."""
+    context = ssl.create_default_context(cafile=str(layout.pki / "ca.crt"))
+    return http_ok(f"{layout.server}/readyz", context)
+
+
+def http_ok(url: str, context: ssl.SSLContext | None = None) -> bool:
+    """Whether a GET, never by a proxy, is answered with 200 within two seconds."""
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+    if context is not None:
+        handlers.append(urllib.request.HTTPSHandler(context=context))
+    try:
+        with urllib.request.build_opener(*handlers).open(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

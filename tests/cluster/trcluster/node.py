@@ -1,0 +1,107 @@
+"""The node: one set of namespaces (mount, network, pid, uts, ipc), joined to the host by one veth pair.
+
+Invariant: everything inside dies with its first process, mounts and network included; what is left on the host are
+cgroups and one sysctl, which ``remove`` clears from what is found and recorded, however the node ended.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from . import cgroups, process
+from .errors import ClusterError
+from .layout import HOST_IP, NODE_IP, NODE_NAME, POD_CIDR, SERVICE_CIDR, Layout
+from .paths import CONF, check_visible_in_node
+
+LINK = "trn0"
+_INSIDE_LINK = "trn1"
+_INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
+_INOTIFY_NEEDED = 8192
+
+
+def _init_file(state: Path) -> Path:
+    return state / "init.pid"
+
+
+def create(layout: Layout) -> None:
+    """Make namespaces, network and cgroups; raises ClusterError with the reason."""
+    check_visible_in_node(layout.state)
+    log = layout.log / "init.log"
+    ready = layout.state / "init.ready"
+    unshare = ["unshare", "-m", "-n", "-p", "-u", "-i", "--fork", "--mount-proc", "--propagation", "private"]
+    outer = process.spawn(
+        [*unshare, "--", "bash", str(CONF / "node-init.sh"), str(layout.state), NODE_NAME],
+        state=layout.state,
+        log=log,
+    )
+    process.wait_until(ready.exists, what="the node's namespaces", timeout=10, log=log, interval=0.02)
+    init = process.child_of(outer)
+    if init is None:
+        raise ClusterError(f"the node's first process ended: {process.last_line(log)}")
+    _init_file(layout.state).write_text(str(init), encoding="ascii")
+    _connect(layout, init)
+    _raise_inotify_limit(layout.state)
+    cgroups.create(layout.cgroup)
+
+
+def _connect(layout: Layout, init: int) -> None:
+    """Host side and node side of the veth pair. The node gets no default route, so nothing can leave it."""
+    host = [
+        f"link add {LINK} type veth peer name {_INSIDE_LINK} netns {init}",
+        f"addr add {HOST_IP}/30 dev {LINK}",
+        f"link set {LINK} up",
+        f"route add {POD_CIDR} via {NODE_IP}",
+        f"route add {SERVICE_CIDR} via {NODE_IP}",
+    ]
+    inside = [
+        f"addr add {NODE_IP}/30 dev {_INSIDE_LINK}",
+        f"link set {_INSIDE_LINK} up",
+        # Without a default route the kernel refuses a service address before kube-proxy's rules can rewrite it.
+        f"route add {SERVICE_CIDR} dev cni0",
+    ]
+    for line in host:
+        process.run(["ip", *line.split()], state=layout.state)
+    for line in inside:
+        process.run([*enter(layout), "ip", *line.split()], state=layout.state)
+
+
+def enter(layout: Layout) -> list[str]:
+    """The command prefix that runs a program inside the node; raises ClusterError when there is no node."""
+    try:
+        init = int(_init_file(layout.state).read_text(encoding="ascii"))
+    except (FileNotFoundError, ValueError):
+        init = 0
+    if not init or not process.belongs(init, layout.state):
+        raise ClusterError(
+            f"cluster {layout.name} has no running node: 'up --tier node --name {layout.name}'"
+        )
+    return ["nsenter", "-t", str(init), "-m", "-n", "-p", "-u", "-i", "--"]
+
+
+def _raise_inotify_limit(state: Path) -> None:
+    before = int(_INOTIFY.read_text(encoding="ascii"))
+    if before < _INOTIFY_NEEDED:
+        (state / "inotify").write_text(str(before), encoding="ascii")
+        _INOTIFY.write_text(str(_INOTIFY_NEEDED), encoding="ascii")
+
+
+def _restore_inotify_limit(state: Path) -> None:
+    with suppress(FileNotFoundError, ValueError):
+        before = int((state / "inotify").read_text(encoding="ascii"))
+        if int(_INOTIFY.read_text(encoding="ascii")) == _INOTIFY_NEEDED:
+            _INOTIFY.write_text(str(before), encoding="ascii")
+
+
+def remove(layout: Layout) -> None:
+    """Clear what a node leaves on the host once its processes are gone; harmless when there is nothing."""
+    deadline = time.monotonic() + 5
+    # The kernel takes the link away with the namespace, but some milliseconds later.
+    while Path(f"/sys/class/net/{LINK}").exists():
+        with suppress(ClusterError):
+            process.run(["ip", "link", "del", LINK], state=layout.state)
+        if time.monotonic() > deadline:
+            raise ClusterError(f"network link {LINK} cannot be removed: 'ip link del {LINK}'")
+    cgroups.remove(layout.cgroup)
+    _restore_inotify_limit(layout.state)

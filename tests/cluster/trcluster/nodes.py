@@ -1,0 +1,72 @@
+"""Kubernetes nodes as seen by the API server: fake ones of the fleet tier, and a GPU count for the real one.
+
+Invariant: nothing here starts a process that stays.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+
+from .errors import ClusterError
+from .kubectl import http_ok, kubectl
+from .layout import NODE_IP, NODE_NAME, Layout, Tier
+
+GPU = "nvidia.com/gpu"
+_FAKE_GPUS = 8
+
+
+def add_fake(layout: Layout) -> None:
+    """Create the fake nodes with 8 GPUs each and wait until kwok has made them Ready."""
+    names = [f"fake-{number}" for number in range(layout.fake_nodes)]
+    amounts = {
+        "cpu": "64",
+        "memory": "512Gi",
+        "pods": "250",
+        "ephemeral-storage": "1Ti",
+        GPU: str(_FAKE_GPUS),
+    }
+    items = [
+        {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": name, "labels": {"type": "kwok", "kubernetes.io/hostname": name}},
+            "status": {"capacity": amounts, "allocatable": amounts},
+        }
+        for name in names
+    ]
+    # Not a server-side apply: that leaves the status out.
+    kubectl(
+        layout, "create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+    )
+    kubectl(layout, "wait", "--for=condition=Ready", "node", "--all", "--timeout=60s", timeout=70)
+
+
+def set_gpus(layout: Layout, count: int) -> None:
+    """Make the real node advertise ``count`` GPUs (the resource only); returns when it is allocatable."""
+    if layout.tier is not Tier.NODE:
+        raise ClusterError(f"cluster {layout.name} is of tier {layout.tier}: 'gpu set' is for tier node")
+    amounts = {GPU: str(count)}
+    patch = json.dumps({"status": {"capacity": amounts, "allocatable": amounts}})
+    kubectl(layout, "patch", "node", NODE_NAME, "--subresource=status", "--type=merge", "-p", patch)
+    deadline = time.monotonic() + 30
+    while _allocatable(layout) != str(count):
+        if time.monotonic() > deadline:
+            raise ClusterError(f"node {NODE_NAME} does not show {count} {GPU}: see 'logs kubelet'")
+        time.sleep(0.5)
+
+
+def _allocatable(layout: Layout) -> str:
+    node = json.loads(kubectl(layout, "get", "node", NODE_NAME, "-o", "json"))
+    return str(node["status"].get("allocatable", {}).get(GPU, ""))
+
+
+def wait_ready(layout: Layout) -> None:
+    """Until the real node is Ready."""
+    kubectl(layout, "wait", "--for=create", f"node/{NODE_NAME}", "--timeout=60s", timeout=70)
+    kubectl(layout, "wait", "--for=condition=Ready", f"node/{NODE_NAME}", "--timeout=60s", timeout=70)
+
+
+def dns_answers(layout: Layout) -> bool:
+    """Whether CoreDNS has read the cluster's Services."""
+    return http_ok(f"http://{NODE_IP}:8181/ready")

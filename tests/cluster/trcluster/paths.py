@@ -1,0 +1,53 @@
+"""Where things lie on disk. Invariant: every path is absolute and below the user's cache folder."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from .errors import ClusterError
+
+PACKAGE = Path(__file__).resolve().parent
+CONF = PACKAGE / "conf"
+MODULES = PACKAGE.parent / "modules"
+
+# The node replaces these folders by its own tmpfs, so nothing of ours may lie below them.
+_HIDDEN_IN_NODE = ("/run", "/var/run", "/var/lib/kubelet", "/var/lib/cni", "/proc", "/sys", "/dev")
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?")
+
+
+def cache_root() -> Path:
+    """``$XDG_CACHE_HOME/trainingrun`` or ``~/.cache/trainingrun``."""
+    configured = os.environ.get("XDG_CACHE_HOME", "")
+    base = Path(configured) if os.path.isabs(configured) else Path("~/.cache").expanduser()
+    return base / "trainingrun"
+
+
+def clusters_root() -> Path:
+    """The folder that holds one folder per cluster; not under /run, which is small and hidden in the node."""
+    return cache_root() / "clusters"
+
+
+def state_dir(name: str) -> Path:
+    """The folder of the cluster ``name``; raises ClusterError for a name that is no DNS label of 30 characters."""
+    if not _NAME.fullmatch(name):
+        raise ClusterError(
+            f"cluster name {name!r}: use at most 30 lower-case letters, digits and '-', e.g. --name demo"
+        )
+    return clusters_root() / name
+
+
+def containerd_root(name: str) -> Path:
+    """Images of the node tier; outlives ``down`` so that they are imported once (``down --purge`` removes it)."""
+    return cache_root() / "containerd" / name
+
+
+def check_visible_in_node(path: Path) -> None:
+    """Raise ClusterError where ``path`` would vanish behind a mount of the node."""
+    text = str(path)
+    for hidden in _HIDDEN_IN_NODE:
+        if text == hidden or text.startswith(hidden + "/"):
+            raise ClusterError(
+                f"cache folder {path} lies below {hidden}, which the node replaces: set XDG_CACHE_HOME to a folder on disk"
+            )

@@ -1,0 +1,134 @@
+"""Runs single daemons: start, stop, kill, pause, resume, restart.
+
+Invariant: a pid file is written right after the start and is believed only while that process carries our mark.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from . import node, process
+from .component import Component
+from .errors import ClusterError
+from .layout import Layout, Tier
+from .tiers import COMPONENTS
+
+STOP_SECONDS = 20.0
+
+
+def component(layout: Layout, name: str) -> Component:
+    """The component ``name`` of the cluster's tier; raises ClusterError that lists the names."""
+    for candidate in COMPONENTS[layout.tier]:
+        if candidate.name == name:
+            return candidate
+    names = ", ".join(candidate.name for candidate in COMPONENTS[layout.tier])
+    raise ClusterError(f"no service {name!r} in tier {layout.tier}: choose one of {names}")
+
+
+def log_file(layout: Layout, name: str) -> Path:
+    """Where the output of one service goes."""
+    return layout.log / f"{name}.log"
+
+
+def start(layout: Layout, name: str) -> None:
+    """Start one service; raises ClusterError when it runs already."""
+    if pid(layout, name) is not None:
+        raise ClusterError(f"service {name} of cluster {layout.name} runs already: stop or restart it")
+    chosen = component(layout, name)
+    argv = list(chosen.argv(layout))
+    if _inside(layout, chosen):
+        argv = node.enter(layout) + argv
+    started = process.spawn(
+        argv, state=layout.state, log=log_file(layout, name), extra=chosen.environment(layout)
+    )
+    (layout.pids / name).write_text(str(started), encoding="ascii")
+
+
+def _inside(layout: Layout, chosen: Component) -> bool:
+    return layout.tier is Tier.NODE and not chosen.on_host
+
+
+def _pids(layout: Layout, name: str) -> list[int]:
+    """The daemon's pid on the host, then that of the nsenter that waits for it; empty when it does not run."""
+    process.reap()
+    try:
+        started = int((layout.pids / name).read_text(encoding="ascii"))
+    except (FileNotFoundError, ValueError):
+        return []
+    if not process.belongs(started, layout.state):
+        return []
+    if not _inside(layout, component(layout, name)):
+        return [started]
+    daemon = process.child_of(started)
+    return [] if daemon is None else [daemon, started]
+
+
+def pid(layout: Layout, name: str) -> int | None:
+    """Host pid of a running service; None when it does not run."""
+    return next(iter(_pids(layout, name)), None)
+
+
+def _required(layout: Layout, name: str) -> list[int]:
+    component(layout, name)
+    pids = _pids(layout, name)
+    if not pids:
+        raise ClusterError(f"service {name} of cluster {layout.name} does not run: 'service start {name}'")
+    return pids
+
+
+def _end(layout: Layout, name: str, number: signal.Signals) -> None:
+    pids = _required(layout, name)
+    process.send(pids[0], number)
+    process.send(pids[0], signal.SIGCONT)  # a paused process ends only when it runs
+    deadline = time.monotonic() + STOP_SECONDS
+    while any(process.belongs(each, layout.state) for each in pids):
+        process.reap()
+        if time.monotonic() > deadline:
+            raise ClusterError(
+                f"service {name} did not end within {STOP_SECONDS:.0f} s: 'service kill {name}'"
+            )
+        for waiting in pids[1:]:
+            process.send(waiting, signal.SIGCONT)
+        time.sleep(0.02)
+
+
+def stop(layout: Layout, name: str) -> None:
+    """SIGTERM and wait."""
+    _end(layout, name, signal.SIGTERM)
+
+
+def kill(layout: Layout, name: str) -> None:
+    """SIGKILL and wait."""
+    _end(layout, name, signal.SIGKILL)
+
+
+def pause(layout: Layout, name: str) -> None:
+    """SIGSTOP: the daemon keeps its sockets and answers nothing."""
+    process.send(_required(layout, name)[0], signal.SIGSTOP)
+
+
+def resume(layout: Layout, name: str) -> None:
+    """SIGCONT, also to the nsenter, which stops together with the daemon it waits for."""
+    for each in _required(layout, name):
+        process.send(each, signal.SIGCONT)
+
+
+def restart(layout: Layout, name: str) -> None:
+    """Stop when it runs, then start."""
+    component(layout, name)
+    if pid(layout, name) is not None:
+        stop(layout, name)
+    start(layout, name)
+
+
+ACTIONS: Mapping[str, Callable[[Layout, str], None]] = {
+    "start": start,
+    "stop": stop,
+    "kill": kill,
+    "pause": pause,
+    "resume": resume,
+    "restart": restart,
+}
