@@ -216,7 +216,11 @@ class Cluster:
     def _load_images(self, layout: Layout) -> None:
         images.wait_for_containerd(layout)
         images.drop_containers(layout)
-        images.load(layout, [images.pause_archive(layout), *self._images], echo=self._say)
+        own = [
+            images.archive_of(Path(layout.binary("pause")), images.PAUSE),
+            images.archive_of(Path(layout.binary("probe")), images.PROBE),
+        ]
+        images.load(layout, [*own, *self._images], echo=self._say)
 
     def _finish_node(self, layout: Layout) -> None:
         kubectl.apply(layout, (layout.conf / "bootstrap.yaml").read_text(encoding="utf-8"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterable
@@ -12,6 +13,7 @@ from .errors import ClusterError
 from .layout import Layout
 
 PAUSE = "registry.k8s.io/pause:3.10.1"
+PROBE = "trainingrun.test/probe:1"
 IMPORT_SECONDS = 600.0
 _LEFTOVERS = ("io.containerd.grpc.v1.cri", "io.containerd.runtime.v2.task")
 
@@ -29,13 +31,12 @@ def archives(paths: Iterable[Path]) -> list[Path]:
     return [path.absolute() for path in found]
 
 
-def pause_archive(layout: Layout) -> Path:
-    """The archive of the pause image, made beside its binary on first use."""
-    binary = Path(layout.binary("pause"))
-    archive = binary.parent / "pause.tar"
+def archive_of(binary: Path, reference: str) -> Path:
+    """The archive of an image that holds one built program; made beside it on first use."""
+    archive = binary.parent / f"{binary.name}.tar"
     if not archive.exists():
-        scratch = binary.parent / f".pause-{layout.name}.tar"
-        oci.write_single_binary(scratch, reference=PAUSE, binary=binary)
+        scratch = binary.parent / f".{binary.name}-{os.getpid()}.tar"
+        oci.write_single_binary(scratch, reference=reference, binary=binary)
         scratch.rename(archive)
     return archive
 

@@ -95,6 +95,7 @@ ALL = (
         },
     ),
     Module("pause", "3.10.1", ".", "pause"),
+    Module("probe", "1", ".", "probe"),
 )
 BY_NAME: Mapping[str, Module] = {module.name: module for module in ALL}
 BY_COMMAND: Mapping[str, Module] = {command: module for module in ALL for command in module.provides}

@@ -19,5 +19,5 @@ COMPONENTS: Mapping[Tier, tuple[Component, ...]] = {
 COMMANDS: Mapping[Tier, tuple[str, ...]] = {
     Tier.API: (*_KUBERNETES, "etcd"),
     Tier.FLEET: (*_KUBERNETES, "etcd", "kwok"),
-    Tier.NODE: (*_KUBERNETES, "kubelet", "kube-proxy", "etcd", "coredns", "versitygw", "helm", "pause"),
+    Tier.NODE: (*_KUBERNETES, "kubelet", "kube-proxy", "etcd", "coredns", "versitygw", "helm", "pause", "probe"),
 }

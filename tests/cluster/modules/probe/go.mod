@@ -1,0 +1,3 @@
+module trainingrun.dev/tests/cluster/probe
+
+go 1.22
