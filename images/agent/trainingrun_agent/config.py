@@ -146,7 +146,7 @@ class Resolved:
 
 @dataclass(frozen=True)
 class AgentConfig:
-    """One container's view: `attempt` counts from 1, `grace_seconds` is the pod's termination grace period."""
+    """One container's view: `attempt` counts from 1, `grace_seconds` is the pod's grace period."""
 
     resolved: Resolved
     stage: Command

@@ -1,0 +1,98 @@
+"""The agent's HTTP side: /progress, /metrics, /healthz and /trainer-alive.
+
+Invariant: it serves what it is given, reads no request body, and answers before storage has been touched.
+GET only; a connection that stays silent is closed.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
+
+from trainingrun_agent.metrics import exposition
+from trainingrun_agent.progress import Progress
+
+PORT = 8080
+CONNECTION_TIMEOUT_SECONDS = 10
+JSON = "application/json"
+TEXT = "text/plain; charset=utf-8"
+PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class TrainerProbe:
+    """What /trainer-alive answers; the stage installs its own check as soon as it has one."""
+
+    def __init__(self) -> None:
+        self._check: Callable[[], str] = lambda: ""
+
+    def install(self, check: Callable[[], str]) -> None:
+        """`check` returns why the trainer must be ended, or an empty string while all is well."""
+        self._check = check
+
+    def complaint(self) -> str:
+        """Ask the installed check."""
+        return self._check()
+
+
+class AgentServer:
+    """Serves in a thread of its own from `start` to `stop`; with port 0 the system picks one."""
+
+    def __init__(self, progress: Progress, probe: TrainerProbe, *, host: str, port: int = PORT) -> None:
+        handler = type("Handler", (_Handler,), {"progress": progress, "probe": probe})
+        self._http = ThreadingHTTPServer((host, port), handler)
+        self._http.daemon_threads = True
+        self._thread = threading.Thread(target=self._http.serve_forever, name="http", daemon=True)
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return self._http.server_port
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop answering and free the port."""
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    progress: ClassVar[Progress]
+    probe: ClassVar[TrainerProbe]
+    timeout = CONNECTION_TIMEOUT_SECONDS
+    server_version = "trainingrun-agent"
+    sys_version = ""
+
+    def do_GET(self) -> None:
+        """Answer one of the four paths."""
+        match self.path.partition("?")[0]:
+            case "/progress":
+                self._answer(HTTPStatus.OK, JSON, json.dumps(self.progress.snapshot(), allow_nan=False))
+            case "/metrics":
+                self._answer(HTTPStatus.OK, PROMETHEUS, exposition(self.progress))
+            case "/healthz":
+                self._answer(HTTPStatus.OK, TEXT, "ok\n")
+            case "/trainer-alive":
+                complaint = self.probe.complaint()
+                status = HTTPStatus.SERVICE_UNAVAILABLE if complaint else HTTPStatus.OK
+                self._answer(status, TEXT, f"{complaint or 'ok'}\n")
+            case _:
+                self._answer(HTTPStatus.NOT_FOUND, TEXT, "/progress /metrics /healthz /trainer-alive\n")
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the signature is the library's
+        """Keep probes and polls out of the log."""
+
+    def _answer(self, status: HTTPStatus, content_type: str, text: str) -> None:
+        body = text.encode()
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)

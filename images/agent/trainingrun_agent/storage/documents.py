@@ -1,0 +1,42 @@
+"""Small JSON documents in a bucket.
+
+Invariant: reads are bounded and a document that is no JSON object is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from trainingrun_agent.errors import IntegrityError, NotFound
+from trainingrun_agent.storage.base import ObjectStore
+
+MAX_DOCUMENT_BYTES = 8 << 20
+
+
+def encode(document: Mapping[str, Any]) -> bytes:
+    """Stable bytes of a document: keys sorted, so that equal documents are equal objects."""
+    return (json.dumps(document, sort_keys=True, indent=1, allow_nan=False) + "\n").encode()
+
+
+def read(store: ObjectStore, key: str) -> dict[str, Any] | None:
+    """The document, or None when there is none. Raises IntegrityError when it is no JSON object."""
+    try:
+        data = store.get(key, max_bytes=MAX_DOCUMENT_BYTES)
+    except NotFound:
+        return None
+    try:
+        document = json.loads(data)
+    except ValueError as error:
+        raise _unusable(store, key, f"is no JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise _unusable(store, key, "is no JSON object")
+    return document
+
+
+def _unusable(store: ObjectStore, key: str, what: str) -> IntegrityError:
+    return IntegrityError(
+        f"s3://{store.bucket}/{key} {what}",
+        hint="Something other than this agent wrote it: delete the object and raise spec.retry.",
+    )

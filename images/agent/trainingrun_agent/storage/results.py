@@ -1,0 +1,66 @@
+"""Stage results: prepared.json, trained.json, exported.json. Contract:
+images/contracts/stage-result.schema.json.
+
+Invariant: a result is written last, and its presence means that the stage is finished.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from trainingrun_agent.clock import Clock, rfc3339
+from trainingrun_agent.config import Stage
+from trainingrun_agent.errors import IntegrityError
+from trainingrun_agent.storage import documents
+from trainingrun_agent.storage.base import ObjectStore
+
+NAMES: Mapping[Stage, str] = {"prep": "prepared.json", "train": "trained.json", "export": "exported.json"}
+_REQUIRED = ("created", "epoch", "manifestKey", "numbers", "podUID", "stage")
+
+
+def result_key(run_prefix: str, stage: Stage) -> str:
+    """Absolute key of a stage's result."""
+    return f"{run_prefix}/{NAMES[stage]}"
+
+
+def read_result(store: ObjectStore, run_prefix: str, stage: Stage) -> dict[str, Any] | None:
+    """The stage's result, None while the stage is not finished. Raises IntegrityError when it is unusable."""
+    key = result_key(run_prefix, stage)
+    document = documents.read(store, key)
+    if document is None:
+        return None
+    missing = [name for name in _REQUIRED if name not in document]
+    if missing or document.get("contractVersion") != 1 or document["stage"] != stage:
+        raise IntegrityError(
+            f"s3://{store.bucket}/{key} is no result of stage {stage} of contract 1"
+            + (f": {', '.join(missing)} missing" if missing else ""),
+            hint="Delete the object and raise spec.retry to make it again.",
+        )
+    return document
+
+
+def write_result(
+    store: ObjectStore,
+    run_prefix: str,
+    *,
+    stage: Stage,
+    epoch: int,
+    pod_uid: str,
+    manifest_key: str,
+    numbers: Mapping[str, Any],
+    clock: Clock | None = None,
+) -> str:
+    """Write the stage's result; returns its absolute key. `manifest_key` counts from the storage prefix."""
+    key = result_key(run_prefix, stage)
+    document = {
+        "contractVersion": 1,
+        "stage": stage,
+        "epoch": epoch,
+        "podUID": pod_uid,
+        "created": rfc3339((clock or Clock()).now()),
+        "manifestKey": manifest_key,
+        "numbers": dict(numbers),
+    }
+    store.put(key, documents.encode(document))
+    return key
