@@ -7,28 +7,29 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from .errors import ClusterError
 
 
-def hierarchies(mountinfo: str) -> list[Path]:
-    """Mount points of the version 1 hierarchies, from the text of /proc/self/mountinfo."""
+def hierarchies(mountinfo: str, kinds: Collection[str] = ("cgroup",)) -> list[Path]:
+    """Mount points of the hierarchies, from the text of /proc/self/mountinfo; kind "cgroup" is version 1."""
     found = []
     for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")
-        if after.split(" ", 1)[0] == "cgroup":
+        if after.split(" ", 1)[0] in kinds:
             found.append(Path(before.split(" ")[4]))
     return list(dict.fromkeys(found))
 
 
-def _here() -> list[Path]:
-    return hierarchies(Path("/proc/self/mountinfo").read_text(encoding="utf-8"))
+def _mountinfo() -> str:
+    return Path("/proc/self/mountinfo").read_text(encoding="utf-8")
 
 
 def create(name: str) -> None:
     """Make the folder in each hierarchy; cpuset needs its parent's CPUs and memory nodes before it takes a task."""
-    for hierarchy in _here():
+    for hierarchy in hierarchies(_mountinfo()):
         folder = hierarchy / name
         folder.mkdir(exist_ok=True)
         for setting in ("cpuset.cpus", "cpuset.mems"):
@@ -40,8 +41,10 @@ def create(name: str) -> None:
 
 def remove(name: str, timeout: float = 5) -> None:
     """Remove the folders and all below; raises ClusterError when the kernel holds one longer than ``timeout``."""
+    # Where the version 2 hierarchy is mounted beside the others, the container runtime makes folders there too.
+    tops = [hierarchy / name for hierarchy in hierarchies(_mountinfo(), ("cgroup", "cgroup2"))]
     deadline = time.monotonic() + timeout
-    while left := [path for path in (hierarchy / name for hierarchy in _here()) if not _remove_tree(path)]:
+    while left := [top for top in tops if not _remove_tree(top)]:
         if time.monotonic() > deadline:
             raise ClusterError(
                 f"cgroup {left[0]} cannot be removed: processes in its cgroup.procs still live"
@@ -53,7 +56,7 @@ def _remove_tree(top: Path) -> bool:
     """Whether nothing is left of ``top``."""
     for folder, _, _ in os.walk(top, topdown=False):
         try:
-            os.rmdir(folder)
+            Path(folder).rmdir()
         except FileNotFoundError:
             continue
         except OSError:  # busy: a task in it is still ending

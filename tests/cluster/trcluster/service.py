@@ -16,7 +16,8 @@ from .errors import ClusterError
 from .layout import Layout, Tier
 from .tiers import COMPONENTS
 
-STOP_SECONDS = 20.0
+GRACE_SECONDS = 20.0
+KILL_SECONDS = 10.0
 
 
 def component(layout: Layout, name: str) -> Component:
@@ -79,30 +80,30 @@ def _required(layout: Layout, name: str) -> list[int]:
     return pids
 
 
-def _end(layout: Layout, name: str, number: signal.Signals) -> None:
-    pids = _required(layout, name)
+def _end(layout: Layout, pids: list[int], number: signal.Signals, seconds: float) -> bool:
+    """Send the signal and wait; whether the daemon has ended."""
     process.send(pids[0], number)
-    process.send(pids[0], signal.SIGCONT)  # a paused process ends only when it runs
-    deadline = time.monotonic() + STOP_SECONDS
+    deadline = time.monotonic() + seconds
     while any(process.belongs(each, layout.state) for each in pids):
+        for each in pids:  # a paused process, and the nsenter that stopped with it, end only when they run
+            process.send(each, signal.SIGCONT)
         process.reap()
         if time.monotonic() > deadline:
-            raise ClusterError(
-                f"service {name} did not end within {STOP_SECONDS:.0f} s: 'service kill {name}'"
-            )
-        for waiting in pids[1:]:
-            process.send(waiting, signal.SIGCONT)
+            return False
         time.sleep(0.02)
+    return True
 
 
 def stop(layout: Layout, name: str) -> None:
-    """SIGTERM and wait."""
-    _end(layout, name, signal.SIGTERM)
+    """SIGTERM, and as a kubelet does, SIGKILL when that has not ended it after 20 seconds."""
+    if not _end(layout, _required(layout, name), signal.SIGTERM, GRACE_SECONDS):
+        kill(layout, name)
 
 
 def kill(layout: Layout, name: str) -> None:
     """SIGKILL and wait."""
-    _end(layout, name, signal.SIGKILL)
+    if not _end(layout, _required(layout, name), signal.SIGKILL, KILL_SECONDS):
+        raise ClusterError(f"service {name} does not end, SIGKILL notwithstanding: see 'ps -o stat,wchan,cmd'")
 
 
 def pause(layout: Layout, name: str) -> None:
