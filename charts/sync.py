@@ -1,0 +1,88 @@
+"""Write the parts of the chart that have their source in manifests/: the CRD, the operator's rules, the user roles.
+
+Invariant: the source decides; `--check` changes nothing and fails when a part differs from what would be written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+MANIFESTS = ROOT / "manifests"
+TEMPLATES = ROOT / "charts" / "trainingrun-operator" / "templates"
+NOTICE = "{{/* Generated from %s by charts/sync.py: change it there. */}}\n"
+LABELS = (
+    "    app.kubernetes.io/name: trainingrun-operator\n    app.kubernetes.io/instance: trainingrun-operator\n"
+)
+CHART_LABELS = '    {{- include "trainingrun-operator.labels" . | nindent 4 }}\n'
+KEEP = "  {{- if .Values.crds.keep }}\n  annotations:\n    helm.sh/resource-policy: keep\n  {{- end }}\n"
+
+
+class SourceError(Exception):
+    """A manifest lacks what the chart takes from it; the message names the file."""
+
+
+def generate() -> dict[Path, str]:
+    """Template file -> its text."""
+    crd, operator, leases, users = (
+        MANIFESTS / "crd" / "trainingruns.trainingrun.dev.yaml",
+        MANIFESTS / "rbac" / "cluster-role.yaml",
+        MANIFESTS / "rbac" / "leases-role.yaml",
+        MANIFESTS / "rbac" / "user-roles.yaml",
+    )
+    return {
+        TEMPLATES / "crd.yaml": _guarded(crd, condition=".Values.crds.enabled", after_labels=KEEP),
+        TEMPLATES / "user-roles.yaml": _guarded(users, condition=".Values.userRoles.enabled"),
+        TEMPLATES / "_rules.tpl": _rules(operator, name="rules") + _rules(leases, name="leaseRules"),
+    }
+
+
+def _guarded(source: Path, *, condition: str, after_labels: str = "") -> str:
+    text = _read(source)
+    if LABELS not in text:
+        raise SourceError(f"{source}: no metadata.labels with app.kubernetes.io/name and instance, two lines")
+    body = text.replace(LABELS, CHART_LABELS + after_labels)
+    return f"{_notice(source)}{{{{- if {condition} }}}}\n{body}{{{{- end }}}}\n"
+
+
+def _rules(source: Path, *, name: str) -> str:
+    _, found, rules = _read(source).partition("\nrules:\n")
+    if not found:
+        raise SourceError(f"{source}: no line 'rules:'")
+    return f'{_notice(source)}{{{{- define "trainingrun-operator.{name}" }}}}\n{rules}{{{{- end }}}}\n'
+
+
+def _read(source: Path) -> str:
+    text = source.read_text(encoding="utf-8")
+    if "{{" in text:
+        raise SourceError(f"{source}: Helm would read '{{{{' as a template")
+    return text
+
+
+def _notice(source: Path) -> str:
+    return NOTICE % source.relative_to(ROOT)
+
+
+def main() -> int:
+    """Write, or with --check compare; 1 when something differs."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--check", action="store_true", help="change nothing; fail when a file is out of date")
+    check = parser.parse_args().check
+    stale = [
+        (path, text)
+        for path, text in generate().items()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
+    for path, text in stale:
+        if check:
+            print(f"{path.relative_to(ROOT)} is out of date: run 'make chart'", file=sys.stderr)
+        else:
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {path.relative_to(ROOT)}")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

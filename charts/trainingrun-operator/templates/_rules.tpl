@@ -1,0 +1,39 @@
+{{/* Generated from manifests/rbac/cluster-role.yaml by charts/sync.py: change it there. */}}
+{{- define "trainingrun-operator.rules" }}
+- apiGroups: [trainingrun.dev]
+  resources: [trainingruns]
+  verbs: [get, list, watch, delete]  # delete: ttlSecondsAfterFinished
+- apiGroups: [trainingrun.dev]
+  resources: [trainingruns/status]
+  verbs: [patch]
+- apiGroups: [trainingrun.dev]
+  resources: [trainingruns/finalizers]
+  verbs: [update]  # children carry blockOwnerDeletion
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch]
+- apiGroups: [""]
+  resources: [pods/log]
+  verbs: [get]  # progress where the network forbids asking the agent
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get, create]  # <run>-resolved, by name
+- apiGroups: [""]
+  resources: [services]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [events]
+  verbs: [list, create, patch]  # list: what keeps a pod from being created
+{{- end }}
+{{/* Generated from manifests/rbac/leases-role.yaml by charts/sync.py: change it there. */}}
+{{- define "trainingrun-operator.leaseRules" }}
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [get, create, update]
+{{- end }}
