@@ -103,7 +103,9 @@ def stop(layout: Layout, name: str) -> None:
 def kill(layout: Layout, name: str) -> None:
     """SIGKILL and wait."""
     if not _end(layout, _required(layout, name), signal.SIGKILL, KILL_SECONDS):
-        raise ClusterError(f"service {name} does not end, SIGKILL notwithstanding: see 'ps -o stat,wchan,cmd'")
+        raise ClusterError(
+            f"service {name} does not end, SIGKILL notwithstanding: see 'ps -o stat,wchan,cmd'"
+        )
 
 
 def pause(layout: Layout, name: str) -> None:

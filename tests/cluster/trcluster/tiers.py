@@ -19,5 +19,15 @@ COMPONENTS: Mapping[Tier, tuple[Component, ...]] = {
 COMMANDS: Mapping[Tier, tuple[str, ...]] = {
     Tier.API: (*_KUBERNETES, "etcd"),
     Tier.FLEET: (*_KUBERNETES, "etcd", "kwok"),
-    Tier.NODE: (*_KUBERNETES, "kubelet", "kube-proxy", "etcd", "coredns", "versitygw", "helm", "pause", "probe"),
+    Tier.NODE: (
+        *_KUBERNETES,
+        "kubelet",
+        "kube-proxy",
+        "etcd",
+        "coredns",
+        "versitygw",
+        "helm",
+        "pause",
+        "probe",
+    ),
 }
