@@ -1,0 +1,93 @@
+"""Makes the S3 client of boto3 with every choice spelled out.
+
+Invariant: endpoint, region, credentials, proxies and CA come from the config alone; the environment and dot
+files do not change where data goes. Every connection and read has a timeout.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Literal, NamedTuple
+
+import boto3
+import botocore.session
+from botocore.config import Config
+
+from trainingrun_agent.config import AgentConfig
+from trainingrun_agent.errors import StorageRefused
+from trainingrun_agent.storage.credentials import MountedProvider
+
+
+class Limits(NamedTuple):
+    """Time-outs in seconds, and how often botocore itself sends a request."""
+
+    connect: float
+    read: float
+    attempts: int
+
+
+# Patience for outages is above (retry.py); botocore only rides over a single lost request.
+WORK = Limits(connect=5, read=60, attempts=3)
+# The first failing call has to be seen within ten seconds of the pod's start.
+PREFLIGHT = Limits(connect=3, read=6, attempts=1)
+MAX_CONNECTIONS = 32
+
+
+def make_client(config: AgentConfig, *, limits: Limits = WORK) -> Any:
+    """A thread-safe S3 client. Raises StorageRefused for an endpoint or CA bundle that cannot be used."""
+    storage = config.resolved.storage
+    try:
+        return _session(config).client(
+            "s3",
+            endpoint_url=storage.endpoint,
+            region_name=storage.region,
+            verify=_verify(config),
+            config=_config(config, limits),
+        )
+    except ValueError as error:
+        raise StorageRefused(
+            "EndpointNotS3",
+            f"spec.storage.endpoint {storage.endpoint!r} cannot be used: {error}",
+            hint="Write it as http://host:port or https://host:port.",
+        ) from error
+
+
+def _session(config: AgentConfig) -> boto3.Session:
+    session = botocore.session.Session()
+    for name in ("config_file", "credentials_file"):
+        session.set_config_variable(name, os.devnull)
+    session.set_config_variable("ignore_configured_endpoint_urls", True)
+    session.register_component("credential_provider", MountedProvider(config.credentials_dir))
+    return boto3.Session(botocore_session=session)
+
+
+def _config(config: AgentConfig, limits: Limits) -> Config:
+    storage = config.resolved.storage
+    # Many S3-compatible servers refuse, or store, the checksum trailers newer SDKs add by themselves.
+    checksums: Literal["when_supported", "when_required"]
+    checksums = "when_supported" if storage.endpoint is None else "when_required"
+    return Config(
+        signature_version="s3v4",
+        s3={"addressing_style": storage.addressing},
+        connect_timeout=limits.connect,
+        read_timeout=limits.read,
+        retries={"mode": "standard", "total_max_attempts": limits.attempts},
+        max_pool_connections=MAX_CONNECTIONS,
+        request_checksum_calculation=checksums,
+        response_checksum_validation=checksums,
+        proxies={},
+        tcp_keepalive=True,
+    )
+
+
+def _verify(config: AgentConfig) -> bool | str:
+    path = config.ca_file
+    if path is None:
+        return True
+    if not path.is_file():
+        raise StorageRefused(
+            "TLSError",
+            f"the CA bundle of spec.storage.caBundle is not mounted at {path}",
+            hint="Check that the object named in spec.storage.caBundle exists and has key ca.crt.",
+        )
+    return str(path)

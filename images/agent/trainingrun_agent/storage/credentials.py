@@ -1,0 +1,82 @@
+"""S3 credentials from the mounted Secret.
+
+Invariant: files are read for every request that is signed, so a rotated Secret is used at once; nothing is
+taken from the environment, from a profile or from instance metadata; values are registered for redaction
+before use.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from botocore.credentials import Credentials, ReadOnlyCredentials
+
+from trainingrun_agent import redaction
+from trainingrun_agent.errors import StorageRefused
+
+ACCESS_KEY = "AWS_ACCESS_KEY_ID"
+SECRET_KEY = "AWS_SECRET_ACCESS_KEY"  # noqa: S105 - the name of the Secret's key
+SESSION_TOKEN = "AWS_SESSION_TOKEN"  # noqa: S105 - the name of the Secret's key
+MAX_BYTES = 4096
+SECRET = "the Secret named in spec.storage.credentials.secretName"  # noqa: S105 - not a value
+
+
+class MountedCredentials(Credentials):
+    """Credentials as botocore wants them, backed by the folder."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(access_key="", secret_key="", method="mounted-secret")
+        self._folder = folder
+
+    def get_frozen_credentials(self) -> ReadOnlyCredentials:
+        """Read the files now. Raises StorageRefused with reason CredentialsMissing or InvalidCredentials."""
+        return read(self._folder)
+
+
+class MountedProvider:
+    """Takes the place of botocore's chain of providers, so that no other source is ever asked."""
+
+    def __init__(self, folder: Path) -> None:
+        self._credentials = MountedCredentials(folder)
+
+    def load_credentials(self) -> MountedCredentials:
+        """Called once per session by botocore."""
+        return self._credentials
+
+
+def read(folder: Path) -> ReadOnlyCredentials:
+    """Key id, secret and the optional token from one version of the mounted Secret."""
+    # The kubelet swaps the link ..data when the Secret changes; without it a pair could be torn.
+    version = (folder / "..data").resolve() if (folder / "..data").exists() else folder
+    return ReadOnlyCredentials(
+        _required(version, ACCESS_KEY), _required(version, SECRET_KEY), _value(version, SESSION_TOKEN)
+    )
+
+
+def _required(folder: Path, name: str) -> str:
+    value = _value(folder, name)
+    if value is None:
+        raise StorageRefused(
+            "CredentialsMissing",
+            f"key {name} is missing from {SECRET}, or is empty",
+            hint=f"Add key {name} to the Secret, then raise spec.retry.",
+        )
+    return value
+
+
+def _value(folder: Path, name: str) -> str | None:
+    try:
+        with (folder / name).open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError:
+        return None
+    # `kubectl create secret --from-file` keeps the newline an editor puts at the end.
+    value = data.decode("ascii", "replace").strip()
+    if len(data) > MAX_BYTES or not value.isprintable() or "\ufffd" in value or " " in value:
+        raise StorageRefused(
+            "InvalidCredentials",
+            f"key {name} of {SECRET} is not one line of plain text",
+            hint=f"Store the bare value under {name}, without quotes, spaces or line breaks.",
+        )
+    redaction.register(value)
+    return value or None

@@ -1,0 +1,153 @@
+"""What an error of botocore means for the run, and what to tell the user.
+
+Invariant: every error becomes StorageRefused (somebody has to change something) or StorageOutage (worth
+waiting for); messages name the call, the bucket, the key and the endpoint, hints name the field or the
+Secret key to look at. Text of the server is quoted in part and never trusted to be free of credentials.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    EndpointConnectionError,
+    ParamValidationError,
+    SSLError,
+)
+
+from trainingrun_agent.errors import NotFound, StageError, StorageOutage, StorageRefused
+from trainingrun_agent.redaction import redact
+from trainingrun_agent.storage.credentials import ACCESS_KEY, SECRET, SECRET_KEY, SESSION_TOKEN
+
+MAX_QUOTE = 200
+
+_CODES = {
+    "NoSuchBucket": "BucketNotFound",
+    "InvalidBucketName": "BucketNotFound",
+    "InvalidAccessKeyId": "InvalidCredentials",
+    "SignatureDoesNotMatch": "InvalidCredentials",
+    "InvalidToken": "InvalidCredentials",
+    "ExpiredToken": "InvalidCredentials",
+    "InvalidSecurity": "InvalidCredentials",
+    "AccessDenied": "AccessDenied",
+    "AllAccessDisabled": "AccessDenied",
+    "AccountProblem": "AccessDenied",
+    "RequestTimeTooSkewed": "ClockSkew",
+    "RequestExpired": "ClockSkew",
+    "PermanentRedirect": "WrongRegion",
+    "AuthorizationHeaderMalformed": "WrongRegion",
+    "IllegalLocationConstraintException": "WrongRegion",
+    "NoSuchKey": "ObjectNotFound",
+    "RequestTimeout": "ServerError",
+    "SlowDown": "ServerError",
+    "TooManyRequests": "ServerError",
+    "Throttling": "ServerError",
+    "OperationAborted": "ServerError",
+    "ConditionalRequestConflict": "ServerError",
+    "NotImplemented": "RequestRefused",
+}
+_STATUSES = {401: "InvalidCredentials", 403: "AccessDenied", 429: "ServerError", 301: "WrongRegion"}
+_TRANSIENT_TLS = ("EOF occurred", "timed out", "reset by peer", "Broken pipe")
+_ACTIONS = {
+    "ListObjectsV2": "s3:ListBucket",
+    "HeadObject": "s3:GetObject",
+    "GetObject": "s3:GetObject",
+    "DeleteObject": "s3:DeleteObject",
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """Which storage is meant: `field` is the place in the spec that names the bucket."""
+
+    bucket: str
+    endpoint: str | None
+    field: str
+
+    def where(self, key: str) -> str:
+        """`s3://bucket/key at http://…`."""
+        return f"s3://{self.bucket}/{key} at {self.endpoint or 'AWS'}"
+
+
+def explain(error: Exception, target: Target, *, call: str, key: str) -> StageError:
+    """The StageError for an error raised by `call` (S3's own name for it) on `key`."""
+    if isinstance(error, ClientError):
+        return _answered(error, target, call=call, key=key)
+    what = f"{call} on {target.where(key)} failed"
+    if isinstance(error, SSLError) and not any(mark in str(error) for mark in _TRANSIENT_TLS):
+        return StorageRefused(
+            "TLSError", f"{what}: {_quote(str(error))}", hint=_hint("TLSError", target, call)
+        )
+    if isinstance(error, ParamValidationError):
+        reason = "BucketNotFound" if "bucket name" in str(error).lower() else "RequestRefused"
+        return StorageRefused(reason, f"{what}: {_quote(str(error))}", hint=_hint(reason, target, call))
+    if isinstance(error, EndpointConnectionError):
+        # botocore's own text repeats the signed address; the socket's text says DNS or refused.
+        what += f": {_quote(str(error.kwargs.get('error', error)))}"
+        return StorageOutage("EndpointUnreachable", what, hint=_hint("EndpointUnreachable", target, call))
+    if isinstance(error, BotoCoreError):
+        what += f": {_kind(error)}"
+        return StorageOutage("EndpointUnreachable", what, hint=_hint("EndpointUnreachable", target, call))
+    what += f": the answer is not S3 ({type(error).__name__})"
+    return StorageRefused("EndpointNotS3", what, hint=_hint("EndpointNotS3", target, call))
+
+
+def _answered(error: ClientError, target: Target, *, call: str, key: str) -> StageError:
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    text = str(error.response.get("Error", {}).get("Message", ""))
+    reason = _reason(code, status, call)
+    what = f"{call} on {target.where(key)} failed: {status} {_quote(code)}"
+    if text and text != code:
+        what += f", {_quote(text)}"
+    hint = _hint(reason, target, call)
+    if reason == "ObjectNotFound":
+        return NotFound(what, hint=hint)
+    if reason == "ServerError":
+        return StorageOutage(reason, what, hint=hint)
+    return StorageRefused(reason, what, hint=hint)
+
+
+def _reason(code: str, status: int, call: str) -> str:
+    if code in _CODES:
+        return _CODES[code]
+    # Without an S3 error document botocore makes the HTTP status the code: a web server, not S3.
+    if code.isdigit() and status in (400, 404, 405) and call != "HeadObject":
+        return "ObjectNotFound" if status == 404 and call == "GetObject" else "EndpointNotS3"
+    if status >= 500:
+        return "ServerError"
+    return _STATUSES.get(status, "RequestRefused")
+
+
+def _hint(reason: str, target: Target, call: str) -> str:
+    action = _ACTIONS.get(call, "s3:PutObject")
+    endpoint = "spec.storage.endpoint"
+    return {
+        "BucketNotFound": f"Create bucket {target.bucket}, or correct {target.field} or {endpoint}.",
+        "AccessDenied": f"Allow {action} on bucket {target.bucket} to the access key in {SECRET}.",
+        "InvalidCredentials": f"Check {ACCESS_KEY}, {SECRET_KEY} and {SESSION_TOKEN} (if any) in {SECRET}.",
+        "EndpointUnreachable": f"Check that {endpoint} is right and reachable from the namespace's pods.",
+        "TLSError": f"Check http or https in {endpoint}; for a private CA set spec.storage.caBundle.",
+        "ClockSkew": "Set the clock of the node or of the storage server (NTP).",
+        "ServerError": "Look at the log of the storage server; the agent keeps trying.",
+        "EndpointNotS3": f"Check http or https, host, port and path of {endpoint}.",
+        "WrongRegion": "Set spec.storage.region to the region of the bucket.",
+        "ObjectNotFound": "Put the object there, or correct the field that names it.",
+    }.get(reason, f"The server does not support {call} as it was sent: check its version.")
+
+
+def _kind(error: BotoCoreError) -> str:
+    return {
+        "ConnectTimeoutError": "no connection in time",
+        "ReadTimeoutError": "no answer in time",
+        "ConnectionClosedError": "connection closed before an answer",
+        "ResponseStreamingError": "connection broken while reading",
+        "IncompleteReadError": "connection broken while reading",
+    }.get(type(error).__name__, f"{type(error).__name__}: {_quote(str(error))}")
+
+
+def _quote(text: str) -> str:
+    plain = " ".join(redact(text).split())
+    return plain if len(plain) <= MAX_QUOTE else plain[: MAX_QUOTE - 1] + "…"

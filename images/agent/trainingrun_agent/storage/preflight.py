@@ -1,0 +1,62 @@
+"""Proves in the first second that storage can do what the run needs, so that no later stage fails for it.
+
+Invariant: what it writes lies below `<run>/preflight/` and is deleted again; a refusal has one reason of its
+own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from trainingrun_agent.config import Source
+from trainingrun_agent.errors import StorageRefused
+from trainingrun_agent.storage.base import ObjectStore, StoreFor
+
+CONDITIONAL_WRITES_IGNORED = "ConditionalWritesIgnored"
+_RANGE_START = 4
+
+
+def probe(store: ObjectStore, run_prefix: str, pod_uid: str) -> tuple[str, ...]:
+    """List, put, put twice on condition, ranged get, delete.
+
+    Returns warnings; raises what refuses the run.
+    """
+    key = f"{run_prefix}/preflight/{pod_uid[:8]}"
+    for _ in store.list(f"{run_prefix}/preflight/", limit=1):
+        break
+    store.delete(key)
+    store.put(key, _body(pod_uid, "first"), if_absent=True)
+    ignored = store.put(key, _body(pod_uid, "second"), if_absent=True)
+    body = _body(pod_uid, "third")
+    store.put(key, body)
+    seen = store.get_range(key, start=_RANGE_START, length=len(body))
+    if seen != body[_RANGE_START:]:
+        raise StorageRefused(
+            "WritesNotVisible",
+            f"s3://{store.bucket}/{key} was written, but a ranged read returned {len(seen)} other bytes",
+            hint="The storage server is not read-after-write consistent, or ignores Range: use another one.",
+        )
+    store.delete(key)
+    if not ignored:
+        return ()
+    return (
+        f"{CONDITIONAL_WRITES_IGNORED}: the storage server ignores If-None-Match; "
+        "two pods of one run are kept apart by their folders only",
+    )
+
+
+def check_sources(store_for: StoreFor, sources: Iterable[tuple[str, Source]]) -> None:
+    """Each source, given with its field in the spec, holds at least one object. Raises EmptyPrefix."""
+    for field, source in sources:
+        for _ in store_for(source.bucket).list(source.key, limit=1):
+            break
+        else:
+            raise StorageRefused(
+                "EmptyPrefix",
+                f"{field}: no object below {source}",
+                hint=f"Upload the images there, or correct spec.{field}; prefixes are case-sensitive.",
+            )
+
+
+def _body(pod_uid: str, which: str) -> bytes:
+    return f"trainingrun preflight {pod_uid} {which}\n".encode()

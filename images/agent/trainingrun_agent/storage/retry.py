@@ -1,0 +1,190 @@
+"""Patience: outages of storage are waited for in place.
+
+Invariant: StorageOutage leaves this module only after the tolerance, and every wait ends early when the pod
+is told to stop. Everything else passes at once.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from trainingrun_agent.clock import Clock
+from trainingrun_agent.errors import Interrupted, StorageOutage
+from trainingrun_agent.storage.base import ObjectInfo, ObjectStore
+
+FIRST_DELAY_SECONDS = 1.0
+LONGEST_DELAY_SECONDS = 15.0
+
+T = TypeVar("T")
+OnState = Callable[[StorageOutage | None], None]
+"""Told of the outage at each failed call, and None once a call works again."""
+
+
+class Patience:
+    """One pod's patience, shared by its stores and threads.
+
+    `tolerance_seconds` bounds how long one call may fail in a row. After `stop` is set at most
+    `after_stop_seconds` are waited in all, so that what is left of the grace period can still be used.
+    """
+
+    def __init__(
+        self,
+        *,
+        tolerance_seconds: float,
+        on_state: OnState,
+        stop: threading.Event,
+        after_stop_seconds: float = 0.0,
+        clock: Clock | None = None,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._tolerance = tolerance_seconds
+        self._on_state = on_state
+        self._stop = stop
+        self._after_stop = after_stop_seconds
+        self._clock = clock or Clock()
+        self._jitter = jitter
+        self._lock = threading.Lock()
+        self._failing = False
+        self._stop_seen: float | None = None
+
+    def run(self, call: Callable[[], T]) -> T:
+        """Call until it works. Raises StorageOutage beyond the tolerance, Interrupted when told to stop."""
+        since: float | None = None
+        delay = FIRST_DELAY_SECONDS
+        while True:
+            try:
+                result = call()
+            except StorageOutage as outage:
+                self._tell(outage)
+                now = self._clock.monotonic()
+                since = now if since is None else since
+                self._pause(outage, waited=now - since, delay=delay)
+                delay = min(LONGEST_DELAY_SECONDS, delay * 2)
+            else:
+                self._tell(None)
+                return result
+
+    def _tell(self, outage: StorageOutage | None) -> None:
+        with self._lock:
+            news = outage is not None or self._failing
+            self._failing = outage is not None
+        if news:
+            self._on_state(outage)
+
+    def _pause(self, outage: StorageOutage, *, waited: float, delay: float) -> None:
+        if waited >= self._tolerance:
+            raise StorageOutage(
+                outage.reason,
+                f"{outage.message}; waited {waited:.0f} s of spec.storage.outageToleranceSeconds",
+                hint=outage.hint,
+            ) from outage
+        # Not all pods may come back in the same instant.
+        delay = min(delay * (0.75 + self._jitter() / 2), max(0.0, self._tolerance - waited))
+        if not self._stop.is_set():
+            self._clock.wait(self._stop, delay)
+            return
+        now = self._clock.monotonic()
+        self._stop_seen = now if self._stop_seen is None else self._stop_seen
+        left = self._stop_seen + self._after_stop - now
+        if left <= 0:
+            raise Interrupted(
+                f"the pod was told to stop while storage did not answer: {outage.message}", hint=outage.hint
+            ) from outage
+        self._clock.sleep(min(delay, left))
+
+
+def with_patience(store: ObjectStore, patience: Patience) -> ObjectStore:
+    """The same store, waiting for outages."""
+    return PatientStore(store, patience)
+
+
+class PatientStore:
+    """An ObjectStore whose every call has patience; semantics of the methods as in ObjectStore."""
+
+    def __init__(self, store: ObjectStore, patience: Patience) -> None:
+        self._store = store
+        self._patience = patience
+
+    @property
+    def bucket(self) -> str:
+        """Name of the bucket."""
+        return self._store.bucket
+
+    def list(self, prefix: str, *, start_after: str = "", limit: int | None = None) -> Iterator[ObjectInfo]:
+        """Go on after the last key that was seen when a page fails."""
+        last, found = start_after, 0
+        pages = self._store.list(prefix, start_after=last, limit=limit)
+
+        def step() -> ObjectInfo | None:
+            nonlocal pages
+            try:
+                return next(pages, None)
+            except StorageOutage:
+                left = None if limit is None else limit - found
+                pages = self._store.list(prefix, start_after=last, limit=left)
+                raise
+
+        while (entry := self._patience.run(step)) is not None:
+            last, found = entry.key, found + 1
+            yield entry
+
+    def head(self, key: str) -> ObjectInfo | None:
+        """See ObjectStore."""
+        return self._patience.run(lambda: self._store.head(key))
+
+    def get(self, key: str, *, max_bytes: int) -> bytes:
+        """See ObjectStore."""
+        return self._patience.run(lambda: self._store.get(key, max_bytes=max_bytes))
+
+    def get_range(self, key: str, *, start: int, length: int) -> bytes:
+        """See ObjectStore."""
+        return self._patience.run(lambda: self._store.get_range(key, start=start, length=length))
+
+    def put(self, key: str, data: bytes, *, if_absent: bool = False) -> bool:
+        """See ObjectStore; after a lost answer a conditional put may find its own object and say False."""
+        return self._patience.run(lambda: self._store.put(key, data, if_absent=if_absent))
+
+    def download(
+        self,
+        key: str,
+        path: Path,
+        *,
+        size: int,
+        sha256: str | None,
+        on_bytes: Callable[[int], None] | None = None,
+    ) -> str:
+        """See ObjectStore; starts again from the first byte after an outage."""
+        return self._patience.run(
+            lambda: self._store.download(key, path, size=size, sha256=sha256, on_bytes=on_bytes)
+        )
+
+    def upload(
+        self, key: str, file: BinaryIO, *, size: int, on_bytes: Callable[[int], None] | None = None
+    ) -> str:
+        """See ObjectStore; starts again from the first byte after an outage."""
+
+        def attempt() -> str:
+            sent = 0
+
+            def told(count: int) -> None:
+                nonlocal sent
+                sent += count
+                if on_bytes:
+                    on_bytes(count)
+
+            try:
+                return self._store.upload(key, file, size=size, on_bytes=told)
+            except StorageOutage:
+                if on_bytes:
+                    on_bytes(-sent)
+                raise
+
+        return self._patience.run(attempt)
+
+    def delete(self, key: str) -> None:
+        """See ObjectStore."""
+        self._patience.run(lambda: self._store.delete(key))

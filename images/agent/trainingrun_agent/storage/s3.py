@@ -1,0 +1,275 @@
+"""ObjectStore on S3 by boto3.
+
+Invariant: no error of botocore leaves this module unexplained (failures.py), objects are streamed, and what
+is downloaded appears under its name only when size and digest are right.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+from trainingrun_agent.clock import Clock
+from trainingrun_agent.config import AgentConfig
+from trainingrun_agent.errors import DiskFull, IntegrityError, NotFound, ObjectTooLarge, StorageRefused
+from trainingrun_agent.storage.base import ObjectInfo
+from trainingrun_agent.storage.client import WORK, Limits, make_client
+from trainingrun_agent.storage.failures import Target, explain
+from trainingrun_agent.storage.streams import HashingReader
+
+CHUNK = 1 << 20
+PART = 8 << 20
+PAGE = 1000
+UPLOAD_THREADS = 4
+MAX_SKEW_SECONDS = 300
+READS = 2
+
+
+class ByteCounter(Protocol):
+    """Gets byte increments, for metrics."""
+
+    def __call__(self, *, down: int = 0, up: int = 0) -> None:
+        """Count."""
+
+
+def open_store(
+    config: AgentConfig,
+    bucket: str,
+    *,
+    clock: Clock | None = None,
+    count: ByteCounter | None = None,
+    limits: Limits = WORK,
+) -> S3Store:
+    """The store of a bucket at the run's endpoint. Raises StorageRefused when the client cannot be made."""
+    resolved = config.resolved
+    fields = [
+        f"spec.{name}"
+        for name, where in (
+            ("storage.bucket", resolved.storage.bucket),
+            ("dataset.train.uri", resolved.dataset.train.bucket),
+            ("dataset.eval.uri", resolved.dataset.eval.bucket),
+            ("model.pretrained.uri", resolved.model.pretrained and resolved.model.pretrained.bucket),
+        )
+        if where == bucket
+    ]
+    target = Target(bucket, resolved.storage.endpoint, fields[0] if fields else "spec.storage.bucket")
+    return S3Store(make_client(config, limits=limits), target, clock=clock or Clock(), count=count)
+
+
+class S3Store:
+    """One bucket."""
+
+    def __init__(
+        self, client: Any, target: Target, *, clock: Clock, count: ByteCounter | None = None
+    ) -> None:
+        self._client = client
+        self._target = target
+        self._clock = clock
+        self._count = count or _ignore
+        self._clock_checked = False
+        client.meta.events.register("after-call.s3", self._check_clock)
+
+    @property
+    def bucket(self) -> str:
+        """Name of the bucket."""
+        return self._target.bucket
+
+    def list(self, prefix: str, *, start_after: str = "", limit: int | None = None) -> Iterator[ObjectInfo]:
+        """Page by page, see ObjectStore."""
+        found = 0
+        where = {"StartAfter": start_after} if start_after else {}
+        while limit is None or found < limit:
+            wanted = PAGE if limit is None else min(PAGE, limit - found)
+            with self._explained("ListObjectsV2", prefix):
+                page = self._client.list_objects_v2(
+                    Bucket=self.bucket, Prefix=prefix, MaxKeys=wanted, **where
+                )
+            for item in page.get("Contents", ()):
+                # Not every server honours StartAfter.
+                if item["Key"] > start_after:
+                    found += 1
+                    yield _info(item["Key"], item["Size"], item)
+            if not page.get("IsTruncated"):
+                return
+            where = {"ContinuationToken": page["NextContinuationToken"]}
+
+    def head(self, key: str) -> ObjectInfo | None:
+        """See ObjectStore."""
+        try:
+            with self._explained("HeadObject", key):
+                answer = self._client.head_object(Bucket=self.bucket, Key=key)
+        except NotFound:
+            return None
+        return _info(key, answer["ContentLength"], answer)
+
+    def get(self, key: str, *, max_bytes: int) -> bytes:
+        """See ObjectStore."""
+        with self._explained("GetObject", key):
+            answer = self._client.get_object(Bucket=self.bucket, Key=key)
+            with closing(answer["Body"]) as body:
+                data: bytes = body.read(max_bytes + 1)
+        if len(data) > max_bytes:
+            raise ObjectTooLarge(
+                f"{self._target.where(key)} is larger than the {max_bytes} bytes that are read of it",
+                hint="Check that it is the file that was meant.",
+            )
+        self._count(down=len(data))
+        return data
+
+    def get_range(self, key: str, *, start: int, length: int) -> bytes:
+        """See ObjectStore."""
+        wanted = f"bytes={start}-{start + length - 1}"
+        with self._explained("GetObject", key):
+            try:
+                answer = self._client.get_object(Bucket=self.bucket, Key=key, Range=wanted)
+            except ClientError as error:
+                if error.response["Error"]["Code"] == "InvalidRange":
+                    return b""
+                raise
+            with closing(answer["Body"]) as body:
+                # A server that ignores Range sends everything: read no more than was asked for.
+                skip = start if answer["ResponseMetadata"]["HTTPStatusCode"] == 200 else 0
+                data: bytes = body.read(skip + length)[skip:]
+        self._count(down=len(data))
+        return data
+
+    def put(self, key: str, data: bytes, *, if_absent: bool = False) -> bool:
+        """See ObjectStore."""
+        condition = {"IfNoneMatch": "*"} if if_absent else {}
+        with self._explained("PutObject", key):
+            try:
+                self._client.put_object(Bucket=self.bucket, Key=key, Body=data, **condition)
+            except ClientError as error:
+                if if_absent and error.response["ResponseMetadata"]["HTTPStatusCode"] == 412:
+                    return False
+                raise
+        self._count(up=len(data))
+        return True
+
+    def download(
+        self,
+        key: str,
+        path: Path,
+        *,
+        size: int,
+        sha256: str | None,
+        on_bytes: Callable[[int], None] | None = None,
+    ) -> str:
+        """See ObjectStore."""
+        partial = path.with_name(f"{path.name}.partial")
+        told = on_bytes or (lambda _: None)
+        seen = ""
+        for _ in range(READS):
+            received, digest = self._fetch(key, partial, limit=size, told=told)
+            if received == size and sha256 in (None, digest):
+                partial.replace(path)
+                return digest
+            told(-received)
+            seen = f"{received} bytes with SHA-256 {digest}"
+        partial.unlink()
+        raise IntegrityError(
+            f"{self._target.where(key)} was read as {seen}, expected {size} bytes"
+            + (f" with SHA-256 {sha256}" if sha256 else ""),
+            hint="The object was replaced or damaged: put the original back, or start a new TrainingRun.",
+        )
+
+    def upload(
+        self, key: str, file: BinaryIO, *, size: int, on_bytes: Callable[[int], None] | None = None
+    ) -> str:
+        """See ObjectStore."""
+        file.seek(0)
+        reader = HashingReader(file, size, name=key)
+        told = on_bytes or (lambda _: None)
+        if size <= PART:
+            data = reader.read()
+            self.put(key, data)
+            told(size)
+            return reader.hexdigest()
+        with self._explained("UploadPart", key):
+            self._client.upload_fileobj(reader, self.bucket, key, Callback=told, Config=_transfer())
+        self._count(up=size)
+        return reader.hexdigest()
+
+    def delete(self, key: str) -> None:
+        """See ObjectStore."""
+        with self._explained("DeleteObject", key):
+            self._client.delete_object(Bucket=self.bucket, Key=key)
+
+    def _fetch(self, key: str, partial: Path, *, limit: int, told: Callable[[int], None]) -> tuple[int, str]:
+        digest, received = hashlib.sha256(), 0
+        try:
+            with self._explained("GetObject", key), partial.open("wb") as file:
+                answer = self._client.get_object(Bucket=self.bucket, Key=key)
+                with closing(answer["Body"]) as body:
+                    while received <= limit and (chunk := body.read(CHUNK)):
+                        file.write(chunk)
+                        digest.update(chunk)
+                        received += len(chunk)
+                        told(len(chunk))
+                        self._count(down=len(chunk))
+        except BaseException as error:
+            told(-received)
+            partial.unlink(missing_ok=True)
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise DiskFull(
+                    f"no space left for {self._target.where(key)} ({limit} bytes) in {partial.parent}",
+                    hint="Give the stage more ephemeral storage.",
+                ) from error
+            raise
+        return received, digest.hexdigest()
+
+    @contextmanager
+    def _explained(self, call: str, key: str) -> Iterator[None]:
+        try:
+            yield
+        except (BotoCoreError, ClientError, ResponseParserError) as error:
+            raise explain(error, self._target, call=call, key=key) from error
+
+    def _check_clock(self, http_response: Any, **_: Any) -> None:
+        """Compare clocks on the first answer, whatever its status: skew looks like a wrong signature."""
+        date = http_response.headers.get("date")
+        if self._clock_checked or date is None or http_response.status_code >= 500:
+            return
+        self._clock_checked = True
+        try:
+            server = parsedate_to_datetime(date)
+        except ValueError:
+            return
+        skew = (self._clock.now() - server.replace(tzinfo=server.tzinfo or UTC)).total_seconds()
+        if abs(skew) > MAX_SKEW_SECONDS:
+            raise StorageRefused(
+                "ClockSkew",
+                f"this pod's clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the clock of "
+                f"{self._target.endpoint or 'AWS'}",
+                hint="Set the clock of the node or of the storage server (NTP).",
+            )
+
+
+def _info(key: str, size: int, answer: Mapping[str, Any]) -> ObjectInfo:
+    return ObjectInfo(key, size, answer.get("ETag", "").strip('"'), answer["LastModified"])
+
+
+def _ignore(*, down: int = 0, up: int = 0) -> None:
+    """Nobody counts."""
+
+
+def _transfer() -> TransferConfig:
+    # `classic` because the CRT client ignores endpoint and addressing; the rest bounds memory to a few parts.
+    config = TransferConfig(
+        multipart_threshold=PART,
+        multipart_chunksize=PART,
+        max_concurrency=UPLOAD_THREADS,
+        preferred_transfer_client="classic",
+    )
+    config.max_in_memory_upload_chunks = UPLOAD_THREADS
+    return config
