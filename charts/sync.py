@@ -1,6 +1,6 @@
-"""Write the parts of the chart that have their source in manifests/: the CRD, the operator's rules, the user roles.
+"""Write the parts of the chart that have their source in manifests/: CRD, the operator's rules, user roles.
 
-Invariant: the source decides; `--check` changes nothing and fails when a part differs from what would be written.
+Invariant: the source decides; `--check` changes nothing and fails when a part differs from its source.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _notice(source: Path) -> str:
 def main() -> int:
     """Write, or with --check compare; 1 when something differs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--check", action="store_true", help="change nothing; fail when a file is out of date")
+    parser.add_argument("--check", action="store_true", help="only compare; fail when one is out of date")
     check = parser.parse_args().check
     stale = [
         (path, text)

@@ -1,0 +1,133 @@
+"""Write docs/reference.md, the field reference of TrainingRun, from the CRD.
+
+Invariant: everything in the page comes from the CRD; `--check` changes nothing and fails when the page is
+out of date.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+CRD: Final = ROOT / "manifests" / "crd" / "trainingruns.trainingrun.dev.yaml"
+PAGE: Final = ROOT / "docs" / "reference.md"
+MUTABLE: Final = "`suspend`, `retry` (raise only), `tensorboard` and `ttlSecondsAfterFinished`"
+
+Schema = Mapping[str, Any]
+
+
+def render(crd: Mapping[str, Any]) -> str:
+    """The page as Markdown; raises KeyError when a field has no description."""
+    (version,) = crd["spec"]["versions"]
+    root: Schema = version["schema"]["openAPIV3Schema"]
+    api = f"{crd['spec']['group']}/{version['name']}"
+    return "\n".join(
+        [
+            "# API reference",
+            "",
+            f"<!-- Generated from {CRD.relative_to(ROOT)} by manifests/reference.py: change it there. -->",
+            "",
+            f"`{crd['spec']['names']['kind']}`, `{api}`. {root['description']}",
+            "",
+            *(f"- {rule['message']}" for rule in root["x-kubernetes-validations"]),
+            f"- `spec` is fixed once created, but for {MUTABLE}.",
+            "",
+            *_section("spec", root["properties"]["spec"]),
+            *_section("status", root["properties"]["status"]),
+            "## Columns of `kubectl get trainingruns`",
+            "",
+            "| column | shows | with |",
+            "|---|---|---|",
+            *(_column(column) for column in version["additionalPrinterColumns"]),
+            "",
+        ]
+    )
+
+
+def _section(title: str, schema: Schema) -> Iterator[str]:
+    yield from (f"## {title}", "", schema["description"], "")
+    yield from ("| field | type and bounds | default | meaning |", "|---|---|---|---|")
+    for path, field, required in _fields("", schema):
+        meaning, _, default = field["description"].partition(" Default: ")
+        shown = "required" if required else _cell(default).removesuffix(".")
+        yield f"| `{path}` | {_type(field)} | {shown} | {_cell(meaning)}{_rules(field)} |"
+    yield ""
+
+
+def _fields(prefix: str, schema: Schema) -> Iterator[tuple[str, Schema, bool]]:
+    """Path, schema and whether it is required, depth first in the order of the CRD."""
+    required = schema.get("required", ())
+    for name, field in schema.get("properties", {}).items():
+        path = f"{prefix}{name}"
+        yield path, field, name in required
+        yield from _fields(f"{path}.", field)
+        if "items" in field:
+            yield from _fields(f"{path}[].", field["items"])
+
+
+def _type(field: Schema) -> str:
+    if "enum" in field:
+        return " \\| ".join(f"`{value}`" for value in field["enum"])
+    if field.get("x-kubernetes-int-or-string"):
+        return "quantity"
+    kind = str(field["type"])
+    if kind == "array":
+        return f"list{_bounds(field, 'minItems', 'maxItems')} of {_type(field['items'])}"
+    if "additionalProperties" in field:
+        entry = _type(field["additionalProperties"])
+        return f"map{_bounds(field, 'minProperties', 'maxProperties')} of {entry}"
+    if kind == "string":
+        return f"{field.get('format', kind)}{_bounds(field, 'minLength', 'maxLength')}"
+    return f"{kind}{_bounds(field, 'minimum', 'maximum')}"
+
+
+def _bounds(field: Schema, low: str, high: str) -> str:
+    """Like ` (1..500)`; of a string the number of characters, of a list or map that of its entries."""
+    if low in field and high in field:
+        return f" ({field[low]}..{field[high]})"
+    if high in field:
+        return f" (≤ {field[high]})"
+    return f" (≥ {field[low]})" if low in field else ""
+
+
+def _rules(field: Schema) -> str:
+    """What the API server refuses, where its words do not change with the value."""
+    rules = field.get("x-kubernetes-validations", ())
+    return "".join(f"<br>{_cell(rule['message'])}." for rule in rules if "message" in rule)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;")
+
+
+def _column(column: Mapping[str, Any]) -> str:
+    shown = column.get("description", "Time since creation")
+    wide = "`-o wide`" if column.get("priority") else ""
+    return f"| {column['name']} | {shown} (`{column['jsonPath']}`) | {wide} |"
+
+
+def main() -> int:
+    """Write, or with --check compare; 1 when the page is out of date."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--check", action="store_true", help="only compare; fail when it is out of date")
+    check = parser.parse_args().check
+    page = render(yaml.safe_load(CRD.read_text(encoding="utf-8")))
+    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == page:
+        return 0
+    if check:
+        print(f"{PAGE.relative_to(ROOT)} is out of date: run manifests/reference.py", file=sys.stderr)
+        return 1
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(page, encoding="utf-8")
+    print(f"wrote {PAGE.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
