@@ -1,0 +1,49 @@
+"""Start the operator: `python3 -m trainingrun`; settings come from the environment, see `--help`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+
+import kopf
+
+from trainingrun import __version__
+from trainingrun.api.settings import Settings, SettingsError
+from trainingrun.engine.operator import Operator
+from trainingrun.handlers import make_registry
+from trainingrun.logs import set_up
+
+
+def main() -> int:
+    """Run until SIGTERM; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="trainingrun",
+        description="Operator of TrainingRun objects.",
+        epilog="Settings are environment variables TRAININGRUN_*; the Helm chart sets them from its values.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    parser.parse_args()
+    try:
+        settings = Settings.from_env(os.environ)
+    except SettingsError as error:
+        sys.stderr.write(f"trainingrun: {error}\n")
+        return 2
+    set_up(level=settings.log_level, style=settings.log_format)
+    logging.getLogger(__name__).info("trainingrun operator %s", __version__)
+    operator = Operator(settings)
+    asyncio.run(
+        kopf.operator(
+            registry=make_registry(operator),
+            standalone=True,
+            clusterwide=not settings.namespaces,
+            namespaces=settings.namespaces,
+        )
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,25 @@
+"""Times as the API writes them: RFC 3339, UTC, whole seconds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def to_text(moment: datetime) -> str:
+    """Write a time for a status field."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse(text: str | None) -> datetime | None:
+    """Read a time of the API; None for none."""
+    if not text:
+        return None
+    return datetime.fromisoformat(text)
+
+
+def seconds_between(start: str | None, end: str | None) -> float | None:
+    """Seconds from one API time to another, never negative; None when either is missing."""
+    first, last = parse(start), parse(end)
+    if first is None or last is None:
+        return None
+    return max(0.0, (last - first).total_seconds())

@@ -1,0 +1,80 @@
+"""Every name that is API: group, labels, stages, phases, container names. Changing one breaks stored objects."""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from typing import Final
+
+GROUP: Final = "trainingrun.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+KIND: Final = "TrainingRun"
+PLURAL: Final = "trainingruns"
+CONTRACT_VERSION: Final = 1
+SUPPORTED_CONTRACTS: Final = (CONTRACT_VERSION,)
+
+LABEL_RUN: Final = f"{GROUP}/run"
+LABEL_RUN_UID: Final = f"{GROUP}/run-uid"
+LABEL_STAGE: Final = f"{GROUP}/stage"
+LABEL_ATTEMPT: Final = f"{GROUP}/attempt"
+LABEL_COMPONENT: Final = "app.kubernetes.io/component"
+LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+MANAGER: Final = "trainingrun-operator"
+
+AGENT: Final = "agent"
+AGENT_PORT: Final = 8080
+TENSORBOARD_PORT: Final = 6006
+RESOLVED_KEY: Final = "resolved.json"
+
+
+class Stage(StrEnum):
+    """The three Jobs of a run, in their order."""
+
+    PREP = "prep"
+    TRAIN = "train"
+    EXPORT = "export"
+
+
+class Phase(StrEnum):
+    """`status.phase`: output only, never read back as a trigger."""
+
+    PENDING = "Pending"
+    QUEUED = "Queued"
+    PREPARING = "Preparing"
+    TRAINING = "Training"
+    EXPORTING = "Exporting"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    SUSPENDED = "Suspended"
+
+
+STAGE_PHASE: Final = {Stage.PREP: Phase.PREPARING, Stage.TRAIN: Phase.TRAINING, Stage.EXPORT: Phase.EXPORTING}
+# The container beside the agent that does the TensorFlow work, by stage.
+WORKER: Final = {Stage.TRAIN: "trainer", Stage.EXPORT: "exporter"}
+
+
+def job_name(run: str, *, stage: Stage, attempt: int) -> str:
+    """Deterministic, so that creating it twice is one creation; at most 63 characters for a run name of 40."""
+    return f"{run}-{stage}-{attempt}"
+
+
+def resolved_name(run: str) -> str:
+    """ConfigMap that holds the resolved spec."""
+    return f"{run}-resolved"
+
+
+def tensorboard_name(run: str) -> str:
+    """Deployment and Service of TensorBoard."""
+    return f"{run}-tensorboard"
+
+
+def run_prefix(namespace: str, *, name: str, uid: str, storage_prefix: str) -> str:
+    """Key prefix of a run in its bucket, without trailing slash (contracts: storage layout)."""
+    head = f"{storage_prefix}/" if storage_prefix else ""
+    return f"{head}runs/{namespace}/{name}-{uid[:8]}"
+
+
+def short_hash(text: str) -> str:
+    """Eight hexadecimal digits, for names that must not repeat."""
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -1,0 +1,1 @@
+"""Children of a run as plain dictionaries, one builder per child; no I/O."""

@@ -1,0 +1,148 @@
+"""What every pod of a run shares: restricted security, volumes, credentials as files, no token.
+
+Invariant: every pod built here passes the Pod Security Standard `restricted`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from trainingrun.api.names import AGENT_PORT, RESOLVED_KEY, resolved_name
+from trainingrun.api.run import Run
+from trainingrun.api.settings import Settings
+
+UID: Final = 65532
+SHARED: Final = "/shared"
+CREDENTIALS: Final = "/var/run/secrets/trainingrun/s3"
+CA_FOLDER: Final = "/etc/trainingrun/ca"
+CONTAINER_SECURITY: Final = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "runAsNonRoot": True,
+    "capabilities": {"drop": ["ALL"]},
+}
+POD_SECURITY: Final = {
+    "runAsNonRoot": True,
+    "runAsUser": UID,
+    "runAsGroup": UID,
+    "fsGroup": UID,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+AGENT_RESOURCES: Final = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "512Mi"}}
+# A node that is gone is given up after a minute instead of the default five.
+NODE_TOLERATIONS: Final = tuple(
+    {"key": f"node.kubernetes.io/{what}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60}
+    for what in ("unreachable", "not-ready")
+)
+
+
+def metadata(run: Run, *, name: str, labels: Mapping[str, str]) -> dict[str, Any]:
+    """Metadata of a child that goes with its run."""
+    return {
+        "name": name,
+        "namespace": run.namespace,
+        "labels": {**run.labels, **labels},
+        "ownerReferences": [run.owner_reference],
+    }
+
+
+def agent_container(
+    run: Run, *, name: str, image: str, args: list[str], env: Mapping[str, str], settings: Settings
+) -> dict[str, Any]:
+    """Container of the agent image: the only one that sees credentials, as files."""
+    mounts: list[dict[str, Any]] = [
+        # By subPath: a folder mount would be read-only and could not hold the CA folder's mount below it.
+        {
+            "name": "resolved",
+            "mountPath": f"/etc/trainingrun/{RESOLVED_KEY}",
+            "subPath": RESOLVED_KEY,
+            "readOnly": True,
+        },
+        {"name": "credentials", "mountPath": CREDENTIALS, "readOnly": True},
+    ]
+    if "caBundle" in run.spec["storage"]:
+        mounts.append({"name": "ca", "mountPath": CA_FOLDER, "readOnly": True})
+    container = plain_container(name=name, image=image, args=args, settings=settings)
+    container["env"] = [
+        *({"name": key, "value": value} for key, value in env.items()),
+        _from_field("POD_NAME", "metadata.name"),
+        _from_field("POD_UID", "metadata.uid"),
+        _from_field("POD_IP", "status.podIP"),
+    ]
+    container["ports"] = [{"name": "progress", "containerPort": AGENT_PORT}]
+    container["volumeMounts"] += mounts
+    container["resources"] = dict(AGENT_RESOURCES)
+    return container
+
+
+def plain_container(*, name: str, image: str, args: list[str], settings: Settings) -> dict[str, Any]:
+    """A container with the shared folder and a scratch of its own, and nothing else."""
+    return {
+        "name": name,
+        "image": image,
+        "imagePullPolicy": settings.image_pull_policy,
+        "args": args,
+        "env": [],
+        "securityContext": dict(CONTAINER_SECURITY),
+        "volumeMounts": [
+            {"name": "shared", "mountPath": SHARED},
+            {"name": f"tmp-{name}", "mountPath": "/tmp"},  # noqa: S108 - a volume of its own
+        ],
+    }
+
+
+def pod_spec(
+    run: Run,
+    *,
+    containers: list[dict[str, Any]],
+    scratch: str,
+    settings: Settings,
+    placement: Mapping[str, Any] | None = None,
+    grace_seconds: int = 120,
+) -> dict[str, Any]:
+    """Pod around these containers; `scratch` is the size limit of the shared folder as a quantity."""
+    placement = placement or {}
+    spec: dict[str, Any] = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": grace_seconds,
+        "securityContext": dict(POD_SECURITY),
+        "containers": containers,
+        "volumes": _volumes(run, containers=containers, scratch=scratch),
+        "tolerations": [*NODE_TOLERATIONS, *(placement.get("tolerations") or ())],
+    }
+    if placement.get("nodeSelector"):
+        spec["nodeSelector"] = dict(placement["nodeSelector"])
+    if settings.image_pull_secrets:
+        spec["imagePullSecrets"] = [{"name": name} for name in settings.image_pull_secrets]
+    return spec
+
+
+def _volumes(run: Run, *, containers: list[dict[str, Any]], scratch: str) -> list[dict[str, Any]]:
+    storage = run.spec["storage"]
+    bundle = storage.get("caBundle")
+    volumes: list[dict[str, Any]] = [
+        {
+            "name": "resolved",
+            "configMap": {
+                "name": resolved_name(run.name),
+                "items": [{"key": RESOLVED_KEY, "path": RESOLVED_KEY}],
+            },
+        },
+        {
+            "name": "credentials",
+            "secret": {"secretName": storage["credentials"]["secretName"], "defaultMode": 0o440},
+        },
+        {"name": "shared", "emptyDir": {"sizeLimit": scratch}},
+        *({"name": f"tmp-{c['name']}", "emptyDir": {"sizeLimit": "1Gi"}} for c in containers),
+    ]
+    if bundle:
+        item = {"key": bundle.get("key", "ca.crt"), "path": "ca.crt"}
+        volumes.append({"name": "ca", "configMap": {"name": bundle["configMapName"], "items": [item]}})
+    return volumes
+
+
+def _from_field(name: str, path: str) -> dict[str, Any]:
+    return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}

@@ -1,0 +1,109 @@
+"""One Job is one attempt is one pod: the Job controller never replaces it, the operator starts the next attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from trainingrun.api.names import (
+    AGENT,
+    AGENT_PORT,
+    LABEL_ATTEMPT,
+    LABEL_COMPONENT,
+    LABEL_STAGE,
+    WORKER,
+    Stage,
+    job_name,
+)
+from trainingrun.api.run import Run
+from trainingrun.api.settings import Settings
+from trainingrun.builders.common import SHARED, agent_container, metadata, plain_container, pod_spec
+
+# Long enough for a checkpoint, its upload (1 GB at 10 MB/s) and the last events.
+GRACE_SECONDS: Final = {Stage.PREP: 30, Stage.TRAIN: 180, Stage.EXPORT: 30}
+DEFAULT_SCRATCH: Final = "20Gi"
+DEFAULT_RESOURCES: Final[Mapping[Stage, Mapping[str, Any]]] = {
+    Stage.PREP: {"requests": {"cpu": "1", "memory": "512Mi"}, "limits": {"memory": "1Gi"}},
+    Stage.TRAIN: {"requests": {"cpu": "2", "memory": "4Gi"}},
+    Stage.EXPORT: {"requests": {"cpu": "1", "memory": "2Gi"}},
+}
+GPU_RESOURCE: Final = "nvidia.com/gpu"
+
+
+def build_job(
+    run: Run, *, stage: Stage, attempt: int, resolved: Mapping[str, Any], settings: Settings
+) -> dict[str, Any]:
+    """Job of one attempt, built from the resolved document."""
+    labels = {LABEL_STAGE: str(stage), LABEL_ATTEMPT: str(attempt), LABEL_COMPONENT: str(stage)}
+    meta = metadata(run, name=job_name(run.name, stage=stage, attempt=attempt), labels=labels)
+    stage_spec: Mapping[str, Any] = run.spec.get(str(stage)) or {}
+    containers = _containers(run, stage=stage, attempt=attempt, resolved=resolved, settings=settings)
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": meta,
+        "spec": {
+            "backoffLimit": 0,
+            "completions": 1,
+            "parallelism": 1,
+            "template": {
+                "metadata": {"labels": dict(meta["labels"])},
+                "spec": pod_spec(
+                    run,
+                    containers=containers,
+                    scratch=stage_spec.get("scratch", DEFAULT_SCRATCH),
+                    settings=settings,
+                    placement=stage_spec.get("pod"),
+                    grace_seconds=GRACE_SECONDS[stage],
+                ),
+            },
+        },
+    }
+
+
+def _containers(
+    run: Run, *, stage: Stage, attempt: int, resolved: Mapping[str, Any], settings: Settings
+) -> list[dict[str, Any]]:
+    agent = agent_container(
+        run,
+        name=AGENT,
+        image=resolved["images"]["agent"],
+        args=[str(stage)],
+        env={
+            "TRAININGRUN_STAGE": str(stage),
+            "TRAININGRUN_ATTEMPT": str(attempt),
+            "TERMINATION_GRACE_SECONDS": str(GRACE_SECONDS[stage]),
+        },
+        settings=settings,
+    )
+    agent["terminationMessagePath"] = "/dev/termination-log"
+    agent["terminationMessagePolicy"] = "File"
+    if stage is Stage.PREP:
+        agent["resources"] = _resources(run, stage=stage, gpus=0)
+        return [agent]
+    worker = plain_container(
+        name=WORKER[stage],
+        image=resolved["images"]["trainer"],
+        args=[str(stage), "--shared", SHARED],
+        settings=settings,
+    )
+    worker["resources"] = _resources(run, stage=stage, gpus=resolved["train"]["gpus"])
+    # The agent answers for the trainer: a stopped or stalled trainer, and an agent that died, are both ended here.
+    worker["livenessProbe"] = {
+        "httpGet": {"path": "/trainer-alive", "port": AGENT_PORT},
+        "initialDelaySeconds": 10,
+        "periodSeconds": 10,
+        "timeoutSeconds": 5,
+        "failureThreshold": 6,
+        "terminationGracePeriodSeconds": 20,
+    }
+    return [agent, worker]
+
+
+def _resources(run: Run, *, stage: Stage, gpus: int) -> dict[str, Any]:
+    pod = (run.spec.get(str(stage)) or {}).get("pod") or {}
+    asked = pod.get("resources") or DEFAULT_RESOURCES[stage]
+    resources = {kind: dict(values) for kind, values in asked.items()}
+    if gpus and stage is Stage.TRAIN:
+        resources.setdefault("limits", {})[GPU_RESOURCE] = str(gpus)
+    return resources

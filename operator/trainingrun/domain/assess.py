@@ -1,0 +1,123 @@
+"""Where the attempt in flight stands: ended, waiting for its pod, or running."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from trainingrun.api import clock
+from trainingrun.api.names import AGENT, WORKER
+from trainingrun.domain.observe import ContainerView, JobView, PodView
+from trainingrun.domain.verdicts import Outcome, Verdict, judge, parse
+from trainingrun.domain.waiting import Cause, cause_of
+
+STUCK_SECONDS: Final = 120  # beyond the end of a pod's grace period
+SETTLE_SECONDS: Final = 5  # from the agent's end until its neighbour's state is surely known
+NEVER_STARTED_SECONDS: Final = 15
+_BEFORE_TRAINER: Final = {"starting", "preflight", "fetching", "waitingForTrainer"}
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The attempt is over; `give_up` asks for its Job to be deleted, because its pod never will end by itself."""
+
+    verdict: Verdict
+    give_up: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The pod does not run yet."""
+
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The pod runs; `look_again` seconds from now something may be due."""
+
+    pod: PodView
+    ending: bool = False
+    look_again: float | None = None
+
+
+State = Ended | Waiting | Running
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of one attempt."""
+
+    job: JobView | None
+    pod: PodView | None
+    progress: Mapping[str, Any] = field(default_factory=dict)
+    hints: Mapping[str, str] = field(default_factory=dict)
+
+
+def assess(evidence: Evidence, *, now: datetime) -> State:
+    """Tell the state of an attempt."""
+    job, pod = evidence.job, evidence.pod
+    if pod is None or pod.gone:
+        return _without_live_pod(job, pod, hints=dict(evidence.hints), now=now)
+    if _verdict_is_final(pod, now=now):
+        return Ended(judge(job, pod))
+    if stuck(pod, now=now):
+        message = f"Pod {pod.name} did not end within its grace period; its node {pod.node} may be unreachable."
+        return Ended(Verdict(Outcome.INTERRUPTED, "PodStuck", message), give_up=True)
+    never = _trainer_never_started(evidence, now=now)
+    if never is not None:
+        return Ended(never, give_up=True)
+    if job is None or job.deleting or pod.deletion_at:
+        return Running(pod, ending=True, look_again=STUCK_SECONDS)
+    if pod.phase == "Pending":
+        return Waiting(cause_of(job, pod, hints=dict(evidence.hints), now=now))
+    someone_ended = any(c.state == "terminated" for c in pod.containers.values())
+    return Running(pod, look_again=SETTLE_SECONDS if someone_ended else None)
+
+
+def stuck(pod: PodView, *, now: datetime) -> bool:
+    """A pod that outlives its grace period by two minutes is given up; epochs keep it harmless."""
+    over = clock.seconds_between(pod.deletion_at, clock.to_text(now))
+    return bool(over is not None and over > STUCK_SECONDS)
+
+
+def _without_live_pod(job: JobView | None, pod: PodView | None, *, hints: dict[str, str], now: datetime) -> State:
+    if pod is not None or job is None or job.deleting or job.finished:
+        return Ended(judge(job, pod))
+    return Waiting(cause_of(job, None, hints=hints, now=now))
+
+
+def _verdict_is_final(pod: PodView, *, now: datetime) -> bool:
+    if pod.ended:
+        return True
+    agent = _agent(pod)
+    verdict = parse(agent.message) if agent.state == "terminated" else None
+    if verdict is None:
+        return False
+    settled = (clock.seconds_between(agent.finished_at, clock.to_text(now)) or 0) >= SETTLE_SECONDS
+    return verdict.outcome is Outcome.SUCCEEDED or settled
+
+
+def _trainer_never_started(evidence: Evidence, *, now: datetime) -> Verdict | None:
+    pod = evidence.pod
+    assert pod is not None
+    name = WORKER.get(pod.stage, "")
+    worker = pod.containers.get(name)
+    if worker is None or worker.state != "terminated" or _agent(pod).state != "running":
+        return None
+    since = clock.seconds_between(worker.finished_at, clock.to_text(now)) or 0
+    if since < NEVER_STARTED_SECONDS or evidence.progress.get("phase") not in _BEFORE_TRAINER:
+        return None
+    said = f": {worker.message.strip()}" if worker.message.strip() else "."
+    return Verdict(
+        Outcome.CRASH,
+        "TrainerNeverStarted",
+        f"Container {name} of pod {pod.name} ended with exit code {worker.exit_code} ({worker.reason}) "
+        f"before it began to work{said} Is the image a TrainingRun trainer image?",
+    )
+
+
+def _agent(pod: PodView) -> ContainerView:
+    return pod.containers.get(AGENT, ContainerView())

@@ -1,0 +1,178 @@
+"""Slim views of Jobs and Pods: what decisions need and nothing more, so that the cache stays small."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from trainingrun.api.names import LABEL_ATTEMPT, LABEL_RUN, LABEL_RUN_UID, LABEL_STAGE, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """One attempt's Job."""
+
+    namespace: str
+    name: str
+    uid: str
+    run: str
+    run_uid: str
+    owner_uid: str
+    stage: Stage
+    attempt: int
+    created: str
+    deleting: bool = False
+    finished: str = ""  # "", "Complete" or "Failed"
+    message: str = ""
+    finished_at: str = ""
+
+    @classmethod
+    def from_object(cls, body: Mapping[str, Any]) -> JobView | None:
+        """Read a Job; None when it does not carry our labels whole (somebody else's)."""
+        meta = body["metadata"]
+        labels = meta.get("labels") or {}
+        try:
+            stage, attempt = Stage(labels[LABEL_STAGE]), int(labels[LABEL_ATTEMPT])
+            run, run_uid = labels[LABEL_RUN], labels[LABEL_RUN_UID]
+        except (KeyError, ValueError):
+            return None
+        end: Mapping[str, Any] = next(
+            (
+                c
+                for c in (body.get("status") or {}).get("conditions") or ()
+                if c.get("type") in {"Complete", "Failed"} and c.get("status") == "True"
+            ),
+            {},
+        )
+        return cls(
+            namespace=meta["namespace"],
+            name=meta["name"],
+            uid=meta["uid"],
+            run=run,
+            run_uid=run_uid,
+            owner_uid=_controller(meta),
+            stage=stage,
+            attempt=attempt,
+            created=meta.get("creationTimestamp", ""),
+            deleting="deletionTimestamp" in meta,
+            finished=end.get("type", ""),
+            message=end.get("message", ""),
+            finished_at=end.get("lastTransitionTime", ""),
+        )
+
+    @property
+    def run_key(self) -> str:
+        """Key of the run it belongs to."""
+        return f"{self.namespace}/{self.run}"
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerView:
+    """State of one container; exactly one of waiting, running, terminated is told by `state`."""
+
+    state: str = "waiting"
+    reason: str = ""
+    message: str = ""
+    exit_code: int | None = None
+    started_at: str = ""
+    finished_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PodView:
+    """The one pod of an attempt."""
+
+    namespace: str
+    name: str
+    uid: str
+    run: str
+    run_uid: str
+    job_uid: str
+    stage: Stage
+    attempt: int
+    created: str
+    phase: str = "Pending"
+    reason: str = ""
+    message: str = ""
+    ip: str = ""
+    node: str = ""
+    deletion_at: str = ""  # when the grace period ends
+    scheduled_at: str = ""
+    unschedulable: str = ""
+    disruption: str = ""
+    disruption_message: str = ""
+    containers: Mapping[str, ContainerView] = field(default_factory=dict)
+    gone: bool = False
+
+    @classmethod
+    def from_object(cls, body: Mapping[str, Any]) -> PodView | None:
+        """Read a Pod; None when it is not a pod of ours."""
+        meta, status = body["metadata"], body.get("status") or {}
+        labels = meta.get("labels") or {}
+        try:
+            stage, attempt = Stage(labels[LABEL_STAGE]), int(labels[LABEL_ATTEMPT])
+            run, run_uid = labels[LABEL_RUN], labels[LABEL_RUN_UID]
+        except (KeyError, ValueError):
+            return None
+        conditions = {c.get("type"): c for c in status.get("conditions") or ()}
+        scheduled = conditions.get("PodScheduled", {})
+        disruption = conditions.get("DisruptionTarget", {})
+        disrupted = disruption.get("status") == "True"
+        return cls(
+            namespace=meta["namespace"],
+            name=meta["name"],
+            uid=meta["uid"],
+            run=run,
+            run_uid=run_uid,
+            job_uid=_controller(meta),
+            stage=stage,
+            attempt=attempt,
+            created=meta.get("creationTimestamp", ""),
+            phase=status.get("phase", "Pending"),
+            reason=status.get("reason", ""),
+            message=status.get("message", ""),
+            ip=status.get("podIP", ""),
+            node=(body.get("spec") or {}).get("nodeName", ""),
+            deletion_at=meta.get("deletionTimestamp", ""),
+            scheduled_at=scheduled.get("lastTransitionTime", "") if scheduled.get("status") == "True" else "",
+            unschedulable=scheduled.get("message", "") if scheduled.get("reason") == "Unschedulable" else "",
+            disruption=disruption.get("reason", "") if disrupted else "",
+            disruption_message=disruption.get("message", "") if disrupted else "",
+            containers={
+                entry["name"]: _container(entry.get("state") or {}) for entry in status.get("containerStatuses") or ()
+            },
+        )
+
+    @property
+    def run_key(self) -> str:
+        """Key of the run it belongs to."""
+        return f"{self.namespace}/{self.run}"
+
+    @property
+    def ended(self) -> bool:
+        """No container runs any more."""
+        return self.phase in {"Succeeded", "Failed"}
+
+    def departed(self) -> PodView:
+        """The same pod after it was removed from the API: its last word stays readable."""
+        return replace(self, gone=True)
+
+
+def _container(state: Mapping[str, Any]) -> ContainerView:
+    for kind in ("terminated", "running", "waiting"):
+        if kind in state:
+            detail = state[kind] or {}
+            return ContainerView(
+                state=kind,
+                reason=detail.get("reason", ""),
+                message=detail.get("message", ""),
+                exit_code=detail.get("exitCode"),
+                started_at=detail.get("startedAt") or "",
+                finished_at=detail.get("finishedAt") or "",
+            )
+    return ContainerView()
+
+
+def _controller(meta: Mapping[str, Any]) -> str:
+    return next((o["uid"] for o in meta.get("ownerReferences") or () if o.get("controller")), "")

@@ -1,0 +1,152 @@
+"""Turn a spec into the resolved document that every attempt is built from (contracts: resolved), or say why not.
+
+Invariant: the result depends on nothing but the arguments, and is written once, so an upgrade of the operator in
+mid-run changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from trainingrun.api.conditions import SUCCEEDED, is_true
+from trainingrun.api.names import CONTRACT_VERSION
+from trainingrun.api.run import Run
+from trainingrun.api.settings import Settings
+from trainingrun.domain.networks import NETWORKS, default_cadence
+
+Resolved = dict[str, Any]
+FindRun = Callable[[str], Run | None]
+
+
+@dataclass(frozen=True, slots=True)
+class NotAcceptedError(Exception):
+    """The spec cannot run as it is; `waits` when that can change without the user (another run finishes)."""
+
+    reason: str
+    message: str
+    waits: bool = False
+
+
+def resolve(run: Run, *, settings: Settings, find_run: FindRun) -> Resolved:
+    """Build the resolved document; raises NotAcceptedError naming the field."""
+    spec = run.spec
+    storage = spec["storage"]
+    train = spec.get("train") or {}
+    _check_policy(spec, settings=settings)
+    network = (spec.get("model") or {}).get("network", "ssd_inception_v2")
+    defaults = NETWORKS.get(network)
+    if defaults is None:
+        raise NotAcceptedError("UnknownNetwork", f"spec.model.network: {network!r} is none of {', '.join(NETWORKS)}.")
+    steps = int(train.get("steps", 20000))
+    cadence = default_cadence(steps)
+    dataset = spec["dataset"]
+    endpoint = storage.get("endpoint")
+    return {
+        "contractVersion": CONTRACT_VERSION,
+        "run": {"namespace": run.namespace, "name": run.name, "uid": run.uid},
+        "storage": {
+            "endpoint": endpoint,
+            "region": storage.get("region", "us-east-1"),
+            "bucket": storage["bucket"],
+            "prefix": storage.get("prefix", ""),
+            "addressing": storage.get("addressing") or ("path" if endpoint else "virtual"),
+            "caBundle": "caBundle" in storage,
+            "outageToleranceSeconds": int(storage.get("outageToleranceSeconds", 3600)),
+        },
+        "dataset": {
+            "train": _source(dataset["train"], bucket=storage["bucket"]),
+            "eval": _source(dataset["eval"], bucket=storage["bucket"]),
+            "classes": list(dataset["classes"]),
+            "maxBadFiles": str(dataset.get("maxBadFiles", "1%")),
+            "maxImageSide": int(dataset.get("maxImageSide", 1024)),
+        },
+        "model": {"network": network, "pretrained": _pretrained(run, find_run=find_run)},
+        "train": {
+            "steps": steps,
+            "batchSize": int(train.get("batchSize", defaults.batch_size)),
+            "learningRate": str(train.get("learningRate", defaults.learning_rate)),
+            "gpus": int(train.get("gpus", 1)),
+            "saveEverySteps": int(train.get("saveEverySteps", cadence)),
+            "evalEverySteps": int(train.get("evalEverySteps", cadence)),
+            "stallSeconds": int(train.get("stallSeconds", 1800)),
+        },
+        "export": {"evalImages": int((spec.get("export") or {}).get("evalImages", 500))},
+        "images": {
+            "agent": settings.agent_image,
+            "trainer": train.get("image") or settings.trainer_image,
+            "tensorboard": settings.tensorboard_image,
+        },
+    }
+
+
+def split_uri(uri: str, *, bucket: str) -> tuple[str, str]:
+    """Split `s3://bucket/key` or a bare key of the run's own bucket into bucket and key."""
+    if uri.startswith("s3://"):
+        named, _, key = uri.removeprefix("s3://").partition("/")
+        return named, key
+    return bucket, uri
+
+
+def _source(source: Mapping[str, Any], *, bucket: str) -> dict[str, Any]:
+    named, key = split_uri(source["uri"], bucket=bucket)
+    return {"bucket": named, "key": key, "imageSet": source.get("imageSet")}
+
+
+def _pretrained(run: Run, *, find_run: FindRun) -> dict[str, str] | None:
+    asked = (run.spec.get("model") or {}).get("pretrained")
+    bucket = run.spec["storage"]["bucket"]
+    if not asked:
+        return None
+    if "uri" in asked:
+        named, key = split_uri(asked["uri"], bucket=bucket)
+        return {"bucket": named, "key": key}
+    name = asked["run"]
+    other = find_run(f"{run.namespace}/{name}")
+    if other is None:
+        raise NotAcceptedError(
+            "PretrainedRunNotFound",
+            f"spec.model.pretrained.run: there is no TrainingRun {name!r} in namespace {run.namespace}; "
+            "waiting for it. Use pretrained.uri for an export whose run was deleted.",
+            waits=True,
+        )
+    uri = (other.status.get("export") or {}).get("uri", "")
+    if not uri or not is_true(other.status.get("conditions") or (), SUCCEEDED):
+        raise NotAcceptedError(
+            "PretrainedRunNotReady",
+            f"spec.model.pretrained.run: TrainingRun {name!r} has no export yet "
+            f"(phase {other.status.get('phase', 'Pending')}); waiting for it.",
+            waits=True,
+        )
+    named, key = split_uri(uri, bucket=bucket)
+    return {"bucket": named, "key": key}
+
+
+def _check_policy(spec: Mapping[str, Any], *, settings: Settings) -> None:
+    policy = settings.policy
+    image = (spec.get("train") or {}).get("image")
+    allowed_images = (*policy.images, settings.trainer_image)
+    if image and not _matches(image, allowed_images):
+        raise _forbidden("spec.train.image", image, setting="policy.images", allowed=allowed_images)
+    secret = spec["storage"]["credentials"]["secretName"]
+    if not _matches(secret, policy.secret_names):
+        raise _forbidden(
+            "spec.storage.credentials.secretName", secret, setting="policy.secretNames", allowed=policy.secret_names
+        )
+    endpoint = spec["storage"].get("endpoint")
+    if endpoint and not _matches(endpoint, policy.endpoints):
+        raise _forbidden("spec.storage.endpoint", endpoint, setting="policy.endpoints", allowed=policy.endpoints)
+
+
+def _matches(value: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(value, pattern) for pattern in patterns)
+
+
+def _forbidden(field: str, value: str, *, setting: str, allowed: tuple[str, ...]) -> NotAcceptedError:
+    return NotAcceptedError(
+        "ForbiddenByPolicy",
+        f"{field}: {value!r} is not allowed here; allowed: {', '.join(allowed)}. "
+        f"Use one of these or ask your platform team to extend {setting} of the operator's Helm values.",
+    )

@@ -1,0 +1,157 @@
+"""Every way an attempt can end, its budget and what is done about it: the one table of failure classes.
+
+An agent's verdict is a claim about its own pod; `judge` joins it with what Kubernetes saw, because a container killed
+for memory can leave a tidy exit code and a pod that was deleted can leave none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from trainingrun.api.names import AGENT, SUPPORTED_CONTRACTS, WORKER
+from trainingrun.domain.observe import ContainerView, JobView, PodView
+
+MAX_VERDICT_BYTES: Final = 4096
+UNLIMITED: Final = 1_000_000
+
+
+class Outcome(StrEnum):
+    """Failure classes of a verdict (contracts: verdict)."""
+
+    SUCCEEDED = "succeeded"
+    USER_ERROR = "userError"
+    STORAGE_REFUSED = "storageRefused"
+    STORAGE_OUTAGE = "storageOutage"
+    DIVERGED = "diverged"
+    STALLED = "stalled"
+    OUT_OF_MEMORY = "outOfMemory"
+    DISK_FULL = "diskFull"
+    INTERRUPTED = "interrupted"
+    CRASH = "crash"
+    GPU_UNFIT = "gpuUnfit"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What follows an outcome: how often it is tried again, whether with back-off, and how it counts."""
+
+    retries: int
+    back_off: bool
+    hint: str
+
+
+POLICIES: Final[Mapping[Outcome, Policy]] = {
+    Outcome.SUCCEEDED: Policy(0, False, ""),
+    Outcome.USER_ERROR: Policy(0, False, "Correct what the message names."),
+    Outcome.STORAGE_REFUSED: Policy(0, False, "Correct spec.storage or the Secret that it names."),
+    Outcome.STORAGE_OUTAGE: Policy(5, True, "Check that the storage endpoint answers."),
+    Outcome.DIVERGED: Policy(0, False, "Lower train.learningRate or look for bad boxes in the report."),
+    Outcome.STALLED: Policy(2, False, "The trainer's stacks are in its log."),
+    Outcome.OUT_OF_MEMORY: Policy(1, False, "Raise the stage's memory limit or lower train.batchSize."),
+    Outcome.DISK_FULL: Policy(0, False, "Raise the stage's scratch size."),
+    Outcome.INTERRUPTED: Policy(5, True, "The pod was ended from outside."),
+    Outcome.CRASH: Policy(3, True, "See the log of the attempt's pod."),
+    Outcome.GPU_UNFIT: Policy(0, False, "Set train.image to one whose TensorFlow serves this GPU."),
+}
+BACK_OFF_SECONDS: Final = (0, 10, 30, 60, 120, 300)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How an attempt ended."""
+
+    outcome: Outcome
+    reason: str
+    message: str
+    hint: str = ""
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+
+def back_off_seconds(failures: int) -> int:
+    """Wait before the next attempt after so many failures of the same class."""
+    return BACK_OFF_SECONDS[min(failures, len(BACK_OFF_SECONDS) - 1)]
+
+
+def parse(text: str) -> Verdict | None:
+    """Read a termination message; None when it is not a verdict of a contract we know."""
+    if not text or len(text.encode()) > MAX_VERDICT_BYTES:
+        return None
+    try:
+        data = json.loads(text)
+        if data["contractVersion"] not in SUPPORTED_CONTRACTS:
+            return None
+        return Verdict(
+            outcome=Outcome(data["outcome"]),
+            reason=str(data["reason"])[:64],
+            message=str(data["message"])[:1500],
+            hint=str(data.get("hint", ""))[:600],
+            numbers=_mapping(data.get("numbers")),
+            timings={k: float(v) for k, v in _mapping(data.get("timings")).items()},
+        )
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def judge(job: JobView | None, pod: PodView | None) -> Verdict:
+    """Say how an attempt ended from everything that is left of it."""
+    if pod is None:
+        return _without_pod(job)
+    agent = pod.containers.get(AGENT, ContainerView())
+    claimed = parse(agent.message) if agent.state == "terminated" else None
+    if claimed is not None and claimed.outcome is not Outcome.CRASH:
+        return claimed
+    worker_name = WORKER.get(pod.stage, "")
+    worker = pod.containers.get(worker_name, ContainerView())
+    for name, container in ((AGENT, agent), (worker_name, worker)):
+        if container.reason == "OOMKilled":
+            return Verdict(
+                Outcome.OUT_OF_MEMORY,
+                "OOMKilled",
+                f"Container {name} of pod {pod.name} was killed for exceeding its memory limit.",
+                numbers=claimed.numbers if claimed else {},
+                timings=claimed.timings if claimed else {},
+            )
+    return _from_pod(pod) or claimed or _from_exit(pod, agent)
+
+
+def _without_pod(job: JobView | None) -> Verdict:
+    if job is None:
+        return Verdict(Outcome.INTERRUPTED, "JobGone", "The attempt's Job was deleted.")
+    return Verdict(
+        Outcome.INTERRUPTED,
+        "PodGone",
+        f"The pod of Job {job.name} is gone without a last word. {job.message}".strip(),
+    )
+
+
+def _from_pod(pod: PodView) -> Verdict | None:
+    if pod.reason == "Evicted":
+        full = any(word in pod.message for word in ("ephemeral", "emptyDir", "EmptyDir", "disk"))
+        outcome = Outcome.DISK_FULL if full and not pod.disruption else Outcome.INTERRUPTED
+        return Verdict(outcome, "Evicted", f"Pod {pod.name} was evicted: {pod.message}")
+    if pod.disruption:
+        return Verdict(Outcome.INTERRUPTED, pod.disruption, f"Pod {pod.name} was disrupted: {pod.disruption_message}")
+    if pod.reason in {"NodeLost", "NodeShutdown", "Terminated", "Shutdown"}:
+        return Verdict(Outcome.INTERRUPTED, pod.reason, f"Pod {pod.name} lost its node: {pod.message}")
+    if pod.deletion_at:
+        return Verdict(Outcome.INTERRUPTED, "PodDeleted", f"Pod {pod.name} was deleted.")
+    return None
+
+
+def _from_exit(pod: PodView, agent: ContainerView) -> Verdict:
+    said = f": {agent.message.strip()[-500:]}" if agent.message.strip() else ""
+    return Verdict(
+        Outcome.CRASH,
+        "NoVerdict",
+        f"Container {AGENT} of pod {pod.name} ended with exit code {agent.exit_code} "
+        f"({agent.reason or 'no reason'}) and no verdict{said}",
+    )
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

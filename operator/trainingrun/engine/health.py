@@ -1,0 +1,74 @@
+"""HTTP for the kubelet and Prometheus: /healthz measures that the queue is served, /readyz that the cache is filled."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Final
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from trainingrun.api.names import Phase
+from trainingrun.engine import metrics
+from trainingrun.engine.cache import Cache
+from trainingrun.engine.reconciler import Reconciler
+from trainingrun.engine.workqueue import WorkQueue
+
+MAX_HEARTBEAT_AGE_SECONDS: Final = 60.0
+
+
+class Health:
+    """The three endpoints."""
+
+    def __init__(self, *, port: int) -> None:
+        self._port = port
+        self._runner: web.AppRunner | None = None
+        self._parts: tuple[Cache, WorkQueue, Reconciler] | None = None
+        self.waiting_for = "the first listing"
+
+    async def start(self) -> None:
+        """Listen; until `serving` is called /readyz says what it waits for."""
+        app = web.Application()
+        app.add_routes(
+            [
+                web.get("/healthz", self._healthz),
+                web.get("/readyz", self._readyz),
+                web.get("/metrics", self._metrics),
+            ]
+        )
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "0.0.0.0", self._port).start()  # noqa: S104 - probed from outside the pod
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def serving(self, cache: Cache, queue: WorkQueue, reconciler: Reconciler) -> None:
+        """The loop runs from now on."""
+        self._parts = (cache, queue, reconciler)
+
+    async def _healthz(self, _request: web.Request) -> web.Response:
+        if self._parts is None:
+            return web.Response(text="starting\n")
+        age = time.monotonic() - self._parts[2].heartbeat
+        if age > MAX_HEARTBEAT_AGE_SECONDS:
+            return web.Response(status=503, text=f"the queue was not served for {age:.0f} s\n")
+        return web.Response(text="ok\n")
+
+    async def _readyz(self, _request: web.Request) -> web.Response:
+        if self._parts is None:
+            return web.Response(status=503, text=f"waiting for {self.waiting_for}\n")
+        return web.Response(text="ok\n")
+
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        if self._parts is not None:
+            cache, queue, reconciler = self._parts
+            metrics.QUEUE_DEPTH.set(len(queue))
+            metrics.HEARTBEAT_AGE.set(time.monotonic() - reconciler.heartbeat)
+            phases = Counter(str(run.status.get("phase", Phase.PENDING)) for run in cache.runs.values())
+            for phase in Phase:
+                metrics.RUNS.labels(str(phase)).set(phases[str(phase)])
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

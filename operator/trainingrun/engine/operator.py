@@ -1,0 +1,139 @@
+"""Start and stop of the loop: list, then work; every task has a name and a supervisor.
+
+Invariant: no decision before the first full listing, so that a restart writes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Coroutine
+from typing import Any, Final
+
+from trainingrun.api.run import Run
+from trainingrun.api.settings import Settings
+from trainingrun.domain.observe import JobView, PodView
+from trainingrun.engine.cache import Cache
+from trainingrun.engine.health import Health
+from trainingrun.engine.lease import ScopeLease
+from trainingrun.engine.progress import ProgressPuller
+from trainingrun.engine.reconciler import HEARTBEAT, Reconciler
+from trainingrun.engine.workqueue import WorkQueue
+from trainingrun.kube.client import Api
+from trainingrun.kube.errors import KubeError
+from trainingrun.kube.objects import list_all
+
+WORKERS: Final = 16
+HEARTBEAT_SECONDS: Final = 5.0
+RESYNC_SECONDS: Final = 600.0
+log = logging.getLogger(__name__)
+
+
+class Operator:
+    """Cache, queue, workers and their helpers for one event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.cache, self.queue = Cache(), WorkQueue()
+        self._health = Health(port=settings.port)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._api: Api | None = None
+        self._lease: ScopeLease | None = None
+        self._puller: ProgressPuller | None = None
+        self._reconciler: Reconciler | None = None
+
+    async def start(self) -> None:
+        """Connect, wait for the Lease, list everything, then start the workers."""
+        await self._health.start()
+        self._api = await Api.connect()
+        self._lease = ScopeLease(self._api, settings=self._settings)
+        await self._lease.acquire(self._health)
+        await self._list()
+        self._puller = ProgressPuller(self._api, cache=self.cache, queue=self.queue)
+        self._reconciler = Reconciler(
+            self._api, cache=self.cache, queue=self.queue, puller=self._puller, settings=self._settings
+        )
+        for number in range(WORKERS):
+            self._spawn(self.queue.work(self._reconciler.handle), name=f"worker {number}")
+        self._spawn(self._lease.keep(), name="lease")
+        self._spawn(self._beat(), name="heartbeat")
+        self._spawn(self._resync(), name="resync")
+        self._health.serving(self.cache, self.queue, self._reconciler)
+        for key in self.cache.runs:
+            self.queue.add(key)
+        log.info("started: %d runs known", len(self.cache.runs))
+
+    async def stop(self) -> None:
+        """Stop the workers and let the next operator take over at once."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._puller is not None:
+            await self._puller.close()
+        if self._lease is not None:
+            await self._lease.release()
+        if self._api is not None:
+            await self._api.close()
+        await self._health.stop()
+
+    def forget(self, run: Run) -> None:
+        """A run was deleted."""
+        self.cache.drop_run(run.key, uid=run.uid)
+        if self._reconciler is not None:
+            self._reconciler.forget(run.uid)
+        self.queue.add(run.key)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(_die_with)
+        self._tasks.append(task)
+
+    async def _beat(self) -> None:
+        while True:
+            self.queue.add(HEARTBEAT)
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+
+    async def _resync(self) -> None:
+        """A watch can lose a deletion; a full listing every ten minutes finds it."""
+        while True:
+            await asyncio.sleep(RESYNC_SECONDS)
+            try:
+                await self._list()
+            except KubeError as error:
+                log.warning("resync failed: %s", error)
+                continue
+            for key in self.cache.runs:
+                self.queue.add(key)
+
+    async def _list(self) -> None:
+        assert self._api is not None
+        runs: list[Run] = []
+        jobs: list[JobView] = []
+        pods: list[PodView] = []
+        for namespace in self._settings.namespaces or (None,):
+            runs += [Run.from_object(body) async for body in list_all(self._api, "TrainingRun", namespace=namespace)]
+            seen_jobs = [
+                JobView.from_object(b) async for b in list_all(self._api, "Job", namespace=namespace, ours=True)
+            ]
+            seen_pods = [
+                PodView.from_object(b) async for b in list_all(self._api, "Pod", namespace=namespace, ours=True)
+            ]
+            jobs += [job for job in seen_jobs if job is not None]
+            pods += [pod for pod in seen_pods if pod is not None]
+        for run in runs:
+            self.cache.put_run(run)
+        for job in jobs:
+            self.cache.put_job(job)
+        for pod in pods:
+            self.cache.put_pod(pod)
+        self.cache.prune(runs=runs, jobs=jobs, pods=pods)
+
+
+def _die_with(task: asyncio.Task[None]) -> None:
+    """End the process with a task that ended by itself: what is left only looks alive, and the kubelet restarts it."""
+    if task.cancelled():
+        return
+    log.critical("task %s ended", task.get_name(), exc_info=task.exception())
+    logging.shutdown()
+    os._exit(1)

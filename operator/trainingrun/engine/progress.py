@@ -1,0 +1,122 @@
+"""Pull progress from the agents of running attempts; never from the API server, never decisive.
+
+One task per running pod asks `http://<podIP>:8080/progress` every two seconds. Where the network forbids that, the
+last `progress {...}` line of the agent's log is read once a minute instead, and the status says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+import aiohttp
+
+from trainingrun.api.names import AGENT, AGENT_PORT, SUPPORTED_CONTRACTS
+from trainingrun.domain.observe import PodView
+from trainingrun.engine.cache import Cache
+from trainingrun.engine.workqueue import WorkQueue
+from trainingrun.kube import objects
+from trainingrun.kube.client import Api
+from trainingrun.kube.errors import KubeError
+
+PULL_SECONDS: Final = 2.0
+TIMEOUT_SECONDS: Final = 2.0
+MAX_BYTES: Final = 16 * 1024
+FALLBACK_AFTER_SECONDS: Final = 20.0
+FALLBACK_SECONDS: Final = 60.0
+LOG_MARK: Final = "progress {"
+log = logging.getLogger(__name__)
+
+
+class ProgressPuller:
+    """Keeps `cache.progress` fresh for the runs it is told to watch."""
+
+    def __init__(self, api: Api, *, cache: Cache, queue: WorkQueue) -> None:
+        self._api, self._cache, self._queue = api, cache, queue
+        self._tasks: dict[str, tuple[str, asyncio.Task[None]]] = {}
+        self._session: aiohttp.ClientSession | None = None
+
+    def watch(self, key: str, pod: PodView | None) -> None:
+        """Pull from this pod from now on, or (None) stop pulling for the run."""
+        known = self._tasks.get(key)
+        if pod is not None and pod.ip and known is not None and known[0] == pod.uid and not known[1].done():
+            return
+        if known is not None:
+            known[1].cancel()
+            del self._tasks[key]
+        if pod is not None and pod.ip:
+            task = asyncio.create_task(self._pull_for_ever(key, pod), name=f"progress {key}")
+            self._tasks[key] = (pod.uid, task)
+
+    async def close(self) -> None:
+        """Stop every pull."""
+        for _, task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*(task for _, task in self._tasks.values()), return_exceptions=True)
+        self._tasks.clear()
+        if self._session is not None:
+            await self._session.close()
+
+    async def _pull_for_ever(self, key: str, pod: PodView) -> None:
+        last_good = time.monotonic()
+        while True:
+            found = await self._ask(pod)
+            if found is not None:
+                last_good = time.monotonic()
+            elif time.monotonic() - last_good > FALLBACK_AFTER_SECONDS:
+                found = await self._read_log(pod)
+                if found is not None:
+                    self._store(key, found)
+                await asyncio.sleep(FALLBACK_SECONDS)
+                continue
+            if found is not None:
+                self._store(key, {**found, "source": "agent"})
+            await asyncio.sleep(PULL_SECONDS)
+
+    def _store(self, key: str, found: Mapping[str, Any]) -> None:
+        if self._cache.progress.get(key) != found:
+            self._cache.progress[key] = found
+            self._queue.add(key)
+
+    async def _ask(self, pod: PodView) -> dict[str, Any] | None:
+        if self._session is None:
+            timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
+            self._session = aiohttp.ClientSession(timeout=timeout, trust_env=False)
+        host = f"[{pod.ip}]" if ":" in pod.ip else pod.ip
+        try:
+            async with self._session.get(f"http://{host}:{AGENT_PORT}/progress", allow_redirects=False) as answer:
+                if answer.status != 200:
+                    return None
+                data = await answer.content.read(MAX_BYTES + 1)
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return None
+        return read_progress(data.decode("utf-8", errors="replace"), pod_uid=pod.uid)
+
+    async def _read_log(self, pod: PodView) -> dict[str, Any] | None:
+        try:
+            text = await objects.read_log_tail(self._api, namespace=pod.namespace, pod=pod.name, container=AGENT)
+        except KubeError as error:
+            log.info("no progress from pod %s/%s: %s", pod.namespace, pod.name, error)
+            return None
+        lines = [line for line in text.splitlines() if LOG_MARK in line]
+        if not lines:
+            return None
+        found = read_progress(lines[-1][lines[-1].index(LOG_MARK) + len("progress ") :], pod_uid=pod.uid)
+        return {**found, "source": "log"} if found else None
+
+
+def read_progress(text: str, *, pod_uid: str) -> dict[str, Any] | None:
+    """Read a progress document; None when it is too long, broken, of another pod or of an unknown contract."""
+    if len(text) > MAX_BYTES:
+        return None
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(found, dict) or found.get("podUID") != pod_uid:
+        return None
+    return found if found.get("contractVersion") in SUPPORTED_CONTRACTS else None

@@ -1,0 +1,225 @@
+"""Observe, plan, apply: the only place that joins decisions with the API.
+
+Order of writes: children, deletions, one status patch with resourceVersion, then deletions of what the status now
+holds, then Events. A process that dies between any two of them is caught up by the next reconcile.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from trainingrun.api.names import RESOLVED_KEY, Phase
+from trainingrun.api.run import Run
+from trainingrun.api.settings import Settings
+from trainingrun.domain.actions import Plan
+from trainingrun.domain.draft import Draft
+from trainingrun.domain.observe import JobView
+from trainingrun.domain.plan import Observed, plan
+from trainingrun.engine import metrics
+from trainingrun.engine.cache import Cache
+from trainingrun.engine.progress import ProgressPuller
+from trainingrun.engine.workqueue import WorkQueue
+from trainingrun.kube import objects
+from trainingrun.kube.client import Api
+from trainingrun.kube.errors import ConflictError, KubeError, NotFoundError, RefusedError
+from trainingrun.kube.events import Recorder
+
+HEARTBEAT: Final = ""  # a key that no object has: it measures that the queue is served
+STATUS_SECONDS: Final = 5.0  # progress alone is written at most this often
+LOOK_UP_SECONDS: Final = 15.0
+_FAST_MOVING: Final = ("progress", "training", "message")
+log = logging.getLogger(__name__)
+
+
+class Reconciler:
+    """Handles one key at a time; safe to call for any key at any moment."""
+
+    def __init__(
+        self,
+        api: Api,
+        *,
+        cache: Cache,
+        queue: WorkQueue,
+        puller: ProgressPuller,
+        settings: Settings,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._api, self._cache, self._queue, self._puller = api, cache, queue, puller
+        self._settings, self._now = settings, now
+        self._recorder = Recorder(api)
+        self._resolved: dict[str, dict[str, Any]] = {}
+        self._patched: dict[str, float] = {}
+        self._looked_up: dict[str, float] = {}
+        self.heartbeat = time.monotonic()
+
+    async def handle(self, key: str) -> None:
+        """Reconcile one key; failures are logged, counted and tried again later."""
+        if key == HEARTBEAT:
+            self.heartbeat = time.monotonic()
+            return
+        started = time.perf_counter()
+        try:
+            await self._reconcile(key)
+        except ConflictError:
+            self._queue.add_after(key, self._queue.retry_after(key))  # the watch brings the newer version
+            metrics.RECONCILES.labels("conflict").inc()
+        except KubeError as error:
+            wait = error.retry_after or self._queue.retry_after(key)
+            log.warning("%s: %s; again in %.0f s", key, error, wait)
+            self._queue.add_after(key, wait)
+            metrics.RECONCILES.labels("error").inc()
+        except Exception:
+            # One bad object must never stop the others.
+            log.exception("%s: unexpected error while reconciling", key)
+            self._queue.add_after(key, self._queue.retry_after(key))
+            metrics.RECONCILES.labels("exception").inc()
+        else:
+            self._queue.forget(key)
+            metrics.RECONCILES.labels("ok").inc()
+        metrics.RECONCILE_SECONDS.observe(time.perf_counter() - started)
+
+    async def _reconcile(self, key: str) -> None:
+        run = self._cache.runs.get(key)
+        if run is None or run.deleting:
+            self._puller.watch(key, None)
+            return
+        observed = await self._observe(run)
+        decision = plan(run, observed, settings=self._settings, now=self._now())
+        try:
+            await self._apply(run, decision)
+        except objects.AlreadyResolvedError:
+            self._resolved.pop(run.uid, None)
+            self._resolved[run.uid] = await self._read_resolved(run) or {}
+            self._queue.add(key)
+
+    async def _observe(self, run: Run) -> Observed:
+        resolved = self._resolved.get(run.uid)
+        if not resolved and run.status.get("storageURI"):  # accepted earlier: the ConfigMap holds
+            resolved = await self._read_resolved(run)
+        return Observed(
+            find_run=self._cache.runs.get,
+            jobs=self._cache.jobs_of(run),
+            pods=self._cache.pods_of(run),
+            progress=self._cache.progress.get(run.key, {}),
+            hints=self._cache.hints.get(run.key, {}),
+            resolved=resolved or None,
+        )
+
+    async def _read_resolved(self, run: Run) -> dict[str, Any] | None:
+        text = await objects.read_resolved(self._api, namespace=run.namespace, name=run.name, owner_uid=run.uid)
+        if text is None:
+            return None
+        resolved: dict[str, Any] = json.loads(text)
+        self._resolved[run.uid] = resolved
+        return resolved
+
+    async def _apply(self, run: Run, decision: Plan) -> None:
+        try:
+            for body in decision.create:
+                await self._create(run, body)
+        except RefusedError as error:
+            if error.status == 403:  # rights, quota or an admission policy: may change
+                await self._show_refusal(run, error)
+                raise
+            decision.draft.fail(reason="ChildRefused", message=f"The API server refused a child of the run: {error}")
+        for child in decision.delete:
+            await objects.delete(self._api, child.kind, namespace=run.namespace, name=child.name)
+        if decision.delete_run:
+            await objects.delete(self._api, "TrainingRun", namespace=run.namespace, name=run.name)
+            return
+        written = await self._write_status(run, decision)
+        for child in decision.cleanup if written else ():
+            await objects.delete(self._api, child.kind, namespace=run.namespace, name=child.name)
+        for note in decision.draft.notes if written else ():
+            await self._recorder.emit(run, note, now=decision.draft.now_text)
+        self._puller.watch(run.key, decision.watch)
+        await self._look_up(run, decision.look_up)
+        if decision.requeue_after is not None:
+            self._queue.add_after(run.key, decision.requeue_after)
+
+    async def _create(self, run: Run, body: Mapping[str, Any]) -> None:
+        made = await objects.create(self._api, body)
+        if body["kind"] == "ConfigMap":
+            self._resolved[run.uid] = json.loads(made["data"][RESOLVED_KEY])
+        job = JobView.from_object(made) if body["kind"] == "Job" else None
+        if job is not None:
+            self._cache.put_job(job)
+            self._cache.progress.pop(run.key, None)
+            metrics.ATTEMPTS.labels(str(job.stage)).inc()
+            log.info("%s: created Job %s", run.key, job.name)
+
+    async def _show_refusal(self, run: Run, error: RefusedError) -> None:
+        draft = Draft(run, self._now())
+        message = f"The API server refused a child of the run; trying again: {error}"
+        draft.say(Phase(run.status.get("phase", Phase.PENDING)), message=message, updated=draft.now_text)
+        await self._write_status(run, Plan(draft=draft))
+
+    async def _write_status(self, run: Run, decision: Plan) -> bool:
+        """Patch the status if it changed; return False when the write was put off."""
+        wanted, held = decision.draft.status, dict(run.status)
+        changes = _difference(wanted, held)
+        if not changes:
+            return True
+        waited = time.monotonic() - self._patched.get(run.uid, -STATUS_SECONDS)
+        urgent = decision.draft.notes or decision.create or decision.cleanup or not _only_fast(changes, wanted, held)
+        if not urgent and waited < STATUS_SECONDS:
+            self._queue.add_after(run.key, STATUS_SECONDS - waited)
+            return False
+        try:
+            answer = await objects.patch_status(
+                self._api,
+                namespace=run.namespace,
+                name=run.name,
+                resource_version=run.resource_version,
+                status=changes,
+            )
+        except NotFoundError:
+            return False
+        self._patched[run.uid] = time.monotonic()
+        self._cache.put_run(Run.from_object(answer))
+        return True
+
+    async def _look_up(self, run: Run, uids: list[str]) -> None:
+        """List the Events of an object that does not start, but not more often than every 15 seconds."""
+        for uid in uids:
+            moment = time.monotonic()
+            if moment - self._looked_up.get(uid, -LOOK_UP_SECONDS) < LOOK_UP_SECONDS:
+                continue
+            self._looked_up[uid] = moment
+            hint = await objects.newest_warning(self._api, namespace=run.namespace, uid=uid)
+            if hint and self._cache.hints.setdefault(run.key, {}).get(uid) != hint:
+                self._cache.hints[run.key][uid] = hint
+                self._queue.add(run.key)
+
+    def forget(self, uid: str) -> None:
+        """Forget what was remembered about a deleted run."""
+        self._resolved.pop(uid, None)
+        self._patched.pop(uid, None)
+
+
+def _difference(wanted: Mapping[str, Any], held: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge patch from one status to another; lists and objects of the first level are replaced whole."""
+    changes: dict[str, Any] = {
+        key: _replace(value, held.get(key)) for key, value in wanted.items() if held.get(key) != value
+    }
+    changes.update({key: None for key in held if key not in wanted})
+    return changes
+
+
+def _replace(value: Any, old: Any) -> Any:
+    if not isinstance(value, dict) or not isinstance(old, dict):
+        return value
+    return {**{key: None for key in old if key not in value}, **value}
+
+
+def _only_fast(changes: Mapping[str, Any], wanted: Mapping[str, Any], held: Mapping[str, Any]) -> bool:
+    if any(key not in _FAST_MOVING for key in changes):
+        return False
+    stage_moved = (wanted.get("progress") or {}).get("stage") != (held.get("progress") or {}).get("stage")
+    new, old = wanted.get("training") or {}, held.get("training") or {}
+    return not stage_moved and new.get("checkpointStep") == old.get("checkpointStep")

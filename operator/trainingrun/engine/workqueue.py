@@ -1,0 +1,74 @@
+"""Keys to reconcile: deduplicated, one worker per key at a time, delayed on request, slowed down on failure."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+BASE_SECONDS: Final = 1.0
+MAX_SECONDS: Final = 300.0
+
+
+class WorkQueue:
+    """Single-flight queue of keys for one event loop."""
+
+    def __init__(self, *, jitter: Callable[[], float] = random.random) -> None:
+        self._ready: asyncio.Queue[str] = asyncio.Queue()
+        self._queued: set[str] = set()
+        self._active: set[str] = set()
+        self._dirty: set[str] = set()
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._failures: dict[str, int] = {}
+        self._jitter = jitter
+
+    def __len__(self) -> int:
+        return len(self._queued)
+
+    def add(self, key: str) -> None:
+        """Ask for a reconcile as soon as possible; a key in work is done once more afterwards."""
+        if key in self._active:
+            self._dirty.add(key)
+        elif key not in self._queued:
+            self._queued.add(key)
+            self._ready.put_nowait(key)
+
+    def add_after(self, key: str, seconds: float) -> None:
+        """Ask for a reconcile after a while; the earliest wish wins."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + seconds
+        timer = self._timers.get(key)
+        if timer is not None:
+            if timer.when() <= due:
+                return
+            timer.cancel()
+        self._timers[key] = loop.call_at(due, self._fire, key)
+
+    def retry_after(self, key: str) -> float:
+        """Note a failure of the key; return the wait, growing to five minutes, with jitter."""
+        count = self._failures.get(key, 0)
+        self._failures[key] = count + 1
+        return float(min(MAX_SECONDS, BASE_SECONDS * 2.0**count) * (0.5 + self._jitter()))
+
+    def forget(self, key: str) -> None:
+        """The key went well: its next failure starts from the shortest wait."""
+        self._failures.pop(key, None)
+
+    async def work(self, handle: Callable[[str], Awaitable[None]]) -> None:
+        """Take keys for ever; `handle` deals with its own errors."""
+        while True:
+            key = await self._ready.get()
+            self._queued.discard(key)
+            self._active.add(key)
+            try:
+                await handle(key)
+            finally:
+                self._active.discard(key)
+                if key in self._dirty:
+                    self._dirty.discard(key)
+                    self.add(key)
+
+    def _fire(self, key: str) -> None:
+        self._timers.pop(key, None)
+        self.add(key)

@@ -1,0 +1,73 @@
+"""The only file with kopf decorators: what the watches show goes into the cache, and its key into the queue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import kopf
+
+from trainingrun.api.names import GROUP, LABEL_STAGE, PLURAL, VERSION
+from trainingrun.api.run import Run
+from trainingrun.domain.observe import JobView, PodView
+from trainingrun.engine.operator import Operator
+
+
+def make_registry(operator: Operator) -> kopf.OperatorRegistry:
+    """Handlers of one operator; kopf logs and drops errors of event handlers, so these do nothing that can fail."""
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.startup(registry=registry)
+    async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
+        configure(settings)
+        await operator.start()
+
+    @kopf.on.cleanup(registry=registry)
+    async def stop(**_: Any) -> None:
+        await operator.stop()
+
+    @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
+    async def see_run(event: kopf.RawEvent, **_: Any) -> None:
+        run = Run.from_object(event["object"])
+        if event["type"] == "DELETED":
+            operator.forget(run)
+        else:
+            operator.cache.put_run(run)
+            operator.queue.add(run.key)
+
+    @kopf.on.event("batch", "v1", "jobs", registry=registry)
+    async def see_job(event: kopf.RawEvent, **_: Any) -> None:
+        job = JobView.from_object(event["object"])
+        if job is None:
+            return
+        (operator.cache.drop_job if event["type"] == "DELETED" else operator.cache.put_job)(job)
+        operator.queue.add(job.run_key)
+
+    @kopf.on.event("", "v1", "pods", registry=registry)
+    async def see_pod(event: kopf.RawEvent, **_: Any) -> None:
+        pod = PodView.from_object(event["object"])
+        if pod is None:
+            return
+        (operator.cache.drop_pod if event["type"] == "DELETED" else operator.cache.put_pod)(pod)
+        operator.queue.add(pod.run_key)
+
+    return registry
+
+
+def configure(settings: kopf.OperatorSettings) -> None:
+    """Settings that keep kopf to watching: no peering, no posted events, no finalizers, bounded waits."""
+    settings.peering.standalone = True
+    settings.posting.enabled = False
+    settings.scanning.disabled = True
+    settings.persistence.finalizer = f"{GROUP}/finalizer"
+    settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
+    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
+    settings.networking.request_timeout = 30
+    settings.networking.connect_timeout = 5
+    settings.networking.error_backoffs = (0.5, 1, 2, 4, 8, 16)
+    settings.watching.server_timeout = 600
+    settings.watching.connect_timeout = 10
+    settings.watching.inactivity_timeout = 70
+    settings.watching.chunk_size = 500
+    settings.watching.label_selectors["batch", "v1", "jobs"] = LABEL_STAGE
+    settings.watching.label_selectors["", "v1", "pods"] = LABEL_STAGE
+    settings.process.ultimate_exiting_timeout = 25

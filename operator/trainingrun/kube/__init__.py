@@ -1,0 +1,1 @@
+"""Calls to the Kubernetes API; the only place that imports its client."""

@@ -1,0 +1,101 @@
+"""One HTTP call to the API server: authenticated by the official client, dictionaries in and out, always with a limit.
+
+The generated methods validate every body against pydantic models and cost most of the time of a call; paths and
+dictionaries are enough for the few calls we make.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any, Final
+
+import aiohttp
+from kubernetes.aio import client, config
+
+from trainingrun.kube.errors import KubeError, from_status
+
+TIMEOUT_SECONDS: Final = 15.0
+MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
+MERGE_PATCH: Final = "application/merge-patch+json"
+
+
+class Api:
+    """The API server; use as an async context manager."""
+
+    def __init__(self, api_client: client.ApiClient) -> None:
+        self._client = api_client
+
+    @classmethod
+    async def connect(cls) -> Api:
+        """Log in with the service account of the pod, or with the kubeconfig at hand outside a cluster."""
+        configuration = client.Configuration()
+        if "KUBERNETES_SERVICE_HOST" in os.environ:
+            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        else:
+            await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        return cls(client.ApiClient(configuration))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()  # type: ignore[no-untyped-call]
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+    ) -> dict[str, Any]:
+        """Make one call; returns the JSON answer, raises KubeError or a subclass naming the call."""
+        text = await self.text(method, path, body=body, query=query, content_type=content_type)
+        try:
+            answer = json.loads(text)
+        except ValueError as error:
+            raise KubeError(f"{method} {path}: the answer is no JSON: {error}") from error
+        return answer if isinstance(answer, dict) else {}
+
+    async def text(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+    ) -> str:
+        """Make one call and return the answer as text."""
+        headers = {"Accept": "application/json", "Content-Type": content_type}
+        try:
+            request = await self._client.param_serialize(
+                method,
+                path,
+                query_params=list((query or {}).items()),
+                header_params=headers,
+                body=dict(body) if body is not None else None,
+                auth_settings=["BearerToken"],
+            )
+            response = await self._client.call_api(*request, _request_timeout=TIMEOUT_SECONDS)
+            data: bytes = await response.read()  # type: ignore[no-untyped-call]
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise KubeError(f"{method} {path}: {type(error).__name__}: {error}") from error
+        if len(data) > MAX_ANSWER_BYTES:
+            raise KubeError(f"{method} {path}: the answer is larger than {MAX_ANSWER_BYTES} bytes")
+        if response.status >= 300:
+            after = (response.headers or {}).get("Retry-After", "")
+            raise from_status(
+                response.status,
+                f"{method} {path}: {response.status}: {_reason(data)}",
+                retry_after=float(after) if after.isdigit() else None,
+            )
+        return data.decode("utf-8", errors="replace")
+
+
+def _reason(data: bytes) -> str:
+    try:
+        return str(json.loads(data).get("message", ""))[:2000]
+    except (ValueError, AttributeError):
+        return data[:500].decode("utf-8", errors="replace")

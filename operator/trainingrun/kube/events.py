@@ -1,0 +1,67 @@
+"""Events on a TrainingRun: best effort, never the record, the same one at most every five minutes."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Final
+
+from trainingrun.api.names import API_VERSION, KIND, MANAGER, short_hash
+from trainingrun.api.run import Run
+from trainingrun.domain.draft import Note
+from trainingrun.kube.client import Api
+from trainingrun.kube.errors import KubeError
+from trainingrun.kube.objects import path
+
+QUIET_SECONDS: Final = 300
+MAX_REMEMBERED: Final = 10_000
+log = logging.getLogger(__name__)
+
+
+class Recorder:
+    """Emits Events; one per process."""
+
+    def __init__(self, api: Api, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._api, self._clock = api, clock
+        self._seen: dict[tuple[str, str, str], float] = {}
+
+    async def emit(self, run: Run, note: Note, *, now: str) -> None:
+        """Emit one Event about a run; a refused Event is logged and forgotten."""
+        key = (run.uid, note.reason, note.message)
+        moment = self._clock()
+        if moment - self._seen.get(key, -QUIET_SECONDS) < QUIET_SECONDS:
+            return
+        if len(self._seen) > MAX_REMEMBERED:
+            self._seen.clear()
+        self._seen[key] = moment
+        try:
+            await self._api.call("POST", path("Event", run.namespace), body=_event(run, note, now=now, moment=moment))
+        except KubeError as error:
+            log.warning("event %s for %s was refused: %s", note.reason, run.key, error)
+
+
+def _event(run: Run, note: Note, *, now: str, moment: float) -> dict[str, object]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {
+            "name": f"{run.name}.{short_hash(f'{run.uid}{note.reason}{note.message}{moment}')}",
+            "namespace": run.namespace,
+        },
+        "involvedObject": {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "name": run.name,
+            "namespace": run.namespace,
+            "uid": run.uid,
+        },
+        "type": note.kind,
+        "reason": note.reason,
+        "message": note.message,
+        "source": {"component": MANAGER},
+        "reportingComponent": MANAGER,
+        "firstTimestamp": now,
+        "lastTimestamp": now,
+        "count": 1,
+    }

@@ -1,0 +1,114 @@
+"""The few operations a run needs; invariant: an object that exists but is not the run's own is never touched."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final
+
+from trainingrun.api.names import API_VERSION, LABEL_STAGE, PLURAL, RESOLVED_KEY, resolved_name
+from trainingrun.kube.client import MERGE_PATCH, Api
+from trainingrun.kube.errors import ConflictError, KubeError, NotFoundError
+
+PAGE: Final = 500
+_KINDS: Final = {
+    "ConfigMap": ("/api/v1", "configmaps"),
+    "Service": ("/api/v1", "services"),
+    "Pod": ("/api/v1", "pods"),
+    "Event": ("/api/v1", "events"),
+    "Job": ("/apis/batch/v1", "jobs"),
+    "Deployment": ("/apis/apps/v1", "deployments"),
+    "TrainingRun": (f"/apis/{API_VERSION}", PLURAL),
+}
+
+
+class ForeignObjectError(KubeError):
+    """A child's name is taken by an object of somebody else, perhaps of a deleted run of the same name."""
+
+
+class AlreadyResolvedError(KubeError):
+    """The run's ConfigMap exists already: an earlier process accepted it; what it wrote holds."""
+
+
+async def create(api: Api, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Create a child; an existing one is success only if its controller is the same run."""
+    kind, meta = body["kind"], body["metadata"]
+    try:
+        return await api.call("POST", path(kind, meta["namespace"]), body=body)
+    except ConflictError:
+        existing = await api.call("GET", path(kind, meta["namespace"], meta["name"]))
+    if _controller(existing["metadata"]) != _controller(meta) or "deletionTimestamp" in existing["metadata"]:
+        raise ForeignObjectError(
+            f"{kind} {meta['namespace']}/{meta['name']} exists and does not belong to this run; delete or rename it."
+        )
+    if kind == "ConfigMap":
+        raise AlreadyResolvedError(f"ConfigMap {meta['namespace']}/{meta['name']} exists")
+    return existing
+
+
+async def delete(api: Api, kind: str, *, namespace: str, name: str) -> None:
+    """Delete a child and what it owns; absent is success. Jobs orphan their pods unless told not to."""
+    try:
+        await api.call("DELETE", path(kind, namespace, name), body={"propagationPolicy": "Background"})
+    except NotFoundError:
+        return
+
+
+async def patch_status(
+    api: Api, *, namespace: str, name: str, resource_version: str, status: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Replace the given fields of a run's status (None removes one); raises ConflictError when it changed meanwhile."""
+    body = {"metadata": {"resourceVersion": resource_version}, "status": dict(status)}
+    where = path("TrainingRun", namespace, name) + "/status"
+    return await api.call("PATCH", where, body=body, content_type=MERGE_PATCH)
+
+
+async def read_resolved(api: Api, *, namespace: str, name: str, owner_uid: str) -> str | None:
+    """Text of the run's resolved document; None when it is not there or belongs to another run."""
+    try:
+        found = await api.call("GET", path("ConfigMap", namespace, resolved_name(name)))
+    except NotFoundError:
+        return None
+    if _controller(found["metadata"]) != owner_uid:
+        return None
+    return str((found.get("data") or {}).get(RESOLVED_KEY, ""))
+
+
+async def list_all(api: Api, kind: str, *, namespace: str | None, ours: bool = False) -> AsyncIterator[dict[str, Any]]:
+    """List a kind page by page; `ours` keeps to objects that carry our stage label."""
+    query = {"limit": str(PAGE)} | ({"labelSelector": LABEL_STAGE} if ours else {})
+    while True:
+        page = await api.call("GET", path(kind, namespace), query=query)
+        for item in page.get("items") or ():
+            yield item
+        token = (page.get("metadata") or {}).get("continue")
+        if not token:
+            return
+        query["continue"] = token
+
+
+async def newest_warning(api: Api, *, namespace: str, uid: str) -> str:
+    """Newest warning Event about an object as `Reason: message`, or an empty text."""
+    query = {"fieldSelector": f"involvedObject.uid={uid},type=Warning", "limit": "50"}
+    page = await api.call("GET", path("Event", namespace), query=query)
+    events = page.get("items") or []
+    if not events:
+        return ""
+    newest = max(events, key=lambda e: e.get("lastTimestamp") or e.get("eventTime") or "")
+    return f"{newest.get('reason', '')}: {newest.get('message', '')}"[:1000]
+
+
+async def read_log_tail(api: Api, *, namespace: str, pod: str, container: str) -> str:
+    """Last lines of a container's log, at most 16 KiB."""
+    query = {"container": container, "tailLines": "40", "limitBytes": "16384"}
+    return await api.text("GET", path("Pod", namespace, pod) + "/log", query=query)
+
+
+def path(kind: str, namespace: str | None, name: str = "") -> str:
+    """URL path of a kind, an object, or (namespace None) a kind in the whole cluster."""
+    base, plural = _KINDS[kind]
+    scope = f"/namespaces/{namespace}" if namespace else ""
+    return f"{base}{scope}/{plural}" + (f"/{name}" if name else "")
+
+
+def _controller(meta: Mapping[str, Any]) -> str:
+    return next((o["uid"] for o in meta.get("ownerReferences") or () if o.get("controller")), "")
