@@ -2,19 +2,19 @@
 {{- define "trainingrun-operator.rules" }}
 - apiGroups: [trainingrun.dev]
   resources: [trainingruns]
-  verbs: [get, list, watch, delete]  # delete: ttlSecondsAfterFinished
+  verbs: [list, watch, delete]  # delete: ttlSecondsAfterFinished
 - apiGroups: [trainingrun.dev]
   resources: [trainingruns/status]
   verbs: [patch]
 - apiGroups: [trainingrun.dev]
   resources: [trainingruns/finalizers]
-  verbs: [update]  # children carry blockOwnerDeletion
+  verbs: [update]  # asked for by admission where children carry blockOwnerDeletion
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [get, list, watch, create, delete]
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [""]
   resources: [pods/log]
   verbs: [get]  # progress where the network forbids asking the agent
@@ -23,17 +23,17 @@
   verbs: [get, create]  # <run>-resolved, by name
 - apiGroups: [""]
   resources: [services]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [get, create, delete]
 - apiGroups: [apps]
   resources: [deployments]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [get, create, delete]
 - apiGroups: [""]
   resources: [events]
-  verbs: [list, create, patch]  # list: what keeps a pod from being created
+  verbs: [list, create]  # list: what keeps a pod from being created
 {{- end }}
 {{/* Generated from manifests/rbac/leases-role.yaml by charts/sync.py: change it there. */}}
 {{- define "trainingrun-operator.leaseRules" }}
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
-  verbs: [get, create, update]
+  verbs: [get, create, patch]
 {{- end }}
