@@ -1,0 +1,7 @@
+"""Entry point of ``python3 -m trimages``. Invariant: it does nothing but call the command line."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main(sys.argv[1:]))

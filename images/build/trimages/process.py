@@ -1,0 +1,116 @@
+"""Runs the programs that build. Invariant: everything they print goes to a log, and nothing runs without a limit."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from .errors import BuildError
+
+Echo = Callable[[str], None]
+REPORT_EVERY = 10.0
+# What a network that recovers by itself looks like in the output of apt, debootstrap, pip, Maven and buildah.
+FLAKE = re.compile(
+    r"connection (reset|refused|aborted|timed out)|read timed out|temporary failure|incompleteread|"
+    r"remote end closed|unexpected eof|tls handshake timeout|50[0234] (bad gateway|service|gateway|internal)|"
+    r"couldn't download|could not transfer artifact|hash sum mismatch",
+    re.IGNORECASE,
+)
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    label: str,
+    log: Path,
+    timeout: float,
+    echo: Echo,
+    extra: Mapping[str, str] | None = None,
+) -> None:
+    """Run a command, its output in ``log``, saying every ten seconds that it still runs; raises BuildError."""
+    started = time.monotonic()
+    with log.open("wb") as output:
+        output.write(f"$ {shlex.join(argv)}\n".encode())
+        output.flush()
+        process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env={**os.environ, **(extra or {})}
+        )
+        try:
+            code = _wait(process, label=label, started=started, timeout=timeout, log=log, echo=echo)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+    if code != 0:
+        raise BuildError(f"{label} failed ({_cause(log, code)}); log: {log}")
+
+
+def run_with_retries(
+    argv: Sequence[str],
+    *,
+    label: str,
+    log: Path,
+    timeout: float,
+    echo: Echo,
+    extra: Mapping[str, str] | None = None,
+) -> None:
+    """``run``, three times at most when the log shows that the network failed; raises BuildError."""
+    for left in (2, 1, 0):
+        try:
+            run(argv, label=label, log=log, timeout=timeout, echo=echo, extra=extra)
+        except BuildError as error:
+            if not left or not FLAKE.search(tail(log, 8192)):
+                raise
+            echo(f"{error}; trying again")
+        else:
+            return
+
+
+def output(argv: Sequence[str], *, timeout: float, extra: Mapping[str, str] | None = None) -> str:
+    """Standard output of a short command; raises BuildError with its last line of error."""
+    try:
+        done = subprocess.run(
+            argv,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+            env={**os.environ, **(extra or {})},
+        )
+    except subprocess.TimeoutExpired as error:
+        raise BuildError(f"{shlex.join(argv)} did not end within {timeout:.0f} s") from error
+    if done.returncode != 0:
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        raise BuildError(f"{shlex.join(argv)} failed: {lines[-1] if lines else f'exit code {done.returncode}'}")
+    return done.stdout
+
+
+def tail(log: Path, size: int = 2048) -> str:
+    """The last ``size`` bytes of a log as text."""
+    with log.open("rb") as handle:
+        handle.seek(max(0, log.stat().st_size - size))
+        return handle.read(size).decode("utf-8", "replace")
+
+
+def _wait(
+    process: subprocess.Popen[bytes], *, label: str, started: float, timeout: float, log: Path, echo: Echo
+) -> int:
+    while True:
+        try:
+            return process.wait(timeout=REPORT_EVERY)
+        except subprocess.TimeoutExpired:
+            elapsed = time.monotonic() - started
+            if elapsed > timeout:
+                raise BuildError(f"{label} did not end within {timeout:.0f} s; log: {log}") from None
+            echo(f"{label}: {elapsed:.0f} s")
+
+
+def _cause(log: Path, code: int) -> str:
+    lines = [line.strip() for line in tail(log).splitlines() if line.strip()]
+    marked = [line for line in lines if re.search(r"error|^E: ", line, re.IGNORECASE)]
+    return (marked or lines or [f"exit code {code}"])[-1][:300]
