@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -121,6 +121,8 @@ class Resolved:
     model: Model
     train: Train
     export_eval_images: int
+    document: Mapping[str, Any] = field(repr=False, compare=False)
+    """resolved.json as it was read, for run.json."""
 
     def key(self, relative: str) -> str:
         """Absolute key in the bucket of a key that counts from the storage prefix."""
@@ -235,6 +237,7 @@ def _resolved(document: dict[str, Any]) -> Resolved:
             stall_seconds=train["stallSeconds"],
         ),
         export_eval_images=document["export"]["evalImages"],
+        document=document,
     )
 
 

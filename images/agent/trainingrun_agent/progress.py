@@ -11,6 +11,7 @@ import threading
 from typing import Any
 
 from trainingrun_agent.clock import Clock, rfc3339
+from trainingrun_agent.redaction import redact
 
 FIELDS = frozenset(
     ("phase", "done", "total", "unit", "etaSeconds", "step", "steps", "loss", "checkpointStep", "ap50", "mAP")
@@ -59,7 +60,7 @@ class Progress:
         if reason:
             state["reason"] = reason
         if message:
-            state["message"] = message[:MAX_STORAGE_MESSAGE]
+            state["message"] = redact(message)[:MAX_STORAGE_MESSAGE]
         self.update(storage=state)
 
     def count_bytes(self, *, down: int = 0, up: int = 0) -> None:

@@ -19,7 +19,8 @@ from trainingrun_agent.storage.base import ObjectStore, StoreFor
 class StageContext:
     """`stop` is set by SIGTERM; `store_for` opens a bucket, with patience for outages built in.
 
-    `trainer_probe` is what /trainer-alive asks.
+    `trainer_probe` is what /trainer-alive asks. `quick_store_for` opens a bucket for the preflight: the
+    same, but a call that gets no answer is given up, and shown, within seconds.
     """
 
     config: AgentConfig
@@ -28,6 +29,7 @@ class StageContext:
     stop: threading.Event
     clock: Clock
     trainer_probe: TrainerProbe = field(default_factory=TrainerProbe)
+    quick_store_for: StoreFor | None = None
 
     @property
     def out(self) -> ObjectStore:

@@ -1,0 +1,190 @@
+"""Stage prep: prove that storage works, turn labelled images into a data set, write the run's
+pipeline.config.
+
+Invariant: prepared.json is written last; when it is there and the objects it points to are, the stage is
+done and nothing is done again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from trainingrun_agent import __version__
+from trainingrun_agent.clock import rfc3339
+from trainingrun_agent.config import Uri
+from trainingrun_agent.errors import Interrupted, NotFound, Outcome, UserError
+from trainingrun_agent.log import logger
+from trainingrun_agent.pipeline import build_pipeline_config
+from trainingrun_agent.prep import PreparedDataset, prepare
+from trainingrun_agent.stages.context import StageContext
+from trainingrun_agent.stopwatch import Stopwatch
+from trainingrun_agent.storage import documents, epochs, manifest, preflight, results
+from trainingrun_agent.storage.base import StoreFor
+from trainingrun_agent.verdict import Verdict
+
+MAX_TOP_FINDINGS = 5
+MAX_FINDING = 200
+
+
+def run(context: StageContext) -> Verdict:
+    """Run the stage to its end. Raises StageError."""
+    watch = Stopwatch(context.clock, context.progress)
+    resolved = context.config.resolved
+    with watch.part("fetch"):
+        warnings = _preflight(context)
+        _heed_stop(context)
+        epoch = epochs.claim(context.out, resolved.run_prefix, context.config.pod_uid, clock=context.clock)
+        context.progress.update(epoch=epoch)
+        earlier = _finished(context)
+    if earlier is not None:
+        return _succeeded(earlier["numbers"], epoch=epoch, watch=watch, again=True)
+    with watch.part("work"):
+        prepared = _prepare(context)
+        pipeline = _pipeline(context, prepared)
+    _heed_stop(context)
+    context.progress.update(phase="shipping")
+    with watch.part("ship"):
+        numbers = _numbers(context, prepared, warnings)
+        _ship(context, pipeline, manifest_key=prepared.manifest_key, numbers=numbers, epoch=epoch)
+    return _succeeded(numbers, epoch=epoch, watch=watch, again=False)
+
+
+def _preflight(context: StageContext) -> tuple[str, ...]:
+    context.progress.update(phase="preflight")
+    resolved = context.config.resolved
+    store_for = context.quick_store_for or context.store_for
+    out = store_for(resolved.storage.bucket)
+    warnings = preflight.probe(out, resolved.run_prefix, context.config.pod_uid)
+    dataset = resolved.dataset
+    sources = (("dataset.train.uri", dataset.train), ("dataset.eval.uri", dataset.eval))
+    preflight.check_sources(store_for, sources)
+    _check_pretrained(resolved.model.pretrained, store_for)
+    for warning in warnings:
+        logger.warning(warning)
+    reason = preflight.CONDITIONAL_WRITES_IGNORED if warnings else ""
+    context.progress.storage(ready=True, reason=reason, message="; ".join(warnings))
+    return warnings
+
+
+def _check_pretrained(uri: Uri | None, store_for: StoreFor) -> None:
+    """A typo must not be found by a pod that holds a GPU."""
+    if uri is None:
+        return
+    store = store_for(uri.bucket)
+    found = any(store.list(uri.key, limit=1)) if uri.key.endswith("/") else store.head(uri.key) is not None
+    if not found:
+        raise UserError(
+            "PretrainedNotFound",
+            f"model.pretrained.uri: no object at {uri}",
+            hint="Upload the checkpoint there, or correct spec.model.pretrained.uri (case matters).",
+        )
+
+
+def _finished(context: StageContext) -> dict[str, Any] | None:
+    """The result of an earlier attempt, when what it points to is still complete."""
+    resolved = context.config.resolved
+    result = results.read_result(context.out, resolved.run_prefix, "prep")
+    if result is None:
+        return None
+    key = resolved.key(result["manifestKey"])
+    try:
+        dataset = manifest.read(context.out, key)
+    except NotFound as error:
+        logger.warning("preparing again: %s", error)
+        return None
+    for entry in dataset.objects:
+        where = manifest.object_key(entry, folder=key.rpartition("/")[0], prefix=resolved.storage.prefix)
+        info = context.out.head(where)
+        if info is None or info.size != entry.size:
+            logger.warning("preparing again: s3://%s/%s is gone or was changed", context.out.bucket, where)
+            return None
+    return result
+
+
+def _prepare(context: StageContext) -> PreparedDataset:
+    resolved = context.config.resolved
+    return prepare(
+        train=resolved.dataset.train,
+        eval=resolved.dataset.eval,
+        store_for=context.store_for,
+        out_store=context.out,
+        datasets_prefix=resolved.datasets_prefix,
+        classes=resolved.dataset.classes,
+        max_bad_files=resolved.dataset.max_bad_files,
+        max_image_side=resolved.dataset.max_image_side,
+        scratch=context.config.shared,
+        progress=context.progress,
+        stop=context.stop,
+    )
+
+
+def _pipeline(context: StageContext, prepared: PreparedDataset) -> str:
+    resolved = context.config.resolved
+    return build_pipeline_config(
+        network=resolved.model.network,
+        num_classes=len(resolved.dataset.classes),
+        steps=resolved.train.steps,
+        batch_size=resolved.train.batch_size,
+        learning_rate=resolved.train.learning_rate,
+        train_images=prepared.train_images,
+        max_boxes_per_image=prepared.max_boxes_per_image,
+        pretrained=resolved.model.pretrained is not None,
+    )
+
+
+def _numbers(context: StageContext, prepared: PreparedDataset, warnings: tuple[str, ...]) -> dict[str, Any]:
+    numbers = {**prepared.numbers, "digest": prepared.digest, "reused": prepared.reused}
+    resolved = context.config.resolved
+    numbers["resultKey"] = resolved.relative(results.result_key(resolved.run_prefix, "prep"))
+    if warnings:
+        numbers["warnings"] += len(warnings)
+        top = [text[:MAX_FINDING] for text in warnings] + list(numbers.get("topFindings", ()))
+        numbers["topFindings"] = top[:MAX_TOP_FINDINGS]
+    return numbers
+
+
+def _ship(
+    context: StageContext, pipeline: str, *, manifest_key: str, numbers: Mapping[str, Any], epoch: int
+) -> None:
+    config, folder = context.config, context.config.resolved.run_prefix
+    run = {
+        "formatVersion": 1,
+        "created": rfc3339(context.clock.now()),
+        "producer": {"podUID": config.pod_uid, "epoch": epoch, "agentVersion": __version__},
+        "resolved": config.resolved.document,
+    }
+    context.out.put(f"{folder}/pipeline.config", pipeline.encode())
+    context.out.put(f"{folder}/run.json", documents.encode(run))
+    results.write_result(
+        context.out,
+        folder,
+        stage="prep",
+        epoch=epoch,
+        pod_uid=config.pod_uid,
+        manifest_key=manifest_key,
+        numbers=numbers,
+        clock=context.clock,
+    )
+
+
+def _succeeded(numbers: Mapping[str, Any], *, epoch: int, watch: Stopwatch, again: bool) -> Verdict:
+    images = f"{numbers['trainImages']} train and {numbers['evalImages']} eval images"
+    message = f"An earlier attempt prepared {images}." if again else f"Prepared {images}."
+    return Verdict(
+        stage="prep",
+        outcome=Outcome.SUCCEEDED,
+        reason="Prepared",
+        message=message,
+        epoch=epoch,
+        numbers={**numbers, "reused": True} if again else numbers,
+        timings=watch.timings,
+    )
+
+
+def _heed_stop(context: StageContext) -> None:
+    if context.stop.is_set():
+        raise Interrupted(
+            "the pod was told to stop before the data set was complete",
+            hint="The next attempt starts by itself.",
+        )

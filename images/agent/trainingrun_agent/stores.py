@@ -1,0 +1,69 @@
+"""The stores of one container: a client per bucket, with one patience and one progress for all.
+
+Invariant: an outage on any store shows in progress, and that it is over shows there too.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from trainingrun_agent.clock import Clock
+from trainingrun_agent.config import AgentConfig
+from trainingrun_agent.errors import StorageOutage
+from trainingrun_agent.log import logger
+from trainingrun_agent.progress import Progress
+from trainingrun_agent.storage.base import ObjectStore
+from trainingrun_agent.storage.client import PREFLIGHT, WORK, Limits
+from trainingrun_agent.storage.retry import Patience, with_patience
+from trainingrun_agent.storage.s3 import open_store
+
+SHIP_MARGIN_SECONDS = 10
+"""Kept of the grace period for the verdict and the kubelet."""
+
+
+class Stores:
+    """Opens each bucket once."""
+
+    def __init__(
+        self, config: AgentConfig, *, progress: Progress, stop: threading.Event, clock: Clock
+    ) -> None:
+        self._config = config
+        self._progress = progress
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._opened: dict[tuple[str, Limits], ObjectStore] = {}
+        ships = config.stage in ("train", "export")
+        self._patience = Patience(
+            tolerance_seconds=config.resolved.storage.outage_tolerance_seconds,
+            on_state=self._show,
+            stop=stop,
+            after_stop_seconds=max(0, config.grace_seconds - SHIP_MARGIN_SECONDS) if ships else 0,
+            clock=clock,
+        )
+
+    def open(self, bucket: str) -> ObjectStore:
+        """The store of a bucket for the work of a stage."""
+        return self._store(bucket, WORK)
+
+    def open_quick(self, bucket: str) -> ObjectStore:
+        """The store of a bucket for the preflight: time-outs of a few seconds."""
+        return self._store(bucket, PREFLIGHT)
+
+    def _store(self, bucket: str, limits: Limits) -> ObjectStore:
+        with self._lock:
+            store = self._opened.get((bucket, limits))
+            if store is None:
+                bare = open_store(
+                    self._config, bucket, clock=self._clock, count=self._progress.count_bytes, limits=limits
+                )
+                store = self._opened[bucket, limits] = with_patience(bare, self._patience)
+            return store
+
+    def _show(self, outage: StorageOutage | None) -> None:
+        if outage is None:
+            logger.info("storage answers again")
+            self._progress.storage(ready=True)
+            return
+        logger.warning("storage does not answer, waiting: %s", outage)
+        message = f"{outage.message}. {outage.hint}"
+        self._progress.storage(ready=False, reason=outage.reason, message=message)
