@@ -11,20 +11,14 @@ from .service import ACTIONS
 
 def parser() -> argparse.ArgumentParser:
     """The whole grammar; the parsed namespace has ``run``, a function of the namespace."""
-    top = argparse.ArgumentParser(
-        prog="trcluster", description="A real Kubernetes cluster from source, for tests."
-    )
+    top = argparse.ArgumentParser(prog="trcluster", description="A real Kubernetes cluster from source, for tests.")
     verbs = top.add_subparsers(required=True, metavar="COMMAND")
     named = argparse.ArgumentParser(add_help=False)
     named.add_argument("--name", default="default", help="which cluster (default: %(default)s)")
 
     up = verbs.add_parser("up", parents=[named], help="build what is missing and start a cluster")
-    up.add_argument(
-        "--tier", choices=[tier.value for tier in Tier], default="node", help="default: %(default)s"
-    )
-    up.add_argument(
-        "--images", nargs="+", default=[], metavar="PATH", help="OCI archives, or folders of *.tar"
-    )
+    up.add_argument("--tier", choices=[tier.value for tier in Tier], default="node", help="default: %(default)s")
+    up.add_argument("--images", nargs="+", default=[], metavar="PATH", help="OCI archives, or folders of *.tar")
     up.add_argument("--audit", action="store_true", help="API server writes log/audit.log, level Metadata")
     up.add_argument("--nodes", type=int, default=5, help="fake nodes of tier fleet (default: %(default)s)")
     up.set_defaults(run=commands.up)
@@ -55,16 +49,12 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _add_tools(
-    verbs: argparse._SubParsersAction[argparse.ArgumentParser], named: argparse.ArgumentParser
-) -> None:
+def _add_tools(verbs: argparse._SubParsersAction[argparse.ArgumentParser], named: argparse.ArgumentParser) -> None:
     execute = verbs.add_parser("exec", parents=[named], help="run a command inside the node")
     execute.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     execute.set_defaults(run=commands.execute)
 
-    image = verbs.add_parser("image", help="images of the node").add_subparsers(
-        required=True, metavar="ACTION"
-    )
+    image = verbs.add_parser("image", help="images of the node").add_subparsers(required=True, metavar="ACTION")
     load = image.add_parser("import", parents=[named], help="import archives that the node lacks")
     load.add_argument("paths", nargs="+", metavar="PATH")
     load.set_defaults(run=commands.import_images)
@@ -79,9 +69,7 @@ def _add_tools(
     store.set_defaults(run=commands.s3)
 
     build = verbs.add_parser("build", help="build the binaries of a tier, start nothing")
-    build.add_argument(
-        "--tier", choices=[tier.value for tier in Tier], default="node", help="default: %(default)s"
-    )
+    build.add_argument("--tier", choices=[tier.value for tier in Tier], default="node", help="default: %(default)s")
     build.set_defaults(run=commands.build_binaries)
 
     binary = verbs.add_parser("bin", help="print the path of a built command, e.g. kubectl, helm")

@@ -1,4 +1,7 @@
-"""How a cluster starts, step by step. Invariant: the layout is on disk before the first process or link exists."""
+"""How a cluster starts, step by step.
+
+Invariant: the layout is on disk before the first process or link exists.
+"""
 
 from __future__ import annotations
 

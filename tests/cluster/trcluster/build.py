@@ -41,9 +41,7 @@ def key(module: Module, go_version: str) -> str:
     for path in sorted((MODULES / module.name).iterdir()):
         if path.name in ("go.mod", "go.sum") or path.suffix == ".go":
             digest.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
-    digest.update(
-        f"{GOFLAGS}\0{module.package}\0{module.output}\0{module.linker_flags}\0{go_version}".encode()
-    )
+    digest.update(f"{GOFLAGS}\0{module.package}\0{module.output}\0{module.linker_flags}\0{go_version}".encode())
     digest.update("\0".join(module.commands).encode())
     return digest.hexdigest()[:16]
 
@@ -79,9 +77,7 @@ def _numbered(echo: Echo, prefix: str) -> Echo:
 
 def _build_locked(module: Module, go_version: str, echo: Echo) -> None:
     target = folder(module, go_version)
-    with _lock(
-        target.parent / f".{module.name}.lock", lambda: echo(f"{module.name}: another build runs, waiting")
-    ):
+    with _lock(target.parent / f".{module.name}.lock", lambda: echo(f"{module.name}: another build runs, waiting")):
         if target.is_dir():
             return
         scratch = Path(tempfile.mkdtemp(prefix=f".{module.name}-", dir=target.parent))
@@ -127,9 +123,7 @@ def _compile(module: Module, scratch: Path, echo: Echo) -> None:
 def _go_build(module: Module, output: Path, started: float, echo: Echo) -> tuple[int, str]:
     command = ["go", "build", "-o", str(output), "-ldflags", module.linker_flags, module.package]
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
-        process = subprocess.Popen(
-            command, cwd=MODULES / module.name, env=_environment(module), stdout=log, stderr=log
-        )
+        process = subprocess.Popen(command, cwd=MODULES / module.name, env=_environment(module), stdout=log, stderr=log)
         try:
             while True:
                 try:

@@ -28,27 +28,26 @@ def _mountinfo() -> str:
 
 
 def create(name: str) -> None:
-    """Make the folder in each hierarchy; cpuset needs its parent's CPUs and memory nodes before it takes a task."""
+    """Make the folder in each hierarchy; cpuset takes tasks only once it has CPUs and memory nodes."""
     for hierarchy in hierarchies(_mountinfo()):
         folder = hierarchy / name
         folder.mkdir(exist_ok=True)
         for setting in ("cpuset.cpus", "cpuset.mems"):
             if (hierarchy / setting).exists():
-                (folder / setting).write_text(
-                    (hierarchy / setting).read_text(encoding="ascii"), encoding="ascii"
-                )
+                (folder / setting).write_text((hierarchy / setting).read_text(encoding="ascii"), encoding="ascii")
 
 
 def remove(name: str, timeout: float = 5) -> None:
-    """Remove the folders and all below; raises ClusterError when the kernel holds one longer than ``timeout``."""
-    # Where the version 2 hierarchy is mounted beside the others, the container runtime makes folders there too.
+    """Remove the folders and all below.
+
+    Raises ClusterError when the kernel holds one longer than ``timeout``.
+    """
+    # Where version 2 is mounted beside the others, the container runtime makes folders there too.
     tops = [hierarchy / name for hierarchy in hierarchies(_mountinfo(), ("cgroup", "cgroup2"))]
     deadline = time.monotonic() + timeout
     while left := [top for top in tops if not _remove_tree(top)]:
         if time.monotonic() > deadline:
-            raise ClusterError(
-                f"cgroup {left[0]} cannot be removed: processes in its cgroup.procs still live"
-            )
+            raise ClusterError(f"cgroup {left[0]} cannot be removed: processes in its cgroup.procs still live")
         time.sleep(0.02)
 
 

@@ -1,4 +1,7 @@
-"""Checks of the machine before anything is started. Invariant: a check changes nothing and fails in one line."""
+"""Checks of the machine before anything is started.
+
+Invariant: a check changes nothing and fails in one line.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +88,7 @@ def check_go(probes: Probes, *, at_least: Version) -> str:
 
 
 def check_disk(probes: Probes, path: Path, *, cold: bool) -> None:
-    """Raise ClusterError when the file system of ``path`` cannot hold a build (cold: with empty Go caches)."""
+    """Raise ClusterError when ``path`` cannot hold a build; ``cold``: with empty Go caches."""
     _check_free(probes, path, COLD_BUILD_BYTES if cold else WARM_BUILD_BYTES, "building the cluster")
 
 
@@ -98,8 +101,8 @@ def _check_free(probes: Probes, path: Path, needed: int, what: str) -> None:
     free = probes.free_bytes(path)
     if free < needed:
         raise ClusterError(
-            f"not enough disk for {what}: {free / GIB:.1f} GiB free at {path}, needed are {needed / GIB:.0f} GiB;"
-            " free some or set XDG_CACHE_HOME to another disk"
+            f"not enough disk for {what}: {free / GIB:.1f} GiB free at {path},"
+            f" needed are {needed / GIB:.0f} GiB; free some or set XDG_CACHE_HOME to another disk"
         )
 
 

@@ -18,7 +18,10 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; return the exit code: 0, 1 for an error, 130 when interrupted (what was begun is cleared)."""
+    """Run one command.
+
+    Return the exit code: 0, 1 for an error, 130 when interrupted (what was begun is cleared).
+    """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     args = parser().parse_args(argv)

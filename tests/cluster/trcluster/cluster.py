@@ -78,7 +78,7 @@ class Cluster:
                 raise
 
     def down(self, *, purge: bool = False) -> None:
-        """Stop the cluster and remove all it made; ``purge`` also forgets its images. Harmless when it is down."""
+        """Stop the cluster and remove all it made, with ``purge`` its images too; harmless when it is down."""
         say = self._stopwatch()
         with self._lock():
             teardown.clear(self.state)
@@ -131,7 +131,7 @@ class Cluster:
         return service.log_file(layout, service.component(layout, name).name)
 
     def kubectl(self, *arguments: str, stdin: str | None = None, timeout: float = 60) -> str:
-        """Run kubectl as administrator; its standard output. Raises ClusterError with its last line of error."""
+        """Standard output of kubectl as administrator; raises ClusterError with its last line of error."""
         return kubectl.kubectl(self.layout, *arguments, stdin=stdin, timeout=timeout)
 
     def exec(self, argv: Sequence[str], *, timeout: float = 60) -> str:
@@ -160,7 +160,6 @@ class Cluster:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise ClusterError(
-                    f"another 'up' or 'down' of cluster {self.name} is running:"
-                    " wait for it, or choose another --name"
+                    f"another 'up' or 'down' of cluster {self.name} is running: wait for it, or choose another --name"
                 ) from error
             yield

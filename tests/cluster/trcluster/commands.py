@@ -27,9 +27,7 @@ def say(line: str) -> None:
 
 def _cluster(args: argparse.Namespace) -> Cluster:
     if current.wanted():
-        raise ClusterError(
-            "CLUSTER=current: this command needs a cluster made by this program; unset CLUSTER"
-        )
+        raise ClusterError("CLUSTER=current: this command needs a cluster made by this program; unset CLUSTER")
     return Cluster(args.name, echo=say)
 
 
@@ -39,9 +37,7 @@ def up(args: argparse.Namespace) -> None:
         return
     if args.nodes < 1:
         raise ClusterError("--nodes: at least 1")
-    Cluster(
-        args.name, tier=args.tier, images=args.images, audit=args.audit, fake_nodes=args.nodes, echo=say
-    ).up()
+    Cluster(args.name, tier=args.tier, images=args.images, audit=args.audit, fake_nodes=args.nodes, echo=say).up()
 
 
 def down(args: argparse.Namespace) -> None:
@@ -91,7 +87,7 @@ def execute(args: argparse.Namespace) -> None:
         raise ClusterError("exec: give the command after '--', e.g. exec -- crictl ps")
     layout = _cluster(args).layout
     command = [*node.enter(layout), *argv]
-    os.execvpe(command[0], command, process.environment(layout.state))
+    os.execvpe(command[0], command, process.environment(layout.state))  # noqa: S606 - no shell is wanted
 
 
 def import_images(args: argparse.Namespace) -> None:
@@ -124,5 +120,5 @@ def binary(args: argparse.Namespace) -> None:
     print(path)
 
 
-def packages(args: argparse.Namespace) -> None:
+def packages(_args: argparse.Namespace) -> None:
     debian.ensure(echo=say)

@@ -1,4 +1,7 @@
-"""What a daemon of the cluster is, as data. Invariant: a Component holds no state; all facts come from the Layout."""
+"""What a daemon of the cluster is, as data.
+
+Invariant: a Component holds no state; all facts come from the Layout.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ class Stage(IntEnum):
     REST = 3
 
 
-def _no_environment(layout: Layout) -> Mapping[str, str]:
+def _no_environment(_layout: Layout) -> Mapping[str, str]:
     return {}
 
 

@@ -1,4 +1,7 @@
-"""Fills the configuration templates of conf/. Invariant: a template's @KEY@ is either known here or an error."""
+"""Fills the configuration templates of conf/.
+
+Invariant: a template's @KEY@ is either known here or an error.
+"""
 
 from __future__ import annotations
 

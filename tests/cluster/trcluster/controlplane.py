@@ -63,7 +63,7 @@ def _apiserver_place(layout: Layout) -> list[str]:
     if layout.tier is Tier.NODE:
         return flags(
             advertise_address=NODE_IP,
-            bind_address="0.0.0.0",
+            bind_address="0.0.0.0",  # noqa: S104 - the node's own network namespace
             kubelet_client_certificate=str(layout.pki / "apiserver-kubelet-client.crt"),
             kubelet_client_key=str(layout.pki / "apiserver-kubelet-client.key"),
             kubelet_preferred_address_types="InternalIP",
@@ -80,9 +80,7 @@ def _apiserver_place(layout: Layout) -> list[str]:
 def _apiserver_audit(layout: Layout) -> list[str]:
     if not layout.audit:
         return []
-    return flags(
-        audit_policy_file=str(layout.conf / "audit-policy.yaml"), audit_log_path=str(layout.audit_log)
-    )
+    return flags(audit_policy_file=str(layout.conf / "audit-policy.yaml"), audit_log_path=str(layout.audit_log))
 
 
 def _credentials(layout: Layout, user: str) -> list[str]:
@@ -102,9 +100,7 @@ def _controller_manager(layout: Layout) -> list[str]:
             cluster_signing_cert_file=str(pki / "ca.crt"),
             cluster_signing_key_file=str(pki / "ca.key"),
             requestheader_client_ca_file=str(pki / "front-proxy-ca.crt"),
-            flex_volume_plugin_dir=str(
-                layout.kubelet / "volume-plugins"
-            ),  # else it makes a folder in /usr/libexec
+            flex_volume_plugin_dir=str(layout.kubelet / "volume-plugins"),  # else it makes a folder in /usr/libexec
             leader_elect=False,
             kube_api_qps=500,
             kube_api_burst=1000,

@@ -1,4 +1,7 @@
-"""``CLUSTER=current``: the cluster that kubectl would use. Invariant: nothing is started, changed or stopped."""
+"""``CLUSTER=current``: the cluster that kubectl would use.
+
+Invariant: nothing is started, changed or stopped.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,10 @@ def wanted() -> bool:
 
 
 def kubeconfig() -> Path:
-    """``$KUBECONFIG`` (its first file) or ``~/.kube/config``; raises ClusterError when that does not exist."""
+    """``$KUBECONFIG`` (its first file) or ``~/.kube/config``.
+
+    Raises ClusterError when that does not exist.
+    """
     first = os.environ.get("KUBECONFIG", "").split(os.pathsep)[0]
     path = Path(first).absolute() if first else Path("~/.kube/config").expanduser()
     if not path.is_file():

@@ -1,4 +1,7 @@
-"""What comes from Debian packages. Invariant: apt runs only when a needed program is missing, and then as root."""
+"""What comes from Debian packages.
+
+Invariant: apt runs only when a needed program is missing, and then as root.
+"""
 
 from __future__ import annotations
 
@@ -43,9 +46,7 @@ def cni_folder() -> Path:
     for folder in CNI_FOLDERS:
         if (folder / "bridge").exists() and (folder / "portmap").exists():
             return folder
-    raise ClusterError(
-        "CNI plugins not found in /usr/lib/cni or /opt/cni/bin: install containernetworking-plugins"
-    )
+    raise ClusterError("CNI plugins not found in /usr/lib/cni or /opt/cni/bin: install containernetworking-plugins")
 
 
 def missing(find_program: Callable[[str], str | None] = find) -> list[str]:
@@ -79,6 +80,4 @@ def _apt(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=1800, check=False, env=environment)
     if done.returncode != 0:
         lines = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("E:")]
-        raise ClusterError(
-            f"{' '.join(command)} failed: {lines[-1] if lines else f'exit code {done.returncode}'}"
-        )
+        raise ClusterError(f"{' '.join(command)} failed: {lines[-1] if lines else f'exit code {done.returncode}'}")

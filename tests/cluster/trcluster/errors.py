@@ -1,4 +1,7 @@
-"""The one error type of the program. Invariant: its text is a single line that names the cause and the next step."""
+"""The one error type of the program.
+
+Invariant: its text is a single line that names the cause and the next step.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Images in the node's containerd. Invariant: an archive whose reference and digest are there is not imported again."""
+"""Images in the node's containerd.
+
+Invariant: an archive whose reference and digest are there is not imported again.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ _LEFTOVERS = ("io.containerd.grpc.v1.cri", "io.containerd.runtime.v2.task")
 
 
 def archives(paths: Iterable[Path]) -> list[Path]:
-    """The given files, and the *.tar files of the given folders; raises ClusterError for a path that is neither."""
+    """The given files, and the *.tar files of the given folders.
+
+    Raises ClusterError for a path that is neither.
+    """
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
@@ -97,6 +103,4 @@ def _answers(layout: Layout) -> bool:
 
 
 def _ctr(layout: Layout, *arguments: str, timeout: float = 30) -> str:
-    return process.run(
-        [*node.enter(layout), "ctr", "-n", "k8s.io", *arguments], state=layout.state, timeout=timeout
-    )
+    return process.run([*node.enter(layout), "ctr", "-n", "k8s.io", *arguments], state=layout.state, timeout=timeout)

@@ -1,4 +1,7 @@
-"""What is built from Go modules, as data. Invariant: every version here equals the one in modules/<name>/go.mod."""
+"""What is built from Go modules, as data.
+
+Invariant: every version here equals the one in modules/<name>/go.mod.
+"""
 
 from __future__ import annotations
 
@@ -71,9 +74,7 @@ ALL = (
         # The compiler's heap, not the machine's, limits this build: fewer collections make it a third faster.
         {"GOGC": "400"},
     ),
-    Module(
-        "etcd", ETCD, "go.etcd.io/etcd/server/v3", "etcd", {"go.etcd.io/etcd/api/v3/version.GitSHA": ETCD}
-    ),
+    Module("etcd", ETCD, "go.etcd.io/etcd/server/v3", "etcd", {"go.etcd.io/etcd/api/v3/version.GitSHA": ETCD}),
     Module("coredns", COREDNS, ".", "coredns"),
     Module("kwok", KWOK, "sigs.k8s.io/kwok/cmd/kwok", "kwok", {"sigs.k8s.io/kwok/pkg/consts.Version": KWOK}),
     Module(

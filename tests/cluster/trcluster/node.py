@@ -1,7 +1,7 @@
 """The node: one set of namespaces (mount, network, pid, uts, ipc), joined to the host by one veth pair.
 
-Invariant: everything inside dies with its first process, mounts and network included; what is left on the host are
-cgroups and one sysctl, which ``remove`` clears from what is found and recorded, however the node ended.
+Invariant: everything inside dies with its first process, mounts and network included; what is left on the
+host are cgroups and one sysctl, which ``remove`` clears from what is found and recorded, however the node ended.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _connect(layout: Layout, init: int) -> None:
     inside = [
         f"addr add {NODE_IP}/30 dev {_INSIDE_LINK}",
         f"link set {_INSIDE_LINK} up",
-        # Without a default route the kernel refuses a service address before kube-proxy's rules can rewrite it.
+        # Without any route the kernel refuses a service address before kube-proxy's rules rewrite it.
         f"route add {SERVICE_CIDR} dev cni0",
     ]
     for line in host:
@@ -74,9 +74,7 @@ def enter(layout: Layout) -> list[str]:
     except (FileNotFoundError, ValueError):
         init = 0
     if not init or not process.belongs(init, layout.state):
-        raise ClusterError(
-            f"cluster {layout.name} has no running node: 'up --tier node --name {layout.name}'"
-        )
+        raise ClusterError(f"cluster {layout.name} has no running node: 'up --tier node --name {layout.name}'")
     return ["nsenter", "-t", str(init), "-m", "-n", "-p", "-u", "-i", "--"]
 
 

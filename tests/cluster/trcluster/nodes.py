@@ -36,9 +36,7 @@ def add_fake(layout: Layout) -> None:
         for name in names
     ]
     # Not a server-side apply: that leaves the status out.
-    kubectl(
-        layout, "create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
-    )
+    kubectl(layout, "create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
     kubectl(layout, "wait", "--for=condition=Ready", "node", "--all", "--timeout=60s", timeout=70)
 
 
@@ -67,6 +65,6 @@ def wait_ready(layout: Layout) -> None:
     kubectl(layout, "wait", "--for=condition=Ready", f"node/{NODE_NAME}", "--timeout=60s", timeout=70)
 
 
-def dns_answers(layout: Layout) -> bool:
+def dns_answers(_layout: Layout) -> bool:
     """Whether CoreDNS has read the cluster's Services."""
     return http_ok(f"http://{NODE_IP}:8181/ready")

@@ -1,4 +1,7 @@
-"""Reads and writes OCI image archives. Invariant: writing the same content gives the same bytes and digest."""
+"""Reads and writes OCI image archives.
+
+Invariant: writing the same content gives the same bytes and digest.
+"""
 
 from __future__ import annotations
 
@@ -45,10 +48,7 @@ def write_single_binary(archive: Path, *, reference: str, binary: Path) -> None:
     files = {
         "oci-layout": _json({"imageLayoutVersion": "1.0.0"}),
         "index.json": _json({"schemaVersion": 2, "manifests": [described]}),
-        **{
-            f"blobs/sha256/{_digest(blob).removeprefix('sha256:')}": blob
-            for blob in (config, manifest, layer)
-        },
+        **{f"blobs/sha256/{_digest(blob).removeprefix('sha256:')}": blob for blob in (config, manifest, layer)},
     }
     archive.write_bytes(_tar({name: (data, 0o644) for name, data in files.items()}))
 
@@ -56,8 +56,8 @@ def write_single_binary(archive: Path, *, reference: str, binary: Path) -> None:
 def references(archive: Path) -> dict[str, str]:
     """Image reference -> digest of an OCI archive.
 
-    Empty for an archive that names no full reference, or is in Docker's format. Raises ClusterError when the file
-    is no readable archive.
+    Empty for an archive that names no full reference, or is in Docker's format. Raises ClusterError when the
+    file is no readable archive.
     """
     try:
         with tarfile.open(archive) as tar:
@@ -65,9 +65,7 @@ def references(archive: Path) -> dict[str, str]:
             handle = tar.extractfile(member) if member is not None else None
             raw = handle.read(_INDEX_LIMIT) if handle is not None else b'{"manifests": []}'
         manifests = json.loads(raw)["manifests"]
-        return {
-            name: entry["digest"] for entry in manifests if (name := _name(entry.get("annotations") or {}))
-        }
+        return {name: entry["digest"] for entry in manifests if (name := _name(entry.get("annotations") or {}))}
     except (OSError, tarfile.TarError, ValueError, KeyError, TypeError) as error:
         raise ClusterError(f"{archive} is no OCI image archive ({error})") from error
 

@@ -20,7 +20,7 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?")
 def cache_root() -> Path:
     """``$XDG_CACHE_HOME/trainingrun`` or ``~/.cache/trainingrun``."""
     configured = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(configured) if os.path.isabs(configured) else Path("~/.cache").expanduser()
+    base = Path(configured) if Path(configured).is_absolute() else Path("~/.cache").expanduser()
     return base / "trainingrun"
 
 
@@ -30,7 +30,10 @@ def clusters_root() -> Path:
 
 
 def state_dir(name: str) -> Path:
-    """The folder of the cluster ``name``; raises ClusterError for a name that is no DNS label of 30 characters."""
+    """The folder of the cluster ``name``.
+
+    Raises ClusterError for a name that is no DNS label of 30 characters.
+    """
     if not _NAME.fullmatch(name):
         raise ClusterError(
             f"cluster name {name!r}: use at most 30 lower-case letters, digits and '-', e.g. --name demo"
@@ -39,7 +42,10 @@ def state_dir(name: str) -> Path:
 
 
 def containerd_root(name: str) -> Path:
-    """Images of the node tier; outlives ``down`` so that they are imported once (``down --purge`` removes it)."""
+    """Images of the node tier.
+
+    Outlives ``down`` so that they are imported once (``down --purge`` removes it).
+    """
     return cache_root() / "containerd" / name
 
 
@@ -49,5 +55,6 @@ def check_visible_in_node(path: Path) -> None:
     for hidden in _HIDDEN_IN_NODE:
         if text == hidden or text.startswith(hidden + "/"):
             raise ClusterError(
-                f"cache folder {path} lies below {hidden}, which the node replaces: set XDG_CACHE_HOME to a folder on disk"
+                f"cache folder {path} lies below {hidden}, which the node replaces:"
+                " set XDG_CACHE_HOME to a folder on disk"
             )

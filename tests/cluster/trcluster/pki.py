@@ -1,4 +1,7 @@
-"""Keys, certificates and kubeconfigs, made by kubeadm's phases. Invariant: nothing is started and no server asked."""
+"""Keys, certificates and kubeconfigs, made by kubeadm's phases.
+
+Invariant: nothing is started and no server asked.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ from . import process
 from .layout import HOST_IP, NODE_NAME, SERVICE_CIDR, Layout, Tier
 from .modules import KUBERNETES
 
-# kubeadm refuses a loopback address to advertise; this one (TEST-NET-2) is never used, only written and replaced.
+# kubeadm refuses a loopback address to advertise; this one (TEST-NET-2) is never used, only written and
+# replaced.
 _STAND_IN = "198.51.100.1"
 
 _CONFIG = """\
@@ -63,9 +67,7 @@ def create(layout: Layout) -> None:
     )
     for user in _extra_users(layout.tier):
         organization = ["--org=system:masters"] if user == "kwok" else []
-        text = _kubeadm(
-            layout, "kubeconfig", "user", "--config", str(path), "--client-name", user, *organization
-        )
+        text = _kubeadm(layout, "kubeconfig", "user", "--config", str(path), "--client-name", user, *organization)
         _write_private(layout.conf / f"{user.removeprefix('system:')}.conf", text)
     for kubeconfig in layout.conf.glob("*.conf"):
         # Some phases name localAPIEndpoint, others controlPlaneEndpoint: make all equal.

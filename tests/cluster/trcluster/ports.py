@@ -1,4 +1,7 @@
-"""Chooses free TCP ports. Invariant: two clusters never hold the same port, even while neither listens yet."""
+"""Chooses free TCP ports.
+
+Invariant: two clusters never hold the same port, even while neither listens yet.
+"""
 
 from __future__ import annotations
 

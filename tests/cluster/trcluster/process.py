@@ -1,7 +1,7 @@
 """Starts, finds and ends the processes of one cluster.
 
-Invariant: every process we start carries its cluster's state folder in its environment, and its children inherit
-it. So a cluster's processes are found in /proc alone, also when the program that started them was killed.
+Invariant: every process we start carries its cluster's state folder in its environment, and its children
+inherit it. So a cluster's processes are found in /proc alone, also when the program that started them is gone.
 """
 
 from __future__ import annotations
@@ -50,7 +50,10 @@ def run(
     stdin: str | None = None,
     extra: Mapping[str, str] | None = None,
 ) -> str:
-    """Run a command to its end and return its standard output; raises ClusterError with its last line of error."""
+    """Run a command to its end and return its standard output.
+
+    Raises ClusterError with its last line of error.
+    """
     try:
         done = subprocess.run(
             argv,
@@ -65,9 +68,7 @@ def run(
         raise ClusterError(f"{' '.join(argv[:6])} … did not end within {timeout:.0f} s") from error
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines()
-        raise ClusterError(
-            f"{' '.join(argv[:8])} failed: {lines[-1] if lines else f'exit code {done.returncode}'}"
-        )
+        raise ClusterError(f"{' '.join(argv[:8])} failed: {lines[-1] if lines else f'exit code {done.returncode}'}")
     return done.stdout
 
 
@@ -82,7 +83,7 @@ def belongs(pid: int, state: Path) -> bool:
 
 def members(state: Path) -> list[int]:
     """Pids of all living processes of the cluster in ``state``, this program excepted."""
-    pids = (int(entry) for entry in os.listdir("/proc") if entry.isdigit())
+    pids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
     return [pid for pid in pids if pid != os.getpid() and belongs(pid, state)]
 
 
@@ -119,16 +120,12 @@ def kill_members(state: Path, timeout: float = 10) -> None:
     reap()
 
 
-def wait_until(
-    probe: Callable[[], bool], *, what: str, timeout: float, log: Path, interval: float = 0.05
-) -> None:
+def wait_until(probe: Callable[[], bool], *, what: str, timeout: float, log: Path, interval: float = 0.05) -> None:
     """Poll ``probe`` until it is true; raises ClusterError that names the log and its last line."""
     deadline = time.monotonic() + timeout
     while not probe():
         if time.monotonic() > deadline:
-            raise ClusterError(
-                f"{what} not ready after {timeout:.0f} s; last line of {log}: {last_line(log)}"
-            )
+            raise ClusterError(f"{what} not ready after {timeout:.0f} s; last line of {log}: {last_line(log)}")
         time.sleep(interval)
 
 

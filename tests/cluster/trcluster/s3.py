@@ -1,4 +1,7 @@
-"""The S3 server's account and address. Invariant: the secret lies in one file of mode 600 and in no argument or log."""
+"""The S3 server's account and address.
+
+Invariant: the secret lies in one file of mode 600 and in no argument or log.
+"""
 
 from __future__ import annotations
 

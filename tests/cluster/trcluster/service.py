@@ -1,6 +1,6 @@
 """Runs single daemons: start, stop, kill, pause, resume, restart.
 
-Invariant: a pid file is written right after the start and is believed only while that process carries our mark.
+Invariant: a pid file is written right after the start and believed only while that process carries our mark.
 """
 
 from __future__ import annotations
@@ -42,9 +42,7 @@ def start(layout: Layout, name: str) -> None:
     argv = list(chosen.argv(layout))
     if _inside(layout, chosen):
         argv = node.enter(layout) + argv
-    started = process.spawn(
-        argv, state=layout.state, log=log_file(layout, name), extra=chosen.environment(layout)
-    )
+    started = process.spawn(argv, state=layout.state, log=log_file(layout, name), extra=chosen.environment(layout))
     (layout.pids / name).write_text(str(started), encoding="ascii")
 
 
@@ -53,7 +51,10 @@ def _inside(layout: Layout, chosen: Component) -> bool:
 
 
 def _pids(layout: Layout, name: str) -> list[int]:
-    """The daemon's pid on the host, then that of the nsenter that waits for it; empty when it does not run."""
+    """The daemon's pid on the host, then that of the nsenter that waits for it.
+
+    Empty when it does not run.
+    """
     process.reap()
     try:
         started = int((layout.pids / name).read_text(encoding="ascii"))
@@ -103,9 +104,7 @@ def stop(layout: Layout, name: str) -> None:
 def kill(layout: Layout, name: str) -> None:
     """SIGKILL and wait."""
     if not _end(layout, _required(layout, name), signal.SIGKILL, KILL_SECONDS):
-        raise ClusterError(
-            f"service {name} does not end, SIGKILL notwithstanding: see 'ps -o stat,wchan,cmd'"
-        )
+        raise ClusterError(f"service {name} does not end, SIGKILL notwithstanding: see 'ps -o stat,wchan,cmd'")
 
 
 def pause(layout: Layout, name: str) -> None:

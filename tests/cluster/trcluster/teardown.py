@@ -1,4 +1,7 @@
-"""How a cluster ends. Invariant: works from the state folder and /proc alone, at whatever point ``up`` ended."""
+"""How a cluster ends.
+
+Invariant: works from the state folder and /proc alone, at whatever point ``up`` ended.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Which components and commands each tier has. Invariant: the order here is the order of start within a stage."""
+"""Which components and commands each tier has.
+
+Invariant: the order here is the order of start within a stage.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,105 @@
+"""Makes ``trcluster`` importable, and sees what a cluster changes on the host.
+
+Invariant: a HostState holds only what can be compared before and after, and never something of another program.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from trcluster.cgroups import hierarchies
+from trcluster.paths import cache_root
+
+_NAMESPACES = ("mnt", "net", "pid", "uts", "ipc")
+
+
+@dataclass(frozen=True)
+class HostState:
+    """Mounts, links, routes, packet rules, cgroup folders and kernel settings of the host."""
+
+    mounts: frozenset[str]
+    links: frozenset[str]
+    routes: str
+    rules: str
+    cgroups: frozenset[str]
+    inotify_instances: str
+
+
+def _output(*argv: str) -> str:
+    path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+    done = subprocess.run(
+        argv, capture_output=True, text=True, check=True, timeout=30, env={**os.environ, "PATH": path}
+    )
+    return done.stdout
+
+
+def _mountinfo() -> str:
+    return Path("/proc/self/mountinfo").read_text(encoding="utf-8")
+
+
+def _mounts() -> frozenset[str]:
+    """Mount points; those of image builds, which may run at the same time, left out."""
+    points = (line.split(" ")[4] for line in _mountinfo().splitlines())
+    return frozenset(point for point in points if not point.startswith(f"{cache_root()}/images/"))
+
+
+def _cgroups() -> frozenset[str]:
+    tops = hierarchies(_mountinfo(), ("cgroup", "cgroup2"))
+    return frozenset(str(folder) for top in tops for folder in top.glob("*") if folder.is_dir())
+
+
+def _rules() -> str:
+    """iptables-save without its comments and counters, which change by themselves."""
+    return re.sub(r"^#.*\n|\[\d+:\d+\]", "", _output("iptables-save"), flags=re.MULTILINE)
+
+
+@pytest.fixture
+def host_state() -> Callable[[], HostState]:
+    """A function that looks at the host now."""
+
+    def look() -> HostState:
+        return HostState(
+            mounts=_mounts(),
+            links=frozenset(link.name for link in Path("/sys/class/net").iterdir()),
+            routes=_output("ip", "route", "show", "table", "all"),
+            rules=_rules(),
+            cgroups=_cgroups(),
+            inotify_instances=Path("/proc/sys/fs/inotify/max_user_instances").read_text(encoding="ascii"),
+        )
+
+    return look
+
+
+def _namespaces(pid: int) -> set[str]:
+    try:
+        return {str(Path(f"/proc/{pid}/ns/{kind}").readlink()) for kind in _NAMESPACES}
+    except OSError:
+        return set()
+
+
+@pytest.fixture
+def processes_in() -> Callable[[set[str]], dict[int, str]]:
+    """A function: pid -> command line of every process in one of the given namespaces."""
+
+    def look(namespaces: set[str]) -> dict[int, str]:
+        pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+        found = {pid for pid in pids if _namespaces(pid) & namespaces}
+        return {pid: Path(f"/proc/{pid}/cmdline").read_text(errors="replace") for pid in found}
+
+    return look
+
+
+@pytest.fixture
+def namespaces_of() -> Callable[[int], set[str]]:
+    """A function: those namespaces of a process that are not the host's."""
+    return lambda pid: _namespaces(pid) - _namespaces(os.getpid())
