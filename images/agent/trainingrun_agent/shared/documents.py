@@ -1,0 +1,199 @@
+"""What the trainer says of itself: progress.json, ready/<step>.json and done.json, parsed with distrust.
+
+Invariant: whatever the bytes are, a reader returns a value that fits the contract or None, and never raises.
+Contracts: images/contracts/shared-*.schema.json.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from trainingrun_agent.errors import Outcome
+from trainingrun_agent.shared.folder import Folder, UnsafeFileError
+
+MAX_DOCUMENT = 64 << 10
+MAX_INTEGER = 9007199254740992
+MAX_MESSAGE = 1500
+MAX_HINT = 600
+MAX_CHECKPOINT_FILES = 66
+CONTRACT_VERSIONS = (1,)
+PHASES = frozenset(
+    ("importing", "waiting", "building", "training", "evaluating", "saving", "exporting", "inferring", "done")
+)
+_REASON = re.compile(r"[A-Z][A-Za-z0-9]{0,63}")
+_READY = re.compile(r"(\d{8,16})\.json")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainerProgress:
+    """progress.json; `updated` and `last_advance` are the trainer's own clock, only their change counts."""
+
+    phase: str
+    updated: float
+    last_advance: float
+    step: int | None = None
+    steps: int | None = None
+    done: int | None = None
+    total: int | None = None
+    loss: float | None = None
+    ap50: float | None = None
+    mean_ap: float | None = None
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A checkpoint the trainer calls complete: its files in model/, with their sizes in bytes."""
+
+    step: int
+    files: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class Done:
+    """done.json: how the trainer or exporter ended, by its own account."""
+
+    outcome: Outcome
+    reason: str
+    message: str
+    hint: str
+    step: int | None
+    loss: float | None
+    ap50: float | None
+    mean_ap: float | None
+    eval_images: int | None
+
+
+def read_progress(folder: Folder) -> TrainerProgress | None:
+    """The trainer's last sign of life; None before the first, or when it makes no sense."""
+    document = _read(folder, "progress.json")
+    if document is None:
+        return None
+    updated, advance = _number(document, "updated"), _number(document, "lastAdvance")
+    phase = document.get("phase")
+    if updated is None or advance is None or phase not in PHASES:
+        return None
+    return TrainerProgress(
+        phase=phase,
+        updated=updated,
+        last_advance=advance,
+        step=_count(document, "step"),
+        steps=_count(document, "steps"),
+        done=_count(document, "done"),
+        total=_count(document, "total"),
+        loss=_number(document, "loss"),
+        ap50=_number(document, "ap50"),
+        mean_ap=_number(document, "mAP"),
+    )
+
+
+def ready_steps(folder: Folder) -> list[int]:
+    """Steps that have a ready/<step>.json, lowest first."""
+    try:
+        with folder.sub("ready") as ready:
+            matches = [_READY.fullmatch(name) for name in ready.names()]
+    except (FileNotFoundError, UnsafeFileError):
+        return []
+    return sorted({int(match[1]) for match in matches if match})
+
+
+def read_ready(folder: Folder, step: int) -> Ready | None:
+    """The checkpoint of `step`; None unless the document names that step's index and data files and no other."""
+    try:
+        with folder.sub("ready") as ready:
+            document = _read(ready, f"{step:08d}.json")
+    except (FileNotFoundError, UnsafeFileError):
+        return None
+    if document is None or document.get("step") != step:
+        return None
+    files = _checkpoint_files(document.get("files"), step)
+    return None if files is None else Ready(step, files)
+
+
+def read_done(folder: Folder) -> Done | None:
+    """The trainer's account of its end; None when there is none that fits the contract."""
+    document = _read(folder, "done.json")
+    if document is None:
+        return None
+    outcome, reason, message = (document.get(key) for key in ("outcome", "reason", "message"))
+    known = {str(each): each for each in Outcome}
+    if outcome not in known or not isinstance(reason, str) or not _REASON.fullmatch(reason):
+        _log.warning("done.json names no known outcome and reason; it is not used")
+        return None
+    return Done(
+        outcome=known[outcome],
+        reason=reason,
+        message=_text(message, MAX_MESSAGE),
+        hint=_text(document.get("hint"), MAX_HINT),
+        step=_count(document, "step"),
+        loss=_number(document, "loss"),
+        ap50=_number(document, "ap50"),
+        mean_ap=_number(document, "mAP"),
+        eval_images=_count(document, "evalImages"),
+    )
+
+
+def checkpoint_name(step: int) -> re.Pattern[str]:
+    """What files of that step's checkpoint are called."""
+    return re.compile(rf"model\.ckpt-{step}\.(index|data-\d{{5}}-of-\d{{5}})")
+
+
+def is_complete(names: set[str], step: int) -> bool:
+    """Whether these names are exactly one index and all of its data files."""
+    shards = sorted(name.rpartition(".")[2] for name in names if not name.endswith(".index"))
+    wanted = [f"data-{i:05d}-of-{len(shards):05d}" for i in range(len(shards))]
+    fits = all(checkpoint_name(step).fullmatch(name) for name in names)
+    return fits and bool(shards) and shards == wanted and len(names) == len(shards) + 1
+
+
+def _checkpoint_files(entries: Any, step: int) -> tuple[tuple[str, int], ...] | None:
+    if not isinstance(entries, list) or not 2 <= len(entries) <= MAX_CHECKPOINT_FILES:
+        return None
+    files: dict[str, int] = {}
+    for entry in entries:
+        name = entry.get("name") if isinstance(entry, dict) else None
+        size = _count(entry, "size") if isinstance(entry, dict) else None
+        if not isinstance(name, str) or size is None or name in files:
+            return None
+        files[name] = size
+    return tuple(sorted(files.items())) if is_complete(set(files), step) else None
+
+
+def _read(folder: Folder, name: str) -> dict[str, Any] | None:
+    try:
+        document = json.loads(folder.read(name, max_bytes=MAX_DOCUMENT))
+    except FileNotFoundError:
+        return None
+    except (UnsafeFileError, OSError, ValueError, RecursionError) as error:
+        _log.warning("%s in the shared folder is not used: %s", name, error)
+        return None
+    if not isinstance(document, dict) or document.get("contractVersion") not in CONTRACT_VERSIONS:
+        return None
+    return document
+
+
+def _count(document: dict[str, Any], name: str) -> int | None:
+    value = document.get(name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value <= MAX_INTEGER else None
+
+
+def _number(document: dict[str, Any], name: str) -> float | None:
+    value = document.get(name)
+    if not isinstance(value, int | float) or isinstance(value, bool) or abs(value) > 1e300:
+        return None
+    return float(value) if math.isfinite(value) else None
+
+
+def _text(value: Any, length: int) -> str:
+    if not isinstance(value, str):
+        return ""
+    printable = "".join(character if character.isprintable() else " " for character in value[: length * 2])
+    return printable[:length]

@@ -1,0 +1,1 @@
+"""Moving data between the bucket and the shared folder."""

@@ -1,0 +1,86 @@
+"""The prepared data set: which objects it has and where they go in the shared folder.
+
+Invariant: what is fetched is exactly what the manifest names, verified by size and SHA-256.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from trainingrun_agent.config import Resolved
+from trainingrun_agent.errors import IntegrityError
+from trainingrun_agent.shared.folder import Folder
+from trainingrun_agent.storage import manifest as manifests
+from trainingrun_agent.storage.base import ObjectStore
+from trainingrun_agent.storage.manifest import Manifest, ManifestObject
+from trainingrun_agent.transfer.meter import Meter
+
+FOLDER = "dataset"
+LABEL_MAP = "label_map.pbtxt"
+SPLITS = ("train", "eval")
+
+
+@dataclass(frozen=True)
+class File:
+    """One object to fetch, and its name in `dataset/`."""
+
+    key: str
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class DatasetFiles:
+    """A data set as the trainer will see it; `images` per split."""
+
+    splits: dict[str, tuple[File, ...]]
+    label_map: File
+    images: dict[str, int]
+
+    def files(self, *splits: str) -> list[File]:
+        """What to fetch for these splits."""
+        return [self.label_map, *(file for split in splits for file in self.splits[split])]
+
+    def records(self, split: str) -> list[str]:
+        """Paths of a split's shards, relative to the shared folder."""
+        return [f"{FOLDER}/{file.name}" for file in self.splits[split]]
+
+
+def locate(store: ObjectStore, resolved: Resolved, prepared: dict[str, Any]) -> DatasetFiles:
+    """Read the manifest that prepared.json points to. Raises NotFound, IntegrityError."""
+    key = resolved.key(str(prepared["manifestKey"]))
+    manifest = manifests.read(store, key)
+    folder = key.rpartition("/")[0]
+    label_maps = [entry for entry in manifest.objects if entry.key == LABEL_MAP]
+    splits = {split: _split(manifest, split, folder=folder, resolved=resolved) for split in SPLITS}
+    images = {split: _images(manifest, split) for split in SPLITS}
+    if manifest.kind != "dataset" or len(label_maps) != 1 or not all(splits.values()) or not all(images.values()):
+        raise IntegrityError(
+            f"s3://{store.bucket}/{key} is not the manifest of a data set with label map, train and eval shards",
+            hint="Delete the object and raise spec.retry to prepare the data again.",
+        )
+    return DatasetFiles(splits, _file(label_maps[0], LABEL_MAP, folder=folder, resolved=resolved), images)
+
+
+def fetch(store: ObjectStore, file: File, into: Folder, meter: Meter) -> None:
+    """Download one file."""
+    store.download(file.key, into.path(file.name), size=file.size, sha256=file.sha256, on_bytes=meter.moved)
+
+
+def _split(manifest: Manifest, split: str, *, folder: str, resolved: Resolved) -> tuple[File, ...]:
+    shards = [entry for entry in manifest.objects if entry.role == split]
+    return tuple(
+        _file(entry, f"{split}-{index:05d}-of-{len(shards):05d}.tfrecord", folder=folder, resolved=resolved)
+        for index, entry in enumerate(shards)
+    )
+
+
+def _images(manifest: Manifest, split: str) -> int:
+    return sum(entry.images or 0 for entry in manifest.objects if entry.role == split)
+
+
+def _file(entry: ManifestObject, name: str, *, folder: str, resolved: Resolved) -> File:
+    key = manifests.object_key(entry, folder=folder, prefix=resolved.storage.prefix)
+    return File(key, name, entry.size, entry.sha256)

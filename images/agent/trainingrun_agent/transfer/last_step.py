@@ -1,0 +1,59 @@
+"""How far an attempt got, so that the next one can say how many steps a restart cost.
+
+Invariant: best effort. It is written at most every 15 seconds and nothing but a number in status depends
+on it.
+"""
+
+from __future__ import annotations
+
+from trainingrun_agent.clock import Clock
+from trainingrun_agent.errors import IntegrityError
+from trainingrun_agent.storage import documents
+from trainingrun_agent.storage.base import ObjectStore
+from trainingrun_agent.transfer.layout import Attempt, attempts
+
+NAME = "last.json"
+INTERVAL_SECONDS = 15.0
+MAX_ATTEMPTS = 10
+"""Only the newest attempts are asked."""
+
+
+class LastStep:
+    """Writes `<attempt>/last.json`."""
+
+    def __init__(self, store: ObjectStore, attempt: Attempt, clock: Clock) -> None:
+        self._store = store
+        self._key = f"{attempt.folder}/{NAME}"
+        self._clock = clock
+        self._step: int | None = None
+        self._written: int | None = None
+        self._due = clock.monotonic()
+
+    def reached(self, step: int) -> None:
+        """The trainer is at this step."""
+        self._step = step
+
+    def write(self, *, at_once: bool = False) -> None:
+        """Write the step if it moved and the last time is long enough ago."""
+        if self._step is None or self._step == self._written:
+            return
+        if at_once or self._clock.monotonic() >= self._due:
+            step = self._step
+            self._store.put(self._key, documents.encode({"contractVersion": 1, "step": step}))
+            self._written = step
+            self._due = self._clock.monotonic() + INTERVAL_SECONDS
+
+
+def newest_known(store: ObjectStore, run_prefix: str, *, before_epoch: int) -> int:
+    """The highest step that an earlier attempt is known to have reached; 0 when none is known."""
+    earlier = [attempt for attempt in attempts(store, run_prefix) if attempt.epoch < before_epoch]
+    return max((_read(store, attempt) for attempt in earlier[-MAX_ATTEMPTS:]), default=0)
+
+
+def _read(store: ObjectStore, attempt: Attempt) -> int:
+    try:
+        document = documents.read(store, f"{attempt.folder}/{NAME}")
+    except IntegrityError:
+        return 0
+    step = (document or {}).get("step")
+    return step if isinstance(step, int) and step >= 0 else 0

@@ -1,0 +1,98 @@
+"""Checkpoints that earlier attempts left in the bucket, and bringing one back.
+
+Invariant: a checkpoint counts only if its manifest is there, names exactly that step's index and all of its
+data files, and every byte fits. One that does not is passed over for the next older one, never used in part.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass
+
+from trainingrun_agent.errors import IntegrityError, NotFound
+from trainingrun_agent.shared.documents import is_complete
+from trainingrun_agent.shared.folder import Folder
+from trainingrun_agent.storage import manifest as manifests
+from trainingrun_agent.storage.base import ObjectStore
+from trainingrun_agent.storage.manifest import Manifest, ManifestObject
+from trainingrun_agent.transfer.layout import Attempt, attempts
+from trainingrun_agent.transfer.meter import Meter
+
+STATE_FILE = "checkpoint"
+_MANIFEST = re.compile(r"(\d{8,16})/" + re.escape(manifests.NAME))
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StoredCheckpoint:
+    """A checkpoint in the bucket; `folder` is an absolute key without a slash at the end."""
+
+    step: int
+    epoch: int
+    folder: str
+
+    @property
+    def manifest_key(self) -> str:
+        """Absolute key of its manifest."""
+        return f"{self.folder}/{manifests.NAME}"
+
+
+def stored_checkpoints(store: ObjectStore, run_prefix: str, *, before_epoch: int) -> list[StoredCheckpoint]:
+    """Checkpoints with a manifest, of attempts of earlier epochs, best first: by step, then by epoch."""
+    found = [
+        checkpoint
+        for attempt in attempts(store, run_prefix)
+        if attempt.epoch < before_epoch
+        for checkpoint in _of_attempt(store, attempt)
+    ]
+    return sorted(found, key=lambda checkpoint: (checkpoint.step, checkpoint.epoch), reverse=True)
+
+
+def restore(
+    store: ObjectStore, candidates: list[StoredCheckpoint], into: Folder, meter: Meter
+) -> StoredCheckpoint | None:
+    """Bring back the first candidate that is whole; None when none is."""
+    for candidate in candidates:
+        try:
+            _download(store, candidate, into, meter)
+        except (IntegrityError, NotFound) as error:
+            _log.warning("checkpoint of step %d is passed over: %s", candidate.step, error)
+            continue
+        return candidate
+    return None
+
+
+def write_state(into: Folder, step: int) -> None:
+    """Write TensorFlow's `checkpoint` file, so that training goes on at exactly this step."""
+    name = f"model.ckpt-{step}"
+    text = f'model_checkpoint_path: "{name}"\nall_model_checkpoint_paths: "{name}"\n'
+    into.write(STATE_FILE, text.encode())
+
+
+def _of_attempt(store: ObjectStore, attempt: Attempt) -> list[StoredCheckpoint]:
+    base = f"{attempt.folder}/checkpoints/"
+    matches = (_MANIFEST.fullmatch(info.key[len(base) :]) for info in store.list(base))
+    steps = [int(match[1]) for match in matches if match]
+    return [StoredCheckpoint(step, attempt.epoch, attempt.checkpoint(step)) for step in steps]
+
+
+def _download(store: ObjectStore, checkpoint: StoredCheckpoint, into: Folder, meter: Meter) -> None:
+    for entry in _files(checkpoint, manifests.read(store, checkpoint.manifest_key)):
+        meter.expect(entry.size)
+        store.download(
+            f"{checkpoint.folder}/{entry.key}",
+            into.path(entry.key),
+            size=entry.size,
+            sha256=entry.sha256,
+            on_bytes=meter.moved,
+        )
+
+
+def _files(checkpoint: StoredCheckpoint, manifest: Manifest) -> tuple[ManifestObject, ...]:
+    names = {entry.key for entry in manifest.objects}
+    whole = len(names) == len(manifest.objects) and is_complete(names, checkpoint.step)
+    if manifest.kind != "checkpoint" or manifest.step != checkpoint.step or not whole:
+        raise IntegrityError(f"{checkpoint.manifest_key} does not name the files of step {checkpoint.step}")
+    return manifest.objects

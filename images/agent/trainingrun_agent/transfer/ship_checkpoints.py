@@ -1,0 +1,125 @@
+"""Complete checkpoints go to the bucket while training runs.
+
+Invariant: a checkpoint is hard-linked into spool/ before its upload begins, so that TensorFlow's pruning
+cannot take it away; data goes first, then the index, the manifest last. When uploads fall behind, the newest
+wins and older ones that wait are dropped. `collect` is called from one thread, `ship` from another.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+from trainingrun_agent.clock import Clock, rfc3339
+from trainingrun_agent.errors import IntegrityError
+from trainingrun_agent.shared.documents import Ready, read_ready, ready_steps
+from trainingrun_agent.shared.folder import Folder, UnsafeFileError
+from trainingrun_agent.storage import manifest as manifests
+from trainingrun_agent.storage.base import ObjectStore
+from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Producer
+from trainingrun_agent.transfer.layout import Attempt
+from trainingrun_agent.transfer.resume import StoredCheckpoint
+
+SPOOL = "spool"
+MODEL = "model"
+MAX_FILE_BYTES = 16 << 30
+
+_log = logging.getLogger(__name__)
+
+
+class CheckpointShipper:
+    """`newest` is the best checkpoint complete in the bucket, to begin with the one training resumed from."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        attempt: Attempt,
+        folder: Folder,
+        *,
+        pod_uid: str,
+        clock: Clock,
+        newest: StoredCheckpoint | None,
+        on_shipped: Callable[[int], None],
+    ) -> None:
+        self._store, self._attempt, self._folder = store, attempt, folder
+        self._pod_uid, self._clock, self._on_shipped = pod_uid, clock, on_shipped
+        self.newest = newest
+        self._seen = newest.step if newest else -1
+        self._waiting: Ready | None = None
+        self._lock = threading.Lock()
+
+    def collect(self) -> bool:
+        """Secure the newest checkpoint that became ready since the last call; True when there is one."""
+        for step in reversed([step for step in ready_steps(self._folder) if step > self._seen]):
+            ready = read_ready(self._folder, step)
+            if ready is not None and self._spool(ready):
+                self._seen = step
+                self._queue(ready)
+                return True
+        return False
+
+    def ship(self) -> None:
+        """Upload what waits; again when a newer one came meanwhile."""
+        while (ready := self._take()) is not None:
+            try:
+                self._upload(ready)
+            except (UnsafeFileError, IntegrityError, FileNotFoundError) as error:
+                _log.warning("checkpoint of step %d was not shipped: %s", ready.step, error)
+            finally:
+                self._forget(ready.step)
+
+    def _spool(self, ready: Ready) -> bool:
+        try:
+            with (
+                self._folder.sub(MODEL) as model,
+                self._folder.sub(SPOOL, create=True) as spool,
+                spool.sub(f"{ready.step:08d}", create=True) as into,
+            ):
+                for name, _ in ready.files:
+                    model.link(name, into)
+        except (UnsafeFileError, FileNotFoundError) as error:
+            _log.warning("checkpoint of step %d cannot be used: %s", ready.step, error)
+            self._forget(ready.step)
+            return False
+        return True
+
+    def _queue(self, ready: Ready) -> None:
+        with self._lock:
+            dropped, self._waiting = self._waiting, ready
+        if dropped is not None:
+            _log.info("checkpoint of step %d is dropped for that of step %d", dropped.step, ready.step)
+            self._forget(dropped.step)
+
+    def _take(self) -> Ready | None:
+        with self._lock:
+            ready, self._waiting = self._waiting, None
+            return ready
+
+    def _upload(self, ready: Ready) -> None:
+        target = self._attempt.checkpoint(ready.step)
+        with self._folder.sub(SPOOL) as spool, spool.sub(f"{ready.step:08d}") as source:
+            in_order = sorted(ready.files, key=lambda file: (file[0].endswith(".index"), file[0]))
+            objects = tuple(self._upload_file(source, name, size, target) for name, size in in_order)
+        manifest = Manifest(
+            kind="checkpoint",
+            producer=Producer(self._pod_uid, self._attempt.epoch),
+            created=rfc3339(self._clock.now()),
+            objects=objects,
+            step=ready.step,
+        )
+        manifests.write(self._store, target, manifest)
+        self.newest = StoredCheckpoint(ready.step, self._attempt.epoch, target)
+        self._on_shipped(ready.step)
+
+    def _upload_file(self, source: Folder, name: str, size: int, target: str) -> ManifestObject:
+        with source.reading(name, max_bytes=MAX_FILE_BYTES) as (file, found):
+            if found != size:
+                raise UnsafeFileError(f"{name} has {found} bytes, its ready file says {size}")
+            sha256 = self._store.upload(f"{target}/{name}", file, size=size)
+        return ManifestObject(name, size, sha256, "index" if name.endswith(".index") else "data")
+
+    def _forget(self, step: int) -> None:
+        with suppress(UnsafeFileError, FileNotFoundError), self._folder.sub(SPOOL) as spool:
+            spool.remove_sub(f"{step:08d}")

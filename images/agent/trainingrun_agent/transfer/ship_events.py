@@ -1,0 +1,113 @@
+"""TensorBoard's event files go to the bucket as they grow.
+
+Invariant: chunks of a file are contiguous, and an object at offset o holds exactly the file's bytes from o
+on, so chunks may overlap but never disagree. Chunks are merged as they get many, and into one object per
+file when the stage ends; a reader is right at any moment in between, because the merged object is written
+before the ones it replaces are deleted.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from trainingrun_agent.errors import StorageRefused
+from trainingrun_agent.shared.folder import Folder, UnsafeFileError
+from trainingrun_agent.storage.base import ObjectStore
+from trainingrun_agent.transfer.file_tail import FileTail
+from trainingrun_agent.transfer.layout import EVENT_FILE, Attempt
+
+MAX_CHUNK_BYTES = 8 << 20
+MAX_FILE_BYTES = 2 << 30
+MAX_FILES = 200
+MERGE_AFTER = 64
+"""Small chunks of one file before they become one object."""
+SOURCES = {"train": ("model",), "eval_0": ("model", "eval_0")}
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Shipped:
+    """One file's objects in the bucket: their offsets, and where the bytes they hold end."""
+
+    end: int = 0
+    offsets: list[int] = field(default_factory=list)
+    small_since: int = 0
+
+
+class EventShipper:
+    """Ships one attempt's event files; used from one thread."""
+
+    def __init__(self, store: ObjectStore, attempt: Attempt, folder: Folder) -> None:
+        self._store, self._attempt, self._folder = store, attempt, folder
+        self._files: dict[tuple[str, str], _Shipped] = {}
+
+    def ship(self) -> None:
+        """Upload what the files have grown by."""
+        for name, path in SOURCES.items():
+            for file in self._event_files(path):
+                self._guarded(name, file, path, compact=False)
+
+    def compact(self) -> None:
+        """Leave one object per file."""
+        for name, file in list(self._files):
+            self._guarded(name, file, SOURCES[name], compact=True)
+
+    def _event_files(self, path: tuple[str, ...]) -> list[str]:
+        try:
+            with self._folder.walk(*path) as folder:
+                return [name for name in folder.names() if EVENT_FILE.fullmatch(name)][:MAX_FILES]
+        except (FileNotFoundError, UnsafeFileError):
+            return []
+
+    def _guarded(self, name: str, file: str, path: tuple[str, ...], *, compact: bool) -> None:
+        shipped = self._files.setdefault((name, file), _Shipped())
+        try:
+            with (
+                self._folder.walk(*path) as folder,
+                folder.reading(file, max_bytes=MAX_FILE_BYTES) as (source, size),
+            ):
+                # A file that shrank is no event file any more; what is in the bucket stays.
+                if compact and size >= shipped.end:
+                    self._merge(name, file, source, first=0)
+                elif size > shipped.end:
+                    self._grow(name, file, source, size)
+        except FileNotFoundError:
+            return
+        except UnsafeFileError as error:
+            _log.warning("an event file is not shipped: %s", error)
+
+    def _grow(self, name: str, file: str, source: BinaryIO, size: int) -> None:
+        shipped = self._files[name, file]
+        while shipped.end < size:
+            source.seek(shipped.end)
+            data = source.read(min(MAX_CHUNK_BYTES, size - shipped.end))
+            if not data:
+                return
+            self._store.put(self._attempt.chunk(name, file, shipped.end), data)
+            shipped.offsets.append(shipped.end)
+            shipped.end += len(data)
+            if len(data) == MAX_CHUNK_BYTES:
+                shipped.small_since = len(shipped.offsets)
+        if len(shipped.offsets) - shipped.small_since > MERGE_AFTER:
+            self._merge(name, file, source, first=shipped.small_since)
+            shipped.small_since = len(shipped.offsets)
+
+    def _merge(self, name: str, file: str, source: BinaryIO, *, first: int) -> None:
+        shipped = self._files[name, file]
+        replaced = shipped.offsets[first + 1 :]
+        if not replaced:
+            return
+        start = shipped.offsets[first]
+        try:
+            self._store.upload(
+                self._attempt.chunk(name, file, start), FileTail(source, start), size=shipped.end - start
+            )
+            for offset in replaced:
+                self._store.delete(self._attempt.chunk(name, file, offset))
+        except StorageRefused as error:
+            _log.warning("chunks of event files stay as they are: %s", error)
+            return
+        del shipped.offsets[first + 1 :]

@@ -1,0 +1,78 @@
+"""spec.json and fetch-failed.json: what the trainer waits for.
+
+Invariant: written by rename after everything they name is in the shared folder. Contracts:
+images/contracts/shared-spec.schema.json and shared-failed.schema.json.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from trainingrun_agent.config import Resolved
+from trainingrun_agent.errors import StageError
+from trainingrun_agent.shared.folder import Folder
+from trainingrun_agent.transfer.dataset import FOLDER, LABEL_MAP, DatasetFiles
+
+SPEC = "spec.json"
+FAILED = "fetch-failed.json"
+PIPELINE_CONFIG = "pipeline.config"
+MODEL = "model"
+MAX_MESSAGE = 1500
+
+
+@dataclass(frozen=True)
+class ExportInput:
+    """What the exporter works on: a checkpoint prefix and its step, and what training scored last."""
+
+    checkpoint: str
+    step: int
+    training_ap50: float | None
+
+
+def work_spec(
+    resolved: Resolved,
+    dataset: DatasetFiles,
+    *,
+    pretrained: str | None,
+    resumed_from: int,
+    export: ExportInput | None = None,
+) -> dict[str, Any]:
+    """The document for the trainer, or with `export` for the exporter, which gets no train records."""
+    stage: Literal["train", "export"] = "export" if export else "train"
+    train = resolved.train
+    return {
+        "contractVersion": 1,
+        "stage": stage,
+        "pipelineConfig": PIPELINE_CONFIG,
+        "trainRecords": dataset.records("train") if stage == "train" else [],
+        "evalRecords": dataset.records("eval"),
+        "trainImages": dataset.images["train"],
+        "evalImages": dataset.images["eval"],
+        "labelMap": f"{FOLDER}/{LABEL_MAP}",
+        "modelDir": MODEL,
+        "pretrained": pretrained,
+        "steps": train.steps,
+        "saveEverySteps": train.save_every_steps,
+        "evalEverySteps": train.eval_every_steps,
+        "gpus": train.gpus,
+        "resumedFromStep": resumed_from,
+        "checkpoint": export.checkpoint if export else None,
+        "checkpointStep": export.step if export else None,
+        "maxEvalImages": resolved.export_eval_images if export else None,
+        "trainingAP50": export.training_ap50 if export else None,
+        "stallSeconds": train.stall_seconds,
+    }
+
+
+def give_work(folder: Folder, spec: Mapping[str, Any]) -> None:
+    """Let the trainer begin."""
+    folder.write(SPEC, json.dumps(spec, indent=1, allow_nan=False).encode())
+
+
+def send_away(folder: Folder, error: StageError) -> None:
+    """Tell the trainer that there is nothing to do; it ends with exit code 0."""
+    document = {"contractVersion": 1, "reason": error.reason, "message": error.message[:MAX_MESSAGE]}
+    folder.write(FAILED, json.dumps(document).encode())
