@@ -1,0 +1,172 @@
+"""A real API server with the CRD, and three ways to ask it: what it refuses, what it makes of an object, kubectl.
+
+Everything is a dry run but for objects that a change needs to start from.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kubernetes import client, config
+from trcluster import Cluster, current
+
+ROOT = Path(__file__).resolve().parents[2]
+CRD = ROOT / "manifests" / "crd" / "trainingruns.trainingrun.dev.yaml"
+SAMPLES = ROOT / "manifests" / "samples"
+NAMESPACE = "trainingrun-api-tests"
+API = {"group": "trainingrun.dev", "version": "v1alpha1", "plural": "trainingruns"}
+
+Body = dict[str, Any]
+Kubectl = Callable[..., str]
+Refusals = Callable[[Mapping[str, Any]], list[str]]
+
+
+@pytest.fixture(scope="session")
+def kubeconfig() -> Iterator[Path]:
+    """Of the cluster at hand with CLUSTER=current, else of one made for this session."""
+    if current.wanted():
+        yield current.kubeconfig()
+        return
+    with Cluster("tests-api", tier="api", echo=lambda _: None) as cluster:
+        yield cluster.kubeconfig
+
+
+@pytest.fixture(scope="session")
+def kubectl(kubeconfig: Path) -> Iterator[Kubectl]:
+    """Runs kubectl with the CRD installed and returns what it prints; raises CalledProcessError."""
+    found = shutil.which("kubectl") if current.wanted() else None
+    binary = found or _output([sys.executable, "-m", "trcluster", "bin", "kubectl"]).strip()
+
+    def run(*arguments: str, stdin: str | None = None) -> str:
+        return _output([binary, "--kubeconfig", str(kubeconfig), *arguments], stdin=stdin)
+
+    run("apply", "--server-side", "--filename", str(CRD))
+    run("wait", "--for=condition=Established", "--timeout=30s", "--filename", str(CRD))
+    space = run("create", "namespace", NAMESPACE, "--dry-run=client", "--output=yaml")
+    run("apply", "--server-side", "--filename", "-", stdin=space)
+    yield run
+    run("delete", "namespace", NAMESPACE, "--wait=false")  # matters to a cluster at hand only
+
+
+def _output(argv: list[str], *, stdin: str | None = None) -> str:
+    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode != 0:
+        raise subprocess.CalledProcessError(done.returncode, argv, done.stdout, done.stderr)
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def runs(kubeconfig: Path, kubectl: Kubectl) -> client.CustomObjectsApi:
+    """The API of TrainingRuns; the CRD is installed."""
+    assert kubectl("get", "crd", "trainingruns.trainingrun.dev", "--output=name")
+    return client.CustomObjectsApi(config.new_client_from_config(str(kubeconfig)))
+
+
+@pytest.fixture(scope="session")
+def created(runs: client.CustomObjectsApi) -> Callable[[Mapping[str, Any]], Body]:
+    """The object as the server would store it; raises ApiException when it refuses."""
+
+    def ask(body: Mapping[str, Any]) -> Body:
+        answer = runs.create_namespaced_custom_object(
+            **API,
+            namespace=NAMESPACE,
+            body=dict(body),
+            dry_run="All",
+            field_validation="Strict",
+            _request_timeout=10,
+        )
+        return dict(answer)
+
+    return ask
+
+
+@pytest.fixture(scope="session")
+def refusals(created: Callable[[Mapping[str, Any]], Body]) -> Refusals:
+    """Field and message of each cause for which the server refuses to create the object; empty: it takes it."""
+
+    def ask(body: Mapping[str, Any]) -> list[str]:
+        try:
+            created(body)
+        except client.ApiException as error:
+            return _causes(error)
+        return []
+
+    return ask
+
+
+@pytest.fixture(scope="session")
+def change_refusals(runs: client.CustomObjectsApi) -> Callable[[Body, Body], list[str]]:
+    """Creates an object with the first spec and asks for the second: the causes for which the server refuses."""
+    names: dict[str, Body] = {}
+    numbers = count()
+
+    def ask(before: Body, after: Body) -> list[str]:
+        key = json.dumps(before, sort_keys=True)
+        if key not in names:
+            body = {**before, "metadata": {"name": f"change-{next(numbers)}"}}
+            made = runs.create_namespaced_custom_object(
+                **API, namespace=NAMESPACE, body=body, _request_timeout=10
+            )
+            names[key] = dict(made)["metadata"]
+        meta = names[key]
+        wanted = {**after, "metadata": {"name": meta["name"], "resourceVersion": meta["resourceVersion"]}}
+        try:
+            runs.replace_namespaced_custom_object(
+                **API,
+                namespace=NAMESPACE,
+                name=meta["name"],
+                body=wanted,
+                dry_run="All",
+                field_validation="Strict",
+                _request_timeout=10,
+            )
+        except client.ApiException as error:
+            return _causes(error)
+        return []
+
+    return ask
+
+
+def _causes(error: client.ApiException) -> list[str]:
+    status = json.loads(error.body)
+    causes = status.get("details", {}).get("causes") or [{"message": status["message"]}]
+    return [f"{cause.get('field', '')}: {cause['message']}" for cause in causes]
+
+
+@pytest.fixture(scope="session")
+def sample() -> Callable[..., Body]:
+    """A sample by name, with changes by dotted path; a value of None removes the field."""
+
+    def load(name: str, changes: Mapping[str, Any] | None = None) -> Body:
+        body: Body = yaml.safe_load((SAMPLES / f"{name}.yaml").read_text(encoding="utf-8"))
+        for path, value in (changes or {}).items():
+            _put(body, path.split("."), value)
+        return body
+
+    return load
+
+
+def _put(body: Body, path: list[str], value: Any) -> None:
+    for step in path[:-1]:
+        body = body.setdefault(step, {})
+    if value is None:
+        body.pop(path[-1], None)
+    else:
+        body[path[-1]] = copy.deepcopy(value)
+
+
+@pytest.fixture(scope="session")
+def schema() -> Body:
+    """The OpenAPI schema of a TrainingRun."""
+    crd = yaml.safe_load(CRD.read_text(encoding="utf-8"))
+    return dict(crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"])

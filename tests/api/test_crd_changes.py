@@ -1,0 +1,154 @@
+"""A TrainingRun is fixed once created: every field of the schema is added, removed and changed on a real API server.
+
+The cases come from the schema, so a new field without a value here fails, and a new field that can change is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+Body = dict[str, Any]
+Sample = Callable[..., Body]
+Change = Callable[[Body, Body], list[str]]
+
+CRD = Path(__file__).resolve().parents[2] / "manifests" / "crd" / "trainingruns.trainingrun.dev.yaml"
+FIXED = "cannot change after creation; create a new TrainingRun"
+MUTABLE = {"suspend", "retry", "tensorboard", "ttlSecondsAfterFinished"}
+
+# Two values by the last one or two names of the path: what `full.yaml` is given, and what it is changed to.
+VALUES: dict[str, tuple[Any, Any]] = {
+    "endpoint": ("https://a.example.com", "https://b.example.com"),
+    "region": ("eu-central-1", "eu-west-1"),
+    "bucket": ("bucket-a", "bucket-b"),
+    "prefix": ("team/a", "team/b"),
+    "addressing": ("path", "virtual"),
+    "caBundle": ({"configMapName": "a"}, {"configMapName": "b"}),
+    "configMapName": ("a", "b"),
+    "key": ("a.crt", "b.crt"),
+    "credentials": ({"secretName": "trainingrun-a"}, {"secretName": "trainingrun-b"}),
+    "secretName": ("trainingrun-a", "trainingrun-b"),
+    "outageToleranceSeconds": (60, 120),
+    "uri": ("a/", "b/"),
+    "imageSet": ("a", "b"),
+    "classes": (["a", "b"], ["a", "c"]),
+    "maxBadFiles": ("5", "6"),
+    "maxImageSide": (640, 800),
+    "network": ("ssd_mobilenet_v1", "ssd_mobilenet_v2"),
+    "pretrained": ({"uri": "a.tar"}, {"run": "a"}),
+    "steps": (100, 200),
+    "batchSize": (8, 16),
+    "learningRate": ("0.1", "0.2"),
+    "gpus": (0, 1),
+    "image": ("a:1", "a:2"),
+    "saveEverySteps": (10, 20),
+    "evalEverySteps": (10, 20),
+    "stallSeconds": (60, 120),
+    "scratch": ("30Gi", "40Gi"),
+    "evalImages": (10, 20),
+    "pod": ({"nodeSelector": {"a": "b"}}, {"nodeSelector": {"a": "c"}}),
+    "resources": ({"requests": {"cpu": 1}}, {"requests": {"cpu": 2}}),
+    "requests": ({"cpu": 1}, {"cpu": 2}),
+    "requests.memory": ("8Mi", "9Mi"),
+    "limits": ({"memory": "64Gi"}, {"memory": "65Gi"}),
+    "limits.memory": ("64Gi", "65Gi"),
+    "cpu": ("8", "9"),
+    "nodeSelector": ({"a": "b"}, {"a": "c"}),
+    "tolerations": ([{"key": "a"}], [{"key": "b"}]),
+    "startDeadlineSeconds": (60, 120),
+    "train": ({"uri": "a/"}, {"uri": "b/"}),
+    "eval": ({"uri": "a/"}, {"uri": "b/"}),
+}
+# Of the stages' own objects only the fields are changed; `run` is the other branch of pretrained, tested there.
+SKIPPED = {"storage", "dataset", "model", "spec.train", "prep", "export", "run"}
+
+
+def _values(path: str) -> tuple[Any, Any]:
+    *_, parent, name = path.split(".")
+    return VALUES.get(f"{parent}.{name}") or VALUES[name]
+
+
+def _fields(schema: Body, prefix: str) -> Iterator[tuple[str, bool]]:
+    """Dotted path and whether it is required, for every field but those that may change."""
+    for name, field in schema.get("properties", {}).items():
+        path = f"{prefix}.{name}"
+        if prefix == "spec" and name in MUTABLE:
+            continue
+        if path not in SKIPPED and name not in SKIPPED:
+            # A rule, not the list of required fields, asks for one of uri and run.
+            yield path, name in schema.get("required", ()) or path == "spec.model.pretrained.uri"
+        yield from _fields(field, path)
+
+
+SPEC = yaml.safe_load(CRD.read_text(encoding="utf-8"))["spec"]["versions"][0]["schema"]["openAPIV3Schema"][
+    "properties"
+]["spec"]
+FIELDS = list(_fields(SPEC, "spec"))
+
+
+@pytest.mark.parametrize("path", [path for path, _ in FIELDS])
+def test_field_cannot_be_given_another_value(path: str, sample: Sample, change_refusals: Change) -> None:
+    """Both values are valid at creation; going from one to the other is refused."""
+    first, second = _values(path)
+    refused = change_refusals(sample("full", {path: first}), sample("full", {path: second}))
+    assert any(FIXED in each for each in refused), refused
+
+
+@pytest.mark.parametrize("path", [path for path, required in FIELDS if not required])
+def test_optional_field_cannot_be_added(path: str, sample: Sample, change_refusals: Change) -> None:
+    """Setting what was unset (or defaulted) is a change too."""
+    value, _ = _values(path)
+    refused = change_refusals(sample("full", {path: None}), sample("full", {path: value}))
+    assert any(FIXED in each for each in refused), refused
+
+
+@pytest.mark.parametrize("path", [path for path, required in FIELDS if not required])
+def test_optional_field_cannot_be_removed(path: str, sample: Sample, change_refusals: Change) -> None:
+    """Removing leaves the field unset, or at its default: a change as well."""
+    value, _ = _values(path)
+    refused = change_refusals(sample("full", {path: value}), sample("full", {path: None}))
+    assert any(FIXED in each for each in refused), refused
+
+
+REFUSED_ALSO = [
+    pytest.param({"spec.dataset.classes": ["dent", "scratch"]}, FIXED, id="classes in another order"),
+    pytest.param({"spec.retry": 0}, "spec.retry can only be raised", id="retry lowered"),
+    pytest.param({"spec.retry": None}, "spec.retry can only be raised", id="retry removed"),
+    pytest.param({"spec": None}, "Required value", id="spec removed"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), REFUSED_ALSO)
+def test_change_is_refused(change: Body, message: str, sample: Sample, change_refusals: Change) -> None:
+    """What the generated cases do not reach."""
+    refused = change_refusals(sample("full", {"spec.retry": 1}), sample("full", {"spec.retry": 1, **change}))
+    assert any(message in each for each in refused), refused
+
+
+ALLOWED = [
+    {},
+    {"spec.suspend": True},
+    {"spec.retry": 1},
+    {"spec.retry": 7},
+    {"spec.tensorboard": {"enabled": False}},
+    {"spec.tensorboard": None},
+    {"spec.tensorboard.ttlSecondsAfterFinished": 0},
+    {"spec.ttlSecondsAfterFinished": None},
+    {"spec.ttlSecondsAfterFinished": 0},
+]
+
+
+@pytest.mark.parametrize("change", ALLOWED, ids=str)
+def test_what_may_change_changes(change: Body, sample: Sample, change_refusals: Change) -> None:
+    """The four fields that stay open, and an update that changes nothing."""
+    assert change_refusals(sample("full"), sample("full", change)) == []
+
+
+def test_defaults_written_out_are_no_change(sample: Sample, change_refusals: Change) -> None:
+    """GitOps tools write back what the server added."""
+    written_out = {"spec.train.steps": 20000, "spec.prep": {"scratch": "20Gi"}, "spec.storage.prefix": ""}
+    assert change_refusals(sample("minimal"), sample("minimal", written_out)) == []

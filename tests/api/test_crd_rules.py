@@ -1,0 +1,239 @@
+"""Every rule of the CRD, asked of a real API server: what passes, what is refused and in which words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+
+Body = dict[str, Any]
+Sample = Callable[..., Body]
+
+NAME = 'metadata.name must be at most 40 characters of a-z, 0-9 and "-"'
+ENDPOINT = "storage.endpoint must be http://host[:port] or https://host[:port]"
+REGION = 'storage.region must be letters, digits, "-" and "_"'
+BUCKET = "storage.bucket must be a bucket name (3 to 63 characters"
+PREFIX = "storage.prefix must be a folder such as team/vision"
+CA_NAME = "storage.caBundle.configMapName must be the name of a ConfigMap"
+CA_KEY = "storage.caBundle.key must be letters, digits"
+CA_HTTP = "storage.caBundle has no use with an http:// endpoint"
+SECRET = "storage.credentials.secretName must be the name of a Secret"  # noqa: S105 - a message
+FOLDER = "dataset uri must be a key prefix in storage.bucket or s3://bucket/prefix/"
+FOLDER_PATH = 'dataset uri must not start with "/", hold ".." or control characters'
+IMAGE_SET = "dataset imageSet must be the name of a list in ImageSets/Main"
+CLASS = "a class name must have no blanks at its ends and no control characters"
+BAD_FILES = 'dataset.maxBadFiles must be a count such as "5" or a percentage such as "1%"'
+ONE_OF = "model.pretrained needs exactly one of uri and run"
+ARCHIVE = "model.pretrained.uri must be a .tar.gz, .tgz or .tar archive, or an export folder"
+ARCHIVE_KEY = "model.pretrained.uri must be a key in storage.bucket or s3://bucket/key"
+ARCHIVE_PATH = 'model.pretrained.uri must not start with "/", hold ".." or control characters'
+RUN = "model.pretrained.run must be the name of a TrainingRun in this namespace"
+RATE = "train.learningRate must be a decimal number above 0 in quotes"
+IMAGE = "train.image must be an image reference"
+SCRATCH = "scratch must be a quantity of bytes such as 20Gi"
+REQUESTS = "pod.resources.requests must not be above pod.resources.limits"
+NO_KEY = "a toleration without key needs operator Exists"
+NO_VALUE = "a toleration with operator Exists has no value"
+NO_SECONDS = "a toleration with tolerationSeconds needs effect NoExecute"
+
+ENDPOINT_AT = "spec.storage.endpoint"
+PREFIX_AT = "spec.storage.prefix"
+TRAIN_URI = "spec.dataset.train.uri"
+PRETRAINED = "spec.model.pretrained"
+RESOURCES = "spec.train.pod.resources"
+TOLERATIONS = "spec.train.pod.tolerations"
+DIGEST = "sha256:" + "0" * 64
+
+PASSES: list[tuple[str, Any]] = [
+    ("metadata.name", "a"),
+    ("metadata.name", "a" * 40),
+    ("metadata.name", "tire-2"),
+    (ENDPOINT_AT, None),
+    (ENDPOINT_AT, "https://s3.example.com"),
+    (ENDPOINT_AT, "http://10.0.0.1:9000"),
+    (ENDPOINT_AT, "http://[fd00::1]:9000"),
+    ("spec.storage.region", "eu-central-1"),
+    ("spec.storage.bucket", "abc"),
+    ("spec.storage.bucket", "my.bucket-1"),
+    ("spec.storage.bucket", "b" * 63),
+    (PREFIX_AT, ""),
+    (PREFIX_AT, "team"),
+    (PREFIX_AT, "team/vision_1/a.b"),
+    ("spec.storage.addressing", "virtual"),
+    ("spec.storage.outageToleranceSeconds", 0),
+    ("spec.storage.credentials.secretName", "a.b-c"),
+    (TRAIN_URI, "a/"),
+    (TRAIN_URI, "s3://photos/"),
+    (TRAIN_URI, "s3://photos/a b/ü/"),
+    (TRAIN_URI, "a..b/"),
+    ("spec.dataset.train.imageSet", "trainval_2"),
+    ("spec.dataset.classes", ["traffic light", "Ü", "tire", "Tire"]),
+    ("spec.dataset.maxBadFiles", "0"),
+    ("spec.dataset.maxBadFiles", "0.5%"),
+    (PRETRAINED, {"uri": "zoo/a.tar.gz"}),
+    (PRETRAINED, {"uri": "s3://zoo/a.tgz"}),
+    (PRETRAINED, {"uri": "a.tar"}),
+    (PRETRAINED, {"uri": "runs/default/a-1/export/0001-ab/"}),
+    (PRETRAINED, {"run": "tire-1"}),
+    ("spec.train.learningRate", "0.004"),
+    ("spec.train.learningRate", ".01"),
+    ("spec.train.learningRate", "1"),
+    ("spec.train.image", "trainer"),
+    ("spec.train.image", "trainer:1.15"),
+    ("spec.train.image", "registry.example.com:5000/team/trainer:1.15"),
+    ("spec.train.image", f"registry.example.com/team/trainer@{DIGEST}"),
+    ("spec.train.scratch", "1.5Ti"),
+    ("spec.prep.scratch", "500M"),
+    (RESOURCES, {"requests": {"cpu": 2, "memory": "1Gi"}, "limits": {"cpu": "2000m", "memory": "1024Mi"}}),
+    (RESOURCES, {"requests": {"cpu": "1"}, "limits": {"memory": "1Gi"}}),
+    ("spec.train.pod.nodeSelector", {"nvidia.com/gpu.product": "NVIDIA-T4"}),
+    (TOLERATIONS, [{"operator": "Exists"}]),
+    (TOLERATIONS, [{"key": "a", "value": "b", "effect": "NoExecute", "tolerationSeconds": 5}]),
+    ("spec.startDeadlineSeconds", 1),
+    ("spec.retry", 3),
+]
+
+REFUSED: list[tuple[str, Any, str]] = [
+    ("metadata.name", "a" * 41, NAME),
+    ("metadata.name", "1tire", NAME),
+    ("metadata.name", "a.b", NAME),
+    (ENDPOINT_AT, "s3.storage:7070", ENDPOINT),
+    (ENDPOINT_AT, "http://s3.storage:7070/", ENDPOINT),
+    (ENDPOINT_AT, "http://user:word@s3", ENDPOINT),
+    (ENDPOINT_AT, "ftp://s3", ENDPOINT),
+    (ENDPOINT_AT, "http://s3?a=b", ENDPOINT),
+    ("spec.storage.region", "eu central", REGION),
+    ("spec.storage.bucket", "ab", BUCKET),
+    ("spec.storage.bucket", "s3://detectors", BUCKET),
+    ("spec.storage.bucket", "Detectors", BUCKET),
+    (PREFIX_AT, "/a", PREFIX),
+    (PREFIX_AT, "a/", PREFIX),
+    (PREFIX_AT, "a//b", PREFIX),
+    (PREFIX_AT, "a/../b", PREFIX),
+    (PREFIX_AT, "a b", PREFIX),
+    ("spec.storage.addressing", "dns", 'supported values: "path", "virtual"'),
+    ("spec.storage.caBundle", {"configMapName": "Company"}, CA_NAME),
+    ("spec.storage.caBundle", {"configMapName": "company", "key": "a/b"}, CA_KEY),
+    ("spec.storage.caBundle", {"configMapName": "company"}, CA_HTTP),
+    ("spec.storage.credentials.secretName", "trainingrun_s3", SECRET),
+    ("spec.storage.credentials.secretName", "", SECRET),
+    (TRAIN_URI, "tire/train", "name a folder, so end it with a slash: tire/train/"),
+    (TRAIN_URI, "https://s3/photos/", FOLDER),
+    (TRAIN_URI, "s3://Photos/a/", FOLDER),
+    (TRAIN_URI, "/tire/", FOLDER_PATH),
+    (TRAIN_URI, "tire/../other/", FOLDER_PATH),
+    (TRAIN_URI, "tire\n/", FOLDER_PATH),
+    ("spec.dataset.eval.uri", "tire/test", "name a folder, so end it with a slash: tire/test/"),
+    ("spec.dataset.train.imageSet", "../train", IMAGE_SET),
+    ("spec.dataset.classes", ["tire", " hub"], CLASS),
+    ("spec.dataset.classes", ["a\tb"], CLASS),
+    ("spec.dataset.classes", ["tire", "tire"], "spec.dataset.classes[1]: Duplicate value"),
+    ("spec.dataset.classes", [""], "at least 1 chars long"),
+    ("spec.dataset.classes", [], "at least 1 items"),
+    ("spec.dataset.maxBadFiles", "some", BAD_FILES),
+    ("spec.dataset.maxBadFiles", "-1", BAD_FILES),
+    ("spec.dataset.maxImageSide", 63, "greater than or equal to 64"),
+    ("spec.model.network", "yolo", "supported values: "),
+    (PRETRAINED, {}, ONE_OF),
+    (PRETRAINED, {"uri": "a.tar", "run": "b"}, ONE_OF),
+    (PRETRAINED, {"uri": "model.zip"}, ARCHIVE),
+    (PRETRAINED, {"uri": "https://host/a.tar.gz"}, ARCHIVE_KEY),
+    (PRETRAINED, {"uri": "../a.tar"}, ARCHIVE_PATH),
+    (PRETRAINED, {"run": "Tire"}, RUN),
+    ("spec.train.learningRate", "0", RATE),
+    ("spec.train.learningRate", "0.000", RATE),
+    ("spec.train.learningRate", "-1", RATE),
+    ("spec.train.learningRate", "fast", RATE),
+    ("spec.train.gpus", 2, "less than or equal to 1"),
+    ("spec.train.image", "a b", IMAGE),
+    ("spec.train.image", "http://a/b", IMAGE),
+    ("spec.train.stallSeconds", 59, "greater than or equal to 60"),
+    ("spec.train.scratch", "big", SCRATCH),
+    ("spec.train.scratch", "0", SCRATCH),
+    ("spec.export.scratch", "-1Gi", SCRATCH),
+    ("spec.export.evalImages", 501, "less than or equal to 500"),
+    (RESOURCES, {"requests": {"cpu": 2}, "limits": {"cpu": "1500m"}}, REQUESTS),
+    (RESOURCES, {"requests": {"memory": "2Gi"}, "limits": {"memory": "2000Mi"}}, REQUESTS),
+    (RESOURCES, {"requests": {"memory": "lots"}}, "should match"),
+    (
+        RESOURCES,
+        {"requests": {"nvidia.com/gpu": 1}},
+        'unknown field "spec.train.pod.resources.requests.nvidia',
+    ),
+    (TOLERATIONS, [{}], NO_KEY),
+    (TOLERATIONS, [{"operator": "Equal", "value": "a"}], NO_KEY),
+    (TOLERATIONS, [{"key": "a", "operator": "Exists", "value": "b"}], NO_VALUE),
+    (TOLERATIONS, [{"key": "a", "tolerationSeconds": 5}], NO_SECONDS),
+    ("spec.startDeadlineSeconds", 0, "greater than or equal to 1"),
+    ("spec.retry", 1001, "less than or equal to 1000"),
+    ("spec.optimizer", "adam", 'unknown field "spec.optimizer"'),
+    ("spec.storage", None, "Required value"),
+    ("spec.storage.bucket", None, "Required value"),
+    ("spec.storage.credentials", None, "Required value"),
+    ("spec.dataset.eval", None, "Required value"),
+    ("spec.dataset.classes", None, "Required value"),
+    ("spec", None, "Required value"),
+]
+
+
+def _ids(cases: list[Any]) -> list[str]:
+    return [f"{path}={str(value)[:40]!r}" for path, value, *_ in cases]
+
+
+@pytest.mark.parametrize(("path", "value"), PASSES, ids=_ids(PASSES))
+def test_value_passes(
+    path: str, value: Any, sample: Sample, refusals: Callable[[Mapping[str, Any]], list[str]]
+) -> None:
+    """The rules let through what is meant to work."""
+    assert refusals(sample("minimal", {path: value})) == []
+
+
+@pytest.mark.parametrize(("path", "value", "message"), REFUSED, ids=_ids(REFUSED))
+def test_value_is_refused_with_its_message(
+    path: str, value: Any, message: str, sample: Sample, refusals: Callable[[Mapping[str, Any]], list[str]]
+) -> None:
+    """A wrong value is refused, and the answer says what is right."""
+    found = refusals(sample("minimal", {path: value}))
+    assert any(message in each for each in found), found
+
+
+def test_every_message_of_the_schema_is_asserted(schema: Body) -> None:
+    """No rule without a case above; rules on changes are the business of test_crd_changes.py."""
+    asserted = [message for *_, message in REFUSED]
+    unproven = [
+        message
+        for message in _messages(schema)
+        if "after creation" not in message
+        and "only be raised" not in message
+        and not any(message.startswith(each) for each in asserted)
+    ]
+    assert unproven == []
+
+
+def _messages(schema: Any) -> Iterator[str]:
+    if isinstance(schema, dict):
+        for rule in schema.get("x-kubernetes-validations", ()):
+            if "message" in rule:
+                yield rule["message"]
+        for value in schema.values():
+            yield from _messages(value)
+
+
+def test_largest_object_stays_within_the_rules_budget(
+    sample: Sample, refusals: Callable[[Mapping[str, Any]], list[str]]
+) -> None:
+    """The API server gives rules a budget of work; the bounds of the schema must fit it."""
+    pod = {
+        "nodeSelector": {f"key-{n}": "v" * 63 for n in range(20)},
+        "tolerations": [{"key": f"key-{n}", "value": "v" * 63} for n in range(20)],
+        "resources": {"requests": {"cpu": 1, "memory": "1Gi"}, "limits": {"cpu": 2, "memory": "2Gi"}},
+    }
+    largest = {
+        "spec.dataset.classes": [f"{n:04d}" + "x" * 96 for n in range(500)],
+        "spec.dataset.train.uri": "a/" * 512,
+        "spec.dataset.eval.uri": "b/" * 512,
+        "spec.storage.prefix": "c/" * 255 + "cc",
+        **{f"spec.{stage}.pod": pod for stage in ("prep", "train", "export")},
+    }
+    assert refusals(sample("minimal", largest)) == []
