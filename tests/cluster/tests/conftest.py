@@ -17,6 +17,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from trcluster import process
 from trcluster.cgroups import hierarchies
 from trcluster.paths import cache_root
 
@@ -87,19 +88,38 @@ def _namespaces(pid: int) -> set[str]:
         return set()
 
 
+def _pids() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _parent(pid: int) -> int:
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return 0
+    return int(text.rpartition(")")[2].split()[1])
+
+
 @pytest.fixture
 def processes_in() -> Callable[[set[str]], dict[int, str]]:
     """A function: pid -> command line of every process in one of the given namespaces."""
 
     def look(namespaces: set[str]) -> dict[int, str]:
-        pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-        found = {pid for pid in pids if _namespaces(pid) & namespaces}
+        found = {pid for pid in _pids() if _namespaces(pid) & namespaces}
         return {pid: Path(f"/proc/{pid}/cmdline").read_text(errors="replace") for pid in found}
 
     return look
 
 
 @pytest.fixture
-def namespaces_of() -> Callable[[int], set[str]]:
-    """A function: those namespaces of a process that are not the host's."""
-    return lambda pid: _namespaces(pid) - _namespaces(os.getpid())
+def namespaces_below() -> Callable[[Path], set[str]]:
+    """A function: the namespaces, other than the host's, of a cluster's processes and all their children."""
+
+    def look(state: Path) -> set[str]:
+        parents = {pid: _parent(pid) for pid in _pids()}
+        found = set(process.members(state))
+        while more := {pid for pid, parent in parents.items() if parent in found} - found:
+            found |= more
+        return {name for pid in found for name in _namespaces(pid)} - _namespaces(os.getpid())
+
+    return look
