@@ -113,9 +113,11 @@ def _answered(error: ClientError, target: Target, *, call: str, key: str) -> Sta
 def _reason(code: str, status: int, call: str) -> str:
     if code in _CODES:
         return _CODES[code]
+    if status == 404 and call in ("HeadObject", "GetObject"):
+        return "ObjectNotFound"
     # Without an S3 error document botocore makes the HTTP status the code: a web server, not S3.
     if code.isdigit() and status in (400, 404, 405) and call != "HeadObject":
-        return "ObjectNotFound" if status == 404 and call == "GetObject" else "EndpointNotS3"
+        return "EndpointNotS3"
     if status >= 500:
         return "ServerError"
     return _STATUSES.get(status, "RequestRefused")

@@ -1,0 +1,245 @@
+"""Fixtures for the agent's tests: configs, a clock that tests own, S3 on the wire, servers that misbehave."""
+
+from __future__ import annotations
+
+import copy
+import json
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from jsonschema import Draft202012Validator, FormatChecker
+from moto.server import ThreadedMotoServer
+
+from trainingrun_agent.clock import Clock
+from trainingrun_agent.config import AgentConfig, Command, Paths, load
+from trainingrun_agent.storage.s3 import S3Store, open_store
+
+CONTRACTS = Path(__file__).parents[2] / "images" / "contracts"
+CANARY_KEY_ID = "AKIACANARY0000000001"
+CANARY_SECRET = "canary/Secret+0123456789abcdefghijklmnop"
+CANARY_TOKEN = "canary-session-token-0123456789"
+
+DOCUMENT: dict[str, Any] = {
+    "contractVersion": 1,
+    "run": {"namespace": "team-a", "name": "tire", "uid": "0123abcd-0000-4000-8000-000000000000"},
+    "storage": {
+        "endpoint": "http://127.0.0.1:9",
+        "region": "us-east-1",
+        "bucket": "detectors",
+        "prefix": "ml/vision",
+        "addressing": "path",
+        "caBundle": False,
+        "outageToleranceSeconds": 60,
+    },
+    "dataset": {
+        "train": {"bucket": "detectors", "key": "tire/images/train/", "imageSet": None},
+        "eval": {"bucket": "detectors", "key": "tire/images/test/", "imageSet": None},
+        "classes": ["tire"],
+        "maxBadFiles": "1%",
+        "maxImageSide": 1024,
+    },
+    "model": {"network": "ssd_inception_v2", "pretrained": None},
+    "train": {
+        "steps": 100,
+        "batchSize": 4,
+        "learningRate": "0.004",
+        "gpus": 0,
+        "saveEverySteps": 50,
+        "evalEverySteps": 50,
+        "stallSeconds": 600,
+    },
+    "export": {"evalImages": 20},
+    "images": {"agent": "agent:1", "trainer": "trainer:1", "tensorboard": "tensorboard:1"},
+}
+
+
+class FakeClock(Clock):
+    """Time that moves only when somebody waits."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.waits: list[float] = []
+
+    def now(self) -> datetime:
+        """Noon of a fixed day, plus what was waited."""
+        return datetime(2026, 1, 31, 12, tzinfo=UTC) + timedelta(seconds=self.seconds)
+
+    def monotonic(self) -> float:
+        """Seconds waited."""
+        return self.seconds
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Pass the time at once."""
+        self.sleep(seconds)
+        return event.is_set()
+
+    def sleep(self, seconds: float) -> None:
+        """Pass the time at once."""
+        self.waits.append(seconds)
+        self.seconds += seconds
+
+
+@pytest.fixture
+def fake_clock() -> FakeClock:
+    """A clock of the test's own."""
+    return FakeClock()
+
+
+@pytest.fixture
+def document() -> dict[str, Any]:
+    """A resolved.json, free to be changed."""
+    return copy.deepcopy(DOCUMENT)
+
+
+@pytest.fixture
+def agent_paths(tmp_path: Path) -> Paths:
+    """Mounts of a pod in a temporary folder, credentials in place."""
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    values = {
+        "AWS_ACCESS_KEY_ID": CANARY_KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": CANARY_SECRET,
+        "AWS_SESSION_TOKEN": CANARY_TOKEN,
+    }
+    for name, value in values.items():
+        (credentials / name).write_text(value + "\n")
+    (tmp_path / "shared").mkdir()
+    return Paths(
+        resolved=tmp_path / "resolved.json",
+        credentials=credentials,
+        ca_bundle=tmp_path / "ca.crt",
+        shared=tmp_path / "shared",
+        termination_log=tmp_path / "termination-log",
+    )
+
+
+@pytest.fixture
+def make_config(document: dict[str, Any], agent_paths: Paths) -> Callable[..., AgentConfig]:
+    """Make a config for a stage, with fields of `storage` replaced by keyword."""
+
+    def make(stage: Command = "prep", **storage: Any) -> AgentConfig:
+        document["storage"].update(storage)
+        agent_paths.resolved.write_text(json.dumps(document))
+        env = {"POD_UID": "11112222-3333-4444-5555-666677778888", "POD_IP": "127.0.0.1"}
+        return load(env, stage=stage, paths=agent_paths)
+
+    return make
+
+
+@pytest.fixture
+def contract() -> Callable[[str, Any], None]:
+    """Check a document against images/contracts/<name>.schema.json."""
+
+    def check(name: str, document: Any) -> None:
+        schema = json.loads((CONTRACTS / f"{name}.schema.json").read_text())
+        Draft202012Validator(schema, format_checker=FormatChecker()).validate(document)
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def moto_endpoint() -> Iterator[str]:
+    """An S3 server on loopback, shared by all tests: use buckets of your own."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def fresh_bucket(moto_endpoint: str) -> Iterator[str]:
+    """Name of an empty bucket that no other test uses."""
+    client = boto3.client(
+        "s3",
+        endpoint_url=moto_endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=Config(s3={"addressing_style": "path"}),
+    )
+    name = f"bucket-{next(_bucket_numbers)}"
+    client.create_bucket(Bucket=name)
+    yield name
+    client.close()
+
+
+_bucket_numbers = iter(range(1, 1_000_000))
+
+
+@pytest.fixture
+def s3_config(
+    make_config: Callable[..., AgentConfig], document: dict[str, Any], moto_endpoint: str, fresh_bucket: str
+) -> AgentConfig:
+    """A prep config whose every URI lies in an empty bucket of a working server."""
+    for split in ("train", "eval"):
+        document["dataset"][split]["bucket"] = fresh_bucket
+    return make_config(endpoint=moto_endpoint, bucket=fresh_bucket)
+
+
+@pytest.fixture
+def s3_store(s3_config: AgentConfig) -> S3Store:
+    """The empty bucket."""
+    return open_store(s3_config, s3_config.resolved.storage.bucket)
+
+
+class CannedServer:
+    """Answers every request with the next of `answers`, the last one over and over; keeps the requests."""
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[int, str]] = []
+        self.requests: list[str] = []
+        self.date: datetime | None = None
+        canned = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            timeout = 5
+
+            def answer(self) -> None:
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                canned.requests.append(f"{self.command} {self.path}")
+                status, body = canned.answers.pop(0) if len(canned.answers) > 1 else canned.answers[0]
+                data = body.encode()
+                self.send_response_only(status)
+                self.send_header("Date", format_datetime(canned.date or datetime.now(UTC), usegmt=True))
+                self.send_header(
+                    "Content-Type", "application/xml" if body.startswith("<?xml") else "text/html"
+                )
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(data)
+
+            do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = answer  # noqa: N815 - the library's names
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
+                """Stay quiet."""
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http.daemon_threads = True
+        self.endpoint = f"http://127.0.0.1:{self.http.server_port}"
+        self._thread = threading.Thread(target=self.http.serve_forever, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop and free the port."""
+        self.http.shutdown()
+        self.http.server_close()
+        self._thread.join()
+
+
+@pytest.fixture
+def canned_server() -> Iterator[CannedServer]:
+    """A server that answers as told."""
+    server = CannedServer()
+    yield server
+    server.stop()

@@ -1,0 +1,110 @@
+"""What a container is told: parsing, key prefixes, and clear ends when operator and agent do not fit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from trainingrun_agent.config import AgentConfig, Paths, Source, load, parse_resolved
+from trainingrun_agent.errors import Outcome, StageError
+
+
+def test_the_fixture_follows_the_contract(
+    document: dict[str, Any], contract: Callable[[str, Any], None]
+) -> None:
+    contract("resolved", document)
+
+
+def test_reads_the_whole_document(make_config: Callable[..., AgentConfig]) -> None:
+    config = make_config("train", caBundle=True)
+    resolved = config.resolved
+    assert resolved.dataset.train == Source("detectors", "tire/images/train/", None)
+    assert str(resolved.dataset.eval) == "s3://detectors/tire/images/test/"
+    assert resolved.train.learning_rate == "0.004"
+    assert resolved.export_eval_images == 20
+    assert (config.stage, config.attempt, config.grace_seconds) == ("train", 1, 30)
+    assert config.ca_file is not None
+    assert config.credentials_dir.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("prefix", "run_prefix", "datasets"),
+    [
+        pytest.param("", "runs/team-a/tire-0123abcd", "datasets", id="none"),
+        pytest.param("ml", "ml/runs/team-a/tire-0123abcd", "ml/datasets", id="one"),
+        pytest.param("/ml/v/", "ml/v/runs/team-a/tire-0123abcd", "ml/v/datasets", id="slashes are dropped"),
+    ],
+)
+def test_prefixes(
+    make_config: Callable[..., AgentConfig], prefix: str, run_prefix: str, datasets: str
+) -> None:
+    resolved = make_config(prefix=prefix).resolved
+    assert resolved.run_prefix == run_prefix
+    assert resolved.datasets_prefix == datasets
+    assert resolved.relative(resolved.run_prefix) == "runs/team-a/tire-0123abcd"
+    assert resolved.key(resolved.relative(resolved.datasets_prefix)) == datasets
+
+
+def test_a_key_outside_of_the_prefix_has_no_relative_form(make_config: Callable[..., AgentConfig]) -> None:
+    with pytest.raises(ValueError, match="not below the storage prefix"):
+        make_config().resolved.relative("elsewhere/runs")
+
+
+def _without(document: dict[str, Any], *path: str) -> dict[str, Any]:
+    inner = document
+    for name in path[:-1]:
+        inner = inner[name]
+    del inner[path[-1]]
+    return document
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        pytest.param(lambda d: b"{", "cannot be used", id="not json"),
+        pytest.param(lambda d: b"[]", "cannot be used", id="not an object"),
+        pytest.param(lambda d: _without(d, "storage", "bucket"), "'bucket'", id="field missing"),
+        pytest.param(lambda d: {**d, "contractVersion": 3}, "contractVersion 3", id="newer contract"),
+    ],
+)
+def test_an_unusable_document_ends_as_contract_mismatch(
+    document: dict[str, Any], change: Callable[[dict[str, Any]], Any], says: str
+) -> None:
+    changed = change(document)
+    data = changed if isinstance(changed, bytes) else json.dumps(changed).encode()
+    with pytest.raises(StageError, match=says) as caught:
+        parse_resolved(data)
+    assert (caught.value.outcome, caught.value.reason) == (Outcome.CRASH, "ContractMismatch")
+
+
+def test_unknown_fields_are_a_newer_operators(document: dict[str, Any]) -> None:
+    document["storage"]["novel"] = 1
+    assert parse_resolved(json.dumps(document).encode()).storage.bucket == "detectors"
+
+
+@pytest.mark.parametrize(
+    ("env", "says"),
+    [
+        pytest.param({"POD_UID": "u"}, "TRAININGRUN_STAGE", id="no stage"),
+        pytest.param({"TRAININGRUN_STAGE": "prep"}, "POD_UID", id="no pod uid"),
+    ],
+)
+def test_a_missing_variable_is_named(
+    make_config: Callable[..., AgentConfig], agent_paths: Paths, env: dict[str, str], says: str
+) -> None:
+    make_config()
+    with pytest.raises(StageError, match=says):
+        load(env, paths=agent_paths)
+
+
+def test_a_missing_file_is_named(agent_paths: Paths) -> None:
+    with pytest.raises(StageError, match=r"resolved\.json cannot be read: No such file"):
+        load({"POD_UID": "u"}, stage="prep", paths=agent_paths)
+
+
+def test_the_mirror_needs_no_pod_uid(make_config: Callable[..., AgentConfig], agent_paths: Paths) -> None:
+    make_config()
+    assert load({}, stage="mirror", paths=agent_paths).stage == "mirror"
