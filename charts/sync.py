@@ -2,6 +2,7 @@
 
 Invariant: the source decides; `--check` changes nothing and fails when a part differs from its source.
 """
+# ruff: noqa: INP001 - a program, not part of a package
 
 from __future__ import annotations
 
@@ -13,9 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MANIFESTS = ROOT / "manifests"
 TEMPLATES = ROOT / "charts" / "trainingrun-operator" / "templates"
 NOTICE = "{{/* Generated from %s by charts/sync.py: change it there. */}}\n"
-LABELS = (
-    "    app.kubernetes.io/name: trainingrun-operator\n    app.kubernetes.io/instance: trainingrun-operator\n"
-)
+LABELS = "    app.kubernetes.io/name: trainingrun-operator\n    app.kubernetes.io/instance: trainingrun-operator\n"
 CHART_LABELS = '    {{- include "trainingrun-operator.labels" . | nindent 4 }}\n'
 KEEP = "  {{- if .Values.crds.keep }}\n  annotations:\n    helm.sh/resource-policy: keep\n  {{- end }}\n"
 
@@ -77,10 +76,10 @@ def main() -> int:
     ]
     for path, text in stale:
         if check:
-            print(f"{path.relative_to(ROOT)} is out of date: run 'make chart'", file=sys.stderr)
+            sys.stderr.write(f"{path.relative_to(ROOT)} is out of date: run 'make chart'\n")
         else:
             path.write_text(text, encoding="utf-8")
-            print(f"wrote {path.relative_to(ROOT)}")
+            sys.stdout.write(f"wrote {path.relative_to(ROOT)}\n")
     return 1 if check and stale else 0
 
 

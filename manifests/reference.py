@@ -3,6 +3,7 @@
 Invariant: everything in the page comes from the CRD; `--check` changes nothing and fails when the page is
 out of date.
 """
+# ruff: noqa: INP001 - a program, not part of a package
 
 from __future__ import annotations
 
@@ -121,11 +122,11 @@ def main() -> int:
     if PAGE.exists() and PAGE.read_text(encoding="utf-8") == page:
         return 0
     if check:
-        print(f"{PAGE.relative_to(ROOT)} is out of date: run manifests/reference.py", file=sys.stderr)
+        sys.stderr.write(f"{PAGE.relative_to(ROOT)} is out of date: run manifests/reference.py\n")
         return 1
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(page, encoding="utf-8")
-    print(f"wrote {PAGE.relative_to(ROOT)}")
+    sys.stdout.write(f"wrote {PAGE.relative_to(ROOT)}\n")
     return 0
 
 

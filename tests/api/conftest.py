@@ -1,4 +1,4 @@
-"""A real API server with the CRD, and three ways to ask it: what it refuses, what it makes of an object, kubectl.
+"""A real API server with the CRD, and ways to ask it: what it refuses, what it makes of an object, kubectl.
 
 Everything is a dry run but for objects that a change needs to start from.
 """
@@ -18,13 +18,14 @@ from typing import Any
 import pytest
 import yaml
 from kubernetes import client, config
+
 from trcluster import Cluster, current
 
 ROOT = Path(__file__).resolve().parents[2]
 CRD = ROOT / "manifests" / "crd" / "trainingruns.trainingrun.dev.yaml"
 SAMPLES = ROOT / "manifests" / "samples"
 NAMESPACE = "trainingrun-api-tests"
-API = {"group": "trainingrun.dev", "version": "v1alpha1", "plural": "trainingruns"}
+API: dict[str, Any] = {"group": "trainingrun.dev", "version": "v1alpha1", "plural": "trainingruns"}
 
 Body = dict[str, Any]
 Kubectl = Callable[..., str]
@@ -69,7 +70,7 @@ def _output(argv: list[str], *, stdin: str | None = None) -> str:
 def runs(kubeconfig: Path, kubectl: Kubectl) -> client.CustomObjectsApi:
     """The API of TrainingRuns; the CRD is installed."""
     assert kubectl("get", "crd", "trainingruns.trainingrun.dev", "--output=name")
-    return client.CustomObjectsApi(config.new_client_from_config(str(kubeconfig)))
+    return client.CustomObjectsApi(config.new_client_from_config(str(kubeconfig)))  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture(scope="session")
@@ -77,7 +78,7 @@ def created(runs: client.CustomObjectsApi) -> Callable[[Mapping[str, Any]], Body
     """The object as the server would store it; raises ApiException when it refuses."""
 
     def ask(body: Mapping[str, Any]) -> Body:
-        answer = runs.create_namespaced_custom_object(
+        answer: Any = runs.create_namespaced_custom_object(
             **API,
             namespace=NAMESPACE,
             body=dict(body),
@@ -92,7 +93,7 @@ def created(runs: client.CustomObjectsApi) -> Callable[[Mapping[str, Any]], Body
 
 @pytest.fixture(scope="session")
 def refusals(created: Callable[[Mapping[str, Any]], Body]) -> Refusals:
-    """Field and message of each cause for which the server refuses to create the object; empty: it takes it."""
+    """Field and message of each cause for which the server refuses the object; empty: it takes it."""
 
     def ask(body: Mapping[str, Any]) -> list[str]:
         try:
@@ -106,7 +107,7 @@ def refusals(created: Callable[[Mapping[str, Any]], Body]) -> Refusals:
 
 @pytest.fixture(scope="session")
 def change_refusals(runs: client.CustomObjectsApi) -> Callable[[Body, Body], list[str]]:
-    """Creates an object with the first spec and asks for the second: the causes for which the server refuses."""
+    """Creates the first object and asks to change it into the second: why the server refuses."""
     names: dict[str, Body] = {}
     numbers = count()
 
@@ -114,10 +115,8 @@ def change_refusals(runs: client.CustomObjectsApi) -> Callable[[Body, Body], lis
         key = json.dumps(before, sort_keys=True)
         if key not in names:
             body = {**before, "metadata": {"name": f"change-{next(numbers)}"}}
-            made = runs.create_namespaced_custom_object(
-                **API, namespace=NAMESPACE, body=body, _request_timeout=10
-            )
-            names[key] = dict(made)["metadata"]
+            made: Any = runs.create_namespaced_custom_object(**API, namespace=NAMESPACE, body=body, _request_timeout=10)
+            names[key] = made["metadata"]
         meta = names[key]
         wanted = {**after, "metadata": {"name": meta["name"], "resourceVersion": meta["resourceVersion"]}}
         try:
@@ -138,7 +137,7 @@ def change_refusals(runs: client.CustomObjectsApi) -> Callable[[Body, Body], lis
 
 
 def _causes(error: client.ApiException) -> list[str]:
-    status = json.loads(error.body)
+    status = json.loads(error.body or "{}")
     causes = status.get("details", {}).get("causes") or [{"message": status["message"]}]
     return [f"{cause.get('field', '')}: {cause['message']}" for cause in causes]
 

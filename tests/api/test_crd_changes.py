@@ -1,6 +1,6 @@
-"""A TrainingRun is fixed once created: every field of the schema is added, removed and changed on a real API server.
+"""A TrainingRun is fixed once created: every field is added, removed and changed on a real API server.
 
-The cases come from the schema, so a new field without a value here fails, and a new field that can change is found.
+The cases come from the schema: a new field without a value here fails, and so does one that can be changed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+pytestmark = pytest.mark.api
 
 Body = dict[str, Any]
 Sample = Callable[..., Body]
@@ -63,7 +65,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "train": ({"uri": "a/"}, {"uri": "b/"}),
     "eval": ({"uri": "a/"}, {"uri": "b/"}),
 }
-# Of the stages' own objects only the fields are changed; `run` is the other branch of pretrained, tested there.
+# Of the groups only the fields are changed; `run` is the other branch of `pretrained`, tested there.
 SKIPPED = {"storage", "dataset", "model", "spec.train", "prep", "export", "run"}
 
 

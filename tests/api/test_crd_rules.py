@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.api
+
 Body = dict[str, Any]
 Sample = Callable[..., Body]
 
@@ -18,7 +20,7 @@ PREFIX = "storage.prefix must be a folder such as team/vision"
 CA_NAME = "storage.caBundle.configMapName must be the name of a ConfigMap"
 CA_KEY = "storage.caBundle.key must be letters, digits"
 CA_HTTP = "storage.caBundle has no use with an http:// endpoint"
-SECRET = "storage.credentials.secretName must be the name of a Secret"  # noqa: S105 - a message
+SECRET = "storage.credentials.secretName must be the name of a Secret"
 FOLDER = "dataset uri must be a key prefix in storage.bucket or s3://bucket/prefix/"
 FOLDER_PATH = 'dataset uri must not start with "/", hold ".." or control characters'
 IMAGE_SET = "dataset imageSet must be the name of a list in ImageSets/Main"

@@ -66,7 +66,7 @@ def test_description_says_the_default(path: str, field: Field) -> None:
 
 
 def test_full_sample_sets_every_field() -> None:
-    """`full.yaml` is where users look for a field; `pod` is shown once, and `run` is the other way to start."""
+    """Users look for a field in `full.yaml`; `pod` is shown once, and `run` is the other way to start."""
     body = yaml.safe_load((SAMPLES / "full.yaml").read_text(encoding="utf-8"))
     missing = [
         path

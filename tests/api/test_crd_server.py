@@ -1,4 +1,4 @@
-"""What a user meets: defaults, kubectl explain, get and apply, samples, and a status that only takes what it knows."""
+"""What a user meets: defaults, kubectl explain, get and apply, samples, and a status that is strict."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+pytestmark = pytest.mark.api
 
 Body = dict[str, Any]
 Sample = Callable[..., Body]
@@ -28,9 +30,7 @@ STATUS = {
 }
 
 
-def test_minimal_object_is_complete_with_defaults(
-    sample: Sample, created: Callable[[Mapping[str, Any]], Body]
-) -> None:
+def test_minimal_object_is_complete_with_defaults(sample: Sample, created: Callable[[Mapping[str, Any]], Body]) -> None:
     """The server fills in the rest."""
     assert created(sample("minimal"))["spec"] == {
         "storage": {
@@ -125,7 +125,7 @@ def test_kubectl_get_shows_how_far_it_is(applied: str, kubectl: Kubectl) -> None
 
 
 def test_status_is_strict(applied: str, kubectl: Kubectl) -> None:
-    """What the schema does not know is dropped; spec cannot be changed through status, nor status through spec."""
+    """What the schema does not know is dropped, and status cannot be written with the spec."""
     _patch_status(kubectl, {"mood": "fine", "phase": "Exporting"})
     assert _read(kubectl, applied)["status"] == {**STATUS, "phase": "Exporting"}
     kubectl(

@@ -1,0 +1,45 @@
+"""Helm, as users run it, on the chart of this repository."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+CHART = Path(__file__).resolve().parents[2] / "charts" / "trainingrun-operator"
+RELEASE = "trainingrun-operator"
+NAMESPACE = "trainingrun-system"
+
+Helm = Callable[..., str]
+Body = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def helm() -> Helm:
+    """Runs helm and returns what it prints; raises CalledProcessError."""
+    binary = _output([sys.executable, "-m", "trcluster", "bin", "helm"]).strip()
+    return lambda *arguments: _output([binary, *arguments])
+
+
+def _output(argv: list[str]) -> str:
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=600, check=False)
+    if done.returncode != 0:
+        raise subprocess.CalledProcessError(done.returncode, argv, done.stdout, done.stderr)
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def rendered(helm: Helm) -> Callable[..., list[Body]]:
+    """The objects of an installation with these `--set` values."""
+
+    def render(*values: str, release: str = RELEASE) -> list[Body]:
+        options = [option for value in values for option in ("--set", value)]
+        text = helm("template", release, str(CHART), "--namespace", NAMESPACE, *options)
+        return [body for body in yaml.safe_load_all(text) if body]
+
+    return render
