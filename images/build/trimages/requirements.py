@@ -45,6 +45,9 @@ _API = (_TRAINER + "requirements.in", _TRAINER + "tensorflow.in")
 ALL = (
     Requirements("operator/requirements.txt", ("operator/pyproject.toml",), "3.11"),
     Requirements("images/agent/requirements.txt", ("images/agent/pyproject.toml",), "3.11"),
+    Requirements(
+        "tests/requirements.txt", ("tests/requirements.in", "operator/pyproject.toml", "images/agent/pyproject.toml"), "3.11"
+    ),
     Requirements("images/tensorboard/requirements.txt", ("images/tensorboard/requirements.in",), "3.11"),
     Requirements(_TRAINER + "bootstrap.txt", (_TRAINER + "bootstrap.in",), "3.6", dependencies=False),
     Requirements(_TRAINER + "object-detection.txt", (_TRAINER + "object-detection.in",), "3.6", dependencies=False),
@@ -79,7 +82,7 @@ def check_all(repository: Path) -> list[str]:
 def _check(item: Requirements, *, repository: Path, folder: Path) -> str | None:
     committed = repository / item.target
     if not committed.exists():
-        return f"{item.target} is missing: run 'make images-requirements'"
+        return f"{item.target} is missing: run 'make requirements'"
     target = folder / item.target.replace("/", "-")
     shutil.copyfile(committed, target)
     try:
@@ -87,7 +90,7 @@ def _check(item: Requirements, *, repository: Path, folder: Path) -> str | None:
     except BuildError as error:
         return f"{item.target} does not resolve for Python {item.python}: {error}"
     if target.read_bytes() != committed.read_bytes():
-        return f"{item.target} is not what {' and '.join(item.sources)} compile to: run 'make images-requirements'"
+        return f"{item.target} is not what {' and '.join(item.sources)} compile to: run 'make requirements'"
     return None
 
 

@@ -4,7 +4,7 @@
 |---|---|---|
 | Accepted | the spec is valid, allowed and resolved | it is not; the message says why |
 | StorageReady | the last attempt could use the bucket | it could not; nothing is lost, see reason |
-| Prepared, Trained, Exported | the result is in the bucket; the stage never runs again | reason says what it waits for |
+| Prepared, Trained, Exported | the result is in the bucket, never run again | reason says what it waits for |
 | Succeeded | the run reached its end with all results | it ended without (`Unknown`: still running) |
 | Finished | nothing more will happen, whatever the end | work goes on |
 """

@@ -1,0 +1,121 @@
+"""`python3 -m trdemo`: show the main job on a real cluster, from nothing to a detector."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from trcluster import Cluster, ClusterError
+from trdemo import bucket, follow, install
+from trdemo.place import CurrentCluster, OwnCluster, choose
+from trdemo.shell import DemoError
+from trimages.errors import BuildError
+from trimages.paths import REPOSITORY
+
+NAMESPACE, NAME, BUCKET = "vision", "tire", "detectors"
+
+
+def main() -> int:
+    """Run one command; returns the exit code."""
+    arguments = _parser().parse_args()
+    try:
+        return int(arguments.run(arguments))
+    except (DemoError, ClusterError, BuildError) as error:
+        sys.stderr.write(f"demo: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="demo", description="One TrainingRun on a real cluster, start to end.")
+    commands = parser.add_subparsers(required=True)
+    run = commands.add_parser("run", help="cluster, images, operator, data, the run and its results")
+    run.add_argument("--name", default="default", help="name of the cluster that is made (default: %(default)s)")
+    run.add_argument("--out", type=Path, default=REPOSITORY / "demo-output", help="folder for model and pictures")
+    run.add_argument("--timeout", type=float, default=900, help="seconds the run may take (default: %(default)s)")
+    run.set_defaults(run=_run)
+    down = commands.add_parser("down", help="remove the cluster")
+    down.add_argument("--name", default="default")
+    down.set_defaults(run=_down)
+    data = commands.add_parser("dataset", help="draw the tire data set into a folder")
+    data.add_argument("folder", type=Path)
+    data.set_defaults(run=_dataset)
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    started = time.monotonic()
+    _say("1/6 Images")
+    images = install.build_images(echo=_detail)
+    _say("2/6 Cluster and S3 server")
+    place = choose(name=arguments.name, echo=_detail)
+    place.load_images([item.archive for item in images.values()])
+    _say("3/6 Operator, by Helm")
+    install.install_operator(place, references={name: item.reference for name, item in images.items()}, values={})
+    install.make_namespace(place, NAMESPACE)
+    _say("4/6 Labelled images into the bucket")
+    store = bucket.Bucket(place.storage, BUCKET)
+    store.create()
+    _detail(f"{store.put_tires('tire/')} images with their XML files in s3://{BUCKET}/tire/images/")
+    _say(f"5/6 kubectl apply -f {install.sample('tire.yaml').relative_to(REPOSITORY)}")
+    place.kubectl("delete", "trainingrun", NAME, "-n", NAMESPACE, "--ignore-not-found", "--wait")
+    place.kubectl("apply", "-n", NAMESPACE, "-f", str(install.sample("tire.yaml")))
+    finished = follow.follow(place.kubectl, namespace=NAMESPACE, name=NAME, timeout=arguments.timeout)
+    return _results(place, store, finished, out=arguments.out, started=started)
+
+
+def _results(
+    place: OwnCluster | CurrentCluster, store: bucket.Bucket, finished: dict[str, Any], *, out: Path, started: float
+) -> int:
+    status = finished["status"]
+    if follow.condition(status, "Succeeded") != "True":
+        raise DemoError(follow.story_of_failure(place.kubectl, namespace=NAMESPACE, name=NAME))
+    _say("6/6 Results")
+    export = status["export"]
+    print(follow.table(status))
+    print(f"\nAP@.5 {export['ap50']}, mAP {export['mAP']} on {export['evalImages']} images it had not seen\n")
+    for what, uri in bucket.results_of(status).items():
+        print(f"{what:13} {uri}")
+    _, prefix = bucket.split_uri(export["uri"])
+    files = store.download(prefix, out)
+    print(f"\n{len(files)} files, model and pictures, in {out}")
+    service = status["tensorboard"]["serviceName"]
+    print("TensorBoard, at http://127.0.0.1:6006 :")
+    print(
+        f"  {place.kubectl.binary} --kubeconfig {place.kubectl.kubeconfig} -n {NAMESPACE} "
+        f"port-forward service/{service} 6006:6006"
+    )
+    print(f"\nThe demo took {time.monotonic() - started:.0f} s. It stays up: make demo-down removes it.")
+    return 0
+
+
+def _down(arguments: argparse.Namespace) -> int:
+    Cluster(arguments.name, tier="node", echo=_detail).down()
+    return 0
+
+
+def _dataset(arguments: argparse.Namespace) -> int:
+    for folder, count in (("train", bucket.TRAIN), ("test", bucket.TEST)):
+        target = arguments.folder / "images" / folder
+        target.mkdir(parents=True, exist_ok=True)
+        for photo in bucket.draw_set(count, seed=bucket.SEED, prefix=folder):
+            (target / photo.name).write_bytes(photo.jpeg)
+            (target / photo.name).with_suffix(".xml").write_bytes(photo.xml)
+    _detail(f"{bucket.TRAIN + bucket.TEST} images in {arguments.folder}/images")
+    return 0
+
+
+def _say(text: str) -> None:
+    print(f"\n{text}", flush=True)
+
+
+def _detail(text: str) -> None:
+    print(f"  {text}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

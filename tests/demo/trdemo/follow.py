@@ -1,0 +1,94 @@
+"""Follow a run: one line per stage, updated in place on a terminal, and the table of where the time went."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from trdemo.shell import DemoError, Kubectl
+
+STAGES: Final = ("prep", "train", "export")
+COLUMNS: Final = ("waiting", "image", "fetch", "work", "ship", "total")
+
+
+class Line:
+    """A line that is written over on a terminal, and written once per change in a log."""
+
+    def __init__(self) -> None:
+        self._last = ""
+        self._live = sys.stdout.isatty()
+
+    def show(self, text: str) -> None:
+        """Show the newest state."""
+        if text == self._last:
+            return
+        sys.stdout.write(f"\r\033[K  {text}" if self._live else f"  {text}\n")
+        sys.stdout.flush()
+        self._last = text
+
+    def close(self) -> None:
+        """Leave the line standing."""
+        if self._live and self._last:
+            sys.stdout.write("\n")
+        self._last = ""
+
+
+def follow(kubectl: Kubectl, *, namespace: str, name: str, timeout: float) -> dict[str, Any]:
+    """Show progress until the run is finished; returns the finished object."""
+    line, stage, started = Line(), "", time.monotonic()
+    while time.monotonic() - started < timeout:
+        run = kubectl.get("trainingrun", name, namespace=namespace)
+        status = run.get("status", {})
+        progress = status.get("progress", {})
+        if progress.get("stage", stage) != stage:
+            line.close()
+            stage = progress["stage"]
+        line.show(_describe(status, elapsed=time.monotonic() - started))
+        if condition(status, "Finished") == "True":
+            line.close()
+            return run
+        time.sleep(1)
+    line.close()
+    raise DemoError(
+        f"the run did not finish within {timeout:.0f} s: kubectl -n {namespace} describe trainingrun {name}"
+    )
+
+
+def condition(status: Mapping[str, Any], kind: str) -> str:
+    """Status of a condition: True, False, Unknown, or an empty text when it is not there."""
+    return next((str(c["status"]) for c in status.get("conditions", ()) if c["type"] == kind), "")
+
+
+def _describe(status: Mapping[str, Any], *, elapsed: float) -> str:
+    progress, training = status.get("progress", {}), status.get("training", {})
+    parts = [progress.get("text") or status.get("phase") or "Pending"]
+    if progress.get("stage") == "train" and training.get("loss"):
+        parts.append(f"loss {training['loss']}")
+        parts += [f"AP@.5 {training['ap50']}"] if training.get("ap50") else []
+    if progress.get("eta"):
+        parts.append(f"{progress['eta']} left")
+    return f"{elapsed:5.0f} s  " + ", ".join(parts)
+
+
+def table(status: Mapping[str, Any]) -> str:
+    """Seconds per stage and part; a part that a stage does not have is a dash."""
+    rows = [f"{'seconds':10}" + "".join(f"{column:>9}" for column in COLUMNS)]
+    timings = {entry["stage"]: entry for entry in status.get("timings", ())}
+    for stage in STAGES:
+        entry = timings.get(stage, {})
+        cells = [entry.get(f"{column}Seconds") for column in COLUMNS]
+        rows.append(f"{stage:10}" + "".join(f"{'-' if cell is None else f'{cell:.1f}':>9}" for cell in cells))
+    return "\n".join(rows)
+
+
+def story_of_failure(kubectl: Kubectl, *, namespace: str, name: str) -> str:
+    """What failed and where its log is."""
+    status = kubectl.get("trainingrun", name, namespace=namespace).get("status", {})
+    lines = [f"{status.get('phase')}: {status.get('message', '')}"]
+    for entry in status.get("attempts", ()):
+        job = f"{name}-{entry['stage']}-{entry.get('number', 1)}"
+        command = f"kubectl -n {namespace} logs job/{job} --all-containers"
+        lines.append(f"log of {entry['stage']} ({entry.get('lastReason', 'running')}): {command}")
+    return "\n".join(lines)

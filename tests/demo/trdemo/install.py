@@ -1,0 +1,88 @@
+"""Install the operator as a platform engineer would: Helm, a namespace, a Secret."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from trdemo.place import CurrentCluster, OwnCluster
+from trdemo.shell import run
+from trimages.build import build
+from trimages.paths import REPOSITORY, default_cache
+from trimages.plan import Planned
+from trimages.spec import select
+
+RELEASE: Final = "trainingrun"
+SYSTEM_NAMESPACE: Final = "trainingrun-system"
+SECRET: Final = "trainingrun-s3"
+CHART: Final = REPOSITORY / "charts" / "trainingrun-operator"
+
+
+def build_images(*, echo: Any) -> dict[str, Planned]:
+    """Build what is not in the cache; returns image name -> reference and archive."""
+    planned = build(select([]), requested_base=None, repository=REPOSITORY, cache=default_cache(), echo=echo)
+    return {item.image.name: item for item in planned}
+
+
+def image_values(references: Mapping[str, str]) -> dict[str, Any]:
+    """Helm values for these image references."""
+    values = {}
+    for name, reference in references.items():
+        repository, _, tag = reference.rpartition(":")
+        values[name] = {"repository": repository, "tag": tag}
+    return {"images": values}
+
+
+def install_operator(
+    place: OwnCluster | CurrentCluster, *, references: Mapping[str, str], values: Mapping[str, Any]
+) -> None:
+    """`helm upgrade --install` the chart and wait until the operator is ready."""
+    merged = {**image_values(references), **values}
+    run(
+        [
+            place.helm,
+            "--kubeconfig",
+            place.kubectl.kubeconfig,
+            "upgrade",
+            "--install",
+            RELEASE,
+            str(CHART),
+            "--namespace",
+            SYSTEM_NAMESPACE,
+            "--create-namespace",
+            "--wait",
+            "--timeout",
+            "3m",
+            "--values",
+            "-",
+        ],
+        stdin=json.dumps(merged),
+        timeout=240,
+    )
+
+
+def make_namespace(place: OwnCluster | CurrentCluster, name: str) -> None:
+    """A namespace under Pod Security `restricted`, with the storage credentials."""
+    storage = place.storage
+    data = {"AWS_ACCESS_KEY_ID": storage.access_key, "AWS_SECRET_ACCESS_KEY": storage.secret_key}
+    place.kubectl.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": SECRET, "namespace": name},
+            "data": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()},
+        },
+    )
+
+
+def sample(name: str) -> Path:
+    """Path of a sample in manifests/samples."""
+    return REPOSITORY / "manifests" / "samples" / name

@@ -1,0 +1,43 @@
+"""What tiers need beyond Python: built binaries, container images, an interpreter with TensorFlow 1.14."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable
+
+from trcluster.build import ensure
+from trcluster.layout import Tier as ClusterTier
+from trcluster.tiers import COMMANDS
+from trimages.build import build
+from trimages.paths import REPOSITORY, default_cache
+from trimages.plan import Planned
+from trimages.spec import select
+from trrunner import rootfs
+
+Echo = Callable[[str], None]
+
+
+def prepare(need: str, *, echo: Echo) -> None:
+    """Prepare one need; what tests must know goes into the environment."""
+    {"binaries": _binaries, "images": _images, "tensorflow": _tensorflow}[need](echo)
+
+
+def _binaries(echo: Echo) -> None:
+    ensure({command for tier in ClusterTier for command in COMMANDS[tier]}, echo=echo)
+
+
+def _images(echo: Echo) -> None:
+    build(select([]), requested_base=None, repository=REPOSITORY, cache=default_cache(), echo=echo)
+
+
+def _tensorflow(echo: Echo) -> None:
+    if os.environ.get("TRAININGRUN_TF_PYTHON"):
+        return
+    if platform.machine() != "x86_64":
+        echo(f"TensorFlow 1.14 has no wheels for {platform.machine()}: its tier will be skipped")
+        return
+    planned: list[Planned] = build(
+        select(["trainer"]), requested_base="local", repository=REPOSITORY, cache=default_cache(), echo=echo
+    )
+    os.environ["TRAININGRUN_TF_PYTHON"] = str(rootfs.python_of(planned[0].archive, echo=echo))

@@ -1,0 +1,52 @@
+"""What is run, as data: static checks as commands, tests as tiers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A command that must end with exit code 0."""
+
+    name: str
+    argv: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """Tests that need the same things; `needs` are prepared before it."""
+
+    name: str
+    paths: tuple[str, ...]
+    select: str  # pytest -m
+    needs: tuple[str, ...] = ()
+
+
+PACKAGES = (
+    "operator/trainingrun",
+    "images/agent/trainingrun_agent",
+    "images/build/trimages",
+    "tests/cluster/trcluster",
+    "tests/demo/trdemo",
+    "tests/runner/trrunner",
+    "tests/fakes/trfakes",
+)
+CHECKS = (
+    Check("lint", ("ruff", "check", ".")),
+    Check("format", ("ruff", "format", "--check", ".")),
+    Check("types", ("mypy", *PACKAGES)),
+    Check("layers", ("lint-imports", "--config", "pyproject.toml")),
+    Check("chart drift", ("python", "charts/sync.py", "--check")),
+    Check("reference drift", ("python", "manifests/reference.py", "--check")),
+    Check("requirements", ("python", "-m", "trimages", "check-requirements")),
+)
+NOT_REAL = "not api and not node and not tensorflow"
+UNIT = Tier("unit", ("tests/unit", "tests/agent", "tests/trainer", "tests/images", "tests/cluster/tests"), NOT_REAL)
+TIERS = (
+    UNIT,
+    Tier("contract", ("tests/contract",), NOT_REAL),
+    Tier("api", ("tests/api", "tests/chart", "tests/cluster/tests"), "api", ("binaries",)),
+    Tier("tensorflow", ("tests/trainer",), "tensorflow", ("tensorflow",)),
+    Tier("node", ("tests/cluster/tests", "tests/e2e"), "node", ("binaries", "images")),
+)

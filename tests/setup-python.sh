@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Print the path of a Python environment that holds tests/requirements.txt; make it first where it is missing.
+# Keyed by the requirements and the interpreter, so it is made once per change. Messages go to standard error.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+say() { echo "setup: $*" >&2; }
+
+python=""
+for candidate in ${PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11; do
+  if command -v "$candidate" >/dev/null && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    python=$(command -v "$candidate")
+    break
+  fi
+done
+[ -n "$python" ] || { say "no Python 3.11 or newer found: install one, or set PYTHON to its path"; exit 1; }
+
+# The Object Detection API's protos: a pinned wheel whose own requirements (TensorFlow among them) stay out.
+protos="$here/../images/trainer/object-detection.txt"
+key=$({ cat "$here/requirements.txt" "$protos" "${BASH_SOURCE[0]}"; "$python" --version; } | sha256sum | cut -c1-16)
+target="${XDG_CACHE_HOME:-$HOME/.cache}/trainingrun/python/$key"
+if [ ! -e "$target/.complete" ]; then
+  say "making the Python environment (once, about a minute)"
+  rm -rf "$target"
+  if ! "$python" -m venv "$target" 2>/dev/null; then
+    [ "$(id -u)" = 0 ] || { say "Python cannot make environments: install python3-venv"; exit 1; }
+    { apt-get update -qq && apt-get install -y -qq python3-venv; } >&2
+    "$python" -m venv "$target"
+  fi
+  # uv resolves nothing here, it installs what is pinned; pip only brings uv.
+  pinned=$(sed -n '/^uv==/,/[^\\]$/p' "$here/requirements.txt")
+  "$target/bin/python" -m pip install --quiet --require-hashes -r <(echo "$pinned") >&2
+  UV_NATIVE_TLS=true "$target/bin/uv" pip install --quiet --python "$target/bin/python" --require-hashes \
+    -r "$here/requirements.txt" >&2
+  UV_NATIVE_TLS=true "$target/bin/uv" pip install --quiet --python "$target/bin/python" --require-hashes --no-deps \
+    -r "$protos" >&2
+  touch "$target/.complete"
+fi
+echo "$target"
