@@ -23,8 +23,8 @@ _children: list[subprocess.Popen[bytes]] = []
 
 
 def environment(state: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Environment for everything that belongs to the cluster in ``state``."""
-    return {**os.environ, "PATH": path_variable(), MARK: str(state), **(extra or {})}
+    """Environment for everything that belongs to the cluster in ``state``; no proxy stands before a cluster here."""
+    return {**os.environ, "PATH": path_variable(), "NO_PROXY": "*", "no_proxy": "*", MARK: str(state), **(extra or {})}
 
 
 def spawn(argv: Sequence[str], *, state: Path, log: Path, extra: Mapping[str, str] | None = None) -> int:
