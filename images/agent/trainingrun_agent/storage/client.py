@@ -7,11 +7,13 @@ files do not change where data goes. Every connection and read has a timeout.
 from __future__ import annotations
 
 import os
+from functools import cache
 from typing import Any, Literal, NamedTuple
 
 import boto3
 import botocore.session
 from botocore.config import Config
+from botocore.loaders import Loader, create_loader
 
 from trainingrun_agent.config import AgentConfig
 from trainingrun_agent.errors import StorageRefused
@@ -37,7 +39,7 @@ def make_client(config: AgentConfig, *, limits: Limits = WORK) -> Any:
     """A thread-safe S3 client. Raises StorageRefused for an endpoint or CA bundle that cannot be used."""
     storage = config.resolved.storage
     try:
-        return _session(config).client(
+        client = _session(config).client(
             "s3",
             endpoint_url=storage.endpoint,
             region_name=storage.region,
@@ -50,15 +52,34 @@ def make_client(config: AgentConfig, *, limits: Limits = WORK) -> Any:
             f"spec.storage.endpoint {storage.endpoint!r} cannot be used: {error}",
             hint="Write it as http://host:port or https://host:port.",
         ) from error
+    client.meta.events.register("before-call.s3", _stay)
+    return client
+
+
+def _stay(params: dict[str, Any], **_: Any) -> None:
+    """Make a redirect an error that names the region, instead of a search that may never end."""
+    params["context"]["s3_redirect"]["redirected"] = True
 
 
 def _session(config: AgentConfig) -> boto3.Session:
-    session = botocore.session.Session()
-    for name in ("config_file", "credentials_file"):
-        session.set_config_variable(name, os.devnull)
-    session.set_config_variable("ignore_configured_endpoint_urls", True)
+    # A variable without a name in the environment and in files has its default and nothing else.
+    session = botocore.session.Session(
+        session_vars={
+            "profile": (None, None, None, None),
+            "config_file": (None, None, os.devnull, None),
+            "credentials_file": (None, None, os.devnull, None),
+            "ignore_configured_endpoint_urls": (None, None, True, None),
+        }
+    )
+    session.register_component("data_loader", _loader())
     session.register_component("credential_provider", MountedProvider(config.credentials_dir))
     return boto3.Session(botocore_session=session)
+
+
+@cache
+def _loader() -> Loader:
+    """The description of S3 takes most of the time a client needs: parse it once per process."""
+    return create_loader()
 
 
 def _config(config: AgentConfig, limits: Limits) -> Config:

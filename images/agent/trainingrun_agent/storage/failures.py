@@ -77,21 +77,28 @@ def explain(error: Exception, target: Target, *, call: str, key: str) -> StageEr
         return _answered(error, target, call=call, key=key)
     what = f"{call} on {target.where(key)} failed"
     if isinstance(error, SSLError) and not any(mark in str(error) for mark in _TRANSIENT_TLS):
-        return StorageRefused(
-            "TLSError", f"{what}: {_quote(str(error))}", hint=_hint("TLSError", target, call)
-        )
+        what += f": {_quote(str(error.kwargs['error']))}"
+        return StorageRefused("TLSError", what, hint=_hint("TLSError", target, call))
     if isinstance(error, ParamValidationError):
         reason = "BucketNotFound" if "bucket name" in str(error).lower() else "RequestRefused"
         return StorageRefused(reason, f"{what}: {_quote(str(error))}", hint=_hint(reason, target, call))
     if isinstance(error, EndpointConnectionError):
         # botocore's own text repeats the signed address; the socket's text says DNS or refused.
-        what += f": {_quote(str(error.kwargs.get('error', error)))}"
+        what += f": {_quote(str(error.kwargs['error']))}"
         return StorageOutage("EndpointUnreachable", what, hint=_hint("EndpointUnreachable", target, call))
     if isinstance(error, BotoCoreError):
         what += f": {_kind(error)}"
         return StorageOutage("EndpointUnreachable", what, hint=_hint("EndpointUnreachable", target, call))
-    what += f": the answer is not S3 ({type(error).__name__})"
-    return StorageRefused("EndpointNotS3", what, hint=_hint("EndpointNotS3", target, call))
+    return not_s3(target, call=call, key=key, what=type(error).__name__)
+
+
+def not_s3(target: Target, *, call: str, key: str, what: str) -> StorageRefused:
+    """The refusal of a server that answers, but not as S3 does."""
+    return StorageRefused(
+        "EndpointNotS3",
+        f"{call} on {target.where(key)} failed: the answer is not S3 ({what})",
+        hint=_hint("EndpointNotS3", target, call),
+    )
 
 
 def _answered(error: ClientError, target: Target, *, call: str, key: str) -> StageError:
@@ -116,7 +123,7 @@ def _reason(code: str, status: int, call: str) -> str:
     if status == 404 and call in ("HeadObject", "GetObject"):
         return "ObjectNotFound"
     # Without an S3 error document botocore makes the HTTP status the code: a web server, not S3.
-    if code.isdigit() and status in (400, 404, 405) and call != "HeadObject":
+    if (code.isdigit() or not code) and status in (400, 404, 405) and call != "HeadObject":
         return "EndpointNotS3"
     if status >= 500:
         return "ServerError"

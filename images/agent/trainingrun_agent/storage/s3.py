@@ -24,7 +24,7 @@ from trainingrun_agent.config import AgentConfig
 from trainingrun_agent.errors import DiskFull, IntegrityError, NotFound, ObjectTooLarge, StorageRefused
 from trainingrun_agent.storage.base import ObjectInfo
 from trainingrun_agent.storage.client import WORK, Limits, make_client
-from trainingrun_agent.storage.failures import Target, explain
+from trainingrun_agent.storage.failures import Target, explain, not_s3
 from trainingrun_agent.storage.streams import HashingReader
 
 CHUNK = 1 << 20
@@ -94,6 +94,8 @@ class S3Store:
                 page = self._client.list_objects_v2(
                     Bucket=self.bucket, Prefix=prefix, MaxKeys=wanted, **where
                 )
+            if page.keys().isdisjoint(("IsTruncated", "KeyCount", "Name")):
+                raise not_s3(self._target, call="ListObjectsV2", key=prefix, what="a page that is no listing")
             for item in page.get("Contents", ()):
                 # Not every server honours StartAfter.
                 if item["Key"] > start_after:
