@@ -60,7 +60,8 @@ def test_operator_may_do_what_it_needs_only(
 ) -> None:
     """Asked of the API server, as an administrator would."""
     assert installed
-    question = ("auth", "can-i", verb, resource, "--namespace", namespace, "--as", ACCOUNT)
+    kind, _, part = resource.partition("/")
+    question = ("auth", "can-i", verb, kind, f"--subresource={part}", "--namespace", namespace, "--as", ACCOUNT)
     try:
         answer = kubectl(*question)
     except subprocess.CalledProcessError as refused:  # "no" is exit code 1
