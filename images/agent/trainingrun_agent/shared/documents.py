@@ -76,7 +76,7 @@ def read_progress(folder: Folder) -> TrainerProgress | None:
     if document is None:
         return None
     updated, advance = _number(document, "updated"), _number(document, "lastAdvance")
-    phase = document.get("phase")
+    phase = str(document.get("phase"))
     if updated is None or advance is None or phase not in PHASES:
         return None
     return TrainerProgress(
@@ -121,15 +121,15 @@ def read_done(folder: Folder) -> Done | None:
     document = _read(folder, "done.json")
     if document is None:
         return None
-    outcome, reason, message = (document.get(key) for key in ("outcome", "reason", "message"))
+    outcome, reason = _text(document.get("outcome"), 64), _text(document.get("reason"), 64)
     known = {str(each): each for each in Outcome}
-    if outcome not in known or not isinstance(reason, str) or not _REASON.fullmatch(reason):
+    if outcome not in known or not _REASON.fullmatch(reason):
         _log.warning("done.json names no known outcome and reason; it is not used")
         return None
     return Done(
         outcome=known[outcome],
         reason=reason,
-        message=_text(message, MAX_MESSAGE),
+        message=_text(document.get("message"), MAX_MESSAGE),
         hint=_text(document.get("hint"), MAX_HINT),
         step=_count(document, "step"),
         loss=_number(document, "loss"),

@@ -96,8 +96,12 @@ class Folder:
         self._check(name)
         with self._plain(name):
             handle = os.open(name, _READ, dir_fd=self._handle)
-        with os.fdopen(handle, "rb") as file:
-            yield file, self._size(name, handle, max_bytes)
+        try:
+            size = self._size(name, handle, max_bytes)
+            with os.fdopen(handle, "rb", closefd=False) as file:
+                yield file, size
+        finally:
+            os.close(handle)
 
     def read(self, name: str, *, max_bytes: int) -> bytes:
         """The whole file."""

@@ -1,0 +1,124 @@
+"""A program that keeps the trainer's side of the shared folder's contract, and fails in the ways it is told to.
+
+Arguments: the shared folder, and a plan as JSON. Keys of the plan (all optional): steps, save_every, seconds_per_step,
+die_at (SIGKILL to itself), freeze_at (SIGSTOP to itself), hang_at (signs of life, no progress), keep (checkpoints kept), done (outcome
+when finished; null writes no done.json), export (write an export), early (outcome written before spec.json comes).
+"""
+
+import fcntl
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+SHARED = Path(sys.argv[1])
+PLAN = json.loads(sys.argv[2])
+STATE = {"phase": "importing", "lastAdvance": time.time()}
+STOP = threading.Event()
+
+
+def write(path, document):
+    temporary = path.with_name(f".{path.name}.fake")
+    temporary.write_text(json.dumps(document))
+    temporary.rename(path)
+
+
+def tell():
+    write(SHARED / "progress.json", {"contractVersion": 1, "updated": time.time(), **STATE})
+
+
+def signs_of_life():
+    while True:
+        tell()
+        time.sleep(0.05)
+
+
+def advance(**fields):
+    STATE.update(fields, lastAdvance=time.time())
+
+
+def done(outcome, **fields):
+    account = {"contractVersion": 1, "reason": "ByPlan", "message": f"the plan says {outcome}", "outcome": outcome}
+    tell()
+    write(SHARED / "done.json", account | fields)
+    sys.exit(0 if outcome == "succeeded" else 1)
+
+
+def save(step):
+    model = SHARED / "model"
+    files = {
+        f"model.ckpt-{step}.index": b"i" * 64,
+        f"model.ckpt-{step}.data-00000-of-00001": bytes([step % 251]) * 40_000,
+    }
+    for name, data in files.items():
+        (model / name).write_bytes(data)
+    entries = [{"name": name, "size": len(data)} for name, data in files.items()]
+    (SHARED / "ready").mkdir(exist_ok=True)
+    write(SHARED / "ready" / f"{step:08d}.json", {"contractVersion": 1, "step": step, "files": entries})
+    kept = sorted(model.glob("model.ckpt-*.index"), key=lambda path: int(path.name.split("-")[1].split(".")[0]))
+    for index in kept[: -PLAN.get("keep", 5)]:
+        for path in model.glob(f"{index.stem}.*"):
+            path.unlink()
+
+
+def train(spec):
+    model = SHARED / "model"
+    state = model / "checkpoint"
+    step = int(state.read_text().split('"')[1].rpartition("-")[2]) if state.exists() else 0
+    steps = PLAN.get("steps", spec["steps"])
+    (model / "eval_0").mkdir(parents=True, exist_ok=True)
+    name = f"events.out.tfevents.{int(time.time())}.{os.getpid()}"
+    with (model / name).open("ab", buffering=0) as events, (model / "eval_0" / name).open("ab", buffering=0) as evals:
+        while step < steps:
+            if STOP.is_set():
+                save(step)
+                done("interrupted", step=step)
+            step += 1
+            time.sleep(PLAN.get("seconds_per_step", 0.002))
+            advance(phase="training", step=step, steps=steps, loss=1.0 / step)
+            events.write(b"%08d" % step * 100)
+            if step == PLAN.get("die_at"):
+                os.kill(os.getpid(), signal.SIGKILL)
+            if step == PLAN.get("freeze_at"):
+                os.kill(os.getpid(), signal.SIGSTOP)
+            while step == PLAN.get("hang_at") and not STOP.is_set():
+                time.sleep(0.05)
+            if step % PLAN.get("save_every", 10) == 0 or step == steps:
+                save(step)
+                evals.write(b"e" * 1000)
+    advance(phase="done", ap50=0.9, mAP=0.6)
+    outcome = PLAN.get("done", "succeeded")
+    if outcome:
+        done(outcome, step=step, loss=0.1, ap50=0.9, mAP=0.6)
+
+
+def export(spec):
+    root = SHARED / "export"
+    for name in PLAN["export"]:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(name.encode() * 10)
+    done("succeeded", step=spec["checkpointStep"], ap50=0.8, mAP=0.5, evalImages=2)
+
+
+def main():
+    signal.signal(signal.SIGTERM, lambda *_: STOP.set())
+    with (SHARED / "trainer.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        (SHARED / "trainer.started").touch()
+        threading.Thread(target=signs_of_life, daemon=True).start()
+        if PLAN.get("early"):
+            done(PLAN["early"])
+        advance(phase="waiting")
+        while not (SHARED / "spec.json").exists():
+            if STOP.is_set() or (SHARED / "fetch-failed.json").exists():
+                return
+            time.sleep(0.02)
+        advance(phase="building")
+        spec = json.loads((SHARED / "spec.json").read_text())
+        export(spec) if PLAN.get("export") else train(spec)
+
+
+main()

@@ -1,0 +1,209 @@
+"""The train stage against a trainer that plays its part, or fails to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from trainingrun_agent.errors import Outcome
+from trainingrun_agent.stages import train
+from trainingrun_agent.stages.context import StageContext
+from trainingrun_agent.storage import manifest as manifests
+from trainingrun_agent.storage.results import read_result
+from trainingrun_agent.verdict import Verdict
+
+Check = Callable[[str, Any], None]
+
+
+def start(context: StageContext) -> tuple[threading.Thread, list[Verdict]]:
+    """Run the stage beside the test."""
+    verdicts: list[Verdict] = []
+    thread = threading.Thread(target=lambda: verdicts.append(train.run(context)))
+    thread.start()
+    return thread, verdicts
+
+
+def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait for something another process does."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def step_of(context: StageContext) -> int:
+    return int(context.progress.snapshot().get("step", 0))
+
+
+def test_trained_run_has_pointer_manifests_and_events(prepared: Any, contract: Check) -> None:
+    context = prepared.pod("train")
+    prepared.start_trainer(context)
+    verdict = train.run(context)
+
+    assert (verdict.outcome, verdict.reason) == (Outcome.SUCCEEDED, "Trained")
+    contract("verdict", verdict.to_json())
+    contract("progress", context.progress.snapshot())
+    contract("shared-spec", json.loads((context.config.shared / "spec.json").read_text()))
+    result = read_result(context.out, prepared.prefix, "train")
+    assert result is not None
+    contract("stage-result", result)
+    assert result["numbers"]["checkpointStep"] == 30
+    assert result["numbers"]["ap50"] == 0.9
+    key = f"lab/{result['manifestKey']}"
+    contract("manifest", json.loads(context.out.get(key, max_bytes=100_000)))
+    for entry in manifests.read(context.out, key).objects:
+        data = context.out.get(f"{key.rpartition('/')[0]}/{entry.key}", max_bytes=1_000_000)
+        assert (len(data), hashlib.sha256(data).hexdigest()) == (entry.size, entry.sha256)
+
+
+def test_bucket_holds_the_documented_layout_and_one_object_per_event_file(prepared: Any) -> None:
+    context = prepared.pod("train")
+    prepared.start_trainer(context)
+    train.run(context)
+
+    attempt = f"0001-{context.config.pod_uid[:8]}"
+    keys = prepared.keys(context.out, f"train/{attempt}/")
+    events = [key for key in keys if key.startswith("events/")]
+    assert [key.split("/")[1] for key in events] == ["eval_0", "train"]
+    assert all(key.endswith(f"/{0:020d}") for key in events)
+    local = next((context.config.shared / "model").glob("events*"))
+    assert context.out.get(f"{prepared.prefix}/train/{attempt}/{events[1]}", max_bytes=10**7) == local.read_bytes()
+    assert "last.json" in keys
+    assert {key.split("/")[0] for key in keys} == {"checkpoints", "events", "last.json"}
+
+
+def test_fetched_files_are_whole_and_spool_is_empty_at_the_end(prepared: Any) -> None:
+    context = prepared.pod("train")
+    prepared.start_trainer(context)
+    train.run(context)
+
+    dataset = context.config.shared / "dataset"
+    assert sorted(path.name for path in dataset.iterdir()) == [
+        "eval-00000-of-00001.tfrecord",
+        "label_map.pbtxt",
+        "train-00000-of-00003.tfrecord",
+        "train-00001-of-00003.tfrecord",
+        "train-00002-of-00003.tfrecord",
+    ]
+    assert (dataset / "train-00002-of-00003.tfrecord").read_bytes() == b"train-2" * 5000
+    assert list((context.config.shared / "spool").iterdir()) == []
+
+
+def test_finished_training_is_not_done_again(prepared: Any, contract: Check) -> None:
+    first = prepared.pod("train")
+    prepared.start_trainer(first)
+    train.run(first)
+    second = prepared.pod("train")
+    trainer = prepared.start_trainer(second)
+    verdict = train.run(second)
+
+    assert (verdict.outcome, verdict.reason) == (Outcome.SUCCEEDED, "AlreadyTrained")
+    assert verdict.numbers["checkpointStep"] == 30
+    contract("shared-failed", json.loads((second.config.shared / "fetch-failed.json").read_text()))
+    assert trainer.wait(timeout=10) == 0
+    assert len(prepared.keys(second.out, "epochs/")) == 1
+
+
+def test_killed_trainer_is_a_crash_and_the_next_attempt_resumes(prepared: Any, contract: Check) -> None:
+    first = prepared.pod("train")
+    prepared.start_trainer(first, die_at=27)
+    crash = train.run(first)
+    second = prepared.pod("train")
+    prepared.start_trainer(second)
+    verdict = train.run(second)
+
+    contract("verdict", crash.to_json())
+    assert (crash.outcome, crash.reason) == (Outcome.CRASH, "TrainerDied")
+    assert crash.numbers["newestCheckpointStep"] == 20
+    assert "step 20" in crash.message
+    assert verdict.outcome is Outcome.SUCCEEDED
+    assert verdict.numbers["resumedFromStep"] == 20
+    assert 0 <= verdict.numbers["stepsLost"] <= 7
+    spec = json.loads((second.config.shared / "spec.json").read_text())
+    assert spec["resumedFromStep"] == 20
+    assert verdict.numbers["checkpointURI"].endswith(f"train/0002-{second.config.pod_uid[:8]}/checkpoints/00000030/")
+
+
+def test_sigterm_ships_the_last_checkpoint_before_the_agent_ends(prepared: Any, contract: Check) -> None:
+    context = prepared.pod("train")
+    trainer = prepared.start_trainer(context, seconds_per_step=0.05)
+    thread, verdicts = start(context)
+    until(lambda: step_of(context) >= 3)
+    context.stop.set()
+    trainer.send_signal(signal.SIGTERM)
+    thread.join(20)
+
+    (verdict,) = verdicts
+    contract("verdict", verdict.to_json())
+    assert (verdict.outcome, verdict.reason) == (Outcome.INTERRUPTED, "Interrupted")
+    assert verdict.numbers["newestCheckpointStep"] == verdict.numbers["step"] >= 3
+    assert f"step {verdict.numbers['step']}" in verdict.message
+
+
+def test_trainer_that_ignores_sigterm_does_not_cost_the_verdict(prepared: Any) -> None:
+    context = prepared.pod("train", grace=4)
+    prepared.start_trainer(context, hang_at=15)
+    thread, verdicts = start(context)
+    until(lambda: context.progress.snapshot().get("checkpointStep") == 10)
+    context.stop.set()
+    thread.join(3.9)
+
+    assert not thread.is_alive()
+    assert verdicts[0].outcome is Outcome.INTERRUPTED
+    assert verdicts[0].numbers["newestCheckpointStep"] == 10
+
+
+def test_sigterm_before_the_trainer_started_ends_at_once(prepared: Any) -> None:
+    context = prepared.pod("train")
+    thread, verdicts = start(context)
+    until((context.config.shared / "spec.json").exists)
+    context.stop.set()
+    thread.join(5)
+
+    assert verdicts[0].outcome is Outcome.INTERRUPTED
+
+
+@pytest.mark.parametrize("outcome", ["diverged", "outOfMemory", "userError", "gpuUnfit"])
+def test_trainers_own_account_decides(prepared: Any, outcome: str) -> None:
+    context = prepared.pod("train")
+    prepared.start_trainer(context, done=outcome)
+    verdict = train.run(context)
+
+    assert (verdict.outcome, verdict.reason) == (outcome, "ByPlan")
+    assert read_result(context.out, prepared.prefix, "train") is None
+
+
+def test_trainer_that_ends_during_the_fetch_is_heard(prepared: Any) -> None:
+    context = prepared.pod("train")
+    trainer = prepared.start_trainer(context, early="gpuUnfit")
+    trainer.wait(timeout=10)
+    verdict = train.run(context)
+
+    assert verdict.outcome is Outcome.GPU_UNFIT
+
+
+def test_success_without_the_final_checkpoint_is_no_success(prepared: Any) -> None:
+    context = prepared.pod("train")
+    prepared.start_trainer(context, steps=12)
+    verdict = train.run(context)
+
+    assert (verdict.outcome, verdict.reason) == (Outcome.CRASH, "FinalCheckpointMissing")
+    assert read_result(context.out, prepared.prefix, "train") is None
+
+
+def test_unprepared_run_sends_the_trainer_away(run: Any, contract: Check) -> None:
+    context = run.pod("train")
+    trainer = run.start_trainer(context)
+    verdict = train.run(context)
+
+    assert (verdict.outcome, verdict.reason) == (Outcome.CRASH, "ResultMissing")
+    assert "prepared.json" in verdict.message
+    contract("shared-failed", json.loads((context.config.shared / "fetch-failed.json").read_text()))
+    assert trainer.wait(timeout=10) == 0
