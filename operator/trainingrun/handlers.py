@@ -16,6 +16,10 @@ def make_registry(operator: Operator) -> kopf.OperatorRegistry:
     """Handlers of one operator; kopf logs and drops errors of event handlers, so these do nothing that can fail."""
     registry = kopf.OperatorRegistry()
 
+    @kopf.on.login(registry=registry)
+    async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
     @kopf.on.startup(registry=registry)
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
         configure(settings)

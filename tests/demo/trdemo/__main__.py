@@ -12,6 +12,7 @@ from trcluster import Cluster, ClusterError
 from trdemo import bucket, follow, install
 from trdemo.place import CurrentCluster, OwnCluster, choose
 from trdemo.shell import DemoError
+from trdemo.tires import draw_set
 from trimages.errors import BuildError
 from trimages.paths import REPOSITORY
 
@@ -102,7 +103,7 @@ def _dataset(arguments: argparse.Namespace) -> int:
     for folder, count in (("train", bucket.TRAIN), ("test", bucket.TEST)):
         target = arguments.folder / "images" / folder
         target.mkdir(parents=True, exist_ok=True)
-        for photo in bucket.draw_set(count, seed=bucket.SEED, prefix=folder):
+        for photo in draw_set(count, seed=bucket.SEED, prefix=folder):
             (target / photo.name).write_bytes(photo.jpeg)
             (target / photo.name).with_suffix(".xml").write_bytes(photo.xml)
     _detail(f"{bucket.TRAIN + bucket.TEST} images in {arguments.folder}/images")
