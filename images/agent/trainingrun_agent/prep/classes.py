@@ -1,0 +1,23 @@
+"""Class names: exact matches only, with the nearest name as a hint.
+
+Invariant: a name is never corrected, only suggested.
+"""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from collections.abc import Iterable
+
+
+def nearest(name: str, candidates: Iterable[str]) -> str | None:
+    """The candidate a person most likely meant: the same but for case, blanks or Unicode form, else similar."""
+    folded: dict[str, str] = {}
+    for candidate in candidates:
+        folded.setdefault(_fold(candidate), candidate)
+    close = difflib.get_close_matches(_fold(name), folded, n=1, cutoff=0.5)
+    return folded[close[0]] if close else None
+
+
+def _fold(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).casefold().strip().replace(" ", "").replace("_", "")

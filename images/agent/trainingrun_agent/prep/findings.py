@@ -1,0 +1,99 @@
+"""What preparation has to say about the data: one finding per defect.
+
+Invariant: counts are complete; the findings kept are bounded, errors before warnings before infos, each
+in the order it was met. Contract: images/contracts/report.schema.json.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from itertools import chain, islice
+from typing import Any, Literal
+
+MAX_FINDINGS = 1000
+MAX_FILE, MAX_SEEN, MAX_DONE, MAX_HINT = 1024, 300, 200, 300
+
+Split = Literal["train", "eval"]
+
+
+class Severity(StrEnum):
+    """An error costs the file, a warning a box at most, an info nothing."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One defect; `file` is relative to the source's URI, `index` the object's place in its file, from 0."""
+
+    code: str
+    severity: Severity
+    file: str
+    seen: str
+    done: str
+    hint: str
+    index: int | None = None
+    split: Split = "train"
+
+    def of(self, split: Split) -> Finding:
+        """The same finding in another split."""
+        return replace(self, split=split)
+
+    def to_json(self) -> dict[str, Any]:
+        """As in the schema, texts cut to its bounds."""
+        document: dict[str, Any] = {
+            "code": self.code,
+            "severity": str(self.severity),
+            "split": self.split,
+            "file": self.file[:MAX_FILE],
+            "seen": self.seen[:MAX_SEEN],
+            "done": self.done[:MAX_DONE],
+            "hint": self.hint[:MAX_HINT],
+        }
+        return document if self.index is None else {**document, "object": self.index}
+
+    def __str__(self) -> str:
+        where = self.file if self.index is None else f"{self.file} object {self.index}"
+        return f"{where}: {self.code}: {self.seen}"
+
+
+def error(code: str, file: str, *, seen: str, hint: str, index: int | None = None) -> Finding:
+    """The file cannot be used and is skipped."""
+    return Finding(code, Severity.ERROR, file, seen, "file skipped", hint, index)
+
+
+def warning(code: str, file: str, *, seen: str, done: str, hint: str, index: int | None = None) -> Finding:
+    """The file is used, after a repair."""
+    return Finding(code, Severity.WARNING, file, seen, done, hint, index)
+
+
+def info(code: str, file: str, *, seen: str, done: str, hint: str) -> Finding:
+    """Nothing is lost."""
+    return Finding(code, Severity.INFO, file, seen, done, hint)
+
+
+class Findings:
+    """Collects findings of both splits."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.severities: Counter[Severity] = Counter()
+        self._kept: dict[Severity, list[Finding]] = {severity: [] for severity in Severity}
+
+    def extend(self, found: Iterable[Finding]) -> None:
+        """Count them, and keep what fits."""
+        for finding in found:
+            self.counts[finding.code] += 1
+            self.severities[finding.severity] += 1
+            kept = self._kept[finding.severity]
+            if len(kept) < MAX_FINDINGS:
+                kept.append(finding)
+
+    def top(self, count: int) -> list[Finding]:
+        """The first ones, gravest first."""
+        return list(islice(chain.from_iterable(self._kept.values()), count))

@@ -1,0 +1,114 @@
+"""What lies below a source's URI: images, annotations, and the list of an image set.
+
+Invariant: the digest has seen every object that preparation may read, by key, size and ETag, in key order.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Protocol
+
+from trainingrun_agent.config import Source
+from trainingrun_agent.errors import UserError
+from trainingrun_agent.prep.ordered import heed
+from trainingrun_agent.progress import Progress
+from trainingrun_agent.storage.base import ObjectStore
+
+IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"))
+ANNOTATION_SUFFIX = ".xml"
+IMAGES_FOLDER, ANNOTATIONS_FOLDER, SETS_FOLDER = "JPEGImages", "Annotations", "ImageSets/Main"
+MAX_SET_BYTES = 32 << 20
+PROGRESS_EVERY = 1000
+
+
+class Hash(Protocol):
+    """What is needed of a hashlib object."""
+
+    def update(self, data: bytes, /) -> None:
+        """Take in more bytes."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Entry:
+    """One object: key relative to the source, size in bytes."""
+
+    path: str
+    size: int
+
+
+@dataclass
+class Listing:
+    """The files of one source; `members` are the names an image set asks for, None without one."""
+
+    images: list[Entry] = field(default_factory=list)
+    annotations: list[Entry] = field(default_factory=list)
+    sets: list[str] = field(default_factory=list)
+    members: list[str] | None = None
+
+    @property
+    def tree(self) -> bool:
+        """Whether images and annotations lie in the folders of a VOC tree."""
+        return any(entry.path.startswith(f"{IMAGES_FOLDER}/") for entry in self.images) and any(
+            entry.path.startswith(f"{ANNOTATIONS_FOLDER}/") for entry in self.annotations
+        )
+
+
+def scan(
+    store: ObjectStore, source: Source, *, split: str, digest: Hash, progress: Progress, stop: threading.Event
+) -> Listing:
+    """List the source. Raises UserError when the image set asked for is not there."""
+    listing = Listing()
+    count = 0
+    for count, found in enumerate(store.list(source.key), start=1):
+        if count % PROGRESS_EVERY == 0:
+            heed(stop)
+            progress.update(phase="listing", done=count, unit="files")
+        path = found.key[len(source.key) :]
+        kind = _kind(path)
+        if kind is None:
+            continue
+        digest.update(json.dumps([split, path, found.size, found.etag]).encode() + b"\n")
+        if kind == "set":
+            listing.sets.append(path)
+        else:
+            (listing.images if kind == "image" else listing.annotations).append(Entry(path, found.size))
+    heed(stop)
+    progress.update(phase="listing", done=count, unit="files")
+    if source.image_set is not None:
+        listing.members = _members(store, source, listing, split)
+    return listing
+
+
+def _kind(path: str) -> str | None:
+    """None for what preparation never reads: folders, hidden files, anything else."""
+    name = PurePosixPath(path).name
+    suffix = PurePosixPath(path).suffix.lower()
+    if path.endswith("/") or name.startswith("."):
+        return None
+    if suffix in IMAGE_SUFFIXES:
+        return "image"
+    if suffix == ANNOTATION_SUFFIX:
+        return "annotation"
+    return "set" if path.startswith(f"{SETS_FOLDER}/") and suffix == ".txt" else None
+
+
+def _members(store: ObjectStore, source: Source, listing: Listing, split: str) -> list[str]:
+    path = f"{SETS_FOLDER}/{source.image_set}.txt"
+    if path not in listing.sets:
+        known = ", ".join(PurePosixPath(name).stem for name in listing.sets[:20]) or "none"
+        raise UserError(
+            "ImageSetNotFound",
+            f"dataset.{split}.imageSet: no object s3://{source.bucket}/{source.key}{path}; sets there: {known}",
+            hint=f"Name one of them, or let dataset.{split}.uri be the folder that holds {SETS_FOLDER}/.",
+        )
+    text = store.get(source.key + path, max_bytes=MAX_SET_BYTES).decode("utf-8-sig", "replace")
+    return sorted({name for line in text.splitlines() if (name := _member(line))})
+
+
+def _member(line: str) -> str:
+    """The name in a line of `<name>` or, in the lists per class, `<name> -1|0|1`."""
+    head, _, flag = line.strip().rpartition(" ")
+    return head.strip() if head and flag in ("-1", "0", "1") else line.strip()

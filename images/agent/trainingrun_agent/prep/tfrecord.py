@@ -1,0 +1,24 @@
+"""Framing of TFRecord files: length, masked CRC-32C of it, data, masked CRC-32C of it.
+
+Invariant: TensorFlow reads every frame, and only whole ones.
+"""
+
+from __future__ import annotations
+
+import struct
+
+import google_crc32c
+
+_MASK_DELTA = 0xA282EAD8
+
+
+def frame(data: bytes) -> bytes:
+    """One record as it stands in the file."""
+    length = struct.pack("<Q", len(data))
+    return b"".join((length, _masked_crc(length), data, _masked_crc(data)))
+
+
+def _masked_crc(data: bytes) -> bytes:
+    crc = google_crc32c.value(data)
+    rotated = (crc >> 15 | crc << 17) & 0xFFFFFFFF
+    return struct.pack("<I", (rotated + _MASK_DELTA) & 0xFFFFFFFF)

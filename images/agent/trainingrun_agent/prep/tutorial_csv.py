@@ -1,0 +1,31 @@
+"""The tutorial's CSV: one line per box, beside the records.
+
+Invariant: header and columns are exactly those of xml_to_csv; images without boxes have no line.
+"""
+
+from __future__ import annotations
+
+import csv
+from typing import TextIO
+
+from trainingrun_agent.prep.check import Checked
+
+HEADER = ("filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax")
+
+
+class TutorialCSV:
+    """Writes to a text file opened with newline=''."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._writer = csv.writer(file, lineterminator="\n")
+        self._writer.writerow(HEADER)
+
+    def add(self, checked: Checked) -> None:
+        """Boxes as repaired, in pixels of the image as it was labelled."""
+        for box in checked.boxes:
+            corners = (_number(value) for value in (box.xmin, box.ymin, box.xmax, box.ymax))
+            self._writer.writerow((checked.path, *checked.size, box.name, *corners))
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() else f"{value:.2f}"

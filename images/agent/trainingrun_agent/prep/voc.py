@@ -1,0 +1,132 @@
+"""Reader of PascalVOC XML, as LabelImg writes it.
+
+Invariant: bytes from anywhere give an Annotation or UnusableError, never anything else; no document type
+declaration, entity or network access gets through. Children are found by name, in any order.
+"""
+
+from __future__ import annotations
+
+import math
+
+from lxml import etree
+
+from trainingrun_agent.prep.annotation import Annotation, LabelledObject, UnusableError
+
+MAX_BYTES = 4 << 20
+MAX_VIEW = 32
+_DOCTYPE = tuple("<!DOCTYPE".encode(encoding) for encoding in ("ascii", "utf-16-le", "utf-16-be"))
+_BLANKS = "\ufeff \t\r\n\u00a0"
+_CORNERS = ("xmin", "ymin", "xmax", "ymax")
+
+
+def read(data: bytes) -> Annotation:
+    """Parse one file. Raises UnusableError with the code of the finding."""
+    root = _parse(data)
+    size = root.find("size")
+    return Annotation(
+        filename=_text(root, "filename"),
+        width=_pixels(size, "width"),
+        height=_pixels(size, "height"),
+        objects=tuple(_object(element, index) for index, element in enumerate(root.findall("object"))),
+    )
+
+
+def _parse(data: bytes) -> etree._Element:
+    if not data.strip():
+        raise UnusableError("AnnotationEmpty", "the file is empty", hint="Label the image again and save.")
+    if len(data) > MAX_BYTES:
+        raise UnusableError(
+            "AnnotationTooLarge",
+            f"{len(data)} bytes, at most {MAX_BYTES} are read",
+            hint="One PascalVOC file holds the labels of one image; split the file.",
+        )
+    if any(mark in data for mark in _DOCTYPE):
+        raise _doctype()
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=False)
+    try:
+        root = etree.fromstring(data, parser)
+    except (etree.XMLSyntaxError, ValueError, LookupError) as error:
+        raise UnusableError(
+            "AnnotationMalformed",
+            f"no well-formed XML: {error}",
+            hint="Save it again with the label tool; XML without an encoding declaration must be UTF-8.",
+        ) from error
+    if root.getroottree().docinfo.internalDTD is not None:
+        # An encoding that hides the declaration from the search above.
+        raise _doctype()
+    if root.tag != "annotation":
+        raise UnusableError(
+            "AnnotationFormat",
+            f"the root element is <{str(root.tag)[:60]}>, not <annotation>",
+            hint="Save the labels as PascalVOC.",
+        )
+    return root
+
+
+def _doctype() -> UnusableError:
+    return UnusableError(
+        "AnnotationDoctype",
+        "the file declares a DOCTYPE, which could define entities",
+        hint="Remove the <!DOCTYPE …> part; PascalVOC needs none.",
+    )
+
+
+def _object(element: etree._Element, index: int) -> LabelledObject:
+    name = _text(element, "name")
+    if not name:
+        raise UnusableError(
+            "ClassMissing", "an object has no name", hint="Give the box a class in the label tool.", index=index
+        )
+    box = element.find("bndbox")
+    if box is None:
+        raise UnusableError(
+            "BoxMissing",
+            f"the object {name!r} has no <bndbox>",
+            hint="Only boxes can be trained: convert polygons to boxes, or delete the object.",
+            index=index,
+        )
+    xmin, ymin, xmax, ymax = (_coordinate(box, corner, index) for corner in _CORNERS)
+    return LabelledObject(
+        index,
+        name,
+        xmin,
+        ymin,
+        xmax,
+        ymax,
+        difficult=_text(element, "difficult") == "1",
+        truncated=_text(element, "truncated") == "1",
+        view=_text(element, "pose")[:MAX_VIEW],
+    )
+
+
+def _coordinate(box: etree._Element, corner: str, index: int) -> float:
+    text = _text(box, corner)
+    try:
+        value = float(text)
+    except ValueError:
+        raise UnusableError(
+            "BoxNotANumber",
+            f"<{corner}> is {text[:60]!r}",
+            hint="Draw the box again, or correct the number in the file.",
+            index=index,
+        ) from None
+    if not math.isfinite(value):
+        raise UnusableError(
+            "BoxNotFinite", f"<{corner}> is {text[:60]}", hint="Draw the box again: it has no place.", index=index
+        )
+    return value
+
+
+def _pixels(size: etree._Element | None, name: str) -> int:
+    """0 when absent or not a sensible number: the decoded image decides then."""
+    text = _text(size, name) if size is not None else ""
+    try:
+        value = float(text)
+    except ValueError:
+        return 0
+    return int(value) if 0 < value < 1e6 else 0
+
+
+def _text(element: etree._Element, name: str) -> str:
+    child = element.find(name)
+    return "" if child is None else (child.text or "").strip(_BLANKS)

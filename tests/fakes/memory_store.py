@@ -1,0 +1,79 @@
+"""An ObjectStore in memory, for tests that are not about storage."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from trainingrun_agent.errors import NotFound, ObjectTooLarge
+from trainingrun_agent.storage.base import ObjectInfo
+
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class MemoryStore:
+    """One bucket; `puts` are the keys written, in order."""
+
+    def __init__(self, bucket: str = "detectors") -> None:
+        self.bucket = bucket
+        self.objects: dict[str, bytes] = {}
+        self.puts: list[str] = []
+        self.gets: list[str] = []
+
+    def list(self, prefix: str, *, start_after: str = "", limit: int | None = None) -> Iterator[ObjectInfo]:
+        keys = sorted(key for key in self.objects if key.startswith(prefix) and key > start_after)
+        for key in keys[:limit]:
+            yield self._info(key)
+
+    def head(self, key: str) -> ObjectInfo | None:
+        return self._info(key) if key in self.objects else None
+
+    def get(self, key: str, *, max_bytes: int) -> bytes:
+        self.gets.append(key)
+        if key not in self.objects:
+            raise NotFound(f"no object at s3://{self.bucket}/{key}")
+        if len(self.objects[key]) > max_bytes:
+            raise ObjectTooLarge(f"s3://{self.bucket}/{key} is larger than {max_bytes} bytes")
+        return self.objects[key]
+
+    def get_range(self, key: str, *, start: int, length: int) -> bytes:
+        return self.get(key, max_bytes=1 << 30)[start : start + length]
+
+    def put(self, key: str, data: bytes, *, if_absent: bool = False) -> bool:
+        if if_absent and key in self.objects:
+            return False
+        self.objects[key] = data
+        self.puts.append(key)
+        return True
+
+    def download(
+        self,
+        key: str,
+        path: Path,
+        *,
+        size: int,
+        sha256: str | None,
+        on_bytes: Callable[[int], None] | None = None,
+    ) -> str:
+        data = self.get(key, max_bytes=size)
+        path.write_bytes(data)
+        return hashlib.sha256(data).hexdigest()
+
+    def upload(
+        self, key: str, file: BinaryIO, *, size: int, on_bytes: Callable[[int], None] | None = None
+    ) -> str:
+        data = file.read(size)
+        self.put(key, data)
+        if on_bytes:
+            on_bytes(len(data))
+        return hashlib.sha256(data).hexdigest()
+
+    def delete(self, key: str) -> None:
+        self.objects.pop(key, None)
+
+    def _info(self, key: str) -> ObjectInfo:
+        data = self.objects[key]
+        return ObjectInfo(key, len(data), hashlib.md5(data, usedforsecurity=False).hexdigest(), EPOCH)
