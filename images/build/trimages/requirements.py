@@ -46,7 +46,9 @@ ALL = (
     Requirements("operator/requirements.txt", ("operator/pyproject.toml",), "3.11"),
     Requirements("images/agent/requirements.txt", ("images/agent/pyproject.toml",), "3.11"),
     Requirements(
-        "tests/requirements.txt", ("tests/requirements.in", "operator/pyproject.toml", "images/agent/pyproject.toml"), "3.11"
+        "tests/requirements.txt",
+        ("tests/requirements.in", "operator/pyproject.toml", "images/agent/pyproject.toml"),
+        "3.11",
     ),
     Requirements("images/tensorboard/requirements.txt", ("images/tensorboard/requirements.in",), "3.11"),
     Requirements(_TRAINER + "bootstrap.txt", (_TRAINER + "bootstrap.in",), "3.6", dependencies=False),
