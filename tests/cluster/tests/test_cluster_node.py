@@ -16,6 +16,7 @@ import pytest
 
 from trcluster import Cluster, ClusterError, Tier, process
 from trcluster.node import LINK
+from trcluster.paths import cache_root
 
 pytestmark = pytest.mark.node
 
@@ -188,3 +189,18 @@ def test_a_second_node_is_refused_by_name(node: Cluster) -> None:
     node.up()
     with pytest.raises(ClusterError, match=r"cluster test-node of tier node is up.*'down --name test-node'"):
         Cluster("test-other", tier=Tier.NODE).up()
+
+
+def test_a_node_of_another_cache_folder_is_left_alone(
+    node: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node.up()
+    (tmp_path / "trainingrun").mkdir()
+    (tmp_path / "trainingrun" / "bin").symlink_to(cache_root() / "bin")
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("XDG_CACHE_HOME", str(tmp_path))
+        with pytest.raises(ClusterError, match=f"network link {LINK} is there already"):
+            Cluster("test-foreign", tier=Tier.NODE).up()
+        Cluster("test-foreign").down()
+    assert Path(f"/sys/class/net/{LINK}").exists()
+    assert node.kubectl("get", "--raw", "/readyz") == "ok"

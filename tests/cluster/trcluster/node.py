@@ -21,6 +21,15 @@ _INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
 _INOTIFY_NEEDED = 8192
 
 
+def _link() -> Path:
+    return Path("/sys/class/net") / LINK
+
+
+def _link_is_ours(state: Path) -> Path:
+    """Present once we were to make the link, so that nobody removes that of another node."""
+    return state / "link"
+
+
 def _init_file(state: Path) -> Path:
     return state / "init.pid"
 
@@ -28,6 +37,9 @@ def _init_file(state: Path) -> Path:
 def create(layout: Layout) -> None:
     """Make namespaces, network and cgroups; raises ClusterError with the reason."""
     check_visible_in_node(layout.state)
+    if _link().exists():
+        raise ClusterError(f"network link {LINK} is there already: a node of another cache folder or user is up")
+    _link_is_ours(layout.state).touch()
     log = layout.log / "init.log"
     ready = layout.state / "init.ready"
     unshare = ["unshare", "-m", "-n", "-p", "-u", "-i", "--fork", "--mount-proc", "--propagation", "private"]
@@ -96,7 +108,7 @@ def remove(layout: Layout) -> None:
     """Clear what a node leaves on the host once its processes are gone; harmless when there is nothing."""
     deadline = time.monotonic() + 5
     # The kernel takes the link away with the namespace, but some milliseconds later.
-    while Path(f"/sys/class/net/{LINK}").exists():
+    while _link_is_ours(layout.state).exists() and _link().exists():
         with suppress(ClusterError):
             process.run(["ip", "link", "del", LINK], state=layout.state)
         if time.monotonic() > deadline:
