@@ -49,7 +49,7 @@ def run(
     progress = Progress(stage=command, pod_uid=env.get("POD_UID", ""))
     try:
         verdict = _work(command, env=env, paths=paths, port=port, main=main, stop=stop, progress=progress)
-    except Exception as error:  # noqa: BLE001 - the one place where every error becomes a verdict
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - here every error becomes a verdict
         verdict = _of_exception(error, command, progress)
     return _deliver(verdict, command, paths.termination_log)
 
@@ -95,7 +95,7 @@ def _stage_main(command: Command) -> StageMain:
     return main
 
 
-def _of_exception(error: Exception, command: Command, progress: Progress) -> Verdict:
+def _of_exception(error: BaseException, command: Command, progress: Progress) -> Verdict:
     known = progress.snapshot()
     return Verdict.of_error(
         _as_stage_error(error),
@@ -105,7 +105,7 @@ def _of_exception(error: Exception, command: Command, progress: Progress) -> Ver
     )
 
 
-def _as_stage_error(error: Exception) -> StageError:
+def _as_stage_error(error: BaseException) -> StageError:
     if isinstance(error, StageError):
         return error
     logger.error("unexpected error", exc_info=error)

@@ -18,6 +18,8 @@ from trainingrun_agent.progress import Progress
 
 PORT = 8080
 CONNECTION_TIMEOUT_SECONDS = 10
+POLL_SECONDS = 0.05
+"""How long `stop` may take."""
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
@@ -45,7 +47,9 @@ class AgentServer:
         handler = type("Handler", (_Handler,), {"progress": progress, "probe": probe})
         self._http = ThreadingHTTPServer((host, port), handler)
         self._http.daemon_threads = True
-        self._thread = threading.Thread(target=self._http.serve_forever, name="http", daemon=True)
+        self._thread = threading.Thread(
+            target=self._http.serve_forever, args=(POLL_SECONDS,), name="http", daemon=True
+        )
 
     @property
     def port(self) -> int:

@@ -23,9 +23,6 @@ from trainingrun_agent.storage import documents, epochs, manifest, preflight, re
 from trainingrun_agent.storage.base import StoreFor
 from trainingrun_agent.verdict import Verdict
 
-MAX_TOP_FINDINGS = 5
-MAX_FINDING = 200
-
 
 def run(context: StageContext) -> Verdict:
     """Run the stage to its end. Raises StageError."""
@@ -46,7 +43,8 @@ def run(context: StageContext) -> Verdict:
     context.progress.update(phase="shipping")
     with watch.part("ship"):
         numbers = _numbers(context, prepared, warnings)
-        _ship(context, pipeline, manifest_key=prepared.manifest_key, numbers=numbers, epoch=epoch)
+        manifest_key = resolved.relative(prepared.manifest_key)
+        _ship(context, pipeline, manifest_key=manifest_key, numbers=numbers, epoch=epoch)
     return _succeeded(numbers, epoch=epoch, watch=watch, again=False)
 
 
@@ -116,6 +114,7 @@ def _prepare(context: StageContext) -> PreparedDataset:
         scratch=context.config.shared,
         progress=context.progress,
         stop=context.stop,
+        clock=context.clock,
     )
 
 
@@ -134,14 +133,10 @@ def _pipeline(context: StageContext, prepared: PreparedDataset) -> str:
 
 
 def _numbers(context: StageContext, prepared: PreparedDataset, warnings: tuple[str, ...]) -> dict[str, Any]:
-    numbers = {**prepared.numbers, "digest": prepared.digest, "reused": prepared.reused}
     resolved = context.config.resolved
-    numbers["resultKey"] = resolved.relative(results.result_key(resolved.run_prefix, "prep"))
-    if warnings:
-        numbers["warnings"] += len(warnings)
-        top = [text[:MAX_FINDING] for text in warnings] + list(numbers.get("topFindings", ()))
-        numbers["topFindings"] = top[:MAX_TOP_FINDINGS]
-    return numbers
+    key = resolved.relative(results.result_key(resolved.run_prefix, "prep"))
+    numbers = {**prepared.numbers, "resultKey": key}
+    return numbers | {"storageWarning": "; ".join(warnings)} if warnings else numbers
 
 
 def _ship(

@@ -1,0 +1,181 @@
+"""Stage prep from a folder of labelled images to prepared.json, and every way it can end early."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from PIL import Image
+
+from trainingrun_agent.clock import Clock
+from trainingrun_agent.config import AgentConfig, Uri
+from trainingrun_agent.errors import Interrupted, Outcome, StageError, UserError
+from trainingrun_agent.progress import Progress
+from trainingrun_agent.stages import prep
+from trainingrun_agent.stages.context import StageContext
+from trainingrun_agent.storage import manifest
+from trainingrun_agent.storage.s3 import S3Store
+
+RUN = "ml/vision/runs/team-a/tire-0123abcd"
+LABEL = """<annotation><filename>{name}</filename>
+<size><width>64</width><height>48</height><depth>3</depth></size>
+<object><name>tire</name><bndbox><xmin>5</xmin><ymin>6</ymin><xmax>40</xmax><ymax>30</ymax></bndbox></object>
+</annotation>"""
+
+
+def _fill(store: S3Store, folder: str, count: int) -> None:
+    for number in range(count):
+        picture = io.BytesIO()
+        Image.new("RGB", (64, 48), (number * 20, 90, 30)).save(picture, "JPEG")
+        store.put(f"{folder}{number}.jpg", picture.getvalue())
+        store.put(f"{folder}{number}.xml", LABEL.format(name=f"{number}.jpg").encode())
+
+
+@pytest.fixture
+def images(s3_store: S3Store) -> S3Store:
+    """A bucket with six train and two eval images."""
+    _fill(s3_store, "tire/images/train/", 6)
+    _fill(s3_store, "tire/images/test/", 2)
+    return s3_store
+
+
+@pytest.fixture
+def make_context(s3_config: AgentConfig) -> Callable[[S3Store], StageContext]:
+    """A context over one store; every call makes a new pod's progress."""
+
+    def make(store: S3Store) -> StageContext:
+        progress = Progress(stage="prep", pod_uid=s3_config.pod_uid)
+        return StageContext(s3_config, lambda _: store, progress, threading.Event(), Clock())
+
+    return make
+
+
+def _document(store: S3Store, name: str) -> Any:
+    return json.loads(store.get(f"{RUN}/{name}", max_bytes=1 << 20))
+
+
+def _check_numbers(numbers: Any) -> None:
+    path = Path(__file__).parents[2] / "images" / "contracts" / "verdict.schema.json"
+    schema = json.loads(path.read_text())
+    Draft202012Validator({**schema["$defs"]["prep"], "$defs": schema["$defs"]}).validate(numbers)
+
+
+def test_a_first_run_writes_everything_it_promises(
+    images: S3Store,
+    make_context: Callable[[S3Store], StageContext],
+    contract: Callable[[str, Any], None],
+    document: dict[str, Any],
+) -> None:
+    context = make_context(images)
+    verdict = prep.run(context)
+    assert (verdict.outcome, verdict.reason, verdict.epoch) == (Outcome.SUCCEEDED, "Prepared", 1)
+    assert verdict.message == "Prepared 6 train and 2 eval images."
+    contract("verdict", verdict.to_json())
+    _check_numbers(verdict.numbers)
+    result = _document(images, "prepared.json")
+    contract("stage-result", result)
+    assert (result["epoch"], result["podUID"]) == (1, context.config.pod_uid)
+    assert verdict.numbers["resultKey"] == f"{RUN}/prepared.json".removeprefix("ml/vision/")
+    dataset = manifest.read(images, f"ml/vision/{result['manifestKey']}")
+    assert sum(entry.images or 0 for entry in dataset.objects) == 8
+    assert _document(images, "run.json")["resolved"] == document
+    assert images.get(f"{RUN}/pipeline.config", max_bytes=1 << 20).startswith(b"model {")
+    assert [info.key for info in images.list(f"{RUN}/")] == [
+        f"{RUN}/{name}" for name in ("epochs/0001.json", "pipeline.config", "prepared.json", "run.json")
+    ]
+
+
+def test_a_later_attempt_believes_the_result(
+    images: S3Store, make_context: Callable[[S3Store], StageContext]
+) -> None:
+    first = prep.run(make_context(images))
+    images.delete("tire/images/train/0.jpg")
+    again = prep.run(make_context(images))
+    assert (again.outcome, again.epoch) == (Outcome.SUCCEEDED, 2)
+    assert again.message == "An earlier attempt prepared 6 train and 2 eval images."
+    assert again.numbers == {**first.numbers, "reused": True}
+    assert _document(images, "prepared.json")["epoch"] == 1
+
+
+@pytest.mark.parametrize("lost", ["manifest", "shard", "cut shard"])
+def test_a_result_whose_objects_are_gone_is_made_again(
+    images: S3Store, make_context: Callable[[S3Store], StageContext], lost: str
+) -> None:
+    prep.run(make_context(images))
+    key = f"ml/vision/{_document(images, 'prepared.json')['manifestKey']}"
+    shard = manifest.read(images, key).objects[0]
+    where = manifest.object_key(shard, folder=key.rpartition("/")[0], prefix="ml/vision")
+    if lost == "cut shard":
+        images.put(where, b"cut")
+    else:
+        images.delete(key if lost == "manifest" else where)
+    verdict = prep.run(make_context(images))
+    assert (verdict.outcome, verdict.epoch) == (Outcome.SUCCEEDED, 2)
+    assert _document(images, "prepared.json")["epoch"] == 2
+    info = images.head(where)
+    assert info is not None
+    assert info.size == shard.size
+
+
+def test_an_empty_prefix_writes_nothing(
+    s3_store: S3Store, make_context: Callable[[S3Store], StageContext]
+) -> None:
+    with pytest.raises(StageError) as caught:
+        prep.run(make_context(s3_store))
+    assert caught.value.reason == "EmptyPrefix"
+    assert list(s3_store.list("")) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "found"),
+    [
+        ("zoo/model.tar.gz", True),
+        ("zoo/modle.tar.gz", False),
+        ("zoo/", True),
+        ("zo/", False),
+    ],
+    ids=["object", "typo", "folder", "typo in folder"],
+)
+def test_a_typo_in_pretrained_costs_no_gpu(images: S3Store, key: str, found: bool) -> None:
+    images.put("zoo/model.tar.gz", b"x")
+    uri = Uri(images.bucket, key)
+    if found:
+        prep._check_pretrained(uri, lambda _: images)
+        return
+    with pytest.raises(
+        UserError, match=rf"model\.pretrained\.uri: no object at s3://{images.bucket}/{key}"
+    ) as caught:
+        prep._check_pretrained(uri, lambda _: images)
+    assert caught.value.reason == "PretrainedNotFound"
+
+
+def test_a_stopped_pod_claims_nothing(
+    images: S3Store, make_context: Callable[[S3Store], StageContext]
+) -> None:
+    context = make_context(images)
+    context.stop.set()
+    with pytest.raises(Interrupted):
+        prep.run(context)
+    assert list(images.list(f"{RUN}/")) == []
+
+
+def test_ignored_conditions_are_shown_and_do_not_end_the_run(
+    images: S3Store, make_context: Callable[[S3Store], StageContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = S3Store.put
+    monkeypatch.setattr(S3Store, "put", lambda self, key, data, if_absent=False: put(self, key, data))
+    context = make_context(images)
+    verdict = prep.run(context)
+    assert verdict.outcome is Outcome.SUCCEEDED
+    assert verdict.numbers["storageWarning"].startswith("ConditionalWritesIgnored: ")
+    assert context.progress.snapshot()["storage"] == {
+        "ready": True,
+        "reason": "ConditionalWritesIgnored",
+        "message": verdict.numbers["storageWarning"],
+    }
