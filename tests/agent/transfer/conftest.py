@@ -128,7 +128,9 @@ def prepared(run: Run) -> Run:
             data = f"{split}-{index}".encode() * 5000
             sha256 = hashlib.sha256(data).hexdigest()
             store.put(f"lab/datasets/blobs/{sha256}.tfrecord", data)
-            objects.append(ManifestObject(f"datasets/blobs/{sha256}.tfrecord", len(data), sha256, split, images=2))
+            objects.append(
+                ManifestObject(f"datasets/blobs/{sha256}.tfrecord", len(data), sha256, f"{split}Records", images=2)
+            )
     digest, label_map = "d" * 64, b"item { id: 1 name: 'tire' }\n"
     store.put(f"lab/datasets/{digest}/label_map.pbtxt", label_map)
     objects.append(ManifestObject("label_map.pbtxt", len(label_map), hashlib.sha256(label_map).hexdigest(), "labelMap"))

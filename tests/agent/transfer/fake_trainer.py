@@ -1,8 +1,9 @@
 """A program that keeps the trainer's side of the shared folder's contract, and fails in the ways it is told to.
 
-Arguments: the shared folder, and a plan as JSON. Keys of the plan (all optional): steps, save_every, seconds_per_step,
-die_at (SIGKILL to itself), freeze_at (SIGSTOP to itself), hang_at (signs of life, no progress), keep (checkpoints kept), done (outcome
-when finished; null writes no done.json), export (write an export), early (outcome written before spec.json comes).
+Arguments: the shared folder, and a plan as JSON. Keys of the plan, all optional: steps, save_every,
+seconds_per_step, die_at (SIGKILL to itself), freeze_at (SIGSTOP to itself), hang_at (signs of life, no
+progress), keep (checkpoints kept), done (outcome when finished; null writes no done.json), export (names of
+files to export), early (outcome written before spec.json comes).
 """
 
 import fcntl
@@ -13,41 +14,42 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any, NoReturn
 
 SHARED = Path(sys.argv[1])
 PLAN = json.loads(sys.argv[2])
-STATE = {"phase": "importing", "lastAdvance": time.time()}
+STATE: dict[str, Any] = {"phase": "importing", "lastAdvance": time.time()}
 STOP = threading.Event()
 
 
-def write(path, document):
-    temporary = path.with_name(f".{path.name}.fake")
+def write(path: Path, document: dict[str, Any]) -> None:
+    temporary = path.with_name(f".{path.name}.{threading.get_ident()}")
     temporary.write_text(json.dumps(document))
     temporary.rename(path)
 
 
-def tell():
+def tell() -> None:
     write(SHARED / "progress.json", {"contractVersion": 1, "updated": time.time(), **STATE})
 
 
-def signs_of_life():
+def signs_of_life() -> None:
     while True:
         tell()
         time.sleep(0.05)
 
 
-def advance(**fields):
+def advance(**fields: Any) -> None:
     STATE.update(fields, lastAdvance=time.time())
 
 
-def done(outcome, **fields):
+def done(outcome: str, **fields: Any) -> NoReturn:
     account = {"contractVersion": 1, "reason": "ByPlan", "message": f"the plan says {outcome}", "outcome": outcome}
     tell()
     write(SHARED / "done.json", account | fields)
     sys.exit(0 if outcome == "succeeded" else 1)
 
 
-def save(step):
+def save(step: int) -> None:
     model = SHARED / "model"
     files = {
         f"model.ckpt-{step}.index": b"i" * 64,
@@ -64,7 +66,7 @@ def save(step):
             path.unlink()
 
 
-def train(spec):
+def train(spec: dict[str, Any]) -> None:
     model = SHARED / "model"
     state = model / "checkpoint"
     step = int(state.read_text().split('"')[1].rpartition("-")[2]) if state.exists() else 0
@@ -95,7 +97,7 @@ def train(spec):
         done(outcome, step=step, loss=0.1, ap50=0.9, mAP=0.6)
 
 
-def export(spec):
+def export(spec: dict[str, Any]) -> None:
     root = SHARED / "export"
     for name in PLAN["export"]:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -103,7 +105,7 @@ def export(spec):
     done("succeeded", step=spec["checkpointStep"], ap50=0.8, mAP=0.5, evalImages=2)
 
 
-def main():
+def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: STOP.set())
     with (SHARED / "trainer.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -118,7 +120,10 @@ def main():
             time.sleep(0.02)
         advance(phase="building")
         spec = json.loads((SHARED / "spec.json").read_text())
-        export(spec) if PLAN.get("export") else train(spec)
+        if PLAN.get("export"):
+            export(spec)
+        else:
+            train(spec)
 
 
 main()

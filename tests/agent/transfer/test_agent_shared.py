@@ -187,7 +187,8 @@ def test_progress_keeps_what_fits_and_drops_the_rest(folder: Folder, root: Path)
     put(
         root,
         "progress.json",
-        '{"contractVersion": 1, "phase": "training", "updated": 5.0, "lastAdvance": 4, "step": "9", "loss": NaN, "ap50": 1e999, "mAP": 0.5}',
+        '{"contractVersion": 1, "phase": "training", "updated": 5.0, "lastAdvance": 4, '
+        '"step": "9", "loss": NaN, "ap50": 1e999, "mAP": 0.5}',
     )
     progress = read_progress(folder)
     assert progress is not None

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from trainingrun_agent.errors import Outcome
+from trainingrun_agent.shared import liveness
 from trainingrun_agent.stages import train
 from trainingrun_agent.stages.context import StageContext
 from trainingrun_agent.storage import manifest as manifests
@@ -207,3 +208,57 @@ def test_unprepared_run_sends_the_trainer_away(run: Any, contract: Check) -> Non
     assert "prepared.json" in verdict.message
     contract("shared-failed", json.loads((context.config.shared / "fetch-failed.json").read_text()))
     assert trainer.wait(timeout=10) == 0
+
+
+def test_frozen_trainer_fails_its_probe_and_is_called_stalled(prepared: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(liveness, "FROZEN_SECONDS", 0.5)
+    context = prepared.pod("train")
+    trainer = prepared.start_trainer(context, freeze_at=15)
+    thread, verdicts = start(context)
+    until(lambda: context.trainer_probe.complaint() != "")
+    assert "no sign of life" in context.trainer_probe.complaint()
+    trainer.kill()
+    thread.join(20)
+
+    assert (verdicts[0].outcome, verdicts[0].reason) == (Outcome.STALLED, "Stalled")
+    assert verdicts[0].numbers["newestCheckpointStep"] == 10
+
+
+def test_trainer_that_hangs_and_saves_when_told_to_end_is_stalled(prepared: Any) -> None:
+    prepared.document["train"]["stallSeconds"] = 1
+    context = prepared.pod("train")
+    trainer = prepared.start_trainer(context, hang_at=15)
+    thread, verdicts = start(context)
+    until(lambda: "no progress" in context.trainer_probe.complaint())
+    trainer.send_signal(signal.SIGTERM)
+    thread.join(20)
+
+    assert verdicts[0].outcome is Outcome.STALLED
+    assert verdicts[0].numbers["newestCheckpointStep"] == 15
+
+
+def test_storage_that_refuses_ends_the_stage_with_its_reason(prepared: Any) -> None:
+    context = prepared.pod("train")
+    prepared.start_trainer(context, seconds_per_step=0.05)
+    thread, verdicts = start(context)
+    until(lambda: step_of(context) >= 2)
+    (context.config.credentials_dir / "AWS_SECRET_ACCESS_KEY").unlink()
+    thread.join(20)
+
+    assert verdicts[0].outcome is Outcome.STORAGE_REFUSED
+    assert verdicts[0].reason == "CredentialsMissing"
+
+
+def test_resume_at_the_last_step_needs_no_new_checkpoint(prepared: Any) -> None:
+    first = prepared.pod("train")
+    prepared.start_trainer(first, done=None)
+    assert train.run(first).outcome is Outcome.CRASH
+    second = prepared.pod("train")
+    prepared.start_trainer(second)
+    verdict = train.run(second)
+
+    assert verdict.outcome is Outcome.SUCCEEDED
+    assert verdict.numbers["resumedFromStep"] == verdict.numbers["checkpointStep"] == 30
+    result = read_result(second.out, prepared.prefix, "train")
+    assert result is not None
+    assert f"train/0001-{first.config.pod_uid[:8]}/" in result["manifestKey"]

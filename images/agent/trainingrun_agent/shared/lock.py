@@ -31,24 +31,28 @@ class TrainerLock:
 
     def watch(self) -> None:
         """Begin to watch."""
-        threading.Thread(target=self._run, name="trainer-lock", daemon=True).start()
+        # A handle of its own: the thread may outlive the stage that began it.
+        folder = self._folder.walk()
+        threading.Thread(target=self._run, args=(folder,), name="trainer-lock", daemon=True).start()
 
     def give_up(self) -> None:
         """Stop looking for a trainer that has not started."""
         self._given_up.set()
 
-    def _run(self) -> None:
-        while not self._folder.has(STARTED):
-            if self._given_up.wait(POLL_SECONDS):
-                return
-        self.started.set()
-        self._wait_for_end()
-        self.gone.set()
+    def _run(self, folder: Folder) -> None:
+        with folder:
+            while not folder.has(STARTED):
+                if self._given_up.wait(POLL_SECONDS):
+                    return
+            self.started.set()
+            _wait_for_end(folder)
+            self.gone.set()
 
-    def _wait_for_end(self) -> None:
-        try:
-            with self._folder.reading(LOCK, max_bytes=1 << 20) as (file, _):
-                fcntl.flock(file, fcntl.LOCK_EX)
-        except (UnsafeFileError, OSError) as error:
-            # A trainer that left no lock to wait for is not one that can be followed.
-            _log.warning("%s cannot be taken, so the trainer counts as gone: %s", LOCK, error)
+
+def _wait_for_end(folder: Folder) -> None:
+    try:
+        with folder.reading(LOCK, max_bytes=1 << 20) as (file, _):
+            fcntl.flock(file, fcntl.LOCK_EX)
+    except (UnsafeFileError, OSError) as error:
+        # A trainer that left no lock to wait for is not one that can be followed.
+        _log.warning("%s cannot be taken, so the trainer counts as gone: %s", LOCK, error)

@@ -57,6 +57,8 @@ class _Exporting:
             if not self._working:
                 send_away(self._folder, error)
             return Verdict.of_error(error, stage="export", epoch=self._epoch, timings=self._stopwatch.timings)
+        finally:
+            self._session.close()
 
     def _already(self, finished: dict[str, Any]) -> Verdict:
         message = f"The export had ended in epoch {finished['epoch']}; nothing was left to do."

@@ -55,6 +55,8 @@ class _Training:
             if self._input is None:
                 send_away(self._folder, error)
             return self._verdict(error)
+        finally:
+            self._session.close()
 
     def _already(self, finished: dict[str, Any]) -> Verdict:
         message = f"Training had ended in epoch {finished['epoch']}; nothing was left to do."

@@ -96,6 +96,10 @@ class TrainerSession:
         grace = max(0.0, self._context.config.grace_seconds - RESERVE_SECONDS)
         return max(0.0, self._stopped_at + grace - self._clock.monotonic())
 
+    def close(self) -> None:
+        """Watch no longer."""
+        self.lock.give_up()
+
     def end(self) -> End:
         """What can be said of a trainer that went away during the fetch."""
         return self._end(gone=True)
@@ -128,7 +132,6 @@ class TrainerSession:
         return self._complaining_since is not None and now - self._complaining_since > UNHEARD_SECONDS
 
     def _end(self, *, gone: bool) -> End:
-        self.lock.give_up()
         return End(
             gone=gone,
             stopped=self._context.stop.is_set(),

@@ -18,7 +18,8 @@ from trainingrun_agent.transfer.meter import Meter
 
 FOLDER = "dataset"
 LABEL_MAP = "label_map.pbtxt"
-SPLITS = ("train", "eval")
+ROLES = {"train": "trainRecords", "eval": "evalRecords"}
+"""Roles of the shards in the manifest, by split."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ def locate(store: ObjectStore, resolved: Resolved, prepared: dict[str, Any]) -> 
     manifest = manifests.read(store, key)
     folder = key.rpartition("/")[0]
     label_maps = [entry for entry in manifest.objects if entry.key == LABEL_MAP]
-    splits = {split: _split(manifest, split, folder=folder, resolved=resolved) for split in SPLITS}
-    images = {split: _images(manifest, split) for split in SPLITS}
+    splits = {split: _split(manifest, split, folder=folder, resolved=resolved) for split in ROLES}
+    images = {split: _images(manifest, split) for split in ROLES}
     if manifest.kind != "dataset" or len(label_maps) != 1 or not all(splits.values()) or not all(images.values()):
         raise IntegrityError(
             f"s3://{store.bucket}/{key} is not the manifest of a data set with label map, train and eval shards",
@@ -70,7 +71,7 @@ def fetch(store: ObjectStore, file: File, into: Folder, meter: Meter) -> None:
 
 
 def _split(manifest: Manifest, split: str, *, folder: str, resolved: Resolved) -> tuple[File, ...]:
-    shards = [entry for entry in manifest.objects if entry.role == split]
+    shards = [entry for entry in manifest.objects if entry.role == ROLES[split]]
     return tuple(
         _file(entry, f"{split}-{index:05d}-of-{len(shards):05d}.tfrecord", folder=folder, resolved=resolved)
         for index, entry in enumerate(shards)
@@ -78,7 +79,7 @@ def _split(manifest: Manifest, split: str, *, folder: str, resolved: Resolved) -
 
 
 def _images(manifest: Manifest, split: str) -> int:
-    return sum(entry.images or 0 for entry in manifest.objects if entry.role == split)
+    return sum(entry.images or 0 for entry in manifest.objects if entry.role == ROLES[split])
 
 
 def _file(entry: ManifestObject, name: str, *, folder: str, resolved: Resolved) -> File:

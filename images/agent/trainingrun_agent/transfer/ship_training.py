@@ -26,16 +26,18 @@ class TrainingShipper:
         self, context: StageContext, attempt: Attempt, folder: Folder, *, newest: StoredCheckpoint | None
     ) -> None:
         store, self._progress = context.out, context.progress
+        # A handle of its own, because threads that hang may outlive the stage.
+        self._folder = folder.walk()
         self._checkpoints = CheckpointShipper(
             store,
             attempt,
-            folder,
+            self._folder,
             pod_uid=context.config.pod_uid,
             clock=context.clock,
             newest=newest,
             on_shipped=lambda step: self._progress.update(checkpointStep=step),
         )
-        self._events = EventShipper(store, attempt, folder)
+        self._events = EventShipper(store, attempt, self._folder)
         self._last_step = LastStep(store, attempt, context.clock)
         self._workers = (
             Worker("ship-checkpoints", self._checkpoints.ship, interval=CHECKPOINT_SECONDS),
@@ -70,8 +72,10 @@ class TrainingShipper:
 
     def join(self, timeout: float) -> bool:
         """Whether everything is shipped, after at most `timeout` seconds for each thread."""
-        over = [worker.join(timeout) for worker in self._workers]
-        return all(over)
+        over = all([worker.join(timeout) for worker in self._workers])  # noqa: C419 - each one gets its time
+        if over:
+            self._folder.close()
+        return over
 
     def _ship_events(self) -> None:
         self._events.ship()
