@@ -142,6 +142,15 @@ def test_failure_names_cause_and_log(tmp_path: Path, cache: Cache) -> None:
         run(command, label="step", log=log, timeout=60, echo=print)
 
 
+def test_a_command_beyond_its_limit_is_ended_with_its_children(tmp_path: Path, cache: Cache) -> None:
+    pid = tmp_path / "pid"
+    script = f"sleep 300 & echo $! > {pid}; wait"
+    with pytest.raises(BuildError, match="step did not end within 1 s"):
+        run(["sh", "-c", script], label="step", log=cache.log("step"), timeout=1, echo=print)
+    state = Path(f"/proc/{pid.read_text().strip()}/status")
+    assert not state.exists() or "State:\tZ" in state.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("output", "attempts"),
     [

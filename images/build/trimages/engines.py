@@ -155,7 +155,7 @@ class Buildah:
         repository = reference.rpartition(":")[0] + ":"
         old = [name for name in self._images() if name.startswith(repository) and name != reference]
         if old:
-            output([*self._command(), "rmi", *old], timeout=300)
+            output([*self._command(), "rmi", "--force", *old], timeout=300)
 
 
 def _save(argv: list[str], request: Request, cache: Cache, echo: Echo) -> None:

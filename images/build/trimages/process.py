@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from .errors import BuildError
@@ -38,14 +40,17 @@ def run(
         output.write(f"$ {shlex.join(argv)}\n".encode())
         output.flush()
         process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env={**os.environ, **(extra or {})}
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **(extra or {})},
+            start_new_session=True,
         )
         try:
             code = _wait(process, label=label, started=started, timeout=timeout, log=log, echo=echo)
         finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+            _end(process)
     if code != 0:
         raise BuildError(f"{label} failed ({_cause(log, code)}); log: {log}")
 
@@ -101,13 +106,22 @@ def _wait(
     process: subprocess.Popen[bytes], *, label: str, started: float, timeout: float, log: Path, echo: Echo
 ) -> int:
     while True:
-        try:
-            return process.wait(timeout=REPORT_EVERY)
-        except subprocess.TimeoutExpired:
-            elapsed = time.monotonic() - started
-            if elapsed > timeout:
-                raise BuildError(f"{label} did not end within {timeout:.0f} s; log: {log}") from None
+        elapsed = time.monotonic() - started
+        if elapsed >= timeout:
+            raise BuildError(f"{label} did not end within {timeout:.0f} s; log: {log}")
+        if elapsed >= REPORT_EVERY:
             echo(f"{label}: {elapsed:.0f} s")
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(timeout=min(REPORT_EVERY, timeout - elapsed))
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a command that still runs, and its children: they share its session."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is None:
+            os.killpg(process.pid, number)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=10)
 
 
 def _cause(log: Path, code: int) -> str:
