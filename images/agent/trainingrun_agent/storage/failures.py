@@ -83,8 +83,8 @@ def explain(error: Exception, target: Target, *, call: str, key: str) -> StageEr
         reason = "BucketNotFound" if "bucket name" in str(error).lower() else "RequestRefused"
         return StorageRefused(reason, f"{what}: {_quote(str(error))}", hint=_hint(reason, target, call))
     if isinstance(error, EndpointConnectionError):
-        # botocore's own text repeats the signed address; the socket's text says DNS or refused.
-        what += f": {_quote(str(error.kwargs['error']))}"
+        # After the name of the connection object the socket's own text says DNS, refused or no route.
+        what += f": {_quote(str(error.kwargs['error']).partition('): ')[2] or str(error))}"
         return StorageOutage("EndpointUnreachable", what, hint=_hint("EndpointUnreachable", target, call))
     if isinstance(error, BotoCoreError):
         what += f": {_kind(error)}"
