@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import sys
 import tarfile
 import time
@@ -103,6 +104,20 @@ def test_what_is_built_is_not_built_again(cache: Cache, calls: Path) -> None:
     planned = build(IMAGES, requested_base="local", repository=REPOSITORY, cache=cache, echo=print)
     assert all(item.built for item in planned)
     assert not calls.exists()
+
+
+def test_an_image_whose_files_change_while_it_is_built_is_thrown_away(
+    tmp_path: Path, cache: Cache, calls: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = tmp_path / "repository"
+    shutil.copytree(REPOSITORY / "operator", repository / "operator")
+    shutil.copy(REPOSITORY / ".dockerignore", repository)
+    monkeypatch.setattr(
+        Docker, "build", lambda _, request, archive: (archive.write_text("a"), request.dockerfile.write_text("FROM b"))
+    )
+    with pytest.raises(BuildError, match="files of image operator changed while it was built: build again"):
+        build(IMAGES[:1], requested_base="registry", repository=repository, cache=cache, echo=print)
+    assert not list(cache.archives.iterdir())
 
 
 def test_archives_are_put_where_the_user_wants_them(tmp_path: Path, cache: Cache) -> None:

@@ -95,6 +95,9 @@ def _build_one(item: Planned, *, base: str, engine: Engine, repository: Path, ca
     echo(f"image {image.name}: building {item.reference}")
     request = Request(image.name, repository / image.dockerfile, repository, item.reference, arguments)
     engine.build(request, archive=item.archive)
+    if plan([image], repository=repository, cache=cache, base=base)[0].reference != item.reference:
+        item.archive.unlink()
+        raise BuildError(f"files of image {image.name} changed while it was built: build again")
     _prune(cache, image.name)
     megabytes = item.archive.stat().st_size / 1e6
     echo(f"image {image.name}: done in {time.monotonic() - started:.0f} s, archive {megabytes:.0f} MB")
