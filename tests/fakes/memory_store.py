@@ -62,9 +62,7 @@ class MemoryStore:
         path.write_bytes(data)
         return hashlib.sha256(data).hexdigest()
 
-    def upload(
-        self, key: str, file: BinaryIO, *, size: int, on_bytes: Callable[[int], None] | None = None
-    ) -> str:
+    def upload(self, key: str, file: BinaryIO, *, size: int, on_bytes: Callable[[int], None] | None = None) -> str:
         data = file.read(size)
         self.put(key, data)
         if on_bytes:

@@ -85,14 +85,18 @@ def repair(
     if box != labelled:
         found.append(_changed("BoxSwapped", file, labelled, done="swapped the corners"))
     clipped = _clipped(box, width, height)
-    least = 1 / scale
-    if clipped.xmax - clipped.xmin < least - 1e-6 or clipped.ymax - clipped.ymin < least - 1e-6:
-        outside = box.xmax <= 0 or box.ymax <= 0 or box.xmin >= width or box.ymin >= height
-        code = "BoxOutside" if outside else "BoxDegenerate"
+    least = 1 / scale - 1e-6
+    if _side(clipped) < least:
+        code = "BoxDegenerate" if _side(box) < least else "BoxOutside"
         return None, [*found, _changed(code, file, labelled, done="dropped the box", size=(width, height))]
     if clipped != box:
         found.append(_changed("BoxClipped", file, labelled, done="clipped to the image", size=(width, height)))
     return clipped, found
+
+
+def _side(box: LabelledObject) -> float:
+    """The shorter side."""
+    return min(box.xmax - box.xmin, box.ymax - box.ymin)
 
 
 def _ordered(box: LabelledObject) -> LabelledObject:

@@ -25,7 +25,7 @@ COEFFICIENT_BYTES = 6
 """What libjpeg keeps per pixel of a progressive file, at its full size."""
 MEMORY = MAX_DECODED_PIXELS * BYTES_PER_PIXEL
 QUALITY = 95
-FORMATS = ("JPEG", "MPO", "PNG", "BMP", "GIF", "TIFF", "WEBP")
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
 _RESIZABLE = ("RGB", "RGBA", "L", "LA", "CMYK", "YCbCr")
 _ORIENTATION_TAG = 0x0112
 
@@ -176,7 +176,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _broken(error: Exception) -> UnusableError:
-    if "truncated" in str(error) or "broken data stream" in str(error):
+    if "truncated" in str(error):
         return UnusableError("ImageTruncated", str(error), hint="The end is missing: upload the image again.")
     return UnusableError(
         "ImageCorrupt", f"{type(error).__name__}: {error}", hint="Open it, save it again as JPEG and upload it."

@@ -1,0 +1,67 @@
+"""Which files belong together, and which to none."""
+
+from __future__ import annotations
+
+import pytest
+
+from trainingrun_agent.prep.listing import Entry, Listing
+from trainingrun_agent.prep.pairing import pair
+
+UNLABELLED, ORPHAN = "ImageWithoutAnnotation", "AnnotationWithoutImage"
+CASES: dict[str, tuple[list[str], dict[str, str], list[tuple[str, str]], list[tuple[str, str]]]] = {
+    "side by side": (["a.jpg"], {"a.xml": ""}, [("a.jpg", "a.xml")], []),
+    "case differs": (["A.JPG"], {"a.XML": ""}, [("A.JPG", "a.XML")], []),
+    "doubled suffix": (["a.jpg"], {"a.xml.xml": ""}, [("a.jpg", "a.xml.xml")], []),
+    "image suffix kept": (["a.jpg"], {"a.jpg.xml": ""}, [("a.jpg", "a.jpg.xml")], []),
+    "dots in the name": (["a.1.jpg", "a.2.jpg"], {"a.2.xml": ""}, [("a.2.jpg", "a.2.xml")], [(UNLABELLED, "a.1.jpg")]),
+    "same name in two folders": (
+        ["x/a.jpg", "y/a.jpg"],
+        {"x/a.xml": "", "y/a.xml": ""},
+        [("x/a.jpg", "x/a.xml"), ("y/a.jpg", "y/a.xml")],
+        [],
+    ),
+    "orphans on both sides": (["a.jpg"], {"b.xml": ""}, [], [(UNLABELLED, "a.jpg"), (ORPHAN, "b.xml")]),
+    "paired by <filename>": (["a.jpg"], {"b.xml": "A.jpg"}, [("a.jpg", "b.xml")], []),
+    "<filename> with a path": (["a.jpg"], {"b.xml": "C:\\pics\\a.jpg"}, [("a.jpg", "b.xml")], []),
+    "two images, <filename> decides": (
+        ["a.jpg", "a.png"],
+        {"a.xml": "a.png"},
+        [("a.png", "a.xml")],
+        [(UNLABELLED, "a.jpg")],
+    ),
+    "two images, nothing decides": (
+        ["a.jpg", "a.png"],
+        {"a.xml": "a"},
+        [],
+        [(UNLABELLED, "a.jpg"), (UNLABELLED, "a.png"), (ORPHAN, "a.xml")],
+    ),
+    "VOC tree": (
+        ["JPEGImages/a.jpg", "SegmentationClass/a.png"],
+        {"Annotations/a.xml": ""},
+        [("JPEGImages/a.jpg", "Annotations/a.xml")],
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize(("images", "labels", "pairs", "findings"), CASES.values(), ids=CASES)
+def test_pairs(
+    images: list[str], labels: dict[str, str], pairs: list[tuple[str, str]], findings: list[tuple[str, str]]
+) -> None:
+    listing = Listing([Entry(path, 1) for path in images], [Entry(path, 1) for path in labels])
+    made = pair(listing, lambda entry: labels[entry.path])
+    assert [(item.image.path, item.annotation.path) for item in made.pairs] == pairs
+    assert sorted((finding.code, finding.file) for finding in made.findings) == sorted(findings)
+
+
+def test_an_image_set_takes_its_members_only() -> None:
+    paths = ["a", "b", "c"]
+    listing = Listing(
+        [Entry(f"JPEGImages/{name}.jpg", 1) for name in paths],
+        [Entry(f"Annotations/{name}.xml", 1) for name in paths],
+        members=["A", "c", "gone"],
+    )
+    made = pair(listing, lambda entry: "")
+    assert [item.image.path for item in made.pairs] == ["JPEGImages/a.jpg", "JPEGImages/c.jpg"]
+    assert [(finding.code, finding.file) for finding in made.findings] == [("ImageMissing", "JPEGImages/gone")]
+    assert made.images == 2

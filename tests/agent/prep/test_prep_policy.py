@@ -1,0 +1,199 @@
+"""Bad data: what is skipped, what is refused, and what the user is told."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from prep_lab import Lab
+from trainingrun_agent.errors import NotFound, StorageRefused, UserError
+from trainingrun_agent.prep.policy import allowed_bad_files
+from voc_data import encoded, jpeg, labelled, picture, voc
+
+BAD_PAIRS = {
+    "truncated image": (jpeg()[:-2], voc(), "ImageTruncated"),
+    "web page": (b"<html></html>", voc(), "ImageUnreadable"),
+    "no bytes": (b"", voc(), "ImageEmpty"),
+    "size of another image": (jpeg(), voc(size=(320, 240)), "SizeMismatch"),
+    "turned after labelling": (jpeg(120, 160), voc(), "SizeTransposed"),
+    "malformed annotation": (jpeg(), b"<annotation>", "AnnotationMalformed"),
+    "class in another case": (jpeg(), voc([labelled("Tire")]), "UnknownClass"),
+    "not a number": (jpeg(), voc([labelled(box=("nan", 1, 2, 3))]), "BoxNotFinite"),
+    "normalised box": (jpeg(), voc([labelled(box=(0.1, 0.1, 0.9, 0.9))]), "BoxNormalised"),
+}
+
+
+@pytest.mark.parametrize(("image", "xml", "code"), BAD_PAIRS.values(), ids=BAD_PAIRS)
+def test_a_bad_file_is_skipped_and_named(
+    lab: Lab, contract: Callable[[str, Any], None], image: bytes, xml: bytes, code: str
+) -> None:
+    lab.max_bad_files = "1"
+    lab.add("bad", image, xml)
+    made = lab.run()
+    report = lab.document("report.json")
+    contract("report", report)
+    assert report["counts"] == {code: 1}
+    [finding] = report["findings"]
+    assert finding["file"] in ("bad.jpg", "bad.xml")
+    assert (finding["severity"], finding["split"], finding["done"]) == ("error", "train", "file skipped")
+    assert (made.train_images, made.numbers["errors"]) == (3, 1)
+    assert made.numbers["topFindings"][0].startswith("train: bad.")
+
+
+MENDED = {
+    "PNG named jpg": (encoded(picture(), "PNG"), voc(), {"FormatMismatch": 1}),
+    "no size": (jpeg(), voc(size=(0, 0)), {"SizeMissing": 1}),
+    "zero-width box": (jpeg(), voc([labelled(), labelled(box=(5, 5, 5, 9))]), {"BoxDegenerate": 1}),
+    "swapped corners": (jpeg(), voc([labelled(box=(60, 80, 10, 20))]), {"BoxSwapped": 1}),
+    "animation": (
+        encoded(picture(mode="P"), "GIF", save_all=True, append_images=[picture(mode="P", seed=3)]),
+        voc(),
+        {"ImageAnimated": 1, "FormatMismatch": 1},
+    ),
+}
+
+
+@pytest.mark.parametrize(("image", "xml", "counts"), MENDED.values(), ids=MENDED)
+def test_what_can_be_mended_costs_no_file(lab: Lab, image: bytes, xml: bytes, counts: dict[str, int]) -> None:
+    lab.add("odd", image, xml)
+    assert lab.run().train_images == 4
+    assert lab.codes() == counts
+
+
+def drop(lab: Lab, prefix: str) -> None:
+    for key in [key for key in lab.memory.objects if key.startswith(prefix)]:
+        del lab.memory.objects[key]
+
+
+def spoil(lab: Lab, *names: str, split: str = "train") -> None:
+    for name in names:
+        lab.add(name, jpeg()[:-2], split=split)
+
+
+REFUSED: dict[str, tuple[Callable[[Lab], Any], str, str]] = {
+    "no train image": (lambda lab: drop(lab, "train/"), "EmptyTrainSet", "dataset.train: no image file"),
+    "no eval image": (lambda lab: drop(lab, "eval/"), "EmptyEvalSet", "dataset.eval: no image file"),
+    "no eval box": (lambda lab: lab.add("e0", xml=voc([]), split="eval"), "EmptyEvalSet", "but no box"),
+    "train lost": (lambda lab: spoil(lab, "t0", "t1", "t2"), "EmptyTrainSet", "t0.jpg: ImageTruncated"),
+    "eval lost": (lambda lab: spoil(lab, "e0", split="eval"), "EmptyEvalSet", "e0.jpg: ImageTruncated"),
+    "one bad file too many": (lambda lab: spoil(lab, "t0"), "TooManyBadFiles", "1 bad files in 4 images"),
+    "image without annotation": (
+        lambda lab: drop(lab, "train/t0.xml"),
+        "TooManyBadFiles",
+        "t0.jpg: ImageWithoutAnnotation",
+    ),
+    "annotation without image": (
+        lambda lab: drop(lab, "train/t0.jpg"),
+        "TooManyBadFiles",
+        "t0.xml: AnnotationWithoutImage",
+    ),
+    "class in another case": (
+        lambda lab: setattr(lab, "classes", ("Tire",)),
+        "ClassNotFound",
+        "no object of class 'Tire' in dataset.train; the nearest name in the data is 'tire' (3 objects)",
+    ),
+    "class never labelled": (
+        lambda lab: setattr(lab, "classes", ("tire", "zebra")),
+        "ClassNotFound",
+        "no object of class 'zebra' in dataset.train; names there: 'tire' (3)",
+    ),
+    "class lost": (
+        lambda lab: (
+            setattr(lab, "classes", ("tire", "hub")),
+            lab.add("t0", xml=voc([labelled(), labelled("hub", (5, 5, 5, 5))])),
+        ),
+        "ClassLost",
+        "all 1 objects of class 'hub'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "reason", "message"), REFUSED.values(), ids=REFUSED)
+def test_data_that_cannot_be_trained_on_is_refused(
+    lab: Lab, contract: Callable[[str, Any], None], change: Callable[[Lab], Any], reason: str, message: str
+) -> None:
+    change(lab)
+    with pytest.raises(UserError) as caught:
+        lab.run()
+    assert caught.value.reason == reason
+    assert message in caught.value.message
+    [where] = re.findall(r"Report: s3://detectors/(ml/datasets/failed/[0-9a-f]{64}/report\.json)", caught.value.hint)
+    contract("report", json.loads(lab.memory.objects[where]))
+    assert lab.memory.puts == [where]
+
+
+def test_the_message_names_the_first_three_files(lab: Lab) -> None:
+    lab.max_bad_files = "1%"
+    lab.add("t3")
+    spoil(lab, "bad0", "bad1", "bad2", "bad3")
+    with pytest.raises(UserError) as caught:
+        lab.run()
+    assert re.findall(r"bad\d", caught.value.message) == ["bad0", "bad1", "bad2"]
+    assert len(caught.value.message) <= 1500
+    assert "dataset.maxBadFiles 1% allows 0" in caught.value.message
+
+
+def test_an_unknown_class_comes_with_the_nearest_one(lab: Lab) -> None:
+    lab.add("bad", xml=voc([labelled("tires")]))
+    with pytest.raises(UserError, match="class 'tires' is not in dataset.classes; the nearest one is 'tire'"):
+        lab.run()
+
+
+def test_a_class_without_eval_box_is_a_warning(lab: Lab) -> None:
+    lab.classes = ("tire", "hub")
+    lab.add("t0", xml=voc([labelled(), labelled("hub")]))
+    lab.run()
+    assert lab.codes() == {"ClassWithoutEval": 1}
+
+
+def test_counts_are_complete_when_findings_are_cut(lab: Lab) -> None:
+    lab.add("t0", xml=voc([labelled()] + [labelled(box=(5, 5, 5, 9))] * 1500))
+    lab.run()
+    report = lab.document("report.json")
+    assert (len(report["findings"]), report["counts"], report["warnings"]) == (1000, {"BoxDegenerate": 1500}, 1500)
+
+
+@pytest.mark.parametrize("change", ["deleted", "shorter", "longer"])
+def test_files_that_change_under_our_hands_spoil_the_data_set(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    get = lab.memory.get
+
+    def changed(key: str, *, max_bytes: int) -> bytes:
+        if key != "train/t1.jpg":
+            return get(key, max_bytes=max_bytes)
+        if change == "deleted":
+            raise NotFound(f"no object at {key}")
+        lab.memory.objects[key] = jpeg() + b"x" if change == "longer" else b"x"
+        return get(key, max_bytes=max_bytes)
+
+    monkeypatch.setattr(lab.memory, "get", changed)
+    lab.max_bad_files = "1"
+    with pytest.raises(UserError) as caught:
+        lab.run()
+    assert caught.value.reason == "DataChanged"
+    assert "t1.jpg: ObjectChanged" in caught.value.message
+
+
+def test_the_cause_is_told_even_when_the_report_cannot_be_written(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(key: str, data: bytes, *, if_absent: bool = False) -> bool:
+        raise StorageRefused("AccessDenied", f"PutObject {key}")
+
+    monkeypatch.setattr(lab.memory, "put", refuse)
+    spoil(lab, "t0")
+    with pytest.raises(UserError) as caught:
+        lab.run()
+    assert caught.value.reason == "TooManyBadFiles"
+    assert "could not be written" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("limit", "files", "allowed"),
+    [("0", 100, 0), ("3", 10, 3), ("1%", 99, 0), ("1%", 100, 1), ("2.5%", 1000, 25), ("100%", 7, 7)],
+)
+def test_max_bad_files_is_a_count_or_a_percentage(limit: str, files: int, allowed: int) -> None:
+    assert allowed_bad_files(limit, files) == allowed

@@ -1,0 +1,58 @@
+"""Memory stays flat however many images there are, and big ones do not add up."""
+
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from prep_lab import Lab
+from voc_data import encoded, jpeg, voc
+
+
+def peak_of(lab: Lab) -> int:
+    """Bytes Python held at most, above what it held before."""
+    tracemalloc.start()
+    try:
+        lab.run()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def filled(folder: Path, count: int, image: bytes) -> Lab:
+    folder.mkdir()
+    lab = Lab(folder)
+    for index in range(count):
+        lab.add(f"{index:05d}", image)
+    lab.add("e", split="eval")
+    return lab
+
+
+def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = jpeg() + bytes(50_000)
+    small, large = filled(tmp_path / "small", 100, image), filled(tmp_path / "large", 1500, image)
+    for lab in (small, large):
+        # Uploads stream; the store in memory must not be what is measured.
+        monkeypatch.setattr(lab.memory, "upload", lambda key, file, *, size, on_bytes=None: digest_of(file))
+    few, many = peak_of(small), peak_of(large)
+    assert many < few + 1500 * 2_000, f"{few} bytes for 100 images, {many} for 1500"
+
+
+def digest_of(file: object) -> str:
+    """SHA-256 of a file, in pieces."""
+    import hashlib
+
+    return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+
+
+def test_images_of_many_pixels_wait_for_each_other(tmp_path: Path) -> None:
+    size = (4000, 3000)
+    data = encoded(Image.new("RGB", size), "PNG")
+    lab = filled(tmp_path / "lab", 6, data)
+    for index in range(6):
+        lab.memory.objects[f"train/{index:05d}.xml"] = voc(size=size)
+    lab.max_image_side = 256
+    assert lab.run().train_images == 6

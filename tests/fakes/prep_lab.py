@@ -1,0 +1,71 @@
+"""A bucket in memory with the two splits of a data set, and its preparation."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from memory_store import MemoryStore
+from trainingrun_agent.config import Source
+from trainingrun_agent.prep import PreparedDataset, prepare
+from trainingrun_agent.progress import Progress
+from trainingrun_agent.storage.base import ObjectStore
+from voc_data import jpeg, voc
+
+BUCKET = "detectors"
+
+
+@dataclass
+class Lab:
+    """A bucket with `train/` and `eval/`, and the parameters of a preparation."""
+
+    scratch: Path
+    memory: MemoryStore = field(default_factory=MemoryStore)
+    store: ObjectStore | None = None
+    classes: tuple[str, ...] = ("tire",)
+    max_bad_files: str = "0"
+    max_image_side: int = 1024
+    train: Source = Source(BUCKET, "train/")
+    eval: Source = Source(BUCKET, "eval/")
+    progress: Progress = field(default_factory=lambda: Progress(stage="prep", pod_uid="pod-1"))
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def add(self, name: str, image: bytes | None = None, xml: bytes | None = None, *, split: str = "train") -> None:
+        """Put `<name>.jpg` and `<name>.xml`; a clean image or annotation where none is given."""
+        self.memory.objects[f"{split}/{name}.jpg"] = jpeg() if image is None else image
+        self.memory.objects[f"{split}/{name}.xml"] = voc() if xml is None else xml
+
+    def run(self) -> PreparedDataset:
+        """Prepare."""
+        store = self.store or self.memory
+        return prepare(
+            train=self.train,
+            eval=self.eval,
+            store_for=lambda bucket: store,
+            out_store=store,
+            datasets_prefix="ml/datasets",
+            classes=self.classes,
+            max_bad_files=self.max_bad_files,
+            max_image_side=self.max_image_side,
+            scratch=self.scratch,
+            progress=self.progress,
+            stop=self.stop,
+        )
+
+    def document(self, name: str) -> dict[str, Any]:
+        """The only JSON document written whose key ends in `name`."""
+        [key] = [key for key in self.memory.objects if key.endswith(f"/{name}")]
+        document: dict[str, Any] = json.loads(self.memory.objects[key])
+        return document
+
+    def codes(self) -> dict[str, int]:
+        """Findings per code of the report."""
+        counts: dict[str, int] = self.document("report.json")["counts"]
+        return counts
+
+    def blobs(self) -> dict[str, bytes]:
+        """The shards written, by key."""
+        return {key: data for key, data in self.memory.objects.items() if "/blobs/" in key}

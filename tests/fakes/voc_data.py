@@ -1,0 +1,53 @@
+"""Images and PascalVOC files made on the spot; no binary fixtures."""
+
+from __future__ import annotations
+
+import io
+import random
+from collections.abc import Sequence
+from typing import Any
+from xml.sax.saxutils import escape
+
+from PIL import Image
+
+Box = tuple[Any, Any, Any, Any]
+WIDTH, HEIGHT = 160, 120
+
+
+def picture(width: int = WIDTH, height: int = HEIGHT, *, mode: str = "RGB", seed: int = 0) -> Image.Image:
+    """Coarse coloured noise: compresses, and differs by seed."""
+    noise = random.Random(seed).randbytes(8 * 6 * 3)
+    return Image.frombytes("RGB", (8, 6), noise).resize((width, height)).convert(mode)
+
+
+def encoded(image: Image.Image, format: str = "JPEG", **options: Any) -> bytes:
+    """The image in a file format."""
+    out = io.BytesIO()
+    image.save(out, format, **options)
+    return out.getvalue()
+
+
+def jpeg(width: int = WIDTH, height: int = HEIGHT, *, seed: int = 0) -> bytes:
+    """A clean JPEG."""
+    return encoded(picture(width, height, seed=seed))
+
+
+def labelled(name: str = "tire", box: Box = (10, 20, 60, 80), extra: str = "") -> str:
+    """One <object>."""
+    corners = "".join(
+        f"<{tag}>{value}</{tag}>" for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True)
+    )
+    return f"<object><name>{escape(name)}</name>{extra}<bndbox>{corners}</bndbox></object>"
+
+
+def voc(
+    objects: Sequence[str] = (labelled(),),
+    *,
+    filename: str = "image.jpg",
+    size: tuple[int, int] | None = (WIDTH, HEIGHT),
+    head: str = "",
+) -> bytes:
+    """A PascalVOC file as LabelImg writes it; without <size> when `size` is None."""
+    sizes = f"<size><width>{size[0]}</width><height>{size[1]}</height><depth>3</depth></size>" if size else ""
+    body = f"<folder>f</folder><filename>{escape(filename)}</filename>{sizes}{''.join(objects)}"
+    return f"{head}<annotation>{body}</annotation>".encode()
