@@ -242,3 +242,12 @@ def test_done_is_cut_and_made_printable(folder: Folder, root: Path) -> None:
 def test_done_that_breaks_the_contract_is_no_account(folder: Folder, root: Path, fields: dict[str, Any]) -> None:
     put(root, "done.json", {"contractVersion": 1, "message": "m"} | fields)
     assert read_done(folder) is None
+
+
+def test_trouble_met_again_and_again_is_logged_once(
+    folder: Folder, root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (root / "progress.json").write_text("{ the same trouble")
+    for _ in range(5):
+        assert read_progress(folder) is None
+    assert len(caplog.records) == 1

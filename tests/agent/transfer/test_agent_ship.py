@@ -156,6 +156,25 @@ def test_unusable_newest_falls_back_to_the_one_before(ship: Ship) -> None:
     assert ship.shipped == [10]
 
 
+def test_unusable_checkpoint_is_logged_once_however_often_it_is_met(
+    ship: Ship, caplog: pytest.LogCaptureFixture
+) -> None:
+    ship.save(20)
+    ship.prune(20)
+    for _ in range(5):
+        assert not ship.shipper.collect()
+    assert len([record for record in caplog.records if "step 20" in record.message]) == 1
+
+
+def test_newest_of_very_many_checkpoints_is_found(ship: Ship) -> None:
+    for step in range(1, 6000):
+        (ship.root / "ready" / f"{step:08d}.json").touch()
+    ship.save(6000)
+    assert ship.shipper.collect()
+    ship.shipper.ship()
+    assert ship.shipped == [6000]
+
+
 @pytest.mark.parametrize("change", [b"", b"x" * 999, b"x" * 1001], ids=["emptied", "shorter", "longer"])
 def test_file_of_another_size_than_promised_has_no_manifest(ship: Ship, change: bytes) -> None:
     ship.save(10)

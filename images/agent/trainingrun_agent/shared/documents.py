@@ -21,6 +21,7 @@ MAX_INTEGER = 9007199254740992
 MAX_MESSAGE = 1500
 MAX_HINT = 600
 MAX_CHECKPOINT_FILES = 66
+MAX_READY = 100_000
 CONTRACT_VERSIONS = (1,)
 PHASES = frozenset(
     ("importing", "waiting", "building", "training", "evaluating", "saving", "exporting", "inferring", "done")
@@ -29,6 +30,8 @@ _REASON = re.compile(r"[A-Z][A-Za-z0-9]{0,63}")
 _READY = re.compile(r"(\d{8,16})\.json")
 
 _log = logging.getLogger(__name__)
+_last_warning: dict[str, str] = {}
+"""By file name: the same trouble, met several times a second, is logged once."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ def ready_steps(folder: Folder) -> list[int]:
     """Steps that have a ready/<step>.json, lowest first."""
     try:
         with folder.sub("ready") as ready:
-            matches = [_READY.fullmatch(name) for name in ready.names()]
+            matches = [_READY.fullmatch(name) for name in ready.names(limit=MAX_READY)]
     except (FileNotFoundError, UnsafeFileError):
         return []
     return sorted({int(match[1]) for match in matches if match})
@@ -171,11 +174,17 @@ def _read(folder: Folder, name: str) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (UnsafeFileError, OSError, ValueError, RecursionError) as error:
-        _log.warning("%s in the shared folder is not used: %s", name, error)
+        _warn(name, f"{name} in the shared folder is not used: {error}")
         return None
     if not isinstance(document, dict) or document.get("contractVersion") not in CONTRACT_VERSIONS:
         return None
     return document
+
+
+def _warn(name: str, text: str) -> None:
+    if _last_warning.get(name) != text:
+        _last_warning[name] = text
+        _log.warning("%s", text)
 
 
 def _count(document: dict[str, Any], name: str) -> int | None:

@@ -32,7 +32,7 @@ def failure(end: End, *, container: str) -> StageError | None:
         return _told(end, container)
     return StageError(
         Outcome.CRASH,
-        "TrainerDied",
+        f"{container.capitalize()}Died",
         f"Container {container} ended without done.json{_position(end)}.",
         SEE_LOG.format(container=container),
     )

@@ -47,17 +47,22 @@ class CheckpointShipper:
         self._pod_uid, self._clock, self._on_shipped = pod_uid, clock, on_shipped
         self.newest = newest
         self._seen = newest.step if newest else -1
+        self._refused: set[int] = set()
         self._waiting: Ready | None = None
         self._lock = threading.Lock()
 
     def collect(self) -> bool:
         """Secure the newest checkpoint that became ready since the last call; True when there is one."""
-        for step in reversed([step for step in ready_steps(self._folder) if step > self._seen]):
+        new = (step for step in reversed(ready_steps(self._folder)) if step > self._seen)
+        for step in new:
+            if step in self._refused:
+                continue
             ready = read_ready(self._folder, step)
             if ready is not None and self._spool(ready):
                 self._seen = step
                 self._queue(ready)
                 return True
+            self._refused.add(step)
         return False
 
     def ship(self) -> None:

@@ -43,6 +43,7 @@ class EventShipper:
     def __init__(self, store: ObjectStore, attempt: Attempt, folder: Folder) -> None:
         self._store, self._attempt, self._folder = store, attempt, folder
         self._files: dict[tuple[str, str], _Shipped] = {}
+        self._refused: set[str] = set()
 
     def ship(self) -> None:
         """Upload what the files have grown by."""
@@ -58,7 +59,7 @@ class EventShipper:
     def _event_files(self, path: tuple[str, ...]) -> list[str]:
         try:
             with self._folder.walk(*path) as folder:
-                return [name for name in folder.names() if EVENT_FILE.fullmatch(name)][:MAX_FILES]
+                return [name for name in folder.names() if EVENT_FILE.fullmatch(name)][-MAX_FILES:]
         except (FileNotFoundError, UnsafeFileError):
             return []
 
@@ -77,7 +78,9 @@ class EventShipper:
         except FileNotFoundError:
             return
         except UnsafeFileError as error:
-            _log.warning("an event file is not shipped: %s", error)
+            if file not in self._refused:
+                self._refused.add(file)
+                _log.warning("an event file is not shipped: %s", error)
 
     def _grow(self, name: str, file: str, source: BinaryIO, size: int) -> None:
         shipped = self._files[name, file]
