@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -129,6 +130,28 @@ def test_fault_injection_on_one_daemon(pair: list[Cluster]) -> None:
     wait_ready(cluster, True)
     cluster.service("restart", "kube-apiserver")
     wait_ready(cluster, True)
+
+
+def test_a_killed_daemon_finds_its_ports_free_when_started_at_once(pair: list[Cluster]) -> None:
+    cluster = pair[0]
+    cluster.up()
+    for _ in range(10):
+        cluster.service("kill", "etcd")
+        cluster.service("start", "etcd")
+        wait_listening(cluster, cluster.layout.ports.etcd)
+
+
+def wait_listening(cluster: Cluster, port: int) -> None:
+    """Until etcd takes connections."""
+    deadline = time.monotonic() + 15
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            assert time.monotonic() < deadline, process.last_line(cluster.log("etcd"))
+            time.sleep(0.02)
+        else:
+            return
 
 
 JOB = """

@@ -72,13 +72,34 @@ def run(
     return done.stdout
 
 
-def belongs(pid: int, state: Path) -> bool:
-    """Whether the living process ``pid`` carries the mark of ``state``."""
+def _environment_of(pid: int) -> bytes:
+    """As started; empty once the process ends, even before it has closed its files."""
     try:
-        data = Path(f"/proc/{pid}/environ").read_bytes()
+        return Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
-        return False
-    return f"{MARK}={state}".encode() in data.split(b"\0")
+        return b""
+
+
+def _has_mark(environ: bytes, state: Path) -> bool:
+    return f"{MARK}={state}".encode() in environ.split(b"\0")
+
+
+def belongs(pid: int, state: Path) -> bool:
+    """Whether the running process ``pid`` carries the mark of ``state``."""
+    return _has_mark(_environment_of(pid), state)
+
+
+def has_ended(pid: int, state: Path) -> bool:
+    """Whether a process of the cluster has ended with its ports and files closed (a zombie has)."""
+    try:
+        state_letter = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
+        threads = len(list(Path(f"/proc/{pid}/task").iterdir()))
+    except OSError:
+        return True
+    if state_letter in "ZX" and threads <= 1:  # its other threads may hold the files a little longer
+        return True
+    environ = _environment_of(pid)
+    return bool(environ) and not _has_mark(environ, state)  # another program got the number
 
 
 def members(state: Path) -> list[int]:
@@ -110,12 +131,13 @@ def reap() -> None:
 def kill_members(state: Path, timeout: float = 10) -> None:
     """SIGKILL every process of the cluster until none is left; raises ClusterError when some stay."""
     deadline = time.monotonic() + timeout
-    while pids := members(state):
+    pids: set[int] = set()
+    while pids := {pid for pid in pids | set(members(state)) if not has_ended(pid, state)}:
         for pid in pids:
             send(pid, signal.SIGKILL)
         reap()
         if time.monotonic() > deadline:
-            raise ClusterError(f"processes {pids} of {state} do not end: see 'ps -o pid,stat,wchan,cmd'")
+            raise ClusterError(f"processes {sorted(pids)} of {state} do not end: see 'ps -o pid,stat,wchan,cmd'")
         time.sleep(0.02)
     reap()
 

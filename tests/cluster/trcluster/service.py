@@ -85,7 +85,7 @@ def _end(layout: Layout, pids: list[int], number: signal.Signals, seconds: float
     """Send the signal and wait; whether the daemon has ended."""
     process.send(pids[0], number)
     deadline = time.monotonic() + seconds
-    while any(process.belongs(each, layout.state) for each in pids):
+    while not all(process.has_ended(each, layout.state) for each in pids):
         for each in pids:  # a paused process, and the nsenter that stopped with it, end only when they run
             process.send(each, signal.SIGCONT)
         process.reap()
