@@ -1,0 +1,113 @@
+"""Build a whole pipeline.config. Paths in it are placeholders: the trainer sets those of its pod."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+from trainingrun_agent.errors import UserError
+from trainingrun_agent.pipeline import faster_rcnn, protos, ssd
+from trainingrun_agent.pipeline.networks import NETWORKS, Network
+
+PLACEHOLDER: Final = "set-by-the-trainer"
+MAX_SHUFFLE_BUFFER: Final = 2048  # encoded images held in memory
+API_MAX_BOXES: Final = 100  # what the API silently cuts to unless told more
+
+
+def build_pipeline_config(
+    *,
+    network: str,
+    num_classes: int,
+    steps: int,
+    batch_size: int,
+    learning_rate: str,
+    train_images: int,
+    max_boxes_per_image: int,
+    pretrained: bool,
+) -> str:
+    """Proto text of a TrainEvalPipelineConfig; raises UserError for an unknown network or an unusable learning rate."""
+    known = NETWORKS.get(network)
+    if known is None:
+        raise UserError(
+            "UnknownNetwork", f"model.network {network!r} is not known.", hint=f"Use one of {', '.join(NETWORKS)}."
+        )
+    rate = _rate(learning_rate)
+    boxes = max(API_MAX_BOXES, max_boxes_per_image)
+    pipeline = protos.new_pipeline()
+    try:
+        protos.merge(pipeline.model, _model(known, num_classes=num_classes, steps=steps))
+        protos.merge(
+            pipeline.train_config,
+            _training(known, steps=steps, batch_size=batch_size, rate=rate, boxes=boxes, pretrained=pretrained),
+        )
+        protos.merge(pipeline, _readers(train_images=train_images, boxes=boxes))
+    except protos.ParseError as error:
+        raise UserError("ConfigRefused", f"The Object Detection API refuses the pipeline.config: {error}") from error
+    return protos.to_text(pipeline)
+
+
+def batch_norm_decay(steps: int) -> float:
+    """Decay of the moving averages of batch norm: short enough that they forget the start within the run.
+
+    The samples' 0.9997 makes any run of less than some ten thousand steps evaluate as if it had learned nothing.
+    """
+    return 1 - min(0.1, max(0.003, 30 / steps))
+
+
+def _model(network: Network, *, num_classes: int, steps: int) -> str:
+    if network.family == "ssd":
+        return ssd.model(network, num_classes=num_classes, batch_norm_decay=batch_norm_decay(steps))
+    return faster_rcnn.model(network, num_classes=num_classes)
+
+
+def _training(network: Network, *, steps: int, batch_size: int, rate: Decimal, boxes: int, pretrained: bool) -> str:
+    schedule = (
+        "learning_rate { cosine_decay_learning_rate { "
+        f"learning_rate_base: {rate} total_steps: {steps} "
+        f"warmup_learning_rate: {rate / 5} warmup_steps: {min(2000, steps // 15)} }} }}"
+    )
+    optimizer = {
+        "adam": f"adam_optimizer {{ {schedule} }}",
+        "rms_prop": f"rms_prop_optimizer {{ {schedule} momentum_optimizer_value: 0.9 decay: 0.9 epsilon: 1.0 }}",
+        "momentum": f"momentum_optimizer {{ {schedule} momentum_optimizer_value: 0.9 }}",
+    }[network.optimizer]
+    lines = [
+        f"batch_size: {batch_size} num_steps: {steps} max_number_of_boxes: {boxes}",
+        # A second copy of all weights in each checkpoint that evaluation and export would not use.
+        f"optimizer {{ {optimizer} use_moving_average: false }}",
+        "data_augmentation_options { random_horizontal_flip { } }",
+    ]
+    if network.crop and network.family == "ssd":
+        lines.append("data_augmentation_options { ssd_random_crop { } }")
+    if network.family == "faster_rcnn":
+        lines.append("gradient_clipping_by_norm: 10.0")
+    if pretrained:
+        # Without the type next to nothing is restored, silently.
+        lines += [
+            f'fine_tune_checkpoint: "{PLACEHOLDER}" fine_tune_checkpoint_type: "detection"',
+            "from_detection_checkpoint: true load_all_detection_checkpoint_vars: false",
+        ]
+    return "\n".join(lines)
+
+
+def _readers(*, train_images: int, boxes: int) -> str:
+    source = f'label_map_path: "{PLACEHOLDER}" tf_record_input_reader {{ input_path: "{PLACEHOLDER}" }}'
+    buffer = min(MAX_SHUFFLE_BUFFER, train_images)
+    return (
+        f"train_input_reader {{ {source} shuffle: true shuffle_buffer_size: {buffer} max_number_of_boxes: {boxes} }}\n"
+        f"eval_input_reader {{ {source} shuffle: false num_epochs: 1 num_readers: 1 max_number_of_boxes: {boxes} }}\n"
+        'eval_config { metrics_set: "coco_detection_metrics" use_moving_averages: false num_visualizations: 4 '
+        "min_score_threshold: 0.3 }\n"
+    )
+
+
+def _rate(text: str) -> Decimal:
+    try:
+        rate = Decimal(text)
+    except InvalidOperation:
+        rate = Decimal(0)
+    if not 0 < rate <= 10:
+        raise UserError(
+            "LearningRateUnusable", f"train.learningRate is {text!r}.", hint='Use a decimal above 0, such as "0.004".'
+        )
+    return rate

@@ -1,0 +1,60 @@
+"""The model part of a Faster R-CNN pipeline (Ren et al., 2015), as proto text. Its batch norm stays frozen."""
+
+from __future__ import annotations
+
+from trainingrun_agent.pipeline.networks import Network
+
+_TEMPLATE = """
+faster_rcnn {{
+  num_classes: {num_classes}
+  image_resizer {{ keep_aspect_ratio_resizer {{ min_dimension: {size} max_dimension: 1024 }} }}
+  feature_extractor {{ type: "{extractor}" first_stage_features_stride: 16 }}
+  first_stage_anchor_generator {{
+    grid_anchor_generator {{
+      scales: 0.25 scales: 0.5 scales: 1.0 scales: 2.0
+      aspect_ratios: 0.5 aspect_ratios: 1.0 aspect_ratios: 2.0
+      height_stride: 16
+      width_stride: 16
+    }}
+  }}
+  first_stage_box_predictor_conv_hyperparams {{
+    op: CONV
+    regularizer {{ l2_regularizer {{ weight: 0.0 }} }}
+    initializer {{ truncated_normal_initializer {{ stddev: 0.01 }} }}
+  }}
+  first_stage_nms_score_threshold: 0.0
+  first_stage_nms_iou_threshold: 0.7
+  first_stage_max_proposals: 300
+  first_stage_localization_loss_weight: 2.0
+  first_stage_objectness_loss_weight: 1.0
+  initial_crop_size: 14
+  maxpool_kernel_size: 2
+  maxpool_stride: 2
+  second_stage_box_predictor {{
+    mask_rcnn_box_predictor {{
+      use_dropout: false
+      fc_hyperparams {{
+        op: FC
+        regularizer {{ l2_regularizer {{ weight: 0.0 }} }}
+        initializer {{ variance_scaling_initializer {{ factor: 1.0 uniform: true mode: FAN_AVG }} }}
+      }}
+    }}
+  }}
+  second_stage_post_processing {{
+    batch_non_max_suppression {{
+      score_threshold: 0.0
+      iou_threshold: 0.6
+      max_detections_per_class: 100
+      max_total_detections: 100
+    }}
+    score_converter: SOFTMAX
+  }}
+  second_stage_localization_loss_weight: 2.0
+  second_stage_classification_loss_weight: 1.0
+}}
+"""
+
+
+def model(network: Network, *, num_classes: int) -> str:
+    """Proto text of `model`."""
+    return _TEMPLATE.format(num_classes=num_classes, size=network.input_size, extractor=network.extractor)

@@ -1,0 +1,80 @@
+"""Take the checkpoint out of a model zoo archive, and nothing else.
+
+Invariant: only `model.ckpt.index` and `model.ckpt.data-*` are ever written, under names of our own, as regular files in
+the given folder; no member's path, link or mode is followed. The archive's own pipeline.config is not trusted.
+"""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from trainingrun_agent.errors import UserError
+
+MAX_MEMBERS: Final = 10_000
+MAX_FILE_BYTES: Final = 4 * 1024**3
+MAX_RATIO: Final = 200  # unpacked to packed; checkpoints hardly compress at all
+CHUNK: Final = 1024 * 1024
+_WANTED: Final = re.compile(r"model\.ckpt\.(index|data-00000-of-00001)")
+_NAMES: Final = ("model.ckpt.index", "model.ckpt.data-00000-of-00001")
+
+
+def unpack_checkpoint(tar: Path, dest: Path) -> None:
+    """Write `dest/model.ckpt.index` and `dest/model.ckpt.data-00000-of-00001`; raises UserError PretrainedUnusable."""
+    dest.mkdir(parents=True, exist_ok=True)
+    budget = tar.stat().st_size * MAX_RATIO
+    found: dict[str, str] = {}
+    try:
+        with tarfile.open(tar, mode="r|*") as archive:  # a stream: nothing can be read twice
+            for member in _members(archive):
+                name = PurePosixPath(member.name).name
+                if not _WANTED.fullmatch(name):
+                    continue
+                budget -= _check(member, name=name, found=found, budget=budget)
+                _write(archive, member, dest / name)
+                found[name] = member.name
+    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+        raise _unusable(f"is no readable tar archive: {error}") from error
+    missing = [name for name in _NAMES if name not in found]
+    if missing:
+        raise _unusable(f"holds no {' and no '.join(missing)}")
+
+
+def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    for number, member in enumerate(archive):
+        if number >= MAX_MEMBERS:
+            raise _unusable(f"has more than {MAX_MEMBERS} members")
+        yield member
+
+
+def _check(member: tarfile.TarInfo, *, name: str, found: dict[str, str], budget: int) -> int:
+    if not member.isreg():
+        raise _unusable(f"has {member.name!r}, which is no regular file")
+    path = PurePosixPath(member.name)
+    if path.is_absolute() or ".." in path.parts:
+        raise _unusable(f"has the path {member.name!r}, which leads out of it")
+    if name in found:
+        raise _unusable(f"has more than one {name}: {found[name]!r} and {member.name!r}")
+    if member.size > min(MAX_FILE_BYTES, budget):
+        raise _unusable(f"has {member.name!r} with {member.size} bytes, more than its packed size makes plausible")
+    return member.size
+
+
+def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
+    source = archive.extractfile(member)
+    if source is None:
+        raise _unusable(f"has {member.name!r}, which cannot be read")
+    with target.open("xb") as out:
+        while chunk := source.read(CHUNK):
+            out.write(chunk)
+
+
+def _unusable(what: str) -> UserError:
+    return UserError(
+        "PretrainedUnusable",
+        f"The archive of model.pretrained {what}.",
+        hint="Use a .tar.gz of the TensorFlow 1 detection model zoo, or a run's export folder.",
+    )
