@@ -74,11 +74,14 @@ class Draft:
         self.notes.append(Note("Warning" if warning else "Normal", reason, message[:MAX_MESSAGE]))
 
     def say(self, phase: Phase, *, message: str, text: str | None = None, **progress: Any) -> None:
-        """Set phase, the one-line message and the Progress column; `progress` replaces `status.progress`."""
+        """Set phase, the one-line message and the Progress column; `progress` replaces `status.progress` if it is new."""
         self.status["phase"] = str(phase)
         self.status["message"] = message[:MAX_MESSAGE]
-        line = (text or message)[:MAX_TEXT]
-        self.status["progress"] = {**progress, "text": line}
+        new = {**progress, "text": (text or message)[:MAX_TEXT]}
+        old = self.status.get("progress") or {}
+        if {**old, "updated": None} == {**new, "updated": None}:
+            return  # a new time alone is no news: writing it would bring the next reconcile, and so on for ever
+        self.status["progress"] = new
 
     def merge(self, field_name: str, values: Mapping[str, Any]) -> None:
         """Write the given keys into an object of the status, keeping the others."""

@@ -22,6 +22,7 @@ class JobView:
     stage: Stage
     attempt: int
     created: str
+    resource_version: str = "0"
     deleting: bool = False
     finished: str = ""  # "", "Complete" or "Failed"
     message: str = ""
@@ -55,6 +56,7 @@ class JobView:
             stage=stage,
             attempt=attempt,
             created=meta.get("creationTimestamp", ""),
+            resource_version=str(meta.get("resourceVersion", "0")),
             deleting="deletionTimestamp" in meta,
             finished=end.get("type", ""),
             message=end.get("message", ""),
@@ -92,6 +94,7 @@ class PodView:
     stage: Stage
     attempt: int
     created: str
+    resource_version: str = "0"
     phase: str = "Pending"
     reason: str = ""
     message: str = ""
@@ -129,6 +132,7 @@ class PodView:
             stage=stage,
             attempt=attempt,
             created=meta.get("creationTimestamp", ""),
+            resource_version=str(meta.get("resourceVersion", "0")),
             phase=status.get("phase", "Pending"),
             reason=status.get("reason", ""),
             message=status.get("message", ""),

@@ -34,14 +34,20 @@ class ScopeLease:
         self._holder = settings.pod_name
         scope = ",".join(sorted(settings.namespaces))
         self._name = f"{MANAGER}-{short_hash(scope)}" if scope else MANAGER
+        self._held = False
         self._path = f"/apis/coordination.k8s.io/v1/namespaces/{settings.pod_namespace}/leases"
 
     async def acquire(self, health: Health) -> None:
         """Return once the Lease is ours; says every time why it waits."""
-        while not await self._take():
-            health.waiting_for = f"Lease {self._name}, held by another operator for the same namespaces"
-            log.warning("waiting for %s", health.waiting_for)
-            await asyncio.sleep(RENEW_SECONDS)
+        while not self._held:
+            try:
+                self._held = await self._take()
+                health.waiting_for = f"Lease {self._name}, held by another operator for the same namespaces"
+            except KubeError as error:
+                health.waiting_for = f"Lease {self._name}: {error}"
+            if not self._held:
+                log.warning("waiting for %s", health.waiting_for)
+                await asyncio.sleep(RENEW_SECONDS)
         health.waiting_for = "the first listing"
 
     async def keep(self) -> None:
@@ -49,13 +55,17 @@ class ScopeLease:
         while True:
             await asyncio.sleep(RENEW_SECONDS)
             try:
-                if not await self._take():
+                # A conflict is settled by reading again; only a second no means another holder.
+                if not (await self._take() or await self._take()):
+                    self._held = False
                     raise LostLeaseError(f"Lease {self._name} was taken by another operator")
             except KubeError as error:
                 log.warning("could not renew Lease %s: %s", self._name, error)
 
     async def release(self) -> None:
-        """Let the next operator start at once."""
+        """Let the next operator start at once; a Lease that is not ours is left alone."""
+        if not self._held:
+            return
         try:
             body = {"spec": {"holderIdentity": "", "renewTime": None}}
             await self._api.call("PATCH", f"{self._path}/{self._name}", body=body, content_type=MERGE_PATCH)

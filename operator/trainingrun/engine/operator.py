@@ -11,6 +11,7 @@ import os
 from collections.abc import Coroutine
 from typing import Any, Final
 
+from trainingrun.api.names import AGENT_PORT, GROUP, PLURAL, VERSION
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
 from trainingrun.domain.observe import JobView, PodView
@@ -27,21 +28,22 @@ from trainingrun.kube.objects import list_all
 WORKERS: Final = 16
 HEARTBEAT_SECONDS: Final = 5.0
 RESYNC_SECONDS: Final = 600.0
+START_RETRY_SECONDS: Final = 2.0
 log = logging.getLogger(__name__)
 
 
 class Operator:
     """Cache, queue, workers and their helpers for one event loop."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, *, agent_port: int = AGENT_PORT) -> None:
+        self._settings, self._agent_port = settings, agent_port
         self.cache, self.queue = Cache(), WorkQueue()
         self._health = Health(port=settings.port)
         self._tasks: list[asyncio.Task[None]] = []
         self._api: Api | None = None
         self._lease: ScopeLease | None = None
         self._puller: ProgressPuller | None = None
-        self._reconciler: Reconciler | None = None
+        self.serving = False
 
     async def start(self) -> None:
         """Connect, wait for the Lease, list everything, then start the workers."""
@@ -49,17 +51,18 @@ class Operator:
         self._api = await Api.connect()
         self._lease = ScopeLease(self._api, settings=self._settings)
         await self._lease.acquire(self._health)
-        await self._list()
-        self._puller = ProgressPuller(self._api, cache=self.cache, queue=self.queue)
-        self._reconciler = Reconciler(
+        self._spawn(self._lease.keep(), name="lease")
+        await self._first_listing()
+        self._puller = ProgressPuller(self._api, cache=self.cache, queue=self.queue, port=self._agent_port)
+        reconciler = Reconciler(
             self._api, cache=self.cache, queue=self.queue, puller=self._puller, settings=self._settings
         )
         for number in range(WORKERS):
-            self._spawn(self.queue.work(self._reconciler.handle), name=f"worker {number}")
-        self._spawn(self._lease.keep(), name="lease")
+            self._spawn(self.queue.work(reconciler.handle), name=f"worker {number}")
         self._spawn(self._beat(), name="heartbeat")
         self._spawn(self._resync(), name="resync")
-        self._health.serving(self.cache, self.queue, self._reconciler)
+        self._health.serving(self.cache, self.queue, reconciler)
+        self.serving = True
         for key in self.cache.runs:
             self.queue.add(key)
         log.info("started: %d runs known", len(self.cache.runs))
@@ -80,8 +83,6 @@ class Operator:
     def forget(self, run: Run) -> None:
         """A run was deleted."""
         self.cache.drop_run(run.key, uid=run.uid)
-        if self._reconciler is not None:
-            self._reconciler.forget(run.uid)
         self.queue.add(run.key)
 
     def _spawn(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
@@ -98,16 +99,33 @@ class Operator:
         """A watch can lose a deletion; a full listing every ten minutes finds it."""
         while True:
             await asyncio.sleep(RESYNC_SECONDS)
+            known = set(self.cache.runs)
             try:
                 await self._list()
             except KubeError as error:
                 log.warning("resync failed: %s", error)
                 continue
-            for key in self.cache.runs:
+            for key in known | self.cache.runs.keys():
                 self.queue.add(key)
+
+    async def _first_listing(self) -> None:
+        """Wait for an API server that answers and serves our resource: kopf looks for it once, after this."""
+        assert self._api is not None
+        while True:
+            try:
+                served = await self._api.call("GET", f"/apis/{GROUP}/{VERSION}")
+                if any(resource.get("name") == PLURAL for resource in served.get("resources") or ()):
+                    await self._list()
+                    return
+                self._health.waiting_for = f"the custom resource {PLURAL}.{GROUP} to be served"
+            except KubeError as error:
+                self._health.waiting_for = f"the first listing: {error}"
+            log.warning("waiting for %s", self._health.waiting_for)
+            await asyncio.sleep(START_RETRY_SECONDS)
 
     async def _list(self) -> None:
         assert self._api is not None
+        self.cache.start_listing()
         runs: list[Run] = []
         jobs: list[JobView] = []
         pods: list[PodView] = []
@@ -121,13 +139,7 @@ class Operator:
             ]
             jobs += [job for job in seen_jobs if job is not None]
             pods += [pod for pod in seen_pods if pod is not None]
-        for run in runs:
-            self.cache.put_run(run)
-        for job in jobs:
-            self.cache.put_job(job)
-        for pod in pods:
-            self.cache.put_pod(pod)
-        self.cache.prune(runs=runs, jobs=jobs, pods=pods)
+        self.cache.finish_listing(runs=runs, jobs=jobs, pods=pods)
 
 
 def _die_with(task: asyncio.Task[None]) -> None:

@@ -35,8 +35,8 @@ log = logging.getLogger(__name__)
 class ProgressPuller:
     """Keeps `cache.progress` fresh for the runs it is told to watch."""
 
-    def __init__(self, api: Api, *, cache: Cache, queue: WorkQueue) -> None:
-        self._api, self._cache, self._queue = api, cache, queue
+    def __init__(self, api: Api, *, cache: Cache, queue: WorkQueue, port: int = AGENT_PORT) -> None:
+        self._api, self._cache, self._queue, self._port = api, cache, queue, port
         self._tasks: dict[str, tuple[str, asyncio.Task[None]]] = {}
         self._session: aiohttp.ClientSession | None = None
 
@@ -88,10 +88,10 @@ class ProgressPuller:
             self._session = aiohttp.ClientSession(timeout=timeout, trust_env=False)
         host = f"[{pod.ip}]" if ":" in pod.ip else pod.ip
         try:
-            async with self._session.get(f"http://{host}:{AGENT_PORT}/progress", allow_redirects=False) as answer:
+            async with self._session.get(f"http://{host}:{self._port}/progress", allow_redirects=False) as answer:
                 if answer.status != 200:
                     return None
-                data = await answer.content.read(MAX_BYTES + 1)
+                data = await _read(answer.content)
         except (aiohttp.ClientError, TimeoutError, OSError):
             return None
         return read_progress(data.decode("utf-8", errors="replace"), pod_uid=pod.uid)
@@ -109,13 +109,23 @@ class ProgressPuller:
         return {**found, "source": "log"} if found else None
 
 
+async def _read(content: aiohttp.StreamReader) -> bytes:
+    """Read all of a short answer; one read may return a part of it."""
+    data = b""
+    async for chunk in content.iter_chunked(MAX_BYTES):
+        data += chunk
+        if len(data) > MAX_BYTES:
+            break
+    return data
+
+
 def read_progress(text: str, *, pod_uid: str) -> dict[str, Any] | None:
     """Read a progress document; None when it is too long, broken, of another pod or of an unknown contract."""
     if len(text) > MAX_BYTES:
         return None
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(found, dict) or found.get("podUID") != pod_uid:
         return None

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -31,9 +33,19 @@ from trainingrun.kube.events import Recorder
 
 HEARTBEAT: Final = ""  # a key that no object has: it measures that the queue is served
 STATUS_SECONDS: Final = 5.0  # progress alone is written at most this often
-LOOK_UP_SECONDS: Final = 15.0
+LOOK_UP_SECONDS: Final = 6.0
 _FAST_MOVING: Final = ("progress", "training", "message")
 log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What may be forgotten at any time about one run: costs a read or an early write, never a wrong decision."""
+
+    uid: str
+    resolved: dict[str, Any] = field(default_factory=dict)
+    patched_at: float = -math.inf
+    looked_up_at: dict[str, float] = field(default_factory=dict)  # by UID of the object that does not start
 
 
 class Reconciler:
@@ -52,9 +64,7 @@ class Reconciler:
         self._api, self._cache, self._queue, self._puller = api, cache, queue, puller
         self._settings, self._now = settings, now
         self._recorder = Recorder(api)
-        self._resolved: dict[str, dict[str, Any]] = {}
-        self._patched: dict[str, float] = {}
-        self._looked_up: dict[str, float] = {}
+        self._memories: dict[str, _Memory] = {}
         self.heartbeat = time.monotonic()
 
     async def handle(self, key: str) -> None:
@@ -87,18 +97,25 @@ class Reconciler:
         run = self._cache.runs.get(key)
         if run is None or run.deleting:
             self._puller.watch(key, None)
+            self._cache.forget_attempts(key)
+            self._memories.pop(key, None)
             return
         observed = await self._observe(run)
         decision = plan(run, observed, settings=self._settings, now=self._now())
         try:
             await self._apply(run, decision)
         except objects.AlreadyResolvedError:
-            self._resolved.pop(run.uid, None)
-            self._resolved[run.uid] = await self._read_resolved(run) or {}
+            await self._read_resolved(run)
             self._queue.add(key)
 
+    def _memory(self, run: Run) -> _Memory:
+        known = self._memories.get(run.key)
+        if known is None or known.uid != run.uid:
+            known = self._memories[run.key] = _Memory(run.uid)
+        return known
+
     async def _observe(self, run: Run) -> Observed:
-        resolved = self._resolved.get(run.uid)
+        resolved = self._memory(run).resolved
         if not resolved and run.status.get("storageURI"):  # accepted earlier: the ConfigMap holds
             resolved = await self._read_resolved(run)
         return Observed(
@@ -110,13 +127,11 @@ class Reconciler:
             resolved=resolved or None,
         )
 
-    async def _read_resolved(self, run: Run) -> dict[str, Any] | None:
+    async def _read_resolved(self, run: Run) -> dict[str, Any]:
         text = await objects.read_resolved(self._api, namespace=run.namespace, name=run.name, owner_uid=run.uid)
-        if text is None:
-            return None
-        resolved: dict[str, Any] = json.loads(text)
-        self._resolved[run.uid] = resolved
-        return resolved
+        memory = self._memory(run)
+        memory.resolved = json.loads(text) if text else {}
+        return memory.resolved
 
     async def _apply(self, run: Run, decision: Plan) -> None:
         try:
@@ -145,7 +160,7 @@ class Reconciler:
     async def _create(self, run: Run, body: Mapping[str, Any]) -> None:
         made = await objects.create(self._api, body)
         if body["kind"] == "ConfigMap":
-            self._resolved[run.uid] = json.loads(made["data"][RESOLVED_KEY])
+            self._memory(run).resolved = json.loads(made["data"][RESOLVED_KEY])
         job = JobView.from_object(made) if body["kind"] == "Job" else None
         if job is not None:
             self._cache.put_job(job)
@@ -165,7 +180,8 @@ class Reconciler:
         changes = _difference(wanted, held)
         if not changes:
             return True
-        waited = time.monotonic() - self._patched.get(run.uid, -STATUS_SECONDS)
+        memory = self._memory(run)
+        waited = time.monotonic() - memory.patched_at
         urgent = decision.draft.notes or decision.create or decision.cleanup or not _only_fast(changes, wanted, held)
         if not urgent and waited < STATUS_SECONDS:
             self._queue.add_after(run.key, STATUS_SECONDS - waited)
@@ -180,26 +196,22 @@ class Reconciler:
             )
         except NotFoundError:
             return False
-        self._patched[run.uid] = time.monotonic()
+        memory.patched_at = time.monotonic()
         self._cache.put_run(Run.from_object(answer))
         return True
 
     async def _look_up(self, run: Run, uids: list[str]) -> None:
-        """List the Events of an object that does not start, but not more often than every 15 seconds."""
+        """List the Events of an object that does not start, but not more often than every few seconds."""
+        looked_up_at = self._memory(run).looked_up_at
         for uid in uids:
             moment = time.monotonic()
-            if moment - self._looked_up.get(uid, -LOOK_UP_SECONDS) < LOOK_UP_SECONDS:
+            if moment - looked_up_at.get(uid, -math.inf) < LOOK_UP_SECONDS:
                 continue
-            self._looked_up[uid] = moment
+            looked_up_at[uid] = moment
             hint = await objects.newest_warning(self._api, namespace=run.namespace, uid=uid)
             if hint and self._cache.hints.setdefault(run.key, {}).get(uid) != hint:
                 self._cache.hints[run.key][uid] = hint
                 self._queue.add(run.key)
-
-    def forget(self, uid: str) -> None:
-        """Forget what was remembered about a deleted run."""
-        self._resolved.pop(uid, None)
-        self._patched.pop(uid, None)
 
 
 def _difference(wanted: Mapping[str, Any], held: Mapping[str, Any]) -> dict[str, Any]:

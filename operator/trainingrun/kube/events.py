@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import Final
@@ -30,7 +31,7 @@ class Recorder:
         """Emit one Event about a run; a refused Event is logged and forgotten."""
         key = (run.uid, note.reason, note.message)
         moment = self._clock()
-        if moment - self._seen.get(key, -QUIET_SECONDS) < QUIET_SECONDS:
+        if moment - self._seen.get(key, -math.inf) < QUIET_SECONDS:
             return
         if len(self._seen) > MAX_REMEMBERED:
             self._seen.clear()
