@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from trainingrun_agent.errors import NotFound, ObjectTooLarge
+from trainingrun_agent.errors import IntegrityError, NotFound, ObjectTooLarge
 from trainingrun_agent.storage.base import ObjectInfo
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -59,8 +59,13 @@ class MemoryStore:
         on_bytes: Callable[[int], None] | None = None,
     ) -> str:
         data = self.get(key, max_bytes=size)
+        digest = hashlib.sha256(data).hexdigest()
+        if len(data) != size or sha256 not in (None, digest):
+            raise IntegrityError(f"s3://{self.bucket}/{key} is not what was promised")
         path.write_bytes(data)
-        return hashlib.sha256(data).hexdigest()
+        if on_bytes:
+            on_bytes(size)
+        return digest
 
     def upload(self, key: str, file: BinaryIO, *, size: int, on_bytes: Callable[[int], None] | None = None) -> str:
         data = file.read(size)

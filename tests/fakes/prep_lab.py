@@ -28,8 +28,8 @@ class Lab:
     classes: tuple[str, ...] = ("tire",)
     max_bad_files: str = "0"
     max_image_side: int = 1024
-    train: Source = Source(BUCKET, "train/")
-    eval: Source = Source(BUCKET, "eval/")
+    train: Source = field(default_factory=lambda: Source(BUCKET, "train/"))
+    eval: Source = field(default_factory=lambda: Source(BUCKET, "eval/"))
     progress: Progress = field(default_factory=lambda: Progress(stage="prep", pod_uid="pod-1"))
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -44,7 +44,7 @@ class Lab:
         return prepare(
             train=self.train,
             eval=self.eval,
-            store_for=lambda bucket: store,
+            store_for=lambda _: store,
             out_store=store,
             datasets_prefix="ml/datasets",
             classes=self.classes,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
-import random
 from collections.abc import Sequence
 from typing import Any
 from xml.sax.saxutils import escape
@@ -16,14 +16,14 @@ WIDTH, HEIGHT = 160, 120
 
 def picture(width: int = WIDTH, height: int = HEIGHT, *, mode: str = "RGB", seed: int = 0) -> Image.Image:
     """Coarse coloured noise: compresses, and differs by seed."""
-    noise = random.Random(seed).randbytes(8 * 6 * 3)
+    noise = hashlib.shake_128(str(seed).encode()).digest(8 * 6 * 3)
     return Image.frombytes("RGB", (8, 6), noise).resize((width, height)).convert(mode)
 
 
-def encoded(image: Image.Image, format: str = "JPEG", **options: Any) -> bytes:
+def encoded(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
     """The image in a file format."""
     out = io.BytesIO()
-    image.save(out, format, **options)
+    image.save(out, kind, **options)
     return out.getvalue()
 
 

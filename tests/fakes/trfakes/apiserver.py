@@ -1,0 +1,284 @@
+"""A fake Kubernetes API server on the wire: discovery, list, watch, create, merge patch, delete, logs, faults.
+
+It keeps to what the operator's safety rests on: resource versions as preconditions, 409 for a taken name, status as a
+subresource, 410 for a watch from before the compaction. Tests change objects through `store`, never over HTTP, so
+`requests` holds what the operator asked and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from aiohttp import web
+
+from trfakes.store import Change, StatusError, Store, matches
+
+KINDS = {
+    "/api/v1": {
+        "namespaces": "Namespace",
+        "pods": "Pod",
+        "configmaps": "ConfigMap",
+        "services": "Service",
+        "events": "Event",
+        "secrets": "Secret",
+    },
+    "/apis/apps/v1": {"deployments": "Deployment"},
+    "/apis/batch/v1": {"jobs": "Job"},
+    "/apis/coordination.k8s.io/v1": {"leases": "Lease"},
+    "/apis/apiextensions.k8s.io/v1": {"customresourcedefinitions": "CustomResourceDefinition"},
+    "/apis/trainingrun.dev/v1alpha1": {"trainingruns": "TrainingRun"},
+}
+CLUSTER_SCOPED = {"namespaces", "customresourcedefinitions"}
+_PATH = re.compile(
+    r"^(?P<base>/api/v1|/apis/[^/]+/[^/]+)(/namespaces/(?P<namespace>[^/]+))?/(?P<plural>[a-z]+)"
+    r"(/(?P<name>[^/]+)(/(?P<sub>status|log))?)?$"
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request of the operator and its answer (0: the connection was cut)."""
+
+    method: str
+    path: str
+    status: int
+
+    @property
+    def writes(self) -> bool:
+        return self.method != "GET"
+
+
+@dataclass
+class Fault:
+    """Spoil the calls that match, `times` times, after letting `skip` of them pass."""
+
+    method: str
+    path: str  # regular expression
+    status: int = 500  # 0 cuts the connection
+    after: bool = False  # the call takes effect, only its answer is lost
+    skip: int = 0
+    times: int = 1
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def hits(self, method: str, path: str) -> bool:
+        if method != self.method or not re.search(self.path, path) or not self.times:
+            return False
+        if self.skip:
+            self.skip -= 1
+            return False
+        self.times -= 1
+        return True
+
+
+class ApiServer:
+    """Serves one store over HTTP on the loopback address."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.requests: list[Request] = []
+        self.faults: list[Fault] = []
+        self.dead = False  # nothing is answered any more, as for a process that was killed
+        self.die_after_writes: int | None = None
+        self.logs: dict[str, str] = {}
+        self.port = 0
+        self._runner: web.AppRunner | None = None
+        self._watches: set[asyncio.Queue[Change | None]] = set()
+
+    async def __aenter__(self) -> ApiServer:
+        app = web.Application(client_max_size=8 * 1024 * 1024)
+        app.router.add_route("*", "/{anything:.*}", self._handle)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2, handler_cancellation=True)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+        self.store.listeners.append(self._publish)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.end_watches()
+        assert self._runner is not None
+        await self._runner.cleanup()
+
+    def kubeconfig(self, folder: Path) -> Path:
+        """Write a kubeconfig that leads here."""
+        file = folder / "kubeconfig"
+        document = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "fake",
+            "clusters": [{"name": "fake", "cluster": {"server": f"http://127.0.0.1:{self.port}"}}],
+            "users": [{"name": "fake", "user": {"token": "fake"}}],
+            "contexts": [{"name": "fake", "context": {"cluster": "fake", "user": "fake"}}],
+        }
+        file.write_text(yaml.safe_dump(document))
+        return file
+
+    def writes(self, pattern: str = "") -> list[Request]:
+        """Writes so far, the Lease's own left out."""
+        return [r for r in self.requests if r.writes and "/leases" not in r.path and re.search(pattern, r.path)]
+
+    def created(self, plural: str) -> list[Request]:
+        """Successful creations of a kind."""
+        return [r for r in self.requests if r.method == "POST" and r.path.endswith(plural) and r.status == 201]
+
+    def end_watches(self) -> None:
+        """Close every watch, as a restarted API server does."""
+        for queue in self._watches:
+            queue.put_nowait(None)
+
+    def _publish(self, change: Change) -> None:
+        for queue in self._watches:
+            queue.put_nowait(change)
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        if self.dead:
+            return self._cut(request)
+        if request.query.get("watch") == "true":
+            return await self._watch(request)
+        body = json.loads(await request.read() or b"{}")
+        fault = next((f for f in self.faults if f.hits(request.method, request.path)), None)
+        if fault is not None and not fault.after:
+            return self._spoil(request, fault)
+        try:
+            code, answer = self._answer(request, body)
+        except StatusError as error:
+            code, answer = error.code, {"kind": "Status", "code": error.code, "message": error.message}
+        if fault is not None:
+            return self._spoil(request, fault)
+        self._record(request, code)
+        return web.Response(text=answer) if isinstance(answer, str) else web.json_response(answer, status=code)
+
+    def _record(self, request: web.Request, code: int) -> None:
+        self.requests.append(Request(request.method, request.path, code))
+        if self.die_after_writes is not None and len(self.writes()) >= self.die_after_writes:
+            self.dead = True
+
+    def _spoil(self, request: web.Request, fault: Fault) -> web.StreamResponse:
+        self._record(request, fault.status)
+        if not fault.status:
+            return self._cut(request)
+        body = {"kind": "Status", "code": fault.status, "message": "injected fault"}
+        return web.json_response(body, status=fault.status, headers=dict(fault.headers))
+
+    def _cut(self, request: web.Request) -> web.StreamResponse:
+        if request.transport is not None:
+            request.transport.close()
+        return web.Response()
+
+    def _answer(self, request: web.Request, body: dict[str, Any]) -> tuple[int, Any]:
+        found = _PATH.match(request.path)
+        if found is None or found["plural"] not in KINDS.get(found["base"], {}):
+            return 200, _discovery(request.path)
+        plural, name = found["plural"], found["name"]
+        namespace = found["namespace"] or ""
+        if found["sub"] == "log":
+            self.store.get("pods", name, namespace=namespace)
+            return 200, self.logs.get(name, "")
+        calls: dict[tuple[str, bool], Callable[[], tuple[int, Any]]] = {
+            ("GET", False): lambda: (200, self._list(request, plural, found["namespace"])),
+            ("GET", True): lambda: (200, self.store.get(plural, name, namespace=namespace)),
+            ("POST", False): lambda: (201, self.store.create(plural, body, namespace=namespace)),
+            ("PATCH", True): lambda: (
+                200,
+                self.store.patch(plural, name, body, namespace=namespace, status=found["sub"] == "status"),
+            ),
+            ("DELETE", True): lambda: (200, self._delete(plural, name, namespace=namespace, options=body)),
+        }
+        call = calls.get((request.method, name is not None))
+        if call is None:
+            raise StatusError(405, f"{request.method} {request.path} is not allowed")
+        return call()
+
+    def _delete(self, plural: str, name: str, *, namespace: str, options: dict[str, Any]) -> dict[str, Any]:
+        if plural == "jobs" and options.get("propagationPolicy") != "Background":
+            raise StatusError(422, "a test wants Background: the default leaves pods behind")
+        uid = (options.get("preconditions") or {}).get("uid")
+        self.store.delete(plural, name, namespace=namespace, uid=uid)
+        return {"kind": "Status", "status": "Success"}
+
+    def _list(self, request: web.Request, plural: str, namespace: str | None) -> dict[str, Any]:
+        items = list(self.store.select(plural, namespace=namespace, labels=request.query.get("labelSelector", "")))
+        fields = dict(term.split("=", 1) for term in request.query.get("fieldSelector", "").split(",") if term)
+        if "involvedObject.uid" in fields:
+            items = [e for e in items if e["involvedObject"]["uid"] == fields["involvedObject.uid"]]
+        start, limit = int(request.query.get("continue", 0)), int(request.query.get("limit", 0)) or len(items)
+        meta = {"resourceVersion": str(self.store.version)}
+        if start + limit < len(items):
+            meta["continue"] = str(start + limit)
+        return {"kind": "List", "metadata": meta, "items": items[start : start + limit]}
+
+    async def _watch(self, request: web.Request) -> web.StreamResponse:
+        found = _PATH.match(request.path)
+        assert found is not None
+        plural, selector = found["plural"], request.query.get("labelSelector", "")
+        since = int(request.query.get("resourceVersion", 0))
+        self.requests.append(Request("GET", f"{request.path}?watch&{selector}", 200))
+        queue: asyncio.Queue[Change | None] = asyncio.Queue()
+        self._watches.add(queue)
+        missed = [change for change in self.store.history if change.version > since]
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        try:
+            if since < self.store.compacted:
+                gone = {"kind": "Status", "code": 410, "message": "too old resource version"}
+                await response.write(json.dumps({"type": "ERROR", "object": gone}).encode() + b"\n")
+                return response
+            for change in missed:
+                await _send(response, change, plural=plural, namespace=found["namespace"], selector=selector)
+            while (next_change := await queue.get()) is not None and not self.dead:
+                await _send(response, next_change, plural=plural, namespace=found["namespace"], selector=selector)
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        finally:
+            self._watches.discard(queue)
+        with contextlib.suppress(ConnectionError):
+            await response.write_eof()
+        return response
+
+
+async def _send(
+    response: web.StreamResponse, change: Change, *, plural: str, namespace: str | None, selector: str
+) -> None:
+    if change.plural != plural or namespace not in {None, change.body["metadata"]["namespace"]}:
+        bookmark = {"metadata": {"resourceVersion": str(change.version)}}
+        line = {"type": "BOOKMARK", "object": bookmark}
+    elif not matches(change.body, selector):
+        return
+    else:
+        line = {"type": change.kind, "object": change.body}
+    await response.write(json.dumps(line).encode() + b"\n")
+
+
+def _discovery(path: str) -> dict[str, Any]:
+    if path == "/version":
+        return {"major": "1", "minor": "35"}
+    if path == "/api":
+        return {"versions": ["v1"]}
+    if path == "/apis":
+        groups = [base.split("/")[2:] for base in KINDS if base.startswith("/apis/")]
+        named = [(g, {"groupVersion": f"{g}/{v}", "version": v}) for g, v in groups]
+        return {"groups": [{"name": g, "versions": [v], "preferredVersion": v} for g, v in named]}
+    if path not in KINDS:
+        raise StatusError(404, f"the server could not find {path}")
+    return {"kind": "APIResourceList", "resources": [_resource(p, k) for p, k in KINDS[path].items()]}
+
+
+def _resource(plural: str, kind: str) -> dict[str, Any]:
+    verbs = ["create", "delete", "get", "list", "patch", "watch"]
+    singular = plural.removesuffix("s")
+    return {
+        "name": plural,
+        "kind": kind,
+        "singularName": singular,
+        "namespaced": plural not in CLUSTER_SCOPED,
+        "verbs": verbs,
+    }

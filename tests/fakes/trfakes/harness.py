@@ -1,0 +1,109 @@
+"""A world for operators in process: fake API server, played cluster, and the waiting a test does.
+
+An operator runs in a thread with an event loop of its own: when it ends, kopf cancels every task of its loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import kopf
+
+from trainingrun.api.settings import Settings
+from trainingrun.engine.operator import Operator
+from trainingrun.handlers import make_registry
+from trfakes.apiserver import ApiServer
+from trfakes.cluster import Cluster
+from trfakes.store import Object, Store
+
+POLL_SECONDS = 0.02
+
+
+async def eventually(condition: Callable[[], Any], *, within: float = 8.0, what: str = "") -> Any:
+    """Wait until the condition holds and return its value; fails after `within` seconds."""
+    deadline = asyncio.get_running_loop().time() + within
+    while not (value := condition()):
+        assert asyncio.get_running_loop().time() < deadline, f"not within {within} s: {what or condition}"
+        await asyncio.sleep(POLL_SECONDS)
+    return value
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Running:
+    """One operator process."""
+
+    operator: Operator
+    port: int
+    stop_flag: threading.Event
+    task: asyncio.Future[None]
+
+    async def stop(self) -> None:
+        self.stop_flag.set()
+        await asyncio.wait_for(self.task, 20)
+
+
+@dataclass
+class World:
+    """An API server, a cluster that plays Jobs, and operators to start and stop."""
+
+    server: ApiServer
+    store: Store
+    cluster: Cluster
+    settings: Settings
+    operators: list[Running] = field(default_factory=list)
+
+    async def start_operator(self, *, agent_port: int = 8080, wait: bool = True, **settings: Any) -> Running:
+        port = free_port()
+        operator = Operator(replace(self.settings, port=port, **settings), agent_port=agent_port)
+        stop_flag = threading.Event()
+        work = kopf.operator(
+            registry=make_registry(operator), standalone=True, clusterwide=True, stop_flag=stop_flag
+        )
+        thread = asyncio.get_running_loop().run_in_executor(None, asyncio.run, work)
+        running = Running(operator, port, stop_flag, thread)
+        self.operators.append(running)
+        if wait:
+            await eventually(lambda: operator.serving or running.task.done(), what="the operator serves")
+            if running.task.done():
+                running.task.result()
+        return running
+
+    async def replace_operator(self, **settings: Any) -> Running:
+        await self.operators[-1].stop()
+        self.server.dead, self.server.die_after_writes = False, None
+        self.store.objects.pop(("leases", "trainingrun-system", "trainingrun-operator"), None)
+        return await self.start_operator(**settings)
+
+    def run(self, name: str = "tire") -> Object:
+        return self.store.get("trainingruns", name)
+
+    def status(self, name: str = "tire") -> dict[str, Any]:
+        status: dict[str, Any] = self.run(name).get("status") or {}
+        return status
+
+    def condition(self, kind: str, name: str = "tire") -> dict[str, Any]:
+        conditions = self.status(name).get("conditions") or []
+        return next((c for c in conditions if c["type"] == kind), {})
+
+    def attempts(self, stage: str, name: str = "tire") -> dict[str, Any]:
+        return next((a for a in self.status(name).get("attempts") or [] if a["stage"] == stage), {})
+
+    async def finished(self, name: str = "tire", *, within: float = 8.0) -> dict[str, Any]:
+        await eventually(lambda: self.condition("Finished", name).get("status") == "True", within=within)
+        return self.status(name)
+
+    async def job(self, name: str) -> Object:
+        found: Object = await eventually(lambda: self.store.find("jobs", name), what=f"Job {name}")
+        return found

@@ -1,0 +1,164 @@
+"""Objects of a fake API server: resource versions, watch history, merge patches, deletion by owner reference.
+
+Invariant: every change raises the one version counter and is written to the history that watches read.
+"""
+
+from __future__ import annotations
+
+import copy
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+Object = dict[str, Any]
+Key = tuple[str, str, str]  # plural, namespace, name
+
+
+class StatusError(Exception):
+    """An answer of the API server that is not a success."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code, self.message = code, message
+
+
+@dataclass(frozen=True)
+class Change:
+    """One line of the history."""
+
+    version: int
+    plural: str
+    kind: str  # ADDED, MODIFIED, DELETED
+    body: Object
+
+
+class Store:
+    """All objects of all kinds, in memory."""
+
+    def __init__(self, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.objects: dict[Key, Object] = {}
+        self.history: list[Change] = []
+        self.version = 100
+        self.compacted = 0
+        self.listeners: list[Callable[[Change], None]] = []
+        self.graceful_pods = False
+        self._now = now
+
+    def now_text(self) -> str:
+        return self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def find(self, plural: str, name: str, *, namespace: str = "default") -> Object | None:
+        return self.objects.get((plural, namespace, name))
+
+    def get(self, plural: str, name: str, *, namespace: str = "default") -> Object:
+        found = self.find(plural, name, namespace=namespace)
+        if found is None:
+            raise StatusError(404, f'{plural} "{name}" not found')
+        return found
+
+    def select(self, plural: str, *, namespace: str | None = None, labels: str = "") -> Iterator[Object]:
+        for (kind, where, _), body in sorted(self.objects.items()):
+            if kind == plural and namespace in {None, where} and matches(body, labels):
+                yield body
+
+    def create(self, plural: str, body: Mapping[str, Any], *, namespace: str = "default") -> Object:
+        made = copy.deepcopy(dict(body))
+        meta = made.setdefault("metadata", {})
+        key = (plural, namespace, meta["name"])
+        if key in self.objects:
+            raise StatusError(409, f'{plural} "{meta["name"]}" already exists')
+        meta.setdefault("uid", str(uuid.uuid4()))
+        meta.update(namespace=namespace, generation=1)
+        meta.setdefault("creationTimestamp", self.now_text())
+        return self._keep(key, made, "ADDED")
+
+    def patch(
+        self, plural: str, name: str, patch: Mapping[str, Any], *, namespace: str = "default", status: bool = False
+    ) -> Object:
+        old = self.get(plural, name, namespace=namespace)
+        wanted = (patch.get("metadata") or {}).get("resourceVersion")
+        if wanted is not None and wanted != old["metadata"]["resourceVersion"]:
+            raise StatusError(409, f'{plural} "{name}" changed: version is {old["metadata"]["resourceVersion"]}')
+        allowed = {"status": patch.get("status")} if status else {k: v for k, v in patch.items() if k != "status"}
+        allowed.pop("metadata", None)
+        new = merge(old, allowed)
+        if new == old:
+            return old
+        if new.get("spec") != old.get("spec"):
+            new["metadata"]["generation"] += 1
+        return self._keep((plural, namespace, name), new, "MODIFIED")
+
+    def update_status(self, plural: str, name: str, *, namespace: str = "default", **fields: Any) -> Object:
+        """Set fields of the status whole, as a controller or a kubelet does."""
+        new = copy.deepcopy(self.get(plural, name, namespace=namespace))
+        new.setdefault("status", {}).update(fields)
+        return self._keep((plural, namespace, name), new, "MODIFIED")
+
+    def delete(self, plural: str, name: str, *, namespace: str = "default", uid: str | None = None) -> None:
+        body = self.get(plural, name, namespace=namespace)
+        if uid is not None and body["metadata"]["uid"] != uid:
+            raise StatusError(409, f'{plural} "{name}" has another uid')
+        if plural == "pods" and self.graceful_pods and "deletionTimestamp" not in body["metadata"]:
+            new = copy.deepcopy(body)
+            new["metadata"]["deletionTimestamp"] = self.now_text()
+            self._keep((plural, namespace, name), new, "MODIFIED")
+            return
+        del self.objects[plural, namespace, name]
+        self._note(plural, "DELETED", copy.deepcopy(body))
+        self._collect(body["metadata"]["uid"])
+
+    def compact(self) -> None:
+        """Forget the history: a watch from an older version is answered 410."""
+        self.compacted = self.version
+        self.history.clear()
+
+    def _collect(self, owner: str) -> None:
+        owned = [
+            key
+            for key, body in self.objects.items()
+            if any(ref["uid"] == owner for ref in body["metadata"].get("ownerReferences") or ())
+        ]
+        for plural, namespace, name in owned:
+            if self.find(plural, name, namespace=namespace) is not None:
+                self.delete(plural, name, namespace=namespace)
+
+    def _keep(self, key: Key, body: Object, kind: str) -> Object:
+        self.version += 1
+        body["metadata"]["resourceVersion"] = str(self.version)
+        self.objects[key] = body
+        self._note(key[0], kind, copy.deepcopy(body), raise_version=False)
+        return body
+
+    def _note(self, plural: str, kind: str, body: Object, *, raise_version: bool = True) -> None:
+        if raise_version:
+            self.version += 1
+            body["metadata"]["resourceVersion"] = str(self.version)
+        change = Change(self.version, plural, kind, body)
+        self.history.append(change)
+        for listener in list(self.listeners):
+            listener(change)
+
+
+def merge(old: Any, patch: Any) -> Any:
+    """RFC 7386."""
+    if not isinstance(patch, Mapping):
+        return copy.deepcopy(patch)
+    new = copy.deepcopy(old) if isinstance(old, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            new.pop(key, None)
+        else:
+            new[key] = merge(new.get(key), value)
+    return new
+
+
+def matches(body: Object, selector: str) -> bool:
+    """Equality and existence, which is all we ask."""
+    labels = body["metadata"].get("labels") or {}
+    for term in filter(None, selector.split(",")):
+        key, equals, value = term.partition("=")
+        if key not in labels or (equals and labels[key] != value):
+            return False
+    return True
