@@ -24,7 +24,7 @@ Command = Literal["prep", "train", "export", "mirror"]
 
 @dataclass(frozen=True)
 class Paths:
-    """Where the operator mounts things; tests and debugging sessions put them elsewhere."""
+    """Where the operator mounts things; tests put them elsewhere."""
 
     resolved: Path = Path("/etc/trainingrun/resolved.json")
     credentials: Path = Path("/var/run/secrets/trainingrun/s3")
