@@ -80,7 +80,7 @@ def train(spec: dict[str, Any]) -> None:
                 done("interrupted", step=step)
             step += 1
             time.sleep(PLAN.get("seconds_per_step", 0.002))
-            advance(phase="training", step=step, steps=steps, loss=1.0 / step)
+            advance(phase="training", step=step, done=step, total=steps, loss=1.0 / step)
             events.write(b"%08d" % step * 100)
             if step == PLAN.get("die_at"):
                 os.kill(os.getpid(), signal.SIGKILL)

@@ -124,6 +124,7 @@ def test_killed_trainer_is_a_crash_and_the_next_attempt_resumes(prepared: Any, c
     assert (crash.outcome, crash.reason) == (Outcome.CRASH, "TrainerDied")
     assert crash.numbers["newestCheckpointStep"] == 20
     assert "step 20" in crash.message
+    assert "of 30 while training" in crash.message
     assert verdict.outcome is Outcome.SUCCEEDED
     assert verdict.numbers["resumedFromStep"] == 20
     assert 0 <= verdict.numbers["stepsLost"] <= 7
@@ -137,6 +138,8 @@ def test_sigterm_ships_the_last_checkpoint_before_the_agent_ends(prepared: Any, 
     trainer = prepared.start_trainer(context, seconds_per_step=0.05)
     thread, verdicts = start(context)
     until(lambda: step_of(context) >= 3)
+    shown = context.progress.snapshot()
+    assert (shown["phase"], shown["total"], shown["steps"], shown["unit"]) == ("training", 30, 30, "steps")
     context.stop.set()
     trainer.send_signal(signal.SIGTERM)
     thread.join(20)

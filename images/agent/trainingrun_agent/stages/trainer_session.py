@@ -7,7 +7,7 @@ session ends when the trainer is gone, or when the grace period is nearly over.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from trainingrun_agent.errors import Interrupted
@@ -114,6 +114,8 @@ class TrainerSession:
             self._judged = True
             self._liveness.work_given()
         progress = read_progress(self._folder)
+        if progress is not None and progress.step is not None and progress.steps is None:
+            progress = replace(progress, steps=self._context.config.resolved.train.steps)
         self._liveness.observe(progress)
         if progress is not None and progress != self._last:
             self._last = progress
