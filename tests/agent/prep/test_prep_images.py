@@ -118,9 +118,9 @@ def test_what_cannot_be_decoded_is_named(data: bytes, code: str) -> None:
     assert caught.value.hint
 
 
-@pytest.mark.parametrize("format", ["JPEG", "PNG"])
-def test_long_images_are_scaled_down(format: str) -> None:
-    made = render(encoded(picture(1000, 500), format), max_side=200)
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_long_images_are_scaled_down(kind: str) -> None:
+    made = render(encoded(picture(1000, 500), kind), max_side=200)
     with Image.open(io.BytesIO(made.data)) as image:
         assert image.size == (made.width, made.height) == (200, 100)
 

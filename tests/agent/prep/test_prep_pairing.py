@@ -61,7 +61,7 @@ def test_an_image_set_takes_its_members_only() -> None:
         [Entry(f"Annotations/{name}.xml", 1) for name in paths],
         members=["A", "c", "gone"],
     )
-    made = pair(listing, lambda entry: "")
+    made = pair(listing, lambda _: "")
     assert [item.image.path for item in made.pairs] == ["JPEGImages/a.jpg", "JPEGImages/c.jpg"]
     assert [(finding.code, finding.file) for finding in made.findings] == [("ImageMissing", "JPEGImages/gone")]
     assert made.images == 2

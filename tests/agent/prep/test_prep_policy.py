@@ -139,7 +139,7 @@ def test_the_message_names_the_first_three_files(lab: Lab) -> None:
 
 def test_an_unknown_class_comes_with_the_nearest_one(lab: Lab) -> None:
     lab.add("bad", xml=voc([labelled("tires")]))
-    with pytest.raises(UserError, match="class 'tires' is not in dataset.classes; the nearest one is 'tire'"):
+    with pytest.raises(UserError, match=r"class 'tires' is not in dataset\.classes; the nearest one is 'tire'"):
         lab.run()
 
 

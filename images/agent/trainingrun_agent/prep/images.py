@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from contextlib import closing
 from dataclasses import dataclass
 
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -98,7 +99,8 @@ def render(data: bytes, head: Header, *, rotate: bool, max_side: int, budget: Bu
         if pixels > MAX_DECODED_PIXELS:
             raise _too_large(f"{image.width} x {image.height} pixels after decoding")
         progressive = head.width * head.height * COEFFICIENT_BYTES if head.progressive else 0
-        with budget.hold(pixels * BYTES_PER_PIXEL + progressive):
+        # Closed before the budget is given back: leaving the outer block would keep the pixels.
+        with budget.hold(pixels * BYTES_PER_PIXEL + progressive), closing(image):
             return _decoded(image, data, head, keep=keep, rotate=rotate, max_side=max_side)
 
 
