@@ -55,8 +55,10 @@ def _mounts() -> frozenset[str]:
 
 
 def _cgroups() -> frozenset[str]:
+    """The folders of the first level; those of image builds left out."""
     tops = hierarchies(_mountinfo(), ("cgroup", "cgroup2"))
-    return frozenset(str(folder) for top in tops for folder in top.glob("*") if folder.is_dir())
+    folders = (folder for top in tops for folder in top.glob("*") if folder.is_dir())
+    return frozenset(str(folder) for folder in folders if not folder.name.startswith("buildah-"))
 
 
 def _rules() -> str:

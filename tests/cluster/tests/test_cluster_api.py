@@ -90,14 +90,24 @@ def test_a_second_up_of_the_same_name_is_refused_while_one_runs(pair: list[Clust
         Cluster(cluster.name, tier=Tier.API).down()
 
 
+def audited(cluster: Cluster, name: str) -> list[tuple[str, str, str]]:
+    """Verb, user and level of every finished request for the object ``name``."""
+    lines = cluster.layout.audit_log.read_text().splitlines(keepends=True)
+    events = [json.loads(line) for line in lines if line.endswith("\n")]
+    seen = [each for each in events if each.get("objectRef", {}).get("name") == name]
+    return [(each["verb"], each["user"]["username"], each["level"]) for each in seen]
+
+
 def test_audit_log_names_who_did_what() -> None:
     with Cluster("test-audit", tier=Tier.API, audit=True) as cluster:
         cluster.kubectl("create", "configmap", "watched")
-        events = [json.loads(line) for line in cluster.layout.audit_log.read_text().splitlines()]
-    seen = [each for each in events if each.get("objectRef", {}).get("name") == "watched"]
-    assert [(each["verb"], each["user"]["username"], each["level"]) for each in seen] == [
-        ("create", "kubernetes-super-admin", "Metadata")
-    ]
+        cluster.kubectl("get", "configmap", "watched")
+        deadline = time.monotonic() + 10
+        while len(audited(cluster, "watched")) < 2:  # the line is written just after the answer
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        user = "kubernetes-super-admin"
+        assert audited(cluster, "watched") == [("create", user, "Metadata"), ("get", user, "Metadata")]
 
 
 def wait_ready(cluster: Cluster, ready: bool) -> None:
