@@ -23,7 +23,6 @@ FINISHED: Final = "Finished"
 STAGE_CONDITION: Final = {Stage.PREP: "Prepared", Stage.TRAIN: "Trained", Stage.EXPORT: "Exported"}
 
 Condition = dict[str, Any]
-MAX_MESSAGE: Final = 2048
 
 
 def find(conditions: Iterable[Mapping[str, Any]], kind: str) -> Mapping[str, Any] | None:
@@ -58,7 +57,7 @@ def set_condition(
         "type": kind,
         "status": status,
         "reason": reason,
-        "message": message[:MAX_MESSAGE],
+        "message": message,
         "observedGeneration": generation,
         "lastTransitionTime": since,
     }

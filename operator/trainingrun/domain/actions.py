@@ -11,18 +11,20 @@ from trainingrun.domain.observe import PodView
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A child to delete."""
+    """A child to delete; without `uid` it is looked at first, and left if the run does not own it."""
 
     kind: str
     name: str
+    uid: str = ""
 
 
 @dataclass(slots=True)
 class Plan:
-    """Applied as: create, delete, one status patch, cleanup, Events; then `requeue_after`."""
+    """Applied as: create, beside, delete, one status patch, cleanup, Events; then `requeue_after`."""
 
     draft: Draft
     create: list[dict[str, Any]] = field(default_factory=list)
+    beside: list[dict[str, Any]] = field(default_factory=list)  # created too, but the run goes on without them
     delete: list[Child] = field(default_factory=list)
     cleanup: list[Child] = field(default_factory=list)  # only after the status holds what they produced
     delete_run: bool = False

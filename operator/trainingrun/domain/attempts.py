@@ -12,7 +12,8 @@ from typing import Any
 
 from trainingrun.api import clock
 from trainingrun.api.names import Stage
-from trainingrun.domain.draft import Draft
+from trainingrun.domain import reported
+from trainingrun.domain.draft import MAX_LAST, Draft
 from trainingrun.domain.verdicts import POLICIES, Outcome, Verdict, back_off_seconds
 
 
@@ -36,19 +37,19 @@ def count(draft: Draft, stage: Stage, verdict: Verdict) -> Again | None:
     entry = draft.entry("attempts", stage)
     entry["ended"] = entry["number"]
     entry["lastOutcome"] = str(verdict.outcome)
-    entry["lastReason"] = verdict.reason
-    entry["lastMessage"] = verdict.message[:1024]
+    entry["lastReason"] = reported.reason(verdict.reason)
+    entry["lastMessage"] = verdict.message[:MAX_LAST]
     if verdict.outcome is Outcome.SUCCEEDED:
         return Again(0)
     failures: dict[str, int] = entry.setdefault("failures", {})
-    if verdict.outcome is Outcome.INTERRUPTED and _advanced(entry, verdict):
-        failures[Outcome.INTERRUPTED] = 0  # unlimited while the newest checkpoint advances
-    failures[verdict.outcome] = failures.get(verdict.outcome, 0) + 1
-    policy = POLICIES[verdict.outcome]
-    if failures[verdict.outcome] > policy.retries:
+    kind, policy = str(verdict.outcome), POLICIES[verdict.outcome]
+    if _advanced(draft, entry, stage, verdict) and verdict.outcome is Outcome.INTERRUPTED:
+        failures[kind] = 0  # unlimited while the newest checkpoint advances
+    failures[kind] = failures.get(kind, 0) + 1
+    if failures[kind] > policy.retries:
         return None
     free = 1 if verdict.outcome is Outcome.INTERRUPTED else 0  # the first interruption is nobody's fault
-    delay = back_off_seconds(failures[verdict.outcome] - free) if policy.back_off else 0
+    delay = back_off_seconds(failures[kind] - free) if policy.back_off else 0
     if delay:
         entry["nextRetryAt"] = clock.to_text(draft.now + timedelta(seconds=delay))
     return Again(delay)
@@ -62,8 +63,11 @@ def reopen(draft: Draft) -> None:
         entry["ended"] = entry.get("number", 0)
 
 
-def _advanced(entry: dict[str, Any], verdict: Verdict) -> bool:
-    step = int(verdict.numbers.get("checkpointStep", 0))
-    before = int(entry.get("checkpointStep", 0))
-    entry["checkpointStep"] = max(step, before)
-    return step > before
+def _advanced(draft: Draft, entry: dict[str, Any], stage: Stage, verdict: Verdict) -> bool:
+    """Note the newest checkpoint; a pod that was lost without a verdict may have told of it before."""
+    if stage is not Stage.TRAIN:
+        return False
+    told = draft.status.get("training", {}).get("checkpointStep", 0)
+    before = entry.get("checkpointStep", 0)
+    entry["checkpointStep"] = max(reported.count(verdict.numbers.get("checkpointStep")) or 0, told, before)
+    return bool(entry["checkpointStep"] > before)

@@ -14,9 +14,15 @@ from typing import Any
 from trainingrun.api import clock, conditions
 from trainingrun.api.names import Phase, Stage
 from trainingrun.api.run import Run
+from trainingrun.domain import reported
 
-MAX_MESSAGE = 1024
-MAX_TEXT = 160
+# Together these keep the whole status below 8 KiB.
+MAX_MESSAGE = 700  # of the run, and of the condition Succeeded
+MAX_CAUSE = 360  # of other conditions
+MAX_SUMMARY = 200  # of a stage that is done
+MAX_LAST = 240  # of the last attempt of a stage
+MAX_TEXT = 160  # of the Progress column
+MAX_EVENT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +69,18 @@ class Draft:
             self.status["conditions"],
             kind,
             status=text,
-            reason=reason,
-            message=message,
+            reason=reported.reason(reason),
+            message=message[: MAX_MESSAGE if kind == conditions.SUCCEEDED else MAX_CAUSE],
             generation=self.run.generation,
             now=self.now_text,
         )
 
     def note(self, reason: str, message: str, *, warning: bool = False) -> None:
         """Emit an Event after the status is stored."""
-        self.notes.append(Note("Warning" if warning else "Normal", reason, message[:MAX_MESSAGE]))
+        self.notes.append(Note("Warning" if warning else "Normal", reported.reason(reason), message[:MAX_EVENT]))
 
     def say(self, phase: Phase, *, message: str, text: str | None = None, **progress: Any) -> None:
-        """Set phase, the one-line message and the Progress column; `progress` replaces `status.progress` if it is new."""
+        """Set phase, the one-line message and the Progress column; `progress` replaces `status.progress` if new."""
         self.status["phase"] = str(phase)
         self.status["message"] = message[:MAX_MESSAGE]
         new = {**progress, "text": (text or message)[:MAX_TEXT]}
@@ -113,13 +119,16 @@ class Draft:
             f'-p \'{{"spec":{{"retry":{again}}}}}\''
         )
         story = " ".join(part.strip() for part in (message, hint) if part.strip())
-        keep = MAX_MESSAGE - len(command) - 30
-        full = f"{story[:keep]} To try again: {command}"
+        full = f"{_cut(story, MAX_MESSAGE - len(command) - 16)} To try again: {command}"
         self._end(Phase.FAILED, succeeded=False, reason=reason, message=full, text=f"{reason}: {message}")
         self.note(reason, full, warning=True)
 
     def _end(self, phase: Phase, *, succeeded: bool, reason: str, message: str, text: str | None = None) -> None:
         self.condition(conditions.SUCCEEDED, succeeded, reason=reason, message=message)
-        self.condition(conditions.FINISHED, True, reason=str(phase), message=message)
+        self.condition(conditions.FINISHED, True, reason=str(phase), message="The run has ended; see Succeeded.")
         self.status["finishedAt"] = self.now_text
         self.say(phase, message=message, text=text or str(phase), updated=self.now_text)
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"

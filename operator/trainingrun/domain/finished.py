@@ -34,7 +34,7 @@ def clean_failed_jobs(plan: Plan, *, jobs: tuple[JobView, ...], settings: Settin
         age = clock.seconds_between(job.finished_at, plan.draft.now_text) or 0
         done = plan.draft.stage_done(job.stage) and job.finished == "Complete"
         if done or age >= settings.failed_jobs_ttl_seconds:
-            plan.cleanup.append(Child("Job", job.name))
+            plan.cleanup.append(Child("Job", job.name, job.uid))
         else:
             plan.again(settings.failed_jobs_ttl_seconds - age)
 

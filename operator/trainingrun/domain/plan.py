@@ -34,7 +34,7 @@ from trainingrun.domain.resolve import FindRun, NotAcceptedError, Resolved, reso
 from trainingrun.domain.verdicts import Outcome, Verdict
 
 WAIT_FOR_OTHER_SECONDS: Final = 10
-TICK_SECONDS: Final = 5
+TICK_SECONDS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,7 @@ def plan(run: Run, observed: Observed, *, settings: Settings, now: datetime) -> 
     draft = Draft(run, now)
     plan_ = Plan(draft=draft)
     if draft.is_true(conditions.FINISHED) and not plan_finished(plan_, jobs=observed.jobs, settings=settings):
-        if observed.resolved:
-            tensorboard.keep(plan_, resolved=observed.resolved, settings=settings)
+        tensorboard.keep(plan_, resolved=observed.resolved, settings=settings)
         return plan_
     clean_failed_jobs(plan_, jobs=observed.jobs, settings=settings)
     resolved = _accepted(plan_, observed, settings=settings)
@@ -136,7 +135,8 @@ class _Stages:
     def _look(self, stage: Stage, *, job: JobView | None, number: int) -> bool:
         """Look at the attempt in flight; return True when another one is to be started."""
         pod = self._pod(stage, number)
-        evidence = Evidence(job, pod, progress=self.observed.progress, hints=self.observed.hints)
+        progress = self.observed.progress if pod and self.observed.progress.get("podUID") == pod.uid else {}
+        evidence = Evidence(job, pod, progress=progress, hints=self.observed.hints)
         state = assess(evidence, now=self.draft.now)
         if isinstance(state, Ended):
             return self._ended(stage, state, job=job, pod=pod)
@@ -145,7 +145,7 @@ class _Stages:
         if isinstance(state, Waiting):
             self._waiting(stage, state, job=job)
         else:
-            self._running(stage, state)
+            self._running(stage, state, progress=progress)
         return False
 
     def _pod(self, stage: Stage, number: int) -> PodView | None:
@@ -159,11 +159,11 @@ class _Stages:
         if verdict.outcome is Outcome.SUCCEEDED:
             results.complete(self.draft, stage, verdict)
             if job is not None:
-                self.plan.cleanup.append(Child("Job", job.name))
+                self.plan.cleanup.append(Child("Job", job.name, job.uid))
             return False
         results.record(self.draft, stage, verdict)
         if state.give_up and job is not None:
-            self.plan.delete.append(Child("Job", job.name))
+            self.plan.delete.append(Child("Job", job.name, job.uid))
         self.draft.note(verdict.reason, f"An attempt of {stage} ended: {verdict.message}", warning=True)
         if again is None:
             self._give_in(stage, verdict)
@@ -173,7 +173,7 @@ class _Stages:
     def _suspend(self, stage: Stage, *, job: JobView | None, number: int) -> bool:
         """End the attempt without counting it as a failure; its pod ships the newest checkpoint in its grace period."""
         if job is not None and not job.deleting:
-            self.plan.delete.append(Child("Job", job.name))
+            self.plan.delete.append(Child("Job", job.name, job.uid))
         self.draft.entry("attempts", stage)["ended"] = number
         self.draft.note("Suspended", f"Attempt {number} of {stage} ends; its newest checkpoint is kept.")
         return True
@@ -208,14 +208,11 @@ class _Stages:
             f"The pod of {job.name} did not start within spec.startDeadlineSeconds ({limit} s): {message}",
         )
         attempts.count(self.draft, stage, verdict)
-        self.plan.delete.append(Child("Job", job.name))
+        self.plan.delete.append(Child("Job", job.name, job.uid))
         self._give_in(stage, verdict)
         return True
 
-    def _running(self, stage: Stage, state: Running) -> None:
-        progress = self.observed.progress
-        if progress.get("podUID") != state.pod.uid:
-            progress = {}
+    def _running(self, stage: Stage, state: Running, *, progress: Mapping[str, Any]) -> None:
         results.show_progress(self.draft, stage, progress=progress)
         message = "The attempt is ending." if state.ending else "The attempt is running."
         self.draft.condition(conditions.STAGE_CONDITION[stage], False, reason="Running", message=message)

@@ -7,17 +7,32 @@ from typing import Any, Final
 
 from trainingrun.api import clock, conditions
 from trainingrun.api.names import AGENT, STAGE_PHASE, Stage
-from trainingrun.domain.draft import Draft
+from trainingrun.domain import reported
+from trainingrun.domain.draft import MAX_SUMMARY, Draft
 from trainingrun.domain.observe import ContainerView, JobView, PodView
+from trainingrun.domain.reported import Reader
 from trainingrun.domain.verdicts import Outcome, Verdict
 
-_DATASET: Final = (
-    "digest", "reused", "trainImages", "evalImages", "trainObjects", "evalObjects", "errors", "warnings",
-    "reportURI", "topFindings",
-)  # fmt: skip
-_TRAINING: Final = ("step", "steps", "checkpointStep", "checkpointURI", "resumedFromStep", "stepsLost")
-_METRICS: Final = ("loss", "ap50", "mAP")  # decimals are strings in the API
-_EXPORT: Final = ("checkpointStep", "evalImages", "uri")
+_COUNTS: Final = ("trainImages", "evalImages", "trainObjects", "evalObjects", "errors", "warnings")
+_DATASET: Final[Mapping[str, Reader]] = {
+    **dict.fromkeys(_COUNTS, reported.count),
+    "digest": reported.digest,
+    "reused": reported.flag,
+    "reportURI": reported.uri,
+    "topFindings": reported.findings,
+}
+_TRAINING: Final[Mapping[str, Reader]] = {
+    **dict.fromkeys(("step", "steps", "checkpointStep", "resumedFromStep", "stepsLost"), reported.count),
+    **dict.fromkeys(("loss", "ap50", "mAP"), reported.decimal),
+    "checkpointURI": reported.uri,
+}
+_EXPORT: Final[Mapping[str, Reader]] = {
+    **dict.fromkeys(("checkpointStep", "evalImages"), reported.count),
+    **dict.fromkeys(("ap50", "mAP"), reported.decimal),
+    "uri": reported.uri,
+}
+_PARTS: Final = ("fetch", "work", "ship")
+_UNITS: Final = {"images", "steps", "bytes", "files"}
 _STARTING: Final = {
     "starting": "starting",
     "preflight": "checking the storage",
@@ -33,13 +48,15 @@ def record(draft: Draft, stage: Stage, verdict: Verdict) -> None:
     """Write the numbers of an ended attempt, successful or not."""
     numbers = verdict.numbers
     if stage is Stage.PREP:
-        draft.merge("dataset", _pick(numbers, _DATASET))
+        draft.merge("dataset", reported.pick(numbers, _DATASET))
     elif stage is Stage.TRAIN:
-        draft.merge("training", {**_pick(numbers, _TRAINING), **_decimals(numbers)})
+        draft.merge("training", reported.pick(numbers, _TRAINING))
     elif verdict.outcome is Outcome.SUCCEEDED:
-        uri = str(numbers.get("uri", ""))
-        files = {"frozenGraphURI": f"{uri}frozen_inference_graph.pb", "savedModelURI": f"{uri}saved_model/1/"}
-        draft.merge("export", {**_pick(numbers, _EXPORT), **_decimals(numbers, ("ap50", "mAP")), **files})
+        export = reported.pick(numbers, _EXPORT)
+        if "uri" in export:
+            export["frozenGraphURI"] = f"{export['uri']}frozen_inference_graph.pb"
+            export["savedModelURI"] = f"{export['uri']}saved_model/1/"
+        draft.merge("export", export)
     if verdict.outcome in {Outcome.STORAGE_REFUSED, Outcome.STORAGE_OUTAGE}:
         storage(draft, ready=False, reason=verdict.reason, message=verdict.message)
     elif verdict.outcome is Outcome.SUCCEEDED:
@@ -50,7 +67,8 @@ def record(draft: Draft, stage: Stage, verdict: Verdict) -> None:
 def complete(draft: Draft, stage: Stage, verdict: Verdict) -> None:
     """Make a stage's result durable: its condition becomes True."""
     record(draft, stage, verdict)
-    if draft.condition(conditions.STAGE_CONDITION[stage], True, reason="Completed", message=verdict.message):
+    message = verdict.message[:MAX_SUMMARY]
+    if draft.condition(conditions.STAGE_CONDITION[stage], True, reason="Completed", message=message):
         draft.note(conditions.STAGE_CONDITION[stage], verdict.message)
 
 
@@ -64,34 +82,41 @@ def storage(draft: Draft, *, ready: bool, reason: str, message: str) -> None:
 def show_progress(draft: Draft, stage: Stage, *, progress: Mapping[str, Any]) -> None:
     """Show what the agent of the running attempt reports (contracts: progress)."""
     phase_name = str(STAGE_PHASE[stage])
-    reported = str(progress.get("phase", "starting"))
-    done, total = progress.get("done"), progress.get("total")
-    fields: dict[str, Any] = {"stage": str(stage), "updated": progress.get("updated", draft.now_text)}
-    doing = _STARTING.get(reported, "")
+    step = str(progress.get("phase", "starting"))
+    done, total = reported.count(progress.get("done")), reported.count(progress.get("total"))
+    updated = reported.moment(progress.get("updated")) or draft.now_text
+    fields: dict[str, Any] = {"stage": str(stage), "updated": updated}
+    doing = _STARTING.get(step, "")
     text = f"{phase_name}: {doing}" if doing else phase_name
-    if isinstance(done, int) and isinstance(total, int) and total > 0:
+    if done is not None and total:
         percent = min(100, 100 * done // total)
-        unit = str(progress.get("unit", ""))
+        unit = progress.get("unit") if progress.get("unit") in _UNITS else ""
         fields |= {"done": done, "total": total, "unit": unit, "percent": percent}
         if not doing:
             what = "" if unit == "steps" else f" {unit}"
             text = f"{phase_name} {done}/{total}{what} ({percent}%)"
-            text += ", evaluating" if reported == "evaluating" else ""
-    eta = progress.get("etaSeconds")
-    if isinstance(eta, int | float) and eta >= 0:
+            text += ", evaluating" if step == "evaluating" else ""
+    eta = reported.seconds(progress.get("etaSeconds"))
+    if eta is not None:
         fields |= {"etaSeconds": int(eta), "eta": duration(eta)}
     if progress.get("source"):
         fields["source"] = progress["source"]
-    store = progress.get("storage") or {}
-    if store.get("ready") is False:
-        message = str(store.get("message", ""))
-        storage(draft, ready=False, reason=str(store.get("reason", "Unknown")), message=message)
-        text = f"{phase_name}: waiting for the storage, {store.get('reason', '')}"
-    elif store.get("ready") is True:
-        storage(draft, ready=True, reason="Usable", message=str(store.get("message") or "Storage answers."))
     if stage is Stage.TRAIN:
-        draft.merge("training", {**_pick(progress, _TRAINING), **_decimals(progress)})
-    draft.say(STAGE_PHASE[stage], message=text, **fields)
+        draft.merge("training", reported.pick(progress, _TRAINING))
+    waits = _storage_waits(draft, progress.get("storage"))
+    draft.say(STAGE_PHASE[stage], message=text, text=f"{phase_name}: {waits}" if waits else text, **fields)
+
+
+def _storage_waits(draft: Draft, store: object) -> str:
+    """Take over what the agent says of the storage; returns what it waits for, if it does."""
+    if not isinstance(store, Mapping) or not isinstance(store.get("ready"), bool):
+        return ""
+    message = str(store.get("message") or "")
+    if store["ready"]:
+        storage(draft, ready=True, reason="Usable", message=message or "Storage answers.")
+        return ""
+    storage(draft, ready=False, reason=str(store.get("reason", "")), message=message)
+    return f"waiting for the storage, {store.get('reason', '')}"
 
 
 def time_spent(draft: Draft, stage: Stage, *, job: JobView | None, pod: PodView | None, verdict: Verdict) -> None:
@@ -107,10 +132,8 @@ def time_spent(draft: Draft, stage: Stage, *, job: JobView | None, pod: PodView 
         "totalSeconds": clock.seconds_between(job.created, end),
     }
     entry.update({name: value for name, value in spans.items() if value is not None})
-    entry.update({f"{part}Seconds": round(seconds, 1) for part, seconds in verdict.timings.items() if part in _PARTS})
-
-
-_PARTS: Final = ("fetch", "work", "ship")
+    parts = reported.pick(verdict.timings, dict.fromkeys(_PARTS, reported.seconds))
+    entry.update({f"{part}Seconds": value for part, value in parts.items()})
 
 
 def duration(seconds: float) -> str:
@@ -122,12 +145,4 @@ def duration(seconds: float) -> str:
         return f"{whole // 60}m{whole % 60:02d}s"
     if whole < 86400:
         return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
-    return f"{whole // 86400}d{whole % 86400 // 3600}h"
-
-
-def _pick(values: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: values[name] for name in names if values.get(name) is not None}
-
-
-def _decimals(values: Mapping[str, Any], names: tuple[str, ...] = _METRICS) -> dict[str, str]:
-    return {name: f"{values[name]:.3f}" for name in names if isinstance(values.get(name), int | float)}
+    return f"{min(whole // 86400, 9999)}d{whole % 86400 // 3600}h"

@@ -13,7 +13,7 @@ from trainingrun.domain.actions import Child, Plan
 from trainingrun.domain.resolve import Resolved
 
 
-def keep(plan: Plan, *, resolved: Resolved, settings: Settings) -> None:
+def keep(plan: Plan, *, resolved: Resolved | None, settings: Settings) -> None:
     """Create or delete TensorBoard's Deployment and Service as the spec and the time ask."""
     draft = plan.draft
     run = draft.run
@@ -29,7 +29,9 @@ def keep(plan: Plan, *, resolved: Resolved, settings: Settings) -> None:
         draft.status.pop("tensorboard", None)
         return
     if not shown.get("serviceName"):
-        plan.create += build_tensorboard(run, resolved=resolved, settings=settings)
+        if resolved is None:
+            return
+        plan.beside += build_tensorboard(run, resolved=resolved, settings=settings)
     url = f"http://{name}.{run.namespace}.svc:{TENSORBOARD_PORT}/"
     draft.status["tensorboard"] = {"serviceName": name, "url": url}
     if expires:

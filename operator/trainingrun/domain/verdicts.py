@@ -69,7 +69,7 @@ class Verdict:
     message: str
     hint: str = ""
     numbers: Mapping[str, Any] = field(default_factory=dict)
-    timings: Mapping[str, float] = field(default_factory=dict)
+    timings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def back_off_seconds(failures: int) -> int:
@@ -91,9 +91,9 @@ def parse(text: str) -> Verdict | None:
             message=str(data["message"])[:1500],
             hint=str(data.get("hint", ""))[:600],
             numbers=_mapping(data.get("numbers")),
-            timings={k: float(v) for k, v in _mapping(data.get("timings")).items()},
+            timings=_mapping(data.get("timings")),
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -138,7 +138,7 @@ def _from_pod(pod: PodView) -> Verdict | None:
         return Verdict(Outcome.INTERRUPTED, pod.disruption, f"Pod {pod.name} was disrupted: {pod.disruption_message}")
     if pod.reason in {"NodeLost", "NodeShutdown", "Terminated", "Shutdown"}:
         return Verdict(Outcome.INTERRUPTED, pod.reason, f"Pod {pod.name} lost its node: {pod.message}")
-    if pod.deletion_at:
+    if pod.deletion_at or (pod.gone and not pod.ended):
         return Verdict(Outcome.INTERRUPTED, "PodDeleted", f"Pod {pod.name} was deleted.")
     return None
 

@@ -9,8 +9,8 @@ from typing import Final
 from trainingrun.api import clock
 from trainingrun.domain.observe import JobView, PodView
 
-NO_POD_SECONDS: Final = 5
-CREATING_SECONDS: Final = 8
+NO_POD_SECONDS: Final = 4
+CREATING_SECONDS: Final = 5
 _IMAGE: Final = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}
 _NEXT_STEP: Final = {
     "PodUnschedulable": "Free or add such a node, or change the stage's pod.resources or nodeSelector in a new run.",
@@ -40,20 +40,21 @@ def cause_of(job: JobView, pod: PodView | None, *, hints: dict[str, str], now: d
     if pod is None:
         return _no_pod(job, hints=hints, now=now)
     if pod.unschedulable:
-        return Cause("PodUnschedulable", f"No node can run pod {pod.name}: {pod.unschedulable}.")
+        return Cause("PodUnschedulable", f"No node can run pod {pod.name}: {_sentence(pod.unschedulable)}")
     for name, container in pod.containers.items():
         if container.state != "waiting":
             continue
+        said = f"Container {name}: {_sentence(f'{container.reason}: {container.message}')}"
         if container.reason in _IMAGE:
-            return Cause("ImagePullFailed", f"Container {name}: {container.reason}: {container.message}.")
+            return Cause("ImagePullFailed", said)
         if container.reason not in {"", "ContainerCreating", "PodInitializing"}:
-            return _named(container.reason, f"Container {name}: {container.reason}: {container.message}.")
+            return _named(container.reason, said)
     if not pod.scheduled_at:
         return Cause("PodPending", f"Pod {pod.name} waits for the scheduler.")
     if _age(pod.scheduled_at, now) < CREATING_SECONDS:
         return Cause("ContainerCreating", f"Pod {pod.name} is being started on node {pod.node}.")
     hint = hints.get(pod.uid, "")
-    if not hint:
+    if not hint or hint.startswith("FailedScheduling"):  # which is over
         return Cause("ContainerCreating", f"Pod {pod.name} is being started on node {pod.node}.", pod.uid)
     return _named("ContainerCreating", f"Pod {pod.name}: {hint}", pod.uid)
 
@@ -67,6 +68,10 @@ def _no_pod(job: JobView, *, hints: dict[str, str], now: datetime) -> Cause:
     if hint:
         return Cause("PodRefused", f"Job {job.name} gets no pod: {hint}", job.uid)
     return Cause("PodPending", f"Job {job.name} has no pod yet.", job.uid)
+
+
+def _sentence(text: str) -> str:
+    return text.strip().rstrip(":.") + "."
 
 
 def _named(default: str, message: str, uid: str = "") -> Cause:

@@ -100,14 +100,14 @@ class Cache:
 
     def start_listing(self) -> None:
         """Call before a full listing is read; one listing at a time."""
-        self._known = {view.uid for view in (*self.runs.values(), *_all(self.jobs), *_all(self.pods))}
+        self._known = _uids(self.runs.values()) | _uids(_all(self.jobs)) | _uids(_all(self.pods))
         self._dropped = set()
 
     def finish_listing(self, *, runs: Iterable[Run], jobs: Iterable[JobView], pods: Iterable[PodView]) -> None:
         """Take a full listing: what it lacks and was known before was deleted while no watch was looking."""
         runs, jobs, pods = list(runs), list(jobs), list(pods)
         dropped = self._dropped or set()
-        lost = self._known - {view.uid for view in (*runs, *jobs, *pods)}
+        lost = self._known - _uids(runs) - _uids(jobs) - _uids(pods)
         for run in runs:
             if run.uid not in dropped:
                 self.put_run(run)
@@ -133,6 +133,10 @@ class Cache:
 
 def _all(tables: Mapping[str, Mapping[str, View]]) -> list[View]:
     return [view for table in tables.values() for view in table.values()]
+
+
+def _uids(views: Iterable[Run | JobView | PodView]) -> set[str]:
+    return {view.uid for view in views}
 
 
 def _remove(tables: dict[str, dict[str, View]], key: str, uid: str) -> None:

@@ -92,7 +92,7 @@ class Operator:
 
     async def _beat(self) -> None:
         while True:
-            self.queue.add(HEARTBEAT)
+            self.queue.add(HEARTBEAT, first=True)  # a long queue is no reason to restart, a stuck one is
             await asyncio.sleep(HEARTBEAT_SECONDS)
 
     async def _resync(self) -> None:

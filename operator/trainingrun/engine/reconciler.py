@@ -18,7 +18,7 @@ from typing import Any, Final
 from trainingrun.api.names import RESOLVED_KEY, Phase
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
-from trainingrun.domain.actions import Plan
+from trainingrun.domain.actions import Child, Plan
 from trainingrun.domain.draft import Draft
 from trainingrun.domain.observe import JobView
 from trainingrun.domain.plan import Observed, plan
@@ -34,6 +34,7 @@ from trainingrun.kube.events import Recorder
 HEARTBEAT: Final = ""  # a key that no object has: it measures that the queue is served
 STATUS_SECONDS: Final = 5.0  # progress alone is written at most this often
 LOOK_UP_SECONDS: Final = 6.0
+REFUSED_SECONDS: Final = 60.0
 _FAST_MOVING: Final = ("progress", "training", "message")
 log = logging.getLogger(__name__)
 
@@ -137,19 +138,23 @@ class Reconciler:
         try:
             for body in decision.create:
                 await self._create(run, body)
+        except objects.ForeignObjectError as error:
+            await self._show_refusal(run, error)
+            raise
         except RefusedError as error:
             if error.status == 403:  # rights, quota or an admission policy: may change
                 await self._show_refusal(run, error)
                 raise
             decision.draft.fail(reason="ChildRefused", message=f"The API server refused a child of the run: {error}")
+        await self._create_beside(run, decision)
         for child in decision.delete:
-            await objects.delete(self._api, child.kind, namespace=run.namespace, name=child.name)
+            await self._delete(run, child)
         if decision.delete_run:
-            await objects.delete(self._api, "TrainingRun", namespace=run.namespace, name=run.name)
+            await self._delete(run, Child("TrainingRun", run.name, run.uid))
             return
         written = await self._write_status(run, decision)
         for child in decision.cleanup if written else ():
-            await objects.delete(self._api, child.kind, namespace=run.namespace, name=child.name)
+            await self._delete(run, child)
         for note in decision.draft.notes if written else ():
             await self._recorder.emit(run, note, now=decision.draft.now_text)
         self._puller.watch(run.key, decision.watch)
@@ -168,7 +173,23 @@ class Reconciler:
             metrics.ATTEMPTS.labels(str(job.stage)).inc()
             log.info("%s: created Job %s", run.key, job.name)
 
-    async def _show_refusal(self, run: Run, error: RefusedError) -> None:
+    async def _create_beside(self, run: Run, decision: Plan) -> None:
+        try:
+            for body in decision.beside:
+                await self._create(run, body)
+        except (RefusedError, objects.ForeignObjectError) as error:
+            decision.draft.status.pop("tensorboard", None)  # not there, so the next reconcile tries again
+            decision.draft.note("TensorBoardRefused", f"The run goes on without TensorBoard: {error}", warning=True)
+            decision.again(REFUSED_SECONDS)
+
+    async def _delete(self, run: Run, child: Child) -> None:
+        where = {"namespace": run.namespace, "name": child.name}
+        if child.uid:
+            await objects.delete(self._api, child.kind, **where, uid=child.uid)
+        else:
+            await objects.delete_owned(self._api, child.kind, **where, owner_uid=run.uid)
+
+    async def _show_refusal(self, run: Run, error: KubeError) -> None:
         draft = Draft(run, self._now())
         message = f"The API server refused a child of the run; trying again: {error}"
         draft.say(Phase(run.status.get("phase", Phase.PENDING)), message=message, updated=draft.now_text)
@@ -182,7 +203,7 @@ class Reconciler:
             return True
         memory = self._memory(run)
         waited = time.monotonic() - memory.patched_at
-        urgent = decision.draft.notes or decision.create or decision.cleanup or not _only_fast(changes, wanted, held)
+        urgent = decision.draft.notes or decision.cleanup or not _only_fast(changes, wanted, held)
         if not urgent and waited < STATUS_SECONDS:
             self._queue.add_after(run.key, STATUS_SECONDS - waited)
             return False

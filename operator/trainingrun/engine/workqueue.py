@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -15,7 +16,8 @@ class WorkQueue:
     """Single-flight queue of keys for one event loop."""
 
     def __init__(self, *, jitter: Callable[[], float] = random.random) -> None:
-        self._ready: asyncio.Queue[str] = asyncio.Queue()
+        self._ready: asyncio.PriorityQueue[tuple[int, int, str]] = asyncio.PriorityQueue()
+        self._count = itertools.count()  # first come, first served
         self._queued: set[str] = set()
         self._active: set[str] = set()
         self._dirty: set[str] = set()
@@ -26,13 +28,13 @@ class WorkQueue:
     def __len__(self) -> int:
         return len(self._queued)
 
-    def add(self, key: str) -> None:
-        """Ask for a reconcile as soon as possible; a key in work is done once more afterwards."""
+    def add(self, key: str, *, first: bool = False) -> None:
+        """Ask for a reconcile as soon as possible, or before all others; a key in work is done once more afterwards."""
         if key in self._active:
             self._dirty.add(key)
         elif key not in self._queued:
             self._queued.add(key)
-            self._ready.put_nowait(key)
+            self._ready.put_nowait((0 if first else 1, next(self._count), key))
 
     def add_after(self, key: str, seconds: float) -> None:
         """Ask for a reconcile after a while; the earliest wish wins."""
@@ -58,7 +60,7 @@ class WorkQueue:
     async def work(self, handle: Callable[[str], Awaitable[None]]) -> None:
         """Take keys for ever; `handle` deals with its own errors."""
         while True:
-            key = await self._ready.get()
+            _, _, key = await self._ready.get()
             self._queued.discard(key)
             self._active.add(key)
             try:

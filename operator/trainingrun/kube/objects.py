@@ -45,12 +45,24 @@ async def create(api: Api, body: Mapping[str, Any]) -> dict[str, Any]:
     return existing
 
 
-async def delete(api: Api, kind: str, *, namespace: str, name: str) -> None:
-    """Delete a child and what it owns; absent is success. Jobs orphan their pods unless told not to."""
+async def delete(api: Api, kind: str, *, namespace: str, name: str, uid: str) -> None:
+    """Delete this very object and what it owns; absent, or another one of its name, is success."""
+    # Background: Jobs orphan their pods unless told not to.
+    body = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
     try:
-        await api.call("DELETE", path(kind, namespace, name), body={"propagationPolicy": "Background"})
+        await api.call("DELETE", path(kind, namespace, name), body=body)
+    except (NotFoundError, ConflictError):
+        return
+
+
+async def delete_owned(api: Api, kind: str, *, namespace: str, name: str, owner_uid: str) -> None:
+    """Delete a child by name if the run owns it."""
+    try:
+        found = await api.call("GET", path(kind, namespace, name))
     except NotFoundError:
         return
+    if _controller(found["metadata"]) == owner_uid:
+        await delete(api, kind, namespace=namespace, name=name, uid=found["metadata"]["uid"])
 
 
 async def patch_status(
