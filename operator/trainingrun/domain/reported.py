@@ -1,0 +1,76 @@
+"""What pods report, made fit for the status: a value that the CRD would refuse is left out, never an error.
+
+Agents are ours, but what they pass on comes from a trainer image of the user's choice.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from trainingrun.api import clock
+
+MAX_COUNT: Final = 2**53
+MAX_URI: Final = 1024
+MAX_FINDINGS: Final = 5
+MAX_FINDING: Final = 160
+Reader = Callable[[object], object]
+
+
+def pick(values: Mapping[str, Any], readers: Mapping[str, Reader]) -> dict[str, Any]:
+    """Read the fields that are there and fit."""
+    read = {name: reader(values.get(name)) for name, reader in readers.items()}
+    return {name: value for name, value in read.items() if value is not None}
+
+
+def count(value: object) -> int | None:
+    """Read a whole number from 0."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_COUNT else None
+
+
+def seconds(value: object) -> float | None:
+    """Read a duration, with one decimal."""
+    known = isinstance(value, int | float) and math.isfinite(value) and 0 <= value <= MAX_COUNT
+    return round(float(value), 1) if known and isinstance(value, int | float) else None
+
+
+def decimal(value: object) -> str | None:
+    """Read a number as the API holds it: a text with three decimals (or nan, inf: a loss can be)."""
+    return f"{value:.3f}"[:16] if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def flag(value: object) -> bool | None:
+    """Read a truth value."""
+    return value if isinstance(value, bool) else None
+
+
+def uri(value: object) -> str | None:
+    """Read an address."""
+    return value if isinstance(value, str) and len(value) <= MAX_URI else None
+
+
+def digest(value: object) -> str | None:
+    """Read a SHA-256."""
+    return value if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) else None
+
+
+def findings(value: object) -> list[str] | None:
+    """Read the first findings of a report."""
+    return [str(item)[:MAX_FINDING] for item in value[:MAX_FINDINGS]] if isinstance(value, list) else None
+
+
+def moment(value: object) -> str | None:
+    """Read a time of the API, in its form."""
+    try:
+        found = clock.parse(value if isinstance(value, str) else None)
+    except ValueError:
+        return None
+    return clock.to_text(found) if found is not None and found.tzinfo is not None else None
+
+
+def reason(value: object, *, default: str = "Unknown") -> str:
+    """Make a reason of a condition: CamelCase, letters and digits."""
+    text = re.sub("[^A-Za-z0-9]", "", str(value or ""))[:64]
+    return text[0].upper() + text[1:] if text and text[0].isalpha() else default
