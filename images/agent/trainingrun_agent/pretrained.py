@@ -30,13 +30,16 @@ def unpack_checkpoint(tar: Path, dest: Path) -> None:
     try:
         with tarfile.open(tar, mode="r|*") as archive:  # a stream: nothing can be read twice
             for member in _members(archive):
+                budget = _spend(budget, member)
                 name = PurePosixPath(member.name).name
                 if not _WANTED.fullmatch(name):
                     continue
-                budget -= _check(member, name=name, found=found, budget=budget)
+                _check(member, name=name, found=found)
                 _write(archive, member, dest / name)
                 found[name] = member.name
     except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # of this machine, for example a full disk; tarfile's own errors carry no errno
         raise _unusable(f"is no readable tar archive: {error}") from error
     missing = [name for name in _NAMES if name not in found]
     if missing:
@@ -50,7 +53,14 @@ def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         yield member
 
 
-def _check(member: tarfile.TarInfo, *, name: str, found: dict[str, str], budget: int) -> int:
+def _spend(budget: int, member: tarfile.TarInfo) -> int:
+    """What is left of the bytes that may be unpacked; skipped members count, as they are decompressed too."""
+    if member.size > min(MAX_FILE_BYTES, budget):
+        raise _unusable(f"has {member.name!r} with {member.size} bytes, more than its packed size makes plausible")
+    return budget - member.size
+
+
+def _check(member: tarfile.TarInfo, *, name: str, found: dict[str, str]) -> None:
     if not member.isreg():
         raise _unusable(f"has {member.name!r}, which is no regular file")
     path = PurePosixPath(member.name)
@@ -58,9 +68,6 @@ def _check(member: tarfile.TarInfo, *, name: str, found: dict[str, str], budget:
         raise _unusable(f"has the path {member.name!r}, which leads out of it")
     if name in found:
         raise _unusable(f"has more than one {name}: {found[name]!r} and {member.name!r}")
-    if member.size > min(MAX_FILE_BYTES, budget):
-        raise _unusable(f"has {member.name!r} with {member.size} bytes, more than its packed size makes plausible")
-    return member.size
 
 
 def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:

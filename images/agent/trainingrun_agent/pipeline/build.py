@@ -35,7 +35,7 @@ def build_pipeline_config(
     boxes = max(API_MAX_BOXES, max_boxes_per_image)
     pipeline = protos.new_pipeline()
     try:
-        protos.merge(pipeline.model, _model(known, num_classes=num_classes, steps=steps))
+        protos.merge(pipeline.model, _model(known, num_classes=num_classes, steps=steps, batch_size=batch_size))
         protos.merge(
             pipeline.train_config,
             _training(known, steps=steps, batch_size=batch_size, rate=rate, boxes=boxes, pretrained=pretrained),
@@ -54,10 +54,10 @@ def batch_norm_decay(steps: int) -> float:
     return 1 - min(0.1, max(0.003, 30 / steps))
 
 
-def _model(network: Network, *, num_classes: int, steps: int) -> str:
+def _model(network: Network, *, num_classes: int, steps: int, batch_size: int) -> str:
     if network.family == "ssd":
         return ssd.model(network, num_classes=num_classes, batch_norm_decay=batch_norm_decay(steps))
-    return faster_rcnn.model(network, num_classes=num_classes)
+    return faster_rcnn.model(network, num_classes=num_classes, batch_size=batch_size)
 
 
 def _training(network: Network, *, steps: int, batch_size: int, rate: Decimal, boxes: int, pretrained: bool) -> str:
@@ -106,7 +106,7 @@ def _rate(text: str) -> Decimal:
         rate = Decimal(text)
     except InvalidOperation:
         rate = Decimal(0)
-    if not 0 < rate <= 10:
+    if not (rate.is_finite() and 0 < rate <= 10):
         raise UserError(
             "LearningRateUnusable", f"train.learningRate is {text!r}.", hint='Use a decimal above 0, such as "0.004".'
         )

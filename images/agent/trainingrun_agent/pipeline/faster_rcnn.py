@@ -7,7 +7,7 @@ from trainingrun_agent.pipeline.networks import Network
 _TEMPLATE = """
 faster_rcnn {{
   num_classes: {num_classes}
-  image_resizer {{ keep_aspect_ratio_resizer {{ min_dimension: {size} max_dimension: 1024 }} }}
+  image_resizer {{ keep_aspect_ratio_resizer {{ min_dimension: {size} max_dimension: 1024 {pad} }} }}
   feature_extractor {{ type: "{extractor}" first_stage_features_stride: 16 }}
   first_stage_anchor_generator {{
     grid_anchor_generator {{
@@ -55,6 +55,7 @@ faster_rcnn {{
 """
 
 
-def model(network: Network, *, num_classes: int) -> str:
-    """Proto text of `model`."""
-    return _TEMPLATE.format(num_classes=num_classes, size=network.input_size, extractor=network.extractor)
+def model(network: Network, *, num_classes: int, batch_size: int) -> str:
+    """Proto text of `model`. Images of several sizes fit into one batch only when they are padded."""
+    pad = "pad_to_max_dimension: true" if batch_size > 1 else ""
+    return _TEMPLATE.format(num_classes=num_classes, size=network.input_size, extractor=network.extractor, pad=pad)

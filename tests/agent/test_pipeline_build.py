@@ -1,0 +1,119 @@
+"""pipeline.config: every network builds, and the fields that decide whether a run learns have their values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from trainingrun_agent.errors import UserError
+from trainingrun_agent.pipeline import NETWORKS, build_pipeline_config, protos
+from trainingrun_agent.pipeline.build import batch_norm_decay
+
+ARGUMENTS: dict[str, Any] = {
+    "network": "ssd_inception_v2",
+    "num_classes": 3,
+    "steps": 1000,
+    "batch_size": 4,
+    "learning_rate": "0.004",
+    "train_images": 120,
+    "max_boxes_per_image": 7,
+    "pretrained": True,
+}
+SSD = [name for name, network in NETWORKS.items() if network.family == "ssd"]
+FASTER_RCNN = [name for name, network in NETWORKS.items() if network.family == "faster_rcnn"]
+
+
+def built(**changes: Any) -> Any:
+    config = protos.new_pipeline()
+    protos.merge(config, build_pipeline_config(**{**ARGUMENTS, **changes}))
+    return config
+
+
+def optimizer_of(config: Any) -> Any:
+    optimizer = config.train_config.optimizer
+    return getattr(optimizer, optimizer.WhichOneof("optimizer"))
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_network_has_the_fields_that_decide_whether_it_learns(network: str) -> None:
+    config = built(network=network)
+    model = getattr(config.model, config.model.WhichOneof("model"))
+    assert model.num_classes == 3
+    training = config.train_config
+    assert (training.batch_size, training.num_steps) == (4, 1000)
+    assert training.fine_tune_checkpoint_type == "detection"
+    assert training.from_detection_checkpoint
+    assert not training.load_all_detection_checkpoint_vars
+    assert training.fine_tune_checkpoint
+    assert not training.optimizer.use_moving_average
+    schedule = optimizer_of(config).learning_rate.cosine_decay_learning_rate
+    assert schedule.learning_rate_base == pytest.approx(0.004)
+    assert schedule.total_steps == 1000
+    assert 0 < schedule.warmup_steps < 1000
+    assert schedule.warmup_learning_rate < schedule.learning_rate_base
+    assert config.train_input_reader.shuffle_buffer_size == 120
+    assert not config.eval_input_reader[0].shuffle
+    assert not config.eval_config.use_moving_averages
+    assert list(config.eval_config.metrics_set) == ["coco_detection_metrics"]
+    assert config.eval_config.num_visualizations < 10
+
+
+@pytest.mark.parametrize("network", SSD)
+def test_ssd_forgets_its_start_and_learns_from_empty_images(network: str) -> None:
+    model = built(network=network).model.ssd
+    assert model.feature_extractor.conv_hyperparams.batch_norm.decay == pytest.approx(0.97)
+    assert model.box_predictor.convolutional_box_predictor.conv_hyperparams.batch_norm.decay == pytest.approx(0.97)
+    assert model.loss.hard_example_miner.min_negatives_per_image == 3
+    assert model.feature_extractor.override_base_feature_extractor_hyperparams
+    assert model.anchor_generator.ssd_anchor_generator.num_layers == model.feature_extractor.num_layers
+
+
+@pytest.mark.parametrize("network", FASTER_RCNN)
+@pytest.mark.parametrize(("batch_size", "padded"), [(1, False), (2, True)])
+def test_faster_rcnn_pads_images_only_to_put_several_in_a_batch(network: str, batch_size: int, *, padded: bool) -> None:
+    resizer = built(network=network, batch_size=batch_size).model.faster_rcnn.image_resizer
+    assert resizer.keep_aspect_ratio_resizer.pad_to_max_dimension is padded
+
+
+@pytest.mark.parametrize(
+    ("steps", "decay"), [(1, 0.9), (100, 0.9), (1000, 0.97), (10_000, 0.997), (200_000, 0.997)], ids=str
+)
+def test_batch_norm_decay_follows_the_length_of_the_run(steps: int, decay: float) -> None:
+    assert batch_norm_decay(steps) == pytest.approx(decay)
+
+
+@pytest.mark.parametrize(("images", "buffer"), [(1, 1), (2048, 2048), (100_000, 2048)], ids=str)
+def test_the_shuffle_buffer_is_bounded(images: int, buffer: int) -> None:
+    assert built(train_images=images).train_input_reader.shuffle_buffer_size == buffer
+
+
+@pytest.mark.parametrize(("most", "boxes"), [(0, 100), (100, 100), (250, 250)], ids=str)
+def test_no_box_of_a_crowded_image_is_cut_off(most: int, boxes: int) -> None:
+    config = built(max_boxes_per_image=most)
+    readers = [config.train_input_reader, config.eval_input_reader[0]]
+    assert [config.train_config.max_number_of_boxes, *(one.max_number_of_boxes for one in readers)] == [boxes] * 3
+
+
+def test_training_from_scratch_names_no_checkpoint() -> None:
+    assert not built(pretrained=False).train_config.HasField("fine_tune_checkpoint")
+
+
+@pytest.mark.parametrize("steps", [1, 2, 10], ids=str)
+@pytest.mark.parametrize("network", NETWORKS)
+def test_the_shortest_runs_have_a_schedule(network: str, steps: int) -> None:
+    schedule = optimizer_of(built(network=network, steps=steps)).learning_rate.cosine_decay_learning_rate
+    assert schedule.total_steps == steps
+    assert schedule.warmup_steps < steps
+
+
+@pytest.mark.parametrize("rate", ["0", "-1", "fast", "", "nan", "11"])
+def test_an_unusable_learning_rate_names_its_field(rate: str) -> None:
+    with pytest.raises(UserError, match=r"train\.learningRate"):
+        built(learning_rate=rate)
+
+
+def test_an_unknown_network_is_told_the_known_ones() -> None:
+    with pytest.raises(UserError, match=r"model\.network 'yolo'") as caught:
+        built(network="yolo")
+    assert all(name in caught.value.hint for name in NETWORKS)
