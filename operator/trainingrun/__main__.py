@@ -33,6 +33,8 @@ def main() -> int:
         return 2
     set_up(level=settings.log_level, style=settings.log_format)
     logging.getLogger(__name__).info("trainingrun operator %s", __version__)
+    # kopf otherwise names itself after the user, and a numeric user ID of a container has no name.
+    os.environ.setdefault("POD_ID", settings.pod_name)
     operator = Operator(settings)
     asyncio.run(
         kopf.operator(
