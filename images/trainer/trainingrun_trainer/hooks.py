@@ -16,9 +16,9 @@ EXTRACTORS = ("FeatureExtractor/", "FirstStageFeatureExtractor/", "SecondStageFe
 class StepHook(tf.train.SessionRunHook):
     """Reports every step, ends the loop on SIGTERM, and raises when the loss is no number any more."""
 
-    def __init__(self, progress, stop, steps):
-        # type: (object, object, int) -> None
-        self._progress, self._stop, self._steps = progress, stop, steps
+    def __init__(self, folder, progress, stop, steps):
+        # type: (object, object, object, int) -> None
+        self._folder, self._progress, self._stop, self._steps = folder, progress, stop, steps
         self.step, self.loss = 0, None
         self._since = self._logged = None
         self._first = 0
@@ -26,6 +26,8 @@ class StepHook(tf.train.SessionRunHook):
     def begin(self):
         # type: () -> None
         """Find what to fetch in the graph."""
+        if self._stop.is_set():  # before the first step there is nothing to save
+            raise TrainerError("interrupted", "Terminated", "SIGTERM while the graph was built.")
         self._fetch = {"step": tf.train.get_global_step(), "loss": tf.get_collection(tf.GraphKeys.LOSSES)[-1]}
 
     def before_run(self, run_context):
@@ -38,12 +40,7 @@ class StepHook(tf.train.SessionRunHook):
         """Report the step."""
         self.step, self.loss = int(run_values.results["step"]), float(run_values.results["loss"])
         if not math.isfinite(self.loss):
-            raise TrainerError(
-                "diverged",
-                "Diverged",
-                "The loss became {} at step {}.".format(self.loss, self.step),
-                "Lower train.learningRate, or look for bad boxes in the data report.",
-            )
+            raise diverged(self.loss, self.step, self._folder)
         now = time.time()
         if self._since is None:
             self._since, self._first, self._logged = now, self.step, now
@@ -135,3 +132,17 @@ def announce(folder, model_dir, step):
     paths = [prefix + ".index"] + sorted(glob.glob(glob.escape(prefix) + ".data-*"))
     files = [{"name": os.path.basename(path), "size": os.path.getsize(path)} for path in paths]
     folder.write("ready/{:08d}.json".format(step), {"step": step, "files": files})
+
+
+def diverged(loss, step, folder):
+    # type: (object, int, object) -> TrainerError
+    """The end of a run whose loss is no number any more; names the last checkpoint from before."""
+    saved = [int(name[:-5]) for name in os.listdir(folder.path("ready"))] if os.path.isdir(folder.path("ready")) else []
+    before = [one for one in saved if one < step]
+    good = "the last good checkpoint is that of step {}".format(max(before)) if before else "no checkpoint is older"
+    return TrainerError(
+        "diverged",
+        "Diverged",
+        "The loss became {} at step {}; {}.".format(loss, step, good),
+        "Lower train.learningRate, or look for bad boxes in the data report.",
+    )

@@ -46,7 +46,7 @@ class _Training(object):
 
     def run(self):
         # type: () -> dict
-        steps = hooks.StepHook(self._progress, self._stop, self._spec["steps"])
+        steps = hooks.StepHook(self._folder, self._progress, self._stop, self._spec["steps"])
         watchers = [steps]
         if self._pretrained and not self._spec["resumedFromStep"]:
             watchers.append(hooks.PretrainedHook(self._pretrained))
@@ -56,12 +56,15 @@ class _Training(object):
                 self._train_input, hooks=watchers, max_steps=self._spec["steps"], saving_listeners=[listener]
             )
         except tf.train.NanLossDuringTrainingError:
-            raise TrainerError("diverged", "Diverged", "The loss became NaN at step {}.".format(steps.step))
+            raise hooks.diverged("NaN", steps.step, self._folder)
         step = self._last_step()
         if self._stop.is_set() and step < self._spec["steps"]:
             raise TrainerError("interrupted", "Terminated", "SIGTERM: the checkpoint of step {} is complete.".format(step))
         hooks.announce(self._folder, self._spec["modelDir"], step)
+        self._scores = {}
         self._evaluate(step)
+        if self._stop.is_set() and not self._scores:  # the next attempt trains no more, but evaluates
+            raise TrainerError("interrupted", "Terminated", "SIGTERM before the last evaluation of step {}.".format(step))
         return self._done(step, steps.loss)
 
     def _done(self, step, loss):

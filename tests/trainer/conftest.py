@@ -1,0 +1,68 @@
+"""The trainer's package, importable as far as it needs no TensorFlow, and a shared folder to run it in."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TRAINER = Path(__file__).parents[2] / "images" / "trainer"
+sys.path.insert(0, str(TRAINER))
+
+
+class Shared:
+    """A shared folder and the trainer processes started in it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.processes: list[subprocess.Popen[str]] = []
+
+    def start(self, command: str, *, python: str = sys.executable) -> subprocess.Popen[str]:
+        environment = {**os.environ, "PYTHONPATH": str(TRAINER), "TF_PYTHONPATH": str(TRAINER)}
+        process = subprocess.Popen(
+            [python, "-m", "trainingrun_trainer", command, "--shared", str(self.root)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.processes.append(process)
+        return process
+
+    def end_of(self, process: subprocess.Popen[str], *, seconds: float) -> tuple[int, str]:
+        """Exit code and log."""
+        log, _ = process.communicate(timeout=seconds)
+        return process.returncode, log
+
+    def read(self, name: str) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads((self.root / name).read_text())
+        return document
+
+    def write(self, name: str, document: dict[str, Any]) -> None:
+        scratch = self.root / f"{name}.scratch"
+        scratch.write_text(json.dumps(document))
+        scratch.rename(self.root / name)
+
+    def wait_for(self, name: str, process: subprocess.Popen[str], *, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not (self.root / name).exists():
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < deadline, f"no {name} within {seconds} s"
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Iterator[Shared]:
+    folder = Shared(tmp_path)
+    yield folder
+    for process in folder.processes:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
