@@ -110,7 +110,7 @@ def _trainer_never_started(evidence: Evidence, *, now: datetime) -> Verdict | No
     since = clock.seconds_between(worker.finished_at, clock.to_text(now)) or 0
     if since < NEVER_STARTED_SECONDS or evidence.progress.get("phase") not in _BEFORE_TRAINER:
         return None
-    said = f": {worker.message.strip()}" if worker.message.strip() else "."
+    said = f": {worker.message.strip().rstrip('.')}." if worker.message.strip() else "."
     return Verdict(
         Outcome.CRASH,
         "TrainerNeverStarted",

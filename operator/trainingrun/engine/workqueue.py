@@ -51,7 +51,8 @@ class WorkQueue:
         """Note a failure of the key; return the wait, growing to five minutes, with jitter."""
         count = self._failures.get(key, 0)
         self._failures[key] = count + 1
-        return float(min(MAX_SECONDS, BASE_SECONDS * 2.0**count) * (0.5 + self._jitter()))
+        growth = 2.0 ** min(count, 16)  # a thousand failures are no reason to overflow
+        return float(min(MAX_SECONDS, BASE_SECONDS * growth) * (0.5 + self._jitter()))
 
     def forget(self, key: str) -> None:
         """The key went well: its next failure starts from the shortest wait."""

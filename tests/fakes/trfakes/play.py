@@ -1,0 +1,143 @@
+"""A run played through `plan()` alone: what it decides takes effect at once, time passes on command."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from trainingrun.api import clock
+from trainingrun.api.names import Stage
+from trainingrun.api.run import Run
+from trainingrun.domain.actions import Plan
+from trainingrun.domain.draft import Note
+from trainingrun.domain.observe import ContainerView, JobView, PodView
+from trainingrun.domain.plan import Observed, plan
+
+from trfakes.builders import SETTINGS, START, RunBuilder, a_run
+from trfakes.cluster import verdict
+
+
+class Play:
+    """One run, its Jobs and pods, and the moment."""
+
+    def __init__(self, builder: RunBuilder | None = None) -> None:
+        self.run: Run = (builder or a_run()).build()
+        self.now = START
+        self.jobs: dict[str, JobView] = {}
+        self.pods: dict[str, PodView] = {}
+        self.progress: dict[str, Any] = {}
+        self.hints: dict[str, str] = {}
+        self.resolved: dict[str, Any] | None = None
+        self.created: list[str] = []
+        self.notes: list[Note] = []
+        self.others: dict[str, Run] = {}
+        self.deleted = False
+
+    def step(self, seconds: float = 0) -> Plan:
+        """Let time pass, decide once and apply the decision."""
+        self.now += timedelta(seconds=seconds)
+        observed = Observed(
+            find_run=self.others.get,
+            jobs=tuple(self.jobs.values()),
+            pods=tuple(self.pods.values()),
+            progress=self.progress,
+            hints=self.hints,
+            resolved=self.resolved,
+        )
+        decision = plan(self.run, observed, settings=SETTINGS, now=self.now)
+        for body in (*decision.create, *decision.beside):
+            self._create(body)
+        for child in (*decision.delete, *decision.cleanup):
+            self.jobs.pop(child.name, None)
+        self.notes += decision.draft.notes
+        self.deleted = decision.delete_run
+        self.run = replace(self.run, status=json.loads(json.dumps(decision.draft.status)))
+        return decision
+
+    def _create(self, body: Mapping[str, Any]) -> None:
+        name = body["metadata"]["name"]
+        assert name not in self.created, f"{name} was created twice"
+        if body["kind"] == "ConfigMap":
+            self.resolved = json.loads(body["data"]["resolved.json"])
+        else:
+            self.created.append(name if body["kind"] == "Job" else f"{body['kind']} {name}")
+        if body["kind"] == "Job":
+            made = copy.deepcopy(dict(body))
+            made["metadata"] |= {"uid": f"uid-{name}", "creationTimestamp": clock.to_text(self.now)}
+            job = JobView.from_object(made)
+            assert job is not None
+            self.jobs[name] = job
+
+    def start_pod(self, job: str, **fields: Any) -> PodView:
+        """The Job's pod runs."""
+        view = self.jobs[job]
+        names = ["agent"] if view.stage is Stage.PREP else ["agent", {"train": "trainer"}.get(view.stage, "exporter")]
+        now = clock.to_text(self.now)
+        self.pods[job] = PodView(
+            namespace=view.namespace,
+            name=f"{job}-x1",
+            uid=f"pod-of-{job}",
+            run=view.run,
+            run_uid=view.run_uid,
+            job_uid=view.uid,
+            stage=view.stage,
+            attempt=view.attempt,
+            created=now,
+            phase="Running",
+            ip="10.0.0.1",
+            scheduled_at=now,
+            containers={name: ContainerView("running", started_at=now) for name in names},
+        )
+        self.change_pod(job, **fields)
+        return self.pods[job]
+
+    def change_pod(self, job: str, **fields: Any) -> None:
+        self.pods[job] = replace(self.pods[job], **fields)
+
+    def end_pod(self, job: str, outcome: str = "succeeded", **fields: Any) -> None:
+        """The pod's containers end with this verdict; its Job follows."""
+        if job not in self.pods:
+            self.start_pod(job)
+        pod = self.pods[job]
+        failed = outcome != "succeeded"
+        now = clock.to_text(self.now)
+        message = json.dumps(verdict(pod.stage, outcome, **fields))
+        ended = {
+            name: ContainerView("terminated", "", message if name == "agent" else "", int(failed), now, now)
+            for name in pod.containers
+        }
+        self.change_pod(job, phase="Failed" if failed else "Succeeded", containers=ended)
+        if job in self.jobs:
+            done = {"finished": "Failed" if failed else "Complete", "finished_at": now}
+            self.jobs[job] = replace(self.jobs[job], **done)
+
+    def spec(self, **fields: Any) -> None:
+        """The user changes the spec."""
+        self.run = replace(self.run, spec={**self.run.spec, **fields}, generation=self.run.generation + 1)
+
+    @property
+    def status(self) -> Mapping[str, Any]:
+        return self.run.status
+
+    def condition(self, kind: str) -> dict[str, Any]:
+        return next((c for c in self.status["conditions"] if c["type"] == kind), {})
+
+    def attempts(self, stage: str) -> dict[str, Any]:
+        return next((a for a in self.status.get("attempts", []) if a["stage"] == stage), {})
+
+    def reasons(self) -> list[str]:
+        return [note.reason for note in self.notes]
+
+    def play_to(self, stage: Stage) -> str:
+        """Let the stages before this one succeed; returns the name of its first Job."""
+        self.step()
+        for before in Stage:
+            if before is stage:
+                break
+            self.end_pod(f"{self.run.name}-{before}-1")
+            self.step(1)
+        return f"{self.run.name}-{stage}-1"

@@ -1,0 +1,54 @@
+"""JSON Schemas of the contracts and of the CRD, strict: a field the API server would prune is an error."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+
+ROOT = Path(__file__).parents[3]
+CRD = ROOT / "manifests" / "crd" / "trainingruns.trainingrun.dev.yaml"
+
+
+def errors(validator: Draft202012Validator, document: object) -> list[str]:
+    """What is wrong, one line each."""
+    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(document)]
+
+
+@cache
+def contract(name: str) -> Draft202012Validator:
+    """Validator of a contract."""
+    schema = json.loads((ROOT / "images" / "contracts" / f"{name}.schema.json").read_text())
+    return Draft202012Validator(schema)
+
+
+def contract_part(name: str, part: str) -> Draft202012Validator:
+    """Validator of a definition inside a contract."""
+    schema = contract(name).schema
+    return Draft202012Validator({"$defs": schema["$defs"], "$ref": f"#/$defs/{part}"})
+
+
+@cache
+def crd_part(part: str) -> Draft202012Validator:
+    """Validator of `spec` or `status`."""
+    version = yaml.safe_load(CRD.read_text())["spec"]["versions"][0]
+    return Draft202012Validator(_strict(version["schema"]["openAPIV3Schema"]["properties"][part]))
+
+
+def _strict(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_strict(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    strict = {key: _strict(value) for key, value in schema.items() if not key.startswith("x-kubernetes")}
+    if schema.get("type") == "object" and "properties" in schema:
+        strict["additionalProperties"] = False
+    if schema.get("x-kubernetes-int-or-string"):
+        strict["type"] = ["integer", "string"]
+    if schema.get("format") == "date-time":
+        strict["pattern"] = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"
+    return strict

@@ -1,0 +1,130 @@
+"""How an attempt ended, judged from the agent's claim and from what Kubernetes saw."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from trainingrun.api.names import Stage
+from trainingrun.domain.verdicts import POLICIES, Outcome, judge, parse
+from trfakes.builders import a_job, a_pod, running, terminated
+from trfakes.cluster import verdict
+
+AT = "2026-01-01T00:00:00Z"
+
+
+def train_pod(agent: Any, trainer: Any = None, **fields: Any) -> Any:
+    return a_pod(Stage.TRAIN, containers={"agent": agent, "trainer": trainer or running()}, **fields)
+
+
+def says(outcome: str, **fields: Any) -> Any:
+    return terminated(json.dumps(verdict("train", outcome, **fields)), exit_code=1)
+
+
+def test_every_outcome_has_a_policy() -> None:
+    assert set(POLICIES) == set(Outcome)
+
+
+@pytest.mark.parametrize(
+    ("pod", "outcome", "reason"),
+    [
+        pytest.param(None, Outcome.INTERRUPTED, "PodGone", id="no pod is left"),
+        pytest.param(train_pod(says("diverged"), phase="Failed"), Outcome.DIVERGED, "Diverged", id="the agent says"),
+        pytest.param(
+            train_pod(says("succeeded"), deletion_at=AT), Outcome.SUCCEEDED, "Completed", id="done before deleted"
+        ),
+        pytest.param(
+            train_pod(says("crash"), terminated(reason="OOMKilled", exit_code=0), phase="Failed"),
+            Outcome.OUT_OF_MEMORY,
+            "OOMKilled",
+            id="killed for memory with a tidy exit code",
+        ),
+        pytest.param(
+            train_pod(terminated(reason="OOMKilled", exit_code=137), phase="Failed"),
+            Outcome.OUT_OF_MEMORY,
+            "OOMKilled",
+            id="the agent itself was killed for memory",
+        ),
+        pytest.param(
+            train_pod(says("crash"), phase="Failed", disruption="PreemptionByScheduler"),
+            Outcome.INTERRUPTED,
+            "PreemptionByScheduler",
+            id="preempted",
+        ),
+        pytest.param(
+            train_pod(
+                terminated(exit_code=137),
+                phase="Failed",
+                reason="Evicted",
+                message='Usage of EmptyDir volume "shared" exceeds the limit "20Gi".',
+            ),
+            Outcome.DISK_FULL,
+            "Evicted",
+            id="scratch is full",
+        ),
+        pytest.param(
+            train_pod(
+                terminated(exit_code=137),
+                phase="Failed",
+                reason="Evicted",
+                message="The node was low on resource: ephemeral-storage.",
+                disruption="TerminationByKubelet",
+            ),
+            Outcome.INTERRUPTED,
+            "Evicted",
+            id="the node is short of disk",
+        ),
+        pytest.param(
+            train_pod(says("crash"), phase="Failed", reason="NodeLost"), Outcome.INTERRUPTED, "NodeLost", id="node lost"
+        ),
+        pytest.param(
+            train_pod(terminated(exit_code=143), phase="Failed", deletion_at=AT),
+            Outcome.INTERRUPTED,
+            "PodDeleted",
+            id="deleted without a last word",
+        ),
+        pytest.param(train_pod(running(), gone=True), Outcome.INTERRUPTED, "PodDeleted", id="deleted by force"),
+        pytest.param(train_pod(says("crash"), phase="Failed"), Outcome.CRASH, "Crash", id="crash"),
+        pytest.param(
+            train_pod(terminated("Traceback …", exit_code=1), phase="Failed"),
+            Outcome.CRASH,
+            "NoVerdict",
+            id="a last word that is no verdict",
+        ),
+    ],
+)
+def test_judgement(pod: Any, outcome: Outcome, reason: str) -> None:
+    found = judge(a_job(Stage.TRAIN), pod)
+    assert (found.outcome, found.reason) == (outcome, reason)
+    assert found.message
+
+
+def test_a_message_without_verdict_is_quoted() -> None:
+    pod = train_pod(terminated("exec format error", exit_code=126, reason="StartError"), phase="Failed")
+    assert judge(None, pod).message == (
+        "Container agent of pod tire-train-1-x1 ended with exit code 126 (StartError) and no verdict: exec format error"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "no json",
+        "[]",
+        "{}",
+        "[" * 4000,
+        json.dumps(verdict("train") | {"contractVersion": 2}),
+        json.dumps(verdict("train") | {"outcome": "brilliant"}),
+        json.dumps(verdict("train", message="x" * 5000)),
+    ],
+)
+def test_what_is_no_verdict(text: str) -> None:
+    assert parse(text) is None
+
+
+def test_texts_of_a_verdict_are_bounded() -> None:
+    found = parse(json.dumps(verdict("train", "crash", reason="R" * 200, message="m" * 1600, hint="h" * 700)))
+    assert found is not None
+    assert (len(found.reason), len(found.message), len(found.hint)) == (64, 1500, 600)

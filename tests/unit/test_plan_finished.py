@@ -1,0 +1,89 @@
+"""What happens to a run that has ended: expiry, TensorBoard, left-over Jobs."""
+
+from __future__ import annotations
+
+import pytest
+from trainingrun.api.names import Stage
+from trfakes.builders import SETTINGS, RunBuilder, a_run
+from trfakes.play import Play
+
+
+def ended(builder: RunBuilder, outcome: str = "succeeded") -> Play:
+    play = Play(builder)
+    play.end_pod(play.play_to(Stage.EXPORT), outcome)
+    play.step()
+    return play
+
+
+@pytest.mark.parametrize("outcome", ["succeeded", "userError"])
+def test_a_run_is_deleted_after_its_ttl(outcome: str) -> None:
+    play = ended(a_run().spec(ttlSecondsAfterFinished=100), outcome)
+    assert not play.deleted
+    assert play.step(99).requeue_after == 1
+    assert not play.deleted
+    play.step(1)
+    assert play.deleted
+
+
+def test_a_run_without_ttl_stays() -> None:
+    play = ended(a_run())
+    play.step(10 * 365 * 86400)
+    assert not play.deleted
+
+
+def test_tensorboard_stays_for_its_ttl_and_says_until_when() -> None:
+    play = ended(a_run().spec(tensorboard={"ttlSecondsAfterFinished": 600}))
+    assert play.status["tensorboard"] == {
+        "serviceName": "tire-tensorboard",
+        "url": "http://tire-tensorboard.default.svc:6006/",
+        "expiresAt": "2026-01-01T00:10:02Z",
+    }
+    decision = play.step(600)
+    assert [(child.kind, child.name) for child in decision.delete] == [
+        ("Deployment", "tire-tensorboard"),
+        ("Service", "tire-tensorboard"),
+    ]
+    assert "tensorboard" not in play.status
+    assert not play.step(600).delete
+
+
+def test_tensorboard_goes_without_the_resolved_document() -> None:
+    play = ended(a_run().spec(tensorboard={"ttlSecondsAfterFinished": 600}))
+    play.resolved = None
+    assert len(play.step(600).delete) == 2
+
+
+def test_tensorboard_is_not_there_before_training_nor_when_switched_off() -> None:
+    play = Play(a_run().spec(tensorboard={"enabled": False}))
+    play.play_to(Stage.TRAIN)
+    assert play.created == ["tire-prep-1", "tire-train-1"]
+    play.spec(tensorboard={"enabled": True})
+    play.step(1)
+    assert play.created[2:] == ["Deployment tire-tensorboard", "Service tire-tensorboard"]
+    play.spec(tensorboard={"enabled": False})
+    assert len(play.step(1).delete) == 2
+
+
+def test_the_job_of_a_failed_attempt_is_kept_for_its_log_and_then_deleted() -> None:
+    play = Play()
+    play.step()
+    play.end_pod("tire-prep-1", "userError")
+    play.step()
+    assert play.step(1).requeue_after == SETTINGS.failed_jobs_ttl_seconds - 1
+    assert "tire-prep-1" in play.jobs
+    play.step(SETTINGS.failed_jobs_ttl_seconds)
+    assert play.jobs == {}
+
+
+def test_the_job_of_a_finished_stage_is_deleted_even_if_the_operator_died_before_it() -> None:
+    play = Play()
+    play.step()
+    left_over = play.jobs["tire-prep-1"]
+    play.end_pod("tire-prep-1")
+    finished = play.jobs["tire-prep-1"]
+    play.step()
+    assert "tire-prep-1" not in play.jobs
+    play.jobs["tire-prep-1"] = finished
+    assert finished != left_over
+    play.step(1)
+    assert "tire-prep-1" not in play.jobs

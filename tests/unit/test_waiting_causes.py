@@ -1,0 +1,91 @@
+"""What keeps a pod from running, in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from trainingrun.api import clock
+from trainingrun.domain.observe import PodView
+from trainingrun.domain.waiting import cause_of
+from trfakes.builders import START, a_job, a_pod, after, waiting
+
+PLACED = clock.to_text(START)
+QUOTA = 'FailedCreate: Error creating: pods "tire-prep-1-x" is forbidden: exceeded quota: team, requested: cpu=1'
+MOUNT = 'FailedMount: MountVolume.SetUp failed for volume "credentials" : secret "trainingrun-s3" not found'
+
+
+@pytest.mark.parametrize(
+    ("pod", "seconds", "hint", "reason", "part"),
+    [
+        pytest.param(None, 1, "", "PodPending", "was created", id="just created"),
+        pytest.param(None, 6, "", "PodPending", "has no pod yet", id="no pod"),
+        pytest.param(None, 6, QUOTA, "QuotaExceeded", "exceeded quota: team", id="quota"),
+        pytest.param(None, 6, "FailedCreate: denied by webhook", "PodRefused", "denied by webhook", id="admission"),
+        pytest.param(a_pod(), 6, "", "PodPending", "waits for the scheduler", id="not looked at"),
+        pytest.param(
+            a_pod(unschedulable="0/1 nodes are available: 1 Insufficient nvidia.com/gpu."),
+            6,
+            "",
+            "PodUnschedulable",
+            "1 Insufficient nvidia.com/gpu. Free or add such a node",
+            id="no GPU",
+        ),
+        pytest.param(
+            a_pod(scheduled_at=PLACED, containers={"agent": waiting("ErrImagePull", "not found")}),
+            6,
+            "",
+            "ImagePullFailed",
+            "Container agent: ErrImagePull: not found. Check the image name",
+            id="image",
+        ),
+        pytest.param(
+            a_pod(
+                scheduled_at=PLACED,
+                containers={"agent": waiting("CreateContainerConfigError", 'secret "s" not found')},
+            ),
+            6,
+            "",
+            "SecretMissing",
+            "Create the Secret in the run's namespace",
+            id="secret in the environment",
+        ),
+        pytest.param(a_pod(scheduled_at=PLACED, node="n1"), 3, "", "ContainerCreating", "node n1", id="creating"),
+        pytest.param(a_pod(scheduled_at=PLACED), 6, MOUNT, "SecretMissing", "Create the Secret", id="secret as a file"),
+        pytest.param(
+            a_pod(scheduled_at=PLACED),
+            6,
+            'FailedMount: configmap "ca" not found',
+            "ConfigMapMissing",
+            "Create the ConfigMap",
+            id="CA bundle",
+        ),
+        pytest.param(
+            a_pod(scheduled_at=PLACED, node="n1"),
+            6,
+            "FailedScheduling: 0/1 nodes are available",
+            "ContainerCreating",
+            "is being started on node n1",
+            id="an old refusal of the scheduler",
+        ),
+    ],
+)
+def test_cause(pod: PodView | None, seconds: int, hint: str, reason: str, part: str) -> None:
+    hints = {"job-prep-1": hint, "pod-prep-1": hint} if hint else {}
+    cause = cause_of(a_job(), pod, hints=hints, now=after(seconds))
+    assert cause.reason == reason
+    assert part in cause.full
+
+
+@pytest.mark.parametrize(
+    ("pod", "seconds", "subject"),
+    [
+        (None, 1, ""),
+        (None, 5, "job-prep-1"),
+        (a_pod(scheduled_at=PLACED), 3, ""),
+        (a_pod(scheduled_at=PLACED), 6, "pod-prep-1"),
+        (a_pod(unschedulable="no GPU"), 60, ""),
+    ],
+)
+def test_events_are_looked_up_only_where_they_alone_tell(pod: Any, seconds: int, subject: str) -> None:
+    assert cause_of(a_job(), pod, hints={}, now=after(seconds)).subject_uid == subject
