@@ -95,7 +95,8 @@ def show_progress(draft: Draft, stage: Stage, *, progress: Mapping[str, Any]) ->
         if not doing:
             what = "" if unit == "steps" else f" {unit}"
             text = f"{phase_name} {done}/{total}{what} ({percent}%)"
-            text += ", evaluating" if step == "evaluating" else ""
+            if step == "evaluating":
+                text = f"{phase_name}{_trained(progress)}, evaluating {done}/{total}{what}"
     eta = reported.seconds(progress.get("etaSeconds"))
     if eta is not None:
         fields |= {"etaSeconds": int(eta), "eta": duration(eta)}
@@ -105,6 +106,12 @@ def show_progress(draft: Draft, stage: Stage, *, progress: Mapping[str, Any]) ->
         draft.merge("training", reported.pick(progress, _TRAINING))
     waits = _storage_waits(draft, progress.get("storage"))
     draft.say(STAGE_PHASE[stage], message=text, text=f"{phase_name}: {waits}" if waits else text, **fields)
+
+
+def _trained(progress: Mapping[str, Any]) -> str:
+    """Where training stands while an evaluation counts images."""
+    at, steps = reported.count(progress.get("step")), reported.count(progress.get("steps"))
+    return f" {at}/{steps} ({100 * at // steps}%)" if at is not None and steps else ""
 
 
 def _storage_waits(draft: Draft, store: object) -> str:

@@ -19,12 +19,15 @@ class Line:
     def __init__(self) -> None:
         self._last = ""
         self._live = sys.stdout.isatty()
+        self._started = time.monotonic()
 
     def show(self, text: str) -> None:
-        """Show the newest state."""
-        if text == self._last:
-            return
-        sys.stdout.write(f"\r\033[K  {text}" if self._live else f"  {text}\n")
+        """Show the newest state, with the seconds since the start."""
+        elapsed = f"{time.monotonic() - self._started:5.0f} s  "
+        if self._live:
+            sys.stdout.write(f"\r\033[K{elapsed}{text}")
+        elif text != self._last:
+            sys.stdout.write(f"{elapsed}{text}\n")
         sys.stdout.flush()
         self._last = text
 
@@ -45,7 +48,7 @@ def follow(kubectl: Kubectl, *, namespace: str, name: str, timeout: float) -> di
         if progress.get("stage", stage) != stage:
             line.close()
             stage = progress["stage"]
-        line.show(_describe(status, elapsed=time.monotonic() - started))
+        line.show(_describe(status))
         if condition(status, "Finished") == "True":
             line.close()
             return run
@@ -61,7 +64,7 @@ def condition(status: Mapping[str, Any], kind: str) -> str:
     return next((str(c["status"]) for c in status.get("conditions", ()) if c["type"] == kind), "")
 
 
-def _describe(status: Mapping[str, Any], *, elapsed: float) -> str:
+def _describe(status: Mapping[str, Any]) -> str:
     progress, training = status.get("progress", {}), status.get("training", {})
     parts = [progress.get("text") or status.get("phase") or "Pending"]
     if progress.get("stage") == "train" and training.get("loss"):
@@ -69,7 +72,7 @@ def _describe(status: Mapping[str, Any], *, elapsed: float) -> str:
         parts += [f"AP@.5 {training['ap50']}"] if training.get("ap50") else []
     if progress.get("eta"):
         parts.append(f"{progress['eta']} left")
-    return f"{elapsed:5.0f} s  " + ", ".join(parts)
+    return ", ".join(parts)
 
 
 def table(status: Mapping[str, Any]) -> str:
