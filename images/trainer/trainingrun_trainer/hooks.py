@@ -16,10 +16,11 @@ EXTRACTORS = ("FeatureExtractor/", "FirstStageFeatureExtractor/", "SecondStageFe
 class StepHook(tf.train.SessionRunHook):
     """Reports every step, ends the loop on SIGTERM, and raises when the loss is no number any more."""
 
-    def __init__(self, folder, progress, stop, steps):
-        # type: (object, object, object, int) -> None
-        self._folder, self._progress, self._stop, self._steps = folder, progress, stop, steps
+    def __init__(self, folder, model_dir, progress, stop, steps):
+        # type: (object, str, object, object, int) -> None
+        self._folder, self._model_dir, self._progress, self._stop, self._steps = folder, model_dir, progress, stop, steps
         self.step, self.loss = 0, None
+        self._summary_every = summary_steps(steps)
         self._since = self._logged = None
         self._first = 0
 
@@ -41,6 +42,8 @@ class StepHook(tf.train.SessionRunHook):
         self.step, self.loss = int(run_values.results["step"]), float(run_values.results["loss"])
         if not math.isfinite(self.loss):
             raise diverged(self.loss, self.step, self._folder)
+        if self.step % self._summary_every == 0 or self.step == self._steps:
+            self._draw()
         now = time.time()
         if self._since is None:
             self._since, self._first, self._logged = now, self.step, now
@@ -53,6 +56,18 @@ class StepHook(tf.train.SessionRunHook):
             print("step {}/{} loss {:.4f} {:.2f} steps/s".format(self.step, self._steps, self.loss, speed or 0), flush=True)
         if self._stop.is_set():
             run_context.request_stop()
+
+    def _draw(self):
+        # type: () -> None
+        """Write the loss under the name that evaluation uses, so that TensorBoard draws both curves in one chart."""
+        value = tf.Summary.Value(tag="Loss/total_loss", simple_value=self.loss)
+        tf.summary.FileWriterCache.get(self._model_dir).add_summary(tf.Summary(value=[value]), self.step)
+
+
+def summary_steps(steps):
+    # type: (int) -> int
+    """Steps between two points of a curve: a hundred points a run, but never rarer than every hundred steps."""
+    return max(1, min(100, steps // 100))
 
 
 class EvaluationHook(tf.train.SessionRunHook):

@@ -46,7 +46,7 @@ class _Training(object):
 
     def run(self):
         # type: () -> dict
-        steps = hooks.StepHook(self._folder, self._progress, self._stop, self._spec["steps"])
+        steps = hooks.StepHook(self._folder, self._model_dir, self._progress, self._stop, self._spec["steps"])
         watchers = [steps]
         if self._pretrained and not self._spec["resumedFromStep"]:
             watchers.append(hooks.PretrainedHook(self._pretrained))
@@ -106,7 +106,7 @@ class _Training(object):
         return tf.estimator.RunConfig(
             model_dir=self._model_dir,
             save_checkpoints_steps=self._spec["saveEverySteps"],
-            save_summary_steps=max(1, min(100, self._spec["steps"] // 100)),
+            save_summary_steps=hooks.summary_steps(self._spec["steps"]),
             log_step_count_steps=100,
             session_config=session,
         )

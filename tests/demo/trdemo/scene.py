@@ -1,0 +1,72 @@
+"""What a test of the whole product needs: a place with the operator installed, a bucket, namespaces, runs."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from trdemo import install
+from trdemo.bucket import Bucket
+from trdemo.follow import condition
+from trdemo.place import CurrentCluster, OwnCluster
+from trdemo.shell import DemoError
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """An installed product; `images` are references by image name."""
+
+    place: OwnCluster | CurrentCluster
+    images: Mapping[str, str]
+    bucket: Bucket
+
+    def apply(self, run: Object, *, namespace: str) -> str:
+        """Apply a TrainingRun; returns its name."""
+        self.place.kubectl.apply({**run, "metadata": {**run["metadata"], "namespace": namespace}})
+        return str(run["metadata"]["name"])
+
+    def status(self, name: str, *, namespace: str) -> Object:
+        """Status of a run, empty before the operator has seen it."""
+        found: Object = self.place.kubectl.get("trainingrun", name, namespace=namespace).get("status", {})
+        return found
+
+    def until(
+        self, name: str, wanted: Callable[[Object], bool], *, namespace: str, seconds: float, what: str
+    ) -> Object:
+        """Wait for a status; raises DemoError that shows the last one when it does not come in time."""
+        status: Object = {}
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            status = self.status(name, namespace=namespace)
+            if wanted(status):
+                return status
+            time.sleep(0.5)
+        shown = yaml.safe_dump(status)
+        raise DemoError(f"{namespace}/{name}: {what} did not come within {seconds:.0f} s; the status is\n{shown}")
+
+    def finished(self, name: str, *, namespace: str, seconds: float) -> Object:
+        """Wait for the end of a run, whatever it is."""
+        return self.until(
+            name,
+            lambda status: condition(status, "Finished") == "True",
+            namespace=namespace,
+            seconds=seconds,
+            what="the end of the run",
+        )
+
+
+def tire_run(name: str, **changes: Mapping[str, Any]) -> Object:
+    """The sample `tire.yaml` under another name; `changes` are merged into parts of its spec."""
+    run: Object = yaml.safe_load(install.sample("tire.yaml").read_text())
+    run["metadata"]["name"] = name
+    spec = copy.deepcopy(run["spec"])
+    for part, change in changes.items():
+        spec[part] = {**spec.get(part, {}), **change} if isinstance(change, Mapping) else change
+    return {**run, "spec": spec}

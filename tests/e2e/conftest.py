@@ -1,0 +1,43 @@
+"""The product installed once on a real node, for every test of this folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from trcluster import current
+from trdemo import install
+from trdemo.bucket import Bucket
+from trdemo.place import choose
+from trdemo.scene import Scene
+
+BUCKET = "detectors"
+
+
+@pytest.fixture(scope="session")
+def scene() -> Iterator[Scene]:
+    """Cluster, S3 server, images, operator by Helm, the tire data set; taken down afterwards."""
+    planned = install.build_images(echo=print)
+    place = choose(name="default", echo=print)
+    try:
+        place.load_images([item.archive for item in planned.values()])
+        references = {name: item.reference for name, item in planned.items()}
+        install.install_operator(place, references=references, values={"policy": {"images": ["trainingrun.dev/*"]}})
+        bucket = Bucket(place.storage, BUCKET)
+        bucket.create()
+        bucket.put_tires("tire/")
+        yield Scene(place, references, bucket)
+    finally:
+        if not current.wanted() and not os.environ.get("KEEP_CLUSTER"):
+            place.cluster.down()
+
+
+@pytest.fixture(scope="module")
+def namespace(scene: Scene, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A namespace of the module's own, under Pod Security `restricted`; deleted with everything in it."""
+    name = request.module.__name__.rpartition(".")[2].removeprefix("test_").replace("_", "-")
+    install.make_namespace(scene.place, name)
+    yield name
+    scene.place.kubectl("delete", "namespace", name, "--wait=false", timeout=120)

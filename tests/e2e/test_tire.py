@@ -1,0 +1,217 @@
+"""The main job, as a user does it: labelled photos in S3, one object, a proven detector and TensorBoard beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import subprocess
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trdemo.bucket import split_uri
+from trdemo.follow import condition
+from trdemo.scene import Scene, tire_run
+
+pytestmark = pytest.mark.node
+
+SECONDS = 600
+TF_PYTHON = os.environ.get("TRAININGRUN_TF_PYTHON", "")
+LOAD = """
+import sys
+import numpy, tensorflow as tf
+graph, saved = sys.argv[1:]
+definition = tf.GraphDef.FromString(open(graph, "rb").read())
+with tf.Graph().as_default() as one, tf.Session() as session:
+    tf.import_graph_def(definition, name="")
+    boxes = session.run("detection_boxes:0", {"image_tensor:0": numpy.zeros((1, 90, 120, 3), numpy.uint8)})
+    assert boxes.shape[0] == 1 and boxes.shape[2] == 4, boxes.shape
+with tf.Graph().as_default(), tf.Session() as session:
+    loaded = tf.saved_model.loader.load(session, ["serve"], saved)
+    signature = loaded.signature_def["serving_default"]
+    assert "detection_scores" in signature.outputs, sorted(signature.outputs)
+    image = {signature.inputs["inputs"].name: numpy.zeros((1, 90, 120, 3), numpy.uint8)}
+    session.run(signature.outputs["detection_scores"].name, image)
+print("both load", tf.__version__)
+"""
+
+
+@dataclass
+class Story:
+    """What was seen while the run went on, and its end."""
+
+    uid: str
+    name: str
+    status: dict[str, Any] = field(default_factory=dict)
+    columns: list[str] = field(default_factory=list)  # `kubectl get`, every change of the Progress column
+    curve_in_training: list[Any] = field(default_factory=list)
+
+    @property
+    def prefix(self) -> str:
+        return f"runs/tire/{self.name}-{self.uid[:8]}/"
+
+
+def progress_column(scene: Scene, name: str, namespace: str) -> str:
+    """The Progress column as `kubectl get` prints it."""
+    lines = scene.place.kubectl("get", "trainingruns", name, "-n", namespace).splitlines()
+    header, row = lines[0], lines[1]
+    start, end = header.index("PROGRESS"), header.index("ETA")
+    return row[start:end].strip()
+
+
+def loss_curve(scene: Scene, namespace: str) -> list[Any]:
+    """Points [wall time, step, value] of the total loss, through TensorBoard's HTTP API behind its Service."""
+    service = scene.place.kubectl.get("service", "tire-tensorboard", namespace=namespace)
+    base = f"http://{service['spec']['clusterIP']}:6006/data/plugin/scalars"
+    with urllib.request.urlopen(f"{base}/tags", timeout=10) as answer:
+        tags = json.load(answer)
+    if "Loss/total_loss" not in tags.get("train", {}):
+        return []
+    with urllib.request.urlopen(f"{base}/scalars?run=train&tag=Loss%2Ftotal_loss", timeout=10) as answer:
+        return list(json.load(answer))
+
+
+@pytest.fixture(scope="module")
+def story(scene: Scene, namespace: str) -> Story:
+    run = tire_run("tire")
+    scene.apply(run, namespace=namespace)
+    uid = scene.place.kubectl.get("trainingrun", "tire", namespace=namespace)["metadata"]["uid"]
+    told = Story(uid, "tire")
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        told.status = scene.status("tire", namespace=namespace)
+        column = progress_column(scene, "tire", namespace)
+        if not told.columns or told.columns[-1] != column:
+            told.columns.append(column)
+        if condition(told.status, "Finished") == "True":
+            return told
+        if told.status.get("phase") == "Training" and not told.curve_in_training:
+            with contextlib.suppress(OSError):  # it may still be starting; a test below says whether it ever served
+                told.curve_in_training = loss_curve(scene, namespace)
+        time.sleep(0.5)
+    raise AssertionError(f"not finished within {SECONDS} s: {json.dumps(told.status, indent=1)}")
+
+
+def test_ends_succeeded_with_every_stage_done(story: Story) -> None:
+    done = {kind: condition(story.status, kind) for kind in ("Prepared", "Trained", "Exported", "Succeeded")}
+    assert set(done.values()) == {"True"}, story.status.get("message")
+
+
+def test_detector_reaches_ap_by_the_exporters_own_inference(story: Story) -> None:
+    export = story.status["export"]
+    assert float(export["ap50"]) >= 0.5
+    assert export["evalImages"] == 20
+
+
+def test_negatives_and_counts_are_told(story: Story) -> None:
+    dataset = story.status["dataset"]
+    assert (dataset["trainImages"], dataset["evalImages"], dataset["errors"]) == (120, 20, 0)
+
+
+def test_progress_moves_in_kubectl_get(story: Story) -> None:
+    steps = {int(found[1]) for text in story.columns if (found := re.match(r"Training (\d+)/150 ", text))}
+    assert len(steps) >= 3, story.columns
+    assert any(text.startswith("Preparing") for text in story.columns), story.columns
+    assert any(text.startswith("Exporting") for text in story.columns), story.columns
+
+
+def test_tensorboard_serves_the_loss_while_training_runs(story: Story) -> None:
+    assert story.curve_in_training, "no loss curve was served during training"
+
+
+def test_tensorboard_serves_the_whole_loss_afterwards(scene: Scene, story: Story, namespace: str) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and max([p[1] for p in loss_curve(scene, namespace)] or [0]) < 149:
+        time.sleep(1)
+    assert max(point[1] for point in loss_curve(scene, namespace)) >= 149
+
+
+def test_finished_stage_jobs_are_gone(scene: Scene, story: Story, namespace: str) -> None:
+    assert scene.place.kubectl.get("jobs", namespace=namespace)["items"] == []
+
+
+def test_bucket_holds_exactly_the_documented_layout(scene: Scene, story: Story) -> None:
+    attempt = r"\d{4}-[0-9a-f]{8}"
+    allowed = [
+        r"run\.json|pipeline\.config|prepared\.json|trained\.json|exported\.json",
+        r"epochs/\d{4}\.json",
+        rf"train/{attempt}/last\.json",
+        rf"train/{attempt}/checkpoints/\d{{8}}/(MANIFEST\.json|model\.ckpt-\d+\.(index|data-00000-of-00001))",
+        rf"train/{attempt}/events/(train|eval_0)/events\.out\.tfevents\.[^/]+/\d{{20}}",
+        rf"export/{attempt}/(MANIFEST\.json|frozen_inference_graph\.pb|saved_model/1/saved_model\.pb|metrics\.json)",
+        rf"export/{attempt}/(label_map\.pbtxt|pipeline\.config|pictures/\d+\.png)",
+        rf"export/{attempt}/checkpoint/model\.ckpt\.(index|data-00000-of-00001)",
+    ]
+    keys = [key.removeprefix(story.prefix) for key in scene.bucket.keys(story.prefix)]
+    strange = [key for key in keys if not any(re.fullmatch(pattern, key) for pattern in allowed)]
+    assert strange == []
+    assert {"run.json", "pipeline.config", "prepared.json", "trained.json", "exported.json"} <= set(keys)
+    digest = story.status["dataset"]["digest"]
+    names = {key.rpartition("/")[2] for key in scene.bucket.keys(f"datasets/{digest}/")}
+    assert names == {"MANIFEST.json", "label_map.pbtxt", "report.json", "train_labels.csv", "eval_labels.csv"}
+
+
+def test_every_manifest_verifies(scene: Scene, story: Story) -> None:
+    digest = story.status["dataset"]["digest"]
+    found = [*scene.bucket.keys(story.prefix), *scene.bucket.keys(f"datasets/{digest}/")]
+    manifests = [key for key in found if key.endswith("/MANIFEST.json")]
+    assert len(manifests) >= 3  # data set, checkpoints, export
+    for key in manifests:
+        folder = key.removesuffix("MANIFEST.json")
+        for entry in json.loads(scene.bucket.read(key))["objects"]:
+            name = entry["key"]
+            body = scene.bucket.read(name if name.startswith("datasets/") else folder + name)
+            assert (len(body), hashlib.sha256(body).hexdigest()) == (entry["size"], entry["sha256"]), f"{key}: {name}"
+
+
+@pytest.mark.skipif(not TF_PYTHON, reason="TRAININGRUN_TF_PYTHON names no interpreter with TensorFlow 1.14")
+def test_graph_and_saved_model_from_s3_load_in_tensorflow_1_14(scene: Scene, story: Story, tmp_path: Path) -> None:
+    _, prefix = split_uri(story.status["export"]["uri"])
+    scene.bucket.download(prefix, tmp_path)
+    argv = [TF_PYTHON, "-W", "ignore", "-c", LOAD]
+    argv += [str(tmp_path / "frozen_inference_graph.pb"), str(tmp_path / "saved_model" / "1")]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=180, check=False)
+    assert "both load 1.14" in done.stdout, done.stderr[-2000:]
+
+
+def test_no_credential_is_in_a_log_or_status(scene: Scene, story: Story, namespace: str) -> None:
+    secret = scene.place.storage.secret_key
+    shown = json.dumps(scene.place.kubectl.get("trainingruns,events,pods,configmaps", namespace=namespace))
+    logs = scene.place.kubectl("logs", "-n", "trainingrun-system", "-l", "app.kubernetes.io/name=trainingrun-operator")
+    mirror = scene.place.kubectl("logs", "-n", namespace, "deployment/tire-tensorboard", "--all-containers")
+    assert secret not in shown + logs + mirror
+
+
+def test_second_run_reuses_the_prepared_data(scene: Scene, story: Story, namespace: str) -> None:
+    scene.apply(tire_run("again", suspend=False), namespace=namespace)
+    status = scene.until(
+        "again",
+        lambda s: condition(s, "Prepared") == "True",
+        namespace=namespace,
+        seconds=60,
+        what="Prepared",
+    )
+    scene.place.kubectl("delete", "trainingrun", "again", "-n", namespace)
+    assert status["dataset"]["reused"] is True
+    assert status["dataset"]["digest"] == story.status["dataset"]["digest"]
+
+
+def test_deleting_the_run_removes_its_children_and_keeps_the_bucket(scene: Scene, story: Story, namespace: str) -> None:
+    before = scene.bucket.keys(story.prefix)
+    scene.place.kubectl("delete", "trainingrun", "tire", "-n", namespace, "--wait")
+    selector = f"trainingrun.dev/run-uid={story.uid}"
+    deadline = time.monotonic() + 60
+    left = ["?"]
+    while left and time.monotonic() < deadline:
+        kinds = "jobs,pods,configmaps,services,deployments"
+        left = [i["kind"] for i in scene.place.kubectl.get(kinds, namespace=namespace, selector=selector)["items"]]
+        time.sleep(1)
+    assert left == []
+    assert scene.bucket.keys(story.prefix) == before
