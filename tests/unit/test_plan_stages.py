@@ -94,7 +94,10 @@ def test_time_alone_changes_no_status(where: str) -> None:
         ({}, "Training: starting"),
         ({"phase": "fetching"}, "Training: fetching"),
         ({"phase": "training", "done": 1200, "total": 20000, "unit": "steps"}, "Training 1200/20000 (6%)"),
-        ({"phase": "evaluating", "done": 5, "total": 10, "unit": "steps"}, "Training 5/10 (50%), evaluating"),
+        (
+            {"phase": "evaluating", "done": 5, "total": 20, "unit": "images", "step": 75, "steps": 150},
+            "Training 75/150 (50%), evaluating 5/20 images",
+        ),
         ({"phase": "writing", "done": 5, "total": 10, "unit": "images"}, "Training 5/10 images (50%)"),
         (
             {"phase": "training", "storage": {"ready": False, "reason": "EndpointUnreachable"}},

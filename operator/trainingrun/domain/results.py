@@ -32,7 +32,7 @@ _EXPORT: Final[Mapping[str, Reader]] = {
     "uri": reported.uri,
 }
 _PARTS: Final = ("fetch", "work", "ship")
-_UNITS: Final = {"images", "steps", "bytes", "files"}
+_UNITS: Final = ("images", "steps", "bytes", "files")
 _STARTING: Final = {
     "starting": "starting",
     "preflight": "checking the storage",
@@ -90,7 +90,7 @@ def show_progress(draft: Draft, stage: Stage, *, progress: Mapping[str, Any]) ->
     text = f"{phase_name}: {doing}" if doing else phase_name
     if done is not None and total:
         percent = min(100, 100 * done // total)
-        unit = progress.get("unit") if progress.get("unit") in _UNITS else ""
+        unit = next((known for known in _UNITS if known == progress.get("unit")), "")
         fields |= {"done": done, "total": total, "unit": unit, "percent": percent}
         if not doing:
             what = "" if unit == "steps" else f" {unit}"

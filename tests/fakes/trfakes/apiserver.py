@@ -8,7 +8,6 @@ subresource, 410 for a watch from before the compaction. Tests change objects th
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import re
 from collections.abc import Callable
@@ -236,12 +235,11 @@ class ApiServer:
                 await _send(response, change, plural=plural, namespace=found["namespace"], selector=selector)
             while (next_change := await queue.get()) is not None and not self.dead:
                 await _send(response, next_change, plural=plural, namespace=found["namespace"], selector=selector)
-        except (ConnectionError, asyncio.CancelledError):
-            raise
+            await response.write_eof()
+        except ConnectionError:
+            pass  # the operator has gone
         finally:
             self._watches.discard(queue)
-        with contextlib.suppress(ConnectionError):
-            await response.write_eof()
         return response
 
 

@@ -1,0 +1,136 @@
+"""The operator dies between any two writes; the next one ends the run the same way."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from trfakes.apiserver import Fault
+from trfakes.builders import a_run
+from trfakes.cluster import verdict
+from trfakes.harness import World, eventually
+
+WRITES_OF_A_RUN = 32  # at most; those behind the last are the control
+
+
+def outcome(world: World) -> dict[str, object]:
+    status = world.status()
+    return {
+        "phase": status["phase"],
+        "attempts": [(a["stage"], a["number"], a["ended"], a["lastOutcome"]) for a in status["attempts"]],
+        "conditions": {c["type"]: c["status"] for c in status["conditions"]},
+        "jobs": len(world.server.created("jobs")),
+        "left": sorted((p, n) for p, ns, n in world.store.objects if ns == "default" and p != "events"),
+    }
+
+
+EXPECTED = {
+    "phase": "Succeeded",
+    "attempts": [(stage, 1, 1, "succeeded") for stage in ("prep", "train", "export")],
+    "conditions": dict.fromkeys(
+        ["Accepted", "StorageReady", "Prepared", "Trained", "Exported", "Succeeded", "Finished"], "True"
+    ),
+    "jobs": 3,
+    "left": [
+        ("configmaps", "tire-resolved"),
+        ("deployments", "tire-tensorboard"),
+        ("services", "tire-tensorboard"),
+        ("trainingruns", "tire"),
+    ],
+}
+
+
+@pytest.mark.parametrize("writes", range(1, WRITES_OF_A_RUN))
+async def test_a_death_after_any_write_changes_nothing(world: World, writes: int) -> None:
+    world.server.die_after_writes = writes
+    await world.start_operator()
+    world.store.create("trainingruns", a_run().body())
+
+    def quiet() -> bool:
+        return world.server.dead or world.condition("Finished").get("status") == "True"
+
+    await eventually(quiet)
+    await world.replace_operator()
+    await world.finished()
+    await eventually(lambda: not list(world.store.select("jobs")), what="finished Jobs are deleted")
+    assert outcome(world) == EXPECTED
+
+
+async def test_a_restart_with_finished_runs_writes_nothing(world: World) -> None:
+    await world.start_operator()
+    for number in range(20):
+        world.store.create("trainingruns", a_run(f"run-{number}").body())
+    for number in range(20):
+        await world.finished(f"run-{number}", within=20)
+    await eventually(lambda: not list(world.store.select("jobs")))
+    template = world.run("run-0")
+    for number in range(20, 200):
+        copy = a_run(f"run-{number}").body()
+        copy["status"] = template["status"]
+        world.store.create("trainingruns", copy)
+    await world.operators[0].stop()
+    before = len(world.server.writes())
+    running = await world.replace_operator()
+    await eventually(lambda: len(running.operator.cache.runs) == 200)
+    await eventually(lambda: len(running.operator.queue) == 0)
+    await asyncio.sleep(0.3)
+    assert world.server.writes()[before:] == []
+
+
+async def test_runs_that_ended_while_no_operator_was_there_are_caught_up(world: World) -> None:
+    world.cluster.script = None
+    await world.start_operator()
+    world.store.create("trainingruns", a_run().body())
+    job = await world.job("tire-prep-1")
+    world.cluster.start(job)
+    await eventually(lambda: world.condition("Prepared").get("reason") == "Running")
+    await world.operators[0].stop()
+    world.cluster.end(job, verdict("prep"))
+    await world.replace_operator()
+    await world.job("tire-train-1")
+    assert world.condition("Prepared")["status"] == "True"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("PATCH", "/status$", 409, times=3),
+        Fault("PATCH", "/status$", 500, after=True, skip=1),
+        Fault("PATCH", "/status$", 0, after=True, skip=2),
+        Fault("POST", "/jobs$", 500),
+        Fault("POST", "/jobs$", 0, after=True, skip=1),
+        Fault("POST", "/jobs$", 429, headers=(("Retry-After", "1"),)),
+        Fault("POST", "/configmaps$", 0, after=True),
+        Fault("POST", "/configmaps$", 403),
+        Fault("POST", "/deployments$", 403),
+        Fault("DELETE", "/jobs/", 500),
+        Fault("GET", "/configmaps/", 503),
+        Fault("POST", "/events$", 500, times=5),
+    ],
+    ids=lambda fault: f"{fault.method}{fault.path}-{fault.status}{'-after' if fault.after else ''}",
+)
+async def test_a_fault_of_the_api_server_delays_and_changes_nothing(world: World, fault: Fault) -> None:
+    world.server.faults.append(fault)
+    await world.start_operator()
+    world.store.create("trainingruns", a_run().body())
+    await world.finished(within=15)
+    await eventually(lambda: not list(world.store.select("jobs")), within=15)
+    found = outcome(world)
+    attempted = len(world.server.created("jobs"))
+    assert {**found, "jobs": 3} == EXPECTED
+    assert attempted <= 3
+
+
+async def test_a_watch_that_was_compacted_misses_nothing(world: World) -> None:
+    world.cluster.script = None
+    running = await world.start_operator()
+    world.store.create("trainingruns", a_run().body())
+    job = await world.job("tire-prep-1")
+    world.cluster.start(job)
+    await eventually(lambda: world.condition("Prepared").get("reason") == "Running")
+    world.store.create("trainingruns", a_run("other").spec(suspend=True).body())
+    world.store.compact()
+    world.server.end_watches()
+    world.store.compact()
+    await eventually(lambda: "default/other" in running.operator.cache.runs)
+    await eventually(lambda: world.status("other").get("phase") == "Suspended")

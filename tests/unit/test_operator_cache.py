@@ -1,0 +1,119 @@
+"""The cache is never newer than the server, never overwritten by something older, and forgets what is gone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from trainingrun.engine.cache import Cache
+from trfakes.builders import a_job, a_pod, a_run, terminated
+
+RUN = a_run().build()
+
+
+def filled() -> Cache:
+    cache = Cache()
+    cache.put_run(RUN)
+    cache.put_job(a_job())
+    cache.put_pod(a_pod())
+    return cache
+
+
+@pytest.mark.parametrize(("version", "kept"), [("9", False), ("10", True), ("11", True), ("100", True)])
+def test_an_older_version_is_ignored(version: str, kept: bool) -> None:
+    cache = Cache()
+    cache.put_run(replace(RUN, resource_version="10"))
+    cache.put_job(a_job(resource_version="10"))
+    cache.put_pod(a_pod(resource_version="10"))
+    cache.put_run(replace(RUN, resource_version=version, generation=2))
+    cache.put_job(a_job(resource_version=version, finished="Complete"))
+    cache.put_pod(a_pod(resource_version=version, phase="Running"))
+    assert (cache.runs["default/tire"].generation == 2) is kept
+    assert (cache.jobs_of(RUN)[0].finished == "Complete") is kept
+    assert (cache.pods_of(RUN)[0].phase == "Running") is kept
+
+
+def test_children_of_others_are_not_ours() -> None:
+    cache = filled()
+    cache.put_job(a_job(attempt=2, owner_uid="somebody else"))
+    cache.put_job(a_job(attempt=3, run_uid="an earlier run", owner_uid="an earlier run"))
+    cache.put_pod(a_pod(attempt=2))
+    cache.put_pod(a_pod(attempt=4, job_uid="a forged job"))
+    assert [job.attempt for job in cache.jobs_of(RUN)] == [1]
+    assert [pod.attempt for pod in cache.pods_of(RUN)] == [1]
+
+
+def test_the_last_word_of_a_removed_pod_is_kept_while_its_job_is_there() -> None:
+    cache = filled()
+    cache.drop_pod(a_pod(containers={"agent": terminated("bye")}))
+    (pod,) = cache.pods_of(RUN)
+    assert pod.gone
+    assert pod.containers["agent"].message == "bye"
+    cache.drop_job(a_job())
+    assert cache.pods_of(RUN) == ()
+
+
+def test_pods_outlive_the_deletion_of_their_job() -> None:
+    cache = filled()
+    cache.drop_job(a_job())
+    assert [pod.gone for pod in cache.pods_of(RUN)] == [False]
+
+
+def test_a_deleted_run_leaves_nothing() -> None:
+    cache = filled()
+    cache.progress[RUN.key] = {"phase": "training"}
+    cache.hints[RUN.key] = {"x": "y"}
+    cache.drop_run(RUN.key, uid=RUN.uid)
+    cache.put_job(a_job(deleting=True))  # events of its collection still arrive
+    cache.put_pod(a_pod(deletion_at="2026-01-01T00:00:00Z"))
+    cache.drop_job(a_job())
+    cache.drop_pod(a_pod())
+    tables = (cache.runs, cache.jobs, cache.pods, cache.progress, cache.hints, cache._job_uids)
+    assert [dict(table) for table in tables] == [{}] * 6
+
+
+def test_a_new_run_of_the_same_name_inherits_nothing() -> None:
+    cache = filled()
+    cache.progress[RUN.key] = {"phase": "training"}
+    new = replace(RUN, uid="another", resource_version="1")
+    cache.put_run(new)
+    cache.drop_run(RUN.key, uid=RUN.uid)  # the old one's deletion arrives late
+    assert cache.runs[RUN.key] is new
+    assert cache.jobs_of(new) == cache.pods_of(new) == ()
+    assert RUN.key not in cache.progress
+
+
+def test_a_listing_forgets_what_it_lacks() -> None:
+    cache = filled()
+    cache.start_listing()
+    cache.finish_listing(runs=[], jobs=[], pods=[])
+    assert (cache.runs, cache.jobs, cache.pods) == ({}, {}, {})
+
+
+def test_a_listing_keeps_what_was_made_while_it_was_read() -> None:
+    """A Job forgotten like that would be started twice."""
+    cache = filled()
+    cache.start_listing()
+    cache.put_job(a_job(attempt=2))
+    cache.put_run(replace(RUN, name="new", uid="new"))
+    cache.finish_listing(runs=[RUN], jobs=[a_job()], pods=[a_pod()])
+    assert sorted(job.attempt for job in cache.jobs_of(RUN)) == [1, 2]
+    assert "default/new" in cache.runs
+
+
+def test_a_listing_revives_nothing_that_was_deleted_while_it_was_read() -> None:
+    """A Job revived like that would be waited for in vain."""
+    cache = filled()
+    cache.start_listing()
+    cache.drop_job(a_job())
+    cache.drop_run(RUN.key, uid=RUN.uid)
+    cache.finish_listing(runs=[RUN], jobs=[a_job()], pods=[])
+    assert (cache.runs, cache.jobs, cache.pods) == ({}, {}, {})
+
+
+def test_a_listing_overwrites_nothing_newer() -> None:
+    cache = Cache()
+    cache.start_listing()
+    cache.put_job(a_job(resource_version="20", finished="Complete"))
+    cache.finish_listing(runs=[RUN], jobs=[a_job(resource_version="19")], pods=[])
+    assert cache.jobs_of(RUN)[0].finished == "Complete"

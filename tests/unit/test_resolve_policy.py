@@ -1,0 +1,141 @@
+"""From a spec to the resolved document, or to a refusal that names the field."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from trainingrun.api.settings import Policy
+from trainingrun.domain.networks import NETWORKS
+from trainingrun.domain.resolve import NotAcceptedError, resolve, split_uri
+from trfakes.builders import SETTINGS, RunBuilder, a_run
+from trfakes.schema import contract, crd_part, errors
+
+
+def resolved(builder: RunBuilder, *, policy: Policy | None = None) -> dict[str, Any]:
+    settings = replace(SETTINGS, policy=policy or SETTINGS.policy)
+    return resolve(builder.build(), settings=settings, find_run=lambda _: None)
+
+
+FULL = a_run().spec(
+    storage={"caBundle": {"configMapName": "ca"}, "endpoint": "https://s3", "prefix": "team/a", "addressing": "path"},
+    dataset={
+        "train": {"uri": "s3://photos/a/", "imageSet": "trainval"},
+        "eval": {"uri": "b/", "imageSet": "test"},
+        "classes": ["a", "b"],
+        "maxBadFiles": "5",
+    },
+    model={"network": "faster_rcnn_resnet50", "pretrained": {"uri": "zoo/x.tar.gz"}},
+    train={"steps": 7, "batchSize": 2, "learningRate": "0.1", "gpus": 1, "saveEverySteps": 3, "evalEverySteps": 4},
+)
+
+
+@pytest.mark.parametrize(
+    "builder",
+    [
+        a_run(),
+        FULL,
+        a_run().without("model", "train", "prep", "export", "tensorboard"),
+        a_run().spec(model={"pretrained": {"uri": "s3://zoo/x.tar.gz"}}),
+    ],
+    ids=["demo", "full", "minimal", "foreign bucket"],
+)
+def test_the_resolved_document_keeps_its_contract(builder: RunBuilder) -> None:
+    assert errors(crd_part("spec"), dict(builder.build().spec)) == []
+    assert errors(contract("resolved"), resolved(builder)) == []
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_network_of_the_crd_resolves(network: str) -> None:
+    document = resolved(a_run().spec(model={"network": network}))
+    assert errors(contract("resolved"), document) == []
+    assert document["train"]["batchSize"] == NETWORKS[network].batch_size
+
+
+def test_the_crd_offers_the_networks_that_resolve() -> None:
+    schema: Any = crd_part("spec").schema
+    assert schema["properties"]["model"]["properties"]["network"]["enum"] == list(NETWORKS)
+
+
+def test_values_of_the_spec_win_over_defaults() -> None:
+    document = resolved(FULL)
+    assert document["dataset"]["train"] == {"bucket": "photos", "key": "a/", "imageSet": "trainval"}
+    assert document["dataset"]["eval"] == {"bucket": "detectors", "key": "b/", "imageSet": "test"}
+    assert document["model"]["pretrained"] == {"bucket": "detectors", "key": "zoo/x.tar.gz"}
+    assert document["storage"] == {
+        "endpoint": "https://s3",
+        "region": "us-east-1",
+        "bucket": "detectors",
+        "prefix": "team/a",
+        "addressing": "path",
+        "caBundle": True,
+        "outageToleranceSeconds": 3600,
+    }
+    assert document["train"] == {
+        "steps": 7,
+        "batchSize": 2,
+        "learningRate": "0.1",
+        "gpus": 1,
+        "saveEverySteps": 3,
+        "evalEverySteps": 4,
+        "stallSeconds": 1800,
+    }
+
+
+@pytest.mark.parametrize(
+    ("steps", "cadence"), [(1, 1), (9, 1), (150, 15), (5000, 500), (20000, 1000), (10_000_000, 1000)]
+)
+def test_cadence(steps: int, cadence: int) -> None:
+    train = resolved(a_run().spec(train={"steps": steps}))["train"]
+    assert (train["saveEverySteps"], train["evalEverySteps"]) == (cadence, cadence)
+
+
+def test_aws_is_addressed_by_host_and_others_by_path() -> None:
+    storage = {k: v for k, v in a_run().build().spec["storage"].items() if k != "endpoint"}
+    aws = RunBuilder()
+    aws.without("storage").spec(storage=storage)
+    assert resolved(aws)["storage"]["addressing"] == "virtual"
+    assert resolved(a_run())["storage"]["addressing"] == "path"
+
+
+@pytest.mark.parametrize(
+    ("uri", "bucket", "key"),
+    [("a/b/", "own", "a/b/"), ("s3://other/a/b", "other", "a/b"), ("s3://other/", "other", "")],
+)
+def test_split_uri(uri: str, bucket: str, key: str) -> None:
+    assert split_uri(uri, bucket="own") == (bucket, key)
+
+
+@pytest.mark.parametrize(
+    ("fields", "policy", "field"),
+    [
+        ({"storage": {"credentials": {"secretName": "db"}}}, Policy(), "spec.storage.credentials.secretName: 'db'"),
+        ({"train": {"image": "evil:1"}}, Policy(), "spec.train.image: 'evil:1'"),
+        ({"train": {"image": "evil:1"}}, Policy(images=("good/*",)), "spec.train.image: 'evil:1'"),
+        ({}, Policy(endpoints=("https://*",)), "spec.storage.endpoint: 'http://s3.storage:7070'"),
+    ],
+    ids=["secret", "image", "image outside the list", "endpoint"],
+)
+def test_what_policy_forbids(fields: dict[str, Any], policy: Policy, field: str) -> None:
+    with pytest.raises(NotAcceptedError) as refusal:
+        resolved(a_run().spec(**fields), policy=policy)
+    assert refusal.value.reason == "ForbiddenByPolicy"
+    assert refusal.value.message.startswith(field)
+    assert "Helm values" in refusal.value.message
+    assert not refusal.value.waits
+
+
+@pytest.mark.parametrize(
+    ("image", "policy"),
+    [("trainer:1", Policy()), ("good/trainer:2", Policy(images=("good/*",)))],
+    ids=["the operator's own", "in the list"],
+)
+def test_images_that_policy_allows(image: str, policy: Policy) -> None:
+    assert resolved(a_run().spec(train={"image": image}), policy=policy)["images"]["trainer"] == image
+
+
+def test_an_unknown_network_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(NotAcceptedError) as refusal:
+        resolved(a_run().spec(model={"network": "yolo"}))
+    assert "'yolo' is none of ssd_inception_v2" in refusal.value.message
