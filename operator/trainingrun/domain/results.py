@@ -58,7 +58,8 @@ def record(draft: Draft, stage: Stage, verdict: Verdict) -> None:
             export["savedModelURI"] = f"{export['uri']}saved_model/1/"
         draft.merge("export", export)
     if verdict.outcome in {Outcome.STORAGE_REFUSED, Outcome.STORAGE_OUTAGE}:
-        storage(draft, ready=False, reason=verdict.reason, message=verdict.message)
+        message = f"{verdict.message} {verdict.hint}".strip()
+        storage(draft, ready=False, reason=verdict.reason, message=message[:MAX_SUMMARY])
     elif verdict.outcome is Outcome.SUCCEEDED:
         warning = str(numbers.get("storageWarning", ""))
         storage(draft, ready=True, reason="Warning" if warning else "Usable", message=warning or "Storage answers.")

@@ -1,0 +1,77 @@
+"""What keeps a pod from starting shows in the status and in `kubectl get` within 15 seconds, with its cause."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from trdemo.scene import Scene, tire_run
+
+pytestmark = pytest.mark.node
+
+SECONDS = 15
+SMALL = {"pod": {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}}}
+CASES: dict[str, tuple[dict[str, Any], str, str]] = {
+    "image": ({"train": {"image": "trainingrun.dev/nothing:1"}}, "ImagePullFailed", "trainingrun.dev/nothing:1"),
+    "gpu": ({"train": {"gpus": 1}}, "PodUnschedulable", "nvidia.com/gpu"),
+    "secret": ({"storage": {"credentials": {"secretName": "trainingrun-none"}}}, "SecretMissing", "trainingrun-none"),
+}
+
+
+def cause(status: dict[str, Any], reason: str) -> str:
+    return next((c["message"] for c in status.get("conditions", ()) if c.get("reason") == reason), "")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_cause_shows_within_fifteen_seconds(scene: Scene, namespace: str, case: str) -> None:
+    changes, reason, named = CASES[case]
+    stage = "prep" if case == "secret" else "train"
+    scene.apply(tire_run(case, prep=SMALL, **changes), namespace=namespace)
+    scene.until(
+        case,
+        lambda s: any(e["stage"] == stage and e.get("number") for e in s.get("attempts", ())),
+        namespace=namespace,
+        seconds=90,
+        what=f"the Job of {stage}",
+    )
+    started = time.monotonic()
+    status = scene.until(
+        case, lambda s: bool(cause(s, reason)), namespace=namespace, seconds=SECONDS, what=f"reason {reason}"
+    )
+    took = time.monotonic() - started
+    row = scene.place.kubectl("get", "trainingruns", case, "-n", namespace)
+    scene.place.kubectl("delete", "trainingrun", case, "-n", namespace, "--wait=false")
+    assert named in cause(status, reason), status
+    assert reason in row
+    assert took < SECONDS
+
+
+def test_quota_shows_within_fifteen_seconds(scene: Scene, namespace: str) -> None:
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none", "namespace": namespace}}
+    scene.place.kubectl.apply({**quota, "spec": {"hard": {"pods": "0"}}})
+    try:
+        scene.apply(tire_run("quota", prep=SMALL), namespace=namespace)
+        status = scene.until(
+            "quota",
+            lambda s: bool(cause(s, "QuotaExceeded")),
+            namespace=namespace,
+            seconds=SECONDS,
+            what="reason QuotaExceeded",
+        )
+        assert "exceeded quota" in cause(status, "QuotaExceeded")
+    finally:
+        scene.place.kubectl("delete", "resourcequota", "none", "-n", namespace)
+        scene.place.kubectl("delete", "trainingrun", "quota", "-n", namespace, "--wait=false")
+
+
+def test_start_deadline_ends_the_wait(scene: Scene, namespace: str) -> None:
+    run = tire_run(
+        "late", prep={"pod": {**SMALL["pod"], "nodeSelector": {"no.such/label": "x"}}}, startDeadlineSeconds=5
+    )
+    scene.apply(run, namespace=namespace)
+    status = scene.finished("late", namespace=namespace, seconds=45)
+    ended = next(c for c in status["conditions"] if c["type"] == "Succeeded")
+    assert ended["reason"] == "StartDeadlineExceeded"
+    assert "kubectl -n waiting patch trainingrun late" in ended["message"]
