@@ -24,7 +24,11 @@ def make_registry(operator: Operator) -> kopf.OperatorRegistry:
     @kopf.on.startup(registry=registry, errors=kopf.ErrorsMode.PERMANENT)
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
         configure(settings)
-        await operator.start()
+        try:
+            await operator.start()
+        except BaseException:  # also when it is stopped while it waits: kopf cleans up only after a whole start
+            await operator.stop()
+            raise
 
     @kopf.on.cleanup(registry=registry)
     async def stop(**_: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+
 from trfakes.apiserver import ApiServer
 from trfakes.builders import SETTINGS
 from trfakes.cluster import Cluster, Script, verdict

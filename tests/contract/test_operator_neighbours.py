@@ -1,4 +1,4 @@
-"""What is in the operator's way: foreign objects, another operator, broken objects, refusals, pods that do not start."""
+"""What is in the operator's way: foreign and broken objects, another operator, refusals, pods that do not start."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+
 from trfakes.apiserver import Fault
 from trfakes.builders import a_run
 from trfakes.cluster import Script, verdict
@@ -101,8 +102,7 @@ async def test_an_operator_that_stops_waiting_leaves_the_lease_to_its_holder(wor
     await world.start_operator(pod_name="first")
     second = await world.start_operator(pod_name="second", wait=False)
     await eventually(lambda: sum("/leases/" in r.path for r in world.server.requests) > 1)
-    second.task.cancel()
-    second.stop_flag.set()
+    await second.stop()
     lease = world.store.get("leases", "trainingrun-operator", namespace="trainingrun-system")
     assert lease["spec"]["holderIdentity"] == "first"
 
@@ -195,8 +195,8 @@ async def test_progress_is_pulled_from_the_agent(world: World, script: Script) -
         world.store.create("trainingruns", a_run().body())
         job = await world.job("tire-prep-1")
         document.update(progress_document(world.cluster.start(job)))
-        await eventually(lambda: world.status()["progress"].get("done") == 30)
-        progress = world.status()["progress"]
+        await eventually(lambda: world.progress().get("done") == 30)
+        progress = world.progress()
         assert progress["text"] == "Preparing 30/120 images (25%)"
         assert (progress["eta"], progress["source"]) == ("1m30s", "agent")
         document.update(podUID="another pod", done=60)
@@ -207,9 +207,7 @@ async def test_progress_is_pulled_from_the_agent(world: World, script: Script) -
 
 
 @pytest.mark.parametrize("script", [lambda _job: None])
-async def test_progress_falls_back_to_the_log(
-    world: World, script: Script, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_progress_falls_back_to_the_log(world: World, script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trainingrun.engine.progress.FALLBACK_AFTER_SECONDS", 0.1)
     monkeypatch.setattr("trainingrun.engine.progress.PULL_SECONDS", 0.1)
     await world.start_operator(agent_port=free_port())
@@ -217,5 +215,5 @@ async def test_progress_falls_back_to_the_log(
     pod = world.cluster.start(await world.job("tire-prep-1"))
     lines = ["INFO started", f"INFO progress {json.dumps(progress_document(pod))}", "INFO more"]
     world.server.logs[pod["metadata"]["name"]] = "\n".join(lines)
-    await eventually(lambda: world.status()["progress"].get("source") == "log")
-    assert world.status()["progress"]["done"] == 30
+    await eventually(lambda: world.progress().get("source") == "log")
+    assert world.progress()["done"] == 30

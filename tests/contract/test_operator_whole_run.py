@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import aiohttp
 import pytest
+
 from trfakes.builders import a_run
 from trfakes.cluster import Script, verdict
 from trfakes.harness import World, eventually
@@ -21,8 +22,8 @@ async def test_a_run_ends_succeeded_with_its_results(world: World) -> None:
     assert [r.path.rpartition("/")[2] for r in world.server.created("jobs")] == ["jobs"] * 3
     assert sorted(body["metadata"]["name"] for body in world.store.select("services")) == ["tire-tensorboard"]
     assert world.store.find("configmaps", "tire-resolved") is not None
-    reasons = [e["reason"] for e in world.store.select("events")]
-    assert set(reasons) == {"Accepted", "AttemptStarted", "Prepared", "Trained", "Exported", "Succeeded"}
+    told = {"Accepted", "AttemptStarted", "Prepared", "Trained", "Exported", "Succeeded"}
+    await eventually(lambda: {e["reason"] for e in world.store.select("events")} == told)
 
 
 async def test_every_status_that_is_written_is_one_the_server_keeps_whole(world: World) -> None:
@@ -55,7 +56,7 @@ async def test_the_operator_reads_no_secret_and_watches_only_its_own_jobs_and_po
 async def test_an_idle_operator_is_silent(world: World) -> None:
     await world.start_operator()
     world.store.create("trainingruns", a_run().spec(suspend=True).body())
-    await eventually(lambda: world.status().get("phase") == "Suspended")
+    await eventually(lambda: list(world.store.select("events")), what="the last write of the reconcile")
     before = len(world.server.writes())
     version = world.store.version
     with pytest.raises(AssertionError):
@@ -139,7 +140,9 @@ async def test_suspend_and_resume(world: World, script: Script) -> None:
     await world.job("tire-prep-2")
 
 
-@pytest.mark.parametrize("script", [lambda job: verdict("prep", "userError") if "-1" in job["metadata"]["name"] else None])
+@pytest.mark.parametrize(
+    "script", [lambda job: verdict("prep", "userError") if "-1" in job["metadata"]["name"] else None]
+)
 async def test_a_raised_retry_opens_a_failed_run(world: World, script: Script) -> None:
     await world.start_operator()
     world.store.create("trainingruns", a_run().body())

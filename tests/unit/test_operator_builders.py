@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from trainingrun.api.names import Stage
 from trainingrun.builders.jobs import build_job
 from trainingrun.builders.resolved import build_resolved
@@ -244,6 +245,6 @@ def test_tensorboard_is_a_deployment_behind_a_service() -> None:
     assert pod["restartPolicy"] == "Always"
     mirror, board = pod["containers"]
     assert (mirror["name"], mirror["image"], mirror["args"]) == ("mirror", "agent:1", ["mirror"])
-    assert board["args"][:6] == ["--logdir", "/shared/logs", "--host", "0.0.0.0", "--port", "6006"]
+    assert board["args"][:6] == ["--logdir", "/shared/logs", "--host", "0.0.0.0", "--port", "6006"]  # noqa: S104
     assert [m["name"] for m in board["volumeMounts"]] == ["shared", "tmp-tensorboard"]
     assert {c["name"]: c["securityContext"] for c in pod["containers"]} == {"mirror": LOCKED, "tensorboard": LOCKED}

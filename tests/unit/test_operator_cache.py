@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
 from trainingrun.engine.cache import Cache
 from trfakes.builders import a_job, a_pod, a_run, terminated
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from trainingrun.api.conditions import find, is_true, set_condition
 from trainingrun.domain.reported import reason
 
@@ -31,12 +32,17 @@ NOW = "2026-01-01T01:00:00Z"
 )
 def test_transition(status: str, why: str, message: str, changed: bool, since: str) -> None:
     conditions = [dict(OLD)]
-    said = set_condition(
-        conditions, "Prepared", status=status, reason=why, message=message, generation=2, now=NOW
-    )
+    said = set_condition(conditions, "Prepared", status=status, reason=why, message=message, generation=2, now=NOW)
     assert said is changed
     assert conditions == [
-        {**OLD, "status": status, "reason": why, "message": message, "observedGeneration": 2, "lastTransitionTime": since}
+        {
+            **OLD,
+            "status": status,
+            "reason": why,
+            "message": message,
+            "observedGeneration": 2,
+            "lastTransitionTime": since,
+        }
     ]
 
 

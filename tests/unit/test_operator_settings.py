@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from trainingrun.api.settings import Policy, Settings, SettingsError
 
 IMAGES = {

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 import pytest
+
 from trainingrun.api.names import Stage
 from trainingrun.domain import reported
 from trfakes.builders import a_run
@@ -109,7 +110,7 @@ def test_a_status_is_below_8_kib_at_its_worst() -> None:
         play.step()
         check(play)
     assert play.status["phase"] == "Failed"
-    assert play.status["message"].endswith("'{\"spec\":{\"retry\":1}}'")
+    assert play.status["message"].endswith('\'{"spec":{"retry":1}}\'')
     assert play.condition("Succeeded")["message"] == play.status["message"]
 
 

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from trainingrun.api.names import Stage
 from trainingrun.domain.verdicts import POLICIES, Outcome, judge, parse
 from trfakes.builders import a_job, a_pod, running, terminated

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from trainingrun.api.names import Stage
 from trfakes.builders import SETTINGS, RunBuilder, a_run
 from trfakes.play import Play

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
 from trainingrun.api import clock
 from trainingrun.api.names import Stage
 from trfakes.builders import a_run

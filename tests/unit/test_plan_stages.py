@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
 from trainingrun.api.names import Stage
 from trfakes.builders import a_run
 from trfakes.play import Play
@@ -46,7 +47,7 @@ def test_a_finished_run_decides_nothing_more() -> None:
     status = play.status
     again = play.step(60)
     assert play.status == status
-    assert not (again.create or again.beside or again.delete or again.cleanup or again.draft.notes)
+    assert [*again.create, *again.beside, *again.delete, *again.cleanup, *again.draft.notes] == []
 
 
 def test_a_stage_whose_condition_is_true_never_runs_again_when_its_job_is_gone() -> None:
@@ -180,7 +181,7 @@ def test_a_refused_run_ends_failed_and_says_how_to_open_it_again() -> None:
     assert play.condition("Finished")["status"] == "True"
     assert "'root-password' is not allowed here" in play.status["message"]
     assert play.status["message"].endswith(
-        "To try again: kubectl -n default patch trainingrun tire --type merge -p '{\"spec\":{\"retry\":1}}'"
+        'To try again: kubectl -n default patch trainingrun tire --type merge -p \'{"spec":{"retry":1}}\''
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from trainingrun.api.settings import Policy
 from trainingrun.domain.networks import NETWORKS
 from trainingrun.domain.resolve import NotAcceptedError, resolve, split_uri

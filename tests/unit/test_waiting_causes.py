@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from trainingrun.api import clock
 from trainingrun.domain.observe import PodView
 from trainingrun.domain.waiting import cause_of

@@ -11,8 +11,13 @@ from trfakes.jump import run_jumping
 Handle = Callable[[str], Awaitable[None]]
 
 
-def serve(fill: Callable[[WorkQueue], None], handle: Callable[[WorkQueue, str], Awaitable[None]], *, workers: int = 2,
-          seconds: float = 1000) -> None:
+def serve(
+    fill: Callable[[WorkQueue], None],
+    handle: Callable[[WorkQueue, str], Awaitable[None]],
+    *,
+    workers: int = 2,
+    seconds: float = 1000,
+) -> None:
     """Fill a queue and let workers serve it for a while."""
 
     async def work() -> None:

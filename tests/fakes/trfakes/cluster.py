@@ -66,7 +66,8 @@ class Cluster:
         store.listeners.append(self._see)
 
     def _see(self, change: Change) -> None:
-        if change.plural != "jobs" or change.kind != "ADDED" or self.script is None:
+        ours = change.plural == "jobs" and "trainingrun.dev/stage" in change.body["metadata"].get("labels", {})
+        if not ours or change.kind != "ADDED" or self.script is None:
             return
         ending = self.script(change.body)
         if ending is not None:
@@ -129,6 +130,6 @@ class Cluster:
         owned = [
             pod
             for pod in self.store.select("pods", namespace=namespace)
-            if pod["metadata"]["ownerReferences"][0]["uid"] == uid
+            if any(owner["uid"] == uid for owner in pod["metadata"].get("ownerReferences") or ())
         ]
         return owned[0]

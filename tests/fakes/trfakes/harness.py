@@ -68,9 +68,7 @@ class World:
         port = free_port()
         operator = Operator(replace(self.settings, port=port, **settings), agent_port=agent_port)
         stop_flag = threading.Event()
-        work = kopf.operator(
-            registry=make_registry(operator), standalone=True, clusterwide=True, stop_flag=stop_flag
-        )
+        work = kopf.operator(registry=make_registry(operator), standalone=True, clusterwide=True, stop_flag=stop_flag)
         thread = asyncio.get_running_loop().run_in_executor(None, asyncio.run, work)
         running = Running(operator, port, stop_flag, thread)
         self.operators.append(running)
@@ -92,6 +90,10 @@ class World:
     def status(self, name: str = "tire") -> dict[str, Any]:
         status: dict[str, Any] = self.run(name).get("status") or {}
         return status
+
+    def progress(self, name: str = "tire") -> dict[str, Any]:
+        progress: dict[str, Any] = self.status(name).get("progress") or {}
+        return progress
 
     def condition(self, kind: str, name: str = "tire") -> dict[str, Any]:
         conditions = self.status(name).get("conditions") or []

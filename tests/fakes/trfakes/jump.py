@@ -1,4 +1,4 @@
-"""An event loop whose clock jumps: nobody waits for a timer, and `loop.time()` tells the time that would have passed."""
+"""An event loop whose clock jumps: nobody waits for a timer, and `loop.time()` tells what would have passed."""
 
 from __future__ import annotations
 

@@ -16,7 +16,6 @@ from trainingrun.domain.actions import Plan
 from trainingrun.domain.draft import Note
 from trainingrun.domain.observe import ContainerView, JobView, PodView
 from trainingrun.domain.plan import Observed, plan
-
 from trfakes.builders import SETTINGS, START, RunBuilder, a_run
 from trfakes.cluster import verdict
 

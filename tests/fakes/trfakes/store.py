@@ -72,7 +72,11 @@ class Store:
         meta.setdefault("uid", str(uuid.uuid4()))
         meta.update(namespace=namespace, generation=1)
         meta.setdefault("creationTimestamp", self.now_text())
-        return self._keep(key, made, "ADDED")
+        kept = self._keep(key, made, "ADDED")
+        alive = {other["metadata"]["uid"] for other in self.objects.values()}
+        if any(ref["uid"] not in alive for ref in meta.get("ownerReferences") or () if ref.get("blockOwnerDeletion")):
+            self.delete(plural, meta["name"], namespace=namespace)  # the owner went before: collected at once
+        return kept
 
     def patch(
         self, plural: str, name: str, patch: Mapping[str, Any], *, namespace: str = "default", status: bool = False
