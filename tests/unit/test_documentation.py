@@ -1,0 +1,113 @@
+"""The documentation against the code: links, examples, and the tables that repeat what the code decides."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client import REGISTRY
+
+from trainingrun.domain.verdicts import POLICIES, Outcome
+from trainingrun.engine import metrics as _metrics  # noqa: F401 - registers them
+from trfakes.schema import crd_part, errors
+
+ROOT = Path(__file__).parents[2]
+PAGES = [
+    *ROOT.glob("*.md"),
+    *(ROOT / "docs").rglob("*.md"),
+    *(
+        ROOT / name / "README.md"
+        for name in ("images", "images/contracts", "charts/trainingrun-operator", "tests/cluster")
+    ),
+]
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
+NOT_WORDS = re.compile(r"[^\w\- ]")
+
+
+def ids(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def anchors(text: str) -> set[str]:
+    """As GitHub makes them from headings."""
+    titles = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
+    return {NOT_WORDS.sub("", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_links_lead_somewhere(page: Path) -> None:
+    broken = []
+    for target, anchor in LINK.findall(page.read_text()):
+        file = (page.parent / target).resolve() if target else page
+        if not file.exists() or (anchor and anchor not in anchors(file.read_text())):
+            broken.append(f"{target}#{anchor}")
+    assert broken == []
+
+
+def test_example_objects_are_valid() -> None:
+    examples: list[Any] = []
+    for page in PAGES:
+        for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL):
+            document = yaml.safe_load(block)
+            examples += [document] if isinstance(document, dict) and document.get("kind") == "TrainingRun" else []
+    assert len(examples) >= 2
+    assert [errors(crd_part("spec"), example["spec"]) for example in examples] == [[]] * len(examples)
+
+
+def rows(page: str, first_cell: str) -> dict[str, list[str]]:
+    """Rows of tables whose first cell is such a name in backquotes."""
+    found = re.findall(rf"^\| `({first_cell})` \|(.*)\|$", (ROOT / page).read_text(), re.MULTILINE)
+    return {name: [cell.strip() for cell in rest.split("|")] for name, rest in found}
+
+
+TIMES = {"no": 0, "once": 1, **{f"{count} times": count for count in range(2, 10)}}
+
+
+def test_the_table_of_failures_is_the_one_that_is_acted_on() -> None:
+    table = rows("docs/architecture.md", "[a-zA-Z]+")
+    assert set(table) == {str(outcome) for outcome in Outcome} - {"succeeded"}
+    for name, (again, back_off, _) in table.items():
+        policy = POLICIES[Outcome(name)]
+        assert TIMES[re.split("[,;]", again)[0]] == policy.retries, name
+        assert back_off.startswith("yes") == policy.back_off, name
+
+
+def test_the_table_of_permissions_is_the_role() -> None:
+    role = yaml.safe_load((ROOT / "manifests/rbac/cluster-role.yaml").read_text())
+    text = (ROOT / "docs/operations.md").read_text()
+    table: dict[str, str] = {}
+    for resources, verbs in re.findall(r"^\| ((?:`[a-z/]+`(?:, )?)+) \| ([a-z, ]+) \|", text, re.MULTILINE):
+        table |= dict.fromkeys(re.findall("`([a-z/]+)`", resources), verbs)
+    wanted = {resource: ", ".join(rule["verbs"]) for rule in role["rules"] for resource in rule["resources"]}
+    assert table == wanted
+
+
+def test_every_metric_is_documented() -> None:
+    ours = {
+        f"{family.name}_total" if family.type == "counter" else family.name
+        for family in REGISTRY.collect()
+        if family.name.startswith("trainingrun_")
+    }
+    assert set(rows("docs/operations.md", "trainingrun_[a-z_]+")) == ours
+
+
+CLASSES = "UserError|StorageRefused|StorageOutage|StageError|TrainerError|Verdict|NotAcceptedError|Cause"
+RAISED = re.compile(rf"(?:{CLASSES})\(([^()]*)")
+REASON = re.compile(r'"([A-Z][a-z]+(?:[A-Z][A-Za-z0-9]+)*)"')
+SUCCESS = {"Prepared", "Trained", "Exported", "AlreadyTrained", "AlreadyExported", "Completed", "Stopped"}
+RAISERS = ("operator/trainingrun/domain", "images/agent/trainingrun_agent", "images/trainer/trainingrun_trainer")
+
+
+def test_every_reason_that_is_raised_has_its_next_step() -> None:
+    code = "\n".join(path.read_text() for folder in RAISERS for path in (ROOT / folder).rglob("*.py"))
+    raised = {reason for arguments in RAISED.findall(code) for reason in REASON.findall(arguments)}
+    storage = (ROOT / "images/agent/trainingrun_agent/storage/failures.py").read_text()
+    raised |= set(re.findall(r': "([A-Z][A-Za-z0-9]+)",?$', storage, re.MULTILINE))
+    signatures = (ROOT / "images/trainer/trainingrun_trainer/outcomes.py").read_text()
+    raised |= set(re.findall(r'", "([A-Z][A-Za-z0-9]+)",$', signatures, re.MULTILINE))
+    documented = set(re.findall(r"`([A-Z][A-Za-z0-9]+)`", (ROOT / "docs/user-guide.md").read_text()))
+    assert len(raised) > 60
+    assert raised - SUCCESS - documented == set()
