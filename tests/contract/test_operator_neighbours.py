@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -118,6 +119,10 @@ async def test_an_operator_started_before_its_api_server_waits_for_it(
     assert (await world.finished())["phase"] == "Succeeded"
 
 
+def shows(world: World, name: str, reason: str) -> bool:
+    return bool(world.condition("Prepared", name).get("reason") == reason)
+
+
 def event_about(world: World, body: Object, reason: str, message: str) -> None:
     world.store.create(
         "events",
@@ -156,7 +161,7 @@ async def test_what_keeps_a_pod_from_starting_shows_within_15_seconds(world: Wor
         "secret": "SecretMissing",
     }
     for name, reason in expected.items():
-        await eventually(lambda n=name, r=reason: world.condition("Prepared", n).get("reason") == r, within=15)
+        await eventually(partial(shows, world, name, reason), within=15)
         assert reason in world.status(name)["progress"]["text"]
     assert (await world.finished("deadline"))["phase"] == "Failed"
     assert world.condition("Succeeded", "deadline")["reason"] == "StartDeadlineExceeded"

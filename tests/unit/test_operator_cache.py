@@ -80,7 +80,7 @@ def test_a_new_run_of_the_same_name_inherits_nothing() -> None:
     cache.put_run(new)
     cache.drop_run(RUN.key, uid=RUN.uid)  # the old one's deletion arrives late
     assert cache.runs[RUN.key] is new
-    assert cache.jobs_of(new) == cache.pods_of(new) == ()
+    assert (cache.jobs_of(new), cache.pods_of(new)) == ((), ())
     assert RUN.key not in cache.progress
 
 

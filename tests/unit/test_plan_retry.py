@@ -258,6 +258,29 @@ def test_a_deleted_job_is_an_interruption() -> None:
     assert play.created == ["tire-prep-1", "tire-prep-2"]
 
 
+def test_a_job_that_ended_before_its_pod_was_seen_is_not_judged_at_once() -> None:
+    """Jobs and pods are watched by two streams, and either may lag."""
+    play = Play()
+    play.step()
+    finished = {"finished": "Complete", "finished_at": clock.to_text(play.now)}
+    play.jobs["tire-prep-1"] = replace(play.jobs["tire-prep-1"], **finished)  # type: ignore[arg-type]
+    play.step(1)
+    assert play.created == ["tire-prep-1"]
+    play.end_pod("tire-prep-1")
+    play.step(1)
+    assert play.condition("Prepared")["status"] == "True"
+
+
+def test_a_job_that_ended_without_any_pod_is_an_interruption() -> None:
+    play = Play()
+    play.step()
+    finished = {"finished": "Failed", "finished_at": clock.to_text(play.now)}
+    play.jobs["tire-prep-1"] = replace(play.jobs["tire-prep-1"], **finished)  # type: ignore[arg-type]
+    play.step(5)
+    assert play.attempts("prep")["lastReason"] == "PodGone"
+    assert play.created == ["tire-prep-1", "tire-prep-2"]
+
+
 def test_a_deleted_pod_is_waited_for_and_its_last_word_counts() -> None:
     play = Play()
     job = play.play_to(Stage.TRAIN)

@@ -84,6 +84,11 @@ def stuck(pod: PodView, *, now: datetime) -> bool:
 
 
 def _without_live_pod(job: JobView | None, pod: PodView | None, *, hints: dict[str, str], now: datetime) -> State:
+    if pod is None and job is not None and job.finished and not job.deleting:
+        # The watches of Jobs and pods are two streams: the pod's last word may be on its way.
+        since = clock.seconds_between(job.finished_at, clock.to_text(now)) or 0
+        if since < SETTLE_SECONDS:
+            return Waiting(Cause("PodPending", f"Job {job.name} has ended; its pod is being looked for."))
     if pod is not None or job is None or job.deleting or job.finished:
         return Ended(judge(job, pod))
     return Waiting(cause_of(job, None, hints=hints, now=now))

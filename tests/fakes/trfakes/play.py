@@ -111,8 +111,8 @@ class Play:
         }
         self.change_pod(job, phase="Failed" if failed else "Succeeded", containers=ended)
         if job in self.jobs:
-            done = {"finished": "Failed" if failed else "Complete", "finished_at": now}
-            self.jobs[job] = replace(self.jobs[job], **done)
+            result = "Failed" if failed else "Complete"
+            self.jobs[job] = replace(self.jobs[job], finished=result, finished_at=now)
 
     def spec(self, **fields: Any) -> None:
         """The user changes the spec."""

@@ -28,7 +28,7 @@ def contract(name: str) -> Draft202012Validator:
 
 def contract_part(name: str, part: str) -> Draft202012Validator:
     """Validator of a definition inside a contract."""
-    schema = contract(name).schema
+    schema: Any = contract(name).schema
     return Draft202012Validator({"$defs": schema["$defs"], "$ref": f"#/$defs/{part}"})
 
 
