@@ -58,8 +58,9 @@ def record(draft: Draft, stage: Stage, verdict: Verdict) -> None:
             export["savedModelURI"] = f"{export['uri']}saved_model/1/"
         draft.merge("export", export)
     if verdict.outcome in {Outcome.STORAGE_REFUSED, Outcome.STORAGE_OUTAGE}:
-        message = f"{verdict.message} {verdict.hint}".strip()
-        storage(draft, ready=False, reason=verdict.reason, message=message[:MAX_SUMMARY])
+        room = max(0, MAX_SUMMARY - len(verdict.hint) - 1)  # the next step is worth more than the end of the story
+        message = f"{verdict.message[:room]} {verdict.hint}".strip()
+        storage(draft, ready=False, reason=verdict.reason, message=message)
     elif verdict.outcome is Outcome.SUCCEEDED:
         warning = str(numbers.get("storageWarning", ""))
         storage(draft, ready=True, reason="Warning" if warning else "Usable", message=warning or "Storage answers.")
