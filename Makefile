@@ -44,7 +44,4 @@ requirements: ## Write the hashed requirement files anew
 format: ## Format the Python code
 	@$(BIN) ruff format -q . && $(BIN) ruff check -q --fix .
 
-bench: ## Measure what the documentation claims
-	@$(BIN) $(PY) tests/bench/run.py
-
-.PHONY: help demo demo-down test check images cluster-up cluster-down chart requirements format bench
+.PHONY: help demo demo-down test check images cluster-up cluster-down chart requirements format

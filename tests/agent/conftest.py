@@ -211,9 +211,7 @@ class CannedServer:
                 data = body.encode()
                 self.send_response_only(status)
                 self.send_header("Date", format_datetime(canned.date or datetime.now(UTC), usegmt=True))
-                self.send_header(
-                    "Content-Type", "application/xml" if body.startswith("<?xml") else "text/html"
-                )
+                self.send_header("Content-Type", "application/xml" if body.startswith("<?xml") else "text/html")
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 if self.command != "HEAD":

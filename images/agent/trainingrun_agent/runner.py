@@ -40,9 +40,7 @@ _STAGES: Mapping[Command, str] = {
 """Imported when it is their turn: each command loads only what it needs."""
 
 
-def run(
-    command: Command, *, env: Mapping[str, str], paths: Paths, port: int, main: StageMain | None = None
-) -> int:
+def run(command: Command, *, env: Mapping[str, str], paths: Paths, port: int, main: StageMain | None = None) -> int:
     """Run a command; returns the exit code, 0 only for `succeeded`. `main` replaces the stage's own."""
     stop = threading.Event()
     _on_signals(stop)
@@ -81,7 +79,7 @@ def _work(
             resolved.run.name,
             config.attempt,
         )
-        from trainingrun_agent.stores import Stores  # noqa: PLC0415 - boto3 is slow, the server comes first
+        from trainingrun_agent.stores import Stores
 
         stores = Stores(config, progress=progress, stop=stop, clock=clock)
         context = StageContext(config, stores.open, progress, stop, clock, probe, stores.open_quick)
@@ -147,7 +145,7 @@ def _deliver(verdict: Verdict, command: Command, path: Path) -> int:
 
 
 def _on_signals(stop: threading.Event) -> None:
-    def handle(number: int, _frame: FrameType | None) -> None:
+    def handle(number: int, _frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of signal
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -47,9 +47,7 @@ class AgentServer:
         handler = type("Handler", (_Handler,), {"progress": progress, "probe": probe})
         self._http = ThreadingHTTPServer((host, port), handler)
         self._http.daemon_threads = True
-        self._thread = threading.Thread(
-            target=self._http.serve_forever, args=(POLL_SECONDS,), name="http", daemon=True
-        )
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(POLL_SECONDS,), name="http", daemon=True)
 
     @property
     def port(self) -> int:

@@ -24,9 +24,7 @@ SHIP_MARGIN_SECONDS = 10
 class Stores:
     """Opens each bucket once."""
 
-    def __init__(
-        self, config: AgentConfig, *, progress: Progress, stop: threading.Event, clock: Clock
-    ) -> None:
+    def __init__(self, config: AgentConfig, *, progress: Progress, stop: threading.Event, clock: Clock) -> None:
         self._config = config
         self._progress = progress
         self._clock = clock

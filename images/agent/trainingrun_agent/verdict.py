@@ -58,9 +58,7 @@ class Verdict:
         timings: Timings | None = None,
     ) -> Verdict:
         """The verdict an error stands for."""
-        return cls(
-            stage, error.outcome, error.reason, error.message, error.hint, epoch, dict(numbers or {}), timings
-        )
+        return cls(stage, error.outcome, error.reason, error.message, error.hint, epoch, dict(numbers or {}), timings)
 
     @property
     def exit_code(self) -> int:

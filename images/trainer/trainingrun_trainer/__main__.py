@@ -4,6 +4,7 @@ Standard library only until the lock is held, so that the agent learns of any en
 """
 
 import argparse
+import contextlib
 import faulthandler
 import os
 import signal
@@ -27,12 +28,14 @@ def main(argv=None):
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     faulthandler.enable()
     faulthandler.register(signal.SIGQUIT, all_threads=True)
+    # A trainer that stalls is ended by SIGTERM: its stacks, written even when it hangs in C code, say where it hung.
+    faulthandler.register(signal.SIGTERM, all_threads=True, chain=True)
     folder.lock()
     progress = Progress(folder)
     progress.start()
     try:
         done = _work(arguments.command, folder, progress, stop)
-    except BaseException as error:  # every end is told, also KeyboardInterrupt and SystemExit
+    except BaseException as error:  # noqa: BLE001 - every end is told, also KeyboardInterrupt and SystemExit
         if not isinstance(error, TrainerError):
             traceback.print_exc()
         done = classify(error).document()
@@ -54,7 +57,7 @@ def _parser():
     commands.required = True
     for name, text in (("train", "train and evaluate"), ("export", "export, then prove the exported graph")):
         sub = commands.add_parser(name, help=text)
-        sub.add_argument("--shared", default="/shared", metavar="DIR", help="folder shared with the agent (default: %(default)s)")
+        sub.add_argument("--shared", default="/shared", metavar="DIR", help="shared folder (default: %(default)s)")
     return parser
 
 
@@ -69,6 +72,8 @@ def _work(command, folder, progress, stop):
     importer.join()
     if spec is None:
         return None
+    if stop.is_set():
+        raise TrainerError("interrupted", "Terminated", "SIGTERM before the work began.")
     if command == "train":
         from trainingrun_trainer.train import train
 
@@ -80,10 +85,8 @@ def _work(command, folder, progress, stop):
 
 def _import_early():
     # type: () -> None
-    try:
+    with contextlib.suppress(ImportError):  # the real import tells the whole story
         import tensorflow  # noqa: F401
-    except ImportError:
-        pass  # the real import tells the whole story
 
 
 def _wait_for_spec(folder, progress, stop):

@@ -118,8 +118,7 @@ class Draft:
             f"kubectl -n {self.run.namespace} patch trainingrun {self.run.name} --type merge "
             f'-p \'{{"spec":{{"retry":{again}}}}}\''
         )
-        story = " ".join(part.strip() for part in (message, hint) if part.strip())
-        full = f"{_cut(story, MAX_MESSAGE - len(command) - 16)} To try again: {command}"
+        full = f"{_cut(sentences(message, hint), MAX_MESSAGE - len(command) - 16)} To try again: {command}"
         self._end(Phase.FAILED, succeeded=False, reason=reason, message=full, text=f"{reason}: {message}")
         self.note(reason, full, warning=True)
 
@@ -128,6 +127,12 @@ class Draft:
         self.condition(conditions.FINISHED, True, reason=str(phase), message="The run has ended; see Succeeded.")
         self.status["finishedAt"] = self.now_text
         self.say(phase, message=message, text=text or str(phase), updated=self.now_text)
+
+
+def sentences(*parts: str) -> str:
+    """Join messages into one text; each ends with a full stop unless it ends with a mark of its own."""
+    whole = [part.strip() for part in parts if part.strip()]
+    return " ".join(part if part.endswith((".", "!", "?", "…")) else f"{part}." for part in whole)
 
 
 def _cut(text: str, limit: int) -> str:

@@ -31,7 +31,7 @@ from trainingrun.domain.draft import Draft
 from trainingrun.domain.finished import clean_failed_jobs, plan_finished
 from trainingrun.domain.observe import JobView, PodView
 from trainingrun.domain.resolve import FindRun, NotAcceptedError, Resolved, resolve
-from trainingrun.domain.verdicts import Outcome, Verdict
+from trainingrun.domain.verdicts import POLICIES, Outcome, Verdict
 
 WAIT_FOR_OTHER_SECONDS: Final = 10
 TICK_SECONDS: Final = 3
@@ -164,10 +164,10 @@ class _Stages:
         results.record(self.draft, stage, verdict)
         if state.give_up and job is not None:
             self.plan.delete.append(Child("Job", job.name, job.uid))
-        self.draft.note(verdict.reason, f"An attempt of {stage} ended: {verdict.message}", warning=True)
         if again is None:
             self._give_in(stage, verdict)
             return False
+        self.draft.note(verdict.reason, f"An attempt of {stage} ended: {verdict.message}", warning=True)
         return True
 
     def _suspend(self, stage: Stage, *, job: JobView | None, number: int) -> bool:
@@ -180,7 +180,8 @@ class _Stages:
 
     def _give_in(self, stage: Stage, verdict: Verdict) -> None:
         self.draft.condition(conditions.STAGE_CONDITION[stage], False, reason=verdict.reason, message=verdict.message)
-        self.draft.fail(reason=verdict.reason, message=verdict.message, hint=verdict.hint)
+        hint = verdict.hint or POLICIES[verdict.outcome].hint
+        self.draft.fail(reason=verdict.reason, message=verdict.message, hint=hint)
 
     def _waiting(self, stage: Stage, state: Waiting, *, job: JobView | None) -> None:
         cause = state.cause

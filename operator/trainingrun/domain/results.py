@@ -8,7 +8,7 @@ from typing import Any, Final
 from trainingrun.api import clock, conditions
 from trainingrun.api.names import AGENT, STAGE_PHASE, Stage
 from trainingrun.domain import reported
-from trainingrun.domain.draft import MAX_SUMMARY, Draft
+from trainingrun.domain.draft import MAX_CAUSE, MAX_SUMMARY, Draft, sentences
 from trainingrun.domain.observe import ContainerView, JobView, PodView
 from trainingrun.domain.reported import Reader
 from trainingrun.domain.verdicts import Outcome, Verdict
@@ -58,9 +58,9 @@ def record(draft: Draft, stage: Stage, verdict: Verdict) -> None:
             export["savedModelURI"] = f"{export['uri']}saved_model/1/"
         draft.merge("export", export)
     if verdict.outcome in {Outcome.STORAGE_REFUSED, Outcome.STORAGE_OUTAGE}:
-        room = max(0, MAX_SUMMARY - len(verdict.hint) - 1)  # the next step is worth more than the end of the story
-        message = f"{verdict.message[:room]} {verdict.hint}".strip()
-        storage(draft, ready=False, reason=verdict.reason, message=message)
+        room = max(0, MAX_CAUSE - len(verdict.hint) - 2)  # the next step is worth more than the end of the story
+        message = sentences(verdict.message[:room], verdict.hint)
+        draft.condition(conditions.STORAGE_READY, False, reason=verdict.reason, message=message)
     elif verdict.outcome is Outcome.SUCCEEDED:
         warning = str(numbers.get("storageWarning", ""))
         storage(draft, ready=True, reason="Warning" if warning else "Usable", message=warning or "Storage answers.")

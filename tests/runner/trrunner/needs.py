@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Callable
 
+from trcluster import Cluster, ClusterError
 from trcluster.build import ensure
 from trcluster.layout import Tier as ClusterTier
 from trcluster.tiers import COMMANDS
@@ -20,7 +21,7 @@ Echo = Callable[[str], None]
 
 def prepare(need: str, *, echo: Echo) -> None:
     """Prepare one need; what tests must know goes into the environment."""
-    {"binaries": _binaries, "images": _images, "tensorflow": _tensorflow}[need](echo)
+    {"binaries": _binaries, "images": _images, "tensorflow": _tensorflow, "free node": _free_node}[need](echo)
 
 
 def _binaries(echo: Echo) -> None:
@@ -29,6 +30,13 @@ def _binaries(echo: Echo) -> None:
 
 def _images(echo: Echo) -> None:
     build(select([]), requested_base=None, repository=REPOSITORY, cache=default_cache(), echo=echo)
+
+
+def _free_node(_echo: Echo) -> None:
+    """A machine holds one node; somebody's demo is not ours to stop."""
+    running = Cluster("default", tier="node")
+    if running.state.exists() and any(each.pid is not None for each in running.status()):
+        raise ClusterError("the demo's cluster is up and a machine holds one node: run 'make demo-down' first")
 
 
 def _tensorflow(echo: Echo) -> None:

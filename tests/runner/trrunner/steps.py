@@ -35,6 +35,8 @@ PACKAGES = (
 CHECKS = (
     Check("lint", ("ruff", "check", ".")),
     Check("format", ("ruff", "format", "--check", ".")),
+    Check("lint trainer", ("ruff", "check", "images/trainer", "--config", "images/trainer/ruff.toml")),
+    Check("format trainer", ("ruff", "format", "--check", "images/trainer", "--config", "images/trainer/ruff.toml")),
     Check("types", ("mypy", *PACKAGES)),
     Check("layers", ("lint-imports", "--config", "pyproject.toml")),
     Check("chart drift", ("python", "charts/sync.py", "--check")),
@@ -42,11 +44,16 @@ CHECKS = (
     Check("requirements", ("python", "-m", "trimages", "check-requirements")),
 )
 NOT_REAL = "not api and not node and not tensorflow"
-UNIT = Tier("unit", ("tests/unit", "tests/agent", "tests/trainer", "tests/images", "tests/cluster/tests"), NOT_REAL)
+UNIT = Tier(
+    "unit",
+    ("tests/unit", "tests/agent/prep", "tests/agent/pipeline", "tests/trainer", "tests/images", "tests/cluster/tests"),
+    NOT_REAL,
+)
 TIERS = (
     UNIT,
-    Tier("contract", ("tests/contract",), NOT_REAL),
-    Tier("api", ("tests/api", "tests/chart", "tests/cluster/tests"), "api", ("binaries",)),
+    Tier("contract", ("tests/contract", "tests/agent/core", "tests/agent/transfer"), NOT_REAL),
+    Tier("chart", ("tests/chart",), NOT_REAL, ("binaries",)),
+    Tier("api", ("tests/api", "tests/cluster/tests"), "api", ("binaries",)),
     Tier("tensorflow", ("tests/trainer",), "tensorflow", ("tensorflow",)),
-    Tier("node", ("tests/cluster/tests", "tests/e2e"), "node", ("binaries", "images")),
+    Tier("node", ("tests/cluster/tests", "tests/e2e"), "node", ("binaries", "images", "tensorflow", "free node")),
 )

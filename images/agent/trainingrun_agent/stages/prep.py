@@ -139,9 +139,7 @@ def _numbers(context: StageContext, prepared: PreparedDataset, warnings: tuple[s
     return numbers | {"storageWarning": "; ".join(warnings)} if warnings else numbers
 
 
-def _ship(
-    context: StageContext, pipeline: str, *, manifest_key: str, numbers: Mapping[str, Any], epoch: int
-) -> None:
+def _ship(context: StageContext, pipeline: str, *, manifest_key: str, numbers: Mapping[str, Any], epoch: int) -> None:
     config, folder = context.config, context.config.resolved.run_prefix
     run = {
         "formatVersion": 1,

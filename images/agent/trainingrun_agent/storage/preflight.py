@@ -39,10 +39,11 @@ def probe(store: ObjectStore, run_prefix: str, pod_uid: str) -> tuple[str, ...]:
     store.delete(key)
     if not ignored:
         return ()
-    return (
+    warning = (
         f"{CONDITIONAL_WRITES_IGNORED}: the storage server ignores If-None-Match; "
-        "two pods of one run are kept apart by their folders only",
+        "two pods of one run are kept apart by their folders only"
     )
+    return (warning,)
 
 
 def check_sources(store_for: StoreFor, sources: Iterable[tuple[str, Source]]) -> None:

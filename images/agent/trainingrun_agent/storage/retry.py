@@ -158,13 +158,9 @@ class PatientStore:
         on_bytes: Callable[[int], None] | None = None,
     ) -> str:
         """See ObjectStore; starts again from the first byte after an outage."""
-        return self._patience.run(
-            lambda: self._store.download(key, path, size=size, sha256=sha256, on_bytes=on_bytes)
-        )
+        return self._patience.run(lambda: self._store.download(key, path, size=size, sha256=sha256, on_bytes=on_bytes))
 
-    def upload(
-        self, key: str, file: BinaryIO, *, size: int, on_bytes: Callable[[int], None] | None = None
-    ) -> str:
+    def upload(self, key: str, file: BinaryIO, *, size: int, on_bytes: Callable[[int], None] | None = None) -> str:
         """See ObjectStore; starts again from the first byte after an outage."""
 
         def attempt() -> str:

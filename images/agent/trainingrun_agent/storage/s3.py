@@ -69,9 +69,7 @@ def open_store(
 class S3Store:
     """One bucket."""
 
-    def __init__(
-        self, client: Any, target: Target, *, clock: Clock, count: ByteCounter | None = None
-    ) -> None:
+    def __init__(self, client: Any, target: Target, *, clock: Clock, count: ByteCounter | None = None) -> None:
         self._client = client
         self._target = target
         self._clock = clock
@@ -91,9 +89,7 @@ class S3Store:
         while limit is None or found < limit:
             wanted = PAGE if limit is None else min(PAGE, limit - found)
             with self._explained("ListObjectsV2", prefix):
-                page = self._client.list_objects_v2(
-                    Bucket=self.bucket, Prefix=prefix, MaxKeys=wanted, **where
-                )
+                page = self._client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, MaxKeys=wanted, **where)
             if page.keys().isdisjoint(("IsTruncated", "KeyCount", "Name")):
                 raise not_s3(self._target, call="ListObjectsV2", key=prefix, what="a page that is no listing")
             for item in page.get("Contents", ()):
@@ -185,9 +181,7 @@ class S3Store:
             hint="The object was replaced or damaged: put the original back, or start a new TrainingRun.",
         )
 
-    def upload(
-        self, key: str, file: BinaryIO, *, size: int, on_bytes: Callable[[int], None] | None = None
-    ) -> str:
+    def upload(self, key: str, file: BinaryIO, *, size: int, on_bytes: Callable[[int], None] | None = None) -> str:
         """See ObjectStore."""
         file.seek(0)
         reader = HashingReader(file, size, name=key)

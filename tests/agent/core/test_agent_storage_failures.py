@@ -38,9 +38,7 @@ class Canned(Protocol):
 
 
 def _xml(code: str, text: str = "no") -> str:
-    return (
-        f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>{code}</Code><Message>{text}</Message></Error>'
-    )
+    return f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>{code}</Code><Message>{text}</Message></Error>'
 
 
 def _fail(store: S3Store) -> StageError:
@@ -220,9 +218,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     path = tmp_path_factory.mktemp("tls") / "both.pem"
     path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         + made.public_bytes(serialization.Encoding.PEM)
     )
     return path
@@ -263,9 +259,7 @@ def test_an_unknown_authority(make_config: Callable[..., AgentConfig], tls_port:
     assert "spec.storage.caBundle" in error.hint
 
 
-def test_the_ca_bundle_is_trusted(
-    make_config: Callable[..., AgentConfig], tls_port: int, certificate: Path
-) -> None:
+def test_the_ca_bundle_is_trusted(make_config: Callable[..., AgentConfig], tls_port: int, certificate: Path) -> None:
     config = make_config(endpoint=f"https://127.0.0.1:{tls_port}", caBundle=True)
     assert config.ca_file is not None
     text = certificate.read_text()

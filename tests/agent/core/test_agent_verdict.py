@@ -86,9 +86,7 @@ FINDINGS = {**PREP, "topFindings": ["f" * 200] * 5}
     [
         pytest.param("short", "h", FINDINGS, {"numbers", "hint", "topFindings"}, set(), id="all fits"),
         pytest.param("m" * 9999, "h" * 999, PREP, {"numbers", "hint"}, set(), id="cut to the schema"),
-        pytest.param(
-            "ü" * 1500, "h" * 100, FINDINGS, {"numbers", "hint"}, {"topFindings"}, id="findings first"
-        ),
+        pytest.param("ü" * 1500, "h" * 100, FINDINGS, {"numbers", "hint"}, {"topFindings"}, id="findings first"),
         pytest.param("ü" * 1500, "ü" * 600, PREP, {"numbers"}, {"hint"}, id="then the hint"),
         pytest.param("𝄞" * 1500, "𝄞" * 600, PREP, {"numbers"}, {"hint"}, id="then the message"),
         pytest.param("m", "h", {"x": "y" * 9999}, {"message"}, {"numbers"}, id="at last the numbers"),

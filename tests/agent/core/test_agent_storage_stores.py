@@ -46,9 +46,7 @@ def test_a_burst_of_503_is_waited_out_and_shown(
     assert caplog.messages[-1] == "storage answers again"
 
 
-@pytest.mark.parametrize(
-    ("stage", "waited"), [("prep", 0), ("train", 20), ("export", 20), ("mirror", 0)], ids=str
-)
+@pytest.mark.parametrize(("stage", "waited"), [("prep", 0), ("train", 20), ("export", 20), ("mirror", 0)], ids=str)
 def test_only_what_ships_uses_the_grace_period_in_an_outage(
     make_config: Callable[..., AgentConfig],
     canned_server: Any,

@@ -23,9 +23,7 @@ def progress(fake_clock: Clock) -> Progress:
     return Progress(stage="prep", pod_uid="pod-1", clock=fake_clock)
 
 
-def test_every_snapshot_follows_the_contract(
-    progress: Progress, contract: Callable[[str, Any], None]
-) -> None:
+def test_every_snapshot_follows_the_contract(progress: Progress, contract: Callable[[str, Any], None]) -> None:
     contract("progress", progress.snapshot())
     progress.update(phase="checking", done=3, total=10, unit="images", epoch=2)
     progress.storage(ready=False, reason="EndpointUnreachable", message="x" * 5000)
@@ -118,9 +116,7 @@ def test_metrics(url: str, progress: Progress) -> None:
     assert "trainingrun_agent_storage_ready 0" in lines
 
 
-def test_progress_lines_come_rarely_but_tell_of_storage_at_once(
-    progress: Progress, fake_clock: Clock
-) -> None:
+def test_progress_lines_come_rarely_but_tell_of_storage_at_once(progress: Progress, fake_clock: Clock) -> None:
     lines = log.ProgressLines(progress, fake_clock)
     due = []
     for second in range(100):

@@ -12,9 +12,7 @@ from trainingrun_agent.config import AgentConfig, Paths, Source, load, parse_res
 from trainingrun_agent.errors import Outcome, StageError
 
 
-def test_the_fixture_follows_the_contract(
-    document: dict[str, Any], contract: Callable[[str, Any], None]
-) -> None:
+def test_the_fixture_follows_the_contract(document: dict[str, Any], contract: Callable[[str, Any], None]) -> None:
     contract("resolved", document)
 
 
@@ -38,9 +36,7 @@ def test_reads_the_whole_document(make_config: Callable[..., AgentConfig]) -> No
         pytest.param("/ml/v/", "ml/v/runs/team-a/tire-0123abcd", "ml/v/datasets", id="slashes are dropped"),
     ],
 )
-def test_prefixes(
-    make_config: Callable[..., AgentConfig], prefix: str, run_prefix: str, datasets: str
-) -> None:
+def test_prefixes(make_config: Callable[..., AgentConfig], prefix: str, run_prefix: str, datasets: str) -> None:
     resolved = make_config(prefix=prefix).resolved
     assert resolved.run_prefix == run_prefix
     assert resolved.datasets_prefix == datasets

@@ -75,12 +75,8 @@ def test_no_news_while_all_is_well(make_patience: Callable[..., Patience], state
     assert states == []
 
 
-def test_beyond_the_tolerance_the_outage_is_the_end(
-    make_patience: Callable[..., Patience], fake_clock: Any
-) -> None:
-    with pytest.raises(
-        StorageOutage, match=r"503; waited 60 s of spec\.storage\.outageToleranceSeconds"
-    ) as caught:
+def test_beyond_the_tolerance_the_outage_is_the_end(make_patience: Callable[..., Patience], fake_clock: Any) -> None:
+    with pytest.raises(StorageOutage, match=r"503; waited 60 s of spec\.storage\.outageToleranceSeconds") as caught:
         make_patience().run(Failing(*[OUTAGE] * 99))
     assert fake_clock.seconds == 60
     assert caught.value.hint == "look there"

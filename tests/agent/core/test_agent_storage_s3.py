@@ -117,9 +117,7 @@ def test_bytes_are_counted_for_metrics(s3_config: Any) -> None:
     assert moved == {"down": 7, "up": 5}
 
 
-def test_the_environment_does_not_redirect(
-    s3_store: S3Store, monkeypatch: pytest.MonkeyPatch, s3_config: Any
-) -> None:
+def test_the_environment_does_not_redirect(s3_store: S3Store, monkeypatch: pytest.MonkeyPatch, s3_config: Any) -> None:
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "HTTP_PROXY", "http_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_PROFILE", "nobody")

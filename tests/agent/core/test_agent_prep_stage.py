@@ -61,7 +61,7 @@ def _document(store: S3Store, name: str) -> Any:
 
 
 def _check_numbers(numbers: Any) -> None:
-    path = Path(__file__).parents[2] / "images" / "contracts" / "verdict.schema.json"
+    path = Path(__file__).parents[3] / "images" / "contracts" / "verdict.schema.json"
     schema = json.loads(path.read_text())
     Draft202012Validator({**schema["$defs"]["prep"], "$defs": schema["$defs"]}).validate(numbers)
 
@@ -91,9 +91,7 @@ def test_a_first_run_writes_everything_it_promises(
     ]
 
 
-def test_a_later_attempt_believes_the_result(
-    images: S3Store, make_context: Callable[[S3Store], StageContext]
-) -> None:
+def test_a_later_attempt_believes_the_result(images: S3Store, make_context: Callable[[S3Store], StageContext]) -> None:
     first = prep.run(make_context(images))
     images.delete("tire/images/train/0.jpg")
     again = prep.run(make_context(images))
@@ -123,9 +121,7 @@ def test_a_result_whose_objects_are_gone_is_made_again(
     assert info.size == shard.size
 
 
-def test_an_empty_prefix_writes_nothing(
-    s3_store: S3Store, make_context: Callable[[S3Store], StageContext]
-) -> None:
+def test_an_empty_prefix_writes_nothing(s3_store: S3Store, make_context: Callable[[S3Store], StageContext]) -> None:
     with pytest.raises(StageError) as caught:
         prep.run(make_context(s3_store))
     assert caught.value.reason == "EmptyPrefix"
@@ -148,16 +144,12 @@ def test_a_typo_in_pretrained_costs_no_gpu(images: S3Store, key: str, found: boo
     if found:
         prep._check_pretrained(uri, lambda _: images)
         return
-    with pytest.raises(
-        UserError, match=rf"model\.pretrained\.uri: no object at s3://{images.bucket}/{key}"
-    ) as caught:
+    with pytest.raises(UserError, match=rf"model\.pretrained\.uri: no object at s3://{images.bucket}/{key}") as caught:
         prep._check_pretrained(uri, lambda _: images)
     assert caught.value.reason == "PretrainedNotFound"
 
 
-def test_a_stopped_pod_claims_nothing(
-    images: S3Store, make_context: Callable[[S3Store], StageContext]
-) -> None:
+def test_a_stopped_pod_claims_nothing(images: S3Store, make_context: Callable[[S3Store], StageContext]) -> None:
     context = make_context(images)
     context.stop.set()
     with pytest.raises(Interrupted):

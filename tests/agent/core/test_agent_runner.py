@@ -23,7 +23,7 @@ from trainingrun_agent.stages.context import StageContext
 from trainingrun_agent.verdict import Verdict
 
 ENV = {"POD_UID": "11112222-3333-4444-5555-666677778888", "POD_IP": "127.0.0.1"}
-PACKAGE = Path(__file__).parents[2] / "images" / "agent"
+PACKAGE = Path(__file__).parents[3] / "images" / "agent"
 
 
 @pytest.fixture(autouse=True)
@@ -129,9 +129,7 @@ def _free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def test_the_server_answers_while_the_stage_works(
-    make_config: Callable[..., AgentConfig], agent_paths: Paths
-) -> None:
+def test_the_server_answers_while_the_stage_works(make_config: Callable[..., AgentConfig], agent_paths: Paths) -> None:
     make_config()
     port = _free_port()
     seen: list[Any] = []
@@ -149,7 +147,7 @@ def _agent(*arguments: str) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([str(PACKAGE), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, **ENV, "PYTHONPATH": path}
     command = [sys.executable, "-m", "trainingrun_agent", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_help_names_every_command() -> None:
