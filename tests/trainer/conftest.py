@@ -14,11 +14,13 @@ from typing import Any
 import pytest
 
 TRAINER = Path(__file__).parents[2] / "images" / "trainer"
-sys.path.insert(0, str(TRAINER))
+sys.path[:0] = [str(TRAINER), str(Path(__file__).parent)]
 
 
 class Shared:
     """A shared folder and the trainer processes started in it."""
+
+    package = TRAINER
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -41,6 +43,14 @@ class Shared:
         log, _ = process.communicate(timeout=seconds)
         return process.returncode, log
 
+    def outcome_of(self, command: str, *, python: str, seconds: float) -> tuple[dict[str, Any], str]:
+        """Run to the end; done.json of this process and its log."""
+        (self.root / "done.json").unlink(missing_ok=True)
+        code, log = self.end_of(self.start(command, python=python), seconds=seconds)
+        done = self.read("done.json")
+        assert code == (0 if done["outcome"] == "succeeded" else 1), log
+        return done, log
+
     def read(self, name: str) -> dict[str, Any]:
         document: dict[str, Any] = json.loads((self.root / name).read_text())
         return document
@@ -57,12 +67,23 @@ class Shared:
             assert time.monotonic() < deadline, f"no {name} within {seconds} s"
             time.sleep(0.05)
 
+    def close(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+
 
 @pytest.fixture
 def shared(tmp_path: Path) -> Iterator[Shared]:
     folder = Shared(tmp_path)
     yield folder
-    for process in folder.processes:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+    folder.close()
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    """A folder that the tests of one module share."""
+    folder = Shared(tmp_path_factory.mktemp("first"))
+    yield folder
+    folder.close()

@@ -46,7 +46,7 @@ def export(folder, spec, progress, stop):
     return {
         "outcome": "succeeded",
         "reason": "Completed",
-        "message": "Exported checkpoint {checkpointStep}: AP@.5 {ap50:.3f}, mAP {mAP:.3f} on {evalImages} images".format(
+        "message": "Exported checkpoint {checkpointStep}: AP@.5 {ap50:.3f}, mAP {mAP:.3f}, {evalImages} images".format(
             **metrics
         ),
         "step": spec["checkpointStep"],

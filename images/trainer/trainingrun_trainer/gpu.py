@@ -25,6 +25,6 @@ def check(gpus):
             "gpuUnfit",
             "GPUNotUsable",
             "train.gpus is 1, but TensorFlow {} sees no GPU that it can use.".format(tf.__version__),
-            "TensorFlow 1.14 (CUDA 10.0) serves GPUs up to Turing; newer ones need an image with NVIDIA's TensorFlow 1.15 "
-            "(train.image). Also check the node's driver.",
+            "TensorFlow 1.14 (CUDA 10.0) serves GPUs up to Turing; newer ones need an image with NVIDIA's TensorFlow "
+            "1.15 (train.image). Also check the node's driver.",
         )

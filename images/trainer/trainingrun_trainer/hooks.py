@@ -18,7 +18,8 @@ class StepHook(tf.train.SessionRunHook):
 
     def __init__(self, folder, model_dir, progress, stop, steps):
         # type: (object, str, object, object, int) -> None
-        self._folder, self._model_dir, self._progress, self._stop, self._steps = folder, model_dir, progress, stop, steps
+        self._folder, self._model_dir, self._steps = folder, model_dir, steps
+        self._progress, self._stop = progress, stop
         self.step, self.loss = 0, None
         self._summary_every = summary_steps(steps)
         self._since = self._logged = None
@@ -41,7 +42,7 @@ class StepHook(tf.train.SessionRunHook):
         """Report the step."""
         self.step, self.loss = int(run_values.results["step"]), float(run_values.results["loss"])
         if not math.isfinite(self.loss):
-            raise diverged(self.loss, self.step, self._folder)
+            raise diverged("The loss became {}".format(self.loss), self.step, self._folder)
         if self.step % self._summary_every == 0 or self.step == self._steps:
             self._draw()
         now = time.time()
@@ -53,7 +54,9 @@ class StepHook(tf.train.SessionRunHook):
         )
         if now - self._logged >= LOG_SECONDS or self.step == self._steps:
             self._logged = now
-            print("step {}/{} loss {:.4f} {:.2f} steps/s".format(self.step, self._steps, self.loss, speed or 0), flush=True)
+            line = "step {}/{} loss {:.4f} {:.2f} steps/s"
+            print(line.format(self.step, self._steps, self.loss, speed or 0), flush=True)
+            tf.summary.FileWriterCache.get(self._model_dir).flush()  # by itself it would every two minutes
         if self._stop.is_set():
             run_context.request_stop()
 
@@ -71,7 +74,7 @@ def summary_steps(steps):
 
 
 class EvaluationHook(tf.train.SessionRunHook):
-    """Counts evaluated images; SIGTERM ends an evaluation at once."""
+    """Counts evaluated images; SIGTERM ends an evaluation before it could write scores of a part of the images."""
 
     def __init__(self, progress, stop, total):
         # type: (object, object, int) -> None
@@ -84,7 +87,7 @@ class EvaluationHook(tf.train.SessionRunHook):
         self._done += 1
         self._progress.advance(phase="evaluating", done=min(self._done, self._total), total=self._total)
         if self._stop.is_set():
-            run_context.request_stop()
+            raise TrainerError("interrupted", "Terminated", "SIGTERM during an evaluation.")
 
 
 class PretrainedHook(tf.train.SessionRunHook):
@@ -106,23 +109,34 @@ class PretrainedHook(tf.train.SessionRunHook):
             raise TrainerError(
                 "userError",
                 "PretrainedMismatch",
-                "model.pretrained holds none of the {} variables of this network's feature extractor.".format(len(wanted)),
-                "Take weights of the same network (model.network).",
+                "model.pretrained fits none of the {} variables of the feature extractor.".format(len(wanted)),
+                "Take weights of the same network as model.network.",
             )
 
 
 class CheckpointListener(tf.train.CheckpointSaverListener):
-    """Announces complete checkpoints, and evaluates at the asked cadence."""
+    """Announces complete checkpoints, and evaluates at the asked cadence.
+
+    Invariant: no checkpoint holds a number that is not finite, so that every one of them is worth resuming from.
+    """
 
     def __init__(self, folder, spec, progress, evaluate):
         # type: (object, dict, object, object) -> None
         self._folder, self._spec, self._progress, self._evaluate = folder, spec, progress, evaluate
         self._evaluations = spec["resumedFromStep"] // spec["evalEverySteps"]
 
+    def begin(self):
+        # type: () -> None
+        """Add the check of all variables to the graph, before it is finalized."""
+        numbers = [variable for variable in tf.global_variables() if variable.dtype.base_dtype.is_floating]
+        self._all_finite = tf.reduce_all([tf.reduce_all(tf.is_finite(variable)) for variable in numbers])
+
     def before_save(self, session, global_step_value):
         # type: (object, int) -> None
-        """Say that a save began."""
+        """Say that a save began; raise when a finite loss was followed by a step that ruined the weights."""
         self._progress.advance(phase="saving")
+        if not session.run(self._all_finite):
+            raise diverged("The weights became NaN or infinite", int(global_step_value), self._folder)
 
     def after_save(self, session, global_step_value):
         # type: (object, int) -> None
@@ -149,15 +163,15 @@ def announce(folder, model_dir, step):
     folder.write("ready/{:08d}.json".format(step), {"step": step, "files": files})
 
 
-def diverged(loss, step, folder):
-    # type: (object, int, object) -> TrainerError
-    """The end of a run whose loss is no number any more; names the last checkpoint from before."""
+def diverged(what, step, folder):
+    # type: (str, int, object) -> TrainerError
+    """The end of a run that cannot recover; `what` starts its message. Names the last checkpoint from before."""
     saved = [int(name[:-5]) for name in os.listdir(folder.path("ready"))] if os.path.isdir(folder.path("ready")) else []
     before = [one for one in saved if one < step]
     good = "the last good checkpoint is that of step {}".format(max(before)) if before else "no checkpoint is older"
     return TrainerError(
         "diverged",
         "Diverged",
-        "The loss became {} at step {}; {}.".format(loss, step, good),
+        "{} at step {}; {}.".format(what, step, good),
         "Lower train.learningRate, or look for bad boxes in the data report.",
     )

@@ -27,7 +27,7 @@ def load(folder, spec):
     if spec.get("pretrained"):
         prefix = folder.path(spec["pretrained"])
         if not glob.glob(glob.escape(prefix) + ".index"):
-            raise TrainerError("userError", "PretrainedUnusable", "There is no checkpoint {}".format(spec["pretrained"]))
+            raise TrainerError("userError", "PretrainedUnusable", "No checkpoint {}".format(spec["pretrained"]))
         config.train_config.fine_tune_checkpoint = prefix
     return config
 

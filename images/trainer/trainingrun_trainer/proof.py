@@ -44,7 +44,7 @@ def load_saved_model(folder):
         try:
             loaded = tf.saved_model.loader.load(session, [tf.saved_model.tag_constants.SERVING], folder)
         except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
-            raise TrainerError("crash", "SavedModelUnusable", "The exported SavedModel cannot be loaded: {}".format(error))
+            raise TrainerError("crash", "SavedModelUnusable", "The SavedModel cannot be loaded: {}".format(error))
         return sorted(loaded.signature_def)
 
 
@@ -60,8 +60,8 @@ class _session(object):  # noqa: N801 - reads as a function
             self._graph = tf.Graph()
             with self._graph.as_default():
                 tf.import_graph_def(graph_def, name="")
-        except Exception as error:
-            raise TrainerError("crash", "FrozenGraphUnusable", "The exported frozen graph cannot be loaded: {}".format(error))
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, it is unusable
+            raise TrainerError("crash", "FrozenGraphUnusable", "The frozen graph cannot be loaded: {}".format(error))
 
     def __enter__(self):
         # type: () -> tf.Session

@@ -3,7 +3,6 @@
 import contextlib
 import io
 
-import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -35,7 +34,8 @@ class Scores(object):
         # type: () -> dict
         """AP@.5, mAP (mean over IoU .5:.95) and both per class; 0 where nothing was found."""
         if not self._found or not self._truth:
-            return {"ap50": 0.0, "mAP": 0.0, "perClass": {name: {"ap50": 0.0, "mAP": 0.0} for name in self._names.values()}}
+            nothing = {"ap50": 0.0, "mAP": 0.0}
+            return dict(nothing, perClass={name: dict(nothing) for name in self._names.values()})
         with contextlib.redirect_stdout(io.StringIO()):
             coco = COCO()
             coco.dataset = {
@@ -58,7 +58,7 @@ class Scores(object):
 
 
 def _mean(values):
-    # type: (np.ndarray) -> float
+    # type: (numpy.ndarray) -> float
     known = values[values > -1]
     return round(float(known.mean()), 4) if known.size else 0.0
 

@@ -1,4 +1,4 @@
-"""The shared folder as the trainer sees it; every document is replaced by rename, so the agent never reads half of one."""
+"""The shared folder as the trainer sees it; every document is replaced by rename, so that none is read half-written."""
 
 import fcntl
 import json
@@ -42,7 +42,7 @@ class Folder(object):
 
     def lock(self):
         # type: () -> int
-        """Take the lock that tells the agent that we live, for as long as this process lives; then say that we started."""
+        """Take the lock that tells the agent that we live, held until this process ends; then say that we started."""
         handle = os.open(self.path("trainer.lock"), os.O_RDWR | os.O_CREAT, 0o660)
         fcntl.flock(handle, fcntl.LOCK_EX)
         with open(self.path("trainer.started"), "w"):

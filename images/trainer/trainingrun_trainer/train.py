@@ -1,4 +1,4 @@
-"""The driver: `object_detection.model_lib` with our own cadence of saves and evaluations, and an end that can be trusted.
+"""The driver: `object_detection.model_lib` with our own cadence of saves and evaluations, and an end to trust.
 
 model_main cannot be told when to save or evaluate, keeps nothing on SIGTERM, and ends with exit code 0 when it did
 nothing. This driver needs no patch of the API: it calls the estimator that model_lib makes.
@@ -55,16 +55,13 @@ class _Training(object):
             self._estimator.train(
                 self._train_input, hooks=watchers, max_steps=self._spec["steps"], saving_listeners=[listener]
             )
-        except tf.train.NanLossDuringTrainingError:
-            raise hooks.diverged("NaN", steps.step, self._folder)
+        finally:  # also after an error the curves up to it are worth seeing
+            tf.summary.FileWriterCache.clear()
         step = self._last_step()
         if self._stop.is_set() and step < self._spec["steps"]:
-            raise TrainerError("interrupted", "Terminated", "SIGTERM: the checkpoint of step {} is complete.".format(step))
+            raise TrainerError("interrupted", "Terminated", "SIGTERM: checkpoint {} is complete.".format(step))
         hooks.announce(self._folder, self._spec["modelDir"], step)
-        self._scores = {}
-        self._evaluate(step)
-        if self._stop.is_set() and not self._scores:  # the next attempt trains no more, but evaluates
-            raise TrainerError("interrupted", "Terminated", "SIGTERM before the last evaluation of step {}.".format(step))
+        self._evaluate(step)  # interrupted here, the next attempt trains no more but evaluates
         return self._done(step, steps.loss)
 
     def _done(self, step, loss):
@@ -80,21 +77,20 @@ class _Training(object):
 
     def _evaluate(self, step):
         # type: (int) -> None
-        """Evaluate the newest checkpoint; an evaluation that SIGTERM cut short counts as none."""
+        """Evaluate the newest checkpoint; raises TrainerError once SIGTERM was seen."""
         if self._stop.is_set():
-            return
+            raise TrainerError("interrupted", "Terminated", "SIGTERM before the evaluation of step {}.".format(step))
         total = self._spec["evalImages"]
         self._progress.advance(phase="evaluating", done=0, total=total)
         watcher = hooks.EvaluationHook(self._progress, self._stop, total)
         metrics = self._estimator.evaluate(self._eval_input, hooks=[watcher], name="0")
-        if self._stop.is_set():
-            return
         # -1 is the API's word for "no ground truth": no score.
         scores = {"ap50": float(metrics.get(AP50, -1)), "mAP": float(metrics.get(MAP, -1))}
         self._scores = {name: value for name, value in scores.items() if value >= 0}
         if len(self._scores) == len(scores):
             self._progress.advance(evalStep=step, **self._scores)
-            print("step {}: AP@.5 {ap50:.3f} mAP {mAP:.3f} on {} images".format(step, total, **self._scores), flush=True)
+            line = "step {}: AP@.5 {ap50:.3f} mAP {mAP:.3f} on {} images"
+            print(line.format(step, total, **self._scores), flush=True)
         else:
             self._scores = {}
         self._progress.advance(phase="training", done=step, total=self._spec["steps"])
@@ -122,5 +118,6 @@ class _Training(object):
         # type: () -> int
         newest = tf.train.latest_checkpoint(self._model_dir)
         if newest is None:
-            raise TrainerError("interrupted" if self._stop.is_set() else "crash", "NoCheckpoint", "No checkpoint was saved.")
+            outcome = "interrupted" if self._stop.is_set() else "crash"
+            raise TrainerError(outcome, "NoCheckpoint", "No checkpoint was saved.")
         return int(newest.rsplit("-", 1)[1])

@@ -1,0 +1,38 @@
+"""Every network on offer, in real TensorFlow 1.14: two steps, an evaluation, and an export that is loaded again."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+from trainer_runs import DEMO, exporting, lay_out
+
+from trainingrun_agent.pipeline import NETWORKS
+
+PYTHON = os.environ.get("TRAININGRUN_TF_PYTHON", "")
+pytestmark = [
+    pytest.mark.tensorflow,
+    pytest.mark.skipif(not PYTHON, reason="TRAININGRUN_TF_PYTHON names no interpreter with TensorFlow 1.14"),
+]
+STEPS = 2
+PATIENCE = 400.0  # seconds for one process on a busy machine
+
+
+@pytest.mark.parametrize("network", [name for name in NETWORKS if name != DEMO])
+def test_it_trains_evaluates_and_exports(shared: Any, network: str) -> None:
+    spec = lay_out(
+        shared.root, steps=STEPS, save_every=STEPS, images=(2, 1), network=network, batch_size=1, learning_rate="0.0001"
+    )
+    shared.write("spec.json", spec)
+    code, log = shared.end_of(shared.start("train", python=PYTHON), seconds=PATIENCE)
+    trained = shared.read("done.json")
+    assert (code, trained["outcome"], trained["step"]) == (0, "succeeded", STEPS), log
+    assert 0 <= trained["ap50"] <= 1, log
+
+    (shared.root / "done.json").unlink()
+    shared.write("spec.json", exporting(spec, ap50=trained["ap50"]))
+    code, log = shared.end_of(shared.start("export", python=PYTHON), seconds=PATIENCE)
+    exported = shared.read("done.json")
+    assert (code, exported["outcome"], exported["evalImages"]) == (0, "succeeded", 1), log
+    assert (shared.root / "export" / "frozen_inference_graph.pb").stat().st_size > 1e6
