@@ -21,6 +21,7 @@ class Tier:
     paths: tuple[str, ...]
     select: str  # pytest -m
     needs: tuple[str, ...] = ()
+    workers: int = 0  # tests that mostly wait for each other run side by side
 
 
 PACKAGES = (
@@ -48,11 +49,12 @@ UNIT = Tier(
     "unit",
     ("tests/unit", "tests/agent/prep", "tests/agent/pipeline", "tests/trainer", "tests/images", "tests/cluster/tests"),
     NOT_REAL,
+    workers=3,
 )
 TIERS = (
     UNIT,
-    Tier("contract", ("tests/contract", "tests/agent/core", "tests/agent/transfer"), NOT_REAL),
-    Tier("chart", ("tests/chart",), NOT_REAL, ("binaries",)),
+    Tier("contract", ("tests/contract", "tests/agent/core", "tests/agent/transfer"), NOT_REAL, workers=3),
+    Tier("chart", ("tests/chart",), NOT_REAL, ("binaries",), workers=3),
     Tier("api", ("tests/api", "tests/cluster/tests"), "api", ("binaries",)),
     Tier("tensorflow", ("tests/trainer",), "tensorflow", ("tensorflow",)),
     Tier("node", ("tests/cluster/tests", "tests/e2e"), "node", ("binaries", "images", "tensorflow", "free node")),
