@@ -44,4 +44,7 @@ requirements: ## Write the hashed requirement files anew
 format: ## Format the Python code
 	@$(BIN) ruff format -q . && $(BIN) ruff check -q --fix .
 
-.PHONY: help demo demo-down test check images cluster-up cluster-down chart requirements format
+bench: ## Measure: speed and memory of preparation
+	@$(BIN) $(PY) tests/bench/prep.py 1000 10000 30000
+
+.PHONY: help demo demo-down test check images cluster-up cluster-down chart requirements format bench

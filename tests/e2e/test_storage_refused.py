@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shlex
 import time
 from typing import Any
 
@@ -68,6 +69,43 @@ def test_cause_shows_within_twenty_seconds(scene: Scene, namespace: str, secrets
     assert (told["reason"], named in told["message"]) == (reason, True), told
     assert took < SECONDS
     assert scene.place.storage.secret_key not in str(status)
+
+
+def test_retry_goes_on_once_the_secret_is_complete(scene: Scene, namespace: str, secrets: None) -> None:
+    small = {"pod": {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}}}
+    run = tire_run("retried", prep=small, storage={"credentials": {"secretName": "trainingrun-half"}})
+    scene.apply(run, namespace=namespace)
+    failed = scene.finished("retried", namespace=namespace, seconds=60)
+    command = next(c["message"] for c in failed["conditions"] if c["type"] == "Succeeded").partition("To try again: ")[
+        2
+    ]
+    storage = scene.place.storage
+    whole = credentials(
+        "trainingrun-half", AWS_ACCESS_KEY_ID=storage.access_key, AWS_SECRET_ACCESS_KEY=storage.secret_key
+    )
+    whole["metadata"]["namespace"] = namespace
+    scene.place.kubectl.apply(whole)
+    scene.place.kubectl(*shlex.split(command)[1:])  # what the message says, word for word
+    scene.until(
+        "retried",
+        lambda status: any(c["type"] == "Prepared" and c["status"] == "True" for c in status["conditions"]),
+        namespace=namespace,
+        seconds=60,
+        what="Prepared after the retry",
+    )
+    scene.place.kubectl("delete", "trainingrun", "retried", "-n", namespace)
+
+
+def test_a_finished_run_goes_after_its_time(scene: Scene, namespace: str) -> None:
+    run = tire_run("brief", storage={"bucket": "no-such-bucket"}, ttlSecondsAfterFinished=3)
+    scene.apply(run, namespace=namespace)
+    scene.finished("brief", namespace=namespace, seconds=60)
+    deadline = time.monotonic() + 20
+    names = ["brief"]
+    while "brief" in names and time.monotonic() < deadline:
+        names = [i["metadata"]["name"] for i in scene.place.kubectl.get("trainingruns", namespace=namespace)["items"]]
+        time.sleep(0.5)
+    assert "brief" not in names
 
 
 def storage_not_ready(status: Object) -> bool:

@@ -203,6 +203,22 @@ def test_second_run_reuses_the_prepared_data(scene: Scene, story: Story, namespa
     assert status["dataset"]["digest"] == story.status["dataset"]["digest"]
 
 
+def test_tensorboard_goes_with_its_time_and_comes_back_when_asked_for(
+    scene: Scene, story: Story, namespace: str
+) -> None:
+    def there() -> bool:
+        names = [d["metadata"]["name"] for d in scene.place.kubectl.get("deployments", namespace=namespace)["items"]]
+        return "tire-tensorboard" in names
+
+    for seconds, wanted in ((0, False), (3600, True)):
+        patch = json.dumps({"spec": {"tensorboard": {"ttlSecondsAfterFinished": seconds}}})
+        scene.place.kubectl("patch", "trainingrun", "tire", "-n", namespace, "--type=merge", "-p", patch)
+        deadline = time.monotonic() + 20
+        while there() is not wanted and time.monotonic() < deadline:
+            time.sleep(0.5)
+        assert there() is wanted
+
+
 def test_deleting_the_run_removes_its_children_and_keeps_the_bucket(scene: Scene, story: Story, namespace: str) -> None:
     before = scene.bucket.keys(story.prefix)
     scene.place.kubectl("delete", "trainingrun", "tire", "-n", namespace, "--wait")

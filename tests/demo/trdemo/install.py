@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from trdemo.place import CurrentCluster, OwnCluster
-from trdemo.shell import run
+from trdemo.shell import DemoError, run
 from trimages.build import build
 from trimages.paths import REPOSITORY, default_cache
 from trimages.plan import Planned
 from trimages.spec import select
 
-RELEASE: Final = "trainingrun"
+RELEASE: Final = "trainingrun-operator"
 SYSTEM_NAMESPACE: Final = "trainingrun-system"
 SECRET: Final = "trainingrun-s3"
 CHART: Final = REPOSITORY / "charts" / "trainingrun-operator"
@@ -41,6 +41,15 @@ def install_operator(
 ) -> None:
     """`helm upgrade --install` the chart and wait until the operator is ready."""
     merged = {**image_values(references), **values}
+    try:
+        _helm(place, merged)
+    except DemoError as error:
+        selector = "-l app.kubernetes.io/name=trainingrun-operator"
+        logs = f"kubectl --kubeconfig {place.kubectl.kubeconfig} -n {SYSTEM_NAMESPACE} logs {selector}"
+        raise DemoError(f"{error}\nlog of the operator: {logs}") from error
+
+
+def _helm(place: OwnCluster | CurrentCluster, values: Mapping[str, Any]) -> None:
     run(
         [
             place.helm,
@@ -59,7 +68,7 @@ def install_operator(
             "--values",
             "-",
         ],
-        stdin=json.dumps(merged),
+        stdin=json.dumps(values),
         timeout=240,
     )
 
