@@ -24,6 +24,7 @@ from typing import BinaryIO
 from trainingrun_agent.config import Source
 from trainingrun_agent.prep import prepare
 from trainingrun_agent.progress import Progress
+from trainingrun_agent.errors import NotFound
 from trainingrun_agent.storage.base import ObjectInfo
 from trdemo.tires import draw_set
 
@@ -58,7 +59,11 @@ class EndlessBucket:
 
     def get(self, key: str, *, max_bytes: int) -> bytes:
         """An image, an annotation or a document written earlier."""
-        return self._documents.get(key) or self._body(key)
+        if key.startswith("datasets/"):
+            if key not in self._documents:
+                raise NotFound(f"{key} does not exist")
+            return self._documents[key]
+        return self._body(key)
 
     def get_range(self, key: str, *, start: int, length: int) -> bytes:
         """A part of `get`."""

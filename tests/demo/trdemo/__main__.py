@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from trcluster import Cluster, ClusterError
+from trcluster import Cluster, ClusterError, current
 from trdemo import bucket, follow, install
 from trdemo.place import CurrentCluster, OwnCluster, choose
 from trdemo.shell import DemoError
@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--out", type=Path, default=REPOSITORY / "demo-output", help="folder for model and pictures")
     run.add_argument("--timeout", type=float, default=900, help="seconds the run may take (default: %(default)s)")
     run.set_defaults(run=_run)
-    down = commands.add_parser("down", help="remove the cluster")
+    down = commands.add_parser("down", help="remove the cluster (CLUSTER=current: only what the demo put there)")
     down.add_argument("--name", default="default")
     down.set_defaults(run=_down)
     data = commands.add_parser("dataset", help="draw the tire data set into a folder")
@@ -95,6 +95,9 @@ def _results(
 
 
 def _down(arguments: argparse.Namespace) -> int:
+    if current.wanted():
+        install.uninstall(CurrentCluster(), namespaces=(NAMESPACE,))
+        return 0
     Cluster(arguments.name, tier="node", echo=_detail).down()
     return 0
 

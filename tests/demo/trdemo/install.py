@@ -73,6 +73,15 @@ def _helm(place: OwnCluster | CurrentCluster, values: Mapping[str, Any]) -> None
     )
 
 
+def uninstall(place: OwnCluster | CurrentCluster, *, namespaces: tuple[str, ...]) -> None:
+    """Remove runs, release and namespaces of the demo; the CRD stays, as the chart promises."""
+    for namespace in namespaces:
+        place.kubectl("delete", "namespace", namespace, "--ignore-not-found", timeout=180)
+    config = ["--kubeconfig", place.kubectl.kubeconfig, "--namespace", SYSTEM_NAMESPACE]
+    run([place.helm, *config, "uninstall", RELEASE, "--ignore-not-found", "--wait"], timeout=180)
+    place.kubectl("delete", "namespace", SYSTEM_NAMESPACE, "--ignore-not-found", timeout=180)
+
+
 def make_namespace(place: OwnCluster | CurrentCluster, name: str) -> None:
     """A namespace under Pod Security `restricted`, with the storage credentials."""
     storage = place.storage
