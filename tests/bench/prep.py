@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from trainingrun_agent.config import Source
+from trainingrun_agent.errors import NotFound
 from trainingrun_agent.prep import prepare
 from trainingrun_agent.progress import Progress
-from trainingrun_agent.errors import NotFound
 from trainingrun_agent.storage.base import ObjectInfo
 from trdemo.tires import draw_set
 
