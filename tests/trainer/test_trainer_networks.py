@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,15 +25,18 @@ def test_it_trains_evaluates_and_exports(shared: Any, network: str) -> None:
     spec = lay_out(
         shared.root, steps=STEPS, save_every=STEPS, images=(2, 1), network=network, batch_size=1, learning_rate="0.0001"
     )
+    shrink(shared.root / "pipeline.config")
     shared.write("spec.json", spec)
-    code, log = shared.end_of(shared.start("train", python=PYTHON), seconds=PATIENCE)
-    trained = shared.read("done.json")
-    assert (code, trained["outcome"], trained["step"]) == (0, "succeeded", STEPS), log
+    trained, log = shared.outcome_of("train", python=PYTHON, seconds=PATIENCE)
+    assert (trained["outcome"], trained["step"]) == ("succeeded", STEPS), log
     assert 0 <= trained["ap50"] <= 1, log
 
-    (shared.root / "done.json").unlink()
     shared.write("spec.json", exporting(spec, ap50=trained["ap50"]))
-    code, log = shared.end_of(shared.start("export", python=PYTHON), seconds=PATIENCE)
-    exported = shared.read("done.json")
-    assert (code, exported["outcome"], exported["evalImages"]) == (0, "succeeded", 1), log
+    exported, log = shared.outcome_of("export", python=PYTHON, seconds=PATIENCE)
+    assert (exported["outcome"], exported["evalImages"]) == ("succeeded", 1), log
     assert (shared.root / "export" / "frozen_inference_graph.pb").stat().st_size > 1e6
+
+
+def shrink(config: Path) -> None:
+    """Faster R-CNN on small images: the same graph for a fraction of the time."""
+    config.write_text(config.read_text().replace("min_dimension: 600", "min_dimension: 150"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -75,7 +76,7 @@ def test_the_export_detects_what_was_learned(learned: Any) -> None:
 def test_weights_of_an_export_are_a_head_start(learned: Any, shared: Any) -> None:
     fine_tuned, log = short_training(shared, weights=learned.root / "export" / "checkpoint")
     assert fine_tuned["ap50"] >= 0.5, log
-    assert "pretrained: 79 of 79 variables" in log
+    assert re.search(r"pretrained: ([1-9]\d*) of \1 variables", log)
 
 
 def test_as_few_steps_from_nothing_learn_next_to_nothing(shared: Any) -> None:

@@ -50,11 +50,9 @@ class _Training(object):
         watchers = [steps]
         if self._pretrained and not self._spec["resumedFromStep"]:
             watchers.append(hooks.PretrainedHook(self._pretrained))
-        listener = hooks.CheckpointListener(self._folder, self._spec, self._progress, self._evaluate)
+        watchers.append(self._saver())
         try:
-            self._estimator.train(
-                self._train_input, hooks=watchers, max_steps=self._spec["steps"], saving_listeners=[listener]
-            )
+            self._estimator.train(self._train_input, hooks=watchers, max_steps=self._spec["steps"])
         finally:  # also after an error the curves up to it are worth seeing
             tf.summary.FileWriterCache.clear()
         step = self._last_step()
@@ -63,6 +61,14 @@ class _Training(object):
         hooks.announce(self._folder, self._spec["modelDir"], step)
         self._evaluate(step)  # interrupted here, the next attempt trains no more but evaluates
         return self._done(step, steps.loss)
+
+    def _saver(self):
+        # type: () -> tf.train.CheckpointSaverHook
+        """The last hook, unlike the estimator's own, which would save a step before its loss was looked at."""
+        listener = hooks.CheckpointListener(self._folder, self._spec, self._progress, self._evaluate)
+        return tf.train.CheckpointSaverHook(
+            self._model_dir, save_steps=self._spec["saveEverySteps"], listeners=[listener]
+        )
 
     def _done(self, step, loss):
         # type: (int, float or None) -> dict
