@@ -56,6 +56,7 @@ TIERS = (
     Tier("contract", ("tests/contract", "tests/agent/core", "tests/agent/transfer"), NOT_REAL, workers=3),
     Tier("chart", ("tests/chart",), NOT_REAL, ("binaries",), workers=3),
     Tier("api", ("tests/api", "tests/cluster/tests"), "api", ("binaries",)),
-    Tier("tensorflow", ("tests/trainer",), "tensorflow", ("tensorflow",)),
+    # Building graphs is Python on one core: two at a time.
+    Tier("tensorflow", ("tests/trainer",), "tensorflow", ("tensorflow",), workers=2),
     Tier("node", ("tests/cluster/tests", "tests/e2e"), "node", ("binaries", "images", "tensorflow", "free node")),
 )
