@@ -1,4 +1,4 @@
-"""Every network on offer, in real TensorFlow 1.14: two steps and an evaluation; of each family one export, loaded again."""
+"""Every network, in real TensorFlow 1.14: two steps and an evaluation; of each family one export, loaded again."""
 
 from __future__ import annotations
 
