@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 
 import pytest
 
@@ -22,10 +23,13 @@ def outcome(world: World) -> dict[str, object]:
         "attempts": [(a["stage"], a["number"], a["ended"], a["lastOutcome"]) for a in status["attempts"]],
         "conditions": {c["type"]: c["status"] for c in status["conditions"]},
         "jobs": len(world.server.created("jobs")),
-        "left": sorted((p, n) for p, ns, n in world.store.objects if ns == "default" and p != "events"),
+        "left": sorted(
+            (p, UID_TAIL.sub("", n)) for p, ns, n in world.store.objects if ns == "default" and p != "events"
+        ),
     }
 
 
+UID_TAIL = re.compile(r"(?<=-resolved)-[0-9a-f]{8}$")
 EXPECTED = {
     "phase": "Succeeded",
     "attempts": [(stage, 1, 1, "succeeded") for stage in ("prep", "train", "export")],

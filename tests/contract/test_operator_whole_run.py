@@ -21,7 +21,9 @@ async def test_a_run_ends_succeeded_with_its_results(world: World) -> None:
     await eventually(lambda: not list(world.store.select("jobs")), what="finished Jobs are deleted")
     assert [r.path.rpartition("/")[2] for r in world.server.created("jobs")] == ["jobs"] * 3
     assert sorted(body["metadata"]["name"] for body in world.store.select("services")) == ["tire-tensorboard"]
-    assert world.store.find("configmaps", "tire-resolved") is not None
+    [resolved] = [body["metadata"] for body in world.store.select("configmaps")]
+    owner = resolved["ownerReferences"][0]["uid"]
+    assert resolved["name"] == f"tire-resolved-{owner[:8]}"
     told = {"Accepted", "AttemptStarted", "Prepared", "Trained", "Exported", "Succeeded"}
     await eventually(lambda: {e["reason"] for e in world.store.select("events")} == told)
 

@@ -231,3 +231,17 @@ def test_deleting_the_run_removes_its_children_and_keeps_the_bucket(scene: Scene
         time.sleep(1)
     assert left == []
     assert scene.bucket.keys(story.prefix) == before
+
+
+def test_a_run_created_again_under_its_name_trains_anew(scene: Scene, story: Story, namespace: str) -> None:
+    scene.apply(tire_run("tire"), namespace=namespace)  # pods of the deleted one may still be ending
+    status = scene.until(
+        "tire",
+        lambda s: condition(s, "Trained") == "True" or s.get("training", {}).get("step", 0) > 0,
+        namespace=namespace,
+        seconds=120,
+        what="the first step",
+    )
+    scene.place.kubectl("delete", "trainingrun", "tire", "-n", namespace, "--wait=false")
+    assert condition(status, "Trained") == "False"
+    assert story.uid[:8] not in status["storageURI"]

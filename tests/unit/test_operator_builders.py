@@ -89,6 +89,7 @@ def test_job_of_preparation() -> None:
                                 {"name": "TRAININGRUN_STAGE", "value": "prep"},
                                 {"name": "TRAININGRUN_ATTEMPT", "value": "2"},
                                 {"name": "TERMINATION_GRACE_SECONDS", "value": "30"},
+                                {"name": "TRAININGRUN_RUN_UID", "value": RUN_UID},
                                 from_field("POD_NAME", "metadata.name"),
                                 from_field("POD_UID", "metadata.uid"),
                                 from_field("POD_IP", "status.podIP"),
@@ -122,7 +123,7 @@ def test_job_of_preparation() -> None:
                         {
                             "name": "resolved",
                             "configMap": {
-                                "name": "tire-resolved",
+                                "name": "tire-resolved-11111111",
                                 "items": [{"key": "resolved.json", "path": "resolved.json"}],
                             },
                         },
@@ -212,7 +213,7 @@ def test_the_resolved_document_is_immutable_and_owned() -> None:
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {
-            "name": "tire-resolved",
+            "name": "tire-resolved-11111111",
             "namespace": "default",
             "labels": LABELS,
             "ownerReferences": [OWNER],

@@ -20,7 +20,7 @@
   verbs: [get]  # progress where the network forbids asking the agent
 - apiGroups: [""]
   resources: [configmaps]
-  verbs: [get, create]  # <run>-resolved, by name
+  verbs: [get, create]  # <run>-resolved-<uid8>, by name
 - apiGroups: [""]
   resources: [services]
   verbs: [get, create, delete]

@@ -182,8 +182,12 @@ def load(env: Mapping[str, str], *, stage: Command | None = None, paths: Paths |
     where = paths or Paths()
     stage = stage or cast("Command", _required(env, "TRAININGRUN_STAGE"))
     mirror = stage == "mirror"
+    resolved = parse_resolved(_read(where.resolved))
+    wanted = env.get("TRAININGRUN_RUN_UID", resolved.run.uid)
+    if resolved.run.uid != wanted:  # never touch another run's folder, whatever was mounted
+        raise _mismatch(f"resolved.json is of run UID {resolved.run.uid}, but this pod belongs to {wanted}")
     return AgentConfig(
-        resolved=parse_resolved(_read(where.resolved)),
+        resolved=resolved,
         stage=stage,
         attempt=int(env.get("TRAININGRUN_ATTEMPT", "1")),
         pod_uid=env.get("POD_UID", "mirror") if mirror else _required(env, "POD_UID"),

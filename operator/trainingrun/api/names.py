@@ -59,9 +59,12 @@ def job_name(run: str, *, stage: Stage, attempt: int) -> str:
     return f"{run}-{stage}-{attempt}"
 
 
-def resolved_name(run: str) -> str:
-    """ConfigMap that holds the resolved spec."""
-    return f"{run}-resolved"
+def resolved_name(run: str, *, uid: str) -> str:
+    """ConfigMap that holds the resolved spec.
+
+    With the UID, because a kubelet may serve a deleted immutable ConfigMap to pods of a new run of the same name.
+    """
+    return f"{run}-resolved-{uid[:8]}"
 
 
 def tensorboard_name(run: str) -> str:

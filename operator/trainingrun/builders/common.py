@@ -66,6 +66,7 @@ def agent_container(
     container = plain_container(name=name, image=image, args=args, settings=settings)
     container["env"] = [
         *({"name": key, "value": value} for key, value in env.items()),
+        {"name": "TRAININGRUN_RUN_UID", "value": run.uid},
         _from_field("POD_NAME", "metadata.name"),
         _from_field("POD_UID", "metadata.uid"),
         _from_field("POD_IP", "status.podIP"),
@@ -127,7 +128,7 @@ def _volumes(run: Run, *, containers: list[dict[str, Any]], scratch: str) -> lis
         {
             "name": "resolved",
             "configMap": {
-                "name": resolved_name(run.name),
+                "name": resolved_name(run.name, uid=run.uid),
                 "items": [{"key": RESOLVED_KEY, "path": RESOLVED_KEY}],
             },
         },

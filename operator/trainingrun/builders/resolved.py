@@ -12,11 +12,11 @@ from trainingrun.builders.common import metadata
 
 
 def build_resolved(run: Run, *, resolved: Mapping[str, Any]) -> dict[str, Any]:
-    """ConfigMap `<run>-resolved`."""
+    """ConfigMap `<run>-resolved-<uid8>`."""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": metadata(run, name=resolved_name(run.name), labels={}),
+        "metadata": metadata(run, name=resolved_name(run.name, uid=run.uid), labels={}),
         "immutable": True,
         "data": {RESOLVED_KEY: json.dumps(resolved, indent=2, sort_keys=True) + "\n"},
     }

@@ -77,7 +77,7 @@ async def patch_status(
 async def read_resolved(api: Api, *, namespace: str, name: str, owner_uid: str) -> str | None:
     """Text of the run's resolved document; None when it is not there or belongs to another run."""
     try:
-        found = await api.call("GET", path("ConfigMap", namespace, resolved_name(name)))
+        found = await api.call("GET", path("ConfigMap", namespace, resolved_name(name, uid=owner_uid)))
     except NotFoundError:
         return None
     if _controller(found["metadata"]) != owner_uid:

@@ -104,3 +104,11 @@ def test_a_missing_file_is_named(agent_paths: Paths) -> None:
 def test_the_mirror_needs_no_pod_uid(make_config: Callable[..., AgentConfig], agent_paths: Paths) -> None:
     make_config()
     assert load({}, stage="mirror", paths=agent_paths).stage == "mirror"
+
+
+def test_the_document_of_another_run_is_refused(make_config: Callable[..., AgentConfig]) -> None:
+    config = make_config("train")
+    env = {"TRAININGRUN_STAGE": "train", "POD_UID": "pod-1", "TRAININGRUN_RUN_UID": "of-the-new-run"}
+    with pytest.raises(StageError, match="belongs to of-the-new-run") as refused:
+        load(env, paths=config.paths)
+    assert refused.value.reason == "ContractMismatch"
