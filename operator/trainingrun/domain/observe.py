@@ -32,11 +32,8 @@ class JobView:
     def from_object(cls, body: Mapping[str, Any]) -> JobView | None:
         """Read a Job; None when it does not carry our labels whole (somebody else's)."""
         meta = body["metadata"]
-        labels = meta.get("labels") or {}
-        try:
-            stage, attempt = Stage(labels[LABEL_STAGE]), int(labels[LABEL_ATTEMPT])
-            run, run_uid = labels[LABEL_RUN], labels[LABEL_RUN_UID]
-        except (KeyError, ValueError):
+        ours = _ours(meta)
+        if ours is None:
             return None
         end: Mapping[str, Any] = next(
             (
@@ -47,16 +44,8 @@ class JobView:
             {},
         )
         return cls(
-            namespace=meta["namespace"],
-            name=meta["name"],
-            uid=meta["uid"],
-            run=run,
-            run_uid=run_uid,
+            **ours,
             owner_uid=_controller(meta),
-            stage=stage,
-            attempt=attempt,
-            created=meta.get("creationTimestamp", ""),
-            resource_version=str(meta.get("resourceVersion", "0")),
             deleting="deletionTimestamp" in meta,
             finished=end.get("type", ""),
             message=end.get("message", ""),
@@ -112,27 +101,16 @@ class PodView:
     def from_object(cls, body: Mapping[str, Any]) -> PodView | None:
         """Read a Pod; None when it is not a pod of ours."""
         meta, status = body["metadata"], body.get("status") or {}
-        labels = meta.get("labels") or {}
-        try:
-            stage, attempt = Stage(labels[LABEL_STAGE]), int(labels[LABEL_ATTEMPT])
-            run, run_uid = labels[LABEL_RUN], labels[LABEL_RUN_UID]
-        except (KeyError, ValueError):
+        ours = _ours(meta)
+        if ours is None:
             return None
         conditions = {c.get("type"): c for c in status.get("conditions") or ()}
         scheduled = conditions.get("PodScheduled", {})
         disruption = conditions.get("DisruptionTarget", {})
         disrupted = disruption.get("status") == "True"
         return cls(
-            namespace=meta["namespace"],
-            name=meta["name"],
-            uid=meta["uid"],
-            run=run,
-            run_uid=run_uid,
+            **ours,
             job_uid=_controller(meta),
-            stage=stage,
-            attempt=attempt,
-            created=meta.get("creationTimestamp", ""),
-            resource_version=str(meta.get("resourceVersion", "0")),
             phase=status.get("phase", "Pending"),
             reason=status.get("reason", ""),
             message=status.get("message", ""),
@@ -161,6 +139,28 @@ class PodView:
     def departed(self) -> PodView:
         """The same pod after it was removed from the API: its last word stays readable."""
         return replace(self, gone=True)
+
+
+def _ours(meta: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Fields that Jobs and Pods have in common; None for an object that does not carry our labels whole."""
+    labels = meta.get("labels") or {}
+    try:
+        told = {
+            "run": labels[LABEL_RUN],
+            "run_uid": labels[LABEL_RUN_UID],
+            "stage": Stage(labels[LABEL_STAGE]),
+            "attempt": int(labels[LABEL_ATTEMPT]),
+        }
+    except (KeyError, ValueError):
+        return None
+    return {
+        **told,
+        "namespace": meta["namespace"],
+        "name": meta["name"],
+        "uid": meta["uid"],
+        "created": meta.get("creationTimestamp", ""),
+        "resource_version": str(meta.get("resourceVersion", "0")),
+    }
 
 
 def _container(state: Mapping[str, Any]) -> ContainerView:

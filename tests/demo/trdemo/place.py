@@ -14,7 +14,7 @@ from typing import Protocol
 
 from trcluster import Cluster, current
 from trcluster.build import ensure as ensure_binaries
-from trdemo.shell import DemoError, Kubectl
+from trdemo.shell import DemoError, Kubectl, run
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +99,6 @@ class CurrentCluster:
                 f"{loader[0]} is not installed; set DEMO_LOAD_IMAGE to a command that takes the path of an OCI archive "
                 "and brings the image to the cluster's nodes"
             )
-        from trdemo.shell import run
-
         for archive in archives:
             run([*loader, str(archive)], timeout=600)
 
