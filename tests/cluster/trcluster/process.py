@@ -28,7 +28,7 @@ def environment(state: Path, extra: Mapping[str, str] | None = None) -> dict[str
 
 
 def spawn(argv: Sequence[str], *, state: Path, log: Path, extra: Mapping[str, str] | None = None) -> int:
-    """Start a daemon in its own session, its output appended to ``log``; return its pid."""
+    """Start a daemon in its own session, its output appended to ``log``; return its pid once it carries the mark."""
     with log.open("ab") as output:
         process = subprocess.Popen(
             argv,
@@ -39,6 +39,9 @@ def spawn(argv: Sequence[str], *, state: Path, log: Path, extra: Mapping[str, st
             start_new_session=True,
         )
     _children.append(process)
+    # Popen returns while the kernel still lays out the new program; until it has, the environment reads as empty.
+    while process.poll() is None and not belongs(process.pid, state):
+        time.sleep(0.001)
     return process.pid
 
 
@@ -125,7 +128,9 @@ def send(pid: int, number: signal.Signals) -> None:
 
 def reap() -> None:
     """Collect those of our children that have ended."""
-    _children[:] = [child for child in _children if child.poll() is None]
+    for child in [each for each in _children if each.poll() is not None]:
+        with suppress(ValueError):  # another thread was first
+            _children.remove(child)
 
 
 def kill_members(state: Path, timeout: float = 10) -> None:
