@@ -198,6 +198,7 @@ class CannedServer:
         self.answers: list[tuple[int, str]] = []
         self.requests: list[str] = []
         self.date: datetime | None = None
+        self.location = ""
         canned = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -213,6 +214,8 @@ class CannedServer:
                 self.send_header("Date", format_datetime(canned.date or datetime.now(UTC), usegmt=True))
                 self.send_header("Content-Type", "application/xml" if body.startswith("<?xml") else "text/html")
                 self.send_header("Content-Length", str(len(data)))
+                if canned.location:
+                    self.send_header("Location", canned.location)
                 self.end_headers()
                 if self.command != "HEAD":
                     self.wfile.write(data)

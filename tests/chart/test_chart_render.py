@@ -153,6 +153,7 @@ def test_operator_reads_the_settings_the_chart_writes(rendered: Rendered) -> Non
         "policy.images={registry.example.com/*}",
         "policy.secretNames={s3-*,minio}",
         "policy.endpoints={https://*.example.com}",
+        "policy.tolerations={nvidia.com/*}",
         "failedJobsTTLSeconds=1000000",
         "log.level=DEBUG",
         "log.format=json",
@@ -167,6 +168,7 @@ def test_operator_reads_the_settings_the_chart_writes(rendered: Rendered) -> Non
     assert settings.policy.images == ("registry.example.com/*",)
     assert settings.policy.secret_names == ("s3-*", "minio")
     assert settings.policy.endpoints == ("https://*.example.com",)
+    assert settings.policy.tolerations == ("nvidia.com/*",)
     assert settings.failed_jobs_ttl_seconds == 1000000
     assert (settings.log_level, settings.log_format) == ("DEBUG", "json")
     pod = _pod(objects)

@@ -16,7 +16,7 @@ IMAGES = {
 def test_defaults() -> None:
     settings = Settings.from_env({**IMAGES, "TRAININGRUN_POLICY_SECRET_NAMES": "", "TRAININGRUN_PORT": " "})
     assert settings == Settings(agent_image="agent:1", trainer_image="trainer:1", tensorboard_image="board:1")
-    assert settings.policy == Policy(images=(), secret_names=("trainingrun-*",), endpoints=("*",))
+    assert settings.policy == Policy(images=(), secret_names=("trainingrun-*",), endpoints=("*",), tolerations=("*",))
 
 
 def test_every_variable() -> None:
@@ -31,6 +31,7 @@ def test_every_variable() -> None:
             "TRAININGRUN_POLICY_IMAGES": "registry/*",
             "TRAININGRUN_POLICY_SECRET_NAMES": "s3-*,trainingrun-*",
             "TRAININGRUN_POLICY_ENDPOINTS": "https://*",
+            "TRAININGRUN_POLICY_TOLERATIONS": "nvidia.com/*",
             "TRAININGRUN_FAILED_JOBS_TTL_SECONDS": "60",
             "TRAININGRUN_LOG_LEVEL": "DEBUG",
             "TRAININGRUN_LOG_FORMAT": "json",
@@ -46,12 +47,21 @@ def test_every_variable() -> None:
         pod_name="operator-1",
         image_pull_secrets=("pull",),
         image_pull_policy="Never",
-        policy=Policy(images=("registry/*",), secret_names=("s3-*", "trainingrun-*"), endpoints=("https://*",)),
+        policy=Policy(
+            images=("registry/*",),
+            secret_names=("s3-*", "trainingrun-*"),
+            endpoints=("https://*",),
+            tolerations=("nvidia.com/*",),
+        ),
         failed_jobs_ttl_seconds=60,
         log_level="DEBUG",
         log_format="json",
         port=9000,
     )
+
+
+def test_no_toleration_is_a_choice_too() -> None:
+    assert Settings.from_env({**IMAGES, "TRAININGRUN_POLICY_TOLERATIONS": ""}).policy.tolerations == ()
 
 
 @pytest.mark.parametrize(

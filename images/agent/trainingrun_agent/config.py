@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -35,7 +36,10 @@ class Paths:
 
 @dataclass(frozen=True)
 class Storage:
-    """spec.storage; `endpoint` None means AWS, `prefix` has no slash at either end and may be empty."""
+    """spec.storage; `endpoint` None means AWS, `prefix` has no slash at either end and may be empty.
+
+    No connection may go to `refused_networks`.
+    """
 
     endpoint: str | None
     region: str
@@ -44,6 +48,7 @@ class Storage:
     addressing: Literal["path", "virtual"]
     ca_bundle: bool
     outage_tolerance_seconds: int
+    refused_networks: tuple[IPv4Network | IPv6Network, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -222,6 +227,7 @@ def _resolved(document: dict[str, Any]) -> Resolved:
             addressing=storage["addressing"],
             ca_bundle=storage["caBundle"],
             outage_tolerance_seconds=storage["outageToleranceSeconds"],
+            refused_networks=tuple(ip_network(text) for text in storage.get("refusedNetworks", ())),
         ),
         dataset=Dataset(
             train=_source(dataset["train"]),

@@ -27,6 +27,7 @@ from trainingrun_agent.progress import Progress
 from trainingrun_agent.redaction import redact
 from trainingrun_agent.server import AgentServer, TrainerProbe
 from trainingrun_agent.stages.context import StageContext
+from trainingrun_agent.storage import guard
 from trainingrun_agent.verdict import Timings, Verdict
 
 StageMain = Callable[[StageContext], Verdict]
@@ -79,6 +80,7 @@ def _work(
             resolved.run.name,
             config.attempt,
         )
+        stack.enter_context(guard.against(resolved.storage.refused_networks))
         from trainingrun_agent.stores import Stores
 
         stores = Stores(config, progress=progress, stop=stop, clock=clock)

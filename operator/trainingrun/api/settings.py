@@ -12,11 +12,12 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a TrainingRun may ask for: shell patterns, one match is enough."""
+    """What a TrainingRun may ask for: patterns, one match is enough; `tolerations` are keys of taints."""
 
     images: tuple[str, ...] = ()
     secret_names: tuple[str, ...] = ("trainingrun-*",)
     endpoints: tuple[str, ...] = ("*",)
+    tolerations: tuple[str, ...] = ("*",)
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Settings:
                 images=_items(env, "TRAININGRUN_POLICY_IMAGES"),
                 secret_names=_items(env, "TRAININGRUN_POLICY_SECRET_NAMES") or Policy().secret_names,
                 endpoints=_items(env, "TRAININGRUN_POLICY_ENDPOINTS") or Policy().endpoints,
+                tolerations=_items({"TRAININGRUN_POLICY_TOLERATIONS": "*", **env}, "TRAININGRUN_POLICY_TOLERATIONS"),
             ),
             failed_jobs_ttl_seconds=_number(env, "TRAININGRUN_FAILED_JOBS_TTL_SECONDS", default=86400),
             log_level=env.get("TRAININGRUN_LOG_LEVEL") or cls.log_level,

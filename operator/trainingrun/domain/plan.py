@@ -30,7 +30,8 @@ from trainingrun.domain.assess import Ended, Evidence, Running, Waiting, assess,
 from trainingrun.domain.draft import Draft
 from trainingrun.domain.finished import clean_failed_jobs, plan_finished
 from trainingrun.domain.observe import JobView, PodView
-from trainingrun.domain.resolve import FindRun, NotAcceptedError, Resolved, resolve
+from trainingrun.domain.refusal import NotAcceptedError
+from trainingrun.domain.resolve import FindRun, Resolved, resolve
 from trainingrun.domain.verdicts import POLICIES, Outcome, Verdict
 
 WAIT_FOR_OTHER_SECONDS: Final = 10

@@ -7,27 +7,18 @@ mid-run changes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 from trainingrun.api.conditions import SUCCEEDED, is_true
 from trainingrun.api.names import CONTRACT_VERSION
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
+from trainingrun.domain import policy
 from trainingrun.domain.networks import NETWORKS, default_cadence
+from trainingrun.domain.refusal import NotAcceptedError
 
 Resolved = dict[str, Any]
 FindRun = Callable[[str], Run | None]
-
-
-@dataclass(frozen=True, slots=True)
-class NotAcceptedError(Exception):
-    """The spec cannot run as it is; `waits` when that can change without the user (another run finishes)."""
-
-    reason: str
-    message: str
-    waits: bool = False
 
 
 def resolve(run: Run, *, settings: Settings, find_run: FindRun) -> Resolved:
@@ -35,7 +26,7 @@ def resolve(run: Run, *, settings: Settings, find_run: FindRun) -> Resolved:
     spec = run.spec
     storage = spec["storage"]
     train = spec.get("train") or {}
-    _check_policy(spec, settings=settings)
+    policy.check(spec, settings=settings)
     network = (spec.get("model") or {}).get("network", "ssd_inception_v2")
     defaults = NETWORKS.get(network)
     if defaults is None:
@@ -55,6 +46,7 @@ def resolve(run: Run, *, settings: Settings, find_run: FindRun) -> Resolved:
             "addressing": storage.get("addressing") or ("path" if endpoint else "virtual"),
             "caBundle": "caBundle" in storage,
             "outageToleranceSeconds": int(storage.get("outageToleranceSeconds", 3600)),
+            "refusedNetworks": list(policy.refused_networks(storage, allowed=settings.policy.endpoints)),
         },
         "dataset": {
             "train": _source(dataset["train"], bucket=storage["bucket"]),
@@ -122,31 +114,3 @@ def _pretrained(run: Run, *, find_run: FindRun) -> dict[str, str] | None:
         )
     named, key = split_uri(uri, bucket=bucket)
     return {"bucket": named, "key": key}
-
-
-def _check_policy(spec: Mapping[str, Any], *, settings: Settings) -> None:
-    policy = settings.policy
-    image = (spec.get("train") or {}).get("image")
-    allowed_images = (*policy.images, settings.trainer_image)
-    if image and not _matches(image, allowed_images):
-        raise _forbidden("spec.train.image", image, setting="policy.images", allowed=allowed_images)
-    secret = spec["storage"]["credentials"]["secretName"]
-    if not _matches(secret, policy.secret_names):
-        raise _forbidden(
-            "spec.storage.credentials.secretName", secret, setting="policy.secretNames", allowed=policy.secret_names
-        )
-    endpoint = spec["storage"].get("endpoint")
-    if endpoint and not _matches(endpoint, policy.endpoints):
-        raise _forbidden("spec.storage.endpoint", endpoint, setting="policy.endpoints", allowed=policy.endpoints)
-
-
-def _matches(value: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(value, pattern) for pattern in patterns)
-
-
-def _forbidden(field: str, value: str, *, setting: str, allowed: tuple[str, ...]) -> NotAcceptedError:
-    return NotAcceptedError(
-        "ForbiddenByPolicy",
-        f"{field}: {value!r} is not allowed here; allowed: {', '.join(allowed)}. "
-        f"Use one of these or ask your platform team to extend {setting} of the operator's Helm values.",
-    )

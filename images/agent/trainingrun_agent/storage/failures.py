@@ -20,6 +20,7 @@ from botocore.exceptions import (
 from trainingrun_agent.errors import NotFound, StageError, StorageOutage, StorageRefused
 from trainingrun_agent.redaction import redact
 from trainingrun_agent.storage.credentials import ACCESS_KEY, SECRET, SECRET_KEY, SESSION_TOKEN
+from trainingrun_agent.storage.guard import refusal_behind
 
 MAX_QUOTE = 200
 
@@ -83,6 +84,9 @@ def explain(error: Exception, target: Target, *, call: str, key: str) -> StageEr
         reason = "BucketNotFound" if "bucket name" in str(error).lower() else "RequestRefused"
         return StorageRefused(reason, f"{what}: {_quote(str(error))}", hint=_hint(reason, target, call))
     if isinstance(error, EndpointConnectionError):
+        refusal = refusal_behind(error.kwargs["error"])
+        if refusal is not None:
+            return _address_refused(refusal.address, target)
         # After the name of the connection object the socket's own text says DNS, refused or no route.
         what += f": {_quote(str(error.kwargs['error']).partition('): ')[2] or str(error))}"
         return StorageOutage("EndpointUnreachable", what, hint=_hint("EndpointUnreachable", target, call))
@@ -98,6 +102,16 @@ def not_s3(target: Target, *, call: str, key: str, what: str) -> StorageRefused:
         "EndpointNotS3",
         f"{call} on {target.where(key)} failed: the answer is not S3 ({what})",
         hint=_hint("EndpointNotS3", target, call),
+    )
+
+
+def _address_refused(address: str, target: Target) -> StorageRefused:
+    return StorageRefused(
+        "AddressRefused",
+        f"spec.storage.endpoint: {target.endpoint or 'AWS'} leads to {address}, which is the pod itself, its node or "
+        "the metadata service of its cloud, not storage",
+        hint="Correct the endpoint or its DNS entry; where storage really is there, your platform team can allow the "
+        "endpoint, without a wildcard in its host, in policy.endpoints of the operator's Helm values.",
     )
 
 

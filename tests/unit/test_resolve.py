@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from trainingrun.api.settings import Policy
+from trainingrun.domain.endpoints import REFUSED_NETWORKS
 from trainingrun.domain.networks import NETWORKS
-from trainingrun.domain.resolve import NotAcceptedError, resolve, split_uri
+from trainingrun.domain.refusal import NotAcceptedError
+from trainingrun.domain.resolve import resolve, split_uri
 from trfakes.builders import SETTINGS, RunBuilder, a_run
 from trfakes.schema import contract, crd_part, errors
 
 
-def resolved(builder: RunBuilder, *, policy: Policy | None = None) -> dict[str, Any]:
-    settings = replace(SETTINGS, policy=policy or SETTINGS.policy)
-    return resolve(builder.build(), settings=settings, find_run=lambda _: None)
+def resolved(builder: RunBuilder) -> dict[str, Any]:
+    return resolve(builder.build(), settings=SETTINGS, find_run=lambda _: None)
 
 
 FULL = a_run().spec(
@@ -72,6 +71,7 @@ def test_values_of_the_spec_win_over_defaults() -> None:
         "addressing": "path",
         "caBundle": True,
         "outageToleranceSeconds": 3600,
+        "refusedNetworks": list(REFUSED_NETWORKS),
     }
     assert document["train"] == {
         "steps": 7,
@@ -106,34 +106,6 @@ def test_aws_is_addressed_by_host_and_others_by_path() -> None:
 )
 def test_split_uri(uri: str, bucket: str, key: str) -> None:
     assert split_uri(uri, bucket="own") == (bucket, key)
-
-
-@pytest.mark.parametrize(
-    ("fields", "policy", "field"),
-    [
-        ({"storage": {"credentials": {"secretName": "db"}}}, Policy(), "spec.storage.credentials.secretName: 'db'"),
-        ({"train": {"image": "evil:1"}}, Policy(), "spec.train.image: 'evil:1'"),
-        ({"train": {"image": "evil:1"}}, Policy(images=("good/*",)), "spec.train.image: 'evil:1'"),
-        ({}, Policy(endpoints=("https://*",)), "spec.storage.endpoint: 'http://s3.storage:7070'"),
-    ],
-    ids=["secret", "image", "image outside the list", "endpoint"],
-)
-def test_what_policy_forbids(fields: dict[str, Any], policy: Policy, field: str) -> None:
-    with pytest.raises(NotAcceptedError) as refusal:
-        resolved(a_run().spec(**fields), policy=policy)
-    assert refusal.value.reason == "ForbiddenByPolicy"
-    assert refusal.value.message.startswith(field)
-    assert "Helm values" in refusal.value.message
-    assert not refusal.value.waits
-
-
-@pytest.mark.parametrize(
-    ("image", "policy"),
-    [("trainer:1", Policy()), ("good/trainer:2", Policy(images=("good/*",)))],
-    ids=["the operator's own", "in the list"],
-)
-def test_images_that_policy_allows(image: str, policy: Policy) -> None:
-    assert resolved(a_run().spec(train={"image": image}), policy=policy)["images"]["trainer"] == image
 
 
 def test_an_unknown_network_is_refused_with_the_known_ones() -> None:

@@ -1,0 +1,87 @@
+"""What a TrainingRun may make the operator's pods use: the installer's allow-lists, asked once, before acceptance.
+
+Invariant: what the spec can put into a pod is either checked here or bounded by the API's schema; the fields that are
+neither do not exist (service account, volumes, security context, node name, pull secrets).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from typing import Any, Final
+
+from trainingrun.api.names import Stage
+from trainingrun.api.settings import Settings
+from trainingrun.domain import endpoints
+from trainingrun.domain.endpoints import REFUSED_NETWORKS
+from trainingrun.domain.refusal import NotAcceptedError
+
+CONTROL_PLANE: Final = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
+
+
+def check(spec: Mapping[str, Any], *, settings: Settings) -> None:
+    """Raise NotAcceptedError naming the field and the Helm value that forbids it."""
+    policy = settings.policy
+    image = (spec.get("train") or {}).get("image")
+    allowed_images = (*policy.images, settings.trainer_image)
+    if image and not _matches(image, allowed_images):
+        raise _forbidden("spec.train.image", repr(image), setting="policy.images", allowed=allowed_images)
+    secret = spec["storage"]["credentials"]["secretName"]
+    if not _matches(secret, policy.secret_names):
+        field = "spec.storage.credentials.secretName"
+        raise _forbidden(field, repr(secret), setting="policy.secretNames", allowed=policy.secret_names)
+    refused_networks(spec["storage"], allowed=policy.endpoints)
+    for stage in Stage:
+        tolerations = ((spec.get(str(stage)) or {}).get("pod") or {}).get("tolerations") or ()
+        _check_tolerations(f"spec.{stage}.pod.tolerations", tolerations, allowed=policy.tolerations)
+
+
+def refused_networks(storage: Mapping[str, Any], *, allowed: tuple[str, ...]) -> tuple[str, ...]:
+    """Networks to which the run's agents must not connect; raises NotAcceptedError for a forbidden endpoint.
+
+    An endpoint that the installer named, without a wildcard, may be anywhere.
+    """
+    field = "spec.storage.endpoint"
+    text = storage.get("endpoint") or f"https://s3.{storage.get('region', 'us-east-1')}.amazonaws.com"
+    told = repr(text) if "endpoint" in storage else f"AWS ({text}), which is meant when it is not set,"
+    try:
+        endpoint = endpoints.read(text)
+    except ValueError as error:
+        raise NotAcceptedError("InvalidEndpoint", f"{field}: {text!r} {error}.") from error
+    covering = [pattern for pattern in allowed if endpoints.allows(pattern, endpoint)]
+    if not covering:
+        raise _forbidden(field, told, setting="policy.endpoints", allowed=allowed)
+    if any(endpoints.names_one(pattern) for pattern in covering):
+        return ()
+    if endpoint.local:
+        raise NotAcceptedError(
+            "ForbiddenByPolicy",
+            f"{field}: {text!r} is the pod itself, its node or the metadata service of its cloud, not storage. Use the "
+            "address of your storage; where it really is there, your platform team can allow the endpoint, without "
+            "a wildcard in its host, in policy.endpoints of the operator's Helm values.",
+        )
+    return REFUSED_NETWORKS
+
+
+def _check_tolerations(field: str, tolerations: Iterable[Mapping[str, Any]], *, allowed: tuple[str, ...]) -> None:
+    for number, toleration in enumerate(tolerations):
+        key = toleration.get("key") or ""
+        # Without a key it tolerates every taint, those of control-plane nodes too; a wildcard never means these.
+        wanted = (key,) if key else CONTROL_PLANE
+        named = all(one in allowed for one in wanted)
+        if named or (key and key not in CONTROL_PLANE and _matches(key, allowed)):
+            continue
+        value = repr(key) if key else "every taint (no key)"
+        raise _forbidden(f"{field}[{number}]", value, setting="policy.tolerations", allowed=allowed)
+
+
+def _matches(value: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(value, pattern) for pattern in patterns)
+
+
+def _forbidden(field: str, value: str, *, setting: str, allowed: tuple[str, ...]) -> NotAcceptedError:
+    return NotAcceptedError(
+        "ForbiddenByPolicy",
+        f"{field}: {value} is not allowed here; allowed: {', '.join(allowed) or 'none'}. "
+        f"Use one of these or ask your platform team to extend {setting} of the operator's Helm values.",
+    )

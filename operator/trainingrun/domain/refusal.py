@@ -1,0 +1,14 @@
+"""The refusal of a spec that the API server had let through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class NotAcceptedError(Exception):
+    """The spec cannot run as it is; `waits` when that can change without the user (another run finishes)."""
+
+    reason: str
+    message: str
+    waits: bool = False

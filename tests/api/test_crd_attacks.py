@@ -1,0 +1,57 @@
+"""Fields that would give a run more than it should have do not exist: the API server refuses them by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.api
+
+Body = dict[str, Any]
+
+WISHES: dict[str, Any] = {
+    "serviceAccountName": "admin",
+    "serviceAccount": "admin",
+    "automountServiceAccountToken": True,
+    "nodeName": "control-plane-1",
+    "hostNetwork": True,
+    "hostPID": True,
+    "hostIPC": True,
+    "imagePullSecrets": [{"name": "registry-of-others"}],
+    "securityContext": {"privileged": True},
+    "volumes": [{"name": "host", "hostPath": {"path": "/"}}],
+    "hostPath": {"path": "/"},
+    "initContainers": [{"name": "x", "image": "evil"}],
+    "containers": [{"name": "x", "image": "evil"}],
+    "env": [{"name": "LD_PRELOAD", "value": "/evil.so"}],
+    "command": ["sh"],
+    "priorityClassName": "system-node-critical",
+    "runtimeClassName": "none",
+    "hostAliases": [{"ip": "169.254.169.254", "hostnames": ["s3"]}],
+    "dnsConfig": {"nameservers": ["192.0.2.1"]},
+}
+PLACES = ("spec", "spec.train", "spec.train.pod", "spec.prep.pod", "spec.export.pod")
+
+
+@pytest.mark.parametrize("field", WISHES)
+def test_the_api_has_no_such_field(
+    field: str, sample: Callable[..., Body], refusals: Callable[[Mapping[str, Any]], list[str]]
+) -> None:
+    for place in PLACES:
+        (refusal,) = refusals(sample("minimal", {f"{place}.{field}": WISHES[field]}))
+        assert f'unknown field "{place}.{field}' in refusal
+
+
+@pytest.mark.parametrize("way", ["secretName", "serviceAccountName", "existingSecret", "accessKey", "namespace"])
+def test_credentials_are_a_name_in_the_runs_own_namespace_and_nothing_else(
+    way: str, sample: Callable[..., Body], refusals: Callable[[Mapping[str, Any]], list[str]]
+) -> None:
+    found = refusals(sample("minimal", {f"spec.storage.credentials.{way}": "default/database"}))
+    if way == "secretName":
+        assert [refusal.rpartition(": ")[2] for refusal in found] == [
+            "storage.credentials.secretName must be the name of a Secret in this namespace"
+        ]
+    else:
+        assert [f'unknown field "spec.storage.credentials.{way}"' in refusal for refusal in found] == [True]

@@ -1,0 +1,175 @@
+"""What the installer's lists forbid, and that nothing else of a run's pods is in the hands of who creates the run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from trainingrun.api.names import Stage
+from trainingrun.api.run import Run
+from trainingrun.api.settings import Policy
+from trainingrun.builders.jobs import build_job
+from trainingrun.builders.tensorboard import build_tensorboard
+from trainingrun.domain.refusal import NotAcceptedError
+from trainingrun.domain.resolve import resolve
+from trfakes.builders import SETTINGS, a_run
+
+HELP = "Use one of these or ask your platform team to extend policy.{} of the operator's Helm values."
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+
+
+def accepted(fields: dict[str, Any], policy: Policy) -> dict[str, Any]:
+    settings = replace(SETTINGS, policy=policy)
+    return resolve(a_run().spec(**fields).build(), settings=settings, find_run=lambda _: None)
+
+
+def tolerating(*tolerations: dict[str, Any], stage: str = "train") -> dict[str, Any]:
+    return {stage: {"pod": {"tolerations": list(tolerations)}}}
+
+
+FORBIDDEN = {
+    "foreign Secret": (
+        {"storage": {"credentials": {"secretName": "database"}}},
+        Policy(),
+        "spec.storage.credentials.secretName: 'database' is not allowed here; allowed: trainingrun-*.",
+        "secretNames",
+    ),
+    "Secret that only begins alike": (
+        {"storage": {"credentials": {"secretName": "trainingrun"}}},
+        Policy(secret_names=("trainingrun-*", "s3")),
+        "spec.storage.credentials.secretName: 'trainingrun' is not allowed here; allowed: trainingrun-*, s3.",
+        "secretNames",
+    ),
+    "foreign image": (
+        {"train": {"image": "evil.example/trainer:1"}},
+        Policy(),
+        "spec.train.image: 'evil.example/trainer:1' is not allowed here; allowed: trainer:1.",
+        "images",
+    ),
+    "image that only begins alike": (
+        {"train": {"image": "good.org.evil.org/trainer:1"}},
+        Policy(images=("good.org/*",)),
+        "spec.train.image: 'good.org.evil.org/trainer:1' is not allowed here; allowed: good.org/*, trainer:1.",
+        "images",
+    ),
+    "taint outside the list": (
+        tolerating({"key": "nvidia.com/gpu", "operator": "Exists"}, {"key": "team", "value": "a"}, stage="export"),
+        Policy(tolerations=("nvidia.com/*",)),
+        "spec.export.pod.tolerations[1]: 'team' is not allowed here; allowed: nvidia.com/*.",
+        "tolerations",
+    ),
+    "any taint where none may be": (
+        tolerating({"key": "nvidia.com/gpu", "operator": "Exists"}, stage="prep"),
+        Policy(tolerations=()),
+        "spec.prep.pod.tolerations[0]: 'nvidia.com/gpu' is not allowed here; allowed: none.",
+        "tolerations",
+    ),
+    "control-plane node": (
+        tolerating({"key": CONTROL_PLANE, "operator": "Exists"}),
+        Policy(),
+        f"spec.train.pod.tolerations[0]: '{CONTROL_PLANE}' is not allowed here; allowed: *.",
+        "tolerations",
+    ),
+    "every taint at once": (
+        tolerating({"operator": "Exists"}),
+        Policy(),
+        "spec.train.pod.tolerations[0]: every taint (no key) is not allowed here; allowed: *.",
+        "tolerations",
+    ),
+}
+
+
+@pytest.mark.parametrize(("fields", "policy", "message", "setting"), FORBIDDEN.values(), ids=FORBIDDEN)
+def test_what_the_lists_forbid(fields: dict[str, Any], policy: Policy, message: str, setting: str) -> None:
+    with pytest.raises(NotAcceptedError) as refusal:
+        accepted(fields, policy)
+    assert (refusal.value.reason, refusal.value.waits) == ("ForbiddenByPolicy", False)
+    assert refusal.value.message == f"{message} {HELP.format(setting)}"
+
+
+ALLOWED = {
+    "the operator's own image": ({"train": {"image": "trainer:1"}}, Policy()),
+    "image in the list": ({"train": {"image": "good.example/a/trainer:2"}}, Policy(images=("good.example/*",))),
+    "taint of GPU nodes": (tolerating({"key": "nvidia.com/gpu", "operator": "Exists"}), Policy()),
+    "control-plane node by name": (tolerating({"key": CONTROL_PLANE}), Policy(tolerations=(CONTROL_PLANE,))),
+    "every taint where both names are listed": (
+        tolerating({"operator": "Exists"}),
+        Policy(tolerations=("*", CONTROL_PLANE, "node-role.kubernetes.io/master")),
+    ),
+}
+
+
+@pytest.mark.parametrize(("fields", "policy"), ALLOWED.values(), ids=ALLOWED)
+def test_what_the_lists_allow(fields: dict[str, Any], policy: Policy) -> None:
+    assert accepted(fields, policy)["contractVersion"] == 1
+
+
+# A spec with everything that the API has no field for; only an API server without its schema would let it through.
+WISHES = {
+    "serviceAccountName": "admin",
+    "automountServiceAccountToken": True,
+    "nodeName": "control-plane-1",
+    "hostNetwork": True,
+    "hostPID": True,
+    "imagePullSecrets": [{"name": "registry-of-others"}],
+    "securityContext": {"runAsUser": 0},
+    "volumes": [{"name": "host", "hostPath": {"path": "/"}}],
+    "initContainers": [{"name": "x", "image": "evil"}],
+    "priorityClassName": "system-node-critical",
+    "runtimeClassName": "none",
+}
+POD_FIELDS = {
+    "restartPolicy",
+    "automountServiceAccountToken",
+    "enableServiceLinks",
+    "terminationGracePeriodSeconds",
+    "securityContext",
+    "containers",
+    "volumes",
+    "tolerations",
+}
+
+
+def pods(run: Run) -> dict[str, dict[str, Any]]:
+    resolved = resolve(run, settings=SETTINGS, find_run=lambda _: None)
+    built = {
+        str(stage): build_job(run, stage=stage, attempt=1, resolved=resolved, settings=SETTINGS) for stage in Stage
+    }
+    built["tensorboard"] = build_tensorboard(run, resolved=resolved, settings=SETTINGS)[0]
+    return {name: body["spec"]["template"]["spec"] for name, body in built.items()}
+
+
+def test_no_wish_of_the_spec_reaches_a_pod() -> None:
+    everything = {str(stage): {**WISHES, "pod": WISHES, **WISHES} for stage in Stage} | WISHES
+    for name, pod in pods(a_run().spec(**everything).build()).items():
+        assert set(pod) - {"nodeSelector"} <= POD_FIELDS, name
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["securityContext"]["runAsUser"] == 65532
+
+
+def test_pods_mount_the_runs_secret_into_the_agent_and_nothing_else() -> None:
+    for name, pod in pods(a_run().build()).items():
+        secrets = [volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume]
+        kinds = {kind for volume in pod["volumes"] for kind in volume if kind != "name"}
+        assert (secrets, kinds) == (["trainingrun-s3"], {"secret", "configMap", "emptyDir"}), name
+        seeing = [c["name"] for c in pod["containers"] for mount in c["volumeMounts"] if mount["name"] == "credentials"]
+        assert seeing == ["mirror" if name == "tensorboard" else "agent"]
+        assert [c for c in pod["containers"] if "envFrom" in c or "secretKeyRef" in str(c)] == []
+
+
+def test_pull_secrets_come_from_the_installer_alone() -> None:
+    run = a_run().spec(train={"pod": {"imagePullSecrets": [{"name": "registry-of-others"}]}}).build()
+    settings = replace(SETTINGS, image_pull_secrets=("pull",))
+    resolved = resolve(run, settings=settings, find_run=lambda _: None)
+    job = build_job(run, stage=Stage.TRAIN, attempt=1, resolved=resolved, settings=settings)
+    assert job["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "pull"}]
+
+
+def test_a_run_of_another_namespace_is_not_found() -> None:
+    asked: list[str] = []
+    run = a_run().spec(model={"pretrained": {"run": "theirs"}}).build()
+    with pytest.raises(NotAcceptedError) as refusal:
+        resolve(run, settings=SETTINGS, find_run=asked.append)
+    assert (asked, refusal.value.reason) == (["default/theirs"], "PretrainedRunNotFound")
