@@ -273,6 +273,23 @@ def test_a_ca_bundle_that_is_not_mounted(make_config: Callable[..., AgentConfig]
     assert caught.value.reason == "TLSError"
 
 
+@pytest.mark.parametrize(
+    "content",
+    ["", "password=canary-of-others", "-----BEGIN CERTIFICATE-----\ncanary\n-----END CERTIFICATE-----\n"],
+    ids=["empty", "something else", "broken"],
+)
+def test_what_is_in_the_ca_bundle_is_never_shown(make_config: Callable[..., AgentConfig], content: str) -> None:
+    config = make_config(endpoint="https://127.0.0.1:9", caBundle=True)
+    assert config.ca_file is not None
+    config.ca_file.write_text(content)
+    with pytest.raises(StageError) as caught:
+        open_store(config, "detectors")
+    error = caught.value
+    assert (error.outcome, error.reason) == (REFUSED, "TLSError")
+    assert error.message == "spec.storage.caBundle: the ConfigMap's key holds no certificates that can be read"
+    assert error.hint == "Put the certificates of the authority into it, in PEM form (-----BEGIN CERTIFICATE-----)."
+
+
 def test_an_impossible_bucket_name(make_config: Callable[..., AgentConfig]) -> None:
     error = _fail(open_store(make_config(bucket="no bucket"), "no bucket", limits=FAST))
     assert (error.outcome, error.reason) == (REFUSED, "BucketNotFound")

@@ -7,6 +7,7 @@ files do not change where data goes. Every connection and read has a timeout.
 from __future__ import annotations
 
 import os
+import ssl
 from functools import cache
 from typing import Any, Literal, NamedTuple
 
@@ -111,4 +112,13 @@ def _verify(config: AgentConfig) -> bool | str:
             f"the CA bundle of spec.storage.caBundle is not mounted at {path}",
             hint="Check that the object named in spec.storage.caBundle exists and has key ca.crt.",
         )
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError as error:
+        # Its content is not ours to show: it may be any key of any ConfigMap in the namespace.
+        raise StorageRefused(
+            "TLSError",
+            "spec.storage.caBundle: the ConfigMap's key holds no certificates that can be read",
+            hint="Put the certificates of the authority into it, in PEM form (-----BEGIN CERTIFICATE-----).",
+        ) from error
     return str(path)
