@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -182,9 +184,9 @@ def progress_document(pod: Object, **fields: Any) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("script", [lambda _job: None])
-async def test_progress_is_pulled_from_the_agent(world: World, script: Script) -> None:
-    document: dict[str, Any] = {}
+@asynccontextmanager
+async def agent_on(port: int, document: dict[str, Any]) -> AsyncIterator[None]:
+    """What an agent serves, as it is at the moment of the request."""
 
     async def answer(_request: web.Request) -> web.Response:
         return web.json_response(document)
@@ -193,9 +195,18 @@ async def test_progress_is_pulled_from_the_agent(world: World, script: Script) -
     app.router.add_get("/progress", answer)
     agent = web.AppRunner(app, access_log=None)
     await agent.setup()
-    port = free_port()
     await web.TCPSite(agent, "127.0.0.1", port).start()
     try:
+        yield
+    finally:
+        await agent.cleanup()
+
+
+@pytest.mark.parametrize("script", [lambda _job: None])
+async def test_progress_is_pulled_from_the_agent(world: World, script: Script) -> None:
+    document: dict[str, Any] = {}
+    port = free_port()
+    async with agent_on(port, document):
         await world.start_operator(agent_port=port)
         world.store.create("trainingruns", a_run().body())
         job = await world.job("tire-prep-1")
@@ -207,18 +218,23 @@ async def test_progress_is_pulled_from_the_agent(world: World, script: Script) -
         document.update(podUID="another pod", done=60)
         world.cluster.end(job, verdict("prep"))
         await world.job("tire-train-1")
-    finally:
-        await agent.cleanup()
 
 
 @pytest.mark.parametrize("script", [lambda _job: None])
-async def test_progress_falls_back_to_the_log(world: World, script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_progress_falls_back_to_the_log_until_the_agent_answers_again(
+    world: World, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("trainingrun.engine.progress.FALLBACK_AFTER_SECONDS", 0.1)
     monkeypatch.setattr("trainingrun.engine.progress.PULL_SECONDS", 0.1)
-    await world.start_operator(agent_port=free_port())
+    monkeypatch.setattr("trainingrun.engine.reconciler.STATUS_SECONDS", 0.1)
+    port = free_port()
+    await world.start_operator(agent_port=port)
     world.store.create("trainingruns", a_run().body())
     pod = world.cluster.start(await world.job("tire-prep-1"))
     lines = ["INFO started", f"INFO progress {json.dumps(progress_document(pod))}", "INFO more"]
     world.server.logs[pod["metadata"]["name"]] = "\n".join(lines)
     await eventually(lambda: world.progress().get("source") == "log")
     assert world.progress()["done"] == 30
+    async with agent_on(port, progress_document(pod, done=60)):
+        await eventually(lambda: world.progress().get("source") == "agent")
+        assert world.progress()["done"] == 60

@@ -39,6 +39,17 @@ NODE_GONE = [
 ]
 
 
+def probe(path: str, *, period: int) -> dict[str, Any]:
+    return {
+        "httpGet": {"path": path, "port": 8080},
+        "initialDelaySeconds": 10,
+        "periodSeconds": period,
+        "timeoutSeconds": 5,
+        "failureThreshold": 6,
+        "terminationGracePeriodSeconds": 20,
+    }
+
+
 def from_field(name: str, path: str) -> dict[str, Any]:
     return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
 
@@ -95,6 +106,7 @@ def test_job_of_preparation() -> None:
                                 from_field("POD_IP", "status.podIP"),
                             ],
                             "ports": [{"name": "progress", "containerPort": 8080}],
+                            "livenessProbe": probe("/healthz", period=10),
                             "resources": {
                                 "requests": {"cpu": "1", "memory": "512Mi"},
                                 "limits": {"memory": "1Gi"},
@@ -152,14 +164,7 @@ def test_the_trainer_has_no_credentials_and_a_liveness_answered_by_the_agent() -
             {"name": "shared", "mountPath": "/shared"},
             {"name": "tmp-trainer", "mountPath": "/tmp"},
         ],
-        "livenessProbe": {
-            "httpGet": {"path": "/trainer-alive", "port": 8080},
-            "initialDelaySeconds": 10,
-            "periodSeconds": 10,
-            "timeoutSeconds": 5,
-            "failureThreshold": 6,
-            "terminationGracePeriodSeconds": 20,
-        },
+        "livenessProbe": probe("/trainer-alive", period=5),
     }
 
 
@@ -179,9 +184,16 @@ def test_placement_goes_to_its_own_stage() -> None:
     run = a_run().spec(train={"pod": {"nodeSelector": {"gpu": "t4"}, "tolerations": [own]}, "scratch": "50Gi"})
     train, prep = (job(stage, run)["spec"]["template"]["spec"] for stage in (Stage.TRAIN, Stage.PREP))
     assert train["nodeSelector"] == {"gpu": "t4"}
-    assert train["tolerations"] == [*NODE_GONE, own]
+    assert train["tolerations"] == [own, *NODE_GONE]
     assert {"name": "shared", "emptyDir": {"sizeLimit": "50Gi"}} in train["volumes"]
     assert "nodeSelector" not in prep
+
+
+def test_a_run_may_leave_a_lost_node_sooner() -> None:
+    """Kubernetes acts on the first toleration that fits a taint."""
+    soon = {**NODE_GONE[0], "tolerationSeconds": 5}
+    pod = job(Stage.TRAIN, a_run().spec(train={"pod": {"tolerations": [soon]}}))["spec"]["template"]["spec"]
+    assert next(t for t in pod["tolerations"] if t["key"].endswith("unreachable")) == soon
 
 
 def test_a_ca_bundle_is_mounted_into_the_agent_only() -> None:

@@ -30,7 +30,8 @@ POD_SECURITY: Final = {
     "seccompProfile": {"type": "RuntimeDefault"},
 }
 AGENT_RESOURCES: Final = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "512Mi"}}
-# A node that is gone is given up after a minute instead of the default five.
+# A node that is gone is given up after a minute instead of the default five. The first toleration that fits decides, so
+# those of the spec come before these.
 NODE_TOLERATIONS: Final = tuple(
     {"key": f"node.kubernetes.io/{what}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60}
     for what in ("unreachable", "not-ready")
@@ -112,7 +113,7 @@ def pod_spec(
         "securityContext": dict(POD_SECURITY),
         "containers": containers,
         "volumes": _volumes(run, containers=containers, scratch=scratch),
-        "tolerations": [*NODE_TOLERATIONS, *(placement.get("tolerations") or ())],
+        "tolerations": [*(placement.get("tolerations") or ()), *NODE_TOLERATIONS],
     }
     if placement.get("nodeSelector"):
         spec["nodeSelector"] = dict(placement["nodeSelector"])

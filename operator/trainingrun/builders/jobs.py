@@ -78,6 +78,7 @@ def _containers(
     )
     agent["terminationMessagePath"] = "/dev/termination-log"
     agent["terminationMessagePolicy"] = "File"
+    agent["livenessProbe"] = _probe("/healthz")
     if stage is Stage.PREP:
         agent["resources"] = _resources(run, stage=stage, gpus=0)
         return [agent]
@@ -89,15 +90,20 @@ def _containers(
     )
     worker["resources"] = _resources(run, stage=stage, gpus=resolved["train"]["gpus"])
     # The agent answers for the trainer: a stopped or stalled trainer, and an agent that died, are both ended here.
-    worker["livenessProbe"] = {
-        "httpGet": {"path": "/trainer-alive", "port": AGENT_PORT},
+    worker["livenessProbe"] = {**_probe("/trainer-alive"), "periodSeconds": 5}
+    return [agent, worker]
+
+
+def _probe(path: str) -> dict[str, Any]:
+    """Ends a container with the kubelet's help alone: no operator and no network policy has a part in it."""
+    return {
+        "httpGet": {"path": path, "port": AGENT_PORT},
         "initialDelaySeconds": 10,
         "periodSeconds": 10,
         "timeoutSeconds": 5,
         "failureThreshold": 6,
         "terminationGracePeriodSeconds": 20,
     }
-    return [agent, worker]
 
 
 def _resources(run: Run, *, stage: Stage, gpus: int) -> dict[str, Any]:

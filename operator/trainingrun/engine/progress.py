@@ -1,6 +1,6 @@
 """Pull progress from the agents of running attempts; never from the API server, never decisive.
 
-One task per running pod asks `http://<podIP>:8080/progress` every two seconds. Where the network forbids that, the
+One task per running pod asks `http://<podIP>:8080/progress` every two seconds. While the network forbids that, the
 last `progress {...}` line of the agent's log is read once a minute instead, and the status says so.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import time
 from collections.abc import Mapping
 from typing import Any, Final
@@ -62,19 +63,18 @@ class ProgressPuller:
             await self._session.close()
 
     async def _pull_for_ever(self, key: str, pod: PodView) -> None:
-        last_good = time.monotonic()
+        answered, read = time.monotonic(), -math.inf
         while True:
             found = await self._ask(pod)
+            now = time.monotonic()
             if found is not None:
-                last_good = time.monotonic()
-            elif time.monotonic() - last_good > FALLBACK_AFTER_SECONDS:
+                answered = now
+                self._store(key, {**found, "source": "agent"})
+            elif now - answered > FALLBACK_AFTER_SECONDS and now - read > FALLBACK_SECONDS:
+                read = now
                 found = await self._read_log(pod)
                 if found is not None:
-                    self._store(key, found)
-                await asyncio.sleep(FALLBACK_SECONDS)
-                continue
-            if found is not None:
-                self._store(key, {**found, "source": "agent"})
+                    self._store(key, {**found, "source": "log"})
             await asyncio.sleep(PULL_SECONDS)
 
     def _store(self, key: str, found: Mapping[str, Any]) -> None:
@@ -105,8 +105,7 @@ class ProgressPuller:
         lines = [line for line in text.splitlines() if LOG_MARK in line]
         if not lines:
             return None
-        found = read_progress(lines[-1][lines[-1].index(LOG_MARK) + len("progress ") :], pod_uid=pod.uid)
-        return {**found, "source": "log"} if found else None
+        return read_progress(lines[-1][lines[-1].index(LOG_MARK) + len("progress ") :], pod_uid=pod.uid)
 
 
 async def _read(content: aiohttp.StreamReader) -> bytes:
