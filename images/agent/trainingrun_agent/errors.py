@@ -92,6 +92,13 @@ class DiskFull(StageError):
         super().__init__(Outcome.DISK_FULL, "DiskFull", message, hint)
 
 
+class Superseded(StageError):
+    """Another pod has taken this one's place."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(Outcome.INTERRUPTED, "Superseded", message, hint)
+
+
 class Interrupted(StageError):
     """SIGTERM was seen; the next attempt goes on where this one stopped."""
 

@@ -42,6 +42,7 @@ class Ship:
             pod_uid="abcdef01",
             clock=context.clock,
             newest=newest,
+            before_publishing=lambda: None,
             on_shipped=self.shipped.append,
         )
         self.events = EventShipper(self.store, ATTEMPT, self.folder)

@@ -8,16 +8,18 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
-from trainingrun_agent.errors import Outcome
+from trainingrun_agent.errors import Outcome, Superseded
 from trainingrun_agent.shared import liveness
 from trainingrun_agent.stages import train
 from trainingrun_agent.stages.context import StageContext
 from trainingrun_agent.storage import manifest as manifests
-from trainingrun_agent.storage.results import read_result
+from trainingrun_agent.storage.epochs import claim
+from trainingrun_agent.storage.results import read_result, write_result
 from trainingrun_agent.verdict import Verdict
 
 Check = Callable[[str, Any], None]
@@ -131,6 +133,38 @@ def test_killed_trainer_is_a_crash_and_the_next_attempt_resumes(prepared: Any, c
     spec = json.loads((second.config.shared / "spec.json").read_text())
     assert spec["resumedFromStep"] == 20
     assert verdict.numbers["checkpointURI"].endswith(f"train/0002-{second.config.pod_uid[:8]}/checkpoints/00000030/")
+
+
+def test_a_pod_that_was_given_up_publishes_nothing_once_another_has_claimed(prepared: Any, contract: Check) -> None:
+    """It lives on behind a broken network; the bucket is all that both can see."""
+    old = prepared.pod("train")
+    prepared.start_trainer(old, seconds_per_step=0.05)
+    thread, verdicts = start(old)
+    until(lambda: old.progress.snapshot().get("checkpointStep") == 10)
+    new = prepared.pod("train")
+    claim(new.out, prepared.prefix, new.config.pod_uid)
+    thread.join(20)
+
+    contract("verdict", verdicts[0].to_json())
+    assert (verdicts[0].outcome, verdicts[0].reason) == (Outcome.INTERRUPTED, "Superseded")
+    assert verdicts[0].message == (
+        "a later pod claimed epoch 2 of this run; this one, of epoch 1, publishes nothing more"
+    )
+    published = [key for key in prepared.keys(new.out, "train/") if key.endswith("MANIFEST.json")]
+    assert published == [f"0001-{old.config.pod_uid[:8]}/checkpoints/00000010/MANIFEST.json"]
+    prepared.start_trainer(new)
+    assert train.run(new).numbers["resumedFromStep"] == 10
+
+
+def test_a_result_is_published_by_the_newest_epoch_only(prepared: Any) -> None:
+    store = prepared.pod("train").out
+    assert [claim(store, prepared.prefix, name) for name in ("old", "new")] == [1, 2]
+    publish = partial(write_result, store, prepared.prefix, stage="train", manifest_key="x", numbers={})
+    with pytest.raises(Superseded):
+        publish(epoch=1, pod_uid="old")
+    assert read_result(store, prepared.prefix, "train") is None
+    publish(epoch=2, pod_uid="new")
+    assert read_result(store, prepared.prefix, "train")["podUID"] == "new"
 
 
 def test_sigterm_ships_the_last_checkpoint_before_the_agent_ends(prepared: Any, contract: Check) -> None:

@@ -1,7 +1,8 @@
 """Fencing: every pod of a run claims the next free epoch and writes only below folders that carry it.
 
 Invariant: an epoch belongs to one pod. Two pods that claim at once get different numbers where the server
-honours If-None-Match; where it does not, the pod's UID in the folder name still keeps them apart.
+honours If-None-Match; where it does not, the pod's UID in the folder name still keeps them apart. A pod that was
+given up, and lives on where nobody sees it, stops publishing once a later one has claimed.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import re
 
 from trainingrun_agent.clock import Clock, rfc3339
-from trainingrun_agent.errors import IntegrityError
+from trainingrun_agent.errors import IntegrityError, Superseded
 from trainingrun_agent.storage import documents
 from trainingrun_agent.storage.base import ObjectStore
 
@@ -34,6 +35,16 @@ def claim(store: ObjectStore, run_prefix: str, pod_uid: str, *, clock: Clock | N
         f"no free epoch from {epoch} to {epoch + MAX_TRIES - 1} below s3://{store.bucket}/{folder}",
         hint="Other pods keep writing there: check that no second cluster runs the same TrainingRun.",
     )
+
+
+def require_newest(store: ObjectStore, run_prefix: str, epoch: int) -> None:
+    """Raises Superseded once another pod has claimed a later epoch."""
+    newest = _newest(store, f"{run_prefix}/epochs/")
+    if newest > epoch:
+        raise Superseded(
+            f"a later pod claimed epoch {newest} of this run; this one, of epoch {epoch}, publishes nothing more",
+            hint="Nothing is lost: the later pod goes on from the newest checkpoint.",
+        )
 
 
 def folder_name(epoch: int, pod_uid: str) -> str:

@@ -1,7 +1,8 @@
 """Stage results: prepared.json, trained.json, exported.json. Contract:
 images/contracts/stage-result.schema.json.
 
-Invariant: a result is written last, and its presence means that the stage is finished.
+Invariant: a result is written last, by the pod with the newest epoch, and its presence means that the stage is
+finished.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 from trainingrun_agent.clock import Clock, rfc3339
 from trainingrun_agent.config import Stage
 from trainingrun_agent.errors import IntegrityError
-from trainingrun_agent.storage import documents
+from trainingrun_agent.storage import documents, epochs
 from trainingrun_agent.storage.base import ObjectStore
 
 NAMES: Mapping[Stage, str] = {"prep": "prepared.json", "train": "trained.json", "export": "exported.json"}
@@ -51,7 +52,11 @@ def write_result(
     numbers: Mapping[str, Any],
     clock: Clock | None = None,
 ) -> str:
-    """Write the stage's result; returns its absolute key. `manifest_key` counts from the storage prefix."""
+    """Write the stage's result; returns its absolute key. `manifest_key` counts from the storage prefix.
+
+    Raises Superseded when the run is a later pod's by now.
+    """
+    epochs.require_newest(store, run_prefix, epoch)
     key = result_key(run_prefix, stage)
     document = {
         "contractVersion": 1,

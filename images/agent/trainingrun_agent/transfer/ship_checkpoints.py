@@ -30,7 +30,10 @@ _log = logging.getLogger(__name__)
 
 
 class CheckpointShipper:
-    """`newest` is the best checkpoint complete in the bucket, to begin with the one training resumed from."""
+    """`newest` is the best checkpoint complete in the bucket, to begin with the one training resumed from.
+
+    `before_publishing` is called before each manifest and may raise: then it is not written.
+    """
 
     def __init__(
         self,
@@ -41,10 +44,12 @@ class CheckpointShipper:
         pod_uid: str,
         clock: Clock,
         newest: StoredCheckpoint | None,
+        before_publishing: Callable[[], None],
         on_shipped: Callable[[int], None],
     ) -> None:
         self._store, self._attempt, self._folder = store, attempt, folder
-        self._pod_uid, self._clock, self._on_shipped = pod_uid, clock, on_shipped
+        self._pod_uid, self._clock = pod_uid, clock
+        self._before_publishing, self._on_shipped = before_publishing, on_shipped
         self.newest = newest
         self._seen = newest.step if newest else -1
         self._refused: set[int] = set()
@@ -114,6 +119,7 @@ class CheckpointShipper:
             objects=objects,
             step=ready.step,
         )
+        self._before_publishing()
         manifests.write(self._store, target, manifest)
         self.newest = StoredCheckpoint(ready.step, self._attempt.epoch, target)
         self._on_shipped(ready.step)

@@ -6,8 +6,11 @@ delays one of a checkpoint.
 
 from __future__ import annotations
 
+from functools import partial
+
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.stages.context import StageContext
+from trainingrun_agent.storage.epochs import require_newest
 from trainingrun_agent.transfer.last_step import LastStep
 from trainingrun_agent.transfer.layout import Attempt
 from trainingrun_agent.transfer.resume import StoredCheckpoint
@@ -35,6 +38,7 @@ class TrainingShipper:
             pod_uid=context.config.pod_uid,
             clock=context.clock,
             newest=newest,
+            before_publishing=partial(require_newest, store, context.config.resolved.run_prefix, attempt.epoch),
             on_shipped=lambda step: self._progress.update(checkpointStep=step),
         )
         self._events = EventShipper(store, attempt, self._folder)
