@@ -155,6 +155,7 @@ def test_operator_reads_the_settings_the_chart_writes(rendered: Rendered) -> Non
         "policy.endpoints={https://*.example.com}",
         "policy.tolerations={nvidia.com/*}",
         "failedJobsTTLSeconds=1000000",
+        "lostPodSeconds=1000001",
         "log.level=DEBUG",
         "log.format=json",
     )
@@ -170,6 +171,7 @@ def test_operator_reads_the_settings_the_chart_writes(rendered: Rendered) -> Non
     assert settings.policy.endpoints == ("https://*.example.com",)
     assert settings.policy.tolerations == ("nvidia.com/*",)
     assert settings.failed_jobs_ttl_seconds == 1000000
+    assert settings.lost_pod_seconds == 1000001
     assert (settings.log_level, settings.log_format) == ("DEBUG", "json")
     pod = _pod(objects)
     assert pod["imagePullSecrets"] == [{"name": "one"}, {"name": "two"}]

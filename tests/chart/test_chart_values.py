@@ -36,6 +36,7 @@ REFUSED = [
     ("policy.tolerations={a b}", "at '/policy/tolerations/0'"),
     ("policy.buckets={a}", "additional properties 'buckets' not allowed"),
     ("failedJobsTTLSeconds=-1", "at '/failedJobsTTLSeconds'"),
+    ("lostPodSeconds=9", "at '/lostPodSeconds'"),
     ("log.level=LOUD", "at '/log/level'"),
     ("crds.install=true", "additional properties 'install' not allowed"),
 ]

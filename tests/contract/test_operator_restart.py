@@ -10,7 +10,7 @@ import pytest
 
 from trfakes.apiserver import Fault
 from trfakes.builders import a_run
-from trfakes.cluster import verdict
+from trfakes.cluster import Script, verdict
 from trfakes.harness import World, eventually
 
 WRITES_OF_A_RUN = 26  # at most; those behind the last are the control
@@ -95,6 +95,24 @@ async def test_runs_that_ended_while_no_operator_was_there_are_caught_up(world: 
     await world.replace_operator()
     await world.job("tire-train-1")
     await eventually(lambda: world.condition("Prepared")["status"] == "True")
+
+
+@pytest.mark.parametrize("script", [lambda _job: None])
+async def test_a_pod_of_a_job_deleted_before_the_restart_holds_back_the_next_attempt(
+    world: World, script: Script
+) -> None:
+    await world.start_operator()
+    world.store.graceful_pods = True
+    world.store.create("trainingruns", a_run().body())
+    pod = world.cluster.start(await world.job("tire-prep-1"))["metadata"]["name"]
+    await eventually(lambda: world.condition("Prepared").get("reason") == "Running")
+    await world.operators[0].stop()
+    world.store.delete("jobs", "tire-prep-1")
+    await world.replace_operator()
+    await eventually(lambda: f"waits until pod {pod} has ended" in world.status()["message"])
+    assert world.store.find("jobs", "tire-prep-2") is None
+    world.store.delete("pods", pod)
+    await world.job("tire-prep-2")
 
 
 @pytest.mark.parametrize(

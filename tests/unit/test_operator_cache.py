@@ -42,6 +42,7 @@ def test_children_of_others_are_not_ours() -> None:
     cache.put_pod(a_pod(attempt=4, job_uid="a forged job"))
     assert [job.attempt for job in cache.jobs_of(RUN)] == [1]
     assert [pod.attempt for pod in cache.pods_of(RUN)] == [1]
+    assert [pod.attempt for pod in cache.pods_labelled(RUN)] == [1, 2, 4]
 
 
 def test_the_last_word_of_a_removed_pod_is_kept_while_its_job_is_there() -> None:

@@ -101,6 +101,16 @@ def test_judgement(pod: Any, outcome: Outcome, reason: str) -> None:
     assert found.message
 
 
+def test_an_interruption_names_who_asked_for_it_and_keeps_what_the_agent_knew() -> None:
+    said = says("interrupted", message="SIGTERM arrived at step 57.", numbers={"checkpointStep": 57})
+    pod = train_pod(
+        said, disruption="EvictionByEvictionAPI", disruption_message="Eviction API: evicting", deletion_at=AT
+    )
+    found = judge(a_job(Stage.TRAIN), pod)
+    assert (found.reason, found.numbers) == ("EvictionByEvictionAPI", {"checkpointStep": 57})
+    assert found.message == ("Pod tire-train-1-x1 was disrupted: Eviction API: evicting. SIGTERM arrived at step 57.")
+
+
 def test_a_message_without_verdict_is_quoted() -> None:
     pod = train_pod(terminated("exec format error", exit_code=126, reason="StartError"), phase="Failed")
     assert judge(None, pod).message == (

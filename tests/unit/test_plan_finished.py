@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from trainingrun.api import clock
 from trainingrun.api.names import Stage
 from trfakes.builders import SETTINGS, RunBuilder, a_run
 from trfakes.play import Play
@@ -74,6 +77,24 @@ def test_the_job_of_a_failed_attempt_is_kept_for_its_log_and_then_deleted() -> N
     assert "tire-prep-1" in play.jobs
     play.step(SETTINGS.failed_jobs_ttl_seconds)
     assert play.jobs == {}
+
+
+@pytest.mark.parametrize("stage", list(Stage))
+def test_the_job_of_a_finished_stage_is_put_up_for_deletion_once(stage: Stage) -> None:
+    play = Play()
+    job = play.play_to(stage)
+    play.end_pod(job)
+    decision = play.step(1)
+    assert [child.name for child in (*decision.delete, *decision.cleanup)].count(job) == 1
+
+
+def test_a_job_that_is_given_up_is_put_up_for_deletion_once() -> None:
+    play = Play()
+    job = play.play_to(Stage.TRAIN)
+    play.start_pod(job, deletion_at=clock.to_text(play.now))
+    play.jobs[job] = replace(play.jobs[job], finished="Failed", finished_at="2025-01-01T00:00:00Z")
+    decision = play.step(SETTINGS.lost_pod_seconds + 1)
+    assert [child.name for child in (*decision.delete, *decision.cleanup)] == [job]
 
 
 def test_the_job_of_a_finished_stage_is_deleted_even_if_the_operator_died_before_it() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -296,10 +297,28 @@ def test_a_deleted_pod_is_waited_for_and_its_last_word_counts() -> None:
 def test_a_pod_that_outlives_its_grace_period_by_two_minutes_is_given_up() -> None:
     play = Play()
     job = play.play_to(Stage.TRAIN)
-    play.start_pod(job, deletion_at=clock.to_text(play.now), node="n1")
-    look_again = play.step(119).requeue_after
-    assert look_again is not None
+    play.start_pod(job, deletion_at=clock.to_text(play.now + timedelta(seconds=180)), node="n1")
+    assert play.step().requeue_after == 180 + 120 + 1
+    assert play.step(180 + 119).requeue_after == 2
     assert job in play.jobs
     play.step(2)
     assert play.attempts("train")["lastReason"] == "PodStuck"
     assert play.created[-1] == "tire-train-2"
+
+
+def test_a_pod_of_a_job_that_nobody_remembers_is_waited_for_and_not_believed() -> None:
+    """Its Job was deleted before this operator started: it may still ship, and its owner cannot be verified."""
+    play = Play()
+    job = play.play_to(Stage.TRAIN)
+    play.start_pod(job)
+    play.end_pod(job)  # with a verdict of success
+    play.lingering.append(replace(play.pods.pop(job), phase="Running"))
+    del play.jobs[job]
+    play.step(1)
+    assert "waits until pod tire-train-1-x1 has ended" in play.status["message"]
+    assert play.condition("Trained")["status"] == "False"
+    assert "tire-train-2" not in play.created
+    play.lingering[0] = replace(play.lingering[0], phase="Succeeded")
+    play.step(1)
+    assert "tire-train-2" in play.created
+    assert play.condition("Trained")["status"] == "False"

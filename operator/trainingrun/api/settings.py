@@ -34,6 +34,7 @@ class Settings:
     image_pull_policy: str = "IfNotPresent"
     policy: Policy = Policy()
     failed_jobs_ttl_seconds: int = 86400
+    lost_pod_seconds: int = 120  # beyond the end of a pod's grace period
     log_level: str = "INFO"
     log_format: str = "plain"
     port: int = 8080
@@ -57,6 +58,7 @@ class Settings:
                 tolerations=_items({"TRAININGRUN_POLICY_TOLERATIONS": "*", **env}, "TRAININGRUN_POLICY_TOLERATIONS"),
             ),
             failed_jobs_ttl_seconds=_number(env, "TRAININGRUN_FAILED_JOBS_TTL_SECONDS", default=86400),
+            lost_pod_seconds=_number(env, "TRAININGRUN_LOST_POD_SECONDS", default=120),
             log_level=env.get("TRAININGRUN_LOG_LEVEL") or cls.log_level,
             log_format=env.get("TRAININGRUN_LOG_FORMAT") or cls.log_format,
             port=_number(env, "TRAININGRUN_PORT", default=8080),

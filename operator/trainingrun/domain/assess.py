@@ -13,7 +13,6 @@ from trainingrun.domain.observe import ContainerView, JobView, PodView
 from trainingrun.domain.verdicts import Outcome, Verdict, judge, parse
 from trainingrun.domain.waiting import Cause, cause_of
 
-STUCK_SECONDS: Final = 120  # beyond the end of a pod's grace period
 SETTLE_SECONDS: Final = 5  # from the agent's end until its neighbour's state is surely known
 NEVER_STARTED_SECONDS: Final = 15
 _BEFORE_TRAINER: Final = {"starting", "preflight", "fetching", "waitingForTrainer"}
@@ -56,31 +55,36 @@ class Evidence:
     hints: Mapping[str, str] = field(default_factory=dict)
 
 
-def assess(evidence: Evidence, *, now: datetime) -> State:
-    """Tell the state of an attempt."""
+def assess(evidence: Evidence, *, now: datetime, lost_after: float) -> State:
+    """Tell the state of an attempt; a pod is lost so many seconds after the end of its grace period."""
     job, pod = evidence.job, evidence.pod
     if pod is None or pod.gone:
         return _without_live_pod(job, pod, hints=dict(evidence.hints), now=now)
     if _verdict_is_final(pod, now=now):
         return Ended(judge(job, pod))
-    if stuck(pod, now=now):
+    if is_lost(pod, now=now, after=lost_after):
         message = f"Pod {pod.name} did not end within its grace period; its node {pod.node} may be unreachable."
         return Ended(Verdict(Outcome.INTERRUPTED, "PodStuck", message), give_up=True)
     never = _trainer_never_started(evidence, now=now)
     if never is not None:
         return Ended(never, give_up=True)
     if job is None or job.deleting or pod.deletion_at:
-        return Running(pod, ending=True, look_again=STUCK_SECONDS)
+        return Running(pod, ending=True, look_again=_until_lost(pod, now=now, after=lost_after))
     if pod.phase == "Pending":
         return Waiting(cause_of(job, pod, hints=dict(evidence.hints), now=now))
     someone_ended = any(c.state == "terminated" for c in pod.containers.values())
     return Running(pod, look_again=SETTLE_SECONDS if someone_ended else None)
 
 
-def stuck(pod: PodView, *, now: datetime) -> bool:
-    """A pod that outlives its grace period by two minutes is given up; epochs keep it harmless."""
-    over = clock.seconds_between(pod.deletion_at, clock.to_text(now))
-    return bool(over is not None and over > STUCK_SECONDS)
+def is_lost(pod: PodView, *, now: datetime, after: float) -> bool:
+    """A pod that outlives its grace period by so many seconds is given up; epochs keep it harmless."""
+    deletion = clock.parse(pod.deletion_at)
+    return deletion is not None and (now - deletion).total_seconds() > after
+
+
+def _until_lost(pod: PodView, *, now: datetime, after: float) -> float:
+    deletion = clock.parse(pod.deletion_at) or now
+    return max(1.0, (deletion - now).total_seconds() + after + 1)
 
 
 def _without_live_pod(job: JobView | None, pod: PodView | None, *, hints: dict[str, str], now: datetime) -> State:

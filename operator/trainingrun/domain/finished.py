@@ -1,4 +1,4 @@
-"""What is left to do for a run that has ended: reopen, expire, tidy up."""
+"""What is left to do for what has ended: reopen or expire a run, delete Jobs that nobody needs any more."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from trainingrun.domain.actions import Child, Plan
 from trainingrun.domain.observe import JobView
 
 
-def plan_finished(plan: Plan, *, jobs: tuple[JobView, ...], settings: Settings) -> bool:
-    """Tidy up after an ended run; return True when `spec.retry` was raised and the run is open again."""
+def plan_finished(plan: Plan) -> bool:
+    """Let an ended run expire; return True when `spec.retry` was raised and the run is open again."""
     draft = plan.draft
     if _reopened(plan):
         return True
-    clean_failed_jobs(plan, jobs=jobs, settings=settings)
     ttl = draft.run.spec.get("ttlSecondsAfterFinished")
     if ttl is not None:
         left = ttl - (clock.seconds_between(draft.status.get("finishedAt"), draft.now_text) or 0)
@@ -25,17 +24,18 @@ def plan_finished(plan: Plan, *, jobs: tuple[JobView, ...], settings: Settings) 
     return False
 
 
-def clean_failed_jobs(plan: Plan, *, jobs: tuple[JobView, ...], settings: Settings) -> None:
-    """Delete Jobs of failed attempts once their logs had their day."""
+def tidy_jobs(plan: Plan, *, jobs: tuple[JobView, ...], settings: Settings) -> None:
+    """Delete the Job that made a stage's result, and those of failed attempts once their logs had their day."""
+    leaving = {child.uid for child in plan.delete}
     for job in jobs:
-        counted = job.attempt <= plan.draft.entry("attempts", job.stage).get("ended", 0)
-        if not job.finished or not counted or job.deleting:
+        entry = plan.draft.entry("attempts", job.stage)
+        if job.deleting or job.uid in leaving or job.attempt > entry.get("ended", 0):
             continue
         age = clock.seconds_between(job.finished_at, plan.draft.now_text) or 0
-        done = plan.draft.stage_done(job.stage) and job.finished == "Complete"
-        if done or age >= settings.failed_jobs_ttl_seconds:
+        succeeded = plan.draft.stage_done(job.stage) and job.attempt == entry["number"]
+        if succeeded or (job.finished and age >= settings.failed_jobs_ttl_seconds):
             plan.cleanup.append(Child("Job", job.name, job.uid))
-        else:
+        elif job.finished:
             plan.again(settings.failed_jobs_ttl_seconds - age)
 
 

@@ -26,9 +26,9 @@ from trainingrun.builders.jobs import build_job
 from trainingrun.builders.resolved import build_resolved
 from trainingrun.domain import attempts, results, tensorboard
 from trainingrun.domain.actions import Child, Plan
-from trainingrun.domain.assess import Ended, Evidence, Running, Waiting, assess, stuck
+from trainingrun.domain.assess import Ended, Evidence, Running, Waiting, assess, is_lost
 from trainingrun.domain.draft import Draft
-from trainingrun.domain.finished import clean_failed_jobs, plan_finished
+from trainingrun.domain.finished import plan_finished, tidy_jobs
 from trainingrun.domain.observe import JobView, PodView
 from trainingrun.domain.refusal import NotAcceptedError
 from trainingrun.domain.resolve import FindRun, Resolved, resolve
@@ -40,11 +40,16 @@ TICK_SECONDS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Everything known about one run besides the object itself."""
+    """Everything known about one run besides the object itself.
+
+    `pods` are of the run's own Jobs and are believed. `lingering` are all that carry its labels, whoever owns them: the
+    next attempt waits for their end, and nothing else is made of them.
+    """
 
     find_run: FindRun
     jobs: tuple[JobView, ...] = ()
     pods: tuple[PodView, ...] = ()
+    lingering: tuple[PodView, ...] = ()
     progress: Mapping[str, Any] = field(default_factory=dict)
     hints: Mapping[str, str] = field(default_factory=dict)
     resolved: Resolved | None = None
@@ -52,21 +57,24 @@ class Observed:
 
 def plan(run: Run, observed: Observed, *, settings: Settings, now: datetime) -> Plan:
     """Decide; never raises for anything a user can write."""
-    draft = Draft(run, now)
-    plan_ = Plan(draft=draft)
-    if draft.is_true(conditions.FINISHED) and not plan_finished(plan_, jobs=observed.jobs, settings=settings):
+    plan_ = Plan(draft=Draft(run, now))
+    _go_on(plan_, observed, settings=settings)
+    tidy_jobs(plan_, jobs=observed.jobs, settings=settings)
+    return plan_
+
+
+def _go_on(plan_: Plan, observed: Observed, *, settings: Settings) -> None:
+    if plan_.draft.is_true(conditions.FINISHED) and not plan_finished(plan_):
         tensorboard.keep(plan_, resolved=observed.resolved, settings=settings)
-        return plan_
-    clean_failed_jobs(plan_, jobs=observed.jobs, settings=settings)
+        return
     resolved = _accepted(plan_, observed, settings=settings)
     if resolved is None:
-        return plan_
+        return
     worker = _Stages(plan_, observed, resolved=resolved, settings=settings)
     if all(worker.advance(stage) for stage in Stage):
-        draft.succeed()
-        plan_finished(plan_, jobs=observed.jobs, settings=settings)
+        plan_.draft.succeed()
+        plan_finished(plan_)
     tensorboard.keep(plan_, resolved=resolved, settings=settings)
-    return plan_
 
 
 def _accepted(plan_: Plan, observed: Observed, *, settings: Settings) -> Resolved | None:
@@ -138,7 +146,7 @@ class _Stages:
         pod = self._pod(stage, number)
         progress = self.observed.progress if pod and self.observed.progress.get("podUID") == pod.uid else {}
         evidence = Evidence(job, pod, progress=progress, hints=self.observed.hints)
-        state = assess(evidence, now=self.draft.now)
+        state = assess(evidence, now=self.draft.now, lost_after=self.settings.lost_pod_seconds)
         if isinstance(state, Ended):
             return self._ended(stage, state, job=job, pod=pod)
         if self.suspended:
@@ -159,8 +167,6 @@ class _Stages:
         results.time_spent(self.draft, stage, job=job, pod=pod, verdict=verdict)
         if verdict.outcome is Outcome.SUCCEEDED:
             results.complete(self.draft, stage, verdict)
-            if job is not None:
-                self.plan.cleanup.append(Child("Job", job.name, job.uid))
             return False
         results.record(self.draft, stage, verdict)
         if state.give_up and job is not None:
@@ -230,7 +236,7 @@ class _Stages:
         phase = STAGE_PHASE[stage]
         entry = self.draft.entry("attempts", stage)
         wait = clock.parse(entry.get("nextRetryAt"))
-        alive = [p for p in self.observed.pods if p.stage is stage and self._alive(p)]
+        alive = [p for p in self.observed.lingering if p.stage is stage and self._alive(p)]
         if wait is not None and wait > self.draft.now:
             seconds = (wait - self.draft.now).total_seconds()
             message = f"Attempt {number} of {stage} starts at {entry['nextRetryAt']} after: {entry['lastMessage']}"
@@ -258,4 +264,5 @@ class _Stages:
         self.draft.say(phase, message=text, stage=str(stage), updated=self.draft.now_text)
 
     def _alive(self, pod: PodView) -> bool:
-        return not (pod.gone or pod.ended or stuck(pod, now=self.draft.now))
+        lost = is_lost(pod, now=self.draft.now, after=self.settings.lost_pod_seconds)
+        return not (pod.gone or pod.ended or lost)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -104,7 +104,7 @@ def judge(job: JobView | None, pod: PodView | None) -> Verdict:
     agent = pod.containers.get(AGENT, ContainerView())
     claimed = parse(agent.message) if agent.state == "terminated" else None
     if claimed is not None and claimed.outcome is not Outcome.CRASH:
-        return claimed
+        return _with_cause(claimed, pod)
     worker_name = WORKER.get(pod.stage, "")
     worker = pod.containers.get(worker_name, ContainerView())
     for name, container in ((AGENT, agent), (worker_name, worker)):
@@ -117,6 +117,14 @@ def judge(job: JobView | None, pod: PodView | None) -> Verdict:
                 timings=claimed.timings if claimed else {},
             )
     return _from_pod(pod) or claimed or _from_exit(pod, agent)
+
+
+def _with_cause(claimed: Verdict, pod: PodView) -> Verdict:
+    """The agent saw SIGTERM; Kubernetes knows who sent it."""
+    if claimed.outcome is not Outcome.INTERRUPTED or not pod.disruption:
+        return claimed
+    message = f"Pod {pod.name} was disrupted: {pod.disruption_message.rstrip('.')}. {claimed.message}"
+    return replace(claimed, reason=pod.disruption, message=message)
 
 
 def _without_pod(job: JobView | None) -> Verdict:

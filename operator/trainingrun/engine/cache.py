@@ -98,6 +98,10 @@ class Cache:
         jobs = self._job_uids.get(run.uid, set())
         return tuple(p for p in self.pods.get(run.key, {}).values() if p.run_uid == run.uid and p.job_uid in jobs)
 
+    def pods_labelled(self, run: Run) -> tuple[PodView, ...]:
+        """Pods with the run's labels, also of Jobs that were deleted before this process began; anyone can make one."""
+        return tuple(p for p in self.pods.get(run.key, {}).values() if p.run_uid == run.uid)
+
     def start_listing(self) -> None:
         """Call before a full listing is read; one listing at a time."""
         self._known = _uids(self.runs.values()) | _uids(_all(self.jobs)) | _uids(_all(self.pods))

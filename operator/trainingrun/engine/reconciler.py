@@ -123,6 +123,7 @@ class Reconciler:
             find_run=self._cache.runs.get,
             jobs=self._cache.jobs_of(run),
             pods=self._cache.pods_of(run),
+            lingering=self._cache.pods_labelled(run),
             progress=self._cache.progress.get(run.key, {}),
             hints=self._cache.hints.get(run.key, {}),
             resolved=resolved or None,

@@ -28,6 +28,7 @@ class Play:
         self.now = START
         self.jobs: dict[str, JobView] = {}
         self.pods: dict[str, PodView] = {}
+        self.lingering: list[PodView] = []  # with our labels, but of no Job that we know
         self.progress: dict[str, Any] = {}
         self.hints: dict[str, str] = {}
         self.resolved: dict[str, Any] | None = None
@@ -43,6 +44,7 @@ class Play:
             find_run=self.others.get,
             jobs=tuple(self.jobs.values()),
             pods=tuple(self.pods.values()),
+            lingering=(*self.pods.values(), *self.lingering),
             progress=self.progress,
             hints=self.hints,
             resolved=self.resolved,
