@@ -150,7 +150,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("spec.train.gpus", 2, "less than or equal to 1"),
     ("spec.train.image", "a b", IMAGE),
     ("spec.train.image", "http://a/b", IMAGE),
-    ("spec.train.stallSeconds", 59, "greater than or equal to 60"),
+    ("spec.train.stallSeconds", 29, "greater than or equal to 30"),
     ("spec.train.scratch", "big", SCRATCH),
     ("spec.train.scratch", "0", SCRATCH),
     ("spec.export.scratch", "-1Gi", SCRATCH),
