@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from trcluster import build, cgroups, conffiles, modules, oci, pki, ports
+from trcluster import build, cgroups, conffiles, debian, modules, oci, pki, ports
 from trcluster.component import flags
 from trcluster.errors import ClusterError
 from trcluster.layout import Layout, Ports, Tier, load
@@ -22,6 +22,13 @@ from trcluster.tiers import COMMANDS, COMPONENTS
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     return tmp_path / "trainingrun"
+
+
+@pytest.fixture(autouse=True)
+def packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Debian's programs need not be installed to look at command lines: a fresh machine has none of them."""
+    monkeypatch.setattr(debian, "find", "/usr/bin/{}".format)
+    monkeypatch.setattr(debian, "cni_folder", lambda: Path("/usr/lib/cni"))
 
 
 def layout(tier: Tier, **changes: object) -> Layout:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from . import debian
 from .component import Component, Stage, flags
-from .debian import find
 from .errors import ClusterError
 from .layout import HOST_IP, NODE_IP, NODE_NAME, Layout
 
 
 def _containerd(layout: Layout) -> list[str]:
-    program = find("containerd")
+    program = debian.find("containerd")
     if program is None:
         raise ClusterError("containerd not found on PATH: apt-get install containerd")
     return [program, "--config", str(layout.conf / "containerd.toml")]
