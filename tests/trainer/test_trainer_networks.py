@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trainer_runs import DEMO, exporting, lay_out
+from trainer_runs import DEMO, exporting, fitting, lay_out
 
 from trainingrun_agent.pipeline import NETWORKS
 
@@ -31,6 +31,7 @@ def test_it_trains_and_evaluates(shared: Any, network: str) -> None:
     trained, log = shared.outcome_of("train", python=PYTHON, seconds=PATIENCE)
     assert (trained["outcome"], trained["step"]) == ("succeeded", STEPS), log
     assert 0 <= trained["ap50"] <= 1, log
+    assert fitting(shared.root / "model" / f"model.ckpt-{STEPS}") == [network]
     if network in EXPORTED:
         check_export(shared, spec, trained)
 

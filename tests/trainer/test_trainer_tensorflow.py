@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trainer_runs import exporting, lay_out
+from trainer_runs import DEMO, exporting, fitting, lay_out
 
 PYTHON = os.environ.get("TRAININGRUN_TF_PYTHON", "")
 pytestmark = [
@@ -101,6 +101,11 @@ def short_training(shared: Any, *, weights: Path | None) -> tuple[dict[str, Any]
     done, log = shared.outcome_of("train", python=PYTHON, seconds=PATIENCE)
     assert done["outcome"] == "succeeded", log
     return done, log
+
+
+def test_prep_takes_the_weights_for_those_of_their_network_only(learned: Any) -> None:
+    assert fitting(learned.root / "model" / f"model.ckpt-{STEPS}") == [DEMO]
+    assert fitting(learned.root / "export" / "checkpoint" / "model.ckpt") == [DEMO]
 
 
 def test_weights_of_another_network_are_refused(learned: Any, shared: Any) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from trainingrun_agent.pipeline import build_pipeline_config
+from trainingrun_agent.pipeline import NETWORKS, build_pipeline_config
+from trainingrun_agent.pipeline.checkpoint import read_index
+from trainingrun_agent.pipeline.fit import misfit
 from trainingrun_agent.prep.example import bytes_feature, encode, float_feature, int_feature
 from trainingrun_agent.prep.tfrecord import frame
 from trdemo.tires import SIZE, Photo, draw_set
@@ -101,3 +103,10 @@ def exporting(spec: dict[str, Any], *, ap50: float | None) -> dict[str, Any]:
         "maxEvalImages": 500,
         "trainingAP50": ap50,
     }
+
+
+def fitting(checkpoint: Path) -> list[str]:
+    """The networks that prep would take the weights of this checkpoint for."""
+    index = read_index(Path(f"{checkpoint}.index").read_bytes())
+    assert index.data_bytes == Path(f"{checkpoint}.data-00000-of-00001").stat().st_size
+    return [name for name in NETWORKS if not misfit(name, index.variables)]

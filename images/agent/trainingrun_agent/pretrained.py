@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from trainingrun_agent.errors import UserError
-
 MAX_MEMBERS: Final = 10_000
 MAX_FILE_BYTES: Final = 4 * 1024**3
 MAX_RATIO: Final = 200  # unpacked to packed; checkpoints hardly compress at all
@@ -22,8 +20,12 @@ _WANTED: Final = re.compile(r"model\.ckpt\.(index|data-00000-of-00001)")
 _NAMES: Final = ("model.ckpt.index", "model.ckpt.data-00000-of-00001")
 
 
+class ArchiveUnusableError(Exception):
+    """Why an archive gives no checkpoint, as the end of a sentence that begins with its name."""
+
+
 def unpack_checkpoint(tar: Path, dest: Path) -> None:
-    """Write `dest/model.ckpt.index` and `dest/model.ckpt.data-00000-of-00001`; raises UserError PretrainedUnusable."""
+    """Write `dest/model.ckpt.index` and `dest/model.ckpt.data-00000-of-00001`. Raises ArchiveUnusableError."""
     dest.mkdir(parents=True, exist_ok=True)
     budget = tar.stat().st_size * MAX_RATIO
     found: dict[str, str] = {}
@@ -40,48 +42,47 @@ def unpack_checkpoint(tar: Path, dest: Path) -> None:
     except (tarfile.TarError, EOFError, OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # of this machine, for example a full disk; tarfile's own errors carry no errno
-        raise _unusable(f"is no readable tar archive: {error}") from error
+        raise ArchiveUnusableError(f"is no whole .tar.gz or .tar archive: {_first_line(error)}") from error
     missing = [name for name in _NAMES if name not in found]
     if missing:
-        raise _unusable(f"holds no {' and no '.join(missing)}")
+        raise ArchiveUnusableError(f"holds no {' and no '.join(missing)}")
 
 
 def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     for number, member in enumerate(archive):
         if number >= MAX_MEMBERS:
-            raise _unusable(f"has more than {MAX_MEMBERS} members")
+            raise ArchiveUnusableError(f"has more than {MAX_MEMBERS} members")
         yield member
 
 
 def _spend(budget: int, member: tarfile.TarInfo) -> int:
     """What is left of the bytes that may be unpacked; skipped members count, as they are decompressed too."""
     if member.size > min(MAX_FILE_BYTES, budget):
-        raise _unusable(f"has {member.name!r} with {member.size} bytes, more than its packed size makes plausible")
+        raise ArchiveUnusableError(
+            f"has {member.name!r} with {member.size} bytes, more than its packed size makes plausible"
+        )
     return budget - member.size
 
 
 def _check(member: tarfile.TarInfo, *, name: str, found: dict[str, str]) -> None:
     if not member.isreg():
-        raise _unusable(f"has {member.name!r}, which is no regular file")
+        raise ArchiveUnusableError(f"has {member.name!r}, which is no regular file")
     path = PurePosixPath(member.name)
     if path.is_absolute() or ".." in path.parts:
-        raise _unusable(f"has the path {member.name!r}, which leads out of it")
+        raise ArchiveUnusableError(f"has the path {member.name!r}, which leads out of it")
     if name in found:
-        raise _unusable(f"has more than one {name}: {found[name]!r} and {member.name!r}")
+        raise ArchiveUnusableError(f"has more than one {name}: {found[name]!r} and {member.name!r}")
 
 
 def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
     source = archive.extractfile(member)
     if source is None:
-        raise _unusable(f"has {member.name!r}, which cannot be read")
+        raise ArchiveUnusableError(f"has {member.name!r}, which cannot be read")
     with target.open("xb") as out:
         while chunk := source.read(CHUNK):
             out.write(chunk)
 
 
-def _unusable(what: str) -> UserError:
-    return UserError(
-        "PretrainedUnusable",
-        f"The archive of model.pretrained {what}.",
-        hint="Use a .tar.gz of the TensorFlow 1 detection model zoo, or a run's export folder.",
-    )
+def _first_line(error: Exception) -> str:
+    """Tarfile says it once per kind of compression it knows."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

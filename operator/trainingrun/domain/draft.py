@@ -17,7 +17,8 @@ from trainingrun.api.run import Run
 from trainingrun.domain import reported
 
 # Together these keep the whole status below 8 KiB.
-MAX_MESSAGE = 700  # of the run, and of the condition Succeeded
+MAX_MESSAGE = 690  # of the run, and of the condition Succeeded
+MAX_HINT = 300  # of them for the next step, which is worth more than the end of the story
 MAX_CAUSE = 360  # of other conditions
 MAX_SUMMARY = 200  # of a stage that is done
 MAX_LAST = 240  # of the last attempt of a stage
@@ -118,7 +119,8 @@ class Draft:
             f"kubectl -n {self.run.namespace} patch trainingrun {self.run.name} --type merge "
             f'-p \'{{"spec":{{"retry":{again}}}}}\''
         )
-        full = f"{_cut(sentences(message, hint), MAX_MESSAGE - len(command) - 16)} To try again: {command}"
+        end = f"{sentences(_cut(hint, MAX_HINT))} To try again: {command}".lstrip()
+        full = f"{sentences(_cut(message, MAX_MESSAGE - len(end) - 2))} {end}"
         self._end(Phase.FAILED, succeeded=False, reason=reason, message=full, text=f"{reason}: {message}")
         self.note(reason, full, warning=True)
 

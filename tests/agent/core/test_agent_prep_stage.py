@@ -144,7 +144,7 @@ def test_a_typo_in_pretrained_costs_no_gpu(images: S3Store, key: str, found: boo
     if found:
         prep._check_pretrained(uri, lambda _: images)
         return
-    with pytest.raises(UserError, match=rf"model\.pretrained\.uri: no object at s3://{images.bucket}/{key}") as caught:
+    with pytest.raises(UserError, match=rf"spec\.model\.pretrained: no object at s3://{images.bucket}/{key}") as caught:
         prep._check_pretrained(uri, lambda _: images)
     assert caught.value.reason == "PretrainedNotFound"
 

@@ -75,12 +75,16 @@ def spoil(lab: Lab, *names: str, split: str = "train") -> None:
 
 
 REFUSED: dict[str, tuple[Callable[[Lab], Any], str, str]] = {
-    "no train image": (lambda lab: drop(lab, "train/"), "EmptyTrainSet", "dataset.train: no image file"),
-    "no eval image": (lambda lab: drop(lab, "eval/"), "EmptyEvalSet", "dataset.eval: no image file"),
-    "no eval box": (lambda lab: lab.add("e0", xml=voc([]), split="eval"), "EmptyEvalSet", "but no box"),
+    "no train image": (lambda lab: drop(lab, "train/"), "EmptyTrainSet", "spec.dataset.train: no image file in it"),
+    "no eval image": (lambda lab: drop(lab, "eval/"), "EmptyEvalSet", "spec.dataset.eval: no image file in it"),
+    "no eval box": (
+        lambda lab: lab.add("e0", xml=voc([]), split="eval"),
+        "EmptyEvalSet",
+        "no usable box in its 1 image",
+    ),
     "train lost": (lambda lab: spoil(lab, "t0", "t1", "t2"), "EmptyTrainSet", "t0.jpg: ImageTruncated"),
     "eval lost": (lambda lab: spoil(lab, "e0", split="eval"), "EmptyEvalSet", "e0.jpg: ImageTruncated"),
-    "one bad file too many": (lambda lab: spoil(lab, "t0"), "TooManyBadFiles", "1 bad files in 4 images"),
+    "one bad file too many": (lambda lab: spoil(lab, "t0"), "TooManyBadFiles", "1 bad file among 4 images"),
     "image without annotation": (
         lambda lab: drop(lab, "train/t0.xml"),
         "TooManyBadFiles",
@@ -94,12 +98,17 @@ REFUSED: dict[str, tuple[Callable[[Lab], Any], str, str]] = {
     "class in another case": (
         lambda lab: setattr(lab, "classes", ("Tire",)),
         "ClassNotFound",
-        "no object of class 'Tire' in dataset.train; the nearest name in the data is 'tire' (3 objects)",
+        "no object of class 'Tire' (did you mean 'tire'?) in dataset.train; names there: 'tire' (3)",
     ),
     "class never labelled": (
         lambda lab: setattr(lab, "classes", ("tire", "zebra")),
         "ClassNotFound",
         "no object of class 'zebra' in dataset.train; names there: 'tire' (3)",
+    ),
+    "many classes never labelled": (
+        lambda lab: setattr(lab, "classes", ("a", "b", "c", "d", "e", "f", "tires")),
+        "ClassNotFound",
+        "no object of class 'a', 'b', 'c', 'd', 'e' and 2 more in dataset.train; names there: 'tire' (3)",
     ),
     "class lost": (
         lambda lab: (
@@ -107,7 +116,7 @@ REFUSED: dict[str, tuple[Callable[[Lab], Any], str, str]] = {
             lab.add("t0", xml=voc([labelled(), labelled("hub", (5, 5, 5, 5))])),
         ),
         "ClassLost",
-        "all 1 objects of class 'hub'",
+        "no object of class 'hub' is left, 1 of them in bad files or without a usable box",
     ),
 }
 
@@ -134,7 +143,7 @@ def test_the_message_names_the_first_three_files(lab: Lab) -> None:
         lab.run()
     assert re.findall(r"bad\d", caught.value.message) == ["bad0", "bad1", "bad2"]
     assert len(caught.value.message) <= 1500
-    assert "dataset.maxBadFiles 1% allows 0" in caught.value.message
+    assert "(spec.dataset.maxBadFiles 1% allows 0)" in caught.value.message
 
 
 def test_an_unknown_class_comes_with_the_nearest_one(lab: Lab) -> None:

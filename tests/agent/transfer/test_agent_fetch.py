@@ -256,7 +256,7 @@ def test_weights_come_from_the_export_of_another_run(bucket: Bucket) -> None:
 
 @pytest.mark.parametrize("key", ["zoo/absent.tar.gz", "zoo/absent/"])
 def test_absent_weights_name_the_field_and_the_address(bucket: Bucket, key: str) -> None:
-    with pytest.raises(UserError, match=rf"spec\.model\.pretrained\.uri.*{key}"):
+    with pytest.raises(UserError, match=rf"spec\.model\.pretrained: .*{key}"):
         fetch_pretrained(bucket, key)
 
 

@@ -13,8 +13,9 @@ from trainingrun_agent.prep.classes import nearest
 from trainingrun_agent.prep.findings import Finding, Findings, Severity, warning
 from trainingrun_agent.prep.split import SplitResult
 
-TOP_FILES = 3
+TOP_FILES, TOP_CLASSES = 3, 5
 MAX_FINDING_TEXT = 200
+_CORRECT = "Correct the files the report names; each finding says how."
 
 
 def judge(
@@ -59,8 +60,8 @@ def _nothing_listed(result: SplitResult) -> UserError | None:
         return None
     return UserError(
         _empty_reason(result),
-        f"dataset.{result.split}: no image file in it",
-        hint=f"Upload images with their annotations, or correct spec.dataset.{result.split}.",
+        f"spec.dataset.{result.split}: no image file in it",
+        hint=f"Upload images and their annotations, or create a new TrainingRun with the right dataset.{result.split}.",
     )
 
 
@@ -68,28 +69,29 @@ def _class_not_found(train: SplitResult, classes: Sequence[str]) -> UserError | 
     missing = [name for name in classes if name not in train.seen]
     if not missing or not train.seen:
         return None
-    name = missing[0]
-    close = nearest(name, train.seen)
-    nearest_text = f"; the nearest name in the data is {close!r} ({train.seen[close]} objects)" if close else ""
+    names = [_with_nearest(name, train) for name in missing[:TOP_CLASSES]]
+    more = f" and {len(missing) - TOP_CLASSES} more" if len(missing) > TOP_CLASSES else ""
     common = ", ".join(f"{found!r} ({count})" for found, count in train.seen.most_common(5))
     return UserError(
         "ClassNotFound",
-        f"dataset.classes: no object of class {name!r} in dataset.train{nearest_text}; names there: {common}",
-        hint="Write spec.dataset.classes exactly as in the annotations, or correct the annotations.",
+        f"spec.dataset.classes: no object of class {', '.join(names)}{more} in dataset.train; names there: {common}",
+        hint="Create a new TrainingRun with the names as they are in the annotations (case counts), or correct those.",
     )
+
+
+def _with_nearest(name: str, train: SplitResult) -> str:
+    close = nearest(name, train.seen)
+    return f"{name!r} (did you mean {close!r}?)" if close else repr(name)
 
 
 def _nothing_left(result: SplitResult, findings: Findings) -> UserError | None:
     if result.objects:
         return None
-    what = f"none of its {result.listed} images can be used"
+    what, hint = f"none of its {_count(result.listed, 'image')} can be used", _CORRECT
     if result.images:
-        what = f"{result.images} images of {result.listed} can be used, but no box"
-    return UserError(
-        _empty_reason(result),
-        f"dataset.{result.split}: {what}{_top(findings)}",
-        hint="Correct the files the report names; each finding says how.",
-    )
+        what = f"no usable box in its {_count(result.listed, 'image')}"
+        hint = "Draw boxes of the classes in spec.dataset.classes, or correct the files the report names."
+    return UserError(_empty_reason(result), f"spec.dataset.{result.split}: {what}{_top(findings)}", hint=hint)
 
 
 def _too_many_bad(splits: Sequence[SplitResult], limit: str, findings: Findings) -> UserError | None:
@@ -100,8 +102,9 @@ def _too_many_bad(splits: Sequence[SplitResult], limit: str, findings: Findings)
         return None
     return UserError(
         "TooManyBadFiles",
-        f"{bad} bad files in {files} images, dataset.maxBadFiles {limit} allows {allowed}{_top(findings)}",
-        hint="Correct the files the report names, or raise spec.dataset.maxBadFiles to go on without them.",
+        f"{_count(bad, 'bad file')} among {_count(files, 'image')} (spec.dataset.maxBadFiles {limit} allows {allowed})"
+        f"{_top(findings)}",
+        hint="Correct the files the report names, or create a new TrainingRun with a higher dataset.maxBadFiles.",
     )
 
 
@@ -111,9 +114,9 @@ def _class_lost(result: SplitResult, classes: Sequence[str], findings: Findings)
         return None
     return UserError(
         "ClassLost",
-        f"dataset.{result.split}: all {result.seen[lost[0]]} objects of class {lost[0]!r} are in bad files"
-        f" or have no usable box{_top(findings)}",
-        hint="Correct the files the report names; each finding says how.",
+        f"spec.dataset.{result.split}: no object of class {lost[0]!r} is left, {result.seen[lost[0]]} of them in bad "
+        f"files or without a usable box{_top(findings)}",
+        hint=_CORRECT,
     )
 
 
@@ -123,9 +126,13 @@ def _changed(findings: Findings) -> UserError | None:
         return None
     return UserError(
         "DataChanged",
-        f"{findings.counts[CHANGED]} files changed while they were read{_top(findings)}",
+        f"{_count(findings.counts[CHANGED], 'file')} changed while being read{_top(findings)}",
         hint="Let the upload end, then raise spec.retry.",
     )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _empty_reason(result: SplitResult) -> str:
@@ -134,8 +141,9 @@ def _empty_reason(result: SplitResult) -> str:
 
 def _top(findings: Findings) -> str:
     """The first three files with an error, or a warning where there is no error."""
-    texts: dict[str, str] = {}
+    texts: dict[tuple[str, str], str] = {}
     for finding in findings.top(TOP_FILES * 100):
         if finding.severity is not Severity.INFO:
-            texts.setdefault(finding.file, str(finding)[:MAX_FINDING_TEXT])
-    return "".join(f"; {text}" for text in list(texts.values())[:TOP_FILES])
+            texts.setdefault((finding.split, finding.file), f"{finding.split} {finding}"[:MAX_FINDING_TEXT])
+    named = "; ".join(list(texts.values())[:TOP_FILES])
+    return f": {named}" if named else ""

@@ -48,7 +48,7 @@ def _parse(data: bytes) -> etree._Element:
     except (etree.XMLSyntaxError, ValueError, LookupError) as error:
         raise UnusableError(
             "AnnotationMalformed",
-            f"no well-formed XML: {error}",
+            f"no well-formed XML: {getattr(error, 'msg', error)}",
             hint="Save it again with the label tool; XML without an encoding declaration must be UTF-8.",
         ) from error
     if root.getroottree().docinfo.internalDTD is not None:

@@ -17,10 +17,13 @@ from trainingrun_agent.errors import Interrupted, NotFound, Outcome, UserError
 from trainingrun_agent.log import logger
 from trainingrun_agent.pipeline import build_pipeline_config
 from trainingrun_agent.prep import PreparedDataset, prepare
+from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.stages.context import StageContext
 from trainingrun_agent.stopwatch import Stopwatch
 from trainingrun_agent.storage import documents, epochs, manifest, preflight, results
 from trainingrun_agent.storage.base import StoreFor
+from trainingrun_agent.transfer.meter import Meter
+from trainingrun_agent.transfer.weights import check_weights
 from trainingrun_agent.verdict import Verdict
 
 
@@ -36,6 +39,8 @@ def run(context: StageContext) -> Verdict:
         earlier = _finished(context)
     if earlier is not None:
         return _succeeded(earlier["numbers"], epoch=epoch, watch=watch, again=True)
+    with watch.part("fetch"):
+        _check_weights(context)
     with watch.part("work"):
         prepared = _prepare(context)
         pipeline = _pipeline(context, prepared)
@@ -74,9 +79,19 @@ def _check_pretrained(uri: Uri | None, store_for: StoreFor) -> None:
     if not found:
         raise UserError(
             "PretrainedNotFound",
-            f"model.pretrained.uri: no object at {uri}",
-            hint="Upload the checkpoint there, or correct spec.model.pretrained.uri (case matters).",
+            f"spec.model.pretrained: no object at {uri}",
+            hint="Upload the weights there, or create a new TrainingRun with the right address (case matters).",
         )
+
+
+def _check_weights(context: StageContext) -> None:
+    """So that neither a damaged archive nor weights of another network cost a GPU."""
+    model = context.config.resolved.model
+    if model.pretrained is None:
+        return
+    store, meter = context.store_for(model.pretrained.bucket), Meter(context.progress, context.stop)
+    with Folder.open(context.config.shared) as scratch:
+        check_weights(store, model.pretrained, network=model.network, scratch=scratch, meter=meter)
 
 
 def _finished(context: StageContext) -> dict[str, Any] | None:

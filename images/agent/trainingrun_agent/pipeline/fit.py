@@ -1,0 +1,54 @@
+"""Whether pretrained weights belong to a network, told from the names and shapes of their variables.
+
+Invariant: pure, and never refuses weights of which training could use one variable of the feature extractor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from trainingrun_agent.pipeline.networks import NETWORKS, Network
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+# Where the variables of a feature extractor are; training restores these and trains the rest anew.
+_SCOPES: Final = {
+    "ssd_inception_v2": "FeatureExtractor/InceptionV2/",
+    "ssd_mobilenet_v1": "FeatureExtractor/MobilenetV1/",
+    "ssd_mobilenet_v2": "FeatureExtractor/MobilenetV2/",
+    "faster_rcnn_inception_v2": "FirstStageFeatureExtractor/InceptionV2/",
+    "faster_rcnn_resnet50": "FirstStageFeatureExtractor/resnet_v1_50/",
+}
+# The first convolution is as wide as the network: 32 filters times the depth multiplier.
+_FIRST: Final = {"ssd_mobilenet_v1": ("FeatureExtractor/MobilenetV1/Conv2d_0/weights", 32)}
+_MAX_NAMED: Final = 3
+
+
+def misfit(network: str, variables: Shapes) -> str:
+    """Why the variables are no start for the network, as the end of a sentence; empty when they may be one."""
+    why = _why_not(NETWORKS[network], network, variables)
+    if not why:
+        return ""
+    others = [name for name, other in NETWORKS.items() if not _why_not(other, name, variables)]
+    return f"{why}; {_of(others, variables)}"
+
+
+def _why_not(network: Network, name: str, variables: Shapes) -> str:
+    scope = _SCOPES[network.extractor]
+    if not any(variable.startswith(scope) for variable in variables):
+        return f"have no variable below {scope}, where {name} has its own"
+    first, width = _FIRST.get(network.extractor, ("", 0))
+    wanted = round(width * network.depth_multiplier)
+    if first in variables and variables[first][-1:] != (wanted,):
+        return f"have {first} with the shape {list(variables[first])}, of which {name} has {wanted} filters"
+    return ""
+
+
+def _of(others: list[str], variables: Shapes) -> str:
+    if others:
+        return f"they are of {' or '.join(others)}"
+    if not variables:
+        return "there are none at all"
+    first = ", ".join(sorted(variables)[:_MAX_NAMED])
+    return f"they are of no network on offer and begin with {first}"

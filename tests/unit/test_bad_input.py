@@ -1,0 +1,362 @@
+"""Bad input, from what the user gave to the words that `kubectl get` shows: agent and operator in one, word for word.
+
+What the API server itself refuses is in tests/api, the same on a real node in tests/e2e/test_bad_input.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+import zoo
+from prep_lab import Lab
+from trainingrun.api import clock
+from trainingrun.api.names import Stage
+from trainingrun_agent.config import Uri
+from trainingrun_agent.errors import StageError, UserError
+from trainingrun_agent.shared.folder import Folder
+from trainingrun_agent.storage.failures import Target, explain
+from trainingrun_agent.transfer.meter import Meter
+from trainingrun_agent.transfer.weights import check_weights
+from trainingrun_agent.verdict import Verdict
+from trfakes.builders import RunBuilder, a_run, waiting
+from trfakes.play import Play
+from voc_data import jpeg, labelled, voc
+
+AGAIN = 'To try again: kubectl -n default patch trainingrun tire --type merge -p \'{"spec":{"retry":1}}\''
+REPORT = "Report: s3://detectors/ml/datasets/failed/<digest>/report.json."
+CORRECT = "Correct the files the report names, or create a new TrainingRun with a higher dataset.maxBadFiles."
+ARCHIVE = "zoo/ssd_inception_v2_coco_2018_01_28.tar.gz"
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a user reads: reason of the condition, the Progress column, the message."""
+
+    reason: str
+    progress: str
+    message: str
+
+
+def told(play: Play, kind: str) -> Told:
+    status = play.status
+    text = re.sub("[0-9a-f]{64}", "<digest>", status["message"])
+    return Told(play.condition(kind)["reason"], status["progress"]["text"], text)
+
+
+def played(error: StageError) -> Play:
+    """A run whose prep ended with this error."""
+    play = Play()
+    job = play.play_to(Stage.PREP)
+    document = Verdict.of_error(error, stage="prep").to_json()
+    play.end_pod(job, document["outcome"], **{name: document[name] for name in ("reason", "message", "hint")})
+    play.step(1)
+    assert play.status["phase"] == "Failed"
+    assert play.condition("Finished")["status"] == "True"
+    return play
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    """Sixty images to train on, forty to evaluate on, and the API's own limit for bad files."""
+    lab = Lab(tmp_path, max_bad_files="1%")
+    for number in range(60):
+        lab.add(f"tire_{number:03d}")
+    for number in range(40):
+        lab.add(f"tire_{number:03d}", split="eval")
+    return lab
+
+
+def truncate(lab: Lab, count: int) -> None:
+    for number in range(count):
+        lab.add(f"tire_{number:03d}", jpeg()[:-9])
+
+
+def lose(lab: Lab, *keys: str) -> None:
+    for key in keys:
+        del lab.memory.objects[key]
+
+
+def misname(lab: Lab) -> None:
+    """One file of the class in another case; the others have it right."""
+    lab.add("tire_000", xml=voc([labelled("Tire")]))
+    lab.add("tire_001", xml=voc([labelled("Tire")]))
+
+
+AMONG_100 = "bad files among 100 images (spec.dataset.maxBadFiles 1% allows 1)"
+ORPHAN = "AnnotationWithoutImage: no image of that name or <filename>, or the name is not unique"
+MALFORMED = "AnnotationMalformed: no well-formed XML: expected '>', line 1, column 232"
+TRUNCATED = "ImageTruncated: image file is truncated (1 bytes not processed)"
+DATA: dict[str, tuple[Callable[[Lab], Any], str, str, str]] = {
+    "class that is not in the data": (
+        lambda lab: setattr(lab, "classes", ("tire", "zebra")),
+        "ClassNotFound",
+        "spec.dataset.classes: no object of class 'zebra' in dataset.train; names there: 'tire' (60).",
+        "Create a new TrainingRun with the names as they are in the annotations (case counts), or correct those.",
+    ),
+    "class in another case": (
+        lambda lab: setattr(lab, "classes", ("Tire",)),
+        "ClassNotFound",
+        (
+            "spec.dataset.classes: no object of class 'Tire' (did you mean 'tire'?) in dataset.train; names there: "
+            "'tire' (60)."
+        ),
+        "Create a new TrainingRun with the names as they are in the annotations (case counts), or correct those.",
+    ),
+    "class in another case in two files": (
+        misname,
+        "TooManyBadFiles",
+        (
+            f"2 {AMONG_100}: train tire_000.xml object 0: UnknownClass: "
+            "class 'Tire' is not in dataset.classes; the nearest one is 'tire'; train tire_001.xml object 0: "
+            "UnknownClass: "
+            "class 'Tire' is not in dataset.classes; the nearest one is 'tire'."
+        ),
+        CORRECT,
+    ),
+    "images missing": (
+        lambda lab: lose(lab, "train/tire_003.jpg", "eval/tire_005.jpg"),
+        "TooManyBadFiles",
+        (
+            "2 bad files among 98 images (spec.dataset.maxBadFiles 1% allows 0): "
+            f"train tire_003.xml: {ORPHAN}; eval tire_005.xml: {ORPHAN}."
+        ),
+        CORRECT,
+    ),
+    "XML broken": (
+        lambda lab: [lab.add(name, xml=voc()[:-20]) for name in ("tire_003", "tire_004")],
+        "TooManyBadFiles",
+        f"2 {AMONG_100}: train tire_003.xml: {MALFORMED}; train tire_004.xml: {MALFORMED}.",
+        CORRECT,
+    ),
+    "five percent of the JPEGs truncated": (
+        lambda lab: truncate(lab, 5),
+        "TooManyBadFiles",
+        (
+            f"5 {AMONG_100}: train tire_000.jpg: {TRUNCATED}; "
+            f"train tire_001.jpg: {TRUNCATED}; train tire_002.jpg: {TRUNCATED}."
+        ),
+        CORRECT,
+    ),
+    "no image at all": (
+        lambda lab: lose(lab, *(key for key in list(lab.memory.objects) if key.startswith("eval/"))),
+        "EmptyEvalSet",
+        "spec.dataset.eval: no image file in it.",
+        "Upload images and their annotations, or create a new TrainingRun with the right dataset.eval.",
+    ),
+    "not one box": (
+        lambda lab: [lab.add(f"tire_{number:03d}", xml=voc([])) for number in range(60)],
+        "EmptyTrainSet",
+        "spec.dataset.train: no usable box in its 60 images.",
+        "Draw boxes of the classes in spec.dataset.classes, or correct the files the report names.",
+    ),
+    "not one image": (
+        lambda lab: truncate(lab, 60),
+        "EmptyTrainSet",
+        (
+            f"spec.dataset.train: none of its 60 images can be used: train tire_000.jpg: {TRUNCATED}; train "
+            f"tire_001.jpg: "
+            f"{TRUNCATED}; train tire_002.jpg: {TRUNCATED}."
+        ),
+        "Correct the files the report names; each finding says how.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "reason", "what", "hint"), DATA.values(), ids=DATA)
+def test_data_that_cannot_be_trained_on(
+    lab: Lab, change: Callable[[Lab], Any], reason: str, what: str, hint: str
+) -> None:
+    change(lab)
+    with pytest.raises(StageError) as caught:
+        lab.run()
+    play = played(caught.value)
+    seen = told(play, "Succeeded")
+    assert seen.message == f"{what} {hint} {REPORT} {AGAIN}"
+    assert (seen.reason, play.condition("Prepared")["reason"]) == (reason, reason)
+    assert seen.progress == f"{reason}: {caught.value.message}"[:160]
+
+
+def test_one_truncated_jpeg_is_skipped_and_the_run_goes_on(lab: Lab) -> None:
+    truncate(lab, 1)
+    prepared = lab.run()
+    play = Play()
+    job = play.play_to(Stage.PREP)
+    play.end_pod(job, numbers=prepared.numbers)
+    play.step(1)
+    assert play.condition("Prepared")["status"] == "True"
+    dataset = play.status["dataset"]
+    assert (dataset["trainImages"], dataset["errors"]) == (59, 1)
+    assert dataset["topFindings"] == [f"train: tire_000.jpg: {TRUNCATED}"]
+    assert "tire-train-1" in play.created
+
+
+HINT = "Use a .tar.gz of the TensorFlow 1 detection model zoo, or a run's export folder."
+WEIGHTS = {
+    "no archive": (
+        b"<!DOCTYPE html><title>404 Not Found</title>",
+        "PretrainedUnusable",
+        f"spec.model.pretrained: s3://detectors/{ARCHIVE} is no whole .tar.gz or .tar archive: truncated header.",
+        HINT,
+    ),
+    "archive of something else": (
+        zoo.archive({"photo.jpg": b"x"}),
+        "PretrainedUnusable",
+        (
+            f"spec.model.pretrained: s3://detectors/{ARCHIVE} holds no model.ckpt.index and no "
+            "model.ckpt.data-00000-of-00001."
+        ),
+        HINT,
+    ),
+    "other variables": (
+        zoo.zoo_archive(zoo.MOBILENET_WIDE),
+        "PretrainedMismatch",
+        (
+            f"spec.model.pretrained: the weights in s3://detectors/{ARCHIVE} have no variable below "
+            "FeatureExtractor/InceptionV2/, where ssd_inception_v2 has its own; they are of ssd_mobilenet_v1."
+        ),
+        "Create a new TrainingRun with weights of its model.network, or with the network of these weights.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("data", "reason", "what", "hint"), WEIGHTS.values(), ids=WEIGHTS)
+def test_weights_that_cannot_be_used(lab: Lab, data: bytes, reason: str, what: str, hint: str) -> None:
+    lab.memory.objects[ARCHIVE] = data
+    meter = Meter(lab.progress, lab.stop)
+    uri = Uri("detectors", ARCHIVE)
+    with Folder.open(lab.scratch) as scratch, pytest.raises(StageError) as caught:
+        check_weights(lab.memory, uri, network="ssd_inception_v2", scratch=scratch, meter=meter)
+    play = played(caught.value)
+    assert told(play, "Succeeded") == Told(reason, f"{reason}: {caught.value.message}"[:160], f"{what} {hint} {AGAIN}")
+
+
+STORAGE = {
+    "no bucket": (
+        (404, "NoSuchBucket", "The specified bucket does not exist."),
+        "BucketNotFound",
+        "Create bucket detectors, or correct spec.storage.bucket or spec.storage.endpoint.",
+    ),
+    "wrong key": (
+        (403, "SignatureDoesNotMatch", "The request signature does not match."),
+        "InvalidCredentials",
+        (
+            "Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN (if any) in the Secret named in "
+            "spec.storage.credentials.secretName."
+        ),
+    ),
+    "unknown key": (
+        (403, "InvalidAccessKeyId", ""),
+        "InvalidCredentials",
+        (
+            "Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN (if any) in the Secret named in "
+            "spec.storage.credentials.secretName."
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize(("answer", "reason", "hint"), STORAGE.values(), ids=STORAGE)
+def test_storage_that_says_no(answer: tuple[int, str, str], reason: str, hint: str) -> None:
+    status, code, text = answer
+    said: Any = {"Error": {"Code": code, "Message": text}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    target = Target("detectors", "http://s3.storage:7070", "spec.storage.bucket")
+    play = played(explain(ClientError(said, "ListObjectsV2"), target, call="ListObjectsV2", key="runs/x/preflight/"))
+    what = f"ListObjectsV2 on s3://detectors/runs/x/preflight/ at http://s3.storage:7070 failed: {status} {code}"
+    what += f", {text}" if text else ""
+    end = "" if text else "."
+    assert told(play, "Succeeded") == Told(reason, f"{reason}: {what}"[:160], f"{what}{end} {hint} {AGAIN}")
+    assert told(play, "StorageReady").reason == reason
+    assert play.condition("StorageReady")["message"] == f"{what}{end} {hint}"
+
+
+ASK = "Use one of these or ask your platform team to extend policy.{} of the operator's Helm values."
+REFUSED: dict[str, tuple[RunBuilder, str, str]] = {
+    "image that is not on the list": (
+        a_run().spec(train={"image": "docker.io/me/trainer:1"}),
+        "ForbiddenByPolicy",
+        f"spec.train.image: 'docker.io/me/trainer:1' is not allowed here; allowed: trainer:1. {ASK.format('images')}",
+    ),
+    "Secret that is not on the list": (
+        a_run().spec(storage={"credentials": {"secretName": "s3"}}),
+        "ForbiddenByPolicy",
+        (
+            "spec.storage.credentials.secretName: 's3' is not allowed here; allowed: trainingrun-*. "
+            f"{ASK.format('secretNames')}"
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize(("builder", "reason", "what"), REFUSED.values(), ids=REFUSED)
+def test_a_spec_that_policy_refuses(builder: RunBuilder, reason: str, what: str) -> None:
+    play = Play(builder)
+    play.step()
+    assert told(play, "Accepted") == Told(reason, f"{reason}: {what}"[:160], f"{what} {AGAIN}")
+    assert play.condition("Accepted")["message"] == what
+    assert play.created == []
+
+
+NO_GPU = "0/2 nodes are available: 2 Insufficient nvidia.com/gpu. preemption: 0/2 nodes are available"
+STEP = "Free or add such a node, or change the stage's pod.resources or nodeSelector in a new run."
+
+
+def waiting_for_a_gpu(**fields: Any) -> tuple[Play, str]:
+    play = Play(a_run().spec(train={"gpus": 1}, **fields))
+    job = play.play_to(Stage.TRAIN)
+    play.start_pod(job, phase="Pending", scheduled_at="", containers={}, unschedulable=NO_GPU)
+    play.step(3)
+    return play, job
+
+
+def test_a_gpu_on_a_cluster_without_any_is_waited_for_with_the_cause() -> None:
+    play, job = waiting_for_a_gpu()
+    what = f"No node can run pod {job}-x1: {NO_GPU}."
+    text = f"Training: waiting, PodUnschedulable: {what}"
+    assert told(play, "Trained") == Told("PodUnschedulable", text[:160], f"{what} {STEP}")
+    play.step(86400 * 30)
+    assert (play.status["phase"], play.condition("Finished")["status"]) == ("Training", "False")
+
+
+def test_a_gpu_that_does_not_come_by_the_deadline_ends_the_run() -> None:
+    play, job = waiting_for_a_gpu(startDeadlineSeconds=60)
+    play.step(58)
+    what = (
+        f"The pod of {job} did not start within spec.startDeadlineSeconds (60 s): "
+        f"No node can run pod {job}-x1: {NO_GPU}. {STEP}"
+    )
+    assert told(play, "Succeeded") == Told(
+        "StartDeadlineExceeded",
+        f"StartDeadlineExceeded: {what}"[:160],
+        f"{what} Correct what the message names. {AGAIN}",
+    )
+    assert job not in play.jobs
+
+
+def test_an_image_that_cannot_be_pulled_is_waited_for_with_the_cause() -> None:
+    play = Play()
+    job = play.play_to(Stage.TRAIN)
+    said = 'Back-off pulling image "trainer:1": ErrImagePull: not found'
+    pod = play.start_pod(job, phase="Pending")
+    play.change_pod(job, containers={**pod.containers, "trainer": waiting("ImagePullBackOff", said)})
+    play.step(3)
+    what = f"Container trainer: ImagePullBackOff: {said}."
+    assert told(play, "Trained") == Told(
+        "ImagePullFailed",
+        f"Training: waiting, ImagePullFailed: {what}"[:160],
+        f"{what} Check the image name and the operator's imagePullSecrets.",
+    )
+    assert clock.parse(play.status["progress"]["updated"])
+
+
+def test_the_next_step_outlives_a_long_story() -> None:
+    play = played(UserError("TooManyBadFiles", "x" * 1400, hint="Correct them."))
+    message = play.status["message"]
+    assert 680 < len(message) <= 690
+    assert message.endswith(f"x… Correct them. {AGAIN}")
