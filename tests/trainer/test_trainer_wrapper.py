@@ -51,6 +51,7 @@ def test_signs_of_life_come_while_it_waits_and_sigterm_ends_the_wait(shared: Any
     done = shared.read("done.json")
     check(done, "shared-done")
     assert done["outcome"] == "interrupted"
+    assert "_wait_for_spec" in (shared.root / "stacks.txt").read_text()
 
 
 @pytest.mark.parametrize("command", ["train", "export"])

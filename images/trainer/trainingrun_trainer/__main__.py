@@ -29,7 +29,8 @@ def main(argv=None):
     faulthandler.enable()
     faulthandler.register(signal.SIGQUIT, all_threads=True)
     # A trainer that stalls is ended by SIGTERM: its stacks, written even when it hangs in C code, say where it hung.
-    faulthandler.register(signal.SIGTERM, all_threads=True, chain=True)
+    stacks = open(folder.path("stacks.txt"), "w")  # noqa: SIM115 - open until the process ends
+    faulthandler.register(signal.SIGTERM, file=stacks, all_threads=True, chain=True)
     folder.lock()
     progress = Progress(folder)
     progress.start()

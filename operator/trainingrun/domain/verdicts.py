@@ -50,7 +50,7 @@ POLICIES: Final[Mapping[Outcome, Policy]] = {
     Outcome.STORAGE_REFUSED: Policy(0, False, "Correct spec.storage or the Secret that it names."),
     Outcome.STORAGE_OUTAGE: Policy(5, True, "Check that the storage endpoint answers."),
     Outcome.DIVERGED: Policy(0, False, "Lower train.learningRate or look for bad boxes in the report."),
-    Outcome.STALLED: Policy(2, False, "The trainer's stacks are in its log."),
+    Outcome.STALLED: Policy(2, False, "Look at the trainer's stacks, or raise train.stallSeconds."),
     Outcome.OUT_OF_MEMORY: Policy(1, False, "Raise the stage's memory limit or lower train.batchSize."),
     Outcome.DISK_FULL: Policy(0, False, "Raise the stage's scratch size."),
     Outcome.INTERRUPTED: Policy(5, True, "The pod was ended from outside."),

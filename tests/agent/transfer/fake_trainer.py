@@ -6,6 +6,7 @@ progress), keep (checkpoints kept), done (outcome when finished; null writes no 
 files to export), early (outcome written before spec.json comes).
 """
 
+import faulthandler
 import fcntl
 import json
 import os
@@ -83,6 +84,7 @@ def train(spec: dict[str, Any]) -> None:
             advance(phase="training", step=step, done=step, total=steps, loss=1.0 / step)
             events.write(b"%08d" % step * 100)
             if step == PLAN.get("die_at"):
+                tell()  # or it dies before its next sign of life
                 os.kill(os.getpid(), signal.SIGKILL)
             if step == PLAN.get("freeze_at"):
                 os.kill(os.getpid(), signal.SIGSTOP)
@@ -107,6 +109,7 @@ def export(spec: dict[str, Any]) -> None:
 
 def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: STOP.set())
+    faulthandler.register(signal.SIGTERM, file=(SHARED / "stacks.txt").open("w"), all_threads=True, chain=True)
     with (SHARED / "trainer.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         (SHARED / "trainer.started").touch()

@@ -258,6 +258,7 @@ def test_frozen_trainer_fails_its_probe_and_is_called_stalled(prepared: Any, mon
     thread.join(20)
 
     assert (verdicts[0].outcome, verdicts[0].reason) == (Outcome.STALLED, "Stalled")
+    assert verdicts[0].message.endswith("step 10. It left no stacks: it was stopped, or hung in the kernel.")
     assert verdicts[0].numbers["newestCheckpointStep"] == 10
 
 
@@ -272,6 +273,9 @@ def test_trainer_that_hangs_and_saves_when_told_to_end_is_stalled(prepared: Any)
 
     assert verdicts[0].outcome is Outcome.STALLED
     assert verdicts[0].numbers["newestCheckpointStep"] == 15
+    key = f"{prepared.prefix}/train/0001-{context.config.pod_uid[:8]}/stacks.txt"
+    assert verdicts[0].message.endswith(f" Its stacks are in s3://{context.out.bucket}/{key}.")
+    assert b"in train" in context.out.get(key, max_bytes=100_000)
 
 
 def test_storage_that_refuses_ends_the_stage_with_its_reason(prepared: Any) -> None:

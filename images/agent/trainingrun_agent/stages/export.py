@@ -25,6 +25,7 @@ from trainingrun_agent.transfer.fetch import fetch_export
 from trainingrun_agent.transfer.layout import Attempt, own_attempt
 from trainingrun_agent.transfer.meter import Meter
 from trainingrun_agent.transfer.ship_export import ship_export
+from trainingrun_agent.transfer.ship_stacks import stacks_text
 from trainingrun_agent.transfer.spec import give_work, send_away
 from trainingrun_agent.verdict import Verdict
 
@@ -70,15 +71,9 @@ class _Exporting:
             step = self._fetch()
         with self._stopwatch.part("work"):
             done = self._done(self._session.follow(lambda: None))
-        attempt = own_attempt(
-            self._resolved.run_prefix,
-            stage="export",
-            epoch=self._epoch or 0,
-            pod_uid=self._context.config.pod_uid,
-        )
-        numbers = self._numbers(done, step, attempt)
+        numbers = self._numbers(done, step)
         with self._stopwatch.part("ship"):
-            self._ship(attempt, numbers)
+            self._ship(self._attempt, numbers)
         return self._succeeded("Exported", f"Exported the checkpoint of step {step}.", numbers)
 
     def _fetch(self) -> int:
@@ -107,6 +102,7 @@ class _Exporting:
     def _done(self, end: End) -> Done:
         wrong = failure(end, container=CONTAINER)
         if wrong is not None:
+            wrong.message += stacks_text(self._context.out, self._attempt, self._folder, wrong)
             raise wrong
         if end.done is None or None in (end.done.ap50, end.done.mean_ap, end.done.eval_images):
             raise StageError(
@@ -117,13 +113,19 @@ class _Exporting:
             )
         return end.done
 
-    def _numbers(self, done: Done, step: int, attempt: Attempt) -> dict[str, Any]:
+    @property
+    def _attempt(self) -> Attempt:
+        """Where this pod may write; only once the epoch is claimed."""
+        uid = self._context.config.pod_uid
+        return own_attempt(self._resolved.run_prefix, stage="export", epoch=self._epoch or 0, pod_uid=uid)
+
+    def _numbers(self, done: Done, step: int) -> dict[str, Any]:
         return {
             "ap50": done.ap50,
             "mAP": done.mean_ap,
             "evalImages": done.eval_images,
             "checkpointStep": step,
-            "uri": f"s3://{self._context.out.bucket}/{attempt.folder}/",
+            "uri": f"s3://{self._context.out.bucket}/{self._attempt.folder}/",
         }
 
     def _ship(self, attempt: Attempt, numbers: dict[str, Any]) -> None:

@@ -18,7 +18,8 @@ from trainingrun_agent.stopwatch import Stopwatch
 from trainingrun_agent.storage.epochs import claim
 from trainingrun_agent.storage.results import read_result, write_result
 from trainingrun_agent.transfer.fetch import TrainInput, fetch_train
-from trainingrun_agent.transfer.layout import own_attempt
+from trainingrun_agent.transfer.layout import Attempt, own_attempt
+from trainingrun_agent.transfer.ship_stacks import stacks_text
 from trainingrun_agent.transfer.ship_training import TrainingShipper
 from trainingrun_agent.transfer.spec import give_work, send_away
 from trainingrun_agent.verdict import Verdict
@@ -98,11 +99,15 @@ class _Training:
         return found
 
     def _start_shipping(self, found: TrainInput) -> TrainingShipper:
-        config, epoch = self._context.config, self._epoch or 0
-        attempt = own_attempt(self._resolved.run_prefix, stage="train", epoch=epoch, pod_uid=config.pod_uid)
-        self._shipper = TrainingShipper(self._context, attempt, self._folder, newest=found.resumed)
+        self._shipper = TrainingShipper(self._context, self._attempt, self._folder, newest=found.resumed)
         self._shipper.start()
         return self._shipper
+
+    @property
+    def _attempt(self) -> Attempt:
+        """Where this pod may write; only once the epoch is claimed."""
+        uid = self._context.config.pod_uid
+        return own_attempt(self._resolved.run_prefix, stage="train", epoch=self._epoch or 0, pod_uid=uid)
 
     def _ship_rest(self, shipper: TrainingShipper) -> None:
         self._context.progress.update(phase="shipping")
@@ -121,7 +126,7 @@ class _Training:
         if wrong is None and self._newest_step() < self._resolved.train.steps:
             wrong = self._incomplete()
         if wrong is not None:
-            wrong.message += self._newest_text()
+            wrong.message += self._newest_text() + stacks_text(self._context.out, self._attempt, self._folder, wrong)
             return self._verdict(wrong)
         return self._succeed()
 
