@@ -1,0 +1,34 @@
+"""Storage that refuses in bursts delays a training and spoils nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pytest
+
+from trainingrun_agent.errors import Outcome
+from trainingrun_agent.stages import train
+from trainingrun_agent.storage import manifest as manifests
+from trfakes import flaky_s3 as flaky
+
+
+def test_bursts_of_503_are_waited_out(prepared: Any, moto_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flaky, "BURST_SECONDS", 0.6)
+    monkeypatch.setattr(flaky, "EVERY_SECONDS", 1.5)
+    with flaky.flaky_s3(moto_endpoint, address="127.0.0.1") as (proxy, endpoint):
+        prepared.document["storage"]["endpoint"] = endpoint
+        context = prepared.pod("train")
+        prepared.start_trainer(context, seconds_per_step=0.1)
+        verdict = train.run(context)
+        store = context.out
+        proxy.flaky = False
+        keys = [key for key in prepared.keys(store, "train/") if key.endswith(manifests.NAME)]
+        assert verdict.outcome is Outcome.SUCCEEDED, verdict
+        assert proxy.refused >= 3
+        assert len(keys) == 3
+        for key in keys:
+            folder = f"{prepared.prefix}/train/{key}".rpartition("/")[0]
+            for entry in manifests.read(store, f"{folder}/{manifests.NAME}").objects:
+                data = store.get(f"{folder}/{entry.key}", max_bytes=1_000_000)
+                assert (len(data), hashlib.sha256(data).hexdigest()) == (entry.size, entry.sha256)

@@ -1,0 +1,98 @@
+"""A reverse proxy before an S3 server that answers 503 in bursts, as an overloaded one does.
+
+Requests pass unchanged, Host included, so that their signatures hold. Invariant: a refused request never reached the
+server.
+"""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+BURST_SECONDS = 4.0
+EVERY_SECONDS = 10.0
+_OF_ONE_CONNECTION = {"connection", "keep-alive", "transfer-encoding"}
+_SLOW_DOWN = (
+    b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>SlowDown</Code><Message>Reduce your rate</Message></Error>'
+)
+
+
+class FlakyS3:
+    """Counts what it refused; `flaky` may be switched at any time."""
+
+    def __init__(self, server: str) -> None:
+        self.server = urlsplit(server)
+        self.flaky = True
+        self.refused = self.passed = 0
+        self._began = time.monotonic()
+
+    def refuses(self) -> bool:
+        """Whether a request of this moment is refused, and count it."""
+        refuse = self.flaky and (time.monotonic() - self._began) % EVERY_SECONDS < BURST_SECONDS
+        if refuse:
+            self.refused += 1
+        else:
+            self.passed += 1
+        return refuse
+
+
+@contextmanager
+def flaky_s3(server: str, *, address: str) -> Iterator[tuple[FlakyS3, str]]:
+    """Serve on a free port of this address; yields the proxy and its endpoint."""
+    proxy = FlakyS3(server)
+    handler = type("Handler", (_Handler,), {"proxy": proxy})
+    with ThreadingHTTPServer((address, 0), handler) as http_server:
+        http_server.daemon_threads = True
+        thread = threading.Thread(target=http_server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        try:
+            yield proxy, f"http://{address}:{http_server.server_port}"
+        finally:
+            http_server.shutdown()
+            thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    proxy: FlakyS3
+    protocol_version = "HTTP/1.1"
+    timeout = 60
+
+    def _answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.proxy.refuses():
+            self._send(503, {"Content-Type": "application/xml"}, _SLOW_DOWN)
+            return
+        connection = http.client.HTTPConnection(self.proxy.server.netloc, timeout=60)
+        try:
+            connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in self.headers.items():
+                if name.lower() not in {*_OF_ONE_CONNECTION, "expect"}:
+                    connection.putheader(name, value)
+            connection.endheaders(body or None)
+            answer = connection.getresponse()
+            self._send(answer.status, dict(answer.getheaders()), answer.read())
+        finally:
+            connection.close()
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _answer  # noqa: N815 - the library's names
+
+    def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response_only(status)
+        length = str(len(body))
+        for name, value in headers.items():
+            if name.lower() == "content-length":
+                length = value  # of HEAD: the object's, though nothing follows
+            elif name.lower() not in _OF_ONE_CONNECTION:
+                self.send_header(name, value)
+        self.send_header("Content-Length", length)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the signature is the library's
+        """Say nothing."""
