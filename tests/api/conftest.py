@@ -33,13 +33,19 @@ Refusals = Callable[[Mapping[str, Any]], list[str]]
 
 
 @pytest.fixture(scope="session")
-def kubeconfig() -> Iterator[Path]:
+def api_cluster() -> Iterator[Cluster]:
+    """A cluster made for this session; its API server writes an audit log."""
+    with Cluster("tests-api", tier="api", audit=True, echo=lambda _: None) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(request: pytest.FixtureRequest) -> Path:
     """Of the cluster at hand with CLUSTER=current, else of one made for this session."""
     if current.wanted():
-        yield current.kubeconfig()
-        return
-    with Cluster("tests-api", tier="api", echo=lambda _: None) as cluster:
-        yield cluster.kubeconfig
+        return current.kubeconfig()
+    made: Cluster = request.getfixturevalue("api_cluster")
+    return made.kubeconfig
 
 
 @pytest.fixture(scope="session")

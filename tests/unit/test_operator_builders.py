@@ -20,7 +20,6 @@ OWNER = {
     "name": "tire",
     "uid": RUN_UID,
     "controller": True,
-    "blockOwnerDeletion": True,
 }
 LABELS = {
     "trainingrun.dev/run": "tire",

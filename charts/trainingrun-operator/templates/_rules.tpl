@@ -6,9 +6,6 @@
 - apiGroups: [trainingrun.dev]
   resources: [trainingruns/status]
   verbs: [patch]
-- apiGroups: [trainingrun.dev]
-  resources: [trainingruns/finalizers]
-  verbs: [update]  # asked for by admission where children carry blockOwnerDeletion
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [get, list, watch, create, delete]

@@ -46,14 +46,13 @@ class Run:
 
     @property
     def owner_reference(self) -> dict[str, Any]:
-        """Makes a child go when the run goes."""
+        """Makes a child go when the run goes; does not make the run wait for it, which would need one more right."""
         return {
             "apiVersion": API_VERSION,
             "kind": KIND,
             "name": self.name,
             "uid": self.uid,
             "controller": True,
-            "blockOwnerDeletion": True,
         }
 
     @property

@@ -74,7 +74,7 @@ class Store:
         meta.setdefault("creationTimestamp", self.now_text())
         kept = self._keep(key, made, "ADDED")
         alive = {other["metadata"]["uid"] for other in self.objects.values()}
-        if any(ref["uid"] not in alive for ref in meta.get("ownerReferences") or () if ref.get("blockOwnerDeletion")):
+        if any(ref["uid"] not in alive for ref in meta.get("ownerReferences") or () if ref.get("controller")):
             self.delete(plural, meta["name"], namespace=namespace)  # the owner went before: collected at once
         return kept
 

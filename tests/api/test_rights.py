@@ -1,0 +1,305 @@
+"""The operator's rights, on a real API server, with Helm's own objects: what it uses, and nothing else.
+
+The operator runs as a process with its ServiceAccount's token; trfakes.cluster plays kubelet and Job controller. The
+API server's audit log says what was asked.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kubernetes import client, config
+
+from trcluster import Cluster, current
+from trfakes import cluster as played
+from trfakes.harness import free_port
+from trfakes.real import RealStore
+
+pytestmark = [
+    pytest.mark.api,
+    pytest.mark.skipif(current.wanted(), reason="reads the audit log of a cluster of its own"),
+]
+
+Kubectl = Callable[..., str]
+Body = dict[str, Any]
+Right = tuple[str, str, str]  # group, resource with subresource, verb
+
+ROOT = Path(__file__).resolve().parents[2]
+CHART = ROOT / "charts" / "trainingrun-operator"
+NAME, SYSTEM, ELSEWHERE = "trainingrun-operator", "rights-system", "rights-elsewhere"
+ACCOUNT = f"system:serviceaccount:{SYSTEM}:{NAME}"
+MODES = ("cluster", "namespaced")
+# The log of an agent that cannot be asked is read after 20 s; everything else is as it is in the image.
+PROGRAM = (
+    "import sys; from trainingrun.engine import progress; progress.FALLBACK_AFTER_SECONDS = 1;"
+    "from trainingrun.__main__ import main; sys.exit(main())"
+)
+NOBODY = "127.66.6.6"  # where no agent answers
+EVERY_VERB = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
+
+
+@dataclass
+class Installed:
+    """Helm's release in one mode, and the ways to act in it."""
+
+    mode: str
+    served: str  # the namespace with runs
+    kubectl: Kubectl
+    kubeconfig: Path
+    audit_log: Path
+    audit_start: int
+    reviews: client.AuthorizationV1Api
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Namespaces to ask about; the empty one is the whole cluster."""
+        return SYSTEM, self.served, ELSEWHERE, ""
+
+    def objects(self, kind: str, *where: str) -> list[Body]:
+        label = f"app.kubernetes.io/instance={NAME}"
+        return list(json.loads(self.kubectl("get", kind, *where, "-l", label, "-o", "json"))["items"])
+
+    def granted(self) -> set[Right]:
+        """The rules of every role that is bound to the account, as they are installed."""
+        roles = self.objects("roles", "--all-namespaces")
+        roles += [r for r in self.objects("clusterroles") if r["metadata"]["name"] == NAME]
+        return {
+            right
+            for role in roles
+            for rule in role["rules"]
+            for right in product(rule["apiGroups"], rule["resources"], rule["verbs"])
+        }
+
+    def requests(self) -> list[Body]:
+        """What the account asked since the installation."""
+        with self.audit_log.open("rb") as log:
+            log.seek(self.audit_start)
+            events = [json.loads(line) for line in log if line.endswith(b"\n")]
+        return [event for event in events if event["user"]["username"] == ACCOUNT]
+
+    def may(self, verb: str, group: str, resource: str, *, namespace: str) -> bool:
+        """A SubjectAccessReview, as `kubectl auth can-i` asks it."""
+        kind, _, part = resource.partition("/")
+        asked = {"verb": verb, "group": group, "resource": kind, "subresource": part, "namespace": namespace}
+        groups = ["system:serviceaccounts", f"system:serviceaccounts:{SYSTEM}", "system:authenticated"]
+        body = {"spec": {"user": ACCOUNT, "groups": groups, "resourceAttributes": asked}}
+        return bool(self.reviews.create_subject_access_review(body, _request_timeout=10).status.allowed)
+
+
+@pytest.fixture(scope="module", params=MODES)
+def installed(
+    request: pytest.FixtureRequest, kubectl: Kubectl, kubeconfig: Path, api_cluster: Cluster
+) -> Iterator[Installed]:
+    """`helm install` in one mode. The CRD is there already; the Deployment gets no pod, the test is the kubelet."""
+    served = f"rights-{request.param}"
+    for name in (SYSTEM, served, ELSEWHERE):
+        made = kubectl("create", "namespace", name, "--dry-run=client", "-o", "yaml")
+        kubectl("apply", "--server-side", "-f", "-", stdin=made)
+    account = kubectl("create", "serviceaccount", "default", "-n", served, "--dry-run=client", "-o", "yaml")
+    kubectl("apply", "--server-side", "-f", "-", stdin=account)
+    watched = json.dumps([served] if request.param == "namespaced" else [])
+    values = ["--set", "crds.enabled=false", "--set-json", f"watchNamespaces={watched}"]
+    start = api_cluster.layout.audit_log.stat().st_size
+    _helm(kubeconfig, "install", NAME, str(CHART), *values)
+    reviews = client.AuthorizationV1Api(config.new_client_from_config(str(kubeconfig)))  # type: ignore[no-untyped-call]
+    yield Installed(request.param, served, kubectl, kubeconfig, api_cluster.layout.audit_log, start, reviews)
+    _helm(kubeconfig, "uninstall", NAME)
+
+
+def _helm(kubeconfig: Path, *arguments: str) -> None:
+    binary = subprocess.run(
+        [sys.executable, "-m", "trcluster", "bin", "helm"], capture_output=True, text=True, check=True, timeout=600
+    ).stdout.strip()
+    argv = [binary, "--kubeconfig", str(kubeconfig), "--namespace", SYSTEM, *arguments]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+class Operator:
+    """The operator as a process, with the token of its account and the environment of its Deployment."""
+
+    def __init__(self, installed: Installed, folder: Path) -> None:
+        admin = yaml.safe_load(installed.kubeconfig.read_text())
+        token = installed.kubectl("create", "token", NAME, "-n", SYSTEM).strip()
+        own = {**admin, "users": [{**admin["users"][0], "user": {"token": token}}]}
+        self.kubeconfig = folder / "kubeconfig"
+        self.kubeconfig.write_text(yaml.safe_dump(own))
+        (deployment,) = installed.objects("deployments", "-n", SYSTEM)
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        self.environment = {
+            **{name: os.environ[name] for name in ("PATH", "PYTHONPATH")},
+            **{entry["name"]: entry["value"] for entry in container["env"] if entry.get("value")},
+            "TRAININGRUN_POD_NAMESPACE": SYSTEM,
+            "TRAININGRUN_POD_NAME": "operator-1",
+            "KUBECONFIG": str(self.kubeconfig),
+        }
+        self.log = folder / "log"
+        self.start()
+
+    def start(self) -> None:
+        environment = {**self.environment, "TRAININGRUN_PORT": str(free_port())}
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen([sys.executable, "-c", PROGRAM], env=environment, stdout=log, stderr=log)
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(timeout=20) == 0, self.log.read_text()
+
+
+@pytest.fixture(scope="module")
+def operator(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    running = Operator(installed, tmp_path_factory.mktemp(installed.mode))
+    yield running
+    running.process.kill()
+    running.process.wait()
+
+
+@dataclass
+class Story:
+    """Runs in the served namespace, played to their ends."""
+
+    installed: Installed
+    operator: Operator
+
+    def __post_init__(self) -> None:
+        self.kubectl, self.namespace = self.installed.kubectl, self.installed.served
+        self.cluster = played.Cluster(RealStore(self.kubectl))
+
+    def apply(self, name: str, **spec: Any) -> None:
+        body = yaml.safe_load((ROOT / "manifests" / "samples" / "minimal.yaml").read_text())
+        body["metadata"] = {"name": name, "namespace": self.namespace}
+        body["spec"] |= spec
+        self.kubectl("apply", "-f", "-", stdin=json.dumps(body))
+
+    def change(self, name: str, **spec: Any) -> None:
+        self.kubectl(
+            "patch", "trainingrun", name, "-n", self.namespace, "--type=merge", "-p", json.dumps({"spec": spec})
+        )
+
+    def get(self, kind: str, name: str) -> Body:
+        found = self.kubectl("get", kind, name, "-n", self.namespace, "--ignore-not-found", "-o", "json")
+        return dict(json.loads(found)) if found else {}
+
+    def until(self, what: str, found: Callable[[], Any]) -> Any:
+        deadline = time.monotonic() + 20
+        while not (value := found()):
+            assert time.monotonic() < deadline, f"{what} did not come:\n{self.operator.log.read_text()[-4000:]}"
+            time.sleep(0.2)
+        return value
+
+    def job(self, name: str) -> Body:
+        return dict(self.until(f"Job {name}", lambda: self.get("job", name)))
+
+    def ends(self, job: str, outcome: str) -> None:
+        body = self.job(job)
+        self.cluster.end(body, played.verdict(body["metadata"]["labels"]["trainingrun.dev/stage"], outcome))
+
+
+@pytest.fixture(scope="module")
+def asked(installed: Installed, operator: Operator) -> list[Body]:
+    """Every request of the operator in a life that takes it everywhere."""
+    story = Story(installed, operator)
+
+    def until_used(*right: str) -> None:
+        story.until(" ".join(right), lambda: right in used(installed.requests()))
+
+    installed.kubectl("create", "job", "taken-prep-1", "--image=none", "-n", installed.served)
+    story.apply("taken")  # its first Job's name belongs to somebody else
+    story.apply("whole", ttlSecondsAfterFinished=1)
+    prep = story.job("whole-prep-1")
+    until_used("", "events", "list")  # no pod comes: why?
+    story.cluster.start(prep, ip=NOBODY)
+    until_used("", "pods/log", "get")
+    story.ends("whole-prep-1", "succeeded")
+    story.cluster.start(story.job("whole-train-1"), ip=NOBODY)
+    story.until("TensorBoard", lambda: story.get("deployment", "whole-tensorboard"))
+    operator.stop()
+    operator.start()
+    story.change("whole", tensorboard={"enabled": False})
+    story.until("the end of TensorBoard", lambda: not story.get("service", "whole-tensorboard"))
+    story.ends("whole-train-1", "userError")
+    story.until("the end of the run", lambda: not story.get("trainingrun", "whole"))
+    operator.stop()
+    return installed.requests()
+
+
+def used(requests: list[Body]) -> set[Right]:
+    """Rights by which these requests for objects were allowed."""
+    return {
+        (at.get("apiGroup", ""), "/".join(filter(None, (at["resource"], at.get("subresource")))), request["verb"])
+        for request in requests
+        if (at := request.get("objectRef"))
+    }
+
+
+def test_every_request_is_allowed(asked: list[Body]) -> None:
+    refused = [r["requestURI"] for r in asked if r["annotations"]["authorization.k8s.io/decision"] != "allow"]
+    assert refused == []
+
+
+def test_every_right_is_used_and_every_request_needs_one(installed: Installed, asked: list[Body]) -> None:
+    assert used(asked) == installed.granted()
+
+
+def test_requests_for_no_object_are_discovery(asked: list[Body]) -> None:
+    """Which any account may do."""
+    others = {(r["verb"], r["requestURI"].partition("?")[0]) for r in asked if "objectRef" not in r}
+    assert {verb for verb, _ in others} <= {"get"}
+    assert {path.split("/")[1] for _, path in others} <= {"api", "apis", "version"}, others
+
+
+def test_requests_stay_in_the_namespaces_they_are_for(installed: Installed, asked: list[Body]) -> None:
+    """In the mode with namespaces, not even a list goes beyond them."""
+    objects = [request["objectRef"] for request in asked if "objectRef" in request]
+    leases = {at.get("namespace") for at in objects if at["resource"] == "leases"}
+    others = {at.get("namespace", "everywhere") for at in objects if at["resource"] != "leases"}
+    assert leases == {SYSTEM}
+    assert others == {installed.served} | ({"everywhere"} if installed.mode == "cluster" else set())
+
+
+def test_rights_end_where_the_mode_says(installed: Installed) -> None:
+    for group, resource, verb in sorted(installed.granted()):
+        home = resource == "leases"
+        there = {where: installed.may(verb, group, resource, namespace=where) for where in installed.places}
+        everywhere = installed.mode == "cluster" and not home
+        wanted = {SYSTEM: home or everywhere, installed.served: not home, ELSEWHERE: everywhere, "": everywhere}
+        assert there == wanted, f"{verb} {resource}"
+
+
+def test_no_right_on_secrets_nor_ways_around_it(installed: Installed) -> None:
+    for verb, where in product(EVERY_VERB, installed.places):
+        assert not installed.may(verb, "", "secrets", namespace=where), f"{verb} in {where or 'the cluster'}"
+    for resource in ("pods", "pods/exec", "pods/attach", "serviceaccounts/token", "nodes/proxy"):
+        assert not installed.may("create", "", resource, namespace=installed.served), resource
+
+
+def test_what_a_request_is_told_elsewhere(installed: Installed, operator: Operator) -> None:
+    """With the account's own token."""
+    own = ("--kubeconfig", str(operator.kubeconfig))
+    asked = {
+        "secrets": installed.served,
+        "configmaps": installed.served,
+        "trainingruns.trainingrun.dev": ELSEWHERE,
+        "jobs.batch": ELSEWHERE,
+    }
+    for resource, namespace in asked.items():
+        if installed.mode == "cluster" and namespace == ELSEWHERE:
+            assert installed.kubectl(*own, "get", resource, "-n", namespace, "-o", "name") == ""
+            continue
+        with pytest.raises(subprocess.CalledProcessError) as refused:
+            installed.kubectl(*own, "get", resource, "-n", namespace)
+        kind, _, group = resource.partition(".")
+        text = f'User "{ACCOUNT}" cannot list resource "{kind}" in API group "{group}" in the namespace "{namespace}"'
+        assert text in refused.value.stderr
