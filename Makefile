@@ -34,8 +34,9 @@ cluster-up: ## Start the test cluster (TIER=api|fleet|node)
 cluster-down: ## Stop the test cluster and remove all it made
 	@$(BIN) $(PY) -m trcluster down
 
-chart: ## Write what the chart and the reference take from manifests/
+chart: ## Write the generated parts of the chart, its README and the reference
 	@$(BIN) $(PY) charts/sync.py
+	@$(BIN) $(PY) charts/readme.py
 	@$(BIN) $(PY) manifests/reference.py
 
 requirements: ## Write the hashed requirement files anew

@@ -1,10 +1,11 @@
-"""Helm, as users run it, on the chart of this repository."""
+"""Helm and the tools beside it, as users run them, on the chart of this repository."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,25 @@ CHART = Path(__file__).resolve().parents[2] / "charts" / "trainingrun-operator"
 RELEASE = "trainingrun-operator"
 NAMESPACE = "trainingrun-system"
 
+Tool = Callable[..., str]
 Helm = Callable[..., str]
 Body = dict[str, Any]
 
 
 @pytest.fixture(scope="session")
-def helm() -> Helm:
+def tool() -> Tool:
+    """Runs a built command by its name and returns what it prints; raises CalledProcessError."""
+
+    def run(name: str, *arguments: str) -> str:
+        return _output([_output([sys.executable, "-m", "trcluster", "bin", name]).strip(), *arguments])
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def helm(tool: Tool) -> Helm:
     """Runs helm and returns what it prints; raises CalledProcessError."""
-    binary = _output([sys.executable, "-m", "trcluster", "bin", "helm"]).strip()
-    return lambda *arguments: _output([binary, *arguments])
+    return partial(tool, "helm")
 
 
 def _output(argv: list[str]) -> str:

@@ -1,8 +1,11 @@
-"""What the chart installs, by its values."""
+"""What the chart installs, where several objects, the manifests or the operator have to agree.
+
+What one template makes of one value is in the chart's own tests: charts/trainingrun-operator/tests.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +16,9 @@ from trainingrun.api.settings import Settings
 
 Body = dict[str, Any]
 Rendered = Callable[..., list[Body]]
-Helm = Callable[..., str]
+Tool = Callable[..., str]
 
 ROOT = Path(__file__).resolve().parents[2]
-MANIFESTS = ROOT / "manifests"
-CHART = ROOT / "charts" / "trainingrun-operator"
 HELM_ONLY = {"app.kubernetes.io/version", "app.kubernetes.io/managed-by", "helm.sh/chart"}
 DIGEST = "sha256:" + "a" * 64
 
@@ -40,12 +41,6 @@ def _env(objects: list[Body]) -> dict[str, str]:
     return {entry["name"]: entry["value"] for entry in container["env"] if "value" in entry}
 
 
-def _manifests() -> Iterator[Body]:
-    kustomization = yaml.safe_load((MANIFESTS / "kustomization.yaml").read_text(encoding="utf-8"))
-    for name in kustomization["resources"]:
-        yield from yaml.safe_load_all((MANIFESTS / name).read_text(encoding="utf-8"))
-
-
 def _comparable(body: Body) -> Body:
     meta = body["metadata"]
     labels = {key: value for key, value in meta["labels"].items() if key not in HELM_ONLY}
@@ -53,39 +48,16 @@ def _comparable(body: Body) -> Body:
     return {**body, "metadata": {**kept, "labels": labels}}
 
 
-def test_helm_and_kustomize_install_the_same_objects(rendered: Rendered) -> None:
+def test_helm_and_kustomize_install_the_same_objects(rendered: Rendered, tool: Tool) -> None:
     """But for the labels that Helm adds, and the namespace that Helm makes by itself."""
+    manifests = yaml.safe_load_all(tool("kubectl", "kustomize", str(ROOT / "manifests")))
     by_helm = sorted((_comparable(body) for body in rendered()), key=_order)
-    by_kustomize = sorted((_comparable(body) for body in _manifests() if body["kind"] != "Namespace"), key=_order)
+    by_kustomize = sorted((_comparable(body) for body in manifests if body["kind"] != "Namespace"), key=_order)
     assert by_helm == by_kustomize
 
 
 def _order(body: Body) -> tuple[str, str]:
     return body["kind"], body["metadata"]["name"]
-
-
-def test_lint_passes(helm: Helm) -> None:
-    """Warnings count."""
-    assert "0 chart(s) failed" in helm("lint", "--strict", str(CHART))
-
-
-def test_cluster_mode_watches_everything(rendered: Rendered) -> None:
-    """The default: one ClusterRole, and the Lease in the operator's own namespace."""
-    objects = rendered()
-    assert (None, "trainingrun-operator") in _names(objects, "ClusterRole")
-    assert _names(objects, "Role") == {("trainingrun-system", "trainingrun-operator-leases")}
-    assert _env(objects)["TRAININGRUN_WATCH_NAMESPACES"] == ""
-
-
-def test_namespaced_mode_has_no_cluster_wide_right(rendered: Rendered) -> None:
-    """Roles where runs are, bound to the operator's account; ClusterRoles for people only."""
-    objects = rendered("watchNamespaces={vision,robots}")
-    role = "trainingrun-operator"
-    expected = {("vision", role), ("robots", role), ("trainingrun-system", "trainingrun-operator-leases")}
-    assert _names(objects, "Role") == _names(objects, "RoleBinding") == expected
-    assert _names(objects, "ClusterRoleBinding") == set()
-    assert _names(objects, "ClusterRole") == {(None, f"trainingrun-{who}") for who in ("admin", "edit", "view")}
-    assert _env(objects)["TRAININGRUN_WATCH_NAMESPACES"] == "vision,robots"
 
 
 def test_namespaced_rules_are_those_of_cluster_mode(rendered: Rendered) -> None:
@@ -122,22 +94,6 @@ def test_references_match_whatever_the_release_is_called(release: str, rendered:
     (deployment,), (service,) = _kinds(objects, "Deployment"), _kinds(objects, "Service")
     labels = deployment["spec"]["template"]["metadata"]["labels"]
     assert deployment["spec"]["selector"]["matchLabels"] == service["spec"]["selector"] == labels
-
-
-def test_pod_meets_the_restricted_standard(rendered: Rendered) -> None:
-    """Pod Security Standard `restricted`, and a read-only root file system."""
-    pod = _pod(rendered())
-    (container,) = pod["containers"]
-    assert pod["securityContext"]["runAsNonRoot"] is True
-    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert container["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "runAsNonRoot": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
-    assert [set(volume) - {"name"} for volume in pod["volumes"]] == [{"emptyDir"}]
-    assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
 
 
 def test_operator_reads_the_settings_the_chart_writes(rendered: Rendered) -> None:
@@ -186,41 +142,7 @@ def test_default_settings_are_the_operators_own(rendered: Rendered) -> None:
     assert Settings.from_env(env) == Settings.from_env(images)
 
 
-@pytest.mark.parametrize(
-    ("values", "annotations"),
-    [
-        ((), {"helm.sh/resource-policy": "keep"}),
-        (("crds.keep=false",), None),
-    ],
-    ids=["kept by default", "removed on request"],
-)
-def test_crd_outlives_the_chart(values: tuple[str, ...], annotations: Body | None, rendered: Rendered) -> None:
-    """Uninstalling must not delete every TrainingRun, unless asked to."""
-    (crd,) = _kinds(rendered(*values), "CustomResourceDefinition")
-    assert crd["metadata"].get("annotations") == annotations
-
-
 def test_cluster_wide_parts_can_be_left_out(rendered: Rendered) -> None:
     """For those who may only install into a namespace."""
     objects = rendered("crds.enabled=false", "userRoles.enabled=false", "watchNamespaces={vision}")
     assert all(body["metadata"].get("namespace") for body in objects)
-
-
-def test_placement_reaches_the_pod(rendered: Rendered) -> None:
-    """Where the operator itself runs."""
-    pod = _pod(rendered("nodeSelector.pool=system", "resources.limits.memory=512Mi", "tolerations=null"))
-    assert pod["nodeSelector"] == {"pool": "system"}
-    assert pod["containers"][0]["resources"]["limits"] == {"memory": "512Mi"}
-    assert "tolerations" not in pod
-
-
-@pytest.mark.parametrize(("value", "where"), [("log.level=INFO", "default"), ("watchNamespaces={vision}", "vision")])
-def test_notes_name_the_next_commands(value: str, where: str, helm: Helm) -> None:
-    """What a user reads after the installation."""
-    notes = helm(
-        *("install", "trainingrun-operator", str(CHART), "--namespace", "trainingrun-system"),
-        *("--dry-run=client", "--set", value),
-    ).partition("NOTES:")[2]
-    assert "kubectl --namespace trainingrun-system rollout status deployment/trainingrun-operator" in notes
-    assert f"kubectl --namespace {where} create secret generic trainingrun-s3" in notes
-    assert f"kubectl --namespace {where} apply --filename trainingrun.yaml" in notes

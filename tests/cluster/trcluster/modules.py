@@ -13,6 +13,8 @@ ETCD = "v3.6.16"
 COREDNS = "v1.14.7"
 KWOK = "v0.8.0"
 HELM = "v4.3.1"
+HELM_UNITTEST = "v1.1.2"
+KUBECONFORM = "v0.8.0"
 VERSITYGW = "v1.8.0"
 
 KUBERNETES_COMMANDS = (
@@ -94,6 +96,19 @@ ALL = (
             "helm.sh/helm/v4/pkg/chart/common.k8sVersionMajor": "1",
             "helm.sh/helm/v4/pkg/chart/common.k8sVersionMinor": "35",
         },
+    ),
+    Module(
+        "helm-unittest",
+        HELM_UNITTEST,
+        "github.com/helm-unittest/helm-unittest/cmd/helm-unittest",
+        "helm-unittest",
+    ),
+    Module(
+        "kubeconform",
+        KUBECONFORM,
+        "github.com/yannh/kubeconform/cmd/kubeconform",
+        "kubeconform",
+        {"main.version": KUBECONFORM},
     ),
     Module("pause", "3.10.1", ".", "pause"),
     Module("probe", "1", ".", "probe"),

@@ -36,19 +36,20 @@ def contract_part(name: str, part: str) -> Draft202012Validator:
 def crd_part(part: str) -> Draft202012Validator:
     """Validator of `spec` or `status`."""
     version = yaml.safe_load(CRD.read_text())["spec"]["versions"][0]
-    return Draft202012Validator(_strict(version["schema"]["openAPIV3Schema"]["properties"][part]))
+    return Draft202012Validator(strict(version["schema"]["openAPIV3Schema"]["properties"][part]))
 
 
-def _strict(schema: Any) -> Any:
+def strict(schema: Any) -> Any:
+    """An OpenAPI schema of Kubernetes as a JSON Schema that refuses fields it does not know."""
     if isinstance(schema, list):
-        return [_strict(item) for item in schema]
+        return [strict(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    strict = {key: _strict(value) for key, value in schema.items() if not key.startswith("x-kubernetes")}
+    made = {key: strict(value) for key, value in schema.items()}
     if schema.get("type") == "object" and "properties" in schema:
-        strict["additionalProperties"] = False
-    if schema.get("x-kubernetes-int-or-string"):
-        strict["type"] = ["integer", "string"]
+        made["additionalProperties"] = False
+    if schema.get("x-kubernetes-int-or-string") is True or schema.get("format") == "int-or-string":
+        made["type"] = ["integer", "string"]
     if schema.get("format") == "date-time":
-        strict["pattern"] = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"
-    return strict
+        made["pattern"] = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"
+    return made

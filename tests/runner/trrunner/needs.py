@@ -21,11 +21,22 @@ Echo = Callable[[str], None]
 
 def prepare(need: str, *, echo: Echo) -> None:
     """Prepare one need; what tests must know goes into the environment."""
-    {"binaries": _binaries, "images": _images, "tensorflow": _tensorflow, "free node": _free_node}[need](echo)
+    makers = {
+        "binaries": _binaries,
+        "chart tools": _chart_tools,
+        "images": _images,
+        "tensorflow": _tensorflow,
+        "free node": _free_node,
+    }
+    makers[need](echo)
 
 
 def _binaries(echo: Echo) -> None:
     ensure({command for tier in ClusterTier for command in COMMANDS[tier]}, echo=echo)
+
+
+def _chart_tools(echo: Echo) -> None:
+    ensure(("helm", "helm-unittest", "kubeconform", "kubectl"), echo=echo)
 
 
 def _images(echo: Echo) -> None:

@@ -41,6 +41,7 @@ CHECKS = (
     Check("types", ("mypy", *PACKAGES)),
     Check("layers", ("lint-imports", "--config", "pyproject.toml")),
     Check("chart drift", ("python", "charts/sync.py", "--check")),
+    Check("chart README drift", ("python", "charts/readme.py", "--check")),
     Check("reference drift", ("python", "manifests/reference.py", "--check")),
     Check("requirements", ("python", "-m", "trimages", "check-requirements")),
 )
@@ -54,7 +55,7 @@ UNIT = Tier(
 TIERS = (
     UNIT,
     Tier("contract", ("tests/contract", "tests/agent/core", "tests/agent/transfer"), NOT_REAL, workers=3),
-    Tier("chart", ("tests/chart",), NOT_REAL, ("binaries",), workers=3),
+    Tier("chart", ("tests/chart",), NOT_REAL, ("chart tools",), workers=3),
     Tier("api", ("tests/api", "tests/cluster/tests"), "api", ("binaries",)),
     # Building graphs is Python on one core: two at a time.
     Tier("tensorflow", ("tests/trainer",), "tensorflow", ("tensorflow",), workers=2),
