@@ -30,4 +30,4 @@ def installed(kubectl: Kubectl) -> Iterator[str]:
 def test_every_object_is_accepted_without_a_warning(installed: str) -> None:
     """A pod that breaks the restricted standard of its namespace would be a warning, and so an error here."""
     assert "deployment.apps/trainingrun-operator serverside-applied" in installed
-    assert len(installed.splitlines()) == 12
+    assert len(installed.splitlines()) == 13

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from trainingrun.api.names import lease_name
 from trainingrun.api.settings import Settings
 
 Body = dict[str, Any]
@@ -132,6 +133,13 @@ def test_operator_reads_the_settings_the_chart_writes(rendered: Rendered) -> Non
     pod = _pod(objects)
     assert pod["imagePullSecrets"] == [{"name": "one"}, {"name": "two"}]
     assert pod["containers"][0]["imagePullPolicy"] == "Never"
+
+
+@pytest.mark.parametrize("namespaces", [(), ("vision",), ("vision", "robots")], ids=len)
+def test_the_operator_looks_for_the_lease_the_chart_brings(namespaces: tuple[str, ...], rendered: Rendered) -> None:
+    """Whatever the order of the namespaces."""
+    objects = rendered(f"watchNamespaces={{{','.join(namespaces)}}}") if namespaces else rendered()
+    assert _names(objects, "Lease") == {("trainingrun-system", lease_name(namespaces))}
 
 
 def test_default_settings_are_the_operators_own(rendered: Rendered) -> None:

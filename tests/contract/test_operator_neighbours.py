@@ -12,8 +12,11 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from trainingrun.engine.health import Health
+from trainingrun.engine.lease import LostLeaseError, ScopeLease
+from trainingrun.kube.client import Api
 from trfakes.apiserver import Fault
-from trfakes.builders import a_run
+from trfakes.builders import SETTINGS, a_run
 from trfakes.cluster import Script, verdict
 from trfakes.harness import World, eventually, free_port
 from trfakes.store import Object
@@ -99,6 +102,22 @@ async def test_a_second_operator_waits_for_the_lease_and_takes_over(
     await eventually(lambda: second.operator.serving, what="the second operator takes over")
     lease = world.store.get("leases", "trainingrun-operator", namespace="trainingrun-system")
     assert lease["spec"]["holderIdentity"] == "second"
+
+
+async def test_a_deleted_lease_ends_its_holder_and_is_not_made_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operator that is being uninstalled would otherwise leave one behind."""
+    monkeypatch.setattr("trainingrun.engine.lease.RENEW_SECONDS", 0.05)
+    api = await Api.connect()
+    lease = ScopeLease(api, settings=SETTINGS)
+    await lease.acquire(Health(port=free_port()))
+    del world.store.objects["leases", "trainingrun-system", "trainingrun-operator"]
+    with pytest.raises(LostLeaseError, match="Lease trainingrun-operator was deleted"):
+        await lease.keep()
+    await lease.release()
+    await api.close()
+    assert list(world.store.select("leases")) == []
 
 
 async def test_an_operator_that_stops_waiting_leaves_the_lease_to_its_holder(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
@@ -70,6 +71,12 @@ def resolved_name(run: str, *, uid: str) -> str:
 def tensorboard_name(run: str) -> str:
     """Deployment and Service of TensorBoard."""
     return f"{run}-tensorboard"
+
+
+def lease_name(namespaces: Iterable[str]) -> str:
+    """Lease of the operator that serves these namespaces; none is all of them. The chart computes the same name."""
+    scope = ",".join(sorted(namespaces))
+    return f"{MANAGER}-{short_hash(scope)}" if scope else MANAGER
 
 
 def run_prefix(namespace: str, *, name: str, uid: str, storage_prefix: str) -> str:

@@ -1,6 +1,8 @@
 """Advisory Lease: a second operator for the same scope says so and waits.
 
 Safety does not depend on it; deterministic names, preconditions and epochs give that.
+The chart brings the Lease, so that it goes with the chart; it is made here only before work begins, and only if it is
+missing, so that an operator that is being uninstalled leaves none behind.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from trainingrun.api import clock
-from trainingrun.api.names import MANAGER, short_hash
+from trainingrun.api.names import lease_name
 from trainingrun.api.settings import Settings
 from trainingrun.engine.health import Health
 from trainingrun.kube.client import MERGE_PATCH, Api
@@ -23,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class LostLeaseError(RuntimeError):
-    """Another operator took the scope; this one must end."""
+    """Another operator took the scope, or the Lease was deleted; this one must end."""
 
 
 class ScopeLease:
@@ -32,8 +34,7 @@ class ScopeLease:
     def __init__(self, api: Api, *, settings: Settings) -> None:
         self._api = api
         self._holder = settings.pod_name
-        scope = ",".join(sorted(settings.namespaces))
-        self._name = f"{MANAGER}-{short_hash(scope)}" if scope else MANAGER
+        self._name = lease_name(settings.namespaces)
         self._held = False
         self._path = f"/apis/coordination.k8s.io/v1/namespaces/{settings.pod_namespace}/leases"
 
@@ -41,7 +42,7 @@ class ScopeLease:
         """Return once the Lease is ours; says every time why it waits."""
         while not self._held:
             try:
-                self._held = await self._take()
+                self._held = await self._take_or_make()
                 health.waiting_for = f"Lease {self._name}, held by another operator for the same namespaces"
             except KubeError as error:
                 health.waiting_for = f"Lease {self._name}: {error}"
@@ -51,7 +52,7 @@ class ScopeLease:
         health.waiting_for = "the first listing"
 
     async def keep(self) -> None:
-        """Renew for ever; raises LostLeaseError when another operator holds it. An API outage alone ends nothing."""
+        """Renew for ever; raises LostLeaseError when it is no longer ours. An API outage alone ends nothing."""
         while True:
             await asyncio.sleep(RENEW_SECONDS)
             try:
@@ -59,6 +60,9 @@ class ScopeLease:
                 if not (await self._take() or await self._take()):
                     self._held = False
                     raise LostLeaseError(f"Lease {self._name} was taken by another operator")
+            except NotFoundError:
+                self._held = False
+                raise LostLeaseError(f"Lease {self._name} was deleted") from None
             except KubeError as error:
                 log.warning("could not renew Lease %s: %s", self._name, error)
 
@@ -72,24 +76,30 @@ class ScopeLease:
         except KubeError as error:
             log.info("could not release Lease %s: %s", self._name, error)
 
-    async def _take(self) -> bool:
-        now = datetime.now(UTC)
-        spec = {
+    async def _take_or_make(self) -> bool:
+        try:
+            return await self._take()
+        except NotFoundError:
+            body = {"metadata": {"name": self._name}, "spec": self._spec(datetime.now(UTC))}
+            return await self._write("POST", self._path, body)
+
+    def _spec(self, now: datetime) -> dict[str, Any]:
+        return {
             "holderIdentity": self._holder,
             "leaseDurationSeconds": LEASE_SECONDS,
             "renewTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         }
-        try:
-            lease = await self._api.call("GET", f"{self._path}/{self._name}")
-        except NotFoundError:
-            return await self._write("POST", self._path, {"metadata": {"name": self._name}, "spec": spec})
+
+    async def _take(self) -> bool:
+        now = datetime.now(UTC)
+        lease = await self._api.call("GET", f"{self._path}/{self._name}")
         held: dict[str, Any] = lease.get("spec") or {}
         renewed = clock.parse(held.get("renewTime"))
         fresh = renewed is not None and (now - renewed).total_seconds() < LEASE_SECONDS
         if fresh and held.get("holderIdentity") not in {"", None, self._holder}:
             return False
         version = {"resourceVersion": lease["metadata"]["resourceVersion"]}
-        return await self._write("PATCH", f"{self._path}/{self._name}", {"metadata": version, "spec": spec})
+        return await self._write("PATCH", f"{self._path}/{self._name}", {"metadata": version, "spec": self._spec(now)})
 
     async def _write(self, method: str, path: str, body: dict[str, Any]) -> bool:
         kind = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
