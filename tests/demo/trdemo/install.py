@@ -41,44 +41,26 @@ def install_operator(
 ) -> None:
     """`helm upgrade --install` the chart and wait until the operator is ready."""
     merged = {**image_values(references), **values}
+    options = ("--install", "--create-namespace", "--wait", "--timeout", "3m", "--values", "-")
     try:
-        _helm(place, merged)
+        helm(place, "upgrade", RELEASE, str(CHART), *options, stdin=json.dumps(merged))
     except DemoError as error:
         selector = "-l app.kubernetes.io/name=trainingrun-operator"
         logs = f"kubectl --kubeconfig {place.kubectl.kubeconfig} -n {SYSTEM_NAMESPACE} logs {selector}"
         raise DemoError(f"{error}\nlog of the operator: {logs}") from error
 
 
-def _helm(place: OwnCluster | CurrentCluster, values: Mapping[str, Any]) -> None:
-    run(
-        [
-            place.helm,
-            "--kubeconfig",
-            place.kubectl.kubeconfig,
-            "upgrade",
-            "--install",
-            RELEASE,
-            str(CHART),
-            "--namespace",
-            SYSTEM_NAMESPACE,
-            "--create-namespace",
-            "--wait",
-            "--timeout",
-            "3m",
-            "--values",
-            "-",
-        ],
-        stdin=json.dumps(values),
-        timeout=240,
-    )
+def helm(place: OwnCluster | CurrentCluster, *arguments: str, stdin: str | None = None) -> str:
+    """Run helm in the operator's namespace; returns its standard output."""
+    config = ("--kubeconfig", place.kubectl.kubeconfig, "--namespace", SYSTEM_NAMESPACE)
+    return run([place.helm, *config, *arguments], stdin=stdin, timeout=240)
 
 
 def uninstall(place: OwnCluster | CurrentCluster, *, namespaces: tuple[str, ...]) -> None:
     """Remove runs, release and namespaces of the demo; the CRD stays, as the chart promises."""
     for namespace in namespaces:
         place.kubectl("delete", "namespace", namespace, "--ignore-not-found", timeout=180)
-    config = ["--kubeconfig", place.kubectl.kubeconfig, "--namespace", SYSTEM_NAMESPACE]
-    run([place.helm, *config, "uninstall", RELEASE, "--ignore-not-found", "--wait"], timeout=180)
+    helm(place, "uninstall", RELEASE, "--ignore-not-found", "--wait")
     place.kubectl("delete", "namespace", SYSTEM_NAMESPACE, "--ignore-not-found", timeout=180)
 
 
