@@ -24,7 +24,7 @@ STATUS = {
     "message": "training",
     "progress": {"stage": "train", "done": 60, "total": 150, "text": "Training 60/150 (40%)", "eta": "4m"},
     "training": {"loss": "2.310", "checkpointStep": 50},
-    "dataset": {"digest": "d" * 64},
+    "dataset": {"digest": "d" * 64, "trainImages": 120},
     "export": {"mAP": "0.512"},
     "timings": [{"stage": "prep", "workSeconds": 1.5}],
 }
@@ -120,8 +120,8 @@ def test_kubectl_get_shows_how_far_it_is(applied: str, kubectl: Kubectl) -> None
     assert plain[0].split() == ["NAME", "PHASE", "PROGRESS", "ETA", "MAP", "AGE"]
     assert plain[1].split()[:-1] == ["applied", "Training", "Training", "60/150", "(40%)", "4m", "0.512"]
     wide = kubectl("get", "trainingruns", applied, "--namespace", NAMESPACE, "--output=wide").splitlines()
-    assert wide[0].split()[6:] == ["LOSS", "CHECKPOINT", "DATASET", "MODEL", "MESSAGE"]
-    assert wide[1].split()[-5:] == ["2.310", "50", "d" * 64, "ssd_inception_v2", "training"]
+    assert wide[0].split()[6:] == ["LOSS", "CHECKPOINT", "IMAGES", "MODEL", "MESSAGE"]
+    assert wide[1].split()[-5:] == ["2.310", "50", "120", "ssd_inception_v2", "training"]
 
 
 def test_status_is_strict(applied: str, kubectl: Kubectl) -> None:

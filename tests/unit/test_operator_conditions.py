@@ -55,6 +55,13 @@ def test_a_new_condition_is_added_and_found() -> None:
     assert find(conditions, "Exported") is None
 
 
+def test_conditions_are_listed_as_a_run_goes_through_them() -> None:
+    conditions: list[dict[str, Any]] = []
+    for kind in ("Finished", "FromTheFuture", "Trained", "Accepted", "Prepared"):
+        set_condition(conditions, kind, status="True", reason="R", message="", generation=1, now=NOW)
+    assert [c["type"] for c in conditions] == ["Accepted", "Prepared", "Trained", "Finished", "FromTheFuture"]
+
+
 @pytest.mark.parametrize(
     ("given", "fit"),
     [

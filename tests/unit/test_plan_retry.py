@@ -183,6 +183,7 @@ def test_suspend_ends_the_attempt_and_resume_starts_the_next_when_the_pod_is_gon
     play.step(1)
     assert job not in play.jobs
     assert play.status["phase"] == "Suspended"
+    assert play.condition("Trained")["reason"] == "Suspended"
     assert "failures" not in play.attempts("train")
     play.change_pod(job, deletion_at=clock.to_text(play.now))
     play.spec(suspend=False)
@@ -199,7 +200,7 @@ def test_a_run_applied_suspended_is_accepted_and_waits() -> None:
     assert play.created == []
     assert play.condition("Accepted")["status"] == "True"
     assert play.status["phase"] == "Suspended"
-    assert play.status["progress"]["text"] == "Suspended"
+    assert play.status["progress"]["text"] == "Preparing"
     play.spec(suspend=False)
     play.step(1)
     assert play.created == ["tire-prep-1"]

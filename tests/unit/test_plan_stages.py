@@ -102,7 +102,7 @@ def test_time_alone_changes_no_status(where: str) -> None:
         ({"phase": "writing", "done": 5, "total": 10, "unit": "images"}, "Training 5/10 images (50%)"),
         (
             {"phase": "training", "storage": {"ready": False, "reason": "EndpointUnreachable"}},
-            "Training: waiting for the storage, EndpointUnreachable",
+            "Training: waiting for the storage (EndpointUnreachable)",
         ),
     ],
 )
@@ -141,6 +141,32 @@ def test_an_outage_told_by_the_agent_shows_and_ends() -> None:
     play.progress = {"podUID": pod.uid, "storage": {"ready": True}}
     play.step(1)
     assert play.condition("StorageReady")["status"] == "True"
+
+
+def test_the_address_of_a_checkpoint_goes_with_the_checkpoint() -> None:
+    play = Play()
+    pod = play.start_pod(play.play_to(Stage.TRAIN))
+    told = {"podUID": pod.uid, "phase": "training"}
+    play.progress = {**told, "checkpointStep": 50, "checkpointURI": "s3://detectors/50/"}
+    play.step(1)
+    play.progress = {**told, "checkpointStep": 100}
+    play.step(1)
+    assert play.status["training"] == {"checkpointStep": 100}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told", "text"),
+    [
+        ("storageRefused", {"reason": "BucketNotFound"}, "Preparing: BucketNotFound"),
+        ("userError", {"reason": "TooManyBadFiles", "message": "2 bad files" * 50}, "Preparing: TooManyBadFiles"),
+    ],
+)
+def test_a_long_message_stays_out_of_the_table(outcome: str, told: dict[str, str], text: str) -> None:
+    play = Play()
+    play.end_pod(play.play_to(Stage.PREP), outcome, **told)
+    play.step(1)
+    assert play.status["phase"] == "Failed"
+    assert play.status["progress"]["text"] == text
 
 
 def test_an_unknown_contract_leaves_the_run_as_it_is() -> None:

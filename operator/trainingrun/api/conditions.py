@@ -21,6 +21,8 @@ STORAGE_READY: Final = "StorageReady"
 SUCCEEDED: Final = "Succeeded"
 FINISHED: Final = "Finished"
 STAGE_CONDITION: Final = {Stage.PREP: "Prepared", Stage.TRAIN: "Trained", Stage.EXPORT: "Exported"}
+# As people read them; what another version of the operator wrote comes last.
+_ORDER: Final = (ACCEPTED, STORAGE_READY, *STAGE_CONDITION.values(), SUCCEEDED, FINISHED)
 
 Condition = dict[str, Any]
 
@@ -63,6 +65,7 @@ def set_condition(
     }
     if old is None:
         conditions.append(new)
+        conditions.sort(key=lambda entry: _ORDER.index(entry["type"]) if entry["type"] in _ORDER else len(_ORDER))
     else:
         old.clear()
         old.update(new)

@@ -22,7 +22,7 @@ MAX_HINT = 300  # of them for the next step, which is worth more than the end of
 MAX_CAUSE = 360  # of other conditions
 MAX_SUMMARY = 200  # of a stage that is done
 MAX_LAST = 240  # of the last attempt of a stage
-MAX_TEXT = 160  # of the Progress column
+MAX_TEXT = 80  # of the Progress column: one long cell would push the others of the whole table off the screen
 MAX_EVENT = 1000
 
 
@@ -109,11 +109,12 @@ class Draft:
         """End the run with all its results."""
         export = self.status.get("export", {})
         message = f"Exported checkpoint {export.get('checkpointStep')} with AP@.5 {export.get('ap50')}."
-        self._end(Phase.SUCCEEDED, succeeded=True, reason="Completed", message=message)
+        text = f"Exported, AP@.5 {export.get('ap50')}"
+        self._end(Phase.SUCCEEDED, succeeded=True, reason="Completed", message=message, text=text)
         self.note("Succeeded", message)
 
-    def fail(self, *, reason: str, message: str, hint: str = "") -> None:
-        """End the run without; the message ends with the command that opens it again."""
+    def fail(self, *, reason: str, message: str, hint: str = "", phase: Phase | None = None) -> None:
+        """End the run without, in `phase`; the message ends with the command that opens it again."""
         again = int(self.run.spec.get("retry", 0)) + 1
         command = (
             f"kubectl -n {self.run.namespace} patch trainingrun {self.run.name} --type merge "
@@ -121,14 +122,15 @@ class Draft:
         )
         end = f"{sentences(_cut(hint, MAX_HINT))} To try again: {command}".lstrip()
         full = f"{sentences(_cut(message, MAX_MESSAGE - len(end) - 2))} {end}"
-        self._end(Phase.FAILED, succeeded=False, reason=reason, message=full, text=f"{reason}: {message}")
+        text = f"{phase}: {reason}" if phase else reason
+        self._end(Phase.FAILED, succeeded=False, reason=reason, message=full, text=text)
         self.note(reason, full, warning=True)
 
-    def _end(self, phase: Phase, *, succeeded: bool, reason: str, message: str, text: str | None = None) -> None:
+    def _end(self, phase: Phase, *, succeeded: bool, reason: str, message: str, text: str) -> None:
         self.condition(conditions.SUCCEEDED, succeeded, reason=reason, message=message)
         self.condition(conditions.FINISHED, True, reason=str(phase), message="The run has ended; see Succeeded.")
         self.status["finishedAt"] = self.now_text
-        self.say(phase, message=message, text=text or str(phase), updated=self.now_text)
+        self.say(phase, message=message, text=text, updated=self.now_text)
 
 
 def sentences(*parts: str) -> str:

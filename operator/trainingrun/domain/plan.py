@@ -109,10 +109,10 @@ def _accepted(plan_: Plan, observed: Observed, *, settings: Settings) -> Resolve
 def _refuse(plan_: Plan, refusal: NotAcceptedError) -> None:
     draft = plan_.draft
     if draft.condition(conditions.ACCEPTED, False, reason=refusal.reason, message=refusal.message):
-        draft.note(refusal.reason, refusal.message, warning=True)
+        draft.note(refusal.reason, refusal.message, warning=not refusal.waits)
     if refusal.waits:
         draft.condition(conditions.FINISHED, False, reason="Waiting", message=refusal.message)
-        draft.say(Phase.PENDING, message=refusal.message, updated=draft.now_text)
+        draft.say(Phase.PENDING, message=refusal.message, text=f"waiting ({refusal.reason})", updated=draft.now_text)
         plan_.again(WAIT_FOR_OTHER_SECONDS)
     else:
         draft.status["retry"] = int(draft.run.spec.get("retry", 0))
@@ -174,7 +174,8 @@ class _Stages:
         if again is None:
             self._give_in(stage, verdict)
             return False
-        self.draft.note(verdict.reason, f"An attempt of {stage} ended: {verdict.message}", warning=True)
+        number = self.draft.entry("attempts", stage)["ended"]
+        self.draft.note(verdict.reason, f"Attempt {number} of {stage} ended: {verdict.message}", warning=True)
         return True
 
     def _suspend(self, stage: Stage, *, job: JobView | None, number: int) -> bool:
@@ -182,13 +183,14 @@ class _Stages:
         if job is not None and not job.deleting:
             self.plan.delete.append(Child("Job", job.name, job.uid))
         self.draft.entry("attempts", stage)["ended"] = number
-        self.draft.note("Suspended", f"Attempt {number} of {stage} ends; its newest checkpoint is kept.")
+        kept = " after saving a checkpoint" if stage is Stage.TRAIN else ""
+        self.draft.note("Suspended", f"Attempt {number} of {stage} ends{kept}: spec.suspend is true.")
         return True
 
     def _give_in(self, stage: Stage, verdict: Verdict) -> None:
         self.draft.condition(conditions.STAGE_CONDITION[stage], False, reason=verdict.reason, message=verdict.message)
         hint = verdict.hint or POLICIES[verdict.outcome].hint
-        self.draft.fail(reason=verdict.reason, message=verdict.message, hint=hint)
+        self.draft.fail(reason=verdict.reason, message=verdict.message, hint=hint, phase=STAGE_PHASE[stage])
 
     def _waiting(self, stage: Stage, state: Waiting, *, job: JobView | None) -> None:
         cause = state.cause
@@ -199,7 +201,7 @@ class _Stages:
         changed = self.draft.condition(kind, False, reason=cause.reason, message=cause.full)
         if changed and cause.reason not in {"PodPending", "ContainerCreating"}:
             self.draft.note(cause.reason, cause.full, warning=True)
-        text = f"{phase}: waiting, {cause.reason}: {cause.message}"
+        text = f"{phase}: waiting ({cause.reason})"
         self.draft.say(phase, message=cause.full, text=text, stage=str(stage), updated=self.draft.now_text)
         if cause.subject_uid:
             self.plan.look_up.append(cause.subject_uid)
@@ -229,11 +231,10 @@ class _Stages:
             self.plan.again(state.look_again)
 
     def _start_next(self, stage: Stage, *, number: int) -> None:
-        if self.suspended:
-            message = "Suspended; set spec.suspend to false to go on from the newest checkpoint."
-            self.draft.say(Phase.SUSPENDED, message=message, text="Suspended", updated=self.draft.now_text)
-            return
         phase = STAGE_PHASE[stage]
+        if self.suspended:
+            self._rest(stage)
+            return
         entry = self.draft.entry("attempts", stage)
         wait = clock.parse(entry.get("nextRetryAt"))
         alive = [p for p in self.observed.lingering if p.stage is stage and self._alive(p)]
@@ -249,6 +250,13 @@ class _Stages:
             self.plan.again(TICK_SECONDS)
         else:
             self._create(stage, number=number)
+
+    def _rest(self, stage: Stage) -> None:
+        phase = STAGE_PHASE[stage]
+        message = f"Suspended in {stage}; set spec.suspend to false to go on from what is in the bucket."
+        self.draft.condition(conditions.STAGE_CONDITION[stage], False, reason="Suspended", message=message)
+        reached = results.trained(self.draft.status.get("training", {})) if stage is Stage.TRAIN else ""
+        self.draft.say(Phase.SUSPENDED, message=message, text=f"{phase}{reached}", updated=self.draft.now_text)
 
     def _create(self, stage: Stage, *, number: int) -> None:
         phase = STAGE_PHASE[stage]

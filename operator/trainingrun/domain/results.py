@@ -98,21 +98,29 @@ def show_progress(draft: Draft, stage: Stage, *, progress: Mapping[str, Any]) ->
             what = "" if unit == "steps" else f" {unit}"
             text = f"{phase_name} {done}/{total}{what} ({percent}%)"
             if step == "evaluating":
-                text = f"{phase_name}{_trained(progress)}, evaluating {done}/{total}{what}"
+                text = f"{phase_name}{trained(progress)}, evaluating {done}/{total}{what}"
     eta = reported.seconds(progress.get("etaSeconds"))
     if eta is not None:
         fields |= {"etaSeconds": int(eta), "eta": duration(eta)}
     if progress.get("source"):
         fields["source"] = progress["source"]
     if stage is Stage.TRAIN:
-        draft.merge("training", reported.pick(progress, _TRAINING))
+        _show_training(draft, reported.pick(progress, _TRAINING))
     waits = _storage_waits(draft, progress.get("storage"))
     draft.say(STAGE_PHASE[stage], message=text, text=f"{phase_name}: {waits}" if waits else text, **fields)
 
 
-def _trained(progress: Mapping[str, Any]) -> str:
-    """Where training stands while an evaluation counts images."""
-    at, steps = reported.count(progress.get("step")), reported.count(progress.get("steps"))
+def _show_training(draft: Draft, numbers: Mapping[str, Any]) -> None:
+    """Take over what training reports; the address of a checkpoint that is no longer the newest is dropped."""
+    known = draft.status.get("training", {})
+    if numbers.get("checkpointStep", known.get("checkpointStep")) != known.get("checkpointStep"):
+        known.pop("checkpointURI", None)
+    draft.merge("training", numbers)
+
+
+def trained(numbers: Mapping[str, Any]) -> str:
+    """Where training stands while something else is counted, or nothing at all."""
+    at, steps = reported.count(numbers.get("step")), reported.count(numbers.get("steps"))
     return f" {at}/{steps} ({100 * at // steps}%)" if at is not None and steps else ""
 
 
@@ -125,7 +133,7 @@ def _storage_waits(draft: Draft, store: object) -> str:
         storage(draft, ready=True, reason="Usable", message=message or "Storage answers.")
         return ""
     storage(draft, ready=False, reason=str(store.get("reason", "")), message=message)
-    return f"waiting for the storage, {store.get('reason', '')}"
+    return f"waiting for the storage ({store.get('reason', '')})"
 
 
 def time_spent(draft: Draft, stage: Stage, *, job: JobView | None, pod: PodView | None, verdict: Verdict) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from trainingrun.api import clock
+from trainingrun.domain.draft import sentences
 from trainingrun.domain.observe import JobView, PodView
 
 NO_POD_SECONDS: Final = 4
@@ -32,7 +33,7 @@ class Cause:
     @property
     def full(self) -> str:
         """Message and next step."""
-        return f"{self.message} {_NEXT_STEP.get(self.reason, '')}".strip()
+        return sentences(self.message, _NEXT_STEP.get(self.reason, ""))
 
 
 def cause_of(job: JobView, pod: PodView | None, *, hints: dict[str, str], now: datetime) -> Cause:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from trainingrun.api.names import API_VERSION, KIND, MANAGER, short_hash
+from trainingrun.api.names import API_VERSION, KIND, MANAGER
 from trainingrun.api.run import Run
 from trainingrun.domain.draft import Note
 from trainingrun.kube.client import Api
@@ -37,17 +37,18 @@ class Recorder:
             self._seen.clear()
         self._seen[key] = moment
         try:
-            await self._api.call("POST", path("Event", run.namespace), body=_event(run, note, now=now, moment=moment))
+            await self._api.call("POST", path("Event", run.namespace), body=_event(run, note, now=now))
         except KubeError as error:
             log.warning("event %s for %s was refused: %s", note.reason, run.key, error)
 
 
-def _event(run: Run, note: Note, *, now: str, moment: float) -> dict[str, object]:
+def _event(run: Run, note: Note, *, now: str) -> dict[str, object]:
     return {
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {
-            "name": f"{run.name}.{short_hash(f'{run.uid}{note.reason}{note.message}{moment}')}",
+            # Events are listed by name and shown by their second: only the name keeps those of one second in order.
+            "name": f"{run.name}.{time.time_ns():x}",
             "namespace": run.namespace,
         },
         "involvedObject": {

@@ -177,7 +177,7 @@ def _ship(context: StageContext, pipeline: str, *, manifest_key: str, numbers: M
 
 
 def _succeeded(numbers: Mapping[str, Any], *, epoch: int, watch: Stopwatch, again: bool) -> Verdict:
-    images = f"{numbers['trainImages']} train and {numbers['evalImages']} eval images"
+    images = f"{numbers['trainImages']} train and {numbers['evalImages']} eval images{_findings(numbers)}"
     message = f"An earlier attempt prepared {images}." if again else f"Prepared {images}."
     return Verdict(
         stage="prep",
@@ -188,6 +188,12 @@ def _succeeded(numbers: Mapping[str, Any], *, epoch: int, watch: Stopwatch, agai
         numbers={**numbers, "reused": True} if again else numbers,
         timings=watch.timings,
     )
+
+
+def _findings(numbers: Mapping[str, Any]) -> str:
+    counts = [(numbers.get(f"{word}s", 0), word) for word in ("error", "warning")]
+    found = [f"{count} {word}{'s' if count > 1 else ''}" for count, word in counts if count]
+    return f"; the report has {' and '.join(found)}" if found else ""
 
 
 def _heed_stop(context: StageContext) -> None:

@@ -1,0 +1,95 @@
+"""docs/situations.md shows what kubectl really prints: each situation is brought about and its commands are run."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import kopf
+import pytest
+from moto.server import ThreadedMotoServer
+
+from trainingrun.engine.operator import Operator
+from trainingrun.handlers import make_registry
+from trdemo.bucket import Bucket
+from trdemo.documented import commands, difference
+from trdemo.place import Storage
+from trdemo.shell import Kubectl
+from trfakes.builders import SETTINGS
+from trfakes.handnode import HandNode
+from trfakes.harness import free_port
+from trfakes.situations import NAMESPACE, SITUATIONS, Theatre
+
+pytestmark = pytest.mark.api
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "situations.md"
+COMMANDS = commands(PAGE)
+
+
+@pytest.fixture(scope="module")
+def user(kubeconfig: Path, kubectl: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
+    """kubectl with a kubeconfig of its own, as the page asks for: its namespace is set."""
+    for name in (NAMESPACE, SETTINGS.pod_namespace):
+        kubectl("apply", "-f", "-", stdin=kubectl("create", "namespace", name, "--dry-run=client", "-o", "yaml"))
+    copy = tmp_path_factory.mktemp("user") / "kubeconfig"
+    copy.write_text(kubeconfig.read_text())
+    binary = subprocess.check_output(["python", "-m", "trcluster", "bin", "kubectl"], text=True).strip()
+    user = Kubectl(binary, kubeconfig=str(copy))
+    assert "modified" in shell(user, COMMANDS[0].text)
+    return user
+
+
+def shell(user: Kubectl, text: str) -> str:
+    """What a terminal shows; commands of the page may fail, and say so."""
+    path = f"{Path(user.binary).parent}{os.pathsep}{os.environ['PATH']}"
+    env = {**os.environ, "KUBECONFIG": user.kubeconfig, "PATH": path}
+    done = subprocess.run(["bash", "-uc", text], env=env, capture_output=True, text=True, timeout=60, check=False)
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def theatre(user: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
+    s3 = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    s3.start()
+    endpoint = "http://{}:{}".format(*s3.get_host_and_port())
+    bucket = Bucket(Storage(endpoint, endpoint, "tires", "rolling"), "detectors")
+    node = HandNode(user, NAMESPACE, tmp_path_factory.mktemp("node"), free_port())
+    theatre = Theatre(user, node, bucket, endpoint)
+    theatre.prepare()
+    stop = threading.Event()
+    serving = threading.Thread(target=serve, args=(user.kubeconfig, node.agent_port, stop))
+    serving.start()
+    yield theatre
+    stop.set()
+    node.kill_all()
+    serving.join(30)
+    s3.stop()
+
+
+def serve(kubeconfig: str, agent_port: int, stop: threading.Event) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KUBECONFIG", kubeconfig)  # kopf's
+        patch.setattr("kubernetes.aio.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", kubeconfig)
+        operator = Operator(replace(SETTINGS, port=free_port()), agent_port=agent_port)
+        registry = make_registry(operator)
+        asyncio.run(kopf.operator(registry=registry, standalone=True, clusterwide=True, stop_flag=stop))
+
+
+def test_every_situation_is_on_the_page() -> None:
+    assert list(dict.fromkeys(command.heading for command in COMMANDS[1:])) == list(SITUATIONS)
+
+
+@pytest.mark.parametrize("heading", SITUATIONS)
+def test_kubectl_shows_what_the_page_shows(theatre: Theatre, user: Kubectl, heading: str) -> None:
+    SITUATIONS[heading](theatre)
+    wrong = []
+    for command in COMMANDS:
+        if command.heading != heading:
+            continue
+        told = difference(command.shown, shell(user, command.text))
+        wrong += [f"{command.place}: {command.text}\n{told}"] if told else []
+    assert not wrong, "\n\n".join(wrong)

@@ -1,0 +1,101 @@
+"""Commands of the documentation, with what it shows of their output, read from its fenced blocks.
+
+A `sh` block holds commands; a `console` block holds commands behind `$ ` and their output. In shown output an ellipsis
+stands for anything, and how lines are broken does not count.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_FENCE: Final = re.compile(r"^```(\w*)$")
+_HEADING: Final = re.compile(r"^#+ (.+)$")
+_PROMPT: Final = "$ "
+# What differs from one time to the next: times, ages, seconds, names that Kubernetes or we make unique, digests, ports.
+_VOLATILE: Final = (
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"), "<time>"),
+    (re.compile(r"\b[0-9a-f]{64}\b"), "<digest>"),
+    (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "<uid>"),
+    (re.compile(r"(?<=-)[0-9a-f]{8}\b"), "<uid8>"),
+    (re.compile(r"(?<=-\d-)[a-z0-9]{5}\b"), "<pod>"),
+    (re.compile(r"\b\d+[smhd](\d+[smh])?\b"), "<age>"),
+    (re.compile(r"http://127\.0\.0\.1:\d+|http://s3\.storage:7070"), "<endpoint>"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command of a page; `line` is where it begins, `shown` what the page shows below it."""
+
+    page: str
+    line: int
+    heading: str
+    text: str
+    shown: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where to find it."""
+        return f"{self.page}:{self.line}"
+
+
+def commands(page: Path) -> list[Command]:
+    """Every command of a page, in its order."""
+    found: list[Command] = []
+    heading, kind = "", ""
+    block: list[tuple[int, str]] = []
+    for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), start=1):
+        fence = _FENCE.match(line)
+        if fence and not kind:
+            kind, block = fence[1] or "text", []
+        elif fence:
+            read = {"sh": _of_script, "console": _of_console}.get(kind)
+            told = read(block) if read else ()
+            found += [Command(page.name, line, heading, text, shown) for line, text, shown in told]
+            kind = ""
+        elif kind:
+            block.append((number, line))
+        elif title := _HEADING.match(line):
+            heading = title[1]
+    return found
+
+
+def _of_script(block: list[tuple[int, str]]) -> Iterator[tuple[int, str, str]]:
+    start, text = 0, ""
+    for number, line in block:
+        start = start if text else number
+        text += re.sub(r"(^|\s)#\s.*$", "", line).rstrip()
+        if text.endswith("\\"):
+            text = text.removesuffix("\\")
+            continue
+        if text.strip():
+            yield start, " ".join(text.split()), ""
+        text = ""
+
+
+def _of_console(block: list[tuple[int, str]]) -> Iterator[tuple[int, str, str]]:
+    starts = [index for index, (_, line) in enumerate(block) if line.startswith(_PROMPT)]
+    for start, end in zip(starts, [*starts[1:], len(block)], strict=True):
+        number, line = block[start]
+        yield number, line.removeprefix(_PROMPT), "\n".join(text for _, text in block[start + 1 : end])
+
+
+def difference(shown: str, real: str) -> str:
+    """What differs between shown and real output; empty when the page tells the truth."""
+    wanted, got = _plain(shown), _plain(real)
+    pattern = ".*".join(re.escape(part.strip()) for part in wanted.split("…"))
+    if re.fullmatch(pattern.replace(".*", r"\s?.*?\s?"), got):
+        return ""
+    lines = difflib.ndiff(shown.splitlines(), real.splitlines())
+    return "\n".join(line for line in lines if not line.startswith("?"))
+
+
+def _plain(text: str) -> str:
+    for pattern, name in _VOLATILE:
+        text = pattern.sub(name, text)
+    return " ".join(text.split())

@@ -1,0 +1,179 @@
+"""Job controller, scheduler and kubelet for an API server that has none, moved by hand.
+
+Containers are processes of this machine: the agent is the real program, the trainer is played, so what they say is
+what users see. Invariant: one pod runs at a time, because all of them share this machine's address and port.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from trdemo.shell import Kubectl
+
+Object = dict[str, Any]
+ROOT = Path(__file__).resolve().parents[3]
+FAKE_TRAINER = ROOT / "tests" / "agent" / "transfer" / "fake_trainer.py"
+NODE = "node-0"
+SUFFIX = "7xk2p"
+SECONDS = 30
+
+
+@dataclass
+class HandNode:
+    """One namespace's pods; `folder` holds their mounts."""
+
+    kubectl: Kubectl
+    namespace: str
+    folder: Path
+    agent_port: int
+    running: dict[str, dict[str, subprocess.Popen[bytes]]] = field(default_factory=dict)
+
+    def job(self, name: str) -> Object:
+        """The Job, as soon as the operator has created it."""
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline:
+            found = self.kubectl("get", "job", name, "-n", self.namespace, "-o", "json", "--ignore-not-found")
+            if found.strip():
+                body: Object = json.loads(found)
+                return body
+            time.sleep(0.1)
+        raise AssertionError(f"Job {name} was not created within {SECONDS} s")
+
+    def make_pod(self, job: str, *, node: str = NODE, **condition: str) -> Object:
+        """The Job's pod, placed on the node, or unplaced with a condition of the scheduler's."""
+        owner = self.job(job)
+        template = owner["spec"]["template"]
+        named = {"name": job, "uid": owner["metadata"]["uid"], "controller": True}
+        reference = {"apiVersion": "batch/v1", "kind": "Job", **named}
+        name = f"{job}-{SUFFIX}"
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                "name": name,
+                "namespace": self.namespace,
+                "labels": template["metadata"]["labels"],
+                "ownerReferences": [reference],
+            },
+            "spec": {**template["spec"], **({"nodeName": node} if node else {})},
+        }
+        self.kubectl("create", "-f", "-", stdin=json.dumps(pod))
+        scheduled = {"type": "PodScheduled", "status": "False" if condition else "True", **condition}
+        self._status(name, phase="Pending", conditions=[{**scheduled, "lastTransitionTime": now()}])
+        return self.kubectl.get("pod", name, namespace=self.namespace)
+
+    def warn(self, body: Object, *, reason: str, message: str, component: str) -> None:
+        """A warning Event about a pod or a Job, in the words of the part of Kubernetes that would emit it."""
+        meta = body["metadata"]
+        about = {key: meta[key] for key in ("name", "namespace", "uid")}
+        event = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"generateName": f"{meta['name']}.", "namespace": self.namespace},
+            "involvedObject": {"apiVersion": body["apiVersion"], "kind": body["kind"], **about},
+            "type": "Warning",
+            "reason": reason,
+            "message": message,
+            "source": {"component": component},
+            "firstTimestamp": now(),
+            "lastTimestamp": now(),
+            "count": 1,
+        }
+        self.kubectl("create", "-f", "-", stdin=json.dumps(event))
+
+    def start(self, job: str, **plan: Any) -> Object:
+        """Start the pod's containers; `plan` is the trainer's."""
+        pod = self.make_pod(job)
+        labels = pod["metadata"]["labels"]
+        stage = labels["trainingrun.dev/stage"]
+        root = self.folder / pod["metadata"]["uid"]
+        (root / "shared").mkdir(parents=True)
+        self._mount(pod, root)
+        command = [sys.executable, "-m", "trainingrun_agent", stage, "--port", str(self.agent_port)]
+        for option in ("resolved.json", "credentials", "shared", "termination-log"):
+            command += [f"--{option.removesuffix('.json')}", str(root / option)]
+        env = {
+            **os.environ,
+            "POD_UID": pod["metadata"]["uid"],
+            "TRAININGRUN_RUN_UID": labels["trainingrun.dev/run-uid"],
+            "TRAININGRUN_ATTEMPT": labels["trainingrun.dev/attempt"],
+        }
+        log = (root / "log").open("wb")
+        made = {"agent": subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)}
+        if stage != "prep":
+            trainer = [sys.executable, str(FAKE_TRAINER), str(root / "shared"), json.dumps(plan)]
+            made[pod["spec"]["containers"][1]["name"]] = subprocess.Popen(trainer, stdout=log, stderr=subprocess.STDOUT)
+        log.close()
+        self.running[job] = made
+        states = [self._container(name, {"running": {"startedAt": now()}}) for name in made]
+        address = {"podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}
+        self._status(pod["metadata"]["name"], phase="Running", containerStatuses=states, **address)
+        return pod
+
+    def finish(self, job: str) -> None:
+        """Wait for the pod's processes and let the API server know how they ended."""
+        name = f"{job}-{SUFFIX}"
+        uid = self.kubectl.get("pod", name, namespace=self.namespace)["metadata"]["uid"]
+        states = []
+        codes = {container: process.wait(SECONDS) for container, process in self.running.pop(job).items()}
+        for container, code in codes.items():
+            ended: Object = {"exitCode": abs(code), "reason": "Error" if code else "Completed"}
+            if container == "agent":
+                ended["message"] = (self.folder / uid / "termination-log").read_text()
+            states.append(
+                self._container(container, {"terminated": {**ended, "startedAt": now(), "finishedAt": now()}})
+            )
+        self._status(name, phase="Failed" if any(codes.values()) else "Succeeded", containerStatuses=states)
+
+    def delete_pod(self, job: str) -> None:
+        """What `kubectl delete pod` comes to: SIGTERM, the grace period, the last word, gone."""
+        name = f"{job}-{SUFFIX}"
+        self.kubectl("delete", "pod", name, "-n", self.namespace, "--wait=false")
+        for process in reversed(self.running[job].values()):
+            process.terminate()
+        self.finish(job)
+        self.kubectl("delete", "pod", name, "-n", self.namespace, "--grace-period=0", "--force", "--wait=false")
+
+    def run_through(self, job: str, **plan: Any) -> None:
+        """Start a Job's pod and see it to its end."""
+        self.start(job, **plan)
+        self.finish(job)
+
+    def kill_all(self) -> None:
+        """End what is left."""
+        for processes in self.running.values():
+            for process in processes.values():
+                process.kill()
+                process.wait()
+
+    def _mount(self, pod: Object, root: Path) -> None:
+        volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
+        document = self.kubectl.get("configmap", volumes["resolved"]["configMap"]["name"], namespace=self.namespace)
+        (root / "resolved.json").write_text(document["data"]["resolved.json"])
+        secret = self.kubectl.get("secret", volumes["credentials"]["secret"]["secretName"], namespace=self.namespace)
+        (root / "credentials").mkdir()
+        for key, value in secret["data"].items():
+            (root / "credentials" / key).write_bytes(base64.b64decode(value))
+
+    def _container(self, name: str, state: Mapping[str, Any]) -> Object:
+        told = {"image": name, "imageID": "", "ready": "running" in state, "restartCount": 0}
+        return {"name": name, "state": state, **told}
+
+    def _status(self, pod: str, **fields: Any) -> None:
+        patch = json.dumps({"status": fields})
+        self.kubectl("patch", "pod", pod, "-n", self.namespace, "--subresource=status", "--type=merge", "-p", patch)
+
+
+def now() -> str:
+    """The moment, as the API writes it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
