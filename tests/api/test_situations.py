@@ -14,6 +14,7 @@ import kopf
 import pytest
 from moto.server import ThreadedMotoServer
 
+from trainingrun.api.settings import Policy, Settings
 from trainingrun.engine.operator import Operator
 from trainingrun.handlers import make_registry
 from trdemo.bucket import Bucket
@@ -61,7 +62,9 @@ def theatre(user: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     theatre = Theatre(user, node, bucket, endpoint)
     theatre.prepare()
     stop = threading.Event()
-    serving = threading.Thread(target=serve, args=(user.kubeconfig, node.agent_port, stop))
+    # Named without a wildcard, because no policy with one allows a loopback address.
+    settings = replace(SETTINGS, port=free_port(), policy=Policy(endpoints=(endpoint,)))
+    serving = threading.Thread(target=serve, args=(user.kubeconfig, settings, node.agent_port, stop))
     serving.start()
     yield theatre
     stop.set()
@@ -70,11 +73,11 @@ def theatre(user: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     s3.stop()
 
 
-def serve(kubeconfig: str, agent_port: int, stop: threading.Event) -> None:
+def serve(kubeconfig: str, settings: Settings, agent_port: int, stop: threading.Event) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KUBECONFIG", kubeconfig)  # kopf's
         patch.setattr("kubernetes.aio.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", kubeconfig)
-        operator = Operator(replace(SETTINGS, port=free_port()), agent_port=agent_port)
+        operator = Operator(settings, agent_port=agent_port)
         registry = make_registry(operator)
         asyncio.run(kopf.operator(registry=registry, standalone=True, clusterwide=True, stop_flag=stop))
 

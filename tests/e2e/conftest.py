@@ -11,7 +11,8 @@ from trcluster import current
 from trdemo import install
 from trdemo.bucket import Bucket
 from trdemo.place import choose
-from trdemo.scene import Scene
+from trdemo.scene import Scene, tire_run
+from trdemo.watched import Watched, watch
 
 BUCKET = "detectors"
 
@@ -46,3 +47,17 @@ def namespace(scene: Scene, request: pytest.FixtureRequest) -> Iterator[str]:
     install.make_namespace(scene.place, name)
     yield name
     scene.place.kubectl("delete", "namespace", name, "--wait=false", timeout=120)
+
+
+@pytest.fixture(scope="session")
+def vision(scene: Scene) -> Iterator[str]:
+    """The namespace of the documentation, with its one run `tire` and what the tests add."""
+    install.make_namespace(scene.place, "vision")
+    yield "vision"
+    scene.place.kubectl("delete", "namespace", "vision", "--wait=false", timeout=120)
+
+
+@pytest.fixture(scope="session")
+def story(scene: Scene, vision: str) -> Watched:
+    """The sample `tire.yaml`, watched to its end; test_tire.py deletes it at last."""
+    return watch(scene, tire_run("tire"), namespace=vision, seconds=600)

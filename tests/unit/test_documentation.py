@@ -96,14 +96,17 @@ def test_every_metric_is_documented() -> None:
 
 CLASSES = "UserError|StorageRefused|StorageOutage|StageError|TrainerError|Verdict|NotAcceptedError|Cause"
 RAISED = re.compile(rf"(?:{CLASSES})\(([^()]*)")
+SET = re.compile(r'\b(?:reason=|note\()"([A-Z][A-Za-z0-9]+)"')
 REASON = re.compile(r'"([A-Z][a-z]+(?:[A-Z][A-Za-z0-9]+)*)"')
 SUCCESS = {"Prepared", "Trained", "Exported", "AlreadyTrained", "AlreadyExported", "Completed", "Stopped"}
-RAISERS = ("operator/trainingrun/domain", "images/agent/trainingrun_agent", "images/trainer/trainingrun_trainer")
+SUCCESS |= {"Accepted", "Usable", "Succeeded"}
+RAISERS = ("operator/trainingrun", "images/agent/trainingrun_agent", "images/trainer/trainingrun_trainer")
 
 
 def test_every_reason_that_is_raised_has_its_next_step() -> None:
     code = "\n".join(path.read_text() for folder in RAISERS for path in (ROOT / folder).rglob("*.py"))
     raised = {reason for arguments in RAISED.findall(code) for reason in REASON.findall(arguments)}
+    raised |= set(SET.findall(code))
     storage = (ROOT / "images/agent/trainingrun_agent/storage/failures.py").read_text()
     raised |= set(re.findall(r': "([A-Z][A-Za-z0-9]+)",?$', storage, re.MULTILINE))
     signatures = (ROOT / "images/trainer/trainingrun_trainer/outcomes.py").read_text()

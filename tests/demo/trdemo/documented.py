@@ -24,6 +24,7 @@ _VOLATILE: Final = (
     (re.compile(r"(?<=-)[0-9a-f]{8}\b"), "<uid8>"),
     (re.compile(r"(?<=-\d-)[a-z0-9]{5}\b"), "<pod>"),
     (re.compile(r"\b\d+[smhd](\d+[smh])?\b"), "<age>"),
+    (re.compile(r"\b\d+\.\d{3}\b"), "<score>"),
     (re.compile(r"http://127\.0\.0\.1:\d+|http://s3\.storage:7070"), "<endpoint>"),
 )
 
@@ -69,7 +70,7 @@ def _of_script(block: list[tuple[int, str]]) -> Iterator[tuple[int, str, str]]:
     start, text = 0, ""
     for number, line in block:
         start = start if text else number
-        text += re.sub(r"(^|\s)#\s.*$", "", line).rstrip()
+        text += re.sub(r"(^|\s{2})#\s.*$", "", line).rstrip()
         if text.endswith("\\"):
             text = text.removesuffix("\\")
             continue
@@ -88,8 +89,7 @@ def _of_console(block: list[tuple[int, str]]) -> Iterator[tuple[int, str, str]]:
 def difference(shown: str, real: str) -> str:
     """What differs between shown and real output; empty when the page tells the truth."""
     wanted, got = _plain(shown), _plain(real)
-    pattern = ".*".join(re.escape(part.strip()) for part in wanted.split("…"))
-    if re.fullmatch(pattern.replace(".*", r"\s?.*?\s?"), got):
+    if re.fullmatch(".*?".join(map(re.escape, wanted.split("…"))), got):
         return ""
     lines = difflib.ndiff(shown.splitlines(), real.splitlines())
     return "\n".join(line for line in lines if not line.startswith("?"))
@@ -98,4 +98,4 @@ def difference(shown: str, real: str) -> str:
 def _plain(text: str) -> str:
     for pattern, name in _VOLATILE:
         text = pattern.sub(name, text)
-    return " ".join(text.split())
+    return "".join(text.split())

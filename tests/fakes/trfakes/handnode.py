@@ -46,7 +46,7 @@ class HandNode:
             if found.strip():
                 body: Object = json.loads(found)
                 return body
-            time.sleep(0.1)
+            time.sleep(0.3)
         raise AssertionError(f"Job {name} was not created within {SECONDS} s")
 
     def make_pod(self, job: str, *, node: str = NODE, **condition: str) -> Object:

@@ -83,7 +83,7 @@ class Theatre:
             status = self.kubectl.get("trainingrun", name, namespace=NAMESPACE).get("status", {})
             if wanted(status):
                 return
-            time.sleep(0.1)
+            time.sleep(0.3)
         raise AssertionError(f"{name} did not come that far within {SECONDS} s: {json.dumps(status, indent=1)}")
 
     def until_reason(self, name: str, reason: str) -> None:

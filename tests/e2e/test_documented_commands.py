@@ -1,0 +1,150 @@
+"""The commands of README.md and docs/ do what they say, run in the order of the pages against the installed product.
+
+What is not simply run, and why, is in trdemo/command_table.py.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import selectors
+import signal
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from trdemo import install
+from trdemo.command_table import Way, documented, way_of
+from trdemo.documented import Command, difference
+from trdemo.scene import Scene, tire_run
+from trdemo.watched import Watched
+from trimages.paths import REPOSITORY
+
+pytestmark = pytest.mark.node
+
+SECONDS = 60
+ENDLESS = ("--watch", "port-forward")
+COMMANDS = documented(Way.RUN, Way.DRY_RUN, Way.HELM)
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """A folder with the files that the documentation names, and the table of its placeholders."""
+
+    scene: Scene
+    folder: Path
+    env: dict[str, str]
+
+    def filled(self, command: Command) -> str:
+        """The command as it is run."""
+        text = command.text
+        for placeholder, value in self.placeholders.items():
+            text = text.replace(placeholder, value)
+        way = way_of(command)
+        if way is Way.DRY_RUN or (way is Way.HELM and " uninstall " not in text):
+            text += " --dry-run=server"
+        elif way is Way.HELM:
+            text += " --dry-run"
+        return "\n".join([*self._settings(command), text])
+
+    @property
+    def placeholders(self) -> dict[str, str]:
+        return {
+            "https://s3.example.com": self.scene.place.storage.endpoint,
+            "tire-7a77ca6c": "nothing-of-this-name",  # `aws s3 rm`: another test looks at what the run left
+            "6006:6006": ":6006",  # any free port
+            "NAME": "tire",
+            "<run>-<stage>-<attempt>": "lost-prep-1",  # a failed attempt, whose Job is kept
+            "job/tire-train-1": "job/lost-prep-1",
+            "<run>": "tire",
+        }
+
+    def _settings(self, command: Command) -> list[str]:
+        before = (other for other in documented(Way.SET) if other.page == command.page and other.line < command.line)
+        return [other.text for other in before]
+
+
+@pytest.fixture(scope="module")
+def terminal(scene: Scene, story: Watched, vision: str, tmp_path_factory: pytest.TempPathFactory) -> Terminal:
+    folder = tmp_path_factory.mktemp("documented")
+    for name in ("charts", "manifests"):
+        (folder / name).symlink_to(REPOSITORY / name)
+    storage, kubectl = scene.place.storage, scene.place.kubectl
+    keys = {"AWS_ACCESS_KEY_ID": storage.access_key, "AWS_SECRET_ACCESS_KEY": storage.secret_key}
+    (folder / "s3.env").write_text("".join(f"{name}={value}\n" for name, value in keys.items()))
+    (folder / "values.yaml").write_text(yaml.safe_dump(install.image_values(scene.images)))
+    (folder / "tire").mkdir()
+    (folder / "tire" / "notes.txt").write_text("uploaded as the guide says")
+    for name in ("tire.yaml", "trainingrun.yaml"):
+        (folder / name).write_bytes(install.sample("tire.yaml").read_bytes())
+    typo = tire_run("tire", train={"steps": 0}, dataset={"train": {"uri": "tire/images/train"}})
+    (folder / "typo.yaml").write_text(yaml.safe_dump(typo))
+    config = folder / "kubeconfig"
+    config.write_text(Path(kubectl.kubeconfig).read_text())
+    tools = [Path(kubectl.binary).parent, Path(scene.place.helm).parent]
+    path = os.pathsep.join([*map(str, tools), os.environ["PATH"]])
+    env = {**os.environ, **keys, "AWS_REGION": "us-east-1", "KUBECONFIG": str(config), "PATH": path}
+    subprocess.run(["kubectl", "config", "set-context", "--current", f"--namespace={vision}"], env=env, check=True)
+    return Terminal(scene, folder, env)
+
+
+def without_the_secret(scene: Scene) -> None:
+    scene.place.kubectl("delete", "secret", install.SECRET, "-n", "vision", "--ignore-not-found")
+
+
+def a_failed_attempt(scene: Scene) -> None:
+    scene.apply(tire_run("lost", storage={"bucket": "no-such-bucket"}), namespace="vision")
+    scene.finished("lost", namespace="vision", seconds=SECONDS)
+
+
+BEFORE: dict[str, Callable[[Scene], None]] = {
+    "create secret": without_the_secret,
+    "logs job/": a_failed_attempt,
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.place)
+def test_command_does_what_it_says(terminal: Terminal, command: Command) -> None:
+    for part, prepare in BEFORE.items():
+        if part in command.text:
+            prepare(terminal.scene)
+    run = until_it_says_something if any(word in command.text for word in ENDLESS) else to_its_end
+    code, said = run(terminal, terminal.filled(command))
+    fails = command.shown.startswith(("Error", "The TrainingRun"))
+    assert (code != 0) is fails, said
+    if run is to_its_end and command.shown:
+        assert difference(command.shown, said) == ""
+
+
+def to_its_end(terminal: Terminal, text: str) -> tuple[int, str]:
+    argv = ["bash", "-euc", text]
+    done = subprocess.run(
+        argv, cwd=terminal.folder, env=terminal.env, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def until_it_says_something(terminal: Terminal, text: str) -> tuple[int, str]:
+    """For commands that do not end: 0 once the first line is there; a forwarded port is asked for its page."""
+    options = {"cwd": terminal.folder, "env": terminal.env, "start_new_session": True}
+    with subprocess.Popen(["bash", "-euc", text], stdout=subprocess.PIPE, text=True, **options) as process:
+        assert process.stdout is not None
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(process.stdout, selectors.EVENT_READ)
+                line = process.stdout.readline() if selector.select(SECONDS) else ""
+            forwarded = re.match(r"Forwarding from (127\.0\.0\.1:\d+)", line)
+            if forwarded:
+                with urllib.request.urlopen(f"http://{forwarded[1]}/", timeout=10) as page:
+                    line += page.read().decode()
+                assert "TensorBoard" in line
+            time.sleep(0.2)
+            return (0 if line and process.poll() is None else 1), line
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
