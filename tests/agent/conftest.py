@@ -40,8 +40,8 @@ DOCUMENT: dict[str, Any] = {
         "outageToleranceSeconds": 60,
     },
     "dataset": {
-        "train": {"bucket": "detectors", "key": "tire/images/train/", "imageSet": None},
-        "eval": {"bucket": "detectors", "key": "tire/images/test/", "imageSet": None},
+        "train": {"bucket": "detectors", "key": "tire/images/train/", "imageSet": None, "format": "auto"},
+        "eval": {"bucket": "detectors", "key": "tire/images/test/", "imageSet": None, "format": "auto"},
         "classes": ["tire"],
         "maxBadFiles": "1%",
         "maxImageSide": 1024,

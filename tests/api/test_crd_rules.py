@@ -23,6 +23,7 @@ CA_HTTP = "storage.caBundle has no use with an http:// endpoint"
 SECRET = "storage.credentials.secretName must be the name of a Secret"
 FOLDER = "dataset uri must be a key prefix in storage.bucket or s3://bucket/prefix/"
 FOLDER_PATH = 'dataset uri must not start with "/", hold ".." or control characters'
+SET_FORMAT = "dataset imageSet is a list of a VOC tree, so format must be auto or pascalVOC"
 IMAGE_SET = "dataset imageSet must be the name of a list in ImageSets/Main"
 CLASS = "a class name must have no blanks at its ends and no control characters"
 BAD_FILES = 'dataset.maxBadFiles must be a count such as "5" or a percentage such as "1%"'
@@ -70,6 +71,8 @@ PASSES: list[tuple[str, Any]] = [
     (TRAIN_URI, "s3://photos/a b/ü/"),
     (TRAIN_URI, "a..b/"),
     ("spec.dataset.train.imageSet", "trainval_2"),
+    ("spec.dataset.train.format", "coco"),
+    ("spec.dataset.eval", {"uri": "a/", "imageSet": "val", "format": "pascalVOC"}),
     ("spec.dataset.classes", ["traffic light", "Ü", "tire", "Tire"]),
     ("spec.dataset.maxBadFiles", "0"),
     ("spec.dataset.maxBadFiles", "0.5%"),
@@ -128,6 +131,9 @@ REFUSED: list[tuple[str, Any, str]] = [
     (TRAIN_URI, "tire\n/", FOLDER_PATH),
     ("spec.dataset.eval.uri", "tire/test", "name a folder, so end it with a slash: tire/test/"),
     ("spec.dataset.train.imageSet", "../train", IMAGE_SET),
+    ("spec.dataset.train.format", "coco.json", 'supported values: "auto", "pascalVOC"'),
+    ("spec.dataset.train", {"uri": "a/", "imageSet": "val", "format": "yolo"}, SET_FORMAT),
+    ("spec.dataset.eval", {"uri": "a/", "imageSet": "val", "format": "coco"}, SET_FORMAT),
     ("spec.dataset.classes", ["tire", " hub"], CLASS),
     ("spec.dataset.classes", ["a\tb"], CLASS),
     ("spec.dataset.classes", ["tire", "tire"], "spec.dataset.classes[1]: Duplicate value"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,10 @@ class Lab:
         """Put `<name>.jpg` and `<name>.xml`; a clean image or annotation where none is given."""
         self.memory.objects[f"{split}/{name}.jpg"] = jpeg() if image is None else image
         self.memory.objects[f"{split}/{name}.xml"] = voc() if xml is None else xml
+
+    def set_format(self, format_: str) -> None:
+        """Ask for a format of the labels in both splits."""
+        self.train, self.eval = replace(self.train, format=format_), replace(self.eval, format=format_)
 
     def run(self) -> PreparedDataset:
         """Prepare."""

@@ -95,7 +95,7 @@ def test_garbage_from_pods_never_reaches_the_status(value: Any) -> None:
 def test_a_status_is_below_8_kib_at_its_worst() -> None:
     play = Play(a_run("r" * 40).spec(storage={"prefix": "p" * 100}))
     long = "the file " + "x" * 1491
-    findings = {"topFindings": ["f" * 200] * 5, "reportURI": URI}
+    findings = {"topFindings": ["f" * 200] * 5, "reportURI": URI, "format": "f" * 40}
     play.step()
     for stage in Stage:
         for attempt in (1, 2, 3):

@@ -21,7 +21,7 @@ def resolved(builder: RunBuilder) -> dict[str, Any]:
 FULL = a_run().spec(
     storage={"caBundle": {"configMapName": "ca"}, "endpoint": "https://s3", "prefix": "team/a", "addressing": "path"},
     dataset={
-        "train": {"uri": "s3://photos/a/", "imageSet": "trainval"},
+        "train": {"uri": "s3://photos/a/", "imageSet": "trainval", "format": "pascalVOC"},
         "eval": {"uri": "b/", "imageSet": "test"},
         "classes": ["a", "b"],
         "maxBadFiles": "5",
@@ -60,8 +60,18 @@ def test_the_crd_offers_the_networks_that_resolve() -> None:
 
 def test_values_of_the_spec_win_over_defaults() -> None:
     document = resolved(FULL)
-    assert document["dataset"]["train"] == {"bucket": "photos", "key": "a/", "imageSet": "trainval"}
-    assert document["dataset"]["eval"] == {"bucket": "detectors", "key": "b/", "imageSet": "test"}
+    assert document["dataset"]["train"] == {
+        "bucket": "photos",
+        "key": "a/",
+        "imageSet": "trainval",
+        "format": "pascalVOC",
+    }
+    assert document["dataset"]["eval"] == {
+        "bucket": "detectors",
+        "key": "b/",
+        "imageSet": "test",
+        "format": "auto",
+    }
     assert document["model"]["pretrained"] == {"bucket": "detectors", "key": "zoo/x.tar.gz"}
     assert document["storage"] == {
         "endpoint": "https://s3",

@@ -66,10 +66,11 @@ class Uri:
 class Source(Uri):
     """Where one split of a data set lies.
 
-    `image_set` names a list ImageSets/Main/<name>.txt of a VOC tree.
+    `image_set` names a list ImageSets/Main/<name>.txt of a VOC tree; `format` is that of the labels, or `auto`.
     """
 
     image_set: str | None = None
+    format: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -252,7 +253,8 @@ def _resolved(document: dict[str, Any]) -> Resolved:
 
 
 def _source(document: dict[str, Any]) -> Source:
-    return Source(document["bucket"], document["key"], document["imageSet"])
+    # A run accepted before formats were there has PascalVOC.
+    return Source(document["bucket"], document["key"], document["imageSet"], document.get("format", "pascalVOC"))
 
 
 def _uri(document: dict[str, Any] | None) -> Uri | None:

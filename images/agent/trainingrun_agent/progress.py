@@ -15,7 +15,7 @@ from trainingrun_agent.redaction import redact
 
 FIELDS = frozenset(
     ("phase", "done", "total", "unit", "etaSeconds", "step", "steps", "loss", "checkpointStep", "ap50", "mAP")
-) | {"resumedFromStep", "stepsLost", "storage", "timings", "epoch"}
+) | {"resumedFromStep", "stepsLost", "storage", "timings", "epoch", "format"}
 MAX_STORAGE_MESSAGE = 1024
 
 

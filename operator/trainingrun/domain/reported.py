@@ -14,8 +14,9 @@ from trainingrun.api import clock
 
 MAX_COUNT: Final = 2**53
 MAX_URI: Final = 1024
+MAX_LABEL: Final = 40
 MAX_FINDINGS: Final = 5
-MAX_FINDING: Final = 160
+MAX_FINDING: Final = 150
 Reader = Callable[[object], object]
 
 
@@ -44,6 +45,11 @@ def decimal(value: object) -> str | None:
 def flag(value: object) -> bool | None:
     """Read a truth value."""
     return value if isinstance(value, bool) else None
+
+
+def label(value: object) -> str | None:
+    """Read a short name."""
+    return value if isinstance(value, str) and 0 < len(value) <= MAX_LABEL else None
 
 
 def uri(value: object) -> str | None:

@@ -84,7 +84,12 @@ def split_uri(uri: str, *, bucket: str) -> tuple[str, str]:
 
 def _source(source: Mapping[str, Any], *, bucket: str) -> dict[str, Any]:
     named, key = split_uri(source["uri"], bucket=bucket)
-    return {"bucket": named, "key": key, "imageSet": source.get("imageSet")}
+    return {
+        "bucket": named,
+        "key": key,
+        "imageSet": source.get("imageSet"),
+        "format": source.get("format", "auto"),
+    }
 
 
 def _pretrained(run: Run, *, find_run: FindRun) -> dict[str, str] | None:

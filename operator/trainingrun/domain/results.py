@@ -17,6 +17,7 @@ _COUNTS: Final = ("trainImages", "evalImages", "trainObjects", "evalObjects", "e
 _DATASET: Final[Mapping[str, Reader]] = {
     **dict.fromkeys(_COUNTS, reported.count),
     "digest": reported.digest,
+    "format": reported.label,
     "reused": reported.flag,
     "reportURI": reported.uri,
     "topFindings": reported.findings,
@@ -104,6 +105,8 @@ def show_progress(draft: Draft, stage: Stage, *, progress: Mapping[str, Any]) ->
         fields |= {"etaSeconds": int(eta), "eta": duration(eta)}
     if progress.get("source"):
         fields["source"] = progress["source"]
+    if stage is Stage.PREP:
+        draft.merge("dataset", reported.pick(progress, {"format": reported.label}))
     if stage is Stage.TRAIN:
         _show_training(draft, reported.pick(progress, _TRAINING))
     waits = _storage_waits(draft, progress.get("storage"))

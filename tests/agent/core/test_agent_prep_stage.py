@@ -75,7 +75,7 @@ def test_a_first_run_writes_everything_it_promises(
     context = make_context(images)
     verdict = prep.run(context)
     assert (verdict.outcome, verdict.reason, verdict.epoch) == (Outcome.SUCCEEDED, "Prepared", 1)
-    assert verdict.message == "Prepared 6 train and 2 eval images."
+    assert verdict.message == "Prepared 6 train and 2 eval images with pascalVOC labels."
     contract("verdict", verdict.to_json())
     _check_numbers(verdict.numbers)
     result = _document(images, "prepared.json")
@@ -96,7 +96,7 @@ def test_a_later_attempt_believes_the_result(images: S3Store, make_context: Call
     images.delete("tire/images/train/0.jpg")
     again = prep.run(make_context(images))
     assert (again.outcome, again.epoch) == (Outcome.SUCCEEDED, 2)
-    assert again.message == "An earlier attempt prepared 6 train and 2 eval images."
+    assert again.message == "An earlier attempt prepared 6 train and 2 eval images with pascalVOC labels."
     assert again.numbers == {**first.numbers, "reused": True}
     assert _document(images, "prepared.json")["epoch"] == 1
 

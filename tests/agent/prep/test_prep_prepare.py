@@ -32,6 +32,7 @@ def test_writes_the_documented_layout(lab: Lab, contract: Callable[[str, Any], N
         data = lab.memory.objects[home + entry["key"]]
         assert (len(data), hashlib.sha256(data).hexdigest()) == (entry["size"], entry["sha256"])
     assert lab.document("report.json")["splits"]["train"] == {
+        "format": "pascalVOC",
         "images": 4,
         "objects": 3,
         "negatives": 1,

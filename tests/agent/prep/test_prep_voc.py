@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trainingrun_agent.prep.annotation import UnusableError
-from trainingrun_agent.prep.voc import MAX_BYTES, read
+from trainingrun_agent.prep.readers.pascal_voc import MAX_BYTES, read
 from voc_data import labelled, voc
 
 TIRE = labelled()

@@ -12,6 +12,7 @@ Script = Callable[[Object], Mapping[str, Any] | None]
 NUMBERS: Mapping[str, Mapping[str, Any]] = {
     "prep": {
         "digest": "ab" * 32,
+        "format": "pascalVOC",
         "reused": False,
         "trainImages": 120,
         "evalImages": 20,

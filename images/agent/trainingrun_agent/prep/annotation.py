@@ -1,17 +1,23 @@
 """The canonical form that every label format is read into.
 
-Invariant: coordinates are finite pixels as the file has them (not clipped, not ordered), names are stripped;
+Invariant: coordinates are finite numbers as the file has them (not clipped, not ordered), names are stripped;
 nothing here has been compared with the image yet.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+ROUNDING = 1e-4
+"""How far beyond the image a share may lie because the format rounds it; label tools write six digits."""
 
 
 @dataclass(frozen=True)
 class LabelledObject:
-    """One labelled box in pixels of the annotated image; `index` is its place in the file, from 0."""
+    """One labelled box in pixels of the annotated image, or in shares of it; `index` is its place in the file, from 0.
+
+    `crowd` is one box around many objects; `shape` says what was drawn, empty for an upright box.
+    """
 
     index: int
     name: str
@@ -22,16 +28,30 @@ class LabelledObject:
     difficult: bool = False
     truncated: bool = False
     view: str = ""
+    occluded: bool = False
+    crowd: bool = False
+    shape: str = ""
 
 
 @dataclass(frozen=True)
 class Annotation:
-    """The labels of one image; `width` and `height` in pixels, 0 when the file does not say."""
+    """The labels of one image; `width` and `height` in pixels, 0 when the file does not say.
+
+    `relative`: coordinates are shares of the image, 0..1. `sized`: the format has a place for the image's size.
+    """
 
     filename: str
     width: int
     height: int
     objects: tuple[LabelledObject, ...]
+    relative: bool = False
+    sized: bool = True
+
+    def in_pixels(self, width: int, height: int) -> tuple[LabelledObject, ...]:
+        """The objects in pixels of an image of this size. Raises UnusableError for pixels among shares."""
+        if not self.relative:
+            return self.objects
+        return tuple(_scaled(item, width, height) for item in self.objects)
 
 
 class UnusableError(Exception):
@@ -43,3 +63,23 @@ class UnusableError(Exception):
         self.seen = seen
         self.hint = hint
         self.index = index
+
+
+def _scaled(item: LabelledObject, width: int, height: int) -> LabelledObject:
+    corners = (item.xmin, item.ymin, item.xmax, item.ymax)
+    if max(map(abs, corners)) > 2:
+        shown = ", ".join(f"{corner:g}" for corner in corners)
+        raise UnusableError(
+            "BoxNotNormalised",
+            f"corners ({shown}) are no shares of the image",
+            hint="The format wants numbers between 0 and 1 (percent up to 100): divide by width and height.",
+            index=item.index,
+        )
+    xmin, ymin, xmax, ymax = map(_snapped, corners)
+    return replace(item, xmin=xmin * width, ymin=ymin * height, xmax=xmax * width, ymax=ymax * height)
+
+
+def _snapped(share: float) -> float:
+    if -ROUNDING <= share < 0:
+        return 0.0
+    return 1.0 if 1 < share <= 1 + ROUNDING else share

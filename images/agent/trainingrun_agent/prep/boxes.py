@@ -41,7 +41,8 @@ def rotates(head: Header, annotation: Annotation) -> bool:
 def size_findings(file: str, head: Header, annotation: Annotation) -> list[Finding]:
     """What is worth saying about sizes that fit."""
     found = []
-    if 0 in (annotation.width, annotation.height):
+    unsized = 0 in (annotation.width, annotation.height)
+    if unsized and annotation.sized:
         found.append(
             info(
                 "SizeMissing",
@@ -52,7 +53,7 @@ def size_findings(file: str, head: Header, annotation: Annotation) -> list[Findi
             )
         )
     square = head.width == head.height
-    if head.orientation != 1 and (head.orientation not in TRANSPOSING or square or found):
+    if head.orientation != 1 and (head.orientation not in TRANSPOSING or square or unsized):
         found.append(
             warning(
                 "OrientationAmbiguous",
@@ -65,19 +66,49 @@ def size_findings(file: str, head: Header, annotation: Annotation) -> list[Findi
     return found
 
 
+def shape_findings(file: str, annotation: Annotation) -> list[Finding]:
+    """What becomes of objects that are not plain boxes."""
+    shapes = sorted({item.shape for item in annotation.objects if item.shape})
+    crowds = sum(item.crowd for item in annotation.objects)
+    found = []
+    if shapes:
+        count = sum(bool(item.shape) for item in annotation.objects)
+        found.append(
+            info(
+                "ShapeBoxed",
+                file,
+                seen=f"{count} objects are no upright boxes but {', '.join(shapes)}",
+                done="took the upright box around each",
+                hint="Nothing to do where that box fits; turned or slanted objects get a loose one.",
+            )
+        )
+    if crowds:
+        found.append(
+            info(
+                "CrowdDropped",
+                file,
+                seen=f"{crowds} boxes around a crowd or group of objects",
+                done="left them out: as single objects they would teach wrong sizes",
+                hint="Label the objects one by one if they should be found.",
+            )
+        )
+    return found
+
+
 def repair(
-    labelled: LabelledObject, *, file: str, width: int, height: int, scale: float
+    labelled: LabelledObject, *, file: str, width: int, height: int, scale: float, pixels: bool = True
 ) -> tuple[LabelledObject | None, list[Finding]]:
     """The box ordered and clipped to `width` x `height` pixels, None when nothing is left of it.
 
-    `scale` is the picture's size over the labelled size. Raises UnusableError for coordinates that are no pixels.
+    `scale` is the picture's size over the labelled size; `pixels`: the format has pixels, no shares of the image.
+    Raises UnusableError for coordinates that are no pixels.
     """
     corners = (labelled.xmin, labelled.ymin, labelled.xmax, labelled.ymax)
-    if 0 < max(corners) <= 1 and min(corners) >= 0 and min(width, height) > 1:
+    if pixels and 0 < max(corners) <= 1 and min(corners) >= 0 and min(width, height) > 1:
         raise UnusableError(
             "BoxNormalised",
             f"coordinates {_show(corners)} lie between 0 and 1",
-            hint="PascalVOC wants pixels: multiply by width and height.",
+            hint="The format wants pixels: multiply by width and height.",
             index=labelled.index,
         )
     found = []

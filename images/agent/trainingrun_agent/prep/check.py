@@ -9,8 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from trainingrun_agent.errors import NotFound, ObjectTooLarge
-from trainingrun_agent.prep import boxes, images, voc
+from trainingrun_agent.prep import boxes, fetch, images
 from trainingrun_agent.prep.annotation import Annotation, LabelledObject, UnusableError
 from trainingrun_agent.prep.budget import Budget
 from trainingrun_agent.prep.classes import nearest
@@ -29,7 +28,6 @@ _SUFFIXES = {
     "TIFF": (".tif", ".tiff"),
     "WEBP": (".webp",),
 }
-CHANGED = "ObjectChanged"
 
 
 @dataclass(frozen=True)
@@ -49,39 +47,35 @@ class Checked:
 
 @dataclass(frozen=True)
 class Checker:
-    """Checks pairs of one source; `prefix` is the source's key, `ids` the classes' ids from 1."""
+    """Checks pairs of one source; `prefix` is the source's key, `ids` the classes' ids from 1.
+
+    `labels` reads what a pair's annotation says; it raises UnusableError.
+    """
 
     store: ObjectStore
     prefix: str
     ids: dict[str, int]
     max_side: int
     budget: Budget
-    read: Callable[[bytes], Annotation] = voc.read
+    labels: Callable[[Entry], Annotation]
 
     def __call__(self, pair: Pair) -> Checked:
         """Check one pair."""
         seen: tuple[str, ...] = ()
         file = pair.annotation.path
         try:
-            annotation = self.read(self._bytes(pair.annotation, voc.MAX_BYTES))
+            annotation = self.labels(pair.annotation)
             seen = tuple(item.name for item in annotation.objects)
             unknown = tuple(self._unknown(file, item) for item in annotation.objects if item.name not in self.ids)
             if unknown:
                 return Checked(pair.image.path, None, unknown, seen)
             file = pair.image.path
-            data = self._bytes(pair.image, images.MAX_BYTES)
+            data = fetch.read(self.store, self.prefix, pair.image, limit=images.MAX_BYTES)
             return self._checked(pair, annotation, data)
         except UnusableError as problem:
             file = pair.annotation.path if problem.index is not None else file
             bad = error(problem.code, file, seen=problem.seen, hint=problem.hint, index=problem.index)
             return Checked(pair.image.path, None, (bad,), seen)
-
-    def filename_of(self, entry: Entry) -> str:
-        """The <filename> of an annotation; empty when the file cannot be read."""
-        try:
-            return self.read(self._bytes(entry, voc.MAX_BYTES)).filename
-        except UnusableError:
-            return ""
 
     def _checked(self, pair: Pair, annotation: Annotation, data: bytes) -> Checked:
         head = images.header(data)
@@ -93,27 +87,24 @@ class Checker:
         kept: list[LabelledObject] = []
         findings = _format_findings(pair.image.path, head)
         findings += boxes.size_findings(pair.annotation.path, head, annotation)
-        for item in annotation.objects:
-            box, found = boxes.repair(item, file=pair.annotation.path, width=size[0], height=size[1], scale=scale)
+        findings += boxes.shape_findings(pair.annotation.path, annotation)
+        for item in annotation.in_pixels(*size):
+            if item.crowd:
+                continue
+            box, found = boxes.repair(
+                item,
+                file=pair.annotation.path,
+                width=size[0],
+                height=size[1],
+                scale=scale,
+                pixels=not annotation.relative,
+            )
             findings += found
             kept += [box] if box is not None else []
         picture = images.render(data, head, rotate=rotate, max_side=self.max_side, budget=self.budget)
         encoded = record(picture, kept, name=pair.image.path, labelled_size=size, ids=self.ids)
         seen = tuple(item.name for item in annotation.objects)
         return Checked(pair.image.path, encoded, tuple(findings), seen, tuple(kept), size)
-
-    def _bytes(self, entry: Entry, limit: int) -> bytes:
-        if entry.size > limit:
-            raise UnusableError(
-                "FileTooLarge", f"{entry.size} bytes, at most {limit} are read", hint="Upload a smaller file."
-            )
-        try:
-            data = self.store.get(self.prefix + entry.path, max_bytes=entry.size)
-        except (NotFound, ObjectTooLarge) as problem:
-            raise _changed(entry, problem.message) from problem
-        if len(data) != entry.size:
-            raise _changed(entry, f"it has {len(data)} bytes now")
-        return data
 
     def _unknown(self, file: str, item: LabelledObject) -> Finding:
         close = nearest(item.name, self.ids)
@@ -125,14 +116,6 @@ class Checker:
             hint="Correct the name in the file, or add it to spec.dataset.classes; case and blanks count.",
             index=item.index,
         )
-
-
-def _changed(entry: Entry, what: str) -> UnusableError:
-    return UnusableError(
-        CHANGED,
-        f"{entry.size} bytes when it was listed, then {what}",
-        hint="Let the upload end before the run starts.",
-    )
 
 
 def _format_findings(file: str, head: images.Header) -> list[Finding]:

@@ -1,10 +1,12 @@
 """What lies below a source's URI: images, annotations, and the list of an image set.
 
-Invariant: the digest has seen every object that preparation may read, by key, size and ETag, in key order.
+Invariant: a digest per kind of file has seen every object that preparation may read, by key, size and ETag, in
+key order; which kinds count is known once the format of the labels is.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from dataclasses import dataclass, field
@@ -18,7 +20,7 @@ from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.base import ObjectStore
 
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"))
-ANNOTATION_SUFFIX = ".xml"
+LABEL_SUFFIXES = frozenset((".xml", ".txt", ".json", ".csv", ".yaml", ".yml"))
 IMAGES_FOLDER, ANNOTATIONS_FOLDER, SETS_FOLDER = "JPEGImages", "Annotations", "ImageSets/Main"
 MAX_SET_BYTES = 32 << 20
 PROGRESS_EVERY = 1000
@@ -29,6 +31,9 @@ class Hash(Protocol):
 
     def update(self, data: bytes, /) -> None:
         """Take in more bytes."""
+
+    def hexdigest(self) -> str:
+        """The digest of what was taken in."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,24 +46,27 @@ class Entry:
 
 @dataclass
 class Listing:
-    """The files of one source; `members` are the names an image set asks for, None without one."""
+    """The files of one source; `members` are the names an image set asks for, None without one.
+
+    `annotations` are the files that may hold labels in any format; `digests` are by kind: image, set, or a suffix.
+    """
 
     images: list[Entry] = field(default_factory=list)
     annotations: list[Entry] = field(default_factory=list)
     sets: list[str] = field(default_factory=list)
     members: list[str] | None = None
+    digests: dict[str, Hash] = field(default_factory=dict)
 
     @property
     def tree(self) -> bool:
         """Whether images and annotations lie in the folders of a VOC tree."""
         return any(entry.path.startswith(f"{IMAGES_FOLDER}/") for entry in self.images) and any(
-            entry.path.startswith(f"{ANNOTATIONS_FOLDER}/") for entry in self.annotations
+            entry.path.startswith(f"{ANNOTATIONS_FOLDER}/") and entry.path.lower().endswith(".xml")
+            for entry in self.annotations
         )
 
 
-def scan(
-    store: ObjectStore, source: Source, *, split: str, digest: Hash, progress: Progress, stop: threading.Event
-) -> Listing:
+def scan(store: ObjectStore, source: Source, *, split: str, progress: Progress, stop: threading.Event) -> Listing:
     """List the source. Raises UserError when the image set asked for is not there."""
     listing = Listing()
     count = 0
@@ -70,7 +78,8 @@ def scan(
         kind = _kind(path)
         if kind is None:
             continue
-        digest.update(json.dumps([split, path, found.size, found.etag]).encode() + b"\n")
+        digest = listing.digests.setdefault(kind, hashlib.sha256())
+        digest.update(json.dumps([path, found.size, found.etag]).encode() + b"\n")
         if kind == "set":
             listing.sets.append(path)
         else:
@@ -90,9 +99,9 @@ def _kind(path: str) -> str | None:
         return None
     if suffix in IMAGE_SUFFIXES:
         return "image"
-    if suffix == ANNOTATION_SUFFIX:
-        return "annotation"
-    return "set" if path.startswith(f"{SETS_FOLDER}/") and suffix == ".txt" else None
+    if path.startswith(f"{SETS_FOLDER}/"):
+        return "set" if suffix == ".txt" else None
+    return suffix if suffix in LABEL_SUFFIXES else None
 
 
 def _members(store: ObjectStore, source: Source, listing: Listing, split: str) -> list[str]:

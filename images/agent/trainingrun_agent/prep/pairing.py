@@ -12,13 +12,13 @@ from pathlib import PurePosixPath
 
 from trainingrun_agent.prep.findings import Finding, error
 from trainingrun_agent.prep.listing import (
-    ANNOTATION_SUFFIX,
     ANNOTATIONS_FOLDER,
     IMAGE_SUFFIXES,
     IMAGES_FOLDER,
     Entry,
     Listing,
 )
+from trainingrun_agent.prep.readers import PASCAL_VOC, FileFormat
 
 FilenameOf = Callable[[Entry], str]
 """Reads the <filename> of an annotation; empty when there is none or the file cannot be read."""
@@ -41,14 +41,13 @@ class Pairing:
     images: int
 
 
-def pair(listing: Listing, filename_of: FilenameOf) -> Pairing:
+def pair(listing: Listing, filename_of: FilenameOf, *, format_: FileFormat = PASCAL_VOC) -> Pairing:
     """Pair the files of one source."""
-    tree = listing.tree or listing.members is not None
+    tree = format_ is PASCAL_VOC and (listing.tree or listing.members is not None)
     wanted = None if listing.members is None else {name.casefold() for name in listing.members}
-    images = _by_name(_inside(listing.images, IMAGES_FOLDER, tree=tree), IMAGES_FOLDER, tree=tree, wanted=wanted)
-    labels = _by_name(
-        _inside(listing.annotations, ANNOTATIONS_FOLDER, tree=tree), ANNOTATIONS_FOLDER, tree=tree, wanted=wanted
-    )
+    files = label_files(listing, format_)
+    images = _by_name(listing.images, IMAGES_FOLDER if tree else "", wanted=wanted, format_=format_)
+    labels = _by_name(files, ANNOTATIONS_FOLDER if tree else "", wanted=wanted, format_=format_)
     total = sum(len(group) for group in images.values())
     findings = [_absent(name) for name in listing.members or () if name.casefold() not in images]
     pairs = _same_name(images, labels)
@@ -60,27 +59,39 @@ def pair(listing: Listing, filename_of: FilenameOf) -> Pairing:
     return Pairing(pairs, findings, total)
 
 
-def _inside(entries: list[Entry], folder: str, *, tree: bool) -> list[Entry]:
-    return [entry for entry in entries if not tree or entry.path.startswith(f"{folder}/")]
-
-
-def _by_name(entries: list[Entry], folder: str, *, tree: bool, wanted: set[str] | None) -> dict[str, list[Entry]]:
+def _by_name(
+    entries: list[Entry], folder: str, *, wanted: set[str] | None, format_: FileFormat
+) -> dict[str, list[Entry]]:
+    """The entries inside a folder, or all, by what they have in common with the other kind."""
     groups: dict[str, list[Entry]] = {}
+    inside = f"{folder}/" if folder else ""
     for entry in sorted(entries):
-        name = _name(entry.path[len(folder) + 1 :] if tree else entry.path)
-        if wanted is None or name in wanted:
-            groups.setdefault(name, []).append(entry)
+        if entry.path.startswith(inside):
+            name = name_of(entry.path[len(inside) :], format_)
+            if wanted is None or name in wanted:
+                groups.setdefault(name, []).append(entry)
     return groups
 
 
-def _name(path: str) -> str:
-    """The path without its suffix, `.xml.xml` and `.jpg.xml` included, without case."""
+def label_files(listing: Listing, format_: FileFormat) -> list[Entry]:
+    """The files of a format that hold labels."""
+    paths = ((entry, PurePosixPath(entry.path.casefold())) for entry in listing.annotations)
+    return [entry for entry, path in paths if path.suffix == format_.suffix and not format_.aside(path.name)]
+
+
+def name_of(path: str, format_: FileFormat) -> str:
+    """What an image and its labels have in common: the path without suffixes (`.xml.xml`, `.jpg.xml`), without case.
+
+    The folders that a format keeps them apart in count as one.
+    """
     stem = PurePosixPath(path.casefold())
-    if stem.suffix == ANNOTATION_SUFFIX:
-        while stem.suffix == ANNOTATION_SUFFIX or stem.suffix in IMAGE_SUFFIXES:
+    if stem.suffix == format_.suffix:
+        while stem.suffix == format_.suffix or stem.suffix in IMAGE_SUFFIXES:
             stem = stem.with_suffix("")
-        return str(stem)
-    return str(stem.with_suffix(""))
+    else:
+        stem = stem.with_suffix("")
+    apart = [at for at, part in enumerate(stem.parts[:-1]) if part in format_.folders]
+    return str(stem) if not apart else "/".join(part for at, part in enumerate(stem.parts) if at != apart[-1])
 
 
 def _same_name(images: dict[str, list[Entry]], labels: dict[str, list[Entry]]) -> list[Pair]:

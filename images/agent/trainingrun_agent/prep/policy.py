@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trainingrun_agent.errors import UserError
-from trainingrun_agent.prep.check import CHANGED
 from trainingrun_agent.prep.classes import nearest
+from trainingrun_agent.prep.fetch import CHANGED
 from trainingrun_agent.prep.findings import Finding, Findings, Severity, warning
 from trainingrun_agent.prep.split import SplitResult
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,16 +24,18 @@ from trainingrun_agent.prep.budget import Budget
 from trainingrun_agent.prep.check import Checker
 from trainingrun_agent.prep.findings import Finding, Findings, Severity, Split
 from trainingrun_agent.prep.labelmap import label_map
+from trainingrun_agent.prep.labels import Labels, Origin, head, open_labels
 from trainingrun_agent.prep.listing import Listing, scan
-from trainingrun_agent.prep.pairing import Pairing, pair
 from trainingrun_agent.prep.publish import Home, Writing, publish, publish_failure, reusable
+from trainingrun_agent.prep.readers import Format
+from trainingrun_agent.prep.recognise import recognise
 from trainingrun_agent.prep.report import report
 from trainingrun_agent.prep.split import SplitResult, process
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage import documents
 from trainingrun_agent.storage.base import ObjectStore, StoreFor
 
-OUTPUT_FORMAT = 1
+OUTPUT_FORMAT = 2
 """Raise when the same input gives other output: data sets are then prepared again."""
 TOP_FINDINGS, TOP_FINDING_TEXT = 5, 200
 
@@ -48,6 +51,14 @@ class PreparedDataset:
     max_boxes_per_image: int
     train_images: int
     eval_images: int
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What lies in a source, and the format of its labels."""
+
+    listing: Listing
+    format: Format
 
 
 @dataclass(frozen=True)
@@ -95,16 +106,16 @@ def prepare(  # noqa: PLR0913 - what a data set depends on
         scratch=scratch,
         writing=Writing(progress, stop, clock or Clock()),
     )
-    listings, digest = _list(job)
+    found, digest = _list(job)
     home = Home(out_store, datasets_prefix, digest)
-    found = reusable(home)
-    if found is not None:
-        return _prepared(home, found.dataset or {}, reused=True)
+    earlier = reusable(home)
+    if earlier is not None:
+        return _prepared(home, earlier.dataset or {}, reused=True)
     with TemporaryDirectory(prefix="prep-", dir=scratch) as folder:
-        return _prepared(home, _make(job, home, listings, Path(folder)), reused=False)
+        return _prepared(home, _make(job, home, found, Path(folder)), reused=False)
 
 
-def _list(job: _Job) -> tuple[dict[Split, Listing], str]:
+def _list(job: _Job) -> tuple[dict[Split, _Found], str]:
     parameters = {
         "outputFormat": OUTPUT_FORMAT,
         "classes": job.classes,
@@ -113,23 +124,38 @@ def _list(job: _Job) -> tuple[dict[Split, Listing], str]:
         "imageSets": [source.image_set for source in job.sources.values()],
     }
     digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode() + b"\n")
-    listings = {
-        split: scan(
-            job.store_for(source.bucket),
-            source,
-            split=split,
-            digest=digest,
-            progress=job.writing.progress,
-            stop=job.writing.stop,
-        )
-        for split, source in job.sources.items()
-    }
-    return listings, digest.hexdigest()
+    found = {split: _find(job, split, source) for split, source in job.sources.items()}
+    job.writing.progress.update(format=_formats(found))
+    for split, (listing, format_) in ((split, (one.listing, one.format)) for split, one in found.items()):
+        kinds = {kind: listing.digests[kind].hexdigest() for kind in sorted(listing.digests)}
+        read = {kind: kinds[kind] for kind in kinds if kind in ("image", "set", *format_.suffixes)}
+        digest.update(json.dumps([split, format_.name, read]).encode() + b"\n")
+    return found, digest.hexdigest()
 
 
-def _make(job: _Job, home: Home, listings: dict[Split, Listing], folder: Path) -> dict[str, Any]:
+def _find(job: _Job, split: Split, source: Source) -> _Found:
+    store = job.store_for(source.bucket)
+    listing = scan(store, source, split=split, progress=job.writing.progress, stop=job.writing.stop)
+    origin = _origin(job, split)
+    return _Found(listing, recognise(listing, source.format, split=split, head=lambda entry: head(origin, entry)))
+
+
+def _origin(job: _Job, split: Split) -> Origin:
+    source = job.sources[split]
+    return Origin(job.store_for(source.bucket), source.key, split, job.classes)
+
+
+def _formats(found: Mapping[Split, _Found]) -> str:
+    """One name where train and eval have one format, as they mostly do."""
+    train, evaluation = found["train"].format.name, found["eval"].format.name
+    return train if train == evaluation else f"{train} (train), {evaluation} (eval)"
+
+
+def _make(job: _Job, home: Home, found: dict[Split, _Found], folder: Path) -> dict[str, Any]:
     findings = Findings()
-    results = _check(job, listings, folder, findings)
+    formats = {split: one.format.name for split, one in found.items()}
+    summary = _formats(found)
+    results = _check(job, found, folder, findings)
     failure = policy.judge(
         results["train"],
         results["eval"],
@@ -138,13 +164,19 @@ def _make(job: _Job, home: Home, listings: dict[Split, Listing], folder: Path) -
         findings=findings,
     )
     findings.extend(policy.unseen_classes(results["eval"], job.classes))
-    document = report(digest=home.digest, classes=job.classes, splits=list(results.values()), findings=findings)
+    document = report(
+        digest=home.digest,
+        classes=job.classes,
+        splits=list(results.values()),
+        formats=formats,
+        findings=findings,
+    )
     if failure is not None:
         where = publish_failure(home, document)
         raise UserError(failure.reason, failure.message, hint=f"{failure.hint} {where}") from failure
     (folder / "report.json").write_bytes(documents.encode(document))
     (folder / "label_map.pbtxt").write_bytes(label_map(job.classes))
-    dataset = _numbers(job, home, results, findings)
+    dataset = _numbers(job, home, results, findings) | {"format": summary}
     publish(
         home,
         shards={split: result.shards for split, result in results.items()},
@@ -155,41 +187,45 @@ def _make(job: _Job, home: Home, listings: dict[Split, Listing], folder: Path) -
     return dataset
 
 
-def _check(job: _Job, listings: dict[Split, Listing], folder: Path, findings: Findings) -> dict[Split, SplitResult]:
-    checkers = {split: _checker(job, source) for split, source in job.sources.items()}
-    pairings: dict[Split, Pairing] = {}
-    for split in job.sources:
-        pairings[split] = pair(listings.pop(split), checkers[split].filename_of)
-    total = sum(len(pairing.pairs) for pairing in pairings.values())
-    done = 0
+def _check(job: _Job, found: dict[Split, _Found], folder: Path, findings: Findings) -> dict[Split, SplitResult]:
+    progress = job.writing.progress
+    with ExitStack() as stack:
+        labels: dict[Split, Labels] = {}
+        for split in job.sources:
+            one = found.pop(split)  # listings are large, and not needed any more
+            opened = open_labels(one.format, one.listing, _origin(job, split), scratch=folder, progress=progress)
+            labels[split] = stack.enter_context(opened)
+        total = sum(len(one.pairing.pairs) for one in labels.values())
+        done = 0
 
-    def on_image() -> None:
-        nonlocal done
-        done += 1
-        job.writing.progress.update(phase="checking", unit="images", done=done, total=total)
+        def on_image() -> None:
+            nonlocal done
+            done += 1
+            progress.update(phase="checking", unit="images", done=done, total=total)
 
-    job.writing.progress.update(phase="checking", unit="images", done=0, total=total)
-    return {
-        split: process(
-            pairings[split],
-            checkers[split],
-            split=split,
-            scratch=folder,
-            findings=findings,
-            stop=job.writing.stop,
-            on_image=on_image,
-        )
-        for split in job.sources
-    }
+        progress.update(phase="checking", unit="images", done=0, total=total)
+        return {
+            split: process(
+                one.pairing,
+                _checker(job, job.sources[split], one),
+                split=split,
+                scratch=folder,
+                findings=findings,
+                stop=job.writing.stop,
+                on_image=on_image,
+            )
+            for split, one in labels.items()
+        }
 
 
-def _checker(job: _Job, source: Source) -> Checker:
+def _checker(job: _Job, source: Source, labels: Labels) -> Checker:
     return Checker(
         store=job.store_for(source.bucket),
         prefix=source.key,
         ids={name: number for number, name in enumerate(job.classes, start=1)},
         max_side=job.max_image_side,
         budget=job.budget,
+        labels=labels.read,
     )
 
 

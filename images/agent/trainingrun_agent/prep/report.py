@@ -5,20 +5,27 @@ Invariant: valid by images/contracts/report.schema.json, with complete counts, a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trainingrun_agent.prep.findings import MAX_FINDINGS, Findings, Severity
+from trainingrun_agent.prep.findings import MAX_FINDINGS, Findings, Severity, Split
 from trainingrun_agent.prep.split import SplitResult
 
 
-def report(*, digest: str, classes: Sequence[str], splits: Sequence[SplitResult], findings: Findings) -> dict[str, Any]:
-    """The document."""
+def report(
+    *,
+    digest: str,
+    classes: Sequence[str],
+    splits: Sequence[SplitResult],
+    formats: Mapping[Split, str],
+    findings: Findings,
+) -> dict[str, Any]:
+    """The document; `formats` are those of the labels as they were read."""
     return {
         "formatVersion": 1,
         "digest": digest,
         "classes": list(classes),
-        "splits": {result.split: _split(result, classes) for result in splits},
+        "splits": {result.split: {"format": formats[result.split], **_split(result, classes)} for result in splits},
         "counts": dict(sorted(findings.counts.items())),
         "errors": findings.severities[Severity.ERROR],
         "warnings": findings.severities[Severity.WARNING],

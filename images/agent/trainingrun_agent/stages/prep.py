@@ -177,7 +177,8 @@ def _ship(context: StageContext, pipeline: str, *, manifest_key: str, numbers: M
 
 
 def _succeeded(numbers: Mapping[str, Any], *, epoch: int, watch: Stopwatch, again: bool) -> Verdict:
-    images = f"{numbers['trainImages']} train and {numbers['evalImages']} eval images{_findings(numbers)}"
+    counts = f"{numbers['trainImages']} train and {numbers['evalImages']} eval images"
+    images = f"{counts} with {numbers.get('format', 'pascalVOC')} labels{_findings(numbers)}"
     message = f"An earlier attempt prepared {images}." if again else f"Prepared {images}."
     return Verdict(
         stage="prep",

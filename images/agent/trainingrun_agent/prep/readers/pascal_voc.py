@@ -1,4 +1,4 @@
-"""Reader of PascalVOC XML, as LabelImg writes it.
+"""Reader of PascalVOC XML, as LabelImg writes it: one file per image.
 
 Invariant: bytes from anywhere give an Annotation or UnusableError, never anything else; no document type
 declaration, entity or network access gets through. Children are found by name, in any order.
@@ -7,15 +7,19 @@ declaration, entity or network access gets through. Children are found by name, 
 from __future__ import annotations
 
 import math
+import re
 
 from lxml import etree
 
 from trainingrun_agent.prep.annotation import Annotation, LabelledObject, UnusableError
+from trainingrun_agent.prep.readers.base import FileFormat
+from trainingrun_agent.prep.readers.values import text_of
 
 MAX_BYTES = 4 << 20
 MAX_VIEW = 32
 _DOCTYPE = tuple("<!DOCTYPE".encode(encoding) for encoding in ("ascii", "utf-16-le", "utf-16-be"))
 _BLANKS = "\ufeff \t\r\n\u00a0"
+_ROOT = re.compile(r"<annotation[\s/>]")
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -40,8 +44,8 @@ def _parse(data: bytes) -> etree._Element:
             f"{len(data)} bytes, at most {MAX_BYTES} are read",
             hint="One PascalVOC file holds the labels of one image; split the file.",
         )
-    if any(mark in data for mark in _DOCTYPE):
-        raise _doctype()
+    if has_doctype(data):
+        raise doctype()
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=False)
     try:
         root = etree.fromstring(data, parser)
@@ -53,7 +57,7 @@ def _parse(data: bytes) -> etree._Element:
         ) from error
     if root.getroottree().docinfo.internalDTD is not None:
         # An encoding that hides the declaration from the search above.
-        raise _doctype()
+        raise doctype()
     if root.tag != "annotation":
         raise UnusableError(
             "AnnotationFormat",
@@ -63,7 +67,13 @@ def _parse(data: bytes) -> etree._Element:
     return root
 
 
-def _doctype() -> UnusableError:
+def has_doctype(data: bytes) -> bool:
+    """Whether a document type is declared, in any of the usual encodings."""
+    return any(mark in data for mark in _DOCTYPE)
+
+
+def doctype() -> UnusableError:
+    """For a file that declares one."""
     return UnusableError(
         "AnnotationDoctype",
         "the file declares a DOCTYPE, which could define entities",
@@ -96,6 +106,7 @@ def _object(element: etree._Element, index: int) -> LabelledObject:
         difficult=_text(element, "difficult") == "1",
         truncated=_text(element, "truncated") == "1",
         view=_text(element, "pose")[:MAX_VIEW],
+        occluded=_text(element, "occluded") == "1",
     )
 
 
@@ -130,3 +141,11 @@ def _pixels(size: etree._Element | None, name: str) -> int:
 def _text(element: etree._Element, name: str) -> str:
     child = element.find(name)
     return "" if child is None else (child.text or "").strip(_BLANKS)
+
+
+def recognises(head: bytes) -> bool:
+    """<annotation> at the root."""
+    return bool(_ROOT.search(text_of(head)))
+
+
+FORMAT = FileFormat("pascalVOC", ".xml", MAX_BYTES, lambda data, _classes: read(data), recognises)

@@ -1,0 +1,171 @@
+"""From a source's listing and format to pairs and a way to read the labels of each.
+
+Invariant: whatever the format, an image's labels are an Annotation or UnusableError; what is wrong with files of
+labels as a whole is among the pairing's findings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from trainingrun_agent.errors import UserError
+from trainingrun_agent.prep import fetch
+from trainingrun_agent.prep.annotation import Annotation, UnusableError
+from trainingrun_agent.prep.findings import Finding, Split, error, info
+from trainingrun_agent.prep.index import Index
+from trainingrun_agent.prep.listing import Entry, Listing
+from trainingrun_agent.prep.matching import Names, match
+from trainingrun_agent.prep.pairing import Pair, Pairing, pair
+from trainingrun_agent.prep.readers import FileFormat, Format, SetFormat
+from trainingrun_agent.progress import Progress
+from trainingrun_agent.storage.base import ObjectStore
+
+MAX_SET_BYTES = 8 << 30
+MAX_LIST_BYTES = 1 << 20
+HEAD = 64 << 10
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A source of labels: `prefix` is its key, `split` which one it is."""
+
+    store: ObjectStore
+    prefix: str
+    split: Split
+    classes: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What is checked: pairs, and how to read the annotation of one."""
+
+    pairing: Pairing
+    read: Callable[[Entry], Annotation]
+
+
+@contextmanager
+def open_labels(
+    format_: Format, listing: Listing, origin: Origin, *, scratch: Path, progress: Progress
+) -> Iterator[Labels]:
+    """The labels of a source, for as long as the block lasts. Raises UserError, DiskFull, what storage raises."""
+    if isinstance(format_, FileFormat):
+        yield _of_files(format_, listing, origin)
+        return
+    path = scratch / f"{origin.split}-labels.sqlite"
+    with Index(path, relative=format_.relative, sized=format_.sized, categories_shared=format_.partial) as index:
+        pairing = _fill(index, format_, listing, origin, scratch=scratch, progress=progress)
+        yield Labels(pairing, index.labels)
+
+
+def _of_files(format_: FileFormat, listing: Listing, origin: Origin) -> Labels:
+    if format_.class_list is not None:
+        _check_class_lists(format_.class_list, listing, origin)
+
+    def read(entry: Entry) -> Annotation:
+        data = fetch.read(origin.store, origin.prefix, entry, limit=format_.max_bytes)
+        return format_.read(data, origin.classes)
+
+    def filename_of(entry: Entry) -> str:
+        try:
+            return read(entry).filename
+        except UnusableError:
+            return ""
+
+    return Labels(pair(listing, filename_of, format_=format_), read)
+
+
+def _check_class_lists(class_list: Callable[[str, bytes], list[str] | None], listing: Listing, origin: Origin) -> None:
+    """Ids mean what spec.dataset.classes says; a list beside that says otherwise must not be passed over."""
+    for entry in listing.annotations:
+        if entry.size > MAX_LIST_BYTES or (
+            class_list(entry.path, b"") is None and not entry.path.endswith((".yaml", ".yml"))
+        ):
+            continue
+        names = class_list(entry.path, fetch.read(origin.store, origin.prefix, entry, limit=MAX_LIST_BYTES))
+        if names is not None and names != list(origin.classes):
+            raise UserError(
+                "ClassListMismatch",
+                f"dataset.classes is {list(origin.classes)[:20]}, but {origin.prefix}{entry.path} lists {names[:20]}",
+                hint="YOLO's class ids are places in that list: write spec.dataset.classes in its order, or correct or"
+                " delete the file if it is not the list that the labels were made with.",
+            )
+
+
+def _fill(
+    index: Index, format_: SetFormat, listing: Listing, origin: Origin, *, scratch: Path, progress: Progress
+) -> Pairing:
+    names = Names.of(listing.images)
+    findings: list[Finding] = []
+    files = [entry for entry in listing.annotations if PurePosixPath(entry.path).suffix.lower() in format_.suffixes]
+    total, done, used = sum(entry.size for entry in files), 0, 0
+    for entry in files:
+        progress.update(phase="fetching", unit="bytes", done=done, total=total)
+        if format_.recognises(head(origin, entry)):
+            findings += _take_in(index, format_, entry, origin, names=names, scratch=scratch)
+            used += 1
+        else:
+            findings.append(_ignored(entry, format_))
+        done += entry.size
+    if not used:
+        raise _none_of(format_, files, origin.split)
+    index.finish()
+    matches = match(names, index.images(), listing.images, missing=lambda _: not format_.partial)
+    index.place((path, number) for path, number in matches.ids.items())
+    findings += [_orphans(*orphan) for orphan in index.orphans()] + matches.findings
+    pairs = [Pair(image, Entry(image.path, 0)) for image in sorted(listing.images) if image.path in matches.ids]
+    return Pairing(pairs, findings, len(listing.images))
+
+
+def head(origin: Origin, entry: Entry) -> bytes:
+    """The beginning of a file of labels."""
+    return (
+        origin.store.get_range(origin.prefix + entry.path, start=0, length=min(HEAD, entry.size)) if entry.size else b""
+    )
+
+
+def _take_in(
+    index: Index, format_: SetFormat, entry: Entry, origin: Origin, *, names: Names, scratch: Path
+) -> list[Finding]:
+    """Read one file into the index; what is wrong with the file is returned."""
+    path = scratch / f"{origin.split}-labels.part"
+    try:
+        fetch.download(origin.store, origin.prefix, entry, limit=MAX_SET_BYTES, path=path)
+        with path.open("rb") as file, index.file(entry.path, wanted=names.knows) as entries:
+            format_.index(file, entries, origin.classes)
+    except UnusableError as problem:
+        return [error(problem.code, entry.path, seen=problem.seen, hint=problem.hint)]
+    finally:
+        path.unlink(missing_ok=True)
+    return [error(stray.code, entry.path, seen=stray.seen, hint=stray.hint) for stray in entries.strays]
+
+
+def _ignored(entry: Entry, format_: SetFormat) -> Finding:
+    return info(
+        "FileIgnored",
+        entry.path,
+        seen=f"it does not begin as {format_.name} does",
+        done="took it for no file of labels",
+        hint="Nothing to do if it holds none; else save it in the format of the others.",
+    )
+
+
+def _orphans(file: str, count: int, ref: str) -> Finding:
+    return error(
+        "AnnotationWithoutImage",
+        file,
+        seen=f"{count} objects belong to images that the file does not list, such as {ref!r}",
+        hint="Add these images to the file, or take the objects out.",
+    )
+
+
+def _none_of(format_: SetFormat, files: Sequence[Entry], split: Split) -> UserError:
+    seen = ", ".join(entry.path for entry in files[:5]) or "none"
+    return UserError(
+        "LabelsNotFound",
+        f"dataset.{split}.format: {format_.name}, but no file below the URI begins as that format does;"
+        f" {' and '.join(format_.suffixes)} files there: {seen}",
+        hint=f"Upload the file of labels below spec.dataset.{split}.uri, or correct spec.dataset.{split}.format.",
+    )

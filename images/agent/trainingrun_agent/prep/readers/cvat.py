@@ -1,0 +1,183 @@
+"""Reader of "CVAT for images 1.1": one XML file with an <image> per image, boxes as floats.
+
+Invariant: an <image> is freed once it is read, so memory does not grow with the file; no document type
+declaration, entity or network access gets through. Shapes other than boxes give their upright hull.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import BinaryIO
+
+from lxml import etree
+
+from trainingrun_agent.prep.annotation import LabelledObject, UnusableError
+from trainingrun_agent.prep.readers.base import Classes, Entries, SetFormat
+from trainingrun_agent.prep.readers.pascal_voc import doctype, has_doctype
+from trainingrun_agent.prep.readers.values import (
+    boxed,
+    clean,
+    hull,
+    label,
+    not_a_box,
+    number,
+    pixels,
+    points,
+    text_of,
+    turned,
+)
+
+Corners = tuple[float, float, float, float]
+HEAD = 64 << 10
+_NO_EXTENT = {"points": "it has no extent", "skeleton": "its points have no extent"}
+
+
+def index(file: BinaryIO, entries: Entries, classes: Classes) -> None:  # noqa: ARG001 - names stand in the file
+    """Read a file."""
+    if has_doctype(file.read(HEAD)):
+        raise doctype()
+    file.seek(0)
+    events = etree.iterparse(
+        file,
+        events=("start", "end"),
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+        recover=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        _walk(events, entries)
+    except (etree.XMLSyntaxError, ValueError, LookupError) as error:
+        raise UnusableError(
+            "AnnotationMalformed",
+            f"no well-formed XML: {error}",
+            hint="Export it from CVAT again: it was cut off, or changed by hand.",
+        ) from error
+
+
+def _walk(events: etree.iterparse[tuple[str, etree._Element]], entries: Entries) -> None:
+    image: etree._Element | None = None
+    tracks = 0
+    for event, element in events:
+        parent = element.getparent()
+        if event == "start":
+            if parent is None:
+                _check_root(element)
+            elif element.tag == "image" and image is None:
+                image = element
+                _image(entries, element)
+        elif parent is image and image is not None:
+            _shape(entries, image, element)
+            image.remove(element)
+        elif parent is not None and parent.getparent() is None:
+            tracks += element.tag == "track"
+            image = None
+            parent.remove(element)
+    if tracks:
+        entries.stray(_tracks(tracks))
+
+
+def _check_root(root: etree._Element) -> None:
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise doctype()
+    if root.tag != "annotations":
+        raise UnusableError(
+            "AnnotationFormat",
+            f"the root element is <{str(root.tag)[:60]}>, not <annotations>",
+            hint='Export the task as "CVAT for images 1.1".',
+        )
+
+
+def _image(entries: Entries, image: etree._Element) -> None:
+    name = clean(image.get("name"))
+    if not name:
+        entries.stray(
+            UnusableError("ImageNameMissing", f"<image id={image.get('id', '')[:20]!r}> has no name", hint="Name it.")
+        )
+        return
+    entries.image(name, name, width=pixels(image.get("width")), height=pixels(image.get("height")))
+
+
+def _shape(entries: Entries, image: etree._Element, shape: etree._Element) -> None:
+    name = clean(image.get("name"))
+    if name and shape.tag != "tag":  # a tag is about the whole image
+        entries.object(name, f"line {shape.sourceline}", _object, shape)
+
+
+def _object(shape: etree._Element) -> LabelledObject:
+    what = str(shape.tag)
+    read = _SHAPES.get(what)
+    if read is None:
+        raise not_a_box(what[:60], _NO_EXTENT.get(what, "this reader does not know it"))
+    corners = read(shape)
+    drawn = "" if what == "box" else what
+    if what == "box" and (degrees := number(shape.get("rotation", "0"), "rotation")) % 360:
+        pivot = ((corners[0] + corners[2]) / 2, (corners[1] + corners[3]) / 2)
+        corners, drawn = hull(turned(corners, degrees, pivot), what), "turned box"
+    return boxed(label(shape.get("label", "")), corners, occluded=shape.get("occluded") == "1", shape=drawn)
+
+
+def _numbers(shape: etree._Element, *names: str) -> list[float]:
+    return [number(shape.get(name, ""), name) for name in names]
+
+
+def _box(shape: etree._Element) -> Corners:
+    xmin, ymin, xmax, ymax = _numbers(shape, "xtl", "ytl", "xbr", "ybr")
+    return xmin, ymin, xmax, ymax
+
+
+def _points(shape: etree._Element) -> Corners:
+    pairs = [pair.split(",") for pair in shape.get("points", "").split(";") if pair.strip()]
+    return hull(points(pairs, str(shape.tag)), str(shape.tag))
+
+
+def _ellipse(shape: etree._Element) -> Corners:
+    x, y, rx, ry = _numbers(shape, "cx", "cy", "rx", "ry")
+    return x - abs(rx), y - abs(ry), x + abs(rx), y + abs(ry)
+
+
+def _mask(shape: etree._Element) -> Corners:
+    left, top, width, height = _numbers(shape, "left", "top", "width", "height")
+    return left, top, left + width, top + height
+
+
+def _cuboid(shape: etree._Element) -> Corners:
+    corners = ("ftl", "fbr", "ftr", "fbl", "btl", "bbr", "btr", "bbl")
+    return hull(
+        [(number(shape.get(f"x{c}", ""), f"x{c}"), number(shape.get(f"y{c}", ""), f"y{c}")) for c in corners[:4]]
+        + [
+            (number(shape.get(f"x{c}", ""), f"x{c}"), number(shape.get(f"y{c}", ""), f"y{c}"))
+            for c in corners[4:]
+            if shape.get(f"x{c}")
+        ],
+        "cuboid",
+    )
+
+
+_SHAPES: dict[str, Callable[[etree._Element], Corners]] = {
+    "box": _box,
+    "polygon": _points,
+    "polyline": _points,
+    "ellipse": _ellipse,
+    "mask": _mask,
+    "cuboid": _cuboid,
+}
+
+
+def _tracks(count: int) -> UnusableError:
+    return UnusableError(
+        "TracksUnread",
+        f"{count} <track> elements: boxes that follow an object through a video",
+        hint='Export the task as "CVAT for images 1.1", not as "CVAT for video".',
+    )
+
+
+def recognises(head: bytes) -> bool:
+    """<annotations> at the root, as CVAT writes it."""
+    return "<annotations" in text_of(head)
+
+
+FORMAT = SetFormat("cvat", (".xml",), index, recognises)

@@ -1,0 +1,312 @@
+"""One small set of pictures, labelled in every format that preparation reads. No binary fixtures.
+
+Sides are powers of two, so shares of them are exact and every format carries the same numbers.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+from voc_data import jpeg, labelled, voc
+
+Box = tuple[str, int, int, int, int]
+CLASSES = ("tire", "winter hub")
+WIDTH, HEIGHT = 128, 64
+_VIA_HEADER = "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes"
+Files = dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A picture; boxes are class, xmin, ymin, xmax, ymax in pixels."""
+
+    name: str
+    boxes: tuple[Box, ...]
+
+    @property
+    def stem(self) -> str:
+        """The name without suffix."""
+        return self.name.rpartition(".")[0]
+
+
+PHOTOS = (
+    Photo("0001.jpg", (("tire", 10, 20, 60, 40),)),
+    Photo("a b.jpg", (("tire", 0, 0, 128, 64), ("winter hub", 33, 7, 44, 30))),
+    Photo("größe.1.JPG", (("winter hub", 1, 2, 3, 5),)),
+    Photo("nothing.jpg", ()),
+)
+
+
+def images(photos: Sequence[Photo] = PHOTOS) -> Files:
+    """The pictures themselves."""
+    return {photo.name: jpeg(WIDTH, HEIGHT, seed=number) for number, photo in enumerate(photos)}
+
+
+def _table(rows: Iterable[Sequence[object]]) -> bytes:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    return out.getvalue().encode()
+
+
+def _document(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+def _shares(box: Box) -> tuple[float, float, float, float]:
+    return box[1] / WIDTH, box[2] / HEIGHT, box[3] / WIDTH, box[4] / HEIGHT
+
+
+def pascal_voc(photos: Sequence[Photo] = PHOTOS) -> Files:
+    """One XML file per picture."""
+    return {
+        f"{photo.stem}.xml": voc(
+            [labelled(box[0], box[1:]) for box in photo.boxes], filename=photo.name, size=(WIDTH, HEIGHT)
+        )
+        for photo in photos
+    }
+
+
+def tutorial_csv(photos: Sequence[Photo] = PHOTOS) -> Files:
+    """xml_to_csv's table, with a line of its own for a picture without objects."""
+    rows: list[Sequence[object]] = [("filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax")]
+    for photo in photos:
+        rows += [(photo.name, WIDTH, HEIGHT, *box) for box in photo.boxes]
+        rows += [] if photo.boxes else [(photo.name, WIDTH, HEIGHT, "", "", "", "", "")]
+    return {"train_labels.csv": _table(rows)}
+
+
+def coco_document(photos: Sequence[Photo] = PHOTOS) -> dict[str, Any]:
+    """COCO with ids that begin anywhere and have gaps."""
+    ids = {name: 90 - 7 * number for number, name in enumerate(CLASSES)}
+    boxes = [(number, box) for number, photo in enumerate(photos) for box in photo.boxes]
+    return {
+        "info": {"description": "tires"},
+        "images": [
+            {"id": 1000 + 3 * number, "file_name": photo.name, "width": WIDTH, "height": HEIGHT}
+            for number, photo in enumerate(photos)
+        ],
+        "annotations": [
+            {
+                "id": at,
+                "image_id": 1000 + 3 * number,
+                "category_id": ids[box[0]],
+                "bbox": [box[1], box[2], box[3] - box[1], box[4] - box[2]],
+                "segmentation": [[box[1], box[2], box[3], box[2], box[3], box[4]]],
+                "iscrowd": 0,
+            }
+            for at, (number, box) in enumerate(boxes)
+        ],
+        "categories": [{"id": ident, "name": name, "supercategory": "part"} for name, ident in ids.items()],
+    }
+
+
+def coco(photos: Sequence[Photo] = PHOTOS) -> Files:
+    """One JSON file."""
+    return {"annotations.coco.json": _document(coco_document(photos))}
+
+
+def yolo(photos: Sequence[Photo] = PHOTOS) -> Files:
+    """A text file per picture, empty for one without objects, and the list of classes."""
+    files = {"classes.txt": "".join(f"{name}\n" for name in CLASSES).encode()}
+    for photo in photos:
+        lines = []
+        for box in photo.boxes:
+            xmin, ymin, xmax, ymax = _shares(box)
+            numbers = ((xmin + xmax) / 2, (ymin + ymax) / 2, xmax - xmin, ymax - ymin)
+            lines.append(" ".join(map(str, (CLASSES.index(box[0]), *numbers))))
+        files[f"{photo.stem}.txt"] = "\n".join(lines).encode()
+    return files
+
+
+def cvat(photos: Sequence[Photo] = PHOTOS) -> Files:
+    """One XML file."""
+    text = '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n  <version>1.1</version>\n  <meta><task/></meta>\n'
+    for number, photo in enumerate(photos):
+        text += f'<image id="{number}" name={quoteattr(photo.name)} width="{WIDTH}" height="{HEIGHT}">\n'
+        for name, xmin, ymin, xmax, ymax in photo.boxes:
+            corners = f'xtl="{xmin}.00" ytl="{ymin}.00" xbr="{xmax}.00" ybr="{ymax}.00"'
+            text += f'<box label={quoteattr(name)} source="manual" occluded="0" {corners} z_order="0">\n</box>\n'
+        text += "</image>\n"
+    return {"annotations.xml": (text + "</annotations>\n").encode()}
+
+
+def labelme(photos: Sequence[Photo] = PHOTOS) -> Files:
+    """A JSON file per picture, corners in the order they were dragged, the picture embedded."""
+    return {
+        f"{photo.stem}.json": _document(
+            {
+                "version": "5.4.1",
+                "flags": {},
+                "shapes": [
+                    {"label": box[0], "points": [box[1:3], box[3:5]], "shape_type": "rectangle", "flags": {}}
+                    for box in photo.boxes
+                ],
+                "imagePath": f"..\\pictures\\{photo.name}",
+                "imageData": "QUJD" * 100,
+                "imageHeight": HEIGHT,
+                "imageWidth": WIDTH,
+            }
+        )
+        for photo in photos
+    }
+
+
+def via_regions(photo: Photo) -> list[dict[str, Any]]:
+    """The regions of a picture as VIA 2 writes them."""
+    return [
+        {
+            "shape_attributes": {
+                "name": "rect",
+                "x": box[1],
+                "y": box[2],
+                "width": box[3] - box[1],
+                "height": box[4] - box[2],
+            },
+            "region_attributes": {"part": box[0]},
+        }
+        for box in photo.boxes
+    ]
+
+
+def via_2(photos: Sequence[Photo] = PHOTOS) -> Files:
+    """A project file."""
+    entries = {
+        f"{photo.name}4711": {
+            "filename": photo.name,
+            "size": 4711,
+            "regions": via_regions(photo),
+            "file_attributes": {},
+        }
+        for photo in photos
+    }
+    return {"via_project.json": _document({"_via_settings": {}, "_via_img_metadata": entries, "_via_attributes": {}})}
+
+
+def via_1(photos: Sequence[Photo] = PHOTOS) -> Files:
+    """Annotations of version 1: regions are a dictionary."""
+    return {
+        "via_region_data.json": _document(
+            {
+                f"{photo.name}4711": {
+                    "fileref": "",
+                    "size": 4711,
+                    "filename": photo.name,
+                    "base64_img_data": "",
+                    "regions": {str(at): region for at, region in enumerate(via_regions(photo))},
+                }
+                for photo in photos
+            }
+        )
+    }
+
+
+def via_csv(photos: Sequence[Photo] = PHOTOS) -> Files:
+    """Annotations as CSV, JSON within its cells."""
+    rows: list[Sequence[object]] = [_VIA_HEADER.split(",")]
+    for photo in photos:
+        regions = via_regions(photo) or [{"shape_attributes": {}, "region_attributes": {}}]
+        for at, region in enumerate(regions):
+            cells = (json.dumps(region[key]) for key in ("shape_attributes", "region_attributes"))
+            rows.append((photo.name, 4711, "{}", len(photo.boxes), at, *cells))
+    return {"via_export.csv": _table(rows)}
+
+
+def label_studio_tasks(photos: Sequence[Photo] = PHOTOS) -> list[dict[str, Any]]:
+    """Tasks of uploaded pictures."""
+    tasks = []
+    for number, photo in enumerate(photos):
+        results = []
+        for box in photo.boxes:
+            xmin, ymin, xmax, ymax = (100 * share for share in _shares(box))
+            value = {"x": xmin, "y": ymin, "width": xmax - xmin, "height": ymax - ymin, "rotation": 0}
+            results.append(
+                {
+                    "original_width": WIDTH,
+                    "original_height": HEIGHT,
+                    "image_rotation": 0,
+                    "value": {**value, "rectanglelabels": [box[0]]},
+                    "id": f"r{len(results)}",
+                    "from_name": "label",
+                    "to_name": "image",
+                    "type": "rectanglelabels",
+                }
+            )
+        tasks.append(
+            {
+                "id": number,
+                "annotations": [{"id": number, "was_cancelled": False, "result": results}],
+                "predictions": [],
+                "file_upload": f"0a1b2c3d-{photo.name}",
+                "data": {"image": f"/data/upload/1/0a1b2c3d-{photo.name}"},
+            }
+        )
+    return tasks
+
+
+def label_studio(photos: Sequence[Photo] = PHOTOS) -> Files:
+    """An export of all tasks."""
+    return {"project-1.json": _document(label_studio_tasks(photos))}
+
+
+def label_studio_min(photos: Sequence[Photo] = PHOTOS) -> Files:
+    """The same as JSON-MIN."""
+    rows = []
+    for task in label_studio_tasks(photos):
+        [annotation] = task["annotations"]
+        rows.append(
+            {
+                "image": task["data"]["image"],
+                "id": task["id"],
+                "annotation_id": annotation["id"],
+                "annotator": 1,
+                "label": [
+                    {
+                        **part["value"],
+                        "original_width": part["original_width"],
+                        "original_height": part["original_height"],
+                    }
+                    for part in annotation["result"]
+                ],
+            }
+        )
+    return {"project-1-min.json": _document(rows)}
+
+
+def open_images(photos: Sequence[Photo] = PHOTOS) -> Files:
+    """Boxes of pictures by id, also of pictures that nobody has, and the names of the classes."""
+    header = "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf,IsDepiction"
+    mids = {name: f"/m/0{number}x" for number, name in enumerate(CLASSES)}
+    rows: list[Sequence[object]] = [header.split(",")]
+    for photo in photos:
+        for box in photo.boxes:
+            xmin, ymin, xmax, ymax = _shares(box)
+            rows.append((photo.stem, "xclick", mids[box[0]], 1, xmin, xmax, ymin, ymax, 0, 0, 0, 0))
+        rows += [] if photo.boxes else [(photo.stem,)]
+    rows.append(("f00dfeed00000000", "xclick", "/m/0zzz", 1, 0.1, 0.2, 0.1, 0.2, 0, 0, 0, 0))
+    return {
+        "train-annotations-bbox.csv": _table(rows),
+        "class-descriptions-boxable.csv": _table((mid, name) for name, mid in mids.items()),
+    }
+
+
+SETS: dict[str, tuple[str, Callable[[], Files]]] = {
+    "pascalVOC": ("pascalVOC", pascal_voc),
+    "tutorialCSV": ("tutorialCSV", tutorial_csv),
+    "coco": ("coco", coco),
+    "yolo": ("yolo", yolo),
+    "cvat": ("cvat", cvat),
+    "labelMe": ("labelMe", labelme),
+    "via 2": ("via", via_2),
+    "via 1": ("via", via_1),
+    "via CSV": ("via", via_csv),
+    "labelStudio": ("labelStudio", label_studio),
+    "labelStudio MIN": ("labelStudio", label_studio_min),
+    "openImages": ("openImages", open_images),
+}
+"""By a name for people: the format, and the files of labels of PHOTOS."""
