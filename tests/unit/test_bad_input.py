@@ -180,7 +180,7 @@ def test_data_that_cannot_be_trained_on(
     seen = told(play, "Succeeded")
     assert seen.message == f"{what} {hint} {REPORT} {AGAIN}"
     assert (seen.reason, play.condition("Prepared")["reason"]) == (reason, reason)
-    assert seen.progress == f"{reason}: {caught.value.message}"[:160]
+    assert seen.progress == f"Preparing: {reason}"
 
 
 def test_one_truncated_jpeg_is_skipped_and_the_run_goes_on(lab: Lab) -> None:
@@ -234,7 +234,7 @@ def test_weights_that_cannot_be_used(lab: Lab, data: bytes, reason: str, what: s
     with Folder.open(lab.scratch) as scratch, pytest.raises(StageError) as caught:
         check_weights(lab.memory, uri, network="ssd_inception_v2", scratch=scratch, meter=meter)
     play = played(caught.value)
-    assert told(play, "Succeeded") == Told(reason, f"{reason}: {caught.value.message}"[:160], f"{what} {hint} {AGAIN}")
+    assert told(play, "Succeeded") == Told(reason, f"Preparing: {reason}", f"{what} {hint} {AGAIN}")
 
 
 STORAGE = {
@@ -271,7 +271,7 @@ def test_storage_that_says_no(answer: tuple[int, str, str], reason: str, hint: s
     what = f"ListObjectsV2 on s3://detectors/runs/x/preflight/ at http://s3.storage:7070 failed: {status} {code}"
     what += f", {text}" if text else ""
     end = "" if text else "."
-    assert told(play, "Succeeded") == Told(reason, f"{reason}: {what}"[:160], f"{what}{end} {hint} {AGAIN}")
+    assert told(play, "Succeeded") == Told(reason, f"Preparing: {reason}", f"{what}{end} {hint} {AGAIN}")
     assert told(play, "StorageReady").reason == reason
     assert play.condition("StorageReady")["message"] == f"{what}{end} {hint}"
 
@@ -298,7 +298,7 @@ REFUSED: dict[str, tuple[RunBuilder, str, str]] = {
 def test_a_spec_that_policy_refuses(builder: RunBuilder, reason: str, what: str) -> None:
     play = Play(builder)
     play.step()
-    assert told(play, "Accepted") == Told(reason, f"{reason}: {what}"[:160], f"{what} {AGAIN}")
+    assert told(play, "Accepted") == Told(reason, reason, f"{what} {AGAIN}")
     assert play.condition("Accepted")["message"] == what
     assert play.created == []
 
@@ -318,8 +318,7 @@ def waiting_for_a_gpu(**fields: Any) -> tuple[Play, str]:
 def test_a_gpu_on_a_cluster_without_any_is_waited_for_with_the_cause() -> None:
     play, job = waiting_for_a_gpu()
     what = f"No node can run pod {job}-x1: {NO_GPU}."
-    text = f"Training: waiting, PodUnschedulable: {what}"
-    assert told(play, "Trained") == Told("PodUnschedulable", text[:160], f"{what} {STEP}")
+    assert told(play, "Trained") == Told("PodUnschedulable", "Training: waiting (PodUnschedulable)", f"{what} {STEP}")
     play.step(86400 * 30)
     assert (play.status["phase"], play.condition("Finished")["status"]) == ("Training", "False")
 
@@ -333,7 +332,7 @@ def test_a_gpu_that_does_not_come_by_the_deadline_ends_the_run() -> None:
     )
     assert told(play, "Succeeded") == Told(
         "StartDeadlineExceeded",
-        f"StartDeadlineExceeded: {what}"[:160],
+        "Training: StartDeadlineExceeded",
         f"{what} Correct what the message names. {AGAIN}",
     )
     assert job not in play.jobs
@@ -349,7 +348,7 @@ def test_an_image_that_cannot_be_pulled_is_waited_for_with_the_cause() -> None:
     what = f"Container trainer: ImagePullBackOff: {said}."
     assert told(play, "Trained") == Told(
         "ImagePullFailed",
-        f"Training: waiting, ImagePullFailed: {what}"[:160],
+        "Training: waiting (ImagePullFailed)",
         f"{what} Check the image name and the operator's imagePullSecrets.",
     )
     assert clock.parse(play.status["progress"]["updated"])
