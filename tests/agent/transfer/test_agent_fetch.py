@@ -264,3 +264,27 @@ def test_checkpoint_folder_is_no_export(bucket: Bucket) -> None:
     folder = bucket.checkpoint(1, 100)
     with pytest.raises(UserError, match="names no checkpoint"):
         fetch_pretrained(bucket, f"{folder}/")
+
+
+@pytest.mark.parametrize("suffix", ["", ".partial"])
+def test_a_link_planted_where_a_download_goes_is_not_written_through(
+    bucket: Bucket, tmp_path: Path, suffix: str
+) -> None:
+    """The trainer starts beside the agent, so it may be faster: the agent's termination log is writable, for one."""
+    target = tmp_path / "termination-log"
+    target.write_text("mine")
+    context = bucket.run.pod("train")
+    shared = context.config.shared
+    (shared / "dataset").mkdir()
+    for name in names_of(bucket):
+        (shared / "dataset" / f"{name}{suffix}").symlink_to(target)
+    with Folder.open(shared) as folder:
+        fetch_train(context, folder, epoch=9, while_waiting=lambda: None)
+    assert target.read_text() == "mine"
+    assert [path.name for path in (shared / "dataset").iterdir() if path.is_symlink()] == []
+
+
+def names_of(bucket: Bucket) -> list[str]:
+    """What a fetch puts into the folder of the data set."""
+    _, shared = bucket.fetch()
+    return [path.name for path in (shared / "dataset").iterdir()]

@@ -204,7 +204,7 @@ class S3Store:
     def _fetch(self, key: str, partial: Path, *, limit: int, told: Callable[[int], None]) -> tuple[int, str]:
         digest, received = hashlib.sha256(), 0
         try:
-            with self._explained("GetObject", key), partial.open("wb") as file:
+            with self._explained("GetObject", key), _new_file(partial) as file:
                 answer = self._client.get_object(Bucket=self.bucket, Key=key)
                 with closing(answer["Body"]) as body:
                     while received <= limit and (chunk := body.read(CHUNK)):
@@ -249,6 +249,12 @@ class S3Store:
                 f"{self._target.endpoint or 'AWS'}",
                 hint="Set the clock of the node or of the storage server (NTP).",
             )
+
+
+def _new_file(path: Path) -> BinaryIO:
+    """A file that was not there: what the trainer may have put in its place is removed, and never written through."""
+    path.unlink(missing_ok=True)
+    return path.open("xb")
 
 
 def _info(key: str, size: int, answer: Mapping[str, Any]) -> ObjectInfo:
