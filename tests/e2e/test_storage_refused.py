@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from trdemo.scene import Object, Scene, tire_run
+from trdemo.scene import SMALL_PREP, Object, Scene, tire_run
 
 pytestmark = pytest.mark.node
 
@@ -58,9 +58,7 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_cause_shows_within_twenty_seconds(scene: Scene, namespace: str, secrets: None, case: str) -> None:
     changes, reason, named = CASES[case]
-    # On a laptop-sized node pods wait for a processor, which is not what is measured here.
-    small = {"pod": {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}}}
-    scene.apply(tire_run(case, prep=small, **changes), namespace=namespace)
+    scene.apply(tire_run(case, prep=SMALL_PREP, **changes), namespace=namespace)
     started = time.monotonic()
     status = scene.until(case, storage_not_ready, namespace=namespace, seconds=SECONDS, what="StorageReady=False")
     took = time.monotonic() - started
@@ -72,8 +70,7 @@ def test_cause_shows_within_twenty_seconds(scene: Scene, namespace: str, secrets
 
 
 def test_retry_goes_on_once_the_secret_is_complete(scene: Scene, namespace: str, secrets: None) -> None:
-    small = {"pod": {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}}}
-    run = tire_run("retried", prep=small, storage={"credentials": {"secretName": "trainingrun-half"}})
+    run = tire_run("retried", prep=SMALL_PREP, storage={"credentials": {"secretName": "trainingrun-half"}})
     scene.apply(run, namespace=namespace)
     failed = scene.finished("retried", namespace=namespace, seconds=60)
     command = next(c["message"] for c in failed["conditions"] if c["type"] == "Succeeded").partition("To try again: ")[

@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from trdemo.scene import Scene, tire_run
+from trdemo.scene import SMALL_PREP, Scene, tire_run
 
 pytestmark = pytest.mark.node
 
 SECONDS = 15
-SMALL = {"pod": {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}}}
 CASES: dict[str, tuple[dict[str, Any], str, str]] = {
     "image": ({"train": {"image": "trainingrun.dev/nothing:1"}}, "ImagePullFailed", "trainingrun.dev/nothing:1"),
     "gpu": ({"train": {"gpus": 1}}, "PodUnschedulable", "nvidia.com/gpu"),
@@ -28,7 +27,7 @@ def cause(status: dict[str, Any], reason: str) -> str:
 def test_cause_shows_within_fifteen_seconds(scene: Scene, namespace: str, case: str) -> None:
     changes, reason, named = CASES[case]
     stage = "prep" if case == "secret" else "train"
-    scene.apply(tire_run(case, prep=SMALL, **changes), namespace=namespace)
+    scene.apply(tire_run(case, prep=SMALL_PREP, **changes), namespace=namespace)
     scene.until(
         case,
         lambda s: any(e["stage"] == stage and e.get("number") for e in s.get("attempts", ())),
@@ -52,7 +51,7 @@ def test_quota_shows_within_fifteen_seconds(scene: Scene, namespace: str) -> Non
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none", "namespace": namespace}}
     scene.place.kubectl.apply({**quota, "spec": {"hard": {"pods": "0"}}})
     try:
-        scene.apply(tire_run("quota", prep=SMALL), namespace=namespace)
+        scene.apply(tire_run("quota", prep=SMALL_PREP), namespace=namespace)
         status = scene.until(
             "quota",
             lambda s: bool(cause(s, "QuotaExceeded")),
@@ -68,7 +67,7 @@ def test_quota_shows_within_fifteen_seconds(scene: Scene, namespace: str) -> Non
 
 def test_start_deadline_ends_the_wait(scene: Scene, namespace: str) -> None:
     run = tire_run(
-        "late", prep={"pod": {**SMALL["pod"], "nodeSelector": {"no.such/label": "x"}}}, startDeadlineSeconds=5
+        "late", prep={"pod": {**SMALL_PREP["pod"], "nodeSelector": {"no.such/label": "x"}}}, startDeadlineSeconds=5
     )
     scene.apply(run, namespace=namespace)
     status = scene.finished("late", namespace=namespace, seconds=45)

@@ -94,6 +94,12 @@ def test_every_metric_is_documented() -> None:
     assert set(rows("docs/operations.md", "trainingrun_[a-z_]+")) == ours
 
 
+def test_every_attack_in_the_table_has_its_test() -> None:
+    named = re.findall(r"\| `(tests/[\w/]+\.py)::(\w+)` \|$", (ROOT / "docs/operations.md").read_text(), re.MULTILINE)
+    assert len(named) > 20
+    assert [name for file, name in named if f"\ndef {name}(" not in (ROOT / file).read_text()] == []
+
+
 CLASSES = "UserError|StorageRefused|StorageOutage|StageError|TrainerError|Verdict|NotAcceptedError|Cause"
 RAISED = re.compile(rf"(?:{CLASSES})\(([^()]*)")
 SET = re.compile(r'\b(?:reason=|note\()"([A-Z][A-Za-z0-9]+)"')

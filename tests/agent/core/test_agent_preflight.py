@@ -83,7 +83,11 @@ def test_an_empty_prefix_is_refused_by_field(s3_store: S3Store, keys: list[str],
     if empty is None:
         preflight.check_sources(lambda _: s3_store, sources)
         return
-    with pytest.raises(StorageRefused, match=rf"{empty}: no object below s3://{s3_store.bucket}/") as caught:
+    with pytest.raises(StorageRefused) as caught:
         preflight.check_sources(lambda _: s3_store, sources)
     assert caught.value.reason == "EmptyPrefix"
-    assert f"correct spec.{empty}" in caught.value.hint
+    folder = "train" if "train" in empty else "eval"
+    assert caught.value.message == f"spec.{empty}: no object below s3://{s3_store.bucket}/{folder}/"
+    assert caught.value.hint == (
+        f"Upload the images there, or create a new TrainingRun with the right {empty} (case matters)."
+    )

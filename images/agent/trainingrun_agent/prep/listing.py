@@ -110,7 +110,7 @@ def _members(store: ObjectStore, source: Source, listing: Listing, split: str) -
         known = ", ".join(PurePosixPath(name).stem for name in listing.sets[:20]) or "none"
         raise UserError(
             "ImageSetNotFound",
-            f"dataset.{split}.imageSet: no object s3://{source.bucket}/{source.key}{path}; sets there: {known}",
+            f"spec.dataset.{split}.imageSet: no object s3://{source.bucket}/{source.key}{path}; sets there: {known}",
             hint=f"Name one of them, or let dataset.{split}.uri be the folder that holds {SETS_FOLDER}/.",
         )
     text = store.get(source.key + path, max_bytes=MAX_SET_BYTES).decode("utf-8-sig", "replace")

@@ -54,8 +54,8 @@ def check_sources(store_for: StoreFor, sources: Iterable[tuple[str, Source]]) ->
         else:
             raise StorageRefused(
                 "EmptyPrefix",
-                f"{field}: no object below {source}",
-                hint=f"Upload the images there, or correct spec.{field}; prefixes are case-sensitive.",
+                f"spec.{field}: no object below {source}",
+                hint=f"Upload the images there, or create a new TrainingRun with the right {field} (case matters).",
             )
 
 

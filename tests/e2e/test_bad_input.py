@@ -1,0 +1,209 @@
+"""Bad input on a real node, all at the same time: what `kubectl get` and the status say of it, word for word.
+
+Each case costs at most a pod of prep. The words of every other case, and of these in more detail, are in
+tests/unit/test_bad_input.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+import zoo
+from trdemo.bucket import SEED, TRAIN
+from trdemo.follow import condition
+from trdemo.scene import SMALL_PREP, Object, Scene, tire_run
+from trdemo.tires import Photo, draw_set
+
+pytestmark = pytest.mark.node
+
+SECONDS = 120  # for all of them together; each is a pod of some seconds, and they share two processors
+FEW, ALLOWED = 12, "(spec.dataset.maxBadFiles 1% allows {})"
+REPORT = "Report: s3://detectors/datasets/failed/<digest>/report.json."
+CORRECT = "Correct the files the report names, or create a new TrainingRun with a higher dataset.maxBadFiles."
+NAMES = "Create a new TrainingRun with the names as they are in the annotations (case counts), or correct those."
+USE = "Use a .tar.gz of the TensorFlow 1 detection model zoo, or a run's export folder."
+LOCAL = (
+    "spec.storage.endpoint: 'http://169.254.169.254' is the pod itself, its node or the metadata service of its cloud"
+)
+WAITS = "late"  # the run that needs a GPU
+
+
+@dataclass(frozen=True)
+class Case:
+    """Changes to the demo's run; what is told, and the next step."""
+
+    changes: Mapping[str, Any]
+    reason: str
+    what: str
+    hint: str = ""
+
+
+def train_on(folder: str) -> dict[str, Any]:
+    return {"dataset": {"train": {"uri": f"bad/{folder}/"}}}
+
+
+def truncated(number: int) -> str:
+    lost = "ImageTruncated: image file is truncated ({} bytes not processed)"
+    return f"train train_{number:04d}.jpg: {lost}"
+
+
+CASES = {
+    "absent": Case(
+        {"dataset": {"classes": ["tire", "zebra"]}},
+        "ClassNotFound",
+        "spec.dataset.classes: no object of class 'zebra' in dataset.train; names there: 'tire' (<n>).",
+        f"{NAMES} {REPORT}",
+    ),
+    "case": Case(
+        {"dataset": {"classes": ["Tire"]}},
+        "ClassNotFound",
+        "spec.dataset.classes: no object of class 'Tire' (did you mean 'tire'?) in dataset.train; names there: "
+        "'tire' (<n>).",
+        f"{NAMES} {REPORT}",
+    ),
+    "image": Case(
+        train_on("image"),
+        "TooManyBadFiles",
+        f"1 bad file among <n> images {ALLOWED.format(0)}: train train_0003.xml: AnnotationWithoutImage: no image of "
+        "that name or <filename>, or the name is not unique.",
+        f"{CORRECT} {REPORT}",
+    ),
+    "xml": Case(
+        train_on("xml"),
+        "TooManyBadFiles",
+        f"1 bad file among <n> images {ALLOWED.format(0)}: train train_0003.xml: AnnotationMalformed: no well-formed "
+        "XML: expected '>', line <n>, column <n>.",
+        f"{CORRECT} {REPORT}",
+    ),
+    "five": Case(
+        train_on("five"),
+        "TooManyBadFiles",
+        f"<n> bad files among <n> images {ALLOWED.format(1)}: {truncated(0)}; {truncated(1)}; {truncated(2)}.",
+        f"{CORRECT} {REPORT}",
+    ),
+    "archive": Case(
+        {"model": {"pretrained": {"uri": "bad/none.tar.gz"}}},
+        "PretrainedUnusable",
+        "spec.model.pretrained: s3://detectors/bad/none.tar.gz is no whole .tar.gz or .tar archive: truncated header.",
+        USE,
+    ),
+    "weights": Case(
+        {"model": {"pretrained": {"uri": "bad/inception.tar.gz"}}},
+        "PretrainedMismatch",
+        "spec.model.pretrained: the weights in s3://detectors/bad/inception.tar.gz have no variable below "
+        "FeatureExtractor/MobilenetV1/, where ssd_mobilenet_v1_0.25_128 has its own; they are of ssd_inception_v2.",
+        "Create a new TrainingRun with weights of its model.network, or with the network of these weights.",
+    ),
+    "trainer": Case(
+        {"train": {"image": "docker.io/me/trainer:1"}},
+        "ForbiddenByPolicy",
+        "spec.train.image: 'docker.io/me/trainer:1' is not allowed here; allowed: trainingrun.dev/*, <trainer>. Use "
+        "one of these or ask your platform team to extend policy.images of the operator's Helm values.",
+    ),
+    "metadata": Case(
+        {"storage": {"endpoint": "http://169.254.169.254"}},
+        "ForbiddenByPolicy",
+        f"{LOCAL}, not storage. Use the address of your storage; where it really is there, your platform team can "
+        "allow the endpoint, without a wildcard in its host, in policy.endpoints of the operator's Helm values.",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def applied(scene: Scene, namespace: str) -> None:
+    """The data, and then every run at once."""
+    photos = list(draw_set(TRAIN, seed=SEED, prefix="train"))
+    few = photos[:FEW]
+    scene.bucket.put_all(
+        [
+            *files("image", few, lost={"train_0003.jpg"}),
+            *files("xml", few, cut={"train_0003.xml": 20}),
+            *files("one", photos, cut={"train_0000.jpg": 9}),
+            *files("five", photos, cut={f"train_{number:04d}.jpg": 9 for number in range(TRAIN * 5 // 100)}),
+            ("bad/none.tar.gz", b"<!DOCTYPE html><title>404 Not Found</title>"),
+            ("bad/inception.tar.gz", zoo.zoo_archive()),
+        ]
+    )
+    for name, case in CASES.items():
+        scene.apply(tire_run(name, prep=SMALL_PREP, **case.changes), namespace=namespace)
+    late = tire_run(WAITS, prep=SMALL_PREP, **train_on("one"), startDeadlineSeconds=30)
+    late["spec"]["train"]["gpus"] = 1
+    scene.apply(late, namespace=namespace)
+
+
+def files(
+    folder: str, photos: list[Photo], *, cut: Mapping[str, int] | None = None, lost: set[str] | None = None
+) -> list[tuple[str, bytes]]:
+    """Keys and bodies of a training folder; `cut` says how many bytes are missing at the end of a file."""
+    pairs = [(photo.name, photo.jpeg) for photo in photos]
+    pairs += [(photo.name.replace(".jpg", ".xml"), photo.xml) for photo in photos]
+    cut = cut or {}
+    return [
+        (f"bad/{folder}/{name}", data[: len(data) - cut.get(name, 0)])
+        for name, data in pairs
+        if name not in (lost or set())
+    ]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_user_is_told_what_is_wrong_and_what_to_do(scene: Scene, namespace: str, applied: None, name: str) -> None:
+    case = CASES[name]
+    status = scene.finished(name, namespace=namespace, seconds=SECONDS)
+    command = f'kubectl -n {namespace} patch trainingrun {name} --type merge -p \'{{"spec":{{"retry":1}}}}\''
+    parts = (case.what.replace("<trainer>", scene.images["trainer"]), case.hint, f"To try again: {command}")
+    assert masked(status["message"], like=case) == masked(" ".join(part for part in parts if part), like=case)
+    assert reason_of(status, "Succeeded") == case.reason
+    row = scene.place.kubectl("get", "trainingruns", name, "-n", namespace)
+    assert f"{case.reason}: {status['message']}"[:100] in row
+    assert condition(status, "Trained") == ""  # no pod with a GPU was ever made
+
+
+def test_one_truncated_image_is_skipped_and_a_gpu_that_nobody_has_is_waited_for(
+    scene: Scene, namespace: str, applied: None
+) -> None:
+    waiting = scene.until(
+        WAITS,
+        lambda status: reason_of(status, "Trained") == "PodUnschedulable",
+        namespace=namespace,
+        seconds=SECONDS,
+        what="a pod that no node can run",
+    )
+    dataset = waiting["dataset"]
+    assert (dataset["trainImages"], dataset["errors"]) == (TRAIN - 1, 1)
+    assert [masked(finding) for finding in dataset["topFindings"]] == [
+        masked(truncated(0).replace("train ", "train: "))
+    ]
+    what = f"No node can run pod {WAITS}-train-1-<pod>: 0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
+    told = re.sub(f"{WAITS}-train-1-[a-z0-9]{{5}}", f"{WAITS}-train-1-<pod>", waiting["message"])
+    assert told.startswith(what)
+    step = "Free or add such a node, or change the stage's pod.resources or nodeSelector in a new run."
+    assert told.endswith(step)
+    row = scene.place.kubectl("get", "trainingruns", WAITS, "-n", namespace)
+    assert "Training: waiting, PodUnschedulable: No node can run pod late-train-1-" in row
+
+
+def test_a_gpu_that_does_not_come_by_the_deadline_ends_the_run(scene: Scene, namespace: str, applied: None) -> None:
+    status = scene.finished(WAITS, namespace=namespace, seconds=SECONDS)
+    assert reason_of(status, "Succeeded") == "StartDeadlineExceeded"
+    what = "The pod of late-train-1 did not start within spec.startDeadlineSeconds (30 s): No node can run pod "
+    assert status["message"].startswith(f"{what}late-train-1-")
+    assert "1 Insufficient nvidia.com/gpu." in status["message"]
+    assert scene.place.kubectl.get("pods", namespace=namespace, selector="trainingrun.dev/stage=train")["items"] == []
+
+
+def reason_of(status: Object, kind: str) -> str:
+    return next((str(c["reason"]) for c in status.get("conditions", ()) if c["type"] == kind), "")
+
+
+def masked(text: str, *, like: Case | None = None) -> str:
+    """Without the numbers and digests that depend on how the pictures were drawn and compressed."""
+    text = re.sub("[0-9a-f]{64}", "<digest>", text)
+    text = re.sub(r"\((?:\d+|\{\}) bytes not", "(<n> bytes not", text)
+    if like is None or like.reason in {"ClassNotFound", "TooManyBadFiles"}:
+        text = re.sub(r"(?<=\()\d+(?=\))|\d+(?= bad files?)|\d+(?= images)|(?<=line )\d+|(?<=column )\d+", "<n>", text)
+    return text
