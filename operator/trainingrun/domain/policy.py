@@ -19,8 +19,8 @@ from trainingrun.domain.refusal import NotAcceptedError
 CONTROL_PLANE: Final = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 
 
-def check(spec: Mapping[str, Any], *, settings: Settings) -> None:
-    """Raise NotAcceptedError naming the field and the Helm value that forbids it."""
+def check(spec: Mapping[str, Any], *, settings: Settings) -> tuple[str, ...]:
+    """Networks to which the run's agents must not connect; raises NotAcceptedError naming field and Helm value."""
     policy = settings.policy
     image = (spec.get("train") or {}).get("image")
     allowed_images = (*policy.images, settings.trainer_image)
@@ -30,17 +30,14 @@ def check(spec: Mapping[str, Any], *, settings: Settings) -> None:
     if not _matches(secret, policy.secret_names):
         field = "spec.storage.credentials.secretName"
         raise _forbidden(field, repr(secret), setting="policy.secretNames", allowed=policy.secret_names)
-    refused_networks(spec["storage"], allowed=policy.endpoints)
     for stage in Stage:
         tolerations = ((spec.get(str(stage)) or {}).get("pod") or {}).get("tolerations") or ()
         _check_tolerations(f"spec.{stage}.pod.tolerations", tolerations, allowed=policy.tolerations)
+    return _refused_networks(spec["storage"], allowed=policy.endpoints)
 
 
-def refused_networks(storage: Mapping[str, Any], *, allowed: tuple[str, ...]) -> tuple[str, ...]:
-    """Networks to which the run's agents must not connect; raises NotAcceptedError for a forbidden endpoint.
-
-    An endpoint that the installer named, without a wildcard, may be anywhere.
-    """
+def _refused_networks(storage: Mapping[str, Any], *, allowed: tuple[str, ...]) -> tuple[str, ...]:
+    """An endpoint that the installer named, without a wildcard, may be anywhere."""
     field = "spec.storage.endpoint"
     text = storage.get("endpoint") or f"https://s3.{storage.get('region', 'us-east-1')}.amazonaws.com"
     told = repr(text) if "endpoint" in storage else f"AWS ({text}), which is meant when it is not set,"

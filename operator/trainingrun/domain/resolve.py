@@ -26,7 +26,7 @@ def resolve(run: Run, *, settings: Settings, find_run: FindRun) -> Resolved:
     spec = run.spec
     storage = spec["storage"]
     train = spec.get("train") or {}
-    policy.check(spec, settings=settings)
+    refused_networks = policy.check(spec, settings=settings)
     network = (spec.get("model") or {}).get("network", "ssd_inception_v2")
     defaults = NETWORKS.get(network)
     if defaults is None:
@@ -46,7 +46,7 @@ def resolve(run: Run, *, settings: Settings, find_run: FindRun) -> Resolved:
             "addressing": storage.get("addressing") or ("path" if endpoint else "virtual"),
             "caBundle": "caBundle" in storage,
             "outageToleranceSeconds": int(storage.get("outageToleranceSeconds", 3600)),
-            "refusedNetworks": list(policy.refused_networks(storage, allowed=settings.policy.endpoints)),
+            "refusedNetworks": list(refused_networks),
         },
         "dataset": {
             "train": _source(dataset["train"], bucket=storage["bucket"]),
