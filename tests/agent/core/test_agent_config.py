@@ -63,6 +63,11 @@ def _without(document: dict[str, Any], *path: str) -> dict[str, Any]:
         pytest.param(lambda d: b"{", "cannot be used", id="not json"),
         pytest.param(lambda d: b"[]", "cannot be used", id="not an object"),
         pytest.param(lambda d: _without(d, "storage", "bucket"), "'bucket'", id="field missing"),
+        pytest.param(
+            lambda d: {**d, "storage": {**d["storage"], "refusedNetworks": ["localhost"]}},
+            "'localhost'",
+            id="no network",
+        ),
         pytest.param(lambda d: {**d, "contractVersion": 3}, "contractVersion 3", id="newer contract"),
     ],
 )
@@ -74,6 +79,14 @@ def test_an_unusable_document_ends_as_contract_mismatch(
     with pytest.raises(StageError, match=says) as caught:
         parse_resolved(data)
     assert (caught.value.outcome, caught.value.reason) == (Outcome.CRASH, "ContractMismatch")
+
+
+def test_networks_are_refused_only_where_the_operator_says_so(document: dict[str, Any]) -> None:
+    """Documents of an earlier operator do not."""
+    assert parse_resolved(json.dumps(document).encode()).storage.refused_networks == ()
+    document["storage"]["refusedNetworks"] = ["169.254.0.0/16", "::/96"]
+    networks = parse_resolved(json.dumps(document).encode()).storage.refused_networks
+    assert [str(network) for network in networks] == ["169.254.0.0/16", "::/96"]
 
 
 def test_unknown_fields_are_a_newer_operators(document: dict[str, Any]) -> None:
