@@ -159,7 +159,7 @@ def test_the_user_is_told_what_is_wrong_and_what_to_do(scene: Scene, namespace: 
     assert masked(status["message"], like=case) == masked(" ".join(part for part in parts if part), like=case)
     assert reason_of(status, "Succeeded") == case.reason
     row = scene.place.kubectl("get", "trainingruns", name, "-n", namespace)
-    assert f"{case.reason}: {status['message']}"[:100] in row
+    assert (case.reason if case.reason == "ForbiddenByPolicy" else f"Preparing: {case.reason}") in row
     assert condition(status, "Trained") == ""  # no pod with a GPU was ever made
 
 
@@ -184,7 +184,7 @@ def test_one_truncated_image_is_skipped_and_a_gpu_that_nobody_has_is_waited_for(
     step = "Free or add such a node, or change the stage's pod.resources or nodeSelector in a new run."
     assert told.endswith(step)
     row = scene.place.kubectl("get", "trainingruns", WAITS, "-n", namespace)
-    assert "Training: waiting, PodUnschedulable: No node can run pod late-train-1-" in row
+    assert "Training: waiting (PodUnschedulable)" in row
 
 
 def test_a_gpu_that_does_not_come_by_the_deadline_ends_the_run(scene: Scene, namespace: str, applied: None) -> None:
