@@ -102,7 +102,7 @@ class Installed:
 def installed(
     request: pytest.FixtureRequest, kubectl: Kubectl, kubeconfig: Path, api_cluster: Cluster
 ) -> Iterator[Installed]:
-    """`helm install` in one mode. The CRD is there already; the Deployment gets no pod, the test is the kubelet."""
+    """`helm install` in one mode, over a CRD that is there. The Deployment gets no pod; the test starts the operator."""
     served = f"rights-{request.param}"
     for name in (SYSTEM, served, ELSEWHERE):
         made = kubectl("create", "namespace", name, "--dry-run=client", "-o", "yaml")
@@ -110,7 +110,7 @@ def installed(
     account = kubectl("create", "serviceaccount", "default", "-n", served, "--dry-run=client", "-o", "yaml")
     kubectl("apply", "--server-side", "-f", "-", stdin=account)
     watched = json.dumps([served] if request.param == "namespaced" else [])
-    values = ["--set", "crds.enabled=false", "--set-json", f"watchNamespaces={watched}"]
+    values = ["--set-json", f"watchNamespaces={watched}", "--take-ownership"]
     start = api_cluster.layout.audit_log.stat().st_size
     _helm(kubeconfig, "install", NAME, str(CHART), *values)
     reviews = client.AuthorizationV1Api(config.new_client_from_config(str(kubeconfig)))  # type: ignore[no-untyped-call]
