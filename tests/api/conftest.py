@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -34,8 +35,9 @@ Refusals = Callable[[Mapping[str, Any]], list[str]]
 
 @pytest.fixture(scope="session")
 def api_cluster() -> Iterator[Cluster]:
-    """A cluster made for this session; its API server writes an audit log."""
-    with Cluster("tests-api", tier="api", audit=True, echo=lambda _: None) as cluster:
+    """A cluster made for this session, or this worker of it; its API server writes an audit log."""
+    name = f"tests-api-{os.environ.get('PYTEST_XDIST_WORKER', 'one')}"
+    with Cluster(name, tier="api", audit=True, echo=lambda _: None) as cluster:
         yield cluster
 
 

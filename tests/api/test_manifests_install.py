@@ -21,10 +21,12 @@ MANIFESTS = Path(__file__).resolve().parents[2] / "manifests"
 
 @pytest.fixture(scope="module")
 def installed(kubectl: Kubectl) -> Iterator[str]:
-    """What kubectl said; the CRD stays, since other tests use it."""
+    """What kubectl said. The CRD and the namespace stay: other tests use them, and nothing here ends a namespace."""
     yield kubectl("apply", "--server-side", "--force-conflicts", "--warnings-as-errors", "-k", str(MANIFESTS))
-    for folder in ("operator", "rbac"):
-        kubectl("delete", "--wait=false", "--filename", str(MANIFESTS / folder))
+    label = "--selector=app.kubernetes.io/instance=trainingrun-operator"
+    kinds = "deployments,services,leases,roles,rolebindings,serviceaccounts"
+    kubectl("delete", kinds, "-n", "trainingrun-system", label)
+    kubectl("delete", "clusterroles,clusterrolebindings", label)
 
 
 def test_every_object_is_accepted_without_a_warning(installed: str) -> None:

@@ -102,7 +102,7 @@ class Installed:
 def installed(
     request: pytest.FixtureRequest, kubectl: Kubectl, kubeconfig: Path, api_cluster: Cluster
 ) -> Iterator[Installed]:
-    """`helm install` in one mode, over a CRD that is there. The Deployment gets no pod; the test starts the operator."""
+    """`helm install` in one mode, over a CRD that is there. The Deployment gets no pod: the test is the kubelet."""
     served = f"rights-{request.param}"
     for name in (SYSTEM, served, ELSEWHERE):
         made = kubectl("create", "namespace", name, "--dry-run=client", "-o", "yaml")

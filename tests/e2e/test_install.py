@@ -66,24 +66,24 @@ def traces(objects: set[str]) -> set[str]:
 
 
 @dataclass
-class Story:
+class Flight:
     """What was seen on the way."""
 
     pods: list[dict[str, Any]] = field(default_factory=list)  # of the operator: installed, upgraded, rolled back
-    flights: list[dict[str, str]] = field(default_factory=list)  # at the same moments
+    children: list[dict[str, str]] = field(default_factory=list)  # at the same moments
     steps: list[int] = field(default_factory=list)
     end: dict[str, Any] = field(default_factory=dict)
 
     def look(self, scene: Scene, namespace: str) -> None:
         self.pods.append(operator(scene))
-        self.flights.append(in_flight(scene, namespace))
+        self.children.append(in_flight(scene, namespace))
         self.steps.append(scene.status(RUN, namespace=namespace)["training"]["step"])
 
 
 @pytest.fixture(scope="module")
-def story(scene: Scene, namespace: str) -> Story:
+def flight(scene: Scene, namespace: str) -> Flight:
     """A run during which the operator is upgraded over itself and rolled back."""
-    told = Story()
+    told = Flight()
 
     def until_step_after(step: int) -> None:
         def seen(status: dict[str, Any]) -> bool:
@@ -103,20 +103,20 @@ def story(scene: Scene, namespace: str) -> Story:
     return told
 
 
-def test_an_upgrade_and_a_rollback_really_replace_the_operator(story: Story) -> None:
-    assert [log_level(pod) for pod in story.pods] == ["INFO", "DEBUG", "INFO"]
-    assert len({pod["metadata"]["uid"] for pod in story.pods}) == 3
+def test_an_upgrade_and_a_rollback_really_replace_the_operator(flight: Flight) -> None:
+    assert [log_level(pod) for pod in flight.pods] == ["INFO", "DEBUG", "INFO"]
+    assert len({pod["metadata"]["uid"] for pod in flight.pods}) == 3
 
 
-def test_the_run_in_flight_is_not_touched(story: Story) -> None:
-    first = story.flights[0]
+def test_the_run_in_flight_is_not_touched(flight: Flight) -> None:
+    first = flight.children[0]
     assert set(first) == {"Job []", "Pod [0, 0]"}
-    assert story.flights == [first] * 3
-    assert [attempt["number"] for attempt in story.end["attempts"]] == [1, 1, 1]
+    assert flight.children == [first] * 3
+    assert [attempt["number"] for attempt in flight.end["attempts"]] == [1, 1, 1]
 
 
-def test_the_run_succeeds(story: Story) -> None:
-    assert condition(story.end, "Succeeded") == "True", story.end.get("message")
+def test_the_run_succeeds(flight: Flight) -> None:
+    assert condition(flight.end, "Succeeded") == "True", flight.end.get("message")
 
 
 def gone(scene: Scene, wanted: set[str]) -> set[str]:
@@ -127,7 +127,7 @@ def gone(scene: Scene, wanted: set[str]) -> set[str]:
     return found
 
 
-def test_uninstall_leaves_the_definition_and_the_runs(scene: Scene, namespace: str, story: Story) -> None:
+def test_uninstall_leaves_the_definition_and_the_runs(scene: Scene, namespace: str, flight: Flight) -> None:
     """And the namespace, which Helm made without counting it as its own."""
     before = everything(scene)
     run = scene.place.kubectl.get("trainingrun", RUN, namespace=namespace)
@@ -155,7 +155,7 @@ def overlay(scene: Scene, folder: Path) -> Path:
 
 
 def test_kustomize_installs_over_it_and_serves_the_kept_run(
-    scene: Scene, namespace: str, story: Story, tmp_path: Path
+    scene: Scene, namespace: str, flight: Flight, tmp_path: Path
 ) -> None:
     kubectl = scene.place.kubectl
     kubectl("apply", "--server-side", "-k", str(overlay(scene, tmp_path)))

@@ -41,6 +41,8 @@ ROWS: Final = (
     Row(r"make ", Way.MAKE, "the tests themselves are run by it"),
     Row(r"(for image in .*)?docker (build|push) ", Way.DOCKER, "no Docker daemon; tests/images builds with buildah"),
     Row(r"helm (install|upgrade|uninstall) ", Way.HELM, "one installation serves all tests of a session"),
+    Row(r"helm rollback |kubectl delete (--filename manifests|namespace)", Way.ELSEWHERE, "tests/e2e/test_install.py"),
+    Row(r"helm (history|template) ", Way.RUN),
     Row(r"kubectl delete (trainingruns --all|crd) ", Way.DRY_RUN, "the other tests' runs would go"),
     Row(r"kubectl apply --server-side -k manifests/", Way.ELSEWHERE, "tests/api/test_manifests_install.py"),
     Row(r"(export )?[A-Z_0-9]+=", Way.SET),
