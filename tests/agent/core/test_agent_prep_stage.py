@@ -6,6 +6,7 @@ import io
 import json
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,18 @@ def test_a_first_run_writes_everything_it_promises(
     assert [info.key for info in images.list(f"{RUN}/")] == [
         f"{RUN}/{name}" for name in ("epochs/0001.json", "pipeline.config", "prepared.json", "run.json")
     ]
+
+
+def test_what_the_report_found_is_told_with_the_success(
+    images: S3Store, make_context: Callable[[S3Store], StageContext]
+) -> None:
+    for number, (old, new) in enumerate([("</annotation>", ""), ("<xmax>40", "<xmax>99"), ("<ymax>30", "<ymax>99")]):
+        images.put(f"tire/images/train/{number}.xml", LABEL.replace(old, new).format(name=f"{number}.jpg").encode())
+    context = make_context(images)
+    generous = replace(context.config.resolved.dataset, max_bad_files="1")
+    resolved = replace(context.config.resolved, dataset=generous)
+    verdict = prep.run(replace(context, config=replace(context.config, resolved=resolved)))
+    assert verdict.message == "Prepared 5 train and 2 eval images; the report has 1 error and 2 warnings."
 
 
 def test_a_later_attempt_believes_the_result(images: S3Store, make_context: Callable[[S3Store], StageContext]) -> None:
