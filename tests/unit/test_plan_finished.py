@@ -35,6 +35,15 @@ def test_a_run_without_ttl_stays() -> None:
     assert not play.deleted
 
 
+def test_kubectl_wait_sees_the_end_of_a_run_whose_spec_was_changed_afterwards() -> None:
+    """It takes no condition for met that is of an older generation than the object."""
+    play = ended(a_run())
+    play.spec(tensorboard={"enabled": False})
+    play.step(1)
+    assert play.run.generation == 2
+    assert {condition["observedGeneration"] for condition in play.status["conditions"]} == {2}
+
+
 def test_tensorboard_stays_for_its_ttl_and_says_until_when() -> None:
     play = ended(a_run().spec(tensorboard={"ttlSecondsAfterFinished": 600}))
     assert play.status["tensorboard"] == {

@@ -47,7 +47,9 @@ class Draft:
     def __post_init__(self) -> None:
         self.status = copy.deepcopy(dict(self.run.status))
         self.status["observedGeneration"] = self.run.generation
-        self.status.setdefault("conditions", [])
+        for condition in self.status.setdefault("conditions", []):
+            # `kubectl wait` passes over a condition of an older generation; this reconcile judges all of them.
+            condition["observedGeneration"] = self.run.generation
         self.status.setdefault("startedAt", self.now_text)
 
     @property
