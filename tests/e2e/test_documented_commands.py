@@ -29,6 +29,7 @@ from trimages.paths import REPOSITORY
 pytestmark = pytest.mark.node
 
 SECONDS = 60
+NOTES = b"uploaded as the guide says"
 ENDLESS = ("--watch", "port-forward")
 COMMANDS = documented(Way.RUN, Way.DRY_RUN, Way.HELM)
 
@@ -57,7 +58,7 @@ class Terminal:
     def placeholders(self) -> dict[str, str]:
         return {
             "https://s3.example.com": self.scene.place.storage.endpoint,
-            "tire-7a77ca6c": "nothing-of-this-name",  # `aws s3 rm`: another test looks at what the run left
+            "tire-7a77ca6c": "old-7a77ca6c",  # another test looks at what the run left
             "6006:6006": ":6006",  # any free port
             "NAME": "tire",
             "<run>-<stage>-<attempt>": "lost-prep-1",  # a failed attempt, whose Job is kept
@@ -80,16 +81,17 @@ def terminal(scene: Scene, story: Watched, vision: str, tmp_path_factory: pytest
     (folder / "s3.env").write_text("".join(f"{name}={value}\n" for name, value in keys.items()))
     (folder / "values.yaml").write_text(yaml.safe_dump(install.image_values(scene.images)))
     (folder / "tire").mkdir()
-    (folder / "tire" / "notes.txt").write_text("uploaded as the guide says")
+    (folder / "tire" / "notes.txt").write_bytes(NOTES)
     for name in ("tire.yaml", "trainingrun.yaml"):
         (folder / name).write_bytes(install.sample("tire.yaml").read_bytes())
-    typo = tire_run("tire", train={"steps": 0}, dataset={"train": {"uri": "tire/images/train"}})
+    typo = tire_run("typo", train={"steps": 0}, dataset={"train": {"uri": "tire/images/train"}})
     (folder / "typo.yaml").write_text(yaml.safe_dump(typo))
     config = folder / "kubeconfig"
     config.write_text(Path(kubectl.kubeconfig).read_text())
     tools = [Path(kubectl.binary).parent, Path(scene.place.helm).parent]
     path = os.pathsep.join([*map(str, tools), os.environ["PATH"]])
-    env = {**os.environ, **keys, "AWS_REGION": "us-east-1", "KUBECONFIG": str(config), "PATH": path}
+    keys |= {"AWS_ENDPOINT_URL": storage.endpoint, "AWS_REGION": "us-east-1", "AWS_PAGER": ""}
+    env = {**os.environ, **keys, "KUBECONFIG": str(config), "PATH": path}
     subprocess.run(["kubectl", "config", "set-context", "--current", f"--namespace={vision}"], env=env, check=True)
     return Terminal(scene, folder, env)
 
@@ -103,23 +105,38 @@ def a_failed_attempt(scene: Scene) -> None:
     scene.finished("lost", namespace="vision", seconds=SECONDS)
 
 
+def an_old_run(scene: Scene) -> None:
+    scene.bucket.put_all([("runs/vision/old-7a77ca6c/train/0001-0a1b2c3d/last.json", b"{}")])
+
+
+def the_old_run_is_gone(scene: Scene) -> None:
+    assert scene.bucket.keys("runs/vision/old-7a77ca6c/") == {}
+
+
+def the_folder_is_there(scene: Scene) -> None:
+    assert scene.bucket.read("tire/notes.txt") == NOTES
+
+
 BEFORE: dict[str, Callable[[Scene], None]] = {
     "create secret": without_the_secret,
     "logs job/": a_failed_attempt,
+    "aws s3 rm": an_old_run,
 }
+AFTERWARDS: dict[str, Callable[[Scene], None]] = {"aws s3 rm": the_old_run_is_gone, "s3 cp": the_folder_is_there}
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.place)
 def test_command_does_what_it_says(terminal: Terminal, command: Command) -> None:
-    for part, prepare in BEFORE.items():
-        if part in command.text:
-            prepare(terminal.scene)
+    for prepare in (do for part, do in BEFORE.items() if part in command.text):
+        prepare(terminal.scene)
     run = until_it_says_something if any(word in command.text for word in ENDLESS) else to_its_end
     code, said = run(terminal, terminal.filled(command))
     fails = command.shown.startswith(("Error", "The TrainingRun"))
     assert (code != 0) is fails, said
     if run is to_its_end and command.shown:
         assert difference(command.shown, said) == ""
+    for check in (do for part, do in AFTERWARDS.items() if part in command.text):
+        check(terminal.scene)
 
 
 def to_its_end(terminal: Terminal, text: str) -> tuple[int, str]:
