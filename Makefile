@@ -22,6 +22,9 @@ demo-down: ## Remove the demo's cluster
 test: ## Every test, on a real cluster
 	@$(BIN) $(PY) -m trrunner all
 
+fuzz: ## Broken labels of every format, for some minutes
+	@FUZZ_ROUNDS=$(or $(ROUNDS),20000) $(BIN) $(PY) -m pytest tests/agent/prep/test_readers_fuzz.py -q -n 2
+
 check: ## Lint, types, layers, unit tests, generated files: under two minutes
 	@$(BIN) $(PY) -m trrunner check
 
@@ -48,4 +51,4 @@ format: ## Format the Python code
 bench: ## Measure: speed and memory of preparation
 	@$(BIN) $(PY) tests/bench/prep.py 1000 10000 30000
 
-.PHONY: help demo demo-down test check images cluster-up cluster-down chart requirements format bench
+.PHONY: help demo demo-down test check images cluster-up cluster-down chart requirements format fuzz bench

@@ -12,7 +12,8 @@ from prometheus_client import REGISTRY
 
 from trainingrun.domain.verdicts import POLICIES, Outcome
 from trainingrun.engine import metrics as _metrics  # noqa: F401 - registers them
-from trfakes.schema import crd_part, errors
+from trainingrun_agent.prep.readers import FORMATS
+from trfakes.schema import contract, crd_part, errors
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -120,3 +121,25 @@ def test_every_reason_that_is_raised_has_its_next_step() -> None:
     documented = set(re.findall(r"`([A-Z][A-Za-z0-9]+)`", (ROOT / "docs/user-guide.md").read_text()))
     assert len(raised) > 60
     assert raised - SUCCESS - documented == set()
+
+
+FOUND = re.compile(r"\b(?:UnusableError|error|warning|info)\(\s*\"([A-Z][A-Za-z]+)\"")
+
+
+def test_every_finding_about_data_is_documented() -> None:
+    prep = ROOT / "images/agent/trainingrun_agent/prep"
+    found = {code for path in prep.rglob("*.py") for code in FOUND.findall(path.read_text())}
+    section = (ROOT / "docs/user-guide.md").read_text().partition("## 10.")[2].partition("## 11.")[0]
+    assert len(found) > 40
+    assert found - set(re.findall(r"`([A-Z][A-Za-z]+)`", section)) == set()
+
+
+def test_the_table_of_label_formats_is_what_is_read_and_offered() -> None:
+    table = rows("docs/user-guide.md", "[a-zA-Z]+")
+    schema: Any = crd_part("spec").schema
+    dataset = schema["properties"]["dataset"]["properties"]
+    resolved: Any = contract("resolved").schema
+    for split in ("train", "eval"):
+        assert dataset[split]["properties"]["format"]["enum"] == ["auto", *FORMATS]
+    assert resolved["$defs"]["source"]["properties"]["format"]["enum"] == ["auto", *FORMATS]
+    assert set(FORMATS) <= set(table)

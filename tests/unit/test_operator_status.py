@@ -92,6 +92,24 @@ def test_garbage_from_pods_never_reaches_the_status(value: Any) -> None:
     assert play.status["phase"] == "Succeeded"
 
 
+def test_the_format_of_the_labels_shows_as_soon_as_it_is_known() -> None:
+    play = Play()
+    play.step()
+    pod = play.start_pod("tire-prep-1")
+    play.progress = {"podUID": pod.uid, "phase": "checking", "format": "coco (train), yolo (eval)"}
+    play.step(5)
+    check(play)
+    assert play.status["dataset"] == {"format": "coco (train), yolo (eval)"}
+    play.end_pod("tire-prep-1", numbers={**NUMBERS[Stage.PREP], "format": "coco"})
+    play.step(5)
+    assert play.status["dataset"]["format"] == "coco"
+
+
+@pytest.mark.parametrize("value", [5, None, "", "x" * 41, ["coco"]])
+def test_a_format_that_does_not_fit_is_left_out(value: object) -> None:
+    assert reported.label(value) is None
+
+
 def test_a_status_is_below_8_kib_at_its_worst() -> None:
     play = Play(a_run("r" * 40).spec(storage={"prefix": "p" * 100}))
     long = "the file " + "x" * 1491

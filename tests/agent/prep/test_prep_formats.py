@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from label_sets import CLASSES, SETS, images
+from label_sets import CLASSES, HEIGHT, SETS, WIDTH, images
 from prep_lab import Lab
+from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.readers import FORMATS
+from voc_data import encoded, jpeg, picture
 
 
 def stored(lab: Lab, name: str) -> str:
@@ -62,3 +66,69 @@ def test_train_and_eval_may_differ(lab: Lab) -> None:
     stored(lab, "yolo")
     lab.memory.objects = {key: data for key, data in lab.memory.objects.items() if key.startswith("eval/")} | coco
     assert lab.run().numbers["format"] == "coco (train), yolo (eval)"
+
+
+EXIF = Image.Exif()
+EXIF[0x0112] = 6
+TURNED = encoded(picture(WIDTH, HEIGHT), exif=EXIF)  # stored 128 x 64, shown 64 x 128
+UPRIGHT = "a.jpg,64,128,tire,16,32,48,64\n"
+HEADER = "filename,width,height,class,xmin,ymin,xmax,ymax\n"
+VIA_BOX = {"name": "rect", "x": 16, "y": 32, "width": 32, "height": 32}
+VIA_FILE = {
+    "k": {"filename": "a.jpg", "regions": [{"shape_attributes": VIA_BOX, "region_attributes": {"part": "tire"}}]}
+}
+ROTATED: dict[str, tuple[str, str, dict[str, int]]] = {
+    "size of the upright image": ("a.csv", HEADER + UPRIGHT, {}),
+    "shares, no size": ("a.txt", "0 0.5 0.375 0.5 0.25", {"OrientationAmbiguous": 1}),
+    "pixels, no size": ("a.via.json", json.dumps(VIA_FILE), {"OrientationAmbiguous": 1}),
+}
+
+
+@pytest.mark.parametrize(("file", "text", "counts"), ROTATED.values(), ids=ROTATED)
+def test_labels_of_an_image_that_exif_turns(lab: Lab, file: str, text: str, counts: dict[str, int]) -> None:
+    lab.memory.objects = {f"{split}/a.jpg": TURNED for split in ("train", "eval")}
+    lab.memory.objects |= {f"{split}/{file}": text.encode() for split in ("train", "eval")}
+    made = lab.run()
+    assert lab.codes() == {code: 2 * count for code, count in counts.items()}
+    table = lab.memory.objects[f"ml/datasets/{made.digest}/train_labels.csv"].decode()
+    assert table == HEADER + UPRIGHT
+
+
+YOLO_BOX = "0 0.5 0.5 0.5 0.5"
+ODD: dict[str, tuple[str, str, dict[str, int]]] = {
+    "shares of less than a pixel": ("a.txt", f"{YOLO_BOX}\n0 0.001 0.001 0.002 0.002", {"BoxDegenerate": 2}),
+    "shares beyond the image": ("a.txt", "0 0.5 0.5 1.5 0.5", {"BoxClipped": 2}),
+    "negative sides": ("a.txt", "0 0.5 0.5 -0.5 0.5", {"BoxSwapped": 2}),
+    "a polygon": ("a.txt", "0 0.2 0.2 0.8 0.3 0.5 0.9", {"ShapeBoxed": 2}),
+    "no size": ("a.csv", HEADER + "a.jpg,0,0,tire,16,32,48,64\n", {"SizeMissing": 2}),
+}
+
+
+@pytest.mark.parametrize(("file", "text", "counts"), ODD.values(), ids=ODD)
+def test_what_can_be_mended_in_any_format(lab: Lab, file: str, text: str, counts: dict[str, int]) -> None:
+    lab.memory.objects = {f"{split}/a.jpg": jpeg(WIDTH, HEIGHT) for split in ("train", "eval")}
+    lab.memory.objects |= {f"{split}/{file}": text.encode() for split in ("train", "eval")}
+    lab.run()
+    assert lab.codes() == counts
+
+
+REFUSED: dict[str, tuple[str, str, str]] = {
+    "pixels in YOLO": ("a.txt", "0 64 32 32 32", "a.txt object 0: BoxNotNormalised"),
+    "shares in a CSV of pixels": ("a.csv", HEADER + "a.jpg,128,64,tire,0.1,0.1,0.9,0.9\n", "BoxNormalised"),
+    "size of another image": ("a.csv", HEADER + "a.jpg,640,480,tire,16,32,48,64\n", "a.jpg: SizeMismatch"),
+    "class in another case": (
+        "a.csv",
+        HEADER + "a.jpg,128,64,Tire,16,32,48,64\n",
+        "nearest name in the data is 'Tire'",
+    ),
+    "class id beyond the list": ("a.txt", "1 0.5 0.5 0.5 0.5", "a.txt object 0: UnknownClass: class id 1"),
+}
+
+
+@pytest.mark.parametrize(("file", "text", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_would_ruin_training_is_refused_in_any_format(lab: Lab, file: str, text: str, message: str) -> None:
+    lab.memory.objects = {f"{split}/a.jpg": jpeg(WIDTH, HEIGHT) for split in ("train", "eval")}
+    lab.memory.objects |= {f"{split}/{file}": text.encode() for split in ("train", "eval")}
+    with pytest.raises(UserError) as caught:
+        lab.run()
+    assert message in caught.value.message

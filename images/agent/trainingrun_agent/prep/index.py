@@ -20,6 +20,7 @@ from trainingrun_agent.prep.listing import Entry
 
 MAX_IMAGES, MAX_OBJECTS = 5_000_000, 100_000_000
 MAX_PER_IMAGE = 10_000
+CACHE_KIB = 16 << 10
 _BATCH = 10_000
 _SCHEMA = """
 CREATE TABLE images (id INTEGER PRIMARY KEY, file INTEGER, ref TEXT, name TEXT, alias TEXT, width INTEGER,
@@ -58,7 +59,7 @@ class Index:
         self._files: list[str] = []
         self._lock = threading.Lock()
         self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._database.executescript("PRAGMA synchronous = OFF;" + _SCHEMA)
+        self._database.executescript(f"PRAGMA synchronous = OFF; PRAGMA cache_size = -{CACHE_KIB};{_SCHEMA}")
 
     def __enter__(self) -> Self:
         return self
@@ -72,15 +73,9 @@ class Index:
         """Take in one file, whole or not at all. Raises DiskFull."""
         self._files.append(path)
         writer = Writer(self, len(self._files) - 1, wanted)
-        self._run("SAVEPOINT file")
-        try:
+        with self._transaction():
             yield writer
             writer.flush()
-        except UnusableError:
-            self._run("ROLLBACK TO file")
-            raise
-        finally:
-            self._run("RELEASE file")
 
     def finish(self) -> None:
         """All files are in: make ready for look-ups."""
@@ -100,7 +95,8 @@ class Index:
 
     def place(self, paths: Iterable[tuple[str, int]]) -> None:
         """Say which image's path an entry's id is about."""
-        self.run_many("UPDATE images SET path = ? WHERE id = ?", paths)
+        with self._transaction():
+            self.run_many("UPDATE images SET path = ? WHERE id = ?", paths)
         self._run("CREATE UNIQUE INDEX by_path ON images (path)")
 
     def labels(self, entry: Entry) -> Annotation:
@@ -151,6 +147,16 @@ class Index:
     def scope(self, file: int) -> int:
         """Which file's objects a file's categories name."""
         return -1 if self._shared else file
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._run("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self._database.rollback()
+            raise
+        self._run("COMMIT")
 
     @contextmanager
     def _disk(self) -> Iterator[None]:

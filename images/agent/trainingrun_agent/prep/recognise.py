@@ -7,7 +7,7 @@ none where images have XML files of their names beside them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import islice
+from functools import cache
 from pathlib import PurePosixPath
 
 from trainingrun_agent.errors import UserError
@@ -29,6 +29,7 @@ def recognise(listing: Listing, asked: str, *, split: Split, head: Head) -> Form
         return FORMATS[asked]
     if listing.members is not None or not listing.images:
         return PASCAL_VOC
+    head = cache(head)
     found = {format_.name: path for format_ in FORMATS.values() if (path := _shown(format_, listing, head))}
     if len(found) == 1:
         return FORMATS[next(iter(found))]
@@ -39,11 +40,15 @@ def _shown(format_: Format, listing: Listing, head: Head) -> str | None:
     """The file that shows a format, if there is one."""
     if isinstance(format_, FileFormat):
         return _shown_by_file(format_, listing, head)
-    # A file with the name of an image beside it holds the labels of that image, not of a data set.
+    # A file with the name of an image beside it mostly holds the labels of that image, not of a data set.
     images = {stem(fold(image.path)) for image in listing.images}
-    files = (entry for entry in listing.annotations if _suffix(entry) in format_.suffixes)
-    candidates = (entry for entry in files if fold(entry.path).removesuffix(_suffix(entry)) not in images)
-    return next((entry.path for entry in islice(candidates, LOOKS) if format_.recognises(head(entry))), None)
+    beside: dict[bool, list[Entry]] = {False: [], True: []}
+    for entry in listing.annotations:
+        if _suffix(entry) in format_.suffixes:
+            beside[fold(entry.path).removesuffix(_suffix(entry)) in images].append(entry)
+    later = [entry for entry in beside[True] if _suffix(entry) != PASCAL_VOC.suffix]
+    candidates = (*beside[False][:LOOKS], *later[:LOOKS])
+    return next((entry.path for entry in candidates if format_.recognises(head(entry))), None)
 
 
 def _shown_by_file(format_: FileFormat, listing: Listing, head: Head) -> str | None:

@@ -75,6 +75,8 @@ class JSONStream:
                 raise self._malformed("it is nested too deep, or has a number of thousands of digits") from error
             if end == len(self._text) and self._more():
                 continue  # a number may go on
+            if end - self._at > MAX_VALUE:
+                raise self._too_long()
             self._at = end
             self._taken += 1
             return value
@@ -120,11 +122,7 @@ class JSONStream:
         """Read on, as much again as there is; raises UnusableError when that cannot help."""
         where = self._before + at
         if unfinished and len(self._text) - self._at > MAX_VALUE:
-            raise UnusableError(
-                "AnnotationTooLarge",
-                f"one value is longer than {MAX_VALUE} characters, from character {self._before + self._at} on",
-                hint="No image has so many labels: export again without embedded images and masks.",
-            )
+            raise self._too_long()
         if not (unfinished and self._more(len(self._text) - self._at)):
             raise self._malformed(why, where=where)
 
@@ -146,6 +144,13 @@ class JSONStream:
         self._before += self._at
         self._text, self._at = self._text[self._at :] + text, 0
         return not self._ended or bool(text)
+
+    def _too_long(self) -> UnusableError:
+        return UnusableError(
+            "AnnotationTooLarge",
+            f"one value is longer than {MAX_VALUE} characters, from character {self._before + self._at} on",
+            hint="No image has so many labels: export again without embedded images and masks.",
+        )
 
     def _malformed(self, why: str, *, where: int | None = None) -> UnusableError:
         where = self._before + self._at if where is None else where

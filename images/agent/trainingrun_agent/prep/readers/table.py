@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -29,6 +30,14 @@ def delimiter_of(line: str, required: Sequence[str]) -> str:
 def header_has(head: bytes, required: Sequence[str]) -> bool:
     """Whether a file that begins like this is a table with these columns."""
     return bool(delimiter_of(_first_line(text_of(head)), required))
+
+
+class _Columns(dict[str, int]):
+    """Places of columns; also under names in another case once they were asked for, beyond all cells where absent."""
+
+    def __missing__(self, name: str) -> int:
+        self[name] = self.get(name.casefold(), sys.maxsize)
+        return self[name]
 
 
 class Table:
@@ -63,7 +72,7 @@ class Table:
                 f"the first line is {header.strip()[:120]!r}",
                 hint=f"The first line has to name the columns {','.join(required)}.",
             )
-        self._columns = {name: at for at, name in reversed(list(enumerate(_names(header, self._mark))))}
+        self._columns = _Columns({name: at for at, name in reversed(list(enumerate(_names(header, self._mark))))})
 
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:
         """The line's number, from 2, and its cells. Raises UnusableError."""
@@ -79,13 +88,13 @@ class Table:
 
     def cell(self, cells: list[str], name: str) -> str:
         """A cell by its column's name, cleaned; empty when the row or the header has none."""
-        at = self._columns.get(name.casefold())
-        return clean(cells[at]) if at is not None and at < len(cells) else ""
+        at = self._columns[name]
+        return clean(cells[at]) if at < len(cells) else ""
 
     def raw(self, cells: list[str], name: str) -> str:
         """A cell as it stands, of any length."""
-        at = self._columns.get(name.casefold())
-        return cells[at] if at is not None and at < len(cells) else ""
+        at = self._columns[name]
+        return cells[at] if at < len(cells) else ""
 
     def _lines(self) -> Iterator[str]:
         number = 0

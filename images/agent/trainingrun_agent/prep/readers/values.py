@@ -29,12 +29,17 @@ def text_of(head: bytes) -> str:
 
 def clean(value: object) -> str:
     """A name without blanks around it, and encodable: JSON can smuggle in halves of characters."""
+    if not isinstance(value, str):
+        value = _digits(value)
+    text = value.strip(_BLANKS)[:MAX_NAME]
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def _digits(value: object) -> str:
+    """A whole number as text, also one that a data frame made 7.0; empty for anything else."""
     if isinstance(value, float) and value.is_integer():
-        value = int(value)  # ids that went through a spreadsheet or a data frame
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return ""
-    text = value if isinstance(value, str) else f"{value:d}"
-    return text.strip(_BLANKS)[:MAX_NAME].encode("utf-8", "replace").decode()
+        value = int(value)
+    return f"{value:d}" if isinstance(value, int) and not isinstance(value, bool) else ""
 
 
 def label(value: object) -> str:
@@ -47,20 +52,25 @@ def label(value: object) -> str:
 
 def number(value: object, what: str) -> float:
     """A coordinate. Raises UnusableError; `what` is how the file calls it."""
-    known = isinstance(value, str | int | float) and not isinstance(value, bool)
     try:
-        found = float(value.strip(_BLANKS) if isinstance(value, str) else value) if known else None  # type: ignore[arg-type]
+        found = _float(value)
     except (ValueError, OverflowError):
-        found = None
-    if found is None:
         raise UnusableError(
             "BoxNotANumber",
             f"{what} is {_shown(value)}",
             hint="Draw the box again, or correct the number in the file.",
-        )
+        ) from None
     if not math.isfinite(found):
         raise UnusableError("BoxNotFinite", f"{what} is {found}", hint="Draw the box again: it has no place.")
     return found
+
+
+def _float(value: object) -> float:
+    if isinstance(value, str):
+        return float(value.strip(_BLANKS))
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    raise ValueError
 
 
 def pixels(value: object) -> int:
