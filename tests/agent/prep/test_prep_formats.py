@@ -119,7 +119,7 @@ REFUSED: dict[str, tuple[str, str, str]] = {
     "class in another case": (
         "a.csv",
         HEADER + "a.jpg,128,64,Tire,16,32,48,64\n",
-        "nearest name in the data is 'Tire'",
+        "(did you mean 'Tire'?)",
     ),
     "class id beyond the list": ("a.txt", "1 0.5 0.5 0.5 0.5", "a.txt object 0: UnknownClass: class id 1"),
 }

@@ -117,7 +117,7 @@ REFUSED: dict[str, tuple[Files, str, str]] = {
 def test_says_what_it_saw_and_what_to_set(files: Files, reason: str, message: str) -> None:
     with pytest.raises(UserError) as caught:
         recognised(files)
-    assert (caught.value.reason, caught.value.message) == (reason, f"dataset.train.format: {message}")
+    assert (caught.value.reason, caught.value.message) == (reason, f"spec.dataset.train.format: {message}")
     assert "spec.dataset.train.format to one of" in caught.value.hint
 
 
@@ -148,7 +148,8 @@ def test_a_format_that_nothing_has_is_refused(lab: Lab) -> None:
         lab.run()
     assert caught.value.reason == "LabelsNotFound"
     assert caught.value.message == (
-        "dataset.train.format: coco, but no file below the URI begins as that format does; .json files there: x.json"
+        "spec.dataset.train.format: coco, but no file below the URI begins as that format does;"
+        " .json files there: x.json"
     )
 
 
@@ -268,7 +269,10 @@ def test_cut_off_labels_fail_the_run_and_are_named_first(coco_lab: Lab) -> None:
     with pytest.raises(UserError) as caught:
         coco_lab.run()
     assert caught.value.reason == "EmptyTrainSet"
-    assert "; annotations.coco.json: AnnotationMalformed: no well-formed JSON at character" in caught.value.message
+    assert (
+        "used: train annotations.coco.json: AnnotationMalformed: no well-formed JSON at character"
+        in caught.value.message
+    )
 
 
 WRITTEN: dict[str, tuple[list[str], str, list[tuple[str, str]]]] = {
@@ -336,7 +340,7 @@ def test_a_class_list_that_says_otherwise_is_refused(lab: Lab, name: str) -> Non
         lab.run()
     assert caught.value.reason == "ClassListMismatch"
     listed = "['hub']" if name.endswith("yaml") else "['winter hub', 'tire']"
-    assert caught.value.message == (f"dataset.classes is ['tire', 'winter hub'], but train/{name} lists {listed}")
+    assert caught.value.message == (f"spec.dataset.classes is ['tire', 'winter hub'], but train/{name} lists {listed}")
 
 
 def test_yolo_readmes_and_lists_of_files_are_no_labels(lab: Lab) -> None:

@@ -18,7 +18,7 @@ from trainingrun_agent.prep.annotation import Annotation, UnusableError
 from trainingrun_agent.prep.readers import FORMATS, FileFormat
 from trainingrun_agent.prep.readers.yolo import class_list
 
-ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "300"))
+ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "150"))
 TOKENS = (
     *(b"NaN", b"-Infinity", b"1e999", b"-1", b"9" * 400, b"9" * 5000, b"null", b"true", b"[]", b"{}"),
     *(b"[" * 3000, b'{"a":' * 3000, b'"\\ud800"', b"\\u0000", b"\x00", b"\xff\xfe", b"\xef\xbb\xbf", b"\xc3"),

@@ -88,7 +88,8 @@ def _check_class_lists(class_list: Callable[[str, bytes], list[str] | None], lis
         if names is not None and names != list(origin.classes):
             raise UserError(
                 "ClassListMismatch",
-                f"dataset.classes is {list(origin.classes)[:20]}, but {origin.prefix}{entry.path} lists {names[:20]}",
+                f"spec.dataset.classes is {list(origin.classes)[:20]}, but {origin.prefix}{entry.path} lists"
+                f" {names[:20]}",
                 hint="YOLO's class ids are places in that list: write spec.dataset.classes in its order, or correct or"
                 " delete the file if it is not the list that the labels were made with.",
             )
@@ -165,7 +166,7 @@ def _none_of(format_: SetFormat, files: Sequence[Entry], split: Split) -> UserEr
     seen = ", ".join(entry.path for entry in files[:5]) or "none"
     return UserError(
         "LabelsNotFound",
-        f"dataset.{split}.format: {format_.name}, but no file below the URI begins as that format does;"
+        f"spec.dataset.{split}.format: {format_.name}, but no file below the URI begins as that format does;"
         f" {' and '.join(format_.suffixes)} files there: {seen}",
         hint=f"Upload the file of labels below spec.dataset.{split}.uri, or correct spec.dataset.{split}.format.",
     )

@@ -72,7 +72,7 @@ def _ambiguous(found: dict[str, str], split: Split) -> UserError:
     shown = ", ".join(f"{name} ({path})" for name, path in found.items())
     return UserError(
         "FormatAmbiguous",
-        f"dataset.{split}.format: auto found labels in {len(found)} formats: {shown}",
+        f"spec.dataset.{split}.format: auto found labels in {len(found)} formats: {shown}",
         hint=f"Set spec.dataset.{split}.format to one of {', '.join(found)}, in a new run.",
     )
 
@@ -82,7 +82,7 @@ def _nothing(listing: Listing, split: Split) -> UserError:
     counts = f"{len(listing.images)} images and {len(listing.annotations)} files that could hold labels"
     return UserError(
         "FormatNotRecognised",
-        f"dataset.{split}.format: auto recognised no labels in {counts}, such as {', '.join(files)}",
+        f"spec.dataset.{split}.format: auto recognised no labels in {counts}, such as {', '.join(files)}",
         hint=f"Upload the labels below spec.dataset.{split}.uri, or set spec.dataset.{split}.format to one of"
         f" {', '.join(FORMATS)}.",
     )
