@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export UV_NATIVE_TLS := true
 export PYTHONDONTWRITEBYTECODE := 1
-export PYTHONPATH := operator:images/agent:images/build:tests/cluster:tests/demo:tests/fakes:tests/runner
+export PYTHONPATH := operator:images/agent:images/build:tests/cluster:tests/demo:tests/fakes:tests/runner:tests/bench
 
 # The environment is made on first use and kept in the user's cache folder.
 VENV = $(eval VENV := $(shell tests/setup-python.sh))$(VENV)
@@ -48,7 +48,7 @@ requirements: ## Write the hashed requirement files anew
 format: ## Format the Python code
 	@$(BIN) ruff format -q . && $(BIN) ruff check -q --fix .
 
-bench: ## Measure: speed and memory of preparation
-	@$(BIN) $(PY) tests/bench/prep.py 1000 10000 30000
+bench: ## Measure what it costs (ONLY=images|prep|transfer|driver|orchestration)
+	@$(BIN) $(PY) -m trbench $(ONLY)
 
 .PHONY: help demo demo-down test check images cluster-up cluster-down chart requirements format fuzz bench

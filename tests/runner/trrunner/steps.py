@@ -31,6 +31,7 @@ PACKAGES = (
     "tests/cluster/trcluster",
     "tests/demo/trdemo",
     "tests/runner/trrunner",
+    "tests/bench/trbench",
     "tests/fakes/trfakes",
 )
 CHECKS = (

@@ -1,6 +1,6 @@
 """S3 credentials from the mounted Secret.
 
-Invariant: files are read for every request that is signed, so a rotated Secret is used at once; nothing is
+Invariant: files are read for every request that boto3 signs, so a rotated Secret is used at once; nothing is
 taken from the environment, from a profile or from instance metadata; values are registered for redaction
 before use.
 """

@@ -1,4 +1,4 @@
-"""ObjectStore on S3 by boto3.
+"""ObjectStore on S3 by boto3, and by obstore (bulk.py) where bytes move.
 
 Invariant: no error of botocore leaves this module unexplained (failures.py), objects are streamed, and what
 is downloaded appears under its name only when size and digest are right.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig
 from trainingrun_agent.errors import DiskFull, IntegrityError, NotFound, ObjectTooLarge, StorageRefused
 from trainingrun_agent.storage.base import ObjectInfo
+from trainingrun_agent.storage.bulk import Bulk, BulkError, open_bulk
 from trainingrun_agent.storage.client import WORK, Limits, make_client
 from trainingrun_agent.storage.failures import Target, explain, not_s3
 from trainingrun_agent.storage.streams import HashingReader
@@ -33,6 +34,10 @@ PAGE = 1000
 UPLOAD_THREADS = 4
 MAX_SKEW_SECONDS = 300
 READS = 2
+
+Chunk = bytes | memoryview
+Chunks = Callable[[str], Iterator[Chunk]]
+"""Reads an object by its key, piece by piece."""
 
 
 class ByteCounter(Protocol):
@@ -63,14 +68,20 @@ def open_store(
         if where == bucket
     ]
     target = Target(bucket, resolved.storage.endpoint, fields[0] if fields else "spec.storage.bucket")
-    return S3Store(make_client(config, limits=limits), target, clock=clock or Clock(), count=count)
+    client = make_client(config, limits=limits)
+    # The preflight wants an explained answer at once.
+    bulk = open_bulk(config, bucket, endpoint=client.meta.endpoint_url, limits=limits) if limits is WORK else None
+    return S3Store(client, target, clock=clock or Clock(), count=count, bulk=bulk)
 
 
 class S3Store:
     """One bucket."""
 
-    def __init__(self, client: Any, target: Target, *, clock: Clock, count: ByteCounter | None = None) -> None:
+    def __init__(
+        self, client: Any, target: Target, *, clock: Clock, count: ByteCounter | None = None, bulk: Bulk | None = None
+    ) -> None:
         self._client = client
+        self._bulk = bulk
         self._target = target
         self._clock = clock
         self._count = count or _ignore
@@ -112,10 +123,7 @@ class S3Store:
 
     def get(self, key: str, *, max_bytes: int) -> bytes:
         """See ObjectStore."""
-        with self._explained("GetObject", key):
-            answer = self._client.get_object(Bucket=self.bucket, Key=key)
-            with closing(answer["Body"]) as body:
-                data: bytes = body.read(max_bytes + 1)
+        data = self._get(key, max_bytes=max_bytes)
         if len(data) > max_bytes:
             raise ObjectTooLarge(
                 f"{self._target.where(key)} is larger than the {max_bytes} bytes that are read of it",
@@ -167,8 +175,11 @@ class S3Store:
         partial = path.with_name(f"{path.name}.partial")
         told = on_bytes or (lambda _: None)
         seen = ""
-        for _ in range(READS):
-            received, digest = self._fetch(key, partial, limit=size, told=told)
+        for chunks in self._readings():
+            try:
+                received, digest = self._fetch(chunks, key, partial, limit=size, told=told)
+            except BulkError:
+                continue
             if received == size and sha256 in (None, digest):
                 partial.replace(path)
                 return digest
@@ -187,8 +198,7 @@ class S3Store:
         reader = HashingReader(file, size, name=key)
         told = on_bytes or (lambda _: None)
         if size <= PART:
-            data = reader.read()
-            self.put(key, data)
+            self._put(key, reader.read())
             told(size)
             return reader.hexdigest()
         with self._explained("UploadPart", key):
@@ -201,18 +211,52 @@ class S3Store:
         with self._explained("DeleteObject", key):
             self._client.delete_object(Bucket=self.bucket, Key=key)
 
-    def _fetch(self, key: str, partial: Path, *, limit: int, told: Callable[[int], None]) -> tuple[int, str]:
+    def _get(self, key: str, *, max_bytes: int) -> bytes:
+        if self._bulk is not None:
+            with suppress(BulkError):
+                return self._bulk.get(key, max_bytes=max_bytes)
+        with self._explained("GetObject", key):
+            answer = self._client.get_object(Bucket=self.bucket, Key=key)
+            with closing(answer["Body"]) as body:
+                data: bytes = body.read(max_bytes + 1)
+        return data
+
+    def _put(self, key: str, data: bytes) -> None:
+        if self._bulk is not None:
+            with suppress(BulkError):
+                self._bulk.put(key, data)
+                self._count(up=len(data))
+                return
+        self.put(key, data)
+
+    def _readings(self) -> Iterator[Chunks]:
+        """Ways to read an object, to be tried one after the other."""
+        if self._bulk is not None:
+            yield self._bulk.chunks
+        for _ in range(READS):
+            yield self._chunks
+
+    def _chunks(self, key: str) -> Iterator[Chunk]:
+        with self._explained("GetObject", key):
+            answer = self._client.get_object(Bucket=self.bucket, Key=key)
+            with closing(answer["Body"]) as body:
+                while chunk := body.read(CHUNK):
+                    yield chunk
+
+    def _fetch(
+        self, chunks: Chunks, key: str, partial: Path, *, limit: int, told: Callable[[int], None]
+    ) -> tuple[int, str]:
         digest, received = hashlib.sha256(), 0
         try:
-            with self._explained("GetObject", key), _new_file(partial) as file:
-                answer = self._client.get_object(Bucket=self.bucket, Key=key)
-                with closing(answer["Body"]) as body:
-                    while received <= limit and (chunk := body.read(CHUNK)):
-                        file.write(chunk)
-                        digest.update(chunk)
-                        received += len(chunk)
-                        told(len(chunk))
-                        self._count(down=len(chunk))
+            with _new_file(partial) as file:
+                for chunk in chunks(key):
+                    file.write(chunk)
+                    digest.update(chunk)
+                    received += len(chunk)
+                    told(len(chunk))
+                    self._count(down=len(chunk))
+                    if received > limit:
+                        break
         except BaseException as error:
             told(-received)
             partial.unlink(missing_ok=True)

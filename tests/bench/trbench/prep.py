@@ -1,14 +1,11 @@
 """How fast preparation checks images, and how little memory it needs however many there are.
 
-    python3 tests/bench/prep.py 1000 10000 30000
-
 Each size runs in a process of its own against a bucket that makes its images on demand, so that neither a disk nor a
-server is measured. Prints images per second and the peak of the resident set.
+server is measured.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import multiprocessing
 import resource
@@ -18,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,9 +24,11 @@ from trainingrun_agent.errors import NotFound
 from trainingrun_agent.prep import prepare
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.base import ObjectInfo
+from trbench.numbers import Echo, Number
 from trdemo.tires import draw_set
 
 BUCKET = "bench"
+SIZES = (1000, 10_000, 30_000)
 DISTINCT = 64  # pictures that are repeated, each time with bytes of its own behind its end
 EVAL = 50
 
@@ -96,10 +96,26 @@ class EndlessBucket:
         return photo.jpeg + key.encode() if key.endswith(".jpg") else photo.xml
 
 
-def measure(images: int) -> None:
-    """Prepare a data set of this size and print the line."""
+def measure(echo: Echo) -> Iterator[Number]:
+    """Speed and memory of every size."""
+    for images in SIZES:
+        echo(f"{images} images")
+        receiver, sender = multiprocessing.Pipe(duplex=False)
+        process = multiprocessing.get_context("spawn").Process(target=_child, args=(sender, images))
+        process.start()
+        sender.close()
+        try:
+            seconds, before, after = receiver.recv()
+        finally:
+            process.join()
+        yield Number(f"{images} images", images / seconds, "images/s", detail=f"{seconds:.1f} s")
+        yield Number(f"memory for {images} images", after, "MiB", detail=f"peak, of which {before:.0f} before")
+
+
+def _child(sender: Connection, images: int) -> None:
+    """Prepare a data set of this size; sends seconds and the peaks of memory before and after."""
     bucket = EndlessBucket(images)
-    before = peak()
+    before = _peak()
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
         prepared = prepare(
@@ -115,28 +131,10 @@ def measure(images: int) -> None:
             progress=Progress(stage="prep", pod_uid="bench"),
             stop=threading.Event(),
         )
-    seconds = time.monotonic() - started
     assert prepared.train_images == images
-    line = f"{images:8} images {seconds:7.1f} s {images / seconds:7.0f} images/s"
-    print(f"{line}   peak {peak():4.0f} MiB, of which {before:.0f} before", flush=True)
+    sender.send((time.monotonic() - started, before, _peak()))
 
 
-def peak() -> float:
+def _peak() -> float:
     """Peak of this process's resident set in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def main() -> None:
-    """Measure every size asked for."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("images", nargs="*", type=int, default=[1000, 10_000])
-    for images in parser.parse_args().images:
-        process = multiprocessing.get_context("spawn").Process(target=measure, args=(images,))
-        process.start()
-        process.join()
-        if process.exitcode:
-            sys.exit(process.exitcode)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,41 @@
+"""What model_main of the Object Detection API does, run by the trainer's interpreter: `stock.py FOLDER SPEC`.
+
+It is `main` of object_detection/model_main.py but for what its flags cannot say: when to save and to evaluate, and no
+SavedModel at the end, which our driver leaves to the export stage. Paths are set in pipeline.config as a user would.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import tensorflow as tf
+from google.protobuf import text_format
+from object_detection import model_hparams, model_lib
+from trainingrun_trainer import pipeline
+from trainingrun_trainer.shared import Folder
+
+
+def main(root: str, spec: dict) -> None:
+    """Train and evaluate."""
+    folder = Folder(root)
+    path = folder.path("pipeline.local.config")
+    Path(path).write_text(text_format.MessageToString(pipeline.load(folder, spec)))
+    config = tf.estimator.RunConfig(
+        model_dir=folder.path(spec["modelDir"]), save_checkpoints_steps=spec["saveEverySteps"]
+    )
+    made = model_lib.create_estimator_and_inputs(
+        run_config=config,
+        hparams=model_hparams.create_hparams(None),
+        pipeline_config_path=path,
+        train_steps=spec["steps"],
+        sample_1_of_n_eval_examples=1,
+    )
+    training = tf.estimator.TrainSpec(input_fn=made["train_input_fn"], max_steps=made["train_steps"])
+    evaluation = tf.estimator.EvalSpec(
+        name="0", input_fn=made["eval_input_fns"][0], steps=None, start_delay_secs=0, throttle_secs=0
+    )
+    tf.estimator.train_and_evaluate(made["estimator"], training, evaluation)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], json.loads(sys.argv[2]))

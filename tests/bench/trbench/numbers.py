@@ -1,0 +1,64 @@
+"""Measured numbers with their limits, and comparisons that a busy machine does not bend.
+
+Invariant: two things are compared by pairs that run one right after the other, in turns first, so that whatever else
+the machine does weighs on both.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Echo = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """One line of the table; without a `limit` it is told and not judged."""
+
+    name: str
+    value: float
+    unit: str
+    limit: float | None = None
+    detail: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether it keeps its limit, as it is printed."""
+        return self.limit is None or float(_short(self.value)) <= self.limit
+
+    def line(self, program: str) -> str:
+        """As printed."""
+        value = f"{_short(self.value):>8} {self.unit}"
+        limit = "" if self.limit is None else f"<= {self.limit:g} {self.unit}"
+        verdict = "" if self.limit is None else "PASS" if self.passed else "FAIL"
+        return f"{program:14} {self.name:46} {value:<18} {limit:12} {verdict:5} {self.detail}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Medians in seconds, and the median of the pairs' ratios."""
+
+    ratio: float
+    ours: float
+    theirs: float
+
+
+def compare(ours: Callable[[], float], theirs: Callable[[], float], *, pairs: int) -> Comparison:
+    """Measure both in turns, `pairs` times; each call returns its seconds."""
+    seconds: list[tuple[float, float]] = []
+    for pair in range(pairs):
+        if pair % 2:
+            other = theirs()
+            seconds.append((ours(), other))
+        else:
+            seconds.append((ours(), theirs()))
+    first, second = zip(*seconds, strict=True)
+    return Comparison(
+        statistics.median(one / other for one, other in seconds), statistics.median(first), statistics.median(second)
+    )
+
+
+def _short(value: float) -> str:
+    return f"{value:.2f}" if value < 100 else f"{value:.0f}"

@@ -1,0 +1,47 @@
+"""The test cluster's S3 server alone, on loopback, in a folder of its own.
+
+Invariant: it and its folder are gone when the block is left.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from trbench.numbers import Echo
+from trcluster.build import ensure
+from trcluster.kubectl import http_ok
+from trcluster.ports import choose
+from trcluster.process import wait_until
+from trdemo.place import Storage
+
+
+@contextmanager
+def s3_server(echo: Echo) -> Iterator[tuple[Storage, Path]]:
+    """The server's address and account, and a folder for the caller's files on the same disk."""
+    binary = ensure(("versitygw",), echo=echo)["versitygw"]
+    (port,) = choose(1, ())
+    storage = Storage(f"http://127.0.0.1:{port}", "", f"TR{secrets.token_hex(9).upper()}", secrets.token_urlsafe(30))
+    with tempfile.TemporaryDirectory(prefix="trbench-") as name:
+        folder, log = Path(name), Path(name) / "log"
+        for each in ("data", "iam", "files"):
+            (folder / each).mkdir()
+        # Without --keep-alive it would close every connection after one request, as no other S3 server does.
+        address = ["--port", f"127.0.0.1:{port}", "--health", "/healthz", "--keep-alive"]
+        argv = [str(binary), *address, "--quiet", "--iam-dir", str(folder / "iam"), "posix", str(folder / "data")]
+        account = {"ROOT_ACCESS_KEY": storage.access_key, "ROOT_SECRET_KEY": storage.secret_key}
+        with (
+            log.open("wb") as output,
+            subprocess.Popen(argv, env={**os.environ, **account}, stdout=output, stderr=output) as process,
+        ):
+            try:
+                what = f"versitygw on port {port}"
+                wait_until(lambda: http_ok(f"{storage.endpoint}/healthz"), what=what, timeout=20, log=log)
+                yield storage, folder / "files"
+            finally:
+                process.kill()

