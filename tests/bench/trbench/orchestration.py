@@ -1,0 +1,184 @@
+"""What the cluster and the operator add to the containers' own work, and what a second run on the same data costs.
+
+The demo's run on a real node. Moments are those at which a watch told of a change, as the operator learns of it; what a
+container did is between its start and its end, which Kubernetes tells in whole seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+from trbench.numbers import Echo, Number
+from trdemo import install
+from trdemo.bucket import Bucket
+from trdemo.follow import STAGES, condition
+from trdemo.place import OwnCluster, choose
+from trdemo.scene import Scene, tire_run
+from trdemo.shell import DemoError, Kubectl
+
+NAMESPACE, BUCKET, SECONDS = "bench", "bench-detectors", 900.0
+OVERHEAD, HANDOVER, PREP = 20.0, 1.0, 10.0  # limits, in seconds
+STAGE_LABEL, RUN_LABEL = "trainingrun.dev/stage", "trainingrun.dev/run"
+
+Object = dict[str, Any]
+
+
+@dataclass
+class Seen:
+    """Newest version of each object by kind and name, and when a watch told of what matters."""
+
+    objects: dict[tuple[str, str], Object] = field(default_factory=dict)
+    moments: dict[tuple[str, str, str], float] = field(default_factory=dict)
+
+    def note(self, kind: str, body: Object) -> None:
+        """Keep an object; `created` and `ended` are noted once."""
+        now, name = time.time(), body["metadata"]["name"]
+        self.objects[kind, name] = body
+        self.moments.setdefault((kind, name, "created"), now)
+        if kind == "pod" and body["status"].get("phase") in ("Succeeded", "Failed"):
+            self.moments.setdefault((kind, name, "ended"), now)
+
+    def stage(self, kind: str, run: str, stage: str) -> str:
+        """Name of the one Job or pod of a stage."""
+        wanted = {RUN_LABEL: run, STAGE_LABEL: stage}
+        found = [
+            name
+            for (each, name), body in self.objects.items()
+            if each == kind and wanted.items() <= body["metadata"].get("labels", {}).items()
+        ]
+        if len(found) != 1:
+            raise DemoError(f"stage {stage} of {run} had {len(found)} objects of kind {kind}, one was expected")
+        return found[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One stage: when its Job came and its pod ended, and the seconds its containers ran."""
+
+    stage: str
+    created: float
+    started: float
+    finished: float
+    ended: float
+
+    @property
+    def work(self) -> float:
+        """Seconds from the first container's start to the last one's end."""
+        return self.finished - self.started
+
+
+def measure(echo: Echo) -> Iterator[Number]:
+    """One whole run, then preparation once more under another name."""
+    with _scene(echo) as scene, _watching(scene.place.kubectl) as seen:
+        applied = time.time()
+        scene.apply(tire_run("first"), namespace=NAMESPACE)
+        status = scene.finished("first", namespace=NAMESPACE, seconds=SECONDS)
+        total = time.time() - applied
+        if condition(status, "Succeeded") != "True":
+            raise DemoError(f"the run did not succeed: {status.get('message')}")
+        yield from _first(seen, applied=applied, total=total)
+        applied = time.time()
+        scene.apply(tire_run("second"), namespace=NAMESPACE)
+        scene.until("second", _prepared, namespace=NAMESPACE, seconds=120, what="preparation")
+        yield from _second(seen, applied=applied)
+
+
+def _prepared(status: Object) -> bool:
+    return condition(status, "Prepared") == "True"
+
+
+def _first(seen: Seen, *, applied: float, total: float) -> Iterator[Number]:
+    parts = [_part(seen, "first", stage) for stage in STAGES]
+    work = sum(part.work for part in parts)
+    accepted = parts[0].created - applied
+    starts = " + ".join(f"{part.started - part.created:.1f}" for part in parts)
+    ends = " + ".join(f"{part.ended - part.finished:.1f}" for part in parts)
+    detail = f"{total:.1f} s, containers {work:.0f} s; first Job {accepted:.1f}, starts {starts}, ends {ends}"
+    yield Number("apply to Succeeded without the containers' work", total - work, "s", OVERHEAD, detail)
+    for before, after in pairwise(parts):
+        name = f"end of the pod of {before.stage} to the Job of {after.stage}"
+        yield Number(name, max(0.0, after.created - before.ended), "s", HANDOVER)
+
+
+def _second(seen: Seen, *, applied: float) -> Iterator[Number]:
+    part = _part(seen, "second", "prep")
+    train = seen.moments["job", seen.stage("job", "second", "train"), "created"]
+    yield Number("second run on the same data, apply to train's Job", train - applied, "s", PREP)
+    yield Number("  of it the container of prep", part.work, "s", PREP)
+
+
+def _part(seen: Seen, run: str, stage: str) -> Part:
+    job, pod = seen.stage("job", run, stage), seen.stage("pod", run, stage)
+    ends = [each["state"]["terminated"] for each in seen.objects["pod", pod]["status"]["containerStatuses"]]
+    return Part(
+        stage,
+        seen.moments["job", job, "created"],
+        min(_seconds(end["startedAt"]) for end in ends),
+        max(_seconds(end["finishedAt"]) for end in ends),
+        seen.moments["pod", pod, "ended"],
+    )
+
+
+def _seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+@contextmanager
+def _scene(echo: Echo) -> Iterator[Scene]:
+    planned = install.build_images(echo=echo)
+    place = choose(name="default", echo=echo)
+    try:
+        place.load_images([item.archive for item in planned.values()])
+        references = {name: item.reference for name, item in planned.items()}
+        install.install_operator(place, references=references, values={})
+        install.make_namespace(place, NAMESPACE)
+        bucket = Bucket(place.storage, BUCKET)
+        bucket.create()
+        bucket.put_tires("tire/")
+        yield Scene(place, references, bucket)
+    finally:
+        if isinstance(place, OwnCluster):
+            place.cluster.down()
+        else:
+            place.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", timeout=180)
+
+
+@contextmanager
+def _watching(kubectl: Kubectl) -> Iterator[Seen]:
+    seen = Seen()
+    watches = [_watch(kubectl, kind, seen) for kind in ("job", "pod")]
+    try:
+        yield seen
+    finally:
+        for process in watches:
+            process.kill()
+            process.wait()
+
+
+def _watch(kubectl: Kubectl, kind: str, seen: Seen) -> subprocess.Popen[str]:
+    where = ["--kubeconfig", kubectl.kubeconfig, "-n", NAMESPACE, "get", f"{kind}s", "-l", RUN_LABEL]
+    argv = [kubectl.binary, *where, "--watch", "--output-watch-events", "-o", "json"]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+
+    def read() -> None:
+        assert process.stdout is not None
+        text, decoder = "", json.JSONDecoder()
+        for line in process.stdout:
+            text += line
+            if line == "}\n":  # an event ends where its outermost brace does
+                event, _ = decoder.raw_decode(text)
+                text = ""
+                if event["type"] != "DELETED":
+                    seen.note(kind, event["object"])
+
+    threading.Thread(target=read, daemon=True).start()
+    return process
