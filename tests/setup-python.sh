@@ -19,6 +19,12 @@ protos="$here/../images/trainer/object-detection.txt"
 key=$({ cat "$here/requirements.txt" "$protos" "${BASH_SOURCE[0]}"; "$python" --version; } | sha256sum | cut -c1-16)
 target="${XDG_CACHE_HOME:-$HOME/.cache}/trainingrun/python/$key"
 if [ ! -e "$target/.complete" ]; then
+  # One at a time: uv remembers an interpreter for ever as it saw it, and must not see another's half-made one.
+  mkdir -p "${target%/*}"
+  exec 9>"$target.lock"
+  flock 9
+fi
+if [ ! -e "$target/.complete" ]; then
   say "making the Python environment (once, about a minute)"
   rm -rf "$target"
   if ! "$python" -m venv "$target" 2>/dev/null; then

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +73,25 @@ def listen() -> Iterator[Callable[..., Listener]]:
 
 
 OBJECT = {"ETag": '"e"', "Last-Modified": "Wed, 21 Oct 2015 07:28:00 GMT"}
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "refused", "used"),
+    [
+        ("http://s3.storage:7070", ("169.254.0.0/16",), False),
+        ("http://s3.storage:7070", (), True),
+        ("https://s3.example.com", ("169.254.0.0/16",), True),
+        ("http://10.0.0.1:7070", ("169.254.0.0/16",), True),
+        ("http://[fd00::1]:7070", ("169.254.0.0/16",), True),
+    ],
+    ids=["name over http", "name that policy allows", "name over TLS", "address", "IPv6 address"],
+)
+def test_a_name_that_could_lead_to_a_refused_network_is_left_to_guarded_sockets(
+    s3_config: AgentConfig, endpoint: str, refused: tuple[str, ...], used: bool
+) -> None:
+    storage = replace(s3_config.resolved.storage, refused_networks=tuple(ip_network(text) for text in refused))
+    config = replace(s3_config, resolved=replace(s3_config.resolved, storage=storage))
+    assert (open_bulk(config, storage.bucket, endpoint=endpoint, limits=WORK) is not None) is used
 
 
 @pytest.mark.parametrize("key", ["plain", "a b+é.jpg", "100%.jpg", "%41", "a#b?c&d=e", "日本/x"], ids=ascii)

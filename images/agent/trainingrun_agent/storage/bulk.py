@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -86,7 +87,7 @@ class Bulk:
 
 
 def open_bulk(config: AgentConfig, bucket: str, *, endpoint: str, limits: Limits) -> Bulk | None:
-    """The bucket at `endpoint`; None when obstore cannot be used for it.
+    """The bucket at `endpoint`; None when obstore cannot be used for it, or must not.
 
     As with boto3, the environment does not change where data goes, a redirect to another host is not followed, and the
     same authorities are trusted.
@@ -97,6 +98,8 @@ def open_bulk(config: AgentConfig, bucket: str, *, endpoint: str, limits: Limits
     url = url._replace(netloc=f"{bucket}.{url.netloc}") if virtual else url
     if url.hostname is None or not _BUCKET.fullmatch(bucket):
         return None
+    if storage.refused_networks and url.scheme == "http" and not _is_address(url.hostname):
+        return None  # the guard does not see obstore's sockets, and without TLS a name may lead anywhere
     client: Any = {  # its type does not know all of them
         "allow_http": url.scheme == "http",
         "connect_timeout": timedelta(seconds=limits.connect),
@@ -123,6 +126,15 @@ def open_bulk(config: AgentConfig, bucket: str, *, endpoint: str, limits: Limits
     except (BaseError, ValueError) as error:
         _log.warning("obstore cannot be used: %s", type(error).__name__)
         return None
+
+
+def _is_address(host: str) -> bool:
+    """Then the operator has looked at it."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _provider(config: AgentConfig) -> Callable[[], S3Credential]:
