@@ -35,9 +35,6 @@ def test_the_charts_own_tests_pass(tool: Tool) -> None:
     assert re.search(rf"Test Suites: +{suites} passed, {suites} total", said), said
 
 
-SCHEMAS = pytest.mark.xdist_group("schemas")  # which take a second to write
-
-
 @pytest.fixture(scope="module")
 def kubeconform(tool: Tool, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[str]]:
     """Validates a YAML stream; returns `kind name` of each object, raises CalledProcessError with the findings."""
@@ -87,7 +84,6 @@ MODES = {
 }
 
 
-@SCHEMAS
 @pytest.mark.parametrize("mode", MODES)
 def test_the_charts_objects_conform(mode: str, tool: Tool, kubeconform: Callable[[str], list[str]]) -> None:
     values = [option for value in MODES[mode] for option in ("--set", value)]
@@ -100,14 +96,12 @@ def test_the_charts_objects_conform(mode: str, tool: Tool, kubeconform: Callable
     )
 
 
-@SCHEMAS
 def test_the_manifests_and_samples_conform(tool: Tool, kubeconform: Callable[[str], list[str]]) -> None:
     assert len(kubeconform(tool("kubectl", "kustomize", str(ROOT / "manifests")))) == 13
     samples = [path.read_text() for path in (ROOT / "manifests" / "samples").glob("*.yaml")]
     assert len(kubeconform("\n---\n".join(samples))) == len(samples)
 
 
-@SCHEMAS
 def test_an_unknown_field_does_not_conform(kubeconform: Callable[[str], list[str]]) -> None:
     """So that the tests above can fail."""
     service = "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{port: 1, prot: TCP}]}\n"

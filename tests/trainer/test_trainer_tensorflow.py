@@ -15,7 +15,6 @@ from trainer_runs import DEMO, exporting, fitting, lay_out
 PYTHON = os.environ.get("TRAININGRUN_TF_PYTHON", "")
 pytestmark = [
     pytest.mark.tensorflow,
-    pytest.mark.xdist_group("trained"),  # one training serves all of them
     pytest.mark.skipif(not PYTHON, reason="TRAININGRUN_TF_PYTHON names no interpreter with TensorFlow 1.14"),
 ]
 STEPS, SAVE_EVERY, SHORT = 150, 50, 30

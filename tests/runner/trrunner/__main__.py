@@ -58,7 +58,7 @@ def _tier(tier: Tier, *, extra: list[str]) -> Result:
         xml = Path(folder) / "report.xml"
         paths = [path for path in tier.paths if (ROOT / path).exists()]
         argv = [sys.executable, "-m", "pytest", "-q", f"--junitxml={xml}", "-m", tier.select, *paths, *extra]
-        argv += ["-n", str(tier.workers), "--dist", "loadgroup"] if tier.workers else []
+        argv += ["-n", str(tier.workers), "--dist", tier.dist] if tier.workers else []
         code = subprocess.run(argv, cwd=ROOT, env=_environment(), check=False).returncode
         return read(tier.name, xml, seconds=time.monotonic() - started, code=code)
 

@@ -22,6 +22,7 @@ class Tier:
     select: str  # pytest -m
     needs: tuple[str, ...] = ()
     workers: int = 0  # tests that mostly wait for each other run side by side
+    dist: str = "load"  # of pytest-xdist; loadfile where the tests of a file share what is dear to make
 
 
 PACKAGES = (
@@ -56,9 +57,9 @@ UNIT = Tier(
 TIERS = (
     UNIT,
     Tier("contract", ("tests/contract", "tests/agent/core", "tests/agent/transfer"), NOT_REAL, workers=3),
-    Tier("chart", ("tests/chart",), NOT_REAL, ("chart tools",), workers=3),
-    Tier("api", ("tests/api", "tests/cluster/tests"), "api", ("binaries",)),
+    Tier("chart", ("tests/chart",), NOT_REAL, ("chart tools",), workers=3, dist="loadfile"),
+    Tier("api", ("tests/api", "tests/cluster/tests"), "api", ("binaries",), workers=2, dist="loadfile"),
     # Building graphs is Python on one core: two at a time.
-    Tier("tensorflow", ("tests/trainer",), "tensorflow", ("tensorflow",), workers=2),
+    Tier("tensorflow", ("tests/trainer",), "tensorflow", ("tensorflow",), workers=2, dist="loadfile"),
     Tier("node", ("tests/cluster/tests", "tests/e2e"), "node", ("binaries", "images", "tensorflow", "free node")),
 )
