@@ -1,7 +1,7 @@
 """The operator's rights, on a real API server, with Helm's own objects: what it uses, and nothing else.
 
-The operator runs as a process with its ServiceAccount's token; trfakes.cluster plays kubelet and Job controller. The
-API server's audit log says what was asked.
+The operator runs as a process with its ServiceAccount's token; pods are played. The API server's audit log says what
+was asked.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ import yaml
 from kubernetes import client, config
 
 from trcluster import Cluster, current
-from trfakes import cluster as played
+from trcluster.build import ensure
+from trdemo import shell
+from trfakes.cluster import verdict
+from trfakes.handnode import HandNode
 from trfakes.harness import free_port
-from trfakes.real import RealStore
 
 pytestmark = [
     pytest.mark.api,
@@ -118,11 +120,12 @@ def installed(
     _helm(kubeconfig, "uninstall", NAME)
 
 
+def built(command: str) -> str:
+    return str(ensure((command,), echo=print)[command])
+
+
 def _helm(kubeconfig: Path, *arguments: str) -> None:
-    binary = subprocess.run(
-        [sys.executable, "-m", "trcluster", "bin", "helm"], capture_output=True, text=True, check=True, timeout=600
-    ).stdout.strip()
-    argv = [binary, "--kubeconfig", str(kubeconfig), "--namespace", SYSTEM, *arguments]
+    argv = [built("helm"), "--kubeconfig", str(kubeconfig), "--namespace", SYSTEM, *arguments]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
 
@@ -169,14 +172,11 @@ def operator(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @dataclass
 class Story:
-    """Runs in the served namespace, played to their ends."""
+    """Runs in the served namespace."""
 
-    installed: Installed
+    kubectl: Kubectl
+    namespace: str
     operator: Operator
-
-    def __post_init__(self) -> None:
-        self.kubectl, self.namespace = self.installed.kubectl, self.installed.served
-        self.cluster = played.Cluster(RealStore(self.kubectl))
 
     def apply(self, name: str, **spec: Any) -> None:
         body = yaml.safe_load((ROOT / "manifests" / "samples" / "minimal.yaml").read_text())
@@ -185,33 +185,25 @@ class Story:
         self.kubectl("apply", "-f", "-", stdin=json.dumps(body))
 
     def change(self, name: str, **spec: Any) -> None:
-        self.kubectl(
-            "patch", "trainingrun", name, "-n", self.namespace, "--type=merge", "-p", json.dumps({"spec": spec})
-        )
+        patch = json.dumps({"spec": spec})
+        self.kubectl("patch", "trainingrun", name, "-n", self.namespace, "--type=merge", "-p", patch)
 
-    def get(self, kind: str, name: str) -> Body:
-        found = self.kubectl("get", kind, name, "-n", self.namespace, "--ignore-not-found", "-o", "json")
-        return dict(json.loads(found)) if found else {}
+    def there(self, kind: str, name: str) -> bool:
+        return bool(self.kubectl("get", kind, name, "-n", self.namespace, "--ignore-not-found"))
 
-    def until(self, what: str, found: Callable[[], Any]) -> Any:
+    def until(self, what: str, found: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 20
-        while not (value := found()):
+        while not found():
             assert time.monotonic() < deadline, f"{what} did not come:\n{self.operator.log.read_text()[-4000:]}"
             time.sleep(0.2)
-        return value
-
-    def job(self, name: str) -> Body:
-        return dict(self.until(f"Job {name}", lambda: self.get("job", name)))
-
-    def ends(self, job: str, outcome: str) -> None:
-        body = self.job(job)
-        self.cluster.end(body, played.verdict(body["metadata"]["labels"]["trainingrun.dev/stage"], outcome))
 
 
 @pytest.fixture(scope="module")
-def asked(installed: Installed, operator: Operator) -> list[Body]:
+def asked(installed: Installed, operator: Operator, tmp_path_factory: pytest.TempPathFactory) -> list[Body]:
     """Every request of the operator in a life that takes it everywhere."""
-    story = Story(installed, operator)
+    story = Story(installed.kubectl, installed.served, operator)
+    admin = shell.Kubectl(built("kubectl"), kubeconfig=str(installed.kubeconfig))
+    node = HandNode(admin, installed.served, tmp_path_factory.mktemp("node"), agent_port=0)
 
     def until_used(*right: str) -> None:
         story.until(" ".join(right), lambda: right in used(installed.requests()))
@@ -219,19 +211,20 @@ def asked(installed: Installed, operator: Operator) -> list[Body]:
     installed.kubectl("create", "job", "taken-prep-1", "--image=none", "-n", installed.served)
     story.apply("taken")  # its first Job's name belongs to somebody else
     story.apply("whole", ttlSecondsAfterFinished=1)
-    prep = story.job("whole-prep-1")
-    until_used("", "events", "list")  # no pod comes: why?
-    story.cluster.start(prep, ip=NOBODY)
+    until_used("", "events", "list")  # no pod comes for its first Job: why?
+    node.make_pod("whole-prep-1")
+    node.report("whole-prep-1", ip=NOBODY)
     until_used("", "pods/log", "get")
-    story.ends("whole-prep-1", "succeeded")
-    story.cluster.start(story.job("whole-train-1"), ip=NOBODY)
-    story.until("TensorBoard", lambda: story.get("deployment", "whole-tensorboard"))
+    node.report("whole-prep-1", verdict=verdict("prep"))
+    node.make_pod("whole-train-1")
+    node.report("whole-train-1", ip=NOBODY)
+    story.until("TensorBoard", lambda: story.there("deployment", "whole-tensorboard"))
     operator.stop()
     operator.start()
     story.change("whole", tensorboard={"enabled": False})
-    story.until("the end of TensorBoard", lambda: not story.get("service", "whole-tensorboard"))
-    story.ends("whole-train-1", "userError")
-    story.until("the end of the run", lambda: not story.get("trainingrun", "whole"))
+    story.until("the end of TensorBoard", lambda: not story.there("service", "whole-tensorboard"))
+    node.report("whole-train-1", verdict=verdict("train", "userError"))
+    story.until("the end of the run", lambda: not story.there("trainingrun", "whole"))
     operator.stop()
     return installed.requests()
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from trfakes.store import Change, Object
+from trfakes.store import Change, Object, Store
 
 Script = Callable[[Object], Mapping[str, Any] | None]
 NUMBERS: Mapping[str, Mapping[str, Any]] = {
@@ -59,26 +59,10 @@ def verdict(stage: str, outcome: str = "succeeded", **fields: Any) -> dict[str, 
     return {**document, **fields}
 
 
-class Objects(Protocol):
-    """Where Jobs and Pods are: trfakes.store, or a real API server (trfakes.real)."""
-
-    listeners: list[Callable[[Change], None]]
-
-    def now_text(self) -> str: ...
-
-    def find(self, plural: str, name: str, *, namespace: str) -> Object | None: ...
-
-    def select(self, plural: str, *, namespace: str) -> Iterator[Object]: ...
-
-    def create(self, plural: str, body: Mapping[str, Any], *, namespace: str) -> Object: ...
-
-    def update_status(self, plural: str, name: str, *, namespace: str, **status: Any) -> Object: ...
-
-
 class Cluster:
     """Job controller, scheduler and kubelet of a store. With a `script`, every new Job runs to its verdict at once."""
 
-    def __init__(self, store: Objects, *, script: Script | None = None) -> None:
+    def __init__(self, store: Store, *, script: Script | None = None) -> None:
         self.store, self.script = store, script
         store.listeners.append(self._see)
 

@@ -135,6 +135,22 @@ class HandNode:
             )
         self._status(name, phase="Failed" if any(codes.values()) else "Succeeded", containerStatuses=states)
 
+    def report(self, job: str, *, ip: str = "", verdict: Mapping[str, Any] | None = None) -> None:
+        """Status of a pod that has no processes here: it runs at this address, or has ended with this verdict."""
+        name = f"{job}-{SUFFIX}"
+        containers = [
+            each["name"] for each in self.kubectl.get("pod", name, namespace=self.namespace)["spec"]["containers"]
+        ]
+        if verdict is None:
+            states = [self._container(each, {"running": {"startedAt": now()}}) for each in containers]
+            self._status(name, phase="Running", podIP=ip, podIPs=[{"ip": ip}], containerStatuses=states)
+            return
+        failed = verdict["outcome"] != "succeeded"
+        ended = {"exitCode": int(failed), "startedAt": now(), "finishedAt": now()}
+        said = {"agent": {"message": json.dumps(verdict)}}
+        states = [self._container(each, {"terminated": {**ended, **said.get(each, {})}}) for each in containers]
+        self._status(name, phase="Failed" if failed else "Succeeded", containerStatuses=states)
+
     def delete_pod(self, job: str) -> None:
         """What `kubectl delete pod` comes to: SIGTERM, the grace period, the last word, gone."""
         name = f"{job}-{SUFFIX}"
