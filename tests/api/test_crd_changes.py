@@ -37,7 +37,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "outageToleranceSeconds": (60, 120),
     "uri": ("a/", "b/"),
     "imageSet": ("a", "b"),
-    "format": ("auto", "pascalVOC"),
+    "format": ("pascalVOC", "auto"),  # the other way round, giving the default would be no change
     "classes": (["a", "b"], ["a", "c"]),
     "maxBadFiles": ("5", "6"),
     "maxImageSide": (640, 800),

@@ -51,6 +51,7 @@ NO_KEY = "a toleration without key needs operator Exists"
 NO_VALUE = "a toleration with operator Exists has no value"
 NO_SECONDS = "a toleration with tolerationSeconds needs effect NoExecute"
 
+FORMATS = '"auto", "pascalVOC", "tutorialCSV", "coco", "yolo", "cvat", "labelMe", "via", "labelStudio", "openImages"'
 NETWORKS = (
     '"ssd_inception_v2", "ssd_mobilenet_v1", "ssd_mobilenet_v2", "faster_rcnn_inception_v2", "faster_rcnn_resnet50", '
     '"ssd_mobilenet_v1_0.25_128"'
@@ -168,7 +169,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     (TRAIN_URI, "tire\n/", FOLDER_PATH),
     ("spec.dataset.eval.uri", "tire/test", "dataset uri must name a folder, so end it with a slash: tire/test/"),
     ("spec.dataset.train.imageSet", "../train", IMAGE_SET),
-    ("spec.dataset.train.format", "coco.json", 'supported values: "auto", "pascalVOC"'),
+    ("spec.dataset.train.format", "coco.json", f'"coco.json": supported values: {FORMATS}'),
     ("spec.dataset.train", {"uri": "a/", "imageSet": "val", "format": "yolo"}, SET_FORMAT),
     ("spec.dataset.eval", {"uri": "a/", "imageSet": "val", "format": "coco"}, SET_FORMAT),
     ("spec.dataset.classes", ["tire", " hub"], CLASS),

@@ -42,8 +42,8 @@ def test_minimal_object_is_complete_with_defaults(sample: Sample, created: Calla
             "outageToleranceSeconds": 3600,
         },
         "dataset": {
-            "train": {"uri": "tire/images/train/"},
-            "eval": {"uri": "tire/images/test/"},
+            "train": {"uri": "tire/images/train/", "format": "auto"},
+            "eval": {"uri": "tire/images/test/", "format": "auto"},
             "classes": ["tire"],
             "maxBadFiles": "1%",
             "maxImageSide": 1024,
