@@ -122,8 +122,8 @@ class Draft:
             f"kubectl -n {self.run.namespace} patch trainingrun {self.run.name} --type merge "
             f'-p \'{{"spec":{{"retry":{again}}}}}\''
         )
-        end = f"{sentences(_cut(hint, MAX_HINT))} To try again: {command}".lstrip()
-        full = f"{sentences(_cut(message, MAX_MESSAGE - len(end) - 2))} {end}"
+        end = f"{sentences(cut(hint, MAX_HINT))} To try again: {command}".lstrip()
+        full = f"{sentences(cut(message, MAX_MESSAGE - len(end) - 2))} {end}"
         text = f"{phase}: {reason}" if phase else reason
         self._end(Phase.FAILED, succeeded=False, reason=reason, message=full, text=text)
         self.note(reason, full, warning=True)
@@ -141,5 +141,6 @@ def sentences(*parts: str) -> str:
     return " ".join(part if part.endswith((".", "!", "?", "…")) else f"{part}." for part in whole)
 
 
-def _cut(text: str, limit: int) -> str:
+def cut(text: str, limit: int) -> str:
+    """Shorten a text so that one sees that it was."""
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -8,7 +8,7 @@ from typing import Any, Final
 from trainingrun.api import clock, conditions
 from trainingrun.api.names import AGENT, STAGE_PHASE, Stage
 from trainingrun.domain import reported
-from trainingrun.domain.draft import MAX_CAUSE, MAX_SUMMARY, Draft, sentences
+from trainingrun.domain.draft import MAX_CAUSE, MAX_SUMMARY, Draft, cut, sentences
 from trainingrun.domain.observe import ContainerView, JobView, PodView
 from trainingrun.domain.reported import Reader
 from trainingrun.domain.verdicts import Outcome, Verdict
@@ -60,7 +60,7 @@ def record(draft: Draft, stage: Stage, verdict: Verdict) -> None:
         draft.merge("export", export)
     if verdict.outcome in {Outcome.STORAGE_REFUSED, Outcome.STORAGE_OUTAGE}:
         room = max(0, MAX_CAUSE - len(verdict.hint) - 2)  # the next step is worth more than the end of the story
-        message = sentences(verdict.message[:room], verdict.hint)
+        message = sentences(cut(verdict.message, room), verdict.hint)
         draft.condition(conditions.STORAGE_READY, False, reason=verdict.reason, message=message)
     elif verdict.outcome is Outcome.SUCCEEDED:
         warning = str(numbers.get("storageWarning", ""))
