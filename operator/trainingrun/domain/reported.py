@@ -64,7 +64,12 @@ def digest(value: object) -> str | None:
 
 def findings(value: object) -> list[str] | None:
     """Read the first findings of a report."""
-    return [str(item)[:MAX_FINDING] for item in value[:MAX_FINDINGS]] if isinstance(value, list) else None
+    return [plain(str(item)[:MAX_FINDING]) for item in value[:MAX_FINDINGS]] if isinstance(value, list) else None
+
+
+def plain(text: str) -> str:
+    """Take out of a text what a terminal would obey: names of files and classes are anybody's."""
+    return "".join(sign if sign.isprintable() else " " if sign.isspace() else "\ufffd" for sign in text)
 
 
 def moment(value: object) -> str | None:

@@ -131,7 +131,7 @@ def _storage_waits(draft: Draft, store: object) -> str:
     """Take over what the agent says of the storage; returns what it waits for, if it does."""
     if not isinstance(store, Mapping) or not isinstance(store.get("ready"), bool):
         return ""
-    message = str(store.get("message") or "")
+    message = reported.plain(str(store.get("message") or ""))
     if store["ready"]:
         storage(draft, ready=True, reason="Usable", message=message or "Storage answers.")
         return ""

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from trainingrun.api.names import AGENT, SUPPORTED_CONTRACTS, WORKER
 from trainingrun.domain.observe import ContainerView, JobView, PodView
+from trainingrun.domain.reported import plain
 
 MAX_VERDICT_BYTES: Final = 4096
 UNLIMITED: Final = 1_000_000
@@ -88,8 +89,8 @@ def parse(text: str) -> Verdict | None:
         return Verdict(
             outcome=Outcome(data["outcome"]),
             reason=str(data["reason"])[:64],
-            message=str(data["message"])[:1500],
-            hint=str(data.get("hint", ""))[:600],
+            message=plain(str(data["message"])[:1500]),
+            hint=plain(str(data.get("hint", ""))[:600]),
             numbers=_mapping(data.get("numbers")),
             timings=_mapping(data.get("timings")),
         )
