@@ -57,6 +57,26 @@ async def test_the_operator_reads_no_secret_and_watches_only_its_own_jobs_and_po
     assert {(r.method, r.status) for r in refused} <= {("DELETE", 404)}
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"storage": {"endpoint": "http://169.254.169.254"}},
+        {"storage": {"endpoint": "http://[::ffff:a9fe:a9fe]"}},
+        {"storage": {"credentials": {"secretName": "database"}}},
+        {"train": {"image": "evil.example/trainer:1"}},
+        {"prep": {"pod": {"tolerations": [{"operator": "Exists"}]}}},
+    ],
+    ids=["metadata", "metadata by IPv6", "Secret", "image", "tolerations"],
+)
+async def test_a_run_that_policy_forbids_makes_nothing(world: World, fields: Object) -> None:
+    await world.start_operator()
+    world.store.create("trainingruns", a_run().spec(**fields).body())
+    status = await world.finished()
+    assert (status["phase"], world.condition("Accepted")["reason"]) == ("Failed", "ForbiddenByPolicy")
+    made = {r.path.rpartition("/")[2] for r in world.server.writes() if r.method == "POST"}
+    assert made <= {"events", "leases"}
+
+
 async def test_an_idle_operator_is_silent(world: World) -> None:
     await world.start_operator()
     world.store.create("trainingruns", a_run().spec(suspend=True).body())
