@@ -91,7 +91,10 @@ def difference(shown: str, real: str) -> str:
     wanted, got = _plain(shown), _plain(real)
     if re.fullmatch(".*?".join(map(re.escape, wanted.split("…"))), got):
         return ""
-    lines = difflib.ndiff(shown.splitlines(), real.splitlines())
+    was, now = shown.splitlines(), real.splitlines()
+    if shown.startswith("…"):  # an excerpt, most often of the end
+        now = now[-4 * len(was) :]
+    lines = difflib.ndiff(was, now)
     return "\n".join(line for line in lines if not line.startswith("?"))
 
 
