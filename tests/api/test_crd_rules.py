@@ -32,6 +32,7 @@ CA_HTTP = "storage.caBundle has no use with an http:// endpoint; remove it or us
 SECRET = "storage.credentials.secretName must be the name of a Secret in this namespace"
 FOLDER = "dataset uri must be a key prefix in storage.bucket or s3://bucket/prefix/"
 FOLDER_PATH = 'dataset uri must not start with "/", hold ".." or control characters'
+FORMATS = '"auto", "pascalVOC", "tutorialCSV", "coco", "yolo", "cvat", "labelMe", "via", "labelStudio", "openImages"'
 SET_FORMAT = "dataset imageSet is a list of a VOC tree, so format must be auto or pascalVOC"
 IMAGE_SET = "dataset imageSet must be the name of a list in ImageSets/Main without .txt, for example trainval"
 CLASS = "a class name must have no blanks at its ends and no control characters"

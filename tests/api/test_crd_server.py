@@ -24,7 +24,7 @@ STATUS = {
     "message": "training",
     "progress": {"stage": "train", "done": 60, "total": 150, "text": "Training 60/150 (40%)", "eta": "4m"},
     "training": {"loss": "2.310", "checkpointStep": 50},
-    "dataset": {"digest": "d" * 64, "trainImages": 120},
+    "dataset": {"digest": "d" * 64, "format": "coco", "trainImages": 120},
     "export": {"mAP": "0.512"},
     "timings": [{"stage": "prep", "workSeconds": 1.5}],
 }
