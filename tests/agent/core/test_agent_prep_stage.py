@@ -101,7 +101,10 @@ def test_what_the_report_found_is_told_with_the_success(
     generous = replace(context.config.resolved.dataset, max_bad_files="1")
     resolved = replace(context.config.resolved, dataset=generous)
     verdict = prep.run(replace(context, config=replace(context.config, resolved=resolved)))
-    assert verdict.message == "Prepared 5 train and 2 eval images with pascalVOC labels; the report has 1 error and 2 warnings."
+    assert (
+        verdict.message
+        == "Prepared 5 train and 2 eval images with pascalVOC labels; the report has 1 error and 2 warnings."
+    )
 
 
 def test_a_later_attempt_believes_the_result(images: S3Store, make_context: Callable[[S3Store], StageContext]) -> None:

@@ -38,8 +38,16 @@ def test_writes_the_documented_layout(lab: Lab, contract: Callable[[str, Any], N
         "negatives": 1,
         "badFiles": 0,
         "perClass": {"tire": 3},
+        "flags": {"difficult": 0, "occluded": 0, "truncated": 0},
     }
     assert (made.train_images, made.eval_images, made.max_boxes_per_image, made.reused) == (4, 1, 1, False)
+
+
+def test_counts_what_the_labels_flag(lab: Lab) -> None:
+    flags = "<difficult>1</difficult><occluded>1</occluded><truncated>0</truncated>"
+    lab.add("t0", xml=voc([labelled(extra=flags), labelled()]))
+    lab.run()
+    assert lab.document("report.json")["splits"]["train"]["flags"] == {"difficult": 1, "occluded": 1, "truncated": 0}
 
 
 def test_writes_the_tutorials_csv(lab: Lab) -> None:

@@ -12,7 +12,7 @@ import pytest
 from label_sets import CLASSES, SETS, Files, coco_document, images, open_images, tutorial_csv, yolo
 from label_sets import PHOTOS as PHOTO_LIST
 from prep_lab import Lab
-from trainingrun_agent.errors import UserError
+from trainingrun_agent.errors import Interrupted, UserError
 from trainingrun_agent.prep.listing import Entry, Listing
 from trainingrun_agent.prep.recognise import recognise
 from voc_data import jpeg, voc
@@ -262,6 +262,19 @@ def test_a_file_that_changes_while_it_is_read_spoils_the_data_set(
     with pytest.raises(UserError) as caught:
         coco_lab.run()
     assert "annotations.coco.json: ObjectChanged" in caught.value.message
+
+
+def test_stops_while_labels_are_read(coco_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    download = coco_lab.memory.download
+
+    def told(key: str, path: Any, **rest: Any) -> str:
+        coco_lab.stop.set()
+        return download(key, path, **rest)
+
+    monkeypatch.setattr(coco_lab.memory, "download", told)
+    with pytest.raises(Interrupted):
+        coco_lab.run()
+    assert list(coco_lab.scratch.iterdir()) == []
 
 
 def test_cut_off_labels_fail_the_run_and_are_named_first(coco_lab: Lab) -> None:

@@ -301,6 +301,11 @@ UNUSABLE: dict[str, tuple[str, Any, str]] = {
     "csv: a line without end": ("tutorialCSV", HEADER + "x" * (1 << 21), "AnnotationMalformed"),
     "coco: cut off": ("coco", json.dumps(coco({"bbox": [1, 2, 3, 4]}))[:-30], "AnnotationMalformed"),
     "coco: cut off within images": ("coco", json.dumps(coco())[:40], "AnnotationMalformed"),
+    "coco: one id for two categories": (
+        "coco",
+        coco(categories=[{"id": 1, "name": "tire"}, {"id": 1, "name": "winter hub"}]),
+        "EntriesContradict",
+    ),
     "coco: two documents": ("coco", json.dumps(coco()) * 2, "AnnotationMalformed"),
     "coco: a comma too many": ("coco", '{"images": [{"id": 1, "file_name": "a"},]}', "AnnotationMalformed"),
     "coco: single quotes": ("coco", "{'images': []}", "AnnotationMalformed"),

@@ -6,6 +6,7 @@ UnusableError with code CHANGED, and only storage itself raises anything else.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from trainingrun_agent.errors import IntegrityError, NotFound, ObjectTooLarge
@@ -28,11 +29,13 @@ def read(store: ObjectStore, prefix: str, entry: Entry, *, limit: int) -> bytes:
     return data
 
 
-def download(store: ObjectStore, prefix: str, entry: Entry, *, limit: int, path: Path) -> None:
+def download(
+    store: ObjectStore, prefix: str, entry: Entry, *, limit: int, path: Path, on_bytes: Callable[[int], None]
+) -> None:
     """The object as a local file, for what is too large for memory. Raises UnusableError, DiskFull."""
     _check_size(entry, limit)
     try:
-        store.download(prefix + entry.path, path, size=entry.size, sha256=None)
+        store.download(prefix + entry.path, path, size=entry.size, sha256=None, on_bytes=on_bytes)
     except (NotFound, ObjectTooLarge, IntegrityError) as problem:
         raise _changed(entry, problem.message) from problem
 

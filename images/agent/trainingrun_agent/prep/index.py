@@ -69,10 +69,12 @@ class Index:
         self._path.unlink(missing_ok=True)
 
     @contextmanager
-    def file(self, path: str, *, wanted: Callable[[str], bool]) -> Iterator[Writer]:
-        """Take in one file, whole or not at all. Raises DiskFull."""
+    def file(
+        self, path: str, *, wanted: Callable[[str], bool], beat: Callable[[], None] = lambda: None
+    ) -> Iterator[Writer]:
+        """Take in one file, whole or not at all; `beat` is called every now and then. Raises DiskFull."""
         self._files.append(path)
-        writer = Writer(self, len(self._files) - 1, wanted)
+        writer = Writer(self, len(self._files) - 1, wanted, beat)
         with self._transaction():
             yield writer
             writer.flush()
@@ -174,8 +176,8 @@ class Index:
 class Writer:
     """Takes in what a reader finds in one file (readers.base.Entries)."""
 
-    def __init__(self, index: Index, file: int, wanted: Callable[[str], bool]) -> None:
-        self._index, self._file = index, file
+    def __init__(self, index: Index, file: int, wanted: Callable[[str], bool], beat: Callable[[], None]) -> None:
+        self._index, self._file, self._beat = index, file, beat
         self.wanted = wanted
         self.strays: list[UnusableError] = []
         self._images: list[tuple[Any, ...]] = []
@@ -220,6 +222,7 @@ class Writer:
 
     def flush(self) -> None:
         """Write what has been gathered."""
+        self._beat()
         self._index.run_many(_IMAGE, self._images)
         self._index.run_many(_OBJECT, self._objects)
         self._images.clear()

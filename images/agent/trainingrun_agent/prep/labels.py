@@ -6,9 +6,11 @@ labels as a whole is among the pairing's findings.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from trainingrun_agent.errors import UserError
@@ -18,6 +20,7 @@ from trainingrun_agent.prep.findings import Finding, Split, error, info
 from trainingrun_agent.prep.index import Index
 from trainingrun_agent.prep.listing import Entry, Listing
 from trainingrun_agent.prep.matching import Names, match
+from trainingrun_agent.prep.ordered import heed
 from trainingrun_agent.prep.pairing import Pair, Pairing, pair
 from trainingrun_agent.prep.readers import FileFormat, Format, SetFormat
 from trainingrun_agent.progress import Progress
@@ -48,15 +51,18 @@ class Labels:
 
 @contextmanager
 def open_labels(
-    format_: Format, listing: Listing, origin: Origin, *, scratch: Path, progress: Progress
+    format_: Format, listing: Listing, origin: Origin, *, scratch: Path, progress: Progress, stop: threading.Event
 ) -> Iterator[Labels]:
-    """The labels of a source, for as long as the block lasts. Raises UserError, DiskFull, what storage raises."""
+    """The labels of a source, for as long as the block lasts.
+
+    Raises UserError, DiskFull, what storage raises, Interrupted when told to stop.
+    """
     if isinstance(format_, FileFormat):
         yield _of_files(format_, listing, origin)
         return
     path = scratch / f"{origin.split}-labels.sqlite"
     with Index(path, relative=format_.relative, sized=format_.sized, categories_shared=format_.partial) as index:
-        pairing = _fill(index, format_, listing, origin, scratch=scratch, progress=progress)
+        pairing = _Filling(index, format_, origin, scratch, progress, stop).fill(listing)
         yield Labels(pairing, index.labels)
 
 
@@ -95,52 +101,76 @@ def _check_class_lists(class_list: Callable[[str, bytes], list[str] | None], lis
             )
 
 
-def _fill(
-    index: Index, format_: SetFormat, listing: Listing, origin: Origin, *, scratch: Path, progress: Progress
-) -> Pairing:
-    names = Names.of(listing.images)
-    findings: list[Finding] = []
-    files = [entry for entry in listing.annotations if PurePosixPath(entry.path).suffix.lower() in format_.suffixes]
-    total, done, used = sum(entry.size for entry in files), 0, 0
-    for entry in files:
-        progress.update(phase="fetching", unit="bytes", done=done, total=total)
-        if format_.recognises(head(origin, entry)):
-            findings += _take_in(index, format_, entry, origin, names=names, scratch=scratch)
-            used += 1
-        else:
-            findings.append(_ignored(entry, format_))
-        done += entry.size
-    if not used:
-        raise _none_of(format_, files, origin.split)
-    index.finish()
-    matches = match(names, index.images(), listing.images, missing=lambda _: not format_.partial)
-    index.place((path, number) for path, number in matches.ids.items())
-    findings += [_orphans(*orphan) for orphan in index.orphans()] + matches.findings
-    pairs = [Pair(image, Entry(image.path, 0)) for image in sorted(listing.images) if image.path in matches.ids]
-    return Pairing(pairs, findings, len(listing.images))
+@dataclass(frozen=True)
+class _Filling:
+    """Reads the files of labels of many images into the index."""
+
+    index: Index
+    format: SetFormat
+    origin: Origin
+    scratch: Path
+    progress: Progress
+    stop: threading.Event
+
+    def fill(self, listing: Listing) -> Pairing:
+        """Read all files of the format, and match what they list with the images."""
+        names = Names.of(listing.images)
+        files = [entry for entry in listing.annotations if _suffix(entry) in self.format.suffixes]
+        meter = _Meter(self.progress, sum(entry.size for entry in files))
+        findings: list[Finding] = []
+        used = 0
+        for entry in files:
+            heed(self.stop)
+            if self.format.recognises(head(self.origin, entry)):
+                findings += self._take_in(entry, names, meter)
+                used += 1
+            else:
+                findings.append(_ignored(entry, self.format))
+        if not used:
+            raise _none_of(self.format, files, self.origin.split)
+        self.index.finish()
+        matches = match(names, self.index.images(), listing.images, complete=not self.format.partial)
+        self.index.place((path, number) for path, number in matches.ids.items())
+        findings += [_orphans(*orphan) for orphan in self.index.orphans()] + matches.findings
+        pairs = [Pair(image, Entry(image.path, 0)) for image in sorted(listing.images) if image.path in matches.ids]
+        return Pairing(pairs, findings, len(listing.images))
+
+    def _take_in(self, entry: Entry, names: Names, meter: _Meter) -> list[Finding]:
+        """Read one file into the index; what is wrong with the file is returned."""
+        origin, path = self.origin, self.scratch / f"{self.origin.split}-labels.part"
+        try:
+            fetch.download(origin.store, origin.prefix, entry, limit=MAX_SET_BYTES, path=path, on_bytes=meter.moved)
+            beat = partial(heed, self.stop)
+            with path.open("rb") as file, self.index.file(entry.path, wanted=names.knows, beat=beat) as entries:
+                self.format.index(file, entries, origin.classes)
+        except UnusableError as problem:
+            return [error(problem.code, entry.path, seen=problem.seen, hint=problem.hint)]
+        finally:
+            path.unlink(missing_ok=True)
+        return [error(stray.code, entry.path, seen=stray.seen, hint=stray.hint) for stray in entries.strays]
+
+
+class _Meter:
+    """Bytes of labels fetched, for progress."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress, self._total, self._done = progress, total, 0
+
+    def moved(self, count: int) -> None:
+        """A repeated part counts back."""
+        self._done += count
+        self._progress.update(phase="fetching", unit="bytes", done=max(0, self._done), total=self._total)
 
 
 def head(origin: Origin, entry: Entry) -> bytes:
     """The beginning of a file of labels."""
-    return (
-        origin.store.get_range(origin.prefix + entry.path, start=0, length=min(HEAD, entry.size)) if entry.size else b""
-    )
+    if not entry.size:
+        return b""
+    return origin.store.get_range(origin.prefix + entry.path, start=0, length=min(HEAD, entry.size))
 
 
-def _take_in(
-    index: Index, format_: SetFormat, entry: Entry, origin: Origin, *, names: Names, scratch: Path
-) -> list[Finding]:
-    """Read one file into the index; what is wrong with the file is returned."""
-    path = scratch / f"{origin.split}-labels.part"
-    try:
-        fetch.download(origin.store, origin.prefix, entry, limit=MAX_SET_BYTES, path=path)
-        with path.open("rb") as file, index.file(entry.path, wanted=names.knows) as entries:
-            format_.index(file, entries, origin.classes)
-    except UnusableError as problem:
-        return [error(problem.code, entry.path, seen=problem.seen, hint=problem.hint)]
-    finally:
-        path.unlink(missing_ok=True)
-    return [error(stray.code, entry.path, seen=stray.seen, hint=stray.hint) for stray in entries.strays]
+def _suffix(entry: Entry) -> str:
+    return PurePosixPath(entry.path).suffix.lower()
 
 
 def _ignored(entry: Entry, format_: SetFormat) -> Finding:

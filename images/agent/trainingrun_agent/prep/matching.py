@@ -7,7 +7,7 @@ images means none. Case, Unicode form and the folders of the annotator's own mac
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -76,10 +76,8 @@ class Matches:
     findings: list[Finding] = field(default_factory=list)
 
 
-def match(
-    names: Names, listed: Iterable[Listed], images: Iterable[Entry], *, missing: Callable[[str], bool]
-) -> Matches:
-    """Match every entry; `missing` says whether an entry without image is a defect."""
+def match(names: Names, listed: Iterable[Listed], images: Iterable[Entry], *, complete: bool) -> Matches:
+    """Match every entry; with `complete`, an entry without image is a defect."""
     made = Matches()
     files: dict[str, str] = {}
     twice: set[str] = set()
@@ -95,7 +93,7 @@ def match(
             files.setdefault(path, entry.file)
         elif found:
             made.findings.append(_ambiguous(entry, found))
-        elif missing(entry.name):
+        elif complete:
             made.findings.append(_missing(entry))
     for path in twice:
         del made.ids[path]

@@ -193,7 +193,9 @@ def _check(job: _Job, found: dict[Split, _Found], folder: Path, findings: Findin
         labels: dict[Split, Labels] = {}
         for split in job.sources:
             one = found.pop(split)  # listings are large, and not needed any more
-            opened = open_labels(one.format, one.listing, _origin(job, split), scratch=folder, progress=progress)
+            opened = open_labels(
+                one.format, one.listing, _origin(job, split), scratch=folder, progress=progress, stop=job.writing.stop
+            )
             labels[split] = stack.enter_context(opened)
         total = sum(len(one.pairing.pairs) for one in labels.values())
         done = 0

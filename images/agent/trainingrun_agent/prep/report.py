@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trainingrun_agent.prep.findings import MAX_FINDINGS, Findings, Severity, Split
-from trainingrun_agent.prep.split import SplitResult
+from trainingrun_agent.prep.split import FLAGS, SplitResult
 
 
 def report(
@@ -40,4 +40,5 @@ def _split(result: SplitResult, classes: Sequence[str]) -> dict[str, Any]:
         "negatives": result.negatives,
         "badFiles": len(result.bad),
         "perClass": {name: result.per_class[name] for name in classes},
+        "flags": {flag: result.flags[flag] for flag in FLAGS},
     }

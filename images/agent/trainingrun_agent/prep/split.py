@@ -21,6 +21,7 @@ from trainingrun_agent.prep.tutorial_csv import TutorialCSV
 
 BOUNDS = Bounds(workers=16, max_items=64, max_cost=40 << 20)
 MAX_NAMES = 10_000
+FLAGS = ("difficult", "occluded", "truncated")
 
 
 @dataclass
@@ -37,6 +38,7 @@ class SplitResult:
     bad: dict[str, str] = field(default_factory=dict)
     """Bad files with the code of their first finding; the files a tolerance is about."""
     per_class: Counter[str] = field(default_factory=Counter)
+    flags: Counter[str] = field(default_factory=Counter)
     seen: Counter[str] = field(default_factory=Counter)
     shards: list[Shard] = field(default_factory=list)
 
@@ -53,6 +55,8 @@ class SplitResult:
         self.negatives += not checked.boxes
         self.max_boxes = max(self.max_boxes, len(checked.boxes))
         self.per_class.update(box.name for box in checked.boxes)
+        for flag in FLAGS:
+            self.flags[flag] += sum(getattr(box, flag) for box in checked.boxes)
 
 
 def process(

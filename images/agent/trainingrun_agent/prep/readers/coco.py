@@ -6,6 +6,8 @@ Ids need not be contiguous; the ids of the label map are ours.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, BinaryIO
 
 from trainingrun_agent.prep.annotation import LabelledObject, UnusableError
@@ -18,7 +20,12 @@ from trainingrun_agent.prep.readers.values import boxed, clean, not_a_box, numbe
 def index(file: BinaryIO, entries: Entries, classes: Classes) -> None:  # noqa: ARG001 - names stand in the file
     """Read a file."""
     stream = JSONStream(file)
-    readers = {"images": _image, "annotations": _annotation, "categories": _category}
+    names: dict[str, str] = {}
+    readers: dict[str, Callable[[Entries, int, dict[str, Any]], None]] = {
+        "images": _image,
+        "annotations": _annotation,
+        "categories": partial(_category, names),
+    }
     for key in stream.members():
         read = readers.get(key)
         if read is not None and stream.peek() == "[":
@@ -56,11 +63,17 @@ def _object(annotation: dict[str, Any], category: str) -> LabelledObject:
     return boxed(category, (x, y, x + width, y + height), crowd=annotation.get("iscrowd") in (1, True, "1"))
 
 
-def _category(entries: Entries, place: int, category: dict[str, Any]) -> None:
+def _category(names: dict[str, str], entries: Entries, place: int, category: dict[str, Any]) -> None:
     ident, name = clean(category.get("id")), clean(category.get("name"))
     if not ident or not name:
         entries.stray(_incomplete("categories", place, "no id" if name else "no name"))
         return
+    if names.setdefault(ident, name) != name:
+        raise UnusableError(
+            "EntriesContradict",
+            f"category id {ident!r} is both {names[ident]!r} and {name!r}",
+            hint="Give each category an id of its own, or export the file again.",
+        )
     entries.category(ident, name)
 
 

@@ -69,13 +69,13 @@ def _walk(events: etree.iterparse[tuple[str, etree._Element]], entries: Entries)
             elif element.tag == "image" and image is None:
                 image = element
                 _image(entries, element)
-        elif parent is image and image is not None:
-            _shape(entries, image, element)
-            image.remove(element)
-        elif parent is not None and parent.getparent() is None:
-            tracks += element.tag == "track"
-            image = None
-            parent.remove(element)
+        elif parent is not None:
+            if parent is image:
+                _shape(entries, image, element)
+            if element is image:
+                image = None
+            tracks += element.tag == "track" and parent.getparent() is None
+            parent.remove(element)  # whatever it was: nothing may pile up
     if tracks:
         entries.stray(_tracks(tracks))
 
