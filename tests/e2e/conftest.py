@@ -15,6 +15,7 @@ from trdemo.scene import Scene, tire_run
 from trdemo.watched import Watched, watch
 
 BUCKET = "detectors"
+VALUES = {"policy": {"images": ["trainingrun.dev/*"]}, "lostPodSeconds": 10}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -30,7 +31,7 @@ def scene() -> Iterator[Scene]:
     try:
         place.load_images([item.archive for item in planned.values()])
         references = {name: item.reference for name, item in planned.items()}
-        install.install_operator(place, references=references, values={"policy": {"images": ["trainingrun.dev/*"]}})
+        install.install_operator(place, references=references, values=VALUES)
         bucket = Bucket(place.storage, BUCKET)
         bucket.create()
         bucket.put_tires("tire/")

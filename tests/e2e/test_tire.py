@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from trdemo import evidence
 from trdemo.bucket import split_uri
 from trdemo.documented import commands
 from trdemo.follow import condition
@@ -116,15 +116,8 @@ def test_bucket_holds_exactly_the_documented_layout(scene: Scene, story: Watched
 
 def test_every_manifest_verifies(scene: Scene, story: Watched) -> None:
     digest = story.status["dataset"]["digest"]
-    found = [*scene.bucket.keys(story.prefix), *scene.bucket.keys(f"datasets/{digest}/")]
-    manifests = [key for key in found if key.endswith("/MANIFEST.json")]
-    assert len(manifests) >= 3  # data set, checkpoints, export
-    for key in manifests:
-        folder = key.removesuffix("MANIFEST.json")
-        for entry in json.loads(scene.bucket.read(key))["objects"]:
-            name = entry["key"]
-            body = scene.bucket.read(name if name.startswith("datasets/") else folder + name)
-            assert (len(body), hashlib.sha256(body).hexdigest()) == (entry["size"], entry["sha256"]), f"{key}: {name}"
+    for prefix in (f"datasets/{digest}/", f"{story.prefix}train/", f"{story.prefix}export/"):
+        assert evidence.wrong_objects(scene.bucket, prefix) == []
 
 
 @pytest.mark.skipif(not TF_PYTHON, reason="TRAININGRUN_TF_PYTHON names no interpreter with TensorFlow 1.14")

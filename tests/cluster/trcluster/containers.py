@@ -1,0 +1,63 @@
+"""Processes of a node's containers, as the host sees them: what a test signals, starves or cuts off.
+
+Invariant: a process counts only when its cgroup is below the cluster's own, so nothing of the host is ever touched.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from .errors import ClusterError
+from .layout import Layout
+
+CGROUPS = Path("/sys/fs/cgroup")
+
+
+def main_process(layout: Layout, container_id: str, *, timeout: float = 10) -> int:
+    """Host pid of a container's first process; raises ClusterError when there is none."""
+    deadline = time.monotonic() + timeout
+    while True:
+        for pid in _processes(layout, container_id):
+            if _number_inside(pid) == 1:
+                return pid
+        if time.monotonic() > deadline:
+            raise ClusterError(f"container {container_id[:12]} of cluster {layout.name} has no running process")
+        time.sleep(0.05)
+
+
+def memory_group(pid: int) -> Path:
+    """Folder of the memory cgroup that a process is charged to."""
+    for line in _read(pid, "cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if "memory" in controllers.split(","):
+            return CGROUPS / "memory" / path.lstrip("/")
+    raise ClusterError(f"process {pid} is in no memory cgroup")
+
+
+def network_of(pid: int) -> list[str]:
+    """The command prefix that runs a program of the host in a process' network namespace."""
+    return ["nsenter", "-t", str(pid), "-n", "--"]
+
+
+def _processes(layout: Layout, container_id: str) -> list[int]:
+    def inside(pid: int) -> bool:
+        paths = [line.split(":", 2)[2] for line in _read(pid, "cgroup").splitlines()]
+        return any(path.startswith(f"/{layout.cgroup}/") and container_id in path for path in paths)
+
+    return [
+        pid for pid in map(int, filter(str.isdigit, (each.name for each in Path("/proc").iterdir()))) if inside(pid)
+    ]
+
+
+def _number_inside(pid: int) -> int:
+    """Its pid in its own namespace; 0 once it has gone."""
+    numbers = [line.split()[1:] for line in _read(pid, "status").splitlines() if line.startswith("NSpid:")]
+    return int(numbers[0][-1]) if numbers and numbers[0] else 0
+
+
+def _read(pid: int, name: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

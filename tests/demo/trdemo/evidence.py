@@ -1,0 +1,78 @@
+"""What the bucket says about a run, to be compared with what its status says.
+
+Invariant: read only. Layout: images/contracts/README.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+
+from trdemo.bucket import Bucket, split_uri
+from trdemo.scene import Object
+
+MANIFEST = "MANIFEST.json"
+_CHECKPOINT = re.compile(r"train/(\d{4})-[0-9a-f]{8}/checkpoints/(\d{8})/MANIFEST\.json")
+_LAST = re.compile(r"train/(\d{4})-[0-9a-f]{8}/last\.json")
+_EPOCH = re.compile(r"epochs/(\d{4})\.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Where an attempt has to go on from, and what earlier ones had reached beyond it."""
+
+    step: int
+    lost: int
+
+
+def prefix_of(status: Object) -> str:
+    """Key prefix of a run, with a slash at the end."""
+    return split_uri(status["storageURI"])[1]
+
+
+def checkpoints(bucket: Bucket, prefix: str) -> list[tuple[int, int]]:
+    """Epoch and step of every complete checkpoint."""
+    found = [_CHECKPOINT.fullmatch(key.removeprefix(prefix)) for key in bucket.keys(f"{prefix}train/")]
+    return sorted((int(match[1]), int(match[2])) for match in found if match)
+
+
+def epoch_of(bucket: Bucket, prefix: str, pod_uid: str) -> int | None:
+    """The epoch that a pod has claimed; None before it did."""
+    for key in bucket.keys(f"{prefix}epochs/"):
+        match = _EPOCH.fullmatch(key.removeprefix(prefix))
+        if match and json.loads(bucket.read(key))["podUID"] == pod_uid:
+            return int(match[1])
+    return None
+
+
+def resume_before(bucket: Bucket, prefix: str, epoch: int) -> Resume:
+    """What the attempt of that epoch has to find."""
+    step = max((step for each, step in checkpoints(bucket, prefix) if each < epoch), default=0)
+    reached = [
+        int(json.loads(bucket.read(key))["step"])
+        for key in bucket.keys(f"{prefix}train/")
+        if (match := _LAST.fullmatch(key.removeprefix(prefix))) and int(match[1]) < epoch
+    ]
+    return Resume(step, max(0, max(reached, default=0) - step))
+
+
+def wrong_objects(bucket: Bucket, *prefixes: str) -> list[str]:
+    """Everything that a manifest below these prefixes names and that is not what it says; raises when there is none."""
+    manifests = [key for prefix in prefixes for key in bucket.keys(prefix) if key.endswith(f"/{MANIFEST}")]
+    if not manifests:
+        raise ValueError(f"no manifest below {', '.join(prefixes)}")
+    return [wrong for key in manifests for wrong in _wrong_in(bucket, key)]
+
+
+def _wrong_in(bucket: Bucket, key: str) -> list[str]:
+    folder = key.removesuffix(MANIFEST)
+    wrong = []
+    for entry in json.loads(bucket.read(key))["objects"]:
+        name = entry["key"]
+        body = bucket.read(name if name.startswith("datasets/") else folder + name)
+        found = (len(body), hashlib.sha256(body).hexdigest())
+        if found != (entry["size"], entry["sha256"]):
+            wrong.append(f"{key}: {name} is {found}, not {(entry['size'], entry['sha256'])}")
+    return wrong
