@@ -15,7 +15,7 @@ from trdemo.faults import Faults, wait_for
 from trdemo.follow import condition
 from trdemo.scene import Object
 
-SECONDS = 180.0
+SECONDS = 240.0
 
 
 @dataclass(frozen=True, slots=True)
