@@ -48,6 +48,7 @@ PROGRAM = (
     "import sys; from trainingrun.engine import progress; progress.FALLBACK_AFTER_SECONDS = 1;"
     "from trainingrun.__main__ import main; sys.exit(main())"
 )
+PATIENCE = 60  # on a busy machine; alone everything is there within ten seconds
 NOBODY = "127.66.6.6"  # where no agent answers
 EVERY_VERB = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
 
@@ -113,6 +114,8 @@ def installed(
     kubectl("apply", "--server-side", "-f", "-", stdin=account)
     watched = json.dumps([served] if request.param == "namespaced" else [])
     values = ["--set-json", f"watchNamespaces={watched}", "--take-ownership"]
+    if request.param == "namespaced":  # everything the chart has
+        values += ["--set", "networkPolicy.enabled=true,networkPolicy.runs=true"]
     start = api_cluster.layout.audit_log.stat().st_size
     _helm(kubeconfig, "install", NAME, str(CHART), *values)
     reviews = client.AuthorizationV1Api(config.new_client_from_config(str(kubeconfig)))  # type: ignore[no-untyped-call]
@@ -158,7 +161,7 @@ class Operator:
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(timeout=20) == 0, self.log.read_text()
+        assert self.process.wait(timeout=PATIENCE) == 0, self.log.read_text()
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +195,7 @@ class Story:
         return bool(self.kubectl("get", kind, name, "-n", self.namespace, "--ignore-not-found"))
 
     def until(self, what: str, found: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while not found():
             assert time.monotonic() < deadline, f"{what} did not come:\n{self.operator.log.read_text()[-4000:]}"
             time.sleep(0.2)
