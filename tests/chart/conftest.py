@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from trcluster.build import ensure
 
 CHART = Path(__file__).resolve().parents[2] / "charts" / "trainingrun-operator"
 RELEASE = "trainingrun-operator"
@@ -26,7 +27,7 @@ def tool() -> Tool:
     """Runs a built command by its name and returns what it prints; raises CalledProcessError."""
 
     def run(name: str, *arguments: str) -> str:
-        return _output([_output([sys.executable, "-m", "trcluster", "bin", name]).strip(), *arguments])
+        return _output([str(ensure((name,), echo=print)[name]), *arguments])
 
     return run
 
