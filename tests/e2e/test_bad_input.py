@@ -193,6 +193,7 @@ def test_a_gpu_that_does_not_come_by_the_deadline_ends_the_run(scene: Scene, nam
     what = "The pod of late-train-1 did not start within spec.startDeadlineSeconds (30 s): No node can run pod "
     assert status["message"].startswith(f"{what}late-train-1-")
     assert "1 Insufficient nvidia.com/gpu." in status["message"]
+    assert f"To try again: kubectl -n {namespace} patch trainingrun {WAITS} --type merge" in status["message"]
     assert scene.place.kubectl.get("pods", namespace=namespace, selector="trainingrun.dev/stage=train")["items"] == []
 
 

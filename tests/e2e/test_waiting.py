@@ -1,4 +1,7 @@
-"""What keeps a pod from starting shows in the status and in `kubectl get` within 15 seconds, with its cause."""
+"""What keeps a pod from starting shows in the status and in `kubectl get` within 15 seconds, with its cause.
+
+A GPU that no node has, and a deadline that passes, are in test_bad_input.py.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,6 @@ pytestmark = pytest.mark.node
 SECONDS = 15
 CASES: dict[str, tuple[dict[str, Any], str, str]] = {
     "image": ({"train": {"image": "trainingrun.dev/nothing:1"}}, "ImagePullFailed", "trainingrun.dev/nothing:1"),
-    "gpu": ({"train": {"gpus": 1}}, "PodUnschedulable", "nvidia.com/gpu"),
     "secret": ({"storage": {"credentials": {"secretName": "trainingrun-none"}}}, "SecretMissing", "trainingrun-none"),
 }
 
@@ -63,14 +65,3 @@ def test_quota_shows_within_fifteen_seconds(scene: Scene, namespace: str) -> Non
     finally:
         scene.place.kubectl("delete", "resourcequota", "none", "-n", namespace)
         scene.place.kubectl("delete", "trainingrun", "quota", "-n", namespace, "--wait=false")
-
-
-def test_start_deadline_ends_the_wait(scene: Scene, namespace: str) -> None:
-    run = tire_run(
-        "late", prep={"pod": {**SMALL_PREP["pod"], "nodeSelector": {"no.such/label": "x"}}}, startDeadlineSeconds=5
-    )
-    scene.apply(run, namespace=namespace)
-    status = scene.finished("late", namespace=namespace, seconds=45)
-    ended = next(c for c in status["conditions"] if c["type"] == "Succeeded")
-    assert ended["reason"] == "StartDeadlineExceeded"
-    assert "kubectl -n waiting patch trainingrun late" in ended["message"]
