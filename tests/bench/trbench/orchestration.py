@@ -25,7 +25,7 @@ from trdemo.place import OwnCluster, choose
 from trdemo.scene import Scene, tire_run
 from trdemo.shell import DemoError, Kubectl
 
-NAMESPACE, BUCKET, SECONDS = "bench", "bench-detectors", 900.0
+NAMESPACE, BUCKET, SECONDS = "bench", "detectors", 900.0  # the bucket of the sample
 OVERHEAD, HANDOVER, PREP = 20.0, 1.0, 10.0  # limits, in seconds
 STAGE_LABEL, RUN_LABEL = "trainingrun.dev/stage", "trainingrun.dev/run"
 
@@ -171,14 +171,10 @@ def _watch(kubectl: Kubectl, kind: str, seen: Seen) -> subprocess.Popen[str]:
 
     def read() -> None:
         assert process.stdout is not None
-        text, decoder = "", json.JSONDecoder()
         for line in process.stdout:
-            text += line
-            if line == "}\n":  # an event ends where its outermost brace does
-                event, _ = decoder.raw_decode(text)
-                text = ""
-                if event["type"] != "DELETED":
-                    seen.note(kind, event["object"])
+            event = json.loads(line)
+            if event["type"] != "DELETED":
+                seen.note(kind, event["object"])
 
     threading.Thread(target=read, daemon=True).start()
     return process
