@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -122,3 +124,14 @@ def test_an_unknown_network_is_refused_with_the_known_ones() -> None:
     with pytest.raises(NotAcceptedError) as refusal:
         resolved(a_run().spec(model={"network": "yolo"}))
     assert "'yolo' is none of ssd_inception_v2" in refusal.value.message
+
+
+def test_a_refusal_that_passes_a_with_block_stays_a_refusal() -> None:
+    """It was a TypeError: a frozen exception cannot take the traceback that contextlib writes into it."""
+
+    @contextmanager
+    def block() -> Iterator[None]:
+        yield
+
+    with pytest.raises(NotAcceptedError, match=r"spec\.model\.network: 'none' is none of"), block():
+        resolved(a_run().spec(model={"network": "none"}))

