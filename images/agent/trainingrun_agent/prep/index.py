@@ -18,7 +18,8 @@ from trainingrun_agent.errors import DiskFull
 from trainingrun_agent.prep.annotation import Annotation, LabelledObject, UnusableError
 from trainingrun_agent.prep.listing import Entry
 
-MAX_IMAGES, MAX_OBJECTS = 5_000_000, 100_000_000
+MAX_IMAGES, MAX_OBJECTS = 2_000_000, 20_000_000
+"""Of one file. SQLite sorts the index of so many objects in less than the pod's /tmp."""
 MAX_PER_IMAGE = 10_000
 CACHE_KIB = 16 << 10
 _BATCH = 10_000

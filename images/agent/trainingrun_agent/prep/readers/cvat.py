@@ -29,6 +29,7 @@ from trainingrun_agent.prep.readers.values import (
 
 Corners = tuple[float, float, float, float]
 HEAD = 64 << 10
+_CUBOID = [f"{corner}{side}" for side in (1, 2) for corner in ("tl", "bl", "tr", "br")]
 _NO_EXTENT = {"points": "it has no extent", "skeleton": "its points have no extent"}
 
 
@@ -114,9 +115,10 @@ def _object(shape: etree._Element) -> LabelledObject:
         raise not_a_box(what[:60], _NO_EXTENT.get(what, "this reader does not know it"))
     corners = read(shape)
     drawn = "" if what == "box" else what
-    if what == "box" and (degrees := number(shape.get("rotation", "0"), "rotation")) % 360:
-        pivot = ((corners[0] + corners[2]) / 2, (corners[1] + corners[3]) / 2)
-        corners, drawn = hull(turned(corners, degrees, pivot), what), "turned box"
+    degrees = number(shape.get("rotation", "0"), "rotation")  # of boxes and ellipses, about their centre
+    if degrees % 360:
+        centre = ((corners[0] + corners[2]) / 2, (corners[1] + corners[3]) / 2)
+        corners, drawn = hull(turned(corners, degrees, centre), what), f"turned {what}"
     return boxed(label(shape.get("label", "")), corners, occluded=shape.get("occluded") == "1", shape=drawn)
 
 
@@ -145,16 +147,11 @@ def _mask(shape: etree._Element) -> Corners:
 
 
 def _cuboid(shape: etree._Element) -> Corners:
-    corners = ("ftl", "fbr", "ftr", "fbl", "btl", "bbr", "btr", "bbl")
-    return hull(
-        [(number(shape.get(f"x{c}", ""), f"x{c}"), number(shape.get(f"y{c}", ""), f"y{c}")) for c in corners[:4]]
-        + [
-            (number(shape.get(f"x{c}", ""), f"x{c}"), number(shape.get(f"y{c}", ""), f"y{c}"))
-            for c in corners[4:]
-            if shape.get(f"x{c}")
-        ],
-        "cuboid",
+    xs, ys = (
+        _numbers(shape, *(f"x{corner}" for corner in _CUBOID)),
+        _numbers(shape, *(f"y{corner}" for corner in _CUBOID)),
     )
+    return hull(list(zip(xs, ys, strict=True)), "cuboid")
 
 
 _SHAPES: dict[str, Callable[[etree._Element], Corners]] = {
