@@ -17,6 +17,7 @@ PROGRAMS = {
     "images": "compressed sizes of the four images",
     "prep": "speed and memory of preparation, by the number of images",
     "transfer": "the agent's up- and download against s5cmd",
+    "mirror": "requests of TensorBoard's mirror against the bucket",
     "driver": "our training loop against the Object Detection API's own model_main",
     "orchestration": "what the cluster adds to the containers' work; a second run on the same data",
 }
