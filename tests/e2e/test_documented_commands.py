@@ -67,8 +67,10 @@ class Terminal:
         }
 
     def _settings(self, command: Command) -> list[str]:
+        """What its page sets before it, as far as the command uses it."""
+        used = re.findall(r"\$(\w+)", command.text)
         before = (other for other in documented(Way.SET) if other.page == command.page and other.line < command.line)
-        return [other.text for other in before]
+        return [other.text for other in before if any(f"{name}=" in other.text for name in used)]
 
 
 @pytest.fixture(scope="module")
