@@ -11,8 +11,10 @@ from PIL import Image
 
 from label_sets import CLASSES, HEIGHT, SETS, WIDTH, images
 from prep_lab import Lab
+from trainingrun_agent.config import AgentConfig
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.readers import FORMATS
+from trainingrun_agent.storage.s3 import S3Store
 from voc_data import encoded, jpeg, picture
 
 
@@ -54,6 +56,19 @@ def test_every_format_gives_the_records_of_pascal_voc(
     assert made.numbers["format"] == format_
     assert lab.progress.snapshot()["format"] == format_
     assert list(lab.scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["coco", "yolo"])
+def test_works_on_the_wire(lab: Lab, s3_config: AgentConfig, s3_store: S3Store, name: str) -> None:
+    stored(lab, name)
+    for key, data in lab.memory.objects.items():
+        s3_store.put(key, data)
+    expected = lab.run()
+    lab.store = s3_store
+    made = lab.run()
+    counts = ("format", "trainImages", "trainObjects", "evalObjects", "errors", "warnings")
+    assert {count: made.numbers[count] for count in counts} == {count: expected.numbers[count] for count in counts}
+    assert lab.run().reused
 
 
 def test_every_format_has_a_set() -> None:

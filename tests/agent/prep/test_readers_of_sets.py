@@ -228,6 +228,12 @@ BAD: dict[str, tuple[str, Any, str, int]] = {
     ),
     "label studio: a brush": ("labelStudio", task(drawn("brushlabels", rle=[1])), "BoxMissing", 0),
     "label studio: a keypoint": ("labelStudio", task(drawn("keypointlabels", x=1, y=1)), "BoxMissing", 0),
+    "label studio: labelled on a turned image": (
+        "labelStudio",
+        task({**drawn(**XYWH), "image_rotation": 90}),
+        "ImageTurned",
+        0,
+    ),
     "label studio: no width": ("labelStudio", task(drawn(x=1, y=2, height=3)), "BoxNotANumber", 0),
     "label studio: no label": ("labelStudio", task(drawn(labels=[], **XYWH)), "ClassMissing", 0),
     "label studio: two labels": ("labelStudio", task(drawn(labels=["a", "b"], **XYWH)), "ClassAmbiguous", 0),

@@ -101,6 +101,12 @@ def _object(part: dict[str, Any], named: dict[str, dict[str, Any]]) -> LabelledO
     value = inner if isinstance(inner, dict) else part
     if kind in _NO_EXTENT:
         raise not_a_box(kind, "it has no extent")
+    if number(part.get("image_rotation") or 0, "image_rotation") % 360:
+        raise UnusableError(
+            "ImageTurned",
+            f"labelled on the image turned by {part['image_rotation']} degrees",
+            hint="Turn the image itself, upload it, and label it without turning the view.",
+        )
     side = pixels(part.get("original_width")) or 1, pixels(part.get("original_height")) or 1
     corners = [(x / 100 * side[0], y / 100 * side[1]) for x, y in _drawn(kind, value)]
     degrees = number(value.get("rotation") or 0, "rotation")
