@@ -39,8 +39,12 @@ def image_values(references: Mapping[str, str]) -> dict[str, Any]:
 def install_operator(
     place: OwnCluster | CurrentCluster, *, references: Mapping[str, str], values: Mapping[str, Any]
 ) -> None:
-    """`helm upgrade --install` the chart and wait until the operator is ready."""
-    merged = {**image_values(references), **values}
+    """`helm upgrade --install` the chart and wait until the operator is ready.
+
+    The storage of the place is named in the policy, as a platform team would: transfer is then fast also over plain http.
+    """
+    policy = {"endpoints": ["*", place.storage.in_cluster], **values.get("policy", {})}
+    merged = {**image_values(references), **values, "policy": policy}
     options = ("--install", "--create-namespace", "--wait", "--timeout", "3m", "--values", "-")
     try:
         helm(place, "upgrade", RELEASE, str(CHART), *options, stdin=json.dumps(merged))
