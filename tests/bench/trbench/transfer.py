@@ -43,17 +43,17 @@ from trfakes.builders import SETTINGS, RunBuilder
 
 BUCKET, POD = "bench", "11112222-3333-4444-5555-666677778888"
 LIMIT = 1.2
-PAIRS = 5
 MAX_FILE_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """`count` files of `size` bytes of noise."""
+    """`count` files of `size` bytes of noise; the shorter it takes, the more `pairs` a steady median needs."""
 
     name: str
     count: int
     size: int
+    pairs: int
 
     def write(self, folder: Path) -> None:
         """Make the files."""
@@ -62,7 +62,7 @@ class Load:
             (folder / f"file-{number:05d}").write_bytes(os.urandom(self.size))
 
 
-LOADS = (Load("4 files of 64 MiB", 4, 64 << 20), Load("2,000 files of 20 KB", 2000, 20_000))
+LOADS = (Load("4 files of 64 MiB", 4, 64 << 20, pairs=11), Load("2,000 files of 20 KB", 2000, 20_000, pairs=5))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +85,17 @@ def measure(echo: Echo) -> Iterator[Number]:
         for load in LOADS:
             source, target = files / "source", files / "target"
             load.write(source)
-            yield _number(f"upload of {load.name}", storage, source, agent=_upload, other=_s5cmd_upload)
-            yield _number(f"download of {load.name}", storage, target, agent=_download, other=_s5cmd_download)
+            yield _number("upload", load, storage, source, agent=_upload, other=_s5cmd_upload)
+            yield _number("download", load, storage, target, agent=_download, other=_s5cmd_download)
             shutil.rmtree(source)
 
 
-def _number(name: str, storage: Storage, folder: Path, *, agent: Agent, other: Other) -> Number:
+def _number(what: str, load: Load, storage: Storage, folder: Path, *, agent: Agent, other: Other) -> Number:
     def timed(work: Callable[[Trip], float], side: str) -> float:
         fresh = not folder.exists()
         folder.mkdir(exist_ok=True)
         try:
-            return work(Trip(storage, folder, f"{side}/{name.partition(' of ')[2]}"))
+            return work(Trip(storage, folder, f"{side}/{load.count}"))
         finally:
             if fresh:
                 shutil.rmtree(folder)
@@ -103,10 +103,10 @@ def _number(name: str, storage: Storage, folder: Path, *, agent: Agent, other: O
     found = compare(
         lambda: timed(partial(_as_in_a_pod, agent), "agent"),
         lambda: timed(partial(_alone, other), "s5cmd"),
-        pairs=PAIRS,
+        pairs=load.pairs,
     )
     detail = f"agent {found.ours:.2f} s, s5cmd {found.theirs:.2f} s"
-    return Number(name, found.ratio, "x", LIMIT, detail)
+    return Number(f"{what} of {load.name}", found.ratio, "x", LIMIT, detail)
 
 
 def _alone(work: Other, trip: Trip) -> float:
