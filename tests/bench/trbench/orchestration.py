@@ -40,11 +40,13 @@ class Seen:
     moments: dict[tuple[str, str, str], float] = field(default_factory=dict)
 
     def note(self, kind: str, body: Object) -> None:
-        """Keep an object; `created` and `ended` are noted once."""
+        """Keep an object; when it was `created` and when its containers had `ended` is noted once."""
         now, name = time.time(), body["metadata"]["name"]
         self.objects[kind, name] = body
         self.moments.setdefault((kind, name, "created"), now)
-        if kind == "pod" and body["status"].get("phase") in ("Succeeded", "Failed"):
+        states = [each["state"] for each in body["status"].get("containerStatuses", ())]
+        # The last pod is gone with its Job before its phase says so.
+        if states and all("terminated" in state for state in states):
             self.moments.setdefault((kind, name, "ended"), now)
 
     def stage(self, kind: str, run: str, stage: str) -> str:
@@ -172,9 +174,7 @@ def _watch(kubectl: Kubectl, kind: str, seen: Seen) -> subprocess.Popen[str]:
     def read() -> None:
         assert process.stdout is not None
         for line in process.stdout:
-            event = json.loads(line)
-            if event["type"] != "DELETED":
-                seen.note(kind, event["object"])
+            seen.note(kind, json.loads(line)["object"])
 
     threading.Thread(target=read, daemon=True).start()
     return process
