@@ -94,6 +94,8 @@ def test_time_alone_changes_no_status(where: str) -> None:
     [
         ({}, "Training: starting"),
         ({"phase": "fetching"}, "Training: fetching"),
+        ({"phase": "training"}, "Training: beginning"),
+        ({"phase": "saving", "step": 75, "steps": 150}, "Training 75/150 (50%)"),
         ({"phase": "training", "done": 1200, "total": 20000, "unit": "steps"}, "Training 1200/20000 (6%)"),
         (
             {"phase": "evaluating", "done": 5, "total": 20, "unit": "images", "step": 75, "steps": 150},

@@ -90,7 +90,7 @@ def show_progress(draft: Draft, stage: Stage, *, progress: Mapping[str, Any]) ->
     updated = reported.moment(progress.get("updated")) or draft.now_text
     fields: dict[str, Any] = {"stage": str(stage), "updated": updated}
     doing = _STARTING.get(step, "")
-    text = f"{phase_name}: {doing}" if doing else phase_name
+    text = f"{phase_name}: {doing}" if doing else f"{phase_name}{trained(progress) or ': beginning'}"
     if done is not None and total:
         percent = min(100, 100 * done // total)
         unit = next((known for known in _UNITS if known == progress.get("unit")), "")
