@@ -41,7 +41,7 @@ def install_operator(
 ) -> None:
     """`helm upgrade --install` the chart and wait until the operator is ready.
 
-    The storage of the place is named in the policy, as a platform team would: transfer is then fast also over plain http.
+    The storage of the place is named in the policy, as a platform team would: transfer over plain http is then fast.
     """
     policy = {"endpoints": ["*", place.storage.in_cluster], **values.get("policy", {})}
     merged = {**image_values(references), **values, "policy": policy}
