@@ -1,7 +1,8 @@
 """Whatever ends a container, a pod or a Job: the next attempt goes on from what the bucket holds, and says so.
 
 Three runs side by side, each broken again and again: `chain` (pods, Jobs, memory), `cut` (storage, network, a trainer
-that stands still), and one after the other those that are deleted in each stage.
+that stands still), and one after the other those that are deleted in each stage. A stand-in plays the trainer's part;
+how TensorFlow ends when told to, and resumes, is in test_recovery.py and in tier tensorflow.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
 
 from trcluster.layout import HOST_IP
-from trdemo import evidence
+from trdemo import evidence, stand_in
 from trdemo.faults import Faults
 from trdemo.place import OwnCluster
 from trdemo.scene import Object, Scene, tire_run
@@ -25,17 +27,17 @@ from trfakes.flaky_s3 import FlakyS3, flaky_s3
 
 pytestmark = pytest.mark.node
 
-STEPS = 400
+STEPS = 600  # ten a second
 NOBODY = "http://s3.storage:7071"  # preparation waits for a storage that never answers
-SMALL = {"requests": {"cpu": "100m", "memory": "512Mi"}}
+SMALL = {"requests": {"cpu": "50m", "memory": "128Mi"}}
+LIMIT = {"limits": {"memory": "256Mi"}}
 
 
-def run_of(name: str, *, steps: int = STEPS, save: int = 20, limits: Object | None = None, **changes: Any) -> Object:
+def run_of(name: str, *, image: str, steps: int = STEPS, **changes: Any) -> Object:
     """A run that leaves the node room for others: no TensorBoard, small requests."""
-    train: Object = {"steps": steps, "saveEverySteps": save, "evalEverySteps": steps}
-    train |= {"stallSeconds": 30, "pod": {"resources": {**SMALL, "limits": limits or {}}}}
-    stages = {"prep": {"pod": {"resources": SMALL}}, "export": {"evalImages": 5, "pod": {"resources": SMALL}}}
-    return tire_run(name, train=train, tensorboard={"enabled": False}, **stages, **changes)
+    pod = {"pod": {"resources": SMALL}}
+    train = {"steps": steps, "image": image, "stallSeconds": 30, "pod": {"resources": {**SMALL, **LIMIT}}}
+    return tire_run(name, prep=pod, train=train, export=pod, tensorboard={"enabled": False}, **changes)
 
 
 def chain(story: Story) -> None:
@@ -57,8 +59,7 @@ def chain(story: Story) -> None:
     story.note("exit code of a child out of memory", faults.eat_memory(pod, "trainer"))
     story.checkpoint_beyond(seen.bucket.step)
     story.note("child out of memory", story.status())
-    faults.starve(pod, "trainer")
-    faults.eat_memory(pod, "trainer")
+    os.kill(faults.process(pod, "trainer"), signal.SIGUSR1)  # now it takes memory itself
     note_resumed(story, "trainer out of memory", attempt=6)
     os.kill(faults.at_work(story.pod("export"), "agent"), signal.SIGKILL)
     story.note("agent killed in export", story.ended("export", 1))
@@ -137,14 +138,15 @@ def faults(scene: Scene, namespace: str) -> Faults:
 
 
 @pytest.fixture(scope="module")
-def stories(scene: Scene, faults: Faults) -> Iterator[dict[str, Story]]:
+def stories(scene: Scene, faults: Faults, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Story]]:
+    run = partial(run_of, image=stand_in.load(scene.place, tmp_path_factory.mktemp("stand-in")))
     with flaky_s3(scene.place.storage.endpoint, address=HOST_IP) as (proxy, endpoint), ThreadPoolExecutor() as pool:
         told = {
-            "chain": Story(faults, run_of("chain", limits={"memory": "3Gi"})),
-            "cut": Story(faults, run_of("cut", storage={"endpoint": endpoint})),
-            "gone": Story(faults, run_of("gone", storage={"endpoint": NOBODY})),
-            "pause": Story(faults, run_of("pause", steps=2000, save=2000)),
-            "brief": Story(faults, run_of("brief", steps=5, save=5)),
+            "chain": Story(faults, run("chain")),
+            "cut": Story(faults, run("cut", storage={"endpoint": endpoint})),
+            "gone": Story(faults, run("gone", storage={"endpoint": NOBODY})),
+            "pause": Story(faults, run("pause", steps=5000)),
+            "brief": Story(faults, run("brief", steps=5)),
         }
         long = [pool.submit(told["chain"].tell, chain), pool.submit(told["cut"].tell, lambda s: cut(s, proxy))]
         for name, script in (("gone", gone), ("pause", pause), ("brief", brief)):
@@ -215,7 +217,7 @@ def test_the_run_succeeds_after_all_and_every_manifest_verifies(stories: dict[st
 def test_progress_comes_from_the_log_while_the_operator_cannot_reach_pods(stories: dict[str, Story]) -> None:
     dropped, back = stories["cut"]["network dropped"], stories["cut"]["network back"]
     assert entry_of(back, "train")["number"] == 1
-    assert back["progress"]["done"] >= dropped["progress"].get("done", 0)
+    assert back["progress"].get("done", 0) >= dropped["progress"].get("done", 0)
 
 
 def test_bursts_of_503_are_waited_out_in_place(stories: dict[str, Story]) -> None:

@@ -26,7 +26,7 @@ from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Produce
 from trainingrun_agent.storage.results import write_result
 from trainingrun_agent.stores import Stores
 
-HERE = Path(__file__).parent
+FAKE_TRAINER = Path(__file__).parents[2] / "fakes" / "fake_trainer.py"
 RUN_UID = "0a1b2c3d-0000-4000-8000-000000000001"
 
 
@@ -93,7 +93,12 @@ class Run:
         return StageContext(config, stores.open, progress, stop, clock)
 
     def start_trainer(self, context: StageContext, **plan: Any) -> subprocess.Popen[bytes]:
-        command = [sys.executable, str(HERE / "fake_trainer.py"), str(context.config.shared), json.dumps(plan)]
+        command = [
+            sys.executable,
+            str(FAKE_TRAINER),
+            str(context.config.shared),
+            json.dumps(plan),
+        ]
         process = subprocess.Popen(command)
         self.trainers.append(process)
         return process

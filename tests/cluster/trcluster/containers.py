@@ -1,4 +1,4 @@
-"""Processes of a node's containers, as the host sees them: what a test signals, starves or cuts off.
+"""Processes of a node's containers, as the host sees them: what a test signals or cuts off.
 
 Invariant: a process counts only when its cgroup is below the cluster's own, so nothing of the host is ever touched.
 """
@@ -11,8 +11,6 @@ from pathlib import Path
 from .errors import ClusterError
 from .layout import Layout
 
-CGROUPS = Path("/sys/fs/cgroup")
-
 
 def main_process(layout: Layout, container_id: str, *, timeout: float = 10) -> int:
     """Host pid of a container's first process; raises ClusterError when there is none."""
@@ -24,15 +22,6 @@ def main_process(layout: Layout, container_id: str, *, timeout: float = 10) -> i
         if time.monotonic() > deadline:
             raise ClusterError(f"container {container_id[:12]} of cluster {layout.name} has no running process")
         time.sleep(0.05)
-
-
-def memory_group(pid: int) -> Path:
-    """Folder of the memory cgroup that a process is charged to."""
-    for line in _read(pid, "cgroup").splitlines():
-        _, controllers, path = line.split(":", 2)
-        if "memory" in controllers.split(","):
-            return CGROUPS / "memory" / path.lstrip("/")
-    raise ClusterError(f"process {pid} is in no memory cgroup")
 
 
 def network_of(pid: int) -> list[str]:

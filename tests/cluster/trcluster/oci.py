@@ -48,9 +48,41 @@ def write_single_binary(archive: Path, *, reference: str, binary: Path) -> None:
     files = {
         "oci-layout": _json({"imageLayoutVersion": "1.0.0"}),
         "index.json": _json({"schemaVersion": 2, "manifests": [described]}),
-        **{f"blobs/sha256/{_digest(blob).removeprefix('sha256:')}": blob for blob in (config, manifest, layer)},
+        **{_path(_digest(blob)): blob for blob in (config, manifest, layer)},
     }
     archive.write_bytes(_tar({name: (data, 0o644) for name, data in files.items()}))
+
+
+def write_extended(
+    archive: Path, *, base: Path, reference: str, files: Mapping[str, tuple[bytes, int]], entrypoint: list[str]
+) -> None:
+    """Write the image of another archive with one more layer of files, and another entry point."""
+    with tarfile.open(base) as tar:
+        blobs = {member.name: _read(tar, member) for member in tar if member.isfile()}
+    (first,) = json.loads(blobs["index.json"])["manifests"]
+    manifest = json.loads(blobs[_path(first["digest"])])
+    config = json.loads(blobs[_path(manifest["config"]["digest"])])
+    layer = _tar(files)
+    config["config"]["Entrypoint"] = entrypoint
+    config["rootfs"]["diff_ids"].append(_digest(layer))
+    config.pop("history", None)  # which tells of one layer less
+    manifest["config"] = {**manifest["config"], **_descriptor(manifest["config"]["mediaType"], _json(config))}
+    manifest["layers"].append(_descriptor(_LAYER, layer))
+    described = _descriptor(first["mediaType"], _json(manifest))
+    described["annotations"] = {"io.containerd.image.name": reference}
+    blobs["index.json"] = _json({"schemaVersion": 2, "manifests": [described]})
+    for blob in (_json(config), _json(manifest), layer):
+        blobs[_path(_digest(blob))] = blob
+    archive.write_bytes(_tar({name: (data, 0o644) for name, data in blobs.items()}))
+
+
+def _read(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    handle = tar.extractfile(member)
+    return handle.read() if handle is not None else b""
+
+
+def _path(digest: str) -> str:
+    return f"blobs/{digest.replace(':', '/')}"
 
 
 def references(archive: Path) -> dict[str, str]:

@@ -83,19 +83,6 @@ class Faults:
         argv += [pod["metadata"]["name"], "-c", container, "--", "python3", "-c", EAT]
         return subprocess.run(argv, capture_output=True, timeout=60, check=False).returncode
 
-    def starve(self, pod: Object, container: str) -> None:
-        """Leave a container little more memory than it uses, so that it is itself what the kernel ends."""
-        group = containers.memory_group(self.process(pod, container))
-
-        def lowered() -> bool:
-            numbers = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-            with suppress(OSError):  # busy: pages are being written out
-                (group / "memory.limit_in_bytes").write_text(str(int(numbers["total_rss"]) + (48 << 20)))
-                return True
-            return False
-
-        wait_for(lowered, seconds=20, what=f"a lower memory limit for container {container}")
-
     def operator(self) -> Object:
         """The operator's pod."""
         (pod,) = self._kubectl.get("pods", namespace=SYSTEM_NAMESPACE, selector=OPERATOR)["items"]

@@ -22,7 +22,7 @@ from trdemo.shell import Kubectl
 
 Object = dict[str, Any]
 ROOT = Path(__file__).resolve().parents[3]
-FAKE_TRAINER = ROOT / "tests" / "agent" / "transfer" / "fake_trainer.py"
+FAKE_TRAINER = ROOT / "tests" / "fakes" / "fake_trainer.py"
 NODE = "node-0"
 SUFFIX = "7xk2p"
 SECONDS = 90  # on a busy machine

@@ -3,7 +3,8 @@
 Arguments: the shared folder, and a plan as JSON. Keys of the plan, all optional: steps, save_every,
 seconds_per_step, die_at (SIGKILL to itself), freeze_at (SIGSTOP to itself), hang_at (signs of life, no
 progress), keep (checkpoints kept), done (outcome when finished; null writes no done.json), export (names of
-files to export), early (outcome written before spec.json comes).
+files to export), export_seconds, early (outcome written before spec.json comes). It takes memory without end when
+it gets SIGUSR1. trdemo/stand_in.py makes it the trainer of real pods.
 """
 
 import faulthandler
@@ -100,6 +101,8 @@ def train(spec: dict[str, Any]) -> None:
 
 
 def export(spec: dict[str, Any]) -> None:
+    advance(phase="exporting")
+    time.sleep(PLAN.get("export_seconds", 0))
     root = SHARED / "export"
     for name in PLAN["export"]:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -107,7 +110,14 @@ def export(spec: dict[str, Any]) -> None:
     done("succeeded", step=spec["checkpointStep"], ap50=0.8, mAP=0.5, evalImages=2)
 
 
+def eat_memory(*_: object) -> NoReturn:
+    held = []
+    while True:
+        held.append(b"x" * (1 << 24))
+
+
 def main() -> None:
+    signal.signal(signal.SIGUSR1, eat_memory)
     signal.signal(signal.SIGTERM, lambda *_: STOP.set())
     faulthandler.register(signal.SIGTERM, file=(SHARED / "stacks.txt").open("w"), all_threads=True, chain=True)
     with (SHARED / "trainer.lock").open("w") as lock:
@@ -123,7 +133,7 @@ def main() -> None:
             time.sleep(0.02)
         advance(phase="building")
         spec = json.loads((SHARED / "spec.json").read_text())
-        if PLAN.get("export"):
+        if spec["stage"] == "export":
             export(spec)
         else:
             train(spec)

@@ -1,0 +1,42 @@
+"""A trainer image without TensorFlow: the agent's image with a program that keeps the trainer's side of the contract.
+
+It starts in a second and makes ten steps a second on any machine, so that a test can end attempts one after the other.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Final
+
+from trcluster import oci
+from trdemo import install
+from trdemo.place import CurrentCluster, OwnCluster
+from trimages.paths import REPOSITORY
+
+PROGRAM: Final = REPOSITORY / "tests" / "fakes" / "fake_trainer.py"
+EXPORTED: Final = (
+    "frozen_inference_graph.pb",
+    "saved_model/1/saved_model.pb",
+    "checkpoint/model.ckpt.index",
+    "checkpoint/model.ckpt.data-00000-of-00001",
+    "pipeline.config",
+    "label_map.pbtxt",
+    "metrics.json",
+)
+PLAN: Final = {"seconds_per_step": 0.1, "save_every": 20, "export": EXPORTED, "export_seconds": 5}
+
+
+def load(place: OwnCluster | CurrentCluster, folder: Path) -> str:
+    """Make the image, bring it to the nodes, return its reference."""
+    agent = install.build_images(echo=print)["agent"]
+    archive, reference = folder / "stand-in.tar", agent.reference.replace("/agent:", "/stand-in:")
+    oci.write_extended(
+        archive,
+        base=agent.archive,
+        reference=reference,
+        files={"stand-in/trainer.py": (PROGRAM.read_bytes(), 0o644)},
+        entrypoint=["python3", "/stand-in/trainer.py", "/shared", json.dumps(PLAN)],
+    )
+    place.load_images([archive])
+    return reference
