@@ -8,6 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 from trcluster import ClusterError
@@ -26,14 +28,14 @@ def main() -> int:
     parser.add_argument("what", nargs="+", choices=names)
     parser.add_argument("--pytest", default="", help="more arguments for pytest, in one string")
     arguments = parser.parse_args()
+    started = time.monotonic()
     results: list[Result] = []
     if {"check", "all"} & set(arguments.what):
         results += [_check(check) for check in CHECKS]
-    everything = "all" in arguments.what
-    for tier in TIERS:
-        if everything or tier.name in arguments.what or (tier is UNIT and "check" in arguments.what):
-            results.append(_tier(tier, extra=arguments.pytest.split()))
-    return _summary(results)
+    wanted = {tier.name for tier in TIERS} if "all" in arguments.what else set(arguments.what)
+    chosen = [tier for tier in TIERS if tier.name in wanted or (tier is UNIT and "check" in wanted)]
+    results += _tiers(chosen, extra=arguments.pytest.split())
+    return _summary(results, seconds=time.monotonic() - started)
 
 
 def _check(check: Check) -> Result:
@@ -46,21 +48,54 @@ def _check(check: Check) -> Result:
     return result
 
 
-def _tier(tier: Tier, *, extra: list[str]) -> Result:
-    _headline(f"tier {tier.name}")
-    started = time.monotonic()
-    try:
-        for need in tier.needs:
-            needs.prepare(need, echo=lambda text: print(f"  {text}", flush=True))
-    except (ClusterError, BuildError) as error:
-        return Result(tier.name, failed=1, seconds=time.monotonic() - started, error=str(error))
-    with tempfile.TemporaryDirectory() as folder:
-        xml = Path(folder) / "report.xml"
+def _tiers(tiers: Sequence[Tier], *, extra: list[str]) -> list[Result]:
+    """Run them in order; one that runs behind the others shows its output when it has ended."""
+    with ThreadPoolExecutor() as pool:
+        running = []
+        for tier in tiers:
+            _headline(f"tier {tier.name}")
+            behind = tier.behind and tier is not tiers[-1]
+            started = _Started(tier, extra=extra, behind=behind)
+            running.append(pool.submit(started.finish))
+            if not behind:
+                wait(running[-1:])
+        return [each.result() for each in running]
+
+
+class _Started:
+    """A tier whose needs are prepared, so that it can be run."""
+
+    def __init__(self, tier: Tier, *, extra: list[str], behind: bool) -> None:
+        self._tier, self._extra, self._behind = tier, extra, behind
+        self._since, self._error = time.monotonic(), ""
+        try:
+            for need in tier.needs:
+                needs.prepare(need, echo=lambda text: print(f"  {text}", flush=True))
+        except (ClusterError, BuildError) as error:
+            self._error = str(error)
+        if behind:
+            print("  runs behind the next tiers, its output follows them", flush=True)
+
+    def finish(self) -> Result:
+        """Run pytest and read its report."""
+        if self._error:
+            return Result(self._tier.name, failed=1, seconds=time.monotonic() - self._since, error=self._error)
+        with tempfile.TemporaryDirectory() as folder:
+            xml, output = Path(folder) / "report.xml", Path(folder) / "output"
+            argv = [*(("nice", "-n", "19") if self._behind else ()), *self._command(xml)]
+            with output.open("wb") as file:
+                to = file if self._behind else None
+                code = subprocess.run(argv, cwd=ROOT, env=_environment(), check=False, stdout=to, stderr=to).returncode
+            if self._behind:
+                _headline(f"output of tier {self._tier.name}")
+                print(output.read_text(encoding="utf-8", errors="replace"), flush=True)
+            return read(self._tier.name, xml, seconds=time.monotonic() - self._since, code=code)
+
+    def _command(self, xml: Path) -> list[str]:
+        tier = self._tier
         paths = [path for path in tier.paths if (ROOT / path).exists()]
-        argv = [sys.executable, "-m", "pytest", "-q", f"--junitxml={xml}", "-m", tier.select, *paths, *extra]
-        argv += ["-n", str(tier.workers), "--dist", tier.dist] if tier.workers else []
-        code = subprocess.run(argv, cwd=ROOT, env=_environment(), check=False).returncode
-        return read(tier.name, xml, seconds=time.monotonic() - started, code=code)
+        argv = [sys.executable, "-m", "pytest", "-q", f"--junitxml={xml}", "-m", tier.select, *paths, *self._extra]
+        return argv + (["-n", str(tier.workers), "--dist", tier.dist] if tier.workers else [])
 
 
 def _environment() -> dict[str, str]:
@@ -73,14 +108,14 @@ def _headline(text: str) -> None:
     print(f"\n== {text}", flush=True)
 
 
-def _summary(results: list[Result]) -> int:
+def _summary(results: list[Result], *, seconds: float) -> int:
     _headline("summary")
     for result in results:
         print(result.line)
         for reason, count in result.reasons.items():
             print(f"{'':12}  {count} skipped: {reason}")
     passed, failed, skipped = (sum(getattr(r, name) for r in results) for name in ("passed", "failed", "skipped"))
-    print(f"total time {sum(result.seconds for result in results):.0f} s")
+    print(f"total time {seconds:.0f} s")
     print(f"{passed} passed, {failed} failed, {skipped} skipped", flush=True)
     return 1 if failed else 0
 

@@ -23,6 +23,7 @@ class Tier:
     needs: tuple[str, ...] = ()
     workers: int = 0  # tests that mostly wait for each other run side by side
     dist: str = "load"  # of pytest-xdist; loadfile where the tests of a file share what is dear to make
+    behind: bool = False  # computes all the time: takes what the tiers after it leave of the processors
 
 
 PACKAGES = (
@@ -60,6 +61,6 @@ TIERS = (
     Tier("chart", ("tests/chart",), NOT_REAL, ("chart tools",), workers=3, dist="loadfile"),
     Tier("api", ("tests/api", "tests/cluster/tests"), "api", ("binaries",), workers=2, dist="loadfile"),
     # Building graphs is Python on one core: two at a time.
-    Tier("tensorflow", ("tests/trainer",), "tensorflow", ("tensorflow",), workers=2, dist="loadfile"),
+    Tier("tensorflow", ("tests/trainer",), "tensorflow", ("tensorflow",), workers=2, dist="loadfile", behind=True),
     Tier("node", ("tests/cluster/tests", "tests/e2e"), "node", ("binaries", "images", "tensorflow", "free node")),
 )
