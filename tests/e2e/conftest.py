@@ -19,8 +19,9 @@ VALUES = {"policy": {"images": ["trainingrun.dev/*"]}, "lostPodSeconds": 10}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The module that takes the operator away comes last."""
-    items.sort(key=lambda item: item.path.name == "test_install.py")
+    """The module that deletes the run of the documentation comes late, the one that takes the operator away last."""
+    late = ("test_tire.py", "test_install.py")
+    items.sort(key=lambda item: late.index(item.path.name) + 1 if item.path.name in late else 0)
 
 
 @pytest.fixture(scope="session")
