@@ -105,6 +105,8 @@ class _Training(object):
         # type: () -> tf.estimator.RunConfig
         session = tf.ConfigProto(allow_soft_placement=True)
         session.gpu_options.allow_growth = True
+        rewriting = session.graph_options.rewrite_options
+        rewriting.meta_optimizer_iterations = rewriting.ONE  # as without a config: a second pass only costs start-up
         return tf.estimator.RunConfig(
             model_dir=self._model_dir,
             save_checkpoints_steps=self._spec["saveEverySteps"],

@@ -102,9 +102,8 @@ def _first(seen: Seen, *, applied: float, total: float) -> Iterator[Number]:
     parts = [_part(seen, "first", stage) for stage in STAGES]
     work = sum(part.work for part in parts)
     accepted = parts[0].created - applied
-    starts = " + ".join(f"{part.started - part.created:.1f}" for part in parts)
-    ends = " + ".join(f"{part.ended - part.finished:.1f}" for part in parts)
-    detail = f"{total:.1f} s, containers {work:.0f} s; first Job {accepted:.1f}, starts {starts}, ends {ends}"
+    around = ", ".join(f"{part.stage} {part.ended - part.created - part.work:.1f}" for part in parts)
+    detail = f"of {total:.1f} s; before the first Job {accepted:.1f}, around the containers of {around}"
     yield Number("apply to Succeeded without the containers' work", total - work, "s", OVERHEAD, detail)
     for before, after in pairwise(parts):
         name = f"end of the pod of {before.stage} to the Job of {after.stage}"
