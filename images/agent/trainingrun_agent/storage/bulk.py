@@ -27,7 +27,6 @@ from trainingrun_agent.storage.credentials import read
 if TYPE_CHECKING:
     from obstore.store import S3Credential
 
-CHUNK = 1 << 20
 CREDENTIALS_SECONDS = 60
 """A rotated Secret is seen after so long, or when the old one is refused: boto3 reads it for every request."""
 MAX_FAILURES = 5
@@ -61,7 +60,7 @@ class Bulk:
     def chunks(self, key: str) -> Iterator[memoryview]:
         """The whole object, piece by piece."""
         with self._judged(key):
-            for chunk in self._store.get(key).stream(min_chunk_size=CHUNK):
+            for chunk in self._store.get(key).stream(min_chunk_size=1):  # as they come: joining them copies
                 yield memoryview(chunk)
 
     def put(self, key: str, data: bytes) -> None:
