@@ -53,6 +53,7 @@ def _s3(layout: Layout) -> list[str]:
         f"{HOST_IP}:{port}",
         "--health",
         "/healthz",
+        "--keep-alive",  # as other S3 servers do
         "--iam-dir",
         str(layout.s3 / "iam"),
         "--quiet",
