@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 from . import bringup, build, debian, kubectl, node, nodes, process, s3, service, teardown
 from . import images as node_images
@@ -21,6 +21,8 @@ from .errors import ClusterError
 from .layout import Layout, Ports, Tier, load
 from .paths import cache_root, clusters_root, containerd_root, state_dir
 from .tiers import COMMANDS, COMPONENTS
+
+LOCK_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -153,13 +155,24 @@ class Cluster:
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        """One ``up`` or ``down`` of a name at a time; the kernel drops the lock of a killed program."""
+        """One ``up`` or ``down`` of a name at a time; the kernel drops the lock of a killed program.
+
+        Not quite at once: a child that it was just starting holds it until that has become another program.
+        """
         clusters_root().mkdir(parents=True, exist_ok=True)
         with (clusters_root() / f".{self.name}.lock").open("w") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise ClusterError(
-                    f"another 'up' or 'down' of cluster {self.name} is running: wait for it, or choose another --name"
-                ) from error
+            deadline = time.monotonic() + LOCK_SECONDS
+            while not _try_lock(handle):
+                if time.monotonic() > deadline:
+                    busy = f"another 'up' or 'down' of cluster {self.name} is running"
+                    raise ClusterError(f"{busy}: wait for it, or choose another --name")
+                time.sleep(0.05)
             yield
+
+
+def _try_lock(handle: IO[str]) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
