@@ -1,8 +1,8 @@
 """Whatever ends a container, a pod or a Job: the next attempt goes on from what the bucket holds, and says so.
 
-Three runs side by side, each broken again and again: `chain` (pods, Jobs, memory), `cut` (storage, network, a trainer
-that stands still), and one after the other those that are deleted in each stage. A stand-in plays the trainer's part;
-how TensorFlow ends when told to, and resumes, is in test_recovery.py and in tier tensorflow.
+Three runs side by side, each broken again and again: `chain` trains in TensorFlow (pods, Jobs, signals, memory); in
+`cut` (storage, network, a trainer that stands still), and in those that are deleted one after the other in each stage,
+a stand-in plays the trainer's part.
 """
 
 from __future__ import annotations
@@ -27,17 +27,29 @@ from trfakes.flaky_s3 import FlakyS3, flaky_s3
 
 pytestmark = pytest.mark.node
 
-STEPS = 600  # ten a second
+STEPS = 600  # of the stand-in, which makes ten a second
+TENSORFLOW_STEPS, SAVE_EVERY = 240, 20
 NOBODY = "http://s3.storage:7071"  # preparation waits for a storage that never answers
 SMALL = {"requests": {"cpu": "50m", "memory": "128Mi"}}
 LIMIT = {"limits": {"memory": "256Mi"}}
 
 
 def run_of(name: str, *, image: str, steps: int = STEPS, **changes: Any) -> Object:
-    """A run that leaves the node room for others: no TensorBoard, small requests."""
-    pod = {"pod": {"resources": SMALL}}
+    """A run that leaves the node room for others: no TensorBoard, small requests; `image` is the stand-in's."""
     train = {"steps": steps, "image": image, "stallSeconds": 30, "pod": {"resources": {**SMALL, **LIMIT}}}
-    return tire_run(name, prep=pod, train=train, export=pod, tensorboard={"enabled": False}, **changes)
+    return small_run(name, train=train, **changes)
+
+
+def tensorflow_run(name: str) -> Object:
+    """The same with the trainer that users get."""
+    cadence = {"saveEverySteps": SAVE_EVERY, "evalEverySteps": TENSORFLOW_STEPS}
+    pod = {"resources": {**SMALL, "limits": {"memory": "3Gi"}}}
+    return small_run(name, train={"steps": TENSORFLOW_STEPS, **cadence, "pod": pod})
+
+
+def small_run(name: str, **changes: Any) -> Object:
+    pod = {"pod": {"resources": SMALL}}
+    return tire_run(name, prep=pod, export={**pod, "evalImages": 5}, tensorboard={"enabled": False}, **changes)
 
 
 def chain(story: Story) -> None:
@@ -59,8 +71,6 @@ def chain(story: Story) -> None:
     story.note("exit code of a child out of memory", faults.eat_memory(pod, "trainer"))
     story.checkpoint_beyond(seen.bucket.step)
     story.note("child out of memory", story.status())
-    os.kill(faults.process(pod, "trainer"), signal.SIGUSR1)  # now it takes memory itself
-    note_resumed(story, "trainer out of memory", attempt=6)
     os.kill(faults.at_work(story.pod("export"), "agent"), signal.SIGKILL)
     story.note("agent killed in export", story.ended("export", 1))
     note_end(story)
@@ -79,7 +89,10 @@ def cut(story: Story, proxy: FlakyS3) -> None:
     seen = note_resumed(story, "trainer stopped", attempt=2)
     story.checkpoint_beyond(seen.bucket.step)
     faults.kill(story.pod("train", 2), "agent")
-    note_resumed(story, "agent killed", attempt=3)
+    seen = note_resumed(story, "agent killed", attempt=3)
+    story.checkpoint_beyond(seen.bucket.step)
+    os.kill(faults.process(story.pod("train", 3), "trainer"), signal.SIGUSR1)  # from now on it takes memory
+    note_resumed(story, "trainer out of memory", attempt=4)
     os.kill(faults.at_work(story.pod("export"), "exporter"), signal.SIGKILL)
     story.note("exporter killed", story.ended("export", 1))
     note_end(story)
@@ -142,7 +155,7 @@ def stories(scene: Scene, faults: Faults, tmp_path_factory: pytest.TempPathFacto
     run = partial(run_of, image=stand_in.load(scene.place, tmp_path_factory.mktemp("stand-in")))
     with flaky_s3(scene.place.storage.endpoint, address=HOST_IP) as (proxy, endpoint), ThreadPoolExecutor() as pool:
         told = {
-            "chain": Story(faults, run("chain")),
+            "chain": Story(faults, tensorflow_run("chain")),
             "cut": Story(faults, run("cut", storage={"endpoint": endpoint})),
             "gone": Story(faults, run("gone", storage={"endpoint": NOBODY})),
             "pause": Story(faults, run("pause", steps=5000)),
@@ -161,9 +174,12 @@ CHAIN = [
     ("pod evicted", "interrupted", "EvictionByEvictionAPI"),
     ("trainer killed", "crash", "TrainerDied"),
     ("job deleted", "interrupted", ""),
+]
+CUT = [
+    ("trainer stopped", "stalled", "Stalled"),
+    ("agent killed", "crash", "NoVerdict"),
     ("trainer out of memory", "outOfMemory", "OOMKilled"),
 ]
-CUT = [("trainer stopped", "stalled", "Stalled"), ("agent killed", "crash", "NoVerdict")]
 RESUMED = [*(("chain", *case) for case in CHAIN), *(("cut", *case) for case in CUT)]
 
 
@@ -209,7 +225,7 @@ def test_an_agent_that_stands_still_is_ended_by_its_own_probe(stories: dict[str,
 def test_the_run_succeeds_after_all_and_every_manifest_verifies(stories: dict[str, Story], name: str) -> None:
     end = stories[name]["end"]
     assert succeeded(end), end
-    assert end["training"]["step"] == STEPS
+    assert end["training"]["step"] == stories[name].run["spec"]["train"]["steps"]
     assert float(end["export"]["ap50"]) >= 0.5
     assert stories[name]["wrong objects"] == []
 
@@ -243,4 +259,4 @@ def test_suspend_keeps_the_checkpoint_and_is_no_failure(stories: dict[str, Story
 def test_every_pod_claimed_an_epoch_of_its_own(scene: Scene, stories: dict[str, Story]) -> None:
     prefix = evidence.prefix_of(stories["chain"]["end"])
     claims = [json.loads(scene.bucket.read(key))["podUID"] for key in scene.bucket.keys(f"{prefix}epochs/")]
-    assert len(claims) == len(set(claims)) == 1 + 6 + 2
+    assert len(claims) == len(set(claims)) == 1 + 5 + 2

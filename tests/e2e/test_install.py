@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ pytestmark = [
 ]
 
 RUN, SYSTEM = "flight", install.SYSTEM_NAMESPACE
+STEPS = 400
 KEPT = {"CustomResourceDefinition//trainingruns.trainingrun.dev", "APIService//v1alpha1.trainingrun.dev"}
 IN_EVERY_NAMESPACE = {f"ConfigMap/{SYSTEM}/kube-root-ca.crt", f"ServiceAccount/{SYSTEM}/default"}
 
@@ -74,31 +76,41 @@ class Flight:
     steps: list[int] = field(default_factory=list)
     end: dict[str, Any] = field(default_factory=dict)
 
-    def look(self, scene: Scene, namespace: str) -> None:
-        self.pods.append(operator(scene))
-        self.children.append(in_flight(scene, namespace))
-        self.steps.append(scene.status(RUN, namespace=namespace)["training"]["step"])
+
+def fly(scene: Scene, namespace: str, name: str, *changes: Callable[[], object]) -> Flight:
+    """Start a run, and change the installation twice while it trains."""
+    told = Flight()
+
+    def look_after(step: int) -> None:
+        def seen(status: dict[str, Any]) -> bool:
+            return bool(status.get("training", {}).get("step", 0) > step)
+
+        status = scene.until(name, seen, namespace=namespace, seconds=180, what=f"a step after {step}")
+        told.pods.append(operator(scene))
+        told.children.append(in_flight(scene, namespace))
+        told.steps.append(status["training"]["step"])
+
+    # Long enough to train on while the operator is replaced twice.
+    train = {"steps": STEPS, "saveEverySteps": STEPS, "evalEverySteps": STEPS}
+    scene.apply(tire_run(name, train=train), namespace=namespace)
+    look_after(0)
+    for change in changes:
+        change()
+        look_after(told.steps[-1])
+    return told
 
 
 @pytest.fixture(scope="module")
 def flight(scene: Scene, namespace: str) -> Flight:
     """A run during which the operator is upgraded over itself and rolled back."""
-    told = Flight()
-
-    def until_step_after(step: int) -> None:
-        def seen(status: dict[str, Any]) -> bool:
-            return bool(status.get("training", {}).get("step", 0) > step)
-
-        scene.until(RUN, seen, namespace=namespace, seconds=180, what=f"a step after {step}")
-        told.look(scene, namespace)
-
-    scene.apply(tire_run(RUN, train={"steps": 150, "saveEverySteps": 150, "evalEverySteps": 150}), namespace=namespace)
-    until_step_after(0)
-    chart = (install.RELEASE, str(install.CHART), "--reuse-values", "--wait")
-    install.helm(scene.place, "upgrade", *chart, "--set", "log.level=DEBUG")
-    until_step_after(told.steps[-1])
-    install.helm(scene.place, "rollback", install.RELEASE, "--wait")
-    until_step_after(told.steps[-1])
+    chart = (install.RELEASE, str(install.CHART), "--reuse-values", "--wait", "--set", "log.level=DEBUG")
+    told = fly(
+        scene,
+        namespace,
+        RUN,
+        lambda: install.helm(scene.place, "upgrade", *chart),
+        lambda: install.helm(scene.place, "rollback", install.RELEASE, "--wait"),
+    )
     told.end = scene.finished(RUN, namespace=namespace, seconds=300)
     return told
 
@@ -108,10 +120,14 @@ def test_an_upgrade_and_a_rollback_really_replace_the_operator(flight: Flight) -
     assert len({pod["metadata"]["uid"] for pod in flight.pods}) == 3
 
 
-def test_the_run_in_flight_is_not_touched(flight: Flight) -> None:
+def not_touched(flight: Flight) -> bool:
+    """Whether the same Job and the same pod trained all the while, without a restart."""
     first = flight.children[0]
-    assert set(first) == {"Job []", "Pod [0, 0]"}
-    assert flight.children == [first] * 3
+    return set(first) == {"Job []", "Pod [0, 0]"} and flight.children == [first] * 3
+
+
+def test_the_run_in_flight_is_not_touched(flight: Flight) -> None:
+    assert not_touched(flight), flight.children
     assert [attempt["number"] for attempt in flight.end["attempts"]] == [1, 1, 1]
 
 
@@ -129,6 +145,8 @@ def gone(scene: Scene, wanted: set[str]) -> set[str]:
 
 def test_uninstall_leaves_the_definition_and_the_runs(scene: Scene, namespace: str, flight: Flight) -> None:
     """And the namespace, which Helm made without counting it as its own."""
+    ended = ("wait", "pods", "-n", namespace, "-l", "trainingrun.dev/stage", "--for=delete", "--timeout=60s")
+    scene.place.kubectl(*ended, timeout=70)
     before = everything(scene)
     run = scene.place.kubectl.get("trainingrun", RUN, namespace=namespace)
     install.helm(scene.place, "uninstall", install.RELEASE, "--wait")
@@ -137,8 +155,8 @@ def test_uninstall_leaves_the_definition_and_the_runs(scene: Scene, namespace: s
     assert scene.place.kubectl.get("trainingrun", RUN, namespace=namespace) == run
 
 
-def overlay(scene: Scene, folder: Path) -> Path:
-    """The one that docs/operations.md shows, with the images of the tests."""
+def overlay(scene: Scene, folder: Path, **more: Any) -> Path:
+    """The one that docs/operations.md shows, with the images of the tests and fields of our own."""
     page = (REPOSITORY / "docs" / "operations.md").read_text()
     (text,) = [block for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "kind: Kustomization" in block]
     for name, reference in scene.images.items():
@@ -148,22 +166,37 @@ def overlay(scene: Scene, folder: Path) -> Path:
             f"newName: registry.example.com/trainingrun/{name}, newTag: 0.1.0", f"newName: {image}, newTag: {tag}"
         )
     assert "example.com" not in text
-    body = yaml.safe_load(text)
+    body = {**yaml.safe_load(text), **more}
     body["resources"] = [os.path.relpath(REPOSITORY / "manifests", folder.resolve())]
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(body))
     return folder
 
 
-def test_kustomize_installs_over_it_and_serves_the_kept_run(
+def apply(scene: Scene, folder: Path) -> None:
+    """Apply an overlay and wait until its operator is the one that works."""
+    scene.place.kubectl("apply", "--server-side", "-k", str(folder))
+    rollout = ("rollout", "status", "deployment/trainingrun-operator", "-n", SYSTEM, "--timeout=120s")
+    scene.place.kubectl(*rollout, timeout=130)
+
+
+def test_kustomize_installs_over_what_is_kept_and_over_itself(
     scene: Scene, namespace: str, flight: Flight, tmp_path: Path
 ) -> None:
     kubectl = scene.place.kubectl
-    kubectl("apply", "--server-side", "-k", str(overlay(scene, tmp_path)))
-    rollout = ("rollout", "status", "deployment/trainingrun-operator", "-n", SYSTEM, "--timeout=120s")
-    kubectl(*rollout, timeout=130)
+    apply(scene, overlay(scene, tmp_path))
     patch = '{"spec":{"ttlSecondsAfterFinished":1}}'
     kubectl("patch", "trainingrun", RUN, "-n", namespace, "--type=merge", "-p", patch)
     kubectl("wait", "trainingrun", RUN, "-n", namespace, "--for=delete", "--timeout=60s", timeout=70)
+    second = fly(
+        scene,
+        namespace,
+        "second",
+        lambda: apply(scene, overlay(scene, tmp_path, commonAnnotations={"example.com/note": "changed"})),
+        lambda: apply(scene, overlay(scene, tmp_path)),
+    )
+    assert len({pod["metadata"]["uid"] for pod in second.pods}) == 3
+    assert not_touched(second), second.children
+    kubectl("delete", "trainingrun", "second", "-n", namespace)
     manifests = REPOSITORY / "manifests"
     kubectl("delete", "-f", str(manifests / "operator"), "-f", str(manifests / "rbac"), timeout=120)
     gone(scene, KEPT)

@@ -55,7 +55,7 @@ class Faults:
         """Host pid of a container's first process, once it was given its work or gave it."""
         pid = self.process(pod, container)
         spec = Path(f"/proc/{pid}/root/shared/spec.json")
-        wait_for(spec.exists, seconds=60, what=f"spec.json in pod {pod['metadata']['name']}")
+        wait_for(spec.exists, seconds=120, what=f"spec.json in pod {pod['metadata']['name']}")
         return pid
 
     def kill(self, pod: Object, container: str) -> None:
