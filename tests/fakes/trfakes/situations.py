@@ -14,6 +14,7 @@ from typing import Any, Final
 from trdemo.bucket import Bucket
 from trdemo.scene import tire_run
 from trdemo.shell import Kubectl
+from trdemo.stand_in import EXPORTED
 from trdemo.tires import draw_set
 from trfakes.handnode import HandNode, Object
 
@@ -24,16 +25,7 @@ UNSCHEDULABLE: Final = (
     "0/1 nodes are available: 1 Insufficient nvidia.com/gpu. no new claims to deallocate, preemption: "
     "0/1 nodes are available: 1 Preemption is not helpful for scheduling."
 )
-EXPORT: Final = (
-    "frozen_inference_graph.pb",
-    "saved_model/1/saved_model.pb",
-    "checkpoint/model.ckpt.index",
-    "checkpoint/model.ckpt.data-00000-of-00001",
-    "pipeline.config",
-    "label_map.pbtxt",
-    "metrics.json",
-    "pictures/0.png",
-)
+EXPORT: Final = (*EXPORTED, "pictures/0.png")
 
 
 @dataclass
