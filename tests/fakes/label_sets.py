@@ -43,9 +43,9 @@ PHOTOS = (
 )
 
 
-def images(photos: Sequence[Photo] = PHOTOS) -> Files:
-    """The pictures themselves."""
-    return {photo.name: jpeg(WIDTH, HEIGHT, seed=number) for number, photo in enumerate(photos)}
+def images(photos: Sequence[Photo] = PHOTOS, *, split: str = "train") -> Files:
+    """The pictures themselves; those of another split are others."""
+    return {photo.name: jpeg(WIDTH, HEIGHT, seed=f"{split}/{photo.name}") for photo in photos}
 
 
 def _table(rows: Iterable[Sequence[object]]) -> bytes:

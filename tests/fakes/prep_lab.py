@@ -10,7 +10,7 @@ from typing import Any
 
 from memory_store import MemoryStore
 from trainingrun_agent.config import Source
-from trainingrun_agent.prep import PreparedDataset, prepare
+from trainingrun_agent.prep.prepare import PreparedDataset, prepare
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.base import ObjectStore
 from voc_data import jpeg, voc
@@ -28,6 +28,7 @@ class Lab:
     classes: tuple[str, ...] = ("tire",)
     max_bad_files: str = "0"
     max_image_side: int = 1024
+    network: str = "ssd_inception_v2"
     train: Source = field(default_factory=lambda: Source(BUCKET, "train/"))
     eval: Source = field(default_factory=lambda: Source(BUCKET, "eval/"))
     progress: Progress = field(default_factory=lambda: Progress(stage="prep", pod_uid="pod-1"))
@@ -35,7 +36,7 @@ class Lab:
 
     def add(self, name: str, image: bytes | None = None, xml: bytes | None = None, *, split: str = "train") -> None:
         """Put `<name>.jpg` and `<name>.xml`; a clean image or annotation where none is given."""
-        self.memory.objects[f"{split}/{name}.jpg"] = jpeg() if image is None else image
+        self.memory.objects[f"{split}/{name}.jpg"] = jpeg(seed=f"{split}/{name}") if image is None else image
         self.memory.objects[f"{split}/{name}.xml"] = voc() if xml is None else xml
 
     def set_format(self, format_: str) -> None:
@@ -48,6 +49,7 @@ class Lab:
         return prepare(
             train=self.train,
             eval=self.eval,
+            network=self.network,
             store_for=lambda _: store,
             out_store=store,
             datasets_prefix="ml/datasets",
@@ -72,4 +74,4 @@ class Lab:
 
     def blobs(self) -> dict[str, bytes]:
         """The shards written, by key."""
-        return {key: data for key, data in self.memory.objects.items() if "/blobs/" in key}
+        return {key: data for key, data in self.memory.objects.items() if key.endswith(".tfrecord")}

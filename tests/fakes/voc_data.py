@@ -14,7 +14,7 @@ Box = tuple[Any, Any, Any, Any]
 WIDTH, HEIGHT = 160, 120
 
 
-def picture(width: int = WIDTH, height: int = HEIGHT, *, mode: str = "RGB", seed: int = 0) -> Image.Image:
+def picture(width: int = WIDTH, height: int = HEIGHT, *, mode: str = "RGB", seed: object = 0) -> Image.Image:
     """Coarse coloured noise: compresses, and differs by seed."""
     noise = hashlib.shake_128(str(seed).encode()).digest(8 * 6 * 3)
     return Image.frombytes("RGB", (8, 6), noise).resize((width, height)).convert(mode)
@@ -27,7 +27,7 @@ def encoded(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
     return out.getvalue()
 
 
-def jpeg(width: int = WIDTH, height: int = HEIGHT, *, seed: int = 0) -> bytes:
+def jpeg(width: int = WIDTH, height: int = HEIGHT, *, seed: object = 0) -> bytes:
     """A clean JPEG."""
     return encoded(picture(width, height, seed=seed))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -71,6 +72,15 @@ class Source(Uri):
 
     image_set: str | None = None
     format: str = "auto"
+
+
+@dataclass(frozen=True)
+class SplitRule:
+    """How the images of one source are parted: `fraction` of them are for evaluation, drawn by `seed`."""
+
+    fraction: Decimal
+    seed: int
+    group_by: Literal["sequence", "folder", "image"]
 
 
 @dataclass(frozen=True)

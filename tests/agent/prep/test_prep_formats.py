@@ -21,8 +21,11 @@ from voc_data import encoded, jpeg, picture
 def stored(lab: Lab, name: str) -> str:
     """Put the set of that name below both splits; returns the value of `format`."""
     format_, write = SETS[name]
-    files = {**images(), **write()}
-    lab.memory.objects = {f"{split}/{path}": data for split in ("train", "eval") for path, data in files.items()}
+    lab.memory.objects = {
+        f"{split}/{path}": data
+        for split in ("train", "eval")
+        for path, data in {**images(split=split), **write()}.items()
+    }
     lab.classes = CLASSES
     return format_
 
@@ -85,7 +88,6 @@ def test_train_and_eval_may_differ(lab: Lab) -> None:
 
 EXIF = Image.Exif()
 EXIF[0x0112] = 6
-TURNED = encoded(picture(WIDTH, HEIGHT), exif=EXIF)  # stored 128 x 64, shown 64 x 128
 UPRIGHT = "a.jpg,64,128,tire,16,32,48,64\n"
 HEADER = "filename,width,height,class,xmin,ymin,xmax,ymax\n"
 VIA_BOX = {"name": "rect", "x": 16, "y": 32, "width": 32, "height": 32}
@@ -99,9 +101,14 @@ ROTATED: dict[str, tuple[str, str, dict[str, int]]] = {
 }
 
 
+def turned(seed: str) -> bytes:
+    """Stored 128 x 64, shown 64 x 128."""
+    return encoded(picture(WIDTH, HEIGHT, seed=seed), exif=EXIF)
+
+
 @pytest.mark.parametrize(("file", "text", "counts"), ROTATED.values(), ids=ROTATED)
 def test_labels_of_an_image_that_exif_turns(lab: Lab, file: str, text: str, counts: dict[str, int]) -> None:
-    lab.memory.objects = {f"{split}/a.jpg": TURNED for split in ("train", "eval")}
+    lab.memory.objects = {f"{split}/a.jpg": turned(split) for split in ("train", "eval")}
     lab.memory.objects |= {f"{split}/{file}": text.encode() for split in ("train", "eval")}
     made = lab.run()
     assert lab.codes() == {code: 2 * count for code, count in counts.items()}
@@ -121,7 +128,7 @@ ODD: dict[str, tuple[str, str, dict[str, int]]] = {
 
 @pytest.mark.parametrize(("file", "text", "counts"), ODD.values(), ids=ODD)
 def test_what_can_be_mended_in_any_format(lab: Lab, file: str, text: str, counts: dict[str, int]) -> None:
-    lab.memory.objects = {f"{split}/a.jpg": jpeg(WIDTH, HEIGHT) for split in ("train", "eval")}
+    lab.memory.objects = {f"{split}/a.jpg": jpeg(WIDTH, HEIGHT, seed=split) for split in ("train", "eval")}
     lab.memory.objects |= {f"{split}/{file}": text.encode() for split in ("train", "eval")}
     lab.run()
     assert lab.codes() == counts
@@ -142,7 +149,7 @@ REFUSED: dict[str, tuple[str, str, str]] = {
 
 @pytest.mark.parametrize(("file", "text", "message"), REFUSED.values(), ids=REFUSED)
 def test_what_would_ruin_training_is_refused_in_any_format(lab: Lab, file: str, text: str, message: str) -> None:
-    lab.memory.objects = {f"{split}/a.jpg": jpeg(WIDTH, HEIGHT) for split in ("train", "eval")}
+    lab.memory.objects = {f"{split}/a.jpg": jpeg(WIDTH, HEIGHT, seed=split) for split in ("train", "eval")}
     lab.memory.objects |= {f"{split}/{file}": text.encode() for split in ("train", "eval")}
     with pytest.raises(UserError) as caught:
         lab.run()

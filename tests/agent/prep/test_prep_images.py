@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Callable
 
 import pytest
 from PIL import Image
 
 from trainingrun_agent.prep import images
 from trainingrun_agent.prep.annotation import UnusableError
-from trainingrun_agent.prep.budget import Budget
+from trainingrun_agent.prep.duplicates import MAX_DISTANCE
 from voc_data import encoded, jpeg, picture
 
 CLEAN = jpeg()
@@ -20,7 +21,8 @@ EXIF[0x0112] = 6
 
 
 def render(data: bytes, *, rotate: bool = False, max_side: int = 1024) -> images.Picture:
-    return images.render(data, images.header(data), rotate=rotate, max_side=max_side, budget=Budget(images.MEMORY))
+    with images.opened(data) as source:
+        return images.render(source, rotate=rotate, max_side=max_side)
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -46,7 +48,8 @@ KEPT = {
 
 @pytest.mark.parametrize("data", KEPT.values(), ids=KEPT)
 def test_clean_jpegs_stay_byte_for_byte(data: bytes) -> None:
-    assert render(data) == images.Picture(data, 160, 120)
+    kept = render(data)
+    assert (kept.data, kept.width, kept.height) == (data, 160, 120)
 
 
 SIXTEEN_BIT = Image.frombytes("I;16", (160, 120), struct.pack("<H", 0x8000) * 160 * 120)
@@ -139,3 +142,32 @@ def test_rotation_is_what_pillow_shows(orientation: int) -> None:
         corner |= {7: (right, bottom), 8: (5, bottom)}
         assert red == {corner[orientation]}
         assert image.size == ((40, 80) if orientation >= 5 else (80, 40))
+
+
+def test_a_jpeg_without_its_end_is_found_whatever_the_decoder_makes_of_it() -> None:
+    for seed in range(100):
+        with pytest.raises(UnusableError, match="ImageTruncated"):
+            render(jpeg(seed=seed)[:-2])
+
+
+def look(data: bytes) -> int:
+    return int.from_bytes(render(data).look, "big")
+
+
+ALIKE: dict[str, Callable[[Image.Image], bytes]] = {
+    "compressed more": lambda image: encoded(image, quality=30),
+    "as PNG": lambda image: encoded(image, "PNG"),
+    "scaled": lambda image: encoded(image.resize((640, 480))),
+    "brighter": lambda image: encoded(image.point(lambda value: min(255, value + 12))),
+}
+
+
+@pytest.mark.parametrize("change", ALIKE.values(), ids=ALIKE)
+def test_copies_look_alike_and_others_do_not(change: Callable[[Image.Image], bytes]) -> None:
+    copies = [(look(change(picture(seed=seed))) ^ look(jpeg(seed=seed))).bit_count() for seed in range(20)]
+    others = [(look(jpeg(seed=seed)) ^ look(jpeg(seed=seed + 1))).bit_count() for seed in range(20)]
+    assert max(copies) <= MAX_DISTANCE < min(others)
+
+
+def test_flat_images_look_like_nothing() -> None:
+    assert render(encoded(Image.new("RGB", (160, 120), "gray"))).look == b""

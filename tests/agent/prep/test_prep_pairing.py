@@ -64,4 +64,4 @@ def test_an_image_set_takes_its_members_only() -> None:
     made = pair(listing, lambda _: "")
     assert [item.image.path for item in made.pairs] == ["JPEGImages/a.jpg", "JPEGImages/c.jpg"]
     assert [(finding.code, finding.file) for finding in made.findings] == [("ImageMissing", "JPEGImages/gone")]
-    assert made.images == 2
+    assert len(made.pairs) + len(made.unpaired) == 2

@@ -46,9 +46,9 @@ def test_a_bad_file_is_skipped_and_named(
 
 MENDED = {
     "PNG named jpg": (encoded(picture(), "PNG"), voc(), {"FormatMismatch": 1}),
-    "no size": (jpeg(), voc(size=(0, 0)), {"SizeMissing": 1}),
-    "zero-width box": (jpeg(), voc([labelled(), labelled(box=(5, 5, 5, 9))]), {"BoxDegenerate": 1}),
-    "swapped corners": (jpeg(), voc([labelled(box=(60, 80, 10, 20))]), {"BoxSwapped": 1}),
+    "no size": (jpeg(seed="odd"), voc(size=(0, 0)), {"SizeMissing": 1}),
+    "zero-width box": (jpeg(seed="odd"), voc([labelled(), labelled(box=(5, 5, 5, 9))]), {"BoxDegenerate": 1}),
+    "swapped corners": (jpeg(seed="odd"), voc([labelled(box=(60, 80, 10, 20))]), {"BoxSwapped": 1}),
     "animation": (
         encoded(picture(mode="P"), "GIF", save_all=True, append_images=[picture(mode="P", seed=3)]),
         voc(),
@@ -132,7 +132,7 @@ def test_data_that_cannot_be_trained_on_is_refused(
     assert message in caught.value.message
     [where] = re.findall(r"Report: s3://detectors/(ml/datasets/failed/[0-9a-f]{64}/report\.json)", caught.value.hint)
     contract("report", json.loads(lab.memory.objects[where]))
-    assert lab.memory.puts == [where]
+    assert [key for key in lab.memory.puts if "/blobs/" not in key and "/latest/" not in key] == [where]
 
 
 def test_the_message_names_the_first_three_files(lab: Lab) -> None:
@@ -189,8 +189,12 @@ def test_files_that_change_under_our_hands_spoil_the_data_set(
 
 
 def test_the_cause_is_told_even_when_the_report_cannot_be_written(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    put = lab.memory.put
+
     def refuse(key: str, data: bytes, *, if_absent: bool = False) -> bool:
-        raise StorageRefused("AccessDenied", f"PutObject {key}")
+        if "report" in key or "/latest/" in key:
+            raise StorageRefused("AccessDenied", f"PutObject {key}")
+        return put(key, data, if_absent=if_absent)
 
     monkeypatch.setattr(lab.memory, "put", refuse)
     spoil(lab, "t0")

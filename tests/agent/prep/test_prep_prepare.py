@@ -16,7 +16,7 @@ from trainingrun_agent.errors import Interrupted, UserError
 from trainingrun_agent.storage.s3 import S3Store
 from voc_data import jpeg, labelled, voc
 
-ROLES = ["trainRecords", "evalRecords", "labelMap", "report", "trainCSV", "evalCSV"]
+ROLES = ["trainRecords", "trainRows", "evalRecords", "evalRows", "labelMap", "report", "trainCSV", "evalCSV"]
 
 
 def test_writes_the_documented_layout(lab: Lab, contract: Callable[[str, Any], None]) -> None:
@@ -65,7 +65,11 @@ def test_progress_ends_with_everything_done(lab: Lab) -> None:
     lab.run()
     snapshot = lab.progress.snapshot()
     assert (snapshot["phase"], snapshot["unit"]) == ("writing", "bytes")
-    assert snapshot["done"] == snapshot["total"] == sum(len(data) for data in lab.blobs().values())
+    assert (
+        snapshot["done"]
+        == snapshot["total"]
+        == sum(len(data) for key, data in lab.memory.objects.items() if "/blobs/" in key)
+    )
 
 
 def test_same_data_gives_the_same_bytes(lab: Lab) -> None:

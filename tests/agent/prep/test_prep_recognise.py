@@ -136,7 +136,7 @@ def put(lab: Lab, files: Files, *, split: str = "train") -> None:
 def coco_lab(lab: Lab) -> Lab:
     """Both splits in COCO; bad files are allowed, so that findings can be looked at."""
     for split in ("train", "eval"):
-        put(lab, {**images(), **COCO}, split=split)
+        put(lab, {**images(split=split), **COCO}, split=split)
     lab.classes, lab.max_bad_files = CLASSES, "5"
     return lab
 
@@ -168,7 +168,7 @@ FINDINGS: dict[str, tuple[Callable[[Lab], Any], str, str]] = {
         "gone.jpg",
     ),
     "uploaded, not listed": (
-        lambda lab: lab.memory.objects.update({"train/more.jpg": jpeg()}),
+        lambda lab: lab.memory.objects.update({"train/more.jpg": jpeg(seed="more")}),
         "ImageWithoutAnnotation",
         "more.jpg",
     ),
@@ -313,7 +313,7 @@ WRITTEN: dict[str, tuple[list[str], str, list[tuple[str, str]]]] = {
     "by a name that differs by case only": (
         ["a.jpg", "A.jpg"],
         "a.jpg",
-        [("ImageAmbiguous", "a.jpg"), ("ImageWithoutAnnotation", "A.jpg"), ("ImageWithoutAnnotation", "a.jpg")],
+        [("ImageWithoutAnnotation", "A.jpg"), ("ImageAmbiguous", "a.jpg"), ("ImageWithoutAnnotation", "a.jpg")],
     ),
 }
 
@@ -324,7 +324,7 @@ def test_names_in_files_of_labels(
 ) -> None:
     rest = PHOTO_LIST[1:]
     table = tutorial_csv(rest)["train_labels.csv"] + f"{written},128,64,tire,10,20,60,40\n".encode()
-    put(coco_lab, {**images(rest), **{path: jpeg(128, 64) for path in paths}, "labels.csv": table})
+    put(coco_lab, {**images(rest), **{path: jpeg(128, 64, seed=path) for path in paths}, "labels.csv": table})
     coco_lab.run()
     report = coco_lab.document("report.json")
     assert [(finding["code"], finding["file"]) for finding in report["findings"]] == findings
@@ -333,7 +333,7 @@ def test_names_in_files_of_labels(
 def test_yolo_missing_file_is_unlabelled_and_empty_one_a_negative(lab: Lab) -> None:
     lab.classes, lab.max_bad_files = CLASSES, "1"
     for split in ("train", "eval"):
-        put(lab, {**images(), **YOLO}, split=split)
+        put(lab, {**images(split=split), **YOLO}, split=split)
     lab.memory.objects["train/0001.txt"] = b""
     del lab.memory.objects["train/größe.1.txt"]
     lab.run()
@@ -347,7 +347,7 @@ def test_a_class_list_that_says_otherwise_is_refused(lab: Lab, name: str) -> Non
     """LabelImg rewrites classes.txt, which moves every id."""
     lab.classes = CLASSES
     for split in ("train", "eval"):
-        put(lab, {**images(), **YOLO}, split=split)
+        put(lab, {**images(split=split), **YOLO}, split=split)
     lab.memory.objects[f"train/{name}"] = b"names: [hub]" if name.endswith("yaml") else b"winter hub\ntire\n"
     with pytest.raises(UserError) as caught:
         lab.run()
@@ -359,7 +359,11 @@ def test_a_class_list_that_says_otherwise_is_refused(lab: Lab, name: str) -> Non
 def test_yolo_readmes_and_lists_of_files_are_no_labels(lab: Lab) -> None:
     lab.classes = CLASSES
     for split in ("train", "eval"):
-        put(lab, {**images(), **yolo(), "README.dataset.txt": b"hello", "train.txt": b"0001.jpg"}, split=split)
+        put(
+            lab,
+            {**images(split=split), **yolo(), "README.dataset.txt": b"hello", "train.txt": b"0001.jpg"},
+            split=split,
+        )
     lab.run()
     assert lab.codes() == {}
 
@@ -367,7 +371,7 @@ def test_yolo_readmes_and_lists_of_files_are_no_labels(lab: Lab) -> None:
 def test_open_images_rows_of_other_images_are_passed_over(lab: Lab) -> None:
     lab.classes = CLASSES
     for split in ("train", "eval"):
-        put(lab, {**images(), **open_images()}, split=split)
+        put(lab, {**images(split=split), **open_images()}, split=split)
     assert lab.run().train_images == 4
     assert lab.codes() == {}
 

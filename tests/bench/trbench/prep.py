@@ -21,7 +21,7 @@ from typing import BinaryIO
 
 from trainingrun_agent.config import Source
 from trainingrun_agent.errors import NotFound
-from trainingrun_agent.prep import prepare
+from trainingrun_agent.prep.prepare import prepare
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.base import ObjectInfo
 from trbench.numbers import Echo, Number
@@ -127,6 +127,7 @@ def _child(sender: Connection, images: int) -> None:
             classes=("tire",),
             max_bad_files="0",
             max_image_side=1024,
+            network="ssd_inception_v2",
             scratch=Path(scratch),
             progress=Progress(stage="prep", pod_uid="bench"),
             stop=threading.Event(),

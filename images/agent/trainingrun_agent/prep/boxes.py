@@ -111,12 +111,15 @@ def repair(
             hint="The format wants pixels: multiply by width and height.",
             index=labelled.index,
         )
+    least = 1 / scale - 1e-6
+    xmin, ymin, xmax, ymax = corners
+    if 0 <= xmin <= xmax - least and xmax <= width and 0 <= ymin <= ymax - least and ymax <= height:
+        return labelled, []
     found = []
     box = _ordered(labelled)
     if box != labelled:
         found.append(_changed("BoxSwapped", file, labelled, done="swapped the corners"))
     clipped = _clipped(box, width, height)
-    least = 1 / scale - 1e-6
     if _side(clipped) < least:
         code = "BoxDegenerate" if _side(box) < least else "BoxOutside"
         return None, [*found, _changed(code, file, labelled, done="dropped the box", size=(width, height))]

@@ -1,23 +1,22 @@
-"""One image and its annotation: read, judged, repaired, encoded. Runs in many threads.
+"""One image and its annotation: judged, repaired, encoded. Runs in worker processes.
 
-Invariant: whatever the bytes, the outcome is a Checked; only storage that fails, and a stop, raise.
+Invariant: whatever the bytes, the outcome is a Checked, and nothing is raised.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePosixPath
 
-from trainingrun_agent.prep import boxes, fetch, images
+from trainingrun_agent.prep import boxes, images
 from trainingrun_agent.prep.annotation import Annotation, LabelledObject, UnusableError
-from trainingrun_agent.prep.budget import Budget
 from trainingrun_agent.prep.classes import nearest
 from trainingrun_agent.prep.findings import Finding, error, info, warning
-from trainingrun_agent.prep.listing import Entry
-from trainingrun_agent.prep.pairing import Pair
+from trainingrun_agent.prep.readers import FORMATS, FileFormat
 from trainingrun_agent.prep.records import record
-from trainingrun_agent.storage.base import ObjectStore
 
 _SUFFIXES = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
@@ -29,12 +28,16 @@ _SUFFIXES = {
     "WEBP": (".webp",),
 }
 
+Labels = bytes | Annotation | UnusableError
+"""An image's labels: its file of labels, or what a file of many says of it, or why there are none."""
+
 
 @dataclass(frozen=True)
 class Checked:
-    """`record` is None for a bad file; `seen` are the class names read, good or not.
+    """`record` is None for a bad file, and for a good one that was checked earlier.
 
-    `boxes` are in pixels of `size`, the (width, height) the image was labelled in.
+    `seen` are the class names read, good or not. `boxes` are in pixels of `size`, the (width, height) the image was
+    labelled in. `sha256` are the first 16 bytes of that of the file, `look` as in images.look_of.
     """
 
     path: str
@@ -43,71 +46,95 @@ class Checked:
     seen: tuple[str, ...] = ()
     boxes: tuple[LabelledObject, ...] = ()
     size: tuple[int, int] = (0, 0)
+    sha256: bytes = b""
+    look: bytes = b""
+    usable: bool = False
 
 
 @dataclass(frozen=True)
 class Checker:
-    """Checks pairs of one source; `prefix` is the source's key, `ids` the classes' ids from 1.
+    """Checks images; `large` as in images.render."""
 
-    `labels` reads what a pair's annotation says; it raises UnusableError.
-    """
-
-    store: ObjectStore
-    prefix: str
-    ids: dict[str, int]
+    classes: tuple[str, ...]
     max_side: int
-    budget: Budget
-    labels: Callable[[Entry], Annotation]
+    large: images.Large = nullcontext
 
-    def __call__(self, pair: Pair) -> Checked:
-        """Check one pair."""
+    def __call__(
+        self, path: str, labels_path: str, image: bytes | UnusableError, labels: Labels, *, format_: str
+    ) -> Checked:
+        """Check one image; what could not be read is given as the reason. `format_` is that of labels in bytes."""
         seen: tuple[str, ...] = ()
-        file = pair.annotation.path
+        file = labels_path
         try:
-            annotation = self.labels(pair.annotation)
-            seen = tuple(item.name for item in annotation.objects)
-            unknown = tuple(self._unknown(file, item) for item in annotation.objects if item.name not in self.ids)
+            annotation = self._annotation(labels, format_)
+            seen = tuple([item.name for item in annotation.objects])
+            ids = self._ids
+            unknown = tuple([self._unknown(file, item) for item in annotation.objects if item.name not in ids])
             if unknown:
-                return Checked(pair.image.path, None, unknown, seen)
-            file = pair.image.path
-            data = fetch.read(self.store, self.prefix, pair.image, limit=images.MAX_BYTES)
-            return self._checked(pair, annotation, data)
+                return Checked(path, None, unknown, seen)
+            file = path
+            if isinstance(image, UnusableError):
+                raise image
+            with images.opened(image) as source:
+                return self._judged(path, labels_path, annotation, source, seen)
         except UnusableError as problem:
-            file = pair.annotation.path if problem.index is not None else file
+            file = labels_path if problem.index is not None else file
             bad = error(problem.code, file, seen=problem.seen, hint=problem.hint, index=problem.index)
-            return Checked(pair.image.path, None, (bad,), seen)
+            return Checked(path, None, (bad,), seen)
 
-    def _checked(self, pair: Pair, annotation: Annotation, data: bytes) -> Checked:
-        head = images.header(data)
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        return {name: number for number, name in enumerate(self.classes, start=1)}
+
+    def _annotation(self, labels: Labels, format_: str) -> Annotation:
+        if isinstance(labels, UnusableError):
+            raise labels
+        if isinstance(labels, Annotation):
+            return labels
+        reader = FORMATS[format_]
+        assert isinstance(reader, FileFormat)
+        return reader.read(labels, self.classes)
+
+    def _judged(
+        self, path: str, labels_path: str, annotation: Annotation, source: images.Opened, seen: tuple[str, ...]
+    ) -> Checked:
+        head = source.head
         rotate = boxes.rotates(head, annotation)
         size = (head.width, head.height)
         if rotate and head.orientation in boxes.TRANSPOSING:
             size = size[::-1]
+        findings = _format_findings(path, head)
+        findings += boxes.size_findings(labels_path, head, annotation)
+        findings += boxes.shape_findings(labels_path, annotation)
+        kept = self._repaired(labels_path, annotation, size, findings)
+        picture = images.render(source, rotate=rotate, max_side=self.max_side, large=self.large)
+        sha256 = hashlib.sha256(source.data)
+        as_it_was = picture.data is source.data
+        digest = sha256.hexdigest() if as_it_was else hashlib.sha256(picture.data).hexdigest()
+        encoded = record(picture, kept, name=path, labelled_size=size, ids=self._ids, sha256=digest)
+        prints = (sha256.digest()[:16], picture.look)
+        return Checked(path, encoded, tuple(findings), seen, tuple(kept), size, *prints, usable=True)
+
+    def _repaired(
+        self, file: str, annotation: Annotation, size: tuple[int, int], findings: list[Finding]
+    ) -> list[LabelledObject]:
+        """The boxes that are left; what became of the others is added to the findings."""
+        width, height = size
         scale = min(1.0, self.max_side / max(size))
         kept: list[LabelledObject] = []
-        findings = _format_findings(pair.image.path, head)
-        findings += boxes.size_findings(pair.annotation.path, head, annotation)
-        findings += boxes.shape_findings(pair.annotation.path, annotation)
-        for item in annotation.in_pixels(*size):
+        for item in annotation.in_pixels(width, height):
             if item.crowd:
                 continue
             box, found = boxes.repair(
-                item,
-                file=pair.annotation.path,
-                width=size[0],
-                height=size[1],
-                scale=scale,
-                pixels=not annotation.relative,
+                item, file=file, width=width, height=height, scale=scale, pixels=not annotation.relative
             )
             findings += found
-            kept += [box] if box is not None else []
-        picture = images.render(data, head, rotate=rotate, max_side=self.max_side, budget=self.budget)
-        encoded = record(picture, kept, name=pair.image.path, labelled_size=size, ids=self.ids)
-        seen = tuple(item.name for item in annotation.objects)
-        return Checked(pair.image.path, encoded, tuple(findings), seen, tuple(kept), size)
+            if box is not None:
+                kept.append(box)
+        return kept
 
     def _unknown(self, file: str, item: LabelledObject) -> Finding:
-        close = nearest(item.name, self.ids)
+        close = nearest(item.name, self.classes)
         meant = f"; the nearest one is {close!r}" if close else ""
         return error(
             "UnknownClass",

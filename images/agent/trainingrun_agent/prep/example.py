@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 _BYTES, _FLOATS, _INTS = 1, 2, 3
+_SMALL = tuple(bytes((value,)) for value in range(0x80))
+"""Varints of one byte, which nearly all are."""
 
 
 def bytes_feature(values: Sequence[bytes]) -> bytes:
     """A Feature with a BytesList."""
-    return _field(_BYTES, b"".join(_field(1, value) for value in values))
+    entries = {value: _field(1, value) for value in set(values)}  # class names repeat
+    return _field(_BYTES, b"".join([entries[value] for value in values]))
 
 
 def float_feature(values: Sequence[float]) -> bytes:
@@ -27,22 +31,29 @@ def float_feature(values: Sequence[float]) -> bytes:
 
 def int_feature(values: Sequence[int]) -> bytes:
     """A Feature with an Int64List of numbers that are not negative."""
-    packed = b"".join(_varint(value) for value in values)
+    packed = b"".join([_varint(value) for value in values])
     return _field(_INTS, _field(1, packed) if values else b"")
 
 
 def encode(features: Mapping[str, bytes]) -> bytes:
     """Serialise an Example from its features by name."""
-    entries = (_field(1, _field(1, name.encode()) + _field(2, feature)) for name, feature in sorted(features.items()))
+    entries = [_field(1, _key(name) + _field(2, feature)) for name, feature in sorted(features.items())]
     return _field(1, b"".join(entries))
+
+
+@cache
+def _key(name: str) -> bytes:
+    return _field(1, name.encode())
 
 
 def _field(number: int, payload: bytes) -> bytes:
     """A length-delimited field."""
-    return _varint(number << 3 | 2) + _varint(len(payload)) + payload
+    return _SMALL[number << 3 | 2] + _varint(len(payload)) + payload
 
 
 def _varint(value: int) -> bytes:
+    if 0 <= value < len(_SMALL):
+        return _SMALL[value]
     if value < 0:
         raise ValueError(f"{value} is negative")
     out = bytearray()

@@ -1,7 +1,7 @@
 """What preparation has to say about the data: one finding per defect.
 
 Invariant: counts are complete; the findings kept are bounded, errors before warnings before infos, each
-in the order it was met. Contract: images/contracts/report.schema.json.
+in the order of files and objects. Contract: images/contracts/report.schema.json.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import chain, islice
+from operator import attrgetter
 from typing import Any, Literal
 
 MAX_FINDINGS = 1000
@@ -29,7 +30,10 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One defect; `file` is relative to the source's URI, `index` the object's place in its file, from 0."""
+    """One defect; `file` is relative to the source's URI, `index` the object's place in its file, from 0.
+
+    `wide`: about the labels of many images, so that it explains other findings.
+    """
 
     code: str
     severity: Severity
@@ -39,6 +43,7 @@ class Finding:
     hint: str
     index: int | None = None
     split: Split = "train"
+    wide: bool = False
 
     def of(self, split: Split) -> Finding:
         """The same finding in another split."""
@@ -57,14 +62,26 @@ class Finding:
         }
         return document if self.index is None else {**document, "object": self.index}
 
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Finding:
+        """The inverse of `to_json`."""
+        severity = Severity(document["severity"])
+        file, seen, done, hint = (document[name] for name in ("file", "seen", "done", "hint"))
+        return cls(document["code"], severity, file, seen, done, hint, document.get("object"), document["split"])
+
+    @property
+    def place(self) -> tuple[bool, bool, str, int, str]:
+        """Where it belongs among others."""
+        return not self.wide, self.split == "eval", self.file, -1 if self.index is None else self.index, self.code
+
     def __str__(self) -> str:
         where = self.file if self.index is None else f"{self.file} object {self.index}"
         return f"{where}: {self.code}: {self.seen}"
 
 
-def error(code: str, file: str, *, seen: str, hint: str, index: int | None = None) -> Finding:
+def error(code: str, file: str, *, seen: str, hint: str, index: int | None = None, wide: bool = False) -> Finding:
     """The file cannot be used and is skipped."""
-    return Finding(code, Severity.ERROR, file, seen, "file skipped", hint, index)
+    return Finding(code, Severity.ERROR, file, seen, "file skipped", hint, index, wide=wide)
 
 
 def warning(code: str, file: str, *, seen: str, done: str, hint: str, index: int | None = None) -> Finding:
@@ -78,7 +95,7 @@ def info(code: str, file: str, *, seen: str, done: str, hint: str) -> Finding:
 
 
 class Findings:
-    """Collects findings of both splits."""
+    """Collects findings; those of parts add up to those of the whole, in whatever order."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -90,10 +107,24 @@ class Findings:
         for finding in found:
             self.counts[finding.code] += 1
             self.severities[finding.severity] += 1
-            kept = self._kept[finding.severity]
-            if len(kept) < MAX_FINDINGS:
-                kept.append(finding)
+            self._keep(finding.severity, (finding,))
+
+    def merge(self, other: Findings) -> None:
+        """Take in those of another part."""
+        self.counts.update(other.counts)
+        self.severities.update(other.severities)
+        for severity, found in other._kept.items():
+            self._keep(severity, found)
 
     def top(self, count: int) -> list[Finding]:
         """The first ones, gravest first."""
-        return list(islice(chain.from_iterable(self._kept.values()), count))
+        for kept in self._kept.values():
+            kept.sort(key=attrgetter("place"))
+        return list(islice(chain.from_iterable(kept[:MAX_FINDINGS] for kept in self._kept.values()), count))
+
+    def _keep(self, severity: Severity, found: Iterable[Finding]) -> None:
+        kept = self._kept[severity]
+        kept.extend(found)
+        if len(kept) >= 2 * MAX_FINDINGS:
+            kept.sort(key=attrgetter("place"))
+            del kept[MAX_FINDINGS:]

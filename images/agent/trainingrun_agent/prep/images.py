@@ -1,20 +1,21 @@
 """Image files: judged from the header, decoded to their last byte, turned into what TensorFlow 1.14 decodes.
 
 Invariant: what leaves is a complete baseline-decodable RGB or gray JPEG; nothing is decoded whose size was
-not checked before; pixels in memory at one time are bounded by the budget. Clean JPEG bytes stay as they are.
+not checked before. Clean JPEG bytes stay as they are.
 """
 
 from __future__ import annotations
 
 import io
 import warnings
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
+from operator import lt
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from trainingrun_agent.prep.annotation import UnusableError
-from trainingrun_agent.prep.budget import Budget
 
 MAX_BYTES = 32 << 20
 MAX_PIXELS = 100_000_000
@@ -24,11 +25,20 @@ BYTES_PER_PIXEL = 8
 """Decoded and converted copy; Pillow keeps four bytes a pixel."""
 COEFFICIENT_BYTES = 6
 """What libjpeg keeps per pixel of a progressive file, at its full size."""
-MEMORY = MAX_DECODED_PIXELS * BYTES_PER_PIXEL
+LARGE = 24 << 20
+"""Bytes of pixels that one image may take while others are decoded beside it."""
 QUALITY = 95
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
 _RESIZABLE = ("RGB", "RGBA", "L", "LA", "CMYK", "YCbCr")
 _ORIENTATION_TAG = 0x0112
+_END, _SCAN = b"\xff\xd9", b"\xff\xda"
+LOOK, LOOKED_AT = 8, 32
+"""Sides in pixels of what is compared, and of what it is shrunk from at least."""
+MIN_CONTRAST = 8
+"""Of 256 brightnesses: below it, what is compared is noise."""
+_DIGITS = bytes.maketrans(b"\0\1", b"01")
+
+Large = Callable[[], AbstractContextManager[object]]
 
 # A header that promises too much is refused before its pixels are; Pillow's own limit says so first.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
@@ -55,15 +65,26 @@ class Header:
 
 @dataclass(frozen=True)
 class Picture:
-    """A JPEG and its size in pixels."""
+    """A JPEG and its size in pixels; `look` as in `look_of`."""
 
     data: bytes
     width: int
     height: int
+    look: bytes = b""
 
 
-def header(data: bytes) -> Header:
-    """Read the header only. Raises UnusableError."""
+@dataclass(frozen=True)
+class Opened:
+    """An image file whose header has been read and judged."""
+
+    data: bytes
+    image: Image.Image
+    head: Header
+
+
+@contextmanager
+def opened(data: bytes) -> Iterator[Opened]:
+    """The image, for as long as the block lasts. Raises UnusableError."""
     if not data:
         raise UnusableError("ImageEmpty", "0 bytes", hint="Upload the image again.")
     with _open(data) as image:
@@ -76,39 +97,58 @@ def header(data: bytes) -> Header:
             progressive=bool(image.info.get("progressive")),
             animated=image.format != "MPO" and bool(getattr(image, "is_animated", False)),
         )
-    limit = MAX_PIXELS if head.jpeg and not head.progressive else MAX_DECODED_PIXELS
-    if head.width * head.height > limit:
-        raise _too_large(f"{head.width} x {head.height} pixels, at most {limit / 1e6:.0f} million are decoded")
-    return head
+        limit = MAX_PIXELS if head.jpeg and not head.progressive else MAX_DECODED_PIXELS
+        if head.width * head.height > limit:
+            raise _too_large(f"{head.width} x {head.height} pixels, at most {limit / 1e6:.0f} million are decoded")
+        yield Opened(data, image, head)
 
 
-def render(data: bytes, head: Header, *, rotate: bool, max_side: int, budget: Budget) -> Picture:
+def render(source: Opened, *, rotate: bool, max_side: int, large: Large = nullcontext) -> Picture:
     """Decode the whole stream; the picture is at most `max_side` long and, with `rotate`, upright.
 
-    Raises UnusableError.
+    `large()` is entered while many pixels are in memory. Raises UnusableError.
     """
+    image, head = source.image, source.head
     keep = (
         head.jpeg and head.mode in ("RGB", "L") and head.orientation == 1 and max(head.width, head.height) <= max_side
     )
-    with _open(data) as image:
-        if head.jpeg:
-            # A reduced decode reads the whole stream too, and finds the same truncation.
-            wanted = 1 if keep else max_side
-            image.draft(None, (wanted, wanted) if keep else _fit(image.size, max_side))
-        pixels = image.width * image.height
-        if pixels > MAX_DECODED_PIXELS:
-            raise _too_large(f"{image.width} x {image.height} pixels after decoding")
-        progressive = head.width * head.height * COEFFICIENT_BYTES if head.progressive else 0
-        # Closed before the budget is given back: leaving the outer block would keep the pixels.
-        with budget.hold(pixels * BYTES_PER_PIXEL + progressive), closing(image):
-            return _decoded(image, data, head, keep=keep, rotate=rotate, max_side=max_side)
+    if head.jpeg:
+        # A reduced decode reads the whole stream too, and finds the same truncation; so does one of brightness only.
+        image.draft(*(("L", (LOOKED_AT, LOOKED_AT)) if keep else (None, _fit(image.size, max_side))))
+    pixels = image.width * image.height
+    if pixels > MAX_DECODED_PIXELS:
+        raise _too_large(f"{image.width} x {image.height} pixels after decoding")
+    progressive = head.width * head.height * COEFFICIENT_BYTES if head.progressive else 0
+    memory = pixels * BYTES_PER_PIXEL + progressive
+    # Closed before others may go on: leaving the outer block would keep the pixels.
+    with large() if memory > LARGE else nullcontext(), closing(image):
+        return _decoded(source, keep=keep, rotate=rotate, max_side=max_side)
 
 
-def _decoded(image: Image.Image, data: bytes, head: Header, *, keep: bool, rotate: bool, max_side: int) -> Picture:
+def look_of(image: Image.Image) -> bytes:
+    """16 bytes that differ in few bits for images that look alike, none for a flat one.
+
+    Whether each pixel of a picture shrunk to 9 x 8 is darker than its right neighbour, and of 8 x 9 than its lower one:
+    the difference hash of N. Krawetz, "Kind of Like That" (2013), in both directions.
+    """
+    gray = image if image.mode == "L" else image.convert("L")
+    across = gray.resize((LOOK + 1, LOOK), Image.Resampling.BOX).tobytes()
+    if max(across) - min(across) < MIN_CONTRAST:
+        return b""
+    down = gray.resize((LOOK, LOOK + 1), Image.Resampling.BOX).tobytes()
+    rising = list(map(lt, across, across[1:]))
+    del rising[LOOK :: LOOK + 1]  # from the end of a line to the next
+    bits = bytes(rising) + bytes(map(lt, down, down[LOOK:]))
+    return int(bits.translate(_DIGITS), 2).to_bytes(2 * LOOK, "big")
+
+
+def _decoded(source: Opened, *, keep: bool, rotate: bool, max_side: int) -> Picture:
+    image, head = source.image, source.head
     try:
         image.load()
+        _check_end(source)
         if keep:
-            return Picture(data, head.width, head.height)
+            return Picture(source.data, head.width, head.height, look_of(image))
         orientation = image.getexif() if rotate else None
         upright = _scaled(image, _fit((head.width, head.height), max_side))
         if orientation is not None:
@@ -119,6 +159,13 @@ def _decoded(image: Image.Image, data: bytes, head: Header, *, keep: bool, rotat
         raise
     except Exception as error:  # decoders raise anything on crafted bytes
         raise _broken(error) from error
+
+
+def _check_end(source: Opened) -> None:
+    """The last scan of a JPEG needs its end marker: libjpeg does not always miss it, TensorFlow does."""
+    data = source.data
+    if source.head.jpeg and not data.endswith(_END) and data.rfind(_END) < data.rfind(_SCAN):
+        raise OSError("image file is truncated (no marker at its end)")
 
 
 def _scaled(image: Image.Image, size: tuple[int, int]) -> Image.Image:
@@ -145,7 +192,7 @@ def _rgb(image: Image.Image) -> Image.Image:
 def _encode(image: Image.Image) -> Picture:
     out = io.BytesIO()
     image.save(out, "JPEG", quality=QUALITY)
-    return Picture(out.getvalue(), image.width, image.height)
+    return Picture(out.getvalue(), image.width, image.height, look_of(image))
 
 
 def _fit(size: tuple[int, int], max_side: int) -> tuple[int, int]:
@@ -170,6 +217,8 @@ def _open(data: bytes) -> Image.Image:
 
 
 def _orientation(image: Image.Image) -> int:
+    if image.format == "PNG" and "exif" not in image.info:
+        return 1  # Pillow would decode all pixels to look for it behind them
     try:
         value = image.getexif().get(_ORIENTATION_TAG, 1)
     except Exception:  # broken EXIF means no orientation, and no broken image  # noqa: BLE001

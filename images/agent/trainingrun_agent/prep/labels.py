@@ -6,6 +6,7 @@ labels as a whole is among the pairing's findings.
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -43,10 +44,14 @@ class Origin:
 
 @dataclass(frozen=True)
 class Labels:
-    """What is checked: pairs, and how to read the annotation of one."""
+    """What is checked: pairs, and how to read the labels of one.
+
+    `version` changes with the labels of a pair.
+    """
 
     pairing: Pairing
-    read: Callable[[Entry], Annotation]
+    read: Callable[[Pair], bytes | Annotation]
+    version: Callable[[Pair], bytes]
 
 
 @contextmanager
@@ -63,24 +68,32 @@ def open_labels(
     path = scratch / f"{origin.split}-labels.sqlite"
     with Index(path, relative=format_.relative, sized=format_.sized, categories_shared=format_.partial) as index:
         pairing = _Filling(index, format_, origin, scratch, progress, stop).fill(listing)
-        yield Labels(pairing, index.labels)
+        yield Labels(pairing, lambda pair: index.labels(pair.annotation), lambda pair: _version(index, pair))
 
 
 def _of_files(format_: FileFormat, listing: Listing, origin: Origin) -> Labels:
     if format_.class_list is not None:
         _check_class_lists(format_.class_list, listing, origin)
 
-    def read(entry: Entry) -> Annotation:
-        data = fetch.read(origin.store, origin.prefix, entry, limit=format_.max_bytes)
-        return format_.read(data, origin.classes)
+    def read(entry: Entry) -> bytes:
+        return fetch.read(origin.store, origin.prefix, entry, limit=format_.max_bytes)
 
     def filename_of(entry: Entry) -> str:
         try:
-            return read(entry).filename
+            return format_.read(read(entry), origin.classes).filename
         except UnusableError:
             return ""
 
-    return Labels(pair(listing, filename_of, format_=format_), read)
+    pairing = pair(listing, filename_of, format_=format_)
+    return Labels(pairing, lambda pair: read(pair.annotation), lambda pair: pair.annotation.version)
+
+
+def _version(index: Index, pair: Pair) -> bytes:
+    try:
+        labels = repr(index.labels(pair.annotation))
+    except UnusableError as problem:
+        labels = repr((problem.code, problem.seen, problem.index))
+    return hashlib.blake2b(labels.encode("utf-8", "replace"), digest_size=8).digest()
 
 
 def _check_class_lists(class_list: Callable[[str, bytes], list[str] | None], listing: Listing, origin: Origin) -> None:
@@ -133,7 +146,7 @@ class _Filling:
         self.index.place((path, number) for path, number in matches.ids.items())
         findings += [_orphans(*orphan) for orphan in self.index.orphans()] + matches.findings
         pairs = [Pair(image, Entry(image.path, 0)) for image in sorted(listing.images) if image.path in matches.ids]
-        return Pairing(pairs, findings, len(listing.images))
+        return Pairing(pairs, findings, [image.path for image in listing.images if image.path not in matches.ids])
 
     def _take_in(self, entry: Entry, names: Names, meter: _Meter) -> list[Finding]:
         """Read one file into the index; what is wrong with the file is returned."""
@@ -144,7 +157,7 @@ class _Filling:
             with path.open("rb") as file, self.index.file(entry.path, wanted=names.knows, beat=beat) as entries:
                 self.format.index(file, entries, origin.classes)
         except UnusableError as problem:
-            return [error(problem.code, entry.path, seen=problem.seen, hint=problem.hint)]
+            return [error(problem.code, entry.path, seen=problem.seen, hint=problem.hint, wide=True)]
         finally:
             path.unlink(missing_ok=True)
         return [error(stray.code, entry.path, seen=stray.seen, hint=stray.hint) for stray in entries.strays]

@@ -23,9 +23,8 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Bounds:
-    """How much may be under way: threads, items, and the sum of the items' costs."""
+    """How much may be under way: items, and the sum of the items' costs."""
 
-    workers: int
     max_items: int
     max_cost: int
 
@@ -37,25 +36,25 @@ def ordered_map(
     cost: Callable[[T], int],
     bounds: Bounds,
     stop: threading.Event,
+    pool: ThreadPoolExecutor,
 ) -> Iterator[R]:
     """Yield `work(item)` for each item, in order. Raises what `work` raises, Interrupted when told to stop."""
     pending: deque[tuple[Future[R], int]] = deque()
     under_way = 0
-    with ThreadPoolExecutor(bounds.workers, thread_name_prefix="prep") as pool:
-        try:
-            for item in items:
-                price = cost(item)
-                while pending and (len(pending) >= bounds.max_items or under_way + price > bounds.max_cost):
-                    future, paid = pending.popleft()
-                    under_way -= paid
-                    yield _result(future, stop)
-                pending.append((pool.submit(work, item), price))
-                under_way += price
-            while pending:
-                yield _result(pending.popleft()[0], stop)
-        finally:
-            for future, _ in pending:
-                future.cancel()
+    try:
+        for item in items:
+            price = cost(item)
+            while pending and (len(pending) >= bounds.max_items or under_way + price > bounds.max_cost):
+                future, paid = pending.popleft()
+                under_way -= paid
+                yield _result(future, stop)
+            pending.append((pool.submit(work, item), price))
+            under_way += price
+        while pending:
+            yield _result(pending.popleft()[0], stop)
+    finally:
+        for future, _ in pending:
+            future.cancel()
 
 
 def _result(future: Future[R], stop: threading.Event) -> R:

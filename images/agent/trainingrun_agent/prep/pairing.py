@@ -34,11 +34,11 @@ class Pair:
 
 @dataclass(frozen=True)
 class Pairing:
-    """`pairs` sorted by the image's path; `images` is how many image files the split has."""
+    """`pairs` sorted by the image's path; `unpaired` are the paths of the other images."""
 
     pairs: list[Pair]
     findings: list[Finding]
-    images: int
+    unpaired: list[str]
 
 
 def pair(listing: Listing, filename_of: FilenameOf, *, format_: FileFormat = PASCAL_VOC) -> Pairing:
@@ -48,15 +48,15 @@ def pair(listing: Listing, filename_of: FilenameOf, *, format_: FileFormat = PAS
     files = label_files(listing, format_)
     images = _by_name(listing.images, IMAGES_FOLDER if tree else "", wanted=wanted, format_=format_)
     labels = _by_name(files, ANNOTATIONS_FOLDER if tree else "", wanted=wanted, format_=format_)
-    total = sum(len(group) for group in images.values())
     findings = [_absent(name) for name in listing.members or () if name.casefold() not in images]
     pairs = _same_name(images, labels)
     pairs += _same_filename(images, labels, filename_of)
-    findings += [_unlabelled(image) for group in images.values() for image in group]
+    left = [image for group in images.values() for image in group]
+    findings += [_unlabelled(image) for image in left]
     findings += [_orphan(label) for group in labels.values() for label in group]
     pairs.sort(key=lambda item: item.image)
     findings.sort(key=lambda finding: finding.file)
-    return Pairing(pairs, findings, total)
+    return Pairing(pairs, findings, [image.path for image in left])
 
 
 def _by_name(

@@ -11,29 +11,28 @@ from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.classes import nearest
 from trainingrun_agent.prep.fetch import CHANGED
 from trainingrun_agent.prep.findings import Finding, Findings, Severity, warning
-from trainingrun_agent.prep.split import SplitResult
+from trainingrun_agent.prep.split import Side
+from trainingrun_agent.prep.tally import Tally
 
 TOP_FILES, TOP_CLASSES = 3, 5
 MAX_FINDING_TEXT = 200
 _CORRECT = "Correct the files the report names; each finding says how."
 
 
-def judge(
-    train: SplitResult, evaluation: SplitResult, *, classes: Sequence[str], max_bad_files: str, findings: Findings
-) -> UserError | None:
+def judge(sides: Sequence[Side], *, classes: Sequence[str], max_bad_files: str, findings: Findings) -> UserError | None:
     """The gravest reason not to go on, or None."""
-    splits = (train, evaluation)
+    train = next(side.tally for side in sides if side.split == "train")
     return (
-        next((error for result in splits if (error := _nothing_listed(result))), None)
+        next((error for side in sides if (error := _nothing_listed(side))), None)
         or _class_not_found(train, classes)
-        or next((error for result in splits if (error := _nothing_left(result, findings))), None)
-        or _too_many_bad(splits, max_bad_files, findings)
-        or next((error for result in splits if (error := _class_lost(result, classes, findings))), None)
+        or next((error for side in sides if (error := _nothing_left(side, findings))), None)
+        or _too_many_bad(sides, max_bad_files, findings)
+        or next((error for side in sides if (error := _class_lost(side, classes, findings))), None)
         or _changed(findings)
     )
 
 
-def unseen_classes(evaluation: SplitResult, classes: Sequence[str]) -> list[Finding]:
+def unseen_classes(evaluation: Tally, classes: Sequence[str]) -> list[Finding]:
     """A warning for each class without a box in the eval split."""
     return [
         warning(
@@ -55,17 +54,17 @@ def allowed_bad_files(limit: str, files: int) -> int:
     return int(limit)
 
 
-def _nothing_listed(result: SplitResult) -> UserError | None:
-    if result.listed:
+def _nothing_listed(side: Side) -> UserError | None:
+    if side.listed:
         return None
     return UserError(
-        _empty_reason(result),
-        f"spec.dataset.{result.split}: no image file in it",
-        hint=f"Upload images and their annotations, or create a new TrainingRun with the right dataset.{result.split}.",
+        _empty_reason(side),
+        f"spec.dataset.{side.split}: no image file in it",
+        hint=f"Upload images and their annotations, or create a new TrainingRun with the right dataset.{side.split}.",
     )
 
 
-def _class_not_found(train: SplitResult, classes: Sequence[str]) -> UserError | None:
+def _class_not_found(train: Tally, classes: Sequence[str]) -> UserError | None:
     missing = [name for name in classes if name not in train.seen]
     if not missing or not train.seen:
         return None
@@ -79,24 +78,24 @@ def _class_not_found(train: SplitResult, classes: Sequence[str]) -> UserError | 
     )
 
 
-def _with_nearest(name: str, train: SplitResult) -> str:
+def _with_nearest(name: str, train: Tally) -> str:
     close = nearest(name, train.seen)
     return f"{name!r} (did you mean {close!r}?)" if close else repr(name)
 
 
-def _nothing_left(result: SplitResult, findings: Findings) -> UserError | None:
-    if result.objects:
+def _nothing_left(side: Side, findings: Findings) -> UserError | None:
+    if side.tally.objects:
         return None
-    what, hint = f"none of its {_count(result.listed, 'image')} can be used", _CORRECT
-    if result.images:
-        what = f"no usable box in its {_count(result.listed, 'image')}"
+    what, hint = f"none of its {_count(side.listed, 'image')} can be used", _CORRECT
+    if side.tally.images:
+        what = f"no usable box in its {_count(side.listed, 'image')}"
         hint = "Draw boxes of the classes in spec.dataset.classes, or correct the files the report names."
-    return UserError(_empty_reason(result), f"spec.dataset.{result.split}: {what}{_top(findings)}", hint=hint)
+    return UserError(_empty_reason(side), f"spec.dataset.{side.split}: {what}{_top(findings)}", hint=hint)
 
 
-def _too_many_bad(splits: Sequence[SplitResult], limit: str, findings: Findings) -> UserError | None:
-    bad = sum(len(result.bad) for result in splits)
-    files = sum(result.listed for result in splits)
+def _too_many_bad(sides: Sequence[Side], limit: str, findings: Findings) -> UserError | None:
+    bad = sum(side.tally.bad for side in sides)
+    files = sum(side.listed for side in sides)
     allowed = allowed_bad_files(limit, files)
     if bad <= allowed:
         return None
@@ -108,13 +107,14 @@ def _too_many_bad(splits: Sequence[SplitResult], limit: str, findings: Findings)
     )
 
 
-def _class_lost(result: SplitResult, classes: Sequence[str], findings: Findings) -> UserError | None:
-    lost = [name for name in classes if result.seen[name] and not result.per_class[name]]
+def _class_lost(side: Side, classes: Sequence[str], findings: Findings) -> UserError | None:
+    tally = side.tally
+    lost = [name for name in classes if tally.seen[name] and not tally.per_class[name]]
     if not lost:
         return None
     return UserError(
         "ClassLost",
-        f"spec.dataset.{result.split}: no object of class {lost[0]!r} is left, {result.seen[lost[0]]} of them in bad "
+        f"spec.dataset.{side.split}: no object of class {lost[0]!r} is left, {tally.seen[lost[0]]} of them in bad "
         f"files or without a usable box{_top(findings)}",
         hint=_CORRECT,
     )
@@ -135,8 +135,8 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _empty_reason(result: SplitResult) -> str:
-    return "EmptyTrainSet" if result.split == "train" else "EmptyEvalSet"
+def _empty_reason(side: Side) -> str:
+    return "EmptyTrainSet" if side.split == "train" else "EmptyEvalSet"
 
 
 def _top(findings: Findings) -> str:

@@ -9,33 +9,35 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from trainingrun_agent.clock import Clock
-from trainingrun_agent.config import Source
+from trainingrun_agent.config import Source, SplitRule
 from trainingrun_agent.errors import UserError
-from trainingrun_agent.prep import images, policy
-from trainingrun_agent.prep.budget import Budget
-from trainingrun_agent.prep.check import Checker
+from trainingrun_agent.prep import fraction, policy
+from trainingrun_agent.prep.build import Built, build
+from trainingrun_agent.prep.duplicates import duplicates
+from trainingrun_agent.prep.earlier import Earlier, key_of, remember
 from trainingrun_agent.prep.findings import Finding, Findings, Severity, Split
 from trainingrun_agent.prep.labelmap import label_map
-from trainingrun_agent.prep.labels import Labels, Origin, head, open_labels
+from trainingrun_agent.prep.labels import Origin, head, open_labels
 from trainingrun_agent.prep.listing import Listing, scan
 from trainingrun_agent.prep.publish import Home, Writing, publish, publish_failure, reusable
 from trainingrun_agent.prep.readers import Format
 from trainingrun_agent.prep.recognise import recognise
 from trainingrun_agent.prep.report import report
-from trainingrun_agent.prep.split import SplitResult, process
+from trainingrun_agent.prep.split import OpenSource, sides
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage import documents
 from trainingrun_agent.storage.base import ObjectStore, StoreFor
 
-OUTPUT_FORMAT = 2
+OUTPUT_FORMAT = 3
 """Raise when the same input gives other output: data sets are then prepared again."""
 TOP_FINDINGS, TOP_FINDING_TEXT = 5, 200
 
@@ -64,6 +66,8 @@ class _Found:
 @dataclass(frozen=True)
 class _Job:
     sources: dict[Split, Source]
+    rule: SplitRule | None
+    network: str
     store_for: StoreFor
     out_store: ObjectStore
     datasets_prefix: str
@@ -72,13 +76,19 @@ class _Job:
     max_image_side: int
     scratch: Path
     writing: Writing
-    budget: Budget = field(default_factory=lambda: Budget(images.MEMORY))
+
+    @property
+    def side_of(self) -> Callable[[str], Split] | None:
+        """Which split an image belongs to, where they share a source."""
+        return None if self.rule is None else partial(fraction.side, rule=self.rule)
 
 
 def prepare(  # noqa: PLR0913 - what a data set depends on
     *,
     train: Source,
-    eval: Source,  # noqa: A002 - named like the field of the spec
+    eval: Source | None,  # noqa: A002 - named like the field of the spec
+    split: SplitRule | None = None,
+    network: str,
     store_for: StoreFor,
     out_store: ObjectStore,
     datasets_prefix: str,
@@ -90,13 +100,16 @@ def prepare(  # noqa: PLR0913 - what a data set depends on
     stop: threading.Event,
     clock: Clock | None = None,
 ) -> PreparedDataset:
-    """Make the data set, or find it made already.
+    """Make the data set, or find it made already. Without `eval` and `split` it is all for training.
 
     Raises UserError for data that cannot be trained on (its hint says where the report is), Interrupted when
     told to stop, DiskFull, and what storage raises.
     """
+    sources: dict[Split, Source] = {"train": train} if eval is None else {"train": train, "eval": eval}
     job = _Job(
-        sources={"train": train, "eval": eval},
+        sources=sources,
+        rule=split,
+        network=network,
         store_for=store_for,
         out_store=out_store,
         datasets_prefix=datasets_prefix,
@@ -116,14 +129,7 @@ def prepare(  # noqa: PLR0913 - what a data set depends on
 
 
 def _list(job: _Job) -> tuple[dict[Split, _Found], str]:
-    parameters = {
-        "outputFormat": OUTPUT_FORMAT,
-        "classes": job.classes,
-        "maxBadFiles": job.max_bad_files,
-        "maxImageSide": job.max_image_side,
-        "imageSets": [source.image_set for source in job.sources.values()],
-    }
-    digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode() + b"\n")
+    digest = hashlib.sha256(json.dumps(_parameters(job), sort_keys=True).encode() + b"\n")
     found = {split: _find(job, split, source) for split, source in job.sources.items()}
     job.writing.progress.update(format=_formats(found))
     for split, (listing, format_) in ((split, (one.listing, one.format)) for split, one in found.items()):
@@ -131,6 +137,26 @@ def _list(job: _Job) -> tuple[dict[Split, _Found], str]:
         read = {kind: kinds[kind] for kind in kinds if kind in ("image", "set", *format_.suffixes)}
         digest.update(json.dumps([split, format_.name, read]).encode() + b"\n")
     return found, digest.hexdigest()
+
+
+def _parameters(job: _Job) -> dict[str, Any]:
+    """What decides how a data set looks, other than the files."""
+    return {
+        "outputFormat": OUTPUT_FORMAT,
+        "classes": job.classes,
+        "maxBadFiles": job.max_bad_files,
+        "maxImageSide": job.max_image_side,
+        "network": job.network,
+        "imageSets": [source.image_set for source in job.sources.values()],
+        "split": None if job.rule is None else [str(value) for value in asdict(job.rule).values()],
+    }
+
+
+def _sources_digest(job: _Job, found: Mapping[Split, _Found]) -> str:
+    """What decides how a record looks, other than the image's own files."""
+    parameters = {**_parameters(job), "maxBadFiles": None, "network": None}
+    sources = [[split, str(source), found[split].format.name] for split, source in job.sources.items()]
+    return hashlib.sha256(json.dumps([parameters, sources], sort_keys=True).encode()).hexdigest()
 
 
 def _find(job: _Job, split: Split, source: Source) -> _Found:
@@ -147,100 +173,90 @@ def _origin(job: _Job, split: Split) -> Origin:
 
 def _formats(found: Mapping[Split, _Found]) -> str:
     """One name where train and eval have one format, as they mostly do."""
-    train, evaluation = found["train"].format.name, found["eval"].format.name
-    return train if train == evaluation else f"{train} (train), {evaluation} (eval)"
+    names = {split: one.format.name for split, one in found.items()}
+    if len(set(names.values())) == 1:
+        return names["train"]
+    return ", ".join(f"{name} ({split})" for split, name in names.items())
 
 
 def _make(job: _Job, home: Home, found: dict[Split, _Found], folder: Path) -> dict[str, Any]:
-    findings = Findings()
     formats = {split: one.format.name for split, one in found.items()}
     summary = _formats(found)
-    results = _check(job, found, folder, findings)
-    failure = policy.judge(
-        results["train"],
-        results["eval"],
-        classes=job.classes,
-        max_bad_files=job.max_bad_files,
-        findings=findings,
-    )
-    findings.extend(policy.unseen_classes(results["eval"], job.classes))
-    document = report(
-        digest=home.digest,
-        classes=job.classes,
-        splits=list(results.values()),
-        formats=formats,
-        findings=findings,
-    )
-    if failure is not None:
-        where = publish_failure(home, document)
-        raise UserError(failure.reason, failure.message, hint=f"{failure.hint} {where}") from failure
+    latest = key_of(job.datasets_prefix, _sources_digest(job, found))
+    findings = Findings()
+    built = _build(job, home, found, folder, latest, findings)
+    remember(home.store, latest, built.shards)
+    failure = _judge(job, built, findings)
+    document = report(digest=home.digest, classes=job.classes, sides=built.sides, formats=formats, findings=findings)
     (folder / "report.json").write_bytes(documents.encode(document))
+    reports = [folder / "report.json"]
+    if failure is not None:
+        where = publish_failure(home, reports)
+        raise UserError(failure.reason, failure.message, hint=f"{failure.hint} {where}") from failure
     (folder / "label_map.pbtxt").write_bytes(label_map(job.classes))
-    dataset = _numbers(job, home, results, findings) | {"format": summary}
+    dataset = _numbers(job, home, built, findings) | {"format": summary}
     publish(
         home,
-        shards={split: result.shards for split, result in results.items()},
-        files=[folder / "label_map.pbtxt", folder / "report.json", *(result.csv for result in results.values())],
+        shards=[made for shards in built.shards.values() for made in shards],
+        files=[folder / "label_map.pbtxt", *reports, *built.csv],
         dataset=dataset,
         context=job.writing,
     )
     return dataset
 
 
-def _check(job: _Job, found: dict[Split, _Found], folder: Path, findings: Findings) -> dict[Split, SplitResult]:
-    progress = job.writing.progress
+def _build(job: _Job, home: Home, found: dict[Split, _Found], folder: Path, latest: str, findings: Findings) -> Built:
+    """Check and write everything; uploads run behind it."""
+    earlier = Earlier.recall(home.store, latest, job.datasets_prefix)
     with ExitStack() as stack:
-        labels: dict[Split, Labels] = {}
-        for split in job.sources:
+        sources: dict[Split, OpenSource] = {}
+        formats = {split: one.format for split, one in found.items()}
+        for split, source in job.sources.items():
             one = found.pop(split)  # listings are large, and not needed any more
+            origin = _origin(job, split)
             opened = open_labels(
-                one.format, one.listing, _origin(job, split), scratch=folder, progress=progress, stop=job.writing.stop
-            )
-            labels[split] = stack.enter_context(opened)
-        total = sum(len(one.pairing.pairs) for one in labels.values())
-        done = 0
-
-        def on_image() -> None:
-            nonlocal done
-            done += 1
-            progress.update(phase="checking", unit="images", done=done, total=total)
-
-        progress.update(phase="checking", unit="images", done=0, total=total)
-        return {
-            split: process(
-                one.pairing,
-                _checker(job, job.sources[split], one),
-                split=split,
+                one.format,
+                one.listing,
+                origin,
                 scratch=folder,
-                findings=findings,
+                progress=job.writing.progress,
                 stop=job.writing.stop,
-                on_image=on_image,
             )
-            for split, one in labels.items()
-        }
+            del one
+            sources[split] = OpenSource(origin.store, source.key, stack.enter_context(opened))
+        return build(
+            sides(sources, job.side_of),
+            home,
+            formats={split: format_.name for split, format_ in formats.items()},
+            classes=job.classes,
+            max_image_side=job.max_image_side,
+            earlier=earlier,
+            folder=folder,
+            findings=findings,
+            writing=job.writing,
+        )
 
 
-def _checker(job: _Job, source: Source, labels: Labels) -> Checker:
-    return Checker(
-        store=job.store_for(source.bucket),
-        prefix=source.key,
-        ids={name: number for number, name in enumerate(job.classes, start=1)},
-        max_side=job.max_image_side,
-        budget=job.budget,
-        labels=labels.read,
-    )
+def _judge(job: _Job, built: Built, findings: Findings) -> UserError | None:
+    """The findings about the whole are added; the gravest reason not to go on is returned."""
+    failure = policy.judge(built.sides, classes=job.classes, max_bad_files=job.max_bad_files, findings=findings)
+    for side in built.sides:
+        if side.split == "eval":
+            findings.extend(policy.unseen_classes(side.tally, job.classes))
+    findings.extend(duplicates(built.prints))
+    return failure
 
 
-def _numbers(job: _Job, home: Home, results: dict[Split, SplitResult], findings: Findings) -> dict[str, Any]:
+def _numbers(job: _Job, home: Home, built: Built, findings: Findings) -> dict[str, Any]:
     """What the manifest says of the data set; the verdict's numbers are a part of it."""
-    train, evaluation = results["train"], results["eval"]
+    numbers: dict[str, Any] = {f"{split}{what}": 0 for split in ("train", "eval") for what in ("Images", "Objects")}
+    for side in built.sides:
+        numbers[f"{side.split}Images"] = side.tally.images
+        numbers[f"{side.split}Objects"] = side.tally.objects
     return {
+        **numbers,
         "classes": list(job.classes),
-        "maxBoxesPerImage": max(train.max_boxes, evaluation.max_boxes),
-        "trainImages": train.images,
-        "evalImages": evaluation.images,
-        "trainObjects": train.objects,
-        "evalObjects": evaluation.objects,
+        "maxBoxesPerImage": max(side.tally.max_boxes for side in built.sides),
         "errors": findings.severities[Severity.ERROR],
         "warnings": findings.severities[Severity.WARNING],
         "topFindings": [_short(finding) for finding in findings.top(TOP_FINDINGS)],

@@ -7,7 +7,8 @@ of the same data write the same shards, and either manifest is right.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,20 +16,23 @@ from typing import Any
 from trainingrun_agent.clock import Clock, rfc3339
 from trainingrun_agent.errors import IntegrityError, NotFound, StageError
 from trainingrun_agent.log import logger
+from trainingrun_agent.prep.earlier import Made
+from trainingrun_agent.prep.findings import Split
 from trainingrun_agent.prep.ordered import heed
-from trainingrun_agent.prep.shards import Shard
+from trainingrun_agent.prep.sharding.job import LocalFile
 from trainingrun_agent.progress import Progress
-from trainingrun_agent.storage import documents, manifest
+from trainingrun_agent.storage import manifest
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Producer
 
 ROLES = {
     "label_map.pbtxt": "labelMap",
     "report.json": "report",
+    "report.html": "reportPage",
     "train_labels.csv": "trainCSV",
     "eval_labels.csv": "evalCSV",
 }
-RECORD_ROLES = {"train": "trainRecords", "eval": "evalRecords"}
+UPLOADS_AT_ONCE = 3
 
 
 @dataclass(frozen=True)
@@ -38,22 +42,6 @@ class Writing:
     progress: Progress
     stop: threading.Event
     clock: Clock
-
-
-class _Meter:
-    """Bytes of shards uploaded, for progress."""
-
-    def __init__(self, progress: Progress, total: int) -> None:
-        self._progress, self._total, self._done = progress, total, 0
-        self._lock = threading.Lock()
-        self.moved(0)
-
-    def moved(self, count: int) -> None:
-        """Uploads call this from several threads; a repeated part counts back."""
-        with self._lock:
-            self._done += count
-            done = max(0, min(self._done, self._total))
-        self._progress.update(phase="writing", unit="bytes", done=done, total=self._total)
 
 
 @dataclass(frozen=True)
@@ -89,31 +77,84 @@ def reusable(home: Home) -> Manifest | None:
         logger.warning("preparing again: %s", error)
         return None
     prefix = home.datasets_prefix.removesuffix("datasets").rstrip("/")
-    for entry in found.objects:
-        key = manifest.object_key(entry, folder=home.folder, prefix=prefix)
-        info = home.store.head(key)
-        if info is None or info.size != entry.size:
-            logger.warning("preparing again: %s is gone or was changed", home.uri(key))
-            return None
+    gone = manifest.missing(home.store, found, folder=home.folder, prefix=prefix)
+    if gone is not None:
+        logger.warning("preparing again: %s is gone or was changed", home.uri(gone))
+        return None
     return found
+
+
+class Uploads:
+    """Uploads shards behind the checking of others; what is uploaded is removed from scratch disk.
+
+    Used as a block, that waits for them all.
+    """
+
+    def __init__(self, home: Home, progress: Progress) -> None:
+        self._home, self._progress = home, progress
+        self._pool = ThreadPoolExecutor(UPLOADS_AT_ONCE, "upload")
+        self._lock = threading.Lock()
+        self._done, self._total, self._shown = 0, 0, False
+
+    def start(self, split: Split, shard: LocalFile | None, rows: LocalFile) -> Future[Made]:
+        """Begin with a shard. The future raises what storage raises."""
+        with self._lock:
+            self._total += rows.size + (shard.size if shard else 0)
+        return self._pool.submit(self._upload, split, shard, rows)
+
+    def wait(self, futures: Iterable[Future[Made]], stop: threading.Event) -> list[Made]:
+        """Show what is left to write, and wait for it. Raises what storage raises, Interrupted."""
+        self._shown = True
+        self._moved(0)
+        made = []
+        for future in futures:
+            heed(stop)
+            made.append(future.result())
+        return made
+
+    def close(self) -> None:
+        """Begin no more."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def _upload(self, split: Split, shard: LocalFile | None, rows: LocalFile) -> Made:
+        return Made(
+            None if shard is None else self._blob(shard, f"{split}Records", "tfrecord"),
+            self._blob(rows, f"{split}Rows", "rows.gz"),
+        )
+
+    def _blob(self, file: LocalFile, role: str, suffix: str) -> ManifestObject:
+        home, name = self._home, f"blobs/{file.sha256}.{suffix}"
+        key = f"{home.datasets_prefix}/{name}"
+        there = home.store.head(key)
+        if there is not None and there.size == file.size:
+            self._moved(file.size)
+        else:
+            with file.path.open("rb") as opened:
+                sent = home.store.upload(key, opened, size=file.size, on_bytes=self._moved)
+            if sent != file.sha256:
+                raise IntegrityError(f"{file.path.name} changed on local disk while it was uploaded to {home.uri(key)}")
+        file.path.unlink()
+        return ManifestObject(f"{manifest.SHARED_FOLDER}{name}", file.size, file.sha256, role, file.images)
+
+    def _moved(self, count: int) -> None:
+        """Uploads call this from several threads; a repeated part counts back."""
+        with self._lock:
+            self._done += count
+            done = max(0, min(self._done, self._total))
+            if self._shown:
+                self._progress.update(phase="writing", unit="bytes", done=done, total=self._total)
 
 
 def publish(
     home: Home,
     *,
-    shards: dict[str, Sequence[Shard]],
+    shards: Iterable[Made],
     files: Sequence[Path],
     dataset: dict[str, Any],
     context: Writing,
 ) -> None:
-    """Upload shards and files, then the manifest. Raises what storage raises, Interrupted."""
-    total = sum(shard.size for group in shards.values() for shard in group)
-    meter = _Meter(context.progress, total)
-    objects = []
-    for split, group in shards.items():
-        for shard in group:
-            heed(context.stop)
-            objects.append(_shard(home, shard, RECORD_ROLES[split], meter))
+    """Upload files, then the manifest. Raises what storage raises, Interrupted."""
+    objects = [entry for made in shards for entry in made.objects]
     objects += [_file(home, path) for path in files]
     snapshot = context.progress.snapshot()
     document = Manifest(
@@ -127,33 +168,16 @@ def publish(
     manifest.write(home.store, home.folder, document)
 
 
-def publish_failure(home: Home, report: dict[str, Any]) -> str:
+def publish_failure(home: Home, files: Sequence[Path]) -> str:
     """Put the report of a preparation that failed; returns the sentence that says where it is."""
-    key = f"{home.datasets_prefix}/failed/{home.digest}/report.json"
+    folder = f"{home.datasets_prefix}/failed/{home.digest}"
     try:
-        home.store.put(key, documents.encode(report))
+        for path in files:
+            home.store.put(f"{folder}/{path.name}", path.read_bytes())
     except StageError as error:
         logger.warning("the report could not be written: %s", error)
-        return f"The report could not be written to {home.uri(key)}: {error.reason}."
-    return f"Report: {home.uri(key)}"
-
-
-def _shard(home: Home, shard: Shard, role: str, meter: _Meter) -> ManifestObject:
-    name = f"blobs/{shard.sha256}.tfrecord"
-    key = f"{home.datasets_prefix}/{name}"
-    there = home.store.head(key)
-    if there is not None and there.size == shard.size:
-        meter.moved(shard.size)
-    else:
-        _upload(home, key, shard.path, size=shard.size, sha256=shard.sha256, meter=meter)
-    return ManifestObject(f"{manifest.SHARED_FOLDER}{name}", shard.size, shard.sha256, role, shard.images)
-
-
-def _upload(home: Home, key: str, path: Path, *, size: int, sha256: str, meter: _Meter) -> None:
-    with path.open("rb") as file:
-        sent = home.store.upload(key, file, size=size, on_bytes=meter.moved)
-    if sent != sha256:
-        raise IntegrityError(f"{path.name} changed on local disk while it was uploaded to {home.uri(key)}")
+        return f"The report could not be written to {home.uri(folder)}/: {error.reason}."
+    return f"Report: {home.uri(f'{folder}/{files[-1].name}')}"
 
 
 def _file(home: Home, path: Path) -> ManifestObject:

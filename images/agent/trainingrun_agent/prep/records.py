@@ -5,7 +5,6 @@ Invariant: lists of one image have one length; label and text come from the same
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 
 from trainingrun_agent.prep.annotation import LabelledObject
@@ -20,8 +19,12 @@ def record(
     name: str,
     labelled_size: tuple[int, int],
     ids: Mapping[str, int],
+    sha256: str,
 ) -> bytes:
-    """Serialised Example; boxes are in pixels of `labelled_size` (width, height), ids by class from 1."""
+    """Serialised Example; boxes are in pixels of `labelled_size` (width, height), ids by class from 1.
+
+    `sha256` is the picture's, in hex.
+    """
     width, height = labelled_size
     encoded_name = name.encode()
     return encode(
@@ -30,7 +33,7 @@ def record(
             "image/width": int_feature([picture.width]),
             "image/filename": bytes_feature([encoded_name]),
             "image/source_id": bytes_feature([encoded_name]),
-            "image/key/sha256": bytes_feature([hashlib.sha256(picture.data).hexdigest().encode()]),
+            "image/key/sha256": bytes_feature([sha256.encode()]),
             "image/encoded": bytes_feature([picture.data]),
             "image/format": bytes_feature([b"jpeg"]),
             "image/object/bbox/xmin": float_feature([box.xmin / width for box in boxes]),

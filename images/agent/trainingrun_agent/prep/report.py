@@ -9,14 +9,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trainingrun_agent.prep.findings import MAX_FINDINGS, Findings, Severity, Split
-from trainingrun_agent.prep.split import FLAGS, SplitResult
+from trainingrun_agent.prep.split import Side
+from trainingrun_agent.prep.tally import FLAGS, Tally
 
 
 def report(
     *,
     digest: str,
     classes: Sequence[str],
-    splits: Sequence[SplitResult],
+    sides: Sequence[Side],
     formats: Mapping[Split, str],
     findings: Findings,
 ) -> dict[str, Any]:
@@ -25,7 +26,7 @@ def report(
         "formatVersion": 1,
         "digest": digest,
         "classes": list(classes),
-        "splits": {result.split: {"format": formats[result.split], **_split(result, classes)} for result in splits},
+        "splits": {side.split: {"format": formats[side.split], **_split(side.tally, classes)} for side in sides},
         "counts": dict(sorted(findings.counts.items())),
         "errors": findings.severities[Severity.ERROR],
         "warnings": findings.severities[Severity.WARNING],
@@ -33,12 +34,12 @@ def report(
     }
 
 
-def _split(result: SplitResult, classes: Sequence[str]) -> dict[str, Any]:
+def _split(tally: Tally, classes: Sequence[str]) -> dict[str, Any]:
     return {
-        "images": result.images,
-        "objects": result.objects,
-        "negatives": result.negatives,
-        "badFiles": len(result.bad),
-        "perClass": {name: result.per_class[name] for name in classes},
-        "flags": {flag: result.flags[flag] for flag in FLAGS},
+        "images": tally.images,
+        "objects": tally.objects,
+        "negatives": tally.negatives,
+        "badFiles": tally.bad,
+        "perClass": {name: tally.per_class[name] for name in classes},
+        "flags": {flag: tally.flags[flag] for flag in FLAGS},
     }

@@ -1,34 +1,20 @@
-"""Records into shard files on local disk.
+"""Which shard a record goes into.
 
-Invariant: a record's shard depends on its key and the number of shards only, and its place in the shard on
-the order of writing; so the same records in the same order give the same bytes.
+Invariant: it depends on the record's key and the number of shards only, so that new images leave most shards as they
+are.
 """
 
 from __future__ import annotations
 
 import errno
 import hashlib
-from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from trainingrun_agent.errors import DiskFull
-from trainingrun_agent.prep.tfrecord import frame
 
-TARGET_BYTES = 64 << 20
+TARGET_BYTES = 16 << 20
+"""Small enough for work to spread over workers, and for few new images to cost little; large enough to be read fast."""
 MAX_SHARDS = 256
-
-
-@dataclass(frozen=True)
-class Shard:
-    """A finished shard file; `size` in bytes."""
-
-    path: Path
-    size: int
-    sha256: str
-    images: int
 
 
 def shard_count(total_bytes: int) -> int:
@@ -37,48 +23,6 @@ def shard_count(total_bytes: int) -> int:
     while count < MAX_SHARDS and count * TARGET_BYTES < total_bytes:
         count *= 2
     return count
-
-
-class ShardWriter:
-    """Writes `count` shards of one split below `folder`."""
-
-    def __init__(self, folder: Path, split: str, count: int) -> None:
-        self._paths = [folder / f"{split}-{index:05d}.tfrecord" for index in range(count)]
-        self._hashes = [hashlib.sha256() for _ in range(count)]
-        self._sizes = [0] * count
-        self._images = [0] * count
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Self:
-        self._files = [self._stack.enter_context(path.open("wb")) for path in self._paths]
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.close()
-
-    def add(self, key: str, record: bytes) -> None:
-        """Append a record. Raises DiskFull."""
-        index = bucket_of(key, len(self._paths))
-        framed = frame(record)
-        try:
-            self._files[index].write(framed)
-        except OSError as error:
-            raise disk_full(error, self._paths[index]) from error
-        self._hashes[index].update(framed)
-        self._sizes[index] += len(framed)
-        self._images[index] += 1
-
-    def finish(self) -> list[Shard]:
-        """Close the files; shards without a record are left out."""
-        for file, path in zip(self._files, self._paths, strict=True):
-            try:
-                file.close()
-            except OSError as error:
-                raise disk_full(error, path) from error
-        columns = zip(self._paths, self._sizes, self._hashes, self._images, strict=True)
-        return [Shard(path, size, sha.hexdigest(), images) for path, size, sha, images in columns if images]
 
 
 def bucket_of(key: str, count: int) -> int:

@@ -6,19 +6,23 @@ Invariant: header and columns are exactly those of xml_to_csv; images without bo
 from __future__ import annotations
 
 import csv
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 from trainingrun_agent.prep.check import Checked
 
 HEADER = ("filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax")
 
 
+def write_header(file: BinaryIO) -> None:
+    """The first line."""
+    file.write(",".join(HEADER).encode() + b"\n")
+
+
 class TutorialCSV:
-    """Writes to a text file opened with newline=''."""
+    """Writes lines to a text file opened with newline=''."""
 
     def __init__(self, file: TextIO) -> None:
         self._writer = csv.writer(file, lineterminator="\n")
-        self._writer.writerow(HEADER)
 
     def add(self, checked: Checked) -> None:
         """Boxes as repaired, in pixels of the image as it was labelled."""

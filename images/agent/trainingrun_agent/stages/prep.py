@@ -16,7 +16,7 @@ from trainingrun_agent.config import Uri
 from trainingrun_agent.errors import Interrupted, NotFound, Outcome, UserError
 from trainingrun_agent.log import logger
 from trainingrun_agent.pipeline import build_pipeline_config
-from trainingrun_agent.prep import PreparedDataset, prepare
+from trainingrun_agent.prep.prepare import PreparedDataset, prepare
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.stages.context import StageContext
 from trainingrun_agent.stopwatch import Stopwatch
@@ -106,12 +106,11 @@ def _finished(context: StageContext) -> dict[str, Any] | None:
     except NotFound as error:
         logger.warning("preparing again: %s", error)
         return None
-    for entry in dataset.objects:
-        where = manifest.object_key(entry, folder=key.rpartition("/")[0], prefix=resolved.storage.prefix)
-        info = context.out.head(where)
-        if info is None or info.size != entry.size:
-            logger.warning("preparing again: s3://%s/%s is gone or was changed", context.out.bucket, where)
-            return None
+    folder = key.rpartition("/")[0]
+    gone = manifest.missing(context.out, dataset, folder=folder, prefix=resolved.storage.prefix)
+    if gone is not None:
+        logger.warning("preparing again: s3://%s/%s is gone or was changed", context.out.bucket, gone)
+        return None
     return result
 
 
@@ -120,6 +119,7 @@ def _prepare(context: StageContext) -> PreparedDataset:
     return prepare(
         train=resolved.dataset.train,
         eval=resolved.dataset.eval,
+        network=resolved.model.network,
         store_for=context.store_for,
         out_store=context.out,
         datasets_prefix=resolved.datasets_prefix,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -19,6 +20,7 @@ from trainingrun_agent.storage.base import ObjectStore
 
 NAME = "MANIFEST.json"
 SHARED_FOLDER = "datasets/"
+HEADS_AT_ONCE = 8
 Kind = Literal["dataset", "checkpoint", "export"]
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -42,6 +44,18 @@ class ManifestObject:
             "role": self.role,
         }
         return document if self.images is None else {**document, "images": self.images}
+
+    @classmethod
+    def parse(cls, item: Mapping[str, Any]) -> ManifestObject:
+        """Raises ValueError for a key that escapes or no sizes; KeyError, TypeError for what is no object at all."""
+        key, size, sha256 = item["key"], item["size"], item["sha256"]
+        if not key or key.startswith("/") or any(part in ("", ".", "..") for part in key.split("/")):
+            raise ValueError(f"key {key!r} is not a plain relative key")
+        if not isinstance(size, int) or size < 0:
+            raise ValueError(f"size {size!r} of {key} is no byte count")
+        if not _SHA256.fullmatch(sha256):
+            raise ValueError(f"sha256 of {key} is no SHA-256")
+        return cls(key, size, sha256, item["role"], item.get("images"))
 
 
 @dataclass(frozen=True)
@@ -119,6 +133,18 @@ def read(store: ObjectStore, key: str) -> Manifest:
         ) from error
 
 
+def missing(store: ObjectStore, manifest: Manifest, *, folder: str, prefix: str) -> str | None:
+    """The absolute key of an object that is gone or has another size, None when the manifest can be believed."""
+
+    def lacks(entry: ManifestObject) -> str | None:
+        key = object_key(entry, folder=folder, prefix=prefix)
+        info = store.head(key)
+        return None if info is not None and info.size == entry.size else key
+
+    with ThreadPoolExecutor(HEADS_AT_ONCE, thread_name_prefix="verify") as pool:
+        return next(filter(None, pool.map(lacks, manifest.objects)), None)
+
+
 def _parse(document: Mapping[str, Any]) -> Manifest:
     if document["formatVersion"] != 1:
         raise ValueError(f"formatVersion {document['formatVersion']} is not known")
@@ -129,19 +155,8 @@ def _parse(document: Mapping[str, Any]) -> Manifest:
         kind=document["kind"],
         producer=Producer(producer["podUID"], producer["epoch"], producer["agentVersion"]),
         created=document["created"],
-        objects=tuple(_entry(item) for item in document["objects"]),
+        objects=tuple(ManifestObject.parse(item) for item in document["objects"]),
         step=document.get("step"),
         dataset=document.get("dataset"),
         metrics=document.get("metrics"),
     )
-
-
-def _entry(item: Mapping[str, Any]) -> ManifestObject:
-    key, size, sha256 = item["key"], item["size"], item["sha256"]
-    if not key or key.startswith("/") or any(part in ("", ".", "..") for part in key.split("/")):
-        raise ValueError(f"key {key!r} is not a plain relative key")
-    if not isinstance(size, int) or size < 0:
-        raise ValueError(f"size {size!r} of {key} is no byte count")
-    if not _SHA256.fullmatch(sha256):
-        raise ValueError(f"sha256 of {key} is no SHA-256")
-    return ManifestObject(key, size, sha256, item["role"], item.get("images"))

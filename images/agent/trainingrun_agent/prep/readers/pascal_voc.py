@@ -6,32 +6,44 @@ declaration, entity or network access gets through. Children are found by name, 
 
 from __future__ import annotations
 
-import math
 import re
+from math import isfinite
+from typing import Any
 
 from lxml import etree
 
 from trainingrun_agent.prep.annotation import Annotation, LabelledObject, UnusableError
 from trainingrun_agent.prep.readers.base import FileFormat
-from trainingrun_agent.prep.readers.values import text_of
+from trainingrun_agent.prep.readers.values import pixels, text_of
 
 MAX_BYTES = 4 << 20
 MAX_VIEW = 32
+Children = dict[Any, etree._Element]  # noqa: SLF001 - the name of its type
 _DOCTYPE = tuple("<!DOCTYPE".encode(encoding) for encoding in ("ascii", "utf-16-le", "utf-16-be"))
 _BLANKS = "\ufeff \t\r\n\u00a0"
 _ROOT = re.compile(r"<annotation[\s/>]")
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
+_PARSER = etree.XMLParser(
+    resolve_entities=False,
+    no_network=True,
+    load_dtd=False,
+    huge_tree=False,
+    recover=False,
+    remove_comments=True,
+    remove_pis=True,
+)
 
 
 def read(data: bytes) -> Annotation:
     """Parse one file. Raises UnusableError with the code of the finding."""
     root = _parse(data)
-    size = root.find("size")
+    children = _children(root)
+    size = _children(children.get("size"))
     return Annotation(
-        filename=_text(root, "filename"),
-        width=_pixels(size, "width"),
-        height=_pixels(size, "height"),
-        objects=tuple(_object(element, index) for index, element in enumerate(root.findall("object"))),
+        filename=_text(children, "filename"),
+        width=pixels(_text(size, "width")),
+        height=pixels(_text(size, "height")),
+        objects=tuple([_object(element, index) for index, element in enumerate(root.iterchildren("object"))]),
     )
 
 
@@ -46,9 +58,8 @@ def _parse(data: bytes) -> etree._Element:
         )
     if has_doctype(data):
         raise doctype()
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=False)
     try:
-        root = etree.fromstring(data, parser)
+        root = etree.fromstring(data, _PARSER)
     except (etree.XMLSyntaxError, ValueError, LookupError) as error:
         raise UnusableError(
             "AnnotationMalformed",
@@ -82,20 +93,21 @@ def doctype() -> UnusableError:
 
 
 def _object(element: etree._Element, index: int) -> LabelledObject:
-    name = _text(element, "name")
+    children = _children(element)
+    name = _text(children, "name")
     if not name:
         raise UnusableError(
             "ClassMissing", "an object has no name", hint="Give the box a class in the label tool.", index=index
         )
-    box = element.find("bndbox")
-    if box is None:
+    box = _children(children.get("bndbox"))
+    if "bndbox" not in children:
         raise UnusableError(
             "BoxMissing",
             f"the object {name!r} has no <bndbox>",
             hint="Only boxes can be trained: convert polygons to boxes, or delete the object.",
             index=index,
         )
-    xmin, ymin, xmax, ymax = (_coordinate(box, corner, index) for corner in _CORNERS)
+    xmin, ymin, xmax, ymax = [_coordinate(box, corner, index) for corner in _CORNERS]
     return LabelledObject(
         index,
         name,
@@ -103,14 +115,19 @@ def _object(element: etree._Element, index: int) -> LabelledObject:
         ymin,
         xmax,
         ymax,
-        difficult=_text(element, "difficult") == "1",
-        truncated=_text(element, "truncated") == "1",
-        view=_text(element, "pose")[:MAX_VIEW],
-        occluded=_text(element, "occluded") == "1",
+        _text(children, "difficult") == "1",
+        _text(children, "truncated") == "1",
+        _text(children, "pose")[:MAX_VIEW],
+        _text(children, "occluded") == "1",
     )
 
 
-def _coordinate(box: etree._Element, corner: str, index: int) -> float:
+def _children(element: etree._Element | None) -> Children:
+    """By name; of several with one name the first."""
+    return {} if element is None else {child.tag: child for child in reversed(element)}
+
+
+def _coordinate(box: Children, corner: str, index: int) -> float:
     text = _text(box, corner)
     try:
         value = float(text)
@@ -121,25 +138,15 @@ def _coordinate(box: etree._Element, corner: str, index: int) -> float:
             hint="Draw the box again, or correct the number in the file.",
             index=index,
         ) from None
-    if not math.isfinite(value):
+    if not isfinite(value):
         raise UnusableError(
             "BoxNotFinite", f"<{corner}> is {text[:60]}", hint="Draw the box again: it has no place.", index=index
         )
     return value
 
 
-def _pixels(size: etree._Element | None, name: str) -> int:
-    """0 when absent or not a sensible number: the decoded image decides then."""
-    text = _text(size, name) if size is not None else ""
-    try:
-        value = float(text)
-    except ValueError:
-        return 0
-    return int(value) if 0 < value < 1e6 else 0
-
-
-def _text(element: etree._Element, name: str) -> str:
-    child = element.find(name)
+def _text(children: Children, name: str) -> str:
+    child = children.get(name)
     return "" if child is None else (child.text or "").strip(_BLANKS)
 
 

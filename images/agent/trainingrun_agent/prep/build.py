@@ -1,0 +1,208 @@
+"""All shards of a data set: made or taken over, uploaded, and counted.
+
+Invariant: results are added up in the order of splits and shards, so that nothing depends on which was done first.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Future
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from trainingrun_agent.log import logger
+from trainingrun_agent.prep.check import Checker
+from trainingrun_agent.prep.earlier import GONE, Earlier, Made
+from trainingrun_agent.prep.findings import Findings, Split
+from trainingrun_agent.prep.pairing import Pair
+from trainingrun_agent.prep.publish import Home, Uploads, Writing
+from trainingrun_agent.prep.sharding.crew import make_all, workers_for
+from trainingrun_agent.prep.sharding.feed import GoneError, Task
+from trainingrun_agent.prep.sharding.job import ImageFile, Print, ShardJob, ShardResult
+from trainingrun_agent.prep.shards import disk_full
+from trainingrun_agent.prep.split import Side
+from trainingrun_agent.prep.tutorial_csv import write_header
+from trainingrun_agent.progress import Progress
+
+_Number = tuple[Split, int]
+
+
+@dataclass(frozen=True)
+class Built:
+    """What there is when everything is checked and uploaded; prints are by path."""
+
+    sides: list[Side]
+    shards: dict[Split, list[Made]]
+    csv: list[Path]
+    prints: Mapping[Split, list[tuple[str, Print]]]
+
+
+class _Meter:
+    """Images and bytes checked, for progress."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress, self._total = progress, total
+        self._images, self._bytes = 0, 0
+        self._lock = threading.Lock()
+        self.moved(0, 0)
+
+    def moved(self, images: int, size: int) -> None:
+        """Called from several threads."""
+        with self._lock:
+            self._images += images
+            self._bytes += size
+            self._progress.update(phase="checking", unit="images", done=self._images, total=self._total)
+
+
+def build(  # noqa: PLR0913 - what a record depends on
+    sides: list[Side],
+    home: Home,
+    *,
+    formats: Mapping[Split, str],
+    classes: tuple[str, ...],
+    max_image_side: int,
+    earlier: Earlier,
+    folder: Path,
+    findings: Findings,
+    writing: Writing,
+) -> Built:
+    """Raises what storage raises, DiskFull, Interrupted."""
+    numbers: list[_Number] = [(side.split, number) for side in sides for number in range(len(side.shards))]
+    images = sum(side.images for side in sides)
+    meter = _Meter(writing.progress, images)
+    with closing(Uploads(home, writing.progress)) as uploads:
+        making = _Making({side.split: side for side in sides}, formats, earlier, folder, uploads)
+        make_all(
+            [partial(making.task, *number) for number in numbers],
+            checker=Checker(classes, max_image_side),
+            scratch=folder,
+            workers=workers_for(images),
+            stop=writing.stop,
+            moved=meter.moved,
+            done=making.done,
+        )
+        made = uploads.wait([making.made[number] for number in numbers], writing.stop)
+    shards: dict[Split, list[Made]] = {side.split: [] for side in sides}
+    for (split, _), one in zip(numbers, made, strict=True):
+        shards[split].append(one)
+    return _added_up(sides, [making.results[number] for number in numbers], shards, folder, findings)
+
+
+class _Making:
+    """What is known while shards are made, by several threads at once."""
+
+    def __init__(
+        self,
+        sides: Mapping[Split, Side],
+        formats: Mapping[Split, str],
+        earlier: Earlier,
+        folder: Path,
+        uploads: Uploads,
+    ) -> None:
+        self._sides, self._formats, self._earlier, self._folder = sides, formats, earlier, folder
+        self._uploads = uploads
+        self._taken: dict[_Number, list[Made]] = {}
+        self.results: dict[_Number, ShardResult] = {}
+        self.made: dict[_Number, Future[Made]] = {}
+
+    def task(self, split: Split, number: int) -> Task:
+        """What a maker has to do for a shard."""
+        side = self._sides[split]
+        pairs, count = side.shards[number], len(side.shards)
+        name = f"{split}-{number:05d}"
+        taken, rows = self._rows(name, split, number, count)
+        self._taken[split, number] = taken
+        labels = side.source.labels
+        job = ShardJob(
+            split,
+            number,
+            name,
+            self._formats[split],
+            [_file(pair, labels.version(pair)) for pair in pairs],
+            rows=rows,
+            whole=self._earlier.whole(split, count),
+        )
+        return Task(
+            job,
+            pairs,
+            side.source.store,
+            side.source.prefix,
+            labels.read,
+            lambda place: self._shard(name, taken, place),
+        )
+
+    def done(self, task: Task, result: ShardResult) -> None:
+        """Upload it, or take over what is there."""
+        job = task.job
+        number = (job.split, job.number)
+        self.results[number] = result
+        for path in job.rows:
+            path.unlink()
+        if result.unchanged:
+            self.made[number] = Future()
+            self.made[number].set_result(self._taken[number][0])
+        else:
+            assert result.rows is not None
+            self.made[number] = self._uploads.start(job.split, result.shard, result.rows)
+
+    def _rows(self, name: str, split: Split, number: int, count: int) -> tuple[list[Made], tuple[Path, ...]]:
+        """What is remembered of a shard's images; nothing when a part of it is gone."""
+        taken = self._earlier.of(split, number, count)
+        paths = []
+        for place, made in enumerate(taken):
+            try:
+                paths.append(self._earlier.download(made.rows, self._folder / f"{name}.earlier-{place}.rows.gz"))
+            except GONE as error:
+                logger.warning("checking the images of shard %s again: %s", name, error)
+                return [], ()
+        return taken, tuple(paths)
+
+    def _shard(self, name: str, taken: list[Made], place: int) -> Path:
+        shard = taken[place].shard
+        assert shard is not None
+        try:
+            return self._earlier.download(shard, self._folder / f"{name}.earlier-{place}.tfrecord")
+        except GONE as error:
+            raise GoneError(str(error)) from error
+
+
+def _file(pair: Pair, labels_version: bytes) -> ImageFile:
+    return ImageFile(pair.image.path, pair.image.version, pair.annotation.path, labels_version)
+
+
+def _added_up(
+    sides: list[Side],
+    results: list[ShardResult],
+    shards: dict[Split, list[Made]],
+    folder: Path,
+    findings: Findings,
+) -> Built:
+    csv, prints = [], {}
+    left = iter(results)
+    for side in sides:
+        findings.extend(side.findings)
+        path = folder / f"{side.split}_labels.csv"
+        prints[side.split] = list[tuple[str, Print]]()
+        with path.open("wb") as file:
+            write_header(file)
+            for pairs, result in zip(side.shards, left, strict=False):
+                side.tally.merge(result.tally)
+                findings.merge(result.findings)
+                prints[side.split] += [(pairs[print_.place].image.path, print_) for print_ in result.prints]
+                _append(result.csv, file)
+        csv.append(path)
+    return Built(sides, shards, csv, prints)
+
+
+def _append(part: Path, file: BinaryIO) -> None:
+    try:
+        with part.open("rb") as opened:
+            shutil.copyfileobj(opened, file)
+    except OSError as error:
+        raise disk_full(error, part) from error
+    part.unlink()

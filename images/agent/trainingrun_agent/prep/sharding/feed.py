@@ -1,0 +1,195 @@
+"""The main process' side of a shard: fetches what a maker needs, and survives its death.
+
+Invariant: at most BOUNDS of each maker are in memory, whatever the number and size of the images.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from trainingrun_agent.log import logger
+from trainingrun_agent.prep import fetch, images
+from trainingrun_agent.prep.annotation import UnusableError
+from trainingrun_agent.prep.check import Labels
+from trainingrun_agent.prep.ordered import Bounds, ordered_map
+from trainingrun_agent.prep.pairing import Pair
+from trainingrun_agent.prep.sharding.job import Fetched, ShardJob, ShardResult
+from trainingrun_agent.prep.sharding.process import Maker, WorkerDiedError
+from trainingrun_agent.storage.base import ObjectStore
+
+BATCH_ITEMS, BATCH_BYTES = 24, 4 << 20
+BOUNDS = Bounds(max_items=16, max_cost=20 << 20)
+"""Batches and bytes."""
+MAX_DEATHS = 20
+
+
+Moved = Callable[[int, int], None]
+"""Told of images and bytes that are done, negative when they have to be done again."""
+
+
+class GoneError(Exception):
+    """A shard of an earlier data set cannot be had any more."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A shard to make from `pairs`, in the order of the job's files.
+
+    `labels` reads those of one pair, it may raise UnusableError; `prefix` is the source's key. `earlier` downloads a
+    shard of an earlier data set, it may raise GoneError.
+    """
+
+    job: ShardJob
+    pairs: list[Pair]
+    store: ObjectStore
+    prefix: str
+    labels: Callable[[Pair], Labels]
+    earlier: Callable[[int], Path]
+
+
+class Feeder:
+    """Makes shards with one maker; `new_maker` makes another one when it has died."""
+
+    def __init__(
+        self,
+        new_maker: Callable[[], Maker],
+        pool: ThreadPoolExecutor,
+        stop: threading.Event,
+        moved: Moved,
+    ) -> None:
+        self._new_maker, self._pool, self._stop, self._moved = new_maker, pool, stop, moved
+        self._maker: Maker | None = None
+
+    def make(self, task: Task) -> ShardResult:
+        """Raises what storage raises, DiskFull, Interrupted."""
+        fatal: dict[int, UnusableError] = {}
+        for death in range(MAX_DEATHS):
+            attempt = _Attempt(task, self._pool, self._stop, self._moved, fatal, careful=death > 0)
+            try:
+                self._maker = self._maker or self._new_maker()
+                return attempt.run(self._maker)
+            except WorkerDiedError:
+                logger.warning("a worker died at shard %s, making it again", task.job.name)
+                attempt.take_back()
+                self.close()
+            except GoneError as error:
+                logger.warning("checking the images of shard %s again: %s", task.job.name, error)
+                attempt.take_back()
+                task = replace(task, job=replace(task.job, rows=()))
+        raise RuntimeError(f"workers died {MAX_DEATHS} times at shard {task.job.name}")
+
+    def close(self) -> None:
+        """Let go of the maker."""
+        if self._maker is not None:
+            self._maker.close()
+            self._maker = None
+
+
+class _Attempt:
+    """One try; when `careful`, images are given one at a time, and the one that kills the maker becomes `fatal`."""
+
+    def __init__(
+        self,
+        task: Task,
+        pool: ThreadPoolExecutor,
+        stop: threading.Event,
+        moved: Moved,
+        fatal: dict[int, UnusableError],
+        *,
+        careful: bool,
+    ) -> None:
+        self._task, self._pool, self._stop, self._moved = task, pool, stop, moved
+        self._fatal, self._careful = fatal, careful
+        self._done = (0, 0)
+
+    def run(self, maker: Maker) -> ShardResult:
+        """Make the shard."""
+        task = self._task
+        needs = maker.open(task.job)
+        wanted = set(needs.files)
+        self._tell(place for place in range(len(task.pairs)) if place not in wanted)
+        earlier = {place: task.earlier(place) for place in needs.shards}
+        try:
+            maker.begin(earlier)
+            batches = self._batches(needs.files)
+            for items in ordered_map(
+                self._fetch, batches, cost=self._cost, bounds=BOUNDS, stop=self._stop, pool=self._pool
+            ):
+                self._feed(maker, items)
+                self._tell(item.place for item in items)
+            return maker.finish()
+        finally:
+            for path in earlier.values():
+                path.unlink(missing_ok=True)
+
+    def take_back(self) -> None:
+        """What was told as done is to be done again."""
+        images, size = self._done
+        self._moved(-images, -size)
+
+    def _tell(self, places: Iterable[int]) -> None:
+        sizes = [_size(self._task.pairs[place]) for place in places]
+        self._done = (self._done[0] + len(sizes), self._done[1] + sum(sizes))
+        self._moved(len(sizes), sum(sizes))
+
+    def _feed(self, maker: Maker, items: list[Fetched]) -> None:
+        if not self._careful:
+            maker.feed(items)
+            return
+        for item in items:
+            try:
+                maker.feed([item])
+                maker.settle()
+            except WorkerDiedError:
+                self._fatal[item.place] = _fatal()
+                raise
+
+    def _batches(self, places: list[int]) -> Iterator[list[int]]:
+        batch: list[int] = []
+        size = 0
+        for place in places:
+            cost = _size(self._task.pairs[place])
+            if batch and (len(batch) == BATCH_ITEMS or size + cost > BATCH_BYTES):
+                yield batch
+                batch, size = [], 0
+            batch.append(place)
+            size += cost
+        if batch:
+            yield batch
+
+    def _cost(self, batch: list[int]) -> int:
+        return sum(_size(self._task.pairs[place]) for place in batch)
+
+    def _fetch(self, batch: list[int]) -> list[Fetched]:
+        return [self._one(place) for place in batch]
+
+    def _one(self, place: int) -> Fetched:
+        task, pair = self._task, self._task.pairs[place]
+        labels: Labels
+        try:
+            labels = task.labels(pair)
+        except UnusableError as problem:
+            labels = problem
+        if place in self._fatal:
+            return Fetched(place, self._fatal[place], labels)
+        try:
+            image = fetch.read(task.store, task.prefix, pair.image, limit=images.MAX_BYTES)
+        except UnusableError as problem:
+            return Fetched(place, problem, labels)
+        return Fetched(place, image, labels)
+
+
+def _size(pair: Pair) -> int:
+    return min(pair.image.size, images.MAX_BYTES) + pair.annotation.size
+
+
+def _fatal() -> UnusableError:
+    return UnusableError(
+        "ImageCrashesDecoder",
+        "the image decoder crashed on it",
+        hint="Open it, save it again as JPEG and upload it.",
+    )

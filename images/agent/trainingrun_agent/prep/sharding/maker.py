@@ -1,0 +1,174 @@
+"""Makes one shard after the other: checks images, writes records, rows and CSV to scratch disk.
+
+Invariant: records stand in the order of paths; one that is reused is the very bytes of the earlier shard.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from trainingrun_agent.prep.check import Checked, Checker
+from trainingrun_agent.prep.findings import Findings
+from trainingrun_agent.prep.sharding import rows as row_files
+from trainingrun_agent.prep.sharding.job import Fetched, LocalFile, Needs, Print, ShardJob, ShardResult
+from trainingrun_agent.prep.sharding.rows import Row
+from trainingrun_agent.prep.shards import disk_full
+from trainingrun_agent.prep.tally import Tally
+from trainingrun_agent.prep.tfrecord import frame
+from trainingrun_agent.prep.tutorial_csv import TutorialCSV
+
+
+class ShardMaker:
+    """Makes shards below `scratch`: `open`, `begin`, `feed` what was needed in its order, `finish`."""
+
+    def __init__(self, checker: Checker, scratch: Path) -> None:
+        self._checker = checker
+        self._scratch = scratch
+
+    def open(self, job: ShardJob) -> Needs:
+        """Compare the job with what is remembered of it."""
+        self._job = job
+        self._earlier, foreign = _remembered(job)
+        files = [place for place in range(len(job.files)) if place not in self._earlier]
+        self._unchanged = job.whole and bool(job.rows) and not files and not foreign
+        old = {source for source, row in self._earlier.values() if row.length} if not self._unchanged else set()
+        return Needs(files, sorted(old))
+
+    def begin(self, shards: Mapping[int, Path]) -> None:
+        """Start writing; `shards` are the earlier ones asked for. Raises DiskFull."""
+        self._result = ShardResult(Tally(), Findings(), self._scratch / f"{self._job.name}.csv")
+        self._next = 0
+        self._stack = ExitStack()
+        self._old = {place: self._stack.enter_context(path.open("rb")) for place, path in shards.items()}
+        self._csv = TutorialCSV(self._stack.enter_context(self._result.csv.open("w", newline="", encoding="utf-8")))
+        if not self._unchanged:
+            self._shard = self._stack.enter_context(_Output(self._scratch / f"{self._job.name}.tfrecord"))
+            self._rows = self._stack.enter_context(_Output(self._scratch / f"{self._job.name}.rows.gz"))
+            self._packed = gzip.GzipFile(fileobj=self._rows, mode="wb", compresslevel=row_files.LEVEL, mtime=0)
+
+    def feed(self, items: Sequence[Fetched]) -> None:
+        """Check images, in the order in which they were asked for. Raises DiskFull."""
+        for item in items:
+            self._replay(item.place)
+            file = self._job.files[item.place]
+            checked = self._checker(file.path, file.labels_path, item.image, item.labels, format_=self._job.format)
+            framed = b"" if checked.record is None else frame(checked.record)
+            self._add(checked, framed, item.place)
+
+    def settle(self) -> None:
+        """Everything fed is checked already."""
+
+    def finish(self) -> ShardResult:
+        """The shard is complete. Raises DiskFull."""
+        self._replay(len(self._job.files))
+        result = self._result
+        try:
+            if self._unchanged:
+                result.unchanged = True
+            else:
+                self._packed.close()
+                result.shard = self._shard.finish(result.tally.images) if result.tally.images else None
+                result.rows = self._rows.finish(len(self._job.files))
+            self._stack.close()
+        except OSError as error:
+            raise disk_full(error, result.csv) from error
+        self._earlier = {}
+        return result
+
+    def close(self) -> None:
+        """Close what is open."""
+        if hasattr(self, "_stack"):
+            self._stack.close()
+
+    def _replay(self, end: int) -> None:
+        """Take over what comes before `end`."""
+        while self._next < end:
+            source, row = self._earlier[self._next]
+            framed = b""
+            if row.length and not self._unchanged:
+                framed = os.pread(self._old[source].fileno(), row.length, row.offset)
+            self._add(row.checked, framed, self._next)
+
+    def _add(self, checked: Checked, framed: bytes, place: int) -> None:
+        result, file = self._result, self._job.files[place]
+        self._next = place + 1
+        result.tally.add(checked)
+        result.findings.extend(finding.of(self._job.split) for finding in checked.findings)
+        if checked.usable:
+            result.prints.append(Print(place, checked.sha256, checked.look, _labels_print(checked)))
+        try:
+            if checked.usable:
+                self._csv.add(checked)
+            if not self._unchanged:
+                offset = self._shard.write(framed) if framed else 0
+                self._packed.write(
+                    row_files.encode(Row(file.version, file.labels_version, checked, offset, len(framed)))
+                )
+        except OSError as error:
+            raise disk_full(error, result.csv) from error
+
+
+def _remembered(job: ShardJob) -> tuple[dict[int, tuple[int, Row]], bool]:
+    """Rows that still hold, by the place of their image, with the number of their file; whether there are others."""
+    places = {file.path: place for place, file in enumerate(job.files)}
+    found: dict[int, tuple[int, Row]] = {}
+    foreign = False
+    for source, path in enumerate(job.rows):
+        try:
+            for row in row_files.read(path):
+                place = places.get(row.checked.path)
+                if place is not None and row_files.unchanged(row, job.files[place]):
+                    found[place] = (source, row)
+                else:
+                    foreign = True
+        except row_files.UNUSABLE:
+            return {}, True
+    return found, foreign
+
+
+def _labels_print(checked: Checked) -> bytes:
+    """Equal for equal boxes."""
+    boxes = sorted((box.name, box.xmin, box.ymin, box.xmax, box.ymax) for box in checked.boxes)
+    return hashlib.blake2b(repr(boxes).encode(), digest_size=8).digest()
+
+
+class _Output:
+    """A file being written, with its size and SHA-256."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._sha256 = hashlib.sha256()
+        self._size = 0
+        self._file: BinaryIO
+
+    def __enter__(self) -> Self:
+        self._file = self._path.open("wb")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def write(self, data: bytes) -> int:
+        """Append; returns the offset of it."""
+        offset = self._size
+        self._file.write(data)
+        self._sha256.update(data)
+        self._size += len(data)
+        return offset
+
+    def flush(self) -> None:
+        """As files have it; nothing is gained by it here."""
+
+    def finish(self, images: int) -> LocalFile:
+        """Close the file."""
+        self._file.close()
+        return LocalFile(self._path, self._size, self._sha256.hexdigest(), images)

@@ -1,0 +1,106 @@
+"""What a shard remembers of each of its images, so that the next preparation need not look at it again.
+
+Invariant: a row read gives back the Checked it was written from, but for the record, whose place in the shard it
+keeps. One line of JSON each, gzip, in the order of paths.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from trainingrun_agent.prep.annotation import LabelledObject
+from trainingrun_agent.prep.check import Checked
+from trainingrun_agent.prep.findings import Finding
+from trainingrun_agent.prep.sharding.job import ImageFile
+
+LEVEL = 1
+MAX_LINE = 16 << 20
+_FLAGS = ("difficult", "truncated", "occluded")
+
+
+@dataclass(frozen=True)
+class Row:
+    """An image's row; `offset` and `length` of its record in bytes, framing included; 0 and 0 without one."""
+
+    version: bytes
+    labels_version: bytes
+    checked: Checked
+    offset: int
+    length: int
+
+
+def encode(row: Row) -> bytes:
+    """One line."""
+    checked = row.checked
+    document: dict[str, Any] = {
+        "path": checked.path,
+        "versions": [row.version.hex(), row.labels_version.hex()],
+        "record": [row.offset, row.length],
+        "size": checked.size,
+        "prints": [checked.sha256.hex(), checked.look.hex()],
+        "boxes": [_box(box) for box in checked.boxes],
+    }
+    if checked.findings or len(checked.seen) != len(checked.boxes):
+        document["findings"] = [finding.to_json() for finding in checked.findings]
+        document["seen"] = checked.seen
+    return json.dumps(document, separators=(",", ":")).encode() + b"\n"
+
+
+def read(path: Path) -> Iterator[Row]:
+    """The rows of a file. Raises ValueError, OSError, EOFError when it is none."""
+    with gzip.open(path, "rb") as file:
+        yield from _rows(file)
+
+
+def _rows(file: BinaryIO | gzip.GzipFile) -> Iterator[Row]:
+    while line := file.readline(MAX_LINE):
+        try:
+            yield _decode(json.loads(line))
+        except (KeyError, TypeError, IndexError) as error:
+            raise ValueError(f"no row: {type(error).__name__}: {error}") from error
+
+
+UNUSABLE = (ValueError, OSError, EOFError, zlib.error)
+"""What a damaged file of rows raises."""
+
+
+def unchanged(row: Row, file: ImageFile) -> bool:
+    """Whether image and labels are still those of the row."""
+    return row.version == file.version and row.labels_version == file.labels_version
+
+
+def _box(box: LabelledObject) -> list[Any]:
+    flags = sum(getattr(box, flag) << bit for bit, flag in enumerate(_FLAGS))
+    return [box.index, box.name, box.xmin, box.ymin, box.xmax, box.ymax, flags, box.view]
+
+
+def _decode(document: dict[str, Any]) -> Row:
+    boxes = tuple([_unboxed(*box) for box in document["boxes"]])
+    offset, length = document["record"]
+    version, labels_version = map(bytes.fromhex, document["versions"])
+    sha256, look = map(bytes.fromhex, document["prints"])
+    checked = Checked(
+        document["path"],
+        None,
+        tuple([Finding.from_json(finding) for finding in document.get("findings", ())]),
+        tuple(document["seen"]) if "seen" in document else tuple([box.name for box in boxes]),
+        boxes,
+        tuple(document["size"]),
+        sha256,
+        look,
+        usable=length > 0,
+    )
+    return Row(version, labels_version, checked, offset, length)
+
+
+def _unboxed(
+    index: int, name: str, xmin: float, ymin: float, xmax: float, ymax: float, flags: int, view: str
+) -> LabelledObject:
+    difficult, truncated, occluded = (bool(flags >> bit & 1) for bit in range(len(_FLAGS)))
+    return LabelledObject(index, name, xmin, ymin, xmax, ymax, difficult, truncated, view, occluded)

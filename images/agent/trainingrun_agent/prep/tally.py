@@ -1,0 +1,60 @@
+"""What is counted of the images of a shard, a split.
+
+Invariant: tallies of parts add up to that of the whole, in whatever order.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from trainingrun_agent.prep.check import Checked
+
+MAX_NAMES = 10_000
+FLAGS = ("difficult", "occluded", "truncated")
+
+
+@dataclass
+class Tally:
+    """`images` and `objects` are the ones kept, `bad` files are not, `seen` are the names of all objects read."""
+
+    images: int = 0
+    objects: int = 0
+    negatives: int = 0
+    max_boxes: int = 0
+    bad: int = 0
+    per_class: Counter[str] = field(default_factory=Counter)
+    flags: Counter[str] = field(default_factory=Counter)
+    seen: Counter[str] = field(default_factory=Counter)
+
+    def add(self, checked: Checked) -> None:
+        """Count one image."""
+        self._see(Counter(checked.seen))
+        if not checked.usable:
+            self.bad += 1
+            return
+        self.images += 1
+        self.objects += len(checked.boxes)
+        self.negatives += not checked.boxes
+        self.max_boxes = max(self.max_boxes, len(checked.boxes))
+        for box in checked.boxes:
+            self.per_class[box.name] += 1
+            for flag in FLAGS:
+                if getattr(box, flag):
+                    self.flags[flag] += 1
+
+    def merge(self, other: Tally) -> None:
+        """Count another part."""
+        self._see(other.seen)
+        self.images += other.images
+        self.objects += other.objects
+        self.negatives += other.negatives
+        self.max_boxes = max(self.max_boxes, other.max_boxes)
+        self.bad += other.bad
+        self.per_class.update(other.per_class)
+        self.flags.update(other.flags)
+
+    def _see(self, names: Counter[str]) -> None:
+        for name, count in names.items():
+            if name in self.seen or len(self.seen) < MAX_NAMES:
+                self.seen[name] += count

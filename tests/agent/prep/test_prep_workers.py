@@ -1,0 +1,129 @@
+"""Worker processes: the same data set as without them, also when one dies."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prep_lab import Lab
+from trainingrun_agent.errors import Interrupted, StorageRefused
+from trainingrun_agent.prep import shards
+from trainingrun_agent.prep.check import Checker
+from trainingrun_agent.prep.sharding import crew, feed, process
+from trainingrun_agent.prep.sharding.job import Fetched
+from trainingrun_agent.prep.sharding.process import WorkerProcess
+from voc_data import jpeg
+
+
+@pytest.fixture
+def lab(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    for number in range(40):
+        lab.add(f"image {number}")
+    lab.add("bad", jpeg(seed="bad")[:-2])
+    lab.max_bad_files = "10%"
+    monkeypatch.setattr(shards, "TARGET_BYTES", 40_000)
+    monkeypatch.setattr(feed, "BATCH_ITEMS", 3)
+    return lab
+
+
+def with_workers(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    monkeypatch.setattr("trainingrun_agent.prep.build.workers_for", lambda _: count)
+
+
+def test_workers_give_what_one_process_gives(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = lab.run()
+    objects = dict(lab.memory.objects)
+    for key in [key for key in objects if key.startswith("ml/")]:
+        del lab.memory.objects[key]
+    with_workers(monkeypatch, 2)
+    together = lab.run()
+    assert together.digest == alone.digest
+    changed = {key for key, data in lab.memory.objects.items() if objects.get(key) != data}
+    assert {key.rpartition("/")[2] for key in changed} <= {"MANIFEST.json"}  # the time in it
+    assert list(lab.scratch.iterdir()) == []
+
+
+class Mortal:
+    """A worker that dies when it sees a mark in an image."""
+
+    mark = b"deadly"
+
+    def __init__(self, checker: Checker, scratch: Path) -> None:
+        self._worker = WorkerProcess(checker, scratch)
+
+    def feed(self, items: list[Fetched]) -> None:
+        if any(isinstance(item.image, bytes) and self.mark in item.image for item in items):
+            self._worker._process.kill()
+            self._worker._process.wait()
+        self._worker.feed(items)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._worker, name)
+
+
+def test_an_image_that_kills_its_worker_costs_that_image(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_workers(monkeypatch, 1)
+    monkeypatch.setattr(crew, "WorkerProcess", Mortal)
+    lab.add("image 7", jpeg(seed="deadly") + Mortal.mark)
+    made = lab.run()
+    assert made.train_images == 3 + 40 - 1
+    found = [(item["code"], item["file"]) for item in lab.document("report.json")["findings"]]
+    assert found == [("ImageTruncated", "bad.jpg"), ("ImageCrashesDecoder", "image 7.jpg")]
+    assert lab.progress.snapshot()["phase"] == "writing"
+
+
+def test_workers_that_cannot_live_end_the_preparation(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_workers(monkeypatch, 1)
+    monkeypatch.setattr(process.sys, "executable", "/bin/false")
+    with pytest.raises(RuntimeError, match="workers died 20 times at shard train-00000"):
+        lab.run()
+
+
+ERRORS: dict[str, tuple[Callable[[Lab, str], bytes], type[Exception]]] = {
+    "refused": (lambda _lab, key: refuse(key), StorageRefused),
+    "stopped": (lambda lab, _key: stop(lab), Interrupted),
+}
+
+
+def refuse(key: str) -> bytes:
+    raise StorageRefused("AccessDenied", f"GetObject {key}")
+
+
+def stop(lab: Lab) -> bytes:
+    lab.stop.set()
+    return jpeg()
+
+
+@pytest.mark.parametrize(("trouble", "expected"), ERRORS.values(), ids=ERRORS)
+def test_trouble_ends_all_workers(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, trouble: Callable[[Lab, str], bytes], expected: type[Exception]
+) -> None:
+    with_workers(monkeypatch, 2)
+    get = lab.memory.get
+
+    def troubled(key: str, *, max_bytes: int) -> bytes:
+        return trouble(lab, key) if key.endswith("image 9.jpg") else get(key, max_bytes=max_bytes)
+
+    monkeypatch.setattr(lab.memory, "get", troubled)
+    before = threading.active_count()
+    with pytest.raises(expected):
+        lab.run()
+    assert threading.active_count() == before
+    assert list(lab.scratch.iterdir()) == []
+    assert not any(key.endswith("MANIFEST.json") for key in lab.memory.objects)
+
+
+def test_disk_full_in_a_worker_is_told_as_such(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = WorkerProcess(Checker(("tire",), 1024), Path("/proc/nowhere"))
+    try:
+        from trainingrun_agent.prep.sharding.job import ShardJob
+
+        assert worker.open(ShardJob("train", 0, "x", "pascalVOC", [])).files == []
+        with pytest.raises(OSError, match="/proc/nowhere"):
+            worker.begin({})
+    finally:
+        worker.close()
