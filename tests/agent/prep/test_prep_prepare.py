@@ -57,7 +57,7 @@ def test_writes_the_tutorials_csv(lab: Lab) -> None:
     assert lines[:3] == [
         "filename,width,height,class,xmin,ymin,xmax,ymax",
         "t0.jpg,160,120,tire,10,20,60,80",
-        "t0.jpg,160,120,tire,1.50,2,160,30",
+        "t0.jpg,160,120,tire,1.5,2,160,30",
     ]
 
 

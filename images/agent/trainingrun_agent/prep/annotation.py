@@ -35,6 +35,11 @@ class LabelledObject:
     crowd: bool = False
     shape: str = ""
 
+    @property
+    def corners(self) -> tuple[float, float, float, float]:
+        """xmin, ymin, xmax, ymax."""
+        return self.xmin, self.ymin, self.xmax, self.ymax
+
 
 @dataclass(frozen=True)
 class Annotation:
@@ -73,7 +78,7 @@ class UnusableError(Exception):
 
 
 def _scaled(item: LabelledObject, width: int, height: int) -> LabelledObject:
-    corners = (item.xmin, item.ymin, item.xmax, item.ymax)
+    corners = item.corners
     if max(map(abs, corners)) > 2:
         shown = ", ".join(f"{corner:g}" for corner in corners)
         raise UnusableError(

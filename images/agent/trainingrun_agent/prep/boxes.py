@@ -103,7 +103,7 @@ def repair(
     `scale` is the picture's size over the labelled size; `pixels`: the format has pixels, no shares of the image.
     Raises UnusableError for coordinates that are no pixels.
     """
-    corners = (labelled.xmin, labelled.ymin, labelled.xmax, labelled.ymax)
+    corners = labelled.corners
     if pixels and 0 < max(corners) <= 1 and min(corners) >= 0 and min(width, height) > 1:
         raise UnusableError(
             "BoxNormalised",
@@ -149,7 +149,7 @@ def _clipped(box: LabelledObject, width: int, height: int) -> LabelledObject:
 
 
 def _changed(code: str, file: str, box: LabelledObject, *, done: str, size: tuple[int, int] | None = None) -> Finding:
-    corners = _show((box.xmin, box.ymin, box.xmax, box.ymax))
+    corners = _show(box.corners)
     within = f" in {size[0]} x {size[1]} pixels" if size else ""
     return warning(
         code,

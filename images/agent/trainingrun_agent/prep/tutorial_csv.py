@@ -26,10 +26,10 @@ class TutorialCSV:
 
     def add(self, checked: Checked) -> None:
         """Boxes as repaired, in pixels of the image as it was labelled."""
-        for box in checked.boxes:
-            corners = (_number(value) for value in (box.xmin, box.ymin, box.xmax, box.ymax))
-            self._writer.writerow((checked.path, *checked.size, box.name, *corners))
-
-
-def _number(value: float) -> str:
-    return str(int(value)) if float(value).is_integer() else f"{value:.2f}"
+        path, (width, height) = checked.path, checked.size
+        self._writer.writerows(
+            [
+                (path, width, height, box.name, *[f"{corner:.10g}" for corner in box.corners])
+                for box in checked.boxes
+            ]
+        )

@@ -7,6 +7,7 @@ declaration, entity or network access gets through. Children are found by name, 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from math import isfinite
 from typing import Any
 
@@ -18,7 +19,7 @@ from trainingrun_agent.prep.readers.values import pixels, text_of
 
 MAX_BYTES = 4 << 20
 MAX_VIEW = 32
-Children = dict[Any, etree._Element]  # noqa: SLF001 - the name of its type
+Texts = dict[Any, str | None]
 _DOCTYPE = tuple("<!DOCTYPE".encode(encoding) for encoding in ("ascii", "utf-16-le", "utf-16-be"))
 _BLANKS = "\ufeff \t\r\n\u00a0"
 _ROOT = re.compile(r"<annotation[\s/>]")
@@ -37,10 +38,9 @@ _PARSER = etree.XMLParser(
 def read(data: bytes) -> Annotation:
     """Parse one file. Raises UnusableError with the code of the finding."""
     root = _parse(data)
-    children = _children(root)
-    size = _children(children.get("size"))
+    size = _texts(root.find("size"))
     return Annotation(
-        filename=_text(children, "filename"),
+        filename=_text(_texts(root), "filename"),
         width=pixels(_text(size, "width")),
         height=pixels(_text(size, "height")),
         objects=tuple([_object(element, index) for index, element in enumerate(root.iterchildren("object"))]),
@@ -93,21 +93,21 @@ def doctype() -> UnusableError:
 
 
 def _object(element: etree._Element, index: int) -> LabelledObject:
-    children = _children(element)
-    name = _text(children, "name")
+    children = {child.tag: child for child in reversed(element)}  # of several with one name the first
+    texts = {tag: child.text for tag, child in children.items()}
+    name = _text(texts, "name")
     if not name:
         raise UnusableError(
             "ClassMissing", "an object has no name", hint="Give the box a class in the label tool.", index=index
         )
-    box = _children(children.get("bndbox"))
-    if "bndbox" not in children:
+    if "bndbox" not in texts:
         raise UnusableError(
             "BoxMissing",
             f"the object {name!r} has no <bndbox>",
             hint="Only boxes can be trained: convert polygons to boxes, or delete the object.",
             index=index,
         )
-    xmin, ymin, xmax, ymax = [_coordinate(box, corner, index) for corner in _CORNERS]
+    xmin, ymin, xmax, ymax = _corners(_texts(children["bndbox"]), index)
     return LabelledObject(
         index,
         name,
@@ -115,19 +115,22 @@ def _object(element: etree._Element, index: int) -> LabelledObject:
         ymin,
         xmax,
         ymax,
-        _text(children, "difficult") == "1",
-        _text(children, "truncated") == "1",
-        _text(children, "pose")[:MAX_VIEW],
-        _text(children, "occluded") == "1",
+        _flag(texts, "difficult"),
+        _flag(texts, "truncated"),
+        _text(texts, "pose")[:MAX_VIEW],
+        _flag(texts, "occluded"),
     )
 
 
-def _children(element: etree._Element | None) -> Children:
-    """By name; of several with one name the first."""
-    return {} if element is None else {child.tag: child for child in reversed(element)}
+def _corners(box: Texts, index: int) -> tuple[float, ...]:
+    with suppress(KeyError, TypeError, ValueError):
+        corners = (float(box["xmin"]), float(box["ymin"]), float(box["xmax"]), float(box["ymax"]))  # type: ignore[arg-type]
+        if isfinite(sum(corners)):
+            return corners
+    return tuple([_coordinate(box, corner, index) for corner in _CORNERS])
 
 
-def _coordinate(box: Children, corner: str, index: int) -> float:
+def _coordinate(box: Texts, corner: str, index: int) -> float:
     text = _text(box, corner)
     try:
         value = float(text)
@@ -145,9 +148,18 @@ def _coordinate(box: Children, corner: str, index: int) -> float:
     return value
 
 
-def _text(children: Children, name: str) -> str:
-    child = children.get(name)
-    return "" if child is None else (child.text or "").strip(_BLANKS)
+def _texts(element: etree._Element | None) -> Texts:
+    """The texts of the children by name; of several with one name the first."""
+    return {} if element is None else {child.tag: child.text for child in reversed(element)}
+
+
+def _text(texts: Texts, name: str) -> str:
+    return (texts.get(name) or "").strip(_BLANKS)
+
+
+def _flag(texts: Texts, name: str) -> bool:
+    text = texts.get(name)
+    return text is not None and text.strip(_BLANKS) == "1"
 
 
 def recognises(head: bytes) -> bool:

@@ -135,7 +135,7 @@ def _remembered(job: ShardJob) -> tuple[dict[int, tuple[int, Row]], bool]:
 
 def _labels_print(checked: Checked) -> bytes:
     """Equal for equal boxes."""
-    boxes = sorted((box.name, box.xmin, box.ymin, box.xmax, box.ymax) for box in checked.boxes)
+    boxes = sorted([(box.name, *box.corners) for box in checked.boxes])
     return hashlib.blake2b(repr(boxes).encode(), digest_size=8).digest()
 
 
