@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 
 from trainingrun_agent.prep.listing import Entry, Listing
 from trainingrun_agent.prep.pairing import pair
 
-UNLABELLED, ORPHAN = "ImageWithoutAnnotation", "AnnotationWithoutImage"
+UNLABELLED, ORPHAN, CLASH = "ImageWithoutAnnotation", "AnnotationWithoutImage", "NameClash"
 CASES: dict[str, tuple[list[str], dict[str, str], list[tuple[str, str]], list[tuple[str, str]]]] = {
     "side by side": (["a.jpg"], {"a.xml": ""}, [("a.jpg", "a.xml")], []),
     "case differs": (["A.JPG"], {"a.XML": ""}, [("A.JPG", "a.XML")], []),
@@ -27,13 +29,31 @@ CASES: dict[str, tuple[list[str], dict[str, str], list[tuple[str, str]], list[tu
         ["a.jpg", "a.png"],
         {"a.xml": "a.png"},
         [("a.png", "a.xml")],
-        [(UNLABELLED, "a.jpg")],
+        [(UNLABELLED, "a.jpg"), (CLASH, "a.png")],
     ),
     "two images, nothing decides": (
         ["a.jpg", "a.png"],
         {"a.xml": "a"},
         [],
-        [(UNLABELLED, "a.jpg"), (UNLABELLED, "a.png"), (ORPHAN, "a.xml")],
+        [(UNLABELLED, "a.jpg"), (UNLABELLED, "a.png"), (ORPHAN, "a.xml"), (CLASH, "a.png")],
+    ),
+    "names that differ by case": (
+        ["A.jpg", "a.jpg"],
+        {"A.xml": "", "a.xml": ""},
+        [("A.jpg", "A.xml"), ("a.jpg", "a.xml")],
+        [(CLASH, "a.jpg")],
+    ),
+    "names that differ by case, one label": (
+        ["A.jpg", "a.jpg"],
+        {"a.xml": ""},
+        [("a.jpg", "a.xml")],
+        [(UNLABELLED, "A.jpg"), (CLASH, "a.jpg")],
+    ),
+    "Unicode form differs": (
+        [unicodedata.normalize("NFD", "größe.jpg")],
+        {unicodedata.normalize("NFC", "größe.xml"): ""},
+        [(unicodedata.normalize("NFD", "größe.jpg"), unicodedata.normalize("NFC", "größe.xml"))],
+        [],
     ),
     "VOC tree": (
         ["JPEGImages/a.jpg", "SegmentationClass/a.png"],

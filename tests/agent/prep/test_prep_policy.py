@@ -210,3 +210,13 @@ def test_the_cause_is_told_even_when_the_report_cannot_be_written(lab: Lab, monk
 )
 def test_max_bad_files_is_a_count_or_a_percentage(limit: str, files: int, allowed: int) -> None:
     assert allowed_bad_files(limit, files) == allowed
+
+
+@pytest.mark.parametrize(("boxes", "codes"), [(20, {}), (21, {"ClassImbalance": 1})])
+def test_a_class_with_far_fewer_boxes_is_told(lab: Lab, boxes: int, codes: dict[str, int]) -> None:
+    lab.classes = ("tire", "hub")
+    many = [labelled(box=(10, 10 + number, 60, 40 + number)) for number in range(boxes - 2)]
+    lab.add("t0", xml=voc([*many, labelled("hub")]))
+    lab.add("e0", xml=voc([labelled(), labelled("hub")]), split="eval")
+    lab.run()
+    assert lab.codes() == codes

@@ -1,7 +1,8 @@
 """Which annotation belongs to which image.
 
 Invariant: every image and every annotation ends in exactly one pair or one error finding. Names decide,
-without regard to case; an annotation whose own name fits no image is paired by its <filename>.
+without regard to case and Unicode form where that leaves no doubt; an annotation whose own name fits no image is paired
+by its <filename>.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from trainingrun_agent.prep.findings import Finding, error
+from trainingrun_agent.prep.findings import Finding, error, warning
 from trainingrun_agent.prep.listing import (
     ANNOTATIONS_FOLDER,
     IMAGE_SUFFIXES,
@@ -18,6 +19,7 @@ from trainingrun_agent.prep.listing import (
     Entry,
     Listing,
 )
+from trainingrun_agent.prep.matching import fold
 from trainingrun_agent.prep.readers import PASCAL_VOC, FileFormat
 
 FilenameOf = Callable[[Entry], str]
@@ -44,12 +46,15 @@ class Pairing:
 def pair(listing: Listing, filename_of: FilenameOf, *, format_: FileFormat = PASCAL_VOC) -> Pairing:
     """Pair the files of one source."""
     tree = format_ is PASCAL_VOC and (listing.tree or listing.members is not None)
-    wanted = None if listing.members is None else {name.casefold() for name in listing.members}
+    wanted = None if listing.members is None else {fold(name) for name in listing.members}
     files = label_files(listing, format_)
     images = _by_name(listing.images, IMAGES_FOLDER if tree else "", wanted=wanted, format_=format_)
     labels = _by_name(files, ANNOTATIONS_FOLDER if tree else "", wanted=wanted, format_=format_)
-    findings = [_absent(name) for name in listing.members or () if name.casefold() not in images]
+    findings = [_absent(name) for name in listing.members or () if fold(name) not in images]
+    clashing = [group for group in images.values() if len(group) > 1]
+    findings += [_clash(image, group[0]) for group in clashing for image in group[1:]]
     pairs = _same_name(images, labels)
+    pairs += _very_same_name(images, labels, format_)
     pairs += _same_filename(images, labels, filename_of)
     left = [image for group in images.values() for image in group]
     findings += [_unlabelled(image) for image in left]
@@ -80,13 +85,17 @@ def label_files(listing: Listing, format_: FileFormat) -> list[Entry]:
 
 
 def name_of(path: str, format_: FileFormat) -> str:
-    """What an image and its labels have in common: the path without suffixes (`.xml.xml`, `.jpg.xml`), without case.
+    """What an image and its labels have in common: the path without suffixes (`.xml.xml`, `.jpg.xml`), folded.
 
     The folders that a format keeps them apart in count as one.
     """
-    stem = PurePosixPath(path.casefold())
-    if stem.suffix == format_.suffix:
-        while stem.suffix == format_.suffix or stem.suffix in IMAGE_SUFFIXES:
+    return _stem(fold(path), format_)
+
+
+def _stem(path: str, format_: FileFormat) -> str:
+    stem = PurePosixPath(path)
+    if stem.suffix.lower() == format_.suffix:
+        while stem.suffix.lower() == format_.suffix or stem.suffix.lower() in IMAGE_SUFFIXES:
             stem = stem.with_suffix("")
     else:
         stem = stem.with_suffix("")
@@ -98,6 +107,22 @@ def _same_name(images: dict[str, list[Entry]], labels: dict[str, list[Entry]]) -
     """Take out the pairs with one image and one annotation of a name."""
     names = [name for name in images.keys() & labels.keys() if len(images[name]) == len(labels[name]) == 1]
     return [Pair(images.pop(name)[0], labels.pop(name)[0]) for name in names]
+
+
+def _very_same_name(images: dict[str, list[Entry]], labels: dict[str, list[Entry]], format_: FileFormat) -> list[Pair]:
+    """Where several share a name, take out the pairs that share it to the letter."""
+    pairs = []
+    for name in [name for name in images.keys() & labels.keys() if len(images[name]) > 1]:
+        for image in list(images[name]):
+            stem = _stem(image.path, format_)
+            same = [
+                [entry for entry in group[name] if _stem(entry.path, format_) == stem] for group in (images, labels)
+            ]
+            if len(same[0]) == len(same[1]) == 1:
+                images[name].remove(image)
+                labels[name].remove(same[1][0])
+                pairs.append(Pair(image, same[1][0]))
+    return pairs
 
 
 def _same_filename(
@@ -131,6 +156,16 @@ def _absent(name: str) -> Finding:
         f"{IMAGES_FOLDER}/{name}",
         seen=f"the image set names it, but no image below {IMAGES_FOLDER}/ has that name",
         hint="Upload the image, or take its name out of the image set.",
+    )
+
+
+def _clash(image: Entry, other: Entry) -> Finding:
+    return warning(
+        "NameClash",
+        image.path,
+        seen=f"but for case, Unicode form or suffix it has the name of {other.path}",
+        done="took each with the annotation of its very name, where there is one",
+        hint="Give each image a name of its own: on many computers one of them replaces the other.",
     )
 
 

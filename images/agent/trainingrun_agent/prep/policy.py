@@ -16,6 +16,8 @@ from trainingrun_agent.prep.tally import Tally
 
 TOP_FILES, TOP_CLASSES = 3, 5
 MAX_FINDING_TEXT = 200
+MAX_IMBALANCE = 20
+"""Times as many boxes as of a class that is found nevertheless; a rule of thumb."""
 _CORRECT = "Correct the files the report names; each finding says how."
 
 
@@ -44,6 +46,22 @@ def unseen_classes(evaluation: Tally, classes: Sequence[str]) -> list[Finding]:
         ).of("eval")
         for name in classes
         if not evaluation.per_class[name]
+    ]
+
+
+def imbalance(train: Tally, classes: Sequence[str]) -> list[Finding]:
+    """A warning for each class with far fewer boxes than the most frequent one."""
+    most = max(classes, key=lambda name: train.per_class[name])
+    return [
+        warning(
+            "ClassImbalance",
+            "",
+            seen=f"{train.per_class[name]} boxes of class {name!r}, {train.per_class[most]} of {most!r}",
+            done="nothing: every box counts alike",
+            hint="Add images with the rare class; it is learned last and worst.",
+        )
+        for name in classes
+        if 0 < train.per_class[name] * MAX_IMBALANCE < train.per_class[most]
     ]
 
 

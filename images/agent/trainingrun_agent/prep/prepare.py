@@ -243,6 +243,8 @@ def _judge(job: _Job, built: Built, findings: Findings) -> UserError | None:
     for side in built.sides:
         if side.split == "eval":
             findings.extend(policy.unseen_classes(side.tally, job.classes))
+        else:
+            findings.extend(policy.imbalance(side.tally, job.classes))
     findings.extend(duplicates(built.prints))
     return failure
 

@@ -28,8 +28,5 @@ class TutorialCSV:
         """Boxes as repaired, in pixels of the image as it was labelled."""
         path, (width, height) = checked.path, checked.size
         self._writer.writerows(
-            [
-                (path, width, height, box.name, *[f"{corner:.10g}" for corner in box.corners])
-                for box in checked.boxes
-            ]
+            [(path, width, height, box.name, *[f"{corner:.10g}" for corner in box.corners]) for box in checked.boxes]
         )
