@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from trainingrun_agent.errors import Outcome, StageError
 
@@ -22,6 +22,7 @@ MAX_RESOLVED_BYTES = 1 << 20
 
 Stage = Literal["prep", "train", "export"]
 Command = Literal["prep", "train", "export", "mirror"]
+GroupBy = Literal["sequence", "folder", "image"]
 
 
 @dataclass(frozen=True)
@@ -76,25 +77,32 @@ class Source(Uri):
 
 @dataclass(frozen=True)
 class SplitRule:
-    """How the images of one source are parted: `fraction` of them are for evaluation, drawn by `seed`."""
+    """spec.dataset.evalFraction, .splitSeed and .splitGroup: how one source becomes two splits."""
 
     fraction: Decimal
     seed: int
-    group_by: Literal["sequence", "folder", "image"]
+    group_by: GroupBy
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """spec.dataset.
+    """spec.dataset; either `eval` or `split` is there.
 
     `max_bad_files` is a count ("3") or a percentage ("1%"), `max_image_side` is in pixels.
     """
 
     train: Source
-    eval: Source
+    eval: Source | None
+    split: SplitRule | None
     classes: tuple[str, ...]
     max_bad_files: str
     max_image_side: int
+
+    @property
+    def sources(self) -> tuple[tuple[str, Source], ...]:
+        """What is read, each with its field in the spec."""
+        both = (("dataset.train.uri", self.train), ("dataset.eval.uri", self.eval))
+        return tuple((name, source) for name, source in both if source is not None)
 
 
 @dataclass(frozen=True)
@@ -226,7 +234,7 @@ def parse_resolved(data: bytes) -> Resolved:
 
 
 def _resolved(document: dict[str, Any]) -> Resolved:
-    run, storage, dataset = document["run"], document["storage"], document["dataset"]
+    run, storage = document["run"], document["storage"]
     model, train = document["model"], document["train"]
     return Resolved(
         run=RunRef(run["namespace"], run["name"], run["uid"]),
@@ -240,13 +248,7 @@ def _resolved(document: dict[str, Any]) -> Resolved:
             outage_tolerance_seconds=storage["outageToleranceSeconds"],
             refused_networks=tuple(ip_network(text) for text in storage.get("refusedNetworks", ())),
         ),
-        dataset=Dataset(
-            train=_source(dataset["train"]),
-            eval=_source(dataset["eval"]),
-            classes=tuple(dataset["classes"]),
-            max_bad_files=dataset["maxBadFiles"],
-            max_image_side=dataset["maxImageSide"],
-        ),
+        dataset=_dataset(document["dataset"]),
         model=Model(model["network"], _uri(model["pretrained"])),
         train=Train(
             steps=train["steps"],
@@ -260,6 +262,34 @@ def _resolved(document: dict[str, Any]) -> Resolved:
         export_eval_images=document["export"]["evalImages"],
         document=document,
     )
+
+
+def _dataset(document: dict[str, Any]) -> Dataset:
+    # A run accepted before there was a choice has two folders, and no word about a split.
+    evaluation, split = document["eval"], document.get("split")
+    if (evaluation is None) == (split is None):
+        raise ValueError("dataset has both eval and split, or none of them")
+    return Dataset(
+        train=_source(document["train"]),
+        eval=None if evaluation is None else _source(evaluation),
+        split=None if split is None else _split(split),
+        classes=tuple(document["classes"]),
+        max_bad_files=document["maxBadFiles"],
+        max_image_side=document["maxImageSide"],
+    )
+
+
+def _split(document: dict[str, Any]) -> SplitRule:
+    text, group_by = document["fraction"], document["groupBy"]
+    try:
+        fraction = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f"dataset.split.fraction is {text!r}, no decimal number") from None
+    if not fraction.is_finite() or not 0 < fraction < 1:
+        raise ValueError(f"dataset.split.fraction is {text!r}, not above 0 and below 1")
+    if group_by not in get_args(GroupBy):
+        raise ValueError(f"dataset.split.groupBy is {group_by!r}, known: {', '.join(get_args(GroupBy))}")
+    return SplitRule(fraction, int(document["seed"]), group_by)
 
 
 def _source(document: dict[str, Any]) -> Source:

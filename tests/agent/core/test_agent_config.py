@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from trainingrun_agent.config import AgentConfig, Paths, Source, load, parse_resolved
+from trainingrun_agent.config import AgentConfig, Paths, Source, SplitRule, load, parse_resolved
 from trainingrun_agent.errors import Outcome, StageError
 
 
@@ -87,6 +88,52 @@ def test_networks_are_refused_only_where_the_operator_says_so(document: dict[str
     document["storage"]["refusedNetworks"] = ["169.254.0.0/16", "::/96"]
     networks = parse_resolved(json.dumps(document).encode()).storage.refused_networks
     assert [str(network) for network in networks] == ["169.254.0.0/16", "::/96"]
+
+
+SPLIT = {"fraction": "0.15", "seed": 3, "groupBy": "folder"}
+
+
+def test_a_share_of_one_folder_comes_with_its_rule(
+    document: dict[str, Any], contract: Callable[[str, Any], None]
+) -> None:
+    document["dataset"] |= {"eval": None, "split": SPLIT}
+    contract("resolved", document)
+    dataset = parse_resolved(json.dumps(document).encode()).dataset
+    assert (dataset.eval, dataset.split) == (None, SplitRule(Decimal("0.15"), 3, "folder"))
+    assert [field for field, _ in dataset.sources] == ["dataset.train.uri"]
+
+
+def test_two_folders_are_what_an_earlier_operator_knew(
+    document: dict[str, Any], contract: Callable[[str, Any], None]
+) -> None:
+    assert "split" not in document["dataset"]
+    assert parse_resolved(json.dumps(document).encode()).dataset.split is None
+    document["dataset"]["split"] = None
+    contract("resolved", document)
+    dataset = parse_resolved(json.dumps(document).encode()).dataset
+    assert dataset.split is None
+    assert [field for field, _ in dataset.sources] == ["dataset.train.uri", "dataset.eval.uri"]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        pytest.param({"split": SPLIT}, "both eval and split", id="both"),
+        pytest.param({"eval": None}, "or none of them", id="neither"),
+        pytest.param({"eval": None, "split": {**SPLIT, "fraction": "some"}}, "no decimal number", id="word"),
+        pytest.param({"eval": None, "split": {**SPLIT, "fraction": "NaN"}}, "not above 0 and below 1", id="NaN"),
+        pytest.param({"eval": None, "split": {**SPLIT, "fraction": "1"}}, "not above 0 and below 1", id="all"),
+        pytest.param({"eval": None, "split": {**SPLIT, "groupBy": "site"}}, "known: sequence, folder", id="group"),
+        pytest.param({"eval": None, "split": {"fraction": "0.5"}}, "'groupBy'", id="field missing"),
+    ],
+)
+def test_a_split_that_says_nothing_clear_is_refused(
+    document: dict[str, Any], change: dict[str, Any], says: str
+) -> None:
+    document["dataset"] |= change
+    with pytest.raises(StageError, match=says) as caught:
+        parse_resolved(json.dumps(document).encode())
+    assert caught.value.reason == "ContractMismatch"
 
 
 def test_unknown_fields_are_a_newer_operators(document: dict[str, Any]) -> None:

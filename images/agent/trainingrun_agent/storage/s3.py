@@ -61,8 +61,7 @@ def open_store(
         f"spec.{name}"
         for name, where in (
             ("storage.bucket", resolved.storage.bucket),
-            ("dataset.train.uri", resolved.dataset.train.bucket),
-            ("dataset.eval.uri", resolved.dataset.eval.bucket),
+            *((field, source.bucket) for field, source in resolved.dataset.sources),
             ("model.pretrained.uri", resolved.model.pretrained and resolved.model.pretrained.bucket),
         )
         if where == bucket
