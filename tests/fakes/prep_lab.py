@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from memory_store import MemoryStore
-from trainingrun_agent.config import Source
+from trainingrun_agent.config import Source, SplitRule
 from trainingrun_agent.prep.prepare import PreparedDataset, prepare
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.base import ObjectStore
@@ -30,7 +30,8 @@ class Lab:
     max_image_side: int = 1024
     network: str = "ssd_inception_v2"
     train: Source = field(default_factory=lambda: Source(BUCKET, "train/"))
-    eval: Source = field(default_factory=lambda: Source(BUCKET, "eval/"))
+    eval: Source | None = field(default_factory=lambda: Source(BUCKET, "eval/"))
+    split: SplitRule | None = None
     progress: Progress = field(default_factory=lambda: Progress(stage="prep", pod_uid="pod-1"))
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -41,7 +42,8 @@ class Lab:
 
     def set_format(self, format_: str) -> None:
         """Ask for a format of the labels in both splits."""
-        self.train, self.eval = replace(self.train, format=format_), replace(self.eval, format=format_)
+        self.train = replace(self.train, format=format_)
+        self.eval = self.eval and replace(self.eval, format=format_)
 
     def run(self) -> PreparedDataset:
         """Prepare."""
@@ -49,6 +51,7 @@ class Lab:
         return prepare(
             train=self.train,
             eval=self.eval,
+            split=self.split,
             network=self.network,
             store_for=lambda _: store,
             out_store=store,

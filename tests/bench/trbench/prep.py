@@ -121,6 +121,8 @@ def _child(sender: Connection, images: int) -> None:
         prepared = prepare(
             train=Source(BUCKET, "train/"),
             eval=Source(BUCKET, "eval/"),
+            split=None,
+            network="ssd_inception_v2",
             store_for=lambda _: bucket,
             out_store=bucket,
             datasets_prefix="datasets",

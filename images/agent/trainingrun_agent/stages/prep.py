@@ -59,9 +59,7 @@ def _preflight(context: StageContext) -> tuple[str, ...]:
     store_for = context.quick_store_for or context.store_for
     out = store_for(resolved.storage.bucket)
     warnings = preflight.probe(out, resolved.run_prefix, context.config.pod_uid)
-    dataset = resolved.dataset
-    sources = (("dataset.train.uri", dataset.train), ("dataset.eval.uri", dataset.eval))
-    preflight.check_sources(store_for, sources)
+    preflight.check_sources(store_for, resolved.dataset.sources)
     _check_pretrained(resolved.model.pretrained, store_for)
     for warning in warnings:
         logger.warning(warning)
@@ -119,6 +117,7 @@ def _prepare(context: StageContext) -> PreparedDataset:
     return prepare(
         train=resolved.dataset.train,
         eval=resolved.dataset.eval,
+        split=resolved.dataset.split,
         network=resolved.model.network,
         store_for=context.store_for,
         out_store=context.out,
