@@ -65,7 +65,19 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "startDeadlineSeconds": (60, 120),
     "train": ({"uri": "a/"}, {"uri": "b/"}),
     "eval": ({"uri": "a/"}, {"uri": "b/"}),
+    "evalFraction": ("0.1", "0.2"),
+    "splitSeed": (1, 2),
+    "splitGroup": ("folder", "image"),
 }
+# What a field needs around it to be valid.
+SHARE: Body = {"spec.dataset.eval": None, "spec.dataset.evalFraction": "0.1"}
+AROUND: dict[str, Body] = {
+    "spec.dataset.evalFraction": SHARE,
+    "spec.dataset.splitSeed": SHARE,
+    "spec.dataset.splitGroup": SHARE,
+}
+# A rule, not the list of required fields, asks for one of two.
+ONE_OF_TWO = {"spec.model.pretrained.uri", "spec.dataset.eval", "spec.dataset.evalFraction"}
 # Of the groups only the fields are changed; `run` is the other branch of `pretrained`, tested there.
 SKIPPED = {"storage", "dataset", "model", "spec.train", "prep", "export", "run"}
 
@@ -75,6 +87,11 @@ def _values(path: str) -> tuple[Any, Any]:
     return VALUES.get(f"{parent}.{name}") or VALUES[name]
 
 
+def _with(path: str, value: Any) -> Body:
+    """Changes of a sample that give a field this value, None to leave it out."""
+    return {**AROUND.get(path, {}), path: value}
+
+
 def _fields(schema: Body, prefix: str) -> Iterator[tuple[str, bool]]:
     """Dotted path and whether it is required, for every field but those that may change."""
     for name, field in schema.get("properties", {}).items():
@@ -82,8 +99,7 @@ def _fields(schema: Body, prefix: str) -> Iterator[tuple[str, bool]]:
         if prefix == "spec" and name in MUTABLE:
             continue
         if path not in SKIPPED and name not in SKIPPED:
-            # A rule, not the list of required fields, asks for one of uri and run.
-            yield path, name in schema.get("required", ()) or path == "spec.model.pretrained.uri"
+            yield path, name in schema.get("required", ()) or path in ONE_OF_TWO
         yield from _fields(field, path)
 
 
@@ -97,7 +113,7 @@ FIELDS = list(_fields(SPEC, "spec"))
 def test_field_cannot_be_given_another_value(path: str, sample: Sample, change_refusals: Change) -> None:
     """Both values are valid at creation; going from one to the other is refused."""
     first, second = _values(path)
-    refused = change_refusals(sample("full", {path: first}), sample("full", {path: second}))
+    refused = change_refusals(sample("full", _with(path, first)), sample("full", _with(path, second)))
     assert any(FIXED in each for each in refused), refused
 
 
@@ -105,7 +121,7 @@ def test_field_cannot_be_given_another_value(path: str, sample: Sample, change_r
 def test_optional_field_cannot_be_added(path: str, sample: Sample, change_refusals: Change) -> None:
     """Setting what was unset (or defaulted) is a change too."""
     value, _ = _values(path)
-    refused = change_refusals(sample("full", {path: None}), sample("full", {path: value}))
+    refused = change_refusals(sample("full", _with(path, None)), sample("full", _with(path, value)))
     assert any(FIXED in each for each in refused), refused
 
 
@@ -113,12 +129,13 @@ def test_optional_field_cannot_be_added(path: str, sample: Sample, change_refusa
 def test_optional_field_cannot_be_removed(path: str, sample: Sample, change_refusals: Change) -> None:
     """Removing leaves the field unset, or at its default: a change as well."""
     value, _ = _values(path)
-    refused = change_refusals(sample("full", {path: value}), sample("full", {path: None}))
+    refused = change_refusals(sample("full", _with(path, value)), sample("full", _with(path, None)))
     assert any(FIXED in each for each in refused), refused
 
 
 REFUSED_ALSO = [
     pytest.param({"spec.dataset.classes": ["dent", "scratch"]}, FIXED, id="classes in another order"),
+    pytest.param(SHARE, FIXED, id="a folder to a share"),
     pytest.param({"spec.retry": 0}, "spec.retry can only be raised", id="retry lowered"),
     pytest.param({"spec.retry": None}, "spec.retry can only be raised", id="retry removed"),
     pytest.param({"spec": None}, "Required value", id="spec removed"),
@@ -130,6 +147,12 @@ def test_change_is_refused(change: Body, message: str, sample: Sample, change_re
     """What the generated cases do not reach."""
     refused = change_refusals(sample("full", {"spec.retry": 1}), sample("full", {"spec.retry": 1, **change}))
     assert any(message in each for each in refused), refused
+
+
+def test_a_share_cannot_become_a_folder(sample: Sample, change_refusals: Change) -> None:
+    """The other way is among the cases above."""
+    refused = change_refusals(sample("full", SHARE), sample("full"))
+    assert any(FIXED in each for each in refused), refused
 
 
 ALLOWED = [

@@ -32,11 +32,21 @@ CA_HTTP = "storage.caBundle has no use with an http:// endpoint; remove it or us
 SECRET = "storage.credentials.secretName must be the name of a Secret in this namespace"
 FOLDER = "dataset uri must be a key prefix in storage.bucket or s3://bucket/prefix/"
 FOLDER_PATH = 'dataset uri must not start with "/", hold ".." or control characters'
-FORMATS = '"auto", "pascalVOC", "tutorialCSV", "coco", "yolo", "cvat", "labelMe", "via", "labelStudio", "openImages"'
 SET_FORMAT = "dataset imageSet is a list of a VOC tree, so format must be auto or pascalVOC"
 IMAGE_SET = "dataset imageSet must be the name of a list in ImageSets/Main without .txt, for example trainval"
 CLASS = "a class name must have no blanks at its ends and no control characters"
 BAD_FILES = 'dataset.maxBadFiles must be a count such as "5" or a percentage such as "1%"'
+EVAL_OR_SHARE = (
+    "dataset needs exactly one of eval (a folder with images to evaluate on) and evalFraction (a share of the images "
+    'of train, such as "0.15")'
+)
+SHARE = (
+    "dataset.evalFraction must be a decimal number above 0 and below 1 in quotes, with at most 4 decimals, such as "
+    '"0.15"'
+)
+NOT_TEXT = 'spec.dataset.evalFraction in body must be of type string: "number"'
+NO_SEED = "dataset.splitSeed has no use without dataset.evalFraction; remove it"
+NO_GROUP = "dataset.splitGroup has no use without dataset.evalFraction; remove it"
 ONE_OF = "model.pretrained needs exactly one of uri and run"
 ARCHIVE = 'model.pretrained.uri must be a .tar.gz, .tgz or .tar archive, or an export folder that ends with "/"'
 ARCHIVE_KEY = "model.pretrained.uri must be a key in storage.bucket or s3://bucket/key"
@@ -53,6 +63,7 @@ NO_VALUE = "a toleration with operator Exists has no value"
 NO_SECONDS = "a toleration with tolerationSeconds needs effect NoExecute"
 
 FORMATS = '"auto", "pascalVOC", "tutorialCSV", "coco", "yolo", "cvat", "labelMe", "via", "labelStudio", "openImages"'
+GROUPS = '"sequence", "folder", "image"'
 NETWORKS = (
     '"ssd_inception_v2", "ssd_mobilenet_v1", "ssd_mobilenet_v2", "faster_rcnn_inception_v2", "faster_rcnn_resnet50", '
     '"ssd_mobilenet_v1_0.25_128"'
@@ -61,6 +72,8 @@ NETWORKS = (
 ENDPOINT_AT = "spec.storage.endpoint"
 PREFIX_AT = "spec.storage.prefix"
 TRAIN_URI = "spec.dataset.train.uri"
+DATASET = "spec.dataset"
+ONE_FOLDER = {"train": {"uri": "a/"}, "classes": ["tire"]}
 PRETRAINED = "spec.model.pretrained"
 RESOURCES = "spec.train.pod.resources"
 TOLERATIONS = "spec.train.pod.tolerations"
@@ -94,6 +107,10 @@ PASSES: list[tuple[str, Any]] = [
     ("spec.dataset.train.imageSet", "trainval_2"),
     ("spec.dataset.train.format", "coco"),
     ("spec.dataset.eval", {"uri": "a/", "imageSet": "val", "format": "pascalVOC"}),
+    (DATASET, {"evalFraction": "0.15", **ONE_FOLDER}),
+    (DATASET, {"evalFraction": "0.0001", "splitSeed": 0, "splitGroup": "sequence", **ONE_FOLDER}),
+    (DATASET, {"evalFraction": "0.9999", "splitSeed": 2147483647, "splitGroup": "folder", **ONE_FOLDER}),
+    (DATASET, {**ONE_FOLDER, "train": {"uri": "a/", "imageSet": "trainval"}, "evalFraction": "0.5"}),
     ("spec.dataset.classes", ["traffic light", "Ü", "tire", "Tire"]),
     ("spec.dataset.maxBadFiles", "0"),
     ("spec.dataset.maxBadFiles", "0.5%"),
@@ -173,6 +190,20 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("spec.dataset.train.format", "coco.json", f'"coco.json": supported values: {FORMATS}'),
     ("spec.dataset.train", {"uri": "a/", "imageSet": "val", "format": "yolo"}, SET_FORMAT),
     ("spec.dataset.eval", {"uri": "a/", "imageSet": "val", "format": "coco"}, SET_FORMAT),
+    (DATASET, ONE_FOLDER, EVAL_OR_SHARE),
+    (DATASET, {"eval": {"uri": "b/"}, "evalFraction": "0.15", **ONE_FOLDER}, EVAL_OR_SHARE),
+    (DATASET, {"splitSeed": 1, **ONE_FOLDER}, EVAL_OR_SHARE),
+    *((DATASET, {"evalFraction": text, **ONE_FOLDER}, SHARE) for text in ("0", "0.0", "1", "1.5", "-0.1", "15%")),
+    *((DATASET, {"evalFraction": text, **ONE_FOLDER}, SHARE) for text in ("0.00001", "1e-1", "0,15", "", "0.15\n")),
+    (DATASET, {"evalFraction": 0.15, **ONE_FOLDER}, NOT_TEXT),
+    ("spec.dataset.splitSeed", 1, NO_SEED),
+    ("spec.dataset.splitGroup", "image", NO_GROUP),
+    (
+        DATASET,
+        {"evalFraction": "0.1", "splitSeed": -1, **ONE_FOLDER},
+        "spec.dataset.splitSeed in body should be greater than or equal to 0",
+    ),
+    (DATASET, {"evalFraction": "0.1", "splitGroup": "site", **ONE_FOLDER}, f'"site": supported values: {GROUPS}'),
     ("spec.dataset.classes", ["tire", " hub"], CLASS),
     ("spec.dataset.classes", ["a\tb"], CLASS),
     ("spec.dataset.classes", ["tire", "tire"], 'Duplicate value: "tire"'),
@@ -220,7 +251,6 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("spec.storage", None, "Required value"),
     ("spec.storage.bucket", None, "Required value"),
     ("spec.storage.credentials", None, "Required value"),
-    ("spec.dataset.eval", None, "Required value"),
     ("spec.dataset.classes", None, "Required value"),
     ("spec", None, "Required value"),
 ]

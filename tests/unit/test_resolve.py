@@ -48,6 +48,35 @@ def test_the_resolved_document_keeps_its_contract(builder: RunBuilder) -> None:
     assert errors(contract("resolved"), resolved(builder)) == []
 
 
+def _share(**fields: Any) -> RunBuilder:
+    """A run with one folder, divided."""
+    dataset = {"train": {"uri": "a/", "imageSet": "trainval"}, "classes": ["a"], "evalFraction": "0.15", **fields}
+    return a_run().without("dataset").spec(dataset=dataset)
+
+
+@pytest.mark.parametrize(
+    ("fields", "split"),
+    [
+        ({}, {"fraction": "0.15", "seed": 0, "groupBy": "sequence"}),
+        ({"splitSeed": 7, "splitGroup": "folder"}, {"fraction": "0.15", "seed": 7, "groupBy": "folder"}),
+        ({"evalFraction": "0.0001", "splitGroup": "image"}, {"fraction": "0.0001", "seed": 0, "groupBy": "image"}),
+    ],
+    ids=["defaults", "all fields", "least"],
+)
+def test_a_share_of_the_images_is_resolved(fields: dict[str, Any], split: dict[str, Any]) -> None:
+    builder = _share(**fields)
+    assert errors(crd_part("spec"), dict(builder.build().spec)) == []
+    document = resolved(builder)
+    assert errors(contract("resolved"), document) == []
+    assert document["dataset"]["eval"] is None
+    assert document["dataset"]["split"] == split
+    assert document["dataset"]["train"]["imageSet"] == "trainval"
+
+
+def test_two_folders_are_not_divided() -> None:
+    assert resolved(a_run())["dataset"]["split"] is None
+
+
 @pytest.mark.parametrize("network", NETWORKS)
 def test_every_network_of_the_crd_resolves(network: str) -> None:
     document = resolved(a_run().spec(model={"network": network}))

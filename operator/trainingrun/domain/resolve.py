@@ -50,7 +50,8 @@ def resolve(run: Run, *, settings: Settings, find_run: FindRun) -> Resolved:
         },
         "dataset": {
             "train": _source(dataset["train"], bucket=storage["bucket"]),
-            "eval": _source(dataset["eval"], bucket=storage["bucket"]),
+            "eval": _source(dataset["eval"], bucket=storage["bucket"]) if "eval" in dataset else None,
+            "split": _split(dataset),
             "classes": list(dataset["classes"]),
             "maxBadFiles": str(dataset.get("maxBadFiles", "1%")),
             "maxImageSide": int(dataset.get("maxImageSide", 1024)),
@@ -89,6 +90,17 @@ def _source(source: Mapping[str, Any], *, bucket: str) -> dict[str, Any]:
         "key": key,
         "imageSet": source.get("imageSet"),
         "format": source.get("format", "auto"),
+    }
+
+
+def _split(dataset: Mapping[str, Any]) -> dict[str, Any] | None:
+    """How the images of train are divided; the API server lets through one of evalFraction and eval."""
+    if "evalFraction" not in dataset:
+        return None
+    return {
+        "fraction": str(dataset["evalFraction"]),
+        "seed": int(dataset.get("splitSeed", 0)),
+        "groupBy": str(dataset.get("splitGroup", "sequence")),
     }
 
 
