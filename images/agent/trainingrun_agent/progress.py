@@ -11,6 +11,7 @@ import threading
 from typing import Any
 
 from trainingrun_agent.clock import Clock, rfc3339
+from trainingrun_agent.rate import ByteRate
 from trainingrun_agent.redaction import redact
 
 FIELDS = frozenset(
@@ -29,13 +30,15 @@ class Progress:
         self._fixed = {"contractVersion": 1, "stage": stage, "podUID": pod_uid}
         self._updated = self._clock.now()
         self._anchor: tuple[float, int] | None = None
+        self._rate = ByteRate(self._clock.monotonic())
         self._bytes = {"down": 0, "up": 0}
 
-    def update(self, **fields: Any) -> None:
+    def update(self, *, bytes: int | None = None, **fields: Any) -> None:  # noqa: A002 - a word of its own like `done`
         """Set fields by their schema names; None forgets one. Numbers that JSON cannot say are forgotten.
 
         A new phase or unit forgets `done`, `total` and `etaSeconds` unless they come with it. Without an
-        `etaSeconds` of its own the snapshot derives one from how `done` moved within the phase.
+        `etaSeconds` of its own the snapshot derives one from how `done` moved within the phase. `bytes` are
+        those worked through since the phase began, where `done` does not count them: they give `bytesPerSecond`.
         """
         unknown = fields.keys() - FIELDS
         if unknown:
@@ -45,6 +48,7 @@ class Progress:
                 for name in ("done", "total", "etaSeconds"):
                     self._fields.pop(name, None)
                 self._anchor = None
+                self._rate = ByteRate(self._clock.monotonic())
             for name, value in fields.items():
                 if value is None or (isinstance(value, float) and not math.isfinite(value)):
                     self._fields.pop(name, None)
@@ -52,6 +56,9 @@ class Progress:
                     self._fields[name] = value
             if self._anchor is None and "done" in self._fields:
                 self._anchor = (self._clock.monotonic(), self._fields["done"])
+            moved = self._fields.get("done") if bytes is None and self._fields.get("unit") == "bytes" else bytes
+            if moved is not None:
+                self._rate.reached(moved, now=self._clock.monotonic())
             self._updated = self._clock.now()
 
     def storage(self, *, ready: bool, reason: str = "", message: str = "") -> None:
@@ -79,6 +86,9 @@ class Progress:
         with self._lock:
             document = {**self._fixed, **self._fields, "updated": rfc3339(self._updated)}
             eta = self._eta()
+            rate = self._rate.per_second(now=self._clock.monotonic())
+        if rate is not None:
+            document["bytesPerSecond"] = rate
         if eta is not None:
             document.setdefault("etaSeconds", eta)
         return document

@@ -49,6 +49,57 @@ def test_an_eta_of_its_own_wins(progress: Progress, fake_clock: Clock) -> None:
     assert progress.snapshot()["etaSeconds"] == 77.0
 
 
+def test_the_rate_follows_the_bytes_of_the_phase(
+    progress: Progress, fake_clock: Clock, contract: Callable[[str, Any], None]
+) -> None:
+    progress.update(phase="checking", done=0, total=100, unit="images", bytes=0)
+    assert "bytesPerSecond" not in progress.snapshot()
+    fake_clock.sleep(2)
+    progress.update(done=10, bytes=82_000_000)
+    contract("progress", progress.snapshot())
+    assert progress.snapshot()["bytesPerSecond"] == 41_000_000
+    assert "bytes" not in progress.snapshot()
+
+
+def test_the_rate_is_that_of_the_last_seconds(progress: Progress, fake_clock: Clock) -> None:
+    moved = 0
+    progress.update(phase="checking", bytes=0)
+    for each_second in (1000, 100):
+        for _ in range(40):
+            fake_clock.sleep(1)
+            moved += each_second
+            progress.update(bytes=moved)
+        assert progress.snapshot()["bytesPerSecond"] == each_second
+
+
+def test_the_rate_falls_while_nothing_comes(progress: Progress, fake_clock: Clock) -> None:
+    progress.update(phase="checking", bytes=0)
+    fake_clock.sleep(5)
+    progress.update(bytes=5000)
+    fake_clock.sleep(95)
+    assert progress.snapshot()["bytesPerSecond"] == 50
+
+
+def test_a_count_of_bytes_has_its_rate(progress: Progress, fake_clock: Clock) -> None:
+    progress.update(phase="writing", done=0, total=900, unit="bytes")
+    fake_clock.sleep(3)
+    progress.update(done=600)
+    assert progress.snapshot()["bytesPerSecond"] == 200
+    progress.update(done=0)
+    assert progress.snapshot()["bytesPerSecond"] == 0
+
+
+def test_another_phase_has_no_rate_yet(progress: Progress, fake_clock: Clock) -> None:
+    progress.update(phase="checking", bytes=0)
+    fake_clock.sleep(5)
+    progress.update(bytes=5000)
+    progress.update(phase="writing")
+    fake_clock.sleep(5)
+    assert "bytesPerSecond" not in progress.snapshot()
+    progress.update(bytes=10)
+    assert progress.snapshot()["bytesPerSecond"] == 2
+
+
 @pytest.mark.parametrize("value", [None, float("nan"), float("inf")], ids=str)
 def test_what_json_cannot_say_is_forgotten(progress: Progress, value: float | None) -> None:
     progress.update(loss=1.0)
