@@ -33,7 +33,7 @@ LABEL = """<annotation><filename>{name}</filename>
 def _fill(store: S3Store, folder: str, count: int) -> None:
     for number in range(count):
         picture = io.BytesIO()
-        Image.new("RGB", (64, 48), (number * 20, 90, 30)).save(picture, "JPEG")
+        Image.new("RGB", (64, 48), (number * 20, 90, 30 if "train" in folder else 200)).save(picture, "JPEG")
         store.put(f"{folder}{number}.jpg", picture.getvalue())
         store.put(f"{folder}{number}.xml", LABEL.format(name=f"{number}.jpg").encode())
 

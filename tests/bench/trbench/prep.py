@@ -129,7 +129,6 @@ def _child(sender: Connection, images: int) -> None:
             classes=("tire",),
             max_bad_files="0",
             max_image_side=1024,
-            network="ssd_inception_v2",
             scratch=Path(scratch),
             progress=Progress(stage="prep", pod_uid="bench"),
             stop=threading.Event(),

@@ -56,14 +56,15 @@ class _Meter:
         with self._lock:
             self._images += images
             self._bytes += size
-            self._progress.update(phase="checking", unit="images", done=self._images, total=self._total)
+            self._progress.update(
+                phase="checking", unit="images", done=self._images, total=self._total, bytes=self._bytes
+            )
 
 
-def build(  # noqa: PLR0913 - what a record depends on
+def build(
     sides: list[Side],
     home: Home,
     *,
-    formats: Mapping[Split, str],
     classes: tuple[str, ...],
     max_image_side: int,
     earlier: Earlier,
@@ -76,7 +77,7 @@ def build(  # noqa: PLR0913 - what a record depends on
     images = sum(side.images for side in sides)
     meter = _Meter(writing.progress, images)
     with closing(Uploads(home, writing.progress)) as uploads:
-        making = _Making({side.split: side for side in sides}, formats, earlier, folder, uploads)
+        making = _Making({side.split: side for side in sides}, earlier, folder, uploads)
         make_all(
             [partial(making.task, *number) for number in numbers],
             checker=Checker(classes, max_image_side),
@@ -99,12 +100,11 @@ class _Making:
     def __init__(
         self,
         sides: Mapping[Split, Side],
-        formats: Mapping[Split, str],
         earlier: Earlier,
         folder: Path,
         uploads: Uploads,
     ) -> None:
-        self._sides, self._formats, self._earlier, self._folder = sides, formats, earlier, folder
+        self._sides, self._earlier, self._folder = sides, earlier, folder
         self._uploads = uploads
         self._taken: dict[_Number, list[Made]] = {}
         self.results: dict[_Number, ShardResult] = {}
@@ -122,7 +122,7 @@ class _Making:
             split,
             number,
             name,
-            self._formats[split],
+            side.source.format,
             [_file(pair, labels.version(pair)) for pair in pairs],
             rows=rows,
             whole=self._earlier.whole(split, count),

@@ -42,6 +42,11 @@ class Pairing:
     findings: list[Finding]
     unpaired: list[str]
 
+    @property
+    def images(self) -> int:
+        """How many image files there are."""
+        return len(self.pairs) + len(self.unpaired)
+
 
 def pair(listing: Listing, filename_of: FilenameOf, *, format_: FileFormat = PASCAL_VOC) -> Pairing:
     """Pair the files of one source."""

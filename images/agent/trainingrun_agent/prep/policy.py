@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from trainingrun_agent.config import SplitRule
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.classes import nearest
 from trainingrun_agent.prep.fetch import CHANGED
@@ -21,11 +22,13 @@ MAX_IMBALANCE = 20
 _CORRECT = "Correct the files the report names; each finding says how."
 
 
-def judge(sides: Sequence[Side], *, classes: Sequence[str], max_bad_files: str, findings: Findings) -> UserError | None:
+def judge(
+    sides: Sequence[Side], *, rule: SplitRule | None, classes: Sequence[str], max_bad_files: str, findings: Findings
+) -> UserError | None:
     """The gravest reason not to go on, or None."""
     train = next(side.tally for side in sides if side.split == "train")
     return (
-        next((error for side in sides if (error := _nothing_listed(side))), None)
+        next((error for side in sides if (error := _nothing_listed(side, rule))), None)
         or _class_not_found(train, classes)
         or next((error for side in sides if (error := _nothing_left(side, findings))), None)
         or _too_many_bad(sides, max_bad_files, findings)
@@ -72,9 +75,17 @@ def allowed_bad_files(limit: str, files: int) -> int:
     return int(limit)
 
 
-def _nothing_listed(side: Side) -> UserError | None:
+def _nothing_listed(side: Side, rule: SplitRule | None) -> UserError | None:
     if side.listed:
         return None
+    if rule is not None and side.source.labels.pairing.images:
+        return UserError(
+            _empty_reason(side),
+            f"spec.dataset.evalFraction {rule.fraction} leaves no image for dataset.{side.split},"
+            f" of {_count(side.source.labels.pairing.images, 'image')}",
+            hint="Create a new TrainingRun with another evalFraction or splitSeed, or with splitGroup: image when all"
+            " images are one group.",
+        )
     return UserError(
         _empty_reason(side),
         f"spec.dataset.{side.split}: no image file in it",

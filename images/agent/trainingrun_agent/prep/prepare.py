@@ -180,14 +180,13 @@ def _formats(found: Mapping[Split, _Found]) -> str:
 
 
 def _make(job: _Job, home: Home, found: dict[Split, _Found], folder: Path) -> dict[str, Any]:
-    formats = {split: one.format.name for split, one in found.items()}
     summary = _formats(found)
     latest = key_of(job.datasets_prefix, _sources_digest(job, found))
     findings = Findings()
     built = _build(job, home, found, folder, latest, findings)
     remember(home.store, latest, built.shards)
     failure = _judge(job, built, findings)
-    document = report(digest=home.digest, classes=job.classes, sides=built.sides, formats=formats, findings=findings)
+    document = report(digest=home.digest, classes=job.classes, sides=built.sides, findings=findings)
     (folder / "report.json").write_bytes(documents.encode(document))
     reports = [folder / "report.json"]
     if failure is not None:
@@ -210,7 +209,6 @@ def _build(job: _Job, home: Home, found: dict[Split, _Found], folder: Path, late
     earlier = Earlier.recall(home.store, latest, job.datasets_prefix)
     with ExitStack() as stack:
         sources: dict[Split, OpenSource] = {}
-        formats = {split: one.format for split, one in found.items()}
         for split, source in job.sources.items():
             one = found.pop(split)  # listings are large, and not needed any more
             origin = _origin(job, split)
@@ -222,12 +220,12 @@ def _build(job: _Job, home: Home, found: dict[Split, _Found], folder: Path, late
                 progress=job.writing.progress,
                 stop=job.writing.stop,
             )
+            labels = stack.enter_context(opened)
+            sources[split] = OpenSource(origin.store, source.key, one.format.name, labels)
             del one
-            sources[split] = OpenSource(origin.store, source.key, stack.enter_context(opened))
         return build(
             sides(sources, job.side_of),
             home,
-            formats={split: format_.name for split, format_ in formats.items()},
             classes=job.classes,
             max_image_side=job.max_image_side,
             earlier=earlier,
@@ -239,7 +237,9 @@ def _build(job: _Job, home: Home, found: dict[Split, _Found], folder: Path, late
 
 def _judge(job: _Job, built: Built, findings: Findings) -> UserError | None:
     """The findings about the whole are added; the gravest reason not to go on is returned."""
-    failure = policy.judge(built.sides, classes=job.classes, max_bad_files=job.max_bad_files, findings=findings)
+    failure = policy.judge(
+        built.sides, rule=job.rule, classes=job.classes, max_bad_files=job.max_bad_files, findings=findings
+    )
     for side in built.sides:
         if side.split == "eval":
             findings.extend(policy.unseen_classes(side.tally, job.classes))

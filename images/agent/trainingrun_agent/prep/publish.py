@@ -32,6 +32,7 @@ ROLES = {
     "train_labels.csv": "trainCSV",
     "eval_labels.csv": "evalCSV",
 }
+RECORD_ROLES: dict[Split, str] = {"train": "trainRecords", "eval": "evalRecords"}
 UPLOADS_AT_ONCE = 3
 
 
@@ -118,11 +119,11 @@ class Uploads:
 
     def _upload(self, split: Split, shard: LocalFile | None, rows: LocalFile) -> Made:
         return Made(
-            None if shard is None else self._blob(shard, f"{split}Records", "tfrecord"),
+            None if shard is None else self._blob(shard, RECORD_ROLES[split], "tfrecord", images=shard.images),
             self._blob(rows, f"{split}Rows", "rows.gz"),
         )
 
-    def _blob(self, file: LocalFile, role: str, suffix: str) -> ManifestObject:
+    def _blob(self, file: LocalFile, role: str, suffix: str, *, images: int | None = None) -> ManifestObject:
         home, name = self._home, f"blobs/{file.sha256}.{suffix}"
         key = f"{home.datasets_prefix}/{name}"
         there = home.store.head(key)
@@ -134,7 +135,7 @@ class Uploads:
             if sent != file.sha256:
                 raise IntegrityError(f"{file.path.name} changed on local disk while it was uploaded to {home.uri(key)}")
         file.path.unlink()
-        return ManifestObject(f"{manifest.SHARED_FOLDER}{name}", file.size, file.sha256, role, file.images)
+        return ManifestObject(f"{manifest.SHARED_FOLDER}{name}", file.size, file.sha256, role, images)
 
     def _moved(self, count: int) -> None:
         """Uploads call this from several threads; a repeated part counts back."""

@@ -5,10 +5,10 @@ Invariant: valid by images/contracts/report.schema.json, with complete counts, a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from trainingrun_agent.prep.findings import MAX_FINDINGS, Findings, Severity, Split
+from trainingrun_agent.prep.findings import MAX_FINDINGS, Findings, Severity
 from trainingrun_agent.prep.split import Side
 from trainingrun_agent.prep.tally import FLAGS, Tally
 
@@ -18,15 +18,14 @@ def report(
     digest: str,
     classes: Sequence[str],
     sides: Sequence[Side],
-    formats: Mapping[Split, str],
     findings: Findings,
 ) -> dict[str, Any]:
-    """The document; `formats` are those of the labels as they were read."""
+    """The document."""
     return {
         "formatVersion": 1,
         "digest": digest,
         "classes": list(classes),
-        "splits": {side.split: {"format": formats[side.split], **_split(side.tally, classes)} for side in sides},
+        "splits": {side.split: {"format": side.source.format, **_split(side.tally, classes)} for side in sides},
         "counts": dict(sorted(findings.counts.items())),
         "errors": findings.severities[Severity.ERROR],
         "warnings": findings.severities[Severity.WARNING],

@@ -18,10 +18,11 @@ from trainingrun_agent.storage.base import ObjectStore
 
 @dataclass(frozen=True)
 class OpenSource:
-    """A source whose labels can be read; `prefix` is its key."""
+    """A source whose labels, of this format, can be read; `prefix` is its key."""
 
     store: ObjectStore
     prefix: str
+    format: str
     labels: Labels
 
 
