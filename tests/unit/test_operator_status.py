@@ -41,6 +41,7 @@ def test_every_status_of_a_whole_run_fits_the_schema() -> None:
             "total": 150,
             "unit": "steps",
             "etaSeconds": 3661.5,
+            "bytesPerSecond": 41_000_000,
             "updated": "2026-01-01T00:00:00.5+00:00",
             "source": "log",
             "step": 50,
@@ -55,7 +56,7 @@ def test_every_status_of_a_whole_run_fits_the_schema() -> None:
         }
         play.step(10)
         check(play)
-        assert play.status["progress"]["eta"] == "1h01m"
+        assert (play.status["progress"]["eta"], play.status["progress"]["rate"]) == ("1h01m", "41 MB/s")
         play.end_pod(job, "crash")
         play.step(1)
         check(play)
@@ -74,7 +75,7 @@ def test_garbage_from_pods_never_reaches_the_status(value: Any) -> None:
     play = Play()
     fields = {name for numbers in NUMBERS.values() for name in numbers} | {"checkpointURI", "resumedFromStep"}
     bad = dict.fromkeys(fields, value)
-    shown = ("phase", "done", "total", "unit", "etaSeconds", "updated", "storage")
+    shown = ("phase", "done", "total", "unit", "etaSeconds", "bytesPerSecond", "updated", "storage")
     timings = dict.fromkeys(("fetch", "work", "ship"), value)
     play.step()
     for stage in Stage:
@@ -113,7 +114,7 @@ def test_a_format_that_does_not_fit_is_left_out(value: object) -> None:
 def test_a_status_is_below_8_kib_at_its_worst() -> None:
     play = Play(a_run("r" * 40).spec(storage={"prefix": "p" * 100}))
     long = "the file " + "x" * 1491
-    findings = {"topFindings": ["f" * 200] * 5, "reportURI": URI, "format": "f" * 40}
+    findings = {"topFindings": ["f" * 200] * 5, "reportURI": URI, "reportJSONURI": URI, "format": "f" * 40}
     play.step()
     for stage in Stage:
         for attempt in (1, 2, 3):

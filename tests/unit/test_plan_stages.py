@@ -101,7 +101,7 @@ def test_time_alone_changes_no_status(where: str) -> None:
             {"phase": "evaluating", "done": 5, "total": 20, "unit": "images", "step": 75, "steps": 150},
             "Training 75/150 (50%), evaluating 5/20 images",
         ),
-        ({"phase": "writing", "done": 5, "total": 10, "unit": "images"}, "Training 5/10 images (50%)"),
+        ({"phase": "inferring", "done": 5, "total": 10, "unit": "images"}, "Training 5/10 images (50%)"),
         (
             {"phase": "training", "storage": {"ready": False, "reason": "EndpointUnreachable"}},
             "Training: waiting for the storage (EndpointUnreachable)",

@@ -21,7 +21,7 @@ MAX_MESSAGE = 690  # of the run, and of the condition Succeeded
 MAX_HINT = 300  # of them for the next step, which is worth more than the end of the story
 MAX_CAUSE = 360  # of other conditions
 MAX_SUMMARY = 200  # of a stage that is done
-MAX_LAST = 240  # of the last attempt of a stage
+MAX_LAST = 200  # of the last attempt of a stage
 MAX_TEXT = 80  # of the Progress column: one long cell would push the others of the whole table off the screen
 MAX_EVENT = 1000
 

@@ -30,6 +30,7 @@ from trainingrun.domain.assess import Ended, Evidence, Running, Waiting, assess,
 from trainingrun.domain.draft import Draft
 from trainingrun.domain.finished import plan_finished, tidy_jobs
 from trainingrun.domain.observe import JobView, PodView
+from trainingrun.domain.progress import show_progress, trained
 from trainingrun.domain.refusal import NotAcceptedError
 from trainingrun.domain.resolve import FindRun, Resolved, resolve
 from trainingrun.domain.verdicts import POLICIES, Outcome, Verdict
@@ -223,7 +224,7 @@ class _Stages:
         return True
 
     def _running(self, stage: Stage, state: Running, *, progress: Mapping[str, Any]) -> None:
-        results.show_progress(self.draft, stage, progress=progress)
+        show_progress(self.draft, stage, progress=progress)
         message = "The attempt is ending." if state.ending else "The attempt is running."
         self.draft.condition(conditions.STAGE_CONDITION[stage], False, reason="Running", message=message)
         self.plan.watch = state.pod
@@ -255,7 +256,7 @@ class _Stages:
         phase = STAGE_PHASE[stage]
         message = f"Suspended in {stage}; set spec.suspend to false to go on from what is in the bucket."
         self.draft.condition(conditions.STAGE_CONDITION[stage], False, reason="Suspended", message=message)
-        reached = results.trained(self.draft.status.get("training", {})) if stage is Stage.TRAIN else ""
+        reached = trained(self.draft.status.get("training", {})) if stage is Stage.TRAIN else ""
         self.draft.say(Phase.SUSPENDED, message=message, text=f"{phase}{reached}", updated=self.draft.now_text)
 
     def _create(self, stage: Stage, *, number: int) -> None:

@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from trainingrun.api import clock
+from trainingrun.domain.quantities import size
 
 MAX_COUNT: Final = 2**53
 MAX_URI: Final = 1024
 MAX_LABEL: Final = 40
 MAX_FINDINGS: Final = 5
-MAX_FINDING: Final = 150
+MAX_FINDING: Final = 130
 Reader = Callable[[object], object]
 
 
@@ -35,6 +36,12 @@ def seconds(value: object) -> float | None:
     """Read a duration, with one decimal."""
     known = isinstance(value, int | float) and math.isfinite(value) and 0 <= value <= MAX_COUNT
     return round(float(value), 1) if known and isinstance(value, int | float) else None
+
+
+def rate(value: object) -> str | None:
+    """Read bytes per second, as people do."""
+    known = None if isinstance(value, bool) else seconds(value)
+    return None if known is None else f"{size(known)}/s"
 
 
 def decimal(value: object) -> str | None:

@@ -1,4 +1,4 @@
-"""Write what an attempt found out into the status: results of a stage, live progress, where the time went."""
+"""Write what an attempt found out into the status: results of a stage, and where the time went."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from trainingrun.api import clock, conditions
-from trainingrun.api.names import AGENT, STAGE_PHASE, Stage
+from trainingrun.api.names import AGENT, Stage
 from trainingrun.domain import reported
-from trainingrun.domain.draft import MAX_CAUSE, MAX_SUMMARY, Draft, cut, sentences
+from trainingrun.domain.draft import MAX_CAUSE, MAX_EVENT, MAX_SUMMARY, Draft, cut, sentences
 from trainingrun.domain.observe import ContainerView, JobView, PodView
+from trainingrun.domain.quantities import counted, grouped
 from trainingrun.domain.reported import Reader
 from trainingrun.domain.verdicts import Outcome, Verdict
 
@@ -19,10 +20,12 @@ _DATASET: Final[Mapping[str, Reader]] = {
     "digest": reported.digest,
     "format": reported.label,
     "reused": reported.flag,
+    "infos": reported.count,
     "reportURI": reported.uri,
+    "reportJSONURI": reported.uri,
     "topFindings": reported.findings,
 }
-_TRAINING: Final[Mapping[str, Reader]] = {
+TRAINING: Final[Mapping[str, Reader]] = {
     **dict.fromkeys(("step", "steps", "checkpointStep", "resumedFromStep", "stepsLost"), reported.count),
     **dict.fromkeys(("loss", "ap50", "mAP"), reported.decimal),
     "checkpointURI": reported.uri,
@@ -33,16 +36,6 @@ _EXPORT: Final[Mapping[str, Reader]] = {
     "uri": reported.uri,
 }
 _PARTS: Final = ("fetch", "work", "ship")
-_UNITS: Final = ("images", "steps", "bytes", "files")
-_STARTING: Final = {
-    "starting": "starting",
-    "preflight": "checking the storage",
-    "fetching": "fetching",
-    "building": "building the graph",
-    "waitingForTrainer": "waiting for the trainer",
-    "shipping": "shipping",
-    "exporting": "exporting the graph",
-}
 
 
 def record(draft: Draft, stage: Stage, verdict: Verdict) -> None:
@@ -51,7 +44,7 @@ def record(draft: Draft, stage: Stage, verdict: Verdict) -> None:
     if stage is Stage.PREP:
         draft.merge("dataset", reported.pick(numbers, _DATASET))
     elif stage is Stage.TRAIN:
-        draft.merge("training", reported.pick(numbers, _TRAINING))
+        draft.merge("training", reported.pick(numbers, TRAINING))
     elif verdict.outcome is Outcome.SUCCEEDED:
         export = reported.pick(numbers, _EXPORT)
         if "uri" in export:
@@ -72,7 +65,27 @@ def complete(draft: Draft, stage: Stage, verdict: Verdict) -> None:
     record(draft, stage, verdict)
     message = verdict.message[:MAX_SUMMARY]
     if draft.condition(conditions.STAGE_CONDITION[stage], True, reason="Completed", message=message):
-        draft.note(conditions.STAGE_CONDITION[stage], verdict.message)
+        told = _data_set(verdict.numbers) if stage is Stage.PREP else ""
+        draft.note(conditions.STAGE_CONDITION[stage], told or verdict.message)
+
+
+def _data_set(numbers: Mapping[str, Any]) -> str:
+    """The data set in one line; empty where the verdict does not hold its counts."""
+    known = reported.pick(numbers, _DATASET)
+    if any(name not in known for name in _COUNTS):
+        return ""
+    counts = (
+        counted(known["trainImages"] + known["evalImages"], "image"),
+        counted(known["trainObjects"] + known["evalObjects"], "object"),
+        counted(known["errors"], "error"),
+        counted(known["warnings"], "warning"),
+    )
+    more = [f"{grouped(known['trainImages'])} train and {grouped(known['evalImages'])} eval images"]
+    more += [f"{known['format']} labels"] if "format" in known else []
+    more += ["prepared before"] if known.get("reused") else []
+    text = f"{', '.join(counts)} ({', '.join(more)})."
+    report = f" Report: {known.get('reportURI')}"
+    return f"{text}{report}" if "reportURI" in known and len(text + report) <= MAX_EVENT else text
 
 
 def storage(draft: Draft, *, ready: bool, reason: str, message: str) -> None:
@@ -80,63 +93,6 @@ def storage(draft: Draft, *, ready: bool, reason: str, message: str) -> None:
     changed = draft.condition(conditions.STORAGE_READY, ready, reason=reason, message=message)
     if changed and not ready:
         draft.note(reason, message, warning=True)
-
-
-def show_progress(draft: Draft, stage: Stage, *, progress: Mapping[str, Any]) -> None:
-    """Show what the agent of the running attempt reports (contracts: progress)."""
-    phase_name = str(STAGE_PHASE[stage])
-    step = str(progress.get("phase", "starting"))
-    done, total = reported.count(progress.get("done")), reported.count(progress.get("total"))
-    updated = reported.moment(progress.get("updated")) or draft.now_text
-    fields: dict[str, Any] = {"stage": str(stage), "updated": updated}
-    doing = _STARTING.get(step, "")
-    text = f"{phase_name}: {doing}" if doing else f"{phase_name}{trained(progress) or ': beginning'}"
-    if done is not None and total:
-        percent = min(100, 100 * done // total)
-        unit = next((known for known in _UNITS if known == progress.get("unit")), "")
-        fields |= {"done": done, "total": total, "unit": unit, "percent": percent}
-        if not doing:
-            what = "" if unit == "steps" else f" {unit}"
-            text = f"{phase_name} {done}/{total}{what} ({percent}%)"
-            if step == "evaluating":
-                text = f"{phase_name}{trained(progress)}, evaluating {done}/{total}{what}"
-    eta = reported.seconds(progress.get("etaSeconds"))
-    if eta is not None:
-        fields |= {"etaSeconds": int(eta), "eta": duration(eta)}
-    if progress.get("source"):
-        fields["source"] = progress["source"]
-    if stage is Stage.PREP:
-        draft.merge("dataset", reported.pick(progress, {"format": reported.label}))
-    if stage is Stage.TRAIN:
-        _show_training(draft, reported.pick(progress, _TRAINING))
-    waits = _storage_waits(draft, progress.get("storage"))
-    draft.say(STAGE_PHASE[stage], message=text, text=f"{phase_name}: {waits}" if waits else text, **fields)
-
-
-def _show_training(draft: Draft, numbers: Mapping[str, Any]) -> None:
-    """Take over what training reports; the address of a checkpoint that is no longer the newest is dropped."""
-    known = draft.status.get("training", {})
-    if numbers.get("checkpointStep", known.get("checkpointStep")) != known.get("checkpointStep"):
-        known.pop("checkpointURI", None)
-    draft.merge("training", numbers)
-
-
-def trained(numbers: Mapping[str, Any]) -> str:
-    """Where training stands while something else is counted, or nothing at all."""
-    at, steps = reported.count(numbers.get("step")), reported.count(numbers.get("steps"))
-    return f" {at}/{steps} ({100 * at // steps}%)" if at is not None and steps else ""
-
-
-def _storage_waits(draft: Draft, store: object) -> str:
-    """Take over what the agent says of the storage; returns what it waits for, if it does."""
-    if not isinstance(store, Mapping) or not isinstance(store.get("ready"), bool):
-        return ""
-    message = reported.plain(str(store.get("message") or ""))
-    if store["ready"]:
-        storage(draft, ready=True, reason="Usable", message=message or "Storage answers.")
-        return ""
-    storage(draft, ready=False, reason=str(store.get("reason", "")), message=message)
-    return f"waiting for the storage ({store.get('reason', '')})"
 
 
 def time_spent(draft: Draft, stage: Stage, *, job: JobView | None, pod: PodView | None, verdict: Verdict) -> None:
@@ -154,15 +110,3 @@ def time_spent(draft: Draft, stage: Stage, *, job: JobView | None, pod: PodView 
     entry.update({name: value for name, value in spans.items() if value is not None})
     parts = reported.pick(verdict.timings, dict.fromkeys(_PARTS, reported.seconds))
     entry.update({f"{part}Seconds": value for part, value in parts.items()})
-
-
-def duration(seconds: float) -> str:
-    """Write seconds as people read them: 45s, 4m10s, 3h05m, 2d4h."""
-    whole = int(seconds)
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02d}s"
-    if whole < 86400:
-        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
-    return f"{min(whole // 86400, 9999)}d{whole % 86400 // 3600}h"

@@ -1,0 +1,39 @@
+"""Numbers as people read them: durations, bytes, counts."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_BYTE_UNITS: Final = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
+
+
+def duration(seconds: float) -> str:
+    """Write seconds: 45s, 4m10s, 3h05m, 2d4h."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    if whole < 86400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+    return f"{min(whole // 86400, 9999)}d{whole % 86400 // 3600}h"
+
+
+def size(count: float, *, of: float | None = None) -> str:
+    """Write bytes: 512 B, 4.1 MB, 120/230 MB."""
+    whole = count if of is None else of
+    # What would be rounded to 1000 is one of the next unit.
+    scale, unit = next(((scale, unit) for scale, unit in _BYTE_UNITS if whole >= 0.9995 * scale), (1, "B"))
+    digits = 1 if scale > 1 and whole < 9.95 * scale else 0
+    numbers = [f"{number / scale:.{digits}f}" for number in ((count,) if of is None else (count, of))]
+    return f"{'/'.join(numbers)} {unit}"
+
+
+def grouped(number: int) -> str:
+    """Write a count in groups of three digits: 4 886."""
+    return f"{number:,}".replace(",", " ")
+
+
+def counted(number: int, word: str) -> str:
+    """Write how many of a thing there are: 1 error, 4 886 objects."""
+    return f"{grouped(number)} {word}{'' if number == 1 else 's'}"

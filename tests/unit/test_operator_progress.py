@@ -1,0 +1,154 @@
+"""What is said while data is prepared, and of the data set when it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from trainingrun.api.names import Stage
+from trainingrun.domain import reported
+from trainingrun.domain.quantities import counted, duration, size
+from trfakes.cluster import NUMBERS
+from trfakes.play import Play
+from trfakes.schema import contract_part, crd_part, errors
+
+
+def shown(**progress: Any) -> Play:
+    """A run whose prep pod reports this."""
+    play = Play()
+    play.step()
+    pod = play.start_pod("tire-prep-1")
+    play.progress = {"podUID": pod.uid, **progress}
+    play.step(1)
+    assert errors(crd_part("status"), dict(play.status)) == []
+    return play
+
+
+IMAGES = {"done": 4550, "total": 14000, "unit": "images"}
+BYTES = {"done": 1_190_000_000, "total": 2_340_000_000, "unit": "bytes"}
+TEXTS: dict[str, tuple[dict[str, Any], str]] = {
+    "listing begins": ({"phase": "listing"}, "Preparing: listing"),
+    "listing": ({"phase": "listing", "done": 12000, "unit": "files"}, "Preparing: listing 12 000 files"),
+    "listing what is counted": (
+        {"phase": "listing", "done": 1, "total": 4, "unit": "files"},
+        "Preparing: listing 1/4 files (25%)",
+    ),
+    "checking": ({"phase": "checking", **IMAGES}, "Preparing 4550/14000 images (32%)"),
+    "writing": ({"phase": "writing", **BYTES}, "Preparing: writing 1.2/2.3 GB (50%)"),
+    "writing images": ({"phase": "writing", **IMAGES}, "Preparing: writing 4550/14000 images (32%)"),
+    "fetching weights": ({"phase": "fetching", **BYTES}, "Preparing: fetching 1.2/2.3 GB (50%)"),
+    "nothing to write": ({"phase": "writing", "done": 0, "total": 0, "unit": "bytes"}, "Preparing: writing"),
+}
+
+
+@pytest.mark.parametrize(("progress", "text"), TEXTS.values(), ids=TEXTS)
+def test_each_phase_of_preparation_is_named(progress: dict[str, Any], text: str) -> None:
+    play = shown(**progress)
+    assert (play.status["progress"]["text"], play.status["message"]) == (text, text)
+
+
+def test_the_rate_is_shown_but_not_in_the_column() -> None:
+    play = shown(phase="checking", **IMAGES, bytesPerSecond=41_234_567, etaSeconds=250)
+    progress = play.status["progress"]
+    assert (progress["rate"], progress["eta"]) == ("41 MB/s", "4m10s")
+    assert progress["text"] == "Preparing 4550/14000 images (32%)"
+    assert play.status["message"] == "Preparing 4550/14000 images (32%), 41 MB/s"
+
+
+def test_without_a_rate_there_is_none() -> None:
+    assert "rate" not in shown(phase="checking", **IMAGES).status["progress"]
+
+
+@pytest.mark.parametrize("value", [None, True, -1, float("nan"), float("inf"), "41", []])
+def test_a_rate_that_is_no_number_is_left_out(value: object) -> None:
+    assert reported.rate(value) is None
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (999.6, "1.0 kB"),
+        (1000, "1.0 kB"),
+        (9_940, "9.9 kB"),
+        (9_960, "10 kB"),
+        (999_400, "999 kB"),
+        (999_600, "1.0 MB"),
+        (41_234_567, "41 MB"),
+        (2.5e9, "2.5 GB"),
+        (2**53, "9007 TB"),
+    ],
+)
+def test_sizes(count: float, text: str) -> None:
+    assert size(count) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(59.9, "59s"), (250, "4m10s"), (11100, "3h05m"), (187200, "2d4h")])
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, "0 errors"), (1, "1 error"), (999, "999 errors"), (1234567, "1 234 567 errors")]
+)
+def test_counts(number: int, text: str) -> None:
+    assert counted(number, "error") == text
+
+
+def prepared(**numbers: Any) -> list[str]:
+    """Messages of the Events `Prepared` of a run whose preparation ended with these numbers."""
+    known = {**NUMBERS[Stage.PREP], **numbers}
+    play = Play()
+    play.step()
+    play.end_pod("tire-prep-1", numbers={name: value for name, value in known.items() if value is not None})
+    play.step(1)
+    play.step(1)
+    return [note.message for note in play.notes if note.reason == "Prepared"]
+
+
+FOUND = {"trainImages": 300, "evalImages": 60, "trainObjects": 4000, "evalObjects": 886, "errors": 2, "warnings": 11}
+ONES = {"trainImages": 1, "evalImages": 0, "trainObjects": 1, "evalObjects": 0, "errors": 1, "warnings": 1}
+COUNTS = "360 images, 4 886 objects, 2 errors, 11 warnings"
+REPORT = f"Report: {NUMBERS[Stage.PREP]['reportURI']}"
+EVENTS: dict[str, tuple[dict[str, Any], str]] = {
+    "as most": (
+        FOUND,
+        f"{COUNTS} (300 train and 60 eval images, pascalVOC labels). {REPORT}",
+    ),
+    "one of each": (
+        ONES,
+        f"1 image, 1 object, 1 error, 1 warning (1 train and 0 eval images, pascalVOC labels). {REPORT}",
+    ),
+    "prepared before": (
+        {**FOUND, "reused": True},
+        f"{COUNTS} (300 train and 60 eval images, pascalVOC labels, prepared before). {REPORT}",
+    ),
+    "no more than counts": (
+        {**FOUND, "format": None, "reportURI": None},
+        f"{COUNTS} (300 train and 60 eval images).",
+    ),
+    "the address is too long": (
+        {**FOUND, "reportURI": "s3://b/" + "k" * 1000},
+        f"{COUNTS} (300 train and 60 eval images, pascalVOC labels).",
+    ),
+    "no counts": ({"errors": None}, "prep ended with succeeded."),
+}
+
+
+@pytest.mark.parametrize(("numbers", "message"), EVENTS.values(), ids=EVENTS)
+def test_an_event_tells_of_the_data_set_once(numbers: dict[str, Any], message: str) -> None:
+    assert prepared(**numbers) == [message]
+
+
+def test_the_status_says_where_the_reports_are() -> None:
+    numbers = dict(NUMBERS[Stage.PREP])
+    assert errors(contract_part("verdict", "prep"), numbers) == []
+    play = Play()
+    play.step()
+    play.end_pod("tire-prep-1", numbers=numbers)
+    play.step(1)
+    data_set = play.status["dataset"]
+    assert (data_set["reportURI"], data_set["reportJSONURI"]) == (numbers["reportURI"], numbers["reportJSONURI"])
+    assert (data_set["errors"], data_set["warnings"], data_set["infos"]) == (0, 1, 2)
