@@ -12,6 +12,7 @@ from prometheus_client import REGISTRY
 
 from trainingrun.domain.verdicts import POLICIES, Outcome
 from trainingrun.engine import metrics as _metrics  # noqa: F401 - registers them
+from trainingrun_agent.prep.fraction import group_key
 from trainingrun_agent.prep.readers import FORMATS
 from trfakes.schema import contract, crd_part, errors
 
@@ -143,3 +144,13 @@ def test_the_table_of_label_formats_is_what_is_read_and_offered() -> None:
         assert dataset[split]["properties"]["format"]["enum"] == ["auto", *FORMATS]
     assert resolved["$defs"]["source"]["properties"]["format"]["enum"] == ["auto", *FORMATS]
     assert set(FORMATS) <= set(table)
+
+
+def test_the_table_of_sequences_is_what_is_done() -> None:
+    text = (ROOT / "docs/user-guide.md").read_text()
+    table = re.findall(r"^\| ((?:`[^`]+\.jpg` )+)\| (together|each by itself)\b", text, re.MULTILINE)
+    assert len(table) > 12
+    for cell, told in table:
+        names = re.findall("`([^`]+)`", cell)
+        groups = {group_key(name, "sequence") for name in names}
+        assert len(groups) == (1 if told == "together" else len(names)), cell
