@@ -1,0 +1,74 @@
+"""Image files of every kind, made on the spot: those that training can have as they are, those that have to be made
+anew, and those that nothing can be made of, with the code of their finding."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+from PIL import Image
+
+from voc_data import encoded, jpeg, picture
+
+CLEAN = jpeg()
+EXIF = Image.Exif()
+EXIF[0x0112] = 6
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that promises this size and holds next to nothing."""
+    chunk = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    data = b"IDAT" + zlib.compress(b"\0" * 1000)
+    parts = (struct.pack(">I", len(part) - 4) + part + struct.pack(">I", zlib.crc32(part)) for part in (chunk, data))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def flipped(data: bytes, at: int) -> bytes:
+    """With one byte inverted."""
+    return data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :]
+
+
+KEPT = {
+    "JPEG": CLEAN,
+    "gray JPEG": encoded(picture(mode="L")),
+    "progressive JPEG": encoded(picture(), progressive=True),
+    "trailing garbage": CLEAN + b"garbage" * 10,
+}
+
+SIXTEEN_BIT = Image.frombytes("I;16", (160, 120), struct.pack("<H", 0x8000) * 160 * 120)
+CONVERTED = {
+    "CMYK JPEG": encoded(picture(mode="CMYK")),
+    "RGB PNG": encoded(picture(), "PNG"),
+    "gray PNG": encoded(picture(mode="L"), "PNG"),
+    "RGBA PNG": encoded(picture(mode="RGBA"), "PNG"),
+    "gray and alpha PNG": encoded(picture(mode="LA"), "PNG"),
+    "palette PNG": encoded(picture(mode="P"), "PNG"),
+    "transparent palette PNG": encoded(picture(mode="P"), "PNG", transparency=0),
+    "1-bit PNG": encoded(picture(mode="1"), "PNG"),
+    "16-bit PNG": encoded(SIXTEEN_BIT, "PNG"),
+    "BMP": encoded(picture(), "BMP"),
+    "8-bit gray BMP": encoded(picture(mode="L"), "BMP"),
+    "GIF": encoded(picture(mode="P"), "GIF"),
+    "animated GIF": encoded(picture(mode="P"), "GIF", save_all=True, append_images=[picture(mode="P", seed=1)]),
+    "WebP": encoded(picture(), "WEBP"),
+    "TIFF": encoded(picture(), "TIFF"),
+    "16-bit TIFF": encoded(SIXTEEN_BIT, "TIFF"),
+    "JPEG with EXIF rotation": encoded(picture(), exif=EXIF),
+}
+
+BAD = {
+    "0 bytes": (b"", "ImageEmpty"),
+    "HTML page": (b"<!DOCTYPE html><html>404</html>", "ImageUnreadable"),
+    "JPEG without its last byte": (CLEAN[:-1], "ImageTruncated"),
+    "JPEG without its last 2 bytes": (CLEAN[:-2], "ImageTruncated"),
+    "JPEG cut at 60 %": (CLEAN[: len(CLEAN) * 6 // 10], "ImageTruncated"),
+    "progressive JPEG cut": (encoded(picture(), progressive=True)[:-2], "ImageTruncated"),
+    "PNG cut": (encoded(picture(), "PNG")[:-500], "ImageTruncated"),
+    "PNG bomb by its header": (png_header(30_000, 30_000), "ImageTooLarge"),
+    "PNG above the pixel limit": (png_header(12_000, 9_000), "ImageTooLarge"),
+    "PNG above what other formats may have": (png_header(5_000, 5_000), "ImageTooLarge"),
+    "PNG with next to no pixels": (png_header(4_000, 4_000), "ImageTruncated"),
+    "float TIFF": (encoded(picture(mode="F"), "TIFF"), "ImageUnsupported"),
+    "JPEG header only": (CLEAN[:20], "ImageUnreadable"),
+    "PNG with a broken checksum": (flipped(encoded(picture(), "PNG"), 60), "ImageCorrupt"),
+}
