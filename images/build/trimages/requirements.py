@@ -61,6 +61,10 @@ ALL = (
     Requirements(_TRAINER + "requirements-py37.txt", _API, "3.7", ("gast",), ("tensorflow",)),
     # NVIDIA's TensorFlow 1.15 is built against the numpy and protobuf of its own image.
     Requirements(_TRAINER + "requirements-py38.txt", _API[:1], "3.8", ("gast",), ("numpy", "protobuf")),
+    # Installed beside the trainer's packages, which hold the rest.
+    Requirements(
+        "tests/bench/tutorial/requirements.txt", ("tests/bench/tutorial/requirements.in",), "3.7", dependencies=False
+    ),
 )
 
 
