@@ -58,17 +58,20 @@ class MemoryStore:
         sha256: str | None,
         on_bytes: Callable[[int], None] | None = None,
     ) -> str:
-        data = self.get(key, max_bytes=size)
+        data = self.get(key, max_bytes=1 << 40)
         digest = hashlib.sha256(data).hexdigest()
         if len(data) != size or sha256 not in (None, digest):
-            raise IntegrityError(f"s3://{self.bucket}/{key} is not what was promised")
+            raise IntegrityError(f"s3://{self.bucket}/{key} was read as {len(data)} bytes, expected {size} bytes")
         path.write_bytes(data)
         if on_bytes:
             on_bytes(size)
         return digest
 
     def upload(self, key: str, file: BinaryIO, *, size: int, on_bytes: Callable[[int], None] | None = None) -> str:
+        file.seek(0)
         data = file.read(size)
+        if len(data) < size:
+            raise IntegrityError(f"the file for {key} ended {size - len(data)} bytes early while it was uploaded")
         self.put(key, data)
         if on_bytes:
             on_bytes(len(data))

@@ -23,6 +23,13 @@ class ObjectInfo:
     modified: datetime
 
 
+class ByteCounter(Protocol):
+    """Gets byte increments, for metrics."""
+
+    def __call__(self, *, down: int = 0, up: int = 0) -> None:
+        """Count."""
+
+
 class ObjectStore(Protocol):
     """One bucket. Keys are absolute in the bucket. Safe to use from several threads."""
 

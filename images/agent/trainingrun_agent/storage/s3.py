@@ -6,14 +6,12 @@ is downloaded appears under its name only when size and digest are right.
 
 from __future__ import annotations
 
-import errno
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
@@ -21,12 +19,12 @@ from botocore.parsers import ResponseParserError
 
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig
-from trainingrun_agent.errors import DiskFull, IntegrityError, NotFound, ObjectTooLarge, StorageRefused
-from trainingrun_agent.storage.base import ObjectInfo
+from trainingrun_agent.errors import IntegrityError, NotFound, ObjectTooLarge, StorageRefused
+from trainingrun_agent.storage.base import ByteCounter, ObjectInfo
 from trainingrun_agent.storage.bulk import Bulk, BulkError, open_bulk
 from trainingrun_agent.storage.client import WORK, Limits, make_client
 from trainingrun_agent.storage.failures import Target, explain, not_s3
-from trainingrun_agent.storage.streams import HashingReader
+from trainingrun_agent.storage.streams import Chunk, HashingReader, save
 
 CHUNK = 1 << 20
 PART = 8 << 20
@@ -35,16 +33,8 @@ UPLOAD_THREADS = 4
 MAX_SKEW_SECONDS = 300
 READS = 2
 
-Chunk = bytes | memoryview
 Chunks = Callable[[str], Iterator[Chunk]]
 """Reads an object by its key, piece by piece."""
-
-
-class ByteCounter(Protocol):
-    """Gets byte increments, for metrics."""
-
-    def __call__(self, *, down: int = 0, up: int = 0) -> None:
-        """Count."""
 
 
 def open_store(
@@ -245,27 +235,11 @@ class S3Store:
     def _fetch(
         self, chunks: Chunks, key: str, partial: Path, *, limit: int, told: Callable[[int], None]
     ) -> tuple[int, str]:
-        digest, received = hashlib.sha256(), 0
-        try:
-            with _new_file(partial) as file:
-                for chunk in chunks(key):
-                    file.write(chunk)
-                    digest.update(chunk)
-                    received += len(chunk)
-                    told(len(chunk))
-                    self._count(down=len(chunk))
-                    if received > limit:
-                        break
-        except BaseException as error:
-            told(-received)
-            partial.unlink(missing_ok=True)
-            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise DiskFull(
-                    f"no space left for {self._target.where(key)} ({limit} bytes) in {partial.parent}",
-                    hint="Give the stage more ephemeral storage.",
-                ) from error
-            raise
-        return received, digest.hexdigest()
+        def counted(count: int) -> None:
+            told(count)
+            self._count(down=max(0, count))
+
+        return save(chunks(key), partial, limit=limit, told=counted, what=self._target.where(key))
 
     @contextmanager
     def _explained(self, call: str, key: str) -> Iterator[None]:
@@ -292,12 +266,6 @@ class S3Store:
                 f"{self._target.endpoint or 'AWS'}",
                 hint="Set the clock of the node or of the storage server (NTP).",
             )
-
-
-def _new_file(path: Path) -> BinaryIO:
-    """A file that was not there: what the trainer may have put in its place is removed, and never written through."""
-    path.unlink(missing_ok=True)
-    return path.open("xb")
 
 
 def _info(key: str, size: int, answer: Mapping[str, Any]) -> ObjectInfo:

@@ -1,14 +1,21 @@
-"""Reading a file once while it is sent.
+"""Reading a file once while it is sent, and writing one while it is received.
 
-Invariant: exactly the promised number of bytes is read, or an error raised.
+Invariant: exactly the promised number of bytes is sent, or an error raised; nothing received is written through what
+lies in the file's place, and nothing is left of it after an error.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import BinaryIO
 
-from trainingrun_agent.errors import IntegrityError
+from trainingrun_agent.errors import DiskFull, IntegrityError
+
+Chunk = bytes | memoryview
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 class HashingReader:
@@ -39,3 +46,38 @@ class HashingReader:
     def hexdigest(self) -> str:
         """SHA-256 of what was read so far."""
         return self._digest.hexdigest()
+
+
+def save(
+    chunks: Iterable[Chunk], partial: Path, *, limit: int, told: Callable[[int], None], what: str
+) -> tuple[int, str]:
+    """Write what comes to a new file `partial`, little more than `limit` bytes; returns size and SHA-256 in hex.
+
+    `told` gets byte increments, a negative one after an error. Raises DiskFull, and what reading raises.
+    """
+    digest, received = hashlib.sha256(), 0
+    try:
+        with _new_file(partial) as file:
+            for chunk in chunks:
+                file.write(chunk)
+                digest.update(chunk)
+                received += len(chunk)
+                told(len(chunk))
+                if received > limit:
+                    break
+    except BaseException as error:
+        told(-received)
+        partial.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in NO_SPACE:
+            raise DiskFull(
+                f"no space left for {what} ({limit} bytes) in {partial.parent}",
+                hint="Give the stage more ephemeral storage.",
+            ) from error
+        raise
+    return received, digest.hexdigest()
+
+
+def _new_file(path: Path) -> BinaryIO:
+    """A file that was not there: what the trainer may have put in its place is removed, and never written through."""
+    path.unlink(missing_ok=True)
+    return path.open("xb")

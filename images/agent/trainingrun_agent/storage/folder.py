@@ -1,0 +1,289 @@
+"""ObjectStore over a folder of this machine, for work without S3.
+
+Invariant: nothing outside of the folder is read or written (inside.py). A key is a path relative to the folder with
+slashes; keys are listed as S3 does, by the bytes of their UTF-8, and no file is read for it.
+
+Links to files inside the folder are objects like any other. Links that lead out of it, links to folders, names that are
+not UTF-8, and what is neither file nor folder are no objects: listings pass them over, and `passed_over` names them.
+Unlike in a bucket there cannot be an object `a` beside an object `a/b`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+from trainingrun_agent.errors import DiskFull, IntegrityError, NotFound, ObjectTooLarge, StageError, StorageRefused
+from trainingrun_agent.storage.base import ByteCounter, ObjectInfo
+from trainingrun_agent.storage.inside import Inside, is_name
+from trainingrun_agent.storage.streams import NO_SPACE, HashingReader, save
+
+CHUNK = 1 << 20
+MAX_PASSED_OVER = 1000
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR, errno.ENXIO)
+_NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK)
+_BEGIN, _END = ".trainingrun-", ".partial"
+"""Of the name of a file that is being written."""
+
+
+class FolderStore:
+    """One folder as a bucket. `passed_over` says what listings left out, and why, by path."""
+
+    def __init__(self, root: Path, *, count: ByteCounter | None = None) -> None:
+        self._shown = str(root)
+        self._inside = Inside(root)
+        self._count = count or _ignore
+        self.passed_over: dict[str, str] = {}
+
+    @property
+    def bucket(self) -> str:
+        """The folder as it was named."""
+        return self._shown
+
+    def list(self, prefix: str, *, start_after: str = "", limit: int | None = None) -> Iterator[ObjectInfo]:
+        """Folder by folder, see ObjectStore."""
+        return islice(self._walk(prefix, start_after), limit)
+
+    def head(self, key: str) -> ObjectInfo | None:
+        """See ObjectStore."""
+        try:
+            with self._opened(key) as (_, status):
+                return _info(key, status)
+        except NotFound:
+            return None
+
+    def get(self, key: str, *, max_bytes: int) -> bytes:
+        """See ObjectStore."""
+        with self._opened(key) as (handle, status):
+            data = _read(handle, min(status.st_size, max_bytes) + 1)
+        if len(data) > max_bytes:
+            raise ObjectTooLarge(
+                f"{self._where(key)} is larger than the {max_bytes} bytes that are read of it",
+                hint="Check that it is the file that was meant.",
+            )
+        self._count(down=len(data))
+        return data
+
+    def get_range(self, key: str, *, start: int, length: int) -> bytes:
+        """See ObjectStore."""
+        with self._opened(key) as (handle, status):
+            os.lseek(handle, start, os.SEEK_SET)
+            data = _read(handle, min(length, max(0, status.st_size - start)))
+        self._count(down=len(data))
+        return data
+
+    def put(self, key: str, data: bytes, *, if_absent: bool = False) -> bool:
+        """See ObjectStore."""
+        free = self._write(key, lambda file: file.write(data), if_absent=if_absent)
+        self._count(up=len(data))
+        return free
+
+    def download(
+        self,
+        key: str,
+        path: Path,
+        *,
+        size: int,
+        sha256: str | None,
+        on_bytes: Callable[[int], None] | None = None,
+    ) -> str:
+        """See ObjectStore."""
+        told = on_bytes or (lambda _: None)
+        partial = path.with_name(f"{path.name}.partial")
+        with self._opened(key) as (handle, _):
+            chunks = iter(lambda: os.read(handle, CHUNK), b"")
+            received, digest = save(chunks, partial, limit=size, told=told, what=self._where(key))
+        self._count(down=received)
+        if received == size and sha256 in (None, digest):
+            partial.replace(path)
+            return digest
+        told(-received)
+        partial.unlink()
+        raise IntegrityError(
+            f"{self._where(key)} was read as {received} bytes with SHA-256 {digest}, expected {size} bytes"
+            + (f" with SHA-256 {sha256}" if sha256 else ""),
+            hint="The file was replaced or damaged: put the original back.",
+        )
+
+    def upload(self, key: str, file: BinaryIO, *, size: int, on_bytes: Callable[[int], None] | None = None) -> str:
+        """See ObjectStore."""
+        file.seek(0)
+        reader = HashingReader(file, size, name=key)
+        told = on_bytes or (lambda _: None)
+
+        def fill(target: BinaryIO) -> None:
+            while chunk := reader.read(CHUNK):
+                target.write(chunk)
+                told(len(chunk))
+
+        self._write(key, fill)
+        self._count(up=size)
+        return reader.hexdigest()
+
+    def delete(self, key: str) -> None:
+        """See ObjectStore; folders that it leaves empty go too, as they would from a bucket."""
+        with suppress(NotFound), self._explained(key):
+            path = Path(self._inside.path(key))
+            path.unlink()
+            with suppress(OSError):
+                for folder in path.relative_to(self._inside.root).parents[:-1]:
+                    Path(self._inside.root, folder).rmdir()
+
+    def _walk(self, prefix: str, start_after: str) -> Iterator[ObjectInfo]:
+        folder, slash, first = prefix.rpartition("/")
+        if slash and not folder:
+            return
+        with suppress(NotFound), self._explained(folder):
+            self._inside.check_folder(folder)
+            stack = [self._keys(folder + slash, first)]
+            while stack:
+                key = next(stack[-1], None)
+                if key is None:
+                    stack.pop()
+                elif key.endswith("/"):
+                    if key > start_after or start_after.startswith(key):
+                        stack.append(self._keys(key))
+                elif key > start_after and (info := self._listed(key)) is not None:
+                    yield info
+
+    def _keys(self, folder: str, first: str = "") -> Iterator[str]:
+        """What lies in a folder, sorted; folders end in a slash, so that their place is that of the keys in them."""
+        found = []
+        with suppress(NotFound), self._explained(folder):
+            for name, is_folder in self._inside.entries(folder):
+                if not is_name(name):
+                    self._pass_over(f"{folder}{name}", "the name is not UTF-8")
+                elif name.startswith(first) and not (name.startswith(_BEGIN) and name.endswith(_END)):
+                    found.append(f"{folder}{name}/" if is_folder else f"{folder}{name}")
+        return iter(sorted(found))  # by code points, which is the order of the bytes of UTF-8
+
+    def _listed(self, key: str) -> ObjectInfo | None:
+        status = None
+        with suppress(OSError):  # gone since the folder was read
+            status = os.lstat(f"{self._inside.root}/{key}")
+        if status is None or stat.S_ISREG(status.st_mode):
+            return status and _info(key, status)
+        cause = "neither file nor folder"
+        if stat.S_ISLNK(status.st_mode):
+            try:
+                status = Path(self._inside.target(key)).stat()
+                cause = "a link to something that is no file"
+            except OSError as error:
+                cause = str(error.strerror)
+        if stat.S_ISREG(status.st_mode):
+            return _info(key, status)
+        self._pass_over(key, cause)
+        return None
+
+    def _pass_over(self, path: str, cause: str) -> None:
+        if len(self.passed_over) < MAX_PASSED_OVER:
+            self.passed_over[path] = cause
+
+    @contextmanager
+    def _opened(self, key: str) -> Iterator[tuple[int, os.stat_result]]:
+        with self._explained(key):
+            path = self._inside.path(key)
+            try:
+                handle = os.open(path, _READ)
+            except OSError as error:
+                if error.errno not in (errno.ELOOP, errno.EMLINK):  # what systems call a link that is not followed
+                    raise
+                handle = os.open(self._inside.target(key), _READ)
+            try:
+                status = os.fstat(handle)
+                if not stat.S_ISREG(status.st_mode):
+                    raise FileNotFoundError(errno.ENOENT, "no file", path)
+                yield handle, status
+            finally:
+                os.close(handle)
+
+    def _write(self, key: str, fill: Callable[[BinaryIO], object], *, if_absent: bool = False) -> bool:
+        with self._explained(key, writing=True):
+            path = Path(self._inside.path(key))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_name(f"{_BEGIN}{secrets.token_hex(8)}{_END}")
+            try:
+                with temporary.open("xb") as file:
+                    fill(file)
+                if if_absent:
+                    return _publish_if_absent(temporary, path)
+                temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
+            return True
+
+    @contextmanager
+    def _explained(self, key: str, *, writing: bool = False) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise self._refusal(error, key, writing=writing) from error
+
+    def _refusal(self, error: OSError, key: str, *, writing: bool) -> StageError:
+        what = f"{self._where(key)}: {error.strerror}"
+        if error.errno in _ABSENT and not writing:
+            return NotFound(what, hint="Put the file there, or correct the name.")
+        if error.errno in NO_SPACE:
+            return DiskFull(what, hint="Free some space, or choose a folder on another disk.")
+        if error.errno in _NO_RIGHT:
+            return StorageRefused("AccessDenied", what, hint="Give yourself the right to it, or choose another folder.")
+        return StorageRefused("RequestRefused", what, hint="Check the name, the disk and its file system.")
+
+    def _where(self, key: str) -> str:
+        return f"{self._shown}/{key}"
+
+
+def _publish_if_absent(temporary: Path, path: Path) -> bool:
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        return _copy_if_absent(temporary, path)
+    return True
+
+
+def _copy_if_absent(temporary: Path, path: Path) -> bool:
+    """For file systems without links; a reader may see a part of it."""
+    try:
+        with path.open("xb") as file:
+            file.write(temporary.read_bytes())
+    except FileExistsError:
+        return False
+    return True
+
+
+def _read(handle: int, wanted: int) -> bytes:
+    """Up to `wanted` bytes; a system call may bring fewer."""
+    data = os.read(handle, wanted)
+    while len(data) < wanted and (more := os.read(handle, wanted - len(data))):
+        data += more
+    return data
+
+
+def _info(key: str, status: os.stat_result) -> ObjectInfo:
+    etag = f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"
+    return ObjectInfo(key, status.st_size, etag, _moment(status.st_mtime))
+
+
+def _moment(seconds: float) -> datetime:
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError):  # file systems know years that Python does not
+        return datetime.fromtimestamp(0, UTC)
+
+
+def _ignore(*, down: int = 0, up: int = 0) -> None:
+    """Nobody counts."""
