@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from jsonschema import Draft202012Validator
 from PIL import Image
 
 from trainingrun_agent.clock import Clock
-from trainingrun_agent.config import AgentConfig, Uri
+from trainingrun_agent.config import AgentConfig, SplitRule, Uri
 from trainingrun_agent.errors import Interrupted, Outcome, StageError, UserError
+from trainingrun_agent.prep.fraction import side
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.stages import prep
 from trainingrun_agent.stages.context import StageContext
@@ -105,6 +107,21 @@ def test_what_the_report_found_is_told_with_the_success(
         verdict.message
         == "Prepared 5 train and 2 eval images with pascalVOC labels; the report has 1 error and 2 warnings."
     )
+
+
+def test_a_share_of_one_folder_is_for_evaluation(
+    s3_store: S3Store, make_context: Callable[[S3Store], StageContext]
+) -> None:
+    _fill(s3_store, "tire/images/train/", 12)
+    rule = SplitRule(Decimal("0.3"), 0, "sequence")
+    context = make_context(s3_store)
+    dataset = replace(context.config.resolved.dataset, eval=None, split=rule)
+    resolved = replace(context.config.resolved, dataset=dataset)
+    verdict = prep.run(replace(context, config=replace(context.config, resolved=resolved)))
+    _check_numbers(verdict.numbers)
+    chosen = [number for number in range(12) if side(f"{number}.jpg", rule) == "eval"]
+    assert 0 < len(chosen) < 12
+    assert (verdict.numbers["trainImages"], verdict.numbers["evalImages"]) == (12 - len(chosen), len(chosen))
 
 
 def test_a_later_attempt_believes_the_result(images: S3Store, make_context: Callable[[S3Store], StageContext]) -> None:
