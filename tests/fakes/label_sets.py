@@ -38,7 +38,7 @@ class Photo:
 PHOTOS = (
     Photo("0001.jpg", (("tire", 10, 20, 60, 40),)),
     Photo("a b.jpg", (("tire", 0, 0, 128, 64), ("winter hub", 33, 7, 44, 30))),
-    Photo("größe.1.JPG", (("winter hub", 1, 2, 3, 5),)),
+    Photo("größe.1.JPG", (("winter hub", 1, 2, 33, 45),)),
     Photo("nothing.jpg", ()),
 )
 

@@ -16,6 +16,7 @@ from trainingrun_agent.prep.check import Checker
 from trainingrun_agent.prep.sharding import crew, feed, process
 from trainingrun_agent.prep.sharding.job import Fetched
 from trainingrun_agent.prep.sharding.process import WorkerProcess
+from trainingrun_agent.prep.view import View
 from voc_data import jpeg
 
 
@@ -52,8 +53,8 @@ class Mortal:
 
     mark = b"deadly"
 
-    def __init__(self, checker: Checker, scratch: Path) -> None:
-        self._worker = WorkerProcess(checker, scratch)
+    def __init__(self, checker: Checker, view: View, scratch: Path) -> None:
+        self._worker = WorkerProcess(checker, view, scratch)
 
     def feed(self, items: list[Fetched]) -> None:
         if any(isinstance(item.image, bytes) and self.mark in item.image for item in items):
@@ -118,7 +119,7 @@ def test_trouble_ends_all_workers(
 
 
 def test_disk_full_in_a_worker_is_told_as_such(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    worker = WorkerProcess(Checker(("tire",), 1024), Path("/proc/nowhere"))
+    worker = WorkerProcess(Checker(("tire",), 1024), View.of("ssd_inception_v2"), Path("/proc/nowhere"))
     try:
         from trainingrun_agent.prep.sharding.job import ShardJob
 

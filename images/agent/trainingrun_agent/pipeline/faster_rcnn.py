@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from trainingrun_agent.pipeline.networks import Network
 
+MAX_DIMENSION = 1024
+"""Pixels of the longer side at most."""
+ANCHOR_SCALES, ANCHOR_RATIOS = (0.25, 0.5, 1.0, 2.0), (0.5, 1.0, 2.0)
 _TEMPLATE = """
 faster_rcnn {{
   num_classes: {num_classes}
-  image_resizer {{ keep_aspect_ratio_resizer {{ min_dimension: {size} max_dimension: 1024 {pad} }} }}
+  image_resizer {{ keep_aspect_ratio_resizer {{ min_dimension: {size} max_dimension: {max_dimension} {pad} }} }}
   feature_extractor {{ type: "{extractor}" first_stage_features_stride: 16 }}
   first_stage_anchor_generator {{
     grid_anchor_generator {{
-      scales: 0.25 scales: 0.5 scales: 1.0 scales: 2.0
-      aspect_ratios: 0.5 aspect_ratios: 1.0 aspect_ratios: 2.0
+      {scales}
+      {ratios}
       height_stride: 16
       width_stride: 16
     }}
@@ -58,4 +61,12 @@ faster_rcnn {{
 def model(network: Network, *, num_classes: int, batch_size: int) -> str:
     """Proto text of `model`. Images of several sizes fit into one batch only when they are padded."""
     pad = "pad_to_max_dimension: true" if batch_size > 1 else ""
-    return _TEMPLATE.format(num_classes=num_classes, size=network.input_size, extractor=network.extractor, pad=pad)
+    return _TEMPLATE.format(
+        num_classes=num_classes,
+        size=network.input_size,
+        max_dimension=MAX_DIMENSION,
+        scales=" ".join(f"scales: {scale}" for scale in ANCHOR_SCALES),
+        ratios=" ".join(f"aspect_ratios: {ratio}" for ratio in ANCHOR_RATIOS),
+        extractor=network.extractor,
+        pad=pad,
+    )

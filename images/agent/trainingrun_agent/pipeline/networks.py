@@ -27,6 +27,11 @@ class Network:
     optimizer: Literal["adam", "rms_prop", "momentum"] = "rms_prop"
     crop: bool = True  # augment by ssd_random_crop
 
+    @property
+    def reduces_lowest_layer(self) -> bool:
+        """Whether the finest feature map has three anchors per cell only, one of them smaller than all others."""
+        return self.feature_layers == 6
+
 
 NETWORKS: Final = {
     "ssd_inception_v2": Network("ssd", "ssd_inception_v2", 300),

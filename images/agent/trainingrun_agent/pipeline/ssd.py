@@ -96,7 +96,7 @@ def model(network: Network, *, num_classes: int, batch_norm_decay: float) -> str
         smallest=network.smallest_anchor,
         largest=network.largest_anchor,
         aspect_ratios=" ".join(f"aspect_ratios: {ratio}" for ratio in network.aspect_ratios),
-        reduce="true" if whole else "false",
+        reduce="true" if network.reduces_lowest_layer else "false",
         kernel=network.predictor_kernel,
         convolution=convolution,
     )

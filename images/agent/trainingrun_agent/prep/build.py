@@ -81,6 +81,7 @@ def build(
         make_all(
             [partial(making.task, *number) for number in numbers],
             checker=Checker(classes, max_image_side),
+            view=sides[0].tally.view,
             scratch=folder,
             workers=workers_for(images),
             stop=writing.stop,

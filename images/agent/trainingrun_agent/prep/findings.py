@@ -89,9 +89,9 @@ def warning(code: str, file: str, *, seen: str, done: str, hint: str, index: int
     return Finding(code, Severity.WARNING, file, seen, done, hint, index)
 
 
-def info(code: str, file: str, *, seen: str, done: str, hint: str) -> Finding:
+def info(code: str, file: str, *, seen: str, done: str, hint: str, index: int | None = None) -> Finding:
     """Nothing is lost."""
-    return Finding(code, Severity.INFO, file, seen, done, hint)
+    return Finding(code, Severity.INFO, file, seen, done, hint, index)
 
 
 class Findings:

@@ -11,12 +11,14 @@ from trainingrun_agent.config import SplitRule
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.classes import nearest
 from trainingrun_agent.prep.fetch import CHANGED
-from trainingrun_agent.prep.findings import Finding, Findings, Severity, warning
+from trainingrun_agent.prep.findings import Finding, Findings, Severity, info, warning
 from trainingrun_agent.prep.split import Side
-from trainingrun_agent.prep.tally import Tally
+from trainingrun_agent.prep.tally import MUCH_LARGER, Tally
 
 TOP_FILES, TOP_CLASSES = 3, 5
 MAX_FINDING_TEXT = 200
+MAX_TOO_SMALL = 0.05
+"""Share of the boxes from which they are worth a warning."""
 MAX_IMBALANCE = 20
 """Times as many boxes as of a class that is found nevertheless; a rule of thumb."""
 _CORRECT = "Correct the files the report names; each finding says how."
@@ -66,6 +68,35 @@ def imbalance(train: Tally, classes: Sequence[str]) -> list[Finding]:
         for name in classes
         if 0 < train.per_class[name] * MAX_IMBALANCE < train.per_class[most]
     ]
+
+
+def size_findings(side: Side) -> list[Finding]:
+    """What the network's input makes of a split's boxes and images."""
+    tally, view = side.tally, side.tally.view
+    found = []
+    if tally.too_small > MAX_TOO_SMALL * tally.objects:
+        found.append(
+            warning(
+                "BoxesTooSmall",
+                "",
+                seen=f"{tally.too_small} of {_count(tally.objects, 'box')} are shorter than {view.least_side} pixels at"
+                f" the {view.side} pixels that {view.network} sees of an image",
+                done="kept: they are trained on, and hardly learned",
+                hint="Cut the images into tiles before labelling, or choose a network with a larger input.",
+            )
+        )
+    if tally.larger:
+        found.append(
+            info(
+                "ImagesMuchLarger",
+                "",
+                seen=f"{tally.larger} of {_count(tally.images, 'image')} are more than {MUCH_LARGER} times as large as"
+                f" the {view.side} pixels that {view.network} sees of an image",
+                done="scaled down to dataset.maxImageSide; the network scales the rest",
+                hint="Nothing to do while objects stay large enough; uploads and preparation are faster with less.",
+            )
+        )
+    return [finding.of(side.split) for finding in found]
 
 
 def allowed_bad_files(limit: str, files: int) -> int:
@@ -161,7 +192,7 @@ def _changed(findings: Findings) -> UserError | None:
 
 
 def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    return f"{number} {what}{'' if number == 1 else 'es' if what.endswith('x') else 's'}"
 
 
 def _empty_reason(side: Side) -> str:

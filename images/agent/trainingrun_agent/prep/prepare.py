@@ -33,6 +33,7 @@ from trainingrun_agent.prep.readers import Format
 from trainingrun_agent.prep.recognise import recognise
 from trainingrun_agent.prep.report import report
 from trainingrun_agent.prep.split import OpenSource, sides
+from trainingrun_agent.prep.view import View
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage import documents
 from trainingrun_agent.storage.base import ObjectStore, StoreFor
@@ -224,7 +225,7 @@ def _build(job: _Job, home: Home, found: dict[Split, _Found], folder: Path, late
             sources[split] = OpenSource(origin.store, source.key, one.format.name, labels)
             del one
         return build(
-            sides(sources, job.side_of),
+            sides(sources, job.side_of, view=View.of(job.network)),
             home,
             classes=job.classes,
             max_image_side=job.max_image_side,
@@ -241,6 +242,7 @@ def _judge(job: _Job, built: Built, findings: Findings) -> UserError | None:
         built.sides, rule=job.rule, classes=job.classes, max_bad_files=job.max_bad_files, findings=findings
     )
     for side in built.sides:
+        findings.extend(policy.size_findings(side))
         if side.split == "eval":
             findings.extend(policy.unseen_classes(side.tally, job.classes))
         else:

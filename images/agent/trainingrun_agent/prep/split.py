@@ -6,13 +6,14 @@ Invariant: every pair is in one shard of one split, in the order of paths.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from trainingrun_agent.prep.findings import Finding, Severity, Split
 from trainingrun_agent.prep.labels import Labels
 from trainingrun_agent.prep.pairing import Pair
 from trainingrun_agent.prep.shards import bucket_of, shard_count
 from trainingrun_agent.prep.tally import Tally
+from trainingrun_agent.prep.view import View
 from trainingrun_agent.storage.base import ObjectStore
 
 
@@ -38,7 +39,7 @@ class Side:
     listed: int
     shards: list[list[Pair]]
     findings: list[Finding]
-    tally: Tally = field(default_factory=Tally)
+    tally: Tally
 
     @property
     def images(self) -> int:
@@ -51,19 +52,19 @@ class Side:
         return sum(pair.image.size + pair.annotation.size for pairs in self.shards for pair in pairs)
 
 
-def sides(sources: Mapping[Split, OpenSource], side_of: Callable[[str], Split] | None) -> list[Side]:
+def sides(sources: Mapping[Split, OpenSource], side_of: Callable[[str], Split] | None, *, view: View) -> list[Side]:
     """Each source is a split; with `side_of`, the only one is parted by the paths of its images."""
     if side_of is None:
-        return [_side(split, source, lambda _: True) for split, source in sources.items()]
+        return [_side(split, source, view, lambda _: True) for split, source in sources.items()]
     [source] = sources.values()
 
     def side(split: Split) -> Side:
-        return _side(split, source, lambda path: side_of(path) == split)
+        return _side(split, source, view, lambda path: side_of(path) == split)
 
     return [side("train"), side("eval")]
 
 
-def _side(split: Split, source: OpenSource, mine: Callable[[str], bool]) -> Side:
+def _side(split: Split, source: OpenSource, view: View, mine: Callable[[str], bool]) -> Side:
     pairing = source.labels.pairing
     pairs = [pair for pair in pairing.pairs if mine(pair.image.path)]
     count = shard_count(sum(pair.image.size for pair in pairs))
@@ -71,6 +72,5 @@ def _side(split: Split, source: OpenSource, mine: Callable[[str], bool]) -> Side
     for pair in pairs:
         shards[bucket_of(pair.image.path, count)].append(pair)
     findings = [finding.of(split) for finding in pairing.findings if mine(finding.file)]
-    made = Side(split, source, len(pairs) + sum(map(mine, pairing.unpaired)), shards, findings)
-    made.tally.bad = len({finding.file for finding in findings if finding.severity is Severity.ERROR})
-    return made
+    bad = len({finding.file for finding in findings if finding.severity is Severity.ERROR})
+    return Side(split, source, len(pairs) + sum(map(mine, pairing.unpaired)), shards, findings, Tally(view, bad=bad))

@@ -9,14 +9,25 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from trainingrun_agent.prep.check import Checked
+from trainingrun_agent.prep.statistics import Statistics
+from trainingrun_agent.prep.view import View
 
 MAX_NAMES = 10_000
+SAMPLES = 4
+MUCH_LARGER = 4
+"""Times the network's input."""
 FLAGS = ("difficult", "occluded", "truncated")
 
 
 @dataclass
 class Tally:
-    """`images` and `objects` are the ones kept, `bad` files are not, `seen` are the names of all objects read."""
+    """`images` and `objects` are the ones kept, `bad` files are not, `seen` are the names of all objects read.
+
+    `too_small` are the objects that the network cannot see, `larger` the images much larger than its input, `samples`
+    the first images with each class.
+    """
+
+    view: View
 
     images: int = 0
     objects: int = 0
@@ -26,6 +37,10 @@ class Tally:
     per_class: Counter[str] = field(default_factory=Counter)
     flags: Counter[str] = field(default_factory=Counter)
     seen: Counter[str] = field(default_factory=Counter)
+    too_small: int = 0
+    larger: int = 0
+    samples: dict[str, list[str]] = field(default_factory=dict)
+    statistics: Statistics = field(default_factory=Statistics)
 
     def add(self, checked: Checked) -> None:
         """Count one image."""
@@ -37,6 +52,11 @@ class Tally:
         self.objects += len(checked.boxes)
         self.negatives += not checked.boxes
         self.max_boxes = max(self.max_boxes, len(checked.boxes))
+        self.too_small += len(self.view.too_small(checked.boxes, checked.size))
+        self.larger += max(checked.size) > MUCH_LARGER * self.view.side
+        self.statistics.add(checked.boxes, checked.size, self.view.scales(*checked.size))
+        for name in {box.name for box in checked.boxes}:
+            self._sample(name, [checked.path])
         for box in checked.boxes:
             self.per_class[box.name] += 1
             for flag in FLAGS:
@@ -53,6 +73,16 @@ class Tally:
         self.bad += other.bad
         self.per_class.update(other.per_class)
         self.flags.update(other.flags)
+        self.too_small += other.too_small
+        self.larger += other.larger
+        self.statistics.merge(other.statistics)
+        for name, paths in other.samples.items():
+            self._sample(name, paths)
+
+    def _sample(self, name: str, paths: list[str]) -> None:
+        kept = self.samples.setdefault(name, [])
+        if len(kept) < SAMPLES or paths[0] < kept[-1]:
+            self.samples[name] = sorted([*kept, *paths])[:SAMPLES]
 
     def _see(self, names: Counter[str]) -> None:
         for name, count in names.items():

@@ -17,6 +17,7 @@ from trainingrun_agent.prep.ordered import STOP_POLL_SECONDS, heed
 from trainingrun_agent.prep.sharding.feed import Feeder, Moved, Task
 from trainingrun_agent.prep.sharding.job import ShardResult
 from trainingrun_agent.prep.sharding.process import Maker, WorkerProcess, local_maker
+from trainingrun_agent.prep.view import View
 
 MAX_WORKERS = 4
 FEW_IMAGES = 256
@@ -43,6 +44,7 @@ def make_all(
     tasks: Iterable[Callable[[], Task]],
     *,
     checker: Checker,
+    view: View,
     scratch: Path,
     workers: int,
     stop: threading.Event,
@@ -58,7 +60,7 @@ def make_all(
     lock = threading.Lock()
 
     def new_maker() -> Maker:
-        return WorkerProcess(checker, scratch) if workers else local_maker(checker, scratch)
+        return (WorkerProcess if workers else local_maker)(checker, view, scratch)
 
     def work(reads: ThreadPoolExecutor) -> None:
         with closing(Feeder(new_maker, reads, halt, moved)) as feeder:

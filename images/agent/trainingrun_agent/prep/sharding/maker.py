@@ -15,21 +15,23 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from trainingrun_agent.prep.check import Checked, Checker
-from trainingrun_agent.prep.findings import Findings
+from trainingrun_agent.prep.findings import Finding, Findings, info
 from trainingrun_agent.prep.sharding import rows as row_files
-from trainingrun_agent.prep.sharding.job import Fetched, LocalFile, Needs, Print, ShardJob, ShardResult
+from trainingrun_agent.prep.sharding.job import Fetched, ImageFile, LocalFile, Needs, Print, ShardJob, ShardResult
 from trainingrun_agent.prep.sharding.rows import Row
 from trainingrun_agent.prep.shards import disk_full
 from trainingrun_agent.prep.tally import Tally
 from trainingrun_agent.prep.tfrecord import frame
 from trainingrun_agent.prep.tutorial_csv import TutorialCSV
+from trainingrun_agent.prep.view import View
 
 
 class ShardMaker:
     """Makes shards below `scratch`: `open`, `begin`, `feed` what was needed in its order, `finish`."""
 
-    def __init__(self, checker: Checker, scratch: Path) -> None:
+    def __init__(self, checker: Checker, view: View, scratch: Path) -> None:
         self._checker = checker
+        self._view = view
         self._scratch = scratch
 
     def open(self, job: ShardJob) -> Needs:
@@ -43,7 +45,7 @@ class ShardMaker:
 
     def begin(self, shards: Mapping[int, Path]) -> None:
         """Start writing; `shards` are the earlier ones asked for. Raises DiskFull."""
-        self._result = ShardResult(Tally(), Findings(), self._scratch / f"{self._job.name}.csv")
+        self._result = ShardResult(Tally(self._view), Findings(), self._scratch / f"{self._job.name}.csv")
         self._next = 0
         self._stack = ExitStack()
         self._old = {place: self._stack.enter_context(path.open("rb")) for place, path in shards.items()}
@@ -101,6 +103,7 @@ class ShardMaker:
         self._next = place + 1
         result.tally.add(checked)
         result.findings.extend(finding.of(self._job.split) for finding in checked.findings)
+        result.findings.extend(finding.of(self._job.split) for finding in self._too_small(file, checked))
         if checked.usable:
             result.prints.append(Print(place, checked.sha256, checked.look, _labels_print(checked)))
         try:
@@ -113,6 +116,24 @@ class ShardMaker:
                 )
         except OSError as error:
             raise disk_full(error, result.csv) from error
+
+    def _too_small(self, file: ImageFile, checked: Checked) -> list[Finding]:
+        """Not remembered with the image: another network may see its boxes."""
+        small = self._view.too_small(checked.boxes, checked.size)
+        if not small:
+            return []
+        view = self._view
+        return [
+            info(
+                "BoxTooSmall",
+                file.labels_path or file.path,
+                seen=f"{len(small)} boxes are shorter than {view.least_side} pixels at the {view.side} pixels that"
+                f" {view.network} sees of the image",
+                done="kept: they are trained on, and hardly learned",
+                hint="Cut large images into tiles before labelling, or choose a network with a larger input.",
+                index=small[0].index,
+            )
+        ]
 
 
 def _remembered(job: ShardJob) -> tuple[dict[int, tuple[int, Row]], bool]:

@@ -21,6 +21,7 @@ from typing import Any, Protocol, cast
 from trainingrun_agent.prep.check import Checker
 from trainingrun_agent.prep.sharding.job import Fetched, Needs, ShardJob, ShardResult
 from trainingrun_agent.prep.sharding.maker import ShardMaker
+from trainingrun_agent.prep.view import View
 
 END_SECONDS = 5
 
@@ -54,7 +55,7 @@ class WorkerDiedError(Exception):
 class WorkerProcess:
     """A Maker in another process. One batch is on its way while another one is being checked."""
 
-    def __init__(self, checker: Checker, scratch: Path) -> None:
+    def __init__(self, checker: Checker, view: View, scratch: Path) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
@@ -66,7 +67,7 @@ class WorkerProcess:
         self._connection = Connection(ours.detach())
         self._waiting = 0
         try:
-            self._send((checker, scratch))
+            self._send((checker, view, scratch))
         except WorkerDiedError:
             self.close()
             raise
@@ -137,9 +138,9 @@ def one_at_a_time(scratch: Path) -> Iterator[None]:
         yield
 
 
-def local_maker(checker: Checker, scratch: Path) -> ShardMaker:
+def local_maker(checker: Checker, view: View, scratch: Path) -> ShardMaker:
     """A maker whose large images wait for those of other workers."""
-    return ShardMaker(replace(checker, large=partial(one_at_a_time, scratch)), scratch)
+    return ShardMaker(replace(checker, large=partial(one_at_a_time, scratch)), view, scratch)
 
 
 def serve(descriptor: int) -> None:

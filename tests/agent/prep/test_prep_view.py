@@ -1,0 +1,112 @@
+"""What a network sees: its anchors, boxes too small for it, and the distributions that the report shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from prep_lab import Lab
+from trainingrun_agent.pipeline.networks import NETWORKS
+from trainingrun_agent.prep.annotation import LabelledObject
+from trainingrun_agent.prep.statistics import Statistics, middle
+from trainingrun_agent.prep.view import View, feature_maps, fit
+from voc_data import encoded, labelled, picture, voc
+
+# Made by the Object Detection API itself from the pipeline.config of these networks.
+ANCHORS: dict[str, list[list[tuple[float, float]]]] = {
+    "ssd_inception_v2": [
+        [(0.1, 0.1), (0.2828, 0.1414), (0.1414, 0.2828)],
+        [(0.35, 0.35), (0.495, 0.2475), (0.2475, 0.495), (0.6062, 0.2021), (0.2021, 0.6062), (0.4183, 0.4183)],
+        [(0.5, 0.5), (0.7071, 0.3536), (0.3536, 0.7071), (0.866, 0.2887), (0.2887, 0.8661), (0.5701, 0.5701)],
+        [(0.65, 0.65), (0.9192, 0.4596), (0.4596, 0.9192), (1.1258, 0.3753), (0.3753, 1.1259), (0.7211, 0.7211)],
+        [(0.8, 0.8), (1.1314, 0.5657), (0.5657, 1.1314), (1.3856, 0.4619), (0.4619, 1.3857), (0.8718, 0.8718)],
+        [(0.95, 0.95), (1.3435, 0.6718), (0.6718, 1.3435), (1.6454, 0.5485), (0.5485, 1.6455), (0.9747, 0.9747)],
+    ],
+    "ssd_mobilenet_v1_0.25_128": [[(0.2, 0.2), (0.2828, 0.2828)], [(0.4, 0.4), (0.6325, 0.6325)]],
+    "faster_rcnn_resnet50": [
+        [
+            (side * wide / 600, side * high / 600)
+            for side in (64, 128, 256, 512)
+            for wide, high in ((0.70711, 1.41421), (1, 1), (1.41421, 0.70711))
+        ]
+    ],
+}
+CELLS = {"ssd_inception_v2": [19, 10, 5, 3, 2, 1], "ssd_mobilenet_v1_0.25_128": [8, 4], "faster_rcnn_resnet50": [38]}
+
+
+@pytest.mark.parametrize("network", ANCHORS)
+def test_anchors_are_those_of_the_api(network: str) -> None:
+    maps = feature_maps(NETWORKS[network])
+    assert [one.cells for one in maps] == CELLS[network]
+    for one, expected in zip(maps, ANCHORS[network], strict=True):
+        for found, wanted in zip(one.anchors, expected, strict=True):
+            assert found == pytest.approx(wanted, abs=1e-4)
+
+
+def box(xmin: float, ymin: float, xmax: float, ymax: float, *, index: int = 0) -> LabelledObject:
+    return LabelledObject(index, "tire", xmin, ymin, xmax, ymax)
+
+
+SEEN: dict[str, tuple[str, tuple[int, int], LabelledObject, bool]] = {
+    "SSD, wide enough": ("ssd_inception_v2", (600, 300), box(0, 0, 16, 8), False),
+    "SSD, too narrow": ("ssd_inception_v2", (600, 300), box(0, 0, 15, 100), True),
+    "SSD, too low": ("ssd_inception_v2", (600, 300), box(0, 0, 100, 7), True),
+    "Faster R-CNN keeps the ratio of sides": ("faster_rcnn_resnet50", (1200, 600), box(0, 0, 9.4, 100), False),
+    "Faster R-CNN, long side limits": ("faster_rcnn_resnet50", (2400, 600), box(0, 0, 18, 100), True),
+}
+
+
+@pytest.mark.parametrize(("network", "size", "labelled_box", "small"), SEEN.values(), ids=SEEN)
+def test_what_is_too_small(network: str, size: tuple[int, int], labelled_box: LabelledObject, small: bool) -> None:
+    assert bool(View.of(network).too_small([labelled_box], size)) is small
+
+
+def test_statistics_of_parts_add_up() -> None:
+    view = View.of("ssd_inception_v2")
+    images = [
+        ([box(0, 0, 100, 50), box(10, 10, 30, 90)], (200, 100)),
+        ([], (640, 480)),
+        ([box(5, 5, 635, 475)], (640, 480)),
+    ]
+    whole, parts = Statistics(), [Statistics(), Statistics()]
+    for number, (boxes, size) in enumerate(images):
+        for one in (whole, parts[number % 2]):
+            one.add(boxes, size, view.scales(*size))
+    parts[0].merge(parts[1])
+    assert parts[0] == whole
+    document = whole.to_json()
+    assert sum(count for *_, count in document["sizes"]) == sum(document["centres"]) == 3
+    assert document["boxesPerImage"] == [[0, 1], [1, 1], [2, 1]]
+    assert pytest.approx([middle(2), middle(2)], rel=0.2) == [0.5, 0.5]
+    assert [2, 2, 1] in document["sizes"]  # 100 of 200 and 50 of 100 pixels
+
+
+def test_fit_says_which_feature_map_serves_which_boxes() -> None:
+    found = fit("ssd_inception_v2", {(0, 0): 3, (6, 6): 5, (20, 0): 1}, too_small=1)
+    assert (found["inputSize"], found["leastSide"], found["tooSmall"]) == (300, 8, 1)
+    boxes = [one["boxes"] for one in found["featureMaps"]]
+    assert (sum(boxes), boxes[0]) == (9, 6)
+    assert found["reached"] == pytest.approx(8 / 9, abs=1e-3)
+
+
+def test_boxes_that_the_network_cannot_see_are_told(lab: Lab) -> None:
+    small = labelled(box=(5, 5, 8, 60))
+    lab.add("t0", xml=voc([labelled(), small, small]))
+    lab.run()
+    report: dict[str, Any] = lab.document("report.json")
+    assert report["counts"] == {"BoxTooSmall": 1, "BoxesTooSmall": 1}
+    one, many = sorted(report["findings"], key=lambda item: item["code"])
+    assert (one["severity"], one["file"], one["object"]) == ("info", "t0.xml", 1)
+    assert one["seen"].startswith("2 boxes are shorter than 8 pixels at the 300 pixels that ssd_inception_v2 sees")
+    assert (many["severity"], many["split"]) == ("warning", "train")
+    assert many["seen"].startswith("2 of 5 boxes are shorter")
+
+
+def test_images_much_larger_than_the_input_are_told(lab: Lab) -> None:
+    size = (1280, 960)
+    lab.add("t0", encoded(picture(*size, seed="large")), voc([labelled(box=(100, 100, 900, 900))], size=size))
+    lab.run()
+    [finding] = lab.document("report.json")["findings"]
+    assert (finding["code"], finding["severity"]) == ("ImagesMuchLarger", "info")
+    assert finding["seen"].startswith("1 of 3 images are more than 4 times as large as the 300 pixels")
