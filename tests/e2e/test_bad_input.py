@@ -23,7 +23,7 @@ pytestmark = pytest.mark.node
 
 SECONDS = 120  # for all of them together; each is a pod of some seconds, and they share two processors
 FEW, ALLOWED = 12, "(spec.dataset.maxBadFiles 1% allows {})"
-REPORT = "Report: s3://detectors/datasets/failed/<digest>/report.json."
+REPORT = "Report: s3://detectors/datasets/failed/<digest>/report.html."
 CORRECT = "Correct the files the report names, or create a new TrainingRun with a higher dataset.maxBadFiles."
 NAMES = "Create a new TrainingRun with the names as they are in the annotations (case counts), or correct those."
 USE = "Use a .tar.gz of the TensorFlow 1 detection model zoo, or a run's export folder."

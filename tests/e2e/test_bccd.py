@@ -46,14 +46,14 @@ def test_the_run_succeeds(status: dict[str, Any]) -> None:
 
 
 def test_both_boxes_without_area_are_reported_by_file(scene: Scene, status: dict[str, Any]) -> None:
-    _, key = split_uri(status["dataset"]["reportURI"])
+    _, key = split_uri(status["dataset"]["reportJSONURI"])
     report = json.loads(scene.bucket.read(key))
     files = {finding["file"].rpartition("/")[2] for finding in report["findings"]}
     assert {"BloodImage_00338.xml", "BloodImage_00343.xml"} <= files
 
 
 def test_every_class_is_counted_and_scored(scene: Scene, status: dict[str, Any]) -> None:
-    _, key = split_uri(status["dataset"]["reportURI"])
+    _, key = split_uri(status["dataset"]["reportJSONURI"])
     report = json.loads(scene.bucket.read(key))
     assert set(report["splits"]["train"]["perClass"]) == {"RBC", "WBC", "Platelets"}
     _, prefix = split_uri(status["export"]["uri"])

@@ -111,7 +111,14 @@ def test_bucket_holds_exactly_the_documented_layout(scene: Scene, story: Watched
     assert {"run.json", "pipeline.config", "prepared.json", "trained.json", "exported.json"} <= set(keys)
     digest = story.status["dataset"]["digest"]
     names = {key.rpartition("/")[2] for key in scene.bucket.keys(f"datasets/{digest}/")}
-    assert names == {"MANIFEST.json", "label_map.pbtxt", "report.json", "train_labels.csv", "eval_labels.csv"}
+    assert names == {
+        "MANIFEST.json",
+        "label_map.pbtxt",
+        "report.json",
+        "report.html",
+        "train_labels.csv",
+        "eval_labels.csv",
+    }
 
 
 def test_every_manifest_verifies(scene: Scene, story: Watched) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from trainingrun_agent.errors import IntegrityError, NotFound, ObjectTooLarge
+from trainingrun_agent.errors import IntegrityError, NotFound, ObjectChanged, ObjectTooLarge
 from trainingrun_agent.storage.base import ObjectInfo
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -31,12 +31,14 @@ class MemoryStore:
     def head(self, key: str) -> ObjectInfo | None:
         return self._info(key) if key in self.objects else None
 
-    def get(self, key: str, *, max_bytes: int) -> bytes:
+    def get(self, key: str, *, max_bytes: int, etag: str = "") -> bytes:
         self.gets.append(key)
         if key not in self.objects:
             raise NotFound(f"no object at s3://{self.bucket}/{key}")
         if len(self.objects[key]) > max_bytes:
             raise ObjectTooLarge(f"s3://{self.bucket}/{key} is larger than {max_bytes} bytes")
+        if etag and etag != self._info(key).etag:
+            raise ObjectChanged(f"s3://{self.bucket}/{key} has another ETag")
         return self.objects[key]
 
     def get_range(self, key: str, *, start: int, length: int) -> bytes:

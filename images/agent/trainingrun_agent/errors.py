@@ -71,6 +71,13 @@ class NotFound(StorageRefused):
         super().__init__("ObjectNotFound", message, hint=hint)
 
 
+class ObjectChanged(StorageRefused):
+    """The object is not the one that was listed any more."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__("ObjectChanged", message, hint=hint)
+
+
 class StorageOutage(StageError):
     """Storage does not answer, or answers with 5xx: worth waiting for."""
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from trainingrun_agent.config import AgentConfig
-from trainingrun_agent.errors import StorageRefused
+from trainingrun_agent.errors import ObjectChanged, StorageRefused
 from trainingrun_agent.storage.bulk import MAX_FAILURES, Bulk, BulkError, open_bulk
 from trainingrun_agent.storage.client import WORK
 from trainingrun_agent.storage.s3 import S3Store, open_store
@@ -98,7 +98,7 @@ def test_a_name_that_could_lead_to_a_refused_network_is_left_to_guarded_sockets(
 def test_any_key_is_the_same_object_for_both(s3_store: S3Store, s3_config: AgentConfig, key: str) -> None:
     bulk = bulk_of(s3_config)
     s3_store.put(key, b"by boto3")
-    assert bulk.get(key, max_bytes=8) == b"by boto3"
+    assert bulk.get(key, max_bytes=8)[0] == b"by boto3"
     assert b"".join(bulk.chunks(key)) == b"by boto3"
     bulk.put(key, b"by obstore")
     assert s3_store.get(key, max_bytes=10) == b"by obstore"
@@ -156,7 +156,7 @@ def test_tls_trusts_what_boto3_trusts(
     if trusted:
         assert config.ca_file is not None
         config.ca_file.write_text(certificate.read_text().partition("-----END PRIVATE KEY-----")[2])
-        assert bulk_of(config).get("k", max_bytes=1) == b"x"
+        assert bulk_of(config).get("k", max_bytes=1)[0] == b"x"
     else:
         with pytest.raises(BulkError) as caught:
             bulk_of(config).get("k", max_bytes=1)
@@ -184,10 +184,22 @@ def test_objects_that_are_missing_are_no_failures_of_obstore(s3_store: S3Store, 
         with pytest.raises(BulkError):
             bulk.get("missing", max_bytes=1)
     s3_store.put("k", b"x")
-    assert bulk.get("k", max_bytes=1) == b"x"
+    assert bulk.get("k", max_bytes=1)[0] == b"x"
 
 
 @pytest.mark.parametrize("bucket", ["no bucket", "UPPER", ""])
 def test_a_name_that_is_no_bucket_is_left_to_boto3(s3_config: Any, bucket: str) -> None:
     endpoint = s3_config.resolved.storage.endpoint
     assert open_bulk(s3_config, bucket, endpoint=endpoint, limits=WORK) is None
+
+
+@pytest.mark.parametrize("by", ["obstore", "boto3"])
+def test_an_object_replaced_after_it_was_listed_is_noticed(s3_store: S3Store, by: str) -> None:
+    if by == "boto3":
+        s3_store._bulk = None
+    s3_store.put("k", b"listed")
+    [listed] = s3_store.list("k")
+    assert s3_store.get("k", max_bytes=10, etag=listed.etag) == b"listed"
+    s3_store.put("k", b"LISTED")
+    with pytest.raises(ObjectChanged, match="when it was listed"):
+        s3_store.get("k", max_bytes=10, etag=listed.etag)

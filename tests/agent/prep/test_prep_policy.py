@@ -130,9 +130,12 @@ def test_data_that_cannot_be_trained_on_is_refused(
         lab.run()
     assert caught.value.reason == reason
     assert message in caught.value.message
-    [where] = re.findall(r"Report: s3://detectors/(ml/datasets/failed/[0-9a-f]{64}/report\.json)", caught.value.hint)
-    contract("report", json.loads(lab.memory.objects[where]))
-    assert [key for key in lab.memory.puts if "/blobs/" not in key and "/latest/" not in key] == [where]
+    [where] = re.findall(r"Report: s3://detectors/(ml/datasets/failed/[0-9a-f]{64}/report)\.html", caught.value.hint)
+    contract("report", json.loads(lab.memory.objects[f"{where}.json"]))
+    assert [key for key in lab.memory.puts if "/blobs/" not in key and "/latest/" not in key] == [
+        f"{where}.json",
+        f"{where}.html",
+    ]
 
 
 def test_the_message_names_the_first_three_files(lab: Lab) -> None:
@@ -166,19 +169,20 @@ def test_counts_are_complete_when_findings_are_cut(lab: Lab) -> None:
     assert (len(report["findings"]), report["counts"], report["warnings"]) == (1000, {"BoxDegenerate": 1500}, 1500)
 
 
-@pytest.mark.parametrize("change", ["deleted", "shorter", "longer"])
+@pytest.mark.parametrize("change", ["deleted", "shorter", "longer", "replaced by as many bytes"])
 def test_files_that_change_under_our_hands_spoil_the_data_set(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     get = lab.memory.get
 
-    def changed(key: str, *, max_bytes: int) -> bytes:
+    def changed(key: str, *, max_bytes: int, etag: str = "") -> bytes:
         if key != "train/t1.jpg":
-            return get(key, max_bytes=max_bytes)
+            return get(key, max_bytes=max_bytes, etag=etag)
         if change == "deleted":
             raise NotFound(f"no object at {key}")
-        lab.memory.objects[key] = jpeg() + b"x" if change == "longer" else b"x"
-        return get(key, max_bytes=max_bytes)
+        size = len(lab.memory.objects[key])
+        lab.memory.objects[key] = bytes({"longer": size + 1, "shorter": 1}.get(change, size))
+        return get(key, max_bytes=max_bytes, etag=etag)
 
     monkeypatch.setattr(lab.memory, "get", changed)
     lab.max_bad_files = "1"

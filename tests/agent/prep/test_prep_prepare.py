@@ -16,7 +16,17 @@ from trainingrun_agent.errors import Interrupted, UserError
 from trainingrun_agent.storage.s3 import S3Store
 from voc_data import jpeg, labelled, voc
 
-ROLES = ["trainRecords", "trainRows", "evalRecords", "evalRows", "labelMap", "report", "trainCSV", "evalCSV"]
+ROLES = [
+    "trainRecords",
+    "trainRows",
+    "evalRecords",
+    "evalRows",
+    "labelMap",
+    "report",
+    "reportPage",
+    "trainCSV",
+    "evalCSV",
+]
 
 
 def test_writes_the_documented_layout(lab: Lab, contract: Callable[[str, Any], None]) -> None:
@@ -31,7 +41,9 @@ def test_writes_the_documented_layout(lab: Lab, contract: Callable[[str, Any], N
         home = "ml/" if entry["key"].startswith("datasets/") else f"ml/datasets/{made.digest}/"
         data = lab.memory.objects[home + entry["key"]]
         assert (len(data), hashlib.sha256(data).hexdigest()) == (entry["size"], entry["sha256"])
-    assert lab.document("report.json")["splits"]["train"] == {
+    train = lab.document("report.json")["splits"]["train"]
+    assert sum(train.pop("statistics")["centres"]) == 3
+    assert train == {
         "format": "pascalVOC",
         "images": 4,
         "objects": 3,

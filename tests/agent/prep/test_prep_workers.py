@@ -106,8 +106,8 @@ def test_trouble_ends_all_workers(
     with_workers(monkeypatch, 2)
     get = lab.memory.get
 
-    def troubled(key: str, *, max_bytes: int) -> bytes:
-        return trouble(lab, key) if key.endswith("image 9.jpg") else get(key, max_bytes=max_bytes)
+    def troubled(key: str, *, max_bytes: int, etag: str = "") -> bytes:
+        return trouble(lab, key) if key.endswith("image 9.jpg") else get(key, max_bytes=max_bytes, etag=etag)
 
     monkeypatch.setattr(lab.memory, "get", troubled)
     before = threading.active_count()

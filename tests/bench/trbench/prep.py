@@ -57,7 +57,7 @@ class EndlessBucket:
         """Nothing was there before."""
         return None
 
-    def get(self, key: str, *, max_bytes: int) -> bytes:
+    def get(self, key: str, *, max_bytes: int, etag: str = "") -> bytes:
         """An image, an annotation or a document written earlier."""
         if key.startswith("datasets/"):
             if key not in self._documents:

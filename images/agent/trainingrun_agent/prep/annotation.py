@@ -6,6 +6,7 @@ nothing here has been compared with the image yet.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -75,6 +76,12 @@ class UnusableError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         """Workers send it through a pipe."""
         return partial(UnusableError, hint=self.hint, index=self.index), (self.code, self.seen)
+
+
+def version_of(labels: Annotation | UnusableError) -> str:
+    """What changes with what labels say."""
+    said = repr(labels) if isinstance(labels, Annotation) else repr((labels.code, labels.seen, labels.index))
+    return hashlib.blake2b(said.encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
 def _scaled(item: LabelledObject, width: int, height: int) -> LabelledObject:

@@ -124,7 +124,7 @@ class _Making:
             number,
             name,
             side.source.format,
-            [_file(pair, labels.version(pair)) for pair in pairs],
+            [_file(pair, labels.version(pair) if rows else pair.annotation.etag) for pair in pairs],
             rows=rows,
             whole=self._earlier.whole(split, count),
         )
@@ -172,8 +172,8 @@ class _Making:
             raise GoneError(str(error)) from error
 
 
-def _file(pair: Pair, labels_version: bytes) -> ImageFile:
-    return ImageFile(pair.image.path, pair.image.version, pair.annotation.path, labels_version)
+def _file(pair: Pair, labels_version: str) -> ImageFile:
+    return ImageFile(pair.image.path, pair.image.etag, pair.annotation.path, labels_version)
 
 
 def _added_up(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from trainingrun_agent.errors import IntegrityError, NotFound, ObjectTooLarge
+from trainingrun_agent.errors import IntegrityError, NotFound, ObjectChanged, ObjectTooLarge
 from trainingrun_agent.prep.annotation import UnusableError
 from trainingrun_agent.prep.listing import Entry
 from trainingrun_agent.storage.base import ObjectStore
@@ -21,8 +21,8 @@ def read(store: ObjectStore, prefix: str, entry: Entry, *, limit: int) -> bytes:
     """The object's bytes; `prefix` is the source's key. Raises UnusableError beyond `limit`."""
     _check_size(entry, limit)
     try:
-        data = store.get(prefix + entry.path, max_bytes=entry.size)
-    except (NotFound, ObjectTooLarge) as problem:
+        data = store.get(prefix + entry.path, max_bytes=entry.size, etag=entry.etag)
+    except (NotFound, ObjectTooLarge, ObjectChanged) as problem:
         raise _changed(entry, problem.message) from problem
     if len(data) != entry.size:
         raise _changed(entry, f"it has {len(data)} bytes now")

@@ -6,7 +6,6 @@ labels as a whole is among the pairing's findings.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep import fetch
-from trainingrun_agent.prep.annotation import Annotation, UnusableError
+from trainingrun_agent.prep.annotation import Annotation, UnusableError, version_of
 from trainingrun_agent.prep.findings import Finding, Split, error, info
 from trainingrun_agent.prep.index import Index
 from trainingrun_agent.prep.listing import Entry, Listing
@@ -51,7 +50,7 @@ class Labels:
 
     pairing: Pairing
     read: Callable[[Pair], bytes | Annotation]
-    version: Callable[[Pair], bytes]
+    version: Callable[[Pair], str]
 
 
 @contextmanager
@@ -85,15 +84,14 @@ def _of_files(format_: FileFormat, listing: Listing, origin: Origin) -> Labels:
             return ""
 
     pairing = pair(listing, filename_of, format_=format_)
-    return Labels(pairing, lambda pair: read(pair.annotation), lambda pair: pair.annotation.version)
+    return Labels(pairing, lambda pair: read(pair.annotation), lambda pair: pair.annotation.etag)
 
 
-def _version(index: Index, pair: Pair) -> bytes:
+def _version(index: Index, pair: Pair) -> str:
     try:
-        labels = repr(index.labels(pair.annotation))
+        return version_of(index.labels(pair.annotation))
     except UnusableError as problem:
-        labels = repr((problem.code, problem.seen, problem.index))
-    return hashlib.blake2b(labels.encode("utf-8", "replace"), digest_size=8).digest()
+        return version_of(problem)
 
 
 def _check_class_lists(class_list: Callable[[str, bytes], list[str] | None], listing: Listing, origin: Origin) -> None:
@@ -146,7 +144,7 @@ class _Filling:
         self.index.place((path, number) for path, number in matches.ids.items())
         findings += [_orphans(*orphan) for orphan in self.index.orphans()] + matches.findings
         pairs = [Pair(image, Entry(image.path, 0)) for image in sorted(listing.images) if image.path in matches.ids]
-        return Pairing(pairs, findings, [image.path for image in listing.images if image.path not in matches.ids])
+        return Pairing(pairs, findings, [image for image in listing.images if image.path not in matches.ids])
 
     def _take_in(self, entry: Entry, names: Names, meter: _Meter) -> list[Finding]:
         """Read one file into the index; what is wrong with the file is returned."""

@@ -38,11 +38,11 @@ class Hash(Protocol):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Entry:
-    """One object: key relative to the source, size in bytes; `version` changes with its content."""
+    """One object: key relative to the source, size in bytes, ETag."""
 
     path: str
     size: int
-    version: bytes = b""
+    etag: str = ""
 
 
 @dataclass
@@ -80,14 +80,11 @@ def scan(store: ObjectStore, source: Source, *, split: str, progress: Progress, 
         if kind is None:
             continue
         digest = listing.digests.setdefault(kind, hashlib.sha256())
-        line = json.dumps([path, found.size, found.etag]).encode() + b"\n"
-        digest.update(line)
+        digest.update(json.dumps([path, found.size, found.etag]).encode() + b"\n")
         if kind == "set":
             listing.sets.append(path)
         else:
-            (listing.images if kind == "image" else listing.annotations).append(
-                Entry(path, found.size, hashlib.blake2b(line, digest_size=8).digest())
-            )
+            (listing.images if kind == "image" else listing.annotations).append(Entry(path, found.size, found.etag))
     heed(stop)
     progress.update(phase="listing", done=count, unit="files")
     if source.image_set is not None:

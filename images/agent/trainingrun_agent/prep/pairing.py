@@ -36,11 +36,11 @@ class Pair:
 
 @dataclass(frozen=True)
 class Pairing:
-    """`pairs` sorted by the image's path; `unpaired` are the paths of the other images."""
+    """`pairs` sorted by the image's path; `unpaired` are the other images."""
 
     pairs: list[Pair]
     findings: list[Finding]
-    unpaired: list[str]
+    unpaired: list[Entry]
 
     @property
     def images(self) -> int:
@@ -66,7 +66,7 @@ def pair(listing: Listing, filename_of: FilenameOf, *, format_: FileFormat = PAS
     findings += [_orphan(label) for group in labels.values() for label in group]
     pairs.sort(key=lambda item: item.image)
     findings.sort(key=lambda finding: finding.file)
-    return Pairing(pairs, findings, [image.path for image in left])
+    return Pairing(pairs, findings, left)
 
 
 def _by_name(

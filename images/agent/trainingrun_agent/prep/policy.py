@@ -39,15 +39,16 @@ def judge(
     )
 
 
-def unseen_classes(evaluation: Tally, classes: Sequence[str]) -> list[Finding]:
+def unseen_classes(evaluation: Tally, classes: Sequence[str], rule: SplitRule | None) -> list[Finding]:
     """A warning for each class without a box in the eval split."""
+    drawn = "Label more images with this class, or create a new TrainingRun with another evalFraction or splitSeed."
     return [
         warning(
             "ClassWithoutEval",
             "",
             seen=f"no box of class {name!r} in the eval split",
             done="the class does not count in mAP",
-            hint="Add labelled images with this class to dataset.eval.",
+            hint="Add labelled images with this class to dataset.eval." if rule is None else drawn,
         ).of("eval")
         for name in classes
         if not evaluation.per_class[name]

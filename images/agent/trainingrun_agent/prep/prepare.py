@@ -25,9 +25,11 @@ from trainingrun_agent.prep.build import Built, build
 from trainingrun_agent.prep.duplicates import duplicates
 from trainingrun_agent.prep.earlier import Earlier, key_of, remember
 from trainingrun_agent.prep.findings import Finding, Findings, Severity, Split
+from trainingrun_agent.prep.gallery import gallery
 from trainingrun_agent.prep.labelmap import label_map
 from trainingrun_agent.prep.labels import Origin, head, open_labels
 from trainingrun_agent.prep.listing import Listing, scan
+from trainingrun_agent.prep.page.page import render
 from trainingrun_agent.prep.publish import Home, Writing, publish, publish_failure, reusable
 from trainingrun_agent.prep.readers import Format
 from trainingrun_agent.prep.recognise import recognise
@@ -184,12 +186,21 @@ def _make(job: _Job, home: Home, found: dict[Split, _Found], folder: Path) -> di
     summary = _formats(found)
     latest = key_of(job.datasets_prefix, _sources_digest(job, found))
     findings = Findings()
-    built = _build(job, home, found, folder, latest, findings)
-    remember(home.store, latest, built.shards)
-    failure = _judge(job, built, findings)
-    document = report(digest=home.digest, classes=job.classes, sides=built.sides, findings=findings)
-    (folder / "report.json").write_bytes(documents.encode(document))
-    reports = [folder / "report.json"]
+    with ExitStack() as stack:
+        sources = _open(job, found, folder, stack)
+        built = build(
+            sides(sources, job.side_of, view=View.of(job.network)),
+            home,
+            classes=job.classes,
+            max_image_side=job.max_image_side,
+            earlier=Earlier.recall(home.store, latest, job.datasets_prefix),
+            folder=folder,
+            findings=findings,
+            writing=job.writing,
+        )
+        remember(home.store, latest, built.shards)
+        failure = _judge(job, built, findings)
+        reports = _reports(job, home, built, findings, folder)
     if failure is not None:
         where = publish_failure(home, reports)
         raise UserError(failure.reason, failure.message, hint=f"{failure.hint} {where}") from failure
@@ -205,35 +216,35 @@ def _make(job: _Job, home: Home, found: dict[Split, _Found], folder: Path) -> di
     return dataset
 
 
-def _build(job: _Job, home: Home, found: dict[Split, _Found], folder: Path, latest: str, findings: Findings) -> Built:
-    """Check and write everything; uploads run behind it."""
-    earlier = Earlier.recall(home.store, latest, job.datasets_prefix)
-    with ExitStack() as stack:
-        sources: dict[Split, OpenSource] = {}
-        for split, source in job.sources.items():
-            one = found.pop(split)  # listings are large, and not needed any more
-            origin = _origin(job, split)
-            opened = open_labels(
-                one.format,
-                one.listing,
-                origin,
-                scratch=folder,
-                progress=job.writing.progress,
-                stop=job.writing.stop,
-            )
-            labels = stack.enter_context(opened)
-            sources[split] = OpenSource(origin.store, source.key, one.format.name, labels)
-            del one
-        return build(
-            sides(sources, job.side_of, view=View.of(job.network)),
-            home,
-            classes=job.classes,
-            max_image_side=job.max_image_side,
-            earlier=earlier,
-            folder=folder,
-            findings=findings,
-            writing=job.writing,
+def _open(job: _Job, found: dict[Split, _Found], folder: Path, stack: ExitStack) -> dict[Split, OpenSource]:
+    """The sources, for as long as the stack lasts."""
+    sources: dict[Split, OpenSource] = {}
+    for split, source in job.sources.items():
+        one = found.pop(split)  # listings are large, and not needed any more
+        origin = _origin(job, split)
+        opened = open_labels(
+            one.format, one.listing, origin, scratch=folder, progress=job.writing.progress, stop=job.writing.stop
         )
+        labels = stack.enter_context(opened)
+        sources[split] = OpenSource(origin.store, source.key, one.format.name, labels)
+        del one
+    return sources
+
+
+def _reports(job: _Job, home: Home, built: Built, findings: Findings, folder: Path) -> list[Path]:
+    """report.json and, for people, report.html."""
+    document = report(
+        digest=home.digest,
+        classes=job.classes,
+        network=job.network,
+        rule=job.rule,
+        sides=built.sides,
+        findings=findings,
+    )
+    (folder / "report.json").write_bytes(documents.encode(document))
+    pictures = list(gallery(built.sides, findings, classes=job.classes, stop=job.writing.stop))
+    (folder / "report.html").write_text(render(document, pictures), encoding="utf-8")
+    return [folder / "report.json", folder / "report.html"]
 
 
 def _judge(job: _Job, built: Built, findings: Findings) -> UserError | None:
@@ -244,7 +255,7 @@ def _judge(job: _Job, built: Built, findings: Findings) -> UserError | None:
     for side in built.sides:
         findings.extend(policy.size_findings(side))
         if side.split == "eval":
-            findings.extend(policy.unseen_classes(side.tally, job.classes))
+            findings.extend(policy.unseen_classes(side.tally, job.classes, job.rule))
         else:
             findings.extend(policy.imbalance(side.tally, job.classes))
     findings.extend(duplicates(built.prints))
@@ -264,7 +275,9 @@ def _numbers(job: _Job, home: Home, built: Built, findings: Findings) -> dict[st
         "errors": findings.severities[Severity.ERROR],
         "warnings": findings.severities[Severity.WARNING],
         "topFindings": [_short(finding) for finding in findings.top(TOP_FINDINGS)],
-        "reportURI": home.uri(f"{home.folder}/report.json"),
+        "infos": findings.severities[Severity.INFO],
+        "reportURI": home.uri(f"{home.folder}/report.html"),
+        "reportJSONURI": home.uri(f"{home.folder}/report.json"),
     }
 
 

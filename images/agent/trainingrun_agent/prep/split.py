@@ -73,4 +73,11 @@ def _side(split: Split, source: OpenSource, view: View, mine: Callable[[str], bo
         shards[bucket_of(pair.image.path, count)].append(pair)
     findings = [finding.of(split) for finding in pairing.findings if mine(finding.file)]
     bad = len({finding.file for finding in findings if finding.severity is Severity.ERROR})
-    return Side(split, source, len(pairs) + sum(map(mine, pairing.unpaired)), shards, findings, Tally(view, bad=bad))
+    return Side(
+        split,
+        source,
+        len(pairs) + sum(mine(image.path) for image in pairing.unpaired),
+        shards,
+        findings,
+        Tally(view, bad=bad),
+    )

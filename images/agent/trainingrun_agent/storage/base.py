@@ -43,8 +43,8 @@ class ObjectStore(Protocol):
     def head(self, key: str) -> ObjectInfo | None:
         """The object's size and ETag, or None when it does not exist."""
 
-    def get(self, key: str, *, max_bytes: int) -> bytes:
-        """The whole object. Raises NotFound, and ObjectTooLarge beyond `max_bytes`."""
+    def get(self, key: str, *, max_bytes: int, etag: str = "") -> bytes:
+        """The whole object. Raises NotFound, ObjectTooLarge beyond `max_bytes`, ObjectChanged with another ETag."""
 
     def get_range(self, key: str, *, start: int, length: int) -> bytes:
         """Up to `length` bytes from offset `start`; shorter at the end of the object. Raises NotFound."""

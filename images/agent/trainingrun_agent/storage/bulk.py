@@ -49,13 +49,13 @@ class Bulk:
         self._store = store
         self._failures = 0
 
-    def get(self, key: str, *, max_bytes: int) -> bytes:
-        """The whole object. Raises BulkError also beyond `max_bytes`."""
+    def get(self, key: str, *, max_bytes: int) -> tuple[bytes, str]:
+        """The whole object and its ETag. Raises BulkError also beyond `max_bytes`."""
         with self._judged(key):
             found = self._store.get(key)
             if found.meta["size"] > max_bytes:
                 raise BulkError
-            return bytes(found.bytes())
+            return bytes(found.bytes()), found.meta["e_tag"] or ""
 
     def chunks(self, key: str) -> Iterator[memoryview]:
         """The whole object, piece by piece."""

@@ -21,7 +21,15 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
-from trainingrun_agent.errors import DiskFull, IntegrityError, NotFound, ObjectTooLarge, StageError, StorageRefused
+from trainingrun_agent.errors import (
+    DiskFull,
+    IntegrityError,
+    NotFound,
+    ObjectChanged,
+    ObjectTooLarge,
+    StageError,
+    StorageRefused,
+)
 from trainingrun_agent.storage.base import ByteCounter, ObjectInfo
 from trainingrun_agent.storage.inside import Inside, is_name
 from trainingrun_agent.storage.streams import NO_SPACE, HashingReader, save
@@ -62,9 +70,14 @@ class FolderStore:
         except NotFound:
             return None
 
-    def get(self, key: str, *, max_bytes: int) -> bytes:
+    def get(self, key: str, *, max_bytes: int, etag: str = "") -> bytes:
         """See ObjectStore."""
         with self._opened(key) as (handle, status):
+            if etag and etag != _info(key, status).etag:
+                raise ObjectChanged(
+                    f"{self._where(key)} was changed after it was listed",
+                    hint="Let what writes it end first.",
+                )
             data = _read(handle, min(status.st_size, max_bytes) + 1)
         if len(data) > max_bytes:
             raise ObjectTooLarge(

@@ -136,9 +136,9 @@ class PatientStore:
         """See ObjectStore."""
         return self._patience.run(lambda: self._store.head(key))
 
-    def get(self, key: str, *, max_bytes: int) -> bytes:
+    def get(self, key: str, *, max_bytes: int, etag: str = "") -> bytes:
         """See ObjectStore."""
-        return self._patience.run(lambda: self._store.get(key, max_bytes=max_bytes))
+        return self._patience.run(lambda: self._store.get(key, max_bytes=max_bytes, etag=etag))
 
     def get_range(self, key: str, *, start: int, length: int) -> bytes:
         """See ObjectStore."""

@@ -19,7 +19,7 @@ from botocore.parsers import ResponseParserError
 
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig
-from trainingrun_agent.errors import IntegrityError, NotFound, ObjectTooLarge, StorageRefused
+from trainingrun_agent.errors import IntegrityError, NotFound, ObjectChanged, ObjectTooLarge, StorageRefused
 from trainingrun_agent.storage.base import ByteCounter, ObjectInfo
 from trainingrun_agent.storage.bulk import Bulk, BulkError, open_bulk
 from trainingrun_agent.storage.client import WORK, Limits, make_client
@@ -110,9 +110,14 @@ class S3Store:
             return None
         return _info(key, answer["ContentLength"], answer)
 
-    def get(self, key: str, *, max_bytes: int) -> bytes:
+    def get(self, key: str, *, max_bytes: int, etag: str = "") -> bytes:
         """See ObjectStore."""
-        data = self._get(key, max_bytes=max_bytes)
+        data, found = self._get(key, max_bytes=max_bytes)
+        if etag and found.strip('"') not in ("", etag):
+            raise ObjectChanged(
+                f"{self._target.where(key)} has ETag {found}, when it was listed it had {etag}",
+                hint="Let the upload end before the run starts.",
+            )
         if len(data) > max_bytes:
             raise ObjectTooLarge(
                 f"{self._target.where(key)} is larger than the {max_bytes} bytes that are read of it",
@@ -200,7 +205,8 @@ class S3Store:
         with self._explained("DeleteObject", key):
             self._client.delete_object(Bucket=self.bucket, Key=key)
 
-    def _get(self, key: str, *, max_bytes: int) -> bytes:
+    def _get(self, key: str, *, max_bytes: int) -> tuple[bytes, str]:
+        """The object and its ETag."""
         if self._bulk is not None:
             with suppress(BulkError):
                 return self._bulk.get(key, max_bytes=max_bytes)
@@ -208,7 +214,7 @@ class S3Store:
             answer = self._client.get_object(Bucket=self.bucket, Key=key)
             with closing(answer["Body"]) as body:
                 data: bytes = body.read(max_bytes + 1)
-        return data
+        return data, answer.get("ETag", "")
 
     def _put(self, key: str, data: bytes) -> None:
         if self._bulk is not None:

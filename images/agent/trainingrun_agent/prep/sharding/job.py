@@ -16,12 +16,15 @@ from trainingrun_agent.prep.tally import Tally
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """An image and its labels; the versions change with what they are about (bytes of a hash)."""
+    """An image and its labels; the versions change with what they are about.
+
+    That of the labels is empty where nothing is remembered that it could be compared with.
+    """
 
     path: str
-    version: bytes
+    version: str
     labels_path: str
-    labels_version: bytes
+    labels_version: str
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from trainingrun_agent.prep.annotation import version_of
 from trainingrun_agent.prep.check import Checked, Checker
 from trainingrun_agent.prep.findings import Finding, Findings, info
 from trainingrun_agent.prep.sharding import rows as row_files
@@ -62,7 +63,7 @@ class ShardMaker:
             file = self._job.files[item.place]
             checked = self._checker(file.path, file.labels_path, item.image, item.labels, format_=self._job.format)
             framed = b"" if checked.record is None else frame(checked.record)
-            self._add(checked, framed, item.place)
+            self._add(checked, framed, item.place, _version(file, item))
 
     def settle(self) -> None:
         """Everything fed is checked already."""
@@ -96,9 +97,9 @@ class ShardMaker:
             framed = b""
             if row.length and not self._unchanged:
                 framed = os.pread(self._old[source].fileno(), row.length, row.offset)
-            self._add(row.checked, framed, self._next)
+            self._add(row.checked, framed, self._next, row.labels_version)
 
-    def _add(self, checked: Checked, framed: bytes, place: int) -> None:
+    def _add(self, checked: Checked, framed: bytes, place: int, labels_version: str) -> None:
         result, file = self._result, self._job.files[place]
         self._next = place + 1
         result.tally.add(checked)
@@ -111,9 +112,7 @@ class ShardMaker:
                 self._csv.add(checked)
             if not self._unchanged:
                 offset = self._shard.write(framed) if framed else 0
-                self._packed.write(
-                    row_files.encode(Row(file.version, file.labels_version, checked, offset, len(framed)))
-                )
+                self._packed.write(row_files.encode(Row(file.version, labels_version, checked, offset, len(framed))))
         except OSError as error:
             raise disk_full(error, result.csv) from error
 
@@ -152,6 +151,10 @@ def _remembered(job: ShardJob) -> tuple[dict[int, tuple[int, Row]], bool]:
         except row_files.UNUSABLE:
             return {}, True
     return found, foreign
+
+
+def _version(file: ImageFile, item: Fetched) -> str:
+    return file.labels_version if isinstance(item.labels, bytes) or file.labels_version else version_of(item.labels)
 
 
 def _labels_print(checked: Checked) -> bytes:

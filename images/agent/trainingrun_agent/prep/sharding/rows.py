@@ -28,8 +28,8 @@ _FLAGS = ("difficult", "truncated", "occluded")
 class Row:
     """An image's row; `offset` and `length` of its record in bytes, framing included; 0 and 0 without one."""
 
-    version: bytes
-    labels_version: bytes
+    version: str
+    labels_version: str
     checked: Checked
     offset: int
     length: int
@@ -40,7 +40,7 @@ def encode(row: Row) -> bytes:
     checked = row.checked
     document: dict[str, Any] = {
         "path": checked.path,
-        "versions": [row.version.hex(), row.labels_version.hex()],
+        "versions": [row.version, row.labels_version],
         "record": [row.offset, row.length],
         "size": checked.size,
         "prints": [checked.sha256.hex(), checked.look.hex()],
@@ -83,7 +83,7 @@ def _box(box: LabelledObject) -> list[Any]:
 def _decode(document: dict[str, Any]) -> Row:
     boxes = tuple([_unboxed(*box) for box in document["boxes"]])
     offset, length = document["record"]
-    version, labels_version = map(bytes.fromhex, document["versions"])
+    version, labels_version = document["versions"]
     sha256, look = map(bytes.fromhex, document["prints"])
     checked = Checked(
         document["path"],

@@ -1,0 +1,146 @@
+"""Which images the report shows, fetched once more and drawn.
+
+Invariant: the choice follows from the findings and samples alone, a bounded number of images is read, and whatever is
+wrong with them, the rest is shown.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from trainingrun_agent.prep import boxes, fetch, images
+from trainingrun_agent.prep.annotation import Annotation, UnusableError
+from trainingrun_agent.prep.findings import MAX_FINDINGS, Finding, Findings
+from trainingrun_agent.prep.listing import Entry
+from trainingrun_agent.prep.ordered import Bounds, ordered_map
+from trainingrun_agent.prep.page.pictures import Box, Shown, Wanted, draw
+from trainingrun_agent.prep.pairing import Pair
+from trainingrun_agent.prep.readers import FORMATS, FileFormat
+from trainingrun_agent.prep.split import Side
+
+PER_CODE, PER_CLASS = 8, 3
+MAX_PICTURES, MAX_CLASSES = 120, 20
+READS_AT_ONCE = 4
+BOUNDS = Bounds(max_items=2 * READS_AT_ONCE, max_cost=64 << 20)
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """A picture to be; without labels there are no boxes. `index` is the object that the finding is about."""
+
+    side: Side
+    image: Entry
+    labels: Pair | None
+    group: str
+    caption: str
+    index: int | None = None
+
+
+def gallery(
+    sides: Sequence[Side], findings: Findings, *, classes: Sequence[str], stop: threading.Event
+) -> Iterator[Shown]:
+    """Examples of findings, then of classes. Raises what storage raises, Interrupted."""
+    choices = list(_choose(sides, findings, classes))[:MAX_PICTURES]
+    with ThreadPoolExecutor(READS_AT_ONCE, "picture") as pool:
+        yield from ordered_map(
+            lambda choice: _show(choice, classes),
+            choices,
+            cost=lambda choice: min(choice.image.size, images.MAX_BYTES),
+            bounds=BOUNDS,
+            stop=stop,
+            pool=pool,
+        )
+
+
+def _choose(sides: Sequence[Side], findings: Findings, classes: Sequence[str]) -> Iterator[_Choice]:
+    told = findings.top(MAX_FINDINGS)
+    for side in sides:
+        of_side = [finding for finding in told if finding.split == side.split]
+        files = {finding.file for finding in of_side}
+        samples = {path for name in classes[:MAX_CLASSES] for path in side.tally.samples.get(name, ())}
+        found = _found(side, files | samples)
+        yield from _of_findings(side, of_side, found)
+        if side.split == "train":
+            for name in classes[:MAX_CLASSES]:
+                for path in side.tally.samples.get(name, ())[:PER_CLASS]:
+                    yield _Choice(side, *found[path], f"class:{name}", path)
+
+
+def _of_findings(
+    side: Side, findings: Iterable[Finding], found: dict[str, tuple[Entry, Pair | None]]
+) -> Iterator[_Choice]:
+    taken: Counter[str] = Counter()
+    for finding in findings:
+        if finding.file in found and taken[finding.code] < PER_CODE:
+            taken[finding.code] += 1
+            yield _Choice(side, *found[finding.file], finding.code, str(finding), finding.index)
+
+
+def _found(side: Side, files: set[str]) -> dict[str, tuple[Entry, Pair | None]]:
+    """Images by their own path and by that of their labels."""
+    found: dict[str, tuple[Entry, Pair | None]] = {
+        image.path: (image, None) for image in side.source.labels.pairing.unpaired if image.path in files
+    }
+    for pairs in side.shards:
+        for pair in pairs:
+            for path in (pair.annotation.path, pair.image.path):
+                if path in files:
+                    found[path] = (pair.image, pair)
+    return found
+
+
+def _show(choice: _Choice, classes: Sequence[str]) -> Shown:
+    source = choice.side.source
+    data = b""
+    try:
+        data = fetch.read(source.store, source.prefix, choice.image, limit=images.MAX_BYTES)
+        drawn, upright = _boxes(choice, data, classes)
+    except UnusableError:
+        drawn, upright = (), False
+    return draw(data, Wanted(choice.side.split, choice.image.path, choice.caption, choice.group, drawn, upright))
+
+
+def _boxes(choice: _Choice, data: bytes, classes: Sequence[str]) -> tuple[tuple[Box, ...], bool]:
+    """The boxes as labelled, in shares of the image as it is shown; and whether it is shown as EXIF turns it."""
+    annotation = _annotation(choice, classes)
+    if annotation is None:
+        return (), True
+    with images.opened(data) as source:
+        head = source.head
+    try:
+        upright = boxes.rotates(head, annotation)
+    except UnusableError:  # shown as it was labelled, so that one sees that it does not fit
+        upright = False
+    size = (head.width, head.height)
+    if upright and head.orientation in boxes.TRANSPOSING:
+        size = size[::-1]
+    width, height = (annotation.width or size[0], annotation.height or size[1])
+    drawn = [
+        Box(
+            (item.xmin / width, item.ymin / height, item.xmax / width, item.ymax / height),
+            item.name,
+            marked=item.index == choice.index,
+        )
+        for item in annotation.in_pixels(width, height)
+    ]
+    return tuple(drawn), upright
+
+
+def _annotation(choice: _Choice, classes: Sequence[str]) -> Annotation | None:
+    """None where there are no labels that can be read."""
+    if choice.labels is None:
+        return None
+    source = choice.side.source
+    try:
+        labels = source.labels.read(choice.labels)
+        if isinstance(labels, Annotation):
+            return labels
+        format_ = FORMATS[source.format]
+        assert isinstance(format_, FileFormat)
+        return format_.read(labels, classes)
+    except UnusableError:
+        return None

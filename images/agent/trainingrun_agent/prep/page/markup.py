@@ -1,0 +1,95 @@
+"""HTML as text that is escaped by construction.
+
+Invariant: only what `tag` has made is markup; every other text is escaped, and what no document may hold is replaced.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from html import escape
+
+_VOID = frozenset({"img", "link", "meta"})
+_UNSHOWABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+THIN_SPACE, TIMES = "\u202f", "\u00d7"
+
+
+class Html(str):
+    """Text that is markup already."""
+
+    __slots__ = ()
+
+
+def tag(name: str, /, *children: object, **attributes: object) -> Html:
+    """An element; `class_` is the attribute class, `text_anchor` is text-anchor. None leaves an attribute out."""
+    start = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{escaped(value)}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    return Html(f"<{name}{start}>" if name in _VOID else f"<{name}{start}>{join(children)}</{name}>")
+
+
+def join(children: Iterable[object]) -> Html:
+    """One after the other."""
+    return Html("".join(child if isinstance(child, Html) else escaped(child) for child in children))
+
+
+def escaped(value: object) -> str:
+    """Any text, for an element or an attribute."""
+    return escape(_UNSHOWABLE.sub("\ufffd", str(value)))
+
+
+def name_of(text: object, element: str = "code") -> Html:
+    """A file or class name: its direction of writing does not leak into the text around it."""
+    return tag("bdi", tag(element, text))
+
+
+def number(value: float) -> str:
+    """With thin spaces between thousands."""
+    return f"{value:,}".replace(",", THIN_SPACE)
+
+
+def counted(value: int, one: str, many: str = "") -> str:
+    """1 image, 2 images."""
+    return f"{number(value)} {one if value == 1 else many or one + 's'}"
+
+
+def by(width: object, height: object) -> str:
+    """300 x 300, on one line."""
+    return f"{width}\u00a0{TIMES}\u00a0{height}"
+
+
+def percent(part: float, whole: float = 1) -> str:
+    """With as many digits as are worth reading; never 0 % or 100 % for what is not."""
+    share = 100 * part / whole if whole else 0.0
+    if 0 < share < 0.1:
+        text = "< 0.1"
+    elif 99.9 < share < 100:
+        text = "> 99.9"
+    else:
+        text = f"{share:.0f}" if share in (0, 100) else f"{share:.1f}"
+    return f"{text}{THIN_SPACE}%"
+
+
+def table(
+    head: Sequence[object], rows: Iterable[Sequence[object]], *, caption: str, numeric: Sequence[int] = ()
+) -> Html:
+    """The first cell of a row is its header; `numeric` columns are set right. Scrolls alone when too wide."""
+    kinds = ["number" if column in numeric else None for column in range(len(head))]
+    columns = [tag("th", cell, scope="col", class_=kind) for cell, kind in zip(head, kinds, strict=True)]
+    body = [
+        tag(
+            "tr",
+            tag("th", row[0], scope="row", class_=kinds[0]),
+            *(tag("td", cell, class_=kind) for cell, kind in zip(row[1:], kinds[1:], strict=True)),
+        )
+        for row in rows
+    ]
+    made = tag("table", tag("caption", caption), tag("thead", tag("tr", *columns)), tag("tbody", *body))
+    return tag("div", made, class_="scroll", role="region", aria_label=caption, tabindex=0)
+
+
+def figure(content: Html, *caption: object, class_: str | None = None) -> Html:
+    """A chart or picture with what is said below it."""
+    return tag("figure", content, tag("figcaption", *caption), class_=class_)

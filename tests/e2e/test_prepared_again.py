@@ -1,0 +1,82 @@
+"""One folder of images divided on a real node, prepared by worker processes, and again when images were added."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from trdemo.bucket import split_uri
+from trdemo.follow import condition
+from trdemo.scene import SMALL_PREP, Object, Scene, tire_run
+from trdemo.tires import draw_set
+
+pytestmark = pytest.mark.node
+
+FOLDER, IMAGES, ADDED = "divided/", 320, 5
+SECONDS = 120
+
+
+def put(scene: Scene, prefix: str, count: int) -> None:
+    """Upload drawn photos and their labels."""
+    photos = list(draw_set(count, seed=11, prefix=prefix))
+    scene.bucket.put_all(
+        (f"{FOLDER}{name}", data)
+        for photo in photos
+        for name, data in ((photo.name, photo.jpeg), (photo.name.replace(".jpg", ".xml"), photo.xml))
+    )
+
+
+def divided(name: str) -> Object:
+    """A run on that folder that waits for a GPU once its data is prepared: no node has one."""
+    run = tire_run(name, train={"gpus": 1}, prep=SMALL_PREP)
+    dataset = {"train": {"uri": FOLDER}, "evalFraction": "0.2", "splitSeed": 3, "classes": ["tire"]}
+    return {**run, "spec": {**run["spec"], "dataset": dataset}}
+
+
+@pytest.fixture(scope="module")
+def statuses(scene: Scene, namespace: str) -> Iterator[list[dict[str, Any]]]:
+    """Status of a run before, and of one after images were added."""
+    put(scene, "photo", IMAGES)
+    found = []
+    for name in ("before", "after"):
+        scene.apply(divided(name), namespace=namespace)
+        found.append(
+            scene.until(
+                name,
+                lambda status: condition(status, "Prepared") == "True" or condition(status, "Finished") == "True",
+                namespace=namespace,
+                seconds=SECONDS,
+                what="a prepared data set",
+            )
+        )
+        put(scene, "more", ADDED)
+    yield found
+    scene.place.kubectl("delete", "trainingruns", "before", "after", "-n", namespace, "--wait=false")
+
+
+def test_the_folder_is_divided(statuses: list[dict[str, Any]]) -> None:
+    first, second = (status["dataset"] for status in statuses)
+    assert first["trainImages"] + first["evalImages"] == IMAGES
+    assert 40 <= first["evalImages"] <= 90
+    assert second["trainImages"] + second["evalImages"] == IMAGES + ADDED
+    assert 0 <= second["evalImages"] - first["evalImages"] <= ADDED
+
+
+def test_the_report_says_how_well(scene: Scene, statuses: list[dict[str, Any]]) -> None:
+    _, key = split_uri(statuses[0]["dataset"]["reportJSONURI"])
+    report = json.loads(scene.bucket.read(key))
+    assert report["split"]["groupBy"] == "sequence"
+    assert 0.1 < report["split"]["largestDeviation"]["share"] < 0.3
+    page = scene.bucket.read(split_uri(statuses[0]["dataset"]["reportURI"])[1]).decode()
+    assert page.startswith("<!doctype html>")
+    assert "data:image/jpeg;base64," in page
+
+
+def test_the_event_counts_what_was_added(scene: Scene, namespace: str, statuses: list[dict[str, Any]]) -> None:
+    assert statuses[1]["dataset"]["reused"] is False
+    events = scene.place.kubectl("get", "events", "-n", namespace, "-o", "json")
+    messages = [item["message"] for item in json.loads(events)["items"] if item["reason"] == "Prepared"]
+    assert any(message.startswith(f"{IMAGES + ADDED} images, ") for message in messages)
