@@ -9,8 +9,8 @@ import pytest
 from prep_lab import Lab
 from trainingrun_agent.pipeline.networks import NETWORKS
 from trainingrun_agent.prep.annotation import LabelledObject
-from trainingrun_agent.prep.statistics import Statistics, middle
-from trainingrun_agent.prep.view import View, feature_maps, fit
+from trainingrun_agent.prep.statistics import Statistics, sides
+from trainingrun_agent.prep.view import MATCHED, View, feature_maps, fit, iou
 from voc_data import encoded, labelled, picture, voc
 
 # Made by the Object Detection API itself from the pipeline.config of these networks.
@@ -78,16 +78,58 @@ def test_statistics_of_parts_add_up() -> None:
     document = whole.to_json()
     assert sum(count for *_, count in document["sizes"]) == sum(document["centres"]) == 3
     assert document["boxesPerImage"] == [[0, 1], [1, 1], [2, 1]]
-    assert pytest.approx([middle(2), middle(2)], rel=0.2) == [0.5, 0.5]
     assert [2, 2, 1] in document["sizes"]  # 100 of 200 and 50 of 100 pixels
 
 
+def counted(network: str, size: tuple[int, int], *boxes: LabelledObject) -> Statistics:
+    found = Statistics()
+    found.add(boxes, size, View.of(network).scales(*size))
+    return found
+
+
+BINS: dict[str, tuple[str, tuple[int, int], tuple[float, float], list[int]]] = {
+    "the whole image": ("ssd_inception_v2", (640, 480), (640, 480), [0, 0]),
+    "half of it": ("ssd_inception_v2", (640, 480), (320, 240), [2, 2]),
+    "less than half of it": ("ssd_inception_v2", (640, 480), (319, 239), [2, 2]),
+    "more than half of it": ("ssd_inception_v2", (640, 480), (321, 241), [1, 1]),
+    "smaller than the bins": ("ssd_inception_v2", (32768, 32768), (1, 16384), [20, 2]),
+    "larger than the shorter side": ("faster_rcnn_resnet50", (900, 600), (900, 300), [0, 2]),
+}
+
+
+@pytest.mark.parametrize(("network", "size", "sized", "bins"), BINS.values(), ids=BINS)
+def test_sizes_are_told_by_half_octaves(
+    network: str, size: tuple[int, int], sized: tuple[float, float], bins: list[int]
+) -> None:
+    found = counted(network, size, box(0, 0, *sized))
+    assert found.to_json()["sizes"] == [[*bins, 1]]
+
+
+@pytest.mark.parametrize("sized", [(600, 600), (301, 150), (90, 47), (7, 500), (1024, 600)])
+def test_sizes_are_known_closely(sized: tuple[float, float]) -> None:
+    [bin_] = counted("faster_rcnn_resnet50", (1024, 600), box(0, 0, *sized)).sizes
+    assert sides(bin_) == pytest.approx([side / 600 for side in sized], rel=0.025)
+
+
 def test_fit_says_which_feature_map_serves_which_boxes() -> None:
-    found = fit("ssd_inception_v2", {(0, 0): 3, (6, 6): 5, (20, 0): 1}, too_small=1)
+    sizes = counted(
+        "ssd_inception_v2", (100, 100), *[box(0, 0, 99, 99)] * 3, *[box(0, 0, 10, 10)] * 5, box(0, 0, 1, 99)
+    )
+    found = fit("ssd_inception_v2", sizes.sizes, too_small=1)
     assert (found["inputSize"], found["leastSide"], found["tooSmall"]) == (300, 8, 1)
-    boxes = [one["boxes"] for one in found["featureMaps"]]
-    assert (sum(boxes), boxes[0]) == (9, 6)
+    assert [one["boxes"] for one in found["featureMaps"]] == [6, 0, 0, 0, 0, 3]
     assert found["reached"] == pytest.approx(8 / 9, abs=1e-3)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("side", [20, 35, 48, 51, 64, 75, 92, 105, 130, 300])
+def test_boxes_of_one_size_are_reached_or_not(network: str, side: int) -> None:
+    """Objects of one kind often have one size: the bins must not turn all of them into none."""
+    best = max(
+        iou((side / 600, side / 600), anchor) for one in feature_maps(NETWORKS[network]) for anchor in one.anchors
+    )
+    found = counted(network, (600, 600), *[box(0, 0, side, side)] * 7)
+    assert fit(network, found.sizes, too_small=0)["reached"] == (1 if best >= MATCHED else 0)
 
 
 def test_boxes_that_the_network_cannot_see_are_told(lab: Lab) -> None:

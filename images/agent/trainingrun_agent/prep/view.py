@@ -14,7 +14,7 @@ from typing import Any
 from trainingrun_agent.pipeline.faster_rcnn import ANCHOR_RATIOS, ANCHOR_SCALES, MAX_DIMENSION
 from trainingrun_agent.pipeline.networks import NETWORKS, Network
 from trainingrun_agent.prep.annotation import LabelledObject
-from trainingrun_agent.prep.statistics import middle
+from trainingrun_agent.prep.statistics import sides
 
 BASE_ANCHOR = 256
 """Pixels; grid_anchor_generator's default, which scales multiply."""
@@ -101,13 +101,13 @@ def iou(first: tuple[float, float], second: tuple[float, float]) -> float:
     return common / (first[0] * first[1] + second[0] * second[1] - common)
 
 
-def fit(network: str, sizes: Mapping[tuple[int, int], int], *, too_small: int) -> dict[str, Any]:
+def fit(network: str, sizes: Mapping[int, int], *, too_small: int) -> dict[str, Any]:
     """The report's section `network`; `sizes` are Statistics.sizes of the train split."""
     known = NETWORKS[network]
     maps = feature_maps(known)
     boxes, reached = [0] * len(maps), 0
-    for (i, j), count in sizes.items():
-        box = (middle(i), middle(j))
+    for bin_, count in sizes.items():
+        box = sides(bin_)
         best = [max(iou(box, anchor) for anchor in one.anchors) for one in maps]
         boxes[best.index(max(best))] += count
         reached += count if max(best) >= MATCHED else 0
