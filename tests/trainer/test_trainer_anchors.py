@@ -1,0 +1,58 @@
+"""The anchors that the report tells of against those that the Object Detection API makes from the pipeline.config."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from trainingrun_agent.pipeline import NETWORKS, build_pipeline_config
+from trainingrun_agent.prep.view import feature_maps
+
+PYTHON = os.environ.get("TRAININGRUN_TF_PYTHON", "")
+pytestmark = [
+    pytest.mark.tensorflow,
+    pytest.mark.skipif(not PYTHON, reason="TRAININGRUN_TF_PYTHON names no interpreter with TensorFlow 1.14"),
+]
+PATIENCE = 400.0  # seconds for one process on a busy machine
+PROGRAM = Path(__file__).with_name("api_anchors.py")
+
+
+def test_every_network_has_the_anchors_that_the_report_tells_of(tmp_path: Path) -> None:
+    for network in NETWORKS:
+        (tmp_path / f"{network}.config").write_text(config(network))
+    made = subprocess.run(
+        [PYTHON, str(PROGRAM), str(tmp_path)],
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr[-4000:]
+    found = json.loads((tmp_path / "anchors.json").read_text())
+    assert found.keys() == NETWORKS.keys()
+    for name, network in NETWORKS.items():
+        ours = feature_maps(network)
+        assert [one["cells"] for one in found[name]] == [one.cells for one in ours], name
+        for theirs, one in zip(found[name], ours, strict=True):
+            # In whatever order: within a cell it has no meaning.
+            assert sorted(map(tuple, theirs["anchors"])) == [
+                pytest.approx(anchor, abs=1e-5) for anchor in sorted(one.anchors)
+            ], name
+
+
+def config(network: str) -> str:
+    return build_pipeline_config(
+        network=network,
+        num_classes=2,
+        steps=10,
+        batch_size=1,
+        learning_rate="0.001",
+        train_images=1,
+        max_boxes_per_image=1,
+        pretrained=False,
+    )
