@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from trainer_runs import DEMO, exporting, fitting, lay_out
 
-from trainingrun_agent.pipeline import NETWORKS
+from trainingrun_agent.pipeline.networks import NETWORKS
 
 PYTHON = os.environ.get("TRAININGRUN_TF_PYTHON", "")
 pytestmark = [

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from trainingrun_agent.errors import UserError
-from trainingrun_agent.pipeline import NETWORKS, build_pipeline_config, protos
-from trainingrun_agent.pipeline.build import batch_norm_decay
+from trainingrun_agent.pipeline import protos
+from trainingrun_agent.pipeline.build import batch_norm_decay, build_pipeline_config
+from trainingrun_agent.pipeline.networks import NETWORKS
 
 ARGUMENTS: dict[str, Any] = {
     "network": "ssd_inception_v2",

@@ -15,7 +15,7 @@ from trainingrun_agent.clock import rfc3339
 from trainingrun_agent.config import Uri
 from trainingrun_agent.errors import Interrupted, NotFound, Outcome, UserError
 from trainingrun_agent.log import logger
-from trainingrun_agent.pipeline import build_pipeline_config
+from trainingrun_agent.pipeline.build import build_pipeline_config
 from trainingrun_agent.prep.prepare import PreparedDataset, prepare
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.stages.context import StageContext
