@@ -252,18 +252,3 @@ def test_many_writers_of_one_key_have_one_winner(store: FolderStore) -> None:
     for thread in threads:
         thread.join()
     assert sorted(won) == [False] * 7 + [True]
-
-
-def test_bytes_are_counted(root: Path) -> None:
-    moved = {"down": 0, "up": 0}
-
-    def count(*, down: int = 0, up: int = 0) -> None:
-        moved["down"] += down
-        moved["up"] += up
-
-    store = FolderStore(root, count=count)
-    store.put("k", b"12345")
-    store.upload("l", io.BytesIO(b"123"), size=3)
-    store.get("k", max_bytes=5)
-    store.get_range("k", start=1, length=2)
-    assert moved == {"down": 7, "up": 8}

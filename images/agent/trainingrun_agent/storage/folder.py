@@ -30,7 +30,7 @@ from trainingrun_agent.errors import (
     StageError,
     StorageRefused,
 )
-from trainingrun_agent.storage.base import ByteCounter, ObjectInfo
+from trainingrun_agent.storage.base import ObjectInfo
 from trainingrun_agent.storage.inside import Inside, is_name
 from trainingrun_agent.storage.streams import NO_SPACE, HashingReader, save
 
@@ -47,10 +47,9 @@ _BEGIN, _END = ".trainingrun-", ".partial"
 class FolderStore:
     """One folder as a bucket. `passed_over` says what listings left out, and why, by path."""
 
-    def __init__(self, root: Path, *, count: ByteCounter | None = None) -> None:
+    def __init__(self, root: Path) -> None:
         self._shown = str(root)
         self._inside = Inside(root)
-        self._count = count or _ignore
         self.passed_over: dict[str, str] = {}
 
     @property
@@ -84,22 +83,17 @@ class FolderStore:
                 f"{self._where(key)} is larger than the {max_bytes} bytes that are read of it",
                 hint="Check that it is the file that was meant.",
             )
-        self._count(down=len(data))
         return data
 
     def get_range(self, key: str, *, start: int, length: int) -> bytes:
         """See ObjectStore."""
         with self._opened(key) as (handle, status):
             os.lseek(handle, start, os.SEEK_SET)
-            data = _read(handle, min(length, max(0, status.st_size - start)))
-        self._count(down=len(data))
-        return data
+            return _read(handle, min(length, max(0, status.st_size - start)))
 
     def put(self, key: str, data: bytes, *, if_absent: bool = False) -> bool:
         """See ObjectStore."""
-        free = self._write(key, lambda file: file.write(data), if_absent=if_absent)
-        self._count(up=len(data))
-        return free
+        return self._write(key, lambda file: file.write(data), if_absent=if_absent)
 
     def download(
         self,
@@ -116,7 +110,6 @@ class FolderStore:
         with self._opened(key) as (handle, _):
             chunks = iter(lambda: os.read(handle, CHUNK), b"")
             received, digest = save(chunks, partial, limit=size, told=told, what=self._where(key))
-        self._count(down=received)
         if received == size and sha256 in (None, digest):
             partial.replace(path)
             return digest
@@ -140,7 +133,6 @@ class FolderStore:
                 told(len(chunk))
 
         self._write(key, fill)
-        self._count(up=size)
         return reader.hexdigest()
 
     def delete(self, key: str) -> None:
@@ -296,7 +288,3 @@ def _moment(seconds: float) -> datetime:
         return datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, ValueError):  # file systems know years that Python does not
         return datetime.fromtimestamp(0, UTC)
-
-
-def _ignore(*, down: int = 0, up: int = 0) -> None:
-    """Nobody counts."""
