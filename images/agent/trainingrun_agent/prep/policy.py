@@ -57,7 +57,7 @@ def unseen_classes(evaluation: Tally, classes: Sequence[str], rule: SplitRule | 
 
 def imbalance(train: Tally, classes: Sequence[str]) -> list[Finding]:
     """A warning for each class with far fewer boxes than the most frequent one."""
-    most = max(classes, key=lambda name: train.per_class[name])
+    most = max(classes, key=lambda name: train.per_class[name], default="")
     return [
         warning(
             "ClassImbalance",
