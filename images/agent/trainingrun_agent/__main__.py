@@ -1,6 +1,6 @@
-"""Command line of the agent: `python3 -m trainingrun_agent prep | train | export | mirror`.
+"""Command line of the agent: `python3 -m trainingrun_agent prep | train | export | mirror`; people's is in cli/.
 
-Invariant: the exit code is 0 only when the stage succeeded; how it ended is in the termination message.
+Invariant: the exit code of a stage is 0 only when it succeeded; how it ended is in the termination message.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from trainingrun_agent import __version__, log
+from trainingrun_agent import __version__, cli, log
+from trainingrun_agent.cli.main import COMMANDS as FOR_PEOPLE
 from trainingrun_agent.config import Paths
-from trainingrun_agent.runner import run
 from trainingrun_agent.server import PORT
 
 COMMANDS = {
@@ -37,7 +37,8 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(
         prog="trainingrun_agent",
         description="The part of a TrainingRun's pods that touches object storage and user files.",
-        epilog="Exit code 0 means that the stage succeeded, 1 that it did not, 2 wrong arguments.",
+        epilog="Exit code 0 means that the stage succeeded, 1 that it did not, 2 wrong arguments. Commands for people,"
+        f" without a cluster: {', '.join(FOR_PEOPLE)}; see their --help.",
     )
     result.add_argument("--version", action="version", version=__version__)
     commands = result.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -58,7 +59,12 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    arguments = parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    if words and words[0] in FOR_PEOPLE:
+        return cli.main(words)
+    from trainingrun_agent.runner import run
+
+    arguments = parser().parse_args(words)
     log.set_up()
     paths = Paths(**{path.name: getattr(arguments, path.name) for path in fields(Paths)})
     return run(arguments.command, env=os.environ, paths=paths, port=arguments.port)

@@ -51,7 +51,15 @@ CHECKS = (
 NOT_REAL = "not api and not node and not tensorflow"
 UNIT = Tier(
     "unit",
-    ("tests/unit", "tests/agent/prep", "tests/agent/pipeline", "tests/trainer", "tests/images", "tests/cluster/tests"),
+    (
+        "tests/unit",
+        "tests/agent/prep",
+        "tests/agent/pipeline",
+        "tests/agent/cli",
+        "tests/trainer",
+        "tests/images",
+        "tests/cluster/tests",
+    ),
     NOT_REAL,
     workers=3,
 )

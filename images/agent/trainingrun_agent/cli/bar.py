@@ -1,0 +1,135 @@
+"""Progress on standard error: a bar on a terminal, else a line every few seconds.
+
+Invariant: it only looks at the progress that preparation keeps, and leaves nothing of a bar behind.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TextIO
+
+from trainingrun_agent.clock import Clock
+from trainingrun_agent.progress import Progress
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+LOOK_SECONDS, LINE_SECONDS = 0.1, 5.0
+_VERBS = {"listing": "listing", "fetching": "reading labels", "checking": "checking", "writing": "writing"}
+
+
+class Bar:
+    """Shown until the end of the block."""
+
+    def __init__(
+        self, progress: Progress, *, quiet: bool, stream: TextIO | None = None, clock: Clock | None = None
+    ) -> None:
+        self._progress, self._quiet = progress, quiet
+        self._stream = stream or sys.stderr
+        self._clock = clock or Clock()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="bar", daemon=True)
+        self._view: _Lines | _Drawn = (
+            _Drawn(self._stream) if self._stream.isatty() else _Lines(self._stream, self._clock)
+        )
+
+    def __enter__(self) -> Self:
+        if not self._quiet:
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        self._view.close()
+
+    def look(self) -> None:
+        """Show what is new."""
+        document = self._progress.snapshot()
+        if document["phase"] in _VERBS and document.keys() >= {"done", "unit"}:
+            self._view.show(document)
+
+    def _loop(self) -> None:
+        while not self._clock.wait(self._ended, LOOK_SECONDS):
+            self.look()
+
+
+class _Drawn:
+    """By tqdm, one bar for each phase."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._phase: object = None
+        self._bar: tqdm[Any] | None = None
+
+    def show(self, document: dict[str, Any]) -> None:
+        """Bring the bar up to date."""
+        phase = (document["phase"], document["unit"])
+        if self._bar is None or phase != self._phase:
+            self.close()
+            self._phase, self._bar = phase, self._new(*phase, document["done"])
+        self._bar.total = document.get("total")
+        if "bytesPerSecond" in document:
+            self._bar.set_postfix_str(f"{document['bytesPerSecond'] / 1e6:.1f} MB/s", refresh=False)
+        self._bar.update(document["done"] - self._bar.n)
+        self._bar.refresh()
+
+    def close(self) -> None:
+        """Wipe it out."""
+        if self._bar is not None:
+            self._bar.close()
+
+    def _new(self, phase: str, unit: str, done: int) -> tqdm[Any]:
+        from tqdm import tqdm
+
+        return tqdm(
+            desc=_VERBS[phase],
+            unit="B" if unit == "bytes" else f" {unit}",
+            unit_scale=unit == "bytes",
+            initial=done,
+            file=self._stream,
+            leave=False,
+            dynamic_ncols=True,
+            mininterval=0,
+        )
+
+
+class _Lines:
+    """For logs."""
+
+    def __init__(self, stream: TextIO, clock: Clock) -> None:
+        self._stream, self._clock = stream, clock
+        self._phase: object = None
+        self._start = (0.0, 0)
+        self._next = clock.monotonic() + LINE_SECONDS
+
+    def show(self, document: dict[str, Any]) -> None:
+        """A line, when one is due."""
+        now = self._clock.monotonic()
+        phase = (document["phase"], document["unit"])
+        if phase != self._phase:
+            self._phase, self._start = phase, (now, document["done"])
+        if now >= self._next:
+            self._next = now + LINE_SECONDS
+            since, first = self._start
+            speed = (document["done"] - first) / max(now - since, 1e-3)
+            print(_line(document, speed), file=self._stream, flush=True)
+
+    def close(self) -> None:
+        """Lines stay."""
+
+
+def _line(document: dict[str, Any], speed: float) -> str:
+    done, total, unit = document["done"], document.get("total"), document["unit"]
+    told = f"{_VERBS[document['phase']]} "
+    if unit == "bytes":
+        told += f"{done / 1e6:.1f}{f' of {total / 1e6:.1f}' if total else ''} MB, {speed / 1e6:.1f} MB/s"
+    else:
+        told += f"{done}{f' of {total}' if total else ''} {unit}, {speed:.0f} {unit}/s"
+        told += f", {document['bytesPerSecond'] / 1e6:.1f} MB/s" if "bytesPerSecond" in document else ""
+    return told + (f", {document['etaSeconds']:.0f} s left" if "etaSeconds" in document else "")

@@ -1,0 +1,79 @@
+"""The class names that labels use, for who does not name any.
+
+Invariant: names are taken as they stand, in the order of the alphabet; nothing is guessed for labels that hold numbers.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+
+from trainingrun_agent.cli.arguments import MAX_CLASSES
+from trainingrun_agent.cli.usage import UsageError
+from trainingrun_agent.config import Source
+from trainingrun_agent.prep import fetch
+from trainingrun_agent.prep.annotation import Annotation, UnusableError
+from trainingrun_agent.prep.labels import MAX_LIST_BYTES, Origin, head, open_labels
+from trainingrun_agent.prep.listing import Listing, scan
+from trainingrun_agent.prep.ordered import heed
+from trainingrun_agent.prep.readers import FileFormat, Format
+from trainingrun_agent.prep.recognise import recognise
+from trainingrun_agent.progress import Progress
+from trainingrun_agent.storage.base import ObjectStore
+
+EVERY = 100
+
+
+def names_found(
+    store: ObjectStore, source: Source, *, scratch: Path, progress: Progress, stop: threading.Event
+) -> tuple[str, ...]:
+    """The names in the labels of a source. Raises UsageError, UserError, what storage raises, Interrupted."""
+    listing = scan(store, source, split="train", progress=progress, stop=stop)
+    origin = Origin(store, source.key, "train", ())
+    format_ = recognise(listing, source.format, split="train", head=lambda entry: head(origin, entry))
+    if isinstance(format_, FileFormat) and format_.class_list is not None:
+        return _listed(format_, listing, origin)
+    names: set[str] = set()
+    with open_labels(format_, listing, origin, scratch=scratch, progress=progress, stop=stop) as labels:
+        total = len(labels.pairing.pairs)
+        for done, pair in zip(count(1), labels.pairing.pairs, strict=False):
+            if done % EVERY == 0:
+                heed(stop)
+                progress.update(phase="fetching", unit="files", done=done, total=total)
+            with suppress(UnusableError):  # will be a finding
+                names.update(item.name for item in _annotation(format_, labels.read(pair)).objects)
+            if len(names) > MAX_CLASSES:
+                raise UsageError(f"the labels have more than {MAX_CLASSES} names: name the classes with --classes")
+    return tuple(sorted(names))
+
+
+def _annotation(format_: Format, labels: bytes | Annotation) -> Annotation:
+    if isinstance(labels, Annotation):
+        return labels
+    assert isinstance(format_, FileFormat)
+    return format_.read(labels, ())
+
+
+def _listed(format_: FileFormat, listing: Listing, origin: Origin) -> tuple[str, ...]:
+    lists = dict(_lists(format_, listing, origin))
+    if len(set(lists.values())) == 1:
+        return next(iter(lists.values()))
+    found = f"{' and '.join(sorted(lists))} differ" if lists else "no classes.txt or data.yaml says which"
+    raise UsageError(
+        f"{format_.name} labels hold numbers, and {found}: name the classes with --classes, in the order of the numbers"
+    )
+
+
+def _lists(format_: FileFormat, listing: Listing, origin: Origin) -> Iterator[tuple[str, tuple[str, ...]]]:
+    assert format_.class_list is not None
+    for entry in listing.annotations:
+        if entry.size > MAX_LIST_BYTES:
+            continue
+        if format_.class_list(entry.path, b"") is None and not entry.path.endswith(format_.list_suffixes):
+            continue
+        names = format_.class_list(entry.path, fetch.read(origin.store, origin.prefix, entry, limit=MAX_LIST_BYTES))
+        if names:
+            yield entry.path, tuple(names)

@@ -1,0 +1,51 @@
+"""Text for people: colours where a terminal shows them, and nothing that could drive it.
+
+Invariant: names of files and classes come from anywhere; no control character of theirs reaches the terminal.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TextIO
+
+_CODES = {"bold": "1", "dim": "2", "error": "31;1", "warning": "33;1", "info": "36", "good": "32;1"}
+
+
+def plain(text: str) -> str:
+    """One line without control characters and without what no encoding knows."""
+    return "".join(sign if sign.isprintable() else " " if sign.isspace() else "\ufffd" for sign in text)
+
+
+class Style:
+    """Paints words, or leaves them as they are."""
+
+    def __init__(self, *, colours: bool) -> None:
+        self._colours = colours
+
+    @classmethod
+    def of(cls, stream: TextIO) -> Style:
+        """For what is written to `stream`."""
+        wanted = "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+        return cls(colours=wanted and stream.isatty())
+
+    def __call__(self, kind: str, text: str) -> str:
+        """The text as `bold`, `dim`, `good`, or in the colour of a severity."""
+        return f"\x1b[{_CODES[kind]}m{text}\x1b[0m" if self._colours else text
+
+
+def size(count: float) -> str:
+    """Bytes as people read them."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def show(lines: list[str], stream: TextIO | None = None) -> None:
+    """Write lines, whatever the encoding of the terminal."""
+    target = stream or sys.stdout
+    encoding = target.encoding or "utf-8"
+    for line in lines:
+        print(line.encode(encoding, "replace").decode(encoding), file=target)

@@ -1,0 +1,8 @@
+"""What is wrong with how a command was called.
+
+Invariant: the message names the option or the path, and says what to do.
+"""
+
+
+class UsageError(Exception):
+    """Ends the command with exit code 2; nothing was done."""

@@ -1,0 +1,30 @@
+"""A folder to call the command line in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cli_desk import Desk
+from prep_lab import Lab
+from voc_data import jpeg
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Desk:
+    """Three clean images in ./images; the folder is the current one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    made = Desk(tmp_path, capsys)
+    for index in range(3):
+        made.add(f"images/t{index}", jpeg(seed=index))
+    return made
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    """A bucket in memory, and nothing in it."""
+    scratch = tmp_path / "lab"
+    scratch.mkdir()
+    return Lab(scratch)
