@@ -89,6 +89,7 @@ CASES: dict[str, tuple[Callable[[Desk], object], tuple[str, ...], str]] = {
         (*DOCTOR, "--image-set", "trainval", "--classes", "tire"),
         "--image-set: no object images/ImageSets/Main/trainval.txt; sets there: none",
     ),
+    "no prune of nothing": (lambda desk: None, ("prune", "--folder", "nothing"), "--folder nothing: no such folder"),
 }
 
 
@@ -108,6 +109,7 @@ WRONG: dict[str, tuple[tuple[str, ...], str]] = {
     "no command": ((), "the following arguments are required: COMMAND"),
     "no folder": (("doctor",), "the following arguments are required: FOLDER"),
     "no place": (("convert", "images"), "the following arguments are required: --out"),
+    "no bucket": (("prune",), "one of the arguments --bucket --folder is required"),
     "format": ((*DOCTOR, "--format", "xml"), "invalid choice: 'xml'"),
     "network": ((*DOCTOR, "--network", "yolo"), "invalid choice: 'yolo'"),
     "fraction": ((*DOCTOR, "--eval-fraction", "1.5"), "'1.5' is no fraction between 0 and 1, such as 0.15"),
@@ -123,6 +125,7 @@ WRONG: dict[str, tuple[tuple[str, ...], str]] = {
         "501 class names; it must be 1 to 500",
     ),
     "no file of classes": ((*DOCTOR, "--classes-file", "no.txt"), "no.txt cannot be read: No such file or directory"),
+    "an age": (("prune", "--folder", "x", "--older-than", "soon"), "'soon' is no age such as 24h, 30d or 8w"),
     "half an option": ((*DOCTOR, "--max-bad", "3"), "unrecognized arguments: --max-bad"),
 }
 

@@ -36,8 +36,9 @@ def started(*argv: str) -> subprocess.CompletedProcess[str]:
     [
         (["doctor", "--help"], HEAVY),
         (["doctor", "images"], FOR_STORAGE),
+        (["prune", "--folder", "images"], FOR_STORAGE),
     ],
-    ids=["help", "doctor"],
+    ids=["help", "doctor", "prune of a folder"],
 )
 def test_nothing_is_loaded_that_is_not_needed(
     desk: Desk, module: str, words: list[str], heavy: tuple[str, ...]
@@ -57,7 +58,7 @@ def test_the_agents_own_command_line_has_the_same_commands(desk: Desk) -> None:
     done = started("-m", "trainingrun_agent", "doctor", "images", "--json", "-")
     assert done.returncode == 1, done.stderr
     assert json.loads(done.stdout)["counts"] == {"ImageEmpty": 1}
-    assert "doctor, convert;" in started("-m", "trainingrun_agent", "--help").stdout
+    assert "doctor, convert, prune" in started("-m", "trainingrun_agent", "--help").stdout
 
 
 def test_ctrl_c_in_a_terminal_is_one_line(desk: Desk) -> None:

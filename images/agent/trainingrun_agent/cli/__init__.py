@@ -1,4 +1,4 @@
-"""The command line for people: `trainingrun doctor` and `convert`. No cluster is needed for it.
+"""The command line for people: `trainingrun doctor`, `convert` and `prune`. No cluster is needed for it.
 
 Invariant: it decides nothing about data; that is done by the code that prepares data in a pod.
 """

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -33,6 +34,7 @@ NETWORKS = (
 FAIL_ON = ("error", "warning", "never")
 SPLIT_GROUPS = ("sequence", "folder", "image")
 MAX_CLASSES, MAX_CLASS_NAME, MAX_CLASSES_FILE = 500, 100, 1 << 20
+_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 
 def add_data(command: argparse.ArgumentParser) -> None:
@@ -111,6 +113,43 @@ def add_target(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--out", type=Path, required=True, metavar="FOLDER", help="new or empty folder, or one of an earlier convert"
     )
+
+
+def add_prune(command: argparse.ArgumentParser) -> None:
+    """The options of `prune`."""
+    place = command.add_mutually_exclusive_group(required=True)
+    place.add_argument("--bucket", metavar="NAME", help="the bucket of spec.storage.bucket")
+    place.add_argument("--folder", type=Path, metavar="FOLDER", help="a folder that `convert` wrote")
+    command.add_argument("--prefix", default="", metavar="KEY", help="as in spec.storage.prefix (default: none)")
+    command.add_argument("--endpoint", metavar="URL", help="of an S3-compatible server (default: AWS)")
+    command.add_argument("--region", metavar="NAME", help="(default: the one of your AWS configuration, or us-east-1)")
+    command.add_argument(
+        "--addressing", choices=("path", "virtual"), help="(default: path with --endpoint, else virtual)"
+    )
+    command.add_argument(
+        "--older-than",
+        type=age,
+        default=age("30d"),
+        metavar="AGE",
+        help="data sets without a run, and reports on refused data: how old, such as 12h, 30d, 8w (default: 30d)",
+    )
+    command.add_argument(
+        "--grace",
+        type=age,
+        default=age("24h"),
+        metavar="AGE",
+        help="how long a preparation may take; younger records are kept, and everything while a run is that young"
+        " and not prepared (default: 24h)",
+    )
+    command.add_argument("--delete", action="store_true", help="delete; without it, only list")
+
+
+def age(text: str) -> timedelta:
+    """`30d`, `24h` or `2w`."""
+    found = re.fullmatch(r"(\d{1,5})([hdw])", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is no age such as 24h, 30d or 8w")
+    return int(found[1]) * _UNITS[found[2]]
 
 
 def _fraction(text: str) -> Decimal:

@@ -24,6 +24,7 @@ from trainingrun_agent.errors import Interrupted, StageError
 COMMANDS = {
     "doctor": "check labelled images, and say what to correct",
     "convert": "check labelled images, and write TFRecords from them",
+    "prune": "find, and delete, data sets that no run needs any more",
 }
 EXIT_CODES = """\
 exit codes:
@@ -31,6 +32,12 @@ exit codes:
   1    findings at or above --fail-on, or more bad files than --max-bad-files
   2    wrong arguments; data that cannot be trained on or read; nowhere to write
   130  interrupted
+"""
+PRUNE_EXIT_CODES = """\
+exit codes: 0 done, or listed; 2 wrong arguments, no access, or something to be looked at first; 130 interrupted
+
+Credentials are taken from where AWS's own tools take them: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY,
+the files of AWS_PROFILE, or the role of the machine or pod. Certificates: AWS_CA_BUNDLE.
 """
 FAILED = 2
 
@@ -73,6 +80,7 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_data(added["convert"])
     arguments.add_target(added["convert"])
     arguments.add_output(added["convert"], fail_on="never")
+    arguments.add_prune(added["prune"])
     return result
 
 
@@ -83,7 +91,7 @@ def _command(
         name,
         help=text,
         description=f"{text[0].upper()}{text[1:]}.",
-        epilog=EXIT_CODES,
+        epilog=PRUNE_EXIT_CODES if name == "prune" else EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

@@ -45,7 +45,7 @@ def make_client(config: AgentConfig, *, limits: Limits = WORK) -> Any:
             endpoint_url=storage.endpoint,
             region_name=storage.region,
             verify=_verify(config),
-            config=_config(config, limits),
+            config=settings(endpoint=storage.endpoint, addressing=storage.addressing, limits=limits, proxies={}),
         )
     except ValueError as error:
         raise StorageRefused(
@@ -53,11 +53,11 @@ def make_client(config: AgentConfig, *, limits: Limits = WORK) -> Any:
             f"spec.storage.endpoint {storage.endpoint!r} cannot be used: {error}",
             hint="Write it as http://host:port or https://host:port.",
         ) from error
-    client.meta.events.register("before-call.s3", _stay)
+    client.meta.events.register("before-call.s3", stay)
     return client
 
 
-def _stay(params: dict[str, Any], **_: Any) -> None:
+def stay(params: dict[str, Any], **_: Any) -> None:
     """Make a redirect an error that names the region, instead of a search that may never end."""
     params["context"]["s3_redirect"]["redirected"] = True
 
@@ -83,21 +83,27 @@ def _loader() -> Loader:
     return create_loader()
 
 
-def _config(config: AgentConfig, limits: Limits) -> Config:
-    storage = config.resolved.storage
+def settings(
+    *,
+    endpoint: str | None,
+    addressing: Literal["path", "virtual"],
+    limits: Limits,
+    proxies: dict[str, str] | None = None,
+) -> Config:
+    """How the client talks to a server; without `proxies` the environment says which."""
     # Many S3-compatible servers refuse, or store, the checksum trailers newer SDKs add by themselves.
     checksums: Literal["when_supported", "when_required"]
-    checksums = "when_supported" if storage.endpoint is None else "when_required"
+    checksums = "when_supported" if endpoint is None else "when_required"
     return Config(
         signature_version="s3v4",
-        s3={"addressing_style": storage.addressing},
+        s3={"addressing_style": addressing},
         connect_timeout=limits.connect,
         read_timeout=limits.read,
         retries={"mode": "standard", "total_max_attempts": limits.attempts},
         max_pool_connections=MAX_CONNECTIONS,
         request_checksum_calculation=checksums,
         response_checksum_validation=checksums,
-        proxies={},
+        proxies=proxies,
         tcp_keepalive=True,
     )
 

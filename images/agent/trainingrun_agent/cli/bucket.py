@@ -1,0 +1,47 @@
+"""A bucket for somebody at a terminal: credentials and certificates from where AWS's own tools take them.
+
+Invariant: nothing secret is on the command line, and nothing secret is printed.
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import Any, Literal
+
+import boto3
+from botocore.exceptions import BotoCoreError
+
+from trainingrun_agent import redaction
+from trainingrun_agent.cli.usage import UsageError
+from trainingrun_agent.clock import Clock
+from trainingrun_agent.storage.base import ObjectStore
+from trainingrun_agent.storage.client import Limits, settings, stay
+from trainingrun_agent.storage.failures import Target
+from trainingrun_agent.storage.s3 import S3Store
+
+LIMITS = Limits(connect=5, read=60, attempts=5)
+
+
+def open_bucket(arguments: Namespace) -> ObjectStore:
+    """The bucket of --bucket. Raises UsageError."""
+    addressing: Literal["path", "virtual"] = "path" if arguments.endpoint else "virtual"
+    addressing = arguments.addressing or addressing
+    config = settings(endpoint=arguments.endpoint, addressing=addressing, limits=LIMITS)
+    try:
+        session = boto3.Session()
+        _check_credentials(session)
+        region = arguments.region or session.region_name or "us-east-1"
+        client = session.client("s3", endpoint_url=arguments.endpoint, region_name=region, config=config)
+    except (BotoCoreError, ValueError) as error:
+        raise UsageError(f"{error}: correct --endpoint, --region or your AWS configuration") from error
+    client.meta.events.register("before-call.s3", stay)
+    return S3Store(client, Target(arguments.bucket, arguments.endpoint, "--bucket"), clock=Clock())
+
+
+def _check_credentials(session: Any) -> None:
+    credentials = session.get_credentials()
+    if credentials is None:
+        raise UsageError("no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE")
+    frozen = credentials.get_frozen_credentials()
+    for value in (frozen.access_key, frozen.secret_key, frozen.token):
+        redaction.register(value or "")

@@ -1,0 +1,94 @@
+"""What may be deleted, and why.
+
+Invariant: a pure decision. A data set that a run points to stays, and so does every object that a manifest names which
+stays; of what goes the manifest goes first and the records last, so that no manifest ever stands for what is gone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from trainingrun_agent.prune.survey import DataSet, Survey
+from trainingrun_agent.storage import manifest
+from trainingrun_agent.storage.base import ObjectInfo
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """Objects to delete in this order; `what` and `why` are for people."""
+
+    what: str
+    why: str
+    objects: tuple[ObjectInfo, ...]
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return sum(info.size for info in self.objects)
+
+
+@dataclass
+class Plan:
+    """`waiting` says why next to nothing may be deleted now; empty when that is not so."""
+
+    deletions: list[Deletion] = field(default_factory=list)
+    waiting: str = ""
+
+
+def plan(survey: Survey, *, now: datetime, older_than: timedelta, grace: timedelta) -> Plan:
+    """`older_than` is for data sets and reports, `grace` how long a preparation may take."""
+    made = Plan(_failed(survey, now, older_than))
+    preparing = {run: began for run, began in survey.unprepared.items() if now - began < grace}
+    if preparing:
+        run, began = max(preparing.items(), key=lambda item: item[1])
+        made.waiting = f"run {run}, which began {_age(now - began)} ago, may be preparing a data set from what is there"
+        return made
+    going = _data_sets(survey, now, max(older_than, grace))
+    staying = {key for digest, one in survey.data_sets.items() if digest not in going for key in one.names or ()}
+    blobs = tuple(info for info in survey.blobs if info.key not in staying and now - info.modified > grace)
+    made.deletions += going.values()
+    made.deletions += _pointers(survey, {info.key for info in blobs})
+    if blobs:
+        made.deletions.append(Deletion("blobs", "no data set that stays names them", blobs))
+    return made
+
+
+def _failed(survey: Survey, now: datetime, older_than: timedelta) -> list[Deletion]:
+    found = []
+    for digest, objects in survey.failed.items():
+        age = now - max(info.modified for info in objects)
+        if age > older_than:
+            found.append(Deletion(f"failed/{digest}", f"a report on refused data, {_age(age)} old", tuple(objects)))
+    return found
+
+
+def _data_sets(survey: Survey, now: datetime, older_than: timedelta) -> dict[str, Deletion]:
+    used = set(survey.runs.values())
+    found = {}
+    for digest, data_set in survey.data_sets.items():
+        age = now - data_set.modified
+        if digest not in used and age > older_than:
+            why = f"no run points to it, {_age(age)} old"
+            if data_set.names is None:
+                why = f"never completed, {_age(age)} old"
+            found[digest] = Deletion(digest, why, _manifest_first(data_set))
+    return found
+
+
+def _manifest_first(data_set: DataSet) -> tuple[ObjectInfo, ...]:
+    return tuple(sorted(data_set.objects, key=lambda info: (not info.key.endswith(f"/{manifest.NAME}"), info.key)))
+
+
+def _pointers(survey: Survey, going: set[str]) -> list[Deletion]:
+    there = {info.key for info in survey.blobs} - going
+    return [
+        Deletion("latest/" + info.key.rpartition("/")[2], "what it names is gone", (info,))
+        for info, names in survey.pointers
+        if names and there.isdisjoint(names)
+    ]
+
+
+def _age(age: timedelta) -> str:
+    hours = age / timedelta(hours=1)
+    return f"{hours:.0f} hours" if hours < 48 else f"{age.days} days"
