@@ -88,6 +88,7 @@ def terminal(scene: Scene, story: Watched, vision: str, tmp_path_factory: pytest
         (folder / name).write_bytes(install.sample("tire.yaml").read_bytes())
     typo = tire_run("typo", train={"steps": 0}, dataset={"train": {"uri": "tire/images/train"}})
     (folder / "typo.yaml").write_text(yaml.safe_dump(typo))
+    (folder / "prune.yaml").write_text(shown_cron_job(scene))
     config = folder / "kubeconfig"
     config.write_text(Path(kubectl.kubeconfig).read_text())
     tools = [Path(kubectl.binary).parent, Path(scene.place.helm).parent]
@@ -96,6 +97,14 @@ def terminal(scene: Scene, story: Watched, vision: str, tmp_path_factory: pytest
     env = {**os.environ, **keys, "KUBECONFIG": str(config), "PATH": path}
     subprocess.run(["kubectl", "config", "set-context", "--current", f"--namespace={vision}"], env=env, check=True)
     return Terminal(scene, folder, env)
+
+
+def shown_cron_job(scene: Scene) -> str:
+    """The one of the page, with the image and the storage that there are."""
+    text = (REPOSITORY / "docs" / "operations.md").read_text()
+    [block] = re.findall(r"```yaml\n(apiVersion: batch/v1\nkind: CronJob\n.*?)```", text, re.DOTALL)
+    image = block.replace("registry.example.com/trainingrun/agent:0.1.0", scene.images["agent"])
+    return image.replace("https://s3.example.com", scene.place.storage.in_cluster)
 
 
 def without_the_secret(scene: Scene) -> None:
@@ -115,6 +124,12 @@ def the_old_run_is_gone(scene: Scene) -> None:
     assert scene.bucket.keys("runs/vision/old-7a77ca6c/") == {}
 
 
+def nothing_was_pruned(scene: Scene) -> None:
+    said = scene.place.kubectl("logs", "job/prune-now", "-n", "vision")
+    assert re.match(r"detectors: \d+ data sets, [1-9]\d* of them needed\n", said)
+    assert said.endswith("\nNothing to delete.\n")
+
+
 def the_folder_is_there(scene: Scene) -> None:
     assert scene.bucket.read("tire/notes.txt") == NOTES
 
@@ -124,7 +139,11 @@ BEFORE: dict[str, Callable[[Scene], None]] = {
     "logs job/": a_failed_attempt,
     "aws s3 rm": an_old_run,
 }
-AFTERWARDS: dict[str, Callable[[Scene], None]] = {"aws s3 rm": the_old_run_is_gone, "s3 cp": the_folder_is_there}
+AFTERWARDS: dict[str, Callable[[Scene], None]] = {
+    "aws s3 rm": the_old_run_is_gone,
+    "s3 cp": the_folder_is_there,
+    "logs job/prune-now": nothing_was_pruned,
+}
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.place)

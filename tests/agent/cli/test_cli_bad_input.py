@@ -154,7 +154,7 @@ REFUSED: dict[str, tuple[Callable[[Desk], object], str]] = {
     ),
     "no image that can be used": (
         lambda desk: desk.add("data/a", b"no image"),
-        "EmptyTrainSet: data: none of its 1 image can be used: train a.jpg: ImageUnreadable",
+        "EmptyTrainSet: data: none of its 1 image can be used\n",
     ),
 }
 

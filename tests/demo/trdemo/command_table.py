@@ -50,6 +50,7 @@ ROWS: Final = (
     Row(r"kubectl config set-context ", Way.ELSEWHERE, "tests/api/test_situations.py"),
     Row(r"kubectl ", Way.RUN),
     Row(r"aws ", Way.RUN),
+    Row(r"trainingrun |pip install |docker run ", Way.ELSEWHERE, "tests/agent/cli/test_cli_documented.py"),
 )
 PAGES: Final = (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")))
 SITUATIONS: Final = "situations.md"  # whose commands tests/api/test_situations.py runs, each in its situation

@@ -6,6 +6,7 @@ Invariant: standard output has either the summary or, with `--json -`, the docum
 from __future__ import annotations
 
 import json
+import re
 import sys
 from argparse import Namespace
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from trainingrun_agent.cli.sources import Folders, check_target
 from trainingrun_agent.cli.terminal import Style, plain, show
 from trainingrun_agent.cli.usage import UsageError
 from trainingrun_agent.cli.work import Outcome
+from trainingrun_agent.errors import UserError
 
 STDOUT = Path("-")
 TOO_MANY = "TooManyBadFiles"
@@ -37,14 +39,7 @@ def tell(outcome: Outcome, arguments: Namespace, words: Callable[[str], str]) ->
         named = outcome.named is not None
         show(list(summary.lines(outcome.report, outcome.passed_over, named=named, style=style, words=words)), stream)
     if outcome.refusal is not None:
-        refusal = outcome.refusal
-        show(
-            [
-                f"{style('error', 'Cannot be trained on')}: {refusal.reason}: {plain(refusal.message)}",
-                plain(refusal.hint),
-            ],
-            stream,
-        )
+        show(_refused(outcome.refusal, style, findings_shown=outcome.report is not None), stream)
     _write_reports(outcome, arguments)
 
 
@@ -55,6 +50,13 @@ def exit_code(outcome: Outcome, fail_on: str) -> int:
         return 2
     found = report["errors"] if fail_on == "error" else report["errors"] + report["warnings"] + len(outcome.passed_over)
     return 1 if found and fail_on != "never" else 0
+
+
+def _refused(refusal: UserError, style: Style, *, findings_shown: bool) -> list[str]:
+    message = refusal.message
+    if findings_shown:  # then the first of them need not be said again
+        message = re.split(": (?:train|eval) ", message, maxsplit=1)[0]
+    return [f"{style('error', 'Cannot be trained on')}: {refusal.reason}: {plain(message)}", plain(refusal.hint)]
 
 
 def _write_reports(outcome: Outcome, arguments: Namespace) -> None:

@@ -1,0 +1,96 @@
+"""What the documentation says about the command line."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tomllib
+from typing import Any
+
+import pytest
+import yaml
+
+from cli_desk import Desk
+from trainingrun_agent.__main__ import main as agent
+from trainingrun_agent.cli.main import parser
+from trdemo.documented import Command, commands, difference
+from trimages.paths import REPOSITORY
+from voc_data import jpeg, labelled, voc
+
+PAGES = [*(REPOSITORY / "docs").glob("*.md"), REPOSITORY / "README.md"]
+ALL = [command for page in PAGES for command in commands(page)]
+OURS = [command for command in ALL if command.text.startswith("trainingrun ")]
+IN_IMAGE = [command for command in ALL if command.text.startswith("docker run ")]
+
+
+def place(command: Command) -> str:
+    return command.place
+
+
+@pytest.fixture
+def tires(desk: Desk) -> Desk:
+    """The folders of the user guide, with a few defects."""
+    for split, count in (("train", 12), ("test", 3)):
+        for index in range(count):
+            desk.add(f"tire/images/{split}/tire_{index:03}", jpeg(seed=f"{split}{index}"))
+    desk.write("tire/images/train/tire_003.jpg", jpeg(seed="train3")[:-27])
+    for index in (5, 8):
+        box = labelled(box=(10, 20, 10, 80))
+        desk.write(f"tire/images/train/tire_{index:03}.xml", voc([box, labelled()]))
+    return desk
+
+
+@pytest.mark.parametrize("command", OURS, ids=place)
+def test_every_command_is_understood(command: Command) -> None:
+    parser().parse_args(shlex.split(command.text)[1:])
+
+
+@pytest.mark.parametrize("command", [command for command in OURS if "tire/" in command.text], ids=place)
+def test_commands_on_folders_do_what_is_shown(tires: Desk, command: Command) -> None:
+    ended = tires.run(*shlex.split(command.text)[1:])
+    if command.shown:
+        assert difference(command.shown, ended.out) == ""
+    else:
+        assert ended.code == 1  # the defects above
+
+
+@pytest.mark.parametrize("command", IN_IMAGE, ids=place)
+def test_the_images_entry_point_understands_them_too(
+    tires: Desk, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = shlex.split(command.text)
+    image = next(at for at, word in enumerate(words) if word.endswith("/agent:0.1.0"))
+    assert agent(words[image + 1 :]) == 1
+    assert "TooManyBadFiles" in capsys.readouterr().out
+    assert 'ENTRYPOINT ["python3", "-m", "trainingrun_agent"]' in (REPOSITORY / "images/agent/Dockerfile").read_text()
+
+
+def test_pip_installs_the_package_that_has_the_command() -> None:
+    [command] = {command.text for command in ALL if command.text.startswith("pip install")}
+    project = tomllib.loads((REPOSITORY / command.split()[2] / "pyproject.toml").read_text())["project"]
+    assert "trainingrun" in project["scripts"]
+
+
+def cron_job() -> Any:
+    text = (REPOSITORY / "docs" / "operations.md").read_text()
+    blocks = (yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL))
+    [found] = [block for block in blocks if isinstance(block, dict) and block.get("kind") == "CronJob"]
+    return found
+
+
+def test_the_cron_job_calls_a_command_that_there_is() -> None:
+    [container] = cron_job()["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    arguments = parser().parse_args(container["args"])
+    assert (arguments.command, arguments.bucket, arguments.delete) == ("prune", "detectors", True)
+
+
+def test_the_cron_job_is_restricted() -> None:
+    pod = cron_job()["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    assert pod["securityContext"] == {
+        "runAsNonRoot": True,
+        "runAsUser": 65532,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    assert [container["securityContext"] for container in pod["containers"]] == [
+        {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+    ]
