@@ -18,6 +18,7 @@ MAX_VALUE = 2 << 20
 """Characters of one value that is decoded whole: one image's or one object's labels."""
 CHUNK = 64 << 10
 _TAIL = 16  # an error this near to the end of what was read may be cured by reading on
+_DANGLING = 2  # what stands after a whole number may be the cut beginning of the rest of it: `.`, `e`, `e-`
 _BLANKS = " \t\r\n"
 _DECODER = json.JSONDecoder()
 
@@ -73,11 +74,12 @@ class JSONStream:
                 continue
             except (RecursionError, ValueError) as error:
                 raise self._malformed("it is nested too deep, or has a number of thousands of digits") from error
-            if end == len(self._text) and self._more():
+            length, rest = end - self._at, len(self._text) - end
+            if rest <= _DANGLING and self._more():
                 continue  # a number may go on
-            if end - self._at > MAX_VALUE:
+            if length > MAX_VALUE:
                 raise self._too_long()
-            self._at = end
+            self._at += length
             self._taken += 1
             return value
 
