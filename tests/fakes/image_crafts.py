@@ -36,6 +36,7 @@ KEPT = {
 }
 
 SIXTEEN_BIT = Image.frombytes("I;16", (160, 120), struct.pack("<H", 0x8000) * 160 * 120)
+ANIMATED = encoded(picture(mode="P"), "GIF", save_all=True, append_images=[picture(mode="P", seed=1)])
 CONVERTED = {
     "CMYK JPEG": encoded(picture(mode="CMYK")),
     "RGB PNG": encoded(picture(), "PNG"),
@@ -49,7 +50,7 @@ CONVERTED = {
     "BMP": encoded(picture(), "BMP"),
     "8-bit gray BMP": encoded(picture(mode="L"), "BMP"),
     "GIF": encoded(picture(mode="P"), "GIF"),
-    "animated GIF": encoded(picture(mode="P"), "GIF", save_all=True, append_images=[picture(mode="P", seed=1)]),
+    "animated GIF": ANIMATED,
     "WebP": encoded(picture(), "WEBP"),
     "TIFF": encoded(picture(), "TIFF"),
     "16-bit TIFF": encoded(SIXTEEN_BIT, "TIFF"),
@@ -70,5 +71,6 @@ BAD = {
     "PNG with next to no pixels": (png_header(4_000, 4_000), "ImageTruncated"),
     "float TIFF": (encoded(picture(mode="F"), "TIFF"), "ImageUnsupported"),
     "JPEG header only": (CLEAN[:20], "ImageUnreadable"),
+    "animated GIF cut in its second frame": (ANIMATED[: ANIMATED.rindex(b"!\xf9\x04") + 40], "ImageCorrupt"),
     "PNG with a broken checksum": (flipped(encoded(picture(), "PNG"), 60), "ImageCorrupt"),
 }

@@ -88,7 +88,16 @@ def opened(data: bytes) -> Iterator[Opened]:
     if not data:
         raise UnusableError("ImageEmpty", "0 bytes", hint="Upload the image again.")
     with _open(data) as image:
-        head = Header(
+        head = _head(image)
+        limit = MAX_PIXELS if head.jpeg and not head.progressive else MAX_DECODED_PIXELS
+        if head.width * head.height > limit:
+            raise _too_large(f"{head.width} x {head.height} pixels, at most {limit / 1e6:.0f} million are decoded")
+        yield Opened(data, image, head)
+
+
+def _head(image: Image.Image) -> Header:
+    try:
+        return Header(
             format=str(image.format),
             mode=image.mode,
             width=image.width,
@@ -97,10 +106,8 @@ def opened(data: bytes) -> Iterator[Opened]:
             progressive=bool(image.info.get("progressive")),
             animated=image.format != "MPO" and bool(getattr(image, "is_animated", False)),
         )
-        limit = MAX_PIXELS if head.jpeg and not head.progressive else MAX_DECODED_PIXELS
-        if head.width * head.height > limit:
-            raise _too_large(f"{head.width} x {head.height} pixels, at most {limit / 1e6:.0f} million are decoded")
-        yield Opened(data, image, head)
+    except Exception as error:  # whether there is a second frame is known by reading on
+        raise _broken(error) from error
 
 
 def render(source: Opened, *, rotate: bool, max_side: int, large: Large = nullcontext) -> Picture:
