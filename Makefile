@@ -22,8 +22,8 @@ demo-down: ## Remove the demo's cluster
 test: ## Every test, on a real cluster
 	@$(BIN) $(PY) -m trrunner all
 
-fuzz: ## Broken labels of every format, for some minutes
-	@FUZZ_ROUNDS=$(or $(ROUNDS),20000) $(BIN) $(PY) -m pytest tests/agent/prep/test_readers_fuzz.py -q -n 2
+fuzz: ## Broken bytes for every reader (SECONDS=60 for each, ONLY=coco)
+	@$(BIN) $(PY) -m trfuzz --seconds $(or $(SECONDS),60) $(ONLY)
 
 check: ## Lint, types, layers, unit tests, generated files: under two minutes
 	@$(BIN) $(PY) -m trrunner check

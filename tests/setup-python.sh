@@ -16,7 +16,8 @@ done
 
 # The Object Detection API's protos: a pinned wheel whose own requirements (TensorFlow among them) stay out.
 protos="$here/../images/trainer/object-detection.txt"
-key=$({ cat "$here/requirements.txt" "$protos" "${BASH_SOURCE[0]}"; "$python" --version; } | sha256sum | cut -c1-16)
+fuzz="$here/requirements-fuzz.txt"
+key=$({ cat "$here/requirements.txt" "$protos" "$fuzz" "${BASH_SOURCE[0]}"; "$python" --version; } | sha256sum | cut -c1-16)
 target="${XDG_CACHE_HOME:-$HOME/.cache}/trainingrun/python/$key"
 if [ ! -e "$target/.complete" ]; then
   # One at a time: uv remembers an interpreter for ever as it saw it, and must not see another's half-made one.
@@ -39,6 +40,11 @@ if [ ! -e "$target/.complete" ]; then
     -r "$here/requirements.txt" >&2
   UV_NATIVE_TLS=true "$target/bin/uv" pip install --quiet --python "$target/bin/python" --require-hashes --no-deps \
     -r "$protos" >&2
+  # The fuzzer has no wheels for other machines and newer Pythons; there its tests are skipped.
+  if [ "$(uname -sm)" = "Linux x86_64" ] && "$python" -c 'import sys; sys.exit(sys.version_info >= (3, 14))'; then
+    UV_NATIVE_TLS=true "$target/bin/uv" pip install --quiet --python "$target/bin/python" --require-hashes --no-deps \
+      -r "$fuzz" >&2
+  fi
   touch "$target/.complete"
 fi
 echo "$target"

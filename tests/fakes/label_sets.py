@@ -295,7 +295,7 @@ def open_images(photos: Sequence[Photo] = PHOTOS) -> Files:
     }
 
 
-SETS: dict[str, tuple[str, Callable[[], Files]]] = {
+SETS: dict[str, tuple[str, Callable[..., Files]]] = {
     "pascalVOC": ("pascalVOC", pascal_voc),
     "tutorialCSV": ("tutorialCSV", tutorial_csv),
     "coco": ("coco", coco),

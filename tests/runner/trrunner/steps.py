@@ -35,6 +35,7 @@ PACKAGES = (
     "tests/runner/trrunner",
     "tests/bench/trbench",
     "tests/fakes/trfakes",
+    "tests/fakes/trfuzz",
 )
 CHECKS = (
     Check("lint", ("ruff", "check", ".")),
@@ -66,6 +67,7 @@ UNIT = Tier(
 TIERS = (
     UNIT,
     Tier("contract", ("tests/contract", "tests/agent/core", "tests/agent/transfer"), NOT_REAL, workers=3),
+    Tier("fuzz", ("tests/fuzz",), NOT_REAL, workers=2),
     Tier("chart", ("tests/chart",), NOT_REAL, ("chart tools",), workers=3, dist="loadfile"),
     Tier("api", ("tests/api", "tests/cluster/tests"), "api", ("binaries",), workers=2, dist="loadfile"),
     # Building graphs is Python on one core: two at a time.

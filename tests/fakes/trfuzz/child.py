@@ -1,0 +1,15 @@
+"""The process that libFuzzer takes over: `python -m trfuzz.child TARGET OPTIONS... FOLDERS...`. It never returns."""
+
+from __future__ import annotations
+
+import sys
+
+import atheris
+
+with atheris.instrument_imports(include=["trainingrun_agent.prep", "PIL", "yaml"]):
+    from trfuzz import targets
+
+if __name__ == "__main__":
+    name = sys.argv.pop(1)
+    atheris.Setup(sys.argv, lambda data: targets.run(name, data) and None)
+    atheris.Fuzz()

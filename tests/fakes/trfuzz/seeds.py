@@ -1,0 +1,172 @@
+"""What fuzzing begins with: small files of every kind, made on the spot, and the words their formats are made of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from PIL import Image
+
+import label_crafts as crafts
+from image_crafts import png_header
+from label_sets import PHOTOS, SETS, coco_document
+from trfuzz.targets import SEPARATOR
+from voc_data import encoded, labelled, picture, voc
+
+FEW = PHOTOS[1:2]
+"""One picture with two objects: short, so that changes hit what matters."""
+_LITERALS = (
+    b"NaN",
+    b"-Infinity",
+    b"1e999",
+    b"-1",
+    b"1e308",
+    b"0.5",
+    b"null",
+    b"true",
+    b"[]",
+    b"{}",
+    b'""',
+    b"[[",
+    b"]]",
+)
+_TEXT = (b"\x00", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", b"\xc3", b"\r\n", b"9" * 40, b'\\ud800"', b"\\u0000")
+_XML = (
+    *(b"&x;", b"&lt;", b"<!DOCTYPE a>", b"<![CDATA[", b"]]>", b"<!--", b"-->", b"<?x ?>", b"<object>", b"</object>"),
+    *(b"<bndbox>", b"<size>", b"<xmin>", b"</image>", b"<image name='a'>", b"<box label='a' ", b"points='1,2;3,4'"),
+    *(b" rotation='45'", b"<?xml version='1.0' encoding='utf-16'?>", b"<track/>", b"<tag/>", b" xmlns:a='b'"),
+)
+_TABLE = (b",", b";", b"\t", b'"', b'""', b",,,,", b"filename", b"/m/01,", b"{}", b"/m/0x")
+WORDS: dict[str, tuple[bytes, ...]] = {
+    "pascalVOC": _XML + _TEXT + _LITERALS[:6],
+    "cvat": _XML + _TEXT + _LITERALS[:6],
+    "tutorialCSV": _TABLE + _TEXT + _LITERALS[:6],
+    "openImages": _TABLE + _TEXT + _LITERALS[:6] + (SEPARATOR,),
+    "yolo": _TEXT + _LITERALS[:6] + (b"\n", b" "),
+    "classLists": (b"names:", b"- ", b"&a ", b"*a", b"!!int ", b"? ", b"{", b"}", b"<<: *a", b"|\n", *_TEXT),
+    "images": (
+        b"\xff\xd9",
+        b"\xff\xc0",
+        b"\xff\xc2",
+        b"\xff\xe1",
+        b"Exif\0\0",
+        b"IHDR",
+        b"IDAT",
+        b"acTL",
+        b"RIFF",
+        b"VP8L",
+    ),
+}
+_JSON = (
+    _LITERALS + _TEXT + (b'"iscrowd":1', b'"rotation":45', b'"points":[[1,2]]', b'"type":"ellipse"', b'"regions":{}')
+)
+
+
+def words(target: str) -> tuple[bytes, ...]:
+    """Of the target's dictionary."""
+    return WORDS.get(target, _JSON)
+
+
+def seeds(target: str) -> list[bytes]:
+    """What fuzzing of a target begins with; at least one of them holds something to read."""
+    return _SEEDS[target]() if target in _SEEDS else _labels(target) or [b"?"]
+
+
+def _labels(format_: str) -> list[bytes]:
+    """The files of each set in a format, as they are and as one."""
+    made = []
+    for name, write in SETS.values():
+        if name == format_:
+            files = [data for path, data in write(FEW).items() if path != "classes.txt"]
+            made += [*files, SEPARATOR.join(files)]
+    return made + _CRAFTS.get(format_, [])
+
+
+def _dumped(*documents: object) -> list[bytes]:
+    return [json.dumps(document).encode() for document in documents]
+
+
+_CRAFTS: dict[str, list[bytes]] = {
+    "pascalVOC": [
+        voc([labelled(extra="<difficult>1</difficult><pose>Left</pose>")], head='<?xml version="1.0"?>'),
+        voc([labelled(box=(60, 80, "1e3", "-2.5"))], size=None),
+        ('<?xml version="1.0" encoding="utf-16"?>' + voc().decode()).encode("utf-16"),
+    ],
+    "coco": _dumped(
+        crafts.coco({"bbox": [1, 2, 3, 4], "iscrowd": 1}),
+        crafts.coco({"bbox": [1.5, 2, 1e3, 4]}, {"image_id": 8, "bbox": [1, 2, 3, 4]}),
+    ),
+    "cvat": [
+        text.encode()
+        for text in (
+            crafts.cvat(crafts.CVAT_BOX.replace("<box", '<box occluded="1" rotation="30"')),
+            crafts.cvat('<polygon label="tire" points="1,2;3,4;5,6"/><tag label="x"/>'),
+            crafts.cvat('<ellipse label="tire" cx="9" cy="9" rx="3" ry="4"/>'),
+            crafts.cvat('<mask label="tire" left="1" top="2" width="3" height="4" rle="1"/>'),
+        )
+    ],
+    "via": _dumped(
+        crafts.via(crafts.RECT, {"name": "circle", "cx": 9, "cy": 9, "r": 3}),
+        crafts.via({"name": "polygon", "all_points_x": [1, 5], "all_points_y": [2, 7]}, part={"tire": True}),
+    ),
+    "labelStudio": _dumped(
+        crafts.task(crafts.drawn("rectanglelabels", rotation=30, **crafts.XYWH)),
+        crafts.task(crafts.drawn("polygonlabels", points=[[1, 2], [3, 4]])),
+        crafts.task(crafts.drawn("ellipselabels", x=9, y=9, radiusX=3, radiusY=4)),
+    ),
+    "yolo": [b"0 0.5 0.5 0.2 0.2\n1 0.1 0.1 0.2 0.1 0.2 0.2\n", b"0 0.5 0.5 1.2 -0.2\r\n"],
+}
+
+
+def _class_lists() -> list[bytes]:
+    return [
+        b"train: ../train\nnames:\n  0: tire\n  1: &a winter hub\nx: [*a, {b: !!int '1'}]\n",
+        b"nc: 2\nnames: [tire, 'winter hub']\n",
+        b"tire\nwinter hub\n",
+    ]
+
+
+def _beginnings() -> list[bytes]:
+    return [data for _, write in SETS.values() for data in write(FEW).values() if data]
+
+
+def _documents() -> list[bytes]:
+    """Each walked whole and in part, in small chunks and large ones."""
+    documents = _dumped(
+        coco_document(FEW),
+        [[], {}, [1, -2.5e3, True, None], {"a": {"b": [{"c": "\ud834\udd1e\\"}]}}],
+        {"a": [1, 2], "b": "text", "c": {"d": float("nan"), "e": float("-inf")}},
+    )
+    documents += ['[1, "ü", {"ß": 2}]'.encode("utf-16"), b"\xef\xbb\xbf[1]", b" 12345678901234567890 "]
+    return [bytes((size, depth)) + data for data in documents for size, depth in ((0, 3), (20, 1), (63, 0))]
+
+
+def _pictures() -> list[bytes]:
+    """Every kind of image, small enough for changes to hit headers."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    small = (24, 18)
+    made = [
+        encoded(picture(*small)),
+        encoded(picture(*small), progressive=True),
+        encoded(picture(*small, mode="CMYK")),
+        encoded(picture(*small, mode="L"), exif=exif),
+        *(encoded(picture(*small, mode=mode), "PNG") for mode in ("RGB", "RGBA", "LA", "P", "1", "I;16")),
+        *(encoded(picture(*small, mode=mode), "TIFF") for mode in ("RGB", "F", "CMYK")),
+        encoded(picture(*small), "TIFF", compression="tiff_lzw"),
+        encoded(picture(*small), "TIFF", compression="jpeg"),
+        encoded(picture(*small), "BMP"),
+        encoded(picture(*small, mode="P"), "GIF", save_all=True, append_images=[picture(*small, mode="P", seed=1)]),
+        encoded(picture(*small), "WEBP"),
+        encoded(picture(*small, mode="RGBA"), "WEBP", lossless=True),
+        png_header(4000, 3000),
+    ]
+    return [bytes([number % 6]) + data for number, data in enumerate(made)]
+
+
+_SEEDS: dict[str, Callable[[], list[bytes]]] = {
+    "classLists": _class_lists,
+    "beginnings": _beginnings,
+    "json": _documents,
+    "images": _pictures,
+}

@@ -1,0 +1,204 @@
+"""What is fuzzed, and what has to hold: any bytes give what can be written, or UnusableError, and nothing else.
+
+Invariant: a target takes any bytes and returns how many objects or values it got out of them; all it raises is a defect
+of what it reads.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from PIL import Image
+
+from label_reading import read_set
+from label_sets import CLASSES, HEIGHT, WIDTH
+from trainingrun_agent.prep import images
+from trainingrun_agent.prep.annotation import Annotation, UnusableError
+from trainingrun_agent.prep.check import Checker
+from trainingrun_agent.prep.findings import Severity
+from trainingrun_agent.prep.readers import FORMATS, FileFormat, json_stream
+from trainingrun_agent.prep.readers.outline import outline
+from trainingrun_agent.prep.readers.values import encoding_of
+from trainingrun_agent.prep.readers.yolo import class_list
+from voc_data import jpeg
+
+Target = Callable[[bytes], int]
+SEPARATOR = b"\x1e\n"
+"""Between the files of a set that are read one after the other."""
+HEAD = 64 << 10
+DEEP = 400
+"""Brackets beyond which two decoders may differ in when they give up."""
+MAX_SIDES = (32, 100, 1024)
+REFUSED = object()
+
+# Pillow warns of what it passes over; preparation says what matters itself.
+warnings.simplefilter("ignore")
+warnings.simplefilter("error", Image.DecompressionBombWarning)
+
+
+def labels(name: str) -> Target:
+    """The reader of a format."""
+    format_ = FORMATS[name]
+
+    def read(data: bytes) -> int:
+        made: Iterable[Annotation | UnusableError]
+        assert format_.recognises(data[:HEAD]) in (True, False)
+        try:
+            if isinstance(format_, FileFormat):
+                made = [format_.read(data, CLASSES)]
+            else:
+                made = read_set(name, *data.split(SEPARATOR)[:3]).images.values()
+        except UnusableError as problem:
+            made = [problem]
+        return sum(map(_objects, made))
+
+    return read
+
+
+def _objects(made: Annotation | UnusableError) -> int:
+    if isinstance(made, UnusableError):
+        _named(made)
+        return 0
+    made.filename.encode()
+    assert 0 <= made.width < 10**6
+    assert 0 <= made.height < 10**6
+    for item in made.objects:
+        (item.name + item.view + item.shape).encode()
+        assert item.name
+        assert all(map(math.isfinite, (item.xmin, item.ymin, item.xmax, item.ymax)))
+    _checked(made)
+    return len(made.objects)
+
+
+def _named(problem: UnusableError) -> None:
+    assert problem.code
+    assert problem.hint
+    (problem.code + problem.seen + problem.hint).encode()
+
+
+def _checked(annotation: Annotation) -> None:
+    """What becomes of the labels with an image: boxes inside it and a record, or an error that names the file."""
+    made = _CHECKER("a.jpg", "a.xml", _IMAGE, annotation, format_="")
+    for finding in made.findings:
+        json.dumps(finding.to_json())
+    assert made.usable == (made.record is not None)
+    assert made.usable or made.findings[0].severity is Severity.ERROR
+    for box in made.boxes:
+        assert 0 <= box.xmin < box.xmax <= WIDTH
+        assert 0 <= box.ymin < box.ymax <= HEIGHT
+
+
+def listed_classes(data: bytes) -> int:
+    """The lists of classes that YOLO has beside."""
+    found = [name for path in ("data.yaml", "classes.txt") for name in class_list(path, data) or []]
+    return len("".join(found).encode())
+
+
+def beginnings(data: bytes) -> int:
+    """Every format's look at the beginning of a file."""
+    return sum(format_.recognises(data) for format_ in FORMATS.values())
+
+
+def json_values(data: bytes) -> int:
+    """The walk through a JSON document in chunks of any size against Python's own decoder; two bytes say how."""
+    size, depth, text = 4 + data[0] % 64, data[1] % 4, data[2:]
+    outline(text)
+    json_stream.CHUNK = size
+    found = _walked(text, depth)
+    if text.count(b"[") + text.count(b"{") + text.count(b"\0[") > DEEP:
+        return 0
+    expected = _loaded(text)
+    assert repr(found) == repr(expected)  # NaN is no equal of itself
+    if expected is not REFUSED:
+        stream = json_stream.JSONStream(io.BytesIO(text))
+        stream.skip()
+        stream.end()
+    return int(expected is not REFUSED)
+
+
+def _walked(text: bytes, depth: int) -> Any:
+    stream = json_stream.JSONStream(io.BytesIO(text))
+    try:
+        made = _walk(stream, depth)
+        stream.end()
+    except UnusableError as problem:
+        _named(problem)
+        return REFUSED
+    return made
+
+
+def _walk(stream: json_stream.JSONStream, depth: int) -> Any:
+    kind = stream.peek()
+    if depth and kind == "{":
+        return {key: _walk(stream, depth - 1) for key in stream.members()}
+    if depth and kind == "[":
+        return [_walk(stream, depth - 1) for _ in stream.items()]
+    return list(stream.elements()) if kind == "[" else stream.value()
+
+
+def _loaded(text: bytes) -> Any:
+    try:
+        return json.loads(text.decode(encoding_of(text)))
+    except ValueError:
+        return REFUSED
+
+
+def picture(data: bytes) -> int:
+    """An image; the first byte says how long it may be and whether it is turned upright."""
+    rotate, max_side, data = bool(data[0] & 1), MAX_SIDES[data[0] // 2 % len(MAX_SIDES)], data[1:]
+    try:
+        with images.opened(data) as source:
+            assert 0 < source.head.width * source.head.height <= images.MAX_PIXELS
+            assert source.head.orientation in range(1, 9)
+            made = images.render(source, rotate=rotate, max_side=max_side)
+    except UnusableError as problem:
+        _named(problem)
+        return 0
+    assert max(made.width, made.height) <= max_side
+    assert len(made.look) in (0, 16)
+    with Image.open(io.BytesIO(made.data)) as image:
+        image.load()
+        assert image.format in ("JPEG", "MPO")
+        assert image.mode in ("RGB", "L")
+        assert image.size == (made.width, made.height)
+    return 1
+
+
+_CHECKER = Checker((*CLASSES, "Tire"), max_side=100)
+_IMAGE = jpeg(WIDTH, HEIGHT)
+TARGETS: dict[str, Target] = {
+    **{name: labels(name) for name in FORMATS},
+    "classLists": listed_classes,
+    "beginnings": beginnings,
+    "json": json_values,
+    "images": picture,
+}
+HEADERS = {"json": 2, "images": 1}
+"""Bytes before the data proper."""
+
+
+def run(name: str, data: bytes) -> int:
+    """Run a target; too few bytes to say how are nothing."""
+    return (TARGETS | _PLANTED)[name](data) if len(data) >= HEADERS.get(name, 0) else 0
+
+
+def _planted(harm: Callable[[], object]) -> Target:
+    """A defect that a hunt has to find."""
+    return lambda data: 1 if b"!" in data and harm() else 0
+
+
+def _raise() -> None:
+    raise ValueError("planted")
+
+
+_PLANTED = {
+    "raises": _planted(_raise),
+    "hangs": _planted(lambda: time.sleep(60)),
+    "grows": _planted(lambda: sum(bytearray(1 << 30)[:: 1 << 8])),
+}

@@ -1,0 +1,60 @@
+"""Each reader of users' bytes is fuzzed for some seconds; `make fuzz` does so for minutes."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from trfuzz import targets
+from trfuzz.finds import FINDS
+from trfuzz.hunt import hunt
+from trfuzz.seeds import seeds
+
+SECONDS = int(os.environ.get("FUZZ_SECONDS", "3"))
+needs_fuzzer = pytest.mark.skipif(find_spec("atheris") is None, reason="no wheel of atheris for this Python or machine")
+
+
+@pytest.mark.parametrize("target", targets.TARGETS)
+def test_what_fuzzing_begins_with_is_read(target: str) -> None:
+    """Else it would go astray at once; changed in the middle it must do no harm either."""
+    assert sum(targets.run(target, data) for data in seeds(target)) > 0
+    for data in seeds(target):
+        targets.run(target, data[: len(data) // 2])
+
+
+@pytest.mark.parametrize(("target", "data"), FINDS.values(), ids=FINDS)
+def test_what_was_found_is_mended(target: str, data: bytes) -> None:
+    targets.run(target, data)
+
+
+@needs_fuzzer
+@pytest.mark.parametrize("target", targets.TARGETS)
+def test_fuzz(target: str) -> None:
+    found = hunt(target, seconds=SECONDS)
+    assert found.runs, found.report()
+    assert found.runs > len(seeds(target))
+
+
+PLANTED = {
+    "raises": ("raises", "ValueError: planted"),
+    "hangs": ("hangs", "ALARM: working on the last Unit for"),
+    "grows": ("grows", "out-of-memory"),
+}
+
+
+@needs_fuzzer
+@pytest.mark.parametrize(("target", "said"), PLANTED.values(), ids=PLANTED)
+def test_a_defect_is_found_and_told_with_its_input(target: str, said: str, tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    found = hunt(target, seconds=60, corpus=corpus, per_input=1)
+    assert found.runs == 0
+    assert found.broken is not None
+    assert b"!" in found.broken
+    report = found.report()
+    assert said in report
+    assert found.broken.hex() in report
+    assert f"python -m trfuzz --input HEX {target}" in report
