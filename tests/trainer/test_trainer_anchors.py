@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from trainingrun_agent.pipeline import NETWORKS, build_pipeline_config
+from trainingrun_agent.pipeline.build import build_pipeline_config
+from trainingrun_agent.pipeline.networks import NETWORKS
 from trainingrun_agent.prep.view import feature_maps
 
 PYTHON = os.environ.get("TRAININGRUN_TF_PYTHON", "")

@@ -30,7 +30,7 @@ from trfakes.play import Play
 from voc_data import jpeg, labelled, voc
 
 AGAIN = 'To try again: kubectl -n default patch trainingrun tire --type merge -p \'{"spec":{"retry":1}}\''
-REPORT = "Report: s3://detectors/ml/datasets/failed/<digest>/report.json."
+REPORT = "Report: s3://detectors/ml/datasets/failed/<digest>/report.html."
 CORRECT = "Correct the files the report names, or create a new TrainingRun with a higher dataset.maxBadFiles."
 ARCHIVE = "zoo/ssd_inception_v2_coco_2018_01_28.tar.gz"
 

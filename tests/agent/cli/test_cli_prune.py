@@ -112,7 +112,7 @@ def test_lists_first_and_deletes_what_it_listed(desk: Desk, local: Team) -> None
     listed = prune(desk)
     assert (listed.code, listed.err) == (0, "")
     assert listed.out.startswith("bucket/ml: 3 data sets, 2 of them needed\n")
-    assert f"\n  datasets/failed/{failed}  1 object, " in listed.out
+    assert f"\n  datasets/failed/{failed}  2 objects, " in listed.out
     assert f"\n  datasets/{gone}  " in listed.out
     assert kept not in listed.out
     assert re.search(r"\nWould delete \d+ objects, .*\. Nothing was deleted: add --delete\.\n$", listed.out)

@@ -17,6 +17,10 @@ _SENTENCES: tuple[_Rule, ...] = (
         r"Create a new TrainingRun with another evalFraction or splitSeed",
         r"Take another --eval-fraction or --split-seed",
     ),
+    (
+        r"create a new TrainingRun with another evalFraction or splitSeed",
+        r"take another --eval-fraction or --split-seed",
+    ),
     (r"with splitGroup: image\b", r"--split-group image"),
     (r"create a new TrainingRun with a higher dataset\.maxBadFiles", r"allow more with --max-bad-files"),
     (r", in a new run\b", r""),
