@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from trainingrun_agent.prep.page.markup import Html, escaped, percent, tag
+from trainingrun_agent.prep.page.markup import THIN_SPACE, Html, escaped, percent, tag
 
 WIDTH, LEFT, TOP, RIGHT = 400, 40, 10, 12
 PLOT_WIDTH, PLOT_HEIGHT = WIDTH - LEFT - RIGHT, 150
@@ -107,7 +107,7 @@ def columns(
     pointers: Sequence[float] = (),
 ) -> Html:
     """A histogram: columns side by side for each series; an empty label is no tick. `pointers` are in columns."""
-    most = max((value for one in series for value in one.values), default=0) or 1
+    most = _rounded_up(max((value for one in series for value in one.values), default=0))
     step = PLOT_WIDTH / max(1, len(labels))
     base = TOP + PLOT_HEIGHT
     grid = [
@@ -115,7 +115,7 @@ def columns(
         for share in (0.5, 1)
         for part in (
             line(LEFT, base - share * PLOT_HEIGHT, WIDTH - RIGHT, base - share * PLOT_HEIGHT, "grid"),
-            text(percent(most * share), LEFT - 4, base - share * PLOT_HEIGHT + 4, "end"),
+            text(f"{100 * most * share:g}{THIN_SPACE}%", LEFT - 4, base - share * PLOT_HEIGHT + 4, "end"),
         )
     ]
     bars = [
@@ -179,6 +179,11 @@ def _bars(one: Series, told: Sequence[str], most: float, *, left: float, step: f
     return bars
 
 
+def _rounded_up(share: float) -> float:
+    """The end of an axis."""
+    return next((end for end in (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8) if share <= end), 1.0)
+
+
 def _described(told: Sequence[str], series: Sequence[Series]) -> str:
     peaks = []
     for one in series:
@@ -191,6 +196,6 @@ def _described(told: Sequence[str], series: Sequence[Series]) -> str:
 def _square(title: Html, x: float, y: float, size: float, strength: float) -> Html:
     # There are up to a thousand in a chart: written without detours.
     return Html(
-        f'<rect x="{x:.1f}" y="{y:.1f}" width="{size:g}" height="{size:g}" fill-opacity="{escaped(f"{strength:.2f}")}">'
+        f'<rect x="{x:.2f}" y="{y:.2f}" width="{size:.2f}" height="{size:.2f}" fill-opacity="{escaped(f"{strength:.2f}")}">'
         f"{title}</rect>"
     )

@@ -152,13 +152,15 @@ def _dot(share: float, whole: float) -> Html:
         class_="dot",
         aria_hidden="true",
     )
-    return join((tag("span", percent(share), class_="told"), chart))
+    return tag("span", tag("span", percent(share)), chart, class_="share")
 
 
 def _folded(head: Sequence[object], rows: Sequence[Sequence[object]], caption: str, one: str, many: str) -> Html:
-    made = table(head, rows[:MAX_OPEN], caption=caption)
+    made = table(head, rows[:MAX_OPEN], caption=caption, quiet=True)
     rest = rows[MAX_OPEN:]
     if not rest:
         return made
     more = f"{counted(len(rest), one, many)} more"
-    return join((made, tag("details", tag("summary", more), table(head, rest, caption=f"{caption}: {more}"))))
+    return join(
+        (made, tag("details", tag("summary", more), table(head, rest, caption=f"{caption}: {more}", quiet=True)))
+    )

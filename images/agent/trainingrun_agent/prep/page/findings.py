@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from trainingrun_agent.prep.page.gallery import sheet
-from trainingrun_agent.prep.page.markup import Html, join, name_of, number, table, tag
+from trainingrun_agent.prep.page.markup import Html, counted, join, name_of, number, table, tag
 from trainingrun_agent.prep.page.pictures import Shown
 
 MAX_EXAMPLES = 20
 _ORDER = ("error", "warning", "info", "")
-_SIGNS = {"error": "✖", "warning": "▲", "info": "●"}
+_SIGNS = {"error": "■", "warning": "▲", "info": "●"}
 _NOT_KEPT = "Other findings are graver and fill the report; repair those first, then prepare again."
 
 
@@ -66,7 +66,9 @@ def findings_section(kinds: Sequence[Kind], pictures: Mapping[str, Sequence[Show
 
 
 def _kind(kind: Kind, pictures: Sequence[Shown]) -> Html:
-    heading = tag("h3", kind.code, " ", badge(kind.severity), " ", tag("span", number(kind.count), class_="count"))
+    heading = tag(
+        "h3", kind.code, " ", badge(kind.severity), " ", tag("span", counted(kind.count, "finding"), class_="count")
+    )
     return tag("section", heading, _advice(kind), sheet(pictures), _examples(kind), id=anchor(kind.code), class_="kind")
 
 
@@ -82,9 +84,13 @@ def _examples(kind: Kind) -> Html:
     shown = kind.examples[:MAX_EXAMPLES]
     if not shown:
         return Html("")
-    rows = [(name_of(item["file"]), item["split"], item.get("object", ""), item["seen"]) for item in shown]
-    made = table(("File", "Split", "Object", "Seen"), rows, caption=f"Files with {kind.code}", numeric=(2,))
+    rows = [(_place(item), item["split"], item["seen"]) for item in shown]
+    made = table(("File", "Split", "Seen"), rows, caption=f"Files with {kind.code}", quiet=True)
     return join((made, _rest(kind, len(shown))))
+
+
+def _place(finding: Mapping[str, Any]) -> Html:
+    return join((name_of(finding["file"]), f" object {finding['object']}" if "object" in finding else ""))
 
 
 def _rest(kind: Kind, shown: int) -> Html:

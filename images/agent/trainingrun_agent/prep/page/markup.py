@@ -73,9 +73,17 @@ def percent(part: float, whole: float = 1) -> str:
 
 
 def table(
-    head: Sequence[object], rows: Iterable[Sequence[object]], *, caption: str, numeric: Sequence[int] = ()
+    head: Sequence[object],
+    rows: Iterable[Sequence[object]],
+    *,
+    caption: str,
+    quiet: bool = False,
+    numeric: Sequence[int] = (),
 ) -> Html:
-    """The first cell of a row is its header; `numeric` columns are set right. Scrolls alone when too wide."""
+    """The first cell of a row is its header; `numeric` columns are set right. Scrolls alone when too wide.
+
+    A `quiet` caption is read out, not shown: the heading above says the same.
+    """
     kinds = ["number" if column in numeric else None for column in range(len(head))]
     columns = [tag("th", cell, scope="col", class_=kind) for cell, kind in zip(head, kinds, strict=True)]
     body = [
@@ -86,7 +94,12 @@ def table(
         )
         for row in rows
     ]
-    made = tag("table", tag("caption", caption), tag("thead", tag("tr", *columns)), tag("tbody", *body))
+    made = tag(
+        "table",
+        tag("caption", caption, class_="quiet" if quiet else None),
+        tag("thead", tag("tr", *columns)),
+        tag("tbody", *body),
+    )
     return tag("div", made, class_="scroll", role="region", aria_label=caption, tabindex=0)
 
 

@@ -18,8 +18,8 @@ MAX_BYTES = 14_000
 QUALITIES = (80, 65, 45)
 """Tried in turn until the picture is small enough; the last is kept as it comes."""
 MAX_LABELS, MAX_LABEL = 10, 24
-_MARKED, _PLAIN, _HALO = "#ff9d2e", "#5cc3ff", "#101010"
-_MARKED_WIDTH, _PLAIN_WIDTH, _HALO_WIDTH = 3, 1, 2
+_MARKED, _PLAIN, _HALO = "#ffa033", "#1e9bff", "#101010"
+_MARKED_WIDTH, _PLAIN_WIDTH, _HALO_WIDTH = 3, 2, 2
 _DASH, _GAP = 8, 4
 
 
@@ -86,7 +86,6 @@ def _outline(picture: Image.Image, boxes: tuple[Box, ...]) -> None:
             _rectangle(canvas, corners, _HALO, _MARKED_WIDTH + _HALO_WIDTH)
             _dashed(canvas, corners)
         else:
-            _rectangle(canvas, corners, _HALO, _PLAIN_WIDTH + _HALO_WIDTH)
             _rectangle(canvas, corners, _PLAIN, _PLAIN_WIDTH)
     named = boxes if len(boxes) <= MAX_LABELS else [box for box in boxes if box.marked]
     for box in named[:MAX_LABELS]:
@@ -130,7 +129,7 @@ def _name(canvas: ImageDraw.ImageDraw, box: Box, corners: tuple[int, int, int, i
     if y < 0:
         y = corners[1] + 2
     canvas.rectangle((x, y, x + right + 4, y + bottom + 2), fill=_HALO)
-    canvas.text((x + 2 - left, y), label, fill=_MARKED if box.marked else _PLAIN, font=font)
+    canvas.text((x + 2 - left, y), label, fill=_MARKED if box.marked else "white", font=font)
 
 
 def _encoded(picture: Image.Image) -> bytes:

@@ -6,7 +6,7 @@ Invariant: histograms of two splits are in shares, so that they compare whatever
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import log2
+from math import floor, log2
 from typing import Any
 
 from trainingrun_agent.prep.page.charts import Series, columns, drawing, heat, legend
@@ -53,7 +53,7 @@ def _aspects(document: Mapping[str, Any]) -> Html:
         "Triangles are the ratios of the anchors at the network's input, which is square: an image of 4 : 3 is squeezed"
         " to it, so that its boxes get narrower by a quarter."
     )
-    return figure(drawn, tag("strong", "Aspect ratios of boxes."), legend(series), " ", note if anchors else "")
+    return figure(drawn, tag("strong", "Aspect ratios of boxes."), legend(series), note if anchors else "")
 
 
 def _ratio(key: int) -> str:
@@ -87,9 +87,9 @@ def _centres(document: Mapping[str, Any]) -> Html:
     )
     told = (
         " All images stretched to one square; the strongest cell holds "
-        f"{max(counts)}. Where no box lies, the network learns that nothing is."
+        f"{max(counts)}. Boxes that lie in few places are a habit of the camera, which the network learns too."
     )
-    return figure(drawn, tag("strong", "Centres of boxes to train on."), told)
+    return figure(drawn, tag("strong", "Centres of boxes to train on."), told, class_="square")
 
 
 def _place(index: int) -> str:
@@ -101,11 +101,12 @@ def _sides(document: Mapping[str, Any]) -> Html:
     if not counts:
         return Html("")
     found = [key for bins in counts.values() for key in bins]
+    size = document.get("network", {}).get("inputSize")
+    if size:
+        found.append(floor(2 * log2(size)))
     keys = range(min(found) - 1, max(found) + 2)
     series = _series(counts, keys)
     starts = [f"{2 ** (key / 2):.0f}" for key in keys]
-    size = document.get("network", {}).get("inputSize")
-    at = 2 * log2(size) - keys[0] - 0.5 if size else -1.0
     drawn = columns(
         "sides",
         _thinned(starts),
@@ -113,7 +114,7 @@ def _sides(document: Mapping[str, Any]) -> Html:
         series,
         title="Images by their longest side",
         axis="longest side of the image file, px and more",
-        pointers=[at] if -0.5 <= at <= len(keys) else [],
+        pointers=[2 * log2(size) - keys[0] - 0.5] if size else [],
     )
     note = (
         f" The triangle is the network's input, {size} px: much larger images cost time and gain nothing."

@@ -13,7 +13,8 @@ from typing import Any
 from trainingrun_agent.prep.page.charts import bar, drawing, heat, line, mark, sample, text
 from trainingrun_agent.prep.page.markup import Html, by, counted, figure, join, number, percent, table, tag
 
-CELL = 16
+LENGTH = 340
+"""Of an axis."""
 ABOVE = 2
 """Cells beyond the input's size: anchors may be larger than the image."""
 LEAST_CELLS, MOST_CELLS = 10, 21
@@ -30,15 +31,15 @@ class Scale:
     unit: str
 
     @property
-    def length(self) -> float:
-        """Of an axis."""
-        return (self.cells + ABOVE) * CELL
+    def side(self) -> float:
+        """Of a cell."""
+        return LENGTH / (self.cells + ABOVE)
 
     def at(self, share: float) -> float:
         """How far along the axis a share of the input is; what is beyond an end is at it."""
         if share <= 0:
             return 0.0
-        return min(max(self.cells + 2 * log2(share), 0), self.cells + ABOVE) * CELL
+        return min(max(self.cells + 2 * log2(share), 0), self.cells + ABOVE) * self.side
 
     def pixels(self, halves: float) -> str:
         """The size that many cells below the whole input."""
@@ -60,7 +61,7 @@ def sizes_section(document: Mapping[str, Any]) -> Html:
     if network is None:
         return _heat_map(sizes, {"inputSize": 100, "featureMaps": []}, "%")
     summary = _summary(network, train["objects"])
-    return join((summary, tag("div", _heat_map(sizes, network, "px"), class_="charts wide"), _feature_maps(network)))
+    return join((tag("div", _heat_map(sizes, network, "px"), summary, class_="charts"), _feature_maps(network)))
 
 
 def _summary(network: Mapping[str, Any], boxes: int) -> Html:
@@ -71,13 +72,13 @@ def _summary(network: Mapping[str, Any], boxes: int) -> Html:
     )
     share = f" ({percent(small, boxes)})" if small else ""
     unseen = (
-        f"{share} {'is' if small == 1 else 'are'} narrower or lower than {network['leastSide']:g} px at the input of"
-        f" {by(size, size)} px: too small to be seen."
+        f"{share} {'are' if small > 1 else 'is'} narrower or lower than {network['leastSide']:g} px at the input of"
+        f" {by(size, size)} px, the least that it sees."
     )
     advice = " Cut large images into tiles, or label only what is larger." if small else ""
     facts = [
         tag("li", tag("strong", percent(network["reached"])), reached),
-        tag("li", tag("strong", counted(small, "box", "boxes")), unseen, advice),
+        tag("li", tag("strong", counted(small, "box", "boxes") if small else "No box"), unseen, advice),
     ]
     return tag("ul", *facts)
 
@@ -93,8 +94,8 @@ def _heat_map(sizes: Sequence[Sequence[int]], network: Mapping[str, Any], unit: 
         *_axes(scale),
         heat(
             cells,
-            CELL,
-            lambda i, j: (LEFT + (scale.cells - 1 - i) * CELL, TOP + (j + ABOVE) * CELL),
+            scale.side,
+            lambda i, j: (LEFT + (scale.cells - 1 - i) * scale.side, TOP + (j + ABOVE) * scale.side),
             lambda i, j: f"{scale.cell(i)} wide, {scale.cell(j)} high",
         ),
         *_least(scale, network),
@@ -105,8 +106,8 @@ def _heat_map(sizes: Sequence[Sequence[int]], network: Mapping[str, Any], unit: 
     peak = f"The strongest cell holds {counted(cells[most], 'box', 'boxes')}, {strongest}."
     drawn = drawing(
         "sizes",
-        LEFT + scale.length + RIGHT,
-        TOP + scale.length + BOTTOM,
+        LEFT + LENGTH + RIGHT,
+        TOP + LENGTH + BOTTOM,
         *content,
         title="Boxes to train on by width and height at the network's input",
         description=peak,
@@ -121,30 +122,30 @@ def _heat_map(sizes: Sequence[Sequence[int]], network: Mapping[str, Any], unit: 
 
 def _axes(scale: Scale) -> list[Html]:
     parts = []
-    bottom = TOP + scale.length
+    bottom = TOP + LENGTH
     for halves in range(0, scale.cells + 1, 2):
-        along = (scale.cells - halves) * CELL
+        along = (scale.cells - halves) * scale.side
         parts += [
             line(LEFT + along, TOP, LEFT + along, bottom, "grid"),
-            line(LEFT, bottom - along, LEFT + scale.length, bottom - along, "grid"),
+            line(LEFT, bottom - along, LEFT + LENGTH, bottom - along, "grid"),
         ]
-        if halves % 4 == 0 or scale.cells <= LEAST_CELLS:
+        if halves % 4 == 0 or scale.cells <= 14:
             parts += [
                 text(scale.pixels(halves), LEFT + along, bottom + 14),
                 text(scale.pixels(halves), LEFT - 5, bottom - along + 4, "end"),
             ]
-    whole = scale.cells * CELL
+    whole = scale.cells * scale.side
     return [
         *parts,
-        line(LEFT, bottom, LEFT + scale.length, bottom, "axis"),
+        line(LEFT, bottom, LEFT + LENGTH, bottom, "axis"),
         line(LEFT, TOP, LEFT, bottom, "axis"),
-        tag("path", d=f"M{LEFT} {bottom - whole}h{whole}v{whole}", class_="limit"),
-        text(f"width at the input, {scale.unit}", LEFT + scale.length / 2, bottom + 34, class_="axis-name"),
+        tag("path", d=f"M{LEFT} {bottom - whole:.1f}h{whole:.1f}v{whole:.1f}", class_="limit"),
+        text(f"width at the input, {scale.unit}", LEFT + LENGTH / 2, bottom + 34, class_="axis-name"),
         text(
             f"height at the input, {scale.unit}",
             0,
             0,
-            transform=f"translate(11 {TOP + scale.length / 2:.1f}) rotate(-90)",
+            transform=f"translate(11 {TOP + LENGTH / 2:.1f}) rotate(-90)",
             class_="axis-name",
         ),
     ]
@@ -164,7 +165,7 @@ def _least(scale: Scale, network: Mapping[str, Any]) -> list[Html]:
         patternUnits="userSpaceOnUse",
         patternTransform="rotate(45)",
     )
-    end = scale.length
+    end = LENGTH
     outline = f"M{LEFT} {TOP}h{reach:.1f}V{TOP + end - reach:.1f}H{LEFT + end:g}V{TOP + end:g}H{LEFT}z"
     return [tag("defs", hatch), tag("path", d=outline, fill="url(#unseen)", class_="unseen")]
 
@@ -174,7 +175,7 @@ def _anchor_marks(scale: Scale, levels: Sequence[Mapping[str, Any]]) -> list[Htm
         mark(
             index,
             LEFT + scale.at(width),
-            TOP + scale.length - scale.at(height),
+            TOP + LENGTH - scale.at(height),
             f"{_cells(level)}: anchor of {_anchor(width, height, scale.size)}",
         )
         for index, level in enumerate(levels)

@@ -31,10 +31,14 @@ ul { padding-left: 1.2rem; }
 a { color: var(--link); }
 code { font: 0.875em/1.4 ui-monospace, "SF Mono", Consolas, "Liberation Mono", "DejaVu Sans Mono", monospace; }
 code, th, td, dd, figcaption, h3 { overflow-wrap: anywhere; }
+.quiet { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+.legend { display: block; }
+.legend > :first-child .key { margin-left: 0; }
 small, figcaption, caption, .more, .meaning { color: var(--soft); }
 .verdict { font-size: 1.75rem; font-weight: 650; line-height: 1.2; margin: 0.25rem 0; max-width: none; }
 dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr));
   gap: 0.75rem 1.5rem; margin: 1.25rem 0; }
+dl > :last-child { grid-column: 1 / -1; }
 dt { font-size: 0.8rem; color: var(--soft); }
 dd { margin: 0; }
 nav ol { display: flex; flex-wrap: wrap; gap: 0.25rem 1.25rem; list-style: none; margin: 0; padding: 0.6rem 0.9rem;
@@ -45,12 +49,14 @@ caption { text-align: left; font-size: 0.8rem; padding-bottom: 0.3rem; }
 th, td { text-align: left; vertical-align: top; padding: 0.4rem 0.75rem 0.4rem 0; border-bottom: 1px solid var(--rule);
   min-width: 3.5rem; }
 thead th { font-size: 0.8rem; font-weight: 600; color: var(--soft); border-bottom-width: 2px; overflow-wrap: normal; }
-tbody th { font-weight: 500; }
+tbody th { font-weight: 500; min-width: 7rem; }
 .number { text-align: right; padding-right: 1.25rem; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .told { display: flex; justify-content: space-between; gap: 0.5rem;
   font-variant-numeric: tabular-nums; white-space: nowrap; }
 .bar { display: block; width: 100%; min-width: 5rem; height: 6px; margin-top: 3px; }
-.dot { display: block; width: 100%; min-width: 8rem; max-width: 20rem; }
+.share { display: flex; align-items: center; gap: 0.75rem; font-variant-numeric: tabular-nums; }
+.share > span { flex: none; width: 3.5rem; text-align: right; white-space: nowrap; }
+.dot { flex: auto; min-width: 6rem; max-width: 20rem; }
 .badge { white-space: nowrap; font-size: 0.8rem; font-weight: 600; }
 .badge.error { color: var(--error); } .badge.warning { color: var(--warning); } .badge.info { color: var(--info); }
 .count { font-weight: 400; color: var(--soft); }
@@ -60,14 +66,14 @@ figcaption { font-size: 0.82rem; line-height: 1.4; margin-top: 0.4rem; }
 figcaption strong { color: var(--ink); }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(20rem, 100%), 1fr)); gap: 1.5rem 2rem;
   align-items: start; }
-.charts.wide { max-width: 36rem; }
 .chart { display: block; width: 100%; max-width: 34rem; height: auto; }
+.square .chart { max-width: 22rem; }
 .chart text { font-size: 11px; fill: var(--soft); }
 .chart .axis-name { fill: var(--ink); }
 .grid { stroke: var(--rule); stroke-width: 0.6; fill: none; }
 .axis, .frame { stroke: var(--soft); stroke-width: 1; fill: none; }
 .limit { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 3 3; fill: none; }
-.heat { fill: var(--train); }
+.heat { fill: var(--train); shape-rendering: crispEdges; }
 .hatch { stroke: var(--soft); stroke-width: 1.2; }
 .unseen { stroke: var(--soft); stroke-width: 0.8; fill-opacity: 0.7; }
 .fill-train { fill: var(--train); } .fill-eval { fill: var(--eval); }

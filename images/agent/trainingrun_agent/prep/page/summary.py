@@ -47,12 +47,20 @@ def first(kinds: Sequence[Kind]) -> Html:
     if not kinds:
         return tag("p", "Nothing was found that needs doing.")
     rows = [
-        (tag("a", kind.code, href=f"#{anchor(kind.code)}"), badge(kind.severity), number(kind.count), kind.advice)
+        (
+            join((tag("a", kind.code, href=f"#{anchor(kind.code)}"), " ", badge(kind.severity))),
+            number(kind.count),
+            kind.advice,
+        )
         for kind in kinds[:MAX_FIRST]
     ]
     more = len(kinds) - len(rows)
     made = table(
-        ("Finding", "Severity", "Count", "What to do"), rows, caption="The gravest findings first", numeric=(2,)
+        ("Finding", "Count", "What to do"),
+        rows,
+        caption="The gravest findings first",
+        quiet=True,
+        numeric=(1,),
     )
     return join((made, tag("p", f"And {counted(more, 'other kind')} of finding, all below.") if more > 0 else ""))
 
