@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from trainingrun_agent.prep.page.markup import THIN_SPACE, Html, escaped, percent, tag
+from trainingrun_agent.prep.page.markup import THIN_SPACE, Html, percent, tag
 
 WIDTH, LEFT, TOP, RIGHT = 400, 40, 10, 12
 PLOT_WIDTH, PLOT_HEIGHT = WIDTH - LEFT - RIGHT, 150
@@ -196,6 +196,6 @@ def _described(told: Sequence[str], series: Sequence[Series]) -> str:
 def _square(title: Html, x: float, y: float, size: float, strength: float) -> Html:
     # There are up to a thousand in a chart: written without detours.
     return Html(
-        f'<rect x="{x:.2f}" y="{y:.2f}" width="{size:.2f}" height="{size:.2f}" fill-opacity="{escaped(f"{strength:.2f}")}">'
+        f'<rect x="{x:.2f}" y="{y:.2f}" width="{size:.2f}" height="{size:.2f}" fill-opacity="{strength:.2f}">'
         f"{title}</rect>"
     )

@@ -30,7 +30,7 @@ def classes_section(document: Mapping[str, Any]) -> Html:
 
 
 def split_section(document: Mapping[str, Any]) -> Html:
-    """What was set aside, class by class; empty without an evaluation split."""
+    """What was set aside, class by class."""
     if "eval" not in document["splits"]:
         return tag(
             "p",
@@ -38,13 +38,15 @@ def split_section(document: Mapping[str, Any]) -> Html:
             tag("code", "dataset.evalFraction"),
             " to set a share of the images aside.",
         )
+    if "train" not in document["splits"]:
+        return tag("p", "There is nothing to train on, only an evaluation split.")
     rows = _shares(document)
     whole = _share(*(document["splits"][split]["objects"] for split in ("train", "eval")))
     lines = [
         (name_of(name, "span"), number(train), number(held), _dot(_share(train, held), whole))
         for name, train, held in rows
     ]
-    head = ("Class", "Train", "Eval", f"Share in eval (all classes: {percent(whole)})")
+    head = ("Class", "Train", "Eval", f"Share in eval (all: {percent(whole)})")
     caption = "Share of each class in the evaluation split, the largest deviation first"
     made = table(head, lines[:MAX_DEVIATING], caption=caption, numeric=(1, 2))
     more = len(lines) - MAX_DEVIATING

@@ -101,7 +101,7 @@ def _sides(document: Mapping[str, Any]) -> Html:
     if not counts:
         return Html("")
     found = [key for bins in counts.values() for key in bins]
-    size = document.get("network", {}).get("inputSize")
+    size = (document.get("network") or {}).get("inputSize")
     if size:
         found.append(floor(2 * log2(size)))
     keys = range(min(found) - 1, max(found) + 2)
@@ -162,5 +162,5 @@ def _thinned(labels: Sequence[str]) -> list[str]:
 
 
 def _anchor_shapes(document: Mapping[str, Any]) -> list[tuple[float, float]]:
-    levels = document.get("network", {}).get("featureMaps", [])
+    levels = (document.get("network") or {}).get("featureMaps", [])
     return [(width, height) for level in levels for width, height in level["anchors"] if width > 0 < height]

@@ -52,7 +52,7 @@ class Scale:
 
 
 def sizes_section(document: Mapping[str, Any]) -> Html:
-    """The heat map with the anchors, and the feature maps; empty when there is nothing to show."""
+    """The heat map with the anchors, and the feature maps."""
     train = document["splits"].get("train", {})
     sizes = train.get("statistics", {}).get("sizes", [])
     if not any(count for _, _, count in sizes):

@@ -49,7 +49,7 @@ caption { text-align: left; font-size: 0.8rem; padding-bottom: 0.3rem; }
 th, td { text-align: left; vertical-align: top; padding: 0.4rem 0.75rem 0.4rem 0; border-bottom: 1px solid var(--rule);
   min-width: 3.5rem; }
 thead th { font-size: 0.8rem; font-weight: 600; color: var(--soft); border-bottom-width: 2px; overflow-wrap: normal; }
-tbody th { font-weight: 500; min-width: 7rem; }
+tbody th { font-weight: 500; min-width: 6.5rem; }
 .number { text-align: right; padding-right: 1.25rem; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .told { display: flex; justify-content: space-between; gap: 0.5rem;
   font-variant-numeric: tabular-nums; white-space: nowrap; }
