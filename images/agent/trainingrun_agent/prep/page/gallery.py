@@ -37,8 +37,8 @@ def sheet(pictures: Sequence[Shown]) -> Html:
 
 
 def _picture(shown: Shown) -> Html:
-    caption = (name_of(shown.path), " ", tag("span", f"({shown.split})"), " ", shown.caption)
-    return figure(_image(shown), *caption)
+    caption = "" if shown.caption == shown.path else f" {shown.caption}"
+    return figure(_image(shown), name_of(shown.path), f" ({shown.split})", caption)
 
 
 def _image(shown: Shown) -> Html:

@@ -50,8 +50,8 @@ def _aspects(document: Mapping[str, Any]) -> Html:
         pointers=[limit + at for at in anchors if abs(at) <= limit + 0.5],
     )
     note = (
-        "Triangles are the ratios of the anchors at the network's input, which is square: an image of 4 : 3 is squeezed"
-        " to it, so that its boxes get narrower by a quarter."
+        "Triangles are the ratios of the anchors. An SSD squeezes each image into a square first: of one of 4 : 3, the"
+        " boxes get narrower by a quarter."
     )
     return figure(drawn, tag("strong", "Aspect ratios of boxes."), legend(series), note if anchors else "")
 

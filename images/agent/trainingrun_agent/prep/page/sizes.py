@@ -67,13 +67,13 @@ def sizes_section(document: Mapping[str, Any]) -> Html:
 def _summary(network: Mapping[str, Any], boxes: int) -> Html:
     size, small = network["inputSize"], network["tooSmall"]
     reached = (
-        " of the boxes to train on have an anchor of their shape (IoU of 0.5 or more, both at one centre). Those without"
-        " are given to their best one by force, and are learnt worse."
+        " of the boxes to train on have an anchor of their shape (IoU of 0.5 or more, both at one centre). Those"
+        " without are given to their best one by force, and are learnt worse."
     )
     share = f" ({percent(small, boxes)})" if small else ""
     unseen = (
         f"{share} {'are' if small > 1 else 'is'} narrower or lower than {network['leastSide']:g} px at the input of"
-        f" {by(size, size)} px, the least that it sees."
+        f" {size} px, the least that it sees."
     )
     advice = " Cut large images into tiles, or label only what is larger." if small else ""
     facts = [

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trainingrun_agent.prep.page.findings import Kind, anchor, badge
-from trainingrun_agent.prep.page.markup import Html, by, counted, join, name_of, number, percent, table, tag
+from trainingrun_agent.prep.page.markup import Html, counted, join, name_of, number, percent, table, tag
 
 MAX_FIRST = 10
 SPLITS = ("train", "eval")
@@ -83,8 +83,7 @@ def _facts(document: Mapping[str, Any]) -> list[tuple[str, Any]]:
         facts.append(("Label format", ", ".join(formats)))
     facts.append(("Classes", number(len(document["classes"]))))
     if network := document.get("network"):
-        size = network["inputSize"]
-        facts.append(("Network", join((name_of(network["name"]), f", input of {by(size, size)} pixels"))))
+        facts.append(("Network", join((name_of(network["name"]), f", {network['inputSize']} px at its input"))))
     facts.append(("Digest of the data set", tag("code", document["digest"], class_="digest")))
     return facts
 
