@@ -71,7 +71,7 @@ def _balance(counts: Mapping[str, int]) -> Html:
         parts.append(
             join(
                 (
-                    tag("strong", f"Imbalance {ratio:.1f} : 1."),
+                    tag("strong", f"Imbalance {number(round(ratio, 1) if ratio < 100 else round(ratio))} : 1."),
                     " ",
                     name_of(most, "span"),
                     " has ",

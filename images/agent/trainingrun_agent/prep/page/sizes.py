@@ -19,7 +19,7 @@ ABOVE = 2
 """Cells beyond the input's size: anchors may be larger than the image."""
 LEAST_CELLS, MOST_CELLS = 10, 21
 LEFT, TOP, RIGHT, BOTTOM = 44, 10, 8, 42
-_MAX_ANCHORS = 8
+_MAX_ANCHORS = 12
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,7 @@ def _summary(network: Mapping[str, Any], boxes: int) -> Html:
 
 def _heat_map(sizes: Sequence[Sequence[int]], network: Mapping[str, Any], unit: str) -> Html:
     cells = {(i, j): count for i, j, count in sizes}
-    anchors = [side for level in network["featureMaps"] for anchor in level["anchors"] for side in anchor if side > 0]
-    smallest = max(
-        [max(cell) + 2 for cell, count in cells.items() if count] + [ceil(-2 * log2(side)) + 1 for side in anchors]
-    )
-    scale = Scale(min(max(smallest, LEAST_CELLS), MOST_CELLS), network["inputSize"], unit)
+    scale = _scale(cells, network, unit)
     content = [
         *_axes(scale),
         heat(
@@ -114,10 +110,20 @@ def _heat_map(sizes: Sequence[Sequence[int]], network: Mapping[str, Any], unit: 
     )
     marks = (
         " Marks are the anchors of each feature map, as in the table below; hatched is too small to be seen."
-        if anchors
+        if network["featureMaps"]
         else ""
     )
     return figure(drawn, peak, marks)
+
+
+def _scale(cells: Mapping[tuple[int, int], int], network: Mapping[str, Any], unit: str) -> Scale:
+    """Down to the smallest box, anchor, and the least that is seen."""
+    size = network["inputSize"]
+    sides = [side for level in network["featureMaps"] for anchor in level["anchors"] for side in anchor]
+    sides.append(network.get("leastSide", 0) / size)
+    reach = [max(cell) + 2 for cell, count in cells.items() if count]
+    reach += [ceil(-2 * log2(side)) + 1 for side in sides if side > 0]
+    return Scale(min(max(LEAST_CELLS, *reach), MOST_CELLS), size, unit)
 
 
 def _axes(scale: Scale) -> list[Html]:

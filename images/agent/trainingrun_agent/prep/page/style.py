@@ -56,7 +56,7 @@ tbody th { font-weight: 500; min-width: 6.5rem; }
 .bar { display: block; width: 100%; min-width: 5rem; height: 6px; margin-top: 3px; }
 .share { display: flex; align-items: center; gap: 0.75rem; font-variant-numeric: tabular-nums; }
 .share > span { flex: none; width: 3.5rem; text-align: right; white-space: nowrap; }
-.dot { flex: auto; min-width: 6rem; max-width: 20rem; }
+.dot { flex: auto; height: 1.35em; min-width: 6rem; max-width: 20rem; }
 .badge { white-space: nowrap; font-size: 0.8rem; font-weight: 600; }
 .badge.error { color: var(--error); } .badge.warning { color: var(--warning); } .badge.info { color: var(--info); }
 .count { font-weight: 400; color: var(--soft); }
