@@ -224,6 +224,24 @@ def test_json_goes_to_a_file_or_to_standard_output(desk: Desk, contract: Callabl
     assert document == report_of(desk, "images")
 
 
+def test_the_page_goes_to_a_file_also_when_data_is_refused(desk: Desk) -> None:
+    assert desk.run("doctor", "images", "--html", "report.html").code == 0
+    desk.add("images/t9", b"")
+    assert desk.run("doctor", "images", "--html", "refused.html").code == 1
+    for name in ("report.html", "refused.html"):
+        page = (desk.root / name).read_text()
+        assert page.startswith("<!doctype html>")
+        assert ("ImageEmpty" in page) is (name == "refused.html")
+
+
+def test_without_a_report_it_says_so(desk: Desk) -> None:
+    desk.write("data/a.jpg", jpeg())
+    ended = desk.run("doctor", "data", "--html", "report.html", "--json", "report.json")
+    assert ended.code == 2
+    assert "there is no report for --html\ntrainingrun: there is no report for --json\n" in ended.err
+    assert desk.names() == ["data", "images"]
+
+
 def test_a_text_of_another_encoding_is_printed_all_the_same(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.add("images/größe", jpeg(seed=9), OUTSIDE)
     with (desk.root / "out.txt").open("w", encoding="ascii") as stream:

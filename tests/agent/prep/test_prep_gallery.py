@@ -39,7 +39,7 @@ def test_a_finding_is_shown_with_its_box_marked(lab: Lab, wanted: list[Wanted]) 
     lab.run()
     [one] = of(wanted, "BoxClipped")
     assert (one.split, one.path) == ("train", "t1.jpg")
-    assert one.caption.startswith("t1.xml object 1: BoxClipped: ")
+    assert one.caption.startswith("object 1: 'tire' (xmin, ymin, xmax, ymax) = (-16, 12, 80, 60)")
     assert [box.marked for box in one.boxes] == [False, True]
     assert one.boxes[1].corners == pytest.approx((-0.1, 0.1, 0.5, 0.5))
     assert [box.label for box in one.boxes] == ["tire", "tire"]

@@ -224,3 +224,13 @@ def test_a_class_with_far_fewer_boxes_is_told(lab: Lab, boxes: int, codes: dict[
     lab.add("e0", xml=voc([labelled(), labelled("hub")]), split="eval")
     lab.run()
     assert lab.codes() == codes
+
+
+def test_many_findings_of_one_code_do_not_hide_others(lab: Lab) -> None:
+    lab.max_bad_files = "100%"
+    lab.add("clipped", xml=voc([labelled(box=(-5, 1, 50, 60))]))
+    lab.add("many", xml=voc([labelled(f"zebra {number}") for number in range(1500)]))
+    lab.run()
+    report = lab.document("report.json")
+    assert report["counts"] == {"BoxClipped": 1, "UnknownClass": 1500}
+    assert [finding["code"] for finding in report["findings"]] == ["UnknownClass"] * 999 + ["BoxClipped"]

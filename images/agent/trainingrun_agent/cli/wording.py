@@ -13,14 +13,9 @@ _Rule = tuple[str, str]
 _SENTENCES: tuple[_Rule, ...] = (
     (r"create a new TrainingRun with the right dataset\.(train|eval)", r"name the right folder"),
     (r"Create a new TrainingRun with the names as they are", r"Give the names with --classes as they are"),
-    (
-        r"Create a new TrainingRun with another evalFraction or splitSeed",
-        r"Take another --eval-fraction or --split-seed",
-    ),
-    (
-        r"create a new TrainingRun with another evalFraction or splitSeed",
-        r"take another --eval-fraction or --split-seed",
-    ),
+    (r"Create a new TrainingRun with another (?=evalFraction or splitSeed)", r"Take another "),
+    (r"create a new TrainingRun with another (?=evalFraction or splitSeed)", r"take another "),
+    (r"\bsplitSeed\b", r"--split-seed"),
     (r"with splitGroup: image\b", r"--split-group image"),
     (r"create a new TrainingRun with a higher dataset\.maxBadFiles", r"allow more with --max-bad-files"),
     (r", in a new run\b", r""),

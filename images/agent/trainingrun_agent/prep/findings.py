@@ -1,7 +1,7 @@
 """What preparation has to say about the data: one finding per defect.
 
-Invariant: counts are complete; the findings kept are bounded, errors before warnings before infos, each
-in the order of files and objects. Contract: images/contracts/report.schema.json.
+Invariant: counts are complete; the findings kept are bounded, some of every code; errors come before warnings before
+infos, each in the order of files and objects. Contract: images/contracts/report.schema.json.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from itertools import chain, islice
 from operator import attrgetter
 from typing import Any, Literal
 
-MAX_FINDINGS = 1000
+MAX_FINDINGS, OF_EACH_CODE = 1000, 10
 MAX_FILE, MAX_SEEN, MAX_DONE, MAX_HINT = 1024, 300, 200, 300
 
 Split = Literal["train", "eval"]
@@ -100,31 +99,45 @@ class Findings:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.severities: Counter[Severity] = Counter()
-        self._kept: dict[Severity, list[Finding]] = {severity: [] for severity in Severity}
+        self._kept: dict[str, list[Finding]] = {}
+        """By code."""
 
     def extend(self, found: Iterable[Finding]) -> None:
         """Count them, and keep what fits."""
         for finding in found:
             self.counts[finding.code] += 1
             self.severities[finding.severity] += 1
-            self._keep(finding.severity, (finding,))
+            self._keep(finding.code, (finding,))
 
     def merge(self, other: Findings) -> None:
         """Take in those of another part."""
         self.counts.update(other.counts)
         self.severities.update(other.severities)
-        for severity, found in other._kept.items():
-            self._keep(severity, found)
+        for code, found in other._kept.items():
+            self._keep(code, found)
 
     def top(self, count: int) -> list[Finding]:
-        """The first ones, gravest first."""
-        for kept in self._kept.values():
-            kept.sort(key=attrgetter("place"))
-        return list(islice(chain.from_iterable(kept[:MAX_FINDINGS] for kept in self._kept.values()), count))
+        """The first ones, gravest first; where they do not all fit, the first of each code come before more of one."""
+        first: list[Finding] = []
+        more: list[Finding] = []
+        for found in self._kept.values():
+            found.sort(key=attrgetter("place"))
+            first += found[:OF_EACH_CODE]
+            more += found[OF_EACH_CODE:MAX_FINDINGS]
+        if len(first) < count:
+            first += sorted(more, key=_rank)[: count - len(first)]
+        return sorted(first, key=_rank)[:count]
 
-    def _keep(self, severity: Severity, found: Iterable[Finding]) -> None:
-        kept = self._kept[severity]
+    def _keep(self, code: str, found: Iterable[Finding]) -> None:
+        kept = self._kept.setdefault(code, [])
         kept.extend(found)
         if len(kept) >= 2 * MAX_FINDINGS:
             kept.sort(key=attrgetter("place"))
             del kept[MAX_FINDINGS:]
+
+
+def _rank(finding: Finding) -> tuple[Any, ...]:
+    return _GRAVITY[finding.severity], *finding.place
+
+
+_GRAVITY = {severity: rank for rank, severity in enumerate(Severity)}

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain, islice, zip_longest
 
 from trainingrun_agent.prep import boxes, fetch, images
 from trainingrun_agent.prep.annotation import Annotation, UnusableError
@@ -22,6 +23,7 @@ from trainingrun_agent.prep.pairing import Pair
 from trainingrun_agent.prep.readers import FORMATS, FileFormat
 from trainingrun_agent.prep.split import Side
 
+CLASS = "class:"
 PER_CODE, PER_CLASS = 8, 3
 MAX_PICTURES, MAX_CLASSES = 120, 20
 READS_AT_ONCE = 4
@@ -44,7 +46,7 @@ def gallery(
     sides: Sequence[Side], findings: Findings, *, classes: Sequence[str], stop: threading.Event
 ) -> Iterator[Shown]:
     """Examples of findings, then of classes. Raises what storage raises, Interrupted."""
-    choices = list(_choose(sides, findings, classes))[:MAX_PICTURES]
+    choices = _fairly(_choose(sides, findings, classes))
     with ThreadPoolExecutor(READS_AT_ONCE, "picture") as pool:
         yield from ordered_map(
             lambda choice: _show(choice, classes),
@@ -54,6 +56,15 @@ def gallery(
             stop=stop,
             pool=pool,
         )
+
+
+def _fairly(choices: Iterable[_Choice]) -> list[_Choice]:
+    """At most MAX_PICTURES, one of each group before a second of any."""
+    groups: dict[tuple[str, str], list[_Choice]] = {}
+    for choice in choices:
+        groups.setdefault((choice.side.split, choice.group), []).append(choice)
+    rounds = chain.from_iterable(zip_longest(*groups.values()))
+    return list(islice((choice for choice in rounds if choice is not None), MAX_PICTURES))
 
 
 def _choose(sides: Sequence[Side], findings: Findings, classes: Sequence[str]) -> Iterator[_Choice]:
@@ -67,7 +78,7 @@ def _choose(sides: Sequence[Side], findings: Findings, classes: Sequence[str]) -
         if side.split == "train":
             for name in classes[:MAX_CLASSES]:
                 for path in side.tally.samples.get(name, ())[:PER_CLASS]:
-                    yield _Choice(side, *found[path], f"class:{name}", path)
+                    yield _Choice(side, *found[path], f"{CLASS}{name}", path)
 
 
 def _of_findings(
@@ -77,7 +88,8 @@ def _of_findings(
     for finding in findings:
         if finding.file in found and taken[finding.code] < PER_CODE:
             taken[finding.code] += 1
-            yield _Choice(side, *found[finding.file], finding.code, str(finding), finding.index)
+            caption = finding.seen if finding.index is None else f"object {finding.index}: {finding.seen}"
+            yield _Choice(side, *found[finding.file], finding.code, caption, finding.index)
 
 
 def _found(side: Side, files: set[str]) -> dict[str, tuple[Entry, Pair | None]]:
@@ -123,7 +135,7 @@ def _boxes(choice: _Choice, data: bytes, classes: Sequence[str]) -> tuple[tuple[
         Box(
             (item.xmin / width, item.ymin / height, item.xmax / width, item.ymax / height),
             item.name,
-            marked=item.index == choice.index,
+            marked=item.index == choice.index or choice.group == f"{CLASS}{item.name}",
         )
         for item in annotation.in_pixels(width, height)
     ]

@@ -32,7 +32,8 @@ def workers_for(images: int) -> int:
 
 def cores() -> int:
     """CPU cores this container may use."""
-    allowed = len(os.sched_getaffinity(0))
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux has it
+    allowed = len(affinity(0)) if affinity else os.cpu_count() or 1
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
         return max(1, min(allowed, round(int(quota) / int(period))))
