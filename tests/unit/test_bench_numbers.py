@@ -20,6 +20,13 @@ def test_a_number_is_judged_as_it_is_printed(value: float, limit: float | None, 
     )
 
 
+@pytest.mark.parametrize(("value", "verdict"), [(6.0, "PASS"), (5.996, "PASS"), (5.9, "FAIL")])
+def test_more_may_be_better(value: float, verdict: str) -> None:
+    line = Number("speed", value, "x", 6, at_least=True).line("prep")
+    assert ">= 6 x" in line
+    assert line.endswith(verdict)
+
+
 def test_both_sides_run_in_turns_and_the_ratio_is_the_median_of_the_pairs() -> None:
     order: list[str] = []
     ours, theirs = iter((2.0, 30.0, 4.0)), iter((1.0, 10.0, 4.0))

@@ -15,23 +15,27 @@ Echo = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """One line of the table; without a `limit` it is told and not judged."""
+    """One line of the table; without a `limit` it is told and not judged; `at_least` when more is better."""
 
     name: str
     value: float
     unit: str
     limit: float | None = None
     detail: str = ""
+    at_least: bool = False
 
     @property
     def passed(self) -> bool:
         """Whether it keeps its limit, as it is printed."""
-        return self.limit is None or float(_short(self.value)) <= self.limit
+        if self.limit is None:
+            return True
+        shown = float(_short(self.value))
+        return shown >= self.limit if self.at_least else shown <= self.limit
 
     def line(self, program: str) -> str:
         """As printed."""
         value = f"{_short(self.value):>8} {self.unit}"
-        limit = "" if self.limit is None else f"<= {self.limit:g} {self.unit}"
+        limit = "" if self.limit is None else f"{'>=' if self.at_least else '<='} {self.limit:g} {self.unit}"
         verdict = "" if self.limit is None else "PASS" if self.passed else "FAIL"
         return f"{program:14} {self.name:46} {value:<18} {limit:12} {verdict:5} {self.detail}".rstrip()
 

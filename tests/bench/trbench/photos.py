@@ -58,11 +58,11 @@ def _bccd() -> Iterator[tuple[str, bytes, bytes]]:
 
 def _drawn() -> Iterator[tuple[str, bytes, bytes]]:
     for photo in draw_set(DRAWN, seed=1, prefix="drawn"):
-        yield Path(photo.name).stem, *_enlarged(photo, width=640)
+        yield Path(photo.name).stem, *enlarged(photo, width=640)
 
 
-def _enlarged(photo: Photo, *, width: int) -> tuple[bytes, bytes]:
-    """As large as an image of BCCD, in pixels and about in bytes."""
+def enlarged(photo: Photo, *, width: int) -> tuple[bytes, bytes]:
+    """JPEG and XML; 640 pixels make it as large as an image of BCCD, about in bytes too."""
     scale = width / SIZE[0]
     out = io.BytesIO()
     with Image.open(io.BytesIO(photo.jpeg)) as image:

@@ -1,142 +1,187 @@
-"""How fast preparation checks images, and how little memory it needs however many there are.
+"""Preparation: against the tutorial's way, against decoding alone, from S3, and how it grows with the number of images.
 
-Each size runs in a process of its own against a bucket that makes its images on demand, so that neither a disk nor a
-server is measured.
+Every time is of a process of its own; what is compared ran in turns. Seconds of CPU are told beside it: they hardly
+change with what else the machine does.
 """
 
 from __future__ import annotations
 
-import hashlib
-import multiprocessing
-import resource
+import json
+import statistics
+import subprocess
 import sys
 import tempfile
-import threading
-import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-from multiprocessing.connection import Connection
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from resource import RUSAGE_CHILDREN, getrusage
+from time import monotonic
 
-from trainingrun_agent.config import Source
-from trainingrun_agent.errors import NotFound
-from trainingrun_agent.prep.prepare import prepare
-from trainingrun_agent.progress import Progress
-from trainingrun_agent.storage.base import ObjectInfo
-from trbench.numbers import Echo, Number
+from trainingrun_agent.prep.sharding.crew import cores
+from trbench import from_bucket, tutorial_way
+from trbench.alone import Memory, alone
+from trbench.decode_only import images_per_second
+from trbench.endless import CLASSES, PREFIX, Drawn, EndlessBucket
+from trbench.listing import requests_for
+from trbench.numbers import Comparison, Echo, Number, compare
+from trbench.photos import Photos, enlarged, make_bccd_times
+from trbench.preparing import Outcome, list_only, prepare, shards_of
 from trdemo.tires import draw_set
 
-BUCKET = "bench"
-SIZES = (1000, 10_000, 30_000)
-DISTINCT = 64  # pictures that are repeated, each time with bytes of its own behind its end
-EVAL = 50
-
-
-class EndlessBucket:
-    """A bucket whose images follow from their number; what is written is counted and forgotten."""
-
-    bucket = BUCKET
-
-    def __init__(self, images: int) -> None:
-        self._counts = {"train/": images, "eval/": EVAL}
-        self._photos = list(draw_set(DISTINCT, seed=1, prefix="bench"))
-        self._documents: dict[str, bytes] = {}
-        self.written = 0
-
-    def list(self, prefix: str, *, start_after: str = "", limit: int | None = None) -> Iterator[ObjectInfo]:
-        """The keys of a split in their order."""
-        assert not start_after
-        assert limit is None
-        for number in range(self._counts.get(prefix, 0)):
-            for suffix in ("jpg", "xml"):
-                key = f"{prefix}{number:07d}.{suffix}"
-                yield ObjectInfo(key, len(self._body(key)), hashlib.md5(key.encode()).hexdigest(), datetime.now(UTC))  # noqa: S324
-
-    def head(self, key: str) -> ObjectInfo | None:
-        """Nothing was there before."""
-        return None
-
-    def get(self, key: str, *, max_bytes: int, etag: str = "") -> bytes:
-        """An image, an annotation or a document written earlier."""
-        if key.startswith("datasets/"):
-            if key not in self._documents:
-                raise NotFound(f"{key} does not exist")
-            return self._documents[key]
-        return self._body(key)
-
-    def get_range(self, key: str, *, start: int, length: int) -> bytes:
-        """A part of `get`."""
-        return self.get(key, max_bytes=sys.maxsize)[start : start + length]
-
-    def put(self, key: str, data: bytes, *, if_absent: bool = False) -> bool:
-        """Keep a document."""
-        self._documents[key] = data
-        return True
-
-    def upload(self, key: str, file: BinaryIO, *, size: int, on_bytes: Callable[[int], None] | None = None) -> str:
-        """Read and forget."""
-        digest = hashlib.sha256()
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-            self.written += len(chunk)
-        return digest.hexdigest()
-
-    def download(
-        self, key: str, path: Path, *, size: int, sha256: str | None, on_bytes: Callable[[int], None] | None = None
-    ) -> str:
-        """Preparation downloads nothing to disk."""
-        raise NotImplementedError
-
-    def delete(self, key: str) -> None:
-        """Nothing is kept that needs it."""
-
-    def _body(self, key: str) -> bytes:
-        photo = self._photos[int(key[-11:-4]) % DISTINCT]
-        return photo.jpeg + key.encode() if key.endswith(".jpg") else photo.xml
+TIMES = 10
+TUTORIAL_PAIRS, DECODE_PAIRS = 3, 7
+SIZES = (1000, 10_000, 100_000)
+ADDED = 10
+LISTED = 100_000
+DISTINCT, WIDTH = 64, 320
+"""Photos that are repeated, and their width in pixels."""
 
 
 def measure(echo: Echo) -> Iterator[Number]:
-    """Speed and memory of every size."""
+    """All of it, the quick parts first."""
+    yield Number(f"requests to list {LISTED:,} keys", requests_for(LISTED), "", 120)
+    with _folder() as folder:
+        (folder / "photos").mkdir()
+        photos = make_bccd_times(TIMES, folder / "photos")
+        echo(f"{photos.what}: {photos.images} images, {photos.size / 1e6:.0f} MB")
+        yield from _against_decoding(photos, folder, echo)
+        yield from _against_the_tutorial(photos, folder, echo)
+        yield from from_bucket.measure(photos, lambda: _convert(photos, folder).outcome.seconds, echo)
+    yield from _by_size(echo)
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="trbench-") as name:
+        yield Path(name)
+
+
+@dataclass(frozen=True)
+class _Converted:
+    """A process that prepared from folder to folder: seconds of its life, and of CPU for it and its workers."""
+
+    outcome: Outcome
+    life: float
+    cpu: float
+
+
+def _convert(photos: Photos, folder: Path) -> _Converted:
+    with tempfile.TemporaryDirectory(prefix="out-", dir=folder) as out:
+        argv = [sys.executable, "-m", "trbench.preparing", str(photos.folder), out, *photos.classes]
+        before, started = _cpu(), monotonic()
+        done = subprocess.run(argv, stdout=subprocess.PIPE, check=True)
+        return _Converted(Outcome(**json.loads(done.stdout)), monotonic() - started, _cpu() - before)
+
+
+def _cpu() -> float:
+    used = getrusage(RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _against_the_tutorial(photos: Photos, folder: Path, echo: Echo) -> Iterator[Number]:
+    tutorial = tutorial_way.ready(echo)
+    seen = _Seen(echo)
+
+    def theirs() -> float:
+        before = _cpu()
+        seconds = tutorial_way.seconds_of(tutorial, photos.folder, classes=photos.classes, images=photos.images)
+        return seen("the tutorial's way", seconds, _cpu() - before)
+
+    def ours() -> float:
+        made = _convert(photos, folder)
+        return seen("ours", made.life, made.cpu)
+
+    found = compare(theirs, ours, pairs=TUTORIAL_PAIRS)
+    yield Number("the tutorial's way, start-up included", found.ours, "s", detail=seen.cpu("the tutorial's way"))
+    yield Number("ours, start-up included", found.theirs, "s", detail=seen.cpu("ours"))
+    yield Number("as fast as the tutorial's way", found.ratio, "x", 6, photos.what, at_least=True)
+
+
+def _against_decoding(photos: Photos, folder: Path, echo: Echo) -> Iterator[Number]:
+    processes = cores()
+    seen = _Seen(echo)
+
+    def decoding() -> float:
+        before = _cpu()
+        rate = images_per_second(photos.folder, processes=processes)
+        return seen("decoding alone", photos.images / rate, _cpu() - before)
+
+    def ours() -> float:
+        made = _convert(photos, folder)
+        return seen("ours without start-up", made.outcome.work, made.cpu)
+
+    found: Comparison = compare(decoding, ours, pairs=DECODE_PAIRS)
+    yield Number("decoding alone", photos.images / found.ours, "images/s", detail=f"{processes} processes")
+    yield Number(
+        "ours without start-up", photos.images / found.theirs, "images/s", detail=seen.cpu("ours without start-up")
+    )
+    yield Number("as fast as decoding alone", found.ratio, "x", 0.7, at_least=True)
+
+
+@dataclass
+class _Seen:
+    """Tells what each round took, and keeps its seconds of CPU, start-up included."""
+
+    echo: Echo
+    used: dict[str, list[float]] = field(default_factory=dict)
+
+    def __call__(self, what: str, seconds: float, cpu: float) -> float:
+        self.echo(f"{what}: {seconds:.2f} s, {cpu:.2f} s of CPU with start-up")
+        self.used.setdefault(what, []).append(cpu)
+        return seconds
+
+    def cpu(self, what: str) -> str:
+        """For the line of a number."""
+        return f"{statistics.median(self.used[what]):.2f} s of CPU"
+
+
+def _by_size(echo: Echo) -> Iterator[Number]:
+    """Speed and memory by the number of images; ten more are added to the largest."""
+    drawn = [Drawn(*enlarged(photo, width=WIDTH)) for photo in draw_set(DISTINCT, seed=1, prefix="bench")]
+    mean = sum(len(photo.jpeg) for photo in drawn) / len(drawn)
+    echo(f"generated photos of {mean / 1e3:.1f} KB")
+    rates: list[float] = []
     for images in SIZES:
-        echo(f"{images} images")
-        receiver, sender = multiprocessing.Pipe(duplex=False)
-        process = multiprocessing.get_context("spawn").Process(target=_child, args=(sender, images))
-        process.start()
-        sender.close()
-        try:
-            seconds, before, after = receiver.recv()
-        finally:
-            process.join()
-        yield Number(f"{images} images", images / seconds, "images/s", detail=f"{seconds:.1f} s")
-        yield Number(f"memory for {images} images", after, "MiB", detail=f"peak, of which {before:.0f} before")
+        with _folder() as folder:
+            first, numbers = _one_size(folder, drawn, images, echo)
+            yield from numbers
+            rates.append(images / first.work)
+            if images == SIZES[-1]:
+                yield Number(
+                    f"speed of {images:,} over {SIZES[-2]:,} images", rates[-1] / rates[-2], "x", 0.9, at_least=True
+                )
+                yield from _ten_more(folder, drawn, first, echo)
 
 
-def _child(sender: Connection, images: int) -> None:
-    """Prepare a data set of this size; sends seconds and the peaks of memory before and after."""
-    bucket = EndlessBucket(images)
-    before = _peak()
-    started = time.monotonic()
-    with tempfile.TemporaryDirectory() as scratch:
-        prepared = prepare(
-            train=Source(BUCKET, "train/"),
-            eval=Source(BUCKET, "eval/"),
-            split=None,
-            network="ssd_inception_v2",
-            store_for=lambda _: bucket,
-            out_store=bucket,
-            datasets_prefix="datasets",
-            classes=("tire",),
-            max_bad_files="0",
-            max_image_side=1024,
-            scratch=Path(scratch),
-            progress=Progress(stage="prep", pod_uid="bench"),
-            stop=threading.Event(),
-        )
-    assert prepared.train_images == images
-    sender.send((time.monotonic() - started, before, _peak()))
+def _one_size(folder: Path, drawn: list[Drawn], images: int, echo: Echo) -> tuple[Outcome, list[Number]]:
+    memory = Memory()
+    made = alone(_prepare, folder, drawn, images, memory=memory)
+    echo(f"{images:,} images: {made.seconds:.1f} s, {memory.peak:.0f} MiB")
+    speed = Number(f"{images:,} images", images / made.work, "images/s", detail=f"{made.seconds:.1f} s with start-up")
+    used = Number(f"memory for {images:,} images", memory.peak, "MiB", 300, f"{memory.most} processes")
+    return made, [speed, used]
 
 
-def _peak() -> float:
-    """Peak of this process's resident set in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def _ten_more(folder: Path, drawn: list[Drawn], first: Outcome, echo: Echo) -> Iterator[Number]:
+    images = SIZES[-1] + ADDED
+    listing = alone(_list, folder, drawn, images)
+    memory = Memory()
+    second = alone(_prepare, folder, drawn, images, memory=memory)
+    store = EndlessBucket(folder, drawn, images)
+    old, new = (set(shards_of(store, each)) for each in (first, second))
+    told = f"{second.seconds:.1f} s, of which {listing:.1f} s listing; the first time {first.seconds:.1f} s"
+    echo(told)
+    share = 100 * (second.seconds - listing) / first.seconds
+    yield Number(f"{ADDED} more images, without the listing", share, "%", 10, told)
+    yield Number(f"shards rewritten for {ADDED} more images", len(new - old), "", detail=f"of {len(new)}")
+    yield Number(f"memory for {ADDED} more images", memory.peak, "MiB", 300, f"{memory.most} processes")
+
+
+def _prepare(folder: Path, drawn: list[Drawn], images: int) -> Outcome:
+    bucket = EndlessBucket(folder, drawn, images)
+    return prepare(bucket, PREFIX, bucket, CLASSES, folder)
+
+
+def _list(folder: Path, drawn: list[Drawn], images: int) -> float:
+    return list_only(EndlessBucket(folder, drawn, images), PREFIX)

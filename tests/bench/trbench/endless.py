@@ -1,0 +1,60 @@
+"""A folder as a bucket that also has as many labelled photos as asked for, made when they are read.
+
+Invariant: every photo has bytes of its own, behind its end where no decoder looks, and follows from its number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from trainingrun_agent.storage.base import ObjectInfo
+from trainingrun_agent.storage.folder import FolderStore
+
+PREFIX = "images/"
+CLASSES = ("tire",)
+_WHEN = datetime(2020, 1, 1, tzinfo=UTC)
+_MARK = len("0000000")
+"""Bytes that tell a photo from others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A photo that is repeated, and its labels."""
+
+    jpeg: bytes
+    xml: bytes
+
+
+class EndlessBucket(FolderStore):
+    """`images` photos below PREFIX; everything else is in the folder."""
+
+    def __init__(self, root: Path, drawn: list[Drawn], images: int) -> None:
+        super().__init__(root)
+        self._drawn, self._images = drawn, images
+
+    def list(self, prefix: str, *, start_after: str = "", limit: int | None = None) -> Iterator[ObjectInfo]:
+        """The photos, or what lies in the folder."""
+        if prefix != PREFIX:
+            yield from super().list(prefix, start_after=start_after, limit=limit)
+            return
+        for number in range(self._images):
+            photo, name = self._drawn[number % len(self._drawn)], f"{PREFIX}{number:07d}"
+            yield ObjectInfo(f"{name}.jpg", len(photo.jpeg) + _MARK, f"{number:032x}", _WHEN)
+            yield ObjectInfo(f"{name}.xml", len(photo.xml), f"{number:032x}", _WHEN)
+
+    def get(self, key: str, *, max_bytes: int) -> bytes:
+        """A photo, its labels, or a file of the folder."""
+        if not key.startswith(PREFIX):
+            return super().get(key, max_bytes=max_bytes)
+        name, _, suffix = key.removeprefix(PREFIX).partition(".")
+        photo = self._drawn[int(name) % len(self._drawn)]
+        return photo.jpeg + name.encode() if suffix == "jpg" else photo.xml
+
+    def get_range(self, key: str, *, start: int, length: int) -> bytes:
+        """A part of `get`."""
+        if not key.startswith(PREFIX):
+            return super().get_range(key, start=start, length=length)
+        return self.get(key, max_bytes=start + length)[start : start + length]

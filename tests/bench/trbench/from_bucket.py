@@ -1,0 +1,93 @@
+"""Preparation from a bucket to the same bucket, against its two halves: the same from disk, and reading the same keys.
+
+The server runs on this machine and takes its share of the cores, from reading alone as from preparation.
+"""
+
+from __future__ import annotations
+
+import statistics
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from pathlib import Path
+from time import monotonic
+
+from trainingrun_agent.prep.sharding.crew import READS_AT_ONCE
+from trainingrun_agent.progress import Progress
+from trainingrun_agent.storage.base import ObjectStore
+from trbench.alone import alone
+from trbench.numbers import Echo, Number, compare
+from trbench.photos import Photos
+from trbench.pod import POD, open_store
+from trbench.preparing import prepare
+from trbench.server import s3_server
+from trdemo.bucket import Bucket
+from trdemo.place import Storage
+
+BUCKET, PREFIX = "bench", "images/"
+LIMIT = 1.25
+PAIRS = 5
+MAX_BYTES = 32 << 20
+
+
+def measure(photos: Photos, local: Callable[[], float], echo: Echo) -> Iterator[Number]:
+    """`local` is the time of the same from folder to folder, workers' start included."""
+    with s3_server(echo) as (storage, files):
+        bucket = Bucket(storage, BUCKET)
+        bucket.create()
+        keys = [f"{PREFIX}{path.name}" for path in sorted(photos.folder.iterdir())]
+        echo(f"uploading {len(keys)} objects")
+        alone(_upload, storage, files, photos.folder)
+        parts: list[tuple[float, float]] = []
+        turn = count()
+
+        def halves() -> float:
+            parts.append((local(), alone(_read, storage, files, keys)))
+            echo(f"from folder to folder {parts[-1][0]:.2f} s, reading alone {parts[-1][1]:.2f} s")
+            return max(parts[-1])
+
+        def whole() -> float:
+            seconds = alone(_prepare, storage, files, photos.classes, f"datasets-{next(turn)}")
+            echo(f"from bucket to bucket {seconds:.2f} s")
+            return seconds
+
+        found = compare(whole, halves, pairs=PAIRS)
+    disk, reading = (statistics.median(part) for part in zip(*parts, strict=True))
+    yield Number("from folder to folder", disk, "s")
+    yield Number(f"reading {len(keys):,} keys alone", reading, "s", detail=f"{READS_AT_ONCE} threads")
+    yield Number("from bucket to bucket", found.ours, "s")
+    yield Number("from bucket to bucket over the slower half", found.ratio, "x", LIMIT)
+
+
+def _upload(storage: Storage, files: Path, folder: Path) -> None:
+    store = _open(storage, files)
+
+    def send(path: Path) -> None:
+        with path.open("rb") as file:
+            store.upload(f"{PREFIX}{path.name}", file, size=path.stat().st_size)
+
+    with ThreadPoolExecutor(READS_AT_ONCE) as pool:
+        list(pool.map(send, folder.iterdir()))
+
+
+def _read(storage: Storage, files: Path, keys: Sequence[str]) -> float:
+    store = _open(storage, files)
+    started = monotonic()
+    with ThreadPoolExecutor(READS_AT_ONCE) as pool:
+        for _ in pool.map(lambda key: len(store.get(key, max_bytes=MAX_BYTES)), keys):
+            pass
+    return monotonic() - started
+
+
+def _prepare(storage: Storage, files: Path, classes: Sequence[str], datasets: str) -> float:
+    store = _open(storage, files)
+    return prepare(store, PREFIX, store, classes, files, datasets=datasets).seconds
+
+
+def _open(storage: Storage, files: Path) -> ObjectStore:
+    """The clocks start after its first answer, which every pod asks for before anything else."""
+    progress = Progress(stage="prep", pod_uid=POD)
+    store = open_store(storage, BUCKET, files, progress=progress, stop=threading.Event())
+    store.head(PREFIX)
+    return store

@@ -1,0 +1,116 @@
+"""One preparation, timed from inside; `python3 -m trbench.preparing IMAGES OUT CLASS...` is one from folder to folder.
+
+Invariant: the agent's own code prepares, and nothing is imported here that the agent does not import.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from trainingrun_agent.config import Source
+from trainingrun_agent.prep import prepare as prep
+from trainingrun_agent.prep.listing import scan
+from trainingrun_agent.prep.publish import RECORD_ROLES
+from trainingrun_agent.prep.sharding import crew
+from trainingrun_agent.prep.sharding.job import Needs, ShardJob
+from trainingrun_agent.prep.sharding.process import WorkerProcess
+from trainingrun_agent.progress import Progress
+from trainingrun_agent.storage import manifest
+from trainingrun_agent.storage.base import ObjectStore
+from trainingrun_agent.storage.folder import FolderStore
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`seconds` of the whole, of which the worker processes took `start` until the last one answered."""
+
+    images: int
+    seconds: float
+    start: float
+    manifest_key: str
+
+    @property
+    def work(self) -> float:
+        """Seconds without start-up."""
+        return self.seconds - self.start
+
+
+def prepare(
+    source: ObjectStore,
+    prefix: str,
+    out: ObjectStore,
+    classes: Sequence[str],
+    scratch: Path,
+    *,
+    datasets: str = "datasets",
+) -> Outcome:
+    """Prepare everything below `prefix` for training; the data set lies below `datasets`."""
+    crew.WorkerProcess = _Timed  # type: ignore[misc]
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="scratch-", dir=scratch) as folder:
+        prepared = prep.prepare(
+            train=Source(source.bucket, prefix),
+            eval=None,
+            network="ssd_inception_v2",
+            store_for=lambda _: source,
+            out_store=out,
+            datasets_prefix=datasets,
+            classes=classes,
+            max_bad_files="1%",
+            max_image_side=1024,
+            scratch=Path(folder),
+            progress=Progress(stage="prep", pod_uid="bench"),
+            stop=threading.Event(),
+        )
+    seconds = time.monotonic() - started
+    return Outcome(prepared.train_images, seconds, max(_Timed.seconds, default=0.0), prepared.manifest_key)
+
+
+def list_only(source: ObjectStore, prefix: str) -> float:
+    """Seconds for what comes before anything can be compared."""
+    started = time.monotonic()
+    progress = Progress(stage="prep", pod_uid="bench")
+    scan(source, Source(source.bucket, prefix), split="train", progress=progress, stop=threading.Event())
+    return time.monotonic() - started
+
+
+def shards_of(store: ObjectStore, outcome: Outcome) -> Iterator[str]:
+    """Keys of a data set's records."""
+    for entry in manifest.read(store, outcome.manifest_key).objects:
+        if entry.role in RECORD_ROLES.values():
+            yield entry.key
+
+
+class _Timed(WorkerProcess):
+    """Tells how long it took to start: its first answer comes at once when it has."""
+
+    seconds: list[float] = []  # noqa: RUF012 - of all workers of this process
+
+    def __init__(self, *arguments: object) -> None:
+        self._started: float | None = time.monotonic()
+        super().__init__(*arguments)  # type: ignore[arg-type]
+
+    def open(self, job: ShardJob) -> Needs:
+        needs = super().open(job)
+        if self._started is not None:
+            self.seconds.append(time.monotonic() - self._started)
+            self._started = None
+        return needs
+
+
+def main() -> None:
+    """Prints the outcome as JSON."""
+    images, out, *classes = sys.argv[1:]
+    outcome = prepare(FolderStore(Path(images)), "", FolderStore(Path(out)), classes, Path(out))
+    sys.stdout.write(json.dumps(asdict(outcome)))
+
+
+if __name__ == "__main__":
+    main()
