@@ -1,6 +1,6 @@
 """A folder as a bucket that also has as many labelled photos as asked for, made when they are read.
 
-Invariant: every photo has bytes of its own, behind its end where no decoder looks, and follows from its number.
+Invariant: every photo has bytes of its own and follows from its number.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from pathlib import Path
 
 from trainingrun_agent.storage.base import ObjectInfo
 from trainingrun_agent.storage.folder import FolderStore
+from trbench.photos import marked
+from trbench.preparing import Outcome, list_only, prepare
 
 PREFIX = "images/"
 CLASSES = ("tire",)
 _WHEN = datetime(2020, 1, 1, tzinfo=UTC)
-_MARK = len("0000000")
+_MARK = len(marked(b"", "0000000"))
 """Bytes that tell a photo from others."""
 
 
@@ -45,16 +47,27 @@ class EndlessBucket(FolderStore):
             yield ObjectInfo(f"{name}.jpg", len(photo.jpeg) + _MARK, f"{number:032x}", _WHEN)
             yield ObjectInfo(f"{name}.xml", len(photo.xml), f"{number:032x}", _WHEN)
 
-    def get(self, key: str, *, max_bytes: int) -> bytes:
+    def get(self, key: str, *, max_bytes: int, etag: str = "") -> bytes:
         """A photo, its labels, or a file of the folder."""
         if not key.startswith(PREFIX):
-            return super().get(key, max_bytes=max_bytes)
+            return super().get(key, max_bytes=max_bytes, etag=etag)
         name, _, suffix = key.removeprefix(PREFIX).partition(".")
         photo = self._drawn[int(name) % len(self._drawn)]
-        return photo.jpeg + name.encode() if suffix == "jpg" else photo.xml
+        return marked(photo.jpeg, name) if suffix == "jpg" else photo.xml
 
     def get_range(self, key: str, *, start: int, length: int) -> bytes:
         """A part of `get`."""
         if not key.startswith(PREFIX):
             return super().get_range(key, start=start, length=length)
         return self.get(key, max_bytes=start + length)[start : start + length]
+
+
+def prepare_endless(folder: Path, drawn: list[Drawn], images: int) -> Outcome:
+    """Prepare them all; the data set goes into the folder."""
+    bucket = EndlessBucket(folder, drawn, images)
+    return prepare(bucket, PREFIX, bucket, CLASSES, folder)
+
+
+def list_endless(folder: Path, drawn: list[Drawn], images: int) -> float:
+    """Seconds to list them all."""
+    return list_only(EndlessBucket(folder, drawn, images), PREFIX)

@@ -1,6 +1,6 @@
 """Labelled photos in one folder, as the tutorial has them: BCCD as often as asked for, or drawn ones of like size.
 
-Invariant: every image has bytes of its own, behind its end where no decoder looks, and its XML names it.
+Invariant: every image has bytes of its own, in a comment that no decoder heeds, and its XML names it.
 """
 
 from __future__ import annotations
@@ -44,11 +44,17 @@ def make_bccd_times(times: int, folder: Path) -> Photos:
         for copy in range(times):
             name = f"{stem}-{copy:03d}"
             named = _FILENAME.sub(f"<filename>{name}.jpg</filename>".encode(), xml)
-            size += (folder / f"{name}.jpg").write_bytes(image + name.encode())
+            size += (folder / f"{name}.jpg").write_bytes(marked(image, name))
             size += (folder / f"{name}.xml").write_bytes(named)
             images += 1
     what = f"{'BCCD' if real else f'{DRAWN} drawn photos (no BCCD at {BCCD})'} {times} times over"
     return Photos(folder, CLASSES if real else ("tire",), images, size, what)
+
+
+def marked(jpeg: bytes, mark: str) -> bytes:
+    """The same picture with a comment of its own, in front, so that it ends as JPEG files do."""
+    comment = mark.encode()
+    return jpeg[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + jpeg[2:]
 
 
 def _bccd() -> Iterator[tuple[str, bytes, bytes]]:

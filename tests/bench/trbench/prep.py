@@ -22,11 +22,11 @@ from trainingrun_agent.prep.sharding.crew import cores
 from trbench import from_bucket, tutorial_way
 from trbench.alone import Memory, alone
 from trbench.decode_only import images_per_second
-from trbench.endless import CLASSES, PREFIX, Drawn, EndlessBucket
+from trbench.endless import Drawn, EndlessBucket, list_endless, prepare_endless
 from trbench.listing import requests_for
 from trbench.numbers import Comparison, Echo, Number, compare
 from trbench.photos import Photos, enlarged, make_bccd_times
-from trbench.preparing import Outcome, list_only, prepare, shards_of
+from trbench.preparing import Outcome, shards_of
 from trdemo.tires import draw_set
 
 TIMES = 10
@@ -156,18 +156,23 @@ def _by_size(echo: Echo) -> Iterator[Number]:
 
 def _one_size(folder: Path, drawn: list[Drawn], images: int, echo: Echo) -> tuple[Outcome, list[Number]]:
     memory = Memory()
-    made = alone(_prepare, folder, drawn, images, memory=memory)
+    made = alone(prepare_endless, folder, drawn, images, memory=memory)
     echo(f"{images:,} images: {made.seconds:.1f} s, {memory.peak:.0f} MiB")
-    speed = Number(f"{images:,} images", images / made.work, "images/s", detail=f"{made.seconds:.1f} s with start-up")
+    speed = Number(f"{images:,} images", images / made.work, "images/s", detail=_told(made))
     used = Number(f"memory for {images:,} images", memory.peak, "MiB", 300, f"{memory.most} processes")
     return made, [speed, used]
 
 
+def _told(made: Outcome) -> str:
+    each = 1e3 * made.cpu / made.images
+    return f"{made.seconds:.1f} s with start-up, {each:.2f} ms of CPU for an image"
+
+
 def _ten_more(folder: Path, drawn: list[Drawn], first: Outcome, echo: Echo) -> Iterator[Number]:
     images = SIZES[-1] + ADDED
-    listing = alone(_list, folder, drawn, images)
+    listing = alone(list_endless, folder, drawn, images)
     memory = Memory()
-    second = alone(_prepare, folder, drawn, images, memory=memory)
+    second = alone(prepare_endless, folder, drawn, images, memory=memory)
     store = EndlessBucket(folder, drawn, images)
     old, new = (set(shards_of(store, each)) for each in (first, second))
     told = f"{second.seconds:.1f} s, of which {listing:.1f} s listing; the first time {first.seconds:.1f} s"
@@ -176,12 +181,3 @@ def _ten_more(folder: Path, drawn: list[Drawn], first: Outcome, echo: Echo) -> I
     yield Number(f"{ADDED} more images, without the listing", share, "%", 10, told)
     yield Number(f"shards rewritten for {ADDED} more images", len(new - old), "", detail=f"of {len(new)}")
     yield Number(f"memory for {ADDED} more images", memory.peak, "MiB", 300, f"{memory.most} processes")
-
-
-def _prepare(folder: Path, drawn: list[Drawn], images: int) -> Outcome:
-    bucket = EndlessBucket(folder, drawn, images)
-    return prepare(bucket, PREFIX, bucket, CLASSES, folder)
-
-
-def _list(folder: Path, drawn: list[Drawn], images: int) -> float:
-    return list_only(EndlessBucket(folder, drawn, images), PREFIX)

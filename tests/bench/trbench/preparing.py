@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 
 from trainingrun_agent.config import Source
 from trainingrun_agent.prep import prepare as prep
@@ -29,11 +30,12 @@ from trainingrun_agent.storage.folder import FolderStore
 
 @dataclass(frozen=True)
 class Outcome:
-    """`seconds` of the whole, of which the worker processes took `start` until the last one answered."""
+    """`seconds` of the whole, of which the workers took `start` until all answered; `cpu` of all processes."""
 
     images: int
     seconds: float
     start: float
+    cpu: float
     manifest_key: str
 
     @property
@@ -52,8 +54,8 @@ def prepare(
     datasets: str = "datasets",
 ) -> Outcome:
     """Prepare everything below `prefix` for training; the data set lies below `datasets`."""
-    crew.WorkerProcess = _Timed  # type: ignore[misc]
-    started = time.monotonic()
+    vars(crew)["WorkerProcess"] = _Timed
+    used, started = _cpu(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="scratch-", dir=scratch) as folder:
         prepared = prep.prepare(
             train=Source(source.bucket, prefix),
@@ -70,7 +72,14 @@ def prepare(
             stop=threading.Event(),
         )
     seconds = time.monotonic() - started
-    return Outcome(prepared.train_images, seconds, max(_Timed.seconds, default=0.0), prepared.manifest_key)
+    start = max(_Timed.seconds, default=0.0)
+    return Outcome(prepared.train_images, seconds, start, _cpu() - used, prepared.manifest_key)
+
+
+def _cpu() -> float:
+    """Seconds of this process and of its workers that have ended."""
+    used = [getrusage(who) for who in (RUSAGE_SELF, RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def list_only(source: ObjectStore, prefix: str) -> float:
