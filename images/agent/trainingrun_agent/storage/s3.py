@@ -20,6 +20,7 @@ from botocore.parsers import ResponseParserError
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig
 from trainingrun_agent.errors import IntegrityError, NotFound, ObjectChanged, ObjectTooLarge, StorageRefused
+from trainingrun_agent.storage import pages
 from trainingrun_agent.storage.base import ByteCounter, ObjectInfo
 from trainingrun_agent.storage.bulk import Bulk, BulkError, open_bulk
 from trainingrun_agent.storage.client import WORK, Limits, make_client
@@ -76,6 +77,7 @@ class S3Store:
         self._count = count or _ignore
         self._clock_checked = False
         client.meta.events.register("after-call.s3", self._check_clock)
+        client.meta.events.register(pages.EVENT, pages.take_out)
 
     @property
     def bucket(self) -> str:
