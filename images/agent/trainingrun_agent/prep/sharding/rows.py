@@ -21,7 +21,6 @@ from trainingrun_agent.prep.sharding.job import ImageFile
 
 LEVEL = 1
 MAX_LINE = 16 << 20
-_FLAGS = ("difficult", "truncated", "occluded")
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ def unchanged(row: Row, file: ImageFile) -> bool:
 
 
 def _box(box: LabelledObject) -> list[Any]:
-    flags = sum(getattr(box, flag) << bit for bit, flag in enumerate(_FLAGS))
+    flags = box.difficult | box.truncated << 1 | box.occluded << 2
     return [box.index, box.name, box.xmin, box.ymin, box.xmax, box.ymax, flags, box.view]
 
 
@@ -102,5 +101,5 @@ def _decode(document: dict[str, Any]) -> Row:
 def _unboxed(
     index: int, name: str, xmin: float, ymin: float, xmax: float, ymax: float, flags: int, view: str
 ) -> LabelledObject:
-    difficult, truncated, occluded = (bool(flags >> bit & 1) for bit in range(len(_FLAGS)))
+    difficult, truncated, occluded = bool(flags & 1), bool(flags & 2), bool(flags & 4)  # as in _box
     return LabelledObject(index, name, xmin, ymin, xmax, ymax, difficult, truncated, view, occluded)
