@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from prep_lab import Lab
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep import shards
+from trainingrun_agent.prep.sharding.job import Needs, ShardJob
+from trainingrun_agent.prep.sharding.maker import ShardMaker
 from voc_data import jpeg, labelled, voc
 
 IMAGES = 60
@@ -124,6 +127,32 @@ def test_another_network_looks_at_no_image_again(lab: Lab, monkeypatch: pytest.M
     assert noted == []
 
 
+def test_a_shard_of_which_nothing_changed_is_not_given_to_a_worker(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.run()
+    lab.add("new")
+    opened: list[str] = []
+    of_maker = ShardMaker.open
+
+    def noted(maker: ShardMaker, job: ShardJob) -> Needs:
+        opened.append(job.name)
+        return of_maker(maker, job)
+
+    monkeypatch.setattr(ShardMaker, "open", noted)
+    lab.run()
+    assert len(opened) == 1
+
+
+def spoil_summary(lab: Lab) -> None:
+    """Other bytes, and a pointer that promises them."""
+    [pointer] = [key for key in lab.memory.objects if "/latest/" in key]
+    document = json.loads(lab.memory.objects[pointer])
+    data = gzip.compress(b'{"versions": 1}\n{"path": 1}\n')
+    for _, rows in [made for all_made in document["shards"].values() for made in all_made]:
+        rows["size"], rows["sha256"] = len(data), hashlib.sha256(data).hexdigest()
+        lab.memory.objects[f"ml/{rows['key']}"] = data
+    lab.memory.objects[pointer] = json.dumps(document).encode()
+
+
 def spoil_pointer(lab: Lab) -> None:
     [key] = [key for key in lab.memory.objects if "/latest/" in key]
     lab.memory.objects[key] = b'{"formatVersion": 1, "shards": {"train": [[null, {"key": "../../x"}]]}}'
@@ -153,6 +182,7 @@ def spoil_shards(lab: Lab) -> None:
 
 
 SPOILED: dict[str, Callable[[Lab], None]] = {
+    "summaries": spoil_summary,
     "pointer": spoil_pointer,
     "rows of another size": spoil_rows,
     "rows of other bytes": cut_rows,

@@ -141,10 +141,10 @@ def _ordered(box: LabelledObject) -> LabelledObject:
 def _clipped(box: LabelledObject, width: int, height: int) -> LabelledObject:
     return replace(
         box,
-        xmin=min(max(box.xmin, 0.0), width),
-        xmax=min(max(box.xmax, 0.0), width),
-        ymin=min(max(box.ymin, 0.0), height),
-        ymax=min(max(box.ymax, 0.0), height),
+        xmin=min(max(box.xmin, 0.0), float(width)),
+        xmax=min(max(box.xmax, 0.0), float(width)),
+        ymin=min(max(box.ymin, 0.0), float(height)),
+        ymax=min(max(box.ymax, 0.0), float(height)),
     )
 
 

@@ -21,6 +21,8 @@ from trainingrun_agent.prep.earlier import GONE, Earlier, Made
 from trainingrun_agent.prep.findings import Findings, Split
 from trainingrun_agent.prep.pairing import Pair
 from trainingrun_agent.prep.publish import Home, Uploads, Writing
+from trainingrun_agent.prep.sharding import rows as row_files
+from trainingrun_agent.prep.sharding import summary
 from trainingrun_agent.prep.sharding.crew import make_all, workers_for
 from trainingrun_agent.prep.sharding.feed import GoneError, Task
 from trainingrun_agent.prep.sharding.job import ImageFile, Print, ShardJob, ShardResult
@@ -130,6 +132,7 @@ class _Making:
         )
         return Task(
             job,
+            self._known(job),
             pairs,
             side.source.store,
             side.source.prefix,
@@ -144,12 +147,23 @@ class _Making:
         self.results[number] = result
         for path in job.rows:
             path.unlink()
-        if result.unchanged:
+        if result.rows is None:
             self.made[number] = Future()
             self.made[number].set_result(self._taken[number][0])
         else:
-            assert result.rows is not None
-            self.made[number] = self._uploads.start(job.split, result.shard, result.rows)
+            same = self._taken[number][0].shard if result.same_records else None
+            self.made[number] = self._uploads.start(job.split, result.shard, result.rows, same=same)
+
+    def _known(self, job: ShardJob) -> ShardResult | None:
+        """The result of a shard of which nothing changed."""
+        if not job.whole or len(job.rows) != 1:
+            return None
+        try:
+            view = self._sides[job.split].tally.view
+            return summary.recall(job.rows[0], job, view, self._folder / f"{job.name}.csv")
+        except row_files.UNUSABLE as error:
+            logger.warning("what is remembered of shard %s is of no use: %s", job.name, error)
+            return None
 
     def _rows(self, name: str, split: Split, number: int, count: int) -> tuple[list[Made], tuple[Path, ...]]:
         """What is remembered of a shard's images; nothing when a part of it is gone."""

@@ -116,6 +116,21 @@ class Findings:
         for code, found in other._kept.items():
             self._keep(code, found)
 
+    def to_json(self) -> dict[str, Any]:
+        """All that is kept."""
+        kept = [finding.to_json() for found in self._kept.values() for finding in found]
+        return {"counts": self.counts, "severities": self.severities, "kept": kept}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Findings:
+        """The inverse of `to_json`."""
+        made = cls()
+        made.counts.update(document["counts"])
+        made.severities.update({Severity(name): count for name, count in document["severities"].items()})
+        for finding in map(Finding.from_json, document["kept"]):
+            made._keep(finding.code, (finding,))
+        return made
+
     def top(self, count: int) -> list[Finding]:
         """The first ones, gravest first; where they do not all fit, the first of each code come before more of one."""
         first: list[Finding] = []

@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep import fetch
 from trainingrun_agent.prep.annotation import Annotation, UnusableError, version_of
 from trainingrun_agent.prep.findings import Finding, Split, error, info
 from trainingrun_agent.prep.index import Index
-from trainingrun_agent.prep.listing import Entry, Listing
+from trainingrun_agent.prep.listing import Entry, Listing, suffix_of
 from trainingrun_agent.prep.matching import Names, match
 from trainingrun_agent.prep.ordered import heed
 from trainingrun_agent.prep.pairing import Pair, Pairing, pair
@@ -181,7 +181,7 @@ def head(origin: Origin, entry: Entry) -> bytes:
 
 
 def _suffix(entry: Entry) -> str:
-    return PurePosixPath(entry.path).suffix.lower()
+    return suffix_of(entry.path)
 
 
 def _ignored(entry: Entry, format_: SetFormat) -> Finding:

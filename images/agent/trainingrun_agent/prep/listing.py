@@ -92,11 +92,17 @@ def scan(store: ObjectStore, source: Source, *, split: str, progress: Progress, 
     return listing
 
 
+def suffix_of(path: str) -> str:
+    """As PurePosixPath has it, in lower case; a listing asks for very many."""
+    name = path[path.rfind("/") + 1 :]
+    at = name.rfind(".")
+    return name[at:].lower() if 0 < at < len(name) - 1 else ""
+
+
 def _kind(path: str) -> str | None:
-    """None for what preparation never reads: folders, hidden files, anything else."""
-    name = PurePosixPath(path).name
-    suffix = PurePosixPath(path).suffix.lower()
-    if path.endswith("/") or name.startswith("."):
+    """None for what preparation never reads: folders, what is hidden or in a hidden folder, anything else."""
+    suffix = suffix_of(path)
+    if path.endswith("/") or path.startswith(".") or "/." in path:
         return None
     if suffix in IMAGE_SUFFIXES:
         return "image"

@@ -18,6 +18,7 @@ from trainingrun_agent.prep.listing import (
     IMAGES_FOLDER,
     Entry,
     Listing,
+    suffix_of,
 )
 from trainingrun_agent.prep.matching import fold
 from trainingrun_agent.prep.readers import PASCAL_VOC, FileFormat
@@ -85,8 +86,11 @@ def _by_name(
 
 def label_files(listing: Listing, format_: FileFormat) -> list[Entry]:
     """The files of a format that hold labels."""
-    paths = ((entry, PurePosixPath(entry.path.casefold())) for entry in listing.annotations)
-    return [entry for entry, path in paths if path.suffix == format_.suffix and not format_.aside(path.name)]
+    return [
+        entry
+        for entry in listing.annotations
+        if suffix_of(entry.path) == format_.suffix and not format_.aside(entry.path.rpartition("/")[2].casefold())
+    ]
 
 
 def name_of(path: str, format_: FileFormat) -> str:
@@ -98,14 +102,16 @@ def name_of(path: str, format_: FileFormat) -> str:
 
 
 def _stem(path: str, format_: FileFormat) -> str:
-    stem = PurePosixPath(path)
-    if stem.suffix.lower() == format_.suffix:
-        while stem.suffix.lower() == format_.suffix or stem.suffix.lower() in IMAGE_SUFFIXES:
-            stem = stem.with_suffix("")
-    else:
-        stem = stem.with_suffix("")
-    apart = [at for at, part in enumerate(stem.parts[:-1]) if part in format_.folders]
-    return str(stem) if not apart else "/".join(part for at, part in enumerate(stem.parts) if at != apart[-1])
+    suffix = suffix_of(path)
+    stem = path[: len(path) - len(suffix)]
+    if suffix == format_.suffix:
+        while (suffix := suffix_of(stem)) == format_.suffix or suffix in IMAGE_SUFFIXES:
+            stem = stem[: len(stem) - len(suffix)]
+    if not format_.folders:
+        return stem
+    parts = stem.split("/")
+    apart = [at for at, part in enumerate(parts[:-1]) if part in format_.folders]
+    return stem if not apart else "/".join(part for at, part in enumerate(parts) if at != apart[-1])
 
 
 def _same_name(images: dict[str, list[Entry]], labels: dict[str, list[Entry]]) -> list[Pair]:

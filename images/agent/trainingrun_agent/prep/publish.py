@@ -97,11 +97,13 @@ class Uploads:
         self._lock = threading.Lock()
         self._done, self._total, self._shown = 0, 0, False
 
-    def start(self, split: Split, shard: LocalFile | None, rows: LocalFile) -> Future[Made]:
-        """Begin with a shard. The future raises what storage raises."""
+    def start(
+        self, split: Split, shard: LocalFile | None, rows: LocalFile, *, same: ManifestObject | None
+    ) -> Future[Made]:
+        """Begin with a shard, or its rows when it is the `same` as before. The future raises what storage raises."""
         with self._lock:
             self._total += rows.size + (shard.size if shard else 0)
-        return self._pool.submit(self._upload, split, shard, rows)
+        return self._pool.submit(self._upload, split, shard, rows, same)
 
     def wait(self, futures: Iterable[Future[Made]], stop: threading.Event) -> list[Made]:
         """Show what is left to write, and wait for it. Raises what storage raises, Interrupted."""
@@ -117,9 +119,9 @@ class Uploads:
         """Begin no more."""
         self._pool.shutdown(cancel_futures=True)
 
-    def _upload(self, split: Split, shard: LocalFile | None, rows: LocalFile) -> Made:
+    def _upload(self, split: Split, shard: LocalFile | None, rows: LocalFile, same: ManifestObject | None) -> Made:
         return Made(
-            None if shard is None else self._blob(shard, RECORD_ROLES[split], "tfrecord", images=shard.images),
+            same if shard is None else self._blob(shard, RECORD_ROLES[split], "tfrecord", images=shard.images),
             self._blob(rows, f"{split}Rows", "rows.gz"),
         )
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from pathlib import PurePosixPath
+from itertools import islice
 
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.findings import Split
-from trainingrun_agent.prep.listing import Entry, Listing
+from trainingrun_agent.prep.listing import Entry, Listing, suffix_of
 from trainingrun_agent.prep.matching import fold, stem
 from trainingrun_agent.prep.pairing import label_files, name_of
 from trainingrun_agent.prep.readers import FORMATS, PASCAL_VOC, FileFormat, Format
@@ -40,21 +40,25 @@ def _shown(format_: Format, listing: Listing, head: Head) -> str | None:
     """The file that shows a format, if there is one."""
     if isinstance(format_, FileFormat):
         return _shown_by_file(format_, listing, head)
+    files = [entry for entry in listing.annotations if entry.path.lower().endswith(format_.suffixes)]
+    if not files:
+        return None
     # A file with the name of an image beside it mostly holds the labels of that image, not of a data set.
     images = {stem(fold(image.path)) for image in listing.images}
     beside: dict[bool, list[Entry]] = {False: [], True: []}
-    for entry in listing.annotations:
-        if _suffix(entry) in format_.suffixes:
-            beside[fold(entry.path).removesuffix(_suffix(entry)) in images].append(entry)
+    for entry in files:
+        beside[fold(entry.path).removesuffix(_suffix(entry)) in images].append(entry)
     later = [entry for entry in beside[True] if _suffix(entry) != PASCAL_VOC.suffix]
     candidates = (*beside[False][:LOOKS], *later[:LOOKS])
     return next((entry.path for entry in candidates if format_.recognises(head(entry))), None)
 
 
 def _shown_by_file(format_: FileFormat, listing: Listing, head: Head) -> str | None:
-    images = {name_of(image.path, format_) for image in listing.images}
     files = label_files(listing, format_)
-    beside = [entry for entry in files if name_of(entry.path, format_) in images][:LOOKS]
+    if not files:
+        return None
+    images = {name_of(image.path, format_) for image in listing.images}
+    beside = list(islice((entry for entry in files if name_of(entry.path, format_) in images), LOOKS))
     if format_ is PASCAL_VOC:
         if beside or listing.tree:
             return (beside or files)[0].path  # nothing else has XML per image
@@ -65,7 +69,7 @@ def _shown_by_file(format_: FileFormat, listing: Listing, head: Head) -> str | N
 
 
 def _suffix(entry: Entry) -> str:
-    return PurePosixPath(entry.path).suffix.lower()
+    return suffix_of(entry.path)
 
 
 def _ambiguous(found: dict[str, str], split: Split) -> UserError:

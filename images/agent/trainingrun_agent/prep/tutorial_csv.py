@@ -27,6 +27,8 @@ class TutorialCSV:
     def add(self, checked: Checked) -> None:
         """Boxes as repaired, in pixels of the image as it was labelled."""
         path, (width, height) = checked.path, checked.size
-        self._writer.writerows(
-            [(path, width, height, box.name, *[f"{corner:.10g}" for corner in box.corners]) for box in checked.boxes]
-        )
+        self._writer.writerows([(path, width, height, box.name, *map(_shortest, box.corners)) for box in checked.boxes])
+
+
+def _shortest(corner: float) -> float | int:
+    return int(corner) if corner.is_integer() else corner

@@ -39,11 +39,12 @@ class GoneError(Exception):
 class Task:
     """A shard to make from `pairs`, in the order of the job's files.
 
-    `labels` reads those of one pair, it may raise UnusableError; `prefix` is the source's key. `earlier` downloads a
-    shard of an earlier data set, it may raise GoneError.
+    `known` is the result already, when nothing changed. `labels` reads those of one pair, it may raise UnusableError;
+    `prefix` is the source's key. `earlier` downloads a shard of an earlier data set, it may raise GoneError.
     """
 
     job: ShardJob
+    known: ShardResult | None
     pairs: list[Pair]
     store: ObjectStore
     prefix: str
@@ -66,6 +67,9 @@ class Feeder:
 
     def make(self, task: Task) -> ShardResult:
         """Raises what storage raises, DiskFull, Interrupted."""
+        if task.known is not None:
+            self._moved(len(task.pairs), sum(map(_size, task.pairs)))
+            return task.known
         fatal: dict[int, UnusableError] = {}
         for death in range(MAX_DEATHS):
             attempt = _Attempt(task, self._pool, self._stop, self._moved, fatal, careful=death > 0)

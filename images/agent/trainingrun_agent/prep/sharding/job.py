@@ -83,12 +83,15 @@ class Print:
 
 @dataclass
 class ShardResult:
-    """A shard made. `shard` is None without a record in it; both files are when everything was as before."""
+    """A shard made. `shard` is None without a record in it, and when its records are those of before: `same_records`.
+
+    `rows` is None too when everything was as before.
+    """
 
     tally: Tally
     findings: Findings
     csv: Path
-    unchanged: bool = False
+    same_records: bool = False
     shard: LocalFile | None = None
     rows: LocalFile | None = None
     prints: list[Print] = field(default_factory=list)

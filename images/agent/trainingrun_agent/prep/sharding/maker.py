@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -18,8 +19,10 @@ from trainingrun_agent.prep.annotation import version_of
 from trainingrun_agent.prep.check import Checked, Checker
 from trainingrun_agent.prep.findings import Finding, Findings, info
 from trainingrun_agent.prep.sharding import rows as row_files
+from trainingrun_agent.prep.sharding import summary
 from trainingrun_agent.prep.sharding.job import Fetched, ImageFile, LocalFile, Needs, Print, ShardJob, ShardResult
 from trainingrun_agent.prep.sharding.rows import Row
+from trainingrun_agent.prep.sharding.summary import Versions
 from trainingrun_agent.prep.shards import disk_full
 from trainingrun_agent.prep.tally import Tally
 from trainingrun_agent.prep.tfrecord import frame
@@ -40,8 +43,8 @@ class ShardMaker:
         self._job = job
         self._earlier, foreign = _remembered(job)
         files = [place for place in range(len(job.files)) if place not in self._earlier]
-        self._unchanged = job.whole and bool(job.rows) and not files and not foreign
-        old = {source for source, row in self._earlier.values() if row.length} if not self._unchanged else set()
+        self._same = job.whole and bool(job.rows) and not files and not foreign
+        old = {source for source, row in self._earlier.values() if row.length} if not self._same else set()
         return Needs(files, sorted(old))
 
     def begin(self, shards: Mapping[int, Path]) -> None:
@@ -51,10 +54,11 @@ class ShardMaker:
         self._stack = ExitStack()
         self._old = {place: self._stack.enter_context(path.open("rb")) for place, path in shards.items()}
         self._csv = TutorialCSV(self._stack.enter_context(self._result.csv.open("w", newline="", encoding="utf-8")))
-        if not self._unchanged:
+        self._versions = Versions()
+        self._rows = io.BytesIO()
+        self._packed = gzip.GzipFile(fileobj=self._rows, mode="wb", compresslevel=row_files.LEVEL, mtime=0)
+        if not self._same:
             self._shard = self._stack.enter_context(_Output(self._scratch / f"{self._job.name}.tfrecord"))
-            self._rows = self._stack.enter_context(_Output(self._scratch / f"{self._job.name}.rows.gz"))
-            self._packed = gzip.GzipFile(fileobj=self._rows, mode="wb", compresslevel=row_files.LEVEL, mtime=0)
 
     def feed(self, items: Sequence[Fetched]) -> None:
         """Check images, in the order in which they were asked for. Raises DiskFull."""
@@ -63,7 +67,7 @@ class ShardMaker:
             file = self._job.files[item.place]
             checked = self._checker(file.path, file.labels_path, item.image, item.labels, format_=self._job.format)
             framed = b"" if checked.record is None else frame(checked.record)
-            self._add(checked, framed, item.place, _version(file, item))
+            self._write(file, _version(file, item), checked, framed)
 
     def settle(self) -> None:
         """Everything fed is checked already."""
@@ -71,19 +75,25 @@ class ShardMaker:
     def finish(self) -> ShardResult:
         """The shard is complete. Raises DiskFull."""
         self._replay(len(self._job.files))
-        result = self._result
+        result, result.same_records = self._result, self._same
+        self._packed.close()
         try:
-            if self._unchanged:
-                result.unchanged = True
-            else:
-                self._packed.close()
-                result.shard = self._shard.finish(result.tally.images) if result.tally.images else None
-                result.rows = self._rows.finish(len(self._job.files))
+            if not self._same and result.tally.images:
+                result.shard = self._shard.finish(result.tally.images)
             self._stack.close()
+            result.rows = self._finished_rows()
         except OSError as error:
             raise disk_full(error, result.csv) from error
         self._earlier = {}
         return result
+
+    def _finished_rows(self) -> LocalFile:
+        """The summary, which is known last, before the rows."""
+        head = gzip.compress(summary.encode(self._result, self._versions), row_files.LEVEL, mtime=0)
+        with _Output(self._scratch / f"{self._job.name}.rows.gz") as output:
+            output.write(head)
+            output.write(self._rows.getvalue())
+            return output.finish(len(self._job.files))
 
     def close(self) -> None:
         """Close what is open."""
@@ -94,27 +104,35 @@ class ShardMaker:
         """Take over what comes before `end`."""
         while self._next < end:
             source, row = self._earlier[self._next]
-            framed = b""
-            if row.length and not self._unchanged:
-                framed = os.pread(self._old[source].fileno(), row.length, row.offset)
-            self._add(row.checked, framed, self._next, row.labels_version)
+            file = self._job.files[self._next]
+            if self._same:
+                self._add(file, row)
+            else:
+                framed = os.pread(self._old[source].fileno(), row.length, row.offset) if row.length else b""
+                self._write(file, row.labels_version, row.checked, framed)
 
-    def _add(self, checked: Checked, framed: bytes, place: int, labels_version: str) -> None:
-        result, file = self._result, self._job.files[place]
-        self._next = place + 1
+    def _write(self, file: ImageFile, labels_version: str, checked: Checked, framed: bytes) -> None:
+        try:
+            offset = self._shard.write(framed)
+        except OSError as error:
+            raise disk_full(error, self._result.csv) from error
+        self._add(file, Row(file.version, labels_version, checked, offset, len(framed)))
+
+    def _add(self, file: ImageFile, row: Row) -> None:
+        """Count, remember and list an image whose record stands where the row says."""
+        result, checked = self._result, row.checked
         result.tally.add(checked)
         result.findings.extend(finding.of(self._job.split) for finding in checked.findings)
         result.findings.extend(finding.of(self._job.split) for finding in self._too_small(file, checked))
+        self._versions.add(file.path, row.version, row.labels_version)
+        self._packed.write(row_files.encode(row))
         if checked.usable:
-            result.prints.append(Print(place, checked.sha256, checked.look, _labels_print(checked)))
-        try:
-            if checked.usable:
+            result.prints.append(Print(self._next, checked.sha256, checked.look, _labels_print(checked)))
+            try:
                 self._csv.add(checked)
-            if not self._unchanged:
-                offset = self._shard.write(framed) if framed else 0
-                self._packed.write(row_files.encode(Row(file.version, labels_version, checked, offset, len(framed))))
-        except OSError as error:
-            raise disk_full(error, result.csv) from error
+            except OSError as error:
+                raise disk_full(error, result.csv) from error
+        self._next += 1
 
     def _too_small(self, file: ImageFile, checked: Checked) -> list[Finding]:
         """Not remembered with the image: another network may see its boxes."""

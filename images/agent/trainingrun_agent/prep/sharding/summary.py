@@ -1,0 +1,117 @@
+"""What all images of a shard come to, kept before its rows: a shard of which nothing changed costs one look.
+
+Invariant: a summary read gives back the ShardResult it was written from; it holds for the same images, labels and
+network only.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import struct
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from trainingrun_agent.prep.findings import Findings
+from trainingrun_agent.prep.sharding.job import Print, ShardJob, ShardResult
+from trainingrun_agent.prep.tally import Tally
+from trainingrun_agent.prep.view import View
+
+MAX_LINE = 256 << 20
+_PRINT = struct.Struct(">I16s?16s8s")
+
+
+class Versions:
+    """A digest of which images and labels a shard is made of."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+
+    def add(self, path: str, version: str, labels_version: str) -> None:
+        """One image, in the order of the shard."""
+        self._hash.update(json.dumps((path, version, labels_version)).encode())
+
+    def hexdigest(self) -> str:
+        """The digest."""
+        return self._hash.hexdigest()
+
+
+def encode(result: ShardResult, versions: Versions) -> bytes:
+    """One line."""
+    document = {
+        "versions": versions.hexdigest(),
+        "network": result.tally.view.network,
+        "tally": _plain(result.tally),
+        "findings": result.findings.to_json(),
+        "prints": base64.b64encode(b"".join(map(_packed, result.prints))).decode(),
+        "csv": result.csv.read_text(encoding="utf-8"),
+    }
+    return json.dumps(document, separators=(",", ":")).encode() + b"\n"
+
+
+def recall(path: Path, job: ShardJob, view: View, csv: Path) -> ShardResult | None:
+    """The result of a shard that is as it was; its lines of CSV are written to `csv`.
+
+    None when something changed. Raises what a damaged file of rows does (rows.UNUSABLE).
+    """
+    with gzip.open(path, "rb") as file:
+        document = json.loads(file.readline(MAX_LINE))
+    versions = Versions()
+    for image in job.files:
+        versions.add(image.path, image.version, image.labels_version)
+    try:
+        if (document["versions"], document["network"]) != (versions.hexdigest(), view.network):
+            return None
+        tally = _filled(Tally(view), document["tally"])
+        findings = Findings.from_json(document["findings"])
+        prints = list(_unpacked(base64.b64decode(document["prints"])))
+        csv.write_text(document["csv"], encoding="utf-8")
+    except (KeyError, TypeError, AttributeError, struct.error) as error:
+        raise ValueError(f"no summary: {type(error).__name__}: {error}") from error
+    return ShardResult(tally, findings, csv, prints=prints)
+
+
+def _packed(one: Print) -> bytes:
+    return _PRINT.pack(one.place, one.sha256, bool(one.look), one.look, one.labels)
+
+
+def _unpacked(data: bytes) -> Iterator[Print]:
+    for place, sha256, looks, look, labels in _PRINT.iter_unpack(data):
+        yield Print(place, sha256, look if looks else b"", labels)
+
+
+def _plain(counts: Any) -> dict[str, Any]:
+    """The numbers of a dataclass of counts; counters as pairs, because their keys may be numbers."""
+    return {name: _value(value) for name, value in vars(counts).items() if not isinstance(value, View)}
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, Counter):
+        return list(value.items())
+    return _plain(value) if hasattr(value, "__dataclass_fields__") else value
+
+
+def _filled(counts: Any, document: dict[str, Any]) -> Any:
+    """The inverse of `_plain`, into a dataclass that is empty."""
+    for name, blank in list(vars(counts).items()):
+        if isinstance(blank, View):
+            continue
+        found = document[name]
+        if isinstance(blank, Counter):
+            setattr(counts, name, Counter(dict(_pairs(found))))
+        elif hasattr(blank, "__dataclass_fields__"):
+            _filled(blank, found)
+        else:
+            if type(found) is not type(blank):
+                raise TypeError(f"{name} is a {type(found).__name__}")
+            setattr(counts, name, found)
+    return counts
+
+
+def _pairs(found: Iterable[Any]) -> Iterator[tuple[str | int, int]]:
+    for key, count in found:
+        yield key, int(count)
