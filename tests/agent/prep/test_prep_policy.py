@@ -169,14 +169,15 @@ def test_counts_are_complete_when_findings_are_cut(lab: Lab) -> None:
     assert (len(report["findings"]), report["counts"], report["warnings"]) == (1000, {"BoxDegenerate": 1500}, 1500)
 
 
+@pytest.mark.parametrize("file", ["t1.jpg", "t1.xml"])
 @pytest.mark.parametrize("change", ["deleted", "shorter", "longer", "replaced by as many bytes"])
 def test_files_that_change_under_our_hands_spoil_the_data_set(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch, change: str
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, change: str, file: str
 ) -> None:
     get = lab.memory.get
 
     def changed(key: str, *, max_bytes: int, etag: str = "") -> bytes:
-        if key != "train/t1.jpg":
+        if key != f"train/{file}":
             return get(key, max_bytes=max_bytes, etag=etag)
         if change == "deleted":
             raise NotFound(f"no object at {key}")
@@ -189,7 +190,7 @@ def test_files_that_change_under_our_hands_spoil_the_data_set(
     with pytest.raises(UserError) as caught:
         lab.run()
     assert caught.value.reason == "DataChanged"
-    assert "t1.jpg: ObjectChanged" in caught.value.message
+    assert f"{file}: ObjectChanged" in caught.value.message
 
 
 def test_the_cause_is_told_even_when_the_report_cannot_be_written(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import label_crafts as crafts
 from image_crafts import png_header
 from label_sets import PHOTOS, SETS, coco_document
 from trfuzz.targets import SEPARATOR
+from voc_crafts import GOOD
 from voc_data import encoded, labelled, picture, voc
 
 FEW = PHOTOS[1:2]
@@ -88,9 +89,9 @@ def _dumped(*documents: object) -> list[bytes]:
 
 _CRAFTS: dict[str, list[bytes]] = {
     "pascalVOC": [
-        voc([labelled(extra="<difficult>1</difficult><pose>Left</pose>")], head='<?xml version="1.0"?>'),
+        *GOOD.values(),
+        voc([labelled(extra="<difficult>1</difficult><pose>Left</pose>")]),
         voc([labelled(box=(60, 80, "1e3", "-2.5"))], size=None),
-        ('<?xml version="1.0" encoding="utf-16"?>' + voc().decode()).encode("utf-16"),
     ],
     "coco": _dumped(
         crafts.coco({"bbox": [1, 2, 3, 4], "iscrowd": 1}),

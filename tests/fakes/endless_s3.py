@@ -1,0 +1,82 @@
+"""An S3 server with one bucket of as many keys as asked for, that counts what it is asked.
+
+Keys are listed page by page and exist nowhere else: whoever reads one is told that it is not there.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+PAGE = 1000
+_ENTRY = (
+    "<Contents><Key>{}</Key><Size>1000</Size><ETag>&quot;{}&quot;</ETag>"
+    "<LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>"
+)
+_MISSING = "<Error><Code>NoSuchKey</Code><Message>no such key</Message></Error>"
+
+
+class EndlessS3:
+    """`keys` below `prefix` of any bucket; `requests` by method, listings as LIST."""
+
+    def __init__(self, prefix: str, keys: int) -> None:
+        self.prefix, self.keys = prefix, keys
+        self.requests: Counter[str] = Counter()
+        self.endpoint = ""
+
+    def page(self, query: dict[str, list[str]]) -> str:
+        """One answer to ListObjectsV2."""
+        count = self.keys if query.get("prefix") == [self.prefix] else 0
+        start = int(query.get("continuation-token", ["0"])[0])
+        end = min(count, start + min(PAGE, int(query.get("max-keys", ["1000"])[0])))
+        entries = "".join(_ENTRY.format(f"{self.prefix}{number:07d}.jpg", number) for number in range(start, end))
+        more = f"<NextContinuationToken>{end}</NextContinuationToken>" if end < count else ""
+        return (
+            f"<ListBucketResult><Name>b</Name><KeyCount>{end - start}</KeyCount>"
+            f"<IsTruncated>{'true' if more else 'false'}</IsTruncated>{more}{entries}</ListBucketResult>"
+        )
+
+
+@contextmanager
+def serve(prefix: str, keys: int) -> Iterator[EndlessS3]:
+    """The server on loopback, gone when the block is left."""
+    bucket = EndlessS3(prefix, keys)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        timeout = 60
+
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            query = parse_qs(urlsplit(self.path).query)
+            listing = "list-type" in query
+            bucket.requests["LIST" if listing else self.command] += 1
+            status = 200 if listing or self.command == "PUT" else 404
+            body = (bucket.page(query) if listing else "" if status == 200 else _MISSING).encode()
+            self.send_response_only(status)
+            self.send_header("Content-Type", "application/xml")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        do_GET = do_PUT = do_HEAD = answer  # noqa: N815 - the library's names
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+            """Stay quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    bucket.endpoint = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield bucket
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
