@@ -95,6 +95,7 @@ class Work:
             scratch=self.scratch,
             progress=self.progress,
             stop=self.stop,
+            words=self.words,
         )
 
     def _rule(self) -> SplitRule | None:

@@ -7,7 +7,7 @@ infos, each in the order of files and objects. Contract: images/contracts/report
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from operator import attrgetter
@@ -17,6 +17,8 @@ MAX_FINDINGS, OF_EACH_CODE = 1000, 10
 MAX_FILE, MAX_SEEN, MAX_DONE, MAX_HINT = 1024, 300, 200, 300
 
 Split = Literal["train", "eval"]
+Words = Callable[[str], str]
+"""Says what is said of a TrainingRun's fields of something else, such as options of a command."""
 
 
 class Severity(StrEnum):
@@ -47,6 +49,10 @@ class Finding:
     def of(self, split: Split) -> Finding:
         """The same finding in another split."""
         return replace(self, split=split)
+
+    def worded(self, words: Words) -> Finding:
+        """The same finding, told in other words."""
+        return replace(self, seen=words(self.seen), done=words(self.done), hint=words(self.hint))
 
     def to_json(self) -> dict[str, Any]:
         """As in the schema, texts cut to its bounds."""

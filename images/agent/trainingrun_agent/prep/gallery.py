@@ -15,7 +15,7 @@ from itertools import chain, islice, zip_longest
 
 from trainingrun_agent.prep import boxes, fetch, images
 from trainingrun_agent.prep.annotation import Annotation, UnusableError
-from trainingrun_agent.prep.findings import MAX_FINDINGS, Finding, Findings
+from trainingrun_agent.prep.findings import MAX_FINDINGS, Finding, Findings, Words
 from trainingrun_agent.prep.listing import Entry
 from trainingrun_agent.prep.ordered import Bounds, ordered_map
 from trainingrun_agent.prep.page.pictures import Box, Shown, Wanted, draw
@@ -24,7 +24,7 @@ from trainingrun_agent.prep.readers import FORMATS, FileFormat
 from trainingrun_agent.prep.split import Side
 
 CLASS = "class:"
-PER_CODE, PER_CLASS = 8, 3
+PER_CODE, PER_FILE, PER_CLASS = 8, 2, 3
 MAX_PICTURES, MAX_CLASSES = 120, 20
 READS_AT_ONCE = 4
 BOUNDS = Bounds(max_items=2 * READS_AT_ONCE, max_cost=64 << 20)
@@ -43,10 +43,11 @@ class _Choice:
 
 
 def gallery(
-    sides: Sequence[Side], findings: Findings, *, classes: Sequence[str], stop: threading.Event
+    sides: Sequence[Side], findings: Findings, *, classes: Sequence[str], words: Words, stop: threading.Event
 ) -> Iterator[Shown]:
-    """Examples of findings, then of classes. Raises what storage raises, Interrupted."""
-    choices = _fairly(_choose(sides, findings, classes))
+    """Examples of findings, and of classes. Raises what storage raises, Interrupted."""
+    told = [finding.worded(words) for finding in findings.top(MAX_FINDINGS)]
+    choices = _fairly(_choose(sides, told, classes))
     with ThreadPoolExecutor(READS_AT_ONCE, "picture") as pool:
         yield from ordered_map(
             lambda choice: _show(choice, classes),
@@ -67,8 +68,7 @@ def _fairly(choices: Iterable[_Choice]) -> list[_Choice]:
     return list(islice((choice for choice in rounds if choice is not None), MAX_PICTURES))
 
 
-def _choose(sides: Sequence[Side], findings: Findings, classes: Sequence[str]) -> Iterator[_Choice]:
-    told = findings.top(MAX_FINDINGS)
+def _choose(sides: Sequence[Side], told: Sequence[Finding], classes: Sequence[str]) -> Iterator[_Choice]:
     for side in sides:
         of_side = [finding for finding in told if finding.split == side.split]
         files = {finding.file for finding in of_side}
@@ -84,10 +84,11 @@ def _choose(sides: Sequence[Side], findings: Findings, classes: Sequence[str]) -
 def _of_findings(
     side: Side, findings: Iterable[Finding], found: dict[str, tuple[Entry, Pair | None]]
 ) -> Iterator[_Choice]:
-    taken: Counter[str] = Counter()
+    taken: Counter[tuple[str, str]] = Counter()
     for finding in findings:
-        if finding.file in found and taken[finding.code] < PER_CODE:
-            taken[finding.code] += 1
+        of_file, of_code = (finding.code, finding.file), (finding.code, "")
+        if finding.file in found and taken[of_file] < PER_FILE and taken[of_code] < PER_CODE:
+            taken.update((of_file, of_code))
             caption = finding.seen if finding.index is None else f"object {finding.index}: {finding.seen}"
             yield _Choice(side, *found[finding.file], finding.code, caption, finding.index)
 

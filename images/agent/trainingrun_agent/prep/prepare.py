@@ -24,7 +24,7 @@ from trainingrun_agent.prep import fraction, policy
 from trainingrun_agent.prep.build import Built, build
 from trainingrun_agent.prep.duplicates import duplicates
 from trainingrun_agent.prep.earlier import Earlier, key_of, remember
-from trainingrun_agent.prep.findings import Finding, Findings, Severity, Split
+from trainingrun_agent.prep.findings import Finding, Findings, Severity, Split, Words
 from trainingrun_agent.prep.gallery import gallery
 from trainingrun_agent.prep.labelmap import label_map
 from trainingrun_agent.prep.labels import Origin, head, open_labels
@@ -79,6 +79,7 @@ class _Job:
     max_image_side: int
     scratch: Path
     writing: Writing
+    words: Words
 
     @property
     def side_of(self) -> Callable[[str], Split] | None:
@@ -102,8 +103,11 @@ def prepare(  # noqa: PLR0913 - what a data set depends on
     progress: Progress,
     stop: threading.Event,
     clock: Clock | None = None,
+    words: Words = str,
 ) -> PreparedDataset:
     """Make the data set, or find it made already. Without `eval` and `split` it is all for training.
+
+    The reports are told in these `words`.
 
     Raises UserError for data that cannot be trained on (its hint says where the report is), Interrupted when
     told to stop, DiskFull, and what storage raises.
@@ -121,6 +125,7 @@ def prepare(  # noqa: PLR0913 - what a data set depends on
         max_image_side=max_image_side,
         scratch=scratch,
         writing=Writing(progress, stop, clock or Clock()),
+        words=words,
     )
     found, digest = _list(job)
     home = Home(out_store, datasets_prefix, digest)
@@ -240,9 +245,10 @@ def _reports(job: _Job, home: Home, built: Built, findings: Findings, folder: Pa
         rule=job.rule,
         sides=built.sides,
         findings=findings,
+        words=job.words,
     )
     (folder / "report.json").write_bytes(documents.encode(document))
-    pictures = list(gallery(built.sides, findings, classes=job.classes, stop=job.writing.stop))
+    pictures = list(gallery(built.sides, findings, classes=job.classes, words=job.words, stop=job.writing.stop))
     (folder / "report.html").write_text(render(document, pictures), encoding="utf-8")
     return [folder / "report.json", folder / "report.html"]
 

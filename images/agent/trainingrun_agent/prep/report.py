@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from trainingrun_agent.config import SplitRule
-from trainingrun_agent.prep.findings import MAX_FINDINGS, Findings, Severity
+from trainingrun_agent.prep.findings import MAX_FINDINGS, Findings, Severity, Words
 from trainingrun_agent.prep.split import Side
 from trainingrun_agent.prep.tally import FLAGS
 from trainingrun_agent.prep.view import fit
@@ -23,6 +23,7 @@ def report(
     rule: SplitRule | None,
     sides: Sequence[Side],
     findings: Findings,
+    words: Words,
 ) -> dict[str, Any]:
     """The document; `rule` is the one that divided a single folder."""
     train = sides[0].tally
@@ -36,7 +37,7 @@ def report(
         "errors": findings.severities[Severity.ERROR],
         "warnings": findings.severities[Severity.WARNING],
         "infos": findings.severities[Severity.INFO],
-        "findings": [finding.to_json() for finding in findings.top(MAX_FINDINGS)],
+        "findings": [finding.worded(words).to_json() for finding in findings.top(MAX_FINDINGS)],
     }
     return document if rule is None else {**document, "split": _division(rule, sides, classes)}
 
