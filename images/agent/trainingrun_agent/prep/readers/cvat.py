@@ -76,9 +76,20 @@ def _walk(events: etree.iterparse[tuple[str, etree._Element]], entries: Entries)
             if element is image:
                 image = None
             tracks += element.tag == "track" and parent.getparent() is None
-            parent.remove(element)  # whatever it was: nothing may pile up
+            _forget(element, parent)
     if tracks:
         entries.stray(_tracks(tracks))
+
+
+def _forget(element: etree._Element, parent: etree._Element) -> None:
+    """Free what was read, whatever it was: nothing may pile up.
+
+    The element itself has to stay until the next one has ended: the parser still writes the text behind it, and writes
+    beyond the end of another when it is gone.
+    """
+    element.clear(keep_tail=True)  # type: ignore[call-arg] - the stubs are older
+    while (before := element.getprevious()) is not None:
+        parent.remove(before)
 
 
 def _check_root(root: etree._Element) -> None:
