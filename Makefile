@@ -48,7 +48,7 @@ requirements: ## Write the hashed requirement files anew
 format: ## Format the Python code
 	@$(BIN) ruff format -q . && $(BIN) ruff check -q --fix .
 
-bench: ## Measure what it costs (ONLY=images|prep|transfer|mirror|driver|orchestration)
+bench: ## Measure what it costs (ONLY=images|prep|dirt|transfer|mirror|driver|orchestration)
 	@$(BIN) $(PY) -m trbench $(ONLY)
 
 .PHONY: help demo demo-down test check images cluster-up cluster-down chart requirements format fuzz bench

@@ -15,6 +15,7 @@ from trimages.errors import BuildError
 
 PROGRAMS = {
     "images": "compressed sizes of the four images",
+    "dirt": "what dirty data costs a model, prepared by us and the tutorial's way",
     "prep": "speed and memory of preparation, by the number of images",
     "transfer": "the agent's up- and download against s5cmd",
     "mirror": "requests of TensorBoard's mirror against the bucket",

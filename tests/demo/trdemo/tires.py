@@ -56,7 +56,7 @@ def _photo(stem: str, dice: random.Random, *, empty: bool) -> Photo:
             boxes.append(box)
     data = io.BytesIO()
     image.filter(ImageFilter.GaussianBlur(0.4)).save(data, "JPEG", quality=85)
-    return Photo(f"{stem}.jpg", data.getvalue(), _label(f"{stem}.jpg", boxes), tuple(boxes))
+    return Photo(f"{stem}.jpg", data.getvalue(), label(f"{stem}.jpg", boxes), tuple(boxes))
 
 
 def _background(dice: random.Random) -> Image.Image:
@@ -106,7 +106,8 @@ def _tire(image: Image.Image, box: Box, dice: random.Random) -> None:
     draw.ellipse((x - hub, y - hub, x + hub, y + hub), fill=(dark + 20,) * 3)
 
 
-def _label(name: str, boxes: list[Box]) -> bytes:
+def label(name: str, boxes: list[Box]) -> bytes:
+    """The XML file that LabelImg would write."""
     objects = "".join(
         "\t<object>\n\t\t<name>tire</name>\n\t\t<pose>Unspecified</pose>\n\t\t<truncated>0</truncated>\n"
         "\t\t<difficult>0</difficult>\n\t\t<bndbox>\n"
