@@ -102,13 +102,18 @@ def suffix_of(path: str) -> str:
 def _kind(path: str) -> str | None:
     """None for what preparation never reads: folders, what is hidden or in a hidden folder, anything else."""
     suffix = suffix_of(path)
-    if path.endswith("/") or path.startswith(".") or "/." in path:
+    if path.endswith("/") or ((path.startswith(".") or "/." in path) and _hidden(path)):
         return None
     if suffix in IMAGE_SUFFIXES:
         return "image"
     if path.startswith(f"{SETS_FOLDER}/"):
         return "set" if suffix == ".txt" else None
     return suffix if suffix in LABEL_SUFFIXES else None
+
+
+def _hidden(path: str) -> bool:
+    """In a bucket `.` and `..` are names like any other."""
+    return any(part.startswith(".") and part not in (".", "..") for part in path.split("/"))
 
 
 def _members(store: ObjectStore, source: Source, listing: Listing, split: str) -> list[str]:
