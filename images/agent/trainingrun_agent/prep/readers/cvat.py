@@ -87,7 +87,7 @@ def _forget(element: etree._Element, parent: etree._Element) -> None:
     The element itself has to stay until the next one has ended: the parser still writes the text behind it, and writes
     beyond the end of another when it is gone.
     """
-    element.clear(keep_tail=True)  # type: ignore[call-arg] - the stubs are older
+    element.clear(keep_tail=True)  # type: ignore[call-arg]
     while (before := element.getprevious()) is not None:
         parent.remove(before)
 
