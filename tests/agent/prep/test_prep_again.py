@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from prep_lab import Lab
-from trainingrun_agent.errors import UserError
+from trainingrun_agent.errors import ObjectChanged, UserError
 from trainingrun_agent.prep import shards
 from trainingrun_agent.prep.sharding.job import Needs, ShardJob
 from trainingrun_agent.prep.sharding.maker import ShardMaker
@@ -116,6 +116,23 @@ def test_what_was_checked_before_a_refusal_is_not_checked_again(lab: Lab, monkey
     noted = reads(lab, monkeypatch)
     lab.run()
     assert noted == ["train/bad.jpg"]
+
+
+def test_an_object_that_was_changing_is_read_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    get, key = lab.memory.get, "train/image 3.jpg"
+
+    def changing(asked: str, *, max_bytes: int, etag: str = "") -> bytes:
+        if asked == key:
+            raise ObjectChanged(f"{key} has another ETag")
+        return get(asked, max_bytes=max_bytes, etag=etag)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lab.memory, "get", changing)
+        with pytest.raises(UserError, match="DataChanged"):
+            lab.run()
+    noted = reads(lab, monkeypatch)
+    assert lab.run().numbers["errors"] == 1  # the bad one
+    assert noted == [key]
 
 
 def test_another_network_looks_at_no_image_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from trainingrun_agent.prep.annotation import UnusableError
 from trainingrun_agent.prep.check import Labels
 from trainingrun_agent.prep.ordered import Bounds, ordered_map
 from trainingrun_agent.prep.pairing import Pair
-from trainingrun_agent.prep.sharding.job import Fetched, ShardJob, ShardResult
+from trainingrun_agent.prep.sharding.job import CRASHED, Fetched, ShardJob, ShardResult
 from trainingrun_agent.prep.sharding.process import Maker, WorkerDiedError
 from trainingrun_agent.storage.base import ObjectStore
 
@@ -193,7 +193,7 @@ def _size(pair: Pair) -> int:
 
 def _fatal() -> UnusableError:
     return UnusableError(
-        "ImageCrashesDecoder",
+        CRASHED,
         "the image decoder crashed on it",
         hint="Open it, save it again as JPEG and upload it.",
     )

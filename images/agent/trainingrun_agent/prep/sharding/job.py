@@ -13,6 +13,9 @@ from trainingrun_agent.prep.check import Labels
 from trainingrun_agent.prep.findings import Findings, Split
 from trainingrun_agent.prep.tally import Tally
 
+CRASHED = "ImageCrashesDecoder"
+"""Code of the finding about an image that brought a worker down."""
+
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:

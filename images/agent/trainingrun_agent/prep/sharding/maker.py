@@ -17,10 +17,20 @@ from typing import BinaryIO, Self
 
 from trainingrun_agent.prep.annotation import version_of
 from trainingrun_agent.prep.check import Checked, Checker
+from trainingrun_agent.prep.fetch import CHANGED
 from trainingrun_agent.prep.findings import Finding, Findings, info
 from trainingrun_agent.prep.sharding import rows as row_files
 from trainingrun_agent.prep.sharding import summary
-from trainingrun_agent.prep.sharding.job import Fetched, ImageFile, LocalFile, Needs, Print, ShardJob, ShardResult
+from trainingrun_agent.prep.sharding.job import (
+    CRASHED,
+    Fetched,
+    ImageFile,
+    LocalFile,
+    Needs,
+    Print,
+    ShardJob,
+    ShardResult,
+)
 from trainingrun_agent.prep.sharding.rows import Row
 from trainingrun_agent.prep.sharding.summary import Versions
 from trainingrun_agent.prep.shards import disk_full
@@ -28,6 +38,8 @@ from trainingrun_agent.prep.tally import Tally
 from trainingrun_agent.prep.tfrecord import frame
 from trainingrun_agent.prep.tutorial_csv import TutorialCSV
 from trainingrun_agent.prep.view import View
+
+PASSING = (CHANGED, CRASHED)
 
 
 class ShardMaker:
@@ -116,7 +128,9 @@ class ShardMaker:
             offset = self._shard.write(framed)
         except OSError as error:
             raise disk_full(error, self._result.csv) from error
-        self._add(file, Row(file.version, labels_version, checked, offset, len(framed)))
+        # What may be different the next time is not remembered: it is no version of the image.
+        version = "" if any(finding.code in PASSING for finding in checked.findings) else file.version
+        self._add(file, Row(version, labels_version, checked, offset, len(framed)))
 
     def _add(self, file: ImageFile, row: Row) -> None:
         """Count, remember and list an image whose record stands where the row says."""
@@ -144,8 +158,8 @@ class ShardMaker:
             info(
                 "BoxTooSmall",
                 file.labels_path or file.path,
-                seen=f"{len(small)} boxes are shorter than {view.least_side} pixels at the {view.side} pixels that"
-                f" {view.network} sees of the image",
+                seen=f"{'1 box is' if len(small) == 1 else f'{len(small)} boxes are'} shorter than {view.least_side}"
+                f" pixels at the {view.side} pixels that {view.network} sees of the image",
                 done="kept: they are trained on, and hardly learned",
                 hint="Cut large images into tiles before labelling, or choose a network with a larger input.",
                 index=small[0].index,
