@@ -51,7 +51,7 @@ PLANTED = {
 def test_a_defect_is_found_and_told_with_its_input(target: str, said: str, tmp_path: Path) -> None:
     corpus = tmp_path / "corpus"
     corpus.mkdir()
-    found = hunt(target, seconds=60, corpus=corpus, per_input=1)
+    found = hunt(target, seconds=60, corpus=corpus, per_input=5)
     assert found.runs == 0
     assert found.broken is not None
     assert b"!" in found.broken
