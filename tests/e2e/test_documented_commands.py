@@ -12,7 +12,7 @@ import signal
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,7 +74,7 @@ class Terminal:
 
 
 @pytest.fixture(scope="module")
-def terminal(scene: Scene, story: Watched, vision: str, tmp_path_factory: pytest.TempPathFactory) -> Terminal:
+def terminal(scene: Scene, story: Watched, vision: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
     folder = tmp_path_factory.mktemp("documented")
     for name in ("charts", "manifests"):
         (folder / name).symlink_to(REPOSITORY / name)
@@ -96,7 +96,8 @@ def terminal(scene: Scene, story: Watched, vision: str, tmp_path_factory: pytest
     keys |= {"AWS_ENDPOINT_URL": storage.endpoint, "AWS_REGION": "us-east-1", "AWS_PAGER": ""}
     env = {**os.environ, **keys, "KUBECONFIG": str(config), "PATH": path}
     subprocess.run(["kubectl", "config", "set-context", "--current", f"--namespace={vision}"], env=env, check=True)
-    return Terminal(scene, folder, env)
+    yield Terminal(scene, folder, env)
+    scene.place.kubectl("delete", "cronjob", "trainingrun-prune", "-n", "vision", "--ignore-not-found")
 
 
 def shown_cron_job(scene: Scene) -> str:
