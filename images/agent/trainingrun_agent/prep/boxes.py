@@ -17,10 +17,16 @@ TRANSPOSING = (5, 6, 7, 8)
 _REDRAW = "Draw the box again in the label tool."
 
 
+def shown_size(head: Header, *, upright: bool) -> tuple[int, int]:
+    """(width, height) in pixels of the image as stored, or as EXIF turns it."""
+    stored = head.width, head.height
+    return stored[::-1] if upright and head.orientation in TRANSPOSING else stored
+
+
 def rotates(head: Header, annotation: Annotation) -> bool:
     """Whether the labels were drawn on the image as EXIF turns it. Raises UnusableError when no size fits."""
     stored, labelled = (head.width, head.height), (annotation.width, annotation.height)
-    upright = stored[::-1] if head.orientation in TRANSPOSING else stored
+    upright = shown_size(head, upright=True)
     if 0 in labelled or labelled == upright:
         return head.orientation != 1
     if labelled == stored:

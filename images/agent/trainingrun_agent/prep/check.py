@@ -6,6 +6,7 @@ Invariant: whatever the bytes, the outcome is a Checked, and nothing is raised.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,6 +31,17 @@ _SUFFIXES = {
 
 Labels = bytes | Annotation | UnusableError
 """An image's labels: its file of labels, or what a file of many says of it, or why there are none."""
+
+
+def annotation_of(labels: Labels, format_: str, classes: Sequence[str]) -> Annotation:
+    """What labels say; `format_` is that of labels in bytes. Raises UnusableError."""
+    if isinstance(labels, UnusableError):
+        raise labels
+    if isinstance(labels, Annotation):
+        return labels
+    reader = FORMATS[format_]
+    assert isinstance(reader, FileFormat)
+    return reader.read(labels, classes)
 
 
 @dataclass(frozen=True)
@@ -66,7 +78,7 @@ class Checker:
         seen: tuple[str, ...] = ()
         file = labels_path
         try:
-            annotation = self._annotation(labels, format_)
+            annotation = annotation_of(labels, format_, self.classes)
             seen = tuple([item.name for item in annotation.objects])
             ids = self._ids
             unknown = tuple([self._unknown(file, item) for item in annotation.objects if item.name not in ids])
@@ -86,23 +98,12 @@ class Checker:
     def _ids(self) -> dict[str, int]:
         return {name: number for number, name in enumerate(self.classes, start=1)}
 
-    def _annotation(self, labels: Labels, format_: str) -> Annotation:
-        if isinstance(labels, UnusableError):
-            raise labels
-        if isinstance(labels, Annotation):
-            return labels
-        reader = FORMATS[format_]
-        assert isinstance(reader, FileFormat)
-        return reader.read(labels, self.classes)
-
     def _judged(
         self, path: str, labels_path: str, annotation: Annotation, source: images.Opened, seen: tuple[str, ...]
     ) -> Checked:
         head = source.head
         rotate = boxes.rotates(head, annotation)
-        size = (head.width, head.height)
-        if rotate and head.orientation in boxes.TRANSPOSING:
-            size = size[::-1]
+        size = boxes.shown_size(head, upright=rotate)
         findings = _format_findings(path, head)
         findings += boxes.size_findings(labels_path, head, annotation)
         findings += boxes.shape_findings(labels_path, annotation)

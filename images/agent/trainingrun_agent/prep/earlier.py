@@ -74,14 +74,16 @@ class Earlier:
             return cls(store, datasets_prefix, {})
 
     def of(self, split: Split, number: int, count: int) -> list[Made]:
-        """The shards that hold what falls into shard `number` of `count`, all of them still there; else none.
+        """What holds the images of shard `number` of `count`, with all of its shards still there; else nothing.
+
+        Rows are not looked for: they are read next.
 
         Numbers of shards are powers of two, so that a shard's images come from one earlier shard, or a few whole ones.
         """
         all_made = self._shards.get(split, [])
         least = min(count, len(all_made))
         made = [one for place, one in enumerate(all_made) if place % least == number % least]
-        return made if all(self._there(entry) for one in made for entry in one.objects) else []
+        return made if all(one.shard is None or self._there(one.shard) for one in made) else []
 
     def whole(self, split: Split, count: int) -> bool:
         """Whether it had as many shards."""

@@ -15,12 +15,12 @@ from itertools import chain, islice, zip_longest
 
 from trainingrun_agent.prep import boxes, fetch, images
 from trainingrun_agent.prep.annotation import Annotation, UnusableError
+from trainingrun_agent.prep.check import annotation_of
 from trainingrun_agent.prep.findings import MAX_FINDINGS, Finding, Findings, Words
 from trainingrun_agent.prep.listing import Entry
 from trainingrun_agent.prep.ordered import Bounds, ordered_map
 from trainingrun_agent.prep.page.pictures import Box, Shown, Wanted, draw
 from trainingrun_agent.prep.pairing import Pair
-from trainingrun_agent.prep.readers import FORMATS, FileFormat
 from trainingrun_agent.prep.split import Side
 
 CLASS = "class:"
@@ -128,9 +128,7 @@ def _boxes(choice: _Choice, data: bytes, classes: Sequence[str]) -> tuple[tuple[
         upright = boxes.rotates(head, annotation)
     except UnusableError:  # shown as it was labelled, so that one sees that it does not fit
         upright = False
-    size = (head.width, head.height)
-    if upright and head.orientation in boxes.TRANSPOSING:
-        size = size[::-1]
+    size = boxes.shown_size(head, upright=upright)
     width, height = (annotation.width or size[0], annotation.height or size[1])
     drawn = [
         Box(
@@ -149,11 +147,6 @@ def _annotation(choice: _Choice, classes: Sequence[str]) -> Annotation | None:
         return None
     source = choice.side.source
     try:
-        labels = source.labels.read(choice.labels)
-        if isinstance(labels, Annotation):
-            return labels
-        format_ = FORMATS[source.format]
-        assert isinstance(format_, FileFormat)
-        return format_.read(labels, classes)
+        return annotation_of(source.labels.read(choice.labels), source.format, classes)
     except UnusableError:
         return None

@@ -42,8 +42,8 @@ class Tally:
     samples: dict[str, list[str]] = field(default_factory=dict)
     statistics: Statistics = field(default_factory=Statistics)
 
-    def add(self, checked: Checked) -> None:
-        """Count one image."""
+    def add(self, checked: Checked, *, too_small: int) -> None:
+        """Count one image, with so many boxes that the network cannot see."""
         self._see(Counter(checked.seen))
         if not checked.usable:
             self.bad += 1
@@ -52,7 +52,7 @@ class Tally:
         self.objects += len(checked.boxes)
         self.negatives += not checked.boxes
         self.max_boxes = max(self.max_boxes, len(checked.boxes))
-        self.too_small += len(self.view.too_small(checked.boxes, checked.size))
+        self.too_small += too_small
         self.larger += max(checked.size) > MUCH_LARGER * self.view.side
         self.statistics.add(checked.boxes, checked.size, self.view.scales(*checked.size))
         for name in {box.name for box in checked.boxes}:

@@ -13,7 +13,7 @@ from lxml import etree
 
 from trainingrun_agent.prep.annotation import LabelledObject, UnusableError
 from trainingrun_agent.prep.readers.base import Classes, Entries, SetFormat
-from trainingrun_agent.prep.readers.pascal_voc import doctype, has_doctype
+from trainingrun_agent.prep.readers.hardened import OPTIONS, doctype, has_doctype
 from trainingrun_agent.prep.readers.values import (
     boxed,
     clean,
@@ -38,17 +38,7 @@ def index(file: BinaryIO, entries: Entries, classes: Classes) -> None:  # noqa: 
     if has_doctype(file.read(HEAD)):
         raise doctype()
     file.seek(0)
-    events = etree.iterparse(
-        file,
-        events=("start", "end"),
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-        recover=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
+    events = etree.iterparse(file, events=("start", "end"), **OPTIONS)
     try:
         _walk(events, entries)
     except (etree.XMLSyntaxError, ValueError, LookupError) as error:

@@ -15,24 +15,16 @@ from lxml import etree
 
 from trainingrun_agent.prep.annotation import Annotation, LabelledObject, UnusableError
 from trainingrun_agent.prep.readers.base import FileFormat
+from trainingrun_agent.prep.readers.hardened import OPTIONS, doctype, has_doctype
 from trainingrun_agent.prep.readers.values import pixels, text_of
 
 MAX_BYTES = 4 << 20
 MAX_VIEW = 32
 Texts = dict[Any, str | None]
-_DOCTYPE = tuple("<!DOCTYPE".encode(encoding) for encoding in ("ascii", "utf-16-le", "utf-16-be"))
 _BLANKS = "\ufeff \t\r\n\u00a0"
 _ROOT = re.compile(r"<annotation[\s/>]")
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
-_PARSER = etree.XMLParser(
-    resolve_entities=False,
-    no_network=True,
-    load_dtd=False,
-    huge_tree=False,
-    recover=False,
-    remove_comments=True,
-    remove_pis=True,
-)
+_PARSER = etree.XMLParser(**OPTIONS)
 
 
 def read(data: bytes) -> Annotation:
@@ -76,20 +68,6 @@ def _parse(data: bytes) -> etree._Element:
             hint="Save the labels as PascalVOC.",
         )
     return root
-
-
-def has_doctype(data: bytes) -> bool:
-    """Whether a document type is declared, in any of the usual encodings."""
-    return any(mark in data for mark in _DOCTYPE)
-
-
-def doctype() -> UnusableError:
-    """For a file that declares one."""
-    return UnusableError(
-        "AnnotationDoctype",
-        "the file declares a DOCTYPE, which could define entities",
-        hint="Remove the <!DOCTYPE …> part; PascalVOC needs none.",
-    )
 
 
 def _object(element: etree._Element, index: int) -> LabelledObject:

@@ -71,8 +71,9 @@ class Feeder:
             self._moved(len(task.pairs), sum(map(_size, task.pairs)))
             return task.known
         fatal: dict[int, UnusableError] = {}
-        for death in range(MAX_DEATHS):
-            attempt = _Attempt(task, self._pool, self._stop, self._moved, fatal, careful=death > 0)
+        careful = False
+        for _ in range(MAX_DEATHS):
+            attempt = _Attempt(task, self._pool, self._stop, self._moved, fatal, careful=careful)
             try:
                 self._maker = self._maker or self._new_maker()
                 return attempt.run(self._maker)
@@ -80,6 +81,7 @@ class Feeder:
                 logger.warning("a worker died at shard %s, making it again", task.job.name)
                 attempt.take_back()
                 self.close()
+                careful = True
             except GoneError as error:
                 logger.warning("checking the images of shard %s again: %s", task.job.name, error)
                 attempt.take_back()

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from trainingrun_agent.prep.annotation import version_of
+from trainingrun_agent.prep.annotation import LabelledObject, version_of
 from trainingrun_agent.prep.check import Checked, Checker
 from trainingrun_agent.prep.fetch import CHANGED
 from trainingrun_agent.prep.findings import Finding, Findings, info
@@ -135,9 +135,11 @@ class ShardMaker:
     def _add(self, file: ImageFile, row: Row) -> None:
         """Count, remember and list an image whose record stands where the row says."""
         result, checked = self._result, row.checked
-        result.tally.add(checked)
+        small = self._view.too_small(checked.boxes, checked.size)
+        result.tally.add(checked, too_small=len(small))
         result.findings.extend(finding.of(self._job.split) for finding in checked.findings)
-        result.findings.extend(finding.of(self._job.split) for finding in self._too_small(file, checked))
+        if small:
+            result.findings.extend((self._too_small(file, small).of(self._job.split),))
         self._versions.add(file.path, row.version, row.labels_version)
         self._packed.write(row_files.encode(row))
         if checked.usable:
@@ -148,23 +150,18 @@ class ShardMaker:
                 raise disk_full(error, result.csv) from error
         self._next += 1
 
-    def _too_small(self, file: ImageFile, checked: Checked) -> list[Finding]:
+    def _too_small(self, file: ImageFile, small: Sequence[LabelledObject]) -> Finding:
         """Not remembered with the image: another network may see its boxes."""
-        small = self._view.too_small(checked.boxes, checked.size)
-        if not small:
-            return []
         view = self._view
-        return [
-            info(
-                "BoxTooSmall",
-                file.labels_path or file.path,
-                seen=f"{'1 box is' if len(small) == 1 else f'{len(small)} boxes are'} shorter than {view.least_side}"
-                f" pixels at the {view.side} pixels that {view.network} sees of the image",
-                done="kept: they are trained on, and hardly learned",
-                hint="Cut large images into tiles before labelling, or choose a network with a larger input.",
-                index=small[0].index,
-            )
-        ]
+        return info(
+            "BoxTooSmall",
+            file.labels_path or file.path,
+            seen=f"{'1 box is' if len(small) == 1 else f'{len(small)} boxes are'} shorter than {view.least_side}"
+            f" pixels at the {view.side} pixels that {view.network} sees of the image",
+            done="kept: they are trained on, and hardly learned",
+            hint="Cut large images into tiles before labelling, or choose a network with a larger input.",
+            index=small[0].index,
+        )
 
 
 def _remembered(job: ShardJob) -> tuple[dict[int, tuple[int, Row]], bool]:
