@@ -57,6 +57,15 @@ def remember(store: ObjectStore, key: str, shards: Shards) -> None:
         logger.warning("the next preparation will check all images again: %s", error)
 
 
+def read(store: ObjectStore, key: str) -> Shards:
+    """What was remembered at this key, nothing when there is none. Raises one of UNREADABLE, what storage raises."""
+    document = documents.read(store, key)
+    return {} if document is None else _parse(document)
+
+
+UNREADABLE = (IntegrityError, ValueError, KeyError, TypeError, AttributeError)
+
+
 class Earlier:
     """The shards of an earlier preparation, or none."""
 
@@ -67,9 +76,8 @@ class Earlier:
     def recall(cls, store: ObjectStore, key: str, datasets_prefix: str) -> Earlier:
         """What was remembered at this key."""
         try:
-            document = documents.read(store, key) or {"formatVersion": 1, "shards": {}}
-            return cls(store, datasets_prefix, _parse(document))
-        except (IntegrityError, ValueError, KeyError, TypeError, AttributeError) as error:
+            return cls(store, datasets_prefix, read(store, key))
+        except UNREADABLE as error:
             logger.warning("s3://%s/%s is of no use, all images are checked: %s", store.bucket, key, error)
             return cls(store, datasets_prefix, {})
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from trainingrun_agent.errors import IntegrityError, NotFound
+from trainingrun_agent.prep import earlier
 from trainingrun_agent.prep.ordered import heed
-from trainingrun_agent.storage import documents, manifest, results
+from trainingrun_agent.storage import manifest, results
 from trainingrun_agent.storage.base import ObjectInfo, ObjectStore
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -100,19 +100,10 @@ def _named(store: ObjectStore, folder: str, prefix: str) -> frozenset[str] | Non
 def _pointed_to(store: ObjectStore, info: ObjectInfo, base: str) -> frozenset[str]:
     """The keys that a pointer names; none when it cannot be read, which harms nobody."""
     try:
-        return frozenset(base + key for key in _keys_in(documents.read(store, info.key)))
-    except IntegrityError:
+        shards = earlier.read(store, info.key)
+    except earlier.UNREADABLE:
         return frozenset()
-
-
-def _keys_in(document: Any) -> Iterator[str]:
-    """Values of `key`, however deep."""
-    if isinstance(document, Mapping):
-        if isinstance(document.get("key"), str):
-            yield document["key"]
-        document = list(document.values())
-    for item in document if isinstance(document, list) else ():
-        yield from _keys_in(item)
+    return frozenset(base + entry.key for split in shards.values() for made in split for entry in made.objects)
 
 
 def _runs(store: ObjectStore, base: str) -> Iterator[str]:
