@@ -115,6 +115,24 @@ async def test_a_pod_of_a_job_deleted_before_the_restart_holds_back_the_next_att
     await world.job("tire-prep-2")
 
 
+@pytest.mark.parametrize("script", [lambda _job: None])
+async def test_a_pod_deleted_before_the_watches_began_is_not_waited_for(world: World, script: Script) -> None:
+    await world.start_operator()
+    world.store.graceful_pods = True
+    world.store.create("trainingruns", a_run().body())
+    pod = world.cluster.start(await world.job("tire-prep-1"))["metadata"]["name"]
+    await eventually(lambda: world.condition("Prepared").get("reason") == "Running")
+    await world.operators[0].stop()
+    world.store.delete("jobs", "tire-prep-1")
+    late_watch = Fault("GET", "/pods$", 503, skip=1, times=2)  # the operator's own listing comes first
+    world.server.faults.append(late_watch)
+    await world.replace_operator()
+    await eventually(lambda: f"waits until pod {pod} has ended" in world.status()["message"])
+    world.store.delete("pods", pod)
+    assert late_watch.times, "the watch had begun"
+    await world.job("tire-prep-2")
+
+
 @pytest.mark.parametrize(
     "fault",
     [

@@ -6,6 +6,7 @@ Invariant: no decision before the first full listing, so that a restart writes n
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import os
 from collections.abc import Coroutine
@@ -27,6 +28,7 @@ from trainingrun.kube.objects import list_all
 
 WORKERS: Final = 16
 HEARTBEAT_SECONDS: Final = 5.0
+FIRST_RESYNCS_SECONDS: Final = (5.0, 60.0)  # kopf's watches begin after our own listing, on a busy machine long after
 RESYNC_SECONDS: Final = 600.0
 START_RETRY_SECONDS: Final = 2.0
 log = logging.getLogger(__name__)
@@ -96,9 +98,9 @@ class Operator:
             await asyncio.sleep(HEARTBEAT_SECONDS)
 
     async def _resync(self) -> None:
-        """A watch can lose a deletion; a full listing every ten minutes finds it."""
-        while True:
-            await asyncio.sleep(RESYNC_SECONDS)
+        """A watch can lose a deletion, and none sees one from before it began; a full listing now and then does."""
+        for seconds in itertools.chain(FIRST_RESYNCS_SECONDS, itertools.repeat(RESYNC_SECONDS)):
+            await asyncio.sleep(seconds)
             known = set(self.cache.runs)
             try:
                 await self._list()
