@@ -54,7 +54,9 @@ def main() -> None:
     ids = {name: number for number, name in enumerate(arguments.labels.split(","), start=1)}
     count = 0
     with tf.python_io.TFRecordWriter(arguments.output_path) as writer:
-        for name, lines in pd.read_csv(arguments.csv_input).groupby("filename"):
+        groups = pd.read_csv(arguments.csv_input).groupby("filename")
+        for name in groups.groups:
+            lines = groups.get_group(name)
             made = example(name, lines, folder=arguments.img_path, ids=ids, unknown=arguments.unknown)
             writer.write(made.SerializeToString())
             count += 1
