@@ -12,6 +12,7 @@ from PIL import Image
 
 Box = tuple[Any, Any, Any, Any]
 WIDTH, HEIGHT = 160, 120
+PLAIN = "<pose></pose><truncated>0</truncated><difficult>0</difficult>"
 
 
 def picture(width: int = WIDTH, height: int = HEIGHT, *, mode: str = "RGB", seed: object = 0) -> Image.Image:
@@ -32,8 +33,8 @@ def jpeg(width: int = WIDTH, height: int = HEIGHT, *, seed: object = 0) -> bytes
     return encoded(picture(width, height, seed=seed))
 
 
-def labelled(name: str = "tire", box: Box = (10, 20, 60, 80), extra: str = "") -> str:
-    """One <object>."""
+def labelled(name: str = "tire", box: Box = (10, 20, 60, 80), extra: str = PLAIN) -> str:
+    """One <object>; `extra` is what stands between its name and its box."""
     corners = "".join(
         f"<{tag}>{value}</{tag}>" for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True)
     )
@@ -49,5 +50,7 @@ def voc(
 ) -> bytes:
     """A PascalVOC file as LabelImg writes it; without <size> when `size` is None."""
     sizes = f"<size><width>{size[0]}</width><height>{size[1]}</height><depth>3</depth></size>" if size else ""
-    body = f"<folder>f</folder><filename>{escape(filename)}</filename>{sizes}{''.join(objects)}"
+    source = f"<path>/f/{escape(filename)}</path><source><database>Unknown</database></source>"
+    front = f"<folder>f</folder><filename>{escape(filename)}</filename>{source}{sizes}<segmented>0</segmented>"
+    body = f"{front}{''.join(objects)}"
     return f"{head}<annotation>{body}</annotation>".encode()

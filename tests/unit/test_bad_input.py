@@ -91,7 +91,7 @@ def misname(lab: Lab) -> None:
 
 AMONG_100 = "bad files among 100 images (spec.dataset.maxBadFiles 1% allows 1)"
 ORPHAN = "AnnotationWithoutImage: no image of that name or <filename>, or the name is not unique"
-MALFORMED = "AnnotationMalformed: no well-formed XML: expected '>', line 1, column 232"
+MALFORMED = "AnnotationMalformed: no well-formed XML: expected '>', line 1, column 387"
 TRUNCATED = "ImageTruncated: image file is truncated (1 bytes not processed)"
 DATA: dict[str, tuple[Callable[[Lab], Any], str, str, str]] = {
     "class that is not in the data": (

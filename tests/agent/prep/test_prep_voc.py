@@ -5,13 +5,48 @@ from __future__ import annotations
 import pytest
 
 from trainingrun_agent.prep.annotation import UnusableError
-from trainingrun_agent.prep.readers.pascal_voc import read
+from trainingrun_agent.prep.readers import labelimg
+from trainingrun_agent.prep.readers.pascal_voc import parse, read
 from voc_crafts import BAD, GOOD, TIRE, box
 from voc_data import labelled, voc
+
+PLACED = b"""<annotation verified="yes">
+\t<folder>f</folder>
+\t<filename>a b.jpg</filename>
+\t<path>/f/a b.jpg</path>
+\t<source>
+\t\t<database>Unknown</database>
+\t</source>
+\t<size>
+\t\t<width>160</width>
+\t\t<height>120</height>
+\t\t<depth>3</depth>
+\t</size>
+\t<segmented>0</segmented>
+\t<object>
+\t\t<name>tire</name>
+\t\t<pose>Left</pose>
+\t\t<truncated>1</truncated>
+\t\t<difficult>0</difficult>
+\t\t<bndbox>
+\t\t\t<xmin>10</xmin>
+\t\t\t<ymin>20.5</ymin>
+\t\t\t<xmax>60</xmax>
+\t\t\t<ymax>80</ymax>
+\t\t</bndbox>
+\t</object>
+</annotation>
+"""
+INTRUDERS = [
+    *(b"", b"<", b">", b"&", b"&lt;", b"/", b" ", b"\r\n", b"\t", b"\0", b"\x0b", b"\x7f", "é".encode()),
+    *(b"0", b"-", b"+", b".", b"e5", b"x", b"<a/>", b"<object/>", b"<name>b</name>"),
+    *(b"<!---->", b"<?p?>", b"<![CDATA[1]]>"),
+]
 
 
 @pytest.mark.parametrize("data", GOOD.values(), ids=GOOD)
 def test_reads(data: bytes) -> None:
+    assert read(data) == parse(data)
     [item] = read(data).objects
     assert (item.name, item.xmin, item.ymin, item.xmax, item.ymax) == ("tire", 10, 20, 60, 80)
 
@@ -44,3 +79,17 @@ def test_keeps_flags_and_images_without_objects() -> None:
     [item] = read(voc([labelled(extra="<difficult>1</difficult><truncated>1</truncated><pose>Left</pose>")])).objects
     assert (item.difficult, item.truncated, item.view) == (True, True, "Left")
     assert read(voc([])).objects == ()
+
+
+@pytest.mark.parametrize("intruder", INTRUDERS, ids=map(repr, INTRUDERS))
+def test_the_pattern_reads_what_the_parser_reads_or_nothing(intruder: bytes) -> None:
+    for place in range(len(PLACED)):
+        for data in (PLACED[:place] + intruder + PLACED[place:], PLACED[:place] + intruder + PLACED[place + 1 :]):
+            found = labelimg.read(data)
+            assert found is None or found == parse(data), data
+
+
+def test_the_pattern_reads_files_of_labelimg() -> None:
+    assert labelimg.read(PLACED) == parse(PLACED)
+    for data in (voc(), voc([]), voc([TIRE, labelled("rim", (-1, "0.5", 2, "12.25"))])):
+        assert labelimg.read(data) == parse(data)

@@ -40,6 +40,7 @@ _XML = (
 _TABLE = (b",", b";", b"\t", b'"', b'""', b",,,,", b"filename", b"/m/01,", b"{}", b"/m/0x")
 WORDS: dict[str, tuple[bytes, ...]] = {
     "pascalVOC": _XML + _TEXT + _LITERALS[:6],
+    "labelImg": _XML + _TEXT + _LITERALS[:6],
     "cvat": _XML + _TEXT + _LITERALS[:6],
     "tutorialCSV": _TABLE + _TEXT + _LITERALS[:6],
     "openImages": _TABLE + _TEXT + _LITERALS[:6] + (SEPARATOR,),
@@ -166,6 +167,7 @@ def _pictures() -> list[bytes]:
 
 
 _SEEDS: dict[str, Callable[[], list[bytes]]] = {
+    "labelImg": lambda: [voc(), voc([]), voc([labelled(" tire", (1, "2.5", 60, 80)), labelled()])],
     "classLists": _class_lists,
     "beginnings": _beginnings,
     "json": _documents,

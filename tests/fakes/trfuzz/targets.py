@@ -22,7 +22,7 @@ from trainingrun_agent.prep import images
 from trainingrun_agent.prep.annotation import Annotation, UnusableError
 from trainingrun_agent.prep.check import Checker
 from trainingrun_agent.prep.findings import Severity
-from trainingrun_agent.prep.readers import FORMATS, FileFormat, json_stream
+from trainingrun_agent.prep.readers import FORMATS, FileFormat, json_stream, labelimg, pascal_voc
 from trainingrun_agent.prep.readers.outline import outline
 from trainingrun_agent.prep.readers.values import encoding_of
 from trainingrun_agent.prep.readers.yolo import class_list
@@ -92,6 +92,15 @@ def _checked(annotation: Annotation) -> None:
     for box in made.boxes:
         assert 0 <= box.xmin < box.xmax <= WIDTH
         assert 0 <= box.ymin < box.ymax <= HEIGHT
+
+
+def labelimg_pattern(data: bytes) -> int:
+    """The pattern for files of LabelImg against the XML parser."""
+    found = labelimg.read(data)
+    if found is None:
+        return 0
+    assert found == pascal_voc.parse(data)
+    return 1
 
 
 def listed_classes(data: bytes) -> int:
@@ -174,6 +183,7 @@ _CHECKER = Checker((*CLASSES, "Tire"), max_side=100)
 _IMAGE = jpeg(WIDTH, HEIGHT)
 TARGETS: dict[str, Target] = {
     **{name: labels(name) for name in FORMATS},
+    "labelImg": labelimg_pattern,
     "classLists": listed_classes,
     "beginnings": beginnings,
     "json": json_values,

@@ -14,12 +14,12 @@ from typing import Any
 from lxml import etree
 
 from trainingrun_agent.prep.annotation import Annotation, LabelledObject, UnusableError
+from trainingrun_agent.prep.readers import labelimg
 from trainingrun_agent.prep.readers.base import FileFormat
 from trainingrun_agent.prep.readers.hardened import OPTIONS, doctype, has_doctype
 from trainingrun_agent.prep.readers.values import pixels, text_of
 
 MAX_BYTES = 4 << 20
-MAX_VIEW = 32
 Texts = dict[Any, str | None]
 _BLANKS = "\ufeff \t\r\n\u00a0"
 _ROOT = re.compile(r"<annotation[\s/>]")
@@ -29,6 +29,13 @@ _PARSER = etree.XMLParser(**OPTIONS)
 
 def read(data: bytes) -> Annotation:
     """Parse one file. Raises UnusableError with the code of the finding."""
+    if len(data) <= MAX_BYTES and (found := labelimg.read(data)) is not None:
+        return found
+    return parse(data)
+
+
+def parse(data: bytes) -> Annotation:
+    """Any file, by the XML parser. Raises as `read` does."""
     root = _parse(data)
     size = _texts(root.find("size"))
     return Annotation(
@@ -95,7 +102,7 @@ def _object(element: etree._Element, index: int) -> LabelledObject:
         ymax,
         _flag(texts, "difficult"),
         _flag(texts, "truncated"),
-        _text(texts, "pose")[:MAX_VIEW],
+        _text(texts, "pose")[: labelimg.MAX_VIEW],
         _flag(texts, "occluded"),
     )
 
