@@ -74,16 +74,15 @@ def size_findings(file: str, head: Header, annotation: Annotation) -> list[Findi
 
 def shape_findings(file: str, annotation: Annotation) -> list[Finding]:
     """What becomes of objects that are not plain boxes."""
-    shapes = sorted({item.shape for item in annotation.objects if item.shape})
-    crowds = sum(item.crowd for item in annotation.objects)
+    shapes = [item.shape for item in annotation.objects if item.shape]
+    crowds = sum([item.crowd for item in annotation.objects])
     found = []
     if shapes:
-        count = sum(bool(item.shape) for item in annotation.objects)
         found.append(
             info(
                 "ShapeBoxed",
                 file,
-                seen=f"{count} objects are no upright boxes but {', '.join(shapes)}",
+                seen=f"{len(shapes)} objects are no upright boxes but {', '.join(sorted(set(shapes)))}",
                 done="took the upright box around each",
                 hint="Nothing to do where that box fits; turned or slanted objects get a loose one.",
             )

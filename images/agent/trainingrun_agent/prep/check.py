@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import PurePosixPath
 
 from trainingrun_agent.prep import boxes, images
 from trainingrun_agent.prep.annotation import Annotation, LabelledObject, UnusableError
@@ -148,7 +147,7 @@ class Checker:
 
 def _format_findings(file: str, head: images.Header) -> list[Finding]:
     found = []
-    if PurePosixPath(file).suffix.lower() not in _SUFFIXES[head.format]:
+    if not file.lower().endswith(_SUFFIXES[head.format]):
         found.append(
             info(
                 "FormatMismatch",

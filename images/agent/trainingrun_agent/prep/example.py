@@ -12,33 +12,47 @@ import struct
 from collections.abc import Mapping, Sequence
 from functools import cache
 
+Feature = tuple[int, bytes]
+"""Which list it has, and that list."""
 _BYTES, _FLOATS, _INTS = 1, 2, 3
-_SMALL = tuple(bytes((value,)) for value in range(0x80))
-"""Varints of one byte, which nearly all are."""
+_SMALL = 0x80
+"""Numbers below it are varints of one byte; nearly all are."""
+_HEADS = {number: tuple(bytes((number << 3 | 2, size)) for size in range(_SMALL)) for number in (1, 2, 3)}
 
 
-def bytes_feature(values: Sequence[bytes]) -> bytes:
+def bytes_feature(values: Sequence[bytes]) -> Feature:
     """A Feature with a BytesList."""
     entries = {value: _field(1, value) for value in set(values)}  # class names repeat
-    return _field(_BYTES, b"".join([entries[value] for value in values]))
+    return _BYTES, b"".join([entries[value] for value in values])
 
 
-def float_feature(values: Sequence[float]) -> bytes:
+def float_feature(values: Sequence[float]) -> Feature:
     """A Feature with a FloatList (32 bit)."""
-    packed = struct.pack(f"<{len(values)}f", *values)
-    return _field(_FLOATS, _field(1, packed) if values else b"")
+    return _FLOATS, _field(1, struct.pack(f"<{len(values)}f", *values)) if values else b""
 
 
-def int_feature(values: Sequence[int]) -> bytes:
+def int_feature(values: Sequence[int]) -> Feature:
     """A Feature with an Int64List of numbers that are not negative."""
-    packed = b"".join([_varint(value) for value in values])
-    return _field(_INTS, _field(1, packed) if values else b"")
+    if not values:
+        return _INTS, b""
+    small = min(values) >= 0 and max(values) < _SMALL
+    return _INTS, _field(1, bytes(values) if small else b"".join([_varint(value) for value in values]))
 
 
-def encode(features: Mapping[str, bytes]) -> bytes:
+def encode(features: Mapping[str, Feature]) -> bytes:
     """Serialise an Example from its features by name."""
-    entries = [_field(1, _key(name) + _field(2, feature)) for name, feature in sorted(features.items())]
-    return _field(1, b"".join(entries))
+    # Joined once, at the end: one of the features is the image.
+    parts = [b""]
+    size = 0
+    for name, (kind, values) in sorted(features.items()):
+        key, of_list = _key(name), _head(kind, len(values))
+        of_feature = _head(2, len(of_list) + len(values))
+        inside = len(key) + len(of_feature) + len(of_list) + len(values)
+        of_entry = _head(1, inside)
+        parts += (of_entry, key, of_feature, of_list, values)
+        size += len(of_entry) + inside
+    parts[0] = _head(1, size)
+    return b"".join(parts)
 
 
 @cache
@@ -48,16 +62,19 @@ def _key(name: str) -> bytes:
 
 def _field(number: int, payload: bytes) -> bytes:
     """A length-delimited field."""
-    return _SMALL[number << 3 | 2] + _varint(len(payload)) + payload
+    return _head(number, len(payload)) + payload
+
+
+def _head(number: int, size: int) -> bytes:
+    """What stands before a length-delimited field of so many bytes."""
+    return _HEADS[number][size] if size < _SMALL else bytes((number << 3 | 2,)) + _varint(size)
 
 
 def _varint(value: int) -> bytes:
-    if 0 <= value < len(_SMALL):
-        return _SMALL[value]
     if value < 0:
         raise ValueError(f"{value} is negative")
     out = bytearray()
-    while value > 0x7F:
+    while value >= _SMALL:
         out.append(value & 0x7F | 0x80)
         value >>= 7
     out.append(value)

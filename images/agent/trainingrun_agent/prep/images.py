@@ -135,17 +135,18 @@ def render(source: Opened, *, rotate: bool, max_side: int, large: Large = nullco
 def look_of(image: Image.Image) -> bytes:
     """16 bytes that differ in few bits for images that look alike, none for a flat one.
 
-    Whether each pixel of a picture shrunk to 9 x 8 is darker than its right neighbour, and of 8 x 9 than its lower one:
-    the difference hash of N. Krawetz, "Kind of Like That" (2013), in both directions.
+    Whether each pixel of a picture shrunk to 9 x 9 is darker than its right neighbour, and than its lower one: the
+    difference hash of N. Krawetz, "Kind of Like That" (2013), in both directions.
     """
     gray = image if image.mode == "L" else image.convert("L")
-    across = gray.resize((LOOK + 1, LOOK), Image.Resampling.BOX).tobytes()
-    if max(across) - min(across) < MIN_CONTRAST:
+    side = LOOK + 1
+    pixels = gray.resize((side, side), Image.Resampling.BOX).tobytes()
+    if max(pixels) - min(pixels) < MIN_CONTRAST:
         return b""
-    down = gray.resize((LOOK, LOOK + 1), Image.Resampling.BOX).tobytes()
-    rising = list(map(lt, across, across[1:]))
-    del rising[LOOK :: LOOK + 1]  # from the end of a line to the next
-    bits = bytes(rising) + bytes(map(lt, down, down[LOOK:]))
+    across = bytes(map(lt, pixels, pixels[1:]))
+    down = bytes(map(lt, pixels, pixels[side:]))
+    # The last of each line has no neighbour in it, nor has the last line: both are left out.
+    bits = b"".join([row[at : at + LOOK] for row in (across, down) for at in range(0, side * LOOK, side)])
     return int(bits.translate(_DIGITS), 2).to_bytes(2 * LOOK, "big")
 
 

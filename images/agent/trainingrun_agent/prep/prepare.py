@@ -40,7 +40,7 @@ from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage import documents
 from trainingrun_agent.storage.base import ObjectStore, StoreFor
 
-OUTPUT_FORMAT = 3
+OUTPUT_FORMAT = 4
 """Raise when the same input gives other output: data sets are then prepared again."""
 TOP_FINDINGS, TOP_FINDING_TEXT = 5, 200
 

@@ -6,7 +6,9 @@ Invariant: tallies of parts add up to that of the whole, in whatever order.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from trainingrun_agent.prep.check import Checked
 from trainingrun_agent.prep.statistics import Statistics
@@ -44,7 +46,7 @@ class Tally:
 
     def add(self, checked: Checked, *, too_small: int) -> None:
         """Count one image, with so many boxes that the network cannot see."""
-        self._see(Counter(checked.seen))
+        self._see(checked.seen)
         if not checked.usable:
             self.bad += 1
             return
@@ -55,13 +57,13 @@ class Tally:
         self.too_small += too_small
         self.larger += max(checked.size) > MUCH_LARGER * self.view.side
         self.statistics.add(checked.boxes, checked.size, self.view.scales(*checked.size))
-        for name in {box.name for box in checked.boxes}:
+        names = [box.name for box in checked.boxes]
+        self.per_class.update(names)
+        for name in set(names):
             self._sample(name, [checked.path])
-        for box in checked.boxes:
-            self.per_class[box.name] += 1
-            for flag in FLAGS:
-                if getattr(box, flag):
-                    self.flags[flag] += 1
+        for flag in FLAGS:
+            if count := sum(map(attrgetter(flag), checked.boxes)):
+                self.flags[flag] += count
 
     def merge(self, other: Tally) -> None:
         """Count another part."""
@@ -84,7 +86,10 @@ class Tally:
         if len(kept) < SAMPLES or paths[0] < kept[-1]:
             self.samples[name] = sorted([*kept, *paths])[:SAMPLES]
 
-    def _see(self, names: Counter[str]) -> None:
-        for name, count in names.items():
+    def _see(self, names: Counter[str] | Sequence[str]) -> None:
+        if len(self.seen) + len(names) <= MAX_NAMES:
+            self.seen.update(names)
+            return
+        for name, count in Counter(names).items():
             if name in self.seen or len(self.seen) < MAX_NAMES:
                 self.seen[name] += count

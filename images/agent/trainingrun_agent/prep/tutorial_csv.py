@@ -6,9 +6,12 @@ Invariant: header and columns are exactly those of xml_to_csv; images without bo
 from __future__ import annotations
 
 import csv
-from typing import BinaryIO, TextIO
+import io
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import BinaryIO
 
-from trainingrun_agent.prep.check import Checked
+from trainingrun_agent.prep.annotation import LabelledObject
 
 HEADER = ("filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax")
 
@@ -18,16 +21,29 @@ def write_header(file: BinaryIO) -> None:
     file.write(",".join(HEADER).encode() + b"\n")
 
 
-class TutorialCSV:
-    """Writes lines to a text file opened with newline=''."""
+def box_cells(boxes: Sequence[LabelledObject]) -> list[str]:
+    """Class and corners of each box, in pixels of the image as it was labelled: the end of its line."""
+    corners = [corner for box in boxes for corner in box.corners]
+    whole: list[float] = list(map(int, corners))
+    shortest = iter(whole if whole == corners else map(_shortest, corners))
+    return [
+        f"{_cell(box.name)},{xmin},{ymin},{xmax},{ymax}\n"
+        for box, xmin, ymin, xmax, ymax in zip(boxes, shortest, shortest, shortest, shortest, strict=True)
+    ]
 
-    def __init__(self, file: TextIO) -> None:
-        self._writer = csv.writer(file, lineterminator="\n")
 
-    def add(self, checked: Checked) -> None:
-        """Boxes as repaired, in pixels of the image as it was labelled."""
-        path, (width, height) = checked.path, checked.size
-        self._writer.writerows([(path, width, height, box.name, *map(_shortest, box.corners)) for box in checked.boxes])
+def lines(path: str, size: tuple[int, int], cells: Sequence[str]) -> str:
+    """The lines of an image from those of its boxes."""
+    front = f"{_cell(path)},{size[0]},{size[1]},"
+    return "".join([front + end for end in cells])
+
+
+@lru_cache(maxsize=1024)
+def _cell(text: str) -> str:
+    """In quotes where it needs them."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="").writerow((text,))
+    return out.getvalue()
 
 
 def _shortest(corner: float) -> float | int:

@@ -36,7 +36,7 @@ from trainingrun_agent.prep.sharding.summary import Versions
 from trainingrun_agent.prep.shards import disk_full
 from trainingrun_agent.prep.tally import Tally
 from trainingrun_agent.prep.tfrecord import frame
-from trainingrun_agent.prep.tutorial_csv import TutorialCSV
+from trainingrun_agent.prep.tutorial_csv import box_cells, lines
 from trainingrun_agent.prep.view import View
 
 PASSING = (CHANGED, CRASHED)
@@ -65,7 +65,7 @@ class ShardMaker:
         self._next = 0
         self._stack = ExitStack()
         self._old = {place: self._stack.enter_context(path.open("rb")) for place, path in shards.items()}
-        self._csv = TutorialCSV(self._stack.enter_context(self._result.csv.open("w", newline="", encoding="utf-8")))
+        self._csv = self._stack.enter_context(self._result.csv.open("w", newline="", encoding="utf-8"))
         self._versions = Versions()
         self._rows = io.BytesIO()
         self._packed = gzip.GzipFile(fileobj=self._rows, mode="wb", compresslevel=row_files.LEVEL, mtime=0)
@@ -143,9 +143,10 @@ class ShardMaker:
         self._versions.add(file.path, row.version, row.labels_version)
         self._packed.write(row_files.encode(row))
         if checked.usable:
-            result.prints.append(Print(self._next, checked.sha256, checked.look, _labels_print(checked)))
+            cells = box_cells(checked.boxes)
+            result.prints.append(Print(self._next, checked.sha256, checked.look, _labels_print(cells)))
             try:
-                self._csv.add(checked)
+                self._csv.write(lines(checked.path, checked.size, cells))
             except OSError as error:
                 raise disk_full(error, result.csv) from error
         self._next += 1
@@ -186,10 +187,9 @@ def _version(file: ImageFile, item: Fetched) -> str:
     return file.labels_version if isinstance(item.labels, bytes) or file.labels_version else version_of(item.labels)
 
 
-def _labels_print(checked: Checked) -> bytes:
-    """Equal for equal boxes."""
-    boxes = sorted([(box.name, *box.corners) for box in checked.boxes])
-    return hashlib.blake2b(repr(boxes).encode(), digest_size=8).digest()
+def _labels_print(cells: Sequence[str]) -> bytes:
+    """Equal for equal boxes, in whatever order."""
+    return hashlib.blake2b("".join(sorted(cells)).encode(), digest_size=8).digest()
 
 
 class _Output:

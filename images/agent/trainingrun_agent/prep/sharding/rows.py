@@ -21,6 +21,7 @@ from trainingrun_agent.prep.sharding import summary
 from trainingrun_agent.prep.sharding.job import ImageFile
 
 LEVEL = 1
+_JSON = json.JSONEncoder(separators=(",", ":"))
 MAX_LINE = 16 << 20
 
 
@@ -49,7 +50,7 @@ def encode(row: Row) -> bytes:
     if checked.findings or len(checked.seen) != len(checked.boxes):
         document["findings"] = [finding.to_json() for finding in checked.findings]
         document["seen"] = checked.seen
-    return json.dumps(document, separators=(",", ":")).encode() + b"\n"
+    return _JSON.encode(document).encode() + b"\n"
 
 
 def read(path: Path) -> Iterator[Row]:
