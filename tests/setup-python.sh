@@ -33,7 +33,9 @@ if [ ! -e "$target/.complete" ]; then
     { apt-get update -qq && apt-get install -y -qq python3-venv; } >&2
     "$python" -m venv "$target"
   fi
-  # uv resolves nothing here, it installs what is pinned; pip only brings uv.
+  # uv resolves nothing here, it installs what is pinned; pip only brings uv. Compiled once here, as images have it:
+  # tests start hundreds of processes, and write no bytecode.
+  export UV_COMPILE_BYTECODE=1
   pinned=$(sed -n '/^uv==/,/[^\\]$/p' "$here/requirements.txt")
   "$target/bin/python" -m pip install --quiet --require-hashes -r <(echo "$pinned") >&2
   UV_NATIVE_TLS=true "$target/bin/uv" pip install --quiet --python "$target/bin/python" --require-hashes \

@@ -22,6 +22,8 @@ from trrunner import needs
 
 SCRIPTS = REPOSITORY / "tests" / "bench" / "tutorial"
 TIMEOUT = 3600.0
+INSTALL = ("uv", "pip", "install", "--quiet", "--require-hashes", "--no-deps", "--only-binary=:all:")
+INSTALL += ("--compile-bytecode",)  # as pip does for the tutorial's users
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Tutorial:
     def _run(self, script: str, *arguments: str) -> str:
         argv = [self.python, str(SCRIPTS / script), *arguments]
         environment = {**os.environ, "TF_PYTHONPATH": str(self.packages), "PYTHONWARNINGS": "ignore"}
+        environment["PYTHONDONTWRITEBYTECODE"] = "1"  # its packages have theirs
         done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=False)
         if done.returncode != 0:
             raise ClusterError(f"the tutorial's {script} failed: {done.stderr[-1000:]}")
@@ -84,14 +87,13 @@ def seconds_of(tutorial: Tutorial, folder: Path, *, classes: Sequence[str], imag
 def _pandas(python: str, echo: Echo) -> Path:
     """The folder with pandas, keyed by what is in it."""
     pinned = SCRIPTS / "requirements.txt"
-    key = hashlib.sha256(pinned.read_bytes() + python.encode()).hexdigest()[:16]
+    key = hashlib.sha256(pinned.read_bytes() + python.encode() + repr(INSTALL).encode()).hexdigest()[:16]
     target = default_cache().root.parent / "tutorial" / key
     done = target / ".complete"
     if not done.exists():
         echo("installing pandas for the tutorial's scripts")
-        argv = ["uv", "pip", "install", "--quiet", "--require-hashes", "--no-deps", "--only-binary=:all:"]
         made = subprocess.run(
-            [*argv, f"--python={python}", f"--target={target}", "-r", str(pinned)],
+            [*INSTALL, f"--python={python}", f"--target={target}", "-r", str(pinned)],
             capture_output=True,
             text=True,
             timeout=600,
