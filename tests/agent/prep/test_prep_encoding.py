@@ -69,6 +69,6 @@ def test_nearest_name(name: str, candidates: list[str], expected: str | None) ->
     assert nearest(name, candidates) == expected
 
 
-@pytest.mark.parametrize(("size", "count"), [(0, 1), (16 << 20, 1), ((16 << 20) + 1, 2), (50 << 20, 4), (1 << 50, 256)])
+@pytest.mark.parametrize(("size", "count"), [(0, 1), (8 << 20, 1), ((8 << 20) + 1, 2), (25 << 20, 4), (1 << 50, 256)])
 def test_shard_count_is_a_power_of_two(size: int, count: int) -> None:
     assert shard_count(size) == count

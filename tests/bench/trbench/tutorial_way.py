@@ -22,8 +22,10 @@ from trrunner import needs
 
 SCRIPTS = REPOSITORY / "tests" / "bench" / "tutorial"
 TIMEOUT = 3600.0
-INSTALL = ("uv", "pip", "install", "--quiet", "--require-hashes", "--no-deps", "--only-binary=:all:")
-INSTALL += ("--compile-bytecode",)  # as pip does for the tutorial's users
+INSTALL = (
+    *("uv", "pip", "install", "--quiet", "--require-hashes", "--no-deps", "--only-binary=:all:"),
+    "--compile-bytecode",  # as pip does for the tutorial's users
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from trainingrun_agent.prep import fetch
 from trainingrun_agent.prep.annotation import Annotation, UnusableError, version_of
 from trainingrun_agent.prep.findings import Finding, Split, error, info
 from trainingrun_agent.prep.index import Index
-from trainingrun_agent.prep.listing import Entry, Listing, suffix_of
+from trainingrun_agent.prep.listing import Entry, Listing
 from trainingrun_agent.prep.matching import Names, match
 from trainingrun_agent.prep.ordered import heed
 from trainingrun_agent.prep.pairing import Pair, Pairing, pair
@@ -126,7 +126,7 @@ class _Filling:
     def fill(self, listing: Listing) -> Pairing:
         """Read all files of the format, and match what they list with the images."""
         names = Names.of(listing.images)
-        files = [entry for entry in listing.annotations if _suffix(entry) in self.format.suffixes]
+        files = sorted(entry for suffix in self.format.suffixes for entry in listing.by_suffix.get(suffix, ()))
         meter = _Meter(self.progress, sum(entry.size for entry in files))
         findings: list[Finding] = []
         used = 0
@@ -178,10 +178,6 @@ def head(origin: Origin, entry: Entry) -> bytes:
     if not entry.size:
         return b""
     return origin.store.get_range(origin.prefix + entry.path, start=0, length=min(HEAD, entry.size))
-
-
-def _suffix(entry: Entry) -> str:
-    return suffix_of(entry.path)
 
 
 def _ignored(entry: Entry, format_: SetFormat) -> Finding:

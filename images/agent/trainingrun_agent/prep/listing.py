@@ -10,8 +10,9 @@ import hashlib
 import json
 import threading
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import PurePosixPath
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from trainingrun_agent.config import Source
 from trainingrun_agent.errors import UserError
@@ -36,9 +37,8 @@ class Hash(Protocol):
         """The digest of what was taken in."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Entry:
-    """One object: key relative to the source, size in bytes, ETag."""
+class Entry(NamedTuple):
+    """One object: key relative to the source, size in bytes, ETag. A tuple, because there are very many of them."""
 
     path: str
     size: int
@@ -57,6 +57,14 @@ class Listing:
     sets: list[str] = field(default_factory=list)
     members: list[str] | None = None
     digests: dict[str, Hash] = field(default_factory=dict)
+
+    @cached_property
+    def by_suffix(self) -> dict[str, list[Entry]]:
+        """The files that may hold labels, by suffix in lower case."""
+        found: dict[str, list[Entry]] = {}
+        for entry in self.annotations:
+            found.setdefault(suffix_of(entry.path), []).append(entry)
+        return found
 
     @property
     def tree(self) -> bool:
@@ -79,7 +87,7 @@ def scan(store: ObjectStore, source: Source, *, split: str, progress: Progress, 
         kind = _kind(path)
         if kind is None:
             continue
-        digest = listing.digests.setdefault(kind, hashlib.sha256())
+        digest = listing.digests.get(kind) or listing.digests.setdefault(kind, hashlib.sha256())
         digest.update(json.dumps([path, found.size, found.etag]).encode() + b"\n")
         if kind == "set":
             listing.sets.append(path)

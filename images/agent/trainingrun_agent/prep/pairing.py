@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from trainingrun_agent.prep.findings import Finding, error, warning
 from trainingrun_agent.prep.listing import (
@@ -27,8 +29,7 @@ FilenameOf = Callable[[Entry], str]
 """Reads the <filename> of an annotation; empty when there is none or the file cannot be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(NamedTuple):
     """An image and its labels."""
 
     image: Entry
@@ -65,8 +66,8 @@ def pair(listing: Listing, filename_of: FilenameOf, *, format_: FileFormat = PAS
     left = [image for group in images.values() for image in group]
     findings += [_unlabelled(image) for image in left]
     findings += [_orphan(label) for group in labels.values() for label in group]
-    pairs.sort(key=lambda item: item.image)
-    findings.sort(key=lambda finding: finding.file)
+    pairs.sort()
+    findings.sort(key=attrgetter("file"))
     return Pairing(pairs, findings, left)
 
 
@@ -86,11 +87,9 @@ def _by_name(
 
 def label_files(listing: Listing, format_: FileFormat) -> list[Entry]:
     """The files of a format that hold labels."""
-    return [
-        entry
-        for entry in listing.annotations
-        if suffix_of(entry.path) == format_.suffix and not format_.aside(entry.path.rpartition("/")[2].casefold())
-    ]
+    files = listing.by_suffix.get(format_.suffix, [])
+    aside = format_.aside
+    return files if aside is None else [one for one in files if not aside(one.path.rpartition("/")[2].casefold())]
 
 
 def name_of(path: str, format_: FileFormat) -> str:
@@ -102,6 +101,9 @@ def name_of(path: str, format_: FileFormat) -> str:
 
 
 def _stem(path: str, format_: FileFormat) -> str:
+    plain, _, end = path.rpartition(".")
+    if "." not in plain and plain[-1:] not in ("", "/") and end and "/" not in end and not format_.folders:
+        return plain  # one suffix and nothing else to think of, as nearly all have
     suffix = suffix_of(path)
     stem = path[: len(path) - len(suffix)]
     if suffix == format_.suffix:
@@ -116,7 +118,7 @@ def _stem(path: str, format_: FileFormat) -> str:
 
 def _same_name(images: dict[str, list[Entry]], labels: dict[str, list[Entry]]) -> list[Pair]:
     """Take out the pairs with one image and one annotation of a name."""
-    names = [name for name in images.keys() & labels.keys() if len(images[name]) == len(labels[name]) == 1]
+    names = [name for name, group in images.items() if len(group) == 1 and len(labels.get(name, ())) == 1]
     return [Pair(images.pop(name)[0], labels.pop(name)[0]) for name in names]
 
 

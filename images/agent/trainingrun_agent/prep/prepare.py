@@ -28,6 +28,7 @@ from trainingrun_agent.prep.findings import Finding, Findings, Severity, Split, 
 from trainingrun_agent.prep.gallery import gallery
 from trainingrun_agent.prep.labelmap import label_map
 from trainingrun_agent.prep.labels import Origin, head, open_labels
+from trainingrun_agent.prep.lasting import lasting
 from trainingrun_agent.prep.listing import Listing, scan
 from trainingrun_agent.prep.page.page import render
 from trainingrun_agent.prep.publish import Home, Writing, publish, publish_failure, reusable
@@ -127,7 +128,8 @@ def prepare(  # noqa: PLR0913 - what a data set depends on
         writing=Writing(progress, stop, clock or Clock()),
         words=words,
     )
-    found, digest = _list(job)
+    with lasting():
+        found, digest = _list(job)
     home = Home(out_store, datasets_prefix, digest)
     earlier = reusable(home)
     if earlier is not None:
@@ -192,9 +194,10 @@ def _make(job: _Job, home: Home, found: dict[Split, _Found], folder: Path) -> di
     latest = key_of(job.datasets_prefix, _sources_digest(job, found))
     findings = Findings()
     with ExitStack() as stack:
-        sources = _open(job, found, folder, stack)
+        with lasting():
+            parts = sides(_open(job, found, folder, stack), job.side_of, view=View.of(job.network))
         built = build(
-            sides(sources, job.side_of, view=View.of(job.network)),
+            parts,
             home,
             classes=job.classes,
             max_image_side=job.max_image_side,

@@ -7,15 +7,16 @@ none where images have XML files of their names beside them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from itertools import islice
 
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.findings import Split
-from trainingrun_agent.prep.listing import Entry, Listing, suffix_of
+from trainingrun_agent.prep.listing import Entry, Listing
 from trainingrun_agent.prep.matching import fold, stem
 from trainingrun_agent.prep.pairing import label_files, name_of
-from trainingrun_agent.prep.readers import FORMATS, PASCAL_VOC, FileFormat, Format
+from trainingrun_agent.prep.readers import FORMATS, PASCAL_VOC, FileFormat, Format, SetFormat
 
 AUTO = "auto"
 LOOKS = 5
@@ -29,47 +30,53 @@ def recognise(listing: Listing, asked: str, *, split: Split, head: Head) -> Form
         return FORMATS[asked]
     if listing.members is not None or not listing.images:
         return PASCAL_VOC
-    head = cache(head)
-    found = {format_.name: path for format_ in FORMATS.values() if (path := _shown(format_, listing, head))}
+    look = _Look(listing, cache(head))
+    found = {format_.name: path for format_ in FORMATS.values() if (path := look.shown(format_))}
     if len(found) == 1:
         return FORMATS[next(iter(found))]
     raise _ambiguous(found, split) if found else _nothing(listing, split)
 
 
-def _shown(format_: Format, listing: Listing, head: Head) -> str | None:
-    """The file that shows a format, if there is one."""
-    if isinstance(format_, FileFormat):
-        return _shown_by_file(format_, listing, head)
-    files = [entry for entry in listing.annotations if entry.path.lower().endswith(format_.suffixes)]
-    if not files:
-        return None
-    # A file with the name of an image beside it mostly holds the labels of that image, not of a data set.
-    images = {stem(fold(image.path)) for image in listing.images}
-    beside: dict[bool, list[Entry]] = {False: [], True: []}
-    for entry in files:
-        beside[fold(entry.path).removesuffix(_suffix(entry)) in images].append(entry)
-    later = [entry for entry in beside[True] if _suffix(entry) != PASCAL_VOC.suffix]
-    candidates = (*beside[False][:LOOKS], *later[:LOOKS])
-    return next((entry.path for entry in candidates if format_.recognises(head(entry))), None)
+@dataclass
+class _Look:
+    listing: Listing
+    head: Head
 
+    def shown(self, format_: Format) -> str | None:
+        """The file that shows a format, if there is one."""
+        return self._by_file(format_) if isinstance(format_, FileFormat) else self._by_set(format_)
 
-def _shown_by_file(format_: FileFormat, listing: Listing, head: Head) -> str | None:
-    files = label_files(listing, format_)
-    if not files:
-        return None
-    images = {name_of(image.path, format_) for image in listing.images}
-    beside = list(islice((entry for entry in files if name_of(entry.path, format_) in images), LOOKS))
-    if format_ is PASCAL_VOC:
-        if beside or listing.tree:
-            return (beside or files)[0].path  # nothing else has XML per image
-        beside = files[:LOOKS]  # paired by <filename>
-    if beside and not any(entry.size for entry in beside) and format_.empty_is_negative:
-        return beside[0].path
-    return next((entry.path for entry in beside if format_.recognises(head(entry))), None)
+    @cached_property
+    def _images(self) -> set[str]:
+        """The names that files of labels have in common with images."""
+        return {stem(fold(image.path)) for image in self.listing.images}
 
+    def _by_set(self, format_: SetFormat) -> str | None:
+        files = [(entry, suffix) for suffix in format_.suffixes for entry in self.listing.by_suffix.get(suffix, ())]
+        # A file with the name of an image beside it mostly holds the labels of that image, not of a data set.
+        alone: list[Entry] = []
+        beside: list[Entry] = []
+        for entry, suffix in sorted(files):
+            if fold(entry.path).removesuffix(suffix) not in self._images:
+                alone.append(entry)
+            elif suffix != PASCAL_VOC.suffix:
+                beside.append(entry)
+        candidates = (*alone[:LOOKS], *beside[:LOOKS])
+        return next((entry.path for entry in candidates if format_.recognises(self.head(entry))), None)
 
-def _suffix(entry: Entry) -> str:
-    return suffix_of(entry.path)
+    def _by_file(self, format_: FileFormat) -> str | None:
+        files = label_files(self.listing, format_)
+        if not files:
+            return None
+        images = {name_of(one.path, format_) for one in self.listing.images} if format_.folders else self._images
+        beside = list(islice((entry for entry in files if name_of(entry.path, format_) in images), LOOKS))
+        if format_ is PASCAL_VOC:
+            if beside or self.listing.tree:
+                return (beside or files)[0].path  # nothing else has XML per image
+            beside = files[:LOOKS]  # paired by <filename>
+        if beside and not any(entry.size for entry in beside) and format_.empty_is_negative:
+            return beside[0].path
+        return next((entry.path for entry in beside if format_.recognises(self.head(entry))), None)
 
 
 def _ambiguous(found: dict[str, str], split: Split) -> UserError:

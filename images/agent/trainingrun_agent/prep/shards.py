@@ -12,7 +12,7 @@ from pathlib import Path
 
 from trainingrun_agent.errors import DiskFull
 
-TARGET_BYTES = 16 << 20
+TARGET_BYTES = 8 << 20
 """Small enough for work to spread over workers, and for few new images to cost little; large enough to be read fast."""
 MAX_SHARDS = 256
 

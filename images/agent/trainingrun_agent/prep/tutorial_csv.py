@@ -5,14 +5,13 @@ Invariant: header and columns are exactly those of xml_to_csv; images without bo
 
 from __future__ import annotations
 
-import csv
-import io
+import re
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import BinaryIO
 
 from trainingrun_agent.prep.annotation import LabelledObject
 
+_SPECIAL = re.compile('[,"\r\n]').search
 HEADER = ("filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax")
 
 
@@ -38,12 +37,9 @@ def lines(path: str, size: tuple[int, int], cells: Sequence[str]) -> str:
     return "".join([front + end for end in cells])
 
 
-@lru_cache(maxsize=1024)
 def _cell(text: str) -> str:
-    """In quotes where it needs them."""
-    out = io.StringIO()
-    csv.writer(out, lineterminator="").writerow((text,))
-    return out.getvalue()
+    """In quotes where it needs them (RFC 4180)."""
+    return '"' + text.replace('"', '""') + '"' if _SPECIAL(text) else text
 
 
 def _shortest(corner: float) -> float | int:

@@ -48,7 +48,7 @@ class FileFormat:
     max_bytes: int
     read: Callable[[bytes, Classes], Annotation]
     recognises: Callable[[bytes], bool]
-    aside: Callable[[str], bool] = lambda _: False
+    aside: Callable[[str], bool] | None = None
     """Files of the suffix that hold no labels, by their name in lower case."""
     class_list: Callable[[str, bytes], list[str] | None] | None = None
     """The class names of a file that lists them; its suffixes are `list_suffixes`."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from trainingrun_agent.prep.annotation import UnusableError
 from trainingrun_agent.prep.check import Labels
@@ -17,8 +18,7 @@ CRASHED = "ImageCrashesDecoder"
 """Code of the finding about an image that brought a worker down."""
 
 
-@dataclass(frozen=True, slots=True)
-class ImageFile:
+class ImageFile(NamedTuple):
     """An image and its labels; the versions change with what they are about.
 
     That of the labels is empty where nothing is remembered that it could be compared with.
@@ -74,8 +74,7 @@ class LocalFile:
     images: int
 
 
-@dataclass(frozen=True)
-class Print:
+class Print(NamedTuple):
     """What tells an image from others: 16 bytes of its SHA-256, its look (images.look_of), 8 bytes for its labels."""
 
     place: int

@@ -29,15 +29,15 @@ class Versions:
     """A digest of which images and labels a shard is made of."""
 
     def __init__(self) -> None:
-        self._hash = hashlib.sha256()
+        self._all: list[tuple[str, str, str]] = []
 
     def add(self, path: str, version: str, labels_version: str) -> None:
         """One image, in the order of the shard."""
-        self._hash.update(json.dumps((path, version, labels_version)).encode())
+        self._all.append((path, version, labels_version))
 
     def hexdigest(self) -> str:
         """The digest."""
-        return self._hash.hexdigest()
+        return hashlib.sha256(json.dumps(self._all).encode()).hexdigest()
 
 
 def encode(result: ShardResult, versions: Versions) -> bytes:
