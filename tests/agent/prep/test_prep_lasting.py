@@ -1,0 +1,25 @@
+"""Many objects that stay."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from trainingrun_agent.prep.lasting import lasting
+
+
+def test_cycles_are_looked_for_again_afterwards_but_not_in_what_stays() -> None:
+    gc.collect()
+    before = gc.get_freeze_count()
+    with lasting():
+        assert not gc.isenabled()
+        kept = [[number] for number in range(1000)]
+    assert gc.isenabled()
+    assert gc.get_freeze_count() >= before + len(kept)
+
+
+def test_an_error_leaves_no_search_switched_off() -> None:
+    with pytest.raises(ValueError, match="listing"), lasting():
+        raise ValueError("listing")
+    assert gc.isenabled()
