@@ -25,7 +25,7 @@ from trainingrun_agent.prep.sharding import rows as row_files
 from trainingrun_agent.prep.sharding import summary
 from trainingrun_agent.prep.sharding.crew import make_all, workers_for
 from trainingrun_agent.prep.sharding.feed import GoneError, Task
-from trainingrun_agent.prep.sharding.job import ImageFile, Print, ShardJob, ShardResult
+from trainingrun_agent.prep.sharding.job import ImageFile, Prints, ShardJob, ShardResult
 from trainingrun_agent.prep.shards import disk_full
 from trainingrun_agent.prep.split import Side
 from trainingrun_agent.prep.tutorial_csv import write_header
@@ -36,12 +36,12 @@ _Number = tuple[Split, int]
 
 @dataclass(frozen=True)
 class Built:
-    """What there is when everything is checked and uploaded; prints are by path."""
+    """What there is when everything is checked and uploaded; prints are by shard, beside its pairs."""
 
     sides: list[Side]
     shards: dict[Split, list[Made]]
     csv: list[Path]
-    prints: Mapping[Split, list[tuple[str, Print]]]
+    prints: Mapping[Split, list[tuple[list[Pair], Prints]]]
 
 
 class _Meter:
@@ -202,13 +202,13 @@ def _added_up(
     for side in sides:
         findings.extend(side.findings)
         path = folder / f"{side.split}_labels.csv"
-        prints[side.split] = list[tuple[str, Print]]()
+        prints[side.split] = list[tuple[list[Pair], Prints]]()
         with path.open("wb") as file:
             write_header(file)
             for pairs, result in zip(side.shards, left, strict=False):
                 side.tally.merge(result.tally)
                 findings.merge(result.findings)
-                prints[side.split] += [(pairs[print_.place].image.path, print_) for print_ in result.prints]
+                prints[side.split].append((pairs, result.prints))
                 _append(result.csv, file)
         csv.append(path)
     return Built(sides, shards, csv, prints)

@@ -6,11 +6,14 @@ order of shards.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from trainingrun_agent.prep.findings import Finding, Split, warning
-from trainingrun_agent.prep.sharding.job import Print
+from trainingrun_agent.prep.pairing import Pair
+from trainingrun_agent.prep.sharding.job import Print, Prints
 
 BANDS, BAND_BITS = 8, 16
 MAX_DISTANCE = BANDS - 1
@@ -28,17 +31,17 @@ class Seen(NamedTuple):
     print: Print
 
 
-def duplicates(images: Mapping[Split, Sequence[tuple[str, Print]]]) -> Iterator[Finding]:
-    """A finding for every image that another one is the same as, or looks like."""
-    all_bytes = [print_.sha256 for found in images.values() for _, print_ in found]
-    if len(set(all_bytes)) == len(all_bytes) and not images.get("eval"):
-        return  # as is usual, and there are many
+def duplicates(images: Mapping[Split, Sequence[tuple[Sequence[Pair], Prints]]]) -> Iterator[Finding]:
+    """A finding for every image that another one is the same as, or looks like; prints are by shard."""
+    times = Counter(sha256 for shards in images.values() for _, prints in shards for sha256 in prints.hashes())
+    # Looks are compared between splits only: with one of them, hardly any print has to be unpacked.
+    wanted = times.keys() if len(images) > 1 else {sha256 for sha256, count in times.items() if count > 1}
     first: dict[bytes, Seen] = {}
     alone: dict[Split, list[Seen]] = {split: [] for split in images}
-    for split, found in images.items():  # train first
-        for path, print_ in sorted(found):
-            seen = Seen(split, path, print_)
-            other = first.setdefault(print_.sha256, seen)
+    for split, shards in images.items():  # train first
+        found = [Seen(split, pairs[one.place].image.path, one) for pairs, prints in shards for one in prints.of(wanted)]
+        for seen in sorted(found, key=attrgetter("path")):
+            other = first.setdefault(seen.print.sha256, seen)
             if other is seen:
                 alone[split].append(seen)
             else:

@@ -5,8 +5,10 @@ Invariant: files are named by their place in the job, so that no name is sent tw
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from struct import Struct
 from typing import NamedTuple
 
 from trainingrun_agent.prep.annotation import UnusableError
@@ -83,6 +85,32 @@ class Print(NamedTuple):
     labels: bytes
 
 
+class Prints:
+    """Those of a shard's images, packed: there is one of every image, and hardly any is ever looked at."""
+
+    _ONE = Struct(">I16s?16s8s")
+    _SHA256 = Struct(">4x16s25x")
+
+    def __init__(self, packed: bytes = b"") -> None:
+        if len(packed) % self._ONE.size:
+            raise ValueError(f"{len(packed)} bytes are no prints")
+        self.packed = bytearray(packed)
+
+    def append(self, one: Print) -> None:
+        """Add one."""
+        self.packed += self._ONE.pack(one.place, one.sha256, bool(one.look), one.look, one.labels)
+
+    def hashes(self) -> Iterator[bytes]:
+        """What each has of its image's SHA-256."""
+        return (sha256 for (sha256,) in self._SHA256.iter_unpack(self.packed))
+
+    def of(self, hashes: Container[bytes]) -> Iterator[Print]:
+        """Those with one of these."""
+        for place, sha256, looks, look, labels in self._ONE.iter_unpack(self.packed):
+            if sha256 in hashes:
+                yield Print(place, sha256, look if looks else b"", labels)
+
+
 @dataclass
 class ShardResult:
     """A shard made. `shard` is None without a record in it, and when its records are those of before: `same_records`.
@@ -96,4 +124,4 @@ class ShardResult:
     same_records: bool = False
     shard: LocalFile | None = None
     rows: LocalFile | None = None
-    prints: list[Print] = field(default_factory=list)
+    prints: Prints = field(default_factory=Prints)

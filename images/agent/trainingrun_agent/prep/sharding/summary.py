@@ -10,19 +10,17 @@ import base64
 import gzip
 import hashlib
 import json
-import struct
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from trainingrun_agent.prep.findings import Findings
-from trainingrun_agent.prep.sharding.job import Print, ShardJob, ShardResult
+from trainingrun_agent.prep.sharding.job import Prints, ShardJob, ShardResult
 from trainingrun_agent.prep.tally import Tally
 from trainingrun_agent.prep.view import View
 
 MAX_LINE = 256 << 20
-_PRINT = struct.Struct(">I16s?16s8s")
 
 
 class Versions:
@@ -47,7 +45,7 @@ def encode(result: ShardResult, versions: Versions) -> bytes:
         "network": result.tally.view.network,
         "tally": _plain(result.tally),
         "findings": result.findings.to_json(),
-        "prints": base64.b64encode(b"".join(map(_packed, result.prints))).decode(),
+        "prints": base64.b64encode(result.prints.packed).decode(),
         "csv": result.csv.read_text(encoding="utf-8"),
     }
     return json.dumps(document, separators=(",", ":")).encode() + b"\n"
@@ -68,20 +66,11 @@ def recall(path: Path, job: ShardJob, view: View, csv: Path) -> ShardResult | No
             return None
         tally = _filled(Tally(view), document["tally"])
         findings = Findings.from_json(document["findings"])
-        prints = list(_unpacked(base64.b64decode(document["prints"])))
+        prints = Prints(base64.b64decode(document["prints"]))
         csv.write_text(document["csv"], encoding="utf-8")
-    except (KeyError, TypeError, AttributeError, struct.error) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"no summary: {type(error).__name__}: {error}") from error
     return ShardResult(tally, findings, csv, prints=prints)
-
-
-def _packed(one: Print) -> bytes:
-    return _PRINT.pack(one.place, one.sha256, bool(one.look), one.look, one.labels)
-
-
-def _unpacked(data: bytes) -> Iterator[Print]:
-    for place, sha256, looks, look, labels in _PRINT.iter_unpack(data):
-        yield Print(place, sha256, look if looks else b"", labels)
 
 
 def _plain(counts: Any) -> dict[str, Any]:
