@@ -98,11 +98,10 @@ def _found(side: Side, files: set[str]) -> dict[str, tuple[Entry, Pair | None]]:
     found: dict[str, tuple[Entry, Pair | None]] = {
         image.path: (image, None) for image in side.source.labels.pairing.unpaired if image.path in files
     }
-    for pairs in side.shards:
-        for pair in pairs:
-            for path in (pair.annotation.path, pair.image.path):
-                if path in files:
-                    found[path] = (pair.image, pair)
+    for pair in chain.from_iterable(side.shards):
+        image, labels = pair
+        if image.path in files or labels.path in files:
+            found[labels.path] = found[image.path] = (image, pair)
     return found
 
 

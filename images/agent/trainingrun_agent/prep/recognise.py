@@ -52,16 +52,15 @@ class _Look:
         return {stem(fold(image.path)) for image in self.listing.images}
 
     def _by_set(self, format_: SetFormat) -> str | None:
-        files = [(entry, suffix) for suffix in format_.suffixes for entry in self.listing.by_suffix.get(suffix, ())]
         # A file with the name of an image beside it mostly holds the labels of that image, not of a data set.
         alone: list[Entry] = []
         beside: list[Entry] = []
-        for entry, suffix in sorted(files):
-            if fold(entry.path).removesuffix(suffix) not in self._images:
-                alone.append(entry)
-            elif suffix != PASCAL_VOC.suffix:
-                beside.append(entry)
-        candidates = (*alone[:LOOKS], *beside[:LOOKS])
+        for suffix in format_.suffixes:
+            files = self.listing.by_suffix.get(suffix, [])
+            alone += islice((one for one in files if fold(one.path).removesuffix(suffix) not in self._images), LOOKS)
+            if suffix != PASCAL_VOC.suffix:
+                beside += islice((one for one in files if fold(one.path).removesuffix(suffix) in self._images), LOOKS)
+        candidates = (*sorted(alone)[:LOOKS], *sorted(beside)[:LOOKS])
         return next((entry.path for entry in candidates if format_.recognises(self.head(entry))), None)
 
     def _by_file(self, format_: FileFormat) -> str | None:
