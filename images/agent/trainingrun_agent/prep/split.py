@@ -46,11 +46,6 @@ class Side:
         """How many are checked."""
         return sum(map(len, self.shards))
 
-    @property
-    def size(self) -> int:
-        """Bytes of what is checked."""
-        return sum(pair.image.size + pair.annotation.size for pairs in self.shards for pair in pairs)
-
 
 def sides(sources: Mapping[Split, OpenSource], side_of: Callable[[str], Split] | None, *, view: View) -> list[Side]:
     """Each source is a split; with `side_of`, the only one is parted by the paths of its images."""
