@@ -13,6 +13,7 @@ from prep_lab import Lab
 from trainingrun_agent.errors import Interrupted, StorageRefused
 from trainingrun_agent.prep import shards
 from trainingrun_agent.prep.check import Checker
+from trainingrun_agent.prep.ordered import Bounds
 from trainingrun_agent.prep.sharding import crew, feed, process
 from trainingrun_agent.prep.sharding.job import Fetched
 from trainingrun_agent.prep.sharding.process import WorkerProcess
@@ -27,7 +28,8 @@ def lab(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
     lab.add("bad", jpeg(seed="bad")[:-2])
     lab.max_bad_files = "10%"
     monkeypatch.setattr(shards, "TARGET_BYTES", 40_000)
-    monkeypatch.setattr(feed, "BATCH_ITEMS", 3)
+    monkeypatch.setattr(feed, "READ_IMAGES", 3)
+    monkeypatch.setattr(feed, "BATCH", Bounds(max_items=1, max_cost=4 << 20))
     return lab
 
 

@@ -29,6 +29,9 @@ class Bounds:
     max_cost: int
 
 
+_SINGLE = Bounds(max_items=1, max_cost=0)
+
+
 def ordered_map(
     work: Callable[[T], R],
     items: Iterable[T],
@@ -39,29 +42,58 @@ def ordered_map(
     pool: ThreadPoolExecutor,
 ) -> Iterator[R]:
     """Yield `work(item)` for each item, in order. Raises what `work` raises, Interrupted when told to stop."""
+    for results in ordered_groups(work, items, cost=cost, bounds=bounds, group=_SINGLE, stop=stop, pool=pool):
+        yield from results
+
+
+def ordered_groups(
+    work: Callable[[T], R],
+    items: Iterable[T],
+    *,
+    cost: Callable[[T], int],
+    bounds: Bounds,
+    group: Bounds,
+    stop: threading.Event,
+    pool: ThreadPoolExecutor,
+) -> Iterator[list[R]]:
+    """As ordered_map, but results that are there already come together: at most a `group`, or one that is larger."""
     pending: deque[tuple[Future[R], int]] = deque()
     under_way = 0
     try:
         for item in items:
             price = cost(item)
             while pending and (len(pending) >= bounds.max_items or under_way + price > bounds.max_cost):
-                future, paid = pending.popleft()
+                results, paid = _next_group(pending, group, stop)
                 under_way -= paid
-                yield _result(future, stop)
+                yield results
             pending.append((pool.submit(work, item), price))
             under_way += price
         while pending:
-            yield _result(pending.popleft()[0], stop)
+            yield _next_group(pending, group, stop)[0]
     finally:
         for future, _ in pending:
             future.cancel()
 
 
+def _next_group(pending: deque[tuple[Future[R], int]], group: Bounds, stop: threading.Event) -> tuple[list[R], int]:
+    """Waits for the first; with what they cost."""
+    future, paid = pending.popleft()
+    results = [_result(future, stop)]
+    while pending and len(results) < group.max_items and paid + pending[0][1] <= group.max_cost:
+        if not pending[0][0].done():
+            break
+        future, price = pending.popleft()
+        results.append(future.result())
+        paid += price
+    return results, paid
+
+
 def _result(future: Future[R], stop: threading.Event) -> R:
-    while True:
+    heed(stop)
+    while not future.done():
+        wait((future,), timeout=STOP_POLL_SECONDS)
         heed(stop)
-        if wait((future,), timeout=STOP_POLL_SECONDS).done:
-            return future.result()
+    return future.result()
 
 
 def heed(stop: threading.Event) -> None:

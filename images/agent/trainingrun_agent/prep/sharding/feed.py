@@ -15,15 +15,17 @@ from trainingrun_agent.log import logger
 from trainingrun_agent.prep import fetch, images
 from trainingrun_agent.prep.annotation import UnusableError
 from trainingrun_agent.prep.check import Labels
-from trainingrun_agent.prep.ordered import Bounds, ordered_map
+from trainingrun_agent.prep.ordered import Bounds, ordered_groups
 from trainingrun_agent.prep.pairing import Pair
 from trainingrun_agent.prep.sharding.job import CRASHED, Fetched, ShardJob, ShardResult
 from trainingrun_agent.prep.sharding.process import Maker, WorkerDiedError
 from trainingrun_agent.storage.base import ObjectStore
 
-BATCH_ITEMS, BATCH_BYTES = 24, 4 << 20
-BOUNDS = Bounds(max_items=16, max_cost=20 << 20)
-"""Batches and bytes."""
+READ_IMAGES = 4
+"""By a thread, one after the other: few, so that those a maker waits for come soon; each hand-over costs, too."""
+BATCH = Bounds(max_items=6, max_cost=4 << 20)
+"""Sent to a maker at once, of what is there: reads and bytes."""
+BOUNDS = Bounds(max_items=96, max_cost=20 << 20)
 MAX_DEATHS = 20
 
 
@@ -121,10 +123,11 @@ class _Attempt:
         earlier = {place: task.earlier(place) for place in needs.shards}
         try:
             maker.begin(earlier)
-            batches = self._batches(needs.files)
-            for items in ordered_map(
-                self._fetch, batches, cost=self._cost, bounds=BOUNDS, stop=self._stop, pool=self._pool
+            reads = self._reads(needs.files)
+            for batch in ordered_groups(
+                self._fetch, reads, cost=self._cost, bounds=BOUNDS, group=BATCH, stop=self._stop, pool=self._pool
             ):
+                items = [item for read in batch for item in read]
                 self._feed(maker, items)
                 self._tell(item.place for item in items)
             return maker.finish()
@@ -154,24 +157,21 @@ class _Attempt:
                 self._fatal[item.place] = _fatal()
                 raise
 
-    def _batches(self, places: list[int]) -> Iterator[list[int]]:
-        batch: list[int] = []
-        size = 0
+    def _reads(self, places: list[int]) -> Iterator[list[int]]:
+        read: list[int] = []
         for place in places:
-            cost = _size(self._task.pairs[place])
-            if batch and (len(batch) == BATCH_ITEMS or size + cost > BATCH_BYTES):
-                yield batch
-                batch, size = [], 0
-            batch.append(place)
-            size += cost
-        if batch:
-            yield batch
+            if read and (len(read) == READ_IMAGES or self._cost([*read, place]) > BATCH.max_cost):
+                yield read
+                read = []
+            read.append(place)
+        if read:
+            yield read
 
-    def _cost(self, batch: list[int]) -> int:
-        return sum(_size(self._task.pairs[place]) for place in batch)
+    def _cost(self, read: list[int]) -> int:
+        return sum(_size(self._task.pairs[place]) for place in read)
 
-    def _fetch(self, batch: list[int]) -> list[Fetched]:
-        return [self._one(place) for place in batch]
+    def _fetch(self, read: list[int]) -> list[Fetched]:
+        return [self._one(place) for place in read]
 
     def _one(self, place: int) -> Fetched:
         task, pair = self._task, self._task.pairs[place]
