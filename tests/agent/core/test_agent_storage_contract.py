@@ -14,7 +14,7 @@ from memory_store import MemoryStore
 from trainingrun_agent.errors import IntegrityError, NotFound, ObjectTooLarge
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.folder import FolderStore
-from trainingrun_agent.storage.s3 import PART
+from trainingrun_agent.storage.s3 import WHOLE
 
 KEYS = [
     "a b+c.jpg",
@@ -138,7 +138,7 @@ def test_ranges(store: ObjectStore, start: int, length: int, expected: bytes) ->
     assert store.get_range("k", start=start, length=length) == expected
 
 
-@pytest.mark.parametrize("size", [0, 1, PART, PART + 1], ids=["empty", "tiny", "one part", "multipart"])
+@pytest.mark.parametrize("size", [0, 1, WHOLE, WHOLE + 1], ids=["empty", "tiny", "one request", "multipart"])
 def test_upload_and_download_agree(store: ObjectStore, tmp_path: Path, size: int) -> None:
     data = (b"0123456789abcde" * (size // 15 + 1))[:size]
     sent: list[int] = []
@@ -155,9 +155,10 @@ def test_upload_and_download_agree(store: ObjectStore, tmp_path: Path, size: int
     assert keys(store) == ["deep/er/k"]
 
 
-def test_a_file_that_shrinks_is_not_uploaded(store: ObjectStore) -> None:
+@pytest.mark.parametrize("left", [2, WHOLE], ids=["one request", "multipart"])
+def test_a_file_that_shrinks_is_not_uploaded(store: ObjectStore, left: int) -> None:
     with pytest.raises(IntegrityError, match="ended 3 bytes early"):
-        store.upload("k", io.BytesIO(b"x" * PART), size=PART + 3)
+        store.upload("k", io.BytesIO(b"x" * left), size=left + 3)
     assert store.head("k") is None
     assert keys(store) == []
 
