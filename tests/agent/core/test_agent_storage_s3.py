@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -17,6 +19,22 @@ def test_listing_goes_page_by_page(s3_store: S3Store, monkeypatch: pytest.Monkey
         s3_store.put(key, b"x")
     assert [info.key for info in s3_store.list("a/")] == keys
     assert [info.key for info in s3_store.list("a/", limit=4)] == keys[:4]
+
+
+def test_a_page_is_read_while_the_one_before_it_is_worked_through(
+    s3_store: S3Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainingrun_agent.storage.s3.PAGE", 1)
+    for key in ("a", "b", "c"):
+        s3_store.put(key, b"x")
+    asked = threading.Semaphore(0)
+    s3_store._client.meta.events.register("before-call.s3.ListObjectsV2", lambda **_: asked.release())
+    with closing(s3_store.list("")) as listing:
+        assert next(listing).key == "a"
+        assert asked.acquire(timeout=10)
+        assert asked.acquire(timeout=10)
+        assert next(listing).key == "b"
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("list")]
 
 
 def test_the_etag_is_the_servers(s3_store: S3Store) -> None:

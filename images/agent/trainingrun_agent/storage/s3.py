@@ -6,7 +6,8 @@ is downloaded appears under its name only when size and digest are right.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -86,24 +87,22 @@ class S3Store:
         """Name of the bucket."""
         return self._target.bucket
 
-    def list(self, prefix: str, *, start_after: str = "", limit: int | None = None) -> Iterator[ObjectInfo]:
+    def list(self, prefix: str, *, start_after: str = "", limit: int | None = None) -> Generator[ObjectInfo]:
         """Page by page, see ObjectStore."""
-        found = 0
         where = {"StartAfter": start_after} if start_after else {}
-        while limit is None or found < limit:
-            wanted = PAGE if limit is None else min(PAGE, limit - found)
-            with self._explained("ListObjectsV2", prefix):
-                page = self._client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, MaxKeys=wanted, **where)
-            if page.keys().isdisjoint(("IsTruncated", "KeyCount", "Name")):
-                raise not_s3(self._target, call="ListObjectsV2", key=prefix, what="a page that is no listing")
-            for item in page.get("Contents", ()):
+        with ThreadPoolExecutor(1, "list") as ahead:  # a page is read while the one before it is worked through
+            coming: Future[dict[str, Any]] | None = ahead.submit(self._page, prefix, limit, where)
+            while coming is not None:
+                page = coming.result()
                 # Not every server honours StartAfter.
-                if item["Key"] > start_after:
-                    found += 1
+                items = [item for item in page.get("Contents", ()) if item["Key"] > start_after]
+                limit = None if limit is None else limit - len(items)
+                coming = None
+                if page.get("IsTruncated") and (limit is None or limit > 0):
+                    where = {"ContinuationToken": page["NextContinuationToken"]}
+                    coming = ahead.submit(self._page, prefix, limit, where)
+                for item in items:
                     yield _info(item["Key"], item["Size"], item)
-            if not page.get("IsTruncated"):
-                return
-            where = {"ContinuationToken": page["NextContinuationToken"]}
 
     def head(self, key: str) -> ObjectInfo | None:
         """See ObjectStore."""
@@ -208,6 +207,16 @@ class S3Store:
         """See ObjectStore."""
         with self._explained("DeleteObject", key):
             self._client.delete_object(Bucket=self.bucket, Key=key)
+
+    def _page(self, prefix: str, limit: int | None, where: dict[str, str]) -> dict[str, Any]:
+        wanted = PAGE if limit is None else min(PAGE, limit)
+        with self._explained("ListObjectsV2", prefix):
+            page: dict[str, Any] = self._client.list_objects_v2(
+                Bucket=self.bucket, Prefix=prefix, MaxKeys=wanted, **where
+            )
+        if page.keys().isdisjoint(("IsTruncated", "KeyCount", "Name")):
+            raise not_s3(self._target, call="ListObjectsV2", key=prefix, what="a page that is no listing")
+        return page
 
     def _get(self, key: str, *, max_bytes: int) -> tuple[bytes, str]:
         """The object and its ETag."""
