@@ -6,6 +6,7 @@ Invariant: the process ends when its end of the socket does; it never touches st
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import socket
 import subprocess
@@ -145,6 +146,7 @@ def local_maker(checker: Checker, view: View, scratch: Path) -> ShardMaker:
 
 def serve(descriptor: int) -> None:
     """The other process, from its start to its end."""
+    gc.freeze()  # what the modules made stays, and need not be looked through again and again
     connection = Connection(descriptor)
     with suppress(EOFError, ConnectionError), closing(local_maker(*connection.recv())) as maker:
         while True:
