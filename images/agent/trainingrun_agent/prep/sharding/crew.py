@@ -14,7 +14,7 @@ from pathlib import Path
 
 from trainingrun_agent.prep.check import Checker
 from trainingrun_agent.prep.ordered import STOP_POLL_SECONDS, heed
-from trainingrun_agent.prep.sharding.feed import Feeder, Moved, Task
+from trainingrun_agent.prep.sharding.feed import READS_AT_ONCE, Feeder, Moved, Task
 from trainingrun_agent.prep.sharding.job import ShardResult
 from trainingrun_agent.prep.sharding.process import Maker, WorkerProcess, local_maker
 from trainingrun_agent.prep.view import View
@@ -22,7 +22,6 @@ from trainingrun_agent.prep.view import View
 MAX_WORKERS = 4
 FEW_IMAGES = 256
 """Checked before a process has started."""
-READS_AT_ONCE = 16
 
 
 def workers_for(images: int) -> int:

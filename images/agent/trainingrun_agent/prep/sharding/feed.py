@@ -21,8 +21,9 @@ from trainingrun_agent.prep.sharding.job import CRASHED, Fetched, ShardJob, Shar
 from trainingrun_agent.prep.sharding.process import Maker, WorkerDiedError
 from trainingrun_agent.storage.base import ObjectStore
 
+READS_AT_ONCE = 16
 READ_IMAGES = 4
-"""By a thread, one after the other: few, so that those a maker waits for come soon; each hand-over costs, too."""
+"""In one read, when there is no hurry any more: a maker waits for the first ones, and each hand-over costs."""
 BATCH = Bounds(max_items=6, max_cost=4 << 20)
 """Sent to a maker at once, of what is there: reads and bytes."""
 BOUNDS = Bounds(max_items=96, max_cost=20 << 20)
@@ -158,11 +159,15 @@ class _Attempt:
                 raise
 
     def _reads(self, places: list[int]) -> Iterator[list[int]]:
+        """One image for every thread at first, then two, and so on."""
         read: list[int] = []
+        number = 0
         for place in places:
-            if read and (len(read) == READ_IMAGES or self._cost([*read, place]) > BATCH.max_cost):
+            full = len(read) >= min(READ_IMAGES, 1 + number // READS_AT_ONCE)
+            if read and (full or self._cost([*read, place]) > BATCH.max_cost):
                 yield read
                 read = []
+                number += 1
             read.append(place)
         if read:
             yield read
