@@ -9,7 +9,7 @@ import os
 import secrets
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,8 +22,11 @@ from trdemo.place import Storage
 
 
 @contextmanager
-def s3_server(echo: Echo) -> Iterator[tuple[Storage, Path]]:
-    """The server's address and account, and a folder for the caller's files on the same disk."""
+def s3_server(echo: Echo, *, cores: Collection[int] = ()) -> Iterator[tuple[Storage, Path]]:
+    """The server's address and account, and a folder for the caller's files on the same disk.
+
+    It keeps to `cores`, where some are named.
+    """
     binary = ensure(("versitygw",), echo=echo)["versitygw"]
     (port,) = choose(1, ())
     storage = Storage(f"http://127.0.0.1:{port}", "", f"TR{secrets.token_hex(9).upper()}", secrets.token_urlsafe(30))
@@ -35,13 +38,24 @@ def s3_server(echo: Echo) -> Iterator[tuple[Storage, Path]]:
         address = ["--port", f"127.0.0.1:{port}", "--health", "/healthz", "--keep-alive"]
         argv = [str(binary), *address, "--quiet", "--iam-dir", str(folder / "iam"), "posix", str(folder / "data")]
         account = {"ROOT_ACCESS_KEY": storage.access_key, "ROOT_SECRET_KEY": storage.secret_key}
-        with (
-            log.open("wb") as output,
-            subprocess.Popen(argv, env={**os.environ, **account}, stdout=output, stderr=output) as process,
-        ):
+        with log.open("wb") as output:
+            with on_cores(cores):
+                process = subprocess.Popen(argv, env={**os.environ, **account}, stdout=output, stderr=output)
             try:
                 what = f"versitygw on port {port}"
                 wait_until(lambda: http_ok(f"{storage.endpoint}/healthz"), what=what, timeout=20, log=log)
                 yield storage, folder / "files"
             finally:
                 process.kill()
+                process.wait()
+
+
+@contextmanager
+def on_cores(cores: Collection[int]) -> Iterator[None]:
+    """What is started in this block keeps to these cores; to all that there are when none is named."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores or before)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
