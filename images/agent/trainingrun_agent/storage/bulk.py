@@ -53,9 +53,10 @@ class Bulk:
         """The whole object and its ETag. Raises BulkError also beyond `max_bytes`."""
         with self._judged(key):
             found = self._store.get(key)
-            if found.meta["size"] > max_bytes:
+            about = found.meta  # made anew each time it is asked for
+            if about["size"] > max_bytes:
                 raise BulkError
-            return bytes(found.bytes()), found.meta["e_tag"] or ""
+            return bytes(found.bytes()), about["e_tag"] or ""
 
     def chunks(self, key: str) -> Iterator[memoryview]:
         """The whole object, piece by piece."""
