@@ -24,7 +24,7 @@ from trainingrun_agent.storage.base import ObjectStore
 READS_AT_ONCE = 16
 READ_IMAGES = 4
 """In one read, when there is no hurry any more: a maker waits for the first ones, and each hand-over costs."""
-BATCH = Bounds(max_items=6, max_cost=4 << 20)
+BATCH = Bounds(max_items=24, max_cost=4 << 20)
 """Sent to a maker at once, of what is there: reads and bytes."""
 BOUNDS = Bounds(max_items=96, max_cost=20 << 20)
 MAX_DEATHS = 20
