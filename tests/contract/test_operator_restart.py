@@ -97,17 +97,22 @@ async def test_runs_that_ended_while_no_operator_was_there_are_caught_up(world: 
     await eventually(lambda: world.condition("Prepared")["status"] == "True")
 
 
+async def pod_that_outlives_its_job_and_operator(world: World) -> str:
+    await world.start_operator()
+    world.store.graceful_pods = True
+    world.store.create("trainingruns", a_run().body())
+    pod: str = world.cluster.start(await world.job("tire-prep-1"))["metadata"]["name"]
+    await eventually(lambda: world.condition("Prepared").get("reason") == "Running")
+    await world.operators[0].stop()
+    world.store.delete("jobs", "tire-prep-1")
+    return pod
+
+
 @pytest.mark.parametrize("script", [lambda _job: None])
 async def test_a_pod_of_a_job_deleted_before_the_restart_holds_back_the_next_attempt(
     world: World, script: Script
 ) -> None:
-    await world.start_operator()
-    world.store.graceful_pods = True
-    world.store.create("trainingruns", a_run().body())
-    pod = world.cluster.start(await world.job("tire-prep-1"))["metadata"]["name"]
-    await eventually(lambda: world.condition("Prepared").get("reason") == "Running")
-    await world.operators[0].stop()
-    world.store.delete("jobs", "tire-prep-1")
+    pod = await pod_that_outlives_its_job_and_operator(world)
     await world.replace_operator()
     await eventually(lambda: f"waits until pod {pod} has ended" in world.status()["message"])
     assert world.store.find("jobs", "tire-prep-2") is None
@@ -117,13 +122,7 @@ async def test_a_pod_of_a_job_deleted_before_the_restart_holds_back_the_next_att
 
 @pytest.mark.parametrize("script", [lambda _job: None])
 async def test_a_pod_deleted_before_the_watches_began_is_not_waited_for(world: World, script: Script) -> None:
-    await world.start_operator()
-    world.store.graceful_pods = True
-    world.store.create("trainingruns", a_run().body())
-    pod = world.cluster.start(await world.job("tire-prep-1"))["metadata"]["name"]
-    await eventually(lambda: world.condition("Prepared").get("reason") == "Running")
-    await world.operators[0].stop()
-    world.store.delete("jobs", "tire-prep-1")
+    pod = await pod_that_outlives_its_job_and_operator(world)
     late_watch = Fault("GET", "/pods$", 503, skip=1, times=2)  # the operator's own listing comes first
     world.server.faults.append(late_watch)
     await world.replace_operator()

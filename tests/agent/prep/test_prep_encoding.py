@@ -33,7 +33,14 @@ FEATURES = {
 
 @pytest.mark.parametrize(("made", "expected"), FEATURES.values(), ids=FEATURES)
 def test_features_are_tensorflows(made: Feature, expected: str) -> None:
-    assert encode({"": made}).hex().endswith(expected)
+    entry = "0a00" + field("12", expected)
+    assert encode({"": made}).hex() == field("0a", field("0a", entry))
+
+
+def field(tag: str, payload: str) -> str:
+    """A length-delimited field of less than 16 KiB; all in hex."""
+    size = len(payload) // 2
+    return tag + (f"{size:02x}" if size < 0x80 else f"{size & 0x7F | 0x80:02x}{size >> 7:02x}") + payload
 
 
 def test_examples_do_not_depend_on_the_order_of_features() -> None:

@@ -1,7 +1,7 @@
 """A reverse proxy before an S3 server that answers 503 in bursts, as an overloaded one does.
 
-Requests pass unchanged, Host included, so that their signatures hold. A burst begins with a request, so that each
-refuses one at least. Invariant: a refused request never reached the server.
+Requests pass unchanged, Host included, so that their signatures hold. Invariant: a refused request never reached the
+server.
 """
 
 from __future__ import annotations
@@ -29,14 +29,11 @@ class FlakyS3:
         self.server = urlsplit(server)
         self.flaky = True
         self.refused = self.passed = 0
-        self._burst_ends = self._next_burst = 0.0
+        self._began = time.monotonic()
 
     def refuses(self) -> bool:
         """Whether a request of this moment is refused, and count it."""
-        now = time.monotonic()
-        if now >= self._next_burst:
-            self._burst_ends, self._next_burst = now + BURST_SECONDS, now + EVERY_SECONDS
-        refuse = self.flaky and now < self._burst_ends
+        refuse = self.flaky and (time.monotonic() - self._began) % EVERY_SECONDS < BURST_SECONDS
         if refuse:
             self.refused += 1
         else:

@@ -30,7 +30,7 @@ from trainingrun_agent.storage.streams import Chunk, HashingReader, save
 
 CHUNK = 1 << 20
 WHOLE = 16 << 20
-"""Sent in one request, which costs half as much as parts: more than a shard has."""
+"""Sent in one request, which costs half as much as parts: more than shards of up to 2 GB of images have."""
 PART = 8 << 20
 PAGE = 1000
 UPLOAD_THREADS = 4
