@@ -1,4 +1,4 @@
-"""Makes ``trcluster`` importable, and sees what a cluster changes on the host.
+"""Fixtures that record what a cluster changes on the host.
 
 Invariant: a HostState holds only what can be compared before and after, and never something of another program.
 """
@@ -8,14 +8,11 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from trcluster import process
 from trcluster.cgroups import hierarchies

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -85,7 +84,7 @@ class _Started:
             argv = [*(("nice", "-n", "19") if self._behind else ()), *self._command(xml)]
             with output.open("wb") as file:
                 to = file if self._behind else None
-                code = subprocess.run(argv, cwd=ROOT, env=_environment(), check=False, stdout=to, stderr=to).returncode
+                code = subprocess.run(argv, cwd=ROOT, check=False, stdout=to, stderr=to).returncode
             if self._behind:
                 _headline(f"output of tier {self._tier.name}")
                 print(output.read_text(encoding="utf-8", errors="replace"), flush=True)
@@ -96,12 +95,6 @@ class _Started:
         paths = [path for path in tier.paths if (ROOT / path).exists()]
         argv = [sys.executable, "-m", "pytest", "-q", f"--junitxml={xml}", "-m", tier.select, *paths, *self._extra]
         return argv + (["-n", str(tier.workers), "--dist", tier.dist] if tier.workers else [])
-
-
-def _environment() -> dict[str, str]:
-    """Absolute, so that a test may start programs in other folders."""
-    path = os.pathsep.join(str(ROOT / part) for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part)
-    return {**os.environ, "PYTHONPATH": path}
 
 
 def _headline(text: str) -> None:
