@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 
 from trainingrun_agent.config import Source
 from trainingrun_agent.errors import UserError
-from trainingrun_agent.prep.ordered import heed
+from trainingrun_agent.ordered import heed
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.base import ObjectStore
 

@@ -20,6 +20,7 @@ from typing import Any
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import Source, SplitRule
 from trainingrun_agent.errors import UserError
+from trainingrun_agent.gc_pause import lasting
 from trainingrun_agent.prep import fraction, policy
 from trainingrun_agent.prep.build import Built, build
 from trainingrun_agent.prep.duplicates import duplicates
@@ -28,7 +29,6 @@ from trainingrun_agent.prep.findings import Finding, Findings, Severity, Split, 
 from trainingrun_agent.prep.gallery import gallery
 from trainingrun_agent.prep.labelmap import label_map
 from trainingrun_agent.prep.labels import Origin, head, open_labels
-from trainingrun_agent.prep.lasting import lasting
 from trainingrun_agent.prep.listing import Listing, scan
 from trainingrun_agent.prep.page.page import render
 from trainingrun_agent.prep.publish import Home, Writing, publish, publish_failure, reusable
