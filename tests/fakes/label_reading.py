@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from label_sets import CLASSES
-from trainingrun_agent.prep.annotation import Annotation, UnusableError
 from trainingrun_agent.prep.index import Index
 from trainingrun_agent.prep.listing import Entry
+from trainingrun_agent.prep.model.annotation import Annotation, UnusableError
 from trainingrun_agent.prep.readers import FORMATS, FileFormat, SetFormat
 
 Corners = tuple[float, float, float, float]

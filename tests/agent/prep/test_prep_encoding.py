@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from trainingrun_agent.prep.classes import nearest
 from trainingrun_agent.prep.example import Feature, bytes_feature, encode, float_feature, int_feature
 from trainingrun_agent.prep.labelmap import display_names, label_map
+from trainingrun_agent.prep.model.class_names import nearest
 from trainingrun_agent.prep.shards import shard_count
 from trainingrun_agent.prep.tfrecord import frame
 

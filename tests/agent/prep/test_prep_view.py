@@ -8,7 +8,7 @@ import pytest
 
 from prep_lab import Lab
 from trainingrun_agent.pipeline.networks import NETWORKS
-from trainingrun_agent.prep.annotation import LabelledObject
+from trainingrun_agent.prep.model.annotation import LabelledObject
 from trainingrun_agent.prep.statistics import Statistics, sides
 from trainingrun_agent.prep.view import MATCHED, View, feature_maps, fit, iou
 from voc_data import encoded, labelled, picture, voc

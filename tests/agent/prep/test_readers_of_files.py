@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from label_reading import Corners, file_format
-from trainingrun_agent.prep.annotation import Annotation, UnusableError
+from trainingrun_agent.prep.model.annotation import Annotation, UnusableError
 from trainingrun_agent.prep.readers.yolo import class_list
 
 CLASSES = ("tire", "winter hub")

@@ -19,9 +19,9 @@ from PIL import Image
 from label_reading import read_set
 from label_sets import CLASSES, HEIGHT, WIDTH
 from trainingrun_agent.prep import images
-from trainingrun_agent.prep.annotation import Annotation, UnusableError
 from trainingrun_agent.prep.check import Checker
-from trainingrun_agent.prep.findings import Severity
+from trainingrun_agent.prep.model.annotation import Annotation, UnusableError
+from trainingrun_agent.prep.model.findings import Severity
 from trainingrun_agent.prep.readers import FORMATS, FileFormat, json_stream, labelimg, pascal_voc
 from trainingrun_agent.prep.readers.outline import outline
 from trainingrun_agent.prep.readers.values import encoding_of

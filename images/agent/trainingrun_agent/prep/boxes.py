@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from trainingrun_agent.prep.annotation import Annotation, LabelledObject, UnusableError
-from trainingrun_agent.prep.findings import Finding, info, warning
 from trainingrun_agent.prep.images import Header
+from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
+from trainingrun_agent.prep.model.findings import Finding, info, warning
 
 TRANSPOSING = (5, 6, 7, 8)
 """EXIF orientations that swap width and height."""

@@ -18,7 +18,7 @@ from typing import BinaryIO
 from trainingrun_agent.log import logger
 from trainingrun_agent.prep.check import Checker
 from trainingrun_agent.prep.earlier import GONE, Earlier, Made
-from trainingrun_agent.prep.findings import Findings, Split
+from trainingrun_agent.prep.model.findings import Findings, Split
 from trainingrun_agent.prep.pairing import Pair
 from trainingrun_agent.prep.publish import Home, Uploads, Writing
 from trainingrun_agent.prep.sharding import rows as row_files

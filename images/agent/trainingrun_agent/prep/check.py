@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from trainingrun_agent.prep import boxes, images
-from trainingrun_agent.prep.annotation import Annotation, LabelledObject, UnusableError
-from trainingrun_agent.prep.classes import nearest
-from trainingrun_agent.prep.findings import Finding, error, info, warning
+from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
+from trainingrun_agent.prep.model.class_names import nearest
+from trainingrun_agent.prep.model.findings import Finding, error, info, warning
 from trainingrun_agent.prep.readers import FORMATS, FileFormat
 from trainingrun_agent.prep.records import record
 

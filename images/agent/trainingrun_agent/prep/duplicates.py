@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
-from trainingrun_agent.prep.findings import Finding, Split, warning
+from trainingrun_agent.prep.model.findings import Finding, Split, warning
 from trainingrun_agent.prep.pairing import Pair
 from trainingrun_agent.prep.sharding.job import Print, Prints
 

@@ -15,7 +15,7 @@ from operator import lt
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from trainingrun_agent.prep.annotation import UnusableError
+from trainingrun_agent.prep.model.annotation import UnusableError
 
 MAX_BYTES = 32 << 20
 MAX_PIXELS = 100_000_000

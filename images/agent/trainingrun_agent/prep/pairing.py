@@ -13,7 +13,6 @@ from operator import attrgetter
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from trainingrun_agent.prep.findings import Finding, error, warning
 from trainingrun_agent.prep.listing import (
     ANNOTATIONS_FOLDER,
     IMAGE_SUFFIXES,
@@ -23,6 +22,7 @@ from trainingrun_agent.prep.listing import (
     suffix_of,
 )
 from trainingrun_agent.prep.matching import fold
+from trainingrun_agent.prep.model.findings import Finding, error, warning
 from trainingrun_agent.prep.readers import PASCAL_VOC, FileFormat
 
 FilenameOf = Callable[[Entry], str]

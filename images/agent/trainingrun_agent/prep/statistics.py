@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from math import floor, log2
 from typing import Any
 
-from trainingrun_agent.prep.annotation import LabelledObject
+from trainingrun_agent.prep.model.annotation import LabelledObject
 
 GRID = 32
 SIZE_BINS, ASPECT_BINS, MAX_BOXES = 20, 16, 51

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import BinaryIO
 
-from trainingrun_agent.prep.annotation import LabelledObject
+from trainingrun_agent.prep.model.annotation import LabelledObject
 
 _SPECIAL = re.compile('[,"\r\n]').search
 HEADER = ("filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax")

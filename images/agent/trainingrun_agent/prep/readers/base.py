@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
 
-from trainingrun_agent.prep.annotation import Annotation, LabelledObject, UnusableError
+from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
 
 Classes = Sequence[str]
 

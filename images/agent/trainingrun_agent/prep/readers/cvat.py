@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from lxml import etree
 
-from trainingrun_agent.prep.annotation import LabelledObject, UnusableError
+from trainingrun_agent.prep.model.annotation import LabelledObject, UnusableError
 from trainingrun_agent.prep.readers.base import Classes, Entries, SetFormat
 from trainingrun_agent.prep.readers.hardened import OPTIONS, doctype, has_doctype
 from trainingrun_agent.prep.readers.values import (

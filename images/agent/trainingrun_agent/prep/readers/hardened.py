@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from trainingrun_agent.prep.annotation import UnusableError
+from trainingrun_agent.prep.model.annotation import UnusableError
 
 OPTIONS: Final[dict[str, Any]] = {
     "resolve_entities": False,

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from trainingrun_agent.prep.annotation import UnusableError
+from trainingrun_agent.prep.model.annotation import UnusableError
 from trainingrun_agent.prep.readers.values import encoding_of
 
 MAX_VALUE = 2 << 20

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from trainingrun_agent.prep.annotation import LabelledObject, UnusableError
+from trainingrun_agent.prep.model.annotation import LabelledObject, UnusableError
 from trainingrun_agent.prep.readers.base import Classes, Entries, SetFormat
 from trainingrun_agent.prep.readers.json_stream import JSONStream
 from trainingrun_agent.prep.readers.outline import outline

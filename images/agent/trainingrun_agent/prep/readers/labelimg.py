@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from trainingrun_agent.prep.annotation import Annotation, LabelledObject
+from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject
 from trainingrun_agent.prep.readers.values import pixels
 
 MAX_VIEW = 32

@@ -11,7 +11,7 @@ import math
 import re
 from typing import Any
 
-from trainingrun_agent.prep.annotation import Annotation, LabelledObject, UnusableError
+from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
 from trainingrun_agent.prep.readers.base import Classes, FileFormat
 from trainingrun_agent.prep.readers.outline import outline
 from trainingrun_agent.prep.readers.values import boxed, clean, encoding_of, hull, label, not_a_box, pixels, points

@@ -10,7 +10,7 @@ import csv
 import io
 from typing import BinaryIO
 
-from trainingrun_agent.prep.annotation import LabelledObject
+from trainingrun_agent.prep.model.annotation import LabelledObject
 from trainingrun_agent.prep.readers.base import Classes, Entries, SetFormat
 from trainingrun_agent.prep.readers.table import MAX_LINE, Table, header_has
 from trainingrun_agent.prep.readers.values import boxed, clean, encoding_of, label, number, text_of

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from trainingrun_agent.prep.annotation import UnusableError
+from trainingrun_agent.prep.model.annotation import UnusableError
 from trainingrun_agent.prep.readers.json_stream import JSONStream
 
 

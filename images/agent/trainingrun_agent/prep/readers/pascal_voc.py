@@ -13,7 +13,7 @@ from typing import Any
 
 from lxml import etree
 
-from trainingrun_agent.prep.annotation import Annotation, LabelledObject, UnusableError
+from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
 from trainingrun_agent.prep.readers import labelimg
 from trainingrun_agent.prep.readers.base import FileFormat
 from trainingrun_agent.prep.readers.hardened import OPTIONS, doctype, has_doctype

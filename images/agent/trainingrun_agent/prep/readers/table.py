@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from trainingrun_agent.prep.annotation import UnusableError
+from trainingrun_agent.prep.model.annotation import UnusableError
 from trainingrun_agent.prep.readers.values import clean, encoding_of, text_of
 
 MAX_LINE = 1 << 20

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
-from trainingrun_agent.prep.annotation import LabelledObject, UnusableError
+from trainingrun_agent.prep.model.annotation import LabelledObject, UnusableError
 from trainingrun_agent.prep.readers.base import Classes, Entries, SetFormat
 from trainingrun_agent.prep.readers.table import Table, header_has
 from trainingrun_agent.prep.readers.values import boxed, label, number, pixels

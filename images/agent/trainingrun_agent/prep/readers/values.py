@@ -9,7 +9,7 @@ import codecs
 import math
 from collections.abc import Iterable
 
-from trainingrun_agent.prep.annotation import LabelledObject, UnusableError
+from trainingrun_agent.prep.model.annotation import LabelledObject, UnusableError
 
 MAX_SIDE = 10**6
 MAX_NAME = 1024

@@ -10,7 +10,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any, BinaryIO
 
-from trainingrun_agent.prep.annotation import LabelledObject, UnusableError
+from trainingrun_agent.prep.model.annotation import LabelledObject, UnusableError
 from trainingrun_agent.prep.readers.base import Classes, Entries, SetFormat
 from trainingrun_agent.prep.readers.json_stream import JSONStream
 from trainingrun_agent.prep.readers.outline import outline

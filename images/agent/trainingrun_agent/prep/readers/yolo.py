@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 
 import yaml
 
-from trainingrun_agent.prep.annotation import Annotation, LabelledObject, UnusableError
+from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
 from trainingrun_agent.prep.readers.base import Classes, FileFormat
 from trainingrun_agent.prep.readers.values import boxed, clean, encoding_of, hull, number, text_of
 

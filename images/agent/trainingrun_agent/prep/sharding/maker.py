@@ -15,10 +15,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from trainingrun_agent.prep.annotation import LabelledObject, version_of
 from trainingrun_agent.prep.check import Checked, Checker
 from trainingrun_agent.prep.fetch import CHANGED
-from trainingrun_agent.prep.findings import Finding, Findings, info
+from trainingrun_agent.prep.model.annotation import LabelledObject, version_of
+from trainingrun_agent.prep.model.findings import Finding, Findings, info
 from trainingrun_agent.prep.sharding import rows as row_files
 from trainingrun_agent.prep.sharding import summary
 from trainingrun_agent.prep.sharding.job import (
