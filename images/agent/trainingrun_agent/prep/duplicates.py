@@ -12,8 +12,8 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from trainingrun_agent.prep.model.findings import Finding, Split, warning
-from trainingrun_agent.prep.pairing import Pair
 from trainingrun_agent.prep.sharding.job import Print, Prints
+from trainingrun_agent.prep.source.pairing import Pair
 
 BANDS, BAND_BITS = 8, 16
 MAX_DISTANCE = BANDS - 1

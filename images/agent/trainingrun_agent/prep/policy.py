@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from trainingrun_agent.config import SplitRule
 from trainingrun_agent.errors import UserError
-from trainingrun_agent.prep.fetch import CHANGED
 from trainingrun_agent.prep.model.class_names import nearest
 from trainingrun_agent.prep.model.findings import Finding, Findings, Severity, info, warning
+from trainingrun_agent.prep.source.fetch import CHANGED
 from trainingrun_agent.prep.split import Side
 from trainingrun_agent.prep.tally import MUCH_LARGER, Tally
 

@@ -27,14 +27,14 @@ from trainingrun_agent.prep.duplicates import duplicates
 from trainingrun_agent.prep.earlier import Earlier, key_of, remember
 from trainingrun_agent.prep.gallery import gallery
 from trainingrun_agent.prep.labelmap import label_map
-from trainingrun_agent.prep.labels import Origin, head, open_labels
-from trainingrun_agent.prep.listing import Listing, scan
 from trainingrun_agent.prep.model.findings import Finding, Findings, Severity, Split, Words
 from trainingrun_agent.prep.page.page import render
 from trainingrun_agent.prep.publish import Home, Writing, publish, publish_failure, reusable
-from trainingrun_agent.prep.readers import Format
-from trainingrun_agent.prep.recognise import recognise
 from trainingrun_agent.prep.report import report
+from trainingrun_agent.prep.source.labels import Origin, head, open_labels
+from trainingrun_agent.prep.source.listing import Listing, scan
+from trainingrun_agent.prep.source.readers import Format
+from trainingrun_agent.prep.source.recognise import recognise
 from trainingrun_agent.prep.split import OpenSource, sides
 from trainingrun_agent.prep.view import View
 from trainingrun_agent.progress import Progress

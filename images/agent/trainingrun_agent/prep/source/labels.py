@@ -15,14 +15,14 @@ from pathlib import Path
 
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.ordered import heed
-from trainingrun_agent.prep import fetch
-from trainingrun_agent.prep.index import Index
-from trainingrun_agent.prep.listing import Entry, Listing
-from trainingrun_agent.prep.matching import Names, match
 from trainingrun_agent.prep.model.annotation import Annotation, UnusableError, version_of
 from trainingrun_agent.prep.model.findings import Finding, Split, error, info
-from trainingrun_agent.prep.pairing import Pair, Pairing, pair
-from trainingrun_agent.prep.readers import FileFormat, Format, SetFormat
+from trainingrun_agent.prep.source import fetch
+from trainingrun_agent.prep.source.index import Index
+from trainingrun_agent.prep.source.listing import Entry, Listing
+from trainingrun_agent.prep.source.matching import Names, match
+from trainingrun_agent.prep.source.pairing import Pair, Pairing, pair
+from trainingrun_agent.prep.source.readers import FileFormat, Format, SetFormat
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.base import ObjectStore
 

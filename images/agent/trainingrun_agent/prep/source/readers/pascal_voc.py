@@ -14,10 +14,10 @@ from typing import Any
 from lxml import etree
 
 from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
-from trainingrun_agent.prep.readers import labelimg
-from trainingrun_agent.prep.readers.base import FileFormat
-from trainingrun_agent.prep.readers.hardened import OPTIONS, doctype, has_doctype
-from trainingrun_agent.prep.readers.values import pixels, text_of
+from trainingrun_agent.prep.source.readers import labelimg
+from trainingrun_agent.prep.source.readers.base import FileFormat
+from trainingrun_agent.prep.source.readers.hardened import OPTIONS, doctype, has_doctype
+from trainingrun_agent.prep.source.readers.values import pixels, text_of
 
 MAX_BYTES = 4 << 20
 Texts = dict[Any, str | None]

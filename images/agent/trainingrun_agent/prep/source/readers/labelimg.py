@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject
-from trainingrun_agent.prep.readers.values import pixels
+from trainingrun_agent.prep.source.readers.values import pixels
 
 MAX_VIEW = 32
 _BLANK = "[ \t\r\n]*+"

@@ -12,8 +12,8 @@ from pathlib import PurePosixPath
 import yaml
 
 from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
-from trainingrun_agent.prep.readers.base import Classes, FileFormat
-from trainingrun_agent.prep.readers.values import boxed, clean, encoding_of, hull, number, text_of
+from trainingrun_agent.prep.source.readers.base import Classes, FileFormat
+from trainingrun_agent.prep.source.readers.values import boxed, clean, encoding_of, hull, number, text_of
 
 MAX_BYTES = 4 << 20
 CLASS_FILES = ("classes.txt", "data.yaml", "data.yml")

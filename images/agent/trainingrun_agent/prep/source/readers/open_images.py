@@ -11,9 +11,9 @@ import io
 from typing import BinaryIO
 
 from trainingrun_agent.prep.model.annotation import LabelledObject
-from trainingrun_agent.prep.readers.base import Classes, Entries, SetFormat
-from trainingrun_agent.prep.readers.table import MAX_LINE, Table, header_has
-from trainingrun_agent.prep.readers.values import boxed, clean, encoding_of, label, number, text_of
+from trainingrun_agent.prep.source.readers.base import Classes, Entries, SetFormat
+from trainingrun_agent.prep.source.readers.table import MAX_LINE, Table, header_has
+from trainingrun_agent.prep.source.readers.values import boxed, clean, encoding_of, label, number, text_of
 
 COLUMNS = ("ImageID", "LabelName", "XMin", "XMax", "YMin", "YMax")
 _CORNERS = ("XMin", "YMin", "XMax", "YMax")

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from trainingrun_agent.prep.model.annotation import LabelledObject, UnusableError
-from trainingrun_agent.prep.readers.base import Classes, Entries, SetFormat
-from trainingrun_agent.prep.readers.table import Table, header_has
-from trainingrun_agent.prep.readers.values import boxed, label, number, pixels
+from trainingrun_agent.prep.source.readers.base import Classes, Entries, SetFormat
+from trainingrun_agent.prep.source.readers.table import Table, header_has
+from trainingrun_agent.prep.source.readers.values import boxed, label, number, pixels
 
 COLUMNS = ("filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax")
 _CORNERS = COLUMNS[4:]

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from trainingrun_agent.errors import DiskFull
-from trainingrun_agent.prep.listing import Entry
 from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
+from trainingrun_agent.prep.source.listing import Entry
 
 MAX_IMAGES, MAX_OBJECTS = 2_000_000, 20_000_000
 """Of one file. SQLite sorts the index of so many objects in less than the pod's /tmp."""

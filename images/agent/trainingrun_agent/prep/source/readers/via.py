@@ -11,11 +11,11 @@ from collections.abc import Collection, Mapping
 from typing import Any, BinaryIO
 
 from trainingrun_agent.prep.model.annotation import LabelledObject, UnusableError
-from trainingrun_agent.prep.readers.base import Classes, Entries, SetFormat
-from trainingrun_agent.prep.readers.json_stream import JSONStream
-from trainingrun_agent.prep.readers.outline import outline
-from trainingrun_agent.prep.readers.table import Table, header_has
-from trainingrun_agent.prep.readers.values import boxed, clean, hull, label, not_a_box, number, points, text_of
+from trainingrun_agent.prep.source.readers.base import Classes, Entries, SetFormat
+from trainingrun_agent.prep.source.readers.json_stream import JSONStream
+from trainingrun_agent.prep.source.readers.outline import outline
+from trainingrun_agent.prep.source.readers.table import Table, header_has
+from trainingrun_agent.prep.source.readers.values import boxed, clean, hull, label, not_a_box, number, points, text_of
 
 COLUMNS = ("filename", "region_shape_attributes", "region_attributes")
 PROJECT = "_via_img_metadata"

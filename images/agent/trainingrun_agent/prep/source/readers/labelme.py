@@ -12,9 +12,18 @@ import re
 from typing import Any
 
 from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
-from trainingrun_agent.prep.readers.base import Classes, FileFormat
-from trainingrun_agent.prep.readers.outline import outline
-from trainingrun_agent.prep.readers.values import boxed, clean, encoding_of, hull, label, not_a_box, pixels, points
+from trainingrun_agent.prep.source.readers.base import Classes, FileFormat
+from trainingrun_agent.prep.source.readers.outline import outline
+from trainingrun_agent.prep.source.readers.values import (
+    boxed,
+    clean,
+    encoding_of,
+    hull,
+    label,
+    not_a_box,
+    pixels,
+    points,
+)
 
 MAX_BYTES = 32 << 20
 MAX_LABELS = 2 << 20

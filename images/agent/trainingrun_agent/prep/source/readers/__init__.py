@@ -3,7 +3,7 @@
 Invariant: FORMATS has every value of spec.dataset.train.format and .eval.format but `auto`.
 """
 
-from trainingrun_agent.prep.readers import (
+from trainingrun_agent.prep.source.readers import (
     coco,
     cvat,
     label_studio,
@@ -14,7 +14,7 @@ from trainingrun_agent.prep.readers import (
     via,
     yolo,
 )
-from trainingrun_agent.prep.readers.base import FileFormat, Format, SetFormat
+from trainingrun_agent.prep.source.readers.base import FileFormat, Format, SetFormat
 
 PASCAL_VOC = pascal_voc.FORMAT
 FORMATS: dict[str, Format] = {

@@ -12,9 +12,9 @@ from typing import BinaryIO
 from lxml import etree
 
 from trainingrun_agent.prep.model.annotation import LabelledObject, UnusableError
-from trainingrun_agent.prep.readers.base import Classes, Entries, SetFormat
-from trainingrun_agent.prep.readers.hardened import OPTIONS, doctype, has_doctype
-from trainingrun_agent.prep.readers.values import (
+from trainingrun_agent.prep.source.readers.base import Classes, Entries, SetFormat
+from trainingrun_agent.prep.source.readers.hardened import OPTIONS, doctype, has_doctype
+from trainingrun_agent.prep.source.readers.values import (
     boxed,
     clean,
     hull,

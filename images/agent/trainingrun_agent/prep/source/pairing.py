@@ -13,7 +13,8 @@ from operator import attrgetter
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from trainingrun_agent.prep.listing import (
+from trainingrun_agent.prep.model.findings import Finding, error, warning
+from trainingrun_agent.prep.source.listing import (
     ANNOTATIONS_FOLDER,
     IMAGE_SUFFIXES,
     IMAGES_FOLDER,
@@ -21,9 +22,8 @@ from trainingrun_agent.prep.listing import (
     Listing,
     suffix_of,
 )
-from trainingrun_agent.prep.matching import fold
-from trainingrun_agent.prep.model.findings import Finding, error, warning
-from trainingrun_agent.prep.readers import PASCAL_VOC, FileFormat
+from trainingrun_agent.prep.source.matching import fold
+from trainingrun_agent.prep.source.readers import PASCAL_VOC, FileFormat
 
 FilenameOf = Callable[[Entry], str]
 """Reads the <filename> of an annotation; empty when there is none or the file cannot be read."""

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from trainingrun_agent.errors import IntegrityError, NotFound, ObjectChanged, ObjectTooLarge
-from trainingrun_agent.prep.listing import Entry
 from trainingrun_agent.prep.model.annotation import UnusableError
+from trainingrun_agent.prep.source.listing import Entry
 from trainingrun_agent.storage.base import ObjectStore
 
 CHANGED = "ObjectChanged"

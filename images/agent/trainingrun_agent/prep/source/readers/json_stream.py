@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from trainingrun_agent.prep.model.annotation import UnusableError
-from trainingrun_agent.prep.readers.values import encoding_of
+from trainingrun_agent.prep.source.readers.values import encoding_of
 
 MAX_VALUE = 2 << 20
 """Characters of one value that is decoded whole: one image's or one object's labels."""

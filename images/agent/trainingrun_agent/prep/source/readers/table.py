@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from trainingrun_agent.prep.model.annotation import UnusableError
-from trainingrun_agent.prep.readers.values import clean, encoding_of, text_of
+from trainingrun_agent.prep.source.readers.values import clean, encoding_of, text_of
 
 MAX_LINE = 1 << 20
 DELIMITERS = ",;\t"

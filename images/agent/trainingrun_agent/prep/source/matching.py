@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from trainingrun_agent.prep.index import Listed
-from trainingrun_agent.prep.listing import IMAGE_SUFFIXES, Entry
 from trainingrun_agent.prep.model.findings import Finding, error
+from trainingrun_agent.prep.source.index import Listed
+from trainingrun_agent.prep.source.listing import IMAGE_SUFFIXES, Entry
 
 _SEVERAL = ""
 

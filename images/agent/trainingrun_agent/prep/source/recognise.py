@@ -12,11 +12,11 @@ from functools import cache, cached_property
 from itertools import islice
 
 from trainingrun_agent.errors import UserError
-from trainingrun_agent.prep.listing import Entry, Listing
-from trainingrun_agent.prep.matching import fold, stem
 from trainingrun_agent.prep.model.findings import Split
-from trainingrun_agent.prep.pairing import label_files, name_of
-from trainingrun_agent.prep.readers import FORMATS, PASCAL_VOC, FileFormat, Format, SetFormat
+from trainingrun_agent.prep.source.listing import Entry, Listing
+from trainingrun_agent.prep.source.matching import fold, stem
+from trainingrun_agent.prep.source.pairing import label_files, name_of
+from trainingrun_agent.prep.source.readers import FORMATS, PASCAL_VOC, FileFormat, Format, SetFormat
 
 AUTO = "auto"
 LOOKS = 5

@@ -11,10 +11,10 @@ from functools import partial
 from typing import Any, BinaryIO
 
 from trainingrun_agent.prep.model.annotation import LabelledObject, UnusableError
-from trainingrun_agent.prep.readers.base import Classes, Entries, SetFormat
-from trainingrun_agent.prep.readers.json_stream import JSONStream
-from trainingrun_agent.prep.readers.outline import outline
-from trainingrun_agent.prep.readers.values import boxed, clean, not_a_box, number, pixels
+from trainingrun_agent.prep.source.readers.base import Classes, Entries, SetFormat
+from trainingrun_agent.prep.source.readers.json_stream import JSONStream
+from trainingrun_agent.prep.source.readers.outline import outline
+from trainingrun_agent.prep.source.readers.values import boxed, clean, not_a_box, number, pixels
 
 
 def index(file: BinaryIO, entries: Entries, classes: Classes) -> None:  # noqa: ARG001 - names stand in the file

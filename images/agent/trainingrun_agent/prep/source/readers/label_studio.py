@@ -12,10 +12,20 @@ from typing import Any, BinaryIO
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from trainingrun_agent.prep.model.annotation import LabelledObject, UnusableError
-from trainingrun_agent.prep.readers.base import Classes, Entries, SetFormat
-from trainingrun_agent.prep.readers.json_stream import JSONStream
-from trainingrun_agent.prep.readers.outline import outline
-from trainingrun_agent.prep.readers.values import boxed, clean, hull, label, not_a_box, number, pixels, points, turned
+from trainingrun_agent.prep.source.readers.base import Classes, Entries, SetFormat
+from trainingrun_agent.prep.source.readers.json_stream import JSONStream
+from trainingrun_agent.prep.source.readers.outline import outline
+from trainingrun_agent.prep.source.readers.values import (
+    boxed,
+    clean,
+    hull,
+    label,
+    not_a_box,
+    number,
+    pixels,
+    points,
+    turned,
+)
 
 _UPLOADED = re.compile(r"[0-9a-f]{8}-(?=.)")
 _BOXES, _POLYGONS, _ELLIPSES = "rectangle", "polygon", "ellipse"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trainingrun_agent.prep.model.annotation import UnusableError
-from trainingrun_agent.prep.readers.json_stream import JSONStream
+from trainingrun_agent.prep.source.readers.json_stream import JSONStream
 
 
 @dataclass
