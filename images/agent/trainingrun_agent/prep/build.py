@@ -19,6 +19,7 @@ from trainingrun_agent.log import logger
 from trainingrun_agent.prep.check import Checker
 from trainingrun_agent.prep.earlier import GONE, Earlier, Made
 from trainingrun_agent.prep.model.findings import Findings, Split
+from trainingrun_agent.prep.output.tutorial_csv import write_header
 from trainingrun_agent.prep.publish import Home, Uploads, Writing
 from trainingrun_agent.prep.sharding import rows as row_files
 from trainingrun_agent.prep.sharding import summary
@@ -28,7 +29,6 @@ from trainingrun_agent.prep.sharding.job import ImageFile, Prints, ShardJob, Sha
 from trainingrun_agent.prep.shards import disk_full
 from trainingrun_agent.prep.source.pairing import Pair
 from trainingrun_agent.prep.split import Side
-from trainingrun_agent.prep.tutorial_csv import write_header
 from trainingrun_agent.progress import Progress
 
 _Number = tuple[Split, int]

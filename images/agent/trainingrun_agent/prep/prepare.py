@@ -26,8 +26,8 @@ from trainingrun_agent.prep.build import Built, build
 from trainingrun_agent.prep.duplicates import duplicates
 from trainingrun_agent.prep.earlier import Earlier, key_of, remember
 from trainingrun_agent.prep.gallery import gallery
-from trainingrun_agent.prep.labelmap import label_map
 from trainingrun_agent.prep.model.findings import Finding, Findings, Severity, Split, Words
+from trainingrun_agent.prep.output.label_map import label_map
 from trainingrun_agent.prep.page.page import render
 from trainingrun_agent.prep.publish import Home, Writing, publish, publish_failure, reusable
 from trainingrun_agent.prep.report import report
