@@ -18,8 +18,8 @@ from PIL import Image
 
 from label_reading import read_set
 from label_sets import CLASSES, HEIGHT, WIDTH
-from trainingrun_agent.prep import images
-from trainingrun_agent.prep.check import Checker
+from trainingrun_agent.prep.image import images
+from trainingrun_agent.prep.image.check import Checker
 from trainingrun_agent.prep.model.annotation import Annotation, UnusableError
 from trainingrun_agent.prep.model.findings import Severity
 from trainingrun_agent.prep.source.readers import FORMATS, FileFormat, json_stream, labelimg, pascal_voc

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from trainingrun_agent.log import logger
-from trainingrun_agent.prep.check import Checker
 from trainingrun_agent.prep.earlier import GONE, Earlier, Made
+from trainingrun_agent.prep.image.check import Checker
 from trainingrun_agent.prep.model.findings import Findings, Split
 from trainingrun_agent.prep.output.tutorial_csv import write_header
 from trainingrun_agent.prep.publish import Home, Uploads, Writing

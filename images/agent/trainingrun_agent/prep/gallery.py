@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from itertools import chain, islice, zip_longest
 
 from trainingrun_agent.ordered import Bounds, ordered_map
-from trainingrun_agent.prep import boxes, images
-from trainingrun_agent.prep.check import annotation_of
+from trainingrun_agent.prep.image import boxes, images
+from trainingrun_agent.prep.image.check import annotation_of
 from trainingrun_agent.prep.model.annotation import Annotation, UnusableError
 from trainingrun_agent.prep.model.findings import MAX_FINDINGS, Finding, Findings, Words
 from trainingrun_agent.prep.page.pictures import Box, Shown, Wanted, draw

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
-from trainingrun_agent.prep.check import Checked
+from trainingrun_agent.prep.image.check import Checked
 from trainingrun_agent.prep.statistics import Statistics
 from trainingrun_agent.prep.view import View
 

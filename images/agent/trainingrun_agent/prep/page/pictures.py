@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
-from trainingrun_agent.prep.images import opened, render
+from trainingrun_agent.prep.image.images import opened, render
 
 MAX_SIDE, MIN_SIDE = 320, 160
 """Smaller ones are enlarged: lines need room."""

@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 from trainingrun_agent.ordered import STOP_POLL_SECONDS, heed
-from trainingrun_agent.prep.check import Checker
+from trainingrun_agent.prep.image.check import Checker
 from trainingrun_agent.prep.sharding.feed import READS_AT_ONCE, Feeder, Moved, Task
 from trainingrun_agent.prep.sharding.job import ShardResult
 from trainingrun_agent.prep.sharding.process import Maker, WorkerProcess, local_maker

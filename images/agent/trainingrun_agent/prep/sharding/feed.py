@@ -13,8 +13,8 @@ from pathlib import Path
 
 from trainingrun_agent.log import logger
 from trainingrun_agent.ordered import Bounds, ordered_groups
-from trainingrun_agent.prep import images
-from trainingrun_agent.prep.check import Labels
+from trainingrun_agent.prep.image import images
+from trainingrun_agent.prep.image.check import Labels
 from trainingrun_agent.prep.model.annotation import UnusableError
 from trainingrun_agent.prep.sharding.job import CRASHED, Fetched, ShardJob, ShardResult
 from trainingrun_agent.prep.sharding.process import Maker, WorkerDiedError

@@ -11,7 +11,7 @@ from pathlib import Path
 from struct import Struct
 from typing import NamedTuple
 
-from trainingrun_agent.prep.check import Labels
+from trainingrun_agent.prep.image.check import Labels
 from trainingrun_agent.prep.model.annotation import UnusableError
 from trainingrun_agent.prep.model.findings import Findings, Split
 from trainingrun_agent.prep.tally import Tally

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from trainingrun_agent.prep.check import Checked, Checker
+from trainingrun_agent.prep.image.check import Checked, Checker
 from trainingrun_agent.prep.model.annotation import LabelledObject, version_of
 from trainingrun_agent.prep.model.findings import Finding, Findings, info
 from trainingrun_agent.prep.output.tfrecord import frame

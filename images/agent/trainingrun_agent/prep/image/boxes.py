@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from trainingrun_agent.prep.images import Header
+from trainingrun_agent.prep.image.images import Header
 from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
 from trainingrun_agent.prep.model.findings import Finding, info, warning
 

@@ -11,11 +11,11 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 
-from trainingrun_agent.prep import boxes, images
+from trainingrun_agent.prep.image import boxes, images
+from trainingrun_agent.prep.image.records import record
 from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
 from trainingrun_agent.prep.model.class_names import nearest
 from trainingrun_agent.prep.model.findings import Finding, error, info, warning
-from trainingrun_agent.prep.records import record
 from trainingrun_agent.prep.source.readers import FORMATS, FileFormat
 
 _SUFFIXES = {

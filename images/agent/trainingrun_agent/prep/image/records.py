@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from trainingrun_agent.prep.images import Picture
+from trainingrun_agent.prep.image.images import Picture
 from trainingrun_agent.prep.model.annotation import LabelledObject
 from trainingrun_agent.prep.output.example import bytes_feature, encode, float_feature, int_feature
 
