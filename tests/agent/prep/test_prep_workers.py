@@ -17,7 +17,7 @@ from trainingrun_agent.prep.image.check import Checker
 from trainingrun_agent.prep.sharding import crew, feed, process
 from trainingrun_agent.prep.sharding.job import Fetched
 from trainingrun_agent.prep.sharding.process import WorkerProcess
-from trainingrun_agent.prep.view import View
+from trainingrun_agent.prep.statistics.network_view import View
 from voc_data import jpeg
 
 

@@ -36,7 +36,7 @@ from trainingrun_agent.prep.source.listing import Listing, scan
 from trainingrun_agent.prep.source.readers import Format
 from trainingrun_agent.prep.source.recognise import recognise
 from trainingrun_agent.prep.split import OpenSource, sides
-from trainingrun_agent.prep.view import View
+from trainingrun_agent.prep.statistics.network_view import View
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage import documents
 from trainingrun_agent.storage.base import ObjectStore, StoreFor

@@ -17,7 +17,7 @@ from trainingrun_agent.prep.image.check import Checker
 from trainingrun_agent.prep.sharding.feed import READS_AT_ONCE, Feeder, Moved, Task
 from trainingrun_agent.prep.sharding.job import ShardResult
 from trainingrun_agent.prep.sharding.process import Maker, WorkerProcess, local_maker
-from trainingrun_agent.prep.view import View
+from trainingrun_agent.prep.statistics.network_view import View
 
 MAX_WORKERS = 4
 FEW_IMAGES = 256

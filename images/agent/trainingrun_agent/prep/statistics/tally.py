@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 
 from trainingrun_agent.prep.image.check import Checked
-from trainingrun_agent.prep.statistics import Statistics
-from trainingrun_agent.prep.view import View
+from trainingrun_agent.prep.statistics.distributions import Statistics
+from trainingrun_agent.prep.statistics.network_view import View
 
 MAX_NAMES = 10_000
 SAMPLES = 4

@@ -14,7 +14,7 @@ from typing import Any
 from trainingrun_agent.pipeline.faster_rcnn import ANCHOR_RATIOS, ANCHOR_SCALES, MAX_DIMENSION
 from trainingrun_agent.pipeline.networks import NETWORKS, Network
 from trainingrun_agent.prep.model.annotation import LabelledObject
-from trainingrun_agent.prep.statistics import sides
+from trainingrun_agent.prep.statistics.distributions import sides
 
 BASE_ANCHOR = 256
 """Pixels; grid_anchor_generator's default, which scales multiply."""
