@@ -26,9 +26,9 @@ from trainingrun_agent.prep.sharding import summary
 from trainingrun_agent.prep.sharding.crew import make_all, workers_for
 from trainingrun_agent.prep.sharding.feed import GoneError, Task
 from trainingrun_agent.prep.sharding.job import ImageFile, Prints, ShardJob, ShardResult
-from trainingrun_agent.prep.shards import disk_full
 from trainingrun_agent.prep.source.pairing import Pair
-from trainingrun_agent.prep.split import Side
+from trainingrun_agent.prep.split.shards import disk_full
+from trainingrun_agent.prep.split.sides import Side
 from trainingrun_agent.progress import Progress
 
 _Number = tuple[Split, int]

@@ -14,7 +14,7 @@ from typing import Any
 from trainingrun_agent.errors import IntegrityError, NotFound, StorageOutage, StorageRefused
 from trainingrun_agent.log import logger
 from trainingrun_agent.prep.model.findings import Split
-from trainingrun_agent.prep.shards import MAX_SHARDS
+from trainingrun_agent.prep.split.shards import MAX_SHARDS
 from trainingrun_agent.storage import documents
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.manifest import ManifestObject

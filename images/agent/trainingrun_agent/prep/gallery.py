@@ -22,7 +22,7 @@ from trainingrun_agent.prep.page.pictures import Box, Shown, Wanted, draw
 from trainingrun_agent.prep.source import fetch
 from trainingrun_agent.prep.source.listing import Entry
 from trainingrun_agent.prep.source.pairing import Pair
-from trainingrun_agent.prep.split import Side
+from trainingrun_agent.prep.split.sides import Side
 
 CLASS = "class:"
 PER_CODE, PER_FILE, PER_CLASS = 8, 2, 3

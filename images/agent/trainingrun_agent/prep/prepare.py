@@ -21,7 +21,7 @@ from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import Source, SplitRule
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.gc_pause import lasting
-from trainingrun_agent.prep import fraction, policy
+from trainingrun_agent.prep import policy
 from trainingrun_agent.prep.build import Built, build
 from trainingrun_agent.prep.duplicates import duplicates
 from trainingrun_agent.prep.earlier import Earlier, key_of, remember
@@ -35,7 +35,8 @@ from trainingrun_agent.prep.source.labels import Origin, head, open_labels
 from trainingrun_agent.prep.source.listing import Listing, scan
 from trainingrun_agent.prep.source.readers import Format
 from trainingrun_agent.prep.source.recognise import recognise
-from trainingrun_agent.prep.split import OpenSource, sides
+from trainingrun_agent.prep.split.sides import OpenSource, sides
+from trainingrun_agent.prep.split.sides import eval_fraction as fraction
 from trainingrun_agent.prep.statistics.network_view import View
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage import documents

@@ -10,7 +10,7 @@ from typing import Any
 
 from trainingrun_agent.config import SplitRule
 from trainingrun_agent.prep.model.findings import MAX_FINDINGS, Findings, Severity, Words
-from trainingrun_agent.prep.split import Side
+from trainingrun_agent.prep.split.sides import Side
 from trainingrun_agent.prep.statistics.network_view import fit
 from trainingrun_agent.prep.statistics.tally import FLAGS
 

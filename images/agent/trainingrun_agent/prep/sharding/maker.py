@@ -34,8 +34,8 @@ from trainingrun_agent.prep.sharding.job import (
 )
 from trainingrun_agent.prep.sharding.rows import Row
 from trainingrun_agent.prep.sharding.summary import Versions
-from trainingrun_agent.prep.shards import disk_full
 from trainingrun_agent.prep.source.fetch import CHANGED
+from trainingrun_agent.prep.split.shards import disk_full
 from trainingrun_agent.prep.statistics.network_view import View
 from trainingrun_agent.prep.statistics.tally import Tally
 
