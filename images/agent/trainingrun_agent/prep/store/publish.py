@@ -17,9 +17,9 @@ from trainingrun_agent.clock import Clock, rfc3339
 from trainingrun_agent.errors import IntegrityError, NotFound, StageError
 from trainingrun_agent.log import logger
 from trainingrun_agent.ordered import heed
-from trainingrun_agent.prep.earlier import Made
 from trainingrun_agent.prep.model.findings import Split
 from trainingrun_agent.prep.sharding.job import LocalFile
+from trainingrun_agent.prep.store.previous import Made
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage import manifest
 from trainingrun_agent.storage.base import ObjectStore
