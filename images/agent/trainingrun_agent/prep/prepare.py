@@ -22,13 +22,13 @@ from trainingrun_agent.config import Source, SplitRule
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.gc_pause import lasting
 from trainingrun_agent.prep.build import Built, build
-from trainingrun_agent.prep.gallery import gallery
 from trainingrun_agent.prep.judge import policy
 from trainingrun_agent.prep.judge.duplicates import duplicates
 from trainingrun_agent.prep.model.findings import Finding, Findings, Severity, Split, Words
 from trainingrun_agent.prep.output.label_map import label_map
-from trainingrun_agent.prep.page.page import render
-from trainingrun_agent.prep.report import report
+from trainingrun_agent.prep.report.gallery import gallery
+from trainingrun_agent.prep.report.page.page import render
+from trainingrun_agent.prep.report.report import report
 from trainingrun_agent.prep.source.labels import Origin, head, open_labels
 from trainingrun_agent.prep.source.listing import Listing, scan
 from trainingrun_agent.prep.source.readers import Format

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from math import ceil, log2
 from typing import Any
 
-from trainingrun_agent.prep.page.charts import bar, drawing, heat, line, mark, sample, text
-from trainingrun_agent.prep.page.markup import Html, by, counted, figure, join, number, percent, table, tag
+from trainingrun_agent.prep.report.page.charts import bar, drawing, heat, line, mark, sample, text
+from trainingrun_agent.prep.report.page.markup import Html, by, counted, figure, join, number, percent, table, tag
 
 LENGTH = 340
 """Of an axis."""

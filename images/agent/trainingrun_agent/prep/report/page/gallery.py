@@ -8,8 +8,8 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 
-from trainingrun_agent.prep.page.markup import Html, figure, join, name_of, tag
-from trainingrun_agent.prep.page.pictures import Shown
+from trainingrun_agent.prep.report.page.markup import Html, figure, join, name_of, tag
+from trainingrun_agent.prep.report.page.pictures import Shown
 
 CLASS_GROUP = "class:"
 

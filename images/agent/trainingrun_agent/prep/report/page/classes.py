@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trainingrun_agent.prep.page.charts import bar
-from trainingrun_agent.prep.page.markup import Html, counted, join, name_of, number, percent, table, tag
+from trainingrun_agent.prep.report.page.charts import bar
+from trainingrun_agent.prep.report.page.markup import Html, counted, join, name_of, number, percent, table, tag
 
 MAX_OPEN = 40
 """Rows of a table before the rest is folded away."""

@@ -18,7 +18,7 @@ from trainingrun_agent.prep.image import boxes, images
 from trainingrun_agent.prep.image.check import annotation_of
 from trainingrun_agent.prep.model.annotation import Annotation, UnusableError
 from trainingrun_agent.prep.model.findings import MAX_FINDINGS, Finding, Findings, Words
-from trainingrun_agent.prep.page.pictures import Box, Shown, Wanted, draw
+from trainingrun_agent.prep.report.page.pictures import Box, Shown, Wanted, draw
 from trainingrun_agent.prep.source import fetch
 from trainingrun_agent.prep.source.listing import Entry
 from trainingrun_agent.prep.source.pairing import Pair

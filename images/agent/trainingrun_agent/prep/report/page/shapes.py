@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import floor, log2
 from typing import Any
 
-from trainingrun_agent.prep.page.charts import Series, columns, drawing, heat, legend
-from trainingrun_agent.prep.page.markup import Html, figure, tag
+from trainingrun_agent.prep.report.page.charts import Series, columns, drawing, heat, legend
+from trainingrun_agent.prep.report.page.markup import Html, figure, tag
 
 GRID, CELL, MARGIN = 32, 10, 1
 MAX_BOXES = 50

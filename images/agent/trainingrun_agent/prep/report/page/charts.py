@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from trainingrun_agent.prep.page.markup import THIN_SPACE, Html, percent, tag
+from trainingrun_agent.prep.report.page.markup import THIN_SPACE, Html, percent, tag
 
 WIDTH, LEFT, TOP, RIGHT = 400, 40, 10, 12
 PLOT_WIDTH, PLOT_HEIGHT = WIDTH - LEFT - RIGHT, 150

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainingrun_agent.prep.page.gallery import sheet
-from trainingrun_agent.prep.page.markup import Html, counted, join, name_of, number, table, tag
-from trainingrun_agent.prep.page.pictures import Shown
+from trainingrun_agent.prep.report.page.gallery import sheet
+from trainingrun_agent.prep.report.page.markup import Html, counted, join, name_of, number, table, tag
+from trainingrun_agent.prep.report.page.pictures import Shown
 
 MAX_EXAMPLES = 20
 _ORDER = ("error", "warning", "info", "")
