@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from prep_lab import Lab
+from prep_in_memory import Preparation
 from trbench import photos
 
 DEFAULT = photos.BCCD
@@ -27,8 +27,8 @@ def test_photos_are_clean_and_their_own(tmp_path: Path, monkeypatch: pytest.Monk
     assert made.size == sum(map(len, files.values()))
     assert source in made.what.casefold()
 
-    lab = Lab(tmp_path, classes=made.classes, max_image_side=640)
-    lab.memory.objects = {f"{'eval' if '-000.' in name else 'train'}/{name}": data for name, data in files.items()}
-    prepared = lab.run()
+    prep = Preparation(tmp_path, classes=made.classes, max_image_side=640)
+    prep.memory.objects = {f"{'eval' if '-000.' in name else 'train'}/{name}": data for name, data in files.items()}
+    prepared = prep.run()
     assert prepared.train_images == prepared.eval_images == made.images / 2
     assert prepared.numbers["errors"] == 0

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from cli_desk import Desk, Ended
-from prep_lab import BUCKET, Lab
+from command_line import CommandLine, Result
+from prep_in_memory import BUCKET, Preparation
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import Source
 from trainingrun_agent.errors import UserError
@@ -41,7 +41,7 @@ class Team:
     """A storage with data sets that were made by preparing, and runs that point to them."""
 
     store: ObjectStore
-    lab: Lab
+    prep: Preparation
 
     def prepared(self, *images: str, run: str | None = None) -> str:
         """Prepare these images; a run may point to the result. Returns the digest."""
@@ -50,7 +50,7 @@ class Team:
         for name in images:
             self.store.put(f"train/{name}.jpg", jpeg(seed=name))
             self.store.put(f"train/{name}.xml", voc())
-        made = self.lab.run()
+        made = self.prep.run()
         if run is not None:
             prefix = f"ml/runs/vision/{run}-{UID}"
             epoch = epochs.claim(self.store, prefix, "pod-1")
@@ -66,7 +66,7 @@ class Team:
         self.store.put("train/bad.jpg", b"")
         self.store.put("train/bad.xml", voc())
         with suppress(UserError):
-            self.lab.run()
+            self.prep.run()
         return next(self.store.list("ml/datasets/failed/")).key.split("/")[3]
 
     @property
@@ -76,40 +76,40 @@ class Team:
 
 
 @pytest.fixture
-def team(lab: Lab) -> Callable[[ObjectStore], Team]:
+def team(prep: Preparation) -> Callable[[ObjectStore], Team]:
     def make(store: ObjectStore) -> Team:
-        lab.store, lab.eval, lab.train = store, None, Source(BUCKET, "train/")
-        return Team(store, lab)
+        prep.store, prep.eval, prep.train = store, None, Source(BUCKET, "train/")
+        return Team(store, prep)
 
     return make
 
 
 @pytest.fixture
-def local(desk: Desk, team: Callable[[ObjectStore], Team]) -> Team:
+def local(cli: CommandLine, team: Callable[[ObjectStore], Team]) -> Team:
     """In ./bucket."""
-    (desk.root / "bucket").mkdir()
-    return team(FolderStore(desk.root / "bucket"))
+    (cli.root / "bucket").mkdir()
+    return team(FolderStore(cli.root / "bucket"))
 
 
-def aged(desk: Desk, days: float, pattern: str = "**/*") -> None:
+def aged(cli: CommandLine, days: float, pattern: str = "**/*") -> None:
     """Make files of ./bucket older."""
     then = time.time() - days * DAY
-    for path in (desk.root / "bucket").glob(pattern):
+    for path in (cli.root / "bucket").glob(pattern):
         os.utime(path, (then, then))
 
 
-def prune(desk: Desk, *words: str) -> Ended:
-    return desk.run("prune", "--folder", "bucket", "--prefix", "ml", *words)
+def prune(cli: CommandLine, *words: str) -> Result:
+    return cli.run("prune", "--folder", "bucket", "--prefix", "ml", *words)
 
 
-def test_lists_first_and_deletes_what_it_listed(desk: Desk, local: Team) -> None:
+def test_lists_first_and_deletes_what_it_listed(cli: CommandLine, local: Team) -> None:
     kept = local.prepared("a", "b", run="tire")
     gone = local.prepared("a", "b", "c")
     failed = local.refused()
-    aged(desk, 40)
+    aged(cli, 40)
     local.prepared("z")  # the newest of a folder stays
     before = local.keys
-    listed = prune(desk)
+    listed = prune(cli)
     assert (listed.code, listed.err) == (0, "")
     assert listed.out.startswith("bucket/ml: 3 data sets, 2 of them needed\n")
     assert f"\n  datasets/failed/{failed}  2 objects, " in listed.out
@@ -117,13 +117,13 @@ def test_lists_first_and_deletes_what_it_listed(desk: Desk, local: Team) -> None
     assert kept not in listed.out
     assert re.search(r"\nWould delete \d+ objects, .*\. Nothing was deleted: add --delete\.\n$", listed.out)
     assert local.keys == before
-    deleted = prune(desk, "--delete")
+    deleted = prune(cli, "--delete")
     assert deleted.out.splitlines()[:-1] == listed.out.splitlines()[:-1]
     assert re.search(r"\nDeleted \d+ objects, .*\.\n$", deleted.out)
     left = set(local.keys)
     assert all("blobs/" in key or gone in key or failed in key for key in set(before) - left)
     assert not any(gone in key or failed in key for key in left)
-    assert prune(desk, "--delete").out.endswith("\nNothing to delete.\n")
+    assert prune(cli, "--delete").out.endswith("\nNothing to delete.\n")
     folder = f"ml/datasets/{kept}"
     assert (
         manifest.missing(local.store, manifest.read(local.store, f"{folder}/MANIFEST.json"), folder=folder, prefix="ml")
@@ -131,41 +131,41 @@ def test_lists_first_and_deletes_what_it_listed(desk: Desk, local: Team) -> None
     )
 
 
-def test_records_that_data_sets_share_stay(desk: Desk, local: Team) -> None:
+def test_records_that_data_sets_share_stay(cli: CommandLine, local: Team) -> None:
     local.prepared("a", "b", run="tire")
     shared = {key for key in local.keys if "blobs/" in key}
-    local.lab.network = "faster_rcnn_resnet50"  # another data set with the same records
+    local.prep.network = "faster_rcnn_resnet50"  # another data set with the same records
     gone = local.prepared("a", "b")
-    local.lab.network = "ssd_inception_v2"
-    aged(desk, 40)
+    local.prep.network = "ssd_inception_v2"
+    aged(cli, 40)
     local.prepared("z")
-    assert f"datasets/{gone}" in prune(desk, "--delete").out
+    assert f"datasets/{gone}" in prune(cli, "--delete").out
     assert shared <= set(local.keys)
 
 
-def test_runs_are_found_in_every_namespace_and_left_alone(desk: Desk, local: Team) -> None:
+def test_runs_are_found_in_every_namespace_and_left_alone(cli: CommandLine, local: Team) -> None:
     digests = [local.prepared(name, run=name) for name in ("a", "b")]
     store, first = local.store, f"ml/runs/vision/a-{UID}"
     for info in list(store.list(first)):
         store.put(info.key.replace("/vision/", "/a/"), store.get(info.key, max_bytes=1 << 20))
         store.delete(info.key)
     store.put("ml/runs/readme.txt", b"")
-    aged(desk, 40)
+    aged(cli, 40)
     local.prepared("z")
     runs = [key for key in local.keys if key.startswith("runs/")]
-    assert prune(desk, "--delete").out == "bucket/ml: 3 data sets, 3 of them needed\nNothing to delete.\n"
+    assert prune(cli, "--delete").out == "bucket/ml: 3 data sets, 3 of them needed\nNothing to delete.\n"
     assert [key for key in local.keys if key.startswith("runs/")] == runs
     assert all(f"datasets/{digest}/MANIFEST.json" in local.keys for digest in digests)
 
 
-def test_a_run_that_began_a_while_ago_and_is_not_prepared_keeps_everything(desk: Desk, local: Team) -> None:
+def test_a_run_that_began_a_while_ago_and_is_not_prepared_keeps_everything(cli: CommandLine, local: Team) -> None:
     local.prepared("a")
-    aged(desk, 40)
+    aged(cli, 40)
     local.prepared("z")
     epochs.claim(local.store, f"ml/runs/vision/tire-{UID}", "pod-1")
-    aged(desk, 0.5, "ml/runs/**/*")
+    aged(cli, 0.5, "ml/runs/**/*")
     before = local.keys
-    ended = prune(desk, "--delete")
+    ended = prune(cli, "--delete")
     assert ended.out == (
         "bucket/ml: 2 data sets, 1 of them needed\n"
         f"Data sets and records stay this time: run vision/tire-{UID}, which began 12 hours ago, may be preparing a"
@@ -173,7 +173,7 @@ def test_a_run_that_began_a_while_ago_and_is_not_prepared_keeps_everything(desk:
         "Nothing to delete.\n"
     )
     assert local.keys == before
-    assert "Deleted" in prune(desk, "--delete", "--grace", "11h").out
+    assert "Deleted" in prune(cli, "--delete", "--grace", "11h").out
 
 
 UNREADABLE: dict[str, tuple[str, bytes]] = {
@@ -185,42 +185,44 @@ UNREADABLE: dict[str, tuple[str, bytes]] = {
 
 
 @pytest.mark.parametrize(("pattern", "data"), UNREADABLE.values(), ids=UNREADABLE)
-def test_nothing_is_deleted_while_something_cannot_be_read(desk: Desk, local: Team, pattern: str, data: bytes) -> None:
+def test_nothing_is_deleted_while_something_cannot_be_read(
+    cli: CommandLine, local: Team, pattern: str, data: bytes
+) -> None:
     local.prepared("a", run="tire")
     local.prepared("b")
-    path = min((desk.root / "bucket").glob(pattern))
+    path = min((cli.root / "bucket").glob(pattern))
     path.write_bytes(data)
-    aged(desk, 40)
+    aged(cli, 40)
     before = local.keys
-    ended = prune(desk, "--delete")
+    ended = prune(cli, "--delete")
     assert (ended.code, ended.out) == (2, "")
-    assert str(path.relative_to(desk.root)) in ended.err
+    assert str(path.relative_to(cli.root)) in ended.err
     assert "Look at it, and delete it if it is not needed." in ended.err or "look at it, and delete it" in ended.err
     assert local.keys == before
 
 
-def test_a_result_that_points_elsewhere_ends_it(desk: Desk, local: Team) -> None:
+def test_a_result_that_points_elsewhere_ends_it(cli: CommandLine, local: Team) -> None:
     epoch = epochs.claim(local.store, "ml/runs/vision/tire", "pod-1")
     results.write_result(
         local.store, "ml/runs/vision/tire", stage="prep", epoch=epoch, pod_uid="p", manifest_key="x/y", numbers={}
     )
-    ended = prune(desk)
+    ended = prune(cli)
     assert ended.code == 2
     assert "bucket/ml/runs/vision/tire/prepared.json points to 'x/y', which is no data set" in ended.err
 
 
-def test_what_it_does_not_know_stays(desk: Desk, local: Team) -> None:
+def test_what_it_does_not_know_stays(cli: CommandLine, local: Team) -> None:
     for key in ("datasets/notes.txt", "datasets/old/x", "datasets/failed/x", "datasets/latest/x.txt", "other"):
         local.store.put(f"ml/{key}", b"x")
     local.store.put("ml/datasets/latest/broken.json", b"{")
-    aged(desk, 400)
+    aged(cli, 400)
     before = local.keys
-    assert prune(desk, "--delete").out.endswith("Nothing to delete.\n")
+    assert prune(cli, "--delete").out.endswith("Nothing to delete.\n")
     assert local.keys == before
 
 
-def test_an_empty_storage_is_no_problem(desk: Desk, local: Team) -> None:
-    assert prune(desk).out == "bucket/ml: 0 data sets, 0 of them needed\nNothing to delete.\n"
+def test_an_empty_storage_is_no_problem(cli: CommandLine, local: Team) -> None:
+    assert prune(cli).out == "bucket/ml: 0 data sets, 0 of them needed\nNothing to delete.\n"
 
 
 AWS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE")
@@ -235,7 +237,7 @@ def no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_works_on_a_bucket(
-    desk: Desk,
+    cli: CommandLine,
     s3_store: S3Store,
     team: Callable[[ObjectStore], Team],
     moto_endpoint: str,
@@ -249,7 +251,7 @@ def test_works_on_a_bucket(
     # The server's clock has whole seconds.
     monkeypatch.setattr("trainingrun_agent.cli.prune.Clock", Tomorrow)
     place = ("prune", "--bucket", s3_store.bucket, "--prefix", "/ml/", "--endpoint", moto_endpoint)
-    ended = desk.run(*place, "--older-than", "12h", "--grace", "12h", "--delete")
+    ended = cli.run(*place, "--older-than", "12h", "--grace", "12h", "--delete")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.startswith(f"{s3_store.bucket}/ml: 2 data sets, 1 of them needed\n  datasets/{gone}  ")
     assert f"datasets/{kept}/MANIFEST.json" in made.keys
@@ -266,18 +268,18 @@ def test_works_on_a_bucket(
     ids=["nobody answers", "no address"],
 )
 def test_a_bucket_that_does_not_answer_is_told(
-    desk: Desk, no_credentials: None, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], message: str
+    cli: CommandLine, no_credentials: None, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], message: str
 ) -> None:
     monkeypatch.setenv(AWS[0], "test")
     monkeypatch.setenv(AWS[1], CANARY_SECRET)
-    ended = desk.run("prune", "--bucket", "nobody", *words)
+    ended = cli.run("prune", "--bucket", "nobody", *words)
     assert (ended.code, ended.out) == (2, "")
     assert message in ended.err
     assert "spec." not in ended.err
     assert CANARY_SECRET not in ended.err
 
 
-def test_without_credentials_it_says_where_they_are_looked_for(desk: Desk, no_credentials: None) -> None:
-    ended = desk.run("prune", "--bucket", "detectors")
+def test_without_credentials_it_says_where_they_are_looked_for(cli: CommandLine, no_credentials: None) -> None:
+    ended = cli.run("prune", "--bucket", "detectors")
     assert (ended.code, ended.out) == (2, "")
     assert "no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE" in ended.err

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prep_lab import Lab
+from prep_in_memory import Preparation
 from trainingrun_agent.pipeline.build import build_pipeline_config
 from trbench import tutorial_way
 from trbench.numbers import Echo, Number
@@ -129,14 +129,14 @@ def _config() -> str:
 def _prepared(path: Path, photos: Iterable[Photo]) -> int:
     """Write the records that preparation makes of photos; returns how many."""
     with tempfile.TemporaryDirectory(prefix="trbench-") as scratch:
-        lab = Lab(Path(scratch), max_bad_files=f"{LOST + 0.02:.0%}")
+        prep = Preparation(Path(scratch), max_bad_files=f"{LOST + 0.02:.0%}")
         for photo in photos:
-            lab.add(photo.name.removesuffix(".jpg"), photo.jpeg, photo.xml)
-        lab.add("eval", split="eval")
-        made = lab.run()
-        manifest = lab.document("MANIFEST.json")
+            prep.add(photo.name.removesuffix(".jpg"), photo.jpeg, photo.xml)
+        prep.add("eval", split="eval")
+        made = prep.run()
+        manifest = prep.document("MANIFEST.json")
         keys = [entry["key"] for entry in manifest["objects"] if entry["role"] == "trainRecords"]
-        path.write_bytes(b"".join(lab.memory.objects[f"ml/{key}"] for key in keys))
+        path.write_bytes(b"".join(prep.memory.objects[f"ml/{key}"] for key in keys))
         return made.train_images
 
 

@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 from PIL import Image
 
-import label_crafts as crafts
-from image_crafts import png_header
+import label_samples
+from image_samples import png_header
 from label_sets import PHOTOS, SETS, coco_document
 from trfuzz.targets import SEPARATOR
-from voc_crafts import GOOD
 from voc_data import encoded, labelled, picture, voc
+from voc_samples import GOOD
 
 FEW = PHOTOS[1:2]
 """One picture with two objects: short, so that changes hit what matters."""
@@ -95,26 +95,26 @@ _CRAFTS: dict[str, list[bytes]] = {
         voc([labelled(box=(60, 80, "1e3", "-2.5"))], size=None),
     ],
     "coco": _dumped(
-        crafts.coco({"bbox": [1, 2, 3, 4], "iscrowd": 1}),
-        crafts.coco({"bbox": [1.5, 2, 1e3, 4]}, {"image_id": 8, "bbox": [1, 2, 3, 4]}),
+        label_samples.coco({"bbox": [1, 2, 3, 4], "iscrowd": 1}),
+        label_samples.coco({"bbox": [1.5, 2, 1e3, 4]}, {"image_id": 8, "bbox": [1, 2, 3, 4]}),
     ),
     "cvat": [
         text.encode()
         for text in (
-            crafts.cvat(crafts.CVAT_BOX.replace("<box", '<box occluded="1" rotation="30"')),
-            crafts.cvat('<polygon label="tire" points="1,2;3,4;5,6"/><tag label="x"/>'),
-            crafts.cvat('<ellipse label="tire" cx="9" cy="9" rx="3" ry="4"/>'),
-            crafts.cvat('<mask label="tire" left="1" top="2" width="3" height="4" rle="1"/>'),
+            label_samples.cvat(label_samples.CVAT_BOX.replace("<box", '<box occluded="1" rotation="30"')),
+            label_samples.cvat('<polygon label="tire" points="1,2;3,4;5,6"/><tag label="x"/>'),
+            label_samples.cvat('<ellipse label="tire" cx="9" cy="9" rx="3" ry="4"/>'),
+            label_samples.cvat('<mask label="tire" left="1" top="2" width="3" height="4" rle="1"/>'),
         )
     ],
     "via": _dumped(
-        crafts.via(crafts.RECT, {"name": "circle", "cx": 9, "cy": 9, "r": 3}),
-        crafts.via({"name": "polygon", "all_points_x": [1, 5], "all_points_y": [2, 7]}, part={"tire": True}),
+        label_samples.via(label_samples.RECT, {"name": "circle", "cx": 9, "cy": 9, "r": 3}),
+        label_samples.via({"name": "polygon", "all_points_x": [1, 5], "all_points_y": [2, 7]}, part={"tire": True}),
     ),
     "labelStudio": _dumped(
-        crafts.task(crafts.drawn("rectanglelabels", rotation=30, **crafts.XYWH)),
-        crafts.task(crafts.drawn("polygonlabels", points=[[1, 2], [3, 4]])),
-        crafts.task(crafts.drawn("ellipselabels", x=9, y=9, radiusX=3, radiusY=4)),
+        label_samples.task(label_samples.drawn("rectanglelabels", rotation=30, **label_samples.XYWH)),
+        label_samples.task(label_samples.drawn("polygonlabels", points=[[1, 2], [3, 4]])),
+        label_samples.task(label_samples.drawn("ellipselabels", x=9, y=9, radiusX=3, radiusY=4)),
     ),
     "yolo": [b"0 0.5 0.5 0.2 0.2\n1 0.1 0.1 0.2 0.1 0.2 0.2\n", b"0 0.5 0.5 1.2 -0.2\r\n"],
 }
