@@ -12,7 +12,7 @@ from voc_data import jpeg, voc
 
 
 @dataclass(frozen=True)
-class Ended:
+class Result:
     """How a command ended."""
 
     code: int
@@ -21,7 +21,7 @@ class Ended:
 
 
 @dataclass
-class Desk:
+class CommandLine:
     """`root` is the current folder."""
 
     root: Path
@@ -38,7 +38,7 @@ class Desk:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
 
-    def run(self, *words: str) -> Ended:
+    def run(self, *words: str) -> Result:
         """Call the command; wrong arguments end it by SystemExit, as argparse does."""
         self.capsys.readouterr()
         try:
@@ -46,7 +46,7 @@ class Desk:
         except SystemExit as ended:
             code = int(ended.code or 0)
         said = self.capsys.readouterr()
-        return Ended(code, said.out, said.err)
+        return Result(code, said.out, said.err)
 
     def names(self, folder: str = ".") -> list[str]:
         """What lies in a folder."""

@@ -19,7 +19,7 @@ BUCKET = "detectors"
 
 
 @dataclass
-class Lab:
+class Preparation:
     """A bucket with `train/` and `eval/`, and the parameters of a preparation."""
 
     scratch: Path
