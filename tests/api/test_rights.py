@@ -25,9 +25,9 @@ from kubernetes import client, config
 from trcluster import Cluster, current
 from trcluster.build import ensure
 from trdemo import shell
-from trfakes.cluster import verdict
-from trfakes.handnode import HandNode
+from trfakes.fake_cluster import verdict
 from trfakes.harness import free_port
+from trfakes.manual_node import ManualNode
 
 pytestmark = [
     pytest.mark.api,
@@ -206,7 +206,7 @@ def asked(installed: Installed, operator: Operator, tmp_path_factory: pytest.Tem
     """Every request of the operator in a life that takes it everywhere."""
     story = Story(installed.kubectl, installed.served, operator)
     admin = shell.Kubectl(built("kubectl"), kubeconfig=str(installed.kubeconfig))
-    node = HandNode(admin, installed.served, tmp_path_factory.mktemp("node"), agent_port=0)
+    node = ManualNode(admin, installed.served, tmp_path_factory.mktemp("node"), agent_port=0)
 
     def until_used(*right: str) -> None:
         story.until(" ".join(right), lambda: right in used(installed.requests()))

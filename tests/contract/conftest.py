@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from trfakes.apiserver import ApiServer
 from trfakes.builders import SETTINGS
-from trfakes.cluster import Cluster, Script, verdict
+from trfakes.fake_cluster import FakeCluster, Script, verdict
 from trfakes.harness import World
 from trfakes.store import Object, Store
 
@@ -39,7 +39,7 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: Script 
         kubeconfig = str(server.kubeconfig(tmp_path))
         monkeypatch.setenv("KUBECONFIG", kubeconfig)  # kopf's
         monkeypatch.setattr("kubernetes.aio.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", kubeconfig)
-        world = World(server, store, Cluster(store, script=script), SETTINGS)
+        world = World(server, store, FakeCluster(store, script=script), SETTINGS)
         yield world
         server.dead = False
         await asyncio.gather(*(running.stop() for running in world.operators if not running.task.done()))

@@ -17,7 +17,7 @@ from trainingrun.engine.lease import LostLeaseError, ScopeLease
 from trainingrun.kube.client import Api
 from trfakes.apiserver import Fault
 from trfakes.builders import SETTINGS, a_run
-from trfakes.cluster import Script, verdict
+from trfakes.fake_cluster import Script, verdict
 from trfakes.harness import World, eventually, free_port
 from trfakes.store import Object
 

@@ -10,7 +10,7 @@ import pytest
 
 from trfakes.apiserver import Fault
 from trfakes.builders import a_run
-from trfakes.cluster import Script, verdict
+from trfakes.fake_cluster import Script, verdict
 from trfakes.harness import World, eventually
 
 WRITES_OF_A_RUN = 26  # at most; those behind the last are the control

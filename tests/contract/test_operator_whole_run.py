@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 
 from trfakes.builders import a_run
-from trfakes.cluster import Script, verdict
+from trfakes.fake_cluster import Script, verdict
 from trfakes.harness import World, eventually
 from trfakes.schema import crd_part, errors
 from trfakes.store import Object

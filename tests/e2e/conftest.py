@@ -10,9 +10,9 @@ import pytest
 from trcluster import current
 from trdemo import install
 from trdemo.bucket import Bucket
-from trdemo.place import choose
-from trdemo.scene import Scene, tire_run
-from trdemo.watched import Watched, watch
+from trdemo.installation import Installation, tire_run
+from trdemo.target import choose
+from trdemo.watched_run import WatchedRun, watch
 
 BUCKET = "detectors"
 VALUES = {"policy": {"images": ["trainingrun.dev/*"]}, "lostPodSeconds": 10}
@@ -25,41 +25,41 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def scene() -> Iterator[Scene]:
+def installation() -> Iterator[Installation]:
     """Cluster, S3 server, images, operator by Helm, the tire data set; taken down afterwards."""
     planned = install.build_images(echo=print)
-    place = choose(name="default", echo=print)
+    target = choose(name="default", echo=print)
     try:
-        place.load_images([item.archive for item in planned.values()])
+        target.load_images([item.archive for item in planned.values()])
         references = {name: item.reference for name, item in planned.items()}
-        install.install_operator(place, references=references, values=VALUES)
-        bucket = Bucket(place.storage, BUCKET)
+        install.install_operator(target, references=references, values=VALUES)
+        bucket = Bucket(target.storage, BUCKET)
         bucket.create()
         bucket.put_tires("tire/")
-        yield Scene(place, references, bucket)
+        yield Installation(target, references, bucket)
     finally:
         if not current.wanted() and not os.environ.get("KEEP_CLUSTER"):
-            place.cluster.down()
+            target.cluster.down()
 
 
 @pytest.fixture(scope="module")
-def namespace(scene: Scene, request: pytest.FixtureRequest) -> Iterator[str]:
+def namespace(installation: Installation, request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace of the module's own, under Pod Security `restricted`; deleted with everything in it."""
     name = request.module.__name__.rpartition(".")[2].removeprefix("test_").replace("_", "-")
-    install.make_namespace(scene.place, name)
+    install.make_namespace(installation.target, name)
     yield name
-    scene.place.kubectl("delete", "namespace", name, "--wait=false", timeout=120)
+    installation.target.kubectl("delete", "namespace", name, "--wait=false", timeout=120)
 
 
 @pytest.fixture(scope="session")
-def vision(scene: Scene) -> Iterator[str]:
+def vision(installation: Installation) -> Iterator[str]:
     """The namespace of the documentation, with its one run `tire` and what the tests add."""
-    install.make_namespace(scene.place, "vision")
+    install.make_namespace(installation.target, "vision")
     yield "vision"
-    scene.place.kubectl("delete", "namespace", "vision", "--wait=false", timeout=120)
+    installation.target.kubectl("delete", "namespace", "vision", "--wait=false", timeout=120)
 
 
 @pytest.fixture(scope="session")
-def story(scene: Scene, vision: str) -> Watched:
+def watched_run(installation: Installation, vision: str) -> WatchedRun:
     """The sample `tire.yaml`, watched to its end; test_tire.py deletes it at last."""
-    return watch(scene, tire_run("tire"), namespace=vision, seconds=600)
+    return watch(installation, tire_run("tire"), namespace=vision, seconds=600)

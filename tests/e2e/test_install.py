@@ -1,6 +1,6 @@
 """Helm and kustomize as a platform engineer uses them, with a run in flight.
 
-This module takes the scene's installation away, so it is the last one (conftest.py).
+This module takes the installation's installation away, so it is the last one (conftest.py).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import yaml
 from trcluster import current
 from trdemo import install
 from trdemo.follow import condition
-from trdemo.scene import Scene, tire_run
+from trdemo.installation import Installation, tire_run
 from trimages.paths import REPOSITORY
 
 pytestmark = [
@@ -33,9 +33,9 @@ KEPT = {"CustomResourceDefinition//trainingruns.trainingrun.dev", "APIService//v
 IN_EVERY_NAMESPACE = {f"ConfigMap/{SYSTEM}/kube-root-ca.crt", f"ServiceAccount/{SYSTEM}/default"}
 
 
-def operator(scene: Scene) -> dict[str, Any]:
+def operator(installation: Installation) -> dict[str, Any]:
     """The one pod of the operator that is not on its way out."""
-    pods = scene.place.kubectl.get("pods", namespace=SYSTEM)["items"]
+    pods = installation.target.kubectl.get("pods", namespace=SYSTEM)["items"]
     (pod,) = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
     return dict(pod)
 
@@ -44,16 +44,18 @@ def log_level(pod: dict[str, Any]) -> str:
     return str(next(e["value"] for e in pod["spec"]["containers"][0]["env"] if e["name"] == "TRAININGRUN_LOG_LEVEL"))
 
 
-def in_flight(scene: Scene, namespace: str) -> dict[str, str]:
+def in_flight(installation: Installation, namespace: str) -> dict[str, str]:
     """UID of the Job and the pod that train, and the restarts of the pod's containers."""
-    found = scene.place.kubectl.get("jobs,pods", namespace=namespace, selector="trainingrun.dev/stage=train")["items"]
+    found = installation.target.kubectl.get("jobs,pods", namespace=namespace, selector="trainingrun.dev/stage=train")[
+        "items"
+    ]
     counts = [[c["restartCount"] for c in each["status"].get("containerStatuses", ())] for each in found]
     return {f"{each['kind']} {count}": each["metadata"]["uid"] for each, count in zip(found, counts, strict=True)}
 
 
-def everything(scene: Scene) -> set[str]:
+def everything(installation: Installation) -> set[str]:
     """Every object of the cluster but Events, as kind/namespace/name."""
-    kubectl = scene.place.kubectl
+    kubectl = installation.target.kubectl
     kinds = kubectl("api-resources", "--verbs=list", "-o", "name").split()
     asked = ",".join(kind for kind in kinds if not kind.startswith(("events", "componentstatuses")))
     columns = "custom-columns=K:.kind,S:.metadata.namespace,N:.metadata.name"
@@ -77,42 +79,42 @@ class Flight:
     end: dict[str, Any] = field(default_factory=dict)
 
 
-def fly(scene: Scene, namespace: str, name: str, *changes: Callable[[], object]) -> Flight:
+def fly(installation: Installation, namespace: str, name: str, *changes: Callable[[], object]) -> Flight:
     """Start a run, and change the installation twice while it trains."""
-    told = Flight()
+    flight = Flight()
 
     def look_after(step: int) -> None:
         def seen(status: dict[str, Any]) -> bool:
             return bool(status.get("training", {}).get("step", 0) > step)
 
-        status = scene.until(name, seen, namespace=namespace, seconds=180, what=f"a step after {step}")
-        told.pods.append(operator(scene))
-        told.children.append(in_flight(scene, namespace))
-        told.steps.append(status["training"]["step"])
+        status = installation.until(name, seen, namespace=namespace, seconds=180, what=f"a step after {step}")
+        flight.pods.append(operator(installation))
+        flight.children.append(in_flight(installation, namespace))
+        flight.steps.append(status["training"]["step"])
 
     # Long enough to train on while the operator is replaced twice.
     train = {"steps": STEPS, "saveEverySteps": STEPS, "evalEverySteps": STEPS}
-    scene.apply(tire_run(name, train=train), namespace=namespace)
+    installation.apply(tire_run(name, train=train), namespace=namespace)
     look_after(0)
     for change in changes:
         change()
-        look_after(told.steps[-1])
-    return told
+        look_after(flight.steps[-1])
+    return flight
 
 
 @pytest.fixture(scope="module")
-def flight(scene: Scene, namespace: str) -> Flight:
+def flight(installation: Installation, namespace: str) -> Flight:
     """A run during which the operator is upgraded over itself and rolled back."""
     chart = (install.RELEASE, str(install.CHART), "--reuse-values", "--wait", "--set", "log.level=DEBUG")
-    told = fly(
-        scene,
+    upgraded = fly(
+        installation,
         namespace,
         RUN,
-        lambda: install.helm(scene.place, "upgrade", *chart),
-        lambda: install.helm(scene.place, "rollback", install.RELEASE, "--wait"),
+        lambda: install.helm(installation.target, "upgrade", *chart),
+        lambda: install.helm(installation.target, "rollback", install.RELEASE, "--wait"),
     )
-    told.end = scene.finished(RUN, namespace=namespace, seconds=300)
-    return told
+    upgraded.end = installation.finished(RUN, namespace=namespace, seconds=300)
+    return upgraded
 
 
 def test_an_upgrade_and_a_rollback_really_replace_the_operator(flight: Flight) -> None:
@@ -135,31 +137,33 @@ def test_the_run_succeeds(flight: Flight) -> None:
     assert condition(flight.end, "Succeeded") == "True", flight.end.get("message")
 
 
-def gone(scene: Scene, wanted: set[str]) -> set[str]:
+def gone(installation: Installation, wanted: set[str]) -> set[str]:
     """Everything, once the traces of the installation are these; what is deleted in the background takes a moment."""
     deadline = time.monotonic() + 30
-    while traces(found := everything(scene)) != wanted:
+    while traces(found := everything(installation)) != wanted:
         assert time.monotonic() < deadline, sorted(traces(found) ^ wanted)
     return found
 
 
-def test_uninstall_leaves_the_definition_and_the_runs(scene: Scene, namespace: str, flight: Flight) -> None:
+def test_uninstall_leaves_the_definition_and_the_runs(
+    installation: Installation, namespace: str, flight: Flight
+) -> None:
     """And the namespace, which Helm made without counting it as its own."""
     ended = ("wait", "pods", "-n", namespace, "-l", "trainingrun.dev/stage", "--for=delete", "--timeout=60s")
-    scene.place.kubectl(*ended, timeout=70)
-    before = everything(scene)
-    run = scene.place.kubectl.get("trainingrun", RUN, namespace=namespace)
-    install.helm(scene.place, "uninstall", install.RELEASE, "--wait")
-    after = gone(scene, {*KEPT, f"Namespace//{SYSTEM}"})
+    installation.target.kubectl(*ended, timeout=70)
+    before = everything(installation)
+    run = installation.target.kubectl.get("trainingrun", RUN, namespace=namespace)
+    install.helm(installation.target, "uninstall", install.RELEASE, "--wait")
+    after = gone(installation, {*KEPT, f"Namespace//{SYSTEM}"})
     assert {each for each in before - after - traces(before) if f"/{namespace}/" in each} == set()
-    assert scene.place.kubectl.get("trainingrun", RUN, namespace=namespace) == run
+    assert installation.target.kubectl.get("trainingrun", RUN, namespace=namespace) == run
 
 
-def overlay(scene: Scene, folder: Path, **more: Any) -> Path:
+def overlay(installation: Installation, folder: Path, **more: Any) -> Path:
     """The one that docs/operations.md shows, with the images of the tests and fields of our own."""
     page = (REPOSITORY / "docs" / "operations.md").read_text()
     (text,) = [block for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "kind: Kustomization" in block]
-    for name, reference in scene.images.items():
+    for name, reference in installation.images.items():
         image, _, tag = reference.rpartition(":")
         text = text.replace(f"registry.example.com/trainingrun/{name}:0.1.0", reference)
         text = text.replace(
@@ -172,31 +176,31 @@ def overlay(scene: Scene, folder: Path, **more: Any) -> Path:
     return folder
 
 
-def apply(scene: Scene, folder: Path) -> None:
+def apply(installation: Installation, folder: Path) -> None:
     """Apply an overlay and wait until its operator is the one that works."""
-    scene.place.kubectl("apply", "--server-side", "-k", str(folder))
+    installation.target.kubectl("apply", "--server-side", "-k", str(folder))
     rollout = ("rollout", "status", "deployment/trainingrun-operator", "-n", SYSTEM, "--timeout=120s")
-    scene.place.kubectl(*rollout, timeout=130)
+    installation.target.kubectl(*rollout, timeout=130)
 
 
 def test_kustomize_installs_over_what_is_kept_and_over_itself(
-    scene: Scene, namespace: str, flight: Flight, tmp_path: Path
+    installation: Installation, namespace: str, flight: Flight, tmp_path: Path
 ) -> None:
-    kubectl = scene.place.kubectl
-    apply(scene, overlay(scene, tmp_path))
+    kubectl = installation.target.kubectl
+    apply(installation, overlay(installation, tmp_path))
     patch = '{"spec":{"ttlSecondsAfterFinished":1}}'
     kubectl("patch", "trainingrun", RUN, "-n", namespace, "--type=merge", "-p", patch)
     kubectl("wait", "trainingrun", RUN, "-n", namespace, "--for=delete", "--timeout=60s", timeout=70)
     second = fly(
-        scene,
+        installation,
         namespace,
         "second",
-        lambda: apply(scene, overlay(scene, tmp_path, commonAnnotations={"example.com/note": "changed"})),
-        lambda: apply(scene, overlay(scene, tmp_path)),
+        lambda: apply(installation, overlay(installation, tmp_path, commonAnnotations={"example.com/note": "changed"})),
+        lambda: apply(installation, overlay(installation, tmp_path)),
     )
     assert len({pod["metadata"]["uid"] for pod in second.pods}) == 3
     assert not_touched(second), second.children
     kubectl("delete", "trainingrun", "second", "-n", namespace)
     manifests = REPOSITORY / "manifests"
     kubectl("delete", "-f", str(manifests / "operator"), "-f", str(manifests / "rbac"), timeout=120)
-    gone(scene, KEPT)
+    gone(installation, KEPT)

@@ -4,7 +4,7 @@ Arguments: the shared folder, and a plan as JSON. Keys of the plan, all optional
 seconds_per_step, die_at (SIGKILL to itself), freeze_at (SIGSTOP to itself), hang_at (signs of life, no
 progress), keep (checkpoints kept), done (outcome when finished; null writes no done.json), export (names of
 files to export), export_seconds, early (outcome written before spec.json comes). It takes memory without end when
-it gets SIGUSR1. trdemo/stand_in.py makes it the trainer of real pods.
+it gets SIGUSR1. trdemo/trainer_stand_in.py makes it the trainer of real pods.
 """
 
 import faulthandler

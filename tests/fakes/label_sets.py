@@ -221,7 +221,7 @@ def label_studio_tasks(photos: Sequence[Photo] = PHOTOS) -> list[dict[str, Any]]
     """Tasks of uploaded pictures."""
     tasks = []
     for number, photo in enumerate(photos):
-        results = []
+        results: list[dict[str, Any]] = []
         for box in photo.boxes:
             xmin, ymin, xmax, ymax = (100 * share for share in _shares(box))
             value = {"x": xmin, "y": ymin, "width": xmax - xmin, "height": ymax - ymin, "rotation": 0}

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from trfuzz import targets
-from trfuzz.finds import FINDS
-from trfuzz.hunt import hunt
+from trfuzz.fuzzing import fuzz
+from trfuzz.regressions import REGRESSIONS
 from trfuzz.seeds import seeds
 
 SECONDS = int(os.environ.get("FUZZ_SECONDS", "3"))
@@ -25,7 +25,7 @@ def test_what_fuzzing_begins_with_is_read(target: str) -> None:
         targets.run(target, data[: len(data) // 2])
 
 
-@pytest.mark.parametrize(("target", "data"), FINDS.values(), ids=FINDS)
+@pytest.mark.parametrize(("target", "data"), REGRESSIONS.values(), ids=REGRESSIONS)
 def test_what_was_found_is_mended(target: str, data: bytes) -> None:
     for _ in range(20):  # memory that a library spoils shows a little later
         targets.run(target, data)
@@ -34,7 +34,7 @@ def test_what_was_found_is_mended(target: str, data: bytes) -> None:
 @needs_fuzzer
 @pytest.mark.parametrize("target", targets.TARGETS)
 def test_fuzz(target: str) -> None:
-    found = hunt(target, seconds=SECONDS)
+    found = fuzz(target, seconds=SECONDS)
     assert found.runs, found.report()
     assert found.runs > len(seeds(target))
 
@@ -51,7 +51,7 @@ PLANTED = {
 def test_a_defect_is_found_and_told_with_its_input(target: str, said: str, tmp_path: Path) -> None:
     corpus = tmp_path / "corpus"
     corpus.mkdir()
-    found = hunt(target, seconds=60, corpus=corpus, per_input=5)
+    found = fuzz(target, seconds=60, corpus=corpus, per_input=5)
     assert found.runs == 0
     assert found.broken is not None
     assert b"!" in found.broken

@@ -21,7 +21,7 @@ def test_photos_are_clean_and_their_own(tmp_path: Path, monkeypatch: pytest.Monk
         pytest.skip(f"no data set at {DEFAULT}; set TRAININGRUN_BCCD to its folder")
     folder = tmp_path / "photos"
     folder.mkdir()
-    made = photos.make_bccd_times(2, folder)
+    made = photos.write_photos(2, folder)
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert len(set(files.values())) == len(files) == 2 * made.images
     assert made.size == sum(map(len, files.values()))

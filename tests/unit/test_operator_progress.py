@@ -9,7 +9,7 @@ import pytest
 from trainingrun.api.names import Stage
 from trainingrun.domain import reported
 from trainingrun.domain.quantities import counted, duration, size
-from trfakes.cluster import NUMBERS
+from trfakes.fake_cluster import NUMBERS
 from trfakes.play import Play
 from trfakes.schema import contract_part, crd_part, errors
 

@@ -11,7 +11,7 @@ from trainingrun.api.names import Stage
 from trainingrun.domain import reported
 from trainingrun.domain.verdicts import POLICIES, Outcome, judge, parse
 from trfakes.builders import a_job, a_pod, running, terminated
-from trfakes.cluster import verdict
+from trfakes.fake_cluster import verdict
 
 AT = "2026-01-01T00:00:00Z"
 

@@ -13,7 +13,7 @@ import yaml
 from command_line import CommandLine
 from trainingrun_agent.__main__ import main as agent
 from trainingrun_agent.cli.main import parser
-from trdemo.documented import Command, commands, difference
+from trdemo.documented_commands import Command, commands, difference
 from trimages.paths import REPOSITORY
 from voc_data import jpeg, labelled, voc
 

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from trbench.numbers import Number
+from trbench.measurements import Measurement
 from trcluster import ClusterError
 from trdemo.shell import DemoError
 from trimages.errors import BuildError
@@ -48,7 +48,7 @@ def _run(program: str) -> int:
     measure = importlib.import_module(f"trbench.{program}").measure
     failed = 0
     try:
-        numbers: Iterator[Number] = measure(_echo)
+        numbers: Iterator[Measurement] = measure(_echo)
         for number in numbers:
             print(number.line(program), flush=True)
             failed += not number.passed

@@ -21,9 +21,9 @@ from typing import Any
 
 from prep_in_memory import Preparation
 from trainingrun_agent.pipeline.build import build_pipeline_config
-from trbench import tutorial_way
-from trbench.numbers import Echo, Number
-from trbench.spoilt import LOST, PLAN, as_it_is, spoilt
+from trbench import tutorial_scripts
+from trbench.defects import PLAN, UNREPAIRABLE, unchanged, with_defects
+from trbench.measurements import Echo, Measurement
 from trcluster import ClusterError
 from trdemo.tires import Photo, draw_set
 from trimages.paths import REPOSITORY
@@ -51,18 +51,17 @@ class Score:
     m_ap: float
 
 
-def measure(echo: Echo) -> Iterator[Number]:
+def measure(echo: Echo) -> Iterator[Measurement]:
     """The scores of each variant, then what the dirt took from them."""
-    tutorial = tutorial_way.ready(echo)
-    share = 1 - PLAN.count(as_it_is) / len(PLAN)
-    echo(
-        f"{IMAGES} photos, {share:.0%} with a defect, {LOST:.0%} beyond mending; {RUNS} trainings of {STEPS} steps each"
-    )
+    tutorial = tutorial_scripts.ready(echo)
+    share = 1 - PLAN.count(unchanged) / len(PLAN)
+    defective = f"{share:.0%} with a defect, {UNREPAIRABLE:.0%} that only a person can repair"
+    echo(f"{IMAGES} photos, {defective}; {RUNS} trainings of {STEPS} steps each")
     variants: dict[str, Make] = {
         "clean, prepared by us": _prepared,
         "clean, the tutorial's way": lambda path, photos: _untreated(tutorial, path, photos),
-        "dirty, prepared by us": lambda path, photos: _prepared(path, spoilt(photos)),
-        "dirty, the tutorial's way": lambda path, photos: _untreated(tutorial, path, spoilt(photos)),
+        "dirty, prepared by us": lambda path, photos: _prepared(path, with_defects(photos)),
+        "dirty, the tutorial's way": lambda path, photos: _untreated(tutorial, path, with_defects(photos)),
     }
     medians = []
     for name, make in variants.items():
@@ -71,13 +70,13 @@ def measure(echo: Echo) -> Iterator[Number]:
             ("AP@.5", [score.ap50 for score in scores]),
             ("mAP", [score.m_ap for score in scores]),
         ):
-            yield Number(
+            yield Measurement(
                 f"{what}: {name}", statistics.median(values), "", detail=" ".join(map("{:.3f}".format, values))
             )
         medians.append(statistics.median(score.ap50 for score in scores))
     clean, _, ours, theirs = medians
-    yield Number("AP@.5 that the dirt takes from us", clean - ours, "", MARGIN)
-    yield Number("AP@.5 that it leaves the tutorial's way, of ours", theirs / ours, "x", 1 - MARGIN)
+    yield Measurement("AP@.5 that the dirt takes from us", clean - ours, "", MARGIN)
+    yield Measurement("AP@.5 that it leaves the tutorial's way, of ours", theirs / ours, "x", 1 - MARGIN)
 
 
 def _score(python: str, make: Make, seed: int, echo: Echo) -> Score:
@@ -129,7 +128,7 @@ def _config() -> str:
 def _prepared(path: Path, photos: Iterable[Photo]) -> int:
     """Write the records that preparation makes of photos; returns how many."""
     with tempfile.TemporaryDirectory(prefix="trbench-") as scratch:
-        prep = Preparation(Path(scratch), max_bad_files=f"{LOST + 0.02:.0%}")
+        prep = Preparation(Path(scratch), max_bad_files=f"{UNREPAIRABLE + 0.02:.0%}")
         for photo in photos:
             prep.add(photo.name.removesuffix(".jpg"), photo.jpeg, photo.xml)
         prep.add("eval", split="eval")
@@ -140,7 +139,7 @@ def _prepared(path: Path, photos: Iterable[Photo]) -> int:
         return made.train_images
 
 
-def _untreated(tutorial: tutorial_way.Tutorial, path: Path, photos: Iterable[Photo]) -> int:
+def _untreated(tutorial: tutorial_scripts.Tutorial, path: Path, photos: Iterable[Photo]) -> int:
     """Write the records that the tutorial's scripts make of photos; returns how many."""
     with tempfile.TemporaryDirectory(prefix="trbench-") as name:
         folder = Path(name)

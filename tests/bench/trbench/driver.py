@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from trbench.numbers import Echo, Number, compare
+from trbench.measurements import Echo, Measurement, compare
 from trcluster import ClusterError
 from trimages.paths import REPOSITORY
 from trrunner import needs
@@ -26,18 +26,18 @@ PAIRS = 5
 LIMIT = 1.05
 STEPS, SAVE_EVERY, IMAGES = 300, 100, (120, 20)
 TRAINER = REPOSITORY / "images" / "trainer"
-STOCK = REPOSITORY / "tests" / "bench" / "stock.py"
+MODEL_MAIN = REPOSITORY / "tests" / "bench" / "stock_model_main.py"
 
 
-def measure(echo: Echo) -> Iterator[Number]:
+def measure(echo: Echo) -> Iterator[Measurement]:
     """One ratio."""
     needs.prepare("tensorflow", echo=echo)
     python = os.environ.get("TRAININGRUN_TF_PYTHON")
     if not python:
         raise ClusterError("TensorFlow 1.14 has wheels for x86-64 only")
-    found = compare(lambda: _ours(python), lambda: _stock(python), pairs=PAIRS)
+    found = compare(lambda: _ours(python), lambda: _model_main(python), pairs=PAIRS)
     detail = f"ours {found.ours:.1f} s, model_main {found.theirs:.1f} s, {STEPS} steps, {STEPS // SAVE_EVERY} saves"
-    yield Number("training against model_main", found.ratio, "x", LIMIT, detail)
+    yield Measurement("training against model_main", found.ratio, "x", LIMIT, detail)
 
 
 def _ours(python: str) -> float:
@@ -48,11 +48,11 @@ def _ours(python: str) -> float:
         return _timed(argv, newest=root / "model" / f"model.ckpt-{STEPS}.index")
 
 
-def _stock(python: str) -> float:
+def _model_main(python: str) -> float:
     with tempfile.TemporaryDirectory(prefix="trbench-") as name:
         root = Path(name)
         spec = _lay_out(root)
-        argv = [python, str(STOCK), name, json.dumps(spec)]
+        argv = [python, str(MODEL_MAIN), name, json.dumps(spec)]
         return _timed(argv, newest=root / "model" / f"model.ckpt-{STEPS}.index")
 
 

@@ -12,9 +12,9 @@ from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 from trainingrun_agent.progress import Progress
-from trbench.pod import POD, open_store
+from trbench.agent_store import POD, open_store
 from trcluster import ClusterError
-from trdemo.place import Storage
+from trdemo.target import Storage
 
 BUCKET, PREFIX = "bench", "images/"
 PAGE: Final = 1000

@@ -25,10 +25,10 @@ from trainingrun.api.names import run_prefix
 from trainingrun.api.settings import Policy
 from trainingrun.domain.resolve import resolve
 from trainingrun_agent.mirror.loop import BUSY_SECONDS, BUSY_TURNS, LOGS
-from trbench.numbers import Echo, Number
-from trbench.server import s3_server
+from trbench.measurements import Echo, Measurement
+from trbench.s3_server import s3_server
 from trdemo.bucket import Bucket
-from trdemo.place import Storage
+from trdemo.target import Storage
 from trfakes.builders import SETTINGS, a_run
 
 BUCKET: Final = "bench"
@@ -39,7 +39,7 @@ FILE: Final = "events.out.tfevents.1700000000.host"
 EVENTS: Final = b"e" * 200_000
 
 
-def measure(echo: Echo) -> Iterator[Number]:
+def measure(echo: Echo) -> Iterator[Measurement]:
     """Requests of the mirror: to bring everything, and then in a minute."""
     with s3_server(echo) as (storage, files), counted(storage) as (endpoint, requests):
         run = a_run().spec(storage={"endpoint": endpoint, "bucket": BUCKET}).build()
@@ -53,11 +53,13 @@ def measure(echo: Echo) -> Iterator[Number]:
         with _mirror(files, document, storage):
             _until_complete(files / "shared" / LOGS)
             time.sleep(BUSY_TURNS * BUSY_SECONDS + 1)
-            yield Number("requests to bring a finished run's curves", requests.total(), "")
+            yield Measurement("requests to bring a finished run's curves", requests.total(), "")
             requests.clear()
             time.sleep(60 * MINUTES)
-            told = ", ".join(f"{count} {kind}" for kind, count in requests.items())
-            yield Number("requests a minute while nothing is new", requests.total() / MINUTES, "/min", LIMIT, told)
+            detail = ", ".join(f"{count} {kind}" for kind, count in requests.items())
+            yield Measurement(
+                "requests a minute while nothing is new", requests.total() / MINUTES, "/min", LIMIT, detail
+            )
 
 
 def _objects(prefix: str) -> Iterator[tuple[str, bytes]]:

@@ -17,13 +17,13 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from trbench.numbers import Echo, Number
+from trbench.measurements import Echo, Measurement
 from trdemo import install
 from trdemo.bucket import Bucket
 from trdemo.follow import STAGES, condition
-from trdemo.place import OwnCluster, choose
-from trdemo.scene import Scene, tire_run
+from trdemo.installation import Installation, tire_run
 from trdemo.shell import DemoError, Kubectl
+from trdemo.target import OwnCluster, choose
 
 NAMESPACE, BUCKET, SECONDS = "bench", "detectors", 900.0  # the bucket of the sample
 OVERHEAD, HANDOVER, PREP = 20.0, 1.0, 10.0  # limits, in seconds
@@ -78,19 +78,19 @@ class Part:
         return self.finished - self.started
 
 
-def measure(echo: Echo) -> Iterator[Number]:
+def measure(echo: Echo) -> Iterator[Measurement]:
     """One whole run, then preparation once more under another name."""
-    with _scene(echo) as scene, _watching(scene.place.kubectl) as seen:
+    with _installation(echo) as installation, _watching(installation.target.kubectl) as seen:
         applied = time.time()
-        scene.apply(tire_run("first"), namespace=NAMESPACE)
-        status = scene.finished("first", namespace=NAMESPACE, seconds=SECONDS)
+        installation.apply(tire_run("first"), namespace=NAMESPACE)
+        status = installation.finished("first", namespace=NAMESPACE, seconds=SECONDS)
         total = time.time() - applied
         if condition(status, "Succeeded") != "True":
             raise DemoError(f"the run did not succeed: {status.get('message')}")
         yield from _first(seen, applied=applied, total=total)
         applied = time.time()
-        scene.apply(tire_run("second"), namespace=NAMESPACE)
-        scene.until("second", _prepared, namespace=NAMESPACE, seconds=120, what="preparation")
+        installation.apply(tire_run("second"), namespace=NAMESPACE)
+        installation.until("second", _prepared, namespace=NAMESPACE, seconds=120, what="preparation")
         yield from _second(seen, applied=applied)
 
 
@@ -98,23 +98,23 @@ def _prepared(status: Object) -> bool:
     return condition(status, "Prepared") == "True"
 
 
-def _first(seen: Seen, *, applied: float, total: float) -> Iterator[Number]:
+def _first(seen: Seen, *, applied: float, total: float) -> Iterator[Measurement]:
     parts = [_part(seen, "first", stage) for stage in STAGES]
     work = sum(part.work for part in parts)
     accepted = parts[0].created - applied
     around = ", ".join(f"{part.stage} {part.ended - part.created - part.work:.1f}" for part in parts)
     detail = f"of {total:.1f} s; before the first Job {accepted:.1f}, around the containers of {around}"
-    yield Number("apply to Succeeded without the containers' work", total - work, "s", OVERHEAD, detail)
+    yield Measurement("apply to Succeeded without the containers' work", total - work, "s", OVERHEAD, detail)
     for before, after in pairwise(parts):
         name = f"end of the pod of {before.stage} to the Job of {after.stage}"
-        yield Number(name, max(0.0, after.created - before.ended), "s", HANDOVER)
+        yield Measurement(name, max(0.0, after.created - before.ended), "s", HANDOVER)
 
 
-def _second(seen: Seen, *, applied: float) -> Iterator[Number]:
+def _second(seen: Seen, *, applied: float) -> Iterator[Measurement]:
     part = _part(seen, "second", "prep")
     train = seen.moments["job", seen.stage("job", "second", "train"), "created"]
-    yield Number("second run on the same data, apply to train's Job", train - applied, "s", PREP)
-    yield Number("  of it the container of prep", part.work, "s", PREP)
+    yield Measurement("second run on the same data, apply to train's Job", train - applied, "s", PREP)
+    yield Measurement("  of it the container of prep", part.work, "s", PREP)
 
 
 def _part(seen: Seen, run: str, stage: str) -> Part:
@@ -134,23 +134,23 @@ def _seconds(text: str) -> float:
 
 
 @contextmanager
-def _scene(echo: Echo) -> Iterator[Scene]:
+def _installation(echo: Echo) -> Iterator[Installation]:
     planned = install.build_images(echo=echo)
-    place = choose(name="default", echo=echo)
+    target = choose(name="default", echo=echo)
     try:
-        place.load_images([item.archive for item in planned.values()])
+        target.load_images([item.archive for item in planned.values()])
         references = {name: item.reference for name, item in planned.items()}
-        install.install_operator(place, references=references, values={})
-        install.make_namespace(place, NAMESPACE)
-        bucket = Bucket(place.storage, BUCKET)
+        install.install_operator(target, references=references, values={})
+        install.make_namespace(target, NAMESPACE)
+        bucket = Bucket(target.storage, BUCKET)
         bucket.create()
         bucket.put_tires("tire/")
-        yield Scene(place, references, bucket)
+        yield Installation(target, references, bucket)
     finally:
-        if isinstance(place, OwnCluster):
-            place.cluster.down()
+        if isinstance(target, OwnCluster):
+            target.cluster.down()
         else:
-            place.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", timeout=180)
+            target.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", timeout=180)
 
 
 @contextmanager

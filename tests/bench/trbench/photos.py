@@ -36,7 +36,7 @@ class Photos:
     what: str
 
 
-def make_bccd_times(times: int, folder: Path) -> Photos:
+def write_photos(times: int, folder: Path) -> Photos:
     """Write images and XML files side by side."""
     real = BCCD.is_dir()
     images = size = 0

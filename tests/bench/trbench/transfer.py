@@ -29,12 +29,12 @@ from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Produce
 from trainingrun_agent.transfer import dataset
 from trainingrun_agent.transfer.meter import Meter
 from trainingrun_agent.transfer.together import together
-from trbench.numbers import Echo, Number, compare
-from trbench.pod import POD, open_store
-from trbench.server import s3_server
+from trbench.agent_store import POD, open_store
+from trbench.measurements import Echo, Measurement, compare
+from trbench.s3_server import s3_server
 from trdemo.bucket import Bucket
-from trdemo.place import Storage
 from trdemo.shell import run
+from trdemo.target import Storage
 
 BUCKET = "bench"
 LIMIT = 1.2
@@ -73,7 +73,7 @@ Agent = Callable[[ObjectStore, Meter, Trip], None]
 Other = Callable[[Trip], None]
 
 
-def measure(echo: Echo) -> Iterator[Number]:
+def measure(echo: Echo) -> Iterator[Measurement]:
     """Both loads in both directions."""
     with s3_server(echo) as (storage, files):
         Bucket(storage, BUCKET).create()
@@ -85,7 +85,7 @@ def measure(echo: Echo) -> Iterator[Number]:
             shutil.rmtree(source)
 
 
-def _number(what: str, load: Load, storage: Storage, folder: Path, *, agent: Agent, other: Other) -> Number:
+def _number(what: str, load: Load, storage: Storage, folder: Path, *, agent: Agent, other: Other) -> Measurement:
     def timed(work: Callable[[Trip], float], side: str) -> float:
         fresh = not folder.exists()
         folder.mkdir(exist_ok=True)
@@ -101,7 +101,7 @@ def _number(what: str, load: Load, storage: Storage, folder: Path, *, agent: Age
         pairs=load.pairs,
     )
     detail = f"agent {found.ours:.2f} s, s5cmd {found.theirs:.2f} s"
-    return Number(f"{what} of {load.name}", found.ratio, "x", LIMIT, detail)
+    return Measurement(f"{what} of {load.name}", found.ratio, "x", LIMIT, detail)
 
 
 def _alone(work: Other, trip: Trip) -> float:

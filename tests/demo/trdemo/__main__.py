@@ -10,8 +10,8 @@ from typing import Any
 
 from trcluster import Cluster, ClusterError, current
 from trdemo import bucket, follow, install
-from trdemo.place import CurrentCluster, OwnCluster, choose
 from trdemo.shell import DemoError
+from trdemo.target import CurrentCluster, Target, choose
 from trdemo.tires import draw_set
 from trimages.errors import BuildError
 from trimages.paths import REPOSITORY
@@ -53,28 +53,26 @@ def _run(arguments: argparse.Namespace) -> int:
     _say("1/6 Images")
     images = install.build_images(echo=_detail)
     _say("2/6 Cluster and S3 server")
-    place = choose(name=arguments.name, echo=_detail)
-    place.load_images([item.archive for item in images.values()])
+    target = choose(name=arguments.name, echo=_detail)
+    target.load_images([item.archive for item in images.values()])
     _say("3/6 Operator, by Helm")
-    install.install_operator(place, references={name: item.reference for name, item in images.items()}, values={})
-    install.make_namespace(place, NAMESPACE)
+    install.install_operator(target, references={name: item.reference for name, item in images.items()}, values={})
+    install.make_namespace(target, NAMESPACE)
     _say("4/6 Labelled images into the bucket")
-    store = bucket.Bucket(place.storage, BUCKET)
+    store = bucket.Bucket(target.storage, BUCKET)
     store.create()
     _detail(f"{store.put_tires('tire/')} images with their XML files in s3://{BUCKET}/tire/images/")
     _say(f"5/6 kubectl apply -f {install.sample('tire.yaml').relative_to(REPOSITORY)}")
-    place.kubectl("delete", "trainingrun", NAME, "-n", NAMESPACE, "--ignore-not-found", "--wait")
-    place.kubectl("apply", "-n", NAMESPACE, "-f", str(install.sample("tire.yaml")))
-    finished = follow.follow(place.kubectl, namespace=NAMESPACE, name=NAME, timeout=arguments.timeout)
-    return _results(place, store, finished, out=arguments.out, started=started)
+    target.kubectl("delete", "trainingrun", NAME, "-n", NAMESPACE, "--ignore-not-found", "--wait")
+    target.kubectl("apply", "-n", NAMESPACE, "-f", str(install.sample("tire.yaml")))
+    finished = follow.follow(target.kubectl, namespace=NAMESPACE, name=NAME, timeout=arguments.timeout)
+    return _results(target, store, finished, out=arguments.out, started=started)
 
 
-def _results(
-    place: OwnCluster | CurrentCluster, store: bucket.Bucket, finished: dict[str, Any], *, out: Path, started: float
-) -> int:
+def _results(target: Target, store: bucket.Bucket, finished: dict[str, Any], *, out: Path, started: float) -> int:
     status = finished["status"]
     if follow.condition(status, "Succeeded") != "True":
-        raise DemoError(follow.story_of_failure(place.kubectl, namespace=NAMESPACE, name=NAME))
+        raise DemoError(follow.failure_report(target.kubectl, namespace=NAMESPACE, name=NAME))
     _say("6/6 Results")
     export = status["export"]
     print(follow.table(status))
@@ -87,7 +85,7 @@ def _results(
     service = status["tensorboard"]["serviceName"]
     print("TensorBoard, at http://127.0.0.1:6006 :")
     print(
-        f"  {place.kubectl.binary} --kubeconfig {place.kubectl.kubeconfig} -n {NAMESPACE} "
+        f"  {target.kubectl.binary} --kubeconfig {target.kubectl.kubeconfig} -n {NAMESPACE} "
         f"port-forward service/{service} 6006:6006"
     )
     print(f"\nThe demo took {time.monotonic() - started:.0f} s. It stays up: make demo-down removes it.")

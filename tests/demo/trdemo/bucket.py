@@ -12,7 +12,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from trdemo.place import Storage
+from trdemo.target import Storage
 from trdemo.tires import draw_set
 
 TRAIN, TEST, SEED = 120, 20, 7

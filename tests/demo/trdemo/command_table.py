@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from trdemo.documented import Command, commands
+from trdemo.documented_commands import Command, commands
 from trimages.paths import REPOSITORY
 
 

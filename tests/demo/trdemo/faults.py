@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from trcluster import Cluster, ClusterError, containers
 from trdemo.install import SYSTEM_NAMESPACE
-from trdemo.scene import Object, Scene
+from trdemo.installation import Installation, Object
 from trdemo.shell import DemoError, run
 
 OPERATOR = "app.kubernetes.io/name=trainingrun-operator"
@@ -28,9 +28,9 @@ EAT = "held = []\nwhile True: held.append(b'x' * (1 << 24))"
 class Faults:
     """Faults for the runs of one namespace."""
 
-    def __init__(self, scene: Scene, cluster: Cluster, namespace: str) -> None:
-        self.scene, self.cluster, self.namespace = scene, cluster, namespace
-        self._kubectl = scene.place.kubectl
+    def __init__(self, installation: Installation, cluster: Cluster, namespace: str) -> None:
+        self.installation, self.cluster, self.namespace = installation, cluster, namespace
+        self._kubectl = installation.target.kubectl
 
     def pod(self, name: str, stage: str, *, attempt: int = 1, seconds: float = 60) -> Object:
         """The pod of an attempt, once it is there."""
@@ -77,7 +77,7 @@ class Faults:
         path = f"/api/v1/namespaces/{self.namespace}/pods/{meta['name']}/eviction"
         self._kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(body))
 
-    def eat_memory(self, pod: Object, container: str) -> int:
+    def exhaust_memory(self, pod: Object, container: str) -> int:
         """A child of the container takes memory until the kernel ends a process; returns the child's exit code."""
         argv = [self._kubectl.binary, "--kubeconfig", self._kubectl.kubeconfig, "-n", self.namespace, "exec"]
         argv += [pod["metadata"]["name"], "-c", container, "--", "python3", "-c", EAT]
@@ -134,7 +134,7 @@ class Faults:
 
         wait_for(ready, seconds=60, what="the API server to answer")
 
-    def gone(self, uid: str, *, seconds: float = 90) -> None:
+    def wait_until_gone(self, uid: str, *, seconds: float = 90) -> None:
         """Wait until nothing of a deleted run is left in the cluster."""
         selector, kinds = f"trainingrun.dev/run-uid={uid}", "jobs,pods,configmaps,services,deployments"
 
@@ -144,7 +144,7 @@ class Faults:
 
         wait_for(nothing, seconds=seconds, what=f"the children of the deleted run {uid} to go")
 
-    def story(self, name: str) -> str:
+    def diagnostics(self, name: str) -> str:
         """Status of a run, its Jobs and pods, and the last lines of every log: for an assertion that failed."""
         parts = []
         for command in (

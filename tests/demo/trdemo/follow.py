@@ -13,7 +13,7 @@ STAGES: Final = ("prep", "train", "export")
 COLUMNS: Final = ("waiting", "image", "fetch", "work", "ship", "total")
 
 
-class Line:
+class StatusLine:
     """A line that is written over on a terminal, and written once per change in a log."""
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Line:
 
 def follow(kubectl: Kubectl, *, namespace: str, name: str, timeout: float) -> dict[str, Any]:
     """Show progress until the run is finished; returns the finished object."""
-    line, stage, started = Line(), "", time.monotonic()
+    line, stage, started = StatusLine(), "", time.monotonic()
     while time.monotonic() - started < timeout:
         run = kubectl.get("trainingrun", name, namespace=namespace)
         status = run.get("status", {})
@@ -86,7 +86,7 @@ def table(status: Mapping[str, Any]) -> str:
     return "\n".join(rows)
 
 
-def story_of_failure(kubectl: Kubectl, *, namespace: str, name: str) -> str:
+def failure_report(kubectl: Kubectl, *, namespace: str, name: str) -> str:
     """What failed and where its log is."""
     status = kubectl.get("trainingrun", name, namespace=namespace).get("status", {})
     lines = [f"{status.get('phase')}: {status.get('message', '')}"]

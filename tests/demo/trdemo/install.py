@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from trdemo.place import CurrentCluster, OwnCluster
 from trdemo.shell import DemoError, run
+from trdemo.target import Target
 from trimages.build import build
 from trimages.paths import REPOSITORY, default_cache
 from trimages.plan import Planned
@@ -36,43 +36,41 @@ def image_values(references: Mapping[str, str]) -> dict[str, Any]:
     return {"images": values}
 
 
-def install_operator(
-    place: OwnCluster | CurrentCluster, *, references: Mapping[str, str], values: Mapping[str, Any]
-) -> None:
+def install_operator(target: Target, *, references: Mapping[str, str], values: Mapping[str, Any]) -> None:
     """`helm upgrade --install` the chart and wait until the operator is ready.
 
     The storage of the place is named in the policy, as a platform team would: transfer over plain http is then fast.
     """
-    policy = {"endpoints": ["*", place.storage.in_cluster], **values.get("policy", {})}
+    policy = {"endpoints": ["*", target.storage.in_cluster], **values.get("policy", {})}
     merged = {**image_values(references), **values, "policy": policy}
     options = ("--install", "--create-namespace", "--wait", "--timeout", "3m", "--values", "-")
     try:
-        helm(place, "upgrade", RELEASE, str(CHART), *options, stdin=json.dumps(merged))
+        helm(target, "upgrade", RELEASE, str(CHART), *options, stdin=json.dumps(merged))
     except DemoError as error:
         selector = "-l app.kubernetes.io/name=trainingrun-operator"
-        logs = f"kubectl --kubeconfig {place.kubectl.kubeconfig} -n {SYSTEM_NAMESPACE} logs {selector}"
+        logs = f"kubectl --kubeconfig {target.kubectl.kubeconfig} -n {SYSTEM_NAMESPACE} logs {selector}"
         raise DemoError(f"{error}\nlog of the operator: {logs}") from error
 
 
-def helm(place: OwnCluster | CurrentCluster, *arguments: str, stdin: str | None = None) -> str:
+def helm(target: Target, *arguments: str, stdin: str | None = None) -> str:
     """Run helm in the operator's namespace; returns its standard output."""
-    config = ("--kubeconfig", place.kubectl.kubeconfig, "--namespace", SYSTEM_NAMESPACE)
-    return run([place.helm, *config, *arguments], stdin=stdin, timeout=240)
+    config = ("--kubeconfig", target.kubectl.kubeconfig, "--namespace", SYSTEM_NAMESPACE)
+    return run([target.helm, *config, *arguments], stdin=stdin, timeout=240)
 
 
-def uninstall(place: OwnCluster | CurrentCluster, *, namespaces: tuple[str, ...]) -> None:
+def uninstall(target: Target, *, namespaces: tuple[str, ...]) -> None:
     """Remove runs, release and namespaces of the demo; the CRD stays, as the chart promises."""
     for namespace in namespaces:
-        place.kubectl("delete", "namespace", namespace, "--ignore-not-found", timeout=180)
-    helm(place, "uninstall", RELEASE, "--ignore-not-found", "--wait")
-    place.kubectl("delete", "namespace", SYSTEM_NAMESPACE, "--ignore-not-found", timeout=180)
+        target.kubectl("delete", "namespace", namespace, "--ignore-not-found", timeout=180)
+    helm(target, "uninstall", RELEASE, "--ignore-not-found", "--wait")
+    target.kubectl("delete", "namespace", SYSTEM_NAMESPACE, "--ignore-not-found", timeout=180)
 
 
-def make_namespace(place: OwnCluster | CurrentCluster, name: str) -> None:
+def make_namespace(target: Target, name: str) -> None:
     """A namespace under Pod Security `restricted`, with the storage credentials."""
-    storage = place.storage
+    storage = target.storage
     data = {"AWS_ACCESS_KEY_ID": storage.access_key, "AWS_SECRET_ACCESS_KEY": storage.secret_key}
-    place.kubectl.apply(
+    target.kubectl.apply(
         {
             "apiVersion": "v1",
             "kind": "Namespace",

@@ -18,7 +18,7 @@ from trainingrun.api.settings import Settings
 from trainingrun.engine.operator import Operator
 from trainingrun.handlers import make_registry
 from trfakes.apiserver import ApiServer
-from trfakes.cluster import Cluster
+from trfakes.fake_cluster import FakeCluster
 from trfakes.store import Object, Store
 
 POLL_SECONDS = 0.02
@@ -60,7 +60,7 @@ class World:
 
     server: ApiServer
     store: Store
-    cluster: Cluster
+    cluster: FakeCluster
     settings: Settings
     operators: list[Running] = field(default_factory=list)
 

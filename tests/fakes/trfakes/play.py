@@ -17,7 +17,7 @@ from trainingrun.domain.draft import Note
 from trainingrun.domain.observe import ContainerView, JobView, PodView
 from trainingrun.domain.plan import Observed, plan
 from trfakes.builders import SETTINGS, START, RunBuilder, a_run
-from trfakes.cluster import verdict
+from trfakes.fake_cluster import verdict
 
 
 class Play:

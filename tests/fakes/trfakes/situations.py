@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from trdemo.bucket import Bucket
-from trdemo.scene import tire_run
+from trdemo.installation import tire_run
 from trdemo.shell import Kubectl
-from trdemo.stand_in import EXPORTED
 from trdemo.tires import draw_set
-from trfakes.handnode import HandNode, Object
+from trdemo.trainer_stand_in import EXPORTED
+from trfakes.manual_node import ManualNode, Object
 
 NAMESPACE: Final = "vision"
 SECRET: Final = "trainingrun-s3"
@@ -29,11 +29,11 @@ EXPORT: Final = (*EXPORTED, "pictures/0.png")
 
 
 @dataclass
-class Theatre:
+class Environment:
     """A namespace with an operator that serves it, a bucket and a node to move."""
 
     kubectl: Kubectl
-    node: HandNode
+    node: ManualNode
     bucket: Bucket
     endpoint: str
 
@@ -108,83 +108,83 @@ class Theatre:
         self._spoil(f"{prefix}images/train/train_0017", xml=lambda data: data[:-40])
 
 
-def training(theatre: Theatre) -> None:
-    theatre.apply("tire")
-    theatre.node.run_through("tire-prep-1")
-    theatre.node.start("tire-train-1", save_every=50, seconds_per_step=0.01, hang_at=75)
-    theatre.until_step("tire", 75)
+def training(environment: Environment) -> None:
+    environment.apply("tire")
+    environment.node.run_through("tire-prep-1")
+    environment.node.start("tire-train-1", save_every=50, seconds_per_step=0.01, hang_at=75)
+    environment.until_step("tire", 75)
 
 
-def pod_deleted(theatre: Theatre) -> None:
-    theatre.node.delete_pod("tire-train-1")
-    theatre.node.start("tire-train-2", save_every=50, seconds_per_step=0.01, hang_at=120)
-    theatre.until_step("tire", 120)
+def pod_deleted(environment: Environment) -> None:
+    environment.node.delete_pod("tire-train-1")
+    environment.node.start("tire-train-2", save_every=50, seconds_per_step=0.01, hang_at=120)
+    environment.until_step("tire", 120)
 
 
-def suspended(theatre: Theatre) -> None:
-    theatre.patch("tire", suspend=True)
-    theatre.until_reason("tire", "Suspended")
-    theatre.node.delete_pod("tire-train-2")
+def suspended(environment: Environment) -> None:
+    environment.patch("tire", suspend=True)
+    environment.until_reason("tire", "Suspended")
+    environment.node.delete_pod("tire-train-2")
 
 
-def succeeded(theatre: Theatre) -> None:
-    theatre.patch("tire", suspend=False)
-    theatre.node.run_through("tire-train-3", save_every=50)
-    theatre.node.run_through("tire-export-1", export=EXPORT)
-    theatre.until_reason("tire", "Succeeded")
+def succeeded(environment: Environment) -> None:
+    environment.patch("tire", suspend=False)
+    environment.node.run_through("tire-train-3", save_every=50)
+    environment.node.run_through("tire-export-1", export=EXPORT)
+    environment.until_reason("tire", "Succeeded")
 
 
-def no_gpu(theatre: Theatre) -> None:
-    theatre.apply("large", train={"gpus": 1})
-    theatre.node.run_through("large-prep-1")
-    theatre.node.make_pod("large-train-1", node="", reason="Unschedulable", message=UNSCHEDULABLE)
-    theatre.until_reason("large", "PodUnschedulable")
+def no_gpu(environment: Environment) -> None:
+    environment.apply("large", train={"gpus": 1})
+    environment.node.run_through("large-prep-1")
+    environment.node.make_pod("large-train-1", node="", reason="Unschedulable", message=UNSCHEDULABLE)
+    environment.until_reason("large", "PodUnschedulable")
 
 
-def no_secret(theatre: Theatre) -> None:
-    theatre.apply("keyless", storage={"credentials": {"secretName": "trainingrun-robots"}})
-    pod = theatre.node.make_pod("keyless-prep-1")
+def no_secret(environment: Environment) -> None:
+    environment.apply("keyless", storage={"credentials": {"secretName": "trainingrun-robots"}})
+    pod = environment.node.make_pod("keyless-prep-1")
     message = 'MountVolume.SetUp failed for volume "credentials" : secret "trainingrun-robots" not found'
-    theatre.node.warn(pod, reason="FailedMount", message=message, component="kubelet")
-    theatre.until_reason("keyless", "SecretMissing")
+    environment.node.warn(pod, reason="FailedMount", message=message, component="kubelet")
+    environment.until_reason("keyless", "SecretMissing")
 
 
-def no_bucket(theatre: Theatre) -> None:
-    theatre.apply("lost", storage={"bucket": "detektors"})
-    theatre.node.run_through("lost-prep-1")
-    theatre.until_reason("lost", "Failed")
+def no_bucket(environment: Environment) -> None:
+    environment.apply("lost", storage={"bucket": "detektors"})
+    environment.node.run_through("lost-prep-1")
+    environment.until_reason("lost", "Failed")
 
 
-def bad_data(theatre: Theatre) -> None:
+def bad_data(environment: Environment) -> None:
     data = {"train": {"uri": "dented/images/train/"}, "eval": {"uri": "dented/images/test/"}}
-    theatre.apply("dented", dataset=data)
-    theatre.node.run_through("dented-prep-1")
-    theatre.until_reason("dented", "Failed")
+    environment.apply("dented", dataset=data)
+    environment.node.run_through("dented-prep-1")
+    environment.until_reason("dented", "Failed")
 
 
-def retried(theatre: Theatre) -> None:
-    theatre.apply("half", storage={"credentials": {"secretName": "trainingrun-half"}})
-    theatre.node.run_through("half-prep-1")
-    theatre.until_reason("half", "Failed")
-    theatre.patch("half", retry=1)
-    theatre.node.make_pod("half-prep-2")
-    theatre.until_reason("half", "ContainerCreating")
+def retried(environment: Environment) -> None:
+    environment.apply("half", storage={"credentials": {"secretName": "trainingrun-half"}})
+    environment.node.run_through("half-prep-1")
+    environment.until_reason("half", "Failed")
+    environment.patch("half", retry=1)
+    environment.node.make_pod("half-prep-2")
+    environment.until_reason("half", "ContainerCreating")
 
 
-def waits_for_a_run(theatre: Theatre) -> None:
-    theatre.apply("tuned", model={"pretrained": {"run": "large"}})
-    theatre.until_reason("tuned", "PretrainedRunNotReady")
+def waits_for_a_run(environment: Environment) -> None:
+    environment.apply("tuned", model={"pretrained": {"run": "large"}})
+    environment.until_reason("tuned", "PretrainedRunNotReady")
 
 
-def expired(theatre: Theatre) -> None:
+def expired(environment: Environment) -> None:
     forbidden = {"credentials": {"secretName": "not-of-training"}}  # so it ends at once, without a pod
-    theatre.apply("brief", ttlSecondsAfterFinished=0, storage=forbidden)
+    environment.apply("brief", ttlSecondsAfterFinished=0, storage=forbidden)
     deadline = time.monotonic() + SECONDS
-    while "brief" in theatre.kubectl("get", "trainingruns", "-n", NAMESPACE) and time.monotonic() < deadline:
+    while "brief" in environment.kubectl("get", "trainingruns", "-n", NAMESPACE) and time.monotonic() < deadline:
         time.sleep(0.2)
 
 
-SITUATIONS: Final[Mapping[str, Callable[[Theatre], None]]] = {
+SITUATIONS: Final[Mapping[str, Callable[[Environment], None]]] = {
     "It trains": training,
     "A pod was lost": pod_deleted,
     "It is suspended": suspended,

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from trfuzz import targets
-from trfuzz.hunt import hunt
+from trfuzz.fuzzing import fuzz
 from trimages.paths import default_cache
 
 SECONDS = 60
@@ -43,7 +43,7 @@ def _hunt(name: str, seconds: int) -> bool:
     """Whether something broke."""
     corpus = default_cache().root.parent / "fuzz" / name
     corpus.mkdir(parents=True, exist_ok=True)
-    found = hunt(name, seconds=seconds, corpus=corpus)
+    found = fuzz(name, seconds=seconds, corpus=corpus)
     print(f"{name}: {found.runs} inputs" if found.runs else found.report(), flush=True)
     return not found.runs
 

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from trdemo.bucket import Bucket, split_uri
-from trdemo.scene import Object
+from trdemo.installation import Object
 
 MANIFEST = "MANIFEST.json"
 _CHECKPOINT = re.compile(r"train/(\d{4})-[0-9a-f]{8}/checkpoints/(\d{8})/MANIFEST\.json")

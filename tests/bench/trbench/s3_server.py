@@ -13,12 +13,12 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from trbench.numbers import Echo
+from trbench.measurements import Echo
 from trcluster.build import ensure
 from trcluster.kubectl import http_ok
 from trcluster.ports import choose
 from trcluster.process import wait_until
-from trdemo.place import Storage
+from trdemo.target import Storage
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from trdemo.follow import condition
-from trdemo.scene import Object, Scene
+from trdemo.installation import Installation, Object
 from trdemo.shell import DemoError
 
 POLL_SECONDS: Final = 0.5
@@ -18,7 +18,7 @@ LOSS: Final = "Loss/total_loss"
 
 
 @dataclass
-class Watched:
+class WatchedRun:
     """What was seen while the run went on, and its end."""
 
     namespace: str
@@ -34,29 +34,29 @@ class Watched:
         return f"runs/{self.namespace}/{self.name}-{self.uid[:8]}/"
 
 
-def watch(scene: Scene, run: Object, *, namespace: str, seconds: float) -> Watched:
+def watch(installation: Installation, run: Object, *, namespace: str, seconds: float) -> WatchedRun:
     """Apply a run and watch it to its end, whatever that is."""
-    name = scene.apply(run, namespace=namespace)
-    uid = scene.place.kubectl.get("trainingrun", name, namespace=namespace)["metadata"]["uid"]
-    told = Watched(namespace, name, uid)
+    name = installation.apply(run, namespace=namespace)
+    uid = installation.target.kubectl.get("trainingrun", name, namespace=namespace)["metadata"]["uid"]
+    watched = WatchedRun(namespace, name, uid)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        told.status = scene.status(name, namespace=namespace)
-        column = _progress_column(scene, name, namespace)
-        if not told.columns or told.columns[-1] != column:
-            told.columns.append(column)
-        if condition(told.status, "Finished") == "True":
-            return told
-        if told.status.get("phase") == "Training" and not told.curve_in_training:
+        watched.status = installation.status(name, namespace=namespace)
+        column = _progress_column(installation, name, namespace)
+        if not watched.columns or watched.columns[-1] != column:
+            watched.columns.append(column)
+        if condition(watched.status, "Finished") == "True":
+            return watched
+        if watched.status.get("phase") == "Training" and not watched.curve_in_training:
             with contextlib.suppress(OSError):  # it may still be starting; a test says whether it ever served
-                told.curve_in_training = loss_curve(scene, name, namespace=namespace)
+                watched.curve_in_training = loss_curve(installation, name, namespace=namespace)
         time.sleep(POLL_SECONDS)
-    raise DemoError(f"not finished within {seconds:.0f} s: {json.dumps(told.status, indent=1)}")
+    raise DemoError(f"not finished within {seconds:.0f} s: {json.dumps(watched.status, indent=1)}")
 
 
-def loss_curve(scene: Scene, name: str, *, namespace: str) -> list[Any]:
+def loss_curve(installation: Installation, name: str, *, namespace: str) -> list[Any]:
     """Points [wall time, step, value] of the total loss, through TensorBoard's HTTP API behind its Service."""
-    service = scene.place.kubectl.get("service", f"{name}-tensorboard", namespace=namespace)
+    service = installation.target.kubectl.get("service", f"{name}-tensorboard", namespace=namespace)
     base = f"http://{service['spec']['clusterIP']}:6006/data/plugin/scalars"
     with urllib.request.urlopen(f"{base}/tags", timeout=10) as answer:
         tags = json.load(answer)
@@ -66,20 +66,20 @@ def loss_curve(scene: Scene, name: str, *, namespace: str) -> list[Any]:
         return list(json.load(answer))
 
 
-def curve_until(scene: Scene, name: str, *, namespace: str, step: int, seconds: float) -> list[Any]:
+def curve_until(installation: Installation, name: str, *, namespace: str, step: int, seconds: float) -> list[Any]:
     """Wait until TensorBoard serves the loss up to a step; returns what it serves at last."""
     points: list[Any] = []
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError):
-            points = loss_curve(scene, name, namespace=namespace)
+            points = loss_curve(installation, name, namespace=namespace)
         if points and points[-1][1] >= step:
             break
         time.sleep(1)
     return points
 
 
-def _progress_column(scene: Scene, name: str, namespace: str) -> str:
+def _progress_column(installation: Installation, name: str, namespace: str) -> str:
     """The Progress column as `kubectl get` prints it."""
-    header, row = scene.place.kubectl("get", "trainingruns", name, "-n", namespace).splitlines()[:2]
+    header, row = installation.target.kubectl("get", "trainingruns", name, "-n", namespace).splitlines()[:2]
     return row[header.index("PROGRESS") : header.index("ETA")].strip()

@@ -14,7 +14,7 @@ from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage import documents
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.stores import Stores
-from trdemo.place import Storage
+from trdemo.target import Storage
 from trfakes.builders import SETTINGS, RunBuilder
 
 POD = "11112222-3333-4444-5555-666677778888"

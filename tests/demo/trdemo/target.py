@@ -10,7 +10,6 @@ import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from trcluster import Cluster, current
 from trcluster.build import ensure as ensure_binaries
@@ -25,18 +24,6 @@ class Storage:
     in_cluster: str
     access_key: str
     secret_key: str
-
-
-class Place(Protocol):
-    """A cluster that is up, with storage and tools."""
-
-    kubectl: Kubectl
-    helm: str
-    storage: Storage
-    description: str
-
-    def load_images(self, archives: Iterable[Path]) -> None:
-        """Make images available to the nodes."""
 
 
 class OwnCluster:
@@ -110,8 +97,11 @@ def _tool(name: str) -> str:
     return found
 
 
-def choose(*, name: str, echo: Callable[[str], None]) -> OwnCluster | CurrentCluster:
-    """The place that CLUSTER asks for, up and running."""
+Target = OwnCluster | CurrentCluster
+
+
+def choose(*, name: str, echo: Callable[[str], None]) -> Target:
+    """Return the cluster that the variable CLUSTER asks for; a test cluster is started when it is not up."""
     if current.wanted():
         return CurrentCluster()
     own = OwnCluster(name=name, echo=echo)

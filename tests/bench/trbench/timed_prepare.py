@@ -1,6 +1,7 @@
-"""One preparation, timed from inside; `python3 -m trbench.preparing IMAGES OUT CLASS...` is one from folder to folder.
+"""Prepare a data set and measure the time from inside the process.
 
-Invariant: the agent's own code prepares, and nothing is imported here that the agent does not import.
+`python3 -m trbench.timed_prepare IMAGES OUT CLASS...` prepares from folder to folder. Invariant: the agent's own code
+prepares, and this module imports only what the agent imports too.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class Memory:
             thread.join()
 
 
-def alone(work: Callable[..., T], *arguments: Any, memory: Memory | None = None) -> T:
+def in_own_process(work: Callable[..., T], *arguments: Any, memory: Memory | None = None) -> T:
     """What `work(*arguments)` returns in a new process, sampled by any `memory`. Raises ClusterError when it dies."""
     receiver, sender = multiprocessing.Pipe(duplex=False)
     process = multiprocessing.get_context("spawn").Process(target=_child, args=(sender, work, arguments))

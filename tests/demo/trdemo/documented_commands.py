@@ -40,8 +40,8 @@ class Command:
     shown: str = ""
 
     @property
-    def place(self) -> str:
-        """Where to find it."""
+    def location(self) -> str:
+        """Page and line, for messages and test ids."""
         return f"{self.page}:{self.line}"
 
 
@@ -56,8 +56,8 @@ def commands(page: Path) -> list[Command]:
             kind, block = fence[1] or "text", []
         elif fence:
             read = {"sh": _of_script, "console": _of_console}.get(kind)
-            told = read(block) if read else ()
-            found += [Command(page.name, line, heading, text, shown) for line, text, shown in told]
+            parts = read(block) if read else ()
+            found += [Command(page.name, line, heading, text, shown) for line, text, shown in parts]
             kind = ""
         elif kind:
             block.append((number, line))

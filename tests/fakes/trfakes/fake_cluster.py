@@ -61,7 +61,7 @@ def verdict(stage: str, outcome: str = "succeeded", **fields: Any) -> dict[str, 
     return {**document, **fields}
 
 
-class Cluster:
+class FakeCluster:
     """Job controller, scheduler and kubelet of a store. With a `script`, every new Job runs to its verdict at once."""
 
     def __init__(self, store: Store, *, script: Script | None = None) -> None:

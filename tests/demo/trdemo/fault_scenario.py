@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from trdemo import evidence
-from trdemo.evidence import Resume
+from trdemo import stored_run
 from trdemo.faults import Faults, wait_for
 from trdemo.follow import condition
-from trdemo.scene import Object
+from trdemo.installation import Object
+from trdemo.stored_run import Resume
 
 SECONDS = 240.0
 
@@ -26,7 +26,7 @@ class Resumed:
     bucket: Resume
 
     @property
-    def told(self) -> Resume:
+    def reported(self) -> Resume:
         """What status says."""
         training = self.status["training"]
         return Resume(training["resumedFromStep"], training["stepsLost"])
@@ -37,7 +37,7 @@ class Resumed:
         return entry_of(self.status, "train")
 
 
-class Story:
+class FaultScenario:
     """A run, what is done to it, and what was seen."""
 
     def __init__(self, faults: Faults, run: Object) -> None:
@@ -47,18 +47,18 @@ class Story:
         self._moments: dict[str, Any] = {}
         self._error = ""
 
-    def tell(self, script: Callable[[Story], None]) -> None:
+    def follow(self, script: Callable[[FaultScenario], None]) -> None:
         """Apply the run and follow the script to its end, or to the first thing that does not come."""
         try:
             self.begin()
             script(self)
         except Exception as error:  # noqa: BLE001 - told by every test that misses a moment
-            self._error = f"{type(error).__name__}: {error}\n{self.faults.story(self.name)}"
+            self._error = f"{type(error).__name__}: {error}\n{self.faults.diagnostics(self.name)}"
 
     def begin(self) -> None:
         """Apply the run."""
-        self.faults.scene.apply(self.run, namespace=self.faults.namespace)
-        kubectl = self.faults.scene.place.kubectl
+        self.faults.installation.apply(self.run, namespace=self.faults.namespace)
+        kubectl = self.faults.installation.target.kubectl
         self.uid = kubectl.get("trainingrun", self.name, namespace=self.faults.namespace)["metadata"]["uid"]
 
     def note(self, moment: str, seen: Any) -> None:
@@ -72,15 +72,17 @@ class Story:
 
     def status(self) -> Object:
         """Status now."""
-        return self.faults.scene.status(self.name, namespace=self.faults.namespace)
+        return self.faults.installation.status(self.name, namespace=self.faults.namespace)
 
     def until(self, wanted: Callable[[Object], bool], what: str, *, seconds: float = SECONDS) -> Object:
         """Wait for a status."""
-        return self.faults.scene.until(self.name, wanted, namespace=self.faults.namespace, seconds=seconds, what=what)
+        return self.faults.installation.until(
+            self.name, wanted, namespace=self.faults.namespace, seconds=seconds, what=what
+        )
 
     def finished(self) -> Object:
         """Wait for the end of the run, whatever it is."""
-        return self.faults.scene.finished(self.name, namespace=self.faults.namespace, seconds=SECONDS)
+        return self.faults.installation.finished(self.name, namespace=self.faults.namespace, seconds=SECONDS)
 
     def pod(self, stage: str, attempt: int = 1) -> Object:
         """The pod of an attempt, once it is there."""
@@ -99,14 +101,16 @@ class Story:
 
     def resumed(self, attempt: int) -> Resumed:
         """Wait until an attempt of training says from where it goes on."""
-        bucket = self.faults.scene.bucket
+        bucket = self.faults.installation.bucket
         uid = self.pod("train", attempt)["metadata"]["uid"]
-        prefix = evidence.prefix_of(self.status())
+        prefix = stored_run.prefix_of(self.status())
         epoch = wait_for(
-            lambda: evidence.epoch_of(bucket, prefix, uid), seconds=SECONDS, what=f"attempt {attempt} to claim an epoch"
+            lambda: stored_run.epoch_of(bucket, prefix, uid),
+            seconds=SECONDS,
+            what=f"attempt {attempt} to claim an epoch",
         )
         assert epoch is not None
-        found = evidence.resume_before(bucket, prefix, epoch)
+        found = stored_run.resume_before(bucket, prefix, epoch)
         status = self.until(
             lambda s: (
                 entry_of(s, "train").get("number") == attempt
@@ -126,17 +130,17 @@ class Story:
 
     def delete(self) -> set[str]:
         """Delete the run and wait until nothing of it is left in the cluster; returns what the bucket lost."""
-        prefix = evidence.prefix_of(self.status())
-        kubectl = self.faults.scene.place.kubectl
-        bucket = self.faults.scene.bucket
+        prefix = stored_run.prefix_of(self.status())
+        kubectl = self.faults.installation.target.kubectl
+        bucket = self.faults.installation.bucket
         before = {key for key in bucket.keys(prefix) if "/events/" not in key}  # whose chunks are joined at the end
         kubectl("delete", "trainingrun", self.name, "-n", self.faults.namespace, "--wait")
-        self.faults.gone(self.uid)
+        self.faults.wait_until_gone(self.uid)
         return before - bucket.keys(prefix).keys()
 
     def wrong_objects(self) -> list[str]:
         """What is not as a manifest of this run says."""
-        return evidence.wrong_objects(self.faults.scene.bucket, evidence.prefix_of(self.status()))
+        return stored_run.wrong_objects(self.faults.installation.bucket, stored_run.prefix_of(self.status()))
 
 
 def entry_of(status: Object, stage: str) -> Object:

@@ -35,18 +35,20 @@ class Outcome:
     def report(self) -> str:
         """For people: what broke, the input, and how to see it again."""
         begins = _VERDICT.search(self.log)
-        told = re.split(r"\n ?MS: |\nSUMMARY: ", self.log[begins.start() :] if begins else self.log[-3000:])[0].strip()
+        shown_log = re.split(r"\n ?MS: |\nSUMMARY: ", self.log[begins.start() :] if begins else self.log[-3000:])[
+            0
+        ].strip()
         if self.broken is None:
-            return f"{self.target}: the process ended and left no input\n{told}"
+            return f"{self.target}: the process ended and left no input\n{shown_log}"
         shown = self.broken.hex()
         return (
-            f"{self.target}: this input of {len(self.broken)} bytes broke it, in hex:\n{shown}\n\n{told}\n\n"
+            f"{self.target}: this input of {len(self.broken)} bytes broke it, in hex:\n{shown}\n\n{shown_log}\n\n"
             f"Again: python -m trfuzz --input HEX {self.target}\n"
-            "Once mended, put it into tests/fakes/trfuzz/finds.py, named for what it is."
+            "Once mended, put it into tests/fakes/trfuzz/regressions.py, named for what it is."
         )
 
 
-def hunt(target: str, *, seconds: int, corpus: Path | None = None, per_input: int = SECONDS_PER_INPUT) -> Outcome:
+def fuzz(target: str, *, seconds: int, corpus: Path | None = None, per_input: int = SECONDS_PER_INPUT) -> Outcome:
     """Fuzz a target, each input for at most `per_input` seconds; what is learned is kept in `corpus`, if any."""
     with TemporaryDirectory(prefix="trfuzz-") as name:
         folder = Path(name)
@@ -78,7 +80,7 @@ def _command(target: str, folder: Path, *, seconds: int, corpus: Path | None, pe
     }
     words_ = [f"-{name}={value}" for name, value in options.items()]
     folders = [str(each) for each in (corpus, folder / "seeds") if each is not None]
-    return [sys.executable, "-m", "trfuzz.child", target, *words_, *folders]
+    return [sys.executable, "-m", "trfuzz.fuzzer_process", target, *words_, *folders]
 
 
 def _run(argv: list[str], log: Path, *, timeout: float) -> tuple[int, str]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from trbench.numbers import Echo
+from trbench.measurements import Echo
 from trcluster import ClusterError
 from trimages.paths import REPOSITORY, default_cache
 from trrunner import needs

@@ -14,7 +14,7 @@ Echo = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
+class Measurement:
     """One line of the table; without a `limit` it is told and not judged; `at_least` when more is better."""
 
     name: str

@@ -29,7 +29,7 @@ SECONDS = 90  # on a busy machine
 
 
 @dataclass
-class HandNode:
+class ManualNode:
     """One namespace's pods; `folder` holds their mounts."""
 
     kubectl: Kubectl
@@ -182,8 +182,8 @@ class HandNode:
             (root / "credentials" / key).write_bytes(base64.b64decode(value))
 
     def _container(self, name: str, state: Mapping[str, Any]) -> Object:
-        told = {"image": name, "imageID": "", "ready": "running" in state, "restartCount": 0}
-        return {"name": name, "state": state, **told}
+        fields = {"image": name, "imageID": "", "ready": "running" in state, "restartCount": 0}
+        return {"name": name, "state": state, **fields}
 
     def _status(self, pod: str, **fields: Any) -> None:
         patch = json.dumps({"status": fields})

@@ -11,7 +11,7 @@ from typing import Final
 
 from trcluster import oci
 from trdemo import install
-from trdemo.place import CurrentCluster, OwnCluster
+from trdemo.target import Target
 from trimages.paths import REPOSITORY
 
 PROGRAM: Final = REPOSITORY / "tests" / "fakes" / "fake_trainer.py"
@@ -27,7 +27,7 @@ EXPORTED: Final = (
 PLAN: Final = {"seconds_per_step": 0.1, "save_every": 20, "export": EXPORTED, "export_seconds": 5}
 
 
-def load(place: OwnCluster | CurrentCluster, folder: Path) -> str:
+def load(target: Target, folder: Path) -> str:
     """Make the image, bring it to the nodes, return its reference."""
     agent = install.build_images(echo=print)["agent"]
     archive, reference = folder / "stand-in.tar", agent.reference.replace("/agent:", "/stand-in:")
@@ -38,5 +38,5 @@ def load(place: OwnCluster | CurrentCluster, folder: Path) -> str:
         files={"stand-in/trainer.py": (PROGRAM.read_bytes(), 0o644)},
         entrypoint=["python3", "/stand-in/trainer.py", "/shared", json.dumps(PLAN)],
     )
-    place.load_images([archive])
+    target.load_images([archive])
     return reference

@@ -13,7 +13,7 @@ from pathlib import Path
 from trainingrun_agent.storage.base import ObjectInfo
 from trainingrun_agent.storage.folder import FolderStore
 from trbench.photos import marked
-from trbench.preparing import Outcome, list_only, prepare
+from trbench.timed_prepare import Outcome, list_only, prepare
 
 PREFIX = "images/"
 CLASSES = ("tire",)
@@ -23,17 +23,17 @@ _MARK = len(marked(b"", "0000000"))
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class RepeatedPhoto:
     """A photo that is repeated, and its labels."""
 
     jpeg: bytes
     xml: bytes
 
 
-class EndlessBucket(FolderStore):
+class GeneratedBucket(FolderStore):
     """`images` photos below PREFIX; everything else is in the folder."""
 
-    def __init__(self, root: Path, drawn: list[Drawn], images: int) -> None:
+    def __init__(self, root: Path, drawn: list[RepeatedPhoto], images: int) -> None:
         super().__init__(root)
         self._drawn, self._images = drawn, images
 
@@ -62,12 +62,12 @@ class EndlessBucket(FolderStore):
         return self.get(key, max_bytes=start + length)[start : start + length]
 
 
-def prepare_endless(folder: Path, drawn: list[Drawn], images: int) -> Outcome:
+def prepare_generated(folder: Path, drawn: list[RepeatedPhoto], images: int) -> Outcome:
     """Prepare them all; the data set goes into the folder."""
-    bucket = EndlessBucket(folder, drawn, images)
+    bucket = GeneratedBucket(folder, drawn, images)
     return prepare(bucket, PREFIX, bucket, CLASSES, folder)
 
 
-def list_endless(folder: Path, drawn: list[Drawn], images: int) -> float:
+def list_generated(folder: Path, drawn: list[RepeatedPhoto], images: int) -> float:
     """Seconds to list them all."""
-    return list_only(EndlessBucket(folder, drawn, images), PREFIX)
+    return list_only(GeneratedBucket(folder, drawn, images), PREFIX)

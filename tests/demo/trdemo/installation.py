@@ -13,8 +13,8 @@ import yaml
 from trdemo import install
 from trdemo.bucket import Bucket
 from trdemo.follow import condition
-from trdemo.place import CurrentCluster, OwnCluster
 from trdemo.shell import DemoError
+from trdemo.target import Target
 
 Object = dict[str, Any]
 # On a laptop-sized node the pods of a test would wait for a processor, which is not what it measures.
@@ -22,21 +22,21 @@ SMALL_PREP: Mapping[str, Any] = {"pod": {"resources": {"requests": {"cpu": "50m"
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class Installation:
     """An installed product; `images` are references by image name."""
 
-    place: OwnCluster | CurrentCluster
+    target: Target
     images: Mapping[str, str]
     bucket: Bucket
 
     def apply(self, run: Object, *, namespace: str) -> str:
         """Apply a TrainingRun; returns its name."""
-        self.place.kubectl.apply({**run, "metadata": {**run["metadata"], "namespace": namespace}})
+        self.target.kubectl.apply({**run, "metadata": {**run["metadata"], "namespace": namespace}})
         return str(run["metadata"]["name"])
 
     def status(self, name: str, *, namespace: str) -> Object:
         """Status of a run, empty before the operator has seen it."""
-        found: Object = self.place.kubectl.get("trainingrun", name, namespace=namespace).get("status", {})
+        found: Object = self.target.kubectl.get("trainingrun", name, namespace=namespace).get("status", {})
         return found
 
     def until(

@@ -14,7 +14,7 @@ from PIL import Image
 
 from trdemo.tires import SIZE, Box, Photo, label
 
-Spoil = Callable[[Photo], Photo]
+Defect = Callable[[Photo], Photo]
 _ORIENTATION, _RIGHT_TOP = 0x0112, 6
 
 
@@ -62,20 +62,20 @@ def png(photo: Photo) -> Photo:
         return replace(photo, jpeg=out.getvalue())
 
 
-def as_it_is(photo: Photo) -> Photo:
+def unchanged(photo: Photo) -> Photo:
     """Nothing wrong with it."""
     return photo
 
 
-PLAN: tuple[Spoil, ...] = (
-    *(wrong_case, swapped, turned, clicked, wrong_case, swapped, as_it_is, outside),
-    *(wrong_case, swapped, turned, clicked, png, scaled, as_it_is, as_it_is),
+PLAN: tuple[Defect, ...] = (
+    *(wrong_case, swapped, turned, clicked, wrong_case, swapped, unchanged, outside),
+    *(wrong_case, swapped, turned, clicked, png, scaled, unchanged, unchanged),
 )
-LOST = sum(spoil in (wrong_case, scaled) for spoil in PLAN) / len(PLAN)
+UNREPAIRABLE = sum(spoil in (wrong_case, scaled) for spoil in PLAN) / len(PLAN)
 """The share of photos that nothing but a person can mend."""
 
 
-def spoilt(photos: Iterable[Photo]) -> list[Photo]:
+def with_defects(photos: Iterable[Photo]) -> list[Photo]:
     """The photos with their defects."""
     return [PLAN[number % len(PLAN)](photo) for number, photo in enumerate(photos)]
 
