@@ -1,4 +1,4 @@
-"""The product installed once on a real node, for every test of this folder."""
+"""Fixtures: the operator installed once on a real node, for all tests of this folder."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ VALUES = {"policy": {"images": ["trainingrun.dev/*"]}, "lostPodSeconds": 10}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The module that deletes the run of the documentation comes late, the one that takes the operator away last."""
+    """Run test_tire.py, which deletes the documented run, and test_install.py, which uninstalls the operator, last."""
     late = ("test_tire.py", "test_install.py")
     items.sort(key=lambda item: late.index(item.path.name) + 1 if item.path.name in late else 0)
 
 
 @pytest.fixture(scope="session")
 def installation() -> Iterator[Installation]:
-    """Cluster, S3 server, images, operator by Helm, the tire data set; taken down afterwards."""
+    """Start cluster and S3 server, install the operator, upload the tire data set; remove the cluster afterwards."""
     planned = install.build_images(echo=print)
     target = choose(name="default", echo=print)
     try:
@@ -44,7 +44,7 @@ def installation() -> Iterator[Installation]:
 
 @pytest.fixture(scope="module")
 def namespace(installation: Installation, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A namespace of the module's own, under Pod Security `restricted`; deleted with everything in it."""
+    """A namespace for the tests of one module, with Pod Security `restricted`; deleted afterwards."""
     name = request.module.__name__.rpartition(".")[2].removeprefix("test_").replace("_", "-")
     install.make_namespace(installation.target, name)
     yield name
@@ -53,7 +53,7 @@ def namespace(installation: Installation, request: pytest.FixtureRequest) -> Ite
 
 @pytest.fixture(scope="session")
 def vision(installation: Installation) -> Iterator[str]:
-    """The namespace of the documentation, with its one run `tire` and what the tests add."""
+    """The namespace `vision`, which the documentation uses, for its run `tire` and runs that tests add."""
     install.make_namespace(installation.target, "vision")
     yield "vision"
     installation.target.kubectl("delete", "namespace", "vision", "--wait=false", timeout=120)
@@ -61,5 +61,5 @@ def vision(installation: Installation) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def watched_run(installation: Installation, vision: str) -> WatchedRun:
-    """The sample `tire.yaml`, watched to its end; test_tire.py deletes it at last."""
+    """The sample `tire.yaml`, run to its end; the last tests of test_tire.py delete it."""
     return watch(installation, tire_run("tire"), namespace=vision, seconds=600)

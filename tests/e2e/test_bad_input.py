@@ -1,7 +1,6 @@
-"""Bad input on a real node, all at the same time: what `kubectl get` and the status say of it, word for word.
+"""Runs with bad input on a real node, all at the same time: the exact messages in `kubectl get` and in the status.
 
-Each case costs at most a pod of prep. The words of every other case, and of these in more detail, are in
-tests/unit/test_bad_input.py.
+Each case starts at most one pod, that of prep. tests/unit/test_bad_input.py tests the messages of all other cases.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from trdemo.tires import Photo, draw_set
 
 pytestmark = pytest.mark.node
 
-SECONDS = 120  # for all of them together; each is a pod of some seconds, and they share two processors
+SECONDS = 120  # for all runs together: each needs a pod for some seconds, and they share two cores
 FEW, ALLOWED = 12, "(spec.dataset.maxBadFiles 1% allows {})"
 REPORT = "Report: s3://detectors/datasets/failed/<digest>/report.html."
 CORRECT = "Correct the files the report names, or create a new TrainingRun with a higher dataset.maxBadFiles."
@@ -30,12 +29,12 @@ USE = "Use a .tar.gz of the TensorFlow 1 detection model zoo, or a run's export 
 LOCAL = (
     "spec.storage.endpoint: 'http://169.254.169.254' is the pod itself, its node or the metadata service of its cloud"
 )
-WAITS = "late"  # the run that needs a GPU
+WAITS = "late"  # name of the run that waits for a GPU
 
 
 @dataclass(frozen=True)
 class Case:
-    """Changes to the demo's run; what is told, and the next step."""
+    """Changes to the demo's run, and the expected reason, message and next step."""
 
     changes: Mapping[str, Any]
     reason: str
@@ -116,7 +115,7 @@ CASES = {
 
 @pytest.fixture(scope="module")
 def applied(installation: Installation, namespace: str) -> None:
-    """The data, and then every run at once."""
+    """Upload the data, then apply all runs at once."""
     photos = list(draw_set(TRAIN, seed=SEED, prefix="train"))
     few = photos[:FEW]
     installation.bucket.put_all(
@@ -139,7 +138,7 @@ def applied(installation: Installation, namespace: str) -> None:
 def files(
     folder: str, photos: list[Photo], *, cut: Mapping[str, int] | None = None, lost: set[str] | None = None
 ) -> list[tuple[str, bytes]]:
-    """Keys and bodies of a training folder; `cut` says how many bytes are missing at the end of a file."""
+    """Keys and bodies of a training folder without the files in `lost`; `cut` is how many bytes a file lacks."""
     pairs = [(photo.name, photo.jpeg) for photo in photos]
     pairs += [(photo.name.replace(".jpg", ".xml"), photo.xml) for photo in photos]
     cut = cut or {}
@@ -162,7 +161,7 @@ def test_the_user_is_told_what_is_wrong_and_what_to_do(
     assert reason_of(status, "Succeeded") == case.reason
     row = installation.target.kubectl("get", "trainingruns", name, "-n", namespace)
     assert (case.reason if case.reason == "ForbiddenByPolicy" else f"Preparing: {case.reason}") in row
-    assert condition(status, "Trained") == ""  # no pod with a GPU was ever made
+    assert condition(status, "Trained") == ""  # no pod of train was created
 
 
 def test_one_truncated_image_is_skipped_and_a_gpu_that_nobody_has_is_waited_for(
@@ -209,7 +208,7 @@ def reason_of(status: Object, kind: str) -> str:
 
 
 def masked(text: str, *, like: Case | None = None) -> str:
-    """Without the numbers and digests that depend on how the pictures were drawn and compressed."""
+    """Replace numbers and digests that depend on how the pictures were drawn and compressed."""
     text = re.sub("[0-9a-f]{64}", "<digest>", text)
     text = re.sub(r"\((?:\d+|\{\}) bytes not", "(<n> bytes not", text)
     if like is None or like.reason in {"ClassNotFound", "TooManyBadFiles"}:

@@ -1,4 +1,4 @@
-"""Real data: 364 blood cell images in a VOC tree, three classes, two boxes without area, told by file name."""
+"""A run on real data, BCCD: 364 images of blood cells in a VOC tree, three classes, two boxes without area."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from trimages.paths import REPOSITORY
 BCCD = Path(os.environ.get("TRAININGRUN_BCCD") or REPOSITORY.parent / "shared" / "data" / "bccd")
 pytestmark = [
     pytest.mark.node,
-    pytest.mark.skipif(not BCCD.is_dir(), reason="the BCCD data set is not here; TRAININGRUN_BCCD names its folder"),
+    pytest.mark.skipif(not BCCD.is_dir(), reason=f"no data set at {BCCD}; set TRAININGRUN_BCCD to its folder"),
 ]
 
 
@@ -59,4 +59,4 @@ def test_every_class_is_counted_and_scored(installation: Installation, status: d
     _, prefix = split_uri(status["export"]["uri"])
     metrics = json.loads(installation.bucket.read(f"{prefix}metrics.json"))
     assert set(metrics["perClass"]) == {"RBC", "WBC", "Platelets"}
-    assert metrics["perClass"]["WBC"]["ap50"] >= 0.5  # the class that is large enough for the small network
+    assert metrics["perClass"]["WBC"]["ap50"] >= 0.5  # the only class whose boxes are large enough for this network

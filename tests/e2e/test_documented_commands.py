@@ -1,6 +1,6 @@
-"""The commands of README.md and docs/ do what they say, run in the order of the pages against the installed product.
+"""Run the commands of README.md and docs/ against the installed operator, page by page, and check their output.
 
-What is not simply run, and why, is in trdemo/command_table.py.
+trdemo/command_table.py lists the commands that are tested in another way, and why.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ COMMANDS = documented(Way.RUN, Way.DRY_RUN, Way.HELM)
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """A folder with the files that the documentation names, and the table of its placeholders."""
+    """A folder with the files that the documentation mentions, in which its commands run."""
 
     installation: Installation
     folder: Path
     env: dict[str, str]
 
     def filled(self, command: Command) -> str:
-        """The command as it is run."""
+        """The command with its placeholders filled in, and as a dry run where its row says so."""
         text = command.text
         for placeholder, value in self.placeholders.items():
             text = text.replace(placeholder, value)
@@ -58,16 +58,16 @@ class Terminal:
     def placeholders(self) -> dict[str, str]:
         return {
             "https://s3.example.com": self.installation.target.storage.endpoint,
-            "tire-7a77ca6c": "old-7a77ca6c",  # another test looks at what the run left
+            "tire-7a77ca6c": "old-7a77ca6c",  # other tests read the files of the run tire
             "6006:6006": ":6006",  # any free port
             "NAME": "tire",
-            "<run>-<stage>-<attempt>": "lost-prep-1",  # a failed attempt, whose Job is kept
+            "<run>-<stage>-<attempt>": "lost-prep-1",  # a failed attempt: its Job is kept
             "job/tire-train-1": "job/lost-prep-1",
             "<run>": "tire",
         }
 
     def _settings(self, command: Command) -> list[str]:
-        """What its page sets before it, as far as the command uses it."""
+        """The variables that the command uses, as its page sets them above it."""
         used = re.findall(r"\$(\w+)", command.text)
         before = (other for other in documented(Way.SET) if other.page == command.page and other.line < command.line)
         return [other.text for other in before if any(f"{name}=" in other.text for name in used)]
@@ -103,7 +103,7 @@ def terminal(
 
 
 def shown_cron_job(installation: Installation) -> str:
-    """The one of the page, with the image and the storage that there are."""
+    """The CronJob of docs/operations.md, with the image and the S3 server of this cluster."""
     text = (REPOSITORY / "docs" / "operations.md").read_text()
     [block] = re.findall(r"```yaml\n(apiVersion: batch/v1\nkind: CronJob\n.*?)```", text, re.DOTALL)
     image = block.replace("registry.example.com/trainingrun/agent:0.1.0", installation.images["agent"])
@@ -128,9 +128,9 @@ def the_old_run_is_gone(installation: Installation) -> None:
 
 
 def nothing_was_pruned(installation: Installation) -> None:
-    said = installation.target.kubectl("logs", "job/prune-now", "-n", "vision")
-    assert re.match(r"detectors: \d+ data sets, [1-9]\d* of them needed\n", said)
-    assert said.endswith("\nNothing to delete.\n")
+    log = installation.target.kubectl("logs", "job/prune-now", "-n", "vision")
+    assert re.match(r"detectors: \d+ data sets, [1-9]\d* of them needed\n", log)
+    assert log.endswith("\nNothing to delete.\n")
 
 
 def the_folder_is_there(installation: Installation) -> None:
@@ -153,12 +153,12 @@ AFTERWARDS: dict[str, Callable[[Installation], None]] = {
 def test_command_does_what_it_says(terminal: Terminal, command: Command) -> None:
     for prepare in (do for part, do in BEFORE.items() if part in command.text):
         prepare(terminal.installation)
-    run = until_it_says_something if any(word in command.text for word in ENDLESS) else to_its_end
-    code, said = run(terminal, terminal.filled(command))
+    run = until_it_prints if any(word in command.text for word in ENDLESS) else to_its_end
+    code, output = run(terminal, terminal.filled(command))
     fails = command.shown.startswith(("Error", "The TrainingRun"))
-    assert (code != 0) is fails, said
+    assert (code != 0) is fails, output
     if run is to_its_end and command.shown:
-        assert difference(command.shown, said) == ""
+        assert difference(command.shown, output) == ""
     for check in (do for part, do in AFTERWARDS.items() if part in command.text):
         check(terminal.installation)
 
@@ -171,8 +171,8 @@ def to_its_end(terminal: Terminal, text: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def until_it_says_something(terminal: Terminal, text: str) -> tuple[int, str]:
-    """For commands that do not end: 0 once the first line is there; a forwarded port is asked for its page."""
+def until_it_prints(terminal: Terminal, text: str) -> tuple[int, str]:
+    """Run a command that does not end: exit code 0 once it printed a line; a forwarded port must serve TensorBoard."""
     options = {"cwd": terminal.folder, "env": terminal.env, "start_new_session": True}
     with subprocess.Popen(["bash", "-euc", text], stdout=subprocess.PIPE, text=True, **options) as process:
         assert process.stdout is not None

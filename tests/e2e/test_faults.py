@@ -1,8 +1,8 @@
-"""Whatever ends a container, a pod or a Job: the next attempt goes on from what the bucket holds, and says so.
+"""After any end of a container, pod or Job, the next attempt resumes from what the bucket holds, and reports that.
 
-Three runs side by side, each broken again and again: `chain` trains in TensorFlow (pods, Jobs, signals, memory); in
-`cut` (storage, network, a trainer that stands still), and in those that are deleted one after the other in each stage,
-a stand-in plays the trainer's part.
+Three runs go on in parallel, each with one fault after the other. `chain` trains in TensorFlow (pods, Jobs, signals,
+memory). `cut` (storage, network, a stopped trainer) and the runs that are deleted, one in each stage, use a stand-in
+for the trainer.
 """
 
 from __future__ import annotations
@@ -27,33 +27,34 @@ from trfakes.flaky_s3 import FlakyS3, flaky_s3
 
 pytestmark = pytest.mark.node
 
-STEPS = 600  # of the stand-in, which makes ten a second
+STEPS = 600  # of the stand-in: ten a second
 TENSORFLOW_STEPS, SAVE_EVERY = 240, 20
-NOBODY = "http://s3.storage:7071"  # preparation waits for a storage that never answers
+NOBODY = "http://s3.storage:7071"  # preparation waits for storage, because nothing listens on this port
 SMALL = {"requests": {"cpu": "50m", "memory": "128Mi"}}
 LIMIT = {"limits": {"memory": "256Mi"}}
 
 
 def run_of(name: str, *, image: str, steps: int = STEPS, **changes: Any) -> Object:
-    """A run that leaves the node room for others: no TensorBoard, small requests; `image` is the stand-in's."""
+    """A small run whose trainer is the stand-in in `image`."""
     train = {"steps": steps, "image": image, "stallSeconds": 30, "pod": {"resources": {**SMALL, **LIMIT}}}
     return small_run(name, train=train, **changes)
 
 
 def tensorflow_run(name: str) -> Object:
-    """The same with the trainer that users get."""
+    """A small run whose trainer is TensorFlow, as users run it."""
     cadence = {"saveEverySteps": SAVE_EVERY, "evalEverySteps": TENSORFLOW_STEPS}
     pod = {"resources": {**SMALL, "limits": {"memory": "3Gi"}}}
     return small_run(name, train={"steps": TENSORFLOW_STEPS, **cadence, "pod": pod})
 
 
 def small_run(name: str, **changes: Any) -> Object:
+    """A run that leaves the node room for others: no TensorBoard, small requests."""
     pod = {"pod": {"resources": SMALL}}
     return tire_run(name, prep=pod, export={**pod, "evalImages": 5}, tensorboard={"enabled": False}, **changes)
 
 
 def chain(scenario: FaultScenario) -> None:
-    """Everything that ends a training pod, one after the other."""
+    """End the training pod in every way, one attempt after the other."""
     faults = scenario.faults
     scenario.checkpoint_beyond(0)
     faults.delete_pod(scenario.pod("train"))
@@ -79,7 +80,7 @@ def chain(scenario: FaultScenario) -> None:
 
 
 def cut(scenario: FaultScenario, proxy: FlakyS3) -> None:
-    """Storage that answers 503 in bursts, a network that drops, a trainer that stands still, an agent that dies."""
+    """Storage answers 503 in bursts, the network drops packets, the trainer stops, the agent is killed."""
     faults = scenario.faults
     with faults.agent_unreachable(scenario.pod("train")):
         scenario.note("network dropped", scenario.until(from_log, "progress from the log while training"))
@@ -93,7 +94,8 @@ def cut(scenario: FaultScenario, proxy: FlakyS3) -> None:
     faults.kill(scenario.pod("train", 2), "agent")
     seen = note_resumed(scenario, "agent killed", attempt=3)
     scenario.checkpoint_beyond(seen.bucket.step)
-    os.kill(faults.process(scenario.pod("train", 3), "trainer"), signal.SIGUSR1)  # from now on it takes memory
+    use_up_memory = signal.SIGUSR1  # of the stand-in
+    os.kill(faults.process(scenario.pod("train", 3), "trainer"), use_up_memory)
     note_resumed(scenario, "trainer out of memory", attempt=4)
     os.kill(faults.at_work(scenario.pod("export"), "exporter"), signal.SIGKILL)
     scenario.note("exporter killed", scenario.ended("export", 1))
@@ -101,7 +103,7 @@ def cut(scenario: FaultScenario, proxy: FlakyS3) -> None:
 
 
 def pause(scenario: FaultScenario) -> None:
-    """Suspended, resumed, deleted while it trains."""
+    """Suspend a run, resume it, and delete it while it trains."""
     kubectl, namespace = scenario.faults.installation.target.kubectl, scenario.faults.namespace
     scenario.step_beyond(4)
     suspend = '{"spec":{"suspend":%s}}'
@@ -113,13 +115,13 @@ def pause(scenario: FaultScenario) -> None:
 
 
 def brief(scenario: FaultScenario) -> None:
-    """Deleted while it exports."""
+    """Delete a run while it exports."""
     scenario.faults.at_work(scenario.pod("export"), "exporter")
     scenario.note("deleted in export", scenario.delete())
 
 
 def gone(scenario: FaultScenario) -> None:
-    """Its agent stands still; the next one finds no storage, and the run is deleted while it waits for that."""
+    """Stop the agent of prep; delete the run while the next attempt waits for storage."""
     scenario.faults.freeze(scenario.pod("prep"), "agent")
     scenario.note("agent stopped", scenario.ended("prep", 1))
     scenario.faults.process(scenario.pod("prep", 2), "agent")
@@ -148,7 +150,7 @@ def note_end(scenario: FaultScenario) -> None:
 @pytest.fixture(scope="module")
 def faults(installation: Installation, namespace: str) -> Faults:
     if not isinstance(installation.target, OwnCluster):
-        pytest.skip("processes and the network of a node can be broken on a cluster of our own only")
+        pytest.skip("faults in processes and the network need the test cluster, not CLUSTER=current")
     return Faults(installation, installation.target.cluster, namespace)
 
 

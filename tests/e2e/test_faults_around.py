@@ -1,4 +1,4 @@
-"""What a run does not need while it works: operator, API server, kubelet, storage for a while, in the end its node."""
+"""A run survives the loss of the operator, API server, kubelet and storage while it works, and then of its node."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from trdemo.target import OwnCluster
 
 pytestmark = pytest.mark.node
 
-STEPS = 1000  # ten a second
+STEPS = 1000  # at ten a second
 OUTAGE_SECONDS = 20
 SMALL = {"pod": {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}}}
 
 
 def around(scenario: FaultScenario) -> None:
-    """One run from start to end, with everything around it failing in turn."""
+    """Run one TrainingRun to its end while everything around it fails in turn."""
     faults = scenario.faults
     in_prep(scenario)
     scenario.step_beyond(0)
@@ -40,7 +40,7 @@ def around(scenario: FaultScenario) -> None:
 
 
 def in_prep(scenario: FaultScenario) -> None:
-    """The agent dies, then the operator; without storage, so that preparation waits for both."""
+    """Kill the agent, then the operator, during prep; storage is down, so that prep cannot finish before."""
     faults = scenario.faults
     with faults.service_down("s3", "stop"):
         faults.kill(scenario.pod("prep"), "agent")
@@ -52,7 +52,7 @@ def in_prep(scenario: FaultScenario) -> None:
 
 
 def storm(scenario: FaultScenario) -> None:
-    """No storage for as long as several checkpoints take; meanwhile operator, API server and kubelet are killed too."""
+    """Stop storage for longer than several checkpoints take; meanwhile kill operator, API server and kubelet."""
     faults = scenario.faults
     scenario.note("before the storm", scenario.status())
     with faults.service_down("s3", "stop"):
@@ -71,26 +71,26 @@ def storm(scenario: FaultScenario) -> None:
 
 
 def node_lost(scenario: FaultScenario, pod: Object) -> None:
-    """The node answers no more; its pod is given up, and finds that another has taken its place."""
+    """Pause the kubelet: the pod is given up, and its agent must notice that another pod has claimed the run."""
     faults, bucket = scenario.faults, scenario.faults.installation.bucket
     prefix = stored_run.prefix_of(scenario.status())
     agent, trainer = (Path(f"/proc/{faults.process(pod, name)}/cgroup") for name in ("agent", "trainer"))
     with faults.service_down("kubelet", "pause"):
-        faults.delete_pod(pod, "--grace-period=1")  # as Kubernetes does for a node that it has given up
+        faults.delete_pod(pod, "--grace-period=1")  # as Kubernetes does for a node that does not answer
         scenario.note("given up", scenario.ended("train", 1))
         epoch = stored_run.epoch_of(bucket, prefix, pod["metadata"]["uid"])
         assert epoch is not None
         bucket.put_all([(f"{prefix}epochs/{epoch + 1:04d}.json", json.dumps({"podUID": "on-another-node"}).encode())])
-        time.sleep(1)  # a manifest that was on its way at that moment may still come
+        time.sleep(1)  # a manifest whose upload has begun may still arrive
         scenario.note("published by the lost pod", stored_run.checkpoints(bucket, prefix))
-        wait_for(lambda: not inside(agent), seconds=60, what="the lost agent to see that another has claimed")
+        wait_for(lambda: not inside(agent), seconds=60, what="the lost agent to notice the other pod's claim and end")
         scenario.note("its trainer lives on", inside(trainer))
     scenario.note("node lost", scenario.resumed(2))
     scenario.note("published in the end", [each for each in stored_run.checkpoints(bucket, prefix) if each[0] <= epoch])
 
 
 def inside(cgroup: Path) -> bool:
-    """Whether a process of a pod is alive."""
+    """Whether the process of this cgroup file still runs in a pod."""
     try:
         return "kubepods" in cgroup.read_text()
     except OSError:
@@ -100,7 +100,7 @@ def inside(cgroup: Path) -> bool:
 @pytest.fixture(scope="module")
 def diagnostics(installation: Installation, namespace: str, tmp_path_factory: pytest.TempPathFactory) -> FaultScenario:
     if not isinstance(installation.target, OwnCluster):
-        pytest.skip("daemons of a node can be killed on a cluster of our own only")
+        pytest.skip("killing daemons of a node needs the test cluster, not CLUSTER=current")
     train = {
         "steps": STEPS,
         "image": trainer_stand_in.load(installation.target, tmp_path_factory.mktemp("stand-in")),

@@ -1,7 +1,7 @@
-"""Weights of an earlier run, or of an archive in the model zoo's layout, are a head start; anything else is refused.
+"""Fine-tuning from the weights of another run or of a model zoo archive works; other weights are refused.
 
-The runs go side by side: one core each is all that a small network needs. That as few steps from nothing learn next to
-nothing is proven in tests/trainer/test_trainer_tensorflow.py.
+The runs go on in parallel: a small network needs only one core. tests/trainer/test_trainer_tensorflow.py shows that
+the same number of steps without pretrained weights learns almost nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from trdemo.watched_run import WatchedRun
 pytestmark = pytest.mark.node
 
 STEPS = 30
-SECONDS = 600  # alone they take about a minute
+SECONDS = 600  # about a minute on an idle machine
 FEW = {"steps": STEPS, "saveEverySteps": STEPS, "evalEverySteps": STEPS, "learningRate": "0.005"}
 OTHER = "zoo/ssd_inception_v2_coco_2018_01_28.tar.gz"
 NAME = "ssd_mobilenet_v1_0.25_tires_2026_01_01"
@@ -34,7 +34,7 @@ STARTS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def started(installation: Installation, watched_run: WatchedRun, vision: str) -> None:
-    """Weights of every kind in the bucket, and a run that starts from each."""
+    """Upload weights of every kind, and apply a run that starts from each."""
     _, export = split_uri(watched_run.status["export"]["uri"])
     files = {name: installation.bucket.read(f"{export}checkpoint/{name}") for name in (zoo.INDEX, zoo.DATA)}
     files["frozen_inference_graph.pb"] = installation.bucket.read(f"{export}frozen_inference_graph.pb")
@@ -52,7 +52,7 @@ def started(installation: Installation, watched_run: WatchedRun, vision: str) ->
 
 
 def scored(installation: Installation, name: str, namespace: str) -> Object:
-    """The training of a run as soon as it has its score; the run is deleted then."""
+    """Wait for the score of a run's training and delete the run; returns `status.training`."""
     status = installation.until(
         name,
         lambda s: condition(s, "Trained") == "True" or condition(s, "Finished") == "True",

@@ -1,6 +1,6 @@
-"""Helm and kustomize as a platform engineer uses them, with a run in flight.
+"""Upgrade, roll back, uninstall and kustomize the operator while a run trains.
 
-This module takes the installation's installation away, so it is the last one (conftest.py).
+This module uninstalls the operator that all modules share, so it comes last (conftest.py).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from trimages.paths import REPOSITORY
 
 pytestmark = [
     pytest.mark.node,
-    pytest.mark.skipif(current.wanted(), reason="would remove the operator of the cluster at hand"),
+    pytest.mark.skipif(current.wanted(), reason="would uninstall the operator of your own cluster"),
 ]
 
 RUN, SYSTEM = "flight", install.SYSTEM_NAMESPACE
@@ -34,7 +34,7 @@ IN_EVERY_NAMESPACE = {f"ConfigMap/{SYSTEM}/kube-root-ca.crt", f"ServiceAccount/{
 
 
 def operator(installation: Installation) -> dict[str, Any]:
-    """The one pod of the operator that is not on its way out."""
+    """The operator's only pod that is not being deleted."""
     pods = installation.target.kubectl.get("pods", namespace=SYSTEM)["items"]
     (pod,) = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
     return dict(pod)
@@ -45,7 +45,7 @@ def log_level(pod: dict[str, Any]) -> str:
 
 
 def in_flight(installation: Installation, namespace: str) -> dict[str, str]:
-    """UID of the Job and the pod that train, and the restarts of the pod's containers."""
+    """UIDs of the training Job and pod; the keys show the restart counts of their containers."""
     found = installation.target.kubectl.get("jobs,pods", namespace=namespace, selector="trainingrun.dev/stage=train")[
         "items"
     ]
@@ -54,7 +54,7 @@ def in_flight(installation: Installation, namespace: str) -> dict[str, str]:
 
 
 def everything(installation: Installation) -> set[str]:
-    """Every object of the cluster but Events, as kind/namespace/name."""
+    """List all objects of the cluster except Events, as kind/namespace/name."""
     kubectl = installation.target.kubectl
     kinds = kubectl("api-resources", "--verbs=list", "-o", "name").split()
     asked = ",".join(kind for kind in kinds if not kind.startswith(("events", "componentstatuses")))
@@ -64,14 +64,14 @@ def everything(installation: Installation) -> set[str]:
 
 
 def traces(objects: set[str]) -> set[str]:
-    """What an installation could leave: all of its namespace, and what is named after it."""
+    """Objects that belong to an installation: all in its namespace, and those named after it."""
     named = re.compile(rf"(?!Secret/).*/[^/]*trainingrun[^/]*|[^/]*/{SYSTEM}/.*")
     return {each for each in objects if named.fullmatch(each)} - IN_EVERY_NAMESPACE
 
 
 @dataclass
 class Flight:
-    """What was seen on the way."""
+    """Observations of a run during changes of the installation."""
 
     pods: list[dict[str, Any]] = field(default_factory=list)  # of the operator: installed, upgraded, rolled back
     children: list[dict[str, str]] = field(default_factory=list)  # at the same moments
@@ -80,7 +80,7 @@ class Flight:
 
 
 def fly(installation: Installation, namespace: str, name: str, *changes: Callable[[], object]) -> Flight:
-    """Start a run, and change the installation twice while it trains."""
+    """Start a run and change the installation while it trains, observing both after each change."""
     flight = Flight()
 
     def look_after(step: int) -> None:
@@ -92,7 +92,7 @@ def fly(installation: Installation, namespace: str, name: str, *changes: Callabl
         flight.children.append(in_flight(installation, namespace))
         flight.steps.append(status["training"]["step"])
 
-    # Long enough to train on while the operator is replaced twice.
+    # Enough steps to go on training while the operator is replaced twice.
     train = {"steps": STEPS, "saveEverySteps": STEPS, "evalEverySteps": STEPS}
     installation.apply(tire_run(name, train=train), namespace=namespace)
     look_after(0)
@@ -104,7 +104,7 @@ def fly(installation: Installation, namespace: str, name: str, *changes: Callabl
 
 @pytest.fixture(scope="module")
 def flight(installation: Installation, namespace: str) -> Flight:
-    """A run during which the operator is upgraded over itself and rolled back."""
+    """A run during which the operator is upgraded and rolled back."""
     chart = (install.RELEASE, str(install.CHART), "--reuse-values", "--wait", "--set", "log.level=DEBUG")
     upgraded = fly(
         installation,
@@ -123,7 +123,7 @@ def test_an_upgrade_and_a_rollback_really_replace_the_operator(flight: Flight) -
 
 
 def not_touched(flight: Flight) -> bool:
-    """Whether the same Job and the same pod trained all the while, without a restart."""
+    """Whether the same Job and pod trained all the time, without a restart."""
     first = flight.children[0]
     return set(first) == {"Job []", "Pod [0, 0]"} and flight.children == [first] * 3
 
@@ -137,8 +137,8 @@ def test_the_run_succeeds(flight: Flight) -> None:
     assert condition(flight.end, "Succeeded") == "True", flight.end.get("message")
 
 
-def gone(installation: Installation, wanted: set[str]) -> set[str]:
-    """Everything, once the traces of the installation are these; what is deleted in the background takes a moment."""
+def wait_until_left(installation: Installation, wanted: set[str]) -> set[str]:
+    """Wait until exactly these objects of the installation are left; returns all objects of the cluster."""
     deadline = time.monotonic() + 30
     while traces(found := everything(installation)) != wanted:
         assert time.monotonic() < deadline, sorted(traces(found) ^ wanted)
@@ -148,19 +148,19 @@ def gone(installation: Installation, wanted: set[str]) -> set[str]:
 def test_uninstall_leaves_the_definition_and_the_runs(
     installation: Installation, namespace: str, flight: Flight
 ) -> None:
-    """And the namespace, which Helm made without counting it as its own."""
+    """The namespace stays too: Helm created it, but not as a part of the release."""
     ended = ("wait", "pods", "-n", namespace, "-l", "trainingrun.dev/stage", "--for=delete", "--timeout=60s")
     installation.target.kubectl(*ended, timeout=70)
     before = everything(installation)
     run = installation.target.kubectl.get("trainingrun", RUN, namespace=namespace)
     install.helm(installation.target, "uninstall", install.RELEASE, "--wait")
-    after = gone(installation, {*KEPT, f"Namespace//{SYSTEM}"})
+    after = wait_until_left(installation, {*KEPT, f"Namespace//{SYSTEM}"})
     assert {each for each in before - after - traces(before) if f"/{namespace}/" in each} == set()
     assert installation.target.kubectl.get("trainingrun", RUN, namespace=namespace) == run
 
 
 def overlay(installation: Installation, folder: Path, **more: Any) -> Path:
-    """The one that docs/operations.md shows, with the images of the tests and fields of our own."""
+    """Write the overlay that docs/operations.md shows, with the images of this test and additional fields."""
     page = (REPOSITORY / "docs" / "operations.md").read_text()
     (text,) = [block for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "kind: Kustomization" in block]
     for name, reference in installation.images.items():
@@ -177,7 +177,7 @@ def overlay(installation: Installation, folder: Path, **more: Any) -> Path:
 
 
 def apply(installation: Installation, folder: Path) -> None:
-    """Apply an overlay and wait until its operator is the one that works."""
+    """Apply an overlay and wait until its operator has replaced the old one."""
     installation.target.kubectl("apply", "--server-side", "-k", str(folder))
     rollout = ("rollout", "status", "deployment/trainingrun-operator", "-n", SYSTEM, "--timeout=120s")
     installation.target.kubectl(*rollout, timeout=130)
@@ -203,4 +203,4 @@ def test_kustomize_installs_over_what_is_kept_and_over_itself(
     kubectl("delete", "trainingrun", "second", "-n", namespace)
     manifests = REPOSITORY / "manifests"
     kubectl("delete", "-f", str(manifests / "operator"), "-f", str(manifests / "rbac"), timeout=120)
-    gone(installation, KEPT)
+    wait_until_left(installation, KEPT)

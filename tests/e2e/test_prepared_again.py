@@ -1,4 +1,4 @@
-"""One folder of images divided on a real node, prepared by worker processes, and again when images were added."""
+"""Split one folder of images into train and eval on a real node, and prepare it again after images were added."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECONDS = 120
 
 
 def put(installation: Installation, prefix: str, count: int) -> None:
-    """Upload drawn photos and their labels."""
+    """Upload drawn photos with their XML files."""
     photos = list(draw_set(count, seed=11, prefix=prefix))
     installation.bucket.put_all(
         (f"{FOLDER}{name}", data)
@@ -30,7 +30,7 @@ def put(installation: Installation, prefix: str, count: int) -> None:
 
 
 def divided(name: str) -> Object:
-    """A run on that folder that waits for a GPU once its data is prepared: no node has one."""
+    """A run on that folder; after prep it waits for a GPU, because no node has one."""
     run = tire_run(name, train={"gpus": 1}, prep=SMALL_PREP)
     dataset = {"train": {"uri": FOLDER}, "evalFraction": "0.2", "splitSeed": 3, "classes": ["tire"]}
     return {**run, "spec": {**run["spec"], "dataset": dataset}}
@@ -38,7 +38,7 @@ def divided(name: str) -> Object:
 
 @pytest.fixture(scope="module")
 def statuses(installation: Installation, namespace: str) -> Iterator[list[dict[str, Any]]]:
-    """Status of a run before, and of one after images were added."""
+    """Status of a run before images were added, and of one after that."""
     put(installation, "photo", IMAGES)
     found = []
     for name in ("before", "after"):

@@ -1,4 +1,4 @@
-"""What is lost when TensorFlow is ended in training: nothing that a checkpoint held, and never a finished stage."""
+"""Killing the operator or deleting the training pod loses no finished stage and no step of a checkpoint."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def attempt_number(status: dict[str, Any]) -> int:
 
 @pytest.fixture(scope="module")
 def status(installation: Installation, namespace: str) -> dict[str, Any]:
-    """A run whose operator is killed in training, and then its training pod deleted; returns what was seen."""
+    """Kill the operator while a run trains, then delete the training pod; returns pods and statuses by moment."""
     run = tire_run("hard", train={"steps": STEPS, "saveEverySteps": 50, "evalEverySteps": STEPS})
     installation.apply(run, namespace=namespace)
     installation.until(

@@ -1,4 +1,4 @@
-"""Storage that cannot work is said within 20 seconds of apply, each cause by a reason of its own, and costs no GPU."""
+"""Unusable storage is reported within 20 seconds of apply, with one reason per cause, before any GPU is used."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def using(secret: str) -> dict[str, Any]:
     return {"storage": {"credentials": {"secretName": secret}}}
 
 
-# Changes to the demo's run, reason, what is told, next step.
+# Changes to the demo's run; expected reason, message and next step.
 CASES: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "wrong-secret": (
         using("trainingrun-wrong"),
@@ -141,7 +141,7 @@ def test_retry_goes_on_once_the_secret_is_complete(installation: Installation, n
     )
     whole["metadata"]["namespace"] = namespace
     installation.target.kubectl.apply(whole)
-    installation.target.kubectl(*shlex.split(command)[1:])  # what the message says, word for word
+    installation.target.kubectl(*shlex.split(command)[1:])  # the command exactly as the message shows it
     installation.until(
         "retried",
         lambda status: any(c["type"] == "Prepared" and c["status"] == "True" for c in status["conditions"]),
@@ -167,7 +167,7 @@ def test_a_finished_run_goes_after_its_time(installation: Installation, namespac
 
 
 def masked(text: str) -> str:
-    """Without the run's UID, and without the words of this machine's libraries for a network that says no."""
+    """Replace the run's UID, and the texts of this machine's libraries for network errors."""
     text = re.sub("-[0-9a-f]{8}/preflight", "-<uid>/preflight", text)
     return re.sub(r"(?<=failed: )(Failed to|no connection|\[SSL).*", "<network>", text)
 

@@ -1,4 +1,4 @@
-"""The main job, as a user does it: labelled photos in S3, one object, a proven detector and TensorBoard beside it."""
+"""The documented run from start to end: labelled photos in S3, one TrainingRun, a proven detector, TensorBoard."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_the_guide_shows_how_progress_really_moves(watched_run: WatchedRun) -> N
     (shown,) = (command.shown for command in commands(GUIDE) if command.text.endswith("--watch"))
     guide = {without_numbers(re.split(r"\s{2,}", line)[2]) for line in shown.splitlines()[1:]}
     seen = {without_numbers(text) for text in watched_run.columns}
-    assert len(guide - seen) <= 2, watched_run.columns  # what lasts a moment can pass between two looks
+    assert len(guide - seen) <= 2, watched_run.columns  # a short phase can pass between two polls
 
 
 def without_numbers(text: str) -> str:
@@ -131,7 +131,7 @@ def test_every_manifest_verifies(installation: Installation, watched_run: Watche
         assert stored_run.wrong_objects(installation.bucket, prefix) == []
 
 
-@pytest.mark.skipif(not TF_PYTHON, reason="TRAININGRUN_TF_PYTHON names no interpreter with TensorFlow 1.14")
+@pytest.mark.skipif(not TF_PYTHON, reason="set TRAININGRUN_TF_PYTHON to an interpreter with TensorFlow 1.14")
 def test_graph_and_saved_model_from_s3_load_in_tensorflow_1_14(
     installation: Installation, watched_run: WatchedRun, tmp_path: Path
 ) -> None:
@@ -187,7 +187,7 @@ def test_tensorboard_goes_with_its_time_and_comes_back_when_asked_for(
         while there() is not wanted and time.monotonic() < deadline:
             time.sleep(0.5)
         assert there() is wanted
-    # Its pod is a new one with an empty folder: what it serves comes from the bucket.
+    # The new pod starts with an empty folder, so what it serves comes from the bucket.
     assert max(p[1] for p in curve_until(installation, "tire", namespace=namespace, step=149, seconds=60)) >= 149
 
 
@@ -212,7 +212,7 @@ def test_deleting_the_run_removes_its_children_and_keeps_the_bucket(
 def test_a_run_created_again_under_its_name_trains_anew(
     installation: Installation, watched_run: WatchedRun, namespace: str
 ) -> None:
-    installation.apply(tire_run("tire"), namespace=namespace)  # pods of the deleted one may still be ending
+    installation.apply(tire_run("tire"), namespace=namespace)  # pods of the deleted run may still be terminating
     status = installation.until(
         "tire",
         lambda s: condition(s, "Trained") == "True" or s.get("training", {}).get("step", 0) > 0,

@@ -1,6 +1,6 @@
-"""What keeps a pod from starting shows in the status and in `kubectl get` within 15 seconds, with its cause.
+"""When a pod cannot start, status and `kubectl get` show the cause within 15 seconds.
 
-A GPU that no node has, and a deadline that passes, are in test_bad_input.py.
+test_bad_input.py tests a GPU that no node has, and a deadline that passes.
 """
 
 from __future__ import annotations

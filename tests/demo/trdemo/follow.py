@@ -1,4 +1,4 @@
-"""Follow a run: one line per stage, updated in place on a terminal, and the table of where the time went."""
+"""Show the progress of a run, one line per stage, and the table of its timings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COLUMNS: Final = ("waiting", "image", "fetch", "work", "ship", "total")
 
 
 class StatusLine:
-    """A line that is written over on a terminal, and written once per change in a log."""
+    """One line of progress: overwritten in place on a terminal, a new line per change in a log."""
 
     def __init__(self) -> None:
         self._last = ""
@@ -22,7 +22,7 @@ class StatusLine:
         self._started = time.monotonic()
 
     def show(self, text: str) -> None:
-        """Show the newest state, with the seconds since the start."""
+        """Print the current state after the seconds since the start."""
         elapsed = f"{time.monotonic() - self._started:5.0f} s  "
         if self._live:
             sys.stdout.write(f"\r\033[K{elapsed}{text}")
@@ -32,14 +32,14 @@ class StatusLine:
         self._last = text
 
     def close(self) -> None:
-        """Leave the line standing."""
+        """Keep the line and start a new one."""
         if self._live and self._last:
             sys.stdout.write("\n")
         self._last = ""
 
 
 def follow(kubectl: Kubectl, *, namespace: str, name: str, timeout: float) -> dict[str, Any]:
-    """Show progress until the run is finished; returns the finished object."""
+    """Print progress until the run has finished; returns the TrainingRun."""
     line, stage, started = StatusLine(), "", time.monotonic()
     while time.monotonic() - started < timeout:
         run = kubectl.get("trainingrun", name, namespace=namespace)
@@ -55,12 +55,13 @@ def follow(kubectl: Kubectl, *, namespace: str, name: str, timeout: float) -> di
         time.sleep(1)
     line.close()
     raise DemoError(
-        f"the run did not finish within {timeout:.0f} s: kubectl -n {namespace} describe trainingrun {name}"
+        f"the run did not finish within {timeout:.0f} s. See what it waits for: "
+        f"kubectl -n {namespace} describe trainingrun {name}"
     )
 
 
 def condition(status: Mapping[str, Any], kind: str) -> str:
-    """Status of a condition: True, False, Unknown, or an empty text when it is not there."""
+    """Status of a condition: True, False or Unknown; empty when the run does not have it."""
     return next((str(c["status"]) for c in status.get("conditions", ()) if c["type"] == kind), "")
 
 
@@ -76,7 +77,7 @@ def _describe(status: Mapping[str, Any]) -> str:
 
 
 def table(status: Mapping[str, Any]) -> str:
-    """Seconds per stage and part; a part that a stage does not have is a dash."""
+    """Format a table of seconds per stage and activity; a dash where a stage has no such activity."""
     rows = [f"{'seconds':10}" + "".join(f"{column:>9}" for column in COLUMNS)]
     timings = {entry["stage"]: entry for entry in status.get("timings", ())}
     for stage in STAGES:
@@ -87,7 +88,7 @@ def table(status: Mapping[str, Any]) -> str:
 
 
 def failure_report(kubectl: Kubectl, *, namespace: str, name: str) -> str:
-    """What failed and where its log is."""
+    """Describe why a run failed, with a command for the log of each attempt."""
     status = kubectl.get("trainingrun", name, namespace=namespace).get("status", {})
     lines = [f"{status.get('phase')}: {status.get('message', '')}"]
     for entry in status.get("attempts", ()):

@@ -1,4 +1,4 @@
-"""What a test of the whole product needs: a place with the operator installed, a bucket, namespaces, runs."""
+"""The operator installed on a cluster with a bucket: apply runs and wait for their status, for end-to-end tests."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from trdemo.shell import DemoError
 from trdemo.target import Target
 
 Object = dict[str, Any]
-# On a laptop-sized node the pods of a test would wait for a processor, which is not what it measures.
+# Small requests, so that on a two-core node the pods of a test do not wait for a free processor.
 SMALL_PREP: Mapping[str, Any] = {"pod": {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}}}
 
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """An installed product; `images` are references by image name."""
+    """The operator on a cluster, and a bucket; `images` maps image names to references."""
 
     target: Target
     images: Mapping[str, str]
@@ -35,7 +35,7 @@ class Installation:
         return str(run["metadata"]["name"])
 
     def status(self, name: str, *, namespace: str) -> Object:
-        """Status of a run, empty before the operator has seen it."""
+        """Status of a run; empty before the operator has written it."""
         found: Object = self.target.kubectl.get("trainingrun", name, namespace=namespace).get("status", {})
         return found
 
@@ -54,7 +54,7 @@ class Installation:
         raise DemoError(f"{namespace}/{name}: {what} did not come within {seconds:.0f} s; the status is\n{shown}")
 
     def finished(self, name: str, *, namespace: str, seconds: float) -> Object:
-        """Wait for the end of a run, whatever it is."""
+        """Wait until a run has finished, successfully or not; returns its status."""
         return self.until(
             name,
             lambda status: condition(status, "Finished") == "True",
@@ -65,7 +65,7 @@ class Installation:
 
 
 def tire_run(name: str, **changes: Mapping[str, Any]) -> Object:
-    """The sample `tire.yaml` under another name; `changes` are merged into parts of its spec."""
+    """The sample `tire.yaml` with another name; `changes` are merged into the objects of its spec."""
     run: Object = yaml.safe_load(install.sample("tire.yaml").read_text())
     run["metadata"]["name"] = name
     spec = copy.deepcopy(run["spec"])

@@ -1,4 +1,4 @@
-"""Programs of the demo: run, with the last lines of their output in the error."""
+"""Run programs, and kubectl among them; an error shows the last lines of their output."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class DemoError(Exception):
-    """A step failed; the message says what and where to look."""
+    """A step of the demo failed; the message says which one and where to look."""
 
 
 def run(
@@ -20,7 +20,7 @@ def run(
     cwd: str | None = None,
     timeout: float = 120,
 ) -> str:
-    """Run a program and return its standard output; raises DemoError with the end of its errors."""
+    """Run a program and return its standard output; raises DemoError with the end of its output."""
     try:
         done = subprocess.run(
             argv, input=stdin, env=env, cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False
@@ -28,8 +28,8 @@ def run(
     except subprocess.TimeoutExpired:
         raise DemoError(f"{' '.join(argv[:4])} … did not end within {timeout:.0f} s") from None
     if done.returncode != 0:
-        said = (done.stderr.strip() or done.stdout.strip())[-2000:]
-        raise DemoError(f"{' '.join(argv[:4])} … failed: {said}")
+        output = (done.stderr.strip() or done.stdout.strip())[-2000:]
+        raise DemoError(f"{' '.join(argv[:4])} … failed: {output}")
     return done.stdout
 
 

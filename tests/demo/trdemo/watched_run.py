@@ -1,4 +1,4 @@
-"""One run watched from apply to its end, as a user does: `kubectl get` again and again, TensorBoard beside it."""
+"""Watch a run from apply to its end as a user does: with repeated `kubectl get`, and with TensorBoard."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ LOSS: Final = "Loss/total_loss"
 
 @dataclass
 class WatchedRun:
-    """What was seen while the run went on, and its end."""
+    """A finished run and what was observed while it was running."""
 
     namespace: str
     name: str
     uid: str
     status: dict[str, Any] = field(default_factory=dict)
-    columns: list[str] = field(default_factory=list)  # `kubectl get`, every change of the Progress column
+    columns: list[str] = field(default_factory=list)  # distinct values of the Progress column of `kubectl get`
     curve_in_training: list[Any] = field(default_factory=list)
 
     @property
@@ -35,7 +35,7 @@ class WatchedRun:
 
 
 def watch(installation: Installation, run: Object, *, namespace: str, seconds: float) -> WatchedRun:
-    """Apply a run and watch it to its end, whatever that is."""
+    """Apply a run and watch it until it has finished, successfully or not."""
     name = installation.apply(run, namespace=namespace)
     uid = installation.target.kubectl.get("trainingrun", name, namespace=namespace)["metadata"]["uid"]
     watched = WatchedRun(namespace, name, uid)
@@ -48,14 +48,14 @@ def watch(installation: Installation, run: Object, *, namespace: str, seconds: f
         if condition(watched.status, "Finished") == "True":
             return watched
         if watched.status.get("phase") == "Training" and not watched.curve_in_training:
-            with contextlib.suppress(OSError):  # it may still be starting; a test says whether it ever served
+            with contextlib.suppress(OSError):  # TensorBoard may still be starting; test_tire.py checks that it served
                 watched.curve_in_training = loss_curve(installation, name, namespace=namespace)
         time.sleep(POLL_SECONDS)
     raise DemoError(f"not finished within {seconds:.0f} s: {json.dumps(watched.status, indent=1)}")
 
 
 def loss_curve(installation: Installation, name: str, *, namespace: str) -> list[Any]:
-    """Points [wall time, step, value] of the total loss, through TensorBoard's HTTP API behind its Service."""
+    """Read the total loss from TensorBoard's HTTP API, as points [wall time, step, value]."""
     service = installation.target.kubectl.get("service", f"{name}-tensorboard", namespace=namespace)
     base = f"http://{service['spec']['clusterIP']}:6006/data/plugin/scalars"
     with urllib.request.urlopen(f"{base}/tags", timeout=10) as answer:
@@ -67,7 +67,7 @@ def loss_curve(installation: Installation, name: str, *, namespace: str) -> list
 
 
 def curve_until(installation: Installation, name: str, *, namespace: str, step: int, seconds: float) -> list[Any]:
-    """Wait until TensorBoard serves the loss up to a step; returns what it serves at last."""
+    """Wait until TensorBoard serves the loss up to a step; returns all points."""
     points: list[Any] = []
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
