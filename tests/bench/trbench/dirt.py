@@ -1,8 +1,8 @@
-"""What dirty data costs a model: the demo's network trained on a clean set, and on the same set with defects.
+"""Measure how much dirty data lowers a model's score: train the demo's network on clean photos and on defective ones.
 
-The dirty set is prepared by us and, as it is, the tutorial's way; all are trained by the same driver with the same
-configuration and evaluated on the same clean images. The weights begin at random, so each variant is trained several
-times, each time on other photos, and the medians are compared.
+Each set is prepared by us and by the tutorial's scripts. All are trained by the same driver with the same configuration
+and evaluated on the same clean images. Initial weights are random, so each variant is trained several times, each time
+on other photos, and the medians are compared.
 """
 
 from __future__ import annotations
@@ -35,33 +35,33 @@ NETWORK = "ssd_mobilenet_v1_0.25_128"
 MAX_BOXES = 4
 MARGIN = 0.05
 UNKNOWN = 0
-"""The id of a class that the tutorial's scripts do not know, as their users are told to write it; else they abort."""
+"""Class id that the tutorial's scripts write for an unknown class; without one they abort."""
 TRAINER = REPOSITORY / "images" / "trainer"
 
 
 Make = Callable[[Path, list[Photo]], int]
-"""Writes the records of photos, and returns how many."""
+"""A function that writes the records of photos to a path and returns their number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Of one training; 0 for one that came to no evaluation."""
+    """Scores of one training; 0 if it ended without an evaluation."""
 
     ap50: float
     m_ap: float
 
 
 def measure(echo: Echo) -> Iterator[Measurement]:
-    """The scores of each variant, then what the dirt took from them."""
+    """Measure the scores of each variant, then the differences that the defects make."""
     tutorial = tutorial_scripts.ready(echo)
     share = 1 - PLAN.count(unchanged) / len(PLAN)
     defective = f"{share:.0%} with a defect, {UNREPAIRABLE:.0%} that only a person can repair"
     echo(f"{IMAGES} photos, {defective}; {RUNS} trainings of {STEPS} steps each")
     variants: dict[str, Make] = {
         "clean, prepared by us": _prepared,
-        "clean, the tutorial's way": lambda path, photos: _untreated(tutorial, path, photos),
+        "clean, tutorial's scripts": lambda path, photos: _untreated(tutorial, path, photos),
         "dirty, prepared by us": lambda path, photos: _prepared(path, with_defects(photos)),
-        "dirty, the tutorial's way": lambda path, photos: _untreated(tutorial, path, with_defects(photos)),
+        "dirty, tutorial's scripts": lambda path, photos: _untreated(tutorial, path, with_defects(photos)),
     }
     medians = []
     for name, make in variants.items():
@@ -75,12 +75,12 @@ def measure(echo: Echo) -> Iterator[Measurement]:
             )
         medians.append(statistics.median(score.ap50 for score in scores))
     clean, _, ours, theirs = medians
-    yield Measurement("AP@.5 that the dirt takes from us", clean - ours, "", MARGIN)
-    yield Measurement("AP@.5 that it leaves the tutorial's way, of ours", theirs / ours, "x", 1 - MARGIN)
+    yield Measurement("AP@.5 lost to defects, prepared by us", clean - ours, "", MARGIN)
+    yield Measurement("AP@.5 with defects, tutorial's over ours", theirs / ours, "x", 1 - MARGIN)
 
 
 def _score(python: str, make: Make, seed: int, echo: Echo) -> Score:
-    """Train once."""
+    """Train one variant once and return its scores."""
     with tempfile.TemporaryDirectory(prefix="trbench-") as name:
         root = Path(name)
         spec = _lay_out(root)
@@ -104,15 +104,15 @@ def _score(python: str, make: Make, seed: int, echo: Echo) -> Score:
 
 
 def _lay_out(root: Path) -> dict[str, Any]:
-    """The folder and spec of a training."""
-    sys.path.append(str(REPOSITORY / "tests" / "trainer"))  # it belongs to the trainer's tests
+    """Prepare the folder of a training; returns its spec."""
+    sys.path.append(str(REPOSITORY / "tests" / "trainer"))  # trainer_runs.py is part of the trainer's tests
     spec = importlib.import_module("trainer_runs").lay_out(root, steps=STEPS, save_every=STEPS, images=(1, 1))
     assert isinstance(spec, dict)
     return spec
 
 
 def _config() -> str:
-    """One for all variants: what depends on the number of images must not differ."""
+    """One pipeline.config for all variants, so that their different numbers of images do not change it."""
     return build_pipeline_config(
         network=NETWORK,
         num_classes=1,
@@ -126,7 +126,7 @@ def _config() -> str:
 
 
 def _prepared(path: Path, photos: Iterable[Photo]) -> int:
-    """Write the records that preparation makes of photos; returns how many."""
+    """Write the records that preparation makes of photos; returns their number."""
     with tempfile.TemporaryDirectory(prefix="trbench-") as scratch:
         prep = Preparation(Path(scratch), max_bad_files=f"{UNREPAIRABLE + 0.02:.0%}")
         for photo in photos:
@@ -140,7 +140,7 @@ def _prepared(path: Path, photos: Iterable[Photo]) -> int:
 
 
 def _untreated(tutorial: tutorial_scripts.Tutorial, path: Path, photos: Iterable[Photo]) -> int:
-    """Write the records that the tutorial's scripts make of photos; returns how many."""
+    """Write the records that the tutorial's scripts make of photos; returns their number."""
     with tempfile.TemporaryDirectory(prefix="trbench-") as name:
         folder = Path(name)
         for photo in photos:

@@ -1,7 +1,7 @@
-"""Our training loop against the Object Detection API's own, in real TensorFlow 1.14.
+"""Compare our training loop with the Object Detection API's model_main, in real TensorFlow 1.14.
 
 Both train the demo's network on the same records with the same pipeline.config, save and evaluate at the same steps,
-and end with a last save and a last evaluation. Seconds are the life of the process, imports included.
+and end with a last save and a last evaluation. Seconds are the lifetime of the process, imports included.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MODEL_MAIN = REPOSITORY / "tests" / "bench" / "stock_model_main.py"
 
 
 def measure(echo: Echo) -> Iterator[Measurement]:
-    """One ratio."""
+    """Measure our training time over that of model_main."""
     needs.prepare("tensorflow", echo=echo)
     python = os.environ.get("TRAININGRUN_TF_PYTHON")
     if not python:
@@ -57,7 +57,7 @@ def _model_main(python: str) -> float:
 
 
 def _lay_out(root: Path) -> dict[str, Any]:
-    sys.path.append(str(REPOSITORY / "tests" / "trainer"))  # it belongs to the trainer's tests
+    sys.path.append(str(REPOSITORY / "tests" / "trainer"))  # trainer_runs.py is part of the trainer's tests
     lay_out = importlib.import_module("trainer_runs").lay_out
     return {**lay_out(root, steps=STEPS, save_every=SAVE_EVERY, images=IMAGES), "evalEverySteps": SAVE_EVERY}
 

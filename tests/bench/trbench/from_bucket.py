@@ -1,8 +1,8 @@
-"""Preparation from a bucket to the same bucket, against its two halves: the same from disk, and reading the same keys.
+"""Compare preparation from bucket to bucket with its two parts: the same from disk, and reading the same keys.
 
-The server runs on this machine. Where it shares the cores with the agent, its CPU adds up with that of both halves,
-which that of a server on another machine does not; so the limit is for the server on cores of its own, and the agent on
-the others. Cores of a virtual machine may be two threads of one physical core, and then share its units all the same.
+The S3 server runs on this machine. When it shares cores with the agent, its CPU time adds to that of preparation, which
+the CPU time of a remote server would not. So the limit applies to the server on separate cores, `apart`. Two cores of a
+virtual machine may be threads of one physical core; then they still slow each other down.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ MAX_BYTES = 32 << 20
 
 @dataclass(frozen=True)
 class _Cores:
-    """Who runs where; on all cores where none is named."""
+    """Cores of the agent and of the server; empty means all."""
 
     name: str
     agent: Collection[int] = ()
@@ -45,20 +45,18 @@ class _Cores:
 
 
 def measure(photos: Photos, local: Callable[[], float], echo: Echo) -> Iterator[Measurement]:
-    """`local` is the time of the same from folder to folder, workers' start included."""
+    """Measure with shared and with separate cores; `local` measures the same preparation from folder to folder."""
     found = yield from _compared(_Cores("shared"), photos, local, echo)
-    would = f"not judged: with the server elsewhere the limit is {LIMIT:g} x"
-    yield Measurement("bucket to bucket over the slower half, shared", found.ratio, "x", detail=would)
+    detail = f"no limit here; with the server on separate cores it is {LIMIT:g} x"
+    yield Measurement("bucket to bucket over the slower part, shared", found.ratio, "x", detail=detail)
     cores = sorted(os.sched_getaffinity(0))
     half = len(cores) // 2
     if not half:
-        yield Measurement(
-            "cores to keep the server apart: skipped", len(cores), "", detail="takes two; nothing is judged"
-        )
+        yield Measurement("cores for a separate server: skipped", len(cores), "", detail="needs two cores")
         return
     found = yield from _compared(_Cores("apart", cores[:half], cores[half:]), photos, local, echo)
     detail = f"agent on {half} of the cores, server on {len(cores) - half}"
-    yield Measurement("bucket to bucket over the slower half, apart", found.ratio, "x", LIMIT, detail)
+    yield Measurement("bucket to bucket over the slower part, apart", found.ratio, "x", LIMIT, detail)
 
 
 def _compared(
@@ -73,7 +71,7 @@ def _compared(
         parts: list[tuple[float, float]] = []
         turn = count()
 
-        def halves() -> float:
+        def slower_part() -> float:
             parts.append((local(), in_own_process(_read, storage, files, keys)))
             echo(f"from folder to folder {parts[-1][0]:.2f} s, reading alone {parts[-1][1]:.2f} s")
             return max(parts[-1])
@@ -83,7 +81,7 @@ def _compared(
             echo(f"from bucket to bucket {seconds:.2f} s")
             return seconds
 
-        found = compare(whole, halves, pairs=PAIRS)
+        found = compare(whole, slower_part, pairs=PAIRS)
     disk, reading = (statistics.median(part) for part in zip(*parts, strict=True))
     yield Measurement(f"from folder to folder, {cores.name}", disk, "s")
     yield Measurement(f"reading {len(keys):,} keys, {cores.name}", reading, "s", detail=f"{READS_AT_ONCE} threads")
@@ -117,7 +115,7 @@ def _prepare(storage: Storage, files: Path, classes: Sequence[str], datasets: st
 
 
 def _open(storage: Storage, files: Path) -> ObjectStore:
-    """The clocks start after its first answer, which every pod asks for before anything else."""
+    """Open the bucket and wait for a first answer, as every pod does, before the clock starts."""
     progress = Progress(stage="prep", pod_uid=POD)
     store = open_store(storage, BUCKET, files, progress=progress, stop=threading.Event())
     store.head(PREFIX)

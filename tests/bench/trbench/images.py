@@ -1,4 +1,4 @@
-"""Sizes of the four images as a registry would hold them, on the bases that are built locally."""
+"""Measure the compressed sizes of the four container images, built on local bases."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LIMITS = {"operator": 150.0, "agent": 200.0, "trainer": 450.0}  # MB
 
 
 def measure(echo: Echo) -> Iterator[Measurement]:
-    """Build what is missing, then measure each image."""
+    """Build missing images, then measure each one."""
     planned = build(select([]), requested_base="local", repository=REPOSITORY, cache=default_cache(), echo=echo)
     for item in planned:
         size = measure_archive(item.archive)

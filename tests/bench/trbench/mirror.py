@@ -1,6 +1,6 @@
-"""What TensorBoard costs the bucket: requests a minute of a finished run's mirror while nothing is new.
+"""Count the requests that TensorBoard's mirror of a finished run makes to the bucket, in a minute without changes.
 
-The mirror is the container's own program; its requests are counted by a proxy on their way to a real S3 server.
+The mirror is the program that runs in its container; a proxy in front of a real S3 server counts its requests.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ EVENTS: Final = b"e" * 200_000
 
 
 def measure(echo: Echo) -> Iterator[Measurement]:
-    """Requests of the mirror: to bring everything, and then in a minute."""
+    """Count the mirror's requests: first to download everything, then in a minute."""
     with s3_server(echo) as (storage, files), counted(storage) as (endpoint, requests):
         run = a_run().spec(storage={"endpoint": endpoint, "bucket": BUCKET}).build()
         prefix = run_prefix(run.namespace, name=run.name, uid=run.uid, storage_prefix="")
         bucket = Bucket(storage, BUCKET)
         bucket.create()
         bucket.put_all(_objects(prefix))
-        # Named without a wildcard, because no policy with one allows a loopback address.
+        # The policy names the endpoint, because a wildcard never allows a loopback address.
         settings = replace(SETTINGS, policy=Policy(endpoints=(endpoint,)))
         document = resolve(run, settings=settings, find_run=lambda _: None)
         with _mirror(files, document, storage):
             _until_complete(files / "shared" / LOGS)
             time.sleep(BUSY_TURNS * BUSY_SECONDS + 1)
-            yield Measurement("requests to bring a finished run's curves", requests.total(), "")
+            yield Measurement("requests to download a finished run's curves", requests.total(), "")
             requests.clear()
             time.sleep(60 * MINUTES)
             detail = ", ".join(f"{count} {kind}" for kind, count in requests.items())
@@ -96,13 +96,13 @@ def _until_complete(logs: Path) -> None:
     deadline = time.monotonic() + 60
     while sum(path.stat().st_size for path in logs.rglob("events*")) < 2 * ATTEMPTS * len(EVENTS):
         if time.monotonic() > deadline:
-            raise TimeoutError(f"the mirror did not bring the event files to {logs} within a minute")
+            raise TimeoutError(f"the mirror did not download all event files to {logs} within a minute")
         time.sleep(0.2)
 
 
 @contextmanager
 def counted(storage: Storage) -> Iterator[tuple[str, Counter[str]]]:
-    """Address of a proxy in front of the server, and how often each method of HTTP came."""
+    """Count requests in a proxy in front of the server; yields its address and the counts by kind."""
     requests: Counter[str] = Counter()
     server = urlsplit(storage.endpoint).netloc
 
@@ -114,7 +114,9 @@ def counted(storage: Storage) -> Iterator[tuple[str, Counter[str]]]:
             requests["list" if "list-type" in self.path else self.command] += 1
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             connection = http.client.HTTPConnection(server, timeout=30)
-            connection.request(self.command, self.path, body, dict(self.headers))  # with its Host, which is signed
+            connection.request(
+                self.command, self.path, body, dict(self.headers)
+            )  # with the original Host, which the signature covers
             answer = connection.getresponse()
             data = answer.read()
             connection.close()

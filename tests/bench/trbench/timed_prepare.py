@@ -31,7 +31,7 @@ from trainingrun_agent.storage.folder import FolderStore
 
 @dataclass(frozen=True)
 class Outcome:
-    """`seconds` of the whole, of which the workers took `start` until all answered; `cpu` of all processes."""
+    """Times of one preparation in s: total, `start` of which until all workers answered, CPU time of all processes."""
 
     images: int
     seconds: float
@@ -41,7 +41,7 @@ class Outcome:
 
     @property
     def work(self) -> float:
-        """Seconds without start-up."""
+        """Seconds without the start of the workers."""
         return self.seconds - self.start
 
 
@@ -54,7 +54,7 @@ def prepare(
     *,
     datasets: str = "datasets",
 ) -> Outcome:
-    """Prepare everything below `prefix` for training; the data set lies below `datasets`."""
+    """Prepare everything below `prefix` for training; the data set is stored below `datasets`."""
     vars(crew)["WorkerProcess"] = _Timed
     used, started = _cpu(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="scratch-", dir=scratch) as folder:
@@ -78,13 +78,13 @@ def prepare(
 
 
 def _cpu() -> float:
-    """Seconds of this process and of its workers that have ended."""
+    """CPU seconds of this process and of its finished workers."""
     used = [getrusage(who) for who in (RUSAGE_SELF, RUSAGE_CHILDREN)]
     return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def list_only(source: ObjectStore, prefix: str) -> float:
-    """Seconds for what comes before anything can be compared."""
+    """List the images only; returns the seconds it took."""
     started = time.monotonic()
     progress = Progress(stage="prep", pod_uid="bench")
     scan(source, Source(source.bucket, prefix), split="train", progress=progress, stop=threading.Event())
@@ -92,16 +92,16 @@ def list_only(source: ObjectStore, prefix: str) -> float:
 
 
 def shards_of(store: ObjectStore, outcome: Outcome) -> Iterator[str]:
-    """Keys of a data set's records."""
+    """List the keys of a data set's TFRecord files."""
     for entry in manifest.read(store, outcome.manifest_key).objects:
         if entry.role in RECORD_ROLES.values():
             yield entry.key
 
 
 class _Timed(WorkerProcess):
-    """Tells how long it took to start: its first answer comes at once when it has."""
+    """A worker that measures its start: it gives its first answer as soon as it has started."""
 
-    seconds: list[float] = []  # noqa: RUF012 - of all workers of this process
+    seconds: list[float] = []  # noqa: RUF012 - shared by all workers of this process
 
     def __init__(self, *arguments: object) -> None:
         self._started: float | None = time.monotonic()
@@ -116,7 +116,7 @@ class _Timed(WorkerProcess):
 
 
 def main() -> None:
-    """Prints the outcome as JSON."""
+    """Prepare from folder to folder and print the outcome as JSON."""
     images, out, *classes = sys.argv[1:]
     outcome = prepare(FolderStore(Path(images)), "", FolderStore(Path(out)), classes, Path(out))
     sys.stdout.write(json.dumps(asdict(outcome)))
