@@ -24,7 +24,7 @@ test: ## Run every check and test, up to a real cluster (TIER=contract: only thi
 	@$(BIN) $(PY) -m trrunner $(or $(TIER),all) $(if $(PYTEST),--pytest "$(PYTEST)")
 
 fuzz: ## Fuzz every reader of users' files (SECONDS=60 for each, ONLY=coco)
-	@$(BIN) $(PY) -m trfuzz --seconds $(or $(SECONDS),60) $(ONLY)
+	@$(BIN) $(PY) -m trfuzz --seconds $(or $(SECONDS),60) $(if $(INPUT),--input $(INPUT)) $(ONLY)
 
 check: ## Run lint, types, layers, generated files and unit tests: under two minutes
 	@$(BIN) $(PY) -m trrunner check

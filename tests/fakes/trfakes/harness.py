@@ -1,6 +1,6 @@
-"""A world for operators in process: fake API server, played cluster, and the waiting a test does.
+"""Run operators inside the test process, against a fake API server and a fake cluster, and wait for their effects.
 
-An operator runs in a thread with an event loop of its own: when it ends, kopf cancels every task of its loop.
+Each operator runs in a thread with its own event loop, because kopf cancels all tasks of the loop when it ends.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ POLL_SECONDS = 0.02
 
 
 async def eventually(condition: Callable[[], Any], *, within: float = 8.0, what: str = "") -> Any:
-    """Wait until the condition holds and return its value; fails after `within` seconds."""
+    """Wait until the condition returns a true value and return it; fails after `within` seconds."""
     deadline = asyncio.get_running_loop().time() + within
     while not (value := condition()):
         assert asyncio.get_running_loop().time() < deadline, f"not within {within} s: {what or condition}"
@@ -42,7 +42,7 @@ def free_port() -> int:
 
 @dataclass
 class Running:
-    """One operator process."""
+    """A running operator."""
 
     operator: Operator
     port: int
@@ -56,7 +56,7 @@ class Running:
 
 @dataclass
 class World:
-    """An API server, a cluster that plays Jobs, and operators to start and stop."""
+    """A fake API server, a fake cluster that runs Jobs, and the operators started so far."""
 
     server: ApiServer
     store: Store

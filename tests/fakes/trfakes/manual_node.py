@@ -1,7 +1,7 @@
-"""Job controller, scheduler and kubelet for an API server that has none, moved by hand.
+"""Replace Job controller, scheduler and kubelet for an API server that runs alone; tests call each step.
 
-Containers are processes of this machine: the agent is the real program, the trainer is played, so what they say is
-what users see. Invariant: one pod runs at a time, because all of them share this machine's address and port.
+Containers are processes of this machine: the real agent and a fake trainer, so their messages are what users see.
+Invariant: one pod runs at a time, because all pods share this machine's address and port.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SECONDS = 90  # on a busy machine
 
 @dataclass
 class ManualNode:
-    """One namespace's pods; `folder` holds their mounts."""
+    """Runs the pods of one namespace; `folder` holds their mounts."""
 
     kubectl: Kubectl
     namespace: str
@@ -39,7 +39,7 @@ class ManualNode:
     running: dict[str, dict[str, subprocess.Popen[bytes]]] = field(default_factory=dict)
 
     def job(self, name: str) -> Object:
-        """The Job, as soon as the operator has created it."""
+        """Wait until the operator has created a Job and return it."""
         deadline = time.monotonic() + SECONDS
         while time.monotonic() < deadline:
             found = self.kubectl("get", "job", name, "-n", self.namespace, "-o", "json", "--ignore-not-found")
@@ -50,7 +50,7 @@ class ManualNode:
         raise AssertionError(f"Job {name} was not created within {SECONDS} s")
 
     def make_pod(self, job: str, *, node: str = NODE, **condition: str) -> Object:
-        """The Job's pod, placed on the node, or unplaced with a condition of the scheduler's."""
+        """Create a Job's pod: on the node, or unscheduled with a condition of the scheduler."""
         owner = self.job(job)
         template = owner["spec"]["template"]
         named = {"name": job, "uid": owner["metadata"]["uid"], "controller": True}
@@ -73,7 +73,7 @@ class ManualNode:
         return self.kubectl.get("pod", name, namespace=self.namespace)
 
     def warn(self, body: Object, *, reason: str, message: str, component: str) -> None:
-        """A warning Event about a pod or a Job, in the words of the part of Kubernetes that would emit it."""
+        """Create a warning Event about a pod or a Job, as a component of Kubernetes would."""
         meta = body["metadata"]
         about = {key: meta[key] for key in ("name", "namespace", "uid")}
         event = {
@@ -92,7 +92,7 @@ class ManualNode:
         self.kubectl("create", "-f", "-", stdin=json.dumps(event))
 
     def start(self, job: str, **plan: Any) -> Object:
-        """Start the pod's containers; `plan` is the trainer's."""
+        """Start the containers of a Job's pod; `plan` is for the fake trainer."""
         pod = self.make_pod(job)
         labels = pod["metadata"]["labels"]
         stage = labels["trainingrun.dev/stage"]
@@ -121,7 +121,7 @@ class ManualNode:
         return pod
 
     def finish(self, job: str) -> None:
-        """Wait for the pod's processes and let the API server know how they ended."""
+        """Wait until the pod's processes end and write how they ended to its status."""
         name = f"{job}-{SUFFIX}"
         uid = self.kubectl.get("pod", name, namespace=self.namespace)["metadata"]["uid"]
         states = []
@@ -136,7 +136,7 @@ class ManualNode:
         self._status(name, phase="Failed" if any(codes.values()) else "Succeeded", containerStatuses=states)
 
     def report(self, job: str, *, ip: str = "", verdict: Mapping[str, Any] | None = None) -> None:
-        """Status of a pod that has no processes here: it runs at this address, or has ended with this verdict."""
+        """Write the status of a pod without processes: running at this address, or ended with this verdict."""
         name = f"{job}-{SUFFIX}"
         containers = [
             each["name"] for each in self.kubectl.get("pod", name, namespace=self.namespace)["spec"]["containers"]
@@ -147,12 +147,12 @@ class ManualNode:
             return
         failed = verdict["outcome"] != "succeeded"
         ended = {"exitCode": int(failed), "startedAt": now(), "finishedAt": now()}
-        said = {"agent": {"message": json.dumps(verdict)}}
-        states = [self._container(each, {"terminated": {**ended, **said.get(each, {})}}) for each in containers]
+        messages = {"agent": {"message": json.dumps(verdict)}}
+        states = [self._container(each, {"terminated": {**ended, **messages.get(each, {})}}) for each in containers]
         self._status(name, phase="Failed" if failed else "Succeeded", containerStatuses=states)
 
     def delete_pod(self, job: str) -> None:
-        """What `kubectl delete pod` comes to: SIGTERM, the grace period, the last word, gone."""
+        """Delete a pod as Kubernetes does: SIGTERM, grace period, final status, removal."""
         name = f"{job}-{SUFFIX}"
         self.kubectl("delete", "pod", name, "-n", self.namespace, "--wait=false")
         for process in reversed(self.running[job].values()):
@@ -161,12 +161,12 @@ class ManualNode:
         self.kubectl("delete", "pod", name, "-n", self.namespace, "--grace-period=0", "--force", "--wait=false")
 
     def run_through(self, job: str, **plan: Any) -> None:
-        """Start a Job's pod and see it to its end."""
+        """Start a Job's pod and wait for its end."""
         self.start(job, **plan)
         self.finish(job)
 
     def kill_all(self) -> None:
-        """End what is left."""
+        """Kill all processes that still run."""
         for processes in self.running.values():
             for process in processes.values():
                 process.kill()
@@ -191,5 +191,5 @@ class ManualNode:
 
 
 def now() -> str:
-    """The moment, as the API writes it."""
+    """The current time in the format of the Kubernetes API."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,6 +1,6 @@
-"""The situations of docs/situations.md, each brought about in a namespace of a real API server.
+"""Bring about each situation of docs/situations.md in a namespace of a real API server.
 
-The operator and the agents are the real ones; nodes and trainers are played (handnode.py).
+Operator and agents are the real programs; nodes and trainers are fakes (manual_node.py).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from trfakes.manual_node import ManualNode, Object
 
 NAMESPACE: Final = "vision"
 SECRET: Final = "trainingrun-s3"
-SECONDS: Final = 90  # on a busy machine; alone nothing takes ten
+SECONDS: Final = 90  # on a busy machine; on an idle one nothing takes ten
 UNSCHEDULABLE: Final = (
     "0/1 nodes are available: 1 Insufficient nvidia.com/gpu. no new claims to deallocate, preemption: "
     "0/1 nodes are available: 1 Preemption is not helpful for scheduling."
@@ -30,7 +30,7 @@ EXPORT: Final = (*EXPORTED, "pictures/0.png")
 
 @dataclass
 class Environment:
-    """A namespace with an operator that serves it, a bucket and a node to move."""
+    """A namespace that the operator serves, a bucket, and a node that tests control."""
 
     kubectl: Kubectl
     node: ManualNode
@@ -38,11 +38,11 @@ class Environment:
     endpoint: str
 
     def prepare(self) -> None:
-        """Data, Secrets, and the runs that only wait, so that they have waited when it is their turn."""
+        """Upload the data, and create the Secrets and the service account."""
         self.bucket.create()
         self.bucket.put_tires("tire/")
-        self._spoil("tire/images/train/train_0003", jpeg=lambda data: data[:-500])
-        self._spoil("tire/images/train/train_0005", xml=lambda data: data.replace(b"<xmax>", b"<xmax>9"))
+        self._damage("tire/images/train/train_0003", jpeg=lambda data: data[:-500])
+        self._damage("tire/images/train/train_0005", xml=lambda data: data.replace(b"<xmax>", b"<xmax>9"))
         self._put_small_set("dented/")
         keys = {"AWS_ACCESS_KEY_ID": "tires", "AWS_SECRET_ACCESS_KEY": "rolling"}
         self.secret(SECRET, keys)
@@ -51,7 +51,7 @@ class Environment:
         self.kubectl.apply({**account, "metadata": {"name": "default", "namespace": NAMESPACE}})
 
     def secret(self, name: str, keys: Mapping[str, str]) -> None:
-        """A Secret with credentials."""
+        """Create a Secret with credentials."""
         meta = {"name": name, "namespace": NAMESPACE}
         self.kubectl.apply({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": dict(keys)})
 
@@ -63,12 +63,12 @@ class Environment:
         self.kubectl.apply(body)
 
     def patch(self, name: str, **spec: Any) -> None:
-        """Change the spec."""
+        """Change the spec of a run."""
         patch = json.dumps({"spec": spec})
         self.kubectl("patch", "trainingrun", name, "-n", NAMESPACE, "--type=merge", "-p", patch)
 
     def until(self, name: str, wanted: Callable[[Object], Any]) -> None:
-        """Wait for a status."""
+        """Wait until a run's status satisfies a predicate."""
         deadline = time.monotonic() + SECONDS
         status: Object = {}
         while time.monotonic() < deadline:
@@ -76,7 +76,7 @@ class Environment:
             if wanted(status):
                 return
             time.sleep(0.3)
-        raise AssertionError(f"{name} did not come that far within {SECONDS} s: {json.dumps(status, indent=1)}")
+        raise AssertionError(f"status of {name} not as expected after {SECONDS} s: {json.dumps(status, indent=1)}")
 
     def until_reason(self, name: str, reason: str) -> None:
         """Wait for a condition with this reason."""
@@ -86,7 +86,7 @@ class Environment:
         """Wait until training shows this step."""
         self.until(name, lambda status: status.get("training", {}).get("step") == step)
 
-    def _spoil(
+    def _damage(
         self,
         stem: str,
         *,
@@ -104,8 +104,8 @@ class Environment:
             self.bucket.put_all(
                 (f"{key}.{kind}", data) for key, p in keys for kind, data in (("jpg", p.jpeg), ("xml", p.xml))
             )
-        self._spoil(f"{prefix}images/train/train_0003", jpeg=lambda data: data[:-500])
-        self._spoil(f"{prefix}images/train/train_0017", xml=lambda data: data[:-40])
+        self._damage(f"{prefix}images/train/train_0003", jpeg=lambda data: data[:-500])
+        self._damage(f"{prefix}images/train/train_0017", xml=lambda data: data[:-40])
 
 
 def training(environment: Environment) -> None:
@@ -177,7 +177,7 @@ def waits_for_a_run(environment: Environment) -> None:
 
 
 def expired(environment: Environment) -> None:
-    forbidden = {"credentials": {"secretName": "not-of-training"}}  # so it ends at once, without a pod
+    forbidden = {"credentials": {"secretName": "not-of-training"}}  # ends without a pod
     environment.apply("brief", ttlSecondsAfterFinished=0, storage=forbidden)
     deadline = time.monotonic() + SECONDS
     while "brief" in environment.kubectl("get", "trainingruns", "-n", NAMESPACE) and time.monotonic() < deadline:

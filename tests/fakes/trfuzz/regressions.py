@@ -1,4 +1,4 @@
-"""What fuzzing has found: inputs that broke a target once, by what they are, so that they never do again."""
+"""Inputs with which a target failed once, by description; tests/fuzz runs them again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What fuzzing begins with: small files of every kind, made on the spot, and the words their formats are made of."""
+"""Seeds of fuzzing: small generated files of every kind, and dictionaries of the words of their formats."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from voc_data import encoded, labelled, picture, voc
 from voc_samples import GOOD
 
 FEW = PHOTOS[1:2]
-"""One picture with two objects: short, so that changes hit what matters."""
+"""One picture with two objects: small, so that most mutations hit something relevant."""
 _LITERALS = (
     b"NaN",
     b"-Infinity",
@@ -65,17 +65,17 @@ _JSON = (
 
 
 def words(target: str) -> tuple[bytes, ...]:
-    """Of the target's dictionary."""
+    """Words of a target's dictionary."""
     return WORDS.get(target, _JSON)
 
 
 def seeds(target: str) -> list[bytes]:
-    """What fuzzing of a target begins with; at least one of them holds something to read."""
+    """Seeds of a target; at least one of them contains a value that it reads."""
     return _SEEDS[target]() if target in _SEEDS else _labels(target) or [b"?"]
 
 
 def _labels(format_: str) -> list[bytes]:
-    """The files of each set in a format, as they are and as one."""
+    """The files of each label set in a format, separately and joined."""
     made = []
     for name, write in SETS.values():
         if name == format_:
@@ -133,7 +133,7 @@ def _beginnings() -> list[bytes]:
 
 
 def _documents() -> list[bytes]:
-    """Each walked whole and in part, in small chunks and large ones."""
+    """JSON documents, each to be read to different depths and in chunks of different sizes."""
     documents = _dumped(
         coco_document(FEW),
         [[], {}, [1, -2.5e3, True, None], {"a": {"b": [{"c": "\ud834\udd1e\\"}]}}],
@@ -144,7 +144,7 @@ def _documents() -> list[bytes]:
 
 
 def _pictures() -> list[bytes]:
-    """Every kind of image, small enough for changes to hit headers."""
+    """Images of every kind, small enough for mutations to hit headers."""
     exif = Image.Exif()
     exif[0x0112] = 6
     small = (24, 18)
