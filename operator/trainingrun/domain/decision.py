@@ -1,4 +1,4 @@
-"""The result of a decision: what to create and delete, in the order it is applied."""
+"""The result of a decision: what to create and delete, the status to write, and when to look again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trainingrun.domain.observe import PodView
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A child to delete; without `uid` it is looked at first, and left if the run does not own it."""
+    """A child to delete; without `uid` it is read first, and left alone if the run does not own it."""
 
     kind: str
     name: str
@@ -19,20 +19,20 @@ class Child:
 
 
 @dataclass(slots=True)
-class Plan:
-    """Applied as: create, beside, delete, one status patch, cleanup, Events; then `requeue_after`."""
+class Decision:
+    """Applied in this order: create, create_optional, delete, status, delete_after_status, Events, requeue_after."""
 
     draft: Draft
     create: list[dict[str, Any]] = field(default_factory=list)
-    beside: list[dict[str, Any]] = field(default_factory=list)  # created too, but the run goes on without them
+    create_optional: list[dict[str, Any]] = field(default_factory=list)  # the run continues without them
     delete: list[Child] = field(default_factory=list)
-    cleanup: list[Child] = field(default_factory=list)  # only after the status holds what they produced
+    delete_after_status: list[Child] = field(default_factory=list)  # the status must hold their results first
     delete_run: bool = False
-    look_up: list[str] = field(default_factory=list)  # UIDs whose Events are worth one list
-    watch: PodView | None = None  # pod whose progress is pulled
+    read_warnings: list[str] = field(default_factory=list)  # UIDs of objects whose warning Events are needed
+    pull_progress: PodView | None = None  # the pod whose agent is asked for progress
     requeue_after: float | None = None
 
-    def again(self, seconds: float) -> None:
-        """Ask for another look after so many seconds, keeping the earliest wish."""
-        seconds = max(seconds, 0.5)
-        self.requeue_after = seconds if self.requeue_after is None else min(self.requeue_after, seconds)
+    def requeue(self, *, after: float) -> None:
+        """Ask for another decision after so many seconds; the earliest request wins."""
+        after = max(after, 0.5)
+        self.requeue_after = after if self.requeue_after is None else min(self.requeue_after, after)

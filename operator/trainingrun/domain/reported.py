@@ -1,16 +1,17 @@
-"""What pods report, made fit for the status: a value that the CRD would refuse is left out, never an error.
+"""Values that pods report, made fit for the status: a value that the CRD would refuse is left out, never an error.
 
-Agents are ours, but what they pass on comes from a trainer image of the user's choice.
+The agents are ours, but they pass on values from a trainer image of the user's choice.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from trainingrun.api import clock
+from trainingrun.api.status import Dataset, Export, StageTimings, Training
 from trainingrun.domain.quantities import size
 
 MAX_COUNT: Final = 2**53
@@ -18,13 +19,63 @@ MAX_URI: Final = 1024
 MAX_LABEL: Final = 40
 MAX_FINDINGS: Final = 5
 MAX_FINDING: Final = 130
-Reader = Callable[[object], object]
 
 
-def pick(values: Mapping[str, Any], readers: Mapping[str, Reader]) -> dict[str, Any]:
-    """Read the fields that are there and fit."""
-    read = {name: reader(values.get(name)) for name, reader in readers.items()}
-    return {name: value for name, value in read.items() if value is not None}
+def dataset(numbers: Mapping[str, Any]) -> Dataset:
+    """Read the data set that a preparation reports."""
+    found = Dataset()
+    for count_name in ("trainImages", "evalImages", "trainObjects", "evalObjects", "errors", "warnings", "infos"):
+        if (number := count(numbers.get(count_name))) is not None:
+            found[count_name] = number
+    for uri_name in ("reportURI", "reportJSONURI"):
+        if (address := uri(numbers.get(uri_name))) is not None:
+            found[uri_name] = address
+    if (sha256 := digest(numbers.get("digest"))) is not None:
+        found["digest"] = sha256
+    if (label_format := label(numbers.get("format"))) is not None:
+        found["format"] = label_format
+    if (reused := flag(numbers.get("reused"))) is not None:
+        found["reused"] = reused
+    if (top := findings(numbers.get("topFindings"))) is not None:
+        found["topFindings"] = top
+    return found
+
+
+def training(numbers: Mapping[str, Any]) -> Training:
+    """Read steps, scores and the newest checkpoint that a training reports."""
+    found = Training()
+    for count_name in ("step", "steps", "checkpointStep", "resumedFromStep", "stepsLost"):
+        if (number := count(numbers.get(count_name))) is not None:
+            found[count_name] = number
+    for decimal_name in ("loss", "ap50", "mAP"):
+        if (text := decimal(numbers.get(decimal_name))) is not None:
+            found[decimal_name] = text
+    if (address := uri(numbers.get("checkpointURI"))) is not None:
+        found["checkpointURI"] = address
+    return found
+
+
+def export(numbers: Mapping[str, Any]) -> Export:
+    """Read the detector that an export reports; its files have fixed names below its address."""
+    found = Export()
+    for count_name in ("checkpointStep", "evalImages"):
+        if (number := count(numbers.get(count_name))) is not None:
+            found[count_name] = number
+    for decimal_name in ("ap50", "mAP"):
+        if (text := decimal(numbers.get(decimal_name))) is not None:
+            found[decimal_name] = text
+    if (address := uri(numbers.get("uri"))) is not None:
+        found["uri"] = address
+        found["frozenGraphURI"] = f"{address}frozen_inference_graph.pb"
+        found["savedModelURI"] = f"{address}saved_model/1/"
+    return found
+
+
+def add_timings(entry: StageTimings, timings: Mapping[str, Any]) -> None:
+    """Write the durations that an agent reports for its own work."""
+    for name in ("fetchSeconds", "workSeconds", "shipSeconds"):
+        if (duration := seconds(timings.get(name.removesuffix("Seconds")))) is not None:
+            entry[name] = duration
 
 
 def count(value: object) -> int | None:

@@ -18,10 +18,11 @@ from typing import Any, Final
 from trainingrun.api.names import RESOLVED_KEY, Phase
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
-from trainingrun.domain.actions import Child, Plan
+from trainingrun.api.status import Status
+from trainingrun.domain.decision import Child, Decision
 from trainingrun.domain.draft import Draft
-from trainingrun.domain.observe import JobView
-from trainingrun.domain.plan import Observed, plan
+from trainingrun.domain.observe import JobView, Observed
+from trainingrun.domain.plan import plan
 from trainingrun.engine import metrics
 from trainingrun.engine.cache import Cache
 from trainingrun.engine.progress import ProgressPuller
@@ -135,7 +136,7 @@ class Reconciler:
         memory.resolved = json.loads(text) if text else {}
         return memory.resolved
 
-    async def _apply(self, run: Run, decision: Plan) -> None:
+    async def _apply(self, run: Run, decision: Decision) -> None:
         try:
             for body in decision.create:
                 await self._create(run, body)
@@ -147,19 +148,19 @@ class Reconciler:
                 await self._show_refusal(run, error)
                 raise
             decision.draft.fail(reason="ChildRefused", message=f"The API server refused a child of the run: {error}")
-        await self._create_beside(run, decision)
+        await self._create_optional(run, decision)
         for child in decision.delete:
             await self._delete(run, child)
         if decision.delete_run:
             await self._delete(run, Child("TrainingRun", run.name, run.uid))
             return
         written = await self._write_status(run, decision)
-        for child in decision.cleanup if written else ():
+        for child in decision.delete_after_status if written else ():
             await self._delete(run, child)
-        for note in decision.draft.notes if written else ():
-            await self._recorder.emit(run, note, now=decision.draft.now_text)
-        self._puller.watch(run.key, decision.watch)
-        await self._look_up(run, decision.look_up)
+        for event in decision.draft.events if written else ():
+            await self._recorder.emit(run, event, now=decision.draft.now_text)
+        self._puller.watch(run.key, decision.pull_progress)
+        await self._look_up(run, decision.read_warnings)
         if decision.requeue_after is not None:
             self._queue.add_after(run.key, decision.requeue_after)
 
@@ -174,14 +175,15 @@ class Reconciler:
             metrics.ATTEMPTS.labels(str(job.stage)).inc()
             log.info("%s: created Job %s", run.key, job.name)
 
-    async def _create_beside(self, run: Run, decision: Plan) -> None:
+    async def _create_optional(self, run: Run, decision: Decision) -> None:
         try:
-            for body in decision.beside:
+            for body in decision.create_optional:
                 await self._create(run, body)
         except (RefusedError, objects.ForeignObjectError) as error:
             decision.draft.status.pop("tensorboard", None)  # not there, so the next reconcile tries again
-            decision.draft.note("TensorBoardRefused", f"The run goes on without TensorBoard: {error}", warning=True)
-            decision.again(REFUSED_SECONDS)
+            message = f"The run goes on without TensorBoard: {error}"
+            decision.draft.add_event("TensorBoardRefused", message, warning=True)
+            decision.requeue(after=REFUSED_SECONDS)
 
     async def _delete(self, run: Run, child: Child) -> None:
         where = {"namespace": run.namespace, "name": child.name}
@@ -193,18 +195,19 @@ class Reconciler:
     async def _show_refusal(self, run: Run, error: KubeError) -> None:
         draft = Draft(run, self._now())
         message = f"The API server refused a child of the run; trying again: {error}"
-        draft.say(Phase(run.status.get("phase", Phase.PENDING)), message=message, updated=draft.now_text)
-        await self._write_status(run, Plan(draft=draft))
+        draft.show(Phase(run.status.get("phase", Phase.PENDING)), message=message)
+        await self._write_status(run, Decision(draft=draft))
 
-    async def _write_status(self, run: Run, decision: Plan) -> bool:
+    async def _write_status(self, run: Run, decision: Decision) -> bool:
         """Patch the status if it changed; return False when the write was put off."""
-        wanted, held = decision.draft.status, dict(run.status)
-        changes = _difference(wanted, held)
+        wanted, held = decision.draft.status, run.status
+        changes = _merge_patch(wanted, held)
         if not changes:
             return True
         memory = self._memory(run)
         waited = time.monotonic() - memory.patched_at
-        urgent = decision.draft.notes or decision.cleanup or not _only_fast(changes, wanted, held)
+        slow_moving = not _only_fast_moving(changes, wanted=wanted, held=held)
+        urgent = slow_moving or decision.draft.events or decision.delete_after_status
         if not urgent and waited < STATUS_SECONDS:
             self._queue.add_after(run.key, STATUS_SECONDS - waited)
             return False
@@ -236,24 +239,22 @@ class Reconciler:
                 self._queue.add(run.key)
 
 
-def _difference(wanted: Mapping[str, Any], held: Mapping[str, Any]) -> dict[str, Any]:
+def _merge_patch(wanted: Mapping[str, object], held: Mapping[str, object]) -> dict[str, object]:
     """Merge patch from one status to another; lists and objects of the first level are replaced whole."""
-    changes: dict[str, Any] = {
-        key: _replace(value, held.get(key)) for key, value in wanted.items() if held.get(key) != value
-    }
-    changes.update({key: None for key in held if key not in wanted})
-    return changes
+    changes = {key: _replacement(value, held.get(key)) for key, value in wanted.items() if held.get(key) != value}
+    removed: dict[str, object] = {key: None for key in held if key not in wanted}
+    return changes | removed
 
 
-def _replace(value: Any, old: Any) -> Any:
+def _replacement(value: object, old: object) -> object:
     if not isinstance(value, dict) or not isinstance(old, dict):
         return value
     return {**{key: None for key in old if key not in value}, **value}
 
 
-def _only_fast(changes: Mapping[str, Any], wanted: Mapping[str, Any], held: Mapping[str, Any]) -> bool:
+def _only_fast_moving(changes: Mapping[str, object], *, wanted: Status, held: Status) -> bool:
     if any(key not in _FAST_MOVING for key in changes):
         return False
-    stage_moved = (wanted.get("progress") or {}).get("stage") != (held.get("progress") or {}).get("stage")
-    new, old = wanted.get("training") or {}, held.get("training") or {}
-    return not stage_moved and new.get("checkpointStep") == old.get("checkpointStep")
+    same_stage = wanted.get("progress", {}).get("stage") == held.get("progress", {}).get("stage")
+    new, old = wanted.get("training", {}), held.get("training", {})
+    return same_stage and new.get("checkpointStep") == old.get("checkpointStep")
