@@ -40,7 +40,7 @@ def test_every_outcome_has_a_policy() -> None:
             train_pod(says("crash"), terminated(reason="OOMKilled", exit_code=0), phase="Failed"),
             Outcome.OUT_OF_MEMORY,
             "OOMKilled",
-            id="killed for memory with a tidy exit code",
+            id="killed for memory with exit code 0",
         ),
         pytest.param(
             train_pod(terminated(reason="OOMKilled", exit_code=137), phase="Failed"),
@@ -84,7 +84,7 @@ def test_every_outcome_has_a_policy() -> None:
             train_pod(terminated(exit_code=143), phase="Failed", deletion_at=AT),
             Outcome.INTERRUPTED,
             "PodDeleted",
-            id="deleted without a last word",
+            id="deleted without a verdict",
         ),
         pytest.param(train_pod(running(), gone=True), Outcome.INTERRUPTED, "PodDeleted", id="deleted by force"),
         pytest.param(train_pod(says("crash"), phase="Failed"), Outcome.CRASH, "Crash", id="crash"),
@@ -92,7 +92,7 @@ def test_every_outcome_has_a_policy() -> None:
             train_pod(terminated("Traceback …", exit_code=1), phase="Failed"),
             Outcome.CRASH,
             "NoVerdict",
-            id="a last word that is no verdict",
+            id="a termination message that is not a verdict",
         ),
     ],
 )

@@ -2,11 +2,11 @@
 
 | type | True means | False means |
 |---|---|---|
-| Accepted | the spec is valid, allowed and resolved | it is not; the message says why |
-| StorageReady | the last attempt could use the bucket | it could not; nothing is lost, see reason |
-| Prepared, Trained, Exported | the result is in the bucket, never run again | reason says what it waits for |
-| Succeeded | the run reached its end with all results | it ended without (`Unknown`: still running) |
-| Finished | nothing more will happen, whatever the end | work goes on |
+| Accepted | the spec is valid, allowed and resolved | the spec cannot run; the message says why |
+| StorageReady | the last attempt could use the bucket | it could not; nothing is lost, see the reason |
+| Prepared, Trained, Exported | the result is in the bucket, never run again | the reason says what it waits for |
+| Succeeded | the run has ended with all results | the run has failed (`Unknown`: not ended) |
+| Finished | the run has ended, succeeded or failed | the run works or waits |
 """
 
 from __future__ import annotations

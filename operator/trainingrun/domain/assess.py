@@ -92,7 +92,7 @@ def _without_live_pod(job: JobView | None, pod: PodView | None, *, hints: dict[s
         # Jobs and pods are watched by two streams: the pod's verdict may still be on its way.
         since = clock.seconds_between(job.finished_at, clock.to_text(now)) or 0
         if since < SETTLE_SECONDS:
-            return Waiting(Cause("PodPending", f"Job {job.name} has ended; its pod is being looked for."))
+            return Waiting(Cause("PodPending", f"Job {job.name} has ended; waiting for the state of its pod."))
     if pod is not None or job is None or job.deleting or job.finished:
         return Ended(judge(job, pod))
     return Waiting(cause_of(job, None, hints=hints, now=now))

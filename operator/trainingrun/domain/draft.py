@@ -68,7 +68,7 @@ class Draft:
         return conditions.is_true(self.status["conditions"], kind)
 
     def stage_done(self, stage: Stage) -> bool:
-        """Return whether the stage's condition is True; such a stage is never run again."""
+        """Return whether the stage's condition is True; then it is never run again."""
         return self.is_true(conditions.STAGE_CONDITION[stage])
 
     def set_condition(self, kind: str, status: bool | None, *, reason: str, message: str) -> bool:  # noqa: FBT001

@@ -19,7 +19,7 @@ def reopen_if_retried(draft: Draft) -> bool:
     attempts.reset_budgets(draft)
     draft.status["retry"] = wanted
     draft.status.pop("finishedAt", None)
-    message = f"Opened again by spec.retry {wanted}."
+    message = f"Reopened because spec.retry was raised to {wanted}."
     draft.set_condition(conditions.FINISHED, False, reason="Retry", message=message)
     draft.set_condition(conditions.SUCCEEDED, None, reason="Retry", message=message)
     draft.show(Phase.PENDING, message=message)

@@ -39,7 +39,7 @@ def _is_alive(context: StageContext, pod: PodView) -> bool:
 
 def _show_suspended(context: StageContext) -> None:
     draft, stage = context.draft, context.stage
-    message = f"Suspended in {stage}; set spec.suspend to false to go on from what is in the bucket."
+    message = f"Suspended in stage {stage}. Set spec.suspend to false to continue from what is in the bucket."
     context.set_not_done(reason="Suspended", message=message)
     position = training_position(draft.status.get("training", {})) if stage is Stage.TRAIN else ""
     draft.show(Phase.SUSPENDED, message=message, text=f"{context.phase}{position}")
@@ -48,7 +48,7 @@ def _show_suspended(context: StageContext) -> None:
 def _show_back_off(context: StageContext, number: int, *, retry_at: datetime) -> None:
     last = context.attempts
     context.show(
-        f"Attempt {number} of {context.stage} starts at {last['nextRetryAt']} after: {last['lastMessage']}",
+        f"Attempt {number} of {context.stage} starts at {last['nextRetryAt']}. The last one: {last['lastMessage']}",
         text=f"{context.phase}: attempt {number} soon, after {last['lastReason']}",
     )
     context.decision.requeue(after=(retry_at - context.draft.now).total_seconds())

@@ -79,59 +79,59 @@ def add_timings(entry: StageTimings, timings: Mapping[str, Any]) -> None:
 
 
 def count(value: object) -> int | None:
-    """Read a whole number from 0."""
+    """Accept a whole number from 0 up."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_COUNT else None
 
 
 def seconds(value: object) -> float | None:
-    """Read a duration, with one decimal."""
+    """Accept a duration, rounded to one decimal."""
     known = isinstance(value, int | float) and math.isfinite(value) and 0 <= value <= MAX_COUNT
     return round(float(value), 1) if known and isinstance(value, int | float) else None
 
 
 def rate(value: object) -> str | None:
-    """Read bytes per second, as people do."""
+    """Accept bytes per second, as a text with a unit."""
     known = None if isinstance(value, bool) else seconds(value)
     return None if known is None else f"{size(known)}/s"
 
 
 def decimal(value: object) -> str | None:
-    """Read a number as the API holds it: a text with three decimals (or nan, inf: a loss can be)."""
+    """Accept a number as the API holds it: a text with three decimals, or nan and inf, which a loss can be."""
     return f"{value:.3f}"[:16] if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def flag(value: object) -> bool | None:
-    """Read a truth value."""
+    """Accept true or false."""
     return value if isinstance(value, bool) else None
 
 
 def label(value: object) -> str | None:
-    """Read a short name."""
+    """Accept a short name."""
     return value if isinstance(value, str) and 0 < len(value) <= MAX_LABEL else None
 
 
 def uri(value: object) -> str | None:
-    """Read an address."""
+    """Accept an address in the bucket."""
     return value if isinstance(value, str) and len(value) <= MAX_URI else None
 
 
 def digest(value: object) -> str | None:
-    """Read a SHA-256."""
+    """Accept a SHA-256 in hexadecimal digits."""
     return value if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) else None
 
 
 def findings(value: object) -> list[str] | None:
-    """Read the first findings of a report."""
+    """Accept a list of findings, of which the first are kept."""
     return [plain(str(item)[:MAX_FINDING]) for item in value[:MAX_FINDINGS]] if isinstance(value, list) else None
 
 
 def plain(text: str) -> str:
-    """Take out of a text what a terminal would obey: names of files and classes are anybody's."""
+    """Replace control characters, which a terminal would obey: users choose the names of files and classes."""
     return "".join(sign if sign.isprintable() else " " if sign.isspace() else "\ufffd" for sign in text)
 
 
 def moment(value: object) -> str | None:
-    """Read a time of the API, in its form."""
+    """Accept a time with its zone, as the API writes it."""
     try:
         found = clock.parse(value if isinstance(value, str) else None)
     except ValueError:
@@ -140,6 +140,6 @@ def moment(value: object) -> str | None:
 
 
 def reason(value: object, *, default: str = "Unknown") -> str:
-    """Make a reason of a condition: CamelCase, letters and digits."""
+    """Make a text fit for a reason of a condition: CamelCase, letters and digits."""
     text = re.sub("[^A-Za-z0-9]", "", str(value or ""))[:64]
     return text[0].upper() + text[1:] if text and text[0].isalpha() else default

@@ -1,7 +1,7 @@
 """Observe, plan, apply: the only place that joins decisions with the API.
 
-Order of writes: children, deletions, one status patch with resourceVersion, then deletions of what the status now
-holds, then Events. A process that dies between any two of them is caught up by the next reconcile.
+Order of writes: children, deletions, one status patch with resourceVersion, deletions of Jobs whose results the status
+now holds, Events. When the process dies between any two of them, the next reconcile completes them.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from trainingrun.kube.client import Api
 from trainingrun.kube.errors import ConflictError, KubeError, NotFoundError, RefusedError
 from trainingrun.kube.events import Recorder
 
-HEARTBEAT: Final = ""  # a key that no object has: it measures that the queue is served
-STATUS_SECONDS: Final = 5.0  # progress alone is written at most this often
-LOOK_UP_SECONDS: Final = 6.0
+HEARTBEAT: Final = ""  # a key that no object has: handling it proves that the queue is served
+STATUS_SECONDS: Final = 5.0  # between two writes of progress alone
+READ_WARNINGS_SECONDS: Final = 6.0
 REFUSED_SECONDS: Final = 60.0
 _FAST_MOVING: Final = ("progress", "training", "message")
 log = logging.getLogger(__name__)
@@ -42,12 +42,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Memory:
-    """What may be forgotten at any time about one run: costs a read or an early write, never a wrong decision."""
+    """Facts about one run that may be lost at any time: losing them costs a read or a write, never a wrong decision."""
 
     uid: str
     resolved: dict[str, Any] = field(default_factory=dict)
     patched_at: float = -math.inf
-    looked_up_at: dict[str, float] = field(default_factory=dict)  # by UID of the object that does not start
+    warnings_read_at: dict[str, float] = field(default_factory=dict)  # by UID of the object that does not start
 
 
 class Reconciler:
@@ -70,7 +70,7 @@ class Reconciler:
         self.heartbeat = time.monotonic()
 
     async def handle(self, key: str) -> None:
-        """Reconcile one key; failures are logged, counted and tried again later."""
+        """Reconcile one key; failures are logged, counted and retried later."""
         if key == HEARTBEAT:
             self.heartbeat = time.monotonic()
             return
@@ -82,7 +82,7 @@ class Reconciler:
             metrics.RECONCILES.labels("conflict").inc()
         except KubeError as error:
             wait = error.retry_after or self._queue.retry_after(key)
-            log.warning("%s: %s; again in %.0f s", key, error, wait)
+            log.warning("%s: %s; retrying in %.0f s", key, error, wait)
             self._queue.add_after(key, wait)
             metrics.RECONCILES.labels("error").inc()
         except Exception:
@@ -118,7 +118,7 @@ class Reconciler:
 
     async def _observe(self, run: Run) -> Observed:
         resolved = self._memory(run).resolved
-        if not resolved and run.status.get("storageURI"):  # accepted earlier: the ConfigMap holds
+        if not resolved and run.status.get("storageURI"):  # accepted before: its ConfigMap is what counts
             resolved = await self._read_resolved(run)
         return Observed(
             find_run=self._cache.runs.get,
@@ -141,13 +141,15 @@ class Reconciler:
             for body in decision.create:
                 await self._create(run, body)
         except objects.ForeignObjectError as error:
-            await self._show_refusal(run, error)
+            await self._show_rejection(run, error)
             raise
         except RefusedError as error:
             if error.status == 403:  # rights, quota or an admission policy: may change
-                await self._show_refusal(run, error)
+                await self._show_rejection(run, error)
                 raise
-            decision.draft.fail(reason="ChildRefused", message=f"The API server refused a child of the run: {error}")
+            decision.draft.fail(
+                reason="ChildRefused", message=f"The API server rejected an object of this run: {error}"
+            )
         await self._create_optional(run, decision)
         for child in decision.delete:
             await self._delete(run, child)
@@ -160,7 +162,7 @@ class Reconciler:
         for event in decision.draft.events if written else ():
             await self._recorder.emit(run, event, now=decision.draft.now_text)
         self._puller.watch(run.key, decision.pull_progress)
-        await self._look_up(run, decision.read_warnings)
+        await self._read_warnings(run, decision.read_warnings)
         if decision.requeue_after is not None:
             self._queue.add_after(run.key, decision.requeue_after)
 
@@ -180,8 +182,8 @@ class Reconciler:
             for body in decision.create_optional:
                 await self._create(run, body)
         except (RefusedError, objects.ForeignObjectError) as error:
-            decision.draft.status.pop("tensorboard", None)  # not there, so the next reconcile tries again
-            message = f"The run goes on without TensorBoard: {error}"
+            decision.draft.status.pop("tensorboard", None)  # not created, so the next reconcile tries again
+            message = f"The run continues without TensorBoard: {error}"
             decision.draft.add_event("TensorBoardRefused", message, warning=True)
             decision.requeue(after=REFUSED_SECONDS)
 
@@ -192,14 +194,14 @@ class Reconciler:
         else:
             await objects.delete_owned(self._api, child.kind, **where, owner_uid=run.uid)
 
-    async def _show_refusal(self, run: Run, error: KubeError) -> None:
+    async def _show_rejection(self, run: Run, error: KubeError) -> None:
         draft = Draft(run, self._now())
-        message = f"The API server refused a child of the run; trying again: {error}"
+        message = f"The API server rejected an object of this run; trying again: {error}"
         draft.show(Phase(run.status.get("phase", Phase.PENDING)), message=message)
         await self._write_status(run, Decision(draft=draft))
 
     async def _write_status(self, run: Run, decision: Decision) -> bool:
-        """Patch the status if it changed; return False when the write was put off."""
+        """Patch the status if it changed; return False when the write was postponed."""
         wanted, held = decision.draft.status, run.status
         changes = _merge_patch(wanted, held)
         if not changes:
@@ -225,14 +227,14 @@ class Reconciler:
         self._cache.put_run(Run.from_object(answer))
         return True
 
-    async def _look_up(self, run: Run, uids: list[str]) -> None:
-        """List the Events of an object that does not start, but not more often than every few seconds."""
-        looked_up_at = self._memory(run).looked_up_at
+    async def _read_warnings(self, run: Run, uids: list[str]) -> None:
+        """Read the newest warning Event of objects that do not start, at most once in a few seconds each."""
+        warnings_read_at = self._memory(run).warnings_read_at
         for uid in uids:
             moment = time.monotonic()
-            if moment - looked_up_at.get(uid, -math.inf) < LOOK_UP_SECONDS:
+            if moment - warnings_read_at.get(uid, -math.inf) < READ_WARNINGS_SECONDS:
                 continue
-            looked_up_at[uid] = moment
+            warnings_read_at[uid] = moment
             hint = await objects.newest_warning(self._api, namespace=run.namespace, uid=uid)
             if hint and self._cache.hints.setdefault(run.key, {}).get(uid) != hint:
                 self._cache.hints[run.key][uid] = hint
@@ -240,7 +242,7 @@ class Reconciler:
 
 
 def _merge_patch(wanted: Mapping[str, object], held: Mapping[str, object]) -> dict[str, object]:
-    """Merge patch from one status to another; lists and objects of the first level are replaced whole."""
+    """Merge patch from one status to another; its lists and objects are replaced as a whole."""
     changes = {key: _replacement(value, held.get(key)) for key, value in wanted.items() if held.get(key) != value}
     removed: dict[str, object] = {key: None for key in held if key not in wanted}
     return changes | removed

@@ -1,4 +1,4 @@
-"""Events on a TrainingRun: best effort, never the record, the same one at most every five minutes."""
+"""Events about a TrainingRun: best effort, and the same one at most every five minutes; the record is the status."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Recorder:
         self._seen: dict[tuple[str, str, str], float] = {}
 
     async def emit(self, run: Run, event: Event, *, now: str) -> None:
-        """Emit one Event about a run; a refused Event is logged and forgotten."""
+        """Emit one Event about a run; an Event that the server refuses is logged and dropped."""
         key = (run.uid, event.reason, event.message)
         moment = self._clock()
         if moment - self._seen.get(key, -math.inf) < QUIET_SECONDS:
@@ -47,7 +47,7 @@ def _body(run: Run, event: Event, *, now: str) -> dict[str, object]:
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {
-            # Events are listed by name and shown by their second: only the name keeps those of one second in order.
+            # Events are listed by name and shown with their second: the name keeps those of one second in order.
             "name": f"{run.name}.{time.time_ns():x}",
             "namespace": run.namespace,
         },
