@@ -10,7 +10,7 @@ from typing import Any, Final
 from trainingrun.api import clock
 from trainingrun.api.names import AGENT, WORKER
 from trainingrun.domain.observe import ContainerView, JobView, PodView
-from trainingrun.domain.verdicts import Outcome, Verdict, judge, parse
+from trainingrun.domain.verdicts import Outcome, Verdict, judge, parse_verdict
 from trainingrun.domain.waiting import Cause, cause_of
 
 SETTLE_SECONDS: Final = 5  # from the agent's end until the state of the container beside it is known
@@ -102,7 +102,7 @@ def _verdict_is_final(pod: PodView, *, now: datetime) -> bool:
     if pod.ended:
         return True
     agent = _agent(pod)
-    verdict = parse(agent.message) if agent.state == "terminated" else None
+    verdict = parse_verdict(agent.message) if agent.state == "terminated" else None
     if verdict is None:
         return False
     settled = (clock.seconds_between(agent.finished_at, clock.to_text(now)) or 0) >= SETTLE_SECONDS

@@ -11,11 +11,10 @@ from trainingrun.domain import attempts, results
 from trainingrun.domain.assess import Ended, Evidence, Running, assess
 from trainingrun.domain.observe import JobView, PodView
 from trainingrun.domain.progress import show_progress
-from trainingrun.domain.stage import StageContext
+from trainingrun.domain.stage import RECHECK_SECONDS, StageContext
 from trainingrun.domain.verdicts import POLICIES, Outcome, Verdict
 from trainingrun.domain.waiting import Cause
 
-RECHECK_SECONDS: Final = 3
 _BRIEF: Final = {"PodPending", "ContainerCreating"}  # every pod waits for these: no Event
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
 
 from trainingrun.api import clock
 from trainingrun.api.names import Phase, Stage, job_name
@@ -12,9 +11,7 @@ from trainingrun.domain import attempts
 from trainingrun.domain.assess import is_lost
 from trainingrun.domain.observe import PodView
 from trainingrun.domain.progress import training_position
-from trainingrun.domain.stage import StageContext
-
-RECHECK_SECONDS: Final = 3
+from trainingrun.domain.stage import RECHECK_SECONDS, StageContext
 
 
 def start_attempt(context: StageContext, number: int) -> None:
@@ -48,7 +45,7 @@ def _show_suspended(context: StageContext) -> None:
 def _show_back_off(context: StageContext, number: int, *, retry_at: datetime) -> None:
     last = context.attempts
     context.show(
-        f"Attempt {number} of {context.stage} starts at {last['nextRetryAt']}. The last one: {last['lastMessage']}",
+        f"Attempt {number} of {context.stage} starts at {last['nextRetryAt']}. Attempt {number - 1} ended: {last['lastMessage']}",
         text=f"{context.phase}: attempt {number} soon, after {last['lastReason']}",
     )
     context.decision.requeue(after=(retry_at - context.draft.now).total_seconds())

@@ -59,7 +59,7 @@ def _advance(context: StageContext) -> bool:
         return True
     jobs = {job.attempt: job for job in context.observed.jobs if job.stage is context.stage}
     recorded = context.attempts.get("number", 0)
-    number = max(recorded, *jobs, 0)
+    number = max([recorded, *jobs])
     if number > recorded:  # its Job was created, but the status patch was lost
         attempts.begin(context.draft, context.stage, number=number)
     in_flight = number > context.attempts.get("ended", 0)

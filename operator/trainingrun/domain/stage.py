@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from trainingrun.api import conditions
 from trainingrun.api.names import STAGE_PHASE, Phase, Stage
@@ -12,6 +13,8 @@ from trainingrun.domain.decision import Child, Decision
 from trainingrun.domain.draft import Draft
 from trainingrun.domain.observe import JobView, Observed
 from trainingrun.domain.resolve import Resolved
+
+RECHECK_SECONDS: Final = 3  # while a pod or its end is waited for
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class RetryPolicy:
     """What follows an outcome: how often it is retried, whether with back-off, and the next step for the user."""
 
     retries: int
@@ -44,18 +44,18 @@ class Policy:
     hint: str
 
 
-POLICIES: Final[Mapping[Outcome, Policy]] = {
-    Outcome.SUCCEEDED: Policy(0, False, ""),
-    Outcome.USER_ERROR: Policy(0, False, "Correct what the message names."),
-    Outcome.STORAGE_REFUSED: Policy(0, False, "Correct spec.storage or the Secret that it names."),
-    Outcome.STORAGE_OUTAGE: Policy(5, True, "Check that the storage endpoint answers."),
-    Outcome.DIVERGED: Policy(0, False, "Lower train.learningRate or look for bad boxes in the report."),
-    Outcome.STALLED: Policy(2, False, "Look at the trainer's stacks, or raise train.stallSeconds."),
-    Outcome.OUT_OF_MEMORY: Policy(1, False, "Raise the stage's memory limit or lower train.batchSize."),
-    Outcome.DISK_FULL: Policy(0, False, "Raise the stage's scratch size."),
-    Outcome.INTERRUPTED: Policy(5, True, "The pod was ended from outside."),
-    Outcome.CRASH: Policy(3, True, "See the log of the attempt's pod."),
-    Outcome.GPU_UNFIT: Policy(0, False, "Set train.image to one whose TensorFlow serves this GPU."),
+POLICIES: Final[Mapping[Outcome, RetryPolicy]] = {
+    Outcome.SUCCEEDED: RetryPolicy(0, False, ""),
+    Outcome.USER_ERROR: RetryPolicy(0, False, "Correct what the message names."),
+    Outcome.STORAGE_REFUSED: RetryPolicy(0, False, "Correct spec.storage or the Secret that it names."),
+    Outcome.STORAGE_OUTAGE: RetryPolicy(5, True, "Check that the storage endpoint answers."),
+    Outcome.DIVERGED: RetryPolicy(0, False, "Lower train.learningRate or look for bad boxes in the report."),
+    Outcome.STALLED: RetryPolicy(2, False, "Look at the trainer's stacks, or raise train.stallSeconds."),
+    Outcome.OUT_OF_MEMORY: RetryPolicy(1, False, "Raise the stage's memory limit or lower train.batchSize."),
+    Outcome.DISK_FULL: RetryPolicy(0, False, "Raise the stage's scratch size."),
+    Outcome.INTERRUPTED: RetryPolicy(5, True, "The pod was ended from outside."),
+    Outcome.CRASH: RetryPolicy(3, True, "See the log of the attempt's pod."),
+    Outcome.GPU_UNFIT: RetryPolicy(0, False, "Set train.image to one whose TensorFlow serves this GPU."),
 }
 BACK_OFF_SECONDS: Final = (0, 10, 30, 60, 120, 300)
 
@@ -77,7 +77,7 @@ def back_off_seconds(failures: int) -> int:
     return BACK_OFF_SECONDS[min(failures, len(BACK_OFF_SECONDS) - 1)]
 
 
-def parse(text: str) -> Verdict | None:
+def parse_verdict(text: str) -> Verdict | None:
     """Parse a termination message; None when it is not a verdict of a known contract."""
     if not text or len(text.encode()) > MAX_VERDICT_BYTES:
         return None
@@ -102,7 +102,7 @@ def judge(job: JobView | None, pod: PodView | None) -> Verdict:
     if pod is None:
         return _without_pod(job)
     agent = pod.containers.get(AGENT, ContainerView())
-    claimed = parse(agent.message) if agent.state == "terminated" else None
+    claimed = parse_verdict(agent.message) if agent.state == "terminated" else None
     if claimed is not None and claimed.outcome is not Outcome.CRASH:
         return _with_cause(claimed, pod)
     worker_name = WORKER.get(pod.stage, "")
