@@ -44,8 +44,9 @@ def _show_suspended(context: StageContext) -> None:
 
 def _show_back_off(context: StageContext, number: int, *, retry_at: datetime) -> None:
     last = context.attempts
+    starts = f"Attempt {number} of {context.stage} starts at {last['nextRetryAt']}."
     context.show(
-        f"Attempt {number} of {context.stage} starts at {last['nextRetryAt']}. Attempt {number - 1} ended: {last['lastMessage']}",
+        f"{starts} Attempt {number - 1} ended: {last['lastMessage']}",
         text=f"{context.phase}: attempt {number} soon, after {last['lastReason']}",
     )
     context.decision.requeue(after=(retry_at - context.draft.now).total_seconds())
