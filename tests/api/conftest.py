@@ -71,8 +71,9 @@ def built_kubectl() -> str:
 
 
 def served(kubectl: Kubectl) -> bool:
-    """Whether TrainingRuns can be listed; raises CommandError while the API server does not know the kind."""
+    """Whether TrainingRuns can be listed and explained; raises CommandError while the API server cannot yet."""
     kubectl("get", "trainingruns.trainingrun.dev", "--all-namespaces", "--output=name")
+    kubectl("explain", "trainingruns.spec")  # the schema is published a little after the kind
     return True
 
 
