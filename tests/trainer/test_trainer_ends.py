@@ -6,11 +6,13 @@ import json
 import os
 import signal
 import subprocess
-import time
 from typing import Any
 
 import pytest
 from trainer_runs import lay_out
+
+from trcluster.command import run
+from trcluster.waiting import until
 
 PYTHON = os.environ.get("TRAININGRUN_TF_PYTHON", "")
 pytestmark = [
@@ -49,11 +51,12 @@ except TrainerError as error:
 
 def wait_for_phase(shared: Any, process: subprocess.Popen[str], phase: str) -> None:
     shared.wait_for("progress.json", process, seconds=PATIENCE)
-    deadline = time.monotonic() + PATIENCE
-    while shared.read("progress.json")["phase"] != phase:
+
+    def reached() -> bool:
         assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline, f"never {phase}"
-        time.sleep(0.05)
+        return bool(shared.read("progress.json")["phase"] == phase)
+
+    until(reached, what=f"phase {phase}", seconds=PATIENCE, every=0.05, seen=lambda: shared.read("progress.json"))
 
 
 def test_sigterm_while_the_graph_is_built(shared: Any) -> None:
@@ -96,16 +99,9 @@ def test_an_infinite_loss_has_diverged(shared: Any) -> None:
 
 def test_weights_that_are_no_numbers_are_never_saved(shared: Any) -> None:
     environment = {**os.environ, "TF_PYTHONPATH": str(shared.package), "TF_CPP_MIN_LOG_LEVEL": "2"}
-    run = subprocess.run(
-        [PYTHON, "-c", RUINED_STEP, str(shared.root)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=True,
-    )
-    done = json.loads(run.stdout.splitlines()[-1])
-    assert done["outcome"] == "diverged", run.stderr
+    said = run([PYTHON, "-c", RUINED_STEP, shared.root], env=environment, timeout=PATIENCE)
+    done = json.loads(said.splitlines()[-1])
+    assert done["outcome"] == "diverged", said
     assert "at step 2; the last good checkpoint is that of step 1" in done["message"]
     assert sorted(path.name for path in (shared.root / "ready").iterdir()) == ["00000001.json"]
     assert sorted(path.stem for path in (shared.root / "model").glob("*.index")) == ["model.ckpt-0", "model.ckpt-1"]

@@ -16,6 +16,7 @@ from .errors import BuildError
 
 Echo = Callable[[str], None]
 REPORT_EVERY = 10.0
+LAST_LINES = 20
 # What a network that recovers by itself looks like in the output of apt, debootstrap, pip, Maven and buildah.
 FLAKE = re.compile(
     r"connection (reset|refused|aborted|timed out)|read timed out|temporary failure|incompleteread|"
@@ -52,7 +53,7 @@ def run(
         finally:
             _end(process)
     if code != 0:
-        raise BuildError(f"{label} failed ({_cause(log, code)}); log: {log}")
+        raise BuildError(f"{label} failed ({_cause(log, code)}); log: {log}; its last lines:\n{_last_lines(tail(log))}")
 
 
 def run_with_retries(
@@ -77,7 +78,7 @@ def run_with_retries(
 
 
 def output(argv: Sequence[str], *, timeout: float, extra: Mapping[str, str] | None = None) -> str:
-    """Standard output of a short command; raises BuildError with its last line of error."""
+    """Standard output of a short command; raises BuildError with its last lines."""
     try:
         done = subprocess.run(
             argv,
@@ -90,8 +91,8 @@ def output(argv: Sequence[str], *, timeout: float, extra: Mapping[str, str] | No
     except subprocess.TimeoutExpired as error:
         raise BuildError(f"{shlex.join(argv)} did not end within {timeout:.0f} s") from error
     if done.returncode != 0:
-        lines = (done.stderr or done.stdout).strip().splitlines()
-        raise BuildError(f"{shlex.join(argv)} failed: {lines[-1] if lines else f'exit code {done.returncode}'}")
+        said = _last_lines(f"{done.stdout}\n{done.stderr}")
+        raise BuildError(f"{shlex.join(argv)} failed with exit code {done.returncode}:\n{said}")
     return done.stdout
 
 
@@ -100,6 +101,10 @@ def tail(log: Path, size: int = 2048) -> str:
     with log.open("rb") as handle:
         handle.seek(max(0, log.stat().st_size - size))
         return handle.read(size).decode("utf-8", "replace")
+
+
+def _last_lines(text: str) -> str:
+    return "\n".join(text.strip().splitlines()[-LAST_LINES:]) or "it printed nothing"
 
 
 def _wait(

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from trcluster.command import CommandError, run
 from trdemo.place import CurrentCluster, OwnCluster
-from trdemo.shell import DemoError, run
+from trdemo.shell import DemoError
 from trimages.build import build
 from trimages.paths import REPOSITORY, default_cache
 from trimages.plan import Planned
@@ -48,7 +49,7 @@ def install_operator(
     options = ("--install", "--create-namespace", "--wait", "--timeout", "3m", "--values", "-")
     try:
         helm(place, "upgrade", RELEASE, str(CHART), *options, stdin=json.dumps(merged))
-    except DemoError as error:
+    except CommandError as error:
         selector = "-l app.kubernetes.io/name=trainingrun-operator"
         logs = f"kubectl --kubeconfig {place.kubectl.kubeconfig} -n {SYSTEM_NAMESPACE} logs {selector}"
         raise DemoError(f"{error}\nlog of the operator: {logs}") from error
