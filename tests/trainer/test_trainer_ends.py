@@ -26,9 +26,9 @@ import json, os, sys
 import tensorflow as tf
 from trainingrun_trainer import hooks
 from trainingrun_trainer.outcomes import TrainerError
-from trainingrun_trainer.shared import Folder, Progress
+from trainingrun_trainer.shared_folder import ProgressWriter, SharedFolder
 
-folder = Folder(sys.argv[1])
+folder = SharedFolder(sys.argv[1])
 os.makedirs(folder.path("model"))
 weight = tf.get_variable("weight", initializer=1.0)
 step = tf.train.get_or_create_global_step()
@@ -36,7 +36,7 @@ ruin = tf.assign(weight, tf.cond(step < 1, lambda: 1.0, lambda: float("inf")))
 with tf.control_dependencies([ruin]):
     train = tf.assign_add(step, 1)
 spec = {"resumedFromStep": 0, "evalEverySteps": 100, "steps": 100, "modelDir": "model"}
-listener = hooks.CheckpointListener(folder, spec, Progress(folder), None)
+listener = hooks.CheckpointListener(folder, spec, ProgressWriter(folder), None)
 saver = tf.train.CheckpointSaverHook(folder.path("model"), save_steps=1, listeners=[listener])
 try:
     with tf.train.SingularMonitoredSession(hooks=[saver]) as session:

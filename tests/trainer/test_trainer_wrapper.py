@@ -95,9 +95,9 @@ def test_every_error_gets_an_outcome_and_a_next_step(error: Exception, outcome: 
 
 
 def test_time_of_advance_moves_with_the_work_only(tmp_path: Path) -> None:
-    from trainingrun_trainer.shared import Folder, Progress  # type: ignore[import-not-found]
+    from trainingrun_trainer.shared_folder import ProgressWriter, SharedFolder  # type: ignore[import-not-found]
 
-    progress = Progress(Folder(str(tmp_path)), interval=0.01)
+    progress = ProgressWriter(SharedFolder(str(tmp_path)), interval=0.01)
     progress.advance(phase="training", step=3, loss=None)
     progress.start()
     progress.stop()

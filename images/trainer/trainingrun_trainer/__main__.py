@@ -14,7 +14,7 @@ import time
 import traceback
 
 from trainingrun_trainer.outcomes import TrainerError, classify
-from trainingrun_trainer.shared import Folder, Progress
+from trainingrun_trainer.shared_folder import ProgressWriter, SharedFolder
 
 POLL_SECONDS = 0.2
 
@@ -23,7 +23,7 @@ def main(argv=None):
     # type: (list or None) -> int
     """Run one command; returns 0 when the work succeeded or there was none."""
     arguments = _parser().parse_args(argv)
-    folder = Folder(arguments.shared)
+    folder = SharedFolder(arguments.shared)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     faulthandler.enable()
@@ -32,7 +32,7 @@ def main(argv=None):
     stacks = open(folder.path("stacks.txt"), "w")  # noqa: SIM115 - open until the process ends
     faulthandler.register(signal.SIGTERM, file=stacks, all_threads=True, chain=True)
     folder.lock()
-    progress = Progress(folder)
+    progress = ProgressWriter(folder)
     progress.start()
     try:
         done = _work(arguments.command, folder, progress, stop)
@@ -63,7 +63,7 @@ def _parser():
 
 
 def _work(command, folder, progress, stop):
-    # type: (str, Folder, Progress, threading.Event) -> dict or None
+    # type: (str, SharedFolder, ProgressWriter, threading.Event) -> dict or None
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     importer = threading.Thread(target=_import_early, name="import", daemon=True)
@@ -91,7 +91,7 @@ def _import_early():
 
 
 def _wait_for_spec(folder, progress, stop):
-    # type: (Folder, Progress, threading.Event) -> dict or None
+    # type: (SharedFolder, ProgressWriter, threading.Event) -> dict or None
     while True:
         if folder.read("fetch-failed.json") is not None:
             return None

@@ -8,7 +8,7 @@ import tensorflow as tf
 from object_detection import exporter
 from object_detection.utils import label_map_util
 
-from trainingrun_trainer import gpu, pipeline, proof
+from trainingrun_trainer import gpu, pipeline_config, proof
 from trainingrun_trainer.outcomes import TrainerError
 
 GOOD, NOTHING = 0.2, 0.02  # AP@.5 in training that an export must not fall from, and what counts as fallen
@@ -19,7 +19,7 @@ def export(folder, spec, progress, stop):
     """Export and prove the checkpoint; returns the fields of done.json."""
     gpu.check(0)
     tf.logging.set_verbosity(tf.logging.ERROR)
-    config = pipeline.load(folder, dict(spec, pretrained=None))
+    config = pipeline_config.load(folder, dict(spec, pretrained=None))
     scratch = folder.path("export.{}".format(os.getpid()))
     shutil.rmtree(scratch, ignore_errors=True)
     progress.advance(phase="exporting")

@@ -10,7 +10,7 @@ import tensorflow as tf
 from google.protobuf import text_format
 from object_detection import model_hparams, model_lib
 
-from trainingrun_trainer import gpu, hooks, pipeline
+from trainingrun_trainer import gpu, hooks, pipeline_config
 from trainingrun_trainer.outcomes import TrainerError
 
 MAP, AP50 = "DetectionBoxes_Precision/mAP", "DetectionBoxes_Precision/mAP@.50IOU"
@@ -29,7 +29,7 @@ class _Training(object):
     def __init__(self, folder, spec, progress, stop):
         # type: (object, dict, object, object) -> None
         self._folder, self._spec, self._progress, self._stop = folder, spec, progress, stop
-        config = pipeline.load(folder, spec)
+        config = pipeline_config.load(folder, spec)
         self._pretrained = config.train_config.fine_tune_checkpoint
         self._model_dir = folder.path(spec["modelDir"])
         os.makedirs(self._model_dir, exist_ok=True)

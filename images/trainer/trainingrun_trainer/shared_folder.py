@@ -10,7 +10,7 @@ MAX_SPEC_BYTES = 1 << 20
 CONTRACT_VERSION = 1
 
 
-class Folder(object):
+class SharedFolder(object):
     """Documents of one shared folder."""
 
     def __init__(self, root):
@@ -50,11 +50,11 @@ class Folder(object):
         return handle
 
 
-class Progress(object):
+class ProgressWriter(object):
     """What the trainer is doing, written every second by a thread of its own, also while TensorFlow works."""
 
     def __init__(self, folder, interval=1.0):
-        # type: (Folder, float) -> None
+        # type: (SharedFolder, float) -> None
         self._folder, self._interval = folder, interval
         self._lock = threading.Lock()
         self._fields = {"phase": "importing", "lastAdvance": time.time()}
