@@ -90,7 +90,7 @@ def test_an_infinite_loss_has_diverged(shared: Any) -> None:
     shared.write("spec.json", spec)
     done, log = shared.outcome_of("train", python=PYTHON, seconds=PATIENCE)
     assert (done["outcome"], done["reason"]) == ("diverged", "Diverged"), log
-    assert done["message"].startswith("The loss became inf at step 1; no checkpoint")
+    assert done["message"].startswith("The loss became inf at step 1; this attempt had saved no checkpoint")
     assert not (shared.root / "ready").exists()
 
 
@@ -106,6 +106,6 @@ def test_weights_that_are_no_numbers_are_never_saved(shared: Any) -> None:
     )
     done = json.loads(run.stdout.splitlines()[-1])
     assert done["outcome"] == "diverged", run.stderr
-    assert "at step 2; the last good checkpoint is that of step 1" in done["message"]
+    assert "at step 2; the last good checkpoint is of step 1" in done["message"]
     assert sorted(path.name for path in (shared.root / "ready").iterdir()) == ["00000001.json"]
     assert sorted(path.stem for path in (shared.root / "model").glob("*.index")) == ["model.ckpt-0", "model.ckpt-1"]
