@@ -29,7 +29,7 @@ _APT = Path("/etc/apt")
 
 
 def mirror(apt: Path = _APT) -> str:
-    """``$DEBIAN_MIRROR``, or the mirror of Debian's main archive that apt uses on this host; raises BuildError if none."""
+    """``$DEBIAN_MIRROR``, or the mirror of Debian's main archive that apt uses here; raises BuildError if none."""
     if configured := os.environ.get("DEBIAN_MIRROR"):
         return configured
     files = [apt / "sources.list", *sorted((apt / "sources.list.d").glob("*"))]

@@ -30,7 +30,7 @@ class PlannedImage:
 
 
 def plan(images: Sequence[Image], *, repository: Path, cache: Cache, base: str) -> list[PlannedImage]:
-    """References and archives of ``images`` for the current files; ``base`` is one of BASE_SOURCES. Raises BuildError."""
+    """References and archives of ``images`` for the current files; ``base`` is in BASE_SOURCES. Raises BuildError."""
     version = product_version(repository)
     result = []
     for image in images:
