@@ -20,7 +20,7 @@ CRD: Final = ROOT / "manifests" / "crd" / "trainingruns.trainingrun.dev.yaml"
 PAGE: Final = ROOT / "docs" / "reference.md"
 MUTABLE: Final = "`suspend`, `retry` (only raised), `tensorboard` and `ttlSecondsAfterFinished`"
 INTRODUCTION: Final = (
-    "Every field of a `{kind}` (`{api}`): what it means, its type, bounds and default. `kubectl explain trainingrun.spec` "
+    "Every field of a `{kind}` (`{api}`): what it means, its type, bounds and default. `kubectl explain` "
     "shows the same descriptions. The [user guide](user-guide.md) shows how to use them."
 )
 
