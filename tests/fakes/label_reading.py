@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from label_sets import CLASSES
-from trainingrun_agent.prep.annotation import Annotation, UnusableError
-from trainingrun_agent.prep.index import Index
-from trainingrun_agent.prep.listing import Entry
-from trainingrun_agent.prep.readers import FORMATS, FileFormat, SetFormat
+from trainingrun_agent.prep.model.annotation import Annotation, UnusableError
+from trainingrun_agent.prep.source.index import Index
+from trainingrun_agent.prep.source.listing import Entry
+from trainingrun_agent.prep.source.readers import FORMATS, FileFormat, SetFormat
 
 Corners = tuple[float, float, float, float]
 

@@ -3,7 +3,7 @@ can be made of, with the code of their finding."""
 
 from __future__ import annotations
 
-from trainingrun_agent.prep.readers.pascal_voc import MAX_BYTES
+from trainingrun_agent.prep.source.readers.pascal_voc import MAX_BYTES
 from voc_data import labelled, voc
 
 TIRE = labelled()

@@ -9,8 +9,8 @@ from trainingrun_agent.pipeline.build import build_pipeline_config
 from trainingrun_agent.pipeline.checkpoint import read_index
 from trainingrun_agent.pipeline.fit import misfit
 from trainingrun_agent.pipeline.networks import NETWORKS
-from trainingrun_agent.prep.example import bytes_feature, encode, float_feature, int_feature
-from trainingrun_agent.prep.tfrecord import frame
+from trainingrun_agent.prep.output.example import bytes_feature, encode, float_feature, int_feature
+from trainingrun_agent.prep.output.tfrecord import frame
 from trdemo.tires import SIZE, Photo, draw_set
 
 DEMO = "ssd_mobilenet_v1_0.25_128"

@@ -12,8 +12,8 @@ from prometheus_client import REGISTRY
 
 from trainingrun.domain.verdicts import POLICIES, Outcome
 from trainingrun.engine import metrics as _metrics  # noqa: F401 - registers them
-from trainingrun_agent.prep.fraction import group_key
-from trainingrun_agent.prep.readers import FORMATS
+from trainingrun_agent.prep.source.readers import FORMATS
+from trainingrun_agent.prep.split.eval_fraction import group_key
 from trfakes.schema import contract, crd_part, errors
 
 ROOT = Path(__file__).parents[2]

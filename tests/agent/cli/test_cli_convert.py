@@ -17,7 +17,7 @@ import pytest
 
 from cli_desk import Desk
 from trainingrun_agent.cli import work
-from trainingrun_agent.prep.ordered import heed
+from trainingrun_agent.ordered import heed
 from voc_data import jpeg, labelled, voc
 
 CONVERT = ("convert", "images", "--out", "records")

@@ -15,7 +15,7 @@ from cli_desk import Desk
 from label_sets import CLASSES, SETS, images
 from prep_lab import Lab
 from trainingrun_agent.cli import main, wording, work
-from trainingrun_agent.prep.ordered import heed
+from trainingrun_agent.ordered import heed
 from voc_data import encoded, jpeg, labelled, picture, voc
 
 SWAPPED = voc([labelled(box=(60, 80, 10, 20))])

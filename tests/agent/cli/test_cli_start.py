@@ -16,7 +16,7 @@ import pytest
 from cli_desk import Desk
 from trainingrun_agent.cli import arguments
 from trainingrun_agent.pipeline.networks import NETWORKS
-from trainingrun_agent.prep.readers import FORMATS
+from trainingrun_agent.prep.source.readers import FORMATS
 
 AGENT = Path(__file__).parents[3] / "images" / "agent"
 HEAVY = ("boto3", "botocore", "obstore", "google.protobuf", "object_detection", "lxml", "PIL", "yaml", "tqdm")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from trainingrun_agent.prep import boxes
-from trainingrun_agent.prep.annotation import Annotation, LabelledObject, UnusableError
-from trainingrun_agent.prep.images import Header
+from trainingrun_agent.prep.image import boxes
+from trainingrun_agent.prep.image.images import Header
+from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
 from voc_data import HEIGHT, WIDTH, Box
 
 REPAIRED: dict[str, tuple[Box, Box | None, list[str]]] = {

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from trainingrun_agent.prep.classes import nearest
-from trainingrun_agent.prep.example import Feature, bytes_feature, encode, float_feature, int_feature
-from trainingrun_agent.prep.labelmap import display_names, label_map
-from trainingrun_agent.prep.shards import shard_count
-from trainingrun_agent.prep.tfrecord import frame
+from trainingrun_agent.prep.model.class_names import nearest
+from trainingrun_agent.prep.output.example import Feature, bytes_feature, encode, float_feature, int_feature
+from trainingrun_agent.prep.output.label_map import display_names, label_map
+from trainingrun_agent.prep.output.tfrecord import frame
+from trainingrun_agent.prep.split.shards import shard_count
 
 FRAMES = {
     "text": (b"tire", "04000000000000004245520474697265488e8c0a"),

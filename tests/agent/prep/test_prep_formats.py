@@ -13,7 +13,7 @@ from label_sets import CLASSES, HEIGHT, SETS, WIDTH, images
 from prep_lab import Lab
 from trainingrun_agent.config import AgentConfig
 from trainingrun_agent.errors import UserError
-from trainingrun_agent.prep.readers import FORMATS
+from trainingrun_agent.prep.source.readers import FORMATS
 from trainingrun_agent.storage.s3 import S3Store
 from voc_data import encoded, jpeg, picture
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from trainingrun_agent.config import GroupBy, SplitRule
-from trainingrun_agent.prep.fraction import group_key, side
+from trainingrun_agent.prep.split.eval_fraction import group_key, side
 
 RULE = SplitRule(Decimal("0.15"), seed=0, group_by="sequence")
 RF = "_jpg.rf.0123456789abcdef0123456789abcdef"

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from image_crafts import BAD, CONVERTED, KEPT, SIXTEEN_BIT
-from trainingrun_agent.prep import images
-from trainingrun_agent.prep.annotation import UnusableError
-from trainingrun_agent.prep.duplicates import MAX_DISTANCE
+from trainingrun_agent.prep.image import images
+from trainingrun_agent.prep.judge.duplicates import MAX_DISTANCE
+from trainingrun_agent.prep.model.annotation import UnusableError
 from voc_data import encoded, jpeg, picture
 
 

@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from trainingrun_agent.prep.lasting import lasting
+from trainingrun_agent.gc_pause import lasting
 
 
 def test_cycles_are_looked_for_again_afterwards_but_not_in_what_stays() -> None:

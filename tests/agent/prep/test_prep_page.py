@@ -12,9 +12,9 @@ import pytest
 from lxml import etree, html
 from PIL import Image
 
-from trainingrun_agent.prep.page import pictures
-from trainingrun_agent.prep.page.page import render
-from trainingrun_agent.prep.page.pictures import Box, Shown, Wanted, draw
+from trainingrun_agent.prep.report.page import pictures
+from trainingrun_agent.prep.report.page.page import render
+from trainingrun_agent.prep.report.page.pictures import Box, Shown, Wanted, draw
 from voc_data import encoded, jpeg, picture
 
 HOSTILE = "</title></style><script>alert(1)</script><img src=//x.test/i onerror='a()'>\"&\x00\ud800\u202e"

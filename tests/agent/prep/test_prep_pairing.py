@@ -6,8 +6,8 @@ import unicodedata
 
 import pytest
 
-from trainingrun_agent.prep.listing import Entry, Listing
-from trainingrun_agent.prep.pairing import pair
+from trainingrun_agent.prep.source.listing import Entry, Listing
+from trainingrun_agent.prep.source.pairing import pair
 
 UNLABELLED, ORPHAN, CLASH = "ImageWithoutAnnotation", "AnnotationWithoutImage", "NameClash"
 CASES: dict[str, tuple[list[str], dict[str, str], list[tuple[str, str]], list[tuple[str, str]]]] = {

@@ -11,7 +11,7 @@ import pytest
 
 from prep_lab import Lab
 from trainingrun_agent.errors import NotFound, StorageRefused, UserError
-from trainingrun_agent.prep.policy import allowed_bad_files
+from trainingrun_agent.prep.judge.policy import allowed_bad_files
 from voc_data import encoded, jpeg, labelled, picture, voc
 
 BAD_PAIRS = {

@@ -13,8 +13,8 @@ from label_sets import CLASSES, SETS, Files, coco_document, images, open_images,
 from label_sets import PHOTOS as PHOTO_LIST
 from prep_lab import Lab
 from trainingrun_agent.errors import Interrupted, UserError
-from trainingrun_agent.prep.listing import Entry, Listing
-from trainingrun_agent.prep.recognise import recognise
+from trainingrun_agent.prep.source.listing import Entry, Listing
+from trainingrun_agent.prep.source.recognise import recognise
 from voc_data import jpeg, voc
 
 VOC, COCO = SETS["pascalVOC"][1](), SETS["coco"][1]()

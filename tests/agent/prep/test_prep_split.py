@@ -12,7 +12,7 @@ from label_sets import CLASSES, SETS, images
 from prep_lab import Lab
 from trainingrun_agent.config import SplitRule
 from trainingrun_agent.errors import UserError
-from trainingrun_agent.prep.fraction import side
+from trainingrun_agent.prep.split.eval_fraction import side
 
 RULE = SplitRule(Decimal("0.3"), 0, "image")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from trainingrun_agent.prep.annotation import UnusableError
-from trainingrun_agent.prep.readers import labelimg
-from trainingrun_agent.prep.readers.pascal_voc import parse, read
+from trainingrun_agent.prep.model.annotation import UnusableError
+from trainingrun_agent.prep.source.readers import labelimg
+from trainingrun_agent.prep.source.readers.pascal_voc import parse, read
 from voc_crafts import BAD, GOOD, TIRE, box
 from voc_data import labelled, voc
 

@@ -11,13 +11,13 @@ import pytest
 
 from prep_lab import Lab
 from trainingrun_agent.errors import Interrupted, StorageRefused
-from trainingrun_agent.prep import shards
-from trainingrun_agent.prep.check import Checker
-from trainingrun_agent.prep.ordered import Bounds
+from trainingrun_agent.ordered import Bounds
+from trainingrun_agent.prep.image.check import Checker
 from trainingrun_agent.prep.sharding import crew, feed, process
 from trainingrun_agent.prep.sharding.job import Fetched
 from trainingrun_agent.prep.sharding.process import WorkerProcess
-from trainingrun_agent.prep.view import View
+from trainingrun_agent.prep.split import shards
+from trainingrun_agent.prep.statistics.network_view import View
 from voc_data import jpeg
 
 

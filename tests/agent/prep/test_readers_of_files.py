@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from label_reading import Corners, file_format
-from trainingrun_agent.prep.annotation import Annotation, UnusableError
-from trainingrun_agent.prep.readers.yolo import class_list
+from trainingrun_agent.prep.model.annotation import Annotation, UnusableError
+from trainingrun_agent.prep.source.readers.yolo import class_list
 
 CLASSES = ("tire", "winter hub")
 LINE = "0 0.5 0.5 0.25 0.5"

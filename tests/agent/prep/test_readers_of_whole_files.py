@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from label_crafts import CVAT_BOX, HEADER, OPEN, RECT, ROW, A, coco, cvat, read, task, via
-from trainingrun_agent.prep.annotation import Annotation, UnusableError
+from trainingrun_agent.prep.model.annotation import Annotation, UnusableError
 
 UNUSABLE: dict[str, tuple[str, Any, str]] = {
     "csv: another header": ("tutorialCSV", "filename,class\na.jpg,tire\n", "AnnotationFormat"),

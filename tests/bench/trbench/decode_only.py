@@ -19,7 +19,7 @@ from pathlib import Path
 from lxml import etree
 from PIL import Image
 
-from trainingrun_agent.prep.images import LOOKED_AT
+from trainingrun_agent.prep.image.images import LOOKED_AT
 
 
 def images_per_second(folder: Path, *, processes: int, least: bool = False) -> float:

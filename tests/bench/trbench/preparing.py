@@ -17,11 +17,11 @@ from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 
 from trainingrun_agent.config import Source
 from trainingrun_agent.prep import prepare as prep
-from trainingrun_agent.prep.listing import scan
-from trainingrun_agent.prep.publish import RECORD_ROLES
 from trainingrun_agent.prep.sharding import crew
 from trainingrun_agent.prep.sharding.job import Needs, ShardJob
 from trainingrun_agent.prep.sharding.process import WorkerProcess
+from trainingrun_agent.prep.source.listing import scan
+from trainingrun_agent.prep.store.publish import RECORD_ROLES
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage import manifest
 from trainingrun_agent.storage.base import ObjectStore

@@ -18,14 +18,14 @@ from PIL import Image
 
 from label_reading import read_set
 from label_sets import CLASSES, HEIGHT, WIDTH
-from trainingrun_agent.prep import images
-from trainingrun_agent.prep.annotation import Annotation, UnusableError
-from trainingrun_agent.prep.check import Checker
-from trainingrun_agent.prep.findings import Severity
-from trainingrun_agent.prep.readers import FORMATS, FileFormat, json_stream, labelimg, pascal_voc
-from trainingrun_agent.prep.readers.outline import outline
-from trainingrun_agent.prep.readers.values import encoding_of
-from trainingrun_agent.prep.readers.yolo import class_list
+from trainingrun_agent.prep.image import images
+from trainingrun_agent.prep.image.check import Checker
+from trainingrun_agent.prep.model.annotation import Annotation, UnusableError
+from trainingrun_agent.prep.model.findings import Severity
+from trainingrun_agent.prep.source.readers import FORMATS, FileFormat, json_stream, labelimg, pascal_voc
+from trainingrun_agent.prep.source.readers.outline import outline
+from trainingrun_agent.prep.source.readers.values import encoding_of
+from trainingrun_agent.prep.source.readers.yolo import class_list
 from voc_data import jpeg
 
 Target = Callable[[bytes], int]

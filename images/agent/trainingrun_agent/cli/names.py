@@ -14,13 +14,13 @@ from pathlib import Path
 from trainingrun_agent.cli.arguments import MAX_CLASSES
 from trainingrun_agent.cli.usage import UsageError
 from trainingrun_agent.config import Source
-from trainingrun_agent.prep import fetch
-from trainingrun_agent.prep.annotation import Annotation, UnusableError
-from trainingrun_agent.prep.labels import MAX_LIST_BYTES, Origin, head, open_labels
-from trainingrun_agent.prep.listing import Listing, scan
-from trainingrun_agent.prep.ordered import heed
-from trainingrun_agent.prep.readers import FileFormat, Format
-from trainingrun_agent.prep.recognise import recognise
+from trainingrun_agent.ordered import heed
+from trainingrun_agent.prep.model.annotation import Annotation, UnusableError
+from trainingrun_agent.prep.source import fetch
+from trainingrun_agent.prep.source.labels import MAX_LIST_BYTES, Origin, head, open_labels
+from trainingrun_agent.prep.source.listing import Listing, scan
+from trainingrun_agent.prep.source.readers import FileFormat, Format
+from trainingrun_agent.prep.source.recognise import recognise
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.base import ObjectStore
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from trainingrun_agent.cli.terminal import plain, show, size
 from trainingrun_agent.cli.usage import UsageError
 from trainingrun_agent.clock import Clock
-from trainingrun_agent.prep.ordered import heed
+from trainingrun_agent.ordered import heed
 from trainingrun_agent.prune import Plan, Survey, plan, survey
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.folder import FolderStore

@@ -16,19 +16,19 @@ from pathlib import Path
 from typing import BinaryIO
 
 from trainingrun_agent.log import logger
-from trainingrun_agent.prep.check import Checker
-from trainingrun_agent.prep.earlier import GONE, Earlier, Made
-from trainingrun_agent.prep.findings import Findings, Split
-from trainingrun_agent.prep.pairing import Pair
-from trainingrun_agent.prep.publish import Home, Uploads, Writing
+from trainingrun_agent.prep.image.check import Checker
+from trainingrun_agent.prep.model.findings import Findings, Split
+from trainingrun_agent.prep.output.tutorial_csv import write_header
 from trainingrun_agent.prep.sharding import rows as row_files
 from trainingrun_agent.prep.sharding import summary
 from trainingrun_agent.prep.sharding.crew import make_all, workers_for
 from trainingrun_agent.prep.sharding.feed import GoneError, Task
 from trainingrun_agent.prep.sharding.job import ImageFile, Prints, ShardJob, ShardResult
-from trainingrun_agent.prep.shards import disk_full
-from trainingrun_agent.prep.split import Side
-from trainingrun_agent.prep.tutorial_csv import write_header
+from trainingrun_agent.prep.source.pairing import Pair
+from trainingrun_agent.prep.split.shards import disk_full
+from trainingrun_agent.prep.split.sides import Side
+from trainingrun_agent.prep.store.previous import GONE, Earlier, Made
+from trainingrun_agent.prep.store.publish import Home, Uploads, Writing
 from trainingrun_agent.progress import Progress
 
 _Number = tuple[Split, int]

@@ -20,23 +20,24 @@ from typing import Any
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import Source, SplitRule
 from trainingrun_agent.errors import UserError
-from trainingrun_agent.prep import fraction, policy
+from trainingrun_agent.gc_pause import lasting
 from trainingrun_agent.prep.build import Built, build
-from trainingrun_agent.prep.duplicates import duplicates
-from trainingrun_agent.prep.earlier import Earlier, key_of, remember
-from trainingrun_agent.prep.findings import Finding, Findings, Severity, Split, Words
-from trainingrun_agent.prep.gallery import gallery
-from trainingrun_agent.prep.labelmap import label_map
-from trainingrun_agent.prep.labels import Origin, head, open_labels
-from trainingrun_agent.prep.lasting import lasting
-from trainingrun_agent.prep.listing import Listing, scan
-from trainingrun_agent.prep.page.page import render
-from trainingrun_agent.prep.publish import Home, Writing, publish, publish_failure, reusable
-from trainingrun_agent.prep.readers import Format
-from trainingrun_agent.prep.recognise import recognise
-from trainingrun_agent.prep.report import report
-from trainingrun_agent.prep.split import OpenSource, sides
-from trainingrun_agent.prep.view import View
+from trainingrun_agent.prep.judge import policy
+from trainingrun_agent.prep.judge.duplicates import duplicates
+from trainingrun_agent.prep.model.findings import Finding, Findings, Severity, Split, Words
+from trainingrun_agent.prep.output.label_map import label_map
+from trainingrun_agent.prep.report.gallery import gallery
+from trainingrun_agent.prep.report.page.page import render
+from trainingrun_agent.prep.report.report import report
+from trainingrun_agent.prep.source.labels import Origin, head, open_labels
+from trainingrun_agent.prep.source.listing import Listing, scan
+from trainingrun_agent.prep.source.readers import Format
+from trainingrun_agent.prep.source.recognise import recognise
+from trainingrun_agent.prep.split import eval_fraction as fraction
+from trainingrun_agent.prep.split.sides import OpenSource, sides
+from trainingrun_agent.prep.statistics.network_view import View
+from trainingrun_agent.prep.store.previous import Earlier, key_of, remember
+from trainingrun_agent.prep.store.publish import Home, Writing, publish, publish_failure, reusable
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage import documents
 from trainingrun_agent.storage.base import ObjectStore, StoreFor

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from trainingrun_agent.errors import IntegrityError, NotFound
-from trainingrun_agent.prep import earlier
-from trainingrun_agent.prep.ordered import heed
+from trainingrun_agent.ordered import heed
+from trainingrun_agent.prep.store import previous as earlier
 from trainingrun_agent.storage import manifest, results
 from trainingrun_agent.storage.base import ObjectInfo, ObjectStore
 

@@ -12,12 +12,12 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import closing
 from pathlib import Path
 
-from trainingrun_agent.prep.check import Checker
-from trainingrun_agent.prep.ordered import STOP_POLL_SECONDS, heed
+from trainingrun_agent.ordered import STOP_POLL_SECONDS, heed
+from trainingrun_agent.prep.image.check import Checker
 from trainingrun_agent.prep.sharding.feed import READS_AT_ONCE, Feeder, Moved, Task
 from trainingrun_agent.prep.sharding.job import ShardResult
 from trainingrun_agent.prep.sharding.process import Maker, WorkerProcess, local_maker
-from trainingrun_agent.prep.view import View
+from trainingrun_agent.prep.statistics.network_view import View
 
 MAX_WORKERS = 4
 FEW_IMAGES = 256

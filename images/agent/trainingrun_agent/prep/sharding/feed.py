@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trainingrun_agent.log import logger
-from trainingrun_agent.prep import fetch, images
-from trainingrun_agent.prep.annotation import UnusableError
-from trainingrun_agent.prep.check import Labels
-from trainingrun_agent.prep.ordered import Bounds, ordered_groups
-from trainingrun_agent.prep.pairing import Pair
+from trainingrun_agent.ordered import Bounds, ordered_groups
+from trainingrun_agent.prep.image import images
+from trainingrun_agent.prep.image.check import Labels
+from trainingrun_agent.prep.model.annotation import UnusableError
 from trainingrun_agent.prep.sharding.job import CRASHED, Fetched, ShardJob, ShardResult
 from trainingrun_agent.prep.sharding.process import Maker, WorkerDiedError
+from trainingrun_agent.prep.source import fetch
+from trainingrun_agent.prep.source.pairing import Pair
 from trainingrun_agent.storage.base import ObjectStore
 
 READS_AT_ONCE = 16

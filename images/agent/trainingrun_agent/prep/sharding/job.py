@@ -11,10 +11,10 @@ from pathlib import Path
 from struct import Struct
 from typing import NamedTuple
 
-from trainingrun_agent.prep.annotation import UnusableError
-from trainingrun_agent.prep.check import Labels
-from trainingrun_agent.prep.findings import Findings, Split
-from trainingrun_agent.prep.tally import Tally
+from trainingrun_agent.prep.image.check import Labels
+from trainingrun_agent.prep.model.annotation import UnusableError
+from trainingrun_agent.prep.model.findings import Findings, Split
+from trainingrun_agent.prep.statistics.tally import Tally
 
 CRASHED = "ImageCrashesDecoder"
 """Code of the finding about an image that brought a worker down."""

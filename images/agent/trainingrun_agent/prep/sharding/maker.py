@@ -15,10 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from trainingrun_agent.prep.annotation import LabelledObject, version_of
-from trainingrun_agent.prep.check import Checked, Checker
-from trainingrun_agent.prep.fetch import CHANGED
-from trainingrun_agent.prep.findings import Finding, Findings, info
+from trainingrun_agent.prep.image.check import Checked, Checker
+from trainingrun_agent.prep.model.annotation import LabelledObject, version_of
+from trainingrun_agent.prep.model.findings import Finding, Findings, info
+from trainingrun_agent.prep.output.tfrecord import frame
+from trainingrun_agent.prep.output.tutorial_csv import box_cells, lines
 from trainingrun_agent.prep.sharding import rows as row_files
 from trainingrun_agent.prep.sharding import summary
 from trainingrun_agent.prep.sharding.job import (
@@ -33,11 +34,10 @@ from trainingrun_agent.prep.sharding.job import (
 )
 from trainingrun_agent.prep.sharding.rows import Row
 from trainingrun_agent.prep.sharding.summary import Versions
-from trainingrun_agent.prep.shards import disk_full
-from trainingrun_agent.prep.tally import Tally
-from trainingrun_agent.prep.tfrecord import frame
-from trainingrun_agent.prep.tutorial_csv import box_cells, lines
-from trainingrun_agent.prep.view import View
+from trainingrun_agent.prep.source.fetch import CHANGED
+from trainingrun_agent.prep.split.shards import disk_full
+from trainingrun_agent.prep.statistics.network_view import View
+from trainingrun_agent.prep.statistics.tally import Tally
 
 PASSING = (CHANGED, CRASHED)
 

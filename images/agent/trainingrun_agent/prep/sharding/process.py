@@ -19,10 +19,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from trainingrun_agent.prep.check import Checker
+from trainingrun_agent.prep.image.check import Checker
 from trainingrun_agent.prep.sharding.job import Fetched, Needs, ShardJob, ShardResult
 from trainingrun_agent.prep.sharding.maker import ShardMaker
-from trainingrun_agent.prep.view import View
+from trainingrun_agent.prep.statistics.network_view import View
 
 END_SECONDS = 5
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from trainingrun_agent.prep.annotation import LabelledObject
-from trainingrun_agent.prep.check import Checked
-from trainingrun_agent.prep.findings import Finding
+from trainingrun_agent.prep.image.check import Checked
+from trainingrun_agent.prep.model.annotation import LabelledObject
+from trainingrun_agent.prep.model.findings import Finding
 from trainingrun_agent.prep.sharding import summary
 from trainingrun_agent.prep.sharding.job import ImageFile
 

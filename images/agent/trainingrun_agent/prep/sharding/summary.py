@@ -15,10 +15,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from trainingrun_agent.prep.findings import Findings
+from trainingrun_agent.prep.model.findings import Findings
 from trainingrun_agent.prep.sharding.job import Prints, ShardJob, ShardResult
-from trainingrun_agent.prep.tally import Tally
-from trainingrun_agent.prep.view import View
+from trainingrun_agent.prep.statistics.network_view import View
+from trainingrun_agent.prep.statistics.tally import Tally
 
 MAX_LINE = 256 << 20
 

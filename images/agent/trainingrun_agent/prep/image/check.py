@@ -1,0 +1,170 @@
+"""One image and its annotation: judged, repaired, encoded. Runs in worker processes.
+
+Invariant: whatever the bytes, the outcome is a Checked, and nothing is raised.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+
+from trainingrun_agent.prep.image import boxes, images
+from trainingrun_agent.prep.image.records import record
+from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
+from trainingrun_agent.prep.model.class_names import nearest
+from trainingrun_agent.prep.model.findings import Finding, error, info, warning
+from trainingrun_agent.prep.source.readers import FORMATS, FileFormat
+
+_SUFFIXES = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "MPO": (".jpg", ".jpeg"),
+    "PNG": (".png",),
+    "BMP": (".bmp",),
+    "GIF": (".gif",),
+    "TIFF": (".tif", ".tiff"),
+    "WEBP": (".webp",),
+}
+
+Labels = bytes | Annotation | UnusableError
+"""An image's labels: its file of labels, or what a file of many says of it, or why there are none."""
+
+
+def annotation_of(labels: Labels, format_: str, classes: Sequence[str]) -> Annotation:
+    """What labels say; `format_` is that of labels in bytes. Raises UnusableError."""
+    if isinstance(labels, UnusableError):
+        raise labels
+    if isinstance(labels, Annotation):
+        return labels
+    reader = FORMATS[format_]
+    assert isinstance(reader, FileFormat)
+    return reader.read(labels, classes)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """`record` is None for a bad file, and for a good one that was checked earlier.
+
+    `seen` are the class names read, good or not. `boxes` are in pixels of `size`, the (width, height) the image was
+    labelled in. `sha256` are the first 16 bytes of that of the file, `look` as in images.look_of.
+    """
+
+    path: str
+    record: bytes | None
+    findings: tuple[Finding, ...]
+    seen: tuple[str, ...] = ()
+    boxes: tuple[LabelledObject, ...] = ()
+    size: tuple[int, int] = (0, 0)
+    sha256: bytes = b""
+    look: bytes = b""
+    usable: bool = False
+
+
+@dataclass(frozen=True)
+class Checker:
+    """Checks images; `large` as in images.render."""
+
+    classes: tuple[str, ...]
+    max_side: int
+    large: images.Large = nullcontext
+
+    def __call__(
+        self, path: str, labels_path: str, image: bytes | UnusableError, labels: Labels, *, format_: str
+    ) -> Checked:
+        """Check one image; what could not be read is given as the reason. `format_` is that of labels in bytes."""
+        seen: tuple[str, ...] = ()
+        file = labels_path
+        try:
+            annotation = annotation_of(labels, format_, self.classes)
+            seen = tuple([item.name for item in annotation.objects])
+            ids = self._ids
+            unknown = tuple([self._unknown(file, item) for item in annotation.objects if item.name not in ids])
+            if unknown:
+                return Checked(path, None, unknown, seen)
+            file = path
+            if isinstance(image, UnusableError):
+                raise image
+            with images.opened(image) as source:
+                return self._judged(path, labels_path, annotation, source, seen)
+        except UnusableError as problem:
+            file = labels_path if problem.index is not None else file
+            bad = error(problem.code, file, seen=problem.seen, hint=problem.hint, index=problem.index)
+            return Checked(path, None, (bad,), seen)
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        return {name: number for number, name in enumerate(self.classes, start=1)}
+
+    def _judged(
+        self, path: str, labels_path: str, annotation: Annotation, source: images.Opened, seen: tuple[str, ...]
+    ) -> Checked:
+        head = source.head
+        rotate = boxes.rotates(head, annotation)
+        size = boxes.shown_size(head, upright=rotate)
+        findings = _format_findings(path, head)
+        findings += boxes.size_findings(labels_path, head, annotation)
+        findings += boxes.shape_findings(labels_path, annotation)
+        kept = self._repaired(labels_path, annotation, size, findings)
+        picture = images.render(source, rotate=rotate, max_side=self.max_side, large=self.large)
+        sha256 = hashlib.sha256(source.data)
+        as_it_was = picture.data is source.data
+        digest = sha256.hexdigest() if as_it_was else hashlib.sha256(picture.data).hexdigest()
+        encoded = record(picture, kept, name=path, labelled_size=size, ids=self._ids, sha256=digest)
+        prints = (sha256.digest()[:16], picture.look)
+        return Checked(path, encoded, tuple(findings), seen, tuple(kept), size, *prints, usable=True)
+
+    def _repaired(
+        self, file: str, annotation: Annotation, size: tuple[int, int], findings: list[Finding]
+    ) -> list[LabelledObject]:
+        """The boxes that are left; what became of the others is added to the findings."""
+        width, height = size
+        scale = min(1.0, self.max_side / max(size))
+        kept: list[LabelledObject] = []
+        for item in annotation.in_pixels(width, height):
+            if item.crowd:
+                continue
+            box, found = boxes.repair(
+                item, file=file, width=width, height=height, scale=scale, pixels=not annotation.relative
+            )
+            findings += found
+            if box is not None:
+                kept.append(box)
+        return kept
+
+    def _unknown(self, file: str, item: LabelledObject) -> Finding:
+        close = nearest(item.name, self.classes)
+        meant = f"; the nearest one is {close!r}" if close else ""
+        return error(
+            "UnknownClass",
+            file,
+            seen=f"class {item.name!r} is not in dataset.classes{meant}",
+            hint="Correct the name in the file, or add it to spec.dataset.classes; case and blanks count.",
+            index=item.index,
+        )
+
+
+def _format_findings(file: str, head: images.Header) -> list[Finding]:
+    found = []
+    if not file.lower().endswith(_SUFFIXES[head.format]):
+        found.append(
+            info(
+                "FormatMismatch",
+                file,
+                seen=f"the content is {head.format}",
+                done="read it as what it is",
+                hint="Nothing to do; other tools may trust the name.",
+            )
+        )
+    if head.animated:
+        found.append(
+            warning(
+                "ImageAnimated",
+                file,
+                seen=f"{head.format} with several frames",
+                done="used the first frame",
+                hint="Save the frame that was labelled as a JPEG.",
+            )
+        )
+    return found

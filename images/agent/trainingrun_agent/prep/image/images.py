@@ -1,0 +1,246 @@
+"""Image files: judged from the header, decoded to their last byte, turned into what TensorFlow 1.14 decodes.
+
+Invariant: what leaves is a complete baseline-decodable RGB or gray JPEG; nothing is decoded whose size was
+not checked before. Clean JPEG bytes stay as they are.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from dataclasses import dataclass
+from operator import lt
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from trainingrun_agent.prep.model.annotation import UnusableError
+
+MAX_BYTES = 32 << 20
+MAX_PIXELS = 100_000_000
+MAX_DECODED_PIXELS = 20_000_000
+"""After libjpeg's reduced-size decode; other formats have none."""
+BYTES_PER_PIXEL = 8
+"""Decoded and converted copy; Pillow keeps four bytes a pixel."""
+COEFFICIENT_BYTES = 6
+"""What libjpeg keeps per pixel of a progressive file, at its full size."""
+LARGE = 24 << 20
+"""Bytes of pixels that one image may take while others are decoded beside it."""
+QUALITY = 95
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
+_RESIZABLE = ("RGB", "RGBA", "L", "LA", "CMYK", "YCbCr")
+_ORIENTATION_TAG = 0x0112
+_END, _SCAN = b"\xff\xd9", b"\xff\xda"
+LOOK, LOOKED_AT = 8, 32
+"""Sides in pixels of what is compared, and of what it is shrunk from at least."""
+MIN_CONTRAST = 8
+"""Of 256 brightnesses: below it, what is compared is noise."""
+_DIGITS = bytes.maketrans(b"\0\1", b"01")
+
+Large = Callable[[], AbstractContextManager[object]]
+
+# A header that promises too much is refused before its pixels are; Pillow's own limit says so first.
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+warnings.simplefilter("error", Image.DecompressionBombWarning)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the file says of itself: size in pixels as stored, EXIF orientation 1..8."""
+
+    format: str
+    mode: str
+    width: int
+    height: int
+    orientation: int
+    progressive: bool
+    animated: bool
+
+    @property
+    def jpeg(self) -> bool:
+        """Whether it is one for TensorFlow; MPO is a JPEG with further pictures behind it."""
+        return self.format in ("JPEG", "MPO")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A JPEG and its size in pixels; `look` as in `look_of`."""
+
+    data: bytes
+    width: int
+    height: int
+    look: bytes = b""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An image file whose header has been read and judged."""
+
+    data: bytes
+    image: Image.Image
+    head: Header
+
+
+@contextmanager
+def opened(data: bytes) -> Iterator[Opened]:
+    """The image, for as long as the block lasts. Raises UnusableError."""
+    if not data:
+        raise UnusableError("ImageEmpty", "0 bytes", hint="Upload the image again.")
+    with _open(data) as image:
+        head = _head(image)
+        limit = MAX_PIXELS if head.jpeg and not head.progressive else MAX_DECODED_PIXELS
+        if head.width * head.height > limit:
+            raise _too_large(f"{head.width} x {head.height} pixels, at most {limit / 1e6:.0f} million are decoded")
+        yield Opened(data, image, head)
+
+
+def _head(image: Image.Image) -> Header:
+    try:
+        return Header(
+            format=str(image.format),
+            mode=image.mode,
+            width=image.width,
+            height=image.height,
+            orientation=_orientation(image),
+            progressive=bool(image.info.get("progressive")),
+            animated=image.format != "MPO" and bool(getattr(image, "is_animated", False)),
+        )
+    except Exception as error:  # whether there is a second frame is known by reading on
+        raise _broken(error) from error
+
+
+def render(source: Opened, *, rotate: bool, max_side: int, large: Large = nullcontext) -> Picture:
+    """Decode the whole stream; the picture is at most `max_side` long and, with `rotate`, upright.
+
+    `large()` is entered while many pixels are in memory. Raises UnusableError.
+    """
+    image, head = source.image, source.head
+    keep = (
+        head.jpeg and head.mode in ("RGB", "L") and head.orientation == 1 and max(head.width, head.height) <= max_side
+    )
+    if head.jpeg:
+        # A reduced decode reads the whole stream too, and finds the same truncation; so does one of brightness only.
+        image.draft(*(("L", (LOOKED_AT, LOOKED_AT)) if keep else (None, _fit(image.size, max_side))))
+    pixels = image.width * image.height
+    if pixels > MAX_DECODED_PIXELS:
+        raise _too_large(f"{image.width} x {image.height} pixels after decoding")
+    progressive = head.width * head.height * COEFFICIENT_BYTES if head.progressive else 0
+    memory = pixels * BYTES_PER_PIXEL + progressive
+    # Closed before others may go on: leaving the outer block would keep the pixels.
+    with large() if memory > LARGE else nullcontext(), closing(image):
+        return _decoded(source, keep=keep, rotate=rotate, max_side=max_side)
+
+
+def look_of(image: Image.Image) -> bytes:
+    """16 bytes that differ in few bits for images that look alike, none for a flat one.
+
+    Whether each pixel of a picture shrunk to 9 x 9 is darker than its right neighbour, and than its lower one: the
+    difference hash of N. Krawetz, "Kind of Like That" (2013), in both directions.
+    """
+    gray = image if image.mode == "L" else image.convert("L")
+    side = LOOK + 1
+    pixels = gray.resize((side, side), Image.Resampling.BOX).tobytes()
+    if max(pixels) - min(pixels) < MIN_CONTRAST:
+        return b""
+    across = bytes(map(lt, pixels, pixels[1:]))
+    down = bytes(map(lt, pixels, pixels[side:]))
+    # The last of each line has no neighbour in it, nor has the last line: both are left out.
+    bits = b"".join([row[at : at + LOOK] for row in (across, down) for at in range(0, side * LOOK, side)])
+    return int(bits.translate(_DIGITS), 2).to_bytes(2 * LOOK, "big")
+
+
+def _decoded(source: Opened, *, keep: bool, rotate: bool, max_side: int) -> Picture:
+    image, head = source.image, source.head
+    try:
+        image.load()
+        _check_end(source)
+        if keep:
+            return Picture(source.data, head.width, head.height, look_of(image))
+        orientation = image.getexif() if rotate else None
+        upright = _scaled(image, _fit((head.width, head.height), max_side))
+        if orientation is not None:
+            upright.getexif()[_ORIENTATION_TAG] = head.orientation
+            upright = ImageOps.exif_transpose(upright)
+        return _encode(upright)
+    except UnusableError:
+        raise
+    except Exception as error:  # decoders raise anything on crafted bytes
+        raise _broken(error) from error
+
+
+def _check_end(source: Opened) -> None:
+    """The last scan of a JPEG needs its end marker: libjpeg does not always miss it, TensorFlow does."""
+    data = source.data
+    if source.head.jpeg and not data.endswith(_END) and data.rfind(_END) < data.rfind(_SCAN):
+        raise OSError("image file is truncated (no marker at its end)")
+
+
+def _scaled(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """RGB in this size; scaled before it is converted where the mode allows, which saves memory."""
+    if image.mode in _RESIZABLE and image.size != size:
+        image = image.resize(size, Image.Resampling.LANCZOS)
+    image = _rgb(image)
+    return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "F":
+        raise UnusableError("ImageUnsupported", "floating-point pixels", hint="Convert it to JPEG or 8-bit PNG.")
+    if image.mode.startswith("I"):
+        return image.point(lambda value: value * (1 / 257)).convert("L").convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        layered = image.convert("RGBA")
+        flat = Image.new("RGB", image.size, "white")
+        flat.paste(layered, mask=layered.getchannel("A"))
+        return flat
+    return image.convert("RGB")
+
+
+def _encode(image: Image.Image) -> Picture:
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=QUALITY)
+    return Picture(out.getvalue(), image.width, image.height, look_of(image))
+
+
+def _fit(size: tuple[int, int], max_side: int) -> tuple[int, int]:
+    """The size scaled down, where needed, so that its longest side is `max_side`."""
+    scale = min(1.0, max_side / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _open(data: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data), formats=FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_large(f"more than {MAX_PIXELS / 1e6:.0f} million pixels") from error
+    except UnidentifiedImageError as error:
+        raise UnusableError(
+            "ImageUnreadable",
+            f"no image format begins with {data[:16]!r}",
+            hint=f"Upload the image itself, as one of {', '.join(FORMATS)}.",
+        ) from error
+    except Exception as error:  # parsers of headers raise anything on crafted bytes
+        raise _broken(error) from error
+
+
+def _orientation(image: Image.Image) -> int:
+    if image.format == "PNG" and "exif" not in image.info:
+        return 1  # Pillow would decode all pixels to look for it behind them
+    try:
+        value = image.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception:  # broken EXIF means no orientation, and no broken image  # noqa: BLE001
+        return 1
+    return value if value in range(1, 9) else 1
+
+
+def _broken(error: Exception) -> UnusableError:
+    if "truncated" in str(error):
+        return UnusableError("ImageTruncated", str(error), hint="The end is missing: upload the image again.")
+    return UnusableError(
+        "ImageCorrupt", f"{type(error).__name__}: {error}", hint="Open it, save it again as JPEG and upload it."
+    )
+
+
+def _too_large(seen: str) -> UnusableError:
+    return UnusableError("ImageTooLarge", seen, hint="Scale the image down, or save it as a baseline JPEG.")

@@ -1,0 +1,1 @@
+"""File formats that preparation writes: tf.train.Example, TFRecord, label map, the tutorial's CSV."""

@@ -1,0 +1,1 @@
+"""report.json for programs and report.html for people."""

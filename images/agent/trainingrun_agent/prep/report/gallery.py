@@ -1,0 +1,152 @@
+"""Which images the report shows, fetched once more and drawn.
+
+Invariant: the choice follows from the findings and samples alone, a bounded number of images is read, and whatever is
+wrong with them, the rest is shown.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain, islice, zip_longest
+
+from trainingrun_agent.ordered import Bounds, ordered_map
+from trainingrun_agent.prep.image import boxes, images
+from trainingrun_agent.prep.image.check import annotation_of
+from trainingrun_agent.prep.model.annotation import Annotation, UnusableError
+from trainingrun_agent.prep.model.findings import MAX_FINDINGS, Finding, Findings, Words
+from trainingrun_agent.prep.report.page.pictures import Box, Shown, Wanted, draw
+from trainingrun_agent.prep.source import fetch
+from trainingrun_agent.prep.source.listing import Entry
+from trainingrun_agent.prep.source.pairing import Pair
+from trainingrun_agent.prep.split.sides import Side
+
+CLASS = "class:"
+PER_CODE, PER_FILE, PER_CLASS = 8, 2, 3
+MAX_PICTURES, MAX_CLASSES = 120, 20
+READS_AT_ONCE = 4
+BOUNDS = Bounds(max_items=2 * READS_AT_ONCE, max_cost=64 << 20)
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """A picture to be; without labels there are no boxes. `index` is the object that the finding is about."""
+
+    side: Side
+    image: Entry
+    labels: Pair | None
+    group: str
+    caption: str
+    index: int | None = None
+
+
+def gallery(
+    sides: Sequence[Side], findings: Findings, *, classes: Sequence[str], words: Words, stop: threading.Event
+) -> Iterator[Shown]:
+    """Examples of findings, and of classes. Raises what storage raises, Interrupted."""
+    told = [finding.worded(words) for finding in findings.top(MAX_FINDINGS)]
+    choices = _fairly(_choose(sides, told, classes))
+    with ThreadPoolExecutor(READS_AT_ONCE, "picture") as pool:
+        yield from ordered_map(
+            lambda choice: _show(choice, classes),
+            choices,
+            cost=lambda choice: min(choice.image.size, images.MAX_BYTES),
+            bounds=BOUNDS,
+            stop=stop,
+            pool=pool,
+        )
+
+
+def _fairly(choices: Iterable[_Choice]) -> list[_Choice]:
+    """At most MAX_PICTURES, one of each group before a second of any."""
+    groups: dict[tuple[str, str], list[_Choice]] = {}
+    for choice in choices:
+        groups.setdefault((choice.side.split, choice.group), []).append(choice)
+    rounds = chain.from_iterable(zip_longest(*groups.values()))
+    return list(islice((choice for choice in rounds if choice is not None), MAX_PICTURES))
+
+
+def _choose(sides: Sequence[Side], told: Sequence[Finding], classes: Sequence[str]) -> Iterator[_Choice]:
+    for side in sides:
+        of_side = [finding for finding in told if finding.split == side.split]
+        files = {finding.file for finding in of_side}
+        samples = {path for name in classes[:MAX_CLASSES] for path in side.tally.samples.get(name, ())}
+        found = _found(side, files | samples)
+        yield from _of_findings(side, of_side, found)
+        if side.split == "train":
+            for name in classes[:MAX_CLASSES]:
+                for path in side.tally.samples.get(name, ())[:PER_CLASS]:
+                    yield _Choice(side, *found[path], f"{CLASS}{name}", path)
+
+
+def _of_findings(
+    side: Side, findings: Iterable[Finding], found: dict[str, tuple[Entry, Pair | None]]
+) -> Iterator[_Choice]:
+    taken: Counter[tuple[str, str]] = Counter()
+    for finding in findings:
+        of_file, of_code = (finding.code, finding.file), (finding.code, "")
+        if finding.file in found and taken[of_file] < PER_FILE and taken[of_code] < PER_CODE:
+            taken.update((of_file, of_code))
+            caption = finding.seen if finding.index is None else f"object {finding.index}: {finding.seen}"
+            yield _Choice(side, *found[finding.file], finding.code, caption, finding.index)
+
+
+def _found(side: Side, files: set[str]) -> dict[str, tuple[Entry, Pair | None]]:
+    """Images by their own path and by that of their labels."""
+    found: dict[str, tuple[Entry, Pair | None]] = {
+        image.path: (image, None) for image in side.source.labels.pairing.unpaired if image.path in files
+    }
+    for pair in chain.from_iterable(side.shards):
+        image, labels = pair
+        if image.path in files or labels.path in files:
+            found[labels.path] = found[image.path] = (image, pair)
+    return found
+
+
+def _show(choice: _Choice, classes: Sequence[str]) -> Shown:
+    source = choice.side.source
+    data = b""
+    try:
+        data = fetch.read(source.store, source.prefix, choice.image, limit=images.MAX_BYTES)
+        drawn, upright = _boxes(choice, data, classes)
+    except UnusableError:
+        drawn, upright = (), False
+    return draw(data, Wanted(choice.side.split, choice.image.path, choice.caption, choice.group, drawn, upright))
+
+
+def _boxes(choice: _Choice, data: bytes, classes: Sequence[str]) -> tuple[tuple[Box, ...], bool]:
+    """The boxes as labelled, in shares of the image as it is shown; and whether it is shown as EXIF turns it."""
+    annotation = _annotation(choice, classes)
+    if annotation is None:
+        return (), True
+    with images.opened(data) as source:
+        head = source.head
+    try:
+        upright = boxes.rotates(head, annotation)
+    except UnusableError:  # shown as it was labelled, so that one sees that it does not fit
+        upright = False
+    size = boxes.shown_size(head, upright=upright)
+    width, height = (annotation.width or size[0], annotation.height or size[1])
+    drawn = [
+        Box(
+            (item.xmin / width, item.ymin / height, item.xmax / width, item.ymax / height),
+            item.name,
+            marked=item.index == choice.index or choice.group == f"{CLASS}{item.name}",
+        )
+        for item in annotation.in_pixels(width, height)
+    ]
+    return tuple(drawn), upright
+
+
+def _annotation(choice: _Choice, classes: Sequence[str]) -> Annotation | None:
+    """None where there are no labels that can be read."""
+    if choice.labels is None:
+        return None
+    source = choice.side.source
+    try:
+        return annotation_of(source.labels.read(choice.labels), source.format, classes)
+    except UnusableError:
+        return None

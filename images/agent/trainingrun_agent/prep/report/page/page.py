@@ -1,0 +1,79 @@
+"""report.html: the report as one page.
+
+Invariant: the page allows itself nothing but its own style and pictures (Content-Security-Policy), so that no text from
+a data set can do anything in it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from trainingrun_agent.prep.report.page.classes import classes_section, split_section
+from trainingrun_agent.prep.report.page.findings import findings_section, kinds_of
+from trainingrun_agent.prep.report.page.gallery import groups_of, samples_section
+from trainingrun_agent.prep.report.page.markup import Html, join, tag
+from trainingrun_agent.prep.report.page.pictures import Shown
+from trainingrun_agent.prep.report.page.shapes import images_section, shapes_section
+from trainingrun_agent.prep.report.page.sizes import sizes_section
+from trainingrun_agent.prep.report.page.style import STYLE
+from trainingrun_agent.prep.report.page.summary import first, header, verdict
+
+_STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+_POLICY = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src data:; base-uri 'none'; form-action 'none'"
+_BOXES = (
+    "In pictures, the box in question has a thick dashed orange line, the others of the image a thin solid blue one."
+)
+
+
+def render(document: Mapping[str, Any], pictures: Sequence[Shown]) -> str:
+    """The page of a report.json, as text to be stored in UTF-8."""
+    sections = _sections(document, pictures)
+    contents = [tag("li", tag("a", title, href=f"#{name}")) for name, title, _ in sections]
+    body = [tag("section", tag("h2", title), content, id=name) for name, title, content in sections]
+    page = tag(
+        "html",
+        _head(document),
+        tag(
+            "body",
+            header(document),
+            tag("nav", tag("ol", *contents), aria_label="Contents"),
+            tag("main", *body),
+        ),
+        lang="en",
+    )
+    return f"<!doctype html>\n{page}\n"
+
+
+def _sections(document: Mapping[str, Any], pictures: Sequence[Shown]) -> list[tuple[str, str, Html]]:
+    kinds, groups = kinds_of(document), groups_of(pictures)
+    note = tag("p", _BOXES) if pictures else Html("")
+    samples = samples_section(document["classes"], groups)
+    sections = [("first", "What to do first", first(kinds))]
+    if document["splits"]:
+        sections += [
+            ("classes", "Objects per class", classes_section(document)),
+            ("split", "The evaluation split", split_section(document)),
+            ("sizes", "Box sizes and the network", sizes_section(document)),
+            ("shapes", "Shapes and places of boxes", shapes_section(document)),
+            ("images", "Images", images_section(document)),
+        ]
+    sections.append(("findings", "Findings", join((note, findings_section(kinds, groups)))))
+    if samples:
+        sections.append(("samples", "Sample images per class", samples))
+    return sections
+
+
+def _head(document: Mapping[str, Any]) -> Html:
+    return tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", f"Data set report: {verdict(document)}"),
+        tag("link", rel="icon", href="data:,"),
+        tag("style", Html(STYLE)),
+    )

@@ -1,0 +1,98 @@
+"""The head of the page: the verdict, the facts, what to do first.
+
+Invariant: the verdict is told in words; findings are in the order of gravity, then of number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from trainingrun_agent.prep.report.page.findings import Kind, anchor, badge
+from trainingrun_agent.prep.report.page.markup import Html, counted, join, name_of, number, percent, table, tag
+
+MAX_FIRST = 10
+SPLITS = ("train", "eval")
+
+
+def header(document: Mapping[str, Any]) -> Html:
+    """Title, verdict, facts."""
+    return tag(
+        "header",
+        tag("h1", "Data set report"),
+        tag("p", verdict(document), class_="verdict"),
+        tag("p", _meaning(document), class_="meaning"),
+        tag("dl", *(tag("div", tag("dt", term), tag("dd", fact)) for term, fact in _facts(document))),
+    )
+
+
+def verdict(document: Mapping[str, Any]) -> str:
+    """364 images, 4 888 objects, 2 errors, 11 warnings."""
+    parts = [
+        counted(total(document, "images"), "image"),
+        counted(total(document, "objects"), "object"),
+        counted(document["errors"], "error"),
+        counted(document["warnings"], "warning"),
+    ]
+    return ", ".join(parts)
+
+
+def total(document: Mapping[str, Any], name: str) -> int:
+    """A count of both splits."""
+    return sum(split[name] for split in document["splits"].values())
+
+
+def first(kinds: Sequence[Kind]) -> Html:
+    """The gravest kinds of finding with what to do about each."""
+    if not kinds:
+        return tag("p", "Nothing was found that needs doing.")
+    rows = [
+        (
+            join((tag("a", kind.code, href=f"#{anchor(kind.code)}"), " ", badge(kind.severity))),
+            number(kind.count),
+            kind.advice,
+        )
+        for kind in kinds[:MAX_FIRST]
+    ]
+    more = len(kinds) - len(rows)
+    made = table(
+        ("Finding", "Count", "What to do"),
+        rows,
+        caption="The gravest findings first",
+        quiet=True,
+        numeric=(1,),
+    )
+    return join((made, tag("p", f"And {counted(more, 'other kind')} of finding, all below.") if more > 0 else ""))
+
+
+def _meaning(document: Mapping[str, Any]) -> str:
+    if document["errors"]:
+        return "An error costs a file: it is not trained on. A warning costs a box at most, an info nothing."
+    if document["warnings"]:
+        return "No file is lost. A warning is a repair, or a box that was dropped: worth a look before training."
+    return "No file and no box is lost."
+
+
+def _facts(document: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    splits = document["splits"]
+    facts: list[tuple[str, Any]] = [
+        (f"{name.capitalize()} split", _split(splits[name])) for name in SPLITS if name in splits
+    ]
+    formats = sorted({split["format"] for split in splits.values()})
+    if formats:
+        facts.append(("Label format", ", ".join(formats)))
+    facts.append(("Classes", number(len(document["classes"]))))
+    if network := document.get("network"):
+        facts.append(("Network", join((name_of(network["name"]), f", {network['inputSize']} px at its input"))))
+    facts.append(("Digest of the data set", tag("code", document["digest"], class_="digest")))
+    return facts
+
+
+def _split(split: Mapping[str, Any]) -> str:
+    parts = [counted(split["images"], "image"), counted(split["objects"], "object")]
+    if split["negatives"]:
+        parts.append(f"{number(split['negatives'])} without objects ({percent(split['negatives'], split['images'])})")
+    if split["badFiles"]:
+        parts.append(f"{counted(split['badFiles'], 'file')} skipped")
+    parts += [f"{number(count)} {flag}" for flag, count in split["flags"].items() if count]
+    return ", ".join(parts)

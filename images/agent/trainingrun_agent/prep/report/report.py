@@ -1,0 +1,84 @@
+"""report.json: what was found, for people and programs.
+
+Invariant: valid by images/contracts/report.schema.json, with complete counts, also when preparation fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from trainingrun_agent.config import SplitRule
+from trainingrun_agent.prep.model.findings import MAX_FINDINGS, Findings, Severity, Words
+from trainingrun_agent.prep.split.sides import Side
+from trainingrun_agent.prep.statistics.network_view import fit
+from trainingrun_agent.prep.statistics.tally import FLAGS
+
+
+def report(
+    *,
+    digest: str,
+    classes: Sequence[str],
+    network: str,
+    rule: SplitRule | None,
+    sides: Sequence[Side],
+    findings: Findings,
+    words: Words,
+) -> dict[str, Any]:
+    """The document; `rule` is the one that divided a single folder."""
+    train = sides[0].tally
+    document = {
+        "formatVersion": 2,
+        "digest": digest,
+        "classes": list(classes),
+        "splits": {side.split: _split(side, classes) for side in sides},
+        "network": fit(network, train.statistics.sizes, too_small=train.too_small),
+        "counts": dict(sorted(findings.counts.items())),
+        "errors": findings.severities[Severity.ERROR],
+        "warnings": findings.severities[Severity.WARNING],
+        "infos": findings.severities[Severity.INFO],
+        "findings": [finding.worded(words).to_json() for finding in findings.top(MAX_FINDINGS)],
+    }
+    return document if rule is None else {**document, "split": _division(rule, sides, classes)}
+
+
+def _split(side: Side, classes: Sequence[str]) -> dict[str, Any]:
+    tally = side.tally
+    return {
+        "format": side.source.format,
+        "images": tally.images,
+        "objects": tally.objects,
+        "negatives": tally.negatives,
+        "badFiles": tally.bad,
+        "perClass": {name: tally.per_class[name] for name in classes},
+        "flags": {flag: tally.flags[flag] for flag in FLAGS},
+        "statistics": tally.statistics.to_json(),
+    }
+
+
+def _division(rule: SplitRule, sides: Sequence[Side], classes: Sequence[str]) -> dict[str, Any]:
+    """How well the images that were drawn stand for all; shares are of the boxes of a class that are in eval."""
+    train, evaluation = (side.tally for side in sides)
+    shares: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "train": train.per_class[name],
+            "eval": evaluation.per_class[name],
+            "share": _share(evaluation.per_class[name], train.per_class[name]),
+        }
+        for name in classes
+    ]
+    wanted = float(rule.fraction)
+    worst = max(shares, key=lambda one: abs(one["share"] - wanted))
+    return {
+        "fraction": str(rule.fraction),
+        "seed": rule.seed,
+        "groupBy": rule.group_by,
+        "images": _share(evaluation.images, train.images),
+        "classes": shares,
+        "largestDeviation": {"name": worst["name"], "share": worst["share"]},
+    }
+
+
+def _share(part: int, rest: int) -> float:
+    return round(part / max(1, part + rest), 4)

@@ -1,0 +1,55 @@
+"""Reading one object of a source, as it was listed.
+
+Invariant: at most as many bytes as were listed are read; an object that is not the listed one any more is
+UnusableError with code CHANGED, and only storage itself raises anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from trainingrun_agent.errors import IntegrityError, NotFound, ObjectChanged, ObjectTooLarge
+from trainingrun_agent.prep.model.annotation import UnusableError
+from trainingrun_agent.prep.source.listing import Entry
+from trainingrun_agent.storage.base import ObjectStore
+
+CHANGED = "ObjectChanged"
+
+
+def read(store: ObjectStore, prefix: str, entry: Entry, *, limit: int) -> bytes:
+    """The object's bytes; `prefix` is the source's key. Raises UnusableError beyond `limit`."""
+    _check_size(entry, limit)
+    try:
+        data = store.get(prefix + entry.path, max_bytes=entry.size, etag=entry.etag)
+    except (NotFound, ObjectTooLarge, ObjectChanged) as problem:
+        raise _changed(entry, problem.message) from problem
+    if len(data) != entry.size:
+        raise _changed(entry, f"it has {len(data)} bytes now")
+    return data
+
+
+def download(
+    store: ObjectStore, prefix: str, entry: Entry, *, limit: int, path: Path, on_bytes: Callable[[int], None]
+) -> None:
+    """The object as a local file, for what is too large for memory. Raises UnusableError, DiskFull."""
+    _check_size(entry, limit)
+    try:
+        store.download(prefix + entry.path, path, size=entry.size, sha256=None, on_bytes=on_bytes)
+    except (NotFound, ObjectTooLarge, IntegrityError) as problem:
+        raise _changed(entry, problem.message) from problem
+
+
+def _check_size(entry: Entry, limit: int) -> None:
+    if entry.size > limit:
+        raise UnusableError(
+            "FileTooLarge", f"{entry.size} bytes, at most {limit} are read", hint="Upload a smaller file."
+        )
+
+
+def _changed(entry: Entry, what: str) -> UnusableError:
+    return UnusableError(
+        CHANGED,
+        f"{entry.size} bytes when it was listed, then {what}",
+        hint="Let the upload end before the run starts.",
+    )

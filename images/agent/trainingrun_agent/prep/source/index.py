@@ -1,0 +1,241 @@
+"""The labels of a whole data set on scratch disk, keyed by image.
+
+Invariant: memory does not grow with the data set; a file either went in whole or left nothing; every entry keeps
+its order, which gives an object its index within its image.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from trainingrun_agent.errors import DiskFull
+from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
+from trainingrun_agent.prep.source.listing import Entry
+
+MAX_IMAGES, MAX_OBJECTS = 2_000_000, 20_000_000
+"""Of one file. SQLite sorts the index of so many objects in less than the pod's /tmp."""
+MAX_PER_IMAGE = 10_000
+CACHE_KIB = 16 << 10
+_BATCH = 10_000
+_SCHEMA = """
+CREATE TABLE images (id INTEGER PRIMARY KEY, file INTEGER, ref TEXT, name TEXT, alias TEXT, width INTEGER,
+    height INTEGER, clash INTEGER DEFAULT 0, path TEXT, UNIQUE (file, ref));
+CREATE TABLE objects (id INTEGER PRIMARY KEY, file INTEGER, ref TEXT, category TEXT, name TEXT, xmin REAL, ymin REAL,
+    xmax REAL, ymax REAL, truncated INTEGER, occluded INTEGER, crowd INTEGER, shape TEXT, code TEXT, seen TEXT,
+    hint TEXT);
+CREATE TABLE categories (file INTEGER, ident TEXT, name TEXT, PRIMARY KEY (file, ident));
+"""
+_IMAGE = """INSERT INTO images (file, ref, name, alias, width, height) VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (file, ref) DO UPDATE SET clash = clash OR name <> excluded.name OR width <> excluded.width
+    OR height <> excluded.height"""
+_OBJECT = "INSERT INTO objects VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_SELECT = """SELECT objects.category, categories.name, objects.name, xmin, ymin, xmax, ymax, truncated, occluded, crowd,
+    shape, code, seen, hint FROM objects LEFT JOIN categories
+    ON categories.file = ? AND categories.ident = objects.category
+    WHERE objects.file = ? AND objects.ref = ? ORDER BY objects.id LIMIT ?"""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An image as a file lists it."""
+
+    id: int
+    file: str
+    name: str
+    alias: str
+
+
+class Index:
+    """Written by one thread, then read by many; `categories_shared` when a file's categories serve all files."""
+
+    def __init__(self, path: Path, *, relative: bool, sized: bool, categories_shared: bool) -> None:
+        self._path = path
+        self._relative, self._sized, self._shared = relative, sized, categories_shared
+        self._files: list[str] = []
+        self._lock = threading.Lock()
+        self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._database.executescript(f"PRAGMA synchronous = OFF; PRAGMA cache_size = -{CACHE_KIB};{_SCHEMA}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._database.close()
+        self._path.unlink(missing_ok=True)
+
+    @contextmanager
+    def file(
+        self, path: str, *, wanted: Callable[[str], bool], beat: Callable[[], None] = lambda: None
+    ) -> Iterator[Writer]:
+        """Take in one file, whole or not at all; `beat` is called every now and then. Raises DiskFull."""
+        self._files.append(path)
+        writer = Writer(self, len(self._files) - 1, wanted, beat)
+        with self._transaction():
+            yield writer
+            writer.flush()
+
+    def finish(self) -> None:
+        """All files are in: make ready for look-ups."""
+        self._run("CREATE INDEX by_image ON objects (file, ref)")
+
+    def images(self) -> Iterator[Listed]:
+        """Every image listed, in the order of the files."""
+        for row in self._database.execute("SELECT id, file, name, alias FROM images ORDER BY id"):
+            yield Listed(row[0], self._files[row[1]], row[2], row[3])
+
+    def orphans(self) -> Iterator[tuple[str, int, str]]:
+        """By file: how many objects are of images that the file does not list, and the first such image's id."""
+        query = """SELECT file, count(*), min(ref) FROM objects WHERE NOT EXISTS
+            (SELECT 1 FROM images WHERE images.file = objects.file AND images.ref = objects.ref) GROUP BY file"""
+        for file, count, ref in self._database.execute(query):
+            yield self._files[file], count, ref
+
+    def place(self, paths: Iterable[tuple[str, int]]) -> None:
+        """Say which image's path an entry's id is about."""
+        with self._transaction():
+            self.run_many("UPDATE images SET path = ? WHERE id = ?", paths)
+        self._run("CREATE UNIQUE INDEX by_path ON images (path)")
+
+    def labels(self, entry: Entry) -> Annotation:
+        """The labels of the image at a path. Raises UnusableError for the first defect."""
+        with self._lock:
+            query = "SELECT file, ref, name, width, height, clash FROM images WHERE path = ?"
+            file, ref, name, width, height, clash = self._database.execute(query, (entry.path,)).fetchone()
+            rows = self._database.execute(_SELECT, (self.scope(file), file, ref, MAX_PER_IMAGE + 1)).fetchall()
+        if clash:
+            raise UnusableError(
+                "EntriesContradict",
+                f"{self._files[file]} lists it more than once, with another name or size",
+                hint="Leave one entry per image, or export the file again.",
+            )
+        if len(rows) > MAX_PER_IMAGE:
+            raise UnusableError(
+                "TooManyObjects",
+                f"more than {MAX_PER_IMAGE} objects",
+                hint="Cut the image into tiles, or correct its labels.",
+            )
+        objects = tuple(self._object(row, index, file) for index, row in enumerate(rows))
+        return Annotation(name, width, height, objects, relative=self._relative, sized=self._sized)
+
+    def _object(self, row: tuple[Any, ...], index: int, file: int) -> LabelledObject:
+        category, category_name, name, *rest, code, seen, hint = row
+        if code is not None:
+            raise UnusableError(code, f"{self._files[file]} {seen}", hint=hint, index=index)
+        if category and category_name is None and not self._shared:
+            raise UnusableError(
+                "CategoryMissing",
+                f"{self._files[file]} has no category with id {category!r}",
+                hint="Add it to the categories, or export the file again.",
+                index=index,
+            )
+        xmin, ymin, xmax, ymax, truncated, occluded, crowd, shape = rest
+        made = LabelledObject(index, category_name or name, xmin, ymin, xmax, ymax, shape=shape)
+        return replace(made, truncated=bool(truncated), occluded=bool(occluded), crowd=bool(crowd))
+
+    def run_many(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Run a statement for each row. Raises DiskFull."""
+        with self._disk():
+            self._database.executemany(statement, rows)
+
+    def _run(self, statement: str) -> None:
+        with self._disk():
+            self._database.execute(statement)
+
+    def scope(self, file: int) -> int:
+        """Which file's objects a file's categories name."""
+        return -1 if self._shared else file
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._run("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self._database.rollback()
+            raise
+        self._run("COMMIT")
+
+    @contextmanager
+    def _disk(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+                raise
+            raise DiskFull(
+                f"no space left while writing {self._path.name}",
+                hint="The index of the labels needs about as much scratch space as they do: give the prep pod more.",
+            ) from error
+
+
+class Writer:
+    """Takes in what a reader finds in one file (readers.base.Entries)."""
+
+    def __init__(self, index: Index, file: int, wanted: Callable[[str], bool], beat: Callable[[], None]) -> None:
+        self._index, self._file, self._beat = index, file, beat
+        self.wanted = wanted
+        self.strays: list[UnusableError] = []
+        self._images: list[tuple[Any, ...]] = []
+        self._objects: list[tuple[Any, ...]] = []
+        self._counts = [0, 0]
+
+    def image(self, ref: str, name: str, *, alias: str = "", width: int = 0, height: int = 0) -> None:
+        """An image is listed."""
+        row = (self._file, ref, name, alias, width, height)
+        if not self._images or self._images[-1] != row:  # tables repeat it on every line
+            self._images.append(row)
+            self._count(0, MAX_IMAGES)
+
+    def object(
+        self, ref: str, place: str, make: Callable[..., LabelledObject | None], *arguments: Any, category: str = ""
+    ) -> None:
+        """An object, or its defect."""
+        row: tuple[Any, ...]
+        try:
+            made = make(*arguments)
+        except UnusableError as problem:
+            seen = f"{place}: {problem.seen}"
+            row = (self._file, ref, category, *(None,) * 9, problem.code, seen, problem.hint)
+        else:
+            if made is None:
+                return
+            corners = (made.xmin, made.ymin, made.xmax, made.ymax)
+            flags = (made.truncated, made.occluded, made.crowd, made.shape)
+            row = (self._file, ref, category, made.name, *corners, *flags, None, None, None)
+        self._objects.append(row)
+        self._count(1, MAX_OBJECTS)
+
+    def category(self, ident: str, name: str) -> None:
+        """The name of a class; the first one of an id counts."""
+        row = (self._index.scope(self._file), ident, name)
+        self._index.run_many("INSERT OR IGNORE INTO categories VALUES (?, ?, ?)", [row])
+
+    def stray(self, problem: UnusableError) -> None:
+        """A defect that belongs to no image; the first hundred are told."""
+        if len(self.strays) < 100:
+            self.strays.append(problem)
+
+    def flush(self) -> None:
+        """Write what has been gathered."""
+        self._beat()
+        self._index.run_many(_IMAGE, self._images)
+        self._index.run_many(_OBJECT, self._objects)
+        self._images.clear()
+        self._objects.clear()
+
+    def _count(self, which: int, limit: int) -> None:
+        self._counts[which] += 1
+        if self._counts[which] > limit:
+            raise UnusableError(
+                "AnnotationTooLarge",
+                f"more than {limit} {('images', 'objects')[which]}",
+                hint="Split the data set.",
+            )
+        if len(self._images) + len(self._objects) >= _BATCH:
+            self.flush()

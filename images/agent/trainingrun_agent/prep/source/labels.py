@@ -1,0 +1,209 @@
+"""From a source's listing and format to pairs and a way to read the labels of each.
+
+Invariant: whatever the format, an image's labels are an Annotation or UnusableError; what is wrong with files of
+labels as a whole is among the pairing's findings.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from trainingrun_agent.errors import UserError
+from trainingrun_agent.ordered import heed
+from trainingrun_agent.prep.model.annotation import Annotation, UnusableError, version_of
+from trainingrun_agent.prep.model.findings import Finding, Split, error, info
+from trainingrun_agent.prep.source import fetch
+from trainingrun_agent.prep.source.index import Index
+from trainingrun_agent.prep.source.listing import Entry, Listing
+from trainingrun_agent.prep.source.matching import Names, match
+from trainingrun_agent.prep.source.pairing import Pair, Pairing, pair
+from trainingrun_agent.prep.source.readers import FileFormat, Format, SetFormat
+from trainingrun_agent.progress import Progress
+from trainingrun_agent.storage.base import ObjectStore
+
+MAX_SET_BYTES = 8 << 30
+MAX_LIST_BYTES = 1 << 20
+HEAD = 64 << 10
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A source of labels: `prefix` is its key, `split` which one it is."""
+
+    store: ObjectStore
+    prefix: str
+    split: Split
+    classes: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What is checked: pairs, and how to read the labels of one.
+
+    `version` changes with the labels of a pair.
+    """
+
+    pairing: Pairing
+    read: Callable[[Pair], bytes | Annotation]
+    version: Callable[[Pair], str]
+
+
+@contextmanager
+def open_labels(
+    format_: Format, listing: Listing, origin: Origin, *, scratch: Path, progress: Progress, stop: threading.Event
+) -> Iterator[Labels]:
+    """The labels of a source, for as long as the block lasts.
+
+    Raises UserError, DiskFull, what storage raises, Interrupted when told to stop.
+    """
+    if isinstance(format_, FileFormat):
+        yield _of_files(format_, listing, origin)
+        return
+    path = scratch / f"{origin.split}-labels.sqlite"
+    with Index(path, relative=format_.relative, sized=format_.sized, categories_shared=format_.partial) as index:
+        pairing = _Filling(index, format_, origin, scratch, progress, stop).fill(listing)
+        yield Labels(pairing, lambda pair: index.labels(pair.annotation), lambda pair: _version(index, pair))
+
+
+def _of_files(format_: FileFormat, listing: Listing, origin: Origin) -> Labels:
+    if format_.class_list is not None:
+        _check_class_lists(format_.class_list, listing, origin)
+
+    def read(entry: Entry) -> bytes:
+        return fetch.read(origin.store, origin.prefix, entry, limit=format_.max_bytes)
+
+    def filename_of(entry: Entry) -> str:
+        try:
+            return format_.read(read(entry), origin.classes).filename
+        except UnusableError:
+            return ""
+
+    pairing = pair(listing, filename_of, format_=format_)
+    return Labels(pairing, lambda pair: read(pair.annotation), lambda pair: pair.annotation.etag)
+
+
+def _version(index: Index, pair: Pair) -> str:
+    try:
+        return version_of(index.labels(pair.annotation))
+    except UnusableError as problem:
+        return version_of(problem)
+
+
+def _check_class_lists(class_list: Callable[[str, bytes], list[str] | None], listing: Listing, origin: Origin) -> None:
+    """Ids mean what spec.dataset.classes says; a list beside that says otherwise must not be passed over."""
+    for entry in listing.annotations:
+        if entry.size > MAX_LIST_BYTES or (
+            class_list(entry.path, b"") is None and not entry.path.endswith((".yaml", ".yml"))
+        ):
+            continue
+        names = class_list(entry.path, fetch.read(origin.store, origin.prefix, entry, limit=MAX_LIST_BYTES))
+        if names is not None and names != list(origin.classes):
+            raise UserError(
+                "ClassListMismatch",
+                f"spec.dataset.classes is {list(origin.classes)[:20]}, but {origin.prefix}{entry.path} lists"
+                f" {names[:20]}",
+                hint="YOLO's class ids are places in that list: write spec.dataset.classes in its order, or correct or"
+                " delete the file if it is not the list that the labels were made with.",
+            )
+
+
+@dataclass(frozen=True)
+class _Filling:
+    """Reads the files of labels of many images into the index."""
+
+    index: Index
+    format: SetFormat
+    origin: Origin
+    scratch: Path
+    progress: Progress
+    stop: threading.Event
+
+    def fill(self, listing: Listing) -> Pairing:
+        """Read all files of the format, and match what they list with the images."""
+        names = Names.of(listing.images)
+        files = sorted(entry for suffix in self.format.suffixes for entry in listing.by_suffix.get(suffix, ()))
+        meter = _Meter(self.progress, sum(entry.size for entry in files))
+        findings: list[Finding] = []
+        used = 0
+        for entry in files:
+            heed(self.stop)
+            if self.format.recognises(head(self.origin, entry)):
+                findings += self._take_in(entry, names, meter)
+                used += 1
+            else:
+                findings.append(_ignored(entry, self.format))
+        if not used:
+            raise _none_of(self.format, files, self.origin.split)
+        self.index.finish()
+        matches = match(names, self.index.images(), listing.images, complete=not self.format.partial)
+        self.index.place((path, number) for path, number in matches.ids.items())
+        findings += [_orphans(*orphan) for orphan in self.index.orphans()] + matches.findings
+        pairs = [Pair(image, Entry(image.path, 0)) for image in sorted(listing.images) if image.path in matches.ids]
+        return Pairing(pairs, findings, [image for image in listing.images if image.path not in matches.ids])
+
+    def _take_in(self, entry: Entry, names: Names, meter: _Meter) -> list[Finding]:
+        """Read one file into the index; what is wrong with the file is returned."""
+        origin, path = self.origin, self.scratch / f"{self.origin.split}-labels.part"
+        try:
+            fetch.download(origin.store, origin.prefix, entry, limit=MAX_SET_BYTES, path=path, on_bytes=meter.moved)
+            beat = partial(heed, self.stop)
+            with path.open("rb") as file, self.index.file(entry.path, wanted=names.knows, beat=beat) as entries:
+                self.format.index(file, entries, origin.classes)
+        except UnusableError as problem:
+            return [error(problem.code, entry.path, seen=problem.seen, hint=problem.hint, wide=True)]
+        finally:
+            path.unlink(missing_ok=True)
+        return [error(stray.code, entry.path, seen=stray.seen, hint=stray.hint) for stray in entries.strays]
+
+
+class _Meter:
+    """Bytes of labels fetched, for progress."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress, self._total, self._done = progress, total, 0
+
+    def moved(self, count: int) -> None:
+        """A repeated part counts back."""
+        self._done += count
+        self._progress.update(phase="fetching", unit="bytes", done=max(0, self._done), total=self._total)
+
+
+def head(origin: Origin, entry: Entry) -> bytes:
+    """The beginning of a file of labels."""
+    if not entry.size:
+        return b""
+    return origin.store.get_range(origin.prefix + entry.path, start=0, length=min(HEAD, entry.size))
+
+
+def _ignored(entry: Entry, format_: SetFormat) -> Finding:
+    return info(
+        "FileIgnored",
+        entry.path,
+        seen=f"it does not begin as {format_.name} does",
+        done="took it for no file of labels",
+        hint="Nothing to do if it holds none; else save it in the format of the others.",
+    )
+
+
+def _orphans(file: str, count: int, ref: str) -> Finding:
+    return error(
+        "AnnotationWithoutImage",
+        file,
+        seen=f"{count} objects belong to images that the file does not list, such as {ref!r}",
+        hint="Add these images to the file, or take the objects out.",
+    )
+
+
+def _none_of(format_: SetFormat, files: Sequence[Entry], split: Split) -> UserError:
+    seen = ", ".join(entry.path for entry in files[:5]) or "none"
+    return UserError(
+        "LabelsNotFound",
+        f"spec.dataset.{split}.format: {format_.name}, but no file below the URI begins as that format does;"
+        f" {' and '.join(format_.suffixes)} files there: {seen}",
+        hint=f"Upload the file of labels below spec.dataset.{split}.uri, or correct spec.dataset.{split}.format.",
+    )

@@ -1,0 +1,144 @@
+"""What lies below a source's URI: images, annotations, and the list of an image set.
+
+Invariant: a digest per kind of file has seen every object that preparation may read, by key, size and ETag, in
+key order; which kinds count is known once the format of the labels is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from dataclasses import dataclass, field
+from functools import cached_property
+from json.encoder import encode_basestring_ascii as quoted
+from pathlib import PurePosixPath
+from typing import NamedTuple, Protocol
+
+from trainingrun_agent.config import Source
+from trainingrun_agent.errors import UserError
+from trainingrun_agent.ordered import heed
+from trainingrun_agent.progress import Progress
+from trainingrun_agent.storage.base import ObjectStore
+
+IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"))
+LABEL_SUFFIXES = frozenset((".xml", ".txt", ".json", ".csv", ".yaml", ".yml"))
+IMAGES_FOLDER, ANNOTATIONS_FOLDER, SETS_FOLDER = "JPEGImages", "Annotations", "ImageSets/Main"
+MAX_SET_BYTES = 32 << 20
+PROGRESS_EVERY = 1000
+
+
+class Hash(Protocol):
+    """What is needed of a hashlib object."""
+
+    def update(self, data: bytes, /) -> None:
+        """Take in more bytes."""
+
+    def hexdigest(self) -> str:
+        """The digest of what was taken in."""
+
+
+class Entry(NamedTuple):
+    """One object: key relative to the source, size in bytes, ETag. A tuple, because there are very many of them."""
+
+    path: str
+    size: int
+    etag: str = ""
+
+
+@dataclass
+class Listing:
+    """The files of one source; `members` are the names an image set asks for, None without one.
+
+    `annotations` are the files that may hold labels in any format; `digests` are by kind: image, set, or a suffix.
+    """
+
+    images: list[Entry] = field(default_factory=list)
+    annotations: list[Entry] = field(default_factory=list)
+    sets: list[str] = field(default_factory=list)
+    members: list[str] | None = None
+    digests: dict[str, Hash] = field(default_factory=dict)
+
+    @cached_property
+    def by_suffix(self) -> dict[str, list[Entry]]:
+        """The files that may hold labels, by suffix in lower case."""
+        found: dict[str, list[Entry]] = {}
+        for entry in self.annotations:
+            found.setdefault(suffix_of(entry.path), []).append(entry)
+        return found
+
+    @property
+    def tree(self) -> bool:
+        """Whether images and annotations lie in the folders of a VOC tree."""
+        return any(entry.path.startswith(f"{IMAGES_FOLDER}/") for entry in self.images) and any(
+            entry.path.startswith(f"{ANNOTATIONS_FOLDER}/") and entry.path.lower().endswith(".xml")
+            for entry in self.annotations
+        )
+
+
+def scan(store: ObjectStore, source: Source, *, split: str, progress: Progress, stop: threading.Event) -> Listing:
+    """List the source. Raises UserError when the image set asked for is not there."""
+    listing = Listing()
+    count = 0
+    for count, found in enumerate(store.list(source.key), start=1):
+        if count % PROGRESS_EVERY == 0:
+            heed(stop)
+            progress.update(phase="listing", done=count, unit="files")
+        path = found.key[len(source.key) :]
+        kind = _kind(path)
+        if kind is None:
+            continue
+        digest = listing.digests.get(kind) or listing.digests.setdefault(kind, hashlib.sha256())
+        # As json.dumps writes a list, in a fifth of its time.
+        digest.update(f"[{quoted(path)}, {found.size}, {quoted(found.etag)}]\n".encode())
+        if kind == "set":
+            listing.sets.append(path)
+        else:
+            (listing.images if kind == "image" else listing.annotations).append(Entry(path, found.size, found.etag))
+    heed(stop)
+    progress.update(phase="listing", done=count, unit="files")
+    if source.image_set is not None:
+        listing.members = _members(store, source, listing, split)
+    return listing
+
+
+def suffix_of(path: str) -> str:
+    """As PurePosixPath has it, in lower case; a listing asks for very many."""
+    name = path[path.rfind("/") + 1 :]
+    at = name.rfind(".")
+    return name[at:].lower() if 0 < at < len(name) - 1 else ""
+
+
+def _kind(path: str) -> str | None:
+    """None for what preparation never reads: folders, what is hidden or in a hidden folder, anything else."""
+    suffix = suffix_of(path)
+    if path.endswith("/") or ((path.startswith(".") or "/." in path) and _hidden(path)):
+        return None
+    if suffix in IMAGE_SUFFIXES:
+        return "image"
+    if path.startswith(f"{SETS_FOLDER}/"):
+        return "set" if suffix == ".txt" else None
+    return suffix if suffix in LABEL_SUFFIXES else None
+
+
+def _hidden(path: str) -> bool:
+    """In a bucket `.` and `..` are names like any other."""
+    return any(part.startswith(".") and part not in (".", "..") for part in path.split("/"))
+
+
+def _members(store: ObjectStore, source: Source, listing: Listing, split: str) -> list[str]:
+    path = f"{SETS_FOLDER}/{source.image_set}.txt"
+    if path not in listing.sets:
+        known = ", ".join(PurePosixPath(name).stem for name in listing.sets[:20]) or "none"
+        raise UserError(
+            "ImageSetNotFound",
+            f"spec.dataset.{split}.imageSet: no object s3://{source.bucket}/{source.key}{path}; sets there: {known}",
+            hint=f"Name one of them, or let dataset.{split}.uri be the folder that holds {SETS_FOLDER}/.",
+        )
+    text = store.get(source.key + path, max_bytes=MAX_SET_BYTES).decode("utf-8-sig", "replace")
+    return sorted({name for line in text.splitlines() if (name := _member(line))})
+
+
+def _member(line: str) -> str:
+    """The name in a line of `<name>` or, in the lists per class, `<name> -1|0|1`."""
+    head, _, flag = line.strip().rpartition(" ")
+    return head.strip() if head and flag in ("-1", "0", "1") else line.strip()

@@ -1,0 +1,133 @@
+"""Which image of a listing a name in a file of labels means.
+
+Invariant: every image and every name ends in one match or one error finding; a name that could mean several
+images means none. Case, Unicode form and the folders of the annotator's own machine do not matter.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from trainingrun_agent.prep.model.findings import Finding, error
+from trainingrun_agent.prep.source.index import Listed
+from trainingrun_agent.prep.source.listing import IMAGE_SUFFIXES, Entry
+
+_SEVERAL = ""
+
+
+@dataclass(frozen=True)
+class Names:
+    """The images of a source by name: by whole path, by file name, by file name without suffix."""
+
+    paths: dict[str, str]
+    names: dict[str, list[str]]
+    stems: dict[str, list[str]]
+
+    @classmethod
+    def of(cls, images: Iterable[Entry]) -> Names:
+        """Take in a listing."""
+        made = cls({}, {}, {})
+        for image in images:
+            path = fold(image.path)
+            made.paths[path] = _SEVERAL if path in made.paths else image.path
+            name = path.rpartition("/")[2]
+            made.names.setdefault(name, []).append(image.path)
+            made.stems.setdefault(stem(name), []).append(image.path)
+        return made
+
+    def knows(self, name: str) -> bool:
+        """Whether an image has this name, with or without suffix."""
+        return stem(fold(name).rpartition("/")[2]) in self.stems
+
+    def find(self, name: str, folder: str) -> list[str]:
+        """The images that a name in a file of this folder can mean."""
+        path = fold(name)
+        for whole in (fold(f"{folder}/{path}"), path):
+            if found := self.paths.get(whole):
+                return [found]
+        last = path.rpartition("/")[2]
+        found_names = self.names.get(last) or self.stems.get(stem(last), [])
+        inside = [found for found in found_names if fold(found).endswith(f"/{path}")] if "/" in path else []
+        return inside or found_names
+
+
+def fold(path: str) -> str:
+    """A path without regard to case, Unicode form and the kind of slash."""
+    folded = unicodedata.normalize("NFC", path.replace("\\", "/")).casefold()
+    while folded.startswith(("./", "/")):
+        folded = folded[folded.index("/") + 1 :]
+    return folded
+
+
+def stem(name: str) -> str:
+    """A file name without the suffix of an image; other dots belong to the name."""
+    head, dot, suffix = name.rpartition(".")
+    return head if dot and f".{suffix}" in IMAGE_SUFFIXES else name
+
+
+@dataclass
+class Matches:
+    """`ids` gives an image's path its entry."""
+
+    ids: dict[str, int] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+
+def match(names: Names, listed: Iterable[Listed], images: Iterable[Entry], *, complete: bool) -> Matches:
+    """Match every entry; with `complete`, an entry without image is a defect."""
+    made = Matches()
+    files: dict[str, str] = {}
+    twice: set[str] = set()
+    for entry in listed:
+        folder = str(PurePosixPath(entry.file).parent)
+        found = names.find(entry.name, folder) or (names.find(entry.alias, folder) if entry.alias else [])
+        if len(found) == 1:
+            [path] = found
+            if path in made.ids:
+                twice.add(path)
+                made.findings.append(_twice(path, files[path], entry.file))
+            made.ids.setdefault(path, entry.id)
+            files.setdefault(path, entry.file)
+        elif found:
+            made.findings.append(_ambiguous(entry, found))
+        elif complete:
+            made.findings.append(_missing(entry))
+    for path in twice:
+        del made.ids[path]
+    made.findings += [_unlisted(image) for image in images if image.path not in made.ids and image.path not in twice]
+    return made
+
+
+def _missing(entry: Listed) -> Finding:
+    return error(
+        "ImageMissing",
+        entry.name,
+        seen=f"{entry.file} lists it, but no image of that name lies below the URI",
+        hint="Upload the image, or take it out of the file.",
+    )
+
+
+def _ambiguous(entry: Listed, found: list[str]) -> Finding:
+    return error(
+        "ImageAmbiguous",
+        entry.name,
+        seen=f"{entry.file} lists it, but {len(found)} images have that name: {', '.join(found[:3])}",
+        hint="Write the images' paths into the file, or give each image a name of its own.",
+    )
+
+
+def _twice(path: str, first: str, second: str) -> Finding:
+    where = f"{first} lists it twice" if first == second else f"{first} and {second} both list it"
+    return error("ImageListedTwice", path, seen=where, hint="Leave one entry per image.")
+
+
+def _unlisted(image: Entry) -> Finding:
+    return error(
+        "ImageWithoutAnnotation",
+        image.path,
+        seen="no file of labels lists it",
+        hint="Label the image, or list it without objects; the user guide says how, per format.",
+    )

@@ -1,0 +1,200 @@
+"""Which annotation belongs to which image.
+
+Invariant: every image and every annotation ends in exactly one pair or one error finding. Names decide,
+without regard to case and Unicode form where that leaves no doubt; an annotation whose own name fits no image is paired
+by its <filename>.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+from trainingrun_agent.prep.model.findings import Finding, error, warning
+from trainingrun_agent.prep.source.listing import (
+    ANNOTATIONS_FOLDER,
+    IMAGE_SUFFIXES,
+    IMAGES_FOLDER,
+    Entry,
+    Listing,
+    suffix_of,
+)
+from trainingrun_agent.prep.source.matching import fold
+from trainingrun_agent.prep.source.readers import PASCAL_VOC, FileFormat
+
+FilenameOf = Callable[[Entry], str]
+"""Reads the <filename> of an annotation; empty when there is none or the file cannot be read."""
+
+
+class Pair(NamedTuple):
+    """An image and its labels."""
+
+    image: Entry
+    annotation: Entry
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """`pairs` sorted by the image's path; `unpaired` are the other images."""
+
+    pairs: list[Pair]
+    findings: list[Finding]
+    unpaired: list[Entry]
+
+    @property
+    def images(self) -> int:
+        """How many image files there are."""
+        return len(self.pairs) + len(self.unpaired)
+
+
+def pair(listing: Listing, filename_of: FilenameOf, *, format_: FileFormat = PASCAL_VOC) -> Pairing:
+    """Pair the files of one source."""
+    tree = format_ is PASCAL_VOC and (listing.tree or listing.members is not None)
+    wanted = None if listing.members is None else {fold(name) for name in listing.members}
+    files = label_files(listing, format_)
+    images = _by_name(listing.images, IMAGES_FOLDER if tree else "", wanted=wanted, format_=format_)
+    labels = _by_name(files, ANNOTATIONS_FOLDER if tree else "", wanted=wanted, format_=format_)
+    findings = [_absent(name) for name in listing.members or () if fold(name) not in images]
+    clashing = [group for group in images.values() if len(group) > 1]
+    findings += [_clash(image, group[0]) for group in clashing for image in group[1:]]
+    pairs = _same_name(images, labels)
+    pairs += _very_same_name(images, labels, format_)
+    pairs += _same_filename(images, labels, filename_of)
+    left = [image for group in images.values() for image in group]
+    findings += [_unlabelled(image) for image in left]
+    findings += [_orphan(label) for group in labels.values() for label in group]
+    pairs.sort()
+    findings.sort(key=attrgetter("file"))
+    return Pairing(pairs, findings, left)
+
+
+def _by_name(
+    entries: list[Entry], folder: str, *, wanted: set[str] | None, format_: FileFormat
+) -> dict[str, list[Entry]]:
+    """The entries inside a folder, or all, by what they have in common with the other kind."""
+    groups: dict[str, list[Entry]] = {}
+    inside = f"{folder}/" if folder else ""
+    for entry in sorted(entries):
+        if entry.path.startswith(inside):
+            name = name_of(entry.path[len(inside) :], format_)
+            if wanted is None or name in wanted:
+                groups.setdefault(name, []).append(entry)
+    return groups
+
+
+def label_files(listing: Listing, format_: FileFormat) -> list[Entry]:
+    """The files of a format that hold labels."""
+    files = listing.by_suffix.get(format_.suffix, [])
+    aside = format_.aside
+    return files if aside is None else [one for one in files if not aside(one.path.rpartition("/")[2].casefold())]
+
+
+def name_of(path: str, format_: FileFormat) -> str:
+    """What an image and its labels have in common: the path without suffixes (`.xml.xml`, `.jpg.xml`), folded.
+
+    The folders that a format keeps them apart in count as one.
+    """
+    return _stem(fold(path), format_)
+
+
+def _stem(path: str, format_: FileFormat) -> str:
+    plain, _, end = path.rpartition(".")
+    if "." not in plain and plain[-1:] not in ("", "/") and end and "/" not in end and not format_.folders:
+        return plain  # one suffix and nothing else to think of, as nearly all have
+    suffix = suffix_of(path)
+    stem = path[: len(path) - len(suffix)]
+    if suffix == format_.suffix:
+        while (suffix := suffix_of(stem)) == format_.suffix or suffix in IMAGE_SUFFIXES:
+            stem = stem[: len(stem) - len(suffix)]
+    if not format_.folders:
+        return stem
+    parts = stem.split("/")
+    apart = [at for at, part in enumerate(parts[:-1]) if part in format_.folders]
+    return stem if not apart else "/".join(part for at, part in enumerate(parts) if at != apart[-1])
+
+
+def _same_name(images: dict[str, list[Entry]], labels: dict[str, list[Entry]]) -> list[Pair]:
+    """Take out the pairs with one image and one annotation of a name."""
+    names = [name for name, group in images.items() if len(group) == 1 and len(labels.get(name, ())) == 1]
+    return [Pair(images.pop(name)[0], labels.pop(name)[0]) for name in names]
+
+
+def _very_same_name(images: dict[str, list[Entry]], labels: dict[str, list[Entry]], format_: FileFormat) -> list[Pair]:
+    """Where several share a name, take out the pairs that share it to the letter."""
+    pairs = []
+    for name in [name for name in images.keys() & labels.keys() if len(images[name]) > 1]:
+        for image in list(images[name]):
+            stem = _stem(image.path, format_)
+            same = [
+                [entry for entry in group[name] if _stem(entry.path, format_) == stem] for group in (images, labels)
+            ]
+            if len(same[0]) == len(same[1]) == 1:
+                images[name].remove(image)
+                labels[name].remove(same[1][0])
+                pairs.append(Pair(image, same[1][0]))
+    return pairs
+
+
+def _same_filename(
+    images: dict[str, list[Entry]], labels: dict[str, list[Entry]], filename_of: FilenameOf
+) -> list[Pair]:
+    """Take out the pairs where the <filename> of an annotation names one image that is left."""
+    left = {
+        (_folder(name), PurePosixPath(image.path).name.casefold()): (name, image)
+        for name, group in images.items()
+        for image in group
+    }
+    pairs = []
+    for name in sorted(labels):
+        for label in list(labels[name]):
+            filename = PurePosixPath(filename_of(label).replace("\\", "/")).name.casefold()
+            found = left.pop((_folder(name), filename), None)
+            if found is not None:
+                labels[name].remove(label)
+                images[found[0]].remove(found[1])
+                pairs.append(Pair(found[1], label))
+    return pairs
+
+
+def _folder(name: str) -> str:
+    return name.rpartition("/")[0]
+
+
+def _absent(name: str) -> Finding:
+    return error(
+        "ImageMissing",
+        f"{IMAGES_FOLDER}/{name}",
+        seen=f"the image set names it, but no image below {IMAGES_FOLDER}/ has that name",
+        hint="Upload the image, or take its name out of the image set.",
+    )
+
+
+def _clash(image: Entry, other: Entry) -> Finding:
+    return warning(
+        "NameClash",
+        image.path,
+        seen=f"but for case, Unicode form or suffix it has the name of {other.path}",
+        done="took each with the annotation of its very name, where there is one",
+        hint="Give each image a name of its own: on many computers one of them replaces the other.",
+    )
+
+
+def _unlabelled(image: Entry) -> Finding:
+    return error(
+        "ImageWithoutAnnotation",
+        image.path,
+        seen="no annotation of that name, or the name is not unique",
+        hint="Label the image; for one without objects save an annotation without boxes.",
+    )
+
+
+def _orphan(label: Entry) -> Finding:
+    return error(
+        "AnnotationWithoutImage",
+        label.path,
+        seen="no image of that name or <filename>, or the name is not unique",
+        hint="Upload the image, or delete the annotation.",
+    )

@@ -1,0 +1,83 @@
+"""What a label format is to the rest of preparation: a name, its files, and a reader of one of two kinds.
+
+Invariant: readers are pure: they see bytes and the classes asked for, never storage; they raise nothing but
+UnusableError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Protocol
+
+from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
+
+Classes = Sequence[str]
+
+
+class Entries(Protocol):
+    """Where the reader of a whole data set puts what it finds. `ref` is how the file itself names an image."""
+
+    def image(self, ref: str, name: str, *, alias: str = "", width: int = 0, height: int = 0) -> None:
+        """An image is listed, with or without objects; `alias` is the name it had before its upload to the tool."""
+
+    def object(
+        self, ref: str, place: str, make: Callable[..., LabelledObject | None], *arguments: Any, category: str = ""
+    ) -> None:
+        """An object of an image, or the defect that `make(*arguments)` raises; `place` is where it stands in the file.
+
+        With a category, the object's name is the category's.
+        """
+
+    def category(self, ident: str, name: str) -> None:
+        """The name of a class that objects refer to by id."""
+
+    def stray(self, problem: UnusableError) -> None:
+        """A defect that belongs to no image."""
+
+    def wanted(self, name: str) -> bool:
+        """Whether an image of this name, with or without suffix, is there at all."""
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """One file of labels per image. `recognises` looks at the beginning of a file."""
+
+    name: str
+    suffix: str
+    max_bytes: int
+    read: Callable[[bytes, Classes], Annotation]
+    recognises: Callable[[bytes], bool]
+    aside: Callable[[str], bool] | None = None
+    """Files of the suffix that hold no labels, by their name in lower case."""
+    class_list: Callable[[str, bytes], list[str] | None] | None = None
+    """The class names of a file that lists them; its suffixes are `list_suffixes`."""
+    list_suffixes: tuple[str, ...] = ()
+    empty_is_negative: bool = False
+    """Whether an empty file means an image without objects."""
+    folders: tuple[str, ...] = ()
+    """Folders that part images from labels: `images/a.jpg` belongs to `labels/a.txt`."""
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """The kinds of files that decide what is prepared."""
+        return (self.suffix, *self.list_suffixes)
+
+
+@dataclass(frozen=True)
+class SetFormat:
+    """Files with the labels of many images each.
+
+    `relative` and `sized` as in Annotation. `partial`: its files list many more images than anybody has.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    index: Callable[[BinaryIO, Entries, Classes], None]
+    recognises: Callable[[bytes], bool]
+    relative: bool = False
+    sized: bool = True
+    partial: bool = False
+
+
+Format = FileFormat | SetFormat

@@ -1,0 +1,95 @@
+"""Reader of COCO JSON: boxes as [x, y, width, height], images and categories by ids of any kind.
+
+Invariant: images, annotations and categories may stand in any order; nothing is looked up before all are read.
+Ids need not be contiguous; the ids of the label map are ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, BinaryIO
+
+from trainingrun_agent.prep.model.annotation import LabelledObject, UnusableError
+from trainingrun_agent.prep.source.readers.base import Classes, Entries, SetFormat
+from trainingrun_agent.prep.source.readers.json_stream import JSONStream
+from trainingrun_agent.prep.source.readers.outline import outline
+from trainingrun_agent.prep.source.readers.values import boxed, clean, not_a_box, number, pixels
+
+
+def index(file: BinaryIO, entries: Entries, classes: Classes) -> None:  # noqa: ARG001 - names stand in the file
+    """Read a file."""
+    stream = JSONStream(file)
+    names: dict[str, str] = {}
+    readers: dict[str, Callable[[Entries, int, dict[str, Any]], None]] = {
+        "images": _image,
+        "annotations": _annotation,
+        "categories": partial(_category, names),
+    }
+    for key in stream.members():
+        read = readers.get(key)
+        if read is not None and stream.peek() == "[":
+            for place, element in enumerate(stream.elements()):
+                read(entries, place, element if isinstance(element, dict) else {})
+    stream.end()
+
+
+def _image(entries: Entries, place: int, image: dict[str, Any]) -> None:
+    ref, name = clean(image.get("id")), clean(image.get("file_name"))
+    if not ref or not name:
+        entries.stray(_incomplete("images", place, "no id" if name else "no file_name"))
+        return
+    entries.image(ref, name, width=pixels(image.get("width")), height=pixels(image.get("height")))
+
+
+def _annotation(entries: Entries, place: int, annotation: dict[str, Any]) -> None:
+    ref = clean(annotation.get("image_id"))
+    if not ref:
+        entries.stray(_incomplete("annotations", place, "no image_id"))
+        return
+    category = clean(annotation.get("category_id"))
+    entries.object(ref, f"annotations[{place}]", _object, annotation, category, category=category)
+
+
+def _object(annotation: dict[str, Any], category: str) -> LabelledObject:
+    if not category:
+        raise UnusableError(
+            "ClassMissing", "an object has no category_id", hint="Give the box a class in the label tool."
+        )
+    box = annotation.get("bbox")
+    if not isinstance(box, list) or len(box) != 4:
+        raise not_a_box("annotation", "its bbox is not [x, y, width, height]")
+    x, y, width, height = (number(value, f"bbox[{at}]") for at, value in enumerate(box))
+    return boxed(category, (x, y, x + width, y + height), crowd=annotation.get("iscrowd") in (1, True, "1"))
+
+
+def _category(names: dict[str, str], entries: Entries, place: int, category: dict[str, Any]) -> None:
+    ident, name = clean(category.get("id")), clean(category.get("name"))
+    if not ident or not name:
+        entries.stray(_incomplete("categories", place, "no id" if name else "no name"))
+        return
+    if names.setdefault(ident, name) != name:
+        raise UnusableError(
+            "EntriesContradict",
+            f"category id {ident!r} is both {names[ident]!r} and {name!r}",
+            hint="Give each category an id of its own, or export the file again.",
+        )
+    entries.category(ident, name)
+
+
+def _incomplete(part: str, place: int, what: str) -> UnusableError:
+    return UnusableError(
+        "EntryIncomplete", f"{part}[{place}] has {what}", hint="Complete the entry, or export the file again."
+    )
+
+
+def recognises(head: bytes) -> bool:
+    """An object with images that have a file_name, or annotations that have a bbox."""
+    found = outline(head)
+    images = "file_name" in found.inner.get("images", ()) or (found.keys[-1:] == ["images"])
+    boxes = {"image_id", "category_id"} <= found.inner.get("annotations", set())
+    categories = "supercategory" in found.inner.get("categories", ())
+    return not found.array and (images or boxes or categories)
+
+
+FORMAT = SetFormat("coco", (".json",), index, recognises)

@@ -1,0 +1,36 @@
+"""XML of unknown origin: how it is parsed, and what is refused before.
+
+Invariant: no document type declaration, entity or network access gets through.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from trainingrun_agent.prep.model.annotation import UnusableError
+
+OPTIONS: Final[dict[str, Any]] = {
+    "resolve_entities": False,
+    "no_network": True,
+    "load_dtd": False,
+    "huge_tree": False,
+    "recover": False,
+    "remove_comments": True,
+    "remove_pis": True,
+}
+"""Of lxml's parsers."""
+_DOCTYPE = tuple("<!DOCTYPE".encode(encoding) for encoding in ("ascii", "utf-16-le", "utf-16-be"))
+
+
+def has_doctype(data: bytes) -> bool:
+    """Whether a document type is declared, in any of the usual encodings."""
+    return any(mark in data for mark in _DOCTYPE)
+
+
+def doctype() -> UnusableError:
+    """For a file that declares one."""
+    return UnusableError(
+        "AnnotationDoctype",
+        "the file declares a DOCTYPE, which could define entities",
+        hint="Remove the <!DOCTYPE …> part; PascalVOC needs none.",
+    )

@@ -1,0 +1,164 @@
+"""JSON from a file, value by value: only the containers that are walked into are open, never the whole document.
+
+Invariant: memory is bounded by MAX_VALUE whatever the file's size; bytes of any kind give values or UnusableError.
+Python's own decoder does the decoding, so NaN and Infinity, which label tools write, are numbers here.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from trainingrun_agent.prep.model.annotation import UnusableError
+from trainingrun_agent.prep.source.readers.values import encoding_of
+
+MAX_VALUE = 2 << 20
+"""Characters of one value that is decoded whole: one image's or one object's labels."""
+CHUNK = 64 << 10
+_TAIL = 16  # an error this near to the end of what was read may be cured by reading on
+_DANGLING = 2  # what stands after a whole number may be the cut beginning of the rest of it: `.`, `e`, `e-`
+_BLANKS = " \t\r\n"
+_DECODER = json.JSONDecoder()
+
+
+class JSONStream:
+    """Reads a document from its start; `source` is read in chunks."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._source = source
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self._text, self._at, self._before = "", 0, 0
+        self._ended = False
+        self._taken = 0
+
+    def peek(self) -> str:
+        """The next character that is not blank; empty at the end. Raises UnusableError for bytes that are no text."""
+        while True:
+            while self._at < len(self._text) and self._text[self._at] in _BLANKS:
+                self._at += 1
+            if self._at < len(self._text) or not self._more():
+                return self._text[self._at : self._at + 1]
+
+    def members(self) -> Iterator[str]:
+        """The keys of the object that comes next; what the caller does not read of a value is skipped."""
+        for _ in self._separated("{", "}"):
+            key = self.value()
+            if not isinstance(key, str) or self.peek() != ":":
+                raise self._malformed("a key and ':' should be here")
+            self._at += 1
+            before = self._taken
+            yield key
+            if self._taken == before:
+                self.skip()
+
+    def elements(self) -> Iterator[Any]:
+        """The elements of the array that comes next, each decoded whole."""
+        for _ in self._separated("[", "]"):
+            yield self.value()
+
+    def items(self) -> Iterator[None]:
+        """A turn for each element of the array that comes next, which the caller has to read."""
+        yield from self._separated("[", "]")
+
+    def value(self) -> Any:
+        """The next value, decoded whole. Raises UnusableError."""
+        self.peek()
+        while True:
+            try:
+                value, end = _DECODER.raw_decode(self._text, self._at)
+            except json.JSONDecodeError as error:
+                unfinished = error.msg.startswith("Unterminated") or error.pos > len(self._text) - _TAIL
+                self._grow(str(error.msg), at=error.pos, unfinished=unfinished)
+                continue
+            except (RecursionError, ValueError) as error:
+                raise self._malformed("it is nested too deep, or has a number of thousands of digits") from error
+            length, rest = end - self._at, len(self._text) - end
+            if rest <= _DANGLING and self._more():
+                continue  # a number may go on
+            if length > MAX_VALUE:
+                raise self._too_long()
+            self._at += length
+            self._taken += 1
+            return value
+
+    def skip(self) -> None:
+        """Pass over the next value, of any size: its members or elements one by one."""
+        kind = self.peek()
+        if kind == "{":
+            for _ in self._separated("{", "}"):
+                self.value()
+                if self.peek() != ":":
+                    raise self._malformed("':' should be here")
+                self._at += 1
+                self.value()
+        elif kind == "[":
+            for _ in self.elements():
+                pass
+        else:
+            self.value()
+
+    def end(self) -> None:
+        """Raises UnusableError when anything but blanks follows."""
+        if self.peek():
+            raise self._malformed("the document has ended, but more follows")
+
+    def _separated(self, opening: str, closing: str) -> Iterator[None]:
+        if self.peek() != opening:
+            raise self._malformed(f"{opening!r} should be here")
+        self._at += 1
+        if self.peek() != closing:
+            while True:
+                yield
+                mark = self.peek()
+                if mark == closing:
+                    break
+                if mark != ",":
+                    raise self._malformed(f"',' or {closing!r} should be here")
+                self._at += 1
+        self._at += 1
+        self._taken += 1
+
+    def _grow(self, why: str, *, at: int, unfinished: bool) -> None:
+        """Read on, as much again as there is; raises UnusableError when that cannot help."""
+        where = self._before + at
+        if unfinished and len(self._text) - self._at > MAX_VALUE:
+            raise self._too_long()
+        if not (unfinished and self._more(len(self._text) - self._at)):
+            raise self._malformed(why, where=where)
+
+    def _more(self, amount: int = 0) -> bool:
+        if self._ended:
+            return False
+        data = self._source.read(max(CHUNK, amount))
+        if self._decoder is None:
+            self._decoder = codecs.getincrementaldecoder(encoding_of(data))()
+        try:
+            text = self._decoder.decode(data, final=not data)
+        except UnicodeDecodeError as error:
+            raise UnusableError(
+                "AnnotationMalformed",
+                f"no {error.encoding} text: {error.reason}, after character {self._before + len(self._text)}",
+                hint="Save or export it again as UTF-8.",
+            ) from error
+        self._ended = not data
+        self._before += self._at
+        self._text, self._at = self._text[self._at :] + text, 0
+        return not self._ended or bool(text)
+
+    def _too_long(self) -> UnusableError:
+        return UnusableError(
+            "AnnotationTooLarge",
+            f"one value is longer than {MAX_VALUE} characters, from character {self._before + self._at} on",
+            hint="No image has so many labels: export again without embedded images and masks.",
+        )
+
+    def _malformed(self, why: str, *, where: int | None = None) -> UnusableError:
+        where = self._before + self._at if where is None else where
+        end = ", at its end" if self._ended and where >= self._before + len(self._text) else ""
+        return UnusableError(
+            "AnnotationMalformed",
+            f"no well-formed JSON at character {where}{end}: {why}",
+            hint="Export or upload it again: it was cut off, or changed by hand.",
+        )

@@ -1,0 +1,169 @@
+"""Reader of Label Studio JSON, full and JSON-MIN: boxes in percent of the image, turned ones about their corner.
+
+Invariant: of several annotations of a task one is used: the ground truth, else the last that was not cancelled;
+a task without any is an image that nobody labelled. Predictions are never read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from trainingrun_agent.prep.model.annotation import LabelledObject, UnusableError
+from trainingrun_agent.prep.source.readers.base import Classes, Entries, SetFormat
+from trainingrun_agent.prep.source.readers.json_stream import JSONStream
+from trainingrun_agent.prep.source.readers.outline import outline
+from trainingrun_agent.prep.source.readers.values import (
+    boxed,
+    clean,
+    hull,
+    label,
+    not_a_box,
+    number,
+    pixels,
+    points,
+    turned,
+)
+
+_UPLOADED = re.compile(r"[0-9a-f]{8}-(?=.)")
+_BOXES, _POLYGONS, _ELLIPSES = "rectangle", "polygon", "ellipse"
+_NO_EXTENT = ("keypoint", "brush", "bitmask", "vector")
+
+
+def index(file: BinaryIO, entries: Entries, classes: Classes) -> None:  # noqa: ARG001 - names stand in the file
+    """Read a file."""
+    stream = JSONStream(file)
+    for place, element in enumerate(stream.elements()):
+        task = element if isinstance(element, dict) else {}
+        name = _name(task)
+        if not name:
+            entries.stray(
+                UnusableError(
+                    "ImageNameMissing", f"task [{place}] has no image", hint="Export a project that labels images."
+                )
+            )
+            continue
+        results = _results(task)
+        if results is None:
+            continue
+        width, height = next(_sizes(results), (0, 0))
+        ref = f"{place}"
+        entries.image(ref, name, alias=_UPLOADED.sub("", name, count=1), width=width, height=height)
+        named = {clean(part.get("id")): part for part in results if clean(part.get("type")) == "labels"}
+        for at, part in enumerate(results):
+            if _kind(part):
+                entries.object(ref, f"task [{place}] result [{at}]", _object, part, named)
+    stream.end()
+
+
+def _name(task: dict[str, Any]) -> str:
+    """The image's file name: what was uploaded, else the last part of the address of the data."""
+    data = task.get("data", task)
+    values = [clean(value) for value in data.values()] if isinstance(data, dict) else []
+    address = clean(data.get("image")) if isinstance(data, dict) else ""
+    address = address or next((value for value in values if re.search(r"\.\w{3,4}$", value) and "/" in value), "")
+    address = address or clean(task.get("file_upload"))
+    try:
+        parts = urlsplit(address)
+        local = parse_qs(parts.query).get("d", [""])[0]
+        return clean(local or unquote(parts.path))
+    except ValueError:
+        return address
+
+
+def _results(task: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """What was drawn; None when the task was not labelled."""
+    for key in ("annotations", "completions"):
+        listed = task.get(key)
+        if isinstance(listed, list):
+            made = [one for one in listed if isinstance(one, dict) and not one.get("was_cancelled")]
+            chosen = next((one for one in made if one.get("ground_truth") is True), made[-1] if made else None)
+            return None if chosen is None else _dicts(chosen.get("result"))
+    if "data" in task:
+        return None
+    return [part for value in task.values() if isinstance(value, list) for part in _dicts(value)]
+
+
+def _dicts(value: object) -> list[dict[str, Any]]:
+    return [part for part in value if isinstance(part, dict)] if isinstance(value, list) else []
+
+
+def _sizes(results: list[dict[str, Any]]) -> Iterator[tuple[int, int]]:
+    for part in results:
+        size = pixels(part.get("original_width")), pixels(part.get("original_height"))
+        if all(size):
+            yield size
+
+
+def _kind(part: dict[str, Any]) -> str:
+    """What a result draws: `rectanglelabels` and `rectangle` are boxes; empty for what draws nothing."""
+    value = part.get("value")
+    keys = value if isinstance(value, dict) and part.get("type") is not None else part
+    named = clean(part.get("type")) or next((key for key in keys if key.endswith("labels")), "")
+    kind = named.removesuffix("labels").casefold()
+    return kind if kind in (_BOXES, _POLYGONS, _ELLIPSES, *_NO_EXTENT) else ""
+
+
+def _object(part: dict[str, Any], named: dict[str, dict[str, Any]]) -> LabelledObject:
+    kind, inner = _kind(part), part.get("value")
+    value = inner if isinstance(inner, dict) else part
+    if kind in _NO_EXTENT:
+        raise not_a_box(kind, "it has no extent")
+    if number(part.get("image_rotation") or 0, "image_rotation") % 360:
+        raise UnusableError(
+            "ImageTurned",
+            f"labelled on the image turned by {part['image_rotation']} degrees",
+            hint="Turn the image itself, upload it, and label it without turning the view.",
+        )
+    side = pixels(part.get("original_width")) or 1, pixels(part.get("original_height")) or 1
+    corners = [(x / 100 * side[0], y / 100 * side[1]) for x, y in _drawn(kind, value)]
+    degrees = number(value.get("rotation") or 0, "rotation")
+    if kind != _POLYGONS and degrees % 360:
+        box = hull(corners, kind)
+        pivot = corners[0] if kind == _BOXES else ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
+        corners = turned(box, degrees, pivot)
+    xmin, ymin, xmax, ymax = hull(corners, kind)
+    name = _label(value, named.get(clean(part.get("id")), {}))
+    shape = kind if kind != _BOXES else "turned box" if degrees % 360 else ""
+    return boxed(name, (xmin / side[0], ymin / side[1], xmax / side[0], ymax / side[1]), shape=shape)
+
+
+def _drawn(kind: str, value: dict[str, Any]) -> list[tuple[float, float]]:
+    """Two corners, or all points, in percent."""
+    if kind == _POLYGONS:
+        listed = value.get("points")
+        return points(listed if isinstance(listed, list) else [], kind)
+    names = ("x", "y", "width", "height") if kind == _BOXES else ("x", "y", "radiusX", "radiusY")
+    x, y, width, height = (number(value.get(name), name) for name in names)
+    return [(x, y), (x + width, y + height)] if kind == _BOXES else [(x - width, y - height), (x + width, y + height)]
+
+
+def _label(value: dict[str, Any], beside: dict[str, Any]) -> str:
+    """The class; `beside` is the result of a separate Labels tag for the same region. Raises UnusableError."""
+    other = beside.get("value")
+    sources = [value, other if isinstance(other, dict) else {}]
+    names = [
+        clean(name)
+        for source in sources
+        for key, listed in source.items()
+        if key.endswith("labels") and isinstance(listed, list)
+        for name in listed
+    ]
+    if len(names) > 1:
+        raise UnusableError(
+            "ClassAmbiguous", f"the region has several labels: {', '.join(names)[:150]}", hint="Leave it one label."
+        )
+    return label(next(iter(names), ""))
+
+
+def recognises(head: bytes) -> bool:
+    """An array of tasks with data and annotations, or of rows with an annotator and labels."""
+    found = outline(head)
+    full = "data" in found.keys and ("annotations" in found.keys or "completions" in found.keys)
+    return found.array and (full or bool({"annotation_id", "annotator"} & set(found.keys)) or "data" in found.keys)
+
+
+# The size stands with each region, so an image without any has none.
+FORMAT = SetFormat("labelStudio", (".json",), index, recognises, relative=True, sized=False)

@@ -1,0 +1,110 @@
+"""Reader of LabelMe JSON: one file per image, boxes as two points in the order they were dragged.
+
+Invariant: the embedded copy of the image is cut out before anything is decoded; shapes other than boxes give
+their upright hull.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
+from trainingrun_agent.prep.source.readers.base import Classes, FileFormat
+from trainingrun_agent.prep.source.readers.outline import outline
+from trainingrun_agent.prep.source.readers.values import (
+    boxed,
+    clean,
+    encoding_of,
+    hull,
+    label,
+    not_a_box,
+    pixels,
+    points,
+)
+
+MAX_BYTES = 32 << 20
+MAX_LABELS = 2 << 20
+"""Bytes of the file without the embedded image."""
+_IMAGE_DATA = re.compile(rb'("imageData"\s*:\s*)"[^"\\]*"')
+_FLAGS = ("difficult", "truncated", "occluded")
+_HULLS = ("rectangle", "polygon", "rotation", "quadrilateral", "mask")
+
+
+def read(data: bytes, classes: Classes) -> Annotation:  # noqa: ARG001 - names stand in the file
+    """Parse one file. Raises UnusableError with the index of the object."""
+    document = _document(_IMAGE_DATA.sub(rb"\1null", data))
+    shapes = document.get("shapes")
+    if not isinstance(shapes, list):
+        raise UnusableError("AnnotationFormat", "no list of shapes in it", hint="Save the labels with LabelMe.")
+    return Annotation(
+        filename=clean(document.get("imagePath")),
+        width=pixels(document.get("imageWidth")),
+        height=pixels(document.get("imageHeight")),
+        objects=tuple(_object(shape, index) for index, shape in enumerate(shapes)),
+    )
+
+
+def _document(data: bytes) -> dict[str, Any]:
+    if not data.strip():
+        raise UnusableError("AnnotationEmpty", "the file is empty", hint="Label the image again and save.")
+    if len(data) > MAX_LABELS:
+        raise UnusableError(
+            "AnnotationTooLarge",
+            f"{len(data)} bytes without the embedded image, at most {MAX_LABELS} are read",
+            hint="One LabelMe file holds the labels of one image; split the file.",
+        )
+    try:
+        document = json.loads(data.decode(encoding_of(data)))
+    except (ValueError, RecursionError) as error:
+        raise UnusableError(
+            "AnnotationMalformed", f"no well-formed JSON: {error}", hint="Save it again with LabelMe."
+        ) from error
+    return document if isinstance(document, dict) else {}
+
+
+def _object(shape: object, index: int) -> LabelledObject:
+    try:
+        return _boxed(shape if isinstance(shape, dict) else {}, index)
+    except UnusableError as problem:
+        problem.index = index
+        raise
+
+
+def _boxed(shape: dict[str, Any], index: int) -> LabelledObject:
+    name = label(shape.get("label"))
+    listed = shape.get("points")
+    corners = points(listed if isinstance(listed, list) else [], "shape")
+    kind = clean(shape.get("shape_type")) or ("rectangle" if len(corners) == 2 else "polygon")
+    set_flags = shape.get("flags")
+    flags = {**(set_flags if isinstance(set_flags, dict) else {}), **shape}
+    return boxed(
+        name,
+        _hull(kind, corners),
+        index=index,
+        shape="" if kind == "rectangle" else kind,
+        **{flag: flags.get(flag) is True for flag in _FLAGS},
+    )
+
+
+def _hull(kind: str, corners: list[tuple[float, float]]) -> tuple[float, float, float, float]:
+    if kind == "circle" and len(corners) == 2:
+        (x, y), edge = corners
+        radius = math.dist((x, y), edge)
+        return x - radius, y - radius, x + radius, y + radius
+    if kind == "rectangle" and len(corners) == 2:
+        return (*corners[0], *corners[1])  # in drag order: corners swapped are counted and set right later
+    if kind in _HULLS:
+        return hull(corners, kind)
+    raise not_a_box(kind[:60], "it has no extent")
+
+
+def recognises(head: bytes) -> bool:
+    """An object with shapes; the embedded image may come first and be longer than the beginning."""
+    found = outline(head)
+    return not found.array and ("shapes" in found.keys or "imageData" in found.keys)
+
+
+FORMAT = FileFormat("labelMe", ".json", MAX_BYTES, read, recognises)

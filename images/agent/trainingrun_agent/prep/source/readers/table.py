@@ -1,0 +1,132 @@
+"""CSV with a header, row by row, every cell a string.
+
+Invariant: columns are found by name, whatever their order; no line longer than MAX_LINE is held; a file that is
+not one table is UnusableError as a whole, because rows that a stray quote swallowed cannot be told from rows
+that never were.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from trainingrun_agent.prep.model.annotation import UnusableError
+from trainingrun_agent.prep.source.readers.values import clean, encoding_of, text_of
+
+MAX_LINE = 1 << 20
+DELIMITERS = ",;\t"
+
+
+def delimiter_of(line: str, required: Sequence[str]) -> str:
+    """The delimiter under which the header has these columns; empty when there is none."""
+    wanted = {name.casefold() for name in required}
+    return next((mark for mark in DELIMITERS if wanted <= set(_names(line, mark))), "")
+
+
+def header_has(head: bytes, required: Sequence[str]) -> bool:
+    """Whether a file that begins like this is a table with these columns."""
+    return bool(delimiter_of(_first_line(text_of(head)), required))
+
+
+class _Columns(dict[str, int]):
+    """Places of columns; also under names in another case once they were asked for, beyond all cells where absent."""
+
+    def __missing__(self, name: str) -> int:
+        self[name] = self.get(name.casefold(), sys.maxsize)
+        return self[name]
+
+
+class Table:
+    """The rows of a file, which stays open when the block is left."""
+
+    def __init__(self, file: BinaryIO, required: Sequence[str]) -> None:
+        start = file.read(4)
+        file.seek(0)
+        self._text = io.TextIOWrapper(file, encoding_of(start), newline="")
+        self._required = required
+
+    def __enter__(self) -> Self:
+        """Read the header. Raises UnusableError when it lacks a required column."""
+        try:
+            self._read_header()
+        except UnusableError:
+            self._text.detach()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._text.detach()
+
+    def _read_header(self) -> None:
+        required, header = self._required, next(self._lines(), "")
+        self._mark = delimiter_of(header, required)
+        if not self._mark:
+            raise UnusableError(
+                "AnnotationFormat",
+                f"the first line is {header.strip()[:120]!r}",
+                hint=f"The first line has to name the columns {','.join(required)}.",
+            )
+        self._columns = _Columns({name: at for at, name in reversed(list(enumerate(_names(header, self._mark))))})
+
+    def __iter__(self) -> Iterator[tuple[int, list[str]]]:
+        """The line's number, from 2, and its cells. Raises UnusableError."""
+        reader = csv.reader(self._lines(), delimiter=self._mark, strict=True)
+        try:
+            for count, cells in enumerate(reader, start=1):
+                if reader.line_num != count:
+                    raise _malformed(count + 1, "a quoted cell does not end on its line")
+                if any(cells):
+                    yield count + 1, cells
+        except csv.Error as error:
+            raise _malformed(reader.line_num + 1, str(error)) from error
+
+    def cell(self, cells: list[str], name: str) -> str:
+        """A cell by its column's name, cleaned; empty when the row or the header has none."""
+        at = self._columns[name]
+        return clean(cells[at]) if at < len(cells) else ""
+
+    def raw(self, cells: list[str], name: str) -> str:
+        """A cell as it stands, of any length."""
+        at = self._columns[name]
+        return cells[at] if at < len(cells) else ""
+
+    def _lines(self) -> Iterator[str]:
+        number = 0
+        while True:
+            try:
+                line = self._text.readline(MAX_LINE)
+            except UnicodeDecodeError as error:
+                raise UnusableError(
+                    "AnnotationMalformed",
+                    f"no {error.encoding} text: {error.reason}",
+                    hint="Save it again as CSV in UTF-8.",
+                ) from error
+            number += 1
+            if len(line) == MAX_LINE:
+                raise _malformed(number, f"it is longer than {MAX_LINE} characters")
+            if not line:
+                return
+            yield line
+
+
+def _first_line(text: str) -> str:
+    return text.splitlines()[0] if text.strip() else ""
+
+
+def _names(line: str, mark: str) -> list[str]:
+    """Names of the columns, folded; VIA begins its header with '#'."""
+    return [clean(name.strip().strip('"').removeprefix("#")).casefold() for name in line.strip().split(mark)]
+
+
+def _malformed(line: int, why: str) -> UnusableError:
+    return UnusableError(
+        "AnnotationMalformed",
+        f"no well-formed CSV at line {line}: {why}",
+        hint="Correct that line, or export the file again.",
+    )

@@ -1,0 +1,151 @@
+"""Values that label files hold: numbers, names, points. Each is checked here, or refused by name.
+
+Invariant: any value of any type gives a finite float, a printable string or UnusableError.
+"""
+
+from __future__ import annotations
+
+import codecs
+import math
+from collections.abc import Iterable
+
+from trainingrun_agent.prep.model.annotation import LabelledObject, UnusableError
+
+MAX_SIDE = 10**6
+MAX_NAME = 1024
+_BLANKS = "\ufeff \t\r\n\u00a0"
+
+
+def encoding_of(head: bytes) -> str:
+    """The encoding of a text by its byte order mark; UTF-8 without one."""
+    utf16 = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return "utf-16" if utf16 else "utf-8-sig"
+
+
+def text_of(head: bytes) -> str:
+    """The beginning of a text, for a look at it; what cannot be decoded is replaced."""
+    return head.decode(encoding_of(head), "replace")
+
+
+def clean(value: object) -> str:
+    """A name without blanks around it, and encodable: JSON can smuggle in halves of characters."""
+    if not isinstance(value, str):
+        value = _digits(value)
+    text = value.strip(_BLANKS)[:MAX_NAME]
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def _digits(value: object) -> str:
+    """A whole number as text, also one that a data frame made 7.0; empty for anything else."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return f"{value:d}" if isinstance(value, int) and not isinstance(value, bool) else ""
+
+
+def label(value: object) -> str:
+    """The class of an object. Raises UnusableError when there is none."""
+    name = clean(value)
+    if not name:
+        raise UnusableError("ClassMissing", "an object has no name", hint="Give the box a class in the label tool.")
+    return name
+
+
+def number(value: object, what: str) -> float:
+    """A coordinate. Raises UnusableError; `what` is how the file calls it."""
+    try:
+        found = _float(value)
+    except (ValueError, OverflowError):
+        raise UnusableError(
+            "BoxNotANumber",
+            f"{what} is {_shown(value)}",
+            hint="Draw the box again, or correct the number in the file.",
+        ) from None
+    if not math.isfinite(found):
+        raise UnusableError("BoxNotFinite", f"{what} is {found}", hint="Draw the box again: it has no place.")
+    return found
+
+
+def _float(value: object) -> float:
+    if isinstance(value, str):
+        return float(value.strip(_BLANKS))
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    raise ValueError
+
+
+def pixels(value: object) -> int:
+    """A side of the image; 0 when absent or not a sensible number: the decoded image decides then."""
+    try:
+        side = number(value, "")
+    except UnusableError:
+        return 0
+    return int(side) if 0 < side < MAX_SIDE else 0
+
+
+def points(values: Iterable[object], what: str) -> list[tuple[float, float]]:
+    """Points as [x, y] pairs. Raises UnusableError."""
+    found = []
+    for pair in values:
+        if not isinstance(pair, list | tuple) or len(pair) < 2:
+            raise not_a_box(what, f"one of its points is {_shown(pair)}")
+        found.append((number(pair[0], f"x of a {what}"), number(pair[1], f"y of a {what}")))
+    return found
+
+
+def hull(corners: list[tuple[float, float]], what: str) -> tuple[float, float, float, float]:
+    """The upright box around points: xmin, ymin, xmax, ymax. Raises UnusableError for fewer than two."""
+    if len(corners) < 2:
+        raise not_a_box(what, f"it has {len(corners)} points")
+    xs, ys = [x for x, _ in corners], [y for _, y in corners]
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def turned(
+    box: tuple[float, float, float, float], degrees: float, pivot: tuple[float, float]
+) -> list[tuple[float, float]]:
+    """The corners of a box turned clockwise about a point."""
+    xmin, ymin, xmax, ymax = box
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    around = [(x - pivot[0], y - pivot[1]) for x, y in ((xmin, ymin), (xmax, ymin), (xmax, ymax), (xmin, ymax))]
+    return [(pivot[0] + x * cos - y * sin, pivot[1] + x * sin + y * cos) for x, y in around]
+
+
+def not_a_box(what: str, why: str) -> UnusableError:
+    """For a shape that has no extent."""
+    return UnusableError(
+        "BoxMissing",
+        f"a {what} is no box: {why}",
+        hint="Only boxes can be trained: draw a box, or delete the object.",
+    )
+
+
+def _shown(value: object) -> str:
+    return repr(value)[:60] if isinstance(value, str | int | float | bool | None) else f"a {type(value).__name__}"
+
+
+def boxed(
+    name: str,
+    corners: tuple[float, float, float, float],
+    *,
+    index: int = 0,
+    difficult: bool = False,
+    truncated: bool = False,
+    occluded: bool = False,
+    crowd: bool = False,
+    shape: str = "",
+) -> LabelledObject:
+    """An object from its corners xmin, ymin, xmax, ymax. Raises UnusableError when sums have left what floats hold."""
+    if not all(map(math.isfinite, corners)):
+        raise UnusableError(
+            "BoxNotFinite", f"its corners are {corners}", hint="Draw the box again: it has no place.", index=index
+        )
+    return LabelledObject(
+        index,
+        name,
+        *corners,
+        difficult=difficult,
+        truncated=truncated,
+        occluded=occluded,
+        crowd=crowd,
+        shape=shape,
+    )

@@ -1,0 +1,146 @@
+"""Reader of VGG Image Annotator, versions 1 and 2: project or annotations as JSON, or annotations as CSV.
+
+Invariant: the class is the one region attribute there is, or the one whose value is in spec.dataset.classes;
+users name that attribute as they like. Regions other than rectangles give their upright hull.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from typing import Any, BinaryIO
+
+from trainingrun_agent.prep.model.annotation import LabelledObject, UnusableError
+from trainingrun_agent.prep.source.readers.base import Classes, Entries, SetFormat
+from trainingrun_agent.prep.source.readers.json_stream import JSONStream
+from trainingrun_agent.prep.source.readers.outline import outline
+from trainingrun_agent.prep.source.readers.table import Table, header_has
+from trainingrun_agent.prep.source.readers.values import boxed, clean, hull, label, not_a_box, number, points, text_of
+
+COLUMNS = ("filename", "region_shape_attributes", "region_attributes")
+PROJECT = "_via_img_metadata"
+_USUAL = ("label", "class", "name", "type", "category", "object")
+Corners = tuple[float, float, float, float]
+
+
+def index(file: BinaryIO, entries: Entries, classes: Classes) -> None:
+    """Read a file of any of the three kinds."""
+    start = file.read(4096)
+    file.seek(0)
+    asked = frozenset(classes)
+    if text_of(start).lstrip().startswith("{"):
+        _json(file, entries, asked)
+    else:
+        _csv(file, entries, asked)
+
+
+def _json(file: BinaryIO, entries: Entries, asked: Collection[str]) -> None:
+    stream = JSONStream(file)
+    for key in stream.members():
+        if key == PROJECT and stream.peek() == "{":
+            for name in stream.members():
+                _image(entries, name, stream.value(), asked)
+        elif not key.startswith("_via_"):
+            _image(entries, key, stream.value(), asked)
+    stream.end()
+
+
+def _image(entries: Entries, key: str, value: Any, asked: Collection[str]) -> None:
+    image = value if isinstance(value, dict) else {}
+    name, ref = clean(image.get("filename")), clean(key)
+    if not name or not ref:
+        entries.stray(_nameless(f"entry {ref[:100]!r}"))
+        return
+    entries.image(ref, name)
+    regions = image.get("regions")  # a dictionary in version 1, a list in version 2
+    listed = list(regions.values()) if isinstance(regions, dict) else regions
+    for place, region in enumerate(listed if isinstance(listed, list) else []):
+        parts = region if isinstance(region, dict) else {}
+        shape, attributes = parts.get("shape_attributes"), parts.get("region_attributes")
+        entries.object(ref, f"{name} region {place}", _object, shape, attributes, asked)
+
+
+def _csv(file: BinaryIO, entries: Entries, asked: Collection[str]) -> None:
+    with Table(file, COLUMNS) as table:
+        for line, cells in table:
+            name = table.cell(cells, "filename")
+            if not name:
+                entries.stray(_nameless(f"line {line}"))
+                continue
+            entries.image(name, name)
+            shape, attributes = (table.raw(cells, column) for column in COLUMNS[1:])
+            if shape.strip() not in ("", "{}"):  # an image without regions has one line, with nothing in it
+                entries.object(name, f"line {line}", _object_of_texts, shape, attributes, asked)
+
+
+def _object_of_texts(shape: str, attributes: str, asked: Collection[str]) -> LabelledObject:
+    try:
+        return _object(json.loads(shape), json.loads(attributes or "{}"), asked)
+    except (ValueError, RecursionError) as error:
+        raise UnusableError(
+            "BoxMissing", f"the region is no JSON: {error}", hint="Correct the line, or export it again from VIA."
+        ) from error
+
+
+def _object(shape: object, attributes: object, asked: Collection[str]) -> LabelledObject:
+    parts = shape if isinstance(shape, dict) else {}
+    kind = clean(parts.get("name"))
+    corners = _corners(kind, parts)
+    name = _class(attributes if isinstance(attributes, dict) else {}, asked)
+    return boxed(name, corners, shape="" if kind == "rect" else kind)
+
+
+def _corners(kind: str, shape: Mapping[str, Any]) -> Corners:
+    if kind == "rect":
+        x, y, width, height = (number(shape.get(name), name) for name in ("x", "y", "width", "height"))
+        return x, y, x + width, y + height
+    if kind in ("circle", "ellipse"):
+        names = ("r", "r") if kind == "circle" else ("rx", "ry")
+        x, y, rx, ry = (number(shape.get(name), name) for name in ("cx", "cy", *names))
+        return x - abs(rx), y - abs(ry), x + abs(rx), y + abs(ry)
+    if kind in ("polygon", "polyline"):
+        xs, ys = shape.get("all_points_x"), shape.get("all_points_y")
+        if isinstance(xs, list) and isinstance(ys, list) and len(xs) == len(ys):
+            return hull(points(zip(xs, ys, strict=True), kind), kind)
+        raise not_a_box(kind, "its lists of x and y differ in length")
+    raise not_a_box(kind[:60] or "region", "it has no extent")
+
+
+def _class(attributes: Mapping[str, Any], asked: Collection[str]) -> str:
+    """The value that is the class. Raises UnusableError."""
+    values = {clean(key): name for key, value in attributes.items() if (name := _value(value))}
+    known = {name for name in values.values() if name in asked}
+    if len(values) <= 1 or len(known) == 1:
+        return label(next(iter(known or values.values()), ""))
+    usual = [values[key] for key in values if key.casefold() in _USUAL]
+    if len(usual) == 1 and not known:
+        return usual[0]
+    raise UnusableError(
+        "ClassAmbiguous",
+        f"the region has several attributes, and not one of them in dataset.classes: {str(values)[:150]}",
+        hint="Keep one region attribute for the class, or put its values into spec.dataset.classes.",
+    )
+
+
+def _value(value: object) -> str:
+    """Text of an input, a list or radio button; the one option ticked of checkboxes."""
+    if isinstance(value, dict):
+        ticked = [clean(option) for option, on in value.items() if on is True or on == "true"]
+        return ticked[0] if len(ticked) == 1 else ""
+    return clean(value)
+
+
+def _nameless(where: str) -> UnusableError:
+    return UnusableError("ImageNameMissing", f"{where} has no filename", hint="Export the file again from VIA.")
+
+
+def recognises(head: bytes) -> bool:
+    """A project, a dictionary of images with regions, or a CSV with VIA's columns."""
+    if header_has(head, COLUMNS):
+        return True
+    found = outline(head)
+    entry = next((found.inner[key] for key in found.keys if not key.startswith("_via_")), set())
+    return not found.array and (any(key.startswith("_via_") for key in found.keys) or {"filename", "regions"} <= entry)
+
+
+FORMAT = SetFormat("via", (".json", ".csv"), index, recognises, sized=False)

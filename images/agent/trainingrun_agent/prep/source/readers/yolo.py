@@ -1,0 +1,120 @@
+"""Reader of YOLO text: a line `class cx cy width height` per box, in shares of the image.
+
+Invariant: class ids count from 0 in the order of spec.dataset.classes, because the lists that label tools write
+beside change under the user's hands; such a list has to agree. An empty file is an image without objects.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+
+import yaml
+
+from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
+from trainingrun_agent.prep.source.readers.base import Classes, FileFormat
+from trainingrun_agent.prep.source.readers.values import boxed, clean, encoding_of, hull, number, text_of
+
+MAX_BYTES = 4 << 20
+CLASS_FILES = ("classes.txt", "data.yaml", "data.yml")
+_ASIDE = (*CLASS_FILES, "train.txt", "val.txt", "valid.txt", "test.txt")
+_LINE = re.compile(r"\d+(\s+-?\d*\.?\d+([eE][-+]?\d+)?){4,}")
+
+
+def read(data: bytes, classes: Classes) -> Annotation:
+    """Parse one file. Raises UnusableError with the index of the object."""
+    try:
+        text = data.decode(encoding_of(data))
+    except UnicodeDecodeError as error:
+        raise UnusableError(
+            "AnnotationMalformed",
+            f"no {error.encoding} text: {error.reason}",
+            hint="Save it again with the label tool; a YOLO file holds numbers only.",
+        ) from error
+    lines = [line.split() for line in text.splitlines() if line.strip()]
+    objects = tuple(_object(words, index, classes) for index, words in enumerate(lines))
+    return Annotation("", 0, 0, objects, relative=True, sized=False)
+
+
+def _object(words: list[str], index: int, classes: Classes) -> LabelledObject:
+    try:
+        name = _name(words[0], classes)
+        values = [number(word, f"number {at}") for at, word in enumerate(words[1:], start=1)]
+        if len(values) == 4:
+            x, y, width, height = values
+            return boxed(name, (x - width / 2, y - height / 2, x + width / 2, y + height / 2), index=index)
+        if len(values) >= 6 and len(values) % 2 == 0:
+            corners = list(zip(values[::2], values[1::2], strict=True))
+            return boxed(name, hull(corners, "polygon"), index=index, shape="polygon")
+    except UnusableError as problem:
+        problem.index = index
+        raise
+    raise UnusableError(
+        "BoxColumns",
+        f"the line has {len(values)} numbers after the class",
+        hint="Write `class cx cy width height`; leave out confidences.",
+        index=index,
+    )
+
+
+def _name(word: str, classes: Classes) -> str:
+    if not re.fullmatch(r"\d{1,6}", word, re.ASCII):
+        raise UnusableError(
+            "ClassIdInvalid",
+            f"the line begins with {word[:60]!r}",
+            hint="A line begins with the number of the class, from 0 in the order of spec.dataset.classes.",
+        )
+    if int(word) >= len(classes):
+        raise UnusableError(
+            "UnknownClass",
+            f"class id {word}, but dataset.classes has {len(classes)} names, so ids from 0 to {len(classes) - 1}",
+            hint="Name every class in spec.dataset.classes, in the order of the ids; YOLO counts from 0.",
+        )
+    return classes[int(word)]
+
+
+def recognises(head: bytes) -> bool:
+    """A file whose first line is one of a box; an empty one tells nothing."""
+    first = next((line for line in text_of(head).splitlines() if line.strip()), "")
+    return bool(_LINE.fullmatch(first.strip()))
+
+
+def class_list(path: str, data: bytes) -> list[str] | None:
+    """The names that classes.txt or data.yaml lists, None for any other file or one without names."""
+    name = PurePosixPath(path).name.casefold()
+    if name not in CLASS_FILES:
+        return None
+    if name.endswith(".txt"):
+        return [clean(line) for line in text_of(data).splitlines() if line.strip()]
+    try:
+        root = yaml.compose(text_of(data), Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError, ValueError):
+        return None
+    return _yaml_names(root)
+
+
+def _yaml_names(root: object) -> list[str] | None:
+    """Walks nodes, which are as many as the file has; building values could expand aliases without end."""
+    for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
+        if not isinstance(key, yaml.ScalarNode) or key.value != "names":
+            continue
+        if isinstance(value, yaml.SequenceNode):
+            return [clean(item.value) for item in value.value]
+        if isinstance(value, yaml.MappingNode):
+            pairs = [(clean(ident.value), clean(item.value)) for ident, item in value.value]
+            return [name for _, name in sorted(pairs, key=lambda pair: (len(pair[0]), pair[0]))]
+    return None
+
+
+FORMAT = FileFormat(
+    "yolo",
+    ".txt",
+    MAX_BYTES,
+    read,
+    recognises,
+    aside=lambda name: name in _ASIDE or name.startswith("readme"),
+    class_list=class_list,
+    list_suffixes=(".yaml", ".yml"),
+    empty_is_negative=True,
+    folders=("images", "labels"),
+)

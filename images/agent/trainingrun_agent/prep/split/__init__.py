@@ -1,0 +1,1 @@
+"""Which split and which shard an image belongs to."""

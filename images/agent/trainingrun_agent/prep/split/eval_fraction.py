@@ -1,0 +1,83 @@
+"""Which split an image belongs to when a share of one folder is set aside for evaluation.
+
+Invariant: the answer depends on the image's path below the source's URI and on the rule, never on other images. So
+nothing changes sides when images come or go, a larger share keeps what a smaller one had, and what forms one group is
+on one side. Case and Unicode form do not count.
+
+What forms a group:
+
+- `folder`: the images of a folder, without its subfolders.
+- `image`: every image by itself.
+- `sequence`: the frames of a video. A name that ends in a number may be a frame. What comes before that number names
+  its sequence, within the folder, when it holds a number too or the ending of a video file: `clip7_frame_0001`,
+  `video12_000123`, `street_mp4-17`. When it does not, the folder that the image lies in is the sequence if its own
+  name does: `clip7/frame_0001`. Every other image stands by itself: `BloodImage_00001`, `DSC00012`, `images/0001`.
+  No such number is a year, a date or a size (`2007_000027`, `train2014_0001`, `2020/0001`, `tire_640x480_0001`), nor
+  that of a camera's folder (`100CANON/IMG_0001`). A date with a time of day and a further number is a recording.
+
+Copies that augmentation made (`<name>_jpg.rf.<32 hexadecimal digits>.jpg`) count as the image that they were made of,
+for `sequence` and `image`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from trainingrun_agent.config import GroupBy, SplitRule
+from trainingrun_agent.prep.model.findings import Split
+from trainingrun_agent.prep.source.listing import IMAGE_SUFFIXES
+from trainingrun_agent.prep.source.matching import fold, stem
+
+_DIGITS, _SEPARATORS = "0123456789", "-_. "
+_YEAR, _MONTH, _DAY = "(?:19|20)[0-9]{2}", "(?:0[1-9]|1[0-2])", "(?:0[1-9]|[12][0-9]|3[01])"
+_EVERYDAY = re.compile(
+    rf"(?<![0-9])(?:{_YEAR}(?:[-_.]?{_MONTH}(?:[-_.]?{_DAY})?)?"
+    rf"|[0-9]{{1,2}}[-_.][0-9]{{1,2}}[-_.]{_YEAR}"
+    r"|[0-9]+x[0-9]+)(?![0-9])"
+)
+"""Numbers that images of one data set share without being frames of one video."""
+_CAMERA_FOLDER = re.compile("[1-9][0-9]{2}[a-z0-9_]{5}")
+_VIDEO = re.compile("[-_.](?:3gp|avi|m4v|mkv|mov|mp4|mpe?g|mts|webm|wmv)(?![a-z0-9])")
+_COPY = re.compile(rf"(.+)_({'|'.join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES))})\.rf\.[0-9a-f]{{32}}\.[a-z]+")
+_SPACE = 2**64
+
+
+def side(path: str, rule: SplitRule) -> Split:
+    """The split of an image, given by its path below the source's URI."""
+    key = f"{rule.seed}\n{group_key(path, rule.group_by)}"
+    number = int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[:8], "big")
+    return "eval" if number < rule.fraction * _SPACE else "train"
+
+
+def group_key(path: str, group_by: GroupBy) -> str:
+    """What the images of a group have in common."""
+    folder, slash, name = fold(path).rpartition("/")
+    if group_by == "folder":
+        return folder
+    origin = _origin(name)
+    return f"{folder}{slash}{origin}" if group_by == "image" else _sequence(folder, stem(origin))
+
+
+def _origin(name: str) -> str:
+    """The name of the image that a copy was made of; copies are copied too."""
+    while found := _COPY.fullmatch(name):
+        name = f"{found[1]}.{found[2]}"
+    return name
+
+
+def _sequence(folder: str, name: str) -> str:
+    """`name` is without suffix."""
+    before = name.rstrip(_DIGITS)
+    if before != name:
+        title = before.rstrip(_SEPARATORS)
+        if _names_a_sequence(title):
+            return f"{folder}/{title}"
+        last = folder.rpartition("/")[2]
+        if _names_a_sequence(last) and not _CAMERA_FOLDER.fullmatch(last):
+            return folder
+    return f"{folder}/{name}"
+
+
+def _names_a_sequence(text: str) -> bool:
+    return _VIDEO.search(text) is not None or any(digit in _DIGITS for digit in _EVERYDAY.sub("", text))

@@ -1,0 +1,130 @@
+"""What a network sees of a data set: how large boxes are at its input, and which of its anchors they fit.
+
+Invariant: anchors are those that the Object Detection API makes of the run's pipeline.config
+(anchor_generators/multiple_grid_anchor_generator.py: create_ssd_anchors; grid_anchor_generator.py).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from trainingrun_agent.pipeline.faster_rcnn import ANCHOR_RATIOS, ANCHOR_SCALES, MAX_DIMENSION
+from trainingrun_agent.pipeline.networks import NETWORKS, Network
+from trainingrun_agent.prep.model.annotation import LabelledObject
+from trainingrun_agent.prep.statistics.distributions import sides
+
+BASE_ANCHOR = 256
+"""Pixels; grid_anchor_generator's default, which scales multiply."""
+FINEST_STRIDE = 16
+"""Pixels of the input per cell of the finest feature map: of the networks on offer all have this one."""
+MATCHED = 0.5
+"""IoU from which an anchor is trained on a box (argmax_matcher, matched_threshold)."""
+
+
+@dataclass(frozen=True)
+class FeatureMap:
+    """`cells` along a side of a square input; anchors as (width, height), 1 is the input's side."""
+
+    cells: int
+    stride: int
+    anchors: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class View:
+    """A network's input: `side` in pixels, that of a square for SSD, the shorter one for Faster R-CNN."""
+
+    network: str
+    side: int
+    square: bool
+
+    @classmethod
+    def of(cls, network: str) -> View:
+        """The view of a network by its name."""
+        known = NETWORKS[network]
+        return cls(network, known.input_size, known.family == "ssd")
+
+    def scales(self, width: int, height: int) -> tuple[float, float]:
+        """What widths and heights in pixels of an image are multiplied with to be in sides of the input."""
+        if self.square:
+            return 1 / width, 1 / height
+        scale = min(self.side / min(width, height), MAX_DIMENSION / max(width, height)) / self.side
+        return scale, scale
+
+    def too_small(self, boxes: Sequence[LabelledObject], size: tuple[int, int]) -> list[LabelledObject]:
+        """The boxes of an image of (width, height) pixels that are shorter than `least_side` at the input."""
+        if not boxes:
+            return []
+        across, down = self.scales(*size)
+        least_width, least_height = self.least_side / self.side / across, self.least_side / self.side / down
+        return [box for box in boxes if box.xmax - box.xmin < least_width or box.ymax - box.ymin < least_height]
+
+    @property
+    def least_side(self) -> int:
+        """Pixels at the input: half a cell. What is shorter is less than what the finest feature map tells apart."""
+        return FINEST_STRIDE // 2
+
+
+def feature_maps(network: Network) -> list[FeatureMap]:
+    """From the finest to the coarsest."""
+    if network.family == "faster_rcnn":
+        scales = [scale * BASE_ANCHOR / network.input_size for scale in ANCHOR_SCALES]
+        anchors = tuple(_anchor(scale, ratio) for scale in scales for ratio in ANCHOR_RATIOS)
+        return [FeatureMap(math.ceil(network.input_size / FINEST_STRIDE), FINEST_STRIDE, anchors)]
+    maps, cells = [], math.ceil(network.input_size / FINEST_STRIDE)
+    for layer in range(network.feature_layers):
+        maps.append(FeatureMap(cells, round(network.input_size / cells), _ssd_anchors(network, layer)))
+        cells = math.ceil(cells / 2)
+    return maps
+
+
+def _ssd_anchors(network: Network, layer: int) -> tuple[tuple[float, float], ...]:
+    layers, least, most = network.feature_layers, network.smallest_anchor, network.largest_anchor
+    scales = [*(least + (most - least) * step / (layers - 1) for step in range(layers)), 1.0]
+    scale = scales[layer]
+    if layer == 0 and network.reduces_lowest_layer:
+        return _anchor(0.1, 1.0), _anchor(scale, 2.0), _anchor(scale, 0.5)
+    between = math.sqrt(scale * scales[layer + 1])
+    return *(_anchor(scale, ratio) for ratio in network.aspect_ratios), _anchor(between, 1.0)
+
+
+def _anchor(scale: float, ratio: float) -> tuple[float, float]:
+    return scale * math.sqrt(ratio), scale / math.sqrt(ratio)
+
+
+def iou(first: tuple[float, float], second: tuple[float, float]) -> float:
+    """Of two boxes with one centre, as (width, height)."""
+    common = min(first[0], second[0]) * min(first[1], second[1])
+    return common / (first[0] * first[1] + second[0] * second[1] - common)
+
+
+def fit(network: str, sizes: Mapping[int, int], *, too_small: int) -> dict[str, Any]:
+    """The report's section `network`; `sizes` are Statistics.sizes of the train split."""
+    known = NETWORKS[network]
+    maps = feature_maps(known)
+    boxes, reached = [0] * len(maps), 0
+    for bin_, count in sizes.items():
+        box = sides(bin_)
+        best = [max(iou(box, anchor) for anchor in one.anchors) for one in maps]
+        boxes[best.index(max(best))] += count
+        reached += count if max(best) >= MATCHED else 0
+    view = View.of(network)
+    return {
+        "name": network,
+        "inputSize": view.side,
+        "leastSide": view.least_side,
+        "tooSmall": too_small,
+        "reached": round(reached / max(1, sum(sizes.values())), 4),
+        "featureMaps": [
+            {
+                "cells": one.cells,
+                "stride": one.stride,
+                "anchors": [[round(width, 4), round(height, 4)] for width, height in one.anchors],
+                "boxes": count,
+            }
+            for one, count in zip(maps, boxes, strict=True)
+        ],
+    }
