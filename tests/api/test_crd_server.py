@@ -78,7 +78,7 @@ def test_sample_is_accepted(name: str, kubectl: Kubectl) -> None:
         ("trainingrun.spec.train.steps", "Default: 20000."),
         ("trainingrun.spec.model.network", "ENUM: ssd_inception_v2"),
         ("tr.spec.prep.pod.resources.requests.cpu", "CPU cores, such as 2 or 500m."),
-        ("trainingrun.status.conditions", "Finished (True in every end"),
+        ("trainingrun.status.conditions", "Finished (True when the run has"),
     ],
 )
 def test_kubectl_explain_documents(path: str, words: str, kubectl: Kubectl) -> None:

@@ -115,7 +115,7 @@ def test_an_image_whose_files_change_while_it_is_built_is_thrown_away(
     monkeypatch.setattr(
         Docker, "build", lambda _, request, archive: (archive.write_text("a"), request.dockerfile.write_text("FROM b"))
     )
-    with pytest.raises(BuildError, match="files of image operator changed while it was built: build again"):
+    with pytest.raises(BuildError, match="files of image operator changed while it was built: build it again"):
         build(IMAGES[:1], requested_base="registry", repository=repository, cache=cache, echo=print)
     assert not list(cache.archives.iterdir())
 
@@ -274,5 +274,5 @@ def test_sizes_count_both_kinds_of_layers(tmp_path: Path, *, compressed: bool) -
 def test_sizes_refuse_what_is_no_image(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "image.tar", "w"):
         pass
-    with pytest.raises(BuildError, match="is no image archive"):
+    with pytest.raises(BuildError, match="is not an image archive"):
         measure(tmp_path / "image.tar")

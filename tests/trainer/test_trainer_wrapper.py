@@ -87,7 +87,7 @@ def test_an_image_without_tensorflow_says_so(shared: Any, command: str) -> None:
     ],
 )
 def test_every_error_gets_an_outcome_and_a_next_step(error: Exception, outcome: str, reason: str) -> None:
-    from trainingrun_trainer.outcomes import classify  # type: ignore[import-not-found]
+    from trainingrun_trainer.outcomes import classify
 
     document = classify(error).document()
     assert (document["outcome"], document["reason"]) == (outcome, reason)
@@ -96,9 +96,9 @@ def test_every_error_gets_an_outcome_and_a_next_step(error: Exception, outcome: 
 
 
 def test_time_of_advance_moves_with_the_work_only(tmp_path: Path) -> None:
-    from trainingrun_trainer.shared import Folder, Progress  # type: ignore[import-not-found]
+    from trainingrun_trainer.shared_folder import ProgressWriter, SharedFolder
 
-    progress = Progress(Folder(str(tmp_path)), interval=0.01)
+    progress = ProgressWriter(SharedFolder(str(tmp_path)), interval=0.01)
     progress.advance(phase="training", step=3, loss=None)
     progress.start()
     progress.stop()

@@ -13,7 +13,7 @@ from trdemo.place import CurrentCluster, OwnCluster
 from trdemo.shell import DemoError
 from trimages.build import build
 from trimages.paths import REPOSITORY, default_cache
-from trimages.plan import Planned
+from trimages.plan import PlannedImage
 from trimages.spec import select
 
 RELEASE: Final = "trainingrun-operator"
@@ -22,7 +22,7 @@ SECRET: Final = "trainingrun-s3"
 CHART: Final = REPOSITORY / "charts" / "trainingrun-operator"
 
 
-def build_images(*, echo: Any) -> dict[str, Planned]:
+def build_images(*, echo: Any) -> dict[str, PlannedImage]:
     """Build what is not in the cache; returns image name -> reference and archive."""
     planned = build(select([]), requested_base=None, repository=REPOSITORY, cache=default_cache(), echo=echo)
     return {item.image.name: item for item in planned}

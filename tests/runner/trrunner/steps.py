@@ -30,6 +30,7 @@ PACKAGES = (
     "operator/trainingrun",
     "images/agent/trainingrun_agent",
     "images/build/trimages",
+    "images/trainer/trainingrun_trainer",
     "tests/cluster/trcluster",
     "tests/demo/trdemo",
     "tests/runner/trrunner",
