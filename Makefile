@@ -38,10 +38,11 @@ cluster-up: ## Start the test cluster (TIER=api|fleet|node)
 cluster-down: ## Stop the test cluster and remove everything it created
 	@$(BIN) $(PY) -m trcluster down
 
-chart: ## Generate the chart's CRD and rights, its README and the API reference
+chart: ## Generate the chart's CRD and rights, its README, the API reference and the status types
 	@$(BIN) $(PY) charts/sync.py
 	@$(BIN) $(PY) charts/readme.py
 	@$(BIN) $(PY) manifests/reference.py
+	@$(BIN) $(PY) manifests/status_types.py
 
 requirements: ## Update the requirement files with their hashes
 	@$(BIN) $(PY) -m trimages compile-requirements

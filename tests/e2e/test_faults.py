@@ -49,6 +49,7 @@ def tensorflow_run(name: str) -> Object:
 
 def small_run(name: str, **changes: Any) -> Object:
     """A run that leaves the node room for others: no TensorBoard, small requests."""
+    """A run that leaves the node room for others: no TensorBoard, small requests."""
     pod = {"pod": {"resources": SMALL}}
     return tire_run(name, prep=pod, export={**pod, "evalImages": 5}, tensorboard={"enabled": False}, **changes)
 
@@ -170,9 +171,12 @@ def scenarios(
             "pause": FaultScenario(faults, run("pause", steps=5000)),
             "brief": FaultScenario(faults, run("brief", steps=5)),
         }
-        long = [pool.submit(made["chain"].follow, chain), pool.submit(made["cut"].follow, lambda s: cut(s, proxy))]
+        long = [
+            pool.submit(made["chain"].run_script, chain),
+            pool.submit(made["cut"].run_script, lambda s: cut(s, proxy)),
+        ]
         for name, script in (("gone", gone), ("pause", pause), ("brief", brief)):
-            made[name].follow(script)
+            made[name].run_script(script)
         for future in long:
             future.result()
         yield made

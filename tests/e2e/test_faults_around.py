@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from trcluster.waiting import until
 from trdemo import stored_run, trainer_stand_in
 from trdemo.fault_scenario import FaultScenario, Resumed, entry_of, succeeded
-from trdemo.faults import Faults, wait_for
+from trdemo.faults import Faults
 from trdemo.follow import condition
 from trdemo.installation import Installation, Object, tire_run
 from trdemo.target import OwnCluster
@@ -83,7 +84,7 @@ def node_lost(scenario: FaultScenario, pod: Object) -> None:
         bucket.put_all([(f"{prefix}epochs/{epoch + 1:04d}.json", json.dumps({"podUID": "on-another-node"}).encode())])
         time.sleep(1)  # a manifest whose upload has begun may still arrive
         scenario.note("published by the lost pod", stored_run.checkpoints(bucket, prefix))
-        wait_for(lambda: not inside(agent), seconds=60, what="the lost agent to notice the other pod's claim and end")
+        until(lambda: not inside(agent), what="the lost agent to notice the other pod's claim and end", seconds=120)
         scenario.note("its trainer lives on", inside(trainer))
     scenario.note("node lost", scenario.resumed(2))
     scenario.note("published in the end", [each for each in stored_run.checkpoints(bucket, prefix) if each[0] <= epoch])
@@ -108,7 +109,7 @@ def diagnostics(installation: Installation, namespace: str, tmp_path_factory: py
     }
     run = tire_run("around", prep=SMALL, train=train, export=SMALL, tensorboard={"enabled": False})
     made = FaultScenario(Faults(installation, installation.target.cluster, namespace), run)
-    made.follow(around)
+    made.run_script(around)
     return made
 
 

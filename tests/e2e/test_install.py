@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 import yaml
 
 from trcluster import current
+from trcluster.waiting import until
 from trdemo import install
 from trdemo.follow import condition
 from trdemo.installation import Installation, tire_run
@@ -139,9 +139,14 @@ def test_the_run_succeeds(flight: Flight) -> None:
 
 def wait_until_left(installation: Installation, wanted: set[str]) -> set[str]:
     """Wait until exactly these objects of the installation are left; returns all objects of the cluster."""
-    deadline = time.monotonic() + 30
-    while traces(found := everything(installation)) != wanted:
-        assert time.monotonic() < deadline, sorted(traces(found) ^ wanted)
+    found: set[str] = set()
+
+    def left() -> bool:
+        nonlocal found
+        found = everything(installation)
+        return traces(found) == wanted
+
+    until(left, what="the installation to go", seconds=90, seen=lambda: sorted(traces(found) ^ wanted))
     return found
 
 
@@ -149,8 +154,8 @@ def test_uninstall_leaves_the_definition_and_the_runs(
     installation: Installation, namespace: str, flight: Flight
 ) -> None:
     """The namespace stays too: Helm created it, but not as a part of the release."""
-    ended = ("wait", "pods", "-n", namespace, "-l", "trainingrun.dev/stage", "--for=delete", "--timeout=60s")
-    installation.target.kubectl(*ended, timeout=70)
+    ended = ("pods", "-n", namespace, "-l", "trainingrun.dev/stage", "--for=delete")
+    installation.target.kubectl.wait(*ended, seconds=120)
     before = everything(installation)
     run = installation.target.kubectl.get("trainingrun", RUN, namespace=namespace)
     install.helm(installation.target, "uninstall", install.RELEASE, "--wait")
@@ -179,8 +184,8 @@ def overlay(installation: Installation, folder: Path, **more: Any) -> Path:
 def apply(installation: Installation, folder: Path) -> None:
     """Apply an overlay and wait until its operator has replaced the old one."""
     installation.target.kubectl("apply", "--server-side", "-k", str(folder))
-    rollout = ("rollout", "status", "deployment/trainingrun-operator", "-n", SYSTEM, "--timeout=120s")
-    installation.target.kubectl(*rollout, timeout=130)
+    rollout = ("rollout", "status", "deployment/trainingrun-operator", "-n", SYSTEM, "--timeout=240s")
+    installation.target.kubectl(*rollout, timeout=250)
 
 
 def test_kustomize_installs_over_what_is_kept_and_over_itself(
@@ -190,7 +195,7 @@ def test_kustomize_installs_over_what_is_kept_and_over_itself(
     apply(installation, overlay(installation, tmp_path))
     patch = '{"spec":{"ttlSecondsAfterFinished":1}}'
     kubectl("patch", "trainingrun", RUN, "-n", namespace, "--type=merge", "-p", patch)
-    kubectl("wait", "trainingrun", RUN, "-n", namespace, "--for=delete", "--timeout=60s", timeout=70)
+    kubectl.wait("trainingrun", RUN, "-n", namespace, "--for=delete", seconds=120)
     second = fly(
         installation,
         namespace,

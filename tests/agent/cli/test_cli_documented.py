@@ -23,8 +23,8 @@ OURS = [command for command in ALL if command.text.startswith("trainingrun ")]
 IN_IMAGE = [command for command in ALL if command.text.startswith("docker run ")]
 
 
-def place(command: Command) -> str:
-    return command.place
+def location(command: Command) -> str:
+    return command.location
 
 
 @pytest.fixture
@@ -40,12 +40,12 @@ def tires(cli: CommandLine) -> CommandLine:
     return cli
 
 
-@pytest.mark.parametrize("command", OURS, ids=place)
+@pytest.mark.parametrize("command", OURS, ids=location)
 def test_every_command_is_understood(command: Command) -> None:
     parser().parse_args(shlex.split(command.text)[1:])
 
 
-@pytest.mark.parametrize("command", [command for command in OURS if "tire/" in command.text], ids=place)
+@pytest.mark.parametrize("command", [command for command in OURS if "tire/" in command.text], ids=location)
 def test_commands_on_folders_do_what_is_shown(tires: CommandLine, command: Command) -> None:
     ended = tires.run(*shlex.split(command.text)[1:])
     if command.shown:
@@ -54,7 +54,7 @@ def test_commands_on_folders_do_what_is_shown(tires: CommandLine, command: Comma
         assert ended.code == 1  # the defects above
 
 
-@pytest.mark.parametrize("command", IN_IMAGE, ids=place)
+@pytest.mark.parametrize("command", IN_IMAGE, ids=location)
 def test_the_images_entry_point_understands_them_too(
     tires: CommandLine, command: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:

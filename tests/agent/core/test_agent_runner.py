@@ -50,7 +50,7 @@ def _raise(error: BaseException) -> Callable[[StageContext], Verdict]:
 
 def _stop_oneself(context: StageContext) -> Verdict:
     os.kill(os.getpid(), signal.SIGTERM)
-    assert context.stop.wait(5)
+    assert context.stop.wait(60)
     raise Interrupted("SIGTERM seen")
 
 

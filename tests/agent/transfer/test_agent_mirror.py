@@ -16,6 +16,7 @@ from trainingrun_agent.mirror.loop import BUSY_SECONDS, BUSY_TURNS, IDLE_SECONDS
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage.base import ObjectInfo, ObjectStore
 from trainingrun_agent.transfer.layout import Attempt
+from trcluster.waiting import patience
 
 FILE = "events.out.tfevents.1700000000.host"
 
@@ -226,6 +227,7 @@ def test_sigterm_ends_it_at_once(run: Any) -> None:
     thread = threading.Thread(target=lambda: verdicts.append(run_mirror(context)))
     thread.start()
     context.stop.set()
-    thread.join(2)
+    thread.join(patience(3))
+    assert not thread.is_alive()
     assert verdicts[0].outcome is Outcome.SUCCEEDED
     assert sorted(path.name for path in (context.config.shared / "logs").iterdir()) == ["eval_0", "train"]

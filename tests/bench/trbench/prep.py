@@ -36,7 +36,7 @@ SIZES = (1000, 10_000, 100_000)
 ADDED = 10
 LISTED = 100_000
 DISTINCT, WIDTH = 64, 320
-"""Number of different photos, which are repeated, and their width in pixels."""
+"""Measurement of different photos, which are repeated, and their width in pixels."""
 
 
 def measure(echo: Echo) -> Iterator[Measurement]:

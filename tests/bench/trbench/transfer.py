@@ -32,8 +32,8 @@ from trainingrun_agent.transfer.together import together
 from trbench.agent_store import POD, open_store
 from trbench.measurements import Echo, Measurement, compare
 from trbench.s3_server import s3_server
+from trcluster.command import run
 from trdemo.bucket import Bucket
-from trdemo.shell import run
 from trdemo.target import Storage
 
 BUCKET = "bench"
@@ -168,4 +168,4 @@ def _s5cmd(transfer: Transfer, source: str, target: str) -> None:
     account = {"AWS_ACCESS_KEY_ID": transfer.storage.access_key, "AWS_SECRET_ACCESS_KEY": transfer.storage.secret_key}
     environment = {**os.environ, **account, "AWS_REGION": "us-east-1", "NO_PROXY": "*"}
     argv = [str(program), "--endpoint-url", transfer.storage.endpoint, "--log", "error", "cp", source, target]
-    run(argv, env=environment)
+    run(argv, env=environment, timeout=600)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 
 from trcluster import process
 from trcluster.cgroups import hierarchies
+from trcluster.command import run
 from trcluster.paths import cache_root
 
 _NAMESPACES = ("mnt", "net", "pid", "uts", "ipc")
@@ -35,10 +35,7 @@ class HostState:
 
 def _output(*argv: str) -> str:
     path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
-    done = subprocess.run(
-        argv, capture_output=True, text=True, check=True, timeout=30, env={**os.environ, "PATH": path}
-    )
-    return done.stdout
+    return run(argv, timeout=60, env={**os.environ, "PATH": path})
 
 
 def _mountinfo() -> str:

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from trcluster.waiting import until
 from trdemo import stored_run
-from trdemo.faults import Faults, wait_for
+from trdemo.faults import Faults
 from trdemo.follow import condition
 from trdemo.installation import Object
 from trdemo.stored_run import Resume
@@ -47,7 +48,7 @@ class FaultScenario:
         self._moments: dict[str, Any] = {}
         self._error = ""
 
-    def follow(self, script: Callable[[FaultScenario], None]) -> None:
+    def run_script(self, script: Callable[[FaultScenario], None]) -> None:
         """Apply the run and execute the script until it ends or fails."""
         try:
             self.begin()
@@ -104,10 +105,10 @@ class FaultScenario:
         bucket = self.faults.installation.bucket
         uid = self.pod("train", attempt)["metadata"]["uid"]
         prefix = stored_run.prefix_of(self.status())
-        epoch = wait_for(
+        epoch = until(
             lambda: stored_run.epoch_of(bucket, prefix, uid),
-            seconds=SECONDS,
             what=f"attempt {attempt} to claim an epoch",
+            seconds=SECONDS,
         )
         assert epoch is not None
         found = stored_run.resume_before(bucket, prefix, epoch)

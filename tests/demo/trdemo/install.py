@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from trdemo.shell import DemoError, run
+from trcluster.command import CommandError, run
+from trdemo.shell import DemoError
 from trdemo.target import Target
 from trimages.build import build
 from trimages.paths import REPOSITORY, default_cache
-from trimages.plan import Planned
+from trimages.plan import PlannedImage
 from trimages.spec import select
 
 RELEASE: Final = "trainingrun-operator"
@@ -21,7 +22,7 @@ SECRET: Final = "trainingrun-s3"
 CHART: Final = REPOSITORY / "charts" / "trainingrun-operator"
 
 
-def build_images(*, echo: Any) -> dict[str, Planned]:
+def build_images(*, echo: Any) -> dict[str, PlannedImage]:
     """Build the container images that the cache lacks; returns reference and archive of each, by image name."""
     planned = build(select([]), requested_base=None, repository=REPOSITORY, cache=default_cache(), echo=echo)
     return {item.image.name: item for item in planned}
@@ -46,7 +47,7 @@ def install_operator(target: Target, *, references: Mapping[str, str], values: M
     options = ("--install", "--create-namespace", "--wait", "--timeout", "3m", "--values", "-")
     try:
         helm(target, "upgrade", RELEASE, str(CHART), *options, stdin=json.dumps(merged))
-    except DemoError as error:
+    except CommandError as error:
         selector = "-l app.kubernetes.io/name=trainingrun-operator"
         logs = f"kubectl --kubeconfig {target.kubectl.kubeconfig} -n {SYSTEM_NAMESPACE} logs {selector}"
         raise DemoError(f"{error}\nThe operator's log: {logs}") from error

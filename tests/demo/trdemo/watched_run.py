@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 import urllib.request
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from trcluster.command import CommandError
+from trcluster.waiting import until
 from trdemo.follow import condition
 from trdemo.installation import Installation, Object
-from trdemo.shell import DemoError
 
 POLL_SECONDS: Final = 0.5
 LOSS: Final = "Loss/total_loss"
@@ -39,19 +39,26 @@ def watch(installation: Installation, run: Object, *, namespace: str, seconds: f
     name = installation.apply(run, namespace=namespace)
     uid = installation.target.kubectl.get("trainingrun", name, namespace=namespace)["metadata"]["uid"]
     watched = WatchedRun(namespace, name, uid)
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+
+    def finished() -> bool:
         watched.status = installation.status(name, namespace=namespace)
         column = _progress_column(installation, name, namespace)
         if not watched.columns or watched.columns[-1] != column:
             watched.columns.append(column)
-        if condition(watched.status, "Finished") == "True":
-            return watched
         if watched.status.get("phase") == "Training" and not watched.curve_in_training:
             with contextlib.suppress(OSError):  # TensorBoard may still be starting; test_tire.py checks that it served
                 watched.curve_in_training = loss_curve(installation, name, namespace=namespace)
-        time.sleep(POLL_SECONDS)
-    raise DemoError(f"not finished within {seconds:.0f} s: {json.dumps(watched.status, indent=1)}")
+        return condition(watched.status, "Finished") == "True"
+
+    until(
+        finished,
+        what=f"the end of {namespace}/{name}",
+        seconds=seconds,
+        every=POLL_SECONDS,
+        not_yet=(CommandError,),
+        seen=lambda: json.dumps(watched.status, indent=1),
+    )
+    return watched
 
 
 def loss_curve(installation: Installation, name: str, *, namespace: str) -> list[Any]:
@@ -69,13 +76,14 @@ def loss_curve(installation: Installation, name: str, *, namespace: str) -> list
 def curve_until(installation: Installation, name: str, *, namespace: str, step: int, seconds: float) -> list[Any]:
     """Wait until TensorBoard serves the loss up to a step; returns all points."""
     points: list[Any] = []
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError):
-            points = loss_curve(installation, name, namespace=namespace)
-        if points and points[-1][1] >= step:
-            break
-        time.sleep(1)
+
+    def reached() -> bool:
+        nonlocal points
+        points = loss_curve(installation, name, namespace=namespace)
+        return bool(points) and points[-1][1] >= step
+
+    what = f"TensorBoard of {namespace}/{name} to serve the loss up to step {step}"
+    until(reached, what=what, seconds=seconds, every=1, not_yet=(OSError, CommandError), seen=lambda: points[-1:])
     return points
 
 

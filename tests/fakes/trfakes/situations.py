@@ -6,11 +6,12 @@ Operator and agents are the real programs; nodes and trainers are fakes (manual_
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from trcluster.command import CommandError
+from trcluster.waiting import until
 from trdemo.bucket import Bucket
 from trdemo.installation import tire_run
 from trdemo.shell import Kubectl
@@ -20,7 +21,7 @@ from trfakes.manual_node import ManualNode, Object
 
 NAMESPACE: Final = "vision"
 SECRET: Final = "trainingrun-s3"
-SECONDS: Final = 90  # on a busy machine; on an idle one nothing takes ten
+SECONDS: Final = 180  # on a busy machine; on an idle one nothing takes ten
 UNSCHEDULABLE: Final = (
     "0/1 nodes are available: 1 Insufficient nvidia.com/gpu. no new claims to deallocate, preemption: "
     "0/1 nodes are available: 1 Preemption is not helpful for scheduling."
@@ -69,14 +70,20 @@ class Environment:
 
     def until(self, name: str, wanted: Callable[[Object], Any]) -> None:
         """Wait until a run's status satisfies a predicate."""
-        deadline = time.monotonic() + SECONDS
         status: Object = {}
-        while time.monotonic() < deadline:
+
+        def reached() -> bool:
+            nonlocal status
             status = self.kubectl.get("trainingrun", name, namespace=NAMESPACE).get("status", {})
-            if wanted(status):
-                return
-            time.sleep(0.3)
-        raise AssertionError(f"status of {name} not as expected after {SECONDS} s: {json.dumps(status, indent=1)}")
+            return bool(wanted(status))
+
+        until(
+            reached,
+            what=f"run {name} to come that far",
+            seconds=SECONDS,
+            not_yet=(CommandError,),
+            seen=lambda: json.dumps(status, indent=1),
+        )
 
     def until_reason(self, name: str, reason: str) -> None:
         """Wait for a condition with this reason."""
@@ -179,9 +186,7 @@ def waits_for_a_run(environment: Environment) -> None:
 def expired(environment: Environment) -> None:
     forbidden = {"credentials": {"secretName": "not-of-training"}}  # ends without a pod
     environment.apply("brief", ttlSecondsAfterFinished=0, storage=forbidden)
-    deadline = time.monotonic() + SECONDS
-    while "brief" in environment.kubectl("get", "trainingruns", "-n", NAMESPACE) and time.monotonic() < deadline:
-        time.sleep(0.2)
+    environment.kubectl.wait("trainingrun/brief", "-n", NAMESPACE, "--for=delete", seconds=SECONDS)
 
 
 SITUATIONS: Final[Mapping[str, Callable[[Environment], None]]] = {
