@@ -18,15 +18,15 @@ from typing import BinaryIO
 from trainingrun_agent.log import logger
 from trainingrun_agent.prep.image.check import Checker
 from trainingrun_agent.prep.model.findings import Findings, Split
-from trainingrun_agent.prep.output.tutorial_csv import write_header
+from trainingrun_agent.prep.output.labels_csv import write_header
 from trainingrun_agent.prep.sharding import rows as row_files
-from trainingrun_agent.prep.sharding import summary
-from trainingrun_agent.prep.sharding.crew import make_all, workers_for
-from trainingrun_agent.prep.sharding.feed import GoneError, Task
+from trainingrun_agent.prep.sharding import shard_summary
 from trainingrun_agent.prep.sharding.job import ImageFile, Prints, ShardJob, ShardResult
+from trainingrun_agent.prep.sharding.pool import make_all, workers_for
+from trainingrun_agent.prep.sharding.supervisor import GoneError, Task
 from trainingrun_agent.prep.source.pairing import Pair
+from trainingrun_agent.prep.split.dataset_split import Side
 from trainingrun_agent.prep.split.shards import disk_full
-from trainingrun_agent.prep.split.sides import Side
 from trainingrun_agent.prep.store.previous import GONE, Earlier, Made
 from trainingrun_agent.prep.store.publish import Home, Uploads, Writing
 from trainingrun_agent.progress import Progress
@@ -160,7 +160,7 @@ class _Making:
             return None
         try:
             view = self._sides[job.split].tally.view
-            return summary.recall(job.rows[0], job, view, self._folder / f"{job.name}.csv")
+            return shard_summary.recall(job.rows[0], job, view, self._folder / f"{job.name}.csv")
         except row_files.UNUSABLE as error:
             logger.warning("what is remembered of shard %s is of no use: %s", job.name, error)
             return None

@@ -34,8 +34,8 @@ from trainingrun_agent.prep.source.listing import Listing, scan
 from trainingrun_agent.prep.source.readers import Format
 from trainingrun_agent.prep.source.recognise import recognise
 from trainingrun_agent.prep.split import eval_fraction as fraction
-from trainingrun_agent.prep.split.sides import OpenSource, sides
-from trainingrun_agent.prep.statistics.network_view import View
+from trainingrun_agent.prep.split.dataset_split import OpenSource, sides
+from trainingrun_agent.prep.statistics.network_input import View
 from trainingrun_agent.prep.store.previous import Earlier, key_of, remember
 from trainingrun_agent.prep.store.publish import Home, Writing, publish, publish_failure, reusable
 from trainingrun_agent.progress import Progress

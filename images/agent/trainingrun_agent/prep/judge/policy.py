@@ -12,8 +12,8 @@ from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.model.class_names import nearest
 from trainingrun_agent.prep.model.findings import Finding, Findings, Severity, info, warning
 from trainingrun_agent.prep.source.fetch import CHANGED
-from trainingrun_agent.prep.split.sides import Side
-from trainingrun_agent.prep.statistics.tally import MUCH_LARGER, Tally
+from trainingrun_agent.prep.split.dataset_split import Side
+from trainingrun_agent.prep.statistics.totals import MUCH_LARGER, Tally
 
 TOP_FILES, TOP_CLASSES = 3, 5
 MAX_FINDING_TEXT = 200

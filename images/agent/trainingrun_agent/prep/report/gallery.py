@@ -22,7 +22,7 @@ from trainingrun_agent.prep.report.page.pictures import Box, Shown, Wanted, draw
 from trainingrun_agent.prep.source import fetch
 from trainingrun_agent.prep.source.listing import Entry
 from trainingrun_agent.prep.source.pairing import Pair
-from trainingrun_agent.prep.split.sides import Side
+from trainingrun_agent.prep.split.dataset_split import Side
 
 CLASS = "class:"
 PER_CODE, PER_FILE, PER_CLASS = 8, 2, 3

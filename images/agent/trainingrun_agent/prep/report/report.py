@@ -10,9 +10,9 @@ from typing import Any
 
 from trainingrun_agent.config import SplitRule
 from trainingrun_agent.prep.model.findings import MAX_FINDINGS, Findings, Severity, Words
-from trainingrun_agent.prep.split.sides import Side
-from trainingrun_agent.prep.statistics.network_view import fit
-from trainingrun_agent.prep.statistics.tally import FLAGS
+from trainingrun_agent.prep.split.dataset_split import Side
+from trainingrun_agent.prep.statistics.network_input import fit
+from trainingrun_agent.prep.statistics.totals import FLAGS
 
 
 def report(

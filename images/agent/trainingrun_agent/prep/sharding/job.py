@@ -14,7 +14,7 @@ from typing import NamedTuple
 from trainingrun_agent.prep.image.check import Labels
 from trainingrun_agent.prep.model.annotation import UnusableError
 from trainingrun_agent.prep.model.findings import Findings, Split
-from trainingrun_agent.prep.statistics.tally import Tally
+from trainingrun_agent.prep.statistics.totals import Tally
 
 CRASHED = "ImageCrashesDecoder"
 """Code of the finding about an image that brought a worker down."""

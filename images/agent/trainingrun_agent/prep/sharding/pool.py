@@ -14,10 +14,10 @@ from pathlib import Path
 
 from trainingrun_agent.ordered import STOP_POLL_SECONDS, heed
 from trainingrun_agent.prep.image.check import Checker
-from trainingrun_agent.prep.sharding.feed import READS_AT_ONCE, Feeder, Moved, Task
 from trainingrun_agent.prep.sharding.job import ShardResult
-from trainingrun_agent.prep.sharding.process import Maker, WorkerProcess, local_maker
-from trainingrun_agent.prep.statistics.network_view import View
+from trainingrun_agent.prep.sharding.supervisor import READS_AT_ONCE, Feeder, Moved, Task
+from trainingrun_agent.prep.sharding.worker_process import Maker, WorkerProcess, local_maker
+from trainingrun_agent.prep.statistics.network_input import View
 
 MAX_WORKERS = 4
 FEW_IMAGES = 256

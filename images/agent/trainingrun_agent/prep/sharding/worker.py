@@ -18,10 +18,10 @@ from typing import BinaryIO, Self
 from trainingrun_agent.prep.image.check import Checked, Checker
 from trainingrun_agent.prep.model.annotation import LabelledObject, version_of
 from trainingrun_agent.prep.model.findings import Finding, Findings, info
+from trainingrun_agent.prep.output.labels_csv import box_cells, lines
 from trainingrun_agent.prep.output.tfrecord import frame
-from trainingrun_agent.prep.output.tutorial_csv import box_cells, lines
 from trainingrun_agent.prep.sharding import rows as row_files
-from trainingrun_agent.prep.sharding import summary
+from trainingrun_agent.prep.sharding import shard_summary
 from trainingrun_agent.prep.sharding.job import (
     CRASHED,
     Fetched,
@@ -33,11 +33,11 @@ from trainingrun_agent.prep.sharding.job import (
     ShardResult,
 )
 from trainingrun_agent.prep.sharding.rows import Row
-from trainingrun_agent.prep.sharding.summary import Versions
+from trainingrun_agent.prep.sharding.shard_summary import Versions
 from trainingrun_agent.prep.source.fetch import CHANGED
 from trainingrun_agent.prep.split.shards import disk_full
-from trainingrun_agent.prep.statistics.network_view import View
-from trainingrun_agent.prep.statistics.tally import Tally
+from trainingrun_agent.prep.statistics.network_input import View
+from trainingrun_agent.prep.statistics.totals import Tally
 
 PASSING = (CHANGED, CRASHED)
 
@@ -101,7 +101,7 @@ class ShardMaker:
 
     def _finished_rows(self) -> LocalFile:
         """The summary, which is known last, before the rows."""
-        head = gzip.compress(summary.encode(self._result, self._versions), row_files.LEVEL, mtime=0)
+        head = gzip.compress(shard_summary.encode(self._result, self._versions), row_files.LEVEL, mtime=0)
         with _Output(self._scratch / f"{self._job.name}.rows.gz") as output:
             output.write(head)
             output.write(self._rows.getvalue())

@@ -10,7 +10,7 @@ from prep_lab import Lab
 from trainingrun_agent.pipeline.networks import NETWORKS
 from trainingrun_agent.prep.model.annotation import LabelledObject
 from trainingrun_agent.prep.statistics.distributions import Statistics, sides
-from trainingrun_agent.prep.statistics.network_view import MATCHED, View, feature_maps, fit, iou
+from trainingrun_agent.prep.statistics.network_input import MATCHED, View, feature_maps, fit, iou
 from voc_data import encoded, labelled, picture, voc
 
 # Made by the Object Detection API itself from the pipeline.config of these networks.

@@ -17,8 +17,8 @@ from typing import Any
 
 from trainingrun_agent.prep.model.findings import Findings
 from trainingrun_agent.prep.sharding.job import Prints, ShardJob, ShardResult
-from trainingrun_agent.prep.statistics.network_view import View
-from trainingrun_agent.prep.statistics.tally import Tally
+from trainingrun_agent.prep.statistics.network_input import View
+from trainingrun_agent.prep.statistics.totals import Tally
 
 MAX_LINE = 256 << 20
 

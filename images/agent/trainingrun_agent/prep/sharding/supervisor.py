@@ -17,7 +17,7 @@ from trainingrun_agent.prep.image import images
 from trainingrun_agent.prep.image.check import Labels
 from trainingrun_agent.prep.model.annotation import UnusableError
 from trainingrun_agent.prep.sharding.job import CRASHED, Fetched, ShardJob, ShardResult
-from trainingrun_agent.prep.sharding.process import Maker, WorkerDiedError
+from trainingrun_agent.prep.sharding.worker_process import Maker, WorkerDiedError
 from trainingrun_agent.prep.source import fetch
 from trainingrun_agent.prep.source.pairing import Pair
 from trainingrun_agent.storage.base import ObjectStore

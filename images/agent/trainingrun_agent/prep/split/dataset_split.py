@@ -12,8 +12,8 @@ from trainingrun_agent.prep.model.findings import Finding, Severity, Split
 from trainingrun_agent.prep.source.labels import Labels
 from trainingrun_agent.prep.source.pairing import Pair
 from trainingrun_agent.prep.split.shards import bucket_of, shard_count
-from trainingrun_agent.prep.statistics.network_view import View
-from trainingrun_agent.prep.statistics.tally import Tally
+from trainingrun_agent.prep.statistics.network_input import View
+from trainingrun_agent.prep.statistics.totals import Tally
 from trainingrun_agent.storage.base import ObjectStore
 
 

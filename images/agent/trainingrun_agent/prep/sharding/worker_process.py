@@ -21,8 +21,8 @@ from typing import Any, Protocol, cast
 
 from trainingrun_agent.prep.image.check import Checker
 from trainingrun_agent.prep.sharding.job import Fetched, Needs, ShardJob, ShardResult
-from trainingrun_agent.prep.sharding.maker import ShardMaker
-from trainingrun_agent.prep.statistics.network_view import View
+from trainingrun_agent.prep.sharding.worker import ShardMaker
+from trainingrun_agent.prep.statistics.network_input import View
 
 END_SECONDS = 5
 

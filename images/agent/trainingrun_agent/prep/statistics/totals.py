@@ -12,7 +12,7 @@ from operator import attrgetter
 
 from trainingrun_agent.prep.image.check import Checked
 from trainingrun_agent.prep.statistics.distributions import Statistics
-from trainingrun_agent.prep.statistics.network_view import View
+from trainingrun_agent.prep.statistics.network_input import View
 
 MAX_NAMES = 10_000
 SAMPLES = 4
