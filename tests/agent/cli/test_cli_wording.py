@@ -23,7 +23,7 @@ OF_A_CLUSTER = re.compile(
 PLACEHOLDERS = {
     "split": "train",
     "result.split": "eval",
-    "side.split": "eval",
+    "split.name": "eval",
     "SECRET": "the Secret named in spec.storage.credentials.secretName",
     "endpoint": "spec.storage.endpoint",
 }

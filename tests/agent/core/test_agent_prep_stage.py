@@ -18,7 +18,7 @@ from PIL import Image
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig, SplitRule, Uri
 from trainingrun_agent.errors import Interrupted, Outcome, StageError, UserError
-from trainingrun_agent.prep.split.eval_fraction import side
+from trainingrun_agent.prep.split.eval_fraction import split_of
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.stages import prep
 from trainingrun_agent.stages.context import StageContext
@@ -119,7 +119,7 @@ def test_a_share_of_one_folder_is_for_evaluation(
     resolved = replace(context.config.resolved, dataset=dataset)
     verdict = prep.run(replace(context, config=replace(context.config, resolved=resolved)))
     _check_numbers(verdict.numbers)
-    chosen = [number for number in range(12) if side(f"{number}.jpg", rule) == "eval"]
+    chosen = [number for number in range(12) if split_of(f"{number}.jpg", rule) == "eval"]
     assert 0 < len(chosen) < 12
     assert (verdict.numbers["trainImages"], verdict.numbers["evalImages"]) == (12 - len(chosen), len(chosen))
 

@@ -17,7 +17,7 @@ from trainingrun_agent.prep.sharding import pool, supervisor, worker_process
 from trainingrun_agent.prep.sharding.job import Fetched
 from trainingrun_agent.prep.sharding.worker_process import WorkerProcess
 from trainingrun_agent.prep.split import shards
-from trainingrun_agent.prep.statistics.network_input import View
+from trainingrun_agent.prep.statistics.network_input import NetworkInput
 from voc_data import jpeg
 
 
@@ -55,7 +55,7 @@ class Mortal:
 
     mark = b"deadly"
 
-    def __init__(self, checker: Checker, view: View, scratch: Path) -> None:
+    def __init__(self, checker: Checker, view: NetworkInput, scratch: Path) -> None:
         self._worker = WorkerProcess(checker, view, scratch)
 
     def feed(self, items: list[Fetched]) -> None:
@@ -121,7 +121,9 @@ def test_trouble_ends_all_workers(
 
 
 def test_disk_full_in_a_worker_is_told_as_such(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    worker = WorkerProcess(Checker(("tire",), 1024), View.of("ssd_inception_v2"), Path("/proc/nowhere"))
+    worker = WorkerProcess(
+        Checker(("tire",), 1024), NetworkInput.for_network("ssd_inception_v2"), Path("/proc/nowhere")
+    )
     try:
         from trainingrun_agent.prep.sharding.job import ShardJob
 

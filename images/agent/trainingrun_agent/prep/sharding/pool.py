@@ -17,7 +17,7 @@ from trainingrun_agent.prep.image.check import Checker
 from trainingrun_agent.prep.sharding.job import ShardResult
 from trainingrun_agent.prep.sharding.supervisor import READS_AT_ONCE, Feeder, Moved, Task
 from trainingrun_agent.prep.sharding.worker_process import Maker, WorkerProcess, local_maker
-from trainingrun_agent.prep.statistics.network_input import View
+from trainingrun_agent.prep.statistics.network_input import NetworkInput
 
 MAX_WORKERS = 4
 FEW_IMAGES = 256
@@ -44,7 +44,7 @@ def make_all(
     tasks: Iterable[Callable[[], Task]],
     *,
     checker: Checker,
-    view: View,
+    network_input: NetworkInput,
     scratch: Path,
     workers: int,
     stop: threading.Event,
@@ -60,7 +60,7 @@ def make_all(
     lock = threading.Lock()
 
     def new_maker() -> Maker:
-        return (WorkerProcess if workers else local_maker)(checker, view, scratch)
+        return (WorkerProcess if workers else local_maker)(checker, network_input, scratch)
 
     def work(reads: ThreadPoolExecutor) -> None:
         with closing(Feeder(new_maker, reads, halt, moved)) as feeder:

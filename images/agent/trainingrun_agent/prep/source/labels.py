@@ -42,7 +42,7 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Labels:
+class SourceLabels:
     """What is checked: pairs, and how to read the labels of one.
 
     `version` changes with the labels of a pair.
@@ -56,7 +56,7 @@ class Labels:
 @contextmanager
 def open_labels(
     format_: Format, listing: Listing, origin: Origin, *, scratch: Path, progress: Progress, stop: threading.Event
-) -> Iterator[Labels]:
+) -> Iterator[SourceLabels]:
     """The labels of a source, for as long as the block lasts.
 
     Raises UserError, DiskFull, what storage raises, Interrupted when told to stop.
@@ -67,10 +67,10 @@ def open_labels(
     path = scratch / f"{origin.split}-labels.sqlite"
     with Index(path, relative=format_.relative, sized=format_.sized, categories_shared=format_.partial) as index:
         pairing = _Filling(index, format_, origin, scratch, progress, stop).fill(listing)
-        yield Labels(pairing, lambda pair: index.labels(pair.annotation), lambda pair: _version(index, pair))
+        yield SourceLabels(pairing, lambda pair: index.labels(pair.annotation), lambda pair: _version(index, pair))
 
 
-def _of_files(format_: FileFormat, listing: Listing, origin: Origin) -> Labels:
+def _of_files(format_: FileFormat, listing: Listing, origin: Origin) -> SourceLabels:
     if format_.class_list is not None:
         _check_class_lists(format_.class_list, listing, origin)
 
@@ -84,7 +84,7 @@ def _of_files(format_: FileFormat, listing: Listing, origin: Origin) -> Labels:
             return ""
 
     pairing = pair(listing, filename_of, format_=format_)
-    return Labels(pairing, lambda pair: read(pair.annotation), lambda pair: pair.annotation.etag)
+    return SourceLabels(pairing, lambda pair: read(pair.annotation), lambda pair: pair.annotation.etag)
 
 
 def _version(index: Index, pair: Pair) -> str:

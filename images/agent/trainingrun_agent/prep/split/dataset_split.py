@@ -1,6 +1,6 @@
-"""The two sides of a data set, each with its images by shard.
+"""The splits of a data set, each with its images by shard.
 
-Invariant: every pair is in one shard of one split, in the order of paths.
+Invariant: every pair of an image and its labels is in one shard of one split, in the order of paths.
 """
 
 from __future__ import annotations
@@ -9,70 +9,74 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from trainingrun_agent.prep.model.findings import Finding, Severity, Split
-from trainingrun_agent.prep.source.labels import Labels
+from trainingrun_agent.prep.source.labels import SourceLabels
 from trainingrun_agent.prep.source.pairing import Pair
-from trainingrun_agent.prep.split.shards import bucket_of, shard_count
-from trainingrun_agent.prep.statistics.network_input import View
-from trainingrun_agent.prep.statistics.totals import Tally
+from trainingrun_agent.prep.split.shards import shard_count, shard_of
+from trainingrun_agent.prep.statistics.network_input import NetworkInput
+from trainingrun_agent.prep.statistics.totals import Totals
 from trainingrun_agent.storage.base import ObjectStore
 
 
 @dataclass(frozen=True)
 class OpenSource:
-    """A source whose labels, of this format, can be read; `prefix` is its key."""
+    """A source whose labels can be read: `format` is that of its labels, `prefix` is its key."""
 
     store: ObjectStore
     prefix: str
     format: str
-    labels: Labels
+    labels: SourceLabels
 
 
 @dataclass
-class Side:
-    """One split: `listed` image files, those that have labels by shard, and what is wrong with the others.
+class DatasetSplit:
+    """One split: `listed` counts its image files, `shards` are the ones with labels, `findings` are about the others.
 
-    `tally` is filled while they are checked.
+    `totals` are filled while the images are checked.
     """
 
-    split: Split
+    name: Split
     source: OpenSource
     listed: int
     shards: list[list[Pair]]
     findings: list[Finding]
-    tally: Tally
+    totals: Totals
 
     @property
     def images(self) -> int:
-        """How many are checked."""
+        """Number of images to check."""
         return sum(map(len, self.shards))
 
 
-def sides(sources: Mapping[Split, OpenSource], side_of: Callable[[str], Split] | None, *, view: View) -> list[Side]:
-    """Each source is a split; with `side_of`, the only one is parted by the paths of its images."""
-    if side_of is None:
-        return [_side(split, source, view, lambda _: True) for split, source in sources.items()]
+def divide(
+    sources: Mapping[Split, OpenSource], split_of: Callable[[str], Split] | None, *, network_input: NetworkInput
+) -> list[DatasetSplit]:
+    """Make each source a split; with `split_of`, divide the only source by the paths of its images."""
+    if split_of is None:
+        return [_split(name, source, network_input, lambda _: True) for name, source in sources.items()]
     [source] = sources.values()
 
-    def side(split: Split) -> Side:
-        return _side(split, source, view, lambda path: side_of(path) == split)
+    def part(name: Split) -> DatasetSplit:
+        return _split(name, source, network_input, lambda path: split_of(path) == name)
 
-    return [side("train"), side("eval")]
+    return [part("train"), part("eval")]
 
 
-def _side(split: Split, source: OpenSource, view: View, mine: Callable[[str], bool]) -> Side:
+def _split(
+    name: Split, source: OpenSource, network_input: NetworkInput, belongs: Callable[[str], bool]
+) -> DatasetSplit:
     pairing = source.labels.pairing
-    pairs = [pair for pair in pairing.pairs if mine(pair.image.path)]
+    pairs = [pair for pair in pairing.pairs if belongs(pair.image.path)]
     count = shard_count(sum(pair.image.size for pair in pairs))
     shards: list[list[Pair]] = [[] for _ in range(count)]
     for pair in pairs:
-        shards[bucket_of(pair.image.path, count)].append(pair)
-    findings = [finding.of(split) for finding in pairing.findings if mine(finding.file)]
+        shards[shard_of(pair.image.path, count)].append(pair)
+    findings = [finding.in_split(name) for finding in pairing.findings if belongs(finding.file)]
     bad = len({finding.file for finding in findings if finding.severity is Severity.ERROR})
-    return Side(
-        split,
+    return DatasetSplit(
+        name,
         source,
-        len(pairs) + sum(mine(image.path) for image in pairing.unpaired),
+        len(pairs) + sum(belongs(image.path) for image in pairing.unpaired),
         shards,
         findings,
-        Tally(view, bad=bad),
+        Totals(network_input, bad=bad),
     )
