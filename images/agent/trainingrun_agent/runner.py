@@ -21,12 +21,12 @@ from trainingrun_agent import config as configuration
 from trainingrun_agent import verdict as verdicts
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import Command, Paths
+from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import Outcome, StageError
 from trainingrun_agent.log import ProgressLines, logger
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.redaction import redact
 from trainingrun_agent.server import AgentServer, TrainerProbe
-from trainingrun_agent.stages.context import StageContext
 from trainingrun_agent.storage import guard
 from trainingrun_agent.verdict import Timings, Verdict
 
@@ -81,7 +81,7 @@ def _work(
             config.attempt,
         )
         stack.enter_context(guard.against(resolved.storage.refused_networks))
-        from trainingrun_agent.stores import Stores
+        from trainingrun_agent.storage.stores import Stores
 
         stores = Stores(config, progress=progress, stop=stop, clock=clock)
         context = StageContext(config, stores.open, progress, stop, clock, probe, stores.open_quick)

@@ -17,11 +17,11 @@ from PIL import Image
 
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig, SplitRule, Uri
+from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import Interrupted, Outcome, StageError, UserError
 from trainingrun_agent.prep.split.eval_fraction import side
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.stages import prep
-from trainingrun_agent.stages.context import StageContext
 from trainingrun_agent.storage import manifest
 from trainingrun_agent.storage.s3 import S3Store
 

@@ -18,13 +18,13 @@ import pytest
 
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig, Paths, parse_resolved
+from trainingrun_agent.context import StageContext
 from trainingrun_agent.progress import Progress
-from trainingrun_agent.stages.context import StageContext
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Producer
 from trainingrun_agent.storage.results import write_result
-from trainingrun_agent.stores import Stores
+from trainingrun_agent.storage.stores import Stores
 
 FAKE_TRAINER = Path(__file__).parents[2] / "fakes" / "fake_trainer.py"
 RUN_UID = "0a1b2c3d-0000-4000-8000-000000000001"

@@ -13,6 +13,7 @@ import pytest
 
 from trainingrun_agent.config import Uri
 from trainingrun_agent.errors import IntegrityError, Interrupted, StageError, UserError
+from trainingrun_agent.keys import Attempt
 from trainingrun_agent.prep.store.publish import RECORD_ROLES
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage import manifest as manifests
@@ -21,10 +22,9 @@ from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Produce
 from trainingrun_agent.transfer import dataset
 from trainingrun_agent.transfer.fetch import TrainInput, fetch_train
 from trainingrun_agent.transfer.last_step import LastStep
-from trainingrun_agent.transfer.layout import Attempt
 from trainingrun_agent.transfer.meter import Meter
+from trainingrun_agent.transfer.parallel import together
 from trainingrun_agent.transfer.resume import stored_checkpoints
-from trainingrun_agent.transfer.together import together
 from trainingrun_agent.transfer.weights import fetch_weights
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from trainingrun_agent.errors import Outcome, StorageOutage
+from trainingrun_agent.keys import Attempt
 from trainingrun_agent.mirror import run as run_mirror
 from trainingrun_agent.mirror.loop import BUSY_SECONDS, BUSY_TURNS, IDLE_SECONDS, TROUBLE_SECONDS, Mirror
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage.base import ObjectInfo, ObjectStore
-from trainingrun_agent.transfer.layout import Attempt
 
 FILE = "events.out.tfevents.1700000000.host"
 

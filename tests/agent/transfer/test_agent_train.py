@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import Outcome, Superseded
 from trainingrun_agent.shared import liveness
 from trainingrun_agent.stages import train
-from trainingrun_agent.stages.context import StageContext
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.epochs import claim
 from trainingrun_agent.storage.results import read_result, write_result

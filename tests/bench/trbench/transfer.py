@@ -28,7 +28,7 @@ from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Producer
 from trainingrun_agent.transfer import dataset
 from trainingrun_agent.transfer.meter import Meter
-from trainingrun_agent.transfer.together import together
+from trainingrun_agent.transfer.parallel import together
 from trbench.numbers import Echo, Number, compare
 from trbench.pod import POD, open_store
 from trbench.server import s3_server

@@ -13,9 +13,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from trainingrun_agent.errors import NotFound
+from trainingrun_agent.keys import Chunk
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage.base import ObjectStore
-from trainingrun_agent.transfer.layout import Chunk
 
 READ_BYTES = 4 << 20
 

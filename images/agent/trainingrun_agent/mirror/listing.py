@@ -6,8 +6,8 @@ them for a while; everything from the floor on is listed every time.
 
 from __future__ import annotations
 
+from trainingrun_agent.keys import Attempt, Chunk, parse_attempt, parse_chunk
 from trainingrun_agent.storage.base import ObjectStore
-from trainingrun_agent.transfer.layout import Attempt, Chunk, parse_attempt, parse_chunk
 
 SETTLED_SECONDS = 300.0
 """A terminating pod may ship for its grace period after its successor has begun."""

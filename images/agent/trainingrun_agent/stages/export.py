@@ -9,20 +9,20 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from trainingrun_agent.attempt_record import Stopwatch
 from trainingrun_agent.clock import rfc3339
+from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import Outcome, StageError
+from trainingrun_agent.keys import Attempt, own_attempt
 from trainingrun_agent.shared.documents import Done
 from trainingrun_agent.shared.folder import Folder
-from trainingrun_agent.stages.context import StageContext
-from trainingrun_agent.stages.judgement import failure
+from trainingrun_agent.stages.trainer_failure import failure
 from trainingrun_agent.stages.trainer_session import End, TrainerGoneError, TrainerSession
-from trainingrun_agent.stopwatch import Stopwatch
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.epochs import claim
 from trainingrun_agent.storage.manifest import Manifest, Producer
 from trainingrun_agent.storage.results import read_result, write_result
 from trainingrun_agent.transfer.fetch import fetch_export
-from trainingrun_agent.transfer.layout import Attempt, own_attempt
 from trainingrun_agent.transfer.meter import Meter
 from trainingrun_agent.transfer.ship_export import ship_export
 from trainingrun_agent.transfer.ship_stacks import stacks_text

@@ -11,15 +11,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainingrun_agent import __version__
+from trainingrun_agent.attempt_record import Stopwatch
 from trainingrun_agent.clock import rfc3339
 from trainingrun_agent.config import Uri
+from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import Interrupted, NotFound, Outcome, UserError
 from trainingrun_agent.log import logger
 from trainingrun_agent.pipeline.build import build_pipeline_config
 from trainingrun_agent.prep.prepare import PreparedDataset, prepare
 from trainingrun_agent.shared.folder import Folder
-from trainingrun_agent.stages.context import StageContext
-from trainingrun_agent.stopwatch import Stopwatch
 from trainingrun_agent.storage import documents, epochs, manifest, preflight, results
 from trainingrun_agent.storage.base import StoreFor
 from trainingrun_agent.transfer.meter import Meter

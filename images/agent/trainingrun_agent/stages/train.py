@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from trainingrun_agent.attempt_record import Stopwatch
+from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import Interrupted, Outcome, StageError
+from trainingrun_agent.keys import Attempt, own_attempt
 from trainingrun_agent.shared.folder import Folder
-from trainingrun_agent.stages.context import StageContext
-from trainingrun_agent.stages.judgement import failure
+from trainingrun_agent.stages.trainer_failure import failure
 from trainingrun_agent.stages.trainer_session import End, TrainerGoneError, TrainerSession
-from trainingrun_agent.stopwatch import Stopwatch
 from trainingrun_agent.storage.epochs import claim
 from trainingrun_agent.storage.results import read_result, write_result
 from trainingrun_agent.transfer.fetch import TrainInput, fetch_train
-from trainingrun_agent.transfer.layout import Attempt, own_attempt
 from trainingrun_agent.transfer.ship_stacks import stacks_text
 from trainingrun_agent.transfer.ship_training import TrainingShipper
 from trainingrun_agent.transfer.spec import give_work, send_away

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import Interrupted
 from trainingrun_agent.shared.documents import Done, TrainerProgress, read_done, read_progress
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.shared.liveness import Liveness
 from trainingrun_agent.shared.lock import TrainerLock
-from trainingrun_agent.stages.context import StageContext
 
 TURN_SECONDS = 0.2
 UNHEARD_SECONDS = 300.0

@@ -31,7 +31,7 @@ from trainingrun_agent.errors import (
     StorageRefused,
 )
 from trainingrun_agent.storage.base import ObjectInfo
-from trainingrun_agent.storage.inside import Inside, is_name
+from trainingrun_agent.storage.safe_paths import Inside, is_name
 from trainingrun_agent.storage.streams import NO_SPACE, HashingReader, save
 
 CHUNK = 1 << 20

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import Outcome, StageError
 from trainingrun_agent.shared.folder import Folder
-from trainingrun_agent.stages.context import StageContext
 from trainingrun_agent.storage.results import read_result, result_key
 from trainingrun_agent.transfer import dataset, weights
 from trainingrun_agent.transfer.dataset import DatasetFiles
 from trainingrun_agent.transfer.last_step import newest_known
 from trainingrun_agent.transfer.meter import Meter
+from trainingrun_agent.transfer.parallel import together
 from trainingrun_agent.transfer.resume import StoredCheckpoint, restore, stored_checkpoints, write_state
 from trainingrun_agent.transfer.spec import MODEL, PIPELINE_CONFIG, ExportInput, work_spec
-from trainingrun_agent.transfer.together import together
 
 CHECKPOINT = "checkpoint"
 MAX_PIPELINE_CONFIG = 1 << 20

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.errors import IntegrityError
+from trainingrun_agent.keys import Attempt, attempts
 from trainingrun_agent.storage import documents
 from trainingrun_agent.storage.base import ObjectStore
-from trainingrun_agent.transfer.layout import Attempt, attempts
 
 NAME = "last.json"
 INTERVAL_SECONDS = 15.0

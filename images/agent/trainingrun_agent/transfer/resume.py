@@ -11,12 +11,12 @@ import re
 from dataclasses import dataclass
 
 from trainingrun_agent.errors import IntegrityError, NotFound
+from trainingrun_agent.keys import Attempt, attempts
 from trainingrun_agent.shared.documents import is_complete
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.manifest import Manifest, ManifestObject
-from trainingrun_agent.transfer.layout import Attempt, attempts
 from trainingrun_agent.transfer.meter import Meter
 
 STATE_FILE = "checkpoint"

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from trainingrun_agent.errors import StorageRefused
+from trainingrun_agent.keys import EVENT_FILE, Attempt
 from trainingrun_agent.shared.folder import Folder, UnsafeFileError
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.transfer.file_tail import FileTail
-from trainingrun_agent.transfer.layout import EVENT_FILE, Attempt
 
 MAX_CHUNK_BYTES = 8 << 20
 MAX_FILE_BYTES = 2 << 30

@@ -16,7 +16,7 @@ from trainingrun_agent.shared.folder import Folder, UnsafeFileError
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.manifest import ManifestObject
 from trainingrun_agent.transfer.meter import Meter
-from trainingrun_agent.transfer.together import together
+from trainingrun_agent.transfer.parallel import together
 
 EXPORT = "export"
 

@@ -6,9 +6,9 @@ Invariant: best effort and bounded; a trainer that wrote none has ended all the 
 from __future__ import annotations
 
 from trainingrun_agent.errors import Outcome, StageError
+from trainingrun_agent.keys import Attempt
 from trainingrun_agent.shared.folder import Folder, UnsafeFileError
 from trainingrun_agent.storage.base import ObjectStore
-from trainingrun_agent.transfer.layout import Attempt
 
 NAME = "stacks.txt"
 MAX_BYTES = 1 << 20

@@ -12,11 +12,11 @@ from pathlib import Path
 from trainingrun_agent.config import Uri
 from trainingrun_agent.errors import IntegrityError, NotFound, UserError
 from trainingrun_agent.pipeline import checkpoint, fit
-from trainingrun_agent.pretrained import ArchiveUnusableError, unpack_checkpoint
 from trainingrun_agent.shared.folder import Folder, UnsafeFileError
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.transfer.meter import Meter
+from trainingrun_agent.transfer.zoo_archive import ArchiveUnusableError, unpack_checkpoint
 
 FOLDER = "pretrained"
 PREFIX = f"{FOLDER}/model.ckpt"
