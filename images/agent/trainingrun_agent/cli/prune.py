@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from trainingrun_agent.cli.terminal import plain, show, size
 from trainingrun_agent.cli.usage import UsageError
 from trainingrun_agent.clock import Clock
-from trainingrun_agent.ordered import heed
 from trainingrun_agent.prune import Plan, Survey, plan, survey
+from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.folder import FolderStore
 
@@ -64,7 +64,7 @@ def _lines(found: Survey, made: Plan, *, where: str) -> Iterator[str]:
 def _delete(store: ObjectStore, made: Plan, stop: threading.Event) -> None:
     for deletion in made.deletions:
         for info in deletion.objects:
-            heed(stop)
+            raise_if_stopped(stop)
             store.delete(info.key)
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from trainingrun_agent.errors import IntegrityError, NotFound
-from trainingrun_agent.ordered import heed
 from trainingrun_agent.prep.store import previous as earlier
+from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage import manifest, results
 from trainingrun_agent.storage.base import ObjectInfo, ObjectStore
 
@@ -65,14 +65,14 @@ def survey(store: ObjectStore, prefix: str, *, stop: threading.Event) -> Survey:
     base = f"{prefix}/" if prefix else ""
     for number, info in enumerate(store.list(f"{base}datasets/")):
         if number % 1000 == 0:
-            heed(stop)
+            raise_if_stopped(stop)
         _sort_in(found, info, info.key[len(f"{base}datasets/") :])
     for digest, data_set in found.data_sets.items():
-        heed(stop)
+        raise_if_stopped(stop)
         data_set.names = _named(store, f"{base}datasets/{digest}", prefix)
     found.pointers = [(info, _pointed_to(store, info, base)) for info, _ in found.pointers]
     for run in _runs(store, f"{base}runs/"):
-        heed(stop)
+        raise_if_stopped(stop)
         _look_at_run(store, found, run, name=run[len(f"{base}runs/") :])
     return found
 

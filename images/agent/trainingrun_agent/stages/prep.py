@@ -15,11 +15,12 @@ from trainingrun_agent.attempt_record import Stopwatch
 from trainingrun_agent.clock import rfc3339
 from trainingrun_agent.config import Uri
 from trainingrun_agent.context import StageContext
-from trainingrun_agent.errors import Interrupted, NotFound, Outcome, UserError
+from trainingrun_agent.errors import NotFound, Outcome, UserError
 from trainingrun_agent.log import logger
 from trainingrun_agent.pipeline.build import build_pipeline_config
 from trainingrun_agent.prep.prepare import PreparedDataset, prepare
 from trainingrun_agent.shared.folder import Folder
+from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage import documents, epochs, manifest, preflight, results
 from trainingrun_agent.storage.base import StoreFor
 from trainingrun_agent.transfer.meter import Meter
@@ -33,7 +34,7 @@ def run(context: StageContext) -> Verdict:
     resolved = context.config.resolved
     with watch.part("fetch"):
         warnings = _preflight(context)
-        _heed_stop(context)
+        raise_if_stopped(context.stop)
         epoch = epochs.claim(context.out, resolved.run_prefix, context.config.pod_uid, clock=context.clock)
         context.progress.update(epoch=epoch)
         earlier = _finished(context)
@@ -44,7 +45,7 @@ def run(context: StageContext) -> Verdict:
     with watch.part("work"):
         prepared = _prepare(context)
         pipeline = _pipeline(context, prepared)
-    _heed_stop(context)
+    raise_if_stopped(context.stop)
     context.progress.update(phase="shipping")
     with watch.part("ship"):
         numbers = _numbers(context, prepared, warnings)
@@ -194,11 +195,3 @@ def _findings(numbers: Mapping[str, Any]) -> str:
     counts = [(numbers.get(f"{word}s", 0), word) for word in ("error", "warning")]
     found = [f"{count} {word}{'s' if count > 1 else ''}" for count, word in counts if count]
     return f"; the report has {' and '.join(found)}" if found else ""
-
-
-def _heed_stop(context: StageContext) -> None:
-    if context.stop.is_set():
-        raise Interrupted(
-            "the pod was told to stop before the data set was complete",
-            hint="The next attempt starts by itself.",
-        )

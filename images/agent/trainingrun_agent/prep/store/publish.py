@@ -16,11 +16,11 @@ from typing import Any
 from trainingrun_agent.clock import Clock, rfc3339
 from trainingrun_agent.errors import IntegrityError, NotFound, StageError
 from trainingrun_agent.log import logger
-from trainingrun_agent.ordered import heed
 from trainingrun_agent.prep.model.findings import Split
 from trainingrun_agent.prep.sharding.job import LocalFile
 from trainingrun_agent.prep.store.previous import Made
 from trainingrun_agent.progress import Progress
+from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage import manifest
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Producer
@@ -111,7 +111,7 @@ class Uploads:
         self._moved(0)
         made = []
         for future in futures:
-            heed(stop)
+            raise_if_stopped(stop)
             made.append(future.result())
         return made
 
@@ -167,7 +167,7 @@ def publish(
         objects=tuple(objects),
         dataset=dataset,
     )
-    heed(context.stop)
+    raise_if_stopped(context.stop)
     manifest.write(home.store, home.folder, document)
 
 
