@@ -14,7 +14,7 @@ from prep_lab import Lab
 from trainingrun_agent.errors import ObjectChanged, UserError
 from trainingrun_agent.prep.sharding.job import Needs, ShardJob
 from trainingrun_agent.prep.sharding.maker import ShardMaker
-from trainingrun_agent.prep.split.sides import shards
+from trainingrun_agent.prep.split import shards
 from voc_data import jpeg, labelled, voc
 
 IMAGES = 60

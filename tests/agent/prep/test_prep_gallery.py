@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from prep_lab import Lab
+from trainingrun_agent.prep.report import gallery as module
 from trainingrun_agent.prep.report.page.pictures import Shown, Wanted
-from trainingrun_agent.prep.report.report import gallery as module
 from voc_data import encoded, jpeg, labelled, picture, voc
 
 

@@ -16,7 +16,7 @@ from trainingrun_agent.prep.image.check import Checker
 from trainingrun_agent.prep.sharding import crew, feed, process
 from trainingrun_agent.prep.sharding.job import Fetched
 from trainingrun_agent.prep.sharding.process import WorkerProcess
-from trainingrun_agent.prep.split.sides import shards
+from trainingrun_agent.prep.split import shards
 from trainingrun_agent.prep.statistics.network_view import View
 from voc_data import jpeg
 

@@ -33,8 +33,8 @@ from trainingrun_agent.prep.source.labels import Origin, head, open_labels
 from trainingrun_agent.prep.source.listing import Listing, scan
 from trainingrun_agent.prep.source.readers import Format
 from trainingrun_agent.prep.source.recognise import recognise
+from trainingrun_agent.prep.split import eval_fraction as fraction
 from trainingrun_agent.prep.split.sides import OpenSource, sides
-from trainingrun_agent.prep.split.sides import eval_fraction as fraction
 from trainingrun_agent.prep.statistics.network_view import View
 from trainingrun_agent.prep.store.previous import Earlier, key_of, remember
 from trainingrun_agent.prep.store.publish import Home, Writing, publish, publish_failure, reusable
