@@ -19,6 +19,7 @@ import pytest
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig, Paths, parse_resolved
 from trainingrun_agent.context import StageContext
+from trainingrun_agent.keys import BucketKeys, RunKeys
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.base import ObjectStore
@@ -71,7 +72,11 @@ class Run:
 
     @property
     def prefix(self) -> str:
-        return f"lab/runs/team/tire-{RUN_UID[:8]}"
+        return self.run_keys.folder
+
+    @property
+    def run_keys(self) -> RunKeys:
+        return BucketKeys("lab").run(namespace="team", name="tire", uid=RUN_UID)
 
     def pod(self, stage: str, *, grace: int = 30, clock: Clock | None = None) -> StageContext:
         uid = str(uuid.uuid4())
@@ -144,7 +149,7 @@ def prepared(run: Run) -> Run:
     store.put(f"{run.prefix}/pipeline.config", b"model { ssd { } }\n")
     write_result(
         store,
-        run.prefix,
+        run.run_keys,
         stage="prep",
         epoch=1,
         pod_uid="prep-pod",

@@ -156,7 +156,7 @@ def test_listing_attempts_costs_two_requests_each_whatever_they_hold(bucket: Buc
     for epoch in (1, 2, 3):
         bucket.checkpoint(epoch, 10)
         for offset in range(20):
-            bucket.store.put(bucket.attempt(epoch).chunk("train", "events.out.tfevents.1.h", offset), b"x")
+            bucket.store.put(bucket.attempt(epoch).event_chunk("train", "events.out.tfevents.1.h", offset), b"x")
     requests: list[str] = []
     real = bucket.store.list
 
@@ -165,7 +165,7 @@ def test_listing_attempts_costs_two_requests_each_whatever_they_hold(bucket: Buc
             requests.append(prefix)
             return real(prefix, **options)
 
-    stored = stored_checkpoints(Counting(), bucket.run.prefix, before_epoch=9)  # type: ignore[arg-type]
+    stored = stored_checkpoints(Counting(), bucket.run.run_keys, before_epoch=9)  # type: ignore[arg-type]
     assert [checkpoint.epoch for checkpoint in stored] == [3, 2, 1]
     assert len(requests) == 3 * 2 + 1
 

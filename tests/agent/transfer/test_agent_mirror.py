@@ -60,10 +60,10 @@ class Setup:
         return Attempt(epoch, f"{self.prefix}/train/{epoch:04d}-abcdef0{epoch}")
 
     def put(self, offset: int, data: bytes, *, epoch: int = 1, folder: str = "train", file: str = FILE) -> None:
-        self.store.put(self.attempt(epoch).chunk(folder, file, offset), data)
+        self.store.put(self.attempt(epoch).event_chunk(folder, file, offset), data)
 
     def delete(self, offset: int, *, epoch: int = 1) -> None:
-        self.store.delete(self.attempt(epoch).chunk("train", FILE, offset))
+        self.store.delete(self.attempt(epoch).event_chunk("train", FILE, offset))
 
     def local(self, *, epoch: int = 1, folder: str = "train") -> Path:
         path: Path = self.context.config.shared / folder / f"{FILE}.epoch{epoch}"

@@ -45,7 +45,7 @@ class Mirror:
 
     def __init__(self, context: StageContext, logs: Folder) -> None:
         self._context, self._logs = context, logs
-        self._listing = EventListing(context.out, context.config.resolved.run_prefix)
+        self._listing = EventListing(context.out, context.config.resolved.run_keys)
         self._quiet_turns = 0
         self._trouble = ""
 

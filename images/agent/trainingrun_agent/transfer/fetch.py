@@ -14,10 +14,10 @@ from typing import Any
 from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import Outcome, StageError
 from trainingrun_agent.shared.folder import Folder
-from trainingrun_agent.storage.results import read_result, result_key
+from trainingrun_agent.storage.results import read_result
 from trainingrun_agent.transfer import dataset, weights
 from trainingrun_agent.transfer.dataset import DatasetFiles
-from trainingrun_agent.transfer.last_step import newest_known
+from trainingrun_agent.transfer.last_step import highest_known_step
 from trainingrun_agent.transfer.meter import Meter
 from trainingrun_agent.transfer.parallel import together
 from trainingrun_agent.transfer.resume import StoredCheckpoint, restore, stored_checkpoints, write_state
@@ -97,7 +97,7 @@ def fetch_export(context: StageContext, folder: Folder, *, epoch: int, while_wai
         raise StageError(
             Outcome.CRASH,
             "CheckpointMissing",
-            f"no complete checkpoint below s3://{context.out.bucket}/{context.config.resolved.run_prefix}/train/",
+            f"no complete checkpoint below s3://{context.out.bucket}/{context.config.resolved.run_keys.attempts('train')}/",
             "The checkpoints were deleted after training: create a new TrainingRun.",
         )
     step = resume.checkpoint.step
@@ -111,13 +111,13 @@ def _locate(context: StageContext) -> DatasetFiles:
 
 
 def _prerequisite(context: StageContext, stage: Any) -> dict[str, Any]:
-    prefix = context.config.resolved.run_prefix
-    result = read_result(context.out, prefix, stage)
+    run = context.config.resolved.run_keys
+    result = read_result(context.out, run, stage)
     if result is None:
         raise StageError(
             Outcome.CRASH,
             "ResultMissing",
-            f"stage {stage} has no result at s3://{context.out.bucket}/{result_key(prefix, stage)}",
+            f"stage {stage} has no result at s3://{context.out.bucket}/{run.result(stage)}",
             "It was deleted after the stage had ended: create a new TrainingRun.",
         )
     return result
@@ -132,7 +132,7 @@ def _dataset_tasks(
 
 
 def _fetch_pipeline_config(context: StageContext, folder: Folder) -> None:
-    key = f"{context.config.resolved.run_prefix}/{PIPELINE_CONFIG}"
+    key = context.config.resolved.run_keys.pipeline_config
     folder.write(PIPELINE_CONFIG, context.out.get(key, max_bytes=MAX_PIPELINE_CONFIG))
 
 
@@ -140,10 +140,10 @@ def _resume(context: StageContext, model: Folder, *, epoch: int, meter: Meter, f
     _newest(context, model, epoch=epoch, meter=meter, found=found)
     if found.checkpoint is not None:
         write_state(model, found.checkpoint.step)
-    found.reached = newest_known(context.out, context.config.resolved.run_prefix, before_epoch=epoch)
+    found.reached = highest_known_step(context.out, context.config.resolved.run_keys, before_epoch=epoch)
 
 
 def _newest(context: StageContext, into: Folder, *, epoch: int, meter: Meter, found: _Resume) -> None:
-    prefix = context.config.resolved.run_prefix
-    candidates = stored_checkpoints(context.out, prefix, before_epoch=epoch)
+    run = context.config.resolved.run_keys
+    candidates = stored_checkpoints(context.out, run, before_epoch=epoch)
     found.checkpoint = restore(context.out, candidates, into, meter)

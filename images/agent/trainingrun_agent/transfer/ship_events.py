@@ -89,7 +89,7 @@ class EventShipper:
             data = source.read(min(MAX_CHUNK_BYTES, size - shipped.end))
             if not data:
                 return
-            self._store.put(self._attempt.chunk(name, file, shipped.end), data)
+            self._store.put(self._attempt.event_chunk(name, file, shipped.end), data)
             shipped.offsets.append(shipped.end)
             shipped.end += len(data)
             if len(data) == MAX_CHUNK_BYTES:
@@ -106,10 +106,10 @@ class EventShipper:
         start = shipped.offsets[first]
         try:
             self._store.upload(
-                self._attempt.chunk(name, file, start), FileTail(source, start), size=shipped.end - start
+                self._attempt.event_chunk(name, file, start), FileTail(source, start), size=shipped.end - start
             )
             for offset in replaced:
-                self._store.delete(self._attempt.chunk(name, file, offset))
+                self._store.delete(self._attempt.event_chunk(name, file, offset))
         except StorageRefused as error:
             _log.warning("chunks of event files stay as they are: %s", error)
             return

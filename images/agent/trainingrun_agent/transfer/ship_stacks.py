@@ -24,6 +24,5 @@ def stacks_text(store: ObjectStore, attempt: Attempt, folder: Folder, error: Sta
         stacks = b""
     if not stacks.strip():
         return " It left no stacks: it was stopped, or hung in the kernel."
-    key = f"{attempt.folder}/{NAME}"
-    store.put(key, stacks)
-    return f" Its stacks are in s3://{store.bucket}/{key}."
+    store.put(attempt.stacks, stacks)
+    return f" Its stacks are in s3://{store.bucket}/{attempt.stacks}."

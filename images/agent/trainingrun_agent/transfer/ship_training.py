@@ -38,7 +38,7 @@ class TrainingShipper:
             pod_uid=context.config.pod_uid,
             clock=context.clock,
             newest=newest,
-            before_publishing=partial(require_newest, store, context.config.resolved.run_prefix, attempt.epoch),
+            before_publishing=partial(require_newest, store, context.config.resolved.run_keys, attempt.epoch),
             on_shipped=lambda step: self._progress.update(checkpointStep=step),
         )
         self._events = EventShipper(store, attempt, self._folder)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from trainingrun_agent.config import Uri
 from trainingrun_agent.errors import IntegrityError, NotFound, UserError
+from trainingrun_agent.keys import manifest_of
 from trainingrun_agent.pipeline import checkpoint, fit
 from trainingrun_agent.shared.folder import Folder, UnsafeFileError
 from trainingrun_agent.storage import manifest as manifests
@@ -89,7 +90,7 @@ def _from_tarball(store: ObjectStore, uri: Uri, shared: Folder, meter: Meter) ->
 def _from_export(store: ObjectStore, uri: Uri, into: Folder, meter: Meter) -> None:
     folder = uri.key.rstrip("/")
     try:
-        manifest = manifests.read(store, f"{folder}/{manifests.NAME}")
+        manifest = manifests.read(store, manifest_of(folder))
     except (NotFound, IntegrityError) as error:
         raise _unusable(
             f"{_FIELD}: {uri} is not the export of a run: {error.message}",

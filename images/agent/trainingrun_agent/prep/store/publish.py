@@ -15,6 +15,7 @@ from typing import Any
 
 from trainingrun_agent.clock import Clock, rfc3339
 from trainingrun_agent.errors import IntegrityError, NotFound, StageError
+from trainingrun_agent.keys import BucketKeys, manifest_of
 from trainingrun_agent.log import logger
 from trainingrun_agent.prep.model.findings import Split
 from trainingrun_agent.prep.sharding.job import LocalFile
@@ -61,7 +62,7 @@ class Home:
     @property
     def manifest_key(self) -> str:
         """Absolute key of its manifest."""
-        return f"{self.folder}/{manifest.NAME}"
+        return manifest_of(self.folder)
 
     def uri(self, key: str) -> str:
         """How users address a key."""
@@ -78,7 +79,7 @@ def reusable(home: Home) -> Manifest | None:
         logger.warning("preparing again: %s", error)
         return None
     prefix = home.datasets_prefix.removesuffix("datasets").rstrip("/")
-    gone = manifest.missing(home.store, found, folder=home.folder, prefix=prefix)
+    gone = manifest.missing(home.store, found, folder=home.folder, keys=BucketKeys(prefix))
     if gone is not None:
         logger.warning("preparing again: %s is gone or was changed", home.uri(gone))
         return None
@@ -137,7 +138,7 @@ class Uploads:
             if sent != file.sha256:
                 raise IntegrityError(f"{file.path.name} changed on local disk while it was uploaded to {home.uri(key)}")
         file.path.unlink()
-        return ManifestObject(f"{manifest.SHARED_FOLDER}{name}", file.size, file.sha256, role, images)
+        return ManifestObject(f"datasets/{name}", file.size, file.sha256, role, images)
 
     def _moved(self, count: int) -> None:
         """Uploads call this from several threads; a repeated part counts back."""
