@@ -23,7 +23,7 @@ from trainingrun_agent.transfer import dataset
 from trainingrun_agent.transfer.fetch import TrainInput, fetch_train
 from trainingrun_agent.transfer.last_step import LastStep
 from trainingrun_agent.transfer.meter import Meter
-from trainingrun_agent.transfer.parallel import together
+from trainingrun_agent.transfer.parallel import Transfers
 from trainingrun_agent.transfer.resume import stored_checkpoints
 from trainingrun_agent.transfer.weights import fetch_weights
 
@@ -198,8 +198,13 @@ def test_one_failure_ends_the_other_transfers(run: Any) -> None:
     def fail() -> None:
         raise IntegrityError("broken")
 
+    def transfer_all() -> None:
+        with Transfers(meter) as transfers:
+            for transfer in (endless, endless, fail):
+                transfers.start(transfer)
+
     with pytest.raises(IntegrityError, match="broken"):
-        together([endless, endless, fail], meter=meter)
+        transfer_all()
     assert moved > 0
 
 
