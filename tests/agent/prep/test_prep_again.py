@@ -12,8 +12,8 @@ import pytest
 
 from prep_lab import Lab
 from trainingrun_agent.errors import ObjectChanged, UserError
-from trainingrun_agent.prep.sharding.job import Needs, ShardJob
-from trainingrun_agent.prep.sharding.worker import ShardMaker
+from trainingrun_agent.prep.sharding.job import ShardJob
+from trainingrun_agent.prep.sharding.worker import OpenShard, ShardWorker
 from trainingrun_agent.prep.split import shards
 from voc_data import jpeg, labelled, voc
 
@@ -148,13 +148,13 @@ def test_a_shard_of_which_nothing_changed_is_not_given_to_a_worker(lab: Lab, mon
     lab.run()
     lab.add("new")
     opened: list[str] = []
-    of_maker = ShardMaker.open
+    original = ShardWorker.open
 
-    def noted(maker: ShardMaker, job: ShardJob) -> Needs:
+    def noted(worker: ShardWorker, job: ShardJob) -> OpenShard:
         opened.append(job.name)
-        return of_maker(maker, job)
+        return original(worker, job)
 
-    monkeypatch.setattr(ShardMaker, "open", noted)
+    monkeypatch.setattr(ShardWorker, "open", noted)
     lab.run()
     assert len(opened) == 1
 

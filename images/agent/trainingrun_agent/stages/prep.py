@@ -20,10 +20,12 @@ from trainingrun_agent.keys import folder_of
 from trainingrun_agent.log import logger
 from trainingrun_agent.pipeline.build import build_pipeline_config
 from trainingrun_agent.prep.prepare import PreparedDataset, prepare
+from trainingrun_agent.prep.request import PrepareRequest
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage import documents, epochs, manifest, preflight, results
 from trainingrun_agent.storage.base import StoreFor
+from trainingrun_agent.storage.manifest import Producer
 from trainingrun_agent.transfer.meter import Meter
 from trainingrun_agent.transfer.weights import check_weights
 from trainingrun_agent.verdict import Verdict
@@ -44,7 +46,7 @@ def run(context: StageContext) -> Verdict:
     with watch.part("fetch"):
         _check_weights(context)
     with watch.part("work"):
-        prepared = _prepare(context)
+        prepared = _prepare(context, epoch)
         pipeline = _pipeline(context, prepared)
     raise_if_stopped(context.stop)
     context.progress.update(phase="shipping")
@@ -113,23 +115,21 @@ def _finished(context: StageContext) -> dict[str, Any] | None:
     return result
 
 
-def _prepare(context: StageContext) -> PreparedDataset:
+def _prepare(context: StageContext, epoch: int) -> PreparedDataset:
     resolved = context.config.resolved
     return prepare(
-        train=resolved.dataset.train,
-        eval=resolved.dataset.eval,
-        split=resolved.dataset.split,
-        network=resolved.model.network,
-        store_for=context.store_for,
-        out_store=context.out,
-        datasets_prefix=resolved.keys.datasets,
-        classes=resolved.dataset.classes,
-        max_bad_files=resolved.dataset.max_bad_files,
-        max_image_side=resolved.dataset.max_image_side,
-        scratch=context.config.shared,
-        progress=context.progress,
-        stop=context.stop,
-        clock=context.clock,
+        PrepareRequest(
+            dataset=resolved.dataset,
+            network=resolved.model.network,
+            store_for=context.store_for,
+            out=context.out,
+            keys=resolved.keys,
+            producer=Producer(context.config.pod_uid, epoch),
+            scratch=context.config.shared,
+            progress=context.progress,
+            stop=context.stop,
+            clock=context.clock,
+        )
     )
 
 

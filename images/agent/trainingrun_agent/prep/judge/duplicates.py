@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from trainingrun_agent.prep.model.findings import Finding, Split, warning
-from trainingrun_agent.prep.sharding.job import Fingerprint, Fingerprints
+from trainingrun_agent.prep.sharding.fingerprints import Fingerprint, Fingerprints
 from trainingrun_agent.prep.source.pairing import Pair
 
 BANDS, BAND_BITS = 8, 16

@@ -7,10 +7,6 @@ are.
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
-
-from trainingrun_agent.disk_space import is_disk_full
-from trainingrun_agent.errors import DiskFull
 
 TARGET_BYTES = 8 << 20
 """Small enough for work to spread over workers, and for few new images to cost little; large enough to be read fast."""
@@ -28,13 +24,3 @@ def shard_count(total_bytes: int) -> int:
 def shard_of(key: str, count: int) -> int:
     """The shard of a key."""
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") % count
-
-
-def disk_full(error: OSError, path: Path) -> OSError | DiskFull:
-    """DiskFull when that is what the error means, else the error itself."""
-    if not is_disk_full(error):
-        return error
-    return DiskFull(
-        f"no space left while writing {path.name}",
-        hint="Prepared records need about as much scratch space as the images: give the prep pod more.",
-    )
