@@ -72,7 +72,7 @@ def give_work(folder: Folder, spec: Mapping[str, Any]) -> None:
     folder.write(SPEC, json.dumps(spec, indent=1, allow_nan=False).encode())
 
 
-def send_away(folder: Folder, error: StageError) -> None:
-    """Tell the trainer that there is nothing to do; it ends with exit code 0."""
+def refuse_work(folder: Folder, error: StageError) -> None:
+    """Tell the trainer that it gets no work; it ends with exit code 0."""
     document = {"contractVersion": 1, "reason": error.reason, "message": error.message[:MAX_MESSAGE]}
     folder.write(FAILED, json.dumps(document).encode())
