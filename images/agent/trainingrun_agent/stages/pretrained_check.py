@@ -9,10 +9,11 @@ from trainingrun_agent.config import Uri
 from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.pipeline import checkpoint, fit
+from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder, UnsafeFileError
 from trainingrun_agent.storage.base import ObjectStore, StoreFor
 from trainingrun_agent.transfer.meter import Meter
-from trainingrun_agent.transfer.weights import FIELD, FOLDER, INDEX, USABLE, fetch_weights, unusable
+from trainingrun_agent.transfer.weights import FIELD, INDEX, USABLE, fetch_weights, unusable
 
 
 def check_exists(store_for: StoreFor, uri: Uri | None) -> None:
@@ -42,10 +43,10 @@ def check_fits(context: StageContext) -> None:
 def check_weights(store: ObjectStore, uri: Uri, *, network: str, scratch: Folder, meter: Meter) -> None:
     """Fetch the weights to `scratch`, compare them with the network and remove them. Raises UserError."""
     fetch_weights(store, uri, shared=scratch, meter=meter)
-    with scratch.sub(FOLDER) as folder:
+    with scratch.sub(names.PRETRAINED) as folder:
         index = _read_index(folder, uri)
         size = sum(folder.path(name).stat().st_size for name in folder.names() if ".data-" in name)
-    scratch.remove_sub(FOLDER)
+    scratch.remove_sub(names.PRETRAINED)
     if size < index.data_bytes:
         raise unusable(
             f"{FIELD}: the weights in {uri} have {size} bytes of data, their index names {index.data_bytes}",

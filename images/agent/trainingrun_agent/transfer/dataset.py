@@ -11,14 +11,13 @@ from typing import Any
 from trainingrun_agent.config import Resolved
 from trainingrun_agent.errors import IntegrityError
 from trainingrun_agent.keys import folder_of
+from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.manifest import Manifest, ManifestObject
 from trainingrun_agent.transfer.meter import Meter
 
-FOLDER = "dataset"
-LABEL_MAP = "label_map.pbtxt"
 ROLES = {"train": "trainRecords", "eval": "evalRecords"}
 """Roles of the shards in the manifest, by split."""
 
@@ -47,7 +46,7 @@ class DatasetFiles:
 
     def records(self, split: str) -> list[str]:
         """Paths of a split's shards, relative to the shared folder."""
-        return [f"{FOLDER}/{file.name}" for file in self.splits[split]]
+        return [f"{names.DATASET}/{file.name}" for file in self.splits[split]]
 
 
 def locate(store: ObjectStore, resolved: Resolved, prepared: dict[str, Any]) -> DatasetFiles:
@@ -55,7 +54,7 @@ def locate(store: ObjectStore, resolved: Resolved, prepared: dict[str, Any]) -> 
     key = resolved.keys.absolute(str(prepared["manifestKey"]))
     manifest = manifests.read(store, key)
     folder = folder_of(key)
-    label_maps = [entry for entry in manifest.objects if entry.key == LABEL_MAP]
+    label_maps = [entry for entry in manifest.objects if entry.key == names.LABEL_MAP]
     splits = {split: _split(manifest, split, folder=folder, resolved=resolved) for split in ROLES}
     images = {split: _images(manifest, split) for split in ROLES}
     if manifest.kind != "dataset" or len(label_maps) != 1 or not all(splits.values()) or not all(images.values()):
@@ -63,7 +62,7 @@ def locate(store: ObjectStore, resolved: Resolved, prepared: dict[str, Any]) -> 
             f"s3://{store.bucket}/{key} is not the manifest of a data set with label map, train and eval shards",
             hint="Delete the object and raise spec.retry to prepare the data again.",
         )
-    return DatasetFiles(splits, _file(label_maps[0], LABEL_MAP, folder=folder, resolved=resolved), images)
+    return DatasetFiles(splits, _file(label_maps[0], names.LABEL_MAP, folder=folder, resolved=resolved), images)
 
 
 def fetch(store: ObjectStore, file: File, into: Folder, meter: Meter) -> None:

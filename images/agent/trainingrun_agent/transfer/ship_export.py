@@ -12,13 +12,12 @@ from functools import partial
 from pathlib import PurePosixPath
 
 from trainingrun_agent.errors import Outcome, StageError
+from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder, UnsafeFileError
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.manifest import ManifestObject
 from trainingrun_agent.transfer.meter import Meter
 from trainingrun_agent.transfer.parallel import Transfers
-
-EXPORT = "export"
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class _Found:
 
 def ship_export(store: ObjectStore, target: str, shared: Folder, meter: Meter) -> tuple[ManifestObject, ...]:
     """Upload to the folder `target`; returns the manifest's entries. Raises StageError ExportIncomplete."""
-    with shared.sub(EXPORT) as export:
+    with shared.sub(names.EXPORT) as export:
         found = [file for rule in RULES for file in _find(export, rule)]
         meter.expect(sum(file.size for file in found))
         with Transfers(meter) as transfers:

@@ -12,14 +12,14 @@ from pathlib import Path
 from trainingrun_agent.config import Uri
 from trainingrun_agent.errors import IntegrityError, NotFound, UserError
 from trainingrun_agent.keys import manifest_of
+from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.transfer.meter import Meter
 from trainingrun_agent.transfer.zoo_archive import ArchiveUnusableError, unpack_checkpoint
 
-FOLDER = "pretrained"
-PREFIX = f"{FOLDER}/model.ckpt"
+PREFIX = f"{names.PRETRAINED}/model.ckpt"
 INDEX = "model.ckpt.index"
 FIELD = "spec.model.pretrained"
 USABLE = "Use a .tar.gz of the TensorFlow 1 detection model zoo, or a run's export folder."
@@ -31,7 +31,7 @@ _CHECKPOINT_FILE = re.compile(r"checkpoint/(model\.ckpt\.(index|data-\d{5}-of-\d
 def fetch_weights(store: ObjectStore, uri: Uri, *, shared: Folder, meter: Meter) -> None:
     """Fetch into `pretrained/`. Raises UserError when there are no usable weights at the URI."""
     if uri.key.endswith("/"):
-        with shared.sub(FOLDER, create=True) as into:
+        with shared.sub(names.PRETRAINED, create=True) as into:
             _fetch_export(store, uri, into, meter)
     else:
         _fetch_archive(store, uri, shared, meter)
@@ -49,7 +49,7 @@ def _fetch_archive(store: ObjectStore, uri: Uri, shared: Folder, meter: Meter) -
     if info.size > MAX_ARCHIVE_BYTES:
         raise unusable(f"{FIELD}: {uri} has {info.size} bytes", f"At most {MAX_ARCHIVE_BYTES} bytes are read.")
     meter.expect(info.size)
-    with shared.sub("spool", create=True) as spool, shared.sub(FOLDER, create=True) as into:
+    with shared.sub(names.SPOOL, create=True) as spool, shared.sub(names.PRETRAINED, create=True) as into:
         archive = spool.path(_ARCHIVE)
         store.download(uri.key, archive, size=info.size, sha256=None, on_bytes=meter.moved)
         try:
