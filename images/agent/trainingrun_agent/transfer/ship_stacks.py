@@ -1,6 +1,6 @@
-"""The stacks of a trainer that stood still go to the bucket, where they outlive its pod.
+"""Uploads the stacks of a stalled trainer, so that they outlive its pod.
 
-Invariant: best effort and bounded; a trainer that wrote none has ended all the same.
+Invariant: best effort and bounded; a trainer may have written none.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ MAX_BYTES = 1 << 20
 
 
 def stacks_text(store: ObjectStore, attempt: Attempt, folder: Folder, error: StageError) -> str:
-    """Ship the stacks of a stall; returns the sentence that says where they are, nothing for other errors."""
+    """Upload the stacks of a stall; returns a sentence with their address, empty for other errors."""
     if error.outcome is not Outcome.STALLED:
         return ""
     try:
