@@ -1,7 +1,7 @@
-"""Map a function over items in several threads; results come in the order of the items.
+"""Work in threads with results in order.
 
-Invariant: at most `max_items` items, with costs of at most `max_cost` together, are in work or wait to be taken. So
-memory is bounded whatever the number of items. An item that costs more is worked on alone.
+Invariant: results have the order of the items. At most `max_items` items, or `max_cost` of their cost, are in progress
+or waiting to be yielded, so memory is bounded for any number of items.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Bounds:
-    """Bounds of a number of items, and of the sum of their costs."""
+    """Limits of what is in progress: the number of items, and the sum of their costs."""
 
     max_items: int
     max_cost: int
@@ -41,7 +41,7 @@ def ordered_map(
     stop: threading.Event,
     pool: ThreadPoolExecutor,
 ) -> Iterator[R]:
-    """Yield `work(item)` for each item, in order. Raises what `work` raises, and Interrupted if `stop` is set."""
+    """Yield `work(item)` for each item, in order. Raises what `work` raises, Interrupted once `stop` is set."""
     for results in ordered_groups(work, items, cost=cost, bounds=bounds, group=_SINGLE, stop=stop, pool=pool):
         yield from results
 
@@ -56,18 +56,18 @@ def ordered_groups(
     stop: threading.Event,
     pool: ThreadPoolExecutor,
 ) -> Iterator[list[R]]:
-    """Like ordered_map, but yield results that are ready together, within the bounds of `group`; at least one."""
+    """Like ordered_map, but yields finished results together: at most `group` of them, or one larger result."""
     pending: deque[tuple[Future[R], int]] = deque()
-    pending_cost = 0
+    in_progress = 0
     try:
         for item in items:
             price = cost(item)
-            while pending and (len(pending) >= bounds.max_items or pending_cost + price > bounds.max_cost):
+            while pending and (len(pending) >= bounds.max_items or in_progress + price > bounds.max_cost):
                 results, paid = _next_group(pending, group, stop)
-                pending_cost -= paid
+                in_progress -= paid
                 yield results
             pending.append((pool.submit(work, item), price))
-            pending_cost += price
+            in_progress += price
         while pending:
             yield _next_group(pending, group, stop)[0]
     finally:
@@ -76,7 +76,7 @@ def ordered_groups(
 
 
 def _next_group(pending: deque[tuple[Future[R], int]], group: Bounds, stop: threading.Event) -> tuple[list[R], int]:
-    """Wait for the first result, add the ones that are ready; return them and their cost."""
+    """Wait for the first result, add those that are finished too; returns them and their cost."""
     future, paid = pending.popleft()
     results = [_result(future, stop)]
     while pending and len(results) < group.max_items and paid + pending[0][1] <= group.max_cost:

@@ -150,7 +150,7 @@ def _upload(store: ObjectStore, meter: Meter, trip: Trip) -> None:
 def _download(store: ObjectStore, meter: Meter, trip: Trip) -> None:
     """As a data set comes down."""
     found = manifests.read(store, manifest_of(trip.prefix))
-    files = [dataset.File(f"{trip.prefix}/{one.key}", one.key, one.size, one.sha256) for one in found.objects]
+    files = [dataset.DatasetFile(f"{trip.prefix}/{one.key}", one.key, one.size, one.sha256) for one in found.objects]
     with Folder.open(trip.folder) as folder, Transfers(meter) as transfers:
         for file in files:
             transfers.start(partial(dataset.fetch, store, file, folder, meter))

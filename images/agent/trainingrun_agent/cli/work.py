@@ -128,9 +128,7 @@ class Work:
 
     def _passed_over(self) -> dict[str, str]:
         return {
-            f"{store.bucket}/{path}": cause
-            for store in self.stores.values()
-            for path, cause in store.passed_over.items()
+            f"{store.bucket}/{path}": cause for store in self.stores.values() for path, cause in store.skipped.items()
         }
 
     @property

@@ -1,7 +1,7 @@
-"""Fetching what a stage works on: data set, pipeline.config, weights, the checkpoint to go on from.
+"""Fetches the input of a stage: data set, pipeline.config, weights, and the checkpoint to resume from.
 
-Invariant: everything is there and verified when a function returns; transfers run side by side, because the
-trainer's GPU waits for them.
+Invariant: when a function returns, everything is there and verified. Transfers run in parallel, because the trainer's
+GPU waits for them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import Outcome, StageError
+from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage.results import read_result
 from trainingrun_agent.transfer import dataset, weights
@@ -21,17 +22,14 @@ from trainingrun_agent.transfer.last_step import highest_known_step
 from trainingrun_agent.transfer.meter import Meter
 from trainingrun_agent.transfer.parallel import Transfers
 from trainingrun_agent.transfer.resume import StoredCheckpoint, restore, stored_checkpoints, write_state
-from trainingrun_agent.transfer.spec import MODEL, PIPELINE_CONFIG, ExportInput, work_spec
+from trainingrun_agent.transfer.spec import ExportInput, work_spec
 
-CHECKPOINT = "checkpoint"
 MAX_PIPELINE_CONFIG = 1 << 20
-
-Turn = Callable[[], None]
 
 
 @dataclass(frozen=True)
 class TrainInput:
-    """What was fetched for training; `reached` is the highest step an earlier attempt is known to have made."""
+    """The input of training; `reached` is the highest step that an earlier attempt is known to have reached."""
 
     spec: dict[str, Any]
     resumed: StoredCheckpoint | None
@@ -39,23 +37,23 @@ class TrainInput:
 
     @property
     def resumed_from(self) -> int:
-        """The step training goes on from; 0 for the start."""
+        """The step that training resumes from; 0 for a start from the beginning."""
         return self.resumed.step if self.resumed else 0
 
     @property
     def steps_lost(self) -> int:
-        """Steps that earlier attempts made after the checkpoint."""
+        """Steps after the checkpoint that earlier attempts trained and that are lost."""
         return max(0, self.reached - self.resumed_from)
 
 
-def fetch_train(context: StageContext, folder: Folder, *, epoch: int, while_waiting: Turn) -> TrainInput:
+def fetch_train(context: StageContext, folder: Folder, *, epoch: int, while_waiting: Callable[[], None]) -> TrainInput:
     """Fetch everything for training. `while_waiting` is called several times a second and may raise."""
     meter = Meter(context.progress, context.stop)
     files = _locate(context)
     pretrained = context.config.resolved.model.pretrained
     with (
-        folder.sub(dataset.FOLDER, create=True) as into,
-        folder.sub(MODEL, create=True) as model,
+        folder.sub(names.DATASET, create=True) as into,
+        folder.sub(names.MODEL, create=True) as model,
         Transfers(meter, while_waiting=while_waiting) as transfers,
     ):
         _start_dataset(transfers, context, files, ("train", "eval"), into=into, meter=meter)
@@ -74,14 +72,16 @@ def fetch_train(context: StageContext, folder: Folder, *, epoch: int, while_wait
     return TrainInput(spec, resumed, reached)
 
 
-def fetch_export(context: StageContext, folder: Folder, *, epoch: int, while_waiting: Turn) -> dict[str, Any]:
+def fetch_export(
+    context: StageContext, folder: Folder, *, epoch: int, while_waiting: Callable[[], None]
+) -> dict[str, Any]:
     """Fetch the highest complete checkpoint and the eval records; returns the exporter's spec."""
     meter = Meter(context.progress, context.stop)
     trained = _prerequisite(context, "train")
     files = _locate(context)
     with (
-        folder.sub(dataset.FOLDER, create=True) as into,
-        folder.sub(CHECKPOINT, create=True) as checkpoint,
+        folder.sub(names.DATASET, create=True) as into,
+        folder.sub(names.CHECKPOINT, create=True) as checkpoint,
         Transfers(meter, while_waiting=while_waiting) as transfers,
     ):
         _start_dataset(transfers, context, files, ("eval",), into=into, meter=meter)
@@ -96,7 +96,7 @@ def fetch_export(context: StageContext, folder: Folder, *, epoch: int, while_wai
             "The checkpoints were deleted after training: create a new TrainingRun.",
         )
     ap50 = trained["numbers"].get("ap50")
-    prefix = f"{CHECKPOINT}/model.ckpt-{restored.step}"
+    prefix = f"{names.CHECKPOINT}/model.ckpt-{restored.step}"
     source = ExportInput(prefix, restored.step, ap50 if isinstance(ap50, float | int) else None)
     return work_spec(context.config.resolved, files, pretrained=None, resumed_from=0, export=source)
 
@@ -135,7 +135,7 @@ def _start_dataset(
 
 def _fetch_pipeline_config(context: StageContext, folder: Folder) -> None:
     key = context.config.resolved.run_keys.pipeline_config
-    folder.write(PIPELINE_CONFIG, context.out.get(key, max_bytes=MAX_PIPELINE_CONFIG))
+    folder.write(names.PIPELINE_CONFIG, context.out.get(key, max_bytes=MAX_PIPELINE_CONFIG))
 
 
 def _resume(context: StageContext, model: Folder, *, epoch: int, meter: Meter) -> tuple[StoredCheckpoint | None, int]:
