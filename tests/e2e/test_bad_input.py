@@ -109,8 +109,8 @@ CASES = {
     "metadata": Case(
         {"storage": {"endpoint": "http://169.254.169.254"}},
         "ForbiddenByPolicy",
-        f"{LOCAL}, not storage. Use the address of your storage; where it really is there, your platform team can "
-        "allow the endpoint, without a wildcard in its host, in policy.endpoints of the operator's Helm values.",
+        f"{LOCAL}, not storage. Use the address of your storage. If your storage really has this address, ask your "
+        "platform team to allow it, without a wildcard in its host, in policy.endpoints of the operator's Helm values.",
     ),
 }
 

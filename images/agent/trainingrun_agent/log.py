@@ -50,7 +50,7 @@ def set_up() -> None:
 
 
 class ProgressLines:
-    """Writes progress lines from a thread of its own between `start` and `stop`."""
+    """Writes progress lines in its own thread from `start` to `stop`."""
 
     def __init__(self, progress: Progress, clock: Clock) -> None:
         self._progress = progress

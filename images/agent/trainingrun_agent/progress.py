@@ -34,7 +34,7 @@ class Progress:
         self._rate = ByteRate(self._clock.monotonic())
         self._bytes = {"down": 0, "up": 0}
 
-    def update(self, *, bytes: int | None = None, **fields: Any) -> None:  # noqa: A002 - a word of its own like `done`
+    def update(self, *, bytes: int | None = None, **fields: Any) -> None:  # noqa: A002 - named like the other fields
         """Set fields by their schema names; None removes a field, and so does a number that is not finite.
 
         A new phase or unit removes `done`, `total` and `etaSeconds` unless they are given with it. Without a given

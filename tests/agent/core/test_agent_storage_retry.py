@@ -100,7 +100,7 @@ def test_a_stopped_pod_does_not_wait(
     make_retrier: Callable[..., Retrier], stop: threading.Event, fake_clock: Any
 ) -> None:
     stop.set()
-    with pytest.raises(Interrupted, match="told to stop while storage did not answer: 503"):
+    with pytest.raises(Interrupted, match="SIGTERM arrived while storage did not answer: 503"):
         make_retrier().run(Failing(*[OUTAGE] * 99))
     assert fake_clock.seconds == 0
 

@@ -17,6 +17,7 @@ from trainingrun_agent.mirror.loop import BUSY_SECONDS, BUSY_TURNS, ERROR_SECOND
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage.base import ObjectInfo, ObjectStore
 from trainingrun_agent.verdict import StageResult
+from trcluster.waiting import patience
 
 FILE = "events.out.tfevents.1700000000.host"
 
@@ -227,6 +228,7 @@ def test_sigterm_ends_it_at_once(run: Any) -> None:
     thread = threading.Thread(target=lambda: results.append(run_mirror(context)))
     thread.start()
     context.stop.set()
-    thread.join(2)
+    thread.join(patience(3))
+    assert not thread.is_alive()
     assert [result.reason for result in results] == ["Stopped"]
     assert sorted(path.name for path in (context.config.shared / "logs").iterdir()) == ["eval_0", "train"]

@@ -1,7 +1,7 @@
 """The mirror's loop: list, copy, wait, until SIGTERM.
 
 Invariant: an idle mirror makes one request every ten seconds. A storage error is logged once and waited out, because
-TensorBoard goes on serving what is there.
+TensorBoard keeps serving the local files.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ CONTAINER = "exporter"
 def run(context: StageContext) -> StageResult:
     """Run the stage. Raises StageError."""
     with trainer_stage(context, "export", container=CONTAINER) as stage:
-        return stage.earlier_result("AlreadyExported", "The export") or _export(stage)
+        return stage.previous_result("AlreadyExported", "The export") or _export(stage)
 
 
 def _export(stage: TrainerStage) -> StageResult:

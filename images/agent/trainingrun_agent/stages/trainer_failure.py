@@ -20,7 +20,7 @@ def failure(end: End, *, container: str) -> StageError | None:
         return None if done.outcome is Outcome.SUCCEEDED else _as_reported(done, end, container)
     if end.stopped:
         return Interrupted(
-            f"SIGTERM arrived{_position(end)}.", hint="The next attempt goes on from the newest checkpoint."
+            f"SIGTERM arrived{_position(end)}.", hint="The next attempt resumes from the newest checkpoint."
         )
     if end.stall_reason:
         return StageError(

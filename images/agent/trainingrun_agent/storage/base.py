@@ -1,4 +1,4 @@
-"""The interface of a bucket, with what the agent needs of it and no more.
+"""The interface of a bucket: the calls that the agent needs.
 
 Invariant: every method raises only StorageRefused (NotFound among them), StorageOutage, ObjectTooLarge,
 IntegrityError, DiskFull or Interrupted, and the message names the call, the bucket and the key.

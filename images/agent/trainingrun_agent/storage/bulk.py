@@ -54,7 +54,7 @@ class BulkStore:
         """The whole object and its ETag. Raises BulkError also beyond `max_bytes`."""
         with self._failures_counted(key):
             found = self._store.get(key)
-            about = found.meta  # obstore makes it anew each time
+            about = found.meta  # obstore builds it at each access
             if about["size"] > max_bytes:
                 raise BulkError
             return bytes(found.bytes()), about["e_tag"] or ""

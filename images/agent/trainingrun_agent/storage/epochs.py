@@ -40,7 +40,7 @@ def require_newest(store: ObjectStore, run: RunKeys, epoch: int) -> None:
     if newest > epoch:
         raise Superseded(
             f"a later pod claimed epoch {newest} of this run; this one, of epoch {epoch}, publishes nothing more",
-            hint="Nothing is lost: the later pod goes on from the newest checkpoint.",
+            hint="Nothing is lost: the later pod resumes from the newest checkpoint.",
         )
 
 

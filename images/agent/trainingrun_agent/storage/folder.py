@@ -82,7 +82,7 @@ class FolderStore:
         if len(data) > max_bytes:
             raise ObjectTooLarge(
                 f"{self._where(key)} is larger than the {max_bytes} bytes that are read of it",
-                hint="Check that it is the file that was meant.",
+                hint="Check that this is the right file.",
             )
         return data
 

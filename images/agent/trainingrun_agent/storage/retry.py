@@ -92,7 +92,7 @@ class Retrier:
         left = self._stop_seen + self._after_stop - now
         if left <= 0:
             raise Interrupted(
-                f"the pod was told to stop while storage did not answer: {outage.message}", hint=outage.hint
+                f"SIGTERM arrived while storage did not answer: {outage.message}", hint=outage.hint
             ) from outage
         self._clock.sleep(min(delay, left))
 

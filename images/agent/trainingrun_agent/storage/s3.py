@@ -130,7 +130,7 @@ class S3Store:
         if len(data) > max_bytes:
             raise ObjectTooLarge(
                 f"{self._target.where(key)} is larger than the {max_bytes} bytes that are read of it",
-                hint="Check that it is the file that was meant.",
+                hint="Check that this is the right file.",
             )
         self._count(down=len(data))
         return data
