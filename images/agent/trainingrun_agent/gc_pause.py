@@ -1,7 +1,7 @@
 """Pause Python's garbage collector while hundreds of thousands of lasting objects are made.
 
-Otherwise it searches all of them for cycles again and again: preparing 100,000 images of which a few had changed took
-half as long again.
+Otherwise it searches all of them for cycles again and again. That took a third of the time of preparing 100,000
+images again, of which only a few had changed.
 """
 
 from __future__ import annotations

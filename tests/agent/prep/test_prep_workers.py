@@ -128,7 +128,7 @@ def test_trouble_ends_all_workers(
     assert not any(key.endswith("MANIFEST.json") for key in lab.memory.objects)
 
 
-def test_disk_full_in_a_worker_is_told_as_such(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_the_disk_in_a_worker_is_raised_in_the_main_process() -> None:
     worker = WorkerProcess(
         Checker(("tire",), 1024), NetworkInput.for_network("ssd_inception_v2"), Path("/proc/nowhere")
     )

@@ -33,7 +33,7 @@ from trainingrun_agent.storage.manifest import Producer
 
 @dataclass(frozen=True)
 class Outcome:
-    """`seconds` of the whole, of which the workers took `start` until all answered; `cpu` of all processes."""
+    """`seconds` in total, `start` of them until all workers had answered once; `cpu` seconds of all processes."""
 
     images: int
     seconds: float

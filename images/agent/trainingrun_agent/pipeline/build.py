@@ -83,7 +83,7 @@ def _training(network: Network, *, steps: int, batch_size: int, rate: Decimal, b
     if network.family == "faster_rcnn":
         lines.append("gradient_clipping_by_norm: 10.0")
     if pretrained:
-        # Without the type, hardly any variable is restored, and the API does not say so.
+        # Without the type, the API silently restores hardly any variable.
         lines += [
             f'fine_tune_checkpoint: "{PLACEHOLDER}" fine_tune_checkpoint_type: "detection"',
             "from_detection_checkpoint: true load_all_detection_checkpoint_vars: false",

@@ -167,7 +167,7 @@ class ShardWriter:
 
 
 def _labels_version(file: ImageFile, fetched: FetchedImage) -> str:
-    """The version of the labels; that of labels from a file about many images follows from what they say."""
+    """The version of an image's labels; if they come from a file about many images, it is a digest of their content."""
     if isinstance(fetched.labels, bytes) or file.labels_version:
         return file.labels_version
     return version_of(fetched.labels)

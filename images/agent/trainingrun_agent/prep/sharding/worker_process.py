@@ -111,7 +111,7 @@ class _Calls:
         self._connection, self._unanswered = connection, 0
 
     def call(self, method: str, *arguments: Any) -> Any:
-        """Call a method and return its answer, after those of all earlier calls."""
+        """Call a method, wait until all calls are answered, and return the last answer."""
         self.wait(unanswered=0)
         self.send((method, arguments))
         return self._receive()
