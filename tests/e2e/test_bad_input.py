@@ -88,7 +88,8 @@ CASES = {
     "archive": Case(
         {"model": {"pretrained": {"uri": "bad/none.tar.gz"}}},
         "PretrainedUnusable",
-        "spec.model.pretrained: s3://detectors/bad/none.tar.gz is no whole .tar.gz or .tar archive: truncated header.",
+        "spec.model.pretrained: s3://detectors/bad/none.tar.gz is not a complete .tar.gz or .tar archive: "
+        "truncated header.",
         USE,
     ),
     "weights": Case(

@@ -1,8 +1,7 @@
-"""What a container of the agent was told: resolved.json, its environment and its mounts, as frozen
-dataclasses.
+"""The configuration of one container: resolved.json, its environment and its mounts, as frozen dataclasses.
 
-Invariant: nothing else reads the environment or resolved.json, and credentials are never part of a config:
-only the folder that holds them is. Contract: images/contracts/resolved.schema.json.
+Invariant: no other module reads the environment or resolved.json. A config names the folder of the credentials, never
+the credentials. Contract: images/contracts/resolved.schema.json.
 """
 
 from __future__ import annotations
@@ -15,19 +14,20 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
+from trainingrun_agent import contract
+from trainingrun_agent.contract import Stage
 from trainingrun_agent.errors import Outcome, StageError
+from trainingrun_agent.keys import BucketKeys, RunKeys
 
-CONTRACT_VERSIONS = (1,)
 MAX_RESOLVED_BYTES = 1 << 20
 
-Stage = Literal["prep", "train", "export"]
-Command = Literal["prep", "train", "export", "mirror"]
+Command = Stage | Literal["mirror"]
 GroupBy = Literal["sequence", "folder", "image"]
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Where the operator mounts things; tests put them elsewhere."""
+    """Files and folders that the operator mounts; tests use others."""
 
     resolved: Path = Path("/etc/trainingrun/resolved.json")
     credentials: Path = Path("/var/run/secrets/trainingrun/s3")
@@ -40,7 +40,7 @@ class Paths:
 class Storage:
     """spec.storage; `endpoint` None means AWS, `prefix` has no slash at either end and may be empty.
 
-    No connection may go to `refused_networks`.
+    Connections to `refused_networks` are prevented.
     """
 
     endpoint: str | None
@@ -66,9 +66,9 @@ class Uri:
 
 @dataclass(frozen=True)
 class Source(Uri):
-    """Where one split of a data set lies.
+    """Where the images and labels of one split are.
 
-    `image_set` names a list ImageSets/Main/<name>.txt of a VOC tree; `format` is that of the labels, or `auto`.
+    `image_set` names a list ImageSets/Main/<name>.txt of a VOC folder; `format` is the format of the labels, or `auto`.
     """
 
     image_set: str | None = None
@@ -77,7 +77,7 @@ class Source(Uri):
 
 @dataclass(frozen=True)
 class SplitRule:
-    """spec.dataset.evalFraction, .splitSeed and .splitGroup: how one source becomes two splits."""
+    """spec.dataset.evalFraction, .splitSeed and .splitGroup: how one source is divided into two splits."""
 
     fraction: Decimal
     seed: int
@@ -86,7 +86,7 @@ class SplitRule:
 
 @dataclass(frozen=True)
 class Dataset:
-    """spec.dataset; either `eval` or `split` is there.
+    """spec.dataset; exactly one of `eval` and `split` is set.
 
     `max_bad_files` is a count ("3") or a percentage ("1%"), `max_image_side` is in pixels.
     """
@@ -100,7 +100,7 @@ class Dataset:
 
     @property
     def sources(self) -> tuple[tuple[str, Source], ...]:
-        """What is read, each with its field in the spec."""
+        """The sources that are read, each with its field in the spec."""
         both = (("dataset.train.uri", self.train), ("dataset.eval.uri", self.eval))
         return tuple((name, source) for name, source in both if source is not None)
 
@@ -115,7 +115,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Train:
-    """spec.train; `learning_rate` stays the decimal string the user wrote."""
+    """spec.train; `learning_rate` is the decimal string that the user wrote."""
 
     steps: int
     batch_size: int
@@ -128,7 +128,7 @@ class Train:
 
 @dataclass(frozen=True)
 class RunRef:
-    """Which TrainingRun this is."""
+    """The TrainingRun that this pod works for."""
 
     namespace: str
     name: str
@@ -137,7 +137,7 @@ class RunRef:
 
 @dataclass(frozen=True)
 class Resolved:
-    """resolved.json of contract 1."""
+    """resolved.json."""
 
     run: RunRef
     storage: Storage
@@ -148,31 +148,20 @@ class Resolved:
     document: Mapping[str, Any] = field(repr=False, compare=False)
     """resolved.json as it was read, for run.json."""
 
-    def key(self, relative: str) -> str:
-        """Absolute key in the bucket of a key that counts from the storage prefix."""
-        return f"{self.storage.prefix}/{relative}" if self.storage.prefix else relative
-
-    def relative(self, key: str) -> str:
-        """The inverse of `key`; a ValueError for a key outside of the storage prefix."""
-        head = f"{self.storage.prefix}/" if self.storage.prefix else ""
-        if not key.startswith(head):
-            raise ValueError(f"{key!r} is not below the storage prefix {self.storage.prefix!r}")
-        return key[len(head) :]
+    @property
+    def keys(self) -> BucketKeys:
+        """Keys below the storage prefix."""
+        return BucketKeys(self.storage.prefix)
 
     @property
-    def run_prefix(self) -> str:
-        """Absolute key of the run's folder, without a trailing slash."""
-        return self.key(f"runs/{self.run.namespace}/{self.run.name}-{self.run.uid[:8]}")
-
-    @property
-    def datasets_prefix(self) -> str:
-        """Absolute key of the folder of all data sets, without a trailing slash."""
-        return self.key("datasets")
+    def run_keys(self) -> RunKeys:
+        """Keys in the folder of this run."""
+        return self.keys.run(namespace=self.run.namespace, name=self.run.name, uid=self.run.uid)
 
 
 @dataclass(frozen=True)
 class AgentConfig:
-    """One container's view: `attempt` counts from 1, `grace_seconds` is the pod's grace period."""
+    """The configuration of one container; `attempt` counts from 1, `grace_seconds` is the pod's grace period."""
 
     resolved: Resolved
     stage: Command
@@ -184,7 +173,7 @@ class AgentConfig:
 
     @property
     def shared(self) -> Path:
-        """The folder shared with the trainer; scratch in prep."""
+        """The folder shared with the trainer; scratch space in prep."""
         return self.paths.shared
 
     @property
@@ -199,16 +188,13 @@ class AgentConfig:
 
 
 def load(env: Mapping[str, str], *, stage: Command | None = None, paths: Paths | None = None) -> AgentConfig:
-    """Read resolved.json and the environment.
-
-    Raises StageError `ContractMismatch` when the operator's side is off.
-    """
+    """Read resolved.json and the environment. Raises StageError `ContractMismatch` when they do not fit this agent."""
     where = paths or Paths()
     stage = stage or cast("Command", _required(env, "TRAININGRUN_STAGE"))
     mirror = stage == "mirror"
     resolved = parse_resolved(_read(where.resolved))
     wanted = env.get("TRAININGRUN_RUN_UID", resolved.run.uid)
-    if resolved.run.uid != wanted:  # never touch another run's folder, whatever was mounted
+    if resolved.run.uid != wanted:  # never write to another run's folder, whatever was mounted
         raise _mismatch(f"resolved.json is of run UID {resolved.run.uid}, but this pod belongs to {wanted}")
     return AgentConfig(
         resolved=resolved,
@@ -222,12 +208,12 @@ def load(env: Mapping[str, str], *, stage: Command | None = None, paths: Paths |
 
 
 def parse_resolved(data: bytes) -> Resolved:
-    """Parse resolved.json. Unknown fields are ignored, so that a newer operator may add some."""
+    """Parse resolved.json. Unknown fields are ignored, so that a newer operator may add fields."""
     try:
         document = json.loads(data)
         version = document["contractVersion"]
-        if version not in CONTRACT_VERSIONS:
-            raise _mismatch(f"resolved.json has contractVersion {version}, known: {CONTRACT_VERSIONS}")
+        if version not in contract.READABLE_VERSIONS:
+            raise _mismatch(f"resolved.json has contractVersion {version}, known: {contract.READABLE_VERSIONS}")
         return _resolved(document)
     except (ValueError, KeyError, TypeError) as error:
         raise _mismatch(f"resolved.json cannot be used: {type(error).__name__}: {error}") from error
@@ -265,10 +251,10 @@ def _resolved(document: dict[str, Any]) -> Resolved:
 
 
 def _dataset(document: dict[str, Any]) -> Dataset:
-    # A run accepted before there was a choice has two folders, and no word about a split.
+    # Runs accepted before splits existed have two folders and no `split`.
     evaluation, split = document["eval"], document.get("split")
     if (evaluation is None) == (split is None):
-        raise ValueError("dataset has both eval and split, or none of them")
+        raise ValueError("dataset has both eval and split, or neither")
     return Dataset(
         train=_source(document["train"]),
         eval=None if evaluation is None else _source(evaluation),
@@ -284,7 +270,7 @@ def _split(document: dict[str, Any]) -> SplitRule:
     try:
         fraction = Decimal(text)
     except InvalidOperation:
-        raise ValueError(f"dataset.split.fraction is {text!r}, no decimal number") from None
+        raise ValueError(f"dataset.split.fraction is {text!r}, not a decimal number") from None
     if not fraction.is_finite() or not 0 < fraction < 1:
         raise ValueError(f"dataset.split.fraction is {text!r}, not above 0 and below 1")
     if group_by not in get_args(GroupBy):
@@ -293,7 +279,7 @@ def _split(document: dict[str, Any]) -> SplitRule:
 
 
 def _source(document: dict[str, Any]) -> Source:
-    # A run accepted before formats were there has PascalVOC.
+    # Runs accepted before there was a choice of formats have PascalVOC.
     return Source(document["bucket"], document["key"], document["imageSet"], document.get("format", "pascalVOC"))
 
 

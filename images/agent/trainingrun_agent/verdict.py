@@ -1,7 +1,7 @@
-"""How an attempt ended, told to the operator by the pod's termination message.
+"""The verdict: how an attempt ended. The operator reads it from the pod's termination message.
 
-Invariant: what is written is a document of images/contracts/verdict.schema.json and at most 4096 bytes,
-because the kubelet cuts what is longer.
+Invariant: an encoded verdict is a document of images/contracts/verdict.schema.json of at most 4096 bytes, because the
+kubelet cuts longer messages.
 """
 
 from __future__ import annotations
@@ -9,34 +9,42 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from trainingrun_agent import contract
 from trainingrun_agent.errors import Outcome, StageError
 
 MAX_BYTES = 4096
 MAX_MESSAGE = 1500
 MAX_HINT = 600
 EXIT_SUCCEEDED = 0
-EXIT_OTHERWISE = 1
+EXIT_FAILED = 1
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """How a stage succeeded; a stage that fails raises StageError."""
+
+    reason: str
+    message: str
 
 
 @dataclass(frozen=True)
 class Timings:
-    """Wall seconds the stage spent in each part, not overlapping."""
+    """Wall time that the stage spent in each part, in seconds; parts do not overlap."""
 
     fetch: float = 0.0
     work: float = 0.0
     ship: float = 0.0
 
     def to_json(self) -> dict[str, float]:
-        """As in the schema, rounded to milliseconds."""
+        """The document of the schema, rounded to milliseconds."""
         return {"fetch": round(self.fetch, 3), "work": round(self.work, 3), "ship": round(self.ship, 3)}
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One attempt's end; `numbers` as the schema says for the stage."""
+    """How one attempt ended; `numbers` as the schema says for the stage."""
 
     stage: str
     outcome: Outcome
@@ -48,7 +56,7 @@ class Verdict:
     timings: Timings | None = None
 
     @classmethod
-    def of_error(
+    def failed(
         cls,
         error: StageError,
         *,
@@ -57,18 +65,18 @@ class Verdict:
         numbers: Mapping[str, Any] | None = None,
         timings: Timings | None = None,
     ) -> Verdict:
-        """The verdict an error stands for."""
-        return cls(stage, error.outcome, error.reason, error.message, error.hint, epoch, dict(numbers or {}), timings)
+        """The verdict of an attempt that ended with an error."""
+        return cls(stage, error.outcome, error.reason, error.message, error.hint, epoch, numbers or {}, timings)
 
     @property
     def exit_code(self) -> int:
-        """0 only when the stage succeeded, that is after its last object is in the bucket."""
-        return EXIT_SUCCEEDED if self.outcome is Outcome.SUCCEEDED else EXIT_OTHERWISE
+        """0 only when the stage succeeded: its last object is in the bucket."""
+        return EXIT_SUCCEEDED if self.outcome is Outcome.SUCCEEDED else EXIT_FAILED
 
     def to_json(self) -> dict[str, Any]:
-        """The document, texts cut to the lengths of the schema."""
+        """The document, with texts cut to the lengths of the schema."""
         document: dict[str, Any] = {
-            "contractVersion": 1,
+            "contractVersion": contract.VERSION,
             "stage": self.stage,
             "outcome": self.outcome.value,
             "reason": self.reason,
@@ -86,19 +94,14 @@ class Verdict:
 
 
 def encode(verdict: Verdict) -> bytes:
-    """The verdict in at most 4096 bytes: findings go first, then the hint, then most of the message."""
+    """The verdict in at most 4096 bytes: findings are left out first, then the hint, then most of the message."""
     document = verdict.to_json()
     for shrink in (_keep, _without_findings, _without_hint, _short_message, _without_numbers):
         document = shrink(document)
         data = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
         if len(data) <= MAX_BYTES:
             return data
-    raise ValueError("a verdict without numbers and with a short message is below 4096 bytes")
-
-
-def write(verdict: Verdict, path: Path) -> None:
-    """Write the termination message; the kubelet reads the file when the container ends."""
-    path.write_bytes(encode(verdict))
+    raise AssertionError("a verdict without numbers and with a short message has fewer than 4096 bytes")
 
 
 def _keep(document: dict[str, Any]) -> dict[str, Any]:

@@ -10,126 +10,126 @@ from typing import Literal, Required, TypedDict
 
 
 class Status(TypedDict, total=False):
-    """Where the run is. Written by the operator only."""
+    """Current state of the run, written by the operator only."""
 
-    observedGeneration: int  # metadata.generation the status was computed from.
+    observedGeneration: int  # The metadata.generation for which the status was computed.
     phase: Literal["Pending", "Queued", "Preparing", "Training", "Exporting", "Succeeded", "Failed", "Suspended"]
-    message: str  # One line: what is happening, or why it waits or failed and what to do next.
+    message: str  # What is happening, or why the run waits or failed and what to do next, in one line.
     conditions: list[Condition]
-    progress: Progress  # How far the running stage is.
-    storageURI: str  # Address in the bucket.
+    progress: Progress  # Progress of the running stage.
+    storageURI: str  # Folder of the run in the bucket.
     dataset: Dataset  # The prepared data set.
-    training: Training  # The training.
+    training: Training  # The training, up to now.
     export: Export  # The exported detector.
-    attempts: list[StageAttempts]  # Attempts by stage. One attempt is one Job and one pod.
-    timings: list[StageTimings]  # Where the time of each finished stage went.
+    attempts: list[StageAttempts]  # Attempts of each stage. An attempt is one Job with one pod.
+    timings: list[StageTimings]  # What each finished stage spent its time on.
     tensorboard: Tensorboard  # TensorBoard of the run.
-    retry: int  # The spec.retry that has been acted on.
+    retry: int  # The value of spec.retry that the operator last acted on.
     startedAt: str  # When the run was accepted.
     finishedAt: str  # When the run finished.
 
 
 class Condition(TypedDict, total=False):
-    """One observation about the run."""
+    """A condition of the run."""
 
     type: Required[str]  # Name of the condition.
-    status: Required[Literal["True", "False", "Unknown"]]  # Whether it holds.
-    reason: Required[str]  # One word for the cause, stable for programs.
-    message: Required[str]  # The cause in words, and what to do next.
-    lastTransitionTime: Required[str]  # When status last changed.
-    observedGeneration: int  # metadata.generation the condition was computed from.
+    status: Required[Literal["True", "False", "Unknown"]]  # Whether the condition holds.
+    reason: Required[str]  # Cause of the status in one word, which programs can rely on.
+    message: Required[str]  # Cause of the status in words, and what to do next.
+    lastTransitionTime: Required[str]  # When the status of the condition last changed.
+    observedGeneration: int  # The metadata.generation for which the condition was computed.
 
 
 class Progress(TypedDict, total=False):
-    """How far the running stage is."""
+    """Progress of the running stage."""
 
-    stage: Literal["prep", "train", "export"]  # Stage.
-    done: int  # Units done.
-    total: int  # Units in all.
-    unit: str  # What is counted: images, steps, bytes or files.
-    percent: int  # Percent done.
-    eta: str  # Time left in the stage, such as 4m.
-    etaSeconds: int  # Seconds left in the stage.
-    rate: str  # How fast bytes are read, checked or written, such as 41 MB/s.
-    updated: str  # When the stage said so.
+    stage: Literal["prep", "train", "export"]  # Name of the stage.
+    done: int  # Number of units that are done.
+    total: int  # Total number of units.
+    unit: str  # Unit of done and total: images, steps, bytes or files.
+    percent: int  # Percentage that is done.
+    eta: str  # Estimated time left in the stage, such as 4m.
+    etaSeconds: int  # Estimated seconds left in the stage.
+    rate: str  # Bytes that are read, checked or written per second, such as 41 MB/s.
+    updated: str  # When the stage reported this progress.
     source: Literal["agent", "log"]
-    text: str  # Progress in words, such as Training 1200/20000 (6%), or what keeps the pod from starting.
+    text: str  # Progress in words, such as Training 1200/20000 (6%), or why the pod cannot start.
 
 
 class Dataset(TypedDict, total=False):
     """The prepared data set."""
 
-    digest: str  # Digest of the images and the way they were prepared.
-    format: str  # Format of the labels as they were read; both, where train and eval differ.
-    reused: bool  # Whether an earlier run had prepared the same data set.
-    trainImages: int  # Count.
-    evalImages: int  # Count.
-    trainObjects: int  # Count.
-    evalObjects: int  # Count.
-    errors: int  # Count.
-    warnings: int  # Count.
-    infos: int  # Count.
-    reportURI: str  # Address in the bucket of the report for people, one page for a browser.
-    reportJSONURI: str  # Address in the bucket of the same report for programs.
-    topFindings: list[str]  # The first findings of the report.
+    digest: str  # Digest of the images and of the settings they were prepared with.
+    format: str  # Format in which the labels were read; two formats when train and eval differ.
+    reused: bool  # Whether a previous run had already prepared the same data set.
+    trainImages: int  # Number of images to train on.
+    evalImages: int  # Number of images to evaluate on.
+    trainObjects: int  # Number of labelled objects in the images to train on.
+    evalObjects: int  # Number of labelled objects in the images to evaluate on.
+    errors: int  # Number of findings with severity error in the data report.
+    warnings: int  # Number of findings with severity warning in the data report.
+    infos: int  # Number of findings with severity info in the data report.
+    reportURI: str  # Location in the bucket of the data report as a web page (report.html).
+    reportJSONURI: str  # Location in the bucket of the same report for programs (report.json).
+    topFindings: list[str]  # The first findings of the data report.
 
 
 class Training(TypedDict, total=False):
-    """The training."""
+    """The training, up to now."""
 
-    step: int  # Newest step.
-    steps: int  # Steps asked for.
-    loss: str  # Newest total loss.
+    step: int  # Latest step.
+    steps: int  # Total number of steps.
+    loss: str  # Total loss of the latest step.
     checkpointStep: int  # Step of the newest complete checkpoint in the bucket.
-    checkpointURI: str  # Address in the bucket.
-    mAP: str  # Average precision, 0 to 1 with three decimals.
-    ap50: str  # Average precision, 0 to 1 with three decimals.
-    resumedFromStep: int  # Step of the checkpoint the current attempt went on from.
-    stepsLost: int  # Steps trained again since they were after the last checkpoint.
+    checkpointURI: str  # Folder of the newest complete checkpoint in the bucket.
+    mAP: str  # mAP (mean over IoU 0.5 to 0.95) of the latest evaluation, from 0 to 1 with three decimals.
+    ap50: str  # Average precision at IoU 0.5 of the latest evaluation, from 0 to 1 with three decimals.
+    resumedFromStep: int  # Step of the checkpoint from which the current attempt resumed.
+    stepsLost: int  # Number of steps that had to be repeated because they came after the last checkpoint.
 
 
 class Export(TypedDict, total=False):
     """The exported detector."""
 
-    uri: str  # Address in the bucket.
-    frozenGraphURI: str  # Address in the bucket.
-    savedModelURI: str  # Address in the bucket.
+    uri: str  # Folder of the export in the bucket.
+    frozenGraphURI: str  # Location of the frozen graph in the bucket.
+    savedModelURI: str  # Folder of the SavedModel in the bucket.
     checkpointStep: int  # Step of the checkpoint that was exported.
-    mAP: str  # Average precision, 0 to 1 with three decimals.
-    ap50: str  # Average precision, 0 to 1 with three decimals.
-    evalImages: int  # Count.
+    mAP: str  # mAP (mean over IoU 0.5 to 0.95) of the exported detector, from 0 to 1 with three decimals.
+    ap50: str  # Average precision at IoU 0.5 of the exported detector, from 0 to 1 with three decimals.
+    evalImages: int  # Number of evaluation images on which the exported detector was tested.
 
 
 class StageAttempts(TypedDict, total=False):
-    """Attempts of a stage."""
+    """The attempts of one stage."""
 
-    stage: Required[Literal["prep", "train", "export"]]  # Stage.
-    number: int  # Number of the current or last attempt, from 1.
-    ended: int  # Attempts whose end has been counted.
+    stage: Required[Literal["prep", "train", "export"]]  # Name of the stage.
+    number: int  # Number of the current or latest attempt, from 1.
+    ended: int  # Number of attempts that have ended and were counted.
     failures: dict[str, int]
-    checkpointStep: int  # Newest checkpoint that an ended attempt left.
-    lastOutcome: str  # Outcome of the last ended attempt.
-    lastReason: str  # Reason of the last ended attempt.
-    lastMessage: str  # Message of the last ended attempt.
-    startedAt: str  # When the current or last attempt was created.
+    checkpointStep: int  # Step of the newest checkpoint that an ended attempt left.
+    lastOutcome: str  # Outcome of the latest attempt that ended.
+    lastReason: str  # Reason of the latest attempt that ended.
+    lastMessage: str  # Message of the latest attempt that ended.
+    startedAt: str  # When the current or latest attempt was created.
     nextRetryAt: str  # When the next attempt starts.
 
 
 class StageTimings(TypedDict, total=False):
-    """Seconds of a stage."""
+    """Times of one stage."""
 
-    stage: Required[Literal["prep", "train", "export"]]  # Stage.
-    waitingSeconds: float  # Seconds without a node or a container.
+    stage: Required[Literal["prep", "train", "export"]]  # Name of the stage.
+    waitingSeconds: float  # Seconds spent waiting for a node or a container.
     imageSeconds: float  # Seconds spent pulling images.
-    fetchSeconds: float  # Seconds spent reading from the bucket.
-    workSeconds: float  # Seconds spent on the work itself.
-    shipSeconds: float  # Seconds spent writing to the bucket after the work.
+    fetchSeconds: float  # Seconds spent downloading from the bucket.
+    workSeconds: float  # Seconds spent on the work of the stage.
+    shipSeconds: float  # Seconds spent uploading to the bucket after the work.
     totalSeconds: float  # Seconds from the creation of the Job to its end.
 
 
 class Tensorboard(TypedDict, total=False):
     """TensorBoard of the run."""
 
-    serviceName: str  # Service in the run's namespace.
-    url: str  # Address inside the cluster.
-    expiresAt: str  # When it is removed.
+    serviceName: str  # Name of the Service in the run's namespace.
+    url: str  # Address of TensorBoard inside the cluster.
+    expiresAt: str  # When TensorBoard is removed.

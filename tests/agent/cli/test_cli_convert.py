@@ -10,14 +10,14 @@ import re
 import signal
 import struct
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from command_line import CommandLine
 from trainingrun_agent.cli import work
-from trainingrun_agent.ordered import heed
+from trainingrun_agent.prep.request import PrepareRequest
+from trainingrun_agent.stopping import raise_if_stopped
 from voc_data import jpeg, labelled, voc
 
 CONVERT = ("convert", "images", "--out", "records")
@@ -153,10 +153,10 @@ def test_records_with_allowed_errors_are_a_success_unless_told_otherwise(
 
 
 def test_scratch_goes_also_when_interrupted(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*, stop: Any, scratch: Path, **_: Any) -> None:
-        (scratch / "large").write_bytes(b"x")
+    def interrupted(request: PrepareRequest) -> None:
+        (request.scratch / "large").write_bytes(b"x")
         os.kill(os.getpid(), signal.SIGINT)
-        heed(stop)
+        raise_if_stopped(request.stop)
 
     with monkeypatch.context() as patch:
         patch.setattr(work, "prepare", interrupted)

@@ -15,7 +15,8 @@ from command_line import CommandLine
 from label_sets import CLASSES, SETS, images
 from prep_in_memory import Preparation
 from trainingrun_agent.cli import main, wording, work
-from trainingrun_agent.ordered import heed
+from trainingrun_agent.prep.request import PrepareRequest
+from trainingrun_agent.stopping import raise_if_stopped
 from voc_data import encoded, jpeg, labelled, picture, voc
 
 SWAPPED = voc([labelled(box=(60, 80, 10, 20))])
@@ -276,9 +277,9 @@ def test_no_space_is_needed_for_records(cli: CommandLine, monkeypatch: pytest.Mo
 def test_being_interrupted_is_one_line(
     cli: CommandLine, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
-    def interrupted(*, stop: Any, **_: Any) -> None:
+    def interrupted(request: PrepareRequest) -> None:
         os.kill(os.getpid(), number)
-        heed(stop)
+        raise_if_stopped(request.stop)
 
     monkeypatch.setattr(work, "prepare", interrupted)
     before = signal.getsignal(number)
@@ -289,7 +290,7 @@ def test_being_interrupted_is_one_line(
 
 
 def test_being_interrupted_twice_ends_at_once(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    def deaf(**_: Any) -> None:
+    def deaf(_: PrepareRequest) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
         raise AssertionError("went on")

@@ -82,7 +82,7 @@ def test_lock_without_started_says_nothing(tmp_path: Path) -> None:
         lock.watch()
         assert not lock.gone.wait(0.3)
         assert not lock.started.is_set()
-        lock.give_up()
+        lock.stop_waiting()
         assert not lock.gone.wait(0.2)
 
 

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from trainingrun_agent.errors import Outcome, StorageOutage
+from trainingrun_agent.errors import StorageOutage
+from trainingrun_agent.keys import Attempt
 from trainingrun_agent.mirror import run as run_mirror
-from trainingrun_agent.mirror.loop import BUSY_SECONDS, BUSY_TURNS, IDLE_SECONDS, TROUBLE_SECONDS, Mirror
+from trainingrun_agent.mirror.loop import BUSY_SECONDS, BUSY_TURNS, ERROR_SECONDS, IDLE_SECONDS, Mirror
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage.base import ObjectInfo, ObjectStore
-from trainingrun_agent.transfer.layout import Attempt
+from trainingrun_agent.verdict import StageResult
 from trcluster.waiting import patience
 
 FILE = "events.out.tfevents.1700000000.host"
@@ -61,10 +62,10 @@ class Setup:
         return Attempt(epoch, f"{self.prefix}/train/{epoch:04d}-abcdef0{epoch}")
 
     def put(self, offset: int, data: bytes, *, epoch: int = 1, folder: str = "train", file: str = FILE) -> None:
-        self.store.put(self.attempt(epoch).chunk(folder, file, offset), data)
+        self.store.put(self.attempt(epoch).event_chunk(folder, file, offset), data)
 
     def delete(self, offset: int, *, epoch: int = 1) -> None:
-        self.store.delete(self.attempt(epoch).chunk("train", FILE, offset))
+        self.store.delete(self.attempt(epoch).event_chunk("train", FILE, offset))
 
     def local(self, *, epoch: int = 1, folder: str = "train") -> Path:
         path: Path = self.context.config.shared / folder / f"{FILE}.epoch{epoch}"
@@ -198,7 +199,7 @@ def test_outage_is_logged_once_and_waited_out(setup: Setup, caplog: pytest.LogCa
     setup.put(0, b"a")
     setup.counting.down = True
     with caplog.at_level("INFO"):
-        assert [setup.mirror.turn() for _ in range(5)] == [TROUBLE_SECONDS] * 5
+        assert [setup.mirror.turn() for _ in range(5)] == [ERROR_SECONDS] * 5
         setup.counting.down = False
         setup.mirror.turn()
     assert [record.levelname for record in caplog.records if "event files" in record.message] == ["WARNING", "INFO"]
@@ -223,11 +224,11 @@ def test_other_keys_are_passed_over(setup: Setup, key: str) -> None:
 
 def test_sigterm_ends_it_at_once(run: Any) -> None:
     context = run.pod("mirror")
-    verdicts: list[Any] = []
-    thread = threading.Thread(target=lambda: verdicts.append(run_mirror(context)))
+    results: list[StageResult] = []
+    thread = threading.Thread(target=lambda: results.append(run_mirror(context)))
     thread.start()
     context.stop.set()
     thread.join(patience(3))
     assert not thread.is_alive()
-    assert verdicts[0].outcome is Outcome.SUCCEEDED
+    assert [result.reason for result in results] == ["Stopped"]
     assert sorted(path.name for path in (context.config.shared / "logs").iterdir()) == ["eval_0", "train"]

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
+from stage_verdict import verdict_of
+from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import Outcome, Superseded
 from trainingrun_agent.shared import liveness
 from trainingrun_agent.stages import train
-from trainingrun_agent.stages.context import StageContext
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.epochs import claim
 from trainingrun_agent.storage.results import read_result, write_result
@@ -29,7 +30,7 @@ PATIENCE = 60.0  # seconds on a busy machine
 def start(context: StageContext) -> tuple[threading.Thread, list[Verdict]]:
     """Run the stage beside the test."""
     verdicts: list[Verdict] = []
-    thread = threading.Thread(target=lambda: verdicts.append(train.run(context)))
+    thread = threading.Thread(target=lambda: verdicts.append(verdict_of(train, context)))
     thread.start()
     return thread, verdicts
 
@@ -52,13 +53,13 @@ def step_of(context: StageContext) -> int:
 def test_trained_run_has_pointer_manifests_and_events(prepared: Any, contract: Check) -> None:
     context = prepared.pod("train")
     prepared.start_trainer(context)
-    verdict = train.run(context)
+    verdict = verdict_of(train, context)
 
     assert (verdict.outcome, verdict.reason) == (Outcome.SUCCEEDED, "Trained")
     contract("verdict", verdict.to_json())
     contract("progress", context.progress.snapshot())
     contract("shared-spec", json.loads((context.config.shared / "spec.json").read_text()))
-    result = read_result(context.out, prepared.prefix, "train")
+    result = read_result(context.out, prepared.run_keys, "train")
     assert result is not None
     contract("stage-result", result)
     assert result["numbers"]["checkpointStep"] == 30
@@ -73,7 +74,7 @@ def test_trained_run_has_pointer_manifests_and_events(prepared: Any, contract: C
 def test_bucket_holds_the_documented_layout_and_one_object_per_event_file(prepared: Any) -> None:
     context = prepared.pod("train")
     prepared.start_trainer(context)
-    train.run(context)
+    verdict_of(train, context)
 
     attempt = f"0001-{context.config.pod_uid[:8]}"
     keys = prepared.keys(context.out, f"train/{attempt}/")
@@ -89,7 +90,7 @@ def test_bucket_holds_the_documented_layout_and_one_object_per_event_file(prepar
 def test_fetched_files_are_whole_and_spool_is_empty_at_the_end(prepared: Any) -> None:
     context = prepared.pod("train")
     prepared.start_trainer(context)
-    train.run(context)
+    verdict_of(train, context)
 
     dataset = context.config.shared / "dataset"
     assert sorted(path.name for path in dataset.iterdir()) == [
@@ -106,10 +107,10 @@ def test_fetched_files_are_whole_and_spool_is_empty_at_the_end(prepared: Any) ->
 def test_finished_training_is_not_done_again(prepared: Any, contract: Check) -> None:
     first = prepared.pod("train")
     prepared.start_trainer(first)
-    train.run(first)
+    verdict_of(train, first)
     second = prepared.pod("train")
     trainer = prepared.start_trainer(second)
-    verdict = train.run(second)
+    verdict = verdict_of(train, second)
 
     assert (verdict.outcome, verdict.reason) == (Outcome.SUCCEEDED, "AlreadyTrained")
     assert verdict.numbers["checkpointStep"] == 30
@@ -121,10 +122,10 @@ def test_finished_training_is_not_done_again(prepared: Any, contract: Check) -> 
 def test_killed_trainer_is_a_crash_and_the_next_attempt_resumes(prepared: Any, contract: Check) -> None:
     first = prepared.pod("train")
     prepared.start_trainer(first, die_at=27)
-    crash = train.run(first)
+    crash = verdict_of(train, first)
     second = prepared.pod("train")
     prepared.start_trainer(second)
-    verdict = train.run(second)
+    verdict = verdict_of(train, second)
 
     contract("verdict", crash.to_json())
     assert (crash.outcome, crash.reason) == (Outcome.CRASH, "TrainerDied")
@@ -146,7 +147,7 @@ def test_a_pod_that_was_given_up_publishes_nothing_once_another_has_claimed(prep
     thread, verdicts = start(old)
     until(lambda: old.progress.snapshot().get("checkpointStep") == 10)
     new = prepared.pod("train")
-    claim(new.out, prepared.prefix, new.config.pod_uid)
+    claim(new.out, prepared.run_keys, new.config.pod_uid)
     end_of(thread)
 
     contract("verdict", verdicts[0].to_json())
@@ -157,18 +158,18 @@ def test_a_pod_that_was_given_up_publishes_nothing_once_another_has_claimed(prep
     published = [key for key in prepared.keys(new.out, "train/") if key.endswith("MANIFEST.json")]
     assert published == [f"0001-{old.config.pod_uid[:8]}/checkpoints/00000010/MANIFEST.json"]
     prepared.start_trainer(new)
-    assert train.run(new).numbers["resumedFromStep"] == 10
+    assert verdict_of(train, new).numbers["resumedFromStep"] == 10
 
 
 def test_a_result_is_published_by_the_newest_epoch_only(prepared: Any) -> None:
     store = prepared.pod("train").out
-    assert [claim(store, prepared.prefix, name) for name in ("old", "new")] == [1, 2]
-    publish = partial(write_result, store, prepared.prefix, stage="train", manifest_key="x", numbers={})
+    assert [claim(store, prepared.run_keys, name) for name in ("old", "new")] == [1, 2]
+    publish = partial(write_result, store, prepared.run_keys, stage="train", manifest_key="x", numbers={})
     with pytest.raises(Superseded):
         publish(epoch=1, pod_uid="old")
-    assert read_result(store, prepared.prefix, "train") is None
+    assert read_result(store, prepared.run_keys, "train") is None
     publish(epoch=2, pod_uid="new")
-    assert read_result(store, prepared.prefix, "train")["podUID"] == "new"
+    assert read_result(store, prepared.run_keys, "train")["podUID"] == "new"
 
 
 def test_sigterm_ships_the_last_checkpoint_before_the_agent_ends(prepared: Any, contract: Check) -> None:
@@ -216,17 +217,17 @@ def test_sigterm_before_the_trainer_started_ends_at_once(prepared: Any) -> None:
 def test_trainers_own_account_decides(prepared: Any, outcome: str) -> None:
     context = prepared.pod("train")
     prepared.start_trainer(context, done=outcome)
-    verdict = train.run(context)
+    verdict = verdict_of(train, context)
 
     assert (verdict.outcome, verdict.reason) == (outcome, "ByPlan")
-    assert read_result(context.out, prepared.prefix, "train") is None
+    assert read_result(context.out, prepared.run_keys, "train") is None
 
 
 def test_trainer_that_ends_during_the_fetch_is_heard(prepared: Any) -> None:
     context = prepared.pod("train")
     trainer = prepared.start_trainer(context, early="gpuUnfit")
     trainer.wait(timeout=PATIENCE)
-    verdict = train.run(context)
+    verdict = verdict_of(train, context)
 
     assert verdict.outcome is Outcome.GPU_UNFIT
 
@@ -234,16 +235,16 @@ def test_trainer_that_ends_during_the_fetch_is_heard(prepared: Any) -> None:
 def test_success_without_the_final_checkpoint_is_no_success(prepared: Any) -> None:
     context = prepared.pod("train")
     prepared.start_trainer(context, steps=12)
-    verdict = train.run(context)
+    verdict = verdict_of(train, context)
 
     assert (verdict.outcome, verdict.reason) == (Outcome.CRASH, "FinalCheckpointMissing")
-    assert read_result(context.out, prepared.prefix, "train") is None
+    assert read_result(context.out, prepared.run_keys, "train") is None
 
 
 def test_unprepared_run_sends_the_trainer_away(run: Any, contract: Check) -> None:
     context = run.pod("train")
     trainer = run.start_trainer(context)
-    verdict = train.run(context)
+    verdict = verdict_of(train, context)
 
     assert (verdict.outcome, verdict.reason) == (Outcome.CRASH, "ResultMissing")
     assert "prepared.json" in verdict.message
@@ -256,8 +257,8 @@ def test_frozen_trainer_fails_its_probe_and_is_called_stalled(prepared: Any, mon
     context = prepared.pod("train")
     trainer = prepared.start_trainer(context, freeze_at=15)
     thread, verdicts = start(context)
-    until(lambda: context.trainer_probe.complaint() != "")
-    assert "no sign of life" in context.trainer_probe.complaint()
+    until(lambda: context.trainer_probe.stall_reason() != "")
+    assert "no sign of life" in context.trainer_probe.stall_reason()
     trainer.kill()
     end_of(thread)
 
@@ -271,7 +272,7 @@ def test_trainer_that_hangs_and_saves_when_told_to_end_is_stalled(prepared: Any)
     context = prepared.pod("train")
     trainer = prepared.start_trainer(context, hang_at=15)
     thread, verdicts = start(context)
-    until(lambda: "no progress" in context.trainer_probe.complaint())
+    until(lambda: "no progress" in context.trainer_probe.stall_reason())
     trainer.send_signal(signal.SIGTERM)
     end_of(thread)
 
@@ -297,13 +298,13 @@ def test_storage_that_refuses_ends_the_stage_with_its_reason(prepared: Any) -> N
 def test_resume_at_the_last_step_needs_no_new_checkpoint(prepared: Any) -> None:
     first = prepared.pod("train")
     prepared.start_trainer(first, done=None)
-    assert train.run(first).outcome is Outcome.CRASH
+    assert verdict_of(train, first).outcome is Outcome.CRASH
     second = prepared.pod("train")
     prepared.start_trainer(second)
-    verdict = train.run(second)
+    verdict = verdict_of(train, second)
 
     assert verdict.outcome is Outcome.SUCCEEDED
     assert verdict.numbers["resumedFromStep"] == verdict.numbers["checkpointStep"] == 30
-    result = read_result(second.out, prepared.prefix, "train")
+    result = read_result(second.out, prepared.run_keys, "train")
     assert result is not None
     assert f"train/0001-{first.config.pod_uid[:8]}/" in result["manifestKey"]

@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 from time import monotonic
 
-from trainingrun_agent.prep.sharding.feed import READS_AT_ONCE
+from trainingrun_agent.prep.sharding.supervisor import READS_AT_ONCE
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.base import ObjectStore
 from trbench.agent_store import POD, open_store
@@ -77,7 +77,7 @@ def _compared(
             return max(parts[-1])
 
         def whole() -> float:
-            seconds = in_own_process(_prepare, storage, files, photos.classes, f"datasets-{next(turn)}")
+            seconds = in_own_process(_prepare, storage, files, photos.classes, f"turn-{next(turn)}")
             echo(f"from bucket to bucket {seconds:.2f} s")
             return seconds
 
@@ -109,9 +109,9 @@ def _read(storage: Storage, files: Path, keys: Sequence[str]) -> float:
     return monotonic() - started
 
 
-def _prepare(storage: Storage, files: Path, classes: Sequence[str], datasets: str) -> float:
+def _prepare(storage: Storage, files: Path, classes: Sequence[str], prefix: str) -> float:
     store = _open(storage, files)
-    return prepare(store, PREFIX, store, classes, files, datasets=datasets).seconds
+    return prepare(store, PREFIX, store, classes, files, out_prefix=prefix).seconds
 
 
 def _open(storage: Storage, files: Path) -> ObjectStore:

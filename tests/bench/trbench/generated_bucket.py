@@ -19,7 +19,7 @@ PREFIX = "images/"
 CLASSES = ("tire",)
 _WHEN = datetime(2020, 1, 1, tzinfo=UTC)
 _MARK = len(marked(b"", "0000000"))
-"""Measurement of bytes that make a photo different from the others."""
+"""Number of bytes that make a photo different from the others."""
 
 
 @dataclass(frozen=True, slots=True)

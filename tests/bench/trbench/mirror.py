@@ -24,7 +24,8 @@ from urllib.parse import urlsplit
 from trainingrun.api.names import run_prefix
 from trainingrun.api.settings import Policy
 from trainingrun.domain.resolve import resolve
-from trainingrun_agent.mirror.loop import BUSY_SECONDS, BUSY_TURNS, LOGS
+from trainingrun_agent.mirror.loop import BUSY_SECONDS, BUSY_TURNS
+from trainingrun_agent.shared import names
 from trbench.measurements import Echo, Measurement
 from trbench.s3_server import s3_server
 from trcluster.waiting import until
@@ -52,15 +53,14 @@ def measure(echo: Echo) -> Iterator[Measurement]:
         settings = replace(SETTINGS, policy=Policy(endpoints=(endpoint,)))
         document = resolve(run, settings=settings, find_run=lambda _: None)
         with _mirror(files, document, storage):
-            _until_complete(files / "shared" / LOGS)
+            _until_complete(files / "shared" / names.LOGS)
             time.sleep(BUSY_TURNS * BUSY_SECONDS + 1)
             yield Measurement("requests to download a finished run's curves", requests.total(), "")
             requests.clear()
             time.sleep(60 * MINUTES)
-            detail = ", ".join(f"{count} {kind}" for kind, count in requests.items())
-            yield Measurement(
-                "requests a minute while nothing is new", requests.total() / MINUTES, "/min", LIMIT, detail
-            )
+            by_kind = ", ".join(f"{count} {kind}" for kind, count in requests.items())
+            a_minute = requests.total() / MINUTES
+            yield Measurement("requests a minute while nothing is new", a_minute, "/min", LIMIT, by_kind)
 
 
 def _objects(prefix: str) -> Iterator[tuple[str, bytes]]:
@@ -119,9 +119,8 @@ def counted(storage: Storage) -> Iterator[tuple[str, Counter[str]]]:
             requests["list" if "list-type" in self.path else self.command] += 1
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             connection = http.client.HTTPConnection(server, timeout=30)
-            connection.request(
-                self.command, self.path, body, dict(self.headers)
-            )  # with the original Host, which the signature covers
+            # The original Host goes with it, because the signature covers it.
+            connection.request(self.command, self.path, body, dict(self.headers))
             answer = connection.getresponse()
             data = answer.read()
             connection.close()

@@ -20,7 +20,7 @@ from trimages.paths import REPOSITORY
 BCCD = Path(os.environ.get("TRAININGRUN_BCCD", REPOSITORY.parent / "shared" / "data" / "bccd"))
 CLASSES = ("RBC", "WBC", "Platelets")
 DRAWN = 364
-"""Measurement of drawn photos, the same as in BCCD."""
+"""Number of drawn photos, the same as in BCCD."""
 _FILENAME = re.compile(rb"<filename>[^<]*</filename>")
 _CORNER = re.compile(rb"<(xmin|xmax|ymin|ymax|width|height)>(\d+)<")
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
 from time import monotonic
 
-from trainingrun_agent.prep.sharding.crew import cores
+from trainingrun_agent.prep.sharding.pool import cores
 from trbench import from_bucket, tutorial_scripts
 from trbench.decode_only import images_per_second
 from trbench.generated_bucket import GeneratedBucket, RepeatedPhoto, list_generated, prepare_generated
@@ -36,7 +36,7 @@ SIZES = (1000, 10_000, 100_000)
 ADDED = 10
 LISTED = 100_000
 DISTINCT, WIDTH = 64, 320
-"""Measurement of different photos, which are repeated, and their width in pixels."""
+"""Number of different photos, which are repeated, and their width in pixels."""
 
 
 def measure(echo: Echo) -> Iterator[Measurement]:

@@ -16,14 +16,18 @@ from typing import Any
 from trainingrun_agent.cli import wording
 from trainingrun_agent.cli.names import names_found
 from trainingrun_agent.cli.sources import Folders
-from trainingrun_agent.config import GroupBy, Source, SplitRule
+from trainingrun_agent.config import Dataset, GroupBy, Source, SplitRule
 from trainingrun_agent.errors import NotFound, UserError
+from trainingrun_agent.keys import BucketKeys, folder_of
 from trainingrun_agent.prep.prepare import PreparedDataset, prepare
+from trainingrun_agent.prep.request import PrepareRequest
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.folder import FolderStore
+from trainingrun_agent.storage.manifest import Producer
 
-DATASETS = "datasets"
+KEYS = BucketKeys("")
+"""The output folder is laid out as a bucket without a storage prefix."""
 MAX_REPORT, MAX_PAGE = 16 << 20, 64 << 20
 
 
@@ -58,7 +62,7 @@ class Work:
     def run(self) -> Outcome:
         """Raises UsageError, what storage raises, DiskFull, Interrupted."""
         out = self.out
-        for info in list(out.list(f"{DATASETS}/failed/")):
+        for info in list(out.list(f"{KEYS.failed_datasets}/")):
             out.delete(info.key)
         named, prepared, refusal = None, None, None
         try:
@@ -67,7 +71,7 @@ class Work:
             prepared = self._prepare(out, self.arguments.classes or named or ())
         except UserError as problem:
             refusal = self._reworded(problem)
-        folder = prepared.manifest_key.rpartition("/")[0] if prepared else _failed(out)
+        folder = folder_of(prepared.manifest_key) if prepared else _failed(out)
         report = _read(out, f"{folder}/report.json", MAX_REPORT) if folder else None
         return Outcome(
             prepared,
@@ -81,21 +85,27 @@ class Work:
 
     def _prepare(self, out: ObjectStore, classes: tuple[str, ...]) -> PreparedDataset:
         arguments = self.arguments
-        return prepare(
+        dataset = Dataset(
             train=self.data.train,
             eval=self.data.eval,
             split=self._rule(),
-            network=arguments.network,
-            store_for=self._store,
-            out_store=out,
-            datasets_prefix=DATASETS,
             classes=classes,
             max_bad_files=arguments.max_bad_files,
             max_image_side=arguments.max_image_side,
-            scratch=self.scratch,
-            progress=self.progress,
-            stop=self.stop,
-            words=self.words,
+        )
+        return prepare(
+            PrepareRequest(
+                dataset=dataset,
+                network=arguments.network,
+                store_for=self._store,
+                out=out,
+                keys=KEYS,
+                producer=Producer("cli", 0),
+                scratch=self.scratch,
+                progress=self.progress,
+                stop=self.stop,
+                words=self.words,
+            )
         )
 
     def _rule(self) -> SplitRule | None:
@@ -118,9 +128,7 @@ class Work:
 
     def _passed_over(self) -> dict[str, str]:
         return {
-            f"{store.bucket}/{path}": cause
-            for store in self.stores.values()
-            for path, cause in store.passed_over.items()
+            f"{store.bucket}/{path}": cause for store in self.stores.values() for path, cause in store.skipped.items()
         }
 
     @property
@@ -136,8 +144,8 @@ class Work:
 
 def _failed(out: ObjectStore) -> str:
     """The folder of the report of a preparation that failed, empty when there is none."""
-    found = next(iter(out.list(f"{DATASETS}/failed/", limit=1)), None)
-    return found.key.rpartition("/")[0] if found else ""
+    found = next(iter(out.list(f"{KEYS.failed_datasets}/", limit=1)), None)
+    return folder_of(found.key) if found else ""
 
 
 def _read(out: ObjectStore, key: str, limit: int) -> bytes | None:

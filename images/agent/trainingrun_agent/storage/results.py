@@ -1,8 +1,7 @@
-"""Stage results: prepared.json, trained.json, exported.json. Contract:
-images/contracts/stage-result.schema.json.
+"""Results of stages: prepared.json, trained.json, exported.json.
 
-Invariant: a result is written last, by the pod with the newest epoch, and its presence means that the stage is
-finished.
+Invariant: a result is written last, by the pod with the newest epoch; when it is there, the stage is finished.
+Contract: images/contracts/stage-result.schema.json.
 """
 
 from __future__ import annotations
@@ -10,31 +9,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from trainingrun_agent import contract
 from trainingrun_agent.clock import Clock, rfc3339
-from trainingrun_agent.config import Stage
+from trainingrun_agent.contract import Stage
 from trainingrun_agent.errors import IntegrityError
+from trainingrun_agent.keys import RunKeys
 from trainingrun_agent.storage import documents, epochs
 from trainingrun_agent.storage.base import ObjectStore
 
-NAMES: Mapping[Stage, str] = {"prep": "prepared.json", "train": "trained.json", "export": "exported.json"}
 _REQUIRED = ("created", "epoch", "manifestKey", "numbers", "podUID", "stage")
 
 
-def result_key(run_prefix: str, stage: Stage) -> str:
-    """Absolute key of a stage's result."""
-    return f"{run_prefix}/{NAMES[stage]}"
-
-
-def read_result(store: ObjectStore, run_prefix: str, stage: Stage) -> dict[str, Any] | None:
-    """The stage's result, None while the stage is not finished. Raises IntegrityError when it is unusable."""
-    key = result_key(run_prefix, stage)
+def read_result(store: ObjectStore, run: RunKeys, stage: Stage) -> dict[str, Any] | None:
+    """The stage's result, None until the stage is finished. Raises IntegrityError when it is unusable."""
+    key = run.result(stage)
     document = documents.read(store, key)
     if document is None:
         return None
     missing = [name for name in _REQUIRED if name not in document]
-    if missing or document.get("contractVersion") != 1 or document["stage"] != stage:
+    if missing or document.get("contractVersion") not in contract.READABLE_VERSIONS or document["stage"] != stage:
         raise IntegrityError(
-            f"s3://{store.bucket}/{key} is no result of stage {stage} of contract 1"
+            f"s3://{store.bucket}/{key} is not a result of stage {stage}"
             + (f": {', '.join(missing)} missing" if missing else ""),
             hint="Delete the object and raise spec.retry to make it again.",
         )
@@ -43,7 +38,7 @@ def read_result(store: ObjectStore, run_prefix: str, stage: Stage) -> dict[str, 
 
 def write_result(
     store: ObjectStore,
-    run_prefix: str,
+    run: RunKeys,
     *,
     stage: Stage,
     epoch: int,
@@ -52,14 +47,14 @@ def write_result(
     numbers: Mapping[str, Any],
     clock: Clock | None = None,
 ) -> str:
-    """Write the stage's result; returns its absolute key. `manifest_key` counts from the storage prefix.
+    """Write the stage's result; returns its key. `manifest_key` is relative to the storage prefix.
 
-    Raises Superseded when the run is a later pod's by now.
+    Raises Superseded when a later pod has taken over the run.
     """
-    epochs.require_newest(store, run_prefix, epoch)
-    key = result_key(run_prefix, stage)
+    epochs.require_newest(store, run, epoch)
+    key = run.result(stage)
     document = {
-        "contractVersion": 1,
+        "contractVersion": contract.VERSION,
         "stage": stage,
         "epoch": epoch,
         "podUID": pod_uid,

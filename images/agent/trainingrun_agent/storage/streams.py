@@ -1,27 +1,26 @@
-"""Reading a file once while it is sent, and writing one while it is received.
+"""Streams between files and storage: hashing what is sent, and writing what is received to a new file.
 
-Invariant: exactly the promised number of bytes is sent, or an error raised; nothing received is written through what
-lies in the file's place, and nothing is left of it after an error.
+Invariant: exactly the promised number of bytes is sent, or an error raised. What is received is never written through a
+link or file that is already there, and nothing of it is left after an error.
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
+from trainingrun_agent.disk_space import MORE_SPACE, is_disk_full
 from trainingrun_agent.errors import DiskFull, IntegrityError
 
 Chunk = bytes | memoryview
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 class HashingReader:
     """Reads `size` bytes of a file in order and keeps their SHA-256.
 
-    It cannot seek, so no byte is hashed twice.
+    It cannot seek, so that no byte is hashed twice.
     """
 
     def __init__(self, file: BinaryIO, size: int, *, name: str) -> None:
@@ -31,7 +30,7 @@ class HashingReader:
         self._digest = hashlib.sha256()
 
     def read(self, amount: int = -1) -> bytes:
-        """Up to `amount` bytes; none when all were read. Raises IntegrityError when the file ends early."""
+        """Up to `amount` bytes, none after the last. Raises IntegrityError when the file ends early."""
         wanted = self._left if amount < 0 else min(amount, self._left)
         data = self._file.read(wanted) if wanted else b""
         if wanted and not data:
@@ -44,16 +43,16 @@ class HashingReader:
         return data
 
     def hexdigest(self) -> str:
-        """SHA-256 of what was read so far."""
+        """SHA-256 of the bytes read so far."""
         return self._digest.hexdigest()
 
 
 def save(
-    chunks: Iterable[Chunk], partial: Path, *, limit: int, told: Callable[[int], None], what: str
+    chunks: Iterable[Chunk], partial: Path, *, limit: int, on_bytes: Callable[[int], None], what: str
 ) -> tuple[int, str]:
-    """Write what comes to a new file `partial`, little more than `limit` bytes; returns size and SHA-256 in hex.
+    """Write the chunks to a new file `partial`, up to the first beyond `limit` bytes; returns size and SHA-256 in hex.
 
-    `told` gets byte increments, a negative one after an error. Raises DiskFull, and what reading raises.
+    `on_bytes` gets byte increments, a negative one after an error. Raises DiskFull, and what reading the chunks raises.
     """
     digest, received = hashlib.sha256(), 0
     try:
@@ -62,22 +61,20 @@ def save(
                 file.write(chunk)
                 digest.update(chunk)
                 received += len(chunk)
-                told(len(chunk))
+                on_bytes(len(chunk))
                 if received > limit:
                     break
     except BaseException as error:
-        told(-received)
+        on_bytes(-received)
         partial.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in NO_SPACE:
-            raise DiskFull(
-                f"no space left for {what} ({limit} bytes) in {partial.parent}",
-                hint="Give the stage more ephemeral storage.",
-            ) from error
+        if is_disk_full(error):
+            message = f"no space left for {what} ({limit} bytes) in {partial.parent}"
+            raise DiskFull(message, hint=MORE_SPACE) from error
         raise
     return received, digest.hexdigest()
 
 
 def _new_file(path: Path) -> BinaryIO:
-    """A file that was not there: what the trainer may have put in its place is removed, and never written through."""
+    """Create the file; anything that the trainer may have put there is removed, never written through."""
     path.unlink(missing_ok=True)
     return path.open("xb")

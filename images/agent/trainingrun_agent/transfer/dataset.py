@@ -1,6 +1,6 @@
-"""The prepared data set: which objects it has and where they go in the shared folder.
+"""The prepared data set: its objects in the bucket, and their names in the shared folder.
 
-Invariant: what is fetched is exactly what the manifest names, verified by size and SHA-256.
+Invariant: exactly the objects that the manifest names are fetched, and verified by size and SHA-256.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ from typing import Any
 
 from trainingrun_agent.config import Resolved
 from trainingrun_agent.errors import IntegrityError
+from trainingrun_agent.keys import folder_of
+from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.manifest import Manifest, ManifestObject
 from trainingrun_agent.transfer.meter import Meter
 
-FOLDER = "dataset"
-LABEL_MAP = "label_map.pbtxt"
 ROLES = {"train": "trainRecords", "eval": "evalRecords"}
-"""Roles of the shards in the manifest, by split."""
+"""Roles of shards in the manifest, by split."""
 
 
 @dataclass(frozen=True)
-class File:
+class DatasetFile:
     """One object to fetch, and its name in `dataset/`."""
 
     key: str
@@ -34,27 +34,27 @@ class File:
 
 @dataclass(frozen=True)
 class DatasetFiles:
-    """A data set as the trainer will see it; `images` per split."""
+    """A data set as the trainer sees it; `images` counts them by split."""
 
-    splits: dict[str, tuple[File, ...]]
-    label_map: File
+    splits: dict[str, tuple[DatasetFile, ...]]
+    label_map: DatasetFile
     images: dict[str, int]
 
-    def files(self, *splits: str) -> list[File]:
-        """What to fetch for these splits."""
+    def files(self, *splits: str) -> list[DatasetFile]:
+        """The files to fetch for these splits."""
         return [self.label_map, *(file for split in splits for file in self.splits[split])]
 
     def records(self, split: str) -> list[str]:
         """Paths of a split's shards, relative to the shared folder."""
-        return [f"{FOLDER}/{file.name}" for file in self.splits[split]]
+        return [f"{names.DATASET}/{file.name}" for file in self.splits[split]]
 
 
 def locate(store: ObjectStore, resolved: Resolved, prepared: dict[str, Any]) -> DatasetFiles:
-    """Read the manifest that prepared.json points to. Raises NotFound, IntegrityError."""
-    key = resolved.key(str(prepared["manifestKey"]))
+    """The files of the manifest that prepared.json points to. Raises NotFound, IntegrityError."""
+    key = resolved.keys.absolute(str(prepared["manifestKey"]))
     manifest = manifests.read(store, key)
-    folder = key.rpartition("/")[0]
-    label_maps = [entry for entry in manifest.objects if entry.key == LABEL_MAP]
+    folder = folder_of(key)
+    label_maps = [entry for entry in manifest.objects if entry.key == names.LABEL_MAP]
     splits = {split: _split(manifest, split, folder=folder, resolved=resolved) for split in ROLES}
     images = {split: _images(manifest, split) for split in ROLES}
     if manifest.kind != "dataset" or len(label_maps) != 1 or not all(splits.values()) or not all(images.values()):
@@ -62,15 +62,15 @@ def locate(store: ObjectStore, resolved: Resolved, prepared: dict[str, Any]) -> 
             f"s3://{store.bucket}/{key} is not the manifest of a data set with label map, train and eval shards",
             hint="Delete the object and raise spec.retry to prepare the data again.",
         )
-    return DatasetFiles(splits, _file(label_maps[0], LABEL_MAP, folder=folder, resolved=resolved), images)
+    return DatasetFiles(splits, _file(label_maps[0], names.LABEL_MAP, folder=folder, resolved=resolved), images)
 
 
-def fetch(store: ObjectStore, file: File, into: Folder, meter: Meter) -> None:
+def fetch(store: ObjectStore, file: DatasetFile, into: Folder, meter: Meter) -> None:
     """Download one file."""
     store.download(file.key, into.path(file.name), size=file.size, sha256=file.sha256, on_bytes=meter.moved)
 
 
-def _split(manifest: Manifest, split: str, *, folder: str, resolved: Resolved) -> tuple[File, ...]:
+def _split(manifest: Manifest, split: str, *, folder: str, resolved: Resolved) -> tuple[DatasetFile, ...]:
     shards = [entry for entry in manifest.objects if entry.role == ROLES[split]]
     return tuple(
         _file(entry, f"{split}-{index:05d}-of-{len(shards):05d}.tfrecord", folder=folder, resolved=resolved)
@@ -82,6 +82,6 @@ def _images(manifest: Manifest, split: str) -> int:
     return sum(entry.images or 0 for entry in manifest.objects if entry.role == ROLES[split])
 
 
-def _file(entry: ManifestObject, name: str, *, folder: str, resolved: Resolved) -> File:
-    key = manifests.object_key(entry, folder=folder, prefix=resolved.storage.prefix)
-    return File(key, name, entry.size, entry.sha256)
+def _file(entry: ManifestObject, name: str, *, folder: str, resolved: Resolved) -> DatasetFile:
+    key = resolved.keys.manifest_entry(entry.key, folder=folder)
+    return DatasetFile(key, name, entry.size, entry.sha256)

@@ -1,18 +1,18 @@
-"""Progress of a transfer in bytes, and the one place where a running download notices that it is not wanted.
+"""Progress of transfers in bytes, and the way to end them.
 
-Invariant: after `cancel`, the next bytes of any download raise the error given.
+Invariant: after `cancel`, the next bytes of any transfer raise the given error.
 """
 
 from __future__ import annotations
 
 import threading
 
-from trainingrun_agent.errors import Interrupted
 from trainingrun_agent.progress import Progress
+from trainingrun_agent.stopping import raise_if_stopped
 
 
 class Meter:
-    """Sums what several downloads have moved and will move."""
+    """Adds up the bytes of several transfers: those done and those expected."""
 
     def __init__(self, progress: Progress, stop: threading.Event, *, phase: str = "fetching") -> None:
         self._progress, self._phase = progress, phase
@@ -22,21 +22,21 @@ class Meter:
         self._cancelled: Exception | None = None
 
     def expect(self, size: int) -> None:
-        """`size` more bytes will come."""
+        """Expect `size` more bytes."""
         with self._lock:
             self._total += size
 
     def moved(self, size: int) -> None:
-        """`size` bytes came; negative when a download starts again. Raises when nobody waits for more."""
+        """Count `size` bytes, negative for a transfer that starts again. Raises after `cancel` and after SIGTERM."""
         if size > 0 and self._cancelled is not None:
             raise self._cancelled
-        if size > 0 and self._stop.is_set():
-            raise Interrupted(f"SIGTERM arrived while {self._phase}", hint="The next attempt does it again.")
+        if size > 0:
+            raise_if_stopped(self._stop, f"while {self._phase}", hint="The next attempt does it again.")
         with self._lock:
             self._done = max(0, self._done + size)
             done, total = self._done, max(self._total, self._done)
         self._progress.update(phase=self._phase, done=done, total=total, unit="bytes")
 
     def cancel(self, error: Exception) -> None:
-        """End the downloads that run."""
+        """End the running transfers with this error."""
         self._cancelled = error

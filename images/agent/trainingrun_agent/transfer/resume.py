@@ -1,26 +1,25 @@
-"""Checkpoints that earlier attempts left in the bucket, and bringing one back.
+"""Finds the checkpoints that earlier attempts left in the bucket, and restores one.
 
-Invariant: a checkpoint counts only if its manifest is there, names exactly that step's index and all of its
-data files, and every byte fits. One that does not is passed over for the next older one, never used in part.
+Invariant: a checkpoint counts only if its manifest is there, names exactly that step's index and all of its data files,
+and every byte is as promised. Otherwise the next older one is used; none is ever used in part.
 """
 
 from __future__ import annotations
 
 import logging
-import re
 from dataclasses import dataclass
 
 from trainingrun_agent.errors import IntegrityError, NotFound
+from trainingrun_agent.keys import Attempt, RunKeys, manifest_of
 from trainingrun_agent.shared.documents import is_complete
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.manifest import Manifest, ManifestObject
-from trainingrun_agent.transfer.layout import Attempt, attempts
+from trainingrun_agent.transfer.attempts import training_attempts
 from trainingrun_agent.transfer.meter import Meter
 
 STATE_FILE = "checkpoint"
-_MANIFEST = re.compile(r"(\d{8,16})/" + re.escape(manifests.NAME))
 
 _log = logging.getLogger(__name__)
 
@@ -36,15 +35,14 @@ class StoredCheckpoint:
     @property
     def manifest_key(self) -> str:
         """Absolute key of its manifest."""
-        return f"{self.folder}/{manifests.NAME}"
+        return manifest_of(self.folder)
 
 
-def stored_checkpoints(store: ObjectStore, run_prefix: str, *, before_epoch: int) -> list[StoredCheckpoint]:
-    """Checkpoints with a manifest, of attempts of earlier epochs, best first: by step, then by epoch."""
+def stored_checkpoints(store: ObjectStore, run: RunKeys, *, before_epoch: int) -> list[StoredCheckpoint]:
+    """Checkpoints with a manifest, from attempts of earlier epochs, ordered by step and epoch, the highest first."""
     found = [
         checkpoint
-        for attempt in attempts(store, run_prefix)
-        if attempt.epoch < before_epoch
+        for attempt in training_attempts(store, run, before_epoch=before_epoch)
         for checkpoint in _of_attempt(store, attempt)
     ]
     return sorted(found, key=lambda checkpoint: (checkpoint.step, checkpoint.epoch), reverse=True)
@@ -53,29 +51,27 @@ def stored_checkpoints(store: ObjectStore, run_prefix: str, *, before_epoch: int
 def restore(
     store: ObjectStore, candidates: list[StoredCheckpoint], into: Folder, meter: Meter
 ) -> StoredCheckpoint | None:
-    """Bring back the first candidate that is whole; None when none is."""
+    """Download the first candidate that is complete; None if there is none."""
     for candidate in candidates:
         try:
             _download(store, candidate, into, meter)
         except (IntegrityError, NotFound) as error:
-            _log.warning("checkpoint of step %d is passed over: %s", candidate.step, error)
+            _log.warning("checkpoint of step %d is skipped: %s", candidate.step, error)
             continue
         return candidate
     return None
 
 
 def write_state(into: Folder, step: int) -> None:
-    """Write TensorFlow's `checkpoint` file, so that training goes on at exactly this step."""
+    """Write TensorFlow's `checkpoint` file, so that training resumes at exactly this step."""
     name = f"model.ckpt-{step}"
     text = f'model_checkpoint_path: "{name}"\nall_model_checkpoint_paths: "{name}"\n'
     into.write(STATE_FILE, text.encode())
 
 
 def _of_attempt(store: ObjectStore, attempt: Attempt) -> list[StoredCheckpoint]:
-    base = f"{attempt.folder}/checkpoints/"
-    matches = (_MANIFEST.fullmatch(info.key[len(base) :]) for info in store.list(base))
-    steps = [int(match[1]) for match in matches if match]
-    return [StoredCheckpoint(step, attempt.epoch, attempt.checkpoint(step)) for step in steps]
+    steps = (attempt.parse_checkpoint_manifest(info.key) for info in store.list(f"{attempt.checkpoints}/"))
+    return [StoredCheckpoint(step, attempt.epoch, attempt.checkpoint(step)) for step in steps if step is not None]
 
 
 def _download(store: ObjectStore, checkpoint: StoredCheckpoint, into: Folder, meter: Meter) -> None:

@@ -1,7 +1,7 @@
-"""The exporter's files go to the bucket.
+"""Uploads the exporter's files.
 
-Invariant: only names the contract lists, regular files of bounded size and number; the manifest comes last
-and names every one. A model without its frozen graph, SavedModel, checkpoint or metrics is no export.
+Invariant: only files that the contract names are uploaded, regular files of bounded size and number. An export without
+frozen graph, SavedModel, checkpoint or metrics is refused.
 """
 
 from __future__ import annotations
@@ -12,18 +12,17 @@ from functools import partial
 from pathlib import PurePosixPath
 
 from trainingrun_agent.errors import Outcome, StageError
+from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder, UnsafeFileError
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.manifest import ManifestObject
 from trainingrun_agent.transfer.meter import Meter
-from trainingrun_agent.transfer.together import together
-
-EXPORT = "export"
+from trainingrun_agent.transfer.parallel import Transfers
 
 
 @dataclass(frozen=True)
 class _Rule:
-    """Names of one role in one folder of export/; `count` and `max_bytes` (each file) bound what is taken."""
+    """The files of one role in one folder of export/: at most `count`, each of at most `max_bytes`."""
 
     role: str
     folder: str
@@ -62,16 +61,15 @@ class _Found:
 
 
 def ship_export(store: ObjectStore, target: str, shared: Folder, meter: Meter) -> tuple[ManifestObject, ...]:
-    """Upload to the folder `target`; returns the manifest's entries. Raises StageError ExportIncomplete."""
-    with shared.sub(EXPORT) as export:
+    """Upload to the folder `target`; returns the entries of its manifest. Raises StageError ExportIncomplete."""
+    with shared.sub(names.EXPORT) as export:
         found = [file for rule in RULES for file in _find(export, rule)]
         meter.expect(sum(file.size for file in found))
-        shipped: dict[PurePosixPath, ManifestObject] = {}
-        together(
-            [partial(_upload, store, target, export, file=file, meter=meter, into=shipped) for file in found],
-            meter=meter,
-        )
-    return tuple(shipped[file.path] for file in found)
+        with Transfers(meter) as transfers:
+            uploads = [
+                transfers.start(partial(_upload, store, target, export, file=file, meter=meter)) for file in found
+            ]
+    return tuple(each.result() for each in uploads)
 
 
 def _find(export: Folder, rule: _Rule) -> list[_Found]:
@@ -94,21 +92,13 @@ def _size(folder: Folder, name: str, rule: _Rule) -> int:
         return size
 
 
-def _upload(
-    store: ObjectStore,
-    target: str,
-    export: Folder,
-    *,
-    file: _Found,
-    meter: Meter,
-    into: dict[PurePosixPath, ManifestObject],
-) -> None:
+def _upload(store: ObjectStore, target: str, export: Folder, *, file: _Found, meter: Meter) -> ManifestObject:
     with (
         export.walk(*file.path.parent.parts) as folder,
         folder.reading(file.path.name, max_bytes=file.rule.max_bytes) as (source, _),
     ):
         sha256 = store.upload(f"{target}/{file.path}", source, size=file.size, on_bytes=meter.moved)
-    into[file.path] = ManifestObject(str(file.path), file.size, sha256, file.rule.role)
+    return ManifestObject(str(file.path), file.size, sha256, file.rule.role)
 
 
 def _incomplete(what: str) -> StageError:

@@ -1,6 +1,6 @@
-"""spec.json and fetch-failed.json: what the trainer waits for.
+"""Writes spec.json or fetch-failed.json, for which the trainer waits.
 
-Invariant: written by rename after everything they name is in the shared folder. Contracts:
+Invariant: they are written by rename, after everything that they name is in the shared folder. Contracts:
 images/contracts/shared-spec.schema.json and shared-failed.schema.json.
 """
 
@@ -11,21 +11,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from trainingrun_agent import contract
 from trainingrun_agent.config import Resolved
 from trainingrun_agent.errors import StageError
+from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder
-from trainingrun_agent.transfer.dataset import FOLDER, LABEL_MAP, DatasetFiles
+from trainingrun_agent.transfer.dataset import DatasetFiles
 
-SPEC = "spec.json"
-FAILED = "fetch-failed.json"
-PIPELINE_CONFIG = "pipeline.config"
-MODEL = "model"
 MAX_MESSAGE = 1500
 
 
 @dataclass(frozen=True)
 class ExportInput:
-    """What the exporter works on: a checkpoint prefix and its step, and what training scored last."""
+    """The input of the exporter: the prefix of a checkpoint, its step, and the last AP@.5 of training."""
 
     checkpoint: str
     step: int
@@ -40,19 +38,19 @@ def work_spec(
     resumed_from: int,
     export: ExportInput | None = None,
 ) -> dict[str, Any]:
-    """The document for the trainer, or with `export` for the exporter, which gets no train records."""
+    """The spec.json of the trainer, or with `export` of the exporter, which gets no train records."""
     stage: Literal["train", "export"] = "export" if export else "train"
     train = resolved.train
     return {
-        "contractVersion": 1,
+        "contractVersion": contract.VERSION,
         "stage": stage,
-        "pipelineConfig": PIPELINE_CONFIG,
+        "pipelineConfig": names.PIPELINE_CONFIG,
         "trainRecords": dataset.records("train") if stage == "train" else [],
         "evalRecords": dataset.records("eval"),
         "trainImages": dataset.images["train"],
         "evalImages": dataset.images["eval"],
-        "labelMap": f"{FOLDER}/{LABEL_MAP}",
-        "modelDir": MODEL,
+        "labelMap": f"{names.DATASET}/{names.LABEL_MAP}",
+        "modelDir": names.MODEL,
         "pretrained": pretrained,
         "steps": train.steps,
         "saveEverySteps": train.save_every_steps,
@@ -68,11 +66,11 @@ def work_spec(
 
 
 def give_work(folder: Folder, spec: Mapping[str, Any]) -> None:
-    """Let the trainer begin."""
-    folder.write(SPEC, json.dumps(spec, indent=1, allow_nan=False).encode())
+    """Write spec.json, so that the trainer starts."""
+    folder.write(names.SPEC, json.dumps(spec, indent=1, allow_nan=False).encode())
 
 
-def send_away(folder: Folder, error: StageError) -> None:
-    """Tell the trainer that there is nothing to do; it ends with exit code 0."""
-    document = {"contractVersion": 1, "reason": error.reason, "message": error.message[:MAX_MESSAGE]}
-    folder.write(FAILED, json.dumps(document).encode())
+def refuse_work(folder: Folder, error: StageError) -> None:
+    """Tell the trainer that it gets no work; it ends with exit code 0."""
+    document = {"contractVersion": contract.VERSION, "reason": error.reason, "message": error.message[:MAX_MESSAGE]}
+    folder.write(names.FETCH_FAILED, json.dumps(document).encode())

@@ -12,8 +12,8 @@ from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.model.class_names import nearest
 from trainingrun_agent.prep.model.findings import Finding, Findings, Severity, info, warning
 from trainingrun_agent.prep.source.fetch import CHANGED
-from trainingrun_agent.prep.split.sides import Side
-from trainingrun_agent.prep.statistics.tally import MUCH_LARGER, Tally
+from trainingrun_agent.prep.split.dataset_split import DatasetSplit
+from trainingrun_agent.prep.statistics.totals import MUCH_LARGER, Totals
 
 TOP_FILES, TOP_CLASSES = 3, 5
 MAX_FINDING_TEXT = 200
@@ -25,21 +25,26 @@ _CORRECT = "Correct the files the report names; each finding says how."
 
 
 def judge(
-    sides: Sequence[Side], *, rule: SplitRule | None, classes: Sequence[str], max_bad_files: str, findings: Findings
+    splits: Sequence[DatasetSplit],
+    *,
+    rule: SplitRule | None,
+    classes: Sequence[str],
+    max_bad_files: str,
+    findings: Findings,
 ) -> UserError | None:
     """The gravest reason not to go on, or None."""
-    train = next(side.tally for side in sides if side.split == "train")
+    train = next(split.totals for split in splits if split.name == "train")
     return (
-        next((error for side in sides if (error := _nothing_listed(side, rule))), None)
+        next((error for split in splits if (error := _nothing_listed(split, rule))), None)
         or _class_not_found(train, classes)
-        or next((error for side in sides if (error := _nothing_left(side, findings))), None)
-        or _too_many_bad(sides, max_bad_files, findings)
-        or next((error for side in sides if (error := _class_lost(side, classes, findings))), None)
+        or next((error for split in splits if (error := _nothing_left(split, findings))), None)
+        or _too_many_bad(splits, max_bad_files, findings)
+        or next((error for split in splits if (error := _class_lost(split, classes, findings))), None)
         or _changed(findings)
     )
 
 
-def unseen_classes(evaluation: Tally, classes: Sequence[str], rule: SplitRule | None) -> list[Finding]:
+def unseen_classes(evaluation: Totals, classes: Sequence[str], rule: SplitRule | None) -> list[Finding]:
     """A warning for each class without a box in the eval split."""
     drawn = "Label more images with this class, or create a new TrainingRun with another evalFraction or splitSeed."
     return [
@@ -49,13 +54,13 @@ def unseen_classes(evaluation: Tally, classes: Sequence[str], rule: SplitRule | 
             seen=f"no box of class {name!r} in the eval split",
             done="the class does not count in mAP",
             hint="Add labelled images with this class to dataset.eval." if rule is None else drawn,
-        ).of("eval")
+        ).in_split("eval")
         for name in classes
         if not evaluation.per_class[name]
     ]
 
 
-def imbalance(train: Tally, classes: Sequence[str]) -> list[Finding]:
+def imbalance(train: Totals, classes: Sequence[str]) -> list[Finding]:
     """A warning for each class with far fewer boxes than the most frequent one."""
     most = max(classes, key=lambda name: train.per_class[name], default="")
     return [
@@ -71,33 +76,33 @@ def imbalance(train: Tally, classes: Sequence[str]) -> list[Finding]:
     ]
 
 
-def size_findings(side: Side) -> list[Finding]:
+def size_findings(split: DatasetSplit) -> list[Finding]:
     """What the network's input makes of a split's boxes and images."""
-    tally, view = side.tally, side.tally.view
+    totals, input_ = split.totals, split.totals.network_input
     found = []
-    if tally.too_small > MAX_TOO_SMALL * tally.objects:
+    if totals.too_small > MAX_TOO_SMALL * totals.objects:
         found.append(
             warning(
                 "BoxesTooSmall",
                 "",
-                seen=f"{tally.too_small} of {_count(tally.objects, 'box')} are shorter than {view.least_side} pixels at"
-                f" the {view.side} pixels that {view.network} sees of an image",
+                seen=f"{totals.too_small} of {_count(totals.objects, 'box')} are shorter than {input_.least_side}"
+                f" pixels at the {input_.side} pixels that {input_.network} sees of an image",
                 done="kept: they are trained on, and hardly learned",
                 hint="Cut the images into tiles before labelling, or choose a network with a larger input.",
             )
         )
-    if tally.larger:
+    if totals.larger:
         found.append(
             info(
                 "ImagesMuchLarger",
                 "",
-                seen=f"{tally.larger} of {_count(tally.images, 'image')} are more than {MUCH_LARGER} times as large as"
-                f" the {view.side} pixels that {view.network} sees of an image",
+                seen=f"{totals.larger} of {_count(totals.images, 'image')} are more than {MUCH_LARGER} times as large"
+                f" as the {input_.side} pixels that {input_.network} sees of an image",
                 done="scaled down to dataset.maxImageSide; the network scales the rest",
                 hint="Nothing to do while objects stay large enough; uploads and preparation are faster with less.",
             )
         )
-    return [finding.of(side.split) for finding in found]
+    return [finding.in_split(split.name) for finding in found]
 
 
 def allowed_bad_files(limit: str, files: int) -> int:
@@ -107,25 +112,25 @@ def allowed_bad_files(limit: str, files: int) -> int:
     return int(limit)
 
 
-def _nothing_listed(side: Side, rule: SplitRule | None) -> UserError | None:
-    if side.listed:
+def _nothing_listed(split: DatasetSplit, rule: SplitRule | None) -> UserError | None:
+    if split.listed:
         return None
-    if rule is not None and side.source.labels.pairing.images:
+    if rule is not None and split.source.labels.pairing.images:
         return UserError(
-            _empty_reason(side),
-            f"spec.dataset.evalFraction {rule.fraction} leaves no image for dataset.{side.split},"
-            f" of {_count(side.source.labels.pairing.images, 'image')}",
+            _empty_reason(split),
+            f"spec.dataset.evalFraction {rule.fraction} leaves no image for dataset.{split.name},"
+            f" of {_count(split.source.labels.pairing.images, 'image')}",
             hint="Create a new TrainingRun with another evalFraction or splitSeed, or with splitGroup: image when all"
             " images are one group.",
         )
     return UserError(
-        _empty_reason(side),
-        f"spec.dataset.{side.split}: no image file in it",
-        hint=f"Upload images and their annotations, or create a new TrainingRun with the right dataset.{side.split}.",
+        _empty_reason(split),
+        f"spec.dataset.{split.name}: no image file in it",
+        hint=f"Upload images and their annotations, or create a new TrainingRun with the right dataset.{split.name}.",
     )
 
 
-def _class_not_found(train: Tally, classes: Sequence[str]) -> UserError | None:
+def _class_not_found(train: Totals, classes: Sequence[str]) -> UserError | None:
     missing = [name for name in classes if name not in train.seen]
     if not missing or not train.seen:
         return None
@@ -139,24 +144,24 @@ def _class_not_found(train: Tally, classes: Sequence[str]) -> UserError | None:
     )
 
 
-def _with_nearest(name: str, train: Tally) -> str:
+def _with_nearest(name: str, train: Totals) -> str:
     close = nearest(name, train.seen)
     return f"{name!r} (did you mean {close!r}?)" if close else repr(name)
 
 
-def _nothing_left(side: Side, findings: Findings) -> UserError | None:
-    if side.tally.objects:
+def _nothing_left(split: DatasetSplit, findings: Findings) -> UserError | None:
+    if split.totals.objects:
         return None
-    what, hint = f"none of its {_count(side.listed, 'image')} can be used", _CORRECT
-    if side.tally.images:
-        what = f"no usable box in its {_count(side.listed, 'image')}"
+    what, hint = f"none of its {_count(split.listed, 'image')} can be used", _CORRECT
+    if split.totals.images:
+        what = f"no usable box in its {_count(split.listed, 'image')}"
         hint = "Draw boxes of the classes in spec.dataset.classes, or correct the files the report names."
-    return UserError(_empty_reason(side), f"spec.dataset.{side.split}: {what}{_top(findings)}", hint=hint)
+    return UserError(_empty_reason(split), f"spec.dataset.{split.name}: {what}{_top(findings)}", hint=hint)
 
 
-def _too_many_bad(sides: Sequence[Side], limit: str, findings: Findings) -> UserError | None:
-    bad = sum(side.tally.bad for side in sides)
-    files = sum(side.listed for side in sides)
+def _too_many_bad(splits: Sequence[DatasetSplit], limit: str, findings: Findings) -> UserError | None:
+    bad = sum(split.totals.bad for split in splits)
+    files = sum(split.listed for split in splits)
     allowed = allowed_bad_files(limit, files)
     if bad <= allowed:
         return None
@@ -168,14 +173,14 @@ def _too_many_bad(sides: Sequence[Side], limit: str, findings: Findings) -> User
     )
 
 
-def _class_lost(side: Side, classes: Sequence[str], findings: Findings) -> UserError | None:
-    tally = side.tally
-    lost = [name for name in classes if tally.seen[name] and not tally.per_class[name]]
+def _class_lost(split: DatasetSplit, classes: Sequence[str], findings: Findings) -> UserError | None:
+    totals = split.totals
+    lost = [name for name in classes if totals.seen[name] and not totals.per_class[name]]
     if not lost:
         return None
     return UserError(
         "ClassLost",
-        f"spec.dataset.{side.split}: no object of class {lost[0]!r} is left, {tally.seen[lost[0]]} of them in bad "
+        f"spec.dataset.{split.name}: no object of class {lost[0]!r} is left, {totals.seen[lost[0]]} of them in bad "
         f"files or without a usable box{_top(findings)}",
         hint=_CORRECT,
     )
@@ -196,8 +201,8 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 'es' if what.endswith('x') else 's'}"
 
 
-def _empty_reason(side: Side) -> str:
-    return "EmptyTrainSet" if side.split == "train" else "EmptyEvalSet"
+def _empty_reason(split: DatasetSplit) -> str:
+    return "EmptyTrainSet" if split.name == "train" else "EmptyEvalSet"
 
 
 def _top(findings: Findings) -> str:

@@ -46,7 +46,7 @@ class Finding:
     split: Split = "train"
     wide: bool = False
 
-    def of(self, split: Split) -> Finding:
+    def in_split(self, split: Split) -> Finding:
         """The same finding in another split."""
         return replace(self, split=split)
 

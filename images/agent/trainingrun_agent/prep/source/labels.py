@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 
 from trainingrun_agent.errors import UserError
-from trainingrun_agent.ordered import heed
 from trainingrun_agent.prep.model.annotation import Annotation, UnusableError, version_of
 from trainingrun_agent.prep.model.findings import Finding, Split, error, info
 from trainingrun_agent.prep.source import fetch
@@ -24,6 +23,7 @@ from trainingrun_agent.prep.source.matching import Names, match
 from trainingrun_agent.prep.source.pairing import Pair, Pairing, pair
 from trainingrun_agent.prep.source.readers import FileFormat, Format, SetFormat
 from trainingrun_agent.progress import Progress
+from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage.base import ObjectStore
 
 MAX_SET_BYTES = 8 << 30
@@ -42,7 +42,7 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Labels:
+class SourceLabels:
     """What is checked: pairs, and how to read the labels of one.
 
     `version` changes with the labels of a pair.
@@ -56,7 +56,7 @@ class Labels:
 @contextmanager
 def open_labels(
     format_: Format, listing: Listing, origin: Origin, *, scratch: Path, progress: Progress, stop: threading.Event
-) -> Iterator[Labels]:
+) -> Iterator[SourceLabels]:
     """The labels of a source, for as long as the block lasts.
 
     Raises UserError, DiskFull, what storage raises, Interrupted when told to stop.
@@ -67,10 +67,10 @@ def open_labels(
     path = scratch / f"{origin.split}-labels.sqlite"
     with Index(path, relative=format_.relative, sized=format_.sized, categories_shared=format_.partial) as index:
         pairing = _Filling(index, format_, origin, scratch, progress, stop).fill(listing)
-        yield Labels(pairing, lambda pair: index.labels(pair.annotation), lambda pair: _version(index, pair))
+        yield SourceLabels(pairing, lambda pair: index.labels(pair.annotation), lambda pair: _version(index, pair))
 
 
-def _of_files(format_: FileFormat, listing: Listing, origin: Origin) -> Labels:
+def _of_files(format_: FileFormat, listing: Listing, origin: Origin) -> SourceLabels:
     if format_.class_list is not None:
         _check_class_lists(format_.class_list, listing, origin)
 
@@ -84,7 +84,7 @@ def _of_files(format_: FileFormat, listing: Listing, origin: Origin) -> Labels:
             return ""
 
     pairing = pair(listing, filename_of, format_=format_)
-    return Labels(pairing, lambda pair: read(pair.annotation), lambda pair: pair.annotation.etag)
+    return SourceLabels(pairing, lambda pair: read(pair.annotation), lambda pair: pair.annotation.etag)
 
 
 def _version(index: Index, pair: Pair) -> str:
@@ -131,7 +131,7 @@ class _Filling:
         findings: list[Finding] = []
         used = 0
         for entry in files:
-            heed(self.stop)
+            raise_if_stopped(self.stop)
             if self.format.recognises(head(self.origin, entry)):
                 findings += self._take_in(entry, names, meter)
                 used += 1
@@ -151,7 +151,7 @@ class _Filling:
         origin, path = self.origin, self.scratch / f"{self.origin.split}-labels.part"
         try:
             fetch.download(origin.store, origin.prefix, entry, limit=MAX_SET_BYTES, path=path, on_bytes=meter.moved)
-            beat = partial(heed, self.stop)
+            beat = partial(raise_if_stopped, self.stop)
             with path.open("rb") as file, self.index.file(entry.path, wanted=names.knows, beat=beat) as entries:
                 self.format.index(file, entries, origin.classes)
         except UnusableError as problem:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainingrun_agent.prep.report.page.gallery import sheet
+from trainingrun_agent.prep.report.page.gallery_section import sheet
 from trainingrun_agent.prep.report.page.markup import Html, counted, join, name_of, number, table, tag
 from trainingrun_agent.prep.report.page.pictures import Shown
 

@@ -1,6 +1,6 @@
-"""What is counted of the images of a shard, a split.
+"""Totals of the images and boxes of a shard or of a split.
 
-Invariant: tallies of parts add up to that of the whole, in whatever order.
+Invariant: totals of parts add up to the totals of the whole, in whatever order.
 """
 
 from __future__ import annotations
@@ -11,25 +11,29 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 
 from trainingrun_agent.prep.image.check import Checked
-from trainingrun_agent.prep.statistics.distributions import Statistics
-from trainingrun_agent.prep.statistics.network_view import View
+from trainingrun_agent.prep.statistics.distributions import Distributions
+from trainingrun_agent.prep.statistics.network_input import NetworkInput
 
 MAX_NAMES = 10_000
 SAMPLES = 4
 MUCH_LARGER = 4
-"""Times the network's input."""
+"""Times as large as the network's input."""
 FLAGS = ("difficult", "occluded", "truncated")
 
 
 @dataclass
-class Tally:
-    """`images` and `objects` are the ones kept, `bad` files are not, `seen` are the names of all objects read.
+class Totals:
+    """Numbers of images, objects and files.
 
-    `too_small` are the objects that the network cannot see, `larger` the images much larger than its input, `samples`
-    the first images with each class.
+    - `images`, `objects`: those in records; `negatives` are images without an object
+    - `bad`: files that cannot be used
+    - `per_class`, `flags`: objects in records by class, and by what their labels flag
+    - `seen`: all objects in the labels by class name, whether they can be used or not
+    - `too_small`: objects smaller than the network can learn; `larger`: images much larger than its input
+    - `samples`: paths of the first images with each class
     """
 
-    view: View
+    network_input: NetworkInput
 
     images: int = 0
     objects: int = 0
@@ -42,10 +46,10 @@ class Tally:
     too_small: int = 0
     larger: int = 0
     samples: dict[str, list[str]] = field(default_factory=dict)
-    statistics: Statistics = field(default_factory=Statistics)
+    statistics: Distributions = field(default_factory=Distributions)
 
     def add(self, checked: Checked, *, too_small: int) -> None:
-        """Count one image, with so many boxes that the network cannot see."""
+        """Count an image; `too_small` of its boxes are too small for the network."""
         self._see(checked.seen)
         if not checked.usable:
             self.bad += 1
@@ -55,8 +59,8 @@ class Tally:
         self.negatives += not checked.boxes
         self.max_boxes = max(self.max_boxes, len(checked.boxes))
         self.too_small += too_small
-        self.larger += max(checked.size) > MUCH_LARGER * self.view.side
-        self.statistics.add(checked.boxes, checked.size, self.view.scales(*checked.size))
+        self.larger += max(checked.size) > MUCH_LARGER * self.network_input.side
+        self.statistics.add(checked.boxes, checked.size, self.network_input.scales(*checked.size))
         names = [box.name for box in checked.boxes]
         self.per_class.update(names)
         for name in set(names):
@@ -65,8 +69,8 @@ class Tally:
             if count := sum(map(attrgetter(flag), checked.boxes)):
                 self.flags[flag] += count
 
-    def merge(self, other: Tally) -> None:
-        """Count another part."""
+    def merge(self, other: Totals) -> None:
+        """Add the totals of another part."""
         self._see(other.seen)
         self.images += other.images
         self.objects += other.objects

@@ -1,0 +1,92 @@
+"""Runs shard tasks in several worker processes, or in this process if there are only a few images.
+
+Invariant: the first error ends all workers; results do not depend on which worker ran which task.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import closing
+from pathlib import Path
+
+from trainingrun_agent.ordered import STOP_POLL_SECONDS
+from trainingrun_agent.prep.image.check import Checker
+from trainingrun_agent.prep.sharding.job import Worker
+from trainingrun_agent.prep.sharding.result import ShardResult
+from trainingrun_agent.prep.sharding.supervisor import READS_AT_ONCE, OnChecked, ShardTask, Supervisor
+from trainingrun_agent.prep.sharding.worker import ShardWorker
+from trainingrun_agent.prep.sharding.worker_process import WorkerProcess
+from trainingrun_agent.prep.statistics.network_input import NetworkInput
+from trainingrun_agent.stopping import raise_if_stopped
+
+MAX_WORKERS = 4
+FEW_IMAGES = 256
+"""So many are checked before a process has started."""
+
+
+def workers_for(images: int) -> int:
+    """Number of worker processes, each of which takes about 60 MiB of memory; 0 if they are not worth their start."""
+    return 0 if images <= FEW_IMAGES else min(MAX_WORKERS, cores())
+
+
+def cores() -> int:
+    """CPU cores that this container may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux has it
+    allowed = len(affinity(0)) if affinity else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return max(1, min(allowed, round(int(quota) / int(period))))
+    except (OSError, ValueError):  # no limit, or no such file
+        return allowed
+
+
+def run_all(
+    tasks: Iterable[Callable[[], ShardTask]],
+    *,
+    checker: Checker,
+    network_input: NetworkInput,
+    scratch: Path,
+    workers: int,
+    stop: threading.Event,
+    on_checked: OnChecked,
+    on_result: Callable[[ShardTask, ShardResult], None],
+) -> None:
+    """Run all tasks; `on_result` and `on_checked` are called by several threads at once.
+
+    Raises what tasks raise, what storage raises, DiskFull, Interrupted.
+    """
+    halt = threading.Event()
+    waiting = iter(tasks)
+    lock = threading.Lock()
+
+    def start_worker() -> Worker:
+        if workers:
+            return WorkerProcess(checker, network_input, scratch)
+        return ShardWorker(checker, network_input, scratch)
+
+    def supervise(reads: ThreadPoolExecutor) -> None:
+        with closing(Supervisor(start_worker, reads, halt, on_checked)) as supervisor:
+            while (next_task := _next(waiting, lock)) is not None and not halt.is_set():
+                task = next_task()
+                on_result(task, supervisor.run(task))
+
+    count = max(1, workers)
+    with ThreadPoolExecutor(READS_AT_ONCE, "read") as reads, ThreadPoolExecutor(count, "supervise") as supervisors:
+        futures = [supervisors.submit(supervise, reads) for _ in range(count)]
+        try:
+            pending = set(futures)
+            while pending:
+                raise_if_stopped(stop)
+                finished, pending = wait(pending, STOP_POLL_SECONDS, FIRST_EXCEPTION)
+                for future in finished:
+                    future.result()
+        finally:
+            halt.set()
+
+
+def _next(waiting: Iterator[Callable[[], ShardTask]], lock: threading.Lock) -> Callable[[], ShardTask] | None:
+    with lock:
+        return next(waiting, None)

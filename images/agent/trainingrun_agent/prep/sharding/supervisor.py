@@ -1,0 +1,224 @@
+"""The main process's side of a worker: fetches what a job needs, and replaces the worker when it dies.
+
+Invariant: at most BOUNDS are in memory per worker, whatever the number and size of the images.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from trainingrun_agent.log import logger
+from trainingrun_agent.ordered import Bounds, ordered_groups
+from trainingrun_agent.prep.image import images
+from trainingrun_agent.prep.image.check import ImageLabels
+from trainingrun_agent.prep.model.annotation import UnusableError
+from trainingrun_agent.prep.sharding.job import CRASHED, FetchedImage, ShardJob, ShardWriting, Worker
+from trainingrun_agent.prep.sharding.result import ShardResult
+from trainingrun_agent.prep.sharding.worker_process import WorkerDiedError
+from trainingrun_agent.prep.source import fetch
+from trainingrun_agent.prep.source.pairing import Pair
+from trainingrun_agent.storage.base import ObjectStore
+
+READS_AT_ONCE = 16
+READ_IMAGES = 4
+"""Images that one thread fetches in a row. More cost less per image; the first reads are shorter, because the worker
+waits for them."""
+BATCH = Bounds(max_items=24, max_cost=4 << 20)
+"""Reads and bytes sent to a worker at once, of those that are complete."""
+BOUNDS = Bounds(max_items=96, max_cost=20 << 20)
+"""Reads and bytes fetched ahead."""
+MAX_DEATHS = 20
+
+
+OnChecked = Callable[[int, int], None]
+"""Called with numbers of images and bytes that were checked; they are negative if these are to be checked again."""
+
+
+class PreviousShardGoneError(Exception):
+    """A shard of the previous data set cannot be downloaded any more."""
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """A job, with access to what it needs. `pairs` are in the order of the job's files.
+
+    `known_result` is the result if nothing has changed. `prefix` is the source's key. `read_labels` may raise
+    UnusableError; `fetch_shard` downloads a previous shard by its index, and may raise PreviousShardGoneError.
+    """
+
+    job: ShardJob
+    known_result: ShardResult | None
+    pairs: list[Pair]
+    store: ObjectStore
+    prefix: str
+    read_labels: Callable[[Pair], ImageLabels]
+    fetch_shard: Callable[[int], Path]
+
+
+class Supervisor:
+    """Runs tasks on one worker, and starts another worker when it dies."""
+
+    def __init__(
+        self,
+        start_worker: Callable[[], Worker],
+        reads: ThreadPoolExecutor,
+        stop: threading.Event,
+        on_checked: OnChecked,
+    ) -> None:
+        self._start_worker, self._reads, self._stop, self._on_checked = start_worker, reads, stop, on_checked
+        self._worker: Worker | None = None
+
+    def run(self, task: ShardTask) -> ShardResult:
+        """Run a task. Raises what storage raises, DiskFull, Interrupted."""
+        if task.known_result is not None:
+            self._on_checked(len(task.pairs), sum(map(_size, task.pairs)))
+            return task.known_result
+        crashing: dict[int, UnusableError] = {}
+        careful = False
+        for _ in range(MAX_DEATHS):
+            attempt = _Attempt(task, self._reads, self._stop, self._on_checked, crashing, careful=careful)
+            try:
+                self._worker = self._worker or self._start_worker()
+                return attempt.run(self._worker)
+            except WorkerDiedError:
+                logger.warning("a worker process died at shard %s; trying again", task.job.name)
+                attempt.take_back()
+                self.close()
+                careful = True
+            except PreviousShardGoneError as error:
+                logger.warning("checking all images of shard %s again: %s", task.job.name, error)
+                attempt.take_back()
+                task = replace(task, job=replace(task.job, previous_rows=()))
+        raise RuntimeError(f"workers died {MAX_DEATHS} times at shard {task.job.name}")
+
+    def close(self) -> None:
+        """End the worker."""
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+
+
+class _Attempt:
+    """One attempt at a task.
+
+    If `careful`, the worker gets one image at a time, so that the image at which it dies is known. That image goes into
+    `crashing`, and the next attempt gives the worker this error in its place.
+    """
+
+    def __init__(
+        self,
+        task: ShardTask,
+        reads: ThreadPoolExecutor,
+        stop: threading.Event,
+        on_checked: OnChecked,
+        crashing: dict[int, UnusableError],
+        *,
+        careful: bool,
+    ) -> None:
+        self._task, self._reads, self._stop, self._on_checked = task, reads, stop, on_checked
+        self._crashing, self._careful = crashing, careful
+        self._checked = (0, 0)
+
+    def run(self, worker: Worker) -> ShardResult:
+        """Give the worker the job and what it needs."""
+        task = self._task
+        opened = worker.open(task.job)
+        needed = set(opened.needs.images)
+        self._count(place for place in range(len(task.pairs)) if place not in needed)
+        previous_shards = {index: task.fetch_shard(index) for index in opened.needs.shards}
+        try:
+            with opened.begin(previous_shards) as writer:
+                self._feed(writer, opened.needs.images)
+                return writer.finish()
+        finally:
+            for path in previous_shards.values():
+                path.unlink(missing_ok=True)
+
+    def take_back(self) -> None:
+        """Report everything that was counted as to be checked again."""
+        images, size = self._checked
+        self._on_checked(-images, -size)
+
+    def _feed(self, writer: ShardWriting, places: list[int]) -> None:
+        """Fetch images in several threads, and give them to the worker in order."""
+        batches = ordered_groups(
+            self._fetch_all,
+            self._groups(places),
+            cost=self._cost,
+            bounds=BOUNDS,
+            group=BATCH,
+            stop=self._stop,
+            pool=self._reads,
+        )
+        for batch in batches:
+            fetched = [image for group in batch for image in group]
+            if self._careful:
+                self._feed_carefully(writer, fetched)
+            else:
+                writer.feed(fetched)
+            self._count(image.place for image in fetched)
+
+    def _feed_carefully(self, writer: ShardWriting, fetched: list[FetchedImage]) -> None:
+        for image in fetched:
+            try:
+                writer.feed([image])
+                writer.drain()
+            except WorkerDiedError:
+                self._crashing[image.place] = _crash()
+                raise
+
+    def _groups(self, places: list[int]) -> Iterator[list[int]]:
+        """What is fetched in a row: one image for each thread at first, then two, up to READ_IMAGES."""
+        group: list[int] = []
+        number = 0
+        for place in places:
+            full = len(group) >= min(READ_IMAGES, 1 + number // READS_AT_ONCE)
+            if group and (full or self._cost([*group, place]) > BATCH.max_cost):
+                yield group
+                group = []
+                number += 1
+            group.append(place)
+        if group:
+            yield group
+
+    def _cost(self, group: list[int]) -> int:
+        return sum(_size(self._task.pairs[place]) for place in group)
+
+    def _fetch_all(self, group: list[int]) -> list[FetchedImage]:
+        return [self._fetch(place) for place in group]
+
+    def _fetch(self, place: int) -> FetchedImage:
+        task, pair = self._task, self._task.pairs[place]
+        labels: ImageLabels
+        try:
+            labels = task.read_labels(pair)
+        except UnusableError as problem:
+            labels = problem
+        if place in self._crashing:
+            return FetchedImage(place, self._crashing[place], labels)
+        try:
+            image = fetch.read(task.store, task.prefix, pair.image, limit=images.MAX_BYTES)
+        except UnusableError as problem:
+            return FetchedImage(place, problem, labels)
+        return FetchedImage(place, image, labels)
+
+    def _count(self, places: Iterable[int]) -> None:
+        sizes = [_size(self._task.pairs[place]) for place in places]
+        self._checked = (self._checked[0] + len(sizes), self._checked[1] + sum(sizes))
+        self._on_checked(len(sizes), sum(sizes))
+
+
+def _size(pair: Pair) -> int:
+    return min(pair.image.size, images.MAX_BYTES) + pair.annotation.size
+
+
+def _crash() -> UnusableError:
+    return UnusableError(
+        CRASHED,
+        "the image decoder crashed on it",
+        hint="Open it, save it again as JPEG and upload it.",
+    )
