@@ -1,4 +1,4 @@
-"""`python3 -m trrunner check|all|TIER...`: checks and tests, with a summary that leaves nothing out."""
+"""`python3 -m trrunner check|all|TIER...`: run checks and tests, and print a summary."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def main() -> int:
-    """Run what was asked for; returns 0 when nothing failed."""
+    """Run the named checks and tiers; returns 0 when nothing failed."""
     names = ["check", "all", *(tier.name for tier in TIERS)]
-    parser = argparse.ArgumentParser(prog="trrunner", description="Checks and tests, tier by tier.")
+    parser = argparse.ArgumentParser(prog="trrunner", description="Run checks and tests, tier by tier.")
     parser.add_argument("what", nargs="+", choices=names)
-    parser.add_argument("--pytest", default="", help="more arguments for pytest, in one string")
+    parser.add_argument("--pytest", default="", help="additional arguments for pytest, in one string")
     arguments = parser.parse_args()
     started = time.monotonic()
     results: list[Result] = []
@@ -48,44 +48,44 @@ def _check(check: Check) -> Result:
 
 
 def _tiers(tiers: Sequence[Tier], *, extra: list[str]) -> list[Result]:
-    """Run them in order; one that runs behind the others shows its output when it has ended."""
+    """Run tiers in order; a tier in the background prints its output when it has ended."""
     with ThreadPoolExecutor() as pool:
         running = []
         for tier in tiers:
             _headline(f"tier {tier.name}")
-            behind = tier.behind and tier is not tiers[-1]
-            started = _Started(tier, extra=extra, behind=behind)
+            background = tier.background and tier is not tiers[-1]
+            started = _Started(tier, extra=extra, background=background)
             running.append(pool.submit(started.finish))
-            if not behind:
+            if not background:
                 wait(running[-1:])
         return [each.result() for each in running]
 
 
 class _Started:
-    """A tier whose needs are prepared, so that it can be run."""
+    """A tier whose needs have been prepared; `finish` runs its tests."""
 
-    def __init__(self, tier: Tier, *, extra: list[str], behind: bool) -> None:
-        self._tier, self._extra, self._behind = tier, extra, behind
+    def __init__(self, tier: Tier, *, extra: list[str], background: bool) -> None:
+        self._tier, self._extra, self._background = tier, extra, background
         self._since, self._error = time.monotonic(), ""
         try:
             for need in tier.needs:
                 needs.prepare(need, echo=lambda text: print(f"  {text}", flush=True))
         except (ClusterError, BuildError) as error:
             self._error = str(error)
-        if behind:
-            print("  runs behind the next tiers, its output follows them", flush=True)
+        if background:
+            print("  runs in the background; its output is printed after the next tiers", flush=True)
 
     def finish(self) -> Result:
-        """Run pytest and read its report."""
+        """Run pytest and return the counts of its report."""
         if self._error:
             return Result(self._tier.name, failed=1, seconds=time.monotonic() - self._since, error=self._error)
         with tempfile.TemporaryDirectory() as folder:
             xml, output = Path(folder) / "report.xml", Path(folder) / "output"
-            argv = [*(("nice", "-n", "19") if self._behind else ()), *self._command(xml)]
+            argv = [*(("nice", "-n", "19") if self._background else ()), *self._command(xml)]
             with output.open("wb") as file:
-                to = file if self._behind else None
+                to = file if self._background else None
                 code = subprocess.run(argv, cwd=ROOT, check=False, stdout=to, stderr=to).returncode
-            if self._behind:
+            if self._background:
                 _headline(f"output of tier {self._tier.name}")
                 print(output.read_text(encoding="utf-8", errors="replace"), flush=True)
             return read(self._tier.name, xml, seconds=time.monotonic() - self._since, code=code)

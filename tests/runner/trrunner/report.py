@@ -1,4 +1,4 @@
-"""Read pytest's own account of a tier and say it in one line."""
+"""Read pytest's JUnit report of a tier and format it as one line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 @dataclass(slots=True)
 class Result:
-    """What a tier came to; `seconds` is wall time."""
+    """Result of a tier or check; `seconds` is elapsed time."""
 
     name: str
     passed: int = 0
@@ -29,7 +29,7 @@ class Result:
 
 
 def read(name: str, xml: Path, *, seconds: float, code: int) -> Result:
-    """Read a junit file; a run that wrote none, or ran nothing, failed."""
+    """Read a JUnit file; a run without a report, or without tests, counts as failed."""
     result = Result(name, seconds=seconds)
     if not xml.is_file():
         result.failed, result.error = 1, f"pytest ended with exit code {code} and no report"
