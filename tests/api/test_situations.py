@@ -1,4 +1,4 @@
-"""docs/situations.md shows what kubectl really prints: each situation is brought about and its commands are run."""
+"""docs/situations.md shows what kubectl really prints: bring about each situation and run its commands."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COMMANDS = commands(PAGE)
 
 @pytest.fixture(scope="module")
 def user(kubeconfig: Path, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
-    """kubectl with a kubeconfig of its own, as the page asks for: its namespace is set."""
+    """kubectl with its own kubeconfig, whose namespace is set as the page requires."""
     for name in (NAMESPACE, SETTINGS.pod_namespace):
         kubectl("apply", "-f", "-", stdin=kubectl("create", "namespace", name, "--dry-run=client", "-o", "yaml"))
     copy = tmp_path_factory.mktemp("user") / "kubeconfig"
@@ -44,7 +44,7 @@ def user(kubeconfig: Path, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFa
 
 
 def shell(user: Kubectl, text: str) -> str:
-    """What a terminal shows; commands of the page may fail, and say so."""
+    """Run a command; returns output and errors, because some commands of the page are meant to fail."""
     path = f"{Path(user.binary).parent}{os.pathsep}{os.environ['PATH']}"
     env = {**os.environ, "KUBECONFIG": user.kubeconfig, "PATH": path}
     done = subprocess.run(["bash", "-uc", text], env=env, capture_output=True, text=True, timeout=120, check=False)
@@ -61,7 +61,7 @@ def environment(user: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iter
     environment = Environment(user, node, bucket, endpoint)
     environment.prepare()
     stop = threading.Event()
-    # Named without a wildcard, because no policy with one allows a loopback address.
+    # The policy names the endpoint, because a wildcard never allows a loopback address.
     settings = replace(SETTINGS, port=free_port(), policy=Policy(endpoints=(endpoint,)))
     serving = threading.Thread(target=serve, args=(user.kubeconfig, settings, node.agent_port, stop))
     serving.start()

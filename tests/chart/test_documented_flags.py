@@ -1,4 +1,4 @@
-"""Helm takes every flag that the documentation names, with the values files it shows."""
+"""Helm accepts all flags and values files in the documentation."""
 
 from __future__ import annotations
 

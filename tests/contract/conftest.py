@@ -1,4 +1,4 @@
-"""The operator in process against the fake API server: the whole of it, connected by a kubeconfig over HTTP."""
+"""Fixtures: the whole operator in the test process, connected to the fake API server over HTTP."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from trfakes.store import Object, Store
 
 
 def succeed(job: Object) -> dict[str, Any]:
-    """Script of a cluster in which everything works."""
+    """Script of a fake cluster in which every Job succeeds."""
     return verdict(job["metadata"]["labels"]["trainingrun.dev/stage"])
 
 
 @pytest.fixture
 def script() -> Script | None:
-    """How Jobs end; None: the test plays each by hand."""
+    """Script that ends Jobs; None if the test ends each Job itself."""
     return succeed
 
 

@@ -37,7 +37,7 @@ ARCHIVE = "zoo/ssd_inception_v2_coco_2018_01_28.tar.gz"
 
 @dataclass(frozen=True)
 class Told:
-    """What a user reads: reason of the condition, the Progress column, the message."""
+    """What a user reads: the condition's reason, the Progress column, the message."""
 
     reason: str
     progress: str
@@ -51,7 +51,7 @@ def told(play: Play, kind: str) -> Told:
 
 
 def played(error: StageError) -> Play:
-    """A run whose prep ended with this error."""
+    """Simulate a run whose prep ends with this error."""
     play = Play()
     job = play.play_to(Stage.PREP)
     document = Verdict.failed(error, stage="prep").to_json()
@@ -64,7 +64,7 @@ def played(error: StageError) -> Play:
 
 @pytest.fixture
 def prep(tmp_path: Path) -> Preparation:
-    """Sixty images to train on, forty to evaluate on, and the API's own limit for bad files."""
+    """Sixty images for train, forty for eval, and the API's default limit for bad files."""
     prep = Preparation(tmp_path, max_bad_files="1%")
     for number in range(60):
         prep.add(f"tire_{number:03d}")
@@ -84,7 +84,7 @@ def lose(prep: Preparation, *keys: str) -> None:
 
 
 def misname(prep: Preparation) -> None:
-    """One file of the class in another case; the others have it right."""
+    """One file writes the class in another case; the others are right."""
     prep.add("tire_000", xml=voc([labelled("Tire")]))
     prep.add("tire_001", xml=voc([labelled("Tire")]))
 

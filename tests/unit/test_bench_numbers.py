@@ -1,4 +1,4 @@
-"""What `make bench` prints is right: limits are judged as printed, and comparisons alternate."""
+"""Benchmarks compare limits with the printed value, and alternate what runs first in a pair."""
 
 from __future__ import annotations
 

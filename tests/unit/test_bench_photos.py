@@ -1,4 +1,4 @@
-"""The benchmark's photos: each is one that preparation takes as it is, with bytes and a name of its own."""
+"""The benchmark's photos have different bytes and names, and preparation uses them unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every command of the documentation is run by a test, or has a row that says how else it is tested and why."""
+"""Each command in the documentation has a row that says how it is tested; its syntax is tested here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The queue of keys, on a clock that jumps."""
+"""The work queue, tested with a clock that skips waiting times."""
 
 from __future__ import annotations
 
