@@ -15,7 +15,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from trainingrun_agent.errors import Outcome, StageError
+from trainingrun_agent.errors import StageError
+from trainingrun_agent.reasons.pods import CONTRACT_MISMATCH
 
 CONTRACT_VERSIONS = (1,)
 MAX_RESOLVED_BYTES = 1 << 20
@@ -320,9 +321,4 @@ def _required(env: Mapping[str, str], name: str) -> str:
 
 
 def _mismatch(message: str) -> StageError:
-    return StageError(
-        Outcome.CRASH,
-        "ContractMismatch",
-        message,
-        "Operator and agent do not fit together: run both from the same release.",
-    )
+    return StageError(CONTRACT_MISMATCH, problem=message)

@@ -37,8 +37,8 @@ class Text(Protocol):
 class Terms:
     """`fields` are the names that differ from `spec.<path>`; a change of a field is `set`, `another` and its name.
 
-    `changes` are the phrases for fields where that would be wrong; `scheme` begins the address of an object. `values` are
-    the values that fields have now, by path.
+    `changes` are the phrases for fields where that would be wrong; `scheme` begins the address of an object.
+    `values` are the values that fields have now, by path.
     """
 
     fields: Mapping[str, str] = field(default_factory=dict)

@@ -36,7 +36,8 @@ TOO_MANY_BAD_FILES = Reason(
     _USER,
     Step.RETRY,
     message="{bad} among {files} ({field[dataset.maxBadFiles]} {limit} allows {allowed})",
-    hint="Correct the files that the report names, then {retry}; or, to train without them, {higher[dataset.maxBadFiles]}.",
+    hint="Correct the files that the report names, then {retry}; or, to train without them,"
+    " {higher[dataset.maxBadFiles]}.",
     meaning="More files cannot be used than are tolerated. So many defects mostly have one cause, such as the wrong"
     " folder or format.",
     fields=("dataset.maxBadFiles",),
@@ -134,8 +135,8 @@ CLASS_LIST_MISMATCH = Reason(
     _USER,
     Step.NEW_RUN,
     message="{field[dataset.classes]} is {classes}, but {file} lists {names}",
-    hint="Class ids in YOLO labels are places in that list: {change[dataset.classes]}; or correct or delete the file if it is"
-    " not the list that the labels were made with, and {retry}.",
+    hint="Class ids in YOLO labels are places in that list: {change[dataset.classes]}; or correct or delete"
+    " the file if it is not the list that the labels were made with, and {retry}.",
     meaning="YOLO labels hold numbers, and a list beside them gives the numbers other names than those asked for.",
     fields=("dataset.classes",),
 )

@@ -105,7 +105,8 @@ TLS_ERROR = Reason(
 )
 CA_NOT_MOUNTED = TLS_ERROR.case(
     message="the CA bundle of {field[storage.caBundle]} is not mounted at {path}",
-    hint="Check that the ConfigMap named in {field[storage.caBundle]} exists and has the key named there, then {retry}.",
+    hint="Check that the ConfigMap named in {field[storage.caBundle]} exists and has the key named there, then"
+    " {retry}.",
     step=Step.RETRY,
     fields=("storage.caBundle",),
 )

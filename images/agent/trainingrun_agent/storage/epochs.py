@@ -11,8 +11,10 @@ import re
 
 from trainingrun_agent.clock import Clock, rfc3339
 from trainingrun_agent.errors import IntegrityError, Superseded
+from trainingrun_agent.reasons.storage import NO_FREE_EPOCH
 from trainingrun_agent.storage import documents
 from trainingrun_agent.storage.base import ObjectStore
+from trainingrun_agent.terms import Place
 
 MAX_TRIES = 100
 _NAME = re.compile(r"(\d{4,9})\.json")
@@ -31,20 +33,14 @@ def claim(store: ObjectStore, run_prefix: str, pod_uid: str, *, clock: Clock | N
         holder = documents.read(store, key)
         if holder is not None and holder.get("podUID") == pod_uid:
             return candidate
-    raise IntegrityError(
-        f"no free epoch from {epoch} to {epoch + MAX_TRIES - 1} below s3://{store.bucket}/{folder}",
-        hint="Other pods keep writing there: check that no second cluster runs the same TrainingRun.",
-    )
+    raise IntegrityError(NO_FREE_EPOCH, first=epoch, last=epoch + MAX_TRIES - 1, place=Place(store.bucket, folder))
 
 
 def require_newest(store: ObjectStore, run_prefix: str, epoch: int) -> None:
     """Raises Superseded once another pod has claimed a later epoch."""
     newest = _newest(store, f"{run_prefix}/epochs/")
     if newest > epoch:
-        raise Superseded(
-            f"a later pod claimed epoch {newest} of this run; this one, of epoch {epoch}, publishes nothing more",
-            hint="Nothing is lost: the later pod goes on from the newest checkpoint.",
-        )
+        raise Superseded(newest=newest, epoch=epoch)
 
 
 def folder_name(epoch: int, pod_uid: str) -> str:

@@ -13,8 +13,10 @@ from typing import Any
 from trainingrun_agent.clock import Clock, rfc3339
 from trainingrun_agent.config import Stage
 from trainingrun_agent.errors import IntegrityError
+from trainingrun_agent.reasons.storage import NOT_A_RESULT
 from trainingrun_agent.storage import documents, epochs
 from trainingrun_agent.storage.base import ObjectStore
+from trainingrun_agent.terms import Place
 
 NAMES: Mapping[Stage, str] = {"prep": "prepared.json", "train": "trained.json", "export": "exported.json"}
 _REQUIRED = ("created", "epoch", "manifestKey", "numbers", "podUID", "stage")
@@ -33,11 +35,8 @@ def read_result(store: ObjectStore, run_prefix: str, stage: Stage) -> dict[str, 
         return None
     missing = [name for name in _REQUIRED if name not in document]
     if missing or document.get("contractVersion") != 1 or document["stage"] != stage:
-        raise IntegrityError(
-            f"s3://{store.bucket}/{key} is no result of stage {stage} of contract 1"
-            + (f": {', '.join(missing)} missing" if missing else ""),
-            hint="Delete the object and raise spec.retry to make it again.",
-        )
+        problem = f": {', '.join(missing)} missing" if missing else ""
+        raise IntegrityError(NOT_A_RESULT, place=Place(store.bucket, key), of_stage=stage, problem=problem)
     return document
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from trainingrun_agent.errors import DiskFull, IntegrityError
+from trainingrun_agent.reasons.storage import FILE_ENDED_EARLY
+from trainingrun_agent.terms import Message, Text
 
 Chunk = bytes | memoryview
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -35,10 +37,7 @@ class HashingReader:
         wanted = self._left if amount < 0 else min(amount, self._left)
         data = self._file.read(wanted) if wanted else b""
         if wanted and not data:
-            raise IntegrityError(
-                f"the file for {self._name} ended {self._left} bytes early while it was uploaded",
-                hint="Something changed the file in the pod's scratch space.",
-            )
+            raise IntegrityError(FILE_ENDED_EARLY, name=self._name, missing=self._left)
         self._digest.update(data)
         self._left -= len(data)
         return data
@@ -49,7 +48,7 @@ class HashingReader:
 
 
 def save(
-    chunks: Iterable[Chunk], partial: Path, *, limit: int, told: Callable[[int], None], what: str
+    chunks: Iterable[Chunk], partial: Path, *, limit: int, told: Callable[[int], None], what: Text
 ) -> tuple[int, str]:
     """Write what comes to a new file `partial`, little more than `limit` bytes; returns size and SHA-256 in hex.
 
@@ -69,10 +68,8 @@ def save(
         told(-received)
         partial.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno in NO_SPACE:
-            raise DiskFull(
-                f"no space left for {what} ({limit} bytes) in {partial.parent}",
-                hint="Give the stage more ephemeral storage.",
-            ) from error
+            values = {"object": what, "limit": limit, "folder": partial.parent}
+            raise DiskFull(what=Message("{object} ({limit} bytes) in {folder}", values)) from error
         raise
     return received, digest.hexdigest()
 

@@ -14,6 +14,17 @@ from trainingrun_agent.prep.model.findings import Finding, Findings, Severity, i
 from trainingrun_agent.prep.source.fetch import CHANGED
 from trainingrun_agent.prep.split.sides import Side
 from trainingrun_agent.prep.statistics.tally import MUCH_LARGER, Tally
+from trainingrun_agent.reasons.dataset import (
+    CLASS_LOST,
+    CLASS_NOT_FOUND,
+    DATA_CHANGED,
+    NO_BOXES,
+    NO_IMAGES,
+    NO_IMAGES_DRAWN,
+    NO_USABLE_IMAGES,
+    TOO_MANY_BAD_FILES,
+)
+from trainingrun_agent.terms import Change, Field
 
 TOP_FILES, TOP_CLASSES = 3, 5
 MAX_FINDING_TEXT = 200
@@ -21,7 +32,8 @@ MAX_TOO_SMALL = 0.05
 """Share of the boxes from which they are worth a warning."""
 MAX_IMBALANCE = 20
 """Times as many boxes as of a class that is found nevertheless; a rule of thumb."""
-_CORRECT = "Correct the files the report names; each finding says how."
+MAX_SUGGESTED = 20
+"""Class names that a hint can hold."""
 
 
 def judge(
@@ -111,18 +123,11 @@ def _nothing_listed(side: Side, rule: SplitRule | None) -> UserError | None:
     if side.listed:
         return None
     if rule is not None and side.source.labels.pairing.images:
-        return UserError(
-            _empty_reason(side),
-            f"spec.dataset.evalFraction {rule.fraction} leaves no image for dataset.{side.split},"
-            f" of {_count(side.source.labels.pairing.images, 'image')}",
-            hint="Create a new TrainingRun with another evalFraction or splitSeed, or with splitGroup: image when all"
-            " images are one group.",
-        )
-    return UserError(
-        _empty_reason(side),
-        f"spec.dataset.{side.split}: no image file in it",
-        hint=f"Upload images and their annotations, or create a new TrainingRun with the right dataset.{side.split}.",
-    )
+        images = _count(side.source.labels.pairing.images, "image")
+        entry = NO_IMAGES_DRAWN[side.split]
+        return UserError(entry, fraction=rule.fraction, split=side.split, images=images)
+    change = Change(f"dataset.{side.split}.uri")
+    return UserError(NO_IMAGES[side.split], source=_source(side), change_uri=change)
 
 
 def _class_not_found(train: Tally, classes: Sequence[str]) -> UserError | None:
@@ -132,10 +137,13 @@ def _class_not_found(train: Tally, classes: Sequence[str]) -> UserError | None:
     names = [_with_nearest(name, train) for name in missing[:TOP_CLASSES]]
     more = f" and {len(missing) - TOP_CLASSES} more" if len(missing) > TOP_CLASSES else ""
     common = ", ".join(f"{found!r} ({count})" for found, count in train.seen.most_common(5))
+    suggested = [nearest(name, train.seen) if name in missing else name for name in classes]
+    right = len(set(suggested)) == len(suggested) <= MAX_SUGGESTED and None not in suggested
     return UserError(
-        "ClassNotFound",
-        f"spec.dataset.classes: no object of class {', '.join(names)}{more} in dataset.train; names there: {common}",
-        hint="Create a new TrainingRun with the names as they are in the annotations (case counts), or correct those.",
+        CLASS_NOT_FOUND,
+        classes=f"{', '.join(names)}{more}",
+        names=common,
+        change=Change("dataset.classes", to=suggested if right else None),
     )
 
 
@@ -147,11 +155,9 @@ def _with_nearest(name: str, train: Tally) -> str:
 def _nothing_left(side: Side, findings: Findings) -> UserError | None:
     if side.tally.objects:
         return None
-    what, hint = f"none of its {_count(side.listed, 'image')} can be used", _CORRECT
-    if side.tally.images:
-        what = f"no usable box in its {_count(side.listed, 'image')}"
-        hint = "Draw boxes of the classes in spec.dataset.classes, or correct the files the report names."
-    return UserError(_empty_reason(side), f"spec.dataset.{side.split}: {what}{_top(findings)}", hint=hint)
+    entries = NO_BOXES if side.tally.images else NO_USABLE_IMAGES
+    error = UserError(entries[side.split], source=_source(side), images=_count(side.listed, "image"))
+    return error.with_examples(_top(findings))
 
 
 def _too_many_bad(sides: Sequence[Side], limit: str, findings: Findings) -> UserError | None:
@@ -160,12 +166,9 @@ def _too_many_bad(sides: Sequence[Side], limit: str, findings: Findings) -> User
     allowed = allowed_bad_files(limit, files)
     if bad <= allowed:
         return None
-    return UserError(
-        "TooManyBadFiles",
-        f"{_count(bad, 'bad file')} among {_count(files, 'image')} (spec.dataset.maxBadFiles {limit} allows {allowed})"
-        f"{_top(findings)}",
-        hint="Correct the files the report names, or create a new TrainingRun with a higher dataset.maxBadFiles.",
-    )
+    counts = {"bad": _count(bad, "bad file"), "files": _count(files, "image")}
+    error = UserError(TOO_MANY_BAD_FILES, **counts, limit=limit, allowed=allowed)
+    return error.with_examples(_top(findings))
 
 
 def _class_lost(side: Side, classes: Sequence[str], findings: Findings) -> UserError | None:
@@ -173,38 +176,30 @@ def _class_lost(side: Side, classes: Sequence[str], findings: Findings) -> UserE
     lost = [name for name in classes if tally.seen[name] and not tally.per_class[name]]
     if not lost:
         return None
-    return UserError(
-        "ClassLost",
-        f"spec.dataset.{side.split}: no object of class {lost[0]!r} is left, {tally.seen[lost[0]]} of them in bad "
-        f"files or without a usable box{_top(findings)}",
-        hint=_CORRECT,
-    )
+    error = UserError(CLASS_LOST, source=_source(side), name=lost[0], count=tally.seen[lost[0]])
+    return error.with_examples(_top(findings))
 
 
 def _changed(findings: Findings) -> UserError | None:
     """Records of files that changed under our hands must not stand for the listing."""
     if not findings.counts[CHANGED]:
         return None
-    return UserError(
-        "DataChanged",
-        f"{_count(findings.counts[CHANGED], 'file')} changed while being read{_top(findings)}",
-        hint="Let the upload end, then raise spec.retry.",
-    )
+    error = UserError(DATA_CHANGED, files=_count(findings.counts[CHANGED], "file"))
+    return error.with_examples(_top(findings))
 
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 'es' if what.endswith('x') else 's'}"
 
 
-def _empty_reason(side: Side) -> str:
-    return "EmptyTrainSet" if side.split == "train" else "EmptyEvalSet"
+def _source(side: Side) -> Field:
+    return Field(f"dataset.{side.split}")
 
 
-def _top(findings: Findings) -> str:
+def _top(findings: Findings) -> list[str]:
     """The first three files with an error, or a warning where there is no error."""
     texts: dict[tuple[str, str], str] = {}
     for finding in findings.top(TOP_FILES * 100):
         if finding.severity is not Severity.INFO:
             texts.setdefault((finding.split, finding.file), f"{finding.split} {finding}"[:MAX_FINDING_TEXT])
-    named = "; ".join(list(texts.values())[:TOP_FILES])
-    return f": {named}" if named else ""
+    return list(texts.values())[:TOP_FILES]
