@@ -29,7 +29,6 @@ PLACEHOLDERS = {
 }
 
 NEVER = {
-    "the pod was told to stop before the data set was complete",  # the command says `stopped`
     "--endpoint: … leads to …, which is the pod itself, its node or the metadata service of its cloud, not storage",
 }
 """Not said by the command line: addresses are refused in pods only."""

@@ -246,16 +246,16 @@ NO_FREE_EPOCH = INTEGRITY_ERROR.case(
 )
 NOT_A_DOCUMENT = INTEGRITY_ERROR.case(
     message="{place} {problem}",
-    hint="Something other than the agent wrote it: delete the object, then {retry}.",
+    hint="Something other than the agent wrote it: look at the object, delete it if it is not needed, then {retry}.",
 )
 NOT_A_MANIFEST = INTEGRITY_ERROR.case(
     message="{place} is no manifest: {problem}",
-    hint="Something other than the agent wrote it: delete the object, then {new_run}.",
+    hint="Something other than the agent wrote it: look at the object, delete it if it is not needed, then {new_run}.",
     step=Step.NEW_RUN,
 )
 NOT_A_RESULT = INTEGRITY_ERROR.case(
-    message="{place} is no result of stage {of_stage} of contract 1{problem}",
-    hint="Something other than the agent wrote it: delete the object, then {new_run}.",
+    message="{place} is not a result of stage {of_stage}{problem}",
+    hint="Something other than the agent wrote it: look at the object, delete it if it is not needed, then {new_run}.",
     step=Step.NEW_RUN,
 )
 NOT_A_DATA_SET = INTEGRITY_ERROR.case(

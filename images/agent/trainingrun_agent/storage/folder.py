@@ -21,6 +21,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
+from trainingrun_agent.disk_space import is_disk_full
 from trainingrun_agent.errors import (
     DiskFull,
     IntegrityError,
@@ -33,8 +34,8 @@ from trainingrun_agent.errors import (
 from trainingrun_agent.reasons.pods import FOLDER_FULL
 from trainingrun_agent.reasons.storage import FILE_CHANGED, FILE_DENIED, FILE_NOT_FOUND, FILE_REFUSED
 from trainingrun_agent.storage.base import ObjectInfo
-from trainingrun_agent.storage.inside import Inside, is_name
-from trainingrun_agent.storage.streams import NO_SPACE, HashingReader, save
+from trainingrun_agent.storage.safe_paths import Inside, is_name
+from trainingrun_agent.storage.streams import HashingReader, save
 from trainingrun_agent.terms import Place
 
 CHUNK = 1 << 20
@@ -233,7 +234,7 @@ class FolderStore:
         file, problem = self._where(key), error.strerror
         if error.errno in _ABSENT and not writing:
             return NotFound(FILE_NOT_FOUND, file=file, problem=problem)
-        if error.errno in NO_SPACE:
+        if is_disk_full(error):
             return DiskFull(FOLDER_FULL, what=file, problem=problem)
         entry = FILE_DENIED if error.errno in _NO_RIGHT else FILE_REFUSED
         return StorageRefused(entry, file=file, problem=problem)

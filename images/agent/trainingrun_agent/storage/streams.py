@@ -6,18 +6,17 @@ lies in the file's place, and nothing is left of it after an error.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
+from trainingrun_agent.disk_space import is_disk_full
 from trainingrun_agent.errors import DiskFull, IntegrityError
 from trainingrun_agent.reasons.storage import FILE_ENDED_EARLY
 from trainingrun_agent.terms import Message, Text
 
 Chunk = bytes | memoryview
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 class HashingReader:
@@ -67,7 +66,7 @@ def save(
     except BaseException as error:
         told(-received)
         partial.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in NO_SPACE:
+        if is_disk_full(error):
             values = {"object": what, "limit": limit, "folder": partial.parent}
             raise DiskFull(what=Message("{object} ({limit} bytes) in {folder}", values)) from error
         raise

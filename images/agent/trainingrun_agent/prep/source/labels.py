@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 
 from trainingrun_agent.errors import UserError
-from trainingrun_agent.ordered import heed
 from trainingrun_agent.prep.model.annotation import Annotation, UnusableError, version_of
 from trainingrun_agent.prep.model.findings import Finding, Split, error, info
 from trainingrun_agent.prep.source import fetch
@@ -25,6 +24,7 @@ from trainingrun_agent.prep.source.pairing import Pair, Pairing, pair
 from trainingrun_agent.prep.source.readers import FileFormat, Format, SetFormat
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.reasons.dataset import CLASS_LIST_MISMATCH, LABELS_NOT_FOUND
+from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.terms import Change, Field
 
@@ -133,7 +133,7 @@ class _Filling:
         findings: list[Finding] = []
         used = 0
         for entry in files:
-            heed(self.stop)
+            raise_if_stopped(self.stop)
             if self.format.recognises(head(self.origin, entry)):
                 findings += self._take_in(entry, names, meter)
                 used += 1
@@ -153,7 +153,7 @@ class _Filling:
         origin, path = self.origin, self.scratch / f"{self.origin.split}-labels.part"
         try:
             fetch.download(origin.store, origin.prefix, entry, limit=MAX_SET_BYTES, path=path, on_bytes=meter.moved)
-            beat = partial(heed, self.stop)
+            beat = partial(raise_if_stopped, self.stop)
             with path.open("rb") as file, self.index.file(entry.path, wanted=names.knows, beat=beat) as entries:
                 self.format.index(file, entries, origin.classes)
         except UnusableError as problem:

@@ -16,10 +16,10 @@ from typing import NamedTuple, Protocol
 
 from trainingrun_agent.config import Source
 from trainingrun_agent.errors import UserError
-from trainingrun_agent.ordered import heed
 from trainingrun_agent.prep.model.class_names import nearest
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.reasons.dataset import IMAGE_SET_NOT_FOUND
+from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.terms import Change, Field, Place
 
@@ -84,7 +84,7 @@ def scan(store: ObjectStore, source: Source, *, split: str, progress: Progress, 
     count = 0
     for count, found in enumerate(store.list(source.key), start=1):
         if count % PROGRESS_EVERY == 0:
-            heed(stop)
+            raise_if_stopped(stop)
             progress.update(phase="listing", done=count, unit="files")
         path = found.key[len(source.key) :]
         kind = _kind(path)
@@ -97,7 +97,7 @@ def scan(store: ObjectStore, source: Source, *, split: str, progress: Progress, 
             listing.sets.append(path)
         else:
             (listing.images if kind == "image" else listing.annotations).append(Entry(path, found.size, found.etag))
-    heed(stop)
+    raise_if_stopped(stop)
     progress.update(phase="listing", done=count, unit="files")
     if source.image_set is not None:
         listing.members = _members(store, source, listing, split)

@@ -6,10 +6,10 @@ are.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 from pathlib import Path
 
+from trainingrun_agent.disk_space import is_disk_full
 from trainingrun_agent.errors import DiskFull
 from trainingrun_agent.reasons.pods import DISK_FULL_OF_RECORDS
 
@@ -33,6 +33,6 @@ def bucket_of(key: str, count: int) -> int:
 
 def disk_full(error: OSError, path: Path) -> OSError | DiskFull:
     """DiskFull when that is what the error means, else the error itself."""
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    if not is_disk_full(error):
         return error
     return DiskFull(DISK_FULL_OF_RECORDS, what=path.name)

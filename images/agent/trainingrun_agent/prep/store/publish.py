@@ -15,13 +15,14 @@ from typing import Any
 
 from trainingrun_agent.clock import Clock, rfc3339
 from trainingrun_agent.errors import IntegrityError, NotFound, StageError
+from trainingrun_agent.keys import BucketKeys, manifest_of
 from trainingrun_agent.log import logger
-from trainingrun_agent.ordered import heed
 from trainingrun_agent.prep.model.findings import Split
 from trainingrun_agent.prep.sharding.job import LocalFile
 from trainingrun_agent.prep.store.previous import Made
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.reasons.storage import FILE_CHANGED_LOCALLY
+from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage import manifest
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Producer
@@ -63,7 +64,7 @@ class Home:
     @property
     def manifest_key(self) -> str:
         """Absolute key of its manifest."""
-        return f"{self.folder}/{manifest.NAME}"
+        return manifest_of(self.folder)
 
     def uri(self, key: str) -> str:
         """How users address a key."""
@@ -80,7 +81,7 @@ def reusable(home: Home) -> Manifest | None:
         logger.warning("preparing again: %s", error)
         return None
     prefix = home.datasets_prefix.removesuffix("datasets").rstrip("/")
-    gone = manifest.missing(home.store, found, folder=home.folder, prefix=prefix)
+    gone = manifest.missing(home.store, found, folder=home.folder, keys=BucketKeys(prefix))
     if gone is not None:
         logger.warning("preparing again: %s is gone or was changed", home.uri(gone))
         return None
@@ -113,7 +114,7 @@ class Uploads:
         self._moved(0)
         made = []
         for future in futures:
-            heed(stop)
+            raise_if_stopped(stop)
             made.append(future.result())
         return made
 
@@ -140,7 +141,7 @@ class Uploads:
                 place = Place(home.store.bucket, key)
                 raise IntegrityError(FILE_CHANGED_LOCALLY, name=file.path.name, place=place)
         file.path.unlink()
-        return ManifestObject(f"{manifest.SHARED_FOLDER}{name}", file.size, file.sha256, role, images)
+        return ManifestObject(f"datasets/{name}", file.size, file.sha256, role, images)
 
     def _moved(self, count: int) -> None:
         """Uploads call this from several threads; a repeated part counts back."""
@@ -170,7 +171,7 @@ def publish(
         objects=tuple(objects),
         dataset=dataset,
     )
-    heed(context.stop)
+    raise_if_stopped(context.stop)
     manifest.write(home.store, home.folder, document)
 
 
