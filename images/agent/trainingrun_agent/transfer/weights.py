@@ -13,6 +13,15 @@ from trainingrun_agent.config import Uri
 from trainingrun_agent.errors import IntegrityError, NotFound, UserError
 from trainingrun_agent.keys import manifest_of
 from trainingrun_agent.pipeline import checkpoint, fit
+from trainingrun_agent.reasons.weights import (
+    EXPORT_WITHOUT_CHECKPOINT,
+    NOT_AN_EXPORT,
+    PRETRAINED_MISMATCH,
+    PRETRAINED_UNUSABLE,
+    WEIGHTS_CUT,
+    WEIGHTS_GONE,
+    WEIGHTS_TOO_LARGE,
+)
 from trainingrun_agent.shared.folder import Folder, UnsafeFileError
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.base import ObjectStore
@@ -22,9 +31,7 @@ from trainingrun_agent.transfer.zoo_archive import ArchiveUnusableError, unpack_
 FOLDER = "pretrained"
 PREFIX = f"{FOLDER}/model.ckpt"
 MAX_TARBALL_BYTES = 8 << 30
-_FIELD = "spec.model.pretrained"
 _INDEX = "model.ckpt.index"
-_HINT = "Use a .tar.gz of the TensorFlow 1 detection model zoo, or a run's export folder."
 _TARBALL = ".pretrained.tar.gz"
 _CHECKPOINT_FILE = re.compile(r"checkpoint/(model\.ckpt\.(index|data-\d{5}-of-\d{5}))")
 
@@ -49,33 +56,26 @@ def check_weights(store: ObjectStore, uri: Uri, *, network: str, scratch: Folder
         sizes = {name: folder.path(name).stat().st_size for name in folder.names() if ".data-" in name}
     scratch.remove_sub(FOLDER)
     if sum(sizes.values()) < index.data_bytes:
-        raise _unusable(
-            f"{_FIELD}: the weights in {uri} have {sum(sizes.values())} bytes of data, their index names "
-            f"{index.data_bytes}",
-            "Data and index are of different checkpoints, or the data was cut: upload both again.",
-        )
+        raise UserError(WEIGHTS_CUT, place=uri, size=sum(sizes.values()), named=index.data_bytes)
     wrong = fit.misfit(network, index.variables)
     if wrong:
-        raise UserError(
-            "PretrainedMismatch",
-            f"{_FIELD}: the weights in {uri} {wrong}",
-            hint="Create a new TrainingRun with weights of its model.network, or with the network of these weights.",
-        )
+        raise UserError(PRETRAINED_MISMATCH, place=uri, problem=wrong)
 
 
 def _read_index(folder: Folder, uri: Uri) -> checkpoint.Index:
     try:
         return checkpoint.read_index(folder.read(_INDEX, max_bytes=checkpoint.MAX_BYTES))
     except (checkpoint.IndexUnreadableError, UnsafeFileError) as error:
-        raise _unusable(f"{_FIELD}: {_INDEX} in {uri} is no index of a checkpoint: {error}", _HINT) from error
+        problem = f"has {_INDEX}, which is no index of a checkpoint: {error}"
+        raise UserError(PRETRAINED_UNUSABLE, place=uri, problem=problem) from error
 
 
 def _from_tarball(store: ObjectStore, uri: Uri, shared: Folder, meter: Meter) -> None:
     info = store.head(uri.key)
     if info is None:
-        raise _unusable(f"{_FIELD}: no object at {uri}", "Upload the tarball, or correct the URI.")
+        raise UserError(WEIGHTS_GONE, place=uri)
     if info.size > MAX_TARBALL_BYTES:
-        raise _unusable(f"{_FIELD}: {uri} has {info.size} bytes", f"At most {MAX_TARBALL_BYTES} bytes are used.")
+        raise UserError(WEIGHTS_TOO_LARGE, place=uri, size=info.size, limit=MAX_TARBALL_BYTES)
     meter.expect(info.size)
     with shared.sub("spool", create=True) as spool, shared.sub(FOLDER, create=True) as into:
         tarball = spool.path(_TARBALL)
@@ -83,7 +83,7 @@ def _from_tarball(store: ObjectStore, uri: Uri, shared: Folder, meter: Meter) ->
         try:
             unpack_checkpoint(tarball, Path(into.path("model.ckpt")).parent)
         except ArchiveUnusableError as error:
-            raise _unusable(f"{_FIELD}: {uri} {error}", _HINT) from error
+            raise UserError(PRETRAINED_UNUSABLE, place=uri, problem=error) from error
         spool.remove(_TARBALL)
 
 
@@ -92,17 +92,11 @@ def _from_export(store: ObjectStore, uri: Uri, into: Folder, meter: Meter) -> No
     try:
         manifest = manifests.read(store, manifest_of(folder))
     except (NotFound, IntegrityError) as error:
-        raise _unusable(
-            f"{_FIELD}: {uri} is not the export of a run: {error.message}",
-            "Name the folder of an export, with its MANIFEST.json, or the key of a tarball.",
-        ) from error
+        raise UserError(NOT_AN_EXPORT, place=uri, problem=error) from error
     found = [(_CHECKPOINT_FILE.fullmatch(entry.key), entry) for entry in manifest.objects]
     files = {match[1]: entry for match, entry in found if match}
     if manifest.kind != "export" or "model.ckpt.index" not in files or len(files) < len(("index", "data")):
-        raise _unusable(
-            f"{_FIELD}: the manifest in {uri} names no checkpoint",
-            "Name the folder of an export that has checkpoint/model.ckpt.index.",
-        )
+        raise UserError(EXPORT_WITHOUT_CHECKPOINT, place=uri)
     for name, entry in files.items():
         meter.expect(entry.size)
         store.download(
@@ -112,7 +106,3 @@ def _from_export(store: ObjectStore, uri: Uri, into: Folder, meter: Meter) -> No
             sha256=entry.sha256,
             on_bytes=meter.moved,
         )
-
-
-def _unusable(message: str, hint: str) -> UserError:
-    return UserError("PretrainedUnusable", message, hint=hint)
