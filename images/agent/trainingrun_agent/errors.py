@@ -11,8 +11,7 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Self
 
-from trainingrun_agent.reasons.entry import Outcome
-from trainingrun_agent.reasons.entry import Reason, Step, sentence
+from trainingrun_agent.reasons.entry import Outcome, Reason, Step, sentence
 from trainingrun_agent.reasons.pods import DISK_FULL, INTERRUPTED, SUPERSEDED
 from trainingrun_agent.reasons.storage import INTEGRITY_ERROR, OBJECT_CHANGED, OBJECT_NOT_FOUND, OBJECT_TOO_LARGE
 from trainingrun_agent.terms import TRAININGRUN, Change, Terms, Text

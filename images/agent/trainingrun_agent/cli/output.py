@@ -6,61 +6,64 @@ Invariant: standard output has either the summary or, with `--json -`, the docum
 from __future__ import annotations
 
 import json
-import re
 import sys
 from argparse import Namespace
-from collections.abc import Callable
 from pathlib import Path
 
 from trainingrun_agent.cli import summary
-from trainingrun_agent.cli.sources import Folders, check_target
-from trainingrun_agent.cli.terminal import Style, plain, show
+from trainingrun_agent.cli.folders import Folders, check_target
+from trainingrun_agent.cli.preparation import Result
+from trainingrun_agent.cli.terminal import Style, plain, print_lines
 from trainingrun_agent.cli.usage import UsageError
-from trainingrun_agent.cli.work import Outcome
 from trainingrun_agent.errors import UserError
+from trainingrun_agent.reasons.dataset import TOO_MANY_BAD_FILES
+from trainingrun_agent.terms import Terms
 
 STDOUT = Path("-")
-TOO_MANY = "TooManyBadFiles"
-"""The one refusal that is about findings, and not about the data as a whole."""
 
 
-def check_outputs(arguments: Namespace, data: Folders) -> None:
-    """Raises UsageError for files that could not be written when all the work is done."""
+def check_files(arguments: Namespace, data: Folders) -> None:
+    """Raises UsageError for files that could not be written when the work is done."""
     for option, path in (("--html", arguments.html), ("--json", arguments.json)):
         if path is not None and path != STDOUT:
             check_target(option, path, data)
 
 
-def tell(outcome: Outcome, arguments: Namespace, words: Callable[[str], str]) -> None:
-    """Print the summary and write the reports that were asked for."""
+def write(result: Result, arguments: Namespace, terms: Terms) -> None:
+    """Print the summary, and write the reports that were asked for. Raises UsageError."""
     stream = sys.stderr if arguments.json == STDOUT else sys.stdout
     style = Style.of(stream)
-    if outcome.report is not None:
-        named = outcome.named is not None
-        show(list(summary.lines(outcome.report, outcome.passed_over, named=named, style=style, words=words)), stream)
-    if outcome.refusal is not None:
-        show(_refused(outcome.refusal, style, findings_shown=outcome.report is not None), stream)
-    _write_reports(outcome, arguments)
+    if result.report is not None:
+        found_classes = result.found_classes is not None
+        lines = summary.lines(
+            result.report, result.ignored_paths, found_classes=found_classes, style=style, terms=terms
+        )
+        print_lines(list(lines), stream)
+    if result.refusal is not None:
+        print_lines(_refused(result.refusal, style, terms, findings_shown=result.report is not None), stream)
+    _write_reports(result, arguments)
 
 
-def exit_code(outcome: Outcome, fail_on: str) -> int:
+def exit_code(result: Result, fail_on: str) -> int:
     """As --help says."""
-    refusal, report = outcome.refusal, outcome.report
-    if report is None or (refusal is not None and refusal.reason != TOO_MANY):
+    refusal, report = result.refusal, result.report
+    # Too many bad files is about findings, which --fail-on is for; other refusals are about the data as a whole.
+    if report is None or (refusal is not None and refusal.entry is not TOO_MANY_BAD_FILES):
         return 2
-    found = report["errors"] if fail_on == "error" else report["errors"] + report["warnings"] + len(outcome.passed_over)
+    found = report["errors"]
+    if fail_on == "warning":
+        found += report["warnings"] + len(result.ignored_paths)
     return 1 if found and fail_on != "never" else 0
 
 
-def _refused(refusal: UserError, style: Style, *, findings_shown: bool) -> list[str]:
-    message = refusal.message
-    if findings_shown:  # then the first of them need not be said again
-        message = re.split(": (?:train|eval) ", message, maxsplit=1)[0]
-    return [f"{style('error', 'Cannot be trained on')}: {refusal.reason}: {plain(message)}", plain(refusal.hint)]
+def _refused(refusal: UserError, style: Style, terms: Terms, *, findings_shown: bool) -> list[str]:
+    message = refusal.message_in(terms, examples=not findings_shown)
+    heading = style("error", f"This data cannot be used for training ({refusal.reason})")
+    return [f"{heading}: {plain(message)}", plain(refusal.hint_in(terms))]
 
 
-def _write_reports(outcome: Outcome, arguments: Namespace) -> None:
-    page, document = outcome.page, outcome.report
+def _write_reports(result: Result, arguments: Namespace) -> None:
+    page, document = result.page, result.report
     for option, path, data in (
         ("--html", arguments.html, page),
         ("--json", arguments.json, None if document is None else json.dumps(document, indent=1).encode() + b"\n"),
@@ -68,7 +71,7 @@ def _write_reports(outcome: Outcome, arguments: Namespace) -> None:
         if path is None:
             continue
         if data is None:
-            show([f"trainingrun: there is no report for {option}"], sys.stderr)
+            print_lines([f"trainingrun: there is no report for {option}"], sys.stderr)
         elif path == STDOUT:
             sys.stdout.write(data.decode())
         else:

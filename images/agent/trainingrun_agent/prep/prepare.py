@@ -24,7 +24,7 @@ from trainingrun_agent.gc_pause import lasting
 from trainingrun_agent.prep.build import Built, build
 from trainingrun_agent.prep.judge import policy
 from trainingrun_agent.prep.judge.duplicates import duplicates
-from trainingrun_agent.prep.model.findings import Finding, Findings, Severity, Split, Words
+from trainingrun_agent.prep.model.findings import Finding, Findings, Severity, Split
 from trainingrun_agent.prep.output.label_map import label_map
 from trainingrun_agent.prep.report.gallery import gallery
 from trainingrun_agent.prep.report.page.page import render
@@ -41,6 +41,7 @@ from trainingrun_agent.prep.store.publish import Home, Writing, publish, publish
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage import documents
 from trainingrun_agent.storage.base import ObjectStore, StoreFor
+from trainingrun_agent.terms import TRAININGRUN, Terms
 
 OUTPUT_FORMAT = 4
 """Raise when the same input gives other output: data sets are then prepared again."""
@@ -81,7 +82,7 @@ class _Job:
     max_image_side: int
     scratch: Path
     writing: Writing
-    words: Words
+    terms: Terms
 
     @property
     def side_of(self) -> Callable[[str], Split] | None:
@@ -105,11 +106,11 @@ def prepare(  # noqa: PLR0913 - what a data set depends on
     progress: Progress,
     stop: threading.Event,
     clock: Clock | None = None,
-    words: Words = str,
+    terms: Terms = TRAININGRUN,
 ) -> PreparedDataset:
     """Make the data set, or find it made already. Without `eval` and `split` it is all for training.
 
-    The reports are told in these `words`.
+    `terms` are the nouns of the reports.
 
     Raises UserError for data that cannot be trained on (its hint says where the report is), Interrupted when
     told to stop, DiskFull, and what storage raises.
@@ -127,7 +128,7 @@ def prepare(  # noqa: PLR0913 - what a data set depends on
         max_image_side=max_image_side,
         scratch=scratch,
         writing=Writing(progress, stop, clock or Clock()),
-        words=words,
+        terms=terms,
     )
     with lasting():
         found, digest = _list(job)
@@ -249,10 +250,10 @@ def _reports(job: _Job, home: Home, built: Built, findings: Findings, folder: Pa
         rule=job.rule,
         sides=built.sides,
         findings=findings,
-        words=job.words,
+        words=str,
     )
     (folder / "report.json").write_bytes(documents.encode(document))
-    pictures = list(gallery(built.sides, findings, classes=job.classes, words=job.words, stop=job.writing.stop))
+    pictures = list(gallery(built.sides, findings, classes=job.classes, words=str, stop=job.writing.stop))
     (folder / "report.html").write_text(render(document, pictures), encoding="utf-8")
     return [folder / "report.json", folder / "report.html"]
 

@@ -21,7 +21,6 @@ from trainingrun_agent.storage.subfolders import subfolders
 from trainingrun_agent.terms import Place
 
 
-
 @dataclass
 class DataSet:
     """A data set's folder: its objects, and the keys that its manifest names, None without a manifest."""

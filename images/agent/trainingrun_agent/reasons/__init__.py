@@ -51,7 +51,7 @@ def find(name: str, terms: Terms = TRAININGRUN) -> dict[str, Any] | None:
 
 
 def of_trainer(name: str, outcome: Outcome) -> Reason:
-    """The entry for a reason in done.json; one that is not in the table keeps its name. The outcome is the trainer's."""
+    """The entry for a reason in done.json, with the outcome there; one that is not in the table keeps its name."""
     known = next((entry for entry in _entries(vars(trainer)) if entry.name == name and _by_trainer(entry)), None)
     entry = known or replace(trainer.UNKNOWN, name=name, outcome=outcome)
     if entry.outcome is outcome and known:
