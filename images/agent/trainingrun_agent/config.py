@@ -8,7 +8,7 @@ only the folder that holds them is. Contract: images/contracts/resolved.schema.j
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -154,6 +154,11 @@ class Resolved:
     def keys(self) -> BucketKeys:
         """Keys below the storage prefix."""
         return BucketKeys(self.storage.prefix)
+
+    @property
+    def field_values(self) -> Mapping[str, object]:
+        """The values of the spec's fields by path, such as `train.batchSize`."""
+        return dict(_leaves(self.document, ""))
 
     @property
     def run_keys(self) -> RunKeys:
@@ -308,6 +313,14 @@ def _required(env: Mapping[str, str], name: str) -> str:
     if not value:
         raise _mismatch(f"environment variable {name} is not set")
     return value
+
+
+def _leaves(document: Mapping[str, Any], path: str) -> Iterator[tuple[str, object]]:
+    for name, value in document.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{path}{name}.")
+        elif value is not None:
+            yield f"{path}{name}", value
 
 
 def _mismatch(message: str) -> StageError:

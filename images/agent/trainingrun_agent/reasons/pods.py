@@ -14,7 +14,8 @@ def _success(name: str, message: str, meaning: str) -> Reason:
     return Reason(name, _DONE, Step.WAIT, message, "", meaning)
 
 
-PREPARED = _success("Prepared", "{message}", "The data set is in the bucket.")
+PREPARED = _success("Prepared", "Prepared {images}.", "The data set is in the bucket.")
+PREPARED_BEFORE = PREPARED.case(message="An earlier attempt prepared {images}.")
 TRAINED = _success("Trained", "Trained {steps} steps.", "The last checkpoint is in the bucket.")
 EXPORTED = _success("Exported", "Exported the checkpoint of step {step}.", "The model is in the bucket.")
 ALREADY_TRAINED = _success(
@@ -26,6 +27,9 @@ ALREADY_EXPORTED = _success(
     "AlreadyExported",
     "The export had ended in epoch {epoch}; nothing was left to do.",
     "An attempt before this one had exported and could not report it.",
+)
+STOPPED = _success(
+    "Stopped", "SIGTERM arrived.", "The mirror for TensorBoard was told to end; nobody reads its verdict."
 )
 
 INTERRUPTED = Reason(
@@ -80,6 +84,7 @@ OUT_OF_MEMORY = Reason(
     meaning="A program of the pod needed more memory than its limit.",
     fields=("stage.pod.resources.limits.memory",),
 )
+PREP_OUT_OF_MEMORY = OUT_OF_MEMORY.case(message="container agent ran out of memory")
 AGENT_OUT_OF_MEMORY = OUT_OF_MEMORY.case(
     message="container agent ran out of memory",
     hint="Its limit is the operator's: give your platform team this message.",
@@ -140,7 +145,7 @@ EXPORTER_DIED = Reason(
     fields=("train.image",),
 )
 EXPORTER_DONE_TOO_EARLY = EXPORTER_DIED.case(
-    message="Container exporter said that it succeeded before it had its work.",
+    message="Container exporter reported success before it had its work.",
     hint=f"Container exporter did not do its work: {_OWN_IMAGE} {_SHOW}",
     step=Step.PLATFORM,
 )
@@ -149,7 +154,7 @@ FINAL_CHECKPOINT_MISSING = Reason(
     "FinalCheckpointMissing",
     _CRASH,
     Step.PLATFORM,
-    message="The trainer says that it succeeded, but left no complete checkpoint of step {steps}.",
+    message="The trainer reports success, but left no complete checkpoint of step {steps}.",
     hint=f"A trainer image of your own has to write ready/<step>.json: {_OWN_IMAGE} {_SHOW}",
     meaning="The trainer reported success without the checkpoint of the last step.",
     fields=("train.image",),

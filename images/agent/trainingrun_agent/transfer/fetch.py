@@ -91,8 +91,8 @@ def fetch_export(context: StageContext, folder: Folder, *, epoch: int, while_wai
         restoring = transfers.start(partial(_restore_newest, context, checkpoint, epoch=epoch, meter=meter))
     restored = restoring.result()
     if restored is None:
-        folder = f"{context.config.resolved.run_keys.attempts('train')}/"
-        raise StageError(CHECKPOINT_MISSING, place=Place(context.out.bucket, folder))
+        attempts = f"{context.config.resolved.run_keys.attempts('train')}/"
+        raise StageError(CHECKPOINT_MISSING, place=Place(context.out.bucket, attempts))
     ap50 = trained["numbers"].get("ap50")
     prefix = f"{CHECKPOINT}/model.ckpt-{restored.step}"
     source = ExportInput(prefix, restored.step, ap50 if isinstance(ap50, float | int) else None)

@@ -16,7 +16,7 @@ MAX_BYTES = 1 << 20
 
 
 def with_stacks(store: ObjectStore, attempt: Attempt, folder: Folder, error: StageError) -> StageError:
-    """Ship the stacks of a stall; returns the error with the sentence that says where they are. Others stay as they are."""
+    """Ship the stacks of a stall; returns the error with their place in its message."""
     if error.outcome is not Outcome.STALLED:
         return error
     try:
