@@ -256,7 +256,7 @@ def test_works_on_a_bucket(
     monkeypatch.setenv(AWS[0], "test")
     monkeypatch.setenv(AWS[1], "test-secret")
     # The server's clock has whole seconds.
-    monkeypatch.setattr("trainingrun_agent.clock.Clock", Tomorrow)
+    monkeypatch.setattr("trainingrun_agent.cli.commands.prune.current_time", lambda: Tomorrow().now())
     place = ("prune", "--bucket", s3_store.bucket, "--prefix", "/ml/", "--endpoint", moto_endpoint)
     ended = desk.run(*place, "--older-than", "12h", "--grace", "12h", "--delete")
     assert (ended.code, ended.err) == (0, "")
