@@ -187,8 +187,8 @@ def test_numbers_as_labels_need_the_names(desk: Desk) -> None:
     ended = desk.run(*YOLO)
     assert (ended.code, ended.out) == (2, "")
     assert ended.err == (
-        "trainingrun: error: yolo labels hold numbers, and there is no classes.txt or data.yaml with their names: name the"
-        " classes with --classes, in the order of the numbers\n"
+        "trainingrun: error: yolo labels hold numbers, and there is no classes.txt or data.yaml with their names: name"
+        " the classes with --classes, in the order of the numbers\n"
     )
     assert desk.run(*YOLO, "--classes", "hub,tire").code == 2  # no hub
     desk.write("yolo/data.yaml", b"names: [tire, hub]\n")

@@ -171,8 +171,8 @@ def test_a_run_that_began_a_while_ago_and_is_not_prepared_keeps_everything(desk:
     ended = prune(desk, "--delete")
     assert ended.out == (
         "bucket/ml: 2 data sets, 1 of them needed\n"
-        f"Data sets and records are not deleted now: run vision/tire-{UID}, which began 12 hours ago, may be preparing a"
-        " data set from what is there. Try again later, or use a shorter --grace.\n"
+        f"Data sets and records are not deleted now: run vision/tire-{UID}, which began 12 hours ago, may be preparing"
+        " a data set from what is there. Try again later, or use a shorter --grace.\n"
         "Nothing to delete.\n"
     )
     assert local.keys == before

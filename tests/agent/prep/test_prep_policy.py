@@ -12,6 +12,7 @@ import pytest
 from prep_lab import Lab
 from trainingrun_agent.errors import NotFound, StorageRefused, UserError
 from trainingrun_agent.prep.judge.policy import allowed_bad_files
+from trainingrun_agent.reasons.storage import ACCESS_DENIED
 from voc_data import encoded, jpeg, labelled, picture, voc
 
 BAD_PAIRS = {
@@ -180,7 +181,7 @@ def test_files_that_change_under_our_hands_spoil_the_data_set(
         if key != f"train/{file}":
             return get(key, max_bytes=max_bytes, etag=etag)
         if change == "deleted":
-            raise NotFound(f"no object at {key}")
+            raise NotFound(call="GetObject", where=key, answer="404")
         size = len(lab.memory.objects[key])
         lab.memory.objects[key] = bytes({"longer": size + 1, "shorter": 1}.get(change, size))
         return get(key, max_bytes=max_bytes, etag=etag)
@@ -198,7 +199,7 @@ def test_the_cause_is_told_even_when_the_report_cannot_be_written(lab: Lab, monk
 
     def refuse(key: str, data: bytes, *, if_absent: bool = False) -> bool:
         if "report" in key or "/latest/" in key:
-            raise StorageRefused("AccessDenied", f"PutObject {key}")
+            raise StorageRefused(ACCESS_DENIED, call="PutObject", where=key, answer="403")
         return put(key, data, if_absent=if_absent)
 
     monkeypatch.setattr(lab.memory, "put", refuse)

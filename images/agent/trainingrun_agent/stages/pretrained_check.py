@@ -14,6 +14,7 @@ from trainingrun_agent.reasons.weights import (
     PRETRAINED_NOT_FOUND,
     PRETRAINED_UNUSABLE,
     WEIGHTS_CUT,
+    WEIGHTS_OF_NO_NETWORK,
 )
 from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder, UnsafeFileError
@@ -55,7 +56,9 @@ def check_weights(store: ObjectStore, uri: Uri, *, network: str, scratch: Folder
     wrong = fit.misfit(network, index.variables)
     if wrong:
         fitting = fit.networks_of(index.variables)
-        change = Change("model.network", now=network, to=fitting[0] if fitting else None)
+        if not fitting:
+            raise UserError(WEIGHTS_OF_NO_NETWORK, place=uri, problem=wrong)
+        change = Change("model.network", now=network, to=fitting[0])
         raise UserError(PRETRAINED_MISMATCH, place=uri, problem=wrong, change=change)
 
 

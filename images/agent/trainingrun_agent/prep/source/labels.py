@@ -15,6 +15,7 @@ from pathlib import Path
 
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.model.annotation import Annotation, UnusableError, version_of
+from trainingrun_agent.prep.model.class_names import suggestion
 from trainingrun_agent.prep.model.findings import Finding, Split, error, info
 from trainingrun_agent.prep.source import fetch
 from trainingrun_agent.prep.source.index import Index
@@ -110,7 +111,7 @@ def _check_class_lists(class_list: Callable[[str, bytes], list[str] | None], lis
                 classes=list(origin.classes)[:20],
                 file=f"{origin.prefix}{entry.path}",
                 names=names[:20],
-                change=Change("dataset.classes", to=names[:20] if len(names) <= 20 else None),
+                change=Change("dataset.classes", to=suggestion(names)),
             )
 
 
