@@ -107,7 +107,7 @@ ARCHIVES = {
         tampered(DATA=DATA[:-1]),
         "PretrainedUnusable",
         f"the weights in {{uri}} have {len(DATA) - 1} bytes of data, their index names {len(DATA)}",
-        "Data and index are of different checkpoints, or the data was cut: upload both again, then raise spec.retry.",
+        "Index and data are of different checkpoints, or the data was cut: upload both again, then raise spec.retry.",
     ),
     "of another network": (
         zoo.zoo_archive(zoo.MOBILENET_WIDE),
