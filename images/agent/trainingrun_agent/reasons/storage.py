@@ -97,7 +97,7 @@ TLS_ERROR = Reason(
     _REFUSED,
     Step.NEW_RUN,
     message=_FAILED,
-    hint="Check http or https in {field[storage.endpoint]}. For a private CA {change[storage.caBundle]}. If the"
+    hint="Check http or https in {field[storage.endpoint]}. For a private CA, {change[storage.caBundle]}. If the"
     " server's certificate has expired, renew it and {retry}.",
     meaning="No encrypted connection to the storage server could be made: it speaks no TLS, or its certificate is not"
     " trusted.",
