@@ -34,7 +34,7 @@ def run(arguments: Namespace, stop: threading.Event) -> int:
         work = Work(arguments, data, FolderStore(arguments.out), Path(scratch), stop)
         with Bar(work.progress, quiet=arguments.quiet):
             outcome = work.run()
-    ending.tell(outcome, arguments, work.words)
+    ending.tell(outcome, arguments, work.terms)
     _tell_where(outcome, arguments)
     code = ending.exit_code(outcome, arguments.fail_on)
     return code if outcome.prepared else max(1, code)

@@ -28,5 +28,5 @@ def run(arguments: Namespace, stop: threading.Event) -> int:
         work = Work(arguments, data, ReportsOnly(out), scratch, stop)
         with Bar(work.progress, quiet=arguments.quiet):
             outcome = work.run()
-    ending.tell(outcome, arguments, work.words)
+    ending.tell(outcome, arguments, work.terms)
     return ending.exit_code(outcome, arguments.fail_on)

@@ -9,7 +9,6 @@ import json
 import re
 import sys
 from argparse import Namespace
-from collections.abc import Callable
 from pathlib import Path
 
 from trainingrun_agent.cli import summary
@@ -18,6 +17,7 @@ from trainingrun_agent.cli.terminal import Style, plain, show
 from trainingrun_agent.cli.usage import UsageError
 from trainingrun_agent.cli.work import Outcome
 from trainingrun_agent.errors import UserError
+from trainingrun_agent.terms import Terms
 
 STDOUT = Path("-")
 TOO_MANY = "TooManyBadFiles"
@@ -31,13 +31,13 @@ def check_outputs(arguments: Namespace, data: Folders) -> None:
             check_target(option, path, data)
 
 
-def tell(outcome: Outcome, arguments: Namespace, words: Callable[[str], str]) -> None:
+def tell(outcome: Outcome, arguments: Namespace, terms: Terms) -> None:
     """Print the summary and write the reports that were asked for."""
     stream = sys.stderr if arguments.json == STDOUT else sys.stdout
     style = Style.of(stream)
     if outcome.report is not None:
         named = outcome.named is not None
-        show(list(summary.lines(outcome.report, outcome.passed_over, named=named, style=style, words=words)), stream)
+        show(list(summary.lines(outcome.report, outcome.passed_over, named=named, style=style, terms=terms)), stream)
     if outcome.refusal is not None:
         show(_refused(outcome.refusal, style, findings_shown=outcome.report is not None), stream)
     _write_reports(outcome, arguments)

@@ -5,11 +5,15 @@ Invariant: counts are those of the report; of each kind of finding a few example
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
 from trainingrun_agent.cli.terminal import Style, plain
+from trainingrun_agent.prep.model.codes import KINDS
+from trainingrun_agent.prep.model.codes.kind import Severity
+from trainingrun_agent.prep.model.findings import Finding
+from trainingrun_agent.terms import Terms
 
 EXAMPLES = 3
 MAX_CLASS_ROWS = 30
@@ -18,23 +22,26 @@ _DOCUMENT = Mapping[str, Any]
 
 
 def lines(
-    report: _DOCUMENT, passed_over: Mapping[str, str], *, named: bool, style: Style, words: Callable[[str], str]
+    report: _DOCUMENT, passed_over: Mapping[str, str], *, named: bool, style: Style, terms: Terms
 ) -> Iterator[str]:
-    """What was found. `named`: the classes were taken from the labels; `words` rewords what preparation says."""
+    """What was found. `named`: the classes were taken from the labels; `terms` are the nouns of findings."""
     yield style("bold", _head(report))
     if named and report["classes"]:
         yield f"No --classes given, so all names in the labels are taken: --classes {_quoted(report['classes'])}"
     yield ""
     yield from _table(report, style)
-    for severity in ("error", "warning", "info"):
-        for code, found in _by_code(report["findings"], severity).items():
+    found = _by_code(report["findings"])
+    for severity in Severity:
+        for code in (code for code in found if KINDS[code].severity is severity):
             yield ""
-            yield from _finding(code, found, report, style, words)
+            yield from _findings(found[code], report, style, terms)
     if passed_over:
         yield ""
         yield from _passed_over(passed_over, style)
     yield ""
     yield _counts(report, len(passed_over), style)
+    if found:
+        yield f"What a finding means for a detector, with an example: trainingrun explain {next(iter(found))}"
 
 
 def _head(report: _DOCUMENT) -> str:
@@ -66,31 +73,29 @@ def _table(report: _DOCUMENT, style: Style) -> Iterator[str]:
         yield f"{title:<{left}}" + "".join(f"{number:>{width},}" for number in numbers)
 
 
-def _by_code(findings: list[_DOCUMENT], severity: str) -> dict[str, list[_DOCUMENT]]:
-    found: dict[str, list[_DOCUMENT]] = {}
-    for finding in findings:
-        if finding["severity"] == severity:
-            found.setdefault(finding["code"], []).append(finding)
+def _by_code(findings: list[dict[str, Any]]) -> dict[str, list[Finding]]:
+    found: dict[str, list[Finding]] = {}
+    for finding in map(Finding.from_json, findings):
+        found.setdefault(finding.code, []).append(finding)
     return found
 
 
-def _finding(
-    code: str, found: list[_DOCUMENT], report: _DOCUMENT, style: Style, words: Callable[[str], str]
-) -> Iterator[str]:
-    first, count = found[0], report["counts"].get(code, len(found))
-    severity, times = style(first["severity"], first["severity"]), f", {count:,} times" if count > 1 else ""
-    yield f"{severity} {style('bold', code)}{times}: {plain(words(first['done']))}"
+def _findings(found: list[Finding], report: _DOCUMENT, style: Style, terms: Terms) -> Iterator[str]:
+    kind = found[0].kind
+    count = report["counts"][kind.code]
+    times = f", {count:,} times" if count > 1 else ""
+    yield f"{style(kind.severity, kind.severity)} {style('bold', kind.code)}{times}: {kind.done_text(terms)}"
     for finding in found[:EXAMPLES]:
-        yield f"    {_where(finding, many=len(report['splits']) > 1)}{plain(words(finding['seen']))}"
+        yield f"    {_where(finding, many=len(report['splits']) > 1)}{plain(finding.seen(terms))}"
     if count > EXAMPLES:
         yield style("dim", f"    … and {count - min(EXAMPLES, len(found)):,} more")
-    yield f"  → {plain(words(first['hint']))}"
+    yield f"  → {kind.advice_text(terms)}"
 
 
-def _where(finding: _DOCUMENT, *, many: bool) -> str:
-    split = f"{finding['split']} " if many else ""
-    place = f" object {finding['object']}" if "object" in finding else ""
-    return f"{split}{plain(finding['file'])}{place}: " if finding["file"] else split
+def _where(finding: Finding, *, many: bool) -> str:
+    split = f"{finding.split} " if many else ""
+    place = "" if finding.index is None else f" object {finding.index}"
+    return f"{split}{plain(finding.file)}{place}: " if finding.file else split
 
 
 def _passed_over(found: Mapping[str, str], style: Style) -> Iterator[str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trainingrun_agent.cli import wording
+from trainingrun_agent.cli import terms, wording
 from trainingrun_agent.cli.names import names_found
 from trainingrun_agent.cli.sources import Folders
 from trainingrun_agent.config import GroupBy, Source, SplitRule
@@ -22,6 +22,7 @@ from trainingrun_agent.prep.prepare import PreparedDataset, prepare
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.folder import FolderStore
+from trainingrun_agent.terms import Terms
 
 DATASETS = "datasets"
 MAX_REPORT, MAX_PAGE = 16 << 20, 64 << 20
@@ -95,7 +96,7 @@ class Work:
             scratch=self.scratch,
             progress=self.progress,
             stop=self.stop,
-            words=self.words,
+            terms=self.terms,
         )
 
     def _rule(self) -> SplitRule | None:
@@ -122,6 +123,12 @@ class Work:
             for store in self.stores.values()
             for path, cause in store.passed_over.items()
         }
+
+    @property
+    def terms(self) -> Terms:
+        """The nouns of findings on the command line."""
+        evaluation = self.data.eval
+        return terms.for_folders(self.data.train.bucket, evaluation.bucket if evaluation else None)
 
     @property
     def words(self) -> Callable[[str], str]:

@@ -24,7 +24,8 @@ from trainingrun_agent.gc_pause import lasting
 from trainingrun_agent.prep.build import Built, build
 from trainingrun_agent.prep.judge import policy
 from trainingrun_agent.prep.judge.duplicates import duplicates
-from trainingrun_agent.prep.model.findings import Finding, Findings, Severity, Split, Words
+from trainingrun_agent.prep.model.codes.kind import Severity
+from trainingrun_agent.prep.model.findings import Finding, Findings, Split
 from trainingrun_agent.prep.output.label_map import label_map
 from trainingrun_agent.prep.report.gallery import gallery
 from trainingrun_agent.prep.report.page.page import render
@@ -41,9 +42,13 @@ from trainingrun_agent.prep.store.publish import Home, Writing, publish, publish
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage import documents
 from trainingrun_agent.storage.base import ObjectStore, StoreFor
+from trainingrun_agent.terms import TRAININGRUN, Terms
 
-OUTPUT_FORMAT = 4
-"""Raise when the same input gives other output: data sets are then prepared again."""
+OUTPUT_FORMAT = 5
+"""Raise when the same input gives other output: data sets are then prepared again.
+
+5: findings are stored as codes and fields, not as text.
+"""
 TOP_FINDINGS, TOP_FINDING_TEXT = 5, 200
 
 
@@ -81,7 +86,7 @@ class _Job:
     max_image_side: int
     scratch: Path
     writing: Writing
-    words: Words
+    terms: Terms
 
     @property
     def side_of(self) -> Callable[[str], Split] | None:
@@ -105,11 +110,11 @@ def prepare(  # noqa: PLR0913 - what a data set depends on
     progress: Progress,
     stop: threading.Event,
     clock: Clock | None = None,
-    words: Words = str,
+    terms: Terms = TRAININGRUN,
 ) -> PreparedDataset:
     """Make the data set, or find it made already. Without `eval` and `split` it is all for training.
 
-    The reports are told in these `words`.
+    `terms` are the nouns of report.html and of the first findings in `numbers`.
 
     Raises UserError for data that cannot be trained on (its hint says where the report is), Interrupted when
     told to stop, DiskFull, and what storage raises.
@@ -127,16 +132,16 @@ def prepare(  # noqa: PLR0913 - what a data set depends on
         max_image_side=max_image_side,
         scratch=scratch,
         writing=Writing(progress, stop, clock or Clock()),
-        words=words,
+        terms=terms,
     )
     with lasting():
         found, digest = _list(job)
     home = Home(out_store, datasets_prefix, digest)
     earlier = reusable(home)
     if earlier is not None:
-        return _prepared(home, earlier.dataset or {}, reused=True)
+        return _prepared(home, earlier.dataset or {}, job.terms, reused=True)
     with TemporaryDirectory(prefix="prep-", dir=scratch) as folder:
-        return _prepared(home, _make(job, home, found, Path(folder)), reused=False)
+        return _prepared(home, _make(job, home, found, Path(folder)), job.terms, reused=False)
 
 
 def _list(job: _Job) -> tuple[dict[Split, _Found], str]:
@@ -249,11 +254,10 @@ def _reports(job: _Job, home: Home, built: Built, findings: Findings, folder: Pa
         rule=job.rule,
         sides=built.sides,
         findings=findings,
-        words=job.words,
     )
     (folder / "report.json").write_bytes(documents.encode(document))
-    pictures = list(gallery(built.sides, findings, classes=job.classes, words=job.words, stop=job.writing.stop))
-    (folder / "report.html").write_text(render(document, pictures), encoding="utf-8")
+    pictures = list(gallery(built.sides, findings, classes=job.classes, terms=job.terms, stop=job.writing.stop))
+    (folder / "report.html").write_text(render(document, pictures, job.terms), encoding="utf-8")
     return [folder / "report.json", folder / "report.html"]
 
 
@@ -265,7 +269,7 @@ def _judge(job: _Job, built: Built, findings: Findings) -> UserError | None:
     for side in built.sides:
         findings.extend(policy.size_findings(side))
         if side.split == "eval":
-            findings.extend(policy.unseen_classes(side.tally, job.classes, job.rule))
+            findings.extend(policy.unseen_classes(side.tally, job.classes))
         else:
             findings.extend(policy.imbalance(side.tally, job.classes))
     findings.extend(duplicates(built.prints))
@@ -284,19 +288,16 @@ def _numbers(job: _Job, home: Home, built: Built, findings: Findings) -> dict[st
         "maxBoxesPerImage": max(side.tally.max_boxes for side in built.sides),
         "errors": findings.severities[Severity.ERROR],
         "warnings": findings.severities[Severity.WARNING],
-        "topFindings": [_short(finding) for finding in findings.top(TOP_FINDINGS)],
+        "topFindings": [finding.to_json() for finding in findings.top(TOP_FINDINGS)],
         "infos": findings.severities[Severity.INFO],
         "reportURI": home.uri(f"{home.folder}/report.html"),
         "reportJSONURI": home.uri(f"{home.folder}/report.json"),
     }
 
 
-def _short(finding: Finding) -> str:
-    return f"{finding.split}: {finding}"[:TOP_FINDING_TEXT]
-
-
-def _prepared(home: Home, dataset: Mapping[str, Any], *, reused: bool) -> PreparedDataset:
+def _prepared(home: Home, dataset: Mapping[str, Any], terms: Terms, *, reused: bool) -> PreparedDataset:
     numbers = {name: value for name, value in dataset.items() if name not in ("classes", "maxBoxesPerImage")}
+    numbers["topFindings"] = [_short(Finding.from_json(one), terms) for one in dataset["topFindings"]]
     return PreparedDataset(
         digest=home.digest,
         reused=reused,
@@ -306,3 +307,7 @@ def _prepared(home: Home, dataset: Mapping[str, Any], *, reused: bool) -> Prepar
         train_images=dataset["trainImages"],
         eval_images=dataset["evalImages"],
     )
+
+
+def _short(finding: Finding, terms: Terms) -> str:
+    return f"{finding.split}: {finding.line(terms)}"[:TOP_FINDING_TEXT]

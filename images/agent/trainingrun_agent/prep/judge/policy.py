@@ -10,10 +10,18 @@ from collections.abc import Sequence
 from trainingrun_agent.config import SplitRule
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.model.class_names import nearest
-from trainingrun_agent.prep.model.findings import Finding, Findings, Severity, info, warning
-from trainingrun_agent.prep.source.fetch import CHANGED
+from trainingrun_agent.prep.model.codes.image_files import OBJECT_CHANGED
+from trainingrun_agent.prep.model.codes.kind import Fields, Severity
+from trainingrun_agent.prep.model.codes.whole import (
+    BOXES_TOO_SMALL,
+    CLASS_IMBALANCE,
+    CLASS_WITHOUT_EVAL,
+    IMAGES_MUCH_LARGER,
+)
+from trainingrun_agent.prep.model.findings import Finding, Findings
 from trainingrun_agent.prep.split.sides import Side
 from trainingrun_agent.prep.statistics.tally import MUCH_LARGER, Tally
+from trainingrun_agent.terms import TRAININGRUN
 
 TOP_FILES, TOP_CLASSES = 3, 5
 MAX_FINDING_TEXT = 200
@@ -39,65 +47,35 @@ def judge(
     )
 
 
-def unseen_classes(evaluation: Tally, classes: Sequence[str], rule: SplitRule | None) -> list[Finding]:
+def unseen_classes(evaluation: Tally, classes: Sequence[str]) -> list[Finding]:
     """A warning for each class without a box in the eval split."""
-    drawn = "Label more images with this class, or create a new TrainingRun with another evalFraction or splitSeed."
-    return [
-        warning(
-            "ClassWithoutEval",
-            "",
-            seen=f"no box of class {name!r} in the eval split",
-            done="the class does not count in mAP",
-            hint="Add labelled images with this class to dataset.eval." if rule is None else drawn,
-        ).of("eval")
-        for name in classes
-        if not evaluation.per_class[name]
-    ]
+    unseen = [name for name in classes if not evaluation.per_class[name]]
+    return [Finding(CLASS_WITHOUT_EVAL, "", {"name": name}, split="eval") for name in unseen]
 
 
 def imbalance(train: Tally, classes: Sequence[str]) -> list[Finding]:
     """A warning for each class with far fewer boxes than the most frequent one."""
     most = max(classes, key=lambda name: train.per_class[name], default="")
+    highest = train.per_class[most]
     return [
-        warning(
-            "ClassImbalance",
-            "",
-            seen=f"{train.per_class[name]} boxes of class {name!r}, {train.per_class[most]} of {most!r}",
-            done="nothing: every box counts alike",
-            hint="Add images with the rare class; it is learned last and worst.",
-        )
+        Finding(CLASS_IMBALANCE, "", {"name": name, "count": count, "most": most, "mostCount": highest})
         for name in classes
-        if 0 < train.per_class[name] * MAX_IMBALANCE < train.per_class[most]
+        if 0 < (count := train.per_class[name]) * MAX_IMBALANCE < highest
     ]
 
 
 def size_findings(side: Side) -> list[Finding]:
     """What the network's input makes of a split's boxes and images."""
     tally, view = side.tally, side.tally.view
+    scaled: Fields = {"side": view.side, "network": view.network}
     found = []
     if tally.too_small > MAX_TOO_SMALL * tally.objects:
-        found.append(
-            warning(
-                "BoxesTooSmall",
-                "",
-                seen=f"{tally.too_small} of {_count(tally.objects, 'box')} are shorter than {view.least_side} pixels at"
-                f" the {view.side} pixels that {view.network} sees of an image",
-                done="kept: they are trained on, and hardly learned",
-                hint="Cut the images into tiles before labelling, or choose a network with a larger input.",
-            )
-        )
+        small: Fields = {"count": tally.too_small, "of": tally.objects, "leastSide": view.least_side}
+        found.append(Finding(BOXES_TOO_SMALL, "", {**small, **scaled}, split=side.split))
     if tally.larger:
-        found.append(
-            info(
-                "ImagesMuchLarger",
-                "",
-                seen=f"{tally.larger} of {_count(tally.images, 'image')} are more than {MUCH_LARGER} times as large as"
-                f" the {view.side} pixels that {view.network} sees of an image",
-                done="scaled down to dataset.maxImageSide; the network scales the rest",
-                hint="Nothing to do while objects stay large enough; uploads and preparation are faster with less.",
-            )
-        )
-    return [finding.of(side.split) for finding in found]
+        large: Fields = {"count": tally.larger, "of": tally.images, "times": MUCH_LARGER}
+        found.append(Finding(IMAGES_MUCH_LARGER, "", {**large, **scaled}, split=side.split))
+    return found
 
 
 def allowed_bad_files(limit: str, files: int) -> int:
@@ -183,11 +161,11 @@ def _class_lost(side: Side, classes: Sequence[str], findings: Findings) -> UserE
 
 def _changed(findings: Findings) -> UserError | None:
     """Records of files that changed under our hands must not stand for the listing."""
-    if not findings.counts[CHANGED]:
+    if not findings.counts[OBJECT_CHANGED.code]:
         return None
     return UserError(
         "DataChanged",
-        f"{_count(findings.counts[CHANGED], 'file')} changed while being read{_top(findings)}",
+        f"{_count(findings.counts[OBJECT_CHANGED.code], 'file')} changed while being read{_top(findings)}",
         hint="Let the upload end, then raise spec.retry.",
     )
 
@@ -205,6 +183,8 @@ def _top(findings: Findings) -> str:
     texts: dict[tuple[str, str], str] = {}
     for finding in findings.top(TOP_FILES * 100):
         if finding.severity is not Severity.INFO:
-            texts.setdefault((finding.split, finding.file), f"{finding.split} {finding}"[:MAX_FINDING_TEXT])
+            texts.setdefault(
+                (finding.split, finding.file), f"{finding.split} {finding.line(TRAININGRUN)}"[:MAX_FINDING_TEXT]
+            )
     named = "; ".join(list(texts.values())[:TOP_FILES])
     return f": {named}" if named else ""

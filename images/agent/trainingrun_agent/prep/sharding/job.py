@@ -16,9 +16,6 @@ from trainingrun_agent.prep.model.annotation import UnusableError
 from trainingrun_agent.prep.model.findings import Findings, Split
 from trainingrun_agent.prep.statistics.tally import Tally
 
-CRASHED = "ImageCrashesDecoder"
-"""Code of the finding about an image that brought a worker down."""
-
 
 class ImageFile(NamedTuple):
     """An image and its labels; the versions change with what they are about.

@@ -17,13 +17,15 @@ from typing import BinaryIO, Self
 
 from trainingrun_agent.prep.image.check import Checked, Checker
 from trainingrun_agent.prep.model.annotation import LabelledObject, version_of
-from trainingrun_agent.prep.model.findings import Finding, Findings, info
+from trainingrun_agent.prep.model.codes.boxes import BOX_TOO_SMALL
+from trainingrun_agent.prep.model.codes.image_files import IMAGE_CRASHES_DECODER, OBJECT_CHANGED
+from trainingrun_agent.prep.model.codes.kind import Fields
+from trainingrun_agent.prep.model.findings import Finding, Findings
 from trainingrun_agent.prep.output.tfrecord import frame
 from trainingrun_agent.prep.output.tutorial_csv import box_cells, lines
 from trainingrun_agent.prep.sharding import rows as row_files
 from trainingrun_agent.prep.sharding import summary
 from trainingrun_agent.prep.sharding.job import (
-    CRASHED,
     Fetched,
     ImageFile,
     LocalFile,
@@ -34,12 +36,11 @@ from trainingrun_agent.prep.sharding.job import (
 )
 from trainingrun_agent.prep.sharding.rows import Row
 from trainingrun_agent.prep.sharding.summary import Versions
-from trainingrun_agent.prep.source.fetch import CHANGED
 from trainingrun_agent.prep.split.shards import disk_full
 from trainingrun_agent.prep.statistics.network_view import View
 from trainingrun_agent.prep.statistics.tally import Tally
 
-PASSING = (CHANGED, CRASHED)
+PASSING = (OBJECT_CHANGED, IMAGE_CRASHES_DECODER)
 
 
 class ShardMaker:
@@ -129,7 +130,7 @@ class ShardMaker:
         except OSError as error:
             raise disk_full(error, self._result.csv) from error
         # What may be different the next time is not remembered: it is no version of the image.
-        version = "" if any(finding.code in PASSING for finding in checked.findings) else file.version
+        version = "" if any(finding.kind in PASSING for finding in checked.findings) else file.version
         self._add(file, Row(version, labels_version, checked, offset, len(framed)))
 
     def _add(self, file: ImageFile, row: Row) -> None:
@@ -137,9 +138,9 @@ class ShardMaker:
         result, checked = self._result, row.checked
         small = self._view.too_small(checked.boxes, checked.size)
         result.tally.add(checked, too_small=len(small))
-        result.findings.extend(finding.of(self._job.split) for finding in checked.findings)
+        result.findings.extend(finding.in_split(self._job.split) for finding in checked.findings)
         if small:
-            result.findings.extend((self._too_small(file, small).of(self._job.split),))
+            result.findings.extend((self._too_small(file, small).in_split(self._job.split),))
         self._versions.add(file.path, row.version, row.labels_version)
         self._packed.write(row_files.encode(row))
         if checked.usable:
@@ -154,15 +155,8 @@ class ShardMaker:
     def _too_small(self, file: ImageFile, small: Sequence[LabelledObject]) -> Finding:
         """Not remembered with the image: another network may see its boxes."""
         view = self._view
-        return info(
-            "BoxTooSmall",
-            file.labels_path or file.path,
-            seen=f"{'1 box is' if len(small) == 1 else f'{len(small)} boxes are'} shorter than {view.least_side}"
-            f" pixels at the {view.side} pixels that {view.network} sees of the image",
-            done="kept: they are trained on, and hardly learned",
-            hint="Cut large images into tiles before labelling, or choose a network with a larger input.",
-            index=small[0].index,
-        )
+        fields: Fields = {"count": len(small), "leastSide": view.least_side, "side": view.side, "network": view.network}
+        return Finding(BOX_TOO_SMALL, file.labels_path or file.path, fields, small[0].index)
 
 
 def _remembered(job: ShardJob) -> tuple[dict[int, tuple[int, Row]], bool]:

@@ -16,7 +16,9 @@ from pathlib import Path
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.ordered import heed
 from trainingrun_agent.prep.model.annotation import Annotation, UnusableError, version_of
-from trainingrun_agent.prep.model.findings import Finding, Split, error, info
+from trainingrun_agent.prep.model.codes.label_files import FILE_IGNORED
+from trainingrun_agent.prep.model.codes.pairs import ANNOTATION_WITHOUT_IMAGE
+from trainingrun_agent.prep.model.findings import Finding, Split
 from trainingrun_agent.prep.source import fetch
 from trainingrun_agent.prep.source.index import Index
 from trainingrun_agent.prep.source.listing import Entry, Listing
@@ -136,7 +138,7 @@ class _Filling:
                 findings += self._take_in(entry, names, meter)
                 used += 1
             else:
-                findings.append(_ignored(entry, self.format))
+                findings.append(Finding(FILE_IGNORED, entry.path, {"format": self.format.name}))
         if not used:
             raise _none_of(self.format, files, self.origin.split)
         self.index.finish()
@@ -155,10 +157,10 @@ class _Filling:
             with path.open("rb") as file, self.index.file(entry.path, wanted=names.knows, beat=beat) as entries:
                 self.format.index(file, entries, origin.classes)
         except UnusableError as problem:
-            return [error(problem.code, entry.path, seen=problem.seen, hint=problem.hint, wide=True)]
+            return [problem.finding(entry.path, wide=True)]
         finally:
             path.unlink(missing_ok=True)
-        return [error(stray.code, entry.path, seen=stray.seen, hint=stray.hint) for stray in entries.strays]
+        return [stray.finding(entry.path) for stray in entries.strays]
 
 
 class _Meter:
@@ -180,23 +182,8 @@ def head(origin: Origin, entry: Entry) -> bytes:
     return origin.store.get_range(origin.prefix + entry.path, start=0, length=min(HEAD, entry.size))
 
 
-def _ignored(entry: Entry, format_: SetFormat) -> Finding:
-    return info(
-        "FileIgnored",
-        entry.path,
-        seen=f"it does not begin as {format_.name} does",
-        done="took it for no file of labels",
-        hint="Nothing to do if it holds none; else save it in the format of the others.",
-    )
-
-
 def _orphans(file: str, count: int, ref: str) -> Finding:
-    return error(
-        "AnnotationWithoutImage",
-        file,
-        seen=f"{count} objects belong to images that the file does not list, such as {ref!r}",
-        hint="Add these images to the file, or take the objects out.",
-    )
+    return Finding(ANNOTATION_WITHOUT_IMAGE, file, {"case": "entries", "count": count, "image": ref})
 
 
 def _none_of(format_: SetFormat, files: Sequence[Entry], split: Split) -> UserError:

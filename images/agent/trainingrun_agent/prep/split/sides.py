@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from trainingrun_agent.prep.model.findings import Finding, Severity, Split
+from trainingrun_agent.prep.model.codes.kind import Severity
+from trainingrun_agent.prep.model.findings import Finding, Split
 from trainingrun_agent.prep.source.labels import Labels
 from trainingrun_agent.prep.source.pairing import Pair
 from trainingrun_agent.prep.split.shards import bucket_of, shard_count
@@ -66,7 +67,7 @@ def _side(split: Split, source: OpenSource, view: View, mine: Callable[[str], bo
     shards: list[list[Pair]] = [[] for _ in range(count)]
     for pair in pairs:
         shards[bucket_of(pair.image.path, count)].append(pair)
-    findings = [finding.of(split) for finding in pairing.findings if mine(finding.file)]
+    findings = [finding.in_split(split) for finding in pairing.findings if mine(finding.file)]
     bad = len({finding.file for finding in findings if finding.severity is Severity.ERROR})
     return Side(
         split,
