@@ -15,13 +15,14 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
+from trainingrun_agent import contract
+from trainingrun_agent.contract import Stage
 from trainingrun_agent.errors import Outcome, StageError
+from trainingrun_agent.keys import BucketKeys, RunKeys
 
-CONTRACT_VERSIONS = (1,)
 MAX_RESOLVED_BYTES = 1 << 20
 
-Stage = Literal["prep", "train", "export"]
-Command = Literal["prep", "train", "export", "mirror"]
+Command = Stage | Literal["mirror"]
 GroupBy = Literal["sequence", "folder", "image"]
 
 
@@ -137,7 +138,7 @@ class RunRef:
 
 @dataclass(frozen=True)
 class Resolved:
-    """resolved.json of contract 1."""
+    """resolved.json."""
 
     run: RunRef
     storage: Storage
@@ -148,26 +149,15 @@ class Resolved:
     document: Mapping[str, Any] = field(repr=False, compare=False)
     """resolved.json as it was read, for run.json."""
 
-    def key(self, relative: str) -> str:
-        """Absolute key in the bucket of a key that counts from the storage prefix."""
-        return f"{self.storage.prefix}/{relative}" if self.storage.prefix else relative
-
-    def relative(self, key: str) -> str:
-        """The inverse of `key`; a ValueError for a key outside of the storage prefix."""
-        head = f"{self.storage.prefix}/" if self.storage.prefix else ""
-        if not key.startswith(head):
-            raise ValueError(f"{key!r} is not below the storage prefix {self.storage.prefix!r}")
-        return key[len(head) :]
+    @property
+    def keys(self) -> BucketKeys:
+        """Keys below the storage prefix."""
+        return BucketKeys(self.storage.prefix)
 
     @property
-    def run_prefix(self) -> str:
-        """Absolute key of the run's folder, without a trailing slash."""
-        return self.key(f"runs/{self.run.namespace}/{self.run.name}-{self.run.uid[:8]}")
-
-    @property
-    def datasets_prefix(self) -> str:
-        """Absolute key of the folder of all data sets, without a trailing slash."""
-        return self.key("datasets")
+    def run_keys(self) -> RunKeys:
+        """Keys in the folder of this run."""
+        return self.keys.run(namespace=self.run.namespace, name=self.run.name, uid=self.run.uid)
 
 
 @dataclass(frozen=True)
@@ -226,8 +216,8 @@ def parse_resolved(data: bytes) -> Resolved:
     try:
         document = json.loads(data)
         version = document["contractVersion"]
-        if version not in CONTRACT_VERSIONS:
-            raise _mismatch(f"resolved.json has contractVersion {version}, known: {CONTRACT_VERSIONS}")
+        if version not in contract.READABLE_VERSIONS:
+            raise _mismatch(f"resolved.json has contractVersion {version}, known: {contract.READABLE_VERSIONS}")
         return _resolved(document)
     except (ValueError, KeyError, TypeError) as error:
         raise _mismatch(f"resolved.json cannot be used: {type(error).__name__}: {error}") from error

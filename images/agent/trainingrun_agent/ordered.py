@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TypeVar
 
-from trainingrun_agent.errors import Interrupted
+from trainingrun_agent.stopping import raise_if_stopped
 
 STOP_POLL_SECONDS = 0.2
 
@@ -89,17 +89,8 @@ def _next_group(pending: deque[tuple[Future[R], int]], group: Bounds, stop: thre
 
 
 def _result(future: Future[R], stop: threading.Event) -> R:
-    heed(stop)
+    raise_if_stopped(stop)
     while not future.done():
         wait((future,), timeout=STOP_POLL_SECONDS)
-        heed(stop)
+        raise_if_stopped(stop)
     return future.result()
-
-
-def heed(stop: threading.Event) -> None:
-    """Raises Interrupted when the pod was told to stop."""
-    if stop.is_set():
-        raise Interrupted(
-            "the pod was told to stop before the data set was complete",
-            hint="The next attempt starts by itself.",
-        )

@@ -6,7 +6,6 @@ signal can prevent it. The HTTP server answers before storage is touched.
 
 from __future__ import annotations
 
-import errno
 import importlib
 import signal
 import threading
@@ -21,12 +20,13 @@ from trainingrun_agent import config as configuration
 from trainingrun_agent import verdict as verdicts
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import Command, Paths
-from trainingrun_agent.errors import Outcome, StageError
+from trainingrun_agent.context import StageContext
+from trainingrun_agent.disk_space import MORE_SPACE, is_disk_full
+from trainingrun_agent.errors import DiskFull, Outcome, StageError
 from trainingrun_agent.log import ProgressLines, logger
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.redaction import redact
 from trainingrun_agent.server import AgentServer, TrainerProbe
-from trainingrun_agent.stages.context import StageContext
 from trainingrun_agent.storage import guard
 from trainingrun_agent.verdict import Timings, Verdict
 
@@ -81,7 +81,7 @@ def _work(
             config.attempt,
         )
         stack.enter_context(guard.against(resolved.storage.refused_networks))
-        from trainingrun_agent.stores import Stores
+        from trainingrun_agent.storage.stores import Stores
 
         stores = Stores(config, progress=progress, stop=stop, clock=clock)
         context = StageContext(config, stores.open, progress, stop, clock, probe, stores.open_quick)
@@ -116,13 +116,9 @@ def _as_stage_error(error: BaseException) -> StageError:
             "the agent ran out of memory",
             "Raise the memory limit of the stage's agent container.",
         )
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StageError(
-            Outcome.DISK_FULL,
-            "DiskFull",
-            f"no space left on the pod's scratch volume for {error.filename}",
-            "Give the stage more ephemeral storage.",
-        )
+    if is_disk_full(error):
+        filename = getattr(error, "filename", None)
+        return DiskFull(f"no space left on the pod's scratch volume for {filename}", hint=MORE_SPACE)
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return StageError(
         Outcome.CRASH,

@@ -17,7 +17,7 @@ import pytest
 
 from cli_desk import Desk
 from trainingrun_agent.cli import work
-from trainingrun_agent.ordered import heed
+from trainingrun_agent.stopping import raise_if_stopped
 from voc_data import jpeg, labelled, voc
 
 CONVERT = ("convert", "images", "--out", "records")
@@ -154,7 +154,7 @@ def test_scratch_goes_also_when_interrupted(desk: Desk, monkeypatch: pytest.Monk
     def interrupted(*, stop: Any, scratch: Path, **_: Any) -> None:
         (scratch / "large").write_bytes(b"x")
         os.kill(os.getpid(), signal.SIGINT)
-        heed(stop)
+        raise_if_stopped(stop)
 
     with monkeypatch.context() as patch:
         patch.setattr(work, "prepare", interrupted)

@@ -15,7 +15,7 @@ from cli_desk import Desk
 from label_sets import CLASSES, SETS, images
 from prep_lab import Lab
 from trainingrun_agent.cli import main, wording, work
-from trainingrun_agent.ordered import heed
+from trainingrun_agent.stopping import raise_if_stopped
 from voc_data import encoded, jpeg, labelled, picture, voc
 
 SWAPPED = voc([labelled(box=(60, 80, 10, 20))])
@@ -276,7 +276,7 @@ def test_no_space_is_needed_for_records(desk: Desk, monkeypatch: pytest.MonkeyPa
 def test_being_interrupted_is_one_line(desk: Desk, monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
     def interrupted(*, stop: Any, **_: Any) -> None:
         os.kill(os.getpid(), number)
-        heed(stop)
+        raise_if_stopped(stop)
 
     monkeypatch.setattr(work, "prepare", interrupted)
     before = signal.getsignal(number)

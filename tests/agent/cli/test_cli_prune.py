@@ -18,6 +18,7 @@ from prep_lab import BUCKET, Lab
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import Source
 from trainingrun_agent.errors import UserError
+from trainingrun_agent.keys import BucketKeys, RunKeys
 from trainingrun_agent.storage import epochs, manifest, results
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.folder import FolderStore
@@ -52,13 +53,13 @@ class Team:
             self.store.put(f"train/{name}.xml", voc())
         made = self.lab.run()
         if run is not None:
-            prefix = f"ml/runs/vision/{run}-{UID}"
-            epoch = epochs.claim(self.store, prefix, "pod-1")
+            run_keys = RunKeys(f"ml/runs/vision/{run}-{UID}")
+            epoch = epochs.claim(self.store, run_keys, "pod-1")
             key = made.manifest_key.removeprefix("ml/")
             results.write_result(
-                self.store, prefix, stage="prep", epoch=epoch, pod_uid="pod-1", manifest_key=key, numbers={}
+                self.store, run_keys, stage="prep", epoch=epoch, pod_uid="pod-1", manifest_key=key, numbers={}
             )
-            self.store.put(f"{prefix}/train/0001-pod-1/last.json", b"{}")
+            self.store.put(f"{run_keys.folder}/train/0001-pod-1/last.json", b"{}")
         return made.digest
 
     def refused(self) -> str:
@@ -126,7 +127,9 @@ def test_lists_first_and_deletes_what_it_listed(desk: Desk, local: Team) -> None
     assert prune(desk, "--delete").out.endswith("\nNothing to delete.\n")
     folder = f"ml/datasets/{kept}"
     assert (
-        manifest.missing(local.store, manifest.read(local.store, f"{folder}/MANIFEST.json"), folder=folder, prefix="ml")
+        manifest.missing(
+            local.store, manifest.read(local.store, f"{folder}/MANIFEST.json"), folder=folder, keys=BucketKeys("ml")
+        )
         is None
     )
 
@@ -162,7 +165,7 @@ def test_a_run_that_began_a_while_ago_and_is_not_prepared_keeps_everything(desk:
     local.prepared("a")
     aged(desk, 40)
     local.prepared("z")
-    epochs.claim(local.store, f"ml/runs/vision/tire-{UID}", "pod-1")
+    epochs.claim(local.store, RunKeys(f"ml/runs/vision/tire-{UID}"), "pod-1")
     aged(desk, 0.5, "ml/runs/**/*")
     before = local.keys
     ended = prune(desk, "--delete")
@@ -200,13 +203,19 @@ def test_nothing_is_deleted_while_something_cannot_be_read(desk: Desk, local: Te
 
 
 def test_a_result_that_points_elsewhere_ends_it(desk: Desk, local: Team) -> None:
-    epoch = epochs.claim(local.store, "ml/runs/vision/tire", "pod-1")
+    epoch = epochs.claim(local.store, RunKeys("ml/runs/vision/tire"), "pod-1")
     results.write_result(
-        local.store, "ml/runs/vision/tire", stage="prep", epoch=epoch, pod_uid="p", manifest_key="x/y", numbers={}
+        local.store,
+        RunKeys("ml/runs/vision/tire"),
+        stage="prep",
+        epoch=epoch,
+        pod_uid="p",
+        manifest_key="x/y",
+        numbers={},
     )
     ended = prune(desk)
     assert ended.code == 2
-    assert "bucket/ml/runs/vision/tire/prepared.json points to 'x/y', which is no data set" in ended.err
+    assert "bucket/ml/runs/vision/tire/prepared.json points to 'x/y', which is not a data set" in ended.err
 
 
 def test_what_it_does_not_know_stays(desk: Desk, local: Team) -> None:

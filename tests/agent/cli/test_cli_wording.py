@@ -23,13 +23,12 @@ OF_A_CLUSTER = re.compile(
 PLACEHOLDERS = {
     "split": "train",
     "result.split": "eval",
-    "side.split": "eval",
+    "split.name": "eval",
     "SECRET": "the Secret named in spec.storage.credentials.secretName",
     "endpoint": "spec.storage.endpoint",
 }
 
 NEVER = {
-    "the pod was told to stop before the data set was complete",  # the command says `stopped`
     "--endpoint: … leads to …, which is the pod itself, its node or the metadata service of its cloud, not storage",
 }
 """Not said by the command line: addresses are refused in pods only."""

@@ -39,15 +39,15 @@ def test_reads_the_whole_document(make_config: Callable[..., AgentConfig]) -> No
 )
 def test_prefixes(make_config: Callable[..., AgentConfig], prefix: str, run_prefix: str, datasets: str) -> None:
     resolved = make_config(prefix=prefix).resolved
-    assert resolved.run_prefix == run_prefix
-    assert resolved.datasets_prefix == datasets
-    assert resolved.relative(resolved.run_prefix) == "runs/team-a/tire-0123abcd"
-    assert resolved.key(resolved.relative(resolved.datasets_prefix)) == datasets
+    assert resolved.run_keys.folder == run_prefix
+    assert resolved.keys.datasets == datasets
+    assert resolved.keys.relative(resolved.run_keys.folder) == "runs/team-a/tire-0123abcd"
+    assert resolved.keys.absolute(resolved.keys.relative(resolved.keys.datasets)) == datasets
 
 
 def test_a_key_outside_of_the_prefix_has_no_relative_form(make_config: Callable[..., AgentConfig]) -> None:
     with pytest.raises(ValueError, match="not below the storage prefix"):
-        make_config().resolved.relative("elsewhere/runs")
+        make_config().resolved.keys.relative("elsewhere/runs")
 
 
 def _without(document: dict[str, Any], *path: str) -> dict[str, Any]:

@@ -8,12 +8,13 @@ import pytest
 
 from trainingrun_agent.config import Source
 from trainingrun_agent.errors import StorageRefused
+from trainingrun_agent.keys import RunKeys
 from trainingrun_agent.storage import preflight
 from trainingrun_agent.storage.s3 import S3Store
 
-RUN = "ml/runs/team-a/tire-0123abcd"
+RUN = RunKeys("ml/runs/team-a/tire-0123abcd")
 POD = "11112222-3333-4444-5555-666677778888"
-PROBE = f"{RUN}/preflight/11112222"
+PROBE = f"{RUN.folder}/preflight/11112222"
 
 
 class Odd:

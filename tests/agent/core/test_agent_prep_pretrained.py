@@ -12,10 +12,10 @@ import pytest
 import zoo
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig
+from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import Outcome, UserError
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.stages import prep
-from trainingrun_agent.stages.context import StageContext
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Producer
 from trainingrun_agent.storage.s3 import S3Store

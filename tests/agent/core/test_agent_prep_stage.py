@@ -17,11 +17,12 @@ from PIL import Image
 
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig, SplitRule, Uri
+from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import Interrupted, Outcome, StageError, UserError
-from trainingrun_agent.prep.split.eval_fraction import side
+from trainingrun_agent.keys import BucketKeys
+from trainingrun_agent.prep.split.eval_fraction import split_of
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.stages import prep
-from trainingrun_agent.stages.context import StageContext
 from trainingrun_agent.storage import manifest
 from trainingrun_agent.storage.s3 import S3Store
 
@@ -119,7 +120,7 @@ def test_a_share_of_one_folder_is_for_evaluation(
     resolved = replace(context.config.resolved, dataset=dataset)
     verdict = prep.run(replace(context, config=replace(context.config, resolved=resolved)))
     _check_numbers(verdict.numbers)
-    chosen = [number for number in range(12) if side(f"{number}.jpg", rule) == "eval"]
+    chosen = [number for number in range(12) if split_of(f"{number}.jpg", rule) == "eval"]
     assert 0 < len(chosen) < 12
     assert (verdict.numbers["trainImages"], verdict.numbers["evalImages"]) == (12 - len(chosen), len(chosen))
 
@@ -141,7 +142,7 @@ def test_a_result_whose_objects_are_gone_is_made_again(
     prep.run(make_context(images))
     key = f"ml/vision/{_document(images, 'prepared.json')['manifestKey']}"
     shard = manifest.read(images, key).objects[0]
-    where = manifest.object_key(shard, folder=key.rpartition("/")[0], prefix="ml/vision")
+    where = BucketKeys("ml/vision").manifest_entry(shard.key, folder=key.rpartition("/")[0])
     if lost == "cut shard":
         images.put(where, b"cut")
     else:

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from trainingrun_agent.config import AgentConfig, Paths
+from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import Interrupted, Outcome, StorageRefused, UserError
 from trainingrun_agent.runner import run
-from trainingrun_agent.stages.context import StageContext
 from trainingrun_agent.verdict import Verdict
 
 ENV = {"POD_UID": "11112222-3333-4444-5555-666677778888", "POD_IP": "127.0.0.1"}

@@ -10,15 +10,17 @@ import pytest
 
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.errors import IntegrityError, NotFound
+from trainingrun_agent.keys import RunKeys
 from trainingrun_agent.storage import epochs, manifest, results
 from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Producer
 from trainingrun_agent.storage.s3 import S3Store
 
 RUN = "ml/runs/team-a/tire-0123abcd"
+KEYS = RunKeys(RUN)
 
 
 def test_epochs_count_from_one(s3_store: S3Store, fake_clock: Clock) -> None:
-    claims = [epochs.claim(s3_store, RUN, f"pod-{number}", clock=fake_clock) for number in range(3)]
+    claims = [epochs.claim(s3_store, KEYS, f"pod-{number}", clock=fake_clock) for number in range(3)]
     assert claims == [1, 2, 3]
     assert [info.key for info in s3_store.list(f"{RUN}/epochs/")] == [
         f"{RUN}/epochs/{number:04d}.json" for number in (1, 2, 3)
@@ -28,7 +30,7 @@ def test_epochs_count_from_one(s3_store: S3Store, fake_clock: Clock) -> None:
 def test_a_claim_goes_beyond_gaps_and_strangers(s3_store: S3Store) -> None:
     for name in ("0007.json", "notes.txt", "0009.json/x"):
         s3_store.put(f"{RUN}/epochs/{name}", b"{}")
-    assert epochs.claim(s3_store, RUN, "pod") == 8
+    assert epochs.claim(s3_store, KEYS, "pod") == 8
 
 
 class Racing:
@@ -54,19 +56,19 @@ class Racing:
 
 def test_who_is_second_takes_the_next(s3_store: S3Store) -> None:
     store: Any = Racing(s3_store)
-    assert epochs.claim(store, RUN, "pod-a") == 1
-    assert epochs.claim(store, RUN, "pod-b") == 2
+    assert epochs.claim(store, KEYS, "pod-a") == 1
+    assert epochs.claim(store, KEYS, "pod-b") == 2
 
 
 def test_an_own_claim_whose_answer_was_lost_counts(s3_store: S3Store) -> None:
     store: Any = Racing(s3_store, lose_answers=1)
-    assert epochs.claim(store, RUN, "pod-a") == 1
+    assert epochs.claim(store, KEYS, "pod-a") == 1
 
 
 def test_pods_that_race_never_share_an_epoch(s3_store: S3Store) -> None:
     won: list[int] = []
     threads = [
-        threading.Thread(target=lambda pod=f"pod-{number}": won.append(epochs.claim(s3_store, RUN, pod)))
+        threading.Thread(target=lambda pod=f"pod-{number}": won.append(epochs.claim(s3_store, KEYS, pod)))
         for number in range(6)
     ]
     for thread in threads:
@@ -74,10 +76,6 @@ def test_pods_that_race_never_share_an_epoch(s3_store: S3Store) -> None:
     for thread in threads:
         thread.join()
     assert sorted(won) == [1, 2, 3, 4, 5, 6]
-
-
-def test_folder_names() -> None:
-    assert epochs.folder_name(3, "11112222-3333") == "0003-11112222"
 
 
 def _manifest(**changes: Any) -> Manifest:
@@ -109,20 +107,6 @@ def test_a_manifest_survives_the_bucket(
     assert manifest.write(s3_store, "folder", made)
     assert manifest.read(s3_store, "folder/MANIFEST.json") == made
     assert not manifest.write(s3_store, "folder", made, if_absent=True)
-
-
-@pytest.mark.parametrize(
-    ("key", "prefix", "expected"),
-    [
-        ("datasets/blobs/x", "ml", "ml/datasets/blobs/x"),
-        ("datasets/blobs/x", "", "datasets/blobs/x"),
-        ("saved_model/1/x", "ml", "folder/saved_model/1/x"),
-    ],
-    ids=["shared", "shared without prefix", "in the folder"],
-)
-def test_keys_of_objects(key: str, prefix: str, expected: str) -> None:
-    entry = ManifestObject(key, 1, "a" * 64, "x")
-    assert manifest.object_key(entry, folder="folder", prefix=prefix) == expected
 
 
 def _broken(**changes: Any) -> dict[str, Any]:
@@ -167,10 +151,10 @@ def test_an_absent_manifest(s3_store: S3Store) -> None:
 def test_a_result_survives_the_bucket(
     s3_store: S3Store, fake_clock: Clock, contract: Callable[[str, Any], None]
 ) -> None:
-    assert results.read_result(s3_store, RUN, "train") is None
+    assert results.read_result(s3_store, KEYS, "train") is None
     key = results.write_result(
         s3_store,
-        RUN,
+        KEYS,
         stage="train",
         epoch=2,
         pod_uid="pod",
@@ -179,7 +163,7 @@ def test_a_result_survives_the_bucket(
         clock=fake_clock,
     )
     assert key == f"{RUN}/trained.json"
-    result = results.read_result(s3_store, RUN, "train")
+    result = results.read_result(s3_store, KEYS, "train")
     contract("stage-result", result)
     assert result is not None
     assert (result["epoch"], result["numbers"]) == (2, {"step": 7})
@@ -193,4 +177,4 @@ def test_a_result_survives_the_bucket(
 def test_an_unusable_result_names_its_key(s3_store: S3Store, data: bytes, says: str) -> None:
     s3_store.put(f"{RUN}/prepared.json", data)
     with pytest.raises(IntegrityError, match=rf"{RUN}/prepared\.json .*{says}"):
-        results.read_result(s3_store, RUN, "prep")
+        results.read_result(s3_store, KEYS, "prep")

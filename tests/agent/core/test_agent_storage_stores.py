@@ -13,7 +13,7 @@ from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig, Command
 from trainingrun_agent.errors import Interrupted
 from trainingrun_agent.progress import Progress
-from trainingrun_agent.stores import Stores
+from trainingrun_agent.storage.stores import Stores
 
 BUSY = (503, "<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>busy</Message></Error>")
 EMPTY = (200, "<?xml version='1.0'?><ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")

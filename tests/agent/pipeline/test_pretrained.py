@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from trainingrun_agent import pretrained
-from trainingrun_agent.pretrained import ArchiveUnusableError
+from trainingrun_agent.transfer import zoo_archive
+from trainingrun_agent.transfer.zoo_archive import ArchiveUnusableError
 
 INDEX, DATA = "model.ckpt.index", "model.ckpt.data-00000-of-00001"
 Add = Callable[[tarfile.TarFile], None]
@@ -59,7 +59,7 @@ def test_only_the_two_checkpoint_files_are_written(tmp_path: Path, mode: str) ->
         mode=mode,
     )
     dest = tmp_path / "out" / "pretrained"
-    pretrained.unpack_checkpoint(tar, dest)
+    zoo_archive.unpack_checkpoint(tar, dest)
     written = {path.name: path.read_bytes() for path in dest.iterdir()}
     assert written == {INDEX: b"index", DATA: b"data"}
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file() and path != tar) == [DATA, INDEX]
@@ -99,7 +99,7 @@ UNUSABLE: dict[str, tuple[list[Add], str]] = {
 def test_unusable_archives_are_refused_with_their_cause(tmp_path: Path, members: list[Add], said: str) -> None:
     tar = write_tar(tmp_path / "zoo.tar.gz", *members)
     with pytest.raises(ArchiveUnusableError) as caught:
-        pretrained.unpack_checkpoint(tar, tmp_path / "out")
+        zoo_archive.unpack_checkpoint(tar, tmp_path / "out")
     assert str(caught.value) == said
     assert {path.name for path in tmp_path.rglob("*")} <= {"zoo.tar.gz", "out", INDEX, DATA}
 
@@ -111,16 +111,16 @@ def test_a_link_that_comes_first_redirects_nothing(tmp_path: Path, link: str) ->
     members = [special(link, tarfile.SYMTYPE, str(tmp_path / "outside")), regular(f"ckpt/{INDEX}"), regular(DATA)]
     tar = write_tar(tmp_path / "zoo.tar.gz", *members)
     with contextlib.suppress(ArchiveUnusableError):
-        pretrained.unpack_checkpoint(tar, tmp_path / "out")
+        zoo_archive.unpack_checkpoint(tar, tmp_path / "out")
     assert list((tmp_path / "outside").iterdir()) == []
     assert all(path.is_file() and not path.is_symlink() for path in (tmp_path / "out").iterdir())
 
 
 def test_too_many_members_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pretrained, "MAX_MEMBERS", 3)
+    monkeypatch.setattr(zoo_archive, "MAX_MEMBERS", 3)
     tar = write_tar(tmp_path / "zoo.tar.gz", *(regular(f"file{number}") for number in range(4)))
     with pytest.raises(ArchiveUnusableError, match="has more than 3 members"):
-        pretrained.unpack_checkpoint(tar, tmp_path / "out")
+        zoo_archive.unpack_checkpoint(tar, tmp_path / "out")
 
 
 NOT_WHOLE = "is no whole .tar.gz or .tar archive: "
@@ -131,7 +131,7 @@ def test_a_cut_archive_is_the_users_to_mend(tmp_path: Path, kept: int) -> None:
     tar = write_tar(tmp_path / "zoo.tar.gz", regular(INDEX), regular(DATA, bytes(range(256)) * 16))
     tar.write_bytes(tar.read_bytes()[:kept])
     with pytest.raises(ArchiveUnusableError, match=NOT_WHOLE):
-        pretrained.unpack_checkpoint(tar, tmp_path / "out")
+        zoo_archive.unpack_checkpoint(tar, tmp_path / "out")
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_what_is_no_archive_is_said_in_one_line(tmp_path: Path, data: bytes) -> 
     tar = tmp_path / "zoo.tar.gz"
     tar.write_bytes(data)
     with pytest.raises(ArchiveUnusableError) as caught:
-        pretrained.unpack_checkpoint(tar, tmp_path / "out")
+        zoo_archive.unpack_checkpoint(tar, tmp_path / "out")
     assert str(caught.value).startswith(NOT_WHOLE)
     assert len(str(caught.value).splitlines()) == 1
 
@@ -157,8 +157,8 @@ def test_a_full_disk_is_not_blamed_on_the_archive(tmp_path: Path, monkeypatch: p
     def full(*_args: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(pretrained, "_write", full)
+    monkeypatch.setattr(zoo_archive, "_write", full)
     tar = write_tar(tmp_path / "zoo.tar.gz", regular(INDEX), regular(DATA))
     with pytest.raises(OSError, match="No space left") as caught:
-        pretrained.unpack_checkpoint(tar, tmp_path / "out")
+        zoo_archive.unpack_checkpoint(tar, tmp_path / "out")
     assert caught.value.errno == errno.ENOSPC

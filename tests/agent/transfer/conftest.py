@@ -18,13 +18,14 @@ import pytest
 
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig, Paths, parse_resolved
+from trainingrun_agent.context import StageContext
+from trainingrun_agent.keys import BucketKeys, RunKeys
 from trainingrun_agent.progress import Progress
-from trainingrun_agent.stages.context import StageContext
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Producer
 from trainingrun_agent.storage.results import write_result
-from trainingrun_agent.stores import Stores
+from trainingrun_agent.storage.stores import Stores
 
 FAKE_TRAINER = Path(__file__).parents[2] / "fakes" / "fake_trainer.py"
 RUN_UID = "0a1b2c3d-0000-4000-8000-000000000001"
@@ -71,7 +72,11 @@ class Run:
 
     @property
     def prefix(self) -> str:
-        return f"lab/runs/team/tire-{RUN_UID[:8]}"
+        return self.run_keys.folder
+
+    @property
+    def run_keys(self) -> RunKeys:
+        return BucketKeys("lab").run(namespace="team", name="tire", uid=RUN_UID)
 
     def pod(self, stage: str, *, grace: int = 30, clock: Clock | None = None) -> StageContext:
         uid = str(uuid.uuid4())
@@ -144,7 +149,7 @@ def prepared(run: Run) -> Run:
     store.put(f"{run.prefix}/pipeline.config", b"model { ssd { } }\n")
     write_result(
         store,
-        run.prefix,
+        run.run_keys,
         stage="prep",
         epoch=1,
         pod_uid="prep-pod",

@@ -55,7 +55,7 @@ def test_exported_run_has_manifest_pointer_and_numbers(trained: Any, contract: C
         "checkpointStep": 30,
         "uri": f"s3://{context.out.bucket}/{trained.prefix}/{folder}/",
     }
-    result = read_result(context.out, trained.prefix, "export")
+    result = read_result(context.out, trained.run_keys, "export")
     assert result is not None
     contract("stage-result", result)
     manifest = manifests.read(context.out, f"lab/{result['manifestKey']}")
@@ -91,7 +91,7 @@ def test_export_that_lacks_a_part_is_none(trained: Any, missing: str) -> None:
 
     assert (verdict.outcome, verdict.reason) == (Outcome.CRASH, "ExportIncomplete")
     assert missing.partition("/")[0].partition(".")[0] in verdict.message
-    assert read_result(context.out, trained.prefix, "export") is None
+    assert read_result(context.out, trained.run_keys, "export") is None
 
 
 @pytest.mark.parametrize("what", ["file", "folder"])

@@ -13,6 +13,7 @@ import pytest
 
 from trainingrun_agent.config import Uri
 from trainingrun_agent.errors import IntegrityError, Interrupted, StageError, UserError
+from trainingrun_agent.keys import Attempt
 from trainingrun_agent.prep.store.publish import RECORD_ROLES
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage import manifest as manifests
@@ -21,10 +22,9 @@ from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Produce
 from trainingrun_agent.transfer import dataset
 from trainingrun_agent.transfer.fetch import TrainInput, fetch_train
 from trainingrun_agent.transfer.last_step import LastStep
-from trainingrun_agent.transfer.layout import Attempt
 from trainingrun_agent.transfer.meter import Meter
+from trainingrun_agent.transfer.parallel import Transfers
 from trainingrun_agent.transfer.resume import stored_checkpoints
-from trainingrun_agent.transfer.together import together
 from trainingrun_agent.transfer.weights import fetch_weights
 
 
@@ -156,7 +156,7 @@ def test_listing_attempts_costs_two_requests_each_whatever_they_hold(bucket: Buc
     for epoch in (1, 2, 3):
         bucket.checkpoint(epoch, 10)
         for offset in range(20):
-            bucket.store.put(bucket.attempt(epoch).chunk("train", "events.out.tfevents.1.h", offset), b"x")
+            bucket.store.put(bucket.attempt(epoch).event_chunk("train", "events.out.tfevents.1.h", offset), b"x")
     requests: list[str] = []
     real = bucket.store.list
 
@@ -165,7 +165,7 @@ def test_listing_attempts_costs_two_requests_each_whatever_they_hold(bucket: Buc
             requests.append(prefix)
             return real(prefix, **options)
 
-    stored = stored_checkpoints(Counting(), bucket.run.prefix, before_epoch=9)  # type: ignore[arg-type]
+    stored = stored_checkpoints(Counting(), bucket.run.run_keys, before_epoch=9)  # type: ignore[arg-type]
     assert [checkpoint.epoch for checkpoint in stored] == [3, 2, 1]
     assert len(requests) == 3 * 2 + 1
 
@@ -198,8 +198,13 @@ def test_one_failure_ends_the_other_transfers(run: Any) -> None:
     def fail() -> None:
         raise IntegrityError("broken")
 
+    def transfer_all() -> None:
+        with Transfers(meter) as transfers:
+            for transfer in (endless, endless, fail):
+                transfers.start(transfer)
+
     with pytest.raises(IntegrityError, match="broken"):
-        together([endless, endless, fail], meter=meter)
+        transfer_all()
     assert moved > 0
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from trainingrun_agent.errors import Outcome, StorageOutage
+from trainingrun_agent.keys import Attempt
 from trainingrun_agent.mirror import run as run_mirror
 from trainingrun_agent.mirror.loop import BUSY_SECONDS, BUSY_TURNS, IDLE_SECONDS, TROUBLE_SECONDS, Mirror
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage.base import ObjectInfo, ObjectStore
-from trainingrun_agent.transfer.layout import Attempt
 
 FILE = "events.out.tfevents.1700000000.host"
 
@@ -60,10 +60,10 @@ class Setup:
         return Attempt(epoch, f"{self.prefix}/train/{epoch:04d}-abcdef0{epoch}")
 
     def put(self, offset: int, data: bytes, *, epoch: int = 1, folder: str = "train", file: str = FILE) -> None:
-        self.store.put(self.attempt(epoch).chunk(folder, file, offset), data)
+        self.store.put(self.attempt(epoch).event_chunk(folder, file, offset), data)
 
     def delete(self, offset: int, *, epoch: int = 1) -> None:
-        self.store.delete(self.attempt(epoch).chunk("train", FILE, offset))
+        self.store.delete(self.attempt(epoch).event_chunk("train", FILE, offset))
 
     def local(self, *, epoch: int = 1, folder: str = "train") -> Path:
         path: Path = self.context.config.shared / folder / f"{FILE}.epoch{epoch}"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from trainingrun_agent.errors import Outcome
+from trainingrun_agent.keys import is_manifest, manifest_of
 from trainingrun_agent.stages import train
 from trainingrun_agent.storage import manifest as manifests
 from trfakes import flaky_s3 as flaky
@@ -22,13 +23,13 @@ def test_bursts_of_503_are_waited_out(prepared: Any, moto_endpoint: str, monkeyp
         verdict = train.run(context)
         store = context.out
         proxy.flaky = False
-        keys = [key for key in prepared.keys(store, "train/") if key.endswith(manifests.NAME)]
+        keys = [key for key in prepared.keys(store, "train/") if is_manifest(key)]
         assert verdict.outcome is Outcome.SUCCEEDED, verdict
         assert proxy.refused >= 3
         assert len(keys) == 3
         for key in keys:
             folder = f"{prepared.prefix}/train/{key}".rpartition("/")[0]
-            for entry in manifests.read(store, f"{folder}/{manifests.NAME}").objects:
+            for entry in manifests.read(store, manifest_of(folder)).objects:
                 data = store.get(f"{folder}/{entry.key}", max_bytes=1_000_000)
                 assert (len(data), hashlib.sha256(data).hexdigest()) == (entry.size, entry.sha256)
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from trainingrun_agent.errors import StorageRefused
+from trainingrun_agent.keys import Attempt
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.transfer import ship_events
-from trainingrun_agent.transfer.layout import Attempt
 from trainingrun_agent.transfer.resume import StoredCheckpoint
 from trainingrun_agent.transfer.ship_checkpoints import CheckpointShipper
 from trainingrun_agent.transfer.ship_events import EventShipper

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import Outcome, Superseded
 from trainingrun_agent.shared import liveness
 from trainingrun_agent.stages import train
-from trainingrun_agent.stages.context import StageContext
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.epochs import claim
 from trainingrun_agent.storage.results import read_result, write_result
@@ -54,7 +54,7 @@ def test_trained_run_has_pointer_manifests_and_events(prepared: Any, contract: C
     contract("verdict", verdict.to_json())
     contract("progress", context.progress.snapshot())
     contract("shared-spec", json.loads((context.config.shared / "spec.json").read_text()))
-    result = read_result(context.out, prepared.prefix, "train")
+    result = read_result(context.out, prepared.run_keys, "train")
     assert result is not None
     contract("stage-result", result)
     assert result["numbers"]["checkpointStep"] == 30
@@ -142,7 +142,7 @@ def test_a_pod_that_was_given_up_publishes_nothing_once_another_has_claimed(prep
     thread, verdicts = start(old)
     until(lambda: old.progress.snapshot().get("checkpointStep") == 10)
     new = prepared.pod("train")
-    claim(new.out, prepared.prefix, new.config.pod_uid)
+    claim(new.out, prepared.run_keys, new.config.pod_uid)
     thread.join(20)
 
     contract("verdict", verdicts[0].to_json())
@@ -158,13 +158,13 @@ def test_a_pod_that_was_given_up_publishes_nothing_once_another_has_claimed(prep
 
 def test_a_result_is_published_by_the_newest_epoch_only(prepared: Any) -> None:
     store = prepared.pod("train").out
-    assert [claim(store, prepared.prefix, name) for name in ("old", "new")] == [1, 2]
-    publish = partial(write_result, store, prepared.prefix, stage="train", manifest_key="x", numbers={})
+    assert [claim(store, prepared.run_keys, name) for name in ("old", "new")] == [1, 2]
+    publish = partial(write_result, store, prepared.run_keys, stage="train", manifest_key="x", numbers={})
     with pytest.raises(Superseded):
         publish(epoch=1, pod_uid="old")
-    assert read_result(store, prepared.prefix, "train") is None
+    assert read_result(store, prepared.run_keys, "train") is None
     publish(epoch=2, pod_uid="new")
-    assert read_result(store, prepared.prefix, "train")["podUID"] == "new"
+    assert read_result(store, prepared.run_keys, "train")["podUID"] == "new"
 
 
 def test_sigterm_ships_the_last_checkpoint_before_the_agent_ends(prepared: Any, contract: Check) -> None:
@@ -215,7 +215,7 @@ def test_trainers_own_account_decides(prepared: Any, outcome: str) -> None:
     verdict = train.run(context)
 
     assert (verdict.outcome, verdict.reason) == (outcome, "ByPlan")
-    assert read_result(context.out, prepared.prefix, "train") is None
+    assert read_result(context.out, prepared.run_keys, "train") is None
 
 
 def test_trainer_that_ends_during_the_fetch_is_heard(prepared: Any) -> None:
@@ -233,7 +233,7 @@ def test_success_without_the_final_checkpoint_is_no_success(prepared: Any) -> No
     verdict = train.run(context)
 
     assert (verdict.outcome, verdict.reason) == (Outcome.CRASH, "FinalCheckpointMissing")
-    assert read_result(context.out, prepared.prefix, "train") is None
+    assert read_result(context.out, prepared.run_keys, "train") is None
 
 
 def test_unprepared_run_sends_the_trainer_away(run: Any, contract: Check) -> None:
@@ -300,6 +300,6 @@ def test_resume_at_the_last_step_needs_no_new_checkpoint(prepared: Any) -> None:
 
     assert verdict.outcome is Outcome.SUCCEEDED
     assert verdict.numbers["resumedFromStep"] == verdict.numbers["checkpointStep"] == 30
-    result = read_result(second.out, prepared.prefix, "train")
+    result = read_result(second.out, prepared.run_keys, "train")
     assert result is not None
     assert f"train/0001-{first.config.pod_uid[:8]}/" in result["manifestKey"]

@@ -13,7 +13,7 @@ from trainingrun_agent.config import AgentConfig, Paths, parse_resolved
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage import documents
 from trainingrun_agent.storage.base import ObjectStore
-from trainingrun_agent.stores import Stores
+from trainingrun_agent.storage.stores import Stores
 from trdemo.place import Storage
 from trfakes.builders import SETTINGS, RunBuilder
 

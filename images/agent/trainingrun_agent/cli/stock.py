@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trainingrun_agent.cli.terminal import size
+from trainingrun_agent.keys import BucketKeys
 from trainingrun_agent.prep.prepare import PreparedDataset
 from trainingrun_agent.storage import manifest
 from trainingrun_agent.storage.folder import FolderStore
@@ -36,7 +37,7 @@ def lay_out(out: Path, prepared: PreparedDataset) -> Iterator[str]:
         if path.is_file() and is_ours(path.name):
             path.unlink()
     for name, entry in names.items():
-        _link(out / manifest.object_key(entry, folder=folder, prefix=""), out / name)
+        _link(out / BucketKeys("").manifest_entry(entry.key, folder=folder), out / name)
     yield f"Written to {out}:"
     yield from _listed(names)
     yield f"  {folder}/MANIFEST.json  sizes and SHA-256; records by content in datasets/blobs/"

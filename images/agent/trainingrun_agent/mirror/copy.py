@@ -13,23 +13,23 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from trainingrun_agent.errors import NotFound
+from trainingrun_agent.keys import EventChunk
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage.base import ObjectStore
-from trainingrun_agent.transfer.layout import Chunk
 
 READ_BYTES = 4 << 20
 
 _log = logging.getLogger(__name__)
 
 
-def local_name(chunk: Chunk) -> str:
+def local_name(chunk: EventChunk) -> str:
     """Name in the logdir; the epoch keeps apart what two attempts might call the same."""
     return f"{chunk.file}.epoch{chunk.epoch}"
 
 
-def copy_new(store: ObjectStore, logs: Folder, chunks: Iterable[Chunk]) -> set[int]:
+def copy_new(store: ObjectStore, logs: Folder, chunks: Iterable[EventChunk]) -> set[int]:
     """Append what the chunks have beyond the local files; returns the epochs that had something new."""
-    files: dict[tuple[str, str], list[Chunk]] = defaultdict(list)
+    files: dict[tuple[str, str], list[EventChunk]] = defaultdict(list)
     for chunk in chunks:
         files[chunk.folder, local_name(chunk)].append(chunk)
     return {
@@ -39,7 +39,7 @@ def copy_new(store: ObjectStore, logs: Folder, chunks: Iterable[Chunk]) -> set[i
     }
 
 
-def _append(store: ObjectStore, logs: Folder, folder: str, *, name: str, parts: list[Chunk]) -> bool:
+def _append(store: ObjectStore, logs: Folder, folder: str, *, name: str, parts: list[EventChunk]) -> bool:
     with logs.sub(folder, create=True) as into, into.appending(name) as (handle, before):
         size = before
         for chunk in sorted(parts, key=lambda part: part.offset):
@@ -53,7 +53,7 @@ def _append(store: ObjectStore, logs: Folder, folder: str, *, name: str, parts: 
         return size > before
 
 
-def _append_chunk(store: ObjectStore, chunk: Chunk, handle: int, size: int) -> int:
+def _append_chunk(store: ObjectStore, chunk: EventChunk, handle: int, size: int) -> int:
     end = chunk.offset + chunk.size
     while size < end:
         data = store.get_range(chunk.key, start=size - chunk.offset, length=min(READ_BYTES, end - size))

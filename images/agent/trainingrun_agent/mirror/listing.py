@@ -6,8 +6,8 @@ them for a while; everything from the floor on is listed every time.
 
 from __future__ import annotations
 
+from trainingrun_agent.keys import Attempt, EventChunk, RunKeys
 from trainingrun_agent.storage.base import ObjectStore
-from trainingrun_agent.transfer.layout import Attempt, Chunk, parse_attempt, parse_chunk
 
 SETTLED_SECONDS = 300.0
 """A terminating pod may ship for its grace period after its successor has begun."""
@@ -16,24 +16,24 @@ SETTLED_SECONDS = 300.0
 class EventListing:
     """Lists with a floor that rises as attempts settle. Times are monotonic seconds."""
 
-    def __init__(self, store: ObjectStore, run_prefix: str) -> None:
+    def __init__(self, store: ObjectStore, run: RunKeys) -> None:
         self._store = store
-        self._base = f"{run_prefix}/train/"
+        self._run = run
         self._attempts: dict[str, Attempt] = {}
         self._news: dict[int, float] = {}
         self._floor: Attempt | None = None
 
-    def chunks(self, now: float) -> list[Chunk]:
+    def chunks(self, now: float) -> list[EventChunk]:
         """Chunks of every attempt that is not settled."""
-        after = f"{self._floor.folder}/events/" if self._floor else ""
-        found: list[Chunk] = []
-        for info in self._store.list(self._base, start_after=after):
-            attempt = parse_attempt(self._base, info.key)
+        after = f"{self._floor.events}/" if self._floor else ""
+        found: list[EventChunk] = []
+        for info in self._store.list(f"{self._run.attempts('train')}/", start_after=after):
+            attempt = self._run.parse_attempt("train", info.key)
             if attempt is None:
                 continue
             self._attempts.setdefault(attempt.folder, attempt)
             self._news.setdefault(attempt.epoch, now)
-            chunk = parse_chunk(attempt, info.key, info.size)
+            chunk = attempt.parse_event_chunk(info.key, info.size)
             if chunk is not None:
                 found.append(chunk)
         return found

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 
+from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import Outcome, StageError
+from trainingrun_agent.keys import EVENT_FOLDERS
 from trainingrun_agent.mirror.copy import copy_new
 from trainingrun_agent.mirror.listing import EventListing
 from trainingrun_agent.shared.folder import Folder
-from trainingrun_agent.stages.context import StageContext
-from trainingrun_agent.transfer.layout import EVENT_FOLDERS
 from trainingrun_agent.verdict import Verdict
 
 LOGS = "logs"
@@ -45,7 +45,7 @@ class Mirror:
 
     def __init__(self, context: StageContext, logs: Folder) -> None:
         self._context, self._logs = context, logs
-        self._listing = EventListing(context.out, context.config.resolved.run_prefix)
+        self._listing = EventListing(context.out, context.config.resolved.run_keys)
         self._quiet_turns = 0
         self._trouble = ""
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from trainingrun_agent.keys import is_manifest
 from trainingrun_agent.prune.survey import DataSet, Survey
-from trainingrun_agent.storage import manifest
 from trainingrun_agent.storage.base import ObjectInfo
 
 
@@ -77,7 +77,7 @@ def _data_sets(survey: Survey, now: datetime, older_than: timedelta) -> dict[str
 
 
 def _manifest_first(data_set: DataSet) -> tuple[ObjectInfo, ...]:
-    return tuple(sorted(data_set.objects, key=lambda info: (not info.key.endswith(f"/{manifest.NAME}"), info.key)))
+    return tuple(sorted(data_set.objects, key=lambda info: (not is_manifest(info.key), info.key)))
 
 
 def _pointers(survey: Survey, going: set[str]) -> list[Deletion]:

@@ -1,51 +1,46 @@
 """What lies below datasets/, and which runs need which of it.
 
-Invariant: runs are looked at last, so that what they point to is newer than what is known of data sets; a manifest or
-a run's result that cannot be read ends the survey with IntegrityError. Objects of unknown names are left out.
+Invariant: runs are looked at last, so that their pointers are newer than what is known about data sets. A manifest or a
+run's result that cannot be read ends the survey with IntegrityError. Objects of unknown names are ignored.
 """
 
 from __future__ import annotations
 
-import re
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from trainingrun_agent.errors import IntegrityError, NotFound
-from trainingrun_agent.ordered import heed
-from trainingrun_agent.prep.store import previous as earlier
+from trainingrun_agent.keys import BucketKeys, DatasetObject, RunKeys, is_manifest, manifest_of
+from trainingrun_agent.prep.store import previous
+from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage import manifest, results
 from trainingrun_agent.storage.base import ObjectInfo, ObjectStore
+from trainingrun_agent.storage.subfolders import subfolders
 
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-_AFTER_SLASH = "0"
-"""The character after "/": a folder's name with it sorts after everything in the folder."""
+LOOKING = "while the bucket was listed"
 
 
 @dataclass
 class DataSet:
-    """A folder of a data set: its objects, and the absolute keys that its manifest names.
-
-    `names` is None without a manifest.
-    """
+    """A data set's folder: its objects, and the keys that its manifest names, None without a manifest."""
 
     objects: list[ObjectInfo] = field(default_factory=list)
     names: frozenset[str] | None = None
 
     @property
     def modified(self) -> datetime:
-        """Of the manifest, which is written last; without one, of the newest object."""
-        written = [info for info in self.objects if info.key.endswith(f"/{manifest.NAME}")]
-        return max(info.modified for info in written or self.objects)
+        """When the manifest was written, which comes last; without one, when the newest object was written."""
+        manifests = [info for info in self.objects if is_manifest(info.key)]
+        return max(info.modified for info in manifests or self.objects)
 
 
 @dataclass
 class Survey:
-    """`data_sets` and `failed` are by digest.
+    """`data_sets` and `failed` reports are by digest.
 
-    `pointers` have the absolute keys that they name; `runs` the digest of the data set that a run points to, and
-    `unprepared` when the last pod of a run without one began.
+    `pointers` are the lists of the latest shards, each with the keys that it names. `runs` has the digest of the data
+    set that each prepared run points to, `unprepared` when the last pod of every other run began.
     """
 
     data_sets: dict[str, DataSet] = field(default_factory=dict)
@@ -56,81 +51,64 @@ class Survey:
     unprepared: dict[str, datetime] = field(default_factory=dict)
 
 
-def survey(store: ObjectStore, prefix: str, *, stop: threading.Event) -> Survey:
-    """Look at everything; `prefix` is the storage prefix without slashes at its ends.
-
-    Raises IntegrityError, what storage raises, Interrupted.
-    """
+def survey(store: ObjectStore, keys: BucketKeys, *, stop: threading.Event) -> Survey:
+    """List everything below datasets/ and runs/. Raises IntegrityError, what storage raises, Interrupted."""
     found = Survey()
-    base = f"{prefix}/" if prefix else ""
-    for number, info in enumerate(store.list(f"{base}datasets/")):
+    for number, info in enumerate(store.list(f"{keys.datasets}/")):
         if number % 1000 == 0:
-            heed(stop)
-        _sort_in(found, info, info.key[len(f"{base}datasets/") :])
+            raise_if_stopped(stop, LOOKING)
+        _add_object(found, info, keys)
     for digest, data_set in found.data_sets.items():
-        heed(stop)
-        data_set.names = _named(store, f"{base}datasets/{digest}", prefix)
-    found.pointers = [(info, _pointed_to(store, info, base)) for info, _ in found.pointers]
-    for run in _runs(store, f"{base}runs/"):
-        heed(stop)
-        _look_at_run(store, found, run, name=run[len(f"{base}runs/") :])
+        raise_if_stopped(stop, LOOKING)
+        data_set.names = _named_by_manifest(store, keys, digest)
+    found.pointers = [(info, _named_by_pointer(store, keys, info)) for info, _ in found.pointers]
+    for folder in subfolders(store, keys.runs, depth=2):
+        raise_if_stopped(stop, LOOKING)
+        _add_run(store, found, RunKeys(folder), name=folder[len(keys.runs) + 1 :])
     return found
 
 
-def _sort_in(found: Survey, info: ObjectInfo, path: str) -> None:
-    first, _, rest = path.partition("/")
-    if first == "blobs":
-        found.blobs.append(info)
-    elif first == "latest" and rest.endswith(".json"):
-        found.pointers.append((info, frozenset()))
-    elif first == "failed" and _DIGEST.fullmatch(rest.partition("/")[0]):
-        found.failed.setdefault(rest.partition("/")[0], []).append(info)
-    elif _DIGEST.fullmatch(first) and rest:
-        found.data_sets.setdefault(first, DataSet()).objects.append(info)
+def _add_object(found: Survey, info: ObjectInfo, keys: BucketKeys) -> None:
+    match keys.parse_dataset_object(info.key):
+        case DatasetObject("blob"):
+            found.blobs.append(info)
+        case DatasetObject("latest"):
+            found.pointers.append((info, frozenset()))
+        case DatasetObject("failed", digest):
+            found.failed.setdefault(digest, []).append(info)
+        case DatasetObject("dataset", digest):
+            found.data_sets.setdefault(digest, DataSet()).objects.append(info)
 
 
-def _named(store: ObjectStore, folder: str, prefix: str) -> frozenset[str] | None:
+def _named_by_manifest(store: ObjectStore, keys: BucketKeys, digest: str) -> frozenset[str] | None:
+    folder = keys.dataset(digest)
     try:
-        found = manifest.read(store, f"{folder}/{manifest.NAME}")
+        found = manifest.read(store, manifest_of(folder))
     except NotFound:
         return None
-    return frozenset(manifest.object_key(entry, folder=folder, prefix=prefix) for entry in found.objects)
+    return frozenset(keys.manifest_entry(entry.key, folder=folder) for entry in found.objects)
 
 
-def _pointed_to(store: ObjectStore, info: ObjectInfo, base: str) -> frozenset[str]:
-    """The keys that a pointer names; none when it cannot be read, which harms nobody."""
+def _named_by_pointer(store: ObjectStore, keys: BucketKeys, info: ObjectInfo) -> frozenset[str]:
+    """The keys that a list of latest shards names; none when it cannot be read, which is harmless."""
     try:
-        shards = earlier.read(store, info.key)
-    except earlier.UNREADABLE:
+        shards = previous.read(store, info.key)
+    except previous.UNREADABLE:
         return frozenset()
-    return frozenset(base + entry.key for split in shards.values() for made in split for entry in made.objects)
+    return frozenset(keys.absolute(entry.key) for split in shards.values() for made in split for entry in made.objects)
 
 
-def _runs(store: ObjectStore, base: str) -> Iterator[str]:
-    """The folder of every run, without a slash at its end; one request each."""
-    after = ""
-    while (first := next(iter(store.list(base, start_after=after, limit=1)), None)) is not None:
-        namespace, _, rest = first.key[len(base) :].partition("/")
-        name, slash, _ = rest.partition("/")
-        if slash:
-            yield f"{base}{namespace}/{name}"
-            after = f"{base}{namespace}/{name}{_AFTER_SLASH}"
-        else:  # no run
-            after = first.key
-
-
-def _look_at_run(store: ObjectStore, found: Survey, run: str, *, name: str) -> None:
+def _add_run(store: ObjectStore, found: Survey, run: RunKeys, *, name: str) -> None:
     result = results.read_result(store, run, "prep")
     if result is None:
-        claimed = [info.modified for info in store.list(f"{run}/epochs/")]
+        claimed = [info.modified for info in store.list(f"{run.epochs}/")]
         if claimed:
             found.unprepared[name] = max(claimed)
         return
-    folder, _, digest = str(result["manifestKey"]).removesuffix(f"/{manifest.NAME}").rpartition("/")
-    if folder != "datasets" or not _DIGEST.fullmatch(digest):
+    digest = BucketKeys.parse_dataset_manifest(str(result["manifestKey"]))
+    if digest is None:
         raise IntegrityError(
-            f"s3://{store.bucket}/{results.result_key(run, 'prep')} points to {result['manifestKey']!r}, which is no"
-            " data set",
+            f"s3://{store.bucket}/{run.result('prep')} points to {result['manifestKey']!r}, which is not a data set",
             hint="Something other than this agent wrote it: look at it, and delete it if it is not needed.",
         )
     found.runs[name] = digest

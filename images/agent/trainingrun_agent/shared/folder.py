@@ -11,11 +11,11 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from trainingrun_agent.errors import DiskFull
+from trainingrun_agent.disk_space import raising_disk_full
 
 MAX_ENTRIES = 4096
 MAX_NAME = 255
@@ -199,14 +199,5 @@ class Folder:
                 raise UnsafeFileError(f"{self._label}/{name} is not a regular file: {error.strerror}") from error
             raise
 
-    @contextmanager
-    def _disk(self, name: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise DiskFull(
-                    f"no space left to write {self._label}/{name}",
-                    hint="Ask for more ephemeral storage for the pod.",
-                ) from error
-            raise
+    def _disk(self, name: str) -> AbstractContextManager[None]:
+        return raising_disk_full(f"no space left to write {self._label}/{name}")

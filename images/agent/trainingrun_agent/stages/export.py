@@ -9,20 +9,20 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from trainingrun_agent.attempt_record import Stopwatch
 from trainingrun_agent.clock import rfc3339
+from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import Outcome, StageError
+from trainingrun_agent.keys import Attempt, manifest_of
 from trainingrun_agent.shared.documents import Done
 from trainingrun_agent.shared.folder import Folder
-from trainingrun_agent.stages.context import StageContext
-from trainingrun_agent.stages.judgement import failure
+from trainingrun_agent.stages.trainer_failure import failure
 from trainingrun_agent.stages.trainer_session import End, TrainerGoneError, TrainerSession
-from trainingrun_agent.stopwatch import Stopwatch
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.epochs import claim
 from trainingrun_agent.storage.manifest import Manifest, Producer
 from trainingrun_agent.storage.results import read_result, write_result
 from trainingrun_agent.transfer.fetch import fetch_export
-from trainingrun_agent.transfer.layout import Attempt, own_attempt
 from trainingrun_agent.transfer.meter import Meter
 from trainingrun_agent.transfer.ship_export import ship_export
 from trainingrun_agent.transfer.ship_stacks import stacks_text
@@ -50,7 +50,7 @@ class _Exporting:
     def run(self) -> Verdict:
         """From fetch to verdict."""
         try:
-            finished = read_result(self._context.out, self._resolved.run_prefix, "export")
+            finished = read_result(self._context.out, self._resolved.run_keys, "export")
             if finished is not None:
                 return self._already(finished)
             return self._export()
@@ -78,7 +78,7 @@ class _Exporting:
 
     def _fetch(self) -> int:
         self._session.begin()
-        self._epoch = claim(self._context.out, self._resolved.run_prefix, self._context.config.pod_uid)
+        self._epoch = claim(self._context.out, self._resolved.run_keys, self._context.config.pod_uid)
         self._context.progress.update(epoch=self._epoch, phase="fetching")
         try:
             spec = fetch_export(
@@ -117,7 +117,7 @@ class _Exporting:
     def _attempt(self) -> Attempt:
         """Where this pod may write; only once the epoch is claimed."""
         uid = self._context.config.pod_uid
-        return own_attempt(self._resolved.run_prefix, stage="export", epoch=self._epoch or 0, pod_uid=uid)
+        return self._resolved.run_keys.attempt("export", epoch=self._epoch or 0, pod_uid=uid)
 
     def _numbers(self, done: Done, step: int) -> dict[str, Any]:
         return {
@@ -144,11 +144,11 @@ class _Exporting:
         manifests.write(store, attempt.folder, manifest)
         write_result(
             store,
-            self._resolved.run_prefix,
+            self._resolved.run_keys,
             stage="export",
             epoch=attempt.epoch,
             pod_uid=config.pod_uid,
-            manifest_key=self._resolved.relative(f"{attempt.folder}/{manifests.NAME}"),
+            manifest_key=self._resolved.keys.relative(manifest_of(attempt.folder)),
             numbers=numbers,
         )
 

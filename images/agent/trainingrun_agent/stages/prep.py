@@ -11,15 +11,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainingrun_agent import __version__
+from trainingrun_agent.attempt_record import Stopwatch
 from trainingrun_agent.clock import rfc3339
 from trainingrun_agent.config import Uri
-from trainingrun_agent.errors import Interrupted, NotFound, Outcome, UserError
+from trainingrun_agent.context import StageContext
+from trainingrun_agent.errors import NotFound, Outcome, UserError
+from trainingrun_agent.keys import folder_of
 from trainingrun_agent.log import logger
 from trainingrun_agent.pipeline.build import build_pipeline_config
 from trainingrun_agent.prep.prepare import PreparedDataset, prepare
 from trainingrun_agent.shared.folder import Folder
-from trainingrun_agent.stages.context import StageContext
-from trainingrun_agent.stopwatch import Stopwatch
+from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage import documents, epochs, manifest, preflight, results
 from trainingrun_agent.storage.base import StoreFor
 from trainingrun_agent.transfer.meter import Meter
@@ -33,8 +35,8 @@ def run(context: StageContext) -> Verdict:
     resolved = context.config.resolved
     with watch.part("fetch"):
         warnings = _preflight(context)
-        _heed_stop(context)
-        epoch = epochs.claim(context.out, resolved.run_prefix, context.config.pod_uid, clock=context.clock)
+        raise_if_stopped(context.stop)
+        epoch = epochs.claim(context.out, resolved.run_keys, context.config.pod_uid, clock=context.clock)
         context.progress.update(epoch=epoch)
         earlier = _finished(context)
     if earlier is not None:
@@ -44,11 +46,11 @@ def run(context: StageContext) -> Verdict:
     with watch.part("work"):
         prepared = _prepare(context)
         pipeline = _pipeline(context, prepared)
-    _heed_stop(context)
+    raise_if_stopped(context.stop)
     context.progress.update(phase="shipping")
     with watch.part("ship"):
         numbers = _numbers(context, prepared, warnings)
-        manifest_key = resolved.relative(prepared.manifest_key)
+        manifest_key = resolved.keys.relative(prepared.manifest_key)
         _ship(context, pipeline, manifest_key=manifest_key, numbers=numbers, epoch=epoch)
     return _succeeded(numbers, epoch=epoch, watch=watch, again=False)
 
@@ -58,7 +60,7 @@ def _preflight(context: StageContext) -> tuple[str, ...]:
     resolved = context.config.resolved
     store_for = context.quick_store_for or context.store_for
     out = store_for(resolved.storage.bucket)
-    warnings = preflight.probe(out, resolved.run_prefix, context.config.pod_uid)
+    warnings = preflight.probe(out, resolved.run_keys, context.config.pod_uid)
     preflight.check_sources(store_for, resolved.dataset.sources)
     _check_pretrained(resolved.model.pretrained, store_for)
     for warning in warnings:
@@ -95,17 +97,16 @@ def _check_weights(context: StageContext) -> None:
 def _finished(context: StageContext) -> dict[str, Any] | None:
     """The result of an earlier attempt, when what it points to is still complete."""
     resolved = context.config.resolved
-    result = results.read_result(context.out, resolved.run_prefix, "prep")
+    result = results.read_result(context.out, resolved.run_keys, "prep")
     if result is None:
         return None
-    key = resolved.key(result["manifestKey"])
+    key = resolved.keys.absolute(result["manifestKey"])
     try:
         dataset = manifest.read(context.out, key)
     except NotFound as error:
         logger.warning("preparing again: %s", error)
         return None
-    folder = key.rpartition("/")[0]
-    gone = manifest.missing(context.out, dataset, folder=folder, prefix=resolved.storage.prefix)
+    gone = manifest.missing(context.out, dataset, folder=folder_of(key), keys=resolved.keys)
     if gone is not None:
         logger.warning("preparing again: s3://%s/%s is gone or was changed", context.out.bucket, gone)
         return None
@@ -121,7 +122,7 @@ def _prepare(context: StageContext) -> PreparedDataset:
         network=resolved.model.network,
         store_for=context.store_for,
         out_store=context.out,
-        datasets_prefix=resolved.datasets_prefix,
+        datasets_prefix=resolved.keys.datasets,
         classes=resolved.dataset.classes,
         max_bad_files=resolved.dataset.max_bad_files,
         max_image_side=resolved.dataset.max_image_side,
@@ -148,24 +149,24 @@ def _pipeline(context: StageContext, prepared: PreparedDataset) -> str:
 
 def _numbers(context: StageContext, prepared: PreparedDataset, warnings: tuple[str, ...]) -> dict[str, Any]:
     resolved = context.config.resolved
-    key = resolved.relative(results.result_key(resolved.run_prefix, "prep"))
+    key = resolved.keys.relative(resolved.run_keys.result("prep"))
     numbers = {**prepared.numbers, "resultKey": key}
     return numbers | {"storageWarning": "; ".join(warnings)} if warnings else numbers
 
 
 def _ship(context: StageContext, pipeline: str, *, manifest_key: str, numbers: Mapping[str, Any], epoch: int) -> None:
-    config, folder = context.config, context.config.resolved.run_prefix
+    config, keys = context.config, context.config.resolved.run_keys
     run = {
         "formatVersion": 1,
         "created": rfc3339(context.clock.now()),
         "producer": {"podUID": config.pod_uid, "epoch": epoch, "agentVersion": __version__},
         "resolved": config.resolved.document,
     }
-    context.out.put(f"{folder}/pipeline.config", pipeline.encode())
-    context.out.put(f"{folder}/run.json", documents.encode(run))
+    context.out.put(keys.pipeline_config, pipeline.encode())
+    context.out.put(keys.description, documents.encode(run))
     results.write_result(
         context.out,
-        folder,
+        keys,
         stage="prep",
         epoch=epoch,
         pod_uid=config.pod_uid,
@@ -194,11 +195,3 @@ def _findings(numbers: Mapping[str, Any]) -> str:
     counts = [(numbers.get(f"{word}s", 0), word) for word in ("error", "warning")]
     found = [f"{count} {word}{'s' if count > 1 else ''}" for count, word in counts if count]
     return f"; the report has {' and '.join(found)}" if found else ""
-
-
-def _heed_stop(context: StageContext) -> None:
-    if context.stop.is_set():
-        raise Interrupted(
-            "the pod was told to stop before the data set was complete",
-            hint="The next attempt starts by itself.",
-        )

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from trainingrun_agent.attempt_record import Stopwatch
+from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import Interrupted, Outcome, StageError
+from trainingrun_agent.keys import Attempt
 from trainingrun_agent.shared.folder import Folder
-from trainingrun_agent.stages.context import StageContext
-from trainingrun_agent.stages.judgement import failure
+from trainingrun_agent.stages.trainer_failure import failure
 from trainingrun_agent.stages.trainer_session import End, TrainerGoneError, TrainerSession
-from trainingrun_agent.stopwatch import Stopwatch
 from trainingrun_agent.storage.epochs import claim
 from trainingrun_agent.storage.results import read_result, write_result
 from trainingrun_agent.transfer.fetch import TrainInput, fetch_train
-from trainingrun_agent.transfer.layout import Attempt, own_attempt
 from trainingrun_agent.transfer.ship_stacks import stacks_text
 from trainingrun_agent.transfer.ship_training import TrainingShipper
 from trainingrun_agent.transfer.spec import give_work, send_away
@@ -48,7 +48,7 @@ class _Training:
     def run(self) -> Verdict:
         """From fetch to verdict."""
         try:
-            finished = read_result(self._context.out, self._resolved.run_prefix, "train")
+            finished = read_result(self._context.out, self._resolved.run_keys, "train")
             if finished is not None:
                 return self._already(finished)
             return self._train()
@@ -87,7 +87,7 @@ class _Training:
 
     def _fetch(self) -> TrainInput:
         self._session.begin()
-        self._epoch = claim(self._context.out, self._resolved.run_prefix, self._context.config.pod_uid)
+        self._epoch = claim(self._context.out, self._resolved.run_keys, self._context.config.pod_uid)
         self._context.progress.update(epoch=self._epoch, phase="fetching")
         found = fetch_train(self._context, self._folder, epoch=self._epoch, while_waiting=self._session.while_fetching)
         if found.reached or found.resumed:
@@ -107,7 +107,7 @@ class _Training:
     def _attempt(self) -> Attempt:
         """Where this pod may write; only once the epoch is claimed."""
         uid = self._context.config.pod_uid
-        return own_attempt(self._resolved.run_prefix, stage="train", epoch=self._epoch or 0, pod_uid=uid)
+        return self._resolved.run_keys.attempt("train", epoch=self._epoch or 0, pod_uid=uid)
 
     def _ship_rest(self, shipper: TrainingShipper) -> None:
         self._context.progress.update(phase="shipping")
@@ -137,11 +137,11 @@ class _Training:
         numbers = self._numbers()
         write_result(
             self._context.out,
-            self._resolved.run_prefix,
+            self._resolved.run_keys,
             stage="train",
             epoch=self._epoch or 0,
             pod_uid=self._context.config.pod_uid,
-            manifest_key=self._resolved.relative(newest.manifest_key),
+            manifest_key=self._resolved.keys.relative(newest.manifest_key),
             numbers=numbers,
         )
         return Verdict(

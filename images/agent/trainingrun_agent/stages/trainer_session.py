@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from trainingrun_agent.errors import Interrupted
+from trainingrun_agent.context import StageContext
 from trainingrun_agent.shared.documents import Done, TrainerProgress, read_done, read_progress
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.shared.liveness import Liveness
 from trainingrun_agent.shared.lock import TrainerLock
-from trainingrun_agent.stages.context import StageContext
+from trainingrun_agent.stopping import raise_if_stopped
 
 TURN_SECONDS = 0.2
 UNHEARD_SECONDS = 300.0
@@ -67,8 +67,7 @@ class TrainerSession:
             self._waiting_since = self._clock.monotonic()
         if self.lock.gone.is_set():
             raise TrainerGoneError
-        if self._context.stop.is_set():
-            raise Interrupted("SIGTERM arrived during the fetch", hint="The next attempt fetches again.")
+        raise_if_stopped(self._context.stop, "during the fetch", hint="The next attempt fetches again.")
 
     def work_given(self) -> None:
         """spec.json is written."""

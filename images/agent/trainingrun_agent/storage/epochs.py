@@ -7,24 +7,21 @@ given up, and lives on where nobody sees it, stops publishing once a later one h
 
 from __future__ import annotations
 
-import re
-
 from trainingrun_agent.clock import Clock, rfc3339
 from trainingrun_agent.errors import IntegrityError, Superseded
+from trainingrun_agent.keys import RunKeys
 from trainingrun_agent.storage import documents
 from trainingrun_agent.storage.base import ObjectStore
 
 MAX_TRIES = 100
-_NAME = re.compile(r"(\d{4,9})\.json")
 
 
-def claim(store: ObjectStore, run_prefix: str, pod_uid: str, *, clock: Clock | None = None) -> int:
+def claim(store: ObjectStore, run: RunKeys, pod_uid: str, *, clock: Clock | None = None) -> int:
     """Claim the next free epoch, from 1 on. A claim of this pod that is there already counts as made now."""
-    folder = f"{run_prefix}/epochs/"
-    epoch = _newest(store, folder) + 1
+    epoch = _newest(store, run) + 1
     claim_document = {"podUID": pod_uid, "claimed": rfc3339((clock or Clock()).now())}
     for candidate in range(epoch, epoch + MAX_TRIES):
-        key = f"{folder}{candidate:04d}.json"
+        key = run.epoch(candidate)
         if store.put(key, documents.encode(claim_document), if_absent=True):
             return candidate
         # The first answer to our own put may have been lost on the way and the repeat was told 412.
@@ -32,14 +29,14 @@ def claim(store: ObjectStore, run_prefix: str, pod_uid: str, *, clock: Clock | N
         if holder is not None and holder.get("podUID") == pod_uid:
             return candidate
     raise IntegrityError(
-        f"no free epoch from {epoch} to {epoch + MAX_TRIES - 1} below s3://{store.bucket}/{folder}",
+        f"no free epoch from {epoch} to {epoch + MAX_TRIES - 1} below s3://{store.bucket}/{run.epochs}/",
         hint="Other pods keep writing there: check that no second cluster runs the same TrainingRun.",
     )
 
 
-def require_newest(store: ObjectStore, run_prefix: str, epoch: int) -> None:
+def require_newest(store: ObjectStore, run: RunKeys, epoch: int) -> None:
     """Raises Superseded once another pod has claimed a later epoch."""
-    newest = _newest(store, f"{run_prefix}/epochs/")
+    newest = _newest(store, run)
     if newest > epoch:
         raise Superseded(
             f"a later pod claimed epoch {newest} of this run; this one, of epoch {epoch}, publishes nothing more",
@@ -47,15 +44,5 @@ def require_newest(store: ObjectStore, run_prefix: str, epoch: int) -> None:
         )
 
 
-def folder_name(epoch: int, pod_uid: str) -> str:
-    """`<epoch:04d>-<first 8 of the pod's UID>`, the name of an attempt's own folder."""
-    return f"{epoch:04d}-{pod_uid[:8]}"
-
-
-def _newest(store: ObjectStore, folder: str) -> int:
-    newest = 0
-    for info in store.list(folder):
-        match = _NAME.fullmatch(info.key[len(folder) :])
-        if match:
-            newest = max(newest, int(match[1]))
-    return newest
+def _newest(store: ObjectStore, run: RunKeys) -> int:
+    return max((run.parse_epoch(info.key) or 0 for info in store.list(f"{run.epochs}/")), default=0)

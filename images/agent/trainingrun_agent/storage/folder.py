@@ -21,6 +21,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
+from trainingrun_agent.disk_space import is_disk_full
 from trainingrun_agent.errors import (
     DiskFull,
     IntegrityError,
@@ -31,8 +32,8 @@ from trainingrun_agent.errors import (
     StorageRefused,
 )
 from trainingrun_agent.storage.base import ObjectInfo
-from trainingrun_agent.storage.inside import Inside, is_name
-from trainingrun_agent.storage.streams import NO_SPACE, HashingReader, save
+from trainingrun_agent.storage.safe_paths import Inside, is_name
+from trainingrun_agent.storage.streams import HashingReader, save
 
 CHUNK = 1 << 20
 MAX_PASSED_OVER = 1000
@@ -238,7 +239,7 @@ class FolderStore:
         what = f"{self._where(key)}: {error.strerror}"
         if error.errno in _ABSENT and not writing:
             return NotFound(what, hint="Put the file there, or correct the name.")
-        if error.errno in NO_SPACE:
+        if is_disk_full(error):
             return DiskFull(what, hint="Free some space, or choose a folder on another disk.")
         if error.errno in _NO_RIGHT:
             return StorageRefused("AccessDenied", what, hint="Give yourself the right to it, or choose another folder.")

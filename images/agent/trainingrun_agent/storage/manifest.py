@@ -15,11 +15,10 @@ from typing import Any, Literal, get_args
 
 from trainingrun_agent import __version__
 from trainingrun_agent.errors import IntegrityError, NotFound
+from trainingrun_agent.keys import BucketKeys, manifest_of
 from trainingrun_agent.storage import documents
 from trainingrun_agent.storage.base import ObjectStore
 
-NAME = "MANIFEST.json"
-SHARED_FOLDER = "datasets/"
 HEADS_AT_ONCE = 8
 Kind = Literal["dataset", "checkpoint", "export"]
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -104,16 +103,9 @@ class Manifest:
             raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
-def object_key(entry: ManifestObject, *, folder: str, prefix: str) -> str:
-    """Absolute key of an entry of the manifest in `folder`; both prefixes without a slash at the end."""
-    if entry.key.startswith(SHARED_FOLDER):
-        return f"{prefix}/{entry.key}" if prefix else entry.key
-    return f"{folder}/{entry.key}"
-
-
 def write(store: ObjectStore, folder: str, manifest: Manifest, *, if_absent: bool = False) -> bool:
     """Write `<folder>/MANIFEST.json`; with `if_absent`, False when another pod's is there already."""
-    return store.put(f"{folder}/{NAME}", documents.encode(manifest.to_json()), if_absent=if_absent)
+    return store.put(manifest_of(folder), documents.encode(manifest.to_json()), if_absent=if_absent)
 
 
 def read(store: ObjectStore, key: str) -> Manifest:
@@ -133,11 +125,11 @@ def read(store: ObjectStore, key: str) -> Manifest:
         ) from error
 
 
-def missing(store: ObjectStore, manifest: Manifest, *, folder: str, prefix: str) -> str | None:
+def missing(store: ObjectStore, manifest: Manifest, *, folder: str, keys: BucketKeys) -> str | None:
     """The absolute key of an object that is gone or has another size, None when the manifest can be believed."""
 
     def lacks(entry: ManifestObject) -> str | None:
-        key = object_key(entry, folder=folder, prefix=prefix)
+        key = keys.manifest_entry(entry.key, folder=folder)
         info = store.head(key)
         return None if info is not None and info.size == entry.size else key
 

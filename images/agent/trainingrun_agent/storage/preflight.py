@@ -10,19 +10,20 @@ from collections.abc import Iterable
 
 from trainingrun_agent.config import Source
 from trainingrun_agent.errors import StorageRefused
+from trainingrun_agent.keys import RunKeys, folder_of
 from trainingrun_agent.storage.base import ObjectStore, StoreFor
 
 CONDITIONAL_WRITES_IGNORED = "ConditionalWritesIgnored"
 _RANGE_START = 4
 
 
-def probe(store: ObjectStore, run_prefix: str, pod_uid: str) -> tuple[str, ...]:
+def probe(store: ObjectStore, run: RunKeys, pod_uid: str) -> tuple[str, ...]:
     """List, put, put twice on condition, ranged get, delete.
 
     Returns warnings; raises what refuses the run.
     """
-    key = f"{run_prefix}/preflight/{pod_uid[:8]}"
-    for _ in store.list(f"{run_prefix}/preflight/", limit=1):
+    key = run.preflight(pod_uid)
+    for _ in store.list(f"{folder_of(key)}/", limit=1):
         break
     store.delete(key)
     store.put(key, _body(pod_uid, "first"), if_absent=True)

@@ -10,31 +10,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from trainingrun_agent import contract
 from trainingrun_agent.clock import Clock, rfc3339
-from trainingrun_agent.config import Stage
+from trainingrun_agent.contract import Stage
 from trainingrun_agent.errors import IntegrityError
+from trainingrun_agent.keys import RunKeys
 from trainingrun_agent.storage import documents, epochs
 from trainingrun_agent.storage.base import ObjectStore
 
-NAMES: Mapping[Stage, str] = {"prep": "prepared.json", "train": "trained.json", "export": "exported.json"}
 _REQUIRED = ("created", "epoch", "manifestKey", "numbers", "podUID", "stage")
 
 
-def result_key(run_prefix: str, stage: Stage) -> str:
-    """Absolute key of a stage's result."""
-    return f"{run_prefix}/{NAMES[stage]}"
-
-
-def read_result(store: ObjectStore, run_prefix: str, stage: Stage) -> dict[str, Any] | None:
+def read_result(store: ObjectStore, run: RunKeys, stage: Stage) -> dict[str, Any] | None:
     """The stage's result, None while the stage is not finished. Raises IntegrityError when it is unusable."""
-    key = result_key(run_prefix, stage)
+    key = run.result(stage)
     document = documents.read(store, key)
     if document is None:
         return None
     missing = [name for name in _REQUIRED if name not in document]
-    if missing or document.get("contractVersion") != 1 or document["stage"] != stage:
+    if missing or document.get("contractVersion") not in contract.READABLE_VERSIONS or document["stage"] != stage:
         raise IntegrityError(
-            f"s3://{store.bucket}/{key} is no result of stage {stage} of contract 1"
+            f"s3://{store.bucket}/{key} is not a result of stage {stage}"
             + (f": {', '.join(missing)} missing" if missing else ""),
             hint="Delete the object and raise spec.retry to make it again.",
         )
@@ -43,7 +39,7 @@ def read_result(store: ObjectStore, run_prefix: str, stage: Stage) -> dict[str, 
 
 def write_result(
     store: ObjectStore,
-    run_prefix: str,
+    run: RunKeys,
     *,
     stage: Stage,
     epoch: int,
@@ -56,10 +52,10 @@ def write_result(
 
     Raises Superseded when the run is a later pod's by now.
     """
-    epochs.require_newest(store, run_prefix, epoch)
-    key = result_key(run_prefix, stage)
+    epochs.require_newest(store, run, epoch)
+    key = run.result(stage)
     document = {
-        "contractVersion": 1,
+        "contractVersion": contract.VERSION,
         "stage": stage,
         "epoch": epoch,
         "podUID": pod_uid,

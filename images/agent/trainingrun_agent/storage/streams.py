@@ -6,16 +6,15 @@ lies in the file's place, and nothing is left of it after an error.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
+from trainingrun_agent.disk_space import MORE_SPACE, is_disk_full
 from trainingrun_agent.errors import DiskFull, IntegrityError
 
 Chunk = bytes | memoryview
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 class HashingReader:
@@ -68,11 +67,9 @@ def save(
     except BaseException as error:
         told(-received)
         partial.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in NO_SPACE:
-            raise DiskFull(
-                f"no space left for {what} ({limit} bytes) in {partial.parent}",
-                hint="Give the stage more ephemeral storage.",
-            ) from error
+        if is_disk_full(error):
+            message = f"no space left for {what} ({limit} bytes) in {partial.parent}"
+            raise DiskFull(message, hint=MORE_SPACE) from error
         raise
     return received, digest.hexdigest()
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from trainingrun_agent.config import Resolved
 from trainingrun_agent.errors import IntegrityError
+from trainingrun_agent.keys import folder_of
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.base import ObjectStore
@@ -51,9 +52,9 @@ class DatasetFiles:
 
 def locate(store: ObjectStore, resolved: Resolved, prepared: dict[str, Any]) -> DatasetFiles:
     """Read the manifest that prepared.json points to. Raises NotFound, IntegrityError."""
-    key = resolved.key(str(prepared["manifestKey"]))
+    key = resolved.keys.absolute(str(prepared["manifestKey"]))
     manifest = manifests.read(store, key)
-    folder = key.rpartition("/")[0]
+    folder = folder_of(key)
     label_maps = [entry for entry in manifest.objects if entry.key == LABEL_MAP]
     splits = {split: _split(manifest, split, folder=folder, resolved=resolved) for split in ROLES}
     images = {split: _images(manifest, split) for split in ROLES}
@@ -83,5 +84,5 @@ def _images(manifest: Manifest, split: str) -> int:
 
 
 def _file(entry: ManifestObject, name: str, *, folder: str, resolved: Resolved) -> File:
-    key = manifests.object_key(entry, folder=folder, prefix=resolved.storage.prefix)
+    key = resolved.keys.manifest_entry(entry.key, folder=folder)
     return File(key, name, entry.size, entry.sha256)

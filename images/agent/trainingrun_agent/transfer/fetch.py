@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import Outcome, StageError
 from trainingrun_agent.shared.folder import Folder
-from trainingrun_agent.stages.context import StageContext
-from trainingrun_agent.storage.results import read_result, result_key
+from trainingrun_agent.storage.results import read_result
 from trainingrun_agent.transfer import dataset, weights
 from trainingrun_agent.transfer.dataset import DatasetFiles
-from trainingrun_agent.transfer.last_step import newest_known
+from trainingrun_agent.transfer.last_step import highest_known_step
 from trainingrun_agent.transfer.meter import Meter
+from trainingrun_agent.transfer.parallel import Transfers
 from trainingrun_agent.transfer.resume import StoredCheckpoint, restore, stored_checkpoints, write_state
 from trainingrun_agent.transfer.spec import MODEL, PIPELINE_CONFIG, ExportInput, work_spec
-from trainingrun_agent.transfer.together import together
 
 CHECKPOINT = "checkpoint"
 MAX_PIPELINE_CONFIG = 1 << 20
@@ -29,7 +29,7 @@ MAX_PIPELINE_CONFIG = 1 << 20
 Turn = Callable[[], None]
 
 
-@dataclass
+@dataclass(frozen=True)
 class TrainInput:
     """What was fetched for training; `reached` is the highest step an earlier attempt is known to have made."""
 
@@ -48,38 +48,30 @@ class TrainInput:
         return max(0, self.reached - self.resumed_from)
 
 
-@dataclass
-class _Resume:
-    """Filled in by the thread that looks for a checkpoint."""
-
-    checkpoint: StoredCheckpoint | None = None
-    reached: int = 0
-
-
 def fetch_train(context: StageContext, folder: Folder, *, epoch: int, while_waiting: Turn) -> TrainInput:
     """Fetch everything for training. `while_waiting` is called several times a second and may raise."""
     meter = Meter(context.progress, context.stop)
     files = _locate(context)
-    resume = _Resume()
     pretrained = context.config.resolved.model.pretrained
-    with folder.sub(dataset.FOLDER, create=True) as into, folder.sub(MODEL, create=True) as model:
-        tasks = [*_dataset_tasks(context, files, ("train", "eval"), into=into, meter=meter)]
-        tasks.append(partial(_fetch_pipeline_config, context, folder))
-        tasks.append(partial(_resume, context, model, epoch=epoch, meter=meter, found=resume))
+    with (
+        folder.sub(dataset.FOLDER, create=True) as into,
+        folder.sub(MODEL, create=True) as model,
+        Transfers(meter, while_waiting=while_waiting) as transfers,
+    ):
+        _start_dataset(transfers, context, files, ("train", "eval"), into=into, meter=meter)
+        transfers.start(partial(_fetch_pipeline_config, context, folder))
+        resuming = transfers.start(partial(_resume, context, model, epoch=epoch, meter=meter))
         if pretrained is not None:
             store = context.store_for(pretrained.bucket)
-            tasks.append(partial(weights.fetch_weights, store, pretrained, shared=folder, meter=meter))
-        together(tasks, meter=meter, while_waiting=while_waiting)
-    return TrainInput(
-        work_spec(
-            context.config.resolved,
-            files,
-            pretrained=weights.PREFIX if pretrained else None,
-            resumed_from=resume.checkpoint.step if resume.checkpoint else 0,
-        ),
-        resume.checkpoint,
-        resume.reached,
+            transfers.start(partial(weights.fetch_weights, store, pretrained, shared=folder, meter=meter))
+    resumed, reached = resuming.result()
+    spec = work_spec(
+        context.config.resolved,
+        files,
+        pretrained=weights.PREFIX if pretrained else None,
+        resumed_from=resumed.step if resumed else 0,
     )
+    return TrainInput(spec, resumed, reached)
 
 
 def fetch_export(context: StageContext, folder: Folder, *, epoch: int, while_waiting: Turn) -> dict[str, Any]:
@@ -87,22 +79,25 @@ def fetch_export(context: StageContext, folder: Folder, *, epoch: int, while_wai
     meter = Meter(context.progress, context.stop)
     trained = _prerequisite(context, "train")
     files = _locate(context)
-    resume = _Resume()
-    with folder.sub(dataset.FOLDER, create=True) as into, folder.sub(CHECKPOINT, create=True) as checkpoint:
-        tasks = [*_dataset_tasks(context, files, ("eval",), into=into, meter=meter)]
-        tasks.append(partial(_fetch_pipeline_config, context, folder))
-        tasks.append(partial(_newest, context, checkpoint, epoch=epoch, meter=meter, found=resume))
-        together(tasks, meter=meter, while_waiting=while_waiting)
-    if resume.checkpoint is None:
+    with (
+        folder.sub(dataset.FOLDER, create=True) as into,
+        folder.sub(CHECKPOINT, create=True) as checkpoint,
+        Transfers(meter, while_waiting=while_waiting) as transfers,
+    ):
+        _start_dataset(transfers, context, files, ("eval",), into=into, meter=meter)
+        transfers.start(partial(_fetch_pipeline_config, context, folder))
+        restoring = transfers.start(partial(_restore_newest, context, checkpoint, epoch=epoch, meter=meter))
+    restored = restoring.result()
+    if restored is None:
         raise StageError(
             Outcome.CRASH,
             "CheckpointMissing",
-            f"no complete checkpoint below s3://{context.out.bucket}/{context.config.resolved.run_prefix}/train/",
+            f"no complete checkpoint below s3://{context.out.bucket}/{context.config.resolved.run_keys.attempts('train')}/",
             "The checkpoints were deleted after training: create a new TrainingRun.",
         )
-    step = resume.checkpoint.step
     ap50 = trained["numbers"].get("ap50")
-    source = ExportInput(f"{CHECKPOINT}/model.ckpt-{step}", step, ap50 if isinstance(ap50, float | int) else None)
+    prefix = f"{CHECKPOINT}/model.ckpt-{restored.step}"
+    source = ExportInput(prefix, restored.step, ap50 if isinstance(ap50, float | int) else None)
     return work_spec(context.config.resolved, files, pretrained=None, resumed_from=0, export=source)
 
 
@@ -111,39 +106,47 @@ def _locate(context: StageContext) -> DatasetFiles:
 
 
 def _prerequisite(context: StageContext, stage: Any) -> dict[str, Any]:
-    prefix = context.config.resolved.run_prefix
-    result = read_result(context.out, prefix, stage)
+    run = context.config.resolved.run_keys
+    result = read_result(context.out, run, stage)
     if result is None:
         raise StageError(
             Outcome.CRASH,
             "ResultMissing",
-            f"stage {stage} has no result at s3://{context.out.bucket}/{result_key(prefix, stage)}",
+            f"stage {stage} has no result at s3://{context.out.bucket}/{run.result(stage)}",
             "It was deleted after the stage had ended: create a new TrainingRun.",
         )
     return result
 
 
-def _dataset_tasks(
-    context: StageContext, files: DatasetFiles, splits: tuple[str, ...], *, into: Folder, meter: Meter
-) -> list[Callable[[], None]]:
+def _start_dataset(
+    transfers: Transfers,
+    context: StageContext,
+    files: DatasetFiles,
+    splits: tuple[str, ...],
+    *,
+    into: Folder,
+    meter: Meter,
+) -> None:
     wanted = files.files(*splits)
     meter.expect(sum(file.size for file in wanted))
-    return [partial(dataset.fetch, context.out, file, into, meter) for file in wanted]
+    for file in wanted:
+        transfers.start(partial(dataset.fetch, context.out, file, into, meter))
 
 
 def _fetch_pipeline_config(context: StageContext, folder: Folder) -> None:
-    key = f"{context.config.resolved.run_prefix}/{PIPELINE_CONFIG}"
+    key = context.config.resolved.run_keys.pipeline_config
     folder.write(PIPELINE_CONFIG, context.out.get(key, max_bytes=MAX_PIPELINE_CONFIG))
 
 
-def _resume(context: StageContext, model: Folder, *, epoch: int, meter: Meter, found: _Resume) -> None:
-    _newest(context, model, epoch=epoch, meter=meter, found=found)
-    if found.checkpoint is not None:
-        write_state(model, found.checkpoint.step)
-    found.reached = newest_known(context.out, context.config.resolved.run_prefix, before_epoch=epoch)
+def _resume(context: StageContext, model: Folder, *, epoch: int, meter: Meter) -> tuple[StoredCheckpoint | None, int]:
+    """The checkpoint to resume from, now in `model`, and the highest step that an earlier attempt reached."""
+    restored = _restore_newest(context, model, epoch=epoch, meter=meter)
+    if restored is not None:
+        write_state(model, restored.step)
+    return restored, highest_known_step(context.out, context.config.resolved.run_keys, before_epoch=epoch)
 
 
-def _newest(context: StageContext, into: Folder, *, epoch: int, meter: Meter, found: _Resume) -> None:
-    prefix = context.config.resolved.run_prefix
-    candidates = stored_checkpoints(context.out, prefix, before_epoch=epoch)
-    found.checkpoint = restore(context.out, candidates, into, meter)
+def _restore_newest(context: StageContext, into: Folder, *, epoch: int, meter: Meter) -> StoredCheckpoint | None:
+    run = context.config.resolved.run_keys
+    candidates = stored_checkpoints(context.out, run, before_epoch=epoch)
+    return restore(context.out, candidates, into, meter)

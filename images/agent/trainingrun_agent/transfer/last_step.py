@@ -6,13 +6,14 @@ on it.
 
 from __future__ import annotations
 
+from trainingrun_agent import contract
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.errors import IntegrityError
+from trainingrun_agent.keys import Attempt, RunKeys
 from trainingrun_agent.storage import documents
 from trainingrun_agent.storage.base import ObjectStore
-from trainingrun_agent.transfer.layout import Attempt, attempts
+from trainingrun_agent.transfer.attempts import training_attempts
 
-NAME = "last.json"
 INTERVAL_SECONDS = 15.0
 MAX_ATTEMPTS = 10
 """Only the newest attempts are asked."""
@@ -23,7 +24,7 @@ class LastStep:
 
     def __init__(self, store: ObjectStore, attempt: Attempt, clock: Clock) -> None:
         self._store = store
-        self._key = f"{attempt.folder}/{NAME}"
+        self._key = attempt.last_step
         self._clock = clock
         self._step: int | None = None
         self._written: int | None = None
@@ -39,20 +40,20 @@ class LastStep:
             return
         if at_once or self._clock.monotonic() >= self._due:
             step = self._step
-            self._store.put(self._key, documents.encode({"contractVersion": 1, "step": step}))
+            self._store.put(self._key, documents.encode({"contractVersion": contract.VERSION, "step": step}))
             self._written = step
             self._due = self._clock.monotonic() + INTERVAL_SECONDS
 
 
-def newest_known(store: ObjectStore, run_prefix: str, *, before_epoch: int) -> int:
+def highest_known_step(store: ObjectStore, run: RunKeys, *, before_epoch: int) -> int:
     """The highest step that an earlier attempt is known to have reached; 0 when none is known."""
-    earlier = [attempt for attempt in attempts(store, run_prefix) if attempt.epoch < before_epoch]
-    return max((_read(store, attempt) for attempt in earlier[-MAX_ATTEMPTS:]), default=0)
+    attempts = list(training_attempts(store, run, before_epoch=before_epoch))
+    return max((_read(store, attempt) for attempt in attempts[-MAX_ATTEMPTS:]), default=0)
 
 
 def _read(store: ObjectStore, attempt: Attempt) -> int:
     try:
-        document = documents.read(store, f"{attempt.folder}/{NAME}")
+        document = documents.read(store, attempt.last_step)
     except IntegrityError:
         return 0
     step = (document or {}).get("step")

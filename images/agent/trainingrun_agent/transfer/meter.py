@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import threading
 
-from trainingrun_agent.errors import Interrupted
 from trainingrun_agent.progress import Progress
+from trainingrun_agent.stopping import raise_if_stopped
 
 
 class Meter:
@@ -30,8 +30,8 @@ class Meter:
         """`size` bytes came; negative when a download starts again. Raises when nobody waits for more."""
         if size > 0 and self._cancelled is not None:
             raise self._cancelled
-        if size > 0 and self._stop.is_set():
-            raise Interrupted(f"SIGTERM arrived while {self._phase}", hint="The next attempt does it again.")
+        if size > 0:
+            raise_if_stopped(self._stop, f"while {self._phase}", hint="The next attempt does it again.")
         with self._lock:
             self._done = max(0, self._done + size)
             done, total = self._done, max(self._total, self._done)

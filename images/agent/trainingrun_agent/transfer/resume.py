@@ -7,20 +7,19 @@ data files, and every byte fits. One that does not is passed over for the next o
 from __future__ import annotations
 
 import logging
-import re
 from dataclasses import dataclass
 
 from trainingrun_agent.errors import IntegrityError, NotFound
+from trainingrun_agent.keys import Attempt, RunKeys, manifest_of
 from trainingrun_agent.shared.documents import is_complete
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.manifest import Manifest, ManifestObject
-from trainingrun_agent.transfer.layout import Attempt, attempts
+from trainingrun_agent.transfer.attempts import training_attempts
 from trainingrun_agent.transfer.meter import Meter
 
 STATE_FILE = "checkpoint"
-_MANIFEST = re.compile(r"(\d{8,16})/" + re.escape(manifests.NAME))
 
 _log = logging.getLogger(__name__)
 
@@ -36,15 +35,14 @@ class StoredCheckpoint:
     @property
     def manifest_key(self) -> str:
         """Absolute key of its manifest."""
-        return f"{self.folder}/{manifests.NAME}"
+        return manifest_of(self.folder)
 
 
-def stored_checkpoints(store: ObjectStore, run_prefix: str, *, before_epoch: int) -> list[StoredCheckpoint]:
+def stored_checkpoints(store: ObjectStore, run: RunKeys, *, before_epoch: int) -> list[StoredCheckpoint]:
     """Checkpoints with a manifest, of attempts of earlier epochs, best first: by step, then by epoch."""
     found = [
         checkpoint
-        for attempt in attempts(store, run_prefix)
-        if attempt.epoch < before_epoch
+        for attempt in training_attempts(store, run, before_epoch=before_epoch)
         for checkpoint in _of_attempt(store, attempt)
     ]
     return sorted(found, key=lambda checkpoint: (checkpoint.step, checkpoint.epoch), reverse=True)
@@ -72,10 +70,8 @@ def write_state(into: Folder, step: int) -> None:
 
 
 def _of_attempt(store: ObjectStore, attempt: Attempt) -> list[StoredCheckpoint]:
-    base = f"{attempt.folder}/checkpoints/"
-    matches = (_MANIFEST.fullmatch(info.key[len(base) :]) for info in store.list(base))
-    steps = [int(match[1]) for match in matches if match]
-    return [StoredCheckpoint(step, attempt.epoch, attempt.checkpoint(step)) for step in steps]
+    steps = (attempt.parse_checkpoint_manifest(info.key) for info in store.list(f"{attempt.checkpoints}/"))
+    return [StoredCheckpoint(step, attempt.epoch, attempt.checkpoint(step)) for step in steps if step is not None]
 
 
 def _download(store: ObjectStore, checkpoint: StoredCheckpoint, into: Folder, meter: Meter) -> None:

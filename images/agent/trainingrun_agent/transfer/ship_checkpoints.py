@@ -14,12 +14,12 @@ from contextlib import suppress
 
 from trainingrun_agent.clock import Clock, rfc3339
 from trainingrun_agent.errors import IntegrityError
+from trainingrun_agent.keys import Attempt
 from trainingrun_agent.shared.documents import Ready, read_ready, ready_steps
 from trainingrun_agent.shared.folder import Folder, UnsafeFileError
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Producer
-from trainingrun_agent.transfer.layout import Attempt
 from trainingrun_agent.transfer.resume import StoredCheckpoint
 
 SPOOL = "spool"

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from trainingrun_agent.errors import StorageRefused
+from trainingrun_agent.keys import EVENT_FILE, Attempt
 from trainingrun_agent.shared.folder import Folder, UnsafeFileError
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.transfer.file_tail import FileTail
-from trainingrun_agent.transfer.layout import EVENT_FILE, Attempt
 
 MAX_CHUNK_BYTES = 8 << 20
 MAX_FILE_BYTES = 2 << 30
@@ -89,7 +89,7 @@ class EventShipper:
             data = source.read(min(MAX_CHUNK_BYTES, size - shipped.end))
             if not data:
                 return
-            self._store.put(self._attempt.chunk(name, file, shipped.end), data)
+            self._store.put(self._attempt.event_chunk(name, file, shipped.end), data)
             shipped.offsets.append(shipped.end)
             shipped.end += len(data)
             if len(data) == MAX_CHUNK_BYTES:
@@ -106,10 +106,10 @@ class EventShipper:
         start = shipped.offsets[first]
         try:
             self._store.upload(
-                self._attempt.chunk(name, file, start), FileTail(source, start), size=shipped.end - start
+                self._attempt.event_chunk(name, file, start), FileTail(source, start), size=shipped.end - start
             )
             for offset in replaced:
-                self._store.delete(self._attempt.chunk(name, file, offset))
+                self._store.delete(self._attempt.event_chunk(name, file, offset))
         except StorageRefused as error:
             _log.warning("chunks of event files stay as they are: %s", error)
             return

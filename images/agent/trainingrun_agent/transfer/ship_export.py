@@ -16,7 +16,7 @@ from trainingrun_agent.shared.folder import Folder, UnsafeFileError
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.manifest import ManifestObject
 from trainingrun_agent.transfer.meter import Meter
-from trainingrun_agent.transfer.together import together
+from trainingrun_agent.transfer.parallel import Transfers
 
 EXPORT = "export"
 
@@ -66,12 +66,11 @@ def ship_export(store: ObjectStore, target: str, shared: Folder, meter: Meter) -
     with shared.sub(EXPORT) as export:
         found = [file for rule in RULES for file in _find(export, rule)]
         meter.expect(sum(file.size for file in found))
-        shipped: dict[PurePosixPath, ManifestObject] = {}
-        together(
-            [partial(_upload, store, target, export, file=file, meter=meter, into=shipped) for file in found],
-            meter=meter,
-        )
-    return tuple(shipped[file.path] for file in found)
+        with Transfers(meter) as transfers:
+            uploads = [
+                transfers.start(partial(_upload, store, target, export, file=file, meter=meter)) for file in found
+            ]
+    return tuple(each.result() for each in uploads)
 
 
 def _find(export: Folder, rule: _Rule) -> list[_Found]:
@@ -94,21 +93,13 @@ def _size(folder: Folder, name: str, rule: _Rule) -> int:
         return size
 
 
-def _upload(
-    store: ObjectStore,
-    target: str,
-    export: Folder,
-    *,
-    file: _Found,
-    meter: Meter,
-    into: dict[PurePosixPath, ManifestObject],
-) -> None:
+def _upload(store: ObjectStore, target: str, export: Folder, *, file: _Found, meter: Meter) -> ManifestObject:
     with (
         export.walk(*file.path.parent.parts) as folder,
         folder.reading(file.path.name, max_bytes=file.rule.max_bytes) as (source, _),
     ):
         sha256 = store.upload(f"{target}/{file.path}", source, size=file.size, on_bytes=meter.moved)
-    into[file.path] = ManifestObject(str(file.path), file.size, sha256, file.rule.role)
+    return ManifestObject(str(file.path), file.size, sha256, file.rule.role)
 
 
 def _incomplete(what: str) -> StageError:

@@ -6,9 +6,9 @@ Invariant: best effort and bounded; a trainer that wrote none has ended all the 
 from __future__ import annotations
 
 from trainingrun_agent.errors import Outcome, StageError
+from trainingrun_agent.keys import Attempt
 from trainingrun_agent.shared.folder import Folder, UnsafeFileError
 from trainingrun_agent.storage.base import ObjectStore
-from trainingrun_agent.transfer.layout import Attempt
 
 NAME = "stacks.txt"
 MAX_BYTES = 1 << 20
@@ -24,6 +24,5 @@ def stacks_text(store: ObjectStore, attempt: Attempt, folder: Folder, error: Sta
         stacks = b""
     if not stacks.strip():
         return " It left no stacks: it was stopped, or hung in the kernel."
-    key = f"{attempt.folder}/{NAME}"
-    store.put(key, stacks)
-    return f" Its stacks are in s3://{store.bucket}/{key}."
+    store.put(attempt.stacks, stacks)
+    return f" Its stacks are in s3://{store.bucket}/{attempt.stacks}."

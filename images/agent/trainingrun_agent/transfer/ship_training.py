@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from functools import partial
 
+from trainingrun_agent.context import StageContext
+from trainingrun_agent.keys import Attempt
 from trainingrun_agent.shared.folder import Folder
-from trainingrun_agent.stages.context import StageContext
 from trainingrun_agent.storage.epochs import require_newest
 from trainingrun_agent.transfer.last_step import LastStep
-from trainingrun_agent.transfer.layout import Attempt
+from trainingrun_agent.transfer.periodic_thread import Worker
 from trainingrun_agent.transfer.resume import StoredCheckpoint
 from trainingrun_agent.transfer.ship_checkpoints import CheckpointShipper
 from trainingrun_agent.transfer.ship_events import EventShipper
-from trainingrun_agent.transfer.worker import Worker
 
 CHECKPOINT_SECONDS = 5.0
 EVENT_SECONDS = 3.0
@@ -38,7 +38,7 @@ class TrainingShipper:
             pod_uid=context.config.pod_uid,
             clock=context.clock,
             newest=newest,
-            before_publishing=partial(require_newest, store, context.config.resolved.run_prefix, attempt.epoch),
+            before_publishing=partial(require_newest, store, context.config.resolved.run_keys, attempt.epoch),
             on_shipped=lambda step: self._progress.update(checkpointStep=step),
         )
         self._events = EventShipper(store, attempt, self._folder)

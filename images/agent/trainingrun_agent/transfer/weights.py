@@ -11,12 +11,13 @@ from pathlib import Path
 
 from trainingrun_agent.config import Uri
 from trainingrun_agent.errors import IntegrityError, NotFound, UserError
+from trainingrun_agent.keys import manifest_of
 from trainingrun_agent.pipeline import checkpoint, fit
-from trainingrun_agent.pretrained import ArchiveUnusableError, unpack_checkpoint
 from trainingrun_agent.shared.folder import Folder, UnsafeFileError
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.transfer.meter import Meter
+from trainingrun_agent.transfer.zoo_archive import ArchiveUnusableError, unpack_checkpoint
 
 FOLDER = "pretrained"
 PREFIX = f"{FOLDER}/model.ckpt"
@@ -89,7 +90,7 @@ def _from_tarball(store: ObjectStore, uri: Uri, shared: Folder, meter: Meter) ->
 def _from_export(store: ObjectStore, uri: Uri, into: Folder, meter: Meter) -> None:
     folder = uri.key.rstrip("/")
     try:
-        manifest = manifests.read(store, f"{folder}/{manifests.NAME}")
+        manifest = manifests.read(store, manifest_of(folder))
     except (NotFound, IntegrityError) as error:
         raise _unusable(
             f"{_FIELD}: {uri} is not the export of a run: {error.message}",

@@ -30,11 +30,11 @@ _SUFFIXES = {
     "WEBP": (".webp",),
 }
 
-Labels = bytes | Annotation | UnusableError
+ImageLabels = bytes | Annotation | UnusableError
 """An image's labels: its file of labels, or what a file of many says of it, or why there are none."""
 
 
-def annotation_of(labels: Labels, format_: str, classes: Sequence[str]) -> Annotation:
+def annotation_of(labels: ImageLabels, format_: str, classes: Sequence[str]) -> Annotation:
     """What labels say; `format_` is that of labels in bytes. Raises UnusableError."""
     if isinstance(labels, UnusableError):
         raise labels
@@ -73,7 +73,7 @@ class Checker:
     large: images.Large = nullcontext
 
     def __call__(
-        self, path: str, labels_path: str, image: bytes | UnusableError, labels: Labels, *, format_: str
+        self, path: str, labels_path: str, image: bytes | UnusableError, labels: ImageLabels, *, format_: str
     ) -> Checked:
         """Check one image; what could not be read is given as the reason. `format_` is that of labels in bytes."""
         seen: tuple[str, ...] = ()

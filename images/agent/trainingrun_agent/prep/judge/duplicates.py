@@ -1,4 +1,4 @@
-"""Images that are there twice: the same bytes in one split or in both, and look-alikes on both sides.
+"""Images that are there twice: the same bytes in one split or in both, and look-alikes in both.
 
 Invariant: nothing is left out of the data set; each image has one finding at most, and which one does not depend on the
 order of shards.
@@ -19,7 +19,7 @@ from trainingrun_agent.prep.model.codes.whole import (
     NEAR_DUPLICATE_ACROSS_SPLITS,
 )
 from trainingrun_agent.prep.model.findings import Finding, Split
-from trainingrun_agent.prep.sharding.job import Print, Prints
+from trainingrun_agent.prep.sharding.job import Fingerprint, Fingerprints
 from trainingrun_agent.prep.source.pairing import Pair
 
 BANDS, BAND_BITS = 8, 16
@@ -35,20 +35,26 @@ class Seen(NamedTuple):
 
     split: Split
     path: str
-    print: Print
+    fingerprint: Fingerprint
 
 
-def duplicates(images: Mapping[Split, Sequence[tuple[Sequence[Pair], Prints]]]) -> Iterator[Finding]:
-    """A finding for every image that another one is the same as, or looks like; prints are by shard."""
-    times = Counter(sha256 for shards in images.values() for _, prints in shards for sha256 in prints.hashes())
+def duplicates(images: Mapping[Split, Sequence[tuple[Sequence[Pair], Fingerprints]]]) -> Iterator[Finding]:
+    """A finding for every image that another one is the same as, or looks like; fingerprints are by shard."""
+    times = Counter(
+        sha256 for shards in images.values() for _, fingerprints in shards for sha256 in fingerprints.hashes()
+    )
     # Looks are compared between splits only: with one of them, hardly any print has to be unpacked.
     wanted = times.keys() if len(images) > 1 else {sha256 for sha256, count in times.items() if count > 1}
     first: dict[bytes, Seen] = {}
     alone: dict[Split, list[Seen]] = {split: [] for split in images}
     for split, shards in images.items():  # train first
-        found = [Seen(split, pairs[one.place].image.path, one) for pairs, prints in shards for one in prints.of(wanted)]
+        found = [
+            Seen(split, pairs[one.place].image.path, one)
+            for pairs, fingerprints in shards
+            for one in fingerprints.select(wanted)
+        ]
         for seen in sorted(found, key=attrgetter("path")):
-            other = first.setdefault(seen.print.sha256, seen)
+            other = first.setdefault(seen.fingerprint.sha256, seen)
             if other is seen:
                 alone[split].append(seen)
             else:
@@ -59,13 +65,15 @@ def duplicates(images: Mapping[Split, Sequence[tuple[Sequence[Pair], Prints]]]) 
 def _look_alikes(train: Sequence[Seen], evaluation: Sequence[Seen]) -> Iterator[Finding]:
     bands: dict[int, list[int]] = {}
     for place, seen in enumerate(evaluation):
-        for band in _bands(seen.print.look):
+        for band in _bands(seen.fingerprint.look):
             bands.setdefault(band, []).append(place)
     told: set[int] = set()
     for seen in train:
-        look = int.from_bytes(seen.print.look, "big")
-        for place in {place for band in _bands(seen.print.look) for place in bands.get(band, ())[:MAX_COMPARED]} - told:
-            distance = (look ^ int.from_bytes(evaluation[place].print.look, "big")).bit_count()
+        look = int.from_bytes(seen.fingerprint.look, "big")
+        for place in {
+            place for band in _bands(seen.fingerprint.look) for place in bands.get(band, ())[:MAX_COMPARED]
+        } - told:
+            distance = (look ^ int.from_bytes(evaluation[place].fingerprint.look, "big")).bit_count()
             if distance <= MAX_DISTANCE:
                 told.add(place)
                 yield _alike(evaluation[place], seen, distance)
@@ -77,7 +85,7 @@ def _bands(look: bytes) -> list[int]:
 
 
 def _same(seen: Seen, other: Seen) -> Finding:
-    agree = seen.print.labels == other.print.labels
+    agree = seen.fingerprint.labels == other.fingerprint.labels
     if seen.split != other.split:
         fields = {"case": "sameBoxes" if agree else "otherBoxes", "otherSplit": other.split, "other": other.path}
         return Finding(DUPLICATE_ACROSS_SPLITS, seen.path, fields, split=seen.split)

@@ -19,8 +19,8 @@ from trainingrun_agent.prep.model.codes.whole import (
     IMAGES_MUCH_LARGER,
 )
 from trainingrun_agent.prep.model.findings import Finding, Findings
-from trainingrun_agent.prep.split.sides import Side
-from trainingrun_agent.prep.statistics.tally import MUCH_LARGER, Tally
+from trainingrun_agent.prep.split.dataset_split import DatasetSplit
+from trainingrun_agent.prep.statistics.totals import MUCH_LARGER, Totals
 from trainingrun_agent.terms import TRAININGRUN
 
 TOP_FILES, TOP_CLASSES = 3, 5
@@ -33,27 +33,32 @@ _CORRECT = "Correct the files the report names; each finding says how."
 
 
 def judge(
-    sides: Sequence[Side], *, rule: SplitRule | None, classes: Sequence[str], max_bad_files: str, findings: Findings
+    splits: Sequence[DatasetSplit],
+    *,
+    rule: SplitRule | None,
+    classes: Sequence[str],
+    max_bad_files: str,
+    findings: Findings,
 ) -> UserError | None:
     """The gravest reason not to go on, or None."""
-    train = next(side.tally for side in sides if side.split == "train")
+    train = next(split.totals for split in splits if split.name == "train")
     return (
-        next((error for side in sides if (error := _nothing_listed(side, rule))), None)
+        next((error for split in splits if (error := _nothing_listed(split, rule))), None)
         or _class_not_found(train, classes)
-        or next((error for side in sides if (error := _nothing_left(side, findings))), None)
-        or _too_many_bad(sides, max_bad_files, findings)
-        or next((error for side in sides if (error := _class_lost(side, classes, findings))), None)
+        or next((error for split in splits if (error := _nothing_left(split, findings))), None)
+        or _too_many_bad(splits, max_bad_files, findings)
+        or next((error for split in splits if (error := _class_lost(split, classes, findings))), None)
         or _changed(findings)
     )
 
 
-def unseen_classes(evaluation: Tally, classes: Sequence[str]) -> list[Finding]:
+def unseen_classes(evaluation: Totals, classes: Sequence[str]) -> list[Finding]:
     """A warning for each class without a box in the eval split."""
     unseen = [name for name in classes if not evaluation.per_class[name]]
     return [Finding(CLASS_WITHOUT_EVAL, "", {"name": name}, split="eval") for name in unseen]
 
 
-def imbalance(train: Tally, classes: Sequence[str]) -> list[Finding]:
+def imbalance(train: Totals, classes: Sequence[str]) -> list[Finding]:
     """A warning for each class with far fewer boxes than the most frequent one."""
     most = max(classes, key=lambda name: train.per_class[name], default="")
     highest = train.per_class[most]
@@ -64,17 +69,17 @@ def imbalance(train: Tally, classes: Sequence[str]) -> list[Finding]:
     ]
 
 
-def size_findings(side: Side) -> list[Finding]:
+def size_findings(split: DatasetSplit) -> list[Finding]:
     """What the network's input makes of a split's boxes and images."""
-    tally, view = side.tally, side.tally.view
-    scaled: Fields = {"side": view.side, "network": view.network}
+    totals, seen_by = split.totals, split.totals.network_input
+    scaled: Fields = {"side": seen_by.side, "network": seen_by.network}
     found = []
-    if tally.too_small > MAX_TOO_SMALL * tally.objects:
-        small: Fields = {"count": tally.too_small, "of": tally.objects, "leastSide": view.least_side}
-        found.append(Finding(BOXES_TOO_SMALL, "", {**small, **scaled}, split=side.split))
-    if tally.larger:
-        large: Fields = {"count": tally.larger, "of": tally.images, "times": MUCH_LARGER}
-        found.append(Finding(IMAGES_MUCH_LARGER, "", {**large, **scaled}, split=side.split))
+    if totals.too_small > MAX_TOO_SMALL * totals.objects:
+        small: Fields = {"count": totals.too_small, "of": totals.objects, "leastSide": seen_by.least_side}
+        found.append(Finding(BOXES_TOO_SMALL, "", {**small, **scaled}, split=split.name))
+    if totals.larger:
+        large: Fields = {"count": totals.larger, "of": totals.images, "times": MUCH_LARGER}
+        found.append(Finding(IMAGES_MUCH_LARGER, "", {**large, **scaled}, split=split.name))
     return found
 
 
@@ -85,25 +90,25 @@ def allowed_bad_files(limit: str, files: int) -> int:
     return int(limit)
 
 
-def _nothing_listed(side: Side, rule: SplitRule | None) -> UserError | None:
-    if side.listed:
+def _nothing_listed(split: DatasetSplit, rule: SplitRule | None) -> UserError | None:
+    if split.listed:
         return None
-    if rule is not None and side.source.labels.pairing.images:
+    if rule is not None and split.source.labels.pairing.images:
         return UserError(
-            _empty_reason(side),
-            f"spec.dataset.evalFraction {rule.fraction} leaves no image for dataset.{side.split},"
-            f" of {_count(side.source.labels.pairing.images, 'image')}",
+            _empty_reason(split),
+            f"spec.dataset.evalFraction {rule.fraction} leaves no image for dataset.{split.name},"
+            f" of {_count(split.source.labels.pairing.images, 'image')}",
             hint="Create a new TrainingRun with another evalFraction or splitSeed, or with splitGroup: image when all"
             " images are one group.",
         )
     return UserError(
-        _empty_reason(side),
-        f"spec.dataset.{side.split}: no image file in it",
-        hint=f"Upload images and their annotations, or create a new TrainingRun with the right dataset.{side.split}.",
+        _empty_reason(split),
+        f"spec.dataset.{split.name}: no image file in it",
+        hint=f"Upload images and their annotations, or create a new TrainingRun with the right dataset.{split.name}.",
     )
 
 
-def _class_not_found(train: Tally, classes: Sequence[str]) -> UserError | None:
+def _class_not_found(train: Totals, classes: Sequence[str]) -> UserError | None:
     missing = [name for name in classes if name not in train.seen]
     if not missing or not train.seen:
         return None
@@ -117,24 +122,24 @@ def _class_not_found(train: Tally, classes: Sequence[str]) -> UserError | None:
     )
 
 
-def _with_nearest(name: str, train: Tally) -> str:
+def _with_nearest(name: str, train: Totals) -> str:
     close = nearest(name, train.seen)
     return f"{name!r} (did you mean {close!r}?)" if close else repr(name)
 
 
-def _nothing_left(side: Side, findings: Findings) -> UserError | None:
-    if side.tally.objects:
+def _nothing_left(split: DatasetSplit, findings: Findings) -> UserError | None:
+    if split.totals.objects:
         return None
-    what, hint = f"none of its {_count(side.listed, 'image')} can be used", _CORRECT
-    if side.tally.images:
-        what = f"no usable box in its {_count(side.listed, 'image')}"
+    what, hint = f"none of its {_count(split.listed, 'image')} can be used", _CORRECT
+    if split.totals.images:
+        what = f"no usable box in its {_count(split.listed, 'image')}"
         hint = "Draw boxes of the classes in spec.dataset.classes, or correct the files the report names."
-    return UserError(_empty_reason(side), f"spec.dataset.{side.split}: {what}{_top(findings)}", hint=hint)
+    return UserError(_empty_reason(split), f"spec.dataset.{split.name}: {what}{_top(findings)}", hint=hint)
 
 
-def _too_many_bad(sides: Sequence[Side], limit: str, findings: Findings) -> UserError | None:
-    bad = sum(side.tally.bad for side in sides)
-    files = sum(side.listed for side in sides)
+def _too_many_bad(splits: Sequence[DatasetSplit], limit: str, findings: Findings) -> UserError | None:
+    bad = sum(split.totals.bad for split in splits)
+    files = sum(split.listed for split in splits)
     allowed = allowed_bad_files(limit, files)
     if bad <= allowed:
         return None
@@ -146,14 +151,14 @@ def _too_many_bad(sides: Sequence[Side], limit: str, findings: Findings) -> User
     )
 
 
-def _class_lost(side: Side, classes: Sequence[str], findings: Findings) -> UserError | None:
-    tally = side.tally
-    lost = [name for name in classes if tally.seen[name] and not tally.per_class[name]]
+def _class_lost(split: DatasetSplit, classes: Sequence[str], findings: Findings) -> UserError | None:
+    totals = split.totals
+    lost = [name for name in classes if totals.seen[name] and not totals.per_class[name]]
     if not lost:
         return None
     return UserError(
         "ClassLost",
-        f"spec.dataset.{side.split}: no object of class {lost[0]!r} is left, {tally.seen[lost[0]]} of them in bad "
+        f"spec.dataset.{split.name}: no object of class {lost[0]!r} is left, {totals.seen[lost[0]]} of them in bad "
         f"files or without a usable box{_top(findings)}",
         hint=_CORRECT,
     )
@@ -174,8 +179,8 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 'es' if what.endswith('x') else 's'}"
 
 
-def _empty_reason(side: Side) -> str:
-    return "EmptyTrainSet" if side.split == "train" else "EmptyEvalSet"
+def _empty_reason(split: DatasetSplit) -> str:
+    return "EmptyTrainSet" if split.name == "train" else "EmptyEvalSet"
 
 
 def _top(findings: Findings) -> str:
@@ -183,8 +188,7 @@ def _top(findings: Findings) -> str:
     texts: dict[tuple[str, str], str] = {}
     for finding in findings.top(TOP_FILES * 100):
         if finding.severity is not Severity.INFO:
-            texts.setdefault(
-                (finding.split, finding.file), f"{finding.split} {finding.line(TRAININGRUN)}"[:MAX_FINDING_TEXT]
-            )
+            text = f"{finding.split} {finding.line(TRAININGRUN)}"
+            texts.setdefault((finding.split, finding.file), text[:MAX_FINDING_TEXT])
     named = "; ".join(list(texts.values())[:TOP_FILES])
     return f": {named}" if named else ""

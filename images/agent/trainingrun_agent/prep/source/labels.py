@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 
 from trainingrun_agent.errors import UserError
-from trainingrun_agent.ordered import heed
 from trainingrun_agent.prep.model.annotation import Annotation, UnusableError, version_of
 from trainingrun_agent.prep.model.codes.label_files import FILE_IGNORED
 from trainingrun_agent.prep.model.codes.pairs import ANNOTATION_WITHOUT_IMAGE
@@ -26,6 +25,7 @@ from trainingrun_agent.prep.source.matching import Names, match
 from trainingrun_agent.prep.source.pairing import Pair, Pairing, pair
 from trainingrun_agent.prep.source.readers import FileFormat, Format, SetFormat
 from trainingrun_agent.progress import Progress
+from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage.base import ObjectStore
 
 MAX_SET_BYTES = 8 << 30
@@ -44,7 +44,7 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Labels:
+class SourceLabels:
     """What is checked: pairs, and how to read the labels of one.
 
     `version` changes with the labels of a pair.
@@ -58,7 +58,7 @@ class Labels:
 @contextmanager
 def open_labels(
     format_: Format, listing: Listing, origin: Origin, *, scratch: Path, progress: Progress, stop: threading.Event
-) -> Iterator[Labels]:
+) -> Iterator[SourceLabels]:
     """The labels of a source, for as long as the block lasts.
 
     Raises UserError, DiskFull, what storage raises, Interrupted when told to stop.
@@ -69,10 +69,10 @@ def open_labels(
     path = scratch / f"{origin.split}-labels.sqlite"
     with Index(path, relative=format_.relative, sized=format_.sized, categories_shared=format_.partial) as index:
         pairing = _Filling(index, format_, origin, scratch, progress, stop).fill(listing)
-        yield Labels(pairing, lambda pair: index.labels(pair.annotation), lambda pair: _version(index, pair))
+        yield SourceLabels(pairing, lambda pair: index.labels(pair.annotation), lambda pair: _version(index, pair))
 
 
-def _of_files(format_: FileFormat, listing: Listing, origin: Origin) -> Labels:
+def _of_files(format_: FileFormat, listing: Listing, origin: Origin) -> SourceLabels:
     if format_.class_list is not None:
         _check_class_lists(format_.class_list, listing, origin)
 
@@ -86,7 +86,7 @@ def _of_files(format_: FileFormat, listing: Listing, origin: Origin) -> Labels:
             return ""
 
     pairing = pair(listing, filename_of, format_=format_)
-    return Labels(pairing, lambda pair: read(pair.annotation), lambda pair: pair.annotation.etag)
+    return SourceLabels(pairing, lambda pair: read(pair.annotation), lambda pair: pair.annotation.etag)
 
 
 def _version(index: Index, pair: Pair) -> str:
@@ -133,7 +133,7 @@ class _Filling:
         findings: list[Finding] = []
         used = 0
         for entry in files:
-            heed(self.stop)
+            raise_if_stopped(self.stop)
             if self.format.recognises(head(self.origin, entry)):
                 findings += self._take_in(entry, names, meter)
                 used += 1
@@ -153,7 +153,7 @@ class _Filling:
         origin, path = self.origin, self.scratch / f"{self.origin.split}-labels.part"
         try:
             fetch.download(origin.store, origin.prefix, entry, limit=MAX_SET_BYTES, path=path, on_bytes=meter.moved)
-            beat = partial(heed, self.stop)
+            beat = partial(raise_if_stopped, self.stop)
             with path.open("rb") as file, self.index.file(entry.path, wanted=names.knows, beat=beat) as entries:
                 self.format.index(file, entries, origin.classes)
         except UnusableError as problem:

@@ -16,8 +16,8 @@ from typing import NamedTuple, Protocol
 
 from trainingrun_agent.config import Source
 from trainingrun_agent.errors import UserError
-from trainingrun_agent.ordered import heed
 from trainingrun_agent.progress import Progress
+from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage.base import ObjectStore
 
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"))
@@ -81,7 +81,7 @@ def scan(store: ObjectStore, source: Source, *, split: str, progress: Progress, 
     count = 0
     for count, found in enumerate(store.list(source.key), start=1):
         if count % PROGRESS_EVERY == 0:
-            heed(stop)
+            raise_if_stopped(stop)
             progress.update(phase="listing", done=count, unit="files")
         path = found.key[len(source.key) :]
         kind = _kind(path)
@@ -94,7 +94,7 @@ def scan(store: ObjectStore, source: Source, *, split: str, progress: Progress, 
             listing.sets.append(path)
         else:
             (listing.images if kind == "image" else listing.annotations).append(Entry(path, found.size, found.etag))
-    heed(stop)
+    raise_if_stopped(stop)
     progress.update(phase="listing", done=count, unit="files")
     if source.image_set is not None:
         listing.members = _members(store, source, listing, split)

@@ -6,10 +6,10 @@ are.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 from pathlib import Path
 
+from trainingrun_agent.disk_space import is_disk_full
 from trainingrun_agent.errors import DiskFull
 
 TARGET_BYTES = 8 << 20
@@ -25,14 +25,14 @@ def shard_count(total_bytes: int) -> int:
     return count
 
 
-def bucket_of(key: str, count: int) -> int:
+def shard_of(key: str, count: int) -> int:
     """The shard of a key."""
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") % count
 
 
 def disk_full(error: OSError, path: Path) -> OSError | DiskFull:
     """DiskFull when that is what the error means, else the error itself."""
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    if not is_disk_full(error):
         return error
     return DiskFull(
         f"no space left while writing {path.name}",

@@ -15,12 +15,13 @@ from typing import Any
 
 from trainingrun_agent.clock import Clock, rfc3339
 from trainingrun_agent.errors import IntegrityError, NotFound, StageError
+from trainingrun_agent.keys import BucketKeys, manifest_of
 from trainingrun_agent.log import logger
-from trainingrun_agent.ordered import heed
 from trainingrun_agent.prep.model.findings import Split
 from trainingrun_agent.prep.sharding.job import LocalFile
 from trainingrun_agent.prep.store.previous import Made
 from trainingrun_agent.progress import Progress
+from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage import manifest
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Producer
@@ -61,7 +62,7 @@ class Home:
     @property
     def manifest_key(self) -> str:
         """Absolute key of its manifest."""
-        return f"{self.folder}/{manifest.NAME}"
+        return manifest_of(self.folder)
 
     def uri(self, key: str) -> str:
         """How users address a key."""
@@ -78,7 +79,7 @@ def reusable(home: Home) -> Manifest | None:
         logger.warning("preparing again: %s", error)
         return None
     prefix = home.datasets_prefix.removesuffix("datasets").rstrip("/")
-    gone = manifest.missing(home.store, found, folder=home.folder, prefix=prefix)
+    gone = manifest.missing(home.store, found, folder=home.folder, keys=BucketKeys(prefix))
     if gone is not None:
         logger.warning("preparing again: %s is gone or was changed", home.uri(gone))
         return None
@@ -111,7 +112,7 @@ class Uploads:
         self._moved(0)
         made = []
         for future in futures:
-            heed(stop)
+            raise_if_stopped(stop)
             made.append(future.result())
         return made
 
@@ -137,7 +138,7 @@ class Uploads:
             if sent != file.sha256:
                 raise IntegrityError(f"{file.path.name} changed on local disk while it was uploaded to {home.uri(key)}")
         file.path.unlink()
-        return ManifestObject(f"{manifest.SHARED_FOLDER}{name}", file.size, file.sha256, role, images)
+        return ManifestObject(f"datasets/{name}", file.size, file.sha256, role, images)
 
     def _moved(self, count: int) -> None:
         """Uploads call this from several threads; a repeated part counts back."""
@@ -167,7 +168,7 @@ def publish(
         objects=tuple(objects),
         dataset=dataset,
     )
-    heed(context.stop)
+    raise_if_stopped(context.stop)
     manifest.write(home.store, home.folder, document)
 
 

@@ -11,15 +11,15 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trainingrun_agent.prep.report.page.classes import classes_section, split_section
-from trainingrun_agent.prep.report.page.findings import by_kind, findings_section
-from trainingrun_agent.prep.report.page.gallery import groups_of, samples_section
+from trainingrun_agent.prep.report.page.classes_section import classes_section, split_section
+from trainingrun_agent.prep.report.page.findings_section import by_kind, findings_section
+from trainingrun_agent.prep.report.page.gallery_section import groups_of, samples_section
 from trainingrun_agent.prep.report.page.markup import Html, join, tag
 from trainingrun_agent.prep.report.page.pictures import Shown
-from trainingrun_agent.prep.report.page.shapes import images_section, shapes_section
-from trainingrun_agent.prep.report.page.sizes import sizes_section
+from trainingrun_agent.prep.report.page.shapes_section import images_section, shapes_section
+from trainingrun_agent.prep.report.page.sizes_section import sizes_section
 from trainingrun_agent.prep.report.page.style import STYLE
-from trainingrun_agent.prep.report.page.summary import first, header, verdict
+from trainingrun_agent.prep.report.page.summary_section import first, header, verdict
 from trainingrun_agent.terms import Terms
 
 _STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()

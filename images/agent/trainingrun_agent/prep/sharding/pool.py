@@ -12,12 +12,13 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import closing
 from pathlib import Path
 
-from trainingrun_agent.ordered import STOP_POLL_SECONDS, heed
+from trainingrun_agent.ordered import STOP_POLL_SECONDS
 from trainingrun_agent.prep.image.check import Checker
-from trainingrun_agent.prep.sharding.feed import READS_AT_ONCE, Feeder, Moved, Task
 from trainingrun_agent.prep.sharding.job import ShardResult
-from trainingrun_agent.prep.sharding.process import Maker, WorkerProcess, local_maker
-from trainingrun_agent.prep.statistics.network_view import View
+from trainingrun_agent.prep.sharding.supervisor import READS_AT_ONCE, Feeder, Moved, Task
+from trainingrun_agent.prep.sharding.worker_process import Maker, WorkerProcess, local_maker
+from trainingrun_agent.prep.statistics.network_input import NetworkInput
+from trainingrun_agent.stopping import raise_if_stopped
 
 MAX_WORKERS = 4
 FEW_IMAGES = 256
@@ -44,7 +45,7 @@ def make_all(
     tasks: Iterable[Callable[[], Task]],
     *,
     checker: Checker,
-    view: View,
+    network_input: NetworkInput,
     scratch: Path,
     workers: int,
     stop: threading.Event,
@@ -60,7 +61,7 @@ def make_all(
     lock = threading.Lock()
 
     def new_maker() -> Maker:
-        return (WorkerProcess if workers else local_maker)(checker, view, scratch)
+        return (WorkerProcess if workers else local_maker)(checker, network_input, scratch)
 
     def work(reads: ThreadPoolExecutor) -> None:
         with closing(Feeder(new_maker, reads, halt, moved)) as feeder:
@@ -74,7 +75,7 @@ def make_all(
         try:
             pending = set(futures)
             while pending:
-                heed(stop)
+                raise_if_stopped(stop)
                 finished, pending = wait(pending, STOP_POLL_SECONDS, FIRST_EXCEPTION)
                 for future in finished:
                     future.result()

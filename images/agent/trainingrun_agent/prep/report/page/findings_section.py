@@ -12,7 +12,7 @@ from typing import Any
 from trainingrun_agent.prep.model.codes import KINDS
 from trainingrun_agent.prep.model.codes.kind import FindingKind, Severity
 from trainingrun_agent.prep.model.findings import Finding
-from trainingrun_agent.prep.report.page.gallery import sheet
+from trainingrun_agent.prep.report.page.gallery_section import sheet
 from trainingrun_agent.prep.report.page.markup import Html, counted, join, name_of, number, table, tag
 from trainingrun_agent.prep.report.page.pictures import Shown
 from trainingrun_agent.terms import Terms

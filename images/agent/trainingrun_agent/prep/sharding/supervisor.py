@@ -14,11 +14,11 @@ from pathlib import Path
 from trainingrun_agent.log import logger
 from trainingrun_agent.ordered import Bounds, ordered_groups
 from trainingrun_agent.prep.image import images
-from trainingrun_agent.prep.image.check import Labels
+from trainingrun_agent.prep.image.check import ImageLabels
 from trainingrun_agent.prep.model.annotation import UnusableError
 from trainingrun_agent.prep.model.codes.image_files import IMAGE_CRASHES_DECODER
 from trainingrun_agent.prep.sharding.job import Fetched, ShardJob, ShardResult
-from trainingrun_agent.prep.sharding.process import Maker, WorkerDiedError
+from trainingrun_agent.prep.sharding.worker_process import Maker, WorkerDiedError
 from trainingrun_agent.prep.source import fetch
 from trainingrun_agent.prep.source.pairing import Pair
 from trainingrun_agent.storage.base import ObjectStore
@@ -53,7 +53,7 @@ class Task:
     pairs: list[Pair]
     store: ObjectStore
     prefix: str
-    labels: Callable[[Pair], Labels]
+    labels: Callable[[Pair], ImageLabels]
     earlier: Callable[[int], Path]
 
 
@@ -182,7 +182,7 @@ class _Attempt:
 
     def _one(self, place: int) -> Fetched:
         task, pair = self._task, self._task.pairs[place]
-        labels: Labels
+        labels: ImageLabels
         try:
             labels = task.labels(pair)
         except UnusableError as problem:

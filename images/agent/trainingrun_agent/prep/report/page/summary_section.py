@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trainingrun_agent.prep.report.page.findings import Occurrences, anchor, badge
+from trainingrun_agent.prep.report.page.findings_section import Occurrences, anchor, badge
 from trainingrun_agent.prep.report.page.markup import Html, counted, join, name_of, number, percent, table, tag
 from trainingrun_agent.terms import Terms
 

@@ -1,0 +1,27 @@
+"""The disk-full test: which errors of the operating system mean that no space is left."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from trainingrun_agent.errors import DiskFull
+
+MORE_SPACE = "Give the stage more ephemeral storage."
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether the disk, or the quota on it, is used up."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def raising_disk_full(message: str, *, hint: str = MORE_SPACE) -> Iterator[None]:
+    """Raise DiskFull in place of an OSError of the block that means a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if is_disk_full(error):
+            raise DiskFull(message, hint=hint) from error
+        raise
