@@ -21,9 +21,9 @@ from trainingrun.api.names import Stage
 from trainingrun_agent.config import Uri
 from trainingrun_agent.errors import StageError, UserError
 from trainingrun_agent.shared.folder import Folder
+from trainingrun_agent.stages.pretrained_check import check_weights
 from trainingrun_agent.storage.failures import Target, explain
 from trainingrun_agent.transfer.meter import Meter
-from trainingrun_agent.transfer.weights import check_weights
 from trainingrun_agent.verdict import Verdict
 from trfakes.builders import RunBuilder, a_run, waiting
 from trfakes.play import Play
@@ -54,7 +54,7 @@ def played(error: StageError) -> Play:
     """A run whose prep ended with this error."""
     play = Play()
     job = play.play_to(Stage.PREP)
-    document = Verdict.of_error(error, stage="prep").to_json()
+    document = Verdict.failed(error, stage="prep").to_json()
     play.end_pod(job, document["outcome"], **{name: document[name] for name in ("reason", "message", "hint")})
     play.step(1)
     assert play.status["phase"] == "Failed"

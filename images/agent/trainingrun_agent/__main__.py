@@ -1,4 +1,4 @@
-"""Command line of the agent: `python3 -m trainingrun_agent prep | train | export | mirror`; people's is in cli/.
+"""Command line of the agent: `python3 -m trainingrun_agent prep | train | export | mirror`; cli/ is that for people.
 
 Invariant: the exit code of a stage is 0 only when it succeeded; how it ended is in the termination message.
 """
@@ -35,10 +35,10 @@ _PATHS = {
 def parser() -> argparse.ArgumentParser:
     """The argument parser."""
     result = argparse.ArgumentParser(
-        prog="trainingrun_agent",
-        description="The part of a TrainingRun's pods that touches object storage and user files.",
-        epilog="Exit code 0 means that the stage succeeded, 1 that it did not, 2 wrong arguments. Commands for people,"
-        f" without a cluster: {', '.join(FOR_PEOPLE)}; see their --help.",
+        prog="python3 -m trainingrun_agent",
+        description="Run a stage of a TrainingRun in its pod: the part that reads and writes object storage.",
+        epilog="Exit codes: 0 the stage succeeded, 1 it did not, 2 wrong arguments. The commands for people"
+        f" ({', '.join(FOR_PEOPLE)}) are described by `trainingrun --help`; they work here, too.",
     )
     result.add_argument("--version", action="version", version=__version__)
     commands = result.add_subparsers(dest="command", required=True, metavar="COMMAND")

@@ -1,37 +1,50 @@
-"""Where the time of a stage goes: fetch, work, ship.
+"""What becomes known of an attempt while its stage works, and goes into its verdict however the stage ends.
 
-Invariant: parts do not overlap; progress shows them as they end.
+Invariant: the runner owns the record, stages add to it; parts of the time do not overlap.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.progress import Progress
+from trainingrun_agent.terms import TRAININGRUN
 from trainingrun_agent.verdict import Timings
 
 Part = Literal["fetch", "work", "ship"]
 
 
-class Stopwatch:
-    """Adds up seconds per part."""
+class AttemptRecord:
+    """Epoch, numbers and seconds of one attempt; `numbers` as verdict.schema.json says for the stage.
+
+    `terms` are for the message of an error; they have the values of the run's fields once these are known.
+    """
 
     def __init__(self, clock: Clock, progress: Progress) -> None:
         self._clock = clock
         self._progress = progress
-        self.timings = Timings()
+        self.epoch: int | None = None
+        self.numbers: Mapping[str, Any] = {}
+        self.timings: Timings | None = None
+        self.terms = TRAININGRUN
+
+    def claimed(self, epoch: int) -> None:
+        """Record the epoch that this pod has claimed, and show it in progress."""
+        self.epoch = epoch
+        self._progress.update(epoch=epoch)
 
     @contextmanager
     def part(self, name: Part) -> Iterator[None]:
-        """Count the time of the block to a part, also when it raises."""
+        """Add the time of the block to a part, also when the block raises, and show it in progress."""
         started = self._clock.monotonic()
         try:
             yield
         finally:
-            spent = getattr(self.timings, name) + self._clock.monotonic() - started
-            self.timings = replace(self.timings, **{name: spent})
+            timings = self.timings or Timings()
+            spent = getattr(timings, name) + self._clock.monotonic() - started
+            self.timings = replace(timings, **{name: spent})
             self._progress.update(timings=self.timings.to_json())

@@ -1,4 +1,4 @@
-"""What every stage is given.
+"""What every stage, and the TensorBoard mirror, is given by the runner.
 
 Invariant: a stage reaches storage, time and signals only through its context.
 """
@@ -8,19 +8,20 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
+from trainingrun_agent.attempt_record import AttemptRecord
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig
 from trainingrun_agent.progress import Progress
-from trainingrun_agent.server import TrainerProbe
 from trainingrun_agent.storage.base import ObjectStore, StoreFor
+from trainingrun_agent.trainer_probe import TrainerProbe
 
 
 @dataclass(frozen=True)
 class StageContext:
-    """`stop` is set by SIGTERM; `store_for` opens a bucket, with patience for outages built in.
+    """`stop` is set by SIGTERM. `store_for` opens a bucket whose calls wait for the end of outages.
 
-    `trainer_probe` is what /trainer-alive asks. `quick_store_for` opens a bucket for the preflight: the
-    same, but a call that gets no answer is given up, and shown, within seconds.
+    `record` collects what goes into the verdict. `quick_store_for` opens a bucket for the preflight: a call without an
+    answer is given up, and shown in progress, within seconds. `trainer_probe` answers `/trainer-alive`.
     """
 
     config: AgentConfig
@@ -28,10 +29,11 @@ class StageContext:
     progress: Progress
     stop: threading.Event
     clock: Clock
+    record: AttemptRecord
     trainer_probe: TrainerProbe = field(default_factory=TrainerProbe)
     quick_store_for: StoreFor | None = None
 
     @property
     def out(self) -> ObjectStore:
-        """The bucket of spec.storage, where everything is written."""
+        """The bucket of spec.storage, to which everything is written."""
         return self.store_for(self.config.resolved.storage.bucket)

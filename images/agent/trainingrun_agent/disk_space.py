@@ -8,8 +8,6 @@ from contextlib import contextmanager
 
 from trainingrun_agent.errors import DiskFull
 
-MORE_SPACE = "Give the stage more ephemeral storage."
-
 
 def is_disk_full(error: BaseException) -> bool:
     """Whether the disk, or the quota on it, is used up."""
@@ -17,11 +15,11 @@ def is_disk_full(error: BaseException) -> bool:
 
 
 @contextmanager
-def raising_disk_full(message: str, *, hint: str = MORE_SPACE) -> Iterator[None]:
-    """Raise DiskFull in place of an OSError of the block that means a full disk."""
+def raising_disk_full(what: str) -> Iterator[None]:
+    """Raise DiskFull in place of an OSError of the block that means a full disk; `what` was being written."""
     try:
         yield
     except OSError as error:
         if is_disk_full(error):
-            raise DiskFull(message, hint=hint) from error
+            raise DiskFull(what=what) from error
         raise

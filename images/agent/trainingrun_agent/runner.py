@@ -1,7 +1,7 @@
 """Runs one command from its start to its verdict.
 
-Invariant: however the command ends, a verdict is written, also for errors nobody thought of; only the KILL
-signal can prevent it. The HTTP server answers before storage is touched.
+Invariant: a verdict is written however the command ends, also after an unexpected error; only SIGKILL prevents it. The
+HTTP server answers before storage is touched.
 """
 
 from __future__ import annotations
@@ -13,24 +13,30 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 from trainingrun_agent import config as configuration
 from trainingrun_agent import verdict as verdicts
+from trainingrun_agent.attempt_record import AttemptRecord
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import Command, Paths
 from trainingrun_agent.context import StageContext
-from trainingrun_agent.disk_space import MORE_SPACE, is_disk_full
+from trainingrun_agent.disk_space import is_disk_full
 from trainingrun_agent.errors import DiskFull, Outcome, StageError
 from trainingrun_agent.log import ProgressLines, logger
 from trainingrun_agent.progress import Progress
+from trainingrun_agent.reasons.pods import AGENT_OUT_OF_MEMORY, PREP_OUT_OF_MEMORY, UNEXPECTED_ERROR
 from trainingrun_agent.redaction import redact
-from trainingrun_agent.server import AgentServer, TrainerProbe
+from trainingrun_agent.server import AgentServer
 from trainingrun_agent.storage import guard
-from trainingrun_agent.verdict import Timings, Verdict
+from trainingrun_agent.terms import Terms
+from trainingrun_agent.trainer_probe import TrainerProbe
+from trainingrun_agent.verdict import StageResult, Verdict
 
-StageMain = Callable[[StageContext], Verdict]
+StageMain = Callable[[StageContext], StageResult]
+"""Does the work of a stage; raises StageError when it fails."""
 
 _STAGES: Mapping[Command, str] = {
     "prep": "trainingrun_agent.stages.prep",
@@ -38,19 +44,44 @@ _STAGES: Mapping[Command, str] = {
     "export": "trainingrun_agent.stages.export",
     "mirror": "trainingrun_agent.mirror",
 }
-"""Imported when it is their turn: each command loads only what it needs."""
+"""Modules with a `run`, imported when they are needed: each command loads only its own."""
 
 
 def run(command: Command, *, env: Mapping[str, str], paths: Paths, port: int, main: StageMain | None = None) -> int:
     """Run a command; returns the exit code, 0 only for `succeeded`. `main` replaces the stage's own."""
     stop = threading.Event()
-    _on_signals(stop)
+    _set_on_signals(stop)
+    clock = Clock()
     progress = Progress(stage=command, pod_uid=env.get("POD_UID", ""))
+    record = AttemptRecord(clock, progress)
+    work = partial(
+        _work, command, env=env, paths=paths, port=port, main=main, stop=stop, progress=progress, record=record
+    )
+    return _deliver(conclude(work, stage=command, record=record), paths.termination_log)
+
+
+def conclude(work: Callable[[], StageResult], *, stage: Command, record: AttemptRecord) -> Verdict:
+    """Do the work of a stage and make the verdict, whether it returns or raises."""
     try:
-        verdict = _work(command, env=env, paths=paths, port=port, main=main, stop=stop, progress=progress)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - here every error becomes a verdict
-        verdict = _of_exception(error, command, progress)
-    return _deliver(verdict, command, paths.termination_log)
+        result = work()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - every error becomes a verdict here
+        return Verdict.failed(
+            _as_stage_error(error, stage),
+            stage=stage,
+            terms=record.terms,
+            epoch=record.epoch,
+            numbers=record.numbers,
+            timings=record.timings,
+        )
+    return Verdict(
+        stage,
+        Outcome.SUCCEEDED,
+        result.entry.name,
+        result.message,
+        epoch=record.epoch,
+        numbers=record.numbers,
+        timings=record.timings,
+    )
 
 
 def _work(
@@ -62,7 +93,8 @@ def _work(
     main: StageMain | None,
     stop: threading.Event,
     progress: Progress,
-) -> Verdict:
+    record: AttemptRecord,
+) -> StageResult:
     clock, probe = Clock(), TrainerProbe()
     with ExitStack() as stack:
         server = AgentServer(progress, probe, host="0.0.0.0", port=port)  # noqa: S104 - the pod's own address
@@ -80,14 +112,14 @@ def _work(
             resolved.run.name,
             config.attempt,
         )
-        stack.enter_context(guard.against(resolved.storage.refused_networks))
+        record.terms = Terms(values=resolved.field_values)
+        stack.enter_context(guard.refuse_connections(resolved.storage.refused_networks))
         from trainingrun_agent.storage.stores import Stores
 
         stores = Stores(config, progress=progress, stop=stop, clock=clock)
-        context = StageContext(config, stores.open, progress, stop, clock, probe, stores.open_quick)
-        verdict = (main or _stage_main(command))(context)
-        progress.update(phase="done")
-    return verdict
+        context = StageContext(config, stores.open, progress, stop, clock, record, probe, stores.open_quick)
+        stack.callback(partial(progress.update, phase="done"))
+        return (main or _stage_main(command))(context)
 
 
 def _stage_main(command: Command) -> StageMain:
@@ -95,45 +127,32 @@ def _stage_main(command: Command) -> StageMain:
     return main
 
 
-def _of_exception(error: BaseException, command: Command, progress: Progress) -> Verdict:
-    known = progress.snapshot()
-    return Verdict.of_error(
-        _as_stage_error(error),
-        stage=command,
-        epoch=known.get("epoch"),
-        timings=Timings(**known["timings"]) if "timings" in known else None,
-    )
-
-
-def _as_stage_error(error: BaseException) -> StageError:
+def _as_stage_error(error: BaseException, stage: Command) -> StageError:
     if isinstance(error, StageError):
         return error
     logger.error("unexpected error", exc_info=error)
     if isinstance(error, MemoryError):
-        return StageError(
-            Outcome.OUT_OF_MEMORY,
-            "OutOfMemory",
-            "the agent ran out of memory",
-            "Raise the memory limit of the stage's agent container.",
-        )
+        # Beside a trainer the agent has a limit of its own, which no field of the spec changes.
+        return StageError(PREP_OUT_OF_MEMORY if stage == "prep" else AGENT_OUT_OF_MEMORY)
     if is_disk_full(error):
-        filename = getattr(error, "filename", None)
-        return DiskFull(f"no space left on the pod's scratch volume for {filename}", hint=MORE_SPACE)
+        return DiskFull(what=getattr(error, "filename", None))
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return StageError(
-        Outcome.CRASH,
-        "UnexpectedError",
-        f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno} in {frame.name}",
-        "The traceback is in the log of container agent.",
+        UNEXPECTED_ERROR,
+        kind=type(error).__name__,
+        file=Path(frame.filename).name,
+        line=frame.lineno,
+        function=frame.name,
     )
 
 
-def _deliver(verdict: Verdict, command: Command, path: Path) -> int:
-    verdict = replace(verdict, message=redact(verdict.message), hint=redact(verdict.hint))
+def _deliver(verdict: Verdict, path: Path) -> int:
+    next_step = {name: redact(text) for name, text in verdict.next_step.items()}
+    verdict = replace(verdict, message=redact(verdict.message), hint=redact(verdict.hint), next_step=next_step)
     data = verdicts.encode(verdict)
     logger.info("verdict %s", data.decode())
-    if command == "mirror":
-        # Nobody reads a verdict of TensorBoard's mirror: its pod is simply restarted.
+    if verdict.stage == "mirror":
+        # Nobody reads a verdict of the TensorBoard mirror: the kubelet restarts its container.
         return verdict.exit_code
     try:
         path.write_bytes(data)
@@ -142,7 +161,7 @@ def _deliver(verdict: Verdict, command: Command, path: Path) -> int:
     return verdict.exit_code
 
 
-def _on_signals(stop: threading.Event) -> None:
+def _set_on_signals(stop: threading.Event) -> None:
     def handle(number: int, _frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of signal
         stop.set()
 

@@ -1,47 +1,32 @@
-"""The agent's HTTP side: /progress, /metrics, /healthz and /trainer-alive.
+"""The agent's HTTP server: /progress, /metrics, /healthz and /trainer-alive.
 
-Invariant: it serves what it is given, reads no request body, and answers before storage has been touched.
-GET only; a connection that stays silent is closed.
+Invariant: it reads no request body and nothing but what it was made with, so it answers before storage is touched.
+GET only; a silent connection is closed.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
 from trainingrun_agent.metrics import exposition
 from trainingrun_agent.progress import Progress
+from trainingrun_agent.trainer_probe import TrainerProbe
 
 PORT = 8080
 CONNECTION_TIMEOUT_SECONDS = 10
 POLL_SECONDS = 0.05
-"""How long `stop` may take."""
+"""How long `stop` may take to be noticed."""
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
-class TrainerProbe:
-    """What /trainer-alive answers; the stage installs its own check as soon as it has one."""
-
-    def __init__(self) -> None:
-        self._check: Callable[[], str] = lambda: ""
-
-    def install(self, check: Callable[[], str]) -> None:
-        """`check` returns why the trainer must be ended, or an empty string while all is well."""
-        self._check = check
-
-    def complaint(self) -> str:
-        """Ask the installed check."""
-        return self._check()
-
-
 class AgentServer:
-    """Serves in a thread of its own from `start` to `stop`; with port 0 the system picks one."""
+    """Serves in its own thread from `start` to `stop`; with port 0 the system picks a free port."""
 
     def __init__(self, progress: Progress, probe: TrainerProbe, *, host: str, port: int = PORT) -> None:
         handler = type("Handler", (_Handler,), {"progress": progress, "probe": probe})
@@ -55,11 +40,11 @@ class AgentServer:
         return self._http.server_port
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start answering requests."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop answering and free the port."""
+        """Stop answering requests and free the port."""
         self._http.shutdown()
         self._http.server_close()
         self._thread.join()
@@ -73,7 +58,7 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
 
     def do_GET(self) -> None:
-        """Answer one of the four paths."""
+        """Answer a request for one of the four paths."""
         match self.path.partition("?")[0]:
             case "/progress":
                 self._answer(HTTPStatus.OK, JSON, json.dumps(self.progress.snapshot(), allow_nan=False))
@@ -82,9 +67,9 @@ class _Handler(BaseHTTPRequestHandler):
             case "/healthz":
                 self._answer(HTTPStatus.OK, TEXT, "ok\n")
             case "/trainer-alive":
-                complaint = self.probe.complaint()
-                status = HTTPStatus.SERVICE_UNAVAILABLE if complaint else HTTPStatus.OK
-                self._answer(status, TEXT, f"{complaint or 'ok'}\n")
+                reason = self.probe.stall_reason()
+                status = HTTPStatus.SERVICE_UNAVAILABLE if reason else HTTPStatus.OK
+                self._answer(status, TEXT, f"{reason or 'ok'}\n")
             case _:
                 self._answer(HTTPStatus.NOT_FOUND, TEXT, "/progress /metrics /healthz /trainer-alive\n")
 

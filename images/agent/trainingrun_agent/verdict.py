@@ -1,42 +1,58 @@
-"""How an attempt ended, told to the operator by the pod's termination message.
+"""The verdict: how an attempt ended. The operator reads it from the pod's termination message.
 
-Invariant: what is written is a document of images/contracts/verdict.schema.json and at most 4096 bytes,
-because the kubelet cuts what is longer.
+Invariant: an encoded verdict is a document of images/contracts/verdict.schema.json of at most 4096 bytes, because the
+kubelet cuts longer messages.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from trainingrun_agent import contract
 from trainingrun_agent.errors import Outcome, StageError
+from trainingrun_agent.reasons.entry import Reason
+from trainingrun_agent.terms import TRAININGRUN, Terms
 
 MAX_BYTES = 4096
 MAX_MESSAGE = 1500
 MAX_HINT = 600
+MAX_VALUE = 100
 EXIT_SUCCEEDED = 0
-EXIT_OTHERWISE = 1
+EXIT_FAILED = 1
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """How a stage succeeded; a stage that fails raises StageError. `values` are for the template of the message."""
+
+    entry: Reason
+    values: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def message(self) -> str:
+        """What was done."""
+        return TRAININGRUN.fill_known(self.entry.message, self.values)
 
 
 @dataclass(frozen=True)
 class Timings:
-    """Wall seconds the stage spent in each part, not overlapping."""
+    """Wall time that the stage spent in each part, in seconds; parts do not overlap."""
 
     fetch: float = 0.0
     work: float = 0.0
     ship: float = 0.0
 
     def to_json(self) -> dict[str, float]:
-        """As in the schema, rounded to milliseconds."""
+        """The document of the schema, rounded to milliseconds."""
         return {"fetch": round(self.fetch, 3), "work": round(self.work, 3), "ship": round(self.ship, 3)}
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One attempt's end; `numbers` as the schema says for the stage."""
+    """How one attempt ended; `numbers` as the schema says for the stage."""
 
     stage: str
     outcome: Outcome
@@ -46,29 +62,43 @@ class Verdict:
     epoch: int | None = None
     numbers: Mapping[str, Any] = field(default_factory=dict)
     timings: Timings | None = None
+    next_step: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of_error(
+    def failed(
         cls,
         error: StageError,
         *,
         stage: str,
+        terms: Terms = TRAININGRUN,
         epoch: int | None = None,
         numbers: Mapping[str, Any] | None = None,
         timings: Timings | None = None,
     ) -> Verdict:
-        """The verdict an error stands for."""
-        return cls(stage, error.outcome, error.reason, error.message, error.hint, epoch, dict(numbers or {}), timings)
+        """The verdict of an attempt that ended with an error."""
+        terms = replace(terms, stage=stage)
+        hint = " ".join(filter(None, (error.hint_in(terms), error.report_in(terms))))
+        return cls(
+            stage,
+            error.outcome,
+            error.reason,
+            error.message_in(terms),
+            hint,
+            epoch,
+            numbers or {},
+            timings,
+            _next_step(error, terms),
+        )
 
     @property
     def exit_code(self) -> int:
-        """0 only when the stage succeeded, that is after its last object is in the bucket."""
-        return EXIT_SUCCEEDED if self.outcome is Outcome.SUCCEEDED else EXIT_OTHERWISE
+        """0 only when the stage succeeded: its last object is in the bucket."""
+        return EXIT_SUCCEEDED if self.outcome is Outcome.SUCCEEDED else EXIT_FAILED
 
     def to_json(self) -> dict[str, Any]:
-        """The document, texts cut to the lengths of the schema."""
+        """The document, with texts cut to the lengths of the schema."""
         document: dict[str, Any] = {
-            "contractVersion": 1,
+            "contractVersion": contract.VERSION,
             "stage": self.stage,
             "outcome": self.outcome.value,
             "reason": self.reason,
@@ -76,6 +106,8 @@ class Verdict:
         }
         if self.hint:
             document["hint"] = _cut(self.hint, MAX_HINT)
+        if self.next_step:
+            document["nextStep"] = {name: _cut(text, MAX_VALUE) for name, text in self.next_step.items()}
         if self.epoch is not None:
             document["epoch"] = self.epoch
         if self.numbers:
@@ -86,19 +118,24 @@ class Verdict:
 
 
 def encode(verdict: Verdict) -> bytes:
-    """The verdict in at most 4096 bytes: findings go first, then the hint, then most of the message."""
+    """The verdict in at most 4096 bytes: findings are left out first, then the hint, then most of the message."""
     document = verdict.to_json()
     for shrink in (_keep, _without_findings, _without_hint, _short_message, _without_numbers):
         document = shrink(document)
         data = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
         if len(data) <= MAX_BYTES:
             return data
-    raise ValueError("a verdict without numbers and with a short message is below 4096 bytes")
+    raise AssertionError("a verdict without numbers and with a short message has fewer than 4096 bytes")
 
 
-def write(verdict: Verdict, path: Path) -> None:
-    """Write the termination message; the kubelet reads the file when the container ends."""
-    path.write_bytes(encode(verdict))
+def _next_step(error: StageError, terms: Terms) -> dict[str, str]:
+    """As in the schema: the kind of step, and the field that a new run has to change, when it is one of the spec."""
+    change = error.change(terms)
+    if change is None:
+        return {"kind": str(error.entry.step)}
+    texts = {"value": change.now, "try": change.to}
+    known = {name: terms.value(value) for name, value in texts.items() if value is not None}
+    return {"kind": str(error.entry.step), "field": change.path, **known}
 
 
 def _keep(document: dict[str, Any]) -> dict[str, Any]:
@@ -111,7 +148,9 @@ def _without_findings(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without_hint(document: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in document.items() if k != "hint"}
+    short = {k: v for k, v in document.items() if k != "hint"}
+    step = document.get("nextStep")
+    return {**short, "nextStep": {"kind": step["kind"]}} if step else short
 
 
 def _short_message(document: dict[str, Any]) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def test_a_name_that_leads_to_a_refused_network_is_refused(
     resolve: Resolve, named: AgentConfig, answer: list[str], shown: str
 ) -> None:
     resolve(answer)
-    with guard.against(REFUSED), pytest.raises(StorageRefused) as caught:
+    with guard.refuse_connections(REFUSED), pytest.raises(StorageRefused) as caught:
         list(open_store(named, named.resolved.storage.bucket).list(""))
     endpoint = named.resolved.storage.endpoint
     assert (caught.value.outcome, caught.value.reason) == (Outcome.STORAGE_REFUSED, "AddressRefused")
@@ -77,7 +77,7 @@ def test_a_name_that_leads_to_a_refused_network_is_refused(
 def test_a_name_that_resolves_differently_the_second_time_gains_nothing(resolve: Resolve, named: AgentConfig) -> None:
     resolve(["127.0.0.1"], ["127.0.0.2"])
     bucket = named.resolved.storage.bucket
-    with guard.against(REFUSED):
+    with guard.refuse_connections(REFUSED):
         assert list(open_store(named, bucket).list("")) == []
         with pytest.raises(StorageRefused, match=r"leads to 127\.0\.0\.2"):
             list(open_store(named, bucket).list(""))
@@ -87,13 +87,13 @@ def test_the_guard_ends_with_its_block(resolve: Resolve, named: AgentConfig) -> 
     resolve(["127.0.0.1"])
     loopback = [ip_network("127.0.0.0/8")]
     bucket = named.resolved.storage.bucket
-    with guard.against(loopback), pytest.raises(StorageRefused):
+    with guard.refuse_connections(loopback), pytest.raises(StorageRefused):
         list(open_store(named, bucket).list(""))
     assert list(open_store(named, bucket).list("")) == []
 
 
 def test_a_connection_by_name_is_refused_unseen() -> None:
-    with guard.against(REFUSED), socket.socket() as client, pytest.raises(guard.AddressRefusedError):
+    with guard.refuse_connections(REFUSED), socket.socket() as client, pytest.raises(guard.AddressRefusedError):
         client.connect(("localhost", 9))
 
 

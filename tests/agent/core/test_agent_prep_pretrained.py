@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 import zoo
+from trainingrun_agent.attempt_record import AttemptRecord
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig
 from trainingrun_agent.context import StageContext
-from trainingrun_agent.errors import Outcome, UserError
+from trainingrun_agent.errors import UserError
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.stages import prep
 from trainingrun_agent.storage import manifest as manifests
@@ -37,14 +38,14 @@ class Lab:
             store.put(f"{key}.jpg", jpeg())
             store.put(f"{key}.xml", voc())
 
-    def prepare(self, key: str = ARCHIVE) -> Outcome:
+    def prepare(self, key: str = ARCHIVE) -> str:
         self._document["model"]["pretrained"] = {"bucket": self.store.bucket, "key": key}
         config = self._config()
-        progress = Progress(stage="prep", pod_uid=config.pod_uid)
-        context = StageContext(config, lambda _: self.store, progress, threading.Event(), Clock())
-        outcome = prep.run(context).outcome
+        progress, clock = Progress(stage="prep", pod_uid=config.pod_uid), Clock()
+        record = AttemptRecord(clock, progress)
+        result = prep.run(StageContext(config, lambda _: self.store, progress, threading.Event(), clock, record))
         assert [path.name for path in config.shared.rglob("*") if path.is_file()] == []  # nothing of it is left
-        return outcome
+        return result.reason
 
     def export(self, **files: bytes) -> None:
         """An export folder of an earlier run."""
@@ -66,19 +67,19 @@ def lab(
 
 def test_weights_of_the_network_pass(lab: Lab) -> None:
     lab.store.put(ARCHIVE, zoo.zoo_archive())
-    assert lab.prepare() is Outcome.SUCCEEDED
+    assert lab.prepare() == "Prepared"
 
 
 def test_the_export_of_a_run_passes(lab: Lab) -> None:
     lab.export(index=INDEX, data=DATA)
-    assert lab.prepare("old/export/") is Outcome.SUCCEEDED
+    assert lab.prepare("old/export/") == "Prepared"
 
 
 def tampered(**files: bytes) -> bytes:
     return zoo.archive({zoo.INDEX: INDEX, zoo.DATA: DATA} | {getattr(zoo, name): data for name, data in files.items()})
 
 
-NO_INDEX = "model.ckpt.index in {uri} is no index of a checkpoint: "
+NO_INDEX = "model.ckpt.index in {uri} is not the index of a checkpoint: "
 ARCHIVES = {
     "a web page": (
         b"<!DOCTYPE html><title>404 Not Found</title>",

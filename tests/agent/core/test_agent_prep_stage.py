@@ -15,6 +15,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from PIL import Image
 
+from stage_verdict import verdict_of
+from trainingrun_agent.attempt_record import AttemptRecord
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig, SplitRule, Uri
 from trainingrun_agent.context import StageContext
@@ -22,7 +24,7 @@ from trainingrun_agent.errors import Interrupted, Outcome, StageError, UserError
 from trainingrun_agent.keys import BucketKeys
 from trainingrun_agent.prep.split.eval_fraction import split_of
 from trainingrun_agent.progress import Progress
-from trainingrun_agent.stages import prep
+from trainingrun_agent.stages import prep, pretrained_check
 from trainingrun_agent.storage import manifest
 from trainingrun_agent.storage.s3 import S3Store
 
@@ -54,8 +56,10 @@ def make_context(s3_config: AgentConfig) -> Callable[[S3Store], StageContext]:
     """A context over one store; every call makes a new pod's progress."""
 
     def make(store: S3Store) -> StageContext:
-        progress = Progress(stage="prep", pod_uid=s3_config.pod_uid)
-        return StageContext(s3_config, lambda _: store, progress, threading.Event(), Clock())
+        progress, clock = Progress(stage="prep", pod_uid=s3_config.pod_uid), Clock()
+        return StageContext(
+            s3_config, lambda _: store, progress, threading.Event(), clock, AttemptRecord(clock, progress)
+        )
 
     return make
 
@@ -77,7 +81,7 @@ def test_a_first_run_writes_everything_it_promises(
     document: dict[str, Any],
 ) -> None:
     context = make_context(images)
-    verdict = prep.run(context)
+    verdict = verdict_of(prep, context)
     assert (verdict.outcome, verdict.reason, verdict.epoch) == (Outcome.SUCCEEDED, "Prepared", 1)
     assert verdict.message == "Prepared 6 train and 2 eval images with pascalVOC labels."
     contract("verdict", verdict.to_json())
@@ -103,7 +107,7 @@ def test_what_the_report_found_is_told_with_the_success(
     context = make_context(images)
     generous = replace(context.config.resolved.dataset, max_bad_files="1")
     resolved = replace(context.config.resolved, dataset=generous)
-    verdict = prep.run(replace(context, config=replace(context.config, resolved=resolved)))
+    verdict = verdict_of(prep, replace(context, config=replace(context.config, resolved=resolved)))
     assert (
         verdict.message
         == "Prepared 5 train and 2 eval images with pascalVOC labels; the report has 1 error and 2 warnings."
@@ -118,7 +122,7 @@ def test_a_share_of_one_folder_is_for_evaluation(
     context = make_context(s3_store)
     dataset = replace(context.config.resolved.dataset, eval=None, split=rule)
     resolved = replace(context.config.resolved, dataset=dataset)
-    verdict = prep.run(replace(context, config=replace(context.config, resolved=resolved)))
+    verdict = verdict_of(prep, replace(context, config=replace(context.config, resolved=resolved)))
     _check_numbers(verdict.numbers)
     chosen = [number for number in range(12) if split_of(f"{number}.jpg", rule) == "eval"]
     assert 0 < len(chosen) < 12
@@ -126,9 +130,9 @@ def test_a_share_of_one_folder_is_for_evaluation(
 
 
 def test_a_later_attempt_believes_the_result(images: S3Store, make_context: Callable[[S3Store], StageContext]) -> None:
-    first = prep.run(make_context(images))
+    first = verdict_of(prep, make_context(images))
     images.delete("tire/images/train/0.jpg")
-    again = prep.run(make_context(images))
+    again = verdict_of(prep, make_context(images))
     assert (again.outcome, again.epoch) == (Outcome.SUCCEEDED, 2)
     assert again.message == "An earlier attempt prepared 6 train and 2 eval images with pascalVOC labels."
     assert again.numbers == {**first.numbers, "reused": True}
@@ -139,7 +143,7 @@ def test_a_later_attempt_believes_the_result(images: S3Store, make_context: Call
 def test_a_result_whose_objects_are_gone_is_made_again(
     images: S3Store, make_context: Callable[[S3Store], StageContext], lost: str
 ) -> None:
-    prep.run(make_context(images))
+    verdict_of(prep, make_context(images))
     key = f"ml/vision/{_document(images, 'prepared.json')['manifestKey']}"
     shard = manifest.read(images, key).objects[0]
     where = BucketKeys("ml/vision").manifest_entry(shard.key, folder=key.rpartition("/")[0])
@@ -147,7 +151,7 @@ def test_a_result_whose_objects_are_gone_is_made_again(
         images.put(where, b"cut")
     else:
         images.delete(key if lost == "manifest" else where)
-    verdict = prep.run(make_context(images))
+    verdict = verdict_of(prep, make_context(images))
     assert (verdict.outcome, verdict.epoch) == (Outcome.SUCCEEDED, 2)
     assert _document(images, "prepared.json")["epoch"] == 2
     info = images.head(where)
@@ -176,10 +180,10 @@ def test_a_typo_in_pretrained_costs_no_gpu(images: S3Store, key: str, found: boo
     images.put("zoo/model.tar.gz", b"x")
     uri = Uri(images.bucket, key)
     if found:
-        prep._check_pretrained(uri, lambda _: images)
+        pretrained_check.check_exists(lambda _: images, uri)
         return
     with pytest.raises(UserError, match=rf"spec\.model\.pretrained: no object at s3://{images.bucket}/{key}") as caught:
-        prep._check_pretrained(uri, lambda _: images)
+        pretrained_check.check_exists(lambda _: images, uri)
     assert caught.value.reason == "PretrainedNotFound"
 
 
@@ -197,7 +201,7 @@ def test_ignored_conditions_are_shown_and_do_not_end_the_run(
     put = S3Store.put
     monkeypatch.setattr(S3Store, "put", lambda self, key, data, if_absent=False: put(self, key, data))
     context = make_context(images)
-    verdict = prep.run(context)
+    verdict = verdict_of(prep, context)
     assert verdict.outcome is Outcome.SUCCEEDED
     assert verdict.numbers["storageWarning"].startswith("ConditionalWritesIgnored: ")
     assert context.progress.snapshot()["storage"] == {

@@ -14,7 +14,8 @@ import pytest
 from trainingrun_agent import log, redaction
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.progress import Progress
-from trainingrun_agent.server import AgentServer, TrainerProbe
+from trainingrun_agent.server import AgentServer
+from trainingrun_agent.trainer_probe import TrainerProbe
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ import pytest
 
 from trainingrun_agent.config import AgentConfig, Paths
 from trainingrun_agent.context import StageContext
-from trainingrun_agent.errors import Interrupted, Outcome, StorageRefused, UserError
+from trainingrun_agent.errors import Interrupted, StorageRefused, UserError
 from trainingrun_agent.runner import run
-from trainingrun_agent.verdict import Verdict
+from trainingrun_agent.verdict import StageResult, Timings
 
 ENV = {"POD_UID": "11112222-3333-4444-5555-666677778888", "POD_IP": "127.0.0.1"}
 PACKAGE = Path(__file__).parents[3] / "images" / "agent"
@@ -35,20 +35,22 @@ def keep_signal_handlers() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-def _succeed(context: StageContext) -> Verdict:
-    context.progress.update(epoch=4)
-    return Verdict("prep", Outcome.SUCCEEDED, "Prepared", "done")
+def _succeed(context: StageContext) -> StageResult:
+    context.record.claimed(4)
+    return StageResult("Prepared", "done")
 
 
-def _raise(error: BaseException) -> Callable[[StageContext], Verdict]:
-    def main(context: StageContext) -> Verdict:
-        context.progress.update(epoch=4, timings={"fetch": 1.0, "work": 0.0, "ship": 0.0})
+def _raise(error: BaseException) -> Callable[[StageContext], StageResult]:
+    def main(context: StageContext) -> StageResult:
+        context.record.claimed(4)
+        context.record.numbers = {"trainImages": 5}
+        context.record.timings = Timings(fetch=1.0)
         raise error
 
     return main
 
 
-def _stop_oneself(context: StageContext) -> Verdict:
+def _stop_oneself(context: StageContext) -> StageResult:
     os.kill(os.getpid(), signal.SIGTERM)
     assert context.stop.wait(5)
     raise Interrupted("SIGTERM seen")
@@ -73,7 +75,7 @@ def test_every_end_has_a_verdict(
     make_config: Callable[..., AgentConfig],
     agent_paths: Paths,
     contract: Callable[[str, Any], None],
-    main: Callable[[StageContext], Verdict],
+    main: Callable[[StageContext], StageResult],
     outcome: str,
     reason: str,
 ) -> None:
@@ -91,7 +93,7 @@ def test_a_bug_is_located(make_config: Callable[..., AgentConfig], agent_paths: 
     verdict = json.loads(agent_paths.termination_log.read_bytes())
     assert verdict["message"].startswith("KeyError at test_agent_runner.py:")
     assert verdict["message"].endswith(" in main")
-    assert (verdict["epoch"], verdict["timings"]["fetch"]) == (4, 1.0)
+    assert (verdict["epoch"], verdict["timings"]["fetch"], verdict["numbers"]) == (4, 1.0, {"trainImages": 5})
 
 
 def test_a_config_that_cannot_be_read_has_a_verdict(agent_paths: Paths) -> None:
@@ -134,7 +136,7 @@ def test_the_server_answers_while_the_stage_works(make_config: Callable[..., Age
     port = _free_port()
     seen: list[Any] = []
 
-    def main(context: StageContext) -> Verdict:
+    def main(context: StageContext) -> StageResult:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/progress", timeout=5) as answer:
             seen.append(json.loads(answer.read()))
         return _succeed(context)

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from trainingrun_agent.attempt_record import AttemptRecord
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig, Paths, parse_resolved
 from trainingrun_agent.context import StageContext
@@ -95,7 +96,7 @@ class Run:
         clock = clock or Clock()
         progress, stop = Progress(stage=stage, pod_uid=uid), threading.Event()
         stores = Stores(config, progress=progress, stop=stop, clock=Clock())
-        return StageContext(config, stores.open, progress, stop, clock)
+        return StageContext(config, stores.open, progress, stop, clock, AttemptRecord(clock, progress))
 
     def start_trainer(self, context: StageContext, **plan: Any) -> subprocess.Popen[bytes]:
         command = [

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from stage_verdict import verdict_of
 from trainingrun_agent.errors import Outcome
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.stages import export, train
@@ -34,14 +35,14 @@ def trained(prepared: Any) -> Any:
     """The run after its train stage."""
     context = prepared.pod("train")
     prepared.start_trainer(context)
-    assert train.run(context).outcome is Outcome.SUCCEEDED
+    assert verdict_of(train, context).outcome is Outcome.SUCCEEDED
     return prepared
 
 
 def test_exported_run_has_manifest_pointer_and_numbers(trained: Any, contract: Check) -> None:
     context = trained.pod("export")
     trained.start_trainer(context, export=[*MODEL, "notes.txt", "pictures/x.sh", "saved_model/1/assets/a"])
-    verdict = export.run(context)
+    verdict = verdict_of(export, context)
 
     assert (verdict.outcome, verdict.reason) == (Outcome.SUCCEEDED, "Exported")
     contract("verdict", verdict.to_json())
@@ -67,7 +68,7 @@ def test_exported_run_has_manifest_pointer_and_numbers(trained: Any, contract: C
 def test_exporter_gets_checkpoint_eval_records_and_what_training_scored(trained: Any, contract: Check) -> None:
     context = trained.pod("export")
     trained.start_trainer(context, export=MODEL)
-    export.run(context)
+    verdict_of(export, context)
 
     spec = json.loads((context.config.shared / "spec.json").read_text())
     contract("shared-spec", spec)
@@ -87,7 +88,7 @@ def test_export_that_lacks_a_part_is_none(trained: Any, missing: str) -> None:
     ]
     left = [name for name in left if "model.ckpt" not in name or "model.ckpt" not in missing]
     trained.start_trainer(context, export=left)
-    verdict = export.run(context)
+    verdict = verdict_of(export, context)
 
     assert (verdict.outcome, verdict.reason) == (Outcome.CRASH, "ExportIncomplete")
     assert missing.partition("/")[0].partition(".")[0] in verdict.message
@@ -107,7 +108,7 @@ def test_export_with_links_is_refused(trained: Any, tmp_path: Path, what: str) -
         link.mkdir()
         (link / "saved_model.pb").symlink_to(tmp_path / "secret" / "saved_model.pb")
     trained.start_trainer(context, export=[name for name in MODEL if not name.startswith("saved_model")])
-    verdict = export.run(context)
+    verdict = verdict_of(export, context)
 
     assert (verdict.outcome, verdict.reason) == (Outcome.CRASH, "ExportIncomplete")
     assert trained.keys(context.out, "export/") == []
@@ -116,7 +117,7 @@ def test_export_with_links_is_refused(trained: Any, tmp_path: Path, what: str) -
 def test_untrained_run_sends_the_exporter_away(prepared: Any) -> None:
     context = prepared.pod("export")
     exporter = prepared.start_trainer(context, export=MODEL)
-    verdict = export.run(context)
+    verdict = verdict_of(export, context)
 
     assert (verdict.outcome, verdict.reason) == (Outcome.CRASH, "ResultMissing")
     assert "trained.json" in verdict.message
@@ -126,9 +127,9 @@ def test_untrained_run_sends_the_exporter_away(prepared: Any) -> None:
 def test_finished_export_is_not_done_again(trained: Any) -> None:
     first = trained.pod("export")
     trained.start_trainer(first, export=MODEL)
-    done = export.run(first)
+    done = verdict_of(export, first)
     second = trained.pod("export")
-    verdict = export.run(second)
+    verdict = verdict_of(export, second)
 
     assert (verdict.outcome, verdict.reason) == (Outcome.SUCCEEDED, "AlreadyExported")
     assert verdict.numbers == done.numbers

@@ -32,7 +32,7 @@ def live(liveness: Liveness, clock: Any, seconds: int, *, phase: str, advancing:
 
 def test_nothing_is_held_against_a_trainer_that_waits_for_the_fetch(liveness: Liveness, fake_clock: Any) -> None:
     live(liveness, fake_clock, 7200, phase="waiting", advancing=False)
-    assert liveness.complaint() == ""
+    assert liveness.stall_reason() == ""
 
 
 @pytest.mark.parametrize(
@@ -52,33 +52,33 @@ def test_stall_by_phase(
 ) -> None:
     liveness.work_given()
     live(liveness, fake_clock, seconds, phase=phase, advancing=advancing)
-    assert (liveness.complaint() == "") is alive
-    assert (liveness.last_complaint == "") is alive
+    assert (liveness.stall_reason() == "") is alive
+    assert (liveness.last_stall_reason == "") is alive
 
 
 def test_stopped_process_is_noticed_after_a_minute(liveness: Liveness, fake_clock: Any) -> None:
     liveness.work_given()
     live(liveness, fake_clock, 30, phase="training", advancing=True)
     fake_clock.sleep(59)
-    assert liveness.complaint() == ""
+    assert liveness.stall_reason() == ""
     fake_clock.sleep(2)
-    assert "no sign of life for 60 s" in liveness.complaint()
+    assert "no sign of life for 60 s" in liveness.stall_reason()
 
 
 def test_first_sign_may_take_as_long_as_an_import(liveness: Liveness, fake_clock: Any) -> None:
     liveness.work_given()
     fake_clock.sleep(599)
-    assert liveness.complaint() == ""
+    assert liveness.stall_reason() == ""
     fake_clock.sleep(2)
-    assert "no sign of life" in liveness.complaint()
+    assert "no sign of life" in liveness.stall_reason()
 
 
-def test_complaint_is_remembered_when_the_trainer_moves_again(liveness: Liveness, fake_clock: Any) -> None:
+def test_a_stall_is_remembered_when_the_trainer_moves_again(liveness: Liveness, fake_clock: Any) -> None:
     liveness.work_given()
     live(liveness, fake_clock, 200, phase="training", advancing=False)
     liveness.observe(sign("training", fake_clock.monotonic() + 1, fake_clock.monotonic()))
-    assert liveness.complaint() == ""
-    assert "no progress for 120 s while training" in liveness.last_complaint
+    assert liveness.stall_reason() == ""
+    assert "no progress for 120 s while training" in liveness.last_stall_reason
 
 
 def done(outcome: Outcome) -> Done:
@@ -92,13 +92,13 @@ def done(outcome: Outcome) -> Done:
         pytest.param({"done": done(Outcome.SUCCEEDED), "stopped": True}, None, "", id="succeeded just before the end"),
         pytest.param({"done": done(Outcome.DIVERGED)}, Outcome.DIVERGED, "what happened", id="its own account"),
         pytest.param(
-            {"done": done(Outcome.DIVERGED), "complaint": "x"}, Outcome.DIVERGED, "", id="account before stall"
+            {"done": done(Outcome.DIVERGED), "stall_reason": "x"}, Outcome.DIVERGED, "", id="account before stall"
         ),
         pytest.param({"stopped": True}, Outcome.INTERRUPTED, "step 5 of 30", id="SIGTERM"),
-        pytest.param({"stopped": True, "complaint": "x"}, Outcome.INTERRUPTED, "", id="SIGTERM after a stall"),
-        pytest.param({"complaint": "it hung"}, Outcome.STALLED, "it hung", id="stalled"),
+        pytest.param({"stopped": True, "stall_reason": "x"}, Outcome.INTERRUPTED, "", id="SIGTERM after a stall"),
+        pytest.param({"stall_reason": "it hung"}, Outcome.STALLED, "it hung", id="stalled"),
         pytest.param(
-            {"done": done(Outcome.INTERRUPTED), "complaint": "it hung"}, Outcome.STALLED, "it hung", id="probe"
+            {"done": done(Outcome.INTERRUPTED), "stall_reason": "it hung"}, Outcome.STALLED, "it hung", id="probe"
         ),
         pytest.param({"done": done(Outcome.INTERRUPTED)}, Outcome.INTERRUPTED, "what happened", id="only it was told"),
         pytest.param({}, Outcome.CRASH, "without done.json at step 5 of 30 while training", id="crash"),
@@ -110,7 +110,7 @@ def test_end_is_judged(seen: dict[str, Any], outcome: Outcome | None, words: str
         "gone": True,
         "stopped": False,
         "done": None,
-        "complaint": "",
+        "stall_reason": "",
         "last": sign("training", 1, 1),
     }
     error = failure(End(**facts | seen), container="trainer")

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from trainingrun_agent.errors import Outcome, StorageOutage
+from trainingrun_agent.errors import StorageOutage
 from trainingrun_agent.keys import Attempt
 from trainingrun_agent.mirror import run as run_mirror
 from trainingrun_agent.mirror.loop import BUSY_SECONDS, BUSY_TURNS, IDLE_SECONDS, TROUBLE_SECONDS, Mirror
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage.base import ObjectInfo, ObjectStore
+from trainingrun_agent.verdict import StageResult
 
 FILE = "events.out.tfevents.1700000000.host"
 
@@ -222,10 +223,10 @@ def test_other_keys_are_passed_over(setup: Setup, key: str) -> None:
 
 def test_sigterm_ends_it_at_once(run: Any) -> None:
     context = run.pod("mirror")
-    verdicts: list[Any] = []
-    thread = threading.Thread(target=lambda: verdicts.append(run_mirror(context)))
+    results: list[StageResult] = []
+    thread = threading.Thread(target=lambda: results.append(run_mirror(context)))
     thread.start()
     context.stop.set()
     thread.join(2)
-    assert verdicts[0].outcome is Outcome.SUCCEEDED
+    assert [result.reason for result in results] == ["Stopped"]
     assert sorted(path.name for path in (context.config.shared / "logs").iterdir()) == ["eval_0", "train"]

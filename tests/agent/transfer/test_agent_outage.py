@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from stage_verdict import verdict_of
 from trainingrun_agent.errors import Outcome
 from trainingrun_agent.keys import is_manifest, manifest_of
 from trainingrun_agent.stages import train
@@ -20,7 +21,7 @@ def test_bursts_of_503_are_waited_out(prepared: Any, moto_endpoint: str, monkeyp
         prepared.document["storage"]["endpoint"] = endpoint
         context = prepared.pod("train")
         prepared.start_trainer(context, seconds_per_step=0.1)
-        verdict = train.run(context)
+        verdict = verdict_of(train, context)
         store = context.out
         proxy.flaky = False
         keys = [key for key in prepared.keys(store, "train/") if is_manifest(key)]

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from stage_verdict import verdict_of
 from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import Outcome, Superseded
 from trainingrun_agent.shared import liveness
@@ -28,7 +29,7 @@ Check = Callable[[str, Any], None]
 def start(context: StageContext) -> tuple[threading.Thread, list[Verdict]]:
     """Run the stage beside the test."""
     verdicts: list[Verdict] = []
-    thread = threading.Thread(target=lambda: verdicts.append(train.run(context)))
+    thread = threading.Thread(target=lambda: verdicts.append(verdict_of(train, context)))
     thread.start()
     return thread, verdicts
 
@@ -48,7 +49,7 @@ def step_of(context: StageContext) -> int:
 def test_trained_run_has_pointer_manifests_and_events(prepared: Any, contract: Check) -> None:
     context = prepared.pod("train")
     prepared.start_trainer(context)
-    verdict = train.run(context)
+    verdict = verdict_of(train, context)
 
     assert (verdict.outcome, verdict.reason) == (Outcome.SUCCEEDED, "Trained")
     contract("verdict", verdict.to_json())
@@ -69,7 +70,7 @@ def test_trained_run_has_pointer_manifests_and_events(prepared: Any, contract: C
 def test_bucket_holds_the_documented_layout_and_one_object_per_event_file(prepared: Any) -> None:
     context = prepared.pod("train")
     prepared.start_trainer(context)
-    train.run(context)
+    verdict_of(train, context)
 
     attempt = f"0001-{context.config.pod_uid[:8]}"
     keys = prepared.keys(context.out, f"train/{attempt}/")
@@ -85,7 +86,7 @@ def test_bucket_holds_the_documented_layout_and_one_object_per_event_file(prepar
 def test_fetched_files_are_whole_and_spool_is_empty_at_the_end(prepared: Any) -> None:
     context = prepared.pod("train")
     prepared.start_trainer(context)
-    train.run(context)
+    verdict_of(train, context)
 
     dataset = context.config.shared / "dataset"
     assert sorted(path.name for path in dataset.iterdir()) == [
@@ -102,10 +103,10 @@ def test_fetched_files_are_whole_and_spool_is_empty_at_the_end(prepared: Any) ->
 def test_finished_training_is_not_done_again(prepared: Any, contract: Check) -> None:
     first = prepared.pod("train")
     prepared.start_trainer(first)
-    train.run(first)
+    verdict_of(train, first)
     second = prepared.pod("train")
     trainer = prepared.start_trainer(second)
-    verdict = train.run(second)
+    verdict = verdict_of(train, second)
 
     assert (verdict.outcome, verdict.reason) == (Outcome.SUCCEEDED, "AlreadyTrained")
     assert verdict.numbers["checkpointStep"] == 30
@@ -117,10 +118,10 @@ def test_finished_training_is_not_done_again(prepared: Any, contract: Check) -> 
 def test_killed_trainer_is_a_crash_and_the_next_attempt_resumes(prepared: Any, contract: Check) -> None:
     first = prepared.pod("train")
     prepared.start_trainer(first, die_at=27)
-    crash = train.run(first)
+    crash = verdict_of(train, first)
     second = prepared.pod("train")
     prepared.start_trainer(second)
-    verdict = train.run(second)
+    verdict = verdict_of(train, second)
 
     contract("verdict", crash.to_json())
     assert (crash.outcome, crash.reason) == (Outcome.CRASH, "TrainerDied")
@@ -153,7 +154,7 @@ def test_a_pod_that_was_given_up_publishes_nothing_once_another_has_claimed(prep
     published = [key for key in prepared.keys(new.out, "train/") if key.endswith("MANIFEST.json")]
     assert published == [f"0001-{old.config.pod_uid[:8]}/checkpoints/00000010/MANIFEST.json"]
     prepared.start_trainer(new)
-    assert train.run(new).numbers["resumedFromStep"] == 10
+    assert verdict_of(train, new).numbers["resumedFromStep"] == 10
 
 
 def test_a_result_is_published_by_the_newest_epoch_only(prepared: Any) -> None:
@@ -212,7 +213,7 @@ def test_sigterm_before_the_trainer_started_ends_at_once(prepared: Any) -> None:
 def test_trainers_own_account_decides(prepared: Any, outcome: str) -> None:
     context = prepared.pod("train")
     prepared.start_trainer(context, done=outcome)
-    verdict = train.run(context)
+    verdict = verdict_of(train, context)
 
     assert (verdict.outcome, verdict.reason) == (outcome, "ByPlan")
     assert read_result(context.out, prepared.run_keys, "train") is None
@@ -222,7 +223,7 @@ def test_trainer_that_ends_during_the_fetch_is_heard(prepared: Any) -> None:
     context = prepared.pod("train")
     trainer = prepared.start_trainer(context, early="gpuUnfit")
     trainer.wait(timeout=10)
-    verdict = train.run(context)
+    verdict = verdict_of(train, context)
 
     assert verdict.outcome is Outcome.GPU_UNFIT
 
@@ -230,7 +231,7 @@ def test_trainer_that_ends_during_the_fetch_is_heard(prepared: Any) -> None:
 def test_success_without_the_final_checkpoint_is_no_success(prepared: Any) -> None:
     context = prepared.pod("train")
     prepared.start_trainer(context, steps=12)
-    verdict = train.run(context)
+    verdict = verdict_of(train, context)
 
     assert (verdict.outcome, verdict.reason) == (Outcome.CRASH, "FinalCheckpointMissing")
     assert read_result(context.out, prepared.run_keys, "train") is None
@@ -239,7 +240,7 @@ def test_success_without_the_final_checkpoint_is_no_success(prepared: Any) -> No
 def test_unprepared_run_sends_the_trainer_away(run: Any, contract: Check) -> None:
     context = run.pod("train")
     trainer = run.start_trainer(context)
-    verdict = train.run(context)
+    verdict = verdict_of(train, context)
 
     assert (verdict.outcome, verdict.reason) == (Outcome.CRASH, "ResultMissing")
     assert "prepared.json" in verdict.message
@@ -252,8 +253,8 @@ def test_frozen_trainer_fails_its_probe_and_is_called_stalled(prepared: Any, mon
     context = prepared.pod("train")
     trainer = prepared.start_trainer(context, freeze_at=15)
     thread, verdicts = start(context)
-    until(lambda: context.trainer_probe.complaint() != "")
-    assert "no sign of life" in context.trainer_probe.complaint()
+    until(lambda: context.trainer_probe.stall_reason() != "")
+    assert "no sign of life" in context.trainer_probe.stall_reason()
     trainer.kill()
     thread.join(20)
 
@@ -267,7 +268,7 @@ def test_trainer_that_hangs_and_saves_when_told_to_end_is_stalled(prepared: Any)
     context = prepared.pod("train")
     trainer = prepared.start_trainer(context, hang_at=15)
     thread, verdicts = start(context)
-    until(lambda: "no progress" in context.trainer_probe.complaint())
+    until(lambda: "no progress" in context.trainer_probe.stall_reason())
     trainer.send_signal(signal.SIGTERM)
     thread.join(20)
 
@@ -293,10 +294,10 @@ def test_storage_that_refuses_ends_the_stage_with_its_reason(prepared: Any) -> N
 def test_resume_at_the_last_step_needs_no_new_checkpoint(prepared: Any) -> None:
     first = prepared.pod("train")
     prepared.start_trainer(first, done=None)
-    assert train.run(first).outcome is Outcome.CRASH
+    assert verdict_of(train, first).outcome is Outcome.CRASH
     second = prepared.pod("train")
     prepared.start_trainer(second)
-    verdict = train.run(second)
+    verdict = verdict_of(train, second)
 
     assert verdict.outcome is Outcome.SUCCEEDED
     assert verdict.numbers["resumedFromStep"] == verdict.numbers["checkpointStep"] == 30

@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 
 from trainingrun_agent.context import StageContext
-from trainingrun_agent.errors import Outcome, StageError
+from trainingrun_agent.errors import StageError
 from trainingrun_agent.keys import EVENT_FOLDERS
 from trainingrun_agent.mirror.copy import copy_new
 from trainingrun_agent.mirror.listing import EventListing
+from trainingrun_agent.reasons.pods import STOPPED
 from trainingrun_agent.shared.folder import Folder
-from trainingrun_agent.verdict import Verdict
+from trainingrun_agent.verdict import StageResult
 
 LOGS = "logs"
 BUSY_SECONDS = 5.0
@@ -26,7 +27,7 @@ TROUBLE_SECONDS = 30.0
 _log = logging.getLogger(__name__)
 
 
-def run(context: StageContext) -> Verdict:
+def run(context: StageContext) -> StageResult:
     """Mirror until SIGTERM."""
     with (
         Folder.open(context.config.shared) as shared,
@@ -37,7 +38,7 @@ def run(context: StageContext) -> Verdict:
         mirror = Mirror(context, logs)
         while not context.stop.is_set():
             context.clock.wait(context.stop, mirror.turn())
-    return Verdict("mirror", Outcome.SUCCEEDED, "Stopped", "SIGTERM arrived.")
+    return StageResult(STOPPED)
 
 
 class Mirror:

@@ -219,7 +219,7 @@ def _make(job: _Job, home: Home, found: dict[Split, _Found], folder: Path) -> di
         reports = _reports(job, home, built, findings, folder)
     if failure is not None:
         where = publish_failure(home, reports)
-        raise UserError(failure.reason, failure.message, hint=f"{failure.hint} {where}") from failure
+        raise failure.with_report(where) from failure
     (folder / "label_map.pbtxt").write_bytes(label_map(job.classes))
     dataset = _numbers(job, home, built, findings) | {"format": summary}
     publish(

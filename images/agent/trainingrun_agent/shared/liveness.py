@@ -1,7 +1,7 @@
-"""Whether the trainer still gets anywhere; behind `/trainer-alive`, the trainer's liveness probe.
+"""Whether the trainer still makes progress: what its liveness probe, `/trainer-alive`, asks.
 
-Invariant: pure observation. Only changes of what the trainer writes count, measured by this process's own
-monotonic clock; nothing is held against a trainer before the agent has given it its work.
+Invariant: pure observation. Only changes of what the trainer writes count, measured by this process's own monotonic
+clock. A trainer without work never counts as stalled.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from trainingrun_agent.clock import Clock
 from trainingrun_agent.shared.documents import TrainerProgress
 
 FROZEN_SECONDS = 60.0
-"""progress.json is replaced every second by a thread that does nothing else."""
+"""Limit for a trainer that writes nothing: its progress.json is replaced every second by a thread of its own."""
 STARTUP_SECONDS = 600.0
-"""Importing TensorFlow and building a large graph make no step, save or evaluated image."""
+"""Limit at the start: importing TensorFlow and building a large graph show no progress."""
 STARTING_PHASES = frozenset(("importing", "waiting", "building"))
 
 
 class Liveness:
-    """Any thread may ask; one observes. `stall_seconds` is spec.train.stallSeconds."""
+    """One thread observes, any may ask. `stall_seconds` is spec.train.stallSeconds."""
 
     def __init__(self, *, stall_seconds: float, clock: Clock) -> None:
         self._clock = clock
@@ -28,16 +28,16 @@ class Liveness:
         self._working = False
         self._seen: TrainerProgress | None = None
         self._updated_at = self._advanced_at = clock.monotonic()
-        self._last_complaint = ""
+        self._last_stall_reason = ""
 
     def work_given(self) -> None:
-        """The fetch is over and the trainer has started: from now on it has to move."""
+        """The fetch is over and the trainer has started: from now on it must make progress."""
         with self._lock:
             self._working = True
             self._updated_at = self._advanced_at = self._clock.monotonic()
 
     def observe(self, progress: TrainerProgress | None) -> None:
-        """Take note of the newest progress.json."""
+        """Compare the newest progress.json with the one before."""
         with self._lock:
             now, before = self._clock.monotonic(), self._seen
             if progress is not None:
@@ -48,23 +48,23 @@ class Liveness:
                 self._seen = progress
             self._remember(now)
 
-    def complaint(self) -> str:
+    def stall_reason(self) -> str:
         """Why the trainer must be ended now; empty while all is well."""
         with self._lock:
             return self._remember(self._clock.monotonic())
 
     @property
-    def last_complaint(self) -> str:
-        """What was held against the trainer last, also when it moved again afterwards; empty for nothing."""
+    def last_stall_reason(self) -> str:
+        """Why the trainer last counted as stalled, also if it moved again afterwards; empty if it never did."""
         with self._lock:
-            return self._last_complaint
+            return self._last_stall_reason
 
     def _remember(self, now: float) -> str:
-        complaint = self._judge(now) if self._working else ""
-        self._last_complaint = complaint or self._last_complaint
-        return complaint
+        reason = self._check(now) if self._working else ""
+        self._last_stall_reason = reason or self._last_stall_reason
+        return reason
 
-    def _judge(self, now: float) -> str:
+    def _check(self, now: float) -> str:
         starting = self._seen is None or self._seen.phase in STARTING_PHASES
         frozen = STARTUP_SECONDS if self._seen is None else FROZEN_SECONDS
         if now - self._updated_at > frozen:

@@ -1,1 +1,1 @@
-"""The stages of a run, one module each, all with `run(context) -> Verdict`."""
+"""The stages of a run, one module each with `run(context) -> StageResult`, which raises StageError when it fails."""

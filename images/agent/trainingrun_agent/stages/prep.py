@@ -1,8 +1,7 @@
-"""Stage prep: prove that storage works, turn labelled images into a data set, write the run's
-pipeline.config.
+"""The prep stage: check that storage works, turn labelled images into a data set, write the run's pipeline.config.
 
-Invariant: prepared.json is written last; when it is there and the objects it points to are, the stage is
-done and nothing is done again.
+Invariant: prepared.json is written last. When it is there, and so are the objects it points to, the stage is finished
+and no attempt does anything again.
 """
 
 from __future__ import annotations
@@ -11,48 +10,44 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainingrun_agent import __version__
-from trainingrun_agent.attempt_record import Stopwatch
 from trainingrun_agent.clock import rfc3339
-from trainingrun_agent.config import Uri
 from trainingrun_agent.context import StageContext
-from trainingrun_agent.errors import NotFound, Outcome, UserError
+from trainingrun_agent.errors import NotFound
 from trainingrun_agent.keys import folder_of
 from trainingrun_agent.log import logger
 from trainingrun_agent.pipeline.build import build_pipeline_config
 from trainingrun_agent.prep.prepare import PreparedDataset, prepare
-from trainingrun_agent.shared.folder import Folder
+from trainingrun_agent.reasons.pods import PREPARED, PREPARED_BEFORE
+from trainingrun_agent.reasons.storage import CONDITIONAL_WRITES_IGNORED
+from trainingrun_agent.stages import pretrained_check
 from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage import documents, epochs, manifest, preflight, results
-from trainingrun_agent.storage.base import StoreFor
-from trainingrun_agent.transfer.meter import Meter
-from trainingrun_agent.transfer.weights import check_weights
-from trainingrun_agent.verdict import Verdict
+from trainingrun_agent.verdict import StageResult
 
 
-def run(context: StageContext) -> Verdict:
-    """Run the stage to its end. Raises StageError."""
-    watch = Stopwatch(context.clock, context.progress)
-    resolved = context.config.resolved
-    with watch.part("fetch"):
+def run(context: StageContext) -> StageResult:
+    """Run the stage. Raises StageError."""
+    record, resolved = context.record, context.config.resolved
+    with record.part("fetch"):
         warnings = _preflight(context)
         raise_if_stopped(context.stop)
-        epoch = epochs.claim(context.out, resolved.run_keys, context.config.pod_uid, clock=context.clock)
-        context.progress.update(epoch=epoch)
-        earlier = _finished(context)
-    if earlier is not None:
-        return _succeeded(earlier["numbers"], epoch=epoch, watch=watch, again=True)
-    with watch.part("fetch"):
-        _check_weights(context)
-    with watch.part("work"):
+        record.claimed(epochs.claim(context.out, resolved.run_keys, context.config.pod_uid, clock=context.clock))
+        finished = _finished(context)
+    if finished is not None:
+        record.numbers = {**finished["numbers"], "reused": True}
+        return StageResult(PREPARED_BEFORE, {"images": _images(record.numbers)})
+    with record.part("fetch"):
+        pretrained_check.check_fits(context)
+    with record.part("work"):
         prepared = _prepare(context)
         pipeline = _pipeline(context, prepared)
     raise_if_stopped(context.stop)
     context.progress.update(phase="shipping")
-    with watch.part("ship"):
+    with record.part("ship"):
         numbers = _numbers(context, prepared, warnings)
-        manifest_key = resolved.keys.relative(prepared.manifest_key)
-        _ship(context, pipeline, manifest_key=manifest_key, numbers=numbers, epoch=epoch)
-    return _succeeded(numbers, epoch=epoch, watch=watch, again=False)
+        _ship(context, pipeline, manifest_key=resolved.keys.relative(prepared.manifest_key), numbers=numbers)
+    record.numbers = numbers
+    return StageResult(PREPARED, {"images": _images(numbers)})
 
 
 def _preflight(context: StageContext) -> tuple[str, ...]:
@@ -62,40 +57,16 @@ def _preflight(context: StageContext) -> tuple[str, ...]:
     out = store_for(resolved.storage.bucket)
     warnings = preflight.probe(out, resolved.run_keys, context.config.pod_uid)
     preflight.check_sources(store_for, resolved.dataset.sources)
-    _check_pretrained(resolved.model.pretrained, store_for)
+    pretrained_check.check_exists(store_for, resolved.model.pretrained)
     for warning in warnings:
         logger.warning(warning)
-    reason = preflight.CONDITIONAL_WRITES_IGNORED if warnings else ""
+    reason = CONDITIONAL_WRITES_IGNORED.name if warnings else ""
     context.progress.storage(ready=True, reason=reason, message="; ".join(warnings))
     return warnings
 
 
-def _check_pretrained(uri: Uri | None, store_for: StoreFor) -> None:
-    """A typo must not be found by a pod that holds a GPU."""
-    if uri is None:
-        return
-    store = store_for(uri.bucket)
-    found = any(store.list(uri.key, limit=1)) if uri.key.endswith("/") else store.head(uri.key) is not None
-    if not found:
-        raise UserError(
-            "PretrainedNotFound",
-            f"spec.model.pretrained: no object at {uri}",
-            hint="Upload the weights there, or create a new TrainingRun with the right address (case matters).",
-        )
-
-
-def _check_weights(context: StageContext) -> None:
-    """So that neither a damaged archive nor weights of another network cost a GPU."""
-    model = context.config.resolved.model
-    if model.pretrained is None:
-        return
-    store, meter = context.store_for(model.pretrained.bucket), Meter(context.progress, context.stop)
-    with Folder.open(context.config.shared) as scratch:
-        check_weights(store, model.pretrained, network=model.network, scratch=scratch, meter=meter)
-
-
 def _finished(context: StageContext) -> dict[str, Any] | None:
-    """The result of an earlier attempt, when what it points to is still complete."""
+    """The result of an earlier attempt, if everything it points to is still complete."""
     resolved = context.config.resolved
     result = results.read_result(context.out, resolved.run_keys, "prep")
     if result is None:
@@ -149,24 +120,24 @@ def _pipeline(context: StageContext, prepared: PreparedDataset) -> str:
 
 def _numbers(context: StageContext, prepared: PreparedDataset, warnings: tuple[str, ...]) -> dict[str, Any]:
     resolved = context.config.resolved
-    key = resolved.keys.relative(resolved.run_keys.result("prep"))
-    numbers = {**prepared.numbers, "resultKey": key}
+    numbers = {**prepared.numbers, "resultKey": resolved.keys.relative(resolved.run_keys.result("prep"))}
     return numbers | {"storageWarning": "; ".join(warnings)} if warnings else numbers
 
 
-def _ship(context: StageContext, pipeline: str, *, manifest_key: str, numbers: Mapping[str, Any], epoch: int) -> None:
-    config, keys = context.config, context.config.resolved.run_keys
-    run = {
+def _ship(context: StageContext, pipeline: str, *, manifest_key: str, numbers: Mapping[str, Any]) -> None:
+    config, run = context.config, context.config.resolved.run_keys
+    epoch = context.record.epoch or 0
+    description = {
         "formatVersion": 1,
         "created": rfc3339(context.clock.now()),
         "producer": {"podUID": config.pod_uid, "epoch": epoch, "agentVersion": __version__},
         "resolved": config.resolved.document,
     }
-    context.out.put(keys.pipeline_config, pipeline.encode())
-    context.out.put(keys.description, documents.encode(run))
+    context.out.put(run.pipeline_config, pipeline.encode())
+    context.out.put(run.description, documents.encode(description))
     results.write_result(
         context.out,
-        keys,
+        run,
         stage="prep",
         epoch=epoch,
         pod_uid=config.pod_uid,
@@ -176,19 +147,9 @@ def _ship(context: StageContext, pipeline: str, *, manifest_key: str, numbers: M
     )
 
 
-def _succeeded(numbers: Mapping[str, Any], *, epoch: int, watch: Stopwatch, again: bool) -> Verdict:
+def _images(numbers: Mapping[str, Any]) -> str:
     counts = f"{numbers['trainImages']} train and {numbers['evalImages']} eval images"
-    images = f"{counts} with {numbers.get('format', 'pascalVOC')} labels{_findings(numbers)}"
-    message = f"An earlier attempt prepared {images}." if again else f"Prepared {images}."
-    return Verdict(
-        stage="prep",
-        outcome=Outcome.SUCCEEDED,
-        reason="Prepared",
-        message=message,
-        epoch=epoch,
-        numbers={**numbers, "reused": True} if again else numbers,
-        timings=watch.timings,
-    )
+    return f"{counts} with {numbers.get('format', 'pascalVOC')} labels{_findings(numbers)}"
 
 
 def _findings(numbers: Mapping[str, Any]) -> str:

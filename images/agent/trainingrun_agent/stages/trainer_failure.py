@@ -1,53 +1,36 @@
-"""What the end of the trainer or exporter means.
+"""What the end of the trainer or exporter means for the stage.
 
-Invariant: pure. The trainer's own account decides, unless it says no more than that it was told to end: then
-who told it decides.
+Invariant: pure. What the container reports decides, except that a container which only reports that it was asked to end
+is judged by who asked it: SIGTERM of the pod, or the liveness probe.
 """
 
 from __future__ import annotations
 
 from trainingrun_agent.errors import Interrupted, Outcome, StageError
+from trainingrun_agent.reasons import of_trainer
+from trainingrun_agent.reasons.pods import DIED, STALLED, STOPPED_WHILE_TRAINING
+from trainingrun_agent.shared.documents import Done
 from trainingrun_agent.stages.trainer_session import End
-
-SEE_LOG = "See the log of container {container}; out of memory shows in its state as OOMKilled."
 
 
 def failure(end: End, *, container: str) -> StageError | None:
-    """Why the stage failed by what was seen, None when the container says that it succeeded."""
+    """Why the stage failed, None when the container reports success."""
     done = end.done
     if done is not None and done.outcome is not Outcome.INTERRUPTED:
-        return None if done.outcome is Outcome.SUCCEEDED else _told(end, container)
+        return None if done.outcome is Outcome.SUCCEEDED else _as_reported(done, end, container)
     if end.stopped:
-        return Interrupted(
-            f"SIGTERM arrived{_position(end)}.", hint="The next attempt goes on from the newest checkpoint."
-        )
-    if end.complaint:
-        return StageError(
-            Outcome.STALLED,
-            "Stalled",
-            f"Container {container} was ended because {end.complaint}{_position(end)}.",
-            f"See the log of container {container}; spec.train.stallSeconds is the limit.",
-        )
+        return Interrupted(STOPPED_WHILE_TRAINING, position=_position(end))
+    if end.stall_reason:
+        return StageError(STALLED, container=container, complaint=end.stall_reason, position=_position(end))
     if done is not None:
-        return _told(end, container)
-    return StageError(
-        Outcome.CRASH,
-        f"{container.capitalize()}Died",
-        f"Container {container} ended without done.json{_position(end)}.",
-        SEE_LOG.format(container=container),
-    )
+        return _as_reported(done, end, container)
+    return StageError(DIED[container], container=container, position=_position(end))
 
 
-def _told(end: End, container: str) -> StageError | None:
-    done = end.done
-    if done is None:
-        return None
-    return StageError(
-        done.outcome,
-        done.reason,
-        done.message or f"Container {container} ended{_position(end)}.",
-        done.hint or SEE_LOG.format(container=container),
-    )
+def _as_reported(done: Done, end: End, container: str) -> StageError:
+    """The trainer knows what happened; which step helps is in the table, for reasons that it knows."""
+    message = done.message or f"Container {container} ended{_position(end)}."
+    return StageError(of_trainer(done.reason, done.outcome), message=message, hint=done.hint, container=container)
 
 
 def _position(end: End) -> str:

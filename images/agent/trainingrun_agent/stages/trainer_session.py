@@ -1,7 +1,7 @@
-"""Following the other container of the pod, trainer or exporter, from its start to its end.
+"""Follows the other container of the pod, trainer or exporter, from its start to its end.
 
-Invariant: the trainer's account of itself is copied to progress and judged for liveness, never obeyed. The
-session ends when the trainer is gone, or when the grace period is nearly over.
+Invariant: what the trainer reports is copied to progress and checked for liveness, never trusted. The session ends when
+the trainer is gone, or when the grace period is nearly over.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from trainingrun_agent.context import StageContext
+from trainingrun_agent.reasons.pods import STOPPED_WHILE_FETCHING
 from trainingrun_agent.shared.documents import Done, TrainerProgress, read_done, read_progress
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.shared.liveness import Liveness
@@ -18,10 +19,10 @@ from trainingrun_agent.shared.lock import TrainerLock
 from trainingrun_agent.stopping import raise_if_stopped
 
 TURN_SECONDS = 0.2
-UNHEARD_SECONDS = 300.0
-"""How long the kubelet may take to act on the liveness probe before the agent ends without the trainer."""
+PROBE_SECONDS = 300.0
+"""How long the kubelet may take to end a stalled trainer before the agent ends without it."""
 RESERVE_SECONDS = 3.0
-"""Kept of the grace period to write the verdict before SIGKILL."""
+"""Part of the grace period that is reserved for writing the verdict before SIGKILL."""
 _PHASES = {"importing": "waitingForTrainer", "waiting": "waitingForTrainer", "done": "shipping"}
 
 
@@ -31,17 +32,21 @@ class TrainerGoneError(Exception):
 
 @dataclass(frozen=True)
 class End:
-    """What was seen when the session ended; `gone` is False when only the grace period ended it."""
+    """What is known when the session ends.
+
+    `gone` is False when only the grace period ended it. `done` and `last` are what the trainer reported, `stall_reason`
+    is why its liveness probe failed, empty if it did not.
+    """
 
     gone: bool
     stopped: bool
     done: Done | None
-    complaint: str
+    stall_reason: str
     last: TrainerProgress | None
 
 
 class TrainerSession:
-    """Used from the stage's thread; the liveness probe asks from the server's."""
+    """Used from the stage's thread; the server's thread asks for the trainer's liveness."""
 
     def __init__(self, context: StageContext, folder: Folder) -> None:
         self._context, self._folder = context, folder
@@ -51,43 +56,43 @@ class TrainerSession:
         self._last: TrainerProgress | None = None
         self._stopped_at: float | None = None
         self._waiting_since: float | None = None
-        self._complaining_since: float | None = None
-        self._working = self._judged = False
+        self._stalled_since: float | None = None
+        self._working = self._checked = False
         self.gpu_wait_seconds = 0.0
 
     def begin(self) -> None:
-        """Watch for the trainer and answer its liveness probe."""
+        """Start watching for the trainer and answering its liveness probe."""
         self.lock.watch()
-        self._context.trainer_probe.install(self._liveness.complaint)
+        self._context.trainer_probe.install(self._liveness.stall_reason)
 
-    def while_fetching(self) -> None:
-        """One look during the fetch. Raises TrainerGoneError, or Interrupted once SIGTERM was seen."""
-        self._look()
+    def check_while_fetching(self) -> None:
+        """Look at the trainer during the fetch. Raises TrainerGoneError, or Interrupted after SIGTERM."""
+        self._observe()
         if self._waiting_since is None and self._last is not None and self._last.phase == "waiting":
             self._waiting_since = self._clock.monotonic()
         if self.lock.gone.is_set():
             raise TrainerGoneError
-        raise_if_stopped(self._context.stop, "during the fetch", hint="The next attempt fetches again.")
+        raise_if_stopped(self._context.stop, STOPPED_WHILE_FETCHING)
 
     def work_given(self) -> None:
-        """spec.json is written."""
+        """The trainer has spec.json: from now on it must make progress."""
         self._working = True
         if self._waiting_since is not None:
             self.gpu_wait_seconds = self._clock.monotonic() - self._waiting_since
 
     def follow(self, each_turn: Callable[[], None]) -> End:
-        """Until the trainer is gone: copy its progress, call `each_turn` several times a second."""
+        """Until the trainer is gone, copy its progress and call `each_turn` several times a second."""
         while not self.lock.gone.is_set():
-            self._look()
+            self._observe()
             each_turn()
-            if self._give_up():
+            if self._must_give_up():
                 return self._end(gone=False)
             self._clock.wait(self.lock.gone, TURN_SECONDS)
-        self._look()
+        self._observe()
         return self._end(gone=True)
 
     def seconds_left(self) -> float | None:
-        """What is left of the grace period after the reserve; None while SIGTERM was not seen."""
+        """What is left of the grace period without the reserve; None before SIGTERM."""
         if self._stopped_at is None and self._context.stop.is_set():
             self._stopped_at = self._clock.monotonic()
         if self._stopped_at is None:
@@ -96,21 +101,21 @@ class TrainerSession:
         return max(0.0, self._stopped_at + grace - self._clock.monotonic())
 
     def close(self) -> None:
-        """Watch no longer."""
+        """Stop watching."""
         self.lock.give_up()
 
     def end(self) -> End:
-        """What can be said of a trainer that went away during the fetch."""
+        """The end of a trainer that went away during the fetch."""
         return self._end(gone=True)
 
     @property
     def step(self) -> int | None:
-        """The last step the trainer told of."""
+        """The last step that the trainer reported."""
         return self._last.step if self._last else None
 
-    def _look(self) -> None:
-        if self._working and not self._judged and self.lock.started.is_set():
-            self._judged = True
+    def _observe(self) -> None:
+        if self._working and not self._checked and self.lock.started.is_set():
+            self._checked = True
             self._liveness.work_given()
         progress = read_progress(self._folder)
         if progress is not None and progress.step is not None and progress.steps is None:
@@ -121,23 +126,23 @@ class TrainerSession:
             if self._working:
                 self._context.progress.update(**_shown(progress))
 
-    def _give_up(self) -> bool:
+    def _must_give_up(self) -> bool:
         left = self.seconds_left()
         if left is not None:
             return left == 0 or not self.lock.started.is_set()
         now = self._clock.monotonic()
-        if not self._liveness.complaint():
-            self._complaining_since = None
-        elif self._complaining_since is None:
-            self._complaining_since = now
-        return self._complaining_since is not None and now - self._complaining_since > UNHEARD_SECONDS
+        if not self._liveness.stall_reason():
+            self._stalled_since = None
+        elif self._stalled_since is None:
+            self._stalled_since = now
+        return self._stalled_since is not None and now - self._stalled_since > PROBE_SECONDS
 
     def _end(self, *, gone: bool) -> End:
         return End(
             gone=gone,
             stopped=self._context.stop.is_set(),
             done=read_done(self._folder) if gone else None,
-            complaint=self._liveness.last_complaint,
+            stall_reason=self._liveness.last_stall_reason,
             last=self._last,
         )
 

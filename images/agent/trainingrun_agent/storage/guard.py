@@ -1,7 +1,7 @@
-"""Keeps the agent's connections out of networks where no storage is, whatever a name resolves to.
+"""Refuses connections to networks that hold no storage, whatever name an address comes from.
 
-Invariant: while the guard is up, no socket of this process connects to a refused network. It looks at the address of
-each connection itself, so a name that resolves to something else the second time gains nothing.
+Invariant: while connections are refused, no socket of this process connects to one of the networks. The address of each
+connection is checked, so a name that resolves to another address the second time gains nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Network = IPv4Network | IPv6Network
 
 
 class AddressRefusedError(OSError):
-    """A connection was about to leave for a refused network; an OSError, so that clients clean up after it."""
+    """A connection to a refused network was prevented; an OSError, so that clients clean up after it."""
 
     def __init__(self, address: str) -> None:
         super().__init__(f"{address} is in a network that is refused")
@@ -24,13 +24,13 @@ class AddressRefusedError(OSError):
 
 
 class _Guard:
-    """The one of this process: an audit hook cannot be taken out again, so it is told what to refuse instead."""
+    """The one guard of this process: an audit hook cannot be removed, so its list of networks is changed instead."""
 
     def __init__(self) -> None:
         self.refused: tuple[Network, ...] = ()
         self.hooked = False
 
-    def up(self, networks: Sequence[Network]) -> None:
+    def refuse(self, networks: Sequence[Network]) -> None:
         self.refused = tuple(networks)
         if networks and not self.hooked:
             sys.addaudithook(self.hook)
@@ -38,12 +38,12 @@ class _Guard:
 
     def hook(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "socket.connect" and self.refused and isinstance(arguments[1], tuple):
-            self.judge(str(arguments[1][0]))
+            self.check(str(arguments[1][0]))
 
-    def judge(self, text: str) -> None:
+    def check(self, text: str) -> None:
         try:
             address = ip_address(text.partition("%")[0])
-        except ValueError:  # a name: nobody could say where it leads
+        except ValueError:  # a name, whose address is unknown here
             raise AddressRefusedError(text) from None
         address = getattr(address, "ipv4_mapped", None) or address
         if any(address in network for network in self.refused):
@@ -54,18 +54,18 @@ _guard = _Guard()
 
 
 def refusal_behind(error: BaseException | None) -> AddressRefusedError | None:
-    """The refusal that an error of a client was raised for, if it was."""
+    """The refusal that caused an error of a client, None for other causes."""
     while error is not None and not isinstance(error, AddressRefusedError):
         error = error.__cause__
     return error
 
 
 @contextmanager
-def against(networks: Sequence[Network]) -> Iterator[None]:
-    """Refuse connections to these networks in the whole process until the end of the block."""
+def refuse_connections(networks: Sequence[Network]) -> Iterator[None]:
+    """Refuse connections of the whole process to these networks until the end of the block."""
     before = _guard.refused
-    _guard.up(networks)
+    _guard.refuse(networks)
     try:
         yield
     finally:
-        _guard.up(before)
+        _guard.refuse(before)

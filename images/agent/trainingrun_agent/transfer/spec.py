@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from trainingrun_agent.config import Resolved
-from trainingrun_agent.errors import StageError
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.transfer.dataset import FOLDER, LABEL_MAP, DatasetFiles
 
@@ -72,7 +71,7 @@ def give_work(folder: Folder, spec: Mapping[str, Any]) -> None:
     folder.write(SPEC, json.dumps(spec, indent=1, allow_nan=False).encode())
 
 
-def send_away(folder: Folder, error: StageError) -> None:
-    """Tell the trainer that there is nothing to do; it ends with exit code 0."""
-    document = {"contractVersion": 1, "reason": error.reason, "message": error.message[:MAX_MESSAGE]}
+def refuse_work(folder: Folder, *, reason: str, message: str) -> None:
+    """Tell the trainer that it gets no work; it ends with exit code 0."""
+    document = {"contractVersion": 1, "reason": reason, "message": message[:MAX_MESSAGE]}
     folder.write(FAILED, json.dumps(document).encode())

@@ -21,7 +21,17 @@ from trainingrun_agent.prep.model.codes.whole import (
 from trainingrun_agent.prep.model.findings import Finding, Findings
 from trainingrun_agent.prep.split.dataset_split import DatasetSplit
 from trainingrun_agent.prep.statistics.totals import MUCH_LARGER, Totals
-from trainingrun_agent.terms import TRAININGRUN
+from trainingrun_agent.reasons.dataset import (
+    CLASS_LOST,
+    CLASS_NOT_FOUND,
+    DATA_CHANGED,
+    NO_BOXES,
+    NO_IMAGES,
+    NO_IMAGES_DRAWN,
+    NO_USABLE_IMAGES,
+    TOO_MANY_BAD_FILES,
+)
+from trainingrun_agent.terms import TRAININGRUN, Change, Field
 
 TOP_FILES, TOP_CLASSES = 3, 5
 MAX_FINDING_TEXT = 200
@@ -29,7 +39,8 @@ MAX_TOO_SMALL = 0.05
 """Share of the boxes from which they are worth a warning."""
 MAX_IMBALANCE = 20
 """Times as many boxes as of a class that is found nevertheless; a rule of thumb."""
-_CORRECT = "Correct the files the report names; each finding says how."
+MAX_SUGGESTED = 20
+"""Class names that a hint can hold."""
 
 
 def judge(
@@ -94,18 +105,11 @@ def _nothing_listed(split: DatasetSplit, rule: SplitRule | None) -> UserError | 
     if split.listed:
         return None
     if rule is not None and split.source.labels.pairing.images:
-        return UserError(
-            _empty_reason(split),
-            f"spec.dataset.evalFraction {rule.fraction} leaves no image for dataset.{split.name},"
-            f" of {_count(split.source.labels.pairing.images, 'image')}",
-            hint="Create a new TrainingRun with another evalFraction or splitSeed, or with splitGroup: image when all"
-            " images are one group.",
-        )
-    return UserError(
-        _empty_reason(split),
-        f"spec.dataset.{split.name}: no image file in it",
-        hint=f"Upload images and their annotations, or create a new TrainingRun with the right dataset.{split.name}.",
-    )
+        images = _count(split.source.labels.pairing.images, "image")
+        entry = NO_IMAGES_DRAWN[split.name]
+        return UserError(entry, fraction=rule.fraction, split=split.name, images=images)
+    change = Change(f"dataset.{split.name}.uri")
+    return UserError(NO_IMAGES[split.name], source=_source(split), change_uri=change)
 
 
 def _class_not_found(train: Totals, classes: Sequence[str]) -> UserError | None:
@@ -115,10 +119,13 @@ def _class_not_found(train: Totals, classes: Sequence[str]) -> UserError | None:
     names = [_with_nearest(name, train) for name in missing[:TOP_CLASSES]]
     more = f" and {len(missing) - TOP_CLASSES} more" if len(missing) > TOP_CLASSES else ""
     common = ", ".join(f"{found!r} ({count})" for found, count in train.seen.most_common(5))
+    suggested = [nearest(name, train.seen) if name in missing else name for name in classes]
+    right = len(set(suggested)) == len(suggested) <= MAX_SUGGESTED and None not in suggested
     return UserError(
-        "ClassNotFound",
-        f"spec.dataset.classes: no object of class {', '.join(names)}{more} in dataset.train; names there: {common}",
-        hint="Create a new TrainingRun with the names as they are in the annotations (case counts), or correct those.",
+        CLASS_NOT_FOUND,
+        classes=f"{', '.join(names)}{more}",
+        names=common,
+        change=Change("dataset.classes", to=suggested if right else None),
     )
 
 
@@ -130,11 +137,9 @@ def _with_nearest(name: str, train: Totals) -> str:
 def _nothing_left(split: DatasetSplit, findings: Findings) -> UserError | None:
     if split.totals.objects:
         return None
-    what, hint = f"none of its {_count(split.listed, 'image')} can be used", _CORRECT
-    if split.totals.images:
-        what = f"no usable box in its {_count(split.listed, 'image')}"
-        hint = "Draw boxes of the classes in spec.dataset.classes, or correct the files the report names."
-    return UserError(_empty_reason(split), f"spec.dataset.{split.name}: {what}{_top(findings)}", hint=hint)
+    entries = NO_BOXES if split.totals.images else NO_USABLE_IMAGES
+    error = UserError(entries[split.name], source=_source(split), images=_count(split.listed, "image"))
+    return error.with_examples(_top(findings))
 
 
 def _too_many_bad(splits: Sequence[DatasetSplit], limit: str, findings: Findings) -> UserError | None:
@@ -143,12 +148,9 @@ def _too_many_bad(splits: Sequence[DatasetSplit], limit: str, findings: Findings
     allowed = allowed_bad_files(limit, files)
     if bad <= allowed:
         return None
-    return UserError(
-        "TooManyBadFiles",
-        f"{_count(bad, 'bad file')} among {_count(files, 'image')} (spec.dataset.maxBadFiles {limit} allows {allowed})"
-        f"{_top(findings)}",
-        hint="Correct the files the report names, or create a new TrainingRun with a higher dataset.maxBadFiles.",
-    )
+    counts = {"bad": _count(bad, "bad file"), "files": _count(files, "image")}
+    error = UserError(TOO_MANY_BAD_FILES, **counts, limit=limit, allowed=allowed)
+    return error.with_examples(_top(findings))
 
 
 def _class_lost(split: DatasetSplit, classes: Sequence[str], findings: Findings) -> UserError | None:
@@ -156,39 +158,32 @@ def _class_lost(split: DatasetSplit, classes: Sequence[str], findings: Findings)
     lost = [name for name in classes if totals.seen[name] and not totals.per_class[name]]
     if not lost:
         return None
-    return UserError(
-        "ClassLost",
-        f"spec.dataset.{split.name}: no object of class {lost[0]!r} is left, {totals.seen[lost[0]]} of them in bad "
-        f"files or without a usable box{_top(findings)}",
-        hint=_CORRECT,
-    )
+    error = UserError(CLASS_LOST, source=_source(split), name=lost[0], count=totals.seen[lost[0]])
+    return error.with_examples(_top(findings))
 
 
 def _changed(findings: Findings) -> UserError | None:
     """Records of files that changed under our hands must not stand for the listing."""
     if not findings.counts[OBJECT_CHANGED.code]:
         return None
-    return UserError(
-        "DataChanged",
-        f"{_count(findings.counts[OBJECT_CHANGED.code], 'file')} changed while being read{_top(findings)}",
-        hint="Let the upload end, then raise spec.retry.",
-    )
+    error = UserError(DATA_CHANGED, files=_count(findings.counts[OBJECT_CHANGED.code], "file"))
+    return error.with_examples(_top(findings))
 
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 'es' if what.endswith('x') else 's'}"
 
 
-def _empty_reason(split: DatasetSplit) -> str:
-    return "EmptyTrainSet" if split.name == "train" else "EmptyEvalSet"
+def _source(split: DatasetSplit) -> Field:
+    return Field(f"dataset.{split.name}")
 
 
-def _top(findings: Findings) -> str:
+def _top(findings: Findings) -> list[str]:
     """The first three files with an error, or a warning where there is no error."""
     texts: dict[tuple[str, str], str] = {}
     for finding in findings.top(TOP_FILES * 100):
         if finding.severity is not Severity.INFO:
-            text = f"{finding.split} {finding.line(TRAININGRUN)}"
-            texts.setdefault((finding.split, finding.file), text[:MAX_FINDING_TEXT])
-    named = "; ".join(list(texts.values())[:TOP_FILES])
-    return f": {named}" if named else ""
+            texts.setdefault(
+                (finding.split, finding.file), f"{finding.split} {finding.line(TRAININGRUN)}"[:MAX_FINDING_TEXT]
+            )
+    return list(texts.values())[:TOP_FILES]

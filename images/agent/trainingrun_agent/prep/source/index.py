@@ -21,6 +21,7 @@ from trainingrun_agent.prep.model.codes.classes import TOO_MANY_OBJECTS
 from trainingrun_agent.prep.model.codes.kind import kind_of
 from trainingrun_agent.prep.model.codes.label_files import ANNOTATION_TOO_LARGE, CATEGORY_MISSING, ENTRIES_CONTRADICT
 from trainingrun_agent.prep.source.listing import Entry
+from trainingrun_agent.reasons.pods import DISK_FULL_OF_LABELS
 
 MAX_IMAGES, MAX_OBJECTS = 2_000_000, 20_000_000
 """Of one file. SQLite sorts the index of so many objects in less than the pod's /tmp."""
@@ -158,10 +159,7 @@ class Index:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
                 raise
-            raise DiskFull(
-                f"no space left while writing {self._path.name}",
-                hint="The index of the labels needs about as much scratch space as they do: give the prep pod more.",
-            ) from error
+            raise DiskFull(DISK_FULL_OF_LABELS, what=self._path.name) from error
 
 
 class Writer:

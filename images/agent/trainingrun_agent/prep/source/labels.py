@@ -25,8 +25,10 @@ from trainingrun_agent.prep.source.matching import Names, match
 from trainingrun_agent.prep.source.pairing import Pair, Pairing, pair
 from trainingrun_agent.prep.source.readers import FileFormat, Format, SetFormat
 from trainingrun_agent.progress import Progress
+from trainingrun_agent.reasons.dataset import CLASS_LIST_MISMATCH, LABELS_NOT_FOUND
 from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage.base import ObjectStore
+from trainingrun_agent.terms import Change, Field
 
 MAX_SET_BYTES = 8 << 30
 MAX_LIST_BYTES = 1 << 20
@@ -106,11 +108,11 @@ def _check_class_lists(class_list: Callable[[str, bytes], list[str] | None], lis
         names = class_list(entry.path, fetch.read(origin.store, origin.prefix, entry, limit=MAX_LIST_BYTES))
         if names is not None and names != list(origin.classes):
             raise UserError(
-                "ClassListMismatch",
-                f"spec.dataset.classes is {list(origin.classes)[:20]}, but {origin.prefix}{entry.path} lists"
-                f" {names[:20]}",
-                hint="YOLO's class ids are places in that list: write spec.dataset.classes in its order, or correct or"
-                " delete the file if it is not the list that the labels were made with.",
+                CLASS_LIST_MISMATCH,
+                classes=list(origin.classes)[:20],
+                file=f"{origin.prefix}{entry.path}",
+                names=names[:20],
+                change=Change("dataset.classes", to=names[:20] if len(names) <= 20 else None),
             )
 
 
@@ -188,9 +190,13 @@ def _orphans(file: str, count: int, ref: str) -> Finding:
 
 def _none_of(format_: SetFormat, files: Sequence[Entry], split: Split) -> UserError:
     seen = ", ".join(entry.path for entry in files[:5]) or "none"
+    path = f"dataset.{split}.format"
     return UserError(
-        "LabelsNotFound",
-        f"spec.dataset.{split}.format: {format_.name}, but no file below the URI begins as that format does;"
-        f" {' and '.join(format_.suffixes)} files there: {seen}",
-        hint=f"Upload the file of labels below spec.dataset.{split}.uri, or correct spec.dataset.{split}.format.",
+        LABELS_NOT_FOUND,
+        format=Field(path),
+        name=format_.name,
+        uri=Field(f"dataset.{split}.uri"),
+        suffixes=" and ".join(format_.suffixes),
+        files=seen,
+        change_format=Change(path, now=format_.name),
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from trainingrun_agent.disk_space import is_disk_full
 from trainingrun_agent.errors import DiskFull
+from trainingrun_agent.reasons.pods import DISK_FULL_OF_RECORDS
 
 TARGET_BYTES = 8 << 20
 """Small enough for work to spread over workers, and for few new images to cost little; large enough to be read fast."""
@@ -34,7 +35,4 @@ def disk_full(error: OSError, path: Path) -> OSError | DiskFull:
     """DiskFull when that is what the error means, else the error itself."""
     if not is_disk_full(error):
         return error
-    return DiskFull(
-        f"no space left while writing {path.name}",
-        hint="Prepared records need about as much scratch space as the images: give the prep pod more.",
-    )
+    return DiskFull(DISK_FULL_OF_RECORDS, what=path.name)

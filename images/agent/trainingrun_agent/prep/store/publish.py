@@ -21,10 +21,12 @@ from trainingrun_agent.prep.model.findings import Split
 from trainingrun_agent.prep.sharding.job import LocalFile
 from trainingrun_agent.prep.store.previous import Made
 from trainingrun_agent.progress import Progress
+from trainingrun_agent.reasons.storage import FILE_CHANGED_LOCALLY
 from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage import manifest
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Producer
+from trainingrun_agent.terms import Message, Place, Text
 
 ROLES = {
     "label_map.pbtxt": "labelMap",
@@ -136,7 +138,8 @@ class Uploads:
             with file.path.open("rb") as opened:
                 sent = home.store.upload(key, opened, size=file.size, on_bytes=self._moved)
             if sent != file.sha256:
-                raise IntegrityError(f"{file.path.name} changed on local disk while it was uploaded to {home.uri(key)}")
+                place = Place(home.store.bucket, key)
+                raise IntegrityError(FILE_CHANGED_LOCALLY, name=file.path.name, place=place)
         file.path.unlink()
         return ManifestObject(f"datasets/{name}", file.size, file.sha256, role, images)
 
@@ -172,7 +175,7 @@ def publish(
     manifest.write(home.store, home.folder, document)
 
 
-def publish_failure(home: Home, files: Sequence[Path]) -> str:
+def publish_failure(home: Home, files: Sequence[Path]) -> Text:
     """Put the report of a preparation that failed; returns the sentence that says where it is."""
     folder = f"{home.datasets_prefix}/failed/{home.digest}"
     try:
@@ -180,8 +183,9 @@ def publish_failure(home: Home, files: Sequence[Path]) -> str:
             home.store.put(f"{folder}/{path.name}", path.read_bytes())
     except StageError as error:
         logger.warning("the report could not be written: %s", error)
-        return f"The report could not be written to {home.uri(folder)}/: {error.reason}."
-    return f"Report: {home.uri(f'{folder}/{files[-1].name}')}"
+        values = {"place": Place(home.store.bucket, f"{folder}/"), "reason": error.reason}
+        return Message("The report could not be written to {place}: {reason}.", values)
+    return Message("Report: {place}", {"place": Place(home.store.bucket, f"{folder}/{files[-1].name}")})
 
 
 def _file(home: Home, path: Path) -> ManifestObject:

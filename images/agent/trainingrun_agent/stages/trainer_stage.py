@@ -1,0 +1,102 @@
+"""What the stages train and export share: the other container of the pod works, the agent serves it.
+
+Invariant: a container that gets no work is always told so, so that it ends by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from trainingrun_agent.context import StageContext
+from trainingrun_agent.contract import Stage
+from trainingrun_agent.errors import StageError
+from trainingrun_agent.keys import Attempt
+from trainingrun_agent.reasons.entry import Reason
+from trainingrun_agent.shared.folder import Folder
+from trainingrun_agent.stages.trainer_failure import failure
+from trainingrun_agent.stages.trainer_session import End, TrainerSession
+from trainingrun_agent.storage.epochs import claim
+from trainingrun_agent.storage.results import read_result, write_result
+from trainingrun_agent.transfer.ship_stacks import with_stacks
+from trainingrun_agent.transfer.spec import give_work, refuse_work
+from trainingrun_agent.verdict import StageResult
+
+
+class TrainerStage:
+    """The stage `name`, whose work the container `container` does; used from one thread."""
+
+    def __init__(self, context: StageContext, folder: Folder, name: Stage, *, container: str) -> None:
+        self.context, self.folder, self.name, self.container = context, folder, name, container
+        self.session = TrainerSession(context, folder)
+        self.working = False
+
+    def earlier_result(self, reason: Reason) -> StageResult | None:
+        """The result of an earlier attempt that finished the stage; the container is then told to end."""
+        with self.context.record.part("fetch"):
+            found = read_result(self.context.out, self.context.config.resolved.run_keys, self.name)
+        if found is None:
+            return None
+        result = StageResult(reason, {"epoch": found["epoch"]})
+        refuse_work(self.folder, reason=reason.name, message=result.message)
+        self.context.record.numbers = found["numbers"]
+        return result
+
+    def begin(self) -> int:
+        """Watch the container and claim an epoch; returns the epoch."""
+        context = self.context
+        self.session.begin()
+        epoch = claim(context.out, context.config.resolved.run_keys, context.config.pod_uid)
+        context.record.claimed(epoch)
+        context.progress.update(phase="fetching")
+        return epoch
+
+    def give_work(self, spec: Mapping[str, Any]) -> None:
+        """Let the container work."""
+        self.context.progress.update(phase="waitingForTrainer")
+        give_work(self.folder, spec)
+        self.working = True
+        self.session.work_given()
+
+    @property
+    def attempt(self) -> Attempt:
+        """Where this pod may write; only once an epoch is claimed."""
+        config = self.context.config
+        return config.resolved.run_keys.attempt(self.name, epoch=self.context.record.epoch or 0, pod_uid=config.pod_uid)
+
+    def failure(self, end: End) -> StageError | None:
+        """Why the stage failed, None when the container reports success."""
+        return failure(end, container=self.container)
+
+    def with_stacks(self, error: StageError) -> StageError:
+        """Upload the stacks of a stalled container; the error with the sentence that says where they are."""
+        return with_stacks(self.context.out, self.attempt, self.folder, error)
+
+    def write_result(self, *, manifest_key: str, numbers: Mapping[str, Any]) -> None:
+        """Write the stage's result: from now on the stage is finished."""
+        resolved = self.context.config.resolved
+        write_result(
+            self.context.out,
+            resolved.run_keys,
+            stage=self.name,
+            epoch=self.attempt.epoch,
+            pod_uid=self.context.config.pod_uid,
+            manifest_key=resolved.keys.relative(manifest_key),
+            numbers=numbers,
+        )
+
+
+@contextmanager
+def trainer_stage(context: StageContext, name: Stage, *, container: str) -> Iterator[TrainerStage]:
+    """The stage with its shared folder open; an error before the container has work tells the container to end."""
+    with Folder.open(context.config.shared) as folder:
+        stage = TrainerStage(context, folder, name, container=container)
+        try:
+            yield stage
+        except StageError as error:
+            if not stage.working:
+                refuse_work(folder, reason=error.reason, message=error.message)
+            raise
+        finally:
+            stage.session.close()
