@@ -151,7 +151,9 @@ def test_the_message_names_the_first_three_files(lab: Lab) -> None:
 
 def test_an_unknown_class_comes_with_the_nearest_one(lab: Lab) -> None:
     lab.add("bad", xml=voc([labelled("tires")]))
-    with pytest.raises(UserError, match=r"class 'tires' is not in spec\.dataset\.classes; the nearest name there is 'tire'"):
+    with pytest.raises(
+        UserError, match=r"class 'tires' is not in spec\.dataset\.classes; the nearest name there is 'tire'"
+    ):
         lab.run()
 
 

@@ -6,6 +6,7 @@ Invariant: a pure judgement over counts; the error names the class or the first 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from trainingrun_agent.config import SplitRule
 from trainingrun_agent.errors import UserError
@@ -31,7 +32,7 @@ from trainingrun_agent.reasons.dataset import (
     NO_USABLE_IMAGES,
     TOO_MANY_BAD_FILES,
 )
-from trainingrun_agent.terms import TRAININGRUN, Change, Field
+from trainingrun_agent.terms import Change, Field, Terms
 
 TOP_FILES, TOP_CLASSES = 3, 5
 MAX_FINDING_TEXT = 200
@@ -178,12 +179,21 @@ def _source(split: DatasetSplit) -> Field:
     return Field(f"dataset.{split.name}")
 
 
-def _top(findings: Findings) -> list[str]:
+def _top(findings: Findings) -> list[_Example]:
     """The first three files with an error, or a warning where there is no error."""
-    texts: dict[tuple[str, str], str] = {}
+    examples: dict[tuple[str, str], _Example] = {}
     for finding in findings.top(TOP_FILES * 100):
         if finding.severity is not Severity.INFO:
-            texts.setdefault(
-                (finding.split, finding.file), f"{finding.split} {finding.line(TRAININGRUN)}"[:MAX_FINDING_TEXT]
-            )
-    return list(texts.values())[:TOP_FILES]
+            examples.setdefault((finding.split, finding.file), _Example(finding))
+    return list(examples.values())[:TOP_FILES]
+
+
+@dataclass(frozen=True)
+class _Example:
+    """A finding in a message."""
+
+    finding: Finding
+
+    def in_terms(self, terms: Terms) -> str:
+        """Split, file, object, code and what was seen."""
+        return f"{self.finding.split} {self.finding.line(terms)}"[:MAX_FINDING_TEXT]

@@ -5,9 +5,20 @@ these entries, and `trainingrun explain CODE` prints one.
 """
 
 from trainingrun_agent.prep.model.codes import boxes, classes, image_files, label_files, pairs, whole
-from trainingrun_agent.prep.model.codes.kind import KINDS
+from trainingrun_agent.prep.model.codes.kind import KINDS, FindingKind
 
-ROOMS = (image_files, label_files, pairs, classes, boxes, whole)
-"""In the order of the pipeline, which is that of docs/findings.md."""
+_MODULES = {
+    "Image files": image_files,
+    "Label files": label_files,
+    "Which labels belong to which image": pairs,
+    "Objects and their classes": classes,
+    "Boxes": boxes,
+    "The data set as a whole": whole,
+}
+GROUPS = {
+    title: [kind for kind in vars(module).values() if isinstance(kind, FindingKind)]
+    for title, module in _MODULES.items()
+}
+"""All kinds by what they are about, in the order in which preparation finds them."""
 
-__all__ = ["KINDS", "ROOMS"]
+__all__ = ["GROUPS", "KINDS"]

@@ -43,7 +43,9 @@ CLASS_ID_INVALID = FindingKind(
     effect=_BACKGROUND,
     seen="the line begins with {found!r}, which is not a class id",
     advice="Begin the line with the number of the class, from 0 in the order of {field[dataset.classes]}.",
-    example=Example("tire 0.5 0.5 0.25 0.5\n", "0 0.5 0.5 0.25 0.5\n", "tire.txt"),
+    example=Example(
+        "0 0.25 0.5 0.25 0.5\ntire 0.75 0.5 0.25 0.5\n", "0 0.25 0.5 0.25 0.5\n0 0.75 0.5 0.25 0.5\n", "tire.txt"
+    ),
 )
 CLASS_AMBIGUOUS = FindingKind(
     "ClassAmbiguous",
@@ -98,11 +100,11 @@ CROWD_DROPPED = FindingKind(
     done="left out the boxes",
     advice="Label the objects one by one if they should be detected.",
     example=Example(
-        '{"images": [{"id": 1, "file_name": "tire.jpg"}],\n "annotations": [\n'
+        '{"images": [{"id": 1, "file_name": "tire.jpg", "width": 160, "height": 120}],\n "annotations": [\n'
         '  {"image_id": 1, "category_id": 7, "bbox": [10, 20, 50, 60]},\n'
         '  {"image_id": 1, "category_id": 7, "bbox": [80, 20, 70, 60], "iscrowd": 1}],\n'
         ' "categories": [{"id": 7, "name": "tire"}]}\n',
-        '{"images": [{"id": 1, "file_name": "tire.jpg"}],\n "annotations": [\n'
+        '{"images": [{"id": 1, "file_name": "tire.jpg", "width": 160, "height": 120}],\n "annotations": [\n'
         '  {"image_id": 1, "category_id": 7, "bbox": [10, 20, 50, 60]},\n'
         '  {"image_id": 1, "category_id": 7, "bbox": [80, 20, 30, 60]},\n'
         '  {"image_id": 1, "category_id": 7, "bbox": [115, 20, 35, 60]}],\n'

@@ -31,7 +31,7 @@ ANNOTATION_EMPTY = FindingKind(
     "are background.",
     seen="the file is empty",
     advice="Label the image again and save.",
-    example=Example("\n", _VOC, "tire.xml"),
+    example=Example("`tire.xml` has 0 bytes.", "`tire.xml` has the boxes of the image."),
 )
 ANNOTATION_TOO_LARGE = FindingKind(
     "AnnotationTooLarge",

@@ -52,11 +52,12 @@ IMAGE_LISTED_TWICE = FindingKind(
     seen={"oneFile": "{first} lists it twice", "twoFiles": "{first} and {second} both list it"},
     advice="Leave one entry per image.",
     example=Example(
-        '{"images": [{"id": 1, "file_name": "tire.jpg"}, {"id": 2, "file_name": "tire.jpg"}],\n'
+        '{"images": [{"id": 1, "file_name": "tire.jpg", "width": 160, "height": 120},\n'
+        '            {"id": 2, "file_name": "tire.jpg", "width": 160, "height": 120}],\n'
         ' "annotations": [{"image_id": 1, "category_id": 7, "bbox": [10, 20, 50, 60]},\n'
         '                 {"image_id": 2, "category_id": 7, "bbox": [90, 20, 50, 60]}],\n'
         ' "categories": [{"id": 7, "name": "tire"}]}\n',
-        '{"images": [{"id": 1, "file_name": "tire.jpg"}],\n'
+        '{"images": [{"id": 1, "file_name": "tire.jpg", "width": 160, "height": 120}],\n'
         ' "annotations": [{"image_id": 1, "category_id": 7, "bbox": [10, 20, 50, 60]},\n'
         '                 {"image_id": 1, "category_id": 7, "bbox": [90, 20, 50, 60]}],\n'
         ' "categories": [{"id": 7, "name": "tire"}]}\n',
