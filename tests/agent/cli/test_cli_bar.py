@@ -7,10 +7,10 @@ import re
 from typing import Any
 
 import pytest
+from trainingrun_agent.cli.bar import Bar
 
 from cli_desk import Desk
 from trainingrun_agent.cli import bar
-from trainingrun_agent.cli.bar import Bar
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.progress import Progress
 
