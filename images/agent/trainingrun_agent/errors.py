@@ -126,6 +126,9 @@ class StageError(Exception):
     def __str__(self) -> str:
         return f"{self.reason}: {self.message}"
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self})"
+
 
 class UserError(StageError):
     """The spec or the data cannot work; a new attempt would end the same way."""

@@ -10,6 +10,7 @@ import math
 import threading
 from typing import Any
 
+from trainingrun_agent import contract
 from trainingrun_agent.clock import Clock, rfc3339
 from trainingrun_agent.rate import ByteRate
 from trainingrun_agent.redaction import redact
@@ -27,7 +28,7 @@ class Progress:
         self._clock = clock or Clock()
         self._lock = threading.Lock()
         self._fields: dict[str, Any] = {"phase": "starting"}
-        self._fixed = {"contractVersion": 1, "stage": stage, "podUID": pod_uid}
+        self._fixed = {"contractVersion": contract.VERSION, "stage": stage, "podUID": pod_uid}
         self._updated = self._clock.now()
         self._anchor: tuple[float, int] | None = None
         self._rate = ByteRate(self._clock.monotonic())

@@ -31,17 +31,17 @@ CASES: dict[str, tuple[Callable[[Desk], object], tuple[str, ...], str]] = {
     "the same folder twice": (
         lambda desk: None,
         (*DOCTOR, "--eval", "./images/../images"),
-        "is the folder for training too: name another one",
+        "is also the folder for training: name another one",
     ),
     "evaluation inside training": (
         lambda desk: desk.add("images/test/e0"),
         (*DOCTOR, "--eval", "images/test"),
-        "error: images/test lies in images: its images would be for training and for evaluation",
+        "error: images/test is inside images, so its images would be in both splits",
     ),
     "training inside evaluation": (
         lambda desk: desk.add("images/train/e0"),
         ("doctor", "images/train", "--eval", "images"),
-        "error: images/train lies in images: its images would be for training and for evaluation",
+        "error: images/train is inside images, so its images would be in both splits",
     ),
     "a list for evaluation only": (
         lambda desk: None,
@@ -61,7 +61,7 @@ CASES: dict[str, tuple[Callable[[Desk], object], tuple[str, ...], str]] = {
     "a report among the data": (
         lambda desk: None,
         (*DOCTOR, "--json", "images/report.json"),
-        "--json images/report.json lies in images, and would be taken for data",
+        "--json images/report.json is inside images, where it would be read as data",
     ),
     "a report in no folder": (
         lambda desk: None,
@@ -76,7 +76,7 @@ CASES: dict[str, tuple[Callable[[Desk], object], tuple[str, ...], str]] = {
     "records among the data": (
         lambda desk: None,
         ("convert", "images", "--out", "images/records"),
-        "--out images/records lies in images",
+        "--out images/records is inside images",
     ),
     "records where something else is": (
         lambda desk: desk.write("records/thesis.docx", b"x"),
@@ -112,20 +112,20 @@ WRONG: dict[str, tuple[tuple[str, ...], str]] = {
     "no bucket": (("prune",), "one of the arguments --bucket --folder is required"),
     "format": ((*DOCTOR, "--format", "xml"), "invalid choice: 'xml'"),
     "network": ((*DOCTOR, "--network", "yolo"), "invalid choice: 'yolo'"),
-    "fraction": ((*DOCTOR, "--eval-fraction", "1.5"), "'1.5' is no fraction between 0 and 1, such as 0.15"),
-    "no fraction": ((*DOCTOR, "--eval-fraction", "0.0"), "'0.0' is no fraction"),
+    "fraction": ((*DOCTOR, "--eval-fraction", "1.5"), "'1.5' is not a fraction between 0 and 1, such as 0.15"),
+    "no fraction": ((*DOCTOR, "--eval-fraction", "0.0"), "'0.0' is not a fraction"),
     "both": ((*DOCTOR, "--eval", "x", "--eval-fraction", "0.1"), "not allowed with argument --eval"),
-    "seed": ((*DOCTOR, "--split-seed", "-1"), "'-1' is no whole number from 0"),
-    "bad files": ((*DOCTOR, "--max-bad-files", "few"), "'few' is no count such as \"5\""),
-    "side": ((*DOCTOR, "--max-image-side", "9"), "'9' is no number of pixels from 64 to 8192"),
-    "a class twice": ((*DOCTOR, "--classes", "a,b,a"), "'a' is there twice"),
-    "an empty class": ((*DOCTOR, "--classes", "a,,b"), "'' is no class name: 1 to 100 printable characters"),
+    "seed": ((*DOCTOR, "--split-seed", "-1"), "'-1' is not a whole number from 0"),
+    "bad files": ((*DOCTOR, "--max-bad-files", "few"), "'few' is neither a count such as \"5\" nor a percentage"),
+    "side": ((*DOCTOR, "--max-image-side", "9"), "'9' is not a number of pixels from 64 to 8192"),
+    "a class twice": ((*DOCTOR, "--classes", "a,b,a"), "'a' is listed twice"),
+    "an empty class": ((*DOCTOR, "--classes", "a,,b"), "'' is not a class name: 1 to 100 printable characters"),
     "too many classes": (
         (*DOCTOR, "--classes", ",".join(map(str, range(501)))),
-        "501 class names; it must be 1 to 500",
+        "501 class names, but there can be 1 to 500",
     ),
     "no file of classes": ((*DOCTOR, "--classes-file", "no.txt"), "no.txt cannot be read: No such file or directory"),
-    "an age": (("prune", "--folder", "x", "--older-than", "soon"), "'soon' is no age such as 24h, 30d or 8w"),
+    "an age": (("prune", "--folder", "x", "--older-than", "soon"), "'soon' is not an age such as 24h, 30d or 8w"),
     "half an option": ((*DOCTOR, "--max-bad", "3"), "unrecognized arguments: --max-bad"),
 }
 
@@ -143,18 +143,18 @@ def test_a_file_of_classes_that_is_no_text_is_refused(desk: Desk) -> None:
 
 
 REFUSED: dict[str, tuple[Callable[[Desk], object], str]] = {
-    "an empty folder": (lambda desk: (desk.root / "data").mkdir(), "EmptyTrainSet: data: no image file in it"),
+    "an empty folder": (lambda desk: (desk.root / "data").mkdir(), "(EmptyTrainSet): data: no image file in it"),
     "images only": (
         lambda desk: desk.write("data/a.jpg", jpeg()),
-        "FormatNotRecognised: --format: auto recognised no labels in 1 images",
+        "(FormatNotRecognised): --format: auto recognised no labels in 1 images",
     ),
     "labels only": (
         lambda desk: desk.write("data/a.xml", b"<annotation/>"),
-        "EmptyTrainSet: data: no image file in it",
+        "(EmptyTrainSet): data: no image file in it",
     ),
     "no image that can be used": (
         lambda desk: desk.add("data/a", b"no image"),
-        "EmptyTrainSet: data: none of its 1 image can be used\n",
+        "(EmptyTrainSet): data: none of its 1 image can be used\n",
     ),
 }
 
@@ -169,7 +169,7 @@ def test_data_that_cannot_be_trained_on_is_told(desk: Desk, arrange: Callable[[D
     ):
         ended = desk.run(*words)
         assert ended.code == 2
-        assert f"Cannot be trained on: {message}" in ended.out
+        assert f"This data cannot be used for training {message}" in ended.out
         assert "spec." not in ended.out + ended.err
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from cli_desk import Desk
-from trainingrun_agent.cli import work
+from trainingrun_agent.cli import preparation
 from trainingrun_agent.stopping import raise_if_stopped
 from voc_data import jpeg, labelled, voc
 
@@ -135,7 +135,7 @@ def test_refused_data_leaves_no_records_and_a_report(desk: Desk) -> None:
     )
     assert found
     assert (desk.root / found[1] / "report.json").is_file()
-    assert "Cannot be trained on: TooManyBadFiles" in ended.out
+    assert "This data cannot be used for training (TooManyBadFiles)" in ended.out
     assert not list((desk.root / "records").glob("*.tfrecord"))
     desk.add("images/t9", jpeg(seed=9))
     assert desk.run(*CONVERT).code == 0
@@ -157,7 +157,7 @@ def test_scratch_goes_also_when_interrupted(desk: Desk, monkeypatch: pytest.Monk
         raise_if_stopped(stop)
 
     with monkeypatch.context() as patch:
-        patch.setattr(work, "prepare", interrupted)
+        patch.setattr(preparation, "prepare", interrupted)
         ended = desk.run(*CONVERT)
     assert (ended.code, ended.err) == (130, "trainingrun: stopped\n")
     assert desk.names("records") == []

@@ -14,7 +14,7 @@ import pytest
 from cli_desk import Desk
 from label_sets import CLASSES, SETS, images
 from prep_lab import Lab
-from trainingrun_agent.cli import main, wording, work
+from trainingrun_agent.cli import main, preparation
 from trainingrun_agent.stopping import raise_if_stopped
 from voc_data import encoded, jpeg, labelled, picture, voc
 
@@ -23,7 +23,7 @@ OUTSIDE = voc([labelled(), labelled(box=(500, 500, 600, 600))])
 INFO = voc([labelled()], size=None)
 CLEAN = """\
 3 usable images with 3 objects of 1 class, pascalVOC labels
-No --classes given, so all names in the labels are taken: --classes tire
+No --classes given, so all names in the labels are used: --classes tire
 
                      train
 images                   3
@@ -32,7 +32,7 @@ bad files                0
 objects                  3
   tire                   3
 
-Nothing to complain about.
+No findings.
 """
 
 
@@ -67,14 +67,6 @@ def report_of(desk: Desk, *words: str) -> Any:
     return json.loads((desk.root / "report.json").read_text())
 
 
-def in_words(lab: Lab, train: str, evaluation: str | None) -> dict[str, Any]:
-    """The report of preparation, as the command line says it."""
-    words, report = wording.for_folders(train, evaluation), lab.document("report.json")
-    for finding in report["findings"]:
-        finding.update({name: words(finding[name]) for name in ("seen", "done", "hint")})
-    return report
-
-
 @pytest.mark.parametrize("name", SETS)
 def test_findings_are_those_of_preparation_in_every_format(
     desk: Desk, lab: Lab, contract: Callable[[str, Any], None], name: str
@@ -91,7 +83,7 @@ def test_findings_are_those_of_preparation_in_every_format(
     found = report_of(desk, "train", *options)
     contract("report", found)
     assert found["counts"]
-    assert {**found, "digest": ""} == {**in_words(lab, "train", "eval"), "digest": ""}
+    assert {**found, "digest": ""} == {**lab.document("report.json"), "digest": ""}
 
 
 def test_findings_of_refused_data_are_those_of_preparation_too(desk: Desk, lab: Lab) -> None:
@@ -103,7 +95,7 @@ def test_findings_of_refused_data_are_those_of_preparation_too(desk: Desk, lab: 
         lab.run()
     found = report_of(desk, "train", "--classes", "tire")
     assert set(found["counts"]) >= {"BoxSwapped", "BoxOutside", "SizeMissing", "UnknownClass", "AnnotationMalformed"}
-    assert {**found, "digest": ""} == {**in_words(lab, "train", None), "digest": ""}
+    assert {**found, "digest": ""} == {**lab.document("report.json"), "digest": ""}
     assert "spec." not in json.dumps(found)
 
 
@@ -129,8 +121,10 @@ def test_too_many_bad_files_are_said_in_the_words_of_the_command_line(desk: Desk
     assert ended.code == 1
     end = ended.out.partition("\n1 error\n")[2]
     assert end == (
-        "Cannot be trained on: TooManyBadFiles: 1 bad file among 4 images (--max-bad-files 0 allows 0)\n"
-        "Correct the files the report names, or allow more with --max-bad-files.\n"
+        "This data cannot be used for training (TooManyBadFiles): 1 bad file among 4 images (--max-bad-files 0 allows"
+        " 0)\n"
+        "Correct the files that the report names, then run the command again; or, to train without them, use a higher"
+        " --max-bad-files.\n"
     )
 
 
@@ -166,7 +160,7 @@ def test_names_found_in_the_labels_are_taken_and_told(desk: Desk) -> None:
     desk.add("images/bad", b"", b"<annotation>")
     ended = desk.run("doctor", "images", "--max-bad-files", "1", "--json", "-")
     assert json.loads(ended.out)["classes"] == ["Tire", "tire", "winter hub"]
-    assert "so all names in the labels are taken: --classes 'Tire,tire,winter hub'\n" in ended.err
+    assert "so all names in the labels are used: --classes 'Tire,tire,winter hub'\n" in ended.err
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -193,8 +187,8 @@ def test_numbers_as_labels_need_the_names(desk: Desk) -> None:
     ended = desk.run(*YOLO)
     assert (ended.code, ended.out) == (2, "")
     assert ended.err == (
-        "trainingrun: error: yolo labels hold numbers, and no classes.txt or data.yaml says which: name the classes"
-        " with --classes, in the order of the numbers\n"
+        "trainingrun: error: yolo labels hold numbers, and there is no classes.txt or data.yaml with their names: name"
+        " the classes with --classes, in the order of the numbers\n"
     )
     assert desk.run(*YOLO, "--classes", "hub,tire").code == 2  # no hub
     desk.write("yolo/data.yaml", b"names: [tire, hub]\n")
@@ -209,7 +203,7 @@ def test_what_was_not_looked_at_is_a_warning(desk: Desk) -> None:
     Path(os.fsdecode(os.fsencode(desk.root) + b"/images/caf\xe9.jpg")).write_bytes(b"x")
     ended = desk.run("doctor", "images", "--fail-on", "warning")
     assert ended.code == 1
-    assert "\nwarning not looked at, 2 paths\n" in ended.out
+    assert "\nwarning ignored, 2 paths\n" in ended.out
     assert "    images/caf\ufffd.jpg: the name is not UTF-8\n" in ended.out
     assert "    images/t9.jpg: a link that leads out of the folder\n" in ended.out
     assert ended.out.endswith("\n2 warnings\n")
@@ -278,7 +272,7 @@ def test_being_interrupted_is_one_line(desk: Desk, monkeypatch: pytest.MonkeyPat
         os.kill(os.getpid(), number)
         raise_if_stopped(stop)
 
-    monkeypatch.setattr(work, "prepare", interrupted)
+    monkeypatch.setattr(preparation, "prepare", interrupted)
     before = signal.getsignal(number)
     ended = desk.run("doctor", "images")
     assert (ended.code, ended.out, ended.err) == (128 + number, "", "trainingrun: stopped\n")
@@ -292,6 +286,6 @@ def test_being_interrupted_twice_ends_at_once(desk: Desk, monkeypatch: pytest.Mo
         os.kill(os.getpid(), signal.SIGINT)
         raise AssertionError("went on")
 
-    monkeypatch.setattr(work, "prepare", deaf)
+    monkeypatch.setattr(preparation, "prepare", deaf)
     ended = desk.run("doctor", "images")
     assert (ended.code, ended.err) == (130, "trainingrun: stopped\n")

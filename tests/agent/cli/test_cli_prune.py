@@ -171,8 +171,8 @@ def test_a_run_that_began_a_while_ago_and_is_not_prepared_keeps_everything(desk:
     ended = prune(desk, "--delete")
     assert ended.out == (
         "bucket/ml: 2 data sets, 1 of them needed\n"
-        f"Data sets and records stay this time: run vision/tire-{UID}, which began 12 hours ago, may be preparing a"
-        " data set from what is there. Try later, or with a shorter --grace.\n"
+        f"Data sets and records are not deleted now: run vision/tire-{UID}, which began 12 hours ago, may be preparing"
+        " a data set from what is there. Try again later, or use a shorter --grace.\n"
         "Nothing to delete.\n"
     )
     assert local.keys == before
@@ -198,7 +198,7 @@ def test_nothing_is_deleted_while_something_cannot_be_read(desk: Desk, local: Te
     ended = prune(desk, "--delete")
     assert (ended.code, ended.out) == (2, "")
     assert str(path.relative_to(desk.root)) in ended.err
-    assert "Look at it, and delete it if it is not needed." in ended.err or "look at it, and delete it" in ended.err
+    assert "look at the object, delete it if it is not needed, then run the command again." in ended.err
     assert local.keys == before
 
 
@@ -256,7 +256,7 @@ def test_works_on_a_bucket(
     monkeypatch.setenv(AWS[0], "test")
     monkeypatch.setenv(AWS[1], "test-secret")
     # The server's clock has whole seconds.
-    monkeypatch.setattr("trainingrun_agent.cli.prune.Clock", Tomorrow)
+    monkeypatch.setattr("trainingrun_agent.cli.commands.prune.current_time", lambda: Tomorrow().now())
     place = ("prune", "--bucket", s3_store.bucket, "--prefix", "/ml/", "--endpoint", moto_endpoint)
     ended = desk.run(*place, "--older-than", "12h", "--grace", "12h", "--delete")
     assert (ended.code, ended.err) == (0, "")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from cli_desk import Desk
-from trainingrun_agent.cli import arguments
+from trainingrun_agent.cli import options
 from trainingrun_agent.pipeline.networks import NETWORKS
 from trainingrun_agent.prep.source.readers import FORMATS
 
@@ -80,5 +80,5 @@ def test_a_reader_that_has_seen_enough_is_no_error(desk: Desk) -> None:
 
 
 def test_formats_and_networks_are_those_there_are() -> None:
-    assert ("auto", *FORMATS) == arguments.FORMATS
-    assert tuple(NETWORKS) == arguments.NETWORKS
+    assert ("auto", *FORMATS) == options.FORMATS
+    assert tuple(NETWORKS) == options.NETWORKS

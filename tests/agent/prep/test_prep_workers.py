@@ -18,6 +18,7 @@ from trainingrun_agent.prep.sharding.job import Fetched
 from trainingrun_agent.prep.sharding.worker_process import WorkerProcess
 from trainingrun_agent.prep.split import shards
 from trainingrun_agent.prep.statistics.network_input import NetworkInput
+from trainingrun_agent.reasons.storage import ACCESS_DENIED
 from voc_data import jpeg
 
 
@@ -93,7 +94,7 @@ ERRORS: dict[str, tuple[Callable[[Lab, str], bytes], type[Exception]]] = {
 
 
 def refuse(key: str) -> bytes:
-    raise StorageRefused("AccessDenied", f"GetObject {key}")
+    raise StorageRefused(ACCESS_DENIED, call="GetObject", where=key, answer="403")
 
 
 def stop(lab: Lab) -> bytes:

@@ -24,7 +24,8 @@ from urllib.parse import urlsplit
 from trainingrun.api.names import run_prefix
 from trainingrun.api.settings import Policy
 from trainingrun.domain.resolve import resolve
-from trainingrun_agent.mirror.loop import BUSY_SECONDS, BUSY_TURNS, LOGS
+from trainingrun_agent.mirror.loop import BUSY_SECONDS, BUSY_TURNS
+from trainingrun_agent.shared import names
 from trbench.numbers import Echo, Number
 from trbench.server import s3_server
 from trdemo.bucket import Bucket
@@ -51,7 +52,7 @@ def measure(echo: Echo) -> Iterator[Number]:
         settings = replace(SETTINGS, policy=Policy(endpoints=(endpoint,)))
         document = resolve(run, settings=settings, find_run=lambda _: None)
         with _mirror(files, document, storage):
-            _until_complete(files / "shared" / LOGS)
+            _until_complete(files / "shared" / names.LOGS)
             time.sleep(BUSY_TURNS * BUSY_SECONDS + 1)
             yield Number("requests to bring a finished run's curves", requests.total(), "")
             requests.clear()

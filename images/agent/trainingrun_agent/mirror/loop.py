@@ -14,10 +14,10 @@ from trainingrun_agent.keys import EVENT_FOLDERS
 from trainingrun_agent.mirror.copy import copy_new
 from trainingrun_agent.mirror.listing import EventListing
 from trainingrun_agent.reasons.pods import STOPPED
+from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.verdict import StageResult
 
-LOGS = "logs"
 BUSY_SECONDS = 5.0
 IDLE_SECONDS = 10.0
 BUSY_TURNS = 6
@@ -31,7 +31,7 @@ def run(context: StageContext) -> StageResult:
     """Mirror until SIGTERM."""
     with (
         Folder.open(context.config.shared) as shared,
-        shared.sub(LOGS, create=True) as logs,
+        shared.sub(names.LOGS, create=True) as logs,
     ):
         for folder in EVENT_FOLDERS:
             logs.sub(folder, create=True).close()

@@ -36,8 +36,7 @@ TOO_MANY_BAD_FILES = Reason(
     _USER,
     Step.RETRY,
     message="{bad} among {files} ({field[dataset.maxBadFiles]} {limit} allows {allowed})",
-    hint="Correct the files that the report names, then {retry}; or, to train without them,"
-    " {higher[dataset.maxBadFiles]}.",
+    hint="Correct the files that the report names, then {retry}; or {higher[dataset.maxBadFiles]}.",
     meaning="More files cannot be used than are tolerated. So many defects mostly have one cause, such as the wrong"
     " folder or format.",
     fields=("dataset.maxBadFiles",),
@@ -115,7 +114,7 @@ FORMAT_AMBIGUOUS = Reason(
     _USER,
     Step.NEW_RUN,
     message="{format}: auto found labels in {count} formats: {found}",
-    hint="{change_format}; found are {formats}.",
+    hint="{change_format}, or another of those found: {formats}.",
     meaning="The images have labels in more than one format. Which one is right cannot be guessed.",
     fields=("dataset.train.format", "dataset.eval.format"),
     example=_FORMAT_EXAMPLE,

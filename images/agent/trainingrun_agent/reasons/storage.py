@@ -87,8 +87,8 @@ ADDRESS_REFUSED = Reason(
     message="{field[storage.endpoint]}: {endpoint} leads to {address}, which is the pod itself, its node or the"
     " metadata service of its cloud, not storage",
     hint="If the endpoint is wrong, {change[storage.endpoint]}; if its DNS entry is, correct that and {retry}. If your"
-    " storage really has this address, ask your platform team to allow the endpoint, without a wildcard in its host,"
-    " in policy.endpoints of the operator's Helm values.",
+    " storage really has this address, ask your platform team to allow it in policy.endpoints of the operator's Helm"
+    " values.",
     meaning="The name of the endpoint resolves to an address where no storage can be, and which pods must not reach.",
     fields=("storage.endpoint",),
 )

@@ -13,7 +13,7 @@ from typing import Any
 from trainingrun_agent.reasons.dataset import CONFIG_REFUSED
 from trainingrun_agent.reasons.entry import Outcome, Reason, Step
 from trainingrun_agent.reasons.pods import DISK_FULL, OUT_OF_MEMORY
-from trainingrun_agent.reasons.weights import PRETRAINED_MISMATCH, PRETRAINED_UNUSABLE
+from trainingrun_agent.reasons.weights import PRETRAINED_UNUSABLE, WEIGHTS_OF_NO_NETWORK
 
 MESSAGE = "{message}"
 _USER, _CRASH, _GPU = Outcome.USER_ERROR, Outcome.CRASH, Outcome.GPU_UNFIT
@@ -187,9 +187,7 @@ CONFIG_REFUSED_BY_TRAINER = CONFIG_REFUSED.case(
     step=Step.NEW_RUN,
 )
 WEIGHTS_NOT_THERE = PRETRAINED_UNUSABLE.case(message=MESSAGE)
-NO_VARIABLE_FITS = PRETRAINED_MISMATCH.case(
-    message=MESSAGE, hint="{change[model.pretrained.uri]}: weights of {field[model.network]}."
-)
+NO_VARIABLE_FITS = WEIGHTS_OF_NO_NETWORK.case(message=MESSAGE)
 TRAINER_OUT_OF_MEMORY = OUT_OF_MEMORY.case(message=MESSAGE)
 TRAINER_DISK_FULL = DISK_FULL.case(message=MESSAGE)
 UNKNOWN = _reason(

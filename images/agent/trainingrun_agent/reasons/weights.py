@@ -54,7 +54,10 @@ PRETRAINED_MISMATCH = Reason(
     _USER,
     Step.NEW_RUN,
     message="{field[model.pretrained]}: the weights in {place} {problem}",
-    hint="{change[model.network]}; or {change[model.pretrained.uri]}, weights of that network.",
+    hint="{change[model.network]}; or, to keep the network, {change[model.pretrained.uri]}.",
     meaning="The weights belong to another network. Training would start from random numbers.",
     fields=("model.network", "model.pretrained.uri"),
+)
+WEIGHTS_OF_NO_NETWORK = PRETRAINED_MISMATCH.case(
+    hint="{change[model.pretrained.uri]}: weights of {field[model.network]}.", fields=_FIELDS
 )

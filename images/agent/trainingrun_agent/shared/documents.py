@@ -13,7 +13,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from trainingrun_agent import contract
 from trainingrun_agent.errors import Outcome
+from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder, UnsafeFileError
 
 MAX_DOCUMENT = 64 << 10
@@ -22,7 +24,6 @@ MAX_MESSAGE = 1500
 MAX_HINT = 600
 MAX_CHECKPOINT_FILES = 66
 MAX_READY = 100_000
-CONTRACT_VERSIONS = (1,)
 PHASES = frozenset(
     ("importing", "waiting", "building", "training", "evaluating", "saving", "exporting", "inferring", "done")
 )
@@ -75,7 +76,7 @@ class Done:
 
 def read_progress(folder: Folder) -> TrainerProgress | None:
     """The trainer's last sign of life; None before the first, or when it makes no sense."""
-    document = _read(folder, "progress.json")
+    document = _read(folder, names.PROGRESS)
     if document is None:
         return None
     updated, advance = _number(document, "updated"), _number(document, "lastAdvance")
@@ -99,7 +100,7 @@ def read_progress(folder: Folder) -> TrainerProgress | None:
 def ready_steps(folder: Folder) -> list[int]:
     """Steps that have a ready/<step>.json, lowest first."""
     try:
-        with folder.sub("ready") as ready:
+        with folder.sub(names.READY) as ready:
             matches = [_READY.fullmatch(name) for name in ready.names(limit=MAX_READY)]
     except (FileNotFoundError, UnsafeFileError):
         return []
@@ -109,8 +110,8 @@ def ready_steps(folder: Folder) -> list[int]:
 def read_ready(folder: Folder, step: int) -> Ready | None:
     """The checkpoint of `step`; None unless the document names that step's index and data files and no other."""
     try:
-        with folder.sub("ready") as ready:
-            document = _read(ready, f"{step:08d}.json")
+        with folder.sub(names.READY) as ready:
+            document = _read(ready, names.ready_file(step))
     except (FileNotFoundError, UnsafeFileError):
         return None
     if document is None or document.get("step") != step:
@@ -121,7 +122,7 @@ def read_ready(folder: Folder, step: int) -> Ready | None:
 
 def read_done(folder: Folder) -> Done | None:
     """The trainer's account of its end; None when there is none that fits the contract."""
-    document = _read(folder, "done.json")
+    document = _read(folder, names.DONE)
     if document is None:
         return None
     outcome, reason = _text(document.get("outcome"), 64), _text(document.get("reason"), 64)
@@ -176,7 +177,7 @@ def _read(folder: Folder, name: str) -> dict[str, Any] | None:
     except (UnsafeFileError, OSError, ValueError, RecursionError) as error:
         _warn(name, f"{name} in the shared folder is not used: {error}")
         return None
-    if not isinstance(document, dict) or document.get("contractVersion") not in CONTRACT_VERSIONS:
+    if not isinstance(document, dict) or document.get("contractVersion") not in contract.READABLE_VERSIONS:
         return None
     return document
 

@@ -11,10 +11,9 @@ import fcntl
 import logging
 import threading
 
+from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder, UnsafeFileError
 
-LOCK = "trainer.lock"
-STARTED = "trainer.started"
 POLL_SECONDS = 0.05
 
 _log = logging.getLogger(__name__)
@@ -41,7 +40,7 @@ class TrainerLock:
 
     def _run(self, folder: Folder) -> None:
         with folder:
-            while not folder.has(STARTED):
+            while not folder.has(names.STARTED):
                 if self._given_up.wait(POLL_SECONDS):
                     return
             self.started.set()
@@ -51,8 +50,8 @@ class TrainerLock:
 
 def _wait_for_end(folder: Folder) -> None:
     try:
-        with folder.reading(LOCK, max_bytes=1 << 20) as (file, _):
+        with folder.reading(names.LOCK, max_bytes=1 << 20) as (file, _):
             fcntl.flock(file, fcntl.LOCK_EX)
     except (UnsafeFileError, OSError) as error:
         # A trainer that left no lock to wait for is not one that can be followed.
-        _log.warning("%s cannot be taken, so the trainer counts as gone: %s", LOCK, error)
+        _log.warning("%s cannot be taken, so the trainer counts as gone: %s", names.LOCK, error)

@@ -14,12 +14,14 @@ from trainingrun_agent.reasons.weights import (
     PRETRAINED_NOT_FOUND,
     PRETRAINED_UNUSABLE,
     WEIGHTS_CUT,
+    WEIGHTS_OF_NO_NETWORK,
 )
+from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder, UnsafeFileError
 from trainingrun_agent.storage.base import ObjectStore, StoreFor
 from trainingrun_agent.terms import Change
 from trainingrun_agent.transfer.meter import Meter
-from trainingrun_agent.transfer.weights import FOLDER, INDEX, fetch_weights
+from trainingrun_agent.transfer.weights import INDEX, fetch_weights
 
 
 def check_exists(store_for: StoreFor, uri: Uri | None) -> None:
@@ -45,16 +47,18 @@ def check_fits(context: StageContext) -> None:
 def check_weights(store: ObjectStore, uri: Uri, *, network: str, scratch: Folder, meter: Meter) -> None:
     """Fetch the weights to `scratch`, compare them with the network and remove them. Raises UserError."""
     fetch_weights(store, uri, shared=scratch, meter=meter)
-    with scratch.sub(FOLDER) as folder:
+    with scratch.sub(names.PRETRAINED) as folder:
         index = _read_index(folder, uri)
         size = sum(folder.path(name).stat().st_size for name in folder.names() if ".data-" in name)
-    scratch.remove_sub(FOLDER)
+    scratch.remove_sub(names.PRETRAINED)
     if size < index.data_bytes:
         raise UserError(WEIGHTS_CUT, place=uri, size=size, named=index.data_bytes)
     wrong = fit.misfit(network, index.variables)
     if wrong:
         fitting = fit.networks_of(index.variables)
-        change = Change("model.network", now=network, to=fitting[0] if fitting else None)
+        if not fitting:
+            raise UserError(WEIGHTS_OF_NO_NETWORK, place=uri, problem=wrong)
+        change = Change("model.network", now=network, to=fitting[0])
         raise UserError(PRETRAINED_MISMATCH, place=uri, problem=wrong, change=change)
 
 

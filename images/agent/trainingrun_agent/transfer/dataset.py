@@ -12,6 +12,7 @@ from trainingrun_agent.config import Resolved
 from trainingrun_agent.errors import IntegrityError
 from trainingrun_agent.keys import folder_of
 from trainingrun_agent.reasons.storage import NOT_A_DATA_SET
+from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.base import ObjectStore
@@ -19,8 +20,6 @@ from trainingrun_agent.storage.manifest import Manifest, ManifestObject
 from trainingrun_agent.terms import Place
 from trainingrun_agent.transfer.meter import Meter
 
-FOLDER = "dataset"
-LABEL_MAP = "label_map.pbtxt"
 ROLES = {"train": "trainRecords", "eval": "evalRecords"}
 """Roles of the shards in the manifest, by split."""
 
@@ -49,7 +48,7 @@ class DatasetFiles:
 
     def records(self, split: str) -> list[str]:
         """Paths of a split's shards, relative to the shared folder."""
-        return [f"{FOLDER}/{file.name}" for file in self.splits[split]]
+        return [f"{names.DATASET}/{file.name}" for file in self.splits[split]]
 
 
 def locate(store: ObjectStore, resolved: Resolved, prepared: dict[str, Any]) -> DatasetFiles:
@@ -57,12 +56,12 @@ def locate(store: ObjectStore, resolved: Resolved, prepared: dict[str, Any]) -> 
     key = resolved.keys.absolute(str(prepared["manifestKey"]))
     manifest = manifests.read(store, key)
     folder = folder_of(key)
-    label_maps = [entry for entry in manifest.objects if entry.key == LABEL_MAP]
+    label_maps = [entry for entry in manifest.objects if entry.key == names.LABEL_MAP]
     splits = {split: _split(manifest, split, folder=folder, resolved=resolved) for split in ROLES}
     images = {split: _images(manifest, split) for split in ROLES}
     if manifest.kind != "dataset" or len(label_maps) != 1 or not all(splits.values()) or not all(images.values()):
         raise IntegrityError(NOT_A_DATA_SET, place=Place(store.bucket, key))
-    return DatasetFiles(splits, _file(label_maps[0], LABEL_MAP, folder=folder, resolved=resolved), images)
+    return DatasetFiles(splits, _file(label_maps[0], names.LABEL_MAP, folder=folder, resolved=resolved), images)
 
 
 def fetch(store: ObjectStore, file: File, into: Folder, meter: Meter) -> None:

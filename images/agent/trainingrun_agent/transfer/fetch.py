@@ -14,6 +14,7 @@ from typing import Any
 from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import StageError
 from trainingrun_agent.reasons.pods import CHECKPOINT_MISSING, RESULT_MISSING
+from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage.results import read_result
 from trainingrun_agent.terms import Place
@@ -23,9 +24,8 @@ from trainingrun_agent.transfer.last_step import highest_known_step
 from trainingrun_agent.transfer.meter import Meter
 from trainingrun_agent.transfer.parallel import Transfers
 from trainingrun_agent.transfer.resume import StoredCheckpoint, restore, stored_checkpoints, write_state
-from trainingrun_agent.transfer.spec import MODEL, PIPELINE_CONFIG, ExportInput, work_spec
+from trainingrun_agent.transfer.spec import ExportInput, work_spec
 
-CHECKPOINT = "checkpoint"
 MAX_PIPELINE_CONFIG = 1 << 20
 
 Turn = Callable[[], None]
@@ -56,8 +56,8 @@ def fetch_train(context: StageContext, folder: Folder, *, epoch: int, while_wait
     files = _locate(context)
     pretrained = context.config.resolved.model.pretrained
     with (
-        folder.sub(dataset.FOLDER, create=True) as into,
-        folder.sub(MODEL, create=True) as model,
+        folder.sub(names.DATASET, create=True) as into,
+        folder.sub(names.MODEL, create=True) as model,
         Transfers(meter, while_waiting=while_waiting) as transfers,
     ):
         _start_dataset(transfers, context, files, ("train", "eval"), into=into, meter=meter)
@@ -82,8 +82,8 @@ def fetch_export(context: StageContext, folder: Folder, *, epoch: int, while_wai
     trained = _prerequisite(context, "train")
     files = _locate(context)
     with (
-        folder.sub(dataset.FOLDER, create=True) as into,
-        folder.sub(CHECKPOINT, create=True) as checkpoint,
+        folder.sub(names.DATASET, create=True) as into,
+        folder.sub(names.CHECKPOINT, create=True) as checkpoint,
         Transfers(meter, while_waiting=while_waiting) as transfers,
     ):
         _start_dataset(transfers, context, files, ("eval",), into=into, meter=meter)
@@ -94,7 +94,7 @@ def fetch_export(context: StageContext, folder: Folder, *, epoch: int, while_wai
         attempts = f"{context.config.resolved.run_keys.attempts('train')}/"
         raise StageError(CHECKPOINT_MISSING, place=Place(context.out.bucket, attempts))
     ap50 = trained["numbers"].get("ap50")
-    prefix = f"{CHECKPOINT}/model.ckpt-{restored.step}"
+    prefix = f"{names.CHECKPOINT}/model.ckpt-{restored.step}"
     source = ExportInput(prefix, restored.step, ap50 if isinstance(ap50, float | int) else None)
     return work_spec(context.config.resolved, files, pretrained=None, resumed_from=0, export=source)
 
@@ -128,7 +128,7 @@ def _start_dataset(
 
 def _fetch_pipeline_config(context: StageContext, folder: Folder) -> None:
     key = context.config.resolved.run_keys.pipeline_config
-    folder.write(PIPELINE_CONFIG, context.out.get(key, max_bytes=MAX_PIPELINE_CONFIG))
+    folder.write(names.PIPELINE_CONFIG, context.out.get(key, max_bytes=MAX_PIPELINE_CONFIG))
 
 
 def _resume(context: StageContext, model: Folder, *, epoch: int, meter: Meter) -> tuple[StoredCheckpoint | None, int]:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from trainingrun_agent.clock import Clock, rfc3339
 from trainingrun_agent.errors import IntegrityError
 from trainingrun_agent.keys import Attempt
+from trainingrun_agent.shared import names
 from trainingrun_agent.shared.documents import Ready, read_ready, ready_steps
 from trainingrun_agent.shared.folder import Folder, UnsafeFileError
 from trainingrun_agent.storage import manifest as manifests
@@ -22,8 +23,6 @@ from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Producer
 from trainingrun_agent.transfer.resume import StoredCheckpoint
 
-SPOOL = "spool"
-MODEL = "model"
 MAX_FILE_BYTES = 16 << 30
 
 _log = logging.getLogger(__name__)
@@ -83,8 +82,8 @@ class CheckpointShipper:
     def _spool(self, ready: Ready) -> bool:
         try:
             with (
-                self._folder.sub(MODEL) as model,
-                self._folder.sub(SPOOL, create=True) as spool,
+                self._folder.sub(names.MODEL) as model,
+                self._folder.sub(names.SPOOL, create=True) as spool,
                 spool.sub(f"{ready.step:08d}", create=True) as into,
             ):
                 for name, _ in ready.files:
@@ -109,7 +108,7 @@ class CheckpointShipper:
 
     def _upload(self, ready: Ready) -> None:
         target = self._attempt.checkpoint(ready.step)
-        with self._folder.sub(SPOOL) as spool, spool.sub(f"{ready.step:08d}") as source:
+        with self._folder.sub(names.SPOOL) as spool, spool.sub(f"{ready.step:08d}") as source:
             in_order = sorted(ready.files, key=lambda file: (file[0].endswith(".index"), file[0]))
             objects = tuple(self._upload_file(source, name, size, target) for name, size in in_order)
         manifest = Manifest(
@@ -132,5 +131,5 @@ class CheckpointShipper:
         return ManifestObject(name, size, sha256, "index" if name.endswith(".index") else "data")
 
     def _forget(self, step: int) -> None:
-        with suppress(UnsafeFileError, FileNotFoundError), self._folder.sub(SPOOL) as spool:
+        with suppress(UnsafeFileError, FileNotFoundError), self._folder.sub(names.SPOOL) as spool:
             spool.remove_sub(f"{step:08d}")

@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from trainingrun_agent.errors import StorageRefused
 from trainingrun_agent.keys import EVENT_FILE, Attempt
+from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder, UnsafeFileError
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.transfer.file_tail import FileTail
@@ -23,7 +24,8 @@ MAX_FILE_BYTES = 2 << 30
 MAX_FILES = 200
 MERGE_AFTER = 64
 """Small chunks of one file before they become one object."""
-SOURCES = {"train": ("model",), "eval_0": ("model", "eval_0")}
+SOURCES = {"train": (names.MODEL,), "eval_0": (names.MODEL, "eval_0")}
+"""By folder in the bucket, the folder in the shared folder."""
 
 _log = logging.getLogger(__name__)
 

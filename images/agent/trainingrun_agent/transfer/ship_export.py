@@ -13,13 +13,12 @@ from pathlib import PurePosixPath
 
 from trainingrun_agent.errors import StageError
 from trainingrun_agent.reasons.pods import EXPORT_INCOMPLETE
+from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder, UnsafeFileError
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.manifest import ManifestObject
 from trainingrun_agent.transfer.meter import Meter
 from trainingrun_agent.transfer.parallel import Transfers
-
-EXPORT = "export"
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class _Found:
 
 def ship_export(store: ObjectStore, target: str, shared: Folder, meter: Meter) -> tuple[ManifestObject, ...]:
     """Upload to the folder `target`; returns the manifest's entries. Raises StageError ExportIncomplete."""
-    with shared.sub(EXPORT) as export:
+    with shared.sub(names.EXPORT) as export:
         found = [file for rule in RULES for file in _find(export, rule)]
         meter.expect(sum(file.size for file in found))
         with Transfers(meter) as transfers:

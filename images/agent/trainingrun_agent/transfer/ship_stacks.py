@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from trainingrun_agent.errors import Outcome, StageError
 from trainingrun_agent.keys import Attempt
+from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder, UnsafeFileError
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.terms import Message, Place
 
-NAME = "stacks.txt"
 MAX_BYTES = 1 << 20
 
 
@@ -20,7 +20,7 @@ def with_stacks(store: ObjectStore, attempt: Attempt, folder: Folder, error: Sta
     if error.outcome is not Outcome.STALLED:
         return error
     try:
-        stacks = folder.read(NAME, max_bytes=MAX_BYTES)
+        stacks = folder.read(names.STACKS, max_bytes=MAX_BYTES)
     except (FileNotFoundError, UnsafeFileError):
         stacks = b""
     if not stacks.strip():

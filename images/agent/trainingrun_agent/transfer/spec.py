@@ -11,14 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from trainingrun_agent import contract
 from trainingrun_agent.config import Resolved
+from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder
-from trainingrun_agent.transfer.dataset import FOLDER, LABEL_MAP, DatasetFiles
+from trainingrun_agent.transfer.dataset import DatasetFiles
 
-SPEC = "spec.json"
-FAILED = "fetch-failed.json"
-PIPELINE_CONFIG = "pipeline.config"
-MODEL = "model"
 MAX_MESSAGE = 1500
 
 
@@ -43,15 +41,15 @@ def work_spec(
     stage: Literal["train", "export"] = "export" if export else "train"
     train = resolved.train
     return {
-        "contractVersion": 1,
+        "contractVersion": contract.VERSION,
         "stage": stage,
-        "pipelineConfig": PIPELINE_CONFIG,
+        "pipelineConfig": names.PIPELINE_CONFIG,
         "trainRecords": dataset.records("train") if stage == "train" else [],
         "evalRecords": dataset.records("eval"),
         "trainImages": dataset.images["train"],
         "evalImages": dataset.images["eval"],
-        "labelMap": f"{FOLDER}/{LABEL_MAP}",
-        "modelDir": MODEL,
+        "labelMap": f"{names.DATASET}/{names.LABEL_MAP}",
+        "modelDir": names.MODEL,
         "pretrained": pretrained,
         "steps": train.steps,
         "saveEverySteps": train.save_every_steps,
@@ -68,10 +66,10 @@ def work_spec(
 
 def give_work(folder: Folder, spec: Mapping[str, Any]) -> None:
     """Let the trainer begin."""
-    folder.write(SPEC, json.dumps(spec, indent=1, allow_nan=False).encode())
+    folder.write(names.SPEC, json.dumps(spec, indent=1, allow_nan=False).encode())
 
 
 def refuse_work(folder: Folder, *, reason: str, message: str) -> None:
     """Tell the trainer that it gets no work; it ends with exit code 0."""
-    document = {"contractVersion": 1, "reason": reason, "message": message[:MAX_MESSAGE]}
-    folder.write(FAILED, json.dumps(document).encode())
+    document = {"contractVersion": contract.VERSION, "reason": reason, "message": message[:MAX_MESSAGE]}
+    folder.write(names.FETCH_FAILED, json.dumps(document).encode())

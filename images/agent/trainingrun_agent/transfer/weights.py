@@ -19,14 +19,14 @@ from trainingrun_agent.reasons.weights import (
     WEIGHTS_GONE,
     WEIGHTS_TOO_LARGE,
 )
+from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.transfer.meter import Meter
 from trainingrun_agent.transfer.zoo_archive import ArchiveUnusableError, unpack_checkpoint
 
-FOLDER = "pretrained"
-PREFIX = f"{FOLDER}/model.ckpt"
+PREFIX = f"{names.PRETRAINED}/model.ckpt"
 INDEX = "model.ckpt.index"
 MAX_ARCHIVE_BYTES = 8 << 30
 _ARCHIVE = ".pretrained.tar.gz"
@@ -36,7 +36,7 @@ _CHECKPOINT_FILE = re.compile(r"checkpoint/(model\.ckpt\.(index|data-\d{5}-of-\d
 def fetch_weights(store: ObjectStore, uri: Uri, *, shared: Folder, meter: Meter) -> None:
     """Fetch into `pretrained/`. Raises UserError when there are no usable weights at the URI."""
     if uri.key.endswith("/"):
-        with shared.sub(FOLDER, create=True) as into:
+        with shared.sub(names.PRETRAINED, create=True) as into:
             _fetch_export(store, uri, into, meter)
     else:
         _fetch_archive(store, uri, shared, meter)
@@ -49,7 +49,7 @@ def _fetch_archive(store: ObjectStore, uri: Uri, shared: Folder, meter: Meter) -
     if info.size > MAX_ARCHIVE_BYTES:
         raise UserError(WEIGHTS_TOO_LARGE, place=uri, size=info.size, limit=MAX_ARCHIVE_BYTES)
     meter.expect(info.size)
-    with shared.sub("spool", create=True) as spool, shared.sub(FOLDER, create=True) as into:
+    with shared.sub(names.SPOOL, create=True) as spool, shared.sub(names.PRETRAINED, create=True) as into:
         archive = spool.path(_ARCHIVE)
         store.download(uri.key, archive, size=info.size, sha256=None, on_bytes=meter.moved)
         try:

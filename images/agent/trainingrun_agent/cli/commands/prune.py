@@ -10,7 +10,7 @@ import re
 import threading
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,18 +72,23 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--delete", action="store_true", help="delete what is listed (default: only list)")
 
 
+def current_time() -> datetime:
+    """The time that ages are counted from."""
+    return datetime.now(UTC)
+
+
 def run(arguments: Namespace, stop: threading.Event) -> int:
     """Returns the exit code. Raises UsageError, StageError."""
-    from trainingrun_agent.clock import Clock
+    from trainingrun_agent.keys import BucketKeys
     from trainingrun_agent.prune import plan, survey
 
-    prefix = arguments.prefix.strip("/")
+    keys = BucketKeys(arguments.prefix.strip("/"))
     store = _open(arguments)
-    found = survey(store, prefix, stop=stop)
+    found = survey(store, keys, stop=stop)
     if arguments.folder is not None:
         _keep_newest(found)
-    planned = plan(found, now=Clock().now(), older_than=arguments.older_than, grace=arguments.grace)
-    print_lines(list(_lines(found, planned, where=f"{store.bucket}/{prefix}".rstrip("/"))))
+    planned = plan(found, now=current_time(), older_than=arguments.older_than, grace=arguments.grace)
+    print_lines(list(_lines(found, planned, where=f"{store.bucket}/{keys.prefix}".rstrip("/"))))
     if arguments.delete:
         _delete(store, planned, stop)
     print_lines([_total(planned, deleted=arguments.delete)])

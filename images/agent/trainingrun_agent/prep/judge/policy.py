@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from trainingrun_agent.config import SplitRule
 from trainingrun_agent.errors import UserError
-from trainingrun_agent.prep.model.class_names import nearest
+from trainingrun_agent.prep.model.class_names import nearest, suggestion
 from trainingrun_agent.prep.model.codes.image_files import OBJECT_CHANGED
 from trainingrun_agent.prep.model.codes.kind import Fields, Severity
 from trainingrun_agent.prep.model.codes.whole import (
@@ -40,8 +40,6 @@ MAX_TOO_SMALL = 0.05
 """Share of the boxes from which they are worth a warning."""
 MAX_IMBALANCE = 20
 """Times as many boxes as of a class that is found nevertheless; a rule of thumb."""
-MAX_SUGGESTED = 20
-"""Class names that a hint can hold."""
 
 
 def judge(
@@ -121,12 +119,11 @@ def _class_not_found(train: Totals, classes: Sequence[str]) -> UserError | None:
     more = f" and {len(missing) - TOP_CLASSES} more" if len(missing) > TOP_CLASSES else ""
     common = ", ".join(f"{found!r} ({count})" for found, count in train.seen.most_common(5))
     suggested = [nearest(name, train.seen) if name in missing else name for name in classes]
-    right = len(set(suggested)) == len(suggested) <= MAX_SUGGESTED and None not in suggested
     return UserError(
         CLASS_NOT_FOUND,
         classes=f"{', '.join(names)}{more}",
         names=common,
-        change=Change("dataset.classes", to=suggested if right else None),
+        change=Change("dataset.classes", to=suggestion(suggested)),
     )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.model.annotation import Annotation, UnusableError, version_of
+from trainingrun_agent.prep.model.class_names import suggestion
 from trainingrun_agent.prep.model.codes.label_files import FILE_IGNORED
 from trainingrun_agent.prep.model.codes.pairs import ANNOTATION_WITHOUT_IMAGE
 from trainingrun_agent.prep.model.findings import Finding, Split
@@ -112,7 +113,7 @@ def _check_class_lists(class_list: Callable[[str, bytes], list[str] | None], lis
                 classes=list(origin.classes)[:20],
                 file=f"{origin.prefix}{entry.path}",
                 names=names[:20],
-                change=Change("dataset.classes", to=names[:20] if len(names) <= 20 else None),
+                change=Change("dataset.classes", to=suggestion(names)),
             )
 
 
