@@ -39,9 +39,10 @@ def lines(
         yield ""
         yield from _ignored(ignored, style)
     yield ""
-    yield _counts(report, len(ignored), style)
     if found:
-        yield f"What a finding means for a detector, with an example: trainingrun explain {next(iter(found))}"
+        yield f"What a code means for a detector, with an example: trainingrun explain {next(iter(found))}"
+        yield ""
+    yield _counts(report, len(ignored), style)
 
 
 def _head(report: _DOCUMENT) -> str:
