@@ -11,7 +11,7 @@ import pytest
 
 from trainingrun_agent.pipeline.build import build_pipeline_config
 from trainingrun_agent.pipeline.networks import NETWORKS
-from trainingrun_agent.prep.statistics.network_view import feature_maps
+from trainingrun_agent.prep.statistics.network_input import feature_maps
 
 PYTHON = os.environ.get("TRAININGRUN_TF_PYTHON", "")
 pytestmark = [

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def lasting() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """What the block makes is freed when nothing refers to it any more, but cycles in it are not looked for."""
     gc.disable()
     try:

@@ -58,7 +58,7 @@ def test_the_agents_own_command_line_has_the_same_commands(desk: Desk) -> None:
     done = started("-m", "trainingrun_agent", "doctor", "images", "--json", "-")
     assert done.returncode == 1, done.stderr
     assert json.loads(done.stdout)["counts"] == {"ImageEmpty": 1}
-    assert "doctor, convert, prune" in started("-m", "trainingrun_agent", "--help").stdout
+    assert "doctor, convert, explain, prune" in started("-m", "trainingrun_agent", "--help").stdout
 
 
 def test_ctrl_c_in_a_terminal_is_one_line(desk: Desk) -> None:

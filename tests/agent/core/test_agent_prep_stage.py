@@ -22,7 +22,7 @@ from trainingrun_agent.config import AgentConfig, SplitRule, Uri
 from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import Interrupted, Outcome, StageError, UserError
 from trainingrun_agent.keys import BucketKeys
-from trainingrun_agent.prep.split.eval_fraction import side
+from trainingrun_agent.prep.split.eval_fraction import split_of
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.stages import prep, pretrained_check
 from trainingrun_agent.storage import manifest
@@ -124,7 +124,7 @@ def test_a_share_of_one_folder_is_for_evaluation(
     resolved = replace(context.config.resolved, dataset=dataset)
     verdict = verdict_of(prep, replace(context, config=replace(context.config, resolved=resolved)))
     _check_numbers(verdict.numbers)
-    chosen = [number for number in range(12) if side(f"{number}.jpg", rule) == "eval"]
+    chosen = [number for number in range(12) if split_of(f"{number}.jpg", rule) == "eval"]
     assert 0 < len(chosen) < 12
     assert (verdict.numbers["trainImages"], verdict.numbers["evalImages"]) == (12 - len(chosen), len(chosen))
 

@@ -13,7 +13,7 @@ import pytest
 from prep_lab import Lab
 from trainingrun_agent.errors import ObjectChanged, UserError
 from trainingrun_agent.prep.sharding.job import Needs, ShardJob
-from trainingrun_agent.prep.sharding.maker import ShardMaker
+from trainingrun_agent.prep.sharding.worker import ShardMaker
 from trainingrun_agent.prep.split import shards
 from voc_data import jpeg, labelled, voc
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from trainingrun_agent.config import GroupBy, SplitRule
-from trainingrun_agent.prep.split.eval_fraction import group_key, side
+from trainingrun_agent.prep.split.eval_fraction import group_key, split_of
 
 RULE = SplitRule(Decimal("0.15"), seed=0, group_by="sequence")
 RF = "_jpg.rf.0123456789abcdef0123456789abcdef"
@@ -100,19 +100,19 @@ def test_the_share_holds(fraction: str, seed: int) -> None:
     """Within four standard deviations of as many throws of a coin."""
     count, share = 20_000, float(fraction)
     rule = SplitRule(Decimal(fraction), seed, "sequence")
-    found = sum(side(name, rule) == "eval" for name in _names(count))
+    found = sum(split_of(name, rule) == "eval" for name in _names(count))
     assert abs(found - count * share) <= 4 * (count * share * (1 - share)) ** 0.5 + 1
 
 
 def test_sides_are_the_same_for_ever() -> None:
     """Data sets in buckets depend on it: another hash would move their images to the other side."""
-    chosen = [name for name in _names(40) if side(name, RULE) == "eval"]
+    chosen = [name for name in _names(40) if split_of(name, RULE) == "eval"]
     assert chosen == [f"BloodImage_{number:05d}.jpg" for number in (15, 21, 22, 24, 33)]
 
 
 def test_another_seed_chooses_other_images() -> None:
     chosen = [
-        {name for name in _names(1000) if side(name, SplitRule(RULE.fraction, seed, "image")) == "eval"}
+        {name for name in _names(1000) if split_of(name, SplitRule(RULE.fraction, seed, "image")) == "eval"}
         for seed in (0, 1)
     ]
     assert len(chosen[0] & chosen[1]) < len(chosen[0]) / 2
@@ -120,7 +120,7 @@ def test_another_seed_chooses_other_images() -> None:
 
 def test_a_larger_share_keeps_what_the_smaller_had() -> None:
     small, large = (
-        {name for name in _names(1000) if side(name, SplitRule(Decimal(share), 0, "image")) == "eval"}
+        {name for name in _names(1000) if split_of(name, SplitRule(Decimal(share), 0, "image")) == "eval"}
         for share in ("0.1", "0.2")
     )
     assert small < large
@@ -128,10 +128,10 @@ def test_a_larger_share_keeps_what_the_smaller_had() -> None:
 
 def test_frames_of_one_video_are_on_one_side() -> None:
     for clip in range(50):
-        assert len({side(f"clip{clip}_frame_{frame:04d}.jpg", RULE) for frame in range(30)}) == 1
+        assert len({split_of(f"clip{clip}_frame_{frame:04d}.jpg", RULE) for frame in range(30)}) == 1
 
 
 @pytest.mark.parametrize("path", ["", "/", "a", ".jpg", "../a_1.jpg", "\udcff_1.jpg", "1" * 1000 + "a.jpg", "a1" * 500])
 @pytest.mark.parametrize("group_by", ["sequence", "folder", "image"])
 def test_any_key_of_a_bucket_has_a_side(path: str, group_by: GroupBy) -> None:
-    assert side(path, SplitRule(Decimal("0.5"), 0, group_by)) in ("train", "eval")
+    assert split_of(path, SplitRule(Decimal("0.5"), 0, group_by)) in ("train", "eval")

@@ -41,7 +41,7 @@ def test_a_bad_file_is_skipped_and_named(
     assert report["counts"] == {code: 1}
     [finding] = report["findings"]
     assert finding["file"] in ("bad.jpg", "bad.xml")
-    assert (finding["severity"], finding["split"], finding["done"]) == ("error", "train", "file skipped")
+    assert (finding["severity"], finding["split"]) == ("error", "train")
     assert (made.train_images, made.numbers["errors"]) == (3, 1)
     assert made.numbers["topFindings"][0].startswith("train: bad.")
 
@@ -155,7 +155,9 @@ def test_the_message_names_the_first_three_files(lab: Lab) -> None:
 
 def test_an_unknown_class_comes_with_the_nearest_one(lab: Lab) -> None:
     lab.add("bad", xml=voc([labelled("tires")]))
-    with pytest.raises(UserError, match=r"class 'tires' is not in dataset\.classes; the nearest one is 'tire'"):
+    with pytest.raises(
+        UserError, match=r"class 'tires' is not in spec\.dataset\.classes; the nearest name there is 'tire'"
+    ):
         lab.run()
 
 

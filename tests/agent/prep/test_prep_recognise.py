@@ -12,7 +12,7 @@ import pytest
 
 from label_sets import CLASSES, SETS, Files, coco_document, images, open_images, tutorial_csv, yolo
 from label_sets import PHOTOS as PHOTO_LIST
-from prep_lab import Lab
+from prep_lab import Lab, seen
 from trainingrun_agent.errors import Interrupted, UserError
 from trainingrun_agent.prep.source.listing import Entry, Listing
 from trainingrun_agent.prep.source.recognise import recognise
@@ -247,7 +247,7 @@ def test_a_defect_names_image_object_and_place_in_the_file(coco_lab: Lab) -> Non
     coco_lab.run()
     [finding] = coco_lab.document("report.json")["findings"]
     assert (finding["code"], finding["file"], finding["object"]) == ("BoxNotANumber", "a b.jpg", 1)
-    assert finding["seen"] == "annotations.coco.json annotations[2]: bbox[1] is 'top'"
+    assert seen(finding) == "annotations.coco.json annotations[2]: bbox[1] is 'top'"
 
 
 def test_a_file_that_changes_while_it_is_read_spoils_the_data_set(

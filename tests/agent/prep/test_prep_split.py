@@ -12,7 +12,7 @@ from label_sets import CLASSES, SETS, images
 from prep_lab import Lab
 from trainingrun_agent.config import SplitRule
 from trainingrun_agent.errors import UserError
-from trainingrun_agent.prep.split.eval_fraction import side
+from trainingrun_agent.prep.split.eval_fraction import split_of
 
 RULE = SplitRule(Decimal("0.3"), 0, "image")
 
@@ -44,7 +44,9 @@ def test_every_image_is_on_its_side(lab: Lab, contract: Callable[[str, Any], Non
     made = lab.run()
     contract("manifest", lab.document("MANIFEST.json"))
     contract("report", lab.document("report.json"))
-    expected = {split: {f"{n}" for n in range(40) if side(f"{n}.jpg", RULE) == split} for split in ("train", "eval")}
+    expected = {
+        split: {f"{n}" for n in range(40) if split_of(f"{n}.jpg", RULE) == split} for split in ("train", "eval")
+    }
     assert {split: names(lab, split) for split in expected} == expected
     assert (made.train_images, made.eval_images) == (len(expected["train"]), len(expected["eval"]))
     assert 5 <= made.eval_images <= 20
@@ -52,7 +54,7 @@ def test_every_image_is_on_its_side(lab: Lab, contract: Callable[[str, Any], Non
 
 def test_findings_are_told_on_the_side_of_their_image(lab: Lab) -> None:
     lab.max_bad_files = "10%"
-    bad = {split: next(f"{n}" for n in range(40) if side(f"{n}.jpg", RULE) == split) for split in ("train", "eval")}
+    bad = {split: next(f"{n}" for n in range(40) if split_of(f"{n}.jpg", RULE) == split) for split in ("train", "eval")}
     for name in bad.values():
         lab.add(name, b"<html>")
     lab.run()

@@ -13,11 +13,11 @@ from prep_lab import Lab
 from trainingrun_agent.errors import Interrupted, StorageRefused
 from trainingrun_agent.ordered import Bounds
 from trainingrun_agent.prep.image.check import Checker
-from trainingrun_agent.prep.sharding import crew, feed, process
+from trainingrun_agent.prep.sharding import pool, supervisor, worker_process
 from trainingrun_agent.prep.sharding.job import Fetched
-from trainingrun_agent.prep.sharding.process import WorkerProcess
+from trainingrun_agent.prep.sharding.worker_process import WorkerProcess
 from trainingrun_agent.prep.split import shards
-from trainingrun_agent.prep.statistics.network_view import View
+from trainingrun_agent.prep.statistics.network_input import NetworkInput
 from trainingrun_agent.reasons.storage import ACCESS_DENIED
 from voc_data import jpeg
 
@@ -29,8 +29,8 @@ def lab(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
     lab.add("bad", jpeg(seed="bad")[:-2])
     lab.max_bad_files = "10%"
     monkeypatch.setattr(shards, "TARGET_BYTES", 40_000)
-    monkeypatch.setattr(feed, "READ_IMAGES", 3)
-    monkeypatch.setattr(feed, "BATCH", Bounds(max_items=1, max_cost=4 << 20))
+    monkeypatch.setattr(supervisor, "READ_IMAGES", 3)
+    monkeypatch.setattr(supervisor, "BATCH", Bounds(max_items=1, max_cost=4 << 20))
     return lab
 
 
@@ -56,7 +56,7 @@ class Mortal:
 
     mark = b"deadly"
 
-    def __init__(self, checker: Checker, view: View, scratch: Path) -> None:
+    def __init__(self, checker: Checker, view: NetworkInput, scratch: Path) -> None:
         self._worker = WorkerProcess(checker, view, scratch)
 
     def feed(self, items: list[Fetched]) -> None:
@@ -71,7 +71,7 @@ class Mortal:
 
 def test_an_image_that_kills_its_worker_costs_that_image(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     with_workers(monkeypatch, 1)
-    monkeypatch.setattr(crew, "WorkerProcess", Mortal)
+    monkeypatch.setattr(pool, "WorkerProcess", Mortal)
     lab.add("image 7", jpeg(seed="deadly") + Mortal.mark)
     made = lab.run()
     assert made.train_images == 3 + 40 - 1
@@ -82,7 +82,7 @@ def test_an_image_that_kills_its_worker_costs_that_image(lab: Lab, monkeypatch: 
 
 def test_workers_that_cannot_live_end_the_preparation(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     with_workers(monkeypatch, 1)
-    monkeypatch.setattr(process.sys, "executable", "/bin/false")
+    monkeypatch.setattr(worker_process.sys, "executable", "/bin/false")
     with pytest.raises(RuntimeError, match="workers died 20 times at shard train-00000"):
         lab.run()
 
@@ -122,7 +122,9 @@ def test_trouble_ends_all_workers(
 
 
 def test_disk_full_in_a_worker_is_told_as_such(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    worker = WorkerProcess(Checker(("tire",), 1024), View.of("ssd_inception_v2"), Path("/proc/nowhere"))
+    worker = WorkerProcess(
+        Checker(("tire",), 1024), NetworkInput.for_network("ssd_inception_v2"), Path("/proc/nowhere")
+    )
     try:
         from trainingrun_agent.prep.sharding.job import ShardJob
 

@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 from time import monotonic
 
-from trainingrun_agent.prep.sharding.feed import READS_AT_ONCE
+from trainingrun_agent.prep.sharding.supervisor import READS_AT_ONCE
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.base import ObjectStore
 from trbench.alone import alone

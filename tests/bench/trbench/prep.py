@@ -19,7 +19,7 @@ from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
 from time import monotonic
 
-from trainingrun_agent.prep.sharding.crew import cores
+from trainingrun_agent.prep.sharding.pool import cores
 from trbench import from_bucket, tutorial_way
 from trbench.alone import Memory, alone
 from trbench.decode_only import images_per_second

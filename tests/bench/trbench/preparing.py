@@ -17,9 +17,9 @@ from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 
 from trainingrun_agent.config import Source
 from trainingrun_agent.prep import prepare as prep
-from trainingrun_agent.prep.sharding import crew
+from trainingrun_agent.prep.sharding import pool
 from trainingrun_agent.prep.sharding.job import Needs, ShardJob
-from trainingrun_agent.prep.sharding.process import WorkerProcess
+from trainingrun_agent.prep.sharding.worker_process import WorkerProcess
 from trainingrun_agent.prep.source.listing import scan
 from trainingrun_agent.prep.store.publish import RECORD_ROLES
 from trainingrun_agent.progress import Progress
@@ -54,7 +54,7 @@ def prepare(
     datasets: str = "datasets",
 ) -> Outcome:
     """Prepare everything below `prefix` for training; the data set lies below `datasets`."""
-    vars(crew)["WorkerProcess"] = _Timed
+    vars(pool)["WorkerProcess"] = _Timed
     used, started = _cpu(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="scratch-", dir=scratch) as folder:
         prepared = prep.prepare(

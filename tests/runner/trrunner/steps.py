@@ -47,6 +47,7 @@ CHECKS = (
     Check("chart drift", ("python", "charts/sync.py", "--check")),
     Check("chart README drift", ("python", "charts/readme.py", "--check")),
     Check("reference drift", ("python", "manifests/reference.py", "--check")),
+    Check("findings drift", ("python", "images/agent/findings_page.py", "--check")),
     Check("requirements", ("python", "-m", "trimages", "check-requirements")),
 )
 NOT_REAL = "not api and not node and not tensorflow"

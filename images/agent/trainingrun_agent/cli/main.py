@@ -15,14 +15,14 @@ from types import FrameType
 
 from trainingrun_agent import __version__
 from trainingrun_agent.cli.command import Command
-from trainingrun_agent.cli.commands import convert, doctor, prune
+from trainingrun_agent.cli.commands import convert, doctor, explain, prune
 from trainingrun_agent.cli.terminal import plain
 from trainingrun_agent.cli.terms import COMMAND_LINE
 from trainingrun_agent.cli.usage import UsageError
 from trainingrun_agent.errors import Interrupted, StageError
 
 PROGRAM = "trainingrun"
-COMMANDS: Mapping[str, Command] = {"doctor": doctor, "convert": convert, "prune": prune}
+COMMANDS: Mapping[str, Command] = {"doctor": doctor, "convert": convert, "explain": explain, "prune": prune}
 FAILED = 2
 
 

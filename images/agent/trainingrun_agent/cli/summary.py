@@ -10,6 +10,9 @@ from itertools import islice
 from typing import Any
 
 from trainingrun_agent.cli.terminal import Style, count, plain
+from trainingrun_agent.prep.model.codes import KINDS
+from trainingrun_agent.prep.model.codes.kind import Severity
+from trainingrun_agent.prep.model.findings import Finding
 from trainingrun_agent.terms import Terms
 
 EXAMPLES = 3
@@ -27,14 +30,18 @@ def lines(
         yield f"No --classes given, so all names in the labels are used: --classes {_quoted(report['classes'])}"
     yield ""
     yield from _table(report, style)
-    for severity in ("error", "warning", "info"):
-        for code, found in _by_code(report["findings"], severity).items():
+    found = _by_code(report["findings"])
+    for severity in Severity:
+        for code in (code for code in found if KINDS[code].severity is severity):
             yield ""
-            yield from _finding(code, found, report, style, terms)
+            yield from _findings(found[code], report, style, terms)
     if ignored:
         yield ""
         yield from _ignored(ignored, style)
     yield ""
+    if found:
+        yield f"What a code means for a detector, with an example: trainingrun explain {next(iter(found))}"
+        yield ""
     yield _counts(report, len(ignored), style)
 
 
@@ -67,41 +74,29 @@ def _table(report: _DOCUMENT, style: Style) -> Iterator[str]:
         yield f"{title:<{left}}" + "".join(f"{number:>{width},}" for number in numbers)
 
 
-def _by_code(findings: list[_DOCUMENT], severity: str) -> dict[str, list[_DOCUMENT]]:
-    found: dict[str, list[_DOCUMENT]] = {}
-    for finding in findings:
-        if finding["severity"] == severity:
-            found.setdefault(finding["code"], []).append(finding)
+def _by_code(findings: list[dict[str, Any]]) -> dict[str, list[Finding]]:
+    found: dict[str, list[Finding]] = {}
+    for finding in map(Finding.from_json, findings):
+        found.setdefault(finding.code, []).append(finding)
     return found
 
 
-def _finding(code: str, found: list[_DOCUMENT], report: _DOCUMENT, style: Style, terms: Terms) -> Iterator[str]:
-    first, number = found[0], report["counts"].get(code, len(found))
-    severity, times = style(first["severity"], first["severity"]), f", {number:,} times" if number > 1 else ""
-    yield f"{severity} {style('bold', code)}{times}: {plain(_done(first, terms))}"
+def _findings(found: list[Finding], report: _DOCUMENT, style: Style, terms: Terms) -> Iterator[str]:
+    kind = found[0].kind
+    number = report["counts"][kind.code]
+    times = f", {number:,} times" if number > 1 else ""
+    yield f"{style(kind.severity, kind.severity)} {style('bold', kind.code)}{times}: {plain(kind.done_text(terms))}"
     for finding in found[:EXAMPLES]:
-        yield f"    {_where(finding, many=len(report['splits']) > 1)}{plain(_seen(finding, terms))}"
+        yield f"    {_where(finding, many=len(report['splits']) > 1)}{plain(finding.seen(terms))}"
     if number > EXAMPLES:
         yield style("dim", f"    … and {number - min(EXAMPLES, len(found)):,} more")
-    yield f"  → {plain(_advice(first, terms))}"
+    yield f"  → {plain(kind.advice_text(terms))}"
 
 
-def _done(finding: _DOCUMENT, terms: Terms) -> str:  # noqa: ARG001 - findings hold texts
-    return str(finding["done"])
-
-
-def _seen(finding: _DOCUMENT, terms: Terms) -> str:  # noqa: ARG001 - findings hold texts
-    return str(finding["seen"])
-
-
-def _advice(finding: _DOCUMENT, terms: Terms) -> str:  # noqa: ARG001 - findings hold texts
-    return str(finding["hint"])
-
-
-def _where(finding: _DOCUMENT, *, many: bool) -> str:
-    split = f"{finding['split']} " if many else ""
-    place = f" object {finding['object']}" if "object" in finding else ""
-    return f"{split}{plain(finding['file'])}{place}: " if finding["file"] else split
+def _where(finding: Finding, *, many: bool) -> str:
+    split = f"{finding.split} " if many else ""
+    place = "" if finding.index is None else f" object {finding.index}"
+    return f"{split}{plain(finding.file)}{place}: " if finding.file else split
 
 
 def _ignored(found: Mapping[str, str], style: Style) -> Iterator[str]:

@@ -18,15 +18,15 @@ from typing import BinaryIO
 from trainingrun_agent.log import logger
 from trainingrun_agent.prep.image.check import Checker
 from trainingrun_agent.prep.model.findings import Findings, Split
-from trainingrun_agent.prep.output.tutorial_csv import write_header
+from trainingrun_agent.prep.output.labels_csv import write_header
 from trainingrun_agent.prep.sharding import rows as row_files
-from trainingrun_agent.prep.sharding import summary
-from trainingrun_agent.prep.sharding.crew import make_all, workers_for
-from trainingrun_agent.prep.sharding.feed import GoneError, Task
-from trainingrun_agent.prep.sharding.job import ImageFile, Prints, ShardJob, ShardResult
+from trainingrun_agent.prep.sharding import shard_summary
+from trainingrun_agent.prep.sharding.job import Fingerprints, ImageFile, ShardJob, ShardResult
+from trainingrun_agent.prep.sharding.pool import make_all, workers_for
+from trainingrun_agent.prep.sharding.supervisor import GoneError, Task
 from trainingrun_agent.prep.source.pairing import Pair
+from trainingrun_agent.prep.split.dataset_split import DatasetSplit
 from trainingrun_agent.prep.split.shards import disk_full
-from trainingrun_agent.prep.split.sides import Side
 from trainingrun_agent.prep.store.previous import GONE, Earlier, Made
 from trainingrun_agent.prep.store.publish import Home, Uploads, Writing
 from trainingrun_agent.progress import Progress
@@ -36,12 +36,12 @@ _Number = tuple[Split, int]
 
 @dataclass(frozen=True)
 class Built:
-    """What there is when everything is checked and uploaded; prints are by shard, beside its pairs."""
+    """What there is when everything is checked and uploaded; fingerprints are by shard, beside its pairs."""
 
-    sides: list[Side]
+    splits: list[DatasetSplit]
     shards: dict[Split, list[Made]]
     csv: list[Path]
-    prints: Mapping[Split, list[tuple[list[Pair], Prints]]]
+    fingerprints: Mapping[Split, list[tuple[list[Pair], Fingerprints]]]
 
 
 class _Meter:
@@ -64,7 +64,7 @@ class _Meter:
 
 
 def build(
-    sides: list[Side],
+    splits: list[DatasetSplit],
     home: Home,
     *,
     classes: tuple[str, ...],
@@ -75,15 +75,15 @@ def build(
     writing: Writing,
 ) -> Built:
     """Raises what storage raises, DiskFull, Interrupted."""
-    numbers: list[_Number] = [(side.split, number) for side in sides for number in range(len(side.shards))]
-    images = sum(side.images for side in sides)
+    numbers: list[_Number] = [(split.name, number) for split in splits for number in range(len(split.shards))]
+    images = sum(split.images for split in splits)
     meter = _Meter(writing.progress, images)
     with closing(Uploads(home, writing.progress)) as uploads:
-        making = _Making({side.split: side for side in sides}, earlier, folder, uploads)
+        making = _Making({split.name: split for split in splits}, earlier, folder, uploads)
         make_all(
             [partial(making.task, *number) for number in numbers],
             checker=Checker(classes, max_image_side),
-            view=sides[0].tally.view,
+            network_input=splits[0].totals.network_input,
             scratch=folder,
             workers=workers_for(images),
             stop=writing.stop,
@@ -91,10 +91,10 @@ def build(
             done=making.done,
         )
         made = uploads.wait([making.made[number] for number in numbers], writing.stop)
-    shards: dict[Split, list[Made]] = {side.split: [] for side in sides}
+    shards: dict[Split, list[Made]] = {split.name: [] for split in splits}
     for (split, _), one in zip(numbers, made, strict=True):
         shards[split].append(one)
-    return _added_up(sides, [making.results[number] for number in numbers], shards, folder, findings)
+    return _added_up(splits, [making.results[number] for number in numbers], shards, folder, findings)
 
 
 class _Making:
@@ -102,12 +102,12 @@ class _Making:
 
     def __init__(
         self,
-        sides: Mapping[Split, Side],
+        splits: Mapping[Split, DatasetSplit],
         earlier: Earlier,
         folder: Path,
         uploads: Uploads,
     ) -> None:
-        self._sides, self._earlier, self._folder = sides, earlier, folder
+        self._splits, self._earlier, self._folder = splits, earlier, folder
         self._uploads = uploads
         self._taken: dict[_Number, list[Made]] = {}
         self.results: dict[_Number, ShardResult] = {}
@@ -115,17 +115,17 @@ class _Making:
 
     def task(self, split: Split, number: int) -> Task:
         """What a maker has to do for a shard."""
-        side = self._sides[split]
-        pairs, count = side.shards[number], len(side.shards)
+        dataset_split = self._splits[split]
+        pairs, count = dataset_split.shards[number], len(dataset_split.shards)
         name = f"{split}-{number:05d}"
         taken, rows = self._rows(name, split, number, count)
         self._taken[split, number] = taken
-        labels = side.source.labels
+        labels = dataset_split.source.labels
         job = ShardJob(
             split,
             number,
             name,
-            side.source.format,
+            dataset_split.source.format,
             [_file(pair, labels.version(pair) if rows else pair.annotation.etag) for pair in pairs],
             rows=rows,
             whole=self._earlier.whole(split, count),
@@ -134,8 +134,8 @@ class _Making:
             job,
             self._known(job),
             pairs,
-            side.source.store,
-            side.source.prefix,
+            dataset_split.source.store,
+            dataset_split.source.prefix,
             labels.read,
             lambda place: self._shard(name, taken, place),
         )
@@ -159,8 +159,8 @@ class _Making:
         if not job.whole or len(job.rows) != 1:
             return None
         try:
-            view = self._sides[job.split].tally.view
-            return summary.recall(job.rows[0], job, view, self._folder / f"{job.name}.csv")
+            network_input = self._splits[job.split].totals.network_input
+            return shard_summary.recall(job.rows[0], job, network_input, self._folder / f"{job.name}.csv")
         except row_files.UNUSABLE as error:
             logger.warning("what is remembered of shard %s is of no use: %s", job.name, error)
             return None
@@ -191,27 +191,27 @@ def _file(pair: Pair, labels_version: str) -> ImageFile:
 
 
 def _added_up(
-    sides: list[Side],
+    splits: list[DatasetSplit],
     results: list[ShardResult],
     shards: dict[Split, list[Made]],
     folder: Path,
     findings: Findings,
 ) -> Built:
-    csv, prints = [], {}
+    csv, fingerprints = [], {}
     left = iter(results)
-    for side in sides:
-        findings.extend(side.findings)
-        path = folder / f"{side.split}_labels.csv"
-        prints[side.split] = list[tuple[list[Pair], Prints]]()
+    for split in splits:
+        findings.extend(split.findings)
+        path = folder / f"{split.name}_labels.csv"
+        fingerprints[split.name] = list[tuple[list[Pair], Fingerprints]]()
         with path.open("wb") as file:
             write_header(file)
-            for pairs, result in zip(side.shards, left, strict=False):
-                side.tally.merge(result.tally)
+            for pairs, result in zip(split.shards, left, strict=False):
+                split.totals.merge(result.totals)
                 findings.merge(result.findings)
-                prints[side.split].append((pairs, result.prints))
+                fingerprints[split.name].append((pairs, result.fingerprints))
                 _append(result.csv, file)
         csv.append(path)
-    return Built(sides, shards, csv, prints)
+    return Built(splits, shards, csv, fingerprints)
 
 
 def _append(part: Path, file: BinaryIO) -> None:

@@ -20,11 +20,12 @@ from typing import Any
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import Source, SplitRule
 from trainingrun_agent.errors import UserError
-from trainingrun_agent.gc_pause import lasting
+from trainingrun_agent.gc_pause import gc_paused
 from trainingrun_agent.prep.build import Built, build
 from trainingrun_agent.prep.judge import policy
 from trainingrun_agent.prep.judge.duplicates import duplicates
-from trainingrun_agent.prep.model.findings import Finding, Findings, Severity, Split
+from trainingrun_agent.prep.model.codes.kind import Severity
+from trainingrun_agent.prep.model.findings import Finding, Findings, Split
 from trainingrun_agent.prep.output.label_map import label_map
 from trainingrun_agent.prep.report.gallery import gallery
 from trainingrun_agent.prep.report.page.page import render
@@ -34,8 +35,8 @@ from trainingrun_agent.prep.source.listing import Listing, scan
 from trainingrun_agent.prep.source.readers import Format
 from trainingrun_agent.prep.source.recognise import recognise
 from trainingrun_agent.prep.split import eval_fraction as fraction
-from trainingrun_agent.prep.split.sides import OpenSource, sides
-from trainingrun_agent.prep.statistics.network_view import View
+from trainingrun_agent.prep.split.dataset_split import OpenSource, divide
+from trainingrun_agent.prep.statistics.network_input import NetworkInput
 from trainingrun_agent.prep.store.previous import Earlier, key_of, remember
 from trainingrun_agent.prep.store.publish import Home, Writing, publish, publish_failure, reusable
 from trainingrun_agent.progress import Progress
@@ -43,8 +44,11 @@ from trainingrun_agent.storage import documents
 from trainingrun_agent.storage.base import ObjectStore, StoreFor
 from trainingrun_agent.terms import TRAININGRUN, Terms
 
-OUTPUT_FORMAT = 4
-"""Raise when the same input gives other output: data sets are then prepared again."""
+OUTPUT_FORMAT = 5
+"""Raise when the same input gives other output: data sets are then prepared again.
+
+5: findings are stored as codes and fields, not as text.
+"""
 TOP_FINDINGS, TOP_FINDING_TEXT = 5, 200
 
 
@@ -85,9 +89,9 @@ class _Job:
     terms: Terms
 
     @property
-    def side_of(self) -> Callable[[str], Split] | None:
+    def split_of(self) -> Callable[[str], Split] | None:
         """Which split an image belongs to, where they share a source."""
-        return None if self.rule is None else partial(fraction.side, rule=self.rule)
+        return None if self.rule is None else partial(fraction.split_of, rule=self.rule)
 
 
 def prepare(  # noqa: PLR0913 - what a data set depends on
@@ -110,7 +114,7 @@ def prepare(  # noqa: PLR0913 - what a data set depends on
 ) -> PreparedDataset:
     """Make the data set, or find it made already. Without `eval` and `split` it is all for training.
 
-    `terms` are the nouns of the reports.
+    `terms` are the nouns of report.html and of the first findings in `numbers`.
 
     Raises UserError for data that cannot be trained on (its hint says where the report is), Interrupted when
     told to stop, DiskFull, and what storage raises.
@@ -130,14 +134,14 @@ def prepare(  # noqa: PLR0913 - what a data set depends on
         writing=Writing(progress, stop, clock or Clock()),
         terms=terms,
     )
-    with lasting():
+    with gc_paused():
         found, digest = _list(job)
     home = Home(out_store, datasets_prefix, digest)
     earlier = reusable(home)
     if earlier is not None:
-        return _prepared(home, earlier.dataset or {}, reused=True)
+        return _prepared(home, earlier.dataset or {}, job.terms, reused=True)
     with TemporaryDirectory(prefix="prep-", dir=scratch) as folder:
-        return _prepared(home, _make(job, home, found, Path(folder)), reused=False)
+        return _prepared(home, _make(job, home, found, Path(folder)), job.terms, reused=False)
 
 
 def _list(job: _Job) -> tuple[dict[Split, _Found], str]:
@@ -196,8 +200,10 @@ def _make(job: _Job, home: Home, found: dict[Split, _Found], folder: Path) -> di
     latest = key_of(job.datasets_prefix, _sources_digest(job, found))
     findings = Findings()
     with ExitStack() as stack:
-        with lasting():
-            parts = sides(_open(job, found, folder, stack), job.side_of, view=View.of(job.network))
+        with gc_paused():
+            parts = divide(
+                _open(job, found, folder, stack), job.split_of, network_input=NetworkInput.for_network(job.network)
+            )
         built = build(
             parts,
             home,
@@ -248,56 +254,52 @@ def _reports(job: _Job, home: Home, built: Built, findings: Findings, folder: Pa
         classes=job.classes,
         network=job.network,
         rule=job.rule,
-        sides=built.sides,
+        splits=built.splits,
         findings=findings,
-        words=str,
     )
     (folder / "report.json").write_bytes(documents.encode(document))
-    pictures = list(gallery(built.sides, findings, classes=job.classes, words=str, stop=job.writing.stop))
-    (folder / "report.html").write_text(render(document, pictures), encoding="utf-8")
+    pictures = list(gallery(built.splits, findings, classes=job.classes, terms=job.terms, stop=job.writing.stop))
+    (folder / "report.html").write_text(render(document, pictures, job.terms), encoding="utf-8")
     return [folder / "report.json", folder / "report.html"]
 
 
 def _judge(job: _Job, built: Built, findings: Findings) -> UserError | None:
     """The findings about the whole are added; the gravest reason not to go on is returned."""
     failure = policy.judge(
-        built.sides, rule=job.rule, classes=job.classes, max_bad_files=job.max_bad_files, findings=findings
+        built.splits, rule=job.rule, classes=job.classes, max_bad_files=job.max_bad_files, findings=findings
     )
-    for side in built.sides:
-        findings.extend(policy.size_findings(side))
-        if side.split == "eval":
-            findings.extend(policy.unseen_classes(side.tally, job.classes, job.rule))
+    for split in built.splits:
+        findings.extend(policy.size_findings(split))
+        if split.name == "eval":
+            findings.extend(policy.unseen_classes(split.totals, job.classes))
         else:
-            findings.extend(policy.imbalance(side.tally, job.classes))
-    findings.extend(duplicates(built.prints))
+            findings.extend(policy.imbalance(split.totals, job.classes))
+    findings.extend(duplicates(built.fingerprints))
     return failure
 
 
 def _numbers(job: _Job, home: Home, built: Built, findings: Findings) -> dict[str, Any]:
     """What the manifest says of the data set; the verdict's numbers are a part of it."""
     numbers: dict[str, Any] = {f"{split}{what}": 0 for split in ("train", "eval") for what in ("Images", "Objects")}
-    for side in built.sides:
-        numbers[f"{side.split}Images"] = side.tally.images
-        numbers[f"{side.split}Objects"] = side.tally.objects
+    for split in built.splits:
+        numbers[f"{split.name}Images"] = split.totals.images
+        numbers[f"{split.name}Objects"] = split.totals.objects
     return {
         **numbers,
         "classes": list(job.classes),
-        "maxBoxesPerImage": max(side.tally.max_boxes for side in built.sides),
+        "maxBoxesPerImage": max(split.totals.max_boxes for split in built.splits),
         "errors": findings.severities[Severity.ERROR],
         "warnings": findings.severities[Severity.WARNING],
-        "topFindings": [_short(finding) for finding in findings.top(TOP_FINDINGS)],
+        "topFindings": [finding.to_json() for finding in findings.top(TOP_FINDINGS)],
         "infos": findings.severities[Severity.INFO],
         "reportURI": home.uri(f"{home.folder}/report.html"),
         "reportJSONURI": home.uri(f"{home.folder}/report.json"),
     }
 
 
-def _short(finding: Finding) -> str:
-    return f"{finding.split}: {finding}"[:TOP_FINDING_TEXT]
-
-
-def _prepared(home: Home, dataset: Mapping[str, Any], *, reused: bool) -> PreparedDataset:
+def _prepared(home: Home, dataset: Mapping[str, Any], terms: Terms, *, reused: bool) -> PreparedDataset:
     numbers = {name: value for name, value in dataset.items() if name not in ("classes", "maxBoxesPerImage")}
+    numbers["topFindings"] = [_short(Finding.from_json(one), terms) for one in dataset["topFindings"]]
     return PreparedDataset(
         digest=home.digest,
         reused=reused,
@@ -307,3 +309,7 @@ def _prepared(home: Home, dataset: Mapping[str, Any], *, reused: bool) -> Prepar
         train_images=dataset["trainImages"],
         eval_images=dataset["evalImages"],
     )
+
+
+def _short(finding: Finding, terms: Terms) -> str:
+    return f"{finding.split}: {finding.line(terms)}"[:TOP_FINDING_TEXT]

@@ -1,4 +1,4 @@
-"""Images that are there twice: the same bytes in one split or in both, and look-alikes on both sides.
+"""Images that are there twice: the same bytes in one split or in both, and look-alikes in both.
 
 Invariant: nothing is left out of the data set; each image has one finding at most, and which one does not depend on the
 order of shards.
@@ -11,8 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
-from trainingrun_agent.prep.model.findings import Finding, Split, warning
-from trainingrun_agent.prep.sharding.job import Print, Prints
+from trainingrun_agent.prep.model.codes.kind import Fields
+from trainingrun_agent.prep.model.codes.whole import (
+    DUPLICATE_ACROSS_SPLITS,
+    DUPLICATE_CONTRADICTS,
+    DUPLICATE_IMAGE,
+    NEAR_DUPLICATE_ACROSS_SPLITS,
+)
+from trainingrun_agent.prep.model.findings import Finding, Split
+from trainingrun_agent.prep.sharding.job import Fingerprint, Fingerprints
 from trainingrun_agent.prep.source.pairing import Pair
 
 BANDS, BAND_BITS = 8, 16
@@ -28,20 +35,26 @@ class Seen(NamedTuple):
 
     split: Split
     path: str
-    print: Print
+    fingerprint: Fingerprint
 
 
-def duplicates(images: Mapping[Split, Sequence[tuple[Sequence[Pair], Prints]]]) -> Iterator[Finding]:
-    """A finding for every image that another one is the same as, or looks like; prints are by shard."""
-    times = Counter(sha256 for shards in images.values() for _, prints in shards for sha256 in prints.hashes())
+def duplicates(images: Mapping[Split, Sequence[tuple[Sequence[Pair], Fingerprints]]]) -> Iterator[Finding]:
+    """A finding for every image that another one is the same as, or looks like; fingerprints are by shard."""
+    times = Counter(
+        sha256 for shards in images.values() for _, fingerprints in shards for sha256 in fingerprints.hashes()
+    )
     # Looks are compared between splits only: with one of them, hardly any print has to be unpacked.
     wanted = times.keys() if len(images) > 1 else {sha256 for sha256, count in times.items() if count > 1}
     first: dict[bytes, Seen] = {}
     alone: dict[Split, list[Seen]] = {split: [] for split in images}
     for split, shards in images.items():  # train first
-        found = [Seen(split, pairs[one.place].image.path, one) for pairs, prints in shards for one in prints.of(wanted)]
+        found = [
+            Seen(split, pairs[one.place].image.path, one)
+            for pairs, fingerprints in shards
+            for one in fingerprints.select(wanted)
+        ]
         for seen in sorted(found, key=attrgetter("path")):
-            other = first.setdefault(seen.print.sha256, seen)
+            other = first.setdefault(seen.fingerprint.sha256, seen)
             if other is seen:
                 alone[split].append(seen)
             else:
@@ -52,13 +65,15 @@ def duplicates(images: Mapping[Split, Sequence[tuple[Sequence[Pair], Prints]]]) 
 def _look_alikes(train: Sequence[Seen], evaluation: Sequence[Seen]) -> Iterator[Finding]:
     bands: dict[int, list[int]] = {}
     for place, seen in enumerate(evaluation):
-        for band in _bands(seen.print.look):
+        for band in _bands(seen.fingerprint.look):
             bands.setdefault(band, []).append(place)
     told: set[int] = set()
     for seen in train:
-        look = int.from_bytes(seen.print.look, "big")
-        for place in {place for band in _bands(seen.print.look) for place in bands.get(band, ())[:MAX_COMPARED]} - told:
-            distance = (look ^ int.from_bytes(evaluation[place].print.look, "big")).bit_count()
+        look = int.from_bytes(seen.fingerprint.look, "big")
+        for place in {
+            place for band in _bands(seen.fingerprint.look) for place in bands.get(band, ())[:MAX_COMPARED]
+        } - told:
+            distance = (look ^ int.from_bytes(evaluation[place].fingerprint.look, "big")).bit_count()
             if distance <= MAX_DISTANCE:
                 told.add(place)
                 yield _alike(evaluation[place], seen, distance)
@@ -70,30 +85,14 @@ def _bands(look: bytes) -> list[int]:
 
 
 def _same(seen: Seen, other: Seen) -> Finding:
-    agree = seen.print.labels == other.print.labels
-    boxes = "the same boxes" if agree else "other boxes"
+    agree = seen.fingerprint.labels == other.fingerprint.labels
     if seen.split != other.split:
-        return warning(
-            "DuplicateAcrossSplits",
-            seen.path,
-            seen=f"the very image {other.split}: {other.path}, with {boxes}",
-            done="kept both: scores are too good by what was learned by heart",
-            hint="Take it out of one of the two; evalFraction keeps an image on one side.",
-        ).of(seen.split)
-    return warning(
-        "DuplicateImage" if agree else "DuplicateContradicts",
-        seen.path,
-        seen=f"the very image {other.path}, with {boxes}",
-        done="kept both: it counts twice" if agree else "kept both, though they contradict each other",
-        hint="Delete one of the two." if agree else "Decide which boxes are right, and delete the other image.",
-    ).of(seen.split)
+        fields = {"case": "sameBoxes" if agree else "otherBoxes", "otherSplit": other.split, "other": other.path}
+        return Finding(DUPLICATE_ACROSS_SPLITS, seen.path, fields, split=seen.split)
+    kind = DUPLICATE_IMAGE if agree else DUPLICATE_CONTRADICTS
+    return Finding(kind, seen.path, {"other": other.path}, split=seen.split)
 
 
 def _alike(seen: Seen, other: Seen, distance: int) -> Finding:
-    return warning(
-        "NearDuplicateAcrossSplits",
-        seen.path,
-        seen=f"looks like {other.split}: {other.path} ({distance} of {BANDS * BAND_BITS} bits of their looks differ)",
-        done="kept both",
-        hint="If both show the same scene, put them on one side: scores are too good by what was learned by heart.",
-    ).of(seen.split)
+    fields: Fields = {"otherSplit": other.split, "other": other.path, "bits": distance, "of": BANDS * BAND_BITS}
+    return Finding(NEAR_DUPLICATE_ACROSS_SPLITS, seen.path, fields, split=seen.split)

@@ -6,14 +6,22 @@ Invariant: a pure judgement over counts; the error names the class or the first 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from trainingrun_agent.config import SplitRule
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.model.class_names import nearest, suggestion
-from trainingrun_agent.prep.model.findings import Finding, Findings, Severity, info, warning
-from trainingrun_agent.prep.source.fetch import CHANGED
-from trainingrun_agent.prep.split.sides import Side
-from trainingrun_agent.prep.statistics.tally import MUCH_LARGER, Tally
+from trainingrun_agent.prep.model.codes.image_files import OBJECT_CHANGED
+from trainingrun_agent.prep.model.codes.kind import Fields, Severity
+from trainingrun_agent.prep.model.codes.whole import (
+    BOXES_TOO_SMALL,
+    CLASS_IMBALANCE,
+    CLASS_WITHOUT_EVAL,
+    IMAGES_MUCH_LARGER,
+)
+from trainingrun_agent.prep.model.findings import Finding, Findings
+from trainingrun_agent.prep.split.dataset_split import DatasetSplit
+from trainingrun_agent.prep.statistics.totals import MUCH_LARGER, Totals
 from trainingrun_agent.reasons.dataset import (
     CLASS_LOST,
     CLASS_NOT_FOUND,
@@ -24,7 +32,7 @@ from trainingrun_agent.reasons.dataset import (
     NO_USABLE_IMAGES,
     TOO_MANY_BAD_FILES,
 )
-from trainingrun_agent.terms import Change, Field
+from trainingrun_agent.terms import Change, Field, Terms
 
 TOP_FILES, TOP_CLASSES = 3, 5
 MAX_FINDING_TEXT = 200
@@ -35,79 +43,54 @@ MAX_IMBALANCE = 20
 
 
 def judge(
-    sides: Sequence[Side], *, rule: SplitRule | None, classes: Sequence[str], max_bad_files: str, findings: Findings
+    splits: Sequence[DatasetSplit],
+    *,
+    rule: SplitRule | None,
+    classes: Sequence[str],
+    max_bad_files: str,
+    findings: Findings,
 ) -> UserError | None:
     """The gravest reason not to go on, or None."""
-    train = next(side.tally for side in sides if side.split == "train")
+    train = next(split.totals for split in splits if split.name == "train")
     return (
-        next((error for side in sides if (error := _nothing_listed(side, rule))), None)
+        next((error for split in splits if (error := _nothing_listed(split, rule))), None)
         or _class_not_found(train, classes)
-        or next((error for side in sides if (error := _nothing_left(side, findings))), None)
-        or _too_many_bad(sides, max_bad_files, findings)
-        or next((error for side in sides if (error := _class_lost(side, classes, findings))), None)
+        or next((error for split in splits if (error := _nothing_left(split, findings))), None)
+        or _too_many_bad(splits, max_bad_files, findings)
+        or next((error for split in splits if (error := _class_lost(split, classes, findings))), None)
         or _changed(findings)
     )
 
 
-def unseen_classes(evaluation: Tally, classes: Sequence[str], rule: SplitRule | None) -> list[Finding]:
+def unseen_classes(evaluation: Totals, classes: Sequence[str]) -> list[Finding]:
     """A warning for each class without a box in the eval split."""
-    drawn = "Label more images with this class, or create a new TrainingRun with another evalFraction or splitSeed."
-    return [
-        warning(
-            "ClassWithoutEval",
-            "",
-            seen=f"no box of class {name!r} in the eval split",
-            done="the class does not count in mAP",
-            hint="Add labelled images with this class to dataset.eval." if rule is None else drawn,
-        ).of("eval")
-        for name in classes
-        if not evaluation.per_class[name]
-    ]
+    unseen = [name for name in classes if not evaluation.per_class[name]]
+    return [Finding(CLASS_WITHOUT_EVAL, "", {"name": name}, split="eval") for name in unseen]
 
 
-def imbalance(train: Tally, classes: Sequence[str]) -> list[Finding]:
+def imbalance(train: Totals, classes: Sequence[str]) -> list[Finding]:
     """A warning for each class with far fewer boxes than the most frequent one."""
     most = max(classes, key=lambda name: train.per_class[name], default="")
+    highest = train.per_class[most]
     return [
-        warning(
-            "ClassImbalance",
-            "",
-            seen=f"{train.per_class[name]} boxes of class {name!r}, {train.per_class[most]} of {most!r}",
-            done="nothing: every box counts alike",
-            hint="Add images with the rare class; it is learned last and worst.",
-        )
+        Finding(CLASS_IMBALANCE, "", {"name": name, "count": count, "most": most, "mostCount": highest})
         for name in classes
-        if 0 < train.per_class[name] * MAX_IMBALANCE < train.per_class[most]
+        if 0 < (count := train.per_class[name]) * MAX_IMBALANCE < highest
     ]
 
 
-def size_findings(side: Side) -> list[Finding]:
+def size_findings(split: DatasetSplit) -> list[Finding]:
     """What the network's input makes of a split's boxes and images."""
-    tally, view = side.tally, side.tally.view
+    totals, seen_by = split.totals, split.totals.network_input
+    scaled: Fields = {"side": seen_by.side, "network": seen_by.network}
     found = []
-    if tally.too_small > MAX_TOO_SMALL * tally.objects:
-        found.append(
-            warning(
-                "BoxesTooSmall",
-                "",
-                seen=f"{tally.too_small} of {_count(tally.objects, 'box')} are shorter than {view.least_side} pixels at"
-                f" the {view.side} pixels that {view.network} sees of an image",
-                done="kept: they are trained on, and hardly learned",
-                hint="Cut the images into tiles before labelling, or choose a network with a larger input.",
-            )
-        )
-    if tally.larger:
-        found.append(
-            info(
-                "ImagesMuchLarger",
-                "",
-                seen=f"{tally.larger} of {_count(tally.images, 'image')} are more than {MUCH_LARGER} times as large as"
-                f" the {view.side} pixels that {view.network} sees of an image",
-                done="scaled down to dataset.maxImageSide; the network scales the rest",
-                hint="Nothing to do while objects stay large enough; uploads and preparation are faster with less.",
-            )
-        )
-    return [finding.of(side.split) for finding in found]
+    if totals.too_small > MAX_TOO_SMALL * totals.objects:
+        small: Fields = {"count": totals.too_small, "of": totals.objects, "leastSide": seen_by.least_side}
+        found.append(Finding(BOXES_TOO_SMALL, "", {**small, **scaled}, split=split.name))
+    if totals.larger:
+        large: Fields = {"count": totals.larger, "of": totals.images, "times": MUCH_LARGER}
+        found.append(Finding(IMAGES_MUCH_LARGER, "", {**large, **scaled}, split=split.name))
+    return found
 
 
 def allowed_bad_files(limit: str, files: int) -> int:
@@ -117,18 +100,18 @@ def allowed_bad_files(limit: str, files: int) -> int:
     return int(limit)
 
 
-def _nothing_listed(side: Side, rule: SplitRule | None) -> UserError | None:
-    if side.listed:
+def _nothing_listed(split: DatasetSplit, rule: SplitRule | None) -> UserError | None:
+    if split.listed:
         return None
-    if rule is not None and side.source.labels.pairing.images:
-        images = _count(side.source.labels.pairing.images, "image")
-        entry = NO_IMAGES_DRAWN[side.split]
-        return UserError(entry, fraction=rule.fraction, split=side.split, images=images)
-    change = Change(f"dataset.{side.split}.uri")
-    return UserError(NO_IMAGES[side.split], source=_source(side), change_uri=change)
+    if rule is not None and split.source.labels.pairing.images:
+        images = _count(split.source.labels.pairing.images, "image")
+        entry = NO_IMAGES_DRAWN[split.name]
+        return UserError(entry, fraction=rule.fraction, split=split.name, images=images)
+    change = Change(f"dataset.{split.name}.uri")
+    return UserError(NO_IMAGES[split.name], source=_source(split), change_uri=change)
 
 
-def _class_not_found(train: Tally, classes: Sequence[str]) -> UserError | None:
+def _class_not_found(train: Totals, classes: Sequence[str]) -> UserError | None:
     missing = [name for name in classes if name not in train.seen]
     if not missing or not train.seen:
         return None
@@ -144,22 +127,22 @@ def _class_not_found(train: Tally, classes: Sequence[str]) -> UserError | None:
     )
 
 
-def _with_nearest(name: str, train: Tally) -> str:
+def _with_nearest(name: str, train: Totals) -> str:
     close = nearest(name, train.seen)
     return f"{name!r} (did you mean {close!r}?)" if close else repr(name)
 
 
-def _nothing_left(side: Side, findings: Findings) -> UserError | None:
-    if side.tally.objects:
+def _nothing_left(split: DatasetSplit, findings: Findings) -> UserError | None:
+    if split.totals.objects:
         return None
-    entries = NO_BOXES if side.tally.images else NO_USABLE_IMAGES
-    error = UserError(entries[side.split], source=_source(side), images=_count(side.listed, "image"))
+    entries = NO_BOXES if split.totals.images else NO_USABLE_IMAGES
+    error = UserError(entries[split.name], source=_source(split), images=_count(split.listed, "image"))
     return error.with_examples(_top(findings))
 
 
-def _too_many_bad(sides: Sequence[Side], limit: str, findings: Findings) -> UserError | None:
-    bad = sum(side.tally.bad for side in sides)
-    files = sum(side.listed for side in sides)
+def _too_many_bad(splits: Sequence[DatasetSplit], limit: str, findings: Findings) -> UserError | None:
+    bad = sum(split.totals.bad for split in splits)
+    files = sum(split.listed for split in splits)
     allowed = allowed_bad_files(limit, files)
     if bad <= allowed:
         return None
@@ -168,20 +151,20 @@ def _too_many_bad(sides: Sequence[Side], limit: str, findings: Findings) -> User
     return error.with_examples(_top(findings))
 
 
-def _class_lost(side: Side, classes: Sequence[str], findings: Findings) -> UserError | None:
-    tally = side.tally
-    lost = [name for name in classes if tally.seen[name] and not tally.per_class[name]]
+def _class_lost(split: DatasetSplit, classes: Sequence[str], findings: Findings) -> UserError | None:
+    totals = split.totals
+    lost = [name for name in classes if totals.seen[name] and not totals.per_class[name]]
     if not lost:
         return None
-    error = UserError(CLASS_LOST, source=_source(side), name=lost[0], count=tally.seen[lost[0]])
+    error = UserError(CLASS_LOST, source=_source(split), name=lost[0], count=totals.seen[lost[0]])
     return error.with_examples(_top(findings))
 
 
 def _changed(findings: Findings) -> UserError | None:
     """Records of files that changed under our hands must not stand for the listing."""
-    if not findings.counts[CHANGED]:
+    if not findings.counts[OBJECT_CHANGED.code]:
         return None
-    error = UserError(DATA_CHANGED, files=_count(findings.counts[CHANGED], "file"))
+    error = UserError(DATA_CHANGED, files=_count(findings.counts[OBJECT_CHANGED.code], "file"))
     return error.with_examples(_top(findings))
 
 
@@ -189,14 +172,25 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 'es' if what.endswith('x') else 's'}"
 
 
-def _source(side: Side) -> Field:
-    return Field(f"dataset.{side.split}")
+def _source(split: DatasetSplit) -> Field:
+    return Field(f"dataset.{split.name}")
 
 
-def _top(findings: Findings) -> list[str]:
+def _top(findings: Findings) -> list[_Example]:
     """The first three files with an error, or a warning where there is no error."""
-    texts: dict[tuple[str, str], str] = {}
+    examples: dict[tuple[str, str], _Example] = {}
     for finding in findings.top(TOP_FILES * 100):
         if finding.severity is not Severity.INFO:
-            texts.setdefault((finding.split, finding.file), f"{finding.split} {finding}"[:MAX_FINDING_TEXT])
-    return list(texts.values())[:TOP_FILES]
+            examples.setdefault((finding.split, finding.file), _Example(finding))
+    return list(examples.values())[:TOP_FILES]
+
+
+@dataclass(frozen=True)
+class _Example:
+    """A finding in a message."""
+
+    finding: Finding
+
+    def in_terms(self, terms: Terms) -> str:
+        """Split, file, object, code and what was seen."""
+        return f"{self.finding.split} {self.finding.line(terms)}"[:MAX_FINDING_TEXT]

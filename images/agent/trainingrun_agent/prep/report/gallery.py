@@ -17,12 +17,13 @@ from trainingrun_agent.ordered import Bounds, ordered_map
 from trainingrun_agent.prep.image import boxes, images
 from trainingrun_agent.prep.image.check import annotation_of
 from trainingrun_agent.prep.model.annotation import Annotation, UnusableError
-from trainingrun_agent.prep.model.findings import MAX_FINDINGS, Finding, Findings, Words
+from trainingrun_agent.prep.model.findings import MAX_FINDINGS, Finding, Findings
 from trainingrun_agent.prep.report.page.pictures import Box, Shown, Wanted, draw
 from trainingrun_agent.prep.source import fetch
 from trainingrun_agent.prep.source.listing import Entry
 from trainingrun_agent.prep.source.pairing import Pair
-from trainingrun_agent.prep.split.sides import Side
+from trainingrun_agent.prep.split.dataset_split import DatasetSplit
+from trainingrun_agent.terms import Terms
 
 CLASS = "class:"
 PER_CODE, PER_FILE, PER_CLASS = 8, 2, 3
@@ -35,7 +36,7 @@ BOUNDS = Bounds(max_items=2 * READS_AT_ONCE, max_cost=64 << 20)
 class _Choice:
     """A picture to be; without labels there are no boxes. `index` is the object that the finding is about."""
 
-    side: Side
+    split: DatasetSplit
     image: Entry
     labels: Pair | None
     group: str
@@ -44,11 +45,10 @@ class _Choice:
 
 
 def gallery(
-    sides: Sequence[Side], findings: Findings, *, classes: Sequence[str], words: Words, stop: threading.Event
+    splits: Sequence[DatasetSplit], findings: Findings, *, classes: Sequence[str], terms: Terms, stop: threading.Event
 ) -> Iterator[Shown]:
     """Examples of findings, and of classes. Raises what storage raises, Interrupted."""
-    told = [finding.worded(words) for finding in findings.top(MAX_FINDINGS)]
-    choices = _fairly(_choose(sides, told, classes))
+    choices = _fairly(_choose(splits, findings.top(MAX_FINDINGS), classes, terms))
     with ThreadPoolExecutor(READS_AT_ONCE, "picture") as pool:
         yield from ordered_map(
             lambda choice: _show(choice, classes),
@@ -64,42 +64,45 @@ def _fairly(choices: Iterable[_Choice]) -> list[_Choice]:
     """At most MAX_PICTURES, one of each group before a second of any."""
     groups: dict[tuple[str, str], list[_Choice]] = {}
     for choice in choices:
-        groups.setdefault((choice.side.split, choice.group), []).append(choice)
+        groups.setdefault((choice.split.name, choice.group), []).append(choice)
     rounds = chain.from_iterable(zip_longest(*groups.values()))
     return list(islice((choice for choice in rounds if choice is not None), MAX_PICTURES))
 
 
-def _choose(sides: Sequence[Side], told: Sequence[Finding], classes: Sequence[str]) -> Iterator[_Choice]:
-    for side in sides:
-        of_side = [finding for finding in told if finding.split == side.split]
-        files = {finding.file for finding in of_side}
-        samples = {path for name in classes[:MAX_CLASSES] for path in side.tally.samples.get(name, ())}
-        found = _found(side, files | samples)
-        yield from _of_findings(side, of_side, found)
-        if side.split == "train":
+def _choose(
+    splits: Sequence[DatasetSplit], findings: Sequence[Finding], classes: Sequence[str], terms: Terms
+) -> Iterator[_Choice]:
+    for split in splits:
+        of_split = [finding for finding in findings if finding.split == split.name]
+        files = {finding.file for finding in of_split}
+        samples = {path for name in classes[:MAX_CLASSES] for path in split.totals.samples.get(name, ())}
+        found = _found(split, files | samples)
+        yield from _of_findings(split, of_split, found, terms)
+        if split.name == "train":
             for name in classes[:MAX_CLASSES]:
-                for path in side.tally.samples.get(name, ())[:PER_CLASS]:
-                    yield _Choice(side, *found[path], f"{CLASS}{name}", path)
+                for path in split.totals.samples.get(name, ())[:PER_CLASS]:
+                    yield _Choice(split, *found[path], f"{CLASS}{name}", path)
 
 
 def _of_findings(
-    side: Side, findings: Iterable[Finding], found: dict[str, tuple[Entry, Pair | None]]
+    split: DatasetSplit, findings: Iterable[Finding], found: dict[str, tuple[Entry, Pair | None]], terms: Terms
 ) -> Iterator[_Choice]:
     taken: Counter[tuple[str, str]] = Counter()
     for finding in findings:
         of_file, of_code = (finding.code, finding.file), (finding.code, "")
         if finding.file in found and taken[of_file] < PER_FILE and taken[of_code] < PER_CODE:
             taken.update((of_file, of_code))
-            caption = finding.seen if finding.index is None else f"object {finding.index}: {finding.seen}"
-            yield _Choice(side, *found[finding.file], finding.code, caption, finding.index)
+            place = "" if finding.index is None else f"object {finding.index}: "
+            caption = place + finding.seen(terms)
+            yield _Choice(split, *found[finding.file], finding.code, caption, finding.index)
 
 
-def _found(side: Side, files: set[str]) -> dict[str, tuple[Entry, Pair | None]]:
+def _found(split: DatasetSplit, files: set[str]) -> dict[str, tuple[Entry, Pair | None]]:
     """Images by their own path and by that of their labels."""
     found: dict[str, tuple[Entry, Pair | None]] = {
-        image.path: (image, None) for image in side.source.labels.pairing.unpaired if image.path in files
+        image.path: (image, None) for image in split.source.labels.pairing.unpaired if image.path in files
     }
-    for pair in chain.from_iterable(side.shards):
+    for pair in chain.from_iterable(split.shards):
         image, labels = pair
         if image.path in files or labels.path in files:
             found[labels.path] = found[image.path] = (image, pair)
@@ -107,14 +110,14 @@ def _found(side: Side, files: set[str]) -> dict[str, tuple[Entry, Pair | None]]:
 
 
 def _show(choice: _Choice, classes: Sequence[str]) -> Shown:
-    source = choice.side.source
+    source = choice.split.source
     data = b""
     try:
         data = fetch.read(source.store, source.prefix, choice.image, limit=images.MAX_BYTES)
         drawn, upright = _boxes(choice, data, classes)
     except UnusableError:
         drawn, upright = (), False
-    return draw(data, Wanted(choice.side.split, choice.image.path, choice.caption, choice.group, drawn, upright))
+    return draw(data, Wanted(choice.split.name, choice.image.path, choice.caption, choice.group, drawn, upright))
 
 
 def _boxes(choice: _Choice, data: bytes, classes: Sequence[str]) -> tuple[tuple[Box, ...], bool]:
@@ -145,7 +148,7 @@ def _annotation(choice: _Choice, classes: Sequence[str]) -> Annotation | None:
     """None where there are no labels that can be read."""
     if choice.labels is None:
         return None
-    source = choice.side.source
+    source = choice.split.source
     try:
         return annotation_of(source.labels.read(choice.labels), source.format, classes)
     except UnusableError:

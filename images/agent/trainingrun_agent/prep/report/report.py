@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from trainingrun_agent.config import SplitRule
-from trainingrun_agent.prep.model.findings import MAX_FINDINGS, Findings, Severity, Words
-from trainingrun_agent.prep.split.sides import Side
-from trainingrun_agent.prep.statistics.network_view import fit
-from trainingrun_agent.prep.statistics.tally import FLAGS
+from trainingrun_agent.prep.model.codes.kind import Severity
+from trainingrun_agent.prep.model.findings import MAX_FINDINGS, Findings
+from trainingrun_agent.prep.split.dataset_split import DatasetSplit
+from trainingrun_agent.prep.statistics.network_input import fit
+from trainingrun_agent.prep.statistics.totals import FLAGS
+
+EXPLAINED = "`trainingrun explain CODE` and docs/findings.md explain each code"
 
 
 def report(
@@ -21,44 +24,44 @@ def report(
     classes: Sequence[str],
     network: str,
     rule: SplitRule | None,
-    sides: Sequence[Side],
+    splits: Sequence[DatasetSplit],
     findings: Findings,
-    words: Words,
 ) -> dict[str, Any]:
     """The document; `rule` is the one that divided a single folder."""
-    train = sides[0].tally
+    train = splits[0].totals
     document = {
-        "formatVersion": 2,
+        "formatVersion": 3,
         "digest": digest,
         "classes": list(classes),
-        "splits": {side.split: _split(side, classes) for side in sides},
+        "splits": {split.name: _split(split, classes) for split in splits},
         "network": fit(network, train.statistics.sizes, too_small=train.too_small),
+        "explained": EXPLAINED,
         "counts": dict(sorted(findings.counts.items())),
         "errors": findings.severities[Severity.ERROR],
         "warnings": findings.severities[Severity.WARNING],
         "infos": findings.severities[Severity.INFO],
-        "findings": [finding.worded(words).to_json() for finding in findings.top(MAX_FINDINGS)],
+        "findings": [finding.to_json() for finding in findings.top(MAX_FINDINGS)],
     }
-    return document if rule is None else {**document, "split": _division(rule, sides, classes)}
+    return document if rule is None else {**document, "split": _division(rule, splits, classes)}
 
 
-def _split(side: Side, classes: Sequence[str]) -> dict[str, Any]:
-    tally = side.tally
+def _split(split: DatasetSplit, classes: Sequence[str]) -> dict[str, Any]:
+    totals = split.totals
     return {
-        "format": side.source.format,
-        "images": tally.images,
-        "objects": tally.objects,
-        "negatives": tally.negatives,
-        "badFiles": tally.bad,
-        "perClass": {name: tally.per_class[name] for name in classes},
-        "flags": {flag: tally.flags[flag] for flag in FLAGS},
-        "statistics": tally.statistics.to_json(),
+        "format": split.source.format,
+        "images": totals.images,
+        "objects": totals.objects,
+        "negatives": totals.negatives,
+        "badFiles": totals.bad,
+        "perClass": {name: totals.per_class[name] for name in classes},
+        "flags": {flag: totals.flags[flag] for flag in FLAGS},
+        "statistics": totals.statistics.to_json(),
     }
 
 
-def _division(rule: SplitRule, sides: Sequence[Side], classes: Sequence[str]) -> dict[str, Any]:
+def _division(rule: SplitRule, splits: Sequence[DatasetSplit], classes: Sequence[str]) -> dict[str, Any]:
     """How well the images that were drawn stand for all; shares are of the boxes of a class that are in eval."""
-    train, evaluation = (side.tally for side in sides)
+    train, evaluation = (split.totals for split in splits)
     shares: list[dict[str, Any]] = [
         {
             "name": name,

@@ -11,13 +11,10 @@ from pathlib import Path
 from struct import Struct
 from typing import NamedTuple
 
-from trainingrun_agent.prep.image.check import Labels
+from trainingrun_agent.prep.image.check import ImageLabels
 from trainingrun_agent.prep.model.annotation import UnusableError
 from trainingrun_agent.prep.model.findings import Findings, Split
-from trainingrun_agent.prep.statistics.tally import Tally
-
-CRASHED = "ImageCrashesDecoder"
-"""Code of the finding about an image that brought a worker down."""
+from trainingrun_agent.prep.statistics.totals import Totals
 
 
 class ImageFile(NamedTuple):
@@ -63,7 +60,7 @@ class Fetched:
 
     place: int
     image: bytes | UnusableError
-    labels: Labels
+    labels: ImageLabels
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,7 @@ class LocalFile:
     images: int
 
 
-class Print(NamedTuple):
+class Fingerprint(NamedTuple):
     """What tells an image from others: 16 bytes of its SHA-256, its look (images.look_of), 8 bytes for its labels."""
 
     place: int
@@ -85,7 +82,7 @@ class Print(NamedTuple):
     labels: bytes
 
 
-class Prints:
+class Fingerprints:
     """Those of a shard's images, packed: there is one of every image, and hardly any is ever looked at."""
 
     _ONE = Struct(">I16s?16s8s")
@@ -96,7 +93,7 @@ class Prints:
             raise ValueError(f"{len(packed)} bytes are no prints")
         self.packed = bytearray(packed)
 
-    def append(self, one: Print) -> None:
+    def append(self, one: Fingerprint) -> None:
         """Add one."""
         self.packed += self._ONE.pack(one.place, one.sha256, bool(one.look), one.look, one.labels)
 
@@ -104,11 +101,11 @@ class Prints:
         """What each has of its image's SHA-256."""
         return (sha256 for (sha256,) in self._SHA256.iter_unpack(self.packed))
 
-    def of(self, hashes: Container[bytes]) -> Iterator[Print]:
+    def select(self, hashes: Container[bytes]) -> Iterator[Fingerprint]:
         """Those with one of these."""
         for place, sha256, looks, look, labels in self._ONE.iter_unpack(self.packed):
             if sha256 in hashes:
-                yield Print(place, sha256, look if looks else b"", labels)
+                yield Fingerprint(place, sha256, look if looks else b"", labels)
 
 
 @dataclass
@@ -118,10 +115,10 @@ class ShardResult:
     `rows` is None too when everything was as before.
     """
 
-    tally: Tally
+    totals: Totals
     findings: Findings
     csv: Path
     same_records: bool = False
     shard: LocalFile | None = None
     rows: LocalFile | None = None
-    prints: Prints = field(default_factory=Prints)
+    fingerprints: Fingerprints = field(default_factory=Fingerprints)

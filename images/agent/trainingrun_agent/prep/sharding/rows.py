@@ -1,7 +1,7 @@
 """What a shard remembers of each of its images, so that the next preparation need not look at it again.
 
 Invariant: a row read gives back the Checked it was written from, but for the record, whose place in the shard it
-keeps. One line of JSON each, in the order of paths, after one with their summary (summary.py); gzip.
+keeps. One line of JSON each, in the order of paths, after one with their summary (shard_summary.py); gzip.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 from trainingrun_agent.prep.image.check import Checked
 from trainingrun_agent.prep.model.annotation import LabelledObject
 from trainingrun_agent.prep.model.findings import Finding
-from trainingrun_agent.prep.sharding import summary
+from trainingrun_agent.prep.sharding import shard_summary
 from trainingrun_agent.prep.sharding.job import ImageFile
 
 LEVEL = 1
@@ -56,7 +56,7 @@ def encode(row: Row) -> bytes:
 def read(path: Path) -> Iterator[Row]:
     """The rows of a file. Raises ValueError, OSError, EOFError when it is none."""
     with gzip.open(path, "rb") as file:
-        file.readline(summary.MAX_LINE)
+        file.readline(shard_summary.MAX_LINE)
         yield from _rows(file)
 
 

@@ -16,7 +16,9 @@ from pathlib import Path
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.model.annotation import Annotation, UnusableError, version_of
 from trainingrun_agent.prep.model.class_names import suggestion
-from trainingrun_agent.prep.model.findings import Finding, Split, error, info
+from trainingrun_agent.prep.model.codes.label_files import FILE_IGNORED
+from trainingrun_agent.prep.model.codes.pairs import ANNOTATION_WITHOUT_IMAGE
+from trainingrun_agent.prep.model.findings import Finding, Split
 from trainingrun_agent.prep.source import fetch
 from trainingrun_agent.prep.source.index import Index
 from trainingrun_agent.prep.source.listing import Entry, Listing
@@ -45,7 +47,7 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Labels:
+class SourceLabels:
     """What is checked: pairs, and how to read the labels of one.
 
     `version` changes with the labels of a pair.
@@ -59,7 +61,7 @@ class Labels:
 @contextmanager
 def open_labels(
     format_: Format, listing: Listing, origin: Origin, *, scratch: Path, progress: Progress, stop: threading.Event
-) -> Iterator[Labels]:
+) -> Iterator[SourceLabels]:
     """The labels of a source, for as long as the block lasts.
 
     Raises UserError, DiskFull, what storage raises, Interrupted when told to stop.
@@ -70,10 +72,10 @@ def open_labels(
     path = scratch / f"{origin.split}-labels.sqlite"
     with Index(path, relative=format_.relative, sized=format_.sized, categories_shared=format_.partial) as index:
         pairing = _Filling(index, format_, origin, scratch, progress, stop).fill(listing)
-        yield Labels(pairing, lambda pair: index.labels(pair.annotation), lambda pair: _version(index, pair))
+        yield SourceLabels(pairing, lambda pair: index.labels(pair.annotation), lambda pair: _version(index, pair))
 
 
-def _of_files(format_: FileFormat, listing: Listing, origin: Origin) -> Labels:
+def _of_files(format_: FileFormat, listing: Listing, origin: Origin) -> SourceLabels:
     if format_.class_list is not None:
         _check_class_lists(format_.class_list, listing, origin)
 
@@ -87,7 +89,7 @@ def _of_files(format_: FileFormat, listing: Listing, origin: Origin) -> Labels:
             return ""
 
     pairing = pair(listing, filename_of, format_=format_)
-    return Labels(pairing, lambda pair: read(pair.annotation), lambda pair: pair.annotation.etag)
+    return SourceLabels(pairing, lambda pair: read(pair.annotation), lambda pair: pair.annotation.etag)
 
 
 def _version(index: Index, pair: Pair) -> str:
@@ -139,7 +141,7 @@ class _Filling:
                 findings += self._take_in(entry, names, meter)
                 used += 1
             else:
-                findings.append(_ignored(entry, self.format))
+                findings.append(Finding(FILE_IGNORED, entry.path, {"format": self.format.name}))
         if not used:
             raise _none_of(self.format, files, self.origin.split)
         self.index.finish()
@@ -158,10 +160,10 @@ class _Filling:
             with path.open("rb") as file, self.index.file(entry.path, wanted=names.knows, beat=beat) as entries:
                 self.format.index(file, entries, origin.classes)
         except UnusableError as problem:
-            return [error(problem.code, entry.path, seen=problem.seen, hint=problem.hint, wide=True)]
+            return [problem.finding(entry.path, wide=True)]
         finally:
             path.unlink(missing_ok=True)
-        return [error(stray.code, entry.path, seen=stray.seen, hint=stray.hint) for stray in entries.strays]
+        return [stray.finding(entry.path) for stray in entries.strays]
 
 
 class _Meter:
@@ -183,23 +185,8 @@ def head(origin: Origin, entry: Entry) -> bytes:
     return origin.store.get_range(origin.prefix + entry.path, start=0, length=min(HEAD, entry.size))
 
 
-def _ignored(entry: Entry, format_: SetFormat) -> Finding:
-    return info(
-        "FileIgnored",
-        entry.path,
-        seen=f"it does not begin as {format_.name} does",
-        done="took it for no file of labels",
-        hint="Nothing to do if it holds none; else save it in the format of the others.",
-    )
-
-
 def _orphans(file: str, count: int, ref: str) -> Finding:
-    return error(
-        "AnnotationWithoutImage",
-        file,
-        seen=f"{count} objects belong to images that the file does not list, such as {ref!r}",
-        hint="Add these images to the file, or take the objects out.",
-    )
+    return Finding(ANNOTATION_WITHOUT_IMAGE, file, {"case": "entries", "count": count, "image": ref})
 
 
 def _none_of(format_: SetFormat, files: Sequence[Entry], split: Split) -> UserError:

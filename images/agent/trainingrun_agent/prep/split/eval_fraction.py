@@ -43,7 +43,7 @@ _COPY = re.compile(rf"(.+)_({'|'.join(sorted(suffix[1:] for suffix in IMAGE_SUFF
 _SPACE = 2**64
 
 
-def side(path: str, rule: SplitRule) -> Split:
+def split_of(path: str, rule: SplitRule) -> Split:
     """The split of an image, given by its path below the source's URI."""
     key = f"{rule.seed}\n{group_key(path, rule.group_by)}"
     number = int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[:8], "big")

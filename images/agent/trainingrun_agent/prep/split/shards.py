@@ -26,7 +26,7 @@ def shard_count(total_bytes: int) -> int:
     return count
 
 
-def bucket_of(key: str, count: int) -> int:
+def shard_of(key: str, count: int) -> int:
     """The shard of a key."""
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") % count
 

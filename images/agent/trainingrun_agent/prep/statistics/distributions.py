@@ -26,15 +26,15 @@ _ROUNDING = 1e-9
 _FINES = (SIZE_BINS + 1) * FINE - _LONGEST
 
 
-def sides(bin_: int) -> tuple[float, float]:
+def bin_sides(bin_: int) -> tuple[float, float]:
     """The (width, height) that stands for a bin of `sizes`, in sides of the network's input."""
     wide, high = (place + _LONGEST for place in divmod(bin_, _FINES))
     return float(2 ** (-(wide + 0.5) / _OCTAVE)), float(2 ** (-(high + 0.5) / _OCTAVE))
 
 
 @dataclass
-class Statistics:
-    """`sizes` are by sixteenths of an octave of width and of height at the network's input, see `sides`.
+class Distributions:
+    """`sizes` are by sixteenths of an octave of width and of height at the network's input, see `bin_sides`.
 
     `aspects` are by quarter octaves of width over height in pixels, `centres` by cells of a grid over the image, row by
     row, `image_sides` by half octaves of the longer side in pixels, `boxes_per_image` up to MAX_BOXES, which stands for
@@ -48,7 +48,7 @@ class Statistics:
     image_sides: Counter[int] = field(default_factory=Counter)
 
     def add(self, boxes: Sequence[LabelledObject], size: tuple[int, int], scales: tuple[float, float]) -> None:
-        """Count the boxes of an image of (width, height) pixels; `scales` as in View.scales."""
+        """Count the boxes of an image of (width, height) pixels; `scales` as in NetworkInput.scales."""
         width, height = size
         # Called for every box of the data set: what is the same for all boxes of an image is done once.
         wide_start, high_start = (_ROUNDING - _LONGEST - _OCTAVE * log2(scale) for scale in scales)
@@ -67,7 +67,7 @@ class Statistics:
         self.boxes_per_image[min(MAX_BOXES, len(boxes))] += 1
         self.image_sides[floor(2 * log2(max(size)))] += 1
 
-    def merge(self, other: Statistics) -> None:
+    def merge(self, other: Distributions) -> None:
         """Count another part."""
         self.sizes.update(other.sizes)
         self.aspects.update(other.aspects)

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from trainingrun_agent.ordered import STOP_POLL_SECONDS
 from trainingrun_agent.prep.image.check import Checker
-from trainingrun_agent.prep.sharding.feed import READS_AT_ONCE, Feeder, Moved, Task
 from trainingrun_agent.prep.sharding.job import ShardResult
-from trainingrun_agent.prep.sharding.process import Maker, WorkerProcess, local_maker
-from trainingrun_agent.prep.statistics.network_view import View
+from trainingrun_agent.prep.sharding.supervisor import READS_AT_ONCE, Feeder, Moved, Task
+from trainingrun_agent.prep.sharding.worker_process import Maker, WorkerProcess, local_maker
+from trainingrun_agent.prep.statistics.network_input import NetworkInput
 from trainingrun_agent.stopping import raise_if_stopped
 
 MAX_WORKERS = 4
@@ -45,7 +45,7 @@ def make_all(
     tasks: Iterable[Callable[[], Task]],
     *,
     checker: Checker,
-    view: View,
+    network_input: NetworkInput,
     scratch: Path,
     workers: int,
     stop: threading.Event,
@@ -61,7 +61,7 @@ def make_all(
     lock = threading.Lock()
 
     def new_maker() -> Maker:
-        return (WorkerProcess if workers else local_maker)(checker, view, scratch)
+        return (WorkerProcess if workers else local_maker)(checker, network_input, scratch)
 
     def work(reads: ThreadPoolExecutor) -> None:
         with closing(Feeder(new_maker, reads, halt, moved)) as feeder:

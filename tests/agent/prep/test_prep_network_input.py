@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from prep_lab import Lab
+from prep_lab import Lab, seen
 from trainingrun_agent.pipeline.networks import NETWORKS
 from trainingrun_agent.prep.model.annotation import LabelledObject
-from trainingrun_agent.prep.statistics.distributions import Statistics, sides
-from trainingrun_agent.prep.statistics.network_view import MATCHED, View, feature_maps, fit, iou
+from trainingrun_agent.prep.statistics.distributions import Distributions, bin_sides
+from trainingrun_agent.prep.statistics.network_input import MATCHED, NetworkInput, feature_maps, fit, iou
 from voc_data import encoded, labelled, picture, voc
 
 # Made by the Object Detection API itself from the pipeline.config of these networks.
@@ -59,17 +59,17 @@ SEEN: dict[str, tuple[str, tuple[int, int], LabelledObject, bool]] = {
 
 @pytest.mark.parametrize(("network", "size", "labelled_box", "small"), SEEN.values(), ids=SEEN)
 def test_what_is_too_small(network: str, size: tuple[int, int], labelled_box: LabelledObject, small: bool) -> None:
-    assert bool(View.of(network).too_small([labelled_box], size)) is small
+    assert bool(NetworkInput.for_network(network).too_small([labelled_box], size)) is small
 
 
 def test_statistics_of_parts_add_up() -> None:
-    view = View.of("ssd_inception_v2")
+    view = NetworkInput.for_network("ssd_inception_v2")
     images = [
         ([box(0, 0, 100, 50), box(10, 10, 30, 90)], (200, 100)),
         ([], (640, 480)),
         ([box(5, 5, 635, 475)], (640, 480)),
     ]
-    whole, parts = Statistics(), [Statistics(), Statistics()]
+    whole, parts = Distributions(), [Distributions(), Distributions()]
     for number, (boxes, size) in enumerate(images):
         for one in (whole, parts[number % 2]):
             one.add(boxes, size, view.scales(*size))
@@ -81,9 +81,9 @@ def test_statistics_of_parts_add_up() -> None:
     assert [2, 2, 1] in document["sizes"]  # 100 of 200 and 50 of 100 pixels
 
 
-def counted(network: str, size: tuple[int, int], *boxes: LabelledObject) -> Statistics:
-    found = Statistics()
-    found.add(boxes, size, View.of(network).scales(*size))
+def counted(network: str, size: tuple[int, int], *boxes: LabelledObject) -> Distributions:
+    found = Distributions()
+    found.add(boxes, size, NetworkInput.for_network(network).scales(*size))
     return found
 
 
@@ -108,7 +108,7 @@ def test_sizes_are_told_by_half_octaves(
 @pytest.mark.parametrize("sized", [(600, 600), (301, 150), (90, 47), (7, 500), (1024, 600)])
 def test_sizes_are_known_closely(sized: tuple[float, float]) -> None:
     [bin_] = counted("faster_rcnn_resnet50", (1024, 600), box(0, 0, *sized)).sizes
-    assert sides(bin_) == pytest.approx([side / 600 for side in sized], rel=0.025)
+    assert bin_sides(bin_) == pytest.approx([side / 600 for side in sized], rel=0.025)
 
 
 def test_fit_says_which_feature_map_serves_which_boxes() -> None:
@@ -140,9 +140,9 @@ def test_boxes_that_the_network_cannot_see_are_told(lab: Lab) -> None:
     assert report["counts"] == {"BoxTooSmall": 1, "BoxesTooSmall": 1}
     one, many = sorted(report["findings"], key=lambda item: item["code"])
     assert (one["severity"], one["file"], one["object"]) == ("info", "t0.xml", 1)
-    assert one["seen"].startswith("2 boxes are shorter than 8 pixels at the 300 pixels that ssd_inception_v2 sees")
+    assert seen(one) == "2 boxes are shorter than 8 pixels once ssd_inception_v2 scales the image to 300 pixels"
     assert (many["severity"], many["split"]) == ("warning", "train")
-    assert many["seen"].startswith("2 of 5 boxes are shorter")
+    assert seen(many) == "2 of 5 boxes are shorter than 8 pixels once ssd_inception_v2 scales images to 300 pixels"
 
 
 def test_images_much_larger_than_the_input_are_told(lab: Lab) -> None:
@@ -151,4 +151,4 @@ def test_images_much_larger_than_the_input_are_told(lab: Lab) -> None:
     lab.run()
     [finding] = lab.document("report.json")["findings"]
     assert (finding["code"], finding["severity"]) == ("ImagesMuchLarger", "info")
-    assert finding["seen"].startswith("1 of 3 images are more than 4 times as large as the 300 pixels")
+    assert seen(finding) == "1 of 3 images are more than 4 times as large as the 300 pixels that ssd_inception_v2 uses"

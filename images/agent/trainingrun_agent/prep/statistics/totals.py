@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 
 from trainingrun_agent.prep.image.check import Checked
-from trainingrun_agent.prep.statistics.distributions import Statistics
-from trainingrun_agent.prep.statistics.network_view import View
+from trainingrun_agent.prep.statistics.distributions import Distributions
+from trainingrun_agent.prep.statistics.network_input import NetworkInput
 
 MAX_NAMES = 10_000
 SAMPLES = 4
@@ -22,14 +22,14 @@ FLAGS = ("difficult", "occluded", "truncated")
 
 
 @dataclass
-class Tally:
+class Totals:
     """`images` and `objects` are the ones kept, `bad` files are not, `seen` are the names of all objects read.
 
     `too_small` are the objects that the network cannot see, `larger` the images much larger than its input, `samples`
     the first images with each class.
     """
 
-    view: View
+    network_input: NetworkInput
 
     images: int = 0
     objects: int = 0
@@ -42,7 +42,7 @@ class Tally:
     too_small: int = 0
     larger: int = 0
     samples: dict[str, list[str]] = field(default_factory=dict)
-    statistics: Statistics = field(default_factory=Statistics)
+    statistics: Distributions = field(default_factory=Distributions)
 
     def add(self, checked: Checked, *, too_small: int) -> None:
         """Count one image, with so many boxes that the network cannot see."""
@@ -55,8 +55,8 @@ class Tally:
         self.negatives += not checked.boxes
         self.max_boxes = max(self.max_boxes, len(checked.boxes))
         self.too_small += too_small
-        self.larger += max(checked.size) > MUCH_LARGER * self.view.side
-        self.statistics.add(checked.boxes, checked.size, self.view.scales(*checked.size))
+        self.larger += max(checked.size) > MUCH_LARGER * self.network_input.side
+        self.statistics.add(checked.boxes, checked.size, self.network_input.scales(*checked.size))
         names = [box.name for box in checked.boxes]
         self.per_class.update(names)
         for name in set(names):
@@ -65,7 +65,7 @@ class Tally:
             if count := sum(map(attrgetter(flag), checked.boxes)):
                 self.flags[flag] += count
 
-    def merge(self, other: Tally) -> None:
+    def merge(self, other: Totals) -> None:
         """Count another part."""
         self._see(other.seen)
         self.images += other.images

@@ -21,8 +21,8 @@ from typing import Any, Protocol, cast
 
 from trainingrun_agent.prep.image.check import Checker
 from trainingrun_agent.prep.sharding.job import Fetched, Needs, ShardJob, ShardResult
-from trainingrun_agent.prep.sharding.maker import ShardMaker
-from trainingrun_agent.prep.statistics.network_view import View
+from trainingrun_agent.prep.sharding.worker import ShardMaker
+from trainingrun_agent.prep.statistics.network_input import NetworkInput
 
 END_SECONDS = 5
 
@@ -56,7 +56,7 @@ class WorkerDiedError(Exception):
 class WorkerProcess:
     """A Maker in another process. One batch is on its way while another one is being checked."""
 
-    def __init__(self, checker: Checker, view: View, scratch: Path) -> None:
+    def __init__(self, checker: Checker, network_input: NetworkInput, scratch: Path) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
@@ -68,7 +68,7 @@ class WorkerProcess:
         self._connection = Connection(ours.detach())
         self._waiting = 0
         try:
-            self._send((checker, view, scratch))
+            self._send((checker, network_input, scratch))
         except WorkerDiedError:
             self.close()
             raise
@@ -139,9 +139,9 @@ def one_at_a_time(scratch: Path) -> Iterator[None]:
         yield
 
 
-def local_maker(checker: Checker, view: View, scratch: Path) -> ShardMaker:
+def local_maker(checker: Checker, network_input: NetworkInput, scratch: Path) -> ShardMaker:
     """A maker whose large images wait for those of other workers."""
-    return ShardMaker(replace(checker, large=partial(one_at_a_time, scratch)), view, scratch)
+    return ShardMaker(replace(checker, large=partial(one_at_a_time, scratch)), network_input, scratch)
 
 
 def serve(descriptor: int) -> None:

@@ -14,10 +14,11 @@ from pathlib import Path
 from trainingrun_agent.log import logger
 from trainingrun_agent.ordered import Bounds, ordered_groups
 from trainingrun_agent.prep.image import images
-from trainingrun_agent.prep.image.check import Labels
+from trainingrun_agent.prep.image.check import ImageLabels
 from trainingrun_agent.prep.model.annotation import UnusableError
-from trainingrun_agent.prep.sharding.job import CRASHED, Fetched, ShardJob, ShardResult
-from trainingrun_agent.prep.sharding.process import Maker, WorkerDiedError
+from trainingrun_agent.prep.model.codes.image_files import IMAGE_CRASHES_DECODER
+from trainingrun_agent.prep.sharding.job import Fetched, ShardJob, ShardResult
+from trainingrun_agent.prep.sharding.worker_process import Maker, WorkerDiedError
 from trainingrun_agent.prep.source import fetch
 from trainingrun_agent.prep.source.pairing import Pair
 from trainingrun_agent.storage.base import ObjectStore
@@ -52,7 +53,7 @@ class Task:
     pairs: list[Pair]
     store: ObjectStore
     prefix: str
-    labels: Callable[[Pair], Labels]
+    labels: Callable[[Pair], ImageLabels]
     earlier: Callable[[int], Path]
 
 
@@ -156,7 +157,7 @@ class _Attempt:
                 maker.feed([item])
                 maker.settle()
             except WorkerDiedError:
-                self._fatal[item.place] = _fatal()
+                self._fatal[item.place] = UnusableError(IMAGE_CRASHES_DECODER)
                 raise
 
     def _reads(self, places: list[int]) -> Iterator[list[int]]:
@@ -181,7 +182,7 @@ class _Attempt:
 
     def _one(self, place: int) -> Fetched:
         task, pair = self._task, self._task.pairs[place]
-        labels: Labels
+        labels: ImageLabels
         try:
             labels = task.labels(pair)
         except UnusableError as problem:
@@ -197,11 +198,3 @@ class _Attempt:
 
 def _size(pair: Pair) -> int:
     return min(pair.image.size, images.MAX_BYTES) + pair.annotation.size
-
-
-def _fatal() -> UnusableError:
-    return UnusableError(
-        CRASHED,
-        "the image decoder crashed on it",
-        hint="Open it, save it again as JPEG and upload it.",
-    )

@@ -14,7 +14,7 @@ from typing import Any
 from trainingrun_agent.pipeline.faster_rcnn import ANCHOR_RATIOS, ANCHOR_SCALES, MAX_DIMENSION
 from trainingrun_agent.pipeline.networks import NETWORKS, Network
 from trainingrun_agent.prep.model.annotation import LabelledObject
-from trainingrun_agent.prep.statistics.distributions import sides
+from trainingrun_agent.prep.statistics.distributions import bin_sides
 
 BASE_ANCHOR = 256
 """Pixels; grid_anchor_generator's default, which scales multiply."""
@@ -34,7 +34,7 @@ class FeatureMap:
 
 
 @dataclass(frozen=True)
-class View:
+class NetworkInput:
     """A network's input: `side` in pixels, that of a square for SSD, the shorter one for Faster R-CNN."""
 
     network: str
@@ -42,8 +42,8 @@ class View:
     square: bool
 
     @classmethod
-    def of(cls, network: str) -> View:
-        """The view of a network by its name."""
+    def for_network(cls, network: str) -> NetworkInput:
+        """Input of the network with this name."""
         known = NETWORKS[network]
         return cls(network, known.input_size, known.family == "ssd")
 
@@ -102,20 +102,20 @@ def iou(first: tuple[float, float], second: tuple[float, float]) -> float:
 
 
 def fit(network: str, sizes: Mapping[int, int], *, too_small: int) -> dict[str, Any]:
-    """The report's section `network`; `sizes` are Statistics.sizes of the train split."""
+    """The report's section `network`; `sizes` are Distributions.sizes of the train split."""
     known = NETWORKS[network]
     maps = feature_maps(known)
     boxes, reached = [0] * len(maps), 0
     for bin_, count in sizes.items():
-        box = sides(bin_)
+        box = bin_sides(bin_)
         best = [max(iou(box, anchor) for anchor in one.anchors) for one in maps]
         boxes[best.index(max(best))] += count
         reached += count if max(best) >= MATCHED else 0
-    view = View.of(network)
+    network_input = NetworkInput.for_network(network)
     return {
         "name": network,
-        "inputSize": view.side,
-        "leastSide": view.least_side,
+        "inputSize": network_input.side,
+        "leastSide": network_input.least_side,
         "tooSmall": too_small,
         "reached": round(reached / max(1, sum(sizes.values())), 4),
         "featureMaps": [

@@ -17,37 +17,38 @@ from typing import BinaryIO, Self
 
 from trainingrun_agent.prep.image.check import Checked, Checker
 from trainingrun_agent.prep.model.annotation import LabelledObject, version_of
-from trainingrun_agent.prep.model.findings import Finding, Findings, info
+from trainingrun_agent.prep.model.codes.boxes import BOX_TOO_SMALL
+from trainingrun_agent.prep.model.codes.image_files import IMAGE_CRASHES_DECODER, OBJECT_CHANGED
+from trainingrun_agent.prep.model.codes.kind import Fields
+from trainingrun_agent.prep.model.findings import Finding, Findings
+from trainingrun_agent.prep.output.labels_csv import box_cells, lines
 from trainingrun_agent.prep.output.tfrecord import frame
-from trainingrun_agent.prep.output.tutorial_csv import box_cells, lines
 from trainingrun_agent.prep.sharding import rows as row_files
-from trainingrun_agent.prep.sharding import summary
+from trainingrun_agent.prep.sharding import shard_summary
 from trainingrun_agent.prep.sharding.job import (
-    CRASHED,
     Fetched,
+    Fingerprint,
     ImageFile,
     LocalFile,
     Needs,
-    Print,
     ShardJob,
     ShardResult,
 )
 from trainingrun_agent.prep.sharding.rows import Row
-from trainingrun_agent.prep.sharding.summary import Versions
-from trainingrun_agent.prep.source.fetch import CHANGED
+from trainingrun_agent.prep.sharding.shard_summary import Versions
 from trainingrun_agent.prep.split.shards import disk_full
-from trainingrun_agent.prep.statistics.network_view import View
-from trainingrun_agent.prep.statistics.tally import Tally
+from trainingrun_agent.prep.statistics.network_input import NetworkInput
+from trainingrun_agent.prep.statistics.totals import Totals
 
-PASSING = (CHANGED, CRASHED)
+PASSING = (OBJECT_CHANGED, IMAGE_CRASHES_DECODER)
 
 
 class ShardMaker:
     """Makes shards below `scratch`: `open`, `begin`, `feed` what was needed in its order, `finish`."""
 
-    def __init__(self, checker: Checker, view: View, scratch: Path) -> None:
+    def __init__(self, checker: Checker, network_input: NetworkInput, scratch: Path) -> None:
         self._checker = checker
-        self._view = view
+        self._network_input = network_input
         self._scratch = scratch
 
     def open(self, job: ShardJob) -> Needs:
@@ -61,7 +62,7 @@ class ShardMaker:
 
     def begin(self, shards: Mapping[int, Path]) -> None:
         """Start writing; `shards` are the earlier ones asked for. Raises DiskFull."""
-        self._result = ShardResult(Tally(self._view), Findings(), self._scratch / f"{self._job.name}.csv")
+        self._result = ShardResult(Totals(self._network_input), Findings(), self._scratch / f"{self._job.name}.csv")
         self._next = 0
         self._stack = ExitStack()
         self._old = {place: self._stack.enter_context(path.open("rb")) for place, path in shards.items()}
@@ -90,8 +91,8 @@ class ShardMaker:
         result, result.same_records = self._result, self._same
         self._packed.close()
         try:
-            if not self._same and result.tally.images:
-                result.shard = self._shard.finish(result.tally.images)
+            if not self._same and result.totals.images:
+                result.shard = self._shard.finish(result.totals.images)
             self._stack.close()
             result.rows = self._finished_rows()
         except OSError as error:
@@ -101,7 +102,7 @@ class ShardMaker:
 
     def _finished_rows(self) -> LocalFile:
         """The summary, which is known last, before the rows."""
-        head = gzip.compress(summary.encode(self._result, self._versions), row_files.LEVEL, mtime=0)
+        head = gzip.compress(shard_summary.encode(self._result, self._versions), row_files.LEVEL, mtime=0)
         with _Output(self._scratch / f"{self._job.name}.rows.gz") as output:
             output.write(head)
             output.write(self._rows.getvalue())
@@ -129,22 +130,22 @@ class ShardMaker:
         except OSError as error:
             raise disk_full(error, self._result.csv) from error
         # What may be different the next time is not remembered: it is no version of the image.
-        version = "" if any(finding.code in PASSING for finding in checked.findings) else file.version
+        version = "" if any(finding.kind in PASSING for finding in checked.findings) else file.version
         self._add(file, Row(version, labels_version, checked, offset, len(framed)))
 
     def _add(self, file: ImageFile, row: Row) -> None:
         """Count, remember and list an image whose record stands where the row says."""
         result, checked = self._result, row.checked
-        small = self._view.too_small(checked.boxes, checked.size)
-        result.tally.add(checked, too_small=len(small))
-        result.findings.extend(finding.of(self._job.split) for finding in checked.findings)
+        small = self._network_input.too_small(checked.boxes, checked.size)
+        result.totals.add(checked, too_small=len(small))
+        result.findings.extend(finding.in_split(self._job.split) for finding in checked.findings)
         if small:
-            result.findings.extend((self._too_small(file, small).of(self._job.split),))
+            result.findings.extend((self._too_small(file, small).in_split(self._job.split),))
         self._versions.add(file.path, row.version, row.labels_version)
         self._packed.write(row_files.encode(row))
         if checked.usable:
             cells = box_cells(checked.boxes)
-            result.prints.append(Print(self._next, checked.sha256, checked.look, _labels_print(cells)))
+            result.fingerprints.append(Fingerprint(self._next, checked.sha256, checked.look, _labels_print(cells)))
             try:
                 self._csv.write(lines(checked.path, checked.size, cells))
             except OSError as error:
@@ -153,16 +154,14 @@ class ShardMaker:
 
     def _too_small(self, file: ImageFile, small: Sequence[LabelledObject]) -> Finding:
         """Not remembered with the image: another network may see its boxes."""
-        view = self._view
-        return info(
-            "BoxTooSmall",
-            file.labels_path or file.path,
-            seen=f"{'1 box is' if len(small) == 1 else f'{len(small)} boxes are'} shorter than {view.least_side}"
-            f" pixels at the {view.side} pixels that {view.network} sees of the image",
-            done="kept: they are trained on, and hardly learned",
-            hint="Cut large images into tiles before labelling, or choose a network with a larger input.",
-            index=small[0].index,
-        )
+        seen_by = self._network_input
+        fields: Fields = {
+            "count": len(small),
+            "leastSide": seen_by.least_side,
+            "side": seen_by.side,
+            "network": seen_by.network,
+        }
+        return Finding(BOX_TOO_SMALL, file.labels_path or file.path, fields, small[0].index)
 
 
 def _remembered(job: ShardJob) -> tuple[dict[int, tuple[int, Row]], bool]:

@@ -6,13 +6,13 @@ import gc
 
 import pytest
 
-from trainingrun_agent.gc_pause import lasting
+from trainingrun_agent.gc_pause import gc_paused
 
 
 def test_cycles_are_looked_for_again_afterwards_but_not_in_what_stays() -> None:
     gc.collect()
     before = gc.get_freeze_count()
-    with lasting():
+    with gc_paused():
         assert not gc.isenabled()
         kept = [[number] for number in range(1000)]
     assert gc.isenabled()
@@ -20,6 +20,6 @@ def test_cycles_are_looked_for_again_afterwards_but_not_in_what_stays() -> None:
 
 
 def test_an_error_leaves_no_search_switched_off() -> None:
-    with pytest.raises(ValueError, match="listing"), lasting():
+    with pytest.raises(ValueError, match="listing"), gc_paused():
         raise ValueError("listing")
     assert gc.isenabled()

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from trainingrun_agent.prep.model.findings import Findings
-from trainingrun_agent.prep.sharding.job import Prints, ShardJob, ShardResult
-from trainingrun_agent.prep.statistics.network_view import View
-from trainingrun_agent.prep.statistics.tally import Tally
+from trainingrun_agent.prep.sharding.job import Fingerprints, ShardJob, ShardResult
+from trainingrun_agent.prep.statistics.network_input import NetworkInput
+from trainingrun_agent.prep.statistics.totals import Totals
 
 MAX_LINE = 256 << 20
 
@@ -42,16 +42,16 @@ def encode(result: ShardResult, versions: Versions) -> bytes:
     """One line."""
     document = {
         "versions": versions.hexdigest(),
-        "network": result.tally.view.network,
-        "tally": _plain(result.tally),
+        "network": result.totals.network_input.network,
+        "tally": _plain(result.totals),
         "findings": result.findings.to_json(),
-        "prints": base64.b64encode(result.prints.packed).decode(),
+        "prints": base64.b64encode(result.fingerprints.packed).decode(),
         "csv": result.csv.read_text(encoding="utf-8"),
     }
     return json.dumps(document, separators=(",", ":")).encode() + b"\n"
 
 
-def recall(path: Path, job: ShardJob, view: View, csv: Path) -> ShardResult | None:
+def recall(path: Path, job: ShardJob, network_input: NetworkInput, csv: Path) -> ShardResult | None:
     """The result of a shard that is as it was; its lines of CSV are written to `csv`.
 
     None when something changed. Raises what a damaged file of rows does (rows.UNUSABLE).
@@ -62,20 +62,20 @@ def recall(path: Path, job: ShardJob, view: View, csv: Path) -> ShardResult | No
     for image in job.files:
         versions.add(image.path, image.version, image.labels_version)
     try:
-        if (document["versions"], document["network"]) != (versions.hexdigest(), view.network):
+        if (document["versions"], document["network"]) != (versions.hexdigest(), network_input.network):
             return None
-        tally = _filled(Tally(view), document["tally"])
+        totals = _filled(Totals(network_input), document["tally"])
         findings = Findings.from_json(document["findings"])
-        prints = Prints(base64.b64decode(document["prints"]))
+        fingerprints = Fingerprints(base64.b64decode(document["prints"]))
         csv.write_text(document["csv"], encoding="utf-8")
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"no summary: {type(error).__name__}: {error}") from error
-    return ShardResult(tally, findings, csv, prints=prints)
+    return ShardResult(totals, findings, csv, fingerprints=fingerprints)
 
 
 def _plain(counts: Any) -> dict[str, Any]:
     """The numbers of a dataclass of counts; counters as pairs, because their keys may be numbers."""
-    return {name: _value(value) for name, value in vars(counts).items() if not isinstance(value, View)}
+    return {name: _value(value) for name, value in vars(counts).items() if not isinstance(value, NetworkInput)}
 
 
 def _value(value: Any) -> Any:
@@ -87,7 +87,7 @@ def _value(value: Any) -> Any:
 def _filled(counts: Any, document: dict[str, Any]) -> Any:
     """The inverse of `_plain`, into a dataclass that is empty."""
     for name, blank in list(vars(counts).items()):
-        if isinstance(blank, View):
+        if isinstance(blank, NetworkInput):
             continue
         found = document[name]
         if isinstance(blank, Counter):
