@@ -124,8 +124,7 @@ def test_too_many_bad_files_are_said_in_the_words_of_the_command_line(desk: Desk
     assert end == (
         "This data cannot be used for training (TooManyBadFiles): 1 bad file among 4 images (--max-bad-files 0 allows"
         " 0)\n"
-        "Correct the files that the report names, then run the command again; or, to train without them, use a higher"
-        " --max-bad-files.\n"
+        "Correct the files that the report names, then run the command again; or use a higher --max-bad-files.\n"
     )
 
 

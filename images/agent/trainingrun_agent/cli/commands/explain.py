@@ -6,7 +6,6 @@ Invariant: the text is that of docs/findings.md and docs/reasons.md, in the term
 from __future__ import annotations
 
 import difflib
-import re
 import threading
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -95,4 +94,4 @@ def _reason(entry: Mapping[str, Any]) -> str:
 
 def _first(text: str) -> str:
     """The first sentence, or the part of it before a colon."""
-    return re.split("[.:] ", text, maxsplit=1)[0].rstrip(".")
+    return text.partition(". ")[0].partition(": ")[0].rstrip(".")
