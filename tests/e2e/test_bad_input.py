@@ -75,14 +75,14 @@ CASES = {
     "image": Case(
         train_on("image"),
         "TooManyBadFiles",
-        f"1 bad file among <n> images {ALLOWED.format(0)}: train train_0003.xml: AnnotationWithoutImage: no image of "
-        "that name or <filename>, or the name is not unique.",
+        f"1 bad file among <n> images {ALLOWED.format(0)}: train train_0003.xml: AnnotationWithoutImage: no image has "
+        "this name or the name in <filename>, or the name is not unique.",
         f"{CORRECT} {REPORT}",
     ),
     "xml": Case(
         train_on("xml"),
         "TooManyBadFiles",
-        f"1 bad file among <n> images {ALLOWED.format(0)}: train train_0003.xml: AnnotationMalformed: no well-formed "
+        f"1 bad file among <n> images {ALLOWED.format(0)}: train train_0003.xml: AnnotationMalformed: not well-formed "
         "XML: expected '>', line <n>, column <n>.",
         f"{CORRECT} {REPORT}",
     ),

@@ -94,8 +94,9 @@ def misname(lab: Lab) -> None:
 
 
 AMONG_100 = "bad files among 100 images (spec.dataset.maxBadFiles 1% allows 1)"
-ORPHAN = "AnnotationWithoutImage: no image of that name or <filename>, or the name is not unique"
-MALFORMED = "AnnotationMalformed: no well-formed XML: expected '>', line 1, column 387"
+ORPHAN = "AnnotationWithoutImage: no image has this name or the name in <filename>, or the name is not unique"
+MALFORMED = "AnnotationMalformed: not well-formed XML: expected '>', line 1, column 387"
+MISSPELT = "class 'Tire' is not in spec.dataset.classes; the nearest name there is 'tire'"
 TRUNCATED = "ImageTruncated: image file is truncated (1 bytes not processed)"
 DATA: dict[str, tuple[Callable[[Lab], Any], str, str, str]] = {
     "class that is not in the data": (
@@ -124,9 +125,7 @@ DATA: dict[str, tuple[Callable[[Lab], Any], str, str, str]] = {
         "TooManyBadFiles",
         (
             f"2 {AMONG_100}: train tire_000.xml object 0: UnknownClass: "
-            "class 'Tire' is not in dataset.classes; the nearest one is 'tire'; train tire_001.xml object 0: "
-            "UnknownClass: "
-            "class 'Tire' is not in dataset.classes; the nearest one is 'tire'."
+            f"{MISSPELT}; train tire_001.xml object 0: UnknownClass: {MISSPELT}."
         ),
         CORRECT,
     ),

@@ -13,7 +13,8 @@ import pytest
 
 import trainingrun_agent
 from image_crafts import ANIMATED, flipped, png_header
-from label_crafts import XYWH, coco, drawn, task
+from label_crafts import HEADER, ROW, XYWH, coco, cvat, drawn, read, task
+from memory_store import MemoryStore
 from prep_lab import Lab
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.image import images
@@ -21,6 +22,8 @@ from trainingrun_agent.prep.model.annotation import UnusableError
 from trainingrun_agent.prep.model.codes import GROUPS, KINDS
 from trainingrun_agent.prep.model.codes.kind import FILES, Example, FindingKind, Severity, field_names
 from trainingrun_agent.prep.model.findings import Finding
+from trainingrun_agent.prep.source import fetch, index
+from trainingrun_agent.prep.source.listing import Entry
 from trainingrun_agent.terms import TRAININGRUN, Terms
 from voc_data import encoded, jpeg, labelled, picture, voc
 
@@ -254,3 +257,61 @@ def test_a_stored_finding_that_cannot_be_described_is_refused(change: Callable[[
     change(document)
     with pytest.raises((KeyError, TypeError)):
         Finding.from_json(document)
+
+
+class Shorter(MemoryStore):
+    """Returns less than was listed, whatever the ETag."""
+
+    def get(self, key: str, *, max_bytes: int, etag: str = "") -> bytes:
+        return b"12"
+
+
+def defect_of(name: str, file: str) -> UnusableError:
+    [found] = read(name, file).images.values()
+    assert isinstance(found, UnusableError)
+    return found
+
+
+def too_many(monkeypatch: pytest.MonkeyPatch, limit: str) -> UnusableError:
+    monkeypatch.setattr(index, limit, 1)
+    return raised(lambda: read("tutorialCSV", HEADER + ROW + ROW.replace("a.jpg", "b.jpg")))
+
+
+def raised(call: Callable[[], object]) -> UnusableError:
+    with pytest.raises(UnusableError) as caught:
+        call()
+    return caught.value
+
+
+def decoded_large() -> object:
+    with images.opened(encoded(picture(7000, 3000, mode="CMYK"))) as source:
+        return images.render(source, rotate=False, max_side=7000)
+
+
+RARE: dict[str, tuple[Callable[[pytest.MonkeyPatch], UnusableError], str]] = {
+    "unknown shape": (
+        lambda _: defect_of("cvat", cvat('<blob label="tire"/>')),
+        "BoxMissing: file 0 line 1: shape 'blob' is not known",
+    ),
+    "open quote": (
+        lambda _: raised(lambda: read("tutorialCSV", HEADER + 'a.jpg,128,64,"tire\n",10,20,60,40\n')),
+        "AnnotationMalformed: a quoted cell does not end in its line 2",
+    ),
+    "too many images": (lambda patch: too_many(patch, "MAX_IMAGES"), "AnnotationTooLarge: more than 1 images"),
+    "too many objects": (lambda patch: too_many(patch, "MAX_OBJECTS"), "AnnotationTooLarge: more than 1 objects"),
+    "fewer bytes": (
+        lambda _: raised(lambda: fetch.read(Shorter(), "", Entry("a", 9), limit=9)),
+        "ObjectChanged: listed with 9 bytes, then 2 bytes were read",
+    ),
+    "decoded too large": (
+        lambda _: raised(decoded_large),
+        "ImageTooLarge: 7000 x 3000 pixels after decoding; at most 20 million are kept",
+    ),
+}
+
+
+@pytest.mark.parametrize(("find", "text"), RARE.values(), ids=RARE)
+def test_rare_cases_are_described(
+    monkeypatch: pytest.MonkeyPatch, find: Callable[[pytest.MonkeyPatch], UnusableError], text: str
+) -> None:
+    assert str(find(monkeypatch)) == text

@@ -284,7 +284,7 @@ def test_cut_off_labels_fail_the_run_and_are_named_first(coco_lab: Lab) -> None:
         coco_lab.run()
     assert caught.value.reason == "EmptyTrainSet"
     assert (
-        "used: train annotations.coco.json: AnnotationMalformed: no well-formed JSON at character"
+        "used: train annotations.coco.json: AnnotationMalformed: the JSON ends too early, at character"
         in caught.value.message
     )
 
