@@ -37,10 +37,11 @@ cluster-up: ## Start the test cluster (TIER=api|fleet|node)
 cluster-down: ## Stop the test cluster and remove all it made
 	@$(BIN) $(PY) -m trcluster down
 
-chart: ## Write the generated parts of the chart, its README, the reference and the findings
+chart: ## Write what is generated: parts of the chart, its README, the reference, the status types, the findings
 	@$(BIN) $(PY) charts/sync.py
 	@$(BIN) $(PY) charts/readme.py
 	@$(BIN) $(PY) manifests/reference.py
+	@$(BIN) $(PY) manifests/status_types.py
 	@$(BIN) $(PY) images/agent/findings_page.py
 
 requirements: ## Write the hashed requirement files anew

@@ -1,7 +1,7 @@
-"""Write the table of values in the chart's README from values.yaml, whose comments are its text.
+"""Write the table of values in the chart's README from values.yaml and its comments.
 
-Invariant: every value has a comment, or lies below one; `--check` changes nothing and fails when the README is out
-of date.
+Invariant: every value has a comment, or a value above it has one. `--check` writes nothing and fails when the README is
+out of date.
 """
 # ruff: noqa: INP001 - a program, not part of a package
 
@@ -27,26 +27,26 @@ KEY: Final = re.compile(r"( *)(\w+):")
 
 
 class ValuesError(Exception):
-    """A value is not described; the message names it."""
+    """A value has no comment; the message names the value."""
 
 
 def table(text: str) -> str:
-    """values.yaml as a Markdown table; raises ValuesError for a value without a comment."""
+    """The table for the text of values.yaml, as Markdown; raises ValuesError for a value without a comment."""
     values = yaml.safe_load(text)
     comments = dict(_comments(text))
     lines = ["| value | default | meaning |", "|---|---|---|"]
     for path, comment in comments.items():
-        inner = [said for other, said in comments.items() if other.startswith(f"{path}.")]
+        inner = [text for other, text in comments.items() if other.startswith(f"{path}.")]
         if comment:
-            shown = "" if any(inner) else f"`{_text(_at(values, path))}`"
+            shown = "" if any(inner) else f"`{_text(_value_at(values, path))}`"
             lines.append(f"| `{path}` | {shown} | {comment} |")
-        elif not any(inner) and not any(comments[above] for above in _above(path)):
+        elif not any(inner) and not any(comments[parent] for parent in _parents(path)):
             raise ValuesError(f"values.yaml: {path} has no comment above it")
     return "\n".join(lines) + "\n"
 
 
 def _comments(text: str) -> Iterator[tuple[str, str]]:
-    """Path and comment of every key that begins a line, in the order of the file."""
+    """Path and comment of every key at the beginning of a line, in the order of the file."""
     path: list[str] = []
     comment: list[str] = []
     for line in text.splitlines():
@@ -54,16 +54,16 @@ def _comments(text: str) -> Iterator[tuple[str, str]]:
         if key:
             path = [*path[: len(key[1]) // 2], key[2]]
             yield ".".join(path), " ".join(comment)
-        said = line.strip().removeprefix("#")
-        comment = [*comment, said.strip()] if said != line.strip() else []
+        content = line.strip().removeprefix("#")
+        comment = [*comment, content.strip()] if content != line.strip() else []
 
 
-def _above(path: str) -> list[str]:
+def _parents(path: str) -> list[str]:
     parts = path.split(".")
     return [".".join(parts[:count]) for count in range(1, len(parts))]
 
 
-def _at(values: Mapping[str, Any], path: str) -> Any:
+def _value_at(values: Mapping[str, Any], path: str) -> Any:
     return reduce(lambda found, key: found[key], path.split("."), values)
 
 
@@ -72,9 +72,9 @@ def _text(value: Any) -> str:
 
 
 def main() -> int:
-    """Write, or with --check compare; 1 when the README is out of date."""
+    """Write the README, or with --check compare it; returns 1 when it is out of date."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--check", action="store_true", help="only compare; fail when the README is out of date")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when the README is out of date")
     check = parser.parse_args().check
     text, values = README.read_text(encoding="utf-8"), (CHART / "values.yaml").read_text(encoding="utf-8")
     head, _, rest = text.partition(START)

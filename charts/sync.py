@@ -1,6 +1,6 @@
-"""Write the parts of the chart that have their source in manifests/: CRD, the operator's rules, user roles.
+"""Write the parts of the chart that are generated from manifests/: CRD, permissions of the operator, roles for users.
 
-Invariant: the source decides; `--check` changes nothing and fails when a part differs from its source.
+Invariant: manifests/ is the only source. `--check` writes nothing and fails when a part differs from its source.
 """
 # ruff: noqa: INP001 - a program, not part of a package
 
@@ -20,11 +20,11 @@ KEEP = "  {{- if .Values.crds.keep }}\n  annotations:\n    helm.sh/resource-poli
 
 
 class SourceError(Exception):
-    """A manifest lacks what the chart takes from it; the message names the file."""
+    """A manifest lacks a part that the chart needs; the message names the file."""
 
 
 def generate() -> dict[Path, str]:
-    """Template file -> its text."""
+    """The text of each generated template, by path."""
     crd, operator, leases, users = (
         MANIFESTS / "crd" / "trainingruns.trainingrun.dev.yaml",
         MANIFESTS / "rbac" / "cluster-role.yaml",
@@ -56,7 +56,7 @@ def _rules(source: Path, *, name: str) -> str:
 def _read(source: Path) -> str:
     text = source.read_text(encoding="utf-8")
     if "{{" in text:
-        raise SourceError(f"{source}: Helm would read '{{{{' as a template")
+        raise SourceError(f"{source}: it contains '{{{{', which Helm would read as a template")
     return text
 
 
@@ -65,9 +65,9 @@ def _notice(source: Path) -> str:
 
 
 def main() -> int:
-    """Write, or with --check compare; 1 when something differs."""
+    """Write the templates, or with --check compare them; returns 1 when one differs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--check", action="store_true", help="only compare; fail when one is out of date")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when a template is out of date")
     check = parser.parse_args().check
     stale = [
         (path, text)

@@ -1,7 +1,7 @@
 """Write docs/reference.md, the field reference of TrainingRun, from the CRD.
 
-Invariant: everything in the page comes from the CRD; `--check` changes nothing and fails when the page is
-out of date.
+Invariant: every description on the page comes from the CRD. `--check` writes nothing and fails when the page is out of
+date.
 """
 # ruff: noqa: INP001 - a program, not part of a package
 
@@ -18,7 +18,11 @@ import yaml
 ROOT: Final = Path(__file__).resolve().parent.parent
 CRD: Final = ROOT / "manifests" / "crd" / "trainingruns.trainingrun.dev.yaml"
 PAGE: Final = ROOT / "docs" / "reference.md"
-MUTABLE: Final = "`suspend`, `retry` (raise only), `tensorboard` and `ttlSecondsAfterFinished`"
+MUTABLE: Final = "`suspend`, `retry` (only raised), `tensorboard` and `ttlSecondsAfterFinished`"
+INTRODUCTION: Final = (
+    "Every field of a `{kind}` (`{api}`): what it means, its type, bounds and default. `kubectl explain` "
+    "shows the same descriptions. The [user guide](user-guide.md) shows how to use them."
+)
 
 Schema = Mapping[str, Any]
 
@@ -34,16 +38,18 @@ def render(crd: Mapping[str, Any]) -> str:
             "",
             f"<!-- Generated from {CRD.relative_to(ROOT)} by manifests/reference.py: change it there. -->",
             "",
-            f"`{crd['spec']['names']['kind']}`, `{api}`. {root['description']}",
+            INTRODUCTION.format(kind=crd["spec"]["names"]["kind"], api=api),
+            "",
+            root["description"],
             "",
             *(f"- {rule['message']}" for rule in root["x-kubernetes-validations"]),
-            f"- `spec` is fixed once created, but for {MUTABLE}.",
+            f"- After creation, only these fields of `spec` can be changed: {MUTABLE}.",
             "",
             *_section("spec", root["properties"]["spec"]),
             *_section("status", root["properties"]["status"]),
             "## Columns of `kubectl get trainingruns`",
             "",
-            "| column | shows | with |",
+            "| column | shows | needs |",
             "|---|---|---|",
             *(_column(column) for column in version["additionalPrinterColumns"]),
             "",
@@ -89,7 +95,7 @@ def _type(field: Schema) -> str:
 
 
 def _bounds(field: Schema, low: str, high: str) -> str:
-    """Like ` (1..500)`; of a string the number of characters, of a list or map that of its entries."""
+    """Bounds such as ` (1..500)`: of a number, of the length of a string, or of the entries of a list or map."""
     if low in field and high in field:
         return f" ({field[low]}..{field[high]})"
     if high in field:
@@ -98,7 +104,7 @@ def _bounds(field: Schema, low: str, high: str) -> str:
 
 
 def _rules(field: Schema) -> str:
-    """What the API server refuses, where its words do not change with the value."""
+    """Messages of the API server for values it refuses, except messages that contain the value."""
     rules = field.get("x-kubernetes-validations", ())
     return "".join(f"<br>{_cell(rule['message'])}." for rule in rules if "message" in rule)
 
@@ -114,15 +120,15 @@ def _column(column: Mapping[str, Any]) -> str:
 
 
 def main() -> int:
-    """Write, or with --check compare; 1 when the page is out of date."""
+    """Write the page, or with --check compare it; returns 1 when it is out of date."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--check", action="store_true", help="only compare; fail when it is out of date")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when the page is out of date")
     check = parser.parse_args().check
     page = render(yaml.safe_load(CRD.read_text(encoding="utf-8")))
     if PAGE.exists() and PAGE.read_text(encoding="utf-8") == page:
         return 0
     if check:
-        sys.stderr.write(f"{PAGE.relative_to(ROOT)} is out of date: run manifests/reference.py\n")
+        sys.stderr.write(f"{PAGE.relative_to(ROOT)} is out of date: run 'make chart'\n")
         return 1
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(page, encoding="utf-8")

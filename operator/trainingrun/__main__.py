@@ -20,7 +20,7 @@ from trainingrun.logs import set_up
 def main() -> int:
     """Run until SIGTERM; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="trainingrun",
+        prog="trainingrun-operator",
         description="Operator of TrainingRun objects.",
         epilog="Settings are environment variables TRAININGRUN_*; the Helm chart sets them from its values.",
     )
@@ -29,10 +29,10 @@ def main() -> int:
     try:
         settings = Settings.from_env(os.environ)
     except SettingsError as error:
-        sys.stderr.write(f"trainingrun: {error}\n")
+        sys.stderr.write(f"trainingrun-operator: {error}\n")
         return 2
     set_up(level=settings.log_level, style=settings.log_format)
-    logging.getLogger(__name__).info("trainingrun operator %s", __version__)
+    logging.getLogger(__name__).info("trainingrun-operator %s", __version__)
     # kopf otherwise names itself after the user, and a numeric user ID of a container has no name.
     os.environ.setdefault("POD_ID", settings.pod_name)
     operator = Operator(settings)

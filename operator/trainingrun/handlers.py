@@ -1,4 +1,4 @@
-"""The only file with kopf decorators: what the watches show goes into the cache, and its key into the queue."""
+"""The only file with kopf decorators: objects that the watches show go into the cache, their keys into the queue."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from trainingrun.engine.operator import Operator
 
 
 def make_registry(operator: Operator) -> kopf.OperatorRegistry:
-    """Handlers of one operator; kopf logs and drops errors of event handlers, so these do nothing that can fail."""
+    """Handlers of one operator; kopf only logs errors of event handlers, so these do nothing that can fail."""
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)
     async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
         return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
 
-    # An error that `start` does not wait out ends the process: kopf would otherwise call it again after a minute.
+    # PERMANENT, so that an error ends the process: kopf would otherwise call `start` again after a minute.
     @kopf.on.startup(registry=registry, errors=kopf.ErrorsMode.PERMANENT)
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
         configure(settings)
         try:
             await operator.start()
-        except BaseException:  # also when it is stopped while it waits: kopf cleans up only after a whole start
+        except BaseException:  # also when stopped while it waits: kopf calls cleanup only after a complete startup
             await operator.stop()
             raise
 
@@ -35,7 +35,7 @@ def make_registry(operator: Operator) -> kopf.OperatorRegistry:
         await operator.stop()
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
-    async def see_run(event: kopf.RawEvent, **_: Any) -> None:
+    async def on_run(event: kopf.RawEvent, **_: Any) -> None:
         run = Run.from_object(event["object"])
         if event["type"] == "DELETED":
             operator.forget(run)
@@ -44,7 +44,7 @@ def make_registry(operator: Operator) -> kopf.OperatorRegistry:
             operator.queue.add(run.key)
 
     @kopf.on.event("batch", "v1", "jobs", registry=registry)
-    async def see_job(event: kopf.RawEvent, **_: Any) -> None:
+    async def on_job(event: kopf.RawEvent, **_: Any) -> None:
         job = JobView.from_object(event["object"])
         if job is None:
             return
@@ -52,7 +52,7 @@ def make_registry(operator: Operator) -> kopf.OperatorRegistry:
         operator.queue.add(job.run_key)
 
     @kopf.on.event("", "v1", "pods", registry=registry)
-    async def see_pod(event: kopf.RawEvent, **_: Any) -> None:
+    async def on_pod(event: kopf.RawEvent, **_: Any) -> None:
         pod = PodView.from_object(event["object"])
         if pod is None:
             return
@@ -63,7 +63,7 @@ def make_registry(operator: Operator) -> kopf.OperatorRegistry:
 
 
 def configure(settings: kopf.OperatorSettings) -> None:
-    """Settings that keep kopf to watching: no peering, no posted events, no finalizers, bounded waits."""
+    """Restrict kopf to watching: no peering, no posted Events, no finalizers, bounded waits."""
     settings.peering.standalone = True
     settings.posting.enabled = False
     settings.scanning.disabled = True

@@ -11,7 +11,7 @@ class JsonFormatter(logging.Formatter):
     """One JSON object per line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write time, level, logger, message and, if any, the traceback."""
+        """Format time, level, logger, message and, if any, the traceback."""
         entry = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -24,7 +24,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def set_up(*, level: str, style: str) -> None:
-    """Send everything to standard error; kopf's own chatter only from WARNING on."""
+    """Log to standard error; of kopf's own messages only those from WARNING up."""
     handler = logging.StreamHandler()
     plain = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
     handler.setFormatter(JsonFormatter() if style == "json" else plain)

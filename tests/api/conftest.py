@@ -9,8 +9,6 @@ import copy
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
@@ -21,6 +19,10 @@ import yaml
 from kubernetes import client, config
 
 from trcluster import Cluster, current
+from trcluster.build import ensure
+from trcluster.command import CommandError
+from trcluster.waiting import until
+from trdemo.shell import Kubectl
 
 ROOT = Path(__file__).resolve().parents[2]
 CRD = ROOT / "manifests" / "crd" / "trainingruns.trainingrun.dev.yaml"
@@ -29,7 +31,6 @@ NAMESPACE = "trainingrun-api-tests"
 API: dict[str, Any] = {"group": "trainingrun.dev", "version": "v1alpha1", "plural": "trainingruns"}
 
 Body = dict[str, Any]
-Kubectl = Callable[..., str]
 Refusals = Callable[[Mapping[str, Any]], list[str]]
 
 
@@ -52,26 +53,28 @@ def kubeconfig(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture(scope="session")
 def kubectl(kubeconfig: Path) -> Iterator[Kubectl]:
-    """Runs kubectl with the CRD installed and returns what it prints; raises CalledProcessError."""
+    """Runs kubectl with the CRD served and returns what it prints; raises CommandError."""
     found = shutil.which("kubectl") if current.wanted() else None
-    binary = found or _output([sys.executable, "-m", "trcluster", "bin", "kubectl"]).strip()
-
-    def run(*arguments: str, stdin: str | None = None) -> str:
-        return _output([binary, "--kubeconfig", str(kubeconfig), *arguments], stdin=stdin)
-
-    run("apply", "--server-side", "--filename", str(CRD))
-    run("wait", "--for=condition=Established", "--timeout=30s", "--filename", str(CRD))
-    space = run("create", "namespace", NAMESPACE, "--dry-run=client", "--output=yaml")
-    run("apply", "--server-side", "--filename", "-", stdin=space)
-    yield run
-    run("delete", "namespace", NAMESPACE, "--wait=false")  # matters to a cluster at hand only
+    kubectl = Kubectl(found or built_kubectl(), kubeconfig=str(kubeconfig))
+    kubectl("apply", "--server-side", "--filename", str(CRD))
+    kubectl.wait("--for=condition=Established", "--filename", str(CRD), seconds=120)
+    until(lambda: served(kubectl), what="the API server to serve TrainingRuns", seconds=120, not_yet=(CommandError,))
+    space = kubectl("create", "namespace", NAMESPACE, "--dry-run=client", "--output=yaml")
+    kubectl("apply", "--server-side", "--filename", "-", stdin=space)
+    yield kubectl
+    kubectl("delete", "namespace", NAMESPACE, "--wait=false")  # matters to a cluster at hand only
 
 
-def _output(argv: list[str], *, stdin: str | None = None) -> str:
-    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=60, check=False)
-    if done.returncode != 0:
-        raise subprocess.CalledProcessError(done.returncode, argv, done.stdout, done.stderr)
-    return done.stdout
+def built_kubectl() -> str:
+    """Path of the kubectl that is built for the tests."""
+    return str(ensure(("kubectl",), echo=print)["kubectl"])
+
+
+def served(kubectl: Kubectl) -> bool:
+    """Whether TrainingRuns can be listed and explained; raises CommandError while the API server cannot yet."""
+    kubectl("get", "trainingruns.trainingrun.dev", "--all-namespaces", "--output=name")
+    kubectl("explain", "trainingruns.spec")  # the schema is published a little after the kind
+    return True
 
 
 @pytest.fixture(scope="session")

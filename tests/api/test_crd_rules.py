@@ -23,43 +23,43 @@ IPV4 = "storage.endpoint must have an IPv4 address as four decimal numbers, such
 REGION = 'storage.region must be letters, digits, "-" and "_", for example eu-central-1'
 BUCKET = 'storage.bucket must be a bucket name (3 to 63 characters of a-z, 0-9, "." and "-"), not an address'
 PREFIX = (
-    'storage.prefix must be a folder such as team/vision, without "/" at either end, "..", blanks or '
+    'storage.prefix must be a folder such as team/vision, without "/" at either end, "..", spaces or '
     "other special characters"
 )
 CA_NAME = "storage.caBundle.configMapName must be the name of a ConfigMap in this namespace"
 CA_KEY = 'storage.caBundle.key must be letters, digits, "-", "_" and "."'
-CA_HTTP = "storage.caBundle has no use with an http:// endpoint; remove it or use https://"
+CA_HTTP = "storage.caBundle has no effect with an http:// endpoint; remove it or use https://"
 SECRET = "storage.credentials.secretName must be the name of a Secret in this namespace"
 FOLDER = "dataset uri must be a key prefix in storage.bucket or s3://bucket/prefix/"
-FOLDER_PATH = 'dataset uri must not start with "/", hold ".." or control characters'
-SET_FORMAT = "dataset imageSet is a list of a VOC tree, so format must be auto or pascalVOC"
+FOLDER_PATH = 'dataset uri must not start with "/" or contain ".." or control characters'
+SET_FORMAT = "dataset imageSet names a list in a PascalVOC tree, so format must be auto or pascalVOC"
 IMAGE_SET = "dataset imageSet must be the name of a list in ImageSets/Main without .txt, for example trainval"
-CLASS = "a class name must have no blanks at its ends and no control characters"
+CLASS = "a class name must not start or end with spaces or contain control characters"
 BAD_FILES = 'dataset.maxBadFiles must be a count such as "5" or a percentage such as "1%"'
 EVAL_OR_SHARE = (
-    "dataset needs exactly one of eval (a folder with images to evaluate on) and evalFraction (a share of the images "
-    'of train, such as "0.15")'
+    "dataset needs exactly one of eval (a folder with images to evaluate on) and evalFraction (the share of the images "
+    'of train to evaluate on, such as "0.15")'
 )
 SHARE = (
     "dataset.evalFraction must be a decimal number above 0 and below 1 in quotes, with at most 4 decimals, such as "
     '"0.15"'
 )
 NOT_TEXT = 'spec.dataset.evalFraction in body must be of type string: "number"'
-NO_SEED = "dataset.splitSeed has no use without dataset.evalFraction; remove it"
-NO_GROUP = "dataset.splitGroup has no use without dataset.evalFraction; remove it"
+NO_SEED = "dataset.splitSeed has no effect without dataset.evalFraction; remove it"
+NO_GROUP = "dataset.splitGroup has no effect without dataset.evalFraction; remove it"
 ONE_OF = "model.pretrained needs exactly one of uri and run"
 ARCHIVE = 'model.pretrained.uri must be a .tar.gz, .tgz or .tar archive, or an export folder that ends with "/"'
 ARCHIVE_KEY = "model.pretrained.uri must be a key in storage.bucket or s3://bucket/key"
-ARCHIVE_PATH = 'model.pretrained.uri must not start with "/", hold ".." or control characters'
+ARCHIVE_PATH = 'model.pretrained.uri must not start with "/" or contain ".." or control characters'
 RUN = "model.pretrained.run must be the name of a TrainingRun in this namespace"
 RATE = 'train.learningRate must be a decimal number above 0 in quotes, such as "0.004"'
 IMAGE = "train.image must be an image reference such as registry.example.com/trainer:1.15"
 CPU = "cpu must be a number of cores such as 2 or 500m"
 MEMORY = "memory must be a quantity of bytes such as 4Gi"
 SCRATCH = "scratch must be a quantity of bytes such as 20Gi"
-REQUESTS = "pod.resources.requests must not be above pod.resources.limits"
+REQUESTS = "pod.resources.requests must not be higher than pod.resources.limits"
 NO_KEY = "a toleration without key needs operator Exists"
-NO_VALUE = "a toleration with operator Exists has no value"
+NO_VALUE = "a toleration with operator Exists must not have a value"
 NO_SECONDS = "a toleration with tolerationSeconds needs effect NoExecute"
 
 FORMATS = '"auto", "pascalVOC", "tutorialCSV", "coco", "yolo", "cvat", "labelMe", "via", "labelStudio", "openImages"'

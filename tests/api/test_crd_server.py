@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from trcluster.command import CommandError
+
 pytestmark = pytest.mark.api
 
 Body = dict[str, Any]
@@ -76,7 +78,7 @@ def test_sample_is_accepted(name: str, kubectl: Kubectl) -> None:
         ("trainingrun.spec.train.steps", "Default: 20000."),
         ("trainingrun.spec.model.network", "ENUM: ssd_inception_v2"),
         ("tr.spec.prep.pod.resources.requests.cpu", "CPU cores, such as 2 or 500m."),
-        ("trainingrun.status.conditions", "Finished (True in every end"),
+        ("trainingrun.status.conditions", "Finished (True when the run has"),
     ],
 )
 def test_kubectl_explain_documents(path: str, words: str, kubectl: Kubectl) -> None:
@@ -122,6 +124,15 @@ def test_kubectl_get_shows_how_far_it_is(applied: str, kubectl: Kubectl) -> None
     wide = kubectl("get", "trainingruns", applied, "--namespace", NAMESPACE, "--output=wide").splitlines()
     assert wide[0].split()[6:] == ["LOSS", "CHECKPOINT", "IMAGES", "MODEL", "MESSAGE"]
     assert wide[1].split()[-5:] == ["2.310", "50", "120", "ssd_inception_v2", "training"]
+
+
+def test_kubectl_wait_waits_for_a_run_that_no_operator_has_seen(sample: Sample, kubectl: Kubectl) -> None:
+    """The guide's command, right after `kubectl apply`: without a status kubectl must wait, not fail."""
+    body = json.dumps(sample("minimal", {"metadata.name": "unseen"}))
+    kubectl("apply", "--server-side", "--namespace", NAMESPACE, "--filename", "-", stdin=body)
+    with pytest.raises(CommandError, match="timed out waiting for the condition on trainingruns/unseen"):
+        kubectl("wait", "--namespace", NAMESPACE, "--for=condition=Finished", "--timeout=1s", "trainingrun/unseen")
+    kubectl("delete", "trainingrun", "unseen", "--namespace", NAMESPACE)
 
 
 def test_status_is_strict(applied: str, kubectl: Kubectl) -> None:

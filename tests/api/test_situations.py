@@ -6,7 +6,7 @@ import asyncio
 import os
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,14 +32,13 @@ COMMANDS = commands(PAGE)
 
 
 @pytest.fixture(scope="module")
-def user(kubeconfig: Path, kubectl: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
+def user(kubeconfig: Path, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
     """kubectl with a kubeconfig of its own, as the page asks for: its namespace is set."""
     for name in (NAMESPACE, SETTINGS.pod_namespace):
         kubectl("apply", "-f", "-", stdin=kubectl("create", "namespace", name, "--dry-run=client", "-o", "yaml"))
     copy = tmp_path_factory.mktemp("user") / "kubeconfig"
     copy.write_text(kubeconfig.read_text())
-    binary = subprocess.check_output(["python", "-m", "trcluster", "bin", "kubectl"], text=True).strip()
-    user = Kubectl(binary, kubeconfig=str(copy))
+    user = Kubectl(kubectl.binary, kubeconfig=str(copy))
     assert "modified" in shell(user, COMMANDS[0].text)
     return user
 
@@ -48,7 +47,7 @@ def shell(user: Kubectl, text: str) -> str:
     """What a terminal shows; commands of the page may fail, and say so."""
     path = f"{Path(user.binary).parent}{os.pathsep}{os.environ['PATH']}"
     env = {**os.environ, "KUBECONFIG": user.kubeconfig, "PATH": path}
-    done = subprocess.run(["bash", "-uc", text], env=env, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(["bash", "-uc", text], env=env, capture_output=True, text=True, timeout=120, check=False)
     return done.stdout + done.stderr
 
 

@@ -11,15 +11,15 @@ from pathlib import Path
 import tensorflow as tf
 from google.protobuf import text_format
 from object_detection import model_hparams, model_lib
-from trainingrun_trainer import pipeline
-from trainingrun_trainer.shared import Folder
+from trainingrun_trainer import pipeline_config
+from trainingrun_trainer.shared_folder import SharedFolder
 
 
 def main(root: str, spec: dict) -> None:
     """Train and evaluate."""
-    folder = Folder(root)
+    folder = SharedFolder(root)
     path = folder.path("pipeline.local.config")
-    Path(path).write_text(text_format.MessageToString(pipeline.load(folder, spec)))
+    Path(path).write_text(text_format.MessageToString(pipeline_config.load(folder, spec)))
     config = tf.estimator.RunConfig(
         model_dir=folder.path(spec["modelDir"]), save_checkpoints_steps=spec["saveEverySteps"]
     )

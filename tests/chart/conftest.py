@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 import yaml
 
 from trcluster.build import ensure
+from trcluster.command import run
 
 CHART = Path(__file__).resolve().parents[2] / "charts" / "trainingrun-operator"
 RELEASE = "trainingrun-operator"
@@ -24,25 +24,18 @@ Body = dict[str, Any]
 
 @pytest.fixture(scope="session")
 def tool() -> Tool:
-    """Runs a built command by its name and returns what it prints; raises CalledProcessError."""
+    """Runs a built command by its name and returns what it prints; raises CommandError."""
 
-    def run(name: str, *arguments: str) -> str:
-        return _output([str(ensure((name,), echo=print)[name]), *arguments])
+    def start(name: str, *arguments: str) -> str:
+        return run([ensure((name,), echo=print)[name], *arguments], timeout=600)
 
-    return run
+    return start
 
 
 @pytest.fixture(scope="session")
 def helm(tool: Tool) -> Helm:
-    """Runs helm and returns what it prints; raises CalledProcessError."""
+    """Runs helm and returns what it prints; raises CommandError."""
     return partial(tool, "helm")
-
-
-def _output(argv: list[str]) -> str:
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=600, check=False)
-    if done.returncode != 0:
-        raise subprocess.CalledProcessError(done.returncode, argv, done.stdout, done.stderr)
-    return done.stdout
 
 
 @pytest.fixture(scope="session")

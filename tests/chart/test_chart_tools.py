@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 import yaml
 
 from trcluster import build
+from trcluster.command import CommandError, run
 from trcluster.modules import BY_NAME
 from trcluster.paths import MODULES
 from trfakes.schema import CRD, strict
@@ -37,7 +37,7 @@ def test_the_charts_own_tests_pass(tool: Tool) -> None:
 
 @pytest.fixture(scope="module")
 def kubeconform(tool: Tool, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[str]]:
-    """Validates a YAML stream; returns `kind name` of each object, raises CalledProcessError with the findings."""
+    """Validates a YAML stream; returns `kind name` of each object, raises CommandError with the findings."""
     folder = tmp_path_factory.mktemp("schemas")
     _write_schemas(folder)
     location = f"{folder}/{{{{.ResourceKind}}}}-{{{{.Group}}}}-{{{{.ResourceAPIVersion}}}}.json"
@@ -58,9 +58,7 @@ def _write_schemas(folder: Path) -> None:
     module = BY_NAME["k8s"]
     argv = ["go", "mod", "download", "-json", "k8s.io/kubernetes"]
     environment = build._environment(module)
-    said = subprocess.run(
-        argv, cwd=MODULES / module.name, env=environment, check=True, capture_output=True, timeout=300
-    ).stdout
+    said = run(argv, cwd=MODULES / module.name, env=environment, timeout=300)
     swagger = Path(json.loads(said)["Dir"]) / "api" / "openapi-spec" / "swagger.json"
     definitions = json.loads(swagger.read_text())["definitions"]
     (folder / "all.json").write_text(json.dumps({"definitions": strict(definitions)}))
@@ -105,6 +103,6 @@ def test_the_manifests_and_samples_conform(tool: Tool, kubeconform: Callable[[st
 def test_an_unknown_field_does_not_conform(kubeconform: Callable[[str], list[str]]) -> None:
     """So that the tests above can fail."""
     service = "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{port: 1, prot: TCP}]}\n"
-    with pytest.raises(subprocess.CalledProcessError) as refused:
+    with pytest.raises(CommandError) as refused:
         kubeconform(service)
     assert "additional properties 'prot' not allowed" in refused.value.stdout

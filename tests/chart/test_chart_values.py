@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+
+from trcluster.command import CommandError
 
 REFUSED = [
     ("replicas=2", "additional properties 'replicas' not allowed"),
@@ -43,6 +44,6 @@ REFUSED = [
 @pytest.mark.parametrize(("value", "message"), REFUSED, ids=[value for value, _ in REFUSED])
 def test_wrong_value_is_refused(value: str, message: str, rendered: Callable[..., list[Any]]) -> None:
     """By the schema, with the path of the value."""
-    with pytest.raises(subprocess.CalledProcessError) as refused:
+    with pytest.raises(CommandError) as refused:
         rendered(value)
     assert message in refused.value.stderr

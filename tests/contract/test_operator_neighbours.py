@@ -29,7 +29,7 @@ async def test_a_foreign_job_of_the_same_name_is_left_alone_and_named(world: Wor
     await eventually(lambda: "Job default/tire-prep-1 exists" in world.status().get("message", ""))
     assert world.store.get("jobs", "tire-prep-1") == foreign
     world.store.delete("jobs", "tire-prep-1")
-    assert (await world.finished(within=12))["phase"] == "Succeeded"
+    assert (await world.finished())["phase"] == "Succeeded"
 
 
 async def test_a_run_created_again_under_its_name_never_meets_the_old_document(world: World) -> None:
@@ -38,7 +38,7 @@ async def test_a_run_created_again_under_its_name_never_meets_the_old_document(w
     names = []
     for _ in range(2):
         world.store.create("trainingruns", a_run().body())
-        assert (await world.finished(within=12))["phase"] == "Succeeded"
+        assert (await world.finished())["phase"] == "Succeeded"
         names += [body["metadata"]["name"] for body in world.store.select("configmaps")]
         world.store.delete("trainingruns", "tire")
     assert len(set(names)) == 2
@@ -182,7 +182,7 @@ async def test_what_keeps_a_pod_from_starting_shows_within_15_seconds(world: Wor
         "secret": "SecretMissing",
     }
     for name, reason in expected.items():
-        await eventually(partial(shows, world, name, reason), within=15)
+        await eventually(partial(shows, world, name, reason))
         assert reason in world.status(name)["progress"]["text"]
     assert (await world.finished("deadline"))["phase"] == "Failed"
     assert world.condition("Succeeded", "deadline")["reason"] == "StartDeadlineExceeded"

@@ -67,7 +67,7 @@ async def test_a_restart_with_finished_runs_writes_nothing(world: World) -> None
     for number in range(20):
         world.store.create("trainingruns", a_run(f"run-{number}").body())
     for number in range(20):
-        await world.finished(f"run-{number}", within=20)
+        await world.finished(f"run-{number}")
     await eventually(lambda: not list(world.store.select("jobs")))
     template = world.run("run-0")
     for number in range(20, 200):
@@ -154,8 +154,8 @@ async def test_a_fault_of_the_api_server_delays_and_changes_nothing(world: World
     world.server.faults.append(fault)
     await world.start_operator()
     world.store.create("trainingruns", a_run().body())
-    await world.finished(within=15)
-    await eventually(lambda: not list(world.store.select("jobs")), within=15)
+    await world.finished()
+    await eventually(lambda: not list(world.store.select("jobs")))
     found = outcome(world)
     attempted = len(world.server.created("jobs"))
     assert {**found, "jobs": 3} == EXPECTED

@@ -95,7 +95,8 @@ CASES = {
     "archive": Case(
         {"model": {"pretrained": {"uri": "bad/none.tar.gz"}}},
         "PretrainedUnusable",
-        "spec.model.pretrained: s3://detectors/bad/none.tar.gz is no whole .tar.gz or .tar archive: truncated header.",
+        "spec.model.pretrained: s3://detectors/bad/none.tar.gz is not a complete .tar.gz or .tar archive: "
+        "truncated header.",
         USE,
     ),
     "weights": Case(
@@ -115,8 +116,8 @@ CASES = {
     "metadata": Case(
         {"storage": {"endpoint": "http://169.254.169.254"}},
         "ForbiddenByPolicy",
-        f"{LOCAL}, not storage. Use the address of your storage; where it really is there, your platform team can "
-        "allow the endpoint, without a wildcard in its host, in policy.endpoints of the operator's Helm values.",
+        f"{LOCAL}, not storage. Use the address of your storage. If your storage really has this address, ask your "
+        "platform team to allow it, without a wildcard in its host, in policy.endpoints of the operator's Helm values.",
     ),
 }
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from trcluster.command import run
 from trdemo import install
 from trdemo.command_table import Way, documented, way_of
 from trdemo.documented import Command, difference
@@ -28,7 +29,7 @@ from trimages.paths import REPOSITORY
 
 pytestmark = pytest.mark.node
 
-SECONDS = 60
+SECONDS = 180  # for one command on a busy machine
 NOTES = b"uploaded as the guide says"
 ENDLESS = ("--watch", "port-forward")
 COMMANDS = documented(Way.RUN, Way.DRY_RUN, Way.HELM)
@@ -95,7 +96,7 @@ def terminal(scene: Scene, story: Watched, vision: str, tmp_path_factory: pytest
     path = os.pathsep.join([*map(str, tools), os.environ["PATH"]])
     keys |= {"AWS_ENDPOINT_URL": storage.endpoint, "AWS_REGION": "us-east-1", "AWS_PAGER": ""}
     env = {**os.environ, **keys, "KUBECONFIG": str(config), "PATH": path}
-    subprocess.run(["kubectl", "config", "set-context", "--current", f"--namespace={vision}"], env=env, check=True)
+    run(["kubectl", "config", "set-context", "--current", f"--namespace={vision}"], env=env, timeout=SECONDS)
     yield Terminal(scene, folder, env)
     scene.place.kubectl("delete", "cronjob", "trainingrun-prune", "-n", "vision", "--ignore-not-found")
 
@@ -151,11 +152,11 @@ AFTERWARDS: dict[str, Callable[[Scene], None]] = {
 def test_command_does_what_it_says(terminal: Terminal, command: Command) -> None:
     for prepare in (do for part, do in BEFORE.items() if part in command.text):
         prepare(terminal.scene)
-    run = until_it_says_something if any(word in command.text for word in ENDLESS) else to_its_end
-    code, said = run(terminal, terminal.filled(command))
+    follow = until_it_says_something if any(word in command.text for word in ENDLESS) else to_its_end
+    code, said = follow(terminal, terminal.filled(command))
     fails = command.shown.startswith(("Error", "The TrainingRun"))
     assert (code != 0) is fails, said
-    if run is to_its_end and command.shown:
+    if follow is to_its_end and command.shown:
         assert difference(command.shown, said) == ""
     for check in (do for part, do in AFTERWARDS.items() if part in command.text):
         check(terminal.scene)

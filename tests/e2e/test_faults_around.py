@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from trcluster.waiting import until
 from trdemo import evidence, stand_in
-from trdemo.faults import Faults, wait_for
+from trdemo.faults import Faults
 from trdemo.follow import condition
 from trdemo.place import OwnCluster
 from trdemo.scene import Object, Scene, tire_run
@@ -83,7 +84,7 @@ def node_lost(story: Story, pod: Object) -> None:
         bucket.put_all([(f"{prefix}epochs/{epoch + 1:04d}.json", json.dumps({"podUID": "on-another-node"}).encode())])
         time.sleep(1)  # a manifest that was on its way at that moment may still come
         story.note("published by the lost pod", evidence.checkpoints(bucket, prefix))
-        wait_for(lambda: not inside(agent), seconds=60, what="the lost agent to see that another has claimed")
+        until(lambda: not inside(agent), what="the lost agent to see that another has claimed", seconds=120)
         story.note("its trainer lives on", inside(trainer))
     story.note("node lost", story.resumed(2))
     story.note("published in the end", [each for each in evidence.checkpoints(bucket, prefix) if each[0] <= epoch])

@@ -81,8 +81,8 @@ REFUSED = {
     "tuned-text": (
         "PretrainedUnusable",
         (
-            "spec.model.pretrained: s3://detectors/zoo/notes.tar.gz is no whole .tar.gz or .tar archive: truncated "
-            "header. Use a .tar.gz of the TensorFlow 1 detection model zoo, or a run's export folder. "
+            "spec.model.pretrained: s3://detectors/zoo/notes.tar.gz is not a complete .tar.gz or .tar archive: "
+            "truncated header. Use a .tar.gz of the TensorFlow 1 detection model zoo, or a run's export folder. "
         ),
     ),
     "tuned-other": (

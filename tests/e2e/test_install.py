@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 import yaml
 
 from trcluster import current
+from trcluster.waiting import until
 from trdemo import install
 from trdemo.follow import condition
 from trdemo.scene import Scene, tire_run
@@ -137,16 +137,21 @@ def test_the_run_succeeds(flight: Flight) -> None:
 
 def gone(scene: Scene, wanted: set[str]) -> set[str]:
     """Everything, once the traces of the installation are these; what is deleted in the background takes a moment."""
-    deadline = time.monotonic() + 30
-    while traces(found := everything(scene)) != wanted:
-        assert time.monotonic() < deadline, sorted(traces(found) ^ wanted)
+    found: set[str] = set()
+
+    def left() -> bool:
+        nonlocal found
+        found = everything(scene)
+        return traces(found) == wanted
+
+    until(left, what="the installation to go", seconds=90, seen=lambda: sorted(traces(found) ^ wanted))
     return found
 
 
 def test_uninstall_leaves_the_definition_and_the_runs(scene: Scene, namespace: str, flight: Flight) -> None:
     """And the namespace, which Helm made without counting it as its own."""
-    ended = ("wait", "pods", "-n", namespace, "-l", "trainingrun.dev/stage", "--for=delete", "--timeout=60s")
-    scene.place.kubectl(*ended, timeout=70)
+    ended = ("pods", "-n", namespace, "-l", "trainingrun.dev/stage", "--for=delete")
+    scene.place.kubectl.wait(*ended, seconds=120)
     before = everything(scene)
     run = scene.place.kubectl.get("trainingrun", RUN, namespace=namespace)
     install.helm(scene.place, "uninstall", install.RELEASE, "--wait")
@@ -175,8 +180,8 @@ def overlay(scene: Scene, folder: Path, **more: Any) -> Path:
 def apply(scene: Scene, folder: Path) -> None:
     """Apply an overlay and wait until its operator is the one that works."""
     scene.place.kubectl("apply", "--server-side", "-k", str(folder))
-    rollout = ("rollout", "status", "deployment/trainingrun-operator", "-n", SYSTEM, "--timeout=120s")
-    scene.place.kubectl(*rollout, timeout=130)
+    rollout = ("rollout", "status", "deployment/trainingrun-operator", "-n", SYSTEM, "--timeout=240s")
+    scene.place.kubectl(*rollout, timeout=250)
 
 
 def test_kustomize_installs_over_what_is_kept_and_over_itself(
@@ -186,7 +191,7 @@ def test_kustomize_installs_over_what_is_kept_and_over_itself(
     apply(scene, overlay(scene, tmp_path))
     patch = '{"spec":{"ttlSecondsAfterFinished":1}}'
     kubectl("patch", "trainingrun", RUN, "-n", namespace, "--type=merge", "-p", patch)
-    kubectl("wait", "trainingrun", RUN, "-n", namespace, "--for=delete", "--timeout=60s", timeout=70)
+    kubectl.wait("trainingrun", RUN, "-n", namespace, "--for=delete", seconds=120)
     second = fly(
         scene,
         namespace,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
+from trcluster.command import run
+from trcluster.waiting import patience, until
 from trdemo import evidence
 from trdemo.bucket import split_uri
 from trdemo.documented import commands
@@ -133,8 +133,7 @@ def test_graph_and_saved_model_from_s3_load_in_tensorflow_1_14(scene: Scene, sto
     scene.bucket.download(prefix, tmp_path)
     argv = [TF_PYTHON, "-W", "ignore", "-c", LOAD]
     argv += [str(tmp_path / "frozen_inference_graph.pb"), str(tmp_path / "saved_model" / "1")]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=180, check=False)
-    assert "both load 1.14" in done.stdout, done.stderr[-2000:]
+    assert "both load 1.14" in run(argv, timeout=400)
 
 
 def test_no_credential_is_in_a_log_or_status(scene: Scene, story: Watched, namespace: str) -> None:
@@ -169,10 +168,8 @@ def test_tensorboard_goes_with_its_time_and_comes_back_when_asked_for(
     for seconds, wanted in ((0, False), (3600, True)):
         patch = json.dumps({"spec": {"tensorboard": {"ttlSecondsAfterFinished": seconds}}})
         scene.place.kubectl("patch", "trainingrun", "tire", "-n", namespace, "--type=merge", "-p", patch)
-        deadline = time.monotonic() + 20
-        while there() is not wanted and time.monotonic() < deadline:
-            time.sleep(0.5)
-        assert there() is wanted
+        what = f"TensorBoard to be {'there' if wanted else 'gone'}"
+        until(lambda wanted=wanted: there() is wanted, what=what, seconds=patience(20))
     # Its pod is a new one with an empty folder: what it serves comes from the bucket.
     assert max(p[1] for p in curve_until(scene, "tire", namespace=namespace, step=149, seconds=60)) >= 149
 
@@ -183,13 +180,12 @@ def test_deleting_the_run_removes_its_children_and_keeps_the_bucket(
     before = scene.bucket.keys(story.prefix)
     scene.place.kubectl("delete", "trainingrun", "tire", "-n", namespace, "--wait")
     selector = f"trainingrun.dev/run-uid={story.uid}"
-    deadline = time.monotonic() + 60
-    left = ["?"]
-    while left and time.monotonic() < deadline:
+
+    def left() -> list[str]:
         kinds = "jobs,pods,configmaps,services,deployments"
-        left = [i["kind"] for i in scene.place.kubectl.get(kinds, namespace=namespace, selector=selector)["items"]]
-        time.sleep(1)
-    assert left == []
+        return [i["kind"] for i in scene.place.kubectl.get(kinds, namespace=namespace, selector=selector)["items"]]
+
+    until(lambda: not left(), what="the children of the deleted run to go", seconds=120, seen=left)
     assert scene.bucket.keys(story.prefix) == before
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from trimages.errors import BuildError
-from trimages.inputs import content_hash, copied, input_files
+from trimages.inputs import content_hash, copied_paths, input_files
 from trimages.paths import REPOSITORY, Cache
-from trimages.plan import BASES, plan
+from trimages.plan import BASE_SOURCES, plan
 from trimages.spec import IMAGES, select
 
 DOCKERFILE = (
@@ -36,8 +36,8 @@ def _repository(folder: Path) -> Path:
     return folder
 
 
-def _hash(repository: Path, *, base_key: str = "b", version: str = "1") -> str:
-    return content_hash(repository, "Dockerfile", base_key=base_key, version=version)
+def _hash(repository: Path, *, base_hash: str = "b", version: str = "1") -> str:
+    return content_hash(repository, "Dockerfile", base_hash=base_hash, version=version)
 
 
 def _write(name: str, text: str = "changed") -> Callable[[Path], None]:
@@ -99,12 +99,12 @@ def test_hash_ignores_what_is_not_in_the_image(tmp_path: Path, change: Callable[
 
 def test_hash_depends_on_base_and_version(tmp_path: Path) -> None:
     repository = _repository(tmp_path)
-    hashes = {_hash(repository), _hash(repository, base_key="c"), _hash(repository, version="2")}
+    hashes = {_hash(repository), _hash(repository, base_hash="c"), _hash(repository, version="2")}
     assert len(hashes) == 3
 
 
 def test_copied_reads_continued_lines_and_skips_other_stages(tmp_path: Path) -> None:
-    assert copied(_repository(tmp_path) / "Dockerfile") == ["lists/*.txt", "app"]
+    assert copied_paths(_repository(tmp_path) / "Dockerfile") == ["lists/*.txt", "app"]
 
 
 def test_missing_source_is_named(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_unknown_image_is_refused_with_the_known_ones() -> None:
         select(["nginx"])
 
 
-@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("base", BASE_SOURCES)
 def test_references_carry_version_and_hash(tmp_path: Path, base: str) -> None:
     planned = plan(IMAGES, repository=REPOSITORY, cache=Cache(tmp_path), base=base)
     for item in planned:
@@ -132,6 +132,6 @@ def test_references_carry_version_and_hash(tmp_path: Path, base: str) -> None:
 def test_local_and_registry_bases_give_different_images(tmp_path: Path) -> None:
     names = [
         {item.reference for item in plan(IMAGES, repository=REPOSITORY, cache=Cache(tmp_path), base=base)}
-        for base in BASES
+        for base in BASE_SOURCES
     ]
     assert not names[0] & names[1]

@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from trcluster.command import last_lines
+from trcluster.waiting import until
 
 TRAINER = Path(__file__).parents[2] / "images" / "trainer"
 sys.path[:0] = [str(TRAINER), str(Path(__file__).parent)]
@@ -40,13 +42,19 @@ class Shared:
 
     def end_of(self, process: subprocess.Popen[str], *, seconds: float) -> tuple[int, str]:
         """Exit code and log."""
-        log, _ = process.communicate(timeout=seconds)
+        try:
+            log, _ = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            log, _ = process.communicate()
+            raise AssertionError(f"the trainer did not end within {seconds:.0f} s:\n{last_lines(log)}") from None
         return process.returncode, log
 
     def outcome_of(self, command: str, *, python: str, seconds: float) -> tuple[dict[str, Any], str]:
         """Run to the end; done.json of this process and its log."""
         (self.root / "done.json").unlink(missing_ok=True)
         code, log = self.end_of(self.start(command, python=python), seconds=seconds)
+        assert (self.root / "done.json").exists(), f"exit code {code}, no done.json:\n{log}"
         done = self.read("done.json")
         assert code == (0 if done["outcome"] == "succeeded" else 1), log
         return done, log
@@ -61,11 +69,13 @@ class Shared:
         scratch.rename(self.root / name)
 
     def wait_for(self, name: str, process: subprocess.Popen[str], *, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while not (self.root / name).exists():
+        def written() -> bool:
+            if (self.root / name).exists():
+                return True
             assert process.poll() is None, process.communicate()[0]
-            assert time.monotonic() < deadline, f"no {name} within {seconds} s"
-            time.sleep(0.05)
+            return False
+
+        until(written, what=f"{name} of the trainer", seconds=seconds, every=0.05)
 
     def close(self) -> None:
         for process in self.processes:

@@ -6,11 +6,13 @@ import json
 import os
 import signal
 import subprocess
-import time
 from typing import Any
 
 import pytest
 from trainer_runs import lay_out
+
+from trcluster.command import run
+from trcluster.waiting import until
 
 PYTHON = os.environ.get("TRAININGRUN_TF_PYTHON", "")
 pytestmark = [
@@ -26,9 +28,9 @@ import json, os, sys
 import tensorflow as tf
 from trainingrun_trainer import hooks
 from trainingrun_trainer.outcomes import TrainerError
-from trainingrun_trainer.shared import Folder, Progress
+from trainingrun_trainer.shared_folder import ProgressWriter, SharedFolder
 
-folder = Folder(sys.argv[1])
+folder = SharedFolder(sys.argv[1])
 os.makedirs(folder.path("model"))
 weight = tf.get_variable("weight", initializer=1.0)
 step = tf.train.get_or_create_global_step()
@@ -36,7 +38,7 @@ ruin = tf.assign(weight, tf.cond(step < 1, lambda: 1.0, lambda: float("inf")))
 with tf.control_dependencies([ruin]):
     train = tf.assign_add(step, 1)
 spec = {"resumedFromStep": 0, "evalEverySteps": 100, "steps": 100, "modelDir": "model"}
-listener = hooks.CheckpointListener(folder, spec, Progress(folder), None)
+listener = hooks.CheckpointListener(folder, spec, ProgressWriter(folder), None)
 saver = tf.train.CheckpointSaverHook(folder.path("model"), save_steps=1, listeners=[listener])
 try:
     with tf.train.SingularMonitoredSession(hooks=[saver]) as session:
@@ -49,11 +51,12 @@ except TrainerError as error:
 
 def wait_for_phase(shared: Any, process: subprocess.Popen[str], phase: str) -> None:
     shared.wait_for("progress.json", process, seconds=PATIENCE)
-    deadline = time.monotonic() + PATIENCE
-    while shared.read("progress.json")["phase"] != phase:
+
+    def reached() -> bool:
         assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline, f"never {phase}"
-        time.sleep(0.05)
+        return bool(shared.read("progress.json")["phase"] == phase)
+
+    until(reached, what=f"phase {phase}", seconds=PATIENCE, every=0.05, seen=lambda: shared.read("progress.json"))
 
 
 def test_sigterm_while_the_graph_is_built(shared: Any) -> None:
@@ -90,22 +93,15 @@ def test_an_infinite_loss_has_diverged(shared: Any) -> None:
     shared.write("spec.json", spec)
     done, log = shared.outcome_of("train", python=PYTHON, seconds=PATIENCE)
     assert (done["outcome"], done["reason"]) == ("diverged", "Diverged"), log
-    assert done["message"].startswith("The loss became inf at step 1; no checkpoint")
+    assert done["message"].startswith("The loss became inf at step 1; this attempt had saved no checkpoint")
     assert not (shared.root / "ready").exists()
 
 
 def test_weights_that_are_no_numbers_are_never_saved(shared: Any) -> None:
     environment = {**os.environ, "TF_PYTHONPATH": str(shared.package), "TF_CPP_MIN_LOG_LEVEL": "2"}
-    run = subprocess.run(
-        [PYTHON, "-c", RUINED_STEP, str(shared.root)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=True,
-    )
-    done = json.loads(run.stdout.splitlines()[-1])
-    assert done["outcome"] == "diverged", run.stderr
-    assert "at step 2; the last good checkpoint is that of step 1" in done["message"]
+    said = run([PYTHON, "-c", RUINED_STEP, shared.root], env=environment, timeout=PATIENCE)
+    done = json.loads(said.splitlines()[-1])
+    assert done["outcome"] == "diverged", said
+    assert "at step 2; the last good checkpoint is of step 1" in done["message"]
     assert sorted(path.name for path in (shared.root / "ready").iterdir()) == ["00000001.json"]
     assert sorted(path.stem for path in (shared.root / "model").glob("*.index")) == ["model.ckpt-0", "model.ckpt-1"]

@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import os
-import subprocess
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,6 +16,7 @@ from PIL import Image
 
 from image_crafts import CONVERTED, KEPT
 from prep_lab import Lab
+from trcluster.command import run
 from voc_data import HEIGHT, WIDTH, jpeg, labelled, voc
 
 PYTHON = os.environ.get("TRAININGRUN_TF_PYTHON", "")
@@ -86,16 +86,7 @@ def decoded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     (root / "scratch").mkdir()
     lay_out(root, root / "scratch")
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONWARNINGS": "ignore"}
-    run = subprocess.run(
-        [PYTHON, str(PROGRAM), str(root)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    assert run.returncode == 0, run.stdout
+    run([PYTHON, PROGRAM, root], env=environment, timeout=PATIENCE)
     document: dict[str, Any] = json.loads((root / "decoded.json").read_text())
     return document
 

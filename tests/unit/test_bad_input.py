@@ -220,7 +220,7 @@ WEIGHTS = {
     "no archive": (
         b"<!DOCTYPE html><title>404 Not Found</title>",
         "PretrainedUnusable",
-        f"spec.model.pretrained: s3://detectors/{ARCHIVE} is no whole .tar.gz or .tar archive: truncated header.",
+        f"spec.model.pretrained: s3://detectors/{ARCHIVE} is not a complete .tar.gz or .tar archive: truncated header.",
         HINT,
     ),
     "archive of something else": (

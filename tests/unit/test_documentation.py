@@ -104,7 +104,7 @@ def test_every_attack_in_the_table_has_its_test() -> None:
 
 
 RAISED = re.compile(r"(?:TrainerError|Verdict|NotAcceptedError|Cause)\(([^()]*)")
-SET = re.compile(r'\b(?:reason=|note\()"([A-Z][A-Za-z0-9]+)"')
+SET = re.compile(r'\b(?:reason=|add_event\()"([A-Z][A-Za-z0-9]+)"')
 REASON = re.compile(r'"([A-Z][a-z]+(?:[A-Z][A-Za-z0-9]+)*)"')
 SUCCESS = {"Completed", "Accepted", "Usable", "Succeeded"}
 RAISERS = ("operator/trainingrun", "images/trainer/trainingrun_trainer")

@@ -105,7 +105,7 @@ def prepared(**numbers: Any) -> list[str]:
     play.end_pod("tire-prep-1", numbers={name: value for name, value in known.items() if value is not None})
     play.step(1)
     play.step(1)
-    return [note.message for note in play.notes if note.reason == "Prepared"]
+    return [event.message for event in play.events if event.reason == "Prepared"]
 
 
 FOUND = {"trainImages": 300, "evalImages": 60, "trainObjects": 4000, "evalObjects": 886, "errors": 2, "warnings": 11}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from trainingrun.__main__ import main
 from trainingrun.api.settings import Policy, Settings, SettingsError
 
 IMAGES = {
@@ -76,3 +77,17 @@ def test_no_toleration_is_a_choice_too() -> None:
 def test_a_bad_variable_is_named(env: dict[str, str], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         Settings.from_env({**IMAGES, **env})
+
+
+def test_the_program_calls_itself_by_its_own_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`trainingrun` is the command line for people."""
+    monkeypatch.delenv("TRAININGRUN_AGENT_IMAGE", raising=False)
+    monkeypatch.setattr("sys.argv", ["trainingrun"])
+    assert main() == 2
+    assert capsys.readouterr().err.startswith("trainingrun-operator: TRAININGRUN_AGENT_IMAGE is not set")
+    monkeypatch.setattr("sys.argv", ["trainingrun", "--help"])
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().out.startswith("usage: trainingrun-operator ")

@@ -9,7 +9,7 @@ import pytest
 
 from trainingrun.api.names import Stage
 from trainingrun.domain import reported
-from trainingrun.domain.verdicts import POLICIES, Outcome, judge, parse
+from trainingrun.domain.verdicts import POLICIES, Outcome, judge, parse_verdict
 from trfakes.builders import a_job, a_pod, running, terminated
 from trfakes.cluster import verdict
 
@@ -40,7 +40,7 @@ def test_every_outcome_has_a_policy() -> None:
             train_pod(says("crash"), terminated(reason="OOMKilled", exit_code=0), phase="Failed"),
             Outcome.OUT_OF_MEMORY,
             "OOMKilled",
-            id="killed for memory with a tidy exit code",
+            id="killed for memory with exit code 0",
         ),
         pytest.param(
             train_pod(terminated(reason="OOMKilled", exit_code=137), phase="Failed"),
@@ -84,7 +84,7 @@ def test_every_outcome_has_a_policy() -> None:
             train_pod(terminated(exit_code=143), phase="Failed", deletion_at=AT),
             Outcome.INTERRUPTED,
             "PodDeleted",
-            id="deleted without a last word",
+            id="deleted without a verdict",
         ),
         pytest.param(train_pod(running(), gone=True), Outcome.INTERRUPTED, "PodDeleted", id="deleted by force"),
         pytest.param(train_pod(says("crash"), phase="Failed"), Outcome.CRASH, "Crash", id="crash"),
@@ -92,7 +92,7 @@ def test_every_outcome_has_a_policy() -> None:
             train_pod(terminated("Traceback …", exit_code=1), phase="Failed"),
             Outcome.CRASH,
             "NoVerdict",
-            id="a last word that is no verdict",
+            id="a termination message that is not a verdict",
         ),
     ],
 )
@@ -133,18 +133,20 @@ def test_a_message_without_verdict_is_quoted() -> None:
     ],
 )
 def test_what_is_no_verdict(text: str) -> None:
-    assert parse(text) is None
+    assert parse_verdict(text) is None
 
 
 def test_texts_of_a_verdict_are_bounded() -> None:
-    found = parse(json.dumps(verdict("train", "crash", reason="R" * 200, message="m" * 1600, hint="h" * 700)))
+    found = parse_verdict(json.dumps(verdict("train", "crash", reason="R" * 200, message="m" * 1600, hint="h" * 700)))
     assert found is not None
     assert (len(found.reason), len(found.message), len(found.hint)) == (64, 1500, 600)
 
 
 def test_no_text_of_a_pod_drives_a_terminal() -> None:
     """A key in the bucket may hold any byte, and `kubectl get -o jsonpath` prints what it is told to."""
-    found = parse(json.dumps({**verdict("prep", "userError"), "message": "a\x1b[2J\x9b1m\nb\u202eä", "hint": "\x07"}))
+    found = parse_verdict(
+        json.dumps({**verdict("prep", "userError"), "message": "a\x1b[2J\x9b1m\nb\u202eä", "hint": "\x07"})
+    )
     assert found is not None
     assert (found.message, found.hint) == ("a\ufffd[2J\ufffd1m b\ufffdä", "\ufffd")
     assert reported.findings(["train: \x1b]0;owned\x07.jpg"]) == ["train: \ufffd]0;owned\ufffd.jpg"]

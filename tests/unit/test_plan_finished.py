@@ -94,7 +94,7 @@ def test_the_job_of_a_finished_stage_is_put_up_for_deletion_once(stage: Stage) -
     job = play.play_to(stage)
     play.end_pod(job)
     decision = play.step(1)
-    assert [child.name for child in (*decision.delete, *decision.cleanup)].count(job) == 1
+    assert [child.name for child in (*decision.delete, *decision.delete_after_status)].count(job) == 1
 
 
 def test_a_job_that_is_given_up_is_put_up_for_deletion_once() -> None:
@@ -103,7 +103,7 @@ def test_a_job_that_is_given_up_is_put_up_for_deletion_once() -> None:
     play.start_pod(job, deletion_at=clock.to_text(play.now))
     play.jobs[job] = replace(play.jobs[job], finished="Failed", finished_at="2025-01-01T00:00:00Z")
     decision = play.step(SETTINGS.lost_pod_seconds + 1)
-    assert [child.name for child in (*decision.delete, *decision.cleanup)] == [job]
+    assert [child.name for child in (*decision.delete, *decision.delete_after_status)] == [job]
 
 
 def test_the_job_of_a_finished_stage_is_deleted_even_if_the_operator_died_before_it() -> None:

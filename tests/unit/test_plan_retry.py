@@ -54,7 +54,7 @@ def test_attempts_of_an_outcome_that_repeats(outcome: str, attempts: int) -> Non
     assert play.condition("StorageReady").get("status") == storage
 
 
-def test_back_off_of_crashes_grows_and_is_told() -> None:
+def test_back_off_of_crashes_grows_and_is_shown() -> None:
     play = Play()
     play.step()
     waits = []
@@ -89,8 +89,8 @@ def test_interruptions_are_unlimited_while_the_newest_checkpoint_advances() -> N
     assert play.attempts("train")["failures"] == {"interrupted": 1}
 
 
-def test_interruptions_without_a_verdict_count_the_checkpoints_that_progress_told() -> None:
-    """A node that is lost leaves no last word."""
+def test_interruptions_without_a_verdict_count_the_checkpoints_of_progress() -> None:
+    """The pod of a lost node leaves no verdict."""
     play = Play()
     job = play.play_to(Stage.TRAIN)
     for number in range(1, 11):
@@ -283,7 +283,7 @@ def test_a_job_that_ended_without_any_pod_is_an_interruption() -> None:
     assert play.created == ["tire-prep-1", "tire-prep-2"]
 
 
-def test_a_deleted_pod_is_waited_for_and_its_last_word_counts() -> None:
+def test_a_deleted_pod_is_waited_for_and_its_verdict_counts() -> None:
     play = Play()
     job = play.play_to(Stage.TRAIN)
     play.start_pod(job, deletion_at=clock.to_text(play.now))

@@ -47,7 +47,8 @@ def test_a_finished_run_decides_nothing_more() -> None:
     status = play.status
     again = play.step(60)
     assert play.status == status
-    assert [*again.create, *again.beside, *again.delete, *again.cleanup, *again.draft.notes] == []
+    assert [*again.create, *again.create_optional, *again.delete, *again.delete_after_status] == []
+    assert again.draft.events == []
 
 
 def test_a_stage_whose_condition_is_true_never_runs_again_when_its_job_is_gone() -> None:
@@ -226,4 +227,4 @@ def test_the_trainer_that_ended_before_it_began_is_given_up() -> None:
     play.step(2)
     assert job not in play.jobs
     assert play.attempts("train")["lastReason"] == "TrainerNeverStarted"
-    assert "exit code 127 (Error) before it began to work: no python" in play.notes[-1].message
+    assert "exit code 127 (Error) before it began to work: no python" in play.events[-1].message

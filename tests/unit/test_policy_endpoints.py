@@ -73,8 +73,8 @@ def test_what_clients_could_read_differently_is_refused(endpoint: str) -> None:
 def test_the_words_of_a_refused_local_address() -> None:
     assert refusal("http://169.254.169.254").message == (
         "spec.storage.endpoint: 'http://169.254.169.254' is the pod itself, its node or the metadata service of its "
-        "cloud, not storage. Use the address of your storage; where it really is there, your platform team can allow "
-        "the endpoint, without a wildcard in its host, in policy.endpoints of the operator's Helm values."
+        "cloud, not storage. Use the address of your storage. If your storage really has this address, ask your "
+        "platform team to allow it, without a wildcard in its host, in policy.endpoints of the operator's Helm values."
     )
     assert refusal("http://0251.0376.0251.0376").message == (
         "spec.storage.endpoint: 'http://0251.0376.0251.0376' has no IP address in its usual form, such as 10.0.0.1 or "
@@ -134,7 +134,7 @@ def test_behind_a_wildcard_agents_refuse_local_addresses(pattern: str) -> None:
     ],
 )
 def test_a_pattern_covers_what_it_says_and_no_more(pattern: str, endpoint: str, covered: bool) -> None:
-    assert endpoints.allows(pattern, endpoints.read(endpoint)) is covered
+    assert endpoints.allows(pattern, endpoints.parse(endpoint)) is covered
 
 
 def test_an_endpoint_outside_the_list_is_refused() -> None:
@@ -149,9 +149,9 @@ def test_an_endpoint_outside_the_list_is_refused() -> None:
 
 def test_leaving_the_endpoint_out_is_no_way_around_the_list() -> None:
     assert refusal(None, "https://s3.good").message == (
-        "spec.storage.endpoint: AWS (https://s3.us-east-1.amazonaws.com), which is meant when it is not set, is not "
-        "allowed here; allowed: https://s3.good. Use one of these or ask your platform team to extend policy.endpoints "
-        "of the operator's Helm values."
+        "spec.storage.endpoint: https://s3.us-east-1.amazonaws.com (the default, AWS) is not allowed here; allowed: "
+        "https://s3.good. Use one of these or ask your platform team to extend policy.endpoints of the operator's Helm "
+        "values."
     )
     assert networks(None, "https://s3.*.amazonaws.com") == list(REFUSED_NETWORKS)
 

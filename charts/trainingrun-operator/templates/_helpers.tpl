@@ -1,4 +1,4 @@
-{{/* Name of the operator's objects: the release's, with the chart's added unless it is in there. */}}
+{{/* Name of the operator's objects: the name of the release, followed by the name of the chart unless it contains it. */}}
 {{- define "trainingrun-operator.fullname" -}}
 {{- if contains .Chart.Name .Release.Name -}}
 {{- .Release.Name | trunc 50 | trimSuffix "-" -}}
@@ -19,7 +19,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
-{{/* Image reference; takes a list of the image's values and the chart. */}}
+{{/* Reference of an image; takes a list of the image's values and the chart. */}}
 {{- define "trainingrun-operator.image" -}}
 {{- $image := index . 0 -}}
 {{- $chart := index . 1 -}}

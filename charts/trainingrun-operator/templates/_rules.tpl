@@ -2,7 +2,7 @@
 {{- define "trainingrun-operator.rules" }}
 - apiGroups: [trainingrun.dev]
   resources: [trainingruns]
-  verbs: [list, watch, delete]  # delete: ttlSecondsAfterFinished
+  verbs: [list, watch, delete]  # delete: for ttlSecondsAfterFinished
 - apiGroups: [trainingrun.dev]
   resources: [trainingruns/status]
   verbs: [patch]
@@ -14,10 +14,10 @@
   verbs: [list, watch]
 - apiGroups: [""]
   resources: [pods/log]
-  verbs: [get]  # progress where the network forbids asking the agent
+  verbs: [get]  # for progress when the network blocks the agent's port
 - apiGroups: [""]
   resources: [configmaps]
-  verbs: [get, create]  # <run>-resolved-<uid8>, by name
+  verbs: [get, create]  # <run>-resolved-<uid8>
 - apiGroups: [""]
   resources: [services]
   verbs: [get, create, delete]
@@ -26,7 +26,7 @@
   verbs: [get, create, delete]
 - apiGroups: [""]
   resources: [events]
-  verbs: [list, create]  # list: what keeps a pod from being created
+  verbs: [list, create]  # list: to find out why a pod is not created
 {{- end }}
 {{/* Generated from manifests/rbac/leases-role.yaml by charts/sync.py: change it there. */}}
 {{- define "trainingrun-operator.leaseRules" }}

@@ -1,6 +1,7 @@
-"""Command line of the agent: `python3 -m trainingrun_agent prep | train | export | mirror`; cli/ is that for people.
+"""Entry point of the agent's image: `python3 -m trainingrun_agent prep | train | export | mirror`.
 
-Invariant: the exit code of a stage is 0 only when it succeeded; how it ended is in the termination message.
+Invariant: the exit code of a stage is 0 only when it succeeded; how it ended is in the termination message. The
+commands for people, such as `doctor`, are in cli/.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from trainingrun_agent.server import PORT
 
 COMMANDS = {
     "prep": "check storage, turn labelled images into TFRecord shards, write pipeline.config",
-    "train": "fetch the data set for the trainer, ship checkpoints and events while it works",
-    "export": "fetch the checkpoint for the exporter, ship the exported model",
+    "train": "fetch the data set for the trainer, upload checkpoints and events while it works",
+    "export": "fetch the checkpoint for the exporter, upload the exported model",
     "mirror": "keep a local copy of the run's event files for TensorBoard",
 }
 _PATHS = {
@@ -33,12 +34,12 @@ _PATHS = {
 
 
 def parser() -> argparse.ArgumentParser:
-    """The argument parser."""
+    """The parser of the stages' arguments."""
     result = argparse.ArgumentParser(
         prog="python3 -m trainingrun_agent",
         description="Run a stage of a TrainingRun in its pod: the part that reads and writes object storage.",
-        epilog="Exit codes: 0 the stage succeeded, 1 it did not, 2 wrong arguments. The commands for people"
-        f" ({', '.join(FOR_PEOPLE)}) are described by `trainingrun --help`; they work here, too.",
+        epilog="Exit codes: 0 the stage succeeded, 1 it failed, 2 wrong arguments. The commands for people"
+        f" ({', '.join(FOR_PEOPLE)}) work here, too; see `trainingrun --help`.",
     )
     result.add_argument("--version", action="version", version=__version__)
     commands = result.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -59,12 +60,12 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    words = sys.argv[1:] if argv is None else argv
-    if words and words[0] in FOR_PEOPLE:
-        return cli.main(words)
+    given = sys.argv[1:] if argv is None else argv
+    if given and given[0] in FOR_PEOPLE:
+        return cli.main(given)
     from trainingrun_agent.runner import run
 
-    arguments = parser().parse_args(words)
+    arguments = parser().parse_args(given)
     log.set_up()
     paths = Paths(**{path.name: getattr(arguments, path.name) for path in fields(Paths)})
     return run(arguments.command, env=os.environ, paths=paths, port=arguments.port)

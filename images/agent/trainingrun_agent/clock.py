@@ -1,6 +1,6 @@
-"""Time as the agent sees it, so that tests can own it.
+"""The clock of the agent, which tests replace.
 
-Invariant: nothing else in the package sleeps or reads a clock.
+Invariant: no other module of the package sleeps or reads a clock.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ class Clock:
     """The real clock."""
 
     def now(self) -> datetime:
-        """Wall time, aware, UTC."""
+        """Wall time in UTC, with its time zone."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
@@ -22,7 +22,7 @@ class Clock:
         return time.monotonic()
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Wait until `event` is set, at most `seconds`; True when it is set."""
+        """Wait at most `seconds` until `event` is set; True when it is set."""
         return event.wait(seconds)
 
     def sleep(self, seconds: float) -> None:
@@ -31,5 +31,5 @@ class Clock:
 
 
 def rfc3339(moment: datetime) -> str:
-    """`2026-01-31T12:00:00Z`, the only time format in documents the agent writes."""
+    """Format a time as `2026-01-31T12:00:00Z`, the only time format in documents of the agent."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,8 +1,7 @@
-"""What a container of the agent was told: resolved.json, its environment and its mounts, as frozen
-dataclasses.
+"""The configuration of one container: resolved.json, its environment and its mounts, as frozen dataclasses.
 
-Invariant: nothing else reads the environment or resolved.json, and credentials are never part of a config:
-only the folder that holds them is. Contract: images/contracts/resolved.schema.json.
+Invariant: no other module reads the environment or resolved.json. A config names the folder of the credentials, never
+the credentials. Contract: images/contracts/resolved.schema.json.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ GroupBy = Literal["sequence", "folder", "image"]
 
 @dataclass(frozen=True)
 class Paths:
-    """Where the operator mounts things; tests put them elsewhere."""
+    """Files and folders that the operator mounts; tests use others."""
 
     resolved: Path = Path("/etc/trainingrun/resolved.json")
     credentials: Path = Path("/var/run/secrets/trainingrun/s3")
@@ -42,7 +41,7 @@ class Paths:
 class Storage:
     """spec.storage; `endpoint` None means AWS, `prefix` has no slash at either end and may be empty.
 
-    No connection may go to `refused_networks`.
+    Connections to `refused_networks` are prevented.
     """
 
     endpoint: str | None
@@ -68,9 +67,9 @@ class Uri:
 
 @dataclass(frozen=True)
 class Source(Uri):
-    """Where one split of a data set lies.
+    """Where the images and labels of one split are.
 
-    `image_set` names a list ImageSets/Main/<name>.txt of a VOC tree; `format` is that of the labels, or `auto`.
+    `image_set` names a list ImageSets/Main/<name>.txt of a VOC folder; `format` is the format of the labels, or `auto`.
     """
 
     image_set: str | None = None
@@ -79,7 +78,7 @@ class Source(Uri):
 
 @dataclass(frozen=True)
 class SplitRule:
-    """spec.dataset.evalFraction, .splitSeed and .splitGroup: how one source becomes two splits."""
+    """spec.dataset.evalFraction, .splitSeed and .splitGroup: how one source is divided into two splits."""
 
     fraction: Decimal
     seed: int
@@ -88,7 +87,7 @@ class SplitRule:
 
 @dataclass(frozen=True)
 class Dataset:
-    """spec.dataset; either `eval` or `split` is there.
+    """spec.dataset; exactly one of `eval` and `split` is set.
 
     `max_bad_files` is a count ("3") or a percentage ("1%"), `max_image_side` is in pixels.
     """
@@ -102,7 +101,7 @@ class Dataset:
 
     @property
     def sources(self) -> tuple[tuple[str, Source], ...]:
-        """What is read, each with its field in the spec."""
+        """The sources that are read, each with its field in the spec."""
         both = (("dataset.train.uri", self.train), ("dataset.eval.uri", self.eval))
         return tuple((name, source) for name, source in both if source is not None)
 
@@ -117,7 +116,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Train:
-    """spec.train; `learning_rate` stays the decimal string the user wrote."""
+    """spec.train; `learning_rate` is the decimal string that the user wrote."""
 
     steps: int
     batch_size: int
@@ -130,7 +129,7 @@ class Train:
 
 @dataclass(frozen=True)
 class RunRef:
-    """Which TrainingRun this is."""
+    """The TrainingRun that this pod works for."""
 
     namespace: str
     name: str
@@ -168,7 +167,7 @@ class Resolved:
 
 @dataclass(frozen=True)
 class AgentConfig:
-    """One container's view: `attempt` counts from 1, `grace_seconds` is the pod's grace period."""
+    """The configuration of one container; `attempt` counts from 1, `grace_seconds` is the pod's grace period."""
 
     resolved: Resolved
     stage: Command
@@ -180,7 +179,7 @@ class AgentConfig:
 
     @property
     def shared(self) -> Path:
-        """The folder shared with the trainer; scratch in prep."""
+        """The folder shared with the trainer; scratch space in prep."""
         return self.paths.shared
 
     @property
@@ -195,16 +194,13 @@ class AgentConfig:
 
 
 def load(env: Mapping[str, str], *, stage: Command | None = None, paths: Paths | None = None) -> AgentConfig:
-    """Read resolved.json and the environment.
-
-    Raises StageError `ContractMismatch` when the operator's side is off.
-    """
+    """Read resolved.json and the environment. Raises StageError `ContractMismatch` when they do not fit this agent."""
     where = paths or Paths()
     stage = stage or cast("Command", _required(env, "TRAININGRUN_STAGE"))
     mirror = stage == "mirror"
     resolved = parse_resolved(_read(where.resolved))
     wanted = env.get("TRAININGRUN_RUN_UID", resolved.run.uid)
-    if resolved.run.uid != wanted:  # never touch another run's folder, whatever was mounted
+    if resolved.run.uid != wanted:  # never write to another run's folder, whatever was mounted
         raise _mismatch(f"resolved.json is of run UID {resolved.run.uid}, but this pod belongs to {wanted}")
     return AgentConfig(
         resolved=resolved,
@@ -218,7 +214,7 @@ def load(env: Mapping[str, str], *, stage: Command | None = None, paths: Paths |
 
 
 def parse_resolved(data: bytes) -> Resolved:
-    """Parse resolved.json. Unknown fields are ignored, so that a newer operator may add some."""
+    """Parse resolved.json. Unknown fields are ignored, so that a newer operator may add fields."""
     try:
         document = json.loads(data)
         version = document["contractVersion"]
@@ -261,10 +257,10 @@ def _resolved(document: dict[str, Any]) -> Resolved:
 
 
 def _dataset(document: dict[str, Any]) -> Dataset:
-    # A run accepted before there was a choice has two folders, and no word about a split.
+    # Runs accepted before splits existed have two folders and no `split`.
     evaluation, split = document["eval"], document.get("split")
     if (evaluation is None) == (split is None):
-        raise ValueError("dataset has both eval and split, or none of them")
+        raise ValueError("dataset has both eval and split, or neither")
     return Dataset(
         train=_source(document["train"]),
         eval=None if evaluation is None else _source(evaluation),
@@ -280,7 +276,7 @@ def _split(document: dict[str, Any]) -> SplitRule:
     try:
         fraction = Decimal(text)
     except InvalidOperation:
-        raise ValueError(f"dataset.split.fraction is {text!r}, no decimal number") from None
+        raise ValueError(f"dataset.split.fraction is {text!r}, not a decimal number") from None
     if not fraction.is_finite() or not 0 < fraction < 1:
         raise ValueError(f"dataset.split.fraction is {text!r}, not above 0 and below 1")
     if group_by not in get_args(GroupBy):
@@ -289,7 +285,7 @@ def _split(document: dict[str, Any]) -> SplitRule:
 
 
 def _source(document: dict[str, Any]) -> Source:
-    # A run accepted before formats were there has PascalVOC.
+    # Runs accepted before there was a choice of formats have PascalVOC.
     return Source(document["bucket"], document["key"], document["imageSet"], document.get("format", "pascalVOC"))
 
 

@@ -1,7 +1,7 @@
 """The agent's log: plain lines on stdout, and `progress {json}` for an operator that cannot reach the pod.
 
-Invariant: every line, tracebacks included, is redacted. A progress line comes at most every 30 s, earlier
-only when storage stops or starts to answer, and not at all while nothing changes.
+Invariant: every line, tracebacks included, is redacted. A progress line is written at most every 30 s, earlier only if
+storage stops or starts to answer, and never while progress has not changed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from trainingrun_agent.redaction import redact
 
 PROGRESS_EVERY_SECONDS = 30.0
 FIRST_PROGRESS_SECONDS = 5.0
-LOOK_EVERY_SECONDS = 1.0
+CHECK_EVERY_SECONDS = 1.0
 
 logger = logging.getLogger("trainingrun_agent")
 
@@ -35,12 +35,12 @@ class RedactingFormatter(logging.Formatter):
         return rfc3339(datetime.fromtimestamp(record.created, UTC))
 
     def format(self, record: logging.LogRecord) -> str:
-        """Redact the finished text, so that arguments and tracebacks are covered."""
+        """Redact the finished text, which includes arguments and tracebacks."""
         return redact(super().format(record))
 
 
 def set_up() -> None:
-    """Log to stdout; libraries only from WARNING on, because their DEBUG shows signed headers."""
+    """Log to stdout; libraries only warnings and errors, because their DEBUG shows signed headers."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(RedactingFormatter())
     root = logging.getLogger()
@@ -50,7 +50,7 @@ def set_up() -> None:
 
 
 class ProgressLines:
-    """Writes progress lines from a thread of its own between `start` and `stop`."""
+    """Writes progress lines in its own thread from `start` to `stop`."""
 
     def __init__(self, progress: Progress, clock: Clock) -> None:
         self._progress = progress
@@ -61,16 +61,16 @@ class ProgressLines:
         self._last: dict[str, Any] = {}
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread that writes the lines."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End; nothing is written any more when this returns."""
+        """Stop the thread; no line is written after this returns."""
         self._ended.set()
         self._thread.join()
 
-    def look(self) -> str | None:
-        """The line that is due now, if any."""
+    def due_line(self) -> str | None:
+        """The line to write now, None if there is none."""
         document = self._progress.snapshot()
         now = self._clock.monotonic()
         flipped = _ready(document) != _ready(self._last)
@@ -81,8 +81,8 @@ class ProgressLines:
         return f"progress {json.dumps(document, allow_nan=False)}"
 
     def _loop(self) -> None:
-        while not self._clock.wait(self._ended, LOOK_EVERY_SECONDS):
-            line = self.look()
+        while not self._clock.wait(self._ended, CHECK_EVERY_SECONDS):
+            line = self.due_line()
             if line:
                 logger.info(line)
 

@@ -1,6 +1,6 @@
 """The agent's metrics as Prometheus text.
 
-Invariant: no label but the unit, so that cardinality stays bounded.
+Invariant: the unit and the version are the only labels, so that cardinality stays bounded.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from trainingrun_agent.progress import Progress
 
 
 def exposition(progress: Progress) -> str:
-    """Exposition format 0.0.4; progress gauges only while they are known."""
+    """The text for `/metrics` (format 0.0.4); gauges of progress only while they have a value."""
     document = progress.snapshot()
-    down, up = progress.bytes_moved()
+    down, up = progress.transferred_bytes()
     lines = _metric("build_info", "gauge", "Version of the agent.", 1, f'{{version="{__version__}"}}')
     label = f'{{unit="{document["unit"]}"}}' if "unit" in document else ""
     if "done" in document:

@@ -1,7 +1,7 @@
-"""Work in threads, results in order.
+"""Work in threads with results in order.
 
-Invariant: at most `max_items` items and `max_cost` of their cost are under way or waiting to be taken, so
-memory is bounded whatever the number of items; results come in the order of the items.
+Invariant: results have the order of the items. At most `max_items` items, or `max_cost` of their cost, are in progress
+or waiting to be yielded, so memory is bounded for any number of items.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Bounds:
-    """How much may be under way: items, and the sum of the items' costs."""
+    """Limits of what is in progress: the number of items, and the sum of their costs."""
 
     max_items: int
     max_cost: int
@@ -41,7 +41,7 @@ def ordered_map(
     stop: threading.Event,
     pool: ThreadPoolExecutor,
 ) -> Iterator[R]:
-    """Yield `work(item)` for each item, in order. Raises what `work` raises, Interrupted when told to stop."""
+    """Yield `work(item)` for each item, in order. Raises what `work` raises, Interrupted once `stop` is set."""
     for results in ordered_groups(work, items, cost=cost, bounds=bounds, group=_SINGLE, stop=stop, pool=pool):
         yield from results
 
@@ -56,18 +56,18 @@ def ordered_groups(
     stop: threading.Event,
     pool: ThreadPoolExecutor,
 ) -> Iterator[list[R]]:
-    """As ordered_map, but results that are there already come together: at most a `group`, or one that is larger."""
+    """Like ordered_map, but yields finished results together: at most `group` of them, or one larger result."""
     pending: deque[tuple[Future[R], int]] = deque()
-    under_way = 0
+    in_progress = 0
     try:
         for item in items:
             price = cost(item)
-            while pending and (len(pending) >= bounds.max_items or under_way + price > bounds.max_cost):
+            while pending and (len(pending) >= bounds.max_items or in_progress + price > bounds.max_cost):
                 results, paid = _next_group(pending, group, stop)
-                under_way -= paid
+                in_progress -= paid
                 yield results
             pending.append((pool.submit(work, item), price))
-            under_way += price
+            in_progress += price
         while pending:
             yield _next_group(pending, group, stop)[0]
     finally:
@@ -76,7 +76,7 @@ def ordered_groups(
 
 
 def _next_group(pending: deque[tuple[Future[R], int]], group: Bounds, stop: threading.Event) -> tuple[list[R], int]:
-    """Waits for the first; with what they cost."""
+    """Wait for the first result, add those that are finished too; returns them and their cost."""
     future, paid = pending.popleft()
     results = [_result(future, stop)]
     while pending and len(results) < group.max_items and paid + pending[0][1] <= group.max_cost:

@@ -1,7 +1,7 @@
-"""What the attempt is doing now, kept for `/progress`, `/metrics` and the log.
+"""Progress of the attempt, for `/progress`, `/metrics` and the log.
 
-Invariant: a snapshot is always a valid document of images/contracts/progress.schema.json; fields carry the
-names of that schema. Any thread may update or read.
+Invariant: a snapshot is always a valid document of images/contracts/progress.schema.json; fields have the names of that
+schema. Any thread may update or read.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_STORAGE_MESSAGE = 1024
 
 
 class Progress:
-    """Thread-safe progress of one attempt."""
+    """The progress of one attempt; thread-safe."""
 
     def __init__(self, *, stage: str, pod_uid: str, clock: Clock | None = None) -> None:
         self._clock = clock or Clock()
@@ -34,12 +34,12 @@ class Progress:
         self._rate = ByteRate(self._clock.monotonic())
         self._bytes = {"down": 0, "up": 0}
 
-    def update(self, *, bytes: int | None = None, **fields: Any) -> None:  # noqa: A002 - a word of its own like `done`
-        """Set fields by their schema names; None forgets one. Numbers that JSON cannot say are forgotten.
+    def update(self, *, bytes: int | None = None, **fields: Any) -> None:  # noqa: A002 - named like the other fields
+        """Set fields by their schema names; None removes a field, and so does a number that is not finite.
 
-        A new phase or unit forgets `done`, `total` and `etaSeconds` unless they come with it. Without an
-        `etaSeconds` of its own the snapshot derives one from how `done` moved within the phase. `bytes` are
-        those worked through since the phase began, where `done` does not count them: they give `bytesPerSecond`.
+        A new phase or unit removes `done`, `total` and `etaSeconds` unless they are given with it. Without a given
+        `etaSeconds` the snapshot estimates one from how `done` grew within the phase. `bytes` is the number of bytes
+        processed since the phase began, for `bytesPerSecond` where `done` counts something else.
         """
         unknown = fields.keys() - FIELDS
         if unknown:
@@ -63,7 +63,7 @@ class Progress:
             self._updated = self._clock.now()
 
     def storage(self, *, ready: bool, reason: str = "", message: str = "") -> None:
-        """Say whether storage answers, with the reason of the condition StorageReady."""
+        """Set whether storage answers, with the reason of the condition StorageReady."""
         state: dict[str, Any] = {"ready": ready}
         if reason:
             state["reason"] = reason
@@ -72,18 +72,18 @@ class Progress:
         self.update(storage=state)
 
     def count_bytes(self, *, down: int = 0, up: int = 0) -> None:
-        """Count bytes moved for `/metrics`; a transfer that starts again is counted again."""
+        """Count transferred bytes for `/metrics`; a repeated transfer is counted again."""
         with self._lock:
             self._bytes["down"] += down
             self._bytes["up"] += up
 
-    def bytes_moved(self) -> tuple[int, int]:
-        """Bytes (down, up) since the start."""
+    def transferred_bytes(self) -> tuple[int, int]:
+        """Bytes received and sent since the start."""
         with self._lock:
             return self._bytes["down"], self._bytes["up"]
 
     def snapshot(self) -> dict[str, Any]:
-        """The document, a copy."""
+        """A copy of the document."""
         with self._lock:
             document = {**self._fixed, **self._fields, "updated": rfc3339(self._updated)}
             eta = self._eta()

@@ -1,7 +1,7 @@
-"""Keeps credentials out of everything the agent says.
+"""Masks credentials in every text of the agent.
 
-Invariant: a value is registered here before it is first used, and every text that leaves the process (log,
-verdict, progress) has passed through `redact`.
+Invariant: a credential is registered before it is first used, and every text that leaves the process (log, verdict,
+progress) has passed through `redact`.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ _values: set[str] = set()
 
 
 def register(value: str) -> None:
-    """Never show `value` again. Values too short to be a secret would only blot out ordinary words."""
+    """Mask `value` from now on. Values shorter than a secret are ignored: they would mask ordinary words."""
     if len(value) >= SHORTEST:
         with _lock:
             _values.add(value)
 
 
 def redact(text: str) -> str:
-    """The text with every registered value masked, longest first."""
+    """Mask every registered value in a text, the longest first."""
     with _lock:
         values = sorted(_values, key=len, reverse=True)
     for value in values:

@@ -1,1 +1,1 @@
-"""Builds TrainingRun's container images. Invariant: an image is named by the hash of all it is built from."""
+"""Builds TrainingRun's container images. Invariant: the tag of an image holds the hash of all its inputs."""

@@ -1,4 +1,4 @@
-"""Entry point of ``python3 -m trimages``. Invariant: it does nothing but call the command line."""
+"""Entry point of ``python3 -m trimages``. Invariant: it only calls the command line."""
 
 import sys
 

@@ -1,6 +1,6 @@
-"""Base images made on this machine, for where no image registry answers.
+"""Base images built on this machine, used when no image registry answers.
 
-Invariant: a base is named by the hash of its recipe and made at most once per recipe.
+Invariant: the tag of a base holds the hash of its recipe, and each recipe is built at most once.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from .process import Echo
 
 
 class MakeTar(Protocol):
-    """Writes the files a base adds to its parent."""
+    """A function that writes the files that a base adds to its parent."""
 
     def __call__(self, target: Path, *, cache: Cache, echo: Echo) -> None:
         """Write a tar file to ``target``; raises BuildError."""
 
 
 class Builder(Protocol):
-    """What making a base asks of the image builder."""
+    """The part of the image builder that local bases need."""
 
     def has_image(self, name: str) -> bool:
-        """Whether the builder's storage holds an image called ``name``."""
+        """Whether the builder's storage holds the image ``name``."""
 
     def build_base(self, name: str, *, containerfile: str, context: Path) -> None:
         """Build an image from the text of its Containerfile; raises BuildError."""
@@ -35,7 +35,7 @@ class Builder(Protocol):
 
 @dataclass(frozen=True)
 class LocalBase:
-    """A base: the files it adds, on which parent, and the search path it needs."""
+    """A base image: its files, its parent, and its environment variables."""
 
     recipe: str
     make_tar: MakeTar
@@ -43,7 +43,7 @@ class LocalBase:
     environment: Mapping[str, str]
 
 
-BASES: Mapping[str, LocalBase] = {
+LOCAL_BASES: Mapping[str, LocalBase] = {
     "debian": LocalBase(debian.RECIPE, debian.make_tar, None, {}),
     "cpython37": LocalBase(
         cpython.RECIPE,
@@ -54,27 +54,27 @@ BASES: Mapping[str, LocalBase] = {
 }
 
 
-def key(name: str) -> str:
-    """SHA-256 (hex) of the recipe of a base and of all its parents."""
-    base = BASES[name]
-    parent = key(base.parent) if base.parent else ""
+def recipe_hash(name: str) -> str:
+    """SHA-256 (hex) of the recipes of a base and of all its parents."""
+    base = LOCAL_BASES[name]
+    parent = recipe_hash(base.parent) if base.parent else ""
     return hashlib.sha256(f"{parent}\0{base.recipe}\0{sorted(base.environment.items())}".encode()).hexdigest()
 
 
 def image_name(name: str) -> str:
-    """The name of a base in the builder's storage."""
-    return f"localhost/trainingrun-base/{name}:{key(name)[:12]}"
+    """Name and tag of a base in the builder's storage."""
+    return f"localhost/trainingrun-base/{name}:{recipe_hash(name)[:12]}"
 
 
 def ensure(name: str, *, builder: Builder, cache: Cache, echo: Echo) -> str:
-    """Make the base called ``name`` and its parents where absent; return its image name; raises BuildError."""
-    base, image = BASES[name], image_name(name)
+    """Build the base ``name`` and its parents unless they exist; return its image name; raises BuildError."""
+    base, image = LOCAL_BASES[name], image_name(name)
     if builder.has_image(image):
         return image
     parent = ensure(base.parent, builder=builder, cache=cache, echo=echo) if base.parent else "scratch"
-    archive = cache.bases / f"{name}-{key(name)[:12]}.tar"
+    archive = cache.bases / f"{name}-{recipe_hash(name)[:12]}.tar"
     if not archive.exists():
-        echo(f"base {name}: making it")
+        echo(f"base {name}: building it")
         base.make_tar(archive, cache=cache, echo=echo)
     environment = "".join(f"ENV {variable}={value}\n" for variable, value in base.environment.items())
     containerfile = f'FROM {parent}\nADD {archive.name} /\n{environment}CMD ["python3"]\n'

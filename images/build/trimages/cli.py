@@ -12,13 +12,13 @@ from . import requirements
 from .build import build, copy_archives
 from .errors import BuildError
 from .paths import REPOSITORY, Cache, default_cache
-from .plan import BASES, Planned, plan, settled_base
+from .plan import BASE_SOURCES, PlannedImage, chosen_base, plan
 from .sizes import measure
 from .spec import IMAGES, select
 
 
 def main(argv: list[str]) -> int:
-    """Run one command; 0 on success, 1 after an error that was printed."""
+    """Run one command; returns 0 on success, 1 after printing an error."""
     arguments = _parser().parse_args(argv)
     cache = Cache(arguments.cache.resolve()) if arguments.cache else default_cache()
     try:
@@ -64,12 +64,12 @@ def _compile_requirements(_: argparse.Namespace, __: Cache) -> None:
         print(f"{name}: written")
 
 
-def _planned(arguments: argparse.Namespace, cache: Cache) -> list[Planned]:
-    base = settled_base(cache, arguments.base)
+def _planned(arguments: argparse.Namespace, cache: Cache) -> list[PlannedImage]:
+    base = chosen_base(cache, arguments.base)
     return plan(select(arguments.only), repository=REPOSITORY, cache=cache, base=base)
 
 
-def _print(planned: list[Planned], *, as_json: bool) -> None:
+def _print(planned: list[PlannedImage], *, as_json: bool) -> None:
     if as_json:
         rows = {
             item.image.name: {"ref": item.reference, "archive": str(item.archive), "built": item.built}
@@ -94,19 +94,25 @@ def _parser() -> argparse.ArgumentParser:
     names = ", ".join(image.name for image in IMAGES)
     for name, command, text in (
         ("build", _build, "build what is not in the cache"),
-        ("list", _list, "references and archives of the tree as it is now"),
+        ("list", _list, "print references and archives of the images of the current sources"),
         ("sizes", _sizes, "measure the built images"),
     ):
         sub = commands.add_parser(name, help=text)
         sub.set_defaults(command=command)
-        sub.add_argument("--base", choices=BASES, help="where base images come from (default: tried once, then kept)")
-        sub.add_argument("--only", nargs="+", default=[], metavar="IMAGE", help=f"of {names}")
+        sub.add_argument(
+            "--base",
+            choices=BASE_SOURCES,
+            help="where base images come from (default: a registry if one answers; remembered for later builds)",
+        )
+        sub.add_argument("--only", nargs="+", default=[], metavar="IMAGE", help=f"only these images, of {names}")
         if command is not _sizes:
-            sub.add_argument("--json", action="store_true", help="print name -> {ref, archive, built}")
+            sub.add_argument("--json", action="store_true", help="print a JSON object: name -> {ref, archive, built}")
         if command is _build:
             sub.add_argument("--out", type=Path, help="also put the archives into this folder as NAME.tar")
     check = commands.add_parser("check-requirements", help="check that requirement files resolve and are up to date")
     check.set_defaults(command=_check_requirements)
-    write = commands.add_parser("compile-requirements", help="write requirement files anew, newest versions allowed")
+    write = commands.add_parser(
+        "compile-requirements", help="rewrite the requirement files with the newest versions allowed"
+    )
     write.set_defaults(command=_compile_requirements)
     return parser

@@ -1,6 +1,6 @@
-"""CPython 3.7 for the trainer, where no image with TensorFlow 1.14 can be pulled.
+"""CPython 3.7 for the trainer's base image, used when no image with TensorFlow 1.14 can be pulled.
 
-Invariant: the archive from Maven is used only when its SHA-256 is the one written here.
+Invariant: the archive from Maven is used only when its SHA-256 is the one below.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .process import Echo, run_with_retries
 ARTIFACT = "org.bytedeco:cpython:3.7.7-1.5.3:jar:linux-x86_64"
 SHA256 = "64fd167c79cf6370bd52c49508c151657aee3b80712b866465b800f3b53c1926"
 PREFIX = "opt/python3.7"
-_INSIDE = "org/bytedeco/cpython/linux-x86_64/"
+_PREFIX_IN_ARCHIVE = "org/bytedeco/cpython/linux-x86_64/"
 # Headers, static libraries, Java bindings and parts of the standard library that no container needs.
 DROPPED = (
     "include/",
@@ -46,7 +46,7 @@ def make_tar(target: Path, *, cache: Cache, echo: Echo) -> None:
     partial = target.with_suffix(".partial")
     with zipfile.ZipFile(jar) as source, tarfile.open(partial, "w") as result:
         for entry in source.infolist():
-            name = entry.filename.removeprefix(_INSIDE)
+            name = entry.filename.removeprefix(_PREFIX_IN_ARCHIVE)
             if name != entry.filename and not entry.is_dir() and not name.startswith(DROPPED):
                 _copy(source, entry, result, name)
     partial.rename(target)

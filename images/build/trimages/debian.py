@@ -1,4 +1,4 @@
-"""A Debian root file system made by debootstrap. Invariant: the mirror is the host's own, never one written here."""
+"""A Debian root file system made by debootstrap. Invariant: it uses the mirror of this host."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .process import Echo, run, run_with_retries
 
 SUITE = "bookworm"
 INCLUDE = ("ca-certificates", "python3", "python3-venv")
-# Nothing a container reads; package lists and caches are the larger part of a fresh root file system.
+# Files that no container reads. Package lists and caches are most of a fresh root file system.
 EXCLUDE = (
     "./var/cache/apt/*",
     "./var/lib/apt/lists/*",
@@ -29,7 +29,7 @@ _APT = Path("/etc/apt")
 
 
 def mirror(apt: Path = _APT) -> str:
-    """``$DEBIAN_MIRROR``, or the mirror apt uses for Debian's main archive on this host; raises BuildError if none."""
+    """``$DEBIAN_MIRROR``, or the mirror of Debian's main archive that apt uses here; raises BuildError if none."""
     if configured := os.environ.get("DEBIAN_MIRROR"):
         return configured
     files = [apt / "sources.list", *sorted((apt / "sources.list.d").glob("*"))]
@@ -46,7 +46,7 @@ def mirror(apt: Path = _APT) -> str:
 def make_tar(target: Path, *, cache: Cache, echo: Echo) -> None:
     """Write the root file system to ``target``; raises BuildError. Needs root."""
     if os.geteuid() != 0:
-        raise BuildError("making a Debian base needs root: run as root, or build with --base registry")
+        raise BuildError("building a Debian base image needs root: run as root, or build with --base registry")
     packages.ensure(["debootstrap"], cache=cache, echo=echo)
     root = cache.bases / "debian-root"
     shutil.rmtree(root, ignore_errors=True)

@@ -1,7 +1,7 @@
-"""The programs that build images: Docker or buildah.
+"""Builds images with Docker or buildah.
 
-Invariant: an archive appears under its final name only when it is complete, and no credential or certificate of the
-host is part of an image.
+Invariant: an archive gets its final name only when it is complete, and no image holds a credential or certificate of
+the host.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from .paths import Cache
 from .process import Echo, output, run, run_with_retries
 
 BUILD_TIMEOUT = 3600.0
-# Mounted over the file that every Debian and Ubuntu base has, so that no trace of the mount stays in the image.
-_GUEST_CA = "/etc/ssl/certs/ca-certificates.crt"
+# Every Debian and Ubuntu base has this file, so a mount over it leaves no trace in the image.
+_CA_BUNDLE_IN_IMAGE = "/etc/ssl/certs/ca-certificates.crt"
 
 
 @dataclass(frozen=True)
 class Request:
-    """One image to build: Dockerfile and context on this machine, the reference to give it, its build arguments."""
+    """One image to build: label for messages, Dockerfile, build context, image reference and build arguments."""
 
     label: str
     dockerfile: Path
@@ -40,8 +40,8 @@ class Engine(Protocol):
         """Build ``request`` and write it to ``archive``; raises BuildError."""
 
 
-def flags(request: Request) -> list[str]:
-    """The options that Docker and buildah share, build arguments of the host's package index included."""
+def build_options(request: Request) -> list[str]:
+    """Options that Docker and buildah share, with the host's package index as a build argument."""
     arguments = dict(request.arguments)
     if index := os.environ.get("PIP_INDEX_URL"):
         arguments["PIP_INDEX_URL"] = index
@@ -51,7 +51,7 @@ def flags(request: Request) -> list[str]:
 
 @dataclass(frozen=True)
 class Docker:
-    """The Docker command and its daemon."""
+    """Builds with the command ``docker`` and its daemon."""
 
     cache: Cache
     echo: Echo
@@ -59,7 +59,7 @@ class Docker:
     def build(self, request: Request, *, archive: Path) -> None:
         """Build ``request`` and save it to ``archive``; raises BuildError."""
         run_with_retries(
-            ["docker", "build", *flags(request), str(request.context)],
+            ["docker", "build", *build_options(request), str(request.context)],
             label=f"image {request.label}",
             log=self.cache.log(request.label),
             timeout=BUILD_TIMEOUT,
@@ -73,21 +73,21 @@ class Docker:
 
 @dataclass(frozen=True)
 class Buildah:
-    """buildah with a storage of its own below the cache folder, so that it neither sees nor changes other images."""
+    """Builds with buildah, whose storage is in the cache folder: it neither sees nor changes other images."""
 
     cache: Cache
     echo: Echo
 
     def build(self, request: Request, *, archive: Path) -> None:
-        """Build ``request`` and write it to ``archive`` as OCI archive; raises BuildError."""
-        words = [*flags(request), *self._certificates(), str(request.context)]
+        """Build ``request`` and write it to ``archive`` as an OCI archive; raises BuildError."""
+        words = [*build_options(request), *self._certificates(), str(request.context)]
         self._bud(words, label=f"image {request.label}", log=self.cache.log(request.label))
         partial = archive.with_suffix(".partial")
         partial.unlink(missing_ok=True)
         push = ["push", "--quiet", request.reference, f"oci-archive:{partial}:{request.reference}"]
         _save([*self._command(), *push], request, self.cache, self.echo)
         partial.rename(archive)
-        self._forget_others(request.reference)
+        self._remove_other_tags(request.reference)
 
     def build_base(self, name: str, *, containerfile: str, context: Path) -> None:
         """Build a base image from the text of its Containerfile; raises BuildError."""
@@ -98,11 +98,11 @@ class Buildah:
         self._bud(words, label=f"base {label}", log=self.cache.log(f"base-{label}"))
 
     def has_image(self, name: str) -> bool:
-        """Whether the storage holds an image called ``name``."""
+        """Whether the storage holds the image ``name``."""
         return name in self._images()
 
     def pull(self, name: str, *, timeout: float) -> bool:
-        """Whether ``name`` could be pulled into the storage."""
+        """Pull the image ``name`` into the storage; returns whether that worked."""
         try:
             output([*self._command(), "pull", "--quiet", name], timeout=timeout, extra=self._environment())
         except BuildError:
@@ -142,16 +142,16 @@ class Buildah:
         return ["--runtime", runtime] if runtime else []
 
     def _environment(self) -> dict[str, str]:
-        # Caches of RUN --mount=type=cache lie below TMPDIR.
+        # buildah keeps the caches of RUN --mount=type=cache below TMPDIR.
         return {"TMPDIR": str(self.cache.folder("tmp"))}
 
     def _certificates(self) -> list[str]:
         bundle = os.environ.get("SSL_CERT_FILE", "")
         if not bundle or not Path(bundle).is_file():
             return []
-        return ["--volume", f"{bundle}:{_GUEST_CA}:ro", "--build-arg", f"PIP_CERT={_GUEST_CA}"]
+        return ["--volume", f"{bundle}:{_CA_BUNDLE_IN_IMAGE}:ro", "--build-arg", f"PIP_CERT={_CA_BUNDLE_IN_IMAGE}"]
 
-    def _forget_others(self, reference: str) -> None:
+    def _remove_other_tags(self, reference: str) -> None:
         repository = reference.rpartition(":")[0] + ":"
         old = [name for name in self._images() if name.startswith(repository) and name != reference]
         if old:

@@ -1,4 +1,4 @@
-"""The content hash of an image. Invariant: it covers every file the Dockerfile copies, and nothing else of the tree."""
+"""The content hash of an image. Invariant: it covers every file the Dockerfile copies, and no other file."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 
 from .errors import BuildError
 
-# Raise it when the way images are built changes without a change of any input.
+# Raise it when images are built in another way although no input changed.
 BUILDER_VERSION = "1"
 
 
-def copied(dockerfile: Path) -> list[str]:
-    """Sources of all COPY instructions that read the build context, as written (they may hold ``*``)."""
+def copied_paths(dockerfile: Path) -> list[str]:
+    """Sources of all COPY instructions that read the build context, as written: they may contain ``*``."""
     text = re.sub(r"\\\n", " ", dockerfile.read_text(encoding="utf-8"))
     sources: list[str] = []
     for line in text.splitlines():
@@ -28,7 +28,7 @@ def copied(dockerfile: Path) -> list[str]:
 def input_files(repository: Path, dockerfile: str) -> list[Path]:
     """All files an image is built from, sorted; raises BuildError when a copied path is absent."""
     files = {repository / dockerfile, repository / ".dockerignore"}
-    for source in copied(repository / dockerfile):
+    for source in copied_paths(repository / dockerfile):
         found = {file for path in repository.glob(source) for file in _files_below(path)}
         if not found:
             raise BuildError(f"{dockerfile} copies {source!r}, but there is no such file in {repository}")
@@ -36,9 +36,9 @@ def input_files(repository: Path, dockerfile: str) -> list[Path]:
     return sorted(files)
 
 
-def content_hash(repository: Path, dockerfile: str, *, base_key: str, version: str) -> str:
-    """SHA-256 (hex) over path, execute permission and content of every input, the base's key and the version."""
-    digest = hashlib.sha256(f"{BUILDER_VERSION}\0{base_key}\0{version}\0".encode())
+def content_hash(repository: Path, dockerfile: str, *, base_hash: str, version: str) -> str:
+    """SHA-256 (hex) over path, execute permission and content of every input, the hash of the base, and the version."""
+    digest = hashlib.sha256(f"{BUILDER_VERSION}\0{base_hash}\0{version}\0".encode())
     for path in input_files(repository, dockerfile):
         mode = "x" if path.stat().st_mode & 0o100 else "-"
         content = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""Debian packages the builder needs. Invariant: apt runs only when a program is missing, and then as root."""
+"""Installs Debian packages that the builder needs. Invariant: apt runs only as root and when a program is missing."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
 def find(program: str) -> str | None:
-    """Absolute path of ``program``, the folders of system programs included."""
+    """Absolute path of ``program``, looked up in PATH and in the folders of system programs; None if absent."""
     return shutil.which(program, path=f"{os.environ.get('PATH', '')}:{_SBIN}")
 
 
 def ensure(programs: list[str], *, cache: Cache, echo: Echo) -> None:
-    """Install the packages of those ``programs`` that are missing; raises BuildError where that cannot work."""
+    """Install the packages of missing ``programs``; raises BuildError when this machine or user cannot."""
     packages = sorted({PACKAGE_OF[program] for program in programs if find(program) is None})
     if not packages:
         return
     names = " ".join(packages)
     if shutil.which("apt-get") is None or os.geteuid() != 0:
-        raise BuildError(f"missing {names}: install by hand, or run as root on Debian: apt-get install {names}")
+        raise BuildError(f"missing {names}: install them yourself, or run as root on Debian: apt-get install {names}")
     apt = ["apt-get", "-q", "-y", "-o", "Acquire::Retries=5", "-o", "DPkg::Lock::Timeout=300"]
     for step in (["update"], ["install", "--no-install-recommends", *packages]):
         run_with_retries(

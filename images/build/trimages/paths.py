@@ -1,4 +1,4 @@
-"""Where the builder keeps things. Invariant: every path is absolute and nothing outside the cache folder is written."""
+"""Folders of the image builder. Invariant: every path is absolute, and only the cache folder is written to."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 
 @dataclass(frozen=True)
 class Cache:
-    """Folders below ``root``; each is made when it is first asked for."""
+    """Folders below ``root``, created on first use."""
 
     root: Path
 
     def folder(self, name: str) -> Path:
-        """``root/name``, made if absent."""
+        """``root/name``, created if absent."""
         path = self.root / name
         path.mkdir(parents=True, exist_ok=True)
         return path
@@ -32,7 +32,7 @@ class Cache:
         return self.folder("bases")
 
     def log(self, name: str) -> Path:
-        """The log of the last build step called ``name``."""
+        """The log file of the build step ``name``; each build overwrites it."""
         return self.folder("logs") / f"{name}.log"
 
 

@@ -1,4 +1,4 @@
-"""What is to be built, and from which bases. Invariant: planning reads files only, so a warm build is immediate."""
+"""Plans a build: references, archives and base images. Invariant: it only reads files, so it takes a moment."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .inputs import content_hash
 from .paths import Cache
 from .spec import Image, product_version, reference
 
-BASES = ("local", "registry")
+BASE_SOURCES = ("local", "registry")
 
 
 @dataclass(frozen=True)
-class Planned:
-    """One image with its reference and the archive it is, or will be, in."""
+class PlannedImage:
+    """One image, its reference, and the path of its archive, which may not exist yet."""
 
     image: Image
     reference: str
@@ -25,39 +25,41 @@ class Planned:
 
     @property
     def built(self) -> bool:
-        """Whether the archive is there; it appears under its name only when it is complete."""
+        """Whether the archive exists; it gets this name only when it is complete."""
         return self.archive.exists()
 
 
-def plan(images: Sequence[Image], *, repository: Path, cache: Cache, base: str) -> list[Planned]:
-    """References and archives of ``images`` as the tree is now; ``base`` is one of BASES. Raises BuildError."""
+def plan(images: Sequence[Image], *, repository: Path, cache: Cache, base: str) -> list[PlannedImage]:
+    """References and archives of ``images`` for the current files; ``base`` is in BASE_SOURCES. Raises BuildError."""
     version = product_version(repository)
     result = []
     for image in images:
-        base_key = bases.key(image.local_base) if base == "local" else base
-        digest = content_hash(repository, image.dockerfile, base_key=base_key, version=version)
+        base_hash = bases.recipe_hash(image.local_base) if base == "local" else base
+        digest = content_hash(repository, image.dockerfile, base_hash=base_hash, version=version)
         archive = cache.archives / f"{image.name}-{digest[:12]}.tar"
-        result.append(Planned(image, reference(image, version, digest), archive))
+        result.append(PlannedImage(image, reference(image, version, digest), archive))
     return result
 
 
 def remembered_base(cache: Cache) -> str | None:
-    """The kind of bases the last build on this machine settled on; None before the first."""
+    """Where the last build on this machine took base images from, one of BASE_SOURCES; None before the first build."""
     try:
         name = (cache.root / "base").read_text(encoding="ascii").strip()
     except FileNotFoundError:
         return None
-    return name if name in BASES else None
+    return name if name in BASE_SOURCES else None
 
 
 def remember_base(cache: Cache, base: str) -> None:
-    """Keep ``base`` for later runs, so that none of them has to try the network again."""
+    """Remember ``base``, so that later builds need not try whether a registry answers."""
     (cache.folder(".") / "base").write_text(base + "\n", encoding="ascii")
 
 
-def settled_base(cache: Cache, requested: str | None) -> str:
-    """``requested``, else what the last build settled on; raises BuildError when neither is known."""
+def chosen_base(cache: Cache, requested: str | None) -> str:
+    """``requested``, else the source that the last build used; raises BuildError when neither is known."""
     base = requested or remembered_base(cache)
     if base is None:
-        raise BuildError("no image was built here yet: run 'make images', or name the bases with --base local|registry")
+        raise BuildError(
+            "no image was built here yet: run 'make images', or choose with --base local or --base registry"
+        )
     return base

@@ -1,4 +1,4 @@
-"""Runs the programs that build. Invariant: everything they print goes to a log, and nothing runs without a limit."""
+"""Runs build programs. Invariant: their output goes to a log file, and each has a time limit."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from .errors import BuildError
 
 Echo = Callable[[str], None]
 REPORT_EVERY = 10.0
-# What a network that recovers by itself looks like in the output of apt, debootstrap, pip, Maven and buildah.
-FLAKE = re.compile(
+LAST_LINES = 20
+# Messages of apt, debootstrap, pip, Maven and buildah about network errors that a retry may cure.
+TRANSIENT_ERROR = re.compile(
     r"connection (reset|refused|aborted|timed out)|read timed out|temporary failure|incompleteread|"
     r"remote end closed|unexpected eof|tls handshake timeout|50[0234] (bad gateway|service|gateway|internal)|"
     r"couldn't download|could not transfer artifact|hash sum mismatch",
@@ -34,7 +35,7 @@ def run(
     echo: Echo,
     extra: Mapping[str, str] | None = None,
 ) -> None:
-    """Run a command, its output in ``log``, saying every ten seconds that it still runs; raises BuildError."""
+    """Run a command with its output in ``log``; report every ten seconds that it still runs; raises BuildError."""
     started = time.monotonic()
     with log.open("wb") as output:
         output.write(f"$ {shlex.join(argv)}\n".encode())
@@ -52,7 +53,7 @@ def run(
         finally:
             _end(process)
     if code != 0:
-        raise BuildError(f"{label} failed ({_cause(log, code)}); log: {log}")
+        raise BuildError(f"{label} failed ({_cause(log, code)}); log: {log}; its last lines:\n{_last_lines(tail(log))}")
 
 
 def run_with_retries(
@@ -64,20 +65,20 @@ def run_with_retries(
     echo: Echo,
     extra: Mapping[str, str] | None = None,
 ) -> None:
-    """``run``, three times at most when the log shows that the network failed; raises BuildError."""
-    for left in (2, 1, 0):
+    """As ``run``, but up to three times while the log shows a network error; raises BuildError."""
+    for retries_left in (2, 1, 0):
         try:
             run(argv, label=label, log=log, timeout=timeout, echo=echo, extra=extra)
         except BuildError as error:
-            if not left or not FLAKE.search(tail(log, 8192)):
+            if not retries_left or not TRANSIENT_ERROR.search(tail(log, 8192)):
                 raise
-            echo(f"{error}; trying again")
+            echo(f"{error}; retrying")
         else:
             return
 
 
 def output(argv: Sequence[str], *, timeout: float, extra: Mapping[str, str] | None = None) -> str:
-    """Standard output of a short command; raises BuildError with its last line of error."""
+    """Standard output of a short command; raises BuildError with its last lines."""
     try:
         done = subprocess.run(
             argv,
@@ -90,8 +91,8 @@ def output(argv: Sequence[str], *, timeout: float, extra: Mapping[str, str] | No
     except subprocess.TimeoutExpired as error:
         raise BuildError(f"{shlex.join(argv)} did not end within {timeout:.0f} s") from error
     if done.returncode != 0:
-        lines = (done.stderr or done.stdout).strip().splitlines()
-        raise BuildError(f"{shlex.join(argv)} failed: {lines[-1] if lines else f'exit code {done.returncode}'}")
+        said = _last_lines(f"{done.stdout}\n{done.stderr}")
+        raise BuildError(f"{shlex.join(argv)} failed with exit code {done.returncode}:\n{said}")
     return done.stdout
 
 
@@ -100,6 +101,10 @@ def tail(log: Path, size: int = 2048) -> str:
     with log.open("rb") as handle:
         handle.seek(max(0, log.stat().st_size - size))
         return handle.read(size).decode("utf-8", "replace")
+
+
+def _last_lines(text: str) -> str:
+    return "\n".join(text.strip().splitlines()[-LAST_LINES:]) or "it printed nothing"
 
 
 def _wait(
@@ -116,7 +121,7 @@ def _wait(
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a command that still runs, and its children: they share its session."""
+    """End a command that still runs, and its children, which share its process group."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         if process.poll() is None:
             os.killpg(process.pid, number)

@@ -1,6 +1,6 @@
-"""Compiles and checks the requirement files. Invariant: every line is pinned and hashed, and holds no address.
+"""Compiles and checks the requirement files. Invariant: every line is pinned and hashed and has no URL.
 
-Resolving needs the package index but no interpreter of that Python version, and installs nothing.
+Resolving needs a package index, but no interpreter of the Python version in question, and installs nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ TIMEOUT = 300.0
 
 @dataclass(frozen=True)
 class Requirements:
-    """A compiled file: what it is compiled from, for which Python, and the options that differ."""
+    """A compiled file: its sources, its Python version, and options of the resolver.
+
+    ``from_source`` are packages without a wheel, ``from_base`` packages that the base image brings.
+    """
 
     target: str
     sources: tuple[str, ...]
@@ -30,7 +33,7 @@ class Requirements:
     dependencies: bool = True
 
     def command(self, *, target: Path) -> list[str]:
-        """The resolver's command line; it keeps the versions it finds in ``target``."""
+        """The command line of the resolver, which keeps the versions that ``target`` already has."""
         options = ["--generate-hashes", "--no-header", "--no-annotate", "--no-emit-index-url", "--quiet"]
         platform = ["--python-version", self.python, "--python-platform", "linux"]
         wheels = ["--only-binary", ":all:", *_repeat("--no-binary", self.from_source)]
@@ -41,7 +44,7 @@ class Requirements:
 
 
 _TRAINER = "images/trainer/"
-_API = (_TRAINER + "requirements.in", _TRAINER + "tensorflow.in")
+_OBJECT_DETECTION = (_TRAINER + "requirements.in", _TRAINER + "tensorflow.in")
 ALL = (
     Requirements("operator/requirements.txt", ("operator/pyproject.toml",), "3.11"),
     Requirements("images/agent/requirements.txt", ("images/agent/pyproject.toml",), "3.11"),
@@ -55,14 +58,19 @@ ALL = (
     Requirements(_TRAINER + "bootstrap.txt", (_TRAINER + "bootstrap.in",), "3.6", dependencies=False),
     Requirements(_TRAINER + "object-detection.txt", (_TRAINER + "object-detection.in",), "3.6", dependencies=False),
     Requirements(_TRAINER + "tensorflow.txt", (_TRAINER + "tensorflow.in",), "3.6", dependencies=False),
-    # TensorFlow is resolved along, so that versions fit it, but comes from the base or from tensorflow.txt.
+    # TensorFlow takes part in resolving, so that all versions fit it, but is left out: it comes from the base image or
+    # from tensorflow.txt.
     Requirements(
-        _TRAINER + "requirements-py36.txt", _API, "3.6", ("gast", "termcolor", "pycocotools"), ("tensorflow",)
+        _TRAINER + "requirements-py36.txt",
+        _OBJECT_DETECTION,
+        "3.6",
+        ("gast", "termcolor", "pycocotools"),
+        ("tensorflow",),
     ),
-    Requirements(_TRAINER + "requirements-py37.txt", _API, "3.7", ("gast",), ("tensorflow",)),
-    # NVIDIA's TensorFlow 1.15 is built against the numpy and protobuf of its own image.
-    Requirements(_TRAINER + "requirements-py38.txt", _API[:1], "3.8", ("gast",), ("numpy", "protobuf")),
-    # Installed beside the trainer's packages, which hold the rest.
+    Requirements(_TRAINER + "requirements-py37.txt", _OBJECT_DETECTION, "3.7", ("gast",), ("tensorflow",)),
+    # NVIDIA's TensorFlow 1.15 needs the numpy and protobuf of its own image.
+    Requirements(_TRAINER + "requirements-py38.txt", _OBJECT_DETECTION[:1], "3.8", ("gast",), ("numpy", "protobuf")),
+    # Installed together with the packages of the trainer, which include its dependencies.
     Requirements(
         "tests/bench/tutorial/requirements.txt", ("tests/bench/tutorial/requirements.in",), "3.7", dependencies=False
     ),
@@ -70,14 +78,14 @@ ALL = (
 
 
 def compile_all(repository: Path) -> list[str]:
-    """Write every requirement file anew with the newest versions allowed; return their names. Raises BuildError."""
+    """Rewrite every requirement file with the newest versions allowed; return their names. Raises BuildError."""
     for item in ALL:
         _resolve(item, repository=repository, target=repository / item.target, upgrade=True)
     return [item.target for item in ALL]
 
 
 def check_all(repository: Path) -> list[str]:
-    """Names of all files, when each resolves and is what its sources compile to; raises BuildError otherwise."""
+    """Check that each file resolves and matches its sources; return all names, or raise BuildError."""
     with ThreadPoolExecutor(max_workers=4) as pool, tempfile.TemporaryDirectory() as folder:
         results = pool.map(lambda item: _check(item, repository=repository, folder=Path(folder)), ALL)
         problems = [problem for problem in results if problem]
@@ -97,13 +105,13 @@ def _check(item: Requirements, *, repository: Path, folder: Path) -> str | None:
     except BuildError as error:
         return f"{item.target} does not resolve for Python {item.python}: {error}"
     if target.read_bytes() != committed.read_bytes():
-        return f"{item.target} is not what {' and '.join(item.sources)} compile to: run 'make requirements'"
+        return f"{item.target} does not match {' and '.join(item.sources)}: run 'make requirements'"
     return None
 
 
 def _resolve(item: Requirements, *, repository: Path, target: Path, upgrade: bool) -> None:
     if shutil.which("uv") is None:
-        raise BuildError("the program 'uv' resolves requirements and is missing: pip install uv")
+        raise BuildError("the program 'uv', which resolves requirements, is missing: pip install uv")
     command = item.command(target=target) + (["--upgrade"] if upgrade else [])
     environment = {"UV_NATIVE_TLS": "true"} if os.environ.get("SSL_CERT_FILE") else {}
     output([*command, "--directory", str(repository)], timeout=TIMEOUT, extra=environment)

@@ -1,4 +1,4 @@
-"""How large images are. Invariant: the compressed size is what a registry would hold, measured and not estimated."""
+"""Measures images. Invariant: the compressed size is measured, and is what a registry would store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MAX_JSON = 4 << 20
 
 @dataclass(frozen=True)
 class Size:
-    """Bytes of all layers as they are on disk, and compressed."""
+    """Number of layers, and the bytes of all layers, unpacked and compressed."""
 
     layers: int
     unpacked: int
@@ -29,7 +29,7 @@ class Size:
 
 
 def measure(archive: Path) -> Size:
-    """Sizes of the one image in an OCI or Docker archive; raises BuildError for anything else."""
+    """Measure the image in an OCI or Docker archive; raises BuildError for any other file."""
     with tarfile.open(archive) as tar:
         blobs = [_measure_layer(_open(tar, name)) for name in _layers(tar, archive)]
     return Size(len(blobs), sum(raw for raw, _ in blobs), sum(packed for _, packed in blobs))
@@ -41,14 +41,14 @@ def _layers(tar: tarfile.TarFile, archive: Path) -> list[str]:
         return [str(layer) for layer in _json(tar, "manifest.json")[0]["Layers"]]
     if "index.json" not in names:
         raise BuildError(
-            f"{archive} is no image archive (neither index.json nor manifest.json): delete it, build again"
+            f"{archive} is not an image archive (neither index.json nor manifest.json): delete it and build again"
         )
     manifest = _json(tar, _blob(_json(tar, "index.json")["manifests"][0]["digest"]))
     return [_blob(layer["digest"]) for layer in manifest["layers"]]
 
 
 def _measure_layer(layer: IO[bytes]) -> tuple[int, int]:
-    """(uncompressed bytes, compressed bytes) of one layer; one that is stored uncompressed is compressed to measure."""
+    """(uncompressed bytes, compressed bytes) of one layer; an uncompressed layer is compressed to measure it."""
     compressed = layer.read(len(_GZIP)) == _GZIP
     layer.seek(0)
     convert, flush = _decoder() if compressed else _encoder()
@@ -77,7 +77,7 @@ def _blob(digest: str) -> str:
 def _open(tar: tarfile.TarFile, name: str) -> IO[bytes]:
     content = tar.extractfile(name)
     if content is None:
-        raise BuildError(f"{tar.name!r}: {name} is not a regular file: delete the archive, build again")
+        raise BuildError(f"{tar.name!r}: {name} is not a regular file: delete the archive and build again")
     return content
 
 

@@ -1,4 +1,4 @@
-"""Which images there are, as data. Invariant: names are stable, they are part of every image reference."""
+"""The container images of TrainingRun, as data. Invariant: names are stable; they are part of image references."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REGISTRY = "trainingrun.dev"
 
 @dataclass(frozen=True)
 class Image:
-    """One image: its Dockerfile (relative to the repository) and what a local base needs instead of the default one."""
+    """One image: its Dockerfile, and the base and build arguments that replace the defaults when bases are local."""
 
     name: str
     dockerfile: str
@@ -32,7 +32,7 @@ IMAGES = (
 
 
 def select(names: list[str]) -> tuple[Image, ...]:
-    """The images called ``names``, all of them for an empty list; raises BuildError for an unknown name."""
+    """The images with these ``names``, or all for an empty list; raises BuildError for an unknown name."""
     known = {image.name: image for image in IMAGES}
     for name in names:
         if name not in known:
@@ -41,14 +41,14 @@ def select(names: list[str]) -> tuple[Image, ...]:
 
 
 def product_version(repository: Path) -> str:
-    """The version in operator/pyproject.toml, the one all images carry; raises BuildError where it is none."""
+    """The version of all images, from operator/pyproject.toml; raises BuildError if no image tag can contain it."""
     path = repository / "operator" / "pyproject.toml"
     version = tomllib.loads(path.read_text(encoding="utf-8")).get("project", {}).get("version", "")
     if not re.fullmatch(r"[0-9A-Za-z][0-9A-Za-z.-]{0,60}", version):
-        raise BuildError(f"{path}: project.version {version!r} cannot be part of an image tag; use e.g. 0.1.0")
+        raise BuildError(f"{path}: project.version {version!r} cannot be part of an image tag; use for example 0.1.0")
     return str(version)
 
 
 def reference(image: Image, version: str, digest: str) -> str:
-    """The image reference, e.g. ``trainingrun.dev/agent:0.1.0-0123456789ab``; ``digest`` is the content hash in hex."""
+    """The image reference, such as ``trainingrun.dev/agent:0.1.0-0123456789ab``; ``digest`` is the content hash."""
     return f"{REGISTRY}/{image.name}:{version}-{digest[:12]}"

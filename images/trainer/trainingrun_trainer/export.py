@@ -1,45 +1,50 @@
-"""The exporter: checkpoint in, frozen graph and SavedModel out, and a proof that they detect what training learned."""
+"""Exports a checkpoint as frozen graph and SavedModel, then tests that the export detects what the network learned."""
 
 import json
 import os
 import shutil
+import threading
+from typing import Any, Dict, Optional
 
 import tensorflow as tf
 from object_detection import exporter
 from object_detection.utils import label_map_util
 
-from trainingrun_trainer import gpu, pipeline, proof
+from trainingrun_trainer import gpu, pipeline_config, proof
 from trainingrun_trainer.outcomes import TrainerError
+from trainingrun_trainer.records import sample_examples
+from trainingrun_trainer.shared_folder import ProgressWriter, SharedFolder
 
-GOOD, NOTHING = 0.2, 0.02  # AP@.5 in training that an export must not fall from, and what counts as fallen
+# An export counts as broken when training had at least the first AP@.5 and the export has less than the second.
+GOOD_AP50, BROKEN_AP50 = 0.2, 0.02
 
 
-def export(folder, spec, progress, stop):
-    # type: (object, dict, object, object) -> dict
-    """Export and prove the checkpoint; returns the fields of done.json."""
+def export(
+    folder: SharedFolder, spec: Dict[str, Any], progress: ProgressWriter, stop: threading.Event
+) -> Dict[str, Any]:
+    """Export the checkpoint and test the export; returns the fields of done.json."""
     gpu.check(0)
     tf.logging.set_verbosity(tf.logging.ERROR)
-    config = pipeline.load(folder, dict(spec, pretrained=None))
-    scratch = folder.path("export.{}".format(os.getpid()))
+    config = pipeline_config.load(folder, dict(spec, pretrained=None))
+    scratch = folder.path(f"export.{os.getpid()}")
     shutil.rmtree(scratch, ignore_errors=True)
     progress.advance(phase="exporting")
-    exporter.profile_inference_graph = lambda graph: None  # thousands of lines about operations, for nobody
+    exporter.profile_inference_graph = lambda graph: None  # it prints thousands of lines about single operations
     exporter.export_inference_graph("image_tensor", config, folder.path(spec["checkpoint"]), scratch)
-    _arrange(folder, spec, scratch)
+    _arrange_files(folder, spec, scratch)
     progress.advance(phase="inferring", done=0, total=min(spec["maxEvalImages"], spec["evalImages"]))
     proof.load_saved_model(os.path.join(scratch, "saved_model", "1"))
-    index = label_map_util.create_category_index_from_labelmap(folder.path(spec["labelMap"]))
-    names = {number: entry["name"] for number, entry in index.items()}
+    categories = label_map_util.create_category_index_from_labelmap(folder.path(spec["labelMap"]))
     metrics = proof.prove(
         os.path.join(scratch, "frozen_inference_graph.pb"),
-        proof.examples_of(folder, spec),
-        names,
+        sample_examples([folder.path(path) for path in spec["evalRecords"]], spec["maxEvalImages"]),
+        {number: category["name"] for number, category in categories.items()},
         os.path.join(scratch, "pictures"),
         progress,
         stop,
     )
     metrics["checkpointStep"] = spec["checkpointStep"]
-    _compare_with_training(metrics, spec.get("trainingAP50"))
+    _compare_with_training(metrics["ap50"], spec.get("trainingAP50"))
     with open(os.path.join(scratch, "metrics.json"), "w") as handle:
         json.dump(metrics, handle, indent=2, sort_keys=True)
     os.rename(scratch, folder.path("export"))
@@ -56,9 +61,8 @@ def export(folder, spec, progress, stop):
     }
 
 
-def _arrange(folder, spec, scratch):
-    # type: (object, dict, str) -> None
-    """Put what the API's exporter wrote where users look for it; its graph of the checkpoint is not needed."""
+def _arrange_files(folder: SharedFolder, spec: Dict[str, Any], scratch: str) -> None:
+    """Move the files of the API's exporter to their documented places; drop its second copy of the graph (.meta)."""
     os.rename(os.path.join(scratch, "saved_model"), os.path.join(scratch, "saved_model.api"))
     os.makedirs(os.path.join(scratch, "saved_model"))
     os.rename(os.path.join(scratch, "saved_model.api"), os.path.join(scratch, "saved_model", "1"))
@@ -74,14 +78,11 @@ def _arrange(folder, spec, scratch):
     shutil.copyfile(folder.path(spec["pipelineConfig"]), os.path.join(scratch, "pipeline.config"))
 
 
-def _compare_with_training(metrics, before):
-    # type: (dict, float or None) -> None
-    """An export that finds nothing where training found much is broken, however well it was written."""
-    if before is not None and before >= GOOD and metrics["ap50"] < NOTHING:
+def _compare_with_training(ap50: float, training_ap50: Optional[float]) -> None:
+    """Raise when the export detects next to nothing where training detected much: then the export is broken."""
+    if training_ap50 is not None and training_ap50 >= GOOD_AP50 and ap50 < BROKEN_AP50:
         raise TrainerError(
             "crash",
             "ExportDetectsNothing",
-            "The exported graph reaches AP@.5 {:.3f}; training had measured {:.3f} on the same data.".format(
-                metrics["ap50"], before
-            ),
+            f"The exported graph reaches AP@.5 {ap50:.3f}; training measured {training_ap50:.3f} on the same data.",
         )

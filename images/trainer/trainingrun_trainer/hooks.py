@@ -3,176 +3,177 @@
 import glob
 import math
 import os
+import threading
 import time
+from typing import Any, Callable, Dict, Optional
 
 import tensorflow as tf
 
 from trainingrun_trainer.outcomes import TrainerError
+from trainingrun_trainer.shared_folder import ProgressWriter, SharedFolder
 
 LOG_SECONDS = 10.0
 EXTRACTORS = ("FeatureExtractor/", "FirstStageFeatureExtractor/", "SecondStageFeatureExtractor/")
 
 
 class StepHook(tf.train.SessionRunHook):
-    """Reports every step, ends the loop on SIGTERM, and raises when the loss is no number any more."""
+    """Reports every training step, stops training on SIGTERM, and raises when the loss is NaN or infinite."""
 
-    def __init__(self, folder, model_dir, progress, stop, steps):
-        # type: (object, str, object, object, int) -> None
+    def __init__(
+        self, folder: SharedFolder, model_dir: str, progress: ProgressWriter, stop: threading.Event, steps: int
+    ) -> None:
         self._folder, self._model_dir, self._steps = folder, model_dir, steps
         self._progress, self._stop = progress, stop
-        self.step, self.loss = 0, None
-        self._summary_every = summary_steps(steps)
-        self._since = self._logged = None
-        self._first = 0
+        self._summary_interval = summary_interval(steps)
+        self._first_step = 0
+        self._started: Optional[float] = None
+        self._logged = 0.0
+        self.loss: Optional[float] = None
 
-    def begin(self):
-        # type: () -> None
-        """Find what to fetch in the graph."""
+    def begin(self) -> None:
+        """Look up step and loss in the finished graph."""
         if self._stop.is_set():  # before the first step there is nothing to save
-            raise TrainerError("interrupted", "Terminated", "SIGTERM while the graph was built.")
-        self._fetch = {"step": tf.train.get_global_step(), "loss": tf.get_collection(tf.GraphKeys.LOSSES)[-1]}
+            raise TrainerError("interrupted", "Terminated", "SIGTERM arrived while the graph was being built.")
+        self._fetches = {"step": tf.train.get_global_step(), "loss": tf.get_collection(tf.GraphKeys.LOSSES)[-1]}
 
-    def before_run(self, run_context):
-        # type: (object) -> object
-        """Fetch step and loss along."""
-        return tf.train.SessionRunArgs(self._fetch)
+    def before_run(self, run_context: Any) -> Any:
+        """Ask TensorFlow to return step and loss with every training step."""
+        return tf.train.SessionRunArgs(self._fetches)
 
-    def after_run(self, run_context, run_values):
-        # type: (object, object) -> None
-        """Report the step."""
-        self.step, self.loss = int(run_values.results["step"]), float(run_values.results["loss"])
-        if not math.isfinite(self.loss):
-            raise diverged("The loss became {}".format(self.loss), self.step, self._folder)
-        if self.step % self._summary_every == 0 or self.step == self._steps:
-            self._draw()
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        """Report the step; raise when its loss is not finite."""
+        step, loss = int(run_values.results["step"]), float(run_values.results["loss"])
+        self.loss = loss
+        if not math.isfinite(loss):
+            raise diverged(f"The loss became {loss}", step, self._folder)
+        if step % self._summary_interval == 0 or step == self._steps:
+            self._write_summary(step, loss)
         now = time.time()
-        if self._since is None:
-            self._since, self._first, self._logged = now, self.step, now
-        speed = (self.step - self._first) / (now - self._since) if now > self._since else None
+        if self._started is None:
+            self._started, self._first_step, self._logged = now, step, now
+        speed = (step - self._first_step) / (now - self._started) if now > self._started else None
         self._progress.advance(
-            phase="training", step=self.step, done=self.step, total=self._steps, loss=self.loss, stepsPerSecond=speed
+            phase="training", step=step, done=step, total=self._steps, loss=loss, stepsPerSecond=speed
         )
-        if now - self._logged >= LOG_SECONDS or self.step == self._steps:
+        if now - self._logged >= LOG_SECONDS or step == self._steps:
             self._logged = now
-            line = "step {}/{} loss {:.4f} {:.2f} steps/s"
-            print(line.format(self.step, self._steps, self.loss, speed or 0), flush=True)
-            tf.summary.FileWriterCache.get(self._model_dir).flush()  # by itself it would every two minutes
+            print(f"step {step}/{self._steps} loss {loss:.4f} {speed or 0:.2f} steps/s", flush=True)
+            tf.summary.FileWriterCache.get(self._model_dir).flush()  # TensorFlow itself flushes every two minutes only
         if self._stop.is_set():
             run_context.request_stop()
 
-    def _draw(self):
-        # type: () -> None
+    def _write_summary(self, step: int, loss: float) -> None:
         """Write the loss under the name that evaluation uses, so that TensorBoard draws both curves in one chart."""
-        value = tf.Summary.Value(tag="Loss/total_loss", simple_value=self.loss)
-        tf.summary.FileWriterCache.get(self._model_dir).add_summary(tf.Summary(value=[value]), self.step)
+        value = tf.Summary.Value(tag="Loss/total_loss", simple_value=loss)
+        tf.summary.FileWriterCache.get(self._model_dir).add_summary(tf.Summary(value=[value]), step)
 
 
-def summary_steps(steps):
-    # type: (int) -> int
-    """Steps between two points of a curve: a hundred points a run, but never rarer than every hundred steps."""
+def summary_interval(steps: int) -> int:
+    """Steps between two points of a TensorBoard curve: a hundredth of the training, at most 100."""
     return max(1, min(100, steps // 100))
 
 
 class EvaluationHook(tf.train.SessionRunHook):
-    """Counts evaluated images; SIGTERM ends an evaluation before it could write scores of a part of the images."""
+    """Counts evaluated images; on SIGTERM it raises, so that no scores of only some of the images are written."""
 
-    def __init__(self, progress, stop, total):
-        # type: (object, object, int) -> None
+    def __init__(self, progress: ProgressWriter, stop: threading.Event, total: int) -> None:
         self._progress, self._stop, self._total = progress, stop, total
         self._done = 0
 
-    def after_run(self, run_context, run_values):
-        # type: (object, object) -> None
+    def after_run(self, run_context: Any, run_values: Any) -> None:
         """Count one image."""
         self._done += 1
         self._progress.advance(phase="evaluating", done=min(self._done, self._total), total=self._total)
         if self._stop.is_set():
-            raise TrainerError("interrupted", "Terminated", "SIGTERM during an evaluation.")
+            raise TrainerError("interrupted", "Terminated", "SIGTERM arrived during an evaluation.")
 
 
 class PretrainedHook(tf.train.SessionRunHook):
-    """Makes sure that the pretrained checkpoint fits: one that shares no variable would train from random silently."""
+    """Raises when no pretrained weight fits the network: training would silently start from random weights."""
 
-    def __init__(self, prefix):
-        # type: (str) -> None
-        self._prefix = prefix
+    def __init__(self, checkpoint: str) -> None:
+        self._checkpoint = checkpoint
 
-    def begin(self):
-        # type: () -> None
-        """Compare names and shapes of the graph's variables with the checkpoint's."""
-        found = {name: list(shape) for name, shape in tf.train.list_variables(self._prefix)}
+    def begin(self) -> None:
+        """Compare names and shapes of the variables in the graph with those in the checkpoint."""
+        shapes = {name: list(shape) for name, shape in tf.train.list_variables(self._checkpoint)}
         wanted = [v for v in tf.global_variables() if v.op.name.startswith(EXTRACTORS) and v in tf.model_variables()]
         wanted = wanted or [v for v in tf.trainable_variables() if v.op.name.startswith(EXTRACTORS)]
-        fitting = [v for v in wanted if found.get(v.op.name) == v.shape.as_list()]
-        print("pretrained: {} of {} variables of the feature extractor".format(len(fitting), len(wanted)), flush=True)
+        fitting = [v for v in wanted if shapes.get(v.op.name) == v.shape.as_list()]
+        print(f"pretrained: {len(fitting)} of {len(wanted)} variables of the feature extractor", flush=True)
         if not fitting:
             raise TrainerError(
                 "userError",
                 "PretrainedMismatch",
-                "model.pretrained fits none of the {} variables of the feature extractor.".format(len(wanted)),
-                "Take weights of the same network as model.network.",
+                f"The weights of model.pretrained fit none of the {len(wanted)} variables of the feature extractor.",
+                "Use weights that were trained with the same network as model.network.",
             )
 
 
 class CheckpointListener(tf.train.CheckpointSaverListener):
-    """Announces complete checkpoints, and evaluates at the asked cadence.
+    """Announces complete checkpoints to the agent, and evaluates every evalEverySteps steps.
 
-    Invariant: no checkpoint holds a number that is not finite, so that every one of them is worth resuming from.
+    Invariant: no checkpoint holds NaN or infinite numbers, so training can be resumed from each of them.
     """
 
-    def __init__(self, folder, spec, progress, evaluate):
-        # type: (object, dict, object, object) -> None
+    def __init__(
+        self,
+        folder: SharedFolder,
+        spec: Dict[str, Any],
+        progress: ProgressWriter,
+        evaluate: Callable[[int], None],
+    ) -> None:
         self._folder, self._spec, self._progress, self._evaluate = folder, spec, progress, evaluate
         self._evaluations = spec["resumedFromStep"] // spec["evalEverySteps"]
 
-    def begin(self):
-        # type: () -> None
-        """Add the check of all variables to the graph, before it is finalized."""
-        numbers = [variable for variable in tf.global_variables() if variable.dtype.base_dtype.is_floating]
-        # Half the sum of squares is finite only when every number is, and is the one test of a single operation.
-        self._squares = tf.add_n([tf.cast(tf.nn.l2_loss(variable), tf.float32) for variable in numbers])
+    def begin(self) -> None:
+        """Add the test for finite variables to the graph before TensorFlow makes the graph read-only."""
+        floats = [variable for variable in tf.global_variables() if variable.dtype.base_dtype.is_floating]
+        # A sum of squares is finite only when every number is. l2_loss (half that sum) needs one operation a variable.
+        self._squares = tf.add_n([tf.cast(tf.nn.l2_loss(variable), tf.float32) for variable in floats])
 
-    def before_save(self, session, global_step_value):
-        # type: (object, int) -> None
-        """Say that a save began; raise when a finite loss was followed by a step that ruined the weights."""
+    def before_save(self, session: Any, global_step_value: Any) -> None:
+        """Report the save; raise when the weights are not finite, which the loss of the same step does not show yet."""
         self._progress.advance(phase="saving")
         if not math.isfinite(session.run(self._squares)):
             raise diverged("The weights became NaN or infinite", int(global_step_value), self._folder)
 
-    def after_save(self, session, global_step_value):
-        # type: (object, int) -> None
-        """Announce the checkpoint; the one that training began with is known already."""
+    def after_save(self, session: Any, global_step_value: Any) -> None:
+        """Announce the checkpoint, unless the agent downloaded it as the start of this training."""
         step = int(global_step_value)
         self._progress.advance()
         if step == self._spec["resumedFromStep"]:
             return
-        announce(self._folder, self._spec["modelDir"], step)
-        # An evaluation needs a checkpoint: it is due at the first one at or after each multiple of evalEverySteps.
+        announce_checkpoint(self._folder, self._spec["modelDir"], step)
+        # Only a checkpoint can be evaluated: evaluate the first one at or after each multiple of evalEverySteps.
         due = step // self._spec["evalEverySteps"]
         if due > self._evaluations and step < self._spec["steps"]:
             self._evaluations = due
             self._evaluate(step)
 
 
-def announce(folder, model_dir, step):
-    # type: (object, str, int) -> None
-    """Write ready/<step>.json with the names and sizes of a checkpoint's files."""
+def announce_checkpoint(folder: SharedFolder, model_dir: str, step: int) -> None:
+    """Write ready/<step>.json with the names and sizes of the files of a checkpoint: the agent uploads them."""
     os.makedirs(folder.path("ready"), exist_ok=True)
-    prefix = folder.path(model_dir, "model.ckpt-{}".format(step))
-    paths = [prefix + ".index"] + sorted(glob.glob(glob.escape(prefix) + ".data-*"))
+    prefix = folder.path(model_dir, f"model.ckpt-{step}")
+    paths = [prefix + ".index", *sorted(glob.glob(glob.escape(prefix) + ".data-*"))]
     files = [{"name": os.path.basename(path), "size": os.path.getsize(path)} for path in paths]
-    folder.write("ready/{:08d}.json".format(step), {"step": step, "files": files})
+    folder.write(f"ready/{step:08d}.json", {"step": step, "files": files})
 
 
-def diverged(what, step, folder):
-    # type: (str, int, object) -> TrainerError
-    """The end of a run that cannot recover; `what` starts its message. Names the last checkpoint from before."""
-    saved = [int(name[:-5]) for name in os.listdir(folder.path("ready"))] if os.path.isdir(folder.path("ready")) else []
-    before = [one for one in saved if one < step]
-    good = "the last good checkpoint is that of step {}".format(max(before)) if before else "no checkpoint is older"
+def diverged(what: str, step: int, folder: SharedFolder) -> TrainerError:
+    """The error for a training that cannot recover; its message begins with `what` and names the last checkpoint."""
+    ready = folder.path("ready")
+    saved = [int(name[: -len(".json")]) for name in os.listdir(ready)] if os.path.isdir(ready) else []
+    earlier = [saved_step for saved_step in saved if saved_step < step]
+    last = (
+        f"the last good checkpoint is of step {max(earlier)}"
+        if earlier
+        else "this attempt had saved no checkpoint before"
+    )
     return TrainerError(
         "diverged",
         "Diverged",
-        "{} at step {}; {}.".format(what, step, good),
-        "Lower train.learningRate, or look for bad boxes in the data report.",
+        f"{what} at step {step}; {last}.",
+        "Lower train.learningRate, or look for wrong boxes in the data report.",
     )

@@ -1,34 +1,33 @@
-"""Read evaluation examples back from TFRecords: encoded image and ground truth, as plain Python values."""
+"""Reads evaluation examples from TFRecords: the encoded image and its labelled boxes, as plain Python values."""
 
 import random
+from typing import List, Sequence
 
 import tensorflow as tf
 
 
-class Example(object):
-    """One image: JPEG or PNG bytes, boxes as [ymin, xmin, ymax, xmax] in 0..1, class ids from 1, difficult flags."""
+class Example:
+    """One image: JPEG or PNG bytes, boxes as [ymin, xmin, ymax, xmax] in 0..1, class ids from 1."""
 
-    def __init__(self, record):
-        # type: (bytes) -> None
+    def __init__(self, record: bytes) -> None:
         feature = tf.train.Example.FromString(record).features.feature
         self.name = feature["image/source_id"].bytes_list.value[0].decode("utf-8", "replace")
         self.encoded = feature["image/encoded"].bytes_list.value[0]
-        corners = [
-            feature["image/object/bbox/{}".format(side)].float_list.value for side in ("ymin", "xmin", "ymax", "xmax")
+        coordinates = [
+            feature[f"image/object/bbox/{name}"].float_list.value for name in ("ymin", "xmin", "ymax", "xmax")
         ]
-        self.boxes = [list(box) for box in zip(*corners)]
+        self.boxes = [list(box) for box in zip(*coordinates)]
         self.classes = list(feature["image/object/class/label"].int64_list.value)
 
 
-def sample(paths, limit, seed=0):
-    # type: (list, int, int) -> list
-    """At most `limit` examples, drawn evenly with a seed, in the order of the records; needs memory for these only."""
+def sample_examples(paths: Sequence[str], limit: int, seed: int = 0) -> List[Example]:
+    """Draw at most `limit` examples at random with a seed; keeps the order of the records and holds no others."""
     total = sum(1 for path in paths for _ in tf.python_io.tf_record_iterator(path))
-    chosen = set(random.Random(seed).sample(range(total), min(limit, total)))  # noqa: S311 - no secret
-    found, number = [], 0
+    chosen = set(random.Random(seed).sample(range(total), min(limit, total)))  # noqa: S311 - not for security
+    examples, number = [], 0
     for path in paths:
         for record in tf.python_io.tf_record_iterator(path):
             if number in chosen:
-                found.append(Example(record))
+                examples.append(Example(record))
             number += 1
-    return found
+    return examples

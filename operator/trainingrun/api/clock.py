@@ -6,19 +6,19 @@ from datetime import UTC, datetime
 
 
 def to_text(moment: datetime) -> str:
-    """Write a time for a status field."""
+    """Format a time as the API writes it."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def parse(text: str | None) -> datetime | None:
-    """Read a time of the API; None for none."""
+    """Parse a time that the API wrote; None if there is none."""
     if not text:
         return None
     return datetime.fromisoformat(text)
 
 
 def seconds_between(start: str | None, end: str | None) -> float | None:
-    """Seconds from one API time to another, never negative; None when either is missing."""
+    """Seconds from one time of the API to another, never negative; None when either is missing."""
     first, last = parse(start), parse(end)
     if first is None or last is None:
         return None

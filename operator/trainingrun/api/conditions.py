@@ -2,38 +2,37 @@
 
 | type | True means | False means |
 |---|---|---|
-| Accepted | the spec is valid, allowed and resolved | it is not; the message says why |
-| StorageReady | the last attempt could use the bucket | it could not; nothing is lost, see reason |
-| Prepared, Trained, Exported | the result is in the bucket, never run again | reason says what it waits for |
-| Succeeded | the run reached its end with all results | it ended without (`Unknown`: still running) |
-| Finished | nothing more will happen, whatever the end | work goes on |
+| Accepted | the spec is valid, allowed and resolved | the spec cannot run; the message says why |
+| StorageReady | the last attempt could use the bucket | it could not; nothing is lost, see the reason |
+| Prepared, Trained, Exported | the result is in the bucket, never run again | the reason says what it waits for |
+| Succeeded | the run has ended with all results | the run has failed (`Unknown`: not ended) |
+| Finished | the run has ended, succeeded or failed | the run works or waits |
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final, Literal
 
 from trainingrun.api.names import Stage
+from trainingrun.api.status import Condition
 
 ACCEPTED: Final = "Accepted"
 STORAGE_READY: Final = "StorageReady"
 SUCCEEDED: Final = "Succeeded"
 FINISHED: Final = "Finished"
 STAGE_CONDITION: Final = {Stage.PREP: "Prepared", Stage.TRAIN: "Trained", Stage.EXPORT: "Exported"}
-# As people read them; what another version of the operator wrote comes last.
+# The order in which people read them; types that another version of the operator wrote come last.
 _ORDER: Final = (ACCEPTED, STORAGE_READY, *STAGE_CONDITION.values(), SUCCEEDED, FINISHED)
 
-Condition = dict[str, Any]
 
-
-def find(conditions: Iterable[Mapping[str, Any]], kind: str) -> Mapping[str, Any] | None:
+def find(conditions: Iterable[Condition], kind: str) -> Condition | None:
     """Return the condition of that type, or None."""
     return next((c for c in conditions if c.get("type") == kind), None)
 
 
-def is_true(conditions: Iterable[Mapping[str, Any]], kind: str) -> bool:
-    """Tell whether the condition is there with status True."""
+def is_true(conditions: Iterable[Condition], kind: str) -> bool:
+    """Return whether the condition exists and has status True."""
     found = find(conditions, kind)
     return found is not None and found.get("status") == "True"
 
@@ -42,7 +41,7 @@ def set_condition(
     conditions: list[Condition],
     kind: str,
     *,
-    status: str,
+    status: Literal["True", "False", "Unknown"],
     reason: str,
     message: str,
     generation: int,
@@ -52,21 +51,24 @@ def set_condition(
 
     `lastTransitionTime` moves only when `status` does (Kubernetes API conventions).
     """
-    old = next((c for c in conditions if c.get("type") == kind), None)
-    changed = old is None or old.get("status") != status or old.get("reason") != reason
-    since = now if old is None or old.get("status") != status else old.get("lastTransitionTime", now)
+    old = find(conditions, kind)
+    same_status = old is not None and old.get("status") == status
     new: Condition = {
         "type": kind,
         "status": status,
         "reason": reason,
         "message": message,
         "observedGeneration": generation,
-        "lastTransitionTime": since,
+        "lastTransitionTime": old.get("lastTransitionTime", now) if old is not None and same_status else now,
     }
     if old is None:
         conditions.append(new)
-        conditions.sort(key=lambda entry: _ORDER.index(entry["type"]) if entry["type"] in _ORDER else len(_ORDER))
+        conditions.sort(key=_position)
     else:
-        old.clear()
-        old.update(new)
-    return changed
+        conditions[conditions.index(old)] = new
+    return old is None or not same_status or old.get("reason") != reason
+
+
+def _position(condition: Condition) -> int:
+    kind = condition["type"]
+    return _ORDER.index(kind) if kind in _ORDER else len(_ORDER)

@@ -1,4 +1,4 @@
-"""Every name that is API: group, labels, stages, phases, container names. Changing one breaks stored objects."""
+"""Names that are part of the API: group, labels, stages, phases, containers. Changing one breaks stored objects."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RESOLVED_KEY: Final = "resolved.json"
 
 
 class Stage(StrEnum):
-    """The three Jobs of a run, in their order."""
+    """The three stages of a run, in their order."""
 
     PREP = "prep"
     TRAIN = "train"
@@ -38,7 +38,7 @@ class Stage(StrEnum):
 
 
 class Phase(StrEnum):
-    """`status.phase`: output only, never read back as a trigger."""
+    """Values of `status.phase`, which is output only: no decision reads it."""
 
     PENDING = "Pending"
     QUEUED = "Queued"
@@ -51,40 +51,40 @@ class Phase(StrEnum):
 
 
 STAGE_PHASE: Final = {Stage.PREP: Phase.PREPARING, Stage.TRAIN: Phase.TRAINING, Stage.EXPORT: Phase.EXPORTING}
-# The container beside the agent that does the TensorFlow work, by stage.
+# The container beside the agent that runs TensorFlow, by stage.
 WORKER: Final = {Stage.TRAIN: "trainer", Stage.EXPORT: "exporter"}
 
 
 def job_name(run: str, *, stage: Stage, attempt: int) -> str:
-    """Deterministic, so that creating it twice is one creation; at most 63 characters for a run name of 40."""
+    """Name of an attempt's Job: deterministic, so that creating it twice makes one; at most 63 characters long."""
     return f"{run}-{stage}-{attempt}"
 
 
 def resolved_name(run: str, *, uid: str) -> str:
-    """ConfigMap that holds the resolved spec.
+    """Name of the ConfigMap that holds the resolved spec.
 
-    With the UID, because a kubelet may serve a deleted immutable ConfigMap to pods of a new run of the same name.
+    It contains the UID, because a kubelet may serve a deleted immutable ConfigMap to pods of a new run of that name.
     """
     return f"{run}-resolved-{uid[:8]}"
 
 
 def tensorboard_name(run: str) -> str:
-    """Deployment and Service of TensorBoard."""
+    """Name of TensorBoard's Deployment and Service."""
     return f"{run}-tensorboard"
 
 
 def lease_name(namespaces: Iterable[str]) -> str:
-    """Lease of the operator that serves these namespaces; none is all of them. The chart computes the same name."""
+    """Name of the Lease of an operator of these namespaces (none: of all). The chart computes the same name."""
     scope = ",".join(sorted(namespaces))
     return f"{MANAGER}-{short_hash(scope)}" if scope else MANAGER
 
 
 def run_prefix(namespace: str, *, name: str, uid: str, storage_prefix: str) -> str:
-    """Key prefix of a run in its bucket, without trailing slash (contracts: storage layout)."""
+    """Key prefix of a run in its bucket, without trailing slash (images/contracts, storage layout)."""
     head = f"{storage_prefix}/" if storage_prefix else ""
     return f"{head}runs/{namespace}/{name}-{uid[:8]}"
 
 
 def short_hash(text: str) -> str:
-    """Eight hexadecimal digits, for names that must not repeat."""
+    """First eight hexadecimal digits of a text's SHA-256."""
     return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -1,17 +1,18 @@
-"""A TrainingRun as the operator reads it: a frozen view of one object; invariant: never changed in place."""
+"""A TrainingRun as the operator reads it: a view of one object; invariant: never changed in place."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from trainingrun.api.names import API_VERSION, KIND, LABEL_MANAGED_BY, LABEL_RUN, LABEL_RUN_UID, MANAGER
+from trainingrun.api.status import Status
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One TrainingRun; `spec` and `status` are the server's dictionaries."""
+    """One TrainingRun; `spec` and `status` are the API server's dictionaries."""
 
     namespace: str
     name: str
@@ -21,7 +22,7 @@ class Run:
     created: str
     deleting: bool = False
     spec: Mapping[str, Any] = field(default_factory=dict)
-    status: Mapping[str, Any] = field(default_factory=dict)
+    status: Status = field(default_factory=Status)
 
     @classmethod
     def from_object(cls, body: Mapping[str, Any]) -> Run:
@@ -36,7 +37,8 @@ class Run:
             created=str(meta.get("creationTimestamp", "")),
             deleting="deletionTimestamp" in meta,
             spec=body.get("spec") or {},
-            status=body.get("status") or {},
+            # The API server has checked it against the schema that the type is made from.
+            status=cast("Status", body.get("status") or {}),
         )
 
     @property
@@ -46,7 +48,7 @@ class Run:
 
     @property
     def owner_reference(self) -> dict[str, Any]:
-        """Makes a child go when the run goes; does not make the run wait for it, which would need one more right."""
+        """Owner reference that deletes a child with the run; blocking the run's deletion would need one more right."""
         return {
             "apiVersion": API_VERSION,
             "kind": KIND,

@@ -1,4 +1,4 @@
-"""What the installer decided, read once from the environment; invariant: never changes while the process lives."""
+"""Settings of the installation, read once from the environment; invariant: they never change in a process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a TrainingRun may ask for: patterns, one match is enough; `tolerations` are keys of taints."""
+    """What a TrainingRun may use: patterns of which one must match; those of `tolerations` match keys of taints."""
 
     images: tuple[str, ...] = ()
     secret_names: tuple[str, ...] = ("trainingrun-*",)

@@ -1,4 +1,4 @@
-"""What every pod of a run shares: restricted security, volumes, credentials as files, no token.
+"""What all pods of a run have in common: restricted security, volumes, credentials as files, no token.
 
 Invariant: every pod built here passes the Pod Security Standard `restricted`.
 """
@@ -30,7 +30,7 @@ POD_SECURITY: Final = {
     "seccompProfile": {"type": "RuntimeDefault"},
 }
 AGENT_RESOURCES: Final = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "512Mi"}}
-# A node that is gone is given up after a minute instead of the default five. The first toleration that fits decides, so
+# Pods leave an unreachable node after a minute instead of the default five. The first matching toleration decides, so
 # those of the spec come before these.
 NODE_TOLERATIONS: Final = tuple(
     {"key": f"node.kubernetes.io/{what}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60}
@@ -39,7 +39,7 @@ NODE_TOLERATIONS: Final = tuple(
 
 
 def metadata(run: Run, *, name: str, labels: Mapping[str, str]) -> dict[str, Any]:
-    """Metadata of a child that goes with its run."""
+    """Metadata of a child that is deleted with its run."""
     return {
         "name": name,
         "namespace": run.namespace,
@@ -79,7 +79,7 @@ def agent_container(
 
 
 def plain_container(*, name: str, image: str, args: list[str], settings: Settings) -> dict[str, Any]:
-    """A container with the shared folder and a scratch of its own, and nothing else."""
+    """Container with the shared folder and its own /tmp, without credentials."""
     return {
         "name": name,
         "image": image,
@@ -103,7 +103,7 @@ def pod_spec(
     placement: Mapping[str, Any] | None = None,
     grace_seconds: int = 120,
 ) -> dict[str, Any]:
-    """Pod around these containers; `scratch` is the size limit of the shared folder as a quantity."""
+    """Spec of a pod with these containers; `scratch` is the size limit of the shared folder as a quantity."""
     placement = placement or {}
     spec: dict[str, Any] = {
         "restartPolicy": "Never",

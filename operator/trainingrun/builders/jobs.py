@@ -1,4 +1,4 @@
-"""One Job is one attempt is one pod: the Job controller never replaces it, the operator starts the next attempt."""
+"""The Job of an attempt, with one pod: the Job controller never replaces it, the operator starts the next attempt."""
 
 from __future__ import annotations
 
@@ -89,13 +89,13 @@ def _containers(
         settings=settings,
     )
     worker["resources"] = _resources(run, stage=stage, gpus=resolved["train"]["gpus"])
-    # The agent answers for the trainer: a stopped or stalled trainer, and an agent that died, are both ended here.
+    # The agent answers for the trainer, so this ends a stopped or stalled trainer, and one whose agent has died.
     worker["livenessProbe"] = {**_probe("/trainer-alive"), "periodSeconds": 5}
     return [agent, worker]
 
 
 def _probe(path: str) -> dict[str, Any]:
-    """Ends a container with the kubelet's help alone: no operator and no network policy has a part in it."""
+    """Probe of the agent; the kubelet alone ends the container, without the operator or any network policy."""
     return {
         "httpGet": {"path": path, "port": AGENT_PORT},
         "initialDelaySeconds": 10,

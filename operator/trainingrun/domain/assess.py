@@ -10,36 +10,36 @@ from typing import Any, Final
 from trainingrun.api import clock
 from trainingrun.api.names import AGENT, WORKER
 from trainingrun.domain.observe import ContainerView, JobView, PodView
-from trainingrun.domain.verdicts import Outcome, Verdict, judge, parse
+from trainingrun.domain.verdicts import Outcome, Verdict, judge, parse_verdict
 from trainingrun.domain.waiting import Cause, cause_of
 
-SETTLE_SECONDS: Final = 5  # from the agent's end until its neighbour's state is surely known
+SETTLE_SECONDS: Final = 5  # from the agent's end until the state of the container beside it is known
 NEVER_STARTED_SECONDS: Final = 15
 _BEFORE_TRAINER: Final = {"starting", "preflight", "fetching", "waitingForTrainer"}
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The attempt is over; `give_up` asks for its Job to be deleted, because its pod never will end by itself."""
+    """The attempt is over; `delete_job` asks for its Job to be deleted, because its pod will not end by itself."""
 
     verdict: Verdict
-    give_up: bool = False
+    delete_job: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The pod does not run yet."""
+    """The pod has not started."""
 
     cause: Cause
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The pod runs; `look_again` seconds from now something may be due."""
+    """The pod runs; its state may change by itself `recheck_after` seconds from now."""
 
     pod: PodView
     ending: bool = False
-    look_again: float | None = None
+    recheck_after: float | None = None
 
 
 State = Ended | Waiting | Running
@@ -47,7 +47,7 @@ State = Ended | Waiting | Running
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known of one attempt."""
+    """What is known about one attempt."""
 
     job: JobView | None
     pod: PodView | None
@@ -56,7 +56,7 @@ class Evidence:
 
 
 def assess(evidence: Evidence, *, now: datetime, lost_after: float) -> State:
-    """Tell the state of an attempt; a pod is lost so many seconds after the end of its grace period."""
+    """Return the state of an attempt; a pod is lost `lost_after` seconds after the end of its grace period."""
     job, pod = evidence.job, evidence.pod
     if pod is None or pod.gone:
         return _without_live_pod(job, pod, hints=dict(evidence.hints), now=now)
@@ -64,20 +64,20 @@ def assess(evidence: Evidence, *, now: datetime, lost_after: float) -> State:
         return Ended(judge(job, pod))
     if is_lost(pod, now=now, after=lost_after):
         message = f"Pod {pod.name} did not end within its grace period; its node {pod.node} may be unreachable."
-        return Ended(Verdict(Outcome.INTERRUPTED, "PodStuck", message), give_up=True)
-    never = _trainer_never_started(evidence, now=now)
-    if never is not None:
-        return Ended(never, give_up=True)
+        return Ended(Verdict(Outcome.INTERRUPTED, "PodStuck", message), delete_job=True)
+    never_started = _trainer_never_started(evidence, now=now)
+    if never_started is not None:
+        return Ended(never_started, delete_job=True)
     if job is None or job.deleting or pod.deletion_at:
-        return Running(pod, ending=True, look_again=_until_lost(pod, now=now, after=lost_after))
+        return Running(pod, ending=True, recheck_after=_until_lost(pod, now=now, after=lost_after))
     if pod.phase == "Pending":
         return Waiting(cause_of(job, pod, hints=dict(evidence.hints), now=now))
-    someone_ended = any(c.state == "terminated" for c in pod.containers.values())
-    return Running(pod, look_again=SETTLE_SECONDS if someone_ended else None)
+    container_ended = any(c.state == "terminated" for c in pod.containers.values())
+    return Running(pod, recheck_after=SETTLE_SECONDS if container_ended else None)
 
 
 def is_lost(pod: PodView, *, now: datetime, after: float) -> bool:
-    """A pod that outlives its grace period by so many seconds is given up; epochs keep it harmless."""
+    """Return whether the pod has outlived its grace period by `after` seconds; epochs keep such a pod harmless."""
     deletion = clock.parse(pod.deletion_at)
     return deletion is not None and (now - deletion).total_seconds() > after
 
@@ -89,10 +89,10 @@ def _until_lost(pod: PodView, *, now: datetime, after: float) -> float:
 
 def _without_live_pod(job: JobView | None, pod: PodView | None, *, hints: dict[str, str], now: datetime) -> State:
     if pod is None and job is not None and job.finished and not job.deleting:
-        # The watches of Jobs and pods are two streams: the pod's last word may be on its way.
+        # Jobs and pods are watched by two streams: the pod's verdict may still be on its way.
         since = clock.seconds_between(job.finished_at, clock.to_text(now)) or 0
         if since < SETTLE_SECONDS:
-            return Waiting(Cause("PodPending", f"Job {job.name} has ended; its pod is being looked for."))
+            return Waiting(Cause("PodPending", f"Job {job.name} has ended; waiting for the state of its pod."))
     if pod is not None or job is None or job.deleting or job.finished:
         return Ended(judge(job, pod))
     return Waiting(cause_of(job, None, hints=hints, now=now))
@@ -102,7 +102,7 @@ def _verdict_is_final(pod: PodView, *, now: datetime) -> bool:
     if pod.ended:
         return True
     agent = _agent(pod)
-    verdict = parse(agent.message) if agent.state == "terminated" else None
+    verdict = parse_verdict(agent.message) if agent.state == "terminated" else None
     if verdict is None:
         return False
     settled = (clock.seconds_between(agent.finished_at, clock.to_text(now)) or 0) >= SETTLE_SECONDS
@@ -119,12 +119,12 @@ def _trainer_never_started(evidence: Evidence, *, now: datetime) -> Verdict | No
     since = clock.seconds_between(worker.finished_at, clock.to_text(now)) or 0
     if since < NEVER_STARTED_SECONDS or evidence.progress.get("phase") not in _BEFORE_TRAINER:
         return None
-    said = f": {worker.message.strip().rstrip('.')}." if worker.message.strip() else "."
+    last_words = f": {worker.message.strip().rstrip('.')}." if worker.message.strip() else "."
     return Verdict(
         Outcome.CRASH,
         "TrainerNeverStarted",
         f"Container {name} of pod {pod.name} ended with exit code {worker.exit_code} ({worker.reason}) "
-        f"before it began to work{said} Is the image a TrainingRun trainer image?",
+        f"before it began to work{last_words} Is the image a TrainingRun trainer image?",
     )
 
 

@@ -1,36 +1,42 @@
 """The status being written: one mutable copy per reconcile, with the Events that follow it.
 
-Invariant: it starts from what the server holds, so what nobody touches stays as it was.
+Invariant: it starts as a copy of what the API server holds, so fields that nobody writes are kept.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Final, Literal, TypeVar
 
 from trainingrun.api import clock, conditions
 from trainingrun.api.names import Phase, Stage
 from trainingrun.api.run import Run
+from trainingrun.api.status import Dataset, Export, Progress, StageAttempts, StageTimings, Status, Training
 from trainingrun.domain import reported
 
 # Together these keep the whole status below 8 KiB.
-MAX_MESSAGE = 690  # of the run, and of the condition Succeeded
-MAX_HINT = 300  # of them for the next step, which is worth more than the end of the story
-MAX_CAUSE = 360  # of other conditions
-MAX_SUMMARY = 200  # of a stage that is done
-MAX_LAST = 200  # of the last attempt of a stage
-MAX_TEXT = 80  # of the Progress column: one long cell would push the others of the whole table off the screen
-MAX_EVENT = 1000
+MAX_MESSAGE: Final = 690  # of the run, and of the condition Succeeded
+MAX_HINT: Final = 300  # of the next step in it, which matters more than the rest of the message
+MAX_CAUSE: Final = 360  # of other conditions
+MAX_SUMMARY: Final = 200  # of a stage that is done
+MAX_LAST: Final = 200  # of the last attempt of a stage
+MAX_TEXT: Final = 80  # of the Progress column: a long cell would push the other columns off the screen
+MAX_EVENT: Final = 1000
+_CONDITION_STATUS: Final[dict[bool | None, Literal["True", "False", "Unknown"]]] = {
+    True: "True",
+    False: "False",
+    None: "Unknown",
+}
+_Entry = TypeVar("_Entry", StageAttempts, StageTimings)
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class Event:
     """A Kubernetes Event to emit once the status is stored."""
 
-    kind: str  # Normal or Warning
+    kind: Literal["Normal", "Warning"]
     reason: str
     message: str
 
@@ -41,71 +47,88 @@ class Draft:
 
     run: Run
     now: datetime
-    status: dict[str, Any] = field(init=False)
-    notes: list[Note] = field(default_factory=list)
+    status: Status = field(init=False)
+    events: list[Event] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.status = copy.deepcopy(dict(self.run.status))
+        self.status = copy.deepcopy(self.run.status)
         self.status["observedGeneration"] = self.run.generation
         for condition in self.status.setdefault("conditions", []):
-            # `kubectl wait` passes over a condition of an older generation; this reconcile judges all of them.
+            # `kubectl wait` ignores a condition of an older generation; this reconcile judges all of them.
             condition["observedGeneration"] = self.run.generation
         self.status.setdefault("startedAt", self.now_text)
 
     @property
     def now_text(self) -> str:
-        """The moment of this reconcile."""
+        """The moment of this reconcile, as the API writes it."""
         return clock.to_text(self.now)
 
     def is_true(self, kind: str) -> bool:
-        """Tell whether a condition is True."""
+        """Return whether a condition is True."""
         return conditions.is_true(self.status["conditions"], kind)
 
     def stage_done(self, stage: Stage) -> bool:
-        """A stage whose condition is True is never run again."""
+        """Return whether the stage's condition is True; then it is never run again."""
         return self.is_true(conditions.STAGE_CONDITION[stage])
 
-    def condition(self, kind: str, status: bool | None, *, reason: str, message: str) -> bool:  # noqa: FBT001
+    def set_condition(self, kind: str, status: bool | None, *, reason: str, message: str) -> bool:  # noqa: FBT001
         """Set a condition (None is Unknown); return whether status or reason changed."""
-        text = {True: "True", False: "False", None: "Unknown"}[status]
         return conditions.set_condition(
             self.status["conditions"],
             kind,
-            status=text,
+            status=_CONDITION_STATUS[status],
             reason=reported.reason(reason),
             message=message[: MAX_MESSAGE if kind == conditions.SUCCEEDED else MAX_CAUSE],
             generation=self.run.generation,
             now=self.now_text,
         )
 
-    def note(self, reason: str, message: str, *, warning: bool = False) -> None:
+    def add_event(self, reason: str, message: str, *, warning: bool = False) -> None:
         """Emit an Event after the status is stored."""
-        self.notes.append(Note("Warning" if warning else "Normal", reported.reason(reason), message[:MAX_EVENT]))
+        self.events.append(Event("Warning" if warning else "Normal", reported.reason(reason), message[:MAX_EVENT]))
 
-    def say(self, phase: Phase, *, message: str, text: str | None = None, **progress: Any) -> None:
-        """Set phase, the one-line message and the Progress column; `progress` replaces `status.progress` if new."""
-        self.status["phase"] = str(phase)
+    def show(
+        self,
+        phase: Phase,
+        *,
+        message: str,
+        text: str | None = None,
+        stage: Stage | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Set phase, message and the Progress column (`text`, by default the message) with other progress."""
+        self.status["phase"] = phase.value
         self.status["message"] = message[:MAX_MESSAGE]
-        new = {**progress, "text": (text or message)[:MAX_TEXT]}
+        new: Progress = {"updated": self.now_text, **(progress or {}), "text": (text or message)[:MAX_TEXT]}
+        if stage is not None:
+            new["stage"] = stage.value
         old = self.status.get("progress") or {}
-        if {**old, "updated": None} == {**new, "updated": None}:
-            return  # a new time alone is no news: writing it would bring the next reconcile, and so on for ever
+        if {**old, "updated": ""} == {**new, "updated": ""}:
+            return  # writing a new time alone would cause the next reconcile, and so on without end
         self.status["progress"] = new
 
-    def merge(self, field_name: str, values: Mapping[str, Any]) -> None:
-        """Write the given keys into an object of the status, keeping the others."""
+    def update_dataset(self, values: Dataset) -> None:
+        """Write these fields of `status.dataset`, keeping the others."""
         if values:
-            self.status[field_name] = {**self.status.get(field_name, {}), **values}
+            self.status.setdefault("dataset", {}).update(values)
 
-    def entry(self, field_name: str, stage: Stage) -> dict[str, Any]:
-        """Return the entry of a stage in a list-map of the status, made if absent."""
-        entries: list[dict[str, Any]] = self.status.setdefault(field_name, [])
-        for item in entries:
-            if item.get("stage") == stage:
-                return item
-        item = {"stage": str(stage)}
-        entries.append(item)
-        return item
+    def update_training(self, values: Training) -> None:
+        """Write these fields of `status.training`, keeping the others."""
+        if values:
+            self.status.setdefault("training", {}).update(values)
+
+    def update_export(self, values: Export) -> None:
+        """Write these fields of `status.export`, keeping the others."""
+        if values:
+            self.status.setdefault("export", {}).update(values)
+
+    def attempts(self, stage: Stage) -> StageAttempts:
+        """Return the stage's entry in `status.attempts`, added if there is none."""
+        return _entry_of(self.status.setdefault("attempts", []), stage)
+
+    def timings(self, stage: Stage) -> StageTimings:
+        """Return the stage's entry in `status.timings`, added if there is none."""
+        return _entry_of(self.status.setdefault("timings", []), stage)
 
     def succeed(self) -> None:
         """End the run with all its results."""
@@ -113,10 +136,10 @@ class Draft:
         message = f"Exported checkpoint {export.get('checkpointStep')} with AP@.5 {export.get('ap50')}."
         text = f"Exported, AP@.5 {export.get('ap50')}"
         self._end(Phase.SUCCEEDED, succeeded=True, reason="Completed", message=message, text=text)
-        self.note("Succeeded", message)
+        self.add_event("Succeeded", message)
 
     def fail(self, *, reason: str, message: str, hint: str = "", phase: Phase | None = None) -> None:
-        """End the run without, in `phase`; the message ends with the command that opens it again."""
+        """End the run as failed, showing `phase`; the message ends with the command that retries it."""
         again = int(self.run.spec.get("retry", 0)) + 1
         command = (
             f"kubectl -n {self.run.namespace} patch trainingrun {self.run.name} --type merge "
@@ -126,13 +149,13 @@ class Draft:
         full = f"{sentences(cut(message, MAX_MESSAGE - len(end) - 2))} {end}"
         text = f"{phase}: {reason}" if phase else reason
         self._end(Phase.FAILED, succeeded=False, reason=reason, message=full, text=text)
-        self.note(reason, full, warning=True)
+        self.add_event(reason, full, warning=True)
 
     def _end(self, phase: Phase, *, succeeded: bool, reason: str, message: str, text: str) -> None:
-        self.condition(conditions.SUCCEEDED, succeeded, reason=reason, message=message)
-        self.condition(conditions.FINISHED, True, reason=str(phase), message="The run has ended; see Succeeded.")
+        self.set_condition(conditions.SUCCEEDED, succeeded, reason=reason, message=message)
+        self.set_condition(conditions.FINISHED, True, reason=phase, message="The run has ended; see Succeeded.")
         self.status["finishedAt"] = self.now_text
-        self.say(phase, message=message, text=text, updated=self.now_text)
+        self.show(phase, message=message, text=text)
 
 
 def sentences(*parts: str) -> str:
@@ -142,5 +165,13 @@ def sentences(*parts: str) -> str:
 
 
 def cut(text: str, limit: int) -> str:
-    """Shorten a text so that one sees that it was."""
+    """Shorten a text to the limit, with `…` in place of what is cut off."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _entry_of(entries: list[_Entry], stage: Stage) -> _Entry:
+    for entry in entries:
+        if entry.get("stage") == stage:
+            return entry
+    entries.append({"stage": stage.value})
+    return entries[-1]

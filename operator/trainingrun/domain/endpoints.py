@@ -1,7 +1,7 @@
-"""Addresses of storage: read strictly, matched against the installer's patterns part by part, kept from local places.
+"""Addresses of storage: parsed strictly, matched with the installer's patterns part by part, local ones recognised.
 
-Invariant: two spellings of an address are one address, and what is not plainly `http(s)://host[:port]` is refused: a
-pattern is never met by a text that a client would read otherwise.
+Invariant: all spellings of an address are one address, and every text but `http(s)://host[:port]` is refused, so that
+a pattern never matches a text that a client would read as another address.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 
 Address = IPv4Address | IPv6Address
 
-# Where a pod finds itself, its node and its cloud instead of storage. Agents refuse them too, whatever DNS says.
+# Networks of the pod itself, its node and its cloud's metadata. Agents refuse them too, after they have asked DNS.
 REFUSED_NETWORKS: Final = (
     "0.0.0.0/8",  # this host
     "127.0.0.0/8",
@@ -40,7 +40,7 @@ _NUMBER: Final = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One address; `host` is a name in lower case, or the one spelling of `address`."""
+    """One address; `host` is a name in lower case, or the canonical spelling of `address`."""
 
     scheme: str
     host: str
@@ -49,14 +49,14 @@ class Endpoint:
 
     @property
     def local(self) -> bool:
-        """Whether a pod would find itself, its node or its cloud's metadata there, as far as the text tells."""
+        """Whether the address leads to the pod itself, its node or its cloud's metadata, as far as the text shows."""
         if self.address is not None:
             return any(self.address in network for network in _NETWORKS)
         return any(self.host == name or self.host.endswith(f".{name}") for name in _REFUSED_NAMES)
 
 
-def read(text: str) -> Endpoint:
-    """Read `http(s)://host[:port]`; raises ValueError that says what is wrong with it."""
+def parse(text: str) -> Endpoint:
+    """Parse `http(s)://host[:port]`; raises ValueError with what the text has or is not, to follow the text."""
     found = _ENDPOINT.fullmatch(text)
     if found is None:
         raise ValueError("is not http://host[:port] or https://host[:port]")
@@ -69,35 +69,35 @@ def read(text: str) -> Endpoint:
 
 
 def allows(pattern: str, endpoint: Endpoint) -> bool:
-    """Whether a pattern of the installer covers the endpoint; one that cannot be read covers nothing."""
+    """Return whether a pattern of the installer matches the endpoint; a malformed pattern matches nothing."""
     if pattern == "*":
         return True
     found = _PATTERN.fullmatch(pattern)
     if found is None or found[1] not in {"*", endpoint.scheme}:
         return False
-    host = endpoint.address == _bare(found[2]) if found[2] else _covers(found[3].lower(), endpoint)
+    host = endpoint.address == _parse_ip(found[2]) if found[2] else _host_matches(found[3].lower(), endpoint)
     port = found[4] or ("*" if found[3] == "*" else str(_DEFAULT_PORTS[endpoint.scheme]))
     return host and port in {"*", str(endpoint.port)}
 
 
-def names_one(pattern: str) -> bool:
-    """Whether a pattern stands for one host that the installer knew, and not for whatever a user thinks of."""
+def is_exact(pattern: str) -> bool:
+    """Return whether a pattern names one host, without a wildcard that lets users choose the host."""
     found = _PATTERN.fullmatch(pattern)
     return found is not None and "*" not in (found[2] or found[3])
 
 
 def _address(bracketed: str | None, *, name: str) -> Address | None:
-    """The IP address; None for a name. Clients read what ends in a number as an address, in a dozen ways of writing."""
+    """Return the IP address, None for a name. Clients read a host that ends in a number as an address."""
     if bracketed is None and not _NUMBER.fullmatch(name.rpartition(".")[2]):
         return None
-    address = _bare(bracketed or name)
+    address = _parse_ip(bracketed or name)
     if address is None:
         raise ValueError("has no IP address in its usual form, such as 10.0.0.1 or [fd00::1]")
     return address
 
 
-def _bare(text: str) -> Address | None:
-    """The address without the IPv6 clothes that an IPv4 address may wear; None for what is none."""
+def _parse_ip(text: str) -> Address | None:
+    """Parse an IP address, unwrapping IPv4-mapped IPv6; None if it is not an address."""
     try:
         address = ip_address(text)
     except ValueError:
@@ -105,13 +105,12 @@ def _bare(text: str) -> Address | None:
     return (address.ipv4_mapped if isinstance(address, IPv6Address) else None) or address
 
 
-def _covers(host: str, endpoint: Endpoint) -> bool:
-    """Match a host by its parts between dots: `*` stays within one, but for `*.` in front, which may be several."""
-    if host == "*":
+def _host_matches(pattern: str, endpoint: Endpoint) -> bool:
+    """Match a host by its parts between dots: `*` stays within a part; `*.` in front stands for one or more parts."""
+    if pattern == "*":
         return True
-    if re.fullmatch(r"[0-9.*]*[0-9][0-9.*]*", host) and endpoint.address is None:
-        return False  # 10.0.0.* means addresses, and not the name 10.0.0.example
-    below = host.startswith("*.")
-    parts = (re.escape(part).replace(r"\*", "[^.]*") for part in host.removeprefix("*.").split("."))
-    whole = (r"(?:[^.]+\.)+" if below else "") + r"\.".join(parts)
-    return re.fullmatch(whole, endpoint.host) is not None
+    if re.fullmatch(r"[0-9.*]*[0-9][0-9.*]*", pattern) and endpoint.address is None:
+        return False  # 10.0.0.* means addresses, not the name 10.0.0.example
+    any_subdomain = r"(?:[^.]+\.)+" if pattern.startswith("*.") else ""
+    parts = (re.escape(part).replace(r"\*", "[^.]*") for part in pattern.removeprefix("*.").split("."))
+    return re.fullmatch(any_subdomain + r"\.".join(parts), endpoint.host) is not None

@@ -1,4 +1,4 @@
-"""What a network needs when the spec is silent; the agent's pipeline templates hold everything else."""
+"""Defaults of each network for fields that the spec leaves out; the agent's pipeline templates hold all others."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ NETWORKS: Final = {
 
 
 def default_cadence(steps: int) -> int:
-    """Steps between saves, and between evaluations: ten per run, but never rarer than every 1000."""
+    """Steps between saves, and between evaluations: ten per run, and at least one every 1000 steps."""
     return min(1000, max(1, steps // 10))

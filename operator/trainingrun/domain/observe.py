@@ -1,4 +1,4 @@
-"""Slim views of Jobs and Pods: what decisions need and nothing more, so that the cache stays small."""
+"""What decisions are made from: views of Jobs and Pods, small so that the cache stays small, and the facts of a run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from trainingrun.api.names import LABEL_ATTEMPT, LABEL_RUN, LABEL_RUN_UID, LABEL_STAGE, Stage
+from trainingrun.domain.resolve import FindRun, Resolved
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class JobView:
 
     @classmethod
     def from_object(cls, body: Mapping[str, Any]) -> JobView | None:
-        """Read a Job; None when it does not carry our labels whole (somebody else's)."""
+        """Read a Job; None when it lacks one of our labels and so is not ours."""
         meta = body["metadata"]
         ours = _ours(meta)
         if ours is None:
@@ -60,7 +61,7 @@ class JobView:
 
 @dataclass(frozen=True, slots=True)
 class ContainerView:
-    """State of one container; exactly one of waiting, running, terminated is told by `state`."""
+    """State of one container; `state` is waiting, running or terminated."""
 
     state: str = "waiting"
     reason: str = ""
@@ -99,7 +100,7 @@ class PodView:
 
     @classmethod
     def from_object(cls, body: Mapping[str, Any]) -> PodView | None:
-        """Read a Pod; None when it is not a pod of ours."""
+        """Read a Pod; None when it lacks one of our labels and so is not ours."""
         meta, status = body["metadata"], body.get("status") or {}
         ours = _ours(meta)
         if ours is None:
@@ -133,19 +134,36 @@ class PodView:
 
     @property
     def ended(self) -> bool:
-        """No container runs any more."""
+        """Whether no container runs any more."""
         return self.phase in {"Succeeded", "Failed"}
 
     def departed(self) -> PodView:
-        """The same pod after it was removed from the API: its last word stays readable."""
+        """The same pod after it was removed from the API: its verdict stays readable."""
         return replace(self, gone=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Everything known about one run besides the object itself.
+
+    `pods` belong to the run's own Jobs, and their verdicts are believed. `lingering` are all pods with the run's
+    labels, whoever owns them: the next attempt waits until they have ended, and they are used for nothing else.
+    """
+
+    find_run: FindRun
+    jobs: tuple[JobView, ...] = ()
+    pods: tuple[PodView, ...] = ()
+    lingering: tuple[PodView, ...] = ()
+    progress: Mapping[str, Any] = field(default_factory=dict)  # the newest report of an agent
+    hints: Mapping[str, str] = field(default_factory=dict)  # the newest warning Event, by UID of its object
+    resolved: Resolved | None = None
+
+
 def _ours(meta: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Fields that Jobs and Pods have in common; None for an object that does not carry our labels whole."""
+    """Fields that Jobs and Pods have in common; None for an object that lacks one of our labels."""
     labels = meta.get("labels") or {}
     try:
-        told = {
+        from_labels = {
             "run": labels[LABEL_RUN],
             "run_uid": labels[LABEL_RUN_UID],
             "stage": Stage(labels[LABEL_STAGE]),
@@ -154,7 +172,7 @@ def _ours(meta: Mapping[str, Any]) -> dict[str, Any] | None:
     except (KeyError, ValueError):
         return None
     return {
-        **told,
+        **from_labels,
         "namespace": meta["namespace"],
         "name": meta["name"],
         "uid": meta["uid"],

@@ -1,7 +1,7 @@
-"""What a TrainingRun may make the operator's pods use: the installer's allow-lists, asked once, before acceptance.
+"""What a TrainingRun may put into its pods: the installer's allow-lists, checked once, before acceptance.
 
-Invariant: what the spec can put into a pod is either checked here or bounded by the API's schema; the fields that are
-neither do not exist (service account, volumes, security context, node name, pull secrets).
+Invariant: every field of the spec that reaches a pod is checked here or bounded by the CRD. There are no fields for
+service account, volumes, security context, node name or pull secrets.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CONTROL_PLANE: Final = ("node-role.kubernetes.io/control-plane", "node-role.kube
 
 
 def check(spec: Mapping[str, Any], *, settings: Settings) -> tuple[str, ...]:
-    """Networks to which the run's agents must not connect; raises NotAcceptedError naming field and Helm value."""
+    """Return networks that the run's agents must not use; raises NotAcceptedError naming field and Helm value."""
     policy = settings.policy
     image = (spec.get("train") or {}).get("image")
     allowed_images = (*policy.images, settings.trainer_image)
@@ -37,25 +37,25 @@ def check(spec: Mapping[str, Any], *, settings: Settings) -> tuple[str, ...]:
 
 
 def _refused_networks(storage: Mapping[str, Any], *, allowed: tuple[str, ...]) -> tuple[str, ...]:
-    """An endpoint that the installer named, without a wildcard, may be anywhere."""
+    """Check the endpoint; one that the installer allows without a wildcard may be in any network."""
     field = "spec.storage.endpoint"
     text = storage.get("endpoint") or f"https://s3.{storage.get('region', 'us-east-1')}.amazonaws.com"
-    told = repr(text) if "endpoint" in storage else f"AWS ({text}), which is meant when it is not set,"
+    shown = repr(text) if "endpoint" in storage else f"{text} (the default, AWS)"
     try:
-        endpoint = endpoints.read(text)
+        endpoint = endpoints.parse(text)
     except ValueError as error:
         raise NotAcceptedError("InvalidEndpoint", f"{field}: {text!r} {error}.") from error
     covering = [pattern for pattern in allowed if endpoints.allows(pattern, endpoint)]
     if not covering:
-        raise _forbidden(field, told, setting="policy.endpoints", allowed=allowed)
-    if any(endpoints.names_one(pattern) for pattern in covering):
+        raise _forbidden(field, shown, setting="policy.endpoints", allowed=allowed)
+    if any(endpoints.is_exact(pattern) for pattern in covering):
         return ()
     if endpoint.local:
         raise NotAcceptedError(
             "ForbiddenByPolicy",
             f"{field}: {text!r} is the pod itself, its node or the metadata service of its cloud, not storage. Use the "
-            "address of your storage; where it really is there, your platform team can allow the endpoint, without "
-            "a wildcard in its host, in policy.endpoints of the operator's Helm values.",
+            "address of your storage. If your storage really has this address, ask your platform team to allow it, "
+            "without a wildcard in its host, in policy.endpoints of the operator's Helm values.",
         )
     return REFUSED_NETWORKS
 
@@ -63,10 +63,10 @@ def _refused_networks(storage: Mapping[str, Any], *, allowed: tuple[str, ...]) -
 def _check_tolerations(field: str, tolerations: Iterable[Mapping[str, Any]], *, allowed: tuple[str, ...]) -> None:
     for number, toleration in enumerate(tolerations):
         key = toleration.get("key") or ""
-        # Without a key it tolerates every taint, those of control-plane nodes too; a wildcard never means these.
-        wanted = (key,) if key else CONTROL_PLANE
-        named = all(one in allowed for one in wanted)
-        if named or (key and key not in CONTROL_PLANE and _matches(key, allowed)):
+        # Without a key it tolerates every taint, also those of control-plane nodes; a wildcard never allows these.
+        needed = (key,) if key else CONTROL_PLANE
+        allowed_by_name = all(each in allowed for each in needed)
+        if allowed_by_name or (key and key not in CONTROL_PLANE and _matches(key, allowed)):
             continue
         value = repr(key) if key else "every taint (no key)"
         raise _forbidden(f"{field}[{number}]", value, setting="policy.tolerations", allowed=allowed)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from trainingrun.api.names import STAGE_PHASE, Stage
+from trainingrun.api.status import Progress, Training
 from trainingrun.domain import reported
 from trainingrun.domain.draft import Draft
 from trainingrun.domain.quantities import counted, duration, size
-from trainingrun.domain.results import TRAINING, storage
+from trainingrun.domain.results import set_storage_ready
 
 _UNITS: Final = ("images", "steps", "bytes", "files")
-_DOING: Final = {
+_SOURCES: Final[tuple[Literal["agent", "log"], ...]] = ("agent", "log")
+# Phases of the agent that the message names; the others are shown by their numbers alone.
+_ACTIVITIES: Final = {
     "starting": "starting",
     "preflight": "checking the storage",
     "listing": "listing",
@@ -26,79 +29,94 @@ _DOING: Final = {
 _COUNTED: Final = ("listing", "writing", "fetching", "shipping")
 
 
-def show_progress(draft: Draft, stage: Stage, *, progress: Mapping[str, Any]) -> None:
-    """Write `status.progress`, the message and what training says of itself."""
-    phase = str(STAGE_PHASE[stage])
-    counts = _counts(progress)
-    updated = reported.moment(progress.get("updated")) or draft.now_text
-    fields: dict[str, Any] = {"stage": str(stage), "updated": updated, **counts}
-    eta = reported.seconds(progress.get("etaSeconds"))
-    if eta is not None:
-        fields |= {"etaSeconds": int(eta), "eta": duration(eta)}
-    fields |= reported.pick({"rate": progress.get("bytesPerSecond")}, {"rate": reported.rate})
-    if progress.get("source"):
-        fields["source"] = progress["source"]
-    if stage is Stage.PREP:
-        draft.merge("dataset", reported.pick(progress, {"format": reported.label}))
+def show_progress(draft: Draft, stage: Stage, *, report: Mapping[str, Any]) -> None:
+    """Write `status.progress`, the message and what the agent already knows of its results."""
+    phase = STAGE_PHASE[stage]
+    counts = _counts(report)
+    if stage is Stage.PREP and (label_format := reported.label(report.get("format"))) is not None:
+        draft.update_dataset({"format": label_format})
     if stage is Stage.TRAIN:
-        _show_training(draft, reported.pick(progress, TRAINING))
-    text = _text(phase, progress, counts=counts)
-    waits = _storage_waits(draft, progress.get("storage"))
-    message = f"{text}, {fields['rate']}" if "rate" in fields else text
-    draft.say(STAGE_PHASE[stage], message=message, text=f"{phase}: {waits}" if waits else text, **fields)
+        _show_training(draft, reported.training(report))
+    text = _text(phase, report, counts=counts)
+    waits_for = _show_storage(draft, report.get("storage"))
+    speed = _speed(report)
+    draft.show(
+        phase,
+        message=f"{text}, {speed['rate']}" if "rate" in speed else text,
+        text=f"{phase}: {waits_for}" if waits_for else text,
+        stage=stage,
+        progress={**counts, **speed},
+    )
 
 
-def trained(numbers: Mapping[str, Any]) -> str:
-    """Where training stands while something else is counted, or nothing at all."""
-    at, steps = reported.count(numbers.get("step")), reported.count(numbers.get("steps"))
-    return f" {at}/{steps} ({100 * at // steps}%)" if at is not None and steps else ""
+def training_position(numbers: Mapping[str, Any] | Training) -> str:
+    """Format the step that training has reached, such as ` 75/150 (50%)`; empty when it is unknown."""
+    step, steps = reported.count(numbers.get("step")), reported.count(numbers.get("steps"))
+    return f" {step}/{steps} ({100 * step // steps}%)" if step is not None and steps else ""
 
 
-def _counts(progress: Mapping[str, Any]) -> dict[str, Any]:
-    """What is done of what, where both are known."""
-    done, total = reported.count(progress.get("done")), reported.count(progress.get("total"))
+def _counts(report: Mapping[str, Any]) -> Progress:
+    """Read how much is done of how much; empty unless both are known."""
+    done, total = reported.count(report.get("done")), reported.count(report.get("total"))
     if done is None or not total:
         return {}
-    unit = next((known for known in _UNITS if known == progress.get("unit")), "")
+    unit = next((known for known in _UNITS if known == report.get("unit")), "")
     return {"done": done, "total": total, "unit": unit, "percent": min(100, 100 * done // total)}
 
 
-def _text(phase: str, progress: Mapping[str, Any], *, counts: Mapping[str, Any]) -> str:
-    step = str(progress.get("phase", "starting"))
-    doing = f"{phase}: {_DOING[step]}" if step in _DOING else ""
-    if doing and step not in _COUNTED:
-        return doing
+def _speed(report: Mapping[str, Any]) -> Progress:
+    """Read when the report was made, from where it was read, its rate and the time left."""
+    speed = Progress()
+    if (updated := reported.moment(report.get("updated"))) is not None:
+        speed["updated"] = updated
+    if (seconds_left := reported.seconds(report.get("etaSeconds"))) is not None:
+        speed["etaSeconds"] = int(seconds_left)
+        speed["eta"] = duration(seconds_left)
+    if (rate := reported.rate(report.get("bytesPerSecond"))) is not None:
+        speed["rate"] = rate
+    for source in _SOURCES:
+        if source == report.get("source"):
+            speed["source"] = source
+    return speed
+
+
+def _text(phase: str, report: Mapping[str, Any], *, counts: Progress) -> str:
+    agent_phase = str(report.get("phase", "starting"))
+    activity = f"{phase}: {_ACTIVITIES[agent_phase]}" if agent_phase in _ACTIVITIES else ""
+    if activity and agent_phase not in _COUNTED:
+        return activity
     if not counts:
-        found = reported.count(progress.get("done")) if step == "listing" else None
-        return f"{doing} {counted(found, 'file')}" if found else doing or f"{phase}{trained(progress) or ': beginning'}"
-    amount = _amount(counts)
-    if step == "evaluating":
-        return f"{phase}{trained(progress)}, evaluating {amount}"
-    return f"{doing or phase} {amount} ({counts['percent']}%)"
+        files = reported.count(report.get("done")) if agent_phase == "listing" else None
+        if files:
+            return f"{activity} {counted(files, 'file')}"
+        return activity or f"{phase}{training_position(report) or ': beginning'}"
+    if agent_phase == "evaluating":
+        return f"{phase}{training_position(report)}, evaluating {_amount(counts)}"
+    return f"{activity or phase} {_amount(counts)} ({counts['percent']}%)"
 
 
-def _amount(counts: Mapping[str, Any]) -> str:
+def _amount(counts: Progress) -> str:
     done, total, unit = counts["done"], counts["total"], counts["unit"]
     if unit == "bytes":
-        return size(done, of=total)
+        return size(done, total=total)
     return f"{done}/{total}" if unit == "steps" else f"{done}/{total} {unit}"
 
 
-def _show_training(draft: Draft, numbers: Mapping[str, Any]) -> None:
-    """Take over what training reports; the address of a checkpoint that is no longer the newest is dropped."""
+def _show_training(draft: Draft, numbers: Training) -> None:
+    """Write what training reports; the address of a checkpoint that is no longer the newest is removed."""
     known = draft.status.get("training", {})
     if numbers.get("checkpointStep", known.get("checkpointStep")) != known.get("checkpointStep"):
         known.pop("checkpointURI", None)
-    draft.merge("training", numbers)
+    draft.update_training(numbers)
 
 
-def _storage_waits(draft: Draft, store: object) -> str:
-    """Take over what the agent says of the storage; returns what it waits for, if it does."""
-    if not isinstance(store, Mapping) or not isinstance(store.get("ready"), bool):
+def _show_storage(draft: Draft, storage: object) -> str:
+    """Write what the agent reports about the storage; return what the agent waits for, empty if nothing."""
+    if not isinstance(storage, Mapping) or not isinstance(storage.get("ready"), bool):
         return ""
-    message = reported.plain(str(store.get("message") or ""))
-    if store["ready"]:
-        storage(draft, ready=True, reason="Usable", message=message or "Storage answers.")
+    message = reported.plain(str(storage.get("message") or ""))
+    if storage["ready"]:
+        set_storage_ready(draft, True, reason="Usable", message=message or "Storage answers.")
         return ""
-    storage(draft, ready=False, reason=str(store.get("reason", "")), message=message)
-    return f"waiting for the storage ({store.get('reason', '')})"
+    set_storage_ready(draft, False, reason=str(storage.get("reason", "")), message=message)
+    return f"waiting for the storage ({storage.get('reason', '')})"

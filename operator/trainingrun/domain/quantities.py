@@ -19,21 +19,21 @@ def duration(seconds: float) -> str:
     return f"{min(whole // 86400, 9999)}d{whole % 86400 // 3600}h"
 
 
-def size(count: float, *, of: float | None = None) -> str:
+def size(count: float, *, total: float | None = None) -> str:
     """Write bytes: 512 B, 4.1 MB, 120/230 MB."""
-    whole = count if of is None else of
-    # What would be rounded to 1000 is one of the next unit.
+    whole = count if total is None else total
+    # A number that would be rounded to 1000 is written in the next unit.
     scale, unit = next(((scale, unit) for scale, unit in _BYTE_UNITS if whole >= 0.9995 * scale), (1, "B"))
     digits = 1 if scale > 1 and whole < 9.95 * scale else 0
-    numbers = [f"{number / scale:.{digits}f}" for number in ((count,) if of is None else (count, of))]
+    numbers = [f"{number / scale:.{digits}f}" for number in ((count,) if total is None else (count, total))]
     return f"{'/'.join(numbers)} {unit}"
 
 
 def grouped(number: int) -> str:
-    """Write a count in groups of three digits: 4 886."""
+    """Write a number in groups of three digits: 4 886."""
     return f"{number:,}".replace(",", " ")
 
 
 def counted(number: int, word: str) -> str:
-    """Write how many of a thing there are: 1 error, 4 886 objects."""
+    """Write a number with its noun in the singular or plural: 1 error, 4 886 objects."""
     return f"{grouped(number)} {word}{'' if number == 1 else 's'}"

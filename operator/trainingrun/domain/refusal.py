@@ -1,4 +1,4 @@
-"""The refusal of a spec that the API server had let through."""
+"""The error for a spec that the API server accepted and the operator refuses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(eq=False)  # not frozen: Python writes the traceback into every exception that passes a `with`
 class NotAcceptedError(Exception):
-    """The spec cannot run as it is; `waits` when that can change without the user (another run finishes)."""
+    """The spec cannot run now; `waits` when this can change without the user, as when another run finishes."""
 
     reason: str
     message: str

@@ -1,16 +1,17 @@
-"""What pods report, made fit for the status: a value that the CRD would refuse is left out, never an error.
+"""Values that pods report, made fit for the status: a value that the CRD would refuse is left out, never an error.
 
-Agents are ours, but what they pass on comes from a trainer image of the user's choice.
+The agents are ours, but they pass on values from a trainer image of the user's choice.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from trainingrun.api import clock
+from trainingrun.api.status import Dataset, Export, StageTimings, Training
 from trainingrun.domain.quantities import size
 
 MAX_COUNT: Final = 2**53
@@ -18,69 +19,119 @@ MAX_URI: Final = 1024
 MAX_LABEL: Final = 40
 MAX_FINDINGS: Final = 5
 MAX_FINDING: Final = 130
-Reader = Callable[[object], object]
 
 
-def pick(values: Mapping[str, Any], readers: Mapping[str, Reader]) -> dict[str, Any]:
-    """Read the fields that are there and fit."""
-    read = {name: reader(values.get(name)) for name, reader in readers.items()}
-    return {name: value for name, value in read.items() if value is not None}
+def dataset(numbers: Mapping[str, Any]) -> Dataset:
+    """Read the data set that a preparation reports."""
+    found = Dataset()
+    for count_name in ("trainImages", "evalImages", "trainObjects", "evalObjects", "errors", "warnings", "infos"):
+        if (number := count(numbers.get(count_name))) is not None:
+            found[count_name] = number
+    for uri_name in ("reportURI", "reportJSONURI"):
+        if (address := uri(numbers.get(uri_name))) is not None:
+            found[uri_name] = address
+    if (sha256 := digest(numbers.get("digest"))) is not None:
+        found["digest"] = sha256
+    if (label_format := label(numbers.get("format"))) is not None:
+        found["format"] = label_format
+    if (reused := flag(numbers.get("reused"))) is not None:
+        found["reused"] = reused
+    if (top := findings(numbers.get("topFindings"))) is not None:
+        found["topFindings"] = top
+    return found
+
+
+def training(numbers: Mapping[str, Any]) -> Training:
+    """Read steps, scores and the newest checkpoint that a training reports."""
+    found = Training()
+    for count_name in ("step", "steps", "checkpointStep", "resumedFromStep", "stepsLost"):
+        if (number := count(numbers.get(count_name))) is not None:
+            found[count_name] = number
+    for decimal_name in ("loss", "ap50", "mAP"):
+        if (text := decimal(numbers.get(decimal_name))) is not None:
+            found[decimal_name] = text
+    if (address := uri(numbers.get("checkpointURI"))) is not None:
+        found["checkpointURI"] = address
+    return found
+
+
+def export(numbers: Mapping[str, Any]) -> Export:
+    """Read the detector that an export reports; its files have fixed names below its address."""
+    found = Export()
+    for count_name in ("checkpointStep", "evalImages"):
+        if (number := count(numbers.get(count_name))) is not None:
+            found[count_name] = number
+    for decimal_name in ("ap50", "mAP"):
+        if (text := decimal(numbers.get(decimal_name))) is not None:
+            found[decimal_name] = text
+    if (address := uri(numbers.get("uri"))) is not None:
+        found["uri"] = address
+        found["frozenGraphURI"] = f"{address}frozen_inference_graph.pb"
+        found["savedModelURI"] = f"{address}saved_model/1/"
+    return found
+
+
+def add_timings(entry: StageTimings, timings: Mapping[str, Any]) -> None:
+    """Write the durations that an agent reports for its own work."""
+    for name in ("fetchSeconds", "workSeconds", "shipSeconds"):
+        if (duration := seconds(timings.get(name.removesuffix("Seconds")))) is not None:
+            entry[name] = duration
 
 
 def count(value: object) -> int | None:
-    """Read a whole number from 0."""
+    """Accept a whole number from 0 up."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_COUNT else None
 
 
 def seconds(value: object) -> float | None:
-    """Read a duration, with one decimal."""
+    """Accept a duration, rounded to one decimal."""
     known = isinstance(value, int | float) and math.isfinite(value) and 0 <= value <= MAX_COUNT
     return round(float(value), 1) if known and isinstance(value, int | float) else None
 
 
 def rate(value: object) -> str | None:
-    """Read bytes per second, as people do."""
+    """Accept bytes per second, as a text with a unit."""
     known = None if isinstance(value, bool) else seconds(value)
     return None if known is None else f"{size(known)}/s"
 
 
 def decimal(value: object) -> str | None:
-    """Read a number as the API holds it: a text with three decimals (or nan, inf: a loss can be)."""
+    """Accept a number as the API holds it: a text with three decimals, or nan and inf, which a loss can be."""
     return f"{value:.3f}"[:16] if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def flag(value: object) -> bool | None:
-    """Read a truth value."""
+    """Accept true or false."""
     return value if isinstance(value, bool) else None
 
 
 def label(value: object) -> str | None:
-    """Read a short name."""
+    """Accept a short name."""
     return value if isinstance(value, str) and 0 < len(value) <= MAX_LABEL else None
 
 
 def uri(value: object) -> str | None:
-    """Read an address."""
+    """Accept an address in the bucket."""
     return value if isinstance(value, str) and len(value) <= MAX_URI else None
 
 
 def digest(value: object) -> str | None:
-    """Read a SHA-256."""
+    """Accept a SHA-256 in hexadecimal digits."""
     return value if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) else None
 
 
 def findings(value: object) -> list[str] | None:
-    """Read the first findings of a report."""
+    """Accept a list of findings, of which the first are kept."""
     return [plain(str(item)[:MAX_FINDING]) for item in value[:MAX_FINDINGS]] if isinstance(value, list) else None
 
 
 def plain(text: str) -> str:
-    """Take out of a text what a terminal would obey: names of files and classes are anybody's."""
+    """Replace control characters, which a terminal would obey: users choose the names of files and classes."""
     return "".join(sign if sign.isprintable() else " " if sign.isspace() else "\ufffd" for sign in text)
 
 
 def moment(value: object) -> str | None:
-    """Read a time of the API, in its form."""
+    """Accept a time with its zone, as the API writes it."""
     try:
         found = clock.parse(value if isinstance(value, str) else None)
     except ValueError:
@@ -89,6 +140,6 @@ def moment(value: object) -> str | None:
 
 
 def reason(value: object, *, default: str = "Unknown") -> str:
-    """Make a reason of a condition: CamelCase, letters and digits."""
+    """Make a text fit for a reason of a condition: CamelCase, letters and digits."""
     text = re.sub("[^A-Za-z0-9]", "", str(value or ""))[:64]
     return text[0].upper() + text[1:] if text and text[0].isalpha() else default

@@ -1,7 +1,7 @@
-"""Turn a spec into the resolved document that every attempt is built from (contracts: resolved), or say why not.
+"""Turn a spec into the resolved document that every attempt is built from (images/contracts/resolved.schema.json).
 
-Invariant: the result depends on nothing but the arguments, and is written once, so an upgrade of the operator in
-mid-run changes nothing.
+Invariant: the result depends on the arguments alone and is written once, so that an upgrade of the operator does not
+change a run that it has accepted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FindRun = Callable[[str], Run | None]
 
 
 def resolve(run: Run, *, settings: Settings, find_run: FindRun) -> Resolved:
-    """Build the resolved document; raises NotAcceptedError naming the field."""
+    """Build the resolved document; raises NotAcceptedError naming the field at fault."""
     spec = run.spec
     storage = spec["storage"]
     train = spec.get("train") or {}
@@ -94,7 +94,7 @@ def _source(source: Mapping[str, Any], *, bucket: str) -> dict[str, Any]:
 
 
 def _split(dataset: Mapping[str, Any]) -> dict[str, Any] | None:
-    """How the images of train are divided; the API server lets through one of evalFraction and eval."""
+    """How the images of train are divided; None when eval has its own. The CRD allows only one of the two."""
     if "evalFraction" not in dataset:
         return None
     return {

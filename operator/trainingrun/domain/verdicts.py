@@ -1,7 +1,7 @@
-"""Every way an attempt can end, its budget and what is done about it: the one table of failure classes.
+"""Every way an attempt can end, and how often it is retried: the one table of failure classes.
 
-An agent's verdict is a claim about its own pod; `judge` joins it with what Kubernetes saw, because a container killed
-for memory can leave a tidy exit code and a pod that was deleted can leave none.
+An agent's verdict is a claim about its own pod; `judge` joins it with what Kubernetes recorded, because a container
+that was killed for memory can leave exit code 0, and a deleted pod can leave no exit code.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ from trainingrun.domain.observe import ContainerView, JobView, PodView
 from trainingrun.domain.reported import plain
 
 MAX_VERDICT_BYTES: Final = 4096
-UNLIMITED: Final = 1_000_000
 
 
 class Outcome(StrEnum):
-    """Failure classes of a verdict (contracts: verdict)."""
+    """Success and the failure classes of a verdict (images/contracts/verdict.schema.json)."""
 
     SUCCEEDED = "succeeded"
     USER_ERROR = "userError"
@@ -37,33 +36,33 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """What follows an outcome: how often it is tried again, whether with back-off, and how it counts."""
+class RetryPolicy:
+    """What follows an outcome: how often it is retried, whether with back-off, and the next step for the user."""
 
     retries: int
     back_off: bool
     hint: str
 
 
-POLICIES: Final[Mapping[Outcome, Policy]] = {
-    Outcome.SUCCEEDED: Policy(0, False, ""),
-    Outcome.USER_ERROR: Policy(0, False, "Correct what the message names."),
-    Outcome.STORAGE_REFUSED: Policy(0, False, "Correct spec.storage or the Secret that it names."),
-    Outcome.STORAGE_OUTAGE: Policy(5, True, "Check that the storage endpoint answers."),
-    Outcome.DIVERGED: Policy(0, False, "Lower train.learningRate or look for bad boxes in the report."),
-    Outcome.STALLED: Policy(2, False, "Look at the trainer's stacks, or raise train.stallSeconds."),
-    Outcome.OUT_OF_MEMORY: Policy(1, False, "Raise the stage's memory limit or lower train.batchSize."),
-    Outcome.DISK_FULL: Policy(0, False, "Raise the stage's scratch size."),
-    Outcome.INTERRUPTED: Policy(5, True, "The pod was ended from outside."),
-    Outcome.CRASH: Policy(3, True, "See the log of the attempt's pod."),
-    Outcome.GPU_UNFIT: Policy(0, False, "Set train.image to one whose TensorFlow serves this GPU."),
+POLICIES: Final[Mapping[Outcome, RetryPolicy]] = {
+    Outcome.SUCCEEDED: RetryPolicy(0, False, ""),
+    Outcome.USER_ERROR: RetryPolicy(0, False, "Correct what the message names."),
+    Outcome.STORAGE_REFUSED: RetryPolicy(0, False, "Correct spec.storage or the Secret that it names."),
+    Outcome.STORAGE_OUTAGE: RetryPolicy(5, True, "Check that the storage endpoint answers."),
+    Outcome.DIVERGED: RetryPolicy(0, False, "Lower train.learningRate or look for bad boxes in the report."),
+    Outcome.STALLED: RetryPolicy(2, False, "Look at the trainer's stacks, or raise train.stallSeconds."),
+    Outcome.OUT_OF_MEMORY: RetryPolicy(1, False, "Raise the stage's memory limit or lower train.batchSize."),
+    Outcome.DISK_FULL: RetryPolicy(0, False, "Raise the stage's scratch size."),
+    Outcome.INTERRUPTED: RetryPolicy(5, True, "The pod was ended from outside."),
+    Outcome.CRASH: RetryPolicy(3, True, "See the log of the attempt's pod."),
+    Outcome.GPU_UNFIT: RetryPolicy(0, False, "Set train.image to one whose TensorFlow serves this GPU."),
 }
 BACK_OFF_SECONDS: Final = (0, 10, 30, 60, 120, 300)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How an attempt ended."""
+    """How an attempt ended, with the numbers and durations that its agent reports."""
 
     outcome: Outcome
     reason: str
@@ -74,12 +73,12 @@ class Verdict:
 
 
 def back_off_seconds(failures: int) -> int:
-    """Wait before the next attempt after so many failures of the same class."""
+    """Seconds to wait before the next attempt after so many failures of the same class."""
     return BACK_OFF_SECONDS[min(failures, len(BACK_OFF_SECONDS) - 1)]
 
 
-def parse(text: str) -> Verdict | None:
-    """Read a termination message; None when it is not a verdict of a contract we know."""
+def parse_verdict(text: str) -> Verdict | None:
+    """Parse a termination message; None when it is not a verdict of a known contract."""
     if not text or len(text.encode()) > MAX_VERDICT_BYTES:
         return None
     try:
@@ -99,11 +98,11 @@ def parse(text: str) -> Verdict | None:
 
 
 def judge(job: JobView | None, pod: PodView | None) -> Verdict:
-    """Say how an attempt ended from everything that is left of it."""
+    """Return how an attempt ended, from its agent's verdict and from what Kubernetes recorded."""
     if pod is None:
         return _without_pod(job)
     agent = pod.containers.get(AGENT, ContainerView())
-    claimed = parse(agent.message) if agent.state == "terminated" else None
+    claimed = parse_verdict(agent.message) if agent.state == "terminated" else None
     if claimed is not None and claimed.outcome is not Outcome.CRASH:
         return _with_cause(claimed, pod)
     worker_name = WORKER.get(pod.stage, "")
@@ -121,7 +120,7 @@ def judge(job: JobView | None, pod: PodView | None) -> Verdict:
 
 
 def _with_cause(claimed: Verdict, pod: PodView) -> Verdict:
-    """The agent saw SIGTERM; Kubernetes knows who sent it."""
+    """Name the cause of a disruption: the agent saw SIGTERM, and Kubernetes knows who sent it."""
     if claimed.outcome is not Outcome.INTERRUPTED or not pod.disruption:
         return claimed
     message = f"Pod {pod.name} was disrupted: {pod.disruption_message.rstrip('.')}. {claimed.message}"
@@ -134,14 +133,14 @@ def _without_pod(job: JobView | None) -> Verdict:
     return Verdict(
         Outcome.INTERRUPTED,
         "PodGone",
-        f"The pod of Job {job.name} is gone without a last word. {job.message}".strip(),
+        f"The pod of Job {job.name} no longer exists and left no verdict. {job.message}".strip(),
     )
 
 
 def _from_pod(pod: PodView) -> Verdict | None:
     if pod.reason == "Evicted":
-        full = any(word in pod.message for word in ("ephemeral", "emptyDir", "EmptyDir", "disk"))
-        outcome = Outcome.DISK_FULL if full and not pod.disruption else Outcome.INTERRUPTED
+        for_disk = any(word in pod.message for word in ("ephemeral", "emptyDir", "EmptyDir", "disk"))
+        outcome = Outcome.DISK_FULL if for_disk and not pod.disruption else Outcome.INTERRUPTED
         return Verdict(outcome, "Evicted", f"Pod {pod.name} was evicted: {pod.message}")
     if pod.disruption:
         return Verdict(Outcome.INTERRUPTED, pod.disruption, f"Pod {pod.name} was disrupted: {pod.disruption_message}")
@@ -153,12 +152,12 @@ def _from_pod(pod: PodView) -> Verdict | None:
 
 
 def _from_exit(pod: PodView, agent: ContainerView) -> Verdict:
-    said = f": {agent.message.strip()[-500:]}" if agent.message.strip() else ""
+    last_words = f": {agent.message.strip()[-500:]}" if agent.message.strip() else ""
     return Verdict(
         Outcome.CRASH,
         "NoVerdict",
         f"Container {AGENT} of pod {pod.name} ended with exit code {agent.exit_code} "
-        f"({agent.reason or 'no reason'}) and no verdict{said}",
+        f"({agent.reason or 'no reason'}) and no verdict{last_words}",
     )
 
 

@@ -1,4 +1,4 @@
-"""Why a pod does not run yet, in words that name the cause and the next step."""
+"""Why a pod has not started: the cause, and the next step for the user."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NEXT_STEP: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What an attempt waits for; `subject_uid` asks for a look at that object's Events."""
+    """What an attempt waits for; `subject_uid` names an object whose warning Events would tell more."""
 
     reason: str
     message: str
@@ -32,32 +32,33 @@ class Cause:
 
     @property
     def full(self) -> str:
-        """Message and next step."""
+        """The message with the next step."""
         return sentences(self.message, _NEXT_STEP.get(self.reason, ""))
 
 
 def cause_of(job: JobView, pod: PodView | None, *, hints: dict[str, str], now: datetime) -> Cause:
-    """Say what keeps the attempt from running; `hints` holds the newest warning Event by object UID."""
+    """Return what keeps the attempt from starting; `hints` holds the newest warning Event by object UID."""
     if pod is None:
         return _no_pod(job, hints=hints, now=now)
     if pod.unschedulable:
-        return Cause("PodUnschedulable", f"No node can run pod {pod.name}: {_sentence(pod.unschedulable)}")
+        return Cause("PodUnschedulable", f"No node can run pod {pod.name}: {_one_sentence(pod.unschedulable)}")
     for name, container in pod.containers.items():
         if container.state != "waiting":
             continue
-        said = f"Container {name}: {_sentence(f'{container.reason}: {container.message}')}"
+        message = f"Container {name}: {_one_sentence(f'{container.reason}: {container.message}')}"
         if container.reason in _IMAGE:
-            return Cause("ImagePullFailed", said)
+            return Cause("ImagePullFailed", message)
         if container.reason not in {"", "ContainerCreating", "PodInitializing"}:
-            return _named(container.reason, said)
+            return _missing_object(message) or Cause(container.reason, message)
     if not pod.scheduled_at:
         return Cause("PodPending", f"Pod {pod.name} waits for the scheduler.")
     if _age(pod.scheduled_at, now) < CREATING_SECONDS:
         return Cause("ContainerCreating", f"Pod {pod.name} is being started on node {pod.node}.")
     hint = hints.get(pod.uid, "")
-    if not hint or hint.startswith("FailedScheduling"):  # which is over
+    if not hint or hint.startswith("FailedScheduling"):  # an old Event: the pod has its node
         return Cause("ContainerCreating", f"Pod {pod.name} is being started on node {pod.node}.", pod.uid)
-    return _named("ContainerCreating", f"Pod {pod.name}: {hint}", pod.uid)
+    message = f"Pod {pod.name}: {hint}"
+    return _missing_object(message, uid=pod.uid) or Cause("ContainerCreating", message, pod.uid)
 
 
 def _no_pod(job: JobView, *, hints: dict[str, str], now: datetime) -> Cause:
@@ -71,17 +72,18 @@ def _no_pod(job: JobView, *, hints: dict[str, str], now: datetime) -> Cause:
     return Cause("PodPending", f"Job {job.name} has no pod yet.", job.uid)
 
 
-def _sentence(text: str) -> str:
+def _one_sentence(text: str) -> str:
     return text.strip().rstrip(":.") + "."
 
 
-def _named(default: str, message: str, uid: str = "") -> Cause:
+def _missing_object(message: str, *, uid: str = "") -> Cause | None:
+    """Return the cause if the message says that a Secret or ConfigMap does not exist."""
     lowered = message.lower()
     if "secret" in lowered and "not found" in lowered:
         return Cause("SecretMissing", message, uid)
     if "configmap" in lowered and "not found" in lowered:
         return Cause("ConfigMapMissing", message, uid)
-    return Cause(default, message, uid)
+    return None
 
 
 def _age(since: str, now: datetime) -> float:

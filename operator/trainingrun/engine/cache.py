@@ -1,7 +1,7 @@
-"""What the watches have shown, by run.
+"""Runs, Jobs and Pods as the watches have shown them, by run.
 
-Invariant: never newer than the server, never overwritten by something older (resource versions of one object compare as
-numbers). A listing takes time: it adds nothing that was deleted and removes nothing that was made while it was read.
+Invariant: an older version never replaces a newer one (resource versions of one object compare as numbers). Reading a
+full listing takes time: it adds nothing that was deleted meanwhile and removes nothing that was created meanwhile.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ View = TypeVar("View", JobView, PodView)
 
 
 class Cache:
-    """Runs, Jobs and Pods, plus what is known about attempts in flight."""
+    """Runs, Jobs and Pods, with progress and warning Events of attempts in flight."""
 
     def __init__(self) -> None:
         self.runs: dict[str, Run] = {}
@@ -24,12 +24,12 @@ class Cache:
         self.pods: dict[str, dict[str, PodView]] = {}
         self.progress: dict[str, Mapping[str, Any]] = {}
         self.hints: dict[str, dict[str, str]] = {}
-        self._job_uids: dict[str, set[str]] = {}  # by run UID: every Job ever seen to be the run's own
-        self._known: set[str] = set()  # UIDs when the listing began
-        self._dropped: set[str] | None = None  # UIDs deleted since then, while one is read
+        self._job_uids: dict[str, set[str]] = {}  # by run UID: all Jobs that were seen with the run as owner
+        self._known: set[str] = set()  # UIDs known when the listing began
+        self._dropped: set[str] | None = None  # UIDs deleted while a listing is read
 
     def put_run(self, run: Run) -> None:
-        """Keep a run unless a newer version is known; another run of the same name replaces it with all it had."""
+        """Store a run unless a newer version is known; a new run of that name replaces the old one and its children."""
         known = self.runs.get(run.key)
         if known is not None and known.uid != run.uid:
             self.drop_run(known.key, uid=known.uid)
@@ -38,8 +38,8 @@ class Cache:
             self.runs[run.key] = run
 
     def drop_run(self, key: str, *, uid: str) -> None:
-        """Forget a deleted run and everything about it, unless another one took its name."""
-        self._note_dropped(uid)
+        """Remove a deleted run and its children, unless another run has taken its name."""
+        self._record_deletion(uid)
         known = self.runs.get(key)
         if known is None or known.uid != uid:
             return
@@ -52,12 +52,12 @@ class Cache:
         self._job_uids.pop(uid, None)
 
     def forget_attempts(self, key: str) -> None:
-        """Forget what running pods said and what kept them from running."""
+        """Remove progress and warning Events of the run's attempts."""
         self.progress.pop(key, None)
         self.hints.pop(key, None)
 
     def put_job(self, job: JobView) -> None:
-        """Keep a Job."""
+        """Store a Job unless a newer version is known."""
         table = self.jobs.setdefault(job.run_key, {})
         if _newer(job, table.get(job.uid)):
             table[job.uid] = job
@@ -65,8 +65,8 @@ class Cache:
             self._job_uids.setdefault(job.run_uid, set()).add(job.uid)
 
     def drop_job(self, job: JobView) -> None:
-        """Forget a deleted Job, and pods of it that were kept for their last word."""
-        self._note_dropped(job.uid)
+        """Remove a deleted Job, and its removed pods that were kept for their verdicts."""
+        self._record_deletion(job.uid)
         _remove(self.jobs, job.run_key, job.uid)
         kept = [p.uid for p in self.pods.get(job.run_key, {}).values() if p.gone and p.job_uid == job.uid]
         for uid in kept:
@@ -76,39 +76,39 @@ class Cache:
             self._job_uids.pop(job.run_uid, None)
 
     def put_pod(self, pod: PodView) -> None:
-        """Keep a pod."""
+        """Store a pod unless a newer version is known."""
         table = self.pods.setdefault(pod.run_key, {})
         if _newer(pod, table.get(pod.uid)):
             table[pod.uid] = pod
 
     def drop_pod(self, pod: PodView) -> None:
-        """A removed pod keeps its last word while its Job is there."""
-        self._note_dropped(pod.uid)
+        """Remove a deleted pod; while its Job exists, it is kept as gone, for its verdict."""
+        self._record_deletion(pod.uid)
         if pod.job_uid in self.jobs.get(pod.run_key, {}):
             self.put_pod(pod.departed())
         else:
             _remove(self.pods, pod.run_key, pod.uid)
 
     def jobs_of(self, run: Run) -> tuple[JobView, ...]:
-        """Jobs whose controller is this very run; a label alone proves nothing."""
+        """Jobs that this run owns; a label alone proves nothing."""
         return tuple(j for j in self.jobs.get(run.key, {}).values() if j.run_uid == run.uid == j.owner_uid)
 
     def pods_of(self, run: Run) -> tuple[PodView, ...]:
-        """Pods whose controller is or was a Job of this very run."""
+        """Pods whose owner is or was a Job that this run owns."""
         jobs = self._job_uids.get(run.uid, set())
         return tuple(p for p in self.pods.get(run.key, {}).values() if p.run_uid == run.uid and p.job_uid in jobs)
 
     def pods_labelled(self, run: Run) -> tuple[PodView, ...]:
-        """Pods with the run's labels, also of Jobs that were deleted before this process began; anyone can make one."""
+        """Pods with the run's labels, also of Jobs deleted before this process began; anyone can create such a pod."""
         return tuple(p for p in self.pods.get(run.key, {}).values() if p.run_uid == run.uid)
 
     def start_listing(self) -> None:
-        """Call before a full listing is read; one listing at a time."""
+        """Begin a full listing; call it before the first page is read, one listing at a time."""
         self._known = _uids(self.runs.values()) | _uids(_all(self.jobs)) | _uids(_all(self.pods))
         self._dropped = set()
 
     def finish_listing(self, *, runs: Iterable[Run], jobs: Iterable[JobView], pods: Iterable[PodView]) -> None:
-        """Take a full listing: what it lacks and was known before was deleted while no watch was looking."""
+        """Store a full listing; objects known before that it lacks were deleted while no watch was connected."""
         runs, jobs, pods = list(runs), list(jobs), list(pods)
         dropped = self._dropped or set()
         lost = self._known - _uids(runs) - _uids(jobs) - _uids(pods)
@@ -130,7 +130,7 @@ class Cache:
         self._known.clear()
         self._dropped = None
 
-    def _note_dropped(self, uid: str) -> None:
+    def _record_deletion(self, uid: str) -> None:
         if self._dropped is not None:
             self._dropped.add(uid)
 

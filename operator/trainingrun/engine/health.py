@@ -1,4 +1,4 @@
-"""HTTP for the kubelet and Prometheus: /healthz measures that the queue is served, /readyz that the cache is filled."""
+"""HTTP for the kubelet and Prometheus: /healthz checks that the queue is served, /readyz that the cache is filled."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_HEARTBEAT_AGE_SECONDS: Final = 60.0
 
 
 class Health:
-    """The three endpoints."""
+    """HTTP server of /healthz, /readyz and /metrics."""
 
     def __init__(self, *, port: int) -> None:
         self._port = port
@@ -28,7 +28,7 @@ class Health:
         self.waiting_for = "the first listing"
 
     async def start(self) -> None:
-        """Listen; until `serving` is called /readyz says what it waits for."""
+        """Listen; until `serving` is called, /readyz answers 503 with what the operator waits for."""
         app = web.Application()
         app.add_routes(
             [
@@ -47,7 +47,7 @@ class Health:
             await self._runner.cleanup()
 
     def serving(self, cache: Cache, queue: WorkQueue, reconciler: Reconciler) -> None:
-        """The loop runs from now on."""
+        """Report from now on that the loop runs."""
         self._parts = (cache, queue, reconciler)
 
     async def _healthz(self, _request: web.Request) -> web.Response:

@@ -1,8 +1,8 @@
-"""Advisory Lease: a second operator for the same scope says so and waits.
+"""Advisory Lease: a second operator of the same namespaces waits until the first one ends.
 
-Safety does not depend on it; deterministic names, preconditions and epochs give that.
-The chart brings the Lease, so that it goes with the chart; it is made here only before work begins, and only if it is
-missing, so that an operator that is being uninstalled leaves none behind.
+Safety does not depend on it: deterministic names, preconditions and epochs make two operators harmless.
+The chart creates the Lease, so that `helm uninstall` deletes it. The operator creates it only before it begins to work,
+and only if it is missing, so that an operator that is being uninstalled leaves none behind.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class LostLeaseError(RuntimeError):
-    """Another operator took the scope, or the Lease was deleted; this one must end."""
+    """Another operator took the Lease, or it was deleted; this process must end."""
 
 
 class ScopeLease:
@@ -39,10 +39,10 @@ class ScopeLease:
         self._path = f"/apis/coordination.k8s.io/v1/namespaces/{settings.pod_namespace}/leases"
 
     async def acquire(self, health: Health) -> None:
-        """Return once the Lease is ours; says every time why it waits."""
+        """Return once this process holds the Lease; logs what it waits for."""
         while not self._held:
             try:
-                self._held = await self._take_or_make()
+                self._held = await self._take_or_create()
                 health.waiting_for = f"Lease {self._name}, held by another operator for the same namespaces"
             except KubeError as error:
                 health.waiting_for = f"Lease {self._name}: {error}"
@@ -52,11 +52,11 @@ class ScopeLease:
         health.waiting_for = "the first listing"
 
     async def keep(self) -> None:
-        """Renew for ever; raises LostLeaseError when it is no longer ours. An API outage alone ends nothing."""
+        """Renew the Lease without end, also through API outages; raises LostLeaseError when it is lost."""
         while True:
             await asyncio.sleep(RENEW_SECONDS)
             try:
-                # A conflict is settled by reading again; only a second no means another holder.
+                # After a conflict it is read again; only a second failure means another holder.
                 if not (await self._take() or await self._take()):
                     self._held = False
                     raise LostLeaseError(f"Lease {self._name} was taken by another operator")
@@ -67,7 +67,7 @@ class ScopeLease:
                 log.warning("could not renew Lease %s: %s", self._name, error)
 
     async def release(self) -> None:
-        """Let the next operator start at once; a Lease that is not ours is left alone."""
+        """Release the Lease, if it is held, so that the next operator starts at once."""
         if not self._held:
             return
         try:
@@ -76,7 +76,7 @@ class ScopeLease:
         except KubeError as error:
             log.info("could not release Lease %s: %s", self._name, error)
 
-    async def _take_or_make(self) -> bool:
+    async def _take_or_create(self) -> bool:
         try:
             return await self._take()
         except NotFoundError:

@@ -1,4 +1,4 @@
-"""Prometheus metrics of the operator; labels are bounded: never a run's name."""
+"""Prometheus metrics of the operator; the values of labels are few: no label holds a run's name."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Start and stop of the loop: list, then work; every task has a name and a supervisor.
+"""Start and stop of the operator: list everything, then work; every task has a name and a supervisor.
 
-Invariant: no decision before the first full listing, so that a restart writes nothing.
+Invariant: no decision before the first full listing, so that a restart alone writes nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from trainingrun.kube.objects import list_all
 
 WORKERS: Final = 16
 HEARTBEAT_SECONDS: Final = 5.0
-FIRST_RESYNCS_SECONDS: Final = (5.0, 60.0)  # kopf's watches begin after our own listing, on a busy machine long after
+FIRST_RESYNCS_SECONDS: Final = (5.0, 60.0)  # kopf's watches begin after the first listing, on a busy machine long after
 RESYNC_SECONDS: Final = 600.0
 START_RETRY_SECONDS: Final = 2.0
 log = logging.getLogger(__name__)
@@ -53,16 +53,16 @@ class Operator:
         self._api = await Api.connect()
         self._lease = ScopeLease(self._api, settings=self._settings)
         await self._lease.acquire(self._health)
-        self._spawn(self._lease.keep(), name="lease")
+        self._start_task(self._lease.keep(), name="lease")
         await self._first_listing()
         self._puller = ProgressPuller(self._api, cache=self.cache, queue=self.queue, port=self._agent_port)
         reconciler = Reconciler(
             self._api, cache=self.cache, queue=self.queue, puller=self._puller, settings=self._settings
         )
         for number in range(WORKERS):
-            self._spawn(self.queue.work(reconciler.handle), name=f"worker {number}")
-        self._spawn(self._beat(), name="heartbeat")
-        self._spawn(self._resync(), name="resync")
+            self._start_task(self.queue.work(reconciler.handle), name=f"worker {number}")
+        self._start_task(self._beat(), name="heartbeat")
+        self._start_task(self._resync(), name="resync")
         self._health.serving(self.cache, self.queue, reconciler)
         self.serving = True
         for key in self.cache.runs:
@@ -83,27 +83,27 @@ class Operator:
         await self._health.stop()
 
     def forget(self, run: Run) -> None:
-        """A run was deleted."""
+        """Remove a deleted run from the cache and end its work."""
         self.cache.drop_run(run.key, uid=run.uid)
         self.queue.add(run.key)
 
-    def _spawn(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
+    def _start_task(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
         task = asyncio.create_task(work, name=name)
-        task.add_done_callback(_die_with)
+        task.add_done_callback(_exit_with)
         self._tasks.append(task)
 
     async def _beat(self) -> None:
         while True:
-            self.queue.add(HEARTBEAT, first=True)  # a long queue is no reason to restart, a stuck one is
+            self.queue.add(HEARTBEAT, first=True)  # ahead of all others: a long queue is healthy, a stuck one is not
             await asyncio.sleep(HEARTBEAT_SECONDS)
 
     async def _resync(self) -> None:
-        """A watch can lose a deletion, and none sees one from before it began; a full listing now and then does."""
+        """Watches can miss deletions, above all those from before they began, so list everything periodically."""
         for seconds in itertools.chain(FIRST_RESYNCS_SECONDS, itertools.repeat(RESYNC_SECONDS)):
             await asyncio.sleep(seconds)
             known = set(self.cache.runs)
             try:
-                await self._list()
+                await self._list_all()
             except KubeError as error:
                 log.warning("resync failed: %s", error)
                 continue
@@ -111,13 +111,13 @@ class Operator:
                 self.queue.add(key)
 
     async def _first_listing(self) -> None:
-        """Wait for an API server that answers and serves our resource: kopf looks for it once, after this."""
+        """Wait until the API server serves TrainingRuns: kopf looks for the resource only once, after this."""
         assert self._api is not None
         while True:
             try:
                 served = await self._api.call("GET", f"/apis/{GROUP}/{VERSION}")
                 if any(resource.get("name") == PLURAL for resource in served.get("resources") or ()):
-                    await self._list()
+                    await self._list_all()
                     return
                 self._health.waiting_for = f"the custom resource {PLURAL}.{GROUP} to be served"
             except KubeError as error:
@@ -125,7 +125,7 @@ class Operator:
             log.warning("waiting for %s", self._health.waiting_for)
             await asyncio.sleep(START_RETRY_SECONDS)
 
-    async def _list(self) -> None:
+    async def _list_all(self) -> None:
         assert self._api is not None
         self.cache.start_listing()
         runs: list[Run] = []
@@ -144,8 +144,8 @@ class Operator:
         self.cache.finish_listing(runs=runs, jobs=jobs, pods=pods)
 
 
-def _die_with(task: asyncio.Task[None]) -> None:
-    """End the process with a task that ended by itself: what is left only looks alive, and the kubelet restarts it."""
+def _exit_with(task: asyncio.Task[None]) -> None:
+    """Exit when a task has ended by itself: without it the process only seems alive; the kubelet starts a new one."""
     if task.cancelled():
         return
     log.critical("task %s ended", task.get_name(), exc_info=task.exception())

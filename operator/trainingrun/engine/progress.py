@@ -1,4 +1,4 @@
-"""Pull progress from the agents of running attempts; never from the API server, never decisive.
+"""Pull progress from the agents of running attempts; no decision depends on it.
 
 One task per running pod asks `http://<podIP>:8080/progress` every two seconds. While the network forbids that, the
 last `progress {...}` line of the agent's log is read once a minute instead, and the status says so.
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 class ProgressPuller:
-    """Keeps `cache.progress` fresh for the runs it is told to watch."""
+    """Keeps `cache.progress` up to date for the runs that `watch` names."""
 
     def __init__(self, api: Api, *, cache: Cache, queue: WorkQueue, port: int = AGENT_PORT) -> None:
         self._api, self._cache, self._queue, self._port = api, cache, queue, port
@@ -42,7 +42,7 @@ class ProgressPuller:
         self._session: aiohttp.ClientSession | None = None
 
     def watch(self, key: str, pod: PodView | None) -> None:
-        """Pull from this pod from now on, or (None) stop pulling for the run."""
+        """Pull from this pod from now on; None stops pulling for the run."""
         known = self._tasks.get(key)
         if pod is not None and pod.ip and known is not None and known[0] == pod.uid and not known[1].done():
             return
@@ -50,11 +50,11 @@ class ProgressPuller:
             known[1].cancel()
             del self._tasks[key]
         if pod is not None and pod.ip:
-            task = asyncio.create_task(self._pull_for_ever(key, pod), name=f"progress {key}")
+            task = asyncio.create_task(self._pull_repeatedly(key, pod), name=f"progress {key}")
             self._tasks[key] = (pod.uid, task)
 
     async def close(self) -> None:
-        """Stop every pull."""
+        """Stop pulling for all runs."""
         for _, task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*(task for _, task in self._tasks.values()), return_exceptions=True)
@@ -62,7 +62,7 @@ class ProgressPuller:
         if self._session is not None:
             await self._session.close()
 
-    async def _pull_for_ever(self, key: str, pod: PodView) -> None:
+    async def _pull_repeatedly(self, key: str, pod: PodView) -> None:
         answered, read = time.monotonic(), -math.inf
         while True:
             found = await self._ask(pod)
@@ -94,7 +94,7 @@ class ProgressPuller:
                 data = await _read(answer.content)
         except (aiohttp.ClientError, TimeoutError, OSError):
             return None
-        return read_progress(data.decode("utf-8", errors="replace"), pod_uid=pod.uid)
+        return parse_progress(data.decode("utf-8", errors="replace"), pod_uid=pod.uid)
 
     async def _read_log(self, pod: PodView) -> dict[str, Any] | None:
         try:
@@ -102,14 +102,12 @@ class ProgressPuller:
         except KubeError as error:
             log.info("no progress from pod %s/%s: %s", pod.namespace, pod.name, error)
             return None
-        lines = [line for line in text.splitlines() if LOG_MARK in line]
-        if not lines:
-            return None
-        return read_progress(lines[-1][lines[-1].index(LOG_MARK) + len("progress ") :], pod_uid=pod.uid)
+        reports = ["{" + line.partition(LOG_MARK)[2] for line in text.splitlines() if LOG_MARK in line]
+        return parse_progress(reports[-1], pod_uid=pod.uid) if reports else None
 
 
 async def _read(content: aiohttp.StreamReader) -> bytes:
-    """Read all of a short answer; one read may return a part of it."""
+    """Read the whole of a short answer; one read may return only a part of it."""
     data = b""
     async for chunk in content.iter_chunked(MAX_BYTES):
         data += chunk
@@ -118,8 +116,8 @@ async def _read(content: aiohttp.StreamReader) -> bytes:
     return data
 
 
-def read_progress(text: str, *, pod_uid: str) -> dict[str, Any] | None:
-    """Read a progress document; None when it is too long, broken, of another pod or of an unknown contract."""
+def parse_progress(text: str, *, pod_uid: str) -> dict[str, Any] | None:
+    """Parse a progress document; None when it is too long, malformed, of another pod or of an unknown contract."""
     if len(text) > MAX_BYTES:
         return None
     try:

@@ -1,7 +1,7 @@
 """Observe, plan, apply: the only place that joins decisions with the API.
 
-Order of writes: children, deletions, one status patch with resourceVersion, then deletions of what the status now
-holds, then Events. A process that dies between any two of them is caught up by the next reconcile.
+Order of writes: children, deletions, one status patch with resourceVersion, deletions of Jobs whose results the status
+now holds, Events. When the process dies between any two of them, the next reconcile completes them.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from typing import Any, Final
 from trainingrun.api.names import RESOLVED_KEY, Phase
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
-from trainingrun.domain.actions import Child, Plan
+from trainingrun.api.status import Status
+from trainingrun.domain.decision import Child, Decision
 from trainingrun.domain.draft import Draft
-from trainingrun.domain.observe import JobView
-from trainingrun.domain.plan import Observed, plan
+from trainingrun.domain.observe import JobView, Observed
+from trainingrun.domain.plan import plan
 from trainingrun.engine import metrics
 from trainingrun.engine.cache import Cache
 from trainingrun.engine.progress import ProgressPuller
@@ -31,9 +32,9 @@ from trainingrun.kube.client import Api
 from trainingrun.kube.errors import ConflictError, KubeError, NotFoundError, RefusedError
 from trainingrun.kube.events import Recorder
 
-HEARTBEAT: Final = ""  # a key that no object has: it measures that the queue is served
-STATUS_SECONDS: Final = 5.0  # progress alone is written at most this often
-LOOK_UP_SECONDS: Final = 6.0
+HEARTBEAT: Final = ""  # a key that no object has: handling it proves that the queue is served
+STATUS_SECONDS: Final = 5.0  # between two writes of progress alone
+READ_WARNINGS_SECONDS: Final = 6.0
 REFUSED_SECONDS: Final = 60.0
 _FAST_MOVING: Final = ("progress", "training", "message")
 log = logging.getLogger(__name__)
@@ -41,12 +42,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Memory:
-    """What may be forgotten at any time about one run: costs a read or an early write, never a wrong decision."""
+    """Facts about one run that may be lost at any time: losing them costs a read or a write, never a wrong decision."""
 
     uid: str
     resolved: dict[str, Any] = field(default_factory=dict)
     patched_at: float = -math.inf
-    looked_up_at: dict[str, float] = field(default_factory=dict)  # by UID of the object that does not start
+    warnings_read_at: dict[str, float] = field(default_factory=dict)  # by UID of the object that does not start
 
 
 class Reconciler:
@@ -69,7 +70,7 @@ class Reconciler:
         self.heartbeat = time.monotonic()
 
     async def handle(self, key: str) -> None:
-        """Reconcile one key; failures are logged, counted and tried again later."""
+        """Reconcile one key; failures are logged, counted and retried later."""
         if key == HEARTBEAT:
             self.heartbeat = time.monotonic()
             return
@@ -81,7 +82,7 @@ class Reconciler:
             metrics.RECONCILES.labels("conflict").inc()
         except KubeError as error:
             wait = error.retry_after or self._queue.retry_after(key)
-            log.warning("%s: %s; again in %.0f s", key, error, wait)
+            log.warning("%s: %s; retrying in %.0f s", key, error, wait)
             self._queue.add_after(key, wait)
             metrics.RECONCILES.labels("error").inc()
         except Exception:
@@ -117,7 +118,7 @@ class Reconciler:
 
     async def _observe(self, run: Run) -> Observed:
         resolved = self._memory(run).resolved
-        if not resolved and run.status.get("storageURI"):  # accepted earlier: the ConfigMap holds
+        if not resolved and run.status.get("storageURI"):  # accepted before: its ConfigMap is what counts
             resolved = await self._read_resolved(run)
         return Observed(
             find_run=self._cache.runs.get,
@@ -135,31 +136,33 @@ class Reconciler:
         memory.resolved = json.loads(text) if text else {}
         return memory.resolved
 
-    async def _apply(self, run: Run, decision: Plan) -> None:
+    async def _apply(self, run: Run, decision: Decision) -> None:
         try:
             for body in decision.create:
                 await self._create(run, body)
         except objects.ForeignObjectError as error:
-            await self._show_refusal(run, error)
+            await self._show_rejection(run, error)
             raise
         except RefusedError as error:
             if error.status == 403:  # rights, quota or an admission policy: may change
-                await self._show_refusal(run, error)
+                await self._show_rejection(run, error)
                 raise
-            decision.draft.fail(reason="ChildRefused", message=f"The API server refused a child of the run: {error}")
-        await self._create_beside(run, decision)
+            decision.draft.fail(
+                reason="ChildRefused", message=f"The API server rejected an object of this run: {error}"
+            )
+        await self._create_optional(run, decision)
         for child in decision.delete:
             await self._delete(run, child)
         if decision.delete_run:
             await self._delete(run, Child("TrainingRun", run.name, run.uid))
             return
         written = await self._write_status(run, decision)
-        for child in decision.cleanup if written else ():
+        for child in decision.delete_after_status if written else ():
             await self._delete(run, child)
-        for note in decision.draft.notes if written else ():
-            await self._recorder.emit(run, note, now=decision.draft.now_text)
-        self._puller.watch(run.key, decision.watch)
-        await self._look_up(run, decision.look_up)
+        for event in decision.draft.events if written else ():
+            await self._recorder.emit(run, event, now=decision.draft.now_text)
+        self._puller.watch(run.key, decision.pull_progress)
+        await self._read_warnings(run, decision.read_warnings)
         if decision.requeue_after is not None:
             self._queue.add_after(run.key, decision.requeue_after)
 
@@ -174,14 +177,15 @@ class Reconciler:
             metrics.ATTEMPTS.labels(str(job.stage)).inc()
             log.info("%s: created Job %s", run.key, job.name)
 
-    async def _create_beside(self, run: Run, decision: Plan) -> None:
+    async def _create_optional(self, run: Run, decision: Decision) -> None:
         try:
-            for body in decision.beside:
+            for body in decision.create_optional:
                 await self._create(run, body)
         except (RefusedError, objects.ForeignObjectError) as error:
-            decision.draft.status.pop("tensorboard", None)  # not there, so the next reconcile tries again
-            decision.draft.note("TensorBoardRefused", f"The run goes on without TensorBoard: {error}", warning=True)
-            decision.again(REFUSED_SECONDS)
+            decision.draft.status.pop("tensorboard", None)  # not created, so the next reconcile tries again
+            message = f"The run continues without TensorBoard: {error}"
+            decision.draft.add_event("TensorBoardRefused", message, warning=True)
+            decision.requeue(after=REFUSED_SECONDS)
 
     async def _delete(self, run: Run, child: Child) -> None:
         where = {"namespace": run.namespace, "name": child.name}
@@ -190,21 +194,22 @@ class Reconciler:
         else:
             await objects.delete_owned(self._api, child.kind, **where, owner_uid=run.uid)
 
-    async def _show_refusal(self, run: Run, error: KubeError) -> None:
+    async def _show_rejection(self, run: Run, error: KubeError) -> None:
         draft = Draft(run, self._now())
-        message = f"The API server refused a child of the run; trying again: {error}"
-        draft.say(Phase(run.status.get("phase", Phase.PENDING)), message=message, updated=draft.now_text)
-        await self._write_status(run, Plan(draft=draft))
+        message = f"The API server rejected an object of this run; trying again: {error}"
+        draft.show(Phase(run.status.get("phase", Phase.PENDING)), message=message)
+        await self._write_status(run, Decision(draft=draft))
 
-    async def _write_status(self, run: Run, decision: Plan) -> bool:
-        """Patch the status if it changed; return False when the write was put off."""
-        wanted, held = decision.draft.status, dict(run.status)
-        changes = _difference(wanted, held)
+    async def _write_status(self, run: Run, decision: Decision) -> bool:
+        """Patch the status if it changed; return False when the write was postponed."""
+        wanted, held = decision.draft.status, run.status
+        changes = _merge_patch(wanted, held)
         if not changes:
             return True
         memory = self._memory(run)
         waited = time.monotonic() - memory.patched_at
-        urgent = decision.draft.notes or decision.cleanup or not _only_fast(changes, wanted, held)
+        slow_moving = not _only_fast_moving(changes, wanted=wanted, held=held)
+        urgent = slow_moving or decision.draft.events or decision.delete_after_status
         if not urgent and waited < STATUS_SECONDS:
             self._queue.add_after(run.key, STATUS_SECONDS - waited)
             return False
@@ -222,38 +227,36 @@ class Reconciler:
         self._cache.put_run(Run.from_object(answer))
         return True
 
-    async def _look_up(self, run: Run, uids: list[str]) -> None:
-        """List the Events of an object that does not start, but not more often than every few seconds."""
-        looked_up_at = self._memory(run).looked_up_at
+    async def _read_warnings(self, run: Run, uids: list[str]) -> None:
+        """Read the newest warning Event of objects that do not start, at most once in a few seconds each."""
+        warnings_read_at = self._memory(run).warnings_read_at
         for uid in uids:
             moment = time.monotonic()
-            if moment - looked_up_at.get(uid, -math.inf) < LOOK_UP_SECONDS:
+            if moment - warnings_read_at.get(uid, -math.inf) < READ_WARNINGS_SECONDS:
                 continue
-            looked_up_at[uid] = moment
+            warnings_read_at[uid] = moment
             hint = await objects.newest_warning(self._api, namespace=run.namespace, uid=uid)
             if hint and self._cache.hints.setdefault(run.key, {}).get(uid) != hint:
                 self._cache.hints[run.key][uid] = hint
                 self._queue.add(run.key)
 
 
-def _difference(wanted: Mapping[str, Any], held: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge patch from one status to another; lists and objects of the first level are replaced whole."""
-    changes: dict[str, Any] = {
-        key: _replace(value, held.get(key)) for key, value in wanted.items() if held.get(key) != value
-    }
-    changes.update({key: None for key in held if key not in wanted})
-    return changes
+def _merge_patch(wanted: Mapping[str, object], held: Mapping[str, object]) -> dict[str, object]:
+    """Merge patch from one status to another; its lists and objects are replaced as a whole."""
+    changes = {key: _replacement(value, held.get(key)) for key, value in wanted.items() if held.get(key) != value}
+    removed: dict[str, object] = {key: None for key in held if key not in wanted}
+    return changes | removed
 
 
-def _replace(value: Any, old: Any) -> Any:
+def _replacement(value: object, old: object) -> object:
     if not isinstance(value, dict) or not isinstance(old, dict):
         return value
     return {**{key: None for key in old if key not in value}, **value}
 
 
-def _only_fast(changes: Mapping[str, Any], wanted: Mapping[str, Any], held: Mapping[str, Any]) -> bool:
+def _only_fast_moving(changes: Mapping[str, object], *, wanted: Status, held: Status) -> bool:
     if any(key not in _FAST_MOVING for key in changes):
         return False
-    stage_moved = (wanted.get("progress") or {}).get("stage") != (held.get("progress") or {}).get("stage")
-    new, old = wanted.get("training") or {}, held.get("training") or {}
-    return not stage_moved and new.get("checkpointStep") == old.get("checkpointStep")
+    same_stage = wanted.get("progress", {}).get("stage") == held.get("progress", {}).get("stage")
+    new, old = wanted.get("training", {}), held.get("training", {})
+    return same_stage and new.get("checkpointStep") == old.get("checkpointStep")

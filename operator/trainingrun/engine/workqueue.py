@@ -1,4 +1,4 @@
-"""Keys to reconcile: deduplicated, one worker per key at a time, delayed on request, slowed down on failure."""
+"""Queue of keys to reconcile: deduplicated, one worker per key at a time, delayed on request and after failures."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class WorkQueue:
         return len(self._queued)
 
     def add(self, key: str, *, first: bool = False) -> None:
-        """Ask for a reconcile as soon as possible, or before all others; a key in work is done once more afterwards."""
+        """Ask for a reconcile soon, or before all others (`first`); a key in work is reconciled again afterwards."""
         if key in self._active:
             self._dirty.add(key)
         elif key not in self._queued:
@@ -37,7 +37,7 @@ class WorkQueue:
             self._ready.put_nowait((0 if first else 1, next(self._count), key))
 
     def add_after(self, key: str, seconds: float) -> None:
-        """Ask for a reconcile after a while; the earliest wish wins."""
+        """Ask for a reconcile after so many seconds; the earliest request wins."""
         loop = asyncio.get_running_loop()
         due = loop.time() + seconds
         timer = self._timers.get(key)
@@ -48,18 +48,18 @@ class WorkQueue:
         self._timers[key] = loop.call_at(due, self._fire, key)
 
     def retry_after(self, key: str) -> float:
-        """Note a failure of the key; return the wait, growing to five minutes, with jitter."""
+        """Count a failure of the key; return the wait, growing to five minutes, with jitter."""
         count = self._failures.get(key, 0)
         self._failures[key] = count + 1
-        growth = 2.0 ** min(count, 16)  # a thousand failures are no reason to overflow
+        growth = 2.0 ** min(count, 16)  # bounded, so that many failures do not overflow a float
         return float(min(MAX_SECONDS, BASE_SECONDS * growth) * (0.5 + self._jitter()))
 
     def forget(self, key: str) -> None:
-        """The key went well: its next failure starts from the shortest wait."""
+        """Reset the failures of a key that succeeded: its next failure waits shortest."""
         self._failures.pop(key, None)
 
     async def work(self, handle: Callable[[str], Awaitable[None]]) -> None:
-        """Take keys for ever; `handle` deals with its own errors."""
+        """Handle keys without end; `handle` must catch its own errors."""
         while True:
             _, _, key = await self._ready.get()
             self._queued.discard(key)

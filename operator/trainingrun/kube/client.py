@@ -1,7 +1,7 @@
-"""One HTTP call to the API server: authenticated by the official client, dictionaries in and out, always with a limit.
+"""Calls to the API server: authenticated by the official client, dictionaries in and out, always with a time limit.
 
-The generated methods validate every body against pydantic models and cost most of the time of a call; paths and
-dictionaries are enough for the few calls we make.
+The client's generated methods validate every body with pydantic models, which takes most of the time of a call; paths
+and dictionaries are enough for the few calls of this operator.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Api:
 
     @classmethod
     async def connect(cls) -> Api:
-        """Log in with the service account of the pod, or with the kubeconfig at hand outside a cluster."""
+        """Log in with the pod's service account, or outside a cluster with the kubeconfig."""
         configuration = client.Configuration()
         if "KUBERNETES_SERVICE_HOST" in os.environ:
             config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]

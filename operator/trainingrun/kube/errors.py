@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class KubeError(Exception):
-    """A call failed; try again later. `status` is the HTTP status, 0 when there was none."""
+    """A call failed; retry it later. `status` is the HTTP status, 0 when there was none."""
 
     def __init__(self, message: str, *, status: int = 0, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -13,7 +13,7 @@ class KubeError(Exception):
 
 
 class NotFoundError(KubeError):
-    """The object is not there."""
+    """The object does not exist."""
 
 
 class ConflictError(KubeError):
@@ -21,7 +21,7 @@ class ConflictError(KubeError):
 
 
 class RefusedError(KubeError):
-    """The server understood and said no (invalid, forbidden); the same call will fail again."""
+    """The server refused the call as invalid or forbidden; the same call will fail again."""
 
 
 def from_status(status: int, message: str, *, retry_after: float | None = None) -> KubeError:

@@ -1,4 +1,4 @@
-"""Events on a TrainingRun: best effort, never the record, the same one at most every five minutes."""
+"""Events about a TrainingRun: best effort, and the same one at most every five minutes; the record is the status."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 
 from trainingrun.api.names import API_VERSION, KIND, MANAGER
 from trainingrun.api.run import Run
-from trainingrun.domain.draft import Note
+from trainingrun.domain.draft import Event
 from trainingrun.kube.client import Api
 from trainingrun.kube.errors import KubeError
 from trainingrun.kube.objects import path
@@ -27,9 +27,9 @@ class Recorder:
         self._api, self._clock = api, clock
         self._seen: dict[tuple[str, str, str], float] = {}
 
-    async def emit(self, run: Run, note: Note, *, now: str) -> None:
-        """Emit one Event about a run; a refused Event is logged and forgotten."""
-        key = (run.uid, note.reason, note.message)
+    async def emit(self, run: Run, event: Event, *, now: str) -> None:
+        """Emit one Event about a run; an Event that the server refuses is logged and dropped."""
+        key = (run.uid, event.reason, event.message)
         moment = self._clock()
         if moment - self._seen.get(key, -math.inf) < QUIET_SECONDS:
             return
@@ -37,17 +37,17 @@ class Recorder:
             self._seen.clear()
         self._seen[key] = moment
         try:
-            await self._api.call("POST", path("Event", run.namespace), body=_event(run, note, now=now))
+            await self._api.call("POST", path("Event", run.namespace), body=_body(run, event, now=now))
         except KubeError as error:
-            log.warning("event %s for %s was refused: %s", note.reason, run.key, error)
+            log.warning("event %s for %s was refused: %s", event.reason, run.key, error)
 
 
-def _event(run: Run, note: Note, *, now: str) -> dict[str, object]:
+def _body(run: Run, event: Event, *, now: str) -> dict[str, object]:
     return {
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {
-            # Events are listed by name and shown by their second: only the name keeps those of one second in order.
+            # Events are listed by name and shown with their second: the name keeps those of one second in order.
             "name": f"{run.name}.{time.time_ns():x}",
             "namespace": run.namespace,
         },
@@ -58,9 +58,9 @@ def _event(run: Run, note: Note, *, now: str) -> dict[str, object]:
             "namespace": run.namespace,
             "uid": run.uid,
         },
-        "type": note.kind,
-        "reason": note.reason,
-        "message": note.message,
+        "type": event.kind,
+        "reason": event.reason,
+        "message": event.message,
         "source": {"component": MANAGER},
         "reportingComponent": MANAGER,
         "firstTimestamp": now,

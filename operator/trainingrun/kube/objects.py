@@ -1,4 +1,4 @@
-"""The few operations a run needs; invariant: an object that exists but is not the run's own is never touched."""
+"""The operations that a run needs; invariant: an object that the run does not own is never changed or deleted."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _KINDS: Final = {
 
 
 class ForeignObjectError(KubeError):
-    """A child's name is taken by an object of somebody else, perhaps of a deleted run of the same name."""
+    """A child's name is taken by an object that the run does not own, perhaps of a deleted run of the same name."""
 
 
 class AlreadyResolvedError(KubeError):
-    """The run's ConfigMap exists already: an earlier process accepted it; what it wrote holds."""
+    """The run's ConfigMap exists: an earlier process accepted the run, and its resolved document counts."""
 
 
 async def create(api: Api, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,7 +46,7 @@ async def create(api: Api, body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def delete(api: Api, kind: str, *, namespace: str, name: str, uid: str) -> None:
-    """Delete this very object and what it owns; absent, or another one of its name, is success."""
+    """Delete the object with this UID and what it owns; success if it is gone or its name belongs to another."""
     # Background: Jobs orphan their pods unless told not to.
     body = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
     try:
@@ -75,7 +75,7 @@ async def patch_status(
 
 
 async def read_resolved(api: Api, *, namespace: str, name: str, owner_uid: str) -> str | None:
-    """Text of the run's resolved document; None when it is not there or belongs to another run."""
+    """Text of the run's resolved document; None when it does not exist or belongs to another run."""
     try:
         found = await api.call("GET", path("ConfigMap", namespace, resolved_name(name, uid=owner_uid)))
     except NotFoundError:
@@ -86,7 +86,7 @@ async def read_resolved(api: Api, *, namespace: str, name: str, owner_uid: str) 
 
 
 async def list_all(api: Api, kind: str, *, namespace: str | None, ours: bool = False) -> AsyncIterator[dict[str, Any]]:
-    """List a kind page by page; `ours` keeps to objects that carry our stage label."""
+    """List a kind page by page; `ours` selects objects with our stage label."""
     query = {"limit": str(PAGE)} | ({"labelSelector": LABEL_STAGE} if ours else {})
     while True:
         page = await api.call("GET", path(kind, namespace), query=query)

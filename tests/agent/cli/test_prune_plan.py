@@ -124,5 +124,5 @@ def test_says_what_goes_and_why() -> None:
         f"failed/{A}": ("a report on refused data, 40 days old", 10),
         B: ("no run points to it, 40 days old", 30),
         "c" * 64: ("never completed, 40 days old", 10),
-        "blobs": ("no data set that stays names them", 20),
+        "blobs": ("no data set that is kept names them", 20),
     }

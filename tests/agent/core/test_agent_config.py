@@ -119,8 +119,8 @@ def test_two_folders_are_what_an_earlier_operator_knew(
     ("change", "says"),
     [
         pytest.param({"split": SPLIT}, "both eval and split", id="both"),
-        pytest.param({"eval": None}, "or none of them", id="neither"),
-        pytest.param({"eval": None, "split": {**SPLIT, "fraction": "some"}}, "no decimal number", id="word"),
+        pytest.param({"eval": None}, "or neither", id="neither"),
+        pytest.param({"eval": None, "split": {**SPLIT, "fraction": "some"}}, "not a decimal number", id="word"),
         pytest.param({"eval": None, "split": {**SPLIT, "fraction": "NaN"}}, "not above 0 and below 1", id="NaN"),
         pytest.param({"eval": None, "split": {**SPLIT, "fraction": "1"}}, "not above 0 and below 1", id="all"),
         pytest.param({"eval": None, "split": {**SPLIT, "groupBy": "site"}}, "known: sequence, folder", id="group"),

@@ -87,13 +87,13 @@ ARCHIVES = {
     "a web page": (
         b"<!DOCTYPE html><title>404 Not Found</title>",
         "PretrainedUnusable",
-        "{uri} is no whole .tar.gz or .tar archive: ",
+        "{uri} is not a complete .tar.gz or .tar archive: ",
         USE,
     ),
     "cut": (
         zoo.archive({zoo.INDEX: INDEX, zoo.DATA: hashlib.shake_128(b"x").digest(9000)})[:-4000],
         "PretrainedUnusable",
-        "{uri} is no whole .tar.gz or .tar archive: ",
+        "{uri} is not a complete .tar.gz or .tar archive: ",
         USE,
     ),
     "another archive": (

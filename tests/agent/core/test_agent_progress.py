@@ -176,7 +176,7 @@ def test_progress_lines_come_rarely_but_tell_of_storage_at_once(progress: Progre
             progress.storage(ready=False, reason="ServerError", message="down")
         if second < 60:
             progress.update(done=second)
-        line = lines.look()
+        line = lines.due_line()
         if line:
             due.append((second, json.loads(line.removeprefix("progress "))))
         fake_clock.sleep(1)

@@ -55,7 +55,7 @@ def _raise(error: BaseException) -> Callable[[StageContext], StageResult]:
 
 def _stop_oneself(context: StageContext) -> StageResult:
     os.kill(os.getpid(), signal.SIGTERM)
-    assert context.stop.wait(5)
+    assert context.stop.wait(60)
     raise Interrupted
 
 

@@ -15,12 +15,12 @@ import pytest
 
 from trainingrun_agent.config import AgentConfig
 from trainingrun_agent.errors import ObjectChanged, StorageRefused
-from trainingrun_agent.storage.bulk import MAX_FAILURES, Bulk, BulkError, open_bulk
+from trainingrun_agent.storage.bulk import MAX_FAILURES, BulkError, BulkStore, open_bulk
 from trainingrun_agent.storage.client import WORK
 from trainingrun_agent.storage.s3 import S3Store, open_store
 
 
-def bulk_of(config: AgentConfig, *, endpoint: str = "", bucket: str = "") -> Bulk:
+def bulk_of(config: AgentConfig, *, endpoint: str = "", bucket: str = "") -> BulkStore:
     storage = config.resolved.storage
     bulk = open_bulk(
         config, bucket or storage.bucket, endpoint=endpoint or str(storage.endpoint), limits=WORK._replace(connect=2)

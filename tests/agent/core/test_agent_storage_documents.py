@@ -126,9 +126,9 @@ def _broken(**changes: Any) -> dict[str, Any]:
         (_broken(key="/etc/passwd"), "not a plain relative key"),
         (_broken(key="a//b"), "not a plain relative key"),
         (_broken(key=7), "AttributeError"),
-        (_broken(size=-1), "no byte count"),
-        (_broken(size="5"), "no byte count"),
-        (_broken(sha256="A" * 64), "no SHA-256"),
+        (_broken(size=-1), "not a byte count"),
+        (_broken(size="5"), "not a byte count"),
+        (_broken(sha256="A" * 64), "not a SHA-256"),
     ],
 )
 def test_what_is_no_manifest(broken: dict[str, Any], says: str) -> None:
@@ -139,7 +139,7 @@ def test_what_is_no_manifest(broken: dict[str, Any], says: str) -> None:
 @pytest.mark.parametrize("data", [b"{", b"[1]", b'{"formatVersion": 1}'], ids=["cut", "list", "incomplete"])
 def test_an_unusable_manifest_names_its_key(s3_store: S3Store, data: bytes) -> None:
     s3_store.put("folder/MANIFEST.json", data)
-    with pytest.raises(IntegrityError, match=r"s3://bucket-\d+/folder/MANIFEST.json is no"):
+    with pytest.raises(IntegrityError, match=r"s3://bucket-\d+/folder/MANIFEST.json is not"):
         manifest.read(s3_store, "folder/MANIFEST.json")
 
 
@@ -171,7 +171,7 @@ def test_a_result_survives_the_bucket(
 
 @pytest.mark.parametrize(
     ("data", "says"),
-    [(b"{}", "missing"), (b"nonsense", "is no JSON"), (b"[]", "no JSON object")],
+    [(b"{}", "missing"), (b"nonsense", "is not JSON"), (b"[]", "not a JSON object")],
     ids=["empty", "text", "list"],
 )
 def test_an_unusable_result_names_its_key(s3_store: S3Store, data: bytes, says: str) -> None:

@@ -256,7 +256,7 @@ def test_what_is_in_the_ca_bundle_is_never_shown(make_config: Callable[..., Agen
         open_store(config, "detectors")
     error = caught.value
     assert (error.outcome, error.reason) == (REFUSED, "TLSError")
-    assert error.message == "spec.storage.caBundle: the ConfigMap's key holds no certificates that can be read"
+    assert error.message == "spec.storage.caBundle: the ConfigMap's key has no readable certificates"
     assert error.hint.startswith(
         "Put the certificates of the authority into it, in PEM form (-----BEGIN CERTIFICATE-----)"
     )

@@ -52,7 +52,7 @@ ODD: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "link to nowhere": (lambda root: (root / "odd").symlink_to("nothing"), "a link that leads nowhere"),
     "link to itself": (lambda root: (root / "odd").symlink_to("odd"), "a link that leads nowhere"),
-    "link to a folder": (lambda root: (root / "odd").symlink_to("sub"), "a link to something that is no file"),
+    "link to a folder": (lambda root: (root / "odd").symlink_to("sub"), "a link to something that is not a file"),
     "link to the root": (lambda root: (root / "odd").symlink_to("."), "a link that leads out of the folder"),
     "pipe": (lambda root: os.mkfifo(root / "odd"), "neither file nor folder"),
 }
@@ -64,7 +64,7 @@ def test_what_is_no_object_is_passed_over_and_named(
 ) -> None:
     make(root)
     assert listed(store) == ["sub/a.jpg"]
-    assert store.passed_over["odd"] == cause
+    assert store.skipped["odd"] == cause
     assert store.head("odd") is None
     with pytest.raises(NotFound, match="images/odd"):
         store.get("odd", max_bytes=100)
@@ -83,7 +83,7 @@ def test_links_to_files_inside_are_files(store: FolderStore, root: Path) -> None
     (root / "b.jpg").symlink_to("sub/a.jpg")
     (root / "c.jpg").symlink_to("b.jpg")
     assert listed(store) == ["b.jpg", "c.jpg", "sub/a.jpg"]
-    assert store.passed_over == {}
+    assert store.skipped == {}
     assert store.get("c.jpg", max_bytes=5) == b"image"
     info = store.head("b.jpg")
     assert info is not None
@@ -134,7 +134,7 @@ def test_writing_replaces_a_link_and_not_its_target(store: FolderStore, root: Pa
 def test_names_that_are_not_utf_8_are_passed_over(store: FolderStore, root: Path) -> None:
     Path(os.fsdecode(os.fsencode(root) + b"/caf\xe9.jpg")).write_bytes(b"x")
     assert listed(store) == ["sub/a.jpg"]
-    assert store.passed_over == {"caf\udce9.jpg": "the name is not UTF-8"}
+    assert store.skipped == {"caf\udce9.jpg": "the name is not UTF-8"}
 
 
 def test_a_file_that_is_being_written_is_not_listed(store: FolderStore) -> None:

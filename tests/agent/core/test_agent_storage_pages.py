@@ -8,7 +8,7 @@ import pytest
 from botocore.parsers import create_parser
 from botocore.session import Session
 
-from trainingrun_agent.storage.pages import take_out
+from trainingrun_agent.storage.pages import parse_entries
 
 ENTRY = (
     "<Contents><Key>a/%s</Key><LastModified>2020-02-03T04:05:06.000Z</LastModified>"
@@ -48,7 +48,7 @@ def test_a_page_reads_as_botocore_reads_it(body: str, taken: bool) -> None:
 @pytest.mark.parametrize("body", [b"", b"<html>", b"no XML", b"\xff<a/>"])
 def test_what_is_no_page_is_left_to_botocore(body: bytes) -> None:
     answer, own = {"body": body}, dict[str, Any]()
-    take_out(answer, own)
+    parse_entries(answer, own)
     assert (answer, own) == ({"body": body}, {})
 
 
@@ -57,7 +57,7 @@ def parsed(body: str, *, handled: bool) -> tuple[dict[str, Any], dict[str, Any]]
     answer: dict[str, Any] = {"body": body.encode(), "headers": {}, "status_code": 200}
     own: dict[str, Any] = {}
     if handled:
-        take_out(answer, own)
+        parse_entries(answer, own)
     shape = Session().get_service_model("s3").operation_model("ListObjectsV2").output_shape
     assert shape is not None
     page: dict[str, Any] = create_parser("rest-xml").parse(answer, shape)

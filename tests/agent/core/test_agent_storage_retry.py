@@ -1,4 +1,4 @@
-"""Patience: what is waited for, how long, and what makes it end."""
+"""Retries: what is waited for, how long, and what makes it end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.errors import Interrupted, StorageOutage, StorageRefused
 from trainingrun_agent.reasons.storage import ACCESS_DENIED, SERVER_ERROR
-from trainingrun_agent.storage.retry import Patience, with_patience
+from trainingrun_agent.storage.retry import Retrier, RetryingStore
 from trainingrun_agent.storage.s3 import S3Store
 
 OUTAGE = StorageOutage(SERVER_ERROR, call="GetObject", where="s3://x/y", answer="503")
@@ -45,74 +45,72 @@ def stop() -> threading.Event:
 
 
 @pytest.fixture
-def make_patience(fake_clock: Clock, states: list[str], stop: threading.Event) -> Callable[..., Patience]:
-    """Patience of a minute without jitter."""
+def make_retrier(fake_clock: Clock, states: list[str], stop: threading.Event) -> Callable[..., Retrier]:
+    """A tolerance of a minute without jitter."""
 
-    def make(**changes: Any) -> Patience:
+    def make(**changes: Any) -> Retrier:
         fields: dict[str, Any] = {
             "tolerance_seconds": 60,
-            "on_state": lambda outage: states.append(outage.reason if outage else "ready"),
+            "on_outage": lambda outage: states.append(outage.reason if outage else "ready"),
             "stop": stop,
             "clock": fake_clock,
             "jitter": lambda: 0.5,
         }
-        return Patience(**{**fields, **changes})
+        return Retrier(**{**fields, **changes})
 
     return make
 
 
 def test_an_outage_is_waited_for_with_growing_delays(
-    make_patience: Callable[..., Patience], fake_clock: Any, states: list[str]
+    make_retrier: Callable[..., Retrier], fake_clock: Any, states: list[str]
 ) -> None:
     call = Failing(*[OUTAGE] * 6)
-    assert make_patience().run(call) == "done"
+    assert make_retrier().run(call) == "done"
     assert fake_clock.waits == [1, 2, 4, 8, 15, 15]
     assert states == ["ServerError"] * 6 + ["ready"]
 
 
-def test_no_news_while_all_is_well(make_patience: Callable[..., Patience], states: list[str]) -> None:
-    patience = make_patience()
+def test_no_news_while_all_is_well(make_retrier: Callable[..., Retrier], states: list[str]) -> None:
+    patience = make_retrier()
     assert [patience.run(Failing()) for _ in range(3)] == ["done"] * 3
     assert states == []
 
 
-def test_beyond_the_tolerance_the_outage_is_the_end(make_patience: Callable[..., Patience], fake_clock: Any) -> None:
+def test_beyond_the_tolerance_the_outage_is_the_end(make_retrier: Callable[..., Retrier], fake_clock: Any) -> None:
     with pytest.raises(StorageOutage, match=r"503; waited 60 s of spec\.storage\.outageToleranceSeconds") as caught:
-        make_patience().run(Failing(*[OUTAGE] * 99))
+        make_retrier().run(Failing(*[OUTAGE] * 99))
     assert fake_clock.seconds == 60
     assert caught.value.hint == "Look at the log of the storage server."
 
 
-def test_no_tolerance_means_one_try(make_patience: Callable[..., Patience], fake_clock: Any) -> None:
+def test_no_tolerance_means_one_try(make_retrier: Callable[..., Retrier], fake_clock: Any) -> None:
     call = Failing(OUTAGE)
     with pytest.raises(StorageOutage):
-        make_patience(tolerance_seconds=0).run(call)
+        make_retrier(tolerance_seconds=0).run(call)
     assert (call.calls, fake_clock.waits) == (1, [])
 
 
-def test_a_refusal_is_not_waited_for(make_patience: Callable[..., Patience], states: list[str]) -> None:
+def test_a_refusal_is_not_waited_for(make_retrier: Callable[..., Retrier], states: list[str]) -> None:
     call = Failing(StorageRefused(ACCESS_DENIED, call="GetObject", where="s3://x/y", answer="403"))
     with pytest.raises(StorageRefused):
-        make_patience().run(call)
+        make_retrier().run(call)
     assert (call.calls, states) == (1, [])
 
 
 def test_a_stopped_pod_does_not_wait(
-    make_patience: Callable[..., Patience], stop: threading.Event, fake_clock: Any
+    make_retrier: Callable[..., Retrier], stop: threading.Event, fake_clock: Any
 ) -> None:
     stop.set()
-    with pytest.raises(
-        Interrupted, match="told to stop while storage did not answer: GetObject on s3://x/y failed: 503"
-    ):
-        make_patience().run(Failing(*[OUTAGE] * 99))
+    with pytest.raises(Interrupted, match="SIGTERM arrived while storage did not answer: GetObject on s3://x/y failed"):
+        make_retrier().run(Failing(*[OUTAGE] * 99))
     assert fake_clock.seconds == 0
 
 
 def test_a_stopped_pod_that_ships_uses_its_grace_once_for_all_calls(
-    make_patience: Callable[..., Patience], stop: threading.Event, fake_clock: Any
+    make_retrier: Callable[..., Retrier], stop: threading.Event, fake_clock: Any
 ) -> None:
     stop.set()
-    patience = make_patience(after_stop_seconds=20)
+    patience = make_retrier(after_stop_seconds=20)
     assert patience.run(Failing(OUTAGE, OUTAGE)) == "done"
     with pytest.raises(Interrupted):
         patience.run(Failing(*[OUTAGE] * 99))
@@ -120,7 +118,7 @@ def test_a_stopped_pod_that_ships_uses_its_grace_once_for_all_calls(
 
 
 def test_a_listing_goes_on_after_the_last_key(
-    make_patience: Callable[..., Patience], s3_store: S3Store, monkeypatch: pytest.MonkeyPatch
+    make_retrier: Callable[..., Retrier], s3_store: S3Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("trainingrun_agent.storage.s3.PAGE", 2)
     keys = [f"k{number}" for number in range(7)]
@@ -136,11 +134,11 @@ def test_a_listing_goes_on_after_the_last_key(
         return pages(**arguments)
 
     monkeypatch.setattr(client, "list_objects_v2", flaky)
-    patient = with_patience(s3_store, make_patience())
+    patient = RetryingStore(s3_store, make_retrier())
     assert [info.key for info in patient.list("k")] == keys
 
 
-def test_an_upload_starts_again_and_takes_its_count_back(make_patience: Callable[..., Patience]) -> None:
+def test_an_upload_starts_again_and_takes_its_count_back(make_retrier: Callable[..., Retrier]) -> None:
     class Store:
         bucket = "b"
         broken = 1
@@ -155,6 +153,6 @@ def test_an_upload_starts_again_and_takes_its_count_back(make_patience: Callable
             return "digest"
 
     counted: list[int] = []
-    patient = with_patience(Store(), make_patience())  # type: ignore[arg-type]
+    patient = RetryingStore(Store(), make_retrier())  # type: ignore[arg-type]
     assert patient.upload("k", io.BytesIO(b"12345"), size=5, on_bytes=counted.append) == "digest"
     assert (counted, sum(counted)) == ([2, -2, 2, 3], 5)

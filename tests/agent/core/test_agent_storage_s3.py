@@ -31,8 +31,8 @@ def test_a_page_is_read_while_the_one_before_it_is_worked_through(
     s3_store._client.meta.events.register("before-call.s3.ListObjectsV2", lambda **_: asked.release())
     with closing(s3_store.list("")) as listing:
         assert next(listing).key == "a"
-        assert asked.acquire(timeout=10)
-        assert asked.acquire(timeout=10)
+        assert asked.acquire(timeout=60)
+        assert asked.acquire(timeout=60)
         assert next(listing).key == "b"
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("list")]
 

@@ -61,7 +61,7 @@ def test_only_what_ships_uses_the_grace_period_in_an_outage(
     progress = Progress(stage=stage, pod_uid="pod", clock=fake_clock)
     config = make_config(stage, endpoint=canned_server.endpoint)
     stores = Stores(config, progress=progress, stop=stop, clock=fake_clock)
-    with pytest.raises(Interrupted, match="told to stop while storage did not answer"):
+    with pytest.raises(Interrupted, match="SIGTERM arrived while storage did not answer"):
         stores.open_quick("detectors").head("x")
     assert fake_clock.seconds == waited
 

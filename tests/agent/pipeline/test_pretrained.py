@@ -65,7 +65,7 @@ def test_only_the_two_checkpoint_files_are_written(tmp_path: Path, mode: str) ->
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file() and path != tar) == [DATA, INDEX]
 
 
-NO_FILE = "which is no regular file"
+NO_FILE = "which is not a regular file"
 BOMB = "bytes, more than its packed size makes plausible"
 UNUSABLE: dict[str, tuple[list[Add], str]] = {
     "data missing": ([regular(INDEX)], f"holds no {DATA}"),
@@ -123,7 +123,7 @@ def test_too_many_members_are_refused(tmp_path: Path, monkeypatch: pytest.Monkey
         zoo_archive.unpack_checkpoint(tar, tmp_path / "out")
 
 
-NOT_WHOLE = "is no whole .tar.gz or .tar archive: "
+NOT_WHOLE = "is not a complete .tar.gz or .tar archive: "
 
 
 @pytest.mark.parametrize("kept", [0, 5, -40], ids=["empty file", "header only", "cut at the end"])

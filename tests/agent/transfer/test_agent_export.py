@@ -132,7 +132,7 @@ def test_untrained_run_sends_the_exporter_away(prepared: Any) -> None:
 
     assert (verdict.outcome, verdict.reason) == (Outcome.CRASH, "ResultMissing")
     assert "trained.json" in verdict.message
-    assert exporter.wait(timeout=10) == 0
+    assert exporter.wait(timeout=60) == 0
 
 
 def test_finished_export_is_not_done_again(trained: Any) -> None:

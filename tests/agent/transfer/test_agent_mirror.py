@@ -13,11 +13,12 @@ import pytest
 from trainingrun_agent.errors import StorageOutage
 from trainingrun_agent.keys import Attempt
 from trainingrun_agent.mirror import run as run_mirror
-from trainingrun_agent.mirror.loop import BUSY_SECONDS, BUSY_TURNS, IDLE_SECONDS, TROUBLE_SECONDS, Mirror
+from trainingrun_agent.mirror.loop import BUSY_SECONDS, BUSY_TURNS, ERROR_SECONDS, IDLE_SECONDS, Mirror
 from trainingrun_agent.reasons.storage import ENDPOINT_UNREACHABLE
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage.base import ObjectInfo, ObjectStore
 from trainingrun_agent.verdict import StageResult
+from trcluster.waiting import patience
 
 FILE = "events.out.tfevents.1700000000.host"
 
@@ -199,7 +200,7 @@ def test_outage_is_logged_once_and_waited_out(setup: Setup, caplog: pytest.LogCa
     setup.put(0, b"a")
     setup.counting.down = True
     with caplog.at_level("INFO"):
-        assert [setup.mirror.turn() for _ in range(5)] == [TROUBLE_SECONDS] * 5
+        assert [setup.mirror.turn() for _ in range(5)] == [ERROR_SECONDS] * 5
         setup.counting.down = False
         setup.mirror.turn()
     assert [record.levelname for record in caplog.records if "event files" in record.message] == ["WARNING", "INFO"]
@@ -228,6 +229,7 @@ def test_sigterm_ends_it_at_once(run: Any) -> None:
     thread = threading.Thread(target=lambda: results.append(run_mirror(context)))
     thread.start()
     context.stop.set()
-    thread.join(2)
+    thread.join(patience(3))
+    assert not thread.is_alive()
     assert [result.entry.name for result in results] == ["Stopped"]
     assert sorted(path.name for path in (context.config.shared / "logs").iterdir()) == ["eval_0", "train"]

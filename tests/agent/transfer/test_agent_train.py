@@ -6,7 +6,6 @@ import hashlib
 import json
 import signal
 import threading
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -22,8 +21,10 @@ from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.epochs import claim
 from trainingrun_agent.storage.results import read_result, write_result
 from trainingrun_agent.verdict import Verdict
+from trcluster import waiting
 
 Check = Callable[[str, Any], None]
+PATIENCE = 60.0  # seconds on a busy machine
 
 
 def start(context: StageContext) -> tuple[threading.Thread, list[Verdict]]:
@@ -34,12 +35,15 @@ def start(context: StageContext) -> tuple[threading.Thread, list[Verdict]]:
     return thread, verdicts
 
 
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+def until(condition: Callable[[], bool]) -> None:
     """Wait for something another process does."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
+    waiting.until(condition, what="the trainer's or the agent's next step", seconds=PATIENCE, every=0.02)
+
+
+def end_of(thread: threading.Thread) -> None:
+    """Wait for the end of the stage."""
+    thread.join(PATIENCE)
+    assert not thread.is_alive(), f"the stage did not end within {PATIENCE:.0f} s"
 
 
 def step_of(context: StageContext) -> int:
@@ -111,7 +115,7 @@ def test_finished_training_is_not_done_again(prepared: Any, contract: Check) -> 
     assert (verdict.outcome, verdict.reason) == (Outcome.SUCCEEDED, "AlreadyTrained")
     assert verdict.numbers["checkpointStep"] == 30
     contract("shared-failed", json.loads((second.config.shared / "fetch-failed.json").read_text()))
-    assert trainer.wait(timeout=10) == 0
+    assert trainer.wait(timeout=PATIENCE) == 0
     assert len(prepared.keys(second.out, "epochs/")) == 1
 
 
@@ -144,7 +148,7 @@ def test_a_pod_that_was_given_up_publishes_nothing_once_another_has_claimed(prep
     until(lambda: old.progress.snapshot().get("checkpointStep") == 10)
     new = prepared.pod("train")
     claim(new.out, prepared.run_keys, new.config.pod_uid)
-    thread.join(20)
+    end_of(thread)
 
     contract("verdict", verdicts[0].to_json())
     assert (verdicts[0].outcome, verdicts[0].reason) == (Outcome.INTERRUPTED, "Superseded")
@@ -177,7 +181,7 @@ def test_sigterm_ships_the_last_checkpoint_before_the_agent_ends(prepared: Any, 
     assert (shown["phase"], shown["total"], shown["steps"], shown["unit"]) == ("training", 30, 30, "steps")
     context.stop.set()
     trainer.send_signal(signal.SIGTERM)
-    thread.join(20)
+    end_of(thread)
 
     (verdict,) = verdicts
     contract("verdict", verdict.to_json())
@@ -192,7 +196,7 @@ def test_trainer_that_ignores_sigterm_does_not_cost_the_verdict(prepared: Any) -
     thread, verdicts = start(context)
     until(lambda: context.progress.snapshot().get("checkpointStep") == 10)
     context.stop.set()
-    thread.join(3.9)
+    thread.join(waiting.patience(3.9))
 
     assert not thread.is_alive()
     assert verdicts[0].outcome is Outcome.INTERRUPTED
@@ -204,7 +208,7 @@ def test_sigterm_before_the_trainer_started_ends_at_once(prepared: Any) -> None:
     thread, verdicts = start(context)
     until((context.config.shared / "spec.json").exists)
     context.stop.set()
-    thread.join(5)
+    end_of(thread)
 
     assert verdicts[0].outcome is Outcome.INTERRUPTED
 
@@ -222,7 +226,7 @@ def test_trainers_own_account_decides(prepared: Any, outcome: str) -> None:
 def test_trainer_that_ends_during_the_fetch_is_heard(prepared: Any) -> None:
     context = prepared.pod("train")
     trainer = prepared.start_trainer(context, early="gpuUnfit")
-    trainer.wait(timeout=10)
+    trainer.wait(timeout=PATIENCE)
     verdict = verdict_of(train, context)
 
     assert verdict.outcome is Outcome.GPU_UNFIT
@@ -245,7 +249,7 @@ def test_unprepared_run_sends_the_trainer_away(run: Any, contract: Check) -> Non
     assert (verdict.outcome, verdict.reason) == (Outcome.CRASH, "ResultMissing")
     assert "prepared.json" in verdict.message
     contract("shared-failed", json.loads((context.config.shared / "fetch-failed.json").read_text()))
-    assert trainer.wait(timeout=10) == 0
+    assert trainer.wait(timeout=PATIENCE) == 0
 
 
 def test_frozen_trainer_fails_its_probe_and_is_called_stalled(prepared: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,7 +260,7 @@ def test_frozen_trainer_fails_its_probe_and_is_called_stalled(prepared: Any, mon
     until(lambda: context.trainer_probe.stall_reason() != "")
     assert "no sign of life" in context.trainer_probe.stall_reason()
     trainer.kill()
-    thread.join(20)
+    end_of(thread)
 
     assert (verdicts[0].outcome, verdicts[0].reason) == (Outcome.STALLED, "Stalled")
     assert verdicts[0].message.endswith("step 10. It left no stacks: it was stopped, or hung in the kernel.")
@@ -270,7 +274,7 @@ def test_trainer_that_hangs_and_saves_when_told_to_end_is_stalled(prepared: Any)
     thread, verdicts = start(context)
     until(lambda: "no progress" in context.trainer_probe.stall_reason())
     trainer.send_signal(signal.SIGTERM)
-    thread.join(20)
+    end_of(thread)
 
     assert verdicts[0].outcome is Outcome.STALLED
     assert verdicts[0].numbers["newestCheckpointStep"] == 15
@@ -285,7 +289,7 @@ def test_storage_that_refuses_ends_the_stage_with_its_reason(prepared: Any) -> N
     thread, verdicts = start(context)
     until(lambda: step_of(context) >= 2)
     (context.config.credentials_dir / "AWS_SECRET_ACCESS_KEY").unlink()
-    thread.join(20)
+    end_of(thread)
 
     assert verdicts[0].outcome is Outcome.STORAGE_REFUSED
     assert verdicts[0].reason == "CredentialsMissing"

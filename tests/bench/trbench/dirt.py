@@ -25,6 +25,7 @@ from trbench import tutorial_way
 from trbench.numbers import Echo, Number
 from trbench.spoilt import LOST, PLAN, as_it_is, spoilt
 from trcluster import ClusterError
+from trcluster.command import last_lines
 from trdemo.tires import Photo, draw_set
 from trimages.paths import REPOSITORY
 
@@ -98,7 +99,9 @@ def _score(python: str, make: Make, seed: int, echo: Echo) -> Score:
             check=False,
         )
         if not (root / "done.json").exists():
-            raise ClusterError(f"the trainer ended with exit code {done.returncode}: {done.stdout[-2000:]}")
+            raise ClusterError(
+                f"the trainer ended with exit code {done.returncode}: {last_lines(done.stdout + done.stderr)}"
+            )
         found = json.loads((root / "done.json").read_text())
         echo(f"trained on {images} images: {found['message']}")
         return Score(found.get("ap50", 0.0), found.get("mAP", 0.0))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,11 +18,13 @@ from typing import Any
 
 from trbench.numbers import Echo, Number, compare
 from trcluster import ClusterError
+from trcluster.command import run
 from trimages.paths import REPOSITORY
 from trrunner import needs
 
 PAIRS = 5
 LIMIT = 1.05
+TIMEOUT_SECONDS = 1800.0
 STEPS, SAVE_EVERY, IMAGES = 300, 100, (120, 20)
 TRAINER = REPOSITORY / "images" / "trainer"
 STOCK = REPOSITORY / "tests" / "bench" / "stock.py"
@@ -65,8 +66,8 @@ def _lay_out(root: Path) -> dict[str, Any]:
 def _timed(argv: list[str], *, newest: Path) -> float:
     environment = {**os.environ, "TF_PYTHONPATH": str(TRAINER)}
     started = time.monotonic()
-    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+    run(argv, env=environment, timeout=TIMEOUT_SECONDS)
     seconds = time.monotonic() - started
-    if done.returncode != 0 or not newest.exists():
-        raise ClusterError(f"{' '.join(argv[:4])} failed: {(done.stdout + done.stderr)[-2000:]}")
+    if not newest.exists():
+        raise ClusterError(f"{argv[0]} ended without {newest.name}")
     return seconds

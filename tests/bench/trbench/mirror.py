@@ -28,6 +28,7 @@ from trainingrun_agent.mirror.loop import BUSY_SECONDS, BUSY_TURNS
 from trainingrun_agent.shared import names
 from trbench.numbers import Echo, Number
 from trbench.server import s3_server
+from trcluster.waiting import until
 from trdemo.bucket import Bucket
 from trdemo.place import Storage
 from trfakes.builders import SETTINGS, a_run
@@ -92,11 +93,15 @@ def _mirror(files: Path, document: dict[str, Any], storage: Storage) -> Iterator
 
 
 def _until_complete(logs: Path) -> None:
-    deadline = time.monotonic() + 60
-    while sum(path.stat().st_size for path in logs.rglob("events*")) < 2 * ATTEMPTS * len(EVENTS):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"the mirror did not bring the event files to {logs} within a minute")
-        time.sleep(0.2)
+    def size() -> int:
+        return sum(path.stat().st_size for path in logs.rglob("events*"))
+
+    until(
+        lambda: size() >= 2 * ATTEMPTS * len(EVENTS),
+        what=f"the event files in {logs}",
+        seconds=60,
+        seen=lambda: f"{size()} bytes",
+    )
 
 
 @contextmanager

@@ -17,7 +17,8 @@ from trbench.numbers import Echo
 from trcluster.build import ensure
 from trcluster.kubectl import http_ok
 from trcluster.ports import choose
-from trcluster.process import wait_until
+from trcluster.process import end_of
+from trcluster.waiting import until
 from trdemo.place import Storage
 
 
@@ -42,8 +43,12 @@ def s3_server(echo: Echo, *, cores: Collection[int] = ()) -> Iterator[tuple[Stor
             with on_cores(cores):
                 process = subprocess.Popen(argv, env={**os.environ, **account}, stdout=output, stderr=output)
             try:
-                what = f"versitygw on port {port}"
-                wait_until(lambda: http_ok(f"{storage.endpoint}/healthz"), what=what, timeout=20, log=log)
+                until(
+                    lambda: http_ok(f"{storage.endpoint}/healthz"),
+                    what=f"versitygw on port {port} to be ready",
+                    seconds=60,
+                    seen=lambda: end_of(log),
+                )
                 yield storage, folder / "files"
             finally:
                 process.kill()

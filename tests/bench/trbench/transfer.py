@@ -33,9 +33,9 @@ from trainingrun_agent.transfer.parallel import Transfers
 from trbench.numbers import Echo, Number, compare
 from trbench.pod import POD, open_store
 from trbench.server import s3_server
+from trcluster.command import run
 from trdemo.bucket import Bucket
 from trdemo.place import Storage
-from trdemo.shell import run
 
 BUCKET = "bench"
 LIMIT = 1.2
@@ -150,7 +150,7 @@ def _upload(store: ObjectStore, meter: Meter, trip: Trip) -> None:
 def _download(store: ObjectStore, meter: Meter, trip: Trip) -> None:
     """As a data set comes down."""
     found = manifests.read(store, manifest_of(trip.prefix))
-    files = [dataset.File(f"{trip.prefix}/{one.key}", one.key, one.size, one.sha256) for one in found.objects]
+    files = [dataset.DatasetFile(f"{trip.prefix}/{one.key}", one.key, one.size, one.sha256) for one in found.objects]
     with Folder.open(trip.folder) as folder, Transfers(meter) as transfers:
         for file in files:
             transfers.start(partial(dataset.fetch, store, file, folder, meter))
@@ -169,4 +169,4 @@ def _s5cmd(trip: Trip, source: str, target: str) -> None:
     account = {"AWS_ACCESS_KEY_ID": trip.storage.access_key, "AWS_SECRET_ACCESS_KEY": trip.storage.secret_key}
     environment = {**os.environ, **account, "AWS_REGION": "us-east-1", "NO_PROXY": "*"}
     argv = [str(program), "--endpoint-url", trip.storage.endpoint, "--log", "error", "cp", source, target]
-    run(argv, env=environment)
+    run(argv, env=environment, timeout=600)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 from trbench.numbers import Echo
 from trcluster import ClusterError
+from trcluster.command import run
 from trimages.paths import REPOSITORY, default_cache
 from trrunner import needs
 
@@ -59,10 +59,7 @@ class Tutorial:
         argv = [self.python, str(SCRIPTS / script), *arguments]
         environment = {**os.environ, "TF_PYTHONPATH": str(self.packages), "PYTHONWARNINGS": "ignore"}
         environment["PYTHONDONTWRITEBYTECODE"] = "1"  # its packages have theirs
-        done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=False)
-        if done.returncode != 0:
-            raise ClusterError(f"the tutorial's {script} failed: {done.stderr[-1000:]}")
-        return done.stdout
+        return run(argv, env=environment, timeout=TIMEOUT)
 
 
 def ready(echo: Echo) -> Tutorial:
@@ -94,14 +91,6 @@ def _pandas(python: str, echo: Echo) -> Path:
     done = target / ".complete"
     if not done.exists():
         echo("installing pandas for the tutorial's scripts")
-        made = subprocess.run(
-            [*INSTALL, f"--python={python}", f"--target={target}", "-r", str(pinned)],
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
-        if made.returncode != 0:
-            raise ClusterError(f"pandas could not be installed: {made.stderr[-1000:]}")
+        run([*INSTALL, f"--python={python}", f"--target={target}", "-r", pinned], timeout=600)
         done.touch()
     return target

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from trcluster import process
 from trcluster.cgroups import hierarchies
+from trcluster.command import run
 from trcluster.paths import cache_root
 
 _NAMESPACES = ("mnt", "net", "pid", "uts", "ipc")
@@ -38,10 +38,7 @@ class HostState:
 
 def _output(*argv: str) -> str:
     path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
-    done = subprocess.run(
-        argv, capture_output=True, text=True, check=True, timeout=30, env={**os.environ, "PATH": path}
-    )
-    return done.stdout
+    return run(argv, timeout=60, env={**os.environ, "PATH": path})
 
 
 def _mountinfo() -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from . import conffiles, images, kubectl, node, nodes, pki, ports, process, s3, service
+from . import conffiles, images, kubectl, node, nodes, pki, ports, process, s3, service, waiting
 from .component import Stage
 from .errors import ClusterError
 from .layout import Layout, Tier
@@ -18,7 +18,7 @@ from .paths import clusters_root
 from .tiers import COMPONENTS
 
 Say = Callable[[str], None]
-READY_SECONDS = 60.0
+READY_SECONDS = 180.0  # on a busy machine; alone nothing takes twenty
 
 
 def prepare(draft: Layout) -> Layout:
@@ -56,7 +56,7 @@ def start(layout: Layout, archives: Iterable[Path], say: Say) -> None:
         nodes.add_fake(layout)
         say(f"{layout.fake_nodes} fake nodes Ready")
     if layout.tier is not Tier.API:
-        kubectl.kubectl(layout, "wait", "--for=create", "serviceaccount/default", "--timeout=30s")
+        kubectl.wait(layout, "--for=create", "serviceaccount/default")
     shutil.copy(layout.kubeconfig_of("super-admin"), layout.kubeconfig)
     say(f"up (tier {layout.tier}); export KUBECONFIG={layout.kubeconfig}")
 
@@ -91,7 +91,9 @@ def _wait(layout: Layout, name: str, probe: Callable[[Layout], bool]) -> None:
 
     def ready() -> bool:
         if service.pid(layout, name) is None:
-            raise ClusterError(f"{name} ended at once; last line of {log}: {process.last_line(log)}")
+            raise ClusterError(f"{name} ended at once; {process.end_of(log)}")
         return probe(layout)
 
-    process.wait_until(ready, what=name, timeout=READY_SECONDS, log=log)
+    waiting.until(
+        ready, what=f"{name} to be ready", seconds=READY_SECONDS, every=0.05, seen=lambda: process.end_of(log)
+    )

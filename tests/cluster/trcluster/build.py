@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .checks import Probes, check_disk, check_go, required_go
+from .command import last_lines
 from .errors import ClusterError
 from .modules import BY_COMMAND, Module
 from .paths import MODULES, cache_root
@@ -110,8 +111,8 @@ def _compile(module: Module, scratch: Path, echo: Echo) -> None:
             break
         if attempt == ATTEMPTS or not _NETWORK_ERROR.search(log):
             kept = _keep_log(module, log)
-            last = log.strip().splitlines()[-1] if log.strip() else f"exit code {code}"
-            raise ClusterError(f"building {module.name} failed: {last} (whole output: {kept})")
+            end = last_lines(log) or "no output"
+            raise ClusterError(f"building {module.name} failed with exit code {code} (whole output: {kept}):\n{end}")
         echo(f"{module.name}: download failed, attempt {attempt + 1} of {ATTEMPTS} in {2**attempt} s")
         time.sleep(2**attempt)
     for command in module.commands:

@@ -6,11 +6,10 @@ Invariant: only folders named after the cluster are touched, and they are remove
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Collection
 from pathlib import Path
 
-from .errors import ClusterError
+from .waiting import until
 
 
 def hierarchies(mountinfo: str, kinds: Collection[str] = ("cgroup",)) -> list[Path]:
@@ -37,18 +36,12 @@ def create(name: str) -> None:
                 (folder / setting).write_text((hierarchy / setting).read_text(encoding="ascii"), encoding="ascii")
 
 
-def remove(name: str, timeout: float = 5) -> None:
-    """Remove the folders and all below.
-
-    Raises ClusterError when the kernel holds one longer than ``timeout``.
-    """
+def remove(name: str, timeout: float = 30) -> None:
+    """Remove the folders and all below; raises WaitError when the kernel holds one longer than ``timeout``."""
     # Where version 2 is mounted beside the others, the container runtime makes folders there too.
     tops = [hierarchy / name for hierarchy in hierarchies(_mountinfo(), ("cgroup", "cgroup2"))]
-    deadline = time.monotonic() + timeout
-    while left := [top for top in tops if not _remove_tree(top)]:
-        if time.monotonic() > deadline:
-            raise ClusterError(f"cgroup {left[0]} cannot be removed: processes in its cgroup.procs still live")
-        time.sleep(0.02)
+    what = f"the kernel to let go of cgroup {name}: processes in its cgroup.procs still live"
+    until(lambda: all(_remove_tree(top) for top in tops), what=what, seconds=timeout, every=0.02)
 
 
 def _remove_tree(top: Path) -> bool:

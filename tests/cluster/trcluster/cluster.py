@@ -133,8 +133,12 @@ class Cluster:
         return service.log_file(layout, service.component(layout, name).name)
 
     def kubectl(self, *arguments: str, stdin: str | None = None, timeout: float = 60) -> str:
-        """Standard output of kubectl as administrator; raises ClusterError with its last line of error."""
+        """Standard output of kubectl as administrator; raises CommandError."""
         return kubectl.kubectl(self.layout, *arguments, stdin=stdin, timeout=timeout)
+
+    def wait(self, *arguments: str, seconds: float = 120) -> None:
+        """`kubectl wait`, also for what does not exist yet; raises WaitError."""
+        kubectl.wait(self.layout, *arguments, seconds=seconds)
 
     def exec(self, argv: Sequence[str], *, timeout: float = 60) -> str:
         """Run a command inside the node; its standard output."""

@@ -5,23 +5,21 @@ Invariant: a process counts only when its cgroup is below the cluster's own, so 
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
-from .errors import ClusterError
 from .layout import Layout
+from .waiting import until
 
 
-def main_process(layout: Layout, container_id: str, *, timeout: float = 10) -> int:
-    """Host pid of a container's first process; raises ClusterError when there is none."""
-    deadline = time.monotonic() + timeout
-    while True:
-        for pid in _processes(layout, container_id):
-            if _number_inside(pid) == 1:
-                return pid
-        if time.monotonic() > deadline:
-            raise ClusterError(f"container {container_id[:12]} of cluster {layout.name} has no running process")
-        time.sleep(0.05)
+def main_process(layout: Layout, container_id: str, *, timeout: float = 30) -> int:
+    """Host pid of a container's first process; raises WaitError when there is none."""
+    found = until(
+        lambda: [pid for pid in _processes(layout, container_id) if _number_inside(pid) == 1],
+        what=f"container {container_id[:12]} of cluster {layout.name} to have a running process",
+        seconds=timeout,
+        every=0.05,
+    )
+    return found[0]
 
 
 def network_of(pid: int) -> list[str]:

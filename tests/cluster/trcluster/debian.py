@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from .command import run
 from .errors import ClusterError
 
 CNI_FOLDERS = (Path("/usr/lib/cni"), Path("/opt/cni/bin"))
@@ -75,9 +75,6 @@ def ensure(*, echo: Callable[[str], None], uid: int | None = None) -> None:
     echo(f"apt: done in {time.monotonic() - started:.0f} s")
 
 
-def _apt(command: list[str]) -> None:
+def _apt(argv: list[str]) -> None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "PATH": path_variable()}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=1800, check=False, env=environment)
-    if done.returncode != 0:
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("E:")]
-        raise ClusterError(f"{' '.join(command)} failed: {lines[-1] if lines else f'exit code {done.returncode}'}")
+    run(argv, timeout=1800, env=environment)

@@ -1,6 +1,6 @@
 """The one error type of the program.
 
-Invariant: its text is a single line that names the cause and the next step.
+Invariant: the first line of its text names the cause and the next step; the output of a failed program may follow.
 """
 
 from __future__ import annotations

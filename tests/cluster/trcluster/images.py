@@ -9,11 +9,13 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 from . import node, oci, process, service
 from .errors import ClusterError
 from .layout import Layout
+from .waiting import until
 
 PAUSE = "registry.k8s.io/pause:3.10.1"
 PROBE = "trainingrun.test/probe:1"
@@ -89,17 +91,10 @@ def drop_containers(layout: Layout) -> None:
 
 
 def wait_for_containerd(layout: Layout) -> None:
-    """Until containerd answers; raises ClusterError with its log's last line."""
+    """Until containerd answers; raises WaitError with the end of its log."""
     log = service.log_file(layout, "containerd")
-    process.wait_until(lambda: _answers(layout), what="containerd", timeout=30, log=log)
-
-
-def _answers(layout: Layout) -> bool:
-    try:
-        _ctr(layout, "version")
-    except ClusterError:
-        return False
-    return True
+    answers = partial(_ctr, layout, "version")
+    until(answers, what="containerd to answer", seconds=90, not_yet=(ClusterError,), seen=lambda: process.end_of(log))
 
 
 def _ctr(layout: Layout, *arguments: str, timeout: float = 30) -> str:

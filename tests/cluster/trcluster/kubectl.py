@@ -5,15 +5,21 @@ from __future__ import annotations
 import ssl
 import urllib.error
 import urllib.request
+from functools import partial
 
-from . import process
+from . import process, waiting
 from .layout import Layout
 
 
 def kubectl(layout: Layout, *arguments: str, stdin: str | None = None, timeout: float = 60) -> str:
-    """Run kubectl and return its standard output; raises ClusterError with its last line of error."""
+    """Run kubectl and return its standard output; raises CommandError."""
     argv = [layout.binary("kubectl"), "--kubeconfig", layout.kubeconfig_of("super-admin"), *arguments]
     return process.run(argv, state=layout.state, stdin=stdin, timeout=timeout)
+
+
+def wait(layout: Layout, *arguments: str, seconds: float = 120) -> None:
+    """`kubectl wait`, also for what does not exist yet; raises WaitError."""
+    waiting.kubectl_wait(partial(kubectl, layout), *arguments, seconds=seconds)
 
 
 def apply(layout: Layout, manifest: str) -> None:

@@ -6,14 +6,15 @@ host are cgroups and one sysctl, which ``remove`` clears from what is found and 
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from . import cgroups, process
 from .errors import ClusterError
 from .layout import HOST_IP, NODE_IP, NODE_NAME, POD_CIDR, SERVICE_CIDR, Layout
 from .paths import CONF, check_visible_in_node
+from .waiting import until
 
 LINK = "trn0"
 _INSIDE_LINK = "trn1"
@@ -48,10 +49,10 @@ def create(layout: Layout) -> None:
         state=layout.state,
         log=log,
     )
-    process.wait_until(ready.exists, what="the node's namespaces", timeout=10, log=log, interval=0.02)
+    until(ready.exists, what="the node's namespaces", seconds=60, every=0.02, seen=lambda: process.end_of(log))
     init = process.child_of(outer)
     if init is None:
-        raise ClusterError(f"the node's first process ended: {process.last_line(log)}")
+        raise ClusterError(f"the node's first process ended: {process.end_of(log)}")
     _init_file(layout.state).write_text(str(init), encoding="ascii")
     _connect(layout, init)
     _raise_inotify_limit(layout.state)
@@ -104,14 +105,16 @@ def _restore_inotify_limit(state: Path) -> None:
             _INOTIFY.write_text(str(before), encoding="ascii")
 
 
+def _link_removed(layout: Layout) -> bool:
+    with suppress(ClusterError):
+        process.run(["ip", "link", "del", LINK], state=layout.state)
+    return not _link().exists()
+
+
 def remove(layout: Layout) -> None:
     """Clear what a node leaves on the host once its processes are gone; harmless when there is nothing."""
-    deadline = time.monotonic() + 5
-    # The kernel takes the link away with the namespace, but some milliseconds later.
-    while _link_is_ours(layout.state).exists() and _link().exists():
-        with suppress(ClusterError):
-            process.run(["ip", "link", "del", LINK], state=layout.state)
-        if time.monotonic() > deadline:
-            raise ClusterError(f"network link {LINK} cannot be removed: 'ip link del {LINK}'")
+    if _link_is_ours(layout.state).exists():
+        # The kernel takes the link away with the namespace, but some milliseconds later.
+        until(partial(_link_removed, layout), what=f"network link {LINK} to go ('ip link del {LINK}')", seconds=30)
     cgroups.remove(layout.cgroup)
     _restore_inotify_limit(layout.state)

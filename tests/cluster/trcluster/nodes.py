@@ -6,11 +6,11 @@ Invariant: nothing here starts a process that stays.
 from __future__ import annotations
 
 import json
-import time
 
 from .errors import ClusterError
-from .kubectl import http_ok, kubectl
+from .kubectl import http_ok, kubectl, wait
 from .layout import NODE_IP, NODE_NAME, Layout, Tier
+from .waiting import until
 
 GPU = "nvidia.com/gpu"
 _FAKE_GPUS = 8
@@ -37,7 +37,7 @@ def add_fake(layout: Layout) -> None:
     ]
     # Not a server-side apply: that leaves the status out.
     kubectl(layout, "create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
-    kubectl(layout, "wait", "--for=condition=Ready", "node", "--all", "--timeout=60s", timeout=70)
+    wait(layout, "--for=condition=Ready", *(f"node/{name}" for name in names))
 
 
 def set_gpus(layout: Layout, count: int) -> None:
@@ -47,11 +47,12 @@ def set_gpus(layout: Layout, count: int) -> None:
     amounts = {GPU: str(count)}
     patch = json.dumps({"status": {"capacity": amounts, "allocatable": amounts}})
     kubectl(layout, "patch", "node", NODE_NAME, "--subresource=status", "--type=merge", "-p", patch)
-    deadline = time.monotonic() + 30
-    while _allocatable(layout) != str(count):
-        if time.monotonic() > deadline:
-            raise ClusterError(f"node {NODE_NAME} does not show {count} {GPU}: see 'logs kubelet'")
-        time.sleep(0.5)
+    until(
+        lambda: _allocatable(layout) == str(count),
+        what=f"node {NODE_NAME} to show {count} {GPU} (see 'logs kubelet')",
+        seconds=60,
+        every=0.5,
+    )
 
 
 def _allocatable(layout: Layout) -> str:
@@ -61,8 +62,7 @@ def _allocatable(layout: Layout) -> str:
 
 def wait_ready(layout: Layout) -> None:
     """Until the real node is Ready."""
-    kubectl(layout, "wait", "--for=create", f"node/{NODE_NAME}", "--timeout=60s", timeout=70)
-    kubectl(layout, "wait", "--for=condition=Ready", f"node/{NODE_NAME}", "--timeout=60s", timeout=70)
+    wait(layout, "--for=condition=Ready", f"node/{NODE_NAME}")
 
 
 def dns_answers(_layout: Layout) -> bool:

@@ -10,10 +10,11 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from . import command
 from .debian import path_variable
 from .errors import ClusterError
 
@@ -53,26 +54,8 @@ def run(
     stdin: str | None = None,
     extra: Mapping[str, str] | None = None,
 ) -> str:
-    """Run a command to its end and return its standard output.
-
-    Raises ClusterError with its last line of error.
-    """
-    try:
-        done = subprocess.run(
-            argv,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-            input=stdin or "",
-            env=environment(state, extra),
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ClusterError(f"{' '.join(argv[:6])} … did not end within {timeout:.0f} s") from error
-    if done.returncode != 0:
-        lines = (done.stderr or done.stdout).strip().splitlines()
-        raise ClusterError(f"{' '.join(argv[:8])} failed: {lines[-1] if lines else f'exit code {done.returncode}'}")
-    return done.stdout
+    """Run a command of the cluster's to its end and return its standard output; raises CommandError."""
+    return command.run(argv, timeout=timeout, stdin=stdin or "", env=environment(state, extra))
 
 
 def _environment_of(pid: int) -> bytes:
@@ -133,7 +116,7 @@ def reap() -> None:
             _children.remove(child)
 
 
-def kill_members(state: Path, timeout: float = 10) -> None:
+def kill_members(state: Path, timeout: float = 60) -> None:
     """SIGKILL every process of the cluster until none is left; raises ClusterError when some stay."""
     deadline = time.monotonic() + timeout
     pids: set[int] = set()
@@ -147,22 +130,12 @@ def kill_members(state: Path, timeout: float = 10) -> None:
     reap()
 
 
-def wait_until(probe: Callable[[], bool], *, what: str, timeout: float, log: Path, interval: float = 0.05) -> None:
-    """Poll ``probe`` until it is true; raises ClusterError that names the log and its last line."""
-    deadline = time.monotonic() + timeout
-    while not probe():
-        if time.monotonic() > deadline:
-            raise ClusterError(f"{what} not ready after {timeout:.0f} s; last line of {log}: {last_line(log)}")
-        time.sleep(interval)
-
-
-def last_line(log: Path) -> str:
-    """The last line of a log, cut to 300 characters."""
+def end_of(log: Path) -> str:
+    """The path of a log and its last lines, for an error message."""
     try:
         with log.open("rb") as handle:
-            handle.seek(0, os.SEEK_END)
-            handle.seek(max(0, handle.tell() - 4096))
-            lines = handle.read().decode("utf-8", "replace").strip().splitlines()
+            handle.seek(max(0, log.stat().st_size - 16384))
+            text = handle.read().decode("utf-8", "replace")
     except FileNotFoundError:
-        return "(no log)"
-    return lines[-1][:300] if lines else "(empty)"
+        return f"no log {log}"
+    return f"the end of {log}:\n{command.last_lines(text) or '(empty)'}"

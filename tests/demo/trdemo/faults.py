@@ -9,19 +9,17 @@ import json
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
 
 from trcluster import Cluster, ClusterError, containers
+from trcluster.command import CommandError, run
+from trcluster.waiting import until
 from trdemo.install import SYSTEM_NAMESPACE
 from trdemo.scene import Object, Scene
-from trdemo.shell import DemoError, run
 
 OPERATOR = "app.kubernetes.io/name=trainingrun-operator"
-T = TypeVar("T")
 EAT = "held = []\nwhile True: held.append(b'x' * (1 << 24))"
 
 
@@ -39,7 +37,8 @@ class Faults:
         def look() -> list[Object]:
             return list(self._kubectl.get("pods", namespace=self.namespace, selector=selector)["items"])
 
-        return wait_for(look, seconds=seconds, what=f"the pod of {name}-{stage}-{attempt}")[0]
+        what = f"the pod of {name}-{stage}-{attempt}"
+        return until(look, what=what, seconds=seconds, not_yet=(CommandError,))[0]
 
     def process(self, pod: Object, container: str, *, seconds: float = 60) -> int:
         """Host pid of a container's first process, once it runs."""
@@ -49,13 +48,16 @@ class Faults:
             return str(found["containerID"]).removeprefix("containerd://") if "running" in found["state"] else ""
 
         what = f"container {container} of pod {pod['metadata']['name']} to run"
-        return containers.main_process(self.cluster.layout, wait_for(container_id, seconds=seconds, what=what))
+        found = until(
+            container_id, what=what, seconds=seconds, not_yet=(CommandError,), seen=lambda: self._again(pod)["status"]
+        )
+        return containers.main_process(self.cluster.layout, found)
 
     def at_work(self, pod: Object, container: str) -> int:
         """Host pid of a container's first process, once it was given its work or gave it."""
         pid = self.process(pod, container)
         spec = Path(f"/proc/{pid}/root/shared/spec.json")
-        wait_for(spec.exists, seconds=120, what=f"spec.json in pod {pod['metadata']['name']}")
+        until(spec.exists, seconds=240, what=f"spec.json in pod {pod['metadata']['name']}")
         return pid
 
     def kill(self, pod: Object, container: str) -> None:
@@ -101,7 +103,7 @@ class Faults:
             now = _container(self.operator(), "operator")
             return bool(now["ready"] and now["containerID"] != killed)
 
-        wait_for(back, seconds=90, what="the operator to be ready again")
+        until(back, what="the operator to be ready again", seconds=180, not_yet=(CommandError, ValueError))
 
     @contextmanager
     def agent_unreachable(self, pod: Object) -> Iterator[None]:
@@ -109,11 +111,11 @@ class Faults:
         self.process(pod, "agent")
         prefix = containers.network_of(self.process(self.operator(), "operator"))
         rule = ["OUTPUT", "-d", self._again(pod)["status"]["podIP"], "-j", "DROP"]
-        run([*prefix, "iptables", "-w", "-I", *rule])
+        run([*prefix, "iptables", "-w", "-I", *rule], timeout=60)
         try:
             yield
         finally:
-            run([*prefix, "iptables", "-w", "-D", *rule])
+            run([*prefix, "iptables", "-w", "-D", *rule], timeout=60)
 
     @contextmanager
     def service_down(self, name: str, action: str = "kill") -> Iterator[None]:
@@ -128,21 +130,19 @@ class Faults:
         """Wait until the API server answers."""
 
         def ready() -> bool:
-            with suppress(DemoError):
-                return self._kubectl("get", "--raw", "/readyz", timeout=10) == "ok"
-            return False
+            return self._kubectl("get", "--raw", "/readyz", timeout=10) == "ok"
 
-        wait_for(ready, seconds=60, what="the API server to answer")
+        until(ready, what="the API server to answer", seconds=120, not_yet=(CommandError,))
 
     def gone(self, uid: str, *, seconds: float = 90) -> None:
         """Wait until nothing of a deleted run is left in the cluster."""
         selector, kinds = f"trainingrun.dev/run-uid={uid}", "jobs,pods,configmaps,services,deployments"
 
-        def nothing() -> bool:
-            left = self._kubectl.get(kinds, namespace=self.namespace, selector=selector)["items"]
-            return not [item["kind"] for item in left]
+        def left() -> list[str]:
+            items = self._kubectl.get(kinds, namespace=self.namespace, selector=selector)["items"]
+            return [f"{item['kind']}/{item['metadata']['name']}" for item in items]
 
-        wait_for(nothing, seconds=seconds, what=f"the children of the deleted run {uid} to go")
+        until(lambda: not left(), what=f"the children of the deleted run {uid} to go", seconds=seconds, seen=left)
 
     def story(self, name: str) -> str:
         """Status of a run, its Jobs and pods, and the last lines of every log: for an assertion that failed."""
@@ -153,7 +153,7 @@ class Faults:
             ["logs", "-l", f"trainingrun.dev/run={name}", "--all-containers", "--prefix", "--tail=25"],
             ["logs", "-n", SYSTEM_NAMESPACE, "-l", OPERATOR, "--tail=40"],
         ):
-            with suppress(DemoError, ClusterError):
+            with suppress(ClusterError):
                 parts.append(self._kubectl("-n", self.namespace, *command))
         return "\n".join(parts)
 
@@ -166,13 +166,3 @@ def _container(pod: Object, name: str) -> Object:
     """Status of a container; an empty state before the kubelet has told of it."""
     statuses = pod.get("status", {}).get("containerStatuses", ())
     return next((dict(status) for status in statuses if status["name"] == name), {"state": {}, "ready": False})
-
-
-def wait_for(probe: Callable[[], T], *, seconds: float, what: str) -> T:
-    """Poll until the probe returns something true, and return that."""
-    deadline = time.monotonic() + seconds
-    while not (found := probe()):
-        if time.monotonic() > deadline:
-            raise DemoError(f"waited {seconds:.0f} s in vain for {what}")
-        time.sleep(0.3)
-    return found

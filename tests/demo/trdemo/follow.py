@@ -7,7 +7,9 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from trdemo.shell import DemoError, Kubectl
+from trcluster.command import CommandError
+from trcluster.waiting import until
+from trdemo.shell import Kubectl
 
 STAGES: Final = ("prep", "train", "export")
 COLUMNS: Final = ("waiting", "image", "fetch", "work", "ship", "total")
@@ -40,8 +42,10 @@ class Line:
 
 def follow(kubectl: Kubectl, *, namespace: str, name: str, timeout: float) -> dict[str, Any]:
     """Show progress until the run is finished; returns the finished object."""
-    line, stage, started = Line(), "", time.monotonic()
-    while time.monotonic() - started < timeout:
+    line, stage = Line(), ""
+
+    def finished() -> dict[str, Any] | None:
+        nonlocal stage
         run = kubectl.get("trainingrun", name, namespace=namespace)
         status = run.get("status", {})
         progress = status.get("progress", {})
@@ -49,14 +53,15 @@ def follow(kubectl: Kubectl, *, namespace: str, name: str, timeout: float) -> di
             line.close()
             stage = progress["stage"]
         line.show(_describe(status))
-        if condition(status, "Finished") == "True":
-            line.close()
-            return run
-        time.sleep(1)
-    line.close()
-    raise DemoError(
-        f"the run did not finish within {timeout:.0f} s: kubectl -n {namespace} describe trainingrun {name}"
-    )
+        return run if condition(status, "Finished") == "True" else None
+
+    what = f"the end of the run (kubectl -n {namespace} describe trainingrun {name})"
+    try:
+        run = until(finished, what=what, seconds=timeout, every=1, not_yet=(CommandError,))
+    finally:
+        line.close()
+    assert run is not None
+    return run
 
 
 def condition(status: Mapping[str, Any], kind: str) -> str:

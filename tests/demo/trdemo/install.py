@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from trcluster.command import CommandError, run
 from trdemo.place import CurrentCluster, OwnCluster
-from trdemo.shell import DemoError, run
+from trdemo.shell import DemoError
 from trimages.build import build
 from trimages.paths import REPOSITORY, default_cache
-from trimages.plan import Planned
+from trimages.plan import PlannedImage
 from trimages.spec import select
 
 RELEASE: Final = "trainingrun-operator"
@@ -21,7 +22,7 @@ SECRET: Final = "trainingrun-s3"
 CHART: Final = REPOSITORY / "charts" / "trainingrun-operator"
 
 
-def build_images(*, echo: Any) -> dict[str, Planned]:
+def build_images(*, echo: Any) -> dict[str, PlannedImage]:
     """Build what is not in the cache; returns image name -> reference and archive."""
     planned = build(select([]), requested_base=None, repository=REPOSITORY, cache=default_cache(), echo=echo)
     return {item.image.name: item for item in planned}
@@ -48,7 +49,7 @@ def install_operator(
     options = ("--install", "--create-namespace", "--wait", "--timeout", "3m", "--values", "-")
     try:
         helm(place, "upgrade", RELEASE, str(CHART), *options, stdin=json.dumps(merged))
-    except DemoError as error:
+    except CommandError as error:
         selector = "-l app.kubernetes.io/name=trainingrun-operator"
         logs = f"kubectl --kubeconfig {place.kubectl.kubeconfig} -n {SYSTEM_NAMESPACE} logs {selector}"
         raise DemoError(f"{error}\nlog of the operator: {logs}") from error

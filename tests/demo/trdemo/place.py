@@ -14,7 +14,8 @@ from typing import Protocol
 
 from trcluster import Cluster, current
 from trcluster.build import ensure as ensure_binaries
-from trdemo.shell import DemoError, Kubectl, run
+from trcluster.command import run
+from trdemo.shell import DemoError, Kubectl
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
+from trcluster.command import CommandError
+from trcluster.waiting import until
 from trdemo import install
 from trdemo.bucket import Bucket
 from trdemo.follow import condition
 from trdemo.place import CurrentCluster, OwnCluster
-from trdemo.shell import DemoError
 
 Object = dict[str, Any]
 # On a laptop-sized node the pods of a test would wait for a processor, which is not what it measures.
@@ -42,16 +42,23 @@ class Scene:
     def until(
         self, name: str, wanted: Callable[[Object], bool], *, namespace: str, seconds: float, what: str
     ) -> Object:
-        """Wait for a status; raises DemoError that shows the last one when it does not come in time."""
+        """Wait for a status; raises WaitError that shows the last one when it does not come in time."""
         status: Object = {}
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+
+        def reached() -> bool:
+            nonlocal status
             status = self.status(name, namespace=namespace)
-            if wanted(status):
-                return status
-            time.sleep(0.5)
-        shown = yaml.safe_dump(status)
-        raise DemoError(f"{namespace}/{name}: {what} did not come within {seconds:.0f} s; the status is\n{shown}")
+            return wanted(status)
+
+        until(
+            reached,
+            what=f"{what} of {namespace}/{name}",
+            seconds=seconds,
+            every=0.5,
+            not_yet=(CommandError,),
+            seen=lambda: f"the status\n{yaml.safe_dump(status)}",
+        )
+        return status
 
     def finished(self, name: str, *, namespace: str, seconds: float) -> Object:
         """Wait for the end of a run, whatever it is."""

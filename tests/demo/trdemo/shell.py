@@ -1,36 +1,17 @@
-"""Programs of the demo: run, with the last lines of their output in the error."""
+"""The error of the demo, and kubectl as its tests and the demo call it."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
+
+from trcluster import waiting
+from trcluster.command import run
 
 
 class DemoError(Exception):
     """A step failed; the message says what and where to look."""
-
-
-def run(
-    argv: Sequence[str],
-    *,
-    stdin: str | None = None,
-    env: Mapping[str, str] | None = None,
-    cwd: str | None = None,
-    timeout: float = 120,
-) -> str:
-    """Run a program and return its standard output; raises DemoError with the end of its errors."""
-    try:
-        done = subprocess.run(
-            argv, input=stdin, env=env, cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise DemoError(f"{' '.join(argv[:4])} … did not end within {timeout:.0f} s") from None
-    if done.returncode != 0:
-        said = (done.stderr.strip() or done.stdout.strip())[-2000:]
-        raise DemoError(f"{' '.join(argv[:4])} … failed: {said}")
-    return done.stdout
 
 
 class Kubectl:
@@ -39,9 +20,13 @@ class Kubectl:
     def __init__(self, binary: str, *, kubeconfig: str) -> None:
         self.binary, self.kubeconfig = binary, kubeconfig
 
-    def __call__(self, *arguments: str, stdin: str | None = None, timeout: float = 60) -> str:
-        """Run `kubectl <arguments>`; returns its standard output."""
+    def __call__(self, *arguments: str, stdin: str | None = None, timeout: float = 120) -> str:
+        """Run `kubectl <arguments>`; returns its standard output, raises CommandError."""
         return run([self.binary, "--kubeconfig", self.kubeconfig, *arguments], stdin=stdin, timeout=timeout)
+
+    def wait(self, *arguments: str, seconds: float = 60) -> None:
+        """`kubectl wait`, also for what does not exist yet; raises WaitError."""
+        waiting.kubectl_wait(self, *arguments, seconds=seconds)
 
     def apply(self, *objects: Mapping[str, Any]) -> None:
         """Apply objects given as dictionaries."""

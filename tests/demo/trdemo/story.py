@@ -9,9 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from trcluster.waiting import until
 from trdemo import evidence
 from trdemo.evidence import Resume
-from trdemo.faults import Faults, wait_for
+from trdemo.faults import Faults
 from trdemo.follow import condition
 from trdemo.scene import Object
 
@@ -102,8 +103,8 @@ class Story:
         bucket = self.faults.scene.bucket
         uid = self.pod("train", attempt)["metadata"]["uid"]
         prefix = evidence.prefix_of(self.status())
-        epoch = wait_for(
-            lambda: evidence.epoch_of(bucket, prefix, uid), seconds=SECONDS, what=f"attempt {attempt} to claim an epoch"
+        epoch = until(
+            lambda: evidence.epoch_of(bucket, prefix, uid), what=f"attempt {attempt} to claim an epoch", seconds=SECONDS
         )
         assert epoch is not None
         found = evidence.resume_before(bucket, prefix, epoch)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 import urllib.request
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from trcluster.command import CommandError
+from trcluster.waiting import until
 from trdemo.follow import condition
 from trdemo.scene import Object, Scene
-from trdemo.shell import DemoError
 
 POLL_SECONDS: Final = 0.5
 LOSS: Final = "Loss/total_loss"
@@ -39,19 +39,26 @@ def watch(scene: Scene, run: Object, *, namespace: str, seconds: float) -> Watch
     name = scene.apply(run, namespace=namespace)
     uid = scene.place.kubectl.get("trainingrun", name, namespace=namespace)["metadata"]["uid"]
     told = Watched(namespace, name, uid)
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+
+    def finished() -> bool:
         told.status = scene.status(name, namespace=namespace)
         column = _progress_column(scene, name, namespace)
         if not told.columns or told.columns[-1] != column:
             told.columns.append(column)
-        if condition(told.status, "Finished") == "True":
-            return told
         if told.status.get("phase") == "Training" and not told.curve_in_training:
             with contextlib.suppress(OSError):  # it may still be starting; a test says whether it ever served
                 told.curve_in_training = loss_curve(scene, name, namespace=namespace)
-        time.sleep(POLL_SECONDS)
-    raise DemoError(f"not finished within {seconds:.0f} s: {json.dumps(told.status, indent=1)}")
+        return condition(told.status, "Finished") == "True"
+
+    until(
+        finished,
+        what=f"the end of {namespace}/{name}",
+        seconds=seconds,
+        every=POLL_SECONDS,
+        not_yet=(CommandError,),
+        seen=lambda: json.dumps(told.status, indent=1),
+    )
+    return told
 
 
 def loss_curve(scene: Scene, name: str, *, namespace: str) -> list[Any]:
@@ -69,13 +76,14 @@ def loss_curve(scene: Scene, name: str, *, namespace: str) -> list[Any]:
 def curve_until(scene: Scene, name: str, *, namespace: str, step: int, seconds: float) -> list[Any]:
     """Wait until TensorBoard serves the loss up to a step; returns what it serves at last."""
     points: list[Any] = []
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError):
-            points = loss_curve(scene, name, namespace=namespace)
-        if points and points[-1][1] >= step:
-            break
-        time.sleep(1)
+
+    def reached() -> bool:
+        nonlocal points
+        points = loss_curve(scene, name, namespace=namespace)
+        return bool(points) and points[-1][1] >= step
+
+    what = f"TensorBoard of {namespace}/{name} to serve the loss up to step {step}"
+    until(reached, what=what, seconds=seconds, every=1, not_yet=(OSError, CommandError), seen=lambda: points[-1:])
     return points
 
 

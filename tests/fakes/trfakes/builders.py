@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from trainingrun.api import clock
 from trainingrun.api.names import Stage, job_name
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
+from trainingrun.api.status import Status
 from trainingrun.domain.observe import ContainerView, JobView, PodView
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -100,7 +101,7 @@ class RunBuilder:
             resource_version="1",
             created=clock.to_text(START),
             spec=copy.deepcopy(self._spec),
-            status=copy.deepcopy(self._status),
+            status=cast("Status", copy.deepcopy(self._status)),
         )
 
 

@@ -46,7 +46,7 @@ def flaky_s3(server: str, *, address: str) -> Iterator[tuple[FlakyS3, str]]:
     """Serve on a free port of this address; yields the proxy and its endpoint."""
     proxy = FlakyS3(server)
     handler = type("Handler", (_Handler,), {"proxy": proxy})
-    with ThreadingHTTPServer((address, 0), handler) as http_server:
+    with _Server((address, 0), handler) as http_server:
         http_server.daemon_threads = True
         thread = threading.Thread(target=http_server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
@@ -55,6 +55,12 @@ def flaky_s3(server: str, *, address: str) -> Iterator[tuple[FlakyS3, str]]:
         finally:
             http_server.shutdown()
             thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    # The library's 5: further connections of one burst look open to the client, and their requests wait for
+    # retransmissions with growing pauses.
+    request_queue_size = 256
 
 
 class _Handler(BaseHTTPRequestHandler):

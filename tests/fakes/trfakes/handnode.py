@@ -11,13 +11,14 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from trcluster.command import CommandError
+from trcluster.waiting import until
 from trdemo.shell import Kubectl
 
 Object = dict[str, Any]
@@ -25,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[3]
 FAKE_TRAINER = ROOT / "tests" / "fakes" / "fake_trainer.py"
 NODE = "node-0"
 SUFFIX = "7xk2p"
-SECONDS = 90  # on a busy machine
+SECONDS = 180  # on a busy machine
 
 
 @dataclass
@@ -40,14 +41,12 @@ class HandNode:
 
     def job(self, name: str) -> Object:
         """The Job, as soon as the operator has created it."""
-        deadline = time.monotonic() + SECONDS
-        while time.monotonic() < deadline:
-            found = self.kubectl("get", "job", name, "-n", self.namespace, "-o", "json", "--ignore-not-found")
-            if found.strip():
-                body: Object = json.loads(found)
-                return body
-            time.sleep(0.3)
-        raise AssertionError(f"Job {name} was not created within {SECONDS} s")
+        return until(
+            lambda: self.kubectl.get("job", name, namespace=self.namespace),
+            what=f"Job {name} to be created",
+            seconds=SECONDS,
+            not_yet=(CommandError,),
+        )
 
     def make_pod(self, job: str, *, node: str = NODE, **condition: str) -> Object:
         """The Job's pod, placed on the node, or unplaced with a condition of the scheduler's."""

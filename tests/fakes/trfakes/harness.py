@@ -22,15 +22,21 @@ from trfakes.cluster import Cluster
 from trfakes.store import Object, Store
 
 POLL_SECONDS = 0.02
+PATIENCE = 60.0  # seconds on a busy machine; alone nothing takes ten
 
 
-async def eventually(condition: Callable[[], Any], *, within: float = 8.0, what: str = "") -> Any:
-    """Wait until the condition holds and return its value; fails after `within` seconds."""
+async def eventually(
+    condition: Callable[[], Any], *, within: float = PATIENCE, what: str = "", seen: Callable[[], Any] | None = None
+) -> Any:
+    """Wait until the condition holds and return its value; fails after `within` seconds, showing what was `seen`."""
     deadline = asyncio.get_running_loop().time() + within
-    while not (value := condition()):
-        assert asyncio.get_running_loop().time() < deadline, f"not within {within} s: {what or condition}"
+    while True:
+        late = asyncio.get_running_loop().time() >= deadline
+        if value := condition():
+            return value
+        last = seen() if seen else value
+        assert not late, f"not within {within} s: {what or condition}; last seen: {last}"
         await asyncio.sleep(POLL_SECONDS)
-    return value
 
 
 def free_port() -> int:
@@ -51,7 +57,7 @@ class Running:
 
     async def stop(self) -> None:
         self.stop_flag.set()
-        await asyncio.wait_for(self.task, 20)
+        await asyncio.wait_for(self.task, PATIENCE)
 
 
 @dataclass
@@ -102,8 +108,12 @@ class World:
     def attempts(self, stage: str, name: str = "tire") -> dict[str, Any]:
         return next((a for a in self.status(name).get("attempts") or [] if a["stage"] == stage), {})
 
-    async def finished(self, name: str = "tire", *, within: float = 8.0) -> dict[str, Any]:
-        await eventually(lambda: self.condition("Finished", name).get("status") == "True", within=within)
+    async def finished(self, name: str = "tire") -> dict[str, Any]:
+        await eventually(
+            lambda: self.condition("Finished", name).get("status") == "True",
+            what=f"the end of {name}",
+            seen=lambda: self.status(name),
+        )
         return self.status(name)
 
     async def job(self, name: str) -> Object:

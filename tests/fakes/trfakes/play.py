@@ -12,10 +12,11 @@ from typing import Any
 from trainingrun.api import clock
 from trainingrun.api.names import Stage
 from trainingrun.api.run import Run
-from trainingrun.domain.actions import Plan
-from trainingrun.domain.draft import Note
-from trainingrun.domain.observe import ContainerView, JobView, PodView
-from trainingrun.domain.plan import Observed, plan
+from trainingrun.api.status import Status
+from trainingrun.domain.decision import Decision
+from trainingrun.domain.draft import Event
+from trainingrun.domain.observe import ContainerView, JobView, Observed, PodView
+from trainingrun.domain.plan import plan
 from trfakes.builders import SETTINGS, START, RunBuilder, a_run
 from trfakes.cluster import verdict
 
@@ -33,11 +34,11 @@ class Play:
         self.hints: dict[str, str] = {}
         self.resolved: dict[str, Any] | None = None
         self.created: list[str] = []
-        self.notes: list[Note] = []
+        self.events: list[Event] = []
         self.others: dict[str, Run] = {}
         self.deleted = False
 
-    def step(self, seconds: float = 0) -> Plan:
+    def step(self, seconds: float = 0) -> Decision:
         """Let time pass, decide once and apply the decision."""
         self.now += timedelta(seconds=seconds)
         observed = Observed(
@@ -50,11 +51,11 @@ class Play:
             resolved=self.resolved,
         )
         decision = plan(self.run, observed, settings=SETTINGS, now=self.now)
-        for body in (*decision.create, *decision.beside):
+        for body in (*decision.create, *decision.create_optional):
             self._create(body)
-        for child in (*decision.delete, *decision.cleanup):
+        for child in (*decision.delete, *decision.delete_after_status):
             self.jobs.pop(child.name, None)
-        self.notes += decision.draft.notes
+        self.events += decision.draft.events
         self.deleted = decision.delete_run
         self.run = replace(self.run, status=json.loads(json.dumps(decision.draft.status)))
         return decision
@@ -121,17 +122,17 @@ class Play:
         self.run = replace(self.run, spec={**self.run.spec, **fields}, generation=self.run.generation + 1)
 
     @property
-    def status(self) -> Mapping[str, Any]:
+    def status(self) -> Status:
         return self.run.status
 
     def condition(self, kind: str) -> dict[str, Any]:
-        return next((c for c in self.status["conditions"] if c["type"] == kind), {})
+        return next((dict(c) for c in self.status["conditions"] if c["type"] == kind), {})
 
     def attempts(self, stage: str) -> dict[str, Any]:
-        return next((a for a in self.status.get("attempts", []) if a["stage"] == stage), {})
+        return next((dict(a) for a in self.status.get("attempts", []) if a["stage"] == stage), {})
 
     def reasons(self) -> list[str]:
-        return [note.reason for note in self.notes]
+        return [event.reason for event in self.events]
 
     def play_to(self, stage: Stage) -> str:
         """Let the stages before this one succeed; returns the name of its first Job."""

@@ -6,11 +6,12 @@ The operator and the agents are the real ones; nodes and trainers are played (ha
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from trcluster.command import CommandError
+from trcluster.waiting import until
 from trdemo.bucket import Bucket
 from trdemo.scene import tire_run
 from trdemo.shell import Kubectl
@@ -20,7 +21,7 @@ from trfakes.handnode import HandNode, Object
 
 NAMESPACE: Final = "vision"
 SECRET: Final = "trainingrun-s3"
-SECONDS: Final = 90  # on a busy machine; alone nothing takes ten
+SECONDS: Final = 180  # on a busy machine; alone nothing takes ten
 UNSCHEDULABLE: Final = (
     "0/1 nodes are available: 1 Insufficient nvidia.com/gpu. no new claims to deallocate, preemption: "
     "0/1 nodes are available: 1 Preemption is not helpful for scheduling."
@@ -69,14 +70,20 @@ class Theatre:
 
     def until(self, name: str, wanted: Callable[[Object], Any]) -> None:
         """Wait for a status."""
-        deadline = time.monotonic() + SECONDS
         status: Object = {}
-        while time.monotonic() < deadline:
+
+        def reached() -> bool:
+            nonlocal status
             status = self.kubectl.get("trainingrun", name, namespace=NAMESPACE).get("status", {})
-            if wanted(status):
-                return
-            time.sleep(0.3)
-        raise AssertionError(f"{name} did not come that far within {SECONDS} s: {json.dumps(status, indent=1)}")
+            return bool(wanted(status))
+
+        until(
+            reached,
+            what=f"run {name} to come that far",
+            seconds=SECONDS,
+            not_yet=(CommandError,),
+            seen=lambda: json.dumps(status, indent=1),
+        )
 
     def until_reason(self, name: str, reason: str) -> None:
         """Wait for a condition with this reason."""
@@ -179,9 +186,7 @@ def waits_for_a_run(theatre: Theatre) -> None:
 def expired(theatre: Theatre) -> None:
     forbidden = {"credentials": {"secretName": "not-of-training"}}  # so it ends at once, without a pod
     theatre.apply("brief", ttlSecondsAfterFinished=0, storage=forbidden)
-    deadline = time.monotonic() + SECONDS
-    while "brief" in theatre.kubectl("get", "trainingruns", "-n", NAMESPACE) and time.monotonic() < deadline:
-        time.sleep(0.2)
+    theatre.kubectl.wait("trainingrun/brief", "-n", NAMESPACE, "--for=delete", seconds=SECONDS)
 
 
 SITUATIONS: Final[Mapping[str, Callable[[Theatre], None]]] = {

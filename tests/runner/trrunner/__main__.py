@@ -112,6 +112,8 @@ def _summary(results: list[Result], *, seconds: float) -> int:
     _headline("summary")
     for result in results:
         print(result.line)
+        for test in result.failures:
+            print(f"{'':12}  failed: {test}")
         for reason, count in result.reasons.items():
             print(f"{'':12}  {count} skipped: {reason}")
     passed, failed, skipped = (sum(getattr(r, name) for r in results) for name in ("passed", "failed", "skipped"))

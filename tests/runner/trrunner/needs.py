@@ -12,7 +12,7 @@ from trcluster.layout import Tier as ClusterTier
 from trcluster.tiers import COMMANDS
 from trimages.build import build
 from trimages.paths import REPOSITORY, default_cache
-from trimages.plan import Planned
+from trimages.plan import PlannedImage
 from trimages.spec import select
 from trrunner import rootfs
 
@@ -56,7 +56,7 @@ def _tensorflow(echo: Echo) -> None:
     if platform.machine() != "x86_64":
         echo(f"TensorFlow 1.14 has no wheels for {platform.machine()}: its tier will be skipped")
         return
-    planned: list[Planned] = build(
+    planned: list[PlannedImage] = build(
         select(["trainer"]), requested_base="local", repository=REPOSITORY, cache=default_cache(), echo=echo
     )
     os.environ["TRAININGRUN_TF_PYTHON"] = str(rootfs.python_of(planned[0].archive, echo=echo))

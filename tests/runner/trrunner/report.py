@@ -18,6 +18,7 @@ class Result:
     skipped: int = 0
     seconds: float = 0.0
     reasons: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
     error: str = ""
 
     @property
@@ -40,6 +41,7 @@ def read(name: str, xml: Path, *, seconds: float, code: int) -> Result:
             result.reasons[skip.get("message", "no reason given")] += 1
         elif case.find("failure") is not None or case.find("error") is not None:
             result.failed += 1
+            result.failures.append(f"{case.get('classname')}::{case.get('name')}")
         else:
             result.passed += 1
     if code not in (0, 1) or (code == 1 and not result.failed):

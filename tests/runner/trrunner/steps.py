@@ -30,6 +30,7 @@ PACKAGES = (
     "operator/trainingrun",
     "images/agent/trainingrun_agent",
     "images/build/trimages",
+    "images/trainer/trainingrun_trainer",
     "tests/cluster/trcluster",
     "tests/demo/trdemo",
     "tests/runner/trrunner",
@@ -47,6 +48,7 @@ CHECKS = (
     Check("chart drift", ("python", "charts/sync.py", "--check")),
     Check("chart README drift", ("python", "charts/readme.py", "--check")),
     Check("reference drift", ("python", "manifests/reference.py", "--check")),
+    Check("status types drift", ("python", "manifests/status_types.py", "--check")),
     Check("findings drift", ("python", "images/agent/findings_page.py", "--check")),
     Check("requirements", ("python", "-m", "trimages", "check-requirements")),
 )

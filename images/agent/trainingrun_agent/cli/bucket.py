@@ -15,7 +15,7 @@ from trainingrun_agent import redaction
 from trainingrun_agent.cli.usage import UsageError
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.storage.base import ObjectStore
-from trainingrun_agent.storage.client import Limits, settings, stay
+from trainingrun_agent.storage.client import Limits, refuse_redirect, settings
 from trainingrun_agent.storage.failures import Target
 from trainingrun_agent.storage.s3 import S3Store
 
@@ -34,7 +34,7 @@ def open_bucket(arguments: Namespace) -> ObjectStore:
         client = session.client("s3", endpoint_url=arguments.endpoint, region_name=region, config=config)
     except (BotoCoreError, ValueError) as error:
         raise UsageError(f"{error}: correct --endpoint, --region or your AWS configuration") from error
-    client.meta.events.register("before-call.s3", stay)
+    client.meta.events.register("before-call.s3", refuse_redirect)
     return S3Store(client, Target(arguments.bucket, arguments.endpoint, "storage.bucket"), clock=Clock())
 
 

@@ -124,9 +124,7 @@ class Preparation:
 
     def _ignored_paths(self) -> dict[str, str]:
         return {
-            f"{store.bucket}/{path}": cause
-            for store in self.stores.values()
-            for path, cause in store.passed_over.items()
+            f"{store.bucket}/{path}": cause for store in self.stores.values() for path, cause in store.skipped.items()
         }
 
 

@@ -1,4 +1,4 @@
-"""The TensorBoard mirror: a local copy of the run's event files that grows as they grow in the bucket."""
+"""The TensorBoard mirror: keeps a local copy of the run's event files up to date while they grow in the bucket."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Brings the local copy of the event files up to the bucket.
+"""Appends new bytes of event files in the bucket to their local copies.
 
-Invariant: a local file holds a prefix of the event file and only ever grows at its end, never by rename,
-because TensorBoard's fast loader does not see a renamed file. Its size is the only state, so a restart goes
-on where it stopped. Chunks may overlap and be merged at any moment (ship_events.py).
+Invariant: a local file holds the beginning of the event file and only grows at its end; it is never replaced by rename,
+because TensorBoard's fast loader does not notice that. Its size is the only state, so a restarted mirror continues
+where it stopped. Chunks may overlap, and be merged at any moment (ship_events.py).
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _log = logging.getLogger(__name__)
 
 
 def local_name(chunk: EventChunk) -> str:
-    """Name in the logdir; the epoch keeps apart what two attempts might call the same."""
+    """Name in the logdir; the epoch distinguishes equal names of two attempts."""
     return f"{chunk.file}.epoch{chunk.epoch}"
 
 
 def copy_new(store: ObjectStore, logs: Folder, chunks: Iterable[EventChunk]) -> set[int]:
-    """Append what the chunks have beyond the local files; returns the epochs that had something new."""
+    """Append the bytes that local files lack; returns the epochs that had new bytes."""
     files: dict[tuple[str, str], list[EventChunk]] = defaultdict(list)
     for chunk in chunks:
         files[chunk.folder, local_name(chunk)].append(chunk)
@@ -48,7 +48,7 @@ def _append(store: ObjectStore, logs: Folder, folder: str, *, name: str, parts: 
             try:
                 size = _append_chunk(store, chunk, handle, size)
             except NotFound:
-                # It was merged into another one after it was listed.
+                # It was merged into another chunk after it was listed.
                 break
         return size > before
 

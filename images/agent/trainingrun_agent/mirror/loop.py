@@ -1,7 +1,7 @@
-"""The mirror's life: list, copy, wait, until SIGTERM.
+"""The mirror's loop: list, copy, wait, until SIGTERM.
 
-Invariant: while nothing happens it makes one request every ten seconds; an outage or a refusal is logged
-once and waited out, because TensorBoard goes on serving what is there.
+Invariant: an idle mirror makes one request every ten seconds. A storage error is logged once and waited out, because
+TensorBoard keeps serving the local files.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from trainingrun_agent.verdict import StageResult
 BUSY_SECONDS = 5.0
 IDLE_SECONDS = 10.0
 BUSY_TURNS = 6
-"""Turns without news before it counts as idle."""
-TROUBLE_SECONDS = 30.0
+"""Turns without new bytes after which the mirror is idle."""
+ERROR_SECONDS = 30.0
 
 _log = logging.getLogger(__name__)
 
 
 def run(context: StageContext) -> StageResult:
-    """Mirror until SIGTERM."""
+    """Keep the copy up to date until SIGTERM."""
     with (
         Folder.open(context.config.shared) as shared,
         shared.sub(names.LOGS, create=True) as logs,
@@ -42,23 +42,23 @@ def run(context: StageContext) -> StageResult:
 
 
 class Mirror:
-    """One turn at a time."""
+    """The state of the loop between turns."""
 
     def __init__(self, context: StageContext, logs: Folder) -> None:
         self._context, self._logs = context, logs
         self._listing = EventListing(context.out, context.config.resolved.run_keys)
         self._quiet_turns = 0
-        self._trouble = ""
+        self._error = ""
 
     def turn(self) -> float:
-        """Copy what is new; returns the seconds to wait before the next turn."""
+        """Copy new bytes; returns the seconds to wait before the next turn."""
         try:
-            news = self._copy()
-        except StageError as error:
-            self._note(str(error))
-            return TROUBLE_SECONDS
-        self._note("")
-        self._quiet_turns = 0 if news else self._quiet_turns + 1
+            has_new = self._copy()
+        except StageError as problem:
+            self._log_change(str(problem))
+            return ERROR_SECONDS
+        self._log_change("")
+        self._quiet_turns = 0 if has_new else self._quiet_turns + 1
         return BUSY_SECONDS if self._quiet_turns < BUSY_TURNS else IDLE_SECONDS
 
     def _copy(self) -> bool:
@@ -67,9 +67,9 @@ class Mirror:
         self._listing.copied(epochs, now())
         return bool(epochs)
 
-    def _note(self, trouble: str) -> None:
-        if trouble and not self._trouble:
-            _log.warning("event files are not copied for now: %s", trouble)
-        elif self._trouble and not trouble:
+    def _log_change(self, error: str) -> None:
+        if error and not self._error:
+            _log.warning("event files are not copied for now: %s", error)
+        elif self._error and not error:
             _log.info("event files are copied again")
-        self._trouble = trouble
+        self._error = error

@@ -1,6 +1,6 @@
-"""Tidying a bucket: which data sets, records and reports nobody needs any more.
+"""Finds the data sets, records and reports in a bucket that no run needs.
 
-Invariant: what is read is decided on in one pure function (plan.py); only what it returns is deleted.
+Invariant: survey.py only reads, plan.py decides in one pure function, and only what it returns is deleted.
 """
 
 from trainingrun_agent.prune.plan import Deletion, Plan, plan

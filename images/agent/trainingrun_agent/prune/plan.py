@@ -1,7 +1,7 @@
-"""What may be deleted, and why.
+"""Decides what may be deleted from a bucket, and why.
 
-Invariant: a pure decision. A data set that a run points to stays, and so does every object that a manifest names which
-stays; of what goes the manifest goes first and the records last, so that no manifest ever stands for what is gone.
+Invariant: pure. A data set that a run points to is kept, and so is every object that a kept manifest names. Manifests
+are deleted first and records last, so that no manifest ever names objects that are gone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from trainingrun_agent.storage.base import ObjectInfo
 
 @dataclass(frozen=True)
 class Deletion:
-    """Objects to delete in this order; `what` and `why` are for people."""
+    """Objects to delete in this order; `what` and `why` are shown to people."""
 
     what: str
     why: str
@@ -24,33 +24,33 @@ class Deletion:
 
     @property
     def size(self) -> int:
-        """In bytes."""
+        """Bytes of all objects."""
         return sum(info.size for info in self.objects)
 
 
 @dataclass
 class Plan:
-    """`waiting` says why next to nothing may be deleted now; empty when that is not so."""
+    """What to delete; `waiting` says why data sets and records cannot be deleted yet, empty if they can."""
 
     deletions: list[Deletion] = field(default_factory=list)
     waiting: str = ""
 
 
 def plan(survey: Survey, *, now: datetime, older_than: timedelta, grace: timedelta) -> Plan:
-    """`older_than` is for data sets and reports, `grace` how long a preparation may take."""
+    """Decide; data sets and reports must be `older_than`, and a preparation may take up to `grace`."""
     made = Plan(_failed(survey, now, older_than))
     preparing = {run: began for run, began in survey.unprepared.items() if now - began < grace}
     if preparing:
         run, began = max(preparing.items(), key=lambda item: item[1])
         made.waiting = f"run {run}, which began {_age(now - began)} ago, may be preparing a data set from what is there"
         return made
-    going = _data_sets(survey, now, max(older_than, grace))
-    staying = {key for digest, one in survey.data_sets.items() if digest not in going for key in one.names or ()}
-    blobs = tuple(info for info in survey.blobs if info.key not in staying and now - info.modified > grace)
-    made.deletions += going.values()
+    deleted = _data_sets(survey, now, max(older_than, grace))
+    kept = {key for digest, one in survey.data_sets.items() if digest not in deleted for key in one.names or ()}
+    blobs = tuple(info for info in survey.blobs if info.key not in kept and now - info.modified > grace)
+    made.deletions += deleted.values()
     made.deletions += _pointers(survey, {info.key for info in blobs})
     if blobs:
-        made.deletions.append(Deletion("blobs", "no data set that stays names them", blobs))
+        made.deletions.append(Deletion("blobs", "no data set that is kept names them", blobs))
     return made
 
 
@@ -80,12 +80,12 @@ def _manifest_first(data_set: DataSet) -> tuple[ObjectInfo, ...]:
     return tuple(sorted(data_set.objects, key=lambda info: (not is_manifest(info.key), info.key)))
 
 
-def _pointers(survey: Survey, going: set[str]) -> list[Deletion]:
-    there = {info.key for info in survey.blobs} - going
+def _pointers(survey: Survey, deleted: set[str]) -> list[Deletion]:
+    left = {info.key for info in survey.blobs} - deleted
     return [
-        Deletion("latest/" + info.key.rpartition("/")[2], "what it names is gone", (info,))
+        Deletion("latest/" + info.key.rpartition("/")[2], "the records that it names are gone", (info,))
         for info, names in survey.pointers
-        if names and there.isdisjoint(names)
+        if names and left.isdisjoint(names)
     ]
 
 

@@ -36,7 +36,7 @@ INTERRUPTED = Reason(
     "Interrupted",
     Outcome.INTERRUPTED,
     Step.WAIT,
-    message="the pod was told to stop before the data set was complete",
+    message="SIGTERM arrived before the data set was complete",
     hint="Nothing to do: the next attempt starts by itself.",
     meaning="The pod was told to stop, as by an eviction, a drained node or a deletion. What was done so far is kept.",
 )
@@ -47,22 +47,22 @@ STOPPED_WHILE_MOVING = INTERRUPTED.case(
     message="SIGTERM arrived while {phase}", hint="Nothing to do: the next attempt does it again."
 )
 STOPPED_WHILE_TRAINING = INTERRUPTED.case(
-    message="SIGTERM arrived{position}.", hint="Nothing to do: the next attempt goes on from the newest checkpoint."
+    message="SIGTERM arrived{position}.", hint="Nothing to do: the next attempt resumes from the newest checkpoint."
 )
 STOPPED_IN_OUTAGE = INTERRUPTED.case(
-    message="the pod was told to stop while storage did not answer: {outage}",
+    message="SIGTERM arrived while storage did not answer: {outage}",
     hint="Nothing to do: the next attempt starts by itself. If the outage lasts, look at the storage server.",
 )
 GRACE_PERIOD_OVER = INTERRUPTED.case(
     message="the grace period of {seconds} s was over before everything was uploaded.",
-    hint="Nothing to do: the next attempt goes on from the newest checkpoint in the bucket.",
+    hint="Nothing to do: the next attempt resumes from the newest checkpoint in the bucket.",
 )
 SUPERSEDED = Reason(
     "Superseded",
     Outcome.INTERRUPTED,
     Step.WAIT,
     message="a later pod claimed epoch {newest} of this run; this one, of epoch {epoch}, publishes nothing more",
-    hint="Nothing is lost: the later pod goes on from the newest checkpoint.",
+    hint="Nothing is lost: the later pod resumes from the newest checkpoint.",
     meaning="The pod was given up, for example because its node did not answer, and another one took its place.",
 )
 STALLED = Reason(
@@ -70,7 +70,7 @@ STALLED = Reason(
     Outcome.STALLED,
     Step.RETRY,
     message="Container {container} was ended because {complaint}{position}.",
-    hint="See its log and the stacks for what it waits for, then {retry} to go on from the newest checkpoint. If steps"
+    hint="See its log and the stacks for what it waits for, then {retry} to resume from the newest checkpoint. If steps"
     " really take that long, {higher[train.stallSeconds]}.",
     meaning="The trainer or exporter made no progress within train.stallSeconds, or gave no sign of life for a minute.",
     fields=("train.stallSeconds",),
@@ -130,7 +130,7 @@ TRAINER_DIED = Reason(
     _CRASH,
     Step.RETRY,
     message="Container {container} ended without done.json{position}.",
-    hint=f"{_SEE_LOG}; out of memory shows in its state as OOMKilled. Then {{retry}} to go on from the newest"
+    hint=f"{_SEE_LOG}; out of memory shows in its state as OOMKilled. Then {{retry}} to resume from the newest"
     " checkpoint.",
     meaning="The trainer's process ended without saying how: killed, or crashed below Python.",
     fields=("train.image",),

@@ -111,7 +111,7 @@ CA_NOT_MOUNTED = TLS_ERROR.case(
     fields=("storage.caBundle",),
 )
 CA_UNREADABLE = TLS_ERROR.case(
-    message="{field[storage.caBundle]}: the ConfigMap's key holds no certificates that can be read",
+    message="{field[storage.caBundle]}: the ConfigMap's key has no readable certificates",
     hint="Put the certificates of the authority into it, in PEM form (-----BEGIN CERTIFICATE-----), then {retry}.",
     step=Step.RETRY,
     fields=("storage.caBundle",),
@@ -249,7 +249,7 @@ NOT_A_DOCUMENT = INTEGRITY_ERROR.case(
     hint="Something other than the agent wrote it: look at the object, delete it if it is not needed, then {retry}.",
 )
 NOT_A_MANIFEST = INTEGRITY_ERROR.case(
-    message="{place} is no manifest: {problem}",
+    message="{place} is not a manifest: {problem}",
     hint="Something other than the agent wrote it: look at the object, delete it if it is not needed, then {new_run}.",
     step=Step.NEW_RUN,
 )

@@ -136,7 +136,7 @@ TERMINATED = _reason(
     "Terminated",
     Outcome.INTERRUPTED,
     Step.WAIT,
-    hint="Nothing to do: the next attempt goes on from the newest checkpoint.",
+    hint="Nothing to do: the next attempt resumes from the newest checkpoint.",
     meaning="The trainer was told to end and did so in order.",
 )
 EXCEPTION = _reason(

@@ -1,1 +1,1 @@
-"""The folder the agent shares with the trainer: reading it without trusting it."""
+"""The folder that the agent shares with the trainer: reading it without trusting it."""

@@ -1,6 +1,6 @@
-"""What the trainer says of itself: progress.json, ready/<step>.json and done.json, parsed with distrust.
+"""Documents of the trainer: progress.json, ready/<step>.json and done.json, which are not trusted.
 
-Invariant: whatever the bytes are, a reader returns a value that fits the contract or None, and never raises.
+Invariant: for any bytes a reader returns a value that fits the contract, or None; it never raises.
 Contracts: images/contracts/shared-*.schema.json.
 """
 
@@ -32,12 +32,12 @@ _READY = re.compile(r"(\d{8,16})\.json")
 
 _log = logging.getLogger(__name__)
 _last_warning: dict[str, str] = {}
-"""By file name: the same trouble, met several times a second, is logged once."""
+"""The last warning by file name: files are read several times a second, and each warning is logged once."""
 
 
 @dataclass(frozen=True)
 class TrainerProgress:
-    """progress.json; `updated` and `last_advance` are the trainer's own clock, only their change counts."""
+    """progress.json; `updated` and `last_advance` are times of the trainer's own clock, only their changes count."""
 
     phase: str
     updated: float
@@ -53,7 +53,7 @@ class TrainerProgress:
 
 @dataclass(frozen=True)
 class Ready:
-    """A checkpoint the trainer calls complete: its files in model/, with their sizes in bytes."""
+    """A checkpoint that the trainer reports as complete: its files in model/, with their sizes in bytes."""
 
     step: int
     files: tuple[tuple[str, int], ...]
@@ -61,7 +61,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Done:
-    """done.json: how the trainer or exporter ended, by its own account."""
+    """done.json: how the trainer or exporter reports to have ended."""
 
     outcome: Outcome
     reason: str
@@ -75,7 +75,7 @@ class Done:
 
 
 def read_progress(folder: Folder) -> TrainerProgress | None:
-    """The trainer's last sign of life; None before the first, or when it makes no sense."""
+    """What the trainer last reported; None before the first report, or if it does not fit the contract."""
     document = _read(folder, names.PROGRESS)
     if document is None:
         return None
@@ -98,7 +98,7 @@ def read_progress(folder: Folder) -> TrainerProgress | None:
 
 
 def ready_steps(folder: Folder) -> list[int]:
-    """Steps that have a ready/<step>.json, lowest first."""
+    """Steps that have a ready/<step>.json, in ascending order."""
     try:
         with folder.sub(names.READY) as ready:
             matches = [_READY.fullmatch(name) for name in ready.names(limit=MAX_READY)]
@@ -108,7 +108,7 @@ def ready_steps(folder: Folder) -> list[int]:
 
 
 def read_ready(folder: Folder, step: int) -> Ready | None:
-    """The checkpoint of `step`; None unless the document names that step's index and data files and no other."""
+    """The checkpoint of `step`; None unless the document names exactly that step's index and data files."""
     try:
         with folder.sub(names.READY) as ready:
             document = _read(ready, names.ready_file(step))
@@ -121,14 +121,14 @@ def read_ready(folder: Folder, step: int) -> Ready | None:
 
 
 def read_done(folder: Folder) -> Done | None:
-    """The trainer's account of its end; None when there is none that fits the contract."""
+    """How the trainer reports to have ended; None without a report that fits the contract."""
     document = _read(folder, names.DONE)
     if document is None:
         return None
     outcome, reason = _text(document.get("outcome"), 64), _text(document.get("reason"), 64)
     known = {str(each): each for each in Outcome}
     if outcome not in known or not _REASON.fullmatch(reason):
-        _log.warning("done.json names no known outcome and reason; it is not used")
+        _log.warning("done.json has no known outcome and reason; it is ignored")
         return None
     return Done(
         outcome=known[outcome],
@@ -144,12 +144,12 @@ def read_done(folder: Folder) -> Done | None:
 
 
 def checkpoint_name(step: int) -> re.Pattern[str]:
-    """What files of that step's checkpoint are called."""
+    """A pattern for the names of that step's checkpoint files."""
     return re.compile(rf"model\.ckpt-{step}\.(index|data-\d{{5}}-of-\d{{5}})")
 
 
 def is_complete(names: set[str], step: int) -> bool:
-    """Whether these names are exactly one index and all of its data files."""
+    """Whether the names are those of one index and of all of its data files."""
     shards = sorted(name.rpartition(".")[2] for name in names if not name.endswith(".index"))
     wanted = [f"data-{i:05d}-of-{len(shards):05d}" for i in range(len(shards))]
     fits = all(checkpoint_name(step).fullmatch(name) for name in names)
@@ -175,7 +175,7 @@ def _read(folder: Folder, name: str) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (UnsafeFileError, OSError, ValueError, RecursionError) as error:
-        _warn(name, f"{name} in the shared folder is not used: {error}")
+        _warn(name, f"{name} in the shared folder is ignored: {error}")
         return None
     if not isinstance(document, dict) or document.get("contractVersion") not in contract.READABLE_VERSIONS:
         return None

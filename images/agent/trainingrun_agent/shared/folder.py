@@ -1,8 +1,8 @@
-"""Access to the shared folder that a hostile trainer cannot turn against the agent.
+"""Access to the shared folder that is safe against a hostile trainer.
 
-Invariant: every access is one path component relative to an open directory handle, never follows a symbolic
-link, opens nothing but regular files and folders, never blocks on a FIFO, and reads a bounded number of
-bytes. Otherwise the trainer could have the agent upload its own credentials.
+Invariant: every access is one name relative to an open folder handle. It never follows a symbolic link, opens only
+regular files and folders, never blocks on a FIFO, and reads a bounded number of bytes. Otherwise a trainer could make
+the agent upload the agent's own credentials.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class UnsafeFileError(Exception):
-    """An entry is not what its name promises: a link, a FIFO, a folder, too large, or not a plain name."""
+    """An entry that cannot be used: a link, a FIFO, a folder in place of a file, too large, or not a plain name."""
 
 
 class Folder:
-    """An open directory. Files that do not exist raise FileNotFoundError; odd ones raise UnsafeFileError."""
+    """An open folder. Methods raise FileNotFoundError for missing files and UnsafeFileError for unusable ones."""
 
     def __init__(self, handle: int, label: str) -> None:
         self._handle = handle
@@ -38,11 +38,11 @@ class Folder:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Open the mount itself, the one path that is trusted."""
+        """Open the mount itself, the only path that is trusted."""
         return cls(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), str(path))
 
     def close(self) -> None:
-        """Give the handle back."""
+        """Close the handle."""
         os.close(self._handle)
 
     def __enter__(self) -> Self:
@@ -52,7 +52,7 @@ class Folder:
         self.close()
 
     def sub(self, name: str, *, create: bool = False) -> Folder:
-        """The folder `name` in this one."""
+        """Open the folder `name` in this one."""
         self._check(name)
         if create:
             with self._disk(name):
@@ -61,7 +61,7 @@ class Folder:
             return Folder(os.open(name, _DIRECTORY, dir_fd=self._handle), f"{self._label}/{name}")
 
     def walk(self, *names: str) -> Folder:
-        """The folder reached by these names, one below the other; without names this one, opened again."""
+        """Open the folder at the end of these names, one below the other; without names open this one again."""
         folder = Folder(os.dup(self._handle), self._label)
         for name in names:
             with folder:
@@ -69,12 +69,12 @@ class Folder:
         return folder
 
     def path(self, name: str) -> Path:
-        """A path to `name` that goes through this handle, whatever happens to the names above it."""
+        """A path to `name` through this handle, so that it stays valid if a folder above is replaced."""
         self._check(name)
         return Path(f"/proc/self/fd/{self._handle}") / name
 
     def names(self, *, limit: int = MAX_ENTRIES) -> list[str]:
-        """Names in the folder, sorted; of more than `limit` entries only that many are looked at."""
+        """Names in the folder, sorted; at most `limit` entries are read."""
         found: list[str] = []
         with os.scandir(self._handle) as entries:
             for entry in entries:
@@ -84,7 +84,7 @@ class Folder:
         return sorted(found)
 
     def has(self, name: str) -> bool:
-        """Whether a regular file of that name is there."""
+        """Whether there is a regular file of that name."""
         try:
             return stat.S_ISREG(os.stat(name, dir_fd=self._handle, follow_symlinks=False).st_mode)
         except FileNotFoundError:
@@ -92,7 +92,7 @@ class Folder:
 
     @contextmanager
     def reading(self, name: str, *, max_bytes: int) -> Iterator[tuple[BinaryIO, int]]:
-        """The open file and its size now, which is at most `max_bytes`."""
+        """Open a file for reading; yields it and its current size, which is at most `max_bytes`."""
         self._check(name)
         with self._plain(name):
             handle = os.open(name, _READ, dir_fd=self._handle)
@@ -104,7 +104,7 @@ class Folder:
             os.close(handle)
 
     def read(self, name: str, *, max_bytes: int) -> bytes:
-        """The whole file."""
+        """Read the whole file."""
         with self.reading(name, max_bytes=max_bytes) as (file, _):
             data = file.read(max_bytes + 1)
         if len(data) > max_bytes:
@@ -113,7 +113,7 @@ class Folder:
 
     @contextmanager
     def appending(self, name: str) -> Iterator[tuple[int, int]]:
-        """A handle that writes at the file's end, and its size now; the file is made when absent."""
+        """Open a file for appending, and create it if necessary; yields its handle and its current size."""
         self._check(name)
         with self._plain(name), self._disk(name):
             handle = os.open(name, _APPEND, 0o644, dir_fd=self._handle)
@@ -125,7 +125,7 @@ class Folder:
             os.close(handle)
 
     def write(self, name: str, data: bytes) -> None:
-        """Replace a file by rename: a reader sees the old or the new one, never a part."""
+        """Replace a file by rename: a reader sees the old or the new one, never an incomplete one."""
         self._check(name)
         temporary = f".{name}.{os.getpid()}"
         with self._disk(name):
@@ -136,7 +136,7 @@ class Folder:
             os.rename(temporary, name, src_dir_fd=self._handle, dst_dir_fd=self._handle)
 
     def link(self, name: str, into: Folder) -> None:
-        """Hard-link a regular file into another folder under the same name; an older link is replaced."""
+        """Hard-link a regular file into another folder under the same name; an existing link is replaced."""
         self._check(name)
         into.remove(name)
         with self._disk(name), self._plain(name):
@@ -146,7 +146,7 @@ class Folder:
             raise UnsafeFileError(f"{self._label}/{name} is not a regular file")
 
     def remove(self, name: str) -> None:
-        """Remove a file or a link, not what it points to; a name that does not exist is no error."""
+        """Remove a file or a link, not its target; a missing file is not an error."""
         self._check(name)
         try:
             os.unlink(name, dir_fd=self._handle)
@@ -154,7 +154,7 @@ class Folder:
             return
 
     def remove_sub(self, name: str) -> None:
-        """Remove the folder `name` and the files right in it; one that does not exist is no error."""
+        """Remove the folder `name` with the files in it; a missing folder is not an error."""
         try:
             with self.sub(name) as folder:
                 for entry in folder.names():

@@ -12,7 +12,7 @@ from trainingrun_agent.clock import Clock
 from trainingrun_agent.shared.documents import TrainerProgress
 
 FROZEN_SECONDS = 60.0
-"""Limit for a trainer that writes nothing: its progress.json is replaced every second by a thread of its own."""
+"""Limit for a trainer that writes nothing: its progress.json is replaced every second by a separate thread."""
 STARTUP_SECONDS = 600.0
 """Limit at the start: importing TensorFlow and building a large graph show no progress."""
 STARTING_PHASES = frozenset(("importing", "waiting", "building"))

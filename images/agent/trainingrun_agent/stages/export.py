@@ -30,7 +30,7 @@ CONTAINER = "exporter"
 def run(context: StageContext) -> StageResult:
     """Run the stage. Raises StageError."""
     with trainer_stage(context, "export", container=CONTAINER) as stage:
-        return stage.earlier_result(ALREADY_EXPORTED) or _export(stage)
+        return stage.previous_result(ALREADY_EXPORTED) or _export(stage)
 
 
 def _export(stage: TrainerStage) -> StageResult:

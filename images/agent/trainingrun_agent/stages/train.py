@@ -40,9 +40,9 @@ class _Training:
     def run(self) -> StageResult:
         """From fetch to result; the record gets the numbers however training ends."""
         self._context.record.numbers = self._numbers()
-        earlier = self._stage.earlier_result(ALREADY_TRAINED)
-        if earlier is not None:
-            return earlier
+        previous = self._stage.previous_result(ALREADY_TRAINED)
+        if previous is not None:
+            return previous
         try:
             return self._train()
         finally:

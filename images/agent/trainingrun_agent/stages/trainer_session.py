@@ -102,7 +102,7 @@ class TrainerSession:
 
     def close(self) -> None:
         """Stop watching."""
-        self.lock.give_up()
+        self.lock.stop_waiting()
 
     def end(self) -> End:
         """The end of a trainer that went away during the fetch."""

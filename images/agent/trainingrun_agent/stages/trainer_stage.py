@@ -1,6 +1,6 @@
 """What the stages train and export share: the other container of the pod works, the agent serves it.
 
-Invariant: a container that gets no work is always told so, so that it ends by itself.
+Invariant: a container that gets no work always finds fetch-failed.json, so that it ends by itself.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class TrainerStage:
         self.session = TrainerSession(context, folder)
         self.working = False
 
-    def earlier_result(self, reason: Reason) -> StageResult | None:
-        """The result of an earlier attempt that finished the stage; the container is then told to end."""
+    def previous_result(self, reason: Reason) -> StageResult | None:
+        """The result of an earlier attempt that finished the stage; then the container gets no work."""
         with self.context.record.part("fetch"):
             found = read_result(self.context.out, self.context.config.resolved.run_keys, self.name)
         if found is None:
@@ -70,7 +70,7 @@ class TrainerStage:
         return failure(end, container=self.container)
 
     def with_stacks(self, error: StageError) -> StageError:
-        """Upload the stacks of a stalled container; the error with the sentence that says where they are."""
+        """Upload the stacks of a stalled container; returns the error with their address in its message."""
         return with_stacks(self.context.out, self.attempt, self.folder, error)
 
     def write_result(self, *, manifest_key: str, numbers: Mapping[str, Any]) -> None:
@@ -89,7 +89,7 @@ class TrainerStage:
 
 @contextmanager
 def trainer_stage(context: StageContext, name: Stage, *, container: str) -> Iterator[TrainerStage]:
-    """The stage with its shared folder open; an error before the container has work tells the container to end."""
+    """Open the shared folder for a stage; after an error before the container has work, refuse it the work."""
     with Folder.open(context.config.shared) as folder:
         stage = TrainerStage(context, folder, name, container=container)
         try:

@@ -1,1 +1,1 @@
-"""Object storage: one interface, its S3 client, and the documents of the storage layout."""
+"""Object storage: one interface, its implementations on S3 and on folders, and the documents of the storage layout."""

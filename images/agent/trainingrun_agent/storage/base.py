@@ -1,7 +1,7 @@
-"""What the agent needs of a bucket, and no more.
+"""The interface of a bucket: the calls that the agent needs.
 
 Invariant: every method raises only StorageRefused (NotFound among them), StorageOutage, ObjectTooLarge,
-IntegrityError or DiskFull, and the message names the call, the bucket and the key.
+IntegrityError, DiskFull or Interrupted, and the message names the call, the bucket and the key.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import BinaryIO, Protocol
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """One object as a listing shows it; `size` in bytes, `etag` without quotes."""
+    """One object of a listing; `size` in bytes, `etag` without quotes."""
 
     key: str
     size: int
@@ -24,10 +24,10 @@ class ObjectInfo:
 
 
 class ByteCounter(Protocol):
-    """Gets byte increments, for metrics."""
+    """A callback that counts transferred bytes, for metrics."""
 
     def __call__(self, *, down: int = 0, up: int = 0) -> None:
-        """Count."""
+        """Add to the counters."""
 
 
 class ObjectStore(Protocol):
@@ -38,19 +38,19 @@ class ObjectStore(Protocol):
         """Name of the bucket."""
 
     def list(self, prefix: str, *, start_after: str = "", limit: int | None = None) -> Iterator[ObjectInfo]:
-        """Objects below `prefix` in key order, page by page; keys after `start_after`; at most `limit`."""
+        """Objects below `prefix` in key order, read page by page; only keys after `start_after`, at most `limit`."""
 
     def head(self, key: str) -> ObjectInfo | None:
         """The object's size and ETag, or None when it does not exist."""
 
     def get(self, key: str, *, max_bytes: int, etag: str = "") -> bytes:
-        """The whole object. Raises NotFound, ObjectTooLarge beyond `max_bytes`, ObjectChanged with another ETag."""
+        """The whole object. Raises NotFound, ObjectTooLarge beyond `max_bytes`, ObjectChanged for another ETag."""
 
     def get_range(self, key: str, *, start: int, length: int) -> bytes:
         """Up to `length` bytes from offset `start`; shorter at the end of the object. Raises NotFound."""
 
     def put(self, key: str, data: bytes, *, if_absent: bool = False) -> bool:
-        """Write a small object. With `if_absent` (If-None-Match: *), False when the key is taken already."""
+        """Write a small object. With `if_absent` (If-None-Match: *), False if the key exists already."""
 
     def download(
         self,
@@ -61,10 +61,10 @@ class ObjectStore(Protocol):
         sha256: str | None,
         on_bytes: Callable[[int], None] | None = None,
     ) -> str:
-        """Stream to `<path>.partial` and rename; returns the SHA-256 in hex.
+        """Stream to `<path>.partial` and rename it to `path`; returns the SHA-256 in hex.
 
-        `on_bytes` gets byte increments, negative when a broken read starts again. Raises NotFound,
-        IntegrityError when size or digest differ, DiskFull.
+        `on_bytes` gets byte increments, negative ones when a failed read is repeated. Raises NotFound, IntegrityError
+        when size or digest differ, DiskFull.
         """
 
     def upload(
@@ -77,13 +77,12 @@ class ObjectStore(Protocol):
     ) -> str:
         """Stream `size` bytes from the file's start (multipart when large); returns their SHA-256 in hex.
 
-        The file must be seekable. Raises IntegrityError when it holds fewer bytes than `size`; bytes beyond
-        are not read.
+        The file must be seekable. Raises IntegrityError when it has fewer bytes than `size`; later bytes are not read.
         """
 
     def delete(self, key: str) -> None:
-        """Remove the object; a key that does not exist is no error."""
+        """Delete the object; a key that does not exist is not an error."""
 
 
 StoreFor = Callable[[str], ObjectStore]
-"""Opens the store of a bucket by its name; the same object for the same name."""
+"""Opens the store of a bucket by its name; returns the same object for the same name."""

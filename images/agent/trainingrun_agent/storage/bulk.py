@@ -1,7 +1,8 @@
-"""Whole objects by obstore, which needs a tenth of boto3's time for a request and copies next to nothing.
+"""Reads and writes of whole objects with obstore, which needs a tenth of boto3's time for a request and copies less.
 
-Invariant: a call works or raises BulkError, which explains nothing: boto3 then does the same again, rides over what
-passes and says what does not. So no error of obstore is interpreted, and patience stays in one place (retry.py).
+Invariant: a call succeeds or raises BulkError without a cause. The caller repeats it with boto3, which retries
+transient errors and explains permanent ones. So no error of obstore is interpreted, and retries stay in one place
+(retry.py).
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
     from obstore.store import S3Credential
 
 CREDENTIALS_SECONDS = 60
-"""A rotated Secret is seen after so long, or when the old one is refused: boto3 reads it for every request."""
+"""After this time a rotated Secret is read again; earlier if the old one is refused, as boto3 always reads it."""
 MAX_FAILURES = 5
-"""In a row, before boto3 does everything: obstore does not get on with this server."""
-# No port: what would be sent to this proxy fails, and nobody in the pod can take its place.
+"""Failures in a row after which only boto3 is used: obstore does not work with this server."""
+# Port 0 cannot be listened on, so a request to this proxy always fails.
 _NOWHERE = "http://127.0.0.1:0"
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,62}")
 
@@ -39,10 +40,10 @@ _log = logging.getLogger(__name__)
 
 
 class BulkError(Exception):
-    """It did not work; boto3 will tell why."""
+    """The call failed; boto3 will find out why."""
 
 
-class Bulk:
+class BulkStore:
     """Reads and writes whole objects of one bucket. Safe to use from several threads."""
 
     def __init__(self, store: S3Store) -> None:
@@ -51,46 +52,46 @@ class Bulk:
 
     def get(self, key: str, *, max_bytes: int) -> tuple[bytes, str]:
         """The whole object and its ETag. Raises BulkError also beyond `max_bytes`."""
-        with self._judged(key):
+        with self._failures_counted(key):
             found = self._store.get(key)
-            about = found.meta  # made anew each time it is asked for
+            about = found.meta  # obstore builds it at each access
             if about["size"] > max_bytes:
                 raise BulkError
             return bytes(found.bytes()), about["e_tag"] or ""
 
     def chunks(self, key: str) -> Iterator[memoryview]:
-        """The whole object, piece by piece."""
-        with self._judged(key):
-            for chunk in self._store.get(key).stream(min_chunk_size=1):  # as they come: joining them copies
+        """The whole object in chunks, as they arrive."""
+        with self._failures_counted(key):
+            for chunk in self._store.get(key).stream(min_chunk_size=1):  # unjoined: joining chunks copies them
                 yield memoryview(chunk)
 
     def put(self, key: str, data: bytes) -> None:
         """Write an object in one request."""
-        with self._judged(key):
+        with self._failures_counted(key):
             self._store.put(key, data, use_multipart=False)
 
     @contextmanager
-    def _judged(self, key: str) -> Iterator[None]:
-        # obstore leaves out slashes that change nothing in a file system; in a bucket they do.
+    def _failures_counted(self, key: str) -> Iterator[None]:
+        # obstore removes slashes that mean nothing in a file system; in a bucket they are part of the key.
         if self._failures >= MAX_FAILURES or "" in key.split("/"):
             raise BulkError
         try:
             yield
-        except (FileNotFoundError, ValueError) as error:  # an object that is not there, a key that it refuses
+        except (FileNotFoundError, ValueError) as error:  # no such object, or a key that obstore refuses
             raise BulkError from error
         except BaseError as error:
             self._failures += 1
             if self._failures == MAX_FAILURES:
-                _log.warning("obstore fails on this server, going on without it: %s", type(error).__name__)
+                _log.warning("obstore fails on this server, using boto3 only: %s", type(error).__name__)
             raise BulkError from error
         self._failures = 0
 
 
-def open_bulk(config: AgentConfig, bucket: str, *, endpoint: str, limits: Limits) -> Bulk | None:
-    """The bucket at `endpoint`; None when obstore cannot be used for it, or must not.
+def open_bulk(config: AgentConfig, bucket: str, *, endpoint: str, limits: Limits) -> BulkStore | None:
+    """The bucket at `endpoint`; None if obstore cannot, or must not, be used for it.
 
-    As with boto3, the environment does not change where data goes, a redirect to another host is not followed, and the
-    same authorities are trusted.
+    As with boto3, the environment does not change where data goes, redirects to other hosts are not followed, and the
+    same certificate authorities are trusted.
     """
     storage = config.resolved.storage
     virtual = storage.addressing == "virtual"
@@ -99,19 +100,19 @@ def open_bulk(config: AgentConfig, bucket: str, *, endpoint: str, limits: Limits
     if url.hostname is None or not _BUCKET.fullmatch(bucket):
         return None
     if storage.refused_networks and url.scheme == "http" and not _is_address(url.hostname):
-        return None  # the guard does not see obstore's sockets, and without TLS a name may lead anywhere
-    client: Any = {  # its type does not know all of them
+        return None  # the guard does not see obstore's sockets, and without TLS a name may resolve to any address
+    client: Any = {  # the type lacks some of these options
         "allow_http": url.scheme == "http",
         "connect_timeout": timedelta(seconds=limits.connect),
         "read_timeout": timedelta(seconds=limits.read),
-        "timeout": timedelta(days=1),  # large objects take long: what counts is that bytes come
+        "timeout": timedelta(days=1),  # large objects take long; read_timeout notices a stall
         "proxy_url": _NOWHERE,
         "proxy_excludes": url.hostname,
         "root_certificate": (config.ca_file or Path(str(get_cert_path(verify=True)))).read_bytes(),
         "disable_system_certificates": True,
     }
     try:
-        return Bulk(
+        return BulkStore(
             S3Store(
                 bucket,
                 aws_endpoint_url_s3=url.geturl(),
@@ -129,7 +130,7 @@ def open_bulk(config: AgentConfig, bucket: str, *, endpoint: str, limits: Limits
 
 
 def _is_address(host: str) -> bool:
-    """Then the operator has looked at it."""
+    """Whether the host is an IP address; the operator has checked those."""
     try:
         ip_address(host)
     except ValueError:

@@ -1,7 +1,7 @@
-"""Makes the S3 client of boto3 with every choice spelled out.
+"""Makes boto3's S3 client with every setting explicit.
 
-Invariant: endpoint, region, credentials, proxies and CA come from the config alone; the environment and dot
-files do not change where data goes. Every connection and read has a timeout.
+Invariant: endpoint, region, credentials, proxies and CA come from the config alone; neither the environment nor files
+in the home folder change where data goes. Every connection and read has a time-out.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from trainingrun_agent.storage.credentials import MountedProvider
 
 
 class Limits(NamedTuple):
-    """Time-outs in seconds, and how often botocore itself sends a request."""
+    """Time-outs in seconds, and how many times botocore sends a request."""
 
     connect: float
     read: float
     attempts: int
 
 
-# Patience for outages is above (retry.py); botocore only rides over a single lost request.
+# Outages are waited for in retry.py; botocore only repeats a single lost request.
 WORK = Limits(connect=5, read=60, attempts=3)
-# The first failing call has to be seen within ten seconds of the pod's start.
+# The first failed call must be reported within ten seconds of the pod's start.
 PREFLIGHT = Limits(connect=3, read=6, attempts=1)
 MAX_CONNECTIONS = 32
 
@@ -50,17 +50,17 @@ def make_client(config: AgentConfig, *, limits: Limits = WORK) -> Any:
         )
     except ValueError as error:
         raise StorageRefused(ENDPOINT_UNUSABLE, endpoint=storage.endpoint, problem=error) from error
-    client.meta.events.register("before-call.s3", stay)
+    client.meta.events.register("before-call.s3", refuse_redirect)
     return client
 
 
-def stay(params: dict[str, Any], **_: Any) -> None:
-    """Make a redirect an error that names the region, instead of a search that may never end."""
+def refuse_redirect(params: dict[str, Any], **_: Any) -> None:
+    """Make botocore raise an error that names the region, instead of following redirects without end."""
     params["context"]["s3_redirect"]["redirected"] = True
 
 
 def _session(config: AgentConfig) -> boto3.Session:
-    # A variable without a name in the environment and in files has its default and nothing else.
+    # A variable that has no name in the environment and in files always has its default.
     session = botocore.session.Session(
         session_vars={
             "profile": (None, None, None, None),
@@ -76,7 +76,7 @@ def _session(config: AgentConfig) -> boto3.Session:
 
 @cache
 def _loader() -> Loader:
-    """The description of S3 takes most of the time a client needs: parse it once per process."""
+    """Parsing the description of S3 takes most of the time of making a client: do it once per process."""
     return create_loader()
 
 
@@ -87,8 +87,8 @@ def settings(
     limits: Limits,
     proxies: dict[str, str] | None = None,
 ) -> Config:
-    """How the client talks to a server; without `proxies` the environment says which."""
-    # Many S3-compatible servers refuse, or store, the checksum trailers newer SDKs add by themselves.
+    """Settings of the client; without `proxies` those of the environment are used."""
+    # Many S3-compatible servers refuse, or store, the checksum trailers that newer SDKs add on their own.
     checksums: Literal["when_supported", "when_required"]
     checksums = "when_supported" if endpoint is None else "when_required"
     return Config(
@@ -114,6 +114,6 @@ def _verify(config: AgentConfig) -> bool | str:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
     except ssl.SSLError as error:
-        # Its content is not ours to show: it may be any key of any ConfigMap in the namespace.
+        # Its content must not be shown: it may be any key of any ConfigMap in the namespace.
         raise StorageRefused(CA_UNREADABLE) from error
     return str(path)

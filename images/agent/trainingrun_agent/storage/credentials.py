@@ -1,8 +1,7 @@
 """S3 credentials from the mounted Secret.
 
-Invariant: files are read for every request that boto3 signs, so a rotated Secret is used at once; nothing is
-taken from the environment, from a profile or from instance metadata; values are registered for redaction
-before use.
+Invariant: the files are read for every request that boto3 signs, so a rotated Secret is used at once. Nothing comes
+from the environment, a profile or instance metadata. Values are registered for redaction before use.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ MAX_BYTES = 4096
 
 
 class MountedCredentials(Credentials):
-    """Credentials as botocore wants them, backed by the folder."""
+    """Credentials for botocore that are read from the folder each time."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(access_key="", secret_key="", method="mounted-secret")
@@ -34,7 +33,7 @@ class MountedCredentials(Credentials):
 
 
 class MountedProvider:
-    """Takes the place of botocore's chain of providers, so that no other source is ever asked."""
+    """Replaces botocore's chain of providers, so that no other source is used."""
 
     def __init__(self, folder: Path) -> None:
         self._credentials = MountedCredentials(folder)
@@ -45,8 +44,8 @@ class MountedProvider:
 
 
 def read(folder: Path) -> ReadOnlyCredentials:
-    """Key id, secret and the optional token from one version of the mounted Secret."""
-    # The kubelet swaps the link ..data when the Secret changes; without it a pair could be torn.
+    """Access key, secret key and the optional token, all from one version of the mounted Secret."""
+    # The kubelet replaces the link ..data when the Secret changes; else two keys could be of different versions.
     version = (folder / "..data").resolve() if (folder / "..data").exists() else folder
     return ReadOnlyCredentials(
         _required(version, ACCESS_KEY), _required(version, SECRET_KEY), _value(version, SESSION_TOKEN)
@@ -66,7 +65,7 @@ def _value(folder: Path, name: str) -> str | None:
             data = file.read(MAX_BYTES + 1)
     except OSError:
         return None
-    # `kubectl create secret --from-file` keeps the newline an editor puts at the end.
+    # `kubectl create secret --from-file` keeps the newline that editors add at the end.
     value = data.decode("ascii", "replace").strip()
     if len(data) > MAX_BYTES or not value.isprintable() or "\ufffd" in value or " " in value:
         raise StorageRefused(CREDENTIALS_NOT_TEXT, key=name)

@@ -1,6 +1,6 @@
 """Small JSON documents in a bucket.
 
-Invariant: reads are bounded and a document that is no JSON object is refused.
+Invariant: reads are bounded, and anything but a JSON object is refused.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ MAX_DOCUMENT_BYTES = 8 << 20
 
 
 def encode(document: Mapping[str, Any]) -> bytes:
-    """Stable bytes of a document: keys sorted, so that equal documents are equal objects."""
+    """The bytes of a document, with sorted keys, so that equal documents are equal objects."""
     return (json.dumps(document, sort_keys=True, indent=1, allow_nan=False) + "\n").encode()
 
 
 def read(store: ObjectStore, key: str) -> dict[str, Any] | None:
-    """The document, or None when there is none. Raises IntegrityError when it is no JSON object."""
+    """The document at `key`, None if there is none. Raises IntegrityError when it is not a JSON object."""
     try:
         data = store.get(key, max_bytes=MAX_DOCUMENT_BYTES)
     except NotFound:
@@ -31,9 +31,9 @@ def read(store: ObjectStore, key: str) -> dict[str, Any] | None:
     try:
         document = json.loads(data)
     except ValueError as error:
-        raise _unusable(store, key, f"is no JSON: {error}") from error
+        raise _unusable(store, key, f"is not JSON: {error}") from error
     if not isinstance(document, dict):
-        raise _unusable(store, key, "is no JSON object")
+        raise _unusable(store, key, "is not a JSON object")
     return document
 
 

@@ -1,8 +1,8 @@
-"""Fencing: every pod of a run claims the next free epoch and writes only below folders that carry it.
+"""Fencing: every pod of a run claims the next free epoch and writes only below folders named after it.
 
-Invariant: an epoch belongs to one pod. Two pods that claim at once get different numbers where the server
-honours If-None-Match; where it does not, the pod's UID in the folder name still keeps them apart. A pod that was
-given up, and lives on where nobody sees it, stops publishing once a later one has claimed.
+Invariant: an epoch belongs to one pod. Two pods that claim at once get different numbers if the server supports
+If-None-Match; if it does not, the pod UID in the folder's name still keeps them apart. A pod that was given up, but
+still runs on an unreachable node, publishes nothing once a later pod has claimed an epoch.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ MAX_TRIES = 100
 
 
 def claim(store: ObjectStore, run: RunKeys, pod_uid: str, *, clock: Clock | None = None) -> int:
-    """Claim the next free epoch, from 1 on. A claim of this pod that is there already counts as made now."""
+    """Claim the next free epoch; the first is 1. A claim that this pod finds made in its own name is its claim."""
     epoch = _newest(store, run) + 1
     claim_document = {"podUID": pod_uid, "claimed": rfc3339((clock or Clock()).now())}
     for candidate in range(epoch, epoch + MAX_TRIES):
         key = run.epoch(candidate)
         if store.put(key, documents.encode(claim_document), if_absent=True):
             return candidate
-        # The first answer to our own put may have been lost on the way and the repeat was told 412.
+        # The answer to our own put may have been lost, and its repetition answered with 412.
         holder = documents.read(store, key)
         if holder is not None and holder.get("podUID") == pod_uid:
             return candidate
@@ -35,7 +35,7 @@ def claim(store: ObjectStore, run: RunKeys, pod_uid: str, *, clock: Clock | None
 
 
 def require_newest(store: ObjectStore, run: RunKeys, epoch: int) -> None:
-    """Raises Superseded once another pod has claimed a later epoch."""
+    """Raise Superseded if another pod has claimed a later epoch."""
     newest = _newest(store, run)
     if newest > epoch:
         raise Superseded(newest=newest, epoch=epoch)

@@ -1,8 +1,7 @@
-"""What an error of botocore means for the run, and what to tell the user.
+"""Explains errors of botocore: what they mean for the run, and what the user can do.
 
-Invariant: every error becomes StorageRefused (somebody has to change something) or StorageOutage (worth
-waiting for); messages name the call, the bucket, the key and the endpoint. Text of the server is quoted in part and
-never trusted to be free of credentials.
+Invariant: every error becomes StorageRefused (somebody must change something) or StorageOutage (waiting may help).
+Messages name the call, the bucket, the key and the endpoint. Texts of the server are shortened and redacted.
 """
 
 from __future__ import annotations
@@ -78,7 +77,7 @@ _ACTIONS = {
 
 @dataclass(frozen=True)
 class Target:
-    """Which storage is meant: `field` is the path below spec that names the bucket."""
+    """The storage that a call was made to; `field` is the path below spec of the field that names the bucket."""
 
     bucket: str
     endpoint: str | None
@@ -114,7 +113,7 @@ def explain(error: Exception, target: Target, *, call: str, key: str) -> StageEr
         refusal = refusal_behind(error.kwargs["error"])
         if refusal is not None:
             return StorageRefused(ADDRESS_REFUSED, endpoint=target.endpoint or "AWS", address=refusal.address)
-        # After the name of the connection object the socket's own text says DNS, refused or no route.
+        # The socket's own text, such as a failed DNS lookup, follows the name of the connection object.
         answer = _quote(str(error.kwargs["error"]).partition("): ")[2] or str(error))
         return _failed(ENDPOINT_UNREACHABLE, target, call=call, key=key, answer=answer)
     if isinstance(error, BotoCoreError):
@@ -123,7 +122,7 @@ def explain(error: Exception, target: Target, *, call: str, key: str) -> StageEr
 
 
 def not_s3(target: Target, *, call: str, key: str, what: str) -> StorageRefused:
-    """The refusal of a server that answers, but not as S3 does."""
+    """The error for a server whose answers are not those of S3."""
     return StorageRefused(ENDPOINT_NOT_S3, call=call, where=target.where(key), answer=what)
 
 

@@ -1,11 +1,11 @@
-"""ObjectStore over a folder of this machine, for work without S3.
+"""A local folder as an ObjectStore, for work without S3.
 
-Invariant: nothing outside of the folder is read or written (inside.py). A key is a path relative to the folder with
-slashes; keys are listed as S3 does, by the bytes of their UTF-8, and no file is read for it.
+Invariant: nothing outside of the folder is read or written (safe_paths.py). A key is a path relative to the folder,
+with slashes. Listings have S3's order, by the bytes of the UTF-8, and read no file.
 
-Links to files inside the folder are objects like any other. Links that lead out of it, links to folders, names that are
-not UTF-8, and what is neither file nor folder are no objects: listings pass them over, and `passed_over` names them.
-Unlike in a bucket there cannot be an object `a` beside an object `a/b`.
+Links to files inside the folder are objects. Listings skip links that lead out of the folder, links to folders, names
+that are not UTF-8, and entries that are neither file nor folder; `skipped` has them. Unlike a bucket, a folder cannot
+hold an object `a` beside an object `a/b`.
 """
 
 from __future__ import annotations
@@ -34,35 +34,35 @@ from trainingrun_agent.errors import (
 from trainingrun_agent.reasons.pods import FOLDER_FULL
 from trainingrun_agent.reasons.storage import FILE_CHANGED, FILE_DENIED, FILE_NOT_FOUND, FILE_REFUSED
 from trainingrun_agent.storage.base import ObjectInfo
-from trainingrun_agent.storage.safe_paths import Inside, is_name
+from trainingrun_agent.storage.safe_paths import SafePaths, is_key_part
 from trainingrun_agent.storage.streams import HashingReader, save
 from trainingrun_agent.terms import Place
 
 CHUNK = 1 << 20
-MAX_PASSED_OVER = 1000
+MAX_SKIPPED = 1000
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR, errno.ENXIO)
-_NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
+_NO_PERMISSION = (errno.EACCES, errno.EPERM, errno.EROFS)
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK)
 _BEGIN, _END = ".trainingrun-", ".partial"
-"""Of the name of a file that is being written."""
+"""Beginning and end of the name of a file that is being written."""
 
 
 class FolderStore:
-    """One folder as a bucket. `passed_over` says what listings left out, and why, by path."""
+    """One folder as a bucket; `skipped` has what listings skipped, with the reason, by path."""
 
     def __init__(self, root: Path) -> None:
         self._shown = str(root)
-        self._inside = Inside(root)
-        self.passed_over: dict[str, str] = {}
+        self._paths = SafePaths(root)
+        self.skipped: dict[str, str] = {}
 
     @property
     def bucket(self) -> str:
-        """The folder as it was named."""
+        """The path of the folder, as it was given."""
         return self._shown
 
     def list(self, prefix: str, *, start_after: str = "", limit: int | None = None) -> Iterator[ObjectInfo]:
-        """Folder by folder, see ObjectStore."""
+        """See ObjectStore; reads one folder after the other."""
         return islice(self._walk(prefix, start_after), limit)
 
     def head(self, key: str) -> ObjectInfo | None:
@@ -103,15 +103,15 @@ class FolderStore:
         on_bytes: Callable[[int], None] | None = None,
     ) -> str:
         """See ObjectStore."""
-        told = on_bytes or (lambda _: None)
+        count = on_bytes or (lambda _: None)
         partial = path.with_name(f"{path.name}.partial")
         with self._opened(key) as (handle, _):
             chunks = iter(lambda: os.read(handle, CHUNK), b"")
-            received, digest = save(chunks, partial, limit=size, told=told, what=Place(self._shown, key))
+            received, digest = save(chunks, partial, limit=size, on_bytes=count, what=Place(self._shown, key))
         if received == size and sha256 in (None, digest):
             partial.replace(path)
             return digest
-        told(-received)
+        count(-received)
         partial.unlink()
         found = f"{received} bytes with SHA-256 {digest}"
         expected = f"{size} bytes{f' with SHA-256 {sha256}' if sha256 else ''}"
@@ -121,31 +121,31 @@ class FolderStore:
         """See ObjectStore."""
         file.seek(0)
         reader = HashingReader(file, size, name=key)
-        told = on_bytes or (lambda _: None)
+        count = on_bytes or (lambda _: None)
 
         def fill(target: BinaryIO) -> None:
             while chunk := reader.read(CHUNK):
                 target.write(chunk)
-                told(len(chunk))
+                count(len(chunk))
 
         self._write(key, fill)
         return reader.hexdigest()
 
     def delete(self, key: str) -> None:
-        """See ObjectStore; folders that it leaves empty go too, as they would from a bucket."""
+        """See ObjectStore; folders that become empty are removed, as a bucket would have none."""
         with suppress(NotFound), self._explained(key):
-            path = Path(self._inside.path(key))
+            path = Path(self._paths.path(key))
             path.unlink()
             with suppress(OSError):
-                for folder in path.relative_to(self._inside.root).parents[:-1]:
-                    Path(self._inside.root, folder).rmdir()
+                for folder in path.relative_to(self._paths.root).parents[:-1]:
+                    Path(self._paths.root, folder).rmdir()
 
     def _walk(self, prefix: str, start_after: str) -> Iterator[ObjectInfo]:
         folder, slash, first = prefix.rpartition("/")
         if slash and not folder:
             return
         with suppress(NotFound), self._explained(folder):
-            self._inside.check_folder(folder)
+            self._paths.check_folder(folder)
             stack = [self._keys(folder + slash, first)]
             while stack:
                 key = next(stack[-1], None)
@@ -158,59 +158,59 @@ class FolderStore:
                     yield info
 
     def _keys(self, folder: str, first: str = "") -> Iterator[str]:
-        """What lies in a folder, sorted; folders end in a slash, so that their place is that of the keys in them."""
+        """The entries of a folder, sorted; folders end in a slash, so that they are sorted like the keys in them."""
         found = []
         with suppress(NotFound), self._explained(folder):
-            for name, is_folder in self._inside.entries(folder):
-                if not is_name(name):
-                    self._pass_over(f"{folder}{name}", "the name is not UTF-8")
+            for name, is_folder in self._paths.entries(folder):
+                if not is_key_part(name):
+                    self._skip(f"{folder}{name}", "the name is not UTF-8")
                 elif name.startswith(first) and not (name.startswith(_BEGIN) and name.endswith(_END)):
                     found.append(f"{folder}{name}/" if is_folder else f"{folder}{name}")
         return iter(sorted(found))  # by code points, which is the order of the bytes of UTF-8
 
     def _listed(self, key: str) -> ObjectInfo | None:
         status = None
-        with suppress(OSError):  # gone since the folder was read
-            status = os.lstat(f"{self._inside.root}/{key}")
+        with suppress(OSError):  # deleted since the folder was read
+            status = os.lstat(f"{self._paths.root}/{key}")
         if status is None or stat.S_ISREG(status.st_mode):
             return status and _info(key, status)
         cause = "neither file nor folder"
         if stat.S_ISLNK(status.st_mode):
             try:
-                status = Path(self._inside.target(key)).stat()
-                cause = "a link to something that is no file"
+                status = Path(self._paths.target(key)).stat()
+                cause = "a link to something that is not a file"
             except OSError as error:
                 cause = str(error.strerror)
         if stat.S_ISREG(status.st_mode):
             return _info(key, status)
-        self._pass_over(key, cause)
+        self._skip(key, cause)
         return None
 
-    def _pass_over(self, path: str, cause: str) -> None:
-        if len(self.passed_over) < MAX_PASSED_OVER:
-            self.passed_over[path] = cause
+    def _skip(self, path: str, cause: str) -> None:
+        if len(self.skipped) < MAX_SKIPPED:
+            self.skipped[path] = cause
 
     @contextmanager
     def _opened(self, key: str) -> Iterator[tuple[int, os.stat_result]]:
         with self._explained(key):
-            path = self._inside.path(key)
+            path = self._paths.path(key)
             try:
                 handle = os.open(path, _READ)
             except OSError as error:
-                if error.errno not in (errno.ELOOP, errno.EMLINK):  # what systems call a link that is not followed
+                if error.errno not in (errno.ELOOP, errno.EMLINK):  # errors for a link that is not followed
                     raise
-                handle = os.open(self._inside.target(key), _READ)
+                handle = os.open(self._paths.target(key), _READ)
             try:
                 status = os.fstat(handle)
                 if not stat.S_ISREG(status.st_mode):
-                    raise FileNotFoundError(errno.ENOENT, "no file", path)
+                    raise FileNotFoundError(errno.ENOENT, "not a file", path)
                 yield handle, status
             finally:
                 os.close(handle)
 
     def _write(self, key: str, fill: Callable[[BinaryIO], object], *, if_absent: bool = False) -> bool:
         with self._explained(key, writing=True):
-            path = Path(self._inside.path(key))
+            path = Path(self._paths.path(key))
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary = path.with_name(f"{_BEGIN}{secrets.token_hex(8)}{_END}")
             try:
@@ -228,15 +228,15 @@ class FolderStore:
         try:
             yield
         except OSError as error:
-            raise self._refusal(error, key, writing=writing) from error
+            raise self._as_stage_error(error, key, writing=writing) from error
 
-    def _refusal(self, error: OSError, key: str, *, writing: bool) -> StageError:
+    def _as_stage_error(self, error: OSError, key: str, *, writing: bool) -> StageError:
         file, problem = self._where(key), error.strerror
         if error.errno in _ABSENT and not writing:
             return NotFound(FILE_NOT_FOUND, file=file, problem=problem)
         if is_disk_full(error):
             return DiskFull(FOLDER_FULL, what=file, problem=problem)
-        entry = FILE_DENIED if error.errno in _NO_RIGHT else FILE_REFUSED
+        entry = FILE_DENIED if error.errno in _NO_PERMISSION else FILE_REFUSED
         return StorageRefused(entry, file=file, problem=problem)
 
     def _where(self, key: str) -> str:
@@ -256,7 +256,7 @@ def _publish_if_absent(temporary: Path, path: Path) -> bool:
 
 
 def _copy_if_absent(temporary: Path, path: Path) -> bool:
-    """For file systems without links; a reader may see a part of it."""
+    """For file systems without links; a reader may see an incomplete file."""
     try:
         with path.open("xb") as file:
             file.write(temporary.read_bytes())
@@ -266,7 +266,7 @@ def _copy_if_absent(temporary: Path, path: Path) -> bool:
 
 
 def _read(handle: int, wanted: int) -> bytes:
-    """Up to `wanted` bytes; a system call may bring fewer."""
+    """Up to `wanted` bytes, in several calls if necessary."""
     data = os.read(handle, wanted)
     while len(data) < wanted and (more := os.read(handle, wanted - len(data))):
         data += more
@@ -281,5 +281,5 @@ def _info(key: str, status: os.stat_result) -> ObjectInfo:
 def _moment(seconds: float) -> datetime:
     try:
         return datetime.fromtimestamp(seconds, UTC)
-    except (OverflowError, ValueError):  # file systems know years that Python does not
+    except (OverflowError, ValueError):  # file systems have years that Python does not have
         return datetime.fromtimestamp(0, UTC)

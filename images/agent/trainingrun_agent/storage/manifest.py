@@ -1,8 +1,7 @@
-"""MANIFEST.json: a complete, immutable set of objects, written last. Contract:
-images/contracts/manifest.schema.json.
+"""Manifests: MANIFEST.json names a complete, immutable set of objects and is written last.
 
-Invariant: readers trust manifests only. A parsed manifest holds no key that leaves its folder, except shards
-below `datasets/`, which count from the storage prefix.
+Invariant: readers trust manifests only. A parsed manifest has no key that leads out of its folder, except keys of
+shards below `datasets/`, which are relative to the storage prefix. Contract: images/contracts/manifest.schema.json.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class ManifestObject:
-    """One object: `size` in bytes, `images` only for shards."""
+    """One object of a manifest: `size` in bytes, `images` only for shards."""
 
     key: str
     size: int
@@ -37,7 +36,7 @@ class ManifestObject:
     images: int | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As in the schema."""
+        """The document of the schema."""
         document: dict[str, Any] = {
             "key": self.key,
             "size": self.size,
@@ -48,33 +47,33 @@ class ManifestObject:
 
     @classmethod
     def parse(cls, item: Mapping[str, Any]) -> ManifestObject:
-        """Raises ValueError for a key that escapes or no sizes; KeyError, TypeError for what is no object at all."""
+        """Raises ValueError for a key that leads out of the folder or a bad size, KeyError or TypeError otherwise."""
         key, size, sha256 = item["key"], item["size"], item["sha256"]
         if not key or key.startswith("/") or any(part in ("", ".", "..") for part in key.split("/")):
             raise ValueError(f"key {key!r} is not a plain relative key")
         if not isinstance(size, int) or size < 0:
-            raise ValueError(f"size {size!r} of {key} is no byte count")
+            raise ValueError(f"size {size!r} of {key} is not a byte count")
         if not _SHA256.fullmatch(sha256):
-            raise ValueError(f"sha256 of {key} is no SHA-256")
+            raise ValueError(f"sha256 of {key} is not a SHA-256")
         return cls(key, size, sha256, item["role"], item.get("images"))
 
 
 @dataclass(frozen=True)
 class Producer:
-    """The pod that made it."""
+    """The pod that wrote the manifest."""
 
     pod_uid: str
     epoch: int
     agent_version: str = __version__
 
     def to_json(self) -> dict[str, Any]:
-        """As in the schema."""
+        """The document of the schema."""
         return {"podUID": self.pod_uid, "epoch": self.epoch, "agentVersion": self.agent_version}
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """`created` in RFC 3339; `step` for checkpoints and exports."""
+    """The content of a MANIFEST.json; `created` in RFC 3339, `step` for checkpoints and exports."""
 
     kind: Kind
     producer: Producer
@@ -85,7 +84,7 @@ class Manifest:
     metrics: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As in the schema; what is None is left out."""
+        """The document of the schema, without fields that are None."""
         document: dict[str, Any] = {
             "formatVersion": 1,
             "kind": self.kind,
@@ -98,7 +97,7 @@ class Manifest:
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> Manifest:
-        """Raises ValueError when the document is no manifest of version 1, or has a key that escapes."""
+        """Raises ValueError for anything but a manifest of version 1, and for keys that lead out of its folder."""
         try:
             return _parse(document)
         except (KeyError, TypeError, AttributeError) as error:
@@ -106,12 +105,12 @@ class Manifest:
 
 
 def write(store: ObjectStore, folder: str, manifest: Manifest, *, if_absent: bool = False) -> bool:
-    """Write `<folder>/MANIFEST.json`; with `if_absent`, False when another pod's is there already."""
+    """Write `<folder>/MANIFEST.json`; with `if_absent`, False if there is one already."""
     return store.put(manifest_of(folder), documents.encode(manifest.to_json()), if_absent=if_absent)
 
 
 def read(store: ObjectStore, key: str) -> Manifest:
-    """Read the manifest at an absolute key. Raises NotFound, IntegrityError when it is none."""
+    """Read the manifest at `key`. Raises NotFound, IntegrityError when it is not a manifest."""
     document = documents.read(store, key)
     if document is None:
         raise NotFound(MANIFEST_NOT_FOUND, place=Place(store.bucket, key))
@@ -122,15 +121,15 @@ def read(store: ObjectStore, key: str) -> Manifest:
 
 
 def missing(store: ObjectStore, manifest: Manifest, *, folder: str, keys: BucketKeys) -> str | None:
-    """The absolute key of an object that is gone or has another size, None when the manifest can be believed."""
+    """The key of an object of the manifest that is gone or has another size, None if all are there."""
 
-    def lacks(entry: ManifestObject) -> str | None:
+    def missing_key(entry: ManifestObject) -> str | None:
         key = keys.manifest_entry(entry.key, folder=folder)
         info = store.head(key)
         return None if info is not None and info.size == entry.size else key
 
     with ThreadPoolExecutor(HEADS_AT_ONCE, thread_name_prefix="verify") as pool:
-        return next(filter(None, pool.map(lacks, manifest.objects)), None)
+        return next(filter(None, pool.map(missing_key, manifest.objects)), None)
 
 
 def _parse(document: Mapping[str, Any]) -> Manifest:

@@ -1,6 +1,6 @@
-"""Pages of a listing, read in a quarter of botocore's time, which weighs on buckets with many keys.
+"""Parses pages of listings in a quarter of botocore's time, which counts for buckets with many keys.
 
-Invariant: botocore sees all but the entries of a page, and those too when one of them is not as expected: it explains.
+Invariant: botocore parses the rest of the page, and also the entries if one of them is unexpected: it then explains.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from xml.etree import ElementTree as ET
 EVENT = "before-parse.s3.ListObjectsV2"
 
 
-def take_out(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
-    """Handles EVENT: moves a page's entries from the body to what is added to botocore's answer."""
+def parse_entries(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
+    """Handle EVENT: parse a page's entries, remove them from the body and add them to botocore's answer."""
     with suppress(ET.ParseError, KeyError, ValueError):
         root = ET.fromstring(response_dict["body"])  # noqa: S314 - as botocore does
         entries = [child for child in root if _name(child) == "Contents"]
@@ -33,5 +33,5 @@ def _entry(element: ET.Element) -> dict[str, Any]:
 
 
 def _name(element: ET.Element) -> str:
-    """Without its namespace."""
+    """The tag without its namespace."""
     return element.tag.rpartition("}")[2]

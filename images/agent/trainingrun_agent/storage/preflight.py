@@ -1,7 +1,6 @@
-"""Proves in the first second that storage can do what the run needs, so that no later stage fails for it.
+"""The preflight: checks in the first second that storage can do what the run needs, so that no later stage fails.
 
-Invariant: what it writes lies below `<run>/preflight/` and is deleted again; a refusal has one reason of its
-own.
+Invariant: the object that it writes below `<run>/preflight/` is deleted again; each refusal has its own reason.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ _RANGE_START = 4
 
 
 def probe(store: ObjectStore, run: RunKeys, pod_uid: str) -> tuple[str, ...]:
-    """List, put, put twice on condition, ranged get, delete.
+    """List, put, put twice with a condition, get a range, delete.
 
-    Returns warnings; raises what refuses the run.
+    Returns warnings; raises StorageRefused when the storage cannot be used.
     """
     key = run.preflight(pod_uid)
     for _ in store.list(f"{folder_of(key)}/", limit=1):
@@ -41,7 +40,7 @@ def probe(store: ObjectStore, run: RunKeys, pod_uid: str) -> tuple[str, ...]:
 
 
 def check_sources(store_for: StoreFor, sources: Iterable[tuple[str, Source]]) -> None:
-    """Each source, given with its field in the spec, holds at least one object. Raises EmptyPrefix."""
+    """Raise EmptyPrefix for a source without any object; sources are given with their fields in the spec."""
     for field, source in sources:
         for _ in store_for(source.bucket).list(source.key, limit=1):
             break

@@ -1,8 +1,7 @@
-"""Stage results: prepared.json, trained.json, exported.json. Contract:
-images/contracts/stage-result.schema.json.
+"""Results of stages: prepared.json, trained.json, exported.json.
 
-Invariant: a result is written last, by the pod with the newest epoch, and its presence means that the stage is
-finished.
+Invariant: a result is written last, by the pod with the newest epoch; when it is there, the stage is finished.
+Contract: images/contracts/stage-result.schema.json.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _REQUIRED = ("created", "epoch", "manifestKey", "numbers", "podUID", "stage")
 
 
 def read_result(store: ObjectStore, run: RunKeys, stage: Stage) -> dict[str, Any] | None:
-    """The stage's result, None while the stage is not finished. Raises IntegrityError when it is unusable."""
+    """The stage's result, None until the stage is finished. Raises IntegrityError when it is unusable."""
     key = run.result(stage)
     document = documents.read(store, key)
     if document is None:
@@ -47,9 +46,9 @@ def write_result(
     numbers: Mapping[str, Any],
     clock: Clock | None = None,
 ) -> str:
-    """Write the stage's result; returns its absolute key. `manifest_key` counts from the storage prefix.
+    """Write the stage's result; returns its key. `manifest_key` is relative to the storage prefix.
 
-    Raises Superseded when the run is a later pod's by now.
+    Raises Superseded when a later pod has taken over the run.
     """
     epochs.require_newest(store, run, epoch)
     key = run.result(stage)

@@ -1,7 +1,7 @@
-"""Patience: outages of storage are waited for in place.
+"""Retries: calls wait in place for the end of an outage of storage.
 
-Invariant: StorageOutage leaves this module only after the tolerance, and every wait ends early when the pod
-is told to stop. Everything else passes at once.
+Invariant: StorageOutage leaves this module only after the tolerance, and every wait ends early once the pod must stop.
+Other errors pass at once.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ LONGEST_DELAY_SECONDS = 15.0
 _WAITED = "; waited {seconds:.0f} s of {field[storage.outageToleranceSeconds]}"
 
 T = TypeVar("T")
-OnState = Callable[[StorageOutage | None], None]
-"""Told of the outage at each failed call, and None once a call works again."""
+OnOutage = Callable[[StorageOutage | None], None]
+"""Called with the outage after each failed call, and with None once a call succeeds again."""
 
 
-class Patience:
-    """One pod's patience, shared by its stores and threads.
+class Retrier:
+    """Repeats calls during an outage; one for all stores and threads of a pod.
 
-    `tolerance_seconds` bounds how long one call may fail in a row. After `stop` is set at most
-    `after_stop_seconds` are waited in all, so that what is left of the grace period can still be used.
+    `tolerance_seconds` bounds how long one call may go on failing. After `stop` is set, all waits together take at most
+    `after_stop_seconds`, so that the rest of the grace period can still be used.
     """
 
     def __init__(
         self,
         *,
         tolerance_seconds: float,
-        on_state: OnState,
+        on_outage: OnOutage,
         stop: threading.Event,
         after_stop_seconds: float = 0.0,
         clock: Clock | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._tolerance = tolerance_seconds
-        self._on_state = on_state
+        self._on_outage = on_outage
         self._stop = stop
         self._after_stop = after_stop_seconds
         self._clock = clock or Clock()
@@ -55,33 +55,33 @@ class Patience:
         self._stop_seen: float | None = None
 
     def run(self, call: Callable[[], T]) -> T:
-        """Call until it works. Raises StorageOutage beyond the tolerance, Interrupted when told to stop."""
+        """Repeat the call until it succeeds. Raises StorageOutage after the tolerance, Interrupted after `stop`."""
         since: float | None = None
         delay = FIRST_DELAY_SECONDS
         while True:
             try:
                 result = call()
             except StorageOutage as outage:
-                self._tell(outage)
+                self._report(outage)
                 now = self._clock.monotonic()
                 since = now if since is None else since
                 self._pause(outage, waited=now - since, delay=delay)
                 delay = min(LONGEST_DELAY_SECONDS, delay * 2)
             else:
-                self._tell(None)
+                self._report(None)
                 return result
 
-    def _tell(self, outage: StorageOutage | None) -> None:
+    def _report(self, outage: StorageOutage | None) -> None:
         with self._lock:
-            news = outage is not None or self._failing
+            changed = outage is not None or self._failing
             self._failing = outage is not None
-        if news:
-            self._on_state(outage)
+        if changed:
+            self._on_outage(outage)
 
     def _pause(self, outage: StorageOutage, *, waited: float, delay: float) -> None:
         if waited >= self._tolerance:
             raise outage.with_more(Message(_WAITED, {"seconds": waited})) from outage
-        # Not all pods may come back in the same instant.
+        # Jitter, so that not all pods repeat their calls at the same moment.
         delay = min(delay * (0.75 + self._jitter() / 2), max(0.0, self._tolerance - waited))
         if not self._stop.is_set():
             self._clock.wait(self._stop, delay)
@@ -94,17 +94,12 @@ class Patience:
         self._clock.sleep(min(delay, left))
 
 
-def with_patience(store: ObjectStore, patience: Patience) -> ObjectStore:
-    """The same store, waiting for outages."""
-    return PatientStore(store, patience)
+class RetryingStore:
+    """An ObjectStore whose calls wait for the end of outages."""
 
-
-class PatientStore:
-    """An ObjectStore whose every call has patience; semantics of the methods as in ObjectStore."""
-
-    def __init__(self, store: ObjectStore, patience: Patience) -> None:
+    def __init__(self, store: ObjectStore, retrier: Retrier) -> None:
         self._store = store
-        self._patience = patience
+        self._retrier = retrier
 
     @property
     def bucket(self) -> str:
@@ -112,7 +107,7 @@ class PatientStore:
         return self._store.bucket
 
     def list(self, prefix: str, *, start_after: str = "", limit: int | None = None) -> Iterator[ObjectInfo]:
-        """Go on after the last key that was seen when a page fails."""
+        """See ObjectStore; after an outage it goes on after the last key."""
         last, found = start_after, 0
         pages = self._store.list(prefix, start_after=last, limit=limit)
 
@@ -125,25 +120,25 @@ class PatientStore:
                 pages = self._store.list(prefix, start_after=last, limit=left)
                 raise
 
-        while (entry := self._patience.run(step)) is not None:
+        while (entry := self._retrier.run(step)) is not None:
             last, found = entry.key, found + 1
             yield entry
 
     def head(self, key: str) -> ObjectInfo | None:
         """See ObjectStore."""
-        return self._patience.run(lambda: self._store.head(key))
+        return self._retrier.run(lambda: self._store.head(key))
 
     def get(self, key: str, *, max_bytes: int, etag: str = "") -> bytes:
         """See ObjectStore."""
-        return self._patience.run(lambda: self._store.get(key, max_bytes=max_bytes, etag=etag))
+        return self._retrier.run(lambda: self._store.get(key, max_bytes=max_bytes, etag=etag))
 
     def get_range(self, key: str, *, start: int, length: int) -> bytes:
         """See ObjectStore."""
-        return self._patience.run(lambda: self._store.get_range(key, start=start, length=length))
+        return self._retrier.run(lambda: self._store.get_range(key, start=start, length=length))
 
     def put(self, key: str, data: bytes, *, if_absent: bool = False) -> bool:
-        """See ObjectStore; after a lost answer a conditional put may find its own object and say False."""
-        return self._patience.run(lambda: self._store.put(key, data, if_absent=if_absent))
+        """See ObjectStore; after a lost answer a conditional put may find its own object and return False."""
+        return self._retrier.run(lambda: self._store.put(key, data, if_absent=if_absent))
 
     def download(
         self,
@@ -155,7 +150,7 @@ class PatientStore:
         on_bytes: Callable[[int], None] | None = None,
     ) -> str:
         """See ObjectStore; starts again from the first byte after an outage."""
-        return self._patience.run(lambda: self._store.download(key, path, size=size, sha256=sha256, on_bytes=on_bytes))
+        return self._retrier.run(lambda: self._store.download(key, path, size=size, sha256=sha256, on_bytes=on_bytes))
 
     def upload(self, key: str, file: BinaryIO, *, size: int, on_bytes: Callable[[int], None] | None = None) -> str:
         """See ObjectStore; starts again from the first byte after an outage."""
@@ -163,21 +158,21 @@ class PatientStore:
         def attempt() -> str:
             sent = 0
 
-            def told(count: int) -> None:
+            def count_sent(count: int) -> None:
                 nonlocal sent
                 sent += count
                 if on_bytes:
                     on_bytes(count)
 
             try:
-                return self._store.upload(key, file, size=size, on_bytes=told)
+                return self._store.upload(key, file, size=size, on_bytes=count_sent)
             except StorageOutage:
                 if on_bytes:
                     on_bytes(-sent)
                 raise
 
-        return self._patience.run(attempt)
+        return self._retrier.run(attempt)
 
     def delete(self, key: str) -> None:
         """See ObjectStore."""
-        self._patience.run(lambda: self._store.delete(key))
+        self._retrier.run(lambda: self._store.delete(key))

@@ -1,7 +1,7 @@
-"""ObjectStore on S3 by boto3, and by obstore (bulk.py) where bytes move.
+"""ObjectStore on S3, with boto3, and with obstore (bulk.py) for whole objects.
 
-Invariant: no error of botocore leaves this module unexplained (failures.py), objects are streamed, and what
-is downloaded appears under its name only when size and digest are right.
+Invariant: every error of botocore is explained (failures.py) before it leaves this module. Objects are streamed, and a
+download appears under its name only if size and digest are right.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from trainingrun_agent.errors import IntegrityError, NotFound, ObjectChanged, Ob
 from trainingrun_agent.reasons.storage import CLOCKS_DIFFER
 from trainingrun_agent.storage import pages
 from trainingrun_agent.storage.base import ByteCounter, ObjectInfo
-from trainingrun_agent.storage.bulk import Bulk, BulkError, open_bulk
+from trainingrun_agent.storage.bulk import BulkError, BulkStore, open_bulk
 from trainingrun_agent.storage.client import WORK, Limits, make_client
 from trainingrun_agent.storage.failures import Target, explain, not_s3
 from trainingrun_agent.storage.streams import Chunk, HashingReader, save
 
 CHUNK = 1 << 20
 WHOLE = 16 << 20
-"""Sent in one request, which costs half as much as parts: more than shards of up to 2 GB of images have."""
+"""Objects up to this size are sent in one request, which costs half as much as parts; most shards are smaller."""
 PART = 8 << 20
 PAGE = 1000
 UPLOAD_THREADS = 4
@@ -39,7 +39,7 @@ MAX_SKEW_SECONDS = 300
 READS = 2
 
 Chunks = Callable[[str], Iterator[Chunk]]
-"""Reads an object by its key, piece by piece."""
+"""Reads an object by its key, in chunks."""
 
 
 def open_store(
@@ -63,16 +63,22 @@ def open_store(
     ]
     target = Target(bucket, resolved.storage.endpoint, fields[0] if fields else "storage.bucket")
     client = make_client(config, limits=limits)
-    # The preflight wants an explained answer at once.
+    # The preflight needs an explained answer at once.
     bulk = open_bulk(config, bucket, endpoint=client.meta.endpoint_url, limits=limits) if limits is WORK else None
     return S3Store(client, target, clock=clock or Clock(), count=count, bulk=bulk)
 
 
 class S3Store:
-    """One bucket."""
+    """One bucket on S3; thread-safe."""
 
     def __init__(
-        self, client: Any, target: Target, *, clock: Clock, count: ByteCounter | None = None, bulk: Bulk | None = None
+        self,
+        client: Any,
+        target: Target,
+        *,
+        clock: Clock,
+        count: ByteCounter | None = None,
+        bulk: BulkStore | None = None,
     ) -> None:
         self._client = client
         self._bulk = bulk
@@ -81,7 +87,7 @@ class S3Store:
         self._count = count or _ignore
         self._clock_checked = False
         client.meta.events.register("after-call.s3", self._check_clock)
-        client.meta.events.register(pages.EVENT, pages.take_out)
+        client.meta.events.register(pages.EVENT, pages.parse_entries)
 
     @property
     def bucket(self) -> str:
@@ -89,19 +95,19 @@ class S3Store:
         return self._target.bucket
 
     def list(self, prefix: str, *, start_after: str = "", limit: int | None = None) -> Generator[ObjectInfo]:
-        """Page by page, see ObjectStore."""
+        """See ObjectStore; reads page by page."""
         where = {"StartAfter": start_after} if start_after else {}
-        with ThreadPoolExecutor(1, "list") as ahead:  # a page is read while the one before it is worked through
-            coming: Future[dict[str, Any]] | None = ahead.submit(self._page, prefix, limit, where)
-            while coming is not None:
-                page = coming.result()
-                # Not every server honours StartAfter.
+        with ThreadPoolExecutor(1, "list") as ahead:  # reads the next page while this one is processed
+            next_page: Future[dict[str, Any]] | None = ahead.submit(self._page, prefix, limit, where)
+            while next_page is not None:
+                page = next_page.result()
+                # Not every server supports StartAfter.
                 items = [item for item in page.get("Contents", ()) if item["Key"] > start_after]
                 limit = None if limit is None else limit - len(items)
-                coming = None
+                next_page = None
                 if page.get("IsTruncated") and (limit is None or limit > 0):
                     where = {"ContinuationToken": page["NextContinuationToken"]}
-                    coming = ahead.submit(self._page, prefix, limit, where)
+                    next_page = ahead.submit(self._page, prefix, limit, where)
                 for item in items:
                     yield _info(item["Key"], item["Size"], item)
 
@@ -165,17 +171,17 @@ class S3Store:
     ) -> str:
         """See ObjectStore."""
         partial = path.with_name(f"{path.name}.partial")
-        told = on_bytes or (lambda _: None)
+        count = on_bytes or (lambda _: None)
         seen = ""
         for chunks in self._readings():
             try:
-                received, digest = self._fetch(chunks, key, partial, limit=size, told=told)
+                received, digest = self._fetch(chunks, key, partial, limit=size, on_bytes=count)
             except BulkError:
                 continue
             if received == size and sha256 in (None, digest):
                 partial.replace(path)
                 return digest
-            told(-received)
+            count(-received)
             seen = f"{received} bytes with SHA-256 {digest}"
         partial.unlink()
         expected = f"{size} bytes{f' with SHA-256 {sha256}' if sha256 else ''}"
@@ -185,13 +191,13 @@ class S3Store:
         """See ObjectStore."""
         file.seek(0)
         reader = HashingReader(file, size, name=key)
-        told = on_bytes or (lambda _: None)
+        count = on_bytes or (lambda _: None)
         if size <= WHOLE:
             self._put(key, b"".join(iter(reader.read, b"")))
-            told(size)
+            count(size)
             return reader.hexdigest()
         with self._explained("UploadPart", key):
-            self._client.upload_fileobj(reader, self.bucket, key, Callback=told, Config=_transfer())
+            self._client.upload_fileobj(reader, self.bucket, key, Callback=count, Config=_transfer())
         self._count(up=size)
         return reader.hexdigest()
 
@@ -207,7 +213,7 @@ class S3Store:
                 Bucket=self.bucket, Prefix=prefix, MaxKeys=wanted, **where
             )
         if page.keys().isdisjoint(("IsTruncated", "KeyCount", "Name")):
-            raise not_s3(self._target, call="ListObjectsV2", key=prefix, what="a page that is no listing")
+            raise not_s3(self._target, call="ListObjectsV2", key=prefix, what="a page that is not a listing")
         return page
 
     def _get(self, key: str, *, max_bytes: int) -> tuple[bytes, str]:
@@ -230,7 +236,7 @@ class S3Store:
         self.put(key, data)
 
     def _readings(self) -> Iterator[Chunks]:
-        """Ways to read an object, to be tried one after the other."""
+        """Ways to read an object, to try one after the other."""
         if self._bulk is not None:
             yield self._bulk.chunks
         for _ in range(READS):
@@ -244,13 +250,13 @@ class S3Store:
                     yield chunk
 
     def _fetch(
-        self, chunks: Chunks, key: str, partial: Path, *, limit: int, told: Callable[[int], None]
+        self, chunks: Chunks, key: str, partial: Path, *, limit: int, on_bytes: Callable[[int], None]
     ) -> tuple[int, str]:
         def counted(count: int) -> None:
-            told(count)
+            on_bytes(count)
             self._count(down=max(0, count))
 
-        return save(chunks(key), partial, limit=limit, told=counted, what=self._target.where(key))
+        return save(chunks(key), partial, limit=limit, on_bytes=counted, what=self._target.where(key))
 
     @contextmanager
     def _explained(self, call: str, key: str) -> Iterator[None]:
@@ -260,7 +266,7 @@ class S3Store:
             raise explain(error, self._target, call=call, key=key) from error
 
     def _check_clock(self, http_response: Any, **_: Any) -> None:
-        """Compare clocks on the first answer, whatever its status: skew looks like a wrong signature."""
+        """Compare clocks at the first answer, whatever its status: a skewed clock looks like a wrong signature."""
         date = http_response.headers.get("date")
         if self._clock_checked or date is None or http_response.status_code >= 500:
             return
@@ -281,11 +287,11 @@ def _info(key: str, size: int, answer: Mapping[str, Any]) -> ObjectInfo:
 
 
 def _ignore(*, down: int = 0, up: int = 0) -> None:
-    """Nobody counts."""
+    """Count nothing."""
 
 
 def _transfer() -> TransferConfig:
-    # `classic` because the CRT client ignores endpoint and addressing; the rest bounds memory to a few parts.
+    # `classic`, because the CRT client ignores endpoint and addressing. The other settings bound memory to a few parts.
     config = TransferConfig(
         multipart_threshold=WHOLE,
         multipart_chunksize=PART,

@@ -1,6 +1,6 @@
-"""The stores of one container: a client per bucket, with one patience and one progress for all.
+"""The stores of one container: one for each bucket, which share retries and progress.
 
-Invariant: an outage on any store shows in progress, and that it is over shows there too.
+Invariant: progress shows an outage of any store, and its end.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from trainingrun_agent.log import logger
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.client import PREFLIGHT, WORK, Limits
-from trainingrun_agent.storage.retry import Patience, with_patience
+from trainingrun_agent.storage.retry import Retrier, RetryingStore
 from trainingrun_agent.storage.s3 import open_store
 
 SHIP_MARGIN_SECONDS = 10
-"""Kept of the grace period for the verdict and the kubelet."""
+"""Part of the grace period that is reserved for the verdict and the kubelet."""
 
 
 class Stores:
-    """Opens each bucket once."""
+    """Opens each bucket once and returns the same store afterwards."""
 
     def __init__(self, config: AgentConfig, *, progress: Progress, stop: threading.Event, clock: Clock) -> None:
         self._config = config
@@ -31,9 +31,9 @@ class Stores:
         self._lock = threading.Lock()
         self._opened: dict[tuple[str, Limits], ObjectStore] = {}
         ships = config.stage in ("train", "export")
-        self._patience = Patience(
+        self._retrier = Retrier(
             tolerance_seconds=config.resolved.storage.outage_tolerance_seconds,
-            on_state=self._show,
+            on_outage=self._show,
             stop=stop,
             after_stop_seconds=max(0, config.grace_seconds - SHIP_MARGIN_SECONDS) if ships else 0,
             clock=clock,
@@ -54,7 +54,7 @@ class Stores:
                 bare = open_store(
                     self._config, bucket, clock=self._clock, count=self._progress.count_bytes, limits=limits
                 )
-                store = self._opened[bucket, limits] = with_patience(bare, self._patience)
+                store = self._opened[bucket, limits] = RetryingStore(bare, self._retrier)
             return store
 
     def _show(self, outage: StorageOutage | None) -> None:

@@ -1,7 +1,7 @@
-"""Reading a file once while it is sent, and writing one while it is received.
+"""Streams between files and storage: hashing what is sent, and writing what is received to a new file.
 
-Invariant: exactly the promised number of bytes is sent, or an error raised; nothing received is written through what
-lies in the file's place, and nothing is left of it after an error.
+Invariant: exactly the promised number of bytes is sent, or an error raised. What is received is never written through a
+link or file that is already there, and nothing of it is left after an error.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Chunk = bytes | memoryview
 class HashingReader:
     """Reads `size` bytes of a file in order and keeps their SHA-256.
 
-    It cannot seek, so no byte is hashed twice.
+    It cannot seek, so that no byte is hashed twice.
     """
 
     def __init__(self, file: BinaryIO, size: int, *, name: str) -> None:
@@ -32,7 +32,7 @@ class HashingReader:
         self._digest = hashlib.sha256()
 
     def read(self, amount: int = -1) -> bytes:
-        """Up to `amount` bytes; none when all were read. Raises IntegrityError when the file ends early."""
+        """Up to `amount` bytes, none after the last. Raises IntegrityError when the file ends early."""
         wanted = self._left if amount < 0 else min(amount, self._left)
         data = self._file.read(wanted) if wanted else b""
         if wanted and not data:
@@ -42,16 +42,16 @@ class HashingReader:
         return data
 
     def hexdigest(self) -> str:
-        """SHA-256 of what was read so far."""
+        """SHA-256 of the bytes read so far."""
         return self._digest.hexdigest()
 
 
 def save(
-    chunks: Iterable[Chunk], partial: Path, *, limit: int, told: Callable[[int], None], what: Text
+    chunks: Iterable[Chunk], partial: Path, *, limit: int, on_bytes: Callable[[int], None], what: Text
 ) -> tuple[int, str]:
-    """Write what comes to a new file `partial`, little more than `limit` bytes; returns size and SHA-256 in hex.
+    """Write the chunks to a new file `partial`, up to the first beyond `limit` bytes; returns size and SHA-256 in hex.
 
-    `told` gets byte increments, a negative one after an error. Raises DiskFull, and what reading raises.
+    `on_bytes` gets byte increments, a negative one after an error. Raises DiskFull, and what reading the chunks raises.
     """
     digest, received = hashlib.sha256(), 0
     try:
@@ -60,11 +60,11 @@ def save(
                 file.write(chunk)
                 digest.update(chunk)
                 received += len(chunk)
-                told(len(chunk))
+                on_bytes(len(chunk))
                 if received > limit:
                     break
     except BaseException as error:
-        told(-received)
+        on_bytes(-received)
         partial.unlink(missing_ok=True)
         if is_disk_full(error):
             values = {"object": what, "limit": limit, "folder": partial.parent}
@@ -74,6 +74,6 @@ def save(
 
 
 def _new_file(path: Path) -> BinaryIO:
-    """A file that was not there: what the trainer may have put in its place is removed, and never written through."""
+    """Create the file; anything that the trainer may have put there is removed, never written through."""
     path.unlink(missing_ok=True)
     return path.open("xb")

@@ -1,6 +1,6 @@
-"""The prepared data set: which objects it has and where they go in the shared folder.
+"""The prepared data set: its objects in the bucket, and their names in the shared folder.
 
-Invariant: what is fetched is exactly what the manifest names, verified by size and SHA-256.
+Invariant: exactly the objects that the manifest names are fetched, and verified by size and SHA-256.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from trainingrun_agent.terms import Place
 from trainingrun_agent.transfer.meter import Meter
 
 ROLES = {"train": "trainRecords", "eval": "evalRecords"}
-"""Roles of the shards in the manifest, by split."""
+"""Roles of shards in the manifest, by split."""
 
 
 @dataclass(frozen=True)
-class File:
+class DatasetFile:
     """One object to fetch, and its name in `dataset/`."""
 
     key: str
@@ -36,14 +36,14 @@ class File:
 
 @dataclass(frozen=True)
 class DatasetFiles:
-    """A data set as the trainer will see it; `images` per split."""
+    """A data set as the trainer sees it; `images` counts them by split."""
 
-    splits: dict[str, tuple[File, ...]]
-    label_map: File
+    splits: dict[str, tuple[DatasetFile, ...]]
+    label_map: DatasetFile
     images: dict[str, int]
 
-    def files(self, *splits: str) -> list[File]:
-        """What to fetch for these splits."""
+    def files(self, *splits: str) -> list[DatasetFile]:
+        """The files to fetch for these splits."""
         return [self.label_map, *(file for split in splits for file in self.splits[split])]
 
     def records(self, split: str) -> list[str]:
@@ -52,7 +52,7 @@ class DatasetFiles:
 
 
 def locate(store: ObjectStore, resolved: Resolved, prepared: dict[str, Any]) -> DatasetFiles:
-    """Read the manifest that prepared.json points to. Raises NotFound, IntegrityError."""
+    """The files of the manifest that prepared.json points to. Raises NotFound, IntegrityError."""
     key = resolved.keys.absolute(str(prepared["manifestKey"]))
     manifest = manifests.read(store, key)
     folder = folder_of(key)
@@ -64,12 +64,12 @@ def locate(store: ObjectStore, resolved: Resolved, prepared: dict[str, Any]) -> 
     return DatasetFiles(splits, _file(label_maps[0], names.LABEL_MAP, folder=folder, resolved=resolved), images)
 
 
-def fetch(store: ObjectStore, file: File, into: Folder, meter: Meter) -> None:
+def fetch(store: ObjectStore, file: DatasetFile, into: Folder, meter: Meter) -> None:
     """Download one file."""
     store.download(file.key, into.path(file.name), size=file.size, sha256=file.sha256, on_bytes=meter.moved)
 
 
-def _split(manifest: Manifest, split: str, *, folder: str, resolved: Resolved) -> tuple[File, ...]:
+def _split(manifest: Manifest, split: str, *, folder: str, resolved: Resolved) -> tuple[DatasetFile, ...]:
     shards = [entry for entry in manifest.objects if entry.role == ROLES[split]]
     return tuple(
         _file(entry, f"{split}-{index:05d}-of-{len(shards):05d}.tfrecord", folder=folder, resolved=resolved)
@@ -81,6 +81,6 @@ def _images(manifest: Manifest, split: str) -> int:
     return sum(entry.images or 0 for entry in manifest.objects if entry.role == ROLES[split])
 
 
-def _file(entry: ManifestObject, name: str, *, folder: str, resolved: Resolved) -> File:
+def _file(entry: ManifestObject, name: str, *, folder: str, resolved: Resolved) -> DatasetFile:
     key = resolved.keys.manifest_entry(entry.key, folder=folder)
-    return File(key, name, entry.size, entry.sha256)
+    return DatasetFile(key, name, entry.size, entry.sha256)

@@ -1,7 +1,7 @@
-"""Fetching what a stage works on: data set, pipeline.config, weights, the checkpoint to go on from.
+"""Fetches the input of a stage: data set, pipeline.config, weights, and the checkpoint to resume from.
 
-Invariant: everything is there and verified when a function returns; transfers run side by side, because the
-trainer's GPU waits for them.
+Invariant: when a function returns, everything is there and verified. Transfers run in parallel, because the trainer's
+GPU waits for them.
 """
 
 from __future__ import annotations
@@ -28,12 +28,10 @@ from trainingrun_agent.transfer.spec import ExportInput, work_spec
 
 MAX_PIPELINE_CONFIG = 1 << 20
 
-Turn = Callable[[], None]
-
 
 @dataclass(frozen=True)
 class TrainInput:
-    """What was fetched for training; `reached` is the highest step an earlier attempt is known to have made."""
+    """The input of training; `reached` is the highest step that an earlier attempt is known to have reached."""
 
     spec: dict[str, Any]
     resumed: StoredCheckpoint | None
@@ -41,16 +39,16 @@ class TrainInput:
 
     @property
     def resumed_from(self) -> int:
-        """The step training goes on from; 0 for the start."""
+        """The step that training resumes from; 0 for a start from the beginning."""
         return self.resumed.step if self.resumed else 0
 
     @property
     def steps_lost(self) -> int:
-        """Steps that earlier attempts made after the checkpoint."""
+        """Steps after the checkpoint that earlier attempts trained and that are lost."""
         return max(0, self.reached - self.resumed_from)
 
 
-def fetch_train(context: StageContext, folder: Folder, *, epoch: int, while_waiting: Turn) -> TrainInput:
+def fetch_train(context: StageContext, folder: Folder, *, epoch: int, while_waiting: Callable[[], None]) -> TrainInput:
     """Fetch everything for training. `while_waiting` is called several times a second and may raise."""
     meter = Meter(context.progress, context.stop)
     files = _locate(context)
@@ -76,7 +74,9 @@ def fetch_train(context: StageContext, folder: Folder, *, epoch: int, while_wait
     return TrainInput(spec, resumed, reached)
 
 
-def fetch_export(context: StageContext, folder: Folder, *, epoch: int, while_waiting: Turn) -> dict[str, Any]:
+def fetch_export(
+    context: StageContext, folder: Folder, *, epoch: int, while_waiting: Callable[[], None]
+) -> dict[str, Any]:
     """Fetch the highest complete checkpoint and the eval records; returns the exporter's spec."""
     meter = Meter(context.progress, context.stop)
     trained = _prerequisite(context, "train")

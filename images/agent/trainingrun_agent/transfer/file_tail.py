@@ -1,4 +1,4 @@
-"""A file seen from an offset on.
+"""The rest of a file after an offset, as a file.
 
 Invariant: position 0 is the offset; nothing before it can be read.
 """
@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 
 class FileTail(io.BytesIO):
-    """Reads `file` from byte `start` on. It neither owns nor closes the file."""
+    """Reads `file` from byte `start` on; it does not close the file."""
 
     def __init__(self, file: BinaryIO, start: int) -> None:
         super().__init__()
@@ -19,11 +19,11 @@ class FileTail(io.BytesIO):
         file.seek(start)
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Up to `size` bytes, all that are left when negative or None."""
+        """Up to `size` bytes, or all if it is negative or None."""
         return self._file.read(-1 if size is None else size)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Only absolute positions, which is what uploads need."""
+        """Go to an absolute position, the only kind that uploads need."""
         if whence != os.SEEK_SET:
             raise io.UnsupportedOperation("only absolute positions")
         return self._file.seek(self._start + offset) - self._start

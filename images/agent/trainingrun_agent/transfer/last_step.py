@@ -1,7 +1,6 @@
-"""How far an attempt got, so that the next one can say how many steps a restart cost.
+"""How far an attempt got, so that the next attempt can report how many steps were lost.
 
-Invariant: best effort. It is written at most every 15 seconds and nothing but a number in status depends
-on it.
+Invariant: best effort. The step is written at most every 15 seconds, and only a number in status depends on it.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ from trainingrun_agent.transfer.attempts import training_attempts
 
 INTERVAL_SECONDS = 15.0
 MAX_ATTEMPTS = 10
-"""Only the newest attempts are asked."""
+"""Only this many of the newest attempts are read."""
 
 
 class LastStep:
-    """Writes `<attempt>/last.json`."""
+    """Writes the last step of one attempt to `<attempt>/last.json`."""
 
     def __init__(self, store: ObjectStore, attempt: Attempt, clock: Clock) -> None:
         self._store = store
@@ -31,11 +30,11 @@ class LastStep:
         self._due = clock.monotonic()
 
     def reached(self, step: int) -> None:
-        """The trainer is at this step."""
+        """Record that the trainer is at this step."""
         self._step = step
 
     def write(self, *, at_once: bool = False) -> None:
-        """Write the step if it moved and the last time is long enough ago."""
+        """Write the step if it has changed and the last write is long enough ago, or at once."""
         if self._step is None or self._step == self._written:
             return
         if at_once or self._clock.monotonic() >= self._due:
@@ -46,7 +45,7 @@ class LastStep:
 
 
 def highest_known_step(store: ObjectStore, run: RunKeys, *, before_epoch: int) -> int:
-    """The highest step that an earlier attempt is known to have reached; 0 when none is known."""
+    """The highest step that an attempt of an earlier epoch is known to have reached; 0 if none is known."""
     attempts = list(training_attempts(store, run, before_epoch=before_epoch))
     return max((_read(store, attempt) for attempt in attempts[-MAX_ATTEMPTS:]), default=0)
 

@@ -1,6 +1,6 @@
-"""Progress of a transfer in bytes, and the one place where a running download notices that it is not wanted.
+"""Progress of transfers in bytes, and the way to end them.
 
-Invariant: after `cancel`, the next bytes of any download raise the error given.
+Invariant: after `cancel`, the next bytes of any transfer raise the given error.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from trainingrun_agent.stopping import raise_if_stopped
 
 
 class Meter:
-    """Sums what several downloads have moved and will move."""
+    """Adds up the bytes of several transfers: those done and those expected."""
 
     def __init__(self, progress: Progress, stop: threading.Event, *, phase: str = "fetching") -> None:
         self._progress, self._phase = progress, phase
@@ -23,12 +23,12 @@ class Meter:
         self._cancelled: Exception | None = None
 
     def expect(self, size: int) -> None:
-        """`size` more bytes will come."""
+        """Expect `size` more bytes."""
         with self._lock:
             self._total += size
 
     def moved(self, size: int) -> None:
-        """`size` bytes came; negative when a download starts again. Raises when nobody waits for more."""
+        """Count `size` bytes, negative for a transfer that starts again. Raises after `cancel` and after SIGTERM."""
         if size > 0 and self._cancelled is not None:
             raise self._cancelled
         if size > 0:
@@ -39,5 +39,5 @@ class Meter:
         self._progress.update(phase=self._phase, done=done, total=total, unit="bytes")
 
     def cancel(self, error: Exception) -> None:
-        """End the downloads that run."""
+        """End the running transfers with this error."""
         self._cancelled = error

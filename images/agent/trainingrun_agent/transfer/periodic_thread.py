@@ -1,7 +1,7 @@
-"""A thread that does one thing again and again, and whose failure is not lost.
+"""A thread that repeats one action and reports its failure.
 
-Invariant: the last turn begins after `close` was called, so that it sees everything; after a failure no
-further turn is made.
+Invariant: the last turn starts after `close` was called, so that it sees everything. After a failure there is no
+further turn.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable
 
 
-class Worker:
-    """Calls `turn` every `interval` seconds, or at once after `wake`, and `last` once at the end."""
+class PeriodicThread:
+    """Calls `turn` every `interval` seconds, or at once after `wake`, and at the end `last`."""
 
     def __init__(
         self,
@@ -24,19 +24,19 @@ class Worker:
         self._turn, self._last, self._interval = turn, last, interval
         self._wake, self._closing = threading.Event(), threading.Event()
         self._failure: Exception | None = None
-        # A daemon, so that a transfer that hangs does not keep the process when its time is over.
+        # A daemon, so that a transfer that hangs does not keep the process from ending.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def wake(self) -> None:
-        """There is something to do now."""
+        """Start the next turn now."""
         self._wake.set()
 
     def check(self) -> None:
-        """Raise what ended the worker, if something did."""
+        """Raise the error that ended the thread, if there was one."""
         if self._failure is not None:
             raise self._failure
 
@@ -46,7 +46,7 @@ class Worker:
         self._wake.set()
 
     def join(self, timeout: float) -> bool:
-        """Wait for the end after `close`; True when it is over. Raises like `check`."""
+        """Wait for the end after `close`; True when the thread has ended. Raises like `check`."""
         self._thread.join(timeout)
         self.check()
         return not self._thread.is_alive()

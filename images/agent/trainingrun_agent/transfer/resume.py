@@ -1,7 +1,7 @@
-"""Checkpoints that earlier attempts left in the bucket, and bringing one back.
+"""Finds the checkpoints that earlier attempts left in the bucket, and restores one.
 
-Invariant: a checkpoint counts only if its manifest is there, names exactly that step's index and all of its
-data files, and every byte fits. One that does not is passed over for the next older one, never used in part.
+Invariant: a checkpoint counts only if its manifest is there, names exactly that step's index and all of its data files,
+and every byte is as promised. Otherwise the next older one is used; none is ever used in part.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class StoredCheckpoint:
 
 
 def stored_checkpoints(store: ObjectStore, run: RunKeys, *, before_epoch: int) -> list[StoredCheckpoint]:
-    """Checkpoints with a manifest, of attempts of earlier epochs, best first: by step, then by epoch."""
+    """Checkpoints with a manifest, from attempts of earlier epochs, ordered by step and epoch, the highest first."""
     found = [
         checkpoint
         for attempt in training_attempts(store, run, before_epoch=before_epoch)
@@ -52,19 +52,19 @@ def stored_checkpoints(store: ObjectStore, run: RunKeys, *, before_epoch: int) -
 def restore(
     store: ObjectStore, candidates: list[StoredCheckpoint], into: Folder, meter: Meter
 ) -> StoredCheckpoint | None:
-    """Bring back the first candidate that is whole; None when none is."""
+    """Download the first candidate that is complete; None if there is none."""
     for candidate in candidates:
         try:
             _download(store, candidate, into, meter)
         except (IntegrityError, NotFound) as error:
-            _log.warning("checkpoint of step %d is passed over: %s", candidate.step, error)
+            _log.warning("checkpoint of step %d is skipped: %s", candidate.step, error)
             continue
         return candidate
     return None
 
 
 def write_state(into: Folder, step: int) -> None:
-    """Write TensorFlow's `checkpoint` file, so that training goes on at exactly this step."""
+    """Write TensorFlow's `checkpoint` file, so that training resumes at exactly this step."""
     name = f"model.ckpt-{step}"
     text = f'model_checkpoint_path: "{name}"\nall_model_checkpoint_paths: "{name}"\n'
     into.write(STATE_FILE, text.encode())

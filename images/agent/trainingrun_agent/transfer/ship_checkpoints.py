@@ -1,8 +1,8 @@
-"""Complete checkpoints go to the bucket while training runs.
+"""Uploads complete checkpoints while training runs.
 
-Invariant: a checkpoint is hard-linked into spool/ before its upload begins, so that TensorFlow's pruning
-cannot take it away; data goes first, then the index, the manifest last. When uploads fall behind, the newest
-wins and older ones that wait are dropped. `collect` is called from one thread, `ship` from another.
+Invariant: a checkpoint is hard-linked into spool/ before its upload starts, so that TensorFlow cannot delete it
+meanwhile. Data files are uploaded first, then the index, then the manifest. If uploads are too slow, only the newest
+waiting checkpoint is uploaded. `collect` is called from one thread, `ship` from another.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _log = logging.getLogger(__name__)
 
 
 class CheckpointShipper:
-    """`newest` is the best checkpoint complete in the bucket, to begin with the one training resumed from.
+    """`newest` is the newest complete checkpoint in the bucket, at first the one that training resumed from.
 
-    `before_publishing` is called before each manifest and may raise: then it is not written.
+    `before_publishing` is called before each manifest and may raise to prevent it.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class CheckpointShipper:
         self._lock = threading.Lock()
 
     def collect(self) -> bool:
-        """Secure the newest checkpoint that became ready since the last call; True when there is one."""
+        """Link the newest checkpoint that became ready since the last call into spool/; False if there is none."""
         new = (step for step in reversed(ready_steps(self._folder)) if step > self._seen)
         for step in new:
             if step in self._refused:
@@ -70,12 +70,12 @@ class CheckpointShipper:
         return False
 
     def ship(self) -> None:
-        """Upload what waits; again when a newer one came meanwhile."""
+        """Upload the waiting checkpoint, then any newer one that was collected meanwhile."""
         while (ready := self._take()) is not None:
             try:
                 self._upload(ready)
             except (UnsafeFileError, IntegrityError, FileNotFoundError) as error:
-                _log.warning("checkpoint of step %d was not shipped: %s", ready.step, error)
+                _log.warning("checkpoint of step %d was not uploaded: %s", ready.step, error)
             finally:
                 self._forget(ready.step)
 
@@ -98,7 +98,7 @@ class CheckpointShipper:
         with self._lock:
             dropped, self._waiting = self._waiting, ready
         if dropped is not None:
-            _log.info("checkpoint of step %d is dropped for that of step %d", dropped.step, ready.step)
+            _log.info("checkpoint of step %d is not uploaded, the one of step %d is newer", dropped.step, ready.step)
             self._forget(dropped.step)
 
     def _take(self) -> Ready | None:

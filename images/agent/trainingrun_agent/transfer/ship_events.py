@@ -1,9 +1,8 @@
-"""TensorBoard's event files go to the bucket as they grow.
+"""Uploads TensorBoard's event files as they grow.
 
-Invariant: chunks of a file are contiguous, and an object at offset o holds exactly the file's bytes from o
-on, so chunks may overlap but never disagree. Chunks are merged as they get many, and into one object per
-file when the stage ends; a reader is right at any moment in between, because the merged object is written
-before the ones it replaces are deleted.
+Invariant: an object at offset o holds exactly the file's bytes from o on, and there are no gaps, so chunks may overlap
+but never disagree. Chunks are merged when there are many, and into one object per file when the stage ends. Readers are
+right at any moment, because the merged object is written before those that it replaces are deleted.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ MAX_CHUNK_BYTES = 8 << 20
 MAX_FILE_BYTES = 2 << 30
 MAX_FILES = 200
 MERGE_AFTER = 64
-"""Small chunks of one file before they become one object."""
+"""Number of small chunks of a file after which they are merged."""
 SOURCES = {"train": (names.MODEL,), "eval_0": (names.MODEL, "eval_0")}
 """By folder in the bucket, the folder in the shared folder."""
 
@@ -32,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class _Shipped:
-    """One file's objects in the bucket: their offsets, and where the bytes they hold end."""
+    """The chunks of one file in the bucket: their offsets, and the end of their bytes."""
 
     end: int = 0
     offsets: list[int] = field(default_factory=list)
@@ -40,7 +39,7 @@ class _Shipped:
 
 
 class EventShipper:
-    """Ships one attempt's event files; used from one thread."""
+    """Uploads the event files of one attempt; used from one thread."""
 
     def __init__(self, store: ObjectStore, attempt: Attempt, folder: Folder) -> None:
         self._store, self._attempt, self._folder = store, attempt, folder
@@ -48,15 +47,15 @@ class EventShipper:
         self._refused: set[str] = set()
 
     def ship(self) -> None:
-        """Upload what the files have grown by."""
+        """Upload what was appended to the files."""
         for name, path in SOURCES.items():
             for file in self._event_files(path):
-                self._guarded(name, file, path, compact=False)
+                self._ship_file(name, file, path, compact=False)
 
     def compact(self) -> None:
-        """Leave one object per file."""
+        """Merge the chunks of each file into one object."""
         for name, file in list(self._files):
-            self._guarded(name, file, SOURCES[name], compact=True)
+            self._ship_file(name, file, SOURCES[name], compact=True)
 
     def _event_files(self, path: tuple[str, ...]) -> list[str]:
         try:
@@ -65,26 +64,26 @@ class EventShipper:
         except (FileNotFoundError, UnsafeFileError):
             return []
 
-    def _guarded(self, name: str, file: str, path: tuple[str, ...], *, compact: bool) -> None:
+    def _ship_file(self, name: str, file: str, path: tuple[str, ...], *, compact: bool) -> None:
         shipped = self._files.setdefault((name, file), _Shipped())
         try:
             with (
                 self._folder.walk(*path) as folder,
                 folder.reading(file, max_bytes=MAX_FILE_BYTES) as (source, size),
             ):
-                # A file that shrank is no event file any more; what is in the bucket stays.
+                # A file that has become shorter is ignored; its chunks in the bucket stay.
                 if compact and size >= shipped.end:
                     self._merge(name, file, source, first=0)
                 elif size > shipped.end:
-                    self._grow(name, file, source, size)
+                    self._append(name, file, source, size)
         except FileNotFoundError:
             return
         except UnsafeFileError as error:
             if file not in self._refused:
                 self._refused.add(file)
-                _log.warning("an event file is not shipped: %s", error)
+                _log.warning("an event file is not uploaded: %s", error)
 
-    def _grow(self, name: str, file: str, source: BinaryIO, size: int) -> None:
+    def _append(self, name: str, file: str, source: BinaryIO, size: int) -> None:
         shipped = self._files[name, file]
         while shipped.end < size:
             source.seek(shipped.end)
@@ -113,6 +112,6 @@ class EventShipper:
             for offset in replaced:
                 self._store.delete(self._attempt.event_chunk(name, file, offset))
         except StorageRefused as error:
-            _log.warning("chunks of event files stay as they are: %s", error)
+            _log.warning("chunks of event files are not merged: %s", error)
             return
         del shipped.offsets[first + 1 :]

@@ -1,7 +1,7 @@
-"""The exporter's files go to the bucket.
+"""Uploads the exporter's files.
 
-Invariant: only names the contract lists, regular files of bounded size and number; the manifest comes last
-and names every one. A model without its frozen graph, SavedModel, checkpoint or metrics is no export.
+Invariant: only files that the contract names are uploaded, regular files of bounded size and number. An export without
+frozen graph, SavedModel, checkpoint or metrics is refused.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from trainingrun_agent.transfer.parallel import Transfers
 
 @dataclass(frozen=True)
 class _Rule:
-    """Names of one role in one folder of export/; `count` and `max_bytes` (each file) bound what is taken."""
+    """The files of one role in one folder of export/: at most `count`, each of at most `max_bytes`."""
 
     role: str
     folder: str
@@ -62,7 +62,7 @@ class _Found:
 
 
 def ship_export(store: ObjectStore, target: str, shared: Folder, meter: Meter) -> tuple[ManifestObject, ...]:
-    """Upload to the folder `target`; returns the manifest's entries. Raises StageError ExportIncomplete."""
+    """Upload to the folder `target`; returns the entries of its manifest. Raises StageError ExportIncomplete."""
     with shared.sub(names.EXPORT) as export:
         found = [file for rule in RULES for file in _find(export, rule)]
         meter.expect(sum(file.size for file in found))

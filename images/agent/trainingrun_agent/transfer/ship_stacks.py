@@ -1,6 +1,6 @@
-"""The stacks of a trainer that stood still go to the bucket, where they outlive its pod.
+"""Uploads the stacks of a stalled trainer, so that they outlive its pod.
 
-Invariant: best effort and bounded; a trainer that wrote none has ended all the same.
+Invariant: best effort and bounded; a trainer may have written none.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MAX_BYTES = 1 << 20
 
 
 def with_stacks(store: ObjectStore, attempt: Attempt, folder: Folder, error: StageError) -> StageError:
-    """Ship the stacks of a stall; returns the error with their place in its message."""
+    """Upload the stacks of a stall; returns the error with their address in its message."""
     if error.outcome is not Outcome.STALLED:
         return error
     try:

@@ -1,7 +1,7 @@
-"""Everything a running training sends to the bucket: checkpoints and event files, each on a thread of its own.
+"""Uploads checkpoints, event files and the last step of a running training, in two threads.
 
-Invariant: a failure of either thread is raised by the next `turn` or `join`; an upload of events never
-delays one of a checkpoint.
+Invariant: a failure of either thread is raised by the next `turn` or `join`. Uploads of event files never delay those
+of checkpoints.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from trainingrun_agent.keys import Attempt
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage.epochs import require_newest
 from trainingrun_agent.transfer.last_step import LastStep
-from trainingrun_agent.transfer.periodic_thread import Worker
+from trainingrun_agent.transfer.periodic_thread import PeriodicThread
 from trainingrun_agent.transfer.resume import StoredCheckpoint
 from trainingrun_agent.transfer.ship_checkpoints import CheckpointShipper
 from trainingrun_agent.transfer.ship_events import EventShipper
@@ -23,13 +23,13 @@ EVENT_SECONDS = 3.0
 
 
 class TrainingShipper:
-    """`newest` is the best checkpoint in the bucket, to begin with the one training resumed from."""
+    """`newest` is the newest checkpoint in the bucket, at first the one that training resumed from."""
 
     def __init__(
         self, context: StageContext, attempt: Attempt, folder: Folder, *, newest: StoredCheckpoint | None
     ) -> None:
         store, self._progress = context.out, context.progress
-        # A handle of its own, because threads that hang may outlive the stage.
+        # Its own handle, because a thread that hangs may outlive the stage.
         self._folder = folder.walk()
         self._checkpoints = CheckpointShipper(
             store,
@@ -43,40 +43,40 @@ class TrainingShipper:
         )
         self._events = EventShipper(store, attempt, self._folder)
         self._last_step = LastStep(store, attempt, context.clock)
-        self._workers = (
-            Worker("ship-checkpoints", self._checkpoints.ship, interval=CHECKPOINT_SECONDS),
-            Worker("ship-events", self._ship_events, interval=EVENT_SECONDS, last=self._finish_events),
+        self._threads = (
+            PeriodicThread("ship-checkpoints", self._checkpoints.ship, interval=CHECKPOINT_SECONDS),
+            PeriodicThread("ship-events", self._ship_events, interval=EVENT_SECONDS, last=self._finish_events),
         )
         if newest is not None:
             self._progress.update(checkpointStep=newest.step)
 
     @property
     def newest(self) -> StoredCheckpoint | None:
-        """The best checkpoint complete in the bucket."""
+        """The newest complete checkpoint in the bucket."""
         return self._checkpoints.newest
 
     def start(self) -> None:
-        """Begin to ship."""
-        for worker in self._workers:
-            worker.start()
+        """Start the uploads."""
+        for thread in self._threads:
+            thread.start()
 
     def turn(self, step: int | None) -> None:
-        """Secure checkpoints that became ready; `step` is where training is. Raises what went wrong."""
+        """Collect checkpoints that became ready; `step` is where training is. Raises what ended a thread."""
         if step is not None:
             self._last_step.reached(step)
         if self._checkpoints.collect():
-            self._workers[0].wake()
-        for worker in self._workers:
-            worker.check()
+            self._threads[0].wake()
+        for thread in self._threads:
+            thread.check()
 
     def close(self) -> None:
-        """Ship the rest; `join` tells when that is over."""
-        for worker in self._workers:
-            worker.close()
+        """Ask for the upload of the rest; `join` waits for it."""
+        for thread in self._threads:
+            thread.close()
 
     def join(self, timeout: float) -> bool:
-        """Whether everything is shipped, after at most `timeout` seconds for each thread."""
-        over = all([worker.join(timeout) for worker in self._workers])  # noqa: C419 - each one gets its time
+        """Wait up to `timeout` seconds for each thread; True when everything is uploaded."""
+        over = all([thread.join(timeout) for thread in self._threads])  # noqa: C419 - every thread is waited for
         if over:
             self._folder.close()
         return over

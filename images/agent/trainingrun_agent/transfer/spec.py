@@ -1,6 +1,6 @@
-"""spec.json and fetch-failed.json: what the trainer waits for.
+"""Writes spec.json or fetch-failed.json, for which the trainer waits.
 
-Invariant: written by rename after everything they name is in the shared folder. Contracts:
+Invariant: they are written by rename, after everything that they name is in the shared folder. Contracts:
 images/contracts/shared-spec.schema.json and shared-failed.schema.json.
 """
 
@@ -22,7 +22,7 @@ MAX_MESSAGE = 1500
 
 @dataclass(frozen=True)
 class ExportInput:
-    """What the exporter works on: a checkpoint prefix and its step, and what training scored last."""
+    """The input of the exporter: the prefix of a checkpoint, its step, and the last AP@.5 of training."""
 
     checkpoint: str
     step: int
@@ -37,7 +37,7 @@ def work_spec(
     resumed_from: int,
     export: ExportInput | None = None,
 ) -> dict[str, Any]:
-    """The document for the trainer, or with `export` for the exporter, which gets no train records."""
+    """The spec.json of the trainer, or with `export` of the exporter, which gets no train records."""
     stage: Literal["train", "export"] = "export" if export else "train"
     train = resolved.train
     return {
@@ -65,7 +65,7 @@ def work_spec(
 
 
 def give_work(folder: Folder, spec: Mapping[str, Any]) -> None:
-    """Let the trainer begin."""
+    """Write spec.json, so that the trainer starts."""
     folder.write(names.SPEC, json.dumps(spec, indent=1, allow_nan=False).encode())
 
 

@@ -1,7 +1,7 @@
-"""Take the checkpoint out of a model zoo archive, and nothing else.
+"""Extracts the checkpoint from an archive of the model zoo, and nothing else.
 
-Invariant: only `model.ckpt.index` and `model.ckpt.data-*` are ever written, under names of our own, as regular files in
-the given folder; no member's path, link or mode is followed. The archive's own pipeline.config is not trusted.
+Invariant: only `model.ckpt.index` and `model.ckpt.data-*` are written, under fixed names, as regular files in the given
+folder; no member's path, link or mode is followed. The archive's own pipeline.config is ignored.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Final
 
 MAX_MEMBERS: Final = 10_000
 MAX_FILE_BYTES: Final = 4 * 1024**3
-MAX_RATIO: Final = 200  # unpacked to packed; checkpoints hardly compress at all
+MAX_RATIO: Final = 200  # of unpacked to packed bytes; checkpoints hardly compress
 CHUNK: Final = 1024 * 1024
 _WANTED: Final = re.compile(r"model\.ckpt\.(index|data-00000-of-00001)")
 _NAMES: Final = ("model.ckpt.index", "model.ckpt.data-00000-of-00001")
 
 
 class ArchiveUnusableError(Exception):
-    """Why an archive gives no checkpoint, as the end of a sentence that begins with its name."""
+    """An archive without a usable checkpoint; the text continues a sentence that starts with its name."""
 
 
 def unpack_checkpoint(tar: Path, dest: Path) -> None:
@@ -41,8 +41,8 @@ def unpack_checkpoint(tar: Path, dest: Path) -> None:
                 found[name] = member.name
     except (tarfile.TarError, EOFError, OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise  # of this machine, for example a full disk; tarfile's own errors carry no errno
-        raise ArchiveUnusableError(f"is no whole .tar.gz or .tar archive: {_first_line(error)}") from error
+            raise  # an error of this machine, such as a full disk; tarfile's own errors have no errno
+        raise ArchiveUnusableError(f"is not a complete .tar.gz or .tar archive: {_first_line(error)}") from error
     missing = [name for name in _NAMES if name not in found]
     if missing:
         raise ArchiveUnusableError(f"holds no {' and no '.join(missing)}")
@@ -56,7 +56,7 @@ def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
 
 
 def _spend(budget: int, member: tarfile.TarInfo) -> int:
-    """What is left of the bytes that may be unpacked; skipped members count, as they are decompressed too."""
+    """The bytes that may still be unpacked after a member; skipped members count, as they are decompressed too."""
     if member.size > min(MAX_FILE_BYTES, budget):
         raise ArchiveUnusableError(
             f"has {member.name!r} with {member.size} bytes, more than its packed size makes plausible"
@@ -66,7 +66,7 @@ def _spend(budget: int, member: tarfile.TarInfo) -> int:
 
 def _check(member: tarfile.TarInfo, *, name: str, found: dict[str, str]) -> None:
     if not member.isreg():
-        raise ArchiveUnusableError(f"has {member.name!r}, which is no regular file")
+        raise ArchiveUnusableError(f"has {member.name!r}, which is not a regular file")
     path = PurePosixPath(member.name)
     if path.is_absolute() or ".." in path.parts:
         raise ArchiveUnusableError(f"has the path {member.name!r}, which leads out of it")
@@ -84,5 +84,5 @@ def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> N
 
 
 def _first_line(error: Exception) -> str:
-    """Tarfile says it once per kind of compression it knows."""
+    """The first line: tarfile repeats its message for each kind of compression."""
     return (str(error).splitlines() or [type(error).__name__])[0]

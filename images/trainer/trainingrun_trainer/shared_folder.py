@@ -1,0 +1,89 @@
+"""The folder that trainer and agent share. Every document is replaced by rename, so nobody reads half a document."""
+
+import fcntl
+import json
+import os
+import threading
+import time
+from typing import Any, Dict, Optional
+
+MAX_DOCUMENT_BYTES = 1 << 20
+CONTRACT_VERSION = 1
+
+
+class SharedFolder:
+    """Reads and writes the documents of one shared folder."""
+
+    def __init__(self, root: str) -> None:
+        self.root = os.path.abspath(root)
+
+    def path(self, *parts: str) -> str:
+        """Absolute path of a file in the folder."""
+        return os.path.join(self.root, *parts)
+
+    def write(self, name: str, document: Dict[str, Any]) -> None:
+        """Write a JSON document under a temporary name, then rename it."""
+        target = self.path(name)
+        scratch = f"{target}.{os.getpid()}.tmp"
+        with open(scratch, "w") as handle:
+            json.dump(dict(document, contractVersion=CONTRACT_VERSION), handle)
+        os.rename(scratch, target)
+
+    def read(self, name: str) -> Optional[Dict[str, Any]]:
+        """Read a JSON document; None when the file does not exist."""
+        try:
+            with open(self.path(name)) as handle:
+                document: Dict[str, Any] = json.loads(handle.read(MAX_DOCUMENT_BYTES))
+                return document
+        except FileNotFoundError:
+            return None
+
+    def lock(self) -> int:
+        """Take trainer.lock, by which the agent sees that the trainer lives, then create trainer.started.
+
+        The kernel releases the lock when this process ends, however it ends.
+        """
+        handle = os.open(self.path("trainer.lock"), os.O_RDWR | os.O_CREAT, 0o660)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        with open(self.path("trainer.started"), "w"):
+            pass
+        return handle
+
+
+class ProgressWriter:
+    """Writes progress.json every second from a thread of its own, also while TensorFlow is busy."""
+
+    def __init__(self, folder: SharedFolder, interval: float = 1.0) -> None:
+        self._folder, self._interval = folder, interval
+        self._lock = threading.Lock()
+        self._fields: Dict[str, Any] = {"phase": "importing", "lastAdvance": time.time()}
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._write_until_stopped, name="progress", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread that writes."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, then write the last state."""
+        self._stopped.set()
+        self._thread.join()
+        self._write()
+
+    def advance(self, **fields: Any) -> None:
+        """Record that the work moved on, and set fields of progress.json; None removes a field."""
+        with self._lock:
+            self._fields.update(fields, lastAdvance=time.time())
+            self._fields = {name: value for name, value in self._fields.items() if value is not None}
+
+    def _write_until_stopped(self) -> None:
+        while not self._stopped.wait(self._interval):
+            self._write()
+
+    def _write(self) -> None:
+        with self._lock:
+            document = dict(self._fields, updated=time.time())
+        try:
+            self._folder.write("progress.json", document)
+        except OSError as error:  # progress is not worth ending a training for, for example on a full disk
+            print(f"progress.json cannot be written: {error}", flush=True)

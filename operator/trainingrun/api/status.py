@@ -1,0 +1,135 @@
+"""The status of a TrainingRun as types, so that mypy finds a field that the CRD does not have.
+
+Every field may be missing, but for those that are marked `Required`: an older operator may not have written it.
+Generated from manifests/crd/trainingruns.trainingrun.dev.yaml by manifests/status_types.py: change it there.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Required, TypedDict
+
+
+class Status(TypedDict, total=False):
+    """Current state of the run, written by the operator only."""
+
+    observedGeneration: int  # The metadata.generation for which the status was computed.
+    phase: Literal["Pending", "Queued", "Preparing", "Training", "Exporting", "Succeeded", "Failed", "Suspended"]
+    message: str  # What is happening, or why the run waits or failed and what to do next, in one line.
+    conditions: list[Condition]
+    progress: Progress  # Progress of the running stage.
+    storageURI: str  # Folder of the run in the bucket.
+    dataset: Dataset  # The prepared data set.
+    training: Training  # The training, up to now.
+    export: Export  # The exported detector.
+    attempts: list[StageAttempts]  # Attempts of each stage. An attempt is one Job with one pod.
+    timings: list[StageTimings]  # What each finished stage spent its time on.
+    tensorboard: Tensorboard  # TensorBoard of the run.
+    retry: int  # The value of spec.retry that the operator last acted on.
+    startedAt: str  # When the run was accepted.
+    finishedAt: str  # When the run finished.
+
+
+class Condition(TypedDict, total=False):
+    """A condition of the run."""
+
+    type: Required[str]  # Name of the condition.
+    status: Required[Literal["True", "False", "Unknown"]]  # Whether the condition holds.
+    reason: Required[str]  # Cause of the status in one word, which programs can rely on.
+    message: Required[str]  # Cause of the status in words, and what to do next.
+    lastTransitionTime: Required[str]  # When the status of the condition last changed.
+    observedGeneration: int  # The metadata.generation for which the condition was computed.
+
+
+class Progress(TypedDict, total=False):
+    """Progress of the running stage."""
+
+    stage: Literal["prep", "train", "export"]  # Name of the stage.
+    done: int  # Number of units that are done.
+    total: int  # Total number of units.
+    unit: str  # Unit of done and total: images, steps, bytes or files.
+    percent: int  # Percentage that is done.
+    eta: str  # Estimated time left in the stage, such as 4m.
+    etaSeconds: int  # Estimated seconds left in the stage.
+    rate: str  # Bytes that are read, checked or written per second, such as 41 MB/s.
+    updated: str  # When the stage reported this progress.
+    source: Literal["agent", "log"]
+    text: str  # Progress in words, such as Training 1200/20000 (6%), or why the pod cannot start.
+
+
+class Dataset(TypedDict, total=False):
+    """The prepared data set."""
+
+    digest: str  # Digest of the images and of the settings they were prepared with.
+    format: str  # Format in which the labels were read; two formats when train and eval differ.
+    reused: bool  # Whether a previous run had already prepared the same data set.
+    trainImages: int  # Number of images to train on.
+    evalImages: int  # Number of images to evaluate on.
+    trainObjects: int  # Number of labelled objects in the images to train on.
+    evalObjects: int  # Number of labelled objects in the images to evaluate on.
+    errors: int  # Number of findings with severity error in the data report.
+    warnings: int  # Number of findings with severity warning in the data report.
+    infos: int  # Number of findings with severity info in the data report.
+    reportURI: str  # Location in the bucket of the data report as a web page (report.html).
+    reportJSONURI: str  # Location in the bucket of the same report for programs (report.json).
+    topFindings: list[str]  # The first findings of the data report.
+
+
+class Training(TypedDict, total=False):
+    """The training, up to now."""
+
+    step: int  # Latest step.
+    steps: int  # Total number of steps.
+    loss: str  # Total loss of the latest step.
+    checkpointStep: int  # Step of the newest complete checkpoint in the bucket.
+    checkpointURI: str  # Folder of the newest complete checkpoint in the bucket.
+    mAP: str  # mAP (mean over IoU 0.5 to 0.95) of the latest evaluation, from 0 to 1 with three decimals.
+    ap50: str  # Average precision at IoU 0.5 of the latest evaluation, from 0 to 1 with three decimals.
+    resumedFromStep: int  # Step of the checkpoint from which the current attempt resumed.
+    stepsLost: int  # Number of steps that had to be repeated because they came after the last checkpoint.
+
+
+class Export(TypedDict, total=False):
+    """The exported detector."""
+
+    uri: str  # Folder of the export in the bucket.
+    frozenGraphURI: str  # Location of the frozen graph in the bucket.
+    savedModelURI: str  # Folder of the SavedModel in the bucket.
+    checkpointStep: int  # Step of the checkpoint that was exported.
+    mAP: str  # mAP (mean over IoU 0.5 to 0.95) of the exported detector, from 0 to 1 with three decimals.
+    ap50: str  # Average precision at IoU 0.5 of the exported detector, from 0 to 1 with three decimals.
+    evalImages: int  # Number of evaluation images on which the exported detector was tested.
+
+
+class StageAttempts(TypedDict, total=False):
+    """The attempts of one stage."""
+
+    stage: Required[Literal["prep", "train", "export"]]  # Name of the stage.
+    number: int  # Number of the current or latest attempt, from 1.
+    ended: int  # Number of attempts that have ended and were counted.
+    failures: dict[str, int]
+    checkpointStep: int  # Step of the newest checkpoint that an ended attempt left.
+    lastOutcome: str  # Outcome of the latest attempt that ended.
+    lastReason: str  # Reason of the latest attempt that ended.
+    lastMessage: str  # Message of the latest attempt that ended.
+    startedAt: str  # When the current or latest attempt was created.
+    nextRetryAt: str  # When the next attempt starts.
+
+
+class StageTimings(TypedDict, total=False):
+    """Times of one stage."""
+
+    stage: Required[Literal["prep", "train", "export"]]  # Name of the stage.
+    waitingSeconds: float  # Seconds spent waiting for a node or a container.
+    imageSeconds: float  # Seconds spent pulling images.
+    fetchSeconds: float  # Seconds spent downloading from the bucket.
+    workSeconds: float  # Seconds spent on the work of the stage.
+    shipSeconds: float  # Seconds spent uploading to the bucket after the work.
+    totalSeconds: float  # Seconds from the creation of the Job to its end.
+
+
+class Tensorboard(TypedDict, total=False):
+    """TensorBoard of the run."""
+
+    serviceName: str  # Name of the Service in the run's namespace.
+    url: str  # Address of TensorBoard inside the cluster.
+    expiresAt: str  # When TensorBoard is removed.

@@ -1,0 +1,114 @@
+"""Act on the attempt in flight: count its end, end it for a suspension, or show what it waits for or does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from trainingrun.api import clock
+from trainingrun.api.names import Stage
+from trainingrun.domain import attempts, results
+from trainingrun.domain.assess import Ended, Evidence, Running, assess
+from trainingrun.domain.observe import JobView, PodView
+from trainingrun.domain.progress import show_progress
+from trainingrun.domain.stage import RECHECK_SECONDS, StageContext
+from trainingrun.domain.verdicts import POLICIES, Outcome, Verdict
+from trainingrun.domain.waiting import Cause
+
+_BRIEF: Final = {"PodPending", "ContainerCreating"}  # every pod waits for these: no Event
+
+
+def follow_attempt(context: StageContext, number: int, *, job: JobView | None) -> bool:
+    """Act on the attempt in flight; return whether the next one may start."""
+    pod = _pod_of(context, number)
+    report = context.observed.progress if pod and context.observed.progress.get("podUID") == pod.uid else {}
+    evidence = Evidence(job, pod, progress=report, hints=context.observed.hints)
+    state = assess(evidence, now=context.draft.now, lost_after=context.settings.lost_pod_seconds)
+    if isinstance(state, Ended):
+        return _count_end(context, state, job=job, pod=pod)
+    if context.suspended:
+        _end_for_suspension(context, number, job=job)
+        return True
+    if isinstance(state, Running):
+        _show_running(context, state, report=report)
+    elif job is not None and _start_deadline_passed(context, job):
+        _fail_start(context, job, cause=state.cause)
+    else:
+        _show_waiting(context, state.cause)
+    return False
+
+
+def _pod_of(context: StageContext, number: int) -> PodView | None:
+    pods = [pod for pod in context.observed.pods if pod.stage is context.stage and pod.attempt == number]
+    return max(pods, key=lambda pod: (not pod.gone, pod.created), default=None)
+
+
+def _count_end(context: StageContext, ended: Ended, *, job: JobView | None, pod: PodView | None) -> bool:
+    """Count the end and write its results; return whether the budget allows another attempt."""
+    draft, stage, verdict = context.draft, context.stage, ended.verdict
+    may_retry = attempts.count_end(draft, stage, verdict)
+    results.write_timings(draft, stage, job=job, pod=pod, verdict=verdict)
+    if verdict.outcome is Outcome.SUCCEEDED:
+        results.complete_stage(draft, stage, verdict)
+        return False
+    results.write_numbers(draft, stage, verdict)
+    if ended.delete_job and job is not None:
+        context.delete_job(job)
+    if not may_retry:
+        _fail_run(context, verdict)
+        return False
+    number = context.attempts["ended"]
+    draft.add_event(verdict.reason, f"Attempt {number} of {stage} ended: {verdict.message}", warning=True)
+    return True
+
+
+def _fail_run(context: StageContext, verdict: Verdict) -> None:
+    context.set_not_done(reason=verdict.reason, message=verdict.message)
+    hint = verdict.hint or POLICIES[verdict.outcome].hint
+    context.draft.fail(reason=verdict.reason, message=verdict.message, hint=hint, phase=context.phase)
+
+
+def _end_for_suspension(context: StageContext, number: int, *, job: JobView | None) -> None:
+    """End the attempt without counting a failure; its pod ships the newest checkpoint in its grace period."""
+    if job is not None and not job.deleting:
+        context.delete_job(job)
+    context.attempts["ended"] = number
+    saved = " after saving a checkpoint" if context.stage is Stage.TRAIN else ""
+    context.draft.add_event("Suspended", f"Attempt {number} of {context.stage} ends{saved}: spec.suspend is true.")
+
+
+def _show_running(context: StageContext, state: Running, *, report: Mapping[str, Any]) -> None:
+    show_progress(context.draft, context.stage, report=report)
+    message = "The attempt is ending." if state.ending else "The attempt is running."
+    context.set_not_done(reason="Running", message=message)
+    context.decision.pull_progress = state.pod
+    if state.recheck_after:
+        context.decision.requeue(after=state.recheck_after)
+
+
+def _start_deadline_passed(context: StageContext, job: JobView) -> bool:
+    limit = context.draft.run.spec.get("startDeadlineSeconds")
+    waited = clock.seconds_between(job.created, context.draft.now_text) or 0
+    return limit is not None and waited >= limit
+
+
+def _fail_start(context: StageContext, job: JobView, *, cause: Cause) -> None:
+    limit = context.draft.run.spec["startDeadlineSeconds"]
+    verdict = Verdict(
+        Outcome.USER_ERROR,
+        "StartDeadlineExceeded",
+        f"The pod of {job.name} did not start within spec.startDeadlineSeconds ({limit} s): {cause.full}",
+    )
+    attempts.count_end(context.draft, context.stage, verdict)
+    context.delete_job(job)
+    _fail_run(context, verdict)
+
+
+def _show_waiting(context: StageContext, cause: Cause) -> None:
+    changed = context.set_not_done(reason=cause.reason, message=cause.full)
+    if changed and cause.reason not in _BRIEF:
+        context.draft.add_event(cause.reason, cause.full, warning=True)
+    context.show(cause.full, text=f"{context.phase}: waiting ({cause.reason})")
+    if cause.subject_uid:
+        context.decision.read_warnings.append(cause.subject_uid)
+    context.decision.requeue(after=RECHECK_SECONDS)

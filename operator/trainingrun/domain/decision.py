@@ -1,0 +1,38 @@
+"""The result of a decision: what to create and delete, the status to write, and when to look again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from trainingrun.domain.draft import Draft
+from trainingrun.domain.observe import PodView
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A child to delete; without `uid` it is read first, and left alone if the run does not own it."""
+
+    kind: str
+    name: str
+    uid: str = ""
+
+
+@dataclass(slots=True)
+class Decision:
+    """Applied in this order: create, create_optional, delete, status, delete_after_status, Events, requeue_after."""
+
+    draft: Draft
+    create: list[dict[str, Any]] = field(default_factory=list)
+    create_optional: list[dict[str, Any]] = field(default_factory=list)  # the run continues without them
+    delete: list[Child] = field(default_factory=list)
+    delete_after_status: list[Child] = field(default_factory=list)  # the status must hold their results first
+    delete_run: bool = False
+    read_warnings: list[str] = field(default_factory=list)  # UIDs of objects whose warning Events are needed
+    pull_progress: PodView | None = None  # the pod whose agent is asked for progress
+    requeue_after: float | None = None
+
+    def requeue(self, *, after: float) -> None:
+        """Ask for another decision after so many seconds; the earliest request wins."""
+        after = max(after, 0.5)
+        self.requeue_after = after if self.requeue_after is None else min(self.requeue_after, after)
