@@ -15,6 +15,7 @@ import pytest
 
 from cli_desk import Desk, Ended
 from prep_lab import BUCKET, Lab
+from trainingrun_agent import redaction
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import Source
 from trainingrun_agent.errors import UserError
@@ -239,6 +240,7 @@ AWS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_P
 def no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in AWS:
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(redaction, "_values", set())  # what is registered here must not mask words of other tests
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
