@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from memory_store import MemoryStore
-from trainingrun_agent.config import Source, SplitRule
+from trainingrun_agent.config import Dataset, Source, SplitRule
+from trainingrun_agent.keys import BucketKeys
 from trainingrun_agent.prep.model.findings import Finding
 from trainingrun_agent.prep.prepare import PreparedDataset, prepare
+from trainingrun_agent.prep.request import PrepareRequest
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.base import ObjectStore
+from trainingrun_agent.storage.manifest import Producer
 from trainingrun_agent.terms import TRAININGRUN
 from voc_data import jpeg, voc
 
@@ -56,19 +59,19 @@ class Lab:
         """Prepare."""
         store = self.store or self.memory
         return prepare(
-            train=self.train,
-            eval=self.eval,
-            split=self.split,
-            network=self.network,
-            store_for=lambda _: store,
-            out_store=store,
-            datasets_prefix="ml/datasets",
-            classes=self.classes,
-            max_bad_files=self.max_bad_files,
-            max_image_side=self.max_image_side,
-            scratch=self.scratch,
-            progress=self.progress,
-            stop=self.stop,
+            PrepareRequest(
+                dataset=Dataset(
+                    self.train, self.eval, self.split, self.classes, self.max_bad_files, self.max_image_side
+                ),
+                network=self.network,
+                store_for=lambda _: store,
+                out=store,
+                keys=BucketKeys("ml"),
+                producer=Producer("pod-1", 0),
+                scratch=self.scratch,
+                progress=self.progress,
+                stop=self.stop,
+            )
         )
 
     def document(self, name: str) -> dict[str, Any]:

@@ -10,13 +10,13 @@ import re
 import signal
 import struct
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cli_desk import Desk
 from trainingrun_agent.cli import preparation
+from trainingrun_agent.prep.request import PrepareRequest
 from trainingrun_agent.stopping import raise_if_stopped
 from voc_data import jpeg, labelled, voc
 
@@ -151,10 +151,10 @@ def test_records_with_allowed_errors_are_a_success_unless_told_otherwise(desk: D
 
 
 def test_scratch_goes_also_when_interrupted(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*, stop: Any, scratch: Path, **_: Any) -> None:
-        (scratch / "large").write_bytes(b"x")
+    def interrupted(request: PrepareRequest) -> None:
+        (request.scratch / "large").write_bytes(b"x")
         os.kill(os.getpid(), signal.SIGINT)
-        raise_if_stopped(stop)
+        raise_if_stopped(request.stop)
 
     with monkeypatch.context() as patch:
         patch.setattr(preparation, "prepare", interrupted)

@@ -15,6 +15,7 @@ from cli_desk import Desk
 from label_sets import CLASSES, SETS, images
 from prep_lab import Lab
 from trainingrun_agent.cli import main, preparation
+from trainingrun_agent.prep.request import PrepareRequest
 from trainingrun_agent.stopping import raise_if_stopped
 from voc_data import encoded, jpeg, labelled, picture, voc
 
@@ -268,9 +269,9 @@ def test_no_space_is_needed_for_records(desk: Desk, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_being_interrupted_is_one_line(desk: Desk, monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
-    def interrupted(*, stop: Any, **_: Any) -> None:
+    def interrupted(request: PrepareRequest) -> None:
         os.kill(os.getpid(), number)
-        raise_if_stopped(stop)
+        raise_if_stopped(request.stop)
 
     monkeypatch.setattr(preparation, "prepare", interrupted)
     before = signal.getsignal(number)
@@ -281,7 +282,7 @@ def test_being_interrupted_is_one_line(desk: Desk, monkeypatch: pytest.MonkeyPat
 
 
 def test_being_interrupted_twice_ends_at_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def deaf(**_: Any) -> None:
+    def deaf(_: PrepareRequest) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
         raise AssertionError("went on")

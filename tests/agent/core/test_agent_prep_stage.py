@@ -92,6 +92,7 @@ def test_a_first_run_writes_everything_it_promises(
     assert verdict.numbers["resultKey"] == f"{RUN}/prepared.json".removeprefix("ml/vision/")
     dataset = manifest.read(images, f"ml/vision/{result['manifestKey']}")
     assert sum(entry.images or 0 for entry in dataset.objects) == 8
+    assert (dataset.producer.pod_uid, dataset.producer.epoch) == (context.config.pod_uid, 1)
     assert _document(images, "run.json")["resolved"] == document
     assert images.get(f"{RUN}/pipeline.config", max_bytes=1 << 20).startswith(b"model {")
     assert [info.key for info in images.list(f"{RUN}/")] == [

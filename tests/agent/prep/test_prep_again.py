@@ -1,4 +1,4 @@
-"""Preparing again: what has been checked before is taken over, and gives the very same data set."""
+"""Preparing again: images that were checked before are not read again, and the data set is the same byte by byte."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 
 from prep_lab import Lab
 from trainingrun_agent.errors import ObjectChanged, UserError
-from trainingrun_agent.prep.sharding.job import Needs, ShardJob
-from trainingrun_agent.prep.sharding.worker import ShardMaker
+from trainingrun_agent.prep.sharding.job import ShardJob
+from trainingrun_agent.prep.sharding.worker import OpenShard, ShardWorker
 from trainingrun_agent.prep.split import shards
 from voc_data import jpeg, labelled, voc
 
@@ -22,7 +22,7 @@ IMAGES = 60
 
 @pytest.fixture
 def lab(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
-    """Some images in eight shards, some with something to say about."""
+    """Some images in eight shards; a few of them have findings."""
     size = sum(len(data) for key, data in lab.memory.objects.items() if key.endswith(".jpg"))
     for number in range(IMAGES):
         lab.add(f"image {number}", xml=voc([labelled(), labelled(box=(-5, 1, 50, 60))]) if number % 7 == 0 else None)
@@ -49,7 +49,7 @@ def reads(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def data_set(lab: Lab, digest: str) -> dict[str, bytes]:
-    """What its manifest names, by role and key, but for the report's mention of what was reused."""
+    """The objects that its manifest names, by role and key."""
     manifest = json.loads(lab.memory.objects[f"ml/datasets/{digest}/MANIFEST.json"])
     home = {True: "ml/", False: f"ml/datasets/{digest}/"}
     return {
@@ -148,13 +148,13 @@ def test_a_shard_of_which_nothing_changed_is_not_given_to_a_worker(lab: Lab, mon
     lab.run()
     lab.add("new")
     opened: list[str] = []
-    of_maker = ShardMaker.open
+    original = ShardWorker.open
 
-    def noted(maker: ShardMaker, job: ShardJob) -> Needs:
+    def noted(worker: ShardWorker, job: ShardJob) -> OpenShard:
         opened.append(job.name)
-        return of_maker(maker, job)
+        return original(worker, job)
 
-    monkeypatch.setattr(ShardMaker, "open", noted)
+    monkeypatch.setattr(ShardWorker, "open", noted)
     lab.run()
     assert len(opened) == 1
 
@@ -164,7 +164,7 @@ def spoil_summary(lab: Lab) -> None:
     [pointer] = [key for key in lab.memory.objects if "/latest/" in key]
     document = json.loads(lab.memory.objects[pointer])
     data = gzip.compress(b'{"versions": 1}\n{"path": 1}\n')
-    for _, rows in [made for all_made in document["shards"].values() for made in all_made]:
+    for _, rows in [pair for pairs in document["shards"].values() for pair in pairs]:
         rows["size"], rows["sha256"] = len(data), hashlib.sha256(data).hexdigest()
         lab.memory.objects[f"ml/{rows['key']}"] = data
     lab.memory.objects[pointer] = json.dumps(document).encode()

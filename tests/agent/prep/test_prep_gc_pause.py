@@ -1,4 +1,4 @@
-"""Many objects that stay."""
+"""The pause of the garbage collector."""
 
 from __future__ import annotations
 

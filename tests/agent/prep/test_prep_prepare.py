@@ -13,6 +13,7 @@ import pytest
 from prep_lab import Lab
 from trainingrun_agent.config import AgentConfig
 from trainingrun_agent.errors import Interrupted, UserError
+from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.s3 import S3Store
 from voc_data import jpeg, labelled, voc
 
@@ -53,6 +54,14 @@ def test_writes_the_documented_layout(lab: Lab, contract: Callable[[str, Any], N
         "flags": {"difficult": 0, "occluded": 0, "truncated": 0},
     }
     assert (made.train_images, made.eval_images, made.max_boxes_per_image, made.reused) == (4, 1, 1, False)
+
+
+def test_the_manifest_names_the_producer_of_the_request_whatever_the_progress_shows(lab: Lab) -> None:
+    lab.progress = Progress(stage="prep", pod_uid="shown")
+    lab.progress.update(epoch=9)
+    lab.run()
+    producer = lab.document("MANIFEST.json")["producer"]
+    assert (producer["podUID"], producer["epoch"]) == ("pod-1", 0)
 
 
 def test_counts_what_the_labels_flag(lab: Lab) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,8 +13,8 @@ from trainingrun_agent.errors import Interrupted, StorageRefused
 from trainingrun_agent.ordered import Bounds
 from trainingrun_agent.prep.image.check import Checker
 from trainingrun_agent.prep.sharding import pool, supervisor, worker_process
-from trainingrun_agent.prep.sharding.job import Fetched
-from trainingrun_agent.prep.sharding.worker_process import WorkerProcess
+from trainingrun_agent.prep.sharding.job import FetchedImage, ShardJob
+from trainingrun_agent.prep.sharding.worker_process import RemoteShard, RemoteWriter, WorkerProcess
 from trainingrun_agent.prep.split import shards
 from trainingrun_agent.prep.statistics.network_input import NetworkInput
 from trainingrun_agent.reasons.storage import ACCESS_DENIED
@@ -51,28 +50,37 @@ def test_workers_give_what_one_process_gives(lab: Lab, monkeypatch: pytest.Monke
     assert list(lab.scratch.iterdir()) == []
 
 
-class Mortal:
-    """A worker that dies when it sees a mark in an image."""
+DEADLY = b"deadly"
 
-    mark = b"deadly"
 
-    def __init__(self, checker: Checker, view: NetworkInput, scratch: Path) -> None:
-        self._worker = WorkerProcess(checker, view, scratch)
+class MortalWorker(WorkerProcess):
+    """A worker process that dies when it is given an image with a mark."""
 
-    def feed(self, items: list[Fetched]) -> None:
-        if any(isinstance(item.image, bytes) and self.mark in item.image for item in items):
-            self._worker._process.kill()
-            self._worker._process.wait()
-        self._worker.feed(items)
+    def open(self, job: ShardJob) -> RemoteShard:
+        shard = super().open(job)
+        begin = shard.begin
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._worker, name)
+        def begin_mortal(previous_shards: Mapping[int, Path]) -> RemoteWriter:
+            writer = begin(previous_shards)
+            feed = writer.feed
+
+            def feed_or_die(images: Sequence[FetchedImage]) -> None:
+                if any(isinstance(fetched.image, bytes) and DEADLY in fetched.image for fetched in images):
+                    self.process.kill()
+                    self.process.wait()
+                feed(images)
+
+            vars(writer)["feed"] = feed_or_die
+            return writer
+
+        vars(shard)["begin"] = begin_mortal
+        return shard
 
 
 def test_an_image_that_kills_its_worker_costs_that_image(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     with_workers(monkeypatch, 1)
-    monkeypatch.setattr(pool, "WorkerProcess", Mortal)
-    lab.add("image 7", jpeg(seed="deadly") + Mortal.mark)
+    monkeypatch.setattr(pool, "WorkerProcess", MortalWorker)
+    lab.add("image 7", jpeg(seed="deadly") + DEADLY)
     made = lab.run()
     assert made.train_images == 3 + 40 - 1
     found = [(item["code"], item["file"]) for item in lab.document("report.json")["findings"]]
@@ -121,15 +129,14 @@ def test_trouble_ends_all_workers(
     assert not any(key.endswith("MANIFEST.json") for key in lab.memory.objects)
 
 
-def test_disk_full_in_a_worker_is_told_as_such(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_the_disk_in_a_worker_is_raised_in_the_main_process() -> None:
     worker = WorkerProcess(
         Checker(("tire",), 1024), NetworkInput.for_network("ssd_inception_v2"), Path("/proc/nowhere")
     )
     try:
-        from trainingrun_agent.prep.sharding.job import ShardJob
-
-        assert worker.open(ShardJob("train", 0, "x", "pascalVOC", [])).files == []
+        shard = worker.open(ShardJob("train", 0, "x", "pascalVOC", []))
+        assert shard.needs.images == []
         with pytest.raises(OSError, match="/proc/nowhere"):
-            worker.begin({})
+            shard.begin({})
     finally:
         worker.close()

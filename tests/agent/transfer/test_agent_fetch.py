@@ -14,7 +14,7 @@ import pytest
 from trainingrun_agent.config import Uri
 from trainingrun_agent.errors import IntegrityError, Interrupted, StageError, UserError
 from trainingrun_agent.keys import Attempt
-from trainingrun_agent.prep.store.publish import RECORD_ROLES
+from trainingrun_agent.prep.store.uploads import RECORD_ROLES
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.base import ObjectStore

@@ -77,7 +77,7 @@ def _compared(
             return max(parts[-1])
 
         def whole() -> float:
-            seconds = alone(_prepare, storage, files, photos.classes, f"datasets-{next(turn)}")
+            seconds = alone(_prepare, storage, files, photos.classes, f"turn-{next(turn)}")
             echo(f"from bucket to bucket {seconds:.2f} s")
             return seconds
 
@@ -109,9 +109,9 @@ def _read(storage: Storage, files: Path, keys: Sequence[str]) -> float:
     return monotonic() - started
 
 
-def _prepare(storage: Storage, files: Path, classes: Sequence[str], datasets: str) -> float:
+def _prepare(storage: Storage, files: Path, classes: Sequence[str], prefix: str) -> float:
     store = _open(storage, files)
-    return prepare(store, PREFIX, store, classes, files, datasets=datasets).seconds
+    return prepare(store, PREFIX, store, classes, files, out_prefix=prefix).seconds
 
 
 def _open(storage: Storage, files: Path) -> ObjectStore:

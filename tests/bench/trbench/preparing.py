@@ -15,22 +15,25 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 
-from trainingrun_agent.config import Source
+from trainingrun_agent.config import Dataset, Source
+from trainingrun_agent.keys import BucketKeys
 from trainingrun_agent.prep import prepare as prep
+from trainingrun_agent.prep.request import PrepareRequest
 from trainingrun_agent.prep.sharding import pool
-from trainingrun_agent.prep.sharding.job import Needs, ShardJob
-from trainingrun_agent.prep.sharding.worker_process import WorkerProcess
+from trainingrun_agent.prep.sharding.job import ShardJob
+from trainingrun_agent.prep.sharding.worker_process import RemoteShard, WorkerProcess
 from trainingrun_agent.prep.source.listing import scan
-from trainingrun_agent.prep.store.publish import RECORD_ROLES
+from trainingrun_agent.prep.store.uploads import RECORD_ROLES
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage import manifest
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.folder import FolderStore
+from trainingrun_agent.storage.manifest import Producer
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """`seconds` of the whole, of which the workers took `start` until all answered; `cpu` of all processes."""
+    """`seconds` in total, `start` of them until all workers had answered once; `cpu` seconds of all processes."""
 
     images: int
     seconds: float
@@ -51,25 +54,25 @@ def prepare(
     classes: Sequence[str],
     scratch: Path,
     *,
-    datasets: str = "datasets",
+    out_prefix: str = "",
 ) -> Outcome:
-    """Prepare everything below `prefix` for training; the data set lies below `datasets`."""
+    """Prepare everything below `prefix` for training; the data set is written below the storage prefix `out_prefix`."""
     vars(pool)["WorkerProcess"] = _Timed
     used, started = _cpu(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="scratch-", dir=scratch) as folder:
+        train = Source(source.bucket, prefix)
         prepared = prep.prepare(
-            train=Source(source.bucket, prefix),
-            eval=None,
-            network="ssd_inception_v2",
-            store_for=lambda _: source,
-            out_store=out,
-            datasets_prefix=datasets,
-            classes=classes,
-            max_bad_files="1%",
-            max_image_side=1024,
-            scratch=Path(folder),
-            progress=Progress(stage="prep", pod_uid="bench"),
-            stop=threading.Event(),
+            PrepareRequest(
+                dataset=Dataset(train, None, None, tuple(classes), max_bad_files="1%", max_image_side=1024),
+                network="ssd_inception_v2",
+                store_for=lambda _: source,
+                out=out,
+                keys=BucketKeys(out_prefix),
+                producer=Producer("bench", 0),
+                scratch=Path(folder),
+                progress=Progress(stage="prep", pod_uid="bench"),
+                stop=threading.Event(),
+            )
         )
     seconds = time.monotonic() - started
     start = max(_Timed.seconds, default=0.0)
@@ -98,7 +101,7 @@ def shards_of(store: ObjectStore, outcome: Outcome) -> Iterator[str]:
 
 
 class _Timed(WorkerProcess):
-    """Tells how long it took to start: its first answer comes at once when it has."""
+    """Measures how long the process took to start: until its first answer."""
 
     seconds: list[float] = []  # noqa: RUF012 - of all workers of this process
 
@@ -106,12 +109,12 @@ class _Timed(WorkerProcess):
         self._started: float | None = time.monotonic()
         super().__init__(*arguments)  # type: ignore[arg-type]
 
-    def open(self, job: ShardJob) -> Needs:
-        needs = super().open(job)
+    def open(self, job: ShardJob) -> RemoteShard:
+        shard = super().open(job)
         if self._started is not None:
             self.seconds.append(time.monotonic() - self._started)
             self._started = None
-        return needs
+        return shard
 
 
 def main() -> None:

@@ -15,15 +15,19 @@ from typing import Any
 from trainingrun_agent.cli.class_names import names_in_labels
 from trainingrun_agent.cli.folders import Folders
 from trainingrun_agent.cli.terms import for_folders
-from trainingrun_agent.config import GroupBy, Source, SplitRule
+from trainingrun_agent.config import Dataset, GroupBy, Source, SplitRule
 from trainingrun_agent.errors import NotFound, UserError
+from trainingrun_agent.keys import BucketKeys, folder_of
 from trainingrun_agent.prep.prepare import PreparedDataset, prepare
+from trainingrun_agent.prep.request import PrepareRequest
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.folder import FolderStore
+from trainingrun_agent.storage.manifest import Producer
 from trainingrun_agent.terms import Terms
 
-DATASETS = "datasets"
+KEYS = BucketKeys("")
+"""The output folder is laid out as a bucket without a storage prefix."""
 MAX_REPORT, MAX_PAGE = 16 << 20, 64 << 20
 
 
@@ -59,7 +63,7 @@ class Preparation:
     def run(self) -> Result:
         """Raises UsageError, what storage raises, DiskFull, Interrupted."""
         out = self.out
-        for info in list(out.list(f"{DATASETS}/failed/")):
+        for info in list(out.list(f"{KEYS.failed_datasets}/")):
             out.delete(info.key)
         found_classes, prepared, refusal = None, None, None
         try:
@@ -68,7 +72,7 @@ class Preparation:
             prepared = self._prepare(out, self.arguments.classes or found_classes or ())
         except UserError as error:
             refusal = error
-        folder = prepared.manifest_key.rpartition("/")[0] if prepared else _failed_folder(out)
+        folder = folder_of(prepared.manifest_key) if prepared else _failed_folder(out)
         report = _read(out, f"{folder}/report.json", MAX_REPORT) if folder else None
         return Result(
             prepared,
@@ -88,21 +92,27 @@ class Preparation:
 
     def _prepare(self, out: ObjectStore, classes: tuple[str, ...]) -> PreparedDataset:
         arguments = self.arguments
-        return prepare(
+        dataset = Dataset(
             train=self.data.train,
             eval=self.data.eval,
             split=self._split_rule(),
-            network=arguments.network,
-            store_for=self._store,
-            out_store=out,
-            datasets_prefix=DATASETS,
             classes=classes,
             max_bad_files=arguments.max_bad_files,
             max_image_side=arguments.max_image_side,
-            scratch=self.scratch,
-            progress=self.progress,
-            stop=self.stop,
-            terms=self.terms,
+        )
+        return prepare(
+            PrepareRequest(
+                dataset=dataset,
+                network=arguments.network,
+                store_for=self._store,
+                out=out,
+                keys=KEYS,
+                producer=Producer("cli", 0),
+                scratch=self.scratch,
+                progress=self.progress,
+                stop=self.stop,
+                terms=self.terms,
+            )
         )
 
     def _split_rule(self) -> SplitRule | None:
@@ -130,8 +140,8 @@ class Preparation:
 
 def _failed_folder(out: ObjectStore) -> str:
     """The folder of the report on refused data, empty when there is none."""
-    found = next(iter(out.list(f"{DATASETS}/failed/", limit=1)), None)
-    return found.key.rpartition("/")[0] if found else ""
+    found = next(iter(out.list(f"{KEYS.failed_datasets}/", limit=1)), None)
+    return folder_of(found.key) if found else ""
 
 
 def _read(out: ObjectStore, key: str, limit: int) -> bytes | None:

@@ -1,4 +1,4 @@
-"""pipeline.config of the Object Detection API, built from the typed spec and checked against the API's own protos.
+"""pipeline.config of the Object Detection API, built from the run's spec and checked against the API's own protos.
 
-Nothing is imported here: the networks are looked at without the protos too.
+This module imports nothing, so that `networks` can be used without loading the protos.
 """

@@ -1,4 +1,4 @@
-"""Build a whole pipeline.config. Paths in it are placeholders: the trainer sets those of its pod."""
+"""Build a complete pipeline.config. Its paths are placeholders, which the trainer replaces with paths in its pod."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from trainingrun_agent.reasons.dataset import CONFIG_REFUSED, LEARNING_RATE_UNUS
 from trainingrun_agent.terms import Change
 
 PLACEHOLDER: Final = "set-by-the-trainer"
-MAX_SHUFFLE_BUFFER: Final = 2048  # encoded images held in memory
-API_MAX_BOXES: Final = 100  # what the API silently cuts to unless told more
+MAX_SHUFFLE_BUFFER: Final = 2048  # encoded images in memory
+API_MAX_BOXES: Final = 100  # the API's default; it drops further boxes silently
 
 
 def build_pipeline_config(
@@ -47,9 +47,10 @@ def build_pipeline_config(
 
 
 def batch_norm_decay(steps: int) -> float:
-    """Decay of the moving averages of batch norm: short enough that they forget the start within the run.
+    """Decay of the moving averages of batch normalization; low enough for their initial values to fade within the run.
 
-    The samples' 0.9997 makes any run of less than some ten thousand steps evaluate as if it had learned nothing.
+    With 0.9997, as in the API's sample configurations, a run of less than about 10,000 steps evaluates as if it had
+    learned nothing.
     """
     return 1 - min(0.1, max(0.003, 30 / steps))
 
@@ -73,7 +74,7 @@ def _training(network: Network, *, steps: int, batch_size: int, rate: Decimal, b
     }[network.optimizer]
     lines = [
         f"batch_size: {batch_size} num_steps: {steps} max_number_of_boxes: {boxes}",
-        # A second copy of all weights in each checkpoint that evaluation and export would not use.
+        # Moving averages would be a second copy of all weights in each checkpoint, unused by evaluation and export.
         f"optimizer {{ {optimizer} use_moving_average: false }}",
         "data_augmentation_options { random_horizontal_flip { } }",
     ]
@@ -82,7 +83,7 @@ def _training(network: Network, *, steps: int, batch_size: int, rate: Decimal, b
     if network.family == "faster_rcnn":
         lines.append("gradient_clipping_by_norm: 10.0")
     if pretrained:
-        # Without the type next to nothing is restored, silently.
+        # Without the type, the API silently restores hardly any variable.
         lines += [
             f'fine_tune_checkpoint: "{PLACEHOLDER}" fine_tune_checkpoint_type: "detection"',
             "from_detection_checkpoint: true load_all_detection_checkpoint_vars: false",

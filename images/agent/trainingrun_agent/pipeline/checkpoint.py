@@ -1,9 +1,9 @@
-"""Names and shapes of the variables in a TensorFlow checkpoint, read from its index without TensorFlow.
+"""Read names and shapes of the variables in a TensorFlow checkpoint from its index, without TensorFlow.
 
-The index is a sorted table of blocks (LevelDB's format) that maps a variable's name to a BundleEntryProto; the empty
-name maps to the header. Blocks are not compressed.
+The index is a sorted table of blocks (LevelDB's format) that maps a variable's name to a BundleEntryProto, and the
+empty name to the header. Blocks are not compressed.
 
-Invariant: any bytes give variables or IndexUnreadableError, in time and memory proportional to their number.
+Invariant: any input gives variables or IndexUnreadableError, in time and memory proportional to its size.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
 class IndexUnreadableError(ValueError):
-    """These bytes are no index of a checkpoint; the text says what is wrong with them."""
+    """The input is not the index of a checkpoint; the text says what is wrong with it."""
 
 
 @dataclass(frozen=True)
 class Index:
-    """`variables` are shapes by name; the data file has at least `data_bytes` bytes."""
+    """Shapes of the `variables` by name; the data file has at least `data_bytes` bytes."""
 
     variables: dict[str, tuple[int, ...]]
     data_bytes: int
@@ -81,7 +81,7 @@ def _block(data: bytes, handle: tuple[int, int]) -> bytes:
 
 
 def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Keys and values; a key stands there without what it shares with the one before."""
+    """Keys and values of a block; each key is stored without the beginning that it shares with the key before."""
     restarts = struct.unpack("<I", block[-4:])[0]
     end = len(block) - 4 - 4 * restarts
     at, key = 0, b""
@@ -98,7 +98,7 @@ def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _variable(entry: bytes) -> tuple[tuple[int, ...], int]:
-    """Shape, and where its bytes end in the data file."""
+    """Shape of a variable, and where its bytes end in the data file."""
     fields = list(_fields(entry))
     shapes = [value for number, value in fields if number == 2 and isinstance(value, bytes)]
     numbers = {number: value for number, value in fields if isinstance(value, int)}
@@ -109,7 +109,7 @@ def _variable(entry: bytes) -> tuple[tuple[int, ...], int]:
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Fields of a protocol buffer: numbers, and bytes for what has a length."""
+    """Fields of a protocol buffer; length-delimited ones are bytes, others are numbers."""
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)

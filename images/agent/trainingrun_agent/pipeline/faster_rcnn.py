@@ -1,11 +1,11 @@
-"""The model part of a Faster R-CNN pipeline (Ren et al., 2015), as proto text. Its batch norm stays frozen."""
+"""The model in a Faster R-CNN pipeline (Ren et al., 2015), as proto text. Its batch normalization is not trained."""
 
 from __future__ import annotations
 
 from trainingrun_agent.pipeline.networks import Network
 
 MAX_DIMENSION = 1024
-"""Pixels of the longer side at most."""
+"""Largest number of pixels of an image's longer side."""
 ANCHOR_SCALES, ANCHOR_RATIOS = (0.25, 0.5, 1.0, 2.0), (0.5, 1.0, 2.0)
 _TEMPLATE = """
 faster_rcnn {{
@@ -59,7 +59,7 @@ faster_rcnn {{
 
 
 def model(network: Network, *, num_classes: int, batch_size: int) -> str:
-    """Proto text of `model`. Images of several sizes fit into one batch only when they are padded."""
+    """Proto text of `model`. In batches of several images, all are padded to one size."""
     pad = "pad_to_max_dimension: true" if batch_size > 1 else ""
     return _TEMPLATE.format(
         num_classes=num_classes,

@@ -1,6 +1,6 @@
-"""Whether pretrained weights belong to a network, told from the names and shapes of their variables.
+"""Whether pretrained weights fit a network, decided by the names and shapes of their variables.
 
-Invariant: pure, and never refuses weights of which training could use one variable of the feature extractor.
+Invariant: weights are never refused if training could use a single variable of their feature extractor.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from trainingrun_agent.pipeline.networks import NETWORKS, Network
 
 Shapes = Mapping[str, tuple[int, ...]]
 
-# Where the variables of a feature extractor are; training restores these and trains the rest anew.
+# Scope of the variables of a feature extractor; training restores these and initializes all others.
 _SCOPES: Final = {
     "ssd_inception_v2": "FeatureExtractor/InceptionV2/",
     "ssd_mobilenet_v1": "FeatureExtractor/MobilenetV1/",
@@ -20,17 +20,17 @@ _SCOPES: Final = {
     "faster_rcnn_inception_v2": "FirstStageFeatureExtractor/InceptionV2/",
     "faster_rcnn_resnet50": "FirstStageFeatureExtractor/resnet_v1_50/",
 }
-# The first convolution is as wide as the network: 32 filters times the depth multiplier.
+# The first convolution shows the depth multiplier: it has 32 times as many filters.
 _FIRST: Final = {"ssd_mobilenet_v1": ("FeatureExtractor/MobilenetV1/Conv2d_0/weights", 32)}
 _MAX_NAMED: Final = 3
 
 
 def misfit(network: str, variables: Shapes) -> str:
-    """Why the variables are no start for the network, as the end of a sentence; empty when they may be one."""
+    """Why training cannot start from these variables, as the end of a sentence; empty if it can."""
     why = _why_not(NETWORKS[network], network, variables)
     if not why:
         return ""
-    return f"{why}; {_of(networks_of(variables), variables)}"
+    return f"{why}; {_found(networks_of(variables), variables)}"
 
 
 def networks_of(variables: Shapes) -> list[str]:
@@ -49,7 +49,7 @@ def _why_not(network: Network, name: str, variables: Shapes) -> str:
     return ""
 
 
-def _of(others: list[str], variables: Shapes) -> str:
+def _found(others: list[str], variables: Shapes) -> str:
     if others:
         return f"they are of {' or '.join(others)}"
     if not variables:

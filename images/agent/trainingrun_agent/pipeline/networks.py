@@ -1,7 +1,7 @@
-"""The networks on offer, as data. What they have in common stands in `ssd` and `faster_rcnn`.
+"""The supported networks, as data. What networks of a family have in common is in `ssd` and `faster_rcnn`.
 
-Values follow the sample configurations of the Object Detection API (tensorflow/models, research/object_detection),
-with the corrections that short runs on small data need; the reasons are where the values are used.
+Values are those of the API's sample configurations (tensorflow/models, research/object_detection/samples/configs),
+except where short runs on small data need others; the reasons are where the values are used.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """One network; `input_size` in pixels (SSD: both sides, Faster R-CNN: the shorter side)."""
+    """A network; `input_size` in pixels is the length of both sides for SSD, of the shorter side for Faster R-CNN."""
 
     family: Literal["ssd", "faster_rcnn"]
     extractor: str
@@ -29,7 +29,7 @@ class Network:
 
     @property
     def reduces_lowest_layer(self) -> bool:
-        """Whether the finest feature map has three anchors per cell only, one of them smaller than all others."""
+        """Whether the finest feature map has only three anchors per cell, one of them smaller than all others."""
         return self.feature_layers == 6
 
 
@@ -39,7 +39,7 @@ NETWORKS: Final = {
     "ssd_mobilenet_v2": Network("ssd", "ssd_mobilenet_v2", 300, predictor_kernel=1),
     "faster_rcnn_inception_v2": Network("faster_rcnn", "faster_rcnn_inception_v2", 600, optimizer="momentum"),
     "faster_rcnn_resnet50": Network("faster_rcnn", "faster_rcnn_resnet50", 600, optimizer="momentum"),
-    # Small enough to learn something on two CPU cores in half a minute: two feature layers are the best lever.
+    # Learns something in half a minute on two CPU cores, above all because it has only two feature layers.
     "ssd_mobilenet_v1_0.25_128": Network(
         "ssd",
         "ssd_mobilenet_v1",

@@ -1,4 +1,4 @@
-"""The model part of an SSD pipeline (Liu et al., 2016), as proto text."""
+"""The model in an SSD pipeline (Liu et al., 2016), as proto text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ssd {{
     depth_multiplier: {depth_multiplier}
     min_depth: {min_depth}
     {num_layers}
-    # ssd_inception_v2 refuses to be built without it; the mobilenets train better with it.
+    # ssd_inception_v2 cannot be built without it; MobileNets train better with it.
     override_base_feature_extractor_hyperparams: true
     conv_hyperparams {{ {convolution} }}
   }}
@@ -57,7 +57,7 @@ ssd {{
       iou_threshold: 0.99
       loss_type: CLASSIFICATION
       max_negatives_per_positive: 3
-      # Without it images that show no object teach nothing.
+      # Without it, images without objects would not be trained on.
       min_negatives_per_image: 3
     }}
     classification_weight: 1

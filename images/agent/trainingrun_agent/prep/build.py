@@ -1,13 +1,14 @@
-"""All shards of a data set: made or taken over, uploaded, and counted.
+"""Check and write all shards of a data set, upload them, and add up their results.
 
-Invariant: results are added up in the order of splits and shards, so that nothing depends on which was done first.
+Invariant: results are added up in the order of splits and shards, so that the data set does not depend on which shard
+was complete first.
 """
 
 from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,42 +20,176 @@ from trainingrun_agent.log import logger
 from trainingrun_agent.prep.image.check import Checker
 from trainingrun_agent.prep.model.findings import Findings, Split
 from trainingrun_agent.prep.output.labels_csv import write_header
+from trainingrun_agent.prep.output.scratch_file import writing_to_scratch
+from trainingrun_agent.prep.request import PrepareRequest
 from trainingrun_agent.prep.sharding import rows as row_files
 from trainingrun_agent.prep.sharding import shard_summary
-from trainingrun_agent.prep.sharding.job import Fingerprints, ImageFile, ShardJob, ShardResult
-from trainingrun_agent.prep.sharding.pool import make_all, workers_for
-from trainingrun_agent.prep.sharding.supervisor import GoneError, Task
+from trainingrun_agent.prep.sharding.fingerprints import Fingerprints
+from trainingrun_agent.prep.sharding.job import ImageFile, ShardJob
+from trainingrun_agent.prep.sharding.pool import run_all, workers_for
+from trainingrun_agent.prep.sharding.result import ShardResult
+from trainingrun_agent.prep.sharding.supervisor import PreviousShardGoneError, ShardTask
 from trainingrun_agent.prep.source.pairing import Pair
 from trainingrun_agent.prep.split.dataset_split import DatasetSplit
-from trainingrun_agent.prep.split.shards import disk_full
-from trainingrun_agent.prep.store.previous import GONE, Earlier, Made
-from trainingrun_agent.prep.store.publish import Home, Uploads, Writing
+from trainingrun_agent.prep.store.dataset_folder import DatasetFolder
+from trainingrun_agent.prep.store.previous import GONE, PreviousDataset, StoredShard
+from trainingrun_agent.prep.store.uploads import Uploads
 from trainingrun_agent.progress import Progress
 
-_Number = tuple[Split, int]
+_ShardId = tuple[Split, int]
+"""A split and the number of one of its shards."""
 
 
 @dataclass(frozen=True)
-class Built:
-    """What there is when everything is checked and uploaded; fingerprints are by shard, beside its pairs."""
+class BuiltDataset:
+    """All images are checked, and all shards are in the bucket.
+
+    `splits` have their totals; `fingerprints` are by shard, each with the pairs that they are about.
+    """
 
     splits: list[DatasetSplit]
-    shards: dict[Split, list[Made]]
+    shards: dict[Split, list[StoredShard]]
     csv: list[Path]
     fingerprints: Mapping[Split, list[tuple[list[Pair], Fingerprints]]]
 
 
-class _Meter:
-    """Images and bytes checked, for progress."""
+def build(
+    request: PrepareRequest,
+    splits: list[DatasetSplit],
+    folder: DatasetFolder,
+    *,
+    previous: PreviousDataset,
+    scratch: Path,
+    findings: Findings,
+) -> BuiltDataset:
+    """Check all images, and write and upload all shards; `findings` are added to.
+
+    Raises what storage raises, DiskFull, Interrupted.
+    """
+    ids: list[_ShardId] = [(split.name, number) for split in splits for number in range(len(split.shards))]
+    images = sum(split.images for split in splits)
+    with closing(Uploads(folder, request.progress)) as uploads:
+        builder = _ShardBuilder(splits, previous, scratch, uploads)
+        run_all(
+            [partial(builder.task, *shard_id) for shard_id in ids],
+            checker=Checker(request.dataset.classes, request.dataset.max_image_side),
+            network_input=splits[0].totals.network_input,
+            scratch=scratch,
+            workers=workers_for(images),
+            stop=request.stop,
+            on_checked=_CheckingProgress(request.progress, images).add,
+            on_result=builder.upload,
+        )
+        stored = uploads.wait([builder.stored[shard_id] for shard_id in ids], request.stop)
+    shards: dict[Split, list[StoredShard]] = {split.name: [] for split in splits}
+    for (split, _), shard in zip(ids, stored, strict=True):
+        shards[split].append(shard)
+    csv, fingerprints = _add_up(splits, [builder.results[shard_id] for shard_id in ids], scratch, findings)
+    return BuiltDataset(splits, shards, csv, fingerprints)
+
+
+class _ShardBuilder:
+    """Makes the task of each shard and uploads its result; called by several threads at once."""
+
+    def __init__(
+        self, splits: Sequence[DatasetSplit], previous: PreviousDataset, scratch: Path, uploads: Uploads
+    ) -> None:
+        self._splits = {split.name: split for split in splits}
+        self._previous, self._scratch, self._uploads = previous, scratch, uploads
+        self._previous_shards: dict[_ShardId, list[StoredShard]] = {}
+        self.results: dict[_ShardId, ShardResult] = {}
+        self.stored: dict[_ShardId, Future[StoredShard]] = {}
+
+    def task(self, name: Split, number: int) -> ShardTask:
+        """The task of a shard, with the previous rows about its images."""
+        split = self._splits[name]
+        source, pairs = split.source, split.shards[number]
+        shard_name = f"{name}-{number:05d}"
+        previous_shards, rows = self._previous_rows(split, number, shard_name)
+        self._previous_shards[name, number] = previous_shards
+        job = ShardJob(
+            name,
+            number,
+            shard_name,
+            source.format,
+            [_image_file(pair, source.labels.version(pair) if rows else pair.annotation.etag) for pair in pairs],
+            previous_rows=rows,
+            same_shard=self._previous.has_count(name, len(split.shards)),
+        )
+        return ShardTask(
+            job,
+            self._known_result(job),
+            pairs,
+            source.store,
+            source.prefix,
+            source.labels.read,
+            lambda index: self._download_shard(shard_name, index, previous_shards),
+        )
+
+    def upload(self, task: ShardTask, result: ShardResult) -> None:
+        """Start uploading the files of a shard; those that have not changed are in the bucket already."""
+        job = task.job
+        shard_id = (job.split, job.number)
+        self.results[shard_id] = result
+        for path in job.previous_rows:
+            path.unlink()
+        if result.rows is None:
+            self.stored[shard_id] = Future()
+            self.stored[shard_id].set_result(self._previous_shards[shard_id][0])
+        else:
+            same = self._previous_shards[shard_id][0].records if result.same_records else None
+            self.stored[shard_id] = self._uploads.start(job.split, result.shard, result.rows, same_records=same)
+
+    def _previous_rows(
+        self, split: DatasetSplit, number: int, shard_name: str
+    ) -> tuple[list[StoredShard], tuple[Path, ...]]:
+        """The previous shards with a shard's images, and their rows, downloaded. Nothing if any of them is gone."""
+        shards = self._previous.shards_for(split.name, number, len(split.shards))
+        paths = []
+        for index, shard in enumerate(shards):
+            try:
+                path = self._scratch / f"{shard_name}.previous-{index}.rows.gz"
+                paths.append(self._previous.download(shard.rows, path))
+            except GONE as error:
+                logger.warning("checking all images of shard %s again: %s", shard_name, error)
+                return [], ()
+        return shards, tuple(paths)
+
+    def _known_result(self, job: ShardJob) -> ShardResult | None:
+        """The result of a shard if nothing in it has changed, from the summary in its previous rows."""
+        if not job.same_shard or len(job.previous_rows) != 1:
+            return None
+        network_input = self._splits[job.split].totals.network_input
+        try:
+            return shard_summary.read(job.previous_rows[0], job, network_input, self._scratch / f"{job.name}.csv")
+        except row_files.UNREADABLE as error:
+            logger.warning("the summary of shard %s cannot be read, reading its rows: %s", job.name, error)
+            return None
+
+    def _download_shard(self, shard_name: str, index: int, previous_shards: list[StoredShard]) -> Path:
+        records = previous_shards[index].records
+        assert records is not None
+        try:
+            return self._previous.download(records, self._scratch / f"{shard_name}.previous-{index}.tfrecord")
+        except GONE as error:
+            raise PreviousShardGoneError(str(error)) from error
+
+
+def _image_file(pair: Pair, labels_version: str) -> ImageFile:
+    return ImageFile(pair.image.path, pair.image.etag, pair.annotation.path, labels_version)
+
+
+class _CheckingProgress:
+    """Images and bytes checked so far."""
 
     def __init__(self, progress: Progress, total: int) -> None:
         self._progress, self._total = progress, total
         self._images, self._bytes = 0, 0
         self._lock = threading.Lock()
-        self.moved(0, 0)
+        self.add(0, 0)
 
-    def moved(self, images: int, size: int) -> None:
-        """Called from several threads."""
+    def add(self, images: int, size: int) -> None:
+        """Count images of so many bytes; called by several threads at once."""
         with self._lock:
             self._images += images
             self._bytes += size
@@ -63,161 +198,28 @@ class _Meter:
             )
 
 
-def build(
-    splits: list[DatasetSplit],
-    home: Home,
-    *,
-    classes: tuple[str, ...],
-    max_image_side: int,
-    earlier: Earlier,
-    folder: Path,
-    findings: Findings,
-    writing: Writing,
-) -> Built:
-    """Raises what storage raises, DiskFull, Interrupted."""
-    numbers: list[_Number] = [(split.name, number) for split in splits for number in range(len(split.shards))]
-    images = sum(split.images for split in splits)
-    meter = _Meter(writing.progress, images)
-    with closing(Uploads(home, writing.progress)) as uploads:
-        making = _Making({split.name: split for split in splits}, earlier, folder, uploads)
-        make_all(
-            [partial(making.task, *number) for number in numbers],
-            checker=Checker(classes, max_image_side),
-            network_input=splits[0].totals.network_input,
-            scratch=folder,
-            workers=workers_for(images),
-            stop=writing.stop,
-            moved=meter.moved,
-            done=making.done,
-        )
-        made = uploads.wait([making.made[number] for number in numbers], writing.stop)
-    shards: dict[Split, list[Made]] = {split.name: [] for split in splits}
-    for (split, _), one in zip(numbers, made, strict=True):
-        shards[split].append(one)
-    return _added_up(splits, [making.results[number] for number in numbers], shards, folder, findings)
-
-
-class _Making:
-    """What is known while shards are made, by several threads at once."""
-
-    def __init__(
-        self,
-        splits: Mapping[Split, DatasetSplit],
-        earlier: Earlier,
-        folder: Path,
-        uploads: Uploads,
-    ) -> None:
-        self._splits, self._earlier, self._folder = splits, earlier, folder
-        self._uploads = uploads
-        self._taken: dict[_Number, list[Made]] = {}
-        self.results: dict[_Number, ShardResult] = {}
-        self.made: dict[_Number, Future[Made]] = {}
-
-    def task(self, split: Split, number: int) -> Task:
-        """What a maker has to do for a shard."""
-        dataset_split = self._splits[split]
-        pairs, count = dataset_split.shards[number], len(dataset_split.shards)
-        name = f"{split}-{number:05d}"
-        taken, rows = self._rows(name, split, number, count)
-        self._taken[split, number] = taken
-        labels = dataset_split.source.labels
-        job = ShardJob(
-            split,
-            number,
-            name,
-            dataset_split.source.format,
-            [_file(pair, labels.version(pair) if rows else pair.annotation.etag) for pair in pairs],
-            rows=rows,
-            whole=self._earlier.whole(split, count),
-        )
-        return Task(
-            job,
-            self._known(job),
-            pairs,
-            dataset_split.source.store,
-            dataset_split.source.prefix,
-            labels.read,
-            lambda place: self._shard(name, taken, place),
-        )
-
-    def done(self, task: Task, result: ShardResult) -> None:
-        """Upload it, or take over what is there."""
-        job = task.job
-        number = (job.split, job.number)
-        self.results[number] = result
-        for path in job.rows:
-            path.unlink()
-        if result.rows is None:
-            self.made[number] = Future()
-            self.made[number].set_result(self._taken[number][0])
-        else:
-            same = self._taken[number][0].shard if result.same_records else None
-            self.made[number] = self._uploads.start(job.split, result.shard, result.rows, same=same)
-
-    def _known(self, job: ShardJob) -> ShardResult | None:
-        """The result of a shard of which nothing changed."""
-        if not job.whole or len(job.rows) != 1:
-            return None
-        try:
-            network_input = self._splits[job.split].totals.network_input
-            return shard_summary.recall(job.rows[0], job, network_input, self._folder / f"{job.name}.csv")
-        except row_files.UNUSABLE as error:
-            logger.warning("what is remembered of shard %s is of no use: %s", job.name, error)
-            return None
-
-    def _rows(self, name: str, split: Split, number: int, count: int) -> tuple[list[Made], tuple[Path, ...]]:
-        """What is remembered of a shard's images; nothing when a part of it is gone."""
-        taken = self._earlier.of(split, number, count)
-        paths = []
-        for place, made in enumerate(taken):
-            try:
-                paths.append(self._earlier.download(made.rows, self._folder / f"{name}.earlier-{place}.rows.gz"))
-            except GONE as error:
-                logger.warning("checking the images of shard %s again: %s", name, error)
-                return [], ()
-        return taken, tuple(paths)
-
-    def _shard(self, name: str, taken: list[Made], place: int) -> Path:
-        shard = taken[place].shard
-        assert shard is not None
-        try:
-            return self._earlier.download(shard, self._folder / f"{name}.earlier-{place}.tfrecord")
-        except GONE as error:
-            raise GoneError(str(error)) from error
-
-
-def _file(pair: Pair, labels_version: str) -> ImageFile:
-    return ImageFile(pair.image.path, pair.image.etag, pair.annotation.path, labels_version)
-
-
-def _added_up(
-    splits: list[DatasetSplit],
-    results: list[ShardResult],
-    shards: dict[Split, list[Made]],
-    folder: Path,
-    findings: Findings,
-) -> Built:
+def _add_up(
+    splits: list[DatasetSplit], results: list[ShardResult], scratch: Path, findings: Findings
+) -> tuple[list[Path], dict[Split, list[tuple[list[Pair], Fingerprints]]]]:
+    """Add the shards' results to the splits and to the findings; join their CSV files and their fingerprints."""
     csv, fingerprints = [], {}
-    left = iter(results)
+    remaining = iter(results)
     for split in splits:
         findings.extend(split.findings)
-        path = folder / f"{split.name}_labels.csv"
+        path = scratch / f"{split.name}_labels.csv"
         fingerprints[split.name] = list[tuple[list[Pair], Fingerprints]]()
-        with path.open("wb") as file:
+        with writing_to_scratch(path.name), path.open("wb") as file:
             write_header(file)
-            for pairs, result in zip(split.shards, left, strict=False):
+            for pairs, result in zip(split.shards, remaining, strict=False):
                 split.totals.merge(result.totals)
                 findings.merge(result.findings)
                 fingerprints[split.name].append((pairs, result.fingerprints))
                 _append(result.csv, file)
         csv.append(path)
-    return Built(splits, shards, csv, fingerprints)
+    return csv, fingerprints
 
 
 def _append(part: Path, file: BinaryIO) -> None:
-    try:
-        with part.open("rb") as opened:
-            shutil.copyfileobj(opened, file)
-    except OSError as error:
-        raise disk_full(error, part) from error
+    with part.open("rb") as opened:
+        shutil.copyfileobj(opened, file)
     part.unlink()

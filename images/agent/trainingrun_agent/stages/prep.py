@@ -17,11 +17,13 @@ from trainingrun_agent.keys import folder_of
 from trainingrun_agent.log import logger
 from trainingrun_agent.pipeline.build import build_pipeline_config
 from trainingrun_agent.prep.prepare import PreparedDataset, prepare
+from trainingrun_agent.prep.request import PrepareRequest
 from trainingrun_agent.reasons.pods import PREPARED, PREPARED_BEFORE
 from trainingrun_agent.reasons.storage import CONDITIONAL_WRITES_IGNORED
 from trainingrun_agent.stages import pretrained_check
 from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage import documents, epochs, manifest, preflight, results
+from trainingrun_agent.storage.manifest import Producer
 from trainingrun_agent.verdict import StageResult
 
 
@@ -87,20 +89,18 @@ def _finished(context: StageContext) -> dict[str, Any] | None:
 def _prepare(context: StageContext) -> PreparedDataset:
     resolved = context.config.resolved
     return prepare(
-        train=resolved.dataset.train,
-        eval=resolved.dataset.eval,
-        split=resolved.dataset.split,
-        network=resolved.model.network,
-        store_for=context.store_for,
-        out_store=context.out,
-        datasets_prefix=resolved.keys.datasets,
-        classes=resolved.dataset.classes,
-        max_bad_files=resolved.dataset.max_bad_files,
-        max_image_side=resolved.dataset.max_image_side,
-        scratch=context.config.shared,
-        progress=context.progress,
-        stop=context.stop,
-        clock=context.clock,
+        PrepareRequest(
+            dataset=resolved.dataset,
+            network=resolved.model.network,
+            store_for=context.store_for,
+            out=context.out,
+            keys=resolved.keys,
+            producer=Producer(context.config.pod_uid, context.record.epoch or 0),
+            scratch=context.config.shared,
+            progress=context.progress,
+            stop=context.stop,
+            clock=context.clock,
+        )
     )
 
 

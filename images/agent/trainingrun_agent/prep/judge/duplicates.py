@@ -19,7 +19,7 @@ from trainingrun_agent.prep.model.codes.whole import (
     NEAR_DUPLICATE_ACROSS_SPLITS,
 )
 from trainingrun_agent.prep.model.findings import Finding, Split
-from trainingrun_agent.prep.sharding.job import Fingerprint, Fingerprints
+from trainingrun_agent.prep.sharding.fingerprints import Fingerprint, Fingerprints
 from trainingrun_agent.prep.source.pairing import Pair
 
 BANDS, BAND_BITS = 8, 16

@@ -1,1 +1,1 @@
-"""File formats that preparation writes: tf.train.Example, TFRecord, label map, the tutorial's CSV."""
+"""Files that preparation writes: formats (tf.train.Example, TFRecord, label map, CSV) and scratch files."""

@@ -1,4 +1,4 @@
-"""Encoder of tf.train.Example, without TensorFlow.
+"""Encode tf.train.Example without TensorFlow.
 
 Invariant: equal features give equal bytes (keys sorted, lists packed as TensorFlow packs them).
 
@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 Feature = tuple[int, bytes]
-"""Which list it has, and that list."""
+"""The kind of list, and the encoded list."""
 _BYTES, _FLOATS, _INTS = 1, 2, 3
 _SMALL = 0x80
-"""Numbers below it are varints of one byte; nearly all are."""
+"""Numbers below it are varints of one byte, as nearly all numbers here."""
 _HEADS = {number: tuple(bytes((number << 3 | 2, size)) for size in range(_SMALL)) for number in (1, 2, 3)}
 
 
@@ -32,7 +32,7 @@ def float_feature(values: Sequence[float]) -> Feature:
 
 
 def int_feature(values: Sequence[int]) -> Feature:
-    """A Feature with an Int64List of numbers that are not negative."""
+    """A Feature with an Int64List. Raises ValueError for negative numbers."""
     if not values:
         return _INTS, b""
     small = min(values) >= 0 and max(values) < _SMALL
@@ -41,7 +41,7 @@ def int_feature(values: Sequence[int]) -> Feature:
 
 def encode(features: Mapping[str, Feature]) -> bytes:
     """Serialise an Example from its features by name."""
-    # Joined once, at the end: one of the features is the image.
+    # Parts are joined only once, because one of the features is the whole image.
     parts = [b""]
     size = 0
     for name, (kind, values) in sorted(features.items()):
@@ -66,7 +66,7 @@ def _field(number: int, payload: bytes) -> bytes:
 
 
 def _head(number: int, size: int) -> bytes:
-    """What stands before a length-delimited field of so many bytes."""
+    """Tag and length, which come before the bytes of a length-delimited field."""
     return _HEADS[number][size] if size < _SMALL else bytes((number << 3 | 2,)) + _varint(size)
 
 

@@ -1,7 +1,7 @@
 """label_map.pbtxt of the Object Detection API.
 
 Invariant: ids are 1..n in the order of spec.dataset.classes; `name` is the exact class name, `display_name`
-is ASCII and unique, because the API draws it with a font that knows nothing else.
+is ASCII and unique, because the API draws it with a font that has no other letters.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 
 def label_map(classes: Sequence[str]) -> bytes:
-    """The file's bytes."""
+    """Encode label_map.pbtxt for these classes."""
     items = zip(classes, display_names(classes), strict=True)
     return "".join(
         f"item {{\n  name: {_quote(name)}\n  id: {number}\n  display_name: {_quote(shown)}\n}}\n"
@@ -20,7 +20,7 @@ def label_map(classes: Sequence[str]) -> bytes:
 
 
 def display_names(classes: Sequence[str]) -> list[str]:
-    """ASCII names, unique, none of them another class's name."""
+    """ASCII names to display; they are unique, and none is the name of another class."""
     names: list[str] = []
     for number, name in enumerate(classes, start=1):
         shown = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().strip()
@@ -30,6 +30,6 @@ def display_names(classes: Sequence[str]) -> list[str]:
 
 
 def _quote(text: str) -> str:
-    """A string of the protobuf text format; what is not printable ASCII as octal bytes."""
+    """Quote a string for the protobuf text format; bytes that are not printable ASCII are octal."""
     plain = (chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\{byte:03o}" for byte in text.encode())
     return f'"{"".join(plain)}"'

@@ -1,6 +1,6 @@
-"""The tutorial's CSV: one line per box, beside the records.
+"""CSV of all boxes, written beside the records: one line per box.
 
-Invariant: header and columns are exactly those of xml_to_csv; images without boxes have no line.
+Invariant: header and columns are exactly those of the tutorial's xml_to_csv; images without boxes have no line.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ HEADER = ("filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax"
 
 
 def write_header(file: BinaryIO) -> None:
-    """The first line."""
+    """Write the first line."""
     file.write(",".join(HEADER).encode() + b"\n")
 
 
 def box_cells(boxes: Sequence[LabelledObject]) -> list[str]:
-    """Class and corners of each box, in pixels of the image as it was labelled: the end of its line."""
+    """The end of each box's line: class and corners, in pixels of the image as it was labelled."""
     corners = [corner for box in boxes for corner in box.corners]
     whole: list[float] = list(map(int, corners))
     shortest = iter(whole if whole == corners else map(_shortest, corners))
@@ -32,13 +32,13 @@ def box_cells(boxes: Sequence[LabelledObject]) -> list[str]:
 
 
 def lines(path: str, size: tuple[int, int], cells: Sequence[str]) -> str:
-    """The lines of an image from those of its boxes."""
-    front = f"{_cell(path)},{size[0]},{size[1]},"
-    return "".join([front + end for end in cells])
+    """The lines of an image, from the cells of its boxes."""
+    start = f"{_cell(path)},{size[0]},{size[1]},"
+    return "".join([start + end for end in cells])
 
 
 def _cell(text: str) -> str:
-    """In quotes where it needs them (RFC 4180)."""
+    """Quote a text if needed (RFC 4180)."""
     return '"' + text.replace('"', '""') + '"' if _SPECIAL(text) else text
 
 

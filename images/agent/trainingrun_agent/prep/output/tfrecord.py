@@ -1,6 +1,6 @@
-"""Framing of TFRecord files: length, masked CRC-32C of it, data, masked CRC-32C of it.
+"""Frames of TFRecord files: the length, its masked CRC-32C, the data, their masked CRC-32C.
 
-Invariant: TensorFlow reads every frame, and only whole ones.
+Invariant: TensorFlow can read every frame, and notices an incomplete one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _MASK_DELTA = 0xA282EAD8
 
 
 def frame(data: bytes) -> bytes:
-    """One record as it stands in the file."""
+    """Frame one record."""
     length = struct.pack("<Q", len(data))
     return b"".join((length, _masked_crc(length), data, _masked_crc(data)))
 

@@ -1,4 +1,4 @@
-"""Checking and writing by shard: a shard's images are checked, written and remembered together, by one worker.
+"""Checking and writing by shard, in several processes: a pool of workers, each given one job after the other.
 
-Invariant: a shard follows from its images alone, whichever worker makes it, and whether its records are new or reused.
+Invariant: a shard depends on its images and labels only, not on which worker writes it or which records are copied.
 """

@@ -1,26 +1,27 @@
-"""What main process and workers say to each other about a shard. Everything here can be pickled.
+"""A job, which is to check the images of one shard and to write it, and what a worker is given for it.
 
-Invariant: files are named by their place in the job, so that no name is sent twice.
+Invariant: everything here can be pickled. Images are named by their place, an index into the job's files, so that no
+path is sent twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from struct import Struct
-from typing import NamedTuple
+from types import TracebackType
+from typing import NamedTuple, Protocol, Self
 
 from trainingrun_agent.prep.image.check import ImageLabels
 from trainingrun_agent.prep.model.annotation import UnusableError
-from trainingrun_agent.prep.model.findings import Findings, Split
-from trainingrun_agent.prep.statistics.totals import Totals
+from trainingrun_agent.prep.model.findings import Split
+from trainingrun_agent.prep.sharding.result import ShardResult
 
 
 class ImageFile(NamedTuple):
-    """An image and its labels; the versions change with what they are about.
+    """An image and its labels, each with a version that changes with its content.
 
-    That of the labels is empty where nothing is remembered that it could be compared with.
+    `labels_version` is empty if there are no rows of a previous data set to compare it with.
     """
 
     path: str
@@ -31,10 +32,10 @@ class ImageFile(NamedTuple):
 
 @dataclass(frozen=True)
 class ShardJob:
-    """A shard to make: `name` is unique, `format` that of the labels, `files` in the order of their paths.
+    """A shard to write: `name` is unique, `format` is that of the labels, `files` are in the order of their paths.
 
-    `rows` are the files of rows (rows.py) that an earlier data set has of these images, if there is one; `whole` when
-    they can only be those of this very shard.
+    `previous_rows` are files of rows (rows.py) about these images, from the previous data set. `same_shard` is True if
+    they can only be those of this shard, because the previous split had as many shards.
     """
 
     split: Split
@@ -42,83 +43,62 @@ class ShardJob:
     name: str
     format: str
     files: list[ImageFile]
-    rows: tuple[Path, ...] = ()
-    whole: bool = False
+    previous_rows: tuple[Path, ...] = ()
+    same_shard: bool = False
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What a worker has to be given: images by their places in `files`, earlier shards by theirs in `rows`."""
+    """What a worker needs for a job: images by place, previous shards by their index in `previous_rows`."""
 
-    files: list[int]
+    images: list[int]
     shards: list[int]
 
 
 @dataclass(frozen=True)
-class Fetched:
-    """A file of the job, read."""
+class FetchedImage:
+    """An image of a job and its labels, as read from the bucket, or why they could not be read."""
 
     place: int
     image: bytes | UnusableError
     labels: ImageLabels
 
 
-@dataclass(frozen=True)
-class LocalFile:
-    """A finished file on scratch disk; `size` in bytes, `images` in it."""
+class Worker(Protocol):
+    """Works on one job after the other, each in this order: `open`, `begin`, `feed` as often as needed, `finish`."""
 
-    path: Path
-    size: int
-    sha256: str
-    images: int
+    def open(self, job: ShardJob) -> OpenJob:
+        """Compare a job with its previous rows."""
 
-
-class Fingerprint(NamedTuple):
-    """What tells an image from others: 16 bytes of its SHA-256, its look (images.look_of), 8 bytes for its labels."""
-
-    place: int
-    sha256: bytes
-    look: bytes
-    labels: bytes
+    def close(self) -> None:
+        """End the worker. What it was working on is left as it is."""
 
 
-class Fingerprints:
-    """Those of a shard's images, packed: there is one of every image, and hardly any is ever looked at."""
+class OpenJob(Protocol):
+    """A job that was compared with its previous rows."""
 
-    _ONE = Struct(">I16s?16s8s")
-    _SHA256 = Struct(">4x16s25x")
+    @property
+    def needs(self) -> Needs:
+        """What has to be fetched for it."""
 
-    def __init__(self, packed: bytes = b"") -> None:
-        if len(packed) % self._ONE.size:
-            raise ValueError(f"{len(packed)} bytes are no prints")
-        self.packed = bytearray(packed)
-
-    def append(self, one: Fingerprint) -> None:
-        """Add one."""
-        self.packed += self._ONE.pack(one.place, one.sha256, bool(one.look), one.look, one.labels)
-
-    def hashes(self) -> Iterator[bytes]:
-        """What each has of its image's SHA-256."""
-        return (sha256 for (sha256,) in self._SHA256.iter_unpack(self.packed))
-
-    def select(self, hashes: Container[bytes]) -> Iterator[Fingerprint]:
-        """Those with one of these."""
-        for place, sha256, looks, look, labels in self._ONE.iter_unpack(self.packed):
-            if sha256 in hashes:
-                yield Fingerprint(place, sha256, look if looks else b"", labels)
+    def begin(self, previous_shards: Mapping[int, Path]) -> ShardWriting:
+        """Start writing; `previous_shards` are the ones needed, downloaded. Raises DiskFull."""
 
 
-@dataclass
-class ShardResult:
-    """A shard made. `shard` is None without a record in it, and when its records are those of before: `same_records`.
+class ShardWriting(Protocol):
+    """A shard that is being written, until the end of a `with` block."""
 
-    `rows` is None too when everything was as before.
-    """
+    def __enter__(self) -> Self: ...
 
-    totals: Totals
-    findings: Findings
-    csv: Path
-    same_records: bool = False
-    shard: LocalFile | None = None
-    rows: LocalFile | None = None
-    fingerprints: Fingerprints = field(default_factory=Fingerprints)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def feed(self, images: Sequence[FetchedImage]) -> None:
+        """Check and write the next images, in the order of `Needs.images`. Raises DiskFull."""
+
+    def drain(self) -> None:
+        """Wait until all images fed so far are checked. Raises DiskFull."""
+
+    def finish(self) -> ShardResult:
+        """Complete the shard, after the last image that was needed. Raises DiskFull."""

@@ -1,6 +1,6 @@
-"""Shards made side by side: by processes where there is enough to do, else by this one.
+"""Runs shard tasks in several worker processes, or in this process if there are only a few images.
 
-Invariant: the first error ends all; results do not depend on who made what.
+Invariant: the first error ends all workers; results do not depend on which worker ran which task.
 """
 
 from __future__ import annotations
@@ -14,24 +14,26 @@ from pathlib import Path
 
 from trainingrun_agent.ordered import STOP_POLL_SECONDS
 from trainingrun_agent.prep.image.check import Checker
-from trainingrun_agent.prep.sharding.job import ShardResult
-from trainingrun_agent.prep.sharding.supervisor import READS_AT_ONCE, Feeder, Moved, Task
-from trainingrun_agent.prep.sharding.worker_process import Maker, WorkerProcess, local_maker
+from trainingrun_agent.prep.sharding.job import Worker
+from trainingrun_agent.prep.sharding.result import ShardResult
+from trainingrun_agent.prep.sharding.supervisor import READS_AT_ONCE, OnChecked, ShardTask, Supervisor
+from trainingrun_agent.prep.sharding.worker import ShardWorker
+from trainingrun_agent.prep.sharding.worker_process import WorkerProcess
 from trainingrun_agent.prep.statistics.network_input import NetworkInput
 from trainingrun_agent.stopping import raise_if_stopped
 
 MAX_WORKERS = 4
 FEW_IMAGES = 256
-"""Checked before a process has started."""
+"""So many are checked before a process has started."""
 
 
 def workers_for(images: int) -> int:
-    """How many processes; 0 when they are not worth their start. Each takes some 60 MiB of memory."""
+    """Number of worker processes, each of which takes about 60 MiB of memory; 0 if they are not worth their start."""
     return 0 if images <= FEW_IMAGES else min(MAX_WORKERS, cores())
 
 
 def cores() -> int:
-    """CPU cores this container may use."""
+    """CPU cores that this container may use."""
     affinity = getattr(os, "sched_getaffinity", None)  # Linux has it
     allowed = len(affinity(0)) if affinity else os.cpu_count() or 1
     try:
@@ -41,18 +43,18 @@ def cores() -> int:
         return allowed
 
 
-def make_all(
-    tasks: Iterable[Callable[[], Task]],
+def run_all(
+    tasks: Iterable[Callable[[], ShardTask]],
     *,
     checker: Checker,
     network_input: NetworkInput,
     scratch: Path,
     workers: int,
     stop: threading.Event,
-    moved: Moved,
-    done: Callable[[Task, ShardResult], None],
+    on_checked: OnChecked,
+    on_result: Callable[[ShardTask, ShardResult], None],
 ) -> None:
-    """Make every task's shard; `done` may be called by several threads at once.
+    """Run all tasks; `on_result` and `on_checked` are called by several threads at once.
 
     Raises what tasks raise, what storage raises, DiskFull, Interrupted.
     """
@@ -60,18 +62,20 @@ def make_all(
     waiting = iter(tasks)
     lock = threading.Lock()
 
-    def new_maker() -> Maker:
-        return (WorkerProcess if workers else local_maker)(checker, network_input, scratch)
+    def start_worker() -> Worker:
+        if workers:
+            return WorkerProcess(checker, network_input, scratch)
+        return ShardWorker(checker, network_input, scratch)
 
-    def work(reads: ThreadPoolExecutor) -> None:
-        with closing(Feeder(new_maker, reads, halt, moved)) as feeder:
+    def supervise(reads: ThreadPoolExecutor) -> None:
+        with closing(Supervisor(start_worker, reads, halt, on_checked)) as supervisor:
             while (next_task := _next(waiting, lock)) is not None and not halt.is_set():
                 task = next_task()
-                done(task, feeder.make(task))
+                on_result(task, supervisor.run(task))
 
-    hands = max(1, workers)
-    with ThreadPoolExecutor(READS_AT_ONCE, "read") as reads, ThreadPoolExecutor(hands, "feed") as feeders:
-        futures = [feeders.submit(work, reads) for _ in range(hands)]
+    count = max(1, workers)
+    with ThreadPoolExecutor(READS_AT_ONCE, "read") as reads, ThreadPoolExecutor(count, "supervise") as supervisors:
+        futures = [supervisors.submit(supervise, reads) for _ in range(count)]
         try:
             pending = set(futures)
             while pending:
@@ -83,6 +87,6 @@ def make_all(
             halt.set()
 
 
-def _next(waiting: Iterator[Callable[[], Task]], lock: threading.Lock) -> Callable[[], Task] | None:
+def _next(waiting: Iterator[Callable[[], ShardTask]], lock: threading.Lock) -> Callable[[], ShardTask] | None:
     with lock:
         return next(waiting, None)

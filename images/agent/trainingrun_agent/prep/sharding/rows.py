@@ -1,7 +1,10 @@
-"""What a shard remembers of each of its images, so that the next preparation need not look at it again.
+"""Rows: what is stored about each image of a shard, so that the next preparation need not check it again.
 
-Invariant: a row read gives back the Checked it was written from, but for the record, whose place in the shard it
-keeps. One line of JSON each, in the order of paths, after one with their summary (shard_summary.py); gzip.
+A file of rows is compressed with gzip. Its first line is the summary of the shard (shard_summary.py), then comes one
+line of JSON per image, in the order of paths.
+
+Invariant: a row gives back the Checked that it was written from, except for the record, whose position in the shard it
+holds.
 """
 
 from __future__ import annotations
@@ -27,7 +30,10 @@ MAX_LINE = 16 << 20
 
 @dataclass(frozen=True)
 class Row:
-    """An image's row; `offset` and `length` of its record in bytes, framing included; 0 and 0 without one."""
+    """An image's row; `offset` and `length` of its record are in bytes and include the frame.
+
+    Without a record, `length` is 0.
+    """
 
     version: str
     labels_version: str
@@ -37,7 +43,7 @@ class Row:
 
 
 def encode(row: Row) -> bytes:
-    """One line."""
+    """The line of a row."""
     checked = row.checked
     document: dict[str, Any] = {
         "path": checked.path,
@@ -45,7 +51,7 @@ def encode(row: Row) -> bytes:
         "record": [row.offset, row.length],
         "size": checked.size,
         "prints": [checked.sha256.hex(), checked.look.hex()],
-        "boxes": [_box(box) for box in checked.boxes],
+        "boxes": [_cells(box) for box in checked.boxes],
     }
     if checked.findings or len(checked.seen) != len(checked.boxes):
         document["findings"] = [finding.to_json() for finding in checked.findings]
@@ -54,7 +60,7 @@ def encode(row: Row) -> bytes:
 
 
 def read(path: Path) -> Iterator[Row]:
-    """The rows of a file. Raises ValueError, OSError, EOFError when it is none."""
+    """Read the rows of a file. Raises one of UNREADABLE if it is damaged."""
     with gzip.open(path, "rb") as file:
         file.readline(shard_summary.MAX_LINE)
         yield from _rows(file)
@@ -65,25 +71,25 @@ def _rows(file: BinaryIO | gzip.GzipFile) -> Iterator[Row]:
         try:
             yield _decode(json.loads(line))
         except (KeyError, TypeError, IndexError) as error:
-            raise ValueError(f"no row: {type(error).__name__}: {error}") from error
+            raise ValueError(f"not a row: {type(error).__name__}: {error}") from error
 
 
-UNUSABLE = (ValueError, OSError, EOFError, zlib.error)
-"""What a damaged file of rows raises."""
+UNREADABLE = (ValueError, OSError, EOFError, zlib.error)
+"""What reading a damaged file of rows raises."""
 
 
 def unchanged(row: Row, file: ImageFile) -> bool:
-    """Whether image and labels are still those of the row."""
+    """Whether image and labels are the ones that the row is about."""
     return row.version == file.version and row.labels_version == file.labels_version
 
 
-def _box(box: LabelledObject) -> list[Any]:
+def _cells(box: LabelledObject) -> list[Any]:
     flags = box.difficult | box.truncated << 1 | box.occluded << 2
     return [box.index, box.name, box.xmin, box.ymin, box.xmax, box.ymax, flags, box.view]
 
 
 def _decode(document: dict[str, Any]) -> Row:
-    boxes = tuple([_unboxed(*box) for box in document["boxes"]])
+    boxes = tuple([_box_of(*box) for box in document["boxes"]])
     offset, length = document["record"]
     version, labels_version = document["versions"]
     sha256, look = map(bytes.fromhex, document["prints"])
@@ -101,8 +107,8 @@ def _decode(document: dict[str, Any]) -> Row:
     return Row(version, labels_version, checked, offset, length)
 
 
-def _unboxed(
+def _box_of(
     index: int, name: str, xmin: float, ymin: float, xmax: float, ymax: float, flags: int, view: str
 ) -> LabelledObject:
-    difficult, truncated, occluded = bool(flags & 1), bool(flags & 2), bool(flags & 4)  # as in _box
+    difficult, truncated, occluded = bool(flags & 1), bool(flags & 2), bool(flags & 4)  # as in _cells
     return LabelledObject(index, name, xmin, ymin, xmax, ymax, difficult, truncated, view, occluded)

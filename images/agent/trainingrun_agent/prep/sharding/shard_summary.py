@@ -1,7 +1,7 @@
-"""What all images of a shard come to, kept before its rows: a shard of which nothing changed costs one look.
+"""Summary of a shard, stored before its rows: if nothing has changed, the rows need not be read.
 
-Invariant: a summary read gives back the ShardResult it was written from; it holds for the same images, labels and
-network only.
+Invariant: a summary gives back the ShardResult that it was written from. It is valid only for the same versions of
+images and labels, and for the same network.
 """
 
 from __future__ import annotations
@@ -16,30 +16,32 @@ from pathlib import Path
 from typing import Any
 
 from trainingrun_agent.prep.model.findings import Findings
-from trainingrun_agent.prep.sharding.job import Fingerprints, ShardJob, ShardResult
+from trainingrun_agent.prep.sharding.fingerprints import Fingerprints
+from trainingrun_agent.prep.sharding.job import ShardJob
+from trainingrun_agent.prep.sharding.result import ShardResult
 from trainingrun_agent.prep.statistics.network_input import NetworkInput
 from trainingrun_agent.prep.statistics.totals import Totals
 
 MAX_LINE = 256 << 20
 
 
-class Versions:
-    """A digest of which images and labels a shard is made of."""
+class VersionsDigest:
+    """A digest of the paths and versions of all images and labels of a shard."""
 
     def __init__(self) -> None:
         self._all: list[tuple[str, str, str]] = []
 
     def add(self, path: str, version: str, labels_version: str) -> None:
-        """One image, in the order of the shard."""
+        """Add an image, in the order of the shard."""
         self._all.append((path, version, labels_version))
 
     def hexdigest(self) -> str:
-        """The digest."""
+        """The digest of all images added."""
         return hashlib.sha256(json.dumps(self._all).encode()).hexdigest()
 
 
-def encode(result: ShardResult, versions: Versions) -> bytes:
-    """One line."""
+def encode(result: ShardResult, versions: VersionsDigest) -> bytes:
+    """The line of a summary."""
     document = {
         "versions": versions.hexdigest(),
         "network": result.totals.network_input.network,
@@ -51,14 +53,15 @@ def encode(result: ShardResult, versions: Versions) -> bytes:
     return json.dumps(document, separators=(",", ":")).encode() + b"\n"
 
 
-def recall(path: Path, job: ShardJob, network_input: NetworkInput, csv: Path) -> ShardResult | None:
-    """The result of a shard that is as it was; its lines of CSV are written to `csv`.
+def read(path: Path, job: ShardJob, network_input: NetworkInput, csv: Path) -> ShardResult | None:
+    """Read the result of a job from the summary in a file of rows; its lines of CSV are written to `csv`.
 
-    None when something changed. Raises what a damaged file of rows does (rows.UNUSABLE).
+    None if the job has other versions of images or labels, or the network is another one. Raises one of
+    rows.UNREADABLE if the file is damaged.
     """
     with gzip.open(path, "rb") as file:
         document = json.loads(file.readline(MAX_LINE))
-    versions = Versions()
+    versions = VersionsDigest()
     for image in job.files:
         versions.add(image.path, image.version, image.labels_version)
     try:
@@ -69,12 +72,12 @@ def recall(path: Path, job: ShardJob, network_input: NetworkInput, csv: Path) ->
         fingerprints = Fingerprints(base64.b64decode(document["prints"]))
         csv.write_text(document["csv"], encoding="utf-8")
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"no summary: {type(error).__name__}: {error}") from error
+        raise ValueError(f"not a summary: {type(error).__name__}: {error}") from error
     return ShardResult(totals, findings, csv, fingerprints=fingerprints)
 
 
 def _plain(counts: Any) -> dict[str, Any]:
-    """The numbers of a dataclass of counts; counters as pairs, because their keys may be numbers."""
+    """The counts of a dataclass as JSON; a Counter is a list of pairs, because its keys may be numbers."""
     return {name: _value(value) for name, value in vars(counts).items() if not isinstance(value, NetworkInput)}
 
 
@@ -85,7 +88,7 @@ def _value(value: Any) -> Any:
 
 
 def _filled(counts: Any, document: dict[str, Any]) -> Any:
-    """The inverse of `_plain`, into a dataclass that is empty."""
+    """Set the counts of an empty dataclass: the inverse of `_plain`."""
     for name, blank in list(vars(counts).items()):
         if isinstance(blank, NetworkInput):
             continue

@@ -1,6 +1,6 @@
-"""The main process' side of a shard: fetches what a maker needs, and survives its death.
+"""The main process's side of a worker: fetches what a job needs, and replaces the worker when it dies.
 
-Invariant: at most BOUNDS of each maker are in memory, whatever the number and size of the images.
+Invariant: at most BOUNDS are in memory per worker, whatever the number and size of the images.
 """
 
 from __future__ import annotations
@@ -17,183 +17,200 @@ from trainingrun_agent.prep.image import images
 from trainingrun_agent.prep.image.check import ImageLabels
 from trainingrun_agent.prep.model.annotation import UnusableError
 from trainingrun_agent.prep.model.codes.image_files import IMAGE_CRASHES_DECODER
-from trainingrun_agent.prep.sharding.job import Fetched, ShardJob, ShardResult
-from trainingrun_agent.prep.sharding.worker_process import Maker, WorkerDiedError
+from trainingrun_agent.prep.sharding.job import FetchedImage, ShardJob, ShardWriting, Worker
+from trainingrun_agent.prep.sharding.result import ShardResult
+from trainingrun_agent.prep.sharding.worker_process import WorkerDiedError
 from trainingrun_agent.prep.source import fetch
 from trainingrun_agent.prep.source.pairing import Pair
 from trainingrun_agent.storage.base import ObjectStore
 
 READS_AT_ONCE = 16
 READ_IMAGES = 4
-"""In one read, when there is no hurry any more: a maker waits for the first ones, and each hand-over costs."""
+"""Images that one thread fetches in a row. More cost less per image; the first reads are shorter, because the worker
+waits for them."""
 BATCH = Bounds(max_items=24, max_cost=4 << 20)
-"""Sent to a maker at once, of what is there: reads and bytes."""
+"""Reads and bytes sent to a worker at once, of those that are complete."""
 BOUNDS = Bounds(max_items=96, max_cost=20 << 20)
+"""Reads and bytes fetched ahead."""
 MAX_DEATHS = 20
 
 
-Moved = Callable[[int, int], None]
-"""Told of images and bytes that are done, negative when they have to be done again."""
+OnChecked = Callable[[int, int], None]
+"""Called with numbers of images and bytes that were checked; they are negative if these are to be checked again."""
 
 
-class GoneError(Exception):
-    """A shard of an earlier data set cannot be had any more."""
+class PreviousShardGoneError(Exception):
+    """A shard of the previous data set cannot be downloaded any more."""
 
 
 @dataclass(frozen=True)
-class Task:
-    """A shard to make from `pairs`, in the order of the job's files.
+class ShardTask:
+    """A job, with access to what it needs. `pairs` are in the order of the job's files.
 
-    `known` is the result already, when nothing changed. `labels` reads those of one pair, it may raise UnusableError;
-    `prefix` is the source's key. `earlier` downloads a shard of an earlier data set, it may raise GoneError.
+    `known_result` is the result if nothing has changed. `prefix` is the source's key. `read_labels` may raise
+    UnusableError; `fetch_shard` downloads a previous shard by its index, and may raise PreviousShardGoneError.
     """
 
     job: ShardJob
-    known: ShardResult | None
+    known_result: ShardResult | None
     pairs: list[Pair]
     store: ObjectStore
     prefix: str
-    labels: Callable[[Pair], ImageLabels]
-    earlier: Callable[[int], Path]
+    read_labels: Callable[[Pair], ImageLabels]
+    fetch_shard: Callable[[int], Path]
 
 
-class Feeder:
-    """Makes shards with one maker; `new_maker` makes another one when it has died."""
+class Supervisor:
+    """Runs tasks on one worker, and starts another worker when it dies."""
 
     def __init__(
         self,
-        new_maker: Callable[[], Maker],
-        pool: ThreadPoolExecutor,
+        start_worker: Callable[[], Worker],
+        reads: ThreadPoolExecutor,
         stop: threading.Event,
-        moved: Moved,
+        on_checked: OnChecked,
     ) -> None:
-        self._new_maker, self._pool, self._stop, self._moved = new_maker, pool, stop, moved
-        self._maker: Maker | None = None
+        self._start_worker, self._reads, self._stop, self._on_checked = start_worker, reads, stop, on_checked
+        self._worker: Worker | None = None
 
-    def make(self, task: Task) -> ShardResult:
-        """Raises what storage raises, DiskFull, Interrupted."""
-        if task.known is not None:
-            self._moved(len(task.pairs), sum(map(_size, task.pairs)))
-            return task.known
-        fatal: dict[int, UnusableError] = {}
+    def run(self, task: ShardTask) -> ShardResult:
+        """Run a task. Raises what storage raises, DiskFull, Interrupted."""
+        if task.known_result is not None:
+            self._on_checked(len(task.pairs), sum(map(_size, task.pairs)))
+            return task.known_result
+        crashing: dict[int, UnusableError] = {}
         careful = False
         for _ in range(MAX_DEATHS):
-            attempt = _Attempt(task, self._pool, self._stop, self._moved, fatal, careful=careful)
+            attempt = _Attempt(task, self._reads, self._stop, self._on_checked, crashing, careful=careful)
             try:
-                self._maker = self._maker or self._new_maker()
-                return attempt.run(self._maker)
+                self._worker = self._worker or self._start_worker()
+                return attempt.run(self._worker)
             except WorkerDiedError:
-                logger.warning("a worker died at shard %s, making it again", task.job.name)
+                logger.warning("a worker process died at shard %s; trying again", task.job.name)
                 attempt.take_back()
                 self.close()
                 careful = True
-            except GoneError as error:
-                logger.warning("checking the images of shard %s again: %s", task.job.name, error)
+            except PreviousShardGoneError as error:
+                logger.warning("checking all images of shard %s again: %s", task.job.name, error)
                 attempt.take_back()
-                task = replace(task, job=replace(task.job, rows=()))
+                task = replace(task, job=replace(task.job, previous_rows=()))
         raise RuntimeError(f"workers died {MAX_DEATHS} times at shard {task.job.name}")
 
     def close(self) -> None:
-        """Let go of the maker."""
-        if self._maker is not None:
-            self._maker.close()
-            self._maker = None
+        """End the worker."""
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
 
 
 class _Attempt:
-    """One try; when `careful`, images are given one at a time, and the one that kills the maker becomes `fatal`."""
+    """One attempt at a task.
+
+    If `careful`, the worker gets one image at a time, so that the image at which it dies is known. That image goes into
+    `crashing`, and the next attempt gives the worker this error in its place.
+    """
 
     def __init__(
         self,
-        task: Task,
-        pool: ThreadPoolExecutor,
+        task: ShardTask,
+        reads: ThreadPoolExecutor,
         stop: threading.Event,
-        moved: Moved,
-        fatal: dict[int, UnusableError],
+        on_checked: OnChecked,
+        crashing: dict[int, UnusableError],
         *,
         careful: bool,
     ) -> None:
-        self._task, self._pool, self._stop, self._moved = task, pool, stop, moved
-        self._fatal, self._careful = fatal, careful
-        self._done = (0, 0)
+        self._task, self._reads, self._stop, self._on_checked = task, reads, stop, on_checked
+        self._crashing, self._careful = crashing, careful
+        self._checked = (0, 0)
 
-    def run(self, maker: Maker) -> ShardResult:
-        """Make the shard."""
+    def run(self, worker: Worker) -> ShardResult:
+        """Give the worker the job and what it needs."""
         task = self._task
-        needs = maker.open(task.job)
-        wanted = set(needs.files)
-        self._tell(place for place in range(len(task.pairs)) if place not in wanted)
-        earlier = {place: task.earlier(place) for place in needs.shards}
+        opened = worker.open(task.job)
+        needed = set(opened.needs.images)
+        self._count(place for place in range(len(task.pairs)) if place not in needed)
+        previous_shards = {index: task.fetch_shard(index) for index in opened.needs.shards}
         try:
-            maker.begin(earlier)
-            reads = self._reads(needs.files)
-            for batch in ordered_groups(
-                self._fetch, reads, cost=self._cost, bounds=BOUNDS, group=BATCH, stop=self._stop, pool=self._pool
-            ):
-                items = [item for read in batch for item in read]
-                self._feed(maker, items)
-                self._tell(item.place for item in items)
-            return maker.finish()
+            with opened.begin(previous_shards) as writer:
+                self._feed(writer, opened.needs.images)
+                return writer.finish()
         finally:
-            for path in earlier.values():
+            for path in previous_shards.values():
                 path.unlink(missing_ok=True)
 
     def take_back(self) -> None:
-        """What was told as done is to be done again."""
-        images, size = self._done
-        self._moved(-images, -size)
+        """Report everything that was counted as to be checked again."""
+        images, size = self._checked
+        self._on_checked(-images, -size)
 
-    def _tell(self, places: Iterable[int]) -> None:
-        sizes = [_size(self._task.pairs[place]) for place in places]
-        self._done = (self._done[0] + len(sizes), self._done[1] + sum(sizes))
-        self._moved(len(sizes), sum(sizes))
+    def _feed(self, writer: ShardWriting, places: list[int]) -> None:
+        """Fetch images in several threads, and give them to the worker in order."""
+        batches = ordered_groups(
+            self._fetch_all,
+            self._groups(places),
+            cost=self._cost,
+            bounds=BOUNDS,
+            group=BATCH,
+            stop=self._stop,
+            pool=self._reads,
+        )
+        for batch in batches:
+            fetched = [image for group in batch for image in group]
+            if self._careful:
+                self._feed_carefully(writer, fetched)
+            else:
+                writer.feed(fetched)
+            self._count(image.place for image in fetched)
 
-    def _feed(self, maker: Maker, items: list[Fetched]) -> None:
-        if not self._careful:
-            maker.feed(items)
-            return
-        for item in items:
+    def _feed_carefully(self, writer: ShardWriting, fetched: list[FetchedImage]) -> None:
+        for image in fetched:
             try:
-                maker.feed([item])
-                maker.settle()
+                writer.feed([image])
+                writer.drain()
             except WorkerDiedError:
-                self._fatal[item.place] = UnusableError(IMAGE_CRASHES_DECODER)
+                self._crashing[image.place] = UnusableError(IMAGE_CRASHES_DECODER)
                 raise
 
-    def _reads(self, places: list[int]) -> Iterator[list[int]]:
-        """One image for every thread at first, then two, and so on."""
-        read: list[int] = []
+    def _groups(self, places: list[int]) -> Iterator[list[int]]:
+        """What is fetched in a row: one image for each thread at first, then two, up to READ_IMAGES."""
+        group: list[int] = []
         number = 0
         for place in places:
-            full = len(read) >= min(READ_IMAGES, 1 + number // READS_AT_ONCE)
-            if read and (full or self._cost([*read, place]) > BATCH.max_cost):
-                yield read
-                read = []
+            full = len(group) >= min(READ_IMAGES, 1 + number // READS_AT_ONCE)
+            if group and (full or self._cost([*group, place]) > BATCH.max_cost):
+                yield group
+                group = []
                 number += 1
-            read.append(place)
-        if read:
-            yield read
+            group.append(place)
+        if group:
+            yield group
 
-    def _cost(self, read: list[int]) -> int:
-        return sum(_size(self._task.pairs[place]) for place in read)
+    def _cost(self, group: list[int]) -> int:
+        return sum(_size(self._task.pairs[place]) for place in group)
 
-    def _fetch(self, read: list[int]) -> list[Fetched]:
-        return [self._one(place) for place in read]
+    def _fetch_all(self, group: list[int]) -> list[FetchedImage]:
+        return [self._fetch(place) for place in group]
 
-    def _one(self, place: int) -> Fetched:
+    def _fetch(self, place: int) -> FetchedImage:
         task, pair = self._task, self._task.pairs[place]
         labels: ImageLabels
         try:
-            labels = task.labels(pair)
+            labels = task.read_labels(pair)
         except UnusableError as problem:
             labels = problem
-        if place in self._fatal:
-            return Fetched(place, self._fatal[place], labels)
+        if place in self._crashing:
+            return FetchedImage(place, self._crashing[place], labels)
         try:
             image = fetch.read(task.store, task.prefix, pair.image, limit=images.MAX_BYTES)
         except UnusableError as problem:
-            return Fetched(place, problem, labels)
-        return Fetched(place, image, labels)
+            return FetchedImage(place, problem, labels)
+        return FetchedImage(place, image, labels)
+
+    def _count(self, places: Iterable[int]) -> None:
+        sizes = [_size(self._task.pairs[place]) for place in places]
+        self._checked = (self._checked[0] + len(sizes), self._checked[1] + sum(sizes))
+        self._on_checked(len(sizes), sum(sizes))
 
 
 def _size(pair: Pair) -> int:

@@ -1,125 +1,142 @@
-"""A ShardMaker in a process of its own: a core to itself, and nothing lost when a decoder brings it down.
+"""A worker in a process of its own: it has a core to itself, and when a decoder crashes, only the process dies.
 
-Invariant: the process ends when its end of the socket does; it never touches storage.
+Invariant: the process ends when its end of the socket is closed; it never touches storage.
 """
 
 from __future__ import annotations
 
-import fcntl
 import gc
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
-from dataclasses import replace
-from functools import partial
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Protocol, cast
+from types import TracebackType
+from typing import Any, Self, cast
 
 from trainingrun_agent.prep.image.check import Checker
-from trainingrun_agent.prep.sharding.job import Fetched, Needs, ShardJob, ShardResult
-from trainingrun_agent.prep.sharding.worker import ShardMaker
+from trainingrun_agent.prep.sharding.job import FetchedImage, Needs, ShardJob
+from trainingrun_agent.prep.sharding.result import ShardResult
+from trainingrun_agent.prep.sharding.shard_writer import ShardWriter
+from trainingrun_agent.prep.sharding.worker import OpenShard, ShardWorker
 from trainingrun_agent.prep.statistics.network_input import NetworkInput
 
 END_SECONDS = 5
 
 
-class Maker(Protocol):
-    """See ShardMaker."""
-
-    def open(self, job: ShardJob) -> Needs:
-        """Compare the job with what is remembered of it."""
-
-    def begin(self, shards: Mapping[int, Path]) -> None:
-        """Start writing."""
-
-    def feed(self, items: Sequence[Fetched]) -> None:
-        """Check images."""
-
-    def settle(self) -> None:
-        """Wait until everything fed is checked."""
-
-    def finish(self) -> ShardResult:
-        """The shard is complete."""
-
-    def close(self) -> None:
-        """Make no more; a shard that is not finished is left as it is."""
-
-
 class WorkerDiedError(Exception):
-    """The process is gone; the shard has to be made again by another one."""
+    """The process is gone; another one has to write the shard."""
 
 
 class WorkerProcess:
-    """A Maker in another process. One batch is on its way while another one is being checked."""
+    """A Worker in another process. All methods raise WorkerDiedError, and what the ShardWorker there raised."""
 
     def __init__(self, checker: Checker, network_input: NetworkInput, scratch: Path) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            self._process = subprocess.Popen(
+            self.process = subprocess.Popen(
                 [sys.executable, "-c", f"from {__name__} import serve; serve({theirs.fileno()})"],
                 pass_fds=[theirs.fileno()],
                 env={name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
                 process_group=0,  # Ctrl-C is for the main process
             )
-        self._connection = Connection(ours.detach())
-        self._waiting = 0
+        self._calls = _Calls(Connection(ours.detach()))
         try:
-            self._send((checker, network_input, scratch))
+            self._calls.send((checker, network_input, scratch))
         except WorkerDiedError:
             self.close()
             raise
 
-    def open(self, job: ShardJob) -> Needs:
-        """See Maker. This and all others raise WorkerDiedError, and what the maker raised."""
-        return cast("Needs", self._call("open", job))
-
-    def begin(self, shards: Mapping[int, Path]) -> None:
-        """See Maker."""
-        self._call("begin", shards)
-
-    def feed(self, items: Sequence[Fetched]) -> None:
-        """See Maker; what it raises may come with a later call."""
-        self._send(("feed", (items,)))
-        self._waiting += 1
-        while self._waiting > 1:
-            self._take()
-
-    def settle(self) -> None:
-        """See Maker."""
-        while self._waiting:
-            self._take()
-
-    def finish(self) -> ShardResult:
-        """See Maker."""
-        return cast("ShardResult", self._call("finish"))
+    def open(self, job: ShardJob) -> RemoteShard:
+        """See Worker."""
+        return RemoteShard(self._calls, cast("Needs", self._calls.call("open", job)))
 
     def close(self) -> None:
         """End the process."""
-        self._connection.close()
+        self._calls.close()
         try:
-            self._process.wait(END_SECONDS)
+            self.process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            self.process.kill()
+            self.process.wait()
 
-    def _call(self, name: str, *arguments: Any) -> Any:
-        self.settle()
-        self._send((name, arguments))
+
+class RemoteShard:
+    """An OpenJob in the other process."""
+
+    def __init__(self, calls: _Calls, needs: Needs) -> None:
+        self._calls, self.needs = calls, needs
+
+    def begin(self, previous_shards: Mapping[int, Path]) -> RemoteWriter:
+        """See OpenJob."""
+        self._calls.call("begin", previous_shards)
+        return RemoteWriter(self._calls)
+
+
+class RemoteWriter:
+    """A ShardWriting in the other process. It is sent the next images while it checks the ones before."""
+
+    def __init__(self, calls: _Calls) -> None:
+        self._calls = calls
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """An unfinished shard ends with its process."""
+
+    def feed(self, images: Sequence[FetchedImage]) -> None:
+        """See ShardWriting; errors may be raised by a later call."""
+        self._calls.start("feed", images)
+        self._calls.wait(unanswered=1)
+
+    def drain(self) -> None:
+        """See ShardWriting."""
+        self._calls.wait(unanswered=0)
+
+    def finish(self) -> ShardResult:
+        """See ShardWriting."""
+        return cast("ShardResult", self._calls.call("finish"))
+
+
+class _Calls:
+    """Calls of methods in the other process; answers come in the order of the calls."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection, self._unanswered = connection, 0
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        """Call a method, wait until all calls are answered, and return the last answer."""
+        self.wait(unanswered=0)
+        self.send((method, arguments))
         return self._receive()
 
-    def _take(self) -> None:
-        self._waiting -= 1
-        self._receive()
+    def start(self, method: str, *arguments: Any) -> None:
+        """Call a method whose answer is waited for later."""
+        self.send((method, arguments))
+        self._unanswered += 1
 
-    def _send(self, message: Any) -> None:
+    def wait(self, *, unanswered: int) -> None:
+        """Wait until at most so many calls are unanswered."""
+        while self._unanswered > unanswered:
+            self._unanswered -= 1
+            self._receive()
+
+    def send(self, message: Any) -> None:
+        """Send one message."""
         try:
             self._connection.send(message)
         except OSError as error:
             raise WorkerDiedError from error
+
+    def close(self) -> None:
+        """Close this end, which ends the process."""
+        self._connection.close()
 
     def _receive(self) -> Any:
         try:
@@ -131,28 +148,41 @@ class WorkerProcess:
         return answer
 
 
-@contextmanager
-def one_at_a_time(scratch: Path) -> Iterator[None]:
-    """Entered by one worker at a time."""
-    with (scratch / "large.lock").open("wb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+class _Service:
+    """The methods that are called from the main process, and the job that the calls are about."""
 
+    _shard: OpenShard
+    _writer: ShardWriter
 
-def local_maker(checker: Checker, network_input: NetworkInput, scratch: Path) -> ShardMaker:
-    """A maker whose large images wait for those of other workers."""
-    return ShardMaker(replace(checker, large=partial(one_at_a_time, scratch)), network_input, scratch)
+    def __init__(self, worker: ShardWorker) -> None:
+        self._worker = worker
+
+    def open(self, job: ShardJob) -> Needs:
+        self._shard = self._worker.open(job)
+        return self._shard.needs
+
+    def begin(self, previous_shards: Mapping[int, Path]) -> None:
+        self._writer = self._shard.begin(previous_shards)
+
+    def feed(self, images: Sequence[FetchedImage]) -> None:
+        self._writer.feed(images)
+
+    def finish(self) -> ShardResult:
+        result = self._writer.finish()
+        del self._shard, self._writer  # free the previous rows before the next job has its own
+        return result
 
 
 def serve(descriptor: int) -> None:
-    """The other process, from its start to its end."""
-    gc.freeze()  # what the modules made stays, and need not be looked through again and again
+    """Run the other process: answer calls until the main process closes the connection."""
+    gc.freeze()  # The modules' objects stay; without this, every collection would look through them.
     connection = Connection(descriptor)
-    with suppress(EOFError, ConnectionError), closing(local_maker(*connection.recv())) as maker:
+    with suppress(EOFError, ConnectionError):
+        service = _Service(ShardWorker(*connection.recv()))
         while True:
-            name, arguments = connection.recv()
+            method, arguments = connection.recv()
             try:
-                answer = getattr(maker, name)(*arguments)
-            except Exception as error:  # raised again on the other side  # noqa: BLE001
+                answer = getattr(service, method)(*arguments)
+            except Exception as error:  # raised again by the main process  # noqa: BLE001
                 answer = error
             connection.send(answer)

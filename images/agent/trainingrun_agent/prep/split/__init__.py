@@ -1,1 +1,1 @@
-"""Which split and which shard an image belongs to."""
+"""Assignment of images to splits and to shards."""

@@ -1,22 +1,23 @@
-"""Which split an image belongs to when a share of one folder is set aside for evaluation.
+"""The split of an image, if a fraction of a single source is set aside for evaluation.
 
-Invariant: the answer depends on the image's path below the source's URI and on the rule, never on other images. So
-nothing changes sides when images come or go, a larger share keeps what a smaller one had, and what forms one group is
-on one side. Case and Unicode form do not count.
+Invariant: it depends only on the image's path below the source's URI and on the rule, never on other images. So no
+image changes its split when others are added or removed, a larger fraction keeps the eval images of a smaller one, and
+a group is never divided. Case and Unicode form make no difference.
 
-What forms a group:
+Groups:
 
 - `folder`: the images of a folder, without its subfolders.
-- `image`: every image by itself.
-- `sequence`: the frames of a video. A name that ends in a number may be a frame. What comes before that number names
-  its sequence, within the folder, when it holds a number too or the ending of a video file: `clip7_frame_0001`,
-  `video12_000123`, `street_mp4-17`. When it does not, the folder that the image lies in is the sequence if its own
-  name does: `clip7/frame_0001`. Every other image stands by itself: `BloodImage_00001`, `DSC00012`, `images/0001`.
-  No such number is a year, a date or a size (`2007_000027`, `train2014_0001`, `2020/0001`, `tire_640x480_0001`), nor
-  that of a camera's folder (`100CANON/IMG_0001`). A date with a time of day and a further number is a recording.
+- `image`: every image is a group.
+- `sequence`: the frames of a video. An image may be a frame if its name ends in a number.
+  - If the name before that number contains another number or the suffix of a video file, it identifies the sequence,
+    within the folder: `clip7_frame_0001`, `video12_000123`, `street_mp4-17`.
+  - Otherwise, if the name of the image's folder contains one, the folder is the sequence: `clip7/frame_0001`.
+  - Every other image is a group of its own: `BloodImage_00001`, `DSC00012`, `images/0001`.
+  - Years, dates and sizes are not such numbers (`2007_000027`, `train2014_0001`, `2020/0001`, `tire_640x480_0001`), nor
+    are the numbers of cameras' folders (`100CANON/IMG_0001`). A date and time followed by another number is a sequence.
 
-Copies that augmentation made (`<name>_jpg.rf.<32 hexadecimal digits>.jpg`) count as the image that they were made of,
-for `sequence` and `image`.
+For `sequence` and `image`, copies made by augmentation (`<name>_jpg.rf.<32 hexadecimal digits>.jpg`) belong to the
+image that they were made from.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ from trainingrun_agent.prep.source.matching import fold, stem
 
 _DIGITS, _SEPARATORS = "0123456789", "-_. "
 _YEAR, _MONTH, _DAY = "(?:19|20)[0-9]{2}", "(?:0[1-9]|1[0-2])", "(?:0[1-9]|[12][0-9]|3[01])"
-_EVERYDAY = re.compile(
+_COMMON_NUMBERS = re.compile(
     rf"(?<![0-9])(?:{_YEAR}(?:[-_.]?{_MONTH}(?:[-_.]?{_DAY})?)?"
     rf"|[0-9]{{1,2}}[-_.][0-9]{{1,2}}[-_.]{_YEAR}"
     r"|[0-9]+x[0-9]+)(?![0-9])"
 )
-"""Numbers that images of one data set share without being frames of one video."""
+"""Numbers that are in many names of a data set although the images are not frames of one video."""
 _CAMERA_FOLDER = re.compile("[1-9][0-9]{2}[a-z0-9_]{5}")
 _VIDEO = re.compile("[-_.](?:3gp|avi|m4v|mkv|mov|mp4|mpe?g|mts|webm|wmv)(?![a-z0-9])")
 _COPY = re.compile(rf"(.+)_({'|'.join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES))})\.rf\.[0-9a-f]{{32}}\.[a-z]+")
@@ -51,7 +52,7 @@ def split_of(path: str, rule: SplitRule) -> Split:
 
 
 def group_key(path: str, group_by: GroupBy) -> str:
-    """What the images of a group have in common."""
+    """The group of an image; images with the same key are in one group."""
     folder, slash, name = fold(path).rpartition("/")
     if group_by == "folder":
         return folder
@@ -60,7 +61,7 @@ def group_key(path: str, group_by: GroupBy) -> str:
 
 
 def _origin(name: str) -> str:
-    """The name of the image that a copy was made of; copies are copied too."""
+    """The name of the image that a copy was made from; that may be a copy as well."""
     while found := _COPY.fullmatch(name):
         name = f"{found[1]}.{found[2]}"
     return name
@@ -71,13 +72,13 @@ def _sequence(folder: str, name: str) -> str:
     before = name.rstrip(_DIGITS)
     if before != name:
         title = before.rstrip(_SEPARATORS)
-        if _names_a_sequence(title):
+        if _identifies_sequence(title):
             return f"{folder}/{title}"
         last = folder.rpartition("/")[2]
-        if _names_a_sequence(last) and not _CAMERA_FOLDER.fullmatch(last):
+        if _identifies_sequence(last) and not _CAMERA_FOLDER.fullmatch(last):
             return folder
     return f"{folder}/{name}"
 
 
-def _names_a_sequence(text: str) -> bool:
-    return _VIDEO.search(text) is not None or any(digit in _DIGITS for digit in _EVERYDAY.sub("", text))
+def _identifies_sequence(text: str) -> bool:
+    return _VIDEO.search(text) is not None or any(digit in _DIGITS for digit in _COMMON_NUMBERS.sub("", text))

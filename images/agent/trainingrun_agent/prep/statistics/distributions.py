@@ -1,6 +1,6 @@
-"""Distributions of boxes and images, for the report.
+"""Distributions of the sizes, shapes and positions of boxes and of the sizes of images, for the report.
 
-Invariant: bounded, whatever the data set; those of parts add up to that of the whole.
+Invariant: their size is bounded, whatever the data set. Distributions of parts add up to that of the whole.
 """
 
 from __future__ import annotations
@@ -16,29 +16,31 @@ from trainingrun_agent.prep.model.annotation import LabelledObject
 GRID = 32
 SIZE_BINS, ASPECT_BINS, MAX_BOXES = 20, 16, 51
 FINE = 8
-"""Bins of `sizes` in a half octave, in which the report tells them: whether an anchor's IoU is above 0.5 follows from
-an eighth of it, and not from the whole."""
+"""Bins of `sizes` per half octave. Eight are needed to decide whether an anchor's IoU exceeds 0.5; the report merges
+them."""
 _OCTAVE = 2 * FINE
 _LONGEST = -_OCTAVE
-"""Bin of sides of twice the input; on Faster R-CNN's the longer side of an image is that long at most."""
+"""Bin of sides twice as long as the input's; for Faster R-CNN, the longer side of an image is at most that long."""
 _ROUNDING = 1e-9
-"""Of a bin: half of an image is half of it, however log2 rounds."""
+"""Added to bins before rounding down, so that exactly half of the input is in one bin however log2 rounds."""
 _FINES = (SIZE_BINS + 1) * FINE - _LONGEST
 
 
 def bin_sides(bin_: int) -> tuple[float, float]:
-    """The (width, height) that stands for a bin of `sizes`, in sides of the network's input."""
+    """The (width, height) in the middle of a bin of `sizes`; 1 is the side of the network's input."""
     wide, high = (place + _LONGEST for place in divmod(bin_, _FINES))
     return float(2 ** (-(wide + 0.5) / _OCTAVE)), float(2 ** (-(high + 0.5) / _OCTAVE))
 
 
 @dataclass
 class Distributions:
-    """`sizes` are by sixteenths of an octave of width and of height at the network's input, see `bin_sides`.
+    """Numbers of boxes, or of images, by bin.
 
-    `aspects` are by quarter octaves of width over height in pixels, `centres` by cells of a grid over the image, row by
-    row, `image_sides` by half octaves of the longer side in pixels, `boxes_per_image` up to MAX_BOXES, which stands for
-    more as well.
+    - `sizes`: boxes by width and height at the network's input, in sixteenths of an octave; see `bin_sides`
+    - `aspects`: boxes by width divided by height, in quarter octaves
+    - `centres`: boxes by the cell of a grid over the image that their centre is in, row by row
+    - `boxes_per_image`: images by their number of boxes; MAX_BOXES stands for more as well
+    - `image_sides`: images by their longer side in pixels, in half octaves
     """
 
     sizes: Counter[int] = field(default_factory=Counter)
@@ -50,7 +52,7 @@ class Distributions:
     def add(self, boxes: Sequence[LabelledObject], size: tuple[int, int], scales: tuple[float, float]) -> None:
         """Count the boxes of an image of (width, height) pixels; `scales` as in NetworkInput.scales."""
         width, height = size
-        # Called for every box of the data set: what is the same for all boxes of an image is done once.
+        # Called for every box of the data set, so compute what all boxes of an image share only once.
         wide_start, high_start = (_ROUNDING - _LONGEST - _OCTAVE * log2(scale) for scale in scales)
         columns, rows = GRID / 2 / width, GRID / 2 / height
         sizes, aspects, centres = self.sizes, self.aspects, self.centres
@@ -68,7 +70,7 @@ class Distributions:
         self.image_sides[floor(2 * log2(max(size)))] += 1
 
     def merge(self, other: Distributions) -> None:
-        """Count another part."""
+        """Add the distributions of another part."""
         self.sizes.update(other.sizes)
         self.aspects.update(other.aspects)
         self.centres.update(other.centres)
@@ -76,7 +78,7 @@ class Distributions:
         self.image_sides.update(other.image_sides)
 
     def to_json(self) -> dict[str, Any]:
-        """As in report.schema.json."""
+        """The document of report.schema.json."""
         return {
             "sizes": [[i, j, count] for (i, j), count in sorted(self._coarse_sizes().items())],
             "aspects": sorted(map(list, self._bounded_aspects().items())),

@@ -1,6 +1,6 @@
-"""What a network sees of a data set: how large boxes are at its input, and which of its anchors they fit.
+"""The input of a network: how large boxes are when images are scaled to it, and which of its anchors they fit.
 
-Invariant: anchors are those that the Object Detection API makes of the run's pipeline.config
+Invariant: anchors are the ones that the Object Detection API generates from the run's pipeline.config
 (anchor_generators/multiple_grid_anchor_generator.py: create_ssd_anchors; grid_anchor_generator.py).
 """
 
@@ -17,16 +17,16 @@ from trainingrun_agent.prep.model.annotation import LabelledObject
 from trainingrun_agent.prep.statistics.distributions import bin_sides
 
 BASE_ANCHOR = 256
-"""Pixels; grid_anchor_generator's default, which scales multiply."""
+"""Pixels; default of grid_anchor_generator, multiplied by its scales."""
 FINEST_STRIDE = 16
-"""Pixels of the input per cell of the finest feature map: of the networks on offer all have this one."""
+"""Pixels of the input per cell of the finest feature map; the same for all supported networks."""
 MATCHED = 0.5
-"""IoU from which an anchor is trained on a box (argmax_matcher, matched_threshold)."""
+"""Smallest IoU at which an anchor is matched with a box (matched_threshold of argmax_matcher)."""
 
 
 @dataclass(frozen=True)
 class FeatureMap:
-    """`cells` along a side of a square input; anchors as (width, height), 1 is the input's side."""
+    """A feature map with `cells` along each side of a square input; anchors are (width, height), in sides of it."""
 
     cells: int
     stride: int
@@ -35,7 +35,7 @@ class FeatureMap:
 
 @dataclass(frozen=True)
 class NetworkInput:
-    """A network's input: `side` in pixels, that of a square for SSD, the shorter one for Faster R-CNN."""
+    """The input of `network`: `side` in pixels, of a square for SSD, the shorter one for Faster R-CNN."""
 
     network: str
     side: int
@@ -48,14 +48,14 @@ class NetworkInput:
         return cls(network, known.input_size, known.family == "ssd")
 
     def scales(self, width: int, height: int) -> tuple[float, float]:
-        """What widths and heights in pixels of an image are multiplied with to be in sides of the input."""
+        """Factors from pixels of an image to sides of the input, for widths and for heights."""
         if self.square:
             return 1 / width, 1 / height
         scale = min(self.side / min(width, height), MAX_DIMENSION / max(width, height)) / self.side
         return scale, scale
 
     def too_small(self, boxes: Sequence[LabelledObject], size: tuple[int, int]) -> list[LabelledObject]:
-        """The boxes of an image of (width, height) pixels that are shorter than `least_side` at the input."""
+        """The boxes of an image of (width, height) pixels with a side shorter than `least_side` at the input."""
         if not boxes:
             return []
         across, down = self.scales(*size)
@@ -64,12 +64,12 @@ class NetworkInput:
 
     @property
     def least_side(self) -> int:
-        """Pixels at the input: half a cell. What is shorter is less than what the finest feature map tells apart."""
+        """Half a cell of the finest feature map, in pixels of the input. The network hardly learns shorter boxes."""
         return FINEST_STRIDE // 2
 
 
 def feature_maps(network: Network) -> list[FeatureMap]:
-    """From the finest to the coarsest."""
+    """The feature maps of a network, from the finest to the coarsest."""
     if network.family == "faster_rcnn":
         scales = [scale * BASE_ANCHOR / network.input_size for scale in ANCHOR_SCALES]
         anchors = tuple(_anchor(scale, ratio) for scale in scales for ratio in ANCHOR_RATIOS)
@@ -96,7 +96,7 @@ def _anchor(scale: float, ratio: float) -> tuple[float, float]:
 
 
 def iou(first: tuple[float, float], second: tuple[float, float]) -> float:
-    """Of two boxes with one centre, as (width, height)."""
+    """Intersection over union of two boxes with the same centre, given as (width, height)."""
     common = min(first[0], second[0]) * min(first[1], second[1])
     return common / (first[0] * first[1] + second[0] * second[1] - common)
 

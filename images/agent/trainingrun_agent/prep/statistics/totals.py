@@ -1,6 +1,6 @@
-"""What is counted of the images of a shard, a split.
+"""Totals of the images and boxes of a shard or of a split.
 
-Invariant: tallies of parts add up to that of the whole, in whatever order.
+Invariant: totals of parts add up to the totals of the whole, in whatever order.
 """
 
 from __future__ import annotations
@@ -17,16 +17,20 @@ from trainingrun_agent.prep.statistics.network_input import NetworkInput
 MAX_NAMES = 10_000
 SAMPLES = 4
 MUCH_LARGER = 4
-"""Times the network's input."""
+"""Times as large as the network's input."""
 FLAGS = ("difficult", "occluded", "truncated")
 
 
 @dataclass
 class Totals:
-    """`images` and `objects` are the ones kept, `bad` files are not, `seen` are the names of all objects read.
+    """Numbers of images, objects and files.
 
-    `too_small` are the objects that the network cannot see, `larger` the images much larger than its input, `samples`
-    the first images with each class.
+    - `images`, `objects`: those in records; `negatives` are images without an object
+    - `bad`: files that cannot be used
+    - `per_class`, `flags`: objects in records by class, and by what their labels flag
+    - `seen`: all objects in the labels by class name, whether they can be used or not
+    - `too_small`: objects smaller than the network can learn; `larger`: images much larger than its input
+    - `samples`: paths of the first images with each class
     """
 
     network_input: NetworkInput
@@ -45,7 +49,7 @@ class Totals:
     statistics: Distributions = field(default_factory=Distributions)
 
     def add(self, checked: Checked, *, too_small: int) -> None:
-        """Count one image, with so many boxes that the network cannot see."""
+        """Count an image; `too_small` of its boxes are too small for the network."""
         self._see(checked.seen)
         if not checked.usable:
             self.bad += 1
@@ -66,7 +70,7 @@ class Totals:
                 self.flags[flag] += count
 
     def merge(self, other: Totals) -> None:
-        """Count another part."""
+        """Add the totals of another part."""
         self._see(other.seen)
         self.images += other.images
         self.objects += other.objects

@@ -1,1 +1,1 @@
-"""The data set in the bucket: publish it, and find what the previous preparation left."""
+"""Data sets in the bucket: publish a new one, and find what the previous preparation of the same sources stored."""

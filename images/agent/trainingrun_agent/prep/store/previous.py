@@ -1,7 +1,8 @@
-"""What the last preparation of the same sources left behind, and where the next one finds it.
+"""The shards that the last preparation of the same sources stored, and the list that names them for the next one.
 
-Invariant: only a hint. What it names is believed when it is there in its size and, once read, has its SHA-256; nothing
-is ever missing from a data set because of it. Two preparations may overwrite each other's: either is right.
+Invariant: the list is only a hint. An object that it names is used only if it exists with its size and, once read, has
+its SHA-256; whatever the list says, the data set comes out the same. Two preparations may overwrite each other's list;
+either is right.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from trainingrun_agent.errors import IntegrityError, NotFound, StorageOutage, StorageRefused
+from trainingrun_agent.keys import BucketKeys
 from trainingrun_agent.log import logger
 from trainingrun_agent.prep.model.findings import Split
 from trainingrun_agent.prep.split.shards import MAX_SHARDS
@@ -21,34 +23,37 @@ from trainingrun_agent.storage.manifest import ManifestObject
 
 
 @dataclass(frozen=True)
-class Made:
-    """A shard's objects as a manifest names them; `shard` is None when no image of it can be used."""
+class StoredShard:
+    """The objects of a shard, as in a manifest; `records` is None if none of its images can be used."""
 
-    shard: ManifestObject | None
+    records: ManifestObject | None
     rows: ManifestObject
 
     @property
     def objects(self) -> list[ManifestObject]:
-        """Both, or the one there is."""
-        return [self.rows] if self.shard is None else [self.shard, self.rows]
+        """Records, if any, and rows."""
+        return [self.rows] if self.records is None else [self.records, self.rows]
 
 
-Shards = Mapping[Split, list[Made]]
-"""By split, one for each of its shards, in their order."""
+StoredShards = Mapping[Split, list[StoredShard]]
+"""By split: all of its shards, in the order of their numbers."""
+
+UNREADABLE = (IntegrityError, ValueError, KeyError, TypeError, AttributeError)
+"""What reading a damaged list raises."""
+
+GONE = (NotFound, IntegrityError)
+"""What downloading a previous object raises if it was deleted or changed; its images are then checked again."""
+
+_SPLITS: tuple[Split, Split] = ("train", "eval")
 
 
-def key_of(datasets_prefix: str, sources: str) -> str:
-    """Where it is kept; `sources` is a digest of what decides how a record looks, other than the files themselves."""
-    return f"{datasets_prefix}/latest/{sources}.json"
-
-
-def remember(store: ObjectStore, key: str, shards: Shards) -> None:
-    """For the next preparation."""
+def write(store: ObjectStore, key: str, shards: StoredShards) -> None:
+    """Write the list for the next preparation. Without it, that one checks all images again."""
     document = {
         "formatVersion": 1,
         "shards": {
-            split: [[None if made.shard is None else made.shard.to_json(), made.rows.to_json()] for made in all_made]
-            for split, all_made in shards.items()
+            split: [[None if one.records is None else one.records.to_json(), one.rows.to_json()] for one in stored]
+            for split, stored in shards.items()
         },
     }
     try:
@@ -57,75 +62,67 @@ def remember(store: ObjectStore, key: str, shards: Shards) -> None:
         logger.warning("the next preparation will check all images again: %s", error)
 
 
-def read(store: ObjectStore, key: str) -> Shards:
-    """What was remembered at this key, nothing when there is none. Raises one of UNREADABLE, what storage raises."""
+def read(store: ObjectStore, key: str) -> StoredShards:
+    """Read the list at a key, empty if there is none. Raises one of UNREADABLE, and what storage raises."""
     document = documents.read(store, key)
     return {} if document is None else _parse(document)
 
 
-UNREADABLE = (IntegrityError, ValueError, KeyError, TypeError, AttributeError)
+class PreviousDataset:
+    """The shards of the previous data set; there may be none."""
 
-
-class Earlier:
-    """The shards of an earlier preparation, or none."""
-
-    def __init__(self, store: ObjectStore, datasets_prefix: str, shards: Shards) -> None:
-        self._store, self._prefix, self._shards = store, datasets_prefix, shards
+    def __init__(self, store: ObjectStore, keys: BucketKeys, shards: StoredShards) -> None:
+        self._store, self._keys, self._shards = store, keys, shards
 
     @classmethod
-    def recall(cls, store: ObjectStore, key: str, datasets_prefix: str) -> Earlier:
-        """What was remembered at this key."""
+    def load(cls, store: ObjectStore, keys: BucketKeys, *, sources_digest: str) -> PreviousDataset:
+        """Read the list of the last preparation of these sources. Raises what storage raises."""
+        key = keys.latest_shards(sources_digest)
         try:
-            return cls(store, datasets_prefix, read(store, key))
+            return cls(store, keys, read(store, key))
         except UNREADABLE as error:
-            logger.warning("s3://%s/%s is of no use, all images are checked: %s", store.bucket, key, error)
-            return cls(store, datasets_prefix, {})
+            logger.warning("checking all images, because s3://%s/%s cannot be read: %s", store.bucket, key, error)
+            return cls(store, keys, {})
 
-    def of(self, split: Split, number: int, count: int) -> list[Made]:
-        """What holds the images of shard `number` of `count`, with all of its shards still there; else nothing.
+    def shards_for(self, split: Split, number: int, count: int) -> list[StoredShard]:
+        """The previous shards that hold the images of shard `number` of `count`; empty if any of them is gone.
 
-        Rows are not looked for: they are read next.
-
-        Numbers of shards are powers of two, so that a shard's images come from one earlier shard, or a few whole ones.
+        Numbers of shards are powers of two, so the images come from one previous shard, or from a few whole ones. Rows
+        are not looked for here: they are downloaded next.
         """
-        all_made = self._shards.get(split, [])
-        least = min(count, len(all_made))
-        made = [one for place, one in enumerate(all_made) if place % least == number % least]
-        return made if all(one.shard is None or self._there(one.shard) for one in made) else []
+        stored = self._shards.get(split, [])
+        fewest = min(count, len(stored))
+        found = [one for other, one in enumerate(stored) if other % fewest == number % fewest]
+        return found if all(one.records is None or self._exists(one.records) for one in found) else []
 
-    def whole(self, split: Split, count: int) -> bool:
-        """Whether it had as many shards."""
+    def has_count(self, split: Split, count: int) -> bool:
+        """Whether the split had `count` shards; if so, each shard holds the same images as the previous one."""
         return len(self._shards.get(split, ())) == count
 
     def download(self, entry: ManifestObject, path: Path) -> Path:
-        """Raises NotFound, IntegrityError, DiskFull."""
+        """Download an object. Raises NotFound, IntegrityError, DiskFull."""
+        key = self._key(entry)
         try:
-            self._store.download(self._key(entry), path, size=entry.size, sha256=entry.sha256)
+            self._store.download(key, path, size=entry.size, sha256=entry.sha256)
         except IntegrityError:
-            self._store.delete(self._key(entry))  # so that it is written anew: its name promises other bytes
+            self._store.delete(key)  # Its name promises other bytes: without it, the right ones are uploaded.
             raise
         return path
 
-    def _there(self, entry: ManifestObject) -> bool:
+    def _exists(self, entry: ManifestObject) -> bool:
         info = self._store.head(self._key(entry))
         return info is not None and info.size == entry.size
 
     def _key(self, entry: ManifestObject) -> str:
-        return f"{self._prefix}/{entry.key.removeprefix('datasets/')}"
+        """Always below datasets/, whatever the list says: a damaged object is deleted."""
+        return self._keys.manifest_entry(entry.key, folder=self._keys.datasets)
 
 
-GONE = (NotFound, IntegrityError)
-"""What reading an earlier object may raise; then its images are checked again."""
-
-
-def _parse(document: Mapping[str, Any]) -> dict[Split, list[Made]]:
+def _parse(document: Mapping[str, Any]) -> dict[Split, list[StoredShard]]:
     if document["formatVersion"] != 1:
         raise ValueError(f"formatVersion {document['formatVersion']} is not known")
-    return {split: [_made(*pair) for pair in document["shards"].get(split, ())][:MAX_SHARDS] for split in _SPLITS}
+    return {split: [_stored(*pair) for pair in document["shards"].get(split, ())][:MAX_SHARDS] for split in _SPLITS}
 
 
-def _made(shard: Mapping[str, Any] | None, rows: Mapping[str, Any]) -> Made:
-    return Made(None if shard is None else ManifestObject.parse(shard), ManifestObject.parse(rows))
-
-
-_SPLITS: tuple[Split, Split] = ("train", "eval")
+def _stored(records: Mapping[str, Any] | None, rows: Mapping[str, Any]) -> StoredShard:
+    return StoredShard(None if records is None else ManifestObject.parse(records), ManifestObject.parse(rows))
