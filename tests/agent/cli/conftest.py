@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from cli_desk import Desk
+from cli_shell import Shell
 from prep_lab import Lab
 from voc_data import jpeg
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Desk:
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
     """Three clean images in ./images; the folder is the current one."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    made = Desk(tmp_path, capsys)
+    made = Shell(tmp_path, capsys)
     for index in range(3):
         made.add(f"images/t{index}", jpeg(seed=index))
     return made

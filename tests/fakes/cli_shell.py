@@ -21,7 +21,7 @@ class Ended:
 
 
 @dataclass
-class Desk:
+class Shell:
     """`root` is the current folder."""
 
     root: Path
