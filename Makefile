@@ -38,11 +38,12 @@ cluster-up: ## Start the test cluster (TIER=api|fleet|node)
 cluster-down: ## Stop the test cluster and remove everything it created
 	@$(BIN) $(PY) -m trcluster down
 
-chart: ## Generate the chart's CRD and rights, its README, the API reference and the status types
+chart: ## Generate the chart's CRD and rights, its README, the reference, the status types, the findings
 	@$(BIN) $(PY) charts/sync.py
 	@$(BIN) $(PY) charts/readme.py
 	@$(BIN) $(PY) manifests/reference.py
 	@$(BIN) $(PY) manifests/status_types.py
+	@$(BIN) $(PY) images/agent/findings_page.py
 
 requirements: ## Update the requirement files with their hashes
 	@$(BIN) $(PY) -m trimages compile-requirements

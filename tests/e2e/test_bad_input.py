@@ -23,9 +23,15 @@ pytestmark = pytest.mark.node
 SECONDS = 120  # for all runs together: each needs a pod for some seconds, and they share two cores
 FEW, ALLOWED = 12, "(spec.dataset.maxBadFiles 1% allows {})"
 REPORT = "Report: s3://detectors/datasets/failed/<digest>/report.html."
-CORRECT = "Correct the files the report names, or create a new TrainingRun with a higher dataset.maxBadFiles."
-NAMES = "Create a new TrainingRun with the names as they are in the annotations (case counts), or correct those."
-USE = "Use a .tar.gz of the TensorFlow 1 detection model zoo, or a run's export folder."
+CORRECT = (
+    "Correct the files that the report names, then raise spec.retry; or create a new TrainingRun with a higher "
+    "spec.dataset.maxBadFiles."
+)
+NAMES = "Class names are case-sensitive: create a new TrainingRun with {}; or correct the labels and raise spec.retry."
+USE = (
+    "Create a new TrainingRun with another spec.model.pretrained.uri: a .tar.gz of the TensorFlow 1 detection model "
+    "zoo, or the export folder of a run. If only the upload was broken, upload it again and raise spec.retry."
+)
 LOCAL = (
     "spec.storage.endpoint: 'http://169.254.169.254' is the pod itself, its node or the metadata service of its cloud"
 )
@@ -55,27 +61,27 @@ CASES = {
     "absent": Case(
         {"dataset": {"classes": ["tire", "zebra"]}},
         "ClassNotFound",
-        "spec.dataset.classes: no object of class 'zebra' in dataset.train; names there: 'tire' (<n>).",
-        f"{NAMES} {REPORT}",
+        "spec.dataset.classes: no object of class 'zebra' in spec.dataset.train; names there: 'tire' (<n>).",
+        f"{NAMES.format('another spec.dataset.classes')} {REPORT}",
     ),
     "case": Case(
         {"dataset": {"classes": ["Tire"]}},
         "ClassNotFound",
-        "spec.dataset.classes: no object of class 'Tire' (did you mean 'tire'?) in dataset.train; names there: "
+        "spec.dataset.classes: no object of class 'Tire' (did you mean 'tire'?) in spec.dataset.train; names there: "
         "'tire' (<n>).",
-        f"{NAMES} {REPORT}",
+        f"{NAMES.format('spec.dataset.classes: [tire]')} {REPORT}",
     ),
     "image": Case(
         train_on("image"),
         "TooManyBadFiles",
-        f"1 bad file among <n> images {ALLOWED.format(0)}: train train_0003.xml: AnnotationWithoutImage: no image of "
-        "that name or <filename>, or the name is not unique.",
+        f"1 bad file among <n> images {ALLOWED.format(0)}: train train_0003.xml: AnnotationWithoutImage: no image has "
+        "this name or the name in <filename>, or the name is not unique.",
         f"{CORRECT} {REPORT}",
     ),
     "xml": Case(
         train_on("xml"),
         "TooManyBadFiles",
-        f"1 bad file among <n> images {ALLOWED.format(0)}: train train_0003.xml: AnnotationMalformed: no well-formed "
+        f"1 bad file among <n> images {ALLOWED.format(0)}: train train_0003.xml: AnnotationMalformed: not well-formed "
         "XML: expected '>', line <n>, column <n>.",
         f"{CORRECT} {REPORT}",
     ),
@@ -97,7 +103,8 @@ CASES = {
         "PretrainedMismatch",
         "spec.model.pretrained: the weights in s3://detectors/bad/inception.tar.gz have no variable below "
         "FeatureExtractor/MobilenetV1/, where ssd_mobilenet_v1_0.25_128 has its own; they are of ssd_inception_v2.",
-        "Create a new TrainingRun with weights of its model.network, or with the network of these weights.",
+        "Create a new TrainingRun with spec.model.network: ssd_inception_v2 (now ssd_mobilenet_v1_0.25_128); or, to "
+        "keep the network, create a new TrainingRun with another spec.model.pretrained.uri.",
     ),
     "trainer": Case(
         {"train": {"image": "docker.io/me/trainer:1"}},

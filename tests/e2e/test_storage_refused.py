@@ -39,10 +39,10 @@ def secrets(installation: Installation, namespace: str) -> None:
 LIST = "ListObjectsV2 on s3://{}/runs/storage-refused/{}-<uid>/preflight/ at {} failed: "
 SERVER = "http://s3.storage:7070"
 KEYS = (
-    "Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN (if any) in the Secret named in "
-    "spec.storage.credentials.secretName."
+    "Correct AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN (if any) in the Secret named in "
+    "spec.storage.credentials.secretName, then raise spec.retry."
 )
-REACH = "Check that spec.storage.endpoint is right and reachable from the namespace's pods."
+REACH = "Check that spec.storage.endpoint is right and reachable from the pod."
 
 
 def using(secret: str) -> dict[str, Any]:
@@ -79,7 +79,10 @@ CASES: dict[str, tuple[dict[str, Any], str, str, str]] = {
         {"storage": {"bucket": "no-such-bucket"}},
         "BucketNotFound",
         LIST.format("no-such-bucket", "no-bucket", SERVER) + "404 NoSuchBucket, The specified bucket does not exist.",
-        "Create bucket no-such-bucket, or correct spec.storage.bucket or spec.storage.endpoint.",
+        (
+            "Create bucket no-such-bucket, then raise spec.retry. If the name is wrong, create a new TrainingRun with "
+            "another spec.storage.bucket."
+        ),
     ),
     "wrong-port": (
         {"storage": {"endpoint": "http://s3.storage:7071"}},
@@ -97,13 +100,19 @@ CASES: dict[str, tuple[dict[str, Any], str, str, str]] = {
         {"storage": {"endpoint": "https://s3.storage:7070"}},
         "TLSError",
         LIST.format("detectors", "tls-to-plain", "https://s3.storage:7070") + "<network>",
-        "Check http or https in spec.storage.endpoint; for a private CA set spec.storage.caBundle.",
+        (
+            "Check http or https in spec.storage.endpoint. For a private CA, create a new TrainingRun with another "
+            "spec.storage.caBundle. If the server's certificate has expired, renew it and raise spec.retry."
+        ),
     ),
     "empty-prefix": (
         {"dataset": {"train": {"uri": "tire/nothing/"}}},
         "EmptyPrefix",
         "spec.dataset.train.uri: no object below s3://detectors/tire/nothing/.",
-        "Upload the images there, or create a new TrainingRun with the right dataset.train.uri (case matters).",
+        (
+            "Upload the images there, then raise spec.retry. If the address is wrong (case matters), create a new "
+            "TrainingRun with another spec.dataset.train.uri."
+        ),
     ),
 }
 

@@ -33,8 +33,7 @@ class Read:
         """Code and object index of the error that excludes an image."""
         found = self.images[name]
         assert isinstance(found, UnusableError), found
-        assert found.seen
-        assert found.hint
+        assert str(found).startswith(f"{found.code}: ")
         return found.code, found.index
 
 

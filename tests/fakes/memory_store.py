@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from trainingrun_agent.errors import IntegrityError, NotFound, ObjectChanged, ObjectTooLarge
+from trainingrun_agent.reasons.storage import FILE_ENDED_EARLY
 from trainingrun_agent.storage.base import ObjectInfo
+from trainingrun_agent.terms import Place
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -34,11 +36,11 @@ class MemoryStore:
     def get(self, key: str, *, max_bytes: int, etag: str = "") -> bytes:
         self.gets.append(key)
         if key not in self.objects:
-            raise NotFound(f"no object at s3://{self.bucket}/{key}")
+            raise NotFound(call="GetObject", where=Place(self.bucket, key), answer="404")
         if len(self.objects[key]) > max_bytes:
-            raise ObjectTooLarge(f"s3://{self.bucket}/{key} is larger than {max_bytes} bytes")
+            raise ObjectTooLarge(where=Place(self.bucket, key), limit=max_bytes)
         if etag and etag != self._info(key).etag:
-            raise ObjectChanged(f"s3://{self.bucket}/{key} has another ETag")
+            raise ObjectChanged(where=Place(self.bucket, key), found="another", listed=etag)
         return self.objects[key]
 
     def get_range(self, key: str, *, start: int, length: int) -> bytes:
@@ -63,7 +65,7 @@ class MemoryStore:
         data = self.get(key, max_bytes=1 << 40)
         digest = hashlib.sha256(data).hexdigest()
         if len(data) != size or sha256 not in (None, digest):
-            raise IntegrityError(f"s3://{self.bucket}/{key} was read as {len(data)} bytes, expected {size} bytes")
+            raise IntegrityError(where=Place(self.bucket, key), found=f"{len(data)} bytes", expected=f"{size} bytes")
         path.write_bytes(data)
         if on_bytes:
             on_bytes(size)
@@ -73,7 +75,7 @@ class MemoryStore:
         file.seek(0)
         data = file.read(size)
         if len(data) < size:
-            raise IntegrityError(f"the file for {key} ended {size - len(data)} bytes early while it was uploaded")
+            raise IntegrityError(FILE_ENDED_EARLY, name=key, missing=size - len(data))
         self.put(key, data)
         if on_bytes:
             on_bytes(len(data))

@@ -11,14 +11,21 @@ from typing import Any
 from memory_store import MemoryStore
 from trainingrun_agent.config import Dataset, Source, SplitRule
 from trainingrun_agent.keys import BucketKeys
+from trainingrun_agent.prep.model.findings import Finding
 from trainingrun_agent.prep.prepare import PreparedDataset, prepare
 from trainingrun_agent.prep.request import PrepareRequest
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.manifest import Producer
+from trainingrun_agent.terms import TRAININGRUN
 from voc_data import jpeg, voc
 
 BUCKET = "detectors"
+
+
+def seen(finding: dict[str, Any]) -> str:
+    """What a finding of report.json is described as in a pod."""
+    return Finding.from_json(finding).seen(TRAININGRUN)
 
 
 @dataclass

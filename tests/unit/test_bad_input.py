@@ -20,6 +20,7 @@ from trainingrun.api import clock
 from trainingrun.api.names import Stage
 from trainingrun_agent.config import Uri
 from trainingrun_agent.errors import StageError, UserError
+from trainingrun_agent.reasons.dataset import DATA_CHANGED
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.stages.pretrained_check import check_weights
 from trainingrun_agent.storage.failures import Target, explain
@@ -31,7 +32,10 @@ from voc_data import jpeg, labelled, voc
 
 AGAIN = 'To try again: kubectl -n default patch trainingrun tire --type merge -p \'{"spec":{"retry":1}}\''
 REPORT = "Report: s3://detectors/ml/datasets/failed/<digest>/report.html."
-CORRECT = "Correct the files the report names, or create a new TrainingRun with a higher dataset.maxBadFiles."
+CORRECT = (
+    "Correct the files that the report names, then raise spec.retry; or create a new TrainingRun with a higher"
+    " spec.dataset.maxBadFiles."
+)
 ARCHIVE = "zoo/ssd_inception_v2_coco_2018_01_28.tar.gz"
 
 
@@ -90,33 +94,38 @@ def misname(prep: Preparation) -> None:
 
 
 AMONG_100 = "bad files among 100 images (spec.dataset.maxBadFiles 1% allows 1)"
-ORPHAN = "AnnotationWithoutImage: no image of that name or <filename>, or the name is not unique"
-MALFORMED = "AnnotationMalformed: no well-formed XML: expected '>', line 1, column 387"
+ORPHAN = "AnnotationWithoutImage: no image has this name or the name in <filename>, or the name is not unique"
+MALFORMED = "AnnotationMalformed: not well-formed XML: expected '>', line 1, column 387"
+MISSPELT = "class 'Tire' is not in spec.dataset.classes; the nearest name there is 'tire'"
 TRUNCATED = "ImageTruncated: image file is truncated (1 bytes not processed)"
 DATA: dict[str, tuple[Callable[[Preparation], Any], str, str, str]] = {
     "class that is not in the data": (
         lambda prep: setattr(prep, "classes", ("tire", "zebra")),
         "ClassNotFound",
-        "spec.dataset.classes: no object of class 'zebra' in dataset.train; names there: 'tire' (60).",
-        "Create a new TrainingRun with the names as they are in the annotations (case counts), or correct those.",
+        "spec.dataset.classes: no object of class 'zebra' in spec.dataset.train; names there: 'tire' (60).",
+        (
+            "Class names are case-sensitive: create a new TrainingRun with another spec.dataset.classes; or correct the"
+            " labels and raise spec.retry."
+        ),
     ),
     "class in another case": (
         lambda prep: setattr(prep, "classes", ("Tire",)),
         "ClassNotFound",
         (
-            "spec.dataset.classes: no object of class 'Tire' (did you mean 'tire'?) in dataset.train; names there: "
-            "'tire' (60)."
+            "spec.dataset.classes: no object of class 'Tire' (did you mean 'tire'?) in spec.dataset.train; names"
+            " there: 'tire' (60)."
         ),
-        "Create a new TrainingRun with the names as they are in the annotations (case counts), or correct those.",
+        (
+            "Class names are case-sensitive: create a new TrainingRun with spec.dataset.classes: [tire]; or correct the"
+            " labels and raise spec.retry."
+        ),
     ),
     "class in another case in two files": (
         misname,
         "TooManyBadFiles",
         (
             f"2 {AMONG_100}: train tire_000.xml object 0: UnknownClass: "
-            "class 'Tire' is not in dataset.classes; the nearest one is 'tire'; train tire_001.xml object 0: "
-            "UnknownClass: "
-            "class 'Tire' is not in dataset.classes; the nearest one is 'tire'."
+            f"{MISSPELT}; train tire_001.xml object 0: UnknownClass: {MISSPELT}."
         ),
         CORRECT,
     ),
@@ -148,13 +157,19 @@ DATA: dict[str, tuple[Callable[[Preparation], Any], str, str, str]] = {
         lambda prep: lose(prep, *(key for key in list(prep.memory.objects) if key.startswith("eval/"))),
         "EmptyEvalSet",
         "spec.dataset.eval: no image file in it.",
-        "Upload images and their annotations, or create a new TrainingRun with the right dataset.eval.",
+        (
+            "Upload images and their labels, then raise spec.retry. If the address is wrong, create a new"
+            " TrainingRun with another spec.dataset.eval.uri."
+        ),
     ),
     "not one box": (
         lambda prep: [prep.add(f"tire_{number:03d}", xml=voc([])) for number in range(60)],
         "EmptyTrainSet",
         "spec.dataset.train: no usable box in its 60 images.",
-        "Draw boxes of the classes in spec.dataset.classes, or correct the files the report names.",
+        (
+            "Draw boxes of the classes in spec.dataset.classes, or correct the files that the report names; then raise"
+            " spec.retry."
+        ),
     ),
     "not one image": (
         lambda prep: truncate(prep, 60),
@@ -164,7 +179,7 @@ DATA: dict[str, tuple[Callable[[Preparation], Any], str, str, str]] = {
             f"tire_001.jpg: "
             f"{TRUNCATED}; train tire_002.jpg: {TRUNCATED}."
         ),
-        "Correct the files the report names; each finding says how.",
+        "Correct the files that the report names, each finding says how; then raise spec.retry.",
     ),
 }
 
@@ -197,7 +212,10 @@ def test_one_truncated_jpeg_is_skipped_and_the_run_goes_on(prep: Preparation) ->
     assert "tire-train-1" in play.created
 
 
-HINT = "Use a .tar.gz of the TensorFlow 1 detection model zoo, or a run's export folder."
+HINT = (
+    "Create a new TrainingRun with another spec.model.pretrained.uri: a .tar.gz of the TensorFlow 1 detection model"
+    " zoo, or the export folder of a run. If only the upload was broken, upload it again and raise spec.retry."
+)
 WEIGHTS = {
     "no archive": (
         b"<!DOCTYPE html><title>404 Not Found</title>",
@@ -221,7 +239,10 @@ WEIGHTS = {
             f"spec.model.pretrained: the weights in s3://detectors/{ARCHIVE} have no variable below "
             "FeatureExtractor/InceptionV2/, where ssd_inception_v2 has its own; they are of ssd_mobilenet_v1."
         ),
-        "Create a new TrainingRun with weights of its model.network, or with the network of these weights.",
+        (
+            "Create a new TrainingRun with spec.model.network: ssd_mobilenet_v1 (now ssd_inception_v2); or, to keep the"
+            " network, create a new TrainingRun with another spec.model.pretrained.uri."
+        ),
     ),
 }
 
@@ -241,22 +262,25 @@ STORAGE = {
     "no bucket": (
         (404, "NoSuchBucket", "The specified bucket does not exist."),
         "BucketNotFound",
-        "Create bucket detectors, or correct spec.storage.bucket or spec.storage.endpoint.",
+        (
+            "Create bucket detectors, then raise spec.retry. If the name is wrong, create a new TrainingRun"
+            " with another spec.storage.bucket."
+        ),
     ),
     "wrong key": (
         (403, "SignatureDoesNotMatch", "The request signature does not match."),
         "InvalidCredentials",
         (
-            "Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN (if any) in the Secret named in "
-            "spec.storage.credentials.secretName."
+            "Correct AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN (if any) in the Secret named in "
+            "spec.storage.credentials.secretName, then raise spec.retry."
         ),
     ),
     "unknown key": (
         (403, "InvalidAccessKeyId", ""),
         "InvalidCredentials",
         (
-            "Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN (if any) in the Secret named in "
-            "spec.storage.credentials.secretName."
+            "Correct AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN (if any) in the Secret named in "
+            "spec.storage.credentials.secretName, then raise spec.retry."
         ),
     ),
 }
@@ -266,7 +290,7 @@ STORAGE = {
 def test_storage_that_says_no(answer: tuple[int, str, str], reason: str, hint: str) -> None:
     status, code, text = answer
     said: Any = {"Error": {"Code": code, "Message": text}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    target = Target("detectors", "http://s3.storage:7070", "spec.storage.bucket")
+    target = Target("detectors", "http://s3.storage:7070", "storage.bucket")
     play = played(explain(ClientError(said, "ListObjectsV2"), target, call="ListObjectsV2", key="runs/x/preflight/"))
     what = f"ListObjectsV2 on s3://detectors/runs/x/preflight/ at http://s3.storage:7070 failed: {status} {code}"
     what += f", {text}" if text else ""
@@ -355,7 +379,7 @@ def test_an_image_that_cannot_be_pulled_is_waited_for_with_the_cause() -> None:
 
 
 def test_the_next_step_outlives_a_long_story() -> None:
-    play = played(UserError("TooManyBadFiles", "x" * 1400, hint="Correct them."))
+    play = played(UserError(DATA_CHANGED, files="x" * 1400))
     message = play.status["message"]
     assert 680 < len(message) <= 690
-    assert message.endswith(f"x… Correct them. {AGAIN}")
+    assert message.endswith(f"x… Let the upload end, then raise spec.retry. {AGAIN}")

@@ -36,10 +36,10 @@ _PATHS = {
 def parser() -> argparse.ArgumentParser:
     """The parser of the stages' arguments."""
     result = argparse.ArgumentParser(
-        prog="trainingrun_agent",
-        description="The part of a TrainingRun's pods that touches object storage and user files.",
-        epilog="Exit codes: 0 the stage succeeded, 1 it failed, 2 wrong arguments. Commands for people,"
-        f" without a cluster: {', '.join(FOR_PEOPLE)}; see their --help.",
+        prog="python3 -m trainingrun_agent",
+        description="Run a stage of a TrainingRun in its pod: the part that reads and writes object storage.",
+        epilog="Exit codes: 0 the stage succeeded, 1 it failed, 2 wrong arguments. The commands for people"
+        f" ({', '.join(FOR_PEOPLE)}) work here, too; see `trainingrun --help`.",
     )
     result.add_argument("--version", action="version", version=__version__)
     commands = result.add_subparsers(dest="command", required=True, metavar="COMMAND")

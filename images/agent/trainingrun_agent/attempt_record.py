@@ -12,13 +12,17 @@ from typing import Any, Literal
 
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.progress import Progress
+from trainingrun_agent.terms import TRAININGRUN
 from trainingrun_agent.verdict import Timings
 
 Part = Literal["fetch", "work", "ship"]
 
 
 class AttemptRecord:
-    """Epoch, numbers and seconds of one attempt; `numbers` as verdict.schema.json says for the stage."""
+    """Epoch, numbers and seconds of one attempt; `numbers` as verdict.schema.json says for the stage.
+
+    `terms` are for the message of an error; they have the values of the run's fields once these are known.
+    """
 
     def __init__(self, clock: Clock, progress: Progress) -> None:
         self._clock = clock
@@ -26,6 +30,7 @@ class AttemptRecord:
         self.epoch: int | None = None
         self.numbers: Mapping[str, Any] = {}
         self.timings: Timings | None = None
+        self.terms = TRAININGRUN
 
     def claimed(self, epoch: int) -> None:
         """Record the epoch that this pod has claimed, and show it in progress."""

@@ -7,7 +7,7 @@ the credentials. Contract: images/contracts/resolved.schema.json.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -16,8 +16,9 @@ from typing import Any, Literal, cast, get_args
 
 from trainingrun_agent import contract
 from trainingrun_agent.contract import Stage
-from trainingrun_agent.errors import Outcome, StageError
+from trainingrun_agent.errors import StageError
 from trainingrun_agent.keys import BucketKeys, RunKeys
+from trainingrun_agent.reasons.pods import CONTRACT_MISMATCH
 
 MAX_RESOLVED_BYTES = 1 << 20
 
@@ -152,6 +153,11 @@ class Resolved:
     def keys(self) -> BucketKeys:
         """Keys below the storage prefix."""
         return BucketKeys(self.storage.prefix)
+
+    @property
+    def field_values(self) -> Mapping[str, object]:
+        """The values of the spec's fields by path, such as `train.batchSize`."""
+        return dict(_leaves(self.document, ""))
 
     @property
     def run_keys(self) -> RunKeys:
@@ -305,10 +311,13 @@ def _required(env: Mapping[str, str], name: str) -> str:
     return value
 
 
+def _leaves(document: Mapping[str, Any], path: str) -> Iterator[tuple[str, object]]:
+    for name, value in document.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{path}{name}.")
+        elif value is not None:
+            yield f"{path}{name}", value
+
+
 def _mismatch(message: str) -> StageError:
-    return StageError(
-        Outcome.CRASH,
-        "ContractMismatch",
-        message,
-        "Operator and agent do not fit together: run both from the same release.",
-    )
+    return StageError(CONTRACT_MISMATCH, problem=message)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from trainingrun_agent.errors import DiskFull
-
-MORE_SPACE = "Give the stage more ephemeral storage."
+from trainingrun_agent.reasons import Reason
+from trainingrun_agent.reasons.pods import DISK_FULL
 
 
 def is_disk_full(error: BaseException) -> bool:
@@ -17,11 +17,11 @@ def is_disk_full(error: BaseException) -> bool:
 
 
 @contextmanager
-def raising_disk_full(message: str, *, hint: str = MORE_SPACE) -> Iterator[None]:
-    """Raise DiskFull in place of an OSError of the block that means a full disk."""
+def raising_disk_full(what: str, reason: Reason = DISK_FULL) -> Iterator[None]:
+    """Raise DiskFull in place of an OSError of the block that means a full disk; `what` was being written."""
     try:
         yield
     except OSError as error:
         if is_disk_full(error):
-            raise DiskFull(message, hint=hint) from error
+            raise DiskFull(reason, what=what) from error
         raise

@@ -23,13 +23,15 @@ from trainingrun_agent.attempt_record import AttemptRecord
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import Command, Paths
 from trainingrun_agent.context import StageContext
-from trainingrun_agent.disk_space import MORE_SPACE, is_disk_full
+from trainingrun_agent.disk_space import is_disk_full
 from trainingrun_agent.errors import DiskFull, Outcome, StageError
 from trainingrun_agent.log import ProgressLines, logger
 from trainingrun_agent.progress import Progress
+from trainingrun_agent.reasons.pods import AGENT_OUT_OF_MEMORY, PREP_OUT_OF_MEMORY, UNEXPECTED_ERROR
 from trainingrun_agent.redaction import redact
 from trainingrun_agent.server import AgentServer
 from trainingrun_agent.storage import guard
+from trainingrun_agent.terms import Terms
 from trainingrun_agent.trainer_probe import TrainerProbe
 from trainingrun_agent.verdict import StageResult, Verdict
 
@@ -64,12 +66,17 @@ def conclude(work: Callable[[], StageResult], *, stage: Command, record: Attempt
         result = work()
     except (Exception, SystemExit) as error:  # noqa: BLE001 - every error becomes a verdict here
         return Verdict.failed(
-            _as_stage_error(error), stage=stage, epoch=record.epoch, numbers=record.numbers, timings=record.timings
+            _as_stage_error(error, stage),
+            stage=stage,
+            terms=record.terms,
+            epoch=record.epoch,
+            numbers=record.numbers,
+            timings=record.timings,
         )
     return Verdict(
         stage,
         Outcome.SUCCEEDED,
-        result.reason,
+        result.entry.name,
         result.message,
         epoch=record.epoch,
         numbers=record.numbers,
@@ -105,6 +112,7 @@ def _work(
             resolved.run.name,
             config.attempt,
         )
+        record.terms = Terms(values=resolved.field_values)
         stack.enter_context(guard.refuse_connections(resolved.storage.refused_networks))
         from trainingrun_agent.storage.stores import Stores
 
@@ -119,31 +127,28 @@ def _stage_main(command: Command) -> StageMain:
     return main
 
 
-def _as_stage_error(error: BaseException) -> StageError:
+def _as_stage_error(error: BaseException, stage: Command) -> StageError:
     if isinstance(error, StageError):
         return error
     logger.error("unexpected error", exc_info=error)
     if isinstance(error, MemoryError):
-        return StageError(
-            Outcome.OUT_OF_MEMORY,
-            "OutOfMemory",
-            "the agent ran out of memory",
-            "Raise the memory limit of the stage's agent container.",
-        )
+        # Beside a trainer the agent has a limit of its own, which no field of the spec changes.
+        return StageError(PREP_OUT_OF_MEMORY if stage == "prep" else AGENT_OUT_OF_MEMORY)
     if is_disk_full(error):
-        filename = getattr(error, "filename", None)
-        return DiskFull(f"no space left on the pod's scratch volume for {filename}", hint=MORE_SPACE)
+        return DiskFull(what=getattr(error, "filename", None))
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return StageError(
-        Outcome.CRASH,
-        "UnexpectedError",
-        f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno} in {frame.name}",
-        "The traceback is in the log of container agent.",
+        UNEXPECTED_ERROR,
+        kind=type(error).__name__,
+        file=Path(frame.filename).name,
+        line=frame.lineno,
+        function=frame.name,
     )
 
 
 def _deliver(verdict: Verdict, path: Path) -> int:
-    verdict = replace(verdict, message=redact(verdict.message), hint=redact(verdict.hint))
+    next_step = {name: redact(text) for name, text in verdict.next_step.items()}
+    verdict = replace(verdict, message=redact(verdict.message), hint=redact(verdict.hint), next_step=next_step)
     data = verdicts.encode(verdict)
     logger.info("verdict %s", data.decode())
     if verdict.stage == "mirror":

@@ -9,14 +9,11 @@ from __future__ import annotations
 import threading
 
 from trainingrun_agent.errors import Interrupted
+from trainingrun_agent.reasons.entry import Reason
+from trainingrun_agent.reasons.pods import INTERRUPTED
 
 
-def raise_if_stopped(
-    stop: threading.Event,
-    when: str = "while the data set was prepared",
-    *,
-    hint: str = "The next attempt starts by itself.",
-) -> None:
-    """Raise Interrupted if `stop` is set; `when` says what the process was doing."""
+def raise_if_stopped(stop: threading.Event, entry: Reason = INTERRUPTED, **values: object) -> None:
+    """Raise Interrupted if `stop` is set; the entry and its values say what the process was doing."""
     if stop.is_set():
-        raise Interrupted(f"SIGTERM arrived {when}", hint=hint)
+        raise Interrupted(entry, **values)

@@ -8,25 +8,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from trainingrun_agent import contract
 from trainingrun_agent.errors import Outcome, StageError
+from trainingrun_agent.reasons.entry import Reason
+from trainingrun_agent.terms import TRAININGRUN, Terms
 
 MAX_BYTES = 4096
 MAX_MESSAGE = 1500
 MAX_HINT = 600
+MAX_VALUE = 100
 EXIT_SUCCEEDED = 0
 EXIT_FAILED = 1
 
 
 @dataclass(frozen=True)
 class StageResult:
-    """How a stage succeeded; a stage that fails raises StageError."""
+    """How a stage succeeded; a stage that fails raises StageError. `values` are for the template of the message."""
 
-    reason: str
-    message: str
+    entry: Reason
+    values: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def message(self) -> str:
+        """What was done."""
+        return TRAININGRUN.fill_known(self.entry.message, self.values)
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,7 @@ class Verdict:
     epoch: int | None = None
     numbers: Mapping[str, Any] = field(default_factory=dict)
     timings: Timings | None = None
+    next_step: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def failed(
@@ -61,12 +70,25 @@ class Verdict:
         error: StageError,
         *,
         stage: str,
+        terms: Terms = TRAININGRUN,
         epoch: int | None = None,
         numbers: Mapping[str, Any] | None = None,
         timings: Timings | None = None,
     ) -> Verdict:
         """The verdict of an attempt that ended with an error."""
-        return cls(stage, error.outcome, error.reason, error.message, error.hint, epoch, numbers or {}, timings)
+        terms = replace(terms, stage=stage)
+        hint = " ".join(filter(None, (error.hint_in(terms), error.report_in(terms))))
+        return cls(
+            stage,
+            error.outcome,
+            error.reason,
+            error.message_in(terms),
+            hint,
+            epoch,
+            numbers or {},
+            timings,
+            _next_step(error, terms),
+        )
 
     @property
     def exit_code(self) -> int:
@@ -84,6 +106,8 @@ class Verdict:
         }
         if self.hint:
             document["hint"] = _cut(self.hint, MAX_HINT)
+        if self.next_step:
+            document["nextStep"] = {name: _cut(text, MAX_VALUE) for name, text in self.next_step.items()}
         if self.epoch is not None:
             document["epoch"] = self.epoch
         if self.numbers:
@@ -104,6 +128,16 @@ def encode(verdict: Verdict) -> bytes:
     raise AssertionError("a verdict without numbers and with a short message has fewer than 4096 bytes")
 
 
+def _next_step(error: StageError, terms: Terms) -> dict[str, str]:
+    """As in the schema: the kind of step, and the field that a new run has to change, when it is one of the spec."""
+    change = error.change(terms)
+    if change is None:
+        return {"kind": str(error.entry.step)}
+    texts = {"value": change.now, "try": change.to}
+    known = {name: terms.value(value) for name, value in texts.items() if value is not None}
+    return {"kind": str(error.entry.step), "field": change.path, **known}
+
+
 def _keep(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
@@ -114,7 +148,9 @@ def _without_findings(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without_hint(document: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in document.items() if k != "hint"}
+    short = {k: v for k, v in document.items() if k != "hint"}
+    step = document.get("nextStep")
+    return {**short, "nextStep": {"kind": step["kind"]}} if step else short
 
 
 def _short_message(document: dict[str, Any]) -> dict[str, Any]:

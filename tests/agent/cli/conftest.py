@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from command_line import CommandLine
+from cli_shell import Shell
 from prep_in_memory import Preparation
 from voc_data import jpeg
 
 
 @pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
     """Three clean images in ./images; the folder is the current one."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    made = CommandLine(tmp_path, capsys)
+    made = Shell(tmp_path, capsys)
     for index in range(3):
         made.add(f"images/t{index}", jpeg(seed=index))
     return made

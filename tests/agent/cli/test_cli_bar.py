@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from command_line import CommandLine
-from trainingrun_agent.cli import bar
-from trainingrun_agent.cli.bar import Bar
+from cli_shell import Shell
+from trainingrun_agent.cli import progress_bar as bar
+from trainingrun_agent.cli.progress_bar import ProgressBar
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.progress import Progress
 
@@ -43,12 +43,12 @@ def progress(clock: Stepped) -> Progress:
 
 def test_a_log_gets_a_line_every_few_seconds(progress: Progress, clock: Stepped) -> None:
     stream = io.StringIO()
-    shown = Bar(progress, quiet=False, stream=stream, clock=clock)
-    shown.look()
+    shown = ProgressBar(progress, quiet=False, stream=stream, clock=clock)
+    shown.refresh()
     progress.update(phase="checking", unit="images", done=0, total=3640)
     for done in range(0, 3640, 300):
         progress.update(done=done, bytes=done * 30_000)
-        shown.look()
+        shown.refresh()
         clock.seconds += 1
     assert stream.getvalue().splitlines() == [
         "checking 1500 of 3640 images, 300 images/s, 9.0 MB/s, 7 s left",
@@ -72,26 +72,26 @@ PHASES: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("fields", "line"), PHASES, ids=["no total", "bytes", "the end"])
 def test_every_phase_has_its_words(progress: Progress, clock: Stepped, fields: dict[str, Any], line: str) -> None:
     stream = io.StringIO()
-    shown = Bar(progress, quiet=False, stream=stream, clock=clock)
+    shown = ProgressBar(progress, quiet=False, stream=stream, clock=clock)
     progress.update(**{**fields, "done": 0})
-    shown.look()
+    shown.refresh()
     clock.seconds += 5
     progress.update(**fields)
-    shown.look()
+    shown.refresh()
     assert stream.getvalue() == f"{line}\n"
 
 
 def test_a_terminal_gets_a_bar_that_is_gone_at_the_end(progress: Progress, clock: Stepped) -> None:
     stream = Terminal()
-    shown = Bar(progress, quiet=True, stream=stream, clock=clock)
+    shown = ProgressBar(progress, quiet=True, stream=stream, clock=clock)
     with shown:
         progress.update(phase="listing", unit="files", done=10)
-        shown.look()
+        shown.refresh()
         progress.update(phase="checking", unit="images", done=0, total=40)
-        shown.look()
+        shown.refresh()
         clock.seconds += 1
         progress.update(done=10, bytes=3_000_000)
-        shown.look()
+        shown.refresh()
     text = stream.getvalue()
     assert re.search(r"listing: 10 files", text)
     assert re.search(r"checking:  25%\|.*\| 10/40 .*images/s, 3\.0 MB/s", text)
@@ -101,8 +101,8 @@ def test_a_terminal_gets_a_bar_that_is_gone_at_the_end(progress: Progress, clock
 
 
 @pytest.mark.parametrize("quiet", [True, False])
-def test_quiet_means_no_progress(cli: CommandLine, monkeypatch: pytest.MonkeyPatch, quiet: bool) -> None:
+def test_quiet_means_no_progress(shell: Shell, monkeypatch: pytest.MonkeyPatch, quiet: bool) -> None:
     monkeypatch.setattr(bar, "LINE_SECONDS", 0.0)
-    monkeypatch.setattr(bar, "LOOK_SECONDS", 0.0)
-    ended = cli.run("doctor", "images", *(["--quiet"] if quiet else []))
+    monkeypatch.setattr(bar, "REFRESH_SECONDS", 0.0)
+    ended = shell.run("doctor", "images", *(["--quiet"] if quiet else []))
     assert (ended.code, ended.err == "") == (0, quiet)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from command_line import CommandLine
+from cli_shell import Shell
 from trainingrun_agent.__main__ import main as agent
 from trainingrun_agent.cli.main import parser
 from trdemo.documented_commands import Command, commands, difference
@@ -28,16 +28,16 @@ def location(command: Command) -> str:
 
 
 @pytest.fixture
-def tires(cli: CommandLine) -> CommandLine:
+def tires(shell: Shell) -> Shell:
     """The folders of the user guide, with a few defects."""
     for split, count in (("train", 12), ("test", 3)):
         for index in range(count):
-            cli.add(f"tire/images/{split}/tire_{index:03}", jpeg(seed=f"{split}{index}"))
-    cli.write("tire/images/train/tire_003.jpg", jpeg(seed="train3")[:-27])
+            shell.add(f"tire/images/{split}/tire_{index:03}", jpeg(seed=f"{split}{index}"))
+    shell.write("tire/images/train/tire_003.jpg", jpeg(seed="train3")[:-27])
     for index in (5, 8):
         box = labelled(box=(10, 20, 10, 80))
-        cli.write(f"tire/images/train/tire_{index:03}.xml", voc([box, labelled()]))
-    return cli
+        shell.write(f"tire/images/train/tire_{index:03}.xml", voc([box, labelled()]))
+    return shell
 
 
 @pytest.mark.parametrize("command", OURS, ids=location)
@@ -46,7 +46,7 @@ def test_every_command_is_understood(command: Command) -> None:
 
 
 @pytest.mark.parametrize("command", [command for command in OURS if "tire/" in command.text], ids=location)
-def test_commands_on_folders_do_what_is_shown(tires: CommandLine, command: Command) -> None:
+def test_commands_on_folders_do_what_is_shown(tires: Shell, command: Command) -> None:
     ended = tires.run(*shlex.split(command.text)[1:])
     if command.shown:
         assert difference(command.shown, ended.out) == ""
@@ -56,7 +56,7 @@ def test_commands_on_folders_do_what_is_shown(tires: CommandLine, command: Comma
 
 @pytest.mark.parametrize("command", IN_IMAGE, ids=location)
 def test_the_images_entry_point_understands_them_too(
-    tires: CommandLine, command: Command, capsys: pytest.CaptureFixture[str]
+    tires: Shell, command: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = shlex.split(command.text)
     image = next(at for at, word in enumerate(words) if word.endswith("/agent:0.1.0"))

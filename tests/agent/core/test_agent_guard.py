@@ -69,8 +69,9 @@ def test_a_name_that_leads_to_a_refused_network_is_refused(
         "service of its cloud, not storage"
     )
     assert caught.value.hint == (
-        "Correct the endpoint or its DNS entry; where storage really is there, your platform team can allow the "
-        "endpoint, without a wildcard in its host, in policy.endpoints of the operator's Helm values."
+        "If the endpoint is wrong, create a new TrainingRun with another spec.storage.endpoint; if its DNS entry is,"
+        " correct that and raise spec.retry. If your storage really has this address, ask your platform team to allow"
+        " it in policy.endpoints of the operator's Helm values."
     )
 
 

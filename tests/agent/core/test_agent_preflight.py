@@ -90,5 +90,6 @@ def test_an_empty_prefix_is_refused_by_field(s3_store: S3Store, keys: list[str],
     folder = "train" if "train" in empty else "eval"
     assert caught.value.message == f"spec.{empty}: no object below s3://{s3_store.bucket}/{folder}/"
     assert caught.value.hint == (
-        f"Upload the images there, or create a new TrainingRun with the right {empty} (case matters)."
+        "Upload the images there, then raise spec.retry. If the address is wrong (case matters), create a new"
+        f" TrainingRun with another spec.{empty}."
     )

@@ -23,8 +23,6 @@ from trainingrun_agent.storage.s3 import S3Store
 from voc_data import jpeg, voc
 
 ARCHIVE = "zoo/ssd_inception_v2_coco_2018_01_28.tar.gz"
-USE = "Use a .tar.gz of the TensorFlow 1 detection model zoo, or a run's export folder."
-NEW = "Create a new TrainingRun with weights of its model.network, or with the network of these weights."
 SCOPE = "FeatureExtractor/InceptionV2/"
 INDEX, DATA = zoo.index_of(zoo.SSD_INCEPTION)
 
@@ -45,7 +43,7 @@ class Lab:
         record = AttemptRecord(clock, progress)
         result = prep.run(StageContext(config, lambda _: self.store, progress, threading.Event(), clock, record))
         assert [path.name for path in config.shared.rglob("*") if path.is_file()] == []  # nothing of it is left
-        return result.reason
+        return result.entry.name
 
     def export(self, **files: bytes) -> None:
         """An export folder of an earlier run."""
@@ -79,7 +77,12 @@ def tampered(**files: bytes) -> bytes:
     return zoo.archive({zoo.INDEX: INDEX, zoo.DATA: DATA} | {getattr(zoo, name): data for name, data in files.items()})
 
 
-NO_INDEX = "model.ckpt.index in {uri} is not the index of a checkpoint: "
+OTHER = "Create a new TrainingRun with another spec.model.pretrained.uri"
+USE = (
+    f"{OTHER}: a .tar.gz of the TensorFlow 1 detection model zoo, or the export folder of a run. If only the upload was"
+    " broken, upload it again and raise spec.retry."
+)
+NO_INDEX = "{uri} holds model.ckpt.index, which is not the index of a checkpoint: "
 ARCHIVES = {
     "a web page": (
         b"<!DOCTYPE html><title>404 Not Found</title>",
@@ -104,7 +107,7 @@ ARCHIVES = {
         tampered(DATA=DATA[:-1]),
         "PretrainedUnusable",
         f"the weights in {{uri}} have {len(DATA) - 1} bytes of data, their index names {len(DATA)}",
-        "Data and index are of different checkpoints, or the data was cut: upload both again.",
+        "Index and data are of different checkpoints, or the data was cut: upload both again, then raise spec.retry.",
     ),
     "of another network": (
         zoo.zoo_archive(zoo.MOBILENET_WIDE),
@@ -113,16 +116,19 @@ ARCHIVES = {
             f"the weights in {{uri}} have no variable below {SCOPE}, where ssd_inception_v2 has its own; "
             "they are of ssd_mobilenet_v1"
         ),
-        NEW,
+        (
+            "Create a new TrainingRun with spec.model.network: ssd_mobilenet_v1 (now ssd_inception_v2); or, to keep the"
+            " network, create a new TrainingRun with another spec.model.pretrained.uri."
+        ),
     ),
     "of a classifier": (
         zoo.zoo_archive({"InceptionV2/Logits/biases": (1001,)}),
         "PretrainedMismatch",
         (
             f"the weights in {{uri}} have no variable below {SCOPE}, where ssd_inception_v2 has its own; "
-            "they are of no network on offer and begin with InceptionV2/Logits/biases"
+            "they are of none of the networks, and begin with InceptionV2/Logits/biases"
         ),
-        NEW,
+        f"{OTHER}: weights of spec.model.network.",
     ),
 }
 
@@ -145,7 +151,8 @@ def test_weights_that_are_not_there_end_prep(lab: Lab) -> None:
     assert caught.value.reason == "PretrainedNotFound"
     assert caught.value.message == f"spec.model.pretrained: no object at s3://{lab.store.bucket}/zoo/Typo.tar.gz"
     assert caught.value.hint == (
-        "Upload the weights there, or create a new TrainingRun with the right address (case matters)."
+        "Upload the weights there, then raise spec.retry. If the address is wrong (case matters), create a new"
+        " TrainingRun with another spec.model.pretrained.uri."
     )
 
 

@@ -19,6 +19,9 @@ import pytest
 from trainingrun_agent.config import AgentConfig, Paths
 from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import Interrupted, StorageRefused, UserError
+from trainingrun_agent.reasons.dataset import DATA_CHANGED
+from trainingrun_agent.reasons.pods import PREPARED
+from trainingrun_agent.reasons.storage import TLS_ERROR
 from trainingrun_agent.runner import run
 from trainingrun_agent.verdict import StageResult, Timings
 
@@ -37,7 +40,7 @@ def keep_signal_handlers() -> Iterator[None]:
 
 def _succeed(context: StageContext) -> StageResult:
     context.record.claimed(4)
-    return StageResult("Prepared", "done")
+    return StageResult(PREPARED, {"images": "2 images"})
 
 
 def _raise(error: BaseException) -> Callable[[StageContext], StageResult]:
@@ -53,14 +56,20 @@ def _raise(error: BaseException) -> Callable[[StageContext], StageResult]:
 def _stop_oneself(context: StageContext) -> StageResult:
     os.kill(os.getpid(), signal.SIGTERM)
     assert context.stop.wait(60)
-    raise Interrupted("SIGTERM seen")
+    raise Interrupted
 
 
+TLS = StorageRefused(TLS_ERROR, call="GetObject", where="s3://x/y", answer="no")
 FULL = OSError(errno.ENOSPC, "no space", "/shared/x")
 WAYS = [
     pytest.param(_succeed, "succeeded", "Prepared", id="success"),
-    pytest.param(_raise(UserError("BadOverride", "m")), "userError", "BadOverride", id="user error"),
-    pytest.param(_raise(StorageRefused("TLSError", "m")), "storageRefused", "TLSError", id="refused"),
+    pytest.param(_raise(UserError(DATA_CHANGED, files="1 file")), "userError", "DataChanged", id="user error"),
+    pytest.param(
+        _raise(TLS),
+        "storageRefused",
+        "TLSError",
+        id="refused",
+    ),
     pytest.param(_stop_oneself, "interrupted", "Interrupted", id="SIGTERM"),
     pytest.param(_raise(MemoryError()), "outOfMemory", "OutOfMemory", id="memory"),
     pytest.param(_raise(FULL), "diskFull", "DiskFull", id="disk"),
@@ -115,14 +124,14 @@ def test_without_a_termination_log_the_verdict_is_in_the_log(
     make_config()
     agent_paths.termination_log.mkdir()
     caplog.set_level("INFO", logger="trainingrun_agent")
-    assert run("prep", env=ENV, paths=agent_paths, port=0, main=_raise(UserError("Bad", "m"))) == 1
-    assert '"reason":"Bad"' in caplog.text
+    assert run("prep", env=ENV, paths=agent_paths, port=0, main=_raise(UserError(DATA_CHANGED, files="1 file"))) == 1
+    assert '"reason":"DataChanged"' in caplog.text
     assert "the verdict cannot be written" in caplog.text
 
 
 def test_the_mirror_leaves_no_verdict(make_config: Callable[..., AgentConfig], agent_paths: Paths) -> None:
     make_config()
-    assert run("mirror", env={}, paths=agent_paths, port=0, main=_raise(UserError("Bad", "m"))) == 1
+    assert run("mirror", env={}, paths=agent_paths, port=0, main=_raise(UserError(DATA_CHANGED, files="1 file"))) == 1
     assert not agent_paths.termination_log.exists()
 
 

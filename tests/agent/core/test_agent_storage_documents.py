@@ -144,7 +144,7 @@ def test_an_unusable_manifest_names_its_key(s3_store: S3Store, data: bytes) -> N
 
 
 def test_an_absent_manifest(s3_store: S3Store) -> None:
-    with pytest.raises(NotFound, match="no manifest at"):
+    with pytest.raises(NotFound, match="ObjectNotFound: no manifest at"):
         manifest.read(s3_store, "folder/MANIFEST.json")
 
 

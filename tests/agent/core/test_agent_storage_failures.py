@@ -66,9 +66,9 @@ REFUSED, OUTAGE = Outcome.STORAGE_REFUSED, Outcome.STORAGE_OUTAGE
         (400, "plain HTTP request was sent to HTTPS port", REFUSED, "EndpointNotS3", "http or https"),
         (501, _xml("NotImplemented"), REFUSED, "RequestRefused", "does not support ListObjectsV2"),
         (503, _xml("SlowDown"), OUTAGE, "ServerError", "log of the storage server"),
-        (500, _xml("InternalError"), OUTAGE, "ServerError", "keeps trying"),
-        (502, "<html>bad gateway</html>", OUTAGE, "ServerError", "keeps trying"),
-        (429, _xml("TooManyRequests"), OUTAGE, "ServerError", "keeps trying"),
+        (500, _xml("InternalError"), OUTAGE, "ServerError", "log of the storage server"),
+        (502, "<html>bad gateway</html>", OUTAGE, "ServerError", "log of the storage server"),
+        (429, _xml("TooManyRequests"), OUTAGE, "ServerError", "log of the storage server"),
     ],
     ids=lambda value: str(value)[:60] if isinstance(value, str) and "<" not in value else None,
 )
@@ -104,7 +104,7 @@ def test_the_field_of_another_bucket_is_named(
     document["dataset"]["eval"]["bucket"] = "photos"
     canned_server.answers = [(404, _xml("NoSuchBucket"))]
     store = open_store(make_config(endpoint=canned_server.endpoint), "photos", limits=FAST)
-    assert "correct spec.dataset.eval.uri" in _fail(store).hint
+    assert "create a new TrainingRun with another spec.dataset.eval.uri" in _fail(store).hint
 
 
 @pytest.mark.parametrize("minutes", [-30, 6], ids=["server ahead", "server behind"])
@@ -257,7 +257,9 @@ def test_what_is_in_the_ca_bundle_is_never_shown(make_config: Callable[..., Agen
     error = caught.value
     assert (error.outcome, error.reason) == (REFUSED, "TLSError")
     assert error.message == "spec.storage.caBundle: the ConfigMap's key has no readable certificates"
-    assert error.hint == "Put the certificates of the authority into it, in PEM form (-----BEGIN CERTIFICATE-----)."
+    assert error.hint.startswith(
+        "Put the certificates of the authority into it, in PEM form (-----BEGIN CERTIFICATE-----)"
+    )
 
 
 def test_an_impossible_bucket_name(make_config: Callable[..., AgentConfig]) -> None:

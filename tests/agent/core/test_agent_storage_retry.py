@@ -11,10 +11,11 @@ import pytest
 
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.errors import Interrupted, StorageOutage, StorageRefused
+from trainingrun_agent.reasons.storage import ACCESS_DENIED, SERVER_ERROR
 from trainingrun_agent.storage.retry import Retrier, RetryingStore
 from trainingrun_agent.storage.s3 import S3Store
 
-OUTAGE = StorageOutage("ServerError", "503", hint="look there")
+OUTAGE = StorageOutage(SERVER_ERROR, call="GetObject", where="s3://x/y", answer="503")
 
 
 class Failing:
@@ -79,7 +80,7 @@ def test_beyond_the_tolerance_the_outage_is_the_end(make_retrier: Callable[..., 
     with pytest.raises(StorageOutage, match=r"503; waited 60 s of spec\.storage\.outageToleranceSeconds") as caught:
         make_retrier().run(Failing(*[OUTAGE] * 99))
     assert fake_clock.seconds == 60
-    assert caught.value.hint == "look there"
+    assert caught.value.hint == "Look at the log of the storage server."
 
 
 def test_no_tolerance_means_one_try(make_retrier: Callable[..., Retrier], fake_clock: Any) -> None:
@@ -90,7 +91,7 @@ def test_no_tolerance_means_one_try(make_retrier: Callable[..., Retrier], fake_c
 
 
 def test_a_refusal_is_not_waited_for(make_retrier: Callable[..., Retrier], states: list[str]) -> None:
-    call = Failing(StorageRefused("AccessDenied", "no"))
+    call = Failing(StorageRefused(ACCESS_DENIED, call="GetObject", where="s3://x/y", answer="403"))
     with pytest.raises(StorageRefused):
         make_retrier().run(call)
     assert (call.calls, states) == (1, [])
@@ -100,7 +101,7 @@ def test_a_stopped_pod_does_not_wait(
     make_retrier: Callable[..., Retrier], stop: threading.Event, fake_clock: Any
 ) -> None:
     stop.set()
-    with pytest.raises(Interrupted, match="SIGTERM arrived while storage did not answer: 503"):
+    with pytest.raises(Interrupted, match="SIGTERM arrived while storage did not answer: GetObject on s3://x/y failed"):
         make_retrier().run(Failing(*[OUTAGE] * 99))
     assert fake_clock.seconds == 0
 

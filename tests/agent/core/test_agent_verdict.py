@@ -21,6 +21,8 @@ from trainingrun_agent.errors import (
     StorageRefused,
     UserError,
 )
+from trainingrun_agent.reasons.dataset import DATA_CHANGED
+from trainingrun_agent.reasons.storage import ACCESS_DENIED, SERVER_ERROR
 from trainingrun_agent.verdict import Timings, Verdict
 
 PREP = {
@@ -35,6 +37,9 @@ PREP = {
     "trainObjects": 118,
     "warnings": 2,
 }
+
+
+CALL = {"call": "GetObject", "where": "x", "answer": "no"}
 
 
 def _verdict(**changes: Any) -> Verdict:
@@ -59,14 +64,18 @@ def test_every_outcome_is_one_of_the_contract(outcome: Outcome, contract: Callab
 @pytest.mark.parametrize(
     ("error", "outcome"),
     [
-        pytest.param(UserError("BadThing", "m", hint="h"), Outcome.USER_ERROR, id="user"),
-        pytest.param(ObjectTooLarge("m"), Outcome.USER_ERROR, id="too large"),
-        pytest.param(StorageRefused("AccessDenied", "m"), Outcome.STORAGE_REFUSED, id="refused"),
-        pytest.param(NotFound("m"), Outcome.STORAGE_REFUSED, id="not found"),
-        pytest.param(StorageOutage("ServerError", "m"), Outcome.STORAGE_OUTAGE, id="outage"),
-        pytest.param(IntegrityError("m"), Outcome.CRASH, id="integrity"),
-        pytest.param(DiskFull("m"), Outcome.DISK_FULL, id="disk"),
-        pytest.param(Interrupted("m"), Outcome.INTERRUPTED, id="interrupted"),
+        pytest.param(UserError(DATA_CHANGED, files="1 file"), Outcome.USER_ERROR, id="user"),
+        pytest.param(ObjectTooLarge(where="x", limit=1), Outcome.USER_ERROR, id="too large"),
+        pytest.param(
+            StorageRefused(ACCESS_DENIED, **CALL),
+            Outcome.STORAGE_REFUSED,
+            id="refused",
+        ),
+        pytest.param(NotFound(**CALL), Outcome.STORAGE_REFUSED, id="not found"),
+        pytest.param(StorageOutage(SERVER_ERROR, **CALL), Outcome.STORAGE_OUTAGE, id="outage"),
+        pytest.param(IntegrityError(where="x", found="1 byte", expected="2 bytes"), Outcome.CRASH, id="integrity"),
+        pytest.param(DiskFull(what="x"), Outcome.DISK_FULL, id="disk"),
+        pytest.param(Interrupted(), Outcome.INTERRUPTED, id="interrupted"),
     ],
 )
 def test_errors_are_named_for_their_consequence(

@@ -83,8 +83,8 @@ def test_any_bytes_are_an_index_or_not() -> None:
             {f"InceptionV2/Conv{number}/weights": (1,) for number in range(9)},
             (
                 "have no variable below FeatureExtractor/InceptionV2/, where ssd_inception_v2 has its own; they "
-                "are of no "
-                "network on offer and begin with InceptionV2/Conv0/weights, InceptionV2/Conv1/weights, "
+                "are of none "
+                "of the networks, and begin with InceptionV2/Conv0/weights, InceptionV2/Conv1/weights, "
                 "InceptionV2/Conv2/weights"
             ),
         ),

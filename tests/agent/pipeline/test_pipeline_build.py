@@ -110,11 +110,11 @@ def test_the_shortest_runs_have_a_schedule(network: str, steps: int) -> None:
 
 @pytest.mark.parametrize("rate", ["0", "-1", "fast", "", "nan", "11"])
 def test_an_unusable_learning_rate_names_its_field(rate: str) -> None:
-    with pytest.raises(UserError, match=r"train\.learningRate"):
+    with pytest.raises(UserError, match=r"LearningRateUnusable: spec\.train\.learningRate"):
         built(learning_rate=rate)
 
 
 def test_an_unknown_network_is_told_the_known_ones() -> None:
-    with pytest.raises(UserError, match=r"model\.network 'yolo'") as caught:
+    with pytest.raises(UserError, match=r"UnknownNetwork: spec\.model\.network 'yolo'") as caught:
         built(network="yolo")
     assert all(name in caught.value.hint for name in NETWORKS)

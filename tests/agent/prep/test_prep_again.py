@@ -130,7 +130,7 @@ def test_an_object_that_was_changing_is_read_again(prep: Preparation, monkeypatc
 
     def changing(asked: str, *, max_bytes: int, etag: str = "") -> bytes:
         if asked == key:
-            raise ObjectChanged(f"{key} has another ETag")
+            raise ObjectChanged(where=key, found="another", listed="an ETag")
         return get(asked, max_bytes=max_bytes, etag=etag)
 
     with monkeypatch.context() as patch:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from prep_in_memory import Preparation
+from prep_in_memory import Preparation, seen
 from voc_data import encoded, jpeg, labelled, picture, voc
 
 OTHER = voc([labelled(box=(1, 2, 90, 100))])
@@ -54,7 +54,8 @@ def test_what_a_duplicate_is_of_is_said(prep: Preparation) -> None:
     prep.add("y", jpeg(seed="x"), OTHER, split="eval")
     prep.run()
     [finding] = prep.document("report.json")["findings"]
-    assert finding["seen"] == "the very image train: x.jpg, with other boxes"
+    assert finding["fields"] == {"case": "otherBoxes", "otherSplit": "train", "other": "x.jpg"}
+    assert seen(finding) == "byte-identical to train/x.jpg, but with different boxes"
     assert finding["severity"] == "warning"
 
 

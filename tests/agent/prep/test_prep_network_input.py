@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from prep_in_memory import Preparation
+from prep_in_memory import Preparation, seen
 from trainingrun_agent.pipeline.networks import NETWORKS
 from trainingrun_agent.prep.model.annotation import LabelledObject
 from trainingrun_agent.prep.statistics.distributions import Distributions, bin_sides
@@ -140,9 +140,9 @@ def test_boxes_that_the_network_cannot_see_are_told(prep: Preparation) -> None:
     assert report["counts"] == {"BoxTooSmall": 1, "BoxesTooSmall": 1}
     one, many = sorted(report["findings"], key=lambda item: item["code"])
     assert (one["severity"], one["file"], one["object"]) == ("info", "t0.xml", 1)
-    assert one["seen"].startswith("2 boxes are shorter than 8 pixels at the 300 pixels that ssd_inception_v2 sees")
+    assert seen(one) == "2 boxes are shorter than 8 pixels once ssd_inception_v2 scales the image to 300 pixels"
     assert (many["severity"], many["split"]) == ("warning", "train")
-    assert many["seen"].startswith("2 of 5 boxes are shorter")
+    assert seen(many) == "2 of 5 boxes are shorter than 8 pixels once ssd_inception_v2 scales images to 300 pixels"
 
 
 def test_images_much_larger_than_the_input_are_told(prep: Preparation) -> None:
@@ -151,4 +151,4 @@ def test_images_much_larger_than_the_input_are_told(prep: Preparation) -> None:
     prep.run()
     [finding] = prep.document("report.json")["findings"]
     assert (finding["code"], finding["severity"]) == ("ImagesMuchLarger", "info")
-    assert finding["seen"].startswith("1 of 3 images are more than 4 times as large as the 300 pixels")
+    assert seen(finding) == "1 of 3 images are more than 4 times as large as the 300 pixels that ssd_inception_v2 uses"

@@ -12,9 +12,12 @@ import pytest
 from lxml import etree, html
 from PIL import Image
 
+from trainingrun_agent.prep.model.codes import KINDS
+from trainingrun_agent.prep.model.codes.kind import field_names
 from trainingrun_agent.prep.report.page import pictures
 from trainingrun_agent.prep.report.page.page import render
 from trainingrun_agent.prep.report.page.pictures import Box, Shown, Wanted, draw
+from trainingrun_agent.terms import TRAININGRUN
 from voc_data import encoded, jpeg, picture
 
 HOSTILE = "</title></style><script>alert(1)</script><img src=//x.test/i onerror='a()'>\"&\x00\ud800\u202e"
@@ -52,9 +55,11 @@ def split(classes: Sequence[str] = ("cat", "dog"), each: int = 50) -> dict[str, 
     }
 
 
-def finding(code: str = "BoxClipped", severity: str = "warning", **fields: Any) -> dict[str, Any]:
-    text = {"file": "a.xml", "seen": "a box beyond the edge", "done": "clipped it", "hint": "Draw it again."}
-    return {"code": code, "severity": severity, "split": "train", **text, **fields}
+def finding(code: str = "BoxClipped", **changes: Any) -> dict[str, Any]:
+    """As report.json has it, with fields that are complete."""
+    fields = dict.fromkeys(field_names(KINDS[code].seen), "x") | {"count": 2, "corners": [1], "image": [1, 2]}
+    severity = str(KINDS[code].severity)
+    return {"code": code, "severity": severity, "split": "train", "file": "a.xml", "fields": fields, **changes}
 
 
 def report(
@@ -66,7 +71,7 @@ def report(
 ) -> dict[str, Any]:
     severities = Counter(item["severity"] for item in findings)
     return {
-        "formatVersion": 2,
+        "formatVersion": 3,
         "digest": "ab" * 32,
         "classes": list(classes),
         "counts": counts or Counter(item["code"] for item in findings),
@@ -81,7 +86,7 @@ def report(
 
 
 def parsed(document: Mapping[str, Any], shown: Sequence[Shown] = ()) -> html.HtmlElement:
-    text = render(document, shown)
+    text = render(document, shown, TRAININGRUN)
     tree = html.document_fromstring(text.encode())
     harmless(tree, text)
     return tree
@@ -124,7 +129,7 @@ EVERYTHING = [
 ]
 DOCUMENTS: dict[str, tuple[dict[str, Any], str]] = {
     "no findings": (report(), "Nothing was found that needs doing."),
-    "an error": (report(findings=[finding(severity="error")]), "40 images"),
+    "an error": (report(findings=[finding("ImageEmpty")]), "40 images"),
     "no eval": (report(splits={"train": split()}), "There is no evaluation split"),
     "no train": (report(splits={"eval": split()}), "There are no boxes to train on"),
     "no objects": (report(splits={"train": split(each=0), "eval": split(each=0)}), "No class has objects to train on."),
@@ -159,13 +164,13 @@ def test_every_section_is_there_whatever_is_missing(document: dict[str, Any], to
 
 
 def test_without_any_split_what_was_found_is_told() -> None:
-    tree = parsed(report(splits={}, findings=[finding("LabelsMissing", "error")]))
+    tree = parsed(report(splits={}, findings=[finding("ImageEmpty")]))
     assert headings(tree) == ["What to do first", "Findings"]
-    assert "LabelsMissing" in words(tree)
+    assert "ImageEmpty" in words(tree)
 
 
 def test_the_verdict_comes_first() -> None:
-    found = [finding(severity="error"), *[finding("BoxSwapped")] * 2]
+    found = [finding("ImageEmpty"), *[finding("BoxSwapped")] * 2]
     tree = parsed(report(findings=found, splits={"train": split(each=2444)}))
     verdict = "40 images, 4 888 objects, 1 error, 2 warnings"
     assert words(tree.xpath("//header/p")[0]) == verdict
@@ -173,15 +178,24 @@ def test_the_verdict_comes_first() -> None:
 
 
 def test_findings_are_in_the_order_of_gravity() -> None:
-    found = [finding("A", "info"), *[finding("B")] * 2, *[finding("C")] * 3, finding("D", "error")]
+    warnings = [*[finding("BoxSwapped")] * 2, *[finding("BoxClipped")] * 3]
+    order = ["ImageEmpty", "BoxClipped", "BoxSwapped", "SizeMissing"]
+    found = [finding("SizeMissing"), *warnings, finding("ImageEmpty")]
     tree = parsed(report(findings=found))
-    assert [words(link) for link in tree.xpath("//section[@id='first']//a")] == ["D", "C", "B", "A"]
-    assert [words(head).split()[0] for head in tree.xpath("//section[@id='findings']//h3")] == ["D", "C", "B", "A"]
+    assert [words(link) for link in tree.xpath("//section[@id='first']//a")] == order
+    assert [words(head).split()[0] for head in tree.xpath("//section[@id='findings']//h3")] == order
 
 
-@pytest.mark.parametrize("field", ["file", "seen", "done", "hint", "code"])
-def test_findings_are_shown_as_the_text_they_are(field: str) -> None:
-    tree = parsed(report(findings=[finding(**{field: HOSTILE})]))
+HOSTILE_FINDINGS = {
+    "file": finding(file=HOSTILE),
+    "field": finding("NameClash", fields={"other": HOSTILE}),
+    "list": finding("ImageAmbiguous", fields={"labelFile": "a", "count": 2, "images": [HOSTILE]}),
+}
+
+
+@pytest.mark.parametrize("hostile", HOSTILE_FINDINGS.values(), ids=HOSTILE_FINDINGS)
+def test_findings_are_shown_as_the_text_they_are(hostile: dict[str, Any]) -> None:
+    tree = parsed(report(findings=[hostile]))
     assert "<script>alert(1)</script>" in tree.text_content()
 
 
@@ -198,17 +212,20 @@ def test_five_hundred_classes_are_all_there() -> None:
     tree = parsed(document)
     table = {words(cell) for cell in tree.xpath("//section[@id='classes']//tbody//th")}
     assert table == set(classes)
-    assert len(render(document, [])) < MEGABYTE
+    assert len(render(document, [], TRAININGRUN)) < MEGABYTE
 
 
 def test_a_thousand_findings_give_a_page_of_bounded_size() -> None:
-    long = {"file": "f" * 1024, "seen": "s" * 300, "done": "d" * 200, "hint": "h" * 300}
-    found = [finding(f"Code{index % 10}", **long) for index in range(1000)]
-    document = report(findings=found, counts={f"Code{index}": 250 for index in range(10)})
+    codes = ["BoxClipped", "BoxSwapped", "BoxOutside", "BoxDegenerate", "ImageEmpty"]
+    codes += ["ClassMissing", "NameClash", "DuplicateImage", "FormatMismatch", "ImageAnimated"]
+    found = [finding(code, file="f" * 1024) for code in codes]
+    for one in found:
+        one["fields"] |= dict.fromkeys(("name", "other", "format"), "x" * 500)
+    document = report(findings=found * 100, counts=dict.fromkeys(codes, 250))
     tree = parsed(document)
     assert len(tree.xpath("//section[@id='findings']//tbody/tr")) == 10 * 20
     assert "And 230 more, the first 80 of them in report.json." in words(tree)
-    assert len(render(document, [])) < MEGABYTE
+    assert len(render(document, [], TRAININGRUN)) < MEGABYTE
 
 
 def test_a_hundred_and_fifty_pictures_fit_into_three_megabytes() -> None:
@@ -216,7 +233,7 @@ def test_a_hundred_and_fifty_pictures_fit_into_three_megabytes() -> None:
         draw(jpeg(640, 480, seed=seed), Wanted("train", f"{seed}.jpg", "", "class:cat", (Box((0, 0, 1, 1), "cat"),)))
         for seed in range(5)
     ]
-    assert 0 < len(render(report(), shown * 30)) < 3 * MEGABYTE
+    assert 0 < len(render(report(), shown * 30, TRAININGRUN)) < 3 * MEGABYTE
 
 
 def test_pictures_stand_with_what_they_show() -> None:
@@ -327,7 +344,7 @@ def test_pictures_are_of_a_size_to_look_at(size: tuple[int, int], longest: int) 
 
 
 def test_the_drawings_are_well_formed() -> None:
-    text = render(report(findings=[finding()]), [])
+    text = render(report(findings=[finding()]), [], TRAININGRUN)
     drawings = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
     assert len(drawings) >= 5
     assert all(etree.fromstring(drawing).get("viewBox") for drawing in drawings)

@@ -12,6 +12,8 @@ import pytest
 from prep_in_memory import Preparation
 from trainingrun_agent.errors import NotFound, StorageRefused, UserError
 from trainingrun_agent.prep.judge.policy import allowed_bad_files
+from trainingrun_agent.reasons.storage import ACCESS_DENIED
+from trainingrun_agent.terms import TRAININGRUN
 from voc_data import encoded, jpeg, labelled, picture, voc
 
 BAD_PAIRS = {
@@ -39,7 +41,7 @@ def test_a_bad_file_is_skipped_and_named(
     assert report["counts"] == {code: 1}
     [finding] = report["findings"]
     assert finding["file"] in ("bad.jpg", "bad.xml")
-    assert (finding["severity"], finding["split"], finding["done"]) == ("error", "train", "file skipped")
+    assert (finding["severity"], finding["split"]) == ("error", "train")
     assert (made.train_images, made.numbers["errors"]) == (3, 1)
     assert made.numbers["topFindings"][0].startswith("train: bad.")
 
@@ -98,17 +100,17 @@ REFUSED: dict[str, tuple[Callable[[Preparation], Any], str, str]] = {
     "class in another case": (
         lambda prep: setattr(prep, "classes", ("Tire",)),
         "ClassNotFound",
-        "no object of class 'Tire' (did you mean 'tire'?) in dataset.train; names there: 'tire' (3)",
+        "no object of class 'Tire' (did you mean 'tire'?) in spec.dataset.train; names there: 'tire' (3)",
     ),
     "class never labelled": (
         lambda prep: setattr(prep, "classes", ("tire", "zebra")),
         "ClassNotFound",
-        "no object of class 'zebra' in dataset.train; names there: 'tire' (3)",
+        "no object of class 'zebra' in spec.dataset.train; names there: 'tire' (3)",
     ),
     "many classes never labelled": (
         lambda prep: setattr(prep, "classes", ("a", "b", "c", "d", "e", "f", "tires")),
         "ClassNotFound",
-        "no object of class 'a', 'b', 'c', 'd', 'e' and 2 more in dataset.train; names there: 'tire' (3)",
+        "no object of class 'a', 'b', 'c', 'd', 'e' and 2 more in spec.dataset.train; names there: 'tire' (3)",
     ),
     "class lost": (
         lambda prep: (
@@ -134,7 +136,9 @@ def test_data_that_cannot_be_trained_on_is_refused(
         prep.run()
     assert caught.value.reason == reason
     assert message in caught.value.message
-    [where] = re.findall(r"Report: s3://detectors/(ml/datasets/failed/[0-9a-f]{64}/report)\.html", caught.value.hint)
+    [where] = re.findall(
+        r"Report: s3://detectors/(ml/datasets/failed/[0-9a-f]{64}/report)\.html", caught.value.report_in(TRAININGRUN)
+    )
     contract("report", json.loads(prep.memory.objects[f"{where}.json"]))
     assert [key for key in prep.memory.puts if "/blobs/" not in key and "/latest/" not in key] == [
         f"{where}.json",
@@ -155,7 +159,9 @@ def test_the_message_names_the_first_three_files(prep: Preparation) -> None:
 
 def test_an_unknown_class_comes_with_the_nearest_one(prep: Preparation) -> None:
     prep.add("bad", xml=voc([labelled("tires")]))
-    with pytest.raises(UserError, match=r"class 'tires' is not in dataset\.classes; the nearest one is 'tire'"):
+    with pytest.raises(
+        UserError, match=r"class 'tires' is not in spec\.dataset\.classes; the nearest name there is 'tire'"
+    ):
         prep.run()
 
 
@@ -184,7 +190,7 @@ def test_files_that_change_under_our_hands_spoil_the_data_set(
         if key != f"train/{file}":
             return get(key, max_bytes=max_bytes, etag=etag)
         if change == "deleted":
-            raise NotFound(f"no object at {key}")
+            raise NotFound(call="GetObject", where=key, answer="404")
         size = len(prep.memory.objects[key])
         prep.memory.objects[key] = bytes({"longer": size + 1, "shorter": 1}.get(change, size))
         return get(key, max_bytes=max_bytes, etag=etag)
@@ -204,7 +210,7 @@ def test_the_cause_is_told_even_when_the_report_cannot_be_written(
 
     def refuse(key: str, data: bytes, *, if_absent: bool = False) -> bool:
         if "report" in key or "/latest/" in key:
-            raise StorageRefused("AccessDenied", f"PutObject {key}")
+            raise StorageRefused(ACCESS_DENIED, call="PutObject", where=key, answer="403")
         return put(key, data, if_absent=if_absent)
 
     monkeypatch.setattr(prep.memory, "put", refuse)
@@ -212,7 +218,7 @@ def test_the_cause_is_told_even_when_the_report_cannot_be_written(
     with pytest.raises(UserError) as caught:
         prep.run()
     assert caught.value.reason == "TooManyBadFiles"
-    assert "could not be written" in caught.value.hint
+    assert "could not be written" in caught.value.report_in(TRAININGRUN)
 
 
 @pytest.mark.parametrize(

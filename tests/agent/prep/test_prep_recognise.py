@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from label_sets import CLASSES, SETS, Files, coco_document, images, open_images, tutorial_csv, yolo
 from label_sets import PHOTOS as PHOTO_LIST
-from prep_in_memory import Preparation
+from prep_in_memory import Preparation, seen
 from trainingrun_agent.errors import Interrupted, UserError
 from trainingrun_agent.prep.source.listing import Entry, Listing
 from trainingrun_agent.prep.source.recognise import recognise
@@ -118,7 +119,7 @@ def test_says_what_it_saw_and_what_to_set(files: Files, reason: str, message: st
     with pytest.raises(UserError) as caught:
         recognised(files)
     assert (caught.value.reason, caught.value.message) == (reason, f"spec.dataset.train.format: {message}")
-    assert "spec.dataset.train.format to one of" in caught.value.hint
+    assert re.search(r"new TrainingRun with (another )?spec\.dataset\.train\.format", caught.value.hint)
 
 
 def test_asked_for_nothing_is_looked_into() -> None:
@@ -148,8 +149,8 @@ def test_a_format_that_nothing_has_is_refused(prep: Preparation) -> None:
         prep.run()
     assert caught.value.reason == "LabelsNotFound"
     assert caught.value.message == (
-        "spec.dataset.train.format: coco, but no file below the URI begins as that format does;"
-        " .json files there: x.json"
+        "spec.dataset.train.format: coco, but no file below spec.dataset.train.uri begins as that format"
+        " does; .json files there: x.json"
     )
 
 
@@ -250,7 +251,7 @@ def test_a_defect_names_image_object_and_place_in_the_file(coco_lab: Preparation
     coco_lab.run()
     [finding] = coco_lab.document("report.json")["findings"]
     assert (finding["code"], finding["file"], finding["object"]) == ("BoxNotANumber", "a b.jpg", 1)
-    assert finding["seen"] == "annotations.coco.json annotations[2]: bbox[1] is 'top'"
+    assert seen(finding) == "annotations.coco.json annotations[2]: bbox[1] is 'top'"
 
 
 def test_a_file_that_changes_while_it_is_read_spoils_the_data_set(
@@ -287,7 +288,7 @@ def test_cut_off_labels_fail_the_run_and_are_named_first(coco_lab: Preparation) 
         coco_lab.run()
     assert caught.value.reason == "EmptyTrainSet"
     assert (
-        "used: train annotations.coco.json: AnnotationMalformed: no well-formed JSON at character"
+        "used: train annotations.coco.json: AnnotationMalformed: the JSON ends too early, at character"
         in caught.value.message
     )
 

@@ -17,6 +17,7 @@ from trainingrun_agent.prep.sharding.job import FetchedImage, ShardJob
 from trainingrun_agent.prep.sharding.worker_process import RemoteShard, RemoteWriter, WorkerProcess
 from trainingrun_agent.prep.split import shards
 from trainingrun_agent.prep.statistics.network_input import NetworkInput
+from trainingrun_agent.reasons.storage import ACCESS_DENIED
 from voc_data import jpeg
 
 
@@ -101,7 +102,7 @@ ERRORS: dict[str, tuple[Callable[[Preparation, str], bytes], type[Exception]]] =
 
 
 def refuse(key: str) -> bytes:
-    raise StorageRefused("AccessDenied", f"GetObject {key}")
+    raise StorageRefused(ACCESS_DENIED, call="GetObject", where=key, answer="403")
 
 
 def stop(prep: Preparation) -> bytes:

@@ -114,6 +114,17 @@ def test_export_with_links_is_refused(trained: Any, tmp_path: Path, what: str) -
     assert trained.keys(context.out, "export/") == []
 
 
+def test_a_run_whose_checkpoints_were_deleted_needs_a_new_one(trained: Any) -> None:
+    context = trained.pod("export")
+    for info in list(context.out.list("")):
+        if "/checkpoints/" in info.key:
+            context.out.delete(info.key)
+    trained.start_trainer(context, export=MODEL)
+    verdict = verdict_of(export, context)
+    assert (verdict.outcome, verdict.reason) == (Outcome.CRASH, "CheckpointMissing")
+    assert verdict.next_step == {"kind": "newRun"}
+
+
 def test_untrained_run_sends_the_exporter_away(prepared: Any) -> None:
     context = prepared.pod("export")
     exporter = prepared.start_trainer(context, export=MODEL)

@@ -196,14 +196,14 @@ def test_one_failure_ends_the_other_transfers(run: Any) -> None:
             moved += 1
 
     def fail() -> None:
-        raise IntegrityError("broken")
+        raise IntegrityError(where="model.ckpt", found="3 bytes", expected="4 bytes")
 
     def transfer_all() -> None:
         with Transfers(meter) as transfers:
             for transfer in (endless, endless, fail):
                 transfers.start(transfer)
 
-    with pytest.raises(IntegrityError, match="broken"):
+    with pytest.raises(IntegrityError, match="3 bytes, expected 4 bytes"):
         transfer_all()
     assert moved > 0
 

@@ -14,6 +14,7 @@ from trainingrun_agent.errors import StorageOutage
 from trainingrun_agent.keys import Attempt
 from trainingrun_agent.mirror import run as run_mirror
 from trainingrun_agent.mirror.loop import BUSY_SECONDS, BUSY_TURNS, ERROR_SECONDS, IDLE_SECONDS, Mirror
+from trainingrun_agent.reasons.storage import ENDPOINT_UNREACHABLE
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage.base import ObjectInfo, ObjectStore
 from trainingrun_agent.verdict import StageResult
@@ -34,7 +35,7 @@ class Counting:
     def list(self, prefix: str, **options: Any) -> Iterator[ObjectInfo]:
         self.requests += 1
         if self.down:
-            raise StorageOutage("EndpointUnreachable", "nobody answers")
+            raise StorageOutage(ENDPOINT_UNREACHABLE, call="ListObjectsV2", where="s3://x", answer="nobody answers")
         return self._store.list(prefix, **options)
 
     def get_range(self, key: str, *, start: int, length: int) -> bytes:
@@ -230,5 +231,5 @@ def test_sigterm_ends_it_at_once(run: Any) -> None:
     context.stop.set()
     thread.join(patience(3))
     assert not thread.is_alive()
-    assert [result.reason for result in results] == ["Stopped"]
+    assert [result.entry.name for result in results] == ["Stopped"]
     assert sorted(path.name for path in (context.config.shared / "logs").iterdir()) == ["eval_0", "train"]

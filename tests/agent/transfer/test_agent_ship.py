@@ -12,6 +12,7 @@ import pytest
 
 from trainingrun_agent.errors import StorageRefused
 from trainingrun_agent.keys import Attempt
+from trainingrun_agent.reasons.storage import ACCESS_DENIED
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.base import ObjectStore
@@ -228,7 +229,7 @@ def test_many_small_chunks_become_one_and_shipping_goes_on(ship: Ship, monkeypat
 
 def test_compaction_forbidden_by_the_bucket_leaves_the_chunks(ship: Ship, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(key: str) -> None:
-        raise StorageRefused("AccessDenied", f"DeleteObject of {key}")
+        raise StorageRefused(ACCESS_DENIED, call="DeleteObject", where=key, answer="403")
 
     for part in (b"a", b"b"):
         ship.write_events(part)

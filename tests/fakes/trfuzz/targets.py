@@ -21,11 +21,12 @@ from label_sets import CLASSES, HEIGHT, WIDTH
 from trainingrun_agent.prep.image import images
 from trainingrun_agent.prep.image.check import Checker
 from trainingrun_agent.prep.model.annotation import Annotation, UnusableError
-from trainingrun_agent.prep.model.findings import Severity
+from trainingrun_agent.prep.model.codes.kind import Severity
 from trainingrun_agent.prep.source.readers import FORMATS, FileFormat, json_stream, labelimg, pascal_voc
 from trainingrun_agent.prep.source.readers.outline import outline
 from trainingrun_agent.prep.source.readers.values import encoding_of
 from trainingrun_agent.prep.source.readers.yolo import class_list
+from trainingrun_agent.terms import TRAININGRUN
 from voc_data import jpeg
 
 Target = Callable[[bytes], int]
@@ -77,16 +78,16 @@ def _objects(made: Annotation | UnusableError) -> int:
 
 
 def _named(problem: UnusableError) -> None:
-    assert problem.code
-    assert problem.hint
-    (problem.code + problem.seen + problem.hint).encode()
+    str(problem).encode()
+    json.dumps(problem.fields, allow_nan=False)
 
 
 def _checked(annotation: Annotation) -> None:
     """Check labels with an image: the result has boxes inside it and a record, or an error that names the file."""
     made = _CHECKER("a.jpg", "a.xml", _IMAGE, annotation, format_="")
     for finding in made.findings:
-        json.dumps(finding.to_json())
+        json.dumps(finding.to_json(), allow_nan=False)
+        finding.line(TRAININGRUN).encode()
     assert made.usable == (made.record is not None)
     assert made.usable or made.findings[0].severity is Severity.ERROR
     for box in made.boxes:

@@ -49,6 +49,7 @@ CHECKS = (
     Check("chart README drift", ("python", "charts/readme.py", "--check")),
     Check("reference drift", ("python", "manifests/reference.py", "--check")),
     Check("status types drift", ("python", "manifests/status_types.py", "--check")),
+    Check("findings drift", ("python", "images/agent/findings_page.py", "--check")),
     Check("requirements", ("python", "-m", "trimages", "check-requirements")),
 )
 NOT_REAL = "not api and not node and not tensorflow"

@@ -1,6 +1,6 @@
-"""The command line for people: `trainingrun doctor`, `convert` and `prune`. No cluster is needed for it.
+"""The command line for people: `trainingrun doctor`, `convert` and `prune`. It needs no cluster.
 
-Invariant: it decides nothing about data; that is done by the code that prepares data in a pod.
+Invariant: it decides nothing about data; the code that prepares data in a pod does.
 """
 
 from trainingrun_agent.cli.main import main

@@ -1,4 +1,4 @@
-"""A bucket for somebody at a terminal: credentials and certificates from where AWS's own tools take them.
+"""The bucket of a command, with credentials and certificates from where AWS's own tools read them.
 
 Invariant: nothing secret is on the command line, and nothing secret is printed.
 """
@@ -35,7 +35,7 @@ def open_bucket(arguments: Namespace) -> ObjectStore:
     except (BotoCoreError, ValueError) as error:
         raise UsageError(f"{error}: correct --endpoint, --region or your AWS configuration") from error
     client.meta.events.register("before-call.s3", refuse_redirect)
-    return S3Store(client, Target(arguments.bucket, arguments.endpoint, "--bucket"), clock=Clock())
+    return S3Store(client, Target(arguments.bucket, arguments.endpoint, "storage.bucket"), clock=Clock())
 
 
 def _check_credentials(session: Any) -> None:

@@ -1,6 +1,6 @@
-"""Where `doctor` lets preparation write: records are read to their end and dropped, the rest is kept.
+"""The store that `doctor` writes to: it hashes and drops records, and keeps everything else.
 
-Invariant: space is needed for the reports, and for the few shards that are being made, however large the data set is.
+Invariant: disk space is needed only for the reports and for the shards being written, however large the data set is.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from trainingrun_agent.storage.streams import HashingReader
 
 
 class ReportsOnly(FolderStore):
-    """A folder in which nothing below blobs/ stays."""
+    """A folder that keeps nothing below blobs/."""
 
     def upload(self, key: str, file: BinaryIO, *, size: int, on_bytes: Callable[[int], None] | None = None) -> str:
         """See ObjectStore."""

@@ -1,40 +1,48 @@
 """report.json as text for a terminal.
 
-Invariant: counts are those of the report; of each kind of finding a few examples are shown, and how many there are.
+Invariant: counts are those of the report; each kind of finding is shown with its number and a few examples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from trainingrun_agent.cli.terminal import Style, plain
+from trainingrun_agent.cli.terminal import Style, count, plain
+from trainingrun_agent.prep.model.codes import KINDS
+from trainingrun_agent.prep.model.codes.kind import Severity
+from trainingrun_agent.prep.model.findings import Finding
+from trainingrun_agent.terms import Terms
 
 EXAMPLES = 3
 MAX_CLASS_ROWS = 30
-MAX_PASSED_OVER = 5
+MAX_IGNORED = 5
 _DOCUMENT = Mapping[str, Any]
 
 
 def lines(
-    report: _DOCUMENT, passed_over: Mapping[str, str], *, named: bool, style: Style, words: Callable[[str], str]
+    report: _DOCUMENT, ignored: Mapping[str, str], *, found_classes: bool, style: Style, terms: Terms
 ) -> Iterator[str]:
-    """What was found. `named`: the classes were taken from the labels; `words` rewords what preparation says."""
+    """The summary of a report. `ignored` paths were not read; `found_classes`: from the labels."""
     yield style("bold", _head(report))
-    if named and report["classes"]:
-        yield f"No --classes given, so all names in the labels are taken: --classes {_quoted(report['classes'])}"
+    if found_classes and report["classes"]:
+        yield f"No --classes given, so all names in the labels are used: --classes {_quoted(report['classes'])}"
     yield ""
     yield from _table(report, style)
-    for severity in ("error", "warning", "info"):
-        for code, found in _by_code(report["findings"], severity).items():
+    found = _by_code(report["findings"])
+    for severity in Severity:
+        for code in (code for code in found if KINDS[code].severity is severity):
             yield ""
-            yield from _finding(code, found, report, style, words)
-    if passed_over:
+            yield from _findings(found[code], report, style, terms)
+    if ignored:
         yield ""
-        yield from _passed_over(passed_over, style)
+        yield from _ignored(ignored, style)
     yield ""
-    yield _counts(report, len(passed_over), style)
+    if found:
+        yield f"What a code means for a detector, with an example: trainingrun explain {next(iter(found))}"
+        yield ""
+    yield _counts(report, len(ignored), style)
 
 
 def _head(report: _DOCUMENT) -> str:
@@ -43,8 +51,8 @@ def _head(report: _DOCUMENT) -> str:
     images, objects = (sum(split[name] for split in splits) for name in ("images", "objects"))
     classes = len(report["classes"])
     return (
-        f"{_number(images, 'usable image')} with {_number(objects, 'object')}"
-        f" of {_number(classes, 'class', 'classes')}, {formats} labels"
+        f"{count(images, 'usable image')} with {count(objects, 'object')}"
+        f" of {count(classes, 'class', 'classes')}, {formats} labels"
     )
 
 
@@ -66,56 +74,50 @@ def _table(report: _DOCUMENT, style: Style) -> Iterator[str]:
         yield f"{title:<{left}}" + "".join(f"{number:>{width},}" for number in numbers)
 
 
-def _by_code(findings: list[_DOCUMENT], severity: str) -> dict[str, list[_DOCUMENT]]:
-    found: dict[str, list[_DOCUMENT]] = {}
-    for finding in findings:
-        if finding["severity"] == severity:
-            found.setdefault(finding["code"], []).append(finding)
+def _by_code(findings: list[dict[str, Any]]) -> dict[str, list[Finding]]:
+    found: dict[str, list[Finding]] = {}
+    for finding in map(Finding.from_json, findings):
+        found.setdefault(finding.code, []).append(finding)
     return found
 
 
-def _finding(
-    code: str, found: list[_DOCUMENT], report: _DOCUMENT, style: Style, words: Callable[[str], str]
-) -> Iterator[str]:
-    first, count = found[0], report["counts"].get(code, len(found))
-    severity, times = style(first["severity"], first["severity"]), f", {count:,} times" if count > 1 else ""
-    yield f"{severity} {style('bold', code)}{times}: {plain(words(first['done']))}"
+def _findings(found: list[Finding], report: _DOCUMENT, style: Style, terms: Terms) -> Iterator[str]:
+    kind = found[0].kind
+    number = report["counts"][kind.code]
+    times = f", {number:,} times" if number > 1 else ""
+    yield f"{style(kind.severity, kind.severity)} {style('bold', kind.code)}{times}: {plain(kind.done_text(terms))}"
     for finding in found[:EXAMPLES]:
-        yield f"    {_where(finding, many=len(report['splits']) > 1)}{plain(words(finding['seen']))}"
-    if count > EXAMPLES:
-        yield style("dim", f"    … and {count - min(EXAMPLES, len(found)):,} more")
-    yield f"  → {plain(words(first['hint']))}"
+        yield f"    {_where(finding, many=len(report['splits']) > 1)}{plain(finding.seen(terms))}"
+    if number > EXAMPLES:
+        yield style("dim", f"    … and {number - min(EXAMPLES, len(found)):,} more")
+    yield f"  → {plain(kind.advice_text(terms))}"
 
 
-def _where(finding: _DOCUMENT, *, many: bool) -> str:
-    split = f"{finding['split']} " if many else ""
-    place = f" object {finding['object']}" if "object" in finding else ""
-    return f"{split}{plain(finding['file'])}{place}: " if finding["file"] else split
+def _where(finding: Finding, *, many: bool) -> str:
+    split = f"{finding.split} " if many else ""
+    place = "" if finding.index is None else f" object {finding.index}"
+    return f"{split}{plain(finding.file)}{place}: " if finding.file else split
 
 
-def _passed_over(found: Mapping[str, str], style: Style) -> Iterator[str]:
-    yield f"{style('warning', 'warning')} {style('bold', 'not looked at')}, {_number(len(found), 'path')}"
-    for path, cause in islice(found.items(), MAX_PASSED_OVER):
+def _ignored(found: Mapping[str, str], style: Style) -> Iterator[str]:
+    yield f"{style('warning', 'warning')} {style('bold', 'ignored')}, {count(len(found), 'path')}"
+    for path, cause in islice(found.items(), MAX_IGNORED):
         yield f"    {plain(path)}: {cause}"
-    if len(found) > MAX_PASSED_OVER:
-        yield style("dim", f"    … and {len(found) - MAX_PASSED_OVER:,} more")
-    yield "  → Put the files themselves there, under names in UTF-8, if they are part of the data."
+    if len(found) > MAX_IGNORED:
+        yield style("dim", f"    … and {len(found) - MAX_IGNORED:,} more")
+    yield "  → If they are part of the data, put the files themselves there, with names in UTF-8."
 
 
-def _counts(report: _DOCUMENT, passed_over: int, style: Style) -> str:
-    errors, warnings = report["errors"], report["warnings"] + passed_over
+def _counts(report: _DOCUMENT, ignored: int, style: Style) -> str:
+    errors, warnings = report["errors"], report["warnings"] + ignored
     infos = sum(report["counts"].values()) - report["errors"] - report["warnings"]
     if not errors + warnings + infos:
-        return style("good", "Nothing to complain about.")
-    told = [style(kind, _number(count, kind)) for count, kind in ((errors, "error"), (warnings, "warning")) if count]
-    told += [_number(infos, "info")] if infos else []
-    return ", ".join(told)
+        return style("good", "No findings.")
+    parts = [style(kind, count(number, kind)) for number, kind in ((errors, "error"), (warnings, "warning")) if number]
+    parts += [count(infos, "info")] if infos else []
+    return ", ".join(parts)
 
 
 def _quoted(names: list[str]) -> str:
     joined = ",".join(names)
     return f"'{joined}'" if any(not (sign.isalnum() or sign in "_-,.") for sign in joined) else joined
-
-
-def _number(count: int, word: str, plural: str = "") -> str:
-    return f"{count:,} {word if count == 1 else plural or word + 's'}"

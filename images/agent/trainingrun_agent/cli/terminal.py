@@ -1,6 +1,6 @@
-"""Text for people: colours where a terminal shows them, and nothing that could drive it.
+"""Text for a terminal: colours where it shows them, and no control characters from user data.
 
-Invariant: names of files and classes come from anywhere; no control character of theirs reaches the terminal.
+Invariant: names of files and classes come from anywhere; their control characters never reach the terminal.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ _CODES = {"bold": "1", "dim": "2", "error": "31;1", "warning": "33;1", "info": "
 
 
 def plain(text: str) -> str:
-    """One line without control characters and without what no encoding knows."""
+    """The text on one line, without control characters and lone surrogates."""
     return "".join(sign if sign.isprintable() else " " if sign.isspace() else "\ufffd" for sign in text)
 
 
 class Style:
-    """Paints words, or leaves them as they are."""
+    """Colours text, or leaves it as it is."""
 
     def __init__(self, *, colours: bool) -> None:
         self._colours = colours
@@ -43,8 +43,13 @@ def size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
-def show(lines: list[str], stream: TextIO | None = None) -> None:
-    """Write lines, whatever the encoding of the terminal."""
+def count(number: int, noun: str, plural: str = "") -> str:
+    """`1 image` or `1,000 images`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def print_lines(lines: list[str], stream: TextIO | None = None) -> None:
+    """Print lines; what the encoding of the stream lacks becomes a question mark."""
     target = stream or sys.stdout
     encoding = target.encoding or "utf-8"
     for line in lines:

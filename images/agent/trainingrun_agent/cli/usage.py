@@ -1,4 +1,4 @@
-"""What is wrong with how a command was called.
+"""The error for a command that was called with wrong arguments.
 
 Invariant: the message names the option or the path, and says what to do.
 """

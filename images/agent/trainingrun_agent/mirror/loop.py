@@ -13,6 +13,7 @@ from trainingrun_agent.errors import StageError
 from trainingrun_agent.keys import EVENT_FOLDERS
 from trainingrun_agent.mirror.copy import copy_new
 from trainingrun_agent.mirror.listing import EventListing
+from trainingrun_agent.reasons.pods import STOPPED
 from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.verdict import StageResult
@@ -37,7 +38,7 @@ def run(context: StageContext) -> StageResult:
         mirror = Mirror(context, logs)
         while not context.stop.is_set():
             context.clock.wait(context.stop, mirror.turn())
-    return StageResult("Stopped", "SIGTERM arrived.")
+    return StageResult(STOPPED)
 
 
 class Mirror:

@@ -8,6 +8,8 @@ from typing import Final
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.pipeline import faster_rcnn, protos, ssd
 from trainingrun_agent.pipeline.networks import NETWORKS, Network
+from trainingrun_agent.reasons.dataset import CONFIG_REFUSED, LEARNING_RATE_UNUSABLE, UNKNOWN_NETWORK
+from trainingrun_agent.terms import Change
 
 PLACEHOLDER: Final = "set-by-the-trainer"
 MAX_SHUFFLE_BUFFER: Final = 2048  # encoded images in memory
@@ -28,9 +30,7 @@ def build_pipeline_config(
     """Proto text of a TrainEvalPipelineConfig; raises UserError for an unknown network or an unusable learning rate."""
     known = NETWORKS.get(network)
     if known is None:
-        raise UserError(
-            "UnknownNetwork", f"model.network {network!r} is not known.", hint=f"Use one of {', '.join(NETWORKS)}."
-        )
+        raise UserError(UNKNOWN_NETWORK, network=network, known=", ".join(NETWORKS))
     rate = _rate(learning_rate)
     boxes = max(API_MAX_BOXES, max_boxes_per_image)
     pipeline = protos.new_pipeline()
@@ -42,7 +42,7 @@ def build_pipeline_config(
         )
         protos.merge(pipeline, _readers(train_images=train_images, boxes=boxes))
     except protos.ParseError as error:
-        raise UserError("ConfigRefused", f"The Object Detection API refuses the pipeline.config: {error}") from error
+        raise UserError(CONFIG_REFUSED, problem=error) from error
     return protos.to_text(pipeline)
 
 
@@ -108,7 +108,5 @@ def _rate(text: str) -> Decimal:
     except InvalidOperation:
         rate = Decimal(0)
     if not (rate.is_finite() and 0 < rate <= 10):
-        raise UserError(
-            "LearningRateUnusable", f"train.learningRate is {text!r}.", hint='Use a decimal above 0, such as "0.004".'
-        )
+        raise UserError(LEARNING_RATE_UNUSABLE, rate=text, change=Change("train.learningRate", to="0.004"))
     return rate

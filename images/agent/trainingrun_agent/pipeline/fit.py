@@ -30,8 +30,12 @@ def misfit(network: str, variables: Shapes) -> str:
     why = _why_not(NETWORKS[network], network, variables)
     if not why:
         return ""
-    others = [name for name, other in NETWORKS.items() if not _why_not(other, name, variables)]
-    return f"{why}; {_found(others, variables)}"
+    return f"{why}; {_found(networks_of(variables), variables)}"
+
+
+def networks_of(variables: Shapes) -> list[str]:
+    """The networks that the variables may be a start for."""
+    return [name for name, network in NETWORKS.items() if not _why_not(network, name, variables)]
 
 
 def _why_not(network: Network, name: str, variables: Shapes) -> str:
@@ -51,4 +55,4 @@ def _found(others: list[str], variables: Shapes) -> str:
     if not variables:
         return "there are none at all"
     first = ", ".join(sorted(variables)[:_MAX_NAMED])
-    return f"they are of no network on offer and begin with {first}"
+    return f"they are of none of the networks, and begin with {first}"

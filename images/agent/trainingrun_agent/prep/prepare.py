@@ -20,7 +20,8 @@ from trainingrun_agent.gc_pause import gc_paused
 from trainingrun_agent.prep.build import BuiltDataset, build
 from trainingrun_agent.prep.judge import policy
 from trainingrun_agent.prep.judge.duplicates import duplicates
-from trainingrun_agent.prep.model.findings import Finding, Findings, Severity, Split
+from trainingrun_agent.prep.model.codes.kind import Severity
+from trainingrun_agent.prep.model.findings import Finding, Findings, Split
 from trainingrun_agent.prep.output.label_map import label_map
 from trainingrun_agent.prep.report.gallery import gallery
 from trainingrun_agent.prep.report.page.page import render
@@ -37,9 +38,13 @@ from trainingrun_agent.prep.store.dataset_folder import DatasetFolder
 from trainingrun_agent.prep.store.previous import PreviousDataset
 from trainingrun_agent.prep.store.publish import publish, publish_failure
 from trainingrun_agent.storage import documents
+from trainingrun_agent.terms import Terms
 
-OUTPUT_FORMAT = 4
-"""Raise when the same input gives other output: data sets are then prepared again."""
+OUTPUT_FORMAT = 5
+"""Raise when the same input gives other output: data sets are then prepared again.
+
+5: findings are stored as codes and fields, not as text.
+"""
 TOP_FINDINGS, TOP_FINDING_TEXT = 5, 200
 
 
@@ -68,10 +73,10 @@ def prepare(request: PrepareRequest) -> PreparedDataset:
     folder = DatasetFolder(request.out, request.keys, _dataset_digest(request, sources))
     complete = folder.read_complete()
     if complete is not None:
-        return _prepared(folder, complete.dataset or {}, reused=True)
+        return _prepared(folder, complete.dataset or {}, request.terms, reused=True)
     with TemporaryDirectory(prefix="prep-", dir=request.scratch) as scratch:
         dataset = _build_and_publish(request, sources, folder, Path(scratch))
-    return _prepared(folder, dataset, reused=False)
+    return _prepared(folder, dataset, request.terms, reused=False)
 
 
 @dataclass(frozen=True)
@@ -161,7 +166,7 @@ def _build_and_publish(
         reports = _write_reports(request, folder, built.splits, findings, scratch)
     if failure is not None:
         where = publish_failure(folder, reports)
-        raise UserError(failure.reason, failure.message, hint=f"{failure.hint} {where}") from failure
+        raise failure.with_report(where) from failure
     (scratch / "label_map.pbtxt").write_bytes(label_map(request.dataset.classes))
     dataset = _numbers(request, folder, built.splits, findings) | {"format": formats}
     publish(
@@ -207,7 +212,7 @@ def _judge(request: PrepareRequest, built: BuiltDataset, findings: Findings) -> 
     for split in built.splits:
         findings.extend(policy.size_findings(split))
         if split.name == "eval":
-            findings.extend(policy.unseen_classes(split.totals, dataset.classes, dataset.split))
+            findings.extend(policy.unseen_classes(split.totals, dataset.classes))
         else:
             findings.extend(policy.imbalance(split.totals, dataset.classes))
     findings.extend(duplicates(built.fingerprints))
@@ -226,11 +231,10 @@ def _write_reports(
         rule=request.dataset.split,
         splits=splits,
         findings=findings,
-        words=request.words,
     )
     (scratch / "report.json").write_bytes(documents.encode(document))
-    pictures = list(gallery(splits, findings, classes=classes, words=request.words, stop=request.stop))
-    (scratch / "report.html").write_text(render(document, pictures), encoding="utf-8")
+    pictures = list(gallery(splits, findings, classes=classes, terms=request.terms, stop=request.stop))
+    (scratch / "report.html").write_text(render(document, pictures, request.terms), encoding="utf-8")
     return [scratch / "report.json", scratch / "report.html"]
 
 
@@ -248,19 +252,16 @@ def _numbers(
         "maxBoxesPerImage": max(split.totals.max_boxes for split in splits),
         "errors": findings.severities[Severity.ERROR],
         "warnings": findings.severities[Severity.WARNING],
-        "topFindings": [_short(finding) for finding in findings.top(TOP_FINDINGS)],
+        "topFindings": [finding.to_json() for finding in findings.top(TOP_FINDINGS)],
         "infos": findings.severities[Severity.INFO],
         "reportURI": folder.uri(f"{folder.key}/report.html"),
         "reportJSONURI": folder.uri(f"{folder.key}/report.json"),
     }
 
 
-def _short(finding: Finding) -> str:
-    return f"{finding.split}: {finding}"[:TOP_FINDING_TEXT]
-
-
-def _prepared(folder: DatasetFolder, dataset: Mapping[str, Any], *, reused: bool) -> PreparedDataset:
+def _prepared(folder: DatasetFolder, dataset: Mapping[str, Any], terms: Terms, *, reused: bool) -> PreparedDataset:
     numbers = {name: value for name, value in dataset.items() if name not in ("classes", "maxBoxesPerImage")}
+    numbers["topFindings"] = [_short(Finding.from_json(one), terms) for one in dataset["topFindings"]]
     return PreparedDataset(
         digest=folder.digest,
         reused=reused,
@@ -270,3 +271,7 @@ def _prepared(folder: DatasetFolder, dataset: Mapping[str, Any], *, reused: bool
         train_images=dataset["trainImages"],
         eval_images=dataset["evalImages"],
     )
+
+
+def _short(finding: Finding, terms: Terms) -> str:
+    return f"{finding.split}: {finding.line(terms)}"[:TOP_FINDING_TEXT]

@@ -11,11 +11,12 @@ from pathlib import Path
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import Dataset, Source
 from trainingrun_agent.keys import BucketKeys
-from trainingrun_agent.prep.model.findings import Split, Words
+from trainingrun_agent.prep.model.findings import Split
 from trainingrun_agent.prep.split import eval_fraction
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.base import ObjectStore, StoreFor
 from trainingrun_agent.storage.manifest import Producer
+from trainingrun_agent.terms import TRAININGRUN, Terms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +25,7 @@ class PrepareRequest:
 
     `dataset` may have neither `eval` nor `split`: then all of it is for training. Sources are read from the buckets of
     `store_for`; the data set is written to `out`, below `keys`, with `producer` in its manifest. `scratch` is a folder
-    for temporary files. Reports use these `words`.
+    for temporary files. `terms` are the nouns of report.html and of the verdict's findings.
     """
 
     dataset: Dataset
@@ -37,7 +38,7 @@ class PrepareRequest:
     progress: Progress
     stop: threading.Event
     clock: Clock = field(default_factory=Clock)
-    words: Words = str
+    terms: Terms = TRAININGRUN
 
     @property
     def sources(self) -> Mapping[Split, Source]:

@@ -13,12 +13,12 @@ from datetime import datetime
 from trainingrun_agent.errors import IntegrityError, NotFound
 from trainingrun_agent.keys import BucketKeys, DatasetObject, RunKeys, is_manifest, manifest_of
 from trainingrun_agent.prep.store import previous
+from trainingrun_agent.reasons.storage import NOT_A_DOCUMENT
 from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage import manifest, results
 from trainingrun_agent.storage.base import ObjectInfo, ObjectStore
 from trainingrun_agent.storage.subfolders import subfolders
-
-LOOKING = "while the bucket was listed"
+from trainingrun_agent.terms import Place
 
 
 @dataclass
@@ -56,14 +56,14 @@ def survey(store: ObjectStore, keys: BucketKeys, *, stop: threading.Event) -> Su
     found = Survey()
     for number, info in enumerate(store.list(f"{keys.datasets}/")):
         if number % 1000 == 0:
-            raise_if_stopped(stop, LOOKING)
+            raise_if_stopped(stop)
         _add_object(found, info, keys)
     for digest, data_set in found.data_sets.items():
-        raise_if_stopped(stop, LOOKING)
+        raise_if_stopped(stop)
         data_set.names = _named_by_manifest(store, keys, digest)
     found.pointers = [(info, _named_by_pointer(store, keys, info)) for info, _ in found.pointers]
     for folder in subfolders(store, keys.runs, depth=2):
-        raise_if_stopped(stop, LOOKING)
+        raise_if_stopped(stop)
         _add_run(store, found, RunKeys(folder), name=folder[len(keys.runs) + 1 :])
     return found
 
@@ -107,8 +107,6 @@ def _add_run(store: ObjectStore, found: Survey, run: RunKeys, *, name: str) -> N
         return
     digest = BucketKeys.parse_dataset_manifest(str(result["manifestKey"]))
     if digest is None:
-        raise IntegrityError(
-            f"s3://{store.bucket}/{run.result('prep')} points to {result['manifestKey']!r}, which is not a data set",
-            hint="Something other than this agent wrote it: look at it, and delete it if it is not needed.",
-        )
+        problem = f"points to {result['manifestKey']!r}, which is not a data set"
+        raise IntegrityError(NOT_A_DOCUMENT, place=Place(store.bucket, run.result("prep")), problem=problem)
     found.runs[name] = digest

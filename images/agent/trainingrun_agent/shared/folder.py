@@ -200,4 +200,4 @@ class Folder:
             raise
 
     def _disk(self, name: str) -> AbstractContextManager[None]:
-        return raising_disk_full(f"no space left to write {self._label}/{name}")
+        return raising_disk_full(f"{self._label}/{name}")

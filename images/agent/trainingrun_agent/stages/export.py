@@ -11,8 +11,9 @@ from typing import Any
 
 from trainingrun_agent.clock import rfc3339
 from trainingrun_agent.context import StageContext
-from trainingrun_agent.errors import Outcome, StageError
+from trainingrun_agent.errors import StageError
 from trainingrun_agent.keys import manifest_of
+from trainingrun_agent.reasons.pods import ALREADY_EXPORTED, EXPORT_INCOMPLETE, EXPORTED, EXPORTER_DONE_TOO_EARLY
 from trainingrun_agent.shared.documents import Done
 from trainingrun_agent.stages.trainer_session import End, TrainerGoneError
 from trainingrun_agent.stages.trainer_stage import TrainerStage, trainer_stage
@@ -29,7 +30,7 @@ CONTAINER = "exporter"
 def run(context: StageContext) -> StageResult:
     """Run the stage. Raises StageError."""
     with trainer_stage(context, "export", container=CONTAINER) as stage:
-        return stage.previous_result("AlreadyExported", "The export") or _export(stage)
+        return stage.previous_result(ALREADY_EXPORTED) or _export(stage)
 
 
 def _export(stage: TrainerStage) -> StageResult:
@@ -42,7 +43,7 @@ def _export(stage: TrainerStage) -> StageResult:
     with record.part("ship"):
         _ship(stage, numbers)
     record.numbers = numbers
-    return StageResult("Exported", f"Exported the checkpoint of step {step}.")
+    return StageResult(EXPORTED, {"step": step})
 
 
 def _fetch(stage: TrainerStage) -> int:
@@ -51,12 +52,7 @@ def _fetch(stage: TrainerStage) -> int:
         spec = fetch_export(stage.context, stage.folder, epoch=epoch, while_waiting=stage.session.check_while_fetching)
     except TrainerGoneError:
         _check_end(stage, stage.session.end())
-        raise StageError(
-            Outcome.CRASH,
-            "ExporterDied",
-            "Container exporter reported success before it had its work.",
-            "See the log of container exporter.",
-        ) from None
+        raise StageError(EXPORTER_DONE_TOO_EARLY, container=CONTAINER) from None
     stage.give_work(spec)
     step: int = spec["checkpointStep"]
     return step
@@ -65,15 +61,10 @@ def _fetch(stage: TrainerStage) -> int:
 def _check_end(stage: TrainerStage, end: End) -> Done:
     wrong = stage.failure(end)
     if wrong is not None:
-        wrong.message += stage.stacks_text(wrong)
-        raise wrong
+        raise stage.with_stacks(wrong)
     if end.done is None or None in (end.done.ap50, end.done.mean_ap, end.done.eval_images):
-        raise StageError(
-            Outcome.CRASH,
-            "ExportIncomplete",
-            "The exporter's done.json names no ap50, mAP or evalImages.",
-            "See the log of container exporter.",
-        )
+        problem = "done.json names no ap50, mAP or evalImages"
+        raise StageError(EXPORT_INCOMPLETE, problem=problem, container=CONTAINER)
     return end.done
 
 

@@ -18,6 +18,8 @@ from trainingrun_agent.log import logger
 from trainingrun_agent.pipeline.build import build_pipeline_config
 from trainingrun_agent.prep.prepare import PreparedDataset, prepare
 from trainingrun_agent.prep.request import PrepareRequest
+from trainingrun_agent.reasons.pods import PREPARED, PREPARED_BEFORE
+from trainingrun_agent.reasons.storage import CONDITIONAL_WRITES_IGNORED
 from trainingrun_agent.stages import pretrained_check
 from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage import documents, epochs, manifest, preflight, results
@@ -35,7 +37,7 @@ def run(context: StageContext) -> StageResult:
         finished = _finished(context)
     if finished is not None:
         record.numbers = {**finished["numbers"], "reused": True}
-        return StageResult("Prepared", f"An earlier attempt prepared {_images(record.numbers)}.")
+        return StageResult(PREPARED_BEFORE, {"images": _images(record.numbers)})
     with record.part("fetch"):
         pretrained_check.check_fits(context)
     with record.part("work"):
@@ -47,7 +49,7 @@ def run(context: StageContext) -> StageResult:
         numbers = _numbers(context, prepared, warnings)
         _ship(context, pipeline, manifest_key=resolved.keys.relative(prepared.manifest_key), numbers=numbers)
     record.numbers = numbers
-    return StageResult("Prepared", f"Prepared {_images(numbers)}.")
+    return StageResult(PREPARED, {"images": _images(numbers)})
 
 
 def _preflight(context: StageContext) -> tuple[str, ...]:
@@ -60,7 +62,7 @@ def _preflight(context: StageContext) -> tuple[str, ...]:
     pretrained_check.check_exists(store_for, resolved.model.pretrained)
     for warning in warnings:
         logger.warning(warning)
-    reason = preflight.CONDITIONAL_WRITES_IGNORED if warnings else ""
+    reason = CONDITIONAL_WRITES_IGNORED.name if warnings else ""
     context.progress.storage(ready=True, reason=reason, message="; ".join(warnings))
     return warnings
 

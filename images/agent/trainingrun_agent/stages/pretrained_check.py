@@ -9,11 +9,19 @@ from trainingrun_agent.config import Uri
 from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.pipeline import checkpoint, fit
+from trainingrun_agent.reasons.weights import (
+    PRETRAINED_MISMATCH,
+    PRETRAINED_NOT_FOUND,
+    PRETRAINED_UNUSABLE,
+    WEIGHTS_CUT,
+    WEIGHTS_OF_NO_NETWORK,
+)
 from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder, UnsafeFileError
 from trainingrun_agent.storage.base import ObjectStore, StoreFor
+from trainingrun_agent.terms import Change
 from trainingrun_agent.transfer.meter import Meter
-from trainingrun_agent.transfer.weights import FIELD, INDEX, USABLE, fetch_weights, unusable
+from trainingrun_agent.transfer.weights import INDEX, fetch_weights
 
 
 def check_exists(store_for: StoreFor, uri: Uri | None) -> None:
@@ -23,11 +31,7 @@ def check_exists(store_for: StoreFor, uri: Uri | None) -> None:
     store = store_for(uri.bucket)
     found = any(store.list(uri.key, limit=1)) if uri.key.endswith("/") else store.head(uri.key) is not None
     if not found:
-        raise UserError(
-            "PretrainedNotFound",
-            f"{FIELD}: no object at {uri}",
-            hint="Upload the weights there, or create a new TrainingRun with the right address (case matters).",
-        )
+        raise UserError(PRETRAINED_NOT_FOUND, place=uri)
 
 
 def check_fits(context: StageContext) -> None:
@@ -48,21 +52,19 @@ def check_weights(store: ObjectStore, uri: Uri, *, network: str, scratch: Folder
         size = sum(folder.path(name).stat().st_size for name in folder.names() if ".data-" in name)
     scratch.remove_sub(names.PRETRAINED)
     if size < index.data_bytes:
-        raise unusable(
-            f"{FIELD}: the weights in {uri} have {size} bytes of data, their index names {index.data_bytes}",
-            "Data and index are of different checkpoints, or the data was cut: upload both again.",
-        )
+        raise UserError(WEIGHTS_CUT, place=uri, size=size, named=index.data_bytes)
     wrong = fit.misfit(network, index.variables)
     if wrong:
-        raise UserError(
-            "PretrainedMismatch",
-            f"{FIELD}: the weights in {uri} {wrong}",
-            hint="Create a new TrainingRun with weights of its model.network, or with the network of these weights.",
-        )
+        fitting = fit.networks_of(index.variables)
+        if not fitting:
+            raise UserError(WEIGHTS_OF_NO_NETWORK, place=uri, problem=wrong)
+        change = Change("model.network", now=network, to=fitting[0])
+        raise UserError(PRETRAINED_MISMATCH, place=uri, problem=wrong, change=change)
 
 
 def _read_index(folder: Folder, uri: Uri) -> checkpoint.Index:
     try:
         return checkpoint.read_index(folder.read(INDEX, max_bytes=checkpoint.MAX_BYTES))
     except (checkpoint.IndexUnreadableError, UnsafeFileError) as error:
-        raise unusable(f"{FIELD}: {INDEX} in {uri} is not the index of a checkpoint: {error}", USABLE) from error
+        problem = f"holds {INDEX}, which is not the index of a checkpoint: {error}"
+        raise UserError(PRETRAINED_UNUSABLE, place=uri, problem=problem) from error

@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from trainingrun_agent.context import StageContext
-from trainingrun_agent.errors import Interrupted, Outcome, StageError
+from trainingrun_agent.errors import Interrupted, StageError
+from trainingrun_agent.reasons.pods import ALREADY_TRAINED, FINAL_CHECKPOINT_MISSING, GRACE_PERIOD_OVER, TRAINED
 from trainingrun_agent.stages.trainer_session import End, TrainerGoneError
 from trainingrun_agent.stages.trainer_stage import TrainerStage, trainer_stage
+from trainingrun_agent.terms import Message
 from trainingrun_agent.transfer.fetch import TrainInput, fetch_train
 from trainingrun_agent.transfer.resume import StoredCheckpoint
 from trainingrun_agent.transfer.ship_training import TrainingShipper
@@ -38,7 +40,7 @@ class _Training:
     def run(self) -> StageResult:
         """From fetch to result; the record gets the numbers however training ends."""
         self._context.record.numbers = self._numbers()
-        previous = self._stage.previous_result("AlreadyTrained", "Training")
+        previous = self._stage.previous_result(ALREADY_TRAINED)
         if previous is not None:
             return previous
         try:
@@ -83,38 +85,28 @@ class _Training:
         shipper.close()
         while not shipper.join(JOIN_SECONDS):
             if self._session.seconds_left() == 0:
-                raise Interrupted(
-                    f"the grace period of {self._context.config.grace_seconds} s was over before everything was "
-                    f"uploaded.{self._newest_text()}",
-                    hint="Raise the pod's termination grace period, or save less often.",
-                )
+                error = Interrupted(GRACE_PERIOD_OVER, seconds=self._context.config.grace_seconds)
+                raise error.with_more(self._newest_text())
 
     def _conclude(self, end: End) -> StageResult:
         wrong = self._stage.failure(end)
         newest = self._newest
         if wrong is None and newest is not None and newest.step >= self._steps:
             self._stage.write_result(manifest_key=newest.manifest_key, numbers=self._numbers())
-            return StageResult("Trained", f"Trained {self._steps} steps.")
-        wrong = wrong or self._incomplete()
-        wrong.message += self._newest_text() + self._stage.stacks_text(wrong)
-        raise wrong
+            return StageResult(TRAINED, {"steps": self._steps})
+        raise self._stage.with_stacks((wrong or self._incomplete()).with_more(self._newest_text()))
 
     def _incomplete(self) -> StageError:
-        return StageError(
-            Outcome.CRASH,
-            "FinalCheckpointMissing",
-            f"The trainer reports success, but left no complete checkpoint of step {self._steps}.",
-            "See the log of container trainer; a trainer image of your own has to write ready/<step>.json.",
-        )
+        return StageError(FINAL_CHECKPOINT_MISSING, steps=self._steps, container=CONTAINER)
 
     @property
     def _newest(self) -> StoredCheckpoint | None:
         return self._shipper.newest if self._shipper else None
 
-    def _newest_text(self) -> str:
+    def _newest_text(self) -> Message:
         if self._newest is None:
-            return " No checkpoint is in the bucket yet."
-        return f" The newest checkpoint in the bucket is of step {self._newest.step}."
+            return Message(" No checkpoint is in the bucket yet.")
+        return Message(" The newest checkpoint in the bucket is of step {step}.", {"step": self._newest.step})
 
     def _numbers(self) -> dict[str, Any]:
         """The numbers of the schema, without those that are not known."""

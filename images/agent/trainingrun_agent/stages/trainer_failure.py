@@ -7,10 +7,10 @@ is judged by who asked it: SIGTERM of the pod, or the liveness probe.
 from __future__ import annotations
 
 from trainingrun_agent.errors import Interrupted, Outcome, StageError
+from trainingrun_agent.reasons import of_trainer
+from trainingrun_agent.reasons.pods import DIED, STALLED, STOPPED_WHILE_TRAINING
 from trainingrun_agent.shared.documents import Done
 from trainingrun_agent.stages.trainer_session import End
-
-SEE_LOG = "See the log of container {container}; out of memory shows in its state as OOMKilled."
 
 
 def failure(end: End, *, container: str) -> StageError | None:
@@ -19,33 +19,18 @@ def failure(end: End, *, container: str) -> StageError | None:
     if done is not None and done.outcome is not Outcome.INTERRUPTED:
         return None if done.outcome is Outcome.SUCCEEDED else _as_reported(done, end, container)
     if end.stopped:
-        return Interrupted(
-            f"SIGTERM arrived{_position(end)}.", hint="The next attempt resumes from the newest checkpoint."
-        )
+        return Interrupted(STOPPED_WHILE_TRAINING, position=_position(end))
     if end.stall_reason:
-        return StageError(
-            Outcome.STALLED,
-            "Stalled",
-            f"Container {container} was ended because {end.stall_reason}{_position(end)}.",
-            f"See the log of container {container}; spec.train.stallSeconds is the limit.",
-        )
+        return StageError(STALLED, container=container, complaint=end.stall_reason, position=_position(end))
     if done is not None:
         return _as_reported(done, end, container)
-    return StageError(
-        Outcome.CRASH,
-        f"{container.capitalize()}Died",
-        f"Container {container} ended without done.json{_position(end)}.",
-        SEE_LOG.format(container=container),
-    )
+    return StageError(DIED[container], container=container, position=_position(end))
 
 
 def _as_reported(done: Done, end: End, container: str) -> StageError:
-    return StageError(
-        done.outcome,
-        done.reason,
-        done.message or f"Container {container} ended{_position(end)}.",
-        done.hint or SEE_LOG.format(container=container),
-    )
+    """The trainer knows what happened; which step helps is in the table, for reasons that it knows."""
+    message = done.message or f"Container {container} ended{_position(end)}."
+    return StageError(of_trainer(done.reason, done.outcome), message=message, hint=done.hint, container=container)
 
 
 def _position(end: End) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from trainingrun_agent.context import StageContext
+from trainingrun_agent.reasons.pods import STOPPED_WHILE_FETCHING
 from trainingrun_agent.shared.documents import Done, TrainerProgress, read_done, read_progress
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.shared.liveness import Liveness
@@ -71,7 +72,7 @@ class TrainerSession:
             self._waiting_since = self._clock.monotonic()
         if self.lock.gone.is_set():
             raise TrainerGoneError
-        raise_if_stopped(self._context.stop, "during the fetch", hint="The next attempt fetches again.")
+        raise_if_stopped(self._context.stop, STOPPED_WHILE_FETCHING)
 
     def work_given(self) -> None:
         """The trainer has spec.json: from now on it must make progress."""

@@ -11,14 +11,15 @@ from typing import Any
 
 from trainingrun_agent.context import StageContext
 from trainingrun_agent.contract import Stage
-from trainingrun_agent.errors import Outcome, StageError
+from trainingrun_agent.errors import StageError
 from trainingrun_agent.keys import Attempt
+from trainingrun_agent.reasons.entry import Reason
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.stages.trainer_failure import failure
 from trainingrun_agent.stages.trainer_session import End, TrainerSession
 from trainingrun_agent.storage.epochs import claim
 from trainingrun_agent.storage.results import read_result, write_result
-from trainingrun_agent.transfer.ship_stacks import stacks_text
+from trainingrun_agent.transfer.ship_stacks import with_stacks
 from trainingrun_agent.transfer.spec import give_work, refuse_work
 from trainingrun_agent.verdict import StageResult
 
@@ -31,16 +32,16 @@ class TrainerStage:
         self.session = TrainerSession(context, folder)
         self.working = False
 
-    def previous_result(self, reason: str, subject: str) -> StageResult | None:
+    def previous_result(self, reason: Reason) -> StageResult | None:
         """The result of an earlier attempt that finished the stage; then the container gets no work."""
         with self.context.record.part("fetch"):
             found = read_result(self.context.out, self.context.config.resolved.run_keys, self.name)
         if found is None:
             return None
-        message = f"{subject} had ended in epoch {found['epoch']}; nothing was left to do."
-        refuse_work(self.folder, StageError(Outcome.SUCCEEDED, reason, message))
+        result = StageResult(reason, {"epoch": found["epoch"]})
+        refuse_work(self.folder, reason=reason.name, message=result.message)
         self.context.record.numbers = found["numbers"]
-        return StageResult(reason, message)
+        return result
 
     def begin(self) -> int:
         """Watch the container and claim an epoch; returns the epoch."""
@@ -68,9 +69,9 @@ class TrainerStage:
         """Why the stage failed, None when the container reports success."""
         return failure(end, container=self.container)
 
-    def stacks_text(self, error: StageError) -> str:
-        """Upload the stacks of a stalled container; returns a sentence with their address, empty without a stall."""
-        return stacks_text(self.context.out, self.attempt, self.folder, error)
+    def with_stacks(self, error: StageError) -> StageError:
+        """Upload the stacks of a stalled container; returns the error with their address in its message."""
+        return with_stacks(self.context.out, self.attempt, self.folder, error)
 
     def write_result(self, *, manifest_key: str, numbers: Mapping[str, Any]) -> None:
         """Write the stage's result: from now on the stage is finished."""
@@ -95,7 +96,7 @@ def trainer_stage(context: StageContext, name: Stage, *, container: str) -> Iter
             yield stage
         except StageError as error:
             if not stage.working:
-                refuse_work(folder, error)
+                refuse_work(folder, reason=error.reason, message=error.message)
             raise
         finally:
             stage.session.close()

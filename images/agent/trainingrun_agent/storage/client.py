@@ -18,6 +18,7 @@ from botocore.loaders import Loader, create_loader
 
 from trainingrun_agent.config import AgentConfig
 from trainingrun_agent.errors import StorageRefused
+from trainingrun_agent.reasons.storage import CA_NOT_MOUNTED, CA_UNREADABLE, ENDPOINT_UNUSABLE
 from trainingrun_agent.storage.credentials import MountedProvider
 
 
@@ -48,11 +49,7 @@ def make_client(config: AgentConfig, *, limits: Limits = WORK) -> Any:
             config=settings(endpoint=storage.endpoint, addressing=storage.addressing, limits=limits, proxies={}),
         )
     except ValueError as error:
-        raise StorageRefused(
-            "EndpointNotS3",
-            f"spec.storage.endpoint {storage.endpoint!r} cannot be used: {error}",
-            hint="Write it as http://host:port or https://host:port.",
-        ) from error
+        raise StorageRefused(ENDPOINT_UNUSABLE, endpoint=storage.endpoint, problem=error) from error
     client.meta.events.register("before-call.s3", refuse_redirect)
     return client
 
@@ -113,18 +110,10 @@ def _verify(config: AgentConfig) -> bool | str:
     if path is None:
         return True
     if not path.is_file():
-        raise StorageRefused(
-            "TLSError",
-            f"the CA bundle of spec.storage.caBundle is not mounted at {path}",
-            hint="Check that the object named in spec.storage.caBundle exists and has key ca.crt.",
-        )
+        raise StorageRefused(CA_NOT_MOUNTED, path=path)
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
     except ssl.SSLError as error:
         # Its content must not be shown: it may be any key of any ConfigMap in the namespace.
-        raise StorageRefused(
-            "TLSError",
-            "spec.storage.caBundle: the ConfigMap's key has no readable certificates",
-            hint="Put the certificates of the authority into it, in PEM form (-----BEGIN CERTIFICATE-----).",
-        ) from error
+        raise StorageRefused(CA_UNREADABLE) from error
     return str(path)

@@ -12,12 +12,12 @@ from botocore.credentials import Credentials, ReadOnlyCredentials
 
 from trainingrun_agent import redaction
 from trainingrun_agent.errors import StorageRefused
+from trainingrun_agent.reasons.storage import CREDENTIALS_MISSING, CREDENTIALS_NOT_TEXT
 
 ACCESS_KEY = "AWS_ACCESS_KEY_ID"
 SECRET_KEY = "AWS_SECRET_ACCESS_KEY"  # noqa: S105 - the name of the Secret's key
 SESSION_TOKEN = "AWS_SESSION_TOKEN"  # noqa: S105 - the name of the Secret's key
 MAX_BYTES = 4096
-SECRET = "the Secret named in spec.storage.credentials.secretName"  # noqa: S105 - not a value
 
 
 class MountedCredentials(Credentials):
@@ -55,11 +55,7 @@ def read(folder: Path) -> ReadOnlyCredentials:
 def _required(folder: Path, name: str) -> str:
     value = _value(folder, name)
     if value is None:
-        raise StorageRefused(
-            "CredentialsMissing",
-            f"key {name} is missing from {SECRET}, or is empty",
-            hint=f"Add key {name} to the Secret, then raise spec.retry.",
-        )
+        raise StorageRefused(CREDENTIALS_MISSING, key=name)
     return value
 
 
@@ -72,10 +68,6 @@ def _value(folder: Path, name: str) -> str | None:
     # `kubectl create secret --from-file` keeps the newline that editors add at the end.
     value = data.decode("ascii", "replace").strip()
     if len(data) > MAX_BYTES or not value.isprintable() or "\ufffd" in value or " " in value:
-        raise StorageRefused(
-            "InvalidCredentials",
-            f"key {name} of {SECRET} is not one line of plain text",
-            hint=f"Store the bare value under {name}, without quotes, spaces or line breaks.",
-        )
+        raise StorageRefused(CREDENTIALS_NOT_TEXT, key=name)
     redaction.register(value)
     return value or None

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainingrun_agent.errors import IntegrityError, NotFound
+from trainingrun_agent.reasons.storage import NOT_A_DOCUMENT
 from trainingrun_agent.storage.base import ObjectStore
+from trainingrun_agent.terms import Place
 
 MAX_DOCUMENT_BYTES = 8 << 20
 
@@ -36,7 +38,4 @@ def read(store: ObjectStore, key: str) -> dict[str, Any] | None:
 
 
 def _unusable(store: ObjectStore, key: str, what: str) -> IntegrityError:
-    return IntegrityError(
-        f"s3://{store.bucket}/{key} {what}",
-        hint="Something other than this agent wrote it: delete the object and raise spec.retry.",
-    )
+    return IntegrityError(NOT_A_DOCUMENT, place=Place(store.bucket, key), problem=what)

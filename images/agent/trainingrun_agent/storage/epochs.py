@@ -10,8 +10,10 @@ from __future__ import annotations
 from trainingrun_agent.clock import Clock, rfc3339
 from trainingrun_agent.errors import IntegrityError, Superseded
 from trainingrun_agent.keys import RunKeys
+from trainingrun_agent.reasons.storage import NO_FREE_EPOCH
 from trainingrun_agent.storage import documents
 from trainingrun_agent.storage.base import ObjectStore
+from trainingrun_agent.terms import Place
 
 MAX_TRIES = 100
 
@@ -28,20 +30,15 @@ def claim(store: ObjectStore, run: RunKeys, pod_uid: str, *, clock: Clock | None
         holder = documents.read(store, key)
         if holder is not None and holder.get("podUID") == pod_uid:
             return candidate
-    raise IntegrityError(
-        f"no free epoch from {epoch} to {epoch + MAX_TRIES - 1} below s3://{store.bucket}/{run.epochs}/",
-        hint="Other pods keep writing there: check that no second cluster runs the same TrainingRun.",
-    )
+    place = Place(store.bucket, f"{run.epochs}/")
+    raise IntegrityError(NO_FREE_EPOCH, first=epoch, last=epoch + MAX_TRIES - 1, place=place)
 
 
 def require_newest(store: ObjectStore, run: RunKeys, epoch: int) -> None:
     """Raise Superseded if another pod has claimed a later epoch."""
     newest = _newest(store, run)
     if newest > epoch:
-        raise Superseded(
-            f"a later pod claimed epoch {newest} of this run; this one, of epoch {epoch}, publishes nothing more",
-            hint="Nothing is lost: the later pod resumes from the newest checkpoint.",
-        )
+        raise Superseded(newest=newest, epoch=epoch)
 
 
 def _newest(store: ObjectStore, run: RunKeys) -> int:

@@ -1,12 +1,12 @@
 """Explains errors of botocore: what they mean for the run, and what the user can do.
 
 Invariant: every error becomes StorageRefused (somebody must change something) or StorageOutage (waiting may help).
-Messages name the call, the bucket, the key and the endpoint; hints name the field or the key of the Secret. Texts of
-the server are shortened and redacted.
+Messages name the call, the bucket, the key and the endpoint. Texts of the server are shortened and redacted.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from botocore.exceptions import (
@@ -18,38 +18,54 @@ from botocore.exceptions import (
 )
 
 from trainingrun_agent.errors import NotFound, StageError, StorageOutage, StorageRefused
+from trainingrun_agent.reasons.entry import Outcome, Reason
+from trainingrun_agent.reasons.storage import (
+    ACCESS_DENIED,
+    ADDRESS_REFUSED,
+    BUCKET_NOT_FOUND,
+    CLOCK_SKEW,
+    ENDPOINT_NOT_S3,
+    ENDPOINT_UNREACHABLE,
+    INVALID_CREDENTIALS,
+    OBJECT_NOT_FOUND,
+    REQUEST_REFUSED,
+    SERVER_ERROR,
+    TLS_ERROR,
+    WRONG_REGION,
+)
 from trainingrun_agent.redaction import redact
-from trainingrun_agent.storage.credentials import ACCESS_KEY, SECRET, SECRET_KEY, SESSION_TOKEN
 from trainingrun_agent.storage.guard import refusal_behind
+from trainingrun_agent.terms import Change, Terms
 
 MAX_QUOTE = 200
 
 _CODES = {
-    "NoSuchBucket": "BucketNotFound",
-    "InvalidBucketName": "BucketNotFound",
-    "InvalidAccessKeyId": "InvalidCredentials",
-    "SignatureDoesNotMatch": "InvalidCredentials",
-    "InvalidToken": "InvalidCredentials",
-    "ExpiredToken": "InvalidCredentials",
-    "InvalidSecurity": "InvalidCredentials",
-    "AccessDenied": "AccessDenied",
-    "AllAccessDisabled": "AccessDenied",
-    "AccountProblem": "AccessDenied",
-    "RequestTimeTooSkewed": "ClockSkew",
-    "RequestExpired": "ClockSkew",
-    "PermanentRedirect": "WrongRegion",
-    "AuthorizationHeaderMalformed": "WrongRegion",
-    "IllegalLocationConstraintException": "WrongRegion",
-    "NoSuchKey": "ObjectNotFound",
-    "RequestTimeout": "ServerError",
-    "SlowDown": "ServerError",
-    "TooManyRequests": "ServerError",
-    "Throttling": "ServerError",
-    "OperationAborted": "ServerError",
-    "ConditionalRequestConflict": "ServerError",
-    "NotImplemented": "RequestRefused",
+    "NoSuchBucket": BUCKET_NOT_FOUND,
+    "InvalidBucketName": BUCKET_NOT_FOUND,
+    "InvalidAccessKeyId": INVALID_CREDENTIALS,
+    "SignatureDoesNotMatch": INVALID_CREDENTIALS,
+    "InvalidToken": INVALID_CREDENTIALS,
+    "ExpiredToken": INVALID_CREDENTIALS,
+    "InvalidSecurity": INVALID_CREDENTIALS,
+    "AccessDenied": ACCESS_DENIED,
+    "AllAccessDisabled": ACCESS_DENIED,
+    "AccountProblem": ACCESS_DENIED,
+    "RequestTimeTooSkewed": CLOCK_SKEW,
+    "RequestExpired": CLOCK_SKEW,
+    "PermanentRedirect": WRONG_REGION,
+    "AuthorizationHeaderMalformed": WRONG_REGION,
+    "IllegalLocationConstraintException": WRONG_REGION,
+    "NoSuchKey": OBJECT_NOT_FOUND,
+    "RequestTimeout": SERVER_ERROR,
+    "SlowDown": SERVER_ERROR,
+    "TooManyRequests": SERVER_ERROR,
+    "Throttling": SERVER_ERROR,
+    "OperationAborted": SERVER_ERROR,
+    "ConditionalRequestConflict": SERVER_ERROR,
+    "NotImplemented": REQUEST_REFUSED,
 }
-_STATUSES = {401: "InvalidCredentials", 403: "AccessDenied", 429: "ServerError", 301: "WrongRegion"}
+_STATUSES = {401: INVALID_CREDENTIALS, 403: ACCESS_DENIED, 429: SERVER_ERROR, 301: WRONG_REGION}
+_REGION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TRANSIENT_TLS = ("EOF occurred", "timed out", "reset by peer", "Broken pipe")
 _ACTIONS = {
     "ListObjectsV2": "s3:ListBucket",
@@ -61,104 +77,101 @@ _ACTIONS = {
 
 @dataclass(frozen=True)
 class Target:
-    """The storage that a call was made to; `field` is the field of the spec that names the bucket."""
+    """The storage that a call was made to; `field` is the path below spec of the field that names the bucket."""
 
     bucket: str
     endpoint: str | None
     field: str
 
-    def where(self, key: str) -> str:
-        """`s3://bucket/key at http://…`."""
-        return f"s3://{self.bucket}/{key} at {self.endpoint or 'AWS'}"
+    def where(self, key: str) -> Where:
+        """An object there."""
+        return Where(self, key)
+
+
+@dataclass(frozen=True)
+class Where:
+    """`s3://bucket/key at http://…`."""
+
+    target: Target
+    key: str
+
+    def in_terms(self, terms: Terms) -> str:
+        """The address, with the server."""
+        return f"{terms.place(self.target.bucket, self.key)} at {self.target.endpoint or 'AWS'}"
 
 
 def explain(error: Exception, target: Target, *, call: str, key: str) -> StageError:
     """The StageError for an error raised by `call` (S3's own name for it) on `key`."""
     if isinstance(error, ClientError):
         return _answered(error, target, call=call, key=key)
-    what = f"{call} on {target.where(key)} failed"
     if isinstance(error, SSLError) and not any(mark in str(error) for mark in _TRANSIENT_TLS):
-        what += f": {_quote(str(error.kwargs['error']))}"
-        return StorageRefused("TLSError", what, hint=_hint("TLSError", target, call))
+        return _failed(TLS_ERROR, target, call=call, key=key, answer=_quote(str(error.kwargs["error"])))
     if isinstance(error, ParamValidationError):
-        reason = "BucketNotFound" if "bucket name" in str(error).lower() else "RequestRefused"
-        return StorageRefused(reason, f"{what}: {_quote(str(error))}", hint=_hint(reason, target, call))
+        entry = BUCKET_NOT_FOUND if "bucket name" in str(error).lower() else REQUEST_REFUSED
+        return _failed(entry, target, call=call, key=key, answer=_quote(str(error)))
     if isinstance(error, EndpointConnectionError):
         refusal = refusal_behind(error.kwargs["error"])
         if refusal is not None:
-            return _address_refused(refusal.address, target)
+            return StorageRefused(ADDRESS_REFUSED, endpoint=target.endpoint or "AWS", address=refusal.address)
         # The socket's own text, such as a failed DNS lookup, follows the name of the connection object.
-        what += f": {_quote(str(error.kwargs['error']).partition('): ')[2] or str(error))}"
-        return StorageOutage("EndpointUnreachable", what, hint=_hint("EndpointUnreachable", target, call))
+        answer = _quote(str(error.kwargs["error"]).partition("): ")[2] or str(error))
+        return _failed(ENDPOINT_UNREACHABLE, target, call=call, key=key, answer=answer)
     if isinstance(error, BotoCoreError):
-        what += f": {_kind(error)}"
-        return StorageOutage("EndpointUnreachable", what, hint=_hint("EndpointUnreachable", target, call))
+        return _failed(ENDPOINT_UNREACHABLE, target, call=call, key=key, answer=_kind(error))
     return not_s3(target, call=call, key=key, what=type(error).__name__)
 
 
 def not_s3(target: Target, *, call: str, key: str, what: str) -> StorageRefused:
     """The error for a server whose answers are not those of S3."""
-    return StorageRefused(
-        "EndpointNotS3",
-        f"{call} on {target.where(key)} failed: the answer is not S3 ({what})",
-        hint=_hint("EndpointNotS3", target, call),
-    )
-
-
-def _address_refused(address: str, target: Target) -> StorageRefused:
-    return StorageRefused(
-        "AddressRefused",
-        f"spec.storage.endpoint: {target.endpoint or 'AWS'} leads to {address}, which is the pod itself, its node or "
-        "the metadata service of its cloud, not storage",
-        hint="Correct the endpoint or its DNS entry; where storage really is there, your platform team can allow the "
-        "endpoint, without a wildcard in its host, in policy.endpoints of the operator's Helm values.",
-    )
+    return StorageRefused(ENDPOINT_NOT_S3, call=call, where=target.where(key), answer=what)
 
 
 def _answered(error: ClientError, target: Target, *, call: str, key: str) -> StageError:
-    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    metadata = error.response.get("ResponseMetadata", {})
+    status = int(metadata.get("HTTPStatusCode", 0))
     code = str(error.response.get("Error", {}).get("Code", ""))
     text = str(error.response.get("Error", {}).get("Message", ""))
-    reason = _reason(code, status, call)
-    what = f"{call} on {target.where(key)} failed: {status} {_quote(code)}"
+    answer = f"{status} {_quote(code)}"
     if text and text != code:
-        what += f", {_quote(text)}"
-    hint = _hint(reason, target, call)
-    if reason == "ObjectNotFound":
-        return NotFound(what, hint=hint)
-    if reason == "ServerError":
-        return StorageOutage(reason, what, hint=hint)
-    return StorageRefused(reason, what, hint=hint)
+        answer += f", {_quote(text)}"
+    region = str(metadata.get("HTTPHeaders", {}).get("x-amz-bucket-region", ""))
+    return _failed(_entry(code, status, call), target, call=call, key=key, answer=answer, region=region)
 
 
-def _reason(code: str, status: int, call: str) -> str:
+def _failed(entry: Reason, target: Target, *, call: str, key: str, answer: str, region: str = "") -> StageError:
+    """The error for a call that failed, of the class that its reason has."""
+    kind: type[StageError] = NotFound if entry is OBJECT_NOT_FOUND else StorageRefused
+    kind = StorageOutage if entry.outcome is Outcome.STORAGE_OUTAGE else kind
+    return kind(
+        entry,
+        call=call,
+        where=target.where(key),
+        answer=answer,
+        action=_ACTIONS.get(call, "s3:PutObject"),
+        bucket=target.bucket,
+        **_changes(entry, target, region),
+    )
+
+
+def _changes(entry: Reason, target: Target, region: str) -> dict[str, Change]:
+    if entry is BUCKET_NOT_FOUND:
+        return {"change_bucket": Change(target.field)}
+    if entry is WRONG_REGION and _REGION.fullmatch(region):
+        return {"change_region": Change("storage.region", to=region)}
+    return {}
+
+
+def _entry(code: str, status: int, call: str) -> Reason:
     if code in _CODES:
         return _CODES[code]
     if status == 404 and call in ("HeadObject", "GetObject"):
-        return "ObjectNotFound"
+        return OBJECT_NOT_FOUND
     # Without an S3 error document botocore makes the HTTP status the code: a web server, not S3.
     if (code.isdigit() or not code) and status in (400, 404, 405) and call != "HeadObject":
-        return "EndpointNotS3"
+        return ENDPOINT_NOT_S3
     if status >= 500:
-        return "ServerError"
-    return _STATUSES.get(status, "RequestRefused")
-
-
-def _hint(reason: str, target: Target, call: str) -> str:
-    action = _ACTIONS.get(call, "s3:PutObject")
-    endpoint = "spec.storage.endpoint"
-    return {
-        "BucketNotFound": f"Create bucket {target.bucket}, or correct {target.field} or {endpoint}.",
-        "AccessDenied": f"Allow {action} on bucket {target.bucket} to the access key in {SECRET}.",
-        "InvalidCredentials": f"Check {ACCESS_KEY}, {SECRET_KEY} and {SESSION_TOKEN} (if any) in {SECRET}.",
-        "EndpointUnreachable": f"Check that {endpoint} is right and reachable from the namespace's pods.",
-        "TLSError": f"Check http or https in {endpoint}; for a private CA set spec.storage.caBundle.",
-        "ClockSkew": "Set the clock of the node or of the storage server (NTP).",
-        "ServerError": "Look at the log of the storage server; the agent keeps trying.",
-        "EndpointNotS3": f"Check http or https, host, port and path of {endpoint}.",
-        "WrongRegion": "Set spec.storage.region to the region of the bucket.",
-        "ObjectNotFound": "Put the object there, or correct the field that names it.",
-    }.get(reason, f"The server does not support {call} as it was sent: check its version.")
+        return SERVER_ERROR
+    return _STATUSES.get(status, REQUEST_REFUSED)
 
 
 def _kind(error: BotoCoreError) -> str:

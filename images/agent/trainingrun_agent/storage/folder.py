@@ -31,9 +31,12 @@ from trainingrun_agent.errors import (
     StageError,
     StorageRefused,
 )
+from trainingrun_agent.reasons.pods import FOLDER_FULL
+from trainingrun_agent.reasons.storage import FILE_CHANGED, FILE_DENIED, FILE_NOT_FOUND, FILE_REFUSED
 from trainingrun_agent.storage.base import ObjectInfo
 from trainingrun_agent.storage.safe_paths import SafePaths, is_key_part
 from trainingrun_agent.storage.streams import HashingReader, save
+from trainingrun_agent.terms import Place
 
 CHUNK = 1 << 20
 MAX_SKIPPED = 1000
@@ -74,16 +77,10 @@ class FolderStore:
         """See ObjectStore."""
         with self._opened(key) as (handle, status):
             if etag and etag != _info(key, status).etag:
-                raise ObjectChanged(
-                    f"{self._where(key)} was changed after it was listed",
-                    hint="Let the program that writes it finish first.",
-                )
+                raise ObjectChanged(FILE_CHANGED, file=self._where(key))
             data = _read(handle, min(status.st_size, max_bytes) + 1)
         if len(data) > max_bytes:
-            raise ObjectTooLarge(
-                f"{self._where(key)} is larger than the {max_bytes} bytes that are read of it",
-                hint="Check that this is the right file.",
-            )
+            raise ObjectTooLarge(where=self._where(key), limit=max_bytes)
         return data
 
     def get_range(self, key: str, *, start: int, length: int) -> bytes:
@@ -110,17 +107,15 @@ class FolderStore:
         partial = path.with_name(f"{path.name}.partial")
         with self._opened(key) as (handle, _):
             chunks = iter(lambda: os.read(handle, CHUNK), b"")
-            received, digest = save(chunks, partial, limit=size, on_bytes=count, what=self._where(key))
+            received, digest = save(chunks, partial, limit=size, on_bytes=count, what=Place(self._shown, key))
         if received == size and sha256 in (None, digest):
             partial.replace(path)
             return digest
         count(-received)
         partial.unlink()
-        raise IntegrityError(
-            f"{self._where(key)} was read as {received} bytes with SHA-256 {digest}, expected {size} bytes"
-            + (f" with SHA-256 {sha256}" if sha256 else ""),
-            hint="The file was replaced or damaged: put the original back.",
-        )
+        found = f"{received} bytes with SHA-256 {digest}"
+        expected = f"{size} bytes{f' with SHA-256 {sha256}' if sha256 else ''}"
+        raise IntegrityError(where=self._where(key), found=found, expected=expected)
 
     def upload(self, key: str, file: BinaryIO, *, size: int, on_bytes: Callable[[int], None] | None = None) -> str:
         """See ObjectStore."""
@@ -236,14 +231,13 @@ class FolderStore:
             raise self._as_stage_error(error, key, writing=writing) from error
 
     def _as_stage_error(self, error: OSError, key: str, *, writing: bool) -> StageError:
-        what = f"{self._where(key)}: {error.strerror}"
+        file, problem = self._where(key), error.strerror
         if error.errno in _ABSENT and not writing:
-            return NotFound(what, hint="Put the file there, or correct the name.")
+            return NotFound(FILE_NOT_FOUND, file=file, problem=problem)
         if is_disk_full(error):
-            return DiskFull(what, hint="Free some space, or choose a folder on another disk.")
-        if error.errno in _NO_PERMISSION:
-            return StorageRefused("AccessDenied", what, hint="Change the permissions, or choose another folder.")
-        return StorageRefused("RequestRefused", what, hint="Check the name, the disk and its file system.")
+            return DiskFull(FOLDER_FULL, what=file, problem=problem)
+        entry = FILE_DENIED if error.errno in _NO_PERMISSION else FILE_REFUSED
+        return StorageRefused(entry, file=file, problem=problem)
 
     def _where(self, key: str) -> str:
         return f"{self._shown}/{key}"

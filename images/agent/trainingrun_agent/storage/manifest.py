@@ -15,8 +15,10 @@ from typing import Any, Literal, get_args
 from trainingrun_agent import __version__
 from trainingrun_agent.errors import IntegrityError, NotFound
 from trainingrun_agent.keys import BucketKeys, manifest_of
+from trainingrun_agent.reasons.storage import MANIFEST_NOT_FOUND, NOT_A_MANIFEST
 from trainingrun_agent.storage import documents
 from trainingrun_agent.storage.base import ObjectStore
+from trainingrun_agent.terms import Place
 
 HEADS_AT_ONCE = 8
 Kind = Literal["dataset", "checkpoint", "export"]
@@ -111,17 +113,11 @@ def read(store: ObjectStore, key: str) -> Manifest:
     """Read the manifest at `key`. Raises NotFound, IntegrityError when it is not a manifest."""
     document = documents.read(store, key)
     if document is None:
-        raise NotFound(
-            f"no manifest at s3://{store.bucket}/{key}",
-            hint="It was deleted after it was written: raise spec.retry to make it again.",
-        )
+        raise NotFound(MANIFEST_NOT_FOUND, place=Place(store.bucket, key))
     try:
         return Manifest.parse(document)
     except ValueError as error:
-        raise IntegrityError(
-            f"s3://{store.bucket}/{key} is not a manifest: {error}",
-            hint="Delete the object and raise spec.retry to make it again.",
-        ) from error
+        raise IntegrityError(NOT_A_MANIFEST, place=Place(store.bucket, key), problem=error) from error
 
 
 def missing(store: ObjectStore, manifest: Manifest, *, folder: str, keys: BucketKeys) -> str | None:

@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from trainingrun_agent.config import Source
 from trainingrun_agent.errors import StorageRefused
 from trainingrun_agent.keys import RunKeys, folder_of
+from trainingrun_agent.reasons.storage import CONDITIONAL_WRITES_IGNORED, EMPTY_PREFIX, WRITES_NOT_VISIBLE
 from trainingrun_agent.storage.base import ObjectStore, StoreFor
+from trainingrun_agent.terms import Change, Field, Place
 
-CONDITIONAL_WRITES_IGNORED = "ConditionalWritesIgnored"
 _RANGE_START = 4
 
 
@@ -31,19 +32,11 @@ def probe(store: ObjectStore, run: RunKeys, pod_uid: str) -> tuple[str, ...]:
     store.put(key, body)
     seen = store.get_range(key, start=_RANGE_START, length=len(body))
     if seen != body[_RANGE_START:]:
-        raise StorageRefused(
-            "WritesNotVisible",
-            f"s3://{store.bucket}/{key} was written, but a ranged read returned {len(seen)} other bytes",
-            hint="The storage server is not read-after-write consistent, or ignores Range: use another one.",
-        )
+        raise StorageRefused(WRITES_NOT_VISIBLE, place=Place(store.bucket, key), count=len(seen))
     store.delete(key)
     if not ignored:
         return ()
-    warning = (
-        f"{CONDITIONAL_WRITES_IGNORED}: the storage server ignores If-None-Match; "
-        "two pods of one run are kept apart by their folders only"
-    )
-    return (warning,)
+    return (f"{CONDITIONAL_WRITES_IGNORED.name}: {CONDITIONAL_WRITES_IGNORED.message}",)
 
 
 def check_sources(store_for: StoreFor, sources: Iterable[tuple[str, Source]]) -> None:
@@ -52,11 +45,8 @@ def check_sources(store_for: StoreFor, sources: Iterable[tuple[str, Source]]) ->
         for _ in store_for(source.bucket).list(source.key, limit=1):
             break
         else:
-            raise StorageRefused(
-                "EmptyPrefix",
-                f"spec.{field}: no object below {source}",
-                hint=f"Upload the images there, or create a new TrainingRun with the right {field} (case matters).",
-            )
+            place = Place(source.bucket, source.key)
+            raise StorageRefused(EMPTY_PREFIX, uri=Field(field), place=place, change_uri=Change(field))
 
 
 def _body(pod_uid: str, which: str) -> bytes:

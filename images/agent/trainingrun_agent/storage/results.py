@@ -14,8 +14,10 @@ from trainingrun_agent.clock import Clock, rfc3339
 from trainingrun_agent.contract import Stage
 from trainingrun_agent.errors import IntegrityError
 from trainingrun_agent.keys import RunKeys
+from trainingrun_agent.reasons.storage import NOT_A_RESULT
 from trainingrun_agent.storage import documents, epochs
 from trainingrun_agent.storage.base import ObjectStore
+from trainingrun_agent.terms import Place
 
 _REQUIRED = ("created", "epoch", "manifestKey", "numbers", "podUID", "stage")
 
@@ -28,11 +30,8 @@ def read_result(store: ObjectStore, run: RunKeys, stage: Stage) -> dict[str, Any
         return None
     missing = [name for name in _REQUIRED if name not in document]
     if missing or document.get("contractVersion") not in contract.READABLE_VERSIONS or document["stage"] != stage:
-        raise IntegrityError(
-            f"s3://{store.bucket}/{key} is not a result of stage {stage}"
-            + (f": {', '.join(missing)} missing" if missing else ""),
-            hint="Delete the object and raise spec.retry to make it again.",
-        )
+        problem = f": {', '.join(missing)} missing" if missing else ""
+        raise IntegrityError(NOT_A_RESULT, place=Place(store.bucket, key), of_stage=stage, problem=problem)
     return document
 
 

@@ -14,10 +14,13 @@ from typing import BinaryIO, TypeVar
 
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.errors import Interrupted, StorageOutage
+from trainingrun_agent.reasons.pods import STOPPED_IN_OUTAGE
 from trainingrun_agent.storage.base import ObjectInfo, ObjectStore
+from trainingrun_agent.terms import Message
 
 FIRST_DELAY_SECONDS = 1.0
 LONGEST_DELAY_SECONDS = 15.0
+_WAITED = "; waited {seconds:.0f} s of {field[storage.outageToleranceSeconds]}"
 
 T = TypeVar("T")
 OnOutage = Callable[[StorageOutage | None], None]
@@ -77,11 +80,7 @@ class Retrier:
 
     def _pause(self, outage: StorageOutage, *, waited: float, delay: float) -> None:
         if waited >= self._tolerance:
-            raise StorageOutage(
-                outage.reason,
-                f"{outage.message}; waited {waited:.0f} s of spec.storage.outageToleranceSeconds",
-                hint=outage.hint,
-            ) from outage
+            raise outage.with_more(Message(_WAITED, {"seconds": waited})) from outage
         # Jitter, so that not all pods repeat their calls at the same moment.
         delay = min(delay * (0.75 + self._jitter() / 2), max(0.0, self._tolerance - waited))
         if not self._stop.is_set():
@@ -91,9 +90,7 @@ class Retrier:
         self._stop_seen = now if self._stop_seen is None else self._stop_seen
         left = self._stop_seen + self._after_stop - now
         if left <= 0:
-            raise Interrupted(
-                f"SIGTERM arrived while storage did not answer: {outage.message}", hint=outage.hint
-            ) from outage
+            raise Interrupted(STOPPED_IN_OUTAGE, outage=outage) from outage
         self._clock.sleep(min(delay, left))
 
 

@@ -21,6 +21,7 @@ from botocore.parsers import ResponseParserError
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig
 from trainingrun_agent.errors import IntegrityError, NotFound, ObjectChanged, ObjectTooLarge, StorageRefused
+from trainingrun_agent.reasons.storage import CLOCKS_DIFFER
 from trainingrun_agent.storage import pages
 from trainingrun_agent.storage.base import ByteCounter, ObjectInfo
 from trainingrun_agent.storage.bulk import BulkError, BulkStore, open_bulk
@@ -52,7 +53,7 @@ def open_store(
     """The store of a bucket at the run's endpoint. Raises StorageRefused when the client cannot be made."""
     resolved = config.resolved
     fields = [
-        f"spec.{name}"
+        name
         for name, where in (
             ("storage.bucket", resolved.storage.bucket),
             *((field, source.bucket) for field, source in resolved.dataset.sources),
@@ -60,7 +61,7 @@ def open_store(
         )
         if where == bucket
     ]
-    target = Target(bucket, resolved.storage.endpoint, fields[0] if fields else "spec.storage.bucket")
+    target = Target(bucket, resolved.storage.endpoint, fields[0] if fields else "storage.bucket")
     client = make_client(config, limits=limits)
     # The preflight needs an explained answer at once.
     bulk = open_bulk(config, bucket, endpoint=client.meta.endpoint_url, limits=limits) if limits is WORK else None
@@ -123,15 +124,9 @@ class S3Store:
         """See ObjectStore."""
         data, found = self._get(key, max_bytes=max_bytes)
         if etag and found.strip('"') not in ("", etag):
-            raise ObjectChanged(
-                f"{self._target.where(key)} has ETag {found}, when it was listed it had {etag}",
-                hint="Finish the upload before the run starts.",
-            )
+            raise ObjectChanged(where=self._target.where(key), found=found, listed=etag)
         if len(data) > max_bytes:
-            raise ObjectTooLarge(
-                f"{self._target.where(key)} is larger than the {max_bytes} bytes that are read of it",
-                hint="Check that this is the right file.",
-            )
+            raise ObjectTooLarge(where=self._target.where(key), limit=max_bytes)
         self._count(down=len(data))
         return data
 
@@ -189,11 +184,8 @@ class S3Store:
             count(-received)
             seen = f"{received} bytes with SHA-256 {digest}"
         partial.unlink()
-        raise IntegrityError(
-            f"{self._target.where(key)} was read as {seen}, expected {size} bytes"
-            + (f" with SHA-256 {sha256}" if sha256 else ""),
-            hint="The object was replaced or damaged: put the original back, or start a new TrainingRun.",
-        )
+        expected = f"{size} bytes{f' with SHA-256 {sha256}' if sha256 else ''}"
+        raise IntegrityError(where=self._target.where(key), found=seen, expected=expected)
 
     def upload(self, key: str, file: BinaryIO, *, size: int, on_bytes: Callable[[int], None] | None = None) -> str:
         """See ObjectStore."""
@@ -285,12 +277,9 @@ class S3Store:
             return
         skew = (self._clock.now() - server.replace(tzinfo=server.tzinfo or UTC)).total_seconds()
         if abs(skew) > MAX_SKEW_SECONDS:
-            raise StorageRefused(
-                "ClockSkew",
-                f"this pod's clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the clock of "
-                f"{self._target.endpoint or 'AWS'}",
-                hint="Set the clock of the node or of the storage server (NTP).",
-            )
+            direction = "ahead of" if skew > 0 else "behind"
+            endpoint = self._target.endpoint or "AWS"
+            raise StorageRefused(CLOCKS_DIFFER, seconds=abs(skew), direction=direction, endpoint=endpoint)
 
 
 def _info(key: str, size: int, answer: Mapping[str, Any]) -> ObjectInfo:

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
-from trainingrun_agent.disk_space import MORE_SPACE, is_disk_full
+from trainingrun_agent.disk_space import is_disk_full
 from trainingrun_agent.errors import DiskFull, IntegrityError
+from trainingrun_agent.reasons.storage import FILE_ENDED_EARLY
+from trainingrun_agent.terms import Message, Text
 
 Chunk = bytes | memoryview
 
@@ -34,10 +36,7 @@ class HashingReader:
         wanted = self._left if amount < 0 else min(amount, self._left)
         data = self._file.read(wanted) if wanted else b""
         if wanted and not data:
-            raise IntegrityError(
-                f"the file for {self._name} ended {self._left} bytes early while it was uploaded",
-                hint="Something changed the file in the pod's scratch space.",
-            )
+            raise IntegrityError(FILE_ENDED_EARLY, name=self._name, missing=self._left)
         self._digest.update(data)
         self._left -= len(data)
         return data
@@ -48,7 +47,7 @@ class HashingReader:
 
 
 def save(
-    chunks: Iterable[Chunk], partial: Path, *, limit: int, on_bytes: Callable[[int], None], what: str
+    chunks: Iterable[Chunk], partial: Path, *, limit: int, on_bytes: Callable[[int], None], what: Text
 ) -> tuple[int, str]:
     """Write the chunks to a new file `partial`, up to the first beyond `limit` bytes; returns size and SHA-256 in hex.
 
@@ -68,8 +67,8 @@ def save(
         on_bytes(-received)
         partial.unlink(missing_ok=True)
         if is_disk_full(error):
-            message = f"no space left for {what} ({limit} bytes) in {partial.parent}"
-            raise DiskFull(message, hint=MORE_SPACE) from error
+            values = {"object": what, "limit": limit, "folder": partial.parent}
+            raise DiskFull(what=Message("{object} ({limit} bytes) in {folder}", values)) from error
         raise
     return received, digest.hexdigest()
 

@@ -11,11 +11,13 @@ from typing import Any
 from trainingrun_agent.config import Resolved
 from trainingrun_agent.errors import IntegrityError
 from trainingrun_agent.keys import folder_of
+from trainingrun_agent.reasons.storage import NOT_A_DATA_SET
 from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.manifest import Manifest, ManifestObject
+from trainingrun_agent.terms import Place
 from trainingrun_agent.transfer.meter import Meter
 
 ROLES = {"train": "trainRecords", "eval": "evalRecords"}
@@ -58,10 +60,7 @@ def locate(store: ObjectStore, resolved: Resolved, prepared: dict[str, Any]) -> 
     splits = {split: _split(manifest, split, folder=folder, resolved=resolved) for split in ROLES}
     images = {split: _images(manifest, split) for split in ROLES}
     if manifest.kind != "dataset" or len(label_maps) != 1 or not all(splits.values()) or not all(images.values()):
-        raise IntegrityError(
-            f"s3://{store.bucket}/{key} is not the manifest of a data set with label map, train and eval shards",
-            hint="Delete the object and raise spec.retry to prepare the data again.",
-        )
+        raise IntegrityError(NOT_A_DATA_SET, place=Place(store.bucket, key))
     return DatasetFiles(splits, _file(label_maps[0], names.LABEL_MAP, folder=folder, resolved=resolved), images)
 
 

@@ -12,10 +12,12 @@ from functools import partial
 from typing import Any
 
 from trainingrun_agent.context import StageContext
-from trainingrun_agent.errors import Outcome, StageError
+from trainingrun_agent.errors import StageError
+from trainingrun_agent.reasons.pods import CHECKPOINT_MISSING, RESULT_MISSING
 from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage.results import read_result
+from trainingrun_agent.terms import Place
 from trainingrun_agent.transfer import dataset, weights
 from trainingrun_agent.transfer.dataset import DatasetFiles
 from trainingrun_agent.transfer.last_step import highest_known_step
@@ -89,12 +91,8 @@ def fetch_export(
         restoring = transfers.start(partial(_restore_newest, context, checkpoint, epoch=epoch, meter=meter))
     restored = restoring.result()
     if restored is None:
-        raise StageError(
-            Outcome.CRASH,
-            "CheckpointMissing",
-            f"no complete checkpoint below s3://{context.out.bucket}/{context.config.resolved.run_keys.attempts('train')}/",
-            "The checkpoints were deleted after training: create a new TrainingRun.",
-        )
+        attempts = f"{context.config.resolved.run_keys.attempts('train')}/"
+        raise StageError(CHECKPOINT_MISSING, place=Place(context.out.bucket, attempts))
     ap50 = trained["numbers"].get("ap50")
     prefix = f"{names.CHECKPOINT}/model.ckpt-{restored.step}"
     source = ExportInput(prefix, restored.step, ap50 if isinstance(ap50, float | int) else None)
@@ -109,12 +107,7 @@ def _prerequisite(context: StageContext, stage: Any) -> dict[str, Any]:
     run = context.config.resolved.run_keys
     result = read_result(context.out, run, stage)
     if result is None:
-        raise StageError(
-            Outcome.CRASH,
-            "ResultMissing",
-            f"stage {stage} has no result at s3://{context.out.bucket}/{run.result(stage)}",
-            "It was deleted after the stage had ended: create a new TrainingRun.",
-        )
+        raise StageError(RESULT_MISSING, of_stage=stage, place=Place(context.out.bucket, run.result(stage)))
     return result
 
 

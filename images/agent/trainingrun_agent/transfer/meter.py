@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 
 from trainingrun_agent.progress import Progress
+from trainingrun_agent.reasons.pods import STOPPED_WHILE_MOVING
 from trainingrun_agent.stopping import raise_if_stopped
 
 
@@ -31,7 +32,7 @@ class Meter:
         if size > 0 and self._cancelled is not None:
             raise self._cancelled
         if size > 0:
-            raise_if_stopped(self._stop, f"while {self._phase}", hint="The next attempt does it again.")
+            raise_if_stopped(self._stop, STOPPED_WHILE_MOVING, phase=self._phase)
         with self._lock:
             self._done = max(0, self._done + size)
             done, total = self._done, max(self._total, self._done)

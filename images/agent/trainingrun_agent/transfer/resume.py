@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from trainingrun_agent.errors import IntegrityError, NotFound
 from trainingrun_agent.keys import Attempt, RunKeys, manifest_of
+from trainingrun_agent.reasons.storage import NOT_THAT_CHECKPOINT
 from trainingrun_agent.shared.documents import is_complete
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage import manifest as manifests
@@ -90,5 +91,5 @@ def _files(checkpoint: StoredCheckpoint, manifest: Manifest) -> tuple[ManifestOb
     names = {entry.key for entry in manifest.objects}
     whole = len(names) == len(manifest.objects) and is_complete(names, checkpoint.step)
     if manifest.kind != "checkpoint" or manifest.step != checkpoint.step or not whole:
-        raise IntegrityError(f"{checkpoint.manifest_key} does not name the files of step {checkpoint.step}")
+        raise IntegrityError(NOT_THAT_CHECKPOINT, place=checkpoint.manifest_key, step=checkpoint.step)
     return manifest.objects

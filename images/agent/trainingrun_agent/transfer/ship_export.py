@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
 
-from trainingrun_agent.errors import Outcome, StageError
+from trainingrun_agent.errors import StageError
+from trainingrun_agent.reasons.pods import EXPORT_INCOMPLETE
 from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder, UnsafeFileError
 from trainingrun_agent.storage.base import ObjectStore
@@ -102,9 +103,4 @@ def _upload(store: ObjectStore, target: str, export: Folder, *, file: _Found, me
 
 
 def _incomplete(what: str) -> StageError:
-    return StageError(
-        Outcome.CRASH,
-        "ExportIncomplete",
-        f"The exporter's result cannot be used: {what}.",
-        "See the log of container exporter.",
-    )
+    return StageError(EXPORT_INCOMPLETE, problem=what, container="exporter")

@@ -10,19 +10,20 @@ from trainingrun_agent.keys import Attempt
 from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder, UnsafeFileError
 from trainingrun_agent.storage.base import ObjectStore
+from trainingrun_agent.terms import Message, Place
 
 MAX_BYTES = 1 << 20
 
 
-def stacks_text(store: ObjectStore, attempt: Attempt, folder: Folder, error: StageError) -> str:
-    """Upload the stacks of a stall; returns a sentence with their address, empty for other errors."""
+def with_stacks(store: ObjectStore, attempt: Attempt, folder: Folder, error: StageError) -> StageError:
+    """Upload the stacks of a stall; returns the error with their address in its message."""
     if error.outcome is not Outcome.STALLED:
-        return ""
+        return error
     try:
         stacks = folder.read(names.STACKS, max_bytes=MAX_BYTES)
     except (FileNotFoundError, UnsafeFileError):
         stacks = b""
     if not stacks.strip():
-        return " It left no stacks: it was stopped, or hung in the kernel."
+        return error.with_more(Message(" It left no stacks: it was stopped, or hung in the kernel."))
     store.put(attempt.stacks, stacks)
-    return f" Its stacks are in s3://{store.bucket}/{attempt.stacks}."
+    return error.with_more(Message(" Its stacks are in {place}.", {"place": Place(store.bucket, attempt.stacks)}))

@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 from trainingrun_agent import contract
 from trainingrun_agent.config import Resolved
-from trainingrun_agent.errors import StageError
 from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.transfer.dataset import DatasetFiles
@@ -70,7 +69,7 @@ def give_work(folder: Folder, spec: Mapping[str, Any]) -> None:
     folder.write(names.SPEC, json.dumps(spec, indent=1, allow_nan=False).encode())
 
 
-def refuse_work(folder: Folder, error: StageError) -> None:
+def refuse_work(folder: Folder, *, reason: str, message: str) -> None:
     """Tell the trainer that it gets no work; it ends with exit code 0."""
-    document = {"contractVersion": contract.VERSION, "reason": error.reason, "message": error.message[:MAX_MESSAGE]}
+    document = {"contractVersion": contract.VERSION, "reason": reason, "message": message[:MAX_MESSAGE]}
     folder.write(names.FETCH_FAILED, json.dumps(document).encode())

@@ -12,6 +12,13 @@ from pathlib import Path
 from trainingrun_agent.config import Uri
 from trainingrun_agent.errors import IntegrityError, NotFound, UserError
 from trainingrun_agent.keys import manifest_of
+from trainingrun_agent.reasons.weights import (
+    EXPORT_WITHOUT_CHECKPOINT,
+    NOT_AN_EXPORT,
+    PRETRAINED_UNUSABLE,
+    WEIGHTS_GONE,
+    WEIGHTS_TOO_LARGE,
+)
 from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage import manifest as manifests
@@ -21,8 +28,6 @@ from trainingrun_agent.transfer.zoo_archive import ArchiveUnusableError, unpack_
 
 PREFIX = f"{names.PRETRAINED}/model.ckpt"
 INDEX = "model.ckpt.index"
-FIELD = "spec.model.pretrained"
-USABLE = "Use a .tar.gz of the TensorFlow 1 detection model zoo, or a run's export folder."
 MAX_ARCHIVE_BYTES = 8 << 30
 _ARCHIVE = ".pretrained.tar.gz"
 _CHECKPOINT_FILE = re.compile(r"checkpoint/(model\.ckpt\.(index|data-\d{5}-of-\d{5}))")
@@ -37,17 +42,12 @@ def fetch_weights(store: ObjectStore, uri: Uri, *, shared: Folder, meter: Meter)
         _fetch_archive(store, uri, shared, meter)
 
 
-def unusable(message: str, hint: str) -> UserError:
-    """The error for weights that no network could use."""
-    return UserError("PretrainedUnusable", message, hint=hint)
-
-
 def _fetch_archive(store: ObjectStore, uri: Uri, shared: Folder, meter: Meter) -> None:
     info = store.head(uri.key)
     if info is None:
-        raise unusable(f"{FIELD}: no object at {uri}", "Upload the archive, or correct the URI.")
+        raise UserError(WEIGHTS_GONE, place=uri)
     if info.size > MAX_ARCHIVE_BYTES:
-        raise unusable(f"{FIELD}: {uri} has {info.size} bytes", f"At most {MAX_ARCHIVE_BYTES} bytes are read.")
+        raise UserError(WEIGHTS_TOO_LARGE, place=uri, size=info.size, limit=MAX_ARCHIVE_BYTES)
     meter.expect(info.size)
     with shared.sub(names.SPOOL, create=True) as spool, shared.sub(names.PRETRAINED, create=True) as into:
         archive = spool.path(_ARCHIVE)
@@ -55,7 +55,7 @@ def _fetch_archive(store: ObjectStore, uri: Uri, shared: Folder, meter: Meter) -
         try:
             unpack_checkpoint(archive, Path(into.path("model.ckpt")).parent)
         except ArchiveUnusableError as error:
-            raise unusable(f"{FIELD}: {uri} {error}", USABLE) from error
+            raise UserError(PRETRAINED_UNUSABLE, place=uri, problem=error) from error
         spool.remove(_ARCHIVE)
 
 
@@ -64,17 +64,11 @@ def _fetch_export(store: ObjectStore, uri: Uri, into: Folder, meter: Meter) -> N
     try:
         manifest = manifests.read(store, manifest_of(folder))
     except (NotFound, IntegrityError) as error:
-        raise unusable(
-            f"{FIELD}: {uri} is not the export of a run: {error.message}",
-            "Name the folder of an export, with its MANIFEST.json, or the key of an archive.",
-        ) from error
+        raise UserError(NOT_AN_EXPORT, place=uri, problem=error) from error
     found = [(_CHECKPOINT_FILE.fullmatch(entry.key), entry) for entry in manifest.objects]
     files = {match[1]: entry for match, entry in found if match}
     if manifest.kind != "export" or INDEX not in files or len(files) < len(("index", "data")):
-        raise unusable(
-            f"{FIELD}: the manifest in {uri} names no checkpoint",
-            "Name the folder of an export that has checkpoint/model.ckpt.index.",
-        )
+        raise UserError(EXPORT_WITHOUT_CHECKPOINT, place=uri)
     for name, entry in files.items():
         meter.expect(entry.size)
         store.download(

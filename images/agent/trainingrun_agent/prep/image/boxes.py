@@ -10,11 +10,25 @@ from dataclasses import replace
 
 from trainingrun_agent.prep.image.images import Header
 from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
-from trainingrun_agent.prep.model.findings import Finding, info, warning
+from trainingrun_agent.prep.model.codes.boxes import (
+    BOX_CLIPPED,
+    BOX_DEGENERATE,
+    BOX_NORMALISED,
+    BOX_OUTSIDE,
+    BOX_SWAPPED,
+)
+from trainingrun_agent.prep.model.codes.classes import CROWD_DROPPED, SHAPE_BOXED
+from trainingrun_agent.prep.model.codes.image_files import (
+    ORIENTATION_AMBIGUOUS,
+    SIZE_MISMATCH,
+    SIZE_MISSING,
+    SIZE_TRANSPOSED,
+)
+from trainingrun_agent.prep.model.codes.kind import FindingKind
+from trainingrun_agent.prep.model.findings import Finding
 
 TRANSPOSING = (5, 6, 7, 8)
 """EXIF orientations that swap width and height."""
-_REDRAW = "Draw the box again in the label tool."
 
 
 def shown_size(head: Header, *, upright: bool) -> tuple[int, int]:
@@ -31,17 +45,8 @@ def rotates(head: Header, annotation: Annotation) -> bool:
         return head.orientation != 1
     if labelled == stored:
         return False
-    if labelled == stored[::-1]:
-        raise UnusableError(
-            "SizeTransposed",
-            f"labelled at {labelled[0]} x {labelled[1]}, the image is {stored[0]} x {stored[1]} without EXIF rotation",
-            hint="The image was turned after it was labelled: label it again.",
-        )
-    raise UnusableError(
-        "SizeMismatch",
-        f"labelled at {labelled[0]} x {labelled[1]}, the image is {stored[0]} x {stored[1]}",
-        hint="The image was scaled after it was labelled: upload the labelled one, or label it again.",
-    )
+    kind = SIZE_TRANSPOSED if labelled == stored[::-1] else SIZE_MISMATCH
+    raise UnusableError(kind, labelled=labelled, image=stored)
 
 
 def size_findings(file: str, head: Header, annotation: Annotation) -> list[Finding]:
@@ -49,26 +54,10 @@ def size_findings(file: str, head: Header, annotation: Annotation) -> list[Findi
     found = []
     unsized = 0 in (annotation.width, annotation.height)
     if unsized and annotation.sized:
-        found.append(
-            info(
-                "SizeMissing",
-                file,
-                seen="no usable <size>",
-                done=f"took the image's own size, {head.width} x {head.height}",
-                hint="The label tool could not read the image's header; nothing to do if the boxes look right.",
-            )
-        )
+        found.append(Finding(SIZE_MISSING, file))
     square = head.width == head.height
     if head.orientation != 1 and (head.orientation not in TRANSPOSING or square or unsized):
-        found.append(
-            warning(
-                "OrientationAmbiguous",
-                file,
-                seen=f"EXIF orientation {head.orientation}, and the labels fit both ways",
-                done="turned the image upright, as label tools show it",
-                hint="If the boxes are off, save the image upright without EXIF and label it again.",
-            )
-        )
+        found.append(Finding(ORIENTATION_AMBIGUOUS, file, {"orientation": head.orientation}))
     return found
 
 
@@ -78,25 +67,9 @@ def shape_findings(file: str, annotation: Annotation) -> list[Finding]:
     crowds = sum([item.crowd for item in annotation.objects])
     found = []
     if shapes:
-        found.append(
-            info(
-                "ShapeBoxed",
-                file,
-                seen=f"{len(shapes)} objects are no upright boxes but {', '.join(sorted(set(shapes)))}",
-                done="took the upright box around each",
-                hint="Nothing to do where that box fits; turned or slanted objects get a loose one.",
-            )
-        )
+        found.append(Finding(SHAPE_BOXED, file, {"count": len(shapes), "shapes": sorted(set(shapes))}))
     if crowds:
-        found.append(
-            info(
-                "CrowdDropped",
-                file,
-                seen=f"{crowds} boxes around a crowd or group of objects",
-                done="left them out: as single objects they would teach wrong sizes",
-                hint="Label the objects one by one if they should be found.",
-            )
-        )
+        found.append(Finding(CROWD_DROPPED, file, {"count": crowds}))
     return found
 
 
@@ -110,12 +83,7 @@ def repair(
     """
     corners = labelled.corners
     if pixels and 0 < max(corners) <= 1 and min(corners) >= 0 and min(width, height) > 1:
-        raise UnusableError(
-            "BoxNormalised",
-            f"coordinates {_show(corners)} lie between 0 and 1",
-            hint="The format wants pixels: multiply by width and height.",
-            index=labelled.index,
-        )
+        raise UnusableError(BOX_NORMALISED, corners=corners, index=labelled.index)
     least = 1 / scale - 1e-6
     xmin, ymin, xmax, ymax = corners
     if 0 <= xmin <= xmax - least and xmax <= width and 0 <= ymin <= ymax - least and ymax <= height:
@@ -123,18 +91,17 @@ def repair(
     found = []
     box = _ordered(labelled)
     if box != labelled:
-        found.append(_changed("BoxSwapped", file, labelled, done="swapped the corners"))
+        found.append(_changed(BOX_SWAPPED, file, labelled, size=(width, height)))
     clipped = _clipped(box, width, height)
-    if _side(clipped) < least:
-        code = "BoxDegenerate" if _side(box) < least else "BoxOutside"
-        return None, [*found, _changed(code, file, labelled, done="dropped the box", size=(width, height))]
+    if _shorter_side(clipped) < least:
+        kind = BOX_DEGENERATE if _shorter_side(box) < least else BOX_OUTSIDE
+        return None, [*found, _changed(kind, file, labelled, size=(width, height))]
     if clipped != box:
-        found.append(_changed("BoxClipped", file, labelled, done="clipped to the image", size=(width, height)))
+        found.append(_changed(BOX_CLIPPED, file, labelled, size=(width, height)))
     return clipped, found
 
 
-def _side(box: LabelledObject) -> float:
-    """The shorter side."""
+def _shorter_side(box: LabelledObject) -> float:
     return min(box.xmax - box.xmin, box.ymax - box.ymin)
 
 
@@ -153,18 +120,5 @@ def _clipped(box: LabelledObject, width: int, height: int) -> LabelledObject:
     )
 
 
-def _changed(code: str, file: str, box: LabelledObject, *, done: str, size: tuple[int, int] | None = None) -> Finding:
-    corners = _show(box.corners)
-    within = f" in {size[0]} x {size[1]} pixels" if size else ""
-    return warning(
-        code,
-        file,
-        seen=f"{box.name!r} (xmin, ymin, xmax, ymax) = {corners}{within}",
-        done=done,
-        hint=_REDRAW,
-        index=box.index,
-    )
-
-
-def _show(corners: tuple[float, ...]) -> str:
-    return "(" + ", ".join(f"{corner:g}" for corner in corners) + ")"
+def _changed(kind: FindingKind, file: str, box: LabelledObject, *, size: tuple[int, int]) -> Finding:
+    return Finding(kind, file, {"name": box.name, "corners": box.corners, "image": size}, box.index)

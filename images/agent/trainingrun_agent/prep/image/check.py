@@ -15,7 +15,9 @@ from trainingrun_agent.prep.image import boxes, images
 from trainingrun_agent.prep.image.records import record
 from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
 from trainingrun_agent.prep.model.class_names import nearest
-from trainingrun_agent.prep.model.findings import Finding, error, info, warning
+from trainingrun_agent.prep.model.codes.classes import UNKNOWN_CLASS
+from trainingrun_agent.prep.model.codes.image_files import FORMAT_MISMATCH, IMAGE_ANIMATED
+from trainingrun_agent.prep.model.findings import Finding
 from trainingrun_agent.prep.source.readers import FORMATS, FileFormat
 
 _SUFFIXES = {
@@ -90,8 +92,7 @@ class Checker:
                 return self._judged(path, labels_path, annotation, source, seen)
         except UnusableError as problem:
             file = labels_path if problem.index is not None else file
-            bad = error(problem.code, file, seen=problem.seen, hint=problem.hint, index=problem.index)
-            return Checked(path, None, (bad,), seen)
+            return Checked(path, None, (problem.finding(file),), seen)
 
     @cached_property
     def _ids(self) -> dict[str, int]:
@@ -135,36 +136,14 @@ class Checker:
 
     def _unknown(self, file: str, item: LabelledObject) -> Finding:
         close = nearest(item.name, self.classes)
-        meant = f"; the nearest one is {close!r}" if close else ""
-        return error(
-            "UnknownClass",
-            file,
-            seen=f"class {item.name!r} is not in dataset.classes{meant}",
-            hint="Correct the name in the file, or add it to spec.dataset.classes; case and blanks count.",
-            index=item.index,
-        )
+        fields = {"case": "near", "nearest": close} if close else {"case": "name"}
+        return Finding(UNKNOWN_CLASS, file, {"name": item.name, **fields}, item.index)
 
 
 def _format_findings(file: str, head: images.Header) -> list[Finding]:
     found = []
     if not file.lower().endswith(_SUFFIXES[head.format]):
-        found.append(
-            info(
-                "FormatMismatch",
-                file,
-                seen=f"the content is {head.format}",
-                done="read it as what it is",
-                hint="Nothing to do; other tools may trust the name.",
-            )
-        )
+        found.append(Finding(FORMAT_MISMATCH, file, {"format": head.format}))
     if head.animated:
-        found.append(
-            warning(
-                "ImageAnimated",
-                file,
-                seen=f"{head.format} with several frames",
-                done="used the first frame",
-                hint="Save the frame that was labelled as a JPEG.",
-            )
-        )
+        found.append(Finding(IMAGE_ANIMATED, file, {"format": head.format}))
     return found

@@ -16,6 +16,14 @@ from operator import lt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from trainingrun_agent.prep.model.annotation import UnusableError
+from trainingrun_agent.prep.model.codes.image_files import (
+    IMAGE_CORRUPT,
+    IMAGE_EMPTY,
+    IMAGE_TOO_LARGE,
+    IMAGE_TRUNCATED,
+    IMAGE_UNREADABLE,
+    IMAGE_UNSUPPORTED,
+)
 
 MAX_BYTES = 32 << 20
 MAX_PIXELS = 100_000_000
@@ -28,6 +36,8 @@ COEFFICIENT_BYTES = 6
 LARGE = 24 << 20
 """Bytes of pixels that one image may take while others are decoded beside it."""
 QUALITY = 95
+MAX_PROBLEM = 200
+"""Characters of a decoder's message that are kept."""
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
 _RESIZABLE = ("RGB", "RGBA", "L", "LA", "CMYK", "YCbCr")
 _ORIENTATION_TAG = 0x0112
@@ -86,12 +96,12 @@ class Opened:
 def opened(data: bytes) -> Iterator[Opened]:
     """The image, for as long as the block lasts. Raises UnusableError."""
     if not data:
-        raise UnusableError("ImageEmpty", "0 bytes", hint="Upload the image again.")
+        raise UnusableError(IMAGE_EMPTY)
     with _open(data) as image:
         head = _head(image)
         limit = MAX_PIXELS if head.jpeg and not head.progressive else MAX_DECODED_PIXELS
         if head.width * head.height > limit:
-            raise _too_large(f"{head.width} x {head.height} pixels, at most {limit / 1e6:.0f} million are decoded")
+            raise _too_large("header", limit, width=head.width, height=head.height)
         yield Opened(data, image, head)
 
 
@@ -124,7 +134,7 @@ def render(source: Opened, *, rotate: bool, max_side: int, large: Large = nullco
         image.draft(*(("L", (LOOKED_AT, LOOKED_AT)) if keep else (None, _fit(image.size, max_side))))
     pixels = image.width * image.height
     if pixels > MAX_DECODED_PIXELS:
-        raise _too_large(f"{image.width} x {image.height} pixels after decoding")
+        raise _too_large("decoded", MAX_DECODED_PIXELS, width=image.width, height=image.height)
     progressive = head.width * head.height * COEFFICIENT_BYTES if head.progressive else 0
     memory = pixels * BYTES_PER_PIXEL + progressive
     # Closed before others may go on: leaving the outer block would keep the pixels.
@@ -173,7 +183,7 @@ def _check_end(source: Opened) -> None:
     """The last scan of a JPEG needs its end marker: libjpeg does not always miss it, TensorFlow does."""
     data = source.data
     if source.head.jpeg and not data.endswith(_END) and data.rfind(_END) < data.rfind(_SCAN):
-        raise OSError("image file is truncated (no marker at its end)")
+        raise UnusableError(IMAGE_TRUNCATED, case="end")
 
 
 def _scaled(image: Image.Image, size: tuple[int, int]) -> Image.Image:
@@ -186,7 +196,7 @@ def _scaled(image: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode == "F":
-        raise UnusableError("ImageUnsupported", "floating-point pixels", hint="Convert it to JPEG or 8-bit PNG.")
+        raise UnusableError(IMAGE_UNSUPPORTED)
     if image.mode.startswith("I"):
         return image.point(lambda value: value * (1 / 257)).convert("L").convert("RGB")
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
@@ -213,13 +223,9 @@ def _open(data: bytes) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _too_large(f"more than {MAX_PIXELS / 1e6:.0f} million pixels") from error
+        raise _too_large("bomb", MAX_PIXELS) from error
     except UnidentifiedImageError as error:
-        raise UnusableError(
-            "ImageUnreadable",
-            f"no image format begins with {data[:16]!r}",
-            hint=f"Upload the image itself, as one of {', '.join(FORMATS)}.",
-        ) from error
+        raise UnusableError(IMAGE_UNREADABLE, start=repr(data[:16])) from error
     except Exception as error:  # parsers of headers raise anything on crafted bytes
         raise _broken(error) from error
 
@@ -236,11 +242,9 @@ def _orientation(image: Image.Image) -> int:
 
 def _broken(error: Exception) -> UnusableError:
     if "truncated" in str(error):
-        return UnusableError("ImageTruncated", str(error), hint="The end is missing: upload the image again.")
-    return UnusableError(
-        "ImageCorrupt", f"{type(error).__name__}: {error}", hint="Open it, save it again as JPEG and upload it."
-    )
+        return UnusableError(IMAGE_TRUNCATED, case="decoder", problem=str(error)[:MAX_PROBLEM])
+    return UnusableError(IMAGE_CORRUPT, problem=f"{type(error).__name__}: {error}"[:MAX_PROBLEM])
 
 
-def _too_large(seen: str) -> UnusableError:
-    return UnusableError("ImageTooLarge", seen, hint="Scale the image down, or save it as a baseline JPEG.")
+def _too_large(case: str, limit: int, **size: int) -> UnusableError:
+    return UnusableError(IMAGE_TOO_LARGE, case=case, limit=limit // 1_000_000, **size)

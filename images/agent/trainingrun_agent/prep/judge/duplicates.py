@@ -11,7 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
-from trainingrun_agent.prep.model.findings import Finding, Split, warning
+from trainingrun_agent.prep.model.codes.kind import Fields
+from trainingrun_agent.prep.model.codes.whole import (
+    DUPLICATE_ACROSS_SPLITS,
+    DUPLICATE_CONTRADICTS,
+    DUPLICATE_IMAGE,
+    NEAR_DUPLICATE_ACROSS_SPLITS,
+)
+from trainingrun_agent.prep.model.findings import Finding, Split
 from trainingrun_agent.prep.sharding.fingerprints import Fingerprint, Fingerprints
 from trainingrun_agent.prep.source.pairing import Pair
 
@@ -79,29 +86,13 @@ def _bands(look: bytes) -> list[int]:
 
 def _same(seen: Seen, other: Seen) -> Finding:
     agree = seen.fingerprint.labels == other.fingerprint.labels
-    boxes = "the same boxes" if agree else "other boxes"
     if seen.split != other.split:
-        return warning(
-            "DuplicateAcrossSplits",
-            seen.path,
-            seen=f"the very image {other.split}: {other.path}, with {boxes}",
-            done="kept both: scores are too good by what was learned by heart",
-            hint="Take it out of one of the two; evalFraction keeps an image on one side.",
-        ).in_split(seen.split)
-    return warning(
-        "DuplicateImage" if agree else "DuplicateContradicts",
-        seen.path,
-        seen=f"the very image {other.path}, with {boxes}",
-        done="kept both: it counts twice" if agree else "kept both, though they contradict each other",
-        hint="Delete one of the two." if agree else "Decide which boxes are right, and delete the other image.",
-    ).in_split(seen.split)
+        fields = {"case": "sameBoxes" if agree else "otherBoxes", "otherSplit": other.split, "other": other.path}
+        return Finding(DUPLICATE_ACROSS_SPLITS, seen.path, fields, split=seen.split)
+    kind = DUPLICATE_IMAGE if agree else DUPLICATE_CONTRADICTS
+    return Finding(kind, seen.path, {"other": other.path}, split=seen.split)
 
 
 def _alike(seen: Seen, other: Seen, distance: int) -> Finding:
-    return warning(
-        "NearDuplicateAcrossSplits",
-        seen.path,
-        seen=f"looks like {other.split}: {other.path} ({distance} of {BANDS * BAND_BITS} bits of their looks differ)",
-        done="kept both",
-        hint="If both show the same scene, put them on one side: scores are too good by what was learned by heart.",
-    ).in_split(seen.split)
+    fields: Fields = {"otherSplit": other.split, "other": other.path, "bits": distance, "of": BANDS * BAND_BITS}
+    return Finding(NEAR_DUPLICATE_ACROSS_SPLITS, seen.path, fields, split=seen.split)

@@ -6,14 +6,33 @@ Invariant: a pure judgement over counts; the error names the class or the first 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from trainingrun_agent.config import SplitRule
 from trainingrun_agent.errors import UserError
-from trainingrun_agent.prep.model.class_names import nearest
-from trainingrun_agent.prep.model.findings import Finding, Findings, Severity, info, warning
-from trainingrun_agent.prep.source.fetch import CHANGED
+from trainingrun_agent.prep.model.class_names import nearest, suggestion
+from trainingrun_agent.prep.model.codes.image_files import OBJECT_CHANGED
+from trainingrun_agent.prep.model.codes.kind import Fields, Severity
+from trainingrun_agent.prep.model.codes.whole import (
+    BOXES_TOO_SMALL,
+    CLASS_IMBALANCE,
+    CLASS_WITHOUT_EVAL,
+    IMAGES_MUCH_LARGER,
+)
+from trainingrun_agent.prep.model.findings import Finding, Findings
 from trainingrun_agent.prep.split.dataset_split import DatasetSplit
 from trainingrun_agent.prep.statistics.totals import MUCH_LARGER, Totals
+from trainingrun_agent.reasons.dataset import (
+    CLASS_LOST,
+    CLASS_NOT_FOUND,
+    DATA_CHANGED,
+    NO_BOXES,
+    NO_IMAGES,
+    NO_IMAGES_DRAWN,
+    NO_USABLE_IMAGES,
+    TOO_MANY_BAD_FILES,
+)
+from trainingrun_agent.terms import Change, Field, Terms
 
 TOP_FILES, TOP_CLASSES = 3, 5
 MAX_FINDING_TEXT = 200
@@ -21,7 +40,6 @@ MAX_TOO_SMALL = 0.05
 """Share of the boxes from which they are worth a warning."""
 MAX_IMBALANCE = 20
 """Times as many boxes as of a class that is found nevertheless; a rule of thumb."""
-_CORRECT = "Correct the files the report names; each finding says how."
 
 
 def judge(
@@ -44,65 +62,35 @@ def judge(
     )
 
 
-def unseen_classes(evaluation: Totals, classes: Sequence[str], rule: SplitRule | None) -> list[Finding]:
+def unseen_classes(evaluation: Totals, classes: Sequence[str]) -> list[Finding]:
     """A warning for each class without a box in the eval split."""
-    drawn = "Label more images with this class, or create a new TrainingRun with another evalFraction or splitSeed."
-    return [
-        warning(
-            "ClassWithoutEval",
-            "",
-            seen=f"no box of class {name!r} in the eval split",
-            done="the class does not count in mAP",
-            hint="Add labelled images with this class to dataset.eval." if rule is None else drawn,
-        ).in_split("eval")
-        for name in classes
-        if not evaluation.per_class[name]
-    ]
+    unseen = [name for name in classes if not evaluation.per_class[name]]
+    return [Finding(CLASS_WITHOUT_EVAL, "", {"name": name}, split="eval") for name in unseen]
 
 
 def imbalance(train: Totals, classes: Sequence[str]) -> list[Finding]:
     """A warning for each class with far fewer boxes than the most frequent one."""
     most = max(classes, key=lambda name: train.per_class[name], default="")
+    highest = train.per_class[most]
     return [
-        warning(
-            "ClassImbalance",
-            "",
-            seen=f"{train.per_class[name]} boxes of class {name!r}, {train.per_class[most]} of {most!r}",
-            done="nothing: every box counts alike",
-            hint="Add images with the rare class; it is learned last and worst.",
-        )
+        Finding(CLASS_IMBALANCE, "", {"name": name, "count": count, "most": most, "mostCount": highest})
         for name in classes
-        if 0 < train.per_class[name] * MAX_IMBALANCE < train.per_class[most]
+        if 0 < (count := train.per_class[name]) * MAX_IMBALANCE < highest
     ]
 
 
 def size_findings(split: DatasetSplit) -> list[Finding]:
     """What the network's input makes of a split's boxes and images."""
-    totals, input_ = split.totals, split.totals.network_input
+    totals, seen_by = split.totals, split.totals.network_input
+    scaled: Fields = {"side": seen_by.side, "network": seen_by.network}
     found = []
     if totals.too_small > MAX_TOO_SMALL * totals.objects:
-        found.append(
-            warning(
-                "BoxesTooSmall",
-                "",
-                seen=f"{totals.too_small} of {_count(totals.objects, 'box')} are shorter than {input_.least_side}"
-                f" pixels at the {input_.side} pixels that {input_.network} sees of an image",
-                done="kept: they are trained on, and hardly learned",
-                hint="Cut the images into tiles before labelling, or choose a network with a larger input.",
-            )
-        )
+        small: Fields = {"count": totals.too_small, "of": totals.objects, "leastSide": seen_by.least_side}
+        found.append(Finding(BOXES_TOO_SMALL, "", {**small, **scaled}, split=split.name))
     if totals.larger:
-        found.append(
-            info(
-                "ImagesMuchLarger",
-                "",
-                seen=f"{totals.larger} of {_count(totals.images, 'image')} are more than {MUCH_LARGER} times as large"
-                f" as the {input_.side} pixels that {input_.network} sees of an image",
-                done="scaled down to dataset.maxImageSide; the network scales the rest",
-                hint="Nothing to do while objects stay large enough; uploads and preparation are faster with less.",
-            )
-        )
-    return [finding.in_split(split.name) for finding in found]
+        large: Fields = {"count": totals.larger, "of": totals.images, "times": MUCH_LARGER}
+        found.append(Finding(IMAGES_MUCH_LARGER, "", {**large, **scaled}, split=split.name))
+    return found
 
 
 def allowed_bad_files(limit: str, files: int) -> int:
@@ -116,18 +104,11 @@ def _nothing_listed(split: DatasetSplit, rule: SplitRule | None) -> UserError | 
     if split.listed:
         return None
     if rule is not None and split.source.labels.pairing.images:
-        return UserError(
-            _empty_reason(split),
-            f"spec.dataset.evalFraction {rule.fraction} leaves no image for dataset.{split.name},"
-            f" of {_count(split.source.labels.pairing.images, 'image')}",
-            hint="Create a new TrainingRun with another evalFraction or splitSeed, or with splitGroup: image when all"
-            " images are one group.",
-        )
-    return UserError(
-        _empty_reason(split),
-        f"spec.dataset.{split.name}: no image file in it",
-        hint=f"Upload images and their annotations, or create a new TrainingRun with the right dataset.{split.name}.",
-    )
+        images = _count(split.source.labels.pairing.images, "image")
+        entry = NO_IMAGES_DRAWN[split.name]
+        return UserError(entry, fraction=rule.fraction, split=split.name, images=images)
+    change = Change(f"dataset.{split.name}.uri")
+    return UserError(NO_IMAGES[split.name], source=_source(split), change_uri=change)
 
 
 def _class_not_found(train: Totals, classes: Sequence[str]) -> UserError | None:
@@ -137,10 +118,12 @@ def _class_not_found(train: Totals, classes: Sequence[str]) -> UserError | None:
     names = [_with_nearest(name, train) for name in missing[:TOP_CLASSES]]
     more = f" and {len(missing) - TOP_CLASSES} more" if len(missing) > TOP_CLASSES else ""
     common = ", ".join(f"{found!r} ({count})" for found, count in train.seen.most_common(5))
+    suggested = [nearest(name, train.seen) if name in missing else name for name in classes]
     return UserError(
-        "ClassNotFound",
-        f"spec.dataset.classes: no object of class {', '.join(names)}{more} in dataset.train; names there: {common}",
-        hint="Create a new TrainingRun with the names as they are in the annotations (case counts), or correct those.",
+        CLASS_NOT_FOUND,
+        classes=f"{', '.join(names)}{more}",
+        names=common,
+        change=Change("dataset.classes", to=suggestion(suggested)),
     )
 
 
@@ -152,11 +135,9 @@ def _with_nearest(name: str, train: Totals) -> str:
 def _nothing_left(split: DatasetSplit, findings: Findings) -> UserError | None:
     if split.totals.objects:
         return None
-    what, hint = f"none of its {_count(split.listed, 'image')} can be used", _CORRECT
-    if split.totals.images:
-        what = f"no usable box in its {_count(split.listed, 'image')}"
-        hint = "Draw boxes of the classes in spec.dataset.classes, or correct the files the report names."
-    return UserError(_empty_reason(split), f"spec.dataset.{split.name}: {what}{_top(findings)}", hint=hint)
+    entries = NO_BOXES if split.totals.images else NO_USABLE_IMAGES
+    error = UserError(entries[split.name], source=_source(split), images=_count(split.listed, "image"))
+    return error.with_examples(_top(findings))
 
 
 def _too_many_bad(splits: Sequence[DatasetSplit], limit: str, findings: Findings) -> UserError | None:
@@ -165,12 +146,9 @@ def _too_many_bad(splits: Sequence[DatasetSplit], limit: str, findings: Findings
     allowed = allowed_bad_files(limit, files)
     if bad <= allowed:
         return None
-    return UserError(
-        "TooManyBadFiles",
-        f"{_count(bad, 'bad file')} among {_count(files, 'image')} (spec.dataset.maxBadFiles {limit} allows {allowed})"
-        f"{_top(findings)}",
-        hint="Correct the files the report names, or create a new TrainingRun with a higher dataset.maxBadFiles.",
-    )
+    counts = {"bad": _count(bad, "bad file"), "files": _count(files, "image")}
+    error = UserError(TOO_MANY_BAD_FILES, **counts, limit=limit, allowed=allowed)
+    return error.with_examples(_top(findings))
 
 
 def _class_lost(split: DatasetSplit, classes: Sequence[str], findings: Findings) -> UserError | None:
@@ -178,38 +156,41 @@ def _class_lost(split: DatasetSplit, classes: Sequence[str], findings: Findings)
     lost = [name for name in classes if totals.seen[name] and not totals.per_class[name]]
     if not lost:
         return None
-    return UserError(
-        "ClassLost",
-        f"spec.dataset.{split.name}: no object of class {lost[0]!r} is left, {totals.seen[lost[0]]} of them in bad "
-        f"files or without a usable box{_top(findings)}",
-        hint=_CORRECT,
-    )
+    error = UserError(CLASS_LOST, source=_source(split), name=lost[0], count=totals.seen[lost[0]])
+    return error.with_examples(_top(findings))
 
 
 def _changed(findings: Findings) -> UserError | None:
     """Records of files that changed under our hands must not stand for the listing."""
-    if not findings.counts[CHANGED]:
+    if not findings.counts[OBJECT_CHANGED.code]:
         return None
-    return UserError(
-        "DataChanged",
-        f"{_count(findings.counts[CHANGED], 'file')} changed while being read{_top(findings)}",
-        hint="Let the upload end, then raise spec.retry.",
-    )
+    error = UserError(DATA_CHANGED, files=_count(findings.counts[OBJECT_CHANGED.code], "file"))
+    return error.with_examples(_top(findings))
 
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 'es' if what.endswith('x') else 's'}"
 
 
-def _empty_reason(split: DatasetSplit) -> str:
-    return "EmptyTrainSet" if split.name == "train" else "EmptyEvalSet"
+def _source(split: DatasetSplit) -> Field:
+    return Field(f"dataset.{split.name}")
 
 
-def _top(findings: Findings) -> str:
+def _top(findings: Findings) -> list[_Example]:
     """The first three files with an error, or a warning where there is no error."""
-    texts: dict[tuple[str, str], str] = {}
+    examples: dict[tuple[str, str], _Example] = {}
     for finding in findings.top(TOP_FILES * 100):
         if finding.severity is not Severity.INFO:
-            texts.setdefault((finding.split, finding.file), f"{finding.split} {finding}"[:MAX_FINDING_TEXT])
-    named = "; ".join(list(texts.values())[:TOP_FILES])
-    return f": {named}" if named else ""
+            examples.setdefault((finding.split, finding.file), _Example(finding))
+    return list(examples.values())[:TOP_FILES]
+
+
+@dataclass(frozen=True)
+class _Example:
+    """A finding in a message."""
+
+    finding: Finding
+
+    def in_terms(self, terms: Terms) -> str:
+        """Split, file, object, code and what was seen."""
+        return f"{self.finding.split} {self.finding.line(terms)}"[:MAX_FINDING_TEXT]

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
+
+from trainingrun_agent.prep.model.codes.boxes import BOX_NOT_NORMALISED
+from trainingrun_agent.prep.model.codes.kind import FindingKind, Value, bounded
+from trainingrun_agent.prep.model.findings import Finding
+from trainingrun_agent.terms import TRAININGRUN
 
 ROUNDING = 1e-4
 """How far beyond the image a share may lie because the format rounds it; label tools write six digits."""
@@ -66,34 +70,43 @@ class Annotation:
 class UnusableError(Exception):
     """A file, or an object in it, that cannot be read. Becomes an error finding."""
 
-    def __init__(self, code: str, seen: str, *, hint: str, index: int | None = None) -> None:
-        super().__init__(f"{code}: {seen}")
-        self.code = code
-        self.seen = seen
-        self.hint = hint
+    def __init__(self, kind: FindingKind, *, index: int | None = None, **fields: Value) -> None:
+        super().__init__(kind.code)
+        self.kind = kind
+        self.fields = bounded(fields)
         self.index = index
+
+    @property
+    def code(self) -> str:
+        """Stable name of its kind."""
+        return self.kind.code
+
+    def finding(self, file: str, *, wide: bool = False) -> Finding:
+        """The error finding about this file."""
+        return Finding(self.kind, file, self.fields, self.index, wide=wide)
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.kind.describe(self.fields, TRAININGRUN)}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Workers send it through a pipe."""
-        return partial(UnusableError, hint=self.hint, index=self.index), (self.code, self.seen)
+        return _unusable, (self.kind, self.fields, self.index)
+
+
+def _unusable(kind: FindingKind, fields: dict[str, Value], index: int | None) -> UnusableError:
+    return UnusableError(kind, index=index, **fields)
 
 
 def version_of(labels: Annotation | UnusableError) -> str:
-    """What changes with what labels say."""
-    said = repr(labels) if isinstance(labels, Annotation) else repr((labels.code, labels.seen, labels.index))
-    return hashlib.blake2b(said.encode("utf-8", "replace"), digest_size=8).hexdigest()
+    """A digest that changes whenever the labels of an image do."""
+    content = repr(labels) if isinstance(labels, Annotation) else repr((labels.code, labels.fields, labels.index))
+    return hashlib.blake2b(content.encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
 def _scaled(item: LabelledObject, width: int, height: int) -> LabelledObject:
     corners = item.corners
     if max(map(abs, corners)) > 2:
-        shown = ", ".join(f"{corner:g}" for corner in corners)
-        raise UnusableError(
-            "BoxNotNormalised",
-            f"corners ({shown}) are no shares of the image",
-            hint="The format wants numbers between 0 and 1 (percent up to 100): divide by width and height.",
-            index=item.index,
-        )
+        raise UnusableError(BOX_NOT_NORMALISED, corners=corners, index=item.index)
     xmin, ymin, xmax, ymax = map(_snapped, corners)
     return replace(item, xmin=xmin * width, ymin=ymin * height, xmax=xmax * width, ymax=ymax * height)
 

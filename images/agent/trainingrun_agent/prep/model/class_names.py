@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import difflib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+MAX_SUGGESTION = 60
+"""Characters."""
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
@@ -17,6 +20,13 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
         folded.setdefault(_fold(candidate), candidate)
     close = difflib.get_close_matches(_fold(name), folded, n=1, cutoff=0.5)
     return folded[close[0]] if close else None
+
+
+def suggestion(names: Sequence[str | None]) -> list[str] | None:
+    """Names to try for the classes, if all are known, differ, and are few enough for a hint."""
+    known = [name for name in names if name is not None]
+    right = len(known) == len(names) == len(set(known))
+    return known if right and len(", ".join(known)) <= MAX_SUGGESTION else None
 
 
 def _fold(name: str) -> str:

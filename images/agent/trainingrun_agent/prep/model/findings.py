@@ -7,96 +7,84 @@ infos, each in the order of files and objects. Contract: images/contracts/report
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Any, Literal
 
+from trainingrun_agent.prep.model.codes import KINDS
+from trainingrun_agent.prep.model.codes.kind import Fields, FindingKind, Severity, bounded
+from trainingrun_agent.terms import Terms
+
 MAX_FINDINGS, OF_EACH_CODE = 1000, 10
-MAX_FILE, MAX_SEEN, MAX_DONE, MAX_HINT = 1024, 300, 200, 300
+MAX_FILE = 1024
 
 Split = Literal["train", "eval"]
-Words = Callable[[str], str]
-"""Says what is said of a TrainingRun's fields of something else, such as options of a command."""
 
 
-class Severity(StrEnum):
-    """An error costs the file, a warning a box at most, an info nothing."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    INFO = "info"
-
-
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Finding:
     """One defect; `file` is relative to the source's URI, `index` the object's place in its file, from 0.
 
-    `wide`: about the labels of many images, so that it explains other findings.
+    `fields` are what its text is made from. `wide`: about the labels of many images, so that it explains other
+    findings. Never changed once made; not frozen, because that doubles the time to make one.
     """
 
-    code: str
-    severity: Severity
+    kind: FindingKind
     file: str
-    seen: str
-    done: str
-    hint: str
+    fields: Fields = field(default_factory=dict)
     index: int | None = None
     split: Split = "train"
     wide: bool = False
+
+    def __post_init__(self) -> None:
+        self.fields = bounded(self.fields)
+
+    @property
+    def code(self) -> str:
+        """Stable name of its kind."""
+        return self.kind.code
+
+    @property
+    def severity(self) -> Severity:
+        """That of its kind."""
+        return self.kind.severity
 
     def in_split(self, split: Split) -> Finding:
         """The same finding in another split."""
         return replace(self, split=split)
 
-    def worded(self, words: Words) -> Finding:
-        """The same finding, told in other words."""
-        return replace(self, seen=words(self.seen), done=words(self.done), hint=words(self.hint))
+    def seen(self, terms: Terms) -> str:
+        """What was seen, for people."""
+        return self.kind.describe(self.fields, terms)
+
+    def line(self, terms: Terms) -> str:
+        """File, object, code and what was seen, in one line."""
+        where = self.file if self.index is None else f"{self.file} object {self.index}"
+        return f"{where}: {self.code}: {self.seen(terms)}"
 
     def to_json(self) -> dict[str, Any]:
-        """As in the schema, texts cut to its bounds."""
+        """As in the schema, without any text of ours."""
         document: dict[str, Any] = {
             "code": self.code,
             "severity": str(self.severity),
             "split": self.split,
             "file": self.file[:MAX_FILE],
-            "seen": self.seen[:MAX_SEEN],
-            "done": self.done[:MAX_DONE],
-            "hint": self.hint[:MAX_HINT],
+            "fields": self.fields,
         }
         return document if self.index is None else {**document, "object": self.index}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Finding:
-        """The inverse of `to_json`."""
-        severity = Severity(document["severity"])
-        file, seen, done, hint = (document[name] for name in ("file", "seen", "done", "hint"))
-        return cls(document["code"], severity, file, seen, done, hint, document.get("object"), document["split"])
+        """The inverse of `to_json`. Raises KeyError, TypeError, AttributeError for one that cannot be described."""
+        kind, fields = KINDS[document["code"]], document["fields"]
+        kind.check(fields)
+        return cls(kind, document["file"], fields, document.get("object"), document["split"])
 
     @property
     def place(self) -> tuple[bool, bool, str, int, str]:
         """Where it belongs among others."""
         return not self.wide, self.split == "eval", self.file, -1 if self.index is None else self.index, self.code
-
-    def __str__(self) -> str:
-        where = self.file if self.index is None else f"{self.file} object {self.index}"
-        return f"{where}: {self.code}: {self.seen}"
-
-
-def error(code: str, file: str, *, seen: str, hint: str, index: int | None = None, wide: bool = False) -> Finding:
-    """The file cannot be used and is skipped."""
-    return Finding(code, Severity.ERROR, file, seen, "file skipped", hint, index, wide=wide)
-
-
-def warning(code: str, file: str, *, seen: str, done: str, hint: str, index: int | None = None) -> Finding:
-    """The file is used, after a repair."""
-    return Finding(code, Severity.WARNING, file, seen, done, hint, index)
-
-
-def info(code: str, file: str, *, seen: str, done: str, hint: str, index: int | None = None) -> Finding:
-    """Nothing is lost."""
-    return Finding(code, Severity.INFO, file, seen, done, hint, index)
 
 
 class Findings:

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from trainingrun_agent.disk_space import raising_disk_full
+from trainingrun_agent.reasons.pods import DISK_FULL_OF_RECORDS
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,7 @@ class LocalFile:
 
 def writing_to_scratch(what: str) -> AbstractContextManager[None]:
     """Raise DiskFull in place of an OSError of the block that means a full disk; `what` is being written."""
-    return raising_disk_full(
-        f"no space left while writing {what}",
-        hint="Prepared records need about as much scratch space as the images: give the prep pod more.",
-    )
+    return raising_disk_full(what, DISK_FULL_OF_RECORDS)
 
 
 class HashingFile:

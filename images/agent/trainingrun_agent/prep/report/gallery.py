@@ -17,12 +17,13 @@ from trainingrun_agent.ordered import Bounds, ordered_map
 from trainingrun_agent.prep.image import boxes, images
 from trainingrun_agent.prep.image.check import annotation_of
 from trainingrun_agent.prep.model.annotation import Annotation, UnusableError
-from trainingrun_agent.prep.model.findings import MAX_FINDINGS, Finding, Findings, Words
+from trainingrun_agent.prep.model.findings import MAX_FINDINGS, Finding, Findings
 from trainingrun_agent.prep.report.page.pictures import Box, Shown, Wanted, draw
 from trainingrun_agent.prep.source import fetch
 from trainingrun_agent.prep.source.listing import Entry
 from trainingrun_agent.prep.source.pairing import Pair
 from trainingrun_agent.prep.split.dataset_split import DatasetSplit
+from trainingrun_agent.terms import Terms
 
 CLASS = "class:"
 PER_CODE, PER_FILE, PER_CLASS = 8, 2, 3
@@ -44,11 +45,10 @@ class _Choice:
 
 
 def gallery(
-    splits: Sequence[DatasetSplit], findings: Findings, *, classes: Sequence[str], words: Words, stop: threading.Event
+    splits: Sequence[DatasetSplit], findings: Findings, *, classes: Sequence[str], terms: Terms, stop: threading.Event
 ) -> Iterator[Shown]:
     """Examples of findings, and of classes. Raises what storage raises, Interrupted."""
-    told = [finding.worded(words) for finding in findings.top(MAX_FINDINGS)]
-    choices = _fairly(_choose(splits, told, classes))
+    choices = _fairly(_choose(splits, findings.top(MAX_FINDINGS), classes, terms))
     with ThreadPoolExecutor(READS_AT_ONCE, "picture") as pool:
         yield from ordered_map(
             lambda choice: _show(choice, classes),
@@ -69,13 +69,15 @@ def _fairly(choices: Iterable[_Choice]) -> list[_Choice]:
     return list(islice((choice for choice in rounds if choice is not None), MAX_PICTURES))
 
 
-def _choose(splits: Sequence[DatasetSplit], told: Sequence[Finding], classes: Sequence[str]) -> Iterator[_Choice]:
+def _choose(
+    splits: Sequence[DatasetSplit], findings: Sequence[Finding], classes: Sequence[str], terms: Terms
+) -> Iterator[_Choice]:
     for split in splits:
-        of_split = [finding for finding in told if finding.split == split.name]
+        of_split = [finding for finding in findings if finding.split == split.name]
         files = {finding.file for finding in of_split}
         samples = {path for name in classes[:MAX_CLASSES] for path in split.totals.samples.get(name, ())}
         found = _found(split, files | samples)
-        yield from _of_findings(split, of_split, found)
+        yield from _of_findings(split, of_split, found, terms)
         if split.name == "train":
             for name in classes[:MAX_CLASSES]:
                 for path in split.totals.samples.get(name, ())[:PER_CLASS]:
@@ -83,14 +85,15 @@ def _choose(splits: Sequence[DatasetSplit], told: Sequence[Finding], classes: Se
 
 
 def _of_findings(
-    split: DatasetSplit, findings: Iterable[Finding], found: dict[str, tuple[Entry, Pair | None]]
+    split: DatasetSplit, findings: Iterable[Finding], found: dict[str, tuple[Entry, Pair | None]], terms: Terms
 ) -> Iterator[_Choice]:
     taken: Counter[tuple[str, str]] = Counter()
     for finding in findings:
         of_file, of_code = (finding.code, finding.file), (finding.code, "")
         if finding.file in found and taken[of_file] < PER_FILE and taken[of_code] < PER_CODE:
             taken.update((of_file, of_code))
-            caption = finding.seen if finding.index is None else f"object {finding.index}: {finding.seen}"
+            place = "" if finding.index is None else f"object {finding.index}: "
+            caption = place + finding.seen(terms)
             yield _Choice(split, *found[finding.file], finding.code, caption, finding.index)
 
 

@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from trainingrun_agent.config import SplitRule
-from trainingrun_agent.prep.model.findings import MAX_FINDINGS, Findings, Severity, Words
+from trainingrun_agent.prep.model.codes.kind import Severity
+from trainingrun_agent.prep.model.findings import MAX_FINDINGS, Findings
 from trainingrun_agent.prep.split.dataset_split import DatasetSplit
 from trainingrun_agent.prep.statistics.network_input import fit
 from trainingrun_agent.prep.statistics.totals import FLAGS
+
+EXPLAINED = "`trainingrun explain CODE` and docs/findings.md explain each code"
 
 
 def report(
@@ -23,21 +26,21 @@ def report(
     rule: SplitRule | None,
     splits: Sequence[DatasetSplit],
     findings: Findings,
-    words: Words,
 ) -> dict[str, Any]:
     """The document; `rule` is the one that divided a single folder."""
     train = splits[0].totals
     document = {
-        "formatVersion": 2,
+        "formatVersion": 3,
         "digest": digest,
         "classes": list(classes),
         "splits": {split.name: _split(split, classes) for split in splits},
         "network": fit(network, train.statistics.sizes, too_small=train.too_small),
+        "explained": EXPLAINED,
         "counts": dict(sorted(findings.counts.items())),
         "errors": findings.severities[Severity.ERROR],
         "warnings": findings.severities[Severity.WARNING],
         "infos": findings.severities[Severity.INFO],
-        "findings": [finding.worded(words).to_json() for finding in findings.top(MAX_FINDINGS)],
+        "findings": [finding.to_json() for finding in findings.top(MAX_FINDINGS)],
     }
     return document if rule is None else {**document, "split": _division(rule, splits, classes)}
 

@@ -17,9 +17,6 @@ from trainingrun_agent.prep.model.annotation import UnusableError
 from trainingrun_agent.prep.model.findings import Split
 from trainingrun_agent.prep.sharding.result import ShardResult
 
-CRASHED = "ImageCrashesDecoder"
-"""Code of the finding about an image at which a worker process died."""
-
 
 class ImageFile(NamedTuple):
     """An image and its labels, each with a version that changes with its content.

@@ -18,22 +18,24 @@ from typing import NamedTuple, Self
 
 from trainingrun_agent.prep.image.check import Checked, Checker
 from trainingrun_agent.prep.model.annotation import LabelledObject, version_of
-from trainingrun_agent.prep.model.findings import Finding, Findings, info
+from trainingrun_agent.prep.model.codes.boxes import BOX_TOO_SMALL
+from trainingrun_agent.prep.model.codes.image_files import IMAGE_CRASHES_DECODER, OBJECT_CHANGED
+from trainingrun_agent.prep.model.codes.kind import Fields
+from trainingrun_agent.prep.model.findings import Finding, Findings
 from trainingrun_agent.prep.output.labels_csv import box_cells, lines
 from trainingrun_agent.prep.output.scratch_file import HashingFile, LocalFile, writing_to_scratch
 from trainingrun_agent.prep.output.tfrecord import frame
 from trainingrun_agent.prep.sharding import rows as row_files
 from trainingrun_agent.prep.sharding import shard_summary
 from trainingrun_agent.prep.sharding.fingerprints import Fingerprint
-from trainingrun_agent.prep.sharding.job import CRASHED, FetchedImage, ImageFile, ShardJob
+from trainingrun_agent.prep.sharding.job import FetchedImage, ImageFile, ShardJob
 from trainingrun_agent.prep.sharding.result import ShardResult
 from trainingrun_agent.prep.sharding.rows import Row
 from trainingrun_agent.prep.sharding.shard_summary import VersionsDigest
-from trainingrun_agent.prep.source.fetch import CHANGED
 from trainingrun_agent.prep.statistics.network_input import NetworkInput
 from trainingrun_agent.prep.statistics.totals import Totals
 
-PASSING = (CHANGED, CRASHED)
+PASSING = (OBJECT_CHANGED, IMAGE_CRASHES_DECODER)
 """Findings that the same image may not have the next time."""
 
 
@@ -133,7 +135,7 @@ class ShardWriter:
     def _write(self, file: ImageFile, labels_version: str, checked: Checked, framed: bytes) -> None:
         offset = self._shard.write(framed)
         # Without a version the image is checked again the next time.
-        version = "" if any(finding.code in PASSING for finding in checked.findings) else file.version
+        version = "" if any(finding.kind in PASSING for finding in checked.findings) else file.version
         self._add(file, Row(version, labels_version, checked, offset, len(framed)))
 
     def _add(self, file: ImageFile, row: Row) -> None:
@@ -154,16 +156,14 @@ class ShardWriter:
 
     def _too_small(self, file: ImageFile, small: Sequence[LabelledObject]) -> Finding:
         """The finding about boxes too small for the network. It is not in the row: another network may see them."""
-        input_ = self._network_input
-        return info(
-            "BoxTooSmall",
-            file.labels_path or file.path,
-            seen=f"{'1 box is' if len(small) == 1 else f'{len(small)} boxes are'} shorter than {input_.least_side}"
-            f" pixels at the {input_.side} pixels that {input_.network} sees of the image",
-            done="kept: they are trained on, and hardly learned",
-            hint="Cut large images into tiles before labelling, or choose a network with a larger input.",
-            index=small[0].index,
-        )
+        seen_by = self._network_input
+        fields: Fields = {
+            "count": len(small),
+            "leastSide": seen_by.least_side,
+            "side": seen_by.side,
+            "network": seen_by.network,
+        }
+        return Finding(BOX_TOO_SMALL, file.labels_path or file.path, fields, small[0].index)
 
 
 def _labels_version(file: ImageFile, fetched: FetchedImage) -> str:

@@ -16,7 +16,8 @@ from trainingrun_agent.ordered import Bounds, ordered_groups
 from trainingrun_agent.prep.image import images
 from trainingrun_agent.prep.image.check import ImageLabels
 from trainingrun_agent.prep.model.annotation import UnusableError
-from trainingrun_agent.prep.sharding.job import CRASHED, FetchedImage, ShardJob, ShardWriting, Worker
+from trainingrun_agent.prep.model.codes.image_files import IMAGE_CRASHES_DECODER
+from trainingrun_agent.prep.sharding.job import FetchedImage, ShardJob, ShardWriting, Worker
 from trainingrun_agent.prep.sharding.result import ShardResult
 from trainingrun_agent.prep.sharding.worker_process import WorkerDiedError
 from trainingrun_agent.prep.source import fetch
@@ -168,7 +169,7 @@ class _Attempt:
                 writer.feed([image])
                 writer.drain()
             except WorkerDiedError:
-                self._crashing[image.place] = _crash()
+                self._crashing[image.place] = UnusableError(IMAGE_CRASHES_DECODER)
                 raise
 
     def _groups(self, places: list[int]) -> Iterator[list[int]]:
@@ -214,11 +215,3 @@ class _Attempt:
 
 def _size(pair: Pair) -> int:
     return min(pair.image.size, images.MAX_BYTES) + pair.annotation.size
-
-
-def _crash() -> UnusableError:
-    return UnusableError(
-        CRASHED,
-        "the image decoder crashed on it",
-        hint="Open it, save it again as JPEG and upload it.",
-    )

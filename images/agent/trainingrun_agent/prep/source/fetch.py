@@ -1,7 +1,7 @@
 """Reading one object of a source, as it was listed.
 
 Invariant: at most as many bytes as were listed are read; an object that is not the listed one any more is
-UnusableError with code CHANGED, and only storage itself raises anything else.
+UnusableError of kind OBJECT_CHANGED, and only storage itself raises anything else.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from trainingrun_agent.errors import IntegrityError, NotFound, ObjectChanged, ObjectTooLarge
+from trainingrun_agent.errors import IntegrityError, NotFound, ObjectChanged, ObjectTooLarge, StageError
 from trainingrun_agent.prep.model.annotation import UnusableError
+from trainingrun_agent.prep.model.codes.image_files import FILE_TOO_LARGE, OBJECT_CHANGED
 from trainingrun_agent.prep.source.listing import Entry
 from trainingrun_agent.storage.base import ObjectStore
-
-CHANGED = "ObjectChanged"
 
 
 def read(store: ObjectStore, prefix: str, entry: Entry, *, limit: int) -> bytes:
@@ -23,9 +22,9 @@ def read(store: ObjectStore, prefix: str, entry: Entry, *, limit: int) -> bytes:
     try:
         data = store.get(prefix + entry.path, max_bytes=entry.size, etag=entry.etag)
     except (NotFound, ObjectTooLarge, ObjectChanged) as problem:
-        raise _changed(entry, problem.message) from problem
+        raise _changed(entry, problem) from problem
     if len(data) != entry.size:
-        raise _changed(entry, f"it has {len(data)} bytes now")
+        raise UnusableError(OBJECT_CHANGED, case="size", size=entry.size, found=len(data))
     return data
 
 
@@ -37,19 +36,14 @@ def download(
     try:
         store.download(prefix + entry.path, path, size=entry.size, sha256=None, on_bytes=on_bytes)
     except (NotFound, ObjectTooLarge, IntegrityError) as problem:
-        raise _changed(entry, problem.message) from problem
+        raise _changed(entry, problem) from problem
 
 
 def _check_size(entry: Entry, limit: int) -> None:
     if entry.size > limit:
-        raise UnusableError(
-            "FileTooLarge", f"{entry.size} bytes, at most {limit} are read", hint="Upload a smaller file."
-        )
+        raise UnusableError(FILE_TOO_LARGE, size=entry.size, limit=limit)
 
 
-def _changed(entry: Entry, what: str) -> UnusableError:
-    return UnusableError(
-        CHANGED,
-        f"{entry.size} bytes when it was listed, then {what}",
-        hint="Let the upload end before the run starts.",
-    )
+def _changed(entry: Entry, problem: StageError) -> UnusableError:
+    case = "gone" if isinstance(problem, NotFound) else "replaced"
+    return UnusableError(OBJECT_CHANGED, case=case, size=entry.size)

@@ -6,6 +6,7 @@ its order, which gives an object its index within its image.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +17,11 @@ from typing import Any, Self
 
 from trainingrun_agent.errors import DiskFull
 from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
+from trainingrun_agent.prep.model.codes.classes import TOO_MANY_OBJECTS
+from trainingrun_agent.prep.model.codes.kind import kind_of
+from trainingrun_agent.prep.model.codes.label_files import ANNOTATION_TOO_LARGE, CATEGORY_MISSING, ENTRIES_CONTRADICT
 from trainingrun_agent.prep.source.listing import Entry
+from trainingrun_agent.reasons.pods import DISK_FULL_OF_LABELS
 
 MAX_IMAGES, MAX_OBJECTS = 2_000_000, 20_000_000
 """Of one file. SQLite sorts the index of so many objects in less than the pod's /tmp."""
@@ -27,16 +32,15 @@ _SCHEMA = """
 CREATE TABLE images (id INTEGER PRIMARY KEY, file INTEGER, ref TEXT, name TEXT, alias TEXT, width INTEGER,
     height INTEGER, clash INTEGER DEFAULT 0, path TEXT, UNIQUE (file, ref));
 CREATE TABLE objects (id INTEGER PRIMARY KEY, file INTEGER, ref TEXT, category TEXT, name TEXT, xmin REAL, ymin REAL,
-    xmax REAL, ymax REAL, truncated INTEGER, occluded INTEGER, crowd INTEGER, shape TEXT, code TEXT, seen TEXT,
-    hint TEXT);
+    xmax REAL, ymax REAL, truncated INTEGER, occluded INTEGER, crowd INTEGER, shape TEXT, code TEXT, fields TEXT);
 CREATE TABLE categories (file INTEGER, ident TEXT, name TEXT, PRIMARY KEY (file, ident));
 """
 _IMAGE = """INSERT INTO images (file, ref, name, alias, width, height) VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (file, ref) DO UPDATE SET clash = clash OR name <> excluded.name OR width <> excluded.width
     OR height <> excluded.height"""
-_OBJECT = "INSERT INTO objects VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_OBJECT = "INSERT INTO objects VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _SELECT = """SELECT objects.category, categories.name, objects.name, xmin, ymin, xmax, ymax, truncated, occluded, crowd,
-    shape, code, seen, hint FROM objects LEFT JOIN categories
+    shape, code, fields FROM objects LEFT JOIN categories
     ON categories.file = ? AND categories.ident = objects.category
     WHERE objects.file = ? AND objects.ref = ? ORDER BY objects.id LIMIT ?"""
 
@@ -109,31 +113,18 @@ class Index:
             file, ref, name, width, height, clash = self._database.execute(query, (entry.path,)).fetchone()
             rows = self._database.execute(_SELECT, (self.scope(file), file, ref, MAX_PER_IMAGE + 1)).fetchall()
         if clash:
-            raise UnusableError(
-                "EntriesContradict",
-                f"{self._files[file]} lists it more than once, with another name or size",
-                hint="Leave one entry per image, or export the file again.",
-            )
+            raise UnusableError(ENTRIES_CONTRADICT, case="image", labelFile=self._files[file])
         if len(rows) > MAX_PER_IMAGE:
-            raise UnusableError(
-                "TooManyObjects",
-                f"more than {MAX_PER_IMAGE} objects",
-                hint="Cut the image into tiles, or correct its labels.",
-            )
+            raise UnusableError(TOO_MANY_OBJECTS, limit=MAX_PER_IMAGE)
         objects = tuple(self._object(row, index, file) for index, row in enumerate(rows))
         return Annotation(name, width, height, objects, relative=self._relative, sized=self._sized)
 
     def _object(self, row: tuple[Any, ...], index: int, file: int) -> LabelledObject:
-        category, category_name, name, *rest, code, seen, hint = row
+        category, category_name, name, *rest, code, fields = row
         if code is not None:
-            raise UnusableError(code, f"{self._files[file]} {seen}", hint=hint, index=index)
+            raise UnusableError(kind_of(code), index=index, **json.loads(fields), labelFile=self._files[file])
         if category and category_name is None and not self._shared:
-            raise UnusableError(
-                "CategoryMissing",
-                f"{self._files[file]} has no category with id {category!r}",
-                hint="Add it to the categories, or export the file again.",
-                index=index,
-            )
+            raise UnusableError(CATEGORY_MISSING, labelFile=self._files[file], id=category, index=index)
         xmin, ymin, xmax, ymax, truncated, occluded, crowd, shape = rest
         made = LabelledObject(index, category_name or name, xmin, ymin, xmax, ymax, shape=shape)
         return replace(made, truncated=bool(truncated), occluded=bool(occluded), crowd=bool(crowd))
@@ -168,10 +159,7 @@ class Index:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
                 raise
-            raise DiskFull(
-                f"no space left while writing {self._path.name}",
-                hint="The index of the labels needs about as much scratch space as they do: give the prep pod more.",
-            ) from error
+            raise DiskFull(DISK_FULL_OF_LABELS, what=self._path.name) from error
 
 
 class Writer:
@@ -200,14 +188,14 @@ class Writer:
         try:
             made = make(*arguments)
         except UnusableError as problem:
-            seen = f"{place}: {problem.seen}"
-            row = (self._file, ref, category, *(None,) * 9, problem.code, seen, problem.hint)
+            fields = json.dumps({**problem.fields, "where": place})
+            row = (self._file, ref, category, *(None,) * 9, problem.code, fields)
         else:
             if made is None:
                 return
             corners = (made.xmin, made.ymin, made.xmax, made.ymax)
             flags = (made.truncated, made.occluded, made.crowd, made.shape)
-            row = (self._file, ref, category, made.name, *corners, *flags, None, None, None)
+            row = (self._file, ref, category, made.name, *corners, *flags, None, None)
         self._objects.append(row)
         self._count(1, MAX_OBJECTS)
 
@@ -217,7 +205,7 @@ class Writer:
         self._index.run_many("INSERT OR IGNORE INTO categories VALUES (?, ?, ?)", [row])
 
     def stray(self, problem: UnusableError) -> None:
-        """A defect that belongs to no image; the first hundred are told."""
+        """A defect that belongs to no image; the first hundred are kept."""
         if len(self.strays) < 100:
             self.strays.append(problem)
 
@@ -232,10 +220,6 @@ class Writer:
     def _count(self, which: int, limit: int) -> None:
         self._counts[which] += 1
         if self._counts[which] > limit:
-            raise UnusableError(
-                "AnnotationTooLarge",
-                f"more than {limit} {('images', 'objects')[which]}",
-                hint="Split the data set.",
-            )
+            raise UnusableError(ANNOTATION_TOO_LARGE, case=("images", "objects")[which], limit=limit)
         if len(self._images) + len(self._objects) >= _BATCH:
             self.flush()

@@ -15,7 +15,10 @@ from pathlib import Path
 
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.model.annotation import Annotation, UnusableError, version_of
-from trainingrun_agent.prep.model.findings import Finding, Split, error, info
+from trainingrun_agent.prep.model.class_names import suggestion
+from trainingrun_agent.prep.model.codes.label_files import FILE_IGNORED
+from trainingrun_agent.prep.model.codes.pairs import ANNOTATION_WITHOUT_IMAGE
+from trainingrun_agent.prep.model.findings import Finding, Split
 from trainingrun_agent.prep.source import fetch
 from trainingrun_agent.prep.source.index import Index
 from trainingrun_agent.prep.source.listing import Entry, Listing
@@ -23,8 +26,10 @@ from trainingrun_agent.prep.source.matching import Names, match
 from trainingrun_agent.prep.source.pairing import Pair, Pairing, pair
 from trainingrun_agent.prep.source.readers import FileFormat, Format, SetFormat
 from trainingrun_agent.progress import Progress
+from trainingrun_agent.reasons.dataset import CLASS_LIST_MISMATCH, LABELS_NOT_FOUND
 from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage.base import ObjectStore
+from trainingrun_agent.terms import Change, Field
 
 MAX_SET_BYTES = 8 << 30
 MAX_LIST_BYTES = 1 << 20
@@ -104,11 +109,11 @@ def _check_class_lists(class_list: Callable[[str, bytes], list[str] | None], lis
         names = class_list(entry.path, fetch.read(origin.store, origin.prefix, entry, limit=MAX_LIST_BYTES))
         if names is not None and names != list(origin.classes):
             raise UserError(
-                "ClassListMismatch",
-                f"spec.dataset.classes is {list(origin.classes)[:20]}, but {origin.prefix}{entry.path} lists"
-                f" {names[:20]}",
-                hint="YOLO's class ids are places in that list: write spec.dataset.classes in its order, or correct or"
-                " delete the file if it is not the list that the labels were made with.",
+                CLASS_LIST_MISMATCH,
+                classes=list(origin.classes)[:20],
+                file=f"{origin.prefix}{entry.path}",
+                names=names[:20],
+                change=Change("dataset.classes", to=suggestion(names)),
             )
 
 
@@ -136,7 +141,7 @@ class _Filling:
                 findings += self._take_in(entry, names, meter)
                 used += 1
             else:
-                findings.append(_ignored(entry, self.format))
+                findings.append(Finding(FILE_IGNORED, entry.path, {"format": self.format.name}))
         if not used:
             raise _none_of(self.format, files, self.origin.split)
         self.index.finish()
@@ -155,10 +160,10 @@ class _Filling:
             with path.open("rb") as file, self.index.file(entry.path, wanted=names.knows, beat=beat) as entries:
                 self.format.index(file, entries, origin.classes)
         except UnusableError as problem:
-            return [error(problem.code, entry.path, seen=problem.seen, hint=problem.hint, wide=True)]
+            return [problem.finding(entry.path, wide=True)]
         finally:
             path.unlink(missing_ok=True)
-        return [error(stray.code, entry.path, seen=stray.seen, hint=stray.hint) for stray in entries.strays]
+        return [stray.finding(entry.path) for stray in entries.strays]
 
 
 class _Meter:
@@ -180,30 +185,19 @@ def head(origin: Origin, entry: Entry) -> bytes:
     return origin.store.get_range(origin.prefix + entry.path, start=0, length=min(HEAD, entry.size))
 
 
-def _ignored(entry: Entry, format_: SetFormat) -> Finding:
-    return info(
-        "FileIgnored",
-        entry.path,
-        seen=f"it does not begin as {format_.name} does",
-        done="took it for no file of labels",
-        hint="Nothing to do if it holds none; else save it in the format of the others.",
-    )
-
-
 def _orphans(file: str, count: int, ref: str) -> Finding:
-    return error(
-        "AnnotationWithoutImage",
-        file,
-        seen=f"{count} objects belong to images that the file does not list, such as {ref!r}",
-        hint="Add these images to the file, or take the objects out.",
-    )
+    return Finding(ANNOTATION_WITHOUT_IMAGE, file, {"case": "entries", "count": count, "image": ref})
 
 
 def _none_of(format_: SetFormat, files: Sequence[Entry], split: Split) -> UserError:
     seen = ", ".join(entry.path for entry in files[:5]) or "none"
+    path = f"dataset.{split}.format"
     return UserError(
-        "LabelsNotFound",
-        f"spec.dataset.{split}.format: {format_.name}, but no file below the URI begins as that format does;"
-        f" {' and '.join(format_.suffixes)} files there: {seen}",
-        hint=f"Upload the file of labels below spec.dataset.{split}.uri, or correct spec.dataset.{split}.format.",
+        LABELS_NOT_FOUND,
+        format=Field(path),
+        name=format_.name,
+        uri=Field(f"dataset.{split}.uri"),
+        suffixes=" and ".join(format_.suffixes),
+        files=seen,
+        change_format=Change(path, now=format_.name),
     )

@@ -16,9 +16,12 @@ from typing import NamedTuple, Protocol
 
 from trainingrun_agent.config import Source
 from trainingrun_agent.errors import UserError
+from trainingrun_agent.prep.model.class_names import nearest
 from trainingrun_agent.progress import Progress
+from trainingrun_agent.reasons.dataset import IMAGE_SET_NOT_FOUND
 from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage.base import ObjectStore
+from trainingrun_agent.terms import Change, Field, Place
 
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"))
 LABEL_SUFFIXES = frozenset((".xml", ".txt", ".json", ".csv", ".yaml", ".yml"))
@@ -128,11 +131,15 @@ def _hidden(path: str) -> bool:
 def _members(store: ObjectStore, source: Source, listing: Listing, split: str) -> list[str]:
     path = f"{SETS_FOLDER}/{source.image_set}.txt"
     if path not in listing.sets:
-        known = ", ".join(PurePosixPath(name).stem for name in listing.sets[:20]) or "none"
+        sets = [PurePosixPath(name).stem for name in listing.sets]
+        image_set = f"dataset.{split}.imageSet"
         raise UserError(
-            "ImageSetNotFound",
-            f"spec.dataset.{split}.imageSet: no object s3://{source.bucket}/{source.key}{path}; sets there: {known}",
-            hint=f"Name one of them, or let dataset.{split}.uri be the folder that holds {SETS_FOLDER}/.",
+            IMAGE_SET_NOT_FOUND,
+            image_set=Field(image_set),
+            place=Place(source.bucket, f"{source.key}{path}"),
+            known=", ".join(sets[:20]) or "none",
+            change_set=Change(image_set, now=source.image_set, to=nearest(source.image_set or "", sets)),
+            uri=Field(f"dataset.{split}.uri"),
         )
     text = store.get(source.key + path, max_bytes=MAX_SET_BYTES).decode("utf-8-sig", "replace")
     return sorted({name for line in text.splitlines() if (name := _member(line))})

@@ -11,11 +11,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from trainingrun_agent.prep.model.findings import Finding, error
+from trainingrun_agent.prep.model.codes.pairs import (
+    IMAGE_AMBIGUOUS,
+    IMAGE_LISTED_TWICE,
+    IMAGE_MISSING,
+    IMAGE_WITHOUT_ANNOTATION,
+)
+from trainingrun_agent.prep.model.findings import Finding
 from trainingrun_agent.prep.source.index import Listed
 from trainingrun_agent.prep.source.listing import IMAGE_SUFFIXES, Entry
 
 _SEVERAL = ""
+MAX_NAMED = 3
+"""Images that a finding names of those that have one name."""
 
 
 @dataclass(frozen=True)
@@ -102,32 +110,19 @@ def match(names: Names, listed: Iterable[Listed], images: Iterable[Entry], *, co
 
 
 def _missing(entry: Listed) -> Finding:
-    return error(
-        "ImageMissing",
-        entry.name,
-        seen=f"{entry.file} lists it, but no image of that name lies below the URI",
-        hint="Upload the image, or take it out of the file.",
-    )
+    return Finding(IMAGE_MISSING, entry.name, {"case": "labelFile", "labelFile": entry.file})
 
 
 def _ambiguous(entry: Listed, found: list[str]) -> Finding:
-    return error(
-        "ImageAmbiguous",
-        entry.name,
-        seen=f"{entry.file} lists it, but {len(found)} images have that name: {', '.join(found[:3])}",
-        hint="Write the images' paths into the file, or give each image a name of its own.",
+    return Finding(
+        IMAGE_AMBIGUOUS, entry.name, {"labelFile": entry.file, "count": len(found), "images": found[:MAX_NAMED]}
     )
 
 
 def _twice(path: str, first: str, second: str) -> Finding:
-    where = f"{first} lists it twice" if first == second else f"{first} and {second} both list it"
-    return error("ImageListedTwice", path, seen=where, hint="Leave one entry per image.")
+    case = "oneFile" if first == second else "twoFiles"
+    return Finding(IMAGE_LISTED_TWICE, path, {"case": case, "first": first, "second": second})
 
 
 def _unlisted(image: Entry) -> Finding:
-    return error(
-        "ImageWithoutAnnotation",
-        image.path,
-        seen="no file of labels lists it",
-        hint="Label the image, or list it without objects; the user guide says how, per format.",
-    )
+    return Finding(IMAGE_WITHOUT_ANNOTATION, image.path, {"case": "list"})

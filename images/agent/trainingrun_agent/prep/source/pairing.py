@@ -13,7 +13,13 @@ from operator import attrgetter
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from trainingrun_agent.prep.model.findings import Finding, error, warning
+from trainingrun_agent.prep.model.codes.pairs import (
+    ANNOTATION_WITHOUT_IMAGE,
+    IMAGE_MISSING,
+    IMAGE_WITHOUT_ANNOTATION,
+    NAME_CLASH,
+)
+from trainingrun_agent.prep.model.findings import Finding
 from trainingrun_agent.prep.source.listing import (
     ANNOTATIONS_FOLDER,
     IMAGE_SUFFIXES,
@@ -164,37 +170,16 @@ def _folder(name: str) -> str:
 
 
 def _absent(name: str) -> Finding:
-    return error(
-        "ImageMissing",
-        f"{IMAGES_FOLDER}/{name}",
-        seen=f"the image set names it, but no image below {IMAGES_FOLDER}/ has that name",
-        hint="Upload the image, or take its name out of the image set.",
-    )
+    return Finding(IMAGE_MISSING, f"{IMAGES_FOLDER}/{name}", {"case": "imageSet"})
 
 
 def _clash(image: Entry, other: Entry) -> Finding:
-    return warning(
-        "NameClash",
-        image.path,
-        seen=f"but for case, Unicode form or suffix it has the name of {other.path}",
-        done="took each with the annotation of its very name, where there is one",
-        hint="Give each image a name of its own: on many computers one of them replaces the other.",
-    )
+    return Finding(NAME_CLASH, image.path, {"other": other.path})
 
 
 def _unlabelled(image: Entry) -> Finding:
-    return error(
-        "ImageWithoutAnnotation",
-        image.path,
-        seen="no annotation of that name, or the name is not unique",
-        hint="Label the image; for one without objects save an annotation without boxes.",
-    )
+    return Finding(IMAGE_WITHOUT_ANNOTATION, image.path, {"case": "file"})
 
 
 def _orphan(label: Entry) -> Finding:
-    return error(
-        "AnnotationWithoutImage",
-        label.path,
-        seen="no image of that name or <filename>, or the name is not unique",
-        hint="Upload the image, or delete the annotation.",
-    )
+    return Finding(ANNOTATION_WITHOUT_IMAGE, label.path, {"case": "file"})

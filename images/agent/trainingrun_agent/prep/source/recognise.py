@@ -17,6 +17,8 @@ from trainingrun_agent.prep.source.listing import Entry, Listing
 from trainingrun_agent.prep.source.matching import fold, stem
 from trainingrun_agent.prep.source.pairing import label_files, name_of
 from trainingrun_agent.prep.source.readers import FORMATS, PASCAL_VOC, FileFormat, Format, SetFormat
+from trainingrun_agent.reasons.dataset import FORMAT_AMBIGUOUS, FORMAT_NOT_RECOGNISED
+from trainingrun_agent.terms import Change, Field
 
 AUTO = "auto"
 LOOKS = 5
@@ -80,19 +82,27 @@ class _Look:
 
 def _ambiguous(found: dict[str, str], split: Split) -> UserError:
     shown = ", ".join(f"{name} ({path})" for name, path in found.items())
+    path = f"dataset.{split}.format"
     return UserError(
-        "FormatAmbiguous",
-        f"spec.dataset.{split}.format: auto found labels in {len(found)} formats: {shown}",
-        hint=f"Set spec.dataset.{split}.format to one of {', '.join(found)}, in a new run.",
+        FORMAT_AMBIGUOUS,
+        format=Field(path),
+        count=len(found),
+        found=shown,
+        formats=", ".join(found),
+        change_format=Change(path, now=AUTO, to=next(iter(found))),
     )
 
 
 def _nothing(listing: Listing, split: Split) -> UserError:
     files = [entry.path for entry in (*listing.annotations[:5], *listing.images[:3])]
-    counts = f"{len(listing.images)} images and {len(listing.annotations)} files that could hold labels"
+    path = f"dataset.{split}.format"
     return UserError(
-        "FormatNotRecognised",
-        f"spec.dataset.{split}.format: auto recognised no labels in {counts}, such as {', '.join(files)}",
-        hint=f"Upload the labels below spec.dataset.{split}.uri, or set spec.dataset.{split}.format to one of"
-        f" {', '.join(FORMATS)}.",
+        FORMAT_NOT_RECOGNISED,
+        format=Field(path),
+        images=len(listing.images),
+        files=len(listing.annotations),
+        examples=", ".join(files),
+        uri=Field(f"dataset.{split}.uri"),
+        change_format=Change(path),
+        formats=", ".join(FORMATS),
     )

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from trainingrun_agent.prep.model.findings import Finding, Severity, Split
+from trainingrun_agent.prep.model.codes.kind import Severity
+from trainingrun_agent.prep.model.findings import Finding, Split
 from trainingrun_agent.prep.source.labels import SourceLabels
 from trainingrun_agent.prep.source.pairing import Pair
 from trainingrun_agent.prep.split.shards import shard_count, shard_of

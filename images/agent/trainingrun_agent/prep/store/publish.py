@@ -19,6 +19,7 @@ from trainingrun_agent.prep.store.previous import StoredShard
 from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage import manifest
 from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Producer
+from trainingrun_agent.terms import Message, Place, Text
 
 ROLES = {
     "label_map.pbtxt": "labelMap",
@@ -53,15 +54,16 @@ def publish(
     manifest.write(folder.store, folder.key, document)
 
 
-def publish_failure(folder: DatasetFolder, files: Sequence[Path]) -> str:
+def publish_failure(folder: DatasetFolder, files: Sequence[Path]) -> Text:
     """Upload the report on data that cannot be used for training; return the sentence that says where it is."""
     try:
         for path in files:
             folder.store.put(f"{folder.failed_key}/{path.name}", path.read_bytes())
     except StageError as error:
         logger.warning("the report could not be written: %s", error)
-        return f"The report could not be written to {folder.uri(folder.failed_key)}/: {error.reason}."
-    return f"Report: {folder.uri(f'{folder.failed_key}/{files[-1].name}')}"
+        values = {"place": Place(folder.store.bucket, f"{folder.failed_key}/"), "reason": error.reason}
+        return Message("The report could not be written to {place}: {reason}.", values)
+    return Message("Report: {place}", {"place": Place(folder.store.bucket, f"{folder.failed_key}/{files[-1].name}")})
 
 
 def _upload(folder: DatasetFolder, path: Path) -> ManifestObject:

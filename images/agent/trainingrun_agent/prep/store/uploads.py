@@ -16,8 +16,10 @@ from trainingrun_agent.prep.output.scratch_file import LocalFile
 from trainingrun_agent.prep.store.dataset_folder import DatasetFolder
 from trainingrun_agent.prep.store.previous import StoredShard
 from trainingrun_agent.progress import Progress
+from trainingrun_agent.reasons.storage import FILE_CHANGED_LOCALLY
 from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage.manifest import ManifestObject
+from trainingrun_agent.terms import Place
 
 RECORD_ROLES: dict[Split, str] = {"train": "trainRecords", "eval": "evalRecords"}
 UPLOADS_AT_ONCE = 3
@@ -77,8 +79,7 @@ class Uploads:
             with file.path.open("rb") as opened:
                 sent = store.upload(key, opened, size=file.size, on_bytes=self._on_bytes)
             if sent != file.sha256:
-                uri = self._folder.uri(key)
-                raise IntegrityError(f"{file.path.name} changed on local disk while it was uploaded to {uri}")
+                raise IntegrityError(FILE_CHANGED_LOCALLY, name=file.path.name, place=Place(store.bucket, key))
         file.path.unlink()
         return ManifestObject(keys.relative(key), file.size, file.sha256, role, images)
 

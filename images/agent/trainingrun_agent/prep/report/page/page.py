@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trainingrun_agent.prep.report.page.classes_section import classes_section, split_section
-from trainingrun_agent.prep.report.page.findings_section import findings_section, kinds_of
+from trainingrun_agent.prep.report.page.findings_section import by_kind, findings_section
 from trainingrun_agent.prep.report.page.gallery_section import groups_of, samples_section
 from trainingrun_agent.prep.report.page.markup import Html, join, tag
 from trainingrun_agent.prep.report.page.pictures import Shown
@@ -20,6 +20,7 @@ from trainingrun_agent.prep.report.page.shapes_section import images_section, sh
 from trainingrun_agent.prep.report.page.sizes_section import sizes_section
 from trainingrun_agent.prep.report.page.style import STYLE
 from trainingrun_agent.prep.report.page.summary_section import first, header, verdict
+from trainingrun_agent.terms import Terms
 
 _STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 _POLICY = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src data:; base-uri 'none'; form-action 'none'"
@@ -28,9 +29,9 @@ _BOXES = (
 )
 
 
-def render(document: Mapping[str, Any], pictures: Sequence[Shown]) -> str:
+def render(document: Mapping[str, Any], pictures: Sequence[Shown], terms: Terms) -> str:
     """The page of a report.json, as text to be stored in UTF-8."""
-    sections = _sections(document, pictures)
+    sections = _sections(document, pictures, terms)
     contents = [tag("li", tag("a", title, href=f"#{name}")) for name, title, _ in sections]
     body = [tag("section", tag("h2", title), content, id=name) for name, title, content in sections]
     page = tag(
@@ -47,11 +48,11 @@ def render(document: Mapping[str, Any], pictures: Sequence[Shown]) -> str:
     return f"<!doctype html>\n{page}\n"
 
 
-def _sections(document: Mapping[str, Any], pictures: Sequence[Shown]) -> list[tuple[str, str, Html]]:
-    kinds, groups = kinds_of(document), groups_of(pictures)
+def _sections(document: Mapping[str, Any], pictures: Sequence[Shown], terms: Terms) -> list[tuple[str, str, Html]]:
+    found, groups = by_kind(document), groups_of(pictures)
     note = tag("p", _BOXES) if pictures else Html("")
     samples = samples_section(document["classes"], groups)
-    sections = [("first", "What to do first", first(kinds))]
+    sections = [("first", "What to do first", first(found, terms))]
     if document["splits"]:
         sections += [
             ("classes", "Objects per class", classes_section(document)),
@@ -60,7 +61,7 @@ def _sections(document: Mapping[str, Any], pictures: Sequence[Shown]) -> list[tu
             ("shapes", "Shapes and places of boxes", shapes_section(document)),
             ("images", "Images", images_section(document)),
         ]
-    sections.append(("findings", "Findings", join((note, findings_section(kinds, groups)))))
+    sections.append(("findings", "Findings", join((note, findings_section(found, groups, terms)))))
     if samples:
         sections.append(("samples", "Sample images per class", samples))
     return sections

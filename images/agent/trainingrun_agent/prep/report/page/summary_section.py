@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trainingrun_agent.prep.report.page.findings_section import Kind, anchor, badge
+from trainingrun_agent.prep.report.page.findings_section import Occurrences, anchor, badge
 from trainingrun_agent.prep.report.page.markup import Html, counted, join, name_of, number, percent, table, tag
+from trainingrun_agent.terms import Terms
 
 MAX_FIRST = 10
 SPLITS = ("train", "eval")
@@ -42,19 +43,19 @@ def total(document: Mapping[str, Any], name: str) -> int:
     return sum(split[name] for split in document["splits"].values())
 
 
-def first(kinds: Sequence[Kind]) -> Html:
+def first(found: Sequence[Occurrences], terms: Terms) -> Html:
     """The gravest kinds of finding with what to do about each."""
-    if not kinds:
+    if not found:
         return tag("p", "Nothing was found that needs doing.")
     rows = [
         (
-            join((tag("a", kind.code, href=f"#{anchor(kind.code)}"), " ", badge(kind.severity))),
-            number(kind.count),
-            kind.advice,
+            join((tag("a", one.kind.code, href=f"#{anchor(one.kind.code)}"), " ", badge(one.kind.severity))),
+            number(one.count),
+            one.kind.advice_text(terms),
         )
-        for kind in kinds[:MAX_FIRST]
+        for one in found[:MAX_FIRST]
     ]
-    more = len(kinds) - len(rows)
+    more = len(found) - len(rows)
     made = table(
         ("Finding", "Count", "What to do"),
         rows,
@@ -67,7 +68,7 @@ def first(kinds: Sequence[Kind]) -> Html:
 
 def _meaning(document: Mapping[str, Any]) -> str:
     if document["errors"]:
-        return "An error costs a file: it is not trained on. A warning costs a box at most, an info nothing."
+        return "An error costs a file: the image is not used. A warning costs at most a box, an info nothing."
     if document["warnings"]:
         return "No file is lost. A warning is a repair, or a box that was dropped: worth a look before training."
     return "No file and no box is lost."

@@ -11,10 +11,13 @@ from functools import partial
 from typing import Any, BinaryIO
 
 from trainingrun_agent.prep.model.annotation import LabelledObject, UnusableError
+from trainingrun_agent.prep.model.codes.boxes import BOX_MISSING
+from trainingrun_agent.prep.model.codes.classes import CLASS_MISSING
+from trainingrun_agent.prep.model.codes.label_files import ENTRIES_CONTRADICT, ENTRY_INCOMPLETE
 from trainingrun_agent.prep.source.readers.base import Classes, Entries, SetFormat
 from trainingrun_agent.prep.source.readers.json_stream import JSONStream
 from trainingrun_agent.prep.source.readers.outline import outline
-from trainingrun_agent.prep.source.readers.values import boxed, clean, not_a_box, number, pixels
+from trainingrun_agent.prep.source.readers.values import boxed, clean, number, pixels
 
 
 def index(file: BinaryIO, entries: Entries, classes: Classes) -> None:  # noqa: ARG001 - names stand in the file
@@ -37,7 +40,7 @@ def index(file: BinaryIO, entries: Entries, classes: Classes) -> None:  # noqa: 
 def _image(entries: Entries, place: int, image: dict[str, Any]) -> None:
     ref, name = clean(image.get("id")), clean(image.get("file_name"))
     if not ref or not name:
-        entries.stray(_incomplete("images", place, "no id" if name else "no file_name"))
+        entries.stray(_incomplete("images", place, "id" if name else "file_name"))
         return
     entries.image(ref, name, width=pixels(image.get("width")), height=pixels(image.get("height")))
 
@@ -45,7 +48,7 @@ def _image(entries: Entries, place: int, image: dict[str, Any]) -> None:
 def _annotation(entries: Entries, place: int, annotation: dict[str, Any]) -> None:
     ref = clean(annotation.get("image_id"))
     if not ref:
-        entries.stray(_incomplete("annotations", place, "no image_id"))
+        entries.stray(_incomplete("annotations", place, "image_id"))
         return
     category = clean(annotation.get("category_id"))
     entries.object(ref, f"annotations[{place}]", _object, annotation, category, category=category)
@@ -53,12 +56,10 @@ def _annotation(entries: Entries, place: int, annotation: dict[str, Any]) -> Non
 
 def _object(annotation: dict[str, Any], category: str) -> LabelledObject:
     if not category:
-        raise UnusableError(
-            "ClassMissing", "an object has no category_id", hint="Give the box a class in the label tool."
-        )
+        raise UnusableError(CLASS_MISSING)
     box = annotation.get("bbox")
     if not isinstance(box, list) or len(box) != 4:
-        raise not_a_box("annotation", "its bbox is not [x, y, width, height]")
+        raise UnusableError(BOX_MISSING, case="noBbox")
     x, y, width, height = (number(value, f"bbox[{at}]") for at, value in enumerate(box))
     return boxed(category, (x, y, x + width, y + height), crowd=annotation.get("iscrowd") in (1, True, "1"))
 
@@ -66,21 +67,15 @@ def _object(annotation: dict[str, Any], category: str) -> LabelledObject:
 def _category(names: dict[str, str], entries: Entries, place: int, category: dict[str, Any]) -> None:
     ident, name = clean(category.get("id")), clean(category.get("name"))
     if not ident or not name:
-        entries.stray(_incomplete("categories", place, "no id" if name else "no name"))
+        entries.stray(_incomplete("categories", place, "id" if name else "name"))
         return
     if names.setdefault(ident, name) != name:
-        raise UnusableError(
-            "EntriesContradict",
-            f"category id {ident!r} is both {names[ident]!r} and {name!r}",
-            hint="Give each category an id of its own, or export the file again.",
-        )
+        raise UnusableError(ENTRIES_CONTRADICT, case="category", id=ident, first=names[ident], second=name)
     entries.category(ident, name)
 
 
-def _incomplete(part: str, place: int, what: str) -> UnusableError:
-    return UnusableError(
-        "EntryIncomplete", f"{part}[{place}] has {what}", hint="Complete the entry, or export the file again."
-    )
+def _incomplete(part: str, place: int, missing: str) -> UnusableError:
+    return UnusableError(ENTRY_INCOMPLETE, where=f"{part}[{place}]", missing=missing)
 
 
 def recognises(head: bytes) -> bool:

@@ -12,6 +12,12 @@ from typing import BinaryIO
 from lxml import etree
 
 from trainingrun_agent.prep.model.annotation import LabelledObject, UnusableError
+from trainingrun_agent.prep.model.codes.label_files import (
+    ANNOTATION_FORMAT,
+    ANNOTATION_MALFORMED,
+    IMAGE_NAME_MISSING,
+    TRACKS_UNREAD,
+)
 from trainingrun_agent.prep.source.readers.base import Classes, Entries, SetFormat
 from trainingrun_agent.prep.source.readers.hardened import OPTIONS, doctype, has_doctype
 from trainingrun_agent.prep.source.readers.values import (
@@ -30,7 +36,7 @@ from trainingrun_agent.prep.source.readers.values import (
 Corners = tuple[float, float, float, float]
 HEAD = 64 << 10
 _CUBOID = [f"{corner}{side}" for side in (1, 2) for corner in ("tl", "bl", "tr", "br")]
-_NO_EXTENT = {"points": "it has no extent", "skeleton": "its points have no extent"}
+_NO_EXTENT = ("points", "skeleton")
 
 
 def index(file: BinaryIO, entries: Entries, classes: Classes) -> None:  # noqa: ARG001 - names stand in the file
@@ -42,11 +48,7 @@ def index(file: BinaryIO, entries: Entries, classes: Classes) -> None:  # noqa: 
     try:
         _walk(events, entries)
     except (etree.XMLSyntaxError, ValueError, LookupError) as error:
-        raise UnusableError(
-            "AnnotationMalformed",
-            f"no well-formed XML: {error}",
-            hint="Export it from CVAT again: it was cut off, or changed by hand.",
-        ) from error
+        raise UnusableError(ANNOTATION_MALFORMED, case="parser", syntax="XML", problem=str(error)) from error
 
 
 def _walk(events: etree.iterparse[tuple[str, etree._Element]], entries: Entries) -> None:
@@ -68,7 +70,7 @@ def _walk(events: etree.iterparse[tuple[str, etree._Element]], entries: Entries)
             tracks += element.tag == "track" and parent.getparent() is None
             _forget(element, parent)
     if tracks:
-        entries.stray(_tracks(tracks))
+        entries.stray(UnusableError(TRACKS_UNREAD, count=tracks))
 
 
 def _forget(element: etree._Element, parent: etree._Element) -> None:
@@ -86,19 +88,13 @@ def _check_root(root: etree._Element) -> None:
     if root.getroottree().docinfo.internalDTD is not None:
         raise doctype()
     if root.tag != "annotations":
-        raise UnusableError(
-            "AnnotationFormat",
-            f"the root element is <{str(root.tag)[:60]}>, not <annotations>",
-            hint='Export the task as "CVAT for images 1.1".',
-        )
+        raise UnusableError(ANNOTATION_FORMAT, case="root", found=str(root.tag)[:60], expected="annotations")
 
 
 def _image(entries: Entries, image: etree._Element) -> None:
     name = clean(image.get("name"))
     if not name:
-        entries.stray(
-            UnusableError("ImageNameMissing", f"<image id={image.get('id', '')[:20]!r}> has no name", hint="Name it.")
-        )
+        entries.stray(UnusableError(IMAGE_NAME_MISSING, where=f"<image id={image.get('id', '')[:20]!r}>"))
         return
     entries.image(name, name, width=pixels(image.get("width")), height=pixels(image.get("height")))
 
@@ -113,7 +109,7 @@ def _object(shape: etree._Element) -> LabelledObject:
     what = str(shape.tag)
     read = _SHAPES.get(what)
     if read is None:
-        raise not_a_box(what[:60], _NO_EXTENT.get(what, "this reader does not know it"))
+        raise not_a_box(what, "noExtent" if what in _NO_EXTENT else "unknown")
     corners = read(shape)
     drawn = "" if what == "box" else what
     degrees = number(shape.get("rotation", "0"), "rotation")  # of boxes and ellipses, about their centre
@@ -163,14 +159,6 @@ _SHAPES: dict[str, Callable[[etree._Element], Corners]] = {
     "mask": _mask,
     "cuboid": _cuboid,
 }
-
-
-def _tracks(count: int) -> UnusableError:
-    return UnusableError(
-        "TracksUnread",
-        f"{count} <track> elements: boxes that follow an object through a video",
-        hint='Export the task as "CVAT for images 1.1", not as "CVAT for video".',
-    )
 
 
 def recognises(head: bytes) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from trainingrun_agent.prep.model.annotation import UnusableError
+from trainingrun_agent.prep.model.codes.label_files import ANNOTATION_DOCTYPE
 
 OPTIONS: Final[dict[str, Any]] = {
     "resolve_entities": False,
@@ -29,8 +30,4 @@ def has_doctype(data: bytes) -> bool:
 
 def doctype() -> UnusableError:
     """For a file that declares one."""
-    return UnusableError(
-        "AnnotationDoctype",
-        "the file declares a DOCTYPE, which could define entities",
-        hint="Remove the <!DOCTYPE …> part; PascalVOC needs none.",
-    )
+    return UnusableError(ANNOTATION_DOCTYPE)

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from trainingrun_agent.prep.model.annotation import UnusableError
+from trainingrun_agent.prep.model.codes.kind import Value
+from trainingrun_agent.prep.model.codes.label_files import ANNOTATION_MALFORMED, ANNOTATION_TOO_LARGE
 from trainingrun_agent.prep.source.readers.values import encoding_of
 
 MAX_VALUE = 2 << 20
@@ -46,7 +48,7 @@ class JSONStream:
         for _ in self._separated("{", "}"):
             key = self.value()
             if not isinstance(key, str) or self.peek() != ":":
-                raise self._malformed("a key and ':' should be here")
+                raise self._expected("a key and ':'")
             self._at += 1
             before = self._taken
             yield key
@@ -73,7 +75,7 @@ class JSONStream:
                 self._grow(str(error.msg), at=error.pos, unfinished=unfinished)
                 continue
             except (RecursionError, ValueError) as error:
-                raise self._malformed("it is nested too deep, or has a number of thousands of digits") from error
+                raise self._malformed("jsonTooDeep") from error
             length, rest = end - self._at, len(self._text) - end
             if rest <= _DANGLING and self._more():
                 continue  # a number may go on
@@ -90,7 +92,7 @@ class JSONStream:
             for _ in self._separated("{", "}"):
                 self.value()
                 if self.peek() != ":":
-                    raise self._malformed("':' should be here")
+                    raise self._expected("':'")
                 self._at += 1
                 self.value()
         elif kind == "[":
@@ -102,11 +104,11 @@ class JSONStream:
     def end(self) -> None:
         """Raises UnusableError when anything but blanks follows."""
         if self.peek():
-            raise self._malformed("the document has ended, but more follows")
+            raise self._malformed("jsonContinues")
 
     def _separated(self, opening: str, closing: str) -> Iterator[None]:
         if self.peek() != opening:
-            raise self._malformed(f"{opening!r} should be here")
+            raise self._expected(f"{opening!r}")
         self._at += 1
         if self.peek() != closing:
             while True:
@@ -115,7 +117,7 @@ class JSONStream:
                 if mark == closing:
                     break
                 if mark != ",":
-                    raise self._malformed(f"',' or {closing!r} should be here")
+                    raise self._expected(f"',' or {closing!r}")
                 self._at += 1
         self._at += 1
         self._taken += 1
@@ -126,7 +128,8 @@ class JSONStream:
         if unfinished and len(self._text) - self._at > MAX_VALUE:
             raise self._too_long()
         if not (unfinished and self._more(len(self._text) - self._at)):
-            raise self._malformed(why, where=where)
+            cut_off = self._ended and where >= self._before + len(self._text)
+            raise self._malformed("jsonCutOff" if cut_off else "json", at=where, problem=why)
 
     def _more(self, amount: int = 0) -> bool:
         if self._ended:
@@ -138,9 +141,7 @@ class JSONStream:
             text = self._decoder.decode(data, final=not data)
         except UnicodeDecodeError as error:
             raise UnusableError(
-                "AnnotationMalformed",
-                f"no {error.encoding} text: {error.reason}, after character {self._before + len(self._text)}",
-                hint="Save or export it again as UTF-8.",
+                ANNOTATION_MALFORMED, case="encoding", encoding=error.encoding, problem=error.reason
             ) from error
         self._ended = not data
         self._before += self._at
@@ -148,17 +149,15 @@ class JSONStream:
         return not self._ended or bool(text)
 
     def _too_long(self) -> UnusableError:
-        return UnusableError(
-            "AnnotationTooLarge",
-            f"one value is longer than {MAX_VALUE} characters, from character {self._before + self._at} on",
-            hint="No image has so many labels: export again without embedded images and masks.",
-        )
+        return UnusableError(ANNOTATION_TOO_LARGE, case="value", limit=MAX_VALUE, at=self._here)
 
-    def _malformed(self, why: str, *, where: int | None = None) -> UnusableError:
-        where = self._before + self._at if where is None else where
-        end = ", at its end" if self._ended and where >= self._before + len(self._text) else ""
-        return UnusableError(
-            "AnnotationMalformed",
-            f"no well-formed JSON at character {where}{end}: {why}",
-            hint="Export or upload it again: it was cut off, or changed by hand.",
-        )
+    def _expected(self, what: str) -> UnusableError:
+        """For a document that goes on in another way, or does not go on."""
+        return self._malformed("jsonExpected", expected=what)
+
+    def _malformed(self, case: str, **fields: Value) -> UnusableError:
+        return UnusableError(ANNOTATION_MALFORMED, index=None, **{"case": case, "at": self._here, **fields})
+
+    @property
+    def _here(self) -> int:
+        return self._before + self._at

@@ -12,6 +12,8 @@ from typing import Any, BinaryIO
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from trainingrun_agent.prep.model.annotation import LabelledObject, UnusableError
+from trainingrun_agent.prep.model.codes.classes import CLASS_AMBIGUOUS
+from trainingrun_agent.prep.model.codes.label_files import IMAGE_NAME_MISSING, IMAGE_TURNED
 from trainingrun_agent.prep.source.readers.base import Classes, Entries, SetFormat
 from trainingrun_agent.prep.source.readers.json_stream import JSONStream
 from trainingrun_agent.prep.source.readers.outline import outline
@@ -39,11 +41,7 @@ def index(file: BinaryIO, entries: Entries, classes: Classes) -> None:  # noqa: 
         task = element if isinstance(element, dict) else {}
         name = _name(task)
         if not name:
-            entries.stray(
-                UnusableError(
-                    "ImageNameMissing", f"task [{place}] has no image", hint="Export a project that labels images."
-                )
-            )
+            entries.stray(UnusableError(IMAGE_NAME_MISSING, where=f"task [{place}]"))
             continue
         results = _results(task)
         if results is None:
@@ -110,13 +108,9 @@ def _object(part: dict[str, Any], named: dict[str, dict[str, Any]]) -> LabelledO
     kind, inner = _kind(part), part.get("value")
     value = inner if isinstance(inner, dict) else part
     if kind in _NO_EXTENT:
-        raise not_a_box(kind, "it has no extent")
-    if number(part.get("image_rotation") or 0, "image_rotation") % 360:
-        raise UnusableError(
-            "ImageTurned",
-            f"labelled on the image turned by {part['image_rotation']} degrees",
-            hint="Turn the image itself, upload it, and label it without turning the view.",
-        )
+        raise not_a_box(kind, "noExtent")
+    if (view := number(part.get("image_rotation") or 0, "image_rotation")) % 360:
+        raise UnusableError(IMAGE_TURNED, degrees=view)
     side = pixels(part.get("original_width")) or 1, pixels(part.get("original_height")) or 1
     corners = [(x / 100 * side[0], y / 100 * side[1]) for x, y in _drawn(kind, value)]
     degrees = number(value.get("rotation") or 0, "rotation")
@@ -152,9 +146,7 @@ def _label(value: dict[str, Any], beside: dict[str, Any]) -> str:
         for name in listed
     ]
     if len(names) > 1:
-        raise UnusableError(
-            "ClassAmbiguous", f"the region has several labels: {', '.join(names)[:150]}", hint="Leave it one label."
-        )
+        raise UnusableError(CLASS_AMBIGUOUS, case="labels", labels=names)
     return label(next(iter(names), ""))
 
 

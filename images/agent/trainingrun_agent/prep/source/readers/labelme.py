@@ -12,6 +12,12 @@ import re
 from typing import Any
 
 from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
+from trainingrun_agent.prep.model.codes.label_files import (
+    ANNOTATION_EMPTY,
+    ANNOTATION_FORMAT,
+    ANNOTATION_MALFORMED,
+    ANNOTATION_TOO_LARGE,
+)
 from trainingrun_agent.prep.source.readers.base import Classes, FileFormat
 from trainingrun_agent.prep.source.readers.outline import outline
 from trainingrun_agent.prep.source.readers.values import (
@@ -38,7 +44,7 @@ def read(data: bytes, classes: Classes) -> Annotation:  # noqa: ARG001 - names s
     document = _document(_IMAGE_DATA.sub(rb"\1null", data))
     shapes = document.get("shapes")
     if not isinstance(shapes, list):
-        raise UnusableError("AnnotationFormat", "no list of shapes in it", hint="Save the labels with LabelMe.")
+        raise UnusableError(ANNOTATION_FORMAT, case="noShapes")
     return Annotation(
         filename=clean(document.get("imagePath")),
         width=pixels(document.get("imageWidth")),
@@ -49,19 +55,13 @@ def read(data: bytes, classes: Classes) -> Annotation:  # noqa: ARG001 - names s
 
 def _document(data: bytes) -> dict[str, Any]:
     if not data.strip():
-        raise UnusableError("AnnotationEmpty", "the file is empty", hint="Label the image again and save.")
+        raise UnusableError(ANNOTATION_EMPTY)
     if len(data) > MAX_LABELS:
-        raise UnusableError(
-            "AnnotationTooLarge",
-            f"{len(data)} bytes without the embedded image, at most {MAX_LABELS} are read",
-            hint="One LabelMe file holds the labels of one image; split the file.",
-        )
+        raise UnusableError(ANNOTATION_TOO_LARGE, case="labels", size=len(data), limit=MAX_LABELS)
     try:
         document = json.loads(data.decode(encoding_of(data)))
     except (ValueError, RecursionError) as error:
-        raise UnusableError(
-            "AnnotationMalformed", f"no well-formed JSON: {error}", hint="Save it again with LabelMe."
-        ) from error
+        raise UnusableError(ANNOTATION_MALFORMED, case="parser", syntax="JSON", problem=str(error)) from error
     return document if isinstance(document, dict) else {}
 
 
@@ -98,7 +98,7 @@ def _hull(kind: str, corners: list[tuple[float, float]]) -> tuple[float, float, 
         return (*corners[0], *corners[1])  # in drag order: corners swapped are counted and set right later
     if kind in _HULLS:
         return hull(corners, kind)
-    raise not_a_box(kind[:60], "it has no extent")
+    raise not_a_box(kind, "noExtent")
 
 
 def recognises(head: bytes) -> bool:

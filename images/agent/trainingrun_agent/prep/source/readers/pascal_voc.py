@@ -14,6 +14,14 @@ from typing import Any
 from lxml import etree
 
 from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
+from trainingrun_agent.prep.model.codes.boxes import BOX_MISSING, BOX_NOT_A_NUMBER, BOX_NOT_FINITE
+from trainingrun_agent.prep.model.codes.classes import CLASS_MISSING
+from trainingrun_agent.prep.model.codes.label_files import (
+    ANNOTATION_EMPTY,
+    ANNOTATION_FORMAT,
+    ANNOTATION_MALFORMED,
+    ANNOTATION_TOO_LARGE,
+)
 from trainingrun_agent.prep.source.readers import labelimg
 from trainingrun_agent.prep.source.readers.base import FileFormat
 from trainingrun_agent.prep.source.readers.hardened import OPTIONS, doctype, has_doctype
@@ -48,32 +56,21 @@ def parse(data: bytes) -> Annotation:
 
 def _parse(data: bytes) -> etree._Element:
     if not data.strip():
-        raise UnusableError("AnnotationEmpty", "the file is empty", hint="Label the image again and save.")
+        raise UnusableError(ANNOTATION_EMPTY)
     if len(data) > MAX_BYTES:
-        raise UnusableError(
-            "AnnotationTooLarge",
-            f"{len(data)} bytes, at most {MAX_BYTES} are read",
-            hint="One PascalVOC file holds the labels of one image; split the file.",
-        )
+        raise UnusableError(ANNOTATION_TOO_LARGE, case="bytes", size=len(data), limit=MAX_BYTES)
     if has_doctype(data):
         raise doctype()
     try:
         root = etree.fromstring(data, _PARSER)
     except (etree.XMLSyntaxError, ValueError, LookupError) as error:
-        raise UnusableError(
-            "AnnotationMalformed",
-            f"no well-formed XML: {getattr(error, 'msg', error)}",
-            hint="Save it again with the label tool; XML without an encoding declaration must be UTF-8.",
-        ) from error
+        problem = str(getattr(error, "msg", error))
+        raise UnusableError(ANNOTATION_MALFORMED, case="parser", syntax="XML", problem=problem) from error
     if root.getroottree().docinfo.internalDTD is not None:
         # An encoding that hides the declaration from the search above.
         raise doctype()
     if root.tag != "annotation":
-        raise UnusableError(
-            "AnnotationFormat",
-            f"the root element is <{str(root.tag)[:60]}>, not <annotation>",
-            hint="Save the labels as PascalVOC.",
-        )
+        raise UnusableError(ANNOTATION_FORMAT, case="root", found=str(root.tag)[:60], expected="annotation")
     return root
 
 
@@ -82,16 +79,9 @@ def _object(element: etree._Element, index: int) -> LabelledObject:
     texts = {tag: child.text for tag, child in children.items()}
     name = _text(texts, "name")
     if not name:
-        raise UnusableError(
-            "ClassMissing", "an object has no name", hint="Give the box a class in the label tool.", index=index
-        )
+        raise UnusableError(CLASS_MISSING, index=index)
     if "bndbox" not in texts:
-        raise UnusableError(
-            "BoxMissing",
-            f"the object {name!r} has no <bndbox>",
-            hint="Only boxes can be trained: convert polygons to boxes, or delete the object.",
-            index=index,
-        )
+        raise UnusableError(BOX_MISSING, case="noBndbox", name=name, index=index)
     xmin, ymin, xmax, ymax = _corners(_texts(children["bndbox"]), index)
     return LabelledObject(
         index,
@@ -120,16 +110,9 @@ def _coordinate(box: Texts, corner: str, index: int) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise UnusableError(
-            "BoxNotANumber",
-            f"<{corner}> is {text[:60]!r}",
-            hint="Draw the box again, or correct the number in the file.",
-            index=index,
-        ) from None
+        raise UnusableError(BOX_NOT_A_NUMBER, what=f"<{corner}>", found=repr(text[:60]), index=index) from None
     if not isfinite(value):
-        raise UnusableError(
-            "BoxNotFinite", f"<{corner}> is {text[:60]}", hint="Draw the box again: it has no place.", index=index
-        )
+        raise UnusableError(BOX_NOT_FINITE, case="number", what=f"<{corner}>", found=text[:60], index=index)
     return value
 
 

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from trainingrun_agent.prep.model.annotation import UnusableError
+from trainingrun_agent.prep.model.codes.label_files import ANNOTATION_FORMAT, ANNOTATION_MALFORMED
 from trainingrun_agent.prep.source.readers.values import clean, encoding_of, text_of
 
 MAX_LINE = 1 << 20
@@ -68,9 +69,7 @@ class Table:
         self._mark = delimiter_of(header, required)
         if not self._mark:
             raise UnusableError(
-                "AnnotationFormat",
-                f"the first line is {header.strip()[:120]!r}",
-                hint=f"The first line has to name the columns {','.join(required)}.",
+                ANNOTATION_FORMAT, case="columns", found=header.strip()[:120], columns=",".join(required)
             )
         self._columns = _Columns({name: at for at, name in reversed(list(enumerate(_names(header, self._mark))))})
 
@@ -80,11 +79,13 @@ class Table:
         try:
             for count, cells in enumerate(reader, start=1):
                 if reader.line_num != count:
-                    raise _malformed(count + 1, "a quoted cell does not end on its line")
+                    raise UnusableError(ANNOTATION_MALFORMED, case="openQuote", line=count + 1)
                 if any(cells):
                     yield count + 1, cells
         except csv.Error as error:
-            raise _malformed(reader.line_num + 1, str(error)) from error
+            raise UnusableError(
+                ANNOTATION_MALFORMED, case="line", line=reader.line_num + 1, problem=str(error)
+            ) from error
 
     def cell(self, cells: list[str], name: str) -> str:
         """A cell by its column's name, cleaned; empty when the row or the header has none."""
@@ -103,13 +104,11 @@ class Table:
                 line = self._text.readline(MAX_LINE)
             except UnicodeDecodeError as error:
                 raise UnusableError(
-                    "AnnotationMalformed",
-                    f"no {error.encoding} text: {error.reason}",
-                    hint="Save it again as CSV in UTF-8.",
+                    ANNOTATION_MALFORMED, case="encoding", encoding=error.encoding, problem=error.reason
                 ) from error
             number += 1
             if len(line) == MAX_LINE:
-                raise _malformed(number, f"it is longer than {MAX_LINE} characters")
+                raise UnusableError(ANNOTATION_MALFORMED, case="longLine", line=number, limit=MAX_LINE)
             if not line:
                 return
             yield line
@@ -122,11 +121,3 @@ def _first_line(text: str) -> str:
 def _names(line: str, mark: str) -> list[str]:
     """Names of the columns, folded; VIA begins its header with '#'."""
     return [clean(name.strip().strip('"').removeprefix("#")).casefold() for name in line.strip().split(mark)]
-
-
-def _malformed(line: int, why: str) -> UnusableError:
-    return UnusableError(
-        "AnnotationMalformed",
-        f"no well-formed CSV at line {line}: {why}",
-        hint="Correct that line, or export the file again.",
-    )

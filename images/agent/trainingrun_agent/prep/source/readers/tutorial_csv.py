@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from trainingrun_agent.prep.model.annotation import LabelledObject, UnusableError
+from trainingrun_agent.prep.model.codes.label_files import IMAGE_NAME_MISSING
 from trainingrun_agent.prep.source.readers.base import Classes, Entries, SetFormat
 from trainingrun_agent.prep.source.readers.table import Table, header_has
 from trainingrun_agent.prep.source.readers.values import boxed, label, number, pixels
@@ -23,7 +24,7 @@ def index(file: BinaryIO, entries: Entries, classes: Classes) -> None:  # noqa: 
         for line, cells in table:
             name = table.cell(cells, "filename")
             if not name:
-                entries.stray(_nameless(line))
+                entries.stray(UnusableError(IMAGE_NAME_MISSING, where=f"line {line}"))
                 continue
             width, height = pixels(table.cell(cells, "width")), pixels(table.cell(cells, "height"))
             entries.image(name, name, width=width, height=height)
@@ -37,12 +38,6 @@ def _object(table: Table, cells: list[str]) -> LabelledObject | None:
         return None
     xmin, ymin, xmax, ymax = (number(text, corner) for text, corner in zip(texts, _CORNERS, strict=True))
     return boxed(label(kind), (xmin, ymin, xmax, ymax))
-
-
-def _nameless(line: int) -> UnusableError:
-    return UnusableError(
-        "ImageNameMissing", f"line {line} names no image", hint="Write the image's name into that line, or delete it."
-    )
 
 
 FORMAT = SetFormat("tutorialCSV", (".csv",), index, lambda head: header_has(head, COLUMNS))

@@ -10,6 +10,9 @@ import math
 from collections.abc import Iterable
 
 from trainingrun_agent.prep.model.annotation import LabelledObject, UnusableError
+from trainingrun_agent.prep.model.codes.boxes import BOX_MISSING, BOX_NOT_A_NUMBER, BOX_NOT_FINITE
+from trainingrun_agent.prep.model.codes.classes import CLASS_MISSING
+from trainingrun_agent.prep.model.codes.kind import Value
 
 MAX_SIDE = 10**6
 MAX_NAME = 1024
@@ -46,7 +49,7 @@ def label(value: object) -> str:
     """The class of an object. Raises UnusableError when there is none."""
     name = clean(value)
     if not name:
-        raise UnusableError("ClassMissing", "an object has no name", hint="Give the box a class in the label tool.")
+        raise UnusableError(CLASS_MISSING)
     return name
 
 
@@ -55,13 +58,9 @@ def number(value: object, what: str) -> float:
     try:
         found = _float(value)
     except (ValueError, OverflowError):
-        raise UnusableError(
-            "BoxNotANumber",
-            f"{what} is {_shown(value)}",
-            hint="Draw the box again, or correct the number in the file.",
-        ) from None
+        raise UnusableError(BOX_NOT_A_NUMBER, what=what, found=_shown(value)) from None
     if not math.isfinite(found):
-        raise UnusableError("BoxNotFinite", f"{what} is {found}", hint="Draw the box again: it has no place.")
+        raise UnusableError(BOX_NOT_FINITE, case="number", what=what, found=str(found))
     return found
 
 
@@ -87,15 +86,15 @@ def points(values: Iterable[object], what: str) -> list[tuple[float, float]]:
     found = []
     for pair in values:
         if not isinstance(pair, list | tuple) or len(pair) < 2:
-            raise not_a_box(what, f"one of its points is {_shown(pair)}")
-        found.append((number(pair[0], f"x of a {what}"), number(pair[1], f"y of a {what}")))
+            raise not_a_box(what, "point", found=_shown(pair))
+        found.append((number(pair[0], f"x of {what}"), number(pair[1], f"y of {what}")))
     return found
 
 
 def hull(corners: list[tuple[float, float]], what: str) -> tuple[float, float, float, float]:
     """The upright box around points: xmin, ymin, xmax, ymax. Raises UnusableError for fewer than two."""
     if len(corners) < 2:
-        raise not_a_box(what, f"it has {len(corners)} points")
+        raise not_a_box(what, "points", count=len(corners))
     xs, ys = [x for x, _ in corners], [y for _, y in corners]
     return min(xs), min(ys), max(xs), max(ys)
 
@@ -110,13 +109,9 @@ def turned(
     return [(pivot[0] + x * cos - y * sin, pivot[1] + x * sin + y * cos) for x, y in around]
 
 
-def not_a_box(what: str, why: str) -> UnusableError:
-    """For a shape that has no extent."""
-    return UnusableError(
-        "BoxMissing",
-        f"a {what} is no box: {why}",
-        hint="Only boxes can be trained: draw a box, or delete the object.",
-    )
+def not_a_box(shape: str, case: str, **fields: Value) -> UnusableError:
+    """For a shape that has no extent; `case` is one of BOX_MISSING's."""
+    return UnusableError(BOX_MISSING, index=None, case=case, shape=shape[:60], **fields)
 
 
 def _shown(value: object) -> str:
@@ -136,9 +131,8 @@ def boxed(
 ) -> LabelledObject:
     """An object from its corners xmin, ymin, xmax, ymax. Raises UnusableError when sums have left what floats hold."""
     if not all(map(math.isfinite, corners)):
-        raise UnusableError(
-            "BoxNotFinite", f"its corners are {corners}", hint="Draw the box again: it has no place.", index=index
-        )
+        found = ", ".join(map(str, corners))
+        raise UnusableError(BOX_NOT_FINITE, case="corners", found=found, index=index)
     return LabelledObject(
         index,
         name,

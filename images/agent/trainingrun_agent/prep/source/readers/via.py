@@ -11,6 +11,9 @@ from collections.abc import Collection, Mapping
 from typing import Any, BinaryIO
 
 from trainingrun_agent.prep.model.annotation import LabelledObject, UnusableError
+from trainingrun_agent.prep.model.codes.boxes import BOX_MISSING
+from trainingrun_agent.prep.model.codes.classes import CLASS_AMBIGUOUS
+from trainingrun_agent.prep.model.codes.label_files import IMAGE_NAME_MISSING
 from trainingrun_agent.prep.source.readers.base import Classes, Entries, SetFormat
 from trainingrun_agent.prep.source.readers.json_stream import JSONStream
 from trainingrun_agent.prep.source.readers.outline import outline
@@ -49,7 +52,7 @@ def _image(entries: Entries, key: str, value: Any, asked: Collection[str]) -> No
     image = value if isinstance(value, dict) else {}
     name, ref = clean(image.get("filename")), clean(key)
     if not name or not ref:
-        entries.stray(_nameless(f"entry {ref[:100]!r}"))
+        entries.stray(UnusableError(IMAGE_NAME_MISSING, where=f"entry {ref[:100]!r}"))
         return
     entries.image(ref, name)
     regions = image.get("regions")  # a dictionary in version 1, a list in version 2
@@ -65,7 +68,7 @@ def _csv(file: BinaryIO, entries: Entries, asked: Collection[str]) -> None:
         for line, cells in table:
             name = table.cell(cells, "filename")
             if not name:
-                entries.stray(_nameless(f"line {line}"))
+                entries.stray(UnusableError(IMAGE_NAME_MISSING, where=f"line {line}"))
                 continue
             entries.image(name, name)
             shape, attributes = (table.raw(cells, column) for column in COLUMNS[1:])
@@ -77,9 +80,7 @@ def _object_of_texts(shape: str, attributes: str, asked: Collection[str]) -> Lab
     try:
         return _object(json.loads(shape), json.loads(attributes or "{}"), asked)
     except (ValueError, RecursionError) as error:
-        raise UnusableError(
-            "BoxMissing", f"the region is no JSON: {error}", hint="Correct the line, or export it again from VIA."
-        ) from error
+        raise UnusableError(BOX_MISSING, case="json", problem=str(error)) from error
 
 
 def _object(shape: object, attributes: object, asked: Collection[str]) -> LabelledObject:
@@ -102,24 +103,21 @@ def _corners(kind: str, shape: Mapping[str, Any]) -> Corners:
         xs, ys = shape.get("all_points_x"), shape.get("all_points_y")
         if isinstance(xs, list) and isinstance(ys, list) and len(xs) == len(ys):
             return hull(points(zip(xs, ys, strict=True), kind), kind)
-        raise not_a_box(kind, "its lists of x and y differ in length")
-    raise not_a_box(kind[:60] or "region", "it has no extent")
+        raise not_a_box(kind, "lengths")
+    raise not_a_box(kind or "region", "noExtent")
 
 
-def _class(attributes: Mapping[str, Any], asked: Collection[str]) -> str:
+def _class(region: Mapping[str, Any], asked: Collection[str]) -> str:
     """The value that is the class. Raises UnusableError."""
-    values = {clean(key): name for key, value in attributes.items() if (name := _value(value))}
+    values = {clean(key): name for key, value in region.items() if (name := _value(value))}
     known = {name for name in values.values() if name in asked}
     if len(values) <= 1 or len(known) == 1:
         return label(next(iter(known or values.values()), ""))
     usual = [values[key] for key in values if key.casefold() in _USUAL]
     if len(usual) == 1 and not known:
         return usual[0]
-    raise UnusableError(
-        "ClassAmbiguous",
-        f"the region has several attributes, and not one of them in dataset.classes: {str(values)[:150]}",
-        hint="Keep one region attribute for the class, or put its values into spec.dataset.classes.",
-    )
+    attributes = [f"{key}={value}"[:60] for key, value in values.items()]
+    raise UnusableError(CLASS_AMBIGUOUS, case="attributes", attributes=attributes)
 
 
 def _value(value: object) -> str:
@@ -128,10 +126,6 @@ def _value(value: object) -> str:
         ticked = [clean(option) for option, on in value.items() if on is True or on == "true"]
         return ticked[0] if len(ticked) == 1 else ""
     return clean(value)
-
-
-def _nameless(where: str) -> UnusableError:
-    return UnusableError("ImageNameMissing", f"{where} has no filename", hint="Export the file again from VIA.")
 
 
 def recognises(head: bytes) -> bool:

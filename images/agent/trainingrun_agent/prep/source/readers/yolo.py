@@ -12,6 +12,9 @@ from pathlib import PurePosixPath
 import yaml
 
 from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
+from trainingrun_agent.prep.model.codes.boxes import BOX_COLUMNS
+from trainingrun_agent.prep.model.codes.classes import CLASS_ID_INVALID, UNKNOWN_CLASS
+from trainingrun_agent.prep.model.codes.label_files import ANNOTATION_MALFORMED
 from trainingrun_agent.prep.source.readers.base import Classes, FileFormat
 from trainingrun_agent.prep.source.readers.values import boxed, clean, encoding_of, hull, number, text_of
 
@@ -27,9 +30,7 @@ def read(data: bytes, classes: Classes) -> Annotation:
         text = data.decode(encoding_of(data))
     except UnicodeDecodeError as error:
         raise UnusableError(
-            "AnnotationMalformed",
-            f"no {error.encoding} text: {error.reason}",
-            hint="Save it again with the label tool; a YOLO file holds numbers only.",
+            ANNOTATION_MALFORMED, case="encoding", encoding=error.encoding, problem=error.reason
         ) from error
     lines = [line.split() for line in text.splitlines() if line.strip()]
     objects = tuple(_object(words, index, classes) for index, words in enumerate(lines))
@@ -49,27 +50,14 @@ def _object(words: list[str], index: int, classes: Classes) -> LabelledObject:
     except UnusableError as problem:
         problem.index = index
         raise
-    raise UnusableError(
-        "BoxColumns",
-        f"the line has {len(values)} numbers after the class",
-        hint="Write `class cx cy width height`; leave out confidences.",
-        index=index,
-    )
+    raise UnusableError(BOX_COLUMNS, count=len(values), index=index)
 
 
 def _name(word: str, classes: Classes) -> str:
     if not re.fullmatch(r"\d{1,6}", word, re.ASCII):
-        raise UnusableError(
-            "ClassIdInvalid",
-            f"the line begins with {word[:60]!r}",
-            hint="A line begins with the number of the class, from 0 in the order of spec.dataset.classes.",
-        )
+        raise UnusableError(CLASS_ID_INVALID, found=word[:60])
     if int(word) >= len(classes):
-        raise UnusableError(
-            "UnknownClass",
-            f"class id {word}, but dataset.classes has {len(classes)} names, so ids from 0 to {len(classes) - 1}",
-            hint="Name every class in spec.dataset.classes, in the order of the ids; YOLO counts from 0.",
-        )
+        raise UnusableError(UNKNOWN_CLASS, case="id", id=word, count=len(classes), last=len(classes) - 1)
     return classes[int(word)]
 
 

@@ -1,6 +1,6 @@
-"""The class names that labels use, for who does not name any.
+"""The class names in the labels, for a command without --classes.
 
-Invariant: names are taken as they stand, in the order of the alphabet; nothing is guessed for labels that hold numbers.
+Invariant: names are used as they are written, sorted; nothing is guessed for labels that hold numbers.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
-from trainingrun_agent.cli.arguments import MAX_CLASSES
+from trainingrun_agent.cli.options import MAX_CLASSES
 from trainingrun_agent.cli.usage import UsageError
 from trainingrun_agent.config import Source
 from trainingrun_agent.prep.model.annotation import Annotation, UnusableError
@@ -24,10 +24,10 @@ from trainingrun_agent.progress import Progress
 from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage.base import ObjectStore
 
-EVERY = 100
+PROGRESS_EVERY = 100
 
 
-def names_found(
+def names_in_labels(
     store: ObjectStore, source: Source, *, scratch: Path, progress: Progress, stop: threading.Event
 ) -> tuple[str, ...]:
     """The names in the labels of a source. Raises UsageError, UserError, what storage raises, Interrupted."""
@@ -40,10 +40,10 @@ def names_found(
     with open_labels(format_, listing, origin, scratch=scratch, progress=progress, stop=stop) as labels:
         total = len(labels.pairing.pairs)
         for done, pair in zip(count(1), labels.pairing.pairs, strict=False):
-            if done % EVERY == 0:
+            if done % PROGRESS_EVERY == 0:
                 raise_if_stopped(stop)
                 progress.update(phase="fetching", unit="files", done=done, total=total)
-            with suppress(UnusableError):  # will be a finding
+            with suppress(UnusableError):  # preparation reports it
                 names.update(item.name for item in _annotation(format_, labels.read(pair)).objects)
             if len(names) > MAX_CLASSES:
                 raise UsageError(f"the labels have more than {MAX_CLASSES} names: name the classes with --classes")
@@ -61,7 +61,9 @@ def _listed(format_: FileFormat, listing: Listing, origin: Origin) -> tuple[str,
     lists = dict(_lists(format_, listing, origin))
     if len(set(lists.values())) == 1:
         return next(iter(lists.values()))
-    found = f"{' and '.join(sorted(lists))} differ" if lists else "no classes.txt or data.yaml says which"
+    found = (
+        f"{' and '.join(sorted(lists))} differ" if lists else "there is no classes.txt or data.yaml with their names"
+    )
     raise UsageError(
         f"{format_.name} labels hold numbers, and {found}: name the classes with --classes, in the order of the numbers"
     )

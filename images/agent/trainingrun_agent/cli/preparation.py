@@ -1,6 +1,6 @@
 """Preparation of folders: the one place of the command line that calls `prepare`.
 
-Invariant: what comes back is what preparation says; a report is there whenever preparation wrote one.
+Invariant: what comes back is what preparation found; a report is there whenever preparation wrote one.
 """
 
 from __future__ import annotations
@@ -8,14 +8,13 @@ from __future__ import annotations
 import json
 import threading
 from argparse import Namespace
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trainingrun_agent.cli import wording
-from trainingrun_agent.cli.names import names_found
-from trainingrun_agent.cli.sources import Folders
+from trainingrun_agent.cli.class_names import names_in_labels
+from trainingrun_agent.cli.folders import Folders
+from trainingrun_agent.cli.terms import for_folders
 from trainingrun_agent.config import Dataset, GroupBy, Source, SplitRule
 from trainingrun_agent.errors import NotFound, UserError
 from trainingrun_agent.keys import BucketKeys, folder_of
@@ -25,6 +24,7 @@ from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.folder import FolderStore
 from trainingrun_agent.storage.manifest import Producer
+from trainingrun_agent.terms import Terms
 
 KEYS = BucketKeys("")
 """The output folder is laid out as a bucket without a storage prefix."""
@@ -32,24 +32,25 @@ MAX_REPORT, MAX_PAGE = 16 << 20, 64 << 20
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What came out. `folder` is the key of the folder with the report; `report` is None when it did not come so far.
+class Result:
+    """What preparation found. `report` and `page` are None when it ended before there was a report.
 
-    `named` are the classes when they were taken from the labels.
+    `report_folder` is the key of their folder. `found_classes` are the class names when they were taken from the
+    labels. `ignored_paths` are paths that listings left out, with the cause.
     """
 
     prepared: PreparedDataset | None
     refusal: UserError | None
     report: dict[str, Any] | None
     page: bytes | None
-    folder: str
-    named: tuple[str, ...] | None
-    passed_over: dict[str, str]
+    report_folder: str
+    found_classes: tuple[str, ...] | None
+    ignored_paths: dict[str, str]
 
 
 @dataclass
-class Work:
-    """One preparation of folders into the folder `out`, with `scratch` for what is temporary."""
+class Preparation:
+    """One preparation of folders into the folder `out`, with `scratch` for temporary files."""
 
     arguments: Namespace
     data: Folders
@@ -59,36 +60,42 @@ class Work:
     progress: Progress = field(default_factory=lambda: Progress(stage="prep", pod_uid="cli"))
     stores: dict[str, FolderStore] = field(default_factory=dict)
 
-    def run(self) -> Outcome:
+    def run(self) -> Result:
         """Raises UsageError, what storage raises, DiskFull, Interrupted."""
         out = self.out
         for info in list(out.list(f"{KEYS.failed_datasets}/")):
             out.delete(info.key)
-        named, prepared, refusal = None, None, None
+        found_classes, prepared, refusal = None, None, None
         try:
             if self.arguments.classes is None:
-                named = self._names()
-            prepared = self._prepare(out, self.arguments.classes or named or ())
-        except UserError as problem:
-            refusal = self._reworded(problem)
-        folder = folder_of(prepared.manifest_key) if prepared else _failed(out)
+                found_classes = self._classes_in_labels()
+            prepared = self._prepare(out, self.arguments.classes or found_classes or ())
+        except UserError as error:
+            refusal = error
+        folder = folder_of(prepared.manifest_key) if prepared else _failed_folder(out)
         report = _read(out, f"{folder}/report.json", MAX_REPORT) if folder else None
-        return Outcome(
+        return Result(
             prepared,
             refusal,
             None if report is None else json.loads(report),
             _read(out, f"{folder}/report.html", MAX_PAGE) if folder else None,
             folder,
-            named,
-            self._passed_over(),
+            found_classes,
+            self._ignored_paths(),
         )
+
+    @property
+    def terms(self) -> Terms:
+        """The names of the folders and options, for messages."""
+        evaluation = self.data.eval
+        return for_folders(self.data.train.bucket, evaluation.bucket if evaluation else None)
 
     def _prepare(self, out: ObjectStore, classes: tuple[str, ...]) -> PreparedDataset:
         arguments = self.arguments
         dataset = Dataset(
             train=self.data.train,
             eval=self.data.eval,
-            split=self._rule(),
+            split=self._split_rule(),
             classes=classes,
             max_bad_files=arguments.max_bad_files,
             max_image_side=arguments.max_image_side,
@@ -104,46 +111,35 @@ class Work:
                 scratch=self.scratch,
                 progress=self.progress,
                 stop=self.stop,
-                words=self.words,
+                terms=self.terms,
             )
         )
 
-    def _rule(self) -> SplitRule | None:
+    def _split_rule(self) -> SplitRule | None:
         arguments = self.arguments
         if arguments.eval_fraction is None:
             return None
         group: GroupBy = arguments.split_group or "sequence"
         return SplitRule(arguments.eval_fraction, arguments.split_seed or 0, group)
 
-    def _names(self) -> tuple[str, ...]:
+    def _classes_in_labels(self) -> tuple[str, ...]:
         source: Source = self.data.train
-        return names_found(
-            self._store(source.bucket), source, scratch=self.scratch, progress=self.progress, stop=self.stop
-        )
+        store = self._store(source.bucket)
+        return names_in_labels(store, source, scratch=self.scratch, progress=self.progress, stop=self.stop)
 
     def _store(self, folder: str) -> FolderStore:
         if folder not in self.stores:
             self.stores[folder] = FolderStore(Path(folder))
         return self.stores[folder]
 
-    def _passed_over(self) -> dict[str, str]:
+    def _ignored_paths(self) -> dict[str, str]:
         return {
             f"{store.bucket}/{path}": cause for store in self.stores.values() for path, cause in store.skipped.items()
         }
 
-    @property
-    def words(self) -> Callable[[str], str]:
-        """Says what preparation says in the words of the command line."""
-        evaluation = self.data.eval
-        return wording.for_folders(self.data.train.bucket, evaluation.bucket if evaluation else None)
 
-    def _reworded(self, problem: UserError) -> UserError:
-        hint = problem.hint.partition(" Report: ")[0]
-        return UserError(problem.reason, self.words(problem.message), hint=self.words(hint))
-
-
-def _failed(out: ObjectStore) -> str:
-    """The folder of the report of a preparation that failed, empty when there is none."""
+def _failed_folder(out: ObjectStore) -> str:
+    """The folder of the report on refused data, empty when there is none."""
     found = next(iter(out.list(f"{KEYS.failed_datasets}/", limit=1)), None)
     return folder_of(found.key) if found else ""
 

@@ -1,7 +1,7 @@
-"""The folders that a command was given, checked before any work is done.
+"""The folders of a command, checked before any work is done.
 
-Invariant: what is accepted can be listed, no image is in two splits by its folder, and nothing is written among the
-data, where the next call would take it for data.
+Invariant: a folder that is accepted can be listed, no image is in two splits because of its folder, and nothing is
+written into the folders with data, where the next call would read it as data.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from trainingrun_agent.config import Source
 
 @dataclass(frozen=True)
 class Folders:
-    """Sources whose bucket is a folder: all of it."""
+    """Sources whose bucket is a folder; all of it is read."""
 
     train: Source
     eval: Source | None
@@ -51,7 +51,7 @@ def check_target(option: str, path: Path, data: Folders) -> None:
     for folder in data.paths:
         if place.is_relative_to(folder.resolve()):
             raise UsageError(
-                f"{option} {path} lies in {folder}, and would be taken for data: name a place outside of it"
+                f"{option} {path} is inside {folder}, where it would be read as data: name a place outside of it"
             )
     if path.is_dir() and option != "--out":
         raise UsageError(f"{option} {path} is a folder: name a file in it")
@@ -83,10 +83,8 @@ def _check_apart(train: Path, evaluation: Path) -> None:
     one, other = train.resolve(), evaluation.resolve()
     if one == other:
         raise UsageError(
-            f"--eval {evaluation} is the folder for training too: name another one, or use --eval-fraction"
+            f"--eval {evaluation} is also the folder for training: name another one, or use --eval-fraction"
         )
     inner, outer = (evaluation, train) if other.is_relative_to(one) else (train, evaluation)
     if inner.resolve().is_relative_to(outer.resolve()):
-        raise UsageError(
-            f"{inner} lies in {outer}: its images would be for training and for evaluation; name two folders apart"
-        )
+        raise UsageError(f"{inner} is inside {outer}, so its images would be in both splits: name two separate folders")

@@ -1,6 +1,6 @@
 """Progress on standard error: a bar on a terminal, else a line every few seconds.
 
-Invariant: it only looks at the progress that preparation keeps, and leaves nothing of a bar behind.
+Invariant: it only reads the progress that preparation reports, and erases the bar when it ends.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from trainingrun_agent.progress import Progress
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-LOOK_SECONDS, LINE_SECONDS = 0.1, 5.0
+REFRESH_SECONDS, LINE_SECONDS = 0.1, 5.0
 _VERBS = {"listing": "listing", "fetching": "reading labels", "checking": "checking", "writing": "writing"}
 
 
-class Bar:
-    """Shown until the end of the block."""
+class ProgressBar:
+    """Shows progress until the end of the block."""
 
     def __init__(
         self, progress: Progress, *, quiet: bool, stream: TextIO | None = None, clock: Clock | None = None
@@ -30,9 +30,9 @@ class Bar:
         self._stream = stream or sys.stderr
         self._clock = clock or Clock()
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="bar", daemon=True)
-        self._view: _Lines | _Drawn = (
-            _Drawn(self._stream) if self._stream.isatty() else _Lines(self._stream, self._clock)
+        self._thread = threading.Thread(target=self._loop, name="progress bar", daemon=True)
+        self._display: _Lines | _TqdmBar = (
+            _TqdmBar(self._stream) if self._stream.isatty() else _Lines(self._stream, self._clock)
         )
 
     def __enter__(self) -> Self:
@@ -46,21 +46,21 @@ class Bar:
         self._ended.set()
         if self._thread.ident is not None:
             self._thread.join()
-        self._view.close()
+        self._display.close()
 
-    def look(self) -> None:
-        """Show what is new."""
+    def refresh(self) -> None:
+        """Show what has changed."""
         document = self._progress.snapshot()
         if document["phase"] in _VERBS and document.keys() >= {"done", "unit"}:
-            self._view.show(document)
+            self._display.show(document)
 
     def _loop(self) -> None:
-        while not self._clock.wait(self._ended, LOOK_SECONDS):
-            self.look()
+        while not self._clock.wait(self._ended, REFRESH_SECONDS):
+            self.refresh()
 
 
-class _Drawn:
-    """By tqdm, one bar for each phase."""
+class _TqdmBar:
+    """A bar of tqdm for each phase."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -68,7 +68,7 @@ class _Drawn:
         self._bar: tqdm[Any] | None = None
 
     def show(self, document: dict[str, Any]) -> None:
-        """Bring the bar up to date."""
+        """Update the bar."""
         phase = (document["phase"], document["unit"])
         if self._bar is None or phase != self._phase:
             self.close()
@@ -80,7 +80,7 @@ class _Drawn:
         self._bar.refresh()
 
     def close(self) -> None:
-        """Wipe it out."""
+        """Erase the bar."""
         if self._bar is not None:
             self._bar.close()
 
@@ -100,7 +100,7 @@ class _Drawn:
 
 
 class _Lines:
-    """For logs."""
+    """Lines for a log."""
 
     def __init__(self, stream: TextIO, clock: Clock) -> None:
         self._stream, self._clock = stream, clock
@@ -109,7 +109,7 @@ class _Lines:
         self._next = clock.monotonic() + LINE_SECONDS
 
     def show(self, document: dict[str, Any]) -> None:
-        """A line, when one is due."""
+        """Print a line when LINE_SECONDS have passed."""
         now = self._clock.monotonic()
         phase = (document["phase"], document["unit"])
         if phase != self._phase:
@@ -121,15 +121,15 @@ class _Lines:
             print(_line(document, speed), file=self._stream, flush=True)
 
     def close(self) -> None:
-        """Lines stay."""
+        """Printed lines stay."""
 
 
 def _line(document: dict[str, Any], speed: float) -> str:
     done, total, unit = document["done"], document.get("total"), document["unit"]
-    told = f"{_VERBS[document['phase']]} "
+    text = f"{_VERBS[document['phase']]} "
     if unit == "bytes":
-        told += f"{done / 1e6:.1f}{f' of {total / 1e6:.1f}' if total else ''} MB, {speed / 1e6:.1f} MB/s"
+        text += f"{done / 1e6:.1f}{f' of {total / 1e6:.1f}' if total else ''} MB, {speed / 1e6:.1f} MB/s"
     else:
-        told += f"{done}{f' of {total}' if total else ''} {unit}, {speed:.0f} {unit}/s"
-        told += f", {document['bytesPerSecond'] / 1e6:.1f} MB/s" if "bytesPerSecond" in document else ""
-    return told + (f", {document['etaSeconds']:.0f} s left" if "etaSeconds" in document else "")
+        text += f"{done}{f' of {total}' if total else ''} {unit}, {speed:.0f} {unit}/s"
+        text += f", {document['bytesPerSecond'] / 1e6:.1f} MB/s" if "bytesPerSecond" in document else ""
+    return text + (f", {document['etaSeconds']:.0f} s left" if "etaSeconds" in document else "")

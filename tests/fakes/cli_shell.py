@@ -21,7 +21,7 @@ class Result:
 
 
 @dataclass
-class CommandLine:
+class Shell:
     """The command line of the agent's package; `root` is the current folder."""
 
     root: Path

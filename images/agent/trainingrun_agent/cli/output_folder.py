@@ -1,7 +1,6 @@
-"""The names that the tools of the Object Detection API expect, beside the content-addressed layout.
+"""The folder that `convert` writes: names that the Object Detection API expects, beside the content-addressed layout.
 
-Invariant: every name stands for an object of the manifest and has its bytes; nothing is copied where the file system
-has links.
+Invariant: every name is a hard link to an object of the manifest, or a copy where the file system has no links.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ def is_ours(name: str) -> bool:
 
 
 def lay_out(out: Path, prepared: PreparedDataset) -> Iterator[str]:
-    """Give a data set its plain names; yields what there is to say of it."""
+    """Give a data set its plain names; yields the lines to print about it."""
     folder = prepared.manifest_key.rpartition("/")[0]
     found = manifest.read(FolderStore(out), prepared.manifest_key)
     names = _names(found)

@@ -1,0 +1,144 @@
+"""`trainingrun prune`: list what no run needs, and delete it when asked to.
+
+Invariant: without --delete nothing is changed; with it, exactly what was listed is deleted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import threading
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trainingrun_agent.cli.terminal import count, plain, print_lines, size
+from trainingrun_agent.cli.usage import UsageError
+
+if TYPE_CHECKING:
+    from trainingrun_agent.prune import Plan, Survey
+    from trainingrun_agent.storage.base import ObjectStore
+
+SUMMARY = "list data sets that no run needs, and delete them with --delete"
+EPILOG = """\
+exit codes:
+  0    done
+  2    wrong arguments, no access, or an object that somebody has to look at first
+  130  interrupted
+
+Credentials are read from where AWS's own tools read them: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY,
+the files of AWS_PROFILE, or the role of the machine or pod. Certificates: AWS_CA_BUNDLE.
+"""
+_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+
+
+def age(text: str) -> timedelta:
+    """`30d`, `24h` or `2w`."""
+    found = re.fullmatch(r"(\d{1,5})([hdw])", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an age such as 24h, 30d or 8w")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The bucket or folder, and the ages."""
+    place = parser.add_mutually_exclusive_group(required=True)
+    place.add_argument("--bucket", metavar="NAME", help="bucket of the runs (spec.storage.bucket)")
+    place.add_argument("--folder", type=Path, metavar="FOLDER", help="folder that `trainingrun convert` wrote")
+    parser.add_argument("--prefix", default="", metavar="KEY", help="prefix of the runs (spec.storage.prefix)")
+    parser.add_argument("--endpoint", metavar="URL", help="address of an S3-compatible server (default: AWS)")
+    parser.add_argument("--region", metavar="NAME", help="(default: that of your AWS configuration, or us-east-1)")
+    parser.add_argument(
+        "--addressing", choices=("path", "virtual"), help="(default: path with --endpoint, else virtual)"
+    )
+    parser.add_argument(
+        "--older-than",
+        type=age,
+        default=age("30d"),
+        metavar="AGE",
+        help="delete data sets without a run, and reports on refused data, only when they are older, such as 12h, 30d"
+        " or 8w (default: 30d)",
+    )
+    parser.add_argument(
+        "--grace",
+        type=age,
+        default=age("24h"),
+        metavar="AGE",
+        help="how long a preparation may take: younger records are kept, and everything is while a younger run is not"
+        " prepared (default: 24h)",
+    )
+    parser.add_argument("--delete", action="store_true", help="delete what is listed (default: only list)")
+
+
+def current_time() -> datetime:
+    """The time that ages are counted from."""
+    return datetime.now(UTC)
+
+
+def run(arguments: Namespace, stop: threading.Event) -> int:
+    """Returns the exit code. Raises UsageError, StageError."""
+    from trainingrun_agent.keys import BucketKeys
+    from trainingrun_agent.prune import plan, survey
+
+    keys = BucketKeys(arguments.prefix.strip("/"))
+    store = _open(arguments)
+    found = survey(store, keys, stop=stop)
+    if arguments.folder is not None:
+        _keep_newest(found)
+    planned = plan(found, now=current_time(), older_than=arguments.older_than, grace=arguments.grace)
+    print_lines(list(_lines(found, planned, where=f"{store.bucket}/{keys.prefix}".rstrip("/"))))
+    if arguments.delete:
+        _delete(store, planned, stop)
+    print_lines([_total(planned, deleted=arguments.delete)])
+    return 0
+
+
+def _open(arguments: Namespace) -> ObjectStore:
+    if arguments.folder is None:
+        from trainingrun_agent.cli.bucket import open_bucket
+
+        return open_bucket(arguments)
+    from trainingrun_agent.storage.folder import FolderStore
+
+    if not arguments.folder.is_dir():
+        raise UsageError(f"--folder {arguments.folder}: no such folder")
+    return FolderStore(arguments.folder)
+
+
+def _keep_newest(found: Survey) -> None:
+    """A folder of `convert` has no runs that need a data set: its newest one is needed."""
+    complete = {digest: one for digest, one in found.data_sets.items() if one.names is not None}
+    if complete:
+        found.runs["the newest"] = max(complete, key=lambda digest: complete[digest].modified)
+
+
+def _lines(found: Survey, planned: Plan, *, where: str) -> Iterator[str]:
+    needed = len(set(found.runs.values()) & found.data_sets.keys())
+    yield f"{plain(where)}: {len(found.data_sets)} data sets, {needed} of them needed"
+    for deletion in planned.deletions:
+        objects = count(len(deletion.objects), "object")
+        yield f"  datasets/{plain(deletion.what)}  {objects}, {size(deletion.size)}: {deletion.why}"
+    if planned.waiting:
+        yield (
+            f"Data sets and records are not deleted now: {plain(planned.waiting)}. Try again later, or use a shorter"
+            " --grace."
+        )
+
+
+def _delete(store: ObjectStore, planned: Plan, stop: threading.Event) -> None:
+    from trainingrun_agent.stopping import raise_if_stopped
+
+    for deletion in planned.deletions:
+        for info in deletion.objects:
+            raise_if_stopped(stop)
+            store.delete(info.key)
+
+
+def _total(planned: Plan, *, deleted: bool) -> str:
+    number = sum(len(deletion.objects) for deletion in planned.deletions)
+    total = f"{number} objects, {size(sum(deletion.size for deletion in planned.deletions))}"
+    if not number:
+        return "Nothing to delete."
+    return f"Deleted {total}." if deleted else f"Would delete {total}. Nothing was deleted: add --delete."

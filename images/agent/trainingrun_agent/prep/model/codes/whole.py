@@ -1,0 +1,97 @@
+"""Findings about a whole split: balance, sizes, images that are in the data more than once."""
+
+from __future__ import annotations
+
+from trainingrun_agent.prep.model.codes.kind import Example, FindingKind, Severity
+
+_SEEN_BEFORE = "Scores will be inflated: the model has already seen this image."
+
+CLASS_WITHOUT_EVAL = FindingKind(
+    "ClassWithoutEval",
+    Severity.WARNING,
+    meaning="No image for evaluation has an object of this class.",
+    effect="The class is trained, but mAP says nothing about how well it is detected.",
+    seen="no box of class {name!r} in the eval split",
+    done="left the class out of mAP",
+    advice="Label images with this class for evaluation. If a part of one folder is used for evaluation, you can also "
+    "{change[dataset.evalFraction]} or {field[dataset.splitSeed]}.",
+    example=Example("No eval image has the class `hub`.", "An eval image has a box of class `hub`."),
+)
+CLASS_IMBALANCE = FindingKind(
+    "ClassImbalance",
+    Severity.WARNING,
+    meaning="A class has less than a twentieth of the boxes of the most frequent class.",
+    effect="The network learns the rare class last and worst, and detects it rarely.",
+    seen="{count:box|boxes} of class {name!r}, but {mostCount} of {most!r}",
+    done="nothing: every box counts the same",
+    advice="Add images with the rare class.",
+    example=Example("21 boxes of class `tire`, one of class `hub`.", "20 boxes of class `tire`, one of class `hub`."),
+)
+BOXES_TOO_SMALL = FindingKind(
+    "BoxesTooSmall",
+    Severity.WARNING,
+    meaning="More than a twentieth of the boxes of a split are BoxTooSmall.",
+    effect="The network learns little from boxes this small. Scores stay low however long it is trained.",
+    seen="{count} of {of:box|boxes} are shorter than {leastSide} pixels once {network} scales images to {side} pixels",
+    done="kept for training",
+    advice="Cut the images into tiles before labelling, or {change[model.network]} that has a larger input.",
+    example=Example("One of two boxes is 3 pixels wide.", "Both boxes are 50 pixels wide."),
+)
+IMAGES_MUCH_LARGER = FindingKind(
+    "ImagesMuchLarger",
+    Severity.INFO,
+    meaning="Images are more than four times as large as the network's input.",
+    effect="Details get lost: an object of 40 pixels in such an image is less than 10 pixels for the network.",
+    seen="{count} of {of:image|images} are more than {times} times as large as the {side} pixels that {network} uses",
+    done="scaled the images down to {field[dataset.maxImageSide]}",
+    advice="Nothing to do if the objects stay large enough. Smaller images are uploaded and prepared faster.",
+    example=Example(
+        "An image of 1280 x 960 pixels for a network that scales it to 300.", "The image at 640 x 480 pixels."
+    ),
+)
+DUPLICATE_IMAGE = FindingKind(
+    "DuplicateImage",
+    Severity.WARNING,
+    meaning="Two images of a split are the same, byte by byte, and have the same boxes.",
+    effect="The image counts twice; what it shows weighs more than the rest.",
+    seen="byte-identical to {other}, with the same boxes",
+    done="kept both",
+    advice="Delete one of the two.",
+    example=Example("`wheel.jpg` is a copy of `tire.jpg`, with the same boxes.", "`tire.jpg` alone."),
+)
+DUPLICATE_CONTRADICTS = FindingKind(
+    "DuplicateContradicts",
+    Severity.WARNING,
+    meaning="Two images of a split are the same, byte by byte, but have different boxes.",
+    effect="The network is taught that the same pixels are an object and background.",
+    seen="byte-identical to {other}, but with different boxes",
+    done="kept both",
+    advice="Decide which boxes are right, and delete the other image.",
+    example=Example("`wheel.jpg` is a copy of `tire.jpg`, with another box.", "`tire.jpg` alone."),
+)
+DUPLICATE_ACROSS_SPLITS = FindingKind(
+    "DuplicateAcrossSplits",
+    Severity.WARNING,
+    meaning="The same image, byte by byte, is in both splits.",
+    effect=_SEEN_BEFORE,
+    seen={
+        "sameBoxes": "byte-identical to {otherSplit}/{other}, with the same boxes",
+        "otherBoxes": "byte-identical to {otherSplit}/{other}, but with different boxes",
+    },
+    done="kept both",
+    advice="Remove the image from one of the splits.",
+    example=Example("`train/tire.jpg` and `eval/tire.jpg` are the same file.", "`eval/tire.jpg` is another photo."),
+)
+NEAR_DUPLICATE_ACROSS_SPLITS = FindingKind(
+    "NearDuplicateAcrossSplits",
+    Severity.WARNING,
+    meaning="An image for evaluation looks like one for training: at most 7 of the 128 bits of their difference "
+    "hashes differ. Often it is a scaled copy or the next frame of a video.",
+    effect="Scores will be inflated if both show the same scene: the model has already seen it.",
+    seen="looks like {otherSplit}/{other}: {bits} of {of} bits of their difference hashes differ",
+    done="kept both",
+    advice="If both show the same scene, move them to the same split.",
+    example=Example(
+        "`eval/tire.jpg` is `train/tire.jpg`, saved with a lower quality.", "`eval/tire.jpg` is another photo."
+    ),
+)

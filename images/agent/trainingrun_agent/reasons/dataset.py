@@ -1,0 +1,179 @@
+"""Reasons that the data gives: labels, classes and files that cannot be trained on."""
+
+from __future__ import annotations
+
+from trainingrun_agent.reasons.entry import Outcome, Reason, Step
+from trainingrun_agent.terms import Change, Field
+
+_USER = Outcome.USER_ERROR
+_FORMAT_EXAMPLE = {
+    "format": Field("dataset.train.format"),
+    "change_format": Change("dataset.train.format"),
+    "uri": Field("dataset.train.uri"),
+}
+_CORRECT = "Correct the files that the report names, each finding says how; then {retry}."
+
+CLASS_NOT_FOUND = Reason(
+    "ClassNotFound",
+    _USER,
+    Step.NEW_RUN,
+    message="{field[dataset.classes]}: no object of class {classes} in {field[dataset.train]}; names there: {names}",
+    hint="Class names are case-sensitive: {change[dataset.classes]}; or correct the labels and {retry}.",
+    meaning="A class that was asked for is in no label of the training images. Nothing would be learned for it.",
+    fields=("dataset.classes",),
+)
+CLASS_LOST = Reason(
+    "ClassLost",
+    _USER,
+    Step.RETRY,
+    message="{source}: no object of class {name!r} is left, {count} of them in bad files or without a usable box",
+    hint=_CORRECT,
+    meaning="The labels have objects of the class, but none that can be used.",
+    fields=("dataset.classes",),
+)
+TOO_MANY_BAD_FILES = Reason(
+    "TooManyBadFiles",
+    _USER,
+    Step.RETRY,
+    message="{bad} among {files} ({field[dataset.maxBadFiles]} {limit} allows {allowed})",
+    hint="Correct the files that the report names, then {retry}; or {higher[dataset.maxBadFiles]}.",
+    meaning="More files cannot be used than are tolerated. So many defects mostly have one cause, such as the wrong"
+    " folder or format.",
+    fields=("dataset.maxBadFiles",),
+)
+EMPTY_TRAIN_SET = Reason(
+    "EmptyTrainSet",
+    _USER,
+    Step.RETRY,
+    message="{source}: no image file in it",
+    hint="Upload images and their labels, then {retry}. If the address is wrong, {change_uri}.",
+    meaning="No image with a usable box is left to train on.",
+    fields=("dataset.train.uri",),
+    example={"source": Field("dataset.train"), "change_uri": Change("dataset.train.uri")},
+)
+EMPTY_EVAL_SET = Reason(
+    "EmptyEvalSet",
+    _USER,
+    Step.RETRY,
+    message=EMPTY_TRAIN_SET.message,
+    hint=EMPTY_TRAIN_SET.hint,
+    meaning="No image with a usable box is left to evaluate on.",
+    fields=("dataset.eval.uri",),
+    example={"source": Field("dataset.eval"), "change_uri": Change("dataset.eval.uri")},
+)
+NO_IMAGES = {"train": EMPTY_TRAIN_SET, "eval": EMPTY_EVAL_SET}
+NO_IMAGES_DRAWN = {
+    split: reason.case(
+        message="{field[dataset.evalFraction]} {fraction} leaves no image for {split}, of {images}",
+        hint="{change[dataset.evalFraction]} or {field[dataset.splitSeed]}; when all images are one group, with"
+        " {field[dataset.splitGroup]} image.",
+        step=Step.NEW_RUN,
+        fields=("dataset.evalFraction", "dataset.splitSeed", "dataset.splitGroup"),
+    )
+    for split, reason in NO_IMAGES.items()
+}
+NO_USABLE_IMAGES = {
+    split: reason.case(message="{source}: none of its {images} can be used", hint=_CORRECT)
+    for split, reason in NO_IMAGES.items()
+}
+NO_BOXES = {
+    split: reason.case(
+        message="{source}: no usable box in its {images}",
+        hint="Draw boxes of the classes in {field[dataset.classes]}, or correct the files that the report names; then"
+        " {retry}.",
+    )
+    for split, reason in NO_IMAGES.items()
+}
+IMAGE_SET_NOT_FOUND = Reason(
+    "ImageSetNotFound",
+    _USER,
+    Step.NEW_RUN,
+    message="{image_set}: no object {place}; sets there: {known}",
+    hint="{change_set}. The list has to lie in ImageSets/Main/ below {uri}.",
+    meaning="The VOC tree has no list ImageSets/Main/<name>.txt of the name that was asked for.",
+    fields=("dataset.train.imageSet", "dataset.eval.imageSet"),
+    example={
+        "image_set": Field("dataset.train.imageSet"),
+        "change_set": Change("dataset.train.imageSet"),
+        "uri": Field("dataset.train.uri"),
+    },
+)
+FORMAT_NOT_RECOGNISED = Reason(
+    "FormatNotRecognised",
+    _USER,
+    Step.RETRY,
+    message="{format}: auto recognised no labels in {images} images and {files} files that could hold labels, such as"
+    " {examples}",
+    hint="Upload the labels below {uri}, then {retry}; or {change_format}: one of {formats}.",
+    meaning="The files beside the images are in no format that is known, or there are none.",
+    fields=("dataset.train.format", "dataset.eval.format"),
+    example=_FORMAT_EXAMPLE,
+)
+FORMAT_AMBIGUOUS = Reason(
+    "FormatAmbiguous",
+    _USER,
+    Step.NEW_RUN,
+    message="{format}: auto found labels in {count} formats: {found}",
+    hint="{change_format}, or another of those found: {formats}.",
+    meaning="The images have labels in more than one format. Which one is right cannot be guessed.",
+    fields=("dataset.train.format", "dataset.eval.format"),
+    example=_FORMAT_EXAMPLE,
+)
+LABELS_NOT_FOUND = Reason(
+    "LabelsNotFound",
+    _USER,
+    Step.RETRY,
+    message="{format}: {name}, but no file below {uri} begins as that format does; {suffixes} files there: {files}",
+    hint="Upload the file of labels below {uri}, then {retry}; or {change_format}.",
+    meaning="No file has the label format that was asked for.",
+    fields=("dataset.train.format", "dataset.eval.format"),
+    example=_FORMAT_EXAMPLE,
+)
+CLASS_LIST_MISMATCH = Reason(
+    "ClassListMismatch",
+    _USER,
+    Step.NEW_RUN,
+    message="{field[dataset.classes]} is {classes}, but {file} lists {names}",
+    hint="Class ids in YOLO labels are places in that list: {change[dataset.classes]}; or correct or delete"
+    " the file if it is not the list that the labels were made with, and {retry}.",
+    meaning="YOLO labels hold numbers, and a list beside them gives the numbers other names than those asked for.",
+    fields=("dataset.classes",),
+)
+DATA_CHANGED = Reason(
+    "DataChanged",
+    _USER,
+    Step.RETRY,
+    message="{files} changed while being read",
+    hint="Let the upload end, then {retry}.",
+    meaning="Files changed between being listed and being read, so the records would not be those of the listing.",
+)
+
+UNKNOWN_NETWORK = Reason(
+    "UnknownNetwork",
+    _USER,
+    Step.NEW_RUN,
+    message="{field[model.network]} {network!r} is not known",
+    hint="{change[model.network]}: one of {known}.",
+    meaning="The agent knows no configuration for the network, as when the operator is of a newer release.",
+    fields=("model.network",),
+)
+LEARNING_RATE_UNUSABLE = Reason(
+    "LearningRateUnusable",
+    _USER,
+    Step.NEW_RUN,
+    message="{field[train.learningRate]} is {rate!r}, which is not a decimal number above 0 and at most 10",
+    hint="{change[train.learningRate]}.",
+    meaning="The learning rate cannot be used by any optimizer.",
+    fields=("train.learningRate",),
+)
+CONFIG_REFUSED = Reason(
+    "ConfigRefused",
+    _USER,
+    Step.PLATFORM,
+    message="the Object Detection API refuses the pipeline.config: {problem}",
+    hint="Give your platform team this message. With a trainer image of your own, it has to have the Object Detection"
+    " API that the operator's image has: {change[train.image]}.",
+    meaning="The configuration of the network is not understood, as when a trainer image of one's own has another"
+    " Object Detection API.",
+    fields=("train.image",),
+)
