@@ -106,9 +106,9 @@ def _summary(results: list[Result], *, seconds: float) -> int:
     for result in results:
         print(result.line)
         for test in result.failures:
-            print(f"{'':12}  failed: {test}")
+            print(f"{'':19}  failed: {test}")
         for reason, count in result.reasons.items():
-            print(f"{'':12}  {count} skipped: {reason}")
+            print(f"{'':19}  {count} skipped: {reason}")
     passed, failed, skipped = (sum(getattr(r, name) for r in results) for name in ("passed", "failed", "skipped"))
     print(f"total time {seconds:.0f} s")
     print(f"{passed} passed, {failed} failed, {skipped} skipped", flush=True)

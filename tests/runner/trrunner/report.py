@@ -25,7 +25,7 @@ class Result:
     def line(self) -> str:
         """One line of the summary."""
         counts = f"{self.passed:5} passed {self.failed:3} failed {self.skipped:3} skipped"
-        return f"{self.name:12}{counts}  {self.seconds:6.0f} s" + (f"  {self.error}" if self.error else "")
+        return f"{self.name:19}{counts}  {self.seconds:6.0f} s" + (f"  {self.error}" if self.error else "")
 
 
 def read(name: str, xml: Path, *, seconds: float, code: int) -> Result:
