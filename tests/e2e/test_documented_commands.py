@@ -15,15 +15,18 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from trcluster.command import run
-from trdemo import install
+from trdemo import install, user_shell
 from trdemo.command_table import Way, documented, way_of
 from trdemo.documented_commands import Command, difference
+from trdemo.follow import condition
 from trdemo.installation import Installation, tire_run
+from trdemo.tires import draw_set
 from trdemo.watched_run import WatchedRun
 from trimages.paths import REPOSITORY
 
@@ -31,6 +34,7 @@ pytestmark = pytest.mark.node
 
 SECONDS = 180  # for one command on a busy machine
 NOTES = b"uploaded as the guide says"
+PHOTOS = 20
 ENDLESS = ("--watch", "port-forward")
 COMMANDS = documented(Way.RUN, Way.DRY_RUN, Way.HELM)
 
@@ -85,6 +89,11 @@ def terminal(
     keys = {"AWS_ACCESS_KEY_ID": storage.access_key, "AWS_SECRET_ACCESS_KEY": storage.secret_key}
     (folder / "s3.env").write_text("".join(f"{name}={value}\n" for name, value in keys.items()))
     (folder / "values.yaml").write_text(yaml.safe_dump(install.image_values(installation.images)))
+    user_shell.write(installation.target, folder / "demo-output")
+    (folder / "photos").mkdir()
+    for photo in draw_set(PHOTOS, seed=1, prefix="photo"):
+        (folder / "photos" / photo.name).write_bytes(photo.jpeg)
+        (folder / "photos" / photo.name).with_suffix(".xml").write_bytes(photo.xml)
     (folder / "tire").mkdir()
     (folder / "tire" / "notes.txt").write_bytes(NOTES)
     for name in ("tire.yaml", "trainingrun.yaml"):
@@ -111,41 +120,62 @@ def shown_cron_job(installation: Installation) -> str:
     return image.replace("https://s3.example.com", installation.target.storage.in_cluster)
 
 
-def without_the_secret(installation: Installation) -> None:
-    installation.target.kubectl("delete", "secret", install.SECRET, "-n", "vision", "--ignore-not-found")
+def without_the_secret(terminal: Terminal) -> None:
+    terminal.installation.target.kubectl("delete", "secret", install.SECRET, "-n", "vision", "--ignore-not-found")
 
 
-def a_failed_attempt(installation: Installation) -> None:
-    installation.apply(tire_run("lost", storage={"bucket": "no-such-bucket"}), namespace="vision")
-    installation.finished("lost", namespace="vision", seconds=SECONDS)
+def a_failed_attempt(terminal: Terminal) -> None:
+    terminal.installation.apply(tire_run("lost", storage={"bucket": "no-such-bucket"}), namespace="vision")
+    terminal.installation.finished("lost", namespace="vision", seconds=SECONDS)
 
 
-def an_old_run(installation: Installation) -> None:
-    installation.bucket.put_all([("runs/vision/old-7a77ca6c/train/0001-0a1b2c3d/last.json", b"{}")])
+def an_old_run(terminal: Terminal) -> None:
+    terminal.installation.bucket.put_all([("runs/vision/old-7a77ca6c/train/0001-0a1b2c3d/last.json", b"{}")])
 
 
-def the_old_run_is_gone(installation: Installation) -> None:
-    assert installation.bucket.keys("runs/vision/old-7a77ca6c/") == {}
+def the_old_run_is_gone(terminal: Terminal) -> None:
+    assert terminal.installation.bucket.keys("runs/vision/old-7a77ca6c/") == {}
 
 
-def nothing_was_pruned(installation: Installation) -> None:
-    log = installation.target.kubectl("logs", "job/prune-now", "-n", "vision")
+def nothing_was_pruned(terminal: Terminal) -> None:
+    log = terminal.installation.target.kubectl("logs", "job/prune-now", "-n", "vision")
     assert re.match(r"detectors: \d+ data sets, [1-9]\d* of them needed\n", log)
     assert log.endswith("\nNothing to delete.\n")
 
 
-def the_folder_is_there(installation: Installation) -> None:
-    assert installation.bucket.read("tire/notes.txt") == NOTES
+def classes_of_the_photos(terminal: Terminal) -> None:
+    """What a user does between the commands: write the class names."""
+    file = terminal.folder / "photos.yaml"
+    text = file.read_text()
+    assert "classes: [cat, dog]" in text
+    file.write_text(text.replace("classes: [cat, dog]", "classes: [tire]"))
 
 
-BEFORE: dict[str, Callable[[Installation], None]] = {
+def the_photos_are_prepared(terminal: Terminal) -> None:
+    def prepared(status: dict[str, Any]) -> bool:
+        return condition(status, "Prepared") == "True"
+
+    status = terminal.installation.until(
+        "photos", prepared, namespace="vision", seconds=SECONDS, what="the prepared data set"
+    )
+    assert status["dataset"]["trainImages"] + status["dataset"]["evalImages"] == PHOTOS
+    terminal.installation.target.kubectl("delete", "trainingrun", "photos", "-n", "vision", "--wait=false")
+
+
+def the_folder_is_there(terminal: Terminal) -> None:
+    assert terminal.installation.bucket.read("tire/notes.txt") == NOTES
+
+
+BEFORE: dict[str, Callable[[Terminal], None]] = {
     "create secret": without_the_secret,
     "logs job/": a_failed_attempt,
     "aws s3 rm": an_old_run,
+    "apply --filename photos.yaml": classes_of_the_photos,
 }
-AFTERWARDS: dict[str, Callable[[Installation], None]] = {
+AFTERWARDS: dict[str, Callable[[Terminal], None]] = {
     "aws s3 rm": the_old_run_is_gone,
-    "s3 cp": the_folder_is_there,
+    "s3 cp --recursive tire/": the_folder_is_there,
+    "apply --filename photos.yaml": the_photos_are_prepared,
     "logs job/prune-now": nothing_was_pruned,
 }
 
@@ -153,7 +183,7 @@ AFTERWARDS: dict[str, Callable[[Installation], None]] = {
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.location)
 def test_command_does_what_it_says(terminal: Terminal, command: Command) -> None:
     for prepare in (do for part, do in BEFORE.items() if part in command.text):
-        prepare(terminal.installation)
+        prepare(terminal)
     execute = until_it_prints if any(word in command.text for word in ENDLESS) else to_its_end
     code, output = execute(terminal, terminal.filled(command))
     fails = command.shown.startswith(("Error", "The TrainingRun"))
@@ -161,7 +191,7 @@ def test_command_does_what_it_says(terminal: Terminal, command: Command) -> None
     if execute is to_its_end and command.shown:
         assert difference(command.shown, output) == ""
     for check in (do for part, do in AFTERWARDS.items() if part in command.text):
-        check(terminal.installation)
+        check(terminal)
 
 
 def to_its_end(terminal: Terminal, text: str) -> tuple[int, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trcluster import Cluster, ClusterError, current
-from trdemo import bucket, follow, install
+from trdemo import bucket, follow, install, user_shell
 from trdemo.shell import DemoError
 from trdemo.target import CurrentCluster, Target, choose
 from trdemo.tires import draw_set
@@ -90,12 +90,12 @@ def _results(target: Target, store: bucket.Bucket, finished: dict[str, Any], *, 
     _, prefix = bucket.split_uri(export["uri"])
     files = store.download(prefix, out)
     print(f"\nModel and pictures of its detections ({len(files)} files) are in {out}")
-    service = status["tensorboard"]["serviceName"]
-    print("For TensorBoard, run this and open http://127.0.0.1:6006")
-    print(
-        f"  {target.kubectl.binary} --kubeconfig {target.kubectl.kubeconfig} -n {NAMESPACE} "
-        f"port-forward service/{service} 6006:6006"
-    )
+    env, service = user_shell.write(target, out), status["tensorboard"]["serviceName"]
+    print("\nIn your shell, for kubectl and aws with the demo's cluster and S3 server:")
+    print(f"  source {env}")
+    print("For TensorBoard, then open http://127.0.0.1:6006")
+    print(f"  kubectl --namespace {NAMESPACE} port-forward service/{service} 6006:6006")
+    print('To train on your own photos: README.md, "Your own photos on the demo\'s cluster"')
     print(f"\nThe demo took {time.monotonic() - started:.0f} s. The cluster keeps running; make demo-down removes it.")
     return 0
 

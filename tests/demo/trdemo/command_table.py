@@ -47,6 +47,7 @@ ROWS: Final = (
     Row(r"kubectl delete (trainingruns --all|crd) ", Way.DRY_RUN, "would delete the runs of other tests"),
     Row(r"kubectl apply --server-side -k manifests/", Way.ELSEWHERE, "tests/api/test_manifests_install.py"),
     Row(r"(export )?[A-Z_0-9]+=", Way.SET),
+    Row(r"source demo-output/env\.sh ", Way.RUN),
     Row(r"kubectl config set-context ", Way.ELSEWHERE, "tests/api/test_situations.py"),
     Row(r"kubectl ", Way.RUN),
     Row(r"aws ", Way.RUN),
