@@ -31,6 +31,9 @@ from trfakes.play import Play
 from voc_data import jpeg, labelled, voc
 
 AGAIN = 'To try again: kubectl -n default patch trainingrun tire --type merge -p \'{"spec":{"retry":1}}\''
+COPY = "kubectl -n default get trainingrun tire -o yaml | grep -v resourceVersion: > new.yaml"
+CREATE = f"To create it: (1) {COPY} (2) edit metadata.name and the fields there (3) kubectl create -f new.yaml"
+ENDINGS = {"retry": AGAIN, "newRun": CREATE}
 REPORT = "Report: s3://detectors/ml/datasets/failed/<digest>/report.html."
 CORRECT = (
     "Correct the files that the report names, then raise spec.retry; or create a new TrainingRun with a higher"
@@ -59,11 +62,18 @@ def played(error: StageError) -> Play:
     play = Play()
     job = play.play_to(Stage.PREP)
     document = Verdict.failed(error, stage="prep").to_json()
-    play.end_pod(job, document["outcome"], **{name: document[name] for name in ("reason", "message", "hint")})
+    play.end_pod(
+        job, document["outcome"], **{name: document[name] for name in ("reason", "message", "hint", "nextStep")}
+    )
     play.step(1)
     assert play.status["phase"] == "Failed"
     assert play.condition("Finished")["status"] == "True"
     return play
+
+
+def ending(error: StageError) -> str:
+    """The commands at the end of the message."""
+    return ENDINGS[error.entry.step]
 
 
 @pytest.fixture
@@ -193,7 +203,7 @@ def test_data_that_cannot_be_trained_on(
         prep.run()
     play = played(caught.value)
     seen = told(play, "Succeeded")
-    assert seen.message == f"{what} {hint} {REPORT} {AGAIN}"
+    assert seen.message == f"{what} {hint} {REPORT} {ending(caught.value)}"
     assert (seen.reason, play.condition("Prepared")["reason"]) == (reason, reason)
     assert seen.progress == f"Preparing: {reason}"
 
@@ -255,7 +265,7 @@ def test_weights_that_cannot_be_used(prep: Preparation, data: bytes, reason: str
     with Folder.open(prep.scratch) as scratch, pytest.raises(StageError) as caught:
         check_weights(prep.memory, uri, network="ssd_inception_v2", scratch=scratch, meter=meter)
     play = played(caught.value)
-    assert told(play, "Succeeded") == Told(reason, f"Preparing: {reason}", f"{what} {hint} {AGAIN}")
+    assert told(play, "Succeeded") == Told(reason, f"Preparing: {reason}", f"{what} {hint} {ending(caught.value)}")
 
 
 STORAGE = {
@@ -300,7 +310,11 @@ def test_storage_that_says_no(answer: tuple[int, str, str], reason: str, hint: s
     assert play.condition("StorageReady")["message"] == f"{what}{end} {hint}"
 
 
-ASK = "Use one of these or ask your platform team to extend policy.{} of the operator's Helm values."
+ASK = (
+    "Create a new TrainingRun with an allowed value, or ask your platform team to extend policy.{} of the operator's "
+    "Helm values."
+)
+THEN = AGAIN.replace("To try again", "After that, try again")
 REFUSED: dict[str, tuple[RunBuilder, str, str]] = {
     "image that is not on the list": (
         a_run().spec(train={"image": "docker.io/me/trainer:1"}),
@@ -322,13 +336,18 @@ REFUSED: dict[str, tuple[RunBuilder, str, str]] = {
 def test_a_spec_that_policy_refuses(builder: RunBuilder, reason: str, what: str) -> None:
     play = Play(builder)
     play.step()
-    assert told(play, "Accepted") == Told(reason, reason, f"{what} {AGAIN}")
+    assert told(play, "Accepted") == Told(reason, reason, f"{what} {THEN}")
     assert play.condition("Accepted")["message"] == what
     assert play.created == []
 
 
 NO_GPU = "0/2 nodes are available: 2 Insufficient nvidia.com/gpu. preemption: 0/2 nodes are available"
-STEP = "Free or add such a node, or change the stage's pod.resources or nodeSelector in a new run."
+STEP = "Create a new TrainingRun with other spec.train.pod.resources or nodeSelector, or free or add such a node."
+IMAGE = (
+    "If the name is wrong, create a new TrainingRun with another spec.train.image. Else push the image, or ask your "
+    "platform team to check images and imagePullSecrets of the operator's Helm values."
+)
+STARTS = "The pod then starts by itself."
 
 
 def waiting_for_a_gpu(**fields: Any) -> tuple[Play, str]:
@@ -342,7 +361,9 @@ def waiting_for_a_gpu(**fields: Any) -> tuple[Play, str]:
 def test_a_gpu_on_a_cluster_without_any_is_waited_for_with_the_cause() -> None:
     play, job = waiting_for_a_gpu()
     what = f"No node can run pod {job}-x1: {NO_GPU}."
-    assert told(play, "Trained") == Told("PodUnschedulable", "Training: waiting (PodUnschedulable)", f"{what} {STEP}")
+    assert told(play, "Trained") == Told(
+        "PodUnschedulable", "Training: waiting (PodUnschedulable)", f"{what} {STEP} {STARTS}"
+    )
     play.step(86400 * 30)
     assert (play.status["phase"], play.condition("Finished")["status"]) == ("Training", "False")
 
@@ -352,12 +373,12 @@ def test_a_gpu_that_does_not_come_by_the_deadline_ends_the_run() -> None:
     play.step(58)
     what = (
         f"The pod of {job} did not start within spec.startDeadlineSeconds (60 s): "
-        f"No node can run pod {job}-x1: {NO_GPU}. {STEP}"
+        f"No node can run pod {job}-x1: {NO_GPU}."
     )
     assert told(play, "Succeeded") == Told(
         "StartDeadlineExceeded",
         "Training: StartDeadlineExceeded",
-        f"{what} Correct what the message names. {AGAIN}",
+        f"{what} {STEP} {AGAIN}",
     )
     assert job not in play.jobs
 
@@ -373,7 +394,7 @@ def test_an_image_that_cannot_be_pulled_is_waited_for_with_the_cause() -> None:
     assert told(play, "Trained") == Told(
         "ImagePullFailed",
         "Training: waiting (ImagePullFailed)",
-        f"{what} Check the image name and the operator's imagePullSecrets.",
+        f"{what} {IMAGE} {STARTS}",
     )
     assert clock.parse(play.status["progress"]["updated"])
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from trainingrun.api.conditions import find, is_true, set_condition
-from trainingrun.domain.reported import reason
+from trainingrun.api.reasons import named
 
 OLD: dict[str, Any] = {
     "type": "Prepared",
@@ -32,7 +32,9 @@ NOW = "2026-01-01T01:00:00Z"
 )
 def test_transition(status: str, why: str, message: str, changed: bool, since: str) -> None:
     conditions = [dict(OLD)]
-    said = set_condition(conditions, "Prepared", status=status, reason=why, message=message, generation=2, now=NOW)
+    said = set_condition(
+        conditions, "Prepared", status=status, reason=named(why), message=message, generation=2, now=NOW
+    )
     assert said is changed
     assert conditions == [
         {
@@ -48,7 +50,7 @@ def test_transition(status: str, why: str, message: str, changed: bool, since: s
 
 def test_a_new_condition_is_added_and_found() -> None:
     conditions = [dict(OLD)]
-    assert set_condition(conditions, "Trained", status="True", reason="R", message="", generation=1, now=NOW)
+    assert set_condition(conditions, "Trained", status="True", reason=named("R"), message="", generation=1, now=NOW)
     assert [c["type"] for c in conditions] == ["Prepared", "Trained"]
     assert is_true(conditions, "Trained")
     assert not is_true(conditions, "Prepared")
@@ -58,7 +60,7 @@ def test_a_new_condition_is_added_and_found() -> None:
 def test_conditions_are_listed_as_a_run_goes_through_them() -> None:
     conditions: list[dict[str, Any]] = []
     for kind in ("Finished", "FromTheFuture", "Trained", "Accepted", "Prepared"):
-        set_condition(conditions, kind, status="True", reason="R", message="", generation=1, now=NOW)
+        set_condition(conditions, kind, status="True", reason=named("R"), message="", generation=1, now=NOW)
     assert [c["type"] for c in conditions] == ["Accepted", "Prepared", "Trained", "Finished", "FromTheFuture"]
 
 
@@ -74,4 +76,4 @@ def test_conditions_are_listed_as_a_run_goes_through_them() -> None:
     ],
 )
 def test_a_reason_always_fits_the_schema(given: object, fit: str) -> None:
-    assert reason(given) == fit
+    assert named(given).name == fit

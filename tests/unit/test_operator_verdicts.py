@@ -98,7 +98,7 @@ def test_every_outcome_has_a_policy() -> None:
 )
 def test_judgement(pod: Any, outcome: Outcome, reason: str) -> None:
     found = judge(a_job(Stage.TRAIN), pod)
-    assert (found.outcome, found.reason) == (outcome, reason)
+    assert (found.outcome, found.reason.name) == (outcome, reason)
     assert found.message
 
 
@@ -108,7 +108,7 @@ def test_an_interruption_names_who_asked_for_it_and_keeps_what_the_agent_knew() 
         said, disruption="EvictionByEvictionAPI", disruption_message="Eviction API: evicting", deletion_at=AT
     )
     found = judge(a_job(Stage.TRAIN), pod)
-    assert (found.reason, found.numbers) == ("EvictionByEvictionAPI", {"checkpointStep": 57})
+    assert (found.reason.name, found.numbers) == ("EvictionByEvictionAPI", {"checkpointStep": 57})
     assert found.message == ("Pod tire-train-1-x1 was disrupted: Eviction API: evicting. SIGTERM arrived at step 57.")
 
 
@@ -139,7 +139,7 @@ def test_what_is_no_verdict(text: str) -> None:
 def test_texts_of_a_verdict_are_bounded() -> None:
     found = parse_verdict(json.dumps(verdict("train", "crash", reason="R" * 200, message="m" * 1600, hint="h" * 700)))
     assert found is not None
-    assert (len(found.reason), len(found.message), len(found.hint)) == (64, 1500, 600)
+    assert (len(found.reason.name), len(found.message), len(found.hint)) == (64, 1500, 600)
 
 
 def test_no_text_of_a_pod_drives_a_terminal() -> None:

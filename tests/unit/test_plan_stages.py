@@ -210,7 +210,7 @@ def test_a_refused_run_ends_failed_and_says_how_to_open_it_again() -> None:
     assert play.condition("Finished")["status"] == "True"
     assert "'root-password' is not allowed here" in play.status["message"]
     assert play.status["message"].endswith(
-        'To try again: kubectl -n default patch trainingrun tire --type merge -p \'{"spec":{"retry":1}}\''
+        'After that, try again: kubectl -n default patch trainingrun tire --type merge -p \'{"spec":{"retry":1}}\''
     )
 
 

@@ -16,7 +16,10 @@ from trainingrun.domain.refusal import NotAcceptedError
 from trainingrun.domain.resolve import resolve
 from trfakes.builders import SETTINGS, a_run
 
-HELP = "Use one of these or ask your platform team to extend policy.{} of the operator's Helm values."
+HELP = (
+    "Create a new TrainingRun with an allowed value, or ask your platform team to extend policy.{} of the operator's "
+    "Helm values."
+)
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
 
@@ -85,8 +88,8 @@ FORBIDDEN = {
 def test_what_the_lists_forbid(fields: dict[str, Any], policy: Policy, message: str, setting: str) -> None:
     with pytest.raises(NotAcceptedError) as refusal:
         accepted(fields, policy)
-    assert (refusal.value.reason, refusal.value.waits) == ("ForbiddenByPolicy", False)
-    assert refusal.value.message == f"{message} {HELP.format(setting)}"
+    assert (refusal.value.reason.name, refusal.value.waits) == ("ForbiddenByPolicy", False)
+    assert refusal.value.full == f"{message} {HELP.format(setting)}"
 
 
 ALLOWED = {
@@ -172,4 +175,4 @@ def test_a_run_of_another_namespace_is_not_found() -> None:
     run = a_run().spec(model={"pretrained": {"run": "theirs"}}).build()
     with pytest.raises(NotAcceptedError) as refusal:
         resolve(run, settings=SETTINGS, find_run=asked.append)
-    assert (asked, refusal.value.reason) == (["default/theirs"], "PretrainedRunNotFound")
+    assert (asked, refusal.value.reason.name) == (["default/theirs"], "PretrainedRunNotFound")

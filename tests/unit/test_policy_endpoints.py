@@ -58,27 +58,28 @@ http://s3\u3002good http://\uff11\uff16\uff19.254.169.254
 @pytest.mark.parametrize("endpoint", LOCAL.split())
 @pytest.mark.parametrize("pattern", ["*", "*://*", "*://*:*"])
 def test_a_local_address_is_refused_in_every_spelling(endpoint: str, pattern: str) -> None:
-    assert refusal(endpoint, pattern).reason == "ForbiddenByPolicy"
+    assert refusal(endpoint, pattern).reason.name == "ForbiddenByPolicy"
 
 
 @pytest.mark.parametrize("endpoint", [*MALFORMED.split(), "http://s3.good\n", " http://s3.good", "http://s3 .good"])
 def test_what_clients_could_read_differently_is_refused(endpoint: str) -> None:
     told = refusal(endpoint)
-    assert told.reason == "InvalidEndpoint"
+    assert told.reason.name == "InvalidEndpoint"
     assert told.message.startswith(f"spec.storage.endpoint: {endpoint!r} has ") or (
         told.message == f"spec.storage.endpoint: {endpoint!r} is not http://host[:port] or https://host[:port]."
     )
 
 
 def test_the_words_of_a_refused_local_address() -> None:
-    assert refusal("http://169.254.169.254").message == (
+    assert refusal("http://169.254.169.254").full == (
         "spec.storage.endpoint: 'http://169.254.169.254' is the pod itself, its node or the metadata service of its "
-        "cloud, not storage. Use the address of your storage. If your storage really has this address, ask your "
-        "platform team to allow it, without a wildcard in its host, in policy.endpoints of the operator's Helm values."
+        "cloud, not storage. Create a new TrainingRun with the address of your storage. If your storage really has "
+        "this address, ask your platform team to allow it, without a wildcard in its host, in policy.endpoints of the "
+        "operator's Helm values."
     )
-    assert refusal("http://0251.0376.0251.0376").message == (
+    assert refusal("http://0251.0376.0251.0376").full == (
         "spec.storage.endpoint: 'http://0251.0376.0251.0376' has no IP address in its usual form, such as 10.0.0.1 or "
-        "[fd00::1]."
+        "[fd00::1]. Create a new TrainingRun with spec.storage.endpoint as http://host:port or https://host:port."
     )
 
 
@@ -139,19 +140,19 @@ def test_a_pattern_covers_what_it_says_and_no_more(pattern: str, endpoint: str, 
 
 def test_an_endpoint_outside_the_list_is_refused() -> None:
     told = refusal("http://s3.good.evil.com", "http://s3.good*", "https://aws.example")
-    assert (told.reason, told.waits) == ("ForbiddenByPolicy", False)
-    assert told.message == (
+    assert (told.reason.name, told.waits) == ("ForbiddenByPolicy", False)
+    assert told.full == (
         "spec.storage.endpoint: 'http://s3.good.evil.com' is not allowed here; allowed: http://s3.good*, "
-        "https://aws.example. Use one of these or ask your platform team to extend policy.endpoints of the operator's "
-        "Helm values."
+        "https://aws.example. Create a new TrainingRun with an allowed value, or ask your platform team to extend "
+        "policy.endpoints of the operator's Helm values."
     )
 
 
 def test_leaving_the_endpoint_out_is_no_way_around_the_list() -> None:
-    assert refusal(None, "https://s3.good").message == (
+    assert refusal(None, "https://s3.good").full == (
         "spec.storage.endpoint: https://s3.us-east-1.amazonaws.com (the default, AWS) is not allowed here; allowed: "
-        "https://s3.good. Use one of these or ask your platform team to extend policy.endpoints of the operator's Helm "
-        "values."
+        "https://s3.good. Create a new TrainingRun with an allowed value, or ask your platform team to extend "
+        "policy.endpoints of the operator's Helm values."
     )
     assert networks(None, "https://s3.*.amazonaws.com") == list(REFUSED_NETWORKS)
 

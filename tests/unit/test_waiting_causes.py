@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from trainingrun.api import clock
+from trainingrun.domain.draft import MAX_MESSAGE
 from trainingrun.domain.observe import PodView
 from trainingrun.domain.waiting import cause_of
 from trfakes.builders import START, a_job, a_pod, after, waiting
@@ -29,7 +30,7 @@ MOUNT = 'FailedMount: MountVolume.SetUp failed for volume "credentials" : secret
             6,
             "",
             "PodUnschedulable",
-            "1 Insufficient nvidia.com/gpu. Free or add such a node",
+            "1 Insufficient nvidia.com/gpu. Create a new TrainingRun with other spec.prep.pod.resources",
             id="no GPU",
         ),
         pytest.param(
@@ -37,7 +38,7 @@ MOUNT = 'FailedMount: MountVolume.SetUp failed for volume "credentials" : secret
             6,
             "",
             "ImagePullFailed",
-            "Container agent: ErrImagePull: not found. Check the image name",
+            "Container agent: ErrImagePull: not found. If the name is wrong, create a new TrainingRun",
             id="image",
         ),
         pytest.param(
@@ -74,8 +75,8 @@ MOUNT = 'FailedMount: MountVolume.SetUp failed for volume "credentials" : secret
 def test_cause(pod: PodView | None, seconds: int, hint: str, reason: str, part: str) -> None:
     hints = {"job-prep-1": hint, "pod-prep-1": hint} if hint else {}
     cause = cause_of(a_job(), pod, hints=hints, now=after(seconds))
-    assert cause.reason == reason
-    assert part in cause.full
+    assert cause.reason.name == reason
+    assert part in cause.text(MAX_MESSAGE)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from typing import Final, Literal
 
 from trainingrun.api.names import Stage
+from trainingrun.api.reason import Reason
 from trainingrun.api.status import Condition
 
 ACCEPTED: Final = "Accepted"
@@ -42,7 +43,7 @@ def set_condition(
     kind: str,
     *,
     status: Literal["True", "False", "Unknown"],
-    reason: str,
+    reason: Reason,
     message: str,
     generation: int,
     now: str,
@@ -56,7 +57,7 @@ def set_condition(
     new: Condition = {
         "type": kind,
         "status": status,
-        "reason": reason,
+        "reason": reason.name,
         "message": message,
         "observedGeneration": generation,
         "lastTransitionTime": old.get("lastTransitionTime", now) if old is not None and same_status else now,
@@ -66,7 +67,7 @@ def set_condition(
         conditions.sort(key=_position)
     else:
         conditions[conditions.index(old)] = new
-    return old is None or not same_status or old.get("reason") != reason
+    return old is None or not same_status or old.get("reason") != reason.name
 
 
 def _position(condition: Condition) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from trainingrun.api import conditions
+from trainingrun.api import conditions, reasons
 from trainingrun.api.names import SUPPORTED_CONTRACTS, Phase, run_prefix
 from trainingrun.api.settings import Settings
 from trainingrun.builders.resolved import build_resolved
@@ -13,6 +13,7 @@ from trainingrun.domain.draft import Draft
 from trainingrun.domain.observe import Observed
 from trainingrun.domain.refusal import NotAcceptedError
 from trainingrun.domain.resolve import Resolved, resolve
+from trainingrun.domain.texts import sentences
 
 WAIT_FOR_OTHER_SECONDS: Final = 10
 
@@ -36,23 +37,22 @@ def accept(decision: Decision, observed: Observed, *, settings: Settings) -> Res
 
 def _refuse(decision: Decision, refusal: NotAcceptedError) -> None:
     draft = decision.draft
-    if draft.set_condition(conditions.ACCEPTED, False, reason=refusal.reason, message=refusal.message):
-        draft.add_event(refusal.reason, refusal.message, warning=not refusal.waits)
+    if draft.set_condition(conditions.ACCEPTED, False, reason=refusal.reason, message=refusal.full):
+        draft.add_event(refusal.reason, refusal.full, warning=not refusal.waits)
     if refusal.waits:
-        draft.set_condition(conditions.FINISHED, False, reason="Waiting", message=refusal.message)
-        draft.show(Phase.PENDING, message=refusal.message, text=f"waiting ({refusal.reason})")
+        draft.set_condition(conditions.FINISHED, False, reason=reasons.WAITING, message=refusal.full)
+        draft.show(Phase.PENDING, message=refusal.full, text=f"waiting ({refusal.reason.name})")
         decision.requeue(after=WAIT_FOR_OTHER_SECONDS)
     else:
         draft.status["retry"] = int(draft.run.spec.get("retry", 0))
-        draft.fail(reason=refusal.reason, message=refusal.message)
+        draft.fail(reason=refusal.reason, message=refusal.message, step=refusal.step)
 
 
 def _show_unknown_contract(draft: Draft, resolved: Resolved) -> None:
-    message = (
-        f"The run was accepted with contract {resolved.get('contractVersion')}; this operator knows "
-        f"{', '.join(map(str, SUPPORTED_CONTRACTS))}. Install a matching operator; the run is left as it is."
-    )
-    draft.set_condition(conditions.ACCEPTED, False, reason="UnsupportedContract", message=message)
+    versions = ", ".join(map(str, SUPPORTED_CONTRACTS))
+    what = f"The run was accepted with contract {resolved.get('contractVersion')}; this operator knows {versions}."
+    message = sentences(what, reasons.UNSUPPORTED_CONTRACT.hint)
+    draft.set_condition(conditions.ACCEPTED, False, reason=reasons.UNSUPPORTED_CONTRACT, message=message)
     draft.status["message"] = message
 
 
@@ -61,7 +61,9 @@ def _show_accepted(draft: Draft, resolved: Resolved) -> None:
     prefix = run_prefix(run.namespace, name=run.name, uid=run.uid, storage_prefix=storage["prefix"])
     draft.status["storageURI"] = f"s3://{storage['bucket']}/{prefix}/"
     draft.status["retry"] = int(run.spec.get("retry", 0))
-    if draft.set_condition(conditions.ACCEPTED, True, reason="Accepted", message="The spec is valid and resolved."):
-        draft.add_event("Accepted", f"Results go to {draft.status['storageURI']}")
-    draft.set_condition(conditions.SUCCEEDED, None, reason="Running", message="The run has not ended.")
-    draft.set_condition(conditions.FINISHED, False, reason="Running", message="The run has not ended.")
+    if draft.set_condition(
+        conditions.ACCEPTED, True, reason=reasons.ACCEPTED, message="The spec is valid and resolved."
+    ):
+        draft.add_event(reasons.ACCEPTED, f"Results go to {draft.status['storageURI']}")
+    draft.set_condition(conditions.SUCCEEDED, None, reason=reasons.RUNNING, message="The run has not ended.")
+    draft.set_condition(conditions.FINISHED, False, reason=reasons.RUNNING, message="The run has not ended.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from trainingrun.api import clock
+from trainingrun.api import clock, reasons
 from trainingrun.api.names import AGENT, WORKER
 from trainingrun.domain.observe import ContainerView, JobView, PodView
 from trainingrun.domain.verdicts import Outcome, Verdict, judge, parse_verdict
@@ -64,7 +64,7 @@ def assess(evidence: Evidence, *, now: datetime, lost_after: float) -> State:
         return Ended(judge(job, pod))
     if is_lost(pod, now=now, after=lost_after):
         message = f"Pod {pod.name} did not end within its grace period; its node {pod.node} may be unreachable."
-        return Ended(Verdict(Outcome.INTERRUPTED, "PodStuck", message), delete_job=True)
+        return Ended(Verdict(Outcome.INTERRUPTED, reasons.POD_STUCK, message), delete_job=True)
     never_started = _trainer_never_started(evidence, now=now)
     if never_started is not None:
         return Ended(never_started, delete_job=True)
@@ -92,7 +92,7 @@ def _without_live_pod(job: JobView | None, pod: PodView | None, *, hints: dict[s
         # Jobs and pods are watched by two streams: the pod's verdict may still be on its way.
         since = clock.seconds_between(job.finished_at, clock.to_text(now)) or 0
         if since < SETTLE_SECONDS:
-            return Waiting(Cause("PodPending", f"Job {job.name} has ended; waiting for the state of its pod."))
+            return Waiting(Cause(reasons.POD_PENDING, f"Job {job.name} has ended; waiting for the state of its pod."))
     if pod is not None or job is None or job.deleting or job.finished:
         return Ended(judge(job, pod))
     return Waiting(cause_of(job, None, hints=hints, now=now))
@@ -122,9 +122,9 @@ def _trainer_never_started(evidence: Evidence, *, now: datetime) -> Verdict | No
     last_words = f": {worker.message.strip().rstrip('.')}." if worker.message.strip() else "."
     return Verdict(
         Outcome.CRASH,
-        "TrainerNeverStarted",
+        reasons.TRAINER_NEVER_STARTED,
         f"Container {name} of pod {pod.name} ended with exit code {worker.exit_code} ({worker.reason}) "
-        f"before it began to work{last_words} Is the image a TrainingRun trainer image?",
+        f"before it began to work{last_words}",
     )
 
 

@@ -28,7 +28,7 @@ def count_end(draft: Draft, stage: Stage, verdict: Verdict) -> bool:
     entry = draft.attempts(stage)
     entry["ended"] = entry["number"]
     entry["lastOutcome"] = verdict.outcome.value
-    entry["lastReason"] = reported.reason(verdict.reason)
+    entry["lastReason"] = verdict.reason.name
     entry["lastMessage"] = verdict.message[:MAX_LAST]
     if verdict.outcome is Outcome.SUCCEEDED:
         return True

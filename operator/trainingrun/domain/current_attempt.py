@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from trainingrun.api import clock
+from trainingrun.api import clock, reasons
 from trainingrun.api.names import Stage
 from trainingrun.domain import attempts, results
 from trainingrun.domain.assess import Ended, Evidence, Running, assess
+from trainingrun.domain.draft import MAX_CAUSE, MAX_EVENT, MAX_MESSAGE
+from trainingrun.domain.failed_attempt import step_after
 from trainingrun.domain.observe import JobView, PodView
 from trainingrun.domain.progress import show_progress
 from trainingrun.domain.stage import RECHECK_SECONDS, StageContext
-from trainingrun.domain.verdicts import POLICIES, Outcome, Verdict
+from trainingrun.domain.verdicts import Outcome, Verdict
 from trainingrun.domain.waiting import Cause
 
-_BRIEF: Final = {"PodPending", "ContainerCreating"}  # every pod waits for these: no Event
+_BRIEF: Final = {reasons.POD_PENDING, reasons.CONTAINER_CREATING}  # every pod waits for these: no Event
 
 
 def follow_attempt(context: StageContext, number: int, *, job: JobView | None) -> bool:
@@ -64,8 +66,8 @@ def _count_end(context: StageContext, ended: Ended, *, job: JobView | None, pod:
 
 def _fail_run(context: StageContext, verdict: Verdict) -> None:
     context.set_not_done(reason=verdict.reason, message=verdict.message)
-    hint = verdict.hint or POLICIES[verdict.outcome].hint
-    context.draft.fail(reason=verdict.reason, message=verdict.message, hint=hint, phase=context.phase)
+    step = step_after(verdict, run=context.draft.run, stage=context.stage, resolved=context.resolved)
+    context.draft.fail(reason=verdict.reason, message=verdict.message, step=step, phase=context.phase)
 
 
 def _end_for_suspension(context: StageContext, number: int, *, job: JobView | None) -> None:
@@ -74,13 +76,15 @@ def _end_for_suspension(context: StageContext, number: int, *, job: JobView | No
         context.delete_job(job)
     context.attempts["ended"] = number
     saved = " after saving a checkpoint" if context.stage is Stage.TRAIN else ""
-    context.draft.add_event("Suspended", f"Attempt {number} of {context.stage} ends{saved}: spec.suspend is true.")
+    context.draft.add_event(
+        reasons.SUSPENDED, f"Attempt {number} of {context.stage} ends{saved}: spec.suspend is true."
+    )
 
 
 def _show_running(context: StageContext, state: Running, *, report: Mapping[str, Any]) -> None:
     show_progress(context.draft, context.stage, report=report)
     message = "The attempt is ending." if state.ending else "The attempt is running."
-    context.set_not_done(reason="Running", message=message)
+    context.set_not_done(reason=reasons.RUNNING, message=message)
     context.decision.pull_progress = state.pod
     if state.recheck_after:
         context.decision.requeue(after=state.recheck_after)
@@ -96,8 +100,9 @@ def _fail_start(context: StageContext, job: JobView, *, cause: Cause) -> None:
     limit = context.draft.run.spec["startDeadlineSeconds"]
     verdict = Verdict(
         Outcome.USER_ERROR,
-        "StartDeadlineExceeded",
-        f"The pod of {job.name} did not start within spec.startDeadlineSeconds ({limit} s): {cause.full}",
+        reasons.START_DEADLINE_EXCEEDED,
+        f"The pod of {job.name} did not start within spec.startDeadlineSeconds ({limit} s): {cause.message}",
+        cause.hint,
     )
     attempts.count_end(context.draft, context.stage, verdict)
     context.delete_job(job)
@@ -105,10 +110,10 @@ def _fail_start(context: StageContext, job: JobView, *, cause: Cause) -> None:
 
 
 def _show_waiting(context: StageContext, cause: Cause) -> None:
-    changed = context.set_not_done(reason=cause.reason, message=cause.full)
+    changed = context.set_not_done(reason=cause.reason, message=cause.text(MAX_CAUSE))
     if changed and cause.reason not in _BRIEF:
-        context.draft.add_event(cause.reason, cause.full, warning=True)
-    context.show(cause.full, text=f"{context.phase}: waiting ({cause.reason})")
+        context.draft.add_event(cause.reason, cause.text(MAX_EVENT), warning=True)
+    context.show(cause.text(MAX_MESSAGE), text=f"{context.phase}: waiting ({cause.reason.name})")
     if cause.subject_uid:
         context.decision.read_warnings.append(cause.subject_uid)
     context.decision.requeue(after=RECHECK_SECONDS)

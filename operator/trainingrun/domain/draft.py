@@ -10,15 +10,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal, TypeVar
 
-from trainingrun.api import clock, conditions
+from trainingrun.api import clock, conditions, reasons
 from trainingrun.api.names import Phase, Stage
+from trainingrun.api.reason import Reason
 from trainingrun.api.run import Run
 from trainingrun.api.status import Dataset, Export, Progress, StageAttempts, StageTimings, Status, Training
-from trainingrun.domain import reported
+from trainingrun.domain.next_step import NextStep, ending
+from trainingrun.domain.texts import cut, sentences
 
 # Together these keep the whole status below 8 KiB.
 MAX_MESSAGE: Final = 690  # of the run, and of the condition Succeeded
-MAX_HINT: Final = 300  # of the next step in it, which matters more than the rest of the message
+MAX_HINT: Final = 300  # of the next step in it without commands, which matters more than the rest of the message
 MAX_CAUSE: Final = 360  # of other conditions
 MAX_SUMMARY: Final = 200  # of a stage that is done
 MAX_LAST: Final = 200  # of the last attempt of a stage
@@ -29,6 +31,7 @@ _CONDITION_STATUS: Final[dict[bool | None, Literal["True", "False", "Unknown"]]]
     False: "False",
     None: "Unknown",
 }
+_ENDED: Final = {Phase.SUCCEEDED: reasons.SUCCEEDED, Phase.FAILED: reasons.FAILED}
 _Entry = TypeVar("_Entry", StageAttempts, StageTimings)
 
 
@@ -71,21 +74,21 @@ class Draft:
         """Return whether the stage's condition is True; then it is never run again."""
         return self.is_true(conditions.STAGE_CONDITION[stage])
 
-    def set_condition(self, kind: str, status: bool | None, *, reason: str, message: str) -> bool:  # noqa: FBT001
+    def set_condition(self, kind: str, status: bool | None, *, reason: Reason, message: str) -> bool:  # noqa: FBT001
         """Set a condition (None is Unknown); return whether status or reason changed."""
         return conditions.set_condition(
             self.status["conditions"],
             kind,
             status=_CONDITION_STATUS[status],
-            reason=reported.reason(reason),
+            reason=reason,
             message=message[: MAX_MESSAGE if kind == conditions.SUCCEEDED else MAX_CAUSE],
             generation=self.run.generation,
             now=self.now_text,
         )
 
-    def add_event(self, reason: str, message: str, *, warning: bool = False) -> None:
+    def add_event(self, reason: Reason, message: str, *, warning: bool = False) -> None:
         """Emit an Event after the status is stored."""
-        self.events.append(Event("Warning" if warning else "Normal", reported.reason(reason), message[:MAX_EVENT]))
+        self.events.append(Event("Warning" if warning else "Normal", reason.name, message[:MAX_EVENT]))
 
     def show(
         self,
@@ -135,38 +138,22 @@ class Draft:
         export = self.status.get("export", {})
         message = f"Exported checkpoint {export.get('checkpointStep')} with AP@.5 {export.get('ap50')}."
         text = f"Exported, AP@.5 {export.get('ap50')}"
-        self._end(Phase.SUCCEEDED, succeeded=True, reason="Completed", message=message, text=text)
-        self.add_event("Succeeded", message)
+        self._end(Phase.SUCCEEDED, succeeded=True, reason=reasons.COMPLETED, message=message, text=text)
+        self.add_event(reasons.SUCCEEDED, message)
 
-    def fail(self, *, reason: str, message: str, hint: str = "", phase: Phase | None = None) -> None:
-        """End the run as failed, showing `phase`; the message ends with the command that retries it."""
-        again = int(self.run.spec.get("retry", 0)) + 1
-        command = (
-            f"kubectl -n {self.run.namespace} patch trainingrun {self.run.name} --type merge "
-            f'-p \'{{"spec":{{"retry":{again}}}}}\''
-        )
-        end = f"{sentences(cut(hint, MAX_HINT))} To try again: {command}".lstrip()
-        full = f"{sentences(cut(message, MAX_MESSAGE - len(end) - 2))} {end}"
-        text = f"{phase}: {reason}" if phase else reason
+    def fail(self, *, reason: Reason, message: str, step: NextStep, phase: Phase | None = None) -> None:
+        """End the run as failed, showing `phase`; the message ends with the next step and its commands."""
+        end = sentences(cut(step.hint, MAX_HINT)) + f" {ending(self.run, step)}"
+        full = f"{sentences(cut(message, MAX_MESSAGE - len(end) - 2))} {end.lstrip()}"
+        text = f"{phase}: {reason.name}" if phase else reason.name
         self._end(Phase.FAILED, succeeded=False, reason=reason, message=full, text=text)
         self.add_event(reason, full, warning=True)
 
-    def _end(self, phase: Phase, *, succeeded: bool, reason: str, message: str, text: str) -> None:
+    def _end(self, phase: Phase, *, succeeded: bool, reason: Reason, message: str, text: str) -> None:
         self.set_condition(conditions.SUCCEEDED, succeeded, reason=reason, message=message)
-        self.set_condition(conditions.FINISHED, True, reason=phase, message="The run has ended; see Succeeded.")
+        self.set_condition(conditions.FINISHED, True, reason=_ENDED[phase], message="The run has ended; see Succeeded.")
         self.status["finishedAt"] = self.now_text
         self.show(phase, message=message, text=text)
-
-
-def sentences(*parts: str) -> str:
-    """Join messages into one text; each ends with a full stop unless it ends with a mark of its own."""
-    whole = [part.strip() for part in parts if part.strip()]
-    return " ".join(part if part.endswith((".", "!", "?", "…")) else f"{part}." for part in whole)
-
-
-def cut(text: str, limit: int) -> str:
-    """Shorten a text to the limit, with `…` in place of what is cut off."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _entry_of(entries: list[_Entry], stage: Stage) -> _Entry:

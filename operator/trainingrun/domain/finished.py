@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trainingrun.api import clock, conditions
+from trainingrun.api import clock, conditions, reasons
 from trainingrun.api.names import Phase
 from trainingrun.api.settings import Settings
 from trainingrun.domain import attempts
@@ -20,10 +20,10 @@ def reopen_if_retried(draft: Draft) -> bool:
     draft.status["retry"] = wanted
     draft.status.pop("finishedAt", None)
     message = f"Reopened because spec.retry was raised to {wanted}."
-    draft.set_condition(conditions.FINISHED, False, reason="Retry", message=message)
-    draft.set_condition(conditions.SUCCEEDED, None, reason="Retry", message=message)
+    draft.set_condition(conditions.FINISHED, False, reason=reasons.RETRY, message=message)
+    draft.set_condition(conditions.SUCCEEDED, None, reason=reasons.RETRY, message=message)
     draft.show(Phase.PENDING, message=message)
-    draft.add_event("Retry", message)
+    draft.add_event(reasons.RETRY, message)
     return True
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from trainingrun.api import clock
+from trainingrun.api import clock, reasons
 from trainingrun.api.names import Phase, Stage, job_name
 from trainingrun.builders.jobs import build_job
 from trainingrun.domain import attempts
@@ -36,8 +36,8 @@ def _is_alive(context: StageContext, pod: PodView) -> bool:
 
 def _show_suspended(context: StageContext) -> None:
     draft, stage = context.draft, context.stage
-    message = f"Suspended in stage {stage}. Set spec.suspend to false to continue from what is in the bucket."
-    context.set_not_done(reason="Suspended", message=message)
+    message = f"Suspended in stage {stage}. {reasons.SUSPENDED.hint}"
+    context.set_not_done(reason=reasons.SUSPENDED, message=message)
     position = training_position(draft.status.get("training", {})) if stage is Stage.TRAIN else ""
     draft.show(Phase.SUSPENDED, message=message, text=f"{context.phase}{position}")
 
@@ -57,6 +57,6 @@ def _create_job(context: StageContext, number: int) -> None:
     attempts.begin(context.draft, stage, number=number)
     job = build_job(run, stage=stage, attempt=number, resolved=context.resolved, settings=context.settings)
     context.decision.create.append(job)
-    context.set_not_done(reason="AttemptStarted", message=f"Attempt {number} was started.")
-    context.draft.add_event("AttemptStarted", f"Created Job {job_name(run.name, stage=stage, attempt=number)}.")
+    context.set_not_done(reason=reasons.ATTEMPT_STARTED, message=f"Attempt {number} was started.")
+    context.draft.add_event(reasons.ATTEMPT_STARTED, f"Created Job {job_name(run.name, stage=stage, attempt=number)}.")
     context.show(f"{context.phase}: attempt {number} starting" if number > 1 else f"{context.phase}: starting")

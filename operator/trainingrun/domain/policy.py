@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
+from trainingrun.api import reasons
 from trainingrun.api.names import Stage
 from trainingrun.api.settings import Settings
 from trainingrun.domain import endpoints
@@ -44,7 +45,7 @@ def _refused_networks(storage: Mapping[str, Any], *, allowed: tuple[str, ...]) -
     try:
         endpoint = endpoints.parse(text)
     except ValueError as error:
-        raise NotAcceptedError("InvalidEndpoint", f"{field}: {text!r} {error}.") from error
+        raise NotAcceptedError(reasons.INVALID_ENDPOINT, f"{field}: {text!r} {error}.") from error
     covering = [pattern for pattern in allowed if endpoints.allows(pattern, endpoint)]
     if not covering:
         raise _forbidden(field, shown, setting="policy.endpoints", allowed=allowed)
@@ -52,10 +53,8 @@ def _refused_networks(storage: Mapping[str, Any], *, allowed: tuple[str, ...]) -
         return ()
     if endpoint.local:
         raise NotAcceptedError(
-            "ForbiddenByPolicy",
-            f"{field}: {text!r} is the pod itself, its node or the metadata service of its cloud, not storage. Use the "
-            "address of your storage. If your storage really has this address, ask your platform team to allow it, "
-            "without a wildcard in its host, in policy.endpoints of the operator's Helm values.",
+            reasons.FORBIDDEN_LOCAL_ADDRESS,
+            f"{field}: {text!r} is the pod itself, its node or the metadata service of its cloud, not storage.",
         )
     return REFUSED_NETWORKS
 
@@ -78,7 +77,7 @@ def _matches(value: str, patterns: tuple[str, ...]) -> bool:
 
 def _forbidden(field: str, value: str, *, setting: str, allowed: tuple[str, ...]) -> NotAcceptedError:
     return NotAcceptedError(
-        "ForbiddenByPolicy",
-        f"{field}: {value} is not allowed here; allowed: {', '.join(allowed) or 'none'}. "
-        f"Use one of these or ask your platform team to extend {setting} of the operator's Helm values.",
+        reasons.FORBIDDEN_BY_POLICY,
+        f"{field}: {value} is not allowed here; allowed: {', '.join(allowed) or 'none'}.",
+        setting=setting,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
+from trainingrun.api import reasons
 from trainingrun.api.names import STAGE_PHASE, Stage
 from trainingrun.api.status import Progress, Training
 from trainingrun.domain import reported
@@ -116,7 +117,8 @@ def _show_storage(draft: Draft, storage: object) -> str:
         return ""
     message = reported.plain(str(storage.get("message") or ""))
     if storage["ready"]:
-        set_storage_ready(draft, True, reason="Usable", message=message or "Storage answers.")
+        set_storage_ready(draft, True, reason=reasons.USABLE, message=message or "Storage answers.")
         return ""
-    set_storage_ready(draft, False, reason=str(storage.get("reason", "")), message=message)
-    return f"waiting for the storage ({storage.get('reason', '')})"
+    reason = reasons.named(storage.get("reason"))
+    set_storage_ready(draft, False, reason=reason, message=message)
+    return f"waiting for the storage ({reason.name})"

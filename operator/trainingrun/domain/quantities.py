@@ -1,7 +1,9 @@
-"""Numbers as people read them: durations, bytes, counts."""
+"""Numbers as people read them: durations, bytes, counts, quantities of Kubernetes."""
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
 from typing import Final
 
 _BYTE_UNITS: Final = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
@@ -37,3 +39,9 @@ def grouped(number: int) -> str:
 def counted(number: int, word: str) -> str:
     """Write a number with its noun in the singular or plural: 1 error, 4 886 objects."""
     return f"{grouped(number)} {word}{'' if number == 1 else 's'}"
+
+
+def doubled(quantity: str) -> str:
+    """Write twice a quantity of Kubernetes, such as 2Gi for 1Gi; empty for a text that is none."""
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([A-Za-z]*)", quantity, re.ASCII)
+    return f"{2 * Decimal(found[1]):f}".removesuffix(".0") + found[2] if found else ""

@@ -4,11 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from trainingrun.api.reason import Reason, Step
+from trainingrun.domain.next_step import NextStep
+from trainingrun.domain.texts import sentences
+
 
 @dataclass(eq=False)  # not frozen: Python writes the traceback into every exception that passes a `with`
 class NotAcceptedError(Exception):
-    """The spec cannot run now; `waits` when this can change without the user, as when another run finishes."""
+    """The spec cannot run now; `setting` is the operator's setting that refuses it, if one does."""
 
-    reason: str
+    reason: Reason
     message: str
-    waits: bool = False
+    setting: str = ""
+
+    @property
+    def waits(self) -> bool:
+        """Whether this can change without the user, as when another run finishes."""
+        return self.reason.step is Step.WAIT
+
+    @property
+    def step(self) -> NextStep:
+        """What helps."""
+        return NextStep(self.reason.step or Step.NEW_RUN, self.reason.hint_with(setting=self.setting))
+
+    @property
+    def full(self) -> str:
+        """The message with the next step, without commands."""
+        return sentences(self.message, self.step.hint)

@@ -8,9 +8,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from trainingrun.api import clock
+from trainingrun.api.reason import Step
 from trainingrun.api.status import Dataset, Export, StageTimings, Training
 from trainingrun.domain.quantities import size
 
@@ -19,6 +21,9 @@ MAX_URI: Final = 1024
 MAX_LABEL: Final = 40
 MAX_FINDINGS: Final = 5
 MAX_FINDING: Final = 130
+MAX_PATH: Final = 80
+MAX_VALUE: Final = 60
+_PATH: Final = re.compile(r"[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)*", re.ASCII)
 
 
 def dataset(numbers: Mapping[str, Any]) -> Dataset:
@@ -139,7 +144,28 @@ def moment(value: object) -> str | None:
     return clock.to_text(found) if found is not None and found.tzinfo is not None else None
 
 
-def reason(value: object, *, default: str = "Unknown") -> str:
-    """Make a text fit for a reason of a condition: CamelCase, letters and digits."""
-    text = re.sub("[^A-Za-z0-9]", "", str(value or ""))[:64]
-    return text[0].upper() + text[1:] if text and text[0].isalpha() else default
+@dataclass(frozen=True, slots=True)
+class ClaimedStep:
+    """The next step that an agent claims: `field` is a path below `spec`, with its value now and one to try."""
+
+    kind: Step
+    field: str = ""
+    value: str = ""
+    to_try: str = ""
+
+
+def next_step(value: object) -> ClaimedStep | None:
+    """Accept the next step of a verdict; None without a kind that is known, no field unless it is a path."""
+    if not isinstance(value, Mapping):
+        return None
+    kind, path = next((step for step in Step if step == value.get("kind")), None), value.get("field")
+    if kind is None:
+        return None
+    if not isinstance(path, str) or len(path) > MAX_PATH or not _PATH.fullmatch(path):
+        return ClaimedStep(kind)
+    now, to_try = (value.get(name) for name in ("value", "try"))
+    return ClaimedStep(kind, path, _field_value(now), _field_value(to_try))
+
+
+def _field_value(value: object) -> str:
+    return plain(value[:MAX_VALUE]) if isinstance(value, str) else ""

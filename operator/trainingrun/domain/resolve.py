@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from trainingrun.api import reasons
 from trainingrun.api.conditions import SUCCEEDED, is_true
 from trainingrun.api.names import CONTRACT_VERSION
 from trainingrun.api.run import Run
@@ -30,7 +31,8 @@ def resolve(run: Run, *, settings: Settings, find_run: FindRun) -> Resolved:
     network = (spec.get("model") or {}).get("network", "ssd_inception_v2")
     defaults = NETWORKS.get(network)
     if defaults is None:
-        raise NotAcceptedError("UnknownNetwork", f"spec.model.network: {network!r} is none of {', '.join(NETWORKS)}.")
+        what = f"spec.model.network: {network!r} is none of {', '.join(NETWORKS)}."
+        raise NotAcceptedError(reasons.UNKNOWN_NETWORK, what)
     steps = int(train.get("steps", 20000))
     cadence = default_cadence(steps)
     dataset = spec["dataset"]
@@ -116,18 +118,16 @@ def _pretrained(run: Run, *, find_run: FindRun) -> dict[str, str] | None:
     other = find_run(f"{run.namespace}/{name}")
     if other is None:
         raise NotAcceptedError(
-            "PretrainedRunNotFound",
+            reasons.PRETRAINED_RUN_NOT_FOUND,
             f"spec.model.pretrained.run: there is no TrainingRun {name!r} in namespace {run.namespace}; "
-            "waiting for it. Use pretrained.uri for an export whose run was deleted.",
-            waits=True,
+            "waiting for it.",
         )
     uri = (other.status.get("export") or {}).get("uri", "")
     if not uri or not is_true(other.status.get("conditions") or (), SUCCEEDED):
         raise NotAcceptedError(
-            "PretrainedRunNotReady",
+            reasons.PRETRAINED_RUN_NOT_READY,
             f"spec.model.pretrained.run: TrainingRun {name!r} has no export yet "
             f"(phase {other.status.get('phase', 'Pending')}); waiting for it.",
-            waits=True,
         )
     named, key = split_uri(uri, bucket=bucket)
     return {"bucket": named, "key": key}

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from trainingrun.api import clock, conditions
+from trainingrun.api import clock, conditions, reasons
 from trainingrun.api.names import AGENT, Stage
+from trainingrun.api.reason import Reason
 from trainingrun.domain import reported
-from trainingrun.domain.draft import MAX_CAUSE, MAX_EVENT, MAX_SUMMARY, Draft, cut, sentences
+from trainingrun.domain.draft import MAX_CAUSE, MAX_EVENT, MAX_SUMMARY, Draft
 from trainingrun.domain.observe import ContainerView, JobView, PodView
 from trainingrun.domain.quantities import counted, grouped
+from trainingrun.domain.texts import cut, sentences
 from trainingrun.domain.verdicts import Outcome, Verdict
 
 _SUMMARY_COUNTS = {"trainImages", "evalImages", "trainObjects", "evalObjects", "errors", "warnings"}
@@ -20,9 +22,9 @@ def complete_stage(draft: Draft, stage: Stage, verdict: Verdict) -> None:
     """Write the results of a successful attempt and set the stage's condition to True."""
     write_numbers(draft, stage, verdict)
     kind = conditions.STAGE_CONDITION[stage]
-    if draft.set_condition(kind, True, reason="Completed", message=verdict.message[:MAX_SUMMARY]):
+    if draft.set_condition(kind, True, reason=reasons.COMPLETED, message=verdict.message[:MAX_SUMMARY]):
         summary = _dataset_summary(verdict.numbers) if stage is Stage.PREP else ""
-        draft.add_event(kind, summary or verdict.message)
+        draft.add_event(reasons.STAGE_DONE[stage], summary or verdict.message)
 
 
 def write_numbers(draft: Draft, stage: Stage, verdict: Verdict) -> None:
@@ -39,11 +41,11 @@ def write_numbers(draft: Draft, stage: Stage, verdict: Verdict) -> None:
         draft.set_condition(conditions.STORAGE_READY, False, reason=verdict.reason, message=message)
     elif verdict.outcome is Outcome.SUCCEEDED:
         warning = str(verdict.numbers.get("storageWarning", ""))
-        reason = "Warning" if warning else "Usable"
+        reason = reasons.WARNING if warning else reasons.USABLE
         set_storage_ready(draft, True, reason=reason, message=warning or "Storage answers.")
 
 
-def set_storage_ready(draft: Draft, ready: bool, *, reason: str, message: str) -> None:  # noqa: FBT001
+def set_storage_ready(draft: Draft, ready: bool, *, reason: Reason, message: str) -> None:  # noqa: FBT001
     """Set StorageReady, and emit an Event when it becomes False."""
     changed = draft.set_condition(conditions.STORAGE_READY, ready, reason=reason, message=message)
     if changed and not ready:

@@ -7,6 +7,7 @@ from typing import Final
 
 from trainingrun.api import conditions
 from trainingrun.api.names import STAGE_PHASE, Phase, Stage
+from trainingrun.api.reason import Reason
 from trainingrun.api.settings import Settings
 from trainingrun.api.status import StageAttempts
 from trainingrun.domain.decision import Child, Decision
@@ -52,7 +53,7 @@ class StageContext:
         """Whether `spec.suspend` is true."""
         return bool(self.draft.run.spec.get("suspend"))
 
-    def set_not_done(self, *, reason: str, message: str) -> bool:
+    def set_not_done(self, *, reason: Reason, message: str) -> bool:
         """Set the stage's condition to False; return whether status or reason changed."""
         kind = conditions.STAGE_CONDITION[self.stage]
         return self.draft.set_condition(kind, False, reason=reason, message=message)

@@ -12,9 +12,12 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
-from trainingrun.api.names import AGENT, SUPPORTED_CONTRACTS, WORKER
+from trainingrun.api import reasons
+from trainingrun.api.names import AGENT, SUPPORTED_CONTRACTS, WORKER, Stage
+from trainingrun.api.reason import Reason, Step
+from trainingrun.domain import reported
 from trainingrun.domain.observe import ContainerView, JobView, PodView
-from trainingrun.domain.reported import plain
+from trainingrun.domain.reported import ClaimedStep, plain
 
 MAX_VERDICT_BYTES: Final = 4096
 
@@ -37,25 +40,42 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """What follows an outcome: how often it is retried, whether with back-off, and the next step for the user."""
+    """What follows an outcome: how often it is retried, whether with back-off, and what helps when it is final.
+
+    `step` and `hint` are for a verdict that names no next step and whose reason has no entry in the table of reasons.
+    """
 
     retries: int
     back_off: bool
+    step: Step
     hint: str
 
 
 POLICIES: Final[Mapping[Outcome, RetryPolicy]] = {
-    Outcome.SUCCEEDED: RetryPolicy(0, False, ""),
-    Outcome.USER_ERROR: RetryPolicy(0, False, "Correct what the message names."),
-    Outcome.STORAGE_REFUSED: RetryPolicy(0, False, "Correct spec.storage or the Secret that it names."),
-    Outcome.STORAGE_OUTAGE: RetryPolicy(5, True, "Check that the storage endpoint answers."),
-    Outcome.DIVERGED: RetryPolicy(0, False, "Lower train.learningRate or look for bad boxes in the report."),
-    Outcome.STALLED: RetryPolicy(2, False, "Look at the trainer's stacks, or raise train.stallSeconds."),
-    Outcome.OUT_OF_MEMORY: RetryPolicy(1, False, "Raise the stage's memory limit or lower train.batchSize."),
-    Outcome.DISK_FULL: RetryPolicy(0, False, "Raise the stage's scratch size."),
-    Outcome.INTERRUPTED: RetryPolicy(5, True, "The pod was ended from outside."),
-    Outcome.CRASH: RetryPolicy(3, True, "See the log of the attempt's pod."),
-    Outcome.GPU_UNFIT: RetryPolicy(0, False, "Set train.image to one whose TensorFlow serves this GPU."),
+    Outcome.SUCCEEDED: RetryPolicy(0, False, Step.WAIT, ""),
+    Outcome.USER_ERROR: RetryPolicy(0, False, Step.NEW_RUN, "Correct what the message names, in a new TrainingRun."),
+    Outcome.STORAGE_REFUSED: RetryPolicy(0, False, Step.RETRY, "Correct the Secret, the bucket or its permissions."),
+    Outcome.STORAGE_OUTAGE: RetryPolicy(5, True, Step.WAIT, "Check that spec.storage.endpoint answers."),
+    Outcome.DIVERGED: RetryPolicy(
+        0, False, Step.NEW_RUN, "Create a new TrainingRun with a lower spec.train.learningRate; look for bad boxes too."
+    ),
+    Outcome.STALLED: RetryPolicy(2, False, Step.RETRY, "See the trainer's log and stacks for what it waits for."),
+    Outcome.OUT_OF_MEMORY: RetryPolicy(
+        1, False, Step.NEW_RUN, "Create a new TrainingRun with a higher memory limit or a lower spec.train.batchSize."
+    ),
+    Outcome.DISK_FULL: RetryPolicy(
+        0, False, Step.NEW_RUN, "Create a new TrainingRun with more scratch for this stage."
+    ),
+    Outcome.INTERRUPTED: RetryPolicy(
+        5, True, Step.WAIT, "This happened too often: find out what keeps ending the pods."
+    ),
+    Outcome.CRASH: RetryPolicy(3, True, Step.RETRY, "Look for the cause in the log of the attempt's pod."),
+    Outcome.GPU_UNFIT: RetryPolicy(
+        0, False, Step.NEW_RUN, "Create a new TrainingRun with a spec.train.image whose TensorFlow serves this GPU."
+    ),
+}
+_NODE_ENDED: Final = {
+    entry.name for entry in (reasons.NODE_LOST, reasons.NODE_SHUTDOWN, reasons.TERMINATED, reasons.SHUTDOWN)
 }
 BACK_OFF_SECONDS: Final = (0, 10, 30, 60, 120, 300)
 
@@ -65,11 +85,12 @@ class Verdict:
     """How an attempt ended, with the numbers and durations that its agent reports."""
 
     outcome: Outcome
-    reason: str
+    reason: Reason
     message: str
     hint: str = ""
     numbers: Mapping[str, Any] = field(default_factory=dict)
     timings: Mapping[str, Any] = field(default_factory=dict)
+    next_step: ClaimedStep | None = None
 
 
 def back_off_seconds(failures: int) -> int:
@@ -87,11 +108,12 @@ def parse_verdict(text: str) -> Verdict | None:
             return None
         return Verdict(
             outcome=Outcome(data["outcome"]),
-            reason=str(data["reason"])[:64],
+            reason=reasons.named(data["reason"]),
             message=plain(str(data["message"])[:1500]),
             hint=plain(str(data.get("hint", ""))[:600]),
             numbers=_mapping(data.get("numbers")),
             timings=_mapping(data.get("timings")),
+            next_step=reported.next_step(data.get("nextStep")),
         )
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
@@ -111,8 +133,8 @@ def judge(job: JobView | None, pod: PodView | None) -> Verdict:
         if container.reason == "OOMKilled":
             return Verdict(
                 Outcome.OUT_OF_MEMORY,
-                "OOMKilled",
-                f"Container {name} of pod {pod.name} was killed for exceeding its memory limit.",
+                reasons.OOM_KILLED_AGENT if name == AGENT and pod.stage is not Stage.PREP else reasons.OOM_KILLED,
+                f"Container {name} of pod {pod.name} was killed because it ran out of memory.",
                 numbers=claimed.numbers if claimed else {},
                 timings=claimed.timings if claimed else {},
             )
@@ -124,15 +146,15 @@ def _with_cause(claimed: Verdict, pod: PodView) -> Verdict:
     if claimed.outcome is not Outcome.INTERRUPTED or not pod.disruption:
         return claimed
     message = f"Pod {pod.name} was disrupted: {pod.disruption_message.rstrip('.')}. {claimed.message}"
-    return replace(claimed, reason=pod.disruption, message=message)
+    return replace(claimed, reason=reasons.named(pod.disruption), message=message)
 
 
 def _without_pod(job: JobView | None) -> Verdict:
     if job is None:
-        return Verdict(Outcome.INTERRUPTED, "JobGone", "The attempt's Job was deleted.")
+        return Verdict(Outcome.INTERRUPTED, reasons.JOB_GONE, "The attempt's Job was deleted.")
     return Verdict(
         Outcome.INTERRUPTED,
-        "PodGone",
+        reasons.POD_GONE,
         f"The pod of Job {job.name} no longer exists and left no verdict. {job.message}".strip(),
     )
 
@@ -140,14 +162,20 @@ def _without_pod(job: JobView | None) -> Verdict:
 def _from_pod(pod: PodView) -> Verdict | None:
     if pod.reason == "Evicted":
         for_disk = any(word in pod.message for word in ("ephemeral", "emptyDir", "EmptyDir", "disk"))
-        outcome = Outcome.DISK_FULL if for_disk and not pod.disruption else Outcome.INTERRUPTED
-        return Verdict(outcome, "Evicted", f"Pod {pod.name} was evicted: {pod.message}")
+        message = f"Pod {pod.name} was evicted: {pod.message}"
+        if for_disk and not pod.disruption:
+            return Verdict(Outcome.DISK_FULL, reasons.EVICTED_FOR_SCRATCH, message)
+        return Verdict(Outcome.INTERRUPTED, reasons.EVICTED, message)
     if pod.disruption:
-        return Verdict(Outcome.INTERRUPTED, pod.disruption, f"Pod {pod.name} was disrupted: {pod.disruption_message}")
-    if pod.reason in {"NodeLost", "NodeShutdown", "Terminated", "Shutdown"}:
-        return Verdict(Outcome.INTERRUPTED, pod.reason, f"Pod {pod.name} lost its node: {pod.message}")
+        return Verdict(
+            Outcome.INTERRUPTED,
+            reasons.named(pod.disruption),
+            f"Pod {pod.name} was disrupted: {pod.disruption_message}",
+        )
+    if pod.reason in _NODE_ENDED:
+        return Verdict(Outcome.INTERRUPTED, reasons.named(pod.reason), f"Pod {pod.name} lost its node: {pod.message}")
     if pod.deletion_at or (pod.gone and not pod.ended):
-        return Verdict(Outcome.INTERRUPTED, "PodDeleted", f"Pod {pod.name} was deleted.")
+        return Verdict(Outcome.INTERRUPTED, reasons.POD_DELETED, f"Pod {pod.name} was deleted.")
     return None
 
 
@@ -155,7 +183,7 @@ def _from_exit(pod: PodView, agent: ContainerView) -> Verdict:
     last_words = f": {agent.message.strip()[-500:]}" if agent.message.strip() else ""
     return Verdict(
         Outcome.CRASH,
-        "NoVerdict",
+        reasons.NO_VERDICT,
         f"Container {AGENT} of pod {pod.name} ended with exit code {agent.exit_code} "
         f"({agent.reason or 'no reason'}) and no verdict{last_words}",
     )

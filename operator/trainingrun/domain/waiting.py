@@ -6,34 +6,36 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from trainingrun.api import clock
-from trainingrun.domain.draft import sentences
+from trainingrun.api import clock, reasons
+from trainingrun.api.reason import Reason
 from trainingrun.domain.observe import JobView, PodView
+from trainingrun.domain.texts import cut, sentences
 
 NO_POD_SECONDS: Final = 4
 CREATING_SECONDS: Final = 5
 _IMAGE: Final = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}
-_NEXT_STEP: Final = {
-    "PodUnschedulable": "Free or add such a node, or change the stage's pod.resources or nodeSelector in a new run.",
-    "ImagePullFailed": "Check the image name and the operator's imagePullSecrets.",
-    "SecretMissing": "Create the Secret in the run's namespace; the pod then starts by itself.",
-    "ConfigMapMissing": "Create the ConfigMap in the run's namespace; the pod then starts by itself.",
-    "QuotaExceeded": "Free some of the namespace's ResourceQuota, or ask for a larger one.",
-}
+_STARTS: Final = "The pod then starts by itself."
+_NO_CAUSE: Final = {"", "ContainerCreating", "PodInitializing"}
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
     """What an attempt waits for; `subject_uid` names an object whose warning Events would tell more."""
 
-    reason: str
+    reason: Reason
     message: str
     subject_uid: str = ""
+    stage: str = ""
 
     @property
-    def full(self) -> str:
-        """The message with the next step."""
-        return sentences(self.message, _NEXT_STEP.get(self.reason, ""))
+    def hint(self) -> str:
+        """What the user can do, for a pod that is still wanted or for the next one."""
+        return self.reason.hint_with(stage=self.stage)
+
+    def text(self, limit: int) -> str:
+        """The message with the next step, which is kept whole when the message has to be cut."""
+        end = sentences(self.hint, _STARTS) if self.hint else ""
+        return sentences(cut(self.message, limit - len(end) - 2), end)
 
 
 def cause_of(job: JobView, pod: PodView | None, *, hints: dict[str, str], now: datetime) -> Cause:
@@ -41,35 +43,36 @@ def cause_of(job: JobView, pod: PodView | None, *, hints: dict[str, str], now: d
     if pod is None:
         return _no_pod(job, hints=hints, now=now)
     if pod.unschedulable:
-        return Cause("PodUnschedulable", f"No node can run pod {pod.name}: {_one_sentence(pod.unschedulable)}")
+        message = f"No node can run pod {pod.name}: {_one_sentence(pod.unschedulable)}"
+        return Cause(reasons.POD_UNSCHEDULABLE, message, stage=pod.stage)
     for name, container in pod.containers.items():
         if container.state != "waiting":
             continue
         message = f"Container {name}: {_one_sentence(f'{container.reason}: {container.message}')}"
         if container.reason in _IMAGE:
-            return Cause("ImagePullFailed", message)
-        if container.reason not in {"", "ContainerCreating", "PodInitializing"}:
-            return _missing_object(message) or Cause(container.reason, message)
+            return Cause(reasons.IMAGE_PULL_FAILED, message)
+        if container.reason not in _NO_CAUSE:
+            return _missing_object(message) or Cause(reasons.named(container.reason), message)
     if not pod.scheduled_at:
-        return Cause("PodPending", f"Pod {pod.name} waits for the scheduler.")
+        return Cause(reasons.POD_PENDING, f"Pod {pod.name} waits for the scheduler.")
     if _age(pod.scheduled_at, now) < CREATING_SECONDS:
-        return Cause("ContainerCreating", f"Pod {pod.name} is being started on node {pod.node}.")
+        return Cause(reasons.CONTAINER_CREATING, f"Pod {pod.name} is being started on node {pod.node}.")
     hint = hints.get(pod.uid, "")
     if not hint or hint.startswith("FailedScheduling"):  # an old Event: the pod has its node
-        return Cause("ContainerCreating", f"Pod {pod.name} is being started on node {pod.node}.", pod.uid)
+        return Cause(reasons.CONTAINER_CREATING, f"Pod {pod.name} is being started on node {pod.node}.", pod.uid)
     message = f"Pod {pod.name}: {hint}"
-    return _missing_object(message, uid=pod.uid) or Cause("ContainerCreating", message, pod.uid)
+    return _missing_object(message, uid=pod.uid) or Cause(reasons.CONTAINER_CREATING, message, pod.uid)
 
 
 def _no_pod(job: JobView, *, hints: dict[str, str], now: datetime) -> Cause:
     if _age(job.created, now) < NO_POD_SECONDS:
-        return Cause("PodPending", f"Job {job.name} was created.")
+        return Cause(reasons.POD_PENDING, f"Job {job.name} was created.")
     hint = hints.get(job.uid, "")
     if "exceeded quota" in hint:
-        return Cause("QuotaExceeded", f"Job {job.name} gets no pod: {hint}", job.uid)
+        return Cause(reasons.QUOTA_EXCEEDED, f"Job {job.name} gets no pod: {hint}", job.uid)
     if hint:
-        return Cause("PodRefused", f"Job {job.name} gets no pod: {hint}", job.uid)
-    return Cause("PodPending", f"Job {job.name} has no pod yet.", job.uid)
+        return Cause(reasons.POD_REFUSED, f"Job {job.name} gets no pod: {hint}", job.uid)
+    return Cause(reasons.POD_PENDING, f"Job {job.name} has no pod yet.", job.uid)
 
 
 def _one_sentence(text: str) -> str:
@@ -80,9 +83,9 @@ def _missing_object(message: str, *, uid: str = "") -> Cause | None:
     """Return the cause if the message says that a Secret or ConfigMap does not exist."""
     lowered = message.lower()
     if "secret" in lowered and "not found" in lowered:
-        return Cause("SecretMissing", message, uid)
+        return Cause(reasons.SECRET_MISSING, message, uid)
     if "configmap" in lowered and "not found" in lowered:
-        return Cause("ConfigMapMissing", message, uid)
+        return Cause(reasons.CONFIG_MAP_MISSING, message, uid)
     return None
 
 

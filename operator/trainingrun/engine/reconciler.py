@@ -15,14 +15,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from trainingrun.api import reasons
 from trainingrun.api.names import RESOLVED_KEY, Phase
+from trainingrun.api.reason import Step
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
 from trainingrun.api.status import Status
 from trainingrun.domain.decision import Child, Decision
 from trainingrun.domain.draft import Draft
+from trainingrun.domain.next_step import NextStep
 from trainingrun.domain.observe import JobView, Observed
 from trainingrun.domain.plan import plan
+from trainingrun.domain.texts import sentences
 from trainingrun.engine import metrics
 from trainingrun.engine.cache import Cache
 from trainingrun.engine.progress import ProgressPuller
@@ -147,9 +151,9 @@ class Reconciler:
             if error.status == 403:  # rights, quota or an admission policy: may change
                 await self._show_rejection(run, error)
                 raise
-            decision.draft.fail(
-                reason="ChildRefused", message=f"The API server rejected an object of this run: {error}"
-            )
+            message = f"The API server rejected an object of this run: {error}"
+            step = NextStep(Step.NEW_RUN, reasons.CHILD_REFUSED.hint)
+            decision.draft.fail(reason=reasons.CHILD_REFUSED, message=message, step=step)
         await self._create_optional(run, decision)
         for child in decision.delete:
             await self._delete(run, child)
@@ -183,8 +187,8 @@ class Reconciler:
                 await self._create(run, body)
         except (RefusedError, objects.ForeignObjectError) as error:
             decision.draft.status.pop("tensorboard", None)  # not created, so the next reconcile tries again
-            message = f"The run continues without TensorBoard: {error}"
-            decision.draft.add_event("TensorBoardRefused", message, warning=True)
+            message = sentences(f"The run continues without TensorBoard: {error}", reasons.TENSORBOARD_REFUSED.hint)
+            decision.draft.add_event(reasons.TENSORBOARD_REFUSED, message, warning=True)
             decision.requeue(after=REFUSED_SECONDS)
 
     async def _delete(self, run: Run, child: Child) -> None:

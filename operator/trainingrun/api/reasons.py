@@ -1,0 +1,278 @@
+"""The table of the operator's reasons: conditions, refusals, Events and the ends that only Kubernetes can see.
+
+Invariant: a reason is an entry here, never a text. Names from outside (Kubernetes, an agent) become one by `named`. The
+agent's own table is images/agent/trainingrun_agent/reasons/; docs/reasons.md is generated from both.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from trainingrun.api import reason
+from trainingrun.api.names import Stage
+from trainingrun.api.reason import Group, Reason, Step
+
+
+def _progress(name: str, meaning: str) -> Reason:
+    return Reason(name, Group.PROGRESS, meaning)
+
+
+def _waiting(name: str, meaning: str, *, hint: str = "", fields: tuple[str, ...] = ()) -> Reason:
+    return Reason(name, Group.WAITING, meaning, Step.WAIT, hint, fields)
+
+
+def _refused(name: str, meaning: str, *, step: Step, hint: str, fields: tuple[str, ...] = ()) -> Reason:
+    return Reason(name, Group.REFUSED, meaning, step, hint, fields, ends_run=step is not Step.WAIT)
+
+
+def _ended(name: str, meaning: str, *, step: Step, hint: str = "", fields: tuple[str, ...] = ()) -> Reason:
+    return Reason(name, Group.ENDED, meaning, step, hint, fields, ends_run=True)
+
+
+# Refused: the operator or the API server does not take the spec.
+FORBIDDEN_BY_POLICY: Final = _refused(
+    "ForbiddenByPolicy",
+    "The spec asks for an image, Secret, storage endpoint or toleration that the operator's settings do not allow.",
+    step=Step.PLATFORM,
+    hint="Create a new TrainingRun with an allowed value, or ask your platform team to extend {setting} of the "
+    "operator's Helm values.",
+    fields=(
+        "train.image",
+        "storage.credentials.secretName",
+        "storage.endpoint",
+        "prep.pod.tolerations",
+        "train.pod.tolerations",
+        "export.pod.tolerations",
+    ),
+)
+FORBIDDEN_LOCAL_ADDRESS: Final = FORBIDDEN_BY_POLICY.case(
+    "Create a new TrainingRun with the address of your storage. If your storage really has this address, ask your "
+    "platform team to allow it, without a wildcard in its host, in policy.endpoints of the operator's Helm values.",
+    fields=("storage.endpoint",),
+)
+INVALID_ENDPOINT: Final = _refused(
+    "InvalidEndpoint",
+    "The address of the storage is not a URL of a host, or writes an IP address in an unusual form.",
+    step=Step.NEW_RUN,
+    hint="Create a new TrainingRun with spec.storage.endpoint as http://host:port or https://host:port.",
+    fields=("storage.endpoint",),
+)
+UNKNOWN_NETWORK: Final = _refused(
+    "UnknownNetwork",
+    "This version of the operator does not know the network.",
+    step=Step.NEW_RUN,
+    hint="Create a new TrainingRun with one of these as spec.model.network.",
+    fields=("model.network",),
+)
+PRETRAINED_RUN_NOT_FOUND: Final = _refused(
+    "PretrainedRunNotFound",
+    "There is no TrainingRun of the name in spec.model.pretrained.run in the namespace. The run waits for it.",
+    step=Step.WAIT,
+    hint="Create that TrainingRun: this one then starts by itself. For the export of a run that was deleted, create a "
+    "new TrainingRun with spec.model.pretrained.uri.",
+    fields=("model.pretrained.run", "model.pretrained.uri"),
+)
+PRETRAINED_RUN_NOT_READY: Final = _refused(
+    "PretrainedRunNotReady",
+    "The TrainingRun named in spec.model.pretrained.run has not succeeded yet. The run waits for it.",
+    step=Step.WAIT,
+    hint="If that run has failed, retry it: this one then starts by itself.",
+    fields=("model.pretrained.run",),
+)
+UNSUPPORTED_CONTRACT: Final = _refused(
+    "UnsupportedContract",
+    "An operator of another release has accepted the run. This one leaves it as it is.",
+    step=Step.WAIT,
+    hint="Ask your platform team to install a matching operator: the run then goes on by itself.",
+)
+CHILD_REFUSED: Final = _refused(
+    "ChildRefused",
+    "The API server calls a Job of the run invalid, mostly for a value in the pod settings of its stage.",
+    step=Step.NEW_RUN,
+    hint="Create a new TrainingRun with another value for the field that the API server names.",
+    fields=("prep.pod", "train.pod", "export.pod"),
+)
+TENSORBOARD_REFUSED: Final = _refused(
+    "TensorBoardRefused",
+    "An Event: the API server refuses TensorBoard's Deployment or Service. The run goes on without.",
+    step=Step.WAIT,
+    hint="Free some quota, or ask your platform team to allow Deployments and Services; the operator tries again every "
+    "minute. spec.tensorboard.enabled: false switches TensorBoard off.",
+    fields=("tensorboard.enabled",),
+)
+
+# Waiting: the pod of a stage does not start yet. Each hint ends where "The pod then starts by itself." can follow.
+POD_PENDING: Final = _waiting("PodPending", "The pod is being created, or waits for the scheduler.")
+CONTAINER_CREATING: Final = _waiting(
+    "ContainerCreating", "The node starts the pod; if that lasts, the message quotes the newest warning of Kubernetes."
+)
+POD_UNSCHEDULABLE: Final = _waiting(
+    "PodUnschedulable",
+    "No node has the CPU, memory, GPU or labels that the pod asks for, or tolerates its taints.",
+    hint="Create a new TrainingRun with other spec.{stage}.pod.resources or nodeSelector, or free or add such a node.",
+    fields=("stage.pod.resources", "stage.pod.nodeSelector", "train.gpus"),
+)
+IMAGE_PULL_FAILED: Final = _waiting(
+    "ImagePullFailed",
+    "The node cannot pull an image of the pod.",
+    hint="If the name is wrong, create a new TrainingRun with another spec.train.image. Else push the image, or ask "
+    "your platform team to check images and imagePullSecrets of the operator's Helm values.",
+    fields=("train.image",),
+)
+SECRET_MISSING: Final = _waiting(
+    "SecretMissing",
+    "A Secret that the pod mounts does not exist in the run's namespace.",
+    hint="Create the Secret in the run's namespace.",
+    fields=("storage.credentials.secretName",),
+)
+CONFIG_MAP_MISSING: Final = _waiting(
+    "ConfigMapMissing",
+    "A ConfigMap that the pod mounts does not exist in the run's namespace.",
+    hint="Create the ConfigMap in the run's namespace.",
+    fields=("storage.caBundle.configMapName",),
+)
+QUOTA_EXCEEDED: Final = _waiting(
+    "QuotaExceeded",
+    "The namespace's ResourceQuota has no room for the pod.",
+    hint="Free some of the namespace's ResourceQuota, or ask your platform team for a larger one.",
+)
+POD_REFUSED: Final = _waiting(
+    "PodRefused",
+    "Admission of the cluster refuses the pod; the message says who and why.",
+    hint="Ask your platform team to let the pod pass.",
+)
+CREATE_CONTAINER_CONFIG_ERROR: Final = _waiting(
+    "CreateContainerConfigError", "The node cannot put the container's configuration together; the message says why."
+)
+CREATE_CONTAINER_ERROR: Final = _waiting(
+    "CreateContainerError", "The node cannot create the container; the message says why."
+)
+
+# Ended: how an attempt ended, as only Kubernetes knows it.
+OOM_KILLED: Final = _ended(
+    "OOMKilled",
+    "A container of the pod was killed because it needed more memory than its limit, or than its node has.",
+    step=Step.NEW_RUN,
+    hint="Create a new TrainingRun with {memory}{batch}.",
+    fields=("stage.pod.resources.limits.memory", "stage.pod.resources.requests.memory", "train.batchSize"),
+)
+OOM_KILLED_AGENT: Final = OOM_KILLED.case(
+    "The limit of container agent is the operator's own: give your platform team this message.",
+    step=Step.PLATFORM,
+    fields=(),
+)
+EVICTED: Final = _ended(
+    "Evicted",
+    "The node ended the pod because the node ran short of memory or disk, or the pod exceeded its scratch space.",
+    step=Step.WAIT,
+)
+EVICTED_FOR_SCRATCH: Final = EVICTED.case(
+    "Create a new TrainingRun with {scratch}.", step=Step.NEW_RUN, fields=("stage.scratch",)
+)
+POD_DELETED: Final = _ended("PodDeleted", "Somebody, or the cluster, deleted the pod.", step=Step.WAIT)
+POD_GONE: Final = _ended("PodGone", "The pod does not exist any more, and nothing is known of its end.", step=Step.WAIT)
+POD_STUCK: Final = _ended(
+    "PodStuck",
+    "The pod was deleted, but did not end within its grace period; its node may not answer. It is given up.",
+    step=Step.WAIT,
+)
+JOB_GONE: Final = _ended("JobGone", "The Job of the attempt was deleted.", step=Step.WAIT)
+NODE_LOST: Final = _ended("NodeLost", "The node of the pod does not answer any more.", step=Step.WAIT)
+NODE_SHUTDOWN: Final = _ended("NodeShutdown", "The node of the pod was shut down.", step=Step.WAIT)
+SHUTDOWN: Final = _ended("Shutdown", "The node of the pod was shut down.", step=Step.WAIT)
+TERMINATED: Final = _ended("Terminated", "The node of the pod was shut down in order.", step=Step.WAIT)
+PREEMPTED: Final = _ended(
+    "PreemptionByScheduler", "The scheduler ended the pod to make room for one of higher priority.", step=Step.WAIT
+)
+TAINTED: Final = _ended(
+    "DeletionByTaintManager", "The node got a taint that the pod does not tolerate.", step=Step.WAIT
+)
+EVICTED_BY_API: Final = _ended(
+    "EvictionByEvictionAPI", "The pod was evicted, as when a node is drained.", step=Step.WAIT
+)
+GARBAGE_COLLECTED: Final = _ended(
+    "DeletionByPodGC", "The pod was deleted because its node does not exist any more.", step=Step.WAIT
+)
+TERMINATED_BY_KUBELET: Final = _ended(
+    "TerminationByKubelet", "The node ended the pod, for a shutdown or for lack of resources.", step=Step.WAIT
+)
+NO_VERDICT: Final = _ended(
+    "NoVerdict",
+    "The agent ended without saying how: it was killed, or could not start.",
+    step=Step.RETRY,
+    hint="Look for the cause in the message and in the log of container agent. Without one, give both to your platform "
+    "team.",
+)
+TRAINER_NEVER_STARTED: Final = _ended(
+    "TrainerNeverStarted",
+    "The container of the trainer or exporter ended before it began to work.",
+    step=Step.NEW_RUN,
+    hint="Create a new TrainingRun with another spec.train.image (now {image}): a TrainingRun trainer image.",
+    fields=("train.image",),
+)
+OUR_TRAINER_NEVER_STARTED: Final = TRAINER_NEVER_STARTED.case(
+    "The image is the operator's: ask your platform team to check images.trainer of the operator's Helm values.",
+    step=Step.PLATFORM,
+    fields=(),
+)
+START_DEADLINE_EXCEEDED: Final = _ended(
+    "StartDeadlineExceeded",
+    "A pod did not start within spec.startDeadlineSeconds; the message has the cause.",
+    step=Step.RETRY,
+    hint="Remove the cause.",
+    fields=("startDeadlineSeconds",),
+)
+
+# Progress: nothing is wrong.
+ACCEPTED: Final = _progress("Accepted", "The spec is valid and allowed; its ConfigMap is written.")
+ATTEMPT_STARTED: Final = _progress("AttemptStarted", "The Job of an attempt was created.")
+RUNNING: Final = _progress("Running", "The stage, or the run, has not ended.")
+WAITING: Final = _progress("Waiting", "The run is not accepted yet: the condition Accepted says what it waits for.")
+SUSPENDED: Final = Reason(
+    "Suspended",
+    Group.PROGRESS,
+    "spec.suspend is true: the attempt was ended, after saving a checkpoint, and none is started.",
+    Step.WAIT,
+    "Set spec.suspend to false to continue from what is in the bucket.",
+    ("suspend",),
+)
+RETRY: Final = _progress("Retry", "spec.retry was raised: the failed run goes on with fresh budgets.")
+USABLE: Final = _progress("Usable", "The last attempt could use the storage.")
+WARNING: Final = _progress("Warning", "The storage can be used, but for what the message says.")
+COMPLETED: Final = _progress("Completed", "The stage, or the run, has ended with its results in the bucket.")
+SUCCEEDED: Final = _progress("Succeeded", "The run has ended with all results.")
+FAILED: Final = _progress("Failed", "The run has failed: the condition Succeeded has the reason and the next step.")
+PREPARED: Final = _progress("Prepared", "An Event: the data set is in the bucket.")
+TRAINED: Final = _progress("Trained", "An Event: the last checkpoint is in the bucket.")
+EXPORTED: Final = _progress("Exported", "An Event: the model is in the bucket.")
+STAGE_DONE: Final[Mapping[Stage, Reason]] = {Stage.PREP: PREPARED, Stage.TRAIN: TRAINED, Stage.EXPORT: EXPORTED}
+
+UNKNOWN: Final = Reason("Unknown", Group.ENDED, "A pod gave no reason, or one that cannot be one.", None, ends_run=True)
+
+
+def _table() -> Mapping[str, tuple[Reason, ...]]:
+    found: dict[str, list[Reason]] = {}
+    for entry in list(globals().values()):
+        if isinstance(entry, Reason):
+            found.setdefault(entry.name, []).append(entry)
+    return {name: tuple(entries) for name, entries in found.items()}
+
+
+TABLE: Final = _table()
+"""All entries by name; the first of a name is the reason itself, the others are cases of it."""
+
+
+def named(name: object) -> Reason:
+    """Return the entry of a name that Kubernetes or a pod gave; a name without entry is made fit for a condition."""
+    text = re.sub("[^A-Za-z0-9]", "", str(name or ""))[:64]
+    if not text[:1].isalpha():
+        return UNKNOWN
+    text = text[0].upper() + text[1:]
+    return TABLE[text][0] if text in TABLE else Reason(text, Group.ENDED, "", None, ends_run=True)
+
+
+def export() -> list[Mapping[str, object]]:
+    """Return the whole table as plain data, by name."""
+    return [reason.to_json(*TABLE[name]) for name in sorted(TABLE)]
