@@ -38,12 +38,13 @@ cluster-up: ## Start the test cluster (TIER=api|fleet|node)
 cluster-down: ## Stop the test cluster and remove everything it created
 	@$(BIN) $(PY) -m trcluster down
 
-chart: ## Generate the chart's CRD and rights, its README, the reference, the status types, the findings
+chart: ## Generate the chart's CRD and rights, its README, the reference, the status types, findings, reasons
 	@$(BIN) $(PY) charts/sync.py
 	@$(BIN) $(PY) charts/readme.py
 	@$(BIN) $(PY) manifests/reference.py
 	@$(BIN) $(PY) manifests/status_types.py
 	@$(BIN) $(PY) images/agent/findings_page.py
+	@$(BIN) $(PY) manifests/reasons.py
 
 requirements: ## Update the requirement files with their hashes
 	@$(BIN) $(PY) -m trimages compile-requirements

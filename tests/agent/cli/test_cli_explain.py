@@ -8,6 +8,8 @@ from cli_shell import Shell
 from trainingrun_agent import reasons
 from trainingrun_agent.prep.model.codes import KINDS
 
+REASONS = {entry["name"] for entry in (*reasons.export(), *reasons.of_operator())}
+
 
 @pytest.mark.parametrize("name", ["BoxDegenerate", "boxdegenerate", "BOXDEGENERATE"])
 def test_a_finding_is_explained_with_an_example(shell: Shell, name: str) -> None:
@@ -23,6 +25,12 @@ def test_a_reason_is_explained_with_its_next_step(shell: Shell) -> None:
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.startswith("BucketNotFound\n\n**storageRefused.** ")
     assert "**What to do.** " in ended.out
+
+
+def test_a_reason_of_the_operator_is_explained(shell: Shell) -> None:
+    ended = shell.run("explain", "oomkilled")
+    assert (ended.code, ended.err) == (0, "")
+    assert "Create a new TrainingRun with spec.train.pod.resources.limits.memory: 2Gi (now 1Gi)" in ended.out
 
 
 def test_a_name_that_is_both_is_explained_twice(shell: Shell) -> None:
@@ -54,10 +62,10 @@ def test_without_a_name_all_are_listed(shell: Shell) -> None:
     ended = shell.run("explain")
     assert (ended.code, ended.err) == (0, "")
     listed = {line.split()[0] for line in ended.out.splitlines() if line.startswith("  ")}
-    assert listed == {*KINDS, *(entry["name"] for entry in reasons.export())}
+    assert listed == {*KINDS, *REASONS}
 
 
-@pytest.mark.parametrize("name", [*KINDS, *(entry["name"] for entry in reasons.export())])
+@pytest.mark.parametrize("name", [*KINDS, *sorted(REASONS)])
 def test_everything_can_be_explained(shell: Shell, name: str) -> None:
     ended = shell.run("explain", name)
     assert (ended.code, ended.err) == (0, "")

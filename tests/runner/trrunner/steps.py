@@ -50,6 +50,7 @@ CHECKS = (
     Check("reference drift", ("python", "manifests/reference.py", "--check")),
     Check("status types drift", ("python", "manifests/status_types.py", "--check")),
     Check("findings drift", ("python", "images/agent/findings_page.py", "--check")),
+    Check("reasons drift", ("python", "manifests/reasons.py", "--check")),
     Check("requirements", ("python", "-m", "trimages", "check-requirements")),
 )
 NOT_REAL = "not api and not node and not tensorflow"
