@@ -15,14 +15,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import yaml
 from kubernetes import client, config
+from moto.server import ThreadedMotoServer
 
 from trcluster import Cluster, current
 from trcluster.build import ensure
 from trcluster.command import CommandError
 from trcluster.waiting import until
+from trdemo.bucket import Bucket
 from trdemo.shell import Kubectl
+from trdemo.target import Storage
+from trfakes.builders import SETTINGS
+from trfakes.harness import free_port
+from trfakes.live_operator import LiveOperator
+from trfakes.manual_node import ManualNode
+from trfakes.situations import NAMESPACE as VISION
+from trfakes.situations import Environment
 
 ROOT = Path(__file__).resolve().parents[2]
 CRD = ROOT / "manifests" / "crd" / "trainingruns.trainingrun.dev.yaml"
@@ -75,6 +85,37 @@ def served(kubectl: Kubectl) -> bool:
     kubectl("get", "trainingruns.trainingrun.dev", "--all-namespaces", "--output=name")
     kubectl("explain", "trainingruns.spec")  # the schema is published a little after the kind
     return True
+
+
+@pytest.fixture(scope="session")
+def user(kubeconfig: Path, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
+    """kubectl with a kubeconfig of its own, as docs/situations.md asks for: its namespace is set."""
+    for name in (VISION, SETTINGS.pod_namespace):
+        kubectl("apply", "-f", "-", stdin=kubectl("create", "namespace", name, "--dry-run=client", "-o", "yaml"))
+    copy = tmp_path_factory.mktemp("user") / "kubeconfig"
+    copy.write_text(kubeconfig.read_text())
+    user = Kubectl(kubectl.binary, kubeconfig=str(copy))
+    user("config", "set-context", "--current", f"--namespace={VISION}")
+    return user
+
+
+@pytest.fixture(scope="module")
+def environment(user: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
+    """An operator, an empty bucket and a node that tests control."""
+    s3 = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    s3.start()
+    endpoint = "http://{}:{}".format(*s3.get_host_and_port())
+    requests.post(f"{endpoint}/moto-api/reset", timeout=10)  # all servers of a process share their buckets
+    bucket = Bucket(Storage(endpoint, endpoint, "tires", "rolling"), "detectors")
+    node = ManualNode(user, VISION, tmp_path_factory.mktemp("node"), free_port())
+    operator = LiveOperator(user.kubeconfig, agent_port=node.agent_port)
+    environment = Environment(user, node, bucket, endpoint, operator)
+    environment.prepare()
+    environment.serve()
+    yield environment
+    node.kill_all()
+    operator.stop()
+    s3.stop()
 
 
 @pytest.fixture(scope="session")

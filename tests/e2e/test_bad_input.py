@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import zoo
+from trdemo import next_step
 from trdemo.bucket import SEED, TRAIN
 from trdemo.follow import condition
 from trdemo.installation import SMALL_PREP, Installation, Object, tire_run
@@ -35,6 +37,10 @@ USE = (
 LOCAL = (
     "spec.storage.endpoint: 'http://169.254.169.254' is the pod itself, its node or the metadata service of its cloud"
 )
+RETRY = 'kubectl -n {namespace} patch trainingrun {name} --type merge -p \'{{"spec":{{"retry":1}}}}\''
+COPY = "kubectl -n {namespace} get trainingrun {name} -o yaml | grep -v resourceVersion: > new.yaml"
+CREATE = f"To create it: (1) {COPY} (2) edit metadata.name and the fields there (3) kubectl create -f new.yaml"
+ENDINGS = {"TooManyBadFiles": f"To try again: {RETRY}", "ForbiddenByPolicy": f"After that, try again: {RETRY}"}
 WAITS = "late"  # name of the run that waits for a GPU
 
 
@@ -45,7 +51,7 @@ class Case:
     changes: Mapping[str, Any]
     reason: str
     what: str
-    hint: str = ""
+    hint: str
 
 
 def train_on(folder: str) -> dict[str, Any]:
@@ -109,13 +115,15 @@ CASES = {
     "trainer": Case(
         {"train": {"image": "docker.io/me/trainer:1"}},
         "ForbiddenByPolicy",
-        "spec.train.image: 'docker.io/me/trainer:1' is not allowed here; allowed: trainingrun.dev/*, <trainer>. Use "
-        "one of these or ask your platform team to extend policy.images of the operator's Helm values.",
+        "spec.train.image: 'docker.io/me/trainer:1' is not allowed here; allowed: trainingrun.dev/*, <trainer>.",
+        "Create a new TrainingRun with an allowed value, or ask your platform team to extend policy.images of the "
+        "operator's Helm values.",
     ),
     "metadata": Case(
         {"storage": {"endpoint": "http://169.254.169.254"}},
         "ForbiddenByPolicy",
-        f"{LOCAL}, not storage. Use the address of your storage. If your storage really has this address, ask your "
+        f"{LOCAL}, not storage.",
+        "Create a new TrainingRun with the address of your storage. If your storage really has this address, ask your "
         "platform team to allow it, without a wildcard in its host, in policy.endpoints of the operator's Helm values.",
     ),
 }
@@ -163,13 +171,28 @@ def test_the_user_is_told_what_is_wrong_and_what_to_do(
 ) -> None:
     case = CASES[name]
     status = installation.finished(name, namespace=namespace, seconds=SECONDS)
-    command = f'kubectl -n {namespace} patch trainingrun {name} --type merge -p \'{{"spec":{{"retry":1}}}}\''
-    parts = (case.what.replace("<trainer>", installation.images["trainer"]), case.hint, f"To try again: {command}")
-    assert masked(status["message"], like=case) == masked(" ".join(part for part in parts if part), like=case)
+    end = ENDINGS.get(case.reason, CREATE).format(namespace=namespace, name=name)
+    what = case.what.replace("<trainer>", installation.images["trainer"])
+    assert masked(status["message"], like=case) == masked(f"{what} {case.hint} {end}", like=case)
     assert reason_of(status, "Succeeded") == case.reason
     row = installation.target.kubectl("get", "trainingruns", name, "-n", namespace)
     assert (case.reason if case.reason == "ForbiddenByPolicy" else f"Preparing: {case.reason}") in row
     assert condition(status, "Trained") == ""  # no pod of train was created
+
+
+def test_the_new_run_that_the_message_asks_for_is_prepared(
+    installation: Installation, namespace: str, applied: None, tmp_path: Path
+) -> None:
+    message = installation.finished("case", namespace=namespace, seconds=SECONDS)["message"]
+    next_step.create(installation.target.kubectl, message, name="spelled", folder=tmp_path)
+    installation.until(
+        "spelled",
+        lambda status: condition(status, "Prepared") == "True",
+        namespace=namespace,
+        seconds=SECONDS,
+        what="Prepared with the class as it is in the labels",
+    )
+    installation.target.kubectl("delete", "trainingrun", "spelled", "-n", namespace, "--wait=false")
 
 
 def test_one_truncated_image_is_skipped_and_a_gpu_that_nobody_has_is_waited_for(
@@ -190,8 +213,8 @@ def test_one_truncated_image_is_skipped_and_a_gpu_that_nobody_has_is_waited_for(
     what = f"No node can run pod {WAITS}-train-1-<pod>: 0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
     message = re.sub(f"{WAITS}-train-1-[a-z0-9]{{5}}", f"{WAITS}-train-1-<pod>", waiting["message"])
     assert message.startswith(what)
-    step = "Free or add such a node, or change the stage's pod.resources or nodeSelector in a new run."
-    assert message.endswith(step)
+    step = "Create a new TrainingRun with other spec.train.pod.resources or nodeSelector, or free or add such a node."
+    assert message.endswith(f"{step} The pod then starts by itself.")
     row = installation.target.kubectl("get", "trainingruns", WAITS, "-n", namespace)
     assert "Training: waiting (PodUnschedulable)" in row
 

@@ -84,7 +84,9 @@ REFUSED = {
         "PretrainedUnusable",
         (
             "spec.model.pretrained: s3://detectors/zoo/notes.tar.gz is not a complete .tar.gz or .tar archive: "
-            "truncated header. Use a .tar.gz of the TensorFlow 1 detection model zoo, or a run's export folder. "
+            "truncated header. Create a new TrainingRun with another spec.model.pretrained.uri: a .tar.gz of the "
+            "TensorFlow 1 detection model zoo, or the export folder of a run. If only the upload was broken, upload it "
+            "again and raise spec.retry. "
         ),
     ),
     "tuned-other": (
@@ -92,7 +94,8 @@ REFUSED = {
         (
             f"spec.model.pretrained: the weights in s3://detectors/{OTHER} have no variable below "
             "FeatureExtractor/MobilenetV1/, where ssd_mobilenet_v1_0.25_128 has its own; they are of ssd_inception_v2. "
-            "Create a new TrainingRun with weights of its model.network, or with the network of these weights. "
+            "Create a new TrainingRun with spec.model.network: ssd_inception_v2 (now ssd_mobilenet_v1_0.25_128); or, "
+            "to keep the network, create a new TrainingRun with another spec.model.pretrained.uri. "
         ),
     ),
 }
@@ -106,5 +109,5 @@ def test_other_weights_are_refused_before_training(
     status = installation.finished(name, namespace=vision, seconds=SECONDS)
     succeeded = next(c for c in status["conditions"] if c["type"] == "Succeeded")
     assert (succeeded["status"], succeeded["reason"]) == ("False", reason)
-    assert succeeded["message"].partition("To try again: ")[0] == message
+    assert succeeded["message"].partition("To create it: ")[0] == message
     assert [entry["stage"] for entry in status["attempts"] if entry.get("number")] == ["prep"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import re
-import shlex
 from typing import Any
 
 import pytest
 
 from trcluster.waiting import patience
+from trdemo import next_step
 from trdemo.installation import SMALL_PREP, Installation, Object, tire_run
 
 pytestmark = pytest.mark.node
@@ -138,16 +138,13 @@ def test_retry_goes_on_once_the_secret_is_complete(installation: Installation, n
     run = tire_run("retried", prep=SMALL_PREP, storage={"credentials": {"secretName": "trainingrun-half"}})
     installation.apply(run, namespace=namespace)
     failed = installation.finished("retried", namespace=namespace, seconds=60)
-    command = next(c["message"] for c in failed["conditions"] if c["type"] == "Succeeded").partition("To try again: ")[
-        2
-    ]
     storage = installation.target.storage
     whole = credentials(
         "trainingrun-half", AWS_ACCESS_KEY_ID=storage.access_key, AWS_SECRET_ACCESS_KEY=storage.secret_key
     )
     whole["metadata"]["namespace"] = namespace
     installation.target.kubectl.apply(whole)
-    installation.target.kubectl(*shlex.split(command)[1:])  # the command exactly as the message shows it
+    next_step.retry(installation.target.kubectl, failed["message"])
     installation.until(
         "retried",
         lambda status: any(c["type"] == "Prepared" and c["status"] == "True" for c in status["conditions"]),

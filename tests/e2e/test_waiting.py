@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from trcluster.waiting import patience
+from trdemo.follow import condition
 from trdemo.installation import SMALL_PREP, Installation, tire_run
 
 pytestmark = pytest.mark.node
 
 SECONDS = 15
+LATE = "trainingrun-late"  # a Secret that is created while its pod waits for it
 CASES: dict[str, tuple[dict[str, Any], str, str]] = {
     "image": ({"train": {"image": "trainingrun.dev/nothing:1"}}, "ImagePullFailed", "trainingrun.dev/nothing:1"),
     "secret": ({"storage": {"credentials": {"secretName": "trainingrun-none"}}}, "SecretMissing", "trainingrun-none"),
@@ -44,6 +46,28 @@ def test_cause_shows_within_fifteen_seconds(installation: Installation, namespac
     installation.target.kubectl("delete", "trainingrun", case, "-n", namespace, "--wait=false")
     assert named in cause(status, reason), status
     assert reason in row
+
+
+def test_a_run_goes_on_once_its_secret_exists(installation: Installation, namespace: str) -> None:
+    run = tire_run("early", prep=SMALL_PREP, storage={"credentials": {"secretName": LATE}})
+    installation.apply(run, namespace=namespace)
+    status = installation.until(
+        "early", lambda s: bool(cause(s, "SecretMissing")), namespace=namespace, seconds=90, what="reason SecretMissing"
+    )
+    message = cause(status, "SecretMissing")
+    assert message.endswith("Create the Secret in the run's namespace. The pod then starts by itself.")
+    storage = installation.target.storage
+    keys = {"AWS_ACCESS_KEY_ID": storage.access_key, "AWS_SECRET_ACCESS_KEY": storage.secret_key}
+    meta = {"name": LATE, "namespace": namespace}
+    installation.target.kubectl.apply({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": keys})
+    installation.until(
+        "early",
+        lambda s: condition(s, "Prepared") == "True",
+        namespace=namespace,
+        seconds=180,  # the kubelet waits up to two minutes before it mounts again
+        what="Prepared with the new Secret",
+    )
+    installation.target.kubectl("delete", "trainingrun", "early", "-n", namespace, "--wait=false")
 
 
 def test_quota_shows_within_fifteen_seconds(installation: Installation, namespace: str) -> None:

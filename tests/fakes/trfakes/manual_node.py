@@ -91,8 +91,13 @@ class ManualNode:
         self.kubectl("create", "-f", "-", stdin=json.dumps(event))
 
     def start(self, job: str, **plan: Any) -> Object:
-        """Start the containers of a Job's pod; `plan` is for the fake trainer."""
-        pod = self.make_pod(job)
+        """Create a Job's pod and start its containers; `plan` is for the fake trainer."""
+        self.make_pod(job)
+        return self.start_pod(job, **plan)
+
+    def start_pod(self, job: str, **plan: Any) -> Object:
+        """Start the containers of a pod that exists; `plan` is for the fake trainer."""
+        pod = self.kubectl.get("pod", f"{job}-{SUFFIX}", namespace=self.namespace)
         labels = pod["metadata"]["labels"]
         stage = labels["trainingrun.dev/stage"]
         root = self.folder / pod["metadata"]["uid"]
@@ -149,6 +154,17 @@ class ManualNode:
         messages = {"agent": {"message": json.dumps(verdict)}}
         states = [self._container(each, {"terminated": {**ended, **messages.get(each, {})}}) for each in containers]
         self._status(name, phase="Failed" if failed else "Succeeded", containerStatuses=states)
+
+    def kill_for_memory(self, job: str, container: str) -> None:
+        """Create a Job's pod that ends at once, because a container exceeded its memory limit."""
+        pod = self.make_pod(job)
+        times = {"exitCode": 137, "startedAt": now(), "finishedAt": now()}
+        reasons = {container: "OOMKilled"}
+        names = [each["name"] for each in pod["spec"]["containers"]]
+        states = [
+            self._container(name, {"terminated": {**times, "reason": reasons.get(name, "Error")}}) for name in names
+        ]
+        self._status(pod["metadata"]["name"], phase="Failed", containerStatuses=states)
 
     def delete_pod(self, job: str) -> None:
         """Delete a pod as Kubernetes does: SIGTERM, grace period, final status, removal."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from trainingrun.api.settings import Policy
 from trcluster.command import CommandError
 from trcluster.waiting import until
 from trdemo.bucket import Bucket
@@ -17,6 +18,7 @@ from trdemo.installation import tire_run
 from trdemo.shell import Kubectl
 from trdemo.tires import draw_set
 from trdemo.trainer_stand_in import EXPORTED
+from trfakes.live_operator import LiveOperator
 from trfakes.manual_node import ManualNode, Object
 
 NAMESPACE: Final = "vision"
@@ -37,6 +39,12 @@ class Environment:
     node: ManualNode
     bucket: Bucket
     endpoint: str
+    operator: LiveOperator
+
+    def serve(self, **policy: tuple[str, ...]) -> None:
+        """Start the operator, or restart it with this policy."""
+        # The policy names the endpoint, because a wildcard never allows a loopback address.
+        self.operator.start(Policy(endpoints=(self.endpoint,), **policy))
 
     def prepare(self) -> None:
         """Upload the data, and create the Secrets and the service account."""
@@ -169,6 +177,15 @@ def bad_data(environment: Environment) -> None:
     environment.until_reason("dented", "Failed")
 
 
+def out_of_memory(environment: Environment) -> None:
+    limit = {"resources": {"limits": {"memory": "1Gi"}}}
+    environment.apply("greedy", train={"batchSize": 512, "pod": limit})
+    environment.node.run_through("greedy-prep-1")
+    for attempt in (1, 2):
+        environment.node.kill_for_memory(f"greedy-train-{attempt}", "trainer")
+    environment.until_reason("greedy", "Failed")
+
+
 def retried(environment: Environment) -> None:
     environment.apply("half", storage={"credentials": {"secretName": "trainingrun-half"}})
     environment.node.run_through("half-prep-1")
@@ -199,6 +216,7 @@ SITUATIONS: Final[Mapping[str, Callable[[Environment], None]]] = {
     "The Secret is missing": no_secret,
     "The bucket does not exist": no_bucket,
     "The data is not good enough": bad_data,
+    "Training needs more memory": out_of_memory,
     "It failed and was opened again": retried,
     "It has expired": expired,
 }
