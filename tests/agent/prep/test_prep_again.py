@@ -233,3 +233,20 @@ def test_nothing_is_left_on_scratch(lab: Lab, tmp_path: Path) -> None:
     lab.add("new")
     lab.run()
     assert list(lab.scratch.iterdir()) == []
+
+
+def test_a_reused_data_set_shows_the_findings_that_this_version_knows(lab: Lab) -> None:
+    first = lab.run()
+    key = f"ml/datasets/{first.digest}/MANIFEST.json"
+    manifest = json.loads(lab.memory.objects[key])
+    stored = manifest["dataset"]["topFindings"]
+    assert [(one["code"], one["file"]) for one in stored[:2]] == [
+        ("ImageTruncated", "bad.jpg"),
+        ("BoxClipped", "image 0.xml"),
+    ]
+    assert not any("clipped the box" in json.dumps(one) for one in stored)
+    manifest["dataset"]["topFindings"] = [{**stored[0], "code": "CodeOfAnotherVersion"}, *stored[1:]]
+    lab.memory.objects[key] = json.dumps(manifest).encode()
+    again = lab.run()
+    assert again.reused
+    assert again.numbers["topFindings"] == first.numbers["topFindings"][1:]
