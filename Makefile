@@ -1,31 +1,32 @@
-# Every command of the repository. The two for a fresh machine: make demo, make test.
+# Every command of this repository. On a fresh machine, start with make demo or make test.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export UV_NATIVE_TLS := true
 export PYTHONDONTWRITEBYTECODE := 1
-export PYTHONPATH := operator:images/agent:images/build:tests/cluster:tests/demo:tests/fakes:tests/runner:tests/bench
 
-# The environment is made on first use and kept in the user's cache folder.
+# The Python environment is made on first use and kept in the user's cache folder; PYTHONPATH is this checkout's own.
+# Each is asked for once, when a recipe needs it.
 VENV = $(eval VENV := $(shell tests/setup-python.sh))$(VENV)
 PY = $(or $(wildcard $(VENV)/bin/python),$(error the Python environment could not be made, see above))
-BIN = PATH="$(VENV)/bin:$$PATH"
+PACKAGES = $(eval PACKAGES := $(shell $(PY) tests/pythonpath.py))$(PACKAGES)
+BIN = PATH="$(VENV)/bin:$$PATH" PYTHONPATH="$(PACKAGES)"
 
-help: ## Show this list
+help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-demo: ## One TrainingRun on a real cluster, from nothing to a detector (CLUSTER=current: on yours)
+demo: ## Train a detector with one TrainingRun, on a new cluster (CLUSTER=current: on the cluster of your kubeconfig)
 	@$(BIN) $(PY) -m trdemo run
 
 demo-down: ## Remove the demo's cluster
 	@$(BIN) $(PY) -m trdemo down
 
-test: ## Every test, on a real cluster
-	@$(BIN) $(PY) -m trrunner all
+test: ## Run every check and test, up to a real cluster (TIER=contract: only this tier; PYTEST="-k retry")
+	@$(BIN) $(PY) -m trrunner $(or $(TIER),all) $(if $(PYTEST),--pytest "$(PYTEST)")
 
-fuzz: ## Broken bytes for every reader (SECONDS=60 for each, ONLY=coco)
-	@$(BIN) $(PY) -m trfuzz --seconds $(or $(SECONDS),60) $(ONLY)
+fuzz: ## Fuzz every reader of users' files (SECONDS=60 for each, ONLY=coco)
+	@$(BIN) $(PY) -m trfuzz --seconds $(or $(SECONDS),60) $(if $(INPUT),--input $(INPUT)) $(ONLY)
 
-check: ## Lint, types, layers, unit tests, generated files: under two minutes
+check: ## Run lint, types, layers, generated files and unit tests: under two minutes
 	@$(BIN) $(PY) -m trrunner check
 
 images: ## Build the four container images (BASE=local|registry)
@@ -34,23 +35,23 @@ images: ## Build the four container images (BASE=local|registry)
 cluster-up: ## Start the test cluster (TIER=api|fleet|node)
 	@$(BIN) $(PY) -m trcluster up --tier $(or $(TIER),node)
 
-cluster-down: ## Stop the test cluster and remove all it made
+cluster-down: ## Stop the test cluster and remove everything it created
 	@$(BIN) $(PY) -m trcluster down
 
-chart: ## Write what is generated: parts of the chart, its README, the reference, the status types, the findings
+chart: ## Generate the chart's CRD and rights, its README, the reference, the status types, the findings
 	@$(BIN) $(PY) charts/sync.py
 	@$(BIN) $(PY) charts/readme.py
 	@$(BIN) $(PY) manifests/reference.py
 	@$(BIN) $(PY) manifests/status_types.py
 	@$(BIN) $(PY) images/agent/findings_page.py
 
-requirements: ## Write the hashed requirement files anew
+requirements: ## Update the requirement files with their hashes
 	@$(BIN) $(PY) -m trimages compile-requirements
 
 format: ## Format the Python code
 	@$(BIN) ruff format -q . && $(BIN) ruff check -q --fix .
 
-bench: ## Measure what it costs (ONLY=images|prep|dirt|transfer|mirror|driver|orchestration)
+bench: ## Measure speed and memory (ONLY=images|prep|dirt|transfer|mirror|driver|orchestration)
 	@$(BIN) $(PY) -m trbench $(ONLY)
 
 .PHONY: help demo demo-down test check images cluster-up cluster-down chart requirements format fuzz bench

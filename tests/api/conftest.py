@@ -1,4 +1,4 @@
-"""A real API server with the CRD, and ways to ask it: what it refuses, what it makes of an object, kubectl.
+"""Fixtures: a real API server with the CRD, functions to create and change objects, kubectl.
 
 Everything is a dry run but for objects that a change needs to start from.
 """
@@ -36,7 +36,7 @@ Refusals = Callable[[Mapping[str, Any]], list[str]]
 
 @pytest.fixture(scope="session")
 def api_cluster() -> Iterator[Cluster]:
-    """A cluster made for this session, or this worker of it; its API server writes an audit log."""
+    """A cluster for this session, or for this xdist worker; its API server writes an audit log."""
     name = f"tests-api-{os.environ.get('PYTEST_XDIST_WORKER', 'one')}"
     with Cluster(name, tier="api", audit=True, echo=lambda _: None) as cluster:
         yield cluster
@@ -44,7 +44,7 @@ def api_cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def kubeconfig(request: pytest.FixtureRequest) -> Path:
-    """Of the cluster at hand with CLUSTER=current, else of one made for this session."""
+    """Kubeconfig of your cluster with CLUSTER=current, otherwise of a cluster for this session."""
     if current.wanted():
         return current.kubeconfig()
     made: Cluster = request.getfixturevalue("api_cluster")
@@ -62,11 +62,11 @@ def kubectl(kubeconfig: Path) -> Iterator[Kubectl]:
     space = kubectl("create", "namespace", NAMESPACE, "--dry-run=client", "--output=yaml")
     kubectl("apply", "--server-side", "--filename", "-", stdin=space)
     yield kubectl
-    kubectl("delete", "namespace", NAMESPACE, "--wait=false")  # matters to a cluster at hand only
+    kubectl("delete", "namespace", NAMESPACE, "--wait=false")  # needed only with CLUSTER=current
 
 
 def built_kubectl() -> str:
-    """Path of the kubectl that is built for the tests."""
+    """Path of the kubectl that was built for the tests."""
     return str(ensure(("kubectl",), echo=print)["kubectl"])
 
 
@@ -86,7 +86,7 @@ def runs(kubeconfig: Path, kubectl: Kubectl) -> client.CustomObjectsApi:
 
 @pytest.fixture(scope="session")
 def created(runs: client.CustomObjectsApi) -> Callable[[Mapping[str, Any]], Body]:
-    """The object as the server would store it; raises ApiException when it refuses."""
+    """Dry-run a creation; returns the object as the server would store it, raises ApiException if it is refused."""
 
     def ask(body: Mapping[str, Any]) -> Body:
         answer: Any = runs.create_namespaced_custom_object(
@@ -104,7 +104,7 @@ def created(runs: client.CustomObjectsApi) -> Callable[[Mapping[str, Any]], Body
 
 @pytest.fixture(scope="session")
 def refusals(created: Callable[[Mapping[str, Any]], Body]) -> Refusals:
-    """Field and message of each cause for which the server refuses the object; empty: it takes it."""
+    """Dry-run a creation; returns field and message of each reason for a refusal, none if it is accepted."""
 
     def ask(body: Mapping[str, Any]) -> list[str]:
         try:
@@ -118,7 +118,7 @@ def refusals(created: Callable[[Mapping[str, Any]], Body]) -> Refusals:
 
 @pytest.fixture(scope="session")
 def change_refusals(runs: client.CustomObjectsApi) -> Callable[[Body, Body], list[str]]:
-    """Creates the first object and asks to change it into the second: why the server refuses."""
+    """Create the first object and try to change it to the second; returns the reasons for a refusal."""
     names: dict[str, Body] = {}
     numbers = count()
 

@@ -1,4 +1,4 @@
-"""Fields that would give a run more than it should have do not exist: the API server refuses them by name."""
+"""A run has no fields that would give it too many rights: the API server refuses such fields by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A TrainingRun is fixed once created: every field is added, removed and changed on a real API server.
+"""A TrainingRun cannot be changed after creation: each field is added, removed and changed on a real API server.
 
 The cases come from the schema: a new field without a value here fails, and so does one that can be changed.
 """
@@ -22,7 +22,7 @@ CRD = Path(__file__).resolve().parents[2] / "manifests" / "crd" / "trainingruns.
 FIXED = "cannot change after creation; create a new TrainingRun"
 MUTABLE = {"suspend", "retry", "tensorboard", "ttlSecondsAfterFinished"}
 
-# Two values by the last one or two names of the path: what `full.yaml` is given, and what it is changed to.
+# By the end of a field's path: the value at creation, and the value it is changed to.
 VALUES: dict[str, tuple[Any, Any]] = {
     "endpoint": ("https://a.example.com", "https://b.example.com"),
     "region": ("eu-central-1", "eu-west-1"),
@@ -37,7 +37,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "outageToleranceSeconds": (60, 120),
     "uri": ("a/", "b/"),
     "imageSet": ("a", "b"),
-    "format": ("pascalVOC", "auto"),  # the other way round, giving the default would be no change
+    "format": ("pascalVOC", "auto"),  # in this order, because setting the default is no change
     "classes": (["a", "b"], ["a", "c"]),
     "maxBadFiles": ("5", "6"),
     "maxImageSide": (640, 800),
@@ -69,7 +69,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "splitSeed": (1, 2),
     "splitGroup": ("folder", "image"),
 }
-# What a field needs around it to be valid.
+# Other fields that a field needs to be valid.
 SHARE: Body = {"spec.dataset.eval": None, "spec.dataset.evalFraction": "0.1"}
 AROUND: dict[str, Body] = {
     "spec.dataset.evalFraction": SHARE,
@@ -88,12 +88,12 @@ def _values(path: str) -> tuple[Any, Any]:
 
 
 def _with(path: str, value: Any) -> Body:
-    """Changes of a sample that give a field this value, None to leave it out."""
+    """Changes to a sample that set a field to this value; None removes it."""
     return {**AROUND.get(path, {}), path: value}
 
 
 def _fields(schema: Body, prefix: str) -> Iterator[tuple[str, bool]]:
-    """Dotted path and whether it is required, for every field but those that may change."""
+    """Dotted path of each field that must not change, and whether it is required."""
     for name, field in schema.get("properties", {}).items():
         path = f"{prefix}.{name}"
         if prefix == "spec" and name in MUTABLE:
@@ -119,7 +119,7 @@ def test_field_cannot_be_given_another_value(path: str, sample: Sample, change_r
 
 @pytest.mark.parametrize("path", [path for path, required in FIELDS if not required])
 def test_optional_field_cannot_be_added(path: str, sample: Sample, change_refusals: Change) -> None:
-    """Setting what was unset (or defaulted) is a change too."""
+    """Setting a field that was unset (or had its default) is a change too."""
     value, _ = _values(path)
     refused = change_refusals(sample("full", _with(path, None)), sample("full", _with(path, value)))
     assert any(FIXED in each for each in refused), refused
@@ -127,7 +127,7 @@ def test_optional_field_cannot_be_added(path: str, sample: Sample, change_refusa
 
 @pytest.mark.parametrize("path", [path for path, required in FIELDS if not required])
 def test_optional_field_cannot_be_removed(path: str, sample: Sample, change_refusals: Change) -> None:
-    """Removing leaves the field unset, or at its default: a change as well."""
+    """Removing a field leaves it unset or with its default, which is a change too."""
     value, _ = _values(path)
     refused = change_refusals(sample("full", _with(path, value)), sample("full", _with(path, None)))
     assert any(FIXED in each for each in refused), refused
@@ -144,13 +144,13 @@ REFUSED_ALSO = [
 
 @pytest.mark.parametrize(("change", "message"), REFUSED_ALSO)
 def test_change_is_refused(change: Body, message: str, sample: Sample, change_refusals: Change) -> None:
-    """What the generated cases do not reach."""
+    """Cases that are not generated."""
     refused = change_refusals(sample("full", {"spec.retry": 1}), sample("full", {"spec.retry": 1, **change}))
     assert any(message in each for each in refused), refused
 
 
 def test_a_share_cannot_become_a_folder(sample: Sample, change_refusals: Change) -> None:
-    """The other way is among the cases above."""
+    """The reverse change is one of the cases above."""
     refused = change_refusals(sample("full", SHARE), sample("full"))
     assert any(FIXED in each for each in refused), refused
 
@@ -170,11 +170,11 @@ ALLOWED = [
 
 @pytest.mark.parametrize("change", ALLOWED, ids=str)
 def test_what_may_change_changes(change: Body, sample: Sample, change_refusals: Change) -> None:
-    """The four fields that stay open, and an update that changes nothing."""
+    """The four fields that may change, and an update without any change."""
     assert change_refusals(sample("full"), sample("full", change)) == []
 
 
 def test_defaults_written_out_are_no_change(sample: Sample, change_refusals: Change) -> None:
-    """GitOps tools write back what the server added."""
+    """GitOps tools write back fields that the server added."""
     written_out = {"spec.train.steps": 20000, "spec.prep": {"scratch": "20Gi"}, "spec.storage.prefix": ""}
     assert change_refusals(sample("minimal"), sample("minimal", written_out)) == []

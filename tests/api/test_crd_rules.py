@@ -1,4 +1,4 @@
-"""Every rule of the CRD, asked of a real API server: what passes, what is refused and in which words."""
+"""Each rule of the CRD on a real API server: what it accepts, what it refuses, and the exact message."""
 
 from __future__ import annotations
 
@@ -264,7 +264,7 @@ def _ids(cases: list[Any]) -> list[str]:
 def test_value_passes(
     path: str, value: Any, sample: Sample, refusals: Callable[[Mapping[str, Any]], list[str]]
 ) -> None:
-    """The rules let through what is meant to work."""
+    """The rules accept specs that are meant to work."""
     assert refusals(sample("minimal", {path: value})) == []
 
 
@@ -272,14 +272,14 @@ def test_value_passes(
 def test_value_is_refused_with_its_message(
     path: str, value: Any, message: str, sample: Sample, refusals: Callable[[Mapping[str, Any]], list[str]]
 ) -> None:
-    """A wrong value is refused, and the answer names the field and says what is right, word for word."""
+    """A wrong value is refused with exactly this message, which names the field and what is right."""
     found = refusals(sample("minimal", {path: value}))
     unknown = message.startswith("strict decoding error")
     assert any(each.startswith("" if unknown else path) and each.endswith(f": {message}") for each in found), found
 
 
 def test_every_message_of_the_schema_is_asserted(schema: Body) -> None:
-    """No rule without a case above; rules on changes are the business of test_crd_changes.py."""
+    """Each rule has a case above; test_crd_changes.py tests the rules on changes."""
     asserted = [message for *_, message in REFUSED]
     unproven = [
         message
@@ -301,7 +301,7 @@ def _messages(schema: Any) -> Iterator[str]:
 def test_largest_object_stays_within_the_rules_budget(
     sample: Sample, refusals: Callable[[Mapping[str, Any]], list[str]]
 ) -> None:
-    """The API server gives rules a budget of work; the bounds of the schema must fit it."""
+    """The API server limits the cost of rules; with the bounds of the schema they must stay below it."""
     pod = {
         "nodeSelector": {f"key-{n}": "v" * 63 for n in range(20)},
         "tolerations": [{"key": f"key-{n}", "value": "v" * 63} for n in range(20)],

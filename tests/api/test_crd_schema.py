@@ -1,4 +1,4 @@
-"""The CRD's text: every field is described and bounded, and its defaults are said."""
+"""The CRD's schema: each field has a description, bounds, and its default in the description."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_field_is_described(path: str, field: Field) -> None:
 
 @pytest.mark.parametrize(("path", "field"), EVERYTHING, ids=[path for path, _ in EVERYTHING])
 def test_field_is_bounded(path: str, field: Field) -> None:
-    """Nothing can grow without limit, neither what users send nor what the operator writes."""
+    """Each field has an upper bound, in the spec that users send and in the status that the operator writes."""
     kind = field.get("type")
     if kind == "string":
         assert {"maxLength", "enum", "format"} & field.keys(), path
@@ -84,7 +84,7 @@ def test_full_sample_sets_every_field() -> None:
 
 
 def test_full_sample_shows_the_other_way_in_comments() -> None:
-    """As it says of itself, it has every field."""
+    """full.yaml promises to show every field."""
     text = (SAMPLES / "full.yaml").read_text(encoding="utf-8")
     assert [path for path in OTHER_WAY if not re.search(rf"#.*\b{path.rpartition('.')[2]}: ", text)] == []
 

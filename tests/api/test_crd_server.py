@@ -1,4 +1,4 @@
-"""What a user meets: defaults, kubectl explain, get and apply, samples, and a status that is strict."""
+"""The API as users see it: defaults, kubectl explain, get and apply, samples; and a strict status."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STATUS = {
 
 
 def test_minimal_object_is_complete_with_defaults(sample: Sample, created: Callable[[Mapping[str, Any]], Body]) -> None:
-    """The server fills in the rest."""
+    """The server fills in the defaults of the other fields."""
     assert created(sample("minimal"))["spec"] == {
         "storage": {
             "endpoint": "http://s3.storage:7070",
@@ -62,7 +62,7 @@ def test_minimal_object_is_complete_with_defaults(sample: Sample, created: Calla
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in SAMPLES.glob("*.yaml")))
 def test_sample_is_accepted(name: str, kubectl: Kubectl) -> None:
-    """With strict validation: no field is unknown."""
+    """Samples pass strict validation: they have no unknown field."""
     answer = kubectl(
         *("apply", "--server-side", "--dry-run=server", "--validate=strict"),
         *("--namespace", NAMESPACE, "--filename", str(SAMPLES / f"{name}.yaml")),
@@ -88,7 +88,7 @@ def test_kubectl_explain_documents(path: str, words: str, kubectl: Kubectl) -> N
 
 @pytest.fixture
 def applied(sample: Sample, kubectl: Kubectl) -> Iterator[str]:
-    """Name of a run that is there, with a status."""
+    """Name of an existing run with a status."""
     body = json.dumps(sample("minimal", {"metadata.name": "applied"}))
     kubectl("apply", "--server-side", "--namespace", NAMESPACE, "--filename", "-", stdin=body)
     _patch_status(kubectl, STATUS)
@@ -109,7 +109,7 @@ def _read(kubectl: Kubectl, name: str) -> Body:
 
 
 def test_server_side_apply_again_changes_nothing(applied: str, sample: Sample, kubectl: Kubectl) -> None:
-    """GitOps tools apply the same file for ever."""
+    """GitOps tools apply the same file again and again."""
     before = _read(kubectl, applied)["metadata"]["resourceVersion"]
     body = json.dumps(sample("minimal", {"metadata.name": applied}))
     kubectl("apply", "--server-side", "--namespace", NAMESPACE, "--filename", "-", stdin=body)
@@ -117,7 +117,7 @@ def test_server_side_apply_again_changes_nothing(applied: str, sample: Sample, k
 
 
 def test_kubectl_get_shows_how_far_it_is(applied: str, kubectl: Kubectl) -> None:
-    """The columns, plain and wide."""
+    """The columns of kubectl get, with and without -o wide."""
     plain = kubectl("get", "trainingruns", applied, "--namespace", NAMESPACE).splitlines()
     assert plain[0].split() == ["NAME", "PHASE", "PROGRESS", "ETA", "MAP", "AGE"]
     assert plain[1].split()[:-1] == ["applied", "Training", "Training", "60/150", "(40%)", "4m", "0.512"]
@@ -136,7 +136,7 @@ def test_kubectl_wait_waits_for_a_run_that_no_operator_has_seen(sample: Sample, 
 
 
 def test_status_is_strict(applied: str, kubectl: Kubectl) -> None:
-    """What the schema does not know is dropped, and status cannot be written with the spec."""
+    """Unknown fields of the status are dropped, and the status cannot be written with the spec."""
     _patch_status(kubectl, {"mood": "fine", "phase": "Exporting"})
     assert _read(kubectl, applied)["status"] == {**STATUS, "phase": "Exporting"}
     kubectl(

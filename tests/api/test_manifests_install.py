@@ -1,4 +1,4 @@
-"""`kubectl apply -k manifests/` on a real API server; what the operator's account may do is in test_rights.py."""
+"""`kubectl apply -k manifests/` on a real API server; test_rights.py tests the rights of the operator's account."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MANIFESTS = Path(__file__).resolve().parents[2] / "manifests"
 
 @pytest.fixture(scope="module")
 def installed(kubectl: Kubectl) -> Iterator[str]:
-    """What kubectl said. The CRD and the namespace stay: other tests use them, and nothing here ends a namespace."""
+    """Output of kubectl. CRD and namespace stay: other tests use them, and no controller deletes a namespace here."""
     yield kubectl("apply", "--server-side", "--force-conflicts", "--warnings-as-errors", "-k", str(MANIFESTS))
     label = "--selector=app.kubernetes.io/instance=trainingrun-operator"
     kinds = "deployments,services,leases,roles,rolebindings,serviceaccounts"
@@ -30,6 +30,6 @@ def installed(kubectl: Kubectl) -> Iterator[str]:
 
 
 def test_every_object_is_accepted_without_a_warning(installed: str) -> None:
-    """A pod that breaks the restricted standard of its namespace would be a warning, and so an error here."""
+    """A pod template that violates Pod Security `restricted` would give a warning, which is an error here."""
     assert "deployment.apps/trainingrun-operator serverside-applied" in installed
     assert len(installed.splitlines()) == 13

@@ -1,4 +1,4 @@
-"""The operator's rights, on a real API server, with Helm's own objects: what it uses, and nothing else.
+"""The operator's rights on a real API server, installed by Helm: it has those that it uses, and no others.
 
 The operator runs as a process with its ServiceAccount's token; pods are played. The API server's audit log says what
 was asked.
@@ -26,9 +26,9 @@ from trcluster.build import ensure
 from trcluster.command import CommandError, run
 from trcluster.waiting import until
 from trdemo import shell
-from trfakes.cluster import verdict
-from trfakes.handnode import HandNode
+from trfakes.fake_cluster import verdict
 from trfakes.harness import free_port
+from trfakes.manual_node import ManualNode
 
 pytestmark = [
     pytest.mark.api,
@@ -44,19 +44,19 @@ CHART = ROOT / "charts" / "trainingrun-operator"
 NAME, SYSTEM, ELSEWHERE = "trainingrun-operator", "rights-system", "rights-elsewhere"
 ACCOUNT = f"system:serviceaccount:{SYSTEM}:{NAME}"
 MODES = ("cluster", "namespaced")
-# The log of an agent that cannot be asked is read after 20 s; everything else is as it is in the image.
+# The operator reads the log of an unreachable agent after 20 s; all other settings are the image's.
 PROGRAM = (
     "import sys; from trainingrun.engine import progress; progress.FALLBACK_AFTER_SECONDS = 1;"
     "from trainingrun.__main__ import main; sys.exit(main())"
 )
-PATIENCE = 180  # on a busy machine; alone everything is there within ten seconds
-NOBODY = "127.66.6.6"  # where no agent answers
+PATIENCE = 180  # on a busy machine; on an idle one nothing takes ten
+NOBODY = "127.66.6.6"  # an address where no agent listens
 EVERY_VERB = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
 
 
 @dataclass
 class Installed:
-    """Helm's release in one mode, and the ways to act in it."""
+    """A Helm release in one mode, and functions to use it."""
 
     mode: str
     served: str  # the namespace with runs
@@ -68,7 +68,7 @@ class Installed:
 
     @property
     def places(self) -> tuple[str, ...]:
-        """Namespaces to ask about; the empty one is the whole cluster."""
+        """Namespaces to check; the empty name is the whole cluster."""
         return SYSTEM, self.served, ELSEWHERE, ""
 
     def objects(self, kind: str, *where: str) -> list[Body]:
@@ -76,7 +76,7 @@ class Installed:
         return list(json.loads(self.kubectl("get", kind, *where, "-l", label, "-o", "json"))["items"])
 
     def granted(self) -> set[Right]:
-        """The rules of every role that is bound to the account, as they are installed."""
+        """The installed rules of all roles that are bound to the account."""
         roles = self.objects("roles", "--all-namespaces")
         roles += [r for r in self.objects("clusterroles") if r["metadata"]["name"] == NAME]
         return {
@@ -87,14 +87,14 @@ class Installed:
         }
 
     def requests(self) -> list[Body]:
-        """What the account asked since the installation."""
+        """The account's requests since the installation, from the audit log."""
         with self.audit_log.open("rb") as log:
             log.seek(self.audit_start)
             events = [json.loads(line) for line in log if line.endswith(b"\n")]
         return [event for event in events if event["user"]["username"] == ACCOUNT]
 
     def may(self, verb: str, group: str, resource: str, *, namespace: str) -> bool:
-        """A SubjectAccessReview, as `kubectl auth can-i` asks it."""
+        """Whether the account has a right, from a SubjectAccessReview, as in `kubectl auth can-i`."""
         kind, _, part = resource.partition("/")
         asked = {"verb": verb, "group": group, "resource": kind, "subresource": part, "namespace": namespace}
         groups = ["system:serviceaccounts", f"system:serviceaccounts:{SYSTEM}", "system:authenticated"]
@@ -106,7 +106,7 @@ class Installed:
 def installed(
     request: pytest.FixtureRequest, kubectl: Kubectl, kubeconfig: Path, api_cluster: Cluster
 ) -> Iterator[Installed]:
-    """`helm install` in one mode, over a CRD that is there. The Deployment gets no pod: the test is the kubelet."""
+    """`helm install` in one mode, with an existing CRD. No kubelet starts the Deployment's pod; the test does."""
     served = f"rights-{request.param}"
     for name in (SYSTEM, served, ELSEWHERE):
         made = kubectl("create", "namespace", name, "--dry-run=client", "-o", "yaml")
@@ -115,7 +115,7 @@ def installed(
     kubectl("apply", "--server-side", "-f", "-", stdin=account)
     watched = json.dumps([served] if request.param == "namespaced" else [])
     values = ["--set-json", f"watchNamespaces={watched}", "--take-ownership"]
-    if request.param == "namespaced":  # everything the chart has
+    if request.param == "namespaced":  # with all optional objects of the chart
         values += ["--set", "networkPolicy.enabled=true,networkPolicy.runs=true"]
     start = api_cluster.layout.audit_log.stat().st_size
     _helm(kubeconfig, "install", NAME, str(CHART), *values)
@@ -134,7 +134,7 @@ def _helm(kubeconfig: Path, *arguments: str) -> None:
 
 
 class Operator:
-    """The operator as a process, with the token of its account and the environment of its Deployment."""
+    """Run the operator as a process, with its account's token and its Deployment's environment."""
 
     def __init__(self, installed: Installed, folder: Path) -> None:
         admin = yaml.safe_load(installed.kubeconfig.read_text())
@@ -166,7 +166,7 @@ class Operator:
 
 @pytest.fixture(scope="module")
 def operator(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    installed.kubectl("delete", "leases", "--all", "-n", SYSTEM)  # somebody tidied up: it is made again
+    installed.kubectl("delete", "leases", "--all", "-n", SYSTEM)  # the operator must create it again
     running = Operator(installed, tmp_path_factory.mktemp(installed.mode))
     yield running
     running.process.kill()
@@ -200,18 +200,18 @@ class Story:
 
 @pytest.fixture(scope="module")
 def asked(installed: Installed, operator: Operator, tmp_path_factory: pytest.TempPathFactory) -> list[Body]:
-    """Every request of the operator in a life that takes it everywhere."""
+    """All requests of an operator that goes through every kind of event."""
     story = Story(installed.kubectl, installed.served, operator)
     admin = shell.Kubectl(built("kubectl"), kubeconfig=str(installed.kubeconfig))
-    node = HandNode(admin, installed.served, tmp_path_factory.mktemp("node"), agent_port=0)
+    node = ManualNode(admin, installed.served, tmp_path_factory.mktemp("node"), agent_port=0)
 
     def until_used(*right: str) -> None:
         story.until(" ".join(right), lambda: right in used(installed.requests()))
 
     installed.kubectl("create", "job", "taken-prep-1", "--image=none", "-n", installed.served)
-    story.apply("taken")  # its first Job's name belongs to somebody else
+    story.apply("taken")  # another owner has the name of its first Job
     story.apply("whole", ttlSecondsAfterFinished=1)
-    until_used("", "events", "list")  # no pod comes for its first Job: why?
+    until_used("", "events", "list")  # its first Job has no pod, so the operator looks for the cause
     node.make_pod("whole-prep-1")
     node.report("whole-prep-1", ip=NOBODY)
     until_used("", "pods/log", "get")
@@ -230,7 +230,7 @@ def asked(installed: Installed, operator: Operator, tmp_path_factory: pytest.Tem
 
 
 def used(requests: list[Body]) -> set[Right]:
-    """Rights by which these requests for objects were allowed."""
+    """Rights that these requests for objects have used."""
     return {
         (at.get("apiGroup", ""), "/".join(filter(None, (at["resource"], at.get("subresource")))), request["verb"])
         for request in requests
@@ -248,21 +248,22 @@ def test_every_right_is_used_and_every_request_needs_one(installed: Installed, a
 
 
 def test_requests_for_no_object_are_discovery(asked: list[Body]) -> None:
-    """Which any account may do."""
+    """Every account may make these requests."""
     others = {(r["verb"], r["requestURI"].partition("?")[0]) for r in asked if "objectRef" not in r}
     assert {verb for verb, _ in others} <= {"get"}
     assert {path.split("/")[1] for _, path in others} <= {"api", "apis", "version"}, others
 
 
 def test_requests_stay_in_the_namespaces_they_are_for(installed: Installed, asked: list[Body]) -> None:
-    """In the mode with namespaces, not even a list goes beyond them."""
+    """In namespaced mode, requests, even lists, stay within the served namespaces."""
     objects = [request["objectRef"] for request in asked if "objectRef" in request]
     leases = {at.get("namespace") for at in objects if at["resource"] == "leases"}
     others = {at.get("namespace", "everywhere") for at in objects if at["resource"] != "leases"}
     assert leases == {SYSTEM}
     assert installed.served in others
     assert ("everywhere" in others) == (installed.mode == "cluster")
-    assert others == {installed.served} or installed.mode == "cluster"  # where it serves the runs of other tests, too
+    # In cluster mode, the operator serves the runs of other tests too.
+    assert others == {installed.served} or installed.mode == "cluster"
 
 
 def test_rights_end_where_the_mode_says(installed: Installed) -> None:
@@ -282,7 +283,7 @@ def test_no_right_on_secrets_nor_ways_around_it(installed: Installed) -> None:
 
 
 def test_what_a_request_is_told_elsewhere(installed: Installed, operator: Operator) -> None:
-    """With the account's own token."""
+    """Request with the account's own token."""
     own = ("--kubeconfig", str(operator.kubeconfig))
     asked = {
         "secrets": installed.served,

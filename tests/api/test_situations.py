@@ -1,4 +1,4 @@
-"""docs/situations.md shows what kubectl really prints: each situation is brought about and its commands are run."""
+"""docs/situations.md shows what kubectl really prints: bring about each situation and run its commands."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from trainingrun.api.settings import Policy, Settings
 from trainingrun.engine.operator import Operator
 from trainingrun.handlers import make_registry
 from trdemo.bucket import Bucket
-from trdemo.documented import commands, difference
-from trdemo.place import Storage
+from trdemo.documented_commands import commands, difference
 from trdemo.shell import Kubectl
+from trdemo.target import Storage
 from trfakes.builders import SETTINGS
-from trfakes.handnode import HandNode
 from trfakes.harness import free_port
-from trfakes.situations import NAMESPACE, SITUATIONS, Theatre
+from trfakes.manual_node import ManualNode
+from trfakes.situations import NAMESPACE, SITUATIONS, Environment
 
 pytestmark = pytest.mark.api
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "situations.md"
@@ -33,7 +33,7 @@ COMMANDS = commands(PAGE)
 
 @pytest.fixture(scope="module")
 def user(kubeconfig: Path, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
-    """kubectl with a kubeconfig of its own, as the page asks for: its namespace is set."""
+    """kubectl with its own kubeconfig, whose namespace is set as the page requires."""
     for name in (NAMESPACE, SETTINGS.pod_namespace):
         kubectl("apply", "-f", "-", stdin=kubectl("create", "namespace", name, "--dry-run=client", "-o", "yaml"))
     copy = tmp_path_factory.mktemp("user") / "kubeconfig"
@@ -44,7 +44,7 @@ def user(kubeconfig: Path, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFa
 
 
 def shell(user: Kubectl, text: str) -> str:
-    """What a terminal shows; commands of the page may fail, and say so."""
+    """Run a command; returns output and errors, because some commands of the page are meant to fail."""
     path = f"{Path(user.binary).parent}{os.pathsep}{os.environ['PATH']}"
     env = {**os.environ, "KUBECONFIG": user.kubeconfig, "PATH": path}
     done = subprocess.run(["bash", "-uc", text], env=env, capture_output=True, text=True, timeout=120, check=False)
@@ -52,20 +52,20 @@ def shell(user: Kubectl, text: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def theatre(user: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
+def environment(user: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     s3 = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     s3.start()
     endpoint = "http://{}:{}".format(*s3.get_host_and_port())
     bucket = Bucket(Storage(endpoint, endpoint, "tires", "rolling"), "detectors")
-    node = HandNode(user, NAMESPACE, tmp_path_factory.mktemp("node"), free_port())
-    theatre = Theatre(user, node, bucket, endpoint)
-    theatre.prepare()
+    node = ManualNode(user, NAMESPACE, tmp_path_factory.mktemp("node"), free_port())
+    environment = Environment(user, node, bucket, endpoint)
+    environment.prepare()
     stop = threading.Event()
-    # Named without a wildcard, because no policy with one allows a loopback address.
+    # The policy names the endpoint, because a wildcard never allows a loopback address.
     settings = replace(SETTINGS, port=free_port(), policy=Policy(endpoints=(endpoint,)))
     serving = threading.Thread(target=serve, args=(user.kubeconfig, settings, node.agent_port, stop))
     serving.start()
-    yield theatre
+    yield environment
     stop.set()
     node.kill_all()
     serving.join(30)
@@ -86,12 +86,12 @@ def test_every_situation_is_on_the_page() -> None:
 
 
 @pytest.mark.parametrize("heading", SITUATIONS)
-def test_kubectl_shows_what_the_page_shows(theatre: Theatre, user: Kubectl, heading: str) -> None:
-    SITUATIONS[heading](theatre)
+def test_kubectl_shows_what_the_page_shows(environment: Environment, user: Kubectl, heading: str) -> None:
+    SITUATIONS[heading](environment)
     wrong = []
     for command in COMMANDS:
         if command.heading != heading:
             continue
-        told = difference(command.shown, shell(user, command.text))
-        wrong += [f"{command.place}: {command.text}\n{told}"] if told else []
+        differs = difference(command.shown, shell(user, command.text))
+        wrong += [f"{command.location}: {command.text}\n{differs}"] if differs else []
     assert not wrong, "\n\n".join(wrong)

@@ -1,4 +1,4 @@
-"""Helm and the tools beside it, as users run them, on the chart of this repository."""
+"""Fixtures: helm and other chart tools, run on the chart of this repository."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def helm(tool: Tool) -> Helm:
 
 @pytest.fixture(scope="session")
 def rendered(helm: Helm) -> Callable[..., list[Body]]:
-    """The objects of an installation with these `--set` values."""
+    """Render the objects of an installation with these `--set` values."""
 
     def render(*values: str, release: str = RELEASE) -> list[Body]:
         options = [option for value in values for option in ("--set", value)]

@@ -1,4 +1,4 @@
-"""What the chart installs, where several objects, the manifests or the operator have to agree.
+"""The objects that the chart installs must agree with each other, with the manifests and with the operator.
 
 What one template makes of one value is in the chart's own tests: charts/trainingrun-operator/tests.
 """
@@ -50,7 +50,7 @@ def _comparable(body: Body) -> Body:
 
 
 def test_helm_and_kustomize_install_the_same_objects(rendered: Rendered, tool: Tool) -> None:
-    """But for the labels that Helm adds, and the namespace that Helm makes by itself."""
+    """Except for labels that Helm adds, and the namespace, which Helm creates itself."""
     manifests = yaml.safe_load_all(tool("kubectl", "kustomize", str(ROOT / "manifests")))
     by_helm = sorted((_comparable(body) for body in rendered()), key=_order)
     by_kustomize = sorted((_comparable(body) for body in manifests if body["kind"] != "Namespace"), key=_order)
@@ -62,7 +62,7 @@ def _order(body: Body) -> tuple[str, str]:
 
 
 def test_namespaced_rules_are_those_of_cluster_mode(rendered: Rendered) -> None:
-    """The mode changes where, never what."""
+    """The mode changes where the rights apply, never which rights they are."""
     (everywhere,) = [b for b in _kinds(rendered(), "ClusterRole") if b["metadata"]["name"] == "trainingrun-operator"]
     (there,) = [
         b for b in _kinds(rendered("watchNamespaces={vision}"), "Role") if b["metadata"]["namespace"] == "vision"
@@ -72,7 +72,7 @@ def test_namespaced_rules_are_those_of_cluster_mode(rendered: Rendered) -> None:
 
 @pytest.mark.parametrize("mode", [(), ("watchNamespaces={vision}",)], ids=["cluster", "namespaced"])
 def test_no_rule_reaches_secrets_or_everything(mode: tuple[str, ...], rendered: Rendered) -> None:
-    """Nor the ways around it: wildcards, exec, tokens, impersonation."""
+    """Nor any right that leads to them: wildcards, exec, tokens, impersonation."""
     forbidden = {"*", "secrets", "pods/exec", "pods/attach", "serviceaccounts/token", "nodes", "nodes/proxy"}
     rules = [rule for body in rendered(*mode) for rule in body.get("rules", ())]
     assert rules
@@ -84,7 +84,7 @@ def test_no_rule_reaches_secrets_or_everything(mode: tuple[str, ...], rendered: 
 
 @pytest.mark.parametrize("release", ["trainingrun-operator", "two", "my-trainingrun-operator"])
 def test_references_match_whatever_the_release_is_called(release: str, rendered: Rendered) -> None:
-    """Bindings point to roles and to an account that are there; the selectors meet the pod."""
+    """Bindings refer to existing roles and to the existing account; selectors match the pod's labels."""
     objects = rendered(release=release)
     (account,) = _names(objects, "ServiceAccount")
     assert _pod(objects)["serviceAccountName"] == account[1]
@@ -98,7 +98,7 @@ def test_references_match_whatever_the_release_is_called(release: str, rendered:
 
 
 def test_operator_reads_the_settings_the_chart_writes(rendered: Rendered) -> None:
-    """Every value arrives in the operator as what it means there."""
+    """The operator reads each value as the setting that it stands for."""
     objects = rendered(
         f"images.trainer.digest={DIGEST}",
         "images.agent.repository=registry.example.com:5000/agent",
@@ -137,7 +137,7 @@ def test_operator_reads_the_settings_the_chart_writes(rendered: Rendered) -> Non
 
 @pytest.mark.parametrize("namespaces", [(), ("vision",), ("vision", "robots")], ids=len)
 def test_the_operator_looks_for_the_lease_the_chart_brings(namespaces: tuple[str, ...], rendered: Rendered) -> None:
-    """Whatever the order of the namespaces."""
+    """In any order of the namespaces."""
     objects = rendered(f"watchNamespaces={{{','.join(namespaces)}}}") if namespaces else rendered()
     assert _names(objects, "Lease") == {("trainingrun-system", lease_name(namespaces))}
 
@@ -151,6 +151,6 @@ def test_default_settings_are_the_operators_own(rendered: Rendered) -> None:
 
 
 def test_cluster_wide_parts_can_be_left_out(rendered: Rendered) -> None:
-    """For those who may only install into a namespace."""
+    """For users who may install only into one namespace."""
     objects = rendered("crds.enabled=false", "userRoles.enabled=false", "watchNamespaces={vision}")
     assert all(body["metadata"].get("namespace") for body in objects)

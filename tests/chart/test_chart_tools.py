@@ -1,4 +1,4 @@
-"""What the ecosystem's own tools say: helm lint, helm-unittest, kubeconform."""
+"""helm lint, helm-unittest and kubeconform accept the chart."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ Tool = Callable[..., str]
 
 
 def test_lint_passes(tool: Tool) -> None:
-    """Warnings count."""
+    """A warning counts as a failure."""
     assert "0 chart(s) failed" in tool("helm", "lint", "--strict", str(CHART))
 
 
 def test_the_charts_own_tests_pass(tool: Tool) -> None:
-    """In charts/trainingrun-operator/tests; a file that is not run would be no test."""
+    """All files in charts/trainingrun-operator/tests are run."""
     said = tool("helm-unittest", "--strict", str(CHART))
     suites = len(list((CHART / "tests").glob("*_test.yaml")))
     assert re.search(rf"Test Suites: +{suites} passed, {suites} total", said), said
@@ -54,7 +54,7 @@ def kubeconform(tool: Tool, tmp_path_factory: pytest.TempPathFactory) -> Callabl
 
 
 def _write_schemas(folder: Path) -> None:
-    """Of every kind of Kubernetes, from the source of its own module, and of ours."""
+    """Schemas of all Kubernetes kinds, from its Go module, and of ours."""
     module = BY_NAME["k8s"]
     argv = ["go", "mod", "download", "-json", "k8s.io/kubernetes"]
     environment = build._environment(module)
@@ -101,7 +101,7 @@ def test_the_manifests_and_samples_conform(tool: Tool, kubeconform: Callable[[st
 
 
 def test_an_unknown_field_does_not_conform(kubeconform: Callable[[str], list[str]]) -> None:
-    """So that the tests above can fail."""
+    """kubeconform finds errors, so the tests above can fail."""
     service = "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{port: 1, prot: TCP}]}\n"
     with pytest.raises(CommandError) as refused:
         kubeconform(service)

@@ -1,4 +1,4 @@
-"""The chart's values: wrong ones are refused before anything is installed."""
+"""Helm refuses wrong values of the chart before anything is installed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("value", "message"), REFUSED, ids=[value for value, _ in REFUSED])
 def test_wrong_value_is_refused(value: str, message: str, rendered: Callable[..., list[Any]]) -> None:
-    """By the schema, with the path of the value."""
+    """The schema refuses it; the error names the path of the value."""
     with pytest.raises(CommandError) as refused:
         rendered(value)
     assert message in refused.value.stderr

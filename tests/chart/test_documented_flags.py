@@ -1,4 +1,4 @@
-"""Helm takes every flag that the documentation names, with the values files it shows."""
+"""Helm accepts all flags and values files in the documentation."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from trdemo.command_table import Way, documented
-from trdemo.documented import Command
+from trdemo.documented_commands import Command
 from trimages.paths import REPOSITORY
 
 SHOWN = re.compile(r"```yaml\n(images:\n.*?)```", re.DOTALL)
 INSTALLING = [command for command in documented(Way.HELM) if " uninstall " not in command.text]
 
 
-@pytest.mark.parametrize("command", INSTALLING, ids=lambda command: command.place)
+@pytest.mark.parametrize("command", INSTALLING, ids=lambda command: command.location)
 def test_helm_renders_what_the_documentation_installs(
     helm: Callable[..., str], tmp_path: Path, command: Command
 ) -> None:

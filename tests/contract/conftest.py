@@ -1,4 +1,4 @@
-"""The operator in process against the fake API server: the whole of it, connected by a kubeconfig over HTTP."""
+"""Fixtures: the whole operator in the test process, connected to the fake API server over HTTP."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import pytest_asyncio
 
 from trfakes.apiserver import ApiServer
 from trfakes.builders import SETTINGS
-from trfakes.cluster import Cluster, Script, verdict
+from trfakes.fake_cluster import FakeCluster, Script, verdict
 from trfakes.harness import World
 from trfakes.store import Object, Store
 
 
 def succeed(job: Object) -> dict[str, Any]:
-    """Script of a cluster in which everything works."""
+    """Script of a fake cluster in which every Job succeeds."""
     return verdict(job["metadata"]["labels"]["trainingrun.dev/stage"])
 
 
 @pytest.fixture
 def script() -> Script | None:
-    """How Jobs end; None: the test plays each by hand."""
+    """Script that ends Jobs; None if the test ends each Job itself."""
     return succeed
 
 
@@ -39,7 +39,7 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: Script 
         kubeconfig = str(server.kubeconfig(tmp_path))
         monkeypatch.setenv("KUBECONFIG", kubeconfig)  # kopf's
         monkeypatch.setattr("kubernetes.aio.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", kubeconfig)
-        world = World(server, store, Cluster(store, script=script), SETTINGS)
+        world = World(server, store, FakeCluster(store, script=script), SETTINGS)
         yield world
         server.dead = False
         await asyncio.gather(*(running.stop() for running in world.operators if not running.task.done()))

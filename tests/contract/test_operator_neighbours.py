@@ -1,4 +1,4 @@
-"""What is in the operator's way: foreign and broken objects, another operator, refusals, pods that do not start."""
+"""The operator copes with foreign and broken objects, other operators, refused requests, pods that do not start."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from trainingrun.engine.lease import LostLeaseError, ScopeLease
 from trainingrun.kube.client import Api
 from trfakes.apiserver import Fault
 from trfakes.builders import SETTINGS, a_run
-from trfakes.cluster import Script, verdict
+from trfakes.fake_cluster import Script, verdict
 from trfakes.harness import World, eventually, free_port
 from trfakes.store import Object
 
@@ -107,7 +107,7 @@ async def test_a_second_operator_waits_for_the_lease_and_takes_over(
 async def test_a_deleted_lease_ends_its_holder_and_is_not_made_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An operator that is being uninstalled would otherwise leave one behind."""
+    """Otherwise an operator that is being uninstalled would leave a Lease behind."""
     monkeypatch.setattr("trainingrun.engine.lease.RENEW_SECONDS", 0.05)
     api = await Api.connect()
     lease = ScopeLease(api, settings=SETTINGS)
@@ -205,7 +205,7 @@ def progress_document(pod: Object, **fields: Any) -> dict[str, Any]:
 
 @asynccontextmanager
 async def agent_on(port: int, document: dict[str, Any]) -> AsyncIterator[None]:
-    """What an agent serves, as it is at the moment of the request."""
+    """A fake agent that serves the current progress."""
 
     async def answer(_request: web.Request) -> web.Response:
         return web.json_response(document)

@@ -10,10 +10,10 @@ import pytest
 
 from trfakes.apiserver import Fault
 from trfakes.builders import a_run
-from trfakes.cluster import Script, verdict
+from trfakes.fake_cluster import Script, verdict
 from trfakes.harness import World, eventually
 
-WRITES_OF_A_RUN = 26  # at most; those behind the last are the control
+WRITES_OF_A_RUN = 26  # an upper bound; numbers beyond the last write test a run without a restart
 
 
 def outcome(world: World) -> dict[str, object]:
@@ -123,7 +123,7 @@ async def test_a_pod_of_a_job_deleted_before_the_restart_holds_back_the_next_att
 @pytest.mark.parametrize("script", [lambda _job: None])
 async def test_a_pod_deleted_before_the_watches_began_is_not_waited_for(world: World, script: Script) -> None:
     pod = await pod_that_outlives_its_job_and_operator(world)
-    late_watch = Fault("GET", "/pods$", 503, skip=1, times=2)  # the operator's own listing comes first
+    late_watch = Fault("GET", "/pods$", 503, skip=1, times=2)  # skips the operator's own listing
     world.server.faults.append(late_watch)
     await world.replace_operator()
     await eventually(lambda: f"waits until pod {pod} has ended" in world.status()["message"])

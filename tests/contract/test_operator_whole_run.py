@@ -1,4 +1,4 @@
-"""A run from apply to Succeeded, with everything that is asked of the API server and left behind."""
+"""A run from apply to Succeeded: all requests to the API server, and all objects that remain."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 
 from trfakes.builders import a_run
-from trfakes.cluster import Script, verdict
+from trfakes.fake_cluster import Script, verdict
 from trfakes.harness import World, eventually
 from trfakes.schema import crd_part, errors
 from trfakes.store import Object
@@ -24,10 +24,12 @@ async def test_a_run_ends_succeeded_with_its_results(world: World) -> None:
     [resolved] = [body["metadata"] for body in world.store.select("configmaps")]
     owner = resolved["ownerReferences"][0]["uid"]
     assert resolved["name"] == f"tire-resolved-{owner[:8]}"
-    stages = [told for stage in ("Prepared", "Trained", "Exported") for told in ("AttemptStarted", stage)]
-    # `kubectl describe` shows Events of one second in the order of their names, which is the store's own.
-    told = ["Accepted", *stages, "Succeeded"]
-    await eventually(lambda: [e["reason"] for e in world.store.select("events")] == told, what="Events in their order")
+    stages = [reason for stage in ("Prepared", "Trained", "Exported") for reason in ("AttemptStarted", stage)]
+    # `kubectl describe` shows Events of one second in the order of their names, as the store does.
+    reasons = ["Accepted", *stages, "Succeeded"]
+    await eventually(
+        lambda: [e["reason"] for e in world.store.select("events")] == reasons, what="Events in their order"
+    )
 
 
 async def test_every_status_that_is_written_is_one_the_server_keeps_whole(world: World) -> None:

@@ -1,4 +1,4 @@
-"""The product installed once on a real node, for every test of this folder."""
+"""Fixtures: the operator installed once on a real node, for all tests of this folder."""
 
 from __future__ import annotations
 
@@ -10,56 +10,56 @@ import pytest
 from trcluster import current
 from trdemo import install
 from trdemo.bucket import Bucket
-from trdemo.place import choose
-from trdemo.scene import Scene, tire_run
-from trdemo.watched import Watched, watch
+from trdemo.installation import Installation, tire_run
+from trdemo.target import choose
+from trdemo.watched_run import WatchedRun, watch
 
 BUCKET = "detectors"
 VALUES = {"policy": {"images": ["trainingrun.dev/*"]}, "lostPodSeconds": 10}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The module that deletes the run of the documentation comes late, the one that takes the operator away last."""
+    """Run test_tire.py, which deletes the documented run, and test_install.py, which uninstalls the operator, last."""
     late = ("test_tire.py", "test_install.py")
     items.sort(key=lambda item: late.index(item.path.name) + 1 if item.path.name in late else 0)
 
 
 @pytest.fixture(scope="session")
-def scene() -> Iterator[Scene]:
-    """Cluster, S3 server, images, operator by Helm, the tire data set; taken down afterwards."""
+def installation() -> Iterator[Installation]:
+    """Start cluster and S3 server, install the operator, upload the tire data set; remove the cluster afterwards."""
     planned = install.build_images(echo=print)
-    place = choose(name="default", echo=print)
+    target = choose(name="default", echo=print)
     try:
-        place.load_images([item.archive for item in planned.values()])
+        target.load_images([item.archive for item in planned.values()])
         references = {name: item.reference for name, item in planned.items()}
-        install.install_operator(place, references=references, values=VALUES)
-        bucket = Bucket(place.storage, BUCKET)
+        install.install_operator(target, references=references, values=VALUES)
+        bucket = Bucket(target.storage, BUCKET)
         bucket.create()
         bucket.put_tires("tire/")
-        yield Scene(place, references, bucket)
+        yield Installation(target, references, bucket)
     finally:
         if not current.wanted() and not os.environ.get("KEEP_CLUSTER"):
-            place.cluster.down()
+            target.cluster.down()
 
 
 @pytest.fixture(scope="module")
-def namespace(scene: Scene, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A namespace of the module's own, under Pod Security `restricted`; deleted with everything in it."""
+def namespace(installation: Installation, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A namespace for the tests of one module, with Pod Security `restricted`; deleted afterwards."""
     name = request.module.__name__.rpartition(".")[2].removeprefix("test_").replace("_", "-")
-    install.make_namespace(scene.place, name)
+    install.make_namespace(installation.target, name)
     yield name
-    scene.place.kubectl("delete", "namespace", name, "--wait=false", timeout=120)
+    installation.target.kubectl("delete", "namespace", name, "--wait=false", timeout=120)
 
 
 @pytest.fixture(scope="session")
-def vision(scene: Scene) -> Iterator[str]:
-    """The namespace of the documentation, with its one run `tire` and what the tests add."""
-    install.make_namespace(scene.place, "vision")
+def vision(installation: Installation) -> Iterator[str]:
+    """The namespace `vision`, which the documentation uses, for its run `tire` and runs that tests add."""
+    install.make_namespace(installation.target, "vision")
     yield "vision"
-    scene.place.kubectl("delete", "namespace", "vision", "--wait=false", timeout=120)
+    installation.target.kubectl("delete", "namespace", "vision", "--wait=false", timeout=120)
 
 
 @pytest.fixture(scope="session")
-def story(scene: Scene, vision: str) -> Watched:
-    """The sample `tire.yaml`, watched to its end; test_tire.py deletes it at last."""
-    return watch(scene, tire_run("tire"), namespace=vision, seconds=600)
+def watched_run(installation: Installation, vision: str) -> WatchedRun:
+    """The sample `tire.yaml`, run to its end; the last tests of test_tire.py delete it."""
+    return watch(installation, tire_run("tire"), namespace=vision, seconds=600)

@@ -1,7 +1,6 @@
-"""Bad input on a real node, all at the same time: what `kubectl get` and the status say of it, word for word.
+"""Runs with bad input on a real node, all at the same time: the exact messages in `kubectl get` and in the status.
 
-Each case costs at most a pod of prep. The words of every other case, and of these in more detail, are in
-tests/unit/test_bad_input.py.
+Each case starts at most one pod, that of prep. tests/unit/test_bad_input.py tests the messages of all other cases.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ import pytest
 import zoo
 from trdemo.bucket import SEED, TRAIN
 from trdemo.follow import condition
-from trdemo.scene import SMALL_PREP, Object, Scene, tire_run
+from trdemo.installation import SMALL_PREP, Installation, Object, tire_run
 from trdemo.tires import Photo, draw_set
 
 pytestmark = pytest.mark.node
 
-SECONDS = 120  # for all of them together; each is a pod of some seconds, and they share two processors
+SECONDS = 120  # for all runs together: each needs a pod for some seconds, and they share two cores
 FEW, ALLOWED = 12, "(spec.dataset.maxBadFiles 1% allows {})"
 REPORT = "Report: s3://detectors/datasets/failed/<digest>/report.html."
 CORRECT = (
@@ -36,12 +35,12 @@ USE = (
 LOCAL = (
     "spec.storage.endpoint: 'http://169.254.169.254' is the pod itself, its node or the metadata service of its cloud"
 )
-WAITS = "late"  # the run that needs a GPU
+WAITS = "late"  # name of the run that waits for a GPU
 
 
 @dataclass(frozen=True)
 class Case:
-    """Changes to the demo's run; what is told, and the next step."""
+    """Changes to the demo's run, and the expected reason, message and next step."""
 
     changes: Mapping[str, Any]
     reason: str
@@ -123,11 +122,11 @@ CASES = {
 
 
 @pytest.fixture(scope="module")
-def applied(scene: Scene, namespace: str) -> None:
-    """The data, and then every run at once."""
+def applied(installation: Installation, namespace: str) -> None:
+    """Upload the data, then apply all runs at once."""
     photos = list(draw_set(TRAIN, seed=SEED, prefix="train"))
     few = photos[:FEW]
-    scene.bucket.put_all(
+    installation.bucket.put_all(
         [
             *files("image", few, lost={"train_0003.jpg"}),
             *files("xml", few, cut={"train_0003.xml": 20}),
@@ -138,16 +137,16 @@ def applied(scene: Scene, namespace: str) -> None:
         ]
     )
     for name, case in CASES.items():
-        scene.apply(tire_run(name, prep=SMALL_PREP, **case.changes), namespace=namespace)
+        installation.apply(tire_run(name, prep=SMALL_PREP, **case.changes), namespace=namespace)
     late = tire_run(WAITS, prep=SMALL_PREP, **train_on("one"), startDeadlineSeconds=30)
     late["spec"]["train"]["gpus"] = 1
-    scene.apply(late, namespace=namespace)
+    installation.apply(late, namespace=namespace)
 
 
 def files(
     folder: str, photos: list[Photo], *, cut: Mapping[str, int] | None = None, lost: set[str] | None = None
 ) -> list[tuple[str, bytes]]:
-    """Keys and bodies of a training folder; `cut` says how many bytes are missing at the end of a file."""
+    """Keys and bodies of a training folder without the files in `lost`; `cut` is how many bytes a file lacks."""
     pairs = [(photo.name, photo.jpeg) for photo in photos]
     pairs += [(photo.name.replace(".jpg", ".xml"), photo.xml) for photo in photos]
     cut = cut or {}
@@ -159,22 +158,24 @@ def files(
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_user_is_told_what_is_wrong_and_what_to_do(scene: Scene, namespace: str, applied: None, name: str) -> None:
+def test_the_user_is_told_what_is_wrong_and_what_to_do(
+    installation: Installation, namespace: str, applied: None, name: str
+) -> None:
     case = CASES[name]
-    status = scene.finished(name, namespace=namespace, seconds=SECONDS)
+    status = installation.finished(name, namespace=namespace, seconds=SECONDS)
     command = f'kubectl -n {namespace} patch trainingrun {name} --type merge -p \'{{"spec":{{"retry":1}}}}\''
-    parts = (case.what.replace("<trainer>", scene.images["trainer"]), case.hint, f"To try again: {command}")
+    parts = (case.what.replace("<trainer>", installation.images["trainer"]), case.hint, f"To try again: {command}")
     assert masked(status["message"], like=case) == masked(" ".join(part for part in parts if part), like=case)
     assert reason_of(status, "Succeeded") == case.reason
-    row = scene.place.kubectl("get", "trainingruns", name, "-n", namespace)
+    row = installation.target.kubectl("get", "trainingruns", name, "-n", namespace)
     assert (case.reason if case.reason == "ForbiddenByPolicy" else f"Preparing: {case.reason}") in row
-    assert condition(status, "Trained") == ""  # no pod with a GPU was ever made
+    assert condition(status, "Trained") == ""  # no pod of train was created
 
 
 def test_one_truncated_image_is_skipped_and_a_gpu_that_nobody_has_is_waited_for(
-    scene: Scene, namespace: str, applied: None
+    installation: Installation, namespace: str, applied: None
 ) -> None:
-    waiting = scene.until(
+    waiting = installation.until(
         WAITS,
         lambda status: reason_of(status, "Trained") == "PodUnschedulable",
         namespace=namespace,
@@ -187,22 +188,27 @@ def test_one_truncated_image_is_skipped_and_a_gpu_that_nobody_has_is_waited_for(
         masked(truncated(0).replace("train ", "train: "))
     ]
     what = f"No node can run pod {WAITS}-train-1-<pod>: 0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
-    told = re.sub(f"{WAITS}-train-1-[a-z0-9]{{5}}", f"{WAITS}-train-1-<pod>", waiting["message"])
-    assert told.startswith(what)
+    message = re.sub(f"{WAITS}-train-1-[a-z0-9]{{5}}", f"{WAITS}-train-1-<pod>", waiting["message"])
+    assert message.startswith(what)
     step = "Free or add such a node, or change the stage's pod.resources or nodeSelector in a new run."
-    assert told.endswith(step)
-    row = scene.place.kubectl("get", "trainingruns", WAITS, "-n", namespace)
+    assert message.endswith(step)
+    row = installation.target.kubectl("get", "trainingruns", WAITS, "-n", namespace)
     assert "Training: waiting (PodUnschedulable)" in row
 
 
-def test_a_gpu_that_does_not_come_by_the_deadline_ends_the_run(scene: Scene, namespace: str, applied: None) -> None:
-    status = scene.finished(WAITS, namespace=namespace, seconds=SECONDS)
+def test_a_gpu_that_does_not_come_by_the_deadline_ends_the_run(
+    installation: Installation, namespace: str, applied: None
+) -> None:
+    status = installation.finished(WAITS, namespace=namespace, seconds=SECONDS)
     assert reason_of(status, "Succeeded") == "StartDeadlineExceeded"
     what = "The pod of late-train-1 did not start within spec.startDeadlineSeconds (30 s): No node can run pod "
     assert status["message"].startswith(f"{what}late-train-1-")
     assert "1 Insufficient nvidia.com/gpu." in status["message"]
     assert f"To try again: kubectl -n {namespace} patch trainingrun {WAITS} --type merge" in status["message"]
-    assert scene.place.kubectl.get("pods", namespace=namespace, selector="trainingrun.dev/stage=train")["items"] == []
+    assert (
+        installation.target.kubectl.get("pods", namespace=namespace, selector="trainingrun.dev/stage=train")["items"]
+        == []
+    )
 
 
 def reason_of(status: Object, kind: str) -> str:
@@ -210,7 +216,7 @@ def reason_of(status: Object, kind: str) -> str:
 
 
 def masked(text: str, *, like: Case | None = None) -> str:
-    """Without the numbers and digests that depend on how the pictures were drawn and compressed."""
+    """Replace numbers and digests that depend on how the pictures were drawn and compressed."""
     text = re.sub("[0-9a-f]{64}", "<digest>", text)
     text = re.sub(r"\((?:\d+|\{\}) bytes not", "(<n> bytes not", text)
     if like is None or like.reason in {"ClassNotFound", "TooManyBadFiles"}:

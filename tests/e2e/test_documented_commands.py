@@ -1,6 +1,6 @@
-"""The commands of README.md and docs/ do what they say, run in the order of the pages against the installed product.
+"""Run the commands of README.md and docs/ against the installed operator, page by page, and check their output.
 
-What is not simply run, and why, is in trdemo/command_table.py.
+trdemo/command_table.py lists the commands that are tested in another way, and why.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ import yaml
 from trcluster.command import run
 from trdemo import install
 from trdemo.command_table import Way, documented, way_of
-from trdemo.documented import Command, difference
-from trdemo.scene import Scene, tire_run
-from trdemo.watched import Watched
+from trdemo.documented_commands import Command, difference
+from trdemo.installation import Installation, tire_run
+from trdemo.watched_run import WatchedRun
 from trimages.paths import REPOSITORY
 
 pytestmark = pytest.mark.node
@@ -37,14 +37,14 @@ COMMANDS = documented(Way.RUN, Way.DRY_RUN, Way.HELM)
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """A folder with the files that the documentation names, and the table of its placeholders."""
+    """A folder with the files that the documentation mentions, in which its commands run."""
 
-    scene: Scene
+    installation: Installation
     folder: Path
     env: dict[str, str]
 
     def filled(self, command: Command) -> str:
-        """The command as it is run."""
+        """The command with its placeholders filled in, and as a dry run where its row says so."""
         text = command.text
         for placeholder, value in self.placeholders.items():
             text = text.replace(placeholder, value)
@@ -58,108 +58,110 @@ class Terminal:
     @property
     def placeholders(self) -> dict[str, str]:
         return {
-            "https://s3.example.com": self.scene.place.storage.endpoint,
-            "tire-7a77ca6c": "old-7a77ca6c",  # another test looks at what the run left
+            "https://s3.example.com": self.installation.target.storage.endpoint,
+            "tire-7a77ca6c": "old-7a77ca6c",  # other tests read the files of the run tire
             "6006:6006": ":6006",  # any free port
             "NAME": "tire",
-            "<run>-<stage>-<attempt>": "lost-prep-1",  # a failed attempt, whose Job is kept
+            "<run>-<stage>-<attempt>": "lost-prep-1",  # a failed attempt: its Job is kept
             "job/tire-train-1": "job/lost-prep-1",
             "<run>": "tire",
         }
 
     def _settings(self, command: Command) -> list[str]:
-        """What its page sets before it, as far as the command uses it."""
+        """The variables that the command uses, as its page sets them above it."""
         used = re.findall(r"\$(\w+)", command.text)
         before = (other for other in documented(Way.SET) if other.page == command.page and other.line < command.line)
         return [other.text for other in before if any(f"{name}=" in other.text for name in used)]
 
 
 @pytest.fixture(scope="module")
-def terminal(scene: Scene, story: Watched, vision: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
+def terminal(
+    installation: Installation, watched_run: WatchedRun, vision: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Terminal]:
     folder = tmp_path_factory.mktemp("documented")
     for name in ("charts", "manifests"):
         (folder / name).symlink_to(REPOSITORY / name)
-    storage, kubectl = scene.place.storage, scene.place.kubectl
+    storage, kubectl = installation.target.storage, installation.target.kubectl
     keys = {"AWS_ACCESS_KEY_ID": storage.access_key, "AWS_SECRET_ACCESS_KEY": storage.secret_key}
     (folder / "s3.env").write_text("".join(f"{name}={value}\n" for name, value in keys.items()))
-    (folder / "values.yaml").write_text(yaml.safe_dump(install.image_values(scene.images)))
+    (folder / "values.yaml").write_text(yaml.safe_dump(install.image_values(installation.images)))
     (folder / "tire").mkdir()
     (folder / "tire" / "notes.txt").write_bytes(NOTES)
     for name in ("tire.yaml", "trainingrun.yaml"):
         (folder / name).write_bytes(install.sample("tire.yaml").read_bytes())
     typo = tire_run("typo", train={"steps": 0}, dataset={"train": {"uri": "tire/images/train"}})
     (folder / "typo.yaml").write_text(yaml.safe_dump(typo))
-    (folder / "prune.yaml").write_text(shown_cron_job(scene))
+    (folder / "prune.yaml").write_text(shown_cron_job(installation))
     config = folder / "kubeconfig"
     config.write_text(Path(kubectl.kubeconfig).read_text())
-    tools = [Path(kubectl.binary).parent, Path(scene.place.helm).parent]
+    tools = [Path(kubectl.binary).parent, Path(installation.target.helm).parent]
     path = os.pathsep.join([*map(str, tools), os.environ["PATH"]])
     keys |= {"AWS_ENDPOINT_URL": storage.endpoint, "AWS_REGION": "us-east-1", "AWS_PAGER": ""}
     env = {**os.environ, **keys, "KUBECONFIG": str(config), "PATH": path}
     run(["kubectl", "config", "set-context", "--current", f"--namespace={vision}"], env=env, timeout=SECONDS)
-    yield Terminal(scene, folder, env)
-    scene.place.kubectl("delete", "cronjob", "trainingrun-prune", "-n", "vision", "--ignore-not-found")
+    yield Terminal(installation, folder, env)
+    installation.target.kubectl("delete", "cronjob", "trainingrun-prune", "-n", "vision", "--ignore-not-found")
 
 
-def shown_cron_job(scene: Scene) -> str:
-    """The one of the page, with the image and the storage that there are."""
+def shown_cron_job(installation: Installation) -> str:
+    """The CronJob of docs/operations.md, with the image and the S3 server of this cluster."""
     text = (REPOSITORY / "docs" / "operations.md").read_text()
     [block] = re.findall(r"```yaml\n(apiVersion: batch/v1\nkind: CronJob\n.*?)```", text, re.DOTALL)
-    image = block.replace("registry.example.com/trainingrun/agent:0.1.0", scene.images["agent"])
-    return image.replace("https://s3.example.com", scene.place.storage.in_cluster)
+    image = block.replace("registry.example.com/trainingrun/agent:0.1.0", installation.images["agent"])
+    return image.replace("https://s3.example.com", installation.target.storage.in_cluster)
 
 
-def without_the_secret(scene: Scene) -> None:
-    scene.place.kubectl("delete", "secret", install.SECRET, "-n", "vision", "--ignore-not-found")
+def without_the_secret(installation: Installation) -> None:
+    installation.target.kubectl("delete", "secret", install.SECRET, "-n", "vision", "--ignore-not-found")
 
 
-def a_failed_attempt(scene: Scene) -> None:
-    scene.apply(tire_run("lost", storage={"bucket": "no-such-bucket"}), namespace="vision")
-    scene.finished("lost", namespace="vision", seconds=SECONDS)
+def a_failed_attempt(installation: Installation) -> None:
+    installation.apply(tire_run("lost", storage={"bucket": "no-such-bucket"}), namespace="vision")
+    installation.finished("lost", namespace="vision", seconds=SECONDS)
 
 
-def an_old_run(scene: Scene) -> None:
-    scene.bucket.put_all([("runs/vision/old-7a77ca6c/train/0001-0a1b2c3d/last.json", b"{}")])
+def an_old_run(installation: Installation) -> None:
+    installation.bucket.put_all([("runs/vision/old-7a77ca6c/train/0001-0a1b2c3d/last.json", b"{}")])
 
 
-def the_old_run_is_gone(scene: Scene) -> None:
-    assert scene.bucket.keys("runs/vision/old-7a77ca6c/") == {}
+def the_old_run_is_gone(installation: Installation) -> None:
+    assert installation.bucket.keys("runs/vision/old-7a77ca6c/") == {}
 
 
-def nothing_was_pruned(scene: Scene) -> None:
-    said = scene.place.kubectl("logs", "job/prune-now", "-n", "vision")
-    assert re.match(r"detectors: \d+ data sets, [1-9]\d* of them needed\n", said)
-    assert said.endswith("\nNothing to delete.\n")
+def nothing_was_pruned(installation: Installation) -> None:
+    log = installation.target.kubectl("logs", "job/prune-now", "-n", "vision")
+    assert re.match(r"detectors: \d+ data sets, [1-9]\d* of them needed\n", log)
+    assert log.endswith("\nNothing to delete.\n")
 
 
-def the_folder_is_there(scene: Scene) -> None:
-    assert scene.bucket.read("tire/notes.txt") == NOTES
+def the_folder_is_there(installation: Installation) -> None:
+    assert installation.bucket.read("tire/notes.txt") == NOTES
 
 
-BEFORE: dict[str, Callable[[Scene], None]] = {
+BEFORE: dict[str, Callable[[Installation], None]] = {
     "create secret": without_the_secret,
     "logs job/": a_failed_attempt,
     "aws s3 rm": an_old_run,
 }
-AFTERWARDS: dict[str, Callable[[Scene], None]] = {
+AFTERWARDS: dict[str, Callable[[Installation], None]] = {
     "aws s3 rm": the_old_run_is_gone,
     "s3 cp": the_folder_is_there,
     "logs job/prune-now": nothing_was_pruned,
 }
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.place)
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.location)
 def test_command_does_what_it_says(terminal: Terminal, command: Command) -> None:
     for prepare in (do for part, do in BEFORE.items() if part in command.text):
-        prepare(terminal.scene)
-    follow = until_it_says_something if any(word in command.text for word in ENDLESS) else to_its_end
-    code, said = follow(terminal, terminal.filled(command))
+        prepare(terminal.installation)
+    execute = until_it_prints if any(word in command.text for word in ENDLESS) else to_its_end
+    code, output = execute(terminal, terminal.filled(command))
     fails = command.shown.startswith(("Error", "The TrainingRun"))
-    assert (code != 0) is fails, said
-    if follow is to_its_end and command.shown:
-        assert difference(command.shown, said) == ""
+    assert (code != 0) is fails, output
+    if execute is to_its_end and command.shown:
+        assert difference(command.shown, output) == ""
     for check in (do for part, do in AFTERWARDS.items() if part in command.text):
-        check(terminal.scene)
+        check(terminal.installation)
 
 
 def to_its_end(terminal: Terminal, text: str) -> tuple[int, str]:
@@ -170,8 +172,8 @@ def to_its_end(terminal: Terminal, text: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def until_it_says_something(terminal: Terminal, text: str) -> tuple[int, str]:
-    """For commands that do not end: 0 once the first line is there; a forwarded port is asked for its page."""
+def until_it_prints(terminal: Terminal, text: str) -> tuple[int, str]:
+    """Run a command that does not end: exit code 0 once it printed a line; a forwarded port must serve TensorBoard."""
     options = {"cwd": terminal.folder, "env": terminal.env, "start_new_session": True}
     with subprocess.Popen(["bash", "-euc", text], stdout=subprocess.PIPE, text=True, **options) as process:
         assert process.stdout is not None

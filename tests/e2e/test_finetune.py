@@ -1,7 +1,7 @@
-"""Weights of an earlier run, or of an archive in the model zoo's layout, are a head start; anything else is refused.
+"""Fine-tuning from the weights of another run or of a model zoo archive works; other weights are refused.
 
-The runs go side by side: one core each is all that a small network needs. That as few steps from nothing learn next to
-nothing is proven in tests/trainer/test_trainer_tensorflow.py.
+The runs go on in parallel: a small network needs only one core. tests/trainer/test_trainer_tensorflow.py shows that
+the same number of steps without pretrained weights learns almost nothing.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import pytest
 import zoo
 from trdemo.bucket import split_uri
 from trdemo.follow import condition
-from trdemo.scene import Object, Scene, tire_run
-from trdemo.watched import Watched
+from trdemo.installation import Installation, Object, tire_run
+from trdemo.watched_run import WatchedRun
 
 pytestmark = pytest.mark.node
 
 STEPS = 30
-SECONDS = 600  # alone they take about a minute
+SECONDS = 600  # about a minute on an idle machine
 FEW = {"steps": STEPS, "saveEverySteps": STEPS, "evalEverySteps": STEPS, "learningRate": "0.005"}
 OTHER = "zoo/ssd_inception_v2_coco_2018_01_28.tar.gz"
 NAME = "ssd_mobilenet_v1_0.25_tires_2026_01_01"
@@ -33,45 +33,47 @@ STARTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def started(scene: Scene, story: Watched, vision: str) -> None:
-    """Weights of every kind in the bucket, and a run that starts from each."""
-    _, export = split_uri(story.status["export"]["uri"])
-    files = {name: scene.bucket.read(f"{export}checkpoint/{name}") for name in (zoo.INDEX, zoo.DATA)}
-    files["frozen_inference_graph.pb"] = scene.bucket.read(f"{export}frozen_inference_graph.pb")
+def started(installation: Installation, watched_run: WatchedRun, vision: str) -> None:
+    """Upload weights of every kind, and apply a run that starts from each."""
+    _, export = split_uri(watched_run.status["export"]["uri"])
+    files = {name: installation.bucket.read(f"{export}checkpoint/{name}") for name in (zoo.INDEX, zoo.DATA)}
+    files["frozen_inference_graph.pb"] = installation.bucket.read(f"{export}frozen_inference_graph.pb")
     archives = {
         f"zoo/{NAME}.tar.gz": zoo.archive({**files, **dict.fromkeys(EXTRA, b"not looked at")}, folder=NAME),
         "zoo/notes.tar.gz": b"these are no weights",
         OTHER: zoo.zoo_archive(),
     }
-    scene.bucket.put_all(archives.items())
+    installation.bucket.put_all(archives.items())
     small = {"pod": {"resources": {"requests": {"cpu": "100m", "memory": "256Mi"}}}}
     for name, model in STARTS.items():
         quiet = {"enabled": False}
         run = tire_run(name, model=model, prep=small, train={**FEW, **small}, export=small, tensorboard=quiet)
-        scene.apply(run, namespace=vision)
+        installation.apply(run, namespace=vision)
 
 
-def scored(scene: Scene, name: str, namespace: str) -> Object:
-    """The training of a run as soon as it has its score; the run is deleted then."""
-    status = scene.until(
+def scored(installation: Installation, name: str, namespace: str) -> Object:
+    """Wait for the score of a run's training and delete the run; returns `status.training`."""
+    status = installation.until(
         name,
         lambda s: condition(s, "Trained") == "True" or condition(s, "Finished") == "True",
         namespace=namespace,
         seconds=SECONDS,
         what="the end of training",
     )
-    scene.place.kubectl("delete", "trainingrun", name, "-n", namespace, "--wait=false")
+    installation.target.kubectl("delete", "trainingrun", name, "-n", namespace, "--wait=false")
     assert condition(status, "Trained") == "True", status.get("message")
     training: Object = status["training"]
     return training
 
 
-def test_an_archive_in_the_layout_of_the_zoo_is_a_head_start(scene: Scene, started: None, vision: str) -> None:
-    assert float(scored(scene, "tuned-zoo", vision)["ap50"]) >= 0.5
+def test_an_archive_in_the_layout_of_the_zoo_is_a_head_start(
+    installation: Installation, started: None, vision: str
+) -> None:
+    assert float(scored(installation, "tuned-zoo", vision)["ap50"]) >= 0.5
 
 
-def test_the_export_of_an_earlier_run_is_a_head_start(scene: Scene, started: None, vision: str) -> None:
-    status = scene.finished("tuned-run", namespace=vision, seconds=SECONDS)
+def test_the_export_of_an_earlier_run_is_a_head_start(installation: Installation, started: None, vision: str) -> None:
+    status = installation.finished("tuned-run", namespace=vision, seconds=SECONDS)
     assert condition(status, "Succeeded") == "True", status.get("message")
     assert status["training"]["steps"] == STEPS
     assert float(status["export"]["ap50"]) >= 0.5
@@ -97,10 +99,12 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_other_weights_are_refused_before_training(scene: Scene, started: None, vision: str, name: str) -> None:
+def test_other_weights_are_refused_before_training(
+    installation: Installation, started: None, vision: str, name: str
+) -> None:
     reason, message = REFUSED[name]
-    status = scene.finished(name, namespace=vision, seconds=SECONDS)
-    told = next(c for c in status["conditions"] if c["type"] == "Succeeded")
-    assert (told["status"], told["reason"]) == ("False", reason)
-    assert told["message"].partition("To try again: ")[0] == message
+    status = installation.finished(name, namespace=vision, seconds=SECONDS)
+    succeeded = next(c for c in status["conditions"] if c["type"] == "Succeeded")
+    assert (succeeded["status"], succeeded["reason"]) == ("False", reason)
+    assert succeeded["message"].partition("To try again: ")[0] == message
     assert [entry["stage"] for entry in status["attempts"] if entry.get("number")] == ["prep"]

@@ -1,6 +1,6 @@
-"""Helm and kustomize as a platform engineer uses them, with a run in flight.
+"""Upgrade, roll back, uninstall and kustomize the operator while a run trains.
 
-This module takes the scene's installation away, so it is the last one (conftest.py).
+This module uninstalls the operator that all modules share, so it comes last (conftest.py).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from trcluster import current
 from trcluster.waiting import until
 from trdemo import install
 from trdemo.follow import condition
-from trdemo.scene import Scene, tire_run
+from trdemo.installation import Installation, tire_run
 from trimages.paths import REPOSITORY
 
 pytestmark = [
     pytest.mark.node,
-    pytest.mark.skipif(current.wanted(), reason="would remove the operator of the cluster at hand"),
+    pytest.mark.skipif(current.wanted(), reason="would uninstall the operator of your own cluster"),
 ]
 
 RUN, SYSTEM = "flight", install.SYSTEM_NAMESPACE
@@ -33,9 +33,9 @@ KEPT = {"CustomResourceDefinition//trainingruns.trainingrun.dev", "APIService//v
 IN_EVERY_NAMESPACE = {f"ConfigMap/{SYSTEM}/kube-root-ca.crt", f"ServiceAccount/{SYSTEM}/default"}
 
 
-def operator(scene: Scene) -> dict[str, Any]:
-    """The one pod of the operator that is not on its way out."""
-    pods = scene.place.kubectl.get("pods", namespace=SYSTEM)["items"]
+def operator(installation: Installation) -> dict[str, Any]:
+    """The operator's only pod that is not being deleted."""
+    pods = installation.target.kubectl.get("pods", namespace=SYSTEM)["items"]
     (pod,) = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
     return dict(pod)
 
@@ -44,16 +44,18 @@ def log_level(pod: dict[str, Any]) -> str:
     return str(next(e["value"] for e in pod["spec"]["containers"][0]["env"] if e["name"] == "TRAININGRUN_LOG_LEVEL"))
 
 
-def in_flight(scene: Scene, namespace: str) -> dict[str, str]:
-    """UID of the Job and the pod that train, and the restarts of the pod's containers."""
-    found = scene.place.kubectl.get("jobs,pods", namespace=namespace, selector="trainingrun.dev/stage=train")["items"]
+def in_flight(installation: Installation, namespace: str) -> dict[str, str]:
+    """UIDs of the training Job and pod; the keys show the restart counts of their containers."""
+    found = installation.target.kubectl.get("jobs,pods", namespace=namespace, selector="trainingrun.dev/stage=train")[
+        "items"
+    ]
     counts = [[c["restartCount"] for c in each["status"].get("containerStatuses", ())] for each in found]
     return {f"{each['kind']} {count}": each["metadata"]["uid"] for each, count in zip(found, counts, strict=True)}
 
 
-def everything(scene: Scene) -> set[str]:
-    """Every object of the cluster but Events, as kind/namespace/name."""
-    kubectl = scene.place.kubectl
+def everything(installation: Installation) -> set[str]:
+    """List all objects of the cluster except Events, as kind/namespace/name."""
+    kubectl = installation.target.kubectl
     kinds = kubectl("api-resources", "--verbs=list", "-o", "name").split()
     asked = ",".join(kind for kind in kinds if not kind.startswith(("events", "componentstatuses")))
     columns = "custom-columns=K:.kind,S:.metadata.namespace,N:.metadata.name"
@@ -62,14 +64,14 @@ def everything(scene: Scene) -> set[str]:
 
 
 def traces(objects: set[str]) -> set[str]:
-    """What an installation could leave: all of its namespace, and what is named after it."""
+    """Objects that belong to an installation: all in its namespace, and those named after it."""
     named = re.compile(rf"(?!Secret/).*/[^/]*trainingrun[^/]*|[^/]*/{SYSTEM}/.*")
     return {each for each in objects if named.fullmatch(each)} - IN_EVERY_NAMESPACE
 
 
 @dataclass
 class Flight:
-    """What was seen on the way."""
+    """Observations of a run during changes of the installation."""
 
     pods: list[dict[str, Any]] = field(default_factory=list)  # of the operator: installed, upgraded, rolled back
     children: list[dict[str, str]] = field(default_factory=list)  # at the same moments
@@ -77,42 +79,42 @@ class Flight:
     end: dict[str, Any] = field(default_factory=dict)
 
 
-def fly(scene: Scene, namespace: str, name: str, *changes: Callable[[], object]) -> Flight:
-    """Start a run, and change the installation twice while it trains."""
-    told = Flight()
+def fly(installation: Installation, namespace: str, name: str, *changes: Callable[[], object]) -> Flight:
+    """Start a run and change the installation while it trains, observing both after each change."""
+    flight = Flight()
 
     def look_after(step: int) -> None:
         def seen(status: dict[str, Any]) -> bool:
             return bool(status.get("training", {}).get("step", 0) > step)
 
-        status = scene.until(name, seen, namespace=namespace, seconds=180, what=f"a step after {step}")
-        told.pods.append(operator(scene))
-        told.children.append(in_flight(scene, namespace))
-        told.steps.append(status["training"]["step"])
+        status = installation.until(name, seen, namespace=namespace, seconds=180, what=f"a step after {step}")
+        flight.pods.append(operator(installation))
+        flight.children.append(in_flight(installation, namespace))
+        flight.steps.append(status["training"]["step"])
 
-    # Long enough to train on while the operator is replaced twice.
+    # Enough steps to go on training while the operator is replaced twice.
     train = {"steps": STEPS, "saveEverySteps": STEPS, "evalEverySteps": STEPS}
-    scene.apply(tire_run(name, train=train), namespace=namespace)
+    installation.apply(tire_run(name, train=train), namespace=namespace)
     look_after(0)
     for change in changes:
         change()
-        look_after(told.steps[-1])
-    return told
+        look_after(flight.steps[-1])
+    return flight
 
 
 @pytest.fixture(scope="module")
-def flight(scene: Scene, namespace: str) -> Flight:
-    """A run during which the operator is upgraded over itself and rolled back."""
+def flight(installation: Installation, namespace: str) -> Flight:
+    """A run during which the operator is upgraded and rolled back."""
     chart = (install.RELEASE, str(install.CHART), "--reuse-values", "--wait", "--set", "log.level=DEBUG")
-    told = fly(
-        scene,
+    upgraded = fly(
+        installation,
         namespace,
         RUN,
-        lambda: install.helm(scene.place, "upgrade", *chart),
-        lambda: install.helm(scene.place, "rollback", install.RELEASE, "--wait"),
+        lambda: install.helm(installation.target, "upgrade", *chart),
+        lambda: install.helm(installation.target, "rollback", install.RELEASE, "--wait"),
     )
-    told.end = scene.finished(RUN, namespace=namespace, seconds=300)
-    return told
+    upgraded.end = installation.finished(RUN, namespace=namespace, seconds=300)
+    return upgraded
 
 
 def test_an_upgrade_and_a_rollback_really_replace_the_operator(flight: Flight) -> None:
@@ -121,7 +123,7 @@ def test_an_upgrade_and_a_rollback_really_replace_the_operator(flight: Flight) -
 
 
 def not_touched(flight: Flight) -> bool:
-    """Whether the same Job and the same pod trained all the while, without a restart."""
+    """Whether the same Job and pod trained all the time, without a restart."""
     first = flight.children[0]
     return set(first) == {"Job []", "Pod [0, 0]"} and flight.children == [first] * 3
 
@@ -135,36 +137,38 @@ def test_the_run_succeeds(flight: Flight) -> None:
     assert condition(flight.end, "Succeeded") == "True", flight.end.get("message")
 
 
-def gone(scene: Scene, wanted: set[str]) -> set[str]:
-    """Everything, once the traces of the installation are these; what is deleted in the background takes a moment."""
+def wait_until_left(installation: Installation, wanted: set[str]) -> set[str]:
+    """Wait until exactly these objects of the installation are left; returns all objects of the cluster."""
     found: set[str] = set()
 
     def left() -> bool:
         nonlocal found
-        found = everything(scene)
+        found = everything(installation)
         return traces(found) == wanted
 
     until(left, what="the installation to go", seconds=90, seen=lambda: sorted(traces(found) ^ wanted))
     return found
 
 
-def test_uninstall_leaves_the_definition_and_the_runs(scene: Scene, namespace: str, flight: Flight) -> None:
-    """And the namespace, which Helm made without counting it as its own."""
+def test_uninstall_leaves_the_definition_and_the_runs(
+    installation: Installation, namespace: str, flight: Flight
+) -> None:
+    """The namespace stays too: Helm created it, but not as a part of the release."""
     ended = ("pods", "-n", namespace, "-l", "trainingrun.dev/stage", "--for=delete")
-    scene.place.kubectl.wait(*ended, seconds=120)
-    before = everything(scene)
-    run = scene.place.kubectl.get("trainingrun", RUN, namespace=namespace)
-    install.helm(scene.place, "uninstall", install.RELEASE, "--wait")
-    after = gone(scene, {*KEPT, f"Namespace//{SYSTEM}"})
+    installation.target.kubectl.wait(*ended, seconds=120)
+    before = everything(installation)
+    run = installation.target.kubectl.get("trainingrun", RUN, namespace=namespace)
+    install.helm(installation.target, "uninstall", install.RELEASE, "--wait")
+    after = wait_until_left(installation, {*KEPT, f"Namespace//{SYSTEM}"})
     assert {each for each in before - after - traces(before) if f"/{namespace}/" in each} == set()
-    assert scene.place.kubectl.get("trainingrun", RUN, namespace=namespace) == run
+    assert installation.target.kubectl.get("trainingrun", RUN, namespace=namespace) == run
 
 
-def overlay(scene: Scene, folder: Path, **more: Any) -> Path:
-    """The one that docs/operations.md shows, with the images of the tests and fields of our own."""
+def overlay(installation: Installation, folder: Path, **more: Any) -> Path:
+    """Write the overlay that docs/operations.md shows, with the images of this test and additional fields."""
     page = (REPOSITORY / "docs" / "operations.md").read_text()
     (text,) = [block for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "kind: Kustomization" in block]
-    for name, reference in scene.images.items():
+    for name, reference in installation.images.items():
         image, _, tag = reference.rpartition(":")
         text = text.replace(f"registry.example.com/trainingrun/{name}:0.1.0", reference)
         text = text.replace(
@@ -177,31 +181,31 @@ def overlay(scene: Scene, folder: Path, **more: Any) -> Path:
     return folder
 
 
-def apply(scene: Scene, folder: Path) -> None:
-    """Apply an overlay and wait until its operator is the one that works."""
-    scene.place.kubectl("apply", "--server-side", "-k", str(folder))
+def apply(installation: Installation, folder: Path) -> None:
+    """Apply an overlay and wait until its operator has replaced the old one."""
+    installation.target.kubectl("apply", "--server-side", "-k", str(folder))
     rollout = ("rollout", "status", "deployment/trainingrun-operator", "-n", SYSTEM, "--timeout=240s")
-    scene.place.kubectl(*rollout, timeout=250)
+    installation.target.kubectl(*rollout, timeout=250)
 
 
 def test_kustomize_installs_over_what_is_kept_and_over_itself(
-    scene: Scene, namespace: str, flight: Flight, tmp_path: Path
+    installation: Installation, namespace: str, flight: Flight, tmp_path: Path
 ) -> None:
-    kubectl = scene.place.kubectl
-    apply(scene, overlay(scene, tmp_path))
+    kubectl = installation.target.kubectl
+    apply(installation, overlay(installation, tmp_path))
     patch = '{"spec":{"ttlSecondsAfterFinished":1}}'
     kubectl("patch", "trainingrun", RUN, "-n", namespace, "--type=merge", "-p", patch)
     kubectl.wait("trainingrun", RUN, "-n", namespace, "--for=delete", seconds=120)
     second = fly(
-        scene,
+        installation,
         namespace,
         "second",
-        lambda: apply(scene, overlay(scene, tmp_path, commonAnnotations={"example.com/note": "changed"})),
-        lambda: apply(scene, overlay(scene, tmp_path)),
+        lambda: apply(installation, overlay(installation, tmp_path, commonAnnotations={"example.com/note": "changed"})),
+        lambda: apply(installation, overlay(installation, tmp_path)),
     )
     assert len({pod["metadata"]["uid"] for pod in second.pods}) == 3
     assert not_touched(second), second.children
     kubectl("delete", "trainingrun", "second", "-n", namespace)
     manifests = REPOSITORY / "manifests"
     kubectl("delete", "-f", str(manifests / "operator"), "-f", str(manifests / "rbac"), timeout=120)
-    gone(scene, KEPT)
+    wait_until_left(installation, KEPT)

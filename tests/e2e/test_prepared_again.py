@@ -1,4 +1,4 @@
-"""One folder of images divided on a real node, prepared by worker processes, and again when images were added."""
+"""Split one folder of images into train and eval on a real node, and prepare it again after images were added."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from trdemo.bucket import split_uri
 from trdemo.follow import condition
-from trdemo.scene import SMALL_PREP, Object, Scene, tire_run
+from trdemo.installation import SMALL_PREP, Installation, Object, tire_run
 from trdemo.tires import draw_set
 
 pytestmark = pytest.mark.node
@@ -19,10 +19,10 @@ FOLDER, IMAGES, ADDED = "divided/", 320, 5
 SECONDS = 120
 
 
-def put(scene: Scene, prefix: str, count: int) -> None:
-    """Upload drawn photos and their labels."""
+def put(installation: Installation, prefix: str, count: int) -> None:
+    """Upload drawn photos with their XML files."""
     photos = list(draw_set(count, seed=11, prefix=prefix))
-    scene.bucket.put_all(
+    installation.bucket.put_all(
         (f"{FOLDER}{name}", data)
         for photo in photos
         for name, data in ((photo.name, photo.jpeg), (photo.name.replace(".jpg", ".xml"), photo.xml))
@@ -30,21 +30,21 @@ def put(scene: Scene, prefix: str, count: int) -> None:
 
 
 def divided(name: str) -> Object:
-    """A run on that folder that waits for a GPU once its data is prepared: no node has one."""
+    """A run on that folder; after prep it waits for a GPU, because no node has one."""
     run = tire_run(name, train={"gpus": 1}, prep=SMALL_PREP)
     dataset = {"train": {"uri": FOLDER}, "evalFraction": "0.2", "splitSeed": 3, "classes": ["tire"]}
     return {**run, "spec": {**run["spec"], "dataset": dataset}}
 
 
 @pytest.fixture(scope="module")
-def statuses(scene: Scene, namespace: str) -> Iterator[list[dict[str, Any]]]:
-    """Status of a run before, and of one after images were added."""
-    put(scene, "photo", IMAGES)
+def statuses(installation: Installation, namespace: str) -> Iterator[list[dict[str, Any]]]:
+    """Status of a run before images were added, and of one after that."""
+    put(installation, "photo", IMAGES)
     found = []
     for name in ("before", "after"):
-        scene.apply(divided(name), namespace=namespace)
+        installation.apply(divided(name), namespace=namespace)
         found.append(
-            scene.until(
+            installation.until(
                 name,
                 lambda status: condition(status, "Prepared") == "True" or condition(status, "Finished") == "True",
                 namespace=namespace,
@@ -52,9 +52,9 @@ def statuses(scene: Scene, namespace: str) -> Iterator[list[dict[str, Any]]]:
                 what="a prepared data set",
             )
         )
-        put(scene, "more", ADDED)
+        put(installation, "more", ADDED)
     yield found
-    scene.place.kubectl("delete", "trainingruns", "before", "after", "-n", namespace, "--wait=false")
+    installation.target.kubectl("delete", "trainingruns", "before", "after", "-n", namespace, "--wait=false")
 
 
 def test_the_folder_is_divided(statuses: list[dict[str, Any]]) -> None:
@@ -65,18 +65,20 @@ def test_the_folder_is_divided(statuses: list[dict[str, Any]]) -> None:
     assert 0 <= second["evalImages"] - first["evalImages"] <= ADDED
 
 
-def test_the_report_says_how_well(scene: Scene, statuses: list[dict[str, Any]]) -> None:
+def test_the_report_says_how_well(installation: Installation, statuses: list[dict[str, Any]]) -> None:
     _, key = split_uri(statuses[0]["dataset"]["reportJSONURI"])
-    report = json.loads(scene.bucket.read(key))
+    report = json.loads(installation.bucket.read(key))
     assert report["split"]["groupBy"] == "sequence"
     assert 0.1 < report["split"]["largestDeviation"]["share"] < 0.3
-    page = scene.bucket.read(split_uri(statuses[0]["dataset"]["reportURI"])[1]).decode()
+    page = installation.bucket.read(split_uri(statuses[0]["dataset"]["reportURI"])[1]).decode()
     assert page.startswith("<!doctype html>")
     assert "data:image/jpeg;base64," in page
 
 
-def test_the_event_counts_what_was_added(scene: Scene, namespace: str, statuses: list[dict[str, Any]]) -> None:
+def test_the_event_counts_what_was_added(
+    installation: Installation, namespace: str, statuses: list[dict[str, Any]]
+) -> None:
     assert statuses[1]["dataset"]["reused"] is False
-    events = scene.place.kubectl("get", "events", "-n", namespace, "-o", "json")
+    events = installation.target.kubectl("get", "events", "-n", namespace, "-o", "json")
     messages = [item["message"] for item in json.loads(events)["items"] if item["reason"] == "Prepared"]
     assert any(message.startswith(f"{IMAGES + ADDED} images, ") for message in messages)

@@ -1,4 +1,4 @@
-"""What is lost when TensorFlow is ended in training: nothing that a checkpoint held, and never a finished stage."""
+"""Killing the operator or deleting the training pod loses no finished stage and no step of a checkpoint."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from trdemo.follow import condition
-from trdemo.scene import Scene, tire_run
+from trdemo.installation import Installation, tire_run
 
 pytestmark = pytest.mark.node
 
 STEPS = 400
 
 
-def training_pod(scene: Scene, namespace: str, *, attempt: int) -> dict[str, Any]:
+def training_pod(installation: Installation, namespace: str, *, attempt: int) -> dict[str, Any]:
     selector = f"trainingrun.dev/stage=train,trainingrun.dev/attempt={attempt}"
-    (pod,) = scene.place.kubectl.get("pods", namespace=namespace, selector=selector)["items"]
+    (pod,) = installation.target.kubectl.get("pods", namespace=namespace, selector=selector)["items"]
     return dict(pod)
 
 
@@ -25,38 +25,40 @@ def attempt_number(status: dict[str, Any]) -> int:
 
 
 @pytest.fixture(scope="module")
-def status(scene: Scene, namespace: str) -> dict[str, Any]:
-    """A run whose operator is killed in training, and then its training pod deleted; returns what was seen."""
+def status(installation: Installation, namespace: str) -> dict[str, Any]:
+    """Kill the operator while a run trains, then delete the training pod; returns pods and statuses by moment."""
     run = tire_run("hard", train={"steps": STEPS, "saveEverySteps": 50, "evalEverySteps": STEPS})
-    scene.apply(run, namespace=namespace)
-    scene.until(
+    installation.apply(run, namespace=namespace)
+    installation.until(
         "hard",
         lambda s: s.get("training", {}).get("step", 0) > 0,
         namespace=namespace,
         seconds=180,
         what="the first step",
     )
-    before = training_pod(scene, namespace, attempt=1)
+    before = training_pod(installation, namespace, attempt=1)
     system, label = "trainingrun-system", "app.kubernetes.io/name=trainingrun-operator"
-    scene.place.kubectl("delete", "pod", "-n", system, "-l", label, "--grace-period=0", "--force", "--wait=false")
-    at_kill = scene.status("hard", namespace=namespace)["training"]["step"]
-    caught_up = scene.until(
+    installation.target.kubectl(
+        "delete", "pod", "-n", system, "-l", label, "--grace-period=0", "--force", "--wait=false"
+    )
+    at_kill = installation.status("hard", namespace=namespace)["training"]["step"]
+    caught_up = installation.until(
         "hard",
         lambda s: s.get("training", {}).get("step", 0) > at_kill and s["training"].get("checkpointStep", 0) >= 50,
         namespace=namespace,
         seconds=120,
         what="a newer step and a checkpoint after the operator was killed",
     )
-    after = training_pod(scene, namespace, attempt=1)
-    scene.place.kubectl("delete", "pod", after["metadata"]["name"], "-n", namespace, "--wait=false")
-    resumed = scene.until(
+    after = training_pod(installation, namespace, attempt=1)
+    installation.target.kubectl("delete", "pod", after["metadata"]["name"], "-n", namespace, "--wait=false")
+    resumed = installation.until(
         "hard",
         lambda s: attempt_number(s) == 2 and s.get("training", {}).get("resumedFromStep", 0) > 0,
         namespace=namespace,
         seconds=180,
         what="the second attempt's resume",
     )
-    end = scene.finished("hard", namespace=namespace, seconds=420)
+    end = installation.finished("hard", namespace=namespace, seconds=420)
     return {"before": before, "after": after, "caught_up": caught_up, "resumed": resumed, "end": end}
 
 

@@ -1,4 +1,4 @@
-"""Storage that cannot work is said within 20 seconds of apply, each cause by a reason of its own, and costs no GPU."""
+"""Unusable storage is reported within 20 seconds of apply, with one reason per cause, before any GPU is used."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from trcluster.waiting import patience
-from trdemo.scene import SMALL_PREP, Object, Scene, tire_run
+from trdemo.installation import SMALL_PREP, Installation, Object, tire_run
 
 pytestmark = pytest.mark.node
 
@@ -24,8 +24,8 @@ def credentials(name: str, **keys: str) -> Object:
 
 
 @pytest.fixture(scope="module")
-def secrets(scene: Scene, namespace: str) -> None:
-    storage = scene.place.storage
+def secrets(installation: Installation, namespace: str) -> None:
+    storage = installation.target.storage
     made = [
         credentials("trainingrun-wrong", AWS_ACCESS_KEY_ID=storage.access_key, AWS_SECRET_ACCESS_KEY="nonsense"),
         credentials("trainingrun-unknown", AWS_ACCESS_KEY_ID="AKNOBODY", AWS_SECRET_ACCESS_KEY="nonsense"),
@@ -33,7 +33,7 @@ def secrets(scene: Scene, namespace: str) -> None:
     ]
     for secret in made:
         secret["metadata"]["namespace"] = namespace
-    scene.place.kubectl.apply(*made)
+    installation.target.kubectl.apply(*made)
 
 
 LIST = "ListObjectsV2 on s3://{}/runs/storage-refused/{}-<uid>/preflight/ at {} failed: "
@@ -49,7 +49,7 @@ def using(secret: str) -> dict[str, Any]:
     return {"storage": {"credentials": {"secretName": secret}}}
 
 
-# Changes to the demo's run, reason, what is told, next step.
+# Changes to the demo's run; expected reason, message and next step.
 CASES: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "wrong-secret": (
         using("trainingrun-wrong"),
@@ -118,53 +118,55 @@ CASES: dict[str, tuple[dict[str, Any], str, str, str]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_cause_shows_within_twenty_seconds(scene: Scene, namespace: str, secrets: None, case: str) -> None:
+def test_cause_shows_within_twenty_seconds(
+    installation: Installation, namespace: str, secrets: None, case: str
+) -> None:
     changes, reason, what, hint = CASES[case]
-    scene.apply(tire_run(case, prep=SMALL_PREP, **changes), namespace=namespace)
-    status = scene.until(
+    installation.apply(tire_run(case, prep=SMALL_PREP, **changes), namespace=namespace)
+    status = installation.until(
         case, storage_not_ready, namespace=namespace, seconds=patience(SECONDS), what="StorageReady=False"
     )
-    told = next(c for c in status["conditions"] if c["type"] == "StorageReady")
-    scene.place.kubectl("delete", "trainingrun", case, "-n", namespace, "--wait=false")
-    assert (told["reason"], told["message"].endswith(f" {hint}")) == (reason, True), told
-    said = masked(told["message"].removesuffix(f" {hint}"))
-    assert said in (what, f"{what[: len(said) - 1]}…")  # a long story is cut, and seen to be
-    assert scene.place.storage.secret_key not in str(status)
+    ready = next(c for c in status["conditions"] if c["type"] == "StorageReady")
+    installation.target.kubectl("delete", "trainingrun", case, "-n", namespace, "--wait=false")
+    assert (ready["reason"], ready["message"].endswith(f" {hint}")) == (reason, True), ready
+    said = masked(ready["message"].removesuffix(f" {hint}"))
+    assert said in (what, f"{what[: len(said) - 1]}…")  # a long cause is cut off and ends with …
+    assert installation.target.storage.secret_key not in str(status)
 
 
-def test_retry_goes_on_once_the_secret_is_complete(scene: Scene, namespace: str, secrets: None) -> None:
+def test_retry_goes_on_once_the_secret_is_complete(installation: Installation, namespace: str, secrets: None) -> None:
     run = tire_run("retried", prep=SMALL_PREP, storage={"credentials": {"secretName": "trainingrun-half"}})
-    scene.apply(run, namespace=namespace)
-    failed = scene.finished("retried", namespace=namespace, seconds=60)
+    installation.apply(run, namespace=namespace)
+    failed = installation.finished("retried", namespace=namespace, seconds=60)
     command = next(c["message"] for c in failed["conditions"] if c["type"] == "Succeeded").partition("To try again: ")[
         2
     ]
-    storage = scene.place.storage
+    storage = installation.target.storage
     whole = credentials(
         "trainingrun-half", AWS_ACCESS_KEY_ID=storage.access_key, AWS_SECRET_ACCESS_KEY=storage.secret_key
     )
     whole["metadata"]["namespace"] = namespace
-    scene.place.kubectl.apply(whole)
-    scene.place.kubectl(*shlex.split(command)[1:])  # what the message says, word for word
-    scene.until(
+    installation.target.kubectl.apply(whole)
+    installation.target.kubectl(*shlex.split(command)[1:])  # the command exactly as the message shows it
+    installation.until(
         "retried",
         lambda status: any(c["type"] == "Prepared" and c["status"] == "True" for c in status["conditions"]),
         namespace=namespace,
         seconds=60,
         what="Prepared after the retry",
     )
-    scene.place.kubectl("delete", "trainingrun", "retried", "-n", namespace)
+    installation.target.kubectl("delete", "trainingrun", "retried", "-n", namespace)
 
 
-def test_a_finished_run_goes_after_its_time(scene: Scene, namespace: str) -> None:
+def test_a_finished_run_goes_after_its_time(installation: Installation, namespace: str) -> None:
     run = tire_run("brief", storage={"bucket": "no-such-bucket"}, ttlSecondsAfterFinished=3)
-    scene.apply(run, namespace=namespace)
-    scene.finished("brief", namespace=namespace, seconds=60)
-    scene.place.kubectl.wait("trainingrun/brief", "-n", namespace, "--for=delete", seconds=patience(20))
+    installation.apply(run, namespace=namespace)
+    installation.finished("brief", namespace=namespace, seconds=60)
+    installation.target.kubectl.wait("trainingrun/brief", "-n", namespace, "--for=delete", seconds=patience(20))
 
 
 def masked(text: str) -> str:
-    """Without the run's UID, and without the words of this machine's libraries for a network that says no."""
+    """Replace the run's UID, and the texts of this machine's libraries for network errors."""
     text = re.sub("-[0-9a-f]{8}/preflight", "-<uid>/preflight", text)
     return re.sub(r"(?<=failed: )(Failed to|no connection|\[SSL).*", "<network>", text)
 

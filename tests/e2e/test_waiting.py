@@ -1,6 +1,6 @@
-"""What keeps a pod from starting shows in the status and in `kubectl get` within 15 seconds, with its cause.
+"""When a pod cannot start, status and `kubectl get` show the cause within 15 seconds.
 
-A GPU that no node has, and a deadline that passes, are in test_bad_input.py.
+test_bad_input.py tests a GPU that no node has, and a deadline that passes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from trcluster.waiting import patience
-from trdemo.scene import SMALL_PREP, Scene, tire_run
+from trdemo.installation import SMALL_PREP, Installation, tire_run
 
 pytestmark = pytest.mark.node
 
@@ -26,32 +26,32 @@ def cause(status: dict[str, Any], reason: str) -> str:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_cause_shows_within_fifteen_seconds(scene: Scene, namespace: str, case: str) -> None:
+def test_cause_shows_within_fifteen_seconds(installation: Installation, namespace: str, case: str) -> None:
     changes, reason, named = CASES[case]
     stage = "prep" if case == "secret" else "train"
-    scene.apply(tire_run(case, prep=SMALL_PREP, **changes), namespace=namespace)
-    scene.until(
+    installation.apply(tire_run(case, prep=SMALL_PREP, **changes), namespace=namespace)
+    installation.until(
         case,
         lambda s: any(e["stage"] == stage and e.get("number") for e in s.get("attempts", ())),
         namespace=namespace,
         seconds=90,
         what=f"the Job of {stage}",
     )
-    status = scene.until(
+    status = installation.until(
         case, lambda s: bool(cause(s, reason)), namespace=namespace, seconds=patience(SECONDS), what=f"reason {reason}"
     )
-    row = scene.place.kubectl("get", "trainingruns", case, "-n", namespace)
-    scene.place.kubectl("delete", "trainingrun", case, "-n", namespace, "--wait=false")
+    row = installation.target.kubectl("get", "trainingruns", case, "-n", namespace)
+    installation.target.kubectl("delete", "trainingrun", case, "-n", namespace, "--wait=false")
     assert named in cause(status, reason), status
     assert reason in row
 
 
-def test_quota_shows_within_fifteen_seconds(scene: Scene, namespace: str) -> None:
+def test_quota_shows_within_fifteen_seconds(installation: Installation, namespace: str) -> None:
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none", "namespace": namespace}}
-    scene.place.kubectl.apply({**quota, "spec": {"hard": {"pods": "0"}}})
+    installation.target.kubectl.apply({**quota, "spec": {"hard": {"pods": "0"}}})
     try:
-        scene.apply(tire_run("quota", prep=SMALL_PREP), namespace=namespace)
-        status = scene.until(
+        installation.apply(tire_run("quota", prep=SMALL_PREP), namespace=namespace)
+        status = installation.until(
             "quota",
             lambda s: bool(cause(s, "QuotaExceeded")),
             namespace=namespace,
@@ -60,5 +60,5 @@ def test_quota_shows_within_fifteen_seconds(scene: Scene, namespace: str) -> Non
         )
         assert "exceeded quota" in cause(status, "QuotaExceeded")
     finally:
-        scene.place.kubectl("delete", "resourcequota", "none", "-n", namespace)
-        scene.place.kubectl("delete", "trainingrun", "quota", "-n", namespace, "--wait=false")
+        installation.target.kubectl("delete", "resourcequota", "none", "-n", namespace)
+        installation.target.kubectl("delete", "trainingrun", "quota", "-n", namespace, "--wait=false")

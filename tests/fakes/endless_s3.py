@@ -1,6 +1,6 @@
-"""An S3 server with one bucket of as many keys as asked for, that counts what it is asked.
+"""A fake S3 server that lists any number of keys and counts requests.
 
-Keys are listed page by page and exist nowhere else: whoever reads one is told that it is not there.
+The keys only appear in listings: reading one gives 404 NoSuchKey.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MISSING = "<Error><Code>NoSuchKey</Code><Message>no such key</Message></Error>"
 
 
 class EndlessS3:
-    """`keys` below `prefix` of any bucket; `requests` by method, listings as LIST."""
+    """Lists `keys` keys below `prefix` of any bucket; `requests` counts by method, listings as LIST."""
 
     def __init__(self, prefix: str, keys: int) -> None:
         self.prefix, self.keys = prefix, keys
@@ -43,7 +43,7 @@ class EndlessS3:
 
 @contextmanager
 def serve(prefix: str, keys: int) -> Iterator[EndlessS3]:
-    """The server on loopback, gone when the block is left."""
+    """Run the server on a loopback address until the block ends."""
     bucket = EndlessS3(prefix, keys)
 
     class Handler(BaseHTTPRequestHandler):

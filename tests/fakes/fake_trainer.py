@@ -1,10 +1,10 @@
-"""A program that keeps the trainer's side of the shared folder's contract, and fails in the ways it is told to.
+"""A fake trainer: it keeps the contract of the shared folder without TensorFlow, and fails as its plan says.
 
 Arguments: the shared folder, and a plan as JSON. Keys of the plan, all optional: steps, save_every,
 seconds_per_step, die_at (SIGKILL to itself), freeze_at (SIGSTOP to itself), hang_at (signs of life, no
 progress), keep (checkpoints kept), done (outcome when finished; null writes no done.json), export (names of
-files to export), export_seconds, early (outcome written before spec.json comes). It takes memory without end when
-it gets SIGUSR1. trdemo/stand_in.py makes it the trainer of real pods.
+files to export), export_seconds, early (outcome written before spec.json exists). On SIGUSR1 it allocates memory until
+it is killed. trdemo/trainer_stand_in.py makes it the trainer of real pods.
 """
 
 import faulthandler
@@ -30,13 +30,13 @@ def write(path: Path, document: dict[str, Any]) -> None:
     temporary.rename(path)
 
 
-def tell() -> None:
+def report_progress() -> None:
     write(SHARED / "progress.json", {"contractVersion": 1, "updated": time.time(), **STATE})
 
 
 def signs_of_life() -> None:
     while True:
-        tell()
+        report_progress()
         time.sleep(0.05)
 
 
@@ -45,9 +45,9 @@ def advance(**fields: Any) -> None:
 
 
 def done(outcome: str, **fields: Any) -> NoReturn:
-    account = {"contractVersion": 1, "reason": "ByPlan", "message": f"the plan says {outcome}", "outcome": outcome}
-    tell()
-    write(SHARED / "done.json", account | fields)
+    document = {"contractVersion": 1, "reason": "ByPlan", "message": f"the plan says {outcome}", "outcome": outcome}
+    report_progress()
+    write(SHARED / "done.json", document | fields)
     sys.exit(0 if outcome == "succeeded" else 1)
 
 
@@ -85,7 +85,7 @@ def train(spec: dict[str, Any]) -> None:
             advance(phase="training", step=step, done=step, total=steps, loss=1.0 / step)
             events.write(b"%08d" % step * 100)
             if step == PLAN.get("die_at"):
-                tell()  # or it dies before its next sign of life
+                report_progress()  # so that the last step is known
                 os.kill(os.getpid(), signal.SIGKILL)
             if step == PLAN.get("freeze_at"):
                 os.kill(os.getpid(), signal.SIGSTOP)
@@ -110,14 +110,14 @@ def export(spec: dict[str, Any]) -> None:
     done("succeeded", step=spec["checkpointStep"], ap50=0.8, mAP=0.5, evalImages=2)
 
 
-def eat_memory(*_: object) -> NoReturn:
+def allocate_forever(*_: object) -> NoReturn:
     held = []
     while True:
         held.append(b"x" * (1 << 24))
 
 
 def main() -> None:
-    signal.signal(signal.SIGUSR1, eat_memory)
+    signal.signal(signal.SIGUSR1, allocate_forever)
     signal.signal(signal.SIGTERM, lambda *_: STOP.set())
     faulthandler.register(signal.SIGTERM, file=(SHARED / "stacks.txt").open("w"), all_threads=True, chain=True)
     with (SHARED / "trainer.lock").open("w") as lock:

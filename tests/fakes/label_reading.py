@@ -1,4 +1,4 @@
-"""What a reader makes of a file, without storage and without images."""
+"""Read label files without storage and without images."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ Corners = tuple[float, float, float, float]
 
 @dataclass
 class Read:
-    """By image: its labels, or the defect that costs it. `strays` are codes of defects that belong to no image."""
+    """Result of reading: per image its labels or the error that excludes it; `strays` are codes of other errors."""
 
     images: dict[str, Annotation | UnusableError] = field(default_factory=dict)
     strays: list[str] = field(default_factory=list)
     orphans: int = 0
 
     def boxes(self, name: str) -> list[tuple[str, Corners]]:
-        """Class and corners of an image's objects."""
+        """Class and corners of each object of an image."""
         found = self.images[name]
         assert isinstance(found, Annotation), found
         return [(item.name, (item.xmin, item.ymin, item.xmax, item.ymax)) for item in found.objects]
 
     def defect(self, name: str) -> tuple[str, int | None]:
-        """Code and object index of the defect that costs an image."""
+        """Code and object index of the error that excludes an image."""
         found = self.images[name]
         assert isinstance(found, UnusableError), found
         assert str(found).startswith(f"{found.code}: ")
@@ -38,21 +38,21 @@ class Read:
 
 
 def set_format(name: str) -> SetFormat:
-    """A format whose files hold the labels of many images."""
+    """Find a format whose files hold the labels of many images."""
     format_ = FORMATS[name]
     assert isinstance(format_, SetFormat)
     return format_
 
 
 def file_format(name: str) -> FileFormat:
-    """A format with a file per image."""
+    """Find a format with one file per image."""
     format_ = FORMATS[name]
     assert isinstance(format_, FileFormat)
     return format_
 
 
 def read_set(name: str, *files: bytes, classes: tuple[str, ...] = CLASSES) -> Read:
-    """Read files that hold the labels of many images. Raises UnusableError for a file that is unusable whole."""
+    """Read files that hold the labels of many images. Raises UnusableError if a whole file is unusable."""
     format_, made = set_format(name), Read()
     with Index(
         Path(":memory:"),

@@ -1,6 +1,6 @@
-"""One small set of pictures, labelled in every format that preparation reads. No binary fixtures.
+"""One small set of pictures with labels in every format that preparation reads; all files are generated.
 
-Sides are powers of two, so shares of them are exact and every format carries the same numbers.
+Sides are powers of two, so relative coordinates are exact and every format holds the same numbers.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Photo:
 
     @property
     def stem(self) -> str:
-        """The name without suffix."""
+        """File name without suffix."""
         return self.name.rpartition(".")[0]
 
 
@@ -44,7 +44,7 @@ PHOTOS = (
 
 
 def images(photos: Sequence[Photo] = PHOTOS, *, split: str = "train") -> Files:
-    """The pictures themselves; those of another split are others."""
+    """The image files; each split gets different ones."""
     return {photo.name: jpeg(WIDTH, HEIGHT, seed=f"{split}/{photo.name}") for photo in photos}
 
 
@@ -63,7 +63,7 @@ def _shares(box: Box) -> tuple[float, float, float, float]:
 
 
 def pascal_voc(photos: Sequence[Photo] = PHOTOS) -> Files:
-    """One XML file per picture."""
+    """PascalVOC: one XML file per picture."""
     return {
         f"{photo.stem}.xml": voc(
             [labelled(box[0], box[1:]) for box in photo.boxes], filename=photo.name, size=(WIDTH, HEIGHT)
@@ -73,7 +73,7 @@ def pascal_voc(photos: Sequence[Photo] = PHOTOS) -> Files:
 
 
 def tutorial_csv(photos: Sequence[Photo] = PHOTOS) -> Files:
-    """xml_to_csv's table, with a line of its own for a picture without objects."""
+    """The table that xml_to_csv writes, plus a line for each picture without objects."""
     rows: list[Sequence[object]] = [("filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax")]
     for photo in photos:
         rows += [(photo.name, WIDTH, HEIGHT, *box) for box in photo.boxes]
@@ -82,7 +82,7 @@ def tutorial_csv(photos: Sequence[Photo] = PHOTOS) -> Files:
 
 
 def coco_document(photos: Sequence[Photo] = PHOTOS) -> dict[str, Any]:
-    """COCO with ids that begin anywhere and have gaps."""
+    """A COCO document whose ids start at different numbers and have gaps."""
     ids = {name: 90 - 7 * number for number, name in enumerate(CLASSES)}
     boxes = [(number, box) for number, photo in enumerate(photos) for box in photo.boxes]
     return {
@@ -107,12 +107,12 @@ def coco_document(photos: Sequence[Photo] = PHOTOS) -> dict[str, Any]:
 
 
 def coco(photos: Sequence[Photo] = PHOTOS) -> Files:
-    """One JSON file."""
+    """COCO: one JSON file."""
     return {"annotations.coco.json": _document(coco_document(photos))}
 
 
 def yolo(photos: Sequence[Photo] = PHOTOS) -> Files:
-    """A text file per picture, empty for one without objects, and the list of classes."""
+    """YOLO: one text file per picture, empty if it has no objects, and the list of classes."""
     files = {"classes.txt": "".join(f"{name}\n" for name in CLASSES).encode()}
     for photo in photos:
         lines = []
@@ -125,7 +125,7 @@ def yolo(photos: Sequence[Photo] = PHOTOS) -> Files:
 
 
 def cvat(photos: Sequence[Photo] = PHOTOS) -> Files:
-    """One XML file."""
+    """CVAT: one XML file."""
     text = '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n  <version>1.1</version>\n  <meta><task/></meta>\n'
     for number, photo in enumerate(photos):
         text += f'<image id="{number}" name={quoteattr(photo.name)} width="{WIDTH}" height="{HEIGHT}">\n'
@@ -137,7 +137,7 @@ def cvat(photos: Sequence[Photo] = PHOTOS) -> Files:
 
 
 def labelme(photos: Sequence[Photo] = PHOTOS) -> Files:
-    """A JSON file per picture, corners in the order they were dragged, the picture embedded."""
+    """LabelMe: one JSON file per picture, with corners in drawing order and the picture embedded."""
     return {
         f"{photo.stem}.json": _document(
             {
@@ -158,7 +158,7 @@ def labelme(photos: Sequence[Photo] = PHOTOS) -> Files:
 
 
 def via_regions(photo: Photo) -> list[dict[str, Any]]:
-    """The regions of a picture as VIA 2 writes them."""
+    """Regions of a picture in the form of VIA 2."""
     return [
         {
             "shape_attributes": {
@@ -175,7 +175,7 @@ def via_regions(photo: Photo) -> list[dict[str, Any]]:
 
 
 def via_2(photos: Sequence[Photo] = PHOTOS) -> Files:
-    """A project file."""
+    """VIA 2: a project file."""
     entries = {
         f"{photo.name}4711": {
             "filename": photo.name,
@@ -189,7 +189,7 @@ def via_2(photos: Sequence[Photo] = PHOTOS) -> Files:
 
 
 def via_1(photos: Sequence[Photo] = PHOTOS) -> Files:
-    """Annotations of version 1: regions are a dictionary."""
+    """VIA 1: annotations whose regions are a dictionary."""
     return {
         "via_region_data.json": _document(
             {
@@ -207,7 +207,7 @@ def via_1(photos: Sequence[Photo] = PHOTOS) -> Files:
 
 
 def via_csv(photos: Sequence[Photo] = PHOTOS) -> Files:
-    """Annotations as CSV, JSON within its cells."""
+    """VIA: annotations as CSV with JSON in its cells."""
     rows: list[Sequence[object]] = [_VIA_HEADER.split(",")]
     for photo in photos:
         regions = via_regions(photo) or [{"shape_attributes": {}, "region_attributes": {}}]
@@ -218,10 +218,10 @@ def via_csv(photos: Sequence[Photo] = PHOTOS) -> Files:
 
 
 def label_studio_tasks(photos: Sequence[Photo] = PHOTOS) -> list[dict[str, Any]]:
-    """Tasks of uploaded pictures."""
+    """Label Studio tasks of uploaded pictures."""
     tasks = []
     for number, photo in enumerate(photos):
-        results = []
+        results: list[dict[str, Any]] = []
         for box in photo.boxes:
             xmin, ymin, xmax, ymax = (100 * share for share in _shares(box))
             value = {"x": xmin, "y": ymin, "width": xmax - xmin, "height": ymax - ymin, "rotation": 0}
@@ -250,12 +250,12 @@ def label_studio_tasks(photos: Sequence[Photo] = PHOTOS) -> list[dict[str, Any]]
 
 
 def label_studio(photos: Sequence[Photo] = PHOTOS) -> Files:
-    """An export of all tasks."""
+    """Label Studio: an export of all tasks."""
     return {"project-1.json": _document(label_studio_tasks(photos))}
 
 
 def label_studio_min(photos: Sequence[Photo] = PHOTOS) -> Files:
-    """The same as JSON-MIN."""
+    """Label Studio: an export of all tasks as JSON-MIN."""
     rows = []
     for task in label_studio_tasks(photos):
         [annotation] = task["annotations"]
@@ -279,7 +279,7 @@ def label_studio_min(photos: Sequence[Photo] = PHOTOS) -> Files:
 
 
 def open_images(photos: Sequence[Photo] = PHOTOS) -> Files:
-    """Boxes of pictures by id, also of pictures that nobody has, and the names of the classes."""
+    """Open Images: boxes by image id, including an image that is not in the set, and the class names."""
     header = "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf,IsDepiction"
     mids = {name: f"/m/0{number}x" for number, name in enumerate(CLASSES)}
     rows: list[Sequence[object]] = [header.split(",")]
@@ -309,4 +309,4 @@ SETS: dict[str, tuple[str, Callable[..., Files]]] = {
     "labelStudio MIN": ("labelStudio", label_studio_min),
     "openImages": ("openImages", open_images),
 }
-"""By a name for people: the format, and the files of labels of PHOTOS."""
+"""By a readable name: the format, and the function that writes the label files."""

@@ -17,7 +17,7 @@ EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class MemoryStore:
-    """One bucket; `puts` are the keys written, in order."""
+    """One bucket; `puts` and `gets` are the keys written and read, in order."""
 
     def __init__(self, bucket: str = "detectors") -> None:
         self.bucket = bucket

@@ -1,4 +1,4 @@
-"""Images and PascalVOC files made on the spot; no binary fixtures."""
+"""Generate images and PascalVOC files, so that tests need no binary fixtures."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ PLAIN = "<pose></pose><truncated>0</truncated><difficult>0</difficult>"
 
 
 def picture(width: int = WIDTH, height: int = HEIGHT, *, mode: str = "RGB", seed: object = 0) -> Image.Image:
-    """Coarse coloured noise: compresses, and differs by seed."""
+    """An image of coarse coloured noise, which compresses well and depends on the seed."""
     noise = hashlib.shake_128(str(seed).encode()).digest(8 * 6 * 3)
     return Image.frombytes("RGB", (8, 6), noise).resize((width, height)).convert(mode)
 
 
 def encoded(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
-    """The image in a file format."""
+    """Encode an image in a file format."""
     out = io.BytesIO()
     image.save(out, kind, **options)
     return out.getvalue()
 
 
 def jpeg(width: int = WIDTH, height: int = HEIGHT, *, seed: object = 0) -> bytes:
-    """A clean JPEG."""
+    """A valid JPEG file."""
     return encoded(picture(width, height, seed=seed))
 
 
 def labelled(name: str = "tire", box: Box = (10, 20, 60, 80), extra: str = PLAIN) -> str:
-    """One <object>; `extra` is what stands between its name and its box."""
+    """One <object>; `extra` is the XML between its name and its box."""
     corners = "".join(
         f"<{tag}>{value}</{tag}>" for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True)
     )

@@ -1,4 +1,4 @@
-"""Checkpoints and archives in the model zoo's layout, made on the spot, as TensorFlow would write them."""
+"""Generate checkpoints as TensorFlow writes them, and archives in the layout of the model zoo."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KEYS_PER_BLOCK = 3
 
 
 def index_of(variables: Shapes) -> tuple[bytes, bytes]:
-    """`model.ckpt.index` for float32 variables of these shapes, and data of the length that it names."""
+    """`model.ckpt.index` for float32 variables of these shapes, and a data file of the length that it states."""
     entries, offset = [(b"", _number(1, 1) + _message(3, _number(1, 1)))], 0
     for name, shape in sorted(variables.items()):
         size = 4
@@ -37,7 +37,7 @@ def index_of(variables: Shapes) -> tuple[bytes, bytes]:
 
 
 def table(entries: list[tuple[bytes, bytes]], *, named: int = 1) -> bytes:
-    """A LevelDB table whose index names each block so many times."""
+    """A LevelDB table whose index lists each block `named` times."""
     out, handles = b"", []
     for at in range(0, len(entries), KEYS_PER_BLOCK):
         group = entries[at : at + KEYS_PER_BLOCK]
@@ -49,21 +49,21 @@ def table(entries: list[tuple[bytes, bytes]], *, named: int = 1) -> bytes:
 
 
 def block(entries: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """A block whose keys leave out what they share with the one before."""
-    out, before = b"", b""
+    """A LevelDB block; each key is stored without the prefix that it shares with the previous one."""
+    out, previous = b"", b""
     for key, value in entries:
         shared = next(
-            (n for n, (a, b) in enumerate(zip(key, before, strict=False)) if a != b), min(len(key), len(before))
+            (n for n, (a, b) in enumerate(zip(key, previous, strict=False)) if a != b), min(len(key), len(previous))
         )
         out += _varint(shared) + _varint(len(key) - shared) + _varint(len(value)) + key[shared:] + value
-        before = key
+        previous = key
     return out + struct.pack("<II", 0, 1)
 
 
 def archive(
     files: Mapping[str, bytes], *, folder: str = "ssd_inception_v2_coco_2018_01_28", mode: str = "w:gz"
 ) -> bytes:
-    """A tar archive with these files in a folder."""
+    """A tar archive with these files in one folder."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode=mode) as tar:  # type: ignore[call-overload]
         for name, data in files.items():
@@ -74,7 +74,7 @@ def archive(
 
 
 def zoo_archive(variables: Shapes = SSD_INCEPTION) -> bytes:
-    """What the zoo offers: the checkpoint, and files that training has no use for."""
+    """An archive like those of the model zoo: a checkpoint, and files that training ignores."""
     index, data = index_of(variables)
     extra = {"frozen_inference_graph.pb": b"graph", "model.ckpt.meta": b"meta", "pipeline.config": b"model { ssd { } }"}
     return archive({INDEX: index, "checkpoint": b'model_checkpoint_path: "model.ckpt"\n', DATA: data, **extra})

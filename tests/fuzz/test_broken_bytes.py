@@ -1,4 +1,4 @@
-"""Each reader of users' bytes is fuzzed for some seconds; `make fuzz` does so for minutes."""
+"""Fuzz each reader of users' files for some seconds; `make fuzz` does so for minutes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from trfuzz import targets
-from trfuzz.finds import FINDS
-from trfuzz.hunt import hunt
+from trfuzz.fuzzing import fuzz
+from trfuzz.regressions import REGRESSIONS
 from trfuzz.seeds import seeds
 
 SECONDS = int(os.environ.get("FUZZ_SECONDS", "3"))
@@ -18,23 +18,23 @@ needs_fuzzer = pytest.mark.skipif(find_spec("atheris") is None, reason="no wheel
 
 
 @pytest.mark.parametrize("target", targets.TARGETS)
-def test_what_fuzzing_begins_with_is_read(target: str) -> None:
-    """Else it would go astray at once; changed in the middle it must do no harm either."""
+def test_the_seeds_of_fuzzing_are_read(target: str) -> None:
+    """Fuzzing needs seeds that are read successfully; a truncated seed must not crash the reader either."""
     assert sum(targets.run(target, data) for data in seeds(target)) > 0
     for data in seeds(target):
         targets.run(target, data[: len(data) // 2])
 
 
-@pytest.mark.parametrize(("target", "data"), FINDS.values(), ids=FINDS)
-def test_what_was_found_is_mended(target: str, data: bytes) -> None:
-    for _ in range(20):  # memory that a library spoils shows a little later
+@pytest.mark.parametrize(("target", "data"), REGRESSIONS.values(), ids=REGRESSIONS)
+def test_an_input_that_failed_once_does_not_fail_again(target: str, data: bytes) -> None:
+    for _ in range(20):  # a memory error in a library shows up some calls later
         targets.run(target, data)
 
 
 @needs_fuzzer
 @pytest.mark.parametrize("target", targets.TARGETS)
 def test_fuzz(target: str) -> None:
-    found = hunt(target, seconds=SECONDS)
+    found = fuzz(target, seconds=SECONDS)
     assert found.runs, found.report()
     assert found.runs > len(seeds(target))
 
@@ -47,15 +47,15 @@ PLANTED = {
 
 
 @needs_fuzzer
-@pytest.mark.parametrize(("target", "said"), PLANTED.values(), ids=PLANTED)
-def test_a_defect_is_found_and_told_with_its_input(target: str, said: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("target", "error"), PLANTED.values(), ids=PLANTED)
+def test_a_bug_is_found_and_reported_with_its_input(target: str, error: str, tmp_path: Path) -> None:
     corpus = tmp_path / "corpus"
     corpus.mkdir()
-    found = hunt(target, seconds=60, corpus=corpus, per_input=5)
+    found = fuzz(target, seconds=60, corpus=corpus, per_input=5)
     assert found.runs == 0
     assert found.broken is not None
     assert b"!" in found.broken
     report = found.report()
-    assert said in report
+    assert error in report
     assert found.broken.hex() in report
-    assert f"python -m trfuzz --input HEX {target}" in report
+    assert f"make fuzz ONLY={target} INPUT=HEX" in report

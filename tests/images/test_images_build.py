@@ -1,4 +1,4 @@
-"""How images are built: with which program, from which bases, and what a user sees when it fails."""
+"""Building images: the program and bases that are used, and the error messages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from trimages.process import output, run, run_with_retries
 from trimages.sizes import Size, measure
 from trimages.spec import IMAGES
 
-# Stands for docker and buildah: keeps its arguments, and writes the archive it is asked for.
+# Replaces docker and buildah: logs its arguments and writes the requested archive.
 PROGRAM = """#!/bin/sh
 echo "$@" >> {calls}
 for word; do
@@ -44,7 +44,7 @@ def cache(tmp_path: Path) -> Cache:
 
 @pytest.fixture
 def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The arguments of every call of docker and buildah, one line each."""
+    """Arguments of all calls of docker and buildah, one line per call."""
     file, programs = tmp_path / "calls", tmp_path / "programs"
     programs.mkdir()
     for name in ("docker", "buildah"):
@@ -57,7 +57,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def lives(pid: int) -> bool:
-    """Whether a process runs; one that waits to be collected does not."""
+    """Whether a process runs; a zombie does not."""
     try:
         return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -167,7 +167,7 @@ def test_failure_names_cause_and_log(tmp_path: Path, cache: Cache) -> None:
 
 
 def test_failure_shows_the_last_lines_of_the_log(cache: Cache) -> None:
-    """The log itself is on a machine that may be gone."""
+    """The error shows the end of the log, because the machine with the log may be gone."""
     program = "print('unpacking'); print('Error: no space'); print('cleaning up'); raise SystemExit(3)"
     with pytest.raises(BuildError, match=r"its last lines:\n\$ .*\nunpacking\nError: no space\ncleaning up$"):
         run([sys.executable, "-c", program], label="step", log=cache.log("step"), timeout=60, echo=print)

@@ -1,4 +1,4 @@
-"""What the Dockerfiles and requirement files of the repository promise."""
+"""Rules that the repository's Dockerfiles and requirement files keep."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an image is named by: every file it is built from, and nothing else."""
+"""An image's tag depends on all files it is built from, and on nothing else."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from trcluster.command import last_lines
 from trcluster.waiting import until
 
 TRAINER = Path(__file__).parents[2] / "images" / "trainer"
-sys.path[:0] = [str(TRAINER), str(Path(__file__).parent)]
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 class Shared:

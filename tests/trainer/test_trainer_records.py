@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from image_crafts import CONVERTED, KEPT
-from prep_lab import Lab
+from image_samples import CONVERTED, KEPT
+from prep_in_memory import Preparation
 from trcluster.command import run
 from voc_data import HEIGHT, WIDTH, jpeg, labelled, voc
 
@@ -58,25 +58,25 @@ def lay_out(root: Path, scratch: Path) -> None:
     """The clean images as a VOC tree, and the records that preparation makes of them and of the other kinds."""
     (root / "voc" / "JPEGImages").mkdir(parents=True)
     (root / "voc" / "Annotations").mkdir()
-    lab = Lab(scratch, classes=CLASSES)
-    lab.train, lab.eval = replace(lab.train, key="tree/"), replace(lab.eval, key="tree/")
+    prep = Preparation(scratch, classes=CLASSES)
+    prep.train, prep.eval = replace(prep.train, key="tree/"), replace(prep.eval, key="tree/")
     for name, (data, objects) in CLEAN.items():
         xml = voc(objects, filename=name)
         for path, content in ((f"JPEGImages/{name}", data), (f"Annotations/{Path(name).stem}.xml", xml)):
-            lab.memory.objects[f"tree/{path}"] = content
+            prep.memory.objects[f"tree/{path}"] = content
             (root / "voc" / path).write_bytes(content)
     for name, data in MADE_ANEW.items():
-        lab.memory.objects[f"tree/JPEGImages/{name}"] = data
-        lab.memory.objects[f"tree/Annotations/{Path(name).stem}.xml"] = voc([ONE], filename=name)
-    made = lab.run()
+        prep.memory.objects[f"tree/JPEGImages/{name}"] = data
+        prep.memory.objects[f"tree/Annotations/{Path(name).stem}.xml"] = voc([ONE], filename=name)
+    made = prep.run()
     assert made.train_images == EVERY
-    manifest = lab.document("MANIFEST.json")
+    manifest = prep.document("MANIFEST.json")
     (root / "ours").mkdir()
     for entry in manifest["objects"]:
         if entry["role"] == "trainRecords":
             name = PurePosixPath(entry["key"]).name
-            (root / "ours" / name).write_bytes(lab.memory.objects[f"ml/{entry['key']}"])
-    (root / "label_map.pbtxt").write_bytes(lab.memory.objects[f"ml/datasets/{made.digest}/label_map.pbtxt"])
+            (root / "ours" / name).write_bytes(prep.memory.objects[f"ml/{entry['key']}"])
+    (root / "label_map.pbtxt").write_bytes(prep.memory.objects[f"ml/datasets/{made.digest}/label_map.pbtxt"])
 
 
 @pytest.fixture(scope="module")

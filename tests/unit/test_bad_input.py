@@ -15,7 +15,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 import zoo
-from prep_lab import Lab
+from prep_in_memory import Preparation
 from trainingrun.api import clock
 from trainingrun.api.names import Stage
 from trainingrun_agent.config import Uri
@@ -41,7 +41,7 @@ ARCHIVE = "zoo/ssd_inception_v2_coco_2018_01_28.tar.gz"
 
 @dataclass(frozen=True)
 class Told:
-    """What a user reads: reason of the condition, the Progress column, the message."""
+    """What a user reads: the condition's reason, the Progress column, the message."""
 
     reason: str
     progress: str
@@ -55,7 +55,7 @@ def told(play: Play, kind: str) -> Told:
 
 
 def played(error: StageError) -> Play:
-    """A run whose prep ended with this error."""
+    """Simulate a run whose prep ends with this error."""
     play = Play()
     job = play.play_to(Stage.PREP)
     document = Verdict.failed(error, stage="prep").to_json()
@@ -67,30 +67,30 @@ def played(error: StageError) -> Play:
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Lab:
-    """Sixty images to train on, forty to evaluate on, and the API's own limit for bad files."""
-    lab = Lab(tmp_path, max_bad_files="1%")
+def prep(tmp_path: Path) -> Preparation:
+    """Sixty images for train, forty for eval, and the API's default limit for bad files."""
+    prep = Preparation(tmp_path, max_bad_files="1%")
     for number in range(60):
-        lab.add(f"tire_{number:03d}")
+        prep.add(f"tire_{number:03d}")
     for number in range(40):
-        lab.add(f"tire_{number:03d}", split="eval")
-    return lab
+        prep.add(f"tire_{number:03d}", split="eval")
+    return prep
 
 
-def truncate(lab: Lab, count: int) -> None:
+def truncate(prep: Preparation, count: int) -> None:
     for number in range(count):
-        lab.add(f"tire_{number:03d}", jpeg()[:-9])
+        prep.add(f"tire_{number:03d}", jpeg()[:-9])
 
 
-def lose(lab: Lab, *keys: str) -> None:
+def lose(prep: Preparation, *keys: str) -> None:
     for key in keys:
-        del lab.memory.objects[key]
+        del prep.memory.objects[key]
 
 
-def misname(lab: Lab) -> None:
-    """One file of the class in another case; the others have it right."""
-    lab.add("tire_000", xml=voc([labelled("Tire")]))
-    lab.add("tire_001", xml=voc([labelled("Tire")]))
+def misname(prep: Preparation) -> None:
+    """One file writes the class in another case; the others are right."""
+    prep.add("tire_000", xml=voc([labelled("Tire")]))
+    prep.add("tire_001", xml=voc([labelled("Tire")]))
 
 
 AMONG_100 = "bad files among 100 images (spec.dataset.maxBadFiles 1% allows 1)"
@@ -98,9 +98,9 @@ ORPHAN = "AnnotationWithoutImage: no image has this name or the name in <filenam
 MALFORMED = "AnnotationMalformed: not well-formed XML: expected '>', line 1, column 387"
 MISSPELT = "class 'Tire' is not in spec.dataset.classes; the nearest name there is 'tire'"
 TRUNCATED = "ImageTruncated: image file is truncated (1 bytes not processed)"
-DATA: dict[str, tuple[Callable[[Lab], Any], str, str, str]] = {
+DATA: dict[str, tuple[Callable[[Preparation], Any], str, str, str]] = {
     "class that is not in the data": (
-        lambda lab: setattr(lab, "classes", ("tire", "zebra")),
+        lambda prep: setattr(prep, "classes", ("tire", "zebra")),
         "ClassNotFound",
         "spec.dataset.classes: no object of class 'zebra' in spec.dataset.train; names there: 'tire' (60).",
         (
@@ -109,7 +109,7 @@ DATA: dict[str, tuple[Callable[[Lab], Any], str, str, str]] = {
         ),
     ),
     "class in another case": (
-        lambda lab: setattr(lab, "classes", ("Tire",)),
+        lambda prep: setattr(prep, "classes", ("Tire",)),
         "ClassNotFound",
         (
             "spec.dataset.classes: no object of class 'Tire' (did you mean 'tire'?) in spec.dataset.train; names"
@@ -130,7 +130,7 @@ DATA: dict[str, tuple[Callable[[Lab], Any], str, str, str]] = {
         CORRECT,
     ),
     "images missing": (
-        lambda lab: lose(lab, "train/tire_003.jpg", "eval/tire_005.jpg"),
+        lambda prep: lose(prep, "train/tire_003.jpg", "eval/tire_005.jpg"),
         "TooManyBadFiles",
         (
             "2 bad files among 98 images (spec.dataset.maxBadFiles 1% allows 0): "
@@ -139,13 +139,13 @@ DATA: dict[str, tuple[Callable[[Lab], Any], str, str, str]] = {
         CORRECT,
     ),
     "XML broken": (
-        lambda lab: [lab.add(name, xml=voc()[:-20]) for name in ("tire_003", "tire_004")],
+        lambda prep: [prep.add(name, xml=voc()[:-20]) for name in ("tire_003", "tire_004")],
         "TooManyBadFiles",
         f"2 {AMONG_100}: train tire_003.xml: {MALFORMED}; train tire_004.xml: {MALFORMED}.",
         CORRECT,
     ),
     "five percent of the JPEGs truncated": (
-        lambda lab: truncate(lab, 5),
+        lambda prep: truncate(prep, 5),
         "TooManyBadFiles",
         (
             f"5 {AMONG_100}: train tire_000.jpg: {TRUNCATED}; "
@@ -154,7 +154,7 @@ DATA: dict[str, tuple[Callable[[Lab], Any], str, str, str]] = {
         CORRECT,
     ),
     "no image at all": (
-        lambda lab: lose(lab, *(key for key in list(lab.memory.objects) if key.startswith("eval/"))),
+        lambda prep: lose(prep, *(key for key in list(prep.memory.objects) if key.startswith("eval/"))),
         "EmptyEvalSet",
         "spec.dataset.eval: no image file in it.",
         (
@@ -163,7 +163,7 @@ DATA: dict[str, tuple[Callable[[Lab], Any], str, str, str]] = {
         ),
     ),
     "not one box": (
-        lambda lab: [lab.add(f"tire_{number:03d}", xml=voc([])) for number in range(60)],
+        lambda prep: [prep.add(f"tire_{number:03d}", xml=voc([])) for number in range(60)],
         "EmptyTrainSet",
         "spec.dataset.train: no usable box in its 60 images.",
         (
@@ -172,7 +172,7 @@ DATA: dict[str, tuple[Callable[[Lab], Any], str, str, str]] = {
         ),
     ),
     "not one image": (
-        lambda lab: truncate(lab, 60),
+        lambda prep: truncate(prep, 60),
         "EmptyTrainSet",
         (
             f"spec.dataset.train: none of its 60 images can be used: train tire_000.jpg: {TRUNCATED}; train "
@@ -186,11 +186,11 @@ DATA: dict[str, tuple[Callable[[Lab], Any], str, str, str]] = {
 
 @pytest.mark.parametrize(("change", "reason", "what", "hint"), DATA.values(), ids=DATA)
 def test_data_that_cannot_be_trained_on(
-    lab: Lab, change: Callable[[Lab], Any], reason: str, what: str, hint: str
+    prep: Preparation, change: Callable[[Preparation], Any], reason: str, what: str, hint: str
 ) -> None:
-    change(lab)
+    change(prep)
     with pytest.raises(StageError) as caught:
-        lab.run()
+        prep.run()
     play = played(caught.value)
     seen = told(play, "Succeeded")
     assert seen.message == f"{what} {hint} {REPORT} {AGAIN}"
@@ -198,9 +198,9 @@ def test_data_that_cannot_be_trained_on(
     assert seen.progress == f"Preparing: {reason}"
 
 
-def test_one_truncated_jpeg_is_skipped_and_the_run_goes_on(lab: Lab) -> None:
-    truncate(lab, 1)
-    prepared = lab.run()
+def test_one_truncated_jpeg_is_skipped_and_the_run_goes_on(prep: Preparation) -> None:
+    truncate(prep, 1)
+    prepared = prep.run()
     play = Play()
     job = play.play_to(Stage.PREP)
     play.end_pod(job, numbers=prepared.numbers)
@@ -248,12 +248,12 @@ WEIGHTS = {
 
 
 @pytest.mark.parametrize(("data", "reason", "what", "hint"), WEIGHTS.values(), ids=WEIGHTS)
-def test_weights_that_cannot_be_used(lab: Lab, data: bytes, reason: str, what: str, hint: str) -> None:
-    lab.memory.objects[ARCHIVE] = data
-    meter = Meter(lab.progress, lab.stop)
+def test_weights_that_cannot_be_used(prep: Preparation, data: bytes, reason: str, what: str, hint: str) -> None:
+    prep.memory.objects[ARCHIVE] = data
+    meter = Meter(prep.progress, prep.stop)
     uri = Uri("detectors", ARCHIVE)
-    with Folder.open(lab.scratch) as scratch, pytest.raises(StageError) as caught:
-        check_weights(lab.memory, uri, network="ssd_inception_v2", scratch=scratch, meter=meter)
+    with Folder.open(prep.scratch) as scratch, pytest.raises(StageError) as caught:
+        check_weights(prep.memory, uri, network="ssd_inception_v2", scratch=scratch, meter=meter)
     play = played(caught.value)
     assert told(play, "Succeeded") == Told(reason, f"Preparing: {reason}", f"{what} {hint} {AGAIN}")
 

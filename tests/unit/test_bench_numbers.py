@@ -1,10 +1,10 @@
-"""What `make bench` prints is right: limits are judged as printed, and comparisons alternate."""
+"""Benchmarks compare limits with the printed value, and alternate what runs first in a pair."""
 
 from __future__ import annotations
 
 import pytest
 
-from trbench.numbers import Number, compare
+from trbench.measurements import Measurement, compare
 
 
 @pytest.mark.parametrize(
@@ -13,7 +13,7 @@ from trbench.numbers import Number, compare
     ids=["at the limit", "beyond what is printed", "beyond", "large", "no limit"],
 )
 def test_a_number_is_judged_as_it_is_printed(value: float, limit: float | None, verdict: str) -> None:
-    number = Number("upload", value, "x", limit)
+    number = Measurement("upload", value, "x", limit)
     assert number.passed == (verdict != "FAIL")
     assert [word for word in number.line("transfer").split() if word in {"PASS", "FAIL"}] == (
         [verdict] if verdict else []
@@ -22,7 +22,7 @@ def test_a_number_is_judged_as_it_is_printed(value: float, limit: float | None, 
 
 @pytest.mark.parametrize(("value", "verdict"), [(6.0, "PASS"), (5.996, "PASS"), (5.9, "FAIL")])
 def test_more_may_be_better(value: float, verdict: str) -> None:
-    line = Number("speed", value, "x", 6, at_least=True).line("prep")
+    line = Measurement("speed", value, "x", 6, at_least=True).line("prep")
     assert ">= 6 x" in line
     assert line.endswith(verdict)
 

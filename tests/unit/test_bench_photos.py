@@ -1,4 +1,4 @@
-"""The benchmark's photos: each is one that preparation takes as it is, with bytes and a name of its own."""
+"""The benchmark's photos have different bytes and names, and preparation uses them unchanged."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from prep_lab import Lab
+from prep_in_memory import Preparation
 from trbench import photos
 
 DEFAULT = photos.BCCD
@@ -21,14 +21,14 @@ def test_photos_are_clean_and_their_own(tmp_path: Path, monkeypatch: pytest.Monk
         pytest.skip(f"no data set at {DEFAULT}; set TRAININGRUN_BCCD to its folder")
     folder = tmp_path / "photos"
     folder.mkdir()
-    made = photos.make_bccd_times(2, folder)
+    made = photos.write_photos(2, folder)
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert len(set(files.values())) == len(files) == 2 * made.images
     assert made.size == sum(map(len, files.values()))
     assert source in made.what.casefold()
 
-    lab = Lab(tmp_path, classes=made.classes, max_image_side=640)
-    lab.memory.objects = {f"{'eval' if '-000.' in name else 'train'}/{name}": data for name, data in files.items()}
-    prepared = lab.run()
+    prep = Preparation(tmp_path, classes=made.classes, max_image_side=640)
+    prep.memory.objects = {f"{'eval' if '-000.' in name else 'train'}/{name}": data for name, data in files.items()}
+    prepared = prep.run()
     assert prepared.train_images == prepared.eval_images == made.images / 2
     assert prepared.numbers["errors"] == 0

@@ -1,4 +1,4 @@
-"""The chart's files against each other: schema, values, README, versions."""
+"""The chart's files agree with each other: schema, values, README, versions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "trainingrun-operator"
 SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
-# A parent chart's, and what the API server checks.
+# Values of a parent chart, and objects that the API server checks.
 OPEN = {"/properties/global", *(f"/properties/affinity/properties/{kind}Affinity" for kind in ("node", "pod"))}
 OPEN |= {"/properties/affinity/properties/podAntiAffinity"}
 
@@ -42,7 +42,7 @@ def _objects(schema: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]
 
 
 def test_no_object_of_the_schema_is_open() -> None:
-    """A map with free keys says what its values are."""
+    """A map with any keys has a type for its values."""
     assert {path for path, each in _objects(SCHEMA) if not _closed(each)} == OPEN
 
 

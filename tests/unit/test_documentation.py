@@ -1,4 +1,4 @@
-"""The documentation against the code: links, examples, and the tables that repeat what the code decides."""
+"""The documentation agrees with the code: links, examples, and tables that repeat what the code decides."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def ids(page: Path) -> str:
 
 
 def anchors(text: str) -> set[str]:
-    """As GitHub makes them from headings."""
+    """Anchors that GitHub makes from the headings of a page."""
     titles = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
     return {NOT_WORDS.sub("", title.lower()).replace(" ", "-") for title in titles}
 
@@ -61,7 +61,7 @@ def test_example_objects_are_valid() -> None:
 
 
 def rows(page: str, first_cell: str) -> dict[str, list[str]]:
-    """Rows of tables whose first cell is such a name in backquotes."""
+    """Table rows whose first cell is such a name in backticks."""
     found = re.findall(rf"^\| `({first_cell})` \|(.*)\|$", (ROOT / page).read_text(), re.MULTILINE)
     return {name: [cell.strip() for cell in rest.split("|")] for name, rest in found}
 

@@ -1,4 +1,4 @@
-"""Every command of the documentation is run by a test, or has a row that says how else it is tested and why."""
+"""Each command in the documentation has a row that says how it is tested; its syntax is tested here."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 
 from trdemo.command_table import ROWS, Way, documented, way_of
-from trdemo.documented import Command, commands, difference
+from trdemo.documented_commands import Command, commands, difference
 from trimages.paths import REPOSITORY
 from trimages.spec import select
 
 ALL = documented()
 
 
-def place(command: Command) -> str:
-    return command.place
+def location(command: Command) -> str:
+    return command.location
 
 
 def test_no_command_is_unclassified() -> None:
-    assert [f"{command.place}: {command.text}" for command in ALL if way_of(command) is None] == []
+    assert [f"{command.location}: {command.text}" for command in ALL if way_of(command) is None] == []
     assert len(ALL) > 60
 
 
@@ -36,14 +36,14 @@ def test_what_is_not_run_says_why() -> None:
     assert [file for file in named if not (REPOSITORY / file).is_file()] == []
 
 
-@pytest.mark.parametrize("command", ALL, ids=place)
+@pytest.mark.parametrize("command", ALL, ids=location)
 def test_bash_can_read_it(command: Command) -> None:
     done = subprocess.run(["bash", "-n"], input=command.text, capture_output=True, text=True, timeout=60, check=False)
     if "<" not in command.text:  # a placeholder such as <run> would be a redirection
         assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("command", documented(Way.MAKE), ids=place)
+@pytest.mark.parametrize("command", documented(Way.MAKE), ids=location)
 def test_make_knows_it(command: Command) -> None:
     words = command.text.split()
     done = subprocess.run([*words[:1], "-n", *words[1:]], cwd=REPOSITORY, capture_output=True, timeout=60, check=False)

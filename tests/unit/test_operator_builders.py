@@ -1,4 +1,4 @@
-"""Children of a run, as the API server gets them."""
+"""The objects that the operator creates for a run."""
 
 from __future__ import annotations
 
@@ -252,7 +252,7 @@ def test_tensorboard_is_a_deployment_behind_a_service() -> None:
     assert deployment["metadata"] == service["metadata"]
     spec = deployment["spec"]
     assert spec["selector"]["matchLabels"] == spec["template"]["metadata"]["labels"] == selector
-    assert "trainingrun.dev/stage" not in selector  # or its pod would be watched as an attempt
+    assert "trainingrun.dev/stage" not in selector  # otherwise its pod would count as an attempt
     pod = spec["template"]["spec"]
     assert pod["restartPolicy"] == "Always"
     mirror, board = pod["containers"]

@@ -1,4 +1,4 @@
-"""The cache is never newer than the server, never overwritten by something older, and forgets what is gone."""
+"""The cache is never newer than the server, never replaced by older objects, and drops deleted objects."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_listing_forgets_what_it_lacks() -> None:
 
 
 def test_a_listing_keeps_what_was_made_while_it_was_read() -> None:
-    """A Job forgotten like that would be started twice."""
+    """If the cache dropped that Job, it would be started twice."""
     cache = filled()
     cache.start_listing()
     cache.put_job(a_job(attempt=2))
@@ -104,7 +104,7 @@ def test_a_listing_keeps_what_was_made_while_it_was_read() -> None:
 
 
 def test_a_listing_revives_nothing_that_was_deleted_while_it_was_read() -> None:
-    """A Job revived like that would be waited for in vain."""
+    """If the cache brought that Job back, the operator would wait for it forever."""
     cache = filled()
     cache.start_listing()
     cache.drop_job(a_job())

@@ -1,4 +1,4 @@
-"""What is said while data is prepared, and of the data set when it is."""
+"""Status and Events while data is prepared, and when it has been prepared."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 from trainingrun.api.names import Stage
 from trainingrun.domain import reported
 from trainingrun.domain.quantities import counted, duration, size
-from trfakes.cluster import NUMBERS
+from trfakes.fake_cluster import NUMBERS
 from trfakes.play import Play
 from trfakes.schema import contract_part, crd_part, errors
 
 
 def shown(**progress: Any) -> Play:
-    """A run whose prep pod reports this."""
+    """Simulate a run whose prep pod reports this progress."""
     play = Play()
     play.step()
     pod = play.start_pod("tire-prep-1")

@@ -11,7 +11,7 @@ import pytest
 from trainingrun.api.names import Stage
 from trainingrun.domain import reported
 from trfakes.builders import a_run
-from trfakes.cluster import NUMBERS
+from trfakes.fake_cluster import NUMBERS
 from trfakes.play import Play
 from trfakes.schema import crd_part, errors
 

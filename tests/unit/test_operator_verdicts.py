@@ -1,4 +1,4 @@
-"""How an attempt ended, judged from the agent's claim and from what Kubernetes saw."""
+"""Verdicts on an attempt, from the agent's termination message and from Kubernetes' status."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trainingrun.api.names import Stage
 from trainingrun.domain import reported
 from trainingrun.domain.verdicts import POLICIES, Outcome, judge, parse_verdict
 from trfakes.builders import a_job, a_pod, running, terminated
-from trfakes.cluster import verdict
+from trfakes.fake_cluster import verdict
 
 AT = "2026-01-01T00:00:00Z"
 
@@ -143,7 +143,7 @@ def test_texts_of_a_verdict_are_bounded() -> None:
 
 
 def test_no_text_of_a_pod_drives_a_terminal() -> None:
-    """A key in the bucket may hold any byte, and `kubectl get -o jsonpath` prints what it is told to."""
+    """Keys in the bucket can contain any byte, and `kubectl get -o jsonpath` prints control characters."""
     found = parse_verdict(
         json.dumps({**verdict("prep", "userError"), "message": "a\x1b[2J\x9b1m\nb\u202eä", "hint": "\x07"})
     )

@@ -1,4 +1,4 @@
-"""What happens to a run that has ended: expiry, TensorBoard, left-over Jobs."""
+"""Decisions about a finished run: expiry, TensorBoard, remaining Jobs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_run_without_ttl_stays() -> None:
 
 
 def test_kubectl_wait_sees_the_end_of_a_run_whose_spec_was_changed_afterwards() -> None:
-    """It takes no condition for met that is of an older generation than the object."""
+    """It ignores conditions of an older generation than the object's."""
     play = ended(a_run())
     play.spec(tensorboard={"enabled": False})
     play.step(1)

@@ -1,4 +1,4 @@
-"""How often an attempt is made, by how the last one ended; suspend, retry, start deadline."""
+"""Number and delay of further attempts, by outcome of the last one; suspend, retry, start deadline."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trainingrun.api.names import Stage
 from trfakes.builders import a_run
 from trfakes.play import Play
 
-LONG = 600  # seconds, beyond every back-off
+LONG = 600  # seconds, longer than every back-off
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A run through its stages, by decisions alone."""
+"""Simulated runs through all stages."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_job_whose_status_patch_was_lost_is_taken_over() -> None:
     play = Play()
     before = play.run
     play.step()
-    play.run = before  # the patch never arrived; the Job is there
+    play.run = before  # the Job was created, but the patch was lost
     play.step(1)
     assert play.created == ["tire-prep-1"]
     assert play.attempts("prep")["number"] == 1
@@ -72,7 +72,7 @@ def test_a_job_whose_status_patch_was_lost_is_taken_over() -> None:
 
 @pytest.mark.parametrize("where", ["waiting", "running", "suspended", "backing off", "waits for another run"])
 def test_time_alone_changes_no_status(where: str) -> None:
-    """A patch whose only news is the time would bring the next reconcile, and so on for ever."""
+    """A patch that changes only a time would cause another reconcile, and so on forever."""
     builder = a_run().spec(model={"pretrained": {"run": "other"}}) if where == "waits for another run" else a_run()
     play = Play(builder.spec(suspend=where == "suspended"))
     play.step()

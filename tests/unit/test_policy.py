@@ -1,4 +1,4 @@
-"""What the installer's lists forbid, and that nothing else of a run's pods is in the hands of who creates the run."""
+"""The policy's lists are enforced, and a run's creator controls nothing else of its pods."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_what_the_lists_allow(fields: dict[str, Any], policy: Policy) -> None:
     assert accepted(fields, policy)["contractVersion"] == 1
 
 
-# A spec with everything that the API has no field for; only an API server without its schema would let it through.
+# A spec with fields that the API does not have; only an API server without the schema would accept it.
 WISHES = {
     "serviceAccountName": "admin",
     "automountServiceAccountToken": True,

@@ -1,4 +1,4 @@
-"""Endpoints of storage: every way to write a local address is refused, and no pattern covers more than it says."""
+"""Storage endpoints: each spelling of a local address is refused, and a pattern matches nothing unexpected."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from trfakes.builders import SETTINGS, RunBuilder, a_run
 
 
 def networks(endpoint: str | None, *patterns: str) -> list[str]:
-    """The networks that an accepted run's agents refuse."""
+    """Networks that the agents of an accepted run refuse."""
     storage = {**a_run().build().spec["storage"], "endpoint": endpoint}
     if endpoint is None:
         del storage["endpoint"]

@@ -1,4 +1,4 @@
-"""From a spec to the resolved document, or to a refusal that names the field."""
+"""Resolving a spec gives the resolved document, or a refusal that names the field."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_the_resolved_document_keeps_its_contract(builder: RunBuilder) -> None:
 
 
 def _share(**fields: Any) -> RunBuilder:
-    """A run with one folder, divided."""
+    """A run whose only folder is split into train and eval."""
     dataset = {"train": {"uri": "a/", "imageSet": "trainval"}, "classes": ["a"], "evalFraction": "0.15", **fields}
     return a_run().without("dataset").spec(dataset=dataset)
 

@@ -1,4 +1,4 @@
-"""What keeps a pod from running, in words."""
+"""Messages about the causes that keep a pod from running."""
 
 from __future__ import annotations
 

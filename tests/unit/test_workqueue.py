@@ -1,4 +1,4 @@
-"""The queue of keys, on a clock that jumps."""
+"""The work queue, tested with a clock that skips waiting times."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from trainingrun.engine.workqueue import MAX_SECONDS, WorkQueue
-from trfakes.jump import run_jumping
+from trfakes.jumping_loop import run_jumping
 
 Handle = Callable[[str], Awaitable[None]]
 

@@ -6,25 +6,25 @@ from pathlib import Path
 
 import pytest
 
-from cli_desk import Desk
-from prep_lab import Lab
+from cli_shell import Shell
+from prep_in_memory import Preparation
 from voc_data import jpeg
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Desk:
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
     """Three clean images in ./images; the folder is the current one."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    made = Desk(tmp_path, capsys)
+    made = Shell(tmp_path, capsys)
     for index in range(3):
         made.add(f"images/t{index}", jpeg(seed=index))
     return made
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Lab:
+def prep(tmp_path: Path) -> Preparation:
     """A bucket in memory, and nothing in it."""
-    scratch = tmp_path / "lab"
+    scratch = tmp_path / "prep"
     scratch.mkdir()
-    return Lab(scratch)
+    return Preparation(scratch)

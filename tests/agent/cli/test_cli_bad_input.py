@@ -10,99 +10,99 @@ from typing import Any
 
 import pytest
 
-from cli_desk import Desk
+from cli_shell import Shell
 from voc_data import jpeg
 
 DOCTOR = ("doctor", "images")
 CONVERT = ("convert", "images", "--out", "records")
 
-CASES: dict[str, tuple[Callable[[Desk], object], tuple[str, ...], str]] = {
+CASES: dict[str, tuple[Callable[[Shell], object], tuple[str, ...], str]] = {
     "no such folder": (
-        lambda desk: None,
+        lambda shell: None,
         ("doctor", "nothing"),
         "error: nothing: No such file or directory: name a folder with images",
     ),
     "a file": (
-        lambda desk: desk.write("a.jpg", jpeg()),
+        lambda shell: shell.write("a.jpg", jpeg()),
         ("doctor", "a.jpg"),
         "error: a.jpg: Not a directory: name a folder with images",
     ),
-    "no such folder for evaluation": (lambda desk: None, (*DOCTOR, "--eval", "test"), "error: test: No such file"),
+    "no such folder for evaluation": (lambda shell: None, (*DOCTOR, "--eval", "test"), "error: test: No such file"),
     "the same folder twice": (
-        lambda desk: None,
+        lambda shell: None,
         (*DOCTOR, "--eval", "./images/../images"),
         "is also the folder for training: name another one",
     ),
     "evaluation inside training": (
-        lambda desk: desk.add("images/test/e0"),
+        lambda shell: shell.add("images/test/e0"),
         (*DOCTOR, "--eval", "images/test"),
         "error: images/test is inside images, so its images would be in both splits",
     ),
     "training inside evaluation": (
-        lambda desk: desk.add("images/train/e0"),
+        lambda shell: shell.add("images/train/e0"),
         ("doctor", "images/train", "--eval", "images"),
         "error: images/train is inside images, so its images would be in both splits",
     ),
     "a list for evaluation only": (
-        lambda desk: None,
+        lambda shell: None,
         (*DOCTOR, "--eval-image-set", "val"),
         "--eval-image-set without --image-set would train on the evaluation images",
     ),
     "two ways to choose": (
-        lambda desk: None,
+        lambda shell: None,
         (*DOCTOR, "--eval-fraction", "0.1", "--eval-image-set", "val"),
         "both choose the images for evaluation",
     ),
     "a seed without a fraction": (
-        lambda desk: None,
+        lambda shell: None,
         (*DOCTOR, "--split-seed", "3"),
         "--split-seed and --split-group need --eval-fraction",
     ),
     "a report among the data": (
-        lambda desk: None,
+        lambda shell: None,
         (*DOCTOR, "--json", "images/report.json"),
         "--json images/report.json is inside images, where it would be read as data",
     ),
     "a report in no folder": (
-        lambda desk: None,
+        lambda shell: None,
         (*DOCTOR, "--html", "no/such/report.html"),
         "--html no/such/report.html: folder no/such does not exist",
     ),
     "a report that is a folder": (
-        lambda desk: (desk.root / "reports").mkdir(),
+        lambda shell: (shell.root / "reports").mkdir(),
         (*DOCTOR, "--json", "reports"),
         "--json reports is a folder: name a file in it",
     ),
     "records among the data": (
-        lambda desk: None,
+        lambda shell: None,
         ("convert", "images", "--out", "images/records"),
         "--out images/records is inside images",
     ),
     "records where something else is": (
-        lambda desk: desk.write("records/thesis.docx", b"x"),
+        lambda shell: shell.write("records/thesis.docx", b"x"),
         CONVERT,
         "--out records is not empty, it holds thesis.docx: name another folder",
     ),
-    "records where a file is": (lambda desk: desk.write("records", b"x"), CONVERT, "--out records: File exists"),
+    "records where a file is": (lambda shell: shell.write("records", b"x"), CONVERT, "--out records: File exists"),
     "a list that is not there": (
-        lambda desk: desk.add("images/JPEGImages/x"),
+        lambda shell: shell.add("images/JPEGImages/x"),
         (*DOCTOR, "--image-set", "trainval", "--classes", "tire"),
         "--image-set: no object images/ImageSets/Main/trainval.txt; sets there: none",
     ),
-    "no prune of nothing": (lambda desk: None, ("prune", "--folder", "nothing"), "--folder nothing: no such folder"),
+    "no prune of nothing": (lambda shell: None, ("prune", "--folder", "nothing"), "--folder nothing: no such folder"),
 }
 
 
 @pytest.mark.parametrize(("arrange", "words", "message"), CASES.values(), ids=CASES)
-def test_is_refused(desk: Desk, arrange: Callable[[Desk], object], words: tuple[str, ...], message: str) -> None:
-    arrange(desk)
-    before = desk.names()
-    ended = desk.run(*words)
+def test_is_refused(shell: Shell, arrange: Callable[[Shell], object], words: tuple[str, ...], message: str) -> None:
+    arrange(shell)
+    before = shell.names()
+    ended = shell.run(*words)
     said = ended.out + ended.err
     assert ended.code == 2, said
     assert message in said
     assert "spec." not in said
-    assert desk.names() == before
+    assert shell.names() == before
 
 
 WRONG: dict[str, tuple[tuple[str, ...], str]] = {
@@ -131,56 +131,58 @@ WRONG: dict[str, tuple[tuple[str, ...], str]] = {
 
 
 @pytest.mark.parametrize(("words", "message"), WRONG.values(), ids=WRONG)
-def test_wrong_arguments_are_named(desk: Desk, words: tuple[str, ...], message: str) -> None:
-    ended = desk.run(*words)
+def test_wrong_arguments_are_named(shell: Shell, words: tuple[str, ...], message: str) -> None:
+    ended = shell.run(*words)
     assert (ended.code, ended.out) == (2, "")
     assert message in ended.err
 
 
-def test_a_file_of_classes_that_is_no_text_is_refused(desk: Desk) -> None:
-    desk.write("names.txt", b"caf\xe9\n")
-    assert "names.txt cannot be read: it is not UTF-8" in desk.run(*DOCTOR, "--classes-file", "names.txt").err
+def test_a_file_of_classes_that_is_no_text_is_refused(shell: Shell) -> None:
+    shell.write("names.txt", b"caf\xe9\n")
+    assert "names.txt cannot be read: it is not UTF-8" in shell.run(*DOCTOR, "--classes-file", "names.txt").err
 
 
-REFUSED: dict[str, tuple[Callable[[Desk], object], str]] = {
-    "an empty folder": (lambda desk: (desk.root / "data").mkdir(), "(EmptyTrainSet): data: no image file in it"),
+REFUSED: dict[str, tuple[Callable[[Shell], object], str]] = {
+    "an empty folder": (lambda shell: (shell.root / "data").mkdir(), "(EmptyTrainSet): data: no image file in it"),
     "images only": (
-        lambda desk: desk.write("data/a.jpg", jpeg()),
+        lambda shell: shell.write("data/a.jpg", jpeg()),
         "(FormatNotRecognised): --format: auto recognised no labels in 1 images",
     ),
     "labels only": (
-        lambda desk: desk.write("data/a.xml", b"<annotation/>"),
+        lambda shell: shell.write("data/a.xml", b"<annotation/>"),
         "(EmptyTrainSet): data: no image file in it",
     ),
     "no image that can be used": (
-        lambda desk: desk.add("data/a", b"no image"),
+        lambda shell: shell.add("data/a", b"no image"),
         "(EmptyTrainSet): data: none of its 1 image can be used\n",
     ),
 }
 
 
 @pytest.mark.parametrize(("arrange", "message"), REFUSED.values(), ids=REFUSED)
-def test_data_that_cannot_be_trained_on_is_told(desk: Desk, arrange: Callable[[Desk], object], message: str) -> None:
-    arrange(desk)
+def test_data_that_cannot_be_trained_on_is_told(shell: Shell, arrange: Callable[[Shell], object], message: str) -> None:
+    arrange(shell)
     for words in (
         ("doctor", "data"),
         ("doctor", "data", "--fail-on", "never"),
         ("convert", "data", "--out", "records"),
     ):
-        ended = desk.run(*words)
+        ended = shell.run(*words)
         assert ended.code == 2
         assert f"This data cannot be used for training {message}" in ended.out
         assert "spec." not in ended.out + ended.err
 
 
-def test_a_class_that_is_nowhere_is_told_with_the_nearest_name(desk: Desk) -> None:
-    ended = desk.run(*DOCTOR, "--classes", "Tire")
+def test_a_class_that_is_nowhere_is_told_with_the_nearest_name(shell: Shell) -> None:
+    ended = shell.run(*DOCTOR, "--classes", "Tire")
     assert ended.code == 2
     assert "--classes: no object of class 'Tire' (did you mean 'tire'?) in images" in ended.out
 
 
 @pytest.mark.parametrize(("code", "said"), [(errno.EACCES, "Permission denied"), (errno.EIO, "Input/output error")])
-def test_a_file_that_cannot_be_read_ends_it(desk: Desk, monkeypatch: pytest.MonkeyPatch, code: int, said: str) -> None:
+def test_a_file_that_cannot_be_read_ends_it(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, code: int, said: str
+) -> None:
     opened = os.open
 
     def refused(path: Any, *arguments: Any, **options: Any) -> int:
@@ -189,18 +191,18 @@ def test_a_file_that_cannot_be_read_ends_it(desk: Desk, monkeypatch: pytest.Monk
         return opened(path, *arguments, **options)
 
     monkeypatch.setattr(os, "open", refused)
-    ended = desk.run(*DOCTOR)
+    ended = shell.run(*DOCTOR)
     assert (ended.code, ended.out) == (2, "")
     assert ended.err.startswith(f"trainingrun: error: images/t1.jpg: {said}\ntrainingrun: ")
-    assert desk.names() == ["images"]
+    assert shell.names() == ["images"]
 
 
-def test_a_full_disk_ends_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_ends_it(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
-    ended = desk.run(*CONVERT)
+    ended = shell.run(*CONVERT)
     assert ended.code == 2
     assert "No space left on device" in ended.err
     assert "Free some space" in ended.err
@@ -208,20 +210,20 @@ def test_a_full_disk_ends_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("name", ["mkdir", "touch"])
 def test_a_folder_that_cannot_be_written_to_is_told_before_the_work(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, name: str
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     def refused(*_: Any, **__: Any) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(Path, name, refused)
-    ended = desk.run(*CONVERT)
+    ended = shell.run(*CONVERT)
     assert (ended.code, ended.out) == (2, "")
     assert ended.err == "trainingrun: error: --out records: Permission denied: name a folder that can be written to\n"
 
 
-def test_a_report_that_cannot_be_written_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_that_cannot_be_written_is_told(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)
-    ended = desk.run(*DOCTOR, "--json", "report.json")
+    ended = shell.run(*DOCTOR, "--json", "report.json")
     assert ended.code == 2
     assert "--json report.json: folder" in ended.err
     assert "cannot be written to" in ended.err

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cli_desk import Desk
+from cli_shell import Shell
 from trainingrun_agent.cli import progress_bar as bar
 from trainingrun_agent.cli.progress_bar import ProgressBar
 from trainingrun_agent.clock import Clock
@@ -101,8 +101,8 @@ def test_a_terminal_gets_a_bar_that_is_gone_at_the_end(progress: Progress, clock
 
 
 @pytest.mark.parametrize("quiet", [True, False])
-def test_quiet_means_no_progress(desk: Desk, monkeypatch: pytest.MonkeyPatch, quiet: bool) -> None:
+def test_quiet_means_no_progress(shell: Shell, monkeypatch: pytest.MonkeyPatch, quiet: bool) -> None:
     monkeypatch.setattr(bar, "LINE_SECONDS", 0.0)
     monkeypatch.setattr(bar, "REFRESH_SECONDS", 0.0)
-    ended = desk.run("doctor", "images", *(["--quiet"] if quiet else []))
+    ended = shell.run("doctor", "images", *(["--quiet"] if quiet else []))
     assert (ended.code, ended.err == "") == (0, quiet)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from cli_desk import Desk
+from cli_shell import Shell
 from trainingrun_agent.cli import preparation
 from trainingrun_agent.prep.request import PrepareRequest
 from trainingrun_agent.stopping import raise_if_stopped
@@ -25,9 +25,9 @@ SHARD = "train-00000-of-00001.tfrecord"
 NAMES = ["datasets", "label_map.pbtxt", "report.html", "report.json", SHARD, "train_labels.csv"]
 
 
-def written(desk: Desk) -> list[str]:
+def written(shell: Shell) -> list[str]:
     """What lies in ./records."""
-    return desk.names("records")
+    return shell.names("records")
 
 
 def count(records: bytes) -> int:
@@ -39,19 +39,19 @@ def count(records: bytes) -> int:
     return found
 
 
-def manifest_of(desk: Desk) -> Any:
-    [path] = (desk.root / "records" / "datasets").glob("*/MANIFEST.json")
+def manifest_of(shell: Shell) -> Any:
+    [path] = (shell.root / "records" / "datasets").glob("*/MANIFEST.json")
     return json.loads(path.read_text())
 
 
 def test_writes_records_under_the_names_that_stock_tools_expect(
-    desk: Desk, contract: Callable[[str, Any], None]
+    shell: Shell, contract: Callable[[str, Any], None]
 ) -> None:
-    desk.add("test/e0", jpeg(seed=9))
-    ended = desk.run(*CONVERT, "--eval", "test")
+    shell.add("test/e0", jpeg(seed=9))
+    ended = shell.run(*CONVERT, "--eval", "test")
     assert (ended.code, ended.err) == (0, "")
-    assert written(desk) == sorted([*NAMES, "eval-00000-of-00001.tfrecord", "eval_labels.csv"])
-    records = desk.root / "records"
+    assert written(shell) == sorted([*NAMES, "eval-00000-of-00001.tfrecord", "eval_labels.csv"])
+    records = shell.root / "records"
     assert count((records / "train-00000-of-00001.tfrecord").read_bytes()) == 3
     assert count((records / "eval-00000-of-00001.tfrecord").read_bytes()) == 1
     assert (records / "label_map.pbtxt").read_text().count("item {") == 1
@@ -59,21 +59,21 @@ def test_writes_records_under_the_names_that_stock_tools_expect(
     contract("report", json.loads((records / "report.json").read_text()))
 
 
-def test_keeps_the_layout_of_a_data_set(desk: Desk, contract: Callable[[str, Any], None]) -> None:
-    desk.run(*CONVERT)
-    manifest = manifest_of(desk)
+def test_keeps_the_layout_of_a_data_set(shell: Shell, contract: Callable[[str, Any], None]) -> None:
+    shell.run(*CONVERT)
+    manifest = manifest_of(shell)
     contract("manifest", manifest)
-    [folder] = (path.parent for path in (desk.root / "records" / "datasets").glob("*/MANIFEST.json"))
+    [folder] = (path.parent for path in (shell.root / "records" / "datasets").glob("*/MANIFEST.json"))
     for entry in manifest["objects"]:
-        home = desk.root / "records" if entry["key"].startswith("datasets/") else folder
+        home = shell.root / "records" if entry["key"].startswith("datasets/") else folder
         data = (home / entry["key"]).read_bytes()
         assert (len(data), hashlib.sha256(data).hexdigest()) == (entry["size"], entry["sha256"])
 
 
-def test_says_what_to_write_into_a_pipeline_config(desk: Desk) -> None:
-    desk.add("test/e0", jpeg(seed=9))
-    ended = desk.run(*CONVERT, "--eval", "test")
-    out = (desk.root / "records").resolve()
+def test_says_what_to_write_into_a_pipeline_config(shell: Shell) -> None:
+    shell.add("test/e0", jpeg(seed=9))
+    ended = shell.run(*CONVERT, "--eval", "test")
+    out = (shell.root / "records").resolve()
     assert "\nWritten to records:\n  train-?????-of-00001.tfrecord  3 images, " in ended.out
     assert ended.out.endswith(
         f"""
@@ -91,66 +91,66 @@ In pipeline.config of the Object Detection API:
     )
 
 
-def test_records_take_their_space_once(desk: Desk) -> None:
-    desk.run(*CONVERT)
-    shard = desk.root / "records" / "train-00000-of-00001.tfrecord"
+def test_records_take_their_space_once(shell: Shell) -> None:
+    shell.run(*CONVERT)
+    shard = shell.root / "records" / "train-00000-of-00001.tfrecord"
     assert shard.stat().st_nlink == 2
 
 
-def test_without_links_they_are_copied(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_links_they_are_copied(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: Any, **__: Any) -> None:
         raise OSError(errno.EPERM, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", refused)
-    assert desk.run(*CONVERT).code == 0
-    assert written(desk) == NAMES
-    shard = desk.root / "records" / "train-00000-of-00001.tfrecord"
+    assert shell.run(*CONVERT).code == 0
+    assert written(shell) == NAMES
+    shard = shell.root / "records" / "train-00000-of-00001.tfrecord"
     assert (shard.stat().st_nlink, count(shard.read_bytes())) == (1, 3)
 
 
-def test_a_second_time_brings_the_same_folder_up_to_date(desk: Desk) -> None:
-    desk.run(*CONVERT)
-    before = manifest_of(desk)
-    assert desk.run(*CONVERT).code == 0
-    assert manifest_of(desk) == before
-    desk.add("images/t9", jpeg(seed=9))
-    assert desk.run(*CONVERT).code == 0
-    assert written(desk) == NAMES
-    assert count((desk.root / "records" / SHARD).read_bytes()) == 4
+def test_a_second_time_brings_the_same_folder_up_to_date(shell: Shell) -> None:
+    shell.run(*CONVERT)
+    before = manifest_of(shell)
+    assert shell.run(*CONVERT).code == 0
+    assert manifest_of(shell) == before
+    shell.add("images/t9", jpeg(seed=9))
+    assert shell.run(*CONVERT).code == 0
+    assert written(shell) == NAMES
+    assert count((shell.root / "records" / SHARD).read_bytes()) == 4
 
 
-def test_names_of_before_go_when_they_stand_for_nothing_any_more(desk: Desk) -> None:
-    desk.add("test/e0", jpeg(seed=9))
-    desk.run(*CONVERT, "--eval", "test")
-    desk.run(*CONVERT)
-    assert written(desk) == NAMES
+def test_names_of_before_go_when_they_stand_for_nothing_any_more(shell: Shell) -> None:
+    shell.add("test/e0", jpeg(seed=9))
+    shell.run(*CONVERT, "--eval", "test")
+    shell.run(*CONVERT)
+    assert written(shell) == NAMES
 
 
-def test_refused_data_leaves_no_records_and_a_report(desk: Desk) -> None:
-    desk.add("images/t9", b"", voc([labelled()]))
-    ended = desk.run(*CONVERT, "--fail-on", "never")
+def test_refused_data_leaves_no_records_and_a_report(shell: Shell) -> None:
+    shell.add("images/t9", b"", voc([labelled()]))
+    ended = shell.run(*CONVERT, "--fail-on", "never")
     assert ended.code == 1
     found = re.search(
         r"^No records were written\. Report: (records/datasets/failed/[0-9a-f]{64})$", ended.out, re.MULTILINE
     )
     assert found
-    assert (desk.root / found[1] / "report.json").is_file()
+    assert (shell.root / found[1] / "report.json").is_file()
     assert "This data cannot be used for training (TooManyBadFiles)" in ended.out
-    assert not list((desk.root / "records").glob("*.tfrecord"))
-    desk.add("images/t9", jpeg(seed=9))
-    assert desk.run(*CONVERT).code == 0
-    assert written(desk) == NAMES
-    assert not (desk.root / "records" / "datasets" / "failed").exists()
+    assert not list((shell.root / "records").glob("*.tfrecord"))
+    shell.add("images/t9", jpeg(seed=9))
+    assert shell.run(*CONVERT).code == 0
+    assert written(shell) == NAMES
+    assert not (shell.root / "records" / "datasets" / "failed").exists()
 
 
 @pytest.mark.parametrize(("limit", "code"), [("never", 0), ("warning", 1), ("error", 1)])
-def test_records_with_allowed_errors_are_a_success_unless_told_otherwise(desk: Desk, limit: str, code: int) -> None:
-    desk.add("images/t9", b"")
-    assert desk.run(*CONVERT, "--max-bad-files", "1", "--fail-on", limit).code == code
-    assert written(desk) == NAMES
+def test_records_with_allowed_errors_are_a_success_unless_told_otherwise(shell: Shell, limit: str, code: int) -> None:
+    shell.add("images/t9", b"")
+    assert shell.run(*CONVERT, "--max-bad-files", "1", "--fail-on", limit).code == code
+    assert written(shell) == NAMES
 
 
-def test_scratch_goes_also_when_interrupted(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scratch_goes_also_when_interrupted(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(request: PrepareRequest) -> None:
         (request.scratch / "large").write_bytes(b"x")
         os.kill(os.getpid(), signal.SIGINT)
@@ -158,15 +158,15 @@ def test_scratch_goes_also_when_interrupted(desk: Desk, monkeypatch: pytest.Monk
 
     with monkeypatch.context() as patch:
         patch.setattr(preparation, "prepare", interrupted)
-        ended = desk.run(*CONVERT)
+        ended = shell.run(*CONVERT)
     assert (ended.code, ended.err) == (130, "trainingrun: stopped\n")
-    assert desk.names("records") == []
-    (desk.root / "records" / ".scratch-left").mkdir()
-    assert desk.run(*CONVERT).code == 0
-    assert written(desk) == NAMES
+    assert shell.names("records") == []
+    (shell.root / "records" / ".scratch-left").mkdir()
+    assert shell.run(*CONVERT).code == 0
+    assert written(shell) == NAMES
 
 
-def test_json_on_standard_output_is_alone_there(desk: Desk) -> None:
-    ended = desk.run(*CONVERT, "--json", "-")
+def test_json_on_standard_output_is_alone_there(shell: Shell) -> None:
+    ended = shell.run(*CONVERT, "--json", "-")
     assert json.loads(ended.out)["errors"] == 0
     assert "Written to records:" in ended.err

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from cli_desk import Desk
+from cli_shell import Shell
 from label_sets import CLASSES, SETS, images
-from prep_lab import Lab
+from prep_in_memory import Preparation
 from trainingrun_agent.cli import main, preparation
 from trainingrun_agent.prep.request import PrepareRequest
 from trainingrun_agent.stopping import raise_if_stopped
@@ -37,18 +37,18 @@ No findings.
 """
 
 
-def test_clean_data_is_said_to_be_clean(desk: Desk) -> None:
-    ended = desk.run("doctor", "images")
+def test_clean_data_is_said_to_be_clean(shell: Shell) -> None:
+    ended = shell.run("doctor", "images")
     assert (ended.code, ended.out, ended.err) == (0, CLEAN, "")
-    assert desk.names() == ["images"]
+    assert shell.names() == ["images"]
 
 
-def test_what_is_wrong_is_said_by_kind_with_examples(desk: Desk) -> None:
+def test_what_is_wrong_is_said_by_kind_with_examples(shell: Shell) -> None:
     for index in range(5):
-        desk.add(f"images/swapped{index}", jpeg(seed=10 + index), SWAPPED)
-    desk.add("images/cut", jpeg(seed=20)[:-30])
-    desk.add("test/e0", jpeg(seed=30))
-    ended = desk.run("doctor", "images", "--eval", "test", "--classes", "tire", "--max-bad-files", "1")
+        shell.add(f"images/swapped{index}", jpeg(seed=10 + index), SWAPPED)
+    shell.add("images/cut", jpeg(seed=20)[:-30])
+    shell.add("test/e0", jpeg(seed=30))
+    ended = shell.run("doctor", "images", "--eval", "test", "--classes", "tire", "--max-bad-files", "1")
     assert ended.code == 1
     text = ended.out
     assert text.startswith("9 usable images with 9 objects of 1 class, pascalVOC labels\n\n")
@@ -63,41 +63,41 @@ def test_what_is_wrong_is_said_by_kind_with_examples(desk: Desk) -> None:
     assert text.endswith("\n1 error, 5 warnings\n")
 
 
-def report_of(desk: Desk, *words: str) -> Any:
-    code = desk.run("doctor", *words, "--json", "report.json").code
+def report_of(shell: Shell, *words: str) -> Any:
+    code = shell.run("doctor", *words, "--json", "report.json").code
     assert code in (0, 1)
-    return json.loads((desk.root / "report.json").read_text())
+    return json.loads((shell.root / "report.json").read_text())
 
 
 @pytest.mark.parametrize("name", SETS)
 def test_findings_are_those_of_preparation_in_every_format(
-    desk: Desk, lab: Lab, contract: Callable[[str, Any], None], name: str
+    shell: Shell, prep: Preparation, contract: Callable[[str, Any], None], name: str
 ) -> None:
     written = SETS[name][1]()
     for split in ("train", "eval"):
         files = {**images(split=split), **written, "broken.jpg": b"no image", "cut.png": encoded(picture(), "PNG")[:40]}
         for path, data in files.items():
-            desk.write(f"{split}/{path}", data)
-            lab.memory.objects[f"{split}/{path}"] = data
-    lab.classes, lab.max_bad_files = CLASSES, "50%"
-    lab.run()
+            shell.write(f"{split}/{path}", data)
+            prep.memory.objects[f"{split}/{path}"] = data
+    prep.classes, prep.max_bad_files = CLASSES, "50%"
+    prep.run()
     options = ("--eval", "eval", "--max-bad-files", "50%", "--classes", ",".join(CLASSES))
-    found = report_of(desk, "train", *options)
+    found = report_of(shell, "train", *options)
     contract("report", found)
     assert found["counts"]
-    assert {**found, "digest": ""} == {**lab.document("report.json"), "digest": ""}
+    assert {**found, "digest": ""} == {**prep.document("report.json"), "digest": ""}
 
 
-def test_findings_of_refused_data_are_those_of_preparation_too(desk: Desk, lab: Lab) -> None:
+def test_findings_of_refused_data_are_those_of_preparation_too(shell: Shell, prep: Preparation) -> None:
     for index, xml in enumerate((SWAPPED, OUTSIDE, INFO, voc([labelled("Tire")]), b"<annotation>", voc([]))):
-        desk.add(f"train/{index}", jpeg(seed=index), xml)
-        lab.add(str(index), jpeg(seed=index), xml)
-    lab.eval = None  # type: ignore[assignment]
+        shell.add(f"train/{index}", jpeg(seed=index), xml)
+        prep.add(str(index), jpeg(seed=index), xml)
+    prep.eval = None  # type: ignore[assignment]
     with pytest.raises(Exception, match="TooManyBadFiles"):
-        lab.run()
-    found = report_of(desk, "train", "--classes", "tire")
+        prep.run()
+    found = report_of(shell, "train", "--classes", "tire")
     assert set(found["counts"]) >= {"BoxSwapped", "BoxOutside", "SizeMissing", "UnknownClass", "AnnotationMalformed"}
-    assert {**found, "digest": ""} == {**lab.document("report.json"), "digest": ""}
+    assert {**found, "digest": ""} == {**prep.document("report.json"), "digest": ""}
     assert "spec." not in json.dumps(found)
 
 
@@ -111,15 +111,15 @@ SEVERITIES: dict[str, tuple[bytes, tuple[int, int, int]]] = {
 
 @pytest.mark.parametrize("allowed", ["0", "50%"])
 @pytest.mark.parametrize(("xml", "codes"), SEVERITIES.values(), ids=SEVERITIES)
-def test_the_exit_code_is_by_severity(desk: Desk, xml: bytes, codes: tuple[int, int, int], allowed: str) -> None:
-    desk.add("images/t9", jpeg(seed=9), xml)
+def test_the_exit_code_is_by_severity(shell: Shell, xml: bytes, codes: tuple[int, int, int], allowed: str) -> None:
+    shell.add("images/t9", jpeg(seed=9), xml)
     words = ("doctor", "images", "--classes", "tire", "--max-bad-files", allowed, "--fail-on")
-    assert tuple(desk.run(*words, limit).code for limit in ("error", "warning", "never")) == codes
+    assert tuple(shell.run(*words, limit).code for limit in ("error", "warning", "never")) == codes
 
 
-def test_too_many_bad_files_are_said_in_the_words_of_the_command_line(desk: Desk) -> None:
-    desk.add("images/t9", b"")
-    ended = desk.run("doctor", "images")
+def test_too_many_bad_files_are_said_in_the_words_of_the_command_line(shell: Shell) -> None:
+    shell.add("images/t9", b"")
+    ended = shell.run("doctor", "images")
     assert ended.code == 1
     end = ended.out.partition("\n1 error\n")[2]
     assert end == (
@@ -129,131 +129,131 @@ def test_too_many_bad_files_are_said_in_the_words_of_the_command_line(desk: Desk
     )
 
 
-def test_without_evaluation_data_nothing_is_said_of_it(desk: Desk) -> None:
-    found = report_of(desk, "images")
+def test_without_evaluation_data_nothing_is_said_of_it(shell: Shell) -> None:
+    found = report_of(shell, "images")
     assert set(found["splits"]) == {"train"}
     assert found["counts"] == {}
 
 
-def test_a_fraction_is_kept_for_evaluation(desk: Desk) -> None:
+def test_a_fraction_is_kept_for_evaluation(shell: Shell) -> None:
     for index in range(40):
-        desk.add(f"images/folder{index}/{index}", jpeg(seed=100 + index))
+        shell.add(f"images/folder{index}/{index}", jpeg(seed=100 + index))
     words = ("images", "--eval-fraction", "0.25", "--split-group", "folder", "--split-seed")
-    found = [report_of(desk, *words, seed)["splits"] for seed in ("1", "1", "2")]
+    found = [report_of(shell, *words, seed)["splits"] for seed in ("1", "1", "2")]
     assert all(splits["train"]["images"] + splits["eval"]["images"] == 43 for splits in found)
     assert found[0] == found[1]
     assert 1 <= found[0]["eval"]["images"] <= 25
 
 
-def test_lists_of_a_voc_tree_part_one_folder(desk: Desk) -> None:
+def test_lists_of_a_voc_tree_part_one_folder(shell: Shell) -> None:
     for index in range(3):
-        desk.write(f"voc/JPEGImages/{index}.jpg", jpeg(seed=index))
-        desk.write(f"voc/Annotations/{index}.xml", voc([labelled("tire" if index < 2 else "hub")]))
-    desk.write("voc/ImageSets/Main/train.txt", b"1\n2\n")
-    desk.write("voc/ImageSets/Main/val.txt", b"0\n")
-    found = report_of(desk, "voc", "--image-set", "train", "--eval-image-set", "val", "--classes", "tire,hub")
+        shell.write(f"voc/JPEGImages/{index}.jpg", jpeg(seed=index))
+        shell.write(f"voc/Annotations/{index}.xml", voc([labelled("tire" if index < 2 else "hub")]))
+    shell.write("voc/ImageSets/Main/train.txt", b"1\n2\n")
+    shell.write("voc/ImageSets/Main/val.txt", b"0\n")
+    found = report_of(shell, "voc", "--image-set", "train", "--eval-image-set", "val", "--classes", "tire,hub")
     assert {split: numbers["images"] for split, numbers in found["splits"].items()} == {"train": 2, "eval": 1}
-    assert report_of(desk, "voc", "--image-set", "val")["classes"] == ["tire"]
+    assert report_of(shell, "voc", "--image-set", "val")["classes"] == ["tire"]
 
 
-def test_names_found_in_the_labels_are_taken_and_told(desk: Desk) -> None:
-    desk.add("images/t9", jpeg(seed=9), voc([labelled("winter hub"), labelled("Tire")]))
-    desk.add("images/bad", b"", b"<annotation>")
-    ended = desk.run("doctor", "images", "--max-bad-files", "1", "--json", "-")
+def test_names_found_in_the_labels_are_taken_and_told(shell: Shell) -> None:
+    shell.add("images/t9", jpeg(seed=9), voc([labelled("winter hub"), labelled("Tire")]))
+    shell.add("images/bad", b"", b"<annotation>")
+    ended = shell.run("doctor", "images", "--max-bad-files", "1", "--json", "-")
     assert json.loads(ended.out)["classes"] == ["Tire", "tire", "winter hub"]
     assert "so all names in the labels are used: --classes 'Tire,tire,winter hub'\n" in ended.err
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_names_are_found_in_every_format(desk: Desk, name: str) -> None:
+def test_names_are_found_in_every_format(shell: Shell, name: str) -> None:
     for path, data in {**images(), **SETS[name][1]()}.items():
-        desk.write(f"set/{path}", data)
-    found = report_of(desk, "set")
+        shell.write(f"set/{path}", data)
+    found = report_of(shell, "set")
     assert found["classes"] == sorted(CLASSES)
     assert found["counts"] == {}
 
 
-def test_a_list_of_classes_in_a_file_is_as_good(desk: Desk) -> None:
-    desk.write("names.txt", "\ufeffhub\n\n tire \n".encode())
-    desk.add("images/t9", jpeg(seed=9), voc([labelled("hub")]))
-    assert report_of(desk, "images", "--classes-file", "names.txt")["classes"] == ["hub", "tire"]
+def test_a_list_of_classes_in_a_file_is_as_good(shell: Shell) -> None:
+    shell.write("names.txt", "\ufeffhub\n\n tire \n".encode())
+    shell.add("images/t9", jpeg(seed=9), voc([labelled("hub")]))
+    assert report_of(shell, "images", "--classes-file", "names.txt")["classes"] == ["hub", "tire"]
 
 
 YOLO = ("doctor", "yolo", "--format", "yolo")
 
 
-def test_numbers_as_labels_need_the_names(desk: Desk) -> None:
-    desk.write("yolo/a.jpg", jpeg())
-    desk.write("yolo/a.txt", b"1 0.5 0.5 0.2 0.2\n")
-    ended = desk.run(*YOLO)
+def test_numbers_as_labels_need_the_names(shell: Shell) -> None:
+    shell.write("yolo/a.jpg", jpeg())
+    shell.write("yolo/a.txt", b"1 0.5 0.5 0.2 0.2\n")
+    ended = shell.run(*YOLO)
     assert (ended.code, ended.out) == (2, "")
     assert ended.err == (
         "trainingrun: error: yolo labels hold numbers, and there is no classes.txt or data.yaml with their names: name"
         " the classes with --classes, in the order of the numbers\n"
     )
-    assert desk.run(*YOLO, "--classes", "hub,tire").code == 2  # no hub
-    desk.write("yolo/data.yaml", b"names: [tire, hub]\n")
-    desk.write("yolo/a.txt", b"1 0.5 0.5 0.2 0.2\n0 0.5 0.5 0.2 0.2\n")
-    assert report_of(desk, "yolo")["classes"] == ["tire", "hub"]
-    desk.write("yolo/classes.txt", b"hub\ntire\n")
-    assert "classes.txt and data.yaml differ" in desk.run(*YOLO).err
+    assert shell.run(*YOLO, "--classes", "hub,tire").code == 2  # no hub
+    shell.write("yolo/data.yaml", b"names: [tire, hub]\n")
+    shell.write("yolo/a.txt", b"1 0.5 0.5 0.2 0.2\n0 0.5 0.5 0.2 0.2\n")
+    assert report_of(shell, "yolo")["classes"] == ["tire", "hub"]
+    shell.write("yolo/classes.txt", b"hub\ntire\n")
+    assert "classes.txt and data.yaml differ" in shell.run(*YOLO).err
 
 
-def test_what_was_not_looked_at_is_a_warning(desk: Desk) -> None:
-    (desk.root / "images" / "t9.jpg").symlink_to(desk.root / "elsewhere.jpg")
-    Path(os.fsdecode(os.fsencode(desk.root) + b"/images/caf\xe9.jpg")).write_bytes(b"x")
-    ended = desk.run("doctor", "images", "--fail-on", "warning")
+def test_what_was_not_looked_at_is_a_warning(shell: Shell) -> None:
+    (shell.root / "images" / "t9.jpg").symlink_to(shell.root / "elsewhere.jpg")
+    Path(os.fsdecode(os.fsencode(shell.root) + b"/images/caf\xe9.jpg")).write_bytes(b"x")
+    ended = shell.run("doctor", "images", "--fail-on", "warning")
     assert ended.code == 1
     assert "\nwarning ignored, 2 paths\n" in ended.out
     assert "    images/caf\ufffd.jpg: the name is not UTF-8\n" in ended.out
     assert "    images/t9.jpg: a link that leads out of the folder\n" in ended.out
     assert ended.out.endswith("\n2 warnings\n")
-    assert desk.run("doctor", "images").code == 0
+    assert shell.run("doctor", "images").code == 0
 
 
-def test_no_name_drives_the_terminal(desk: Desk) -> None:
-    desk.add("images/\x1b[31mred\n", jpeg(seed=9), OUTSIDE)
-    ended = desk.run("doctor", "images")
+def test_no_name_drives_the_terminal(shell: Shell) -> None:
+    shell.add("images/\x1b[31mred\n", jpeg(seed=9), OUTSIDE)
+    ended = shell.run("doctor", "images")
     assert "    \ufffd[31mred .xml object 1: " in ended.out
     assert "\x1b" not in ended.out + ended.err
 
 
-def test_json_goes_to_a_file_or_to_standard_output(desk: Desk, contract: Callable[[str, Any], None]) -> None:
-    desk.add("images/t9", jpeg(seed=9), OUTSIDE)
-    ended = desk.run("doctor", "images", "--json", "-")
+def test_json_goes_to_a_file_or_to_standard_output(shell: Shell, contract: Callable[[str, Any], None]) -> None:
+    shell.add("images/t9", jpeg(seed=9), OUTSIDE)
+    ended = shell.run("doctor", "images", "--json", "-")
     document = json.loads(ended.out)
     contract("report", document)
     assert ended.err.endswith("\n1 warning\n")
-    assert document == report_of(desk, "images")
+    assert document == report_of(shell, "images")
 
 
-def test_the_page_goes_to_a_file_also_when_data_is_refused(desk: Desk) -> None:
-    assert desk.run("doctor", "images", "--html", "report.html").code == 0
-    desk.add("images/t9", b"")
-    assert desk.run("doctor", "images", "--html", "refused.html").code == 1
+def test_the_page_goes_to_a_file_also_when_data_is_refused(shell: Shell) -> None:
+    assert shell.run("doctor", "images", "--html", "report.html").code == 0
+    shell.add("images/t9", b"")
+    assert shell.run("doctor", "images", "--html", "refused.html").code == 1
     for name in ("report.html", "refused.html"):
-        page = (desk.root / name).read_text()
+        page = (shell.root / name).read_text()
         assert page.startswith("<!doctype html>")
         assert ("ImageEmpty" in page) is (name == "refused.html")
 
 
-def test_without_a_report_it_says_so(desk: Desk) -> None:
-    desk.write("data/a.jpg", jpeg())
-    ended = desk.run("doctor", "data", "--html", "report.html", "--json", "report.json")
+def test_without_a_report_it_says_so(shell: Shell) -> None:
+    shell.write("data/a.jpg", jpeg())
+    ended = shell.run("doctor", "data", "--html", "report.html", "--json", "report.json")
     assert ended.code == 2
     assert "there is no report for --html\ntrainingrun: there is no report for --json\n" in ended.err
-    assert desk.names() == ["data", "images"]
+    assert shell.names() == ["data", "images"]
 
 
-def test_a_text_of_another_encoding_is_printed_all_the_same(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk.add("images/größe", jpeg(seed=9), OUTSIDE)
-    with (desk.root / "out.txt").open("w", encoding="ascii") as stream:
+def test_a_text_of_another_encoding_is_printed_all_the_same(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell.add("images/größe", jpeg(seed=9), OUTSIDE)
+    with (shell.root / "out.txt").open("w", encoding="ascii") as stream:
         monkeypatch.setattr("sys.stdout", stream)
         assert main(["doctor", "images"]) == 0
-    assert "gr??e.xml object 1" in (desk.root / "out.txt").read_text()
+    assert "gr??e.xml object 1" in (shell.root / "out.txt").read_text()
 
 
-def test_no_space_is_needed_for_records(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_space_is_needed_for_records(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
     replace = os.replace
 
@@ -262,31 +262,31 @@ def test_no_space_is_needed_for_records(desk: Desk, monkeypatch: pytest.MonkeyPa
         replace(source, target)
 
     monkeypatch.setattr(os, "replace", seen)
-    assert desk.run("doctor", "images").code == 0
+    assert shell.run("doctor", "images").code == 0
     assert "report.json" in written
     assert not [name for name in written if name.endswith((".tfrecord", ".gz"))]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_being_interrupted_is_one_line(desk: Desk, monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
+def test_being_interrupted_is_one_line(shell: Shell, monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
     def interrupted(request: PrepareRequest) -> None:
         os.kill(os.getpid(), number)
         raise_if_stopped(request.stop)
 
     monkeypatch.setattr(preparation, "prepare", interrupted)
     before = signal.getsignal(number)
-    ended = desk.run("doctor", "images")
+    ended = shell.run("doctor", "images")
     assert (ended.code, ended.out, ended.err) == (128 + number, "", "trainingrun: stopped\n")
-    assert desk.names() == ["images"]
+    assert shell.names() == ["images"]
     assert signal.getsignal(number) is before
 
 
-def test_being_interrupted_twice_ends_at_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_being_interrupted_twice_ends_at_once(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     def deaf(_: PrepareRequest) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
         raise AssertionError("went on")
 
     monkeypatch.setattr(preparation, "prepare", deaf)
-    ended = desk.run("doctor", "images")
+    ended = shell.run("doctor", "images")
     assert (ended.code, ended.err) == (130, "trainingrun: stopped\n")

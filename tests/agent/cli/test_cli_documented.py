@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from cli_desk import Desk
+from cli_shell import Shell
 from trainingrun_agent.__main__ import main as agent
 from trainingrun_agent.cli.main import parser
-from trdemo.documented import Command, commands, difference
+from trdemo.documented_commands import Command, commands, difference
 from trimages.paths import REPOSITORY
 from voc_data import jpeg, labelled, voc
 
@@ -23,30 +23,30 @@ OURS = [command for command in ALL if command.text.startswith("trainingrun ")]
 IN_IMAGE = [command for command in ALL if command.text.startswith("docker run ")]
 
 
-def place(command: Command) -> str:
-    return command.place
+def location(command: Command) -> str:
+    return command.location
 
 
 @pytest.fixture
-def tires(desk: Desk) -> Desk:
+def tires(shell: Shell) -> Shell:
     """The folders of the user guide, with a few defects."""
     for split, count in (("train", 12), ("test", 3)):
         for index in range(count):
-            desk.add(f"tire/images/{split}/tire_{index:03}", jpeg(seed=f"{split}{index}"))
-    desk.write("tire/images/train/tire_003.jpg", jpeg(seed="train3")[:-27])
+            shell.add(f"tire/images/{split}/tire_{index:03}", jpeg(seed=f"{split}{index}"))
+    shell.write("tire/images/train/tire_003.jpg", jpeg(seed="train3")[:-27])
     for index in (5, 8):
         box = labelled(box=(10, 20, 10, 80))
-        desk.write(f"tire/images/train/tire_{index:03}.xml", voc([box, labelled()]))
-    return desk
+        shell.write(f"tire/images/train/tire_{index:03}.xml", voc([box, labelled()]))
+    return shell
 
 
-@pytest.mark.parametrize("command", OURS, ids=place)
+@pytest.mark.parametrize("command", OURS, ids=location)
 def test_every_command_is_understood(command: Command) -> None:
     parser().parse_args(shlex.split(command.text)[1:])
 
 
-@pytest.mark.parametrize("command", [command for command in OURS if "tire/" in command.text], ids=place)
-def test_commands_on_folders_do_what_is_shown(tires: Desk, command: Command) -> None:
+@pytest.mark.parametrize("command", [command for command in OURS if "tire/" in command.text], ids=location)
+def test_commands_on_folders_do_what_is_shown(tires: Shell, command: Command) -> None:
     ended = tires.run(*shlex.split(command.text)[1:])
     if command.shown:
         assert difference(command.shown, ended.out) == ""
@@ -54,9 +54,9 @@ def test_commands_on_folders_do_what_is_shown(tires: Desk, command: Command) -> 
         assert ended.code == 1  # the defects above
 
 
-@pytest.mark.parametrize("command", IN_IMAGE, ids=place)
+@pytest.mark.parametrize("command", IN_IMAGE, ids=location)
 def test_the_images_entry_point_understands_them_too(
-    tires: Desk, command: Command, capsys: pytest.CaptureFixture[str]
+    tires: Shell, command: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = shlex.split(command.text)
     image = next(at for at, word in enumerate(words) if word.endswith("/agent:0.1.0"))

@@ -4,34 +4,34 @@ from __future__ import annotations
 
 import pytest
 
-from cli_desk import Desk
+from cli_shell import Shell
 from trainingrun_agent import reasons
 from trainingrun_agent.prep.model.codes import KINDS
 
 
 @pytest.mark.parametrize("name", ["BoxDegenerate", "boxdegenerate", "BOXDEGENERATE"])
-def test_a_finding_is_explained_with_an_example(desk: Desk, name: str) -> None:
-    ended = desk.run("explain", name)
+def test_a_finding_is_explained_with_an_example(shell: Shell, name: str) -> None:
+    ended = shell.run("explain", name)
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.startswith("BoxDegenerate\n\n**Warning.** The box is less than a pixel wide or high")
     assert "**What preparation did.** Dropped the box.\n" in ended.out
     assert "tire.jpg,160,120,tire,10,20,10,80\n" in ended.out
 
 
-def test_a_reason_is_explained_with_its_next_step(desk: Desk) -> None:
-    ended = desk.run("explain", "bucketnotfound")
+def test_a_reason_is_explained_with_its_next_step(shell: Shell) -> None:
+    ended = shell.run("explain", "bucketnotfound")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.startswith("BucketNotFound\n\n**storageRefused.** ")
     assert "**What to do.** " in ended.out
 
 
-def test_a_name_that_is_both_is_explained_twice(desk: Desk) -> None:
-    text = desk.run("explain", "ImageUnreadable").out
+def test_a_name_that_is_both_is_explained_twice(shell: Shell) -> None:
+    text = shell.run("explain", "ImageUnreadable").out
     assert text.count("ImageUnreadable\n\n") == 2
 
 
-def test_options_stand_for_fields(desk: Desk) -> None:
-    text = desk.run("explain", "UnknownClass").out
+def test_options_stand_for_fields(shell: Shell) -> None:
+    text = shell.run("explain", "UnknownClass").out
     assert "or use another --classes. " in text
     assert "spec." not in text
 
@@ -44,21 +44,21 @@ UNKNOWN = {
 
 
 @pytest.mark.parametrize(("name", "meant"), UNKNOWN.items())
-def test_an_unknown_name_is_an_error_with_the_nearest_names(desk: Desk, name: str, meant: str) -> None:
-    ended = desk.run("explain", name)
+def test_an_unknown_name_is_an_error_with_the_nearest_names(shell: Shell, name: str, meant: str) -> None:
+    ended = shell.run("explain", name)
     assert (ended.code, ended.out) == (2, "")
     assert ended.err.startswith(f"trainingrun: error: there is no finding or reason {name!r}: {meant}")
 
 
-def test_without_a_name_all_are_listed(desk: Desk) -> None:
-    ended = desk.run("explain")
+def test_without_a_name_all_are_listed(shell: Shell) -> None:
+    ended = shell.run("explain")
     assert (ended.code, ended.err) == (0, "")
     listed = {line.split()[0] for line in ended.out.splitlines() if line.startswith("  ")}
     assert listed == {*KINDS, *(entry["name"] for entry in reasons.export())}
 
 
 @pytest.mark.parametrize("name", [*KINDS, *(entry["name"] for entry in reasons.export())])
-def test_everything_can_be_explained(desk: Desk, name: str) -> None:
-    ended = desk.run("explain", name)
+def test_everything_can_be_explained(shell: Shell, name: str) -> None:
+    ended = shell.run("explain", name)
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.startswith(f"{name}\n")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cli_desk import Desk
+from cli_shell import Shell
 from trainingrun_agent.cli import options
 from trainingrun_agent.pipeline.networks import NETWORKS
 from trainingrun_agent.prep.source.readers import FORMATS
@@ -41,7 +41,7 @@ def started(*argv: str) -> subprocess.CompletedProcess[str]:
     ids=["help", "doctor", "prune of a folder"],
 )
 def test_nothing_is_loaded_that_is_not_needed(
-    desk: Desk, module: str, words: list[str], heavy: tuple[str, ...]
+    shell: Shell, module: str, words: list[str], heavy: tuple[str, ...]
 ) -> None:
     done = started("-c", LOADED.format(module=module, words=words, heavy=heavy))
     assert (done.returncode, done.stderr) == (0, "\n")
@@ -53,8 +53,8 @@ def test_the_script_of_the_package_is_the_command_line() -> None:
     assert callable(getattr(importlib.import_module(module), name))
 
 
-def test_the_agents_own_command_line_has_the_same_commands(desk: Desk) -> None:
-    desk.add("images/t9", b"")
+def test_the_agents_own_command_line_has_the_same_commands(shell: Shell) -> None:
+    shell.add("images/t9", b"")
     done = started("-m", "trainingrun_agent", "doctor", "images", "--json", "-")
     assert done.returncode == 1, done.stderr
     assert json.loads(done.stdout)["counts"] == {"ImageEmpty": 1}
@@ -62,12 +62,12 @@ def test_the_agents_own_command_line_has_the_same_commands(desk: Desk) -> None:
     assert "doctor, convert, explain, prune" in " ".join(usage.split())  # argparse wraps it to the terminal's width
 
 
-def test_ctrl_c_in_a_terminal_is_one_line(desk: Desk) -> None:
-    os.mkfifo(desk.root / "names.txt")
+def test_ctrl_c_in_a_terminal_is_one_line(shell: Shell) -> None:
+    os.mkfifo(shell.root / "names.txt")
     argv = [sys.executable, "-m", "trainingrun_agent", "doctor", "images", "--classes-file", "names.txt"]
     env = {**os.environ, "PYTHONPATH": str(AGENT)}
     process = subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    with process, (desk.root / "names.txt").open("wb"):  # which waits until it is opened there
+    with process, (shell.root / "names.txt").open("wb"):  # which waits until it is opened there
         said = interrupted(process)
     assert (process.returncode, *said) == (130, "", "trainingrun: stopped\n")
 
@@ -83,7 +83,7 @@ def interrupted(process: subprocess.Popen[str]) -> tuple[str, str]:
     raise AssertionError("Ctrl-C did not end it")
 
 
-def test_a_reader_that_has_seen_enough_is_no_error(desk: Desk) -> None:
+def test_a_reader_that_has_seen_enough_is_no_error(shell: Shell) -> None:
     argv = f"{sys.executable} -m trainingrun_agent doctor --help | head -1"
     env = {**os.environ, "PYTHONPATH": str(AGENT)}
     done = subprocess.run(["bash", "-c", argv], env=env, capture_output=True, text=True, timeout=60, check=False)

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from prep_lab import Lab
+from prep_in_memory import Preparation
 from voc_data import jpeg
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Lab:
+def prep(tmp_path: Path) -> Preparation:
     """Three clean images in train, one in eval."""
-    made = Lab(tmp_path)
+    made = Preparation(tmp_path)
     for index in range(3):
         made.add(f"t{index}", jpeg(seed=index))
     made.add("e0", jpeg(seed=9), split="eval")

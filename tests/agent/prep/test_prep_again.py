@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from prep_lab import Lab
+from prep_in_memory import Preparation
 from trainingrun_agent.errors import ObjectChanged, UserError
 from trainingrun_agent.prep.sharding.job import ShardJob
 from trainingrun_agent.prep.sharding.worker import OpenShard, ShardWorker
@@ -21,105 +21,112 @@ IMAGES = 60
 
 
 @pytest.fixture
-def lab(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
+def prep(prep: Preparation, monkeypatch: pytest.MonkeyPatch) -> Preparation:
     """Some images in eight shards; a few of them have findings."""
-    size = sum(len(data) for key, data in lab.memory.objects.items() if key.endswith(".jpg"))
+    size = sum(len(data) for key, data in prep.memory.objects.items() if key.endswith(".jpg"))
     for number in range(IMAGES):
-        lab.add(f"image {number}", xml=voc([labelled(), labelled(box=(-5, 1, 50, 60))]) if number % 7 == 0 else None)
-        size += len(lab.memory.objects[f"train/image {number}.jpg"])
-    lab.max_bad_files = "10%"
-    lab.add("bad", jpeg(seed="bad")[:-2])
+        prep.add(f"image {number}", xml=voc([labelled(), labelled(box=(-5, 1, 50, 60))]) if number % 7 == 0 else None)
+        size += len(prep.memory.objects[f"train/image {number}.jpg"])
+    prep.max_bad_files = "10%"
+    prep.add("bad", jpeg(seed="bad")[:-2])
     monkeypatch.setattr(shards, "TARGET_BYTES", size // 7)
-    return lab
+    return prep
 
 
-def reads(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def reads(prep: Preparation, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Images read from now on."""
     found: list[str] = []
-    get = lab.memory.get
+    get = prep.memory.get
 
     def noted(key: str, *, max_bytes: int, etag: str = "") -> bytes:
         if key.endswith(".jpg"):
             found.append(key)
         return get(key, max_bytes=max_bytes, etag=etag)
 
-    monkeypatch.setattr(lab.memory, "get", noted)
+    monkeypatch.setattr(prep.memory, "get", noted)
     monkeypatch.setattr("trainingrun_agent.prep.prepare.gallery", lambda *_, **__: ())  # the report shows some again
     return found
 
 
-def data_set(lab: Lab, digest: str) -> dict[str, bytes]:
+def data_set(prep: Preparation, digest: str) -> dict[str, bytes]:
     """The objects that its manifest names, by role and key."""
-    manifest = json.loads(lab.memory.objects[f"ml/datasets/{digest}/MANIFEST.json"])
+    manifest = json.loads(prep.memory.objects[f"ml/datasets/{digest}/MANIFEST.json"])
     home = {True: "ml/", False: f"ml/datasets/{digest}/"}
     return {
-        f"{entry['role']} {entry['key']}": lab.memory.objects[home[entry["key"].startswith("datasets/")] + entry["key"]]
+        f"{entry['role']} {entry['key']}": prep.memory.objects[
+            home[entry["key"].startswith("datasets/")] + entry["key"]
+        ]
         for entry in manifest["objects"]
     }
 
 
-def forget(lab: Lab) -> None:
-    for key in [key for key in lab.memory.objects if key.startswith("ml/")]:
-        del lab.memory.objects[key]
+def forget(prep: Preparation) -> None:
+    for key in [key for key in prep.memory.objects if key.startswith("ml/")]:
+        del prep.memory.objects[key]
 
 
-CHANGES: dict[str, tuple[Callable[[Lab], object], list[str]]] = {
-    "added": (lambda lab: lab.add("new"), ["train/new.jpg"]),
-    "added, bad": (lambda lab: lab.add("new", b"<html>"), ["train/new.jpg"]),
-    "removed": (lambda lab: remove(lab, "image 3"), []),
-    "image changed": (lambda lab: lab.add("image 3", jpeg(seed="other")), ["train/image 3.jpg"]),
-    "labels changed": (lambda lab: lab.add("image 3", xml=voc([labelled(box=(1, 2, 30, 40))])), ["train/image 3.jpg"]),
-    "bad one mended": (lambda lab: lab.add("bad"), ["train/bad.jpg"]),
-    "eval added": (lambda lab: lab.add("new", split="eval"), ["eval/new.jpg"]),
-    "twice as many, twice the shards": (lambda lab: [lab.add(f"more {n}") for n in range(70)], []),
+CHANGES: dict[str, tuple[Callable[[Preparation], object], list[str]]] = {
+    "added": (lambda prep: prep.add("new"), ["train/new.jpg"]),
+    "added, bad": (lambda prep: prep.add("new", b"<html>"), ["train/new.jpg"]),
+    "removed": (lambda prep: remove(prep, "image 3"), []),
+    "image changed": (lambda prep: prep.add("image 3", jpeg(seed="other")), ["train/image 3.jpg"]),
+    "labels changed": (
+        lambda prep: prep.add("image 3", xml=voc([labelled(box=(1, 2, 30, 40))])),
+        ["train/image 3.jpg"],
+    ),
+    "bad one mended": (lambda prep: prep.add("bad"), ["train/bad.jpg"]),
+    "eval added": (lambda prep: prep.add("new", split="eval"), ["eval/new.jpg"]),
+    "twice as many, twice the shards": (lambda prep: [prep.add(f"more {n}") for n in range(70)], []),
 }
 
 
-def remove(lab: Lab, name: str) -> None:
-    del lab.memory.objects[f"train/{name}.jpg"], lab.memory.objects[f"train/{name}.xml"]
+def remove(prep: Preparation, name: str) -> None:
+    del prep.memory.objects[f"train/{name}.jpg"], prep.memory.objects[f"train/{name}.xml"]
 
 
 @pytest.mark.parametrize(("change", "read"), CHANGES.values(), ids=CHANGES)
 def test_a_change_costs_what_changed_and_gives_what_a_fresh_start_gives(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch, change: Callable[[Lab], object], read: list[str]
+    prep: Preparation, monkeypatch: pytest.MonkeyPatch, change: Callable[[Preparation], object], read: list[str]
 ) -> None:
-    lab.run()
-    change(lab)
-    noted = reads(lab, monkeypatch)
-    again = lab.run()
+    prep.run()
+    change(prep)
+    noted = reads(prep, monkeypatch)
+    again = prep.run()
     assert not again.reused
     assert [key for key in noted if "more" not in key] == read
-    incremental = data_set(lab, again.digest)
-    forget(lab)
-    fresh = lab.run()
+    incremental = data_set(prep, again.digest)
+    forget(prep)
+    fresh = prep.run()
     assert fresh.digest == again.digest
-    assert data_set(lab, fresh.digest) == incremental
+    assert data_set(prep, fresh.digest) == incremental
 
 
-def test_shards_that_nothing_falls_into_are_not_written_again(lab: Lab) -> None:
-    first = lab.run()
-    before = {key for key in data_set(lab, first.digest) if "Records" in key}
+def test_shards_that_nothing_falls_into_are_not_written_again(prep: Preparation) -> None:
+    first = prep.run()
+    before = {key for key in data_set(prep, first.digest) if "Records" in key}
     assert len(before) > 4
-    lab.add("new")
-    lab.memory.puts.clear()
-    second = lab.run()
-    after = {key for key in data_set(lab, second.digest) if "Records" in key}
+    prep.add("new")
+    prep.memory.puts.clear()
+    second = prep.run()
+    after = {key for key in data_set(prep, second.digest) if "Records" in key}
     assert len(after - before) == 1
-    assert len([key for key in lab.memory.puts if key.endswith(".tfrecord")]) == 1
+    assert len([key for key in prep.memory.puts if key.endswith(".tfrecord")]) == 1
 
 
-def test_what_was_checked_before_a_refusal_is_not_checked_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    lab.max_bad_files = "0"
+def test_what_was_checked_before_a_refusal_is_not_checked_again(
+    prep: Preparation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prep.max_bad_files = "0"
     with pytest.raises(UserError, match="TooManyBadFiles"):
-        lab.run()
-    lab.add("bad")
-    noted = reads(lab, monkeypatch)
-    lab.run()
+        prep.run()
+    prep.add("bad")
+    noted = reads(prep, monkeypatch)
+    prep.run()
     assert noted == ["train/bad.jpg"]
 
 
-def test_an_object_that_was_changing_is_read_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    get, key = lab.memory.get, "train/image 3.jpg"
+def test_an_object_that_was_changing_is_read_again(prep: Preparation, monkeypatch: pytest.MonkeyPatch) -> None:
+    get, key = prep.memory.get, "train/image 3.jpg"
 
     def changing(asked: str, *, max_bytes: int, etag: str = "") -> bytes:
         if asked == key:
@@ -127,26 +134,28 @@ def test_an_object_that_was_changing_is_read_again(lab: Lab, monkeypatch: pytest
         return get(asked, max_bytes=max_bytes, etag=etag)
 
     with monkeypatch.context() as patch:
-        patch.setattr(lab.memory, "get", changing)
+        patch.setattr(prep.memory, "get", changing)
         with pytest.raises(UserError, match="DataChanged"):
-            lab.run()
-    noted = reads(lab, monkeypatch)
-    assert lab.run().numbers["errors"] == 1  # the bad one
+            prep.run()
+    noted = reads(prep, monkeypatch)
+    assert prep.run().numbers["errors"] == 1  # the bad one
     assert noted == [key]
 
 
-def test_another_network_looks_at_no_image_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = lab.run()
-    noted = reads(lab, monkeypatch)
-    lab.network = "faster_rcnn_resnet50"
-    second = lab.run()
+def test_another_network_looks_at_no_image_again(prep: Preparation, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = prep.run()
+    noted = reads(prep, monkeypatch)
+    prep.network = "faster_rcnn_resnet50"
+    second = prep.run()
     assert second.digest != first.digest
     assert noted == []
 
 
-def test_a_shard_of_which_nothing_changed_is_not_given_to_a_worker(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    lab.run()
-    lab.add("new")
+def test_a_shard_of_which_nothing_changed_is_not_given_to_a_worker(
+    prep: Preparation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prep.run()
+    prep.add("new")
     opened: list[str] = []
     original = ShardWorker.open
 
@@ -155,50 +164,50 @@ def test_a_shard_of_which_nothing_changed_is_not_given_to_a_worker(lab: Lab, mon
         return original(worker, job)
 
     monkeypatch.setattr(ShardWorker, "open", noted)
-    lab.run()
+    prep.run()
     assert len(opened) == 1
 
 
-def spoil_summary(lab: Lab) -> None:
+def spoil_summary(prep: Preparation) -> None:
     """Other bytes, and a pointer that promises them."""
-    [pointer] = [key for key in lab.memory.objects if "/latest/" in key]
-    document = json.loads(lab.memory.objects[pointer])
+    [pointer] = [key for key in prep.memory.objects if "/latest/" in key]
+    document = json.loads(prep.memory.objects[pointer])
     data = gzip.compress(b'{"versions": 1}\n{"path": 1}\n')
     for _, rows in [pair for pairs in document["shards"].values() for pair in pairs]:
         rows["size"], rows["sha256"] = len(data), hashlib.sha256(data).hexdigest()
-        lab.memory.objects[f"ml/{rows['key']}"] = data
-    lab.memory.objects[pointer] = json.dumps(document).encode()
+        prep.memory.objects[f"ml/{rows['key']}"] = data
+    prep.memory.objects[pointer] = json.dumps(document).encode()
 
 
-def spoil_pointer(lab: Lab) -> None:
-    [key] = [key for key in lab.memory.objects if "/latest/" in key]
-    lab.memory.objects[key] = b'{"formatVersion": 1, "shards": {"train": [[null, {"key": "../../x"}]]}}'
+def spoil_pointer(prep: Preparation) -> None:
+    [key] = [key for key in prep.memory.objects if "/latest/" in key]
+    prep.memory.objects[key] = b'{"formatVersion": 1, "shards": {"train": [[null, {"key": "../../x"}]]}}'
 
 
-def spoil_rows(lab: Lab) -> None:
-    for key in [key for key in lab.memory.objects if key.endswith(".rows.gz")]:
-        lab.memory.objects[key] = gzip.compress(b'{"path": 1}\n')
+def spoil_rows(prep: Preparation) -> None:
+    for key in [key for key in prep.memory.objects if key.endswith(".rows.gz")]:
+        prep.memory.objects[key] = gzip.compress(b'{"path": 1}\n')
 
 
-def cut_rows(lab: Lab) -> None:
-    for key in [key for key in lab.memory.objects if key.endswith(".rows.gz")]:
-        lab.memory.objects[key] = bytes(len(lab.memory.objects[key]))
+def cut_rows(prep: Preparation) -> None:
+    for key in [key for key in prep.memory.objects if key.endswith(".rows.gz")]:
+        prep.memory.objects[key] = bytes(len(prep.memory.objects[key]))
 
 
-def lose(suffix: str) -> Callable[[Lab], None]:
-    def drop(lab: Lab) -> None:
-        for key in [key for key in lab.memory.objects if key.endswith(suffix)]:
-            del lab.memory.objects[key]
+def lose(suffix: str) -> Callable[[Preparation], None]:
+    def drop(prep: Preparation) -> None:
+        for key in [key for key in prep.memory.objects if key.endswith(suffix)]:
+            del prep.memory.objects[key]
 
     return drop
 
 
-def spoil_shards(lab: Lab) -> None:
-    for key in lab.blobs():
-        lab.memory.objects[key] = bytes(len(lab.memory.objects[key]))
+def spoil_shards(prep: Preparation) -> None:
+    for key in prep.blobs():
+        prep.memory.objects[key] = bytes(len(prep.memory.objects[key]))
 
 
-SPOILED: dict[str, Callable[[Lab], None]] = {
+SPOILED: dict[str, Callable[[Preparation], None]] = {
     "summaries": spoil_summary,
     "pointer": spoil_pointer,
     "rows of another size": spoil_rows,
@@ -209,36 +218,36 @@ SPOILED: dict[str, Callable[[Lab], None]] = {
 
 
 @pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED)
-def test_what_is_remembered_is_a_hint_only(lab: Lab, spoil: Callable[[Lab], None]) -> None:
-    lab.run()
-    spoil(lab)
-    lab.add("new")
-    again = lab.run()
-    kept = data_set(lab, again.digest)
-    forget(lab)
-    assert data_set(lab, lab.run().digest) == kept
+def test_what_is_remembered_is_a_hint_only(prep: Preparation, spoil: Callable[[Preparation], None]) -> None:
+    prep.run()
+    spoil(prep)
+    prep.add("new")
+    again = prep.run()
+    kept = data_set(prep, again.digest)
+    forget(prep)
+    assert data_set(prep, prep.run().digest) == kept
 
 
-def test_a_shard_with_other_bytes_is_not_copied_from(lab: Lab) -> None:
-    lab.run()
-    spoil_shards(lab)
-    lab.add("new")
-    again = lab.run()
-    [new] = [data for key, data in data_set(lab, again.digest).items() if b"new.jpg" in data and "Records" in key]
+def test_a_shard_with_other_bytes_is_not_copied_from(prep: Preparation) -> None:
+    prep.run()
+    spoil_shards(prep)
+    prep.add("new")
+    again = prep.run()
+    [new] = [data for key, data in data_set(prep, again.digest).items() if b"new.jpg" in data and "Records" in key]
     assert b"\0" * 1000 not in new
 
 
-def test_nothing_is_left_on_scratch(lab: Lab, tmp_path: Path) -> None:
-    lab.run()
-    lab.add("new")
-    lab.run()
-    assert list(lab.scratch.iterdir()) == []
+def test_nothing_is_left_on_scratch(prep: Preparation, tmp_path: Path) -> None:
+    prep.run()
+    prep.add("new")
+    prep.run()
+    assert list(prep.scratch.iterdir()) == []
 
 
-def test_a_reused_data_set_shows_the_findings_that_this_version_knows(lab: Lab) -> None:
-    first = lab.run()
+def test_a_reused_data_set_shows_the_findings_that_this_version_knows(prep: Preparation) -> None:
+    first = prep.run()
     key = f"ml/datasets/{first.digest}/MANIFEST.json"
-    manifest = json.loads(lab.memory.objects[key])
+    manifest = json.loads(prep.memory.objects[key])
     stored = manifest["dataset"]["topFindings"]
     assert [(one["code"], one["file"]) for one in stored[:2]] == [
         ("ImageTruncated", "bad.jpg"),
@@ -246,7 +255,7 @@ def test_a_reused_data_set_shows_the_findings_that_this_version_knows(lab: Lab) 
     ]
     assert not any("clipped the box" in json.dumps(one) for one in stored)
     manifest["dataset"]["topFindings"] = [{**stored[0], "code": "CodeOfAnotherVersion"}, *stored[1:]]
-    lab.memory.objects[key] = json.dumps(manifest).encode()
-    again = lab.run()
+    prep.memory.objects[key] = json.dumps(manifest).encode()
+    again = prep.run()
     assert again.reused
     assert again.numbers["topFindings"] == first.numbers["topFindings"][1:]

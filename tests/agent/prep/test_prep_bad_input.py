@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-import image_crafts
-import voc_crafts
-from prep_lab import Lab
+import image_samples
+import voc_samples
+from prep_in_memory import Preparation
 from trainingrun_agent.config import AgentConfig
 from trainingrun_agent.storage.s3 import S3Store
 from voc_data import HEIGHT, WIDTH, jpeg, labelled, voc
@@ -22,8 +22,8 @@ def bmp_header(width: int, height: int) -> bytes:
 
 
 USABLE = {
-    **{f"image/{name}": (data, voc()) for name, data in (image_crafts.KEPT | image_crafts.CONVERTED).items()},
-    **{f"labels/{name}": (jpeg(seed=name), data) for name, data in voc_crafts.GOOD.items()},
+    **{f"image/{name}": (data, voc()) for name, data in (image_samples.KEPT | image_samples.CONVERTED).items()},
+    **{f"labels/{name}": (jpeg(seed=name), data) for name, data in voc_samples.GOOD.items()},
 }
 MENDED = {
     "box 5 % beyond the right edge": ([labelled(box=(10, 20, 168, 80))], "BoxClipped"),
@@ -35,7 +35,7 @@ MENDED = {
     "negative corner": ([labelled(box=(-5, 20, 60, 80))], "BoxClipped"),
 }
 BAD_IMAGES = {
-    **image_crafts.BAD,
+    **image_samples.BAD,
     "1 byte": (b"\xff", "ImageUnreadable"),
     "30,000 x 30,000 pixels in a BMP": (bmp_header(30_000, 30_000), "ImageTooLarge"),
     "JPEG of another size than labelled": (jpeg(WIDTH + 1, HEIGHT), "SizeMismatch"),
@@ -44,8 +44,8 @@ BAD_IMAGES = {
 SIZED = dict.fromkeys(("JPEG of another size than labelled", "JPEG turned after labelling"), (WIDTH, HEIGHT))
 """The others' labels say nothing of a size, so that the image itself is looked at."""
 BAD_LABELS = {
-    **voc_crafts.BAD,
-    "far too large": (voc_crafts.BAD["far too large"][0], "FileTooLarge"),  # by its size in the listing
+    **voc_samples.BAD,
+    "far too large": (voc_samples.BAD["far too large"][0], "FileTooLarge"),  # by its size in the listing
     "1 byte": (b"<", "AnnotationMalformed"),
     "class in another case": (voc([labelled("Tire")]), "UnknownClass"),
     "class with a blank inside": (voc([labelled("ti re")]), "UnknownClass"),
@@ -58,28 +58,28 @@ def path(name: str) -> str:
     return name.replace("%", "percent").replace("<", "(").replace(">", ")")
 
 
-def fill(lab: Lab) -> None:
+def fill(prep: Preparation) -> None:
     """All crafts at once, between clean images."""
     for name, (image, xml) in USABLE.items():
-        lab.add(path(f"usable/{name}"), image, xml)
+        prep.add(path(f"usable/{name}"), image, xml)
     for name, (objects, _) in MENDED.items():
-        lab.add(path(f"mended/{name}"), xml=voc(objects))
+        prep.add(path(f"mended/{name}"), xml=voc(objects))
     for name, (image, _) in BAD_IMAGES.items():
-        lab.add(path(f"image/{name}"), image, voc(size=SIZED.get(name)))
+        prep.add(path(f"image/{name}"), image, voc(size=SIZED.get(name)))
     for name, (xml, _) in BAD_LABELS.items():
-        lab.add(path(f"labels/{name}"), xml=xml)
-    lab.add("many", xml=voc([labelled()] * 150))
-    lab.add("e0", split="eval")
-    lab.max_bad_files = "90%"
+        prep.add(path(f"labels/{name}"), xml=xml)
+    prep.add("many", xml=voc([labelled()] * 150))
+    prep.add("e0", split="eval")
+    prep.max_bad_files = "90%"
 
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The report, and the numbers of the verdict."""
-    lab = Lab(tmp_path_factory.mktemp("scratch"))
-    fill(lab)
-    made = lab.run()
-    return {**lab.document("report.json"), "made": made}
+    prep = Preparation(tmp_path_factory.mktemp("scratch"))
+    fill(prep)
+    made = prep.run()
+    return {**prep.document("report.json"), "made": made}
 
 
 def codes(told: dict[str, Any], file: str) -> set[str]:
@@ -114,13 +114,15 @@ def test_bad_labels(told: dict[str, Any], name: str) -> None:
     assert codes(told, f"labels/{name}.xml") == {BAD_LABELS[name][1]}
 
 
-def test_the_same_on_the_wire(told: dict[str, Any], lab: Lab, s3_config: AgentConfig, s3_store: S3Store) -> None:
-    lab.memory.objects.clear()
-    fill(lab)
-    for key, data in lab.memory.objects.items():
+def test_the_same_on_the_wire(
+    told: dict[str, Any], prep: Preparation, s3_config: AgentConfig, s3_store: S3Store
+) -> None:
+    prep.memory.objects.clear()
+    fill(prep)
+    for key, data in prep.memory.objects.items():
         s3_store.put(key, data)
-    lab.store = s3_store
-    made = lab.run()
+    prep.store = s3_store
+    made = prep.run()
     assert made.train_images == told["made"].train_images
     report = json.loads(s3_store.get(f"ml/datasets/{made.digest}/report.json", max_bytes=4 << 20))
     assert report["findings"] == told["findings"]

@@ -12,10 +12,10 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 import trainingrun_agent
-from image_crafts import ANIMATED, flipped, png_header
-from label_crafts import HEADER, ROW, XYWH, coco, cvat, drawn, read, task
+from image_samples import ANIMATED, flipped, png_header
+from label_samples import HEADER, ROW, XYWH, coco, cvat, drawn, read, task
 from memory_store import MemoryStore
-from prep_lab import Lab
+from prep_in_memory import Preparation
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.image import images
 from trainingrun_agent.prep.model.annotation import UnusableError
@@ -147,16 +147,18 @@ def files_of(example: Example, content: str) -> Files:
 def codes(scratch: Path, files: Files) -> set[str]:
     """The codes of the findings about a data set with these files."""
     scratch.mkdir()
-    lab = Lab(scratch, classes=("tire", "hub") if any(b"hub" in data for data in files.values()) else ("tire",))
-    lab.max_bad_files = "100%"
-    lab.memory.objects.update(
+    prep = Preparation(
+        scratch, classes=("tire", "hub") if any(b"hub" in data for data in files.values()) else ("tire",)
+    )
+    prep.max_bad_files = "100%"
+    prep.memory.objects.update(
         {name if name.startswith(SPLITS) else f"train/{name}": data for name, data in files.items()}
     )
     if not any(name.startswith("eval/") for name in files):
-        lab.eval = None
+        prep.eval = None
     with suppress(UserError):  # the report is written all the same
-        lab.run()
-    return set(lab.codes())
+        prep.run()
+    return set(prep.codes())
 
 
 @pytest.mark.parametrize("code", sorted(KINDS.keys() - ELSEWHERE.keys()))

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from label_sets import CLASSES, HEIGHT, SETS, WIDTH, images
-from prep_lab import Lab
+from prep_in_memory import Preparation
 from trainingrun_agent.config import AgentConfig
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.source.readers import FORMATS
@@ -18,72 +18,72 @@ from trainingrun_agent.storage.s3 import S3Store
 from voc_data import encoded, jpeg, picture
 
 
-def stored(lab: Lab, name: str) -> str:
+def stored(prep: Preparation, name: str) -> str:
     """Put the set of that name below both splits; returns the value of `format`."""
     format_, write = SETS[name]
-    lab.memory.objects = {
+    prep.memory.objects = {
         f"{split}/{path}": data
         for split in ("train", "eval")
         for path, data in {**images(split=split), **write()}.items()
     }
-    lab.classes = CLASSES
+    prep.classes = CLASSES
     return format_
 
 
 @pytest.fixture
-def of_voc(lab: Lab) -> tuple[dict[str, bytes], dict[str, Any]]:
+def of_voc(prep: Preparation) -> tuple[dict[str, bytes], dict[str, Any]]:
     """Records and report of the set in PascalVOC."""
-    stored(lab, "pascalVOC")
-    lab.run()
-    return lab.blobs(), lab.document("report.json")
+    stored(prep, "pascalVOC")
+    prep.run()
+    return prep.blobs(), prep.document("report.json")
 
 
 @pytest.mark.parametrize("asked", ["auto", "by name"])
 @pytest.mark.parametrize("name", SETS)
 def test_every_format_gives_the_records_of_pascal_voc(
-    lab: Lab,
+    prep: Preparation,
     of_voc: tuple[dict[str, bytes], dict[str, Any]],
     contract: Callable[[str, Any], None],
     name: str,
     asked: str,
 ) -> None:
     blobs, of_xml = of_voc
-    format_ = stored(lab, name)
-    lab.set_format(asked if asked == "auto" else format_)
-    made = lab.run()
-    report = lab.document("report.json")
+    format_ = stored(prep, name)
+    prep.set_format(asked if asked == "auto" else format_)
+    made = prep.run()
+    report = prep.document("report.json")
     contract("report", report)
     assert report["counts"] == {}
     assert report["splits"] == {split: {**numbers, "format": format_} for split, numbers in of_xml["splits"].items()}
-    assert lab.blobs() == blobs
+    assert prep.blobs() == blobs
     assert made.numbers["format"] == format_
-    assert lab.progress.snapshot()["format"] == format_
-    assert list(lab.scratch.iterdir()) == []
+    assert prep.progress.snapshot()["format"] == format_
+    assert list(prep.scratch.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["coco", "yolo"])
-def test_works_on_the_wire(lab: Lab, s3_config: AgentConfig, s3_store: S3Store, name: str) -> None:
-    stored(lab, name)
-    for key, data in lab.memory.objects.items():
+def test_works_on_the_wire(prep: Preparation, s3_config: AgentConfig, s3_store: S3Store, name: str) -> None:
+    stored(prep, name)
+    for key, data in prep.memory.objects.items():
         s3_store.put(key, data)
-    expected = lab.run()
-    lab.store = s3_store
-    made = lab.run()
+    expected = prep.run()
+    prep.store = s3_store
+    made = prep.run()
     counts = ("format", "trainImages", "trainObjects", "evalObjects", "errors", "warnings")
     assert {count: made.numbers[count] for count in counts} == {count: expected.numbers[count] for count in counts}
-    assert lab.run().reused
+    assert prep.run().reused
 
 
 def test_every_format_has_a_set() -> None:
     assert {format_ for format_, _ in SETS.values()} == set(FORMATS)
 
 
-def test_train_and_eval_may_differ(lab: Lab) -> None:
-    stored(lab, "coco")
-    coco = {key: data for key, data in lab.memory.objects.items() if key.startswith("train/")}
-    stored(lab, "yolo")
-    lab.memory.objects = {key: data for key, data in lab.memory.objects.items() if key.startswith("eval/")} | coco
-    assert lab.run().numbers["format"] == "coco (train), yolo (eval)"
+def test_train_and_eval_may_differ(prep: Preparation) -> None:
+    stored(prep, "coco")
+    coco = {key: data for key, data in prep.memory.objects.items() if key.startswith("train/")}
+    stored(prep, "yolo")
+    prep.memory.objects = {key: data for key, data in prep.memory.objects.items() if key.startswith("eval/")} | coco
+    assert prep.run().numbers["format"] == "coco (train), yolo (eval)"
 
 
 EXIF = Image.Exif()
@@ -107,12 +107,12 @@ def turned(seed: str) -> bytes:
 
 
 @pytest.mark.parametrize(("file", "text", "counts"), ROTATED.values(), ids=ROTATED)
-def test_labels_of_an_image_that_exif_turns(lab: Lab, file: str, text: str, counts: dict[str, int]) -> None:
-    lab.memory.objects = {f"{split}/a.jpg": turned(split) for split in ("train", "eval")}
-    lab.memory.objects |= {f"{split}/{file}": text.encode() for split in ("train", "eval")}
-    made = lab.run()
-    assert lab.codes() == {code: 2 * count for code, count in counts.items()}
-    table = lab.memory.objects[f"ml/datasets/{made.digest}/train_labels.csv"].decode()
+def test_labels_of_an_image_that_exif_turns(prep: Preparation, file: str, text: str, counts: dict[str, int]) -> None:
+    prep.memory.objects = {f"{split}/a.jpg": turned(split) for split in ("train", "eval")}
+    prep.memory.objects |= {f"{split}/{file}": text.encode() for split in ("train", "eval")}
+    made = prep.run()
+    assert prep.codes() == {code: 2 * count for code, count in counts.items()}
+    table = prep.memory.objects[f"ml/datasets/{made.digest}/train_labels.csv"].decode()
     assert table == HEADER + UPRIGHT
 
 
@@ -127,11 +127,11 @@ ODD: dict[str, tuple[str, str, dict[str, int]]] = {
 
 
 @pytest.mark.parametrize(("file", "text", "counts"), ODD.values(), ids=ODD)
-def test_what_can_be_mended_in_any_format(lab: Lab, file: str, text: str, counts: dict[str, int]) -> None:
-    lab.memory.objects = {f"{split}/a.jpg": jpeg(WIDTH, HEIGHT, seed=split) for split in ("train", "eval")}
-    lab.memory.objects |= {f"{split}/{file}": text.encode() for split in ("train", "eval")}
-    lab.run()
-    assert lab.codes() == counts
+def test_what_can_be_mended_in_any_format(prep: Preparation, file: str, text: str, counts: dict[str, int]) -> None:
+    prep.memory.objects = {f"{split}/a.jpg": jpeg(WIDTH, HEIGHT, seed=split) for split in ("train", "eval")}
+    prep.memory.objects |= {f"{split}/{file}": text.encode() for split in ("train", "eval")}
+    prep.run()
+    assert prep.codes() == counts
 
 
 REFUSED: dict[str, tuple[str, str, str]] = {
@@ -148,9 +148,11 @@ REFUSED: dict[str, tuple[str, str, str]] = {
 
 
 @pytest.mark.parametrize(("file", "text", "message"), REFUSED.values(), ids=REFUSED)
-def test_what_would_ruin_training_is_refused_in_any_format(lab: Lab, file: str, text: str, message: str) -> None:
-    lab.memory.objects = {f"{split}/a.jpg": jpeg(WIDTH, HEIGHT, seed=split) for split in ("train", "eval")}
-    lab.memory.objects |= {f"{split}/{file}": text.encode() for split in ("train", "eval")}
+def test_what_would_ruin_training_is_refused_in_any_format(
+    prep: Preparation, file: str, text: str, message: str
+) -> None:
+    prep.memory.objects = {f"{split}/a.jpg": jpeg(WIDTH, HEIGHT, seed=split) for split in ("train", "eval")}
+    prep.memory.objects |= {f"{split}/{file}": text.encode() for split in ("train", "eval")}
     with pytest.raises(UserError) as caught:
-        lab.run()
+        prep.run()
     assert message in caught.value.message

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from prep_lab import Lab
+from prep_in_memory import Preparation
 from trainingrun_agent.prep.report import gallery as module
 from trainingrun_agent.prep.report.page.pictures import Shown, Wanted
 from voc_data import encoded, jpeg, labelled, picture, voc
@@ -34,9 +34,9 @@ def of(wanted: Sequence[Wanted], group: str) -> list[Wanted]:
     return sorted((one for one in wanted if one.group == group), key=lambda one: one.path)
 
 
-def test_a_finding_is_shown_with_its_box_marked(lab: Lab, wanted: list[Wanted]) -> None:
-    lab.add("t1", xml=voc([labelled(), labelled(box=(-16, 12, 80, 60))]))
-    lab.run()
+def test_a_finding_is_shown_with_its_box_marked(prep: Preparation, wanted: list[Wanted]) -> None:
+    prep.add("t1", xml=voc([labelled(), labelled(box=(-16, 12, 80, 60))]))
+    prep.run()
     [one] = of(wanted, "BoxClipped")
     assert (one.split, one.path) == ("train", "t1.jpg")
     assert one.caption.startswith("object 1: 'tire' (xmin, ymin, xmax, ymax) = (-16, 12, 80, 60)")
@@ -45,16 +45,16 @@ def test_a_finding_is_shown_with_its_box_marked(lab: Lab, wanted: list[Wanted]) 
     assert [box.label for box in one.boxes] == ["tire", "tire"]
 
 
-def test_what_cannot_be_trained_is_shown_as_far_as_it_can(lab: Lab, wanted: list[Wanted]) -> None:
-    lab.max_bad_files = "100%"
-    lab.add("unlabelled")
-    del lab.memory.objects["train/unlabelled.xml"]
-    lab.add("malformed", xml=b"<annotation>")
-    lab.add("page", b"<html></html>")
-    lab.add("other size", xml=voc(size=(320, 240)))
-    lab.add("zebra", xml=voc([labelled("zebra")]))
-    lab.run()
-    shown = {group: [(one.path, len(one.boxes)) for one in of(wanted, group)] for group in lab.codes()}
+def test_what_cannot_be_trained_is_shown_as_far_as_it_can(prep: Preparation, wanted: list[Wanted]) -> None:
+    prep.max_bad_files = "100%"
+    prep.add("unlabelled")
+    del prep.memory.objects["train/unlabelled.xml"]
+    prep.add("malformed", xml=b"<annotation>")
+    prep.add("page", b"<html></html>")
+    prep.add("other size", xml=voc(size=(320, 240)))
+    prep.add("zebra", xml=voc([labelled("zebra")]))
+    prep.run()
+    shown = {group: [(one.path, len(one.boxes)) for one in of(wanted, group)] for group in prep.codes()}
     assert shown == {
         "ImageWithoutAnnotation": [("unlabelled.jpg", 0)],
         "AnnotationMalformed": [("malformed.jpg", 0)],
@@ -64,28 +64,28 @@ def test_what_cannot_be_trained_is_shown_as_far_as_it_can(lab: Lab, wanted: list
     }
 
 
-def test_a_turned_image_is_shown_as_it_was_labelled(lab: Lab, wanted: list[Wanted]) -> None:
+def test_a_turned_image_is_shown_as_it_was_labelled(prep: Preparation, wanted: list[Wanted]) -> None:
     exif: Any = picture().getexif()
     exif[0x0112] = 6
-    lab.add("t1", encoded(picture(seed="turned"), exif=exif), voc([labelled(box=(12, 16, 60, 80))], size=(120, 160)))
-    lab.run()
+    prep.add("t1", encoded(picture(seed="turned"), exif=exif), voc([labelled(box=(12, 16, 60, 80))], size=(120, 160)))
+    prep.run()
     [one] = [one for one in of(wanted, "class:tire") if one.path == "t1.jpg"]
     assert one.upright
     assert one.boxes[0].corners == pytest.approx((0.1, 0.1, 0.5, 0.5))
 
 
-def test_examples_are_the_first_and_bounded(lab: Lab, wanted: list[Wanted]) -> None:
+def test_examples_are_the_first_and_bounded(prep: Preparation, wanted: list[Wanted]) -> None:
     for number in range(20):
-        lab.add(f"b{number:02d}", xml=voc([labelled(box=(-5, 1, 50, 60))]))
-    lab.run()
+        prep.add(f"b{number:02d}", xml=voc([labelled(box=(-5, 1, 50, 60))]))
+    prep.run()
     assert [one.path for one in of(wanted, "BoxClipped")] == [f"b{number:02d}.jpg" for number in range(module.PER_CODE)]
     assert len(of(wanted, "class:tire")) == module.PER_CLASS
 
 
 def test_an_image_that_is_gone_by_then_is_left_blank(
-    lab: Lab, wanted: list[Wanted], monkeypatch: pytest.MonkeyPatch
+    prep: Preparation, wanted: list[Wanted], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    get, seen = lab.memory.get, set[str]()
+    get, seen = prep.memory.get, set[str]()
 
     def once(key: str, *, max_bytes: int, etag: str = "") -> bytes:
         if key in seen and key.endswith("t1.jpg"):
@@ -93,7 +93,7 @@ def test_an_image_that_is_gone_by_then_is_left_blank(
         seen.add(key)
         return get(key, max_bytes=max_bytes, etag=etag)
 
-    monkeypatch.setattr(lab.memory, "get", once)
-    lab.run()
+    monkeypatch.setattr(prep.memory, "get", once)
+    prep.run()
     assert "t1.jpg" in {one.path for one in wanted}
-    assert not any("DataChanged" in key for key in lab.memory.objects)
+    assert not any("DataChanged" in key for key in prep.memory.objects)

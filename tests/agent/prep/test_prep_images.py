@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from PIL import Image
 
-from image_crafts import BAD, CONVERTED, KEPT, SIXTEEN_BIT
+from image_samples import BAD, CONVERTED, KEPT, SIXTEEN_BIT
 from trainingrun_agent.prep.image import images
 from trainingrun_agent.prep.judge.duplicates import MAX_DISTANCE
 from trainingrun_agent.prep.model.annotation import UnusableError

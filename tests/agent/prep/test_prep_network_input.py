@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from prep_lab import Lab, seen
+from prep_in_memory import Preparation, seen
 from trainingrun_agent.pipeline.networks import NETWORKS
 from trainingrun_agent.prep.model.annotation import LabelledObject
 from trainingrun_agent.prep.statistics.distributions import Distributions, bin_sides
@@ -132,11 +132,11 @@ def test_boxes_of_one_size_are_reached_or_not(network: str, side: int) -> None:
     assert fit(network, found.sizes, too_small=0)["reached"] == (1 if best >= MATCHED else 0)
 
 
-def test_boxes_that_the_network_cannot_see_are_told(lab: Lab) -> None:
+def test_boxes_that_the_network_cannot_see_are_told(prep: Preparation) -> None:
     small = labelled(box=(5, 5, 8, 60))
-    lab.add("t0", xml=voc([labelled(), small, small]))
-    lab.run()
-    report: dict[str, Any] = lab.document("report.json")
+    prep.add("t0", xml=voc([labelled(), small, small]))
+    prep.run()
+    report: dict[str, Any] = prep.document("report.json")
     assert report["counts"] == {"BoxTooSmall": 1, "BoxesTooSmall": 1}
     one, many = sorted(report["findings"], key=lambda item: item["code"])
     assert (one["severity"], one["file"], one["object"]) == ("info", "t0.xml", 1)
@@ -145,10 +145,10 @@ def test_boxes_that_the_network_cannot_see_are_told(lab: Lab) -> None:
     assert seen(many) == "2 of 5 boxes are shorter than 8 pixels once ssd_inception_v2 scales images to 300 pixels"
 
 
-def test_images_much_larger_than_the_input_are_told(lab: Lab) -> None:
+def test_images_much_larger_than_the_input_are_told(prep: Preparation) -> None:
     size = (1280, 960)
-    lab.add("t0", encoded(picture(*size, seed="large")), voc([labelled(box=(100, 100, 900, 900))], size=size))
-    lab.run()
-    [finding] = lab.document("report.json")["findings"]
+    prep.add("t0", encoded(picture(*size, seed="large")), voc([labelled(box=(100, 100, 900, 900))], size=size))
+    prep.run()
+    [finding] = prep.document("report.json")["findings"]
     assert (finding["code"], finding["severity"]) == ("ImagesMuchLarger", "info")
     assert seen(finding) == "1 of 3 images are more than 4 times as large as the 300 pixels that ssd_inception_v2 uses"

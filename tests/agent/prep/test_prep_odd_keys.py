@@ -8,7 +8,7 @@ import unicodedata
 import pytest
 
 from label_sets import Files
-from prep_lab import Lab
+from prep_in_memory import Preparation
 from trainingrun_agent.config import AgentConfig
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.storage.s3 import S3Store
@@ -43,28 +43,28 @@ NAMES = {
 }
 
 
-def fill(lab: Lab, names: dict[str, str]) -> None:
-    lab.memory.objects.clear()
+def fill(prep: Preparation, names: dict[str, str]) -> None:
+    prep.memory.objects.clear()
     for name in names.values():
         file = name.rpartition("/")[2]
-        lab.add(name, jpeg(seed=name), voc(filename="".join(filter(str.isprintable, f"{file}.jpg"))))
-    lab.add("e0", split="eval")
+        prep.add(name, jpeg(seed=name), voc(filename="".join(filter(str.isprintable, f"{file}.jpg"))))
+    prep.add("e0", split="eval")
 
 
-def test_keys_are_names_and_nothing_else(lab: Lab) -> None:
-    fill(lab, NAMES)
-    made = lab.run()
-    assert lab.codes() == {}
+def test_keys_are_names_and_nothing_else(prep: Preparation) -> None:
+    fill(prep, NAMES)
+    made = prep.run()
+    assert prep.codes() == {}
     assert made.train_images == len(NAMES)
 
 
-def test_keys_on_the_wire(lab: Lab, s3_config: AgentConfig, s3_store: S3Store) -> None:
+def test_keys_on_the_wire(prep: Preparation, s3_config: AgentConfig, s3_store: S3Store) -> None:
     names = {what: name for what, name in NAMES.items() if what != "line ends"}  # the server's limit
-    fill(lab, names)
-    for key, data in lab.memory.objects.items():
+    fill(prep, names)
+    for key, data in prep.memory.objects.items():
         s3_store.put(key, data)
-    lab.store = s3_store
-    made = lab.run()
+    prep.store = s3_store
+    made = prep.run()
     report = json.loads(s3_store.get(f"ml/datasets/{made.digest}/report.json", max_bytes=4 << 20))
     assert report["findings"] == []
     assert made.train_images == len(names)
@@ -84,9 +84,9 @@ FEW: dict[str, tuple[Files, str]] = {
 
 
 @pytest.mark.parametrize(("files", "message"), FEW.values(), ids=FEW)
-def test_next_to_no_keys(lab: Lab, files: Files, message: str) -> None:
-    lab.memory.objects = {f"train/{name}": data for name, data in files.items()}
-    lab.add("e0", split="eval")
+def test_next_to_no_keys(prep: Preparation, files: Files, message: str) -> None:
+    prep.memory.objects = {f"train/{name}": data for name, data in files.items()}
+    prep.add("e0", split="eval")
     with pytest.raises(UserError) as caught:
-        lab.run()
+        prep.run()
     assert f"{caught.value.reason}: {caught.value.message}".startswith(message)

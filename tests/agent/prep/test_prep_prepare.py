@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from prep_lab import Lab
+from prep_in_memory import Preparation
 from trainingrun_agent.config import AgentConfig
 from trainingrun_agent.errors import Interrupted, UserError
 from trainingrun_agent.progress import Progress
@@ -30,19 +30,19 @@ ROLES = [
 ]
 
 
-def test_writes_the_documented_layout(lab: Lab, contract: Callable[[str, Any], None]) -> None:
-    lab.add("negative", xml=voc([]))
-    made = lab.run()
-    manifest = lab.document("MANIFEST.json")
+def test_writes_the_documented_layout(prep: Preparation, contract: Callable[[str, Any], None]) -> None:
+    prep.add("negative", xml=voc([]))
+    made = prep.run()
+    manifest = prep.document("MANIFEST.json")
     contract("manifest", manifest)
-    contract("report", lab.document("report.json"))
-    assert lab.memory.puts[-1] == made.manifest_key == f"ml/datasets/{made.digest}/MANIFEST.json"
+    contract("report", prep.document("report.json"))
+    assert prep.memory.puts[-1] == made.manifest_key == f"ml/datasets/{made.digest}/MANIFEST.json"
     assert [entry["role"] for entry in manifest["objects"]] == ROLES
     for entry in manifest["objects"]:
         home = "ml/" if entry["key"].startswith("datasets/") else f"ml/datasets/{made.digest}/"
-        data = lab.memory.objects[home + entry["key"]]
+        data = prep.memory.objects[home + entry["key"]]
         assert (len(data), hashlib.sha256(data).hexdigest()) == (entry["size"], entry["sha256"])
-    train = lab.document("report.json")["splits"]["train"]
+    train = prep.document("report.json")["splits"]["train"]
     assert sum(train.pop("statistics")["centres"]) == 3
     assert train == {
         "format": "pascalVOC",
@@ -56,25 +56,25 @@ def test_writes_the_documented_layout(lab: Lab, contract: Callable[[str, Any], N
     assert (made.train_images, made.eval_images, made.max_boxes_per_image, made.reused) == (4, 1, 1, False)
 
 
-def test_the_manifest_names_the_producer_of_the_request_whatever_the_progress_shows(lab: Lab) -> None:
-    lab.progress = Progress(stage="prep", pod_uid="shown")
-    lab.progress.update(epoch=9)
-    lab.run()
-    producer = lab.document("MANIFEST.json")["producer"]
+def test_the_manifest_names_the_producer_of_the_request_whatever_the_progress_shows(prep: Preparation) -> None:
+    prep.progress = Progress(stage="prep", pod_uid="shown")
+    prep.progress.update(epoch=9)
+    prep.run()
+    producer = prep.document("MANIFEST.json")["producer"]
     assert (producer["podUID"], producer["epoch"]) == ("pod-1", 0)
 
 
-def test_counts_what_the_labels_flag(lab: Lab) -> None:
+def test_counts_what_the_labels_flag(prep: Preparation) -> None:
     flags = "<difficult>1</difficult><occluded>1</occluded><truncated>0</truncated>"
-    lab.add("t0", xml=voc([labelled(extra=flags), labelled()]))
-    lab.run()
-    assert lab.document("report.json")["splits"]["train"]["flags"] == {"difficult": 1, "occluded": 1, "truncated": 0}
+    prep.add("t0", xml=voc([labelled(extra=flags), labelled()]))
+    prep.run()
+    assert prep.document("report.json")["splits"]["train"]["flags"] == {"difficult": 1, "occluded": 1, "truncated": 0}
 
 
-def test_writes_the_tutorials_csv(lab: Lab) -> None:
-    lab.add("t0", xml=voc([labelled(), labelled(box=(1.5, 2, 200, 30))]))
-    made = lab.run()
-    lines = lab.memory.objects[f"ml/datasets/{made.digest}/train_labels.csv"].decode().splitlines()
+def test_writes_the_tutorials_csv(prep: Preparation) -> None:
+    prep.add("t0", xml=voc([labelled(), labelled(box=(1.5, 2, 200, 30))]))
+    made = prep.run()
+    lines = prep.memory.objects[f"ml/datasets/{made.digest}/train_labels.csv"].decode().splitlines()
     assert lines[:3] == [
         "filename,width,height,class,xmin,ymin,xmax,ymax",
         "t0.jpg,160,120,tire,10,20,60,80",
@@ -82,124 +82,124 @@ def test_writes_the_tutorials_csv(lab: Lab) -> None:
     ]
 
 
-def test_progress_ends_with_everything_done(lab: Lab) -> None:
-    lab.run()
-    snapshot = lab.progress.snapshot()
+def test_progress_ends_with_everything_done(prep: Preparation) -> None:
+    prep.run()
+    snapshot = prep.progress.snapshot()
     assert (snapshot["phase"], snapshot["unit"]) == ("writing", "bytes")
     assert (
         snapshot["done"]
         == snapshot["total"]
-        == sum(len(data) for key, data in lab.memory.objects.items() if "/blobs/" in key)
+        == sum(len(data) for key, data in prep.memory.objects.items() if "/blobs/" in key)
     )
 
 
-def test_same_data_gives_the_same_bytes(lab: Lab) -> None:
-    lab.classes = ("tire", "hub")
+def test_same_data_gives_the_same_bytes(prep: Preparation) -> None:
+    prep.classes = ("tire", "hub")
     for index in range(40):
-        lab.add(f"more {index}", jpeg(seed=index), voc([labelled(), labelled("hub")]))
-    first = lab.run()
-    blobs = lab.blobs()
-    for key in [key for key in lab.memory.objects if key.startswith("ml/")]:
-        del lab.memory.objects[key]
-    again = lab.run()
+        prep.add(f"more {index}", jpeg(seed=index), voc([labelled(), labelled("hub")]))
+    first = prep.run()
+    blobs = prep.blobs()
+    for key in [key for key in prep.memory.objects if key.startswith("ml/")]:
+        del prep.memory.objects[key]
+    again = prep.run()
     assert not again.reused
-    assert (again.digest, lab.blobs()) == (first.digest, blobs)
+    assert (again.digest, prep.blobs()) == (first.digest, blobs)
 
 
-def test_the_second_run_reuses(lab: Lab) -> None:
-    first = lab.run()
-    lab.memory.puts.clear()
-    lab.memory.gets.clear()
-    again = lab.run()
+def test_the_second_run_reuses(prep: Preparation) -> None:
+    first = prep.run()
+    prep.memory.puts.clear()
+    prep.memory.gets.clear()
+    again = prep.run()
     assert again == replace(first, reused=True, numbers={**first.numbers, "reused": True})
-    assert lab.memory.puts == []
-    assert lab.memory.gets == [first.manifest_key]
+    assert prep.memory.puts == []
+    assert prep.memory.gets == [first.manifest_key]
 
 
 @pytest.mark.parametrize("suffix", [".tfrecord", "label_map.pbtxt", "report.json"])
 @pytest.mark.parametrize("damage", ["deleted", "cut"])
-def test_a_hit_is_believed_only_when_its_objects_are_there(lab: Lab, suffix: str, damage: str) -> None:
-    lab.run()
-    key = next(key for key in lab.memory.objects if key.endswith(suffix))
-    whole = lab.memory.objects.pop(key)
+def test_a_hit_is_believed_only_when_its_objects_are_there(prep: Preparation, suffix: str, damage: str) -> None:
+    prep.run()
+    key = next(key for key in prep.memory.objects if key.endswith(suffix))
+    whole = prep.memory.objects.pop(key)
     if damage == "cut":
-        lab.memory.objects[key] = whole[:-1]
-    assert not lab.run().reused
-    assert lab.memory.objects[key] == whole
+        prep.memory.objects[key] = whole[:-1]
+    assert not prep.run().reused
+    assert prep.memory.objects[key] == whole
 
 
-def test_a_broken_manifest_is_written_anew(lab: Lab) -> None:
-    first = lab.run()
-    lab.memory.objects[first.manifest_key] = b"{"
-    assert not lab.run().reused
-    assert lab.run().reused
+def test_a_broken_manifest_is_written_anew(prep: Preparation) -> None:
+    first = prep.run()
+    prep.memory.objects[first.manifest_key] = b"{"
+    assert not prep.run().reused
+    assert prep.run().reused
 
 
-CHANGES: dict[str, Callable[[Lab], Any]] = {
-    "image": lambda lab: lab.add("t0", jpeg(seed=77)),
-    "annotation": lambda lab: lab.add("t0", jpeg(seed=0), voc([labelled(box=(1, 2, 30, 40))])),
-    "one more image": lambda lab: lab.add("t9"),
-    "classes": lambda lab: setattr(lab, "classes", ("tire", "hub")),
-    "maxImageSide": lambda lab: setattr(lab, "max_image_side", 64),
-    "maxBadFiles": lambda lab: setattr(lab, "max_bad_files", "3"),
+CHANGES: dict[str, Callable[[Preparation], Any]] = {
+    "image": lambda prep: prep.add("t0", jpeg(seed=77)),
+    "annotation": lambda prep: prep.add("t0", jpeg(seed=0), voc([labelled(box=(1, 2, 30, 40))])),
+    "one more image": lambda prep: prep.add("t9"),
+    "classes": lambda prep: setattr(prep, "classes", ("tire", "hub")),
+    "maxImageSide": lambda prep: setattr(prep, "max_image_side", 64),
+    "maxBadFiles": lambda prep: setattr(prep, "max_bad_files", "3"),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_what_changes_the_data_set_changes_the_digest(lab: Lab, change: Callable[[Lab], Any]) -> None:
+def test_what_changes_the_data_set_changes_the_digest(prep: Preparation, change: Callable[[Preparation], Any]) -> None:
     for name in ("t0", "t1"):
-        lab.add(name, jpeg(seed=int(name[1])), voc([labelled(), labelled("hub")]))
-    lab.classes = ("hub", "tire")
-    first = lab.run()
-    change(lab)
-    second = lab.run()
+        prep.add(name, jpeg(seed=int(name[1])), voc([labelled(), labelled("hub")]))
+    prep.classes = ("hub", "tire")
+    first = prep.run()
+    change(prep)
+    second = prep.run()
     assert second.digest != first.digest
     assert not second.reused
 
 
-def test_other_files_change_nothing(lab: Lab) -> None:
-    first = lab.run()
-    lab.memory.objects["train/notes.txt"] = b"x"
-    lab.memory.objects["train/.t0.jpg"] = b"x"
-    lab.memory.objects["train/sub/"] = b""
-    assert lab.run().digest == first.digest
+def test_other_files_change_nothing(prep: Preparation) -> None:
+    first = prep.run()
+    prep.memory.objects["train/notes.txt"] = b"x"
+    prep.memory.objects["train/.t0.jpg"] = b"x"
+    prep.memory.objects["train/sub/"] = b""
+    assert prep.run().digest == first.digest
 
 
-def test_reads_a_voc_tree_by_image_set(lab: Lab) -> None:
+def test_reads_a_voc_tree_by_image_set(prep: Preparation) -> None:
     for name in ("a", "b", "c"):
-        lab.memory.objects[f"tree/JPEGImages/{name}.jpg"] = jpeg()
-        lab.memory.objects[f"tree/Annotations/{name}.xml"] = voc()
-    lab.memory.objects["tree/ImageSets/Main/train.txt"] = b"\xef\xbb\xbfa\r\nb  1\r\n\r\n"
-    lab.memory.objects["tree/ImageSets/Main/val.txt"] = b"c\n"
-    lab.train = replace(lab.train, key="tree/", image_set="train")
-    lab.eval = replace(lab.eval, key="tree/", image_set="val")
-    made = lab.run()
+        prep.memory.objects[f"tree/JPEGImages/{name}.jpg"] = jpeg()
+        prep.memory.objects[f"tree/Annotations/{name}.xml"] = voc()
+    prep.memory.objects["tree/ImageSets/Main/train.txt"] = b"\xef\xbb\xbfa\r\nb  1\r\n\r\n"
+    prep.memory.objects["tree/ImageSets/Main/val.txt"] = b"c\n"
+    prep.train = replace(prep.train, key="tree/", image_set="train")
+    prep.eval = replace(prep.eval, key="tree/", image_set="val")
+    made = prep.run()
     assert (made.train_images, made.eval_images) == (2, 1)
 
 
-def test_an_unknown_image_set_is_named_with_the_known_ones(lab: Lab) -> None:
-    lab.memory.objects["train/ImageSets/Main/trainval.txt"] = b"a\n"
-    lab.train = replace(lab.train, image_set="training")
+def test_an_unknown_image_set_is_named_with_the_known_ones(prep: Preparation) -> None:
+    prep.memory.objects["train/ImageSets/Main/trainval.txt"] = b"a\n"
+    prep.train = replace(prep.train, image_set="training")
     with pytest.raises(UserError, match=r"dataset\.train\.imageSet.*training\.txt; sets there: trainval") as caught:
-        lab.run()
+        prep.run()
     assert caught.value.reason == "ImageSetNotFound"
 
 
-def test_stops_when_told_to(lab: Lab) -> None:
+def test_stops_when_told_to(prep: Preparation) -> None:
     before = threading.active_count()
-    lab.stop.set()
+    prep.stop.set()
     with pytest.raises(Interrupted):
-        lab.run()
-    assert lab.memory.puts == []
+        prep.run()
+    assert prep.memory.puts == []
     assert threading.active_count() == before
-    assert list(lab.scratch.iterdir()) == []
+    assert list(prep.scratch.iterdir()) == []
 
 
-def test_works_on_the_wire(lab: Lab, s3_config: AgentConfig, s3_store: S3Store) -> None:
-    for key, data in lab.memory.objects.items():
+def test_works_on_the_wire(prep: Preparation, s3_config: AgentConfig, s3_store: S3Store) -> None:
+    for key, data in prep.memory.objects.items():
         s3_store.put(key, data)
-    lab.store = s3_store
-    made = lab.run()
+    prep.store = s3_store
+    made = prep.run()
     assert made.train_images == 3
-    assert lab.run() == replace(made, reused=True, numbers={**made.numbers, "reused": True})
+    assert prep.run() == replace(made, reused=True, numbers={**made.numbers, "reused": True})
     assert s3_store.head(made.manifest_key) is not None

@@ -12,7 +12,7 @@ import pytest
 
 from label_sets import CLASSES, SETS, Files, coco_document, images, open_images, tutorial_csv, yolo
 from label_sets import PHOTOS as PHOTO_LIST
-from prep_lab import Lab, seen
+from prep_in_memory import Preparation, seen
 from trainingrun_agent.errors import Interrupted, UserError
 from trainingrun_agent.prep.source.listing import Entry, Listing
 from trainingrun_agent.prep.source.recognise import recognise
@@ -126,27 +126,27 @@ def test_asked_for_nothing_is_looked_into() -> None:
     assert recognised({**PHOTOS, **VOC, **COCO}, asked="coco") == ("coco", [])
 
 
-def put(lab: Lab, files: Files, *, split: str = "train") -> None:
+def put(prep: Preparation, files: Files, *, split: str = "train") -> None:
     """Replace a split."""
-    for key in [key for key in lab.memory.objects if key.startswith(f"{split}/")]:
-        del lab.memory.objects[key]
-    lab.memory.objects.update({f"{split}/{path}": data for path, data in files.items()})
+    for key in [key for key in prep.memory.objects if key.startswith(f"{split}/")]:
+        del prep.memory.objects[key]
+    prep.memory.objects.update({f"{split}/{path}": data for path, data in files.items()})
 
 
 @pytest.fixture
-def coco_lab(lab: Lab) -> Lab:
+def coco_lab(prep: Preparation) -> Preparation:
     """Both splits in COCO; bad files are allowed, so that findings can be looked at."""
     for split in ("train", "eval"):
-        put(lab, {**images(split=split), **COCO}, split=split)
-    lab.classes, lab.max_bad_files = CLASSES, "5"
-    return lab
+        put(prep, {**images(split=split), **COCO}, split=split)
+    prep.classes, prep.max_bad_files = CLASSES, "5"
+    return prep
 
 
-def test_a_format_that_nothing_has_is_refused(lab: Lab) -> None:
-    lab.train = replace(lab.train, format="coco")
-    lab.memory.objects["train/x.json"] = b"[]"
+def test_a_format_that_nothing_has_is_refused(prep: Preparation) -> None:
+    prep.train = replace(prep.train, format="coco")
+    prep.memory.objects["train/x.json"] = b"[]"
     with pytest.raises(UserError) as caught:
-        lab.run()
+        prep.run()
     assert caught.value.reason == "LabelsNotFound"
     assert caught.value.message == (
         "spec.dataset.train.format: coco, but no file below spec.dataset.train.uri begins as that format"
@@ -162,36 +162,36 @@ def one_more(**image: Any) -> bytes:
     return document(images=[*coco_document()["images"], {"id": 1, "width": 128, "height": 64, **image}])
 
 
-FINDINGS: dict[str, tuple[Callable[[Lab], Any], str, str]] = {
+FINDINGS: dict[str, tuple[Callable[[Preparation], Any], str, str]] = {
     "listed, not uploaded": (
-        lambda lab: lab.memory.objects.update({"train/annotations.coco.json": one_more(file_name="gone.jpg")}),
+        lambda prep: prep.memory.objects.update({"train/annotations.coco.json": one_more(file_name="gone.jpg")}),
         "ImageMissing",
         "gone.jpg",
     ),
     "uploaded, not listed": (
-        lambda lab: lab.memory.objects.update({"train/more.jpg": jpeg(seed="more")}),
+        lambda prep: prep.memory.objects.update({"train/more.jpg": jpeg(seed="more")}),
         "ImageWithoutAnnotation",
         "more.jpg",
     ),
     "listed twice": (
-        lambda lab: lab.memory.objects.update({"train/annotations.coco.json": one_more(file_name="0001.jpg")}),
+        lambda prep: prep.memory.objects.update({"train/annotations.coco.json": one_more(file_name="0001.jpg")}),
         "ImageListedTwice",
         "0001.jpg",
     ),
     "listed in two files": (
-        lambda lab: lab.memory.objects.update(
+        lambda prep: prep.memory.objects.update(
             {"train/more.json": json.dumps({"images": [{"id": 1, "file_name": "0001.jpg"}]}).encode()}
         ),
         "ImageListedTwice",
         "0001.jpg",
     ),
     "cut off beside a whole one": (
-        lambda lab: lab.memory.objects.update({"train/more.json": document()[:-9]}),
+        lambda prep: prep.memory.objects.update({"train/more.json": document()[:-9]}),
         "AnnotationMalformed",
         "more.json",
     ),
     "boxes of no image": (
-        lambda lab: lab.memory.objects.update(
+        lambda prep: prep.memory.objects.update(
             {
                 "train/annotations.coco.json": document(
                     annotations=[*coco_document()["annotations"], {"image_id": 5, "bbox": [1, 2, 3, 4]}]
@@ -202,12 +202,12 @@ FINDINGS: dict[str, tuple[Callable[[Lab], Any], str, str]] = {
         "annotations.coco.json",
     ),
     "another file": (
-        lambda lab: lab.memory.objects.update({"train/package.json": b'{"name": "x"}'}),
+        lambda prep: prep.memory.objects.update({"train/package.json": b'{"name": "x"}'}),
         "FileIgnored",
         "package.json",
     ),
     "a box of a crowd": (
-        lambda lab: lab.memory.objects.update(
+        lambda prep: prep.memory.objects.update(
             {
                 "train/annotations.coco.json": document(
                     annotations=[
@@ -224,7 +224,11 @@ FINDINGS: dict[str, tuple[Callable[[Lab], Any], str, str]] = {
 
 @pytest.mark.parametrize(("change", "code", "file"), FINDINGS.values(), ids=FINDINGS)
 def test_finds(
-    coco_lab: Lab, contract: Callable[[str, Any], None], change: Callable[[Lab], Any], code: str, file: str
+    coco_lab: Preparation,
+    contract: Callable[[str, Any], None],
+    change: Callable[[Preparation], Any],
+    code: str,
+    file: str,
 ) -> None:
     change(coco_lab)
     made = coco_lab.run()
@@ -234,13 +238,13 @@ def test_finds(
     assert made.train_images >= 3
 
 
-def test_a_crowd_is_in_no_record(coco_lab: Lab) -> None:
+def test_a_crowd_is_in_no_record(coco_lab: Preparation) -> None:
     before = coco_lab.run().numbers["trainObjects"]
     FINDINGS["a box of a crowd"][0](coco_lab)
     assert coco_lab.run().numbers["trainObjects"] == before - 1
 
 
-def test_a_defect_names_image_object_and_place_in_the_file(coco_lab: Lab) -> None:
+def test_a_defect_names_image_object_and_place_in_the_file(coco_lab: Preparation) -> None:
     entries = coco_document()["annotations"]
     entries[2]["bbox"][1] = "top"
     coco_lab.memory.objects["train/annotations.coco.json"] = document(annotations=entries)
@@ -251,7 +255,7 @@ def test_a_defect_names_image_object_and_place_in_the_file(coco_lab: Lab) -> Non
 
 
 def test_a_file_that_changes_while_it_is_read_spoils_the_data_set(
-    coco_lab: Lab, monkeypatch: pytest.MonkeyPatch
+    coco_lab: Preparation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     download = coco_lab.memory.download
 
@@ -265,7 +269,7 @@ def test_a_file_that_changes_while_it_is_read_spoils_the_data_set(
     assert "annotations.coco.json: ObjectChanged" in caught.value.message
 
 
-def test_stops_while_labels_are_read(coco_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stops_while_labels_are_read(coco_lab: Preparation, monkeypatch: pytest.MonkeyPatch) -> None:
     download = coco_lab.memory.download
 
     def told(key: str, path: Any, **rest: Any) -> str:
@@ -278,7 +282,7 @@ def test_stops_while_labels_are_read(coco_lab: Lab, monkeypatch: pytest.MonkeyPa
     assert list(coco_lab.scratch.iterdir()) == []
 
 
-def test_cut_off_labels_fail_the_run_and_are_named_first(coco_lab: Lab) -> None:
+def test_cut_off_labels_fail_the_run_and_are_named_first(coco_lab: Preparation) -> None:
     coco_lab.memory.objects["train/annotations.coco.json"] = document()[:-9]
     with pytest.raises(UserError) as caught:
         coco_lab.run()
@@ -321,7 +325,7 @@ WRITTEN: dict[str, tuple[list[str], str, list[tuple[str, str]]]] = {
 
 @pytest.mark.parametrize(("paths", "written", "findings"), WRITTEN.values(), ids=WRITTEN)
 def test_names_in_files_of_labels(
-    coco_lab: Lab, paths: list[str], written: str, findings: list[tuple[str, str]]
+    coco_lab: Preparation, paths: list[str], written: str, findings: list[tuple[str, str]]
 ) -> None:
     rest = PHOTO_LIST[1:]
     table = tutorial_csv(rest)["train_labels.csv"] + f"{written},128,64,tire,10,20,60,40\n".encode()
@@ -331,60 +335,60 @@ def test_names_in_files_of_labels(
     assert [(finding["code"], finding["file"]) for finding in report["findings"]] == findings
 
 
-def test_yolo_missing_file_is_unlabelled_and_empty_one_a_negative(lab: Lab) -> None:
-    lab.classes, lab.max_bad_files = CLASSES, "1"
+def test_yolo_missing_file_is_unlabelled_and_empty_one_a_negative(prep: Preparation) -> None:
+    prep.classes, prep.max_bad_files = CLASSES, "1"
     for split in ("train", "eval"):
-        put(lab, {**images(split=split), **YOLO}, split=split)
-    lab.memory.objects["train/0001.txt"] = b""
-    del lab.memory.objects["train/größe.1.txt"]
-    lab.run()
-    report = lab.document("report.json")
+        put(prep, {**images(split=split), **YOLO}, split=split)
+    prep.memory.objects["train/0001.txt"] = b""
+    del prep.memory.objects["train/größe.1.txt"]
+    prep.run()
+    report = prep.document("report.json")
     assert report["counts"] == {"ImageWithoutAnnotation": 1}
     assert report["splits"]["train"]["negatives"] == 2
 
 
 @pytest.mark.parametrize("name", ["classes.txt", "labels/classes.txt", "data.yaml"])
-def test_a_class_list_that_says_otherwise_is_refused(lab: Lab, name: str) -> None:
+def test_a_class_list_that_says_otherwise_is_refused(prep: Preparation, name: str) -> None:
     """LabelImg rewrites classes.txt, which moves every id."""
-    lab.classes = CLASSES
+    prep.classes = CLASSES
     for split in ("train", "eval"):
-        put(lab, {**images(split=split), **YOLO}, split=split)
-    lab.memory.objects[f"train/{name}"] = b"names: [hub]" if name.endswith("yaml") else b"winter hub\ntire\n"
+        put(prep, {**images(split=split), **YOLO}, split=split)
+    prep.memory.objects[f"train/{name}"] = b"names: [hub]" if name.endswith("yaml") else b"winter hub\ntire\n"
     with pytest.raises(UserError) as caught:
-        lab.run()
+        prep.run()
     assert caught.value.reason == "ClassListMismatch"
     listed = "['hub']" if name.endswith("yaml") else "['winter hub', 'tire']"
     assert caught.value.message == (f"spec.dataset.classes is ['tire', 'winter hub'], but train/{name} lists {listed}")
 
 
-def test_yolo_readmes_and_lists_of_files_are_no_labels(lab: Lab) -> None:
-    lab.classes = CLASSES
+def test_yolo_readmes_and_lists_of_files_are_no_labels(prep: Preparation) -> None:
+    prep.classes = CLASSES
     for split in ("train", "eval"):
         put(
-            lab,
+            prep,
             {**images(split=split), **yolo(), "README.dataset.txt": b"hello", "train.txt": b"0001.jpg"},
             split=split,
         )
-    lab.run()
-    assert lab.codes() == {}
+    prep.run()
+    assert prep.codes() == {}
 
 
-def test_open_images_rows_of_other_images_are_passed_over(lab: Lab) -> None:
-    lab.classes = CLASSES
+def test_open_images_rows_of_other_images_are_passed_over(prep: Preparation) -> None:
+    prep.classes = CLASSES
     for split in ("train", "eval"):
-        put(lab, {**images(split=split), **open_images()}, split=split)
-    assert lab.run().train_images == 4
-    assert lab.codes() == {}
+        put(prep, {**images(split=split), **open_images()}, split=split)
+    assert prep.run().train_images == 4
+    assert prep.codes() == {}
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_labels_that_change_change_the_digest(lab: Lab, name: str) -> None:
-    lab.classes = CLASSES
+def test_labels_that_change_change_the_digest(prep: Preparation, name: str) -> None:
+    prep.classes = CLASSES
     files = {**images(), **SETS[name][1]()}
     for split in ("train", "eval"):
-        put(lab, files, split=split)
-    first = lab.run()
-    assert lab.run().reused
+        put(prep, files, split=split)
+    first = prep.run()
+    assert prep.run().reused
     path = next(path for path in sorted(files) if path not in PHOTOS and path != "classes.txt")
-    lab.memory.objects[f"train/{path}"] += b"\n"
-    assert lab.run().digest != first.digest
+    prep.memory.objects[f"train/{path}"] += b"\n"
+    assert prep.run().digest != first.digest

@@ -8,35 +8,35 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from prep_lab import Lab
+from prep_in_memory import Preparation
 from voc_data import encoded, jpeg, voc
 
 
-def peak_of(lab: Lab) -> int:
+def peak_of(prep: Preparation) -> int:
     """Bytes Python held at most, above what it held before."""
     tracemalloc.start()
     try:
-        lab.run()
+        prep.run()
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
 
 
-def filled(folder: Path, count: int, image: bytes) -> Lab:
+def filled(folder: Path, count: int, image: bytes) -> Preparation:
     folder.mkdir()
-    lab = Lab(folder)
+    prep = Preparation(folder)
     for index in range(count):
-        lab.add(f"{index:05d}", image)
-    lab.add("e", split="eval")
-    return lab
+        prep.add(f"{index:05d}", image)
+    prep.add("e", split="eval")
+    return prep
 
 
 def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     image = jpeg() + bytes(50_000)
     small, large = filled(tmp_path / "small", 800, image), filled(tmp_path / "large", 3000, image)
-    for lab in (small, large):
+    for prep in (small, large):
         # Uploads stream; the store in memory must not be what is measured.
-        monkeypatch.setattr(lab.memory, "upload", lambda _key, file, **_: digest_of(file))
+        monkeypatch.setattr(prep.memory, "upload", lambda _key, file, **_: digest_of(file))
     few, many = peak_of(small), peak_of(large)
     assert many < few + 2200 * 2_000, f"{few} bytes for 800 images, {many} for 3000"
 
@@ -51,8 +51,8 @@ def digest_of(file: object) -> str:
 def test_images_of_many_pixels_wait_for_each_other(tmp_path: Path) -> None:
     size = (4000, 3000)
     data = encoded(Image.new("RGB", size), "PNG")
-    lab = filled(tmp_path / "lab", 6, data)
+    prep = filled(tmp_path / "prep", 6, data)
     for index in range(6):
-        lab.memory.objects[f"train/{index:05d}.xml"] = voc(size=size)
-    lab.max_image_side = 256
-    assert lab.run().train_images == 6
+        prep.memory.objects[f"train/{index:05d}.xml"] = voc(size=size)
+    prep.max_image_side = 256
+    assert prep.run().train_images == 6

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from label_sets import CLASSES, SETS, images
-from prep_lab import Lab
+from prep_in_memory import Preparation
 from trainingrun_agent.config import SplitRule
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.split.eval_fraction import split_of
@@ -18,20 +18,20 @@ RULE = SplitRule(Decimal("0.3"), 0, "image")
 
 
 @pytest.fixture
-def lab(lab: Lab) -> Lab:
+def prep(prep: Preparation) -> Preparation:
     """Forty images in one folder, about three in ten for evaluation."""
-    lab.memory.objects.clear()
+    prep.memory.objects.clear()
     for number in range(40):
-        lab.add(f"{number}")
-    lab.eval, lab.split = None, RULE
-    return lab
+        prep.add(f"{number}")
+    prep.eval, prep.split = None, RULE
+    return prep
 
 
-def names(lab: Lab, split: str) -> set[str]:
+def names(prep: Preparation, split: str) -> set[str]:
     """Images in the records of a split."""
-    manifest = lab.document("MANIFEST.json")
+    manifest = prep.document("MANIFEST.json")
     found = [
-        lab.memory.objects[f"ml/{entry['key']}"] for entry in manifest["objects"] if entry["role"] == f"{split}Records"
+        prep.memory.objects[f"ml/{entry['key']}"] for entry in manifest["objects"] if entry["role"] == f"{split}Records"
     ]
     return {
         f"{number}"
@@ -40,59 +40,59 @@ def names(lab: Lab, split: str) -> set[str]:
     }
 
 
-def test_every_image_is_on_its_side(lab: Lab, contract: Callable[[str, Any], None]) -> None:
-    made = lab.run()
-    contract("manifest", lab.document("MANIFEST.json"))
-    contract("report", lab.document("report.json"))
+def test_every_image_is_on_its_side(prep: Preparation, contract: Callable[[str, Any], None]) -> None:
+    made = prep.run()
+    contract("manifest", prep.document("MANIFEST.json"))
+    contract("report", prep.document("report.json"))
     expected = {
         split: {f"{n}" for n in range(40) if split_of(f"{n}.jpg", RULE) == split} for split in ("train", "eval")
     }
-    assert {split: names(lab, split) for split in expected} == expected
+    assert {split: names(prep, split) for split in expected} == expected
     assert (made.train_images, made.eval_images) == (len(expected["train"]), len(expected["eval"]))
     assert 5 <= made.eval_images <= 20
 
 
-def test_findings_are_told_on_the_side_of_their_image(lab: Lab) -> None:
-    lab.max_bad_files = "10%"
+def test_findings_are_told_on_the_side_of_their_image(prep: Preparation) -> None:
+    prep.max_bad_files = "10%"
     bad = {split: next(f"{n}" for n in range(40) if split_of(f"{n}.jpg", RULE) == split) for split in ("train", "eval")}
     for name in bad.values():
-        lab.add(name, b"<html>")
-    lab.run()
-    report = lab.document("report.json")
+        prep.add(name, b"<html>")
+    prep.run()
+    report = prep.document("report.json")
     assert {(item["split"], item["file"]) for item in report["findings"]} == {
         (split, f"{name}.jpg") for split, name in bad.items()
     }
     assert [report["splits"][split]["badFiles"] for split in ("train", "eval")] == [1, 1]
 
 
-def test_another_rule_is_another_data_set(lab: Lab) -> None:
-    first = lab.run()
-    lab.split = SplitRule(Decimal("0.3"), 1, "image")
-    second = lab.run()
+def test_another_rule_is_another_data_set(prep: Preparation) -> None:
+    first = prep.run()
+    prep.split = SplitRule(Decimal("0.3"), 1, "image")
+    second = prep.run()
     assert second.digest != first.digest
     assert not second.reused
 
 
-def test_an_eval_set_without_images_is_refused(lab: Lab) -> None:
-    lab.split = SplitRule(Decimal("0.0001"), 0, "image")
+def test_an_eval_set_without_images_is_refused(prep: Preparation) -> None:
+    prep.split = SplitRule(Decimal("0.0001"), 0, "image")
     with pytest.raises(UserError) as caught:
-        lab.run()
+        prep.run()
     assert caught.value.reason == "EmptyEvalSet"
     assert "spec.dataset.evalFraction 0.0001 leaves no image" in caught.value.message
     assert "evalFraction" in caught.value.hint
 
 
-def test_labels_of_a_whole_data_set_are_divided_too(lab: Lab) -> None:
-    lab.memory.objects = {f"train/{path}": data for path, data in {**images(), **SETS["coco"][1]()}.items()}
-    lab.classes = CLASSES
-    lab.split = SplitRule(Decimal("0.5"), 3, "image")
-    made = lab.run()
+def test_labels_of_a_whole_data_set_are_divided_too(prep: Preparation) -> None:
+    prep.memory.objects = {f"train/{path}": data for path, data in {**images(), **SETS["coco"][1]()}.items()}
+    prep.classes = CLASSES
+    prep.split = SplitRule(Decimal("0.5"), 3, "image")
+    made = prep.run()
     assert made.train_images + made.eval_images == 4
     assert made.eval_images > 0
 
 
-def test_without_eval_everything_is_for_training(lab: Lab) -> None:
-    lab.split = None
-    made = lab.run()
+def test_without_eval_everything_is_for_training(prep: Preparation) -> None:
+    prep.split = None
+    made = prep.run()
     assert (made.train_images, made.eval_images) == (40, 0)
-    assert list(lab.document("report.json")["splits"]) == ["train"]
+    assert list(prep.document("report.json")["splits"]) == ["train"]

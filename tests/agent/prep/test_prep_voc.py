@@ -7,8 +7,8 @@ import pytest
 from trainingrun_agent.prep.model.annotation import UnusableError
 from trainingrun_agent.prep.source.readers import labelimg
 from trainingrun_agent.prep.source.readers.pascal_voc import parse, read
-from voc_crafts import BAD, GOOD, TIRE, box
 from voc_data import labelled, voc
+from voc_samples import BAD, GOOD, TIRE, box
 
 PLACED = b"""<annotation verified="yes">
 \t<folder>f</folder>

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from prep_lab import Lab
+from prep_in_memory import Preparation
 from trainingrun_agent.errors import Interrupted, StorageRefused
 from trainingrun_agent.ordered import Bounds
 from trainingrun_agent.prep.image.check import Checker
@@ -22,32 +22,32 @@ from voc_data import jpeg
 
 
 @pytest.fixture
-def lab(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
+def prep(prep: Preparation, monkeypatch: pytest.MonkeyPatch) -> Preparation:
     for number in range(40):
-        lab.add(f"image {number}")
-    lab.add("bad", jpeg(seed="bad")[:-2])
-    lab.max_bad_files = "10%"
+        prep.add(f"image {number}")
+    prep.add("bad", jpeg(seed="bad")[:-2])
+    prep.max_bad_files = "10%"
     monkeypatch.setattr(shards, "TARGET_BYTES", 40_000)
     monkeypatch.setattr(supervisor, "READ_IMAGES", 3)
     monkeypatch.setattr(supervisor, "BATCH", Bounds(max_items=1, max_cost=4 << 20))
-    return lab
+    return prep
 
 
 def with_workers(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     monkeypatch.setattr("trainingrun_agent.prep.build.workers_for", lambda _: count)
 
 
-def test_workers_give_what_one_process_gives(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    alone = lab.run()
-    objects = dict(lab.memory.objects)
+def test_workers_give_what_one_process_gives(prep: Preparation, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = prep.run()
+    objects = dict(prep.memory.objects)
     for key in [key for key in objects if key.startswith("ml/")]:
-        del lab.memory.objects[key]
+        del prep.memory.objects[key]
     with_workers(monkeypatch, 2)
-    together = lab.run()
+    together = prep.run()
     assert together.digest == alone.digest
-    changed = {key for key, data in lab.memory.objects.items() if objects.get(key) != data}
+    changed = {key for key, data in prep.memory.objects.items() if objects.get(key) != data}
     assert {key.rpartition("/")[2] for key in changed} <= {"MANIFEST.json"}  # the time in it
-    assert list(lab.scratch.iterdir()) == []
+    assert list(prep.scratch.iterdir()) == []
 
 
 DEADLY = b"deadly"
@@ -77,27 +77,27 @@ class MortalWorker(WorkerProcess):
         return shard
 
 
-def test_an_image_that_kills_its_worker_costs_that_image(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_that_kills_its_worker_costs_that_image(prep: Preparation, monkeypatch: pytest.MonkeyPatch) -> None:
     with_workers(monkeypatch, 1)
     monkeypatch.setattr(pool, "WorkerProcess", MortalWorker)
-    lab.add("image 7", jpeg(seed="deadly") + DEADLY)
-    made = lab.run()
+    prep.add("image 7", jpeg(seed="deadly") + DEADLY)
+    made = prep.run()
     assert made.train_images == 3 + 40 - 1
-    found = [(item["code"], item["file"]) for item in lab.document("report.json")["findings"]]
+    found = [(item["code"], item["file"]) for item in prep.document("report.json")["findings"]]
     assert found == [("ImageTruncated", "bad.jpg"), ("ImageCrashesDecoder", "image 7.jpg")]
-    assert lab.progress.snapshot()["phase"] == "writing"
+    assert prep.progress.snapshot()["phase"] == "writing"
 
 
-def test_workers_that_cannot_live_end_the_preparation(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_that_cannot_live_end_the_preparation(prep: Preparation, monkeypatch: pytest.MonkeyPatch) -> None:
     with_workers(monkeypatch, 1)
     monkeypatch.setattr(worker_process.sys, "executable", "/bin/false")
     with pytest.raises(RuntimeError, match="workers died 20 times at shard train-00000"):
-        lab.run()
+        prep.run()
 
 
-ERRORS: dict[str, tuple[Callable[[Lab, str], bytes], type[Exception]]] = {
+ERRORS: dict[str, tuple[Callable[[Preparation, str], bytes], type[Exception]]] = {
     "refused": (lambda _lab, key: refuse(key), StorageRefused),
-    "stopped": (lambda lab, _key: stop(lab), Interrupted),
+    "stopped": (lambda prep, _key: stop(prep), Interrupted),
 }
 
 
@@ -105,28 +105,31 @@ def refuse(key: str) -> bytes:
     raise StorageRefused(ACCESS_DENIED, call="GetObject", where=key, answer="403")
 
 
-def stop(lab: Lab) -> bytes:
-    lab.stop.set()
+def stop(prep: Preparation) -> bytes:
+    prep.stop.set()
     return jpeg()
 
 
 @pytest.mark.parametrize(("trouble", "expected"), ERRORS.values(), ids=ERRORS)
 def test_trouble_ends_all_workers(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch, trouble: Callable[[Lab, str], bytes], expected: type[Exception]
+    prep: Preparation,
+    monkeypatch: pytest.MonkeyPatch,
+    trouble: Callable[[Preparation, str], bytes],
+    expected: type[Exception],
 ) -> None:
     with_workers(monkeypatch, 2)
-    get = lab.memory.get
+    get = prep.memory.get
 
     def troubled(key: str, *, max_bytes: int, etag: str = "") -> bytes:
-        return trouble(lab, key) if key.endswith("image 9.jpg") else get(key, max_bytes=max_bytes, etag=etag)
+        return trouble(prep, key) if key.endswith("image 9.jpg") else get(key, max_bytes=max_bytes, etag=etag)
 
-    monkeypatch.setattr(lab.memory, "get", troubled)
+    monkeypatch.setattr(prep.memory, "get", troubled)
     before = threading.active_count()
     with pytest.raises(expected):
-        lab.run()
+        prep.run()
     assert threading.active_count() == before
-    assert list(lab.scratch.iterdir()) == []
-    assert not any(key.endswith("MANIFEST.json") for key in lab.memory.objects)
+    assert list(prep.scratch.iterdir()) == []
+    assert not any(key.endswith("MANIFEST.json") for key in prep.memory.objects)
 
 
 def test_an_error_of_the_disk_in_a_worker_is_raised_in_the_main_process() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from label_crafts import BOX, CVAT_BOX, HEADER, OPEN, RECT, ROW, SHARES, XYWH, A, coco, cvat, drawn, read, task, via
 from label_reading import Corners
+from label_samples import BOX, CVAT_BOX, HEADER, OPEN, RECT, ROW, SHARES, XYWH, A, coco, cvat, drawn, read, task, via
 
 Boxes = list[tuple[str, Corners]]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from label_crafts import CVAT_BOX, HEADER, OPEN, RECT, ROW, A, coco, cvat, read, task, via
+from label_samples import CVAT_BOX, HEADER, OPEN, RECT, ROW, A, coco, cvat, read, task, via
 from trainingrun_agent.prep.model.annotation import Annotation, UnusableError
 
 UNUSABLE: dict[str, tuple[str, Any, str]] = {

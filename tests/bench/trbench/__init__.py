@@ -1,1 +1,1 @@
-"""What the product costs: programs that measure, and print each number with its limit. Never part of a test."""
+"""Benchmarks of speed, memory and size: each prints its measurements with their limits. Not part of the tests."""

@@ -1,8 +1,8 @@
-"""What decoding alone allows: the same files, decoded as preparation does, and nothing else.
+"""Decode the same JPEG files as preparation does and nothing else: an upper bound for the speed of preparation.
 
-Preparation decodes brightness at an eighth of the size, which reads the whole stream and so finds truncation. Processes
-have started and imported when the clock starts. Beside it what a loop allows that does the least that is asked for each
-image, all of it in C, and looks at none of it: decode, parse the XML, hash the image and its record, write it.
+Preparation decodes brightness at an eighth of the size, which reads the whole stream and so detects truncation. The
+clock starts when all processes have started and imported. A second bound, `minimal`, also does what preparation cannot
+leave out, in C and without checking anything: parse the XML, hash the image and its record, write the record.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from PIL import Image
 from trainingrun_agent.prep.image.images import LOOKED_AT
 
 
-def images_per_second(folder: Path, *, processes: int, least: bool = False) -> float:
-    """Decode every JPEG of a folder once; with `least` the other things that cannot be left out as well."""
+def images_per_second(folder: Path, *, processes: int, minimal: bool = False) -> float:
+    """Decode every JPEG of a folder once; with `minimal`, also do the other work that cannot be left out."""
     paths = sorted(folder.glob("*.jpg"))
     context = multiprocessing.get_context("spawn")
     start, end = context.Barrier(processes + 1), context.Barrier(processes + 1)
     workers = [
-        context.Process(target=_work, args=(paths[at::processes], start, end, least), daemon=True)
+        context.Process(target=_work, args=(paths[at::processes], start, end, minimal), daemon=True)
         for at in range(processes)
     ]
     for worker in workers:
@@ -42,21 +42,21 @@ def images_per_second(folder: Path, *, processes: int, least: bool = False) -> f
     return len(paths) / seconds
 
 
-def _work(paths: Sequence[Path], start: Barrier, end: Barrier, least: bool) -> None:
+def _work(paths: Sequence[Path], start: Barrier, end: Barrier, minimal: bool) -> None:
     try:
         with tempfile.TemporaryFile(dir=paths[0].parent.parent) as out:
             start.wait()
             for path in paths:
                 data = path.read_bytes()
                 _decode(data)
-                if least:
+                if minimal:
                     etree.fromstring(path.with_suffix(".xml").read_bytes())
                     hashlib.sha256(data).digest()
                     hashlib.sha256(data).digest()
                     out.write(data)
         end.wait()
     except BaseException:
-        end.abort()  # else everybody would wait for this one
+        end.abort()  # otherwise all others would wait for this process
         raise
 
 

@@ -1,8 +1,8 @@
-"""What dirty data costs a model: the demo's network trained on a clean set, and on the same set with defects.
+"""Measure how much dirty data lowers a model's score: train the demo's network on clean photos and on defective ones.
 
-The dirty set is prepared by us and, as it is, the tutorial's way; all are trained by the same driver with the same
-configuration and evaluated on the same clean images. The weights begin at random, so each variant is trained several
-times, each time on other photos, and the medians are compared.
+Each set is prepared by us and by the tutorial's scripts. All are trained by the same driver with the same configuration
+and evaluated on the same clean images. Initial weights are random, so each variant is trained several times, each time
+on other photos, and the medians are compared.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prep_lab import Lab
+from prep_in_memory import Preparation
 from trainingrun_agent.pipeline.build import build_pipeline_config
-from trbench import tutorial_way
-from trbench.numbers import Echo, Number
-from trbench.spoilt import LOST, PLAN, as_it_is, spoilt
+from trbench import tutorial_scripts
+from trbench.defects import PLAN, UNREPAIRABLE, unchanged, with_defects
+from trbench.measurements import Echo, Measurement
 from trcluster import ClusterError
 from trcluster.command import last_lines
 from trdemo.tires import Photo, draw_set
@@ -36,34 +36,33 @@ NETWORK = "ssd_mobilenet_v1_0.25_128"
 MAX_BOXES = 4
 MARGIN = 0.05
 UNKNOWN = 0
-"""The id of a class that the tutorial's scripts do not know, as their users are told to write it; else they abort."""
+"""Class id that the tutorial's scripts write for an unknown class; without one they abort."""
 TRAINER = REPOSITORY / "images" / "trainer"
 
 
 Make = Callable[[Path, list[Photo]], int]
-"""Writes the records of photos, and returns how many."""
+"""A function that writes the records of photos to a path and returns their number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Of one training; 0 for one that came to no evaluation."""
+    """Scores of one training; 0 if it ended without an evaluation."""
 
     ap50: float
     m_ap: float
 
 
-def measure(echo: Echo) -> Iterator[Number]:
-    """The scores of each variant, then what the dirt took from them."""
-    tutorial = tutorial_way.ready(echo)
-    share = 1 - PLAN.count(as_it_is) / len(PLAN)
-    echo(
-        f"{IMAGES} photos, {share:.0%} with a defect, {LOST:.0%} beyond mending; {RUNS} trainings of {STEPS} steps each"
-    )
+def measure(echo: Echo) -> Iterator[Measurement]:
+    """Measure the scores of each variant, then the differences that the defects make."""
+    tutorial = tutorial_scripts.ready(echo)
+    share = 1 - PLAN.count(unchanged) / len(PLAN)
+    defective = f"{share:.0%} with a defect, {UNREPAIRABLE:.0%} that only a person can repair"
+    echo(f"{IMAGES} photos, {defective}; {RUNS} trainings of {STEPS} steps each")
     variants: dict[str, Make] = {
         "clean, prepared by us": _prepared,
-        "clean, the tutorial's way": lambda path, photos: _untreated(tutorial, path, photos),
-        "dirty, prepared by us": lambda path, photos: _prepared(path, spoilt(photos)),
-        "dirty, the tutorial's way": lambda path, photos: _untreated(tutorial, path, spoilt(photos)),
+        "clean, tutorial's scripts": lambda path, photos: _untreated(tutorial, path, photos),
+        "dirty, prepared by us": lambda path, photos: _prepared(path, with_defects(photos)),
+        "dirty, tutorial's scripts": lambda path, photos: _untreated(tutorial, path, with_defects(photos)),
     }
     medians = []
     for name, make in variants.items():
@@ -72,17 +71,17 @@ def measure(echo: Echo) -> Iterator[Number]:
             ("AP@.5", [score.ap50 for score in scores]),
             ("mAP", [score.m_ap for score in scores]),
         ):
-            yield Number(
+            yield Measurement(
                 f"{what}: {name}", statistics.median(values), "", detail=" ".join(map("{:.3f}".format, values))
             )
         medians.append(statistics.median(score.ap50 for score in scores))
     clean, _, ours, theirs = medians
-    yield Number("AP@.5 that the dirt takes from us", clean - ours, "", MARGIN)
-    yield Number("AP@.5 that it leaves the tutorial's way, of ours", theirs / ours, "x", 1 - MARGIN)
+    yield Measurement("AP@.5 lost to defects, prepared by us", clean - ours, "", MARGIN)
+    yield Measurement("AP@.5 with defects, tutorial's over ours", theirs / ours, "x", 1 - MARGIN)
 
 
 def _score(python: str, make: Make, seed: int, echo: Echo) -> Score:
-    """Train once."""
+    """Train one variant once and return its scores."""
     with tempfile.TemporaryDirectory(prefix="trbench-") as name:
         root = Path(name)
         spec = _lay_out(root)
@@ -108,15 +107,15 @@ def _score(python: str, make: Make, seed: int, echo: Echo) -> Score:
 
 
 def _lay_out(root: Path) -> dict[str, Any]:
-    """The folder and spec of a training."""
-    sys.path.append(str(REPOSITORY / "tests" / "trainer"))  # it belongs to the trainer's tests
+    """Prepare the folder of a training; returns its spec."""
+    sys.path.append(str(REPOSITORY / "tests" / "trainer"))  # trainer_runs.py is part of the trainer's tests
     spec = importlib.import_module("trainer_runs").lay_out(root, steps=STEPS, save_every=STEPS, images=(1, 1))
     assert isinstance(spec, dict)
     return spec
 
 
 def _config() -> str:
-    """One for all variants: what depends on the number of images must not differ."""
+    """One pipeline.config for all variants, so that their different numbers of images do not change it."""
     return build_pipeline_config(
         network=NETWORK,
         num_classes=1,
@@ -130,21 +129,21 @@ def _config() -> str:
 
 
 def _prepared(path: Path, photos: Iterable[Photo]) -> int:
-    """Write the records that preparation makes of photos; returns how many."""
+    """Write the records that preparation makes of photos; returns their number."""
     with tempfile.TemporaryDirectory(prefix="trbench-") as scratch:
-        lab = Lab(Path(scratch), max_bad_files=f"{LOST + 0.02:.0%}")
+        prep = Preparation(Path(scratch), max_bad_files=f"{UNREPAIRABLE + 0.02:.0%}")
         for photo in photos:
-            lab.add(photo.name.removesuffix(".jpg"), photo.jpeg, photo.xml)
-        lab.add("eval", split="eval")
-        made = lab.run()
-        manifest = lab.document("MANIFEST.json")
+            prep.add(photo.name.removesuffix(".jpg"), photo.jpeg, photo.xml)
+        prep.add("eval", split="eval")
+        made = prep.run()
+        manifest = prep.document("MANIFEST.json")
         keys = [entry["key"] for entry in manifest["objects"] if entry["role"] == "trainRecords"]
-        path.write_bytes(b"".join(lab.memory.objects[f"ml/{key}"] for key in keys))
+        path.write_bytes(b"".join(prep.memory.objects[f"ml/{key}"] for key in keys))
         return made.train_images
 
 
-def _untreated(tutorial: tutorial_way.Tutorial, path: Path, photos: Iterable[Photo]) -> int:
-    """Write the records that the tutorial's scripts make of photos; returns how many."""
+def _untreated(tutorial: tutorial_scripts.Tutorial, path: Path, photos: Iterable[Photo]) -> int:
+    """Write the records that the tutorial's scripts make of photos; returns their number."""
     with tempfile.TemporaryDirectory(prefix="trbench-") as name:
         folder = Path(name)
         for photo in photos:

@@ -1,7 +1,7 @@
-"""Our training loop against the Object Detection API's own, in real TensorFlow 1.14.
+"""Compare our training loop with the Object Detection API's model_main, in real TensorFlow 1.14.
 
 Both train the demo's network on the same records with the same pipeline.config, save and evaluate at the same steps,
-and end with a last save and a last evaluation. Seconds are the life of the process, imports included.
+and end with a last save and a last evaluation. Seconds are the lifetime of the process, imports included.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from trbench.numbers import Echo, Number, compare
+from trbench.measurements import Echo, Measurement, compare
 from trcluster import ClusterError
 from trcluster.command import run
 from trimages.paths import REPOSITORY
@@ -27,18 +27,18 @@ LIMIT = 1.05
 TIMEOUT_SECONDS = 1800.0
 STEPS, SAVE_EVERY, IMAGES = 300, 100, (120, 20)
 TRAINER = REPOSITORY / "images" / "trainer"
-STOCK = REPOSITORY / "tests" / "bench" / "stock.py"
+MODEL_MAIN = REPOSITORY / "tests" / "bench" / "stock_model_main.py"
 
 
-def measure(echo: Echo) -> Iterator[Number]:
-    """One ratio."""
+def measure(echo: Echo) -> Iterator[Measurement]:
+    """Measure our training time over that of model_main."""
     needs.prepare("tensorflow", echo=echo)
     python = os.environ.get("TRAININGRUN_TF_PYTHON")
     if not python:
         raise ClusterError("TensorFlow 1.14 has wheels for x86-64 only")
-    found = compare(lambda: _ours(python), lambda: _stock(python), pairs=PAIRS)
+    found = compare(lambda: _ours(python), lambda: _model_main(python), pairs=PAIRS)
     detail = f"ours {found.ours:.1f} s, model_main {found.theirs:.1f} s, {STEPS} steps, {STEPS // SAVE_EVERY} saves"
-    yield Number("training against model_main", found.ratio, "x", LIMIT, detail)
+    yield Measurement("training against model_main", found.ratio, "x", LIMIT, detail)
 
 
 def _ours(python: str) -> float:
@@ -49,16 +49,16 @@ def _ours(python: str) -> float:
         return _timed(argv, newest=root / "model" / f"model.ckpt-{STEPS}.index")
 
 
-def _stock(python: str) -> float:
+def _model_main(python: str) -> float:
     with tempfile.TemporaryDirectory(prefix="trbench-") as name:
         root = Path(name)
         spec = _lay_out(root)
-        argv = [python, str(STOCK), name, json.dumps(spec)]
+        argv = [python, str(MODEL_MAIN), name, json.dumps(spec)]
         return _timed(argv, newest=root / "model" / f"model.ckpt-{STEPS}.index")
 
 
 def _lay_out(root: Path) -> dict[str, Any]:
-    sys.path.append(str(REPOSITORY / "tests" / "trainer"))  # it belongs to the trainer's tests
+    sys.path.append(str(REPOSITORY / "tests" / "trainer"))  # trainer_runs.py is part of the trainer's tests
     lay_out = importlib.import_module("trainer_runs").lay_out
     return {**lay_out(root, steps=STEPS, save_every=SAVE_EVERY, images=IMAGES), "evalEverySteps": SAVE_EVERY}
 

@@ -1,8 +1,8 @@
-"""Preparation from a bucket to the same bucket, against its two halves: the same from disk, and reading the same keys.
+"""Compare preparation from bucket to bucket with its two parts: the same from disk, and reading the same keys.
 
-The server runs on this machine. Where it shares the cores with the agent, its CPU adds up with that of both halves,
-which that of a server on another machine does not; so the limit is for the server on cores of its own, and the agent on
-the others. Cores of a virtual machine may be two threads of one physical core, and then share its units all the same.
+The S3 server runs on this machine. When it shares cores with the agent, its CPU time adds to that of preparation, which
+the CPU time of a remote server would not. So the limit applies to the server on separate cores, `apart`. Two cores of a
+virtual machine may be threads of one physical core; then they still slow each other down.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from time import monotonic
 from trainingrun_agent.prep.sharding.supervisor import READS_AT_ONCE
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.base import ObjectStore
-from trbench.alone import alone
-from trbench.numbers import Comparison, Echo, Number, compare
+from trbench.agent_store import POD, open_store
+from trbench.measurements import Comparison, Echo, Measurement, compare
+from trbench.own_process import in_own_process
 from trbench.photos import Photos
-from trbench.pod import POD, open_store
-from trbench.preparing import prepare
-from trbench.server import on_cores, s3_server
+from trbench.s3_server import on_cores, s3_server
+from trbench.timed_prepare import prepare
 from trdemo.bucket import Bucket
-from trdemo.place import Storage
+from trdemo.target import Storage
 
 BUCKET, PREFIX = "bench", "images/"
 LIMIT = 1.25
@@ -37,55 +37,55 @@ MAX_BYTES = 32 << 20
 
 @dataclass(frozen=True)
 class _Cores:
-    """Who runs where; on all cores where none is named."""
+    """Cores of the agent and of the server; empty means all."""
 
     name: str
     agent: Collection[int] = ()
     server: Collection[int] = ()
 
 
-def measure(photos: Photos, local: Callable[[], float], echo: Echo) -> Iterator[Number]:
-    """`local` is the time of the same from folder to folder, workers' start included."""
+def measure(photos: Photos, local: Callable[[], float], echo: Echo) -> Iterator[Measurement]:
+    """Measure with shared and with separate cores; `local` measures the same preparation from folder to folder."""
     found = yield from _compared(_Cores("shared"), photos, local, echo)
-    would = f"not judged: with the server elsewhere the limit is {LIMIT:g} x"
-    yield Number("bucket to bucket over the slower half, shared", found.ratio, "x", detail=would)
+    detail = f"no limit here; with the server on separate cores it is {LIMIT:g} x"
+    yield Measurement("bucket to bucket over the slower part, shared", found.ratio, "x", detail=detail)
     cores = sorted(os.sched_getaffinity(0))
     half = len(cores) // 2
     if not half:
-        yield Number("cores to keep the server apart: skipped", len(cores), "", detail="takes two; nothing is judged")
+        yield Measurement("cores for a separate server: skipped", len(cores), "", detail="needs two cores")
         return
     found = yield from _compared(_Cores("apart", cores[:half], cores[half:]), photos, local, echo)
-    told = f"agent on {half} of the cores, server on {len(cores) - half}"
-    yield Number("bucket to bucket over the slower half, apart", found.ratio, "x", LIMIT, told)
+    detail = f"agent on {half} of the cores, server on {len(cores) - half}"
+    yield Measurement("bucket to bucket over the slower part, apart", found.ratio, "x", LIMIT, detail)
 
 
 def _compared(
     cores: _Cores, photos: Photos, local: Callable[[], float], echo: Echo
-) -> Generator[Number, None, Comparison]:
+) -> Generator[Measurement, None, Comparison]:
     with s3_server(echo, cores=cores.server) as (storage, files), on_cores(cores.agent):
         bucket = Bucket(storage, BUCKET)
         bucket.create()
         keys = [f"{PREFIX}{path.name}" for path in sorted(photos.folder.iterdir())]
         echo(f"cores {cores.name}: uploading {len(keys)} objects")
-        alone(_upload, storage, files, photos.folder)
+        in_own_process(_upload, storage, files, photos.folder)
         parts: list[tuple[float, float]] = []
         turn = count()
 
-        def halves() -> float:
-            parts.append((local(), alone(_read, storage, files, keys)))
+        def slower_part() -> float:
+            parts.append((local(), in_own_process(_read, storage, files, keys)))
             echo(f"from folder to folder {parts[-1][0]:.2f} s, reading alone {parts[-1][1]:.2f} s")
             return max(parts[-1])
 
         def whole() -> float:
-            seconds = alone(_prepare, storage, files, photos.classes, f"turn-{next(turn)}")
+            seconds = in_own_process(_prepare, storage, files, photos.classes, f"turn-{next(turn)}")
             echo(f"from bucket to bucket {seconds:.2f} s")
             return seconds
 
-        found = compare(whole, halves, pairs=PAIRS)
+        found = compare(whole, slower_part, pairs=PAIRS)
     disk, reading = (statistics.median(part) for part in zip(*parts, strict=True))
-    yield Number(f"from folder to folder, {cores.name}", disk, "s")
-    yield Number(f"reading {len(keys):,} keys, {cores.name}", reading, "s", detail=f"{READS_AT_ONCE} threads")
-    yield Number(f"from bucket to bucket, {cores.name}", found.ours, "s")
+    yield Measurement(f"from folder to folder, {cores.name}", disk, "s")
+    yield Measurement(f"reading {len(keys):,} keys, {cores.name}", reading, "s", detail=f"{READS_AT_ONCE} threads")
+    yield Measurement(f"from bucket to bucket, {cores.name}", found.ours, "s")
     return found
 
 
@@ -115,7 +115,7 @@ def _prepare(storage: Storage, files: Path, classes: Sequence[str], prefix: str)
 
 
 def _open(storage: Storage, files: Path) -> ObjectStore:
-    """The clocks start after its first answer, which every pod asks for before anything else."""
+    """Open the bucket and wait for a first answer, as every pod does, before the clock starts."""
     progress = Progress(stage="prep", pod_uid=POD)
     store = open_store(storage, BUCKET, files, progress=progress, stop=threading.Event())
     store.head(PREFIX)

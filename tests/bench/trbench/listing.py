@@ -1,4 +1,4 @@
-"""How many requests a listing takes, counted by a server that has nothing but keys."""
+"""Count the requests that listing a bucket takes, with a server that only lists keys."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 from trainingrun_agent.progress import Progress
-from trbench.pod import POD, open_store
+from trbench.agent_store import POD, open_store
 from trcluster import ClusterError
-from trdemo.place import Storage
+from trdemo.target import Storage
 
 BUCKET, PREFIX = "bench", "images/"
 PAGE: Final = 1000
-"""As many keys as S3 gives at once."""
+"""Largest number of keys in one answer of S3."""
 _HEAD: Final = (
     '<?xml version="1.0" encoding="UTF-8"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
 )
@@ -29,7 +29,7 @@ _KEY: Final = (
 
 
 def requests_for(keys: int) -> int:
-    """Requests to list so many keys. Raises ClusterError when some were missed."""
+    """List a bucket with so many keys; returns the number of requests. Raises ClusterError if a key is missing."""
     with _server(keys) as (endpoint, requests), tempfile.TemporaryDirectory(prefix="trbench-") as folder:
         progress = Progress(stage="prep", pod_uid=POD)
         storage = Storage(endpoint, "", "TRBENCH", "secret")

@@ -1,6 +1,6 @@
-"""What TensorBoard costs the bucket: requests a minute of a finished run's mirror while nothing is new.
+"""Count the requests that TensorBoard's mirror of a finished run makes to the bucket, in a minute without changes.
 
-The mirror is the container's own program; its requests are counted by a proxy on their way to a real S3 server.
+The mirror is the program that runs in its container; a proxy in front of a real S3 server counts its requests.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from trainingrun.api.settings import Policy
 from trainingrun.domain.resolve import resolve
 from trainingrun_agent.mirror.loop import BUSY_SECONDS, BUSY_TURNS
 from trainingrun_agent.shared import names
-from trbench.numbers import Echo, Number
-from trbench.server import s3_server
+from trbench.measurements import Echo, Measurement
+from trbench.s3_server import s3_server
 from trcluster.waiting import until
 from trdemo.bucket import Bucket
-from trdemo.place import Storage
+from trdemo.target import Storage
 from trfakes.builders import SETTINGS, a_run
 
 BUCKET: Final = "bench"
@@ -41,25 +41,26 @@ FILE: Final = "events.out.tfevents.1700000000.host"
 EVENTS: Final = b"e" * 200_000
 
 
-def measure(echo: Echo) -> Iterator[Number]:
-    """Requests of the mirror: to bring everything, and then in a minute."""
+def measure(echo: Echo) -> Iterator[Measurement]:
+    """Count the mirror's requests: first to download everything, then in a minute."""
     with s3_server(echo) as (storage, files), counted(storage) as (endpoint, requests):
         run = a_run().spec(storage={"endpoint": endpoint, "bucket": BUCKET}).build()
         prefix = run_prefix(run.namespace, name=run.name, uid=run.uid, storage_prefix="")
         bucket = Bucket(storage, BUCKET)
         bucket.create()
         bucket.put_all(_objects(prefix))
-        # Named without a wildcard, because no policy with one allows a loopback address.
+        # The policy names the endpoint, because a wildcard never allows a loopback address.
         settings = replace(SETTINGS, policy=Policy(endpoints=(endpoint,)))
         document = resolve(run, settings=settings, find_run=lambda _: None)
         with _mirror(files, document, storage):
             _until_complete(files / "shared" / names.LOGS)
             time.sleep(BUSY_TURNS * BUSY_SECONDS + 1)
-            yield Number("requests to bring a finished run's curves", requests.total(), "")
+            yield Measurement("requests to download a finished run's curves", requests.total(), "")
             requests.clear()
             time.sleep(60 * MINUTES)
-            told = ", ".join(f"{count} {kind}" for kind, count in requests.items())
-            yield Number("requests a minute while nothing is new", requests.total() / MINUTES, "/min", LIMIT, told)
+            by_kind = ", ".join(f"{count} {kind}" for kind, count in requests.items())
+            a_minute = requests.total() / MINUTES
+            yield Measurement("requests a minute while nothing is new", a_minute, "/min", LIMIT, by_kind)
 
 
 def _objects(prefix: str) -> Iterator[tuple[str, bytes]]:
@@ -106,7 +107,7 @@ def _until_complete(logs: Path) -> None:
 
 @contextmanager
 def counted(storage: Storage) -> Iterator[tuple[str, Counter[str]]]:
-    """Address of a proxy in front of the server, and how often each method of HTTP came."""
+    """Count requests in a proxy in front of the server; yields its address and the counts by kind."""
     requests: Counter[str] = Counter()
     server = urlsplit(storage.endpoint).netloc
 
@@ -118,7 +119,8 @@ def counted(storage: Storage) -> Iterator[tuple[str, Counter[str]]]:
             requests["list" if "list-type" in self.path else self.command] += 1
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             connection = http.client.HTTPConnection(server, timeout=30)
-            connection.request(self.command, self.path, body, dict(self.headers))  # with its Host, which is signed
+            # The original Host goes with it, because the signature covers it.
+            connection.request(self.command, self.path, body, dict(self.headers))
             answer = connection.getresponse()
             data = answer.read()
             connection.close()

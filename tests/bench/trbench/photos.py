@@ -1,6 +1,6 @@
-"""Labelled photos in one folder, as the tutorial has them: BCCD as often as asked for, or drawn ones of like size.
+"""Write labelled photos into one folder, as the tutorial expects them: copies of BCCD, or of drawn photos of its size.
 
-Invariant: every image has bytes of its own, in a comment that no decoder heeds, and its XML names it.
+Invariant: each image has different bytes, in a comment that decoders ignore, and its XML file names it.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from trimages.paths import REPOSITORY
 BCCD = Path(os.environ.get("TRAININGRUN_BCCD", REPOSITORY.parent / "shared" / "data" / "bccd"))
 CLASSES = ("RBC", "WBC", "Platelets")
 DRAWN = 364
-"""As many as BCCD has."""
+"""Number of drawn photos, the same as in BCCD."""
 _FILENAME = re.compile(rb"<filename>[^<]*</filename>")
 _CORNER = re.compile(rb"<(xmin|xmax|ymin|ymax|width|height)>(\d+)<")
 
 
 @dataclass(frozen=True, slots=True)
 class Photos:
-    """`what` they are, for people; `size` in bytes, XML included."""
+    """Photos in a folder: `what` describes them for people, `size` is in bytes and includes the XML files."""
 
     folder: Path
     classes: tuple[str, ...]
@@ -36,8 +36,8 @@ class Photos:
     what: str
 
 
-def make_bccd_times(times: int, folder: Path) -> Photos:
-    """Write images and XML files side by side."""
+def write_photos(times: int, folder: Path) -> Photos:
+    """Write each photo with its XML file so many times into a folder."""
     real = BCCD.is_dir()
     images = size = 0
     for stem, image, xml in _bccd() if real else _drawn():
@@ -47,12 +47,12 @@ def make_bccd_times(times: int, folder: Path) -> Photos:
             size += (folder / f"{name}.jpg").write_bytes(marked(image, name))
             size += (folder / f"{name}.xml").write_bytes(named)
             images += 1
-    what = f"{'BCCD' if real else f'{DRAWN} drawn photos (no BCCD at {BCCD})'} {times} times over"
+    what = f"{'BCCD' if real else f'{DRAWN} drawn photos (no BCCD at {BCCD})'} {times} times"
     return Photos(folder, CLASSES if real else ("tire",), images, size, what)
 
 
 def marked(jpeg: bytes, mark: str) -> bytes:
-    """The same picture with a comment of its own, in front, so that it ends as JPEG files do."""
+    """Insert a comment at the start of a JPEG; its end stays as it is."""
     comment = mark.encode()
     return jpeg[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + jpeg[2:]
 
@@ -68,7 +68,7 @@ def _drawn() -> Iterator[tuple[str, bytes, bytes]]:
 
 
 def enlarged(photo: Photo, *, width: int) -> tuple[bytes, bytes]:
-    """JPEG and XML; 640 pixels make it as large as an image of BCCD, about in bytes too."""
+    """Scale a photo and its boxes; returns JPEG and XML. With a width of 640, images are as large as those of BCCD."""
     scale = width / SIZE[0]
     out = io.BytesIO()
     with Image.open(io.BytesIO(photo.jpeg)) as image:

@@ -1,7 +1,7 @@
-"""Preparation: against the tutorial's way, against decoding alone, from S3, and how it grows with the number of images.
+"""Measure preparation: against the tutorial's scripts, against decoding alone, from S3, and by the number of images.
 
-Every time is of a process of its own; what is compared ran in turns. Seconds of CPU are told beside it: they hardly
-change with what else the machine does. Bytecode is there before the first one, as it is in the images.
+Each time is that of a separate process, and things that are compared run alternately. CPU seconds are printed as well,
+because other work on the machine hardly changes them. Bytecode exists before the first process, as in the images.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from resource import RUSAGE_CHILDREN, getrusage
 from time import monotonic
 
 from trainingrun_agent.prep.sharding.pool import cores
-from trbench import from_bucket, tutorial_way
-from trbench.alone import Memory, alone
+from trbench import from_bucket, tutorial_scripts
 from trbench.decode_only import images_per_second
-from trbench.endless import Drawn, EndlessBucket, list_endless, prepare_endless
+from trbench.generated_bucket import GeneratedBucket, RepeatedPhoto, list_generated, prepare_generated
 from trbench.listing import requests_for
-from trbench.numbers import Comparison, Echo, Number, compare
-from trbench.photos import Photos, enlarged, make_bccd_times
-from trbench.preparing import Outcome, shards_of
+from trbench.measurements import Comparison, Echo, Measurement, compare
+from trbench.own_process import Memory, in_own_process
+from trbench.photos import Photos, enlarged, write_photos
+from trbench.timed_prepare import Outcome, shards_of
 from trdemo.tires import draw_set
 
 TIMES = 10
@@ -36,15 +36,15 @@ SIZES = (1000, 10_000, 100_000)
 ADDED = 10
 LISTED = 100_000
 DISTINCT, WIDTH = 64, 320
-"""Photos that are repeated, and their width in pixels."""
+"""Number of different photos, which are repeated, and their width in pixels."""
 
 
-def measure(echo: Echo) -> Iterator[Number]:
-    """All of it, the quick parts first."""
-    yield Number(f"requests to list {LISTED:,} keys", requests_for(LISTED), "", 120)
+def measure(echo: Echo) -> Iterator[Measurement]:
+    """Run all measurements, the quick ones first."""
+    yield Measurement(f"requests to list {LISTED:,} keys", requests_for(LISTED), "", 120)
     with _folder() as folder, _bytecode(folder / "bytecode"):
         (folder / "photos").mkdir()
-        photos = make_bccd_times(TIMES, folder / "photos")
+        photos = write_photos(TIMES, folder / "photos")
         echo(f"{photos.what}: {photos.images} images, {photos.size / 1e6:.0f} MB")
         _convert(photos, folder)  # writes the bytecode
         yield from _against_decoding(photos, folder, echo)
@@ -61,7 +61,7 @@ def _folder() -> Iterator[Path]:
 
 @contextmanager
 def _bytecode(folder: Path) -> Iterator[None]:
-    """Processes write it to a folder, and find it there."""
+    """Let the processes of this block read and write Python bytecode in a folder."""
     before = dict(os.environ)
     os.environ["PYTHONPYCACHEPREFIX"] = str(folder)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -74,7 +74,7 @@ def _bytecode(folder: Path) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class _Converted:
-    """A process that prepared from folder to folder: seconds of its life, and of CPU for it and its workers."""
+    """A process that prepared from folder to folder: its lifetime, and the CPU seconds of it and its workers."""
 
     outcome: Outcome
     life: float
@@ -83,7 +83,7 @@ class _Converted:
 
 def _convert(photos: Photos, folder: Path) -> _Converted:
     with tempfile.TemporaryDirectory(prefix="out-", dir=folder) as out:
-        argv = [sys.executable, "-m", "trbench.preparing", str(photos.folder), out, *photos.classes]
+        argv = [sys.executable, "-m", "trbench.timed_prepare", str(photos.folder), out, *photos.classes]
         before, started = _cpu(), monotonic()
         done = subprocess.run(argv, stdout=subprocess.PIPE, check=True)
         return _Converted(Outcome(**json.loads(done.stdout)), monotonic() - started, _cpu() - before)
@@ -94,36 +94,38 @@ def _cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _against_the_tutorial(photos: Photos, folder: Path, echo: Echo) -> Iterator[Number]:
-    tutorial = tutorial_way.ready(echo)
+def _against_the_tutorial(photos: Photos, folder: Path, echo: Echo) -> Iterator[Measurement]:
+    tutorial = tutorial_scripts.ready(echo)
     seen = _Seen(echo)
 
     def theirs() -> float:
         before = _cpu()
-        seconds = tutorial_way.seconds_of(tutorial, photos.folder, classes=photos.classes, images=photos.images)
-        return seen("the tutorial's way", seconds, _cpu() - before)
+        seconds = tutorial_scripts.seconds_of(tutorial, photos.folder, classes=photos.classes, images=photos.images)
+        return seen("the tutorial's scripts", seconds, _cpu() - before)
 
     def ours() -> float:
         made = _convert(photos, folder)
         return seen("ours", made.life, made.cpu)
 
     found = compare(theirs, ours, pairs=TUTORIAL_PAIRS)
-    yield Number("the tutorial's way, start-up included", found.ours, "s", detail=seen.cpu("the tutorial's way"))
-    yield Number("ours, start-up included", found.theirs, "s", detail=seen.cpu("ours"))
-    yield Number("as fast as the tutorial's way", found.ratio, "x", 6, photos.what, at_least=True)
+    yield Measurement(
+        "the tutorial's scripts, start-up included", found.ours, "s", detail=seen.cpu("the tutorial's scripts")
+    )
+    yield Measurement("ours, start-up included", found.theirs, "s", detail=seen.cpu("ours"))
+    yield Measurement("speed over the tutorial's scripts", found.ratio, "x", 6, photos.what, at_least=True)
 
 
-def _against_decoding(photos: Photos, folder: Path, echo: Echo) -> Iterator[Number]:
+def _against_decoding(photos: Photos, folder: Path, echo: Echo) -> Iterator[Measurement]:
     processes = cores()
     seen = _Seen(echo)
-    least: list[float] = []
+    minimal: list[float] = []
 
     def decoding() -> float:
         before = _cpu()
         seconds = photos.images / images_per_second(photos.folder, processes=processes)
         seen("decoding alone", seconds, _cpu() - before)
-        least.append(photos.images / images_per_second(photos.folder, processes=processes, least=True))
-        echo(f"the least that is asked: {least[-1]:.2f} s")
+        minimal.append(photos.images / images_per_second(photos.folder, processes=processes, minimal=True))
+        echo(f"minimal work: {minimal[-1]:.2f} s")
         return seconds
 
     def ours() -> float:
@@ -131,37 +133,37 @@ def _against_decoding(photos: Photos, folder: Path, echo: Echo) -> Iterator[Numb
         return seen("ours without start-up", made.outcome.work, made.cpu)
 
     found: Comparison = compare(decoding, ours, pairs=DECODE_PAIRS)
-    bare = statistics.median(least)
-    yield Number("decoding alone", photos.images / found.ours, "images/s", detail=f"{processes} processes")
-    yield Number("the least that is asked", photos.images / bare, "images/s", detail="decode, parse, hash, write")
-    yield Number(
+    bare = statistics.median(minimal)
+    yield Measurement("decoding alone", photos.images / found.ours, "images/s", detail=f"{processes} processes")
+    yield Measurement("minimal work", photos.images / bare, "images/s", detail="decode, parse, hash, write")
+    yield Measurement(
         "ours without start-up", photos.images / found.theirs, "images/s", detail=seen.cpu("ours without start-up")
     )
-    yield Number("the least over decoding alone", found.ours / bare, "x", detail="what no preparation can be above")
-    yield Number("as fast as the least", bare / found.theirs, "x")
-    yield Number("as fast as decoding alone", found.ratio, "x", 0.7, at_least=True)
+    yield Measurement("minimal work over decoding alone", found.ours / bare, "x", detail="upper bound for preparation")
+    yield Measurement("speed over minimal work", bare / found.theirs, "x")
+    yield Measurement("speed over decoding alone", found.ratio, "x", 0.7, at_least=True)
 
 
 @dataclass
 class _Seen:
-    """Tells what each round took, and keeps its seconds of CPU, start-up included."""
+    """Prints the time of each round, and keeps its CPU seconds, start-up included."""
 
     echo: Echo
     used: dict[str, list[float]] = field(default_factory=dict)
 
     def __call__(self, what: str, seconds: float, cpu: float) -> float:
-        self.echo(f"{what}: {seconds:.2f} s, {cpu:.2f} s of CPU with start-up")
+        self.echo(f"{what}: {seconds:.2f} s, {cpu:.2f} CPU seconds with start-up")
         self.used.setdefault(what, []).append(cpu)
         return seconds
 
     def cpu(self, what: str) -> str:
-        """For the line of a number."""
-        return f"{statistics.median(self.used[what]):.2f} s of CPU"
+        """Median CPU time, as detail of a measurement."""
+        return f"{statistics.median(self.used[what]):.2f} CPU seconds"
 
 
-def _by_size(echo: Echo) -> Iterator[Number]:
-    """Speed and memory by the number of images; ten more are added to the largest."""
-    drawn = [Drawn(*enlarged(photo, width=WIDTH)) for photo in draw_set(DISTINCT, seed=1, prefix="bench")]
+def _by_size(echo: Echo) -> Iterator[Measurement]:
+    """Measure speed and memory for each number of images; then add ten images to the largest set."""
+    drawn = [RepeatedPhoto(*enlarged(photo, width=WIDTH)) for photo in draw_set(DISTINCT, seed=1, prefix="bench")]
     mean = sum(len(photo.jpeg) for photo in drawn) / len(drawn)
     echo(f"generated photos of {mean / 1e3:.1f} KB")
     rates: list[float] = []
@@ -171,36 +173,36 @@ def _by_size(echo: Echo) -> Iterator[Number]:
             yield from numbers
             rates.append(images / first.work)
             if images == SIZES[-1]:
-                yield Number(
+                yield Measurement(
                     f"speed of {images:,} over {SIZES[-2]:,} images", rates[-1] / rates[-2], "x", 0.9, at_least=True
                 )
                 yield from _ten_more(folder, drawn, first, echo)
 
 
-def _one_size(folder: Path, drawn: list[Drawn], images: int, echo: Echo) -> tuple[Outcome, list[Number]]:
+def _one_size(folder: Path, drawn: list[RepeatedPhoto], images: int, echo: Echo) -> tuple[Outcome, list[Measurement]]:
     memory = Memory()
-    made = alone(prepare_endless, folder, drawn, images, memory=memory)
+    made = in_own_process(prepare_generated, folder, drawn, images, memory=memory)
     echo(f"{images:,} images: {made.seconds:.1f} s, {memory.peak:.0f} MiB")
-    speed = Number(f"{images:,} images", images / made.work, "images/s", detail=_told(made))
-    used = Number(f"memory for {images:,} images", memory.peak, "MiB", 300, f"{memory.most} processes")
+    speed = Measurement(f"{images:,} images", images / made.work, "images/s", detail=_detail(made))
+    used = Measurement(f"memory for {images:,} images", memory.peak, "MiB", 300, f"{memory.max_processes} processes")
     return made, [speed, used]
 
 
-def _told(made: Outcome) -> str:
+def _detail(made: Outcome) -> str:
     each = 1e3 * made.cpu / made.images
-    return f"{made.seconds:.1f} s with start-up, {each:.2f} ms of CPU for an image"
+    return f"{made.seconds:.1f} s with start-up, {each:.2f} CPU milliseconds per image"
 
 
-def _ten_more(folder: Path, drawn: list[Drawn], first: Outcome, echo: Echo) -> Iterator[Number]:
+def _ten_more(folder: Path, drawn: list[RepeatedPhoto], first: Outcome, echo: Echo) -> Iterator[Measurement]:
     images = SIZES[-1] + ADDED
-    listing = alone(list_endless, folder, drawn, images)
+    listing = in_own_process(list_generated, folder, drawn, images)
     memory = Memory()
-    second = alone(prepare_endless, folder, drawn, images, memory=memory)
-    store = EndlessBucket(folder, drawn, images)
+    second = in_own_process(prepare_generated, folder, drawn, images, memory=memory)
+    store = GeneratedBucket(folder, drawn, images)
     old, new = (set(shards_of(store, each)) for each in (first, second))
-    told = f"{second.seconds:.1f} s, of which {listing:.1f} s listing; the first time {first.seconds:.1f} s"
-    echo(told)
+    detail = f"{second.seconds:.1f} s, of which {listing:.1f} s listing; first preparation {first.seconds:.1f} s"
+    echo(detail)
     share = 100 * (second.seconds - listing) / first.seconds
-    yield Number(f"{ADDED} more images, without the listing", share, "%", 10, told)
-    yield Number(f"shards rewritten for {ADDED} more images", len(new - old), "", detail=f"of {len(new)}")
-    yield Number(f"memory for {ADDED} more images", memory.peak, "MiB", 300, f"{memory.most} processes")
+    yield Measurement(f"{ADDED} more images, without the listing", share, "%", 10, detail)
+    yield Measurement(f"shards rewritten for {ADDED} more images", len(new - old), "", detail=f"of {len(new)}")
+    yield Measurement(f"memory for {ADDED} more images", memory.peak, "MiB", 300, f"{memory.max_processes} processes")

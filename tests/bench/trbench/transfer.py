@@ -1,8 +1,8 @@
-"""The agent's up- and download against s5cmd, on one S3 server, for a few large and for many small files.
+"""Compare upload and download by the agent with s5cmd, on one S3 server, for a few large and for many small files.
 
-Both sides move the same files in turns. The agent's side is its own code in a process of its own, as in a pod: every
-file hashed and verified by a manifest, progress told, outages waited for. Its clock starts after the first answer of
-the server, which every pod asks for before it transfers anything; s5cmd's is the life of its process.
+Both transfer the same files, alternately. The agent's code runs in a separate process, as in a pod: it hashes each
+file, verifies it against a manifest, reports progress and waits for outages. Its clock starts after the server's first
+answer, which every pod waits for before it transfers anything; the time of s5cmd is the lifetime of its process.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Produce
 from trainingrun_agent.transfer import dataset
 from trainingrun_agent.transfer.meter import Meter
 from trainingrun_agent.transfer.parallel import Transfers
-from trbench.numbers import Echo, Number, compare
-from trbench.pod import POD, open_store
-from trbench.server import s3_server
+from trbench.agent_store import POD, open_store
+from trbench.measurements import Echo, Measurement, compare
+from trbench.s3_server import s3_server
 from trcluster.command import run
 from trdemo.bucket import Bucket
-from trdemo.place import Storage
+from trdemo.target import Storage
 
 BUCKET = "bench"
 LIMIT = 1.2
@@ -44,7 +44,7 @@ MAX_FILE_BYTES = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """`count` files of `size` bytes of noise; the shorter it takes, the more `pairs` a steady median needs."""
+    """`count` files of `size` random bytes; the shorter a transfer, the more `pairs` a stable median needs."""
 
     name: str
     count: int
@@ -52,7 +52,7 @@ class Load:
     pairs: int
 
     def write(self, folder: Path) -> None:
-        """Make the files."""
+        """Write the files into a new folder."""
         folder.mkdir()
         for number in range(self.count):
             (folder / f"file-{number:05d}").write_bytes(os.urandom(self.size))
@@ -62,20 +62,20 @@ LOADS = (Load("4 files of 64 MiB", 4, 64 << 20, pairs=11), Load("2,000 files of 
 
 
 @dataclass(frozen=True, slots=True)
-class Trip:
-    """Files of `folder` to or from below the key `prefix`."""
+class Transfer:
+    """One transfer between the files of `folder` and the keys below `prefix`."""
 
     storage: Storage
     folder: Path
     prefix: str
 
 
-Agent = Callable[[ObjectStore, Meter, Trip], None]
-Other = Callable[[Trip], None]
+Agent = Callable[[ObjectStore, Meter, Transfer], None]
+Other = Callable[[Transfer], None]
 
 
-def measure(echo: Echo) -> Iterator[Number]:
-    """Both loads in both directions."""
+def measure(echo: Echo) -> Iterator[Measurement]:
+    """Measure both loads in both directions."""
     with s3_server(echo) as (storage, files):
         Bucket(storage, BUCKET).create()
         for load in LOADS:
@@ -86,34 +86,34 @@ def measure(echo: Echo) -> Iterator[Number]:
             shutil.rmtree(source)
 
 
-def _number(what: str, load: Load, storage: Storage, folder: Path, *, agent: Agent, other: Other) -> Number:
-    def timed(work: Callable[[Trip], float], side: str) -> float:
+def _number(what: str, load: Load, storage: Storage, folder: Path, *, agent: Agent, other: Other) -> Measurement:
+    def timed(work: Callable[[Transfer], float], program: str) -> float:
         fresh = not folder.exists()
         folder.mkdir(exist_ok=True)
         try:
-            return work(Trip(storage, folder, f"{side}/{load.count}"))
+            return work(Transfer(storage, folder, f"{program}/{load.count}"))
         finally:
             if fresh:
                 shutil.rmtree(folder)
 
     found = compare(
-        lambda: timed(partial(_as_in_a_pod, agent), "agent"),
-        lambda: timed(partial(_alone, other), "s5cmd"),
+        lambda: timed(partial(_agent_seconds, agent), "agent"),
+        lambda: timed(partial(_seconds, other), "s5cmd"),
         pairs=load.pairs,
     )
     detail = f"agent {found.ours:.2f} s, s5cmd {found.theirs:.2f} s"
-    return Number(f"{what} of {load.name}", found.ratio, "x", LIMIT, detail)
+    return Measurement(f"{what} of {load.name}", found.ratio, "x", LIMIT, detail)
 
 
-def _alone(work: Other, trip: Trip) -> float:
+def _seconds(work: Other, transfer: Transfer) -> float:
     started = time.monotonic()
-    work(trip)
+    work(transfer)
     return time.monotonic() - started
 
 
-def _as_in_a_pod(work: Agent, trip: Trip) -> float:
+def _agent_seconds(work: Agent, transfer: Transfer) -> float:
     receiver, sender = multiprocessing.Pipe(duplex=False)
-    process = multiprocessing.get_context("spawn").Process(target=_child, args=(sender, work, trip))
+    process = multiprocessing.get_context("spawn").Process(target=_child, args=(sender, work, transfer))
     process.start()
     sender.close()
     try:
@@ -123,50 +123,52 @@ def _as_in_a_pod(work: Agent, trip: Trip) -> float:
     return seconds
 
 
-def _child(sender: Connection, work: Agent, trip: Trip) -> None:
+def _child(sender: Connection, work: Agent, transfer: Transfer) -> None:
     progress, stop = Progress(stage="train", pod_uid=POD), threading.Event()
-    store = open_store(trip.storage, BUCKET, trip.folder.parent, progress=progress, stop=stop)
+    store = open_store(transfer.storage, BUCKET, transfer.folder.parent, progress=progress, stop=stop)
     meter = Meter(progress, stop)
-    store.head(trip.prefix)
+    store.head(transfer.prefix)
     started = time.monotonic()
-    work(store, meter, trip)
+    work(store, meter, transfer)
     sender.send(time.monotonic() - started)
 
 
-def _upload(store: ObjectStore, meter: Meter, trip: Trip) -> None:
-    """As the exporter's files go up."""
+def _upload(store: ObjectStore, meter: Meter, transfer: Transfer) -> None:
+    """Upload as the agent uploads the exporter's files."""
 
     def send(folder: Folder, name: str) -> ManifestObject:
         with folder.reading(name, max_bytes=MAX_FILE_BYTES) as (file, size):
-            sha256 = store.upload(f"{trip.prefix}/{name}", file, size=size, on_bytes=meter.moved)
+            sha256 = store.upload(f"{transfer.prefix}/{name}", file, size=size, on_bytes=meter.moved)
         return ManifestObject(name, size, sha256, "data")
 
-    with Folder.open(trip.folder) as folder, Transfers(meter) as transfers:
+    with Folder.open(transfer.folder) as folder, Transfers(meter) as transfers:
         uploads = [transfers.start(partial(send, folder, name)) for name in folder.names()]
     made = Manifest("export", Producer(POD, 1), rfc3339(Clock().now()), tuple(each.result() for each in uploads))
-    manifests.write(store, trip.prefix, made)
+    manifests.write(store, transfer.prefix, made)
 
 
-def _download(store: ObjectStore, meter: Meter, trip: Trip) -> None:
-    """As a data set comes down."""
-    found = manifests.read(store, manifest_of(trip.prefix))
-    files = [dataset.DatasetFile(f"{trip.prefix}/{one.key}", one.key, one.size, one.sha256) for one in found.objects]
-    with Folder.open(trip.folder) as folder, Transfers(meter) as transfers:
+def _download(store: ObjectStore, meter: Meter, transfer: Transfer) -> None:
+    """Download as the agent downloads a data set."""
+    found = manifests.read(store, manifest_of(transfer.prefix))
+    files = [
+        dataset.DatasetFile(f"{transfer.prefix}/{one.key}", one.key, one.size, one.sha256) for one in found.objects
+    ]
+    with Folder.open(transfer.folder) as folder, Transfers(meter) as transfers:
         for file in files:
             transfers.start(partial(dataset.fetch, store, file, folder, meter))
 
 
-def _s5cmd_upload(trip: Trip) -> None:
-    _s5cmd(trip, f"{trip.folder}/", f"s3://{BUCKET}/{trip.prefix}/")
+def _s5cmd_upload(transfer: Transfer) -> None:
+    _s5cmd(transfer, f"{transfer.folder}/", f"s3://{BUCKET}/{transfer.prefix}/")
 
 
-def _s5cmd_download(trip: Trip) -> None:
-    _s5cmd(trip, f"s3://{BUCKET}/{trip.prefix}/*", f"{trip.folder}/")
+def _s5cmd_download(transfer: Transfer) -> None:
+    _s5cmd(transfer, f"s3://{BUCKET}/{transfer.prefix}/*", f"{transfer.folder}/")
 
 
-def _s5cmd(trip: Trip, source: str, target: str) -> None:
+def _s5cmd(transfer: Transfer, source: str, target: str) -> None:
     program = Path(s5cmd.__file__).parent / "bin" / "s5cmd"
-    account = {"AWS_ACCESS_KEY_ID": trip.storage.access_key, "AWS_SECRET_ACCESS_KEY": trip.storage.secret_key}
+    account = {"AWS_ACCESS_KEY_ID": transfer.storage.access_key, "AWS_SECRET_ACCESS_KEY": transfer.storage.secret_key}
     environment = {**os.environ, **account, "AWS_REGION": "us-east-1", "NO_PROXY": "*"}
-    argv = [str(program), "--endpoint-url", trip.storage.endpoint, "--log", "error", "cp", source, target]
+    argv = [str(program), "--endpoint-url", transfer.storage.endpoint, "--log", "error", "cp", source, target]
     run(argv, env=environment, timeout=600)

@@ -1,3 +1,3 @@
-"""Stands in for a part of Python that the trainer's interpreter is built without; pandas imports it, nobody uses it."""
+"""Replace a module that the trainer's Python is built without; pandas imports it but does not use it here."""
 
 BZ2Compressor = BZ2Decompressor = None

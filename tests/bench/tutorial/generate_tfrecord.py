@@ -1,7 +1,7 @@
-"""The tutorial's second step, run by the trainer's interpreter: the CSV and the images become one TFRecord file.
+"""The tutorial's second step: convert the CSV file and the images into one TFRecord file, in the trainer's interpreter.
 
-Written from its description; what it does not check is not checked here either. The tutorial maps an unknown class to
-None, which aborts; `--unknown 0` is what its users are told to write instead.
+Written from the tutorial's description, with no more checks than it has. The tutorial maps an unknown class to None,
+which aborts the script; `--unknown 0` is the usual advice for its users.
 """
 
 import argparse
@@ -16,8 +16,8 @@ from PIL import Image
 
 
 def example(name: str, lines: Any, *, folder: str, ids: dict, unknown: Any) -> tf.train.Example:
-    """The record of one image; `lines` are its lines of the CSV."""
-    with tf.gfile.GFile(os.path.join(folder, name), "rb") as file:  # noqa: PTH118 - as people wrote it then
+    """Make the record of one image from its lines of the CSV file."""
+    with tf.gfile.GFile(os.path.join(folder, name), "rb") as file:  # noqa: PTH118 - as people wrote it at the time
         data = file.read()
     width, height = Image.open(io.BytesIO(data)).size
     corners = {"xmin": [], "xmax": [], "ymin": [], "ymax": []}
@@ -43,9 +43,9 @@ def example(name: str, lines: Any, *, folder: str, ids: dict, unknown: Any) -> t
 
 
 def main() -> None:
-    """Convert one CSV; prints how many records were written."""
+    """Convert one CSV file; print the number of records written."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--labels", required=True, help="class names, with commas between them")
+    parser.add_argument("--labels", required=True, help="class names, separated by commas")
     parser.add_argument("--csv_input", required=True)
     parser.add_argument("--img_path", required=True)
     parser.add_argument("--output_path", required=True)

@@ -1,6 +1,6 @@
-"""The tutorial's first step, run by the trainer's interpreter: every XML file of a folder becomes lines of one CSV.
+"""The tutorial's first step: convert the XML files of a folder into one CSV file, in the trainer's interpreter.
 
-Written from its description; what it does not check is not checked here either. Images without objects have no line.
+Written from the tutorial's description, with no more checks than it has. Images without objects have no line.
 """
 
 import argparse

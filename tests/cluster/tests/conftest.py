@@ -1,20 +1,17 @@
-"""Makes ``trcluster`` importable, and sees what a cluster changes on the host.
+"""Fixtures that record what a cluster changes on the host.
 
-Invariant: a HostState holds only what can be compared before and after, and never something of another program.
+Invariant: a HostState contains only what the cluster can change, and nothing that other programs change meanwhile.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from trcluster import process
 from trcluster.cgroups import hierarchies
@@ -46,26 +43,26 @@ def _mountinfo() -> str:
 
 
 def _mounts() -> frozenset[str]:
-    """Mount points; those of image builds, which may run at the same time, left out."""
+    """Mount points, except those of image builds, which may run at the same time."""
     points = (line.split(" ")[4] for line in _mountinfo().splitlines())
     return frozenset(point for point in points if not point.startswith(f"{cache_root()}/images/"))
 
 
 def _cgroups() -> frozenset[str]:
-    """The folders of the first level; those of image builds left out."""
+    """Top-level cgroup folders, except those of image builds."""
     tops = hierarchies(_mountinfo(), ("cgroup", "cgroup2"))
     folders = (folder for top in tops for folder in top.glob("*") if folder.is_dir())
     return frozenset(str(folder) for folder in folders if not folder.name.startswith("buildah-"))
 
 
 def _rules() -> str:
-    """iptables-save without its comments and counters, which change by themselves."""
+    """Packet rules from iptables-save, without comments and counters, which always change."""
     return re.sub(r"^#.*\n|\[\d+:\d+\]", "", _output("iptables-save"), flags=re.MULTILINE)
 
 
 @pytest.fixture
 def host_state() -> Callable[[], HostState]:
-    """A function that looks at the host now."""
+    """A function that records the current state of the host."""
 
     def look() -> HostState:
         return HostState(
@@ -101,7 +98,7 @@ def _parent(pid: int) -> int:
 
 @pytest.fixture
 def processes_in() -> Callable[[set[str]], dict[int, str]]:
-    """A function: pid -> command line of every process in one of the given namespaces."""
+    """A function that finds the processes in given namespaces: command lines by pid."""
 
     def look(namespaces: set[str]) -> dict[int, str]:
         found = {pid for pid in _pids() if _namespaces(pid) & namespaces}
@@ -112,7 +109,7 @@ def processes_in() -> Callable[[set[str]], dict[int, str]]:
 
 @pytest.fixture
 def namespaces_below() -> Callable[[Path], set[str]]:
-    """A function: the namespaces, other than the host's, of a cluster's processes and all their children."""
+    """A function that finds the namespaces, except the host's, of a cluster's processes and their descendants."""
 
     def look(state: Path) -> set[str]:
         parents = {pid: _parent(pid) for pid in _pids()}

@@ -1,4 +1,4 @@
-"""Tiers api and fleet on this machine: side by side, after SIGKILL, fault injection, jobs on fake nodes."""
+"""Tiers api and fleet on this machine: parallel clusters, SIGKILL, faults in daemons, Jobs on fake nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Building: progress, retries, what is kept. A script plays the part of Go."""
+"""Building binaries: progress, retries, cache and logs. A script replaces the go command."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NETWORK = "go: example.com/x@v1.0.0: Get https://proxy.example/x: dial tcp 192.0
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache folder, one module called demo, and a go that fails FAILURES times with ERROR."""
+    """A cache folder, a module named demo, and a go command that fails FAILURES times with ERROR."""
     program = tmp_path / "bin" / "go"
     program.parent.mkdir()
     program.write_text(SCRIPT)
@@ -99,7 +99,7 @@ def test_a_failed_build_shows_its_end_and_keeps_its_log(
 
 def test_a_warm_cache_needs_less_disk_than_a_cold_one(machine: Path) -> None:
     probes = Probes(free_bytes=lambda _: 5 * 2**30)
-    with pytest.raises(ClusterError, match="needed are 12 GiB"):
+    with pytest.raises(ClusterError, match="12 GiB are needed"):
         build.ensure(["demo"], echo=lambda _: None, probes=probes)
     (machine / "cache" / "trainingrun" / "go" / "build").mkdir(parents=True)
     assert build.ensure(["demo"], echo=lambda _: None, probes=probes)

@@ -1,4 +1,4 @@
-"""What the machine lacks is said in one line, before anything is started or left behind."""
+"""Errors about the machine or the arguments are one line, and nothing has been started or created."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ REFUSED: list[tuple[str, str, Probes, str]] = [
         "old-go",
         "api",
         Probes(go_version=lambda: "go version go1.21.3 linux/amd64", free_bytes=plenty),
-        "Go is too old: .*go1.21.3.*needed is Go >= 1.2",
+        "Go is too old: .*go1.21.3.*put Go >= 1.2",
     ),
     (
         "no-disk-to-build",
         "api",
         Probes(go_version=lambda: GO, free_bytes=lambda _: 5 * GIB),
-        "not enough disk for building the cluster: 5.0 GiB free .* needed are 12 GiB",
+        "not enough disk for building the cluster: 5.0 GiB free .* 12 GiB are needed",
     ),
     ("no-disk-to-run", "api", Probes(free_bytes=lambda _: GIB), "not enough disk for running the cluster"),
 ]

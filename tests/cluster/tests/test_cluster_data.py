@@ -1,4 +1,4 @@
-"""What the cluster is made of: command lines, ports, build keys, archives. Nothing is started."""
+"""Command lines, ports, build keys and image archives of a cluster, without starting anything."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Debian's programs need not be installed to look at command lines: a fresh machine has none of them."""
+    """Command lines can be built without Debian's programs, which a fresh machine lacks."""
     monkeypatch.setattr(debian, "find", "/usr/bin/{}".format)
     monkeypatch.setattr(debian, "cni_folder", lambda: Path("/usr/lib/cni"))
 
@@ -189,7 +189,7 @@ def test_references_of_an_archive(tmp_path: Path, annotations: dict[str, str] | 
 def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "image.tar"
     path.write_text("no tar")
-    with pytest.raises(ClusterError, match=r"image.tar is no OCI image archive"):
+    with pytest.raises(ClusterError, match=r"image.tar is not an OCI image archive"):
         oci.references(path)
 
 

@@ -1,4 +1,4 @@
-"""Tier node on this machine: real pods, names, S3; and nothing left afterwards, however the program ended."""
+"""Tier node on this machine: real pods, DNS and S3; nothing is left afterwards, however the program ended."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def test_a_node_of_another_cache_folder_is_left_alone(
     (tmp_path / "trainingrun" / "bin").symlink_to(cache_root() / "bin")
     with monkeypatch.context() as elsewhere:
         elsewhere.setenv("XDG_CACHE_HOME", str(tmp_path))
-        with pytest.raises(ClusterError, match=f"network link {LINK} is there already"):
+        with pytest.raises(ClusterError, match=f"network link {LINK} already exists"):
             Cluster("test-foreign", tier=Tier.NODE).up()
         Cluster("test-foreign").down()
     assert Path(f"/sys/class/net/{LINK}").exists()

@@ -1,4 +1,4 @@
-"""The command line's grammar. Invariant: every command names the function that runs it."""
+"""Define the command line's arguments. Invariant: each command names the function that runs it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .service import ACTIONS
 
 
 def parser() -> argparse.ArgumentParser:
-    """The whole grammar; the parsed namespace has ``run``, a function of the namespace."""
+    """Build the argument parser; the parsed namespace has ``run``, the command's function."""
     top = argparse.ArgumentParser(prog="trcluster", description="A real Kubernetes cluster from source, for tests.")
     verbs = top.add_subparsers(required=True, metavar="COMMAND")
     named = argparse.ArgumentParser(add_help=False)
@@ -23,11 +23,11 @@ def parser() -> argparse.ArgumentParser:
     up.add_argument("--nodes", type=int, default=5, help="fake nodes of tier fleet (default: %(default)s)")
     up.set_defaults(run=commands.up)
 
-    down = verbs.add_parser("down", parents=[named], help="stop a cluster and remove all it made")
-    down.add_argument("--purge", action="store_true", help="also forget the images imported into its node")
+    down = verbs.add_parser("down", parents=[named], help="stop a cluster and remove everything it created")
+    down.add_argument("--purge", action="store_true", help="also remove the images imported into its node")
     down.set_defaults(run=commands.down)
 
-    status = verbs.add_parser("status", parents=[named], help="its services, or with --all every cluster")
+    status = verbs.add_parser("status", parents=[named], help="list the cluster's services, or with --all all clusters")
     status.add_argument("--all", action="store_true")
     status.set_defaults(run=commands.status)
 
@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     logs.add_argument("-f", "--follow", action="store_true")
     logs.set_defaults(run=commands.logs)
 
-    service = verbs.add_parser("service", parents=[named], help="fault injection: one daemon")
+    service = verbs.add_parser("service", parents=[named], help="start, stop, kill, pause or resume one daemon")
     service.add_argument("action", choices=list(ACTIONS))
     service.add_argument("service")
     service.set_defaults(run=commands.service)
@@ -54,21 +54,23 @@ def _add_tools(verbs: argparse._SubParsersAction[argparse.ArgumentParser], named
     execute.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     execute.set_defaults(run=commands.execute)
 
-    image = verbs.add_parser("image", help="images of the node").add_subparsers(required=True, metavar="ACTION")
+    image = verbs.add_parser("image", help="import images into the node").add_subparsers(
+        required=True, metavar="ACTION"
+    )
     load = image.add_parser("import", parents=[named], help="import archives that the node lacks")
     load.add_argument("paths", nargs="+", metavar="PATH")
     load.set_defaults(run=commands.import_images)
 
-    gpu = verbs.add_parser("gpu", help="fake GPUs").add_subparsers(required=True, metavar="ACTION")
+    gpu = verbs.add_parser("gpu", help="set the number of fake GPUs").add_subparsers(required=True, metavar="ACTION")
     count = gpu.add_parser("set", parents=[named], help="let the node advertise N nvidia.com/gpu")
     count.add_argument("count", type=int, metavar="N")
     count.set_defaults(run=commands.set_gpus)
 
-    store = verbs.add_parser("s3", parents=[named], help="address and account of the S3 server")
-    store.add_argument("--json", action="store_true", help="one JSON object instead of shell variables")
+    store = verbs.add_parser("s3", parents=[named], help="print address and account of the S3 server")
+    store.add_argument("--json", action="store_true", help="print a JSON object instead of shell variables")
     store.set_defaults(run=commands.s3)
 
-    build = verbs.add_parser("build", help="build the binaries of a tier, start nothing")
+    build = verbs.add_parser("build", help="build the binaries of a tier without starting anything")
     build.add_argument("--tier", choices=[tier.value for tier in Tier], default="node", help="default: %(default)s")
     build.set_defaults(run=commands.build_binaries)
 

@@ -1,4 +1,4 @@
-"""How a cluster starts, step by step.
+"""Start a cluster, step by step.
 
 Invariant: the layout is on disk before the first process or link exists.
 """
@@ -18,11 +18,11 @@ from .paths import clusters_root
 from .tiers import COMPONENTS
 
 Say = Callable[[str], None]
-READY_SECONDS = 180.0  # on a busy machine; alone nothing takes twenty
+READY_SECONDS = 180.0  # on a busy machine; on an idle one nothing takes twenty
 
 
 def prepare(draft: Layout) -> Layout:
-    """Choose the ports, make the state folder and write all configuration; nothing runs yet."""
+    """Choose the ports, create the state folder and write all configuration; starts no process."""
     with ports.reservation(clusters_root()) as taken:
         chosen = ports.for_node(taken) if draft.tier is Tier.NODE else ports.for_host(taken)
         layout = replace(draft, ports=chosen)

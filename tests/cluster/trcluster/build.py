@@ -1,7 +1,7 @@
-"""Builds the wrapper modules into the cache.
+"""Build the Go modules of modules/ into the cache.
 
 Invariant: the folder ``bin/<module>-<key>`` exists only when complete (it is renamed into place), and the key
-covers everything the binary depends on, so an existing folder is never rebuilt and never stale.
+covers everything the binary depends on, so an existing folder is never rebuilt and never out of date.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .paths import MODULES, cache_root
 GOFLAGS = "-buildvcs=false -modcacherw -trimpath"
 ATTEMPTS = 5
 HEARTBEAT_SECONDS = 30.0
-# A build that needs the network may meet a flaky one; anything else is an error of the build itself.
+# Network errors are worth a retry; any other error is one of the build itself.
 _NETWORK_ERROR = re.compile(
     r"dial tcp|i/o timeout|TLS handshake|connection (reset|refused)|unexpected EOF|deadline exceeded"
     r"|no such host|server misbehaving|stream error|GOAWAY|: EOF|: (429|50[0234]) ",
@@ -48,7 +48,7 @@ def key(module: Module, go_version: str) -> str:
 
 
 def folder(module: Module, go_version: str) -> Path:
-    """Where the binaries of ``module`` lie once built."""
+    """Folder of the binaries of ``module``; exists once they are built."""
     return cache_root() / "bin" / f"{module.name}-{key(module, go_version)}"
 
 
@@ -78,7 +78,7 @@ def _numbered(echo: Echo, prefix: str) -> Echo:
 
 def _build_locked(module: Module, go_version: str, echo: Echo) -> None:
     target = folder(module, go_version)
-    with _lock(target.parent / f".{module.name}.lock", lambda: echo(f"{module.name}: another build runs, waiting")):
+    with _lock(target.parent / f".{module.name}.lock", lambda: echo(f"{module.name}: waiting for another build")):
         if target.is_dir():
             return
         scratch = Path(tempfile.mkdtemp(prefix=f".{module.name}-", dir=target.parent))

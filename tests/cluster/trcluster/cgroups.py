@@ -1,6 +1,6 @@
-"""The node's cgroups (version 1): one folder per hierarchy, beside the caller's own.
+"""Create and remove the node's cgroups (version 1): one top-level folder per hierarchy.
 
-Invariant: only folders named after the cluster are touched, and they are removed leaf first.
+Invariant: only folders named after the cluster are changed; nested folders are removed first.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def _mountinfo() -> str:
 
 
 def create(name: str) -> None:
-    """Make the folder in each hierarchy; cpuset takes tasks only once it has CPUs and memory nodes."""
+    """Create the folder in each hierarchy; cpuset accepts tasks only after CPUs and memory nodes are set."""
     for hierarchy in hierarchies(_mountinfo()):
         folder = hierarchy / name
         folder.mkdir(exist_ok=True)
@@ -38,19 +38,19 @@ def create(name: str) -> None:
 
 def remove(name: str, timeout: float = 30) -> None:
     """Remove the folders and all below; raises WaitError when the kernel holds one longer than ``timeout``."""
-    # Where version 2 is mounted beside the others, the container runtime makes folders there too.
+    # If version 2 is mounted as well, the container runtime creates folders there too.
     tops = [hierarchy / name for hierarchy in hierarchies(_mountinfo(), ("cgroup", "cgroup2"))]
     what = f"the kernel to let go of cgroup {name}: processes in its cgroup.procs still live"
     until(lambda: all(_remove_tree(top) for top in tops), what=what, seconds=timeout, every=0.02)
 
 
 def _remove_tree(top: Path) -> bool:
-    """Whether nothing is left of ``top``."""
+    """Remove ``top`` and its subfolders; returns whether it is gone."""
     for folder, _, _ in os.walk(top, topdown=False):
         try:
             Path(folder).rmdir()
         except FileNotFoundError:
             continue
-        except OSError:  # busy: a task in it is still ending
+        except OSError:  # busy: a task in it has not ended yet
             return False
     return True

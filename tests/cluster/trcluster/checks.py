@@ -1,6 +1,6 @@
-"""Checks of the machine before anything is started.
+"""Check that the machine can build and run a cluster, before anything is started.
 
-Invariant: a check changes nothing and fails in one line.
+Invariant: a check changes nothing, and its error is one line.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _free_bytes(path: Path) -> int:
 
 @dataclass(frozen=True)
 class Probes:
-    """How the machine is asked; tests give their own answers."""
+    """Functions that query the machine; tests replace them."""
 
     go_version: Callable[[], str | None] = _go_version_text
     free_bytes: Callable[[Path], int] = _free_bytes
@@ -83,7 +83,7 @@ def check_go(probes: Probes, *, at_least: Version) -> str:
         raise ClusterError(f"Go is not installed: install Go >= {wanted} and put it on PATH")
     found = re.search(r"\bgo(\d\S*)", text)
     if found is None or _parse(found[1]) < at_least:
-        raise ClusterError(f"Go is too old: {text!r}, needed is Go >= {wanted} first on PATH")
+        raise ClusterError(f"Go is too old: {text!r}, put Go >= {wanted} first on PATH")
     return text
 
 
@@ -102,7 +102,7 @@ def _check_free(probes: Probes, path: Path, needed: int, what: str) -> None:
     if free < needed:
         raise ClusterError(
             f"not enough disk for {what}: {free / GIB:.1f} GiB free at {path},"
-            f" needed are {needed / GIB:.0f} GiB; free some or set XDG_CACHE_HOME to another disk"
+            f" {needed / GIB:.0f} GiB are needed; free some or set XDG_CACHE_HOME to another disk"
         )
 
 
@@ -117,5 +117,5 @@ def check_node_host(probes: Probes) -> None:
     if not probes.cgroup_v1():
         raise ClusterError(
             "tier node needs the cgroup v1 controllers, which this machine lacks:"
-            " use a cluster at hand (kind, minikube) with CLUSTER=current"
+            " use another cluster (kind, minikube) with CLUSTER=current"
         )

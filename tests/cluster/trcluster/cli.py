@@ -1,4 +1,4 @@
-"""The command line's outermost layer. Invariant: an error the user can act on is one line and exit code 1."""
+"""Run the command line. Invariant: an error that the user can act on is a message and exit code 1."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
-    Return the exit code: 0, 1 for an error, 130 when interrupted (what was begun is cleared).
+    Return the exit code: 0, 1 for an error, 130 when interrupted (what was started is removed).
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ClusterError as error:
         say(f"trcluster: {error}")
         return 1
-    except BrokenPipeError:  # the reader of our output has seen enough
+    except BrokenPipeError:  # the reader of our output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:

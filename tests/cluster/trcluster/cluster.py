@@ -1,6 +1,6 @@
-"""A cluster as an object: for tests and for the command line alike.
+"""The class Cluster: start, stop and use a cluster, from tests and from the command line.
 
-Invariant: the object holds no state of the cluster, so any process may open a running one by its name.
+Invariant: the object holds no state of the cluster, so any process can open a running cluster by its name.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LOCK_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class ServiceStatus:
-    """One daemon: ``pid`` on the host, None when it does not run."""
+    """Status of one daemon: its ``pid`` on the host, None when it does not run."""
 
     name: str
     pid: int | None
@@ -35,7 +35,7 @@ class ServiceStatus:
 
 @dataclass
 class Cluster:
-    """A cluster by its name; the other fields are what ``up`` makes it of.
+    """A cluster, identified by its name; the other fields are parameters of ``up``.
 
     ``images``: OCI archives, or folders of them, that tier node imports when it lacks them. ``audit``: write
     ``log/audit.log`` (level Metadata). ``fake_nodes``: how many nodes tier fleet has.
@@ -80,7 +80,7 @@ class Cluster:
                 raise
 
     def down(self, *, purge: bool = False) -> None:
-        """Stop the cluster and remove all it made, with ``purge`` its images too; harmless when it is down."""
+        """Stop the cluster and remove everything it created, with ``purge`` also its images; harmless when down."""
         say = self._stopwatch()
         with self._lock():
             teardown.clear(self.state)
@@ -117,7 +117,7 @@ class Cluster:
         return s3.read(self.layout)
 
     def status(self) -> list[ServiceStatus]:
-        """One entry per daemon of the tier, in the order of start."""
+        """Status of each daemon of the tier, in the order of start."""
         layout = self.layout
         return [ServiceStatus(each.name, service.pid(layout, each.name)) for each in COMPONENTS[layout.tier]]
 
@@ -141,12 +141,12 @@ class Cluster:
         kubectl.wait(self.layout, *arguments, seconds=seconds)
 
     def exec(self, argv: Sequence[str], *, timeout: float = 60) -> str:
-        """Run a command inside the node; its standard output."""
+        """Run a command inside the node; returns its standard output."""
         layout = self.layout
         return process.run([*node.enter(layout), *argv], state=layout.state, timeout=timeout)
 
     def import_images(self, paths: Iterable[Path | str]) -> list[str]:
-        """Import the archives the node lacks; the references that were imported."""
+        """Import the archives that the node lacks; returns the references of the imported images."""
         return node_images.load(self.layout, [Path(path) for path in paths], echo=self.echo)
 
     def set_gpus(self, count: int) -> None:
@@ -161,7 +161,7 @@ class Cluster:
     def _lock(self) -> Iterator[None]:
         """One ``up`` or ``down`` of a name at a time; the kernel drops the lock of a killed program.
 
-        Not quite at once: a child that it was just starting holds it until that has become another program.
+        Not at once: a child that it was starting holds the lock until the child executes another program.
         """
         clusters_root().mkdir(parents=True, exist_ok=True)
         with (clusters_root() / f".{self.name}.lock").open("w") as handle:

@@ -1,4 +1,4 @@
-"""What each command does. Invariant: only results go to standard output; progress goes to standard error."""
+"""Implement the commands. Invariant: results go to standard output, progress to standard error."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .tiers import COMMANDS
 
 
 def say(line: str) -> None:
-    """One line of progress."""
+    """Print one line of progress."""
     print(line, file=sys.stderr, flush=True)
 
 
@@ -42,7 +42,7 @@ def up(args: argparse.Namespace) -> None:
 
 def down(args: argparse.Namespace) -> None:
     if current.wanted():
-        say("CLUSTER=current: left as it is")
+        say("CLUSTER=current: nothing is changed")
         return
     Cluster(args.name, echo=say).down(purge=args.purge)
 

@@ -1,6 +1,6 @@
-"""What a daemon of the cluster is, as data.
+"""Describe a daemon of the cluster as data.
 
-Invariant: a Component holds no state; all facts come from the Layout.
+Invariant: a Component has no state; names, folders and ports come from the Layout.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .layout import Layout
 
 
 class Stage(IntEnum):
-    """Order of start: each stage needs the one before to answer."""
+    """Order of start: each stage needs the previous one to be ready."""
 
     STORE = 1  # needs no certificates: starts while they are made
     API = 2
@@ -26,14 +26,14 @@ def _no_environment(_layout: Layout) -> Mapping[str, str]:
 
 @dataclass(frozen=True)
 class Component:
-    """One daemon: its name (of log, pid file and service), command line, and place."""
+    """One daemon: its name (also of log, pid file and service), command line and environment."""
 
     name: str
     stage: Stage
     argv: Callable[[Layout], Sequence[str]]
     environment: Callable[[Layout], Mapping[str, str]] = _no_environment
     on_host: bool = False
-    """Runs on the host even in tier node."""
+    """Whether it runs on the host also in tier node."""
 
 
 def flags(**values: str | int | bool) -> list[str]:

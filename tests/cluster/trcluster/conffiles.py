@@ -1,6 +1,6 @@
-"""Fills the configuration templates of conf/.
+"""Write the configuration files from the templates in conf/.
 
-Invariant: a template's @KEY@ is either known here or an error.
+Invariant: an unknown @KEY@ in a template is an error.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _BY_TIER: dict[Tier, dict[str, str]] = {
 
 
 def render(layout: Layout, template: str) -> str:
-    """The text of one template with the cluster's values."""
+    """Fill one template with the cluster's values."""
     values = {
         "BRIDGE_IP": BRIDGE_IP,
         "CGROUP": layout.cgroup,
@@ -62,4 +62,4 @@ def write(layout: Layout) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(render(layout, template), encoding="utf-8")
     if layout.tier is Tier.NODE:
-        (layout.conf / "resolv.conf").touch()  # empty: pods resolve cluster names only
+        (layout.conf / "resolv.conf").touch()  # empty, so pods resolve only names of the cluster

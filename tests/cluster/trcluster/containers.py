@@ -1,6 +1,6 @@
-"""Processes of a node's containers, as the host sees them: what a test signals or cuts off.
+"""Find the processes of a node's containers on the host, to send signals or to change their network.
 
-Invariant: a process counts only when its cgroup is below the cluster's own, so nothing of the host is ever touched.
+Invariant: only processes in the cluster's own cgroups are found, never other processes of the host.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from .waiting import until
 
 
 def main_process(layout: Layout, container_id: str, *, timeout: float = 30) -> int:
-    """Host pid of a container's first process; raises WaitError when there is none."""
+    """Find the host's pid of a container's first process; raises WaitError when there is none."""
     found = until(
         lambda: [pid for pid in _processes(layout, container_id) if _number_inside(pid) == 1],
         what=f"container {container_id[:12]} of cluster {layout.name} to have a running process",
@@ -38,7 +38,7 @@ def _processes(layout: Layout, container_id: str) -> list[int]:
 
 
 def _number_inside(pid: int) -> int:
-    """Its pid in its own namespace; 0 once it has gone."""
+    """Pid of a process in its own namespace; 0 if it has ended."""
     numbers = [line.split()[1:] for line in _read(pid, "status").splitlines() if line.startswith("NSpid:")]
     return int(numbers[0][-1]) if numbers and numbers[0] else 0
 

@@ -17,7 +17,7 @@ def _etcd(layout: Layout) -> list[str]:
         *flags(
             name="default",
             data_dir=str(layout.state / "etcd" / "data"),
-            unsafe_no_fsync=True,  # the data lives as long as the cluster
+            unsafe_no_fsync=True,  # the data is deleted with the cluster
             listen_client_urls=client,
             advertise_client_urls=client,
             listen_peer_urls=peer,
@@ -63,7 +63,7 @@ def _apiserver_place(layout: Layout) -> list[str]:
     if layout.tier is Tier.NODE:
         return flags(
             advertise_address=NODE_IP,
-            bind_address="0.0.0.0",  # noqa: S104 - the node's own network namespace
+            bind_address="0.0.0.0",  # noqa: S104 - in the node's own network namespace
             kubelet_client_certificate=str(layout.pki / "apiserver-kubelet-client.crt"),
             kubelet_client_key=str(layout.pki / "apiserver-kubelet-client.key"),
             kubelet_preferred_address_types="InternalIP",
@@ -71,7 +71,7 @@ def _apiserver_place(layout: Layout) -> list[str]:
     return flags(
         advertise_address="127.0.0.1",
         bind_address="127.0.0.1",
-        endpoint_reconciler_type="none",  # loopback is no valid endpoint address
+        endpoint_reconciler_type="none",  # a loopback address is not valid in an endpoint
         max_requests_inflight=800,
         max_mutating_requests_inflight=400,
     )
@@ -100,7 +100,8 @@ def _controller_manager(layout: Layout) -> list[str]:
             cluster_signing_cert_file=str(pki / "ca.crt"),
             cluster_signing_key_file=str(pki / "ca.key"),
             requestheader_client_ca_file=str(pki / "front-proxy-ca.crt"),
-            flex_volume_plugin_dir=str(layout.kubelet / "volume-plugins"),  # else it makes a folder in /usr/libexec
+            # Its default is a folder in /usr/libexec, which it would create.
+            flex_volume_plugin_dir=str(layout.kubelet / "volume-plugins"),
             leader_elect=False,
             kube_api_qps=500,
             kube_api_burst=1000,

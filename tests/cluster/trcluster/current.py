@@ -12,7 +12,7 @@ from .errors import ClusterError
 
 
 def wanted() -> bool:
-    """Whether the user asks for the cluster at hand; raises ClusterError for a value that is not known."""
+    """Whether CLUSTER=current is set; raises ClusterError for any other value."""
     value = os.environ.get("CLUSTER", "")
     if value not in ("", "current"):
         raise ClusterError(f"CLUSTER={value!r} is not known: leave it unset, or set CLUSTER=current")

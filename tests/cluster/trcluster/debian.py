@@ -1,6 +1,6 @@
-"""What comes from Debian packages.
+"""Find programs that Debian packages provide, and install missing packages.
 
-Invariant: apt runs only when a needed program is missing, and then as root.
+Invariant: apt runs only when a required program is missing, and only as root.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ PROGRAMS: Mapping[str, str] = {
 
 
 def path_variable() -> str:
-    """PATH for daemons: the caller's, then the folders Debian puts daemons into."""
+    """PATH for daemons: the caller's, then the folders where Debian installs daemons."""
     return f"{os.environ.get('PATH', '')}:{_SBIN}"
 
 
 def find(program: str) -> str | None:
-    """Absolute path of ``program``, sbin folders included."""
+    """Find the absolute path of ``program``, also in sbin folders."""
     return shutil.which(program, path=path_variable())
 
 
 def cni_folder() -> Path:
-    """The folder of the CNI plugins; raises ClusterError when there is none."""
+    """Find the folder of the CNI plugins; raises ClusterError when there is none."""
     for folder in CNI_FOLDERS:
         if (folder / "bridge").exists() and (folder / "portmap").exists():
             return folder
@@ -58,7 +58,7 @@ def missing(find_program: Callable[[str], str | None] = find) -> list[str]:
 
 
 def ensure(*, echo: Callable[[str], None], uid: int | None = None) -> None:
-    """Install what is missing with apt; raises ClusterError where that cannot work."""
+    """Install missing packages with apt; raises ClusterError if that is not possible."""
     packages = missing()
     if not packages:
         return

@@ -1,6 +1,6 @@
-"""Images in the node's containerd.
+"""Import images into the node's containerd.
 
-Invariant: an archive whose reference and digest are there is not imported again.
+Invariant: an archive is not imported again when its reference and digest are already there.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LEFTOVERS = ("io.containerd.grpc.v1.cri", "io.containerd.runtime.v2.task")
 
 
 def archives(paths: Iterable[Path]) -> list[Path]:
-    """The given files, and the *.tar files of the given folders.
+    """List the given files, and the *.tar files of the given folders.
 
     Raises ClusterError for a path that is neither.
     """
@@ -40,7 +40,7 @@ def archives(paths: Iterable[Path]) -> list[Path]:
 
 
 def archive_of(binary: Path, reference: str) -> Path:
-    """The archive of an image that holds one built program; made beside it on first use."""
+    """Archive of an image with one built program; written next to the program on first use."""
     archive = binary.parent / f"{binary.name}.tar"
     if not archive.exists():
         scratch = binary.parent / f".{binary.name}-{os.getpid()}.tar"
@@ -50,7 +50,7 @@ def archive_of(binary: Path, reference: str) -> Path:
 
 
 def present(layout: Layout) -> dict[str, str]:
-    """Image reference -> digest of what the node has."""
+    """Digests of the node's images, by reference."""
     lines = _ctr(layout, "images", "ls").splitlines()[1:]
     rows = (line.split() for line in lines)
     return {row[0]: row[2] for row in rows if len(row) > 2}
@@ -72,15 +72,15 @@ def load(layout: Layout, paths: Iterable[Path], *, echo: Callable[[str], None]) 
 
 
 def clear_leftovers(layout: Layout) -> None:
-    """Before containerd starts: forget the pods of an earlier node; images stay."""
+    """Remove the pods of a previous node before containerd starts; images stay."""
     for name in _LEFTOVERS:
         shutil.rmtree(layout.containerd_root / name, ignore_errors=True)
 
 
 def drop_containers(layout: Layout) -> None:
-    """Remove container records of an earlier node, with their writable layers, before the kubelet sees them.
+    """Remove containers of a previous node, with their writable layers, before the kubelet sees them.
 
-    The CRI plugin has read them by then, so containerd is started again when there were any.
+    The CRI plugin has already read them, so containerd is restarted if there were any.
     """
     old = _ctr(layout, "containers", "ls", "-q").split()
     if old:
@@ -91,7 +91,7 @@ def drop_containers(layout: Layout) -> None:
 
 
 def wait_for_containerd(layout: Layout) -> None:
-    """Until containerd answers; raises WaitError with the end of its log."""
+    """Wait until containerd answers; raises WaitError with the end of its log."""
     log = service.log_file(layout, "containerd")
     answers = partial(_ctr, layout, "version")
     until(answers, what="containerd to answer", seconds=90, not_yet=(ClusterError,), seen=lambda: process.end_of(log))

@@ -1,4 +1,4 @@
-"""Asks the cluster's API server. Invariant: every call is the administrator's, and has a timeout."""
+"""Call the cluster's API server. Invariant: each call is made as administrator and has a timeout."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def apply(layout: Layout, manifest: str) -> None:
 
 
 def answers(layout: Layout) -> bool:
-    """Whether the API server says that it is ready."""
+    """Whether the API server reports that it is ready."""
     context = ssl.create_default_context(cafile=str(layout.pki / "ca.crt"))
     return http_ok(f"{layout.server}/readyz", context)
 
 
 def http_ok(url: str, context: ssl.SSLContext | None = None) -> bool:
-    """Whether a GET, never by a proxy, is answered with 200 within two seconds."""
+    """Whether a GET without a proxy gets status 200 within two seconds."""
     handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
     if context is not None:
         handlers.append(urllib.request.HTTPSHandler(context=context))

@@ -1,6 +1,6 @@
-"""One cluster's facts: names, folders, ports, binaries.
+"""Names, folders, ports and binaries of one cluster.
 
-Invariant: a Layout is written to cluster.json before anything of the cluster is started, and never changes.
+Invariant: a Layout is written to cluster.json before the first process starts, and never changes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NODE_NAME = "node-0"
 
 
 class Tier(StrEnum):
-    """How much of a cluster runs; each includes the one before, but that ``node`` has no kwok."""
+    """How much of a cluster runs; each tier includes the previous one, except that ``node`` has no kwok."""
 
     API = "api"
     FLEET = "fleet"
@@ -31,7 +31,7 @@ class Tier(StrEnum):
 
 @dataclass(frozen=True)
 class Ports:
-    """TCP ports; inside the node they are the usual ones, on the host they are chosen free."""
+    """TCP ports: the usual ones inside the node, free ones on the host."""
 
     apiserver: int = 6443
     etcd: int = 2379
@@ -44,7 +44,7 @@ class Ports:
 
 @dataclass(frozen=True)
 class Layout:
-    """Everything the components' command lines are made of."""
+    """All values that the components' command lines need."""
 
     name: str
     tier: Tier
@@ -101,7 +101,7 @@ class Layout:
 
     @property
     def address(self) -> str:
-        """Where the host reaches the API server."""
+        """Address of the API server as the host reaches it."""
         return NODE_IP if self.tier is Tier.NODE else "127.0.0.1"
 
     @property
@@ -117,7 +117,7 @@ class Layout:
         return str(self.conf / f"{user}.conf")
 
     def save(self) -> None:
-        """Write cluster.json by rename."""
+        """Write cluster.json atomically."""
         scratch = self.state / ".cluster.json"
         scratch.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
         scratch.rename(self.state / "cluster.json")

@@ -1,6 +1,6 @@
-"""What is built from Go modules, as data.
+"""List the Go modules to build, with their versions.
 
-Invariant: every version here equals the one in modules/<name>/go.mod.
+Invariant: each version equals the one in modules/<name>/go.mod.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Module:
 
     @property
     def provides(self) -> tuple[str, ...]:
-        """Names of the commands this module gives; a multi-call binary gives several, as symlinks to it."""
+        """Names of the commands that this module builds; a multi-call binary provides several, as symlinks."""
         return self.commands or (self.output,)
 
     @property
@@ -73,7 +73,7 @@ ALL = (
         "hyper",
         _kubernetes_defines(),
         KUBERNETES_COMMANDS,
-        # The compiler's heap, not the machine's, limits this build: fewer collections make it a third faster.
+        # The Go compiler's garbage collection limits this build: fewer collections make it a third faster.
         {"GOGC": "400"},
     ),
     Module("etcd", ETCD, "go.etcd.io/etcd/server/v3", "etcd", {"go.etcd.io/etcd/api/v3/version.GitSHA": ETCD}),

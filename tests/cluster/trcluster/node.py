@@ -1,7 +1,7 @@
-"""The node: one set of namespaces (mount, network, pid, uts, ipc), joined to the host by one veth pair.
+"""Create and remove the node: a set of namespaces (mount, network, pid, uts, ipc) and a veth pair to the host.
 
-Invariant: everything inside dies with its first process, mounts and network included; what is left on the
-host are cgroups and one sysctl, which ``remove`` clears from what is found and recorded, however the node ended.
+Invariant: when the node's first process ends, the kernel removes all its processes, mounts and networks. Cgroups and
+one sysctl remain on the host; ``remove`` restores them, however the node ended.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def _link() -> Path:
 
 
 def _link_is_ours(state: Path) -> Path:
-    """Present once we were to make the link, so that nobody removes that of another node."""
+    """File that exists once this cluster creates the link, so that no cluster removes another one's link."""
     return state / "link"
 
 
@@ -36,10 +36,10 @@ def _init_file(state: Path) -> Path:
 
 
 def create(layout: Layout) -> None:
-    """Make namespaces, network and cgroups; raises ClusterError with the reason."""
+    """Create namespaces, network and cgroups; raises ClusterError with the reason."""
     check_visible_in_node(layout.state)
     if _link().exists():
-        raise ClusterError(f"network link {LINK} is there already: a node of another cache folder or user is up")
+        raise ClusterError(f"network link {LINK} already exists: a node of another cache folder or user is up")
     _link_is_ours(layout.state).touch()
     log = layout.log / "init.log"
     ready = layout.state / "init.ready"
@@ -60,7 +60,7 @@ def create(layout: Layout) -> None:
 
 
 def _connect(layout: Layout, init: int) -> None:
-    """Host side and node side of the veth pair. The node gets no default route, so nothing can leave it."""
+    """Configure both ends of the veth pair. Without a default route, nothing in the node reaches the outside."""
     host = [
         f"link add {LINK} type veth peer name {_INSIDE_LINK} netns {init}",
         f"addr add {HOST_IP}/30 dev {LINK}",
@@ -71,7 +71,7 @@ def _connect(layout: Layout, init: int) -> None:
     inside = [
         f"addr add {NODE_IP}/30 dev {_INSIDE_LINK}",
         f"link set {_INSIDE_LINK} up",
-        # Without any route the kernel refuses a service address before kube-proxy's rules rewrite it.
+        # Without a route, the kernel rejects a Service address before kube-proxy's rules rewrite it.
         f"route add {SERVICE_CIDR} dev cni0",
     ]
     for line in host:
@@ -112,9 +112,9 @@ def _link_removed(layout: Layout) -> bool:
 
 
 def remove(layout: Layout) -> None:
-    """Clear what a node leaves on the host once its processes are gone; harmless when there is nothing."""
+    """Remove what a node leaves on the host after its processes have ended; harmless when there is nothing."""
     if _link_is_ours(layout.state).exists():
-        # The kernel takes the link away with the namespace, but some milliseconds later.
+        # The kernel removes the link some milliseconds after the namespace.
         until(partial(_link_removed, layout), what=f"network link {LINK} to go ('ip link del {LINK}')", seconds=30)
     cgroups.remove(layout.cgroup)
     _restore_inotify_limit(layout.state)

@@ -1,6 +1,6 @@
-"""Command lines of what only a real node has: containerd, kubelet, kube-proxy, CoreDNS, the S3 server.
+"""Command lines of the daemons of tier node: containerd, kubelet, kube-proxy, CoreDNS, the S3 server.
 
-Invariant: nothing here names a port of the host but the S3 server, which serves host and pods alike.
+Invariant: only the S3 server uses ports of the host, because it serves both host and pods.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _s3(layout: Layout) -> list[str]:
         f"{HOST_IP}:{port}",
         "--health",
         "/healthz",
-        "--keep-alive",  # as other S3 servers do
+        "--keep-alive",  # otherwise it closes each connection after one request
         "--iam-dir",
         str(layout.s3 / "iam"),
         "--quiet",
@@ -63,7 +63,7 @@ def _s3(layout: Layout) -> list[str]:
 
 
 def _s3_environment(layout: Layout) -> Mapping[str, str]:
-    """The root account: in the environment, because arguments are readable by every user of the machine."""
+    """The root account; in the environment, because all users of the machine can read arguments."""
     saved = json.loads((layout.state / "s3.json").read_text(encoding="utf-8"))
     return {"ROOT_ACCESS_KEY": saved["accessKey"], "ROOT_SECRET_KEY": saved["secretKey"]}
 

@@ -1,6 +1,6 @@
-"""Kubernetes nodes as seen by the API server: fake ones of the fleet tier, and a GPU count for the real one.
+"""Manage Node objects: create the fake nodes of tier fleet, set the GPU count of the real node, wait for Ready.
 
-Invariant: nothing here starts a process that stays.
+Invariant: no daemon is started here.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ def add_fake(layout: Layout) -> None:
         }
         for name in names
     ]
-    # Not a server-side apply: that leaves the status out.
+    # Not a server-side apply, which ignores the status.
     kubectl(layout, "create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
     wait(layout, "--for=condition=Ready", *(f"node/{name}" for name in names))
 
 
 def set_gpus(layout: Layout, count: int) -> None:
-    """Make the real node advertise ``count`` GPUs (the resource only); returns when it is allocatable."""
+    """Let the real node advertise ``count`` GPUs, without devices; returns when they are allocatable."""
     if layout.tier is not Tier.NODE:
         raise ClusterError(f"cluster {layout.name} is of tier {layout.tier}: 'gpu set' is for tier node")
     amounts = {GPU: str(count)}
@@ -61,7 +61,7 @@ def _allocatable(layout: Layout) -> str:
 
 
 def wait_ready(layout: Layout) -> None:
-    """Until the real node is Ready."""
+    """Wait until the real node is Ready."""
     wait(layout, "--for=condition=Ready", f"node/{NODE_NAME}")
 
 

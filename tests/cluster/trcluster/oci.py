@@ -1,6 +1,6 @@
-"""Reads and writes OCI image archives.
+"""Read and write OCI image archives.
 
-Invariant: writing the same content gives the same bytes and digest.
+Invariant: the same content always gives the same bytes and digest.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LAYER = "application/vnd.oci.image.layer.v1.tar"
 
 
 def write_single_binary(archive: Path, *, reference: str, binary: Path) -> None:
-    """Write an image of one layer that holds one static program, its entry point."""
+    """Write an image with one layer that contains one static program, its entry point."""
     layer = _tar({binary.name: (binary.read_bytes(), 0o755)})
     config = _json(
         {
@@ -56,7 +56,7 @@ def write_single_binary(archive: Path, *, reference: str, binary: Path) -> None:
 def write_extended(
     archive: Path, *, base: Path, reference: str, files: Mapping[str, tuple[bytes, int]], entrypoint: list[str]
 ) -> None:
-    """Write the image of another archive with one more layer of files, and another entry point."""
+    """Write a copy of another image with an additional layer of files and a different entry point."""
     with tarfile.open(base) as tar:
         blobs = {member.name: _read(tar, member) for member in tar if member.isfile()}
     (first,) = json.loads(blobs["index.json"])["manifests"]
@@ -65,7 +65,7 @@ def write_extended(
     layer = _tar(files)
     config["config"]["Entrypoint"] = entrypoint
     config["rootfs"]["diff_ids"].append(_digest(layer))
-    config.pop("history", None)  # which tells of one layer less
+    config.pop("history", None)  # it would not match the new number of layers
     manifest["config"] = {**manifest["config"], **_descriptor(manifest["config"]["mediaType"], _json(config))}
     manifest["layers"].append(_descriptor(_LAYER, layer))
     described = _descriptor(first["mediaType"], _json(manifest))
@@ -86,10 +86,10 @@ def _path(digest: str) -> str:
 
 
 def references(archive: Path) -> dict[str, str]:
-    """Image reference -> digest of an OCI archive.
+    """Digests of the images in an OCI archive, by reference.
 
-    Empty for an archive that names no full reference, or is in Docker's format. Raises ClusterError when the
-    file is no readable archive.
+    Empty for an archive without a full reference, or in Docker's format. Raises ClusterError when the file is not
+    a readable archive.
     """
     try:
         with tarfile.open(archive) as tar:
@@ -99,7 +99,7 @@ def references(archive: Path) -> dict[str, str]:
         manifests = json.loads(raw)["manifests"]
         return {name: entry["digest"] for entry in manifests if (name := _name(entry.get("annotations") or {}))}
     except (OSError, tarfile.TarError, ValueError, KeyError, TypeError) as error:
-        raise ClusterError(f"{archive} is no OCI image archive ({error})") from error
+        raise ClusterError(f"{archive} is not an OCI image archive ({error})") from error
 
 
 def _name(annotations: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Where things lie on disk. Invariant: every path is absolute and below the user's cache folder."""
+"""Paths of the cluster's files. Invariant: each is absolute and below the user's cache folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent
 CONF = PACKAGE / "conf"
 MODULES = PACKAGE.parent / "modules"
 
-# The node replaces these folders by its own tmpfs, so nothing of ours may lie below them.
+# The node mounts its own tmpfs over these folders, so no file of a cluster may be below them.
 _HIDDEN_IN_NODE = ("/run", "/var/run", "/var/lib/kubelet", "/var/lib/cni", "/proc", "/sys", "/dev")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?")
 
@@ -25,14 +25,14 @@ def cache_root() -> Path:
 
 
 def clusters_root() -> Path:
-    """The folder that holds one folder per cluster; not under /run, which is small and hidden in the node."""
+    """The folder with one folder per cluster; not in /run, which is small and hidden in the node."""
     return cache_root() / "clusters"
 
 
 def state_dir(name: str) -> Path:
     """The folder of the cluster ``name``.
 
-    Raises ClusterError for a name that is no DNS label of 30 characters.
+    Raises ClusterError unless the name is a DNS label of at most 30 characters.
     """
     if not _NAME.fullmatch(name):
         raise ClusterError(
@@ -44,17 +44,17 @@ def state_dir(name: str) -> Path:
 def containerd_root(name: str) -> Path:
     """Images of the node tier.
 
-    Outlives ``down`` so that they are imported once (``down --purge`` removes it).
+    Kept by ``down``, so that images are imported once; removed by ``down --purge``.
     """
     return cache_root() / "containerd" / name
 
 
 def check_visible_in_node(path: Path) -> None:
-    """Raise ClusterError where ``path`` would vanish behind a mount of the node."""
+    """Raise ClusterError if a mount of the node would hide ``path``."""
     text = str(path)
     for hidden in _HIDDEN_IN_NODE:
         if text == hidden or text.startswith(hidden + "/"):
             raise ClusterError(
-                f"cache folder {path} lies below {hidden}, which the node replaces:"
+                f"cache folder {path} is below {hidden}, where the node mounts its own folder:"
                 " set XDG_CACHE_HOME to a folder on disk"
             )

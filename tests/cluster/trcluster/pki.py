@@ -1,6 +1,6 @@
-"""Keys, certificates and kubeconfigs, made by kubeadm's phases.
+"""Create keys, certificates and kubeconfigs with the phases of kubeadm.
 
-Invariant: nothing is started and no server asked.
+Invariant: no process is started and no server is called.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from . import process
 from .layout import HOST_IP, NODE_NAME, SERVICE_CIDR, Layout, Tier
 from .modules import KUBERNETES
 
-# kubeadm refuses a loopback address to advertise; this one (TEST-NET-2) is never used, only written and
-# replaced.
-_STAND_IN = "198.51.100.1"
+# kubeadm does not accept a loopback address here. This one (TEST-NET-2) is never used: it is replaced after writing.
+_PLACEHOLDER = "198.51.100.1"
 
 _CONFIG = """\
 apiVersion: kubeadm.k8s.io/v1beta4
@@ -37,7 +36,7 @@ apiServer: {{certSANs: ["127.0.0.1", "localhost", "{host}"]}}
 def config(layout: Layout) -> str:
     """The kubeadm configuration of a cluster."""
     return _CONFIG.format(
-        advertise=layout.address if layout.tier is Tier.NODE else _STAND_IN,
+        advertise=layout.address if layout.tier is Tier.NODE else _PLACEHOLDER,
         port=layout.ports.apiserver,
         node=NODE_NAME,
         version=KUBERNETES,
@@ -70,7 +69,7 @@ def create(layout: Layout) -> None:
         text = _kubeadm(layout, "kubeconfig", "user", "--config", str(path), "--client-name", user, *organization)
         _write_private(layout.conf / f"{user.removeprefix('system:')}.conf", text)
     for kubeconfig in layout.conf.glob("*.conf"):
-        # Some phases name localAPIEndpoint, others controlPlaneEndpoint: make all equal.
+        # Some phases write localAPIEndpoint, others controlPlaneEndpoint: all must name the same server.
         text = kubeconfig.read_text(encoding="utf-8")
         _write_private(kubeconfig, re.sub(r"server: https://\S+", f"server: {layout.server}", text))
 

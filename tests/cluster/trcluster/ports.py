@@ -1,4 +1,4 @@
-"""Chooses free TCP ports.
+"""Choose free TCP ports.
 
 Invariant: two clusters never hold the same port, even while neither listens yet.
 """
@@ -21,7 +21,7 @@ RANGE = range(20000, 30000)
 
 
 def is_free(port: int, address: str = "127.0.0.1") -> bool:
-    """Whether a listener could bind ``port`` now."""
+    """Whether a server could listen on ``port`` now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -32,7 +32,7 @@ def is_free(port: int, address: str = "127.0.0.1") -> bool:
 
 
 def choose(count: int, taken: Iterable[int], free: Callable[[int], bool] = is_free) -> list[int]:
-    """``count`` different free ports outside ``taken``; raises ClusterError when there are not enough."""
+    """Choose ``count`` different free ports outside ``taken``; raises ClusterError when there are not enough."""
     used = set(taken)
     found: list[int] = []
     for port in random.sample(RANGE, len(RANGE)):
@@ -45,7 +45,7 @@ def choose(count: int, taken: Iterable[int], free: Callable[[int], bool] = is_fr
 
 @contextmanager
 def reservation(clusters: Path) -> Iterator[set[int]]:
-    """Ports that the clusters' layouts hold; save the new layout before leaving the block."""
+    """Lock the choice of ports; yields the ports of all clusters. Save the new layout before the block ends."""
     clusters.mkdir(parents=True, exist_ok=True)
     with (clusters / ".ports.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -58,12 +58,12 @@ def reservation(clusters: Path) -> Iterator[set[int]]:
 
 
 def for_host(taken: set[int]) -> Ports:
-    """Ports of a cluster whose daemons all listen on the host's loopback."""
+    """Choose ports for a cluster whose daemons all listen on the host's loopback address."""
     return Ports(*choose(len(asdict(Ports())), taken))
 
 
 def for_node(taken: set[int]) -> Ports:
-    """The usual ports inside the node; only the S3 server listens on the host, on 7070 where that is free."""
+    """The usual ports for the node; only the S3 server listens on the host, on 7070 if that is free."""
     usual = Ports()
     if usual.s3 not in taken and is_free(usual.s3):
         return usual

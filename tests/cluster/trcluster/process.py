@@ -1,7 +1,7 @@
-"""Starts, finds and ends the processes of one cluster.
+"""Start, find and end the processes of one cluster.
 
 Invariant: every process we start carries its cluster's state folder in its environment, and its children
-inherit it. So a cluster's processes are found in /proc alone, also when the program that started them is gone.
+inherit it. So /proc alone shows a cluster's processes, even after the program that started them has ended.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _children: list[subprocess.Popen[bytes]] = []
 
 
 def environment(state: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Environment for everything that belongs to the cluster in ``state``; no proxy stands before a cluster here."""
+    """Environment for everything that belongs to the cluster in ``state``; without proxies."""
     return {**os.environ, "PATH": path_variable(), "NO_PROXY": "*", "no_proxy": "*", MARK: str(state), **(extra or {})}
 
 
@@ -40,7 +40,7 @@ def spawn(argv: Sequence[str], *, state: Path, log: Path, extra: Mapping[str, st
             start_new_session=True,
         )
     _children.append(process)
-    # Popen returns while the kernel still lays out the new program; until it has, the environment reads as empty.
+    # Popen can return before the kernel has set up the new program; until then its environment reads as empty.
     while process.poll() is None and not belongs(process.pid, state):
         time.sleep(0.001)
     return process.pid
@@ -59,7 +59,7 @@ def run(
 
 
 def _environment_of(pid: int) -> bytes:
-    """As started; empty once the process ends, even before it has closed its files."""
+    """Environment of a process as it was started; empty once it ends, even before it has closed its files."""
     try:
         return Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
@@ -82,14 +82,14 @@ def has_ended(pid: int, state: Path) -> bool:
         threads = len(list(Path(f"/proc/{pid}/task").iterdir()))
     except OSError:
         return True
-    if state_letter in "ZX" and threads <= 1:  # its other threads may hold the files a little longer
+    if state_letter in "ZX" and threads <= 1:  # its other threads may keep files open a little longer
         return True
     environ = _environment_of(pid)
-    return bool(environ) and not _has_mark(environ, state)  # another program got the number
+    return bool(environ) and not _has_mark(environ, state)  # the pid now belongs to another program
 
 
 def members(state: Path) -> list[int]:
-    """Pids of all living processes of the cluster in ``state``, this program excepted."""
+    """Pids of all running processes of the cluster in ``state``, except this program."""
     pids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
     return [pid for pid in pids if pid != os.getpid() and belongs(pid, state)]
 
@@ -104,7 +104,7 @@ def child_of(pid: int) -> int | None:
 
 
 def send(pid: int, number: signal.Signals) -> None:
-    """Send a signal; a process that is gone already is no error."""
+    """Send a signal; a process that has ended is not an error."""
     with suppress(ProcessLookupError):
         os.kill(pid, number)
 
@@ -112,7 +112,7 @@ def send(pid: int, number: signal.Signals) -> None:
 def reap() -> None:
     """Collect those of our children that have ended."""
     for child in [each for each in _children if each.poll() is not None]:
-        with suppress(ValueError):  # another thread was first
+        with suppress(ValueError):  # another thread has removed it
             _children.remove(child)
 
 

@@ -1,6 +1,6 @@
-"""The S3 server's account and address.
+"""Create and read the S3 server's account and address.
 
-Invariant: the secret lies in one file of mode 600 and in no argument or log.
+Invariant: the secret key is in one file of mode 600, and never in an argument or log.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ REGION = "us-east-1"
 
 @dataclass(frozen=True)
 class S3:
-    """How to reach the server: ``endpoint`` from the host, ``in_cluster`` from pods."""
+    """Address and account of the server: ``endpoint`` for the host, ``in_cluster`` for pods."""
 
     endpoint: str
     in_cluster: str
@@ -38,7 +38,7 @@ class S3:
 
 
 def create(layout: Layout) -> None:
-    """Make folders and a root account of its own for this cluster."""
+    """Create folders and a new root account for this cluster."""
     for folder in ("data", "iam"):
         (layout.s3 / folder).mkdir(parents=True)
     path = layout.state / "s3.json"
@@ -48,7 +48,7 @@ def create(layout: Layout) -> None:
 
 
 def read(layout: Layout) -> S3:
-    """Address and account; raises ClusterError for a tier without the server."""
+    """Read address and account; raises ClusterError for a tier without an S3 server."""
     if layout.tier is not Tier.NODE:
         raise ClusterError(f"cluster {layout.name} is of tier {layout.tier}: only tier node has an S3 server")
     account = json.loads((layout.state / "s3.json").read_text(encoding="utf-8"))
@@ -57,5 +57,5 @@ def read(layout: Layout) -> S3:
 
 
 def answers(layout: Layout) -> bool:
-    """Whether the server says that it is healthy."""
+    """Whether the server reports that it is healthy."""
     return http_ok(f"http://127.0.0.1:{layout.ports.s3}/healthz")

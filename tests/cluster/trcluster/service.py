@@ -1,6 +1,6 @@
-"""Runs single daemons: start, stop, kill, pause, resume, restart.
+"""Start, stop, kill, pause, resume and restart single daemons.
 
-Invariant: a pid file is written right after the start and believed only while that process carries our mark.
+Invariant: a pid file is written right after the start, and used only while that process belongs to the cluster.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ KILL_SECONDS = 10.0
 
 
 def component(layout: Layout, name: str) -> Component:
-    """The component ``name`` of the cluster's tier; raises ClusterError that lists the names."""
+    """Find a component of the cluster's tier; the ClusterError for an unknown name lists all."""
     for candidate in COMPONENTS[layout.tier]:
         if candidate.name == name:
             return candidate
@@ -30,14 +30,14 @@ def component(layout: Layout, name: str) -> Component:
 
 
 def log_file(layout: Layout, name: str) -> Path:
-    """Where the output of one service goes."""
+    """Log file of one service."""
     return layout.log / f"{name}.log"
 
 
 def start(layout: Layout, name: str) -> None:
-    """Start one service; raises ClusterError when it runs already."""
+    """Start one service; raises ClusterError when it is already running."""
     if pid(layout, name) is not None:
-        raise ClusterError(f"service {name} of cluster {layout.name} runs already: stop or restart it")
+        raise ClusterError(f"service {name} of cluster {layout.name} is already running: stop or restart it")
     chosen = component(layout, name)
     argv = list(chosen.argv(layout))
     if _inside(layout, chosen):
@@ -51,9 +51,9 @@ def _inside(layout: Layout, chosen: Component) -> bool:
 
 
 def _pids(layout: Layout, name: str) -> list[int]:
-    """The daemon's pid on the host, then that of the nsenter that waits for it.
+    """Pids on the host: of the daemon, then of the nsenter that waits for it.
 
-    Empty when it does not run.
+    Empty when the daemon does not run.
     """
     process.reap()
     try:
@@ -82,11 +82,11 @@ def _required(layout: Layout, name: str) -> list[int]:
 
 
 def _end(layout: Layout, pids: list[int], number: signal.Signals, seconds: float) -> bool:
-    """Send the signal and wait; whether the daemon has ended."""
+    """Send the signal and wait; returns whether the daemon has ended."""
     process.send(pids[0], number)
     deadline = time.monotonic() + seconds
     while not all(process.has_ended(each, layout.state) for each in pids):
-        for each in pids:  # a paused process, and the nsenter that stopped with it, end only when they run
+        for each in pids:  # a paused process and its nsenter end only after they are resumed
             process.send(each, signal.SIGCONT)
         process.reap()
         if time.monotonic() > deadline:
@@ -96,30 +96,30 @@ def _end(layout: Layout, pids: list[int], number: signal.Signals, seconds: float
 
 
 def stop(layout: Layout, name: str) -> None:
-    """SIGTERM, and as a kubelet does, SIGKILL when that has not ended it after 20 seconds."""
+    """Send SIGTERM, and SIGKILL after 20 seconds, as a kubelet does."""
     if not _end(layout, _required(layout, name), signal.SIGTERM, GRACE_SECONDS):
         kill(layout, name)
 
 
 def kill(layout: Layout, name: str) -> None:
-    """SIGKILL and wait."""
+    """Send SIGKILL and wait for the end."""
     if not _end(layout, _required(layout, name), signal.SIGKILL, KILL_SECONDS):
-        raise ClusterError(f"service {name} does not end, SIGKILL notwithstanding: see 'ps -o stat,wchan,cmd'")
+        raise ClusterError(f"service {name} does not end after SIGKILL: see 'ps -o stat,wchan,cmd'")
 
 
 def pause(layout: Layout, name: str) -> None:
-    """SIGSTOP: the daemon keeps its sockets and answers nothing."""
+    """Send SIGSTOP: the daemon keeps its sockets open and answers nothing."""
     process.send(_required(layout, name)[0], signal.SIGSTOP)
 
 
 def resume(layout: Layout, name: str) -> None:
-    """SIGCONT, also to the nsenter, which stops together with the daemon it waits for."""
+    """Send SIGCONT, also to the nsenter, which stops together with the daemon."""
     for each in _required(layout, name):
         process.send(each, signal.SIGCONT)
 
 
 def restart(layout: Layout, name: str) -> None:
-    """Stop when it runs, then start."""
+    """Stop the service if it runs, then start it."""
     component(layout, name)
     if pid(layout, name) is not None:
         stop(layout, name)

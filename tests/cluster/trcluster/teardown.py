@@ -1,6 +1,6 @@
-"""How a cluster ends.
+"""Stop a cluster and remove what it created.
 
-Invariant: works from the state folder and /proc alone, at whatever point ``up`` ended.
+Invariant: needs only the state folder and /proc, wherever ``up`` has ended.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from .paths import clusters_root
 
 
 def clear(state: Path) -> None:
-    """Remove whatever a cluster made, its state folder included; harmless when there is nothing."""
+    """Remove everything a cluster created, including its state folder; harmless when there is nothing."""
     if not state.exists():
         return
     process.kill_members(state)
     try:
         layout = load(state)
     except ClusterError:
-        layout = None  # damaged; its processes are gone, which is what could harm
+        layout = None  # damaged, but its processes have ended
     if layout is not None:
         stop(layout)
     shutil.rmtree(state)
 
 
 def stop(layout: Layout) -> None:
-    """End all processes and clear the host; the state folder stays, because its logs may be wanted."""
+    """End all processes and restore the host; the state folder stays, because of its logs."""
     process.kill_members(layout.state)
     if layout.tier is Tier.NODE:
         node.remove(layout)

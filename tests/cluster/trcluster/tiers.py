@@ -1,6 +1,6 @@
-"""Which components and commands each tier has.
+"""Components and commands of each tier.
 
-Invariant: the order here is the order of start within a stage.
+Invariant: components of a stage start in the order listed here.
 """
 
 from __future__ import annotations

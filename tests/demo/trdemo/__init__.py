@@ -1,1 +1,1 @@
-"""The demonstration: a real cluster, a drawn data set, one TrainingRun and what came of it."""
+"""`make demo`: trains a detector with one TrainingRun on a real cluster, from drawn photos to its exported model."""

@@ -1,4 +1,4 @@
-"""`python3 -m trdemo`: show the main job on a real cluster, from nothing to a detector."""
+"""`python3 -m trdemo`: train a detector with one TrainingRun on a real cluster, starting from nothing."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 from trcluster import Cluster, ClusterError, current
 from trdemo import bucket, follow, install
-from trdemo.place import CurrentCluster, OwnCluster, choose
 from trdemo.shell import DemoError
+from trdemo.target import CurrentCluster, Target, choose
 from trdemo.tires import draw_set
 from trimages.errors import BuildError
 from trimages.paths import REPOSITORY
@@ -32,14 +32,21 @@ def main() -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="demo", description="One TrainingRun on a real cluster, start to end.")
+    parser = argparse.ArgumentParser(
+        prog="demo", description="Train a detector with one TrainingRun on a real cluster."
+    )
     commands = parser.add_subparsers(required=True)
-    run = commands.add_parser("run", help="cluster, images, operator, data, the run and its results")
-    run.add_argument("--name", default="default", help="name of the cluster that is made (default: %(default)s)")
-    run.add_argument("--out", type=Path, default=REPOSITORY / "demo-output", help="folder for model and pictures")
-    run.add_argument("--timeout", type=float, default=900, help="seconds the run may take (default: %(default)s)")
+    run = commands.add_parser("run", help="start everything, train, download the model")
+    run.add_argument("--name", default="default", help="name of the new cluster (default: %(default)s)")
+    run.add_argument(
+        "--out",
+        type=Path,
+        default=REPOSITORY / "demo-output",
+        help="folder for model and pictures",
+    )
+    run.add_argument("--timeout", type=float, default=900, help="seconds to wait for the run (default: %(default)s)")
     run.set_defaults(run=_run)
-    down = commands.add_parser("down", help="remove the cluster (CLUSTER=current: only what the demo put there)")
+    down = commands.add_parser("down", help="remove the cluster (CLUSTER=current: only what the demo installed in it)")
     down.add_argument("--name", default="default")
     down.set_defaults(run=_down)
     data = commands.add_parser("dataset", help="draw the tire data set into a folder")
@@ -50,47 +57,46 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
-    _say("1/6 Images")
+    _print_step("1/6 Container images")
     images = install.build_images(echo=_detail)
-    _say("2/6 Cluster and S3 server")
-    place = choose(name=arguments.name, echo=_detail)
-    place.load_images([item.archive for item in images.values()])
-    _say("3/6 Operator, by Helm")
-    install.install_operator(place, references={name: item.reference for name, item in images.items()}, values={})
-    install.make_namespace(place, NAMESPACE)
-    _say("4/6 Labelled images into the bucket")
-    store = bucket.Bucket(place.storage, BUCKET)
+    _print_step("2/6 Cluster and S3 server")
+    target = choose(name=arguments.name, echo=_detail)
+    target.load_images([item.archive for item in images.values()])
+    _print_step("3/6 Operator, installed with Helm")
+    install.install_operator(target, references={name: item.reference for name, item in images.items()}, values={})
+    install.make_namespace(target, NAMESPACE)
+    _print_step("4/6 Labelled images, uploaded to the bucket")
+    store = bucket.Bucket(target.storage, BUCKET)
     store.create()
     _detail(f"{store.put_tires('tire/')} images with their XML files in s3://{BUCKET}/tire/images/")
-    _say(f"5/6 kubectl apply -f {install.sample('tire.yaml').relative_to(REPOSITORY)}")
-    place.kubectl("delete", "trainingrun", NAME, "-n", NAMESPACE, "--ignore-not-found", "--wait")
-    place.kubectl("apply", "-n", NAMESPACE, "-f", str(install.sample("tire.yaml")))
-    finished = follow.follow(place.kubectl, namespace=NAMESPACE, name=NAME, timeout=arguments.timeout)
-    return _results(place, store, finished, out=arguments.out, started=started)
+    _print_step(f"5/6 kubectl apply -f {install.sample('tire.yaml').relative_to(REPOSITORY)}")
+    target.kubectl("delete", "trainingrun", NAME, "-n", NAMESPACE, "--ignore-not-found", "--wait")
+    target.kubectl("apply", "-n", NAMESPACE, "-f", str(install.sample("tire.yaml")))
+    finished = follow.follow(target.kubectl, namespace=NAMESPACE, name=NAME, timeout=arguments.timeout)
+    return _results(target, store, finished, out=arguments.out, started=started)
 
 
-def _results(
-    place: OwnCluster | CurrentCluster, store: bucket.Bucket, finished: dict[str, Any], *, out: Path, started: float
-) -> int:
+def _results(target: Target, store: bucket.Bucket, finished: dict[str, Any], *, out: Path, started: float) -> int:
     status = finished["status"]
     if follow.condition(status, "Succeeded") != "True":
-        raise DemoError(follow.story_of_failure(place.kubectl, namespace=NAMESPACE, name=NAME))
-    _say("6/6 Results")
+        raise DemoError(follow.failure_report(target.kubectl, namespace=NAMESPACE, name=NAME))
+    _print_step("6/6 Results")
     export = status["export"]
     print(follow.table(status))
-    print(f"\nAP@.5 {export['ap50']}, mAP {export['mAP']} on {export['evalImages']} images it had not seen\n")
-    for what, uri in bucket.results_of(status).items():
-        print(f"{what:13} {uri}")
+    scores = f"AP@.5 {export['ap50']}, mAP {export['mAP']}"
+    print(f"\nThe exported model scores {scores} on {export['evalImages']} images that training did not use.\n")
+    for name, uri in bucket.results_of(status).items():
+        print(f"{name:13} {uri}")
     _, prefix = bucket.split_uri(export["uri"])
     files = store.download(prefix, out)
-    print(f"\n{len(files)} files, model and pictures, in {out}")
+    print(f"\nModel and pictures of its detections ({len(files)} files) are in {out}")
     service = status["tensorboard"]["serviceName"]
-    print("TensorBoard, at http://127.0.0.1:6006 :")
+    print("For TensorBoard, run this and open http://127.0.0.1:6006")
     print(
-        f"  {place.kubectl.binary} --kubeconfig {place.kubectl.kubeconfig} -n {NAMESPACE} "
+        f"  {target.kubectl.binary} --kubeconfig {target.kubectl.kubeconfig} -n {NAMESPACE} "
         f"port-forward service/{service} 6006:6006"
     )
-    print(f"\nThe demo took {time.monotonic() - started:.0f} s. It stays up: make demo-down removes it.")
+    print(f"\nThe demo took {time.monotonic() - started:.0f} s. The cluster keeps running; make demo-down removes it.")
     return 0
 
 
@@ -109,11 +115,11 @@ def _dataset(arguments: argparse.Namespace) -> int:
         for photo in draw_set(count, seed=bucket.SEED, prefix=folder):
             (target / photo.name).write_bytes(photo.jpeg)
             (target / photo.name).with_suffix(".xml").write_bytes(photo.xml)
-    _detail(f"{bucket.TRAIN + bucket.TEST} images in {arguments.folder}/images")
+    _detail(f"{bucket.TRAIN + bucket.TEST} images with XML files in {arguments.folder}/images")
     return 0
 
 
-def _say(text: str) -> None:
+def _print_step(text: str) -> None:
     print(f"\n{text}", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""The demo's side of the bucket: labelled images in, results out."""
+"""Upload labelled images to the demo's bucket and download results from it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from trdemo.place import Storage
+from trdemo.target import Storage
 from trdemo.tires import draw_set
 
 TRAIN, TEST, SEED = 120, 20, 7
 
 
 class Bucket:
-    """One bucket as the user of this machine sees it."""
+    """One bucket, reached from this machine with the user's credentials."""
 
     def __init__(self, storage: Storage, name: str) -> None:
         self.name = name
@@ -41,7 +41,7 @@ class Bucket:
         )
 
     def create(self) -> None:
-        """Create the bucket unless it is there."""
+        """Create the bucket unless it exists."""
         try:
             self.client.create_bucket(Bucket=self.name)
         except ClientError as error:
@@ -49,7 +49,7 @@ class Bucket:
                 raise
 
     def put_all(self, objects: Iterable[tuple[str, bytes]]) -> int:
-        """Upload objects side by side; returns how many."""
+        """Upload objects in parallel; returns their number."""
         with ThreadPoolExecutor(8) as pool:
             jobs = [pool.submit(self.client.put_object, Bucket=self.name, Key=key, Body=body) for key, body in objects]
             for job in jobs:
@@ -57,7 +57,7 @@ class Bucket:
         return len(jobs)
 
     def put_tires(self, prefix: str) -> int:
-        """Draw and upload the tire data set in the tutorial's shape; returns the number of images."""
+        """Draw and upload the tire data set, laid out as in the tutorial; returns the number of images."""
         photos = [
             (folder, photo)
             for folder, count in (("train", TRAIN), ("test", TEST))
@@ -71,12 +71,12 @@ class Bucket:
         return len(photos)
 
     def keys(self, prefix: str) -> dict[str, int]:
-        """Keys below a prefix with their sizes in bytes."""
+        """List the keys below a prefix, with their sizes in bytes."""
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
         return {item["Key"]: item["Size"] for page in pages for item in page.get("Contents", ())}
 
     def read(self, key: str) -> bytes:
-        """One whole object."""
+        """Read a whole object."""
         body: bytes = self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
         return body
 
@@ -95,12 +95,12 @@ def split_uri(uri: str) -> tuple[str, str]:
     """Split `s3://bucket/key` into bucket and key."""
     found = re.fullmatch(r"s3://([^/]+)/(.*)", uri)
     if not found:
-        raise ValueError(f"{uri!r} is no S3 address")
+        raise ValueError(f"{uri!r} is not an S3 address: expected s3://bucket/key")
     return found[1], found[2]
 
 
 def results_of(status: Mapping[str, Any]) -> dict[str, str]:
-    """What a finished run left, by what it is."""
+    """Addresses of a finished run's results, by a name to print."""
     export = status.get("export", {})
     return {
         "frozen graph": export.get("frozenGraphURI", ""),

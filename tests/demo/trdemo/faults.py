@@ -1,6 +1,6 @@
-"""Break things around runs on a cluster of our own: processes, memory, pods, the network, daemons, the storage server.
+"""Inject faults on the test cluster: end processes, use up memory, delete pods, cut the network, stop daemons.
 
-Invariant: what is broken for a while is mended when its `with` ends, whatever happened inside.
+Invariant: a fault injected by a `with` statement is repaired when the block ends, also after an error.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from trcluster import Cluster, ClusterError, containers
 from trcluster.command import CommandError, run
 from trcluster.waiting import until
 from trdemo.install import SYSTEM_NAMESPACE
-from trdemo.scene import Object, Scene
+from trdemo.installation import Installation, Object
 
 OPERATOR = "app.kubernetes.io/name=trainingrun-operator"
-EAT = "held = []\nwhile True: held.append(b'x' * (1 << 24))"
+ALLOCATE_FOREVER = "held = []\nwhile True: held.append(b'x' * (1 << 24))"
 
 
 class Faults:
-    """Faults for the runs of one namespace."""
+    """Injects faults into the runs of one namespace, and waits for the effects."""
 
-    def __init__(self, scene: Scene, cluster: Cluster, namespace: str) -> None:
-        self.scene, self.cluster, self.namespace = scene, cluster, namespace
-        self._kubectl = scene.place.kubectl
+    def __init__(self, installation: Installation, cluster: Cluster, namespace: str) -> None:
+        self.installation, self.cluster, self.namespace = installation, cluster, namespace
+        self._kubectl = installation.target.kubectl
 
     def pod(self, name: str, stage: str, *, attempt: int = 1, seconds: float = 60) -> Object:
-        """The pod of an attempt, once it is there."""
+        """Wait for the pod of an attempt and return it."""
         selector = f"trainingrun.dev/run={name},trainingrun.dev/stage={stage},trainingrun.dev/attempt={attempt}"
 
         def look() -> list[Object]:
@@ -41,31 +41,31 @@ class Faults:
         return until(look, what=what, seconds=seconds, not_yet=(CommandError,))[0]
 
     def process(self, pod: Object, container: str, *, seconds: float = 60) -> int:
-        """Host pid of a container's first process, once it runs."""
+        """Wait until a container runs; returns the host's pid of its first process."""
 
         def container_id() -> str:
-            found = _container(self._again(pod), container)
+            found = _container(self._reread(pod), container)
             return str(found["containerID"]).removeprefix("containerd://") if "running" in found["state"] else ""
 
         what = f"container {container} of pod {pod['metadata']['name']} to run"
         found = until(
-            container_id, what=what, seconds=seconds, not_yet=(CommandError,), seen=lambda: self._again(pod)["status"]
+            container_id, what=what, seconds=seconds, not_yet=(CommandError,), seen=lambda: self._reread(pod)["status"]
         )
         return containers.main_process(self.cluster.layout, found)
 
     def at_work(self, pod: Object, container: str) -> int:
-        """Host pid of a container's first process, once it was given its work or gave it."""
+        """Wait until the agent has written the trainer's spec.json, so that both work; returns a pid like `process`."""
         pid = self.process(pod, container)
         spec = Path(f"/proc/{pid}/root/shared/spec.json")
         until(spec.exists, seconds=240, what=f"spec.json in pod {pod['metadata']['name']}")
         return pid
 
     def kill(self, pod: Object, container: str) -> None:
-        """SIGKILL, as the kernel or an administrator sends it."""
+        """Send SIGKILL to a container's first process, as the kernel or an administrator does."""
         os.kill(self.process(pod, container), signal.SIGKILL)
 
     def freeze(self, pod: Object, container: str) -> None:
-        """SIGSTOP: it lives, and does nothing."""
+        """Send SIGSTOP to a container's first process: it stays alive but does nothing."""
         os.kill(self.process(pod, container), signal.SIGSTOP)
 
     def delete_pod(self, pod: Object, *arguments: str) -> None:
@@ -73,16 +73,16 @@ class Faults:
         self._kubectl("delete", "pod", pod["metadata"]["name"], "-n", self.namespace, "--wait=false", *arguments)
 
     def evict(self, pod: Object) -> None:
-        """What `kubectl drain` does to a pod."""
+        """Evict a pod through the API, as `kubectl drain` does."""
         meta = {"name": pod["metadata"]["name"], "namespace": self.namespace}
         body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": meta}
         path = f"/api/v1/namespaces/{self.namespace}/pods/{meta['name']}/eviction"
         self._kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(body))
 
-    def eat_memory(self, pod: Object, container: str) -> int:
-        """A child of the container takes memory until the kernel ends a process; returns the child's exit code."""
+    def exhaust_memory(self, pod: Object, container: str) -> int:
+        """Start a process in a container that allocates memory until the kernel kills it; returns its exit code."""
         argv = [self._kubectl.binary, "--kubeconfig", self._kubectl.kubeconfig, "-n", self.namespace, "exec"]
-        argv += [pod["metadata"]["name"], "-c", container, "--", "python3", "-c", EAT]
+        argv += [pod["metadata"]["name"], "-c", container, "--", "python3", "-c", ALLOCATE_FOREVER]
         return subprocess.run(argv, capture_output=True, timeout=60, check=False).returncode
 
     def operator(self) -> Object:
@@ -91,13 +91,13 @@ class Faults:
         return dict(pod)
 
     def kill_operator(self) -> str:
-        """SIGKILL to the operator; returns what `operator_is_back` wants to know."""
+        """Kill the operator with SIGKILL; returns its container id, for `operator_is_back`."""
         pod = self.operator()
         self.kill(pod, "operator")
         return str(_container(pod, "operator")["containerID"])
 
     def operator_is_back(self, killed: str) -> None:
-        """Wait until the kubelet has started another one and it is ready."""
+        """Wait until the kubelet has replaced the killed container and the operator is ready."""
 
         def back() -> bool:
             now = _container(self.operator(), "operator")
@@ -107,10 +107,10 @@ class Faults:
 
     @contextmanager
     def agent_unreachable(self, pod: Object) -> Iterator[None]:
-        """Drop what the operator sends to a running pod, as a NetworkPolicy does."""
+        """Drop packets from the operator to a running pod, as a NetworkPolicy does."""
         self.process(pod, "agent")
         prefix = containers.network_of(self.process(self.operator(), "operator"))
-        rule = ["OUTPUT", "-d", self._again(pod)["status"]["podIP"], "-j", "DROP"]
+        rule = ["OUTPUT", "-d", self._reread(pod)["status"]["podIP"], "-j", "DROP"]
         run([*prefix, "iptables", "-w", "-I", *rule], timeout=60)
         try:
             yield
@@ -119,7 +119,7 @@ class Faults:
 
     @contextmanager
     def service_down(self, name: str, action: str = "kill") -> Iterator[None]:
-        """A daemon of the node is killed, stopped or paused, and runs again afterwards."""
+        """Kill, stop or pause a daemon of the node for the duration of the block."""
         self.cluster.service(action, name)
         try:
             yield
@@ -134,8 +134,8 @@ class Faults:
 
         until(ready, what="the API server to answer", seconds=120, not_yet=(CommandError,))
 
-    def gone(self, uid: str, *, seconds: float = 90) -> None:
-        """Wait until nothing of a deleted run is left in the cluster."""
+    def wait_until_gone(self, uid: str, *, seconds: float = 90) -> None:
+        """Wait until the cluster holds no object of a deleted run any more."""
         selector, kinds = f"trainingrun.dev/run-uid={uid}", "jobs,pods,configmaps,services,deployments"
 
         def left() -> list[str]:
@@ -144,8 +144,8 @@ class Faults:
 
         until(lambda: not left(), what=f"the children of the deleted run {uid} to go", seconds=seconds, seen=left)
 
-    def story(self, name: str) -> str:
-        """Status of a run, its Jobs and pods, and the last lines of every log: for an assertion that failed."""
+    def diagnostics(self, name: str) -> str:
+        """Collect a run's status, Jobs, pods and the ends of all logs, for the message of a failed assertion."""
         parts = []
         for command in (
             ["get", "trainingrun", name, "-o", "yaml"],
@@ -157,12 +157,12 @@ class Faults:
                 parts.append(self._kubectl("-n", self.namespace, *command))
         return "\n".join(parts)
 
-    def _again(self, pod: Object) -> Object:
+    def _reread(self, pod: Object) -> Object:
         meta = pod["metadata"]
         return self._kubectl.get("pod", meta["name"], namespace=meta["namespace"])
 
 
 def _container(pod: Object, name: str) -> Object:
-    """Status of a container; an empty state before the kubelet has told of it."""
+    """Status of a container; its state is empty before the kubelet reports one."""
     statuses = pod.get("status", {}).get("containerStatuses", ())
     return next((dict(status) for status in statuses if status["name"] == name), {"state": {}, "ready": False})

@@ -1,4 +1,4 @@
-"""Follow a run: one line per stage, updated in place on a terminal, and the table of where the time went."""
+"""Show the progress of a run, one line per stage, and the table of its timings."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ STAGES: Final = ("prep", "train", "export")
 COLUMNS: Final = ("waiting", "image", "fetch", "work", "ship", "total")
 
 
-class Line:
-    """A line that is written over on a terminal, and written once per change in a log."""
+class StatusLine:
+    """One line of progress: overwritten in place on a terminal, a new line per change in a log."""
 
     def __init__(self) -> None:
         self._last = ""
@@ -24,7 +24,7 @@ class Line:
         self._started = time.monotonic()
 
     def show(self, text: str) -> None:
-        """Show the newest state, with the seconds since the start."""
+        """Print the current state after the seconds since the start."""
         elapsed = f"{time.monotonic() - self._started:5.0f} s  "
         if self._live:
             sys.stdout.write(f"\r\033[K{elapsed}{text}")
@@ -34,15 +34,15 @@ class Line:
         self._last = text
 
     def close(self) -> None:
-        """Leave the line standing."""
+        """Keep the line and start a new one."""
         if self._live and self._last:
             sys.stdout.write("\n")
         self._last = ""
 
 
 def follow(kubectl: Kubectl, *, namespace: str, name: str, timeout: float) -> dict[str, Any]:
-    """Show progress until the run is finished; returns the finished object."""
-    line, stage = Line(), ""
+    """Print progress until the run has finished; returns the TrainingRun."""
+    line, stage = StatusLine(), ""
 
     def finished() -> dict[str, Any] | None:
         nonlocal stage
@@ -65,7 +65,7 @@ def follow(kubectl: Kubectl, *, namespace: str, name: str, timeout: float) -> di
 
 
 def condition(status: Mapping[str, Any], kind: str) -> str:
-    """Status of a condition: True, False, Unknown, or an empty text when it is not there."""
+    """Status of a condition: True, False or Unknown; empty when the run does not have it."""
     return next((str(c["status"]) for c in status.get("conditions", ()) if c["type"] == kind), "")
 
 
@@ -81,7 +81,7 @@ def _describe(status: Mapping[str, Any]) -> str:
 
 
 def table(status: Mapping[str, Any]) -> str:
-    """Seconds per stage and part; a part that a stage does not have is a dash."""
+    """Format a table of seconds per stage and activity; a dash where a stage has no such activity."""
     rows = [f"{'seconds':10}" + "".join(f"{column:>9}" for column in COLUMNS)]
     timings = {entry["stage"]: entry for entry in status.get("timings", ())}
     for stage in STAGES:
@@ -91,8 +91,8 @@ def table(status: Mapping[str, Any]) -> str:
     return "\n".join(rows)
 
 
-def story_of_failure(kubectl: Kubectl, *, namespace: str, name: str) -> str:
-    """What failed and where its log is."""
+def failure_report(kubectl: Kubectl, *, namespace: str, name: str) -> str:
+    """Describe why a run failed, with a command for the log of each attempt."""
     status = kubectl.get("trainingrun", name, namespace=namespace).get("status", {})
     lines = [f"{status.get('phase')}: {status.get('message', '')}"]
     for entry in status.get("attempts", ()):

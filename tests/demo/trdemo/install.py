@@ -1,4 +1,4 @@
-"""Install the operator as a platform engineer would: Helm, a namespace, a Secret."""
+"""Install the operator with Helm, and give a namespace its S3 credentials, as a platform engineer does."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from trcluster.command import CommandError, run
-from trdemo.place import CurrentCluster, OwnCluster
 from trdemo.shell import DemoError
+from trdemo.target import Target
 from trimages.build import build
 from trimages.paths import REPOSITORY, default_cache
 from trimages.plan import PlannedImage
@@ -23,13 +23,13 @@ CHART: Final = REPOSITORY / "charts" / "trainingrun-operator"
 
 
 def build_images(*, echo: Any) -> dict[str, PlannedImage]:
-    """Build what is not in the cache; returns image name -> reference and archive."""
+    """Build the container images that the cache lacks; returns reference and archive of each, by image name."""
     planned = build(select([]), requested_base=None, repository=REPOSITORY, cache=default_cache(), echo=echo)
     return {item.image.name: item for item in planned}
 
 
 def image_values(references: Mapping[str, str]) -> dict[str, Any]:
-    """Helm values for these image references."""
+    """Helm values that select these image references."""
     values = {}
     for name, reference in references.items():
         repository, _, tag = reference.rpartition(":")
@@ -37,43 +37,41 @@ def image_values(references: Mapping[str, str]) -> dict[str, Any]:
     return {"images": values}
 
 
-def install_operator(
-    place: OwnCluster | CurrentCluster, *, references: Mapping[str, str], values: Mapping[str, Any]
-) -> None:
-    """`helm upgrade --install` the chart and wait until the operator is ready.
+def install_operator(target: Target, *, references: Mapping[str, str], values: Mapping[str, Any]) -> None:
+    """Install or upgrade the chart and wait until the operator is ready.
 
-    The storage of the place is named in the policy, as a platform team would: transfer over plain http is then fast.
+    The policy names the S3 server, as a platform team would: transfer over plain http is then twice as fast.
     """
-    policy = {"endpoints": ["*", place.storage.in_cluster], **values.get("policy", {})}
+    policy = {"endpoints": ["*", target.storage.in_cluster], **values.get("policy", {})}
     merged = {**image_values(references), **values, "policy": policy}
     options = ("--install", "--create-namespace", "--wait", "--timeout", "3m", "--values", "-")
     try:
-        helm(place, "upgrade", RELEASE, str(CHART), *options, stdin=json.dumps(merged))
+        helm(target, "upgrade", RELEASE, str(CHART), *options, stdin=json.dumps(merged))
     except CommandError as error:
         selector = "-l app.kubernetes.io/name=trainingrun-operator"
-        logs = f"kubectl --kubeconfig {place.kubectl.kubeconfig} -n {SYSTEM_NAMESPACE} logs {selector}"
-        raise DemoError(f"{error}\nlog of the operator: {logs}") from error
+        logs = f"kubectl --kubeconfig {target.kubectl.kubeconfig} -n {SYSTEM_NAMESPACE} logs {selector}"
+        raise DemoError(f"{error}\nThe operator's log: {logs}") from error
 
 
-def helm(place: OwnCluster | CurrentCluster, *arguments: str, stdin: str | None = None) -> str:
-    """Run helm in the operator's namespace; returns its standard output."""
-    config = ("--kubeconfig", place.kubectl.kubeconfig, "--namespace", SYSTEM_NAMESPACE)
-    return run([place.helm, *config, *arguments], stdin=stdin, timeout=240)
+def helm(target: Target, *arguments: str, stdin: str | None = None) -> str:
+    """Run helm for the operator's namespace; returns its standard output."""
+    config = ("--kubeconfig", target.kubectl.kubeconfig, "--namespace", SYSTEM_NAMESPACE)
+    return run([target.helm, *config, *arguments], stdin=stdin, timeout=240)
 
 
-def uninstall(place: OwnCluster | CurrentCluster, *, namespaces: tuple[str, ...]) -> None:
-    """Remove runs, release and namespaces of the demo; the CRD stays, as the chart promises."""
+def uninstall(target: Target, *, namespaces: tuple[str, ...]) -> None:
+    """Remove the demo's runs, Helm release and namespaces; the CRD stays, as the chart documents."""
     for namespace in namespaces:
-        place.kubectl("delete", "namespace", namespace, "--ignore-not-found", timeout=180)
-    helm(place, "uninstall", RELEASE, "--ignore-not-found", "--wait")
-    place.kubectl("delete", "namespace", SYSTEM_NAMESPACE, "--ignore-not-found", timeout=180)
+        target.kubectl("delete", "namespace", namespace, "--ignore-not-found", timeout=180)
+    helm(target, "uninstall", RELEASE, "--ignore-not-found", "--wait")
+    target.kubectl("delete", "namespace", SYSTEM_NAMESPACE, "--ignore-not-found", timeout=180)
 
 
-def make_namespace(place: OwnCluster | CurrentCluster, name: str) -> None:
-    """A namespace under Pod Security `restricted`, with the storage credentials."""
-    storage = place.storage
+def make_namespace(target: Target, name: str) -> None:
+    """Create a namespace with Pod Security `restricted` and a Secret with the S3 credentials."""
+    storage = target.storage
     data = {"AWS_ACCESS_KEY_ID": storage.access_key, "AWS_SECRET_ACCESS_KEY": storage.secret_key}
-    place.kubectl.apply(
+    target.kubectl.apply(
         {
             "apiVersion": "v1",
             "kind": "Namespace",

@@ -1,4 +1,4 @@
-"""The error of the demo, and kubectl as its tests and the demo call it."""
+"""kubectl as the demo and the tests call it, and the error of the demo."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trcluster.command import run
 
 
 class DemoError(Exception):
-    """A step failed; the message says what and where to look."""
+    """A step of the demo failed; the message says which one and where to look."""
 
 
 class Kubectl:

@@ -1,7 +1,7 @@
-"""Draw the demo's data set in the tutorial's own shape: photos of tires, labelled as LabelImg does.
+"""Draw the demo's data set: pictures of tires with XML files as LabelImg writes them.
 
-A tire is a dark ring with a hub and spokes on a varied background. Some images hold none and have an XML file without
-objects. Everything follows from the seed, so the same call draws the same bytes.
+A tire is a dark ring with a hub and spokes on a varied background. Every tenth image shows no tire and has an XML file
+without objects. All pictures are derived from the seed, so the same call draws the same bytes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NEGATIVE_EVERY = 10  # every tenth image shows no tire
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """Corners in pixels, as in a PascalVOC bndbox."""
+    """Corners of a box in pixels, as in PascalVOC's bndbox."""
 
     xmin: int
     ymin: int
@@ -42,42 +42,42 @@ class Photo:
 def draw_set(count: int, *, seed: int, prefix: str) -> Iterator[Photo]:
     """Draw `count` photos named `<prefix>_<number>.jpg`."""
     for number in range(count):
-        dice = random.Random(f"{seed}/{prefix}/{number}")  # noqa: S311 - pictures, not secrets
-        yield _photo(f"{prefix}_{number:04d}", dice, empty=number % NEGATIVE_EVERY == NEGATIVE_EVERY - 1)
+        rng = random.Random(f"{seed}/{prefix}/{number}")  # noqa: S311 - pictures, not secrets
+        yield _photo(f"{prefix}_{number:04d}", rng, empty=number % NEGATIVE_EVERY == NEGATIVE_EVERY - 1)
 
 
-def _photo(stem: str, dice: random.Random, *, empty: bool) -> Photo:
-    image = _background(dice)
+def _photo(stem: str, rng: random.Random, *, empty: bool) -> Photo:
+    image = _background(rng)
     boxes: list[Box] = []
-    for _ in range(0 if empty else dice.choice((1, 1, 1, 2))):
-        box = _place(dice, boxes)
+    for _ in range(0 if empty else rng.choice((1, 1, 1, 2))):
+        box = _place(rng, boxes)
         if box is not None:
-            _tire(image, box, dice)
+            _tire(image, box, rng)
             boxes.append(box)
     data = io.BytesIO()
     image.filter(ImageFilter.GaussianBlur(0.4)).save(data, "JPEG", quality=85)
     return Photo(f"{stem}.jpg", data.getvalue(), label(f"{stem}.jpg", boxes), tuple(boxes))
 
 
-def _background(dice: random.Random) -> Image.Image:
-    top, bottom = (tuple(dice.randint(110, 235) for _ in range(3)) for _ in range(2))
+def _background(rng: random.Random) -> Image.Image:
+    top, bottom = (tuple(rng.randint(110, 235) for _ in range(3)) for _ in range(2))
     image = Image.new("RGB", SIZE)
     draw = ImageDraw.Draw(image)
     for y in range(SIZE[1]):
         share = y / SIZE[1]
         draw.line((0, y, SIZE[0], y), fill=tuple(int(a + (b - a) * share) for a, b in zip(top, bottom, strict=True)))
-    for _ in range(dice.randint(3, 7)):
-        x, y = dice.randint(0, SIZE[0]), dice.randint(0, SIZE[1])
-        w, h = dice.randint(10, 70), dice.randint(8, 50)
-        fill = tuple(dice.randint(90, 250) for _ in range(3))
+    for _ in range(rng.randint(3, 7)):
+        x, y = rng.randint(0, SIZE[0]), rng.randint(0, SIZE[1])
+        w, h = rng.randint(10, 70), rng.randint(8, 50)
+        fill = tuple(rng.randint(90, 250) for _ in range(3))
         draw.rectangle((x, y, x + w, y + h), fill=fill)
     return image
 
 
-def _place(dice: random.Random, taken: list[Box]) -> Box | None:
+def _place(rng: random.Random, taken: list[Box]) -> Box | None:
     for _ in range(20):
-        radius = dice.randint(24, 44)
-        x, y = (dice.randint(radius + 2, limit - radius - 2) for limit in SIZE)
+        radius = rng.randint(24, 44)
+        x, y = (rng.randint(radius + 2, limit - radius - 2) for limit in SIZE)
         box = Box(x - radius, y - radius, x + radius, y + radius)
         if all(_apart(box, other) for other in taken):
             return box
@@ -88,16 +88,16 @@ def _apart(one: Box, other: Box) -> bool:
     return one.xmax < other.xmin or other.xmax < one.xmin or one.ymax < other.ymin or other.ymax < one.ymin
 
 
-def _tire(image: Image.Image, box: Box, dice: random.Random) -> None:
+def _tire(image: Image.Image, box: Box, rng: random.Random) -> None:
     draw = ImageDraw.Draw(image)
-    dark = dice.randint(15, 45)
+    dark = rng.randint(15, 45)
     draw.ellipse((box.xmin, box.ymin, box.xmax, box.ymax), fill=(dark, dark, dark + 4))
     radius = (box.xmax - box.xmin) / 2
     x, y = box.xmin + radius, box.ymin + radius
-    rim = radius * dice.uniform(0.55, 0.68)
-    metal = dice.randint(150, 215)
+    rim = radius * rng.uniform(0.55, 0.68)
+    metal = rng.randint(150, 215)
     draw.ellipse((x - rim, y - rim, x + rim, y + rim), fill=(metal, metal, metal))
-    spokes, turn = dice.choice((5, 6, 8)), dice.uniform(0, math.pi)
+    spokes, turn = rng.choice((5, 6, 8)), rng.uniform(0, math.pi)
     for number in range(spokes):
         angle = turn + 2 * math.pi * number / spokes
         end = (x + rim * math.cos(angle), y + rim * math.sin(angle))
@@ -107,7 +107,7 @@ def _tire(image: Image.Image, box: Box, dice: random.Random) -> None:
 
 
 def label(name: str, boxes: list[Box]) -> bytes:
-    """The XML file that LabelImg would write."""
+    """The XML file that LabelImg writes for these boxes."""
     objects = "".join(
         "\t<object>\n\t\t<name>tire</name>\n\t\t<pose>Unspecified</pose>\n\t\t<truncated>0</truncated>\n"
         "\t\t<difficult>0</difficult>\n\t\t<bndbox>\n"

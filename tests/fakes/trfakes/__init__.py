@@ -1,1 +1,1 @@
-"""Fakes that speak on the wire, and builders of the objects that tests begin with."""
+"""Fake servers for tests, and builders of the objects that tests start from."""

@@ -1,8 +1,8 @@
-"""A fake Kubernetes API server on the wire: discovery, list, watch, create, merge patch, delete, logs, faults.
+"""A fake Kubernetes API server over HTTP: discovery, list, watch, create, merge patch, delete, logs, injected faults.
 
-It keeps to what the operator's safety rests on: resource versions as preconditions, 409 for a taken name, status as a
-subresource, 410 for a watch from before the compaction. Tests change objects through `store`, never over HTTP, so
-`requests` holds what the operator asked and nothing else.
+It implements what the operator's safety depends on: resource versions as preconditions, 409 for a name that exists,
+status as a subresource, 410 for a watch older than the compaction. Tests change objects through `store`, never over
+HTTP, so `requests` holds only the operator's requests.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _PATH = re.compile(
 
 @dataclass(frozen=True)
 class Request:
-    """One request of the operator and its answer (0: the connection was cut)."""
+    """One request of the operator and the status of its answer (0: the connection was closed)."""
 
     method: str
     path: str
@@ -57,12 +57,12 @@ class Request:
 
 @dataclass
 class Fault:
-    """Spoil the calls that match, `times` times, after letting `skip` of them pass."""
+    """Fail `times` matching requests, after letting `skip` of them pass."""
 
     method: str
     path: str  # regular expression
-    status: int = 500  # 0 cuts the connection
-    after: bool = False  # the call takes effect, only its answer is lost
+    status: int = 500  # 0 closes the connection
+    after: bool = False  # the request takes effect and only its answer is lost
     skip: int = 0
     times: int = 1
     headers: tuple[tuple[str, str], ...] = ()
@@ -78,13 +78,13 @@ class Fault:
 
 
 class ApiServer:
-    """Serves one store over HTTP on the loopback address."""
+    """Serves one store over HTTP on a loopback address."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.requests: list[Request] = []
         self.faults: list[Fault] = []
-        self.dead = False  # nothing is answered any more, as for a process that was killed
+        self.dead = False  # closes all connections, so the operator works like a killed process
         self.die_after_writes: int | None = None
         self.logs: dict[str, str] = {}
         self.port = 0
@@ -108,7 +108,7 @@ class ApiServer:
         await self._runner.cleanup()
 
     def kubeconfig(self, folder: Path) -> Path:
-        """Write a kubeconfig that leads here."""
+        """Write a kubeconfig for this server; returns its path."""
         file = folder / "kubeconfig"
         document = {
             "apiVersion": "v1",
@@ -122,11 +122,11 @@ class ApiServer:
         return file
 
     def writes(self, pattern: str = "") -> list[Request]:
-        """Writes so far, the Lease's own left out."""
+        """Requests so far that write, except those to Leases."""
         return [r for r in self.requests if r.writes and "/leases" not in r.path and re.search(pattern, r.path)]
 
     def created(self, plural: str) -> list[Request]:
-        """Successful creations of a kind."""
+        """Requests that created an object of a kind."""
         return [r for r in self.requests if r.method == "POST" and r.path.endswith(plural) and r.status == 201]
 
     def end_watches(self) -> None:
@@ -146,13 +146,13 @@ class ApiServer:
         body = json.loads(await request.read() or b"{}")
         fault = next((f for f in self.faults if f.hits(request.method, request.path)), None)
         if fault is not None and not fault.after:
-            return self._spoil(request, fault)
+            return self._fail(request, fault)
         try:
             code, answer = self._answer(request, body)
         except StatusError as error:
             code, answer = error.code, {"kind": "Status", "code": error.code, "message": error.message}
         if fault is not None:
-            return self._spoil(request, fault)
+            return self._fail(request, fault)
         self._record(request, code)
         return web.Response(text=answer) if isinstance(answer, str) else web.json_response(answer, status=code)
 
@@ -161,7 +161,7 @@ class ApiServer:
         if self.die_after_writes is not None and len(self.writes()) >= self.die_after_writes:
             self.dead = True
 
-    def _spoil(self, request: web.Request, fault: Fault) -> web.StreamResponse:
+    def _fail(self, request: web.Request, fault: Fault) -> web.StreamResponse:
         self._record(request, fault.status)
         if not fault.status:
             return self._cut(request)
@@ -199,7 +199,7 @@ class ApiServer:
 
     def _delete(self, plural: str, name: str, *, namespace: str, options: dict[str, Any]) -> dict[str, Any]:
         if plural == "jobs" and options.get("propagationPolicy") != "Background":
-            raise StatusError(422, "a test wants Background: the default leaves pods behind")
+            raise StatusError(422, "set propagationPolicy to Background: the default leaves the pods of a deleted Job")
         uid = (options.get("preconditions") or {}).get("uid")
         self.store.delete(plural, name, namespace=namespace, uid=uid)
         return {"kind": "Status", "status": "Success"}
@@ -237,7 +237,7 @@ class ApiServer:
                 await _send(response, next_change, plural=plural, namespace=found["namespace"], selector=selector)
             await response.write_eof()
         except ConnectionError:
-            pass  # the operator has gone
+            pass  # the operator has ended
         finally:
             self._watches.discard(queue)
         return response

@@ -1,4 +1,4 @@
-"""Objects that tests begin with: a run as the API server stores it, Jobs and pods as its views, settings."""
+"""Build the objects that tests start from: a TrainingRun, views of its Jobs and pods, settings."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ SPEC: dict[str, Any] = {
 
 
 class RunBuilder:
-    """Fluent builder of a TrainingRun with the defaults the API server writes."""
+    """Fluent builder of a TrainingRun with the API server's defaults."""
 
     def __init__(self, name: str = "tire") -> None:
         self._name = name
@@ -82,7 +82,7 @@ class RunBuilder:
         return self
 
     def body(self) -> dict[str, Any]:
-        """As a manifest."""
+        """The TrainingRun as a manifest."""
         return {
             "apiVersion": "trainingrun.dev/v1alpha1",
             "kind": "TrainingRun",
@@ -92,7 +92,7 @@ class RunBuilder:
         }
 
     def build(self) -> Run:
-        """As the operator reads it."""
+        """The TrainingRun as the operator reads it."""
         return Run(
             namespace="default",
             name=self._name,
@@ -110,7 +110,7 @@ def a_run(name: str = "tire") -> RunBuilder:
 
 
 def a_job(stage: Stage = Stage.PREP, attempt: int = 1, *, run: str = "tire", **fields: Any) -> JobView:
-    """A Job of the run, as its view."""
+    """A view of a Job of the run."""
     job = JobView(
         namespace="default",
         name=job_name(run, stage=stage, attempt=attempt),
@@ -126,7 +126,7 @@ def a_job(stage: Stage = Stage.PREP, attempt: int = 1, *, run: str = "tire", **f
 
 
 def a_pod(stage: Stage = Stage.PREP, attempt: int = 1, *, run: str = "tire", **fields: Any) -> PodView:
-    """The pod of `a_job`, as its view."""
+    """A view of the pod of `a_job`."""
     pod = PodView(
         namespace="default",
         name=f"{job_name(run, stage=stage, attempt=attempt)}-x1",
@@ -154,5 +154,5 @@ def waiting(reason: str, message: str = "") -> ContainerView:
 
 
 def after(seconds: float) -> datetime:
-    """A moment so many seconds after the start of a test's time."""
+    """The time so many seconds after START."""
     return START + timedelta(seconds=seconds)

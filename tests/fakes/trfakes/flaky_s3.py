@@ -1,7 +1,7 @@
-"""A reverse proxy before an S3 server that answers 503 in bursts, as an overloaded one does.
+"""A reverse proxy for an S3 server that answers 503 in bursts, as an overloaded server does.
 
-Requests pass unchanged, Host included, so that their signatures hold. Invariant: a refused request never reached the
-server.
+Requests are forwarded unchanged, including Host, so that their signatures stay valid. Invariant: a refused request
+never reaches the server.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SLOW_DOWN = (
 
 
 class FlakyS3:
-    """Counts what it refused; `flaky` may be switched at any time."""
+    """State of the proxy: counts of refused and forwarded requests; `flaky` can be switched at any time."""
 
     def __init__(self, server: str) -> None:
         self.server = urlsplit(server)
@@ -32,7 +32,7 @@ class FlakyS3:
         self._began = time.monotonic()
 
     def refuses(self) -> bool:
-        """Whether a request of this moment is refused, and count it."""
+        """Decide whether to refuse a request now, and count it."""
         refuse = self.flaky and (time.monotonic() - self._began) % EVERY_SECONDS < BURST_SECONDS
         if refuse:
             self.refused += 1
@@ -43,7 +43,7 @@ class FlakyS3:
 
 @contextmanager
 def flaky_s3(server: str, *, address: str) -> Iterator[tuple[FlakyS3, str]]:
-    """Serve on a free port of this address; yields the proxy and its endpoint."""
+    """Run the proxy on a free port of this address; yields it and its endpoint."""
     proxy = FlakyS3(server)
     handler = type("Handler", (_Handler,), {"proxy": proxy})
     with _Server((address, 0), handler) as http_server:
@@ -92,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = str(len(body))
         for name, value in headers.items():
             if name.lower() == "content-length":
-                length = value  # of HEAD: the object's, though nothing follows
+                length = value  # for HEAD: the object's size, although no body follows
             elif name.lower() not in _OF_ONE_CONNECTION:
                 self.send_header(name, value)
         self.send_header("Content-Length", length)
@@ -101,4 +101,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the signature is the library's
-        """Say nothing."""
+        """Do not log requests."""

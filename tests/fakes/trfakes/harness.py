@@ -1,6 +1,6 @@
-"""A world for operators in process: fake API server, played cluster, and the waiting a test does.
+"""Run operators inside the test process, against a fake API server and a fake cluster, and wait for their effects.
 
-An operator runs in a thread with an event loop of its own: when it ends, kopf cancels every task of its loop.
+Each operator runs in a thread with its own event loop, because kopf cancels all tasks of the loop when it ends.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from trainingrun.api.settings import Settings
 from trainingrun.engine.operator import Operator
 from trainingrun.handlers import make_registry
 from trfakes.apiserver import ApiServer
-from trfakes.cluster import Cluster
+from trfakes.fake_cluster import FakeCluster
 from trfakes.store import Object, Store
 
 POLL_SECONDS = 0.02
@@ -48,7 +48,7 @@ def free_port() -> int:
 
 @dataclass
 class Running:
-    """One operator process."""
+    """A running operator."""
 
     operator: Operator
     port: int
@@ -62,11 +62,11 @@ class Running:
 
 @dataclass
 class World:
-    """An API server, a cluster that plays Jobs, and operators to start and stop."""
+    """A fake API server, a fake cluster that runs Jobs, and the operators started so far."""
 
     server: ApiServer
     store: Store
-    cluster: Cluster
+    cluster: FakeCluster
     settings: Settings
     operators: list[Running] = field(default_factory=list)
 

@@ -1,4 +1,4 @@
-"""A run played through `plan()` alone: what it decides takes effect at once, time passes on command."""
+"""Simulate a run with `plan()` alone: its decisions take effect at once, and tests move the clock."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from trainingrun.domain.draft import Event
 from trainingrun.domain.observe import ContainerView, JobView, Observed, PodView
 from trainingrun.domain.plan import plan
 from trfakes.builders import SETTINGS, START, RunBuilder, a_run
-from trfakes.cluster import verdict
+from trfakes.fake_cluster import verdict
 
 
 class Play:
-    """One run, its Jobs and pods, and the moment."""
+    """A simulated run with its Jobs, pods and current time."""
 
     def __init__(self, builder: RunBuilder | None = None) -> None:
         self.run: Run = (builder or a_run()).build()
         self.now = START
         self.jobs: dict[str, JobView] = {}
         self.pods: dict[str, PodView] = {}
-        self.lingering: list[PodView] = []  # with our labels, but of no Job that we know
+        self.lingering: list[PodView] = []  # pods with our labels whose Job is unknown
         self.progress: dict[str, Any] = {}
         self.hints: dict[str, str] = {}
         self.resolved: dict[str, Any] | None = None
@@ -39,7 +39,7 @@ class Play:
         self.deleted = False
 
     def step(self, seconds: float = 0) -> Decision:
-        """Let time pass, decide once and apply the decision."""
+        """Advance the clock, call plan() once and apply its decision."""
         self.now += timedelta(seconds=seconds)
         observed = Observed(
             find_run=self.others.get,
@@ -75,7 +75,7 @@ class Play:
             self.jobs[name] = job
 
     def start_pod(self, job: str, **fields: Any) -> PodView:
-        """The Job's pod runs."""
+        """Let the pod of a Job run."""
         view = self.jobs[job]
         names = ["agent"] if view.stage is Stage.PREP else ["agent", {"train": "trainer"}.get(view.stage, "exporter")]
         now = clock.to_text(self.now)
@@ -101,7 +101,7 @@ class Play:
         self.pods[job] = replace(self.pods[job], **fields)
 
     def end_pod(self, job: str, outcome: str = "succeeded", **fields: Any) -> None:
-        """The pod's containers end with this verdict; its Job follows."""
+        """End the pod's containers with this verdict, and its Job."""
         if job not in self.pods:
             self.start_pod(job)
         pod = self.pods[job]
@@ -118,7 +118,7 @@ class Play:
             self.jobs[job] = replace(self.jobs[job], finished=result, finished_at=now)
 
     def spec(self, **fields: Any) -> None:
-        """The user changes the spec."""
+        """Change the spec, as a user does."""
         self.run = replace(self.run, spec={**self.run.spec, **fields}, generation=self.run.generation + 1)
 
     @property
@@ -135,11 +135,11 @@ class Play:
         return [event.reason for event in self.events]
 
     def play_to(self, stage: Stage) -> str:
-        """Let the stages before this one succeed; returns the name of its first Job."""
+        """Let the stages before `stage` succeed; returns the name of its first Job."""
         self.step()
-        for before in Stage:
-            if before is stage:
+        for earlier in Stage:
+            if earlier is stage:
                 break
-            self.end_pod(f"{self.run.name}-{before}-1")
+            self.end_pod(f"{self.run.name}-{earlier}-1")
             self.step(1)
         return f"{self.run.name}-{stage}-1"

@@ -1,4 +1,4 @@
-"""JSON Schemas of the contracts and of the CRD, strict: a field the API server would prune is an error."""
+"""JSON Schemas of the contracts and the CRD; a field that the API server would prune is an error."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ CRD = ROOT / "manifests" / "crd" / "trainingruns.trainingrun.dev.yaml"
 
 
 def errors(validator: Draft202012Validator, document: object) -> list[str]:
-    """What is wrong, one line each."""
+    """Validate a document; returns one line per error."""
     return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(document)]
 
 
 @cache
 def contract(name: str) -> Draft202012Validator:
-    """Validator of a contract."""
+    """Validator of images/contracts/<name>.schema.json."""
     schema = json.loads((ROOT / "images" / "contracts" / f"{name}.schema.json").read_text())
     return Draft202012Validator(schema)
 
 
 def contract_part(name: str, part: str) -> Draft202012Validator:
-    """Validator of a definition inside a contract."""
+    """Validator of one definition in a contract."""
     schema: Any = contract(name).schema
     return Draft202012Validator({"$defs": schema["$defs"], "$ref": f"#/$defs/{part}"})
 
 
 @cache
 def crd_part(part: str) -> Draft202012Validator:
-    """Validator of `spec` or `status`."""
+    """Validator of the CRD's `spec` or `status`."""
     version = yaml.safe_load(CRD.read_text())["spec"]["versions"][0]
     return Draft202012Validator(strict(version["schema"]["openAPIV3Schema"]["properties"][part]))
 
 
 def strict(schema: Any) -> Any:
-    """An OpenAPI schema of Kubernetes as a JSON Schema that refuses fields it does not know."""
+    """Convert a Kubernetes OpenAPI schema to a JSON Schema that rejects unknown fields."""
     if isinstance(schema, list):
         return [strict(item) for item in schema]
     if not isinstance(schema, dict):

@@ -1,6 +1,6 @@
-"""The situations of docs/situations.md, each brought about in a namespace of a real API server.
+"""Bring about each situation of docs/situations.md in a namespace of a real API server.
 
-The operator and the agents are the real ones; nodes and trainers are played (handnode.py).
+Operator and agents are the real programs; nodes and trainers are fakes (manual_node.py).
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import Any, Final
 from trcluster.command import CommandError
 from trcluster.waiting import until
 from trdemo.bucket import Bucket
-from trdemo.scene import tire_run
+from trdemo.installation import tire_run
 from trdemo.shell import Kubectl
-from trdemo.stand_in import EXPORTED
 from trdemo.tires import draw_set
-from trfakes.handnode import HandNode, Object
+from trdemo.trainer_stand_in import EXPORTED
+from trfakes.manual_node import ManualNode, Object
 
 NAMESPACE: Final = "vision"
 SECRET: Final = "trainingrun-s3"
-SECONDS: Final = 180  # on a busy machine; alone nothing takes ten
+SECONDS: Final = 180  # on a busy machine; on an idle one nothing takes ten
 UNSCHEDULABLE: Final = (
     "0/1 nodes are available: 1 Insufficient nvidia.com/gpu. no new claims to deallocate, preemption: "
     "0/1 nodes are available: 1 Preemption is not helpful for scheduling."
@@ -30,20 +30,20 @@ EXPORT: Final = (*EXPORTED, "pictures/0.png")
 
 
 @dataclass
-class Theatre:
-    """A namespace with an operator that serves it, a bucket and a node to move."""
+class Environment:
+    """A namespace that the operator serves, a bucket, and a node that tests control."""
 
     kubectl: Kubectl
-    node: HandNode
+    node: ManualNode
     bucket: Bucket
     endpoint: str
 
     def prepare(self) -> None:
-        """Data, Secrets, and the runs that only wait, so that they have waited when it is their turn."""
+        """Upload the data, and create the Secrets and the service account."""
         self.bucket.create()
         self.bucket.put_tires("tire/")
-        self._spoil("tire/images/train/train_0003", jpeg=lambda data: data[:-500])
-        self._spoil("tire/images/train/train_0005", xml=lambda data: data.replace(b"<xmax>", b"<xmax>9"))
+        self._damage("tire/images/train/train_0003", jpeg=lambda data: data[:-500])
+        self._damage("tire/images/train/train_0005", xml=lambda data: data.replace(b"<xmax>", b"<xmax>9"))
         self._put_small_set("dented/")
         keys = {"AWS_ACCESS_KEY_ID": "tires", "AWS_SECRET_ACCESS_KEY": "rolling"}
         self.secret(SECRET, keys)
@@ -52,7 +52,7 @@ class Theatre:
         self.kubectl.apply({**account, "metadata": {"name": "default", "namespace": NAMESPACE}})
 
     def secret(self, name: str, keys: Mapping[str, str]) -> None:
-        """A Secret with credentials."""
+        """Create a Secret with credentials."""
         meta = {"name": name, "namespace": NAMESPACE}
         self.kubectl.apply({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": dict(keys)})
 
@@ -64,12 +64,12 @@ class Theatre:
         self.kubectl.apply(body)
 
     def patch(self, name: str, **spec: Any) -> None:
-        """Change the spec."""
+        """Change the spec of a run."""
         patch = json.dumps({"spec": spec})
         self.kubectl("patch", "trainingrun", name, "-n", NAMESPACE, "--type=merge", "-p", patch)
 
     def until(self, name: str, wanted: Callable[[Object], Any]) -> None:
-        """Wait for a status."""
+        """Wait until a run's status satisfies a predicate."""
         status: Object = {}
 
         def reached() -> bool:
@@ -93,7 +93,7 @@ class Theatre:
         """Wait until training shows this step."""
         self.until(name, lambda status: status.get("training", {}).get("step") == step)
 
-    def _spoil(
+    def _damage(
         self,
         stem: str,
         *,
@@ -111,85 +111,85 @@ class Theatre:
             self.bucket.put_all(
                 (f"{key}.{kind}", data) for key, p in keys for kind, data in (("jpg", p.jpeg), ("xml", p.xml))
             )
-        self._spoil(f"{prefix}images/train/train_0003", jpeg=lambda data: data[:-500])
-        self._spoil(f"{prefix}images/train/train_0017", xml=lambda data: data[:-40])
+        self._damage(f"{prefix}images/train/train_0003", jpeg=lambda data: data[:-500])
+        self._damage(f"{prefix}images/train/train_0017", xml=lambda data: data[:-40])
 
 
-def training(theatre: Theatre) -> None:
-    theatre.apply("tire")
-    theatre.node.run_through("tire-prep-1")
-    theatre.node.start("tire-train-1", save_every=50, seconds_per_step=0.01, hang_at=75)
-    theatre.until_step("tire", 75)
+def training(environment: Environment) -> None:
+    environment.apply("tire")
+    environment.node.run_through("tire-prep-1")
+    environment.node.start("tire-train-1", save_every=50, seconds_per_step=0.01, hang_at=75)
+    environment.until_step("tire", 75)
 
 
-def pod_deleted(theatre: Theatre) -> None:
-    theatre.node.delete_pod("tire-train-1")
-    theatre.node.start("tire-train-2", save_every=50, seconds_per_step=0.01, hang_at=120)
-    theatre.until_step("tire", 120)
+def pod_deleted(environment: Environment) -> None:
+    environment.node.delete_pod("tire-train-1")
+    environment.node.start("tire-train-2", save_every=50, seconds_per_step=0.01, hang_at=120)
+    environment.until_step("tire", 120)
 
 
-def suspended(theatre: Theatre) -> None:
-    theatre.patch("tire", suspend=True)
-    theatre.until_reason("tire", "Suspended")
-    theatre.node.delete_pod("tire-train-2")
+def suspended(environment: Environment) -> None:
+    environment.patch("tire", suspend=True)
+    environment.until_reason("tire", "Suspended")
+    environment.node.delete_pod("tire-train-2")
 
 
-def succeeded(theatre: Theatre) -> None:
-    theatre.patch("tire", suspend=False)
-    theatre.node.run_through("tire-train-3", save_every=50)
-    theatre.node.run_through("tire-export-1", export=EXPORT)
-    theatre.until_reason("tire", "Succeeded")
+def succeeded(environment: Environment) -> None:
+    environment.patch("tire", suspend=False)
+    environment.node.run_through("tire-train-3", save_every=50)
+    environment.node.run_through("tire-export-1", export=EXPORT)
+    environment.until_reason("tire", "Succeeded")
 
 
-def no_gpu(theatre: Theatre) -> None:
-    theatre.apply("large", train={"gpus": 1})
-    theatre.node.run_through("large-prep-1")
-    theatre.node.make_pod("large-train-1", node="", reason="Unschedulable", message=UNSCHEDULABLE)
-    theatre.until_reason("large", "PodUnschedulable")
+def no_gpu(environment: Environment) -> None:
+    environment.apply("large", train={"gpus": 1})
+    environment.node.run_through("large-prep-1")
+    environment.node.make_pod("large-train-1", node="", reason="Unschedulable", message=UNSCHEDULABLE)
+    environment.until_reason("large", "PodUnschedulable")
 
 
-def no_secret(theatre: Theatre) -> None:
-    theatre.apply("keyless", storage={"credentials": {"secretName": "trainingrun-robots"}})
-    pod = theatre.node.make_pod("keyless-prep-1")
+def no_secret(environment: Environment) -> None:
+    environment.apply("keyless", storage={"credentials": {"secretName": "trainingrun-robots"}})
+    pod = environment.node.make_pod("keyless-prep-1")
     message = 'MountVolume.SetUp failed for volume "credentials" : secret "trainingrun-robots" not found'
-    theatre.node.warn(pod, reason="FailedMount", message=message, component="kubelet")
-    theatre.until_reason("keyless", "SecretMissing")
+    environment.node.warn(pod, reason="FailedMount", message=message, component="kubelet")
+    environment.until_reason("keyless", "SecretMissing")
 
 
-def no_bucket(theatre: Theatre) -> None:
-    theatre.apply("lost", storage={"bucket": "detektors"})
-    theatre.node.run_through("lost-prep-1")
-    theatre.until_reason("lost", "Failed")
+def no_bucket(environment: Environment) -> None:
+    environment.apply("lost", storage={"bucket": "detektors"})
+    environment.node.run_through("lost-prep-1")
+    environment.until_reason("lost", "Failed")
 
 
-def bad_data(theatre: Theatre) -> None:
+def bad_data(environment: Environment) -> None:
     data = {"train": {"uri": "dented/images/train/"}, "eval": {"uri": "dented/images/test/"}}
-    theatre.apply("dented", dataset=data)
-    theatre.node.run_through("dented-prep-1")
-    theatre.until_reason("dented", "Failed")
+    environment.apply("dented", dataset=data)
+    environment.node.run_through("dented-prep-1")
+    environment.until_reason("dented", "Failed")
 
 
-def retried(theatre: Theatre) -> None:
-    theatre.apply("half", storage={"credentials": {"secretName": "trainingrun-half"}})
-    theatre.node.run_through("half-prep-1")
-    theatre.until_reason("half", "Failed")
-    theatre.patch("half", retry=1)
-    theatre.node.make_pod("half-prep-2")
-    theatre.until_reason("half", "ContainerCreating")
+def retried(environment: Environment) -> None:
+    environment.apply("half", storage={"credentials": {"secretName": "trainingrun-half"}})
+    environment.node.run_through("half-prep-1")
+    environment.until_reason("half", "Failed")
+    environment.patch("half", retry=1)
+    environment.node.make_pod("half-prep-2")
+    environment.until_reason("half", "ContainerCreating")
 
 
-def waits_for_a_run(theatre: Theatre) -> None:
-    theatre.apply("tuned", model={"pretrained": {"run": "large"}})
-    theatre.until_reason("tuned", "PretrainedRunNotReady")
+def waits_for_a_run(environment: Environment) -> None:
+    environment.apply("tuned", model={"pretrained": {"run": "large"}})
+    environment.until_reason("tuned", "PretrainedRunNotReady")
 
 
-def expired(theatre: Theatre) -> None:
-    forbidden = {"credentials": {"secretName": "not-of-training"}}  # so it ends at once, without a pod
-    theatre.apply("brief", ttlSecondsAfterFinished=0, storage=forbidden)
-    theatre.kubectl.wait("trainingrun/brief", "-n", NAMESPACE, "--for=delete", seconds=SECONDS)
+def expired(environment: Environment) -> None:
+    forbidden = {"credentials": {"secretName": "not-of-training"}}  # ends without a pod
+    environment.apply("brief", ttlSecondsAfterFinished=0, storage=forbidden)
+    environment.kubectl.wait("trainingrun/brief", "-n", NAMESPACE, "--for=delete", seconds=SECONDS)
 
 
-SITUATIONS: Final[Mapping[str, Callable[[Theatre], None]]] = {
+SITUATIONS: Final[Mapping[str, Callable[[Environment], None]]] = {
     "It trains": training,
     "A pod was lost": pod_deleted,
     "It is suspended": suspended,

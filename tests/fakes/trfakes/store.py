@@ -1,6 +1,6 @@
-"""Objects of a fake API server: resource versions, watch history, merge patches, deletion by owner reference.
+"""Store the objects of a fake API server: resource versions, watch history, merge patches, garbage collection.
 
-Invariant: every change raises the one version counter and is written to the history that watches read.
+Invariant: each change increases the single version counter and is added to the history that watches read.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Key = tuple[str, str, str]  # plural, namespace, name
 
 
 class StatusError(Exception):
-    """An answer of the API server that is not a success."""
+    """An error answer of the API server."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -26,7 +26,7 @@ class StatusError(Exception):
 
 @dataclass(frozen=True)
 class Change:
-    """One line of the history."""
+    """One change in the watch history."""
 
     version: int
     plural: str
@@ -75,7 +75,7 @@ class Store:
         kept = self._keep(key, made, "ADDED")
         alive = {other["metadata"]["uid"] for other in self.objects.values()}
         if any(ref["uid"] not in alive for ref in meta.get("ownerReferences") or () if ref.get("controller")):
-            self.delete(plural, meta["name"], namespace=namespace)  # the owner went before: collected at once
+            self.delete(plural, meta["name"], namespace=namespace)  # its owner is gone already: garbage collection
         return kept
 
     def patch(
@@ -95,7 +95,7 @@ class Store:
         return self._keep((plural, namespace, name), new, "MODIFIED")
 
     def update_status(self, plural: str, name: str, *, namespace: str = "default", **fields: Any) -> Object:
-        """Set fields of the status whole, as a controller or a kubelet does."""
+        """Replace whole fields of the status, as a controller or a kubelet does."""
         new = copy.deepcopy(self.get(plural, name, namespace=namespace))
         new.setdefault("status", {}).update(fields)
         return self._keep((plural, namespace, name), new, "MODIFIED")
@@ -114,7 +114,7 @@ class Store:
         self._collect(body["metadata"]["uid"])
 
     def compact(self) -> None:
-        """Forget the history: a watch from an older version is answered 410."""
+        """Drop the history: a watch from an older version then gets 410."""
         self.compacted = self.version
         self.history.clear()
 
@@ -146,7 +146,7 @@ class Store:
 
 
 def merge(old: Any, patch: Any) -> Any:
-    """RFC 7386."""
+    """Apply a JSON merge patch (RFC 7386)."""
     if not isinstance(patch, Mapping):
         return copy.deepcopy(patch)
     new = copy.deepcopy(old) if isinstance(old, dict) else {}
@@ -159,7 +159,7 @@ def merge(old: Any, patch: Any) -> Any:
 
 
 def matches(body: Object, selector: str) -> bool:
-    """Equality and existence, which is all we ask."""
+    """Whether an object matches a label selector of equality and existence terms."""
     labels = body["metadata"].get("labels") or {}
     for term in filter(None, selector.split(",")):
         key, equals, value = term.partition("=")

@@ -1,1 +1,1 @@
-"""Coverage-guided fuzzing of all that reads users' bytes: `python -m trfuzz` hunts, tests/fuzz does so in passing."""
+"""Coverage-guided fuzzing of the code that reads users' files: `python -m trfuzz`, and for seconds in tests/fuzz."""

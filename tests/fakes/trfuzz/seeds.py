@@ -1,4 +1,4 @@
-"""What fuzzing begins with: small files of every kind, made on the spot, and the words their formats are made of."""
+"""Seeds of fuzzing: small generated files of every kind, and dictionaries of the words of their formats."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Callable
 
 from PIL import Image
 
-import label_crafts as crafts
-from image_crafts import png_header
+import label_samples
+from image_samples import png_header
 from label_sets import PHOTOS, SETS, coco_document
 from trfuzz.targets import SEPARATOR
-from voc_crafts import GOOD
 from voc_data import encoded, labelled, picture, voc
+from voc_samples import GOOD
 
 FEW = PHOTOS[1:2]
-"""One picture with two objects: short, so that changes hit what matters."""
+"""One picture with two objects: small, so that most mutations hit something relevant."""
 _LITERALS = (
     b"NaN",
     b"-Infinity",
@@ -65,17 +65,17 @@ _JSON = (
 
 
 def words(target: str) -> tuple[bytes, ...]:
-    """Of the target's dictionary."""
+    """Words of a target's dictionary."""
     return WORDS.get(target, _JSON)
 
 
 def seeds(target: str) -> list[bytes]:
-    """What fuzzing of a target begins with; at least one of them holds something to read."""
+    """Seeds of a target; at least one of them contains a value that it reads."""
     return _SEEDS[target]() if target in _SEEDS else _labels(target) or [b"?"]
 
 
 def _labels(format_: str) -> list[bytes]:
-    """The files of each set in a format, as they are and as one."""
+    """The files of each label set in a format, separately and joined."""
     made = []
     for name, write in SETS.values():
         if name == format_:
@@ -95,26 +95,26 @@ _CRAFTS: dict[str, list[bytes]] = {
         voc([labelled(box=(60, 80, "1e3", "-2.5"))], size=None),
     ],
     "coco": _dumped(
-        crafts.coco({"bbox": [1, 2, 3, 4], "iscrowd": 1}),
-        crafts.coco({"bbox": [1.5, 2, 1e3, 4]}, {"image_id": 8, "bbox": [1, 2, 3, 4]}),
+        label_samples.coco({"bbox": [1, 2, 3, 4], "iscrowd": 1}),
+        label_samples.coco({"bbox": [1.5, 2, 1e3, 4]}, {"image_id": 8, "bbox": [1, 2, 3, 4]}),
     ),
     "cvat": [
         text.encode()
         for text in (
-            crafts.cvat(crafts.CVAT_BOX.replace("<box", '<box occluded="1" rotation="30"')),
-            crafts.cvat('<polygon label="tire" points="1,2;3,4;5,6"/><tag label="x"/>'),
-            crafts.cvat('<ellipse label="tire" cx="9" cy="9" rx="3" ry="4"/>'),
-            crafts.cvat('<mask label="tire" left="1" top="2" width="3" height="4" rle="1"/>'),
+            label_samples.cvat(label_samples.CVAT_BOX.replace("<box", '<box occluded="1" rotation="30"')),
+            label_samples.cvat('<polygon label="tire" points="1,2;3,4;5,6"/><tag label="x"/>'),
+            label_samples.cvat('<ellipse label="tire" cx="9" cy="9" rx="3" ry="4"/>'),
+            label_samples.cvat('<mask label="tire" left="1" top="2" width="3" height="4" rle="1"/>'),
         )
     ],
     "via": _dumped(
-        crafts.via(crafts.RECT, {"name": "circle", "cx": 9, "cy": 9, "r": 3}),
-        crafts.via({"name": "polygon", "all_points_x": [1, 5], "all_points_y": [2, 7]}, part={"tire": True}),
+        label_samples.via(label_samples.RECT, {"name": "circle", "cx": 9, "cy": 9, "r": 3}),
+        label_samples.via({"name": "polygon", "all_points_x": [1, 5], "all_points_y": [2, 7]}, part={"tire": True}),
     ),
     "labelStudio": _dumped(
-        crafts.task(crafts.drawn("rectanglelabels", rotation=30, **crafts.XYWH)),
-        crafts.task(crafts.drawn("polygonlabels", points=[[1, 2], [3, 4]])),
-        crafts.task(crafts.drawn("ellipselabels", x=9, y=9, radiusX=3, radiusY=4)),
+        label_samples.task(label_samples.drawn("rectanglelabels", rotation=30, **label_samples.XYWH)),
+        label_samples.task(label_samples.drawn("polygonlabels", points=[[1, 2], [3, 4]])),
+        label_samples.task(label_samples.drawn("ellipselabels", x=9, y=9, radiusX=3, radiusY=4)),
     ),
     "yolo": [b"0 0.5 0.5 0.2 0.2\n1 0.1 0.1 0.2 0.1 0.2 0.2\n", b"0 0.5 0.5 1.2 -0.2\r\n"],
 }
@@ -133,7 +133,7 @@ def _beginnings() -> list[bytes]:
 
 
 def _documents() -> list[bytes]:
-    """Each walked whole and in part, in small chunks and large ones."""
+    """JSON documents, each to be read to different depths and in chunks of different sizes."""
     documents = _dumped(
         coco_document(FEW),
         [[], {}, [1, -2.5e3, True, None], {"a": {"b": [{"c": "\ud834\udd1e\\"}]}}],
@@ -144,7 +144,7 @@ def _documents() -> list[bytes]:
 
 
 def _pictures() -> list[bytes]:
-    """Every kind of image, small enough for changes to hit headers."""
+    """Images of every kind, small enough for mutations to hit headers."""
     exif = Image.Exif()
     exif[0x0112] = 6
     small = (24, 18)

@@ -1,7 +1,7 @@
-"""What is fuzzed, and what has to hold: any bytes give what can be written, or UnusableError, and nothing else.
+"""Targets of fuzzing. For any bytes, a reader must return valid values or raise UnusableError, and nothing else.
 
-Invariant: a target takes any bytes and returns how many objects or values it got out of them; all it raises is a defect
-of what it reads.
+Invariant: a target accepts any bytes and returns the number of objects or values that it read from them; any exception
+it raises is a bug of the reader.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from voc_data import jpeg
 
 Target = Callable[[bytes], int]
 SEPARATOR = b"\x1e\n"
-"""Between the files of a set that are read one after the other."""
+"""Separates the files of a set, which are read one after the other."""
 HEAD = 64 << 10
 DEEP = 400
-"""Brackets beyond which two decoders may differ in when they give up."""
+"""Number of brackets above which two decoders may differ in how deep they go."""
 MAX_SIDES = (32, 100, 1024)
 REFUSED = object()
 
-# Pillow warns of what it passes over; preparation says what matters itself.
+# Pillow warns about what it ignores; preparation reports what matters itself.
 warnings.simplefilter("ignore")
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 
 def labels(name: str) -> Target:
-    """The reader of a format."""
+    """Target: the reader of a label format."""
     format_ = FORMATS[name]
 
     def read(data: bytes) -> int:
@@ -83,7 +83,7 @@ def _named(problem: UnusableError) -> None:
 
 
 def _checked(annotation: Annotation) -> None:
-    """What becomes of the labels with an image: boxes inside it and a record, or an error that names the file."""
+    """Check labels with an image: the result has boxes inside it and a record, or an error that names the file."""
     made = _CHECKER("a.jpg", "a.xml", _IMAGE, annotation, format_="")
     for finding in made.findings:
         json.dumps(finding.to_json(), allow_nan=False)
@@ -96,7 +96,7 @@ def _checked(annotation: Annotation) -> None:
 
 
 def labelimg_pattern(data: bytes) -> int:
-    """The pattern for files of LabelImg against the XML parser."""
+    """Target: the fast pattern for LabelImg's files must agree with the XML parser."""
     found = labelimg.read(data)
     if found is None:
         return 0
@@ -105,18 +105,18 @@ def labelimg_pattern(data: bytes) -> int:
 
 
 def listed_classes(data: bytes) -> int:
-    """The lists of classes that YOLO has beside."""
+    """Target: the readers of YOLO's lists of classes."""
     found = [name for path in ("data.yaml", "classes.txt") for name in class_list(path, data) or []]
     return len("".join(found).encode())
 
 
 def beginnings(data: bytes) -> int:
-    """Every format's look at the beginning of a file."""
+    """Target: all functions that recognise a format by the start of a file."""
     return sum(format_.recognises(data) for format_ in FORMATS.values())
 
 
 def json_values(data: bytes) -> int:
-    """The walk through a JSON document in chunks of any size against Python's own decoder; two bytes say how."""
+    """Target: the streaming JSON reader must agree with Python's decoder; two bytes set chunk size and depth."""
     size, depth, text = 4 + data[0] % 64, data[1] % 4, data[2:]
     outline(text)
     json_stream.CHUNK = size
@@ -124,7 +124,7 @@ def json_values(data: bytes) -> int:
     if text.count(b"[") + text.count(b"{") + text.count(b"\0[") > DEEP:
         return 0
     expected = _loaded(text)
-    assert repr(found) == repr(expected)  # NaN is no equal of itself
+    assert repr(found) == repr(expected)  # repr, because NaN is not equal to itself
     if expected is not REFUSED:
         stream = json_stream.JSONStream(io.BytesIO(text))
         stream.skip()
@@ -160,7 +160,7 @@ def _loaded(text: bytes) -> Any:
 
 
 def picture(data: bytes) -> int:
-    """An image; the first byte says how long it may be and whether it is turned upright."""
+    """Target: the image reader; the first byte sets the longest side and whether EXIF rotation is applied."""
     rotate, max_side, data = bool(data[0] & 1), MAX_SIDES[data[0] // 2 % len(MAX_SIDES)], data[1:]
     try:
         with images.opened(data) as source:
@@ -191,16 +191,16 @@ TARGETS: dict[str, Target] = {
     "images": picture,
 }
 HEADERS = {"json": 2, "images": 1}
-"""Bytes before the data proper."""
+"""Number of bytes before the data that configure the target."""
 
 
 def run(name: str, data: bytes) -> int:
-    """Run a target; too few bytes to say how are nothing."""
+    """Run a target; returns 0 when there are too few bytes to configure it."""
     return (TARGETS | _PLANTED)[name](data) if len(data) >= HEADERS.get(name, 0) else 0
 
 
 def _planted(harm: Callable[[], object]) -> Target:
-    """A defect that a hunt has to find."""
+    """A target with a planted bug that fuzzing has to find."""
     return lambda data: 1 if b"!" in data and harm() else 0
 
 

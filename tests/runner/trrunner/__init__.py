@@ -1,1 +1,1 @@
-"""Runs checks and tiers of tests; says per tier what ran, what was skipped and why, and how long it took."""
+"""Run checks and tiers of tests, and summarise per tier what ran, what was skipped and why, and the time."""

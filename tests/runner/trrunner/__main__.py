@@ -1,9 +1,8 @@
-"""`python3 -m trrunner check|all|TIER...`: checks and tests, with a summary that leaves nothing out."""
+"""`python3 -m trrunner check|all|TIER...`: run checks and tests, and print a summary."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -22,11 +21,11 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def main() -> int:
-    """Run what was asked for; returns 0 when nothing failed."""
+    """Run the named checks and tiers; returns 0 when nothing failed."""
     names = ["check", "all", *(tier.name for tier in TIERS)]
-    parser = argparse.ArgumentParser(prog="trrunner", description="Checks and tests, tier by tier.")
+    parser = argparse.ArgumentParser(prog="trrunner", description="Run checks and tests, tier by tier.")
     parser.add_argument("what", nargs="+", choices=names)
-    parser.add_argument("--pytest", default="", help="more arguments for pytest, in one string")
+    parser.add_argument("--pytest", default="", help="additional arguments for pytest, in one string")
     arguments = parser.parse_args()
     started = time.monotonic()
     results: list[Result] = []
@@ -49,44 +48,44 @@ def _check(check: Check) -> Result:
 
 
 def _tiers(tiers: Sequence[Tier], *, extra: list[str]) -> list[Result]:
-    """Run them in order; one that runs behind the others shows its output when it has ended."""
+    """Run tiers in order; a tier in the background prints its output when it has ended."""
     with ThreadPoolExecutor() as pool:
         running = []
         for tier in tiers:
             _headline(f"tier {tier.name}")
-            behind = tier.behind and tier is not tiers[-1]
-            started = _Started(tier, extra=extra, behind=behind)
+            background = tier.background and tier is not tiers[-1]
+            started = _Started(tier, extra=extra, background=background)
             running.append(pool.submit(started.finish))
-            if not behind:
+            if not background:
                 wait(running[-1:])
         return [each.result() for each in running]
 
 
 class _Started:
-    """A tier whose needs are prepared, so that it can be run."""
+    """A tier whose needs have been prepared; `finish` runs its tests."""
 
-    def __init__(self, tier: Tier, *, extra: list[str], behind: bool) -> None:
-        self._tier, self._extra, self._behind = tier, extra, behind
+    def __init__(self, tier: Tier, *, extra: list[str], background: bool) -> None:
+        self._tier, self._extra, self._background = tier, extra, background
         self._since, self._error = time.monotonic(), ""
         try:
             for need in tier.needs:
                 needs.prepare(need, echo=lambda text: print(f"  {text}", flush=True))
         except (ClusterError, BuildError) as error:
             self._error = str(error)
-        if behind:
-            print("  runs behind the next tiers, its output follows them", flush=True)
+        if background:
+            print("  runs in the background; its output is printed after the next tiers", flush=True)
 
     def finish(self) -> Result:
-        """Run pytest and read its report."""
+        """Run pytest and return the counts of its report."""
         if self._error:
             return Result(self._tier.name, failed=1, seconds=time.monotonic() - self._since, error=self._error)
         with tempfile.TemporaryDirectory() as folder:
             xml, output = Path(folder) / "report.xml", Path(folder) / "output"
-            argv = [*(("nice", "-n", "19") if self._behind else ()), *self._command(xml)]
+            argv = [*(("nice", "-n", "19") if self._background else ()), *self._command(xml)]
             with output.open("wb") as file:
-                to = file if self._behind else None
-                code = subprocess.run(argv, cwd=ROOT, env=_environment(), check=False, stdout=to, stderr=to).returncode
-            if self._behind:
+                to = file if self._background else None
+                code = subprocess.run(argv, cwd=ROOT, check=False, stdout=to, stderr=to).returncode
+            if self._background:
                 _headline(f"output of tier {self._tier.name}")
                 print(output.read_text(encoding="utf-8", errors="replace"), flush=True)
             return read(self._tier.name, xml, seconds=time.monotonic() - self._since, code=code)
@@ -98,12 +97,6 @@ class _Started:
         return argv + (["-n", str(tier.workers), "--dist", tier.dist] if tier.workers else [])
 
 
-def _environment() -> dict[str, str]:
-    """Absolute, so that a test may start programs in other folders."""
-    path = os.pathsep.join(str(ROOT / part) for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part)
-    return {**os.environ, "PYTHONPATH": path}
-
-
 def _headline(text: str) -> None:
     print(f"\n== {text}", flush=True)
 
@@ -113,9 +106,9 @@ def _summary(results: list[Result], *, seconds: float) -> int:
     for result in results:
         print(result.line)
         for test in result.failures:
-            print(f"{'':12}  failed: {test}")
+            print(f"{'':19}  failed: {test}")
         for reason, count in result.reasons.items():
-            print(f"{'':12}  {count} skipped: {reason}")
+            print(f"{'':19}  {count} skipped: {reason}")
     passed, failed, skipped = (sum(getattr(r, name) for r in results) for name in ("passed", "failed", "skipped"))
     print(f"total time {seconds:.0f} s")
     print(f"{passed} passed, {failed} failed, {skipped} skipped", flush=True)

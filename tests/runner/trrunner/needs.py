@@ -1,4 +1,4 @@
-"""What tiers need beyond Python: built binaries, container images, an interpreter with TensorFlow 1.14."""
+"""Prepare what tiers need beyond Python: binaries, container images, an interpreter with TensorFlow 1.14."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Echo = Callable[[str], None]
 
 
 def prepare(need: str, *, echo: Echo) -> None:
-    """Prepare one need; what tests must know goes into the environment."""
+    """Prepare one need; paths that tests need are set as environment variables."""
     makers = {
         "binaries": _binaries,
         "chart tools": _chart_tools,
@@ -44,10 +44,10 @@ def _images(echo: Echo) -> None:
 
 
 def _free_node(_echo: Echo) -> None:
-    """A machine holds one node; somebody's demo is not ours to stop."""
+    """Refuse to run while the demo's cluster is up, because a machine can hold only one node."""
     running = Cluster("default", tier="node")
     if running.state.exists() and any(each.pid is not None for each in running.status()):
-        raise ClusterError("the demo's cluster is up and a machine holds one node: run 'make demo-down' first")
+        raise ClusterError("the demo's cluster is up, and a machine can hold only one node: run 'make demo-down' first")
 
 
 def _tensorflow(echo: Echo) -> None:

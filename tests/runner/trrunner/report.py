@@ -1,4 +1,4 @@
-"""Read pytest's own account of a tier and say it in one line."""
+"""Read pytest's JUnit report of a tier and format it as one line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 @dataclass(slots=True)
 class Result:
-    """What a tier came to; `seconds` is wall time."""
+    """Result of a tier or check; `seconds` is elapsed time."""
 
     name: str
     passed: int = 0
@@ -25,11 +25,11 @@ class Result:
     def line(self) -> str:
         """One line of the summary."""
         counts = f"{self.passed:5} passed {self.failed:3} failed {self.skipped:3} skipped"
-        return f"{self.name:12}{counts}  {self.seconds:6.0f} s" + (f"  {self.error}" if self.error else "")
+        return f"{self.name:19}{counts}  {self.seconds:6.0f} s" + (f"  {self.error}" if self.error else "")
 
 
 def read(name: str, xml: Path, *, seconds: float, code: int) -> Result:
-    """Read a junit file; a run that wrote none, or ran nothing, failed."""
+    """Read a JUnit file; a run without a report, or without tests, counts as failed."""
     result = Result(name, seconds=seconds)
     if not xml.is_file():
         result.failed, result.error = 1, f"pytest ended with exit code {code} and no report"

@@ -1,6 +1,6 @@
-"""The trainer image's own interpreter on this machine: its layers unpacked into the cache, started by a wrapper.
+"""Unpack the trainer image into the cache, so that tests run its interpreter and packages on this machine.
 
-Tests so meet the very packages that run in the cluster. Invariant: a folder exists only when it is complete.
+Tests thus use the same packages as the cluster. Invariant: a wrapper script exists only in a complete folder.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ INTERPRETER = "opt/python3.7/bin/python3.7"
 
 
 def python_of(archive: Path, *, echo: Callable[[str], None]) -> Path:
-    """Path of an executable that behaves as the image's python3, without the image's own trainingrun_trainer."""
+    """Unpack the image if needed; returns an executable like its python3, without trainingrun_trainer."""
     home = default_cache().root.parent / "rootfs"
     with tarfile.open(archive) as outer:
         layers = _layers(outer)
-    # Our own code is in the small layers; only the large ones, the packages, are unpacked.
+    # Only the large layers, with the packages, are unpacked: the small ones hold our own code.
     digests = [layer["digest"] for layer in layers if layer["size"] > PACKAGE_LAYER_BYTES]
     target = home / hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
     wrapper = target / "tf-python"
     if not wrapper.exists():
         echo(f"unpacking {archive.name} for tests with TensorFlow")
-        shutil.rmtree(home, ignore_errors=True)  # of an older image
+        shutil.rmtree(home, ignore_errors=True)  # remove that of an older image
         target.mkdir(parents=True)
         _unpack(archive, digests, target=target)
         wrapper.write_text(

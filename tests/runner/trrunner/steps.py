@@ -1,4 +1,4 @@
-"""What is run, as data: static checks as commands, tests as tiers."""
+"""List the checks (commands) and the tiers of tests, as data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A command that must end with exit code 0."""
+    """A static check: a command that must end with exit code 0."""
 
     name: str
     argv: tuple[str, ...]
@@ -15,15 +15,15 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """Tests that need the same things; `needs` are prepared before it."""
+    """A group of tests with the same needs, which are prepared before they run."""
 
     name: str
     paths: tuple[str, ...]
     select: str  # pytest -m
     needs: tuple[str, ...] = ()
-    workers: int = 0  # tests that mostly wait for each other run side by side
-    dist: str = "load"  # of pytest-xdist; loadfile where the tests of a file share what is dear to make
-    behind: bool = False  # computes all the time: takes what the tiers after it leave of the processors
+    workers: int = 0  # more than 0 where tests can run in parallel
+    dist: str = "load"  # for pytest-xdist; loadfile where tests of a file share an expensive fixture
+    background: bool = False  # mostly computes: runs at low priority while the next tiers run
 
 
 PACKAGES = (
@@ -73,7 +73,7 @@ TIERS = (
     Tier("fuzz", ("tests/fuzz",), NOT_REAL, workers=2),
     Tier("chart", ("tests/chart",), NOT_REAL, ("chart tools",), workers=3, dist="loadfile"),
     Tier("api", ("tests/api", "tests/cluster/tests"), "api", ("binaries",), workers=2, dist="loadfile"),
-    # Building graphs is Python on one core: two at a time.
-    Tier("tensorflow", ("tests/trainer",), "tensorflow", ("tensorflow",), workers=2, dist="loadfile", behind=True),
+    # Building a TensorFlow graph uses one core: two tests at a time.
+    Tier("tensorflow", ("tests/trainer",), "tensorflow", ("tensorflow",), workers=2, dist="loadfile", background=True),
     Tier("node", ("tests/cluster/tests", "tests/e2e"), "node", ("binaries", "images", "tensorflow", "free node")),
 )

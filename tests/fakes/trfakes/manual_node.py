@@ -1,7 +1,7 @@
-"""Job controller, scheduler and kubelet for an API server that has none, moved by hand.
+"""Replace Job controller, scheduler and kubelet for an API server that runs alone; tests call each step.
 
-Containers are processes of this machine: the agent is the real program, the trainer is played, so what they say is
-what users see. Invariant: one pod runs at a time, because all of them share this machine's address and port.
+Containers are processes of this machine: the real agent and a fake trainer, so their messages are what users see.
+Invariant: one pod runs at a time, because all pods share this machine's address and port.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ SECONDS = 180  # on a busy machine
 
 
 @dataclass
-class HandNode:
-    """One namespace's pods; `folder` holds their mounts."""
+class ManualNode:
+    """Runs the pods of one namespace; `folder` holds their mounts."""
 
     kubectl: Kubectl
     namespace: str
@@ -40,7 +40,7 @@ class HandNode:
     running: dict[str, dict[str, subprocess.Popen[bytes]]] = field(default_factory=dict)
 
     def job(self, name: str) -> Object:
-        """The Job, as soon as the operator has created it."""
+        """Wait until the operator has created a Job and return it."""
         return until(
             lambda: self.kubectl.get("job", name, namespace=self.namespace),
             what=f"Job {name} to be created",
@@ -49,7 +49,7 @@ class HandNode:
         )
 
     def make_pod(self, job: str, *, node: str = NODE, **condition: str) -> Object:
-        """The Job's pod, placed on the node, or unplaced with a condition of the scheduler's."""
+        """Create a Job's pod: on the node, or unscheduled with a condition of the scheduler."""
         owner = self.job(job)
         template = owner["spec"]["template"]
         named = {"name": job, "uid": owner["metadata"]["uid"], "controller": True}
@@ -72,7 +72,7 @@ class HandNode:
         return self.kubectl.get("pod", name, namespace=self.namespace)
 
     def warn(self, body: Object, *, reason: str, message: str, component: str) -> None:
-        """A warning Event about a pod or a Job, in the words of the part of Kubernetes that would emit it."""
+        """Create a warning Event about a pod or a Job, as a component of Kubernetes would."""
         meta = body["metadata"]
         about = {key: meta[key] for key in ("name", "namespace", "uid")}
         event = {
@@ -91,7 +91,7 @@ class HandNode:
         self.kubectl("create", "-f", "-", stdin=json.dumps(event))
 
     def start(self, job: str, **plan: Any) -> Object:
-        """Start the pod's containers; `plan` is the trainer's."""
+        """Start the containers of a Job's pod; `plan` is for the fake trainer."""
         pod = self.make_pod(job)
         labels = pod["metadata"]["labels"]
         stage = labels["trainingrun.dev/stage"]
@@ -120,7 +120,7 @@ class HandNode:
         return pod
 
     def finish(self, job: str) -> None:
-        """Wait for the pod's processes and let the API server know how they ended."""
+        """Wait until the pod's processes end and write how they ended to its status."""
         name = f"{job}-{SUFFIX}"
         uid = self.kubectl.get("pod", name, namespace=self.namespace)["metadata"]["uid"]
         states = []
@@ -135,7 +135,7 @@ class HandNode:
         self._status(name, phase="Failed" if any(codes.values()) else "Succeeded", containerStatuses=states)
 
     def report(self, job: str, *, ip: str = "", verdict: Mapping[str, Any] | None = None) -> None:
-        """Status of a pod that has no processes here: it runs at this address, or has ended with this verdict."""
+        """Write the status of a pod without processes: running at this address, or ended with this verdict."""
         name = f"{job}-{SUFFIX}"
         containers = [
             each["name"] for each in self.kubectl.get("pod", name, namespace=self.namespace)["spec"]["containers"]
@@ -146,12 +146,12 @@ class HandNode:
             return
         failed = verdict["outcome"] != "succeeded"
         ended = {"exitCode": int(failed), "startedAt": now(), "finishedAt": now()}
-        said = {"agent": {"message": json.dumps(verdict)}}
-        states = [self._container(each, {"terminated": {**ended, **said.get(each, {})}}) for each in containers]
+        messages = {"agent": {"message": json.dumps(verdict)}}
+        states = [self._container(each, {"terminated": {**ended, **messages.get(each, {})}}) for each in containers]
         self._status(name, phase="Failed" if failed else "Succeeded", containerStatuses=states)
 
     def delete_pod(self, job: str) -> None:
-        """What `kubectl delete pod` comes to: SIGTERM, the grace period, the last word, gone."""
+        """Delete a pod as Kubernetes does: SIGTERM, grace period, final status, removal."""
         name = f"{job}-{SUFFIX}"
         self.kubectl("delete", "pod", name, "-n", self.namespace, "--wait=false")
         for process in reversed(self.running[job].values()):
@@ -160,12 +160,12 @@ class HandNode:
         self.kubectl("delete", "pod", name, "-n", self.namespace, "--grace-period=0", "--force", "--wait=false")
 
     def run_through(self, job: str, **plan: Any) -> None:
-        """Start a Job's pod and see it to its end."""
+        """Start a Job's pod and wait for its end."""
         self.start(job, **plan)
         self.finish(job)
 
     def kill_all(self) -> None:
-        """End what is left."""
+        """Kill all processes that still run."""
         for processes in self.running.values():
             for process in processes.values():
                 process.kill()
@@ -181,8 +181,8 @@ class HandNode:
             (root / "credentials" / key).write_bytes(base64.b64decode(value))
 
     def _container(self, name: str, state: Mapping[str, Any]) -> Object:
-        told = {"image": name, "imageID": "", "ready": "running" in state, "restartCount": 0}
-        return {"name": name, "state": state, **told}
+        fields = {"image": name, "imageID": "", "ready": "running" in state, "restartCount": 0}
+        return {"name": name, "state": state, **fields}
 
     def _status(self, pod: str, **fields: Any) -> None:
         patch = json.dumps({"status": fields})
@@ -190,5 +190,5 @@ class HandNode:
 
 
 def now() -> str:
-    """The moment, as the API writes it."""
+    """The current time in the format of the Kubernetes API."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

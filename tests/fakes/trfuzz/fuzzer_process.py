@@ -1,4 +1,4 @@
-"""The process that libFuzzer takes over: `python -m trfuzz.child TARGET OPTIONS... FOLDERS...`. It never returns."""
+"""Run libFuzzer on one target: `python -m trfuzz.fuzzer_process TARGET OPTIONS... FOLDERS...`; it ends the process."""
 
 from __future__ import annotations
 

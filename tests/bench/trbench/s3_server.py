@@ -1,6 +1,6 @@
-"""The test cluster's S3 server alone, on loopback, in a folder of its own.
+"""Run the test cluster's S3 server without a cluster, on a loopback address with a temporary folder.
 
-Invariant: it and its folder are gone when the block is left.
+Invariant: server and folder are removed when the block ends.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from trbench.numbers import Echo
+from trbench.measurements import Echo
 from trcluster.build import ensure
 from trcluster.kubectl import http_ok
 from trcluster.ports import choose
 from trcluster.process import end_of
 from trcluster.waiting import until
-from trdemo.place import Storage
+from trdemo.target import Storage
 
 
 @contextmanager
 def s3_server(echo: Echo, *, cores: Collection[int] = ()) -> Iterator[tuple[Storage, Path]]:
-    """The server's address and account, and a folder for the caller's files on the same disk.
+    """Start the server; yields its address and account, and a folder for the caller's files on the same disk.
 
-    It keeps to `cores`, where some are named.
+    The server runs on `cores` only, if any are given.
     """
     binary = ensure(("versitygw",), echo=echo)["versitygw"]
     (port,) = choose(1, ())
@@ -35,7 +35,7 @@ def s3_server(echo: Echo, *, cores: Collection[int] = ()) -> Iterator[tuple[Stor
         folder, log = Path(name), Path(name) / "log"
         for each in ("data", "iam", "files"):
             (folder / each).mkdir()
-        # Without --keep-alive it would close every connection after one request, as no other S3 server does.
+        # Without --keep-alive it closes each connection after one request; other S3 servers do not.
         address = ["--port", f"127.0.0.1:{port}", "--health", "/healthz", "--keep-alive"]
         argv = [str(binary), *address, "--quiet", "--iam-dir", str(folder / "iam"), "posix", str(folder / "data")]
         account = {"ROOT_ACCESS_KEY": storage.access_key, "ROOT_SECRET_KEY": storage.secret_key}
@@ -57,7 +57,7 @@ def s3_server(echo: Echo, *, cores: Collection[int] = ()) -> Iterator[tuple[Stor
 
 @contextmanager
 def on_cores(cores: Collection[int]) -> Iterator[None]:
-    """What is started in this block keeps to these cores; to all that there are when none is named."""
+    """Restrict this process, and processes started in the block, to these cores; without any, change nothing."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores or before)
     try:

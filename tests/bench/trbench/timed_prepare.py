@@ -1,6 +1,7 @@
-"""One preparation, timed from inside; `python3 -m trbench.preparing IMAGES OUT CLASS...` is one from folder to folder.
+"""Prepare a data set and measure the time from inside the process.
 
-Invariant: the agent's own code prepares, and nothing is imported here that the agent does not import.
+`python3 -m trbench.timed_prepare IMAGES OUT CLASS...` prepares from folder to folder. Invariant: the agent's own code
+prepares, and this module imports only what the agent imports too.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Outcome:
 
     @property
     def work(self) -> float:
-        """Seconds without start-up."""
+        """Seconds without the start of the workers."""
         return self.seconds - self.start
 
 
@@ -80,13 +81,13 @@ def prepare(
 
 
 def _cpu() -> float:
-    """Seconds of this process and of its workers that have ended."""
+    """CPU seconds of this process and of its finished workers."""
     used = [getrusage(who) for who in (RUSAGE_SELF, RUSAGE_CHILDREN)]
     return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def list_only(source: ObjectStore, prefix: str) -> float:
-    """Seconds for what comes before anything can be compared."""
+    """List the images only; returns the seconds it took."""
     started = time.monotonic()
     progress = Progress(stage="prep", pod_uid="bench")
     scan(source, Source(source.bucket, prefix), split="train", progress=progress, stop=threading.Event())
@@ -94,7 +95,7 @@ def list_only(source: ObjectStore, prefix: str) -> float:
 
 
 def shards_of(store: ObjectStore, outcome: Outcome) -> Iterator[str]:
-    """Keys of a data set's records."""
+    """List the keys of a data set's TFRecord files."""
     for entry in manifest.read(store, outcome.manifest_key).objects:
         if entry.role in RECORD_ROLES.values():
             yield entry.key
@@ -103,7 +104,7 @@ def shards_of(store: ObjectStore, outcome: Outcome) -> Iterator[str]:
 class _Timed(WorkerProcess):
     """Measures how long the process took to start: until its first answer."""
 
-    seconds: list[float] = []  # noqa: RUF012 - of all workers of this process
+    seconds: list[float] = []  # noqa: RUF012 - shared by all workers of this process
 
     def __init__(self, *arguments: object) -> None:
         self._started: float | None = time.monotonic()
@@ -118,7 +119,7 @@ class _Timed(WorkerProcess):
 
 
 def main() -> None:
-    """Prints the outcome as JSON."""
+    """Prepare from folder to folder and print the outcome as JSON."""
     images, out, *classes = sys.argv[1:]
     outcome = prepare(FolderStore(Path(images)), "", FolderStore(Path(out)), classes, Path(out))
     sys.stdout.write(json.dumps(asdict(outcome)))

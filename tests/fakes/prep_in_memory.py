@@ -1,4 +1,4 @@
-"""A bucket in memory with the two splits of a data set, and its preparation."""
+"""Prepare a data set whose train and eval splits are in a bucket in memory."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def seen(finding: dict[str, Any]) -> str:
 
 
 @dataclass
-class Lab:
-    """A bucket with `train/` and `eval/`, and the parameters of a preparation."""
+class Preparation:
+    """A bucket in memory with `train/` and `eval/`, and the parameters of its preparation."""
 
     scratch: Path
     memory: MemoryStore = field(default_factory=MemoryStore)
@@ -46,17 +46,17 @@ class Lab:
     stop: threading.Event = field(default_factory=threading.Event)
 
     def add(self, name: str, image: bytes | None = None, xml: bytes | None = None, *, split: str = "train") -> None:
-        """Put `<name>.jpg` and `<name>.xml`; a clean image or annotation where none is given."""
+        """Store `<name>.jpg` and `<name>.xml`; by default a valid image and annotation."""
         self.memory.objects[f"{split}/{name}.jpg"] = jpeg(seed=f"{split}/{name}") if image is None else image
         self.memory.objects[f"{split}/{name}.xml"] = voc() if xml is None else xml
 
     def set_format(self, format_: str) -> None:
-        """Ask for a format of the labels in both splits."""
+        """Set the format of the labels of both splits."""
         self.train = replace(self.train, format=format_)
         self.eval = self.eval and replace(self.eval, format=format_)
 
     def run(self) -> PreparedDataset:
-        """Prepare."""
+        """Prepare the data set."""
         store = self.store or self.memory
         return prepare(
             PrepareRequest(
@@ -75,16 +75,16 @@ class Lab:
         )
 
     def document(self, name: str) -> dict[str, Any]:
-        """The only JSON document written whose key ends in `name`."""
+        """The only JSON document in the bucket whose name is `name`."""
         [key] = [key for key in self.memory.objects if key.endswith(f"/{name}")]
         document: dict[str, Any] = json.loads(self.memory.objects[key])
         return document
 
     def codes(self) -> dict[str, int]:
-        """Findings per code of the report."""
+        """Number of findings by code, from report.json."""
         counts: dict[str, int] = self.document("report.json")["counts"]
         return counts
 
     def blobs(self) -> dict[str, bytes]:
-        """The shards written, by key."""
+        """The TFRecord shards in the bucket, by key."""
         return {key: data for key, data in self.memory.objects.items() if key.endswith(".tfrecord")}

@@ -1,5 +1,5 @@
-"""PascalVOC files of every kind, made on the spot: those that hold one tire in the usual place, and those that nothing
-can be made of, with the code of their finding."""
+"""PascalVOC files of many kinds, generated: valid ones with one tire at the same corners, and unusable ones with the
+code of their finding."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DECLARED = '<?xml version="1.0" encoding="{}"?>'
 
 
 def box(**corners: object) -> str:
-    """An object whose corners stand in the order given."""
+    """An <object> with these corners, in this order."""
     inner = "".join(f"<{name}>{value}</{name}>" for name, value in corners.items())
     return f"<object><name>tire</name><bndbox>{inner}</bndbox></object>"
 

@@ -1,8 +1,8 @@
-"""What fuzzing has found: inputs that broke a target once, by what they are, so that they never do again."""
+"""Inputs with which a target failed once, by description; tests/fuzz runs them again."""
 
 from __future__ import annotations
 
-FINDS: dict[str, tuple[str, bytes]] = {
+REGRESSIONS: dict[str, tuple[str, bytes]] = {
     "a chunk that ends behind the e of a number": ("json", b"\0\x03 21267890123451e99 "),
     "a chunk that ends behind the point of a number": ("json", b"\0\x03[1,2.5]"),
     "an array that ends with the file": ("json", b"\x3f\0\xef\xbb\xbf[1]"),

@@ -1,4 +1,4 @@
-"""What a test of the whole product needs: a place with the operator installed, a bucket, namespaces, runs."""
+"""The operator installed on a cluster with a bucket: apply runs and wait for their status, for end-to-end tests."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from trcluster.waiting import until
 from trdemo import install
 from trdemo.bucket import Bucket
 from trdemo.follow import condition
-from trdemo.place import CurrentCluster, OwnCluster
+from trdemo.target import Target
 
 Object = dict[str, Any]
-# On a laptop-sized node the pods of a test would wait for a processor, which is not what it measures.
+# Small requests, so that on a two-core node the pods of a test do not wait for a free processor.
 SMALL_PREP: Mapping[str, Any] = {"pod": {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}}}
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """An installed product; `images` are references by image name."""
+class Installation:
+    """The operator on a cluster, and a bucket; `images` maps image names to references."""
 
-    place: OwnCluster | CurrentCluster
+    target: Target
     images: Mapping[str, str]
     bucket: Bucket
 
     def apply(self, run: Object, *, namespace: str) -> str:
         """Apply a TrainingRun; returns its name."""
-        self.place.kubectl.apply({**run, "metadata": {**run["metadata"], "namespace": namespace}})
+        self.target.kubectl.apply({**run, "metadata": {**run["metadata"], "namespace": namespace}})
         return str(run["metadata"]["name"])
 
     def status(self, name: str, *, namespace: str) -> Object:
-        """Status of a run, empty before the operator has seen it."""
-        found: Object = self.place.kubectl.get("trainingrun", name, namespace=namespace).get("status", {})
+        """Status of a run; empty before the operator has written it."""
+        found: Object = self.target.kubectl.get("trainingrun", name, namespace=namespace).get("status", {})
         return found
 
     def until(
@@ -61,7 +61,7 @@ class Scene:
         return status
 
     def finished(self, name: str, *, namespace: str, seconds: float) -> Object:
-        """Wait for the end of a run, whatever it is."""
+        """Wait until a run has finished, successfully or not; returns its status."""
         return self.until(
             name,
             lambda status: condition(status, "Finished") == "True",
@@ -72,7 +72,7 @@ class Scene:
 
 
 def tire_run(name: str, **changes: Mapping[str, Any]) -> Object:
-    """The sample `tire.yaml` under another name; `changes` are merged into parts of its spec."""
+    """The sample `tire.yaml` with another name; `changes` are merged into the objects of its spec."""
     run: Object = yaml.safe_load(install.sample("tire.yaml").read_text())
     run["metadata"]["name"] = name
     spec = copy.deepcopy(run["spec"])

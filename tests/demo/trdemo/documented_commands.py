@@ -1,7 +1,7 @@
-"""Commands of the documentation, with what it shows of their output, read from its fenced blocks.
+"""Read commands and their expected output from the fenced blocks of a documentation page.
 
-A `sh` block holds commands; a `console` block holds commands behind `$ ` and their output. In shown output an ellipsis
-stands for anything, and how lines are broken does not count.
+A `sh` block holds commands; a `console` block holds commands after `$ `, each followed by its output. In the output,
+`…` stands for any text, and line breaks do not count.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 _FENCE: Final = re.compile(r"^```(\w*)$")
 _HEADING: Final = re.compile(r"^#+ (.+)$")
 _PROMPT: Final = "$ "
-# What differs from one time to the next: times, ages, seconds, names that Kubernetes or we make unique, digests, ports.
+# Parts of an output that change between two calls.
 _VOLATILE: Final = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"), "<time>"),
     (re.compile(r"\b[0-9a-f]{64}\b"), "<digest>"),
@@ -31,7 +31,7 @@ _VOLATILE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command of a page; `line` is where it begins, `shown` what the page shows below it."""
+    """One command of a page; it starts at `line`, and `shown` is the output that the page shows for it."""
 
     page: str
     line: int
@@ -40,13 +40,13 @@ class Command:
     shown: str = ""
 
     @property
-    def place(self) -> str:
-        """Where to find it."""
+    def location(self) -> str:
+        """Page and line, for messages and test ids."""
         return f"{self.page}:{self.line}"
 
 
 def commands(page: Path) -> list[Command]:
-    """Every command of a page, in its order."""
+    """List the commands of a page in their order."""
     found: list[Command] = []
     heading, kind = "", ""
     block: list[tuple[int, str]] = []
@@ -55,9 +55,9 @@ def commands(page: Path) -> list[Command]:
         if fence and not kind:
             kind, block = fence[1] or "text", []
         elif fence:
-            read = {"sh": _of_script, "console": _of_console}.get(kind)
-            told = read(block) if read else ()
-            found += [Command(page.name, line, heading, text, shown) for line, text, shown in told]
+            read = {"sh": _from_script, "console": _from_console}.get(kind)
+            parts = read(block) if read else ()
+            found += [Command(page.name, line, heading, text, shown) for line, text, shown in parts]
             kind = ""
         elif kind:
             block.append((number, line))
@@ -66,7 +66,7 @@ def commands(page: Path) -> list[Command]:
     return found
 
 
-def _of_script(block: list[tuple[int, str]]) -> Iterator[tuple[int, str, str]]:
+def _from_script(block: list[tuple[int, str]]) -> Iterator[tuple[int, str, str]]:
     start, text = 0, ""
     for number, line in block:
         start = start if text else number
@@ -79,7 +79,7 @@ def _of_script(block: list[tuple[int, str]]) -> Iterator[tuple[int, str, str]]:
         text = ""
 
 
-def _of_console(block: list[tuple[int, str]]) -> Iterator[tuple[int, str, str]]:
+def _from_console(block: list[tuple[int, str]]) -> Iterator[tuple[int, str, str]]:
     starts = [index for index, (_, line) in enumerate(block) if line.startswith(_PROMPT)]
     for start, end in zip(starts, [*starts[1:], len(block)], strict=True):
         number, line = block[start]
@@ -87,12 +87,12 @@ def _of_console(block: list[tuple[int, str]]) -> Iterator[tuple[int, str, str]]:
 
 
 def difference(shown: str, real: str) -> str:
-    """What differs between shown and real output; empty when the page tells the truth."""
+    """Compare the output that a page shows with the real one; returns a diff, empty when they match."""
     wanted, got = _plain(shown), _plain(real)
     if re.fullmatch(".*?".join(map(re.escape, wanted.split("…"))), got):
         return ""
     was, now = shown.splitlines(), real.splitlines()
-    if shown.startswith("…"):  # an excerpt, most often of the end
+    if shown.startswith("…"):  # an excerpt, usually the end
         now = now[-4 * len(was) :]
     lines = difflib.ndiff(was, now)
     return "\n".join(line for line in lines if not line.startswith("?"))

@@ -1,6 +1,6 @@
-"""Work in a process of its own, and what its memory was meanwhile.
+"""Call a function in a new process and measure the memory that it uses.
 
-Invariant: nothing that was measured before weighs on it; an error of the process is one of the caller.
+Invariant: earlier measurements do not influence the new process; when it fails, the caller gets an error.
 """
 
 from __future__ import annotations
@@ -20,48 +20,50 @@ T = TypeVar("T")
 
 
 class Memory:
-    """Proportional set size in MiB: what processes share counts once in the sum of all."""
+    """Peak proportional set size (PSS) of a process tree in MiB; memory that processes share counts once."""
 
     def __init__(self) -> None:
         self.peak = 0.0
-        self.most = 0
-        """Processes seen at once."""
+        self.max_processes = 0
+        """Largest number of processes at the same time."""
 
-    def look(self, pid: int) -> None:
-        """Sample a process and all that it started."""
+    def sample(self, pid: int) -> None:
+        """Sample a process and its descendants once."""
         family = list(_family(pid))
         self.peak = max(self.peak, sum(map(_pss, family)) / 1024)
-        self.most = max(self.most, len(family))
+        self.max_processes = max(self.max_processes, len(family))
 
     @contextmanager
     def watching(self, pid: int) -> Iterator[None]:
-        """Sample until the block is left."""
-        over = threading.Event()
+        """Sample repeatedly until the block ends."""
+        finished = threading.Event()
 
         def work() -> None:
-            while not over.wait(SAMPLE_SECONDS):
-                self.look(pid)
+            while not finished.wait(SAMPLE_SECONDS):
+                self.sample(pid)
 
         thread = threading.Thread(target=work)
         thread.start()
         try:
             yield
         finally:
-            over.set()
+            finished.set()
             thread.join()
 
 
-def alone(work: Callable[..., T], *arguments: Any, memory: Memory | None = None) -> T:
-    """What `work(*arguments)` returns in a new process, sampled by any `memory`. Raises ClusterError when it dies."""
+def in_own_process(work: Callable[..., T], *arguments: Any, memory: Memory | None = None) -> T:
+    """Call `work(*arguments)` in a new process, sampled by `memory`, if given; ClusterError when it fails."""
     receiver, sender = multiprocessing.Pipe(duplex=False)
     process = multiprocessing.get_context("spawn").Process(target=_child, args=(sender, work, arguments))
     process.start()
     sender.close()
     try:
-        with memory.watching(process.pid or 0) if memory else nullcontext():  # sampling takes CPU
+        with (
+            memory.watching(process.pid or 0) if memory else nullcontext()
+        ):  # sampling costs CPU time, so only on request
             return cast("T", receiver.recv())
     except EOFError as error:
-        raise ClusterError(f"the process of {work.__name__} failed, see above") from error
+        raise ClusterError(f"the process of {work.__name__} failed, its error is above") from error
     finally:
         process.join()
 
@@ -79,7 +81,7 @@ def _family(pid: int) -> Iterator[int]:
 
 
 def _pss(pid: int) -> int:
-    """In KiB; 0 of a process that is gone."""
+    """PSS of a process in KiB; 0 if it has ended."""
     with suppress(OSError):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):

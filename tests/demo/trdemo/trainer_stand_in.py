@@ -1,6 +1,7 @@
-"""A trainer image without TensorFlow: the agent's image with a program that keeps the trainer's side of the contract.
+"""Build a trainer image without TensorFlow: the agent's image plus tests/fakes/fake_trainer.py.
 
-It starts in a second and makes ten steps a second on any machine, so that a test can end attempts one after the other.
+The fake keeps the trainer's side of the contract. It starts within a second and makes ten steps a second on any
+machine, so a test can end one attempt after the other.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Final
 
 from trcluster import oci
 from trdemo import install
-from trdemo.place import CurrentCluster, OwnCluster
+from trdemo.target import Target
 from trimages.paths import REPOSITORY
 
 PROGRAM: Final = REPOSITORY / "tests" / "fakes" / "fake_trainer.py"
@@ -27,8 +28,8 @@ EXPORTED: Final = (
 PLAN: Final = {"seconds_per_step": 0.1, "save_every": 20, "export": EXPORTED, "export_seconds": 5}
 
 
-def load(place: OwnCluster | CurrentCluster, folder: Path) -> str:
-    """Make the image, bring it to the nodes, return its reference."""
+def load(target: Target, folder: Path) -> str:
+    """Build the image and load it onto the nodes; returns its reference."""
     agent = install.build_images(echo=print)["agent"]
     archive, reference = folder / "stand-in.tar", agent.reference.replace("/agent:", "/stand-in:")
     oci.write_extended(
@@ -38,5 +39,5 @@ def load(place: OwnCluster | CurrentCluster, folder: Path) -> str:
         files={"stand-in/trainer.py": (PROGRAM.read_bytes(), 0o644)},
         entrypoint=["python3", "/stand-in/trainer.py", "/shared", json.dumps(PLAN)],
     )
-    place.load_images([archive])
+    target.load_images([archive])
     return reference

@@ -1,7 +1,7 @@
-"""Measured numbers with their limits, and comparisons that a busy machine does not bend.
+"""Measurements with their limits, and comparisons of two times that other work on the machine does not distort.
 
-Invariant: two things are compared by pairs that run one right after the other, in turns first, so that whatever else
-the machine does weighs on both.
+Invariant: two things are compared in pairs that run one right after the other, alternating which one comes first, so
+that other work on the machine affects both.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ Echo = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
-    """One line of the table; without a `limit` it is told and not judged; `at_least` when more is better."""
+class Measurement:
+    """One line of a benchmark's output; it cannot fail without a `limit`; `at_least` means that more is better."""
 
     name: str
     value: float
@@ -26,14 +26,14 @@ class Number:
 
     @property
     def passed(self) -> bool:
-        """Whether it keeps its limit, as it is printed."""
+        """Whether the value, rounded as printed, is within its limit."""
         if self.limit is None:
             return True
         shown = float(_short(self.value))
         return shown >= self.limit if self.at_least else shown <= self.limit
 
     def line(self, program: str) -> str:
-        """As printed."""
+        """The line that is printed."""
         value = f"{_short(self.value):>8} {self.unit}"
         limit = "" if self.limit is None else f"{'>=' if self.at_least else '<='} {self.limit:g} {self.unit}"
         verdict = "" if self.limit is None else "PASS" if self.passed else "FAIL"
@@ -42,7 +42,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Medians in seconds, and the median of the pairs' ratios."""
+    """Result of a comparison: the median of the pairs' ratios, and both medians in seconds."""
 
     ratio: float
     ours: float
@@ -50,7 +50,7 @@ class Comparison:
 
 
 def compare(ours: Callable[[], float], theirs: Callable[[], float], *, pairs: int) -> Comparison:
-    """Measure both in turns, `pairs` times; each call returns its seconds."""
+    """Measure both alternately, `pairs` times; each call returns its seconds."""
     seconds: list[tuple[float, float]] = []
     for pair in range(pairs):
         if pair % 2:

@@ -1,4 +1,4 @@
-"""An event loop whose clock jumps: nobody waits for a timer, and `loop.time()` tells what would have passed."""
+"""An event loop whose clock jumps to the next timer instead of waiting; `loop.time()` counts the skipped time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class JumpingLoop(asyncio.SelectorEventLoop):
-    """Where a loop would sleep, this one moves its clock."""
+    """An event loop that advances its clock where others sleep."""
 
     def __init__(self) -> None:
         self._jumped = 0.0
@@ -35,6 +35,6 @@ class _Selector(selectors.DefaultSelector):
 
 
 def run_jumping(work: Coroutine[Any, Any, None]) -> None:
-    """Like asyncio.run, without the waiting."""
+    """Run a coroutine like asyncio.run, without waiting for timers."""
     with asyncio.Runner(loop_factory=JumpingLoop) as runner:
         runner.run(work)

@@ -1,4 +1,4 @@
-"""A bucket as the agent of a pod opens it: its own client, told what the operator would tell it."""
+"""Open a bucket with the agent's own client, configured as the operator configures it in a pod."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage import documents
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.stores import Stores
-from trdemo.place import Storage
+from trdemo.target import Storage
 from trfakes.builders import SETTINGS, RunBuilder
 
 POD = "11112222-3333-4444-5555-666677778888"
@@ -23,10 +23,10 @@ POD = "11112222-3333-4444-5555-666677778888"
 def open_store(
     storage: Storage, bucket: str, folder: Path, *, progress: Progress, stop: threading.Event
 ) -> ObjectStore:
-    """The bucket; its credentials are written below `folder`."""
-    place = {"endpoint": storage.endpoint, "bucket": bucket}
-    settings = replace(SETTINGS, policy=Policy(endpoints=(storage.endpoint,)))  # loopback has to be named
-    resolved = resolve(RunBuilder().spec(storage=place).build(), settings=settings, find_run=lambda _: None)
+    """Open the bucket; its credentials are written below `folder`."""
+    spec = {"endpoint": storage.endpoint, "bucket": bucket}
+    settings = replace(SETTINGS, policy=Policy(endpoints=(storage.endpoint,)))  # a loopback address must be named
+    resolved = resolve(RunBuilder().spec(storage=spec).build(), settings=settings, find_run=lambda _: None)
     credentials = folder / "credentials"
     credentials.mkdir(exist_ok=True)
     (credentials / "AWS_ACCESS_KEY_ID").write_text(storage.access_key)

@@ -1,4 +1,4 @@
-"""What Kubernetes does with a Job, played on command: the pod appears, starts, reports, ends; the Job follows."""
+"""Simulate what Kubernetes does with a Job: create its pod, start it, end it, and complete the Job."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ AT = "2026-01-01T00:00:00Z"
 
 
 def verdict(stage: str, outcome: str = "succeeded", **fields: Any) -> dict[str, Any]:
-    """A verdict as the agent writes it (contracts: verdict)."""
+    """A verdict as the agent writes it (images/contracts/verdict.schema.json)."""
     document = {
         "contractVersion": 1,
         "stage": stage,
@@ -61,8 +61,8 @@ def verdict(stage: str, outcome: str = "succeeded", **fields: Any) -> dict[str, 
     return {**document, **fields}
 
 
-class Cluster:
-    """Job controller, scheduler and kubelet of a store. With a `script`, every new Job runs to its verdict at once."""
+class FakeCluster:
+    """Job controller, scheduler and kubelet for a store. With a `script`, new Jobs end at once with its verdicts."""
 
     def __init__(self, store: Store, *, script: Script | None = None) -> None:
         self.store, self.script = store, script
@@ -78,7 +78,7 @@ class Cluster:
             self.end(change.body, ending)
 
     def make_pod(self, job: Object, **status: Any) -> Object:
-        """The Job controller made the pod; nobody has placed it."""
+        """Create the pod of a Job, not scheduled yet."""
         meta, template = job["metadata"], job["spec"]["template"]
         owner = {"apiVersion": "batch/v1", "kind": "Job", "name": meta["name"], "uid": meta["uid"], "controller": True}
         body = {
@@ -93,7 +93,7 @@ class Cluster:
         return self.store.create("pods", body, namespace=meta["namespace"])
 
     def start(self, job: Object, *, ip: str = "127.0.0.1") -> Object:
-        """Placed, pulled, running."""
+        """Create the pod of a Job and let it run."""
         pod = self.make_pod(job)
         names = [c["name"] for c in pod["spec"]["containers"]]
         now = self.store.now_text()
@@ -108,7 +108,7 @@ class Cluster:
         )
 
     def end(self, job: Object, ending: Mapping[str, Any], *, exit_code: int | None = None, reason: str = "") -> None:
-        """The pod's containers end; the agent leaves `ending` as its last word."""
+        """End the pod's containers, with `ending` as the agent's termination message, and the Job."""
         failed = ending.get("outcome") != "succeeded"
         now = self.store.now_text()
         terminated = {"exitCode": int(failed) if exit_code is None else exit_code, "finishedAt": now, "startedAt": now}
@@ -128,7 +128,7 @@ class Cluster:
             self.store.update_status("jobs", meta["name"], **where, conditions=[condition])
 
     def pod_of(self, job: Object) -> Object:
-        """The pod of a Job."""
+        """Find the pod of a Job."""
         namespace, uid = job["metadata"]["namespace"], job["metadata"]["uid"]
         owned = [
             pod

@@ -1,6 +1,6 @@
-"""What the bucket says about a run, to be compared with what its status says.
+"""Read what a run has stored in its bucket, so that tests can compare it with the run's status.
 
-Invariant: read only. Layout: images/contracts/README.md.
+Invariant: nothing is written. The layout is in images/contracts/README.md.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from trdemo.bucket import Bucket, split_uri
-from trdemo.scene import Object
+from trdemo.installation import Object
 
 MANIFEST = "MANIFEST.json"
 _CHECKPOINT = re.compile(r"train/(\d{4})-[0-9a-f]{8}/checkpoints/(\d{8})/MANIFEST\.json")
@@ -21,25 +21,25 @@ _EPOCH = re.compile(r"epochs/(\d{4})\.json")
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Where an attempt has to go on from, and what earlier ones had reached beyond it."""
+    """The step that an attempt resumes from, and how many steps beyond it are lost."""
 
     step: int
     lost: int
 
 
 def prefix_of(status: Object) -> str:
-    """Key prefix of a run, with a slash at the end."""
+    """Key prefix of a run in its bucket; ends with a slash."""
     return split_uri(status["storageURI"])[1]
 
 
 def checkpoints(bucket: Bucket, prefix: str) -> list[tuple[int, int]]:
-    """Epoch and step of every complete checkpoint."""
+    """List epoch and step of every complete checkpoint."""
     found = [_CHECKPOINT.fullmatch(key.removeprefix(prefix)) for key in bucket.keys(f"{prefix}train/")]
     return sorted((int(match[1]), int(match[2])) for match in found if match)
 
 
 def epoch_of(bucket: Bucket, prefix: str, pod_uid: str) -> int | None:
-    """The epoch that a pod has claimed; None before it did."""
+    """Find the epoch that a pod has claimed; None if it has claimed none yet."""
     for key in bucket.keys(f"{prefix}epochs/"):
         match = _EPOCH.fullmatch(key.removeprefix(prefix))
         if match and json.loads(bucket.read(key))["podUID"] == pod_uid:
@@ -48,7 +48,7 @@ def epoch_of(bucket: Bucket, prefix: str, pod_uid: str) -> int | None:
 
 
 def resume_before(bucket: Bucket, prefix: str, epoch: int) -> Resume:
-    """What the attempt of that epoch has to find."""
+    """Work out from earlier epochs what the attempt of an epoch resumes from."""
     step = max((step for each, step in checkpoints(bucket, prefix) if each < epoch), default=0)
     reached = [
         int(json.loads(bucket.read(key))["step"])
@@ -59,7 +59,7 @@ def resume_before(bucket: Bucket, prefix: str, epoch: int) -> Resume:
 
 
 def wrong_objects(bucket: Bucket, *prefixes: str) -> list[str]:
-    """Everything that a manifest below these prefixes names and that is not what it says; raises when there is none."""
+    """Describe each object whose size or digest differs from its manifest; ValueError if there is no manifest."""
     manifests = [key for prefix in prefixes for key in bucket.keys(prefix) if key.endswith(f"/{MANIFEST}")]
     if not manifests:
         raise ValueError(f"no manifest below {', '.join(prefixes)}")

@@ -1,7 +1,8 @@
-"""What model_main of the Object Detection API does, run by the trainer's interpreter: `stock.py FOLDER SPEC`.
+"""What model_main of the Object Detection API does, in the trainer's interpreter: `stock_model_main.py FOLDER SPEC`.
 
-It is `main` of object_detection/model_main.py but for what its flags cannot say: when to save and to evaluate, and no
-SavedModel at the end, which our driver leaves to the export stage. Paths are set in pipeline.config as a user would.
+This is `main` of object_detection/model_main.py, except for what its flags cannot express: when to save and evaluate,
+and no SavedModel at the end, which our driver leaves to the export stage. pipeline.config holds the paths, as a user
+would write them.
 """
 
 import json
@@ -11,6 +12,7 @@ from pathlib import Path
 import tensorflow as tf
 from google.protobuf import text_format
 from object_detection import model_hparams, model_lib
+
 from trainingrun_trainer import pipeline_config
 from trainingrun_trainer.shared_folder import SharedFolder
 

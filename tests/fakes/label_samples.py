@@ -1,4 +1,4 @@
-"""Labels of one image, crafted for formats that keep all images in one file, and what a reader makes of them."""
+"""Label files with one image, for formats that keep all images in one file, and a function that reads them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROW = "a.jpg,128,64,tire,10,20,60,40\n"
 
 
 def read(name: str, *files: Any, classes: tuple[str, ...] = ("tire", "winter hub")) -> Read:
-    """Read files of a format: bytes, text, or what becomes JSON."""
+    """Read files of a format, given as bytes, as text, or as objects that become JSON."""
     data = [
         file if isinstance(file, bytes) else (file if isinstance(file, str) else json.dumps(file)).encode()
         for file in files
@@ -23,7 +23,7 @@ def read(name: str, *files: Any, classes: tuple[str, ...] = ("tire", "winter hub
 
 
 def coco(*annotations: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """COCO with one image."""
+    """A COCO document with one image."""
     image = {"id": 7, "file_name": A, "width": 128, "height": 64, **changes.pop("image", {})}
     return {
         "images": [image],
@@ -34,27 +34,27 @@ def coco(*annotations: dict[str, Any], **changes: Any) -> dict[str, Any]:
 
 
 def cvat(*shapes: str, image: str = 'name="a.jpg" width="128" height="64"', around: str = "{}") -> str:
-    """CVAT with one image."""
+    """A CVAT document with one image."""
     return around.format(
         f"<annotations><version>1.1</version><image id='0' {image}>{''.join(shapes)}</image></annotations>"
     )
 
 
 def via(*regions: dict[str, Any], **attributes: Any) -> dict[str, Any]:
-    """VIA 2 with one image."""
+    """A VIA 2 document with one image."""
     named = attributes or {"part": "tire"}
     listed = [{"shape_attributes": region, "region_attributes": named} for region in regions]
     return {"a.jpg1": {"filename": A, "size": 1, "regions": listed}}
 
 
 def task(*results: dict[str, Any], **changes: Any) -> list[dict[str, Any]]:
-    """Label Studio with one task."""
+    """A Label Studio export with one task."""
     sized = [{"original_width": 128, "original_height": 64, "id": "r", **result} for result in results]
     return [{"data": {"image": "/data/upload/1/0a1b2c3d-a.jpg"}, "annotations": [{"result": sized}], **changes}]
 
 
 def drawn(kind: str = "rectanglelabels", labels: Any = ("tire",), **value: Any) -> dict[str, Any]:
-    """A region of Label Studio."""
+    """A region in Label Studio's format."""
     return {"type": kind, "value": {**value, kind: labels}}
 
 

@@ -1,5 +1,5 @@
-"""Image files of every kind, made on the spot: those that training can have as they are, those that have to be made
-anew, and those that nothing can be made of, with the code of their finding."""
+"""Image files of many kinds, generated: those that preparation copies, those that it converts, and unusable ones with
+the code of their finding."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EXIF[0x0112] = 6
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG that promises this size and holds next to nothing."""
+    """A PNG whose header states this size, with almost no pixel data."""
     chunk = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     data = b"IDAT" + zlib.compress(b"\0" * 1000)
     parts = (struct.pack(">I", len(part) - 4) + part + struct.pack(">I", zlib.crc32(part)) for part in (chunk, data))
@@ -24,7 +24,7 @@ def png_header(width: int, height: int) -> bytes:
 
 
 def flipped(data: bytes, at: int) -> bytes:
-    """With one byte inverted."""
+    """A copy with one byte inverted."""
     return data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :]
 
 

@@ -1,7 +1,7 @@
-"""The demo's photos of tires as a careless team hands them in: defects that the tutorial's scripts let pass.
+"""Add defects to the demo's photos that are common in real data and that the tutorial's scripts do not notice.
 
-Invariant: of sixteen photos in a row, always the same ones have the same defect; three have none. A defect that would
-end the tutorial's way at once, such as a JPEG that is cut off, is not among them.
+Invariant: of sixteen photos in a row, the same ones always get the same defect, and three get none. Defects that would
+abort the tutorial's scripts, such as a truncated JPEG, are left out.
 """
 
 from __future__ import annotations
@@ -14,34 +14,34 @@ from PIL import Image
 
 from trdemo.tires import SIZE, Box, Photo, label
 
-Spoil = Callable[[Photo], Photo]
+Defect = Callable[[Photo], Photo]
 _ORIENTATION, _RIGHT_TOP = 0x0112, 6
 
 
 def wrong_case(photo: Photo) -> Photo:
-    """Labelled by somebody who writes Tire."""
+    """The class is written Tire instead of tire."""
     return replace(photo, xml=photo.xml.replace(b"<name>tire<", b"<name>Tire<"))
 
 
 def swapped(photo: Photo) -> Photo:
-    """Boxes drawn from the lower right to the upper left, in a tool that writes corners as they were drawn."""
+    """Boxes drawn from the lower right to the upper left, in a tool that writes the corners in that order."""
     boxes = [Box(box.xmax, box.ymax, box.xmin, box.ymin) for box in photo.boxes]
     return replace(photo, xml=label(photo.name, boxes))
 
 
 def clicked(photo: Photo) -> Photo:
-    """A click by mistake, which leaves a box without area."""
+    """An accidental click has left a box without area."""
     return replace(photo, xml=label(photo.name, [*photo.boxes, Box(30, 30, 30, 30)]))
 
 
 def outside(photo: Photo) -> Photo:
-    """A box that stayed when the image was cut to size."""
+    """The image was cropped after labelling, and a box is now outside."""
     width, height = SIZE
     return replace(photo, xml=label(photo.name, [*photo.boxes, Box(width + 20, 10, width + 90, height - 10)]))
 
 
 def turned(photo: Photo) -> Photo:
-    """Taken with a phone held upright: stored lying down with a note to turn it, which label tools heed."""
+    """Taken with a phone held upright: stored rotated, with an EXIF orientation that label tools apply."""
     exif = Image.Exif()
     exif[_ORIENTATION] = _RIGHT_TOP
     with Image.open(io.BytesIO(photo.jpeg)) as image:
@@ -49,7 +49,7 @@ def turned(photo: Photo) -> Photo:
 
 
 def scaled(photo: Photo) -> Photo:
-    """Made smaller after it was labelled."""
+    """The image was scaled down after labelling."""
     with Image.open(io.BytesIO(photo.jpeg)) as image:
         return replace(photo, jpeg=_encoded(image.resize((SIZE[0] // 2, SIZE[1] // 2))))
 
@@ -62,21 +62,21 @@ def png(photo: Photo) -> Photo:
         return replace(photo, jpeg=out.getvalue())
 
 
-def as_it_is(photo: Photo) -> Photo:
-    """Nothing wrong with it."""
+def unchanged(photo: Photo) -> Photo:
+    """No defect."""
     return photo
 
 
-PLAN: tuple[Spoil, ...] = (
-    *(wrong_case, swapped, turned, clicked, wrong_case, swapped, as_it_is, outside),
-    *(wrong_case, swapped, turned, clicked, png, scaled, as_it_is, as_it_is),
+PLAN: tuple[Defect, ...] = (
+    *(wrong_case, swapped, turned, clicked, wrong_case, swapped, unchanged, outside),
+    *(wrong_case, swapped, turned, clicked, png, scaled, unchanged, unchanged),
 )
-LOST = sum(spoil in (wrong_case, scaled) for spoil in PLAN) / len(PLAN)
-"""The share of photos that nothing but a person can mend."""
+UNREPAIRABLE = sum(spoil in (wrong_case, scaled) for spoil in PLAN) / len(PLAN)
+"""Fraction of the photos that only a person can repair."""
 
 
-def spoilt(photos: Iterable[Photo]) -> list[Photo]:
-    """The photos with their defects."""
+def with_defects(photos: Iterable[Photo]) -> list[Photo]:
+    """Copies of the photos with defects, as PLAN assigns them."""
     return [PLAN[number % len(PLAN)](photo) for number, photo in enumerate(photos)]
 
 

@@ -1,6 +1,6 @@
-"""A folder as a bucket that also has as many labelled photos as asked for, made when they are read.
+"""A bucket with any number of labelled photos that are generated when they are read; other objects are in a folder.
 
-Invariant: every photo has bytes of its own and follows from its number.
+Invariant: each photo has different bytes, which its number determines.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ from pathlib import Path
 from trainingrun_agent.storage.base import ObjectInfo
 from trainingrun_agent.storage.folder import FolderStore
 from trbench.photos import marked
-from trbench.preparing import Outcome, list_only, prepare
+from trbench.timed_prepare import Outcome, list_only, prepare
 
 PREFIX = "images/"
 CLASSES = ("tire",)
 _WHEN = datetime(2020, 1, 1, tzinfo=UTC)
 _MARK = len(marked(b"", "0000000"))
-"""Bytes that tell a photo from others."""
+"""Number of bytes that make a photo different from the others."""
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
-    """A photo that is repeated, and its labels."""
+class RepeatedPhoto:
+    """A photo and its labels, used for many keys."""
 
     jpeg: bytes
     xml: bytes
 
 
-class EndlessBucket(FolderStore):
-    """`images` photos below PREFIX; everything else is in the folder."""
+class GeneratedBucket(FolderStore):
+    """A bucket with `images` photos below PREFIX; all other keys are files of a folder."""
 
-    def __init__(self, root: Path, drawn: list[Drawn], images: int) -> None:
+    def __init__(self, root: Path, drawn: list[RepeatedPhoto], images: int) -> None:
         super().__init__(root)
         self._drawn, self._images = drawn, images
 
     def list(self, prefix: str, *, start_after: str = "", limit: int | None = None) -> Iterator[ObjectInfo]:
-        """The photos, or what lies in the folder."""
+        """List the generated photos, or the files of the folder."""
         if prefix != PREFIX:
             yield from super().list(prefix, start_after=start_after, limit=limit)
             return
@@ -48,7 +48,7 @@ class EndlessBucket(FolderStore):
             yield ObjectInfo(f"{name}.xml", len(photo.xml), f"{number:032x}", _WHEN)
 
     def get(self, key: str, *, max_bytes: int, etag: str = "") -> bytes:
-        """A photo, its labels, or a file of the folder."""
+        """Read a generated photo, its labels, or a file of the folder."""
         if not key.startswith(PREFIX):
             return super().get(key, max_bytes=max_bytes, etag=etag)
         name, _, suffix = key.removeprefix(PREFIX).partition(".")
@@ -56,18 +56,18 @@ class EndlessBucket(FolderStore):
         return marked(photo.jpeg, name) if suffix == "jpg" else photo.xml
 
     def get_range(self, key: str, *, start: int, length: int) -> bytes:
-        """A part of `get`."""
+        """Read a part of an object."""
         if not key.startswith(PREFIX):
             return super().get_range(key, start=start, length=length)
         return self.get(key, max_bytes=start + length)[start : start + length]
 
 
-def prepare_endless(folder: Path, drawn: list[Drawn], images: int) -> Outcome:
-    """Prepare them all; the data set goes into the folder."""
-    bucket = EndlessBucket(folder, drawn, images)
+def prepare_generated(folder: Path, drawn: list[RepeatedPhoto], images: int) -> Outcome:
+    """Prepare all generated photos; the data set is written to the folder."""
+    bucket = GeneratedBucket(folder, drawn, images)
     return prepare(bucket, PREFIX, bucket, CLASSES, folder)
 
 
-def list_endless(folder: Path, drawn: list[Drawn], images: int) -> float:
-    """Seconds to list them all."""
-    return list_only(EndlessBucket(folder, drawn, images), PREFIX)
+def list_generated(folder: Path, drawn: list[RepeatedPhoto], images: int) -> float:
+    """List all generated photos; returns the seconds it took."""
+    return list_only(GeneratedBucket(folder, drawn, images), PREFIX)

@@ -1,6 +1,6 @@
-"""Where the demo runs: a cluster of its own, or (CLUSTER=current) the one that kubectl would use.
+"""The cluster that the demo runs on: a new test cluster, or with CLUSTER=current the one of your kubeconfig.
 
-Invariant: with CLUSTER=current nothing of the cluster is started or stopped but the demo's own objects.
+Invariant: with CLUSTER=current, the demo creates and deletes its own objects and changes nothing else.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from trcluster import Cluster, current
 from trcluster.build import ensure as ensure_binaries
@@ -20,7 +19,7 @@ from trdemo.shell import DemoError, Kubectl
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """S3 as this machine and as pods reach it."""
+    """An S3 server: `endpoint` as this machine reaches it, `in_cluster` as pods reach it."""
 
     endpoint: str
     in_cluster: str
@@ -28,27 +27,15 @@ class Storage:
     secret_key: str
 
 
-class Place(Protocol):
-    """A cluster that is up, with storage and tools."""
-
-    kubectl: Kubectl
-    helm: str
-    storage: Storage
-    description: str
-
-    def load_images(self, archives: Iterable[Path]) -> None:
-        """Make images available to the nodes."""
-
-
 class OwnCluster:
-    """The test cluster, built from source."""
+    """The test cluster on this machine, built from source."""
 
     def __init__(self, *, name: str, echo: Callable[[str], None]) -> None:
         self.cluster = Cluster(name, tier="node", echo=echo)
         self.description = f"cluster {name!r} on this machine"
 
     def up(self) -> None:
-        """Start it; one that runs already is used as it is."""
+        """Start the cluster; one that is already running is used as it is."""
         if not self._running():
             self.cluster.up()
         binaries = ensure_binaries(("kubectl", "helm"), echo=self.cluster.echo, probes=self.cluster.probes)
@@ -62,16 +49,16 @@ class OwnCluster:
             return False
         try:
             return all(each.pid is not None for each in self.cluster.status())
-        except Exception:  # noqa: BLE001 - a half-made cluster of any kind is made anew
+        except Exception:  # noqa: BLE001 - a cluster that cannot report its status is started again
             return False
 
     def load_images(self, archives: Iterable[Path]) -> None:
-        """Import what the node lacks."""
+        """Import the images that the node lacks."""
         self.cluster.import_images(list(archives))
 
 
 class CurrentCluster:
-    """The cluster of the kubeconfig at hand; storage and images are told by environment variables."""
+    """The cluster of your kubeconfig; environment variables name its S3 server and how to load images."""
 
     def __init__(self) -> None:
         env = os.environ
@@ -80,7 +67,7 @@ class CurrentCluster:
         missing = [name for name in names if not env.get(name)]
         if missing:
             raise DemoError(
-                f"CLUSTER=current needs {', '.join(missing)}: the S3 server that pods of the cluster can reach"
+                f"CLUSTER=current needs {', '.join(missing)}: an S3 server that the pods can reach, and its keys"
             )
         self.kubectl = Kubectl(_tool("kubectl"), kubeconfig=config)
         self.helm = _tool("helm")
@@ -93,12 +80,12 @@ class CurrentCluster:
         self.description = f"the cluster of {config}"
 
     def load_images(self, archives: Iterable[Path]) -> None:
-        """Load into kind, or by a command of the user's that takes an archive's path."""
+        """Load images with kind, or with the command in DEMO_LOAD_IMAGE, which gets the path of an archive."""
         loader = os.environ.get("DEMO_LOAD_IMAGE", "kind load image-archive").split()
         if not shutil.which(loader[0]):
             raise DemoError(
-                f"{loader[0]} is not installed; set DEMO_LOAD_IMAGE to a command that takes the path of an OCI archive "
-                "and brings the image to the cluster's nodes"
+                f"{loader[0]} is not installed: install it, or set DEMO_LOAD_IMAGE to a command that gets the path "
+                "of an OCI archive and loads the image onto the cluster's nodes"
             )
         for archive in archives:
             run([*loader, str(archive)], timeout=600)
@@ -107,12 +94,15 @@ class CurrentCluster:
 def _tool(name: str) -> str:
     found = shutil.which(name)
     if not found:
-        raise DemoError(f"{name} is not on PATH; CLUSTER=current uses yours")
+        raise DemoError(f"{name} is not on PATH: install it, CLUSTER=current uses your own")
     return found
 
 
-def choose(*, name: str, echo: Callable[[str], None]) -> OwnCluster | CurrentCluster:
-    """The place that CLUSTER asks for, up and running."""
+Target = OwnCluster | CurrentCluster
+
+
+def choose(*, name: str, echo: Callable[[str], None]) -> Target:
+    """Return the cluster that the variable CLUSTER asks for; a test cluster is started when it is not up."""
     if current.wanted():
         return CurrentCluster()
     own = OwnCluster(name=name, echo=echo)

@@ -1,6 +1,6 @@
-"""One hunt: a target in a process of its own, for so many seconds, within bounds of memory and of time per input.
+"""Fuzz one target in a separate process, with limits for memory and for the time per input.
 
-Invariant: whatever becomes of that process, the outcome says how far it came and which input broke it.
+Invariant: however that process ends, the outcome says how many inputs it tried and which one made the target fail.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from trfuzz.seeds import seeds, words
 
 MEMORY_MIB = 512
-"""Of the process, interpreter and fuzzer included; a pod's agent may have 300 MiB."""
+"""Memory limit of the process, including interpreter and fuzzer; preparation itself may use 300 MiB."""
 SECONDS_PER_INPUT = 20
 SEED = 1
 _STARTING = 120.0
@@ -25,7 +25,7 @@ _VERDICT = re.compile(r"=== Uncaught|ALARM: working|==\d+== ?ERROR")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`runs` is how many inputs were tried; `broken` the input that broke the target, `log` what was said."""
+    """Result: `runs` counts the inputs tried, `broken` is the input that failed, `log` the fuzzer's output."""
 
     target: str
     runs: int
@@ -33,21 +33,23 @@ class Outcome:
     log: str
 
     def report(self) -> str:
-        """For people: what broke, the input, and how to see it again."""
+        """Describe the failure: the input in hex, the error, and how to repeat it."""
         begins = _VERDICT.search(self.log)
-        told = re.split(r"\n ?MS: |\nSUMMARY: ", self.log[begins.start() :] if begins else self.log[-3000:])[0].strip()
+        shown_log = re.split(r"\n ?MS: |\nSUMMARY: ", self.log[begins.start() :] if begins else self.log[-3000:])[
+            0
+        ].strip()
         if self.broken is None:
-            return f"{self.target}: the process ended and left no input\n{told}"
+            return f"{self.target}: the process ended without naming an input\n{shown_log}"
         shown = self.broken.hex()
         return (
-            f"{self.target}: this input of {len(self.broken)} bytes broke it, in hex:\n{shown}\n\n{told}\n\n"
-            f"Again: python -m trfuzz --input HEX {self.target}\n"
-            "Once mended, put it into tests/fakes/trfuzz/finds.py, named for what it is."
+            f"{self.target} fails on this input of {len(self.broken)} bytes, in hex:\n{shown}\n\n{shown_log}\n\n"
+            f"To repeat: make fuzz ONLY={self.target} INPUT=HEX\n"
+            "Once it is fixed, add the input to tests/fakes/trfuzz/regressions.py with a description."
         )
 
 
-def hunt(target: str, *, seconds: int, corpus: Path | None = None, per_input: int = SECONDS_PER_INPUT) -> Outcome:
-    """Fuzz a target, each input for at most `per_input` seconds; what is learned is kept in `corpus`, if any."""
+def fuzz(target: str, *, seconds: int, corpus: Path | None = None, per_input: int = SECONDS_PER_INPUT) -> Outcome:
+    """Fuzz a target, each input for at most `per_input` seconds; new inputs are kept in `corpus`, if given."""
     with TemporaryDirectory(prefix="trfuzz-") as name:
         folder = Path(name)
         (folder / "seeds").mkdir()
@@ -78,7 +80,7 @@ def _command(target: str, folder: Path, *, seconds: int, corpus: Path | None, pe
     }
     words_ = [f"-{name}={value}" for name, value in options.items()]
     folders = [str(each) for each in (corpus, folder / "seeds") if each is not None]
-    return [sys.executable, "-m", "trfuzz.child", target, *words_, *folders]
+    return [sys.executable, "-m", "trfuzz.fuzzer_process", target, *words_, *folders]
 
 
 def _run(argv: list[str], log: Path, *, timeout: float) -> tuple[int, str]:
@@ -91,5 +93,5 @@ def _run(argv: list[str], log: Path, *, timeout: float) -> tuple[int, str]:
 
 
 def _escaped(word: bytes) -> str:
-    r"""As libFuzzer's dictionaries have it: \xAB for every byte that is not plain."""
+    r"""Escape a word for libFuzzer's dictionary: \xAB for each byte that is not alphanumeric."""
     return "".join(chr(byte) if chr(byte).isalnum() and byte < 128 else f"\\x{byte:02X}" for byte in word)
