@@ -25,6 +25,15 @@ def test_a_reason_is_explained_with_its_next_step(shell: Shell) -> None:
     assert "**What to do.** " in ended.out
 
 
+def test_a_reason_of_the_operator_is_explained_too(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = {"name": "NodeOnFire", "meaning": "The node burns.", "message": "<message>", "hint": "Call 112."}
+    monkeypatch.setattr(reasons, "_of_operator", lambda: (entry,))
+    assert shell.run("explain", "nodeonfire").out == (
+        "NodeOnFire\n\n**operator.** The node burns.\n\n**What to do.** Call 112.\n"
+    )
+    assert "  NodeOnFire" in shell.run("explain").out
+
+
 def test_a_name_that_is_both_is_explained_twice(shell: Shell) -> None:
     text = shell.run("explain", "ImageUnreadable").out
     assert text.count("ImageUnreadable\n\n") == 2
@@ -54,10 +63,10 @@ def test_without_a_name_all_are_listed(shell: Shell) -> None:
     ended = shell.run("explain")
     assert (ended.code, ended.err) == (0, "")
     listed = {line.split()[0] for line in ended.out.splitlines() if line.startswith("  ")}
-    assert listed == {*KINDS, *(entry["name"] for entry in reasons.export())}
+    assert listed == {*KINDS, *reasons.meanings()}
 
 
-@pytest.mark.parametrize("name", [*KINDS, *(entry["name"] for entry in reasons.export())])
+@pytest.mark.parametrize("name", [*KINDS, *reasons.meanings()])
 def test_everything_can_be_explained(shell: Shell, name: str) -> None:
     ended = shell.run("explain", name)
     assert (ended.code, ended.err) == (0, "")

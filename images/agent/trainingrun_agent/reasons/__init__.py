@@ -17,7 +17,7 @@ from trainingrun_agent.reasons import dataset, pods, storage, trainer, weights
 from trainingrun_agent.reasons.entry import Outcome, Reason, Step
 from trainingrun_agent.terms import TRAININGRUN, Terms
 
-__all__ = ["OPERATOR_TABLE", "Outcome", "Reason", "Step", "cases", "export", "find", "of_trainer"]
+__all__ = ["OPERATOR_TABLE", "Outcome", "Reason", "Step", "cases", "export", "find", "meanings", "of_trainer"]
 
 TABLES = (storage, dataset, weights, pods, trainer)
 OPERATOR_TABLE = "operator_reasons.json"
@@ -48,6 +48,12 @@ def find(name: str, terms: Terms = TRAININGRUN) -> dict[str, Any] | None:
     if ours is not None:
         return _export(ours, terms)
     return next((entry for entry in _of_operator() if str(entry["name"]).casefold() == wanted), None)
+
+
+def meanings() -> dict[str, str]:
+    """What each reason means, by name: those of the agent and the trainer, then those of the operator alone."""
+    entries = [*export(), *_of_operator()]
+    return {str(entry["name"]): str(entry["meaning"]) for entry in reversed(entries)}
 
 
 def of_trainer(name: str, outcome: Outcome) -> Reason:

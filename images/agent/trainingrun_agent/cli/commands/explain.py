@@ -79,12 +79,12 @@ def _findings() -> Table:
 def _reasons() -> Table:
     from trainingrun_agent import reasons
 
-    summaries = {entry["name"]: _first(entry["meaning"]) for entry in reasons.export()}
+    summaries = {name: _first(meaning) for name, meaning in sorted(reasons.meanings().items())}
     return Table("Reasons why a stage ended", summaries, lambda name: _reason(reasons.find(name) or {"name": name}))
 
 
 def _reason(entry: Mapping[str, Any]) -> str:
-    lines = [entry["name"], "", f"**{entry['outcome']}.** {entry['meaning']}"]
+    lines = [entry["name"], "", f"**{entry.get('outcome', 'operator')}.** {entry['meaning']}"]
     for case in (entry, *entry.get("cases", ())):
         if case["message"] != UNKNOWN_MESSAGE:
             lines += ["", f"**Message.** {case['message']}"]
