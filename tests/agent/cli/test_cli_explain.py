@@ -8,8 +8,6 @@ from cli_shell import Shell
 from trainingrun_agent import reasons
 from trainingrun_agent.prep.model.codes import KINDS
 
-REASONS = {entry["name"] for entry in (*reasons.export(), *reasons.of_operator())}
-
 
 @pytest.mark.parametrize("name", ["BoxDegenerate", "boxdegenerate", "BOXDEGENERATE"])
 def test_a_finding_is_explained_with_an_example(shell: Shell, name: str) -> None:
@@ -27,10 +25,19 @@ def test_a_reason_is_explained_with_its_next_step(shell: Shell) -> None:
     assert "**What to do.** " in ended.out
 
 
-def test_a_reason_of_the_operator_is_explained(shell: Shell) -> None:
+def test_a_kill_for_memory_is_explained(shell: Shell) -> None:
     ended = shell.run("explain", "oomkilled")
     assert (ended.code, ended.err) == (0, "")
     assert "Create a new TrainingRun with spec.train.pod.resources.limits.memory: 2Gi (now 1Gi)" in ended.out
+
+
+def test_a_reason_of_the_operator_is_explained_too(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = {"name": "NodeOnFire", "meaning": "The node burns.", "message": "<message>", "hint": "Call 112."}
+    monkeypatch.setattr(reasons, "_of_operator", lambda: (entry,))
+    assert shell.run("explain", "nodeonfire").out == (
+        "NodeOnFire\n\n**operator.** The node burns.\n\n**What to do.** Call 112.\n"
+    )
+    assert "  NodeOnFire" in shell.run("explain").out
 
 
 def test_a_name_that_is_both_is_explained_twice(shell: Shell) -> None:
@@ -62,10 +69,10 @@ def test_without_a_name_all_are_listed(shell: Shell) -> None:
     ended = shell.run("explain")
     assert (ended.code, ended.err) == (0, "")
     listed = {line.split()[0] for line in ended.out.splitlines() if line.startswith("  ")}
-    assert listed == {*KINDS, *REASONS}
+    assert listed == {*KINDS, *reasons.meanings()}
 
 
-@pytest.mark.parametrize("name", [*KINDS, *sorted(REASONS)])
+@pytest.mark.parametrize("name", [*KINDS, *reasons.meanings()])
 def test_everything_can_be_explained(shell: Shell, name: str) -> None:
     ended = shell.run("explain", name)
     assert (ended.code, ended.err) == (0, "")

@@ -242,3 +242,20 @@ def test_nothing_is_left_on_scratch(prep: Preparation, tmp_path: Path) -> None:
     prep.add("new")
     prep.run()
     assert list(prep.scratch.iterdir()) == []
+
+
+def test_a_reused_data_set_shows_the_findings_that_this_version_knows(prep: Preparation) -> None:
+    first = prep.run()
+    key = f"ml/datasets/{first.digest}/MANIFEST.json"
+    manifest = json.loads(prep.memory.objects[key])
+    stored = manifest["dataset"]["topFindings"]
+    assert [(one["code"], one["file"]) for one in stored[:2]] == [
+        ("ImageTruncated", "bad.jpg"),
+        ("BoxClipped", "image 0.xml"),
+    ]
+    assert not any("clipped the box" in json.dumps(one) for one in stored)
+    manifest["dataset"]["topFindings"] = [{**stored[0], "code": "CodeOfAnotherVersion"}, *stored[1:]]
+    prep.memory.objects[key] = json.dumps(manifest).encode()
+    again = prep.run()
+    assert again.reused
+    assert again.numbers["topFindings"] == first.numbers["topFindings"][1:]

@@ -128,7 +128,7 @@ EVERYTHING = [
     "Findings",
 ]
 DOCUMENTS: dict[str, tuple[dict[str, Any], str]] = {
-    "no findings": (report(), "Nothing was found that needs doing."),
+    "no findings": (report(), "No findings: nothing to do."),
     "an error": (report(findings=[finding("ImageEmpty")]), "40 images"),
     "no eval": (report(splits={"train": split()}), "There is no evaluation split"),
     "no train": (report(splits={"eval": split()}), "There are no boxes to train on"),

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,7 +21,7 @@ from trainingrun_agent.prep.build import BuiltDataset, build
 from trainingrun_agent.prep.judge import policy
 from trainingrun_agent.prep.judge.duplicates import duplicates
 from trainingrun_agent.prep.model.codes.kind import Severity
-from trainingrun_agent.prep.model.findings import Finding, Findings, Split
+from trainingrun_agent.prep.model.findings import UNKNOWN_FINDING, Finding, Findings, Split
 from trainingrun_agent.prep.output.label_map import label_map
 from trainingrun_agent.prep.report.gallery import gallery
 from trainingrun_agent.prep.report.page.page import render
@@ -261,7 +261,7 @@ def _numbers(
 
 def _prepared(folder: DatasetFolder, dataset: Mapping[str, Any], terms: Terms, *, reused: bool) -> PreparedDataset:
     numbers = {name: value for name, value in dataset.items() if name not in ("classes", "maxBoxesPerImage")}
-    numbers["topFindings"] = [_short(Finding.from_json(one), terms) for one in dataset["topFindings"]]
+    numbers["topFindings"] = list(_texts(dataset["topFindings"], terms))
     return PreparedDataset(
         digest=folder.digest,
         reused=reused,
@@ -273,5 +273,9 @@ def _prepared(folder: DatasetFolder, dataset: Mapping[str, Any], terms: Terms, *
     )
 
 
-def _short(finding: Finding, terms: Terms) -> str:
-    return f"{finding.split}: {finding.line(terms)}"[:TOP_FINDING_TEXT]
+def _texts(stored: Iterable[dict[str, Any]], terms: Terms) -> Iterator[str]:
+    """The findings that a manifest stores, as the verdict shows them."""
+    for document in stored:
+        with suppress(*UNKNOWN_FINDING):  # of another version: the report is in the bucket all the same
+            finding = Finding.from_json(document)
+            yield f"{finding.split}: {finding.line(terms)}"[:TOP_FINDING_TEXT]

@@ -17,7 +17,7 @@ from trainingrun_agent.reasons import dataset, pods, storage, trainer, weights
 from trainingrun_agent.reasons.entry import Outcome, Reason, Step
 from trainingrun_agent.terms import TRAININGRUN, Terms
 
-__all__ = ["OPERATOR_TABLE", "Outcome", "Reason", "Step", "cases", "export", "find", "of_operator", "of_trainer"]
+__all__ = ["OPERATOR_TABLE", "Outcome", "Reason", "Step", "cases", "export", "find", "meanings", "of_trainer"]
 
 TABLES = (storage, dataset, weights, pods, trainer)
 OPERATOR_TABLE = "operator_reasons.json"
@@ -47,7 +47,13 @@ def find(name: str, terms: Terms = TRAININGRUN) -> dict[str, Any] | None:
     ours = next((known for known in cases() if known.casefold() == wanted), None)
     if ours is not None:
         return _export(ours, terms)
-    return next((entry for entry in of_operator() if str(entry["name"]).casefold() == wanted), None)
+    return next((entry for entry in _of_operator() if str(entry["name"]).casefold() == wanted), None)
+
+
+def meanings() -> dict[str, str]:
+    """What each reason means, by name: those of the agent and the trainer, then those of the operator alone."""
+    entries = [*export(), *_of_operator()]
+    return {str(entry["name"]): str(entry["meaning"]) for entry in reversed(entries)}
 
 
 def of_trainer(name: str, outcome: Outcome) -> Reason:
@@ -82,7 +88,6 @@ def _case(entry: Reason, terms: Terms) -> dict[str, Any]:
 
 
 @cache
-def of_operator() -> tuple[dict[str, Any], ...]:
-    """The operator's table as plain data; empty where the package does not carry it."""
+def _of_operator() -> tuple[dict[str, Any], ...]:
     file = resources.files("trainingrun_agent").joinpath(OPERATOR_TABLE)
     return tuple(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else ()

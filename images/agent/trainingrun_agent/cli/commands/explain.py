@@ -39,7 +39,7 @@ def run(arguments: Namespace, stop: threading.Event) -> int:  # noqa: ARG001 - t
     """Returns the exit code. Raises UsageError for an unknown name."""
     from trainingrun_agent.cli.terminal import print_lines
 
-    tables = (_findings(), *_reasons())
+    tables = (_findings(), _reasons())
     lines = _list(tables) if arguments.name is None else lookup(arguments.name, tables).splitlines()
     print_lines(list(lines))
     return 0
@@ -76,23 +76,15 @@ def _findings() -> Table:
     return Table("Findings about data", summaries, lambda code: f"{code}\n\n{explanation(KINDS[code], COMMAND_LINE)}")
 
 
-def _reasons() -> tuple[Table, Table]:
+def _reasons() -> Table:
     from trainingrun_agent import reasons
 
-    return (
-        _reasons_of("Reasons why a stage ended", reasons.export()),
-        _reasons_of("Reasons that the operator gives", reasons.of_operator()),
-    )
-
-
-def _reasons_of(title: str, entries: Iterable[Mapping[str, Any]]) -> Table:
-    by_name = {entry["name"]: entry for entry in entries}
-    summaries = {name: _first(entry["meaning"]) for name, entry in by_name.items()}
-    return Table(title, summaries, lambda name: _reason(by_name[name]))
+    summaries = {name: _first(meaning) for name, meaning in sorted(reasons.meanings().items())}
+    return Table("Reasons why a stage ended", summaries, lambda name: _reason(reasons.find(name) or {"name": name}))
 
 
 def _reason(entry: Mapping[str, Any]) -> str:
-    lines = [entry["name"], "", f"**{entry['outcome']}.** {entry['meaning']}"]
+    lines = [entry["name"], "", f"**{entry.get('outcome', 'operator')}.** {entry['meaning']}"]
     for case in (entry, *entry.get("cases", ())):
         if case["message"] not in {"", UNKNOWN_MESSAGE}:
             lines += ["", f"**Message.** {case['message']}"]

@@ -1,6 +1,6 @@
-"""The box doctor: labels and image size reconciled, boxes repaired or dropped.
+"""Compare labels with the image's size; repair or drop boxes.
 
-Invariant: every box that leaves lies within the image, has its corners in order and is at least one pixel
+Invariant: every box that is kept lies within the image, has its corners in order and is at least one pixel
 wide and high in the picture that will be trained; everything changed has a finding.
 """
 
@@ -32,13 +32,13 @@ TRANSPOSING = (5, 6, 7, 8)
 
 
 def shown_size(head: Header, *, upright: bool) -> tuple[int, int]:
-    """(width, height) in pixels of the image as stored, or as EXIF turns it."""
+    """(width, height) in pixels: of the image as stored, or with `upright` after EXIF rotation."""
     stored = head.width, head.height
     return stored[::-1] if upright and head.orientation in TRANSPOSING else stored
 
 
 def rotates(head: Header, annotation: Annotation) -> bool:
-    """Whether the labels were drawn on the image as EXIF turns it. Raises UnusableError when no size fits."""
+    """Whether the labels were drawn on the image after EXIF rotation. Raises UnusableError if neither size fits."""
     stored, labelled = (head.width, head.height), (annotation.width, annotation.height)
     upright = shown_size(head, upright=True)
     if 0 in labelled or labelled == upright:
@@ -50,7 +50,7 @@ def rotates(head: Header, annotation: Annotation) -> bool:
 
 
 def size_findings(file: str, head: Header, annotation: Annotation) -> list[Finding]:
-    """What is worth saying about sizes that fit."""
+    """Findings about sizes that are missing or ambiguous."""
     found = []
     unsized = 0 in (annotation.width, annotation.height)
     if unsized and annotation.sized:
@@ -62,7 +62,7 @@ def size_findings(file: str, head: Header, annotation: Annotation) -> list[Findi
 
 
 def shape_findings(file: str, annotation: Annotation) -> list[Finding]:
-    """What becomes of objects that are not plain boxes."""
+    """Findings about objects that are not upright boxes around one object."""
     shapes = [item.shape for item in annotation.objects if item.shape]
     crowds = sum([item.crowd for item in annotation.objects])
     found = []
@@ -76,7 +76,7 @@ def shape_findings(file: str, annotation: Annotation) -> list[Finding]:
 def repair(
     labelled: LabelledObject, *, file: str, width: int, height: int, scale: float, pixels: bool = True
 ) -> tuple[LabelledObject | None, list[Finding]]:
-    """The box ordered and clipped to `width` x `height` pixels, None when nothing is left of it.
+    """Order the corners and clip the box to `width` x `height` pixels; None if nothing is left of it.
 
     `scale` is the picture's size over the labelled size; `pixels`: the format has pixels, no shares of the image.
     Raises UnusableError for coordinates that are no pixels.

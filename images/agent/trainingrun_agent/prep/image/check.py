@@ -1,6 +1,6 @@
-"""One image and its annotation: judged, repaired, encoded. Runs in worker processes.
+"""Check one image and its annotation, repair the boxes, encode the record. Runs in worker processes.
 
-Invariant: whatever the bytes, the outcome is a Checked, and nothing is raised.
+Invariant: any bytes give a Checked; nothing is raised.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _SUFFIXES = {
 }
 
 ImageLabels = bytes | Annotation | UnusableError
-"""An image's labels: its file of labels, or what a file of many says of it, or why there are none."""
+"""An image's labels: the bytes of its label file, the entry of a file for many images, or why there are none."""
 
 
 def annotation_of(labels: ImageLabels, format_: str, classes: Sequence[str]) -> Annotation:
-    """What labels say; `format_` is that of labels in bytes. Raises UnusableError."""
+    """Parse labels; `format_` is the format of labels that are bytes. Raises UnusableError."""
     if isinstance(labels, UnusableError):
         raise labels
     if isinstance(labels, Annotation):
@@ -75,7 +75,7 @@ class Checker:
     def __call__(
         self, path: str, labels_path: str, image: bytes | UnusableError, labels: ImageLabels, *, format_: str
     ) -> Checked:
-        """Check one image; what could not be read is given as the reason. `format_` is that of labels in bytes."""
+        """Check one image. An image or labels that could not be read are given as UnusableError."""
         seen: tuple[str, ...] = ()
         file = labels_path
         try:
@@ -119,7 +119,7 @@ class Checker:
     def _repaired(
         self, file: str, annotation: Annotation, size: tuple[int, int], findings: list[Finding]
     ) -> list[LabelledObject]:
-        """The boxes that are left; what became of the others is added to the findings."""
+        """The boxes that are kept; repairs and dropped boxes are added to the findings."""
         width, height = size
         scale = min(1.0, self.max_side / max(size))
         kept: list[LabelledObject] = []

@@ -1,6 +1,6 @@
-"""Image files: judged from the header, decoded to their last byte, turned into what TensorFlow 1.14 decodes.
+"""Read image files: check the header, decode to the last byte, write a JPEG that TensorFlow 1.14 decodes.
 
-Invariant: what leaves is a complete baseline-decodable RGB or gray JPEG; nothing is decoded whose size was
+Invariant: the result is a complete RGB or gray JPEG; nothing is decoded whose size was
 not checked before. Clean JPEG bytes stay as they are.
 """
 
@@ -32,9 +32,9 @@ MAX_DECODED_PIXELS = 20_000_000
 BYTES_PER_PIXEL = 8
 """Decoded and converted copy; Pillow keeps four bytes a pixel."""
 COEFFICIENT_BYTES = 6
-"""What libjpeg keeps per pixel of a progressive file, at its full size."""
+"""Memory of libjpeg per pixel of a progressive file, at full size."""
 LARGE = 24 << 20
-"""Bytes of pixels that one image may take while others are decoded beside it."""
+"""Bytes of pixels from which an image is decoded alone, not beside others."""
 QUALITY = 95
 MAX_PROBLEM = 200
 """Characters of a decoder's message that are kept."""
@@ -43,21 +43,21 @@ _RESIZABLE = ("RGB", "RGBA", "L", "LA", "CMYK", "YCbCr")
 _ORIENTATION_TAG = 0x0112
 _END, _SCAN = b"\xff\xd9", b"\xff\xda"
 LOOK, LOOKED_AT = 8, 32
-"""Sides in pixels of what is compared, and of what it is shrunk from at least."""
+"""Sides in pixels: of the picture that is compared, and of the smallest picture it is shrunk from."""
 MIN_CONTRAST = 8
-"""Of 256 brightnesses: below it, what is compared is noise."""
+"""Difference between the darkest and brightest of 256 levels; below it only noise would be compared."""
 _DIGITS = bytes.maketrans(b"\0\1", b"01")
 
 Large = Callable[[], AbstractContextManager[object]]
 
-# A header that promises too much is refused before its pixels are; Pillow's own limit says so first.
+# Pillow refuses a header with more pixels than this before it reads any of them.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 
 @dataclass(frozen=True)
 class Header:
-    """What the file says of itself: size in pixels as stored, EXIF orientation 1..8."""
+    """The header of an image file: size in pixels as stored, EXIF orientation 1..8."""
 
     format: str
     mode: str
@@ -69,7 +69,7 @@ class Header:
 
     @property
     def jpeg(self) -> bool:
-        """Whether it is one for TensorFlow; MPO is a JPEG with further pictures behind it."""
+        """Whether TensorFlow reads it as JPEG; an MPO is a JPEG followed by further pictures."""
         return self.format in ("JPEG", "MPO")
 
 
@@ -85,7 +85,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Opened:
-    """An image file whose header has been read and judged."""
+    """An image file whose header has been read and checked."""
 
     data: bytes
     image: Image.Image
@@ -94,7 +94,7 @@ class Opened:
 
 @contextmanager
 def opened(data: bytes) -> Iterator[Opened]:
-    """The image, for as long as the block lasts. Raises UnusableError."""
+    """Open an image for the duration of the block. Raises UnusableError."""
     if not data:
         raise UnusableError(IMAGE_EMPTY)
     with _open(data) as image:
@@ -121,7 +121,7 @@ def _head(image: Image.Image) -> Header:
 
 
 def render(source: Opened, *, rotate: bool, max_side: int, large: Large = nullcontext) -> Picture:
-    """Decode the whole stream; the picture is at most `max_side` long and, with `rotate`, upright.
+    """Decode the whole file; the picture is at most `max_side` pixels long and, with `rotate`, upright.
 
     `large()` is entered while many pixels are in memory. Raises UnusableError.
     """
@@ -137,13 +137,13 @@ def render(source: Opened, *, rotate: bool, max_side: int, large: Large = nullco
         raise _too_large("decoded", MAX_DECODED_PIXELS, width=image.width, height=image.height)
     progressive = head.width * head.height * COEFFICIENT_BYTES if head.progressive else 0
     memory = pixels * BYTES_PER_PIXEL + progressive
-    # Closed before others may go on: leaving the outer block would keep the pixels.
+    # Close the image before another large one may start: the outer block would keep the pixels.
     with large() if memory > LARGE else nullcontext(), closing(image):
         return _decoded(source, keep=keep, rotate=rotate, max_side=max_side)
 
 
 def look_of(image: Image.Image) -> bytes:
-    """16 bytes that differ in few bits for images that look alike, none for a flat one.
+    """A difference hash: 16 bytes that differ in few bits for images that look alike; none for a flat image.
 
     Whether each pixel of a picture shrunk to 9 x 9 is darker than its right neighbour, and than its lower one: the
     difference hash of N. Krawetz, "Kind of Like That" (2013), in both directions.
@@ -155,7 +155,7 @@ def look_of(image: Image.Image) -> bytes:
         return b""
     across = bytes(map(lt, pixels, pixels[1:]))
     down = bytes(map(lt, pixels, pixels[side:]))
-    # The last of each line has no neighbour in it, nor has the last line: both are left out.
+    # The last pixel of a line has no right neighbour, the last line no lower one: both are left out.
     bits = b"".join([row[at : at + LOOK] for row in (across, down) for at in range(0, side * LOOK, side)])
     return int(bits.translate(_DIGITS), 2).to_bytes(2 * LOOK, "big")
 
@@ -180,14 +180,14 @@ def _decoded(source: Opened, *, keep: bool, rotate: bool, max_side: int) -> Pict
 
 
 def _check_end(source: Opened) -> None:
-    """The last scan of a JPEG needs its end marker: libjpeg does not always miss it, TensorFlow does."""
+    """Check that a JPEG has its end marker. libjpeg does not always need it, TensorFlow does."""
     data = source.data
     if source.head.jpeg and not data.endswith(_END) and data.rfind(_END) < data.rfind(_SCAN):
         raise UnusableError(IMAGE_TRUNCATED, case="end")
 
 
 def _scaled(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """RGB in this size; scaled before it is converted where the mode allows, which saves memory."""
+    """Convert to RGB in this size; if the mode allows, scale first, which saves memory."""
     if image.mode in _RESIZABLE and image.size != size:
         image = image.resize(size, Image.Resampling.LANCZOS)
     image = _rgb(image)

@@ -1,4 +1,4 @@
-"""One image and its boxes as a tf.train.Example of the Object Detection API.
+"""Encode one image and its boxes as a tf.train.Example of the Object Detection API.
 
 Invariant: lists of one image have one length; label and text come from the same table.
 """

@@ -1,4 +1,4 @@
-"""Images that are there twice: the same bytes in one split or in both, and look-alikes in both.
+"""Find duplicates: images with the same bytes in one split or both, and images that look alike across splits.
 
 Invariant: nothing is left out of the data set; each image has one finding at most, and which one does not depend on the
 order of shards.
@@ -27,7 +27,7 @@ MAX_DISTANCE = BANDS - 1
 """Bits of 128 in which look-alikes may differ. Two looks that differ in fewer bits than there are bands share a band,
 so that only those are compared (multi-index hashing: Norouzi, Punjani, Fleet, CVPR 2012)."""
 MAX_COMPARED = 200
-"""Of one band; more than that look alike in it because there is nothing to be seen."""
+"""Images with the same band that are compared; when there are more, the band shows nothing but background."""
 
 
 class Seen(NamedTuple):
@@ -39,11 +39,11 @@ class Seen(NamedTuple):
 
 
 def duplicates(images: Mapping[Split, Sequence[tuple[Sequence[Pair], Fingerprints]]]) -> Iterator[Finding]:
-    """A finding for every image that another one is the same as, or looks like; fingerprints are by shard."""
+    """A finding for every image that is the same as another one or looks like it; fingerprints are by shard."""
     times = Counter(
         sha256 for shards in images.values() for _, fingerprints in shards for sha256 in fingerprints.hashes()
     )
-    # Looks are compared between splits only: with one of them, hardly any print has to be unpacked.
+    # Looks are compared between splits only: with one split, few fingerprints have to be unpacked.
     wanted = times.keys() if len(images) > 1 else {sha256 for sha256, count in times.items() if count > 1}
     first: dict[bytes, Seen] = {}
     alone: dict[Split, list[Seen]] = {split: [] for split in images}
@@ -67,20 +67,20 @@ def _look_alikes(train: Sequence[Seen], evaluation: Sequence[Seen]) -> Iterator[
     for place, seen in enumerate(evaluation):
         for band in _bands(seen.fingerprint.look):
             bands.setdefault(band, []).append(place)
-    told: set[int] = set()
+    reported: set[int] = set()
     for seen in train:
         look = int.from_bytes(seen.fingerprint.look, "big")
         for place in {
             place for band in _bands(seen.fingerprint.look) for place in bands.get(band, ())[:MAX_COMPARED]
-        } - told:
+        } - reported:
             distance = (look ^ int.from_bytes(evaluation[place].fingerprint.look, "big")).bit_count()
             if distance <= MAX_DISTANCE:
-                told.add(place)
+                reported.add(place)
                 yield _alike(evaluation[place], seen, distance)
 
 
 def _bands(look: bytes) -> list[int]:
-    """The parts of a look, each with its number; none of an image without one."""
+    """The parts of a difference hash, each with its number; none for an image without hash."""
     return [at << BAND_BITS | int.from_bytes(look[at : at + 2], "big") for at in range(0, len(look), 2)]
 
 

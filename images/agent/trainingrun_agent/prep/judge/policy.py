@@ -1,6 +1,6 @@
-"""Which data is good enough to train on.
+"""Decide whether the data is good enough for training, and find imbalances of the whole.
 
-Invariant: a pure judgement over counts; the error names the class or the first files, and what to do.
+Invariant: decides from counts alone; the error names the class or the first files, and what to do.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from trainingrun_agent.terms import Change, Field, Terms
 TOP_FILES, TOP_CLASSES = 3, 5
 MAX_FINDING_TEXT = 200
 MAX_TOO_SMALL = 0.05
-"""Share of the boxes from which they are worth a warning."""
+"""Part of the boxes above which small boxes are a warning."""
 MAX_IMBALANCE = 20
-"""Times as many boxes as of a class that is found nevertheless; a rule of thumb."""
+"""A class with fewer boxes than the most frequent class by this factor is a warning; a rule of thumb."""
 
 
 def judge(
@@ -50,7 +50,7 @@ def judge(
     max_bad_files: str,
     findings: Findings,
 ) -> UserError | None:
-    """The gravest reason not to go on, or None."""
+    """The most serious reason not to use the data, or None."""
     train = next(split.totals for split in splits if split.name == "train")
     return (
         next((error for split in splits if (error := _nothing_listed(split, rule))), None)
@@ -80,7 +80,7 @@ def imbalance(train: Totals, classes: Sequence[str]) -> list[Finding]:
 
 
 def size_findings(split: DatasetSplit) -> list[Finding]:
-    """What the network's input makes of a split's boxes and images."""
+    """Findings about boxes that are too small, and images that are much larger, for the network's input."""
     totals, seen_by = split.totals, split.totals.network_input
     scaled: Fields = {"side": seen_by.side, "network": seen_by.network}
     found = []
@@ -161,7 +161,7 @@ def _class_lost(split: DatasetSplit, classes: Sequence[str], findings: Findings)
 
 
 def _changed(findings: Findings) -> UserError | None:
-    """Records of files that changed under our hands must not stand for the listing."""
+    """Files changed while they were read: the records would not be those of the listing."""
     if not findings.counts[OBJECT_CHANGED.code]:
         return None
     error = UserError(DATA_CHANGED, files=_count(findings.counts[OBJECT_CHANGED.code], "file"))

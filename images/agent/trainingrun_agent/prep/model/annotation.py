@@ -16,15 +16,15 @@ from trainingrun_agent.prep.model.findings import Finding
 from trainingrun_agent.terms import TRAININGRUN
 
 ROUNDING = 1e-4
-"""How far beyond the image a share may lie because the format rounds it; label tools write six digits."""
+"""Coordinates between 0 and 1 may be outside by this much, because label tools round them to six digits."""
 
 
 @dataclass(slots=True)
 class LabelledObject:
-    """One labelled box in pixels of the annotated image, or in shares of it; `index` is its place in the file, from 0.
+    """One labelled box, in pixels or as parts of the image's size; `index` is its position in the file, from 0.
 
     `crowd` is one box around many objects; `shape` says what was drawn, empty for an upright box. Never changed once
-    made; not frozen, because millions are made and freezing doubles the price of each.
+    made; not frozen, because millions are made and freezing doubles the time to make one.
     """
 
     index: int
@@ -48,9 +48,9 @@ class LabelledObject:
 
 @dataclass(frozen=True)
 class Annotation:
-    """The labels of one image; `width` and `height` in pixels, 0 when the file does not say.
+    """The labels of one image; `width` and `height` in pixels, 0 if the file does not have them.
 
-    `relative`: coordinates are shares of the image, 0..1. `sized`: the format has a place for the image's size.
+    `relative`: coordinates are parts of the image's size, 0..1. `sized`: the format has a place for that size.
     """
 
     filename: str
@@ -61,7 +61,7 @@ class Annotation:
     sized: bool = True
 
     def in_pixels(self, width: int, height: int) -> tuple[LabelledObject, ...]:
-        """The objects in pixels of an image of this size. Raises UnusableError for pixels among shares."""
+        """The objects in pixels of an image of this size. Raises UnusableError for pixels in a relative format."""
         if not self.relative:
             return self.objects
         return tuple(_scaled(item, width, height) for item in self.objects)

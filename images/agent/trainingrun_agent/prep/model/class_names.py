@@ -14,7 +14,7 @@ MAX_SUGGESTION = 60
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
-    """The candidate a person most likely meant: the same but for case, blanks or Unicode form, else similar."""
+    """The candidate that was probably meant: equal ignoring case, blanks and Unicode form, else the most similar."""
     folded: dict[str, str] = {}
     for candidate in candidates:
         folded.setdefault(_fold(candidate), candidate)

@@ -1,4 +1,4 @@
-"""What preparation has to say about the data: one finding per defect.
+"""Findings about the data, one per defect, and their collection.
 
 Invariant: counts are complete; the findings kept are bounded, some of every code; errors come before warnings before
 infos, each in the order of files and objects. Contract: images/contracts/report.schema.json.
@@ -20,6 +20,8 @@ MAX_FINDINGS, OF_EACH_CODE = 1000, 10
 MAX_FILE = 1024
 
 Split = Literal["train", "eval"]
+UNKNOWN_FINDING = (KeyError, TypeError, AttributeError)
+"""Raised for a stored finding that this version cannot describe."""
 
 
 @dataclass(slots=True)
@@ -47,7 +49,7 @@ class Finding:
 
     @property
     def severity(self) -> Severity:
-        """That of its kind."""
+        """Severity of its kind."""
         return self.kind.severity
 
     def in_split(self, split: Split) -> Finding:
@@ -76,19 +78,19 @@ class Finding:
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Finding:
-        """The inverse of `to_json`. Raises KeyError, TypeError, AttributeError for one that cannot be described."""
+        """The inverse of `to_json`. Raises one of UNKNOWN_FINDING if this version cannot describe it."""
         kind, fields = KINDS[document["code"]], document["fields"]
         kind.check(fields)
         return cls(kind, document["file"], fields, document.get("object"), document["split"])
 
     @property
     def place(self) -> tuple[bool, bool, str, int, str]:
-        """Where it belongs among others."""
+        """Sort key: findings about many images first, then by split, file, object and code."""
         return not self.wide, self.split == "eval", self.file, -1 if self.index is None else self.index, self.code
 
 
 class Findings:
-    """Collects findings; those of parts add up to those of the whole, in whatever order."""
+    """Collects and counts findings. Collections of parts can be merged in any order."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -97,21 +99,21 @@ class Findings:
         """By code."""
 
     def extend(self, found: Iterable[Finding]) -> None:
-        """Count them, and keep what fits."""
+        """Count findings, and keep as many as the bounds allow."""
         for finding in found:
             self.counts[finding.code] += 1
             self.severities[finding.severity] += 1
             self._keep(finding.code, (finding,))
 
     def merge(self, other: Findings) -> None:
-        """Take in those of another part."""
+        """Add the findings of another part."""
         self.counts.update(other.counts)
         self.severities.update(other.severities)
         for code, found in other._kept.items():
             self._keep(code, found)
 
     def to_json(self) -> dict[str, Any]:
-        """All that is kept."""
+        """Counts, and the findings that are kept."""
         kept = [finding.to_json() for found in self._kept.values() for finding in found]
         return {"counts": self.counts, "severities": self.severities, "kept": kept}
 
@@ -126,7 +128,7 @@ class Findings:
         return made
 
     def top(self, count: int) -> list[Finding]:
-        """The first ones, gravest first; where they do not all fit, the first of each code come before more of one."""
+        """The most serious findings first; if not all fit, the first of each code come before more of one code."""
         first: list[Finding] = []
         more: list[Finding] = []
         for found in self._kept.values():

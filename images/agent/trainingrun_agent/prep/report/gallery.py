@@ -1,4 +1,4 @@
-"""Which images the report shows, fetched once more and drawn.
+"""Choose the images that the report shows, fetch them again, and draw their boxes.
 
 Invariant: the choice follows from the findings and samples alone, a bounded number of images is read, and whatever is
 wrong with them, the rest is shown.
@@ -34,7 +34,7 @@ BOUNDS = Bounds(max_items=2 * READS_AT_ONCE, max_cost=64 << 20)
 
 @dataclass(frozen=True)
 class _Choice:
-    """A picture to be; without labels there are no boxes. `index` is the object that the finding is about."""
+    """A picture to draw; without labels it has no boxes. `index` is the object that the finding is about."""
 
     split: DatasetSplit
     image: Entry
@@ -47,7 +47,7 @@ class _Choice:
 def gallery(
     splits: Sequence[DatasetSplit], findings: Findings, *, classes: Sequence[str], terms: Terms, stop: threading.Event
 ) -> Iterator[Shown]:
-    """Examples of findings, and of classes. Raises what storage raises, Interrupted."""
+    """Draw examples of findings and of classes. Raises what storage raises, Interrupted."""
     choices = _fairly(_choose(splits, findings.top(MAX_FINDINGS), classes, terms))
     with ThreadPoolExecutor(READS_AT_ONCE, "picture") as pool:
         yield from ordered_map(
@@ -98,7 +98,7 @@ def _of_findings(
 
 
 def _found(split: DatasetSplit, files: set[str]) -> dict[str, tuple[Entry, Pair | None]]:
-    """Images by their own path and by that of their labels."""
+    """Find images by their own path or by the path of their labels."""
     found: dict[str, tuple[Entry, Pair | None]] = {
         image.path: (image, None) for image in split.source.labels.pairing.unpaired if image.path in files
     }
@@ -121,7 +121,7 @@ def _show(choice: _Choice, classes: Sequence[str]) -> Shown:
 
 
 def _boxes(choice: _Choice, data: bytes, classes: Sequence[str]) -> tuple[tuple[Box, ...], bool]:
-    """The boxes as labelled, in shares of the image as it is shown; and whether it is shown as EXIF turns it."""
+    """The boxes as labelled, as parts of the image's size; and whether the image is shown after EXIF rotation."""
     annotation = _annotation(choice, classes)
     if annotation is None:
         return (), True
@@ -145,7 +145,7 @@ def _boxes(choice: _Choice, data: bytes, classes: Sequence[str]) -> tuple[tuple[
 
 
 def _annotation(choice: _Choice, classes: Sequence[str]) -> Annotation | None:
-    """None where there are no labels that can be read."""
+    """The labels, None if there are none or they cannot be read."""
     if choice.labels is None:
         return None
     source = choice.split.source

@@ -1,4 +1,4 @@
-"""report.json: what was found, for people and programs.
+"""Build report.json, for programs.
 
 Invariant: valid by images/contracts/report.schema.json, with complete counts, also when preparation fails.
 """
@@ -60,7 +60,7 @@ def _split(split: DatasetSplit, classes: Sequence[str]) -> dict[str, Any]:
 
 
 def _division(rule: SplitRule, splits: Sequence[DatasetSplit], classes: Sequence[str]) -> dict[str, Any]:
-    """How well the images that were drawn stand for all; shares are of the boxes of a class that are in eval."""
+    """How a single folder was divided; `share` is the part of a class's boxes that is in eval."""
     train, evaluation = (split.totals for split in splits)
     shares: list[dict[str, Any]] = [
         {

@@ -1,4 +1,4 @@
-"""Reading one object of a source, as it was listed.
+"""Read one object of a source as it was listed.
 
 Invariant: at most as many bytes as were listed are read; an object that is not the listed one any more is
 UnusableError of kind OBJECT_CHANGED, and only storage itself raises anything else.
@@ -17,7 +17,7 @@ from trainingrun_agent.storage.base import ObjectStore
 
 
 def read(store: ObjectStore, prefix: str, entry: Entry, *, limit: int) -> bytes:
-    """The object's bytes; `prefix` is the source's key. Raises UnusableError beyond `limit`."""
+    """Read the object; `prefix` is the key of the source. Raises UnusableError if it is larger than `limit`."""
     _check_size(entry, limit)
     try:
         data = store.get(prefix + entry.path, max_bytes=entry.size, etag=entry.etag)
@@ -31,7 +31,7 @@ def read(store: ObjectStore, prefix: str, entry: Entry, *, limit: int) -> bytes:
 def download(
     store: ObjectStore, prefix: str, entry: Entry, *, limit: int, path: Path, on_bytes: Callable[[int], None]
 ) -> None:
-    """The object as a local file, for what is too large for memory. Raises UnusableError, DiskFull."""
+    """Download an object that is too large for memory to a local file. Raises UnusableError, DiskFull."""
     _check_size(entry, limit)
     try:
         store.download(prefix + entry.path, path, size=entry.size, sha256=None, on_bytes=on_bytes)

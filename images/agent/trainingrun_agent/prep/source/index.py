@@ -1,6 +1,6 @@
 """The labels of a whole data set on scratch disk, keyed by image.
 
-Invariant: memory does not grow with the data set; a file either went in whole or left nothing; every entry keeps
+Invariant: memory does not grow with the data set; a file is added whole or not at all; every entry keeps
 its order, which gives an object its index within its image.
 """
 
@@ -24,7 +24,7 @@ from trainingrun_agent.prep.source.listing import Entry
 from trainingrun_agent.reasons.pods import DISK_FULL_OF_LABELS
 
 MAX_IMAGES, MAX_OBJECTS = 2_000_000, 20_000_000
-"""Of one file. SQLite sorts the index of so many objects in less than the pod's /tmp."""
+"""Limits of one file. SQLite needs less than the pod's /tmp to sort the index of so many objects."""
 MAX_PER_IMAGE = 10_000
 CACHE_KIB = 16 << 10
 _BATCH = 10_000
@@ -47,7 +47,7 @@ _SELECT = """SELECT objects.category, categories.name, objects.name, xmin, ymin,
 
 @dataclass(frozen=True)
 class Listed:
-    """An image as a file lists it."""
+    """An image as a label file lists it."""
 
     id: int
     file: str
@@ -75,17 +75,17 @@ class Index:
 
     @contextmanager
     def file(
-        self, path: str, *, wanted: Callable[[str], bool], beat: Callable[[], None] = lambda: None
+        self, path: str, *, wanted: Callable[[str], bool], on_write: Callable[[], None] = lambda: None
     ) -> Iterator[Writer]:
-        """Take in one file, whole or not at all; `beat` is called every now and then. Raises DiskFull."""
+        """Add one file, whole or not at all; `on_write` is called before each write. Raises DiskFull."""
         self._files.append(path)
-        writer = Writer(self, len(self._files) - 1, wanted, beat)
+        writer = Writer(self, len(self._files) - 1, wanted, on_write)
         with self._transaction():
             yield writer
             writer.flush()
 
     def finish(self) -> None:
-        """All files are in: make ready for look-ups."""
+        """Prepare for look-ups, after all files are added."""
         self._run("CREATE INDEX by_image ON objects (file, ref)")
 
     def images(self) -> Iterator[Listed]:
@@ -94,14 +94,14 @@ class Index:
             yield Listed(row[0], self._files[row[1]], row[2], row[3])
 
     def orphans(self) -> Iterator[tuple[str, int, str]]:
-        """By file: how many objects are of images that the file does not list, and the first such image's id."""
+        """By file: the number of objects whose image the file does not list, and the first such image's id."""
         query = """SELECT file, count(*), min(ref) FROM objects WHERE NOT EXISTS
             (SELECT 1 FROM images WHERE images.file = objects.file AND images.ref = objects.ref) GROUP BY file"""
         for file, count, ref in self._database.execute(query):
             yield self._files[file], count, ref
 
     def place(self, paths: Iterable[tuple[str, int]]) -> None:
-        """Say which image's path an entry's id is about."""
+        """Set the path of the image that each entry, by its id, is about."""
         with self._transaction():
             self.run_many("UPDATE images SET path = ? WHERE id = ?", paths)
         self._run("CREATE UNIQUE INDEX by_path ON images (path)")
@@ -139,7 +139,7 @@ class Index:
             self._database.execute(statement)
 
     def scope(self, file: int) -> int:
-        """Which file's objects a file's categories name."""
+        """The file whose objects this file's categories name; -1 if they name those of all files."""
         return -1 if self._shared else file
 
     @contextmanager
@@ -163,10 +163,10 @@ class Index:
 
 
 class Writer:
-    """Takes in what a reader finds in one file (readers.base.Entries)."""
+    """Receives what a reader finds in one file (readers.base.Entries)."""
 
-    def __init__(self, index: Index, file: int, wanted: Callable[[str], bool], beat: Callable[[], None]) -> None:
-        self._index, self._file, self._beat = index, file, beat
+    def __init__(self, index: Index, file: int, wanted: Callable[[str], bool], on_write: Callable[[], None]) -> None:
+        self._index, self._file, self._on_write = index, file, on_write
         self.wanted = wanted
         self.strays: list[UnusableError] = []
         self._images: list[tuple[Any, ...]] = []
@@ -174,7 +174,7 @@ class Writer:
         self._counts = [0, 0]
 
     def image(self, ref: str, name: str, *, alias: str = "", width: int = 0, height: int = 0) -> None:
-        """An image is listed."""
+        """Add an image that the file lists."""
         row = (self._file, ref, name, alias, width, height)
         if not self._images or self._images[-1] != row:  # tables repeat it on every line
             self._images.append(row)
@@ -183,7 +183,7 @@ class Writer:
     def object(
         self, ref: str, place: str, make: Callable[..., LabelledObject | None], *arguments: Any, category: str = ""
     ) -> None:
-        """An object, or its defect."""
+        """Add an object, or its defect."""
         row: tuple[Any, ...]
         try:
             made = make(*arguments)
@@ -200,18 +200,18 @@ class Writer:
         self._count(1, MAX_OBJECTS)
 
     def category(self, ident: str, name: str) -> None:
-        """The name of a class; the first one of an id counts."""
+        """Add the name of a class; the first name of an id is used."""
         row = (self._index.scope(self._file), ident, name)
         self._index.run_many("INSERT OR IGNORE INTO categories VALUES (?, ?, ?)", [row])
 
     def stray(self, problem: UnusableError) -> None:
-        """A defect that belongs to no image; the first hundred are kept."""
+        """Add a defect that belongs to no image; the first hundred are kept."""
         if len(self.strays) < 100:
             self.strays.append(problem)
 
     def flush(self) -> None:
-        """Write what has been gathered."""
-        self._beat()
+        """Write the rows that have been collected."""
+        self._on_write()
         self._index.run_many(_IMAGE, self._images)
         self._index.run_many(_OBJECT, self._objects)
         self._images.clear()

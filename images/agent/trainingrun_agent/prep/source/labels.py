@@ -1,4 +1,4 @@
-"""From a source's listing and format to pairs and a way to read the labels of each.
+"""Pair the images of a source with their labels, and read the labels of each pair.
 
 Invariant: whatever the format, an image's labels are an Annotation or UnusableError; what is wrong with files of
 labels as a whole is among the pairing's findings.
@@ -38,7 +38,7 @@ HEAD = 64 << 10
 
 @dataclass(frozen=True)
 class Origin:
-    """A source of labels: `prefix` is its key, `split` which one it is."""
+    """A source of labels; `prefix` is its key."""
 
     store: ObjectStore
     prefix: str
@@ -48,7 +48,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class SourceLabels:
-    """What is checked: pairs, and how to read the labels of one.
+    """The pairs of a source, and how to read the labels of one.
 
     `version` changes with the labels of a pair.
     """
@@ -62,9 +62,9 @@ class SourceLabels:
 def open_labels(
     format_: Format, listing: Listing, origin: Origin, *, scratch: Path, progress: Progress, stop: threading.Event
 ) -> Iterator[SourceLabels]:
-    """The labels of a source, for as long as the block lasts.
+    """Open the labels of a source for the duration of the block.
 
-    Raises UserError, DiskFull, what storage raises, Interrupted when told to stop.
+    Raises UserError, DiskFull, what storage raises, Interrupted once `stop` is set.
     """
     if isinstance(format_, FileFormat):
         yield _of_files(format_, listing, origin)
@@ -119,7 +119,7 @@ def _check_class_lists(class_list: Callable[[str, bytes], list[str] | None], lis
 
 @dataclass(frozen=True)
 class _Filling:
-    """Reads the files of labels of many images into the index."""
+    """Reads label files for many images into the index."""
 
     index: Index
     format: SetFormat
@@ -130,7 +130,7 @@ class _Filling:
 
     def fill(self, listing: Listing) -> Pairing:
         """Read all files of the format, and match what they list with the images."""
-        names = Names.of(listing.images)
+        names = Names.from_images(listing.images)
         files = sorted(entry for suffix in self.format.suffixes for entry in listing.by_suffix.get(suffix, ()))
         meter = _Meter(self.progress, sum(entry.size for entry in files))
         findings: list[Finding] = []
@@ -152,12 +152,12 @@ class _Filling:
         return Pairing(pairs, findings, [image for image in listing.images if image.path not in matches.ids])
 
     def _take_in(self, entry: Entry, names: Names, meter: _Meter) -> list[Finding]:
-        """Read one file into the index; what is wrong with the file is returned."""
+        """Read one file into the index; returns the findings about the file."""
         origin, path = self.origin, self.scratch / f"{self.origin.split}-labels.part"
         try:
             fetch.download(origin.store, origin.prefix, entry, limit=MAX_SET_BYTES, path=path, on_bytes=meter.moved)
-            beat = partial(raise_if_stopped, self.stop)
-            with path.open("rb") as file, self.index.file(entry.path, wanted=names.knows, beat=beat) as entries:
+            on_write = partial(raise_if_stopped, self.stop)
+            with path.open("rb") as file, self.index.file(entry.path, wanted=names.knows, on_write=on_write) as entries:
                 self.format.index(file, entries, origin.classes)
         except UnusableError as problem:
             return [problem.finding(entry.path, wide=True)]
@@ -173,13 +173,13 @@ class _Meter:
         self._progress, self._total, self._done = progress, total, 0
 
     def moved(self, count: int) -> None:
-        """A repeated part counts back."""
+        """Count bytes; negative before a part is sent again."""
         self._done += count
         self._progress.update(phase="fetching", unit="bytes", done=max(0, self._done), total=self._total)
 
 
 def head(origin: Origin, entry: Entry) -> bytes:
-    """The beginning of a file of labels."""
+    """Read the beginning of a label file."""
     if not entry.size:
         return b""
     return origin.store.get_range(origin.prefix + entry.path, start=0, length=min(HEAD, entry.size))

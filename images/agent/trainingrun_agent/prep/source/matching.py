@@ -1,4 +1,4 @@
-"""Which image of a listing a name in a file of labels means.
+"""Find the image that a name in a label file means.
 
 Invariant: every image and every name ends in one match or one error finding; a name that could mean several
 images means none. Case, Unicode form and the folders of the annotator's own machine do not matter.
@@ -35,8 +35,8 @@ class Names:
     stems: dict[str, list[str]]
 
     @classmethod
-    def of(cls, images: Iterable[Entry]) -> Names:
-        """Take in a listing."""
+    def from_images(cls, images: Iterable[Entry]) -> Names:
+        """Index the images of a listing."""
         made = cls({}, {}, {})
         for image in images:
             path = fold(image.path)
@@ -51,7 +51,7 @@ class Names:
         return stem(fold(name).rpartition("/")[2]) in self.stems
 
     def find(self, name: str, folder: str) -> list[str]:
-        """The images that a name in a file of this folder can mean."""
+        """The images that a name in a label file in this folder can mean."""
         path = fold(name)
         for whole in (fold(f"{folder}/{path}"), path):
             if found := self.paths.get(whole):
@@ -63,7 +63,7 @@ class Names:
 
 
 def fold(path: str) -> str:
-    """A path without regard to case, Unicode form and the kind of slash."""
+    """A path in lower case, normal Unicode form and with forward slashes, for comparison."""
     folded = unicodedata.normalize("NFC", path.replace("\\", "/")).casefold()
     while folded.startswith(("./", "/")):
         folded = folded[folded.index("/") + 1 :]
@@ -78,14 +78,14 @@ def stem(name: str) -> str:
 
 @dataclass
 class Matches:
-    """`ids` gives an image's path its entry."""
+    """`ids` are the ids of entries by the path of their image."""
 
     ids: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
 
 def match(names: Names, listed: Iterable[Listed], images: Iterable[Entry], *, complete: bool) -> Matches:
-    """Match every entry; with `complete`, an entry without image is a defect."""
+    """Match every entry with an image; with `complete`, an entry without image is an error."""
     made = Matches()
     files: dict[str, str] = {}
     twice: set[str] = set()

@@ -1,4 +1,4 @@
-"""Which annotation belongs to which image.
+"""Pair images with their annotations by name.
 
 Invariant: every image and every annotation ends in exactly one pair or one error finding. Names decide,
 without regard to case and Unicode form where that leaves no doubt; an annotation whose own name fits no image is paired
@@ -32,7 +32,7 @@ from trainingrun_agent.prep.source.matching import fold
 from trainingrun_agent.prep.source.readers import PASCAL_VOC, FileFormat
 
 FilenameOf = Callable[[Entry], str]
-"""Reads the <filename> of an annotation; empty when there is none or the file cannot be read."""
+"""Reads the <filename> of an annotation; empty if there is none or the file cannot be read."""
 
 
 class Pair(NamedTuple):
@@ -80,7 +80,7 @@ def pair(listing: Listing, filename_of: FilenameOf, *, format_: FileFormat = PAS
 def _by_name(
     entries: list[Entry], folder: str, *, wanted: set[str] | None, format_: FileFormat
 ) -> dict[str, list[Entry]]:
-    """The entries inside a folder, or all, by what they have in common with the other kind."""
+    """The entries in a folder, or all, by the name that images and labels have in common."""
     groups: dict[str, list[Entry]] = {}
     inside = f"{folder}/" if folder else ""
     for entry in sorted(entries):
@@ -109,7 +109,7 @@ def name_of(path: str, format_: FileFormat) -> str:
 def _stem(path: str, format_: FileFormat) -> str:
     plain, _, end = path.rpartition(".")
     if "." not in plain and plain[-1:] not in ("", "/") and end and "/" not in end and not format_.folders:
-        return plain  # one suffix and nothing else to think of, as nearly all have
+        return plain  # the usual case: one suffix, and no folders to ignore
     suffix = suffix_of(path)
     stem = path[: len(path) - len(suffix)]
     if suffix == format_.suffix:
@@ -129,7 +129,7 @@ def _same_name(images: dict[str, list[Entry]], labels: dict[str, list[Entry]]) -
 
 
 def _very_same_name(images: dict[str, list[Entry]], labels: dict[str, list[Entry]], format_: FileFormat) -> list[Pair]:
-    """Where several share a name, take out the pairs that share it to the letter."""
+    """Where several have the same name, take out the pairs whose names are exactly equal."""
     pairs = []
     for name in [name for name in images.keys() & labels.keys() if len(images[name]) > 1]:
         for image in list(images[name]):

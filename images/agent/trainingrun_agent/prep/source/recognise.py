@@ -1,4 +1,4 @@
-"""`format: auto`: which label format a source has, from its listing and the beginnings of a few files.
+"""`format: auto`: recognise the label format of a source by its listing and the beginning of a few files.
 
 Invariant: one format or a UserError that names the files and the values to set; a handful of bounded reads, and
 none where images have XML files of their names beside them.
@@ -22,7 +22,7 @@ from trainingrun_agent.terms import Change, Field
 
 AUTO = "auto"
 LOOKS = 5
-"""Files of a kind that are looked into."""
+"""Files of a kind whose beginning is read."""
 Head = Callable[[Entry], bytes]
 
 
@@ -45,7 +45,7 @@ class _Look:
     head: Head
 
     def shown(self, format_: Format) -> str | None:
-        """The file that shows a format, if there is one."""
+        """A file that is in this format, if there is one."""
         return self._by_file(format_) if isinstance(format_, FileFormat) else self._by_set(format_)
 
     @cached_property
@@ -54,7 +54,7 @@ class _Look:
         return {stem(fold(image.path)) for image in self.listing.images}
 
     def _by_set(self, format_: SetFormat) -> str | None:
-        # A file with the name of an image beside it mostly holds the labels of that image, not of a data set.
+        # A file with the name of an image usually has the labels of that image, not of a data set.
         alone: list[Entry] = []
         beside: list[Entry] = []
         for suffix in format_.suffixes:

@@ -1,4 +1,4 @@
-"""The page for people: one HTML file with charts and pictures that judges a data set before it is trained on.
+"""report.html: one HTML file with charts and pictures, for people to look at before training.
 
-Invariant: it needs nothing but itself (no script, no font, no request), and shows every text it is given as text.
+Invariant: the page needs no script, no font and no request; every text from the data is shown as text.
 """

@@ -1,7 +1,7 @@
 """Charts as inline SVG: bars, columns, heat cells, marks.
 
 Invariant: colours come from the style sheet only, so that light, dark and print differ there; every chart has a title
-and a description, and nothing is told by colour alone.
+and a description, and no information is in colour alone.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MARKS = (
     "M-1.6-4.6h3.2v3h3v3.2h-3v3h-3.2v-3h-3v-3.2h3z",
 )
 POINTER = "M0 0 4 8h-8z"
-"""A triangle whose upper corner says where."""
+"""A triangle whose upper corner marks the position."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def drawing(name: str, width: float, height: float, *content: Html, title: str, 
 
 
 def bar(share: float, kind: str = "train") -> Html:
-    """A bar in a table; the number stands beside it, so it is nothing to be read out."""
+    """A bar in a table; hidden from screen readers, because the number is beside it."""
     rect = tag("rect", width=f"{100 * share:.1f}", height=6, class_=f"fill-{kind}")
     track = tag("rect", width=100, height=6, class_="track")
     return tag("svg", track, rect, viewBox="0 0 100 6", preserveAspectRatio="none", class_="bar", aria_hidden="true")
@@ -68,8 +68,8 @@ def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Html:
 def mark(index: int, x: float, y: float, title: str = "") -> Html:
     """A shape and a colour of its own for each of six; they begin again after that."""
     shape = index % len(_MARKS)
-    told = (tag("title", title),) if title else ()
-    return tag("path", *told, d=_MARKS[shape], transform=f"translate({x:.1f} {y:.1f})", class_=f"mark mark-{shape}")
+    titles = (tag("title", title),) if title else ()
+    return tag("path", *titles, d=_MARKS[shape], transform=f"translate({x:.1f} {y:.1f})", class_=f"mark mark-{shape}")
 
 
 def sample(index: int) -> Html:
@@ -81,17 +81,17 @@ def heat(
     cells: Mapping[tuple[int, int], int],
     cell: float,
     at: Callable[[int, int], tuple[float, float]],
-    told: Callable[[int, int], str],
+    place: Callable[[int, int], str],
 ) -> Html:
-    """A square for each cell with something in it, the fuller the stronger; `told` says where it is."""
+    """A square for each cell with something in it, the fuller the stronger; `place` describes where it is."""
     most = max(cells.values(), default=0)
     squares = []
     for (column, row), count in cells.items():
         if count:
             x, y = at(column, row)
-            # The root shows the few beside the many.
+            # The square root makes small counts visible beside large ones.
             strength = _FAINTEST + (1 - _FAINTEST) * (count / most) ** 0.5
-            title = tag("title", f"{told(column, row)}: {count}")
+            title = tag("title", f"{place(column, row)}: {count}")
             squares.append(_square(title, x, y, cell, strength))
     return tag("g", *squares, class_="heat")
 
@@ -99,7 +99,7 @@ def heat(
 def columns(
     name: str,
     labels: Sequence[str],
-    told: Sequence[str],
+    titles: Sequence[str],
     series: Sequence[Series],
     *,
     title: str,
@@ -122,7 +122,7 @@ def columns(
         part
         for index, one in enumerate(series)
         for part in _bars(
-            one, told, most, left=LEFT + step * (0.08 + 0.84 * index / len(series)), step=step, of=len(series)
+            one, titles, most, left=LEFT + step * (0.08 + 0.84 * index / len(series)), step=step, of=len(series)
         )
     ]
     ticks = [text(label, LEFT + step * (index + 0.5), base + 22) for index, label in enumerate(labels) if label]
@@ -141,12 +141,12 @@ def columns(
         *ticks,
         text(axis, LEFT + PLOT_WIDTH / 2, base + 38, class_="axis-name"),
         title=title,
-        description=_described(told, series),
+        description=_described(titles, series),
     )
 
 
 def legend(series: Sequence[Series]) -> Html:
-    """Which column is which, where there are two."""
+    """The legend, if there are two series."""
     keys = [
         tag(
             "span",
@@ -164,14 +164,14 @@ def legend(series: Sequence[Series]) -> Html:
     return tag("span", *keys, class_="legend") if len(series) > 1 else Html("")
 
 
-def _bars(one: Series, told: Sequence[str], most: float, *, left: float, step: float, of: int) -> list[Html]:
+def _bars(one: Series, titles: Sequence[str], most: float, *, left: float, step: float, of: int) -> list[Html]:
     base = TOP + PLOT_HEIGHT
     width = step * 0.84 / of
     bars = []
     for index, value in enumerate(one.values):
         if value:
             height = max(1.0, PLOT_HEIGHT * value / most)
-            title = tag("title", f"{told[index]}: {percent(value)} of {one.name}")
+            title = tag("title", f"{titles[index]}: {percent(value)} of {one.name}")
             place = {"x": f"{left + index * step:.1f}", "y": f"{base - height:.1f}"}
             bars.append(
                 tag("rect", title, **place, width=f"{width:.1f}", height=f"{height:.1f}", class_=f"fill-{one.name}")
@@ -184,17 +184,17 @@ def _rounded_up(share: float) -> float:
     return next((end for end in (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8) if share <= end), 1.0)
 
 
-def _described(told: Sequence[str], series: Sequence[Series]) -> str:
+def _described(titles: Sequence[str], series: Sequence[Series]) -> str:
     peaks = []
     for one in series:
         if any(one.values):
             top = max(range(len(one.values)), key=one.values.__getitem__)
-            peaks.append(f"{one.name}: most at {told[top]}, {percent(one.values[top])}")
+            peaks.append(f"{one.name}: most at {titles[top]}, {percent(one.values[top])}")
     return "; ".join(peaks) or "nothing to show"
 
 
 def _square(title: Html, x: float, y: float, size: float, strength: float) -> Html:
-    # There are up to a thousand in a chart: written without detours.
+    # A chart has up to a thousand: formatted directly, which is faster.
     return Html(
         f'<rect x="{x:.2f}" y="{y:.2f}" width="{size:.2f}" height="{size:.2f}" fill-opacity="{strength:.2f}">'
         f"{title}</rect>"

@@ -1,4 +1,4 @@
-"""Objects per class, and how evenly the evaluation split takes from each.
+"""Objects per class, and which part of them is in the evaluation split.
 
 Invariant: every class of the label map is in the table, also one without objects.
 """
@@ -12,7 +12,7 @@ from trainingrun_agent.prep.report.page.charts import bar
 from trainingrun_agent.prep.report.page.markup import Html, counted, join, name_of, number, percent, table, tag
 
 MAX_OPEN = 40
-"""Rows of a table before the rest is folded away."""
+"""Rows of a table that are shown; the others are folded."""
 MAX_DEVIATING = 30
 
 
@@ -30,11 +30,11 @@ def classes_section(document: Mapping[str, Any]) -> Html:
 
 
 def split_section(document: Mapping[str, Any]) -> Html:
-    """What was set aside, class by class."""
+    """Which part of each class is in the evaluation split."""
     if "eval" not in document["splits"]:
         return tag(
             "p",
-            "There is no evaluation split: without one, nothing tells how good the detector is. Set ",
+            "There is no evaluation split: without one, there is no measure of how good the detector is. Set ",
             tag("code", "dataset.evalFraction"),
             " to set a share of the images aside.",
         )
@@ -56,8 +56,8 @@ def split_section(document: Mapping[str, Any]) -> Html:
 
 def _cell(count: int, counts: Mapping[str, int], split: str) -> Html:
     whole, most = sum(counts.values()), max(counts.values(), default=0)
-    told = tag("span", number(count), tag("small", percent(count, whole)), class_="told")
-    return join((told, bar(count / most if most else 0, split)))
+    shown = tag("span", number(count), tag("small", percent(count, whole)), class_="counted")
+    return join((shown, bar(count / most if most else 0, split)))
 
 
 def _balance(counts: Mapping[str, int]) -> Html:
@@ -89,7 +89,7 @@ def _balance(counts: Mapping[str, int]) -> Html:
 
 
 def _shares(document: Mapping[str, Any]) -> list[tuple[str, int, int]]:
-    """Name, objects in train, objects in eval; those furthest from the whole first."""
+    """Name, objects in train, objects in eval; classes furthest from the overall part first."""
     train, held = (document["splits"][split] for split in ("train", "eval"))
     whole = _share(train["objects"], held["objects"])
     rows = [(name, train["perClass"].get(name, 0), held["perClass"].get(name, 0)) for name in document["classes"]]
@@ -103,7 +103,7 @@ def _share(train: int, held: int) -> float:
 def _how(document: Mapping[str, Any]) -> Html:
     split = document.get("split")
     if split is None:
-        return tag("p", "Train and eval are two sources, split before they came here.")
+        return tag("p", "Train and eval are two sources.")
     grouped = f", grouped by {split['groupBy']}" if split.get("groupBy") else ""
     text = (
         f"One source was split: a fraction of {split['fraction']} was asked for (seed {split['seed']}{grouped}), and "
@@ -136,7 +136,7 @@ def _missing(rows: Sequence[tuple[str, int, int]]) -> Html:
 
 
 def _dot(share: float, whole: float) -> Html:
-    """The share as a dot on a line from 0 to 100 %, with a stroke where all classes together are."""
+    """The part as a dot on a line from 0 to 100 %, with a mark at the part of all classes together."""
     chart = tag(
         "svg",
         tag("rect", width=100, height=2, y=4, class_="track"),

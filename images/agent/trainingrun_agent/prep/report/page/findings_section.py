@@ -1,6 +1,6 @@
 """Findings, kind by kind: how many, what was seen, what was done, what to do, with examples and pictures.
 
-Invariant: every code counted is there, also where none of its findings was kept; examples are bounded per code.
+Invariant: every code that was counted is shown, even if none of its findings was kept; examples are bounded per code.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Occurrences:
 
 
 def by_kind(document: Mapping[str, Any]) -> list[Occurrences]:
-    """The gravest first, then the most frequent."""
+    """The most serious kinds first, then the most frequent."""
     kept: dict[str, list[Finding]] = {}
     for finding in map(Finding.from_json, document["findings"]):
         kept.setdefault(finding.code, []).append(finding)
@@ -46,12 +46,12 @@ def badge(severity: Severity) -> Html:
 
 
 def anchor(code: str) -> str:
-    """Where in the page the code is."""
+    """The id of a code's section in the page."""
     return f"finding-{code}"
 
 
 def findings_section(found: Sequence[Occurrences], pictures: Mapping[str, Sequence[Shown]], terms: Terms) -> Html:
-    """All kinds."""
+    """The sections of all kinds."""
     if not found:
         return tag("p", "No findings.")
     return join(_section(one, pictures.get(one.kind.code, ()), terms) for one in found)

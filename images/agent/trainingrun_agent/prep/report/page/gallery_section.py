@@ -1,6 +1,6 @@
 """Contact sheets of pictures.
 
-Invariant: a picture is part of the page; one that is missing is said to be.
+Invariant: pictures are embedded in the page; one that cannot be shown is replaced by a sentence.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def groups_of(pictures: Sequence[Shown]) -> dict[str, list[Shown]]:
 
 
 def samples_section(classes: Sequence[str], groups: Mapping[str, Sequence[Shown]]) -> Html:
-    """Images of each class that has some."""
+    """Sample images of each class that has any."""
     return join(
         tag("section", tag("h3", name_of(name, "span")), sheet(groups[CLASS_GROUP + name]))
         for name in classes
@@ -32,7 +32,7 @@ def samples_section(classes: Sequence[str], groups: Mapping[str, Sequence[Shown]
 
 
 def sheet(pictures: Sequence[Shown]) -> Html:
-    """Side by side."""
+    """Pictures side by side."""
     return tag("div", *map(_picture, pictures), class_="sheet") if pictures else Html("")
 
 

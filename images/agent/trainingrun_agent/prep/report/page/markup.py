@@ -1,6 +1,6 @@
-"""HTML as text that is escaped by construction.
+"""Build HTML from text that is always escaped.
 
-Invariant: only what `tag` has made is markup; every other text is escaped, and what no document may hold is replaced.
+Invariant: only results of `tag` are markup; other text is escaped, and characters that HTML forbids are replaced.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def escaped(value: object) -> str:
 
 
 def name_of(text: object, element: str = "code") -> Html:
-    """A file or class name: its direction of writing does not leak into the text around it."""
+    """A file or class name, isolated so that right-to-left text does not reorder its surroundings."""
     return tag("bdi", tag(element, text))
 
 
@@ -61,7 +61,7 @@ def by(width: object, height: object) -> str:
 
 
 def percent(part: float, whole: float = 1) -> str:
-    """With as many digits as are worth reading; never 0 % or 100 % for what is not."""
+    """A percentage with at most one decimal; never 0 % or 100 % unless exact."""
     share = 100 * part / whole if whole else 0.0
     if 0 < share < 0.1:
         text = "< 0.1"
@@ -104,5 +104,5 @@ def table(
 
 
 def figure(content: Html, *caption: object, class_: str | None = None) -> Html:
-    """A chart or picture with what is said below it."""
+    """A chart or picture with its caption."""
     return tag("figure", content, tag("figcaption", *caption), class_=class_)

@@ -13,10 +13,10 @@ from PIL import Image, ImageDraw, ImageFont
 from trainingrun_agent.prep.image.images import opened, render
 
 MAX_SIDE, MIN_SIDE = 320, 160
-"""Smaller ones are enlarged: lines need room."""
+"""Smaller pictures are enlarged, so that lines have room."""
 MAX_BYTES = 14_000
 QUALITIES = (80, 65, 45)
-"""Tried in turn until the picture is small enough; the last is kept as it comes."""
+"""JPEG qualities to try until the picture is small enough; the last is kept whatever its size."""
 MAX_LABELS, MAX_LABEL = 10, 24
 _MARKED, _PLAIN, _HALO = "#ffa033", "#1e9bff", "#101010"
 _MARKED_WIDTH, _PLAIN_WIDTH, _HALO_WIDTH = 3, 2, 2
@@ -25,7 +25,7 @@ _DASH, _GAP = 8, 4
 
 @dataclass(frozen=True)
 class Box:
-    """`corners` are xmin, ymin, xmax, ymax in shares of the picture as it is shown, 0..1."""
+    """`corners` are xmin, ymin, xmax, ymax as parts of the shown picture's size, 0..1."""
 
     corners: tuple[float, float, float, float]
     label: str
@@ -46,7 +46,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Shown:
-    """The picture, None where there is none to show."""
+    """The picture as JPEG, None if it cannot be shown."""
 
     split: str
     path: str
@@ -68,7 +68,7 @@ def draw(data: bytes, wanted: Wanted) -> Shown:
 
 
 def _small(data: bytes, *, upright: bool) -> Image.Image:
-    """As it is prepared for training, only smaller. Raises UnusableError."""
+    """Decode as for training, only smaller. Raises UnusableError."""
     with opened(data) as source:
         made = render(source, rotate=upright, max_side=MAX_SIDE)
     with Image.open(io.BytesIO(made.data)) as image:
@@ -93,7 +93,7 @@ def _outline(picture: Image.Image, boxes: tuple[Box, ...]) -> None:
 
 
 def _pixels(box: Box, picture: Image.Image) -> tuple[int, int, int, int]:
-    """In order and on the picture, whatever the box is."""
+    """The corners in order and clipped to the picture."""
     x = sorted(_within(share, picture.width) for share in box.corners[::2])
     y = sorted(_within(share, picture.height) for share in box.corners[1::2])
     return x[0], y[0], x[1], y[1]
@@ -121,7 +121,7 @@ def _dashed(canvas: ImageDraw.ImageDraw, corners: tuple[int, int, int, int]) -> 
 
 
 def _name(canvas: ImageDraw.ImageDraw, box: Box, corners: tuple[int, int, int, int]) -> None:
-    """Above the box, below its upper edge where there is no room."""
+    """Above the box, or below its upper edge if there is no room."""
     font = ImageFont.load_default(size=11)
     label = box.label.strip()[:MAX_LABEL]
     left, _, right, bottom = canvas.textbbox((0, 0), label, font=font)

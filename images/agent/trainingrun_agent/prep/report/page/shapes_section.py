@@ -1,6 +1,6 @@
 """Aspect ratios and places of boxes, sizes of images, boxes per image.
 
-Invariant: histograms of two splits are in shares, so that they compare whatever the sizes of the splits.
+Invariant: histograms show percentages of a split, so that splits of different sizes can be compared.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ GRID, CELL, MARGIN = 32, 10, 1
 MAX_BOXES = 50
 _LEAST_ASPECT = 8
 _OFTEN = 12
-"""Labels on an axis at most."""
+"""Most labels on an axis."""
 
 
 def shapes_section(document: Mapping[str, Any]) -> Html:
@@ -57,7 +57,7 @@ def _aspects(document: Mapping[str, Any]) -> Html:
 
 
 def _ratio(key: int) -> str:
-    """1 : 2, or with a decimal where it is not whole."""
+    """An aspect ratio such as 1 : 2, with a decimal if it is not whole."""
     ratio = 2 ** (abs(key) / 4)
     side = f"{ratio:.0f}" if key % 4 == 0 else f"{ratio:.1f}"
     return f"{side}:1" if key > 0 else f"1:{side}"
@@ -85,11 +85,11 @@ def _centres(document: Mapping[str, Any]) -> Html:
         title="Where the centres of boxes to train on lie in the image",
         description=f"The strongest of {GRID} x {GRID} cells holds {max(counts)} centres.",
     )
-    told = (
+    caption = (
         " All images stretched to one square; the strongest cell holds "
         f"{max(counts)}. Boxes that lie in few places are a habit of the camera, which the network learns too."
     )
-    return figure(drawn, tag("strong", "Centres of boxes to train on."), told, class_="square")
+    return figure(drawn, tag("strong", "Centres of boxes to train on."), caption, class_="square")
 
 
 def _place(index: int) -> str:
@@ -143,7 +143,7 @@ def _boxes_per_image(document: Mapping[str, Any]) -> Html:
 
 
 def _counts(document: Mapping[str, Any], name: str) -> dict[str, dict[int, int]]:
-    """Histograms of the splits that have anything in it."""
+    """Histograms of the splits that have data."""
     found = {
         split: document["splits"].get(split, {}).get("statistics", {}).get(name, []) for split in ("train", "eval")
     }

@@ -1,4 +1,4 @@
-"""Sizes of boxes as the network sees them, beside the anchors it looks for them with.
+"""Sizes of boxes at the network's input, compared with its anchors.
 
 Invariant: widths and heights are those at the network's input; without a network they are in percent of the image.
 """
@@ -14,7 +14,7 @@ from trainingrun_agent.prep.report.page.charts import bar, drawing, heat, line, 
 from trainingrun_agent.prep.report.page.markup import Html, by, counted, figure, join, number, percent, table, tag
 
 LENGTH = 340
-"""Of an axis."""
+"""Most cells of an axis."""
 ABOVE = 2
 """Cells beyond the input's size: anchors may be larger than the image."""
 LEAST_CELLS, MOST_CELLS = 10, 21
@@ -32,17 +32,17 @@ class Scale:
 
     @property
     def side(self) -> float:
-        """Of a cell."""
+        """The width of a cell."""
         return LENGTH / (self.cells + ABOVE)
 
     def at(self, share: float) -> float:
-        """How far along the axis a share of the input is; what is beyond an end is at it."""
+        """Position on the axis of a size, as a part of the input; clamped to the ends."""
         if share <= 0:
             return 0.0
         return min(max(self.cells + 2 * log2(share), 0), self.cells + ABOVE) * self.side
 
     def pixels(self, halves: float) -> str:
-        """The size that many cells below the whole input."""
+        """The size that is this many cells below the whole input."""
         size = self.size * 2 ** (-halves / 2)
         return f"{size:.0f}" if size >= 10 else f"{size:.1f}"
 
@@ -117,7 +117,7 @@ def _heat_map(sizes: Sequence[Sequence[int]], network: Mapping[str, Any], unit: 
 
 
 def _scale(cells: Mapping[tuple[int, int], int], network: Mapping[str, Any], unit: str) -> Scale:
-    """Down to the smallest box, anchor, and the least that is seen."""
+    """The axis down to the smallest box, anchor and visible size."""
     size = network["inputSize"]
     sides = [side for level in network["featureMaps"] for anchor in level["anchors"] for side in anchor]
     sides.append(network.get("leastSide", 0) / size)
@@ -158,7 +158,7 @@ def _axes(scale: Scale) -> list[Html]:
 
 
 def _least(scale: Scale, network: Mapping[str, Any]) -> list[Html]:
-    """The part of the plane that the network does not see."""
+    """The sizes that are too small for the network."""
     reach = scale.at(network.get("leastSide", 0) / network["inputSize"])
     if reach <= 0:
         return []
@@ -199,7 +199,12 @@ def _feature_maps(network: Mapping[str, Any]) -> Html:
             _anchors(level["anchors"], network["inputSize"]),
             join(
                 (
-                    tag("span", number(level["boxes"]), tag("small", percent(level["boxes"], whole)), class_="told"),
+                    tag(
+                        "span",
+                        number(level["boxes"]),
+                        tag("small", percent(level["boxes"], whole)),
+                        class_="counted",
+                    ),
                     bar(level["boxes"] / most if most else 0),
                 )
             ),
@@ -215,9 +220,9 @@ def _cells(level: Mapping[str, Any]) -> str:
 
 
 def _anchors(anchors: Sequence[Sequence[float]], size: float) -> str:
-    told = list(dict.fromkeys(_anchor(width, height, size) for width, height in anchors))
-    more = f" and {len(told) - _MAX_ANCHORS} more" if len(told) > _MAX_ANCHORS else ""
-    return ", ".join(told[:_MAX_ANCHORS]) + more
+    shown = list(dict.fromkeys(_anchor(width, height, size) for width, height in anchors))
+    more = f" and {len(shown) - _MAX_ANCHORS} more" if len(shown) > _MAX_ANCHORS else ""
+    return ", ".join(shown[:_MAX_ANCHORS]) + more
 
 
 def _anchor(width: float, height: float, size: float) -> str:

@@ -1,7 +1,7 @@
 """The page's style sheet.
 
-Invariant: colours are told apart by colour-blind people (M. Okabe and K. Ito, "Color Universal Design", 2008), in light
-and in dark; print is light.
+Invariant: colour-blind people can distinguish the colours (M. Okabe and K. Ito, "Color Universal Design", 2008),
+in light and in dark; print is light.
 """
 
 STYLE = """
@@ -51,7 +51,7 @@ th, td { text-align: left; vertical-align: top; padding: 0.4rem 0.75rem 0.4rem 0
 thead th { font-size: 0.8rem; font-weight: 600; color: var(--soft); border-bottom-width: 2px; overflow-wrap: normal; }
 tbody th { font-weight: 500; min-width: 6.5rem; }
 .number { text-align: right; padding-right: 1.25rem; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.told { display: flex; justify-content: space-between; gap: 0.5rem;
+.counted { display: flex; justify-content: space-between; gap: 0.5rem;
   font-variant-numeric: tabular-nums; white-space: nowrap; }
 .bar { display: block; width: 100%; min-width: 5rem; height: 6px; margin-top: 3px; }
 .share { display: flex; align-items: center; gap: 0.75rem; font-variant-numeric: tabular-nums; }

@@ -1,6 +1,6 @@
-"""The head of the page: the verdict, the facts, what to do first.
+"""The head of the page: verdict, facts, and what to do first.
 
-Invariant: the verdict is told in words; findings are in the order of gravity, then of number.
+Invariant: the most serious findings come first, then the most frequent.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ def verdict(document: Mapping[str, Any]) -> str:
 
 
 def total(document: Mapping[str, Any], name: str) -> int:
-    """A count of both splits."""
+    """The sum of a count over both splits."""
     return sum(split[name] for split in document["splits"].values())
 
 
 def first(found: Sequence[Occurrences], terms: Terms) -> Html:
-    """The gravest kinds of finding with what to do about each."""
+    """The most serious kinds of finding, with what to do about each."""
     if not found:
-        return tag("p", "Nothing was found that needs doing.")
+        return tag("p", "No findings: nothing to do.")
     rows = [
         (
             join((tag("a", one.kind.code, href=f"#{anchor(one.kind.code)}"), " ", badge(one.kind.severity))),
@@ -59,7 +59,7 @@ def first(found: Sequence[Occurrences], terms: Terms) -> Html:
     made = table(
         ("Finding", "Count", "What to do"),
         rows,
-        caption="The gravest findings first",
+        caption="The most serious findings first",
         quiet=True,
         numeric=(1,),
     )

@@ -1,4 +1,4 @@
-"""What a label format is to the rest of preparation: a name, its files, and a reader of one of two kinds.
+"""The interface of label formats: a name, file suffixes, and a reader for one image or for many.
 
 Invariant: readers are pure: they see bytes and the classes asked for, never storage; they raise nothing but
 UnusableError.
@@ -16,24 +16,24 @@ Classes = Sequence[str]
 
 
 class Entries(Protocol):
-    """Where the reader of a whole data set puts what it finds. `ref` is how the file itself names an image."""
+    """Receives what a reader finds in a file for many images. `ref` is how the file itself names an image."""
 
     def image(self, ref: str, name: str, *, alias: str = "", width: int = 0, height: int = 0) -> None:
-        """An image is listed, with or without objects; `alias` is the name it had before its upload to the tool."""
+        """Add an image, with or without objects; `alias` is its name before it was uploaded to the tool."""
 
     def object(
         self, ref: str, place: str, make: Callable[..., LabelledObject | None], *arguments: Any, category: str = ""
     ) -> None:
-        """An object of an image, or the defect that `make(*arguments)` raises; `place` is where it stands in the file.
+        """Add an object of an image, or the defect that `make(*arguments)` raises; `place` is its place in the file.
 
         With a category, the object's name is the category's.
         """
 
     def category(self, ident: str, name: str) -> None:
-        """The name of a class that objects refer to by id."""
+        """Add the name of a class that objects refer to by id."""
 
     def stray(self, problem: UnusableError) -> None:
-        """A defect that belongs to no image."""
+        """Add a defect that belongs to no image."""
 
     def wanted(self, name: str) -> bool:
         """Whether an image of this name, with or without suffix, is there at all."""
@@ -41,7 +41,7 @@ class Entries(Protocol):
 
 @dataclass(frozen=True)
 class FileFormat:
-    """One file of labels per image. `recognises` looks at the beginning of a file."""
+    """A format with one label file per image. `recognises` gets the beginning of a file."""
 
     name: str
     suffix: str
@@ -56,7 +56,7 @@ class FileFormat:
     empty_is_negative: bool = False
     """Whether an empty file means an image without objects."""
     folders: tuple[str, ...] = ()
-    """Folders that part images from labels: `images/a.jpg` belongs to `labels/a.txt`."""
+    """Folders that separate images from labels: `images/a.jpg` belongs to `labels/a.txt`."""
 
     @property
     def suffixes(self) -> tuple[str, ...]:
@@ -66,7 +66,7 @@ class FileFormat:
 
 @dataclass(frozen=True)
 class SetFormat:
-    """Files with the labels of many images each.
+    """A format with the labels of many images in one file.
 
     `relative` and `sized` as in Annotation. `partial`: its files list many more images than anybody has.
     """

@@ -1,7 +1,7 @@
 """Reader of "CVAT for images 1.1": one XML file with an <image> per image, boxes as floats.
 
 Invariant: an <image> is freed once it is read, so memory does not grow with the file; no document type
-declaration, entity or network access gets through. Shapes other than boxes give their upright hull.
+declaration, entity or network access gets through. Shapes other than boxes give the upright box around them.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _walk(events: etree.iterparse[tuple[str, etree._Element]], entries: Entries)
 
 
 def _forget(element: etree._Element, parent: etree._Element) -> None:
-    """Free what was read, whatever it was: nothing may pile up.
+    """Free an element that was read, so that memory does not grow.
 
     The element itself has to stay until the next one has ended: the parser still writes the text behind it, and writes
     beyond the end of another when it is gone.

@@ -1,4 +1,4 @@
-"""XML of unknown origin: how it is parsed, and what is refused before.
+"""Safe parsing of XML of unknown origin.
 
 Invariant: no document type declaration, entity or network access gets through.
 """
@@ -19,7 +19,7 @@ OPTIONS: Final[dict[str, Any]] = {
     "remove_comments": True,
     "remove_pis": True,
 }
-"""Of lxml's parsers."""
+"""Options of lxml's parsers."""
 _DOCTYPE = tuple("<!DOCTYPE".encode(encoding) for encoding in ("ascii", "utf-16-le", "utf-16-be"))
 
 
@@ -29,5 +29,5 @@ def has_doctype(data: bytes) -> bool:
 
 
 def doctype() -> UnusableError:
-    """For a file that declares one."""
+    """The error for a file with a document type declaration."""
     return UnusableError(ANNOTATION_DOCTYPE)

@@ -1,4 +1,4 @@
-"""JSON from a file, value by value: only the containers that are walked into are open, never the whole document.
+"""Read JSON from a file value by value, without holding the whole document in memory.
 
 Invariant: memory is bounded by MAX_VALUE whatever the file's size; bytes of any kind give values or UnusableError.
 Python's own decoder does the decoding, so NaN and Infinity, which label tools write, are numbers here.
@@ -17,10 +17,10 @@ from trainingrun_agent.prep.model.codes.label_files import ANNOTATION_MALFORMED,
 from trainingrun_agent.prep.source.readers.values import encoding_of
 
 MAX_VALUE = 2 << 20
-"""Characters of one value that is decoded whole: one image's or one object's labels."""
+"""Characters of one value that is decoded at once: the labels of one image or object."""
 CHUNK = 64 << 10
-_TAIL = 16  # an error this near to the end of what was read may be cured by reading on
-_DANGLING = 2  # what stands after a whole number may be the cut beginning of the rest of it: `.`, `e`, `e-`
+_TAIL = 16  # characters: an error this near to the end of what was read may go away with more of the file
+_DANGLING = 2  # characters after a number that may be the beginning of the rest of it: `.`, `e`, `e-`
 _BLANKS = " \t\r\n"
 _DECODER = json.JSONDecoder()
 
@@ -36,7 +36,7 @@ class JSONStream:
         self._taken = 0
 
     def peek(self) -> str:
-        """The next character that is not blank; empty at the end. Raises UnusableError for bytes that are no text."""
+        """The next character that is not blank; empty at the end. Raises UnusableError for bytes that are not text."""
         while True:
             while self._at < len(self._text) and self._text[self._at] in _BLANKS:
                 self._at += 1
@@ -44,7 +44,7 @@ class JSONStream:
                 return self._text[self._at : self._at + 1]
 
     def members(self) -> Iterator[str]:
-        """The keys of the object that comes next; what the caller does not read of a value is skipped."""
+        """The keys of the next object; values that the caller does not read are skipped."""
         for _ in self._separated("{", "}"):
             key = self.value()
             if not isinstance(key, str) or self.peek() != ":":
@@ -56,16 +56,16 @@ class JSONStream:
                 self.skip()
 
     def elements(self) -> Iterator[Any]:
-        """The elements of the array that comes next, each decoded whole."""
+        """The elements of the next array, each decoded at once."""
         for _ in self._separated("[", "]"):
             yield self.value()
 
     def items(self) -> Iterator[None]:
-        """A turn for each element of the array that comes next, which the caller has to read."""
+        """Yields once per element of the next array; the caller has to read the element."""
         yield from self._separated("[", "]")
 
     def value(self) -> Any:
-        """The next value, decoded whole. Raises UnusableError."""
+        """The next value, decoded at once. Raises UnusableError."""
         self.peek()
         while True:
             try:
@@ -86,7 +86,7 @@ class JSONStream:
             return value
 
     def skip(self) -> None:
-        """Pass over the next value, of any size: its members or elements one by one."""
+        """Skip the next value, of any size: its members or elements one by one."""
         kind = self.peek()
         if kind == "{":
             for _ in self._separated("{", "}"):
@@ -123,7 +123,7 @@ class JSONStream:
         self._taken += 1
 
     def _grow(self, why: str, *, at: int, unfinished: bool) -> None:
-        """Read on, as much again as there is; raises UnusableError when that cannot help."""
+        """Read as much again as is in memory; raises UnusableError if that cannot help."""
         where = self._before + at
         if unfinished and len(self._text) - self._at > MAX_VALUE:
             raise self._too_long()
@@ -152,7 +152,7 @@ class JSONStream:
         return UnusableError(ANNOTATION_TOO_LARGE, case="value", limit=MAX_VALUE, at=self._here)
 
     def _expected(self, what: str) -> UnusableError:
-        """For a document that goes on in another way, or does not go on."""
+        """The error for a document that continues with something else, or ends."""
         return self._malformed("jsonExpected", expected=what)
 
     def _malformed(self, case: str, **fields: Value) -> UnusableError:

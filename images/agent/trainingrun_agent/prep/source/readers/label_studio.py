@@ -1,4 +1,4 @@
-"""Reader of Label Studio JSON, full and JSON-MIN: boxes in percent of the image, turned ones about their corner.
+"""Reader of Label Studio JSON, full and JSON-MIN: boxes in percent of the image, rotated about their corner.
 
 Invariant: of several annotations of a task one is used: the ground truth, else the last that was not cancelled;
 a task without any is an image that nobody labelled. Predictions are never read.
@@ -57,7 +57,7 @@ def index(file: BinaryIO, entries: Entries, classes: Classes) -> None:  # noqa: 
 
 
 def _name(task: dict[str, Any]) -> str:
-    """The image's file name: what was uploaded, else the last part of the address of the data."""
+    """The image's file name: the uploaded file, else the last part of the data's address."""
     data = task.get("data", task)
     values = [clean(value) for value in data.values()] if isinstance(data, dict) else []
     address = clean(data.get("image")) if isinstance(data, dict) else ""
@@ -72,7 +72,7 @@ def _name(task: dict[str, Any]) -> str:
 
 
 def _results(task: dict[str, Any]) -> list[dict[str, Any]] | None:
-    """What was drawn; None when the task was not labelled."""
+    """The results of a task; None if it was not labelled."""
     for key in ("annotations", "completions"):
         listed = task.get(key)
         if isinstance(listed, list):
@@ -96,7 +96,7 @@ def _sizes(results: list[dict[str, Any]]) -> Iterator[tuple[int, int]]:
 
 
 def _kind(part: dict[str, Any]) -> str:
-    """What a result draws: `rectanglelabels` and `rectangle` are boxes; empty for what draws nothing."""
+    """The shape of a result: `rectanglelabels` and `rectangle` are boxes; empty if it has none."""
     value = part.get("value")
     keys = value if isinstance(value, dict) and part.get("type") is not None else part
     named = clean(part.get("type")) or next((key for key in keys if key.endswith("labels")), "")
@@ -157,5 +157,5 @@ def recognises(head: bytes) -> bool:
     return found.array and (full or bool({"annotation_id", "annotator"} & set(found.keys)) or "data" in found.keys)
 
 
-# The size stands with each region, so an image without any has none.
+# The size is in each region, so an image without regions has none.
 FORMAT = SetFormat("labelStudio", (".json",), index, recognises, relative=True, sized=False)

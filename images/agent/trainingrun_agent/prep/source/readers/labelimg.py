@@ -1,6 +1,6 @@
-"""PascalVOC XML exactly as LabelImg lays it out, read by one pattern: most files are, and it takes a fifth of the time.
+"""Read PascalVOC XML that is laid out exactly as LabelImg does, by one pattern, in a fifth of the parser's time.
 
-Invariant: what is read here is what the XML parser makes of the same bytes (pascal_voc.py). The patterns have no room
+Invariant: the result is that of the XML parser for the same bytes (pascal_voc.py). The patterns have no room
 for a declaration, an entity, a comment, a second element of a name or a character beyond printable ASCII: a file with
 anything of that kind is left to the parser.
 """
@@ -56,7 +56,7 @@ _TAIL = re.compile(f"</annotation>{_BLANK}")
 
 
 def read(data: bytes) -> Annotation | None:
-    """The labels, None when the file is laid out in any other way or has a defect."""
+    """The labels; None if the file is laid out in another way or has a defect."""
     if not data.isascii():
         return None
     text = data.decode()

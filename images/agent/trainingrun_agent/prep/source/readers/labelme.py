@@ -1,7 +1,7 @@
 """Reader of LabelMe JSON: one file per image, boxes as two points in the order they were dragged.
 
 Invariant: the embedded copy of the image is cut out before anything is decoded; shapes other than boxes give
-their upright hull.
+the upright box around them.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def _hull(kind: str, corners: list[tuple[float, float]]) -> tuple[float, float, 
         radius = math.dist((x, y), edge)
         return x - radius, y - radius, x + radius, y + radius
     if kind == "rectangle" and len(corners) == 2:
-        return (*corners[0], *corners[1])  # in drag order: corners swapped are counted and set right later
+        return (*corners[0], *corners[1])  # in drag order: boxes.py swaps the corners and makes a finding
     if kind in _HULLS:
         return hull(corners, kind)
     raise not_a_box(kind, "noExtent")

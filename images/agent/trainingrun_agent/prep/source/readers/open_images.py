@@ -1,7 +1,7 @@
-"""Reader of Open Images CSV: shares of the image in the order XMin,XMax,YMin,YMax, images by id without suffix.
+"""Reader of Open Images CSV: relative coordinates in the order XMin,XMax,YMin,YMax, images by id without suffix.
 
 Invariant: classes are the ids in LabelName (/m/0k4j) unless a class description file beside gives their names;
-rows of images that nobody uploaded are passed over, because the published files list millions.
+rows of images that were not uploaded are skipped, because the published files list millions.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _descriptions(file: BinaryIO, entries: Entries) -> None:
             if len(cells) == 2 and cells[0].startswith(_IDS):
                 entries.category(clean(cells[0]), clean(cells[1]))
     except csv.Error:
-        pass  # classes whose names are not there are shown by their ids
+        pass  # classes without a name keep their id
     finally:
         text.detach()
 

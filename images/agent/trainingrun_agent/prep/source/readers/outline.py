@@ -1,4 +1,4 @@
-"""A first look at a JSON file: the shape of its beginning, for telling formats apart.
+"""The keys at the beginning of a JSON file, to distinguish label formats.
 
 Invariant: never raises; what the beginning does not show is not in the outline.
 """
@@ -16,7 +16,7 @@ from trainingrun_agent.prep.source.readers.json_stream import JSONStream
 
 @dataclass
 class Outline:
-    """`keys` of the object at the top, or of the first element of the array at the top; `array` tells which.
+    """`keys` of the object at the top, or of the first element of the array at the top; `array` says which.
 
     `inner`: by key, the keys of the first object in its value, or those of its value.
     """

@@ -1,6 +1,6 @@
 """Reader of PascalVOC XML, as LabelImg writes it: one file per image.
 
-Invariant: bytes from anywhere give an Annotation or UnusableError, never anything else; no document type
+Invariant: any bytes give an Annotation or UnusableError; no document type
 declaration, entity or network access gets through. Children are found by name, in any order.
 """
 
@@ -36,14 +36,14 @@ _PARSER = etree.XMLParser(**OPTIONS)
 
 
 def read(data: bytes) -> Annotation:
-    """Parse one file. Raises UnusableError with the code of the finding."""
+    """Parse one file. Raises UnusableError."""
     if len(data) <= MAX_BYTES and (found := labelimg.read(data)) is not None:
         return found
     return parse(data)
 
 
 def parse(data: bytes) -> Annotation:
-    """Any file, by the XML parser. Raises as `read` does."""
+    """Parse any file with the XML parser. Raises UnusableError."""
     root = _parse(data)
     size = _texts(root.find("size"))
     return Annotation(
@@ -67,7 +67,7 @@ def _parse(data: bytes) -> etree._Element:
         problem = str(getattr(error, "msg", error))
         raise UnusableError(ANNOTATION_MALFORMED, case="parser", syntax="XML", problem=problem) from error
     if root.getroottree().docinfo.internalDTD is not None:
-        # An encoding that hides the declaration from the search above.
+        # The encoding hides the declaration from the search above.
         raise doctype()
     if root.tag != "annotation":
         raise UnusableError(ANNOTATION_FORMAT, case="root", found=str(root.tag)[:60], expected="annotation")

@@ -1,7 +1,7 @@
 """CSV with a header, row by row, every cell a string.
 
 Invariant: columns are found by name, whatever their order; no line longer than MAX_LINE is held; a file that is
-not one table is UnusableError as a whole, because rows that a stray quote swallowed cannot be told from rows
+not one table is UnusableError as a whole, because rows that a stray quote swallowed cannot be distinguished from rows
 that never were.
 """
 
@@ -34,7 +34,7 @@ def header_has(head: bytes, required: Sequence[str]) -> bool:
 
 
 class _Columns(dict[str, int]):
-    """Places of columns; also under names in another case once they were asked for, beyond all cells where absent."""
+    """Positions of columns by name, whatever its case; a position beyond all cells for a missing column."""
 
     def __missing__(self, name: str) -> int:
         self[name] = self.get(name.casefold(), sys.maxsize)
@@ -42,7 +42,7 @@ class _Columns(dict[str, int]):
 
 
 class Table:
-    """The rows of a file, which stays open when the block is left."""
+    """The rows of a file. The file stays open after the block."""
 
     def __init__(self, file: BinaryIO, required: Sequence[str]) -> None:
         start = file.read(4)
@@ -119,5 +119,5 @@ def _first_line(text: str) -> str:
 
 
 def _names(line: str, mark: str) -> list[str]:
-    """Names of the columns, folded; VIA begins its header with '#'."""
+    """Names of the columns in lower case; VIA begins its header with '#'."""
     return [clean(name.strip().strip('"').removeprefix("#")).casefold() for name in line.strip().split(mark)]

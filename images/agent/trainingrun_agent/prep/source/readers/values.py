@@ -1,4 +1,4 @@
-"""Values that label files hold: numbers, names, points. Each is checked here, or refused by name.
+"""Parse values of label files: numbers, names, points.
 
 Invariant: any value of any type gives a finite float, a printable string or UnusableError.
 """
@@ -26,12 +26,12 @@ def encoding_of(head: bytes) -> str:
 
 
 def text_of(head: bytes) -> str:
-    """The beginning of a text, for a look at it; what cannot be decoded is replaced."""
+    """Decode the beginning of a text; bytes that cannot be decoded are replaced."""
     return head.decode(encoding_of(head), "replace")
 
 
 def clean(value: object) -> str:
-    """A name without blanks around it, and encodable: JSON can smuggle in halves of characters."""
+    """A name without blanks around it that can be encoded: JSON may have halves of characters."""
     if not isinstance(value, str):
         value = _digits(value)
     text = value.strip(_BLANKS)[:MAX_NAME]
@@ -39,7 +39,7 @@ def clean(value: object) -> str:
 
 
 def _digits(value: object) -> str:
-    """A whole number as text, also one that a data frame made 7.0; empty for anything else."""
+    """A whole number as text, also when a data frame wrote it as 7.0; empty for anything else."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return f"{value:d}" if isinstance(value, int) and not isinstance(value, bool) else ""
@@ -54,7 +54,7 @@ def label(value: object) -> str:
 
 
 def number(value: object, what: str) -> float:
-    """A coordinate. Raises UnusableError; `what` is how the file calls it."""
+    """A coordinate; `what` is its name in the file. Raises UnusableError."""
     try:
         found = _float(value)
     except (ValueError, OverflowError):
@@ -73,7 +73,7 @@ def _float(value: object) -> float:
 
 
 def pixels(value: object) -> int:
-    """A side of the image; 0 when absent or not a sensible number: the decoded image decides then."""
+    """A side of the image in pixels; 0 if absent or not sensible, so that the size of the decoded image is used."""
     try:
         side = number(value, "")
     except UnusableError:
@@ -110,7 +110,7 @@ def turned(
 
 
 def not_a_box(shape: str, case: str, **fields: Value) -> UnusableError:
-    """For a shape that has no extent; `case` is one of BOX_MISSING's."""
+    """The error for a shape without extent; `case` is one of BOX_MISSING."""
     return UnusableError(BOX_MISSING, index=None, case=case, shape=shape[:60], **fields)
 
 
@@ -129,7 +129,7 @@ def boxed(
     crowd: bool = False,
     shape: str = "",
 ) -> LabelledObject:
-    """An object from its corners xmin, ymin, xmax, ymax. Raises UnusableError when sums have left what floats hold."""
+    """An object from its corners xmin, ymin, xmax, ymax. Raises UnusableError if a sum is not finite."""
     if not all(map(math.isfinite, corners)):
         found = ", ".join(map(str, corners))
         raise UnusableError(BOX_NOT_FINITE, case="corners", found=found, index=index)

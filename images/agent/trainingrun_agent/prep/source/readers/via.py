@@ -1,7 +1,7 @@
 """Reader of VGG Image Annotator, versions 1 and 2: project or annotations as JSON, or annotations as CSV.
 
 Invariant: the class is the one region attribute there is, or the one whose value is in spec.dataset.classes;
-users name that attribute as they like. Regions other than rectangles give their upright hull.
+users name that attribute as they like. Regions other than rectangles give the upright box around them.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _csv(file: BinaryIO, entries: Entries, asked: Collection[str]) -> None:
                 continue
             entries.image(name, name)
             shape, attributes = (table.raw(cells, column) for column in COLUMNS[1:])
-            if shape.strip() not in ("", "{}"):  # an image without regions has one line, with nothing in it
+            if shape.strip() not in ("", "{}"):  # an image without regions has one line with an empty region
                 entries.object(name, f"line {line}", _object_of_texts, shape, attributes, asked)
 
 

@@ -1,4 +1,4 @@
-"""Reader of YOLO text: a line `class cx cy width height` per box, in shares of the image.
+"""Reader of YOLO text: a line `class cx cy width height` per box, as parts of the image's size.
 
 Invariant: class ids count from 0 in the order of spec.dataset.classes, because the lists that label tools write
 beside change under the user's hands; such a list has to agree. An empty file is an image without objects.
@@ -62,7 +62,7 @@ def _name(word: str, classes: Classes) -> str:
 
 
 def recognises(head: bytes) -> bool:
-    """A file whose first line is one of a box; an empty one tells nothing."""
+    """Whether the first line is a box; an empty file is not recognised."""
     first = next((line for line in text_of(head).splitlines() if line.strip()), "")
     return bool(_LINE.fullmatch(first.strip()))
 
@@ -82,7 +82,7 @@ def class_list(path: str, data: bytes) -> list[str] | None:
 
 
 def _yaml_names(root: object) -> list[str] | None:
-    """Walks nodes, which are as many as the file has; building values could expand aliases without end."""
+    """The value of `names`. Reads nodes instead of building values, because aliases could expand without end."""
     for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
         if not isinstance(key, yaml.ScalarNode) or key.value != "names":
             continue
