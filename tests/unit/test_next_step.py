@@ -219,7 +219,17 @@ def test_message_hint_and_commands_fit_with_the_longest_names(kind: Step) -> Non
 
 
 @pytest.mark.parametrize(
-    ("quantity", "twice"), [("1Gi", "2Gi"), ("512", "1024"), ("1.5G", "3G"), ("0.25Gi", "0.50Gi"), ("", ""), ("x", "")]
+    ("quantity", "twice"),
+    [
+        ("1Gi", "2Gi"),
+        ("512", "1024"),
+        ("1.5G", "3G"),
+        ("0.25Gi", "0.50Gi"),
+        ("1e9", "2e9"),
+        ("0", ""),
+        ("", ""),
+        ("x", ""),
+    ],
 )
 def test_twice_a_quantity(quantity: str, twice: str) -> None:
     assert doubled(quantity) == twice
