@@ -34,7 +34,8 @@ def _as_reported(done: Done, end: End, container: str, batch_size: int) -> Stage
     entry = of_trainer(done.reason, done.outcome)
     if entry is DEVICE_OUT_OF_MEMORY and batch_size == 1:
         entry = ONE_IMAGE_TOO_LARGE
-    return StageError(entry, message=message, hint=done.hint, container=container)
+    hint = f"{done.hint.rstrip('. ')}." if done.hint else ""
+    return StageError(entry, message=message, hint=hint, container=container)
 
 
 def _position(end: End) -> str:
