@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ def ids(page: Path) -> str:
 def anchors(text: str) -> set[str]:
     """Anchors that GitHub makes from the headings of a page."""
     titles = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
-    return {NOT_WORDS.sub("", title.lower()).replace(" ", "-") for title in titles}
+    counts = Counter(NOT_WORDS.sub("", title.lower()).replace(" ", "-") for title in titles)
+    return {f"{name}-{number}" if number else name for name, count in counts.items() for number in range(count)}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)
