@@ -141,7 +141,7 @@ def test_the_table_of_sequences_is_what_is_done() -> None:
     text = (ROOT / "docs/user-guide.md").read_text()
     table = re.findall(r"^\| ((?:`[^`]+\.jpg` )+)\| (together|each by itself)\b", text, re.MULTILINE)
     assert len(table) > 12
-    for cell, told in table:
+    for cell, expected in table:
         names = re.findall("`([^`]+)`", cell)
         groups = {group_key(name, "sequence") for name in names}
-        assert len(groups) == (1 if told == "together" else len(names)), cell
+        assert len(groups) == (1 if expected == "together" else len(names)), cell

@@ -32,7 +32,7 @@ def check_files(arguments: Namespace, data: Folders) -> None:
 def write(result: Result, arguments: Namespace, terms: Terms) -> None:
     """Print the summary, and write the reports that were asked for. Raises UsageError."""
     stream = sys.stderr if arguments.json == STDOUT else sys.stdout
-    style = Style.of(stream)
+    style = Style.for_stream(stream)
     if result.report is not None:
         found_classes = result.found_classes is not None
         lines = summary.lines(

@@ -24,7 +24,7 @@ class Style:
         self._colours = colours
 
     @classmethod
-    def of(cls, stream: TextIO) -> Style:
+    def for_stream(cls, stream: TextIO) -> Style:
         """For what is written to `stream`."""
         wanted = "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
         return cls(colours=wanted and stream.isatty())
