@@ -53,6 +53,51 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert broken == []
 
 
+FILE = re.compile(r"(?<![\w./-])(?:[\w.-]+/)*[\w-]+\.(?:py|go|sh|toml|tpl|md)(?![\w-])")
+FOLDER = re.compile(r"`((?:operator|images|tests|docs|manifests|charts|prep)/[\w./-]*)`")
+PLACES = ("", "operator/trainingrun/", "images/agent/trainingrun_agent/", "tests/")
+ELSEWHERE = {
+    "NAME.py",
+    "model_main.py",
+    "grid_anchor_generator.py",
+    "env.sh",
+    "helm.sh",
+    "images/0001.jpg",
+    "images/0002.jpg",
+}
+"""Names to fill in, files that the demo writes or other projects have, and files of users."""
+
+
+def names_of_files(text: str) -> set[str]:
+    return {name for name in (*FILE.findall(text), *FOLDER.findall(text)) if not name.endswith(tuple(ELSEWHERE))}
+
+
+def exists(name: str, tracked: list[str]) -> bool:
+    """A path from the root or a usual place; a bare name of a file may be anywhere."""
+    return any((ROOT / place / name).exists() for place in PLACES) or any(path.endswith(f"/{name}") for path in tracked)
+
+
+@pytest.fixture(scope="module")
+def tracked() -> list[str]:
+    """All files of the repository."""
+    return [str(path.relative_to(ROOT)) for path in ROOT.rglob("*.*") if not path.is_relative_to(ROOT / ".git")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_files_that_a_page_names_exist(page: Path, tracked: list[str]) -> None:
+    assert [name for name in sorted(names_of_files(page.read_text())) if not exists(name, tracked)] == []
+
+
+def test_files_that_comments_name_exist(tracked: list[str]) -> None:
+    """Paths with a folder in docstrings and comments; those in tests are mostly of users' files."""
+    wrong = []
+    for folder in ("operator", "images", "manifests", "charts"):
+        for path in (ROOT / folder).rglob("*.py"):
+            named = [name for name in FILE.findall(path.read_text()) if not name.endswith(tuple(ELSEWHERE))]
+            wrong += [f"{path.name}: {name}" for name in named if not exists(name, tracked)]
+    assert wrong == []
+
+
 def test_example_objects_are_valid() -> None:
     examples: list[Any] = []
     for page in PAGES:
