@@ -45,7 +45,7 @@ def write(result: Result, arguments: Namespace, terms: Terms) -> None:
 
 
 def exit_code(result: Result, fail_on: str) -> int:
-    """As --help says."""
+    """The exit code, as --help explains it."""
     refusal, report = result.refusal, result.report
     # Too many bad files is about findings, which --fail-on is for; other refusals are about the data as a whole.
     if report is None or (refusal is not None and refusal.entry is not TOO_MANY_BAD_FILES):

@@ -187,7 +187,7 @@ def _open_labels(
     """Open the labels of each source until the stack is closed."""
     opened: dict[Split, OpenSource] = {}
     for split, source in request.sources.items():
-        listed = sources.pop(split)  # listings are large, and not needed any more
+        listed = sources.pop(split)  # frees a listing, which is large
         origin = _origin(request, split)
         labels = stack.enter_context(
             open_labels(

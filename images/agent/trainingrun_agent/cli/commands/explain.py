@@ -30,7 +30,7 @@ class Table:
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Which one."""
+    """Add the name of what to explain."""
     parser.add_argument(
         "name", nargs="?", metavar="NAME", help="such as BoxDegenerate, in any case (default: list all names)"
     )

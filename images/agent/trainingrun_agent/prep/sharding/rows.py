@@ -43,7 +43,7 @@ class Row:
 
 
 def encode(row: Row) -> bytes:
-    """The line of a row."""
+    """A row as a line of JSON."""
     checked = row.checked
     document: dict[str, Any] = {
         "path": checked.path,

@@ -41,7 +41,7 @@ class VersionsDigest:
 
 
 def encode(result: ShardResult, versions: VersionsDigest) -> bytes:
-    """The line of a summary."""
+    """A summary as a line of JSON."""
     document = {
         "versions": versions.hexdigest(),
         "network": result.totals.network_input.network,
