@@ -1,4 +1,4 @@
-"""Fixtures for the agent's tests: configs, a clock that tests own, S3 on the wire, servers that misbehave."""
+"""Fixtures for the agent's tests: configs, a clock that tests control, S3 on the wire, servers that misbehave."""
 
 from __future__ import annotations
 

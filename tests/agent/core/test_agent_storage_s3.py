@@ -1,4 +1,4 @@
-"""What is particular to the S3 store, against a server on the wire; the rest is in test_agent_storage_contract.py."""
+"""What only the S3 store does, against a server over HTTP; the rest is in test_agent_storage_contract.py."""
 
 from __future__ import annotations
 

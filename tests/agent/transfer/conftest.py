@@ -1,4 +1,4 @@
-"""A bucket on the wire, a run that has been prepared, and a trainer to play the other side."""
+"""Fixtures: a bucket over HTTP, a run that has been prepared, and a simulated trainer."""
 
 from __future__ import annotations
 
