@@ -12,6 +12,8 @@ import pytest
 from trainingrun_agent.config import AgentConfig, Paths, Source, SplitRule, load, parse_resolved
 from trainingrun_agent.errors import Outcome, StageError
 
+pytestmark = pytest.mark.contract
+
 
 def test_the_fixture_follows_the_contract(document: dict[str, Any], contract: Callable[[str, Any], None]) -> None:
     contract("resolved", document)

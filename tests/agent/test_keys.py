@@ -6,6 +6,7 @@ import pytest
 
 from trainingrun_agent.keys import BucketKeys, DatasetObject, EventChunk, folder_of, is_manifest, manifest_of
 
+pytestmark = pytest.mark.contract
 DIGEST = "d" * 64
 KEYS = BucketKeys("ml")
 RUN = KEYS.run(namespace="team-a", name="tire", uid="0123abcd-0000-4000")

@@ -17,6 +17,8 @@ from trainingrun_agent.progress import Progress
 from trainingrun_agent.server import AgentServer
 from trainingrun_agent.trainer_probe import TrainerProbe
 
+pytestmark = pytest.mark.contract
+
 
 @pytest.fixture
 def progress(fake_clock: Clock) -> Progress:

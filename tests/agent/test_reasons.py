@@ -33,7 +33,8 @@ from trainingrun_agent.reasons import Outcome, Reason, Step, dataset, pods, stor
 from trainingrun_agent.terms import Change, Terms
 from trainingrun_agent.verdict import Verdict
 
-ROOT = Path(__file__).parents[3]
+pytestmark = pytest.mark.contract
+ROOT = Path(__file__).parents[2]
 PACKAGE = Path(trainingrun_agent.__file__).parent
 TRAINER = ROOT / "images" / "trainer" / "trainingrun_trainer"
 ENTRIES = [(name, entry) for name, entries in reasons.cases().items() for entry in entries]

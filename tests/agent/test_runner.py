@@ -25,8 +25,9 @@ from trainingrun_agent.reasons.storage import TLS_ERROR
 from trainingrun_agent.runner import run
 from trainingrun_agent.verdict import StageResult, Timings
 
+pytestmark = pytest.mark.contract
 ENV = {"POD_UID": "11112222-3333-4444-5555-666677778888", "POD_IP": "127.0.0.1"}
-PACKAGE = Path(__file__).parents[3] / "images" / "agent"
+PACKAGE = Path(__file__).parents[2] / "images" / "agent"
 
 
 @pytest.fixture(autouse=True)
@@ -100,7 +101,7 @@ def test_a_bug_is_located(make_config: Callable[..., AgentConfig], agent_paths: 
     make_config()
     run("prep", env=ENV, paths=agent_paths, port=0, main=_raise(KeyError("x")))
     verdict = json.loads(agent_paths.termination_log.read_bytes())
-    assert verdict["message"].startswith("KeyError at test_agent_runner.py:")
+    assert verdict["message"].startswith("KeyError at test_runner.py:")
     assert verdict["message"].endswith(" in main")
     assert (verdict["epoch"], verdict["timings"]["fetch"], verdict["numbers"]) == (4, 1.0, {"trainImages": 5})
 

@@ -25,6 +25,7 @@ from trainingrun_agent.reasons.dataset import DATA_CHANGED
 from trainingrun_agent.reasons.storage import ACCESS_DENIED, SERVER_ERROR
 from trainingrun_agent.verdict import Timings, Verdict
 
+pytestmark = pytest.mark.contract
 PREP = {
     "digest": "a" * 64,
     "errors": 1,

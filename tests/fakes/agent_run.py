@@ -1,20 +1,16 @@
-"""A bucket on the wire, a run that has been prepared, and a trainer to play the other side."""
+"""A TrainingRun in a bucket: its pods, what its prep stage stored, and a stand-in for the trainer."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import signal
 import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from trainingrun_agent.attempt_record import AttemptRecord
 from trainingrun_agent.clock import Clock
@@ -28,7 +24,7 @@ from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Produce
 from trainingrun_agent.storage.results import write_result
 from trainingrun_agent.storage.stores import Stores
 
-FAKE_TRAINER = Path(__file__).parents[2] / "fakes" / "fake_trainer.py"
+FAKE_TRAINER = Path(__file__).with_name("fake_trainer.py")
 RUN_UID = "0a1b2c3d-0000-4000-8000-000000000001"
 
 
@@ -114,24 +110,8 @@ class Run:
         return [info.key[len(base) :] for info in store.list(base)]
 
 
-@pytest.fixture
-def run(moto_endpoint: str, fresh_bucket: str, tmp_path: Path) -> Iterator[Run]:
-    """A run in an empty bucket; trainers it started are gone afterwards."""
-    credentials = tmp_path / "credentials"
-    credentials.mkdir()
-    (credentials / "AWS_ACCESS_KEY_ID").write_text("testing")
-    (credentials / "AWS_SECRET_ACCESS_KEY").write_text("testing")
-    result = Run(tmp_path, resolved_document(moto_endpoint, fresh_bucket))
-    yield result
-    for process in result.trainers:
-        process.send_signal(signal.SIGCONT)
-        process.kill()
-        process.wait()
-
-
-@pytest.fixture
-def prepared(run: Run) -> Run:
-    """The run after its prep stage."""
+def store_prepared(run: Run) -> None:
+    """Store what a prep stage leaves: records, label map, manifest, pipeline.config and result."""
     store = run.pod("prep").out
     objects = []
     for split, count in (("train", 3), ("eval", 1)):
@@ -157,4 +137,3 @@ def prepared(run: Run) -> Run:
         manifest_key=f"datasets/{digest}/MANIFEST.json",
         numbers={"trainImages": 6, "evalImages": 2},
     )
-    return run

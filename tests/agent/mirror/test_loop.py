@@ -20,6 +20,7 @@ from trainingrun_agent.storage.base import ObjectInfo, ObjectStore
 from trainingrun_agent.verdict import StageResult
 from trcluster.waiting import patience
 
+pytestmark = pytest.mark.contract
 FILE = "events.out.tfevents.1700000000.host"
 
 

@@ -20,6 +20,7 @@ from trainingrun_agent.shared.documents import (
 )
 from trainingrun_agent.shared.folder import Folder, UnsafeFileError
 
+pytestmark = pytest.mark.contract
 SECRET = b"the agent's own credentials"
 
 

@@ -12,6 +12,8 @@ from trainingrun_agent.shared.liveness import Liveness
 from trainingrun_agent.stages.trainer_failure import failure
 from trainingrun_agent.stages.trainer_session import End
 
+pytestmark = pytest.mark.contract
+
 
 def sign(phase: str, updated: float, advance: float, step: int = 5) -> TrainerProgress:
     return TrainerProgress(phase=phase, updated=updated, last_advance=advance, step=step, steps=30)

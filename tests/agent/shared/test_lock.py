@@ -15,6 +15,7 @@ from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.shared.lock import TrainerLock
 from trcluster.waiting import patience, until
 
+pytestmark = pytest.mark.contract
 WRAPPER = """
 import fcntl, pathlib, sys, time
 root = pathlib.Path(sys.argv[1])

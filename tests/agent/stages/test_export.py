@@ -16,6 +16,7 @@ from trainingrun_agent.stages import export, train
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.results import read_result
 
+pytestmark = pytest.mark.contract
 MODEL = [
     "frozen_inference_graph.pb",
     "saved_model/1/saved_model.pb",

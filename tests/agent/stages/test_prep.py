@@ -28,6 +28,7 @@ from trainingrun_agent.stages import prep, pretrained_check
 from trainingrun_agent.storage import manifest
 from trainingrun_agent.storage.s3 import S3Store
 
+pytestmark = pytest.mark.contract
 RUN = "ml/vision/runs/team-a/tire-0123abcd"
 LABEL = """<annotation><filename>{name}</filename>
 <size><width>64</width><height>48</height><depth>3</depth></size>

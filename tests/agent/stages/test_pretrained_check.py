@@ -22,6 +22,7 @@ from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Produce
 from trainingrun_agent.storage.s3 import S3Store
 from voc_data import jpeg, voc
 
+pytestmark = pytest.mark.contract
 ARCHIVE = "zoo/ssd_inception_v2_coco_2018_01_28.tar.gz"
 SCOPE = "FeatureExtractor/InceptionV2/"
 INDEX, DATA = zoo.index_of(zoo.SSD_INCEPTION)

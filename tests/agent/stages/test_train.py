@@ -23,6 +23,7 @@ from trainingrun_agent.storage.results import read_result, write_result
 from trainingrun_agent.verdict import Verdict
 from trcluster import waiting
 
+pytestmark = pytest.mark.contract
 Check = Callable[[str, Any], None]
 PATIENCE = 60.0  # seconds on a busy machine
 

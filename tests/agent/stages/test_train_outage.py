@@ -14,6 +14,8 @@ from trainingrun_agent.stages import train
 from trainingrun_agent.storage import manifest as manifests
 from trfakes import flaky_s3 as flaky
 
+pytestmark = pytest.mark.contract
+
 
 def test_bursts_of_503_are_waited_out(prepared: Any, moto_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flaky.FlakyS3, "refuses", two_of_eight)

@@ -16,6 +16,7 @@ from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.folder import FolderStore
 from trainingrun_agent.storage.s3 import WHOLE
 
+pytestmark = pytest.mark.contract
 KEYS = [
     "a b+c.jpg",
     "a-b/x.jpg",

@@ -19,6 +19,8 @@ from trainingrun_agent.storage.bulk import MAX_FAILURES, BulkError, BulkStore, o
 from trainingrun_agent.storage.client import WORK
 from trainingrun_agent.storage.s3 import S3Store, open_store
 
+pytestmark = pytest.mark.contract
+
 
 def bulk_of(config: AgentConfig, *, endpoint: str = "", bucket: str = "") -> BulkStore:
     storage = config.resolved.storage

@@ -15,6 +15,7 @@ from trainingrun_agent.storage import epochs, manifest, results
 from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Producer
 from trainingrun_agent.storage.s3 import S3Store
 
+pytestmark = pytest.mark.contract
 RUN = "ml/runs/team-a/tire-0123abcd"
 KEYS = RunKeys(RUN)
 

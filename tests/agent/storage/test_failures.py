@@ -17,6 +17,7 @@ from trainingrun_agent.errors import Outcome, StageError
 from trainingrun_agent.storage.client import Limits
 from trainingrun_agent.storage.s3 import S3Store, open_store
 
+pytestmark = pytest.mark.contract
 FAST = Limits(connect=1, read=1, attempts=1)
 SECRETS = (
     "canary/Secret+0123456789abcdefghijklmnop",

@@ -16,6 +16,7 @@ import pytest
 from trainingrun_agent.errors import DiskFull, NotFound, StageError, StorageRefused
 from trainingrun_agent.storage.folder import FolderStore
 
+pytestmark = pytest.mark.contract
 SECRET = b"not yours"
 
 

@@ -15,6 +15,7 @@ from trainingrun_agent.runner import run
 from trainingrun_agent.storage import guard
 from trainingrun_agent.storage.s3 import open_store
 
+pytestmark = pytest.mark.contract
 NAME = "storage"
 REFUSED = [ip_network(text) for text in ("127.0.0.2/32", "169.254.0.0/16", "fd00:ec2::/32", "::/96")]
 Resolve = Callable[..., None]

@@ -10,6 +10,7 @@ from botocore.session import Session
 
 from trainingrun_agent.storage.pages import parse_entries
 
+pytestmark = pytest.mark.contract
 ENTRY = (
     "<Contents><Key>a/%s</Key><LastModified>2020-02-03T04:05:06.000Z</LastModified>"
     "<ETag>&quot;0a&quot;</ETag><Size>7</Size></Contents>"

@@ -15,6 +15,7 @@ from trainingrun_agent.reasons.storage import ACCESS_DENIED, SERVER_ERROR
 from trainingrun_agent.storage.retry import Retrier, RetryingStore
 from trainingrun_agent.storage.s3 import S3Store
 
+pytestmark = pytest.mark.contract
 OUTAGE = StorageOutage(SERVER_ERROR, call="GetObject", where="s3://x/y", answer="503")
 
 

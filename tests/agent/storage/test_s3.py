@@ -1,4 +1,4 @@
-"""What is particular to the S3 store, against a server on the wire; the rest is in test_agent_storage_contract.py."""
+"""What is particular to the S3 store, against a server on the wire; the rest is in test_base.py."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from trainingrun_agent.storage.s3 import S3Store, open_store
+
+pytestmark = pytest.mark.contract
 
 
 def test_listing_goes_page_by_page(s3_store: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from trainingrun_agent.errors import Interrupted
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.stores import Stores
 
+pytestmark = pytest.mark.contract
 BUSY = (503, "<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>busy</Message></Error>")
 EMPTY = (200, "<?xml version='1.0'?><ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
 

@@ -27,6 +27,8 @@ from trainingrun_agent.transfer.parallel import Transfers
 from trainingrun_agent.transfer.resume import stored_checkpoints
 from trainingrun_agent.transfer.weights import fetch_weights
 
+pytestmark = pytest.mark.contract
+
 
 class Bucket:
     """Puts checkpoints of earlier attempts where an agent would have."""

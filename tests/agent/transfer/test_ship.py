@@ -21,6 +21,7 @@ from trainingrun_agent.transfer.resume import StoredCheckpoint
 from trainingrun_agent.transfer.ship_checkpoints import CheckpointShipper
 from trainingrun_agent.transfer.ship_events import EventShipper
 
+pytestmark = pytest.mark.contract
 ATTEMPT = Attempt(1, "lab/runs/team/tire-0a1b2c3d/train/0001-abcdef01")
 EVENTS = "events.out.tfevents.1700000000.host"
 

@@ -20,7 +20,7 @@ from trfakes.play import Play
 from trfakes.schema import crd_part
 
 PACKAGE = Path(trainingrun.__file__ or "").parent
-CONTRACT_TESTS = Path(__file__).parents[1] / "contract" / "test_operator_neighbours.py"
+WHOLE_TESTS = Path(__file__).parents[1] / "whole" / "test_neighbours.py"
 ENTRIES = [
     pytest.param(entry, id=f"{name} {n}") for name, found in reasons.TABLE.items() for n, entry in enumerate(found)
 ]
@@ -272,12 +272,12 @@ CASES: Mapping[str, Callable[[], Play]] = {
     "Exported": whole,
     "Unknown": lambda: ended(disruption="?", disruption_message="because"),
 }
-BY_THE_RECONCILER = {"ChildRefused", "TensorBoardRefused"}  # tests/contract/test_operator_neighbours.py
+BY_THE_RECONCILER = {"ChildRefused", "TensorBoardRefused"}  # tests/operator/whole/test_neighbours.py
 
 
 def test_every_entry_has_its_case() -> None:
     assert set(CASES) | BY_THE_RECONCILER == set(reasons.TABLE)
-    assert [name for name in BY_THE_RECONCILER if f'"{name}"' not in CONTRACT_TESTS.read_text()] == []
+    assert [name for name in BY_THE_RECONCILER if f'"{name}"' not in WHOLE_TESTS.read_text()] == []
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -21,6 +21,8 @@ from trfakes.fake_cluster import Script, verdict
 from trfakes.harness import World, eventually, free_port
 from trfakes.store import Object
 
+pytestmark = pytest.mark.contract
+
 
 async def test_a_foreign_job_of_the_same_name_is_left_alone_and_named(world: World) -> None:
     foreign = world.store.create("jobs", {"metadata": {"name": "tire-prep-1"}, "spec": {"template": {}}})

@@ -13,6 +13,7 @@ from trfakes.builders import a_run
 from trfakes.fake_cluster import Script, verdict
 from trfakes.harness import World, eventually
 
+pytestmark = pytest.mark.contract
 WRITES_OF_A_RUN = 26  # an upper bound; numbers beyond the last write test a run without a restart
 
 

@@ -11,6 +11,8 @@ from trfakes.harness import World, eventually
 from trfakes.schema import crd_part, errors
 from trfakes.store import Object
 
+pytestmark = pytest.mark.contract
+
 
 async def test_a_run_ends_succeeded_with_its_results(world: World) -> None:
     await world.start_operator()

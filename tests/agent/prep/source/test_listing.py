@@ -14,6 +14,7 @@ from trainingrun_agent.config import AgentConfig, SplitRule
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.storage.s3 import open_store
 
+pytestmark = pytest.mark.contract
 KEYS = 100_000
 
 
