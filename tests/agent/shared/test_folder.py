@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from trainingrun_agent.errors import Outcome
-from trainingrun_agent.shared.documents import (
+from trainingrun_agent.shared.folder import Folder, UnsafeFileError
+from trainingrun_agent.shared.trainer_documents import (
     is_complete,
     read_done,
     read_progress,
     read_ready,
     ready_steps,
 )
-from trainingrun_agent.shared.folder import Folder, UnsafeFileError
 
 pytestmark = pytest.mark.contract
 SECRET = b"the agent's own credentials"

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from trainingrun_agent.errors import Outcome
-from trainingrun_agent.shared.documents import Done, TrainerProgress
 from trainingrun_agent.shared.liveness import Liveness
+from trainingrun_agent.shared.trainer_documents import Done, TrainerProgress
 from trainingrun_agent.stages.trainer_failure import failure
 from trainingrun_agent.stages.trainer_session import End
 

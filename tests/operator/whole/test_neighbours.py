@@ -245,8 +245,8 @@ async def test_progress_is_pulled_from_the_agent(world: World, script: Script) -
 async def test_progress_falls_back_to_the_log_until_the_agent_answers_again(
     world: World, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainingrun.engine.progress.FALLBACK_AFTER_SECONDS", 0.1)
-    monkeypatch.setattr("trainingrun.engine.progress.PULL_SECONDS", 0.1)
+    monkeypatch.setattr("trainingrun.engine.progress_puller.FALLBACK_AFTER_SECONDS", 0.1)
+    monkeypatch.setattr("trainingrun.engine.progress_puller.PULL_SECONDS", 0.1)
     monkeypatch.setattr("trainingrun.engine.reconciler.STATUS_SECONDS", 0.1)
     port = free_port()
     await world.start_operator(agent_port=port)

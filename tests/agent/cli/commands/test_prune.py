@@ -22,7 +22,7 @@ from trainingrun_agent.errors import UserError
 from trainingrun_agent.keys import BucketKeys, RunKeys
 from trainingrun_agent.storage import epochs, manifest, results
 from trainingrun_agent.storage.base import ObjectStore
-from trainingrun_agent.storage.folder import FolderStore
+from trainingrun_agent.storage.folder_store import FolderStore
 from trainingrun_agent.storage.s3 import S3Store
 from voc_data import jpeg, voc
 

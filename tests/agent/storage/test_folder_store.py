@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from trainingrun_agent.errors import DiskFull, NotFound, StageError, StorageRefused
-from trainingrun_agent.storage.folder import FolderStore
+from trainingrun_agent.storage.folder_store import FolderStore
 
 pytestmark = pytest.mark.contract
 SECRET = b"not yours"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trainingrun_agent.prep.image import boxes
+from trainingrun_agent.prep.image import box_repair
 from trainingrun_agent.prep.image.images import Header
 from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
 from voc_data import HEIGHT, WIDTH, Box
@@ -29,7 +29,7 @@ REPAIRED: dict[str, tuple[Box, Box | None, list[str]]] = {
 
 def repair(box: Box, scale: float = 1.0) -> tuple[Box | None, list[str]]:
     item = LabelledObject(7, "tire", *box)
-    made, found = boxes.repair(item, file="a.xml", width=WIDTH, height=HEIGHT, scale=scale)
+    made, found = box_repair.repair(item, file="a.xml", width=WIDTH, height=HEIGHT, scale=scale)
     assert all((finding.file, finding.index) == ("a.xml", 7) for finding in found)
     codes = [finding.code for finding in found]
     return (None if made is None else (made.xmin, made.ymin, made.xmax, made.ymax)), codes
@@ -70,7 +70,7 @@ def header(size: tuple[int, int], orientation: int) -> Header:
 def test_rotation_follows_the_labels(
     stored: tuple[int, int], orientation: int, labelled: tuple[int, int], expected: bool
 ) -> None:
-    assert boxes.rotates(header(stored, orientation), Annotation("", *labelled, ())) is expected
+    assert box_repair.rotates(header(stored, orientation), Annotation("", *labelled, ())) is expected
 
 
 @pytest.mark.parametrize(
@@ -80,5 +80,5 @@ def test_rotation_follows_the_labels(
 )
 def test_sizes_that_fit_no_way_are_refused(labelled: tuple[int, int], code: str) -> None:
     with pytest.raises(UnusableError) as caught:
-        boxes.rotates(header((160, 120), 1), Annotation("", *labelled, ()))
+        box_repair.rotates(header((160, 120), 1), Annotation("", *labelled, ()))
     assert caught.value.code == code
