@@ -268,7 +268,7 @@ class CannedServer:
 
 @pytest.fixture
 def canned_server() -> Iterator[CannedServer]:
-    """A server that answers as told."""
+    """A server with scripted answers."""
     server = CannedServer()
     yield server
     server.stop()

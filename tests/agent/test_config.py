@@ -1,4 +1,4 @@
-"""What a container is told: parsing, key prefixes, and clear ends when operator and agent do not fit."""
+"""Configuration of a container: parsing, key prefixes, and clear errors if operator and agent are not compatible."""
 
 from __future__ import annotations
 

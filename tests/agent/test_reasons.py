@@ -260,7 +260,7 @@ def test_the_table_is_plain_data() -> None:
 
 def test_a_reason_is_found_whatever_its_case() -> None:
     assert reasons.find("bucketnotfound") == reasons.find("BucketNotFound")
-    assert reasons.find("NoSuchReason") is None
+    assert reasons.find("NoSuchReason") == []
 
 
 BATCH = {"train.batchSize": 24, "train.learningRate": "0.004", "dataset.maxBadFiles": "1%"}

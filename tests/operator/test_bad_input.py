@@ -43,7 +43,7 @@ ARCHIVE = "zoo/ssd_inception_v2_coco_2018_01_28.tar.gz"
 
 
 @dataclass(frozen=True)
-class Told:
+class Shown:
     """What a user reads: the condition's reason, the Progress column, the message."""
 
     reason: str
@@ -51,10 +51,10 @@ class Told:
     message: str
 
 
-def told(play: Play, kind: str) -> Told:
+def shown_in(play: Play, kind: str) -> Shown:
     status = play.status
     text = re.sub("[0-9a-f]{64}", "<digest>", status["message"])
-    return Told(play.condition(kind)["reason"], status["progress"]["text"], text)
+    return Shown(play.condition(kind)["reason"], status["progress"]["text"], text)
 
 
 def played(error: StageError) -> Play:
@@ -71,7 +71,7 @@ def played(error: StageError) -> Play:
     return play
 
 
-def ending(error: StageError) -> str:
+def commands(error: StageError) -> str:
     """The commands at the end of the message."""
     return ENDINGS[error.entry.step]
 
@@ -202,8 +202,8 @@ def test_data_that_cannot_be_trained_on(
     with pytest.raises(StageError) as caught:
         prep.run()
     play = played(caught.value)
-    seen = told(play, "Succeeded")
-    assert seen.message == f"{what} {hint} {REPORT} {ending(caught.value)}"
+    seen = shown_in(play, "Succeeded")
+    assert seen.message == f"{what} {hint} {REPORT} {commands(caught.value)}"
     assert (seen.reason, play.condition("Prepared")["reason"]) == (reason, reason)
     assert seen.progress == f"Preparing: {reason}"
 
@@ -265,7 +265,9 @@ def test_weights_that_cannot_be_used(prep: Preparation, data: bytes, reason: str
     with Folder.open(prep.scratch) as scratch, pytest.raises(StageError) as caught:
         check_weights(prep.memory, uri, network="ssd_inception_v2", scratch=scratch, meter=meter)
     play = played(caught.value)
-    assert told(play, "Succeeded") == Told(reason, f"Preparing: {reason}", f"{what} {hint} {ending(caught.value)}")
+    assert shown_in(play, "Succeeded") == Shown(
+        reason, f"Preparing: {reason}", f"{what} {hint} {commands(caught.value)}"
+    )
 
 
 STORAGE = {
@@ -305,8 +307,8 @@ def test_storage_that_says_no(answer: tuple[int, str, str], reason: str, hint: s
     what = f"ListObjectsV2 on s3://detectors/runs/x/preflight/ at http://s3.storage:7070 failed: {status} {code}"
     what += f", {text}" if text else ""
     end = "" if text else "."
-    assert told(play, "Succeeded") == Told(reason, f"Preparing: {reason}", f"{what}{end} {hint} {AGAIN}")
-    assert told(play, "StorageReady").reason == reason
+    assert shown_in(play, "Succeeded") == Shown(reason, f"Preparing: {reason}", f"{what}{end} {hint} {AGAIN}")
+    assert shown_in(play, "StorageReady").reason == reason
     assert play.condition("StorageReady")["message"] == f"{what}{end} {hint}"
 
 
@@ -336,7 +338,7 @@ REFUSED: dict[str, tuple[RunBuilder, str, str]] = {
 def test_a_spec_that_policy_refuses(builder: RunBuilder, reason: str, what: str) -> None:
     play = Play(builder)
     play.step()
-    assert told(play, "Accepted") == Told(reason, reason, f"{what} {THEN}")
+    assert shown_in(play, "Accepted") == Shown(reason, reason, f"{what} {THEN}")
     assert play.condition("Accepted")["message"] == what
     assert play.created == []
 
@@ -361,7 +363,7 @@ def waiting_for_a_gpu(**fields: Any) -> tuple[Play, str]:
 def test_a_gpu_on_a_cluster_without_any_is_waited_for_with_the_cause() -> None:
     play, job = waiting_for_a_gpu()
     what = f"No node can run pod {job}-x1: {NO_GPU}."
-    assert told(play, "Trained") == Told(
+    assert shown_in(play, "Trained") == Shown(
         "PodUnschedulable", "Training: waiting (PodUnschedulable)", f"{what} {STEP} {STARTS}"
     )
     play.step(86400 * 30)
@@ -375,7 +377,7 @@ def test_a_gpu_that_does_not_come_by_the_deadline_ends_the_run() -> None:
         f"The pod of {job} did not start within spec.startDeadlineSeconds (60 s): "
         f"No node can run pod {job}-x1: {NO_GPU}."
     )
-    assert told(play, "Succeeded") == Told(
+    assert shown_in(play, "Succeeded") == Shown(
         "StartDeadlineExceeded",
         "Training: StartDeadlineExceeded",
         f"{what} {STEP} {AGAIN}",
@@ -391,7 +393,7 @@ def test_an_image_that_cannot_be_pulled_is_waited_for_with_the_cause() -> None:
     play.change_pod(job, containers={**pod.containers, "trainer": waiting("ImagePullBackOff", said)})
     play.step(3)
     what = f"Container trainer: ImagePullBackOff: {said}."
-    assert told(play, "Trained") == Told(
+    assert shown_in(play, "Trained") == Shown(
         "ImagePullFailed",
         "Training: waiting (ImagePullFailed)",
         f"{what} {IMAGE} {STARTS}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ def ids(page: Path) -> str:
 def anchors(text: str) -> set[str]:
     """Anchors that GitHub makes from the headings of a page."""
     titles = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
-    return {NOT_WORDS.sub("", title.lower()).replace(" ", "-") for title in titles}
+    counts = Counter(NOT_WORDS.sub("", title.lower()).replace(" ", "-") for title in titles)
+    return {f"{name}-{number}" if number else name for name, count in counts.items() for number in range(count)}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)
@@ -49,6 +51,51 @@ def test_links_lead_somewhere(page: Path) -> None:
         if not file.exists() or (anchor and anchor not in anchors(file.read_text())):
             broken.append(f"{target}#{anchor}")
     assert broken == []
+
+
+FILE = re.compile(r"(?<![\w./-])(?:[\w.-]+/)*[\w-]+\.(?:py|go|sh|toml|tpl|md)(?![\w-])")
+FOLDER = re.compile(r"`((?:operator|images|tests|docs|manifests|charts|prep)/[\w./-]*)`")
+PLACES = ("", "operator/trainingrun/", "images/agent/trainingrun_agent/", "tests/")
+ELSEWHERE = {
+    "NAME.py",
+    "model_main.py",
+    "grid_anchor_generator.py",
+    "env.sh",
+    "helm.sh",
+    "images/0001.jpg",
+    "images/0002.jpg",
+}
+"""Names to fill in, files that the demo writes or other projects have, and files of users."""
+
+
+def names_of_files(text: str) -> set[str]:
+    return {name for name in (*FILE.findall(text), *FOLDER.findall(text)) if not name.endswith(tuple(ELSEWHERE))}
+
+
+def exists(name: str, tracked: list[str]) -> bool:
+    """A path from the root or a usual place; a bare name of a file may be anywhere."""
+    return any((ROOT / place / name).exists() for place in PLACES) or any(path.endswith(f"/{name}") for path in tracked)
+
+
+@pytest.fixture(scope="module")
+def tracked() -> list[str]:
+    """All files of the repository."""
+    return [str(path.relative_to(ROOT)) for path in ROOT.rglob("*.*") if not path.is_relative_to(ROOT / ".git")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_files_that_a_page_names_exist(page: Path, tracked: list[str]) -> None:
+    assert [name for name in sorted(names_of_files(page.read_text())) if not exists(name, tracked)] == []
+
+
+def test_files_that_comments_name_exist(tracked: list[str]) -> None:
+    """Paths with a folder in docstrings and comments; those in tests are mostly of users' files."""
+    wrong = []
+    for folder in ("operator", "images", "manifests", "charts"):
+        for path in (ROOT / folder).rglob("*.py"):
+            named = [name for name in FILE.findall(path.read_text()) if not name.endswith(tuple(ELSEWHERE))]
+            wrong += [f"{path.name}: {name}" for name in named if not exists(name, tracked)]
+    assert wrong == []
 
 
 def test_example_objects_are_valid() -> None:
@@ -139,7 +186,7 @@ def test_the_table_of_sequences_is_what_is_done() -> None:
     text = (ROOT / "docs/user-guide.md").read_text()
     table = re.findall(r"^\| ((?:`[^`]+\.jpg` )+)\| (together|each by itself)\b", text, re.MULTILINE)
     assert len(table) > 12
-    for cell, told in table:
+    for cell, expected in table:
         names = re.findall("`([^`]+)`", cell)
         groups = {group_key(name, "sequence") for name in names}
-        assert len(groups) == (1 if told == "together" else len(names)), cell
+        assert len(groups) == (1 if expected == "together" else len(names)), cell

@@ -1,4 +1,4 @@
-"""The anchors that the report tells of against those that the Object Detection API makes from the pipeline.config."""
+"""The anchors in the report compared with those that the Object Detection API makes from the pipeline.config."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a training ends early in real TensorFlow 1.14: told to, or because its numbers are none any more."""
+"""How a training ends early in real TensorFlow 1.14: on SIGTERM, or because its numbers became NaN."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ FILE = "events.out.tfevents.1700000000.host"
 
 
 class Counting:
-    """Counts requests, and fails when told to."""
+    """Counts requests, and fails when a test asks for it."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""Preparation as a whole: layout, determinism, reuse, and being told to stop."""
+"""Preparation as a whole: layout, determinism, reuse, and SIGTERM."""
 
 from __future__ import annotations
 

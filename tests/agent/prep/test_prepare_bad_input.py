@@ -74,7 +74,7 @@ def fill(prep: Preparation) -> None:
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The report, and the numbers of the verdict."""
     prep = Preparation(tmp_path_factory.mktemp("scratch"))
     fill(prep)
@@ -82,40 +82,40 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {**prep.document("report.json"), "made": made}
 
 
-def codes(told: dict[str, Any], file: str) -> set[str]:
+def codes(report: dict[str, Any], file: str) -> set[str]:
     """What is said of a file."""
-    return {finding["code"] for finding in told["findings"] if finding["file"] == path(file)}
+    return {finding["code"] for finding in report["findings"] if finding["file"] == path(file)}
 
 
-def test_everything_usable_is_used(told: dict[str, Any]) -> None:
-    assert told["made"].train_images == len(USABLE) + len(MENDED) + 1
-    assert told["errors"] == len(BAD_IMAGES) + len(BAD_LABELS)
-    assert told["made"].max_boxes_per_image == 150
+def test_everything_usable_is_used(report: dict[str, Any]) -> None:
+    assert report["made"].train_images == len(USABLE) + len(MENDED) + 1
+    assert report["errors"] == len(BAD_IMAGES) + len(BAD_LABELS)
+    assert report["made"].max_boxes_per_image == 150
 
 
 @pytest.mark.parametrize("name", USABLE)
-def test_usable(told: dict[str, Any], name: str) -> None:
-    found = codes(told, f"usable/{name}.jpg") | codes(told, f"usable/{name}.xml")
+def test_usable(report: dict[str, Any], name: str) -> None:
+    found = codes(report, f"usable/{name}.jpg") | codes(report, f"usable/{name}.xml")
     assert found <= {"FormatMismatch", "ImageAnimated"}
 
 
 @pytest.mark.parametrize("name", MENDED)
-def test_mended(told: dict[str, Any], name: str) -> None:
-    assert codes(told, f"mended/{name}.xml") == {MENDED[name][1]}
+def test_mended(report: dict[str, Any], name: str) -> None:
+    assert codes(report, f"mended/{name}.xml") == {MENDED[name][1]}
 
 
 @pytest.mark.parametrize("name", BAD_IMAGES)
-def test_bad_image(told: dict[str, Any], name: str) -> None:
-    assert codes(told, f"image/{name}.jpg") == {BAD_IMAGES[name][1]}
+def test_bad_image(report: dict[str, Any], name: str) -> None:
+    assert codes(report, f"image/{name}.jpg") == {BAD_IMAGES[name][1]}
 
 
 @pytest.mark.parametrize("name", BAD_LABELS)
-def test_bad_labels(told: dict[str, Any], name: str) -> None:
-    assert codes(told, f"labels/{name}.xml") == {BAD_LABELS[name][1]}
+def test_bad_labels(report: dict[str, Any], name: str) -> None:
+    assert codes(report, f"labels/{name}.xml") == {BAD_LABELS[name][1]}
 
 
 def test_the_same_on_the_wire(
-    told: dict[str, Any], prep: Preparation, s3_config: AgentConfig, s3_store: S3Store
+    report: dict[str, Any], prep: Preparation, s3_config: AgentConfig, s3_store: S3Store
 ) -> None:
     prep.memory.objects.clear()
     fill(prep)
@@ -123,6 +123,6 @@ def test_the_same_on_the_wire(
         s3_store.put(key, data)
     prep.store = s3_store
     made = prep.run()
-    assert made.train_images == told["made"].train_images
+    assert made.train_images == report["made"].train_images
     report = json.loads(s3_store.get(f"ml/datasets/{made.digest}/report.json", max_bytes=4 << 20))
-    assert report["findings"] == told["findings"]
+    assert report["findings"] == report["findings"]

@@ -102,7 +102,9 @@ def done(outcome: Outcome) -> Done:
         pytest.param(
             {"done": done(Outcome.INTERRUPTED), "stall_reason": "it hung"}, Outcome.STALLED, "it hung", id="probe"
         ),
-        pytest.param({"done": done(Outcome.INTERRUPTED)}, Outcome.INTERRUPTED, "what happened", id="only it was told"),
+        pytest.param(
+            {"done": done(Outcome.INTERRUPTED)}, Outcome.INTERRUPTED, "what happened", id="only it got SIGTERM"
+        ),
         pytest.param({}, Outcome.CRASH, "without done.json at step 5 of 30 while training", id="crash"),
         pytest.param({"last": None}, Outcome.CRASH, "before its first sign of life", id="crash at once"),
     ],

@@ -141,6 +141,16 @@ def test_a_later_attempt_believes_the_result(images: S3Store, make_context: Call
     assert _document(images, "prepared.json")["epoch"] == 1
 
 
+def test_a_result_holds_no_sentences_and_a_later_attempt_shows_them_again(
+    images: S3Store, make_context: Callable[[S3Store], StageContext]
+) -> None:
+    images.put("tire/images/train/0.xml", LABEL.replace("<xmax>40", "<xmax>99").format(name="0.jpg").encode())
+    first = verdict_of(prep, make_context(images))
+    assert first.numbers["topFindings"][0].startswith("train: 0.xml object 0: BoxClipped: ")
+    assert "topFindings" not in _document(images, "prepared.json")["numbers"]
+    assert verdict_of(prep, make_context(images)).numbers == {**first.numbers, "reused": True}
+
+
 @pytest.mark.parametrize("lost", ["manifest", "shard", "cut shard"])
 def test_a_result_whose_objects_are_gone_is_made_again(
     images: S3Store, make_context: Callable[[S3Store], StageContext], lost: str

@@ -64,8 +64,8 @@ class Listener:
 def listen() -> Iterator[Callable[..., Listener]]:
     started: list[Listener] = []
 
-    def start(*told: Any, certificate: Path | None = None) -> Listener:
-        started.append(Listener(*told, certificate=certificate))
+    def start(*arguments: Any, certificate: Path | None = None) -> Listener:
+        started.append(Listener(*arguments, certificate=certificate))
         return started[-1]
 
     yield start

@@ -1,4 +1,4 @@
-"""Names that lead to the pod itself or to its cloud's metadata: no connection is made, and the user is told why."""
+"""Names that resolve to the pod itself or to its cloud's metadata: no connection is made, and the error says why."""
 
 from __future__ import annotations
 

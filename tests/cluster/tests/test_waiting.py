@@ -1,4 +1,4 @@
-"""Waiting: "not there yet" is waited for, everything else is told at once, and a time-out shows what was last seen."""
+"""Waiting: "not there yet" is waited for, other errors end the wait at once, and a time-out shows the last answer."""
 
 from __future__ import annotations
 

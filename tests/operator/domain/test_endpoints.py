@@ -63,10 +63,10 @@ def test_a_local_address_is_refused_in_every_spelling(endpoint: str, pattern: st
 
 @pytest.mark.parametrize("endpoint", [*MALFORMED.split(), "http://s3.good\n", " http://s3.good", "http://s3 .good"])
 def test_what_clients_could_read_differently_is_refused(endpoint: str) -> None:
-    told = refusal(endpoint)
-    assert told.reason.name == "InvalidEndpoint"
-    assert told.message.startswith(f"spec.storage.endpoint: {endpoint!r} has ") or (
-        told.message == f"spec.storage.endpoint: {endpoint!r} is not http://host[:port] or https://host[:port]."
+    found = refusal(endpoint)
+    assert found.reason.name == "InvalidEndpoint"
+    assert found.message.startswith(f"spec.storage.endpoint: {endpoint!r} has ") or (
+        found.message == f"spec.storage.endpoint: {endpoint!r} is not http://host[:port] or https://host[:port]."
     )
 
 
@@ -139,9 +139,9 @@ def test_a_pattern_covers_what_it_says_and_no_more(pattern: str, endpoint: str, 
 
 
 def test_an_endpoint_outside_the_list_is_refused() -> None:
-    told = refusal("http://s3.good.evil.com", "http://s3.good*", "https://aws.example")
-    assert (told.reason.name, told.waits) == ("ForbiddenByPolicy", False)
-    assert told.full == (
+    found = refusal("http://s3.good.evil.com", "http://s3.good*", "https://aws.example")
+    assert (found.reason.name, found.waits) == ("ForbiddenByPolicy", False)
+    assert found.full == (
         "spec.storage.endpoint: 'http://s3.good.evil.com' is not allowed here; allowed: http://s3.good*, "
         "https://aws.example. Create a new TrainingRun with an allowed value, or ask your platform team to extend "
         "policy.endpoints of the operator's Helm values."

@@ -63,8 +63,8 @@ def test_the_agent_says_which_step_helps(claim: dict[str, str], end: str) -> Non
 
 
 def test_a_hint_about_the_next_attempt_is_not_shown_when_there_is_none() -> None:
-    told = failed("interrupted", hint="Nothing to do: the next attempt follows.", nextStep={"kind": "wait"})
-    assert told == f"This happened too often: find out what keeps ending the pods. {AGAIN}"
+    message = failed("interrupted", hint="Nothing to do: the next attempt follows.", nextStep={"kind": "wait"})
+    assert message == f"This happened too often: find out what keeps ending the pods. {AGAIN}"
 
 
 def test_a_hint_that_was_left_out_is_made_from_the_field() -> None:
@@ -77,8 +77,8 @@ def test_a_hint_that_was_left_out_is_made_from_the_field() -> None:
 def test_the_operator_adds_values_that_the_agent_does_not_know() -> None:
     claim = {"kind": "newRun", "field": "prep.scratch"}
     hint = "Create a new TrainingRun with a higher spec.prep.scratch."
-    told = failed("diskFull", stage=Stage.PREP, hint=hint, nextStep=claim)
-    assert told == f"{hint} It is 20Gi now: try 40Gi. {CREATE}"
+    message = failed("diskFull", stage=Stage.PREP, hint=hint, nextStep=claim)
+    assert message == f"{hint} It is 20Gi now: try 40Gi. {CREATE}"
 
 
 # Verdicts of agents that know no next step.
@@ -98,9 +98,9 @@ OLDER = {
 
 @pytest.mark.parametrize(("outcome", "end"), OLDER.items())
 def test_without_a_next_step_the_outcome_decides(outcome: str, end: str) -> None:
-    told = failed(outcome)
-    assert told.endswith(f". {end}")
-    assert len(told) > len(end) + 20
+    message = failed(outcome)
+    assert message.endswith(f". {end}")
+    assert len(message) > len(end) + 20
     if outcome != "interrupted":
         assert failed(outcome, hint="Do this.") == f"Do this. {end}"
 
@@ -138,10 +138,10 @@ MEMORY: dict[str, tuple[str, Stage, RunBuilder, str]] = {
 def test_out_of_memory_names_the_limit_and_one_to_try(
     container: str, stage: Stage, builder: RunBuilder, change: str
 ) -> None:
-    told = killed(container, stage=stage, builder=builder)
+    message = killed(container, stage=stage, builder=builder)
     what = f"Container {container} of pod tire-{stage}-2-x1 was killed because it ran out of memory."
     end = CREATE if stage is Stage.PREP else WITH_DATA
-    assert told == f"{what} Create a new TrainingRun with {change} {end}"
+    assert message == f"{what} Create a new TrainingRun with {change} {end}"
 
 
 def test_the_limit_of_the_agent_beside_the_trainer_is_not_the_users() -> None:
@@ -150,8 +150,8 @@ def test_the_limit_of_the_agent_beside_the_trainer_is_not_the_users() -> None:
 
 def test_an_eviction_for_scratch_names_its_size() -> None:
     full = {"reason": "Evicted", "message": 'Usage of EmptyDir volume "shared" exceeds the limit "20Gi".'}
-    told = killed("", **full)
-    assert told.endswith(f"Create a new TrainingRun with spec.train.scratch: 40Gi (now 20Gi). {WITH_DATA}")
+    message = killed("", **full)
+    assert message.endswith(f"Create a new TrainingRun with spec.train.scratch: 40Gi (now 20Gi). {WITH_DATA}")
 
 
 @pytest.mark.parametrize(
@@ -226,5 +226,5 @@ def test_twice_a_quantity(quantity: str, twice: str) -> None:
 
 
 def test_each_retry_needs_a_higher_number() -> None:
-    told = failed("stalled", builder=a_run().spec(retry=4))
-    assert told.endswith('\'{"spec":{"retry":5}}\'')
+    message = failed("stalled", builder=a_run().spec(retry=4))
+    assert message.endswith('\'{"spec":{"retry":5}}\'')

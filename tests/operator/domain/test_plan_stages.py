@@ -149,24 +149,24 @@ def test_an_outage_told_by_the_agent_shows_and_ends() -> None:
 def test_the_address_of_a_checkpoint_goes_with_the_checkpoint() -> None:
     play = Play()
     pod = play.start_pod(play.play_to(Stage.TRAIN))
-    told = {"podUID": pod.uid, "phase": "training"}
-    play.progress = {**told, "checkpointStep": 50, "checkpointURI": "s3://detectors/50/"}
+    of_pod = {"podUID": pod.uid, "phase": "training"}
+    play.progress = {**of_pod, "checkpointStep": 50, "checkpointURI": "s3://detectors/50/"}
     play.step(1)
-    play.progress = {**told, "checkpointStep": 100}
+    play.progress = {**of_pod, "checkpointStep": 100}
     play.step(1)
     assert play.status["training"] == {"checkpointStep": 100}
 
 
 @pytest.mark.parametrize(
-    ("outcome", "told", "text"),
+    ("outcome", "fields", "text"),
     [
         ("storageRefused", {"reason": "BucketNotFound"}, "Preparing: BucketNotFound"),
         ("userError", {"reason": "TooManyBadFiles", "message": "2 bad files" * 50}, "Preparing: TooManyBadFiles"),
     ],
 )
-def test_a_long_message_stays_out_of_the_table(outcome: str, told: dict[str, str], text: str) -> None:
+def test_a_long_message_stays_out_of_the_table(outcome: str, fields: dict[str, str], text: str) -> None:
     play = Play()
-    play.end_pod(play.play_to(Stage.PREP), outcome, **told)
+    play.end_pod(play.play_to(Stage.PREP), outcome, **fields)
     play.step(1)
     assert play.status["phase"] == "Failed"
     assert play.status["progress"]["text"] == text

@@ -105,7 +105,7 @@ class TrainerSession:
         self.lock.stop_waiting()
 
     def end(self) -> End:
-        """The end of a trainer that went away during the fetch."""
+        """How a trainer ended that stopped while its input was downloaded."""
         return self._end(gone=True)
 
     @property

@@ -21,7 +21,7 @@ def test_a_finding_is_explained_with_an_example(shell: Shell, name: str) -> None
 def test_a_reason_is_explained_with_its_next_step(shell: Shell) -> None:
     ended = shell.run("explain", "bucketnotfound")
     assert (ended.code, ended.err) == (0, "")
-    assert ended.out.startswith("BucketNotFound\n\n**storageRefused.** ")
+    assert ended.out.startswith("BucketNotFound\n\n**Agent: storageRefused.** ")
     assert "**What to do.** " in ended.out
 
 
@@ -32,10 +32,11 @@ def test_a_kill_for_memory_is_explained(shell: Shell) -> None:
 
 
 def test_a_reason_of_the_operator_is_explained_too(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = {"name": "NodeOnFire", "meaning": "The node burns.", "message": "<message>", "hint": "Call 112."}
+    entry = {"name": "NodeOnFire", "raisedBy": "operator", "outcome": "ended", "meaning": "The node burns."}
+    entry |= {"message": "<message>", "hint": "Call 112."}
     monkeypatch.setattr(reasons, "_of_operator", lambda: (entry,))
     assert shell.run("explain", "nodeonfire").out == (
-        "NodeOnFire\n\n**operator.** The node burns.\n\n**What to do.** Call 112.\n"
+        "NodeOnFire\n\n**Operator: a pod ended.** The node burns.\n\n**What to do.** Call 112.\n"
     )
     assert "  NodeOnFire" in shell.run("explain").out
 
@@ -43,6 +44,13 @@ def test_a_reason_of_the_operator_is_explained_too(shell: Shell, monkeypatch: py
 def test_a_name_that_is_both_is_explained_twice(shell: Shell) -> None:
     text = shell.run("explain", "ImageUnreadable").out
     assert text.count("ImageUnreadable\n\n") == 2
+
+
+def test_a_reason_of_both_operator_and_agent_is_explained_by_both(shell: Shell) -> None:
+    text = shell.run("explain", "unknownnetwork").out
+    assert text.count("UnknownNetwork\n\n") == 2
+    assert "**Agent: userError.** The agent knows no configuration" in text
+    assert "**Operator: not accepted.** This version of the operator does not know the network." in text
 
 
 def test_options_stand_for_fields(shell: Shell) -> None:

@@ -1,4 +1,4 @@
-"""Images that are there twice: told once each, wherever they are, and kept."""
+"""Duplicate images: each is reported once, wherever it is, and kept."""
 
 from __future__ import annotations
 

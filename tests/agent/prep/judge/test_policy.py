@@ -1,4 +1,4 @@
-"""Bad data: what is skipped, what is refused, and what the user is told."""
+"""Bad data: what is skipped, what is refused, and what the message says."""
 
 from __future__ import annotations
 

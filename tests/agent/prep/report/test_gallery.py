@@ -30,14 +30,14 @@ def wanted(monkeypatch: pytest.MonkeyPatch) -> list[Wanted]:
     return found
 
 
-def of(wanted: Sequence[Wanted], group: str) -> list[Wanted]:
+def in_group(wanted: Sequence[Wanted], group: str) -> list[Wanted]:
     return sorted((one for one in wanted if one.group == group), key=lambda one: one.path)
 
 
 def test_a_finding_is_shown_with_its_box_marked(prep: Preparation, wanted: list[Wanted]) -> None:
     prep.add("t1", xml=voc([labelled(), labelled(box=(-16, 12, 80, 60))]))
     prep.run()
-    [one] = of(wanted, "BoxClipped")
+    [one] = in_group(wanted, "BoxClipped")
     assert (one.split, one.path) == ("train", "t1.jpg")
     assert one.caption.startswith("object 1: 'tire' (xmin, ymin, xmax, ymax) = (-16, 12, 80, 60)")
     assert [box.marked for box in one.boxes] == [False, True]
@@ -54,7 +54,7 @@ def test_what_cannot_be_trained_is_shown_as_far_as_it_can(prep: Preparation, wan
     prep.add("other size", xml=voc(size=(320, 240)))
     prep.add("zebra", xml=voc([labelled("zebra")]))
     prep.run()
-    shown = {group: [(one.path, len(one.boxes)) for one in of(wanted, group)] for group in prep.codes()}
+    shown = {group: [(one.path, len(one.boxes)) for one in in_group(wanted, group)] for group in prep.codes()}
     assert shown == {
         "ImageWithoutAnnotation": [("unlabelled.jpg", 0)],
         "AnnotationMalformed": [("malformed.jpg", 0)],
@@ -69,7 +69,7 @@ def test_a_turned_image_is_shown_as_it_was_labelled(prep: Preparation, wanted: l
     exif[0x0112] = 6
     prep.add("t1", encoded(picture(seed="turned"), exif=exif), voc([labelled(box=(12, 16, 60, 80))], size=(120, 160)))
     prep.run()
-    [one] = [one for one in of(wanted, "class:tire") if one.path == "t1.jpg"]
+    [one] = [one for one in in_group(wanted, "class:tire") if one.path == "t1.jpg"]
     assert one.upright
     assert one.boxes[0].corners == pytest.approx((0.1, 0.1, 0.5, 0.5))
 
@@ -78,8 +78,10 @@ def test_examples_are_the_first_and_bounded(prep: Preparation, wanted: list[Want
     for number in range(20):
         prep.add(f"b{number:02d}", xml=voc([labelled(box=(-5, 1, 50, 60))]))
     prep.run()
-    assert [one.path for one in of(wanted, "BoxClipped")] == [f"b{number:02d}.jpg" for number in range(module.PER_CODE)]
-    assert len(of(wanted, "class:tire")) == module.PER_CLASS
+    assert [one.path for one in in_group(wanted, "BoxClipped")] == [
+        f"b{number:02d}.jpg" for number in range(module.PER_CODE)
+    ]
+    assert len(in_group(wanted, "class:tire")) == module.PER_CLASS
 
 
 def test_an_image_that_is_gone_by_then_is_left_blank(

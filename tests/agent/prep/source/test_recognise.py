@@ -272,11 +272,11 @@ def test_a_file_that_changes_while_it_is_read_spoils_the_data_set(
 def test_stops_while_labels_are_read(coco_lab: Preparation, monkeypatch: pytest.MonkeyPatch) -> None:
     download = coco_lab.memory.download
 
-    def told(key: str, path: Any, **rest: Any) -> str:
+    def recorded(key: str, path: Any, **rest: Any) -> str:
         coco_lab.stop.set()
         return download(key, path, **rest)
 
-    monkeypatch.setattr(coco_lab.memory, "download", told)
+    monkeypatch.setattr(coco_lab.memory, "download", recorded)
     with pytest.raises(Interrupted):
         coco_lab.run()
     assert list(coco_lab.scratch.iterdir()) == []

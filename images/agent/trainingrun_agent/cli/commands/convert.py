@@ -27,7 +27,7 @@ SCRATCH = ".scratch-"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The data, where to write, and which reports to write."""
+    """Add the data, where to write, and which reports to write."""
     options.add_data(parser)
     parser.add_argument(
         "--out",

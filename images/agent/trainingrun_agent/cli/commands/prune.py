@@ -35,7 +35,7 @@ _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=
 
 
 def age(text: str) -> timedelta:
-    """`30d`, `24h` or `2w`."""
+    """Parse an age such as `30d`, `24h` or `2w`."""
     found = re.fullmatch(r"(\d{1,5})([hdw])", text)
     if not found:
         raise argparse.ArgumentTypeError(f"{text!r} is not an age such as 24h, 30d or 8w")

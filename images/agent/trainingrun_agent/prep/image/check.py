@@ -113,8 +113,8 @@ class Checker:
         as_it_was = picture.data is source.data
         digest = sha256.hexdigest() if as_it_was else hashlib.sha256(picture.data).hexdigest()
         encoded = record(picture, kept, name=path, labelled_size=size, ids=self._ids, sha256=digest)
-        prints = (sha256.digest()[:16], picture.look)
-        return Checked(path, encoded, tuple(findings), seen, tuple(kept), size, *prints, usable=True)
+        fingerprints = (sha256.digest()[:16], picture.look)
+        return Checked(path, encoded, tuple(findings), seen, tuple(kept), size, *fingerprints, usable=True)
 
     def _repaired(
         self, file: str, annotation: Annotation, size: tuple[int, int], findings: list[Finding]

@@ -156,11 +156,11 @@ DOCUMENTS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize(("document", "told"), DOCUMENTS.values(), ids=DOCUMENTS)
-def test_every_section_is_there_whatever_is_missing(document: dict[str, Any], told: str) -> None:
+@pytest.mark.parametrize(("document", "text"), DOCUMENTS.values(), ids=DOCUMENTS)
+def test_every_section_is_there_whatever_is_missing(document: dict[str, Any], text: str) -> None:
     tree = parsed(document)
     assert headings(tree) == EVERYTHING
-    assert told in words(tree)
+    assert text in words(tree)
 
 
 def test_without_any_split_what_was_found_is_told() -> None:

@@ -1,4 +1,4 @@
-"""The same pictures labelled in every format give the same records, recognised without being told."""
+"""The same pictures labelled in every format give the same records, which is recognised automatically."""
 
 from __future__ import annotations
 
