@@ -12,10 +12,10 @@ from typing import Any
 
 from trainingrun_agent.context import StageContext
 from trainingrun_agent.reasons.pods import STOPPED_WHILE_FETCHING
-from trainingrun_agent.shared.documents import Done, TrainerProgress, read_done, read_progress
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.shared.liveness import Liveness
 from trainingrun_agent.shared.lock import TrainerLock
+from trainingrun_agent.shared.trainer_documents import Done, TrainerProgress, read_done, read_progress
 from trainingrun_agent.stopping import raise_if_stopped
 
 TURN_SECONDS = 0.2

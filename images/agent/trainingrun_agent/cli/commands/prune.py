@@ -100,7 +100,7 @@ def _open(arguments: Namespace) -> ObjectStore:
         from trainingrun_agent.cli.bucket import open_bucket
 
         return open_bucket(arguments)
-    from trainingrun_agent.storage.folder import FolderStore
+    from trainingrun_agent.storage.folder_store import FolderStore
 
     if not arguments.folder.is_dir():
         raise UsageError(f"--folder {arguments.folder}: no such folder")
