@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, Optional
 import tensorflow as tf
 
 from trainingrun_trainer.outcomes import TrainerError
-from trainingrun_trainer.shared_folder import ProgressWriter, SharedFolder
+from trainingrun_trainer.shared_folder import READY, ProgressWriter, SharedFolder
 
 LOG_SECONDS = 10.0
 EXTRACTORS = ("FeatureExtractor/", "FirstStageFeatureExtractor/", "SecondStageFeatureExtractor/")
@@ -106,7 +106,6 @@ class PretrainedHook(tf.train.SessionRunHook):
                 "userError",
                 "PretrainedMismatch",
                 f"The weights of model.pretrained fit none of the {len(wanted)} variables of the feature extractor.",
-                "Use weights that were trained with the same network as model.network.",
             )
 
 
@@ -154,16 +153,16 @@ class CheckpointListener(tf.train.CheckpointSaverListener):
 
 def announce_checkpoint(folder: SharedFolder, model_dir: str, step: int) -> None:
     """Write ready/<step>.json with the names and sizes of the files of a checkpoint: the agent uploads them."""
-    os.makedirs(folder.path("ready"), exist_ok=True)
+    os.makedirs(folder.path(READY), exist_ok=True)
     prefix = folder.path(model_dir, f"model.ckpt-{step}")
     paths = [prefix + ".index", *sorted(glob.glob(glob.escape(prefix) + ".data-*"))]
     files = [{"name": os.path.basename(path), "size": os.path.getsize(path)} for path in paths]
-    folder.write(f"ready/{step:08d}.json", {"step": step, "files": files})
+    folder.write(f"{READY}/{step:08d}.json", {"step": step, "files": files})
 
 
 def diverged(what: str, step: int, folder: SharedFolder) -> TrainerError:
     """The error for a training that cannot recover; its message begins with `what` and names the last checkpoint."""
-    ready = folder.path("ready")
+    ready = folder.path(READY)
     saved = [int(name[: -len(".json")]) for name in os.listdir(ready)] if os.path.isdir(ready) else []
     earlier = [saved_step for saved_step in saved if saved_step < step]
     last = (
@@ -175,5 +174,4 @@ def diverged(what: str, step: int, folder: SharedFolder) -> TrainerError:
         "diverged",
         "Diverged",
         f"{what} at step {step}; {last}.",
-        "Lower train.learningRate, or look for wrong boxes in the data report.",
     )

@@ -1,0 +1,108 @@
+"""The wrapper of the trainer, without TensorFlow: lock, signs of life, and an account of every end."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+PATIENCE = 120.0  # seconds for a start of Python on a busy machine
+CONTRACTS = Path(__file__).parents[2] / "images" / "contracts"
+
+
+def check(document: dict[str, Any], contract: str) -> None:
+    schema = json.loads((CONTRACTS / f"{contract}.schema.json").read_text())
+    Draft202012Validator(schema).validate(document)
+
+
+def test_nothing_fetched_ends_quietly(shared: Any) -> None:
+    shared.write("fetch-failed.json", {"contractVersion": 1, "reason": "NotFound", "message": "no data"})
+    code, log = shared.end_of(shared.start("train"), seconds=PATIENCE)
+    assert code == 0, log
+    assert not (shared.root / "done.json").exists()
+    assert (shared.root / "trainer.started").exists()
+
+
+def test_the_lock_is_held_from_before_the_start_is_told_until_the_end(shared: Any) -> None:
+    process = shared.start("train")
+    shared.wait_for("trainer.started", process, seconds=PATIENCE)
+    with (shared.root / "trainer.lock").open() as handle:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        process.kill()
+        process.wait(timeout=PATIENCE)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_signs_of_life_come_while_it_waits_and_sigterm_ends_the_wait(shared: Any) -> None:
+    process = shared.start("train")
+    shared.wait_for("progress.json", process, seconds=PATIENCE)
+    progress = shared.read("progress.json")
+    check(progress, "shared-progress")
+    assert progress["phase"] == "waiting"
+    process.send_signal(signal.SIGTERM)
+    code, log = shared.end_of(process, seconds=PATIENCE)
+    assert code == 1, log
+    done = shared.read("done.json")
+    check(done, "shared-done")
+    assert done["outcome"] == "interrupted"
+    assert "_wait_for_spec" in (shared.root / "stacks.txt").read_text()
+
+
+@pytest.mark.parametrize("command", ["train", "export"])
+def test_an_image_without_tensorflow_says_so(shared: Any, command: str) -> None:
+    shared.write("spec.json", {"contractVersion": 1})
+    code, log = shared.end_of(shared.start(command), seconds=PATIENCE)
+    assert code == 1
+    done = shared.read("done.json")
+    check(done, "shared-done")
+    assert done["outcome"] == "crash"
+    assert "tensorflow" in done["message"]
+    assert "Traceback" in log
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "reason"),
+    [
+        pytest.param(OSError(errno.ENOSPC, "x"), "diskFull", "DiskFull", id="ENOSPC"),
+        pytest.param(RuntimeError("/m/x.tmp; No space left on device"), "diskFull", "DiskFull", id="disk full in TF"),
+        pytest.param(MemoryError(), "outOfMemory", "OutOfMemory", id="host memory"),
+        pytest.param(RuntimeError("OOM when allocating tensor"), "outOfMemory", "DeviceOutOfMemory", id="GPU memory"),
+        pytest.param(RuntimeError("NaN loss during training."), "diverged", "Diverged", id="NaN"),
+        pytest.param(RuntimeError("maximum box coordinate value is larger"), "userError", "BoxOutsideImage", id="box"),
+        pytest.param(ValueError("Unable to decode bytes as JPEG"), "userError", "ImageUnreadable", id="image"),
+        pytest.param(RuntimeError("Did not find any input files"), "userError", "RecordsUnreadable", id="no records"),
+        pytest.param(RuntimeError("corrupted record at 12"), "userError", "RecordsUnreadable", id="damaged record"),
+        pytest.param(TypeError("a bytes-like object is required"), "userError", "LabelMapRefused", id="label map"),
+        pytest.param(ValueError("m is not a valid checkpoint"), "userError", "CheckpointUnreadable", id="checkpoint"),
+        pytest.param(ValueError("Assign requires shapes"), "userError", "CheckpointMismatch", id="other classes"),
+        pytest.param(RuntimeError("CUDNN_STATUS_INTERNAL_ERROR"), "gpuUnfit", "GPUUnfit", id="cuDNN"),
+        pytest.param(KeyError("what"), "crash", "Exception", id="anything else"),
+    ],
+)
+def test_every_error_gets_an_outcome_and_a_reason(error: Exception, outcome: str, reason: str) -> None:
+    from trainingrun_trainer.outcomes import classify
+
+    document = classify(error).document()
+    assert (document["outcome"], document["reason"]) == (outcome, reason)
+    check({**document, "contractVersion": 1}, "shared-done")
+
+
+def test_time_of_advance_moves_with_the_work_only(tmp_path: Path) -> None:
+    from trainingrun_trainer.shared_folder import ProgressWriter, SharedFolder
+
+    progress = ProgressWriter(SharedFolder(str(tmp_path)), interval=0.01)
+    progress.advance(phase="training", step=3, loss=None)
+    progress.start()
+    progress.stop()
+    first = json.loads((tmp_path / "progress.json").read_text())
+    check(first, "shared-progress")
+    assert (first["step"], "loss" in first) == (3, False)
+    assert first["lastAdvance"] <= first["updated"]
+    assert not list(tmp_path.glob("*.tmp"))
