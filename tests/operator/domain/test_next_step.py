@@ -158,7 +158,7 @@ def test_an_eviction_for_scratch_names_its_size() -> None:
     ("train", "end"),
     [
         ({"image": "trainer:1"}, f"another spec.train.image (now trainer:1): a TrainingRun trainer image. {WITH_DATA}"),
-        ({}, f"images.trainer of the operator's Helm values. After that, try again: {PATCH}"),
+        ({}, f"Then create a new TrainingRun: this one keeps its images. {CREATE}"),
     ],
     ids=["own image", "the operator's image"],
 )
