@@ -60,6 +60,8 @@ def _case_of(reason: Reason, *, run: Run) -> Reason:
 def _with_values(hint: str, change: _Change, *, known: Mapping[str, _Change]) -> str:
     """Complete an agent's hint with what the operator alone knows of the field, or replace a hint that was left out."""
     ours = known.get(change.path)
+    if ours and ours.path != change.path:
+        return f"Create a new TrainingRun with {ours.text}."
     if not hint:
         return f"Create a new TrainingRun with {(change if change.to_try or not ours else ours).text}."
     if change.now or not ours or not ours.now:
@@ -76,8 +78,9 @@ class _Changes:
     resolved: Mapping[str, Any]
 
     def by_path(self) -> Mapping[str, _Change]:
-        found = (self._memory(), self._scratch(), self._batch())
-        return {change.path: change for change in found if change}
+        found = {change.path: change for change in (self._scratch(), self._batch()) if change}
+        # Agents name the limit. Where the spec has none, another field is to be raised.
+        return {**found, f"{self.stage}.pod.resources.limits.memory": self._memory()}
 
     def texts(self) -> dict[str, str]:
         """Values for the hints of the table of reasons."""

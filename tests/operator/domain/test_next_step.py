@@ -81,6 +81,13 @@ def test_the_operator_adds_values_that_the_agent_does_not_know() -> None:
     assert message == f"{hint} It is 20Gi now: try 40Gi. {CREATE}"
 
 
+def test_without_a_memory_limit_no_higher_limit_is_asked_for() -> None:
+    claim = {"kind": "newRun", "field": "train.pod.resources.limits.memory"}
+    hint = "Create a new TrainingRun with a higher spec.train.pod.resources.limits.memory."
+    told = failed("outOfMemory", hint=hint, nextStep=claim)
+    assert told == f"Create a new TrainingRun with spec.train.pod.resources.requests.memory: 8Gi (now 4Gi). {WITH_DATA}"
+
+
 # Verdicts of agents that know no next step.
 OLDER = {
     "userError": CREATE,
