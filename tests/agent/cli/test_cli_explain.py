@@ -21,22 +21,24 @@ def test_a_finding_is_explained_with_an_example(shell: Shell, name: str) -> None
 def test_a_reason_is_explained_with_its_next_step(shell: Shell) -> None:
     ended = shell.run("explain", "bucketnotfound")
     assert (ended.code, ended.err) == (0, "")
-    assert ended.out.startswith("BucketNotFound\n\n**storageRefused.** ")
+    assert ended.out.startswith("BucketNotFound\n\nThe storage server has no bucket of this name")
+    assert " Outcome: storageRefused.\n" in ended.out
     assert "**What to do.** " in ended.out
 
 
 def test_a_kill_for_memory_is_explained(shell: Shell) -> None:
     ended = shell.run("explain", "oomkilled")
     assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith("OOMKilled\n\nA container of the pod was killed")
     assert "Create a new TrainingRun with spec.train.pod.resources.limits.memory: 2Gi (now 1Gi)" in ended.out
+    assert "**In another case.** The operator sets the memory limit of container agent" in ended.out
 
 
 def test_a_reason_of_the_operator_is_explained_too(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = {"name": "NodeOnFire", "meaning": "The node burns.", "message": "<message>", "hint": "Call 112."}
+    entry = {"name": "NodeOnFire", "outcome": "ended", "raisedBy": "operator", "meaning": "The node burns."}
+    entry |= {"message": "<message>", "hint": "Call 112.", "cases": []}
     monkeypatch.setattr(reasons, "_of_operator", lambda: (entry,))
-    assert shell.run("explain", "nodeonfire").out == (
-        "NodeOnFire\n\n**operator.** The node burns.\n\n**What to do.** Call 112.\n"
-    )
+    assert shell.run("explain", "nodeonfire").out == ("NodeOnFire\n\nThe node burns.\n\n**What to do.** Call 112.\n")
     assert "  NodeOnFire" in shell.run("explain").out
 
 

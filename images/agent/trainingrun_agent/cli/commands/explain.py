@@ -1,6 +1,7 @@
 """`trainingrun explain`: what a code of a finding, or a reason of a TrainingRun's end, means and what to do.
 
-Invariant: the text is that of docs/findings.md and docs/reasons.md, in the terms of the command line.
+Invariant: the text is that of docs/findings.md and docs/reasons.md. Findings are explained in the terms of the command
+line, reasons in those of a TrainingRun.
 """
 
 from __future__ import annotations
@@ -80,16 +81,21 @@ def _reasons() -> Table:
     from trainingrun_agent import reasons
 
     summaries = {name: _first(meaning) for name, meaning in sorted(reasons.meanings().items())}
-    return Table("Reasons why a stage ended", summaries, lambda name: _reason(reasons.find(name) or {"name": name}))
+    return Table(
+        "Reasons of conditions and Events of a TrainingRun", summaries, lambda name: _reason(reasons.find(name) or {})
+    )
 
 
 def _reason(entry: Mapping[str, Any]) -> str:
-    lines = [entry["name"], "", f"**{entry.get('outcome', 'operator')}.** {entry['meaning']}"]
-    for case in (entry, *entry.get("cases", ())):
-        if case["message"] not in {"", UNKNOWN_MESSAGE}:
+    failed = entry["raisedBy"] != "operator" and entry["outcome"] != "succeeded"
+    lines = [entry["name"], "", entry["meaning"] + (f" Outcome: {entry['outcome']}." if failed else "")]
+    for case in (entry, *entry["cases"]):
+        has_message = case["message"] not in {"", UNKNOWN_MESSAGE}
+        if has_message:
             lines += ["", f"**Message.** {case['message']}"]
         if case["hint"]:
-            lines += ["", f"**What to do.** {case['hint']}"]
+            title = "What to do" if case is entry or has_message else "In another case"
+            lines += ["", f"**{title}.** {case['hint']}"]
     return "\n".join(lines)
 
 
