@@ -63,7 +63,7 @@ UNKNOWN_NETWORK: Final = _refused(
     "UnknownNetwork",
     "This version of the operator does not know the network.",
     step=Step.NEW_RUN,
-    hint="Create a new TrainingRun with one of these as spec.model.network.",
+    hint="Create a new TrainingRun whose spec.model.network is one of the networks in the message.",
     fields=("model.network",),
 )
 PRETRAINED_RUN_NOT_FOUND: Final = _refused(
@@ -96,7 +96,7 @@ CHILD_REFUSED: Final = _refused(
 )
 TENSORBOARD_REFUSED: Final = _refused(
     "TensorBoardRefused",
-    "An Event: the API server refuses TensorBoard's Deployment or Service. The run goes on without.",
+    "An Event: the API server refuses TensorBoard's Deployment or Service. The run continues without TensorBoard.",
     step=Step.WAIT,
     hint="Free some quota, or ask your platform team to allow Deployments and Services; the operator tries again every "
     "minute. spec.tensorboard.enabled: false switches TensorBoard off.",
@@ -117,8 +117,8 @@ POD_UNSCHEDULABLE: Final = _waiting(
 IMAGE_PULL_FAILED: Final = _waiting(
     "ImagePullFailed",
     "The node cannot pull an image of the pod.",
-    hint="If the name is wrong, create a new TrainingRun with another spec.train.image. Else push the image, or ask "
-    "your platform team to check images and imagePullSecrets of the operator's Helm values.",
+    hint="If the name is wrong, create a new TrainingRun with another spec.train.image. Otherwise push the image, or "
+    "ask your platform team to check images and imagePullSecrets of the operator's Helm values.",
     fields=("train.image",),
 )
 SECRET_MISSING: Final = _waiting(
@@ -159,7 +159,7 @@ OOM_KILLED: Final = _ended(
     fields=("stage.pod.resources.limits.memory", "stage.pod.resources.requests.memory", "train.batchSize"),
 )
 OOM_KILLED_AGENT: Final = OOM_KILLED.case(
-    "The limit of container agent is the operator's own: give your platform team this message.",
+    "The operator sets the memory limit of container agent: give your platform team this message.",
     step=Step.PLATFORM,
     fields=(),
 )
@@ -207,7 +207,7 @@ NO_VERDICT: Final = _ended(
 )
 TRAINER_NEVER_STARTED: Final = _ended(
     "TrainerNeverStarted",
-    "The container of the trainer or exporter ended before it began to work.",
+    "The container of the trainer or exporter ended before it started to work.",
     step=Step.NEW_RUN,
     hint="Create a new TrainingRun with another spec.train.image (now {image}): a TrainingRun trainer image.",
     fields=("train.image",),
@@ -240,7 +240,7 @@ SUSPENDED: Final = Reason(
 )
 RETRY: Final = _progress("Retry", "spec.retry was raised: the failed run goes on with fresh budgets.")
 USABLE: Final = _progress("Usable", "The last attempt could use the storage.")
-WARNING: Final = _progress("Warning", "The storage can be used, but for what the message says.")
+WARNING: Final = _progress("Warning", "The storage can be used, with the limitation that the message names.")
 COMPLETED: Final = _progress("Completed", "The stage, or the run, has ended with its results in the bucket.")
 SUCCEEDED: Final = _progress("Succeeded", "The run has ended with all results.")
 FAILED: Final = _progress("Failed", "The run has failed: the condition Succeeded has the reason and the next step.")

@@ -47,7 +47,7 @@ DIVERGED = _reason(
     Outcome.DIVERGED,
     Step.NEW_RUN,
     hint="{lower[train.learningRate]}; also look for wrong boxes in the data report.",
-    meaning="The loss became infinite or no number. Mostly the learning rate is too high for the batch size.",
+    meaning="The loss became infinite or NaN. Usually the learning rate is too high for the batch size.",
     fields=("train.learningRate",),
     suggest=_third,
 )
@@ -119,7 +119,7 @@ GPU_NOT_USABLE = _reason(
     "GPUNotUsable",
     _GPU,
     Step.NEW_RUN,
-    hint="TensorFlow 1.14 (CUDA 10.0) serves GPUs up to Turing; for newer ones {change[train.image]}, with NVIDIA's"
+    hint="TensorFlow 1.14 (CUDA 10.0) supports GPUs up to Turing; for newer ones {change[train.image]}, with NVIDIA's"
     " TensorFlow 1.15. Else ask your platform team to check the node's driver.",
     meaning="A GPU was asked for, but TensorFlow sees none that it can use.",
     fields=("train.image",),
@@ -128,7 +128,7 @@ GPU_UNFIT = _reason(
     "GPUUnfit",
     _GPU,
     Step.NEW_RUN,
-    hint="{change[train.image]}: one whose TensorFlow serves this GPU.",
+    hint="{change[train.image]}: one whose TensorFlow supports this GPU.",
     meaning="TensorFlow started on the GPU and failed in CUDA or cuDNN.",
     fields=("train.image",),
 )
