@@ -64,7 +64,9 @@ def test_the_agents_own_command_line_has_the_same_commands(shell: Shell) -> None
 
 def test_ctrl_c_in_a_terminal_is_one_line(shell: Shell) -> None:
     os.mkfifo(shell.root / "names.txt")
-    argv = [sys.executable, "-m", "trainingrun_agent", "doctor", "images", "--classes-file", "names.txt"]
+    # As in a terminal, also when these tests are a background job: a shell starts those with SIGINT ignored.
+    argv = ["env", "--default-signal=INT", sys.executable, "-m", "trainingrun_agent"]
+    argv += ["doctor", "images", "--classes-file", "names.txt"]
     env = {**os.environ, "PYTHONPATH": str(AGENT)}
     process = subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     with process, (shell.root / "names.txt").open("wb"):  # which waits until it is opened there

@@ -16,6 +16,7 @@ from trfakes.builders import SETTINGS
 from trfakes.harness import free_port
 
 STOP_SECONDS = 30
+CLOSE_SECONDS = 0.25
 
 
 class LiveOperator:
@@ -46,4 +47,9 @@ class LiveOperator:
             patch.setattr("kubernetes.aio.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", self._kubeconfig)
             operator = Operator(settings, agent_port=self._agent_port)
             registry = make_registry(operator)
-            asyncio.run(kopf.operator(registry=registry, standalone=True, clusterwide=True, stop_flag=stop))
+            asyncio.run(_serve_until(stop, registry))
+
+
+async def _serve_until(stop: threading.Event, registry: kopf.OperatorRegistry) -> None:
+    await kopf.operator(registry=registry, standalone=True, clusterwide=True, stop_flag=stop)
+    await asyncio.sleep(CLOSE_SECONDS)  # aiohttp closes its connections in later turns of the loop
