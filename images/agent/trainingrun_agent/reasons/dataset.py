@@ -134,7 +134,7 @@ CLASS_LIST_MISMATCH = Reason(
     _USER,
     Step.NEW_RUN,
     message="{field[dataset.classes]} is {classes}, but {file} lists {names}",
-    hint="Class ids in YOLO labels are places in that list: {change[dataset.classes]}; or correct or delete"
+    hint="Class ids in YOLO labels are positions in that list: {change[dataset.classes]}; or correct or delete"
     " the file if it is not the list that the labels were made with, and {retry}.",
     meaning="YOLO labels hold numbers, and a list beside them gives the numbers other names than those asked for.",
     fields=("dataset.classes",),
