@@ -10,7 +10,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -110,14 +111,23 @@ def _lines() -> Iterator[str]:
     yield INTRODUCTION
     sections = [(title, about, sorted(entries, key=_name)) for title, about, entries in _sections()]
     yield from ("| about | reasons |", "|---|---|")
+    anchors = _anchors(entry["name"] for _, _, entries in sections for entry in entries)
     for title, _, entries in sections:
-        names = dict.fromkeys(entry["name"] for entry in entries)
-        yield f"| {title} | {' '.join(f'[`{name}`](#{name.lower()})' for name in names)} |"
+        links = " ".join(f"[`{entry['name']}`](#{next(anchors)})" for entry in entries)
+        yield f"| {title} | {links} |"
     yield ""
     for title, about, entries in sections:
         yield from (f"## {title}", "", about, "")
         for entry in entries:
             yield from _section(entry)
+
+
+def _anchors(names: Iterable[str]) -> Iterator[str]:
+    """The anchors of headings in their order; a name in both tables has two headings."""
+    seen: Counter[str] = Counter()
+    for name in names:
+        yield f"{name.lower()}-{seen[name]}" if seen[name] else name.lower()
+        seen[name] += 1
 
 
 def _name(entry: Entry) -> str:

@@ -19,7 +19,7 @@ CRD: Final = ROOT / "manifests" / "crd" / "trainingruns.trainingrun.dev.yaml"
 MODULE: Final = ROOT / "operator" / "trainingrun" / "api" / "status.py"
 HEAD: Final = '''"""The status of a TrainingRun as types, so that mypy finds a field that the CRD does not have.
 
-Every field may be missing, but for those that are marked `Required`: an older operator may not have written it.
+Every field may be missing, except those marked `Required`: an older operator may not have written it.
 Generated from {source} by {program}: change it there.
 """
 

@@ -1,9 +1,10 @@
-"""Fixtures for the agent's tests: configs, a clock that tests own, S3 on the wire, servers that misbehave."""
+"""Fixtures for the agent's tests: configs, a clock that tests own, S3 on the wire, a run in it, failing servers."""
 
 from __future__ import annotations
 
 import copy
 import json
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jsonschema import Draft202012Validator, FormatChecker
 from moto.server import ThreadedMotoServer
 
+from agent_run import Run, resolved_document, store_prepared
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig, Command, Paths, load
 from trainingrun_agent.storage.s3 import S3Store, open_store
@@ -195,6 +197,28 @@ def s3_store(s3_config: AgentConfig) -> S3Store:
     return open_store(s3_config, s3_config.resolved.storage.bucket)
 
 
+@pytest.fixture
+def run(moto_endpoint: str, fresh_bucket: str, tmp_path: Path) -> Iterator[Run]:
+    """A run in an empty bucket; trainers it started are gone afterwards."""
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    (credentials / "AWS_ACCESS_KEY_ID").write_text("testing")
+    (credentials / "AWS_SECRET_ACCESS_KEY").write_text("testing")
+    result = Run(tmp_path, resolved_document(moto_endpoint, fresh_bucket))
+    yield result
+    for process in result.trainers:
+        process.send_signal(signal.SIGCONT)
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def prepared(run: Run) -> Run:
+    """The run after its prep stage."""
+    store_prepared(run)
+    return run
+
+
 class CannedServer:
     """Answers every request with the next of `answers`, the last one over and over; keeps the requests."""
 
@@ -244,7 +268,7 @@ class CannedServer:
 
 @pytest.fixture
 def canned_server() -> Iterator[CannedServer]:
-    """A server that answers as told."""
+    """A server with scripted answers."""
     server = CannedServer()
     yield server
     server.stop()

@@ -1,6 +1,6 @@
 """Fixtures: a real API server with the CRD, functions to create and change objects, kubectl.
 
-Everything is a dry run but for objects that a change needs to start from.
+All requests are dry runs, except for objects that a test of changes starts from.
 """
 
 from __future__ import annotations

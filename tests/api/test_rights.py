@@ -46,7 +46,7 @@ ACCOUNT = f"system:serviceaccount:{SYSTEM}:{NAME}"
 MODES = ("cluster", "namespaced")
 # The operator reads the log of an unreachable agent after 20 s; all other settings are the image's.
 PROGRAM = (
-    "import sys; from trainingrun.engine import progress; progress.FALLBACK_AFTER_SECONDS = 1;"
+    "import sys; from trainingrun.engine import progress_puller; progress_puller.FALLBACK_AFTER_SECONDS = 1;"
     "from trainingrun.__main__ import main; sys.exit(main())"
 )
 PATIENCE = 180  # on a busy machine; on an idle one nothing takes ten

@@ -1,6 +1,6 @@
 """Runs with bad input on a real node, all at the same time: the exact messages in `kubectl get` and in the status.
 
-Each case starts at most one pod, that of prep. tests/unit/test_bad_input.py tests the messages of all other cases.
+Each case starts at most one pod, that of prep. tests/operator/test_bad_input.py tests the messages of all other cases.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Fine-tuning from the weights of another run or of a model zoo archive works; other weights are refused.
 
-The runs go on in parallel: a small network needs only one core. tests/trainer/test_trainer_tensorflow.py shows that
+The runs go on in parallel: a small network needs only one core. tests/trainer/test_tensorflow.py shows that
 the same number of steps without pretrained weights learns almost nothing.
 """
 

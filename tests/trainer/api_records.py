@@ -44,7 +44,7 @@ def decode(records: list, label_map: str) -> dict:
     with tf.Session() as session:
         session.run(tf.tables_initializer())
         for record in records:
-            values = {name: told(value) for name, value in session.run(tensors, {serialized: record}).items()}
+            values = {name: plain(value) for name, value in session.run(tensors, {serialized: record}).items()}
             features = tf.train.Example.FromString(record).features.feature
             found[features["image/filename"].bytes_list.value[0].decode()] = {
                 "tensors": values,
@@ -53,7 +53,7 @@ def decode(records: list, label_map: str) -> dict:
     return found
 
 
-def told(value: Any) -> dict:
+def plain(value: Any) -> dict:
     """Type, shape and content of a tensor: texts as they are, numbers by their bytes."""
     array = np.asarray(value)
     texts = array.dtype.kind in "OS"
@@ -84,11 +84,11 @@ def refusals(folder: Path) -> dict:
 
 
 def main(folder: Path) -> None:
-    """Convert, decode, tell."""
+    """Convert the records, decode them, and write what they hold."""
     convert(folder)
     label_map = str(folder / "label_map.pbtxt")
-    told_of = {name: decode(read(folder / name), label_map) for name in ("ours", "theirs")}
-    (folder / "decoded.json").write_text(json.dumps({**told_of, "refused": refusals(folder)}))
+    decoded = {name: decode(read(folder / name), label_map) for name in ("ours", "theirs")}
+    (folder / "decoded.json").write_text(json.dumps({**decoded, "refused": refusals(folder)}))
 
 
 if __name__ == "__main__":

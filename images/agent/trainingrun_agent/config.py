@@ -108,7 +108,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Model:
-    """spec.model."""
+    """The network and its pretrained weights, from spec.model."""
 
     network: str
     pretrained: Uri | None
@@ -138,7 +138,7 @@ class RunRef:
 
 @dataclass(frozen=True)
 class Resolved:
-    """resolved.json."""
+    """The content of resolved.json."""
 
     run: RunRef
     storage: Storage

@@ -108,7 +108,7 @@ class StageError(Exception):
         return made
 
     def with_more(self, more: Text) -> Self:
-        """The same error, with something behind its message."""
+        """The same error with text appended to its message."""
         made = copy.copy(self)
         made.more = (*self.more, more)
         return made
@@ -142,7 +142,7 @@ class ObjectTooLarge(StageError):
 
 
 class StorageRefused(StageError):
-    """Storage answered and said no: waiting does not help, somebody has to change something."""
+    """Storage refused a request: waiting does not help, something has to be changed."""
 
 
 class NotFound(StorageRefused):
@@ -185,7 +185,7 @@ class Superseded(StageError):
 
 
 class Interrupted(StageError):
-    """SIGTERM was seen; the next attempt goes on where this one stopped."""
+    """SIGTERM arrived; the next attempt continues where this one stopped."""
 
     def __init__(self, entry: Reason = INTERRUPTED, /, **values: object) -> None:
         super().__init__(entry, **values)

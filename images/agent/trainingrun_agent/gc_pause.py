@@ -1,4 +1,4 @@
-"""Pause Python's garbage collector while hundreds of thousands of lasting objects are made.
+"""Pause Python's garbage collector while hundreds of thousands of long-lived objects are made.
 
 Otherwise it searches all of them for cycles again and again. That took a third of the time of preparing 100,000
 images again, of which only a few had changed.

@@ -81,7 +81,7 @@ class BucketKeys:
         return f"{self.datasets}/failed"
 
     def failed_dataset(self, digest: str) -> str:
-        """Folder of one such report."""
+        """Folder of the report on data that cannot be used."""
         return f"{self.failed_datasets}/{digest}"
 
     def latest_shards(self, sources_digest: str) -> str:
@@ -141,7 +141,7 @@ class RunKeys:
         return f"{self.folder}/pipeline.config"
 
     def result(self, stage: Stage) -> str:
-        """The result of a stage."""
+        """Key of the result of a stage."""
         return f"{self.folder}/{_RESULTS[stage]}"
 
     def preflight(self, pod_uid: str) -> str:
@@ -150,11 +150,11 @@ class RunKeys:
 
     @property
     def epochs(self) -> str:
-        """Folder of the claims."""
+        """Folder of the claims of epochs."""
         return f"{self.folder}/epochs"
 
     def epoch(self, number: int) -> str:
-        """The claim of an epoch."""
+        """Key of the claim of an epoch."""
         return f"{self.epochs}/{number:04d}.json"
 
     def parse_epoch(self, key: str) -> int | None:
@@ -186,12 +186,12 @@ class Attempt:
 
     @property
     def last_step(self) -> str:
-        """How far the attempt got."""
+        """Key of the last step that the attempt recorded."""
         return f"{self.folder}/last.json"
 
     @property
     def stacks(self) -> str:
-        """Where a trainer that stalled stood."""
+        """Key of the stack traces of a stalled trainer."""
         return f"{self.folder}/stacks.txt"
 
     @property

@@ -25,13 +25,13 @@ logger = logging.getLogger("trainingrun_agent")
 
 
 class RedactingFormatter(logging.Formatter):
-    """`2026-01-31T12:00:00Z INFO text`."""
+    """Formats a line as `2026-01-31T12:00:00Z INFO text`, without secrets."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s")
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802, ARG002 - logging's
-        """RFC 3339 in UTC."""
+        """The time of a line in UTC, as in RFC 3339."""
         return rfc3339(datetime.fromtimestamp(record.created, UTC))
 
     def format(self, record: logging.LogRecord) -> str:

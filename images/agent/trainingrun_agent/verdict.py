@@ -33,7 +33,7 @@ class StageResult:
 
     @property
     def message(self) -> str:
-        """What was done."""
+        """What the stage has done, as a sentence."""
         return TRAININGRUN.fill_known(self.entry.message, self.values)
 
 

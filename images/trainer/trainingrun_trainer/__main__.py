@@ -14,6 +14,7 @@ import time
 import traceback
 from typing import Any, Dict, List, Optional
 
+from trainingrun_trainer import shared_folder
 from trainingrun_trainer.outcomes import TrainerError, classify
 from trainingrun_trainer.shared_folder import ProgressWriter, SharedFolder
 
@@ -29,7 +30,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     faulthandler.enable()
     faulthandler.register(signal.SIGQUIT, all_threads=True)
     # SIGTERM also ends a trainer that hangs, even in C code; the stacks written here show where it hung.
-    stacks = open(folder.path("stacks.txt"), "w")  # noqa: SIM115 - open until the process ends
+    stacks = open(folder.path(shared_folder.STACKS), "w")  # noqa: SIM115 - open until the process ends
     faulthandler.register(signal.SIGTERM, file=stacks, all_threads=True, chain=True)
     folder.lock()
     progress = ProgressWriter(folder)
@@ -45,7 +46,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     if done is None:
         print("Nothing to do: the agent could not download the data.", flush=True)
         return 0
-    folder.write("done.json", done)
+    folder.write(shared_folder.DONE, done)
     print("{outcome}: {message}".format(**done), flush=True)
     return 0 if done["outcome"] == "succeeded" else 1
 
@@ -91,9 +92,9 @@ def _import_tensorflow() -> None:
 
 def _wait_for_spec(folder: SharedFolder, progress: ProgressWriter, stop: threading.Event) -> Optional[Dict[str, Any]]:
     while True:
-        if folder.read("fetch-failed.json") is not None:
+        if folder.read(shared_folder.FETCH_FAILED) is not None:
             return None
-        spec = folder.read("spec.json")
+        spec = folder.read(shared_folder.SPEC)
         if spec is not None:
             return spec
         if stop.is_set():

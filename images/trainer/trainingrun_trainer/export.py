@@ -13,7 +13,7 @@ from object_detection.utils import label_map_util
 from trainingrun_trainer import gpu, pipeline_config, proof
 from trainingrun_trainer.outcomes import TrainerError
 from trainingrun_trainer.records import sample_examples
-from trainingrun_trainer.shared_folder import ProgressWriter, SharedFolder
+from trainingrun_trainer.shared_folder import EXPORT, ProgressWriter, SharedFolder
 
 # An export counts as broken when training had at least the first AP@.5 and the export has less than the second.
 GOOD_AP50, BROKEN_AP50 = 0.2, 0.02
@@ -47,7 +47,7 @@ def export(
     _compare_with_training(metrics["ap50"], spec.get("trainingAP50"))
     with open(os.path.join(scratch, "metrics.json"), "w") as handle:
         json.dump(metrics, handle, indent=2, sort_keys=True)
-    os.rename(scratch, folder.path("export"))
+    os.rename(scratch, folder.path(EXPORT))
     return {
         "outcome": "succeeded",
         "reason": "Completed",

@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, Optional
 import tensorflow as tf
 
 from trainingrun_trainer.outcomes import TrainerError
-from trainingrun_trainer.shared_folder import ProgressWriter, SharedFolder
+from trainingrun_trainer.shared_folder import READY, ProgressWriter, SharedFolder
 
 LOG_SECONDS = 10.0
 EXTRACTORS = ("FeatureExtractor/", "FirstStageFeatureExtractor/", "SecondStageFeatureExtractor/")
@@ -154,16 +154,16 @@ class CheckpointListener(tf.train.CheckpointSaverListener):
 
 def announce_checkpoint(folder: SharedFolder, model_dir: str, step: int) -> None:
     """Write ready/<step>.json with the names and sizes of the files of a checkpoint: the agent uploads them."""
-    os.makedirs(folder.path("ready"), exist_ok=True)
+    os.makedirs(folder.path(READY), exist_ok=True)
     prefix = folder.path(model_dir, f"model.ckpt-{step}")
     paths = [prefix + ".index", *sorted(glob.glob(glob.escape(prefix) + ".data-*"))]
     files = [{"name": os.path.basename(path), "size": os.path.getsize(path)} for path in paths]
-    folder.write(f"ready/{step:08d}.json", {"step": step, "files": files})
+    folder.write(f"{READY}/{step:08d}.json", {"step": step, "files": files})
 
 
 def diverged(what: str, step: int, folder: SharedFolder) -> TrainerError:
     """The error for a training that cannot recover; its message begins with `what` and names the last checkpoint."""
-    ready = folder.path("ready")
+    ready = folder.path(READY)
     saved = [int(name[: -len(".json")]) for name in os.listdir(ready)] if os.path.isdir(ready) else []
     earlier = [saved_step for saved_step in saved if saved_step < step]
     last = (

@@ -10,6 +10,17 @@ from typing import Any, Dict, Optional
 MAX_DOCUMENT_BYTES = 1 << 20
 CONTRACT_VERSION = 1
 
+# Names in the folder, as in images/contracts/README.md; spec.json names all other files.
+SPEC = "spec.json"
+FETCH_FAILED = "fetch-failed.json"
+PROGRESS = "progress.json"
+READY = "ready"
+EXPORT = "export"
+DONE = "done.json"
+STACKS = "stacks.txt"
+LOCK = "trainer.lock"
+STARTED = "trainer.started"
+
 
 class SharedFolder:
     """Reads and writes the documents of one shared folder."""
@@ -43,9 +54,9 @@ class SharedFolder:
 
         The kernel releases the lock when this process ends, however it ends.
         """
-        handle = os.open(self.path("trainer.lock"), os.O_RDWR | os.O_CREAT, 0o660)
+        handle = os.open(self.path(LOCK), os.O_RDWR | os.O_CREAT, 0o660)
         fcntl.flock(handle, fcntl.LOCK_EX)
-        with open(self.path("trainer.started"), "w"):
+        with open(self.path(STARTED), "w"):
             pass
         return handle
 
@@ -84,6 +95,6 @@ class ProgressWriter:
         with self._lock:
             document = dict(self._fields, updated=time.time())
         try:
-            self._folder.write("progress.json", document)
+            self._folder.write(PROGRESS, document)
         except OSError as error:  # progress is not worth ending a training for, for example on a full disk
             print(f"progress.json cannot be written: {error}", flush=True)

@@ -1,6 +1,6 @@
 """What an entry of the table of reasons holds: what a reason means, and which step helps.
 
-Invariant: the step can be taken. The spec cannot change after creation, but for `MUTABLE`, so a changed field is a step
+Invariant: the step can be taken. After creation only the fields in `MUTABLE` can change, so a changed field is a step
 of kind `newRun` only.
 """
 

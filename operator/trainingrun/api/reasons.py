@@ -63,7 +63,7 @@ UNKNOWN_NETWORK: Final = _refused(
     "UnknownNetwork",
     "This version of the operator does not know the network.",
     step=Step.NEW_RUN,
-    hint="Create a new TrainingRun whose spec.model.network is one of the networks in the message.",
+    hint="Create a new TrainingRun with one of the networks in the message as spec.model.network.",
     fields=("model.network",),
 )
 PRETRAINED_RUN_NOT_FOUND: Final = _refused(
@@ -182,7 +182,7 @@ JOB_GONE: Final = _ended("JobGone", "The Job of the attempt was deleted.", step=
 NODE_LOST: Final = _ended("NodeLost", "The node of the pod does not answer any more.", step=Step.WAIT)
 NODE_SHUTDOWN: Final = _ended("NodeShutdown", "The node of the pod was shut down.", step=Step.WAIT)
 SHUTDOWN: Final = _ended("Shutdown", "The node of the pod was shut down.", step=Step.WAIT)
-TERMINATED: Final = _ended("Terminated", "The node of the pod was shut down in order.", step=Step.WAIT)
+TERMINATED: Final = _ended("Terminated", "The node of the pod was shut down gracefully.", step=Step.WAIT)
 PREEMPTED: Final = _ended(
     "PreemptionByScheduler", "The scheduler ended the pod to make room for one of higher priority.", step=Step.WAIT
 )
@@ -240,7 +240,7 @@ SUSPENDED: Final = Reason(
 )
 RETRY: Final = _progress("Retry", "spec.retry was raised: the failed run goes on with fresh budgets.")
 USABLE: Final = _progress("Usable", "The last attempt could use the storage.")
-WARNING: Final = _progress("Warning", "The storage can be used, with the limitation that the message names.")
+WARNING: Final = _progress("Warning", "The storage can be used, with the restriction in the message.")
 COMPLETED: Final = _progress("Completed", "The stage, or the run, has ended with its results in the bucket.")
 SUCCEEDED: Final = _progress("Succeeded", "The run has ended with all results.")
 FAILED: Final = _progress("Failed", "The run has failed: the condition Succeeded has the reason and the next step.")
@@ -249,7 +249,13 @@ TRAINED: Final = _progress("Trained", "An Event: the last checkpoint is in the b
 EXPORTED: Final = _progress("Exported", "An Event: the model is in the bucket.")
 STAGE_DONE: Final[Mapping[Stage, Reason]] = {Stage.PREP: PREPARED, Stage.TRAIN: TRAINED, Stage.EXPORT: EXPORTED}
 
-UNKNOWN: Final = Reason("Unknown", Group.ENDED, "A pod gave no reason, or one that cannot be one.", None, ends_run=True)
+UNKNOWN: Final = Reason(
+    "Unknown",
+    Group.ENDED,
+    "A pod gave no reason, or a text that cannot be the reason of a condition.",
+    None,
+    ends_run=True,
+)
 
 
 def _table() -> Mapping[str, tuple[Reason, ...]]:

@@ -1,6 +1,6 @@
 """The status of a TrainingRun as types, so that mypy finds a field that the CRD does not have.
 
-Every field may be missing, but for those that are marked `Required`: an older operator may not have written it.
+Every field may be missing, except those marked `Required`: an older operator may not have written it.
 Generated from manifests/crd/trainingruns.trainingrun.dev.yaml by manifests/status_types.py: change it there.
 """
 

@@ -38,7 +38,7 @@ class Running:
     """The pod runs; its state may change by itself `recheck_after` seconds from now."""
 
     pod: PodView
-    ending: bool = False
+    terminating: bool = False
     recheck_after: float | None = None
 
 
@@ -69,7 +69,7 @@ def assess(evidence: Evidence, *, now: datetime, lost_after: float) -> State:
     if never_started is not None:
         return Ended(never_started, delete_job=True)
     if job is None or job.deleting or pod.deletion_at:
-        return Running(pod, ending=True, recheck_after=_until_lost(pod, now=now, after=lost_after))
+        return Running(pod, terminating=True, recheck_after=_until_lost(pod, now=now, after=lost_after))
     if pod.phase == "Pending":
         return Waiting(cause_of(job, pod, hints=dict(evidence.hints), now=now))
     container_ended = any(c.state == "terminated" for c in pod.containers.values())

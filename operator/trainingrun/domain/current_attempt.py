@@ -83,7 +83,7 @@ def _end_for_suspension(context: StageContext, number: int, *, job: JobView | No
 
 def _show_running(context: StageContext, state: Running, *, report: Mapping[str, Any]) -> None:
     show_progress(context.draft, context.stage, report=report)
-    message = "The attempt is ending." if state.ending else "The attempt is running."
+    message = "The attempt is ending." if state.terminating else "The attempt is running."
     context.set_not_done(reason=reasons.RUNNING, message=message)
     context.decision.pull_progress = state.pod
     if state.recheck_after:

@@ -15,7 +15,7 @@ from trainingrun.api.names import Phase, Stage
 from trainingrun.api.reason import Reason
 from trainingrun.api.run import Run
 from trainingrun.api.status import Dataset, Export, Progress, StageAttempts, StageTimings, Status, Training
-from trainingrun.domain.next_step import NextStep, ending
+from trainingrun.domain.next_step import NextStep, commands
 from trainingrun.domain.texts import cut, sentences
 
 # Together these keep the whole status below 8 KiB.
@@ -143,7 +143,7 @@ class Draft:
 
     def fail(self, *, reason: Reason, message: str, step: NextStep, phase: Phase | None = None) -> None:
         """End the run as failed, showing `phase`; the message ends with the next step and its commands."""
-        end = sentences(cut(step.hint, MAX_HINT)) + f" {ending(self.run, step)}"
+        end = sentences(cut(step.hint, MAX_HINT)) + f" {commands(self.run, step)}"
         full = f"{sentences(cut(message, MAX_MESSAGE - len(end) - 2))} {end.lstrip()}"
         text = f"{phase}: {reason.name}" if phase else reason.name
         self._end(Phase.FAILED, succeeded=False, reason=reason, message=full, text=text)

@@ -20,7 +20,7 @@ class NextStep:
     hint: str = ""
 
 
-def ending(run: Run, step: NextStep) -> str:
+def commands(run: Run, step: NextStep) -> str:
     """Return the commands that the message of a failed run ends with."""
     if step.kind is Step.NEW_RUN:
         get = f"kubectl -n {run.namespace} get trainingrun {run.name} -o yaml | grep -v resourceVersion: > new.yaml"

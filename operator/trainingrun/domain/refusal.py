@@ -24,7 +24,7 @@ class NotAcceptedError(Exception):
 
     @property
     def step(self) -> NextStep:
-        """What helps."""
+        """The next step that can help."""
         return NextStep(self.reason.step or Step.NEW_RUN, self.reason.hint_with(setting=self.setting))
 
     @property

@@ -20,7 +20,7 @@ _NO_CAUSE: Final = {"", "ContainerCreating", "PodInitializing"}
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What an attempt waits for; `subject_uid` names an object whose warning Events would tell more."""
+    """What an attempt waits for; `subject_uid` is of the object whose warning Events may explain it."""
 
     reason: Reason
     message: str

@@ -19,7 +19,7 @@ from trainingrun.domain.observe import JobView, PodView
 from trainingrun.engine.cache import Cache
 from trainingrun.engine.health import Health
 from trainingrun.engine.lease import ScopeLease
-from trainingrun.engine.progress import ProgressPuller
+from trainingrun.engine.progress_puller import ProgressPuller
 from trainingrun.engine.reconciler import HEARTBEAT, Reconciler
 from trainingrun.engine.workqueue import WorkQueue
 from trainingrun.kube.client import Api

@@ -29,7 +29,7 @@ from trainingrun.domain.plan import plan
 from trainingrun.domain.texts import sentences
 from trainingrun.engine import metrics
 from trainingrun.engine.cache import Cache
-from trainingrun.engine.progress import ProgressPuller
+from trainingrun.engine.progress_puller import ProgressPuller
 from trainingrun.engine.workqueue import WorkQueue
 from trainingrun.kube import objects
 from trainingrun.kube.client import Api

@@ -47,7 +47,7 @@ async def create(api: Api, body: Mapping[str, Any]) -> dict[str, Any]:
 
 async def delete(api: Api, kind: str, *, namespace: str, name: str, uid: str) -> None:
     """Delete the object with this UID and what it owns; success if it is gone or its name belongs to another."""
-    # Background: Jobs orphan their pods unless told not to.
+    # Background: otherwise the deletion of a Job orphans its pods.
     body = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
     try:
         await api.call("DELETE", path(kind, namespace, name), body=body)

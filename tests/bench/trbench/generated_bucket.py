@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from trainingrun_agent.storage.base import ObjectInfo
-from trainingrun_agent.storage.folder import FolderStore
+from trainingrun_agent.storage.folder_store import FolderStore
 from trbench.photos import marked
 from trbench.timed_prepare import Outcome, list_only, prepare
 

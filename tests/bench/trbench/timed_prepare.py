@@ -28,7 +28,7 @@ from trainingrun_agent.prep.store.uploads import RECORD_ROLES
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage import manifest
 from trainingrun_agent.storage.base import ObjectStore
-from trainingrun_agent.storage.folder import FolderStore
+from trainingrun_agent.storage.folder_store import FolderStore
 from trainingrun_agent.storage.manifest import Producer
 
 

@@ -1,6 +1,6 @@
 """Table of how the commands in README.md and docs/ are tested: one row per kind of command, the first match counts.
 
-Invariant: tests/unit/test_documented_commands.py fails for a command that matches no row, so none stays untested.
+Invariant: tests/repository/test_documented_commands.py fails for a command that matches no row, so none stays untested.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ ROWS: Final = (
     Row(r"kubectl config set-context ", Way.ELSEWHERE, "tests/api/test_situations.py"),
     Row(r"kubectl ", Way.RUN),
     Row(r"aws ", Way.RUN),
-    Row(r"trainingrun |pip install |docker run ", Way.ELSEWHERE, "tests/agent/cli/test_cli_documented.py"),
+    Row(r"trainingrun |pip install |docker run ", Way.ELSEWHERE, "tests/agent/cli/test_documented.py"),
 )
 PAGES: Final = (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")))
 SITUATIONS: Final = "situations.md"  # tests/api/test_situations.py runs the commands of this page

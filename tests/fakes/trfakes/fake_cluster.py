@@ -72,10 +72,10 @@ class FakeCluster:
         ours = change.plural == "jobs" and "trainingrun.dev/stage" in change.body["metadata"].get("labels", {})
         if not ours or change.kind != "ADDED" or self.script is None:
             return
-        ending = self.script(change.body)
-        if ending is not None:
+        verdict = self.script(change.body)
+        if verdict is not None:
             self.start(change.body)
-            self.end(change.body, ending)
+            self.end(change.body, verdict)
 
     def make_pod(self, job: Object, **status: Any) -> Object:
         """Create the pod of a Job, not scheduled yet."""
@@ -107,9 +107,9 @@ class FakeCluster:
             containerStatuses=[{"name": n, "state": {"running": {"startedAt": now}}} for n in names],
         )
 
-    def end(self, job: Object, ending: Mapping[str, Any], *, exit_code: int | None = None, reason: str = "") -> None:
-        """End the pod's containers, with `ending` as the agent's termination message, and the Job."""
-        failed = ending.get("outcome") != "succeeded"
+    def end(self, job: Object, verdict: Mapping[str, Any], *, exit_code: int | None = None, reason: str = "") -> None:
+        """End the pod's containers, with `verdict` as the agent's termination message, and the Job."""
+        failed = verdict.get("outcome") != "succeeded"
         now = self.store.now_text()
         terminated = {"exitCode": int(failed) if exit_code is None else exit_code, "finishedAt": now, "startedAt": now}
         meta = job["metadata"]
@@ -117,8 +117,8 @@ class FakeCluster:
         states = []
         for container in pod["spec"]["containers"]:
             state: dict[str, Any] = {**terminated, "reason": reason or ("Error" if failed else "Completed")}
-            if container["name"] == "agent" and ending:
-                state["message"] = json.dumps(ending)
+            if container["name"] == "agent" and verdict:
+                state["message"] = json.dumps(verdict)
             states.append({"name": container["name"], "state": {"terminated": state}})
         where = {"namespace": meta["namespace"]}
         phase = "Failed" if failed else "Succeeded"

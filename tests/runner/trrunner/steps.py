@@ -57,20 +57,19 @@ NOT_REAL = "not api and not node and not tensorflow"
 UNIT = Tier(
     "unit",
     (
-        "tests/unit",
-        "tests/agent/prep",
-        "tests/agent/pipeline",
-        "tests/agent/cli",
+        "tests/operator",
+        "tests/agent",
         "tests/trainer",
         "tests/images",
         "tests/cluster/tests",
+        "tests/repository",
     ),
-    NOT_REAL,
+    f"{NOT_REAL} and not contract",
     workers=3,
 )
 TIERS = (
     UNIT,
-    Tier("contract", ("tests/contract", "tests/agent/core", "tests/agent/transfer"), NOT_REAL, workers=3),
+    Tier("contract", ("tests/operator", "tests/agent"), "contract", workers=3),
     Tier("fuzz", ("tests/fuzz",), NOT_REAL, workers=2),
     Tier("chart", ("tests/chart",), NOT_REAL, ("chart tools",), workers=3, dist="loadfile"),
     Tier("api", ("tests/api", "tests/cluster/tests"), "api", ("binaries",), workers=2, dist="loadfile"),

@@ -24,13 +24,13 @@ class Folders:
 
     @property
     def paths(self) -> list[Path]:
-        """Each folder once."""
+        """The folders of all splits, each once."""
         sources = [self.train] if self.eval is None else [self.train, self.eval]
         return [Path(name) for name in dict.fromkeys(source.bucket for source in sources)]
 
 
 def folders(arguments: Namespace) -> Folders:
-    """Raises UsageError."""
+    """The folders that the arguments name. Raises UsageError."""
     _check_options(arguments)
     train = _checked(arguments.folder)
     evaluation = None

@@ -32,7 +32,7 @@ def check_files(arguments: Namespace, data: Folders) -> None:
 def write(result: Result, arguments: Namespace, terms: Terms) -> None:
     """Print the summary, and write the reports that were asked for. Raises UsageError."""
     stream = sys.stderr if arguments.json == STDOUT else sys.stdout
-    style = Style.of(stream)
+    style = Style.for_stream(stream)
     if result.report is not None:
         found_classes = result.found_classes is not None
         lines = summary.lines(
@@ -45,7 +45,7 @@ def write(result: Result, arguments: Namespace, terms: Terms) -> None:
 
 
 def exit_code(result: Result, fail_on: str) -> int:
-    """As --help says."""
+    """The exit code, as --help explains it."""
     refusal, report = result.refusal, result.report
     # Too many bad files is about findings, which --fail-on is for; other refusals are about the data as a whole.
     if report is None or (refusal is not None and refusal.entry is not TOO_MANY_BAD_FILES):

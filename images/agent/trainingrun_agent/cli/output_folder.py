@@ -14,7 +14,7 @@ from trainingrun_agent.cli.terminal import size
 from trainingrun_agent.keys import BucketKeys
 from trainingrun_agent.prep.prepare import PreparedDataset
 from trainingrun_agent.storage import manifest
-from trainingrun_agent.storage.folder import FolderStore
+from trainingrun_agent.storage.folder_store import FolderStore
 from trainingrun_agent.storage.manifest import Manifest, ManifestObject
 
 RECORDS = {"trainRecords": "train", "evalRecords": "eval"}

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trainingrun_agent.cli.class_names import names_in_labels
 from trainingrun_agent.cli.folders import Folders
+from trainingrun_agent.cli.names_in_labels import names_in_labels
 from trainingrun_agent.cli.terms import for_folders
 from trainingrun_agent.config import Dataset, GroupBy, Source, SplitRule
 from trainingrun_agent.errors import NotFound, UserError
@@ -22,7 +22,7 @@ from trainingrun_agent.prep.prepare import PreparedDataset, prepare
 from trainingrun_agent.prep.request import PrepareRequest
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.base import ObjectStore
-from trainingrun_agent.storage.folder import FolderStore
+from trainingrun_agent.storage.folder_store import FolderStore
 from trainingrun_agent.storage.manifest import Producer
 from trainingrun_agent.terms import Terms
 

@@ -100,7 +100,7 @@ class _TqdmBar:
 
 
 class _Lines:
-    """Lines for a log."""
+    """Progress as lines, for a log."""
 
     def __init__(self, stream: TextIO, clock: Clock) -> None:
         self._stream, self._clock = stream, clock
@@ -121,7 +121,7 @@ class _Lines:
             print(_line(document, speed), file=self._stream, flush=True)
 
     def close(self) -> None:
-        """Printed lines stay."""
+        """Do nothing: printed lines stay."""
 
 
 def _line(document: dict[str, Any], speed: float) -> str:

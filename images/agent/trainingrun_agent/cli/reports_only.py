@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import BinaryIO
 
-from trainingrun_agent.storage.folder import CHUNK, FolderStore
+from trainingrun_agent.storage.folder_store import CHUNK, FolderStore
 from trainingrun_agent.storage.streams import HashingReader
 
 

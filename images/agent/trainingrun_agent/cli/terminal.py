@@ -24,7 +24,7 @@ class Style:
         self._colours = colours
 
     @classmethod
-    def of(cls, stream: TextIO) -> Style:
+    def for_stream(cls, stream: TextIO) -> Style:
         """For what is written to `stream`."""
         wanted = "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
         return cls(colours=wanted and stream.isatty())
@@ -35,7 +35,7 @@ class Style:
 
 
 def size(count: float) -> str:
-    """Bytes as people read them."""
+    """A number of bytes with its unit, such as `1.2 MB`."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
@@ -44,7 +44,7 @@ def size(count: float) -> str:
 
 
 def count(number: int, noun: str, plural: str = "") -> str:
-    """`1 image` or `1,000 images`."""
+    """A number with its noun: `1 image` or `1,000 images`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 

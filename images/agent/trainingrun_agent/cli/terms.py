@@ -58,7 +58,7 @@ class CommandLineTerms(Terms):
         return f"{self.name(path)} {shlex.quote(self.value(value))}"
 
     def value(self, value: object) -> str:
-        """A value of an option."""
+        """A value as it is typed for an option."""
         return ",".join(map(str, value)) if is_list(value) else str(value)
 
 

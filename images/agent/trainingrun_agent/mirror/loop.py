@@ -12,7 +12,7 @@ from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import StageError
 from trainingrun_agent.keys import EVENT_FOLDERS
 from trainingrun_agent.mirror.copy import copy_new
-from trainingrun_agent.mirror.listing import EventListing
+from trainingrun_agent.mirror.event_listing import EventListing
 from trainingrun_agent.reasons.pods import STOPPED
 from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder

@@ -78,7 +78,7 @@ ssd {{
 
 
 def model(network: Network, *, num_classes: int, batch_norm_decay: float) -> str:
-    """Proto text of `model`."""
+    """Proto text of the message `model`."""
     convolution = (
         "activation: RELU_6 regularizer { l2_regularizer { weight: 0.00004 } } "
         "initializer { truncated_normal_initializer { stddev: 0.03 mean: 0.0 } } "

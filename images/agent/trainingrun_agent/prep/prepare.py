@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -187,7 +187,7 @@ def _open_labels(
     """Open the labels of each source until the stack is closed."""
     opened: dict[Split, OpenSource] = {}
     for split, source in request.sources.items():
-        listed = sources.pop(split)  # listings are large, and not needed any more
+        listed = sources.pop(split)  # frees a listing, which is large
         origin = _origin(request, split)
         labels = stack.enter_context(
             open_labels(
@@ -261,7 +261,7 @@ def _numbers(
 
 def _prepared(folder: DatasetFolder, dataset: Mapping[str, Any], terms: Terms, *, reused: bool) -> PreparedDataset:
     numbers = {name: value for name, value in dataset.items() if name not in ("classes", "maxBoxesPerImage")}
-    numbers["topFindings"] = list(_texts(dataset["topFindings"], terms))
+    numbers["topFindings"] = top_findings(dataset, terms)
     return PreparedDataset(
         digest=folder.digest,
         reused=reused,
@@ -273,9 +273,11 @@ def _prepared(folder: DatasetFolder, dataset: Mapping[str, Any], terms: Terms, *
     )
 
 
-def _texts(stored: Iterable[dict[str, Any]], terms: Terms) -> Iterator[str]:
-    """The findings that a manifest stores, as the verdict shows them."""
-    for document in stored:
+def top_findings(dataset: Mapping[str, Any], terms: Terms) -> list[str]:
+    """The first findings, as the verdict shows them, from what a manifest says about the data set."""
+    texts = []
+    for document in dataset.get("topFindings", ()):
         with suppress(*UNKNOWN_FINDING):  # of another version: the report is in the bucket all the same
             finding = Finding.from_json(document)
-            yield f"{finding.split}: {finding.line(terms)}"[:TOP_FINDING_TEXT]
+            texts.append(f"{finding.split}: {finding.line(terms)}"[:TOP_FINDING_TEXT])
+    return texts

@@ -41,13 +41,11 @@ def export(terms: Terms = TRAININGRUN) -> list[dict[str, Any]]:
     return [_export(name, terms) for name in sorted(cases())]
 
 
-def find(name: str, terms: Terms = TRAININGRUN) -> dict[str, Any] | None:
-    """A reason of the agent, the trainer or the operator as plain data; its case does not matter."""
+def find(name: str, terms: Terms = TRAININGRUN) -> list[dict[str, Any]]:
+    """The reasons of this name in the agent's and in the operator's table, as plain data; its case does not matter."""
     wanted = name.casefold()
-    ours = next((known for known in cases() if known.casefold() == wanted), None)
-    if ours is not None:
-        return _export(ours, terms)
-    return next((entry for entry in _of_operator() if str(entry["name"]).casefold() == wanted), None)
+    ours = [_export(known, terms) for known in cases() if known.casefold() == wanted]
+    return ours + [entry for entry in _of_operator() if str(entry["name"]).casefold() == wanted]
 
 
 def meanings() -> dict[str, str]:

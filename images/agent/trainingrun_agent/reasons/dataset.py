@@ -20,7 +20,7 @@ CLASS_NOT_FOUND = Reason(
     message="{field[dataset.classes]}: no object of class {classes} in {field[dataset.train]}; class names there:"
     " {names}",
     hint="Class names are case-sensitive: {change[dataset.classes]}; or correct the labels and {retry}.",
-    meaning="A class that was asked for is in no label of the training images. Nothing would be learned for it.",
+    meaning="No label of the training images has the class, so the network would learn nothing about it.",
     fields=("dataset.classes",),
 )
 CLASS_LOST = Reason(

@@ -28,9 +28,7 @@ ALREADY_EXPORTED = _success(
     "The export had ended in epoch {epoch}; nothing was left to do.",
     "An attempt before this one had exported and could not report it.",
 )
-STOPPED = _success(
-    "Stopped", "SIGTERM arrived.", "The mirror for TensorBoard was told to end; nobody reads its verdict."
-)
+STOPPED = _success("Stopped", "SIGTERM arrived.", "The mirror for TensorBoard got SIGTERM; nobody reads its verdict.")
 
 INTERRUPTED = Reason(
     "Interrupted",
@@ -38,7 +36,7 @@ INTERRUPTED = Reason(
     Step.WAIT,
     message="SIGTERM arrived before the data set was complete",
     hint="Nothing to do: the next attempt starts by itself.",
-    meaning="The pod was told to stop, as by an eviction, a drained node or a deletion. What was done so far is kept.",
+    meaning="The pod got SIGTERM, as when it is evicted or deleted, or its node drained. Finished work is kept.",
 )
 STOPPED_WHILE_FETCHING = INTERRUPTED.case(
     message="SIGTERM arrived during the fetch", hint="Nothing to do: the next attempt fetches again."
@@ -122,7 +120,7 @@ CONTRACT_MISMATCH = Reason(
     _CRASH,
     Step.PLATFORM,
     message="{problem}",
-    hint="Operator and agent do not fit together: ask your platform team to run both from the same release.",
+    hint="Operator and agent are not compatible: ask your platform team to run both from the same release.",
     meaning="The agent does not understand what the operator gave it.",
 )
 TRAINER_DIED = Reason(

@@ -47,7 +47,7 @@ DIVERGED = _reason(
     Outcome.DIVERGED,
     Step.NEW_RUN,
     hint="{lower[train.learningRate]}; also look for wrong boxes in the data report.",
-    meaning="The loss became infinite or NaN. Usually the learning rate is too high for the batch size.",
+    meaning="The loss became infinite or NaN. Mostly the learning rate is too high for the batch size.",
     fields=("train.learningRate",),
     suggest=_third,
 )
@@ -137,7 +137,7 @@ TERMINATED = _reason(
     Outcome.INTERRUPTED,
     Step.WAIT,
     hint="Nothing to do: the next attempt resumes from the newest checkpoint.",
-    meaning="The trainer was told to end and did so in order.",
+    meaning="The trainer got SIGTERM, saved a checkpoint and ended.",
 )
 EXCEPTION = _reason(
     "Exception",

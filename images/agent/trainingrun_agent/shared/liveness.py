@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 
 from trainingrun_agent.clock import Clock
-from trainingrun_agent.shared.documents import TrainerProgress
+from trainingrun_agent.shared.trainer_documents import TrainerProgress
 
 FROZEN_SECONDS = 60.0
 """Limit for a trainer that writes nothing: its progress.json is replaced every second by a separate thread."""

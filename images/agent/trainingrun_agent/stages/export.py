@@ -14,7 +14,7 @@ from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import StageError
 from trainingrun_agent.keys import manifest_of
 from trainingrun_agent.reasons.pods import ALREADY_EXPORTED, EXPORT_INCOMPLETE, EXPORTED, EXPORTER_DONE_TOO_EARLY
-from trainingrun_agent.shared.documents import Done
+from trainingrun_agent.shared.trainer_documents import Done
 from trainingrun_agent.stages.trainer_session import End, TrainerGoneError
 from trainingrun_agent.stages.trainer_stage import TrainerStage, trainer_stage
 from trainingrun_agent.storage import manifest as manifests

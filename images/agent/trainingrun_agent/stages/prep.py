@@ -16,7 +16,7 @@ from trainingrun_agent.errors import NotFound
 from trainingrun_agent.keys import folder_of
 from trainingrun_agent.log import logger
 from trainingrun_agent.pipeline.build import build_pipeline_config
-from trainingrun_agent.prep.prepare import PreparedDataset, prepare
+from trainingrun_agent.prep.prepare import PreparedDataset, prepare, top_findings
 from trainingrun_agent.prep.request import PrepareRequest
 from trainingrun_agent.reasons.pods import PREPARED, PREPARED_BEFORE
 from trainingrun_agent.reasons.storage import CONDITIONAL_WRITES_IGNORED
@@ -24,7 +24,11 @@ from trainingrun_agent.stages import pretrained_check
 from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage import documents, epochs, manifest, preflight, results
 from trainingrun_agent.storage.manifest import Producer
+from trainingrun_agent.terms import TRAININGRUN
 from trainingrun_agent.verdict import StageResult
+
+TEXTS = ("topFindings", "storageWarning")
+"""Numbers of the verdict that are sentences. They are not stored, so that no version shows the words of another."""
 
 
 def run(context: StageContext) -> StageResult:
@@ -36,7 +40,7 @@ def run(context: StageContext) -> StageResult:
         record.claimed(epochs.claim(context.out, resolved.run_keys, context.config.pod_uid, clock=context.clock))
         finished = _finished(context)
     if finished is not None:
-        record.numbers = {**finished["numbers"], "reused": True}
+        record.numbers = finished | _warned(warnings)
         return StageResult(PREPARED_BEFORE, {"images": _images(record.numbers)})
     with record.part("fetch"):
         pretrained_check.check_fits(context)
@@ -68,7 +72,7 @@ def _preflight(context: StageContext) -> tuple[str, ...]:
 
 
 def _finished(context: StageContext) -> dict[str, Any] | None:
-    """The result of an earlier attempt, if everything it points to is still complete."""
+    """The numbers of a previous attempt's result, if everything it points to is still complete."""
     resolved = context.config.resolved
     result = results.read_result(context.out, resolved.run_keys, "prep")
     if result is None:
@@ -83,7 +87,7 @@ def _finished(context: StageContext) -> dict[str, Any] | None:
     if gone is not None:
         logger.warning("preparing again: s3://%s/%s is gone or was changed", context.out.bucket, gone)
         return None
-    return result
+    return {"topFindings": top_findings(dataset.dataset or {}, TRAININGRUN), **result["numbers"], "reused": True}
 
 
 def _prepare(context: StageContext) -> PreparedDataset:
@@ -120,8 +124,12 @@ def _pipeline(context: StageContext, prepared: PreparedDataset) -> str:
 
 def _numbers(context: StageContext, prepared: PreparedDataset, warnings: tuple[str, ...]) -> dict[str, Any]:
     resolved = context.config.resolved
-    numbers = {**prepared.numbers, "resultKey": resolved.keys.relative(resolved.run_keys.result("prep"))}
-    return numbers | {"storageWarning": "; ".join(warnings)} if warnings else numbers
+    key = resolved.keys.relative(resolved.run_keys.result("prep"))
+    return {**prepared.numbers, "resultKey": key} | _warned(warnings)
+
+
+def _warned(warnings: tuple[str, ...]) -> dict[str, str]:
+    return {"storageWarning": "; ".join(warnings)} if warnings else {}
 
 
 def _ship(context: StageContext, pipeline: str, *, manifest_key: str, numbers: Mapping[str, Any]) -> None:
@@ -142,7 +150,7 @@ def _ship(context: StageContext, pipeline: str, *, manifest_key: str, numbers: M
         epoch=epoch,
         pod_uid=config.pod_uid,
         manifest_key=manifest_key,
-        numbers=numbers,
+        numbers={name: value for name, value in numbers.items() if name not in TEXTS},
         clock=context.clock,
     )
 

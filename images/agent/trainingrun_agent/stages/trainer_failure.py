@@ -9,7 +9,7 @@ from __future__ import annotations
 from trainingrun_agent.errors import Interrupted, Outcome, StageError
 from trainingrun_agent.reasons import of_trainer
 from trainingrun_agent.reasons.pods import DIED, STALLED, STOPPED_WHILE_TRAINING
-from trainingrun_agent.shared.documents import Done
+from trainingrun_agent.shared.trainer_documents import Done
 from trainingrun_agent.stages.trainer_session import End
 
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from trainingrun_agent.context import StageContext
 from trainingrun_agent.reasons.pods import STOPPED_WHILE_FETCHING
-from trainingrun_agent.shared.documents import Done, TrainerProgress, read_done, read_progress
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.shared.liveness import Liveness
 from trainingrun_agent.shared.lock import TrainerLock
+from trainingrun_agent.shared.trainer_documents import Done, TrainerProgress, read_done, read_progress
 from trainingrun_agent.stopping import raise_if_stopped
 
 TURN_SECONDS = 0.2
@@ -105,7 +105,7 @@ class TrainerSession:
         self.lock.stop_waiting()
 
     def end(self) -> End:
-        """The end of a trainer that went away during the fetch."""
+        """How a trainer ended that stopped while its input was downloaded."""
         return self._end(gone=True)
 
     @property

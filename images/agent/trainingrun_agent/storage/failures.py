@@ -84,13 +84,13 @@ class Target:
     field: str
 
     def where(self, key: str) -> Where:
-        """An object there."""
+        """The address of a key in the bucket, with the server."""
         return Where(self, key)
 
 
 @dataclass(frozen=True)
 class Where:
-    """`s3://bucket/key at http://…`."""
+    """An address for messages: `s3://bucket/key at http://…`."""
 
     target: Target
     key: str

@@ -36,7 +36,7 @@ class ManifestObject:
     images: int | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The document of the schema."""
+        """As in images/contracts/manifest.schema.json."""
         document: dict[str, Any] = {
             "key": self.key,
             "size": self.size,
@@ -67,7 +67,7 @@ class Producer:
     agent_version: str = __version__
 
     def to_json(self) -> dict[str, Any]:
-        """The document of the schema."""
+        """As in images/contracts/manifest.schema.json."""
         return {"podUID": self.pod_uid, "epoch": self.epoch, "agentVersion": self.agent_version}
 
 

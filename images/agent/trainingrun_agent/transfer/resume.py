@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from trainingrun_agent.errors import IntegrityError, NotFound
 from trainingrun_agent.keys import Attempt, RunKeys, manifest_of
 from trainingrun_agent.reasons.storage import NOT_THAT_CHECKPOINT
-from trainingrun_agent.shared.documents import is_complete
 from trainingrun_agent.shared.folder import Folder
+from trainingrun_agent.shared.trainer_documents import is_complete
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.manifest import Manifest, ManifestObject

@@ -16,8 +16,8 @@ from trainingrun_agent.clock import Clock, rfc3339
 from trainingrun_agent.errors import IntegrityError
 from trainingrun_agent.keys import Attempt
 from trainingrun_agent.shared import names
-from trainingrun_agent.shared.documents import Ready, read_ready, ready_steps
 from trainingrun_agent.shared.folder import Folder, UnsafeFileError
+from trainingrun_agent.shared.trainer_documents import Ready, read_ready, ready_steps
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Producer

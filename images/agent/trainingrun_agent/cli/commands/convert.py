@@ -27,7 +27,7 @@ SCRATCH = ".scratch-"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The data, where to write, and which reports to write."""
+    """Add the data, where to write, and which reports to write."""
     options.add_data(parser)
     parser.add_argument(
         "--out",
@@ -45,7 +45,7 @@ def run(arguments: Namespace, stop: threading.Event) -> int:
     from trainingrun_agent.cli.folders import check_target, folders
     from trainingrun_agent.cli.preparation import Preparation
     from trainingrun_agent.cli.progress_bar import ProgressBar
-    from trainingrun_agent.storage.folder import FolderStore
+    from trainingrun_agent.storage.folder_store import FolderStore
 
     data = folders(arguments)
     output.check_files(arguments, data)

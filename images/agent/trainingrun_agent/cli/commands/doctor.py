@@ -17,7 +17,7 @@ EPILOG = options.REPORT_EXIT_CODES
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The data, and which reports to write."""
+    """Add the data, and which reports to write."""
     options.add_data(parser)
     options.add_report(parser, fail_on="error")
 

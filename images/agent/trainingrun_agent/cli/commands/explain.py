@@ -18,6 +18,7 @@ EPILOG = "exit codes: 0 explained, or listed; 2 no such finding or reason"
 
 UNKNOWN_MESSAGE = "<message>"
 """Stands for a message that only the trainer knows."""
+_OPERATOR_SEES = {"refused": "not accepted", "waiting": "a pod does not start", "ended": "a pod ended"}
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Table:
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Which one."""
+    """Add the name of what to explain."""
     parser.add_argument(
         "name", nargs="?", metavar="NAME", help="such as BoxDegenerate, in any case (default: list all names)"
     )
@@ -82,14 +83,14 @@ def _reasons() -> Table:
 
     summaries = {name: _first(meaning) for name, meaning in sorted(reasons.meanings().items())}
     return Table(
-        "Reasons of conditions and Events of a TrainingRun", summaries, lambda name: _reason(reasons.find(name) or {})
+        "Reasons of conditions and Events", summaries, lambda name: "\n\n".join(map(_reason, reasons.find(name)))
     )
 
 
 def _reason(entry: Mapping[str, Any]) -> str:
-    failed = entry["raisedBy"] != "operator" and entry["outcome"] != "succeeded"
-    lines = [entry["name"], "", entry["meaning"] + (f" Outcome: {entry['outcome']}." if failed else "")]
-    for case in (entry, *entry["cases"]):
+    outcome = _OPERATOR_SEES.get(entry["outcome"], entry["outcome"])
+    lines = [entry["name"], "", f"**{entry['raisedBy'].capitalize()}: {outcome}.** {entry['meaning']}"]
+    for case in (entry, *entry.get("cases", ())):
         has_message = case["message"] not in {"", UNKNOWN_MESSAGE}
         if has_message:
             lines += ["", f"**Message.** {case['message']}"]

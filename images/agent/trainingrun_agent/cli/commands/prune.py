@@ -35,7 +35,7 @@ _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=
 
 
 def age(text: str) -> timedelta:
-    """`30d`, `24h` or `2w`."""
+    """Parse an age such as `30d`, `24h` or `2w`."""
     found = re.fullmatch(r"(\d{1,5})([hdw])", text)
     if not found:
         raise argparse.ArgumentTypeError(f"{text!r} is not an age such as 24h, 30d or 8w")
@@ -102,7 +102,7 @@ def _open(arguments: Namespace) -> ObjectStore:
         from trainingrun_agent.cli.bucket import open_bucket
 
         return open_bucket(arguments)
-    from trainingrun_agent.storage.folder import FolderStore
+    from trainingrun_agent.storage.folder_store import FolderStore
 
     if not arguments.folder.is_dir():
         raise UsageError(f"--folder {arguments.folder}: no such folder")

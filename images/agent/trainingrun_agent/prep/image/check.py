@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 
-from trainingrun_agent.prep.image import boxes, images
+from trainingrun_agent.prep.image import box_repair, images
 from trainingrun_agent.prep.image.records import record
 from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
 from trainingrun_agent.prep.model.class_names import nearest
@@ -102,19 +102,19 @@ class Checker:
         self, path: str, labels_path: str, annotation: Annotation, source: images.Opened, seen: tuple[str, ...]
     ) -> Checked:
         head = source.head
-        rotate = boxes.rotates(head, annotation)
-        size = boxes.shown_size(head, upright=rotate)
+        rotate = box_repair.rotates(head, annotation)
+        size = box_repair.shown_size(head, upright=rotate)
         findings = _format_findings(path, head)
-        findings += boxes.size_findings(labels_path, head, annotation)
-        findings += boxes.shape_findings(labels_path, annotation)
+        findings += box_repair.size_findings(labels_path, head, annotation)
+        findings += box_repair.shape_findings(labels_path, annotation)
         kept = self._repaired(labels_path, annotation, size, findings)
         picture = images.render(source, rotate=rotate, max_side=self.max_side, large=self.large)
         sha256 = hashlib.sha256(source.data)
         as_it_was = picture.data is source.data
         digest = sha256.hexdigest() if as_it_was else hashlib.sha256(picture.data).hexdigest()
         encoded = record(picture, kept, name=path, labelled_size=size, ids=self._ids, sha256=digest)
-        prints = (sha256.digest()[:16], picture.look)
-        return Checked(path, encoded, tuple(findings), seen, tuple(kept), size, *prints, usable=True)
+        fingerprints = (sha256.digest()[:16], picture.look)
+        return Checked(path, encoded, tuple(findings), seen, tuple(kept), size, *fingerprints, usable=True)
 
     def _repaired(
         self, file: str, annotation: Annotation, size: tuple[int, int], findings: list[Finding]
@@ -126,7 +126,7 @@ class Checker:
         for item in annotation.in_pixels(width, height):
             if item.crowd:
                 continue
-            box, found = boxes.repair(
+            box, found = box_repair.repair(
                 item, file=file, width=width, height=height, scale=scale, pixels=not annotation.relative
             )
             findings += found

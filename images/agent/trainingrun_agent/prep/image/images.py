@@ -116,7 +116,7 @@ def _head(image: Image.Image) -> Header:
             progressive=bool(image.info.get("progressive")),
             animated=image.format != "MPO" and bool(getattr(image, "is_animated", False)),
         )
-    except Exception as error:  # whether there is a second frame is known by reading on
+    except Exception as error:  # only reading further shows whether there is a second frame
         raise _broken(error) from error
 
 
@@ -235,7 +235,7 @@ def _orientation(image: Image.Image) -> int:
         return 1  # Pillow would decode all pixels to look for it behind them
     try:
         value = image.getexif().get(_ORIENTATION_TAG, 1)
-    except Exception:  # broken EXIF means no orientation, and no broken image  # noqa: BLE001
+    except Exception:  # an image with broken EXIF is usable, and has no orientation  # noqa: BLE001
         return 1
     return value if value in range(1, 9) else 1
 

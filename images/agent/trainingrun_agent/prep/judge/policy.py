@@ -187,7 +187,7 @@ def _top(findings: Findings) -> list[_Example]:
 
 @dataclass(frozen=True)
 class _Example:
-    """A finding in a message."""
+    """A finding that a message shows as an example."""
 
     finding: Finding
 

@@ -42,7 +42,7 @@ class LabelledObject:
 
     @property
     def corners(self) -> tuple[float, float, float, float]:
-        """xmin, ymin, xmax, ymax."""
+        """The corners as xmin, ymin, xmax, ymax."""
         return self.xmin, self.ymin, self.xmax, self.ymax
 
 

@@ -61,7 +61,7 @@ def _key(name: str) -> bytes:
 
 
 def _field(number: int, payload: bytes) -> bytes:
-    """A length-delimited field."""
+    """Encode a length-delimited field of a proto."""
     return _head(number, len(payload)) + payload
 
 

@@ -16,7 +16,7 @@ HEADER = ("filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax"
 
 
 def write_header(file: BinaryIO) -> None:
-    """Write the first line."""
+    """Write the line with the names of the columns."""
     file.write(",".join(HEADER).encode() + b"\n")
 
 

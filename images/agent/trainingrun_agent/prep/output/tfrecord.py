@@ -13,7 +13,7 @@ _MASK_DELTA = 0xA282EAD8
 
 
 def frame(data: bytes) -> bytes:
-    """Frame one record."""
+    """The record with its length and checksums, as TFRecord files hold it."""
     length = struct.pack("<Q", len(data))
     return b"".join((length, _masked_crc(length), data, _masked_crc(data)))
 

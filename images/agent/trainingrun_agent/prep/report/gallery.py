@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import chain, islice, zip_longest
 
 from trainingrun_agent.ordered import Bounds, ordered_map
-from trainingrun_agent.prep.image import boxes, images
+from trainingrun_agent.prep.image import box_repair, images
 from trainingrun_agent.prep.image.check import annotation_of
 from trainingrun_agent.prep.model.annotation import Annotation, UnusableError
 from trainingrun_agent.prep.model.findings import MAX_FINDINGS, Finding, Findings
@@ -128,10 +128,10 @@ def _boxes(choice: _Choice, data: bytes, classes: Sequence[str]) -> tuple[tuple[
     with images.opened(data) as source:
         head = source.head
     try:
-        upright = boxes.rotates(head, annotation)
+        upright = box_repair.rotates(head, annotation)
     except UnusableError:  # shown as it was labelled, so that one sees that it does not fit
         upright = False
-    size = boxes.shown_size(head, upright=upright)
+    size = box_repair.shown_size(head, upright=upright)
     width, height = (annotation.width or size[0], annotation.height or size[1])
     drawn = [
         Box(

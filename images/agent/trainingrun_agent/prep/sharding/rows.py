@@ -43,14 +43,14 @@ class Row:
 
 
 def encode(row: Row) -> bytes:
-    """The line of a row."""
+    """A row as a line of JSON."""
     checked = row.checked
     document: dict[str, Any] = {
         "path": checked.path,
         "versions": [row.version, row.labels_version],
         "record": [row.offset, row.length],
         "size": checked.size,
-        "prints": [checked.sha256.hex(), checked.look.hex()],
+        "fingerprints": [checked.sha256.hex(), checked.look.hex()],
         "boxes": [_cells(box) for box in checked.boxes],
     }
     if checked.findings or len(checked.seen) != len(checked.boxes):
@@ -92,7 +92,7 @@ def _decode(document: dict[str, Any]) -> Row:
     boxes = tuple([_box_of(*box) for box in document["boxes"]])
     offset, length = document["record"]
     version, labels_version = document["versions"]
-    sha256, look = map(bytes.fromhex, document["prints"])
+    sha256, look = map(bytes.fromhex, document["fingerprints"])
     checked = Checked(
         document["path"],
         None,

@@ -41,13 +41,13 @@ class VersionsDigest:
 
 
 def encode(result: ShardResult, versions: VersionsDigest) -> bytes:
-    """The line of a summary."""
+    """A summary as a line of JSON."""
     document = {
         "versions": versions.hexdigest(),
         "network": result.totals.network_input.network,
-        "tally": _plain(result.totals),
+        "totals": _plain(result.totals),
         "findings": result.findings.to_json(),
-        "prints": base64.b64encode(result.fingerprints.packed).decode(),
+        "fingerprints": base64.b64encode(result.fingerprints.packed).decode(),
         "csv": result.csv.read_text(encoding="utf-8"),
     }
     return json.dumps(document, separators=(",", ":")).encode() + b"\n"
@@ -67,9 +67,9 @@ def read(path: Path, job: ShardJob, network_input: NetworkInput, csv: Path) -> S
     try:
         if (document["versions"], document["network"]) != (versions.hexdigest(), network_input.network):
             return None
-        totals = _filled(Totals(network_input), document["tally"])
+        totals = _filled(Totals(network_input), document["totals"])
         findings = Findings.from_json(document["findings"])
-        fingerprints = Fingerprints(base64.b64decode(document["prints"]))
+        fingerprints = Fingerprints(base64.b64decode(document["fingerprints"]))
         csv.write_text(document["csv"], encoding="utf-8")
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a summary: {type(error).__name__}: {error}") from error

@@ -67,7 +67,7 @@ def pair(listing: Listing, filename_of: FilenameOf, *, format_: FileFormat = PAS
     clashing = [group for group in images.values() if len(group) > 1]
     findings += [_clash(image, group[0]) for group in clashing for image in group[1:]]
     pairs = _same_name(images, labels)
-    pairs += _very_same_name(images, labels, format_)
+    pairs += _exact_name(images, labels, format_)
     pairs += _same_filename(images, labels, filename_of)
     left = [image for group in images.values() for image in group]
     findings += [_unlabelled(image) for image in left]
@@ -128,7 +128,7 @@ def _same_name(images: dict[str, list[Entry]], labels: dict[str, list[Entry]]) -
     return [Pair(images.pop(name)[0], labels.pop(name)[0]) for name in names]
 
 
-def _very_same_name(images: dict[str, list[Entry]], labels: dict[str, list[Entry]], format_: FileFormat) -> list[Pair]:
+def _exact_name(images: dict[str, list[Entry]], labels: dict[str, list[Entry]], format_: FileFormat) -> list[Pair]:
     """Where several have the same name, take out the pairs whose names are exactly equal."""
     pairs = []
     for name in [name for name in images.keys() & labels.keys() if len(images[name]) > 1]:

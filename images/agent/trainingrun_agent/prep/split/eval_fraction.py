@@ -68,7 +68,7 @@ def _origin(name: str) -> str:
 
 
 def _sequence(folder: str, name: str) -> str:
-    """`name` is without suffix."""
+    """The sequence that an image belongs to, from its name without suffix."""
     before = name.rstrip(_DIGITS)
     if before != name:
         title = before.rstrip(_SEPARATORS)

@@ -31,7 +31,7 @@ class StoredShard:
 
     @property
     def objects(self) -> list[ManifestObject]:
-        """Records, if any, and rows."""
+        """The objects of a shard: its records, if any, and its rows."""
         return [self.rows] if self.records is None else [self.records, self.rows]
 
 

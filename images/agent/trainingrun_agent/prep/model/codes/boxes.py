@@ -95,8 +95,8 @@ BOX_SWAPPED = FindingKind(
     Severity.WARNING,
     meaning="The first corner lies right of or below the second: some tools write corners in the order they were "
     "drawn.",
-    effect="Unrepaired, the box has a negative size: training tries to meet a box that cannot be met, and evaluation "
-    "ignores it.",
+    effect="Unrepaired, the box has a negative size: training tries to match a box that nothing can match, and "
+    "evaluation ignores it.",
     seen=_CORNERS,
     done="swapped the corners",
     advice=_REDRAW,

@@ -86,11 +86,11 @@ class FindingKind:
         return (f"{place}: {text}" if place else text)[:MAX_SEEN]
 
     def done_text(self, terms: Terms) -> str:
-        """What preparation did."""
+        """What preparation did about it, for people."""
         return terms.fill(self.done, {})
 
     def advice_text(self, terms: Terms) -> str:
-        """What to do."""
+        """What the user can do about it."""
         return terms.fill(self.advice, {})
 
     def check(self, fields: Fields) -> None:

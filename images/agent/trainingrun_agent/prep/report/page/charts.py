@@ -28,7 +28,7 @@ POINTER = "M0 0 4 8h-8z"
 
 @dataclass(frozen=True)
 class Series:
-    """Shares, one for each column."""
+    """A row of shares in a chart, one for each column."""
 
     name: str
     values: Sequence[float]
@@ -56,12 +56,12 @@ def bar(share: float, kind: str = "train") -> Html:
 
 
 def text(content: object, x: float, y: float, anchor: str = "middle", **attributes: object) -> Html:
-    """A label."""
+    """Text at a point of a chart."""
     return tag("text", content, x=f"{x:.1f}", y=f"{y:.1f}", text_anchor=anchor, **attributes)
 
 
 def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Html:
-    """A straight one."""
+    """A straight line between two points."""
     return tag("path", d=f"M{x1:.1f} {y1:.1f}L{x2:.1f} {y2:.1f}", class_=class_)
 
 
@@ -180,7 +180,7 @@ def _bars(one: Series, titles: Sequence[str], most: float, *, left: float, step:
 
 
 def _rounded_up(share: float) -> float:
-    """The end of an axis."""
+    """The end of an axis: the value, rounded up to a round number."""
     return next((end for end in (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8) if share <= end), 1.0)
 
 

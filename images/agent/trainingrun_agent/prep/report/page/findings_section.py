@@ -51,7 +51,7 @@ def anchor(code: str) -> str:
 
 
 def findings_section(found: Sequence[Occurrences], pictures: Mapping[str, Sequence[Shown]], terms: Terms) -> Html:
-    """The sections of all kinds."""
+    """One section for each kind of finding."""
     if not found:
         return tag("p", "No findings.")
     return join(_section(one, pictures.get(one.kind.code, ()), terms) for one in found)

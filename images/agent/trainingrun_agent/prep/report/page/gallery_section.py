@@ -32,7 +32,7 @@ def samples_section(classes: Sequence[str], groups: Mapping[str, Sequence[Shown]
 
 
 def sheet(pictures: Sequence[Shown]) -> Html:
-    """Pictures side by side."""
+    """A grid of pictures."""
     return tag("div", *map(_picture, pictures), class_="sheet") if pictures else Html("")
 
 

@@ -31,7 +31,7 @@ def tag(name: str, /, *children: object, **attributes: object) -> Html:
 
 
 def join(children: Iterable[object]) -> Html:
-    """One after the other."""
+    """Concatenate pieces of HTML."""
     return Html("".join(child if isinstance(child, Html) else escaped(child) for child in children))
 
 
@@ -46,12 +46,12 @@ def name_of(text: object, element: str = "code") -> Html:
 
 
 def number(value: float) -> str:
-    """With thin spaces between thousands."""
+    """A number with thin spaces between thousands."""
     return f"{value:,}".replace(",", THIN_SPACE)
 
 
 def counted(value: int, one: str, many: str = "") -> str:
-    """1 image, 2 images."""
+    """A number with its noun: 1 image, 2 images."""
     return f"{number(value)} {one if value == 1 else many or one + 's'}"
 
 

@@ -17,7 +17,7 @@ SPLITS = ("train", "eval")
 
 
 def header(document: Mapping[str, Any]) -> Html:
-    """Title, verdict, facts."""
+    """The top of the page: title, verdict, facts."""
     return tag(
         "header",
         tag("h1", "Data set report"),

@@ -21,7 +21,7 @@ from trainingrun_agent.prep.source.readers.values import boxed, clean, number, p
 
 
 def index(file: BinaryIO, entries: Entries, classes: Classes) -> None:  # noqa: ARG001 - names stand in the file
-    """Read a file."""
+    """Read a label file into the index."""
     stream = JSONStream(file)
     names: dict[str, str] = {}
     readers: dict[str, Callable[[Entries, int, dict[str, Any]], None]] = {

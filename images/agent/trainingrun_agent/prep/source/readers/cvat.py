@@ -40,7 +40,7 @@ _NO_EXTENT = ("points", "skeleton")
 
 
 def index(file: BinaryIO, entries: Entries, classes: Classes) -> None:  # noqa: ARG001 - names stand in the file
-    """Read a file."""
+    """Read a label file into the index."""
     if has_doctype(file.read(HEAD)):
         raise doctype()
     file.seek(0)

@@ -19,7 +19,7 @@ from trainingrun_agent.prep.source.readers.values import encoding_of
 MAX_VALUE = 2 << 20
 """Characters of one value that is decoded at once: the labels of one image or object."""
 CHUNK = 64 << 10
-_TAIL = 16  # characters: an error this near to the end of what was read may go away with more of the file
+_TAIL = 16  # characters: an error so close to the end of the text read so far may be a value that is cut
 _DANGLING = 2  # characters after a number that may be the beginning of the rest of it: `.`, `e`, `e-`
 _BLANKS = " \t\r\n"
 _DECODER = json.JSONDecoder()
@@ -78,7 +78,7 @@ class JSONStream:
                 raise self._malformed("jsonTooDeep") from error
             length, rest = end - self._at, len(self._text) - end
             if rest <= _DANGLING and self._more():
-                continue  # a number may go on
+                continue  # a number may continue in the next part
             if length > MAX_VALUE:
                 raise self._too_long()
             self._at += length

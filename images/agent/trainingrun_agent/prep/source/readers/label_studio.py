@@ -35,7 +35,7 @@ _NO_EXTENT = ("keypoint", "brush", "bitmask", "vector")
 
 
 def index(file: BinaryIO, entries: Entries, classes: Classes) -> None:  # noqa: ARG001 - names stand in the file
-    """Read a file."""
+    """Read a label file into the index."""
     stream = JSONStream(file)
     for place, element in enumerate(stream.elements()):
         task = element if isinstance(element, dict) else {}
@@ -151,7 +151,7 @@ def _label(value: dict[str, Any], beside: dict[str, Any]) -> str:
 
 
 def recognises(head: bytes) -> bool:
-    """An array of tasks with data and annotations, or of rows with an annotator and labels."""
+    """Whether it is an array of tasks with data and annotations, or of rows with an annotator and labels."""
     found = outline(head)
     full = "data" in found.keys and ("annotations" in found.keys or "completions" in found.keys)
     return found.array and (full or bool({"annotation_id", "annotator"} & set(found.keys)) or "data" in found.keys)

@@ -67,12 +67,12 @@ def _descriptions(file: BinaryIO, entries: Entries) -> None:
 
 
 def recognises(head: bytes) -> bool:
-    """A file of boxes."""
+    """Whether it is a file of boxes."""
     return header_has(head, COLUMNS) or describes(head)
 
 
 def describes(head: bytes) -> bool:
-    """A file of class descriptions."""
+    """Whether it is a file of class descriptions."""
     lines = text_of(head).splitlines()[:2]
     return bool(lines) and all(line.count(",") == 1 for line in lines) and lines[-1].startswith(_IDS)
 

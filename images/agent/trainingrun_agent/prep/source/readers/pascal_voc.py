@@ -75,7 +75,7 @@ def _parse(data: bytes) -> etree._Element:
 
 
 def _object(element: etree._Element, index: int) -> LabelledObject:
-    children = {child.tag: child for child in reversed(element)}  # of several with one name the first
+    children = {child.tag: child for child in reversed(element)}  # the first of several elements of one name
     texts = {tag: child.text for tag, child in children.items()}
     name = _text(texts, "name")
     if not name:
@@ -131,7 +131,7 @@ def _flag(texts: Texts, name: str) -> bool:
 
 
 def recognises(head: bytes) -> bool:
-    """<annotation> at the root."""
+    """Whether the root element is <annotation>."""
     return bool(_ROOT.search(text_of(head)))
 
 

@@ -19,7 +19,7 @@ _CORNERS = COLUMNS[4:]
 
 
 def index(file: BinaryIO, entries: Entries, classes: Classes) -> None:  # noqa: ARG001 - names stand in the file
-    """Read a file."""
+    """Read a label file into the index."""
     with Table(file, COLUMNS) as table:
         for line, cells in table:
             name = table.cell(cells, "filename")

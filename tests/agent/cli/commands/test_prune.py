@@ -1,0 +1,296 @@
+"""`trainingrun prune` on a bucket on the wire, and on folders whose age is the test's."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from cli_shell import Result, Shell
+from prep_in_memory import BUCKET, Preparation
+from trainingrun_agent import redaction
+from trainingrun_agent.clock import Clock
+from trainingrun_agent.config import Source
+from trainingrun_agent.errors import UserError
+from trainingrun_agent.keys import BucketKeys, RunKeys
+from trainingrun_agent.storage import epochs, manifest, results
+from trainingrun_agent.storage.base import ObjectStore
+from trainingrun_agent.storage.folder_store import FolderStore
+from trainingrun_agent.storage.s3 import S3Store
+from voc_data import jpeg, voc
+
+DAY = 86400
+UID = "0123abcd"
+CANARY_SECRET = "canary/Secret+0123456789abcdefghijklmnop"
+
+
+class Tomorrow(Clock):
+    """A day ahead of storage."""
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(days=1)
+
+
+@dataclass
+class Team:
+    """A storage with data sets that were made by preparing, and runs that point to them."""
+
+    store: ObjectStore
+    prep: Preparation
+
+    def prepared(self, *images: str, run: str | None = None) -> str:
+        """Prepare these images; a run may point to the result. Returns the digest."""
+        for info in list(self.store.list("train/")):
+            self.store.delete(info.key)
+        for name in images:
+            self.store.put(f"train/{name}.jpg", jpeg(seed=name))
+            self.store.put(f"train/{name}.xml", voc())
+        made = self.prep.run()
+        if run is not None:
+            run_keys = RunKeys(f"ml/runs/vision/{run}-{UID}")
+            epoch = epochs.claim(self.store, run_keys, "pod-1")
+            key = made.manifest_key.removeprefix("ml/")
+            results.write_result(
+                self.store, run_keys, stage="prep", epoch=epoch, pod_uid="pod-1", manifest_key=key, numbers={}
+            )
+            self.store.put(f"{run_keys.folder}/train/0001-pod-1/last.json", b"{}")
+        return made.digest
+
+    def refused(self) -> str:
+        """Prepare what cannot be trained on."""
+        self.store.put("train/bad.jpg", b"")
+        self.store.put("train/bad.xml", voc())
+        with suppress(UserError):
+            self.prep.run()
+        return next(self.store.list("ml/datasets/failed/")).key.split("/")[3]
+
+    @property
+    def keys(self) -> list[str]:
+        """Everything below the prefix."""
+        return [info.key.removeprefix("ml/") for info in self.store.list("ml/")]
+
+
+@pytest.fixture
+def team(prep: Preparation) -> Callable[[ObjectStore], Team]:
+    def make(store: ObjectStore) -> Team:
+        prep.store, prep.eval, prep.train = store, None, Source(BUCKET, "train/")
+        return Team(store, prep)
+
+    return make
+
+
+@pytest.fixture
+def local(shell: Shell, team: Callable[[ObjectStore], Team]) -> Team:
+    """In ./bucket."""
+    (shell.root / "bucket").mkdir()
+    return team(FolderStore(shell.root / "bucket"))
+
+
+def aged(shell: Shell, days: float, pattern: str = "**/*") -> None:
+    """Make files of ./bucket older."""
+    then = time.time() - days * DAY
+    for path in (shell.root / "bucket").glob(pattern):
+        os.utime(path, (then, then))
+
+
+def prune(shell: Shell, *words: str) -> Result:
+    return shell.run("prune", "--folder", "bucket", "--prefix", "ml", *words)
+
+
+def test_lists_first_and_deletes_what_it_listed(shell: Shell, local: Team) -> None:
+    kept = local.prepared("a", "b", run="tire")
+    gone = local.prepared("a", "b", "c")
+    failed = local.refused()
+    aged(shell, 40)
+    local.prepared("z")  # the newest of a folder stays
+    before = local.keys
+    listed = prune(shell)
+    assert (listed.code, listed.err) == (0, "")
+    assert listed.out.startswith("bucket/ml: 3 data sets, 2 of them needed\n")
+    assert f"\n  datasets/failed/{failed}  2 objects, " in listed.out
+    assert f"\n  datasets/{gone}  " in listed.out
+    assert kept not in listed.out
+    assert re.search(r"\nWould delete \d+ objects, .*\. Nothing was deleted: add --delete\.\n$", listed.out)
+    assert local.keys == before
+    deleted = prune(shell, "--delete")
+    assert deleted.out.splitlines()[:-1] == listed.out.splitlines()[:-1]
+    assert re.search(r"\nDeleted \d+ objects, .*\.\n$", deleted.out)
+    left = set(local.keys)
+    assert all("blobs/" in key or gone in key or failed in key for key in set(before) - left)
+    assert not any(gone in key or failed in key for key in left)
+    assert prune(shell, "--delete").out.endswith("\nNothing to delete.\n")
+    folder = f"ml/datasets/{kept}"
+    assert (
+        manifest.missing(
+            local.store, manifest.read(local.store, f"{folder}/MANIFEST.json"), folder=folder, keys=BucketKeys("ml")
+        )
+        is None
+    )
+
+
+def test_records_that_data_sets_share_stay(shell: Shell, local: Team) -> None:
+    local.prepared("a", "b", run="tire")
+    shared = {key for key in local.keys if "blobs/" in key}
+    local.prep.network = "faster_rcnn_resnet50"  # another data set with the same records
+    gone = local.prepared("a", "b")
+    local.prep.network = "ssd_inception_v2"
+    aged(shell, 40)
+    local.prepared("z")
+    assert f"datasets/{gone}" in prune(shell, "--delete").out
+    assert shared <= set(local.keys)
+
+
+def test_runs_are_found_in_every_namespace_and_left_alone(shell: Shell, local: Team) -> None:
+    digests = [local.prepared(name, run=name) for name in ("a", "b")]
+    store, first = local.store, f"ml/runs/vision/a-{UID}"
+    for info in list(store.list(first)):
+        store.put(info.key.replace("/vision/", "/a/"), store.get(info.key, max_bytes=1 << 20))
+        store.delete(info.key)
+    store.put("ml/runs/readme.txt", b"")
+    aged(shell, 40)
+    local.prepared("z")
+    runs = [key for key in local.keys if key.startswith("runs/")]
+    assert prune(shell, "--delete").out == "bucket/ml: 3 data sets, 3 of them needed\nNothing to delete.\n"
+    assert [key for key in local.keys if key.startswith("runs/")] == runs
+    assert all(f"datasets/{digest}/MANIFEST.json" in local.keys for digest in digests)
+
+
+def test_a_run_that_began_a_while_ago_and_is_not_prepared_keeps_everything(shell: Shell, local: Team) -> None:
+    local.prepared("a")
+    aged(shell, 40)
+    local.prepared("z")
+    epochs.claim(local.store, RunKeys(f"ml/runs/vision/tire-{UID}"), "pod-1")
+    aged(shell, 0.5, "ml/runs/**/*")
+    before = local.keys
+    ended = prune(shell, "--delete")
+    assert ended.out == (
+        "bucket/ml: 2 data sets, 1 of them needed\n"
+        f"Data sets and records are not deleted now: run vision/tire-{UID}, which began 12 hours ago, may be preparing"
+        " a data set from what is there. Try again later, or use a shorter --grace.\n"
+        "Nothing to delete.\n"
+    )
+    assert local.keys == before
+    assert "Deleted" in prune(shell, "--delete", "--grace", "11h").out
+
+
+UNREADABLE: dict[str, tuple[str, bytes]] = {
+    "a manifest that is no JSON": ("ml/datasets/*/MANIFEST.json", b"{"),
+    "a manifest of a later version": ("ml/datasets/*/MANIFEST.json", b'{"formatVersion": 2}'),
+    "a result that is no JSON": ("ml/runs/*/*/prepared.json", b"nothing"),
+    "a result of something else": ("ml/runs/*/*/prepared.json", b"{}"),
+}
+
+
+@pytest.mark.parametrize(("pattern", "data"), UNREADABLE.values(), ids=UNREADABLE)
+def test_nothing_is_deleted_while_something_cannot_be_read(
+    shell: Shell, local: Team, pattern: str, data: bytes
+) -> None:
+    local.prepared("a", run="tire")
+    local.prepared("b")
+    path = min((shell.root / "bucket").glob(pattern))
+    path.write_bytes(data)
+    aged(shell, 40)
+    before = local.keys
+    ended = prune(shell, "--delete")
+    assert (ended.code, ended.out) == (2, "")
+    assert str(path.relative_to(shell.root)) in ended.err
+    assert "look at the object, delete it if it is not needed, then run the command again." in ended.err
+    assert local.keys == before
+
+
+def test_a_result_that_points_elsewhere_ends_it(shell: Shell, local: Team) -> None:
+    epoch = epochs.claim(local.store, RunKeys("ml/runs/vision/tire"), "pod-1")
+    results.write_result(
+        local.store,
+        RunKeys("ml/runs/vision/tire"),
+        stage="prep",
+        epoch=epoch,
+        pod_uid="p",
+        manifest_key="x/y",
+        numbers={},
+    )
+    ended = prune(shell)
+    assert ended.code == 2
+    assert "bucket/ml/runs/vision/tire/prepared.json points to 'x/y', which is not a data set" in ended.err
+
+
+def test_what_it_does_not_know_stays(shell: Shell, local: Team) -> None:
+    for key in ("datasets/notes.txt", "datasets/old/x", "datasets/failed/x", "datasets/latest/x.txt", "other"):
+        local.store.put(f"ml/{key}", b"x")
+    local.store.put("ml/datasets/latest/broken.json", b"{")
+    aged(shell, 400)
+    before = local.keys
+    assert prune(shell, "--delete").out.endswith("Nothing to delete.\n")
+    assert local.keys == before
+
+
+def test_an_empty_storage_is_no_problem(shell: Shell, local: Team) -> None:
+    assert prune(shell).out == "bucket/ml: 0 data sets, 0 of them needed\nNothing to delete.\n"
+
+
+AWS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE")
+
+
+@pytest.fixture
+def no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in AWS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(redaction, "_values", set())  # what is registered here must not mask words of other tests
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+def test_works_on_a_bucket(
+    shell: Shell,
+    s3_store: S3Store,
+    team: Callable[[ObjectStore], Team],
+    moto_endpoint: str,
+    no_credentials: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = team(s3_store)
+    kept, gone = made.prepared("a", run="tire"), made.prepared("b")
+    monkeypatch.setenv(AWS[0], "test")
+    monkeypatch.setenv(AWS[1], "test-secret")
+    # The server's clock has whole seconds.
+    monkeypatch.setattr("trainingrun_agent.cli.commands.prune.current_time", lambda: Tomorrow().now())
+    place = ("prune", "--bucket", s3_store.bucket, "--prefix", "/ml/", "--endpoint", moto_endpoint)
+    ended = shell.run(*place, "--older-than", "12h", "--grace", "12h", "--delete")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith(f"{s3_store.bucket}/ml: 2 data sets, 1 of them needed\n  datasets/{gone}  ")
+    assert f"datasets/{kept}/MANIFEST.json" in made.keys
+    assert not any(gone in key for key in made.keys)
+    assert made.prepared("a") == kept
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--endpoint", "http://127.0.0.1:9"), "ListObjectsV2 on s3://nobody/datasets/ at http://127.0.0.1:9 failed"),
+        (("--endpoint", "nonsense"), "correct --endpoint, --region or your AWS configuration"),
+    ],
+    ids=["nobody answers", "no address"],
+)
+def test_a_bucket_that_does_not_answer_is_told(
+    shell: Shell, no_credentials: None, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], message: str
+) -> None:
+    monkeypatch.setenv(AWS[0], "test")
+    monkeypatch.setenv(AWS[1], CANARY_SECRET)
+    ended = shell.run("prune", "--bucket", "nobody", *words)
+    assert (ended.code, ended.out) == (2, "")
+    assert message in ended.err
+    assert "spec." not in ended.err
+    assert CANARY_SECRET not in ended.err
+
+
+def test_without_credentials_it_says_where_they_are_looked_for(shell: Shell, no_credentials: None) -> None:
+    ended = shell.run("prune", "--bucket", "detectors")
+    assert (ended.code, ended.out) == (2, "")
+    assert "no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE" in ended.err

@@ -1,0 +1,249 @@
+"""Bad data: what is skipped, what is refused, and what the message says."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from prep_in_memory import Preparation
+from trainingrun_agent.errors import NotFound, StorageRefused, UserError
+from trainingrun_agent.prep.judge.policy import allowed_bad_files
+from trainingrun_agent.reasons.storage import ACCESS_DENIED
+from trainingrun_agent.terms import TRAININGRUN
+from voc_data import encoded, jpeg, labelled, picture, voc
+
+BAD_PAIRS = {
+    "truncated image": (jpeg()[:-2], voc(), "ImageTruncated"),
+    "web page": (b"<html></html>", voc(), "ImageUnreadable"),
+    "no bytes": (b"", voc(), "ImageEmpty"),
+    "size of another image": (jpeg(), voc(size=(320, 240)), "SizeMismatch"),
+    "turned after labelling": (jpeg(120, 160), voc(), "SizeTransposed"),
+    "malformed annotation": (jpeg(), b"<annotation>", "AnnotationMalformed"),
+    "class in another case": (jpeg(), voc([labelled("Tire")]), "UnknownClass"),
+    "not a number": (jpeg(), voc([labelled(box=("nan", 1, 2, 3))]), "BoxNotFinite"),
+    "normalised box": (jpeg(), voc([labelled(box=(0.1, 0.1, 0.9, 0.9))]), "BoxNormalised"),
+}
+
+
+@pytest.mark.parametrize(("image", "xml", "code"), BAD_PAIRS.values(), ids=BAD_PAIRS)
+def test_a_bad_file_is_skipped_and_named(
+    prep: Preparation, contract: Callable[[str, Any], None], image: bytes, xml: bytes, code: str
+) -> None:
+    prep.max_bad_files = "1"
+    prep.add("bad", image, xml)
+    made = prep.run()
+    report = prep.document("report.json")
+    contract("report", report)
+    assert report["counts"] == {code: 1}
+    [finding] = report["findings"]
+    assert finding["file"] in ("bad.jpg", "bad.xml")
+    assert (finding["severity"], finding["split"]) == ("error", "train")
+    assert (made.train_images, made.numbers["errors"]) == (3, 1)
+    assert made.numbers["topFindings"][0].startswith("train: bad.")
+
+
+MENDED = {
+    "PNG named jpg": (encoded(picture(), "PNG"), voc(), {"FormatMismatch": 1}),
+    "no size": (jpeg(seed="odd"), voc(size=(0, 0)), {"SizeMissing": 1}),
+    "zero-width box": (jpeg(seed="odd"), voc([labelled(), labelled(box=(5, 5, 5, 9))]), {"BoxDegenerate": 1}),
+    "swapped corners": (jpeg(seed="odd"), voc([labelled(box=(60, 80, 10, 20))]), {"BoxSwapped": 1}),
+    "animation": (
+        encoded(picture(mode="P"), "GIF", save_all=True, append_images=[picture(mode="P", seed=3)]),
+        voc(),
+        {"ImageAnimated": 1, "FormatMismatch": 1},
+    ),
+}
+
+
+@pytest.mark.parametrize(("image", "xml", "counts"), MENDED.values(), ids=MENDED)
+def test_what_can_be_mended_costs_no_file(prep: Preparation, image: bytes, xml: bytes, counts: dict[str, int]) -> None:
+    prep.add("odd", image, xml)
+    assert prep.run().train_images == 4
+    assert prep.codes() == counts
+
+
+def drop(prep: Preparation, prefix: str) -> None:
+    for key in [key for key in prep.memory.objects if key.startswith(prefix)]:
+        del prep.memory.objects[key]
+
+
+def spoil(prep: Preparation, *names: str, split: str = "train") -> None:
+    for name in names:
+        prep.add(name, jpeg()[:-2], split=split)
+
+
+REFUSED: dict[str, tuple[Callable[[Preparation], Any], str, str]] = {
+    "no train image": (lambda prep: drop(prep, "train/"), "EmptyTrainSet", "spec.dataset.train: no image file in it"),
+    "no eval image": (lambda prep: drop(prep, "eval/"), "EmptyEvalSet", "spec.dataset.eval: no image file in it"),
+    "no eval box": (
+        lambda prep: prep.add("e0", xml=voc([]), split="eval"),
+        "EmptyEvalSet",
+        "no usable box in its 1 image",
+    ),
+    "train lost": (lambda prep: spoil(prep, "t0", "t1", "t2"), "EmptyTrainSet", "t0.jpg: ImageTruncated"),
+    "eval lost": (lambda prep: spoil(prep, "e0", split="eval"), "EmptyEvalSet", "e0.jpg: ImageTruncated"),
+    "one bad file too many": (lambda prep: spoil(prep, "t0"), "TooManyBadFiles", "1 bad file among 4 images"),
+    "image without annotation": (
+        lambda prep: drop(prep, "train/t0.xml"),
+        "TooManyBadFiles",
+        "t0.jpg: ImageWithoutAnnotation",
+    ),
+    "annotation without image": (
+        lambda prep: drop(prep, "train/t0.jpg"),
+        "TooManyBadFiles",
+        "t0.xml: AnnotationWithoutImage",
+    ),
+    "class in another case": (
+        lambda prep: setattr(prep, "classes", ("Tire",)),
+        "ClassNotFound",
+        "no object of class 'Tire' (did you mean 'tire'?) in spec.dataset.train; class names there: 'tire' (3)",
+    ),
+    "class never labelled": (
+        lambda prep: setattr(prep, "classes", ("tire", "zebra")),
+        "ClassNotFound",
+        "no object of class 'zebra' in spec.dataset.train; class names there: 'tire' (3)",
+    ),
+    "many classes never labelled": (
+        lambda prep: setattr(prep, "classes", ("a", "b", "c", "d", "e", "f", "tires")),
+        "ClassNotFound",
+        "no object of class 'a', 'b', 'c', 'd', 'e' and 2 more in spec.dataset.train; class names there: 'tire' (3)",
+    ),
+    "class lost": (
+        lambda prep: (
+            setattr(prep, "classes", ("tire", "hub")),
+            prep.add("t0", xml=voc([labelled(), labelled("hub", (5, 5, 5, 5))])),
+        ),
+        "ClassLost",
+        "no object of class 'hub' is left, 1 of them in bad files or without a usable box",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "reason", "message"), REFUSED.values(), ids=REFUSED)
+def test_data_that_cannot_be_trained_on_is_refused(
+    prep: Preparation,
+    contract: Callable[[str, Any], None],
+    change: Callable[[Preparation], Any],
+    reason: str,
+    message: str,
+) -> None:
+    change(prep)
+    with pytest.raises(UserError) as caught:
+        prep.run()
+    assert caught.value.reason == reason
+    assert message in caught.value.message
+    [where] = re.findall(
+        r"Report: s3://detectors/(ml/datasets/failed/[0-9a-f]{64}/report)\.html", caught.value.report_in(TRAININGRUN)
+    )
+    contract("report", json.loads(prep.memory.objects[f"{where}.json"]))
+    assert [key for key in prep.memory.puts if "/blobs/" not in key and "/latest/" not in key] == [
+        f"{where}.json",
+        f"{where}.html",
+    ]
+
+
+def test_the_message_names_the_first_three_files(prep: Preparation) -> None:
+    prep.max_bad_files = "1%"
+    prep.add("t3")
+    spoil(prep, "bad0", "bad1", "bad2", "bad3")
+    with pytest.raises(UserError) as caught:
+        prep.run()
+    assert re.findall(r"bad\d", caught.value.message) == ["bad0", "bad1", "bad2"]
+    assert len(caught.value.message) <= 1500
+    assert "(spec.dataset.maxBadFiles 1% allows 0)" in caught.value.message
+
+
+def test_an_unknown_class_comes_with_the_nearest_one(prep: Preparation) -> None:
+    prep.add("bad", xml=voc([labelled("tires")]))
+    with pytest.raises(
+        UserError, match=r"class 'tires' is not in spec\.dataset\.classes; the nearest name there is 'tire'"
+    ):
+        prep.run()
+
+
+def test_a_class_without_eval_box_is_a_warning(prep: Preparation) -> None:
+    prep.classes = ("tire", "hub")
+    prep.add("t0", xml=voc([labelled(), labelled("hub")]))
+    prep.run()
+    assert prep.codes() == {"ClassWithoutEval": 1}
+
+
+def test_counts_are_complete_when_findings_are_cut(prep: Preparation) -> None:
+    prep.add("t0", xml=voc([labelled()] + [labelled(box=(5, 5, 5, 9))] * 1500))
+    prep.run()
+    report = prep.document("report.json")
+    assert (len(report["findings"]), report["counts"], report["warnings"]) == (1000, {"BoxDegenerate": 1500}, 1500)
+
+
+@pytest.mark.parametrize("file", ["t1.jpg", "t1.xml"])
+@pytest.mark.parametrize("change", ["deleted", "shorter", "longer", "replaced by as many bytes"])
+def test_files_that_change_under_our_hands_spoil_the_data_set(
+    prep: Preparation, monkeypatch: pytest.MonkeyPatch, change: str, file: str
+) -> None:
+    get = prep.memory.get
+
+    def changed(key: str, *, max_bytes: int, etag: str = "") -> bytes:
+        if key != f"train/{file}":
+            return get(key, max_bytes=max_bytes, etag=etag)
+        if change == "deleted":
+            raise NotFound(call="GetObject", where=key, answer="404")
+        size = len(prep.memory.objects[key])
+        prep.memory.objects[key] = bytes({"longer": size + 1, "shorter": 1}.get(change, size))
+        return get(key, max_bytes=max_bytes, etag=etag)
+
+    monkeypatch.setattr(prep.memory, "get", changed)
+    prep.max_bad_files = "1"
+    with pytest.raises(UserError) as caught:
+        prep.run()
+    assert caught.value.reason == "DataChanged"
+    assert f"{file}: ObjectChanged" in caught.value.message
+
+
+def test_the_cause_is_told_even_when_the_report_cannot_be_written(
+    prep: Preparation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = prep.memory.put
+
+    def refuse(key: str, data: bytes, *, if_absent: bool = False) -> bool:
+        if "report" in key or "/latest/" in key:
+            raise StorageRefused(ACCESS_DENIED, call="PutObject", where=key, answer="403")
+        return put(key, data, if_absent=if_absent)
+
+    monkeypatch.setattr(prep.memory, "put", refuse)
+    spoil(prep, "t0")
+    with pytest.raises(UserError) as caught:
+        prep.run()
+    assert caught.value.reason == "TooManyBadFiles"
+    assert "could not be written" in caught.value.report_in(TRAININGRUN)
+
+
+@pytest.mark.parametrize(
+    ("limit", "files", "allowed"),
+    [("0", 100, 0), ("3", 10, 3), ("1%", 99, 0), ("1%", 100, 1), ("2.5%", 1000, 25), ("100%", 7, 7)],
+)
+def test_max_bad_files_is_a_count_or_a_percentage(limit: str, files: int, allowed: int) -> None:
+    assert allowed_bad_files(limit, files) == allowed
+
+
+@pytest.mark.parametrize(("boxes", "codes"), [(20, {}), (21, {"ClassImbalance": 1})])
+def test_a_class_with_far_fewer_boxes_is_told(prep: Preparation, boxes: int, codes: dict[str, int]) -> None:
+    prep.classes = ("tire", "hub")
+    many = [labelled(box=(10, 10 + number, 60, 40 + number)) for number in range(boxes - 2)]
+    prep.add("t0", xml=voc([*many, labelled("hub")]))
+    prep.add("e0", xml=voc([labelled(), labelled("hub")]), split="eval")
+    prep.run()
+    assert prep.codes() == codes
+
+
+def test_many_findings_of_one_code_do_not_hide_others(prep: Preparation) -> None:
+    prep.max_bad_files = "100%"
+    prep.add("clipped", xml=voc([labelled(box=(-5, 1, 50, 60))]))
+    prep.add("many", xml=voc([labelled(f"zebra {number}") for number in range(1500)]))
+    prep.run()
+    report = prep.document("report.json")
+    assert report["counts"] == {"BoxClipped": 1, "UnknownClass": 1500}
+    assert [finding["code"] for finding in report["findings"]] == ["UnknownClass"] * 999 + ["BoxClipped"]

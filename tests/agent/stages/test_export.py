@@ -1,0 +1,149 @@
+"""The export stage against an exporter that plays its part, or leaves something else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stage_verdict import verdict_of
+from trainingrun_agent.errors import Outcome
+from trainingrun_agent.shared.folder import Folder
+from trainingrun_agent.stages import export, train
+from trainingrun_agent.storage import manifest as manifests
+from trainingrun_agent.storage.results import read_result
+
+pytestmark = pytest.mark.contract
+MODEL = [
+    "frozen_inference_graph.pb",
+    "saved_model/1/saved_model.pb",
+    "checkpoint/model.ckpt.index",
+    "checkpoint/model.ckpt.data-00000-of-00001",
+    "pipeline.config",
+    "label_map.pbtxt",
+    "metrics.json",
+    "pictures/0.png",
+    "pictures/15.png",
+]
+Check = Callable[[str, Any], None]
+
+
+@pytest.fixture
+def trained(prepared: Any) -> Any:
+    """The run after its train stage."""
+    context = prepared.pod("train")
+    prepared.start_trainer(context)
+    assert verdict_of(train, context).outcome is Outcome.SUCCEEDED
+    return prepared
+
+
+def test_exported_run_has_manifest_pointer_and_numbers(trained: Any, contract: Check) -> None:
+    context = trained.pod("export")
+    trained.start_trainer(context, export=[*MODEL, "notes.txt", "pictures/x.sh", "saved_model/1/assets/a"])
+    verdict = verdict_of(export, context)
+
+    assert (verdict.outcome, verdict.reason) == (Outcome.SUCCEEDED, "Exported")
+    contract("verdict", verdict.to_json())
+    contract("progress", context.progress.snapshot())
+    folder = f"export/0002-{context.config.pod_uid[:8]}"
+    assert sorted(trained.keys(context.out, f"{folder}/")) == sorted([*MODEL, "MANIFEST.json"])
+    assert verdict.numbers == {
+        "ap50": 0.8,
+        "mAP": 0.5,
+        "evalImages": 2,
+        "checkpointStep": 30,
+        "uri": f"s3://{context.out.bucket}/{trained.prefix}/{folder}/",
+    }
+    result = read_result(context.out, trained.run_keys, "export")
+    assert result is not None
+    contract("stage-result", result)
+    manifest = manifests.read(context.out, f"lab/{result['manifestKey']}")
+    contract("manifest", manifest.to_json())
+    assert manifest.step == 30
+    assert {entry.key for entry in manifest.objects} == set(MODEL)
+
+
+def test_exporter_gets_checkpoint_eval_records_and_what_training_scored(trained: Any, contract: Check) -> None:
+    context = trained.pod("export")
+    trained.start_trainer(context, export=MODEL)
+    verdict_of(export, context)
+
+    spec = json.loads((context.config.shared / "spec.json").read_text())
+    contract("shared-spec", spec)
+    assert (spec["checkpoint"], spec["checkpointStep"], spec["trainingAP50"]) == ("checkpoint/model.ckpt-30", 30, 0.9)
+    assert (spec["trainRecords"], spec["evalRecords"]) == ([], ["dataset/eval-00000-of-00001.tfrecord"])
+    assert sorted(path.name for path in (context.config.shared / "checkpoint").iterdir()) == [
+        "model.ckpt-30.data-00000-of-00001",
+        "model.ckpt-30.index",
+    ]
+
+
+@pytest.mark.parametrize("missing", [name for name in MODEL if not name.startswith("pictures")])
+def test_export_that_lacks_a_part_is_none(trained: Any, missing: str) -> None:
+    context = trained.pod("export")
+    left = [
+        name for name in MODEL if name != missing and not missing.startswith(name.partition("model.ckpt")[0] or " ")
+    ]
+    left = [name for name in left if "model.ckpt" not in name or "model.ckpt" not in missing]
+    trained.start_trainer(context, export=left)
+    verdict = verdict_of(export, context)
+
+    assert (verdict.outcome, verdict.reason) == (Outcome.CRASH, "ExportIncomplete")
+    assert missing.partition("/")[0].partition(".")[0] in verdict.message
+    assert read_result(context.out, trained.run_keys, "export") is None
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_export_with_links_is_refused(trained: Any, tmp_path: Path, what: str) -> None:
+    context = trained.pod("export")
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "saved_model.pb").write_bytes(b"secret")
+    (context.config.shared / "export" / "saved_model").mkdir(parents=True)
+    link = context.config.shared / "export" / "saved_model" / "1"
+    if what == "folder":
+        link.symlink_to(tmp_path / "secret")
+    else:
+        link.mkdir()
+        (link / "saved_model.pb").symlink_to(tmp_path / "secret" / "saved_model.pb")
+    trained.start_trainer(context, export=[name for name in MODEL if not name.startswith("saved_model")])
+    verdict = verdict_of(export, context)
+
+    assert (verdict.outcome, verdict.reason) == (Outcome.CRASH, "ExportIncomplete")
+    assert trained.keys(context.out, "export/") == []
+
+
+def test_a_run_whose_checkpoints_were_deleted_needs_a_new_one(trained: Any) -> None:
+    context = trained.pod("export")
+    for info in list(context.out.list("")):
+        if "/checkpoints/" in info.key:
+            context.out.delete(info.key)
+    trained.start_trainer(context, export=MODEL)
+    verdict = verdict_of(export, context)
+    assert (verdict.outcome, verdict.reason) == (Outcome.CRASH, "CheckpointMissing")
+    assert verdict.next_step == {"kind": "newRun"}
+
+
+def test_untrained_run_sends_the_exporter_away(prepared: Any) -> None:
+    context = prepared.pod("export")
+    exporter = prepared.start_trainer(context, export=MODEL)
+    verdict = verdict_of(export, context)
+
+    assert (verdict.outcome, verdict.reason) == (Outcome.CRASH, "ResultMissing")
+    assert "trained.json" in verdict.message
+    assert exporter.wait(timeout=60) == 0
+
+
+def test_finished_export_is_not_done_again(trained: Any) -> None:
+    first = trained.pod("export")
+    trained.start_trainer(first, export=MODEL)
+    done = verdict_of(export, first)
+    second = trained.pod("export")
+    verdict = verdict_of(export, second)
+
+    assert (verdict.outcome, verdict.reason) == (Outcome.SUCCEEDED, "AlreadyExported")
+    assert verdict.numbers == done.numbers
+    with Folder.open(second.config.shared) as folder:
+        assert folder.has("fetch-failed.json")

@@ -1,0 +1,168 @@
+"""Weights are checked in prep, where no GPU waits: what is wrong with them, word for word."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import zoo
+from trainingrun_agent.attempt_record import AttemptRecord
+from trainingrun_agent.clock import Clock
+from trainingrun_agent.config import AgentConfig
+from trainingrun_agent.context import StageContext
+from trainingrun_agent.errors import UserError
+from trainingrun_agent.progress import Progress
+from trainingrun_agent.stages import prep
+from trainingrun_agent.storage import manifest as manifests
+from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Producer
+from trainingrun_agent.storage.s3 import S3Store
+from voc_data import jpeg, voc
+
+pytestmark = pytest.mark.contract
+ARCHIVE = "zoo/ssd_inception_v2_coco_2018_01_28.tar.gz"
+SCOPE = "FeatureExtractor/InceptionV2/"
+INDEX, DATA = zoo.index_of(zoo.SSD_INCEPTION)
+
+
+class Lab:
+    """A bucket with images, and a prep that starts from weights."""
+
+    def __init__(self, config: Callable[[], AgentConfig], document: dict[str, Any], store: S3Store) -> None:
+        self._config, self._document, self.store = config, document, store
+        for key in ("tire/images/train/0", "tire/images/test/0"):
+            store.put(f"{key}.jpg", jpeg())
+            store.put(f"{key}.xml", voc())
+
+    def prepare(self, key: str = ARCHIVE) -> str:
+        self._document["model"]["pretrained"] = {"bucket": self.store.bucket, "key": key}
+        config = self._config()
+        progress, clock = Progress(stage="prep", pod_uid=config.pod_uid), Clock()
+        record = AttemptRecord(clock, progress)
+        result = prep.run(StageContext(config, lambda _: self.store, progress, threading.Event(), clock, record))
+        assert [path.name for path in config.shared.rglob("*") if path.is_file()] == []  # nothing of it is left
+        return result.entry.name
+
+    def export(self, **files: bytes) -> None:
+        """An export folder of an earlier run."""
+        objects = []
+        for name, data in files.items():
+            key = f"checkpoint/model.ckpt.{'index' if name == 'index' else 'data-00000-of-00001'}"
+            self.store.put(f"old/export/{key}", data)
+            objects.append(ManifestObject(key, len(data), hashlib.sha256(data).hexdigest(), "checkpoint"))
+        manifest = Manifest("export", Producer("p", 3), "2026-01-01T00:00:00Z", tuple(objects), step=5)
+        manifests.write(self.store, "old/export", manifest)
+
+
+@pytest.fixture
+def lab(
+    s3_config: AgentConfig, s3_store: S3Store, make_config: Callable[..., AgentConfig], document: dict[str, Any]
+) -> Lab:
+    return Lab(make_config, document, s3_store)
+
+
+def test_weights_of_the_network_pass(lab: Lab) -> None:
+    lab.store.put(ARCHIVE, zoo.zoo_archive())
+    assert lab.prepare() == "Prepared"
+
+
+def test_the_export_of_a_run_passes(lab: Lab) -> None:
+    lab.export(index=INDEX, data=DATA)
+    assert lab.prepare("old/export/") == "Prepared"
+
+
+def tampered(**files: bytes) -> bytes:
+    return zoo.archive({zoo.INDEX: INDEX, zoo.DATA: DATA} | {getattr(zoo, name): data for name, data in files.items()})
+
+
+OTHER = "Create a new TrainingRun with another spec.model.pretrained.uri"
+USE = (
+    f"{OTHER}: a .tar.gz of the TensorFlow 1 detection model zoo, or the export folder of a run. If only the upload was"
+    " broken, upload it again and raise spec.retry."
+)
+NO_INDEX = "{uri} holds model.ckpt.index, which is not the index of a checkpoint: "
+ARCHIVES = {
+    "a web page": (
+        b"<!DOCTYPE html><title>404 Not Found</title>",
+        "PretrainedUnusable",
+        "{uri} is not a complete .tar.gz or .tar archive: ",
+        USE,
+    ),
+    "cut": (
+        zoo.archive({zoo.INDEX: INDEX, zoo.DATA: hashlib.shake_128(b"x").digest(9000)})[:-4000],
+        "PretrainedUnusable",
+        "{uri} is not a complete .tar.gz or .tar archive: ",
+        USE,
+    ),
+    "another archive": (
+        zoo.archive({"photo.jpg": b"x"}),
+        "PretrainedUnusable",
+        f"{{uri}} holds no {zoo.INDEX} and no {zoo.DATA}",
+        USE,
+    ),
+    "index is none": (tampered(INDEX=b"<html>" * 99), "PretrainedUnusable", NO_INDEX + "it does not end like one", USE),
+    "data cut": (
+        tampered(DATA=DATA[:-1]),
+        "PretrainedUnusable",
+        f"the weights in {{uri}} have {len(DATA) - 1} bytes of data, their index names {len(DATA)}",
+        "Index and data are of different checkpoints, or the data was cut: upload both again, then raise spec.retry.",
+    ),
+    "of another network": (
+        zoo.zoo_archive(zoo.MOBILENET_WIDE),
+        "PretrainedMismatch",
+        (
+            f"the weights in {{uri}} have no variable below {SCOPE}, where ssd_inception_v2 has its own; "
+            "they are of ssd_mobilenet_v1"
+        ),
+        (
+            "Create a new TrainingRun with spec.model.network: ssd_mobilenet_v1 (now ssd_inception_v2); or, to keep the"
+            " network, create a new TrainingRun with another spec.model.pretrained.uri."
+        ),
+    ),
+    "of a classifier": (
+        zoo.zoo_archive({"InceptionV2/Logits/biases": (1001,)}),
+        "PretrainedMismatch",
+        (
+            f"the weights in {{uri}} have no variable below {SCOPE}, where ssd_inception_v2 has its own; "
+            "they are of none of the networks, and begin with InceptionV2/Logits/biases"
+        ),
+        f"{OTHER}: weights of spec.model.network.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("data", "reason", "message", "hint"), ARCHIVES.values(), ids=ARCHIVES)
+def test_weights_that_cannot_be_used_end_prep(lab: Lab, data: bytes, reason: str, message: str, hint: str) -> None:
+    lab.store.put(ARCHIVE, data)
+    with pytest.raises(UserError) as caught:
+        lab.prepare()
+    uri = f"s3://{lab.store.bucket}/{ARCHIVE}"
+    assert (caught.value.reason, caught.value.hint) == (reason, hint)
+    assert caught.value.message.startswith(f"spec.model.pretrained: {message.format(uri=uri)}")
+    if not message.endswith(": "):  # then come words of the library
+        assert caught.value.message == f"spec.model.pretrained: {message.format(uri=uri)}"
+
+
+def test_weights_that_are_not_there_end_prep(lab: Lab) -> None:
+    with pytest.raises(UserError) as caught:
+        lab.prepare("zoo/Typo.tar.gz")
+    assert caught.value.reason == "PretrainedNotFound"
+    assert caught.value.message == f"spec.model.pretrained: no object at s3://{lab.store.bucket}/zoo/Typo.tar.gz"
+    assert caught.value.hint == (
+        "Upload the weights there, then raise spec.retry. If the address is wrong (case matters), create a new"
+        " TrainingRun with another spec.model.pretrained.uri."
+    )
+
+
+def test_the_export_of_another_network_ends_prep(lab: Lab) -> None:
+    index, data = zoo.index_of(zoo.MOBILENET_NARROW)
+    lab.export(index=index, data=data)
+    with pytest.raises(UserError) as caught:
+        lab.prepare("old/export/")
+    assert caught.value.message == (
+        f"spec.model.pretrained: the weights in s3://{lab.store.bucket}/old/export/ have no variable below {SCOPE}, "
+        "where ssd_inception_v2 has its own; they are of ssd_mobilenet_v1_0.25_128"
+    )

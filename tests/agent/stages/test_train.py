@@ -1,0 +1,311 @@
+"""The train stage against a trainer that plays its part, or fails to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from stage_verdict import verdict_of
+from trainingrun_agent.context import StageContext
+from trainingrun_agent.errors import Outcome, Superseded
+from trainingrun_agent.shared import liveness
+from trainingrun_agent.stages import train
+from trainingrun_agent.storage import manifest as manifests
+from trainingrun_agent.storage.epochs import claim
+from trainingrun_agent.storage.results import read_result, write_result
+from trainingrun_agent.verdict import Verdict
+from trcluster import waiting
+
+pytestmark = pytest.mark.contract
+Check = Callable[[str, Any], None]
+PATIENCE = 60.0  # seconds on a busy machine
+
+
+def start(context: StageContext) -> tuple[threading.Thread, list[Verdict]]:
+    """Run the stage beside the test."""
+    verdicts: list[Verdict] = []
+    thread = threading.Thread(target=lambda: verdicts.append(verdict_of(train, context)))
+    thread.start()
+    return thread, verdicts
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for something another process does."""
+    waiting.until(condition, what="the trainer's or the agent's next step", seconds=PATIENCE, every=0.02)
+
+
+def end_of(thread: threading.Thread) -> None:
+    """Wait for the end of the stage."""
+    thread.join(PATIENCE)
+    assert not thread.is_alive(), f"the stage did not end within {PATIENCE:.0f} s"
+
+
+def step_of(context: StageContext) -> int:
+    return int(context.progress.snapshot().get("step", 0))
+
+
+def test_trained_run_has_pointer_manifests_and_events(prepared: Any, contract: Check) -> None:
+    context = prepared.pod("train")
+    prepared.start_trainer(context)
+    verdict = verdict_of(train, context)
+
+    assert (verdict.outcome, verdict.reason) == (Outcome.SUCCEEDED, "Trained")
+    contract("verdict", verdict.to_json())
+    contract("progress", context.progress.snapshot())
+    contract("shared-spec", json.loads((context.config.shared / "spec.json").read_text()))
+    result = read_result(context.out, prepared.run_keys, "train")
+    assert result is not None
+    contract("stage-result", result)
+    assert result["numbers"]["checkpointStep"] == 30
+    assert result["numbers"]["ap50"] == 0.9
+    key = f"lab/{result['manifestKey']}"
+    contract("manifest", json.loads(context.out.get(key, max_bytes=100_000)))
+    for entry in manifests.read(context.out, key).objects:
+        data = context.out.get(f"{key.rpartition('/')[0]}/{entry.key}", max_bytes=1_000_000)
+        assert (len(data), hashlib.sha256(data).hexdigest()) == (entry.size, entry.sha256)
+
+
+def test_bucket_holds_the_documented_layout_and_one_object_per_event_file(prepared: Any) -> None:
+    context = prepared.pod("train")
+    prepared.start_trainer(context)
+    verdict_of(train, context)
+
+    attempt = f"0001-{context.config.pod_uid[:8]}"
+    keys = prepared.keys(context.out, f"train/{attempt}/")
+    events = [key for key in keys if key.startswith("events/")]
+    assert [key.split("/")[1] for key in events] == ["eval_0", "train"]
+    assert all(key.endswith(f"/{0:020d}") for key in events)
+    local = next((context.config.shared / "model").glob("events*"))
+    assert context.out.get(f"{prepared.prefix}/train/{attempt}/{events[1]}", max_bytes=10**7) == local.read_bytes()
+    assert "last.json" in keys
+    assert {key.split("/")[0] for key in keys} == {"checkpoints", "events", "last.json"}
+
+
+def test_fetched_files_are_whole_and_spool_is_empty_at_the_end(prepared: Any) -> None:
+    context = prepared.pod("train")
+    prepared.start_trainer(context)
+    verdict_of(train, context)
+
+    dataset = context.config.shared / "dataset"
+    assert sorted(path.name for path in dataset.iterdir()) == [
+        "eval-00000-of-00001.tfrecord",
+        "label_map.pbtxt",
+        "train-00000-of-00003.tfrecord",
+        "train-00001-of-00003.tfrecord",
+        "train-00002-of-00003.tfrecord",
+    ]
+    assert (dataset / "train-00002-of-00003.tfrecord").read_bytes() == b"train-2" * 5000
+    assert list((context.config.shared / "spool").iterdir()) == []
+
+
+def test_finished_training_is_not_done_again(prepared: Any, contract: Check) -> None:
+    first = prepared.pod("train")
+    prepared.start_trainer(first)
+    verdict_of(train, first)
+    second = prepared.pod("train")
+    trainer = prepared.start_trainer(second)
+    verdict = verdict_of(train, second)
+
+    assert (verdict.outcome, verdict.reason) == (Outcome.SUCCEEDED, "AlreadyTrained")
+    assert verdict.numbers["checkpointStep"] == 30
+    contract("shared-failed", json.loads((second.config.shared / "fetch-failed.json").read_text()))
+    assert trainer.wait(timeout=PATIENCE) == 0
+    assert len(prepared.keys(second.out, "epochs/")) == 1
+
+
+def test_killed_trainer_is_a_crash_and_the_next_attempt_resumes(prepared: Any, contract: Check) -> None:
+    first = prepared.pod("train")
+    prepared.start_trainer(first, die_at=27)
+    crash = verdict_of(train, first)
+    second = prepared.pod("train")
+    prepared.start_trainer(second)
+    verdict = verdict_of(train, second)
+
+    contract("verdict", crash.to_json())
+    assert (crash.outcome, crash.reason) == (Outcome.CRASH, "TrainerDied")
+    assert crash.numbers["newestCheckpointStep"] == 20
+    assert "step 20" in crash.message
+    assert "of 30 while training" in crash.message
+    assert verdict.outcome is Outcome.SUCCEEDED
+    assert verdict.numbers["resumedFromStep"] == 20
+    assert 0 <= verdict.numbers["stepsLost"] <= 7
+    spec = json.loads((second.config.shared / "spec.json").read_text())
+    assert spec["resumedFromStep"] == 20
+    assert verdict.numbers["checkpointURI"].endswith(f"train/0002-{second.config.pod_uid[:8]}/checkpoints/00000030/")
+
+
+def test_a_pod_that_was_given_up_publishes_nothing_once_another_has_claimed(prepared: Any, contract: Check) -> None:
+    """It lives on behind a broken network; the bucket is all that both can see."""
+    old = prepared.pod("train")
+    prepared.start_trainer(old, seconds_per_step=0.05)
+    thread, verdicts = start(old)
+    until(lambda: old.progress.snapshot().get("checkpointStep") == 10)
+    new = prepared.pod("train")
+    claim(new.out, prepared.run_keys, new.config.pod_uid)
+    end_of(thread)
+
+    contract("verdict", verdicts[0].to_json())
+    assert (verdicts[0].outcome, verdicts[0].reason) == (Outcome.INTERRUPTED, "Superseded")
+    assert verdicts[0].message == (
+        "a later pod claimed epoch 2 of this run; this one, of epoch 1, publishes nothing more"
+    )
+    published = [key for key in prepared.keys(new.out, "train/") if key.endswith("MANIFEST.json")]
+    assert published == [f"0001-{old.config.pod_uid[:8]}/checkpoints/00000010/MANIFEST.json"]
+    prepared.start_trainer(new)
+    assert verdict_of(train, new).numbers["resumedFromStep"] == 10
+
+
+def test_a_result_is_published_by_the_newest_epoch_only(prepared: Any) -> None:
+    store = prepared.pod("train").out
+    assert [claim(store, prepared.run_keys, name) for name in ("old", "new")] == [1, 2]
+    publish = partial(write_result, store, prepared.run_keys, stage="train", manifest_key="x", numbers={})
+    with pytest.raises(Superseded):
+        publish(epoch=1, pod_uid="old")
+    assert read_result(store, prepared.run_keys, "train") is None
+    publish(epoch=2, pod_uid="new")
+    assert read_result(store, prepared.run_keys, "train")["podUID"] == "new"
+
+
+def test_sigterm_ships_the_last_checkpoint_before_the_agent_ends(prepared: Any, contract: Check) -> None:
+    context = prepared.pod("train")
+    trainer = prepared.start_trainer(context, seconds_per_step=0.05)
+    thread, verdicts = start(context)
+    until(lambda: step_of(context) >= 3)
+    shown = context.progress.snapshot()
+    assert (shown["phase"], shown["total"], shown["steps"], shown["unit"]) == ("training", 30, 30, "steps")
+    context.stop.set()
+    trainer.send_signal(signal.SIGTERM)
+    end_of(thread)
+
+    (verdict,) = verdicts
+    contract("verdict", verdict.to_json())
+    assert (verdict.outcome, verdict.reason) == (Outcome.INTERRUPTED, "Interrupted")
+    assert verdict.numbers["newestCheckpointStep"] == verdict.numbers["step"] >= 3
+    assert f"step {verdict.numbers['step']}" in verdict.message
+
+
+def test_trainer_that_ignores_sigterm_does_not_cost_the_verdict(prepared: Any) -> None:
+    context = prepared.pod("train", grace=4)
+    prepared.start_trainer(context, hang_at=15)
+    thread, verdicts = start(context)
+    until(lambda: context.progress.snapshot().get("checkpointStep") == 10)
+    context.stop.set()
+    thread.join(waiting.patience(3.9))
+
+    assert not thread.is_alive()
+    assert verdicts[0].outcome is Outcome.INTERRUPTED
+    assert verdicts[0].numbers["newestCheckpointStep"] == 10
+
+
+def test_sigterm_before_the_trainer_started_ends_at_once(prepared: Any) -> None:
+    context = prepared.pod("train")
+    thread, verdicts = start(context)
+    until((context.config.shared / "spec.json").exists)
+    context.stop.set()
+    end_of(thread)
+
+    assert verdicts[0].outcome is Outcome.INTERRUPTED
+
+
+@pytest.mark.parametrize("outcome", ["diverged", "outOfMemory", "userError", "gpuUnfit"])
+def test_trainers_own_account_decides(prepared: Any, outcome: str) -> None:
+    context = prepared.pod("train")
+    prepared.start_trainer(context, done=outcome)
+    verdict = verdict_of(train, context)
+
+    assert (verdict.outcome, verdict.reason) == (outcome, "ByPlan")
+    assert read_result(context.out, prepared.run_keys, "train") is None
+
+
+def test_trainer_that_ends_during_the_fetch_is_heard(prepared: Any) -> None:
+    context = prepared.pod("train")
+    trainer = prepared.start_trainer(context, early="gpuUnfit")
+    trainer.wait(timeout=PATIENCE)
+    verdict = verdict_of(train, context)
+
+    assert verdict.outcome is Outcome.GPU_UNFIT
+
+
+def test_success_without_the_final_checkpoint_is_no_success(prepared: Any) -> None:
+    context = prepared.pod("train")
+    prepared.start_trainer(context, steps=12)
+    verdict = verdict_of(train, context)
+
+    assert (verdict.outcome, verdict.reason) == (Outcome.CRASH, "FinalCheckpointMissing")
+    assert read_result(context.out, prepared.run_keys, "train") is None
+
+
+def test_unprepared_run_sends_the_trainer_away(run: Any, contract: Check) -> None:
+    context = run.pod("train")
+    trainer = run.start_trainer(context)
+    verdict = verdict_of(train, context)
+
+    assert (verdict.outcome, verdict.reason) == (Outcome.CRASH, "ResultMissing")
+    assert "prepared.json" in verdict.message
+    contract("shared-failed", json.loads((context.config.shared / "fetch-failed.json").read_text()))
+    assert trainer.wait(timeout=PATIENCE) == 0
+
+
+def test_frozen_trainer_fails_its_probe_and_is_called_stalled(prepared: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(liveness, "FROZEN_SECONDS", 0.5)
+    context = prepared.pod("train")
+    trainer = prepared.start_trainer(context, freeze_at=15)
+    thread, verdicts = start(context)
+    until(lambda: context.trainer_probe.stall_reason() != "")
+    assert "no sign of life" in context.trainer_probe.stall_reason()
+    trainer.kill()
+    end_of(thread)
+
+    assert (verdicts[0].outcome, verdicts[0].reason) == (Outcome.STALLED, "Stalled")
+    assert verdicts[0].message.endswith("step 10. It left no stacks: it was stopped, or hung in the kernel.")
+    assert verdicts[0].numbers["newestCheckpointStep"] == 10
+
+
+def test_trainer_that_hangs_and_saves_when_told_to_end_is_stalled(prepared: Any) -> None:
+    prepared.document["train"]["stallSeconds"] = 1
+    context = prepared.pod("train")
+    trainer = prepared.start_trainer(context, hang_at=15)
+    thread, verdicts = start(context)
+    until(lambda: "no progress" in context.trainer_probe.stall_reason())
+    trainer.send_signal(signal.SIGTERM)
+    end_of(thread)
+
+    assert verdicts[0].outcome is Outcome.STALLED
+    assert verdicts[0].numbers["newestCheckpointStep"] == 15
+    key = f"{prepared.prefix}/train/0001-{context.config.pod_uid[:8]}/stacks.txt"
+    assert verdicts[0].message.endswith(f" Its stacks are in s3://{context.out.bucket}/{key}.")
+    assert b"in train" in context.out.get(key, max_bytes=100_000)
+
+
+def test_storage_that_refuses_ends_the_stage_with_its_reason(prepared: Any) -> None:
+    context = prepared.pod("train")
+    prepared.start_trainer(context, seconds_per_step=0.05)
+    thread, verdicts = start(context)
+    until(lambda: step_of(context) >= 2)
+    (context.config.credentials_dir / "AWS_SECRET_ACCESS_KEY").unlink()
+    end_of(thread)
+
+    assert verdicts[0].outcome is Outcome.STORAGE_REFUSED
+    assert verdicts[0].reason == "CredentialsMissing"
+
+
+def test_resume_at_the_last_step_needs_no_new_checkpoint(prepared: Any) -> None:
+    first = prepared.pod("train")
+    prepared.start_trainer(first, done=None)
+    assert verdict_of(train, first).outcome is Outcome.CRASH
+    second = prepared.pod("train")
+    prepared.start_trainer(second)
+    verdict = verdict_of(train, second)
+
+    assert verdict.outcome is Outcome.SUCCEEDED
+    assert verdict.numbers["resumedFromStep"] == verdict.numbers["checkpointStep"] == 30
+    result = read_result(second.out, prepared.run_keys, "train")
+    assert result is not None
+    assert f"train/0001-{first.config.pod_uid[:8]}/" in result["manifestKey"]

@@ -1,0 +1,66 @@
+"""Pages of a listing are read as botocore reads them, or left to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.parsers import create_parser
+from botocore.session import Session
+
+from trainingrun_agent.storage.pages import parse_entries
+
+pytestmark = pytest.mark.contract
+ENTRY = (
+    "<Contents><Key>a/%s</Key><LastModified>2020-02-03T04:05:06.000Z</LastModified>"
+    "<ETag>&quot;0a&quot;</ETag><Size>7</Size></Contents>"
+)
+PAGE = (
+    '<?xml version="1.0" encoding="UTF-8"?><ListBucketResult%s><Name>b</Name><IsTruncated>true</IsTruncated>'
+    "%s<NextContinuationToken>next</NextContinuationToken></ListBucketResult>"
+)
+SPACE = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
+FIELDS = ("Key", "Size", "ETag", "LastModified")
+
+
+@pytest.mark.parametrize(
+    ("body", "taken"),
+    [
+        (PAGE % (SPACE, ENTRY % "1.jpg" + ENTRY % "2%20%C3%A9+.jpg"), True),
+        (PAGE % ("", ENTRY % "1.jpg"), True),
+        (PAGE % (SPACE, ENTRY % "é &amp; &lt;.jpg"), True),
+        (PAGE % (SPACE, ENTRY.replace("<ETag>&quot;0a&quot;</ETag>", "") % "1.jpg"), True),
+        (PAGE % (SPACE, ""), False),
+        (PAGE % (SPACE, ENTRY.replace("000Z", "000") % "1.jpg"), False),
+        (PAGE % (SPACE, ENTRY.replace("2020-02-03T04:05:06.000Z", "Mon, 03 Feb 2020 04:05:06 GMT") % "1.jpg"), False),
+        (PAGE % (SPACE, ENTRY.replace("<Size>7</Size>", "") % "1.jpg"), False),
+    ],
+    ids=["encoded", "no namespace", "entities", "no ETag", "no keys", "no time zone", "other date", "no size"],
+)
+def test_a_page_reads_as_botocore_reads_it(body: str, taken: bool) -> None:
+    page, own = parsed(body, handled=True)
+    expected, _ = parsed(body, handled=False)
+    entries = [{name: entry.get(name, "") for name in FIELDS} for entry in expected.pop("Contents", ())]
+    found = [{name: entry.get(name, "") for name in FIELDS} for entry in page.pop("Contents", ())]
+    assert (found, page) == (entries, expected)
+    assert ("Contents" in own) == taken
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"no XML", b"\xff<a/>"])
+def test_what_is_no_page_is_left_to_botocore(body: bytes) -> None:
+    answer, own = {"body": body}, dict[str, Any]()
+    parse_entries(answer, own)
+    assert (answer, own) == ({"body": body}, {})
+
+
+def parsed(body: str, *, handled: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The page as botocore gives it, and what of it was taken out before."""
+    answer: dict[str, Any] = {"body": body.encode(), "headers": {}, "status_code": 200}
+    own: dict[str, Any] = {}
+    if handled:
+        parse_entries(answer, own)
+    shape = Session().get_service_model("s3").operation_model("ListObjectsV2").output_shape
+    assert shape is not None
+    page: dict[str, Any] = create_parser("rest-xml").parse(answer, shape)
+    page.update(own)
+    return page, own

@@ -1,0 +1,159 @@
+"""Retries: what is waited for, how long, and what makes it end."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from trainingrun_agent.clock import Clock
+from trainingrun_agent.errors import Interrupted, StorageOutage, StorageRefused
+from trainingrun_agent.reasons.storage import ACCESS_DENIED, SERVER_ERROR
+from trainingrun_agent.storage.retry import Retrier, RetryingStore
+from trainingrun_agent.storage.s3 import S3Store
+
+pytestmark = pytest.mark.contract
+OUTAGE = StorageOutage(SERVER_ERROR, call="GetObject", where="s3://x/y", answer="503")
+
+
+class Failing:
+    """Raises the given errors, one a call, then works."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.calls = 0
+
+    def __call__(self) -> str:
+        self.calls += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        return "done"
+
+
+@pytest.fixture
+def states() -> list[str]:
+    """What was said about storage, in order."""
+    return []
+
+
+@pytest.fixture
+def stop() -> threading.Event:
+    """Set by SIGTERM."""
+    return threading.Event()
+
+
+@pytest.fixture
+def make_retrier(fake_clock: Clock, states: list[str], stop: threading.Event) -> Callable[..., Retrier]:
+    """A tolerance of a minute without jitter."""
+
+    def make(**changes: Any) -> Retrier:
+        fields: dict[str, Any] = {
+            "tolerance_seconds": 60,
+            "on_outage": lambda outage: states.append(outage.reason if outage else "ready"),
+            "stop": stop,
+            "clock": fake_clock,
+            "jitter": lambda: 0.5,
+        }
+        return Retrier(**{**fields, **changes})
+
+    return make
+
+
+def test_an_outage_is_waited_for_with_growing_delays(
+    make_retrier: Callable[..., Retrier], fake_clock: Any, states: list[str]
+) -> None:
+    call = Failing(*[OUTAGE] * 6)
+    assert make_retrier().run(call) == "done"
+    assert fake_clock.waits == [1, 2, 4, 8, 15, 15]
+    assert states == ["ServerError"] * 6 + ["ready"]
+
+
+def test_no_news_while_all_is_well(make_retrier: Callable[..., Retrier], states: list[str]) -> None:
+    patience = make_retrier()
+    assert [patience.run(Failing()) for _ in range(3)] == ["done"] * 3
+    assert states == []
+
+
+def test_beyond_the_tolerance_the_outage_is_the_end(make_retrier: Callable[..., Retrier], fake_clock: Any) -> None:
+    with pytest.raises(StorageOutage, match=r"503; waited 60 s of spec\.storage\.outageToleranceSeconds") as caught:
+        make_retrier().run(Failing(*[OUTAGE] * 99))
+    assert fake_clock.seconds == 60
+    assert caught.value.hint == "Look at the log of the storage server."
+
+
+def test_no_tolerance_means_one_try(make_retrier: Callable[..., Retrier], fake_clock: Any) -> None:
+    call = Failing(OUTAGE)
+    with pytest.raises(StorageOutage):
+        make_retrier(tolerance_seconds=0).run(call)
+    assert (call.calls, fake_clock.waits) == (1, [])
+
+
+def test_a_refusal_is_not_waited_for(make_retrier: Callable[..., Retrier], states: list[str]) -> None:
+    call = Failing(StorageRefused(ACCESS_DENIED, call="GetObject", where="s3://x/y", answer="403"))
+    with pytest.raises(StorageRefused):
+        make_retrier().run(call)
+    assert (call.calls, states) == (1, [])
+
+
+def test_a_stopped_pod_does_not_wait(
+    make_retrier: Callable[..., Retrier], stop: threading.Event, fake_clock: Any
+) -> None:
+    stop.set()
+    with pytest.raises(Interrupted, match="SIGTERM arrived while storage did not answer: GetObject on s3://x/y failed"):
+        make_retrier().run(Failing(*[OUTAGE] * 99))
+    assert fake_clock.seconds == 0
+
+
+def test_a_stopped_pod_that_ships_uses_its_grace_once_for_all_calls(
+    make_retrier: Callable[..., Retrier], stop: threading.Event, fake_clock: Any
+) -> None:
+    stop.set()
+    patience = make_retrier(after_stop_seconds=20)
+    assert patience.run(Failing(OUTAGE, OUTAGE)) == "done"
+    with pytest.raises(Interrupted):
+        patience.run(Failing(*[OUTAGE] * 99))
+    assert fake_clock.seconds == 20
+
+
+def test_a_listing_goes_on_after_the_last_key(
+    make_retrier: Callable[..., Retrier], s3_store: S3Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainingrun_agent.storage.s3.PAGE", 2)
+    keys = [f"k{number}" for number in range(7)]
+    for key in keys:
+        s3_store.put(key, b"x")
+    client = s3_store._client
+    pages = client.list_objects_v2
+    breaks = iter([False, True, False, True, True] + [False] * 20)
+
+    def flaky(**arguments: Any) -> Any:
+        if next(breaks):
+            raise OUTAGE
+        return pages(**arguments)
+
+    monkeypatch.setattr(client, "list_objects_v2", flaky)
+    patient = RetryingStore(s3_store, make_retrier())
+    assert [info.key for info in patient.list("k")] == keys
+
+
+def test_an_upload_starts_again_and_takes_its_count_back(make_retrier: Callable[..., Retrier]) -> None:
+    class Store:
+        bucket = "b"
+        broken = 1
+
+        def upload(self, key: str, file: Any, *, size: int, on_bytes: Callable[[int], None]) -> str:
+            file.seek(0)
+            on_bytes(2)
+            if self.broken:
+                self.broken -= 1
+                raise OUTAGE
+            on_bytes(3)
+            return "digest"
+
+    counted: list[int] = []
+    patient = RetryingStore(Store(), make_retrier())  # type: ignore[arg-type]
+    assert patient.upload("k", io.BytesIO(b"12345"), size=5, on_bytes=counted.append) == "digest"
+    assert (counted, sum(counted)) == ([2, -2, 2, 3], 5)

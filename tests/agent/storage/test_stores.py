@@ -1,0 +1,79 @@
+"""The stores of a pod: an outage shows in progress and in the log, and so does its end."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from trainingrun_agent.clock import Clock
+from trainingrun_agent.config import AgentConfig, Command
+from trainingrun_agent.errors import Interrupted
+from trainingrun_agent.progress import Progress
+from trainingrun_agent.storage.stores import Stores
+
+pytestmark = pytest.mark.contract
+BUSY = (503, "<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>busy</Message></Error>")
+EMPTY = (200, "<?xml version='1.0'?><ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
+
+
+def test_a_burst_of_503_is_waited_out_and_shown(
+    make_config: Callable[..., AgentConfig],
+    canned_server: Any,
+    fake_clock: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, logger="trainingrun_agent")
+    canned_server.date = fake_clock.now()
+    canned_server.answers = [BUSY] * 4 + [EMPTY]
+    progress = Progress(stage="prep", pod_uid="pod", clock=fake_clock)
+    seen: list[Any] = []
+    wait = fake_clock.wait
+
+    def watched(event: threading.Event, seconds: float) -> bool:
+        seen.append(progress.snapshot()["storage"])
+        return bool(wait(event, seconds))
+
+    fake_clock.wait = watched
+    config = make_config(endpoint=canned_server.endpoint)
+    stores = Stores(config, progress=progress, stop=threading.Event(), clock=fake_clock)
+    assert list(stores.open_quick("detectors").list("x/")) == []
+    assert [(state["ready"], state["reason"]) for state in seen] == [(False, "ServerError")] * 4
+    assert "ListObjectsV2 on s3://detectors/x/" in seen[0]["message"]
+    assert progress.snapshot()["storage"] == {"ready": True}
+    assert caplog.messages[-1] == "storage answers again"
+
+
+@pytest.mark.parametrize(("stage", "waited"), [("prep", 0), ("train", 20), ("export", 20), ("mirror", 0)], ids=str)
+def test_only_what_ships_uses_the_grace_period_in_an_outage(
+    make_config: Callable[..., AgentConfig],
+    canned_server: Any,
+    fake_clock: Any,
+    stage: Command,
+    waited: int,
+) -> None:
+    canned_server.date = fake_clock.now()
+    canned_server.answers = [BUSY]
+    stop = threading.Event()
+    stop.set()
+    progress = Progress(stage=stage, pod_uid="pod", clock=fake_clock)
+    config = make_config(stage, endpoint=canned_server.endpoint)
+    stores = Stores(config, progress=progress, stop=stop, clock=fake_clock)
+    with pytest.raises(Interrupted, match="SIGTERM arrived while storage did not answer"):
+        stores.open_quick("detectors").head("x")
+    assert fake_clock.seconds == waited
+
+
+def test_a_bucket_is_opened_once(make_config: Callable[..., AgentConfig]) -> None:
+    stores = Stores(
+        make_config(),
+        progress=Progress(stage="prep", pod_uid="pod"),
+        stop=threading.Event(),
+        clock=Clock(),
+    )
+    assert stores.open("detectors") is stores.open("detectors")
+    assert stores.open("detectors") is not stores.open("photos")
+    assert stores.open("detectors") is not stores.open_quick("detectors")

@@ -1,0 +1,196 @@
+"""Every way a command can end has a verdict, an exit code, and no secret in it."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trainingrun_agent.config import AgentConfig, Paths
+from trainingrun_agent.context import StageContext
+from trainingrun_agent.errors import Interrupted, StorageRefused, UserError
+from trainingrun_agent.reasons.dataset import DATA_CHANGED
+from trainingrun_agent.reasons.pods import PREPARED
+from trainingrun_agent.reasons.storage import TLS_ERROR
+from trainingrun_agent.runner import run
+from trainingrun_agent.verdict import StageResult, Timings
+
+pytestmark = pytest.mark.contract
+ENV = {"POD_UID": "11112222-3333-4444-5555-666677778888", "POD_IP": "127.0.0.1"}
+PACKAGE = Path(__file__).parents[2] / "images" / "agent"
+
+
+@pytest.fixture(autouse=True)
+def keep_signal_handlers() -> Iterator[None]:
+    """The runner owns the process's signals; pytest wants them back."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def _succeed(context: StageContext) -> StageResult:
+    context.record.claimed(4)
+    return StageResult(PREPARED, {"images": "2 images"})
+
+
+def _raise(error: BaseException) -> Callable[[StageContext], StageResult]:
+    def main(context: StageContext) -> StageResult:
+        context.record.claimed(4)
+        context.record.numbers = {"trainImages": 5}
+        context.record.timings = Timings(fetch=1.0)
+        raise error
+
+    return main
+
+
+def _stop_oneself(context: StageContext) -> StageResult:
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert context.stop.wait(60)
+    raise Interrupted
+
+
+TLS = StorageRefused(TLS_ERROR, call="GetObject", where="s3://x/y", answer="no")
+FULL = OSError(errno.ENOSPC, "no space", "/shared/x")
+WAYS = [
+    pytest.param(_succeed, "succeeded", "Prepared", id="success"),
+    pytest.param(_raise(UserError(DATA_CHANGED, files="1 file")), "userError", "DataChanged", id="user error"),
+    pytest.param(
+        _raise(TLS),
+        "storageRefused",
+        "TLSError",
+        id="refused",
+    ),
+    pytest.param(_stop_oneself, "interrupted", "Interrupted", id="SIGTERM"),
+    pytest.param(_raise(MemoryError()), "outOfMemory", "OutOfMemory", id="memory"),
+    pytest.param(_raise(FULL), "diskFull", "DiskFull", id="disk"),
+    pytest.param(_raise(KeyError("canary-value")), "crash", "UnexpectedError", id="bug"),
+    pytest.param(_raise(OSError(errno.EACCES, "denied")), "crash", "UnexpectedError", id="other OSError"),
+    pytest.param(_raise(SystemExit(0)), "crash", "UnexpectedError", id="somebody calls exit"),
+]
+
+
+@pytest.mark.parametrize(("main", "outcome", "reason"), WAYS)
+def test_every_end_has_a_verdict(
+    make_config: Callable[..., AgentConfig],
+    agent_paths: Paths,
+    contract: Callable[[str, Any], None],
+    main: Callable[[StageContext], StageResult],
+    outcome: str,
+    reason: str,
+) -> None:
+    make_config()
+    code = run("prep", env=ENV, paths=agent_paths, port=0, main=main)
+    verdict = json.loads(agent_paths.termination_log.read_bytes())
+    contract("verdict", verdict)
+    assert (verdict["outcome"], verdict["reason"], code) == (outcome, reason, int(outcome != "succeeded"))
+    assert "canary-value" not in json.dumps(verdict)
+
+
+def test_a_bug_is_located(make_config: Callable[..., AgentConfig], agent_paths: Paths) -> None:
+    make_config()
+    run("prep", env=ENV, paths=agent_paths, port=0, main=_raise(KeyError("x")))
+    verdict = json.loads(agent_paths.termination_log.read_bytes())
+    assert verdict["message"].startswith("KeyError at test_runner.py:")
+    assert verdict["message"].endswith(" in main")
+    assert (verdict["epoch"], verdict["timings"]["fetch"], verdict["numbers"]) == (4, 1.0, {"trainImages": 5})
+
+
+def test_a_config_that_cannot_be_read_has_a_verdict(agent_paths: Paths) -> None:
+    assert run("prep", env=ENV, paths=agent_paths, port=0) == 1
+    assert json.loads(agent_paths.termination_log.read_bytes())["reason"] == "ContractMismatch"
+
+
+def test_a_port_in_use_has_a_verdict(make_config: Callable[..., AgentConfig], agent_paths: Paths) -> None:
+    make_config()
+    with socket.create_server(("", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert run("prep", env=ENV, paths=agent_paths, port=port, main=_succeed) == 1
+    assert json.loads(agent_paths.termination_log.read_bytes())["outcome"] == "crash"
+
+
+def test_without_a_termination_log_the_verdict_is_in_the_log(
+    make_config: Callable[..., AgentConfig], agent_paths: Paths, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_config()
+    agent_paths.termination_log.mkdir()
+    caplog.set_level("INFO", logger="trainingrun_agent")
+    assert run("prep", env=ENV, paths=agent_paths, port=0, main=_raise(UserError(DATA_CHANGED, files="1 file"))) == 1
+    assert '"reason":"DataChanged"' in caplog.text
+    assert "the verdict cannot be written" in caplog.text
+
+
+def test_the_mirror_leaves_no_verdict(make_config: Callable[..., AgentConfig], agent_paths: Paths) -> None:
+    make_config()
+    assert run("mirror", env={}, paths=agent_paths, port=0, main=_raise(UserError(DATA_CHANGED, files="1 file"))) == 1
+    assert not agent_paths.termination_log.exists()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def test_the_server_answers_while_the_stage_works(make_config: Callable[..., AgentConfig], agent_paths: Paths) -> None:
+    make_config()
+    port = _free_port()
+    seen: list[Any] = []
+
+    def main(context: StageContext) -> StageResult:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/progress", timeout=5) as answer:
+            seen.append(json.loads(answer.read()))
+        return _succeed(context)
+
+    assert run("prep", env=ENV, paths=agent_paths, port=port, main=main) == 0
+    assert (seen[0]["phase"], seen[0]["podUID"]) == ("starting", ENV["POD_UID"])
+
+
+def _agent(*arguments: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join([str(PACKAGE), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, **ENV, "PYTHONPATH": path}
+    command = [sys.executable, "-m", "trainingrun_agent", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_help_names_every_command() -> None:
+    result = _agent("--help")
+    assert result.returncode == 0
+    for name in ("prep", "train", "export", "mirror"):
+        assert f"    {name} " in result.stdout
+
+
+def test_wrong_arguments_are_told_from_a_failed_stage() -> None:
+    assert _agent("cook").returncode == 2
+
+
+def _flags(paths: Paths) -> list[str]:
+    return [f"--{name.replace('_', '-')}={value}" for name, value in vars(paths).items()]
+
+
+def test_a_whole_pod_never_shows_its_credentials(
+    make_config: Callable[..., AgentConfig], agent_paths: Paths, canned_server: Any
+) -> None:
+    values = [path.read_text().strip() for path in agent_paths.credentials.iterdir()]
+    answer = "<?xml version='1.0'?><Error><Code>{}</Code><Message>" + "".join(values) + "</Message></Error>"
+    canned_server.answers = [
+        (503, answer.format("SlowDown")),
+        (403, answer.format("SignatureDoesNotMatch")),
+    ]
+    make_config(endpoint=canned_server.endpoint)
+    result = _agent("prep", "--port=0", *_flags(agent_paths))
+    verdict = agent_paths.termination_log.read_text()
+    assert result.returncode == 1
+    assert json.loads(verdict)["reason"] == "InvalidCredentials"
+    assert "storage does not answer, waiting: ServerError" in result.stdout
+    for value in values:
+        assert value not in result.stdout + result.stderr + verdict

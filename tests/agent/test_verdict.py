@@ -1,0 +1,124 @@
+"""Verdicts: always a document of the contract, never above what the kubelet keeps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from trainingrun_agent import verdict as verdicts
+from trainingrun_agent.errors import (
+    DiskFull,
+    IntegrityError,
+    Interrupted,
+    NotFound,
+    ObjectTooLarge,
+    Outcome,
+    StageError,
+    StorageOutage,
+    StorageRefused,
+    UserError,
+)
+from trainingrun_agent.reasons.dataset import DATA_CHANGED
+from trainingrun_agent.reasons.storage import ACCESS_DENIED, SERVER_ERROR
+from trainingrun_agent.verdict import Timings, Verdict
+
+pytestmark = pytest.mark.contract
+PREP = {
+    "digest": "a" * 64,
+    "errors": 1,
+    "evalImages": 20,
+    "evalObjects": 18,
+    "reportURI": "s3://detectors/datasets/x/report.html",
+    "reportJSONURI": "s3://detectors/datasets/x/report.json",
+    "reused": False,
+    "trainImages": 120,
+    "trainObjects": 118,
+    "warnings": 2,
+}
+
+
+CALL = {"call": "GetObject", "where": "x", "answer": "no"}
+
+
+def _verdict(**changes: Any) -> Verdict:
+    fields: dict[str, Any] = {
+        "stage": "prep",
+        "outcome": Outcome.SUCCEEDED,
+        "reason": "Prepared",
+        "message": "ok",
+        "numbers": PREP,
+    }
+    return Verdict(**{**fields, **changes})
+
+
+@pytest.mark.parametrize("outcome", list(Outcome), ids=str)
+def test_every_outcome_is_one_of_the_contract(outcome: Outcome, contract: Callable[[str, Any], None]) -> None:
+    verdict = _verdict(outcome=outcome, hint="next", epoch=3, timings=Timings(1.23456, 2, 3))
+    contract("verdict", verdict.to_json())
+    assert verdict.to_json()["timings"]["fetch"] == 1.235
+    assert (verdict.exit_code == 0) == (outcome is Outcome.SUCCEEDED)
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        pytest.param(UserError(DATA_CHANGED, files="1 file"), Outcome.USER_ERROR, id="user"),
+        pytest.param(ObjectTooLarge(where="x", limit=1), Outcome.USER_ERROR, id="too large"),
+        pytest.param(
+            StorageRefused(ACCESS_DENIED, **CALL),
+            Outcome.STORAGE_REFUSED,
+            id="refused",
+        ),
+        pytest.param(NotFound(**CALL), Outcome.STORAGE_REFUSED, id="not found"),
+        pytest.param(StorageOutage(SERVER_ERROR, **CALL), Outcome.STORAGE_OUTAGE, id="outage"),
+        pytest.param(IntegrityError(where="x", found="1 byte", expected="2 bytes"), Outcome.CRASH, id="integrity"),
+        pytest.param(DiskFull(what="x"), Outcome.DISK_FULL, id="disk"),
+        pytest.param(Interrupted(), Outcome.INTERRUPTED, id="interrupted"),
+    ],
+)
+def test_errors_are_named_for_their_consequence(
+    error: StageError, outcome: Outcome, contract: Callable[[str, Any], None]
+) -> None:
+    verdict = Verdict.failed(error, stage="prep", epoch=1)
+    assert verdict.outcome is outcome
+    assert verdict.exit_code == 1
+    contract("verdict", verdict.to_json())
+
+
+FINDINGS = {**PREP, "topFindings": ["f" * 200] * 5}
+
+
+@pytest.mark.parametrize(
+    ("message", "hint", "numbers", "keeps", "drops"),
+    [
+        pytest.param("short", "h", FINDINGS, {"numbers", "hint", "topFindings"}, set(), id="all fits"),
+        pytest.param("m" * 9999, "h" * 999, PREP, {"numbers", "hint"}, set(), id="cut to the schema"),
+        pytest.param("ü" * 1500, "h" * 100, FINDINGS, {"numbers", "hint"}, {"topFindings"}, id="findings first"),
+        pytest.param("ü" * 1500, "ü" * 600, PREP, {"numbers"}, {"hint"}, id="then the hint"),
+        pytest.param("𝄞" * 1500, "𝄞" * 600, PREP, {"numbers"}, {"hint"}, id="then the message"),
+        pytest.param("m", "h", {"x": "y" * 9999}, {"message"}, {"numbers"}, id="at last the numbers"),
+    ],
+)
+def test_never_above_the_limit(
+    message: str,
+    hint: str,
+    numbers: dict[str, Any],
+    keeps: set[str],
+    drops: set[str],
+    contract: Callable[[str, Any], None],
+) -> None:
+    data = verdicts.encode(_verdict(message=message, hint=hint, numbers=numbers))
+    assert len(data) <= verdicts.MAX_BYTES
+    document = json.loads(data)
+    contract("verdict", document)
+    names = document.keys() | document.get("numbers", {}).keys()
+    assert keeps <= names
+    assert not drops & names
+
+
+def test_half_a_surrogate_in_a_file_name_is_no_obstacle() -> None:
+    data = verdicts.encode(_verdict(message="bad \udcff name"))
+    assert json.loads(data)["message"] == "bad ? name"

@@ -1,0 +1,297 @@
+"""Fetching for training: damaged data, weights, and the checkpoint to go on from."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trainingrun_agent.config import Uri
+from trainingrun_agent.errors import IntegrityError, Interrupted, StageError, UserError
+from trainingrun_agent.keys import Attempt
+from trainingrun_agent.prep.store.uploads import RECORD_ROLES
+from trainingrun_agent.shared.folder import Folder
+from trainingrun_agent.storage import manifest as manifests
+from trainingrun_agent.storage.base import ObjectStore
+from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Producer
+from trainingrun_agent.transfer import dataset
+from trainingrun_agent.transfer.fetch import TrainInput, fetch_train
+from trainingrun_agent.transfer.last_step import LastStep
+from trainingrun_agent.transfer.meter import Meter
+from trainingrun_agent.transfer.parallel import Transfers
+from trainingrun_agent.transfer.resume import stored_checkpoints
+from trainingrun_agent.transfer.weights import fetch_weights
+
+pytestmark = pytest.mark.contract
+
+
+class Bucket:
+    """Puts checkpoints of earlier attempts where an agent would have."""
+
+    def __init__(self, run: Any) -> None:
+        self.run = run
+        self.store: ObjectStore = run.pod("prep").out
+
+    def attempt(self, epoch: int) -> Attempt:
+        return Attempt(epoch, f"{self.run.prefix}/train/{epoch:04d}-abcdef{epoch:02d}")
+
+    def checkpoint(self, epoch: int, step: int, *, manifest: bool = True, names: list[str] | None = None) -> str:
+        folder = self.attempt(epoch).checkpoint(step)
+        names = names or [f"model.ckpt-{step}.data-00000-of-00001", f"model.ckpt-{step}.index"]
+        data = f"epoch {epoch} step {step}".encode()
+        for name in names:
+            self.store.put(f"{folder}/{name}", data)
+        objects = tuple(ManifestObject(n, len(data), hashlib.sha256(data).hexdigest(), "data") for n in names)
+        if manifest:
+            document = Manifest("checkpoint", Producer("p", epoch), "2026-01-01T00:00:00Z", objects, step=step)
+            manifests.write(self.store, folder, document)
+        return folder
+
+    def fetch(self, *, epoch: int = 9) -> tuple[TrainInput, Path]:
+        context = self.run.pod("train")
+        with Folder.open(context.config.shared) as folder:
+            return fetch_train(context, folder, epoch=epoch, while_waiting=lambda: None), context.config.shared
+
+
+@pytest.fixture
+def bucket(prepared: Any) -> Bucket:
+    return Bucket(prepared)
+
+
+def test_roles_are_those_preparation_writes() -> None:
+    assert dataset.ROLES == RECORD_ROLES
+
+
+def test_first_attempt_starts_at_zero(bucket: Bucket) -> None:
+    found, shared = bucket.fetch()
+    assert (found.resumed_from, found.steps_lost, found.spec["resumedFromStep"]) == (0, 0, 0)
+    assert list((shared / "model").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("stored", "expected"),
+    [
+        pytest.param([(1, 100), (1, 200)], (1, 200), id="highest step"),
+        pytest.param([(1, 900), (1, 10000)], (1, 10000), id="steps are numbers, not text"),
+        pytest.param([(1, 300), (2, 200)], (1, 300), id="a later attempt that got less far"),
+        pytest.param([(1, 200), (3, 200), (2, 200)], (3, 200), id="same step, later epoch"),
+        pytest.param([(1, 100), (9, 500), (12, 900)], (1, 100), id="own and later epochs do not count"),
+    ],
+)
+def test_newest_checkpoint_of_earlier_epochs_comes_back(
+    bucket: Bucket, stored: list[tuple[int, int]], expected: tuple[int, int]
+) -> None:
+    for epoch, step in stored:
+        bucket.checkpoint(epoch, step)
+    found, shared = bucket.fetch()
+    epoch, step = expected
+    assert found.resumed is not None
+    assert (found.resumed.epoch, found.resumed.step) == expected
+    assert (shared / "model" / f"model.ckpt-{step}.index").read_text() == f"epoch {epoch} step {step}"
+    assert (shared / "model" / "checkpoint").read_text().splitlines()[
+        0
+    ] == f'model_checkpoint_path: "model.ckpt-{step}"'
+
+
+def damage_manifest(bucket: Bucket, folder: str) -> None:
+    bucket.store.put(f"{folder}/MANIFEST.json", b"{")
+
+
+def damage_data(bucket: Bucket, folder: str) -> None:
+    bucket.store.put(f"{folder}/model.ckpt-200.data-00000-of-00001", b"epoch 1 step 2OO")
+
+
+def delete_data(bucket: Bucket, folder: str) -> None:
+    bucket.store.delete(f"{folder}/model.ckpt-200.data-00000-of-00001")
+
+
+def delete_manifest(bucket: Bucket, folder: str) -> None:
+    bucket.store.delete(f"{folder}/MANIFEST.json")
+
+
+@pytest.mark.parametrize("damage", [damage_manifest, damage_data, delete_data, delete_manifest])
+def test_damaged_checkpoint_is_passed_over_for_the_one_before(
+    bucket: Bucket, damage: Callable[[Bucket, str], None]
+) -> None:
+    bucket.checkpoint(1, 100)
+    damage(bucket, bucket.checkpoint(1, 200))
+    found, _ = bucket.fetch()
+    assert found.resumed_from == 100
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(["model.ckpt-200.index"], id="no data"),
+        pytest.param(["model.ckpt-200.index", "checkpoint"], id="another name"),
+        pytest.param(["model.ckpt-200.index", "model.ckpt-200.data-00000-of-00002"], id="half of the data"),
+    ],
+)
+def test_manifest_must_name_a_complete_checkpoint(bucket: Bucket, names: list[str]) -> None:
+    bucket.checkpoint(1, 100)
+    bucket.checkpoint(1, 200, names=names)
+    found, _ = bucket.fetch()
+    assert found.resumed_from == 100
+
+
+def test_steps_made_after_the_checkpoint_are_counted_as_lost(bucket: Bucket, fake_clock: Any) -> None:
+    bucket.checkpoint(1, 100)
+    last = LastStep(bucket.store, bucket.attempt(1), fake_clock)
+    last.reached(130)
+    last.write()
+    last.reached(140)
+    last.write()
+    found, _ = bucket.fetch()
+    assert (found.resumed_from, found.steps_lost) == (100, 30)
+    fake_clock.sleep(15)
+    last.write()
+    found, _ = bucket.fetch()
+    assert found.steps_lost == 40
+
+
+def test_listing_attempts_costs_two_requests_each_whatever_they_hold(bucket: Bucket) -> None:
+    for epoch in (1, 2, 3):
+        bucket.checkpoint(epoch, 10)
+        for offset in range(20):
+            bucket.store.put(bucket.attempt(epoch).event_chunk("train", "events.out.tfevents.1.h", offset), b"x")
+    requests: list[str] = []
+    real = bucket.store.list
+
+    class Counting:
+        def list(self, prefix: str, **options: Any) -> Iterator[Any]:
+            requests.append(prefix)
+            return real(prefix, **options)
+
+    stored = stored_checkpoints(Counting(), bucket.run.run_keys, before_epoch=9)  # type: ignore[arg-type]
+    assert [checkpoint.epoch for checkpoint in stored] == [3, 2, 1]
+    assert len(requests) == 3 * 2 + 1
+
+
+def test_damaged_shard_ends_the_fetch_with_its_key(bucket: Bucket) -> None:
+    shard = next(info for info in bucket.store.list("lab/datasets/blobs/") if info.size == len("eval-0") * 5000)
+    bucket.store.put(shard.key, b"x" * shard.size)
+    with pytest.raises(IntegrityError, match=shard.key):
+        bucket.fetch()
+
+
+def test_lost_shard_ends_the_fetch_with_its_key(bucket: Bucket) -> None:
+    shard = next(iter(bucket.store.list("lab/datasets/blobs/")))
+    bucket.store.delete(shard.key)
+    with pytest.raises(StageError, match=shard.key):
+        bucket.fetch()
+
+
+def test_one_failure_ends_the_other_transfers(run: Any) -> None:
+    context = run.pod("train")
+    meter = Meter(context.progress, context.stop)
+    moved = 0
+
+    def endless() -> None:
+        nonlocal moved
+        while True:
+            meter.moved(1)
+            moved += 1
+
+    def fail() -> None:
+        raise IntegrityError(where="model.ckpt", found="3 bytes", expected="4 bytes")
+
+    def transfer_all() -> None:
+        with Transfers(meter) as transfers:
+            for transfer in (endless, endless, fail):
+                transfers.start(transfer)
+
+    with pytest.raises(IntegrityError, match="3 bytes, expected 4 bytes"):
+        transfer_all()
+    assert moved > 0
+
+
+def test_sigterm_ends_a_running_download(run: Any) -> None:
+    context = run.pod("train")
+    meter = Meter(context.progress, context.stop)
+    meter.moved(5)
+    context.stop.set()
+    with pytest.raises(Interrupted):
+        meter.moved(5)
+    meter.moved(-5)
+    assert context.progress.snapshot()["done"] == 0
+
+
+def tarball(names: list[str]) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as archive:
+        for name in names:
+            info = tarfile.TarInfo(name)
+            info.size = len(name)
+            archive.addfile(info, io.BytesIO(name.encode()))
+    return stream.getvalue()
+
+
+def fetch_pretrained(bucket: Bucket, key: str) -> Path:
+    context = bucket.run.pod("train")
+    meter = Meter(context.progress, context.stop)
+    with Folder.open(context.config.shared) as folder:
+        fetch_weights(bucket.store, Uri(bucket.store.bucket, key), shared=folder, meter=meter)
+    return Path(context.config.shared / "pretrained")
+
+
+def test_weights_come_out_of_a_zoo_tarball(bucket: Bucket) -> None:
+    names = ["model.ckpt.index", "model.ckpt.data-00000-of-00001", "model.ckpt.meta", "pipeline.config"]
+    bucket.store.put("zoo/net.tar.gz", tarball([f"net_2018/{name}" for name in names]))
+    folder = fetch_pretrained(bucket, "zoo/net.tar.gz")
+    assert {"model.ckpt.index", "model.ckpt.data-00000-of-00001"} <= {path.name for path in folder.iterdir()}
+    assert "pipeline.config" not in {path.name for path in folder.iterdir()}
+    assert list((folder.parent / "spool").iterdir()) == []
+
+
+def test_weights_come_from_the_export_of_another_run(bucket: Bucket) -> None:
+    names = ["checkpoint/model.ckpt.index", "checkpoint/model.ckpt.data-00000-of-00001", "frozen_inference_graph.pb"]
+    objects = []
+    for name in names:
+        bucket.store.put(f"other/export/{name}", name.encode())
+        objects.append(ManifestObject(name, len(name), hashlib.sha256(name.encode()).hexdigest(), "checkpoint"))
+    manifest = Manifest("export", Producer("p", 3), "2026-01-01T00:00:00Z", tuple(objects), step=5)
+    manifests.write(bucket.store, "other/export", manifest)
+    folder = fetch_pretrained(bucket, "other/export/")
+    assert (folder / "model.ckpt.index").read_text() == names[0]
+    assert sorted(path.name for path in folder.iterdir()) == ["model.ckpt.data-00000-of-00001", "model.ckpt.index"]
+
+
+@pytest.mark.parametrize("key", ["zoo/absent.tar.gz", "zoo/absent/"])
+def test_absent_weights_name_the_field_and_the_address(bucket: Bucket, key: str) -> None:
+    with pytest.raises(UserError, match=rf"spec\.model\.pretrained: .*{key}"):
+        fetch_pretrained(bucket, key)
+
+
+def test_checkpoint_folder_is_no_export(bucket: Bucket) -> None:
+    folder = bucket.checkpoint(1, 100)
+    with pytest.raises(UserError, match="names no checkpoint"):
+        fetch_pretrained(bucket, f"{folder}/")
+
+
+@pytest.mark.parametrize("suffix", ["", ".partial"])
+def test_a_link_planted_where_a_download_goes_is_not_written_through(
+    bucket: Bucket, tmp_path: Path, suffix: str
+) -> None:
+    """The trainer starts beside the agent, so it may be faster: the agent's termination log is writable, for one."""
+    target = tmp_path / "termination-log"
+    target.write_text("mine")
+    context = bucket.run.pod("train")
+    shared = context.config.shared
+    (shared / "dataset").mkdir()
+    for name in names_of(bucket):
+        (shared / "dataset" / f"{name}{suffix}").symlink_to(target)
+    with Folder.open(shared) as folder:
+        fetch_train(context, folder, epoch=9, while_waiting=lambda: None)
+    assert target.read_text() == "mine"
+    assert [path.name for path in (shared / "dataset").iterdir() if path.is_symlink()] == []
+
+
+def names_of(bucket: Bucket) -> list[str]:
+    """What a fetch puts into the folder of the data set."""
+    _, shared = bucket.fetch()
+    return [path.name for path in (shared / "dataset").iterdir()]

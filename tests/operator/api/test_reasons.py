@@ -1,0 +1,289 @@
+"""The operator's table of reasons: complete, nothing is raised beside it, and each step that it offers can be taken."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import trainingrun
+from trainingrun.api import reasons
+from trainingrun.api.names import Stage
+from trainingrun.api.reason import MUTABLE, Reason, Step
+from trfakes.builders import a_run, terminated, waiting
+from trfakes.play import Play
+from trfakes.schema import crd_part
+
+PACKAGE = Path(trainingrun.__file__ or "").parent
+WHOLE_TESTS = Path(__file__).parents[1] / "whole" / "test_neighbours.py"
+ENTRIES = [
+    pytest.param(entry, id=f"{name} {n}") for name, found in reasons.TABLE.items() for n, entry in enumerate(found)
+]
+MAX_HINT = 300
+AT = "2026-01-01T00:00:00Z"
+
+
+def spec_schema() -> Any:
+    return crd_part("spec").schema
+
+
+def has_field(path: str) -> bool:
+    node = spec_schema()
+    for name in path.split("."):
+        node = node.get("properties", {}).get(name)
+        if node is None:
+            return False
+    return True
+
+
+def stages_of(path: str) -> list[str]:
+    return [path.replace("stage.", f"{stage}.", 1) for stage in Stage] if path.startswith("stage.") else [path]
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_every_field_is_one_of_the_spec(entry: Reason) -> None:
+    in_hint = re.findall(r"spec\.([A-Za-z.]+[A-Za-z])", entry.hint_with(stage="prep"))
+    paths = [path for field in (*entry.fields, *in_hint) for path in stages_of(field)]
+    assert [path for path in paths if not has_field(path)] == []
+
+
+def test_what_may_change_on_a_live_object_is_what_the_api_lets_change() -> None:
+    frozen = set(re.findall(r"self\.(\w+) == oldSelf\.\1", str(spec_schema()["x-kubernetes-validations"])))
+    assert set(spec_schema()["properties"]) - frozen == set(MUTABLE)
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_a_field_that_cannot_change_needs_a_new_run(entry: Reason) -> None:
+    for sentence in re.split(r"(?<=\.) |; ", entry.hint_with()):
+        fields = re.findall(r"spec\.(?:<stage>\.)?(\w+)", sentence)
+        assert "new TrainingRun" in sentence or "new one of this" in sentence or set(fields) <= set(MUTABLE), sentence
+    if entry.step is Step.NEW_RUN:
+        assert "new TrainingRun" in entry.hint
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_every_entry_is_explained(entry: Reason) -> None:
+    assert re.fullmatch("[A-Z][A-Za-z0-9]{0,63}", entry.name)
+    assert entry.meaning.endswith(".")
+    assert not entry.hint or (entry.hint[0].isupper() and entry.hint.endswith("."))
+    assert len(entry.hint) <= MAX_HINT
+    assert entry.ends_run or entry.step is Step.WAIT, "a run that goes on needs no retry"
+
+
+def test_nothing_is_raised_that_has_no_entry() -> None:
+    """Types refuse a text where a reason is wanted; here nobody makes one beside the table."""
+    made = {
+        f"{path.name}:{node.lineno}"
+        for path in PACKAGE.rglob("*.py")
+        if path.name not in {"reason.py", "reasons.py"}
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == "Reason"
+    }
+    assert made == set()
+
+
+# One case for each reason, through the whole of `plan()`.
+
+
+def refused(**spec: Any) -> Play:
+    play = Play(a_run().spec(**spec))
+    play.step()
+    return play
+
+
+def waits(**pod: Any) -> Play:
+    """A run whose pod does not start."""
+    play = Play(a_run().spec(train={"gpus": 1}))
+    job = play.play_to(Stage.TRAIN)
+    play.start_pod(job, **{"phase": "Pending", **pod})
+    play.step(30)
+    return play
+
+
+def container(reason: str, message: str = "") -> Play:
+    return waits(containers={"trainer": waiting(reason, message)})
+
+
+def no_pod(hint: str = "") -> Play:
+    play = Play()
+    play.step()
+    play.hints = {"uid-tire-prep-1": hint} if hint else {}
+    play.step(30)
+    return play
+
+
+def ended(*, gone_job: bool = False, trainer: Any = None, agent: Any = None, **pod: Any) -> Play:
+    """A run whose training ended without a verdict."""
+    play = Play()
+    job = play.play_to(Stage.TRAIN)
+    play.start_pod(job, phase="Failed")
+    containers = {"agent": agent or terminated(exit_code=137), "trainer": trainer or terminated(exit_code=137)}
+    play.change_pod(job, **{"containers": containers, **pod})
+    if gone_job:
+        play.jobs.clear()
+    play.step(60)
+    return play
+
+
+def without_pod(*, job: bool) -> Play:
+    play = Play()
+    name = play.play_to(Stage.TRAIN)
+    if job:
+        play.jobs[name] = replace(play.jobs[name], finished="Failed", finished_at=AT)
+    else:
+        play.jobs.clear()
+    play.step(60)
+    return play
+
+
+def never_started(**train: Any) -> Play:
+    play = Play(a_run().spec(train=train))
+    play.play_to(Stage.TRAIN)
+    for number in range(1, 5):
+        job = f"tire-train-{number}"
+        pod = play.start_pod(job)
+        over = terminated("no python", exit_code=127, reason="Error", at=play.now)
+        play.change_pod(job, containers={**pod.containers, "trainer": over})
+        play.progress = {"podUID": pod.uid, "phase": "waitingForTrainer"}
+        play.step(20)
+        play.pods.clear()
+        play.step(600)
+    return play
+
+
+def deadline() -> Play:
+    play = Play(a_run().spec(startDeadlineSeconds=30))
+    play.step()
+    play.step(60)
+    return play
+
+
+def stuck() -> Play:
+    play = Play()
+    job = play.play_to(Stage.TRAIN)
+    play.start_pod(job, deletion_at=AT, node="n1")
+    play.step(600)
+    return play
+
+
+def suspended() -> Play:
+    play = Play(a_run().spec(suspend=True))
+    play.step()
+    return play
+
+
+def retried() -> Play:
+    play = refused(storage={"credentials": {"secretName": "other"}})
+    play.spec(retry=1)
+    play.step()
+    return play
+
+
+def whole(warning: str = "") -> Play:
+    play = Play()
+    play.step()
+    for stage in Stage:
+        play.end_pod(f"tire-{stage}-1", numbers={"storageWarning": warning} if warning else {})
+        play.step(1)
+    return play
+
+
+def older_contract() -> Play:
+    play = Play()
+    play.step()
+    assert play.resolved is not None
+    play.resolved = {**play.resolved, "contractVersion": 99}
+    play.step()
+    return play
+
+
+def disrupted(name: str) -> Callable[[], Play]:
+    return lambda: ended(disruption=name, disruption_message="because")
+
+
+def lost(name: str) -> Callable[[], Play]:
+    return lambda: ended(reason=name, message="the node")
+
+
+PRETRAINED = {"pretrained": {"run": "other"}}
+
+
+def other_run_works() -> Play:
+    play = Play(a_run().spec(model=PRETRAINED))
+    play.others["default/other"] = a_run("other").build()
+    play.step()
+    return play
+
+
+MISSING = 'FailedMount: MountVolume.SetUp failed: {} "x" not found'
+CASES: Mapping[str, Callable[[], Play]] = {
+    "ForbiddenByPolicy": lambda: refused(train={"image": "evil:1"}),
+    "InvalidEndpoint": lambda: refused(storage={"endpoint": "http://0x7f.1"}),
+    "UnknownNetwork": lambda: refused(model={"network": "yolo"}),
+    "PretrainedRunNotFound": lambda: refused(model=PRETRAINED),
+    "PretrainedRunNotReady": other_run_works,
+    "Waiting": lambda: refused(model=PRETRAINED),
+    "UnsupportedContract": older_contract,
+    "PodPending": no_pod,
+    "QuotaExceeded": lambda: no_pod("FailedCreate: exceeded quota: team"),
+    "PodRefused": lambda: no_pod("FailedCreate: denied by webhook"),
+    "PodUnschedulable": lambda: waits(scheduled_at="", containers={}, unschedulable="0/1 nodes are available"),
+    "ContainerCreating": lambda: waits(containers={}),
+    "ImagePullFailed": lambda: container("ErrImagePull", "not found"),
+    "SecretMissing": lambda: container("CreateContainerConfigError", 'secret "s" not found'),
+    "ConfigMapMissing": lambda: container("CreateContainerConfigError", 'configmap "c" not found'),
+    "CreateContainerConfigError": lambda: container("CreateContainerConfigError", "bad"),
+    "CreateContainerError": lambda: container("CreateContainerError", "bad"),
+    "OOMKilled": lambda: ended(trainer=terminated(reason="OOMKilled", exit_code=137)),
+    "Evicted": lambda: ended(reason="Evicted", message="The node was low on resource: memory."),
+    "PodDeleted": lambda: ended(deletion_at=AT),
+    "PodGone": lambda: without_pod(job=True),
+    "PodStuck": stuck,
+    "JobGone": lambda: without_pod(job=False),
+    "NodeLost": lost("NodeLost"),
+    "NodeShutdown": lost("NodeShutdown"),
+    "Shutdown": lost("Shutdown"),
+    "Terminated": lost("Terminated"),
+    "PreemptionByScheduler": disrupted("PreemptionByScheduler"),
+    "DeletionByTaintManager": disrupted("DeletionByTaintManager"),
+    "EvictionByEvictionAPI": disrupted("EvictionByEvictionAPI"),
+    "DeletionByPodGC": disrupted("DeletionByPodGC"),
+    "TerminationByKubelet": disrupted("TerminationByKubelet"),
+    "NoVerdict": ended,
+    "TrainerNeverStarted": never_started,
+    "StartDeadlineExceeded": deadline,
+    "Accepted": whole,
+    "AttemptStarted": whole,
+    "Running": lambda: waits(phase="Running"),
+    "Suspended": suspended,
+    "Retry": retried,
+    "Usable": whole,
+    "Warning": lambda: whole("ConditionalWritesIgnored: no If-None-Match"),
+    "Completed": whole,
+    "Succeeded": whole,
+    "Failed": lambda: refused(train={"image": "evil:1"}),
+    "Prepared": whole,
+    "Trained": whole,
+    "Exported": whole,
+    "Unknown": lambda: ended(disruption="?", disruption_message="because"),
+}
+BY_THE_RECONCILER = {"ChildRefused", "TensorBoardRefused"}  # tests/operator/whole/test_neighbours.py
+
+
+def test_every_entry_has_its_case() -> None:
+    assert set(CASES) | BY_THE_RECONCILER == set(reasons.TABLE)
+    assert [name for name in BY_THE_RECONCILER if f'"{name}"' not in WHOLE_TESTS.read_text()] == []
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_reason_is_given(name: str) -> None:
+    play = CASES[name]()
+    seen = {condition["reason"] for condition in play.status["conditions"]} | set(play.reasons())
+    seen |= {entry.get("lastReason", "") for entry in play.status.get("attempts", [])}
+    assert name in seen
+    assert seen - {""} <= set(reasons.TABLE)

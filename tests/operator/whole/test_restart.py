@@ -1,0 +1,178 @@
+"""The operator dies between any two writes; the next one ends the run the same way."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+
+import pytest
+
+from trfakes.apiserver import Fault
+from trfakes.builders import a_run
+from trfakes.fake_cluster import Script, verdict
+from trfakes.harness import World, eventually
+
+pytestmark = pytest.mark.contract
+WRITES_OF_A_RUN = 26  # an upper bound; numbers beyond the last write test a run without a restart
+
+
+def outcome(world: World) -> dict[str, object]:
+    status = world.status()
+    return {
+        "phase": status["phase"],
+        "attempts": [(a["stage"], a["number"], a["ended"], a["lastOutcome"]) for a in status["attempts"]],
+        "conditions": {c["type"]: c["status"] for c in status["conditions"]},
+        "jobs": len(world.server.created("jobs")),
+        "left": sorted(
+            (p, UID_TAIL.sub("", n)) for p, ns, n in world.store.objects if ns == "default" and p != "events"
+        ),
+    }
+
+
+UID_TAIL = re.compile(r"(?<=-resolved)-[0-9a-f]{8}$")
+EXPECTED = {
+    "phase": "Succeeded",
+    "attempts": [(stage, 1, 1, "succeeded") for stage in ("prep", "train", "export")],
+    "conditions": dict.fromkeys(
+        ["Accepted", "StorageReady", "Prepared", "Trained", "Exported", "Succeeded", "Finished"], "True"
+    ),
+    "jobs": 3,
+    "left": [
+        ("configmaps", "tire-resolved"),
+        ("deployments", "tire-tensorboard"),
+        ("services", "tire-tensorboard"),
+        ("trainingruns", "tire"),
+    ],
+}
+
+
+@pytest.mark.parametrize("writes", range(1, WRITES_OF_A_RUN))
+async def test_a_death_after_any_write_changes_nothing(world: World, writes: int) -> None:
+    world.server.die_after_writes = writes
+    await world.start_operator()
+    world.store.create("trainingruns", a_run().body())
+
+    def quiet() -> bool:
+        return world.server.dead or world.condition("Finished").get("status") == "True"
+
+    await eventually(quiet)
+    await world.replace_operator()
+    await world.finished()
+    await eventually(lambda: not list(world.store.select("jobs")), what="finished Jobs are deleted")
+    assert outcome(world) == EXPECTED
+
+
+async def test_a_restart_with_finished_runs_writes_nothing(world: World) -> None:
+    await world.start_operator()
+    for number in range(20):
+        world.store.create("trainingruns", a_run(f"run-{number}").body())
+    for number in range(20):
+        await world.finished(f"run-{number}")
+    await eventually(lambda: not list(world.store.select("jobs")))
+    template = world.run("run-0")
+    for number in range(20, 200):
+        copy = a_run(f"run-{number}").body()
+        copy["status"] = json.loads(json.dumps(template["status"]).replace("run-0", f"run-{number}"))
+        world.store.create("trainingruns", copy)
+    await world.operators[0].stop()
+    before = len(world.server.writes())
+    running = await world.replace_operator()
+    await eventually(lambda: len(running.operator.cache.runs) == 200)
+    await eventually(lambda: len(running.operator.queue) == 0)
+    await asyncio.sleep(0.3)
+    assert world.server.writes()[before:] == []
+
+
+async def test_runs_that_ended_while_no_operator_was_there_are_caught_up(world: World) -> None:
+    world.cluster.script = None
+    await world.start_operator()
+    world.store.create("trainingruns", a_run().body())
+    job = await world.job("tire-prep-1")
+    world.cluster.start(job)
+    await eventually(lambda: world.condition("Prepared").get("reason") == "Running")
+    await world.operators[0].stop()
+    world.cluster.end(job, verdict("prep"))
+    await world.replace_operator()
+    await world.job("tire-train-1")
+    await eventually(lambda: world.condition("Prepared")["status"] == "True")
+
+
+async def pod_that_outlives_its_job_and_operator(world: World) -> str:
+    await world.start_operator()
+    world.store.graceful_pods = True
+    world.store.create("trainingruns", a_run().body())
+    pod: str = world.cluster.start(await world.job("tire-prep-1"))["metadata"]["name"]
+    await eventually(lambda: world.condition("Prepared").get("reason") == "Running")
+    await world.operators[0].stop()
+    world.store.delete("jobs", "tire-prep-1")
+    return pod
+
+
+@pytest.mark.parametrize("script", [lambda _job: None])
+async def test_a_pod_of_a_job_deleted_before_the_restart_holds_back_the_next_attempt(
+    world: World, script: Script
+) -> None:
+    pod = await pod_that_outlives_its_job_and_operator(world)
+    await world.replace_operator()
+    await eventually(lambda: f"waits until pod {pod} has ended" in world.status()["message"])
+    assert world.store.find("jobs", "tire-prep-2") is None
+    world.store.delete("pods", pod)
+    await world.job("tire-prep-2")
+
+
+@pytest.mark.parametrize("script", [lambda _job: None])
+async def test_a_pod_deleted_before_the_watches_began_is_not_waited_for(world: World, script: Script) -> None:
+    pod = await pod_that_outlives_its_job_and_operator(world)
+    late_watch = Fault("GET", "/pods$", 503, skip=1, times=2)  # skips the operator's own listing
+    world.server.faults.append(late_watch)
+    await world.replace_operator()
+    await eventually(lambda: f"waits until pod {pod} has ended" in world.status()["message"])
+    world.store.delete("pods", pod)
+    assert late_watch.times, "the watch had begun"
+    await world.job("tire-prep-2")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("PATCH", "/status$", 409, times=3),
+        Fault("PATCH", "/status$", 500, after=True, skip=1),
+        Fault("PATCH", "/status$", 0, after=True, skip=2),
+        Fault("POST", "/jobs$", 500),
+        Fault("POST", "/jobs$", 0, after=True, skip=1),
+        Fault("POST", "/jobs$", 429, headers=(("Retry-After", "1"),)),
+        Fault("POST", "/configmaps$", 0, after=True),
+        Fault("POST", "/configmaps$", 403),
+        Fault("POST", "/deployments$", 403),
+        Fault("DELETE", "/jobs/", 500),
+        Fault("GET", "/configmaps/", 503),
+        Fault("POST", "/events$", 500, times=5),
+    ],
+    ids=lambda fault: f"{fault.method}{fault.path}-{fault.status}{'-after' if fault.after else ''}",
+)
+async def test_a_fault_of_the_api_server_delays_and_changes_nothing(world: World, fault: Fault) -> None:
+    world.server.faults.append(fault)
+    await world.start_operator()
+    world.store.create("trainingruns", a_run().body())
+    await world.finished()
+    await eventually(lambda: not list(world.store.select("jobs")))
+    found = outcome(world)
+    attempted = len(world.server.created("jobs"))
+    assert {**found, "jobs": 3} == EXPECTED
+    assert attempted <= 3
+
+
+async def test_a_watch_that_was_compacted_misses_nothing(world: World) -> None:
+    world.cluster.script = None
+    running = await world.start_operator()
+    world.store.create("trainingruns", a_run().body())
+    job = await world.job("tire-prep-1")
+    world.cluster.start(job)
+    await eventually(lambda: world.condition("Prepared").get("reason") == "Running")
+    world.store.create("trainingruns", a_run("other").spec(suspend=True).body())
+    world.store.compact()
+    world.server.end_watches()
+    world.store.compact()
+    await eventually(lambda: "default/other" in running.operator.cache.runs)
+    await eventually(lambda: world.status("other").get("phase") == "Suspended")
