@@ -1,4 +1,4 @@
-"""Fixtures for the agent's tests: configs, a clock that tests own, S3 on the wire, a run in it, failing servers."""
+"""Fixtures for the agent's tests: configs, a clock that tests control, S3 on the wire, a run in it, failing servers."""
 
 from __future__ import annotations
 

@@ -220,7 +220,7 @@ def test_the_reasons_of_the_trainer_are_in_the_table_with_its_outcomes() -> None
     found = set(RAISED.findall(code))
     namespace: dict[str, Any] = {}
     exec(compile((TRAINER / "outcomes.py").read_text(), "outcomes.py", "exec"), namespace)  # noqa: S102 - ours
-    found |= {(outcome, reason) for _, outcome, reason, _ in namespace["SIGNATURES"]}
+    found |= {(outcome, reason) for _, outcome, reason in namespace["SIGNATURES"]}
     assert len(found) > 15
     for outcome, reason in found:
         entry = reasons.of_trainer(reason, Outcome(outcome))

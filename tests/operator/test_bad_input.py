@@ -1,4 +1,4 @@
-"""Bad input, from what the user gave to the words that `kubectl get` shows: agent and operator in one, word for word.
+"""Bad input: the exact messages in status and `kubectl get`, from agent and operator in one process.
 
 What the API server itself refuses is in tests/api, the same on a real node in tests/e2e/test_bad_input.py.
 """

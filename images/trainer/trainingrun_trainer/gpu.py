@@ -17,13 +17,10 @@ def check(gpus: int) -> None:
             "gpuUnfit",
             "NoCUDABuild",
             f"train.gpus is {gpus}, but TensorFlow {tf.__version__} in this trainer image is built without CUDA.",
-            "Use a trainer image with GPU support (train.image), or set train.gpus to 0.",
         )
     if not tf.test.is_gpu_available():
         raise TrainerError(
             "gpuUnfit",
             "GPUNotUsable",
             f"train.gpus is {gpus}, but TensorFlow {tf.__version__} finds no GPU that it can use.",
-            "TensorFlow 1.14 (CUDA 10.0) supports GPUs up to Turing. For newer GPUs, use a trainer image with NVIDIA's "
-            "TensorFlow 1.15 (train.image). Also check the driver of the node.",
         )

@@ -106,7 +106,6 @@ class PretrainedHook(tf.train.SessionRunHook):
                 "userError",
                 "PretrainedMismatch",
                 f"The weights of model.pretrained fit none of the {len(wanted)} variables of the feature extractor.",
-                "Use weights that were trained with the same network as model.network.",
             )
 
 
@@ -175,5 +174,4 @@ def diverged(what: str, step: int, folder: SharedFolder) -> TrainerError:
         "diverged",
         "Diverged",
         f"{what} at step {step}; {last}.",
-        "Lower train.learningRate, or look for wrong boxes in the data report.",
     )

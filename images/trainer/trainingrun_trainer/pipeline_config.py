@@ -21,7 +21,6 @@ def load(folder: SharedFolder, spec: Dict[str, Any]) -> Any:
             "userError",
             "ConfigRefused",
             f"pipeline.config cannot be parsed: {error}",
-            "This trainer image does not know this network's configuration: use the operator's own image.",
         )
     label_map = folder.path(spec["labelMap"])
     for reader, records in _input_readers(config, spec):

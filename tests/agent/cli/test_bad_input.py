@@ -1,4 +1,4 @@
-"""What cannot work ends with exit code 2 and a sentence or two that say what to do; never with a traceback."""
+"""Commands that cannot work end with exit code 2 and a sentence or two about what to do, never with a traceback."""
 
 from __future__ import annotations
 

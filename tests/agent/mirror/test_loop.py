@@ -1,4 +1,4 @@
-"""TensorBoard's local copy while chunks come, merge, vanish and fail."""
+"""TensorBoard's local copy while chunks are added, merged and deleted, or cannot be read."""
 
 from __future__ import annotations
 

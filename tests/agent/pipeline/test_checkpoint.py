@@ -1,4 +1,4 @@
-"""The index of a checkpoint without TensorFlow, and what it tells about the network. Real ones: tests/trainer."""
+"""The index of a checkpoint without TensorFlow, and what it shows about the network. Real ones: tests/trainer."""
 
 from __future__ import annotations
 

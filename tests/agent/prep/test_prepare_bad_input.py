@@ -1,4 +1,4 @@
-"""What users upload, all in one data set: each broken file is named, none stops the rest, in memory and on the wire."""
+"""Bad files of many kinds in one data set: each is named, none stops the rest, in memory and over HTTP."""
 
 from __future__ import annotations
 

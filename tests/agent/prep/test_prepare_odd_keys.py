@@ -1,4 +1,4 @@
-"""Buckets as they are: keys of any characters and length, buckets with no key, or one of any kind."""
+"""Unusual buckets: keys of any characters and length, no keys at all, or keys of one kind only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memory stays flat however many images there are, and big ones do not add up."""
+"""Memory does not grow with the number of images, and large images do not add up."""
 
 from __future__ import annotations
 

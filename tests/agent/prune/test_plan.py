@@ -1,4 +1,4 @@
-"""What `trainingrun prune` may delete: a decision over what a survey found."""
+"""What `trainingrun prune` may delete, decided from the result of a survey."""
 
 from __future__ import annotations
 

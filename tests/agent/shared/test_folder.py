@@ -1,4 +1,4 @@
-"""The shared folder in the hands of a trainer that wants the agent to read or write elsewhere."""
+"""The shared folder of a malicious trainer that tries to make the agent read or write elsewhere."""
 
 from __future__ import annotations
 

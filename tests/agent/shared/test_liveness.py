@@ -1,4 +1,4 @@
-"""When the trainer's liveness probe fails, in time that the test owns."""
+"""When the trainer's liveness probe fails, with a clock that the test controls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The export stage against an exporter that plays its part, or leaves something else."""
+"""The export stage with a simulated exporter that exports correctly or leaves wrong files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The train stage against a trainer that plays its part, or fails to."""
+"""The train stage with a simulated trainer that works correctly or fails."""
 
 from __future__ import annotations
 

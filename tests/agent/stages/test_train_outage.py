@@ -1,4 +1,4 @@
-"""Storage that refuses in bursts delays a training and spoils nothing."""
+"""Storage that refuses in bursts delays a training and damages nothing."""
 
 from __future__ import annotations
 

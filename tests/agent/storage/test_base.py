@@ -1,4 +1,4 @@
-"""What every ObjectStore does: S3 on the wire, a folder of this machine, and the stand-in that other tests use."""
+"""What every ObjectStore does: S3 over HTTP, a local folder, and the store in memory that other tests use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder as a bucket: what lies in folders and not in buckets, and how the disk says no."""
+"""A folder used as a bucket: entries that buckets do not have, and errors of the disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is particular to the S3 store, against a server on the wire; the rest is in test_base.py."""
+"""What only the S3 store does, against a server over HTTP; the rest is in test_base.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fetching for training: damaged data, weights, and the checkpoint to go on from."""
+"""Fetching for training: damaged data, weights, and the checkpoint to resume from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shipping checkpoints and event files from a folder that changes under the agent's hands."""
+"""Shipping checkpoints and event files from a folder that changes meanwhile."""
 
 from __future__ import annotations
 

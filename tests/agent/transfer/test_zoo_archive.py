@@ -1,4 +1,4 @@
-"""Archives of pretrained weights: what is taken out, and what a hostile or broken one cannot do."""
+"""Archives of pretrained weights: which files are extracted, and what a malicious or broken archive cannot do."""
 
 from __future__ import annotations
 

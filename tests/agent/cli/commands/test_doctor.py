@@ -1,4 +1,4 @@
-"""`trainingrun doctor`: the same findings as in a pod, said on a terminal, and an exit code by their severity."""
+"""`trainingrun doctor`: the same findings as in a pod, printed on a terminal, and an exit code by their severity."""
 
 from __future__ import annotations
 

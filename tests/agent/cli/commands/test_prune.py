@@ -1,4 +1,4 @@
-"""`trainingrun prune` on a bucket on the wire, and on folders whose age is the test's."""
+"""`trainingrun prune` on a bucket of a real S3 server, and on folders whose age the test sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bucket of a hundred thousand keys on the wire: what listing it costs, and that only what is needed is read."""
+"""A bucket with 100,000 keys over HTTP: the cost of listing it, and that only needed objects are read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`format: auto`: what is recognised, what is refused, and what names in files of labels mean."""
+"""`format: auto`: what is recognised, what is refused, and which image a name in a label file means."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which side an image is on: by its own path and the rule, frames of one video together, and nothing else together."""
+"""The split of an image depends on its path and the rule; frames of one video stay together, other images do not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The traps of formats that keep the labels of all images in one file: right boxes, or the defect of an image."""
+"""Pitfalls of formats that keep the labels of all images in one file: right boxes, or the defect of an image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The traps of YOLO and LabelMe, which keep a file of labels per image: right boxes, or one named defect."""
+"""Pitfalls of YOLO and LabelMe, which have a label file per image: right boxes, or one named defect."""
 
 from __future__ import annotations
 
