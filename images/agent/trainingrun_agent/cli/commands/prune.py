@@ -53,7 +53,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--region", metavar="NAME", help="AWS region (default: from your AWS configuration, or us-east-1)"
     )
     parser.add_argument(
-        "--addressing", choices=("path", "virtual"), help="(default: path with --endpoint, else virtual)"
+        "--addressing",
+        choices=("path", "virtual"),
+        help="where the bucket stands in URLs: in the path, or in the host name (default: path with --endpoint, else"
+        " virtual)",
     )
     parser.add_argument(
         "--older-than",
