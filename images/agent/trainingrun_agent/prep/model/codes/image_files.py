@@ -34,7 +34,7 @@ IMAGE_TRUNCATED = FindingKind(
     "complaint.",
     effect='TensorFlow stops the training with "Invalid JPEG data", even when only the last two bytes are missing.',
     seen={"decoder": "{problem}", "end": "the marker at the end of the image is missing"},
-    advice="The end of the file is missing: replace it with a complete copy of the image.",
+    advice="The end of the file is missing: replace the file with a complete copy.",
     example=Example("`tire.jpg` without its last 2 bytes.", "`tire.jpg` complete."),
 )
 IMAGE_CORRUPT = FindingKind(
