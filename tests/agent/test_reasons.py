@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -253,7 +252,15 @@ def test_the_table_is_plain_data() -> None:
         "kind": "newRun",
         "fields": ["train.batchSize"],
         "hint": "Create a new TrainingRun with a lower spec.train.batchSize.",
-        "cases": [],
+        "cases": [
+            {
+                "message": "<message>",
+                "kind": "newRun",
+                "fields": ["model.network"],
+                "hint": "A batch is one image already: create a new TrainingRun with another spec.model.network, one"
+                " that needs less memory, or use a larger GPU.",
+            }
+        ],
     }
     assert [case["kind"] for case in table["TLSError"]["cases"]] == ["retry", "retry"]
 
@@ -274,7 +281,7 @@ STEPS = [
     pytest.param(
         StageError(trainer.DIVERGED, message="NaN", container="trainer"),
         {"kind": "newRun", "field": "train.learningRate", "value": "0.004", "try": "0.001"},
-        "Create a new TrainingRun with spec.train.learningRate: 0.001 (now 0.004); also look for wrong boxes in the"
+        'Create a new TrainingRun with spec.train.learningRate: "0.001" (now 0.004); also look for wrong boxes in the'
         " data report.",
         id="a third of the rate",
     ),
@@ -313,10 +320,25 @@ def test_a_verdict_says_which_step_helps(error: StageError, step: dict[str, str]
     assert (document["nextStep"], document["hint"]) == (step, hint)
 
 
-def test_a_batch_of_one_has_no_half() -> None:
-    error = StageError(trainer.DEVICE_OUT_OF_MEMORY, message="OOM", container="trainer")
-    terms = replace(Terms(), values={"train.batchSize": 1})
-    assert error.hint_in(terms) == "Create a new TrainingRun with a lower spec.train.batchSize (now 1)."
+@pytest.mark.parametrize(
+    ("rate", "slower"), [("0.004", "0.001"), (".5", "0.2"), ("10", "3"), ("0.000001", "0.0000003"), ("30.0", "10")]
+)
+def test_a_lower_learning_rate_is_written_as_the_api_takes_it(rate: str, slower: str) -> None:
+    error = StageError(trainer.DIVERGED, message="NaN", container="trainer")
+    hint = error.hint_in(Terms(values={"train.learningRate": rate}))
+    assert f'spec.train.learningRate: "{slower}" (now {rate})' in hint
+
+
+@pytest.mark.parametrize(
+    ("names", "written"),
+    [
+        (["tire", "traffic light", "größe"], "[tire, traffic light, größe]"),
+        (["0", "yes", "a: b", "#x", "{retry}"], '["0", "yes", "a: b", "#x", "{retry}"]'),
+    ],
+    ids=["plain", "not plain"],
+)
+def test_a_proposed_value_is_the_same_text_in_yaml(names: list[str], written: str) -> None:
+    assert Terms().assigned("dataset.classes", names) == f"spec.dataset.classes: {written}"
 
 
 def test_a_value_that_is_missing_is_shown_and_never_an_error() -> None:

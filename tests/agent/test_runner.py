@@ -21,7 +21,7 @@ from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import Interrupted, StorageRefused, UserError
 from trainingrun_agent.reasons.dataset import DATA_CHANGED
 from trainingrun_agent.reasons.pods import PREPARED
-from trainingrun_agent.reasons.storage import TLS_ERROR
+from trainingrun_agent.reasons.storage import CLOCKS_DIFFER, TLS_ERROR
 from trainingrun_agent.runner import run
 from trainingrun_agent.verdict import StageResult, Timings
 
@@ -61,6 +61,7 @@ def _stop_oneself(context: StageContext) -> StageResult:
 
 
 TLS = StorageRefused(TLS_ERROR, call="GetObject", where="s3://x/y", answer="no")
+LATE = StorageRefused(CLOCKS_DIFFER, seconds="many", direction="behind", endpoint="http://s3")
 FULL = OSError(errno.ENOSPC, "no space", "/shared/x")
 WAYS = [
     pytest.param(_succeed, "succeeded", "Prepared", id="success"),
@@ -77,6 +78,8 @@ WAYS = [
     pytest.param(_raise(KeyError("canary-value")), "crash", "UnexpectedError", id="bug"),
     pytest.param(_raise(OSError(errno.EACCES, "denied")), "crash", "UnexpectedError", id="other OSError"),
     pytest.param(_raise(SystemExit(0)), "crash", "UnexpectedError", id="somebody calls exit"),
+    pytest.param(_raise(LATE), "crash", "UnexpectedError", id="a message that does not fit its values"),
+    pytest.param(lambda _: None, "crash", "UnexpectedError", id="no result"),
 ]
 
 

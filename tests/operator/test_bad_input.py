@@ -346,8 +346,8 @@ def test_a_spec_that_policy_refuses(builder: RunBuilder, reason: str, what: str)
 NO_GPU = "0/2 nodes are available: 2 Insufficient nvidia.com/gpu. preemption: 0/2 nodes are available"
 STEP = "Create a new TrainingRun with other spec.train.pod.resources or nodeSelector, or free or add such a node."
 IMAGE = (
-    "If the name is wrong, create a new TrainingRun with another spec.train.image. Otherwise push the image, or ask "
-    "your platform team to check images and imagePullSecrets of the operator's Helm values."
+    "If the name is wrong, create a new TrainingRun with another spec.train.image, or once your platform team has "
+    "corrected images of the operator's Helm values. Otherwise push the image, or create the Secret that pulls it."
 )
 STARTS = "The pod then starts by itself."
 

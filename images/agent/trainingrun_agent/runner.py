@@ -63,16 +63,16 @@ def run(command: Command, *, env: Mapping[str, str], paths: Paths, port: int, ma
 def conclude(work: Callable[[], StageResult], *, stage: Command, record: AttemptRecord) -> Verdict:
     """Do the work of a stage and make the verdict, whether it returns or raises."""
     try:
-        result = work()
+        return _succeeded(work(), stage, record)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - every error becomes a verdict here
-        return Verdict.failed(
-            _as_stage_error(error, stage),
-            stage=stage,
-            terms=record.terms,
-            epoch=record.epoch,
-            numbers=record.numbers,
-            timings=record.timings,
-        )
+        failure = _as_stage_error(error, stage)
+    try:
+        return _failed(failure, stage, record)
+    except Exception as error:  # a message that does not fit its values is an error too  # noqa: BLE001
+        return _failed(_as_stage_error(error, stage), stage, record)
+
+
+def _succeeded(result: StageResult, stage: Command, record: AttemptRecord) -> Verdict:
     return Verdict(
         stage,
         Outcome.SUCCEEDED,
@@ -81,6 +81,12 @@ def conclude(work: Callable[[], StageResult], *, stage: Command, record: Attempt
         epoch=record.epoch,
         numbers=record.numbers,
         timings=record.timings,
+    )
+
+
+def _failed(error: StageError, stage: Command, record: AttemptRecord) -> Verdict:
+    return Verdict.failed(
+        error, stage=stage, terms=record.terms, epoch=record.epoch, numbers=record.numbers, timings=record.timings
     )
 
 

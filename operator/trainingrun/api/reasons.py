@@ -117,8 +117,8 @@ POD_UNSCHEDULABLE: Final = _waiting(
 IMAGE_PULL_FAILED: Final = _waiting(
     "ImagePullFailed",
     "The node cannot pull an image of the pod.",
-    hint="If the name is wrong, create a new TrainingRun with another spec.train.image. Otherwise push the image, or "
-    "ask your platform team to check images and imagePullSecrets of the operator's Helm values.",
+    hint="If the name is wrong, create a new TrainingRun with another spec.train.image, or once your platform team has "
+    "corrected images of the operator's Helm values. Otherwise push the image, or create the Secret that pulls it.",
     fields=("train.image",),
 )
 SECRET_MISSING: Final = _waiting(
@@ -213,8 +213,8 @@ TRAINER_NEVER_STARTED: Final = _ended(
     fields=("train.image",),
 )
 OUR_TRAINER_NEVER_STARTED: Final = TRAINER_NEVER_STARTED.case(
-    "The image is the operator's: ask your platform team to check images.trainer of the operator's Helm values.",
-    step=Step.PLATFORM,
+    "The image is the operator's: ask your platform team to correct images.trainer of the operator's Helm values. Then "
+    "create a new TrainingRun: this one keeps its images.",
     fields=(),
 )
 START_DEADLINE_EXCEEDED: Final = _ended(

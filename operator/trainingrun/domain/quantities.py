@@ -42,6 +42,7 @@ def counted(number: int, word: str) -> str:
 
 
 def doubled(quantity: str) -> str:
-    """Write twice a quantity of Kubernetes, such as 2Gi for 1Gi; empty for a text that is none."""
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([A-Za-z]*)", quantity, re.ASCII)
-    return f"{2 * Decimal(found[1]):f}".removesuffix(".0") + found[2] if found else ""
+    """Write twice a quantity of Kubernetes, such as 2Gi for 1Gi; empty for zero, and for a text that is none."""
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([eE][0-9]+|[A-Za-z]*)", quantity, re.ASCII)
+    twice = 2 * Decimal(found[1]) if found else Decimal()
+    return f"{twice:f}".removesuffix(".0") + found[2] if found and twice else ""

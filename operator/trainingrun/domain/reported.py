@@ -5,7 +5,6 @@ The agents are ours, but they pass on values from a trainer image of the user's 
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -90,19 +89,30 @@ def count(value: object) -> int | None:
 
 def seconds(value: object) -> float | None:
     """Accept a duration, rounded to one decimal."""
-    known = isinstance(value, int | float) and math.isfinite(value) and 0 <= value <= MAX_COUNT
-    return round(float(value), 1) if known and isinstance(value, int | float) else None
+    found = _number(value)
+    return round(found, 1) if found is not None and 0 <= found <= MAX_COUNT else None
 
 
 def rate(value: object) -> str | None:
     """Accept bytes per second, as a text with a unit."""
-    known = None if isinstance(value, bool) else seconds(value)
+    known = seconds(value)
     return None if known is None else f"{size(known)}/s"
 
 
 def decimal(value: object) -> str | None:
     """Accept a number as the API holds it: a text with three decimals, or nan and inf, which a loss can be."""
-    return f"{value:.3f}"[:16] if isinstance(value, int | float) and not isinstance(value, bool) else None
+    found = _number(value)
+    return f"{found:.3f}"[:16] if found is not None else None
+
+
+def _number(value: object) -> float | None:
+    """Accept a number that a float can hold: JSON has integers of any length."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
 
 
 def flag(value: object) -> bool | None:
@@ -112,7 +122,7 @@ def flag(value: object) -> bool | None:
 
 def label(value: object) -> str | None:
     """Accept a short name."""
-    return value if isinstance(value, str) and 0 < len(value) <= MAX_LABEL else None
+    return value if isinstance(value, str) and 0 < len(value) <= MAX_LABEL and value.isprintable() else None
 
 
 def uri(value: object) -> str | None:

@@ -180,7 +180,8 @@ def _from_pod(pod: PodView) -> Verdict | None:
 
 
 def _from_exit(pod: PodView, agent: ContainerView) -> Verdict:
-    last_words = f": {agent.message.strip()[-500:]}" if agent.message.strip() else ""
+    said = plain(agent.message.strip()[-500:])
+    last_words = f": {said}" if said else ""
     return Verdict(
         Outcome.CRASH,
         reasons.NO_VERDICT,

@@ -92,6 +92,18 @@ def test_a_reader_that_has_seen_enough_is_no_error(shell: Shell) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("streams", [">&-", "2>&-", ">&- 2>&-", "> /dev/full", "--json - > /dev/full"])
+def test_streams_that_take_nothing_end_in_no_traceback(shell: Shell, streams: str) -> None:
+    shell.add("images/a")
+    command = f"{sys.executable} -m trainingrun_agent doctor images --eval-fraction 0.5 --classes car {streams}"
+    env = {**os.environ, "PYTHONPATH": str(AGENT)}
+    ended = subprocess.run(
+        ["bash", "-c", command], cwd=shell.root, env=env, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr
+
+
 def test_formats_and_networks_are_those_there_are() -> None:
     assert ("auto", *FORMATS) == options.FORMATS
     assert tuple(NETWORKS) == options.NETWORKS

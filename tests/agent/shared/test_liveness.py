@@ -11,6 +11,7 @@ from trainingrun_agent.shared.liveness import Liveness
 from trainingrun_agent.shared.trainer_documents import Done, TrainerProgress
 from trainingrun_agent.stages.trainer_failure import failure
 from trainingrun_agent.stages.trainer_session import End
+from trainingrun_agent.terms import Change, Terms
 
 pytestmark = pytest.mark.contract
 
@@ -117,6 +118,17 @@ def test_end_is_judged(seen: dict[str, Any], outcome: Outcome | None, words: str
         "stall_reason": "",
         "last": sign("training", 1, 1),
     }
-    error = failure(End(**facts | seen), container="trainer")
+    error = failure(End(**facts | seen), container="trainer", batch_size=24)
     assert (error.outcome if error else None) == outcome
     assert words in (error.message if error else "")
+
+
+def test_a_batch_of_one_image_is_not_told_to_be_smaller() -> None:
+    oom = Done(Outcome.OUT_OF_MEMORY, "DeviceOutOfMemory", "OOM", "", 5, None, None, None, None)
+    error = failure(
+        End(gone=True, stopped=False, done=oom, stall_reason="", last=None), container="trainer", batch_size=1
+    )
+    assert error is not None
+    terms = Terms(values={"train.batchSize": 1, "model.network": "faster_rcnn_resnet101"})
+    assert "spec.train.batchSize" not in error.hint_in(terms)
+    assert error.change(terms) == Change("model.network", "faster_rcnn_resnet101")

@@ -158,7 +158,7 @@ def test_an_eviction_for_scratch_names_its_size() -> None:
     ("train", "end"),
     [
         ({"image": "trainer:1"}, f"another spec.train.image (now trainer:1): a TrainingRun trainer image. {WITH_DATA}"),
-        ({}, f"images.trainer of the operator's Helm values. After that, try again: {PATCH}"),
+        ({}, f"Then create a new TrainingRun: this one keeps its images. {CREATE}"),
     ],
     ids=["own image", "the operator's image"],
 )
@@ -219,7 +219,17 @@ def test_message_hint_and_commands_fit_with_the_longest_names(kind: Step) -> Non
 
 
 @pytest.mark.parametrize(
-    ("quantity", "twice"), [("1Gi", "2Gi"), ("512", "1024"), ("1.5G", "3G"), ("0.25Gi", "0.50Gi"), ("", ""), ("x", "")]
+    ("quantity", "twice"),
+    [
+        ("1Gi", "2Gi"),
+        ("512", "1024"),
+        ("1.5G", "3G"),
+        ("0.25Gi", "0.50Gi"),
+        ("1e9", "2e9"),
+        ("0", ""),
+        ("", ""),
+        ("x", ""),
+    ],
 )
 def test_twice_a_quantity(quantity: str, twice: str) -> None:
     assert doubled(quantity) == twice

@@ -67,7 +67,21 @@ def test_every_status_of_a_whole_run_fits_the_schema() -> None:
     assert play.status["phase"] == "Succeeded"
 
 
-GARBAGE: list[Any] = [None, "text", "x" * 120, -1, 2**80, math.nan, math.inf, True, [], ["xx"] * 7, {}, {"a": 1}]
+GARBAGE: list[Any] = [
+    None,
+    "text",
+    "x" * 120,
+    -1,
+    2**80,
+    "\x1b[31m",
+    math.nan,
+    math.inf,
+    True,
+    [],
+    ["xx"] * 7,
+    {},
+    {"a": 1},
+]
 
 
 @pytest.mark.parametrize("value", GARBAGE, ids=lambda value: repr(value)[:12])
@@ -91,6 +105,19 @@ def test_garbage_from_pods_never_reaches_the_status(value: Any) -> None:
         play.step(5)
         check(play)
     assert play.status["phase"] == "Succeeded"
+
+
+def test_a_number_that_no_float_holds_does_not_stop_the_operator() -> None:
+    play = Play()
+    job = play.play_to(Stage.TRAIN)
+    pod = play.start_pod(job)
+    play.progress = {"podUID": pod.uid, "etaSeconds": 10**400, "loss": 10**400, "bytesPerSecond": 10**400}
+    play.step(5)
+    check(play)
+    play.end_pod(job, timings={"fetch": 10**400}, numbers={**NUMBERS[Stage.TRAIN], "ap50": 10**400})
+    play.step(5)
+    check(play)
+    assert "Trained" in play.reasons()
 
 
 def test_the_format_of_the_labels_shows_as_soon_as_it_is_known() -> None:
@@ -135,7 +162,15 @@ def test_a_status_is_below_8_kib_at_its_worst() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(2.3456, "2.346"), (0, "0.000"), (math.nan, "nan"), (1e300, "1" + "0" * 15), ("1", None), (True, None)],
+    [
+        (2.3456, "2.346"),
+        (0, "0.000"),
+        (math.nan, "nan"),
+        (1e300, "1" + "0" * 15),
+        (10**400, None),
+        ("1", None),
+        (True, None),
+    ],
 )
 def test_decimals_are_texts(value: object, text: str | None) -> None:
     found = reported.decimal(value)

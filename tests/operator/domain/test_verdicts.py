@@ -112,10 +112,10 @@ def test_an_interruption_names_who_asked_for_it_and_keeps_what_the_agent_knew() 
     assert found.message == ("Pod tire-train-1-x1 was disrupted: Eviction API: evicting. SIGTERM arrived at step 57.")
 
 
-def test_a_message_without_verdict_is_quoted() -> None:
-    pod = train_pod(terminated("exec format error", exit_code=126, reason="StartError"), phase="Failed")
+def test_a_message_without_verdict_is_quoted_without_control_characters() -> None:
+    pod = train_pod(terminated("\x1b[31mformat", exit_code=126, reason="StartError"), phase="Failed")
     assert judge(None, pod).message == (
-        "Container agent of pod tire-train-1-x1 ended with exit code 126 (StartError) and no verdict: exec format error"
+        "Container agent of pod tire-train-1-x1 ended with exit code 126 (StartError) and no verdict: \ufffd[31mformat"
     )
 
 

@@ -6,6 +6,7 @@ Invariant: only a bug leaves a traceback; the exit codes are those of --help.
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import threading
@@ -19,6 +20,7 @@ from trainingrun_agent.cli.commands import convert, doctor, explain, prune
 from trainingrun_agent.cli.terminal import plain
 from trainingrun_agent.cli.terms import COMMAND_LINE
 from trainingrun_agent.cli.usage import UsageError
+from trainingrun_agent.disk_space import is_disk_full
 from trainingrun_agent.errors import Interrupted, StageError
 
 PROGRAM = "trainingrun"
@@ -30,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     stop = threading.Event()
     received = [int(signal.SIGINT)]
+    _open_streams()
     try:
         arguments = parser().parse_args(argv)
         with _signals(stop, received):
@@ -45,6 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `| head` has read enough
         sys.stderr.close()
         return FAILED
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        return _end(f"error: {error.filename or 'standard output'}: {error.strerror}", code=FAILED)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -67,6 +74,12 @@ def parser() -> argparse.ArgumentParser:
         )
         command.add_arguments(added)
     return result
+
+
+def _open_streams() -> None:
+    """A shell can close the standard streams (`2>&-`): what is written there is then thrown away."""
+    sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
 
 
 def _end(*lines: str, code: int) -> int:

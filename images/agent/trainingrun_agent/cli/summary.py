@@ -5,6 +5,7 @@ Invariant: counts are those of the report; each kind of finding is shown with it
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
@@ -27,7 +28,8 @@ def lines(
     """The summary of a report. `ignored` paths were not read; `found_classes`: from the labels."""
     yield style("bold", _head(report))
     if found_classes and report["classes"]:
-        yield f"No --classes given, so all names in the labels are used: --classes {_quoted(report['classes'])}"
+        names = shlex.quote(plain(",".join(report["classes"])))
+        yield f"No --classes given, so all names in the labels are used: --classes {names}"
     yield ""
     yield from _table(report, style)
     found = _by_code(report["findings"])
@@ -118,8 +120,3 @@ def _counts(report: _DOCUMENT, ignored: int, style: Style) -> str:
     parts = [style(kind, count(number, kind)) for number, kind in ((errors, "error"), (warnings, "warning")) if number]
     parts += [count(infos, "info")] if infos else []
     return ", ".join(parts)
-
-
-def _quoted(names: list[str]) -> str:
-    joined = ",".join(names)
-    return f"'{joined}'" if any(not (sign.isalnum() or sign in "_-,.") for sign in joined) else joined

@@ -23,6 +23,7 @@ from trainingrun_agent.prep.judge.duplicates import duplicates
 from trainingrun_agent.prep.model.codes.kind import Severity
 from trainingrun_agent.prep.model.findings import UNKNOWN_FINDING, Finding, Findings, Split
 from trainingrun_agent.prep.output.label_map import label_map
+from trainingrun_agent.prep.output.scratch_file import writing_to_scratch
 from trainingrun_agent.prep.report.gallery import gallery
 from trainingrun_agent.prep.report.page.page import render
 from trainingrun_agent.prep.report.report import report
@@ -167,7 +168,8 @@ def _build_and_publish(
     if failure is not None:
         where = publish_failure(folder, reports)
         raise failure.with_report(where) from failure
-    (scratch / "label_map.pbtxt").write_bytes(label_map(request.dataset.classes))
+    with writing_to_scratch("label_map.pbtxt"):
+        (scratch / "label_map.pbtxt").write_bytes(label_map(request.dataset.classes))
     dataset = _numbers(request, folder, built.splits, findings) | {"format": formats}
     publish(
         folder,
@@ -232,9 +234,11 @@ def _write_reports(
         splits=splits,
         findings=findings,
     )
-    (scratch / "report.json").write_bytes(documents.encode(document))
     pictures = list(gallery(splits, findings, classes=classes, terms=request.terms, stop=request.stop))
-    (scratch / "report.html").write_text(render(document, pictures, request.terms), encoding="utf-8")
+    page = render(document, pictures, request.terms)
+    with writing_to_scratch("the report"):
+        (scratch / "report.json").write_bytes(documents.encode(document))
+        (scratch / "report.html").write_text(page, encoding="utf-8")
     return [scratch / "report.json", scratch / "report.html"]
 
 

@@ -78,6 +78,8 @@ class Reason:
         """The same reason, seen elsewhere: what is given differs."""
         given = {"message": message, "hint": hint, "step": step, "fields": fields}
         changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        if fields is not None:
+            changes["suggest"] = None  # it is for the field that was first
         return replace(self, **changes)
 
     def to_json(self, terms: Terms = TRAININGRUN) -> dict[str, Any]:

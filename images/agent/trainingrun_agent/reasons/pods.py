@@ -118,9 +118,10 @@ UNEXPECTED_ERROR = Reason(
 CONTRACT_MISMATCH = Reason(
     "ContractMismatch",
     _CRASH,
-    Step.PLATFORM,
+    Step.NEW_RUN,
     message="{problem}",
-    hint="Operator and agent are not compatible: ask your platform team to run both from the same release.",
+    hint="Operator and agent are not compatible: ask your platform team to run both from the same release. Then"
+    " {new_run}: this one keeps its images.",
     meaning="The agent does not understand what the operator gave it.",
 )
 TRAINER_DIED = Reason(

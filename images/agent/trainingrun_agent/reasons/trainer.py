@@ -39,7 +39,7 @@ def _half(batch: int) -> int | None:
 
 
 def _third(rate: str) -> str:
-    return f"{Decimal(rate) / 3:.1g}"
+    return f"{Decimal(f'{Decimal(rate) / 3:.1g}'):f}"  # the API takes no exponents
 
 
 DIVERGED = _reason(
@@ -59,6 +59,10 @@ DEVICE_OUT_OF_MEMORY = _reason(
     meaning="A batch does not fit into the memory of the GPU, or TensorFlow could not get memory for it.",
     fields=("train.batchSize",),
     suggest=_half,
+)
+ONE_IMAGE_TOO_LARGE = DEVICE_OUT_OF_MEMORY.case(
+    hint="A batch is one image already: {change[model.network]}, one that needs less memory, or use a larger GPU.",
+    fields=("model.network",),
 )
 BOX_OUTSIDE_IMAGE = _reason(
     "BoxOutsideImage",

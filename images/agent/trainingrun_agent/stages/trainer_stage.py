@@ -67,7 +67,8 @@ class TrainerStage:
 
     def failure(self, end: End) -> StageError | None:
         """Why the stage failed, None when the container reports success."""
-        return failure(end, container=self.container)
+        batch_size = self.context.config.resolved.train.batch_size
+        return failure(end, container=self.container, batch_size=batch_size)
 
     def with_stacks(self, error: StageError) -> StageError:
         """Upload the stacks of a stalled container; returns the error with their address in its message."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -216,6 +217,15 @@ def test_no_name_drives_the_terminal(shell: Shell) -> None:
     ended = shell.run("doctor", "images")
     assert "    \ufffd[31mred .xml object 1: " in ended.out
     assert "\x1b" not in ended.out + ended.err
+
+
+def test_names_found_in_the_labels_can_be_pasted_into_a_shell(shell: Shell) -> None:
+    name = "it's\x1b[31m $(id)"
+    label = {"label": name, "points": [[1, 1], [90, 90]], "shape_type": "rectangle"}
+    shell.write("named/a.jpg", jpeg())
+    shell.write("named/a.json", json.dumps({"shapes": [label], "imagePath": "a.jpg"}).encode())
+    told = next(line for line in shell.run("doctor", "named").out.splitlines() if "--classes given" in line)
+    assert shlex.split(told.partition("--classes ")[2].partition("--classes ")[2]) == ["it's\ufffd[31m $(id)"]
 
 
 def test_json_goes_to_a_file_or_to_standard_output(shell: Shell, contract: Callable[[str, Any], None]) -> None:

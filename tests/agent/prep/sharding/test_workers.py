@@ -9,16 +9,17 @@ from pathlib import Path
 import pytest
 
 from prep_in_memory import Preparation
-from trainingrun_agent.errors import Interrupted, StorageRefused
+from trainingrun_agent.errors import DiskFull, Interrupted, StorageRefused
 from trainingrun_agent.ordered import Bounds
 from trainingrun_agent.prep.image.check import Checker
 from trainingrun_agent.prep.sharding import pool, supervisor, worker_process
-from trainingrun_agent.prep.sharding.job import FetchedImage, ShardJob
+from trainingrun_agent.prep.sharding.job import FetchedImage, ImageFile, ShardJob
+from trainingrun_agent.prep.sharding.worker import ShardWorker
 from trainingrun_agent.prep.sharding.worker_process import RemoteShard, RemoteWriter, WorkerProcess
 from trainingrun_agent.prep.split import shards
 from trainingrun_agent.prep.statistics.network_input import NetworkInput
 from trainingrun_agent.reasons.storage import ACCESS_DENIED
-from voc_data import jpeg
+from voc_data import jpeg, labelled, voc
 
 
 @pytest.fixture
@@ -130,6 +131,21 @@ def test_trouble_ends_all_workers(
     assert threading.active_count() <= before  # threads of earlier tests may end meanwhile
     assert list(prep.scratch.iterdir()) == []
     assert not any(key.endswith("MANIFEST.json") for key in prep.memory.objects)
+
+
+def test_a_disk_that_is_still_full_when_files_are_closed_is_called_full(tmp_path: Path) -> None:
+    for name in ("train-00000.csv", "train-00000.tfrecord"):
+        (tmp_path / name).symlink_to("/dev/full")
+    worker = ShardWorker(Checker(("tire",), 1024), NetworkInput.for_network("ssd_inception_v2"), tmp_path)
+    image = ImageFile("a.jpg", "1", "a.xml", "1")
+
+    def write() -> None:
+        with worker.open(ShardJob("train", 0, "train-00000", "pascalVOC", [image])).begin({}) as writer:
+            writer.feed([FetchedImage(0, jpeg(), voc(labelled()))])
+            writer.finish()
+
+    with pytest.raises(DiskFull, match="train-00000"):
+        write()
 
 
 def test_an_error_of_the_disk_in_a_worker_is_raised_in_the_main_process() -> None:

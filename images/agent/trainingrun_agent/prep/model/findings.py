@@ -20,7 +20,7 @@ MAX_FINDINGS, OF_EACH_CODE = 1000, 10
 MAX_FILE = 1024
 
 Split = Literal["train", "eval"]
-UNKNOWN_FINDING = (KeyError, TypeError, AttributeError)
+UNKNOWN_FINDING = (KeyError, TypeError, AttributeError, ValueError)
 """Raised for a stored finding that this version cannot describe."""
 
 

@@ -70,7 +70,7 @@ def _rows(file: BinaryIO | gzip.GzipFile) -> Iterator[Row]:
     while line := file.readline(MAX_LINE):
         try:
             yield _decode(json.loads(line))
-        except (KeyError, TypeError, IndexError) as error:
+        except (KeyError, TypeError, IndexError, AttributeError) as error:
             raise ValueError(f"not a row: {type(error).__name__}: {error}") from error
 
 

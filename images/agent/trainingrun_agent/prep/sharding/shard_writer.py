@@ -11,7 +11,7 @@ import hashlib
 import io
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -82,7 +82,8 @@ class ShardWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._open_files.close()
+        with suppress(OSError):  # `finish` has closed them, or they are thrown away: a full disk is known by then
+            self._open_files.close()
 
     def feed(self, images: Sequence[FetchedImage]) -> None:
         """Check and write the next images, in the order in which they were asked for. Raises DiskFull."""
