@@ -39,7 +39,7 @@ LOCAL = (
 )
 RETRY = 'kubectl -n {namespace} patch trainingrun {name} --type merge -p \'{{"spec":{{"retry":1}}}}\''
 COPY = "kubectl -n {namespace} get trainingrun {name} -o yaml | grep -v resourceVersion: > new.yaml"
-CREATE = f"To create it: (1) {COPY} (2) edit metadata.name and the fields there (3) kubectl create -f new.yaml"
+CREATE = f"To create the new run: (1) {COPY} (2) edit metadata.name and the fields there (3) kubectl create -f new.yaml"
 ENDINGS = {"TooManyBadFiles": f"To try again: {RETRY}", "ForbiddenByPolicy": f"After that, try again: {RETRY}"}
 WAITS = "late"  # name of the run that waits for a GPU
 
@@ -67,14 +67,14 @@ CASES = {
     "absent": Case(
         {"dataset": {"classes": ["tire", "zebra"]}},
         "ClassNotFound",
-        "spec.dataset.classes: no object of class 'zebra' in spec.dataset.train; names there: 'tire' (<n>).",
+        "spec.dataset.classes: no object of class 'zebra' in spec.dataset.train; class names there: 'tire' (<n>).",
         f"{NAMES.format('another spec.dataset.classes')} {REPORT}",
     ),
     "case": Case(
         {"dataset": {"classes": ["Tire"]}},
         "ClassNotFound",
-        "spec.dataset.classes: no object of class 'Tire' (did you mean 'tire'?) in spec.dataset.train; names there: "
-        "'tire' (<n>).",
+        "spec.dataset.classes: no object of class 'Tire' (did you mean 'tire'?) in spec.dataset.train; class names "
+        "there: 'tire' (<n>).",
         f"{NAMES.format('spec.dataset.classes: [tire]')} {REPORT}",
     ),
     "image": Case(

@@ -32,7 +32,7 @@ from voc_data import jpeg, labelled, voc
 
 AGAIN = 'To try again: kubectl -n default patch trainingrun tire --type merge -p \'{"spec":{"retry":1}}\''
 COPY = "kubectl -n default get trainingrun tire -o yaml | grep -v resourceVersion: > new.yaml"
-CREATE = f"To create it: (1) {COPY} (2) edit metadata.name and the fields there (3) kubectl create -f new.yaml"
+CREATE = f"To create the new run: (1) {COPY} (2) edit metadata.name and the fields there (3) kubectl create -f new.yaml"
 ENDINGS = {"retry": AGAIN, "newRun": CREATE}
 REPORT = "Report: s3://detectors/ml/datasets/failed/<digest>/report.html."
 CORRECT = (
@@ -112,7 +112,7 @@ DATA: dict[str, tuple[Callable[[Preparation], Any], str, str, str]] = {
     "class that is not in the data": (
         lambda prep: setattr(prep, "classes", ("tire", "zebra")),
         "ClassNotFound",
-        "spec.dataset.classes: no object of class 'zebra' in spec.dataset.train; names there: 'tire' (60).",
+        "spec.dataset.classes: no object of class 'zebra' in spec.dataset.train; class names there: 'tire' (60).",
         (
             "Class names are case-sensitive: create a new TrainingRun with another spec.dataset.classes; or correct the"
             " labels and raise spec.retry."
@@ -122,7 +122,7 @@ DATA: dict[str, tuple[Callable[[Preparation], Any], str, str, str]] = {
         lambda prep: setattr(prep, "classes", ("Tire",)),
         "ClassNotFound",
         (
-            "spec.dataset.classes: no object of class 'Tire' (did you mean 'tire'?) in spec.dataset.train; names"
+            "spec.dataset.classes: no object of class 'Tire' (did you mean 'tire'?) in spec.dataset.train; class names"
             " there: 'tire' (60)."
         ),
         (
@@ -168,7 +168,7 @@ DATA: dict[str, tuple[Callable[[Preparation], Any], str, str, str]] = {
         "EmptyEvalSet",
         "spec.dataset.eval: no image file in it.",
         (
-            "Upload images and their labels, then raise spec.retry. If the address is wrong, create a new"
+            "Put images and their labels there, then raise spec.retry. If the place is wrong, create a new"
             " TrainingRun with another spec.dataset.eval.uri."
         ),
     ),
@@ -347,7 +347,7 @@ NO_GPU = "0/2 nodes are available: 2 Insufficient nvidia.com/gpu. preemption: 0/
 STEP = "Create a new TrainingRun with other spec.train.pod.resources or nodeSelector, or free or add such a node."
 IMAGE = (
     "If the name is wrong, create a new TrainingRun with another spec.train.image, or once your platform team has "
-    "corrected images of the operator's Helm values. Else push the image, or create the Secret that pulls it here."
+    "corrected images of the operator's Helm values. Otherwise push the image, or create the Secret that pulls it."
 )
 STARTS = "The pod then starts by itself."
 
@@ -405,4 +405,4 @@ def test_the_next_step_outlives_a_long_story() -> None:
     play = played(UserError(DATA_CHANGED, files="x" * 1400))
     message = play.status["message"]
     assert 680 < len(message) <= 690
-    assert message.endswith(f"x… Let the upload end, then raise spec.retry. {AGAIN}")
+    assert message.endswith(f"x… Wait until no more files change, then raise spec.retry. {AGAIN}")

@@ -118,7 +118,7 @@ IMAGE_PULL_FAILED: Final = _waiting(
     "ImagePullFailed",
     "The node cannot pull an image of the pod.",
     hint="If the name is wrong, create a new TrainingRun with another spec.train.image, or once your platform team has "
-    "corrected images of the operator's Helm values. Else push the image, or create the Secret that pulls it here.",
+    "corrected images of the operator's Helm values. Otherwise push the image, or create the Secret that pulls it.",
     fields=("train.image",),
 )
 SECRET_MISSING: Final = _waiting(
@@ -159,7 +159,7 @@ OOM_KILLED: Final = _ended(
     fields=("stage.pod.resources.limits.memory", "stage.pod.resources.requests.memory", "train.batchSize"),
 )
 OOM_KILLED_AGENT: Final = OOM_KILLED.case(
-    "The limit of container agent is the operator's own: give your platform team this message.",
+    "The operator sets the memory limit of container agent: give your platform team this message.",
     step=Step.PLATFORM,
     fields=(),
 )
@@ -207,7 +207,7 @@ NO_VERDICT: Final = _ended(
 )
 TRAINER_NEVER_STARTED: Final = _ended(
     "TrainerNeverStarted",
-    "The container of the trainer or exporter ended before it began to work.",
+    "The container of the trainer or exporter ended before it started to work.",
     step=Step.NEW_RUN,
     hint="Create a new TrainingRun with another spec.train.image (now {image}): a TrainingRun trainer image.",
     fields=("train.image",),

@@ -24,7 +24,8 @@ def commands(run: Run, step: NextStep) -> str:
     """Return the commands that the message of a failed run ends with."""
     if step.kind is Step.NEW_RUN:
         get = f"kubectl -n {run.namespace} get trainingrun {run.name} -o yaml | grep -v resourceVersion: > new.yaml"
-        return f"To create it: (1) {get} (2) edit metadata.name and the fields there (3) kubectl create -f new.yaml"
+        edit = "edit metadata.name and the fields there"
+        return f"To create the new run: (1) {get} (2) {edit} (3) kubectl create -f new.yaml"
     again = int(run.spec.get("retry", 0)) + 1
     patch = f"kubectl -n {run.namespace} patch trainingrun {run.name} --type merge"
     before = "After that, try again" if step.kind is Step.PLATFORM else "To try again"

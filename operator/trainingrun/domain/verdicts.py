@@ -71,7 +71,7 @@ POLICIES: Final[Mapping[Outcome, RetryPolicy]] = {
     ),
     Outcome.CRASH: RetryPolicy(3, True, Step.RETRY, "Look for the cause in the log of the attempt's pod."),
     Outcome.GPU_UNFIT: RetryPolicy(
-        0, False, Step.NEW_RUN, "Create a new TrainingRun with a spec.train.image whose TensorFlow serves this GPU."
+        0, False, Step.NEW_RUN, "Create a new TrainingRun with a spec.train.image whose TensorFlow supports this GPU."
     ),
 }
 _NODE_ENDED: Final = {

@@ -87,7 +87,7 @@ CASES: dict[str, tuple[Callable[[Shell], object], tuple[str, ...], str]] = {
     "a list that is not there": (
         lambda shell: shell.add("images/JPEGImages/x"),
         (*DOCTOR, "--image-set", "trainval", "--classes", "tire"),
-        "--image-set: no object images/ImageSets/Main/trainval.txt; sets there: none",
+        "--image-set: images/ImageSets/Main/trainval.txt does not exist; sets there: none",
     ),
     "no prune of nothing": (lambda shell: None, ("prune", "--folder", "nothing"), "--folder nothing: no such folder"),
 }
@@ -115,7 +115,7 @@ WRONG: dict[str, tuple[tuple[str, ...], str]] = {
     "fraction": ((*DOCTOR, "--eval-fraction", "1.5"), "'1.5' is not a fraction between 0 and 1, such as 0.15"),
     "no fraction": ((*DOCTOR, "--eval-fraction", "0.0"), "'0.0' is not a fraction"),
     "both": ((*DOCTOR, "--eval", "x", "--eval-fraction", "0.1"), "not allowed with argument --eval"),
-    "seed": ((*DOCTOR, "--split-seed", "-1"), "'-1' is not a whole number from 0"),
+    "seed": ((*DOCTOR, "--split-seed", "-1"), "'-1' is not a whole number, 0 or more"),
     "bad files": ((*DOCTOR, "--max-bad-files", "few"), "'few' is neither a count such as \"5\" nor a percentage"),
     "side": ((*DOCTOR, "--max-image-side", "9"), "'9' is not a number of pixels from 64 to 8192"),
     "a class twice": ((*DOCTOR, "--classes", "a,b,a"), "'a' is listed twice"),
@@ -146,7 +146,7 @@ REFUSED: dict[str, tuple[Callable[[Shell], object], str]] = {
     "an empty folder": (lambda shell: (shell.root / "data").mkdir(), "(EmptyTrainSet): data: no image file in it"),
     "images only": (
         lambda shell: shell.write("data/a.jpg", jpeg()),
-        "(FormatNotRecognised): --format: auto recognised no labels in 1 images",
+        "(FormatNotRecognised): --format: auto found no labels; images: 1",
     ),
     "labels only": (
         lambda shell: shell.write("data/a.xml", b"<annotation/>"),

@@ -180,7 +180,9 @@ def test_reads_a_voc_tree_by_image_set(prep: Preparation) -> None:
 def test_an_unknown_image_set_is_named_with_the_known_ones(prep: Preparation) -> None:
     prep.memory.objects["train/ImageSets/Main/trainval.txt"] = b"a\n"
     prep.train = replace(prep.train, image_set="training")
-    with pytest.raises(UserError, match=r"dataset\.train\.imageSet.*training\.txt; sets there: trainval") as caught:
+    with pytest.raises(
+        UserError, match=r"dataset\.train\.imageSet.*training\.txt does not exist; sets there: trainval"
+    ) as caught:
         prep.run()
     assert caught.value.reason == "ImageSetNotFound"
 

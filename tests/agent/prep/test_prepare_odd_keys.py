@@ -75,9 +75,9 @@ FEW: dict[str, tuple[Files, str]] = {
     "the folder itself": ({"": b""}, "EmptyTrainSet: spec.dataset.train: no image file in it"),
     "an image": (
         {"a.jpg": jpeg()},
-        "FormatNotRecognised: spec.dataset.train.format: auto recognised no labels in 1 im",
+        "FormatNotRecognised: spec.dataset.train.format: auto found no labels; images: 1",
     ),
-    "an image of 1 byte": ({"a.jpg": b"x"}, "FormatNotRecognised: spec.dataset.train.format: auto recognised no label"),
+    "an image of 1 byte": ({"a.jpg": b"x"}, "FormatNotRecognised: spec.dataset.train.format: auto found no labels"),
     "labels": ({"a.xml": voc()}, "EmptyTrainSet: spec.dataset.train: no image file in it"),
     "a file of another kind": ({"a.mp4": b"x"}, "EmptyTrainSet: spec.dataset.train: no image file in it"),
 }

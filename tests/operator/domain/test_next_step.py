@@ -17,7 +17,7 @@ from trfakes.play import Play
 
 PATCH = 'kubectl -n default patch trainingrun tire --type merge -p \'{"spec":{"retry":1}}\''
 COPY = "kubectl -n default get trainingrun tire -o yaml | grep -v resourceVersion: > new.yaml"
-CREATE = f"To create it: (1) {COPY} (2) edit metadata.name and the fields there (3) kubectl create -f new.yaml"
+CREATE = f"To create the new run: (1) {COPY} (2) edit metadata.name and the fields there (3) kubectl create -f new.yaml"
 WITH_DATA = f"The prepared data set is used again. {CREATE}"
 AGAIN = f"To try again: {PATCH}"
 TEN_GB = {"resources": {"limits": {"memory": "10G"}}}

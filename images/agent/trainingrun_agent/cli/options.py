@@ -56,7 +56,9 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         help="share of the images in FOLDER that are for evaluation, such as 0.15; chosen by their names",
     )
     split = parser.add_argument_group("with --eval-fraction")
-    split.add_argument("--split-seed", type=_seed, metavar="N", help="another number chooses others (default: 0)")
+    split.add_argument(
+        "--split-seed", type=_seed, metavar="N", help="another number selects other images for evaluation (default: 0)"
+    )
     split.add_argument(
         "--split-group",
         choices=SPLIT_GROUPS,
@@ -133,7 +135,7 @@ def _fraction(text: str) -> Decimal:
 
 def _seed(text: str) -> int:
     if not re.fullmatch(r"\d{1,9}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 0 or more")
     return int(text)
 
 

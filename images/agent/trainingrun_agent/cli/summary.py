@@ -52,6 +52,8 @@ def _head(report: _DOCUMENT) -> str:
     formats = " and ".join(dict.fromkeys(split["format"] for split in splits))
     images, objects = (sum(split[name] for split in splits) for name in ("images", "objects"))
     classes = len(report["classes"])
+    if not images and not any(split["badFiles"] for split in splits):
+        return "No images with labels"
     return (
         f"{count(images, 'usable image')} with {count(objects, 'object')}"
         f" of {count(classes, 'class', 'classes')}, {formats} labels"

@@ -17,7 +17,8 @@ CLASS_NOT_FOUND = Reason(
     "ClassNotFound",
     _USER,
     Step.NEW_RUN,
-    message="{field[dataset.classes]}: no object of class {classes} in {field[dataset.train]}; names there: {names}",
+    message="{field[dataset.classes]}: no object of class {classes} in {field[dataset.train]}; class names there:"
+    " {names}",
     hint="Class names are case-sensitive: {change[dataset.classes]}; or correct the labels and {retry}.",
     meaning="No label of the training images has the class, so the network would learn nothing about it.",
     fields=("dataset.classes",),
@@ -37,7 +38,7 @@ TOO_MANY_BAD_FILES = Reason(
     Step.RETRY,
     message="{bad} among {files} ({field[dataset.maxBadFiles]} {limit} allows {allowed})",
     hint="Correct the files that the report names, then {retry}; or {higher[dataset.maxBadFiles]}.",
-    meaning="More files cannot be used than are tolerated. So many defects mostly have one cause, such as the wrong"
+    meaning="There are more bad files than the limit allows. So many defects usually have one cause, such as the wrong"
     " folder or format.",
     fields=("dataset.maxBadFiles",),
 )
@@ -46,7 +47,7 @@ EMPTY_TRAIN_SET = Reason(
     _USER,
     Step.RETRY,
     message="{source}: no image file in it",
-    hint="Upload images and their labels, then {retry}. If the address is wrong, {change_uri}.",
+    hint="Put images and their labels there, then {retry}. If the place is wrong, {change_uri}.",
     meaning="No image with a usable box is left to train on.",
     fields=("dataset.train.uri",),
     example={"source": Field("dataset.train"), "change_uri": Change("dataset.train.uri")},
@@ -64,7 +65,7 @@ EMPTY_EVAL_SET = Reason(
 NO_IMAGES = {"train": EMPTY_TRAIN_SET, "eval": EMPTY_EVAL_SET}
 NO_IMAGES_DRAWN = {
     split: reason.case(
-        message="{field[dataset.evalFraction]} {fraction} leaves no image for {split}, of {images}",
+        message="{field[dataset.evalFraction]} {fraction} of {images} leaves no image for {split}",
         hint="{change[dataset.evalFraction]} or {field[dataset.splitSeed]}; when all images are one group, with"
         " {field[dataset.splitGroup]} image.",
         step=Step.NEW_RUN,
@@ -88,7 +89,7 @@ IMAGE_SET_NOT_FOUND = Reason(
     "ImageSetNotFound",
     _USER,
     Step.NEW_RUN,
-    message="{image_set}: no object {place}; sets there: {known}",
+    message="{image_set}: {place} does not exist; sets there: {known}",
     hint="{change_set}. The list has to lie in ImageSets/Main/ below {uri}.",
     meaning="The VOC tree has no list ImageSets/Main/<name>.txt of the name that was asked for.",
     fields=("dataset.train.imageSet", "dataset.eval.imageSet"),
@@ -102,9 +103,8 @@ FORMAT_NOT_RECOGNISED = Reason(
     "FormatNotRecognised",
     _USER,
     Step.RETRY,
-    message="{format}: auto recognised no labels in {images} images and {files} files that could hold labels, such as"
-    " {examples}",
-    hint="Upload the labels below {uri}, then {retry}; or {change_format}: one of {formats}.",
+    message="{format}: auto found no labels; images: {images}, possible label files: {files}; examples: {examples}",
+    hint="Put the labels below {uri}, then {retry}; or {change_format}: one of {formats}.",
     meaning="The files beside the images are in no format that is known, or there are none.",
     fields=("dataset.train.format", "dataset.eval.format"),
     example=_FORMAT_EXAMPLE,
@@ -124,7 +124,7 @@ LABELS_NOT_FOUND = Reason(
     _USER,
     Step.RETRY,
     message="{format}: {name}, but no file below {uri} begins as that format does; {suffixes} files there: {files}",
-    hint="Upload the file of labels below {uri}, then {retry}; or {change_format}.",
+    hint="Put the label file below {uri}, then {retry}; or {change_format}.",
     meaning="No file has the label format that was asked for.",
     fields=("dataset.train.format", "dataset.eval.format"),
     example=_FORMAT_EXAMPLE,
@@ -134,7 +134,7 @@ CLASS_LIST_MISMATCH = Reason(
     _USER,
     Step.NEW_RUN,
     message="{field[dataset.classes]} is {classes}, but {file} lists {names}",
-    hint="Class ids in YOLO labels are places in that list: {change[dataset.classes]}; or correct or delete"
+    hint="Class ids in YOLO labels are positions in that list: {change[dataset.classes]}; or correct or delete"
     " the file if it is not the list that the labels were made with, and {retry}.",
     meaning="YOLO labels hold numbers, and a list beside them gives the numbers other names than those asked for.",
     fields=("dataset.classes",),
@@ -144,7 +144,7 @@ DATA_CHANGED = Reason(
     _USER,
     Step.RETRY,
     message="{files} changed while being read",
-    hint="Let the upload end, then {retry}.",
+    hint="Wait until no more files change, then {retry}.",
     meaning="Files changed between being listed and being read, so the records would not be those of the listing.",
 )
 
@@ -154,7 +154,7 @@ UNKNOWN_NETWORK = Reason(
     Step.NEW_RUN,
     message="{field[model.network]} {network!r} is not known",
     hint="{change[model.network]}: one of {known}.",
-    meaning="The agent knows no configuration for the network, as when the operator is of a newer release.",
+    meaning="The agent has no configuration for the network, for example because the operator is of a newer release.",
     fields=("model.network",),
 )
 LEARNING_RATE_UNUSABLE = Reason(
@@ -173,7 +173,7 @@ CONFIG_REFUSED = Reason(
     message="the Object Detection API refuses the pipeline.config: {problem}",
     hint="Give your platform team this message. With a trainer image of your own, it has to have the Object Detection"
     " API that the operator's image has: {change[train.image]}.",
-    meaning="The configuration of the network is not understood, as when a trainer image of one's own has another"
-    " Object Detection API.",
+    meaning="The trainer does not understand the configuration of the network, for example because a trainer image"
+    " of your own has another Object Detection API.",
     fields=("train.image",),
 )

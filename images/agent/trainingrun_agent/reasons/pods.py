@@ -85,7 +85,7 @@ OUT_OF_MEMORY = Reason(
 PREP_OUT_OF_MEMORY = OUT_OF_MEMORY.case(message="container agent ran out of memory")
 AGENT_OUT_OF_MEMORY = OUT_OF_MEMORY.case(
     message="container agent ran out of memory",
-    hint="Its limit is the operator's: give your platform team this message.",
+    hint="The operator sets its memory limit: give your platform team this message.",
     step=Step.PLATFORM,
     fields=(),
 )
@@ -113,7 +113,7 @@ UNEXPECTED_ERROR = Reason(
     Step.PLATFORM,
     message="{kind} at {file}:{line} in {function}",
     hint="The traceback is in the log of container agent: give it to your platform team.",
-    meaning="The agent ended with an error that it does not know: a bug.",
+    meaning="The agent ended with an unexpected error: a bug.",
 )
 CONTRACT_MISMATCH = Reason(
     "ContractMismatch",

@@ -178,18 +178,18 @@ OBJECT_CHANGED = Reason(
     _REFUSED,
     Step.RETRY,
     message="{where} has ETag {found}, when it was listed it had {listed}",
-    hint="Let the upload end, then {retry}.",
+    hint="Wait until the upload is complete, then {retry}.",
     meaning="An object was replaced between being listed and being read.",
 )
 FILE_CHANGED = OBJECT_CHANGED.case(
-    message="{file} was changed after it was listed", hint="Let what writes it end, then {retry}."
+    message="{file} was changed after it was listed", hint="Wait until the file no longer changes, then {retry}."
 )
 OBJECT_TOO_LARGE = Reason(
     "ObjectTooLarge",
     Outcome.USER_ERROR,
     Step.RETRY,
     message="{where} is larger than the {limit} bytes that are read of it",
-    hint="Check that it is the file that was meant, and upload a smaller one; then {retry}.",
+    hint="Check that it is the right file, and upload a smaller one; then {retry}.",
     meaning="An object is larger than the bound for its kind. Bounds keep a wrong file from filling memory or disk.",
 )
 ENDPOINT_UNREACHABLE = Reason(

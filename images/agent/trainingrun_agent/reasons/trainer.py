@@ -123,7 +123,7 @@ GPU_NOT_USABLE = _reason(
     "GPUNotUsable",
     _GPU,
     Step.NEW_RUN,
-    hint="TensorFlow 1.14 (CUDA 10.0) serves GPUs up to Turing; for newer ones {change[train.image]}, with NVIDIA's"
+    hint="TensorFlow 1.14 (CUDA 10.0) supports GPUs up to Turing; for newer ones {change[train.image]}, with NVIDIA's"
     " TensorFlow 1.15. Else ask your platform team to check the node's driver.",
     meaning="A GPU was asked for, but TensorFlow sees none that it can use.",
     fields=("train.image",),
@@ -132,7 +132,7 @@ GPU_UNFIT = _reason(
     "GPUUnfit",
     _GPU,
     Step.NEW_RUN,
-    hint="{change[train.image]}: one whose TensorFlow serves this GPU.",
+    hint="{change[train.image]}: one whose TensorFlow supports this GPU.",
     meaning="TensorFlow started on the GPU and failed in CUDA or cuDNN.",
     fields=("train.image",),
 )

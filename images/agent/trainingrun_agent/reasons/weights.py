@@ -24,7 +24,7 @@ PRETRAINED_UNUSABLE = Reason(
     Step.NEW_RUN,
     message="{field[model.pretrained]}: {place} {problem}",
     hint=f"{{change[model.pretrained.uri]}}: {_WHAT}. If only the upload was broken, upload it again and {{retry}}.",
-    meaning="What is at the address holds no checkpoint that can be read.",
+    meaning="The object or folder at the address has no readable checkpoint.",
     fields=_FIELDS,
 )
 WEIGHTS_GONE = PRETRAINED_UNUSABLE.case(

@@ -55,7 +55,7 @@ def test_what_is_wrong_is_said_by_kind_with_examples(shell: Shell) -> None:
     assert text.startswith("9 usable images with 9 objects of 1 class, pascalVOC labels\n\n")
     assert "                     train     eval\nimages                   8        1\n" in text
     assert "\nerror ImageTruncated: file skipped\n    train cut.jpg: image file is truncated" in text
-    assert "\n  → The end of the file is missing: upload the image again.\n" in text
+    assert "\n  → The end of the file is missing: replace the file with a complete copy.\n" in text
     swapped = "'tire' (xmin, ymin, xmax, ymax) = (60, 80, 10, 20)"
     assert "\nwarning BoxSwapped, 5 times: swapped the corners\n" in text
     assert "".join(f"    train swapped{index}.xml object 0: {swapped}\n" for index in range(3)) in text

@@ -29,6 +29,7 @@ def test_a_kill_for_memory_is_explained(shell: Shell) -> None:
     ended = shell.run("explain", "oomkilled")
     assert (ended.code, ended.err) == (0, "")
     assert "Create a new TrainingRun with spec.train.pod.resources.limits.memory: 2Gi (now 1Gi)" in ended.out
+    assert "**In another case.** The operator sets the memory limit of container agent" in ended.out
 
 
 def test_a_reason_of_the_operator_is_explained_too(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,7 +50,7 @@ def test_a_name_that_is_both_is_explained_twice(shell: Shell) -> None:
 def test_a_reason_of_both_operator_and_agent_is_explained_by_both(shell: Shell) -> None:
     text = shell.run("explain", "unknownnetwork").out
     assert text.count("UnknownNetwork\n\n") == 2
-    assert "**Agent: userError.** The agent knows no configuration" in text
+    assert "**Agent: userError.** The agent has no configuration" in text
     assert "**Operator: not accepted.** This version of the operator does not know the network." in text
 
 

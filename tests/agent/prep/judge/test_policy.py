@@ -100,17 +100,17 @@ REFUSED: dict[str, tuple[Callable[[Preparation], Any], str, str]] = {
     "class in another case": (
         lambda prep: setattr(prep, "classes", ("Tire",)),
         "ClassNotFound",
-        "no object of class 'Tire' (did you mean 'tire'?) in spec.dataset.train; names there: 'tire' (3)",
+        "no object of class 'Tire' (did you mean 'tire'?) in spec.dataset.train; class names there: 'tire' (3)",
     ),
     "class never labelled": (
         lambda prep: setattr(prep, "classes", ("tire", "zebra")),
         "ClassNotFound",
-        "no object of class 'zebra' in spec.dataset.train; names there: 'tire' (3)",
+        "no object of class 'zebra' in spec.dataset.train; class names there: 'tire' (3)",
     ),
     "many classes never labelled": (
         lambda prep: setattr(prep, "classes", ("a", "b", "c", "d", "e", "f", "tires")),
         "ClassNotFound",
-        "no object of class 'a', 'b', 'c', 'd', 'e' and 2 more in spec.dataset.train; names there: 'tire' (3)",
+        "no object of class 'a', 'b', 'c', 'd', 'e' and 2 more in spec.dataset.train; class names there: 'tire' (3)",
     ),
     "class lost": (
         lambda prep: (

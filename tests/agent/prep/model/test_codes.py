@@ -1,4 +1,4 @@
-"""The table of findings: each entry is made by the example that its documentation shows, and not by the mended one."""
+"""The table of findings: each entry is made by the example that its documentation shows, not by the corrected one."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def test_trouble_ends_all_workers(
     before = threading.active_count()
     with pytest.raises(expected):
         prep.run()
-    assert threading.active_count() == before
+    assert threading.active_count() <= before  # threads of earlier tests may end meanwhile
     assert list(prep.scratch.iterdir()) == []
     assert not any(key.endswith("MANIFEST.json") for key in prep.memory.objects)
 

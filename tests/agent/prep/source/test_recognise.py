@@ -104,12 +104,12 @@ REFUSED: dict[str, tuple[Files, str, str]] = {
     "no labels": (
         {"a.jpg": b"x"},
         "FormatNotRecognised",
-        "auto recognised no labels in 1 images and 0 files that could hold labels, such as a.jpg",
+        "auto found no labels; images: 1, possible label files: 0; examples: a.jpg",
     ),
     "labels of another kind": (
         {"a.jpg": b"x", "x.json": b"{}"},
         "FormatNotRecognised",
-        "auto recognised no labels in 1 images and 1 files that could hold labels, such as x.json, a.jpg",
+        "auto found no labels; images: 1, possible label files: 1; examples: x.json, a.jpg",
     ),
 }
 

@@ -78,7 +78,7 @@ def test_an_eval_set_without_images_is_refused(prep: Preparation) -> None:
     with pytest.raises(UserError) as caught:
         prep.run()
     assert caught.value.reason == "EmptyEvalSet"
-    assert "spec.dataset.evalFraction 0.0001 leaves no image" in caught.value.message
+    assert "spec.dataset.evalFraction 0.0001 of 40 images leaves no image" in caught.value.message
     assert "evalFraction" in caught.value.hint
 
 

@@ -142,7 +142,7 @@ def test_boxes_that_the_network_cannot_see_are_told(prep: Preparation) -> None:
     assert (one["severity"], one["file"], one["object"]) == ("info", "t0.xml", 1)
     assert seen(one) == "2 boxes are shorter than 8 pixels once ssd_inception_v2 scales the image to 300 pixels"
     assert (many["severity"], many["split"]) == ("warning", "train")
-    assert seen(many) == "2 of 5 boxes are shorter than 8 pixels once ssd_inception_v2 scales images to 300 pixels"
+    assert seen(many) == "shorter than 8 pixels once ssd_inception_v2 scales images to 300 pixels: 2 of 5 boxes"
 
 
 def test_images_much_larger_than_the_input_are_told(prep: Preparation) -> None:
@@ -151,4 +151,4 @@ def test_images_much_larger_than_the_input_are_told(prep: Preparation) -> None:
     prep.run()
     [finding] = prep.document("report.json")["findings"]
     assert (finding["code"], finding["severity"]) == ("ImagesMuchLarger", "info")
-    assert seen(finding) == "1 of 3 images are more than 4 times as large as the 300 pixels that ssd_inception_v2 uses"
+    assert seen(finding) == "more than 4 times as large as the 300 pixels that ssd_inception_v2 uses: 1 of 3 images"

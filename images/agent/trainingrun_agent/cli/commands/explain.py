@@ -1,6 +1,7 @@
 """`trainingrun explain`: what a code of a finding, or a reason of a TrainingRun's end, means and what to do.
 
-Invariant: the text is that of docs/findings.md and docs/reasons.md, in the terms of the command line.
+Invariant: the text is that of docs/findings.md and docs/reasons.md. Findings are explained in the terms of the command
+line, reasons in those of a TrainingRun.
 """
 
 from __future__ import annotations
@@ -90,10 +91,12 @@ def _reason(entry: Mapping[str, Any]) -> str:
     outcome = _OPERATOR_SEES.get(entry["outcome"], entry["outcome"])
     lines = [entry["name"], "", f"**{entry['raisedBy'].capitalize()}: {outcome}.** {entry['meaning']}"]
     for case in (entry, *entry.get("cases", ())):
-        if case["message"] not in {"", UNKNOWN_MESSAGE}:
+        has_message = case["message"] not in {"", UNKNOWN_MESSAGE}
+        if has_message:
             lines += ["", f"**Message.** {case['message']}"]
         if case["hint"]:
-            lines += ["", f"**What to do.** {case['hint']}"]
+            title = "What to do" if case is entry or has_message else "In another case"
+            lines += ["", f"**{title}.** {case['hint']}"]
     return "\n".join(lines)
 
 

@@ -25,7 +25,7 @@ SUMMARY = "list data sets that no run needs, and delete them with --delete"
 EPILOG = """\
 exit codes:
   0    done
-  2    wrong arguments, no access, or an object that somebody has to look at first
+  2    wrong arguments, no access, or an object that cannot be read and has to be looked at
   130  interrupted
 
 Credentials are read from where AWS's own tools read them: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY,
@@ -49,9 +49,14 @@ def add_arguments(parser: ArgumentParser) -> None:
     place.add_argument("--folder", type=Path, metavar="FOLDER", help="folder that `trainingrun convert` wrote")
     parser.add_argument("--prefix", default="", metavar="KEY", help="prefix of the runs (spec.storage.prefix)")
     parser.add_argument("--endpoint", metavar="URL", help="address of an S3-compatible server (default: AWS)")
-    parser.add_argument("--region", metavar="NAME", help="(default: that of your AWS configuration, or us-east-1)")
     parser.add_argument(
-        "--addressing", choices=("path", "virtual"), help="(default: path with --endpoint, else virtual)"
+        "--region", metavar="NAME", help="AWS region (default: from your AWS configuration, or us-east-1)"
+    )
+    parser.add_argument(
+        "--addressing",
+        choices=("path", "virtual"),
+        help="where the bucket stands in URLs: in the path, or in the host name (default: path with --endpoint, else"
+        " virtual)",
     )
     parser.add_argument(
         "--older-than",
@@ -66,8 +71,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=age,
         default=age("24h"),
         metavar="AGE",
-        help="how long a preparation may take: younger records are kept, and everything is while a younger run is not"
-        " prepared (default: 24h)",
+        help="longest time that a preparation takes (default: 24h). Records younger than this are kept. While a run"
+        " that started within this time is being prepared, everything but reports is kept",
     )
     parser.add_argument("--delete", action="store_true", help="delete what is listed (default: only list)")
 
@@ -116,7 +121,7 @@ def _keep_newest(found: Survey) -> None:
 
 def _lines(found: Survey, planned: Plan, *, where: str) -> Iterator[str]:
     needed = len(set(found.runs.values()) & found.data_sets.keys())
-    yield f"{plain(where)}: {len(found.data_sets)} data sets, {needed} of them needed"
+    yield f"{plain(where)}: {count(len(found.data_sets), 'data set')}, {needed} of them needed"
     for deletion in planned.deletions:
         objects = count(len(deletion.objects), "object")
         yield f"  datasets/{plain(deletion.what)}  {objects}, {size(deletion.size)}: {deletion.why}"
@@ -138,7 +143,7 @@ def _delete(store: ObjectStore, planned: Plan, stop: threading.Event) -> None:
 
 def _total(planned: Plan, *, deleted: bool) -> str:
     number = sum(len(deletion.objects) for deletion in planned.deletions)
-    total = f"{number} objects, {size(sum(deletion.size for deletion in planned.deletions))}"
+    total = f"{count(number, 'object')}, {size(sum(deletion.size for deletion in planned.deletions))}"
     if not number:
         return "Nothing to delete."
     return f"Deleted {total}." if deleted else f"Would delete {total}. Nothing was deleted: add --delete."

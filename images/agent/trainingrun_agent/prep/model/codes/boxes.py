@@ -20,8 +20,8 @@ def _row(*corners: object) -> str:
 BOX_MISSING = FindingKind(
     "BoxMissing",
     Severity.ERROR,
-    meaning="An object has no box, and nothing that a box could be made of: a point, a line, a keypoint or a brush "
-    "stroke.",
+    meaning="An object has no box, only something that no box can be made from: a point, a line, a keypoint or a "
+    "brush stroke.",
     effect=_SKIPPED,
     seen={
         "noBndbox": "the object {name!r} has no <bndbox>",
@@ -115,8 +115,8 @@ BOX_CLIPPED = FindingKind(
 BOX_OUTSIDE = FindingKind(
     "BoxOutside",
     Severity.WARNING,
-    meaning="The box lies outside the image, or less than a pixel of it inside. Often the image was cut after it was "
-    "labelled.",
+    meaning="The box lies outside the image, or less than a pixel of it inside. Often the image was cropped after it "
+    "was labelled.",
     effect="Unrepaired, the box inflates the loss and stops the training at its first evaluation.",
     seen=_IN_IMAGE,
     done="dropped the box",

@@ -11,7 +11,7 @@ _BACKGROUND = "The image is skipped: with the object left out, the network would
 UNKNOWN_CLASS = FindingKind(
     "UnknownClass",
     Severity.ERROR,
-    meaning="An object has a class that is not among those to be trained. Mostly it is one of them in another "
+    meaning="An object has a class that is not among those to be trained. Usually it is one of them in another "
     "spelling.",
     effect="TensorFlow would train without an error and drop the object: the network learns that it is background.",
     seen={
@@ -19,7 +19,7 @@ UNKNOWN_CLASS = FindingKind(
         "near": "class {name!r} is not in {field[dataset.classes]}; the nearest name there is {nearest!r}",
         "id": "class id {id}, but {field[dataset.classes]} has {count:name|names}: ids go from 0 to {last}",
     },
-    advice="Correct the class in the file, or {change[dataset.classes]}. Case and blanks count; YOLO's ids count from "
+    advice="Correct the class in the file, or {change[dataset.classes]}. Case and spaces matter; YOLO's ids count from "
     "0 in the order of {field[dataset.classes]}.",
     example=Example(
         f"{_CSV}{_ROW}tire.jpg,160,120,Tire,90,20,140,80\n",
@@ -50,7 +50,7 @@ CLASS_ID_INVALID = FindingKind(
 CLASS_AMBIGUOUS = FindingKind(
     "ClassAmbiguous",
     Severity.ERROR,
-    meaning="An object has several attributes or labels, and which of them is the class cannot be known.",
+    meaning="An object has several attributes or labels, and it is unclear which of them is the class.",
     effect="With the wrong one, the object is trained as another class.",
     seen={
         "attributes": "several attributes, and not exactly one of them is in {field[dataset.classes]}: {attributes}",
@@ -69,7 +69,8 @@ CLASS_AMBIGUOUS = FindingKind(
 TOO_MANY_OBJECTS = FindingKind(
     "TooManyObjects",
     Severity.ERROR,
-    meaning="A label file has more than 10 000 objects for one image: usually something was exported many times.",
+    meaning="A label file for many images has more than 10 000 objects for one of them: usually something was "
+    "exported many times.",
     effect="All images of a batch are padded to the largest number of boxes, so one such image slows down every step.",
     seen="more than {limit} objects",
     advice="Cut the image into tiles and label those, or correct its labels.",
@@ -78,7 +79,7 @@ TOO_MANY_OBJECTS = FindingKind(
 SHAPE_BOXED = FindingKind(
     "ShapeBoxed",
     Severity.INFO,
-    meaning="Objects were drawn as polygons, turned boxes, ellipses or masks. A detector learns upright boxes.",
+    meaning="Objects were drawn as polygons, rotated boxes, ellipses or masks. A detector learns upright boxes.",
     effect="The box around a slanted object is loose: it has much background in it, and so will the detections.",
     seen="{count:object is not an upright box|objects are not upright boxes} but: {shapes}",
     done="used the upright box around each",

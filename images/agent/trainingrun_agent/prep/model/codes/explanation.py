@@ -25,7 +25,7 @@ def explanation(kind: FindingKind, terms: Terms) -> str:
             f"**What to do.** {kind.advice_text(terms)}",
             "",
             *_example("Example", kind.example, kind.example.bad),
-            *_example("Mended", kind.example, kind.example.good),
+            *_example("Corrected", kind.example, kind.example.good),
         )
     )
 

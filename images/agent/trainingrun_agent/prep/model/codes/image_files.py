@@ -5,7 +5,7 @@ from __future__ import annotations
 from trainingrun_agent.prep.model.codes.kind import Example, FindingKind, Severity
 
 _CSV = "filename,width,height,class,xmin,ymin,xmax,ymax\n"
-_SAVE_AGAIN = "Open the image in a viewer, save it again as JPEG and upload it."
+_SAVE_AGAIN = "Open the image in a viewer and save it again as JPEG."
 _WRONG_PLACES = "Every box of the image would be in the wrong place, so the network would learn background as objects."
 
 IMAGE_EMPTY = FindingKind(
@@ -14,7 +14,7 @@ IMAGE_EMPTY = FindingKind(
     meaning="The image file has no content: an upload or a download failed.",
     effect="TensorFlow cannot decode the record and stops the training.",
     seen="the file is empty",
-    advice="Upload the image again.",
+    advice="Replace the file with the image.",
     example=Example("`tire.jpg` has 0 bytes.", "`tire.jpg` is the image."),
 )
 IMAGE_UNREADABLE = FindingKind(
@@ -24,7 +24,7 @@ IMAGE_UNREADABLE = FindingKind(
     "page that a download saved under the image's name, or a photo in the camera's own format.",
     effect='TensorFlow stops the training: "Unable to decode bytes as JPEG, PNG, GIF, or BMP".',
     seen="not an image: the file begins with {start}",
-    advice="Upload the image itself, as JPEG, PNG, BMP, GIF, TIFF or WebP.",
+    advice="Replace the file with the image itself, as JPEG, PNG, BMP, GIF, TIFF or WebP.",
     example=Example("`tire.jpg` is an HTML page.", "`tire.jpg` is the image."),
 )
 IMAGE_TRUNCATED = FindingKind(
@@ -34,14 +34,14 @@ IMAGE_TRUNCATED = FindingKind(
     "complaint.",
     effect='TensorFlow stops the training with "Invalid JPEG data", even when only the last two bytes are missing.',
     seen={"decoder": "{problem}", "end": "the marker at the end of the image is missing"},
-    advice="The end of the file is missing: upload the image again.",
+    advice="The end of the file is missing: replace the file with a complete copy.",
     example=Example("`tire.jpg` without its last 2 bytes.", "`tire.jpg` complete."),
 )
 IMAGE_CORRUPT = FindingKind(
     "ImageCorrupt",
     Severity.ERROR,
     meaning="The file begins as an image does, but its data cannot be decoded.",
-    effect="TensorFlow stops the training at such a record, or trains on a picture that nobody has seen.",
+    effect="TensorFlow stops the training at such a record, or trains on a damaged picture.",
     seen="cannot be decoded: {problem}",
     advice=_SAVE_AGAIN,
     example=Example("`tire.png` with one wrong byte, so that its checksum does not fit.", "`tire.png` undamaged."),
@@ -69,7 +69,7 @@ IMAGE_TOO_LARGE = FindingKind(
     Severity.ERROR,
     meaning="Decoding the image would take more memory than preparation may use. A baseline JPEG may have 100 million "
     "pixels, a progressive JPEG or any other format 20 million.",
-    effect="Nothing is lost with so large an image: the network scales it down to a few hundred pixels, at which its "
+    effect="An image this large is of little use: the network scales it down to a few hundred pixels, so that its "
     "objects can hardly be seen.",
     seen={
         "header": "{width} x {height} pixels; at most {limit} million are decoded",
@@ -102,10 +102,10 @@ FORMAT_MISMATCH = FindingKind(
 SIZE_MISMATCH = FindingKind(
     "SizeMismatch",
     Severity.ERROR,
-    meaning="The labels were drawn on an image of another size: the image was scaled or cut afterwards.",
+    meaning="The labels were drawn on an image of another size: the image was scaled or cropped afterwards.",
     effect=_WRONG_PLACES,
     seen="labelled at {labelled[0]} x {labelled[1]} pixels, but the image has {image[0]} x {image[1]}",
-    advice="Upload the image that was labelled, or label this one.",
+    advice="Use the image that was labelled, or label this one.",
     example=Example(
         f"{_CSV}tire.jpg,320,240,tire,20,40,120,160\n", f"{_CSV}tire.jpg,160,120,tire,10,20,60,80\n", "labels.csv"
     ),
@@ -114,11 +114,11 @@ SIZE_TRANSPOSED = FindingKind(
     "SizeTransposed",
     Severity.ERROR,
     meaning="Width and height in the labels are those of the image the other way round, and no EXIF rotation explains "
-    "it: the image was turned after it was labelled.",
+    "it: the image was rotated after it was labelled.",
     effect=_WRONG_PLACES,
     seen="labelled at {labelled[0]} x {labelled[1]} pixels, but the image has {image[0]} x {image[1]} and no EXIF "
     "rotation",
-    advice="The image was turned after it was labelled: label it again.",
+    advice="The image was rotated after it was labelled: label it again.",
     example=Example(
         f"{_CSV}tire.jpg,120,160,tire,20,10,80,60\n", f"{_CSV}tire.jpg,160,120,tire,10,20,60,80\n", "labels.csv"
     ),
@@ -140,10 +140,10 @@ SIZE_MISSING = FindingKind(
 ORIENTATION_AMBIGUOUS = FindingKind(
     "OrientationAmbiguous",
     Severity.WARNING,
-    meaning="EXIF says that the photo is to be turned, and the size in the labels fits it both turned and unturned.",
+    meaning="EXIF says that the photo must be rotated, and the size in the labels fits it both rotated and unrotated.",
     effect="Label tools show photos upright. If this one did not, every box of the image is in the wrong place.",
-    seen="EXIF orientation {orientation}, and the labels fit the image both turned and unturned",
-    done="turned the image upright, as label tools show it",
+    seen="EXIF orientation {orientation}, and the labels fit the image both rotated and unrotated",
+    done="rotated the image upright, as label tools show it",
     advice="Look at the boxes in the report. If they are off, save the image upright without EXIF and label it again.",
     example=Example(
         "`tire.jpg`, 160 x 120 pixels, with EXIF orientation 3 (upside down).",
@@ -157,7 +157,7 @@ FILE_TOO_LARGE = FindingKind(
     "labels of one image, 8 GiB for the labels of a whole data set.",
     effect="None by itself. An image of this size is scaled down to a few hundred pixels anyway.",
     seen="{size} bytes; at most {limit} are read",
-    advice="Upload a smaller file: compress the image, or export the labels without embedded images.",
+    advice="Make the file smaller: compress the image, or export the labels without embedded images.",
     example=Example("`tire.jpg` has 33 MiB.", "`tire.jpg` saved with a lower JPEG quality."),
 )
 OBJECT_CHANGED = FindingKind(
@@ -171,6 +171,6 @@ OBJECT_CHANGED = FindingKind(
         "replaced": "listed with {size} bytes, then replaced",
         "size": "listed with {size} bytes, then {found} bytes were read",
     },
-    advice="Wait until the upload is complete, then {retry}.",
+    advice="Wait until no more files change, then {retry}.",
     example=Example("`tire.jpg` is uploaded again while it is read.", "`tire.jpg` stays as it is."),
 )

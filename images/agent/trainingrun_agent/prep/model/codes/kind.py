@@ -38,7 +38,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Example:
-    """Data that gives the finding, and the same data mended.
+    """Data that gives the finding, and the same data corrected.
 
     `file` is the name of the label file whose content both are; the image beside it is tire.jpg, 160 x 120 pixels.
     With FILES, both list the files of a folder. Without `file`, both describe the data.

@@ -177,12 +177,12 @@ TRACKS_UNREAD = FindingKind(
 IMAGE_TURNED = FindingKind(
     "ImageTurned",
     Severity.ERROR,
-    meaning="The image was turned inside Label Studio while it was labelled. The file itself is not turned.",
-    effect="Boxes of the turned view are in wrong places on the image file.",
-    seen="labelled on the image turned by {degrees:g} degrees",
-    advice="Turn the image itself, upload it, and label it without turning the view.",
+    meaning="The image was rotated inside Label Studio while it was labelled. The file itself is not rotated.",
+    effect="Boxes of the rotated view are in wrong places on the image file.",
+    seen="labelled on the image rotated by {degrees:g} degrees",
+    advice="Rotate the image file itself, and label it without rotating the view.",
     example=Example(
         "A Label Studio region with `image_rotation: 90`.",
-        "The same region on the turned image, with `image_rotation: 0`.",
+        "The same region on the rotated image, with `image_rotation: 0`.",
     ),
 )

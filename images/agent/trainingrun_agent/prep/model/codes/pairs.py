@@ -16,7 +16,7 @@ IMAGE_MISSING = FindingKind(
         "labelFile": "{labelFile} lists it, but no image in the folder has that name",
         "imageSet": "the image set names it, but no image in JPEGImages/ has that name",
     },
-    advice="Upload the image, or remove its name from the file that lists it.",
+    advice="Add the image to the folder, or remove its name from the file that lists it.",
     example=Example(f"{_CSV}{_ROW}wheel.jpg,160,120,tire,10,20,60,80\n", f"{_CSV}{_ROW}", "labels.csv"),
 )
 IMAGE_WITHOUT_ANNOTATION = FindingKind(
@@ -41,7 +41,7 @@ ANNOTATION_WITHOUT_IMAGE = FindingKind(
         "file": "no image has this name or the name in <filename>, or the name is not unique",
         "entries": "{count:object belongs|objects belong} to images that the file does not list, such as {image!r}",
     },
-    advice="Upload the image or list it in the file, or delete the labels.",
+    advice="Add the image to the folder, list it in the label file, or delete the labels.",
     example=Example("tire.jpg tire.xml wheel.xml", "tire.jpg tire.xml", FILES),
 )
 IMAGE_LISTED_TWICE = FindingKind(

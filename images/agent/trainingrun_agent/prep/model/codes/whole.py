@@ -23,7 +23,7 @@ CLASS_IMBALANCE = FindingKind(
     meaning="A class has less than a twentieth of the boxes of the most frequent class.",
     effect="The network learns the rare class last and worst, and detects it rarely.",
     seen="{count:box|boxes} of class {name!r}, but {mostCount} of {most!r}",
-    done="nothing: every box counts the same",
+    done="changed nothing: every box counts the same",
     advice="Add images with the rare class.",
     example=Example("21 boxes of class `tire`, one of class `hub`.", "20 boxes of class `tire`, one of class `hub`."),
 )
@@ -32,7 +32,7 @@ BOXES_TOO_SMALL = FindingKind(
     Severity.WARNING,
     meaning="More than a twentieth of the boxes of a split are BoxTooSmall.",
     effect="The network learns little from boxes this small. Scores stay low however long it is trained.",
-    seen="{count} of {of:box|boxes} are shorter than {leastSide} pixels once {network} scales images to {side} pixels",
+    seen="shorter than {leastSide} pixels once {network} scales images to {side} pixels: {count} of {of:box|boxes}",
     done="kept for training",
     advice="Cut the images into tiles before labelling, or {change[model.network]} that has a larger input.",
     example=Example("One of two boxes is 3 pixels wide.", "Both boxes are 50 pixels wide."),
@@ -42,7 +42,7 @@ IMAGES_MUCH_LARGER = FindingKind(
     Severity.INFO,
     meaning="Images are more than four times as large as the network's input.",
     effect="Details get lost: an object of 40 pixels in such an image is less than 10 pixels for the network.",
-    seen="{count} of {of:image|images} are more than {times} times as large as the {side} pixels that {network} uses",
+    seen="more than {times} times as large as the {side} pixels that {network} uses: {count} of {of:image|images}",
     done="scaled the images down to {field[dataset.maxImageSide]}",
     advice="Nothing to do if the objects stay large enough. Smaller images are uploaded and prepared faster.",
     example=Example(
@@ -85,10 +85,10 @@ DUPLICATE_ACROSS_SPLITS = FindingKind(
 NEAR_DUPLICATE_ACROSS_SPLITS = FindingKind(
     "NearDuplicateAcrossSplits",
     Severity.WARNING,
-    meaning="An image for evaluation looks like one for training: at most 7 of the 128 bits of their difference "
-    "hashes differ. Often it is a scaled copy or the next frame of a video.",
+    meaning="An image for evaluation looks like one for training: their difference hashes differ in at most 7 of "
+    "128 bits. Often it is a scaled copy or the next frame of a video.",
     effect="Scores will be inflated if both show the same scene: the model has already seen it.",
-    seen="looks like {otherSplit}/{other}: {bits} of {of} bits of their difference hashes differ",
+    seen="looks like {otherSplit}/{other}: their difference hashes differ in {bits} of {of} bits",
     done="kept both",
     advice="If both show the same scene, move them to the same split.",
     example=Example(

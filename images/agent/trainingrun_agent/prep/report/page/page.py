@@ -25,7 +25,7 @@ from trainingrun_agent.terms import Terms
 _STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 _POLICY = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src data:; base-uri 'none'; form-action 'none'"
 _BOXES = (
-    "In pictures, the box in question has a thick dashed orange line, the others of the image a thin solid blue one."
+    "In pictures, the box that a finding is about has a thick dashed orange line, other boxes a thin solid blue one."
 )
 
 

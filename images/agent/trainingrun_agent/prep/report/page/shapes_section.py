@@ -50,8 +50,8 @@ def _aspects(document: Mapping[str, Any]) -> Html:
         pointers=[limit + at for at in anchors if abs(at) <= limit + 0.5],
     )
     note = (
-        "Triangles are the ratios of the anchors. An SSD squeezes each image into a square first: of one of 4 : 3, the"
-        " boxes get narrower by a quarter."
+        "Triangles are the ratios of the anchors. An SSD first scales each image to a square: the boxes of a 4 : 3"
+        " image become narrower by a quarter."
     )
     return figure(drawn, tag("strong", "Aspect ratios of boxes."), legend(series), note if anchors else "")
 
@@ -83,7 +83,7 @@ def _centres(document: Mapping[str, Any]) -> Html:
         frame,
         squares,
         title="Where the centres of boxes to train on lie in the image",
-        description=f"The strongest of {GRID} x {GRID} cells holds {max(counts)} centres.",
+        description=f"The darkest of {GRID} x {GRID} cells holds {max(counts)} centres.",
     )
     caption = (
         " All images stretched to one square; the strongest cell holds "

@@ -67,13 +67,13 @@ def sizes_section(document: Mapping[str, Any]) -> Html:
 def _summary(network: Mapping[str, Any], boxes: int) -> Html:
     size, small = network["inputSize"], network["tooSmall"]
     reached = (
-        " of the boxes to train on have an anchor of their shape (IoU of 0.5 or more, both at one centre). Those"
-        " without are given to their best one by force, and are learnt worse."
+        " of the boxes to train on have an anchor of their shape (IoU of 0.5 or more with both at the same"
+        " centre). Boxes without one are matched to their best anchor anyway, and are learned worse."
     )
     share = f" ({percent(small, boxes)})" if small else ""
     unseen = (
         f"{share} {'are' if small > 1 else 'is'} narrower or lower than {network['leastSide']:g} px at the input of"
-        f" {size} px, the least that it sees."
+        f" {size} px: the network learns little from a box this small."
     )
     advice = " Cut large images into tiles, or label only what is larger." if small else ""
     facts = [
@@ -99,7 +99,7 @@ def _heat_map(sizes: Sequence[Sequence[int]], network: Mapping[str, Any], unit: 
     ]
     most = max(cells, key=cells.__getitem__)
     strongest = f"{scale.cell(most[0])} wide and {scale.cell(most[1])} high"
-    peak = f"The strongest cell holds {counted(cells[most], 'box', 'boxes')}, {strongest}."
+    peak = f"The darkest cell holds {counted(cells[most], 'box', 'boxes')}, {strongest}."
     drawn = drawing(
         "sizes",
         LEFT + LENGTH + RIGHT,
@@ -109,7 +109,7 @@ def _heat_map(sizes: Sequence[Sequence[int]], network: Mapping[str, Any], unit: 
         description=peak,
     )
     marks = (
-        " Marks are the anchors of each feature map, as in the table below; hatched is too small to be seen."
+        " Marks are the anchors of each feature map, as in the table below; boxes in the hatched area are too small."
         if network["featureMaps"]
         else ""
     )
