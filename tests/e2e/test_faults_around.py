@@ -99,7 +99,7 @@ def inside(cgroup: Path) -> bool:
 
 
 @pytest.fixture(scope="module")
-def diagnostics(installation: Installation, namespace: str, tmp_path_factory: pytest.TempPathFactory) -> FaultScenario:
+def scenario(installation: Installation, namespace: str, tmp_path_factory: pytest.TempPathFactory) -> FaultScenario:
     if not isinstance(installation.target, OwnCluster):
         pytest.skip("killing daemons of a node needs the test cluster, not CLUSTER=current")
     train = {
