@@ -14,6 +14,8 @@ from typing import Literal
 from trainingrun_agent.contract import Stage
 
 MANIFEST = "MANIFEST.json"
+LABEL_MAP, REPORT, REPORT_PAGE = "label_map.pbtxt", "report.json", "report.html"
+"""Files of a data set, beside its manifest; see also `labels_csv`."""
 EVENT_FOLDERS = ("train", "eval_0")
 """Folders of event files in the bucket and below TensorBoard's logdir."""
 EVENT_FILE = re.compile(r"events\.out\.tfevents\.\d{1,12}\.[A-Za-z0-9._-]{1,200}")
@@ -28,7 +30,17 @@ _CHUNK = re.compile(rf"({'|'.join(EVENT_FOLDERS)})/({EVENT_FILE.pattern})/(\d{{2
 
 def manifest_of(folder: str) -> str:
     """Key of the manifest of a folder."""
-    return f"{folder}/{MANIFEST}"
+    return file_of(folder, MANIFEST)
+
+
+def file_of(folder: str, name: str) -> str:
+    """Key of a file of a folder."""
+    return f"{folder}/{name}"
+
+
+def labels_csv(split: str) -> str:
+    """Name of the CSV file with the boxes of a split."""
+    return f"{split}_labels.csv"
 
 
 def is_manifest(key: str) -> bool:

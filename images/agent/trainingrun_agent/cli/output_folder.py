@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trainingrun_agent.cli.terminal import size
-from trainingrun_agent.keys import BucketKeys
+from trainingrun_agent.keys import LABEL_MAP, REPORT, REPORT_PAGE, BucketKeys, folder_of, labels_csv
 from trainingrun_agent.prep.prepare import PreparedDataset
 from trainingrun_agent.storage import manifest
 from trainingrun_agent.storage.folder_store import FolderStore
 from trainingrun_agent.storage.manifest import Manifest, ManifestObject
 
 RECORDS = {"trainRecords": "train", "evalRecords": "eval"}
-BESIDE = {"label_map.pbtxt", "train_labels.csv", "eval_labels.csv", "report.json", "report.html"}
+BESIDE = {LABEL_MAP, labels_csv("train"), labels_csv("eval"), REPORT, REPORT_PAGE}
 _SHARD = re.compile(r"(train|eval)-\d{5}-of-\d{5}\.tfrecord")
 
 
@@ -29,7 +29,7 @@ def is_ours(name: str) -> bool:
 
 def lay_out(out: Path, prepared: PreparedDataset) -> Iterator[str]:
     """Give a data set its plain names; yields the lines to print about it."""
-    folder = prepared.manifest_key.rpartition("/")[0]
+    folder = folder_of(prepared.manifest_key)
     found = manifest.read(FolderStore(out), prepared.manifest_key)
     names = _names(found)
     for path in list(out.iterdir()):
@@ -75,7 +75,7 @@ def _readers(out: Path, names: dict[str, ManifestObject], classes: int) -> Itera
         count = sum(name.startswith(f"{split}-") for name in names)
         if count:
             yield f"  {split}_input_reader {{"
-            yield f'    label_map_path: "{out}/label_map.pbtxt"'
+            yield f'    label_map_path: "{out}/{LABEL_MAP}"'
             yield f'    tf_record_input_reader {{ input_path: "{out}/{_pattern(split, count)}" }}'
             yield "  }"
 

@@ -17,7 +17,7 @@ from trainingrun_agent.cli.names_in_labels import names_in_labels
 from trainingrun_agent.cli.terms import for_folders
 from trainingrun_agent.config import Dataset, GroupBy, Source, SplitRule
 from trainingrun_agent.errors import NotFound, UserError
-from trainingrun_agent.keys import BucketKeys, folder_of
+from trainingrun_agent.keys import REPORT, REPORT_PAGE, BucketKeys, file_of, folder_of
 from trainingrun_agent.prep.prepare import PreparedDataset, prepare
 from trainingrun_agent.prep.request import PrepareRequest
 from trainingrun_agent.progress import Progress
@@ -73,12 +73,12 @@ class Preparation:
         except UserError as error:
             refusal = error
         folder = folder_of(prepared.manifest_key) if prepared else _failed_folder(out)
-        report = _read(out, f"{folder}/report.json", MAX_REPORT) if folder else None
+        report = _read(out, file_of(folder, REPORT), MAX_REPORT) if folder else None
         return Result(
             prepared,
             refusal,
             None if report is None else json.loads(report),
-            _read(out, f"{folder}/report.html", MAX_PAGE) if folder else None,
+            _read(out, file_of(folder, REPORT_PAGE), MAX_PAGE) if folder else None,
             folder,
             found_classes,
             self._ignored_paths(),

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from trainingrun_agent.keys import labels_csv
 from trainingrun_agent.log import logger
 from trainingrun_agent.prep.image.check import Checker
 from trainingrun_agent.prep.model.findings import Findings, Split
@@ -206,7 +207,7 @@ def _add_up(
     remaining = iter(results)
     for split in splits:
         findings.extend(split.findings)
-        path = scratch / f"{split.name}_labels.csv"
+        path = scratch / labels_csv(split.name)
         fingerprints[split.name] = list[tuple[list[Pair], Fingerprints]]()
         with writing_to_scratch(path.name), path.open("wb") as file:
             write_header(file)

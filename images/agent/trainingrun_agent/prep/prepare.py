@@ -17,6 +17,7 @@ from typing import Any
 
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.gc_pause import gc_paused
+from trainingrun_agent.keys import LABEL_MAP, REPORT, REPORT_PAGE, file_of
 from trainingrun_agent.prep.build import BuiltDataset, build
 from trainingrun_agent.prep.judge import policy
 from trainingrun_agent.prep.judge.duplicates import duplicates
@@ -168,13 +169,13 @@ def _build_and_publish(
     if failure is not None:
         where = publish_failure(folder, reports)
         raise failure.with_report(where) from failure
-    with writing_to_scratch("label_map.pbtxt"):
-        (scratch / "label_map.pbtxt").write_bytes(label_map(request.dataset.classes))
+    with writing_to_scratch(LABEL_MAP):
+        (scratch / LABEL_MAP).write_bytes(label_map(request.dataset.classes))
     dataset = _numbers(request, folder, built.splits, findings) | {"format": formats}
     publish(
         folder,
         shards=[shard for shards in built.shards.values() for shard in shards],
-        files=[scratch / "label_map.pbtxt", *reports, *built.csv],
+        files=[scratch / LABEL_MAP, *reports, *built.csv],
         dataset=dataset,
         producer=request.producer,
         clock=request.clock,
@@ -237,9 +238,9 @@ def _write_reports(
     pictures = list(gallery(splits, findings, classes=classes, terms=request.terms, stop=request.stop))
     page = render(document, pictures, request.terms)
     with writing_to_scratch("the report"):
-        (scratch / "report.json").write_bytes(documents.encode(document))
-        (scratch / "report.html").write_text(page, encoding="utf-8")
-    return [scratch / "report.json", scratch / "report.html"]
+        (scratch / REPORT).write_bytes(documents.encode(document))
+        (scratch / REPORT_PAGE).write_text(page, encoding="utf-8")
+    return [scratch / REPORT, scratch / REPORT_PAGE]
 
 
 def _numbers(
@@ -258,8 +259,8 @@ def _numbers(
         "warnings": findings.severities[Severity.WARNING],
         "topFindings": [finding.to_json() for finding in findings.top(TOP_FINDINGS)],
         "infos": findings.severities[Severity.INFO],
-        "reportURI": folder.uri(f"{folder.key}/report.html"),
-        "reportJSONURI": folder.uri(f"{folder.key}/report.json"),
+        "reportURI": folder.uri(file_of(folder.key, REPORT_PAGE)),
+        "reportJSONURI": folder.uri(file_of(folder.key, REPORT)),
     }
 
 

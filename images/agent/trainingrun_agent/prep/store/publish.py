@@ -13,6 +13,7 @@ from typing import Any
 
 from trainingrun_agent.clock import Clock, rfc3339
 from trainingrun_agent.errors import StageError
+from trainingrun_agent.keys import LABEL_MAP, REPORT, REPORT_PAGE, file_of, labels_csv
 from trainingrun_agent.log import logger
 from trainingrun_agent.prep.store.dataset_folder import DatasetFolder
 from trainingrun_agent.prep.store.previous import StoredShard
@@ -22,11 +23,11 @@ from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Produce
 from trainingrun_agent.terms import Message, Place, Text
 
 ROLES = {
-    "label_map.pbtxt": "labelMap",
-    "report.json": "report",
-    "report.html": "reportPage",
-    "train_labels.csv": "trainCSV",
-    "eval_labels.csv": "evalCSV",
+    LABEL_MAP: "labelMap",
+    REPORT: "report",
+    REPORT_PAGE: "reportPage",
+    labels_csv("train"): "trainCSV",
+    labels_csv("eval"): "evalCSV",
 }
 
 
@@ -69,5 +70,5 @@ def publish_failure(folder: DatasetFolder, files: Sequence[Path]) -> Text:
 def _upload(folder: DatasetFolder, path: Path) -> ManifestObject:
     size = path.stat().st_size
     with path.open("rb") as file:
-        sha256 = folder.store.upload(f"{folder.key}/{path.name}", file, size=size)
+        sha256 = folder.store.upload(file_of(folder.key, path.name), file, size=size)
     return ManifestObject(path.name, size, sha256, ROLES[path.name])
