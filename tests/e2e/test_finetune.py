@@ -109,5 +109,5 @@ def test_other_weights_are_refused_before_training(
     status = installation.finished(name, namespace=vision, seconds=SECONDS)
     succeeded = next(c for c in status["conditions"] if c["type"] == "Succeeded")
     assert (succeeded["status"], succeeded["reason"]) == ("False", reason)
-    assert succeeded["message"].partition("To create it: ")[0] == message
+    assert succeeded["message"].partition("To create the new run: ")[0] == message
     assert [entry["stage"] for entry in status["attempts"] if entry.get("number")] == ["prep"]

@@ -12,19 +12,21 @@ import yaml
 
 from trdemo.shell import Kubectl
 
-_RETRY: Final = re.compile(r"[Tt]ry again: (kubectl .*)$")
-_CREATE: Final = re.compile(r"To create it: \(1\) (.*) \(2\) edit metadata\.name and the fields there \(3\) (.*)$")
+RETRY: Final = re.compile(r"[Tt]ry again: (kubectl .*)$")
+CREATE: Final = re.compile(
+    r"To create the new run: \(1\) (.*) \(2\) edit metadata\.name and the fields there \(3\) (.*)$"
+)
 _FIELD: Final = re.compile(r"new TrainingRun with spec\.([\w.]+): (\[.*?\]|\S+?)[.,;]? ")
 
 
 def retry(kubectl: Kubectl, message: str) -> str:
     """Run the command of a message that offers a retry."""
-    return in_shell(kubectl, _found(_RETRY, message)[1], folder=Path.cwd())
+    return in_shell(kubectl, _found(RETRY, message)[1], folder=Path.cwd())
 
 
 def create(kubectl: Kubectl, message: str, *, name: str, folder: Path) -> str:
     """Create the run of a message that asks for a new one, with the value that it gives to a field."""
-    copy, make = _found(_CREATE, message).groups()
+    copy, make = _found(CREATE, message).groups()
     in_shell(kubectl, copy, folder=folder)
     path, value = _found(_FIELD, message).groups()
     file = folder / "new.yaml"

@@ -12,6 +12,7 @@ from trainingrun.domain import reported
 from trainingrun.domain.draft import MAX_MESSAGE
 from trainingrun.domain.quantities import doubled
 from trainingrun.domain.reported import ClaimedStep
+from trdemo import next_step
 from trfakes.builders import RunBuilder, a_run, terminated
 from trfakes.play import Play
 
@@ -245,3 +246,8 @@ def test_twice_a_quantity(quantity: str, twice: str) -> None:
 def test_each_retry_needs_a_higher_number() -> None:
     message = failed("stalled", builder=a_run().spec(retry=4))
     assert message.endswith('\'{"spec":{"retry":5}}\'')
+
+
+def test_the_tests_on_a_cluster_find_the_commands_in_a_message() -> None:
+    assert next_step.CREATE.search(CREATE)
+    assert next_step.RETRY.search(AGAIN)
