@@ -1,4 +1,4 @@
-"""Fixtures for the agent's tests: configs, a clock that tests control, S3 on the wire, a run in it, failing servers."""
+"""Fixtures for the agent's tests: configs, a clock that tests control, an S3 server, a run in it, failing servers."""
 
 from __future__ import annotations
 
@@ -68,14 +68,14 @@ DOCUMENT: dict[str, Any] = {
 
 
 class FakeClock(Clock):
-    """Time that moves only when somebody waits."""
+    """A clock that advances only while code waits for it."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
         self.waits: list[float] = []
 
     def now(self) -> datetime:
-        """Noon of a fixed day, plus what was waited."""
+        """Noon of a fixed day, plus the time waited."""
         return datetime(2026, 1, 31, 12, tzinfo=UTC) + timedelta(seconds=self.seconds)
 
     def monotonic(self) -> float:
@@ -83,19 +83,19 @@ class FakeClock(Clock):
         return self.seconds
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Pass the time at once."""
+        """Advance the clock without waiting."""
         self.sleep(seconds)
         return event.is_set()
 
     def sleep(self, seconds: float) -> None:
-        """Pass the time at once."""
+        """Advance the clock without waiting."""
         self.waits.append(seconds)
         self.seconds += seconds
 
 
 @pytest.fixture
 def fake_clock() -> FakeClock:
-    """A clock of the test's own."""
+    """A clock that the test controls."""
     return FakeClock()
 
 
@@ -185,7 +185,7 @@ _bucket_numbers = iter(range(1, 1_000_000))
 def s3_config(
     make_config: Callable[..., AgentConfig], document: dict[str, Any], moto_endpoint: str, fresh_bucket: str
 ) -> AgentConfig:
-    """A prep config whose every URI lies in an empty bucket of a working server."""
+    """A prep config whose URIs all point to one empty bucket of a working server."""
     for split in ("train", "eval"):
         document["dataset"][split]["bucket"] = fresh_bucket
     return make_config(endpoint=moto_endpoint, bucket=fresh_bucket)
@@ -193,13 +193,13 @@ def s3_config(
 
 @pytest.fixture
 def s3_store(s3_config: AgentConfig) -> S3Store:
-    """The empty bucket."""
+    """The store of s3_config's empty bucket."""
     return open_store(s3_config, s3_config.resolved.storage.bucket)
 
 
 @pytest.fixture
 def run(moto_endpoint: str, fresh_bucket: str, tmp_path: Path) -> Iterator[Run]:
-    """A run in an empty bucket; trainers it started are gone afterwards."""
+    """A run in an empty bucket; its trainer processes are killed afterwards."""
     credentials = tmp_path / "credentials"
     credentials.mkdir()
     (credentials / "AWS_ACCESS_KEY_ID").write_text("testing")
@@ -220,7 +220,7 @@ def prepared(run: Run) -> Run:
 
 
 class CannedServer:
-    """Answers every request with the next of `answers`, the last one over and over; keeps the requests."""
+    """Answers every request with the next of `answers`, the last one over and over; records the requests."""
 
     def __init__(self) -> None:
         self.answers: list[tuple[int, str]] = []

@@ -85,7 +85,7 @@ def test_an_unusable_document_ends_as_contract_mismatch(
 
 
 def test_networks_are_refused_only_where_the_operator_says_so(document: dict[str, Any]) -> None:
-    """Documents of an earlier operator do not."""
+    """Documents of earlier operators have no refusedNetworks."""
     assert parse_resolved(json.dumps(document).encode()).storage.refused_networks == ()
     document["storage"]["refusedNetworks"] = ["169.254.0.0/16", "::/96"]
     networks = parse_resolved(json.dumps(document).encode()).storage.refused_networks
@@ -95,7 +95,7 @@ def test_networks_are_refused_only_where_the_operator_says_so(document: dict[str
 SPLIT = {"fraction": "0.15", "seed": 3, "groupBy": "folder"}
 
 
-def test_a_share_of_one_folder_comes_with_its_rule(
+def test_a_folder_that_is_split_comes_with_its_rule(
     document: dict[str, Any], contract: Callable[[str, Any], None]
 ) -> None:
     document["dataset"] |= {"eval": None, "split": SPLIT}
@@ -105,7 +105,7 @@ def test_a_share_of_one_folder_comes_with_its_rule(
     assert [field for field, _ in dataset.sources] == ["dataset.train.uri"]
 
 
-def test_two_folders_are_what_an_earlier_operator_knew(
+def test_documents_of_earlier_operators_have_no_split(
     document: dict[str, Any], contract: Callable[[str, Any], None]
 ) -> None:
     assert "split" not in document["dataset"]
@@ -129,16 +129,14 @@ def test_two_folders_are_what_an_earlier_operator_knew(
         pytest.param({"eval": None, "split": {"fraction": "0.5"}}, "'groupBy'", id="field missing"),
     ],
 )
-def test_a_split_that_says_nothing_clear_is_refused(
-    document: dict[str, Any], change: dict[str, Any], says: str
-) -> None:
+def test_an_unclear_split_is_refused(document: dict[str, Any], change: dict[str, Any], says: str) -> None:
     document["dataset"] |= change
     with pytest.raises(StageError, match=says) as caught:
         parse_resolved(json.dumps(document).encode())
     assert caught.value.reason == "ContractMismatch"
 
 
-def test_unknown_fields_are_a_newer_operators(document: dict[str, Any]) -> None:
+def test_unknown_fields_of_a_newer_operator_are_ignored(document: dict[str, Any]) -> None:
     document["storage"]["novel"] = 1
     assert parse_resolved(json.dumps(document).encode()).storage.bucket == "detectors"
 

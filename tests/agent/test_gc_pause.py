@@ -9,7 +9,7 @@ import pytest
 from trainingrun_agent.gc_pause import gc_paused
 
 
-def test_cycles_are_looked_for_again_afterwards_but_not_in_what_stays() -> None:
+def test_collection_resumes_afterwards_and_skips_what_was_allocated() -> None:
     gc.collect()
     before = gc.get_freeze_count()
     with gc_paused():
@@ -19,7 +19,7 @@ def test_cycles_are_looked_for_again_afterwards_but_not_in_what_stays() -> None:
     assert gc.get_freeze_count() >= before + len(kept)
 
 
-def test_an_error_leaves_no_search_switched_off() -> None:
+def test_collection_resumes_after_an_error() -> None:
     with pytest.raises(ValueError, match="listing"), gc_paused():
         raise ValueError("listing")
     assert gc.isenabled()

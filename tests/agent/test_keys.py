@@ -72,7 +72,7 @@ def test_entries_of_a_manifest_lie_in_its_folder_or_below_datasets(key: str, pre
         ("ml/datasets/latest/notes.txt", None),
     ],
 )
-def test_objects_below_datasets_are_told_apart(key: str, expected: DatasetObject | None) -> None:
+def test_objects_below_datasets_are_distinguished(key: str, expected: DatasetObject | None) -> None:
     assert KEYS.parse_dataset_object(key) == expected
 
 

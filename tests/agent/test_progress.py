@@ -45,7 +45,7 @@ def test_eta_follows_the_rate_of_the_phase(progress: Progress, fake_clock: Clock
     assert progress.snapshot().keys().isdisjoint({"done", "total", "etaSeconds"})
 
 
-def test_an_eta_of_its_own_wins(progress: Progress, fake_clock: Clock) -> None:
+def test_an_explicit_eta_wins(progress: Progress, fake_clock: Clock) -> None:
     progress.update(done=0, total=10, unit="steps")
     fake_clock.sleep(1)
     progress.update(done=1, etaSeconds=77.0)
@@ -64,7 +64,7 @@ def test_the_rate_follows_the_bytes_of_the_phase(
     assert "bytes" not in progress.snapshot()
 
 
-def test_the_rate_is_that_of_the_last_seconds(progress: Progress, fake_clock: Clock) -> None:
+def test_the_rate_covers_the_last_seconds(progress: Progress, fake_clock: Clock) -> None:
     moved = 0
     progress.update(phase="checking", bytes=0)
     for each_second in (1000, 100):
@@ -104,7 +104,7 @@ def test_another_phase_has_no_rate_yet(progress: Progress, fake_clock: Clock) ->
 
 
 @pytest.mark.parametrize("value", [None, float("nan"), float("inf")], ids=str)
-def test_what_json_cannot_say_is_forgotten(progress: Progress, value: float | None) -> None:
+def test_values_that_json_cannot_hold_are_left_out(progress: Progress, value: float | None) -> None:
     progress.update(loss=1.0)
     progress.update(loss=value)
     assert "loss" not in progress.snapshot()
@@ -170,7 +170,7 @@ def test_metrics(url: str, progress: Progress) -> None:
     assert "trainingrun_agent_storage_ready 0" in lines
 
 
-def test_progress_lines_come_rarely_but_tell_of_storage_at_once(progress: Progress, fake_clock: Clock) -> None:
+def test_progress_lines_are_rare_but_report_storage_at_once(progress: Progress, fake_clock: Clock) -> None:
     lines = log.ProgressLines(progress, fake_clock)
     due = []
     for second in range(100):

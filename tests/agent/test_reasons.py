@@ -38,7 +38,7 @@ PACKAGE = Path(trainingrun_agent.__file__).parent
 TRAINER = ROOT / "images" / "trainer" / "trainingrun_trainer"
 ENTRIES = [(name, entry) for name, entries in reasons.cases().items() for entry in entries]
 IDS = [f"{name} {number}" for number, (name, _) in enumerate(ENTRIES)]
-MAX_HINT = 300  # what the operator shows of it
+MAX_HINT = 300  # characters that the operator shows
 
 
 def crd_spec() -> Any:
@@ -87,7 +87,7 @@ IMPERATIVE = re.compile(r"\b(?:correct|set|raise|lower|write|change|choose|use) 
 
 
 @pytest.mark.parametrize(("name", "entry"), ENTRIES, ids=IDS)
-def test_no_field_that_cannot_change_is_told_to_be_changed(name: str, entry: Reason) -> None:
+def test_no_hint_asks_to_change_an_immutable_field(name: str, entry: Reason) -> None:
     """The API refuses a change of every field that entries name: only a new run can have another value."""
     text = re.sub("NEW (another|a higher|a lower)", "", entry.to_json(PROBE)["hint"].replace(PROBE.retry, ""))
     assert not IMPERATIVE.search(text), text
@@ -121,12 +121,12 @@ ON_A_COMMAND_LINE = [
     and entry not in (storage.CONDITIONAL_WRITES_IGNORED, storage.NOT_A_DATA_SET, storage.ENDPOINT_UNUSABLE)
     and entry not in (dataset.CONFIG_REFUSED, dataset.LEARNING_RATE_UNUSABLE, storage.WRITES_NOT_VISIBLE)
 ]
-"""The others are raised in pods only."""
+"""Entries that a command can raise; all others are raised only in pods."""
 
 
 @pytest.mark.parametrize("terms", [COMMAND_LINE, for_folders("./images", "./test")], ids=["bucket", "folders"])
 @pytest.mark.parametrize("entry", ON_A_COMMAND_LINE, ids=lambda entry: entry.message[:40])
-def test_no_message_of_a_command_speaks_of_a_cluster(entry: Reason, terms: Terms) -> None:
+def test_no_message_of_a_command_mentions_a_cluster(entry: Reason, terms: Terms) -> None:
     document = entry.to_json(terms)
     assert not CLUSTER.search(f"{document['message']} {document['hint']}"), document
 
@@ -164,7 +164,7 @@ CALLS = list(calls())
 
 
 def entries_of(call: ast.Call) -> list[Reason]:
-    """The entries that a call may raise; none when they are chosen while it runs."""
+    """The entries that a call may raise; empty if they are chosen at run time."""
     argument = call.args[0] if call.args else None
     if isinstance(argument, ast.Subscript):
         argument = argument.value
@@ -176,7 +176,7 @@ def entries_of(call: ast.Call) -> list[Reason]:
 
 @pytest.mark.parametrize(("place", "kind", "call"), CALLS, ids=[place for place, _, _ in CALLS])
 def test_an_entry_is_raised_with_its_outcome_and_values(place: str, kind: str, call: ast.Call) -> None:
-    assert not any(isinstance(argument, ast.Constant) for argument in call.args)  # no prose
+    assert not any(isinstance(argument, ast.Constant) for argument in call.args)  # no text
     given = {keyword.arg for keyword in call.keywords}
     for entry in entries_of(call):
         assert entry.outcome in CLASSES[kind][1]
@@ -194,13 +194,13 @@ def test_every_entry_is_raised_somewhere() -> None:
 
 
 NOT_IN_A_TEST = {
-    "ConfigRefused": "our configurations are right, and no trainer image of ours has another API",
+    "ConfigRefused": "the configurations are valid, and every trainer image has the same API",
     "NoCUDABuild": "needs a node with a GPU",
     "GPUNotUsable": "needs a node with a GPU",
     "NoCheckpoint": "TensorFlow saves one whenever training ends",
-    "ExportDetectsNothing": "needs an exporter that loses what was trained",
-    "FrozenGraphUnusable": "needs an exporter that writes what it cannot read",
-    "SavedModelUnusable": "needs an exporter that writes what it cannot read",
+    "ExportDetectsNothing": "needs an exporter that loses the weights",
+    "FrozenGraphUnusable": "needs an exporter that writes files it cannot read",
+    "SavedModelUnusable": "needs an exporter that writes files it cannot read",
 }
 
 
@@ -218,7 +218,7 @@ def test_the_reasons_of_the_trainer_are_in_the_table_with_its_outcomes() -> None
     code = "\n".join(path.read_text() for path in TRAINER.rglob("*.py"))
     found = set(RAISED.findall(code))
     namespace: dict[str, Any] = {}
-    exec(compile((TRAINER / "outcomes.py").read_text(), "outcomes.py", "exec"), namespace)  # noqa: S102 - ours
+    exec(compile((TRAINER / "outcomes.py").read_text(), "outcomes.py", "exec"), namespace)  # noqa: S102 - a file of this repository
     found |= {(outcome, reason) for _, outcome, reason in namespace["SIGNATURES"]}
     assert len(found) > 15
     for outcome, reason in found:
@@ -227,15 +227,15 @@ def test_the_reasons_of_the_trainer_are_in_the_table_with_its_outcomes() -> None
         assert entry.message == trainer.MESSAGE
 
 
-def test_an_image_of_ones_own_may_have_reasons_of_its_own() -> None:
-    entry = reasons.of_trainer("OutOfCoffee", Outcome.CRASH)
-    error = StageError(entry, message="No coffee.", hint="Brew some.", container="trainer")
-    assert (error.reason, error.message) == ("OutOfCoffee", "No coffee.")
-    assert error.hint.startswith("Brew some. If spec.train.image is an image of your own, check it")
-    assert "OutOfCoffee" not in reasons.cases()
+def test_a_custom_trainer_image_may_have_reasons_of_its_own() -> None:
+    entry = reasons.of_trainer("LicenceExpired", Outcome.CRASH)
+    error = StageError(entry, message="No licence.", hint="Renew it.", container="trainer")
+    assert (error.reason, error.message) == ("LicenceExpired", "No licence.")
+    assert error.hint.startswith("Renew it. If spec.train.image is an image of your own, check it")
+    assert "LicenceExpired" not in reasons.cases()
 
 
-def test_an_interrupted_trainer_is_waited_for_whatever_it_calls_that() -> None:
+def test_an_interrupted_trainer_is_waited_for_whatever_its_reason() -> None:
     assert reasons.of_trainer("NoCheckpoint", Outcome.INTERRUPTED).step is Step.WAIT
     assert reasons.of_trainer("NoCheckpoint", Outcome.CRASH).step is Step.PLATFORM
 

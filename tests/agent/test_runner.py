@@ -1,4 +1,4 @@
-"""Every way a command can end has a verdict, an exit code, and no secret in it."""
+"""Every end of a command has an exit code, and a verdict without secrets."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PACKAGE = Path(__file__).parents[2] / "images" / "agent"
 
 @pytest.fixture(autouse=True)
 def keep_signal_handlers() -> Iterator[None]:
-    """The runner owns the process's signals; pytest wants them back."""
+    """Restore the signal handlers of pytest, which the runner replaces."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     yield
     for number, handler in before.items():
@@ -54,7 +54,7 @@ def _raise(error: BaseException) -> Callable[[StageContext], StageResult]:
     return main
 
 
-def _stop_oneself(context: StageContext) -> StageResult:
+def _send_sigterm(context: StageContext) -> StageResult:
     os.kill(os.getpid(), signal.SIGTERM)
     assert context.stop.wait(60)
     raise Interrupted
@@ -72,7 +72,7 @@ WAYS = [
         "TLSError",
         id="refused",
     ),
-    pytest.param(_stop_oneself, "interrupted", "Interrupted", id="SIGTERM"),
+    pytest.param(_send_sigterm, "interrupted", "Interrupted", id="SIGTERM"),
     pytest.param(_raise(MemoryError()), "outOfMemory", "OutOfMemory", id="memory"),
     pytest.param(_raise(FULL), "diskFull", "DiskFull", id="disk"),
     pytest.param(_raise(KeyError("canary-value")), "crash", "UnexpectedError", id="bug"),
@@ -100,7 +100,7 @@ def test_every_end_has_a_verdict(
     assert "canary-value" not in json.dumps(verdict)
 
 
-def test_a_bug_is_located(make_config: Callable[..., AgentConfig], agent_paths: Paths) -> None:
+def test_an_unexpected_error_names_its_place(make_config: Callable[..., AgentConfig], agent_paths: Paths) -> None:
     make_config()
     run("prep", env=ENV, paths=agent_paths, port=0, main=_raise(KeyError("x")))
     verdict = json.loads(agent_paths.termination_log.read_bytes())
@@ -172,7 +172,7 @@ def test_help_names_every_command() -> None:
         assert f"    {name} " in result.stdout
 
 
-def test_wrong_arguments_are_told_from_a_failed_stage() -> None:
+def test_wrong_arguments_have_an_exit_code_of_their_own() -> None:
     assert _agent("cook").returncode == 2
 
 

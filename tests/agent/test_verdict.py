@@ -1,4 +1,4 @@
-"""Verdicts: always a document of the contract, never above what the kubelet keeps."""
+"""Verdicts always follow the contract, and are never larger than what the kubelet keeps."""
 
 from __future__ import annotations
 
@@ -79,9 +79,7 @@ def test_every_outcome_is_one_of_the_contract(outcome: Outcome, contract: Callab
         pytest.param(Interrupted(), Outcome.INTERRUPTED, id="interrupted"),
     ],
 )
-def test_errors_are_named_for_their_consequence(
-    error: StageError, outcome: Outcome, contract: Callable[[str, Any], None]
-) -> None:
+def test_every_error_has_its_outcome(error: StageError, outcome: Outcome, contract: Callable[[str, Any], None]) -> None:
     verdict = Verdict.failed(error, stage="prep", epoch=1)
     assert verdict.outcome is outcome
     assert verdict.exit_code == 1

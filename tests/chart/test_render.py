@@ -1,6 +1,6 @@
 """The objects that the chart installs must agree with each other, with the manifests and with the operator.
 
-What one template makes of one value is in the chart's own tests: charts/trainingrun-operator/tests.
+How a template uses a value is tested in charts/trainingrun-operator/tests.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def test_operator_reads_the_settings_the_chart_writes(rendered: Rendered) -> Non
 
 @pytest.mark.parametrize("namespaces", [(), ("vision",), ("vision", "robots")], ids=len)
 def test_the_operator_looks_for_the_lease_the_chart_brings(namespaces: tuple[str, ...], rendered: Rendered) -> None:
-    """In any order of the namespaces."""
+    """The chart and the operator derive the same name from the namespaces."""
     objects = rendered(f"watchNamespaces={{{','.join(namespaces)}}}") if namespaces else rendered()
     assert _names(objects, "Lease") == {("trainingrun-system", lease_name(namespaces))}
 

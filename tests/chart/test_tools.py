@@ -30,9 +30,9 @@ def test_lint_passes(tool: Tool) -> None:
 
 def test_the_charts_own_tests_pass(tool: Tool) -> None:
     """All files in charts/trainingrun-operator/tests are run."""
-    said = tool("helm-unittest", "--strict", str(CHART))
+    printed = tool("helm-unittest", "--strict", str(CHART))
     suites = len(list((CHART / "tests").glob("*_test.yaml")))
-    assert re.search(rf"Test Suites: +{suites} passed, {suites} total", said), said
+    assert re.search(rf"Test Suites: +{suites} passed, {suites} total", printed), printed
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +54,12 @@ def kubeconform(tool: Tool, tmp_path_factory: pytest.TempPathFactory) -> Callabl
 
 
 def _write_schemas(folder: Path) -> None:
-    """Schemas of all Kubernetes kinds, from its Go module, and of ours."""
+    """Write the schemas of all Kubernetes kinds, from its Go module, and of the TrainingRun."""
     module = BY_NAME["k8s"]
     argv = ["go", "mod", "download", "-json", "k8s.io/kubernetes"]
     environment = build._environment(module)
-    said = run(argv, cwd=MODULES / module.name, env=environment, timeout=300)
-    swagger = Path(json.loads(said)["Dir"]) / "api" / "openapi-spec" / "swagger.json"
+    printed = run(argv, cwd=MODULES / module.name, env=environment, timeout=300)
+    swagger = Path(json.loads(printed)["Dir"]) / "api" / "openapi-spec" / "swagger.json"
     definitions = json.loads(swagger.read_text())["definitions"]
     (folder / "all.json").write_text(json.dumps({"definitions": strict(definitions)}))
     for name, schema in definitions.items():

@@ -61,7 +61,7 @@ def resolved_document(endpoint: str, bucket: str, **train: Any) -> dict[str, Any
 
 @dataclass
 class Run:
-    """One TrainingRun in a bucket of its own; every pod of it gets an empty shared folder."""
+    """One TrainingRun in a bucket of its own; each of its pods gets an empty shared folder."""
 
     root: Path
     document: dict[str, Any]

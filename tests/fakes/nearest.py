@@ -1,4 +1,4 @@
-"""Compare computed points as sets: on another CPU their last bits differ, and so the order in which they sort."""
+"""Compare computed points as sets, because their last bits, and so their sort order, differ between CPUs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Point = Sequence[float]
 
 
 def unpaired(found: Iterable[Point], wanted: Iterable[Point], *, within: float) -> list[tuple[str, Point]]:
-    """What is in one set only: each wanted point takes the nearest found one that is free and at most `within` away.
+    """Points that are in one set only: each wanted point takes the nearest free found one, at most `within` away.
 
     Empty when both are the same set. `within` is meant to be far smaller than the gaps between different points.
     """

@@ -24,7 +24,7 @@ BUCKET = "detectors"
 
 
 def seen(finding: dict[str, Any]) -> str:
-    """What a finding of report.json is described as in a pod."""
+    """The description of a finding of report.json, as a pod shows it."""
     return Finding.from_json(finding).seen(TRAININGRUN)
 
 

@@ -1,4 +1,4 @@
-"""What the runner makes of a stage, without its process, signals and HTTP server."""
+"""Run a stage as the runner does, without its process, signals and HTTP server."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
-def lives(pid: int) -> bool:
+def is_running(pid: int) -> bool:
     """Whether a process runs; a zombie does not."""
     try:
         return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
@@ -86,7 +86,7 @@ def test_buildah_uses_a_storage_of_its_own(tmp_path: Path, cache: Cache, calls: 
     assert archive.read_text(encoding="utf-8") == "archive\n"
 
 
-def test_certificates_of_the_host_are_mounted_only_where_it_names_them(
+def test_certificates_of_the_host_are_mounted_only_if_it_names_them(
     tmp_path: Path, cache: Cache, calls: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = tmp_path / "bundle.crt"
@@ -120,7 +120,7 @@ def test_an_image_whose_files_change_while_it_is_built_is_thrown_away(
     assert not list(cache.archives.iterdir())
 
 
-def test_archives_are_put_where_the_user_wants_them(tmp_path: Path, cache: Cache) -> None:
+def test_archives_are_copied_to_the_given_folder(tmp_path: Path, cache: Cache) -> None:
     planned = plan(IMAGES[:1], repository=REPOSITORY, cache=cache, base="local")
     planned[0].archive.write_text("archive", encoding="utf-8")
     for _ in range(2):
@@ -184,7 +184,7 @@ def test_a_command_beyond_its_limit_is_ended_with_its_children(tmp_path: Path, c
     script = f"sleep 300 & echo $! > {pid}; wait"
     with pytest.raises(BuildError, match="step did not end within 3 s"):
         run(["sh", "-c", script], label="step", log=cache.log("step"), timeout=3, echo=print)
-    until(lambda: not lives(int(pid.read_text())), what="the child to end", seconds=60, every=0.01)
+    until(lambda: not is_running(int(pid.read_text())), what="the child to end", seconds=60, every=0.01)
 
 
 @pytest.mark.parametrize(

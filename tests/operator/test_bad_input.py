@@ -1,6 +1,6 @@
 """Bad input: the exact messages in status and `kubectl get`, from agent and operator in one process.
 
-What the API server itself refuses is in tests/api, the same on a real node in tests/e2e/test_bad_input.py.
+Specs that the API server refuses are in tests/api; bad input on a real node is in tests/e2e/test_bad_input.py.
 """
 
 from __future__ import annotations
@@ -299,11 +299,11 @@ STORAGE = {
 
 
 @pytest.mark.parametrize(("answer", "reason", "hint"), STORAGE.values(), ids=STORAGE)
-def test_storage_that_says_no(answer: tuple[int, str, str], reason: str, hint: str) -> None:
+def test_storage_that_refuses(answer: tuple[int, str, str], reason: str, hint: str) -> None:
     status, code, text = answer
-    said: Any = {"Error": {"Code": code, "Message": text}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    reply: Any = {"Error": {"Code": code, "Message": text}, "ResponseMetadata": {"HTTPStatusCode": status}}
     target = Target("detectors", "http://s3.storage:7070", "storage.bucket")
-    play = played(explain(ClientError(said, "ListObjectsV2"), target, call="ListObjectsV2", key="runs/x/preflight/"))
+    play = played(explain(ClientError(reply, "ListObjectsV2"), target, call="ListObjectsV2", key="runs/x/preflight/"))
     what = f"ListObjectsV2 on s3://detectors/runs/x/preflight/ at http://s3.storage:7070 failed: {status} {code}"
     what += f", {text}" if text else ""
     end = "" if text else "."
@@ -388,11 +388,11 @@ def test_a_gpu_that_does_not_come_by_the_deadline_ends_the_run() -> None:
 def test_an_image_that_cannot_be_pulled_is_waited_for_with_the_cause() -> None:
     play = Play()
     job = play.play_to(Stage.TRAIN)
-    said = 'Back-off pulling image "trainer:1": ErrImagePull: not found'
+    pull_error = 'Back-off pulling image "trainer:1": ErrImagePull: not found'
     pod = play.start_pod(job, phase="Pending")
-    play.change_pod(job, containers={**pod.containers, "trainer": waiting("ImagePullBackOff", said)})
+    play.change_pod(job, containers={**pod.containers, "trainer": waiting("ImagePullBackOff", pull_error)})
     play.step(3)
-    what = f"Container trainer: ImagePullBackOff: {said}."
+    what = f"Container trainer: ImagePullBackOff: {pull_error}."
     assert shown_in(play, "Trained") == Shown(
         "ImagePullFailed",
         "Training: waiting (ImagePullFailed)",
@@ -401,7 +401,7 @@ def test_an_image_that_cannot_be_pulled_is_waited_for_with_the_cause() -> None:
     assert clock.parse(play.status["progress"]["updated"])
 
 
-def test_the_next_step_outlives_a_long_story() -> None:
+def test_a_long_message_keeps_the_next_step() -> None:
     play = played(UserError(DATA_CHANGED, files="x" * 1400))
     message = play.status["message"]
     assert 680 < len(message) <= 690

@@ -1,7 +1,7 @@
-"""Anchors as the Object Detection API makes them, run by the trainer's interpreter: `api_anchors.py FOLDER`.
+"""Compute anchors with the Object Detection API; run by the trainer's interpreter as `api_anchors.py FOLDER`.
 
-FOLDER holds `<network>.config` files. Each model is built and shown one square image of its input size; `anchors.json`
-says what came of it: by network, for each feature map, the cells along a side and the anchors of one cell as
+FOLDER holds `<network>.config` files. Each model is built and run on one square image of its input size; `anchors.json`
+gets the result: by network, for each feature map, the cells along a side and the anchors of one cell as
 [width, height] in sides of the input.
 """
 
@@ -23,7 +23,7 @@ def main(folder: Path) -> None:
 
 
 def anchors(config: str) -> list:
-    """Of one network, map by map."""
+    """Compute the anchors of one network, for each feature map."""
     pipeline = text_format.Parse(config, pipeline_pb2.TrainEvalPipelineConfig())
     family = pipeline.model.WhichOneof("model")
     with tf.Graph().as_default(), tf.Session() as session:
@@ -41,7 +41,7 @@ def anchors(config: str) -> list:
 
 
 def ssd(model: Any, config: Any) -> tuple:
-    """The anchors' tensor, the maps as (cells, anchors per cell), and what its coordinates are divided by."""
+    """The anchors' tensor, the maps as (cells, anchors per cell), and the divisor of the coordinates."""
     side = config.image_resizer.fixed_shape_resizer.height
     images = tf.zeros([1, side, side, 3])
     predicted = model.predict(images, tf.constant([[side, side, 3]]))
@@ -50,7 +50,7 @@ def ssd(model: Any, config: Any) -> tuple:
 
 
 def faster_rcnn(model: Any, config: Any) -> tuple:
-    """Those of the first stage, before it clips them to the image."""
+    """Like `ssd`: the anchors of the first stage, before they are clipped to the image."""
     side = config.image_resizer.keep_aspect_ratio_resizer.min_dimension
     _, features, made, _ = model._extract_rpn_feature_maps(tf.zeros([1, side, side, 3]))
     [per_cell] = model._first_stage_anchor_generator.num_anchors_per_location()

@@ -1,8 +1,8 @@
-"""Records as the Object Detection API writes and reads them, run by the trainer's interpreter: `api_records.py FOLDER`.
+"""Write and read records with the Object Detection API; run by the trainer's interpreter as `api_records.py FOLDER`.
 
-FOLDER holds a VOC tree in `voc/`, `label_map.pbtxt`, and records of ours in `ours/`. The API's own converter writes
-the tree to `theirs/`; then its decoder reads both, and `decoded.json` says what it got: by set, by image/filename,
-by tensor its type, shape and values, and the features as they stand in the record.
+FOLDER holds a VOC tree in `voc/`, `label_map.pbtxt`, and records of preparation in `ours/`. The API's converter writes
+the tree to `theirs/`; then its decoder reads both, and `decoded.json` gets the result: by set, by image/filename,
+by tensor its type, shape and values, and the features as they are in the record.
 """
 
 import base64
@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import tensorflow as tf
 
-# The API imports lxml to parse the file only, and the trainer's image has none.
+# The API needs lxml only to parse files, which is done here, and the trainer's image does not have it.
 sys.modules["lxml"] = types.ModuleType("lxml")
 sys.modules["lxml"].etree = ET
 
@@ -37,7 +37,7 @@ def convert(folder: Path) -> None:
 
 
 def decode(records: list, label_map: str) -> dict:
-    """What the API's decoder makes of each record, by filename."""
+    """Decode each record with the API; returns tensors and features by filename."""
     serialized = tf.placeholder(tf.string, shape=[])
     tensors = TfExampleDecoder(label_map_proto_file=label_map).decode(serialized)
     found = {}
@@ -62,12 +62,12 @@ def plain(value: Any) -> dict:
 
 
 def read(folder: Path) -> list:
-    """The records in the files of a folder; TensorFlow checks both sums of each."""
+    """The records in the files of a folder; TensorFlow verifies both checksums of each."""
     return [record for path in sorted(folder.iterdir()) for record in tf.python_io.tf_record_iterator(str(path))]
 
 
 def refusals(folder: Path) -> dict:
-    """Per byte of the first record's frame that is no data: whether TensorFlow refuses the file once it is inverted."""
+    """Invert single bytes of the first record; returns by position whether TensorFlow refuses the file."""
     whole = next(iter(sorted((folder / "ours").iterdir()))).read_bytes()
     length = int.from_bytes(whole[:8], "little")
     refused = {}

@@ -1,4 +1,4 @@
-"""The trainer's package, importable as far as it needs no TensorFlow, and a shared folder to run it in."""
+"""Fixtures: a shared folder with trainer processes; trainer modules that need no TensorFlow can be imported."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Shared:
         return process
 
     def end_of(self, process: subprocess.Popen[str], *, seconds: float) -> tuple[int, str]:
-        """Exit code and log."""
+        """Wait for the end of a process; returns its exit code and log."""
         try:
             log, _ = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
@@ -51,7 +51,7 @@ class Shared:
         return process.returncode, log
 
     def outcome_of(self, command: str, *, python: str, seconds: float) -> tuple[dict[str, Any], str]:
-        """Run to the end; done.json of this process and its log."""
+        """Run a command to its end; returns its done.json and its log."""
         (self.root / "done.json").unlink(missing_ok=True)
         code, log = self.end_of(self.start(command, python=python), seconds=seconds)
         assert (self.root / "done.json").exists(), f"exit code {code}, no done.json:\n{log}"

@@ -1,4 +1,4 @@
-"""The anchors in the report compared with those that the Object Detection API makes from the pipeline.config."""
+"""The anchors in the report, compared with those that the Object Detection API makes from the pipeline.config."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PATIENCE = 400.0  # seconds for one process on a busy machine
 PROGRAM = Path(__file__).with_name("api_anchors.py")
 
 
-def test_every_network_has_the_anchors_that_the_report_tells_of(tmp_path: Path) -> None:
+def test_every_network_has_the_anchors_that_the_report_shows(tmp_path: Path) -> None:
     for network in NETWORKS:
         (tmp_path / f"{network}.config").write_text(config(network))
     run([PYTHON, PROGRAM, tmp_path], env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}, timeout=PATIENCE)

@@ -22,7 +22,7 @@ pytestmark = [
 STEPS = 2
 PATIENCE = 400.0  # seconds for one process on a busy machine
 
-# A session of our own: no network can be made to fail just so, with a fine loss and then a step that ruins the weights.
+# A session without a network: no real one can be made to have a good loss and then a step that ruins the weights.
 RUINED_STEP = """
 import json, os, sys
 import tensorflow as tf
@@ -97,11 +97,11 @@ def test_an_infinite_loss_has_diverged(shared: Any) -> None:
     assert not (shared.root / "ready").exists()
 
 
-def test_weights_that_are_no_numbers_are_never_saved(shared: Any) -> None:
+def test_weights_that_are_not_finite_are_never_saved(shared: Any) -> None:
     environment = {**os.environ, "TF_PYTHONPATH": str(shared.package), "TF_CPP_MIN_LOG_LEVEL": "2"}
-    said = run([PYTHON, "-c", RUINED_STEP, shared.root], env=environment, timeout=PATIENCE)
-    done = json.loads(said.splitlines()[-1])
-    assert done["outcome"] == "diverged", said
+    log = run([PYTHON, "-c", RUINED_STEP, shared.root], env=environment, timeout=PATIENCE)
+    done = json.loads(log.splitlines()[-1])
+    assert done["outcome"] == "diverged", log
     assert "at step 2; the last good checkpoint is of step 1" in done["message"]
     assert sorted(path.name for path in (shared.root / "ready").iterdir()) == ["00000001.json"]
     assert sorted(path.stem for path in (shared.root / "model").glob("*.index")) == ["model.ckpt-0", "model.ckpt-1"]

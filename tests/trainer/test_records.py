@@ -1,4 +1,4 @@
-"""Records of preparation against those of the Object Detection API's own converter, both through its own decoder."""
+"""Records of preparation, compared with those of the Object Detection API's converter; its decoder reads both."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CLASSES = ("tire", "winter hub", "Größe")
 
 
 def flags(*, difficult: int = 0, truncated: int = 0, pose: str = "Unspecified") -> str:
-    """What LabelImg writes for every object, and the API's converter insists on."""
+    """XML that LabelImg writes for every object, and that the API's converter requires."""
     return f"<pose>{pose}</pose><truncated>{truncated}</truncated><difficult>{difficult}</difficult>"
 
 
@@ -50,12 +50,12 @@ CLEAN: dict[str, tuple[bytes, list[str]]] = {
     "7.1.jpg": (jpeg(seed=5), [labelled("winter hub", (1, 2, 159, 119), extra=flags())]),
     **{f"{name}.jpg": (data, [ONE]) for name, data in KEPT.items()},
 }
-MADE_ANEW = {f"{name}.jpg": data for name, data in CONVERTED.items()}
-EVERY = len(CLEAN) + len(MADE_ANEW)
+RE_ENCODED = {f"{name}.jpg": data for name, data in CONVERTED.items()}
+TOTAL = len(CLEAN) + len(RE_ENCODED)
 
 
 def lay_out(root: Path, scratch: Path) -> None:
-    """The clean images as a VOC tree, and the records that preparation makes of them and of the other kinds."""
+    """Write the clean images as a VOC tree, and the records that preparation makes of all images."""
     (root / "voc" / "JPEGImages").mkdir(parents=True)
     (root / "voc" / "Annotations").mkdir()
     prep = Preparation(scratch, classes=CLASSES)
@@ -65,11 +65,11 @@ def lay_out(root: Path, scratch: Path) -> None:
         for path, content in ((f"JPEGImages/{name}", data), (f"Annotations/{Path(name).stem}.xml", xml)):
             prep.memory.objects[f"tree/{path}"] = content
             (root / "voc" / path).write_bytes(content)
-    for name, data in MADE_ANEW.items():
+    for name, data in RE_ENCODED.items():
         prep.memory.objects[f"tree/JPEGImages/{name}"] = data
         prep.memory.objects[f"tree/Annotations/{Path(name).stem}.xml"] = voc([ONE], filename=name)
     made = prep.run()
-    assert made.train_images == EVERY
+    assert made.train_images == TOTAL
     manifest = prep.document("MANIFEST.json")
     (root / "ours").mkdir()
     for entry in manifest["objects"]:
@@ -81,7 +81,7 @@ def lay_out(root: Path, scratch: Path) -> None:
 
 @pytest.fixture(scope="module")
 def decoded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What TensorFlow says of both sets of records."""
+    """Contents of both sets of records, as TensorFlow decodes them."""
     root = tmp_path_factory.mktemp("records")
     (root / "scratch").mkdir()
     lay_out(root, root / "scratch")
@@ -92,7 +92,7 @@ def decoded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 NAMES = ("filename", "source_id")
-"""Ours are paths below the source's URI, where theirs are bare names: images of one name in two folders stay two."""
+"""Features that differ: preparation writes paths, because names may repeat in folders; the API writes bare names."""
 
 
 @pytest.mark.parametrize("name", CLEAN)
@@ -110,7 +110,7 @@ def test_tensors_are_those_of_the_apis_own_converter(decoded: dict[str, Any], na
 
 @pytest.mark.parametrize("name", CLEAN)
 def test_features_are_those_of_the_apis_own_converter(decoded: dict[str, Any], name: str) -> None:
-    """Also those that no tensor shows: the encoded bytes, truncated, view, labels and their texts."""
+    """Also features that become no tensor: the encoded bytes, truncated, view, labels and their texts."""
     ours = decoded["ours"][f"JPEGImages/{name}"]["features"]
     theirs = decoded["theirs"][name]["features"]
     assert ours.keys() == theirs.keys()
@@ -118,18 +118,18 @@ def test_features_are_those_of_the_apis_own_converter(decoded: dict[str, Any], n
     assert different == {f"image/{feature}" for feature in NAMES}
 
 
-@pytest.mark.parametrize("name", MADE_ANEW)
-def test_images_made_anew_are_what_people_saw(decoded: dict[str, Any], name: str) -> None:
+@pytest.mark.parametrize("name", RE_ENCODED)
+def test_re_encoded_images_look_like_their_originals(decoded: dict[str, Any], name: str) -> None:
     tensor = decoded["ours"][f"JPEGImages/{name}"]["tensors"]["image"]
     assert (tensor["type"], tensor["shape"]) == ("uint8", [HEIGHT, WIDTH, 3])
     pixels = np.frombuffer(base64.b64decode(tensor["data"]), np.uint8).reshape(HEIGHT, WIDTH, 3)
-    off = np.abs(blocks(pixels) - blocks(np.broadcast_to(seen(MADE_ANEW[name]), pixels.shape)))
+    off = np.abs(blocks(pixels) - blocks(np.broadcast_to(seen(RE_ENCODED[name]), pixels.shape)))
     assert off.max() < 16  # of 255
     assert off.mean() < 2
 
 
 def blocks(pixels: Any) -> Any:
-    """Means of 8 x 8 pixels: JPEG blurs the dots that a palette's colours are mixed of."""
+    """Means of 8 x 8 pixels, because JPEG blurs the dithering of palette images."""
     return pixels.reshape(HEIGHT // 8, 8, WIDTH // 8, 8, 3).mean(axis=(1, 3))
 
 
@@ -144,6 +144,6 @@ def seen(data: bytes) -> Any:
 
 
 def test_every_record_is_read_and_none_that_was_damaged(decoded: dict[str, Any]) -> None:
-    """Sums of length and data both: inverted bytes of either, and of what they are about, are found."""
-    assert len(decoded["ours"]) == EVERY
+    """TensorFlow finds inverted bytes in the data, and in the checksums of length and data."""
+    assert len(decoded["ours"]) == TOTAL
     assert list(decoded["refused"].values()) == [True] * 6

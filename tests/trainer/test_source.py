@@ -66,7 +66,7 @@ def test_modules_import_only_from_layers_above_their_own(path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["__main__", "outcomes", "shared_folder"])
 def test_a_broken_tensorflow_can_be_reported(name: str) -> None:
-    """Until the lock is held the trainer imports the standard library only: these modules, outside functions."""
+    """Until it holds the lock, the trainer imports only the standard library; so do these modules at the top level."""
     [path] = [path for path in SOURCES if path.stem == name]
     at_start = ast.Module([node for node in parse(path).body if not isinstance(node, ast.FunctionDef)], [])
     packages = {name.partition(".")[0] for name in imports(at_start)}

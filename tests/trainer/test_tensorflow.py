@@ -1,4 +1,4 @@
-"""The trainer in real TensorFlow 1.14: learns, resumes at the exact step, exports, and passes on what it learned."""
+"""The trainer in real TensorFlow 1.14: it learns, resumes at the exact step, exports, and starts from exports."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def ready_steps(root: Path) -> set[int]:
 def test_it_learns_and_resumes_at_the_exact_step(learned: Any) -> None:
     assert learned.trained["step"] == STEPS
     assert learned.trained["ap50"] >= 0.5
-    # Saves count from the step that training went on from, so that they prove which one it was.
+    # Saves are counted from the step that training resumed at, so their steps prove which one it was.
     assert ready_steps(learned.root) == {SAVE_EVERY, STEPS, *range(learned.saved, STEPS, SAVE_EVERY)}
 
 
@@ -79,8 +79,8 @@ def test_weights_of_an_export_are_a_head_start(learned: Any, shared: Any) -> Non
     assert re.search(r"pretrained: ([1-9]\d*) of \1 variables", log)
 
 
-def test_as_few_steps_from_nothing_learn_next_to_nothing(shared: Any) -> None:
-    """Else a head start would prove nothing."""
+def test_as_few_steps_without_weights_learn_little(shared: Any) -> None:
+    """Otherwise the test with weights of an export would prove nothing."""
     from_scratch, log = short_training(shared, weights=None)
     assert from_scratch["ap50"] < 0.3, log
 
@@ -102,7 +102,7 @@ def short_training(shared: Any, *, weights: Path | None) -> tuple[dict[str, Any]
     return done, log
 
 
-def test_prep_takes_the_weights_for_those_of_their_network_only(learned: Any) -> None:
+def test_prep_recognises_the_network_of_the_weights(learned: Any) -> None:
     assert fitting(learned.root / "model" / f"model.ckpt-{STEPS}") == [DEMO]
     assert fitting(learned.root / "export" / "checkpoint" / "model.ckpt") == [DEMO]
 

@@ -1,4 +1,4 @@
-"""The wrapper of the trainer, without TensorFlow: lock, signs of life, and an account of every end."""
+"""The wrapper of the trainer, without TensorFlow: its lock, its signs of life, and done.json."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def check(document: dict[str, Any], contract: str) -> None:
     Draft202012Validator(schema).validate(document)
 
 
-def test_nothing_fetched_ends_quietly(shared: Any) -> None:
+def test_a_failed_fetch_ends_the_trainer_without_done_json(shared: Any) -> None:
     shared.write("fetch-failed.json", {"contractVersion": 1, "reason": "NotFound", "message": "no data"})
     code, log = shared.end_of(shared.start("train"), seconds=PATIENCE)
     assert code == 0, log
@@ -29,7 +29,7 @@ def test_nothing_fetched_ends_quietly(shared: Any) -> None:
     assert (shared.root / "trainer.started").exists()
 
 
-def test_the_lock_is_held_from_before_the_start_is_told_until_the_end(shared: Any) -> None:
+def test_the_lock_is_held_from_before_trainer_started_until_the_end(shared: Any) -> None:
     process = shared.start("train")
     shared.wait_for("trainer.started", process, seconds=PATIENCE)
     with (shared.root / "trainer.lock").open() as handle:

@@ -1,4 +1,4 @@
-"""What tests of the trainer start from: a small data set in the shared folder, a pipeline.config and the specs."""
+"""Inputs of trainer tests: a small data set in the shared folder, a pipeline.config and the specs."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def exporting(spec: dict[str, Any], *, ap50: float | None) -> dict[str, Any]:
 
 
 def fitting(checkpoint: Path) -> list[str]:
-    """The networks that prep would take the weights of this checkpoint for."""
+    """Names of the networks whose weights prep recognises in this checkpoint."""
     index = read_index(Path(f"{checkpoint}.index").read_bytes())
     assert index.data_bytes == Path(f"{checkpoint}.data-00000-of-00001").stat().st_size
     return [name for name in NETWORKS if not misfit(name, index.variables)]

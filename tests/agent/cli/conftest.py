@@ -1,4 +1,4 @@
-"""A folder to call the command line in."""
+"""Fixtures: a folder to run the command line in, and an empty bucket to prepare from."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
 @pytest.fixture
 def prep(tmp_path: Path) -> Preparation:
-    """A bucket in memory, and nothing in it."""
+    """Preparation from an empty bucket in memory."""
     scratch = tmp_path / "prep"
     scratch.mkdir()
     return Preparation(scratch)

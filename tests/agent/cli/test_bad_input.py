@@ -98,10 +98,10 @@ def test_is_refused(shell: Shell, arrange: Callable[[Shell], object], words: tup
     arrange(shell)
     before = shell.names()
     ended = shell.run(*words)
-    said = ended.out + ended.err
-    assert ended.code == 2, said
-    assert message in said
-    assert "spec." not in said
+    printed = ended.out + ended.err
+    assert ended.code == 2, printed
+    assert message in printed
+    assert "spec." not in printed
     assert shell.names() == before
 
 
@@ -160,7 +160,9 @@ REFUSED: dict[str, tuple[Callable[[Shell], object], str]] = {
 
 
 @pytest.mark.parametrize(("arrange", "message"), REFUSED.values(), ids=REFUSED)
-def test_data_that_cannot_be_trained_on_is_told(shell: Shell, arrange: Callable[[Shell], object], message: str) -> None:
+def test_data_that_cannot_be_trained_on_is_reported(
+    shell: Shell, arrange: Callable[[Shell], object], message: str
+) -> None:
     arrange(shell)
     for words in (
         ("doctor", "data"),
@@ -173,15 +175,15 @@ def test_data_that_cannot_be_trained_on_is_told(shell: Shell, arrange: Callable[
         assert "spec." not in ended.out + ended.err
 
 
-def test_a_class_that_is_nowhere_is_told_with_the_nearest_name(shell: Shell) -> None:
+def test_a_class_without_objects_is_reported_with_the_nearest_name(shell: Shell) -> None:
     ended = shell.run(*DOCTOR, "--classes", "Tire")
     assert ended.code == 2
     assert "--classes: no object of class 'Tire' (did you mean 'tire'?) in images" in ended.out
 
 
-@pytest.mark.parametrize(("code", "said"), [(errno.EACCES, "Permission denied"), (errno.EIO, "Input/output error")])
-def test_a_file_that_cannot_be_read_ends_it(
-    shell: Shell, monkeypatch: pytest.MonkeyPatch, code: int, said: str
+@pytest.mark.parametrize(("code", "text"), [(errno.EACCES, "Permission denied"), (errno.EIO, "Input/output error")])
+def test_a_file_that_cannot_be_read_ends_the_command(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, code: int, text: str
 ) -> None:
     opened = os.open
 
@@ -193,11 +195,11 @@ def test_a_file_that_cannot_be_read_ends_it(
     monkeypatch.setattr(os, "open", refused)
     ended = shell.run(*DOCTOR)
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err.startswith(f"trainingrun: error: images/t1.jpg: {said}\ntrainingrun: ")
+    assert ended.err.startswith(f"trainingrun: error: images/t1.jpg: {text}\ntrainingrun: ")
     assert shell.names() == ["images"]
 
 
-def test_a_full_disk_ends_it(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_ends_the_command(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -209,7 +211,7 @@ def test_a_full_disk_ends_it(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("name", ["mkdir", "touch"])
-def test_a_folder_that_cannot_be_written_to_is_told_before_the_work(
+def test_a_folder_that_cannot_be_written_to_is_reported_before_the_work(
     shell: Shell, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     def refused(*_: Any, **__: Any) -> None:
@@ -221,7 +223,7 @@ def test_a_folder_that_cannot_be_written_to_is_told_before_the_work(
     assert ended.err == "trainingrun: error: --out records: Permission denied: name a folder that can be written to\n"
 
 
-def test_a_report_that_cannot_be_written_is_told(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_that_cannot_be_written_is_reported(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)
     ended = shell.run(*DOCTOR, "--json", "report.json")
     assert ended.code == 2

@@ -1,4 +1,4 @@
-"""What the documentation says about the command line."""
+"""Commands and the CronJob in the documentation work as they are shown there."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def tires(shell: Shell) -> Shell:
 
 
 @pytest.mark.parametrize("command", OURS, ids=location)
-def test_every_command_is_understood(command: Command) -> None:
+def test_every_documented_command_can_be_parsed(command: Command) -> None:
     parser().parse_args(shlex.split(command.text)[1:])
 
 
 @pytest.mark.parametrize("command", [command for command in OURS if "tire/" in command.text], ids=location)
-def test_commands_on_folders_do_what_is_shown(tires: Shell, command: Command) -> None:
+def test_commands_on_folders_print_what_the_page_shows(tires: Shell, command: Command) -> None:
     ended = tires.run(*shlex.split(command.text)[1:])
     if command.shown:
         assert difference(command.shown, ended.out) == ""
@@ -55,7 +55,7 @@ def test_commands_on_folders_do_what_is_shown(tires: Shell, command: Command) ->
 
 
 @pytest.mark.parametrize("command", IN_IMAGE, ids=location)
-def test_the_images_entry_point_understands_them_too(
+def test_the_entry_point_of_the_image_accepts_documented_commands(
     tires: Shell, command: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = shlex.split(command.text)
@@ -78,7 +78,7 @@ def cron_job() -> Any:
     return found
 
 
-def test_the_cron_job_calls_a_command_that_there_is() -> None:
+def test_the_cron_job_calls_an_existing_command() -> None:
     [container] = cron_job()["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
     arguments = parser().parse_args(container["args"])
     assert (arguments.command, arguments.bucket, arguments.delete) == ("prune", "detectors", True)

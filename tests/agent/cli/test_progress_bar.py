@@ -1,4 +1,4 @@
-"""Progress on standard error."""
+"""The progress bar and the progress lines on standard error."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from trainingrun_agent.progress import Progress
 
 
 class Stepped(Clock):
-    """Stands still unless moved."""
+    """A clock that tests advance by hand."""
 
     seconds = 0.0
 
@@ -25,7 +25,7 @@ class Stepped(Clock):
 
 
 class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
+    """A stream that reports being a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -70,7 +70,9 @@ PHASES: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("fields", "line"), PHASES, ids=["no total", "bytes", "the end"])
-def test_every_phase_has_its_words(progress: Progress, clock: Stepped, fields: dict[str, Any], line: str) -> None:
+def test_every_phase_is_shown_with_its_unit(
+    progress: Progress, clock: Stepped, fields: dict[str, Any], line: str
+) -> None:
     stream = io.StringIO()
     shown = ProgressBar(progress, quiet=False, stream=stream, clock=clock)
     progress.update(**{**fields, "done": 0})

@@ -1,4 +1,4 @@
-"""How the command line is started, what it loads for it, and how it is stopped in a terminal."""
+"""Starting the command line, the modules that it imports, and stopping it in a terminal."""
 
 from __future__ import annotations
 
@@ -40,9 +40,7 @@ def started(*argv: str) -> subprocess.CompletedProcess[str]:
     ],
     ids=["help", "doctor", "prune of a folder"],
 )
-def test_nothing_is_loaded_that_is_not_needed(
-    shell: Shell, module: str, words: list[str], heavy: tuple[str, ...]
-) -> None:
+def test_only_needed_modules_are_imported(shell: Shell, module: str, words: list[str], heavy: tuple[str, ...]) -> None:
     done = started("-c", LOADED.format(module=module, words=words, heavy=heavy))
     assert (done.returncode, done.stderr) == (0, "\n")
 
@@ -62,20 +60,20 @@ def test_the_agents_own_command_line_has_the_same_commands(shell: Shell) -> None
     assert "doctor, convert, explain, prune" in " ".join(usage.split())  # argparse wraps it to the terminal's width
 
 
-def test_ctrl_c_in_a_terminal_is_one_line(shell: Shell) -> None:
+def test_ctrl_c_in_a_terminal_prints_one_line(shell: Shell) -> None:
     os.mkfifo(shell.root / "names.txt")
     # As in a terminal, also when these tests are a background job: a shell starts those with SIGINT ignored.
     argv = ["env", "--default-signal=INT", sys.executable, "-m", "trainingrun_agent"]
     argv += ["doctor", "images", "--classes-file", "names.txt"]
     env = {**os.environ, "PYTHONPATH": str(AGENT)}
     process = subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    with process, (shell.root / "names.txt").open("wb"):  # which waits until it is opened there
-        said = interrupted(process)
-    assert (process.returncode, *said) == (130, "", "trainingrun: stopped\n")
+    with process, (shell.root / "names.txt").open("wb"):  # blocks until the process opens it too
+        output = interrupted(process)
+    assert (process.returncode, *output) == (130, "", "trainingrun: stopped\n")
 
 
 def interrupted(process: subprocess.Popen[str]) -> tuple[str, str]:
-    """Press Ctrl-C until it ends. A signal between two system calls, before a read that blocks, interrupts nothing."""
+    """Press Ctrl-C until the process ends, because a signal just before a blocking read does not interrupt the read."""
     for _ in range(12):
         process.send_signal(signal.SIGINT)
         try:
@@ -85,7 +83,7 @@ def interrupted(process: subprocess.Popen[str]) -> tuple[str, str]:
     raise AssertionError("Ctrl-C did not end it")
 
 
-def test_a_reader_that_has_seen_enough_is_no_error(shell: Shell) -> None:
+def test_a_closed_pipe_is_no_error(shell: Shell) -> None:
     argv = f"{sys.executable} -m trainingrun_agent doctor --help | head -1"
     env = {**os.environ, "PYTHONPATH": str(AGENT)}
     done = subprocess.run(["bash", "-c", argv], env=env, capture_output=True, text=True, timeout=60, check=False)
@@ -93,7 +91,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("streams", [">&-", "2>&-", ">&- 2>&-", "> /dev/full", "--json - > /dev/full"])
-def test_streams_that_take_nothing_end_in_no_traceback(shell: Shell, streams: str) -> None:
+def test_closed_or_full_output_streams_cause_no_traceback(shell: Shell, streams: str) -> None:
     shell.add("images/a")
     command = f"{sys.executable} -m trainingrun_agent doctor images --eval-fraction 0.5 --classes car {streams}"
     env = {**os.environ, "PYTHONPATH": str(AGENT)}
@@ -104,6 +102,6 @@ def test_streams_that_take_nothing_end_in_no_traceback(shell: Shell, streams: st
     assert "Traceback" not in ended.stderr
 
 
-def test_formats_and_networks_are_those_there_are() -> None:
+def test_options_offer_all_formats_and_networks() -> None:
     assert ("auto", *FORMATS) == options.FORMATS
     assert tuple(NETWORKS) == options.NETWORKS

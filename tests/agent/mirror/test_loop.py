@@ -25,7 +25,7 @@ FILE = "events.out.tfevents.1700000000.host"
 
 
 class Counting:
-    """Counts requests, and fails when a test asks for it."""
+    """A store that counts requests, and fails while `down` is set."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
@@ -147,14 +147,14 @@ def test_restarted_mirror_goes_on_where_the_file_ends(setup: Setup) -> None:
     assert setup.local().read_bytes() == b"abcdefgh"
 
 
-def test_attempts_keep_files_of_their_own_also_of_the_same_name(setup: Setup) -> None:
+def test_attempts_have_separate_files_even_with_the_same_name(setup: Setup) -> None:
     setup.put(0, b"first", epoch=1)
     setup.put(0, b"second", epoch=2)
     setup.mirror.turn()
     assert (setup.local(epoch=1).read_bytes(), setup.local(epoch=2).read_bytes()) == (b"first", b"second")
 
 
-def test_last_words_of_an_attempt_that_has_a_successor_are_heard(setup: Setup) -> None:
+def test_late_events_of_a_superseded_attempt_are_copied(setup: Setup) -> None:
     setup.put(0, b"a", epoch=1)
     setup.put(0, b"b", epoch=2)
     setup.mirror.turn()
@@ -189,7 +189,7 @@ def test_idle_mirror_makes_at_most_six_requests_a_minute(setup: Setup) -> None:
     assert (setup.counting.requests - before) / 10 <= 6
 
 
-def test_news_make_it_busy_again(setup: Setup) -> None:
+def test_new_data_makes_the_mirror_poll_often_again(setup: Setup) -> None:
     for _ in range(BUSY_TURNS):
         setup.mirror.turn()
     assert setup.mirror.turn() == IDLE_SECONDS
@@ -218,13 +218,13 @@ def test_outage_is_logged_once_and_waited_out(setup: Setup, caplog: pytest.LogCa
         "train/not-an-attempt/events/train/events.out.tfevents.1.h/00000000000000000000",
     ],
 )
-def test_other_keys_are_passed_over(setup: Setup, key: str) -> None:
+def test_other_keys_are_ignored(setup: Setup, key: str) -> None:
     setup.store.put(f"{setup.prefix}/{key}", b"x")
     setup.mirror.turn()
     assert [path for path in setup.context.config.shared.rglob("*") if path.is_file()] == []
 
 
-def test_sigterm_ends_it_at_once(run: Any) -> None:
+def test_sigterm_ends_the_mirror_at_once(run: Any) -> None:
     context = run.pod("mirror")
     results: list[StageResult] = []
     thread = threading.Thread(target=lambda: results.append(run_mirror(context)))

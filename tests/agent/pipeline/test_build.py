@@ -61,7 +61,7 @@ def test_every_network_has_the_fields_that_decide_whether_it_learns(network: str
 
 
 @pytest.mark.parametrize("network", SSD)
-def test_ssd_forgets_its_start_and_learns_from_empty_images(network: str) -> None:
+def test_ssd_has_short_batch_norm_averages_and_learns_from_empty_images(network: str) -> None:
     model = built(network=network).model.ssd
     assert model.feature_extractor.conv_hyperparams.batch_norm.decay == pytest.approx(0.97)
     assert model.box_predictor.convolutional_box_predictor.conv_hyperparams.batch_norm.decay == pytest.approx(0.97)
@@ -114,7 +114,7 @@ def test_an_unusable_learning_rate_names_its_field(rate: str) -> None:
         built(learning_rate=rate)
 
 
-def test_an_unknown_network_is_told_the_known_ones() -> None:
+def test_an_unknown_network_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UserError, match=r"UnknownNetwork: spec\.model\.network 'yolo'") as caught:
         built(network="yolo")
     assert all(name in caught.value.hint for name in NETWORKS)

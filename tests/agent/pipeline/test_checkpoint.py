@@ -1,4 +1,4 @@
-"""The index of a checkpoint without TensorFlow, and what it shows about the network. Real ones: tests/trainer."""
+"""Read the index of a checkpoint without TensorFlow, and find its network; real checkpoints are in tests/trainer."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize(("data", "said"), BROKEN.values(), ids=BROKEN)
-def test_what_is_no_index_is_named(data: bytes, said: str) -> None:
+@pytest.mark.parametrize(("data", "message"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_index_is_refused_with_its_cause(data: bytes, message: str) -> None:
     with pytest.raises(IndexUnreadableError) as caught:
         read_index(data)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_any_bytes_are_an_index_or_not() -> None:
+def test_random_damage_raises_only_index_unreadable() -> None:
     chance = random.Random(7)  # noqa: S311 - the same bytes each time
     for _ in range(2000):
         data = bytearray(INDEX)
@@ -59,7 +59,7 @@ def test_any_bytes_are_an_index_or_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("network", "variables", "said"),
+    ("network", "variables", "message"),
     [
         ("ssd_inception_v2", zoo.SSD_INCEPTION, ""),
         ("ssd_mobilenet_v1", zoo.MOBILENET_WIDE, ""),
@@ -100,5 +100,5 @@ def test_any_bytes_are_an_index_or_not() -> None:
     ],
     ids=["inception", "mobilenet", "narrow mobilenet", "another network", "another width", "classification", "empty"],
 )
-def test_whether_weights_fit(network: str, variables: zoo.Shapes, said: str) -> None:
-    assert misfit(network, variables) == said
+def test_whether_weights_fit(network: str, variables: zoo.Shapes, message: str) -> None:
+    assert misfit(network, variables) == message

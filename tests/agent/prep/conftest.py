@@ -1,4 +1,4 @@
-"""Fixtures of preparation."""
+"""Fixtures for the tests of preparation."""
 
 from __future__ import annotations
 

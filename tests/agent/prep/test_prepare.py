@@ -39,8 +39,8 @@ def test_writes_the_documented_layout(prep: Preparation, contract: Callable[[str
     assert prep.memory.puts[-1] == made.manifest_key == f"ml/datasets/{made.digest}/MANIFEST.json"
     assert [entry["role"] for entry in manifest["objects"]] == ROLES
     for entry in manifest["objects"]:
-        home = "ml/" if entry["key"].startswith("datasets/") else f"ml/datasets/{made.digest}/"
-        data = prep.memory.objects[home + entry["key"]]
+        base = "ml/" if entry["key"].startswith("datasets/") else f"ml/datasets/{made.digest}/"
+        data = prep.memory.objects[base + entry["key"]]
         assert (len(data), hashlib.sha256(data).hexdigest()) == (entry["size"], entry["sha256"])
     train = prep.document("report.json")["splits"]["train"]
     assert sum(train.pop("statistics")["centres"]) == 3
@@ -64,7 +64,7 @@ def test_the_manifest_names_the_producer_of_the_request_whatever_the_progress_sh
     assert (producer["podUID"], producer["epoch"]) == ("pod-1", 0)
 
 
-def test_counts_what_the_labels_flag(prep: Preparation) -> None:
+def test_counts_flagged_objects(prep: Preparation) -> None:
     flags = "<difficult>1</difficult><occluded>1</occluded><truncated>0</truncated>"
     prep.add("t0", xml=voc([labelled(extra=flags), labelled()]))
     prep.run()
@@ -118,7 +118,7 @@ def test_the_second_run_reuses(prep: Preparation) -> None:
 
 @pytest.mark.parametrize("suffix", [".tfrecord", "label_map.pbtxt", "report.json"])
 @pytest.mark.parametrize("damage", ["deleted", "cut"])
-def test_a_hit_is_believed_only_when_its_objects_are_there(prep: Preparation, suffix: str, damage: str) -> None:
+def test_a_data_set_is_reused_only_if_its_objects_are_complete(prep: Preparation, suffix: str, damage: str) -> None:
     prep.run()
     key = next(key for key in prep.memory.objects if key.endswith(suffix))
     whole = prep.memory.objects.pop(key)
@@ -187,7 +187,7 @@ def test_an_unknown_image_set_is_named_with_the_known_ones(prep: Preparation) ->
     assert caught.value.reason == "ImageSetNotFound"
 
 
-def test_stops_when_told_to(prep: Preparation) -> None:
+def test_stops_when_asked_to(prep: Preparation) -> None:
     before = threading.active_count()
     prep.stop.set()
     with pytest.raises(Interrupted):
@@ -197,7 +197,7 @@ def test_stops_when_told_to(prep: Preparation) -> None:
     assert list(prep.scratch.iterdir()) == []
 
 
-def test_works_on_the_wire(prep: Preparation, s3_config: AgentConfig, s3_store: S3Store) -> None:
+def test_works_with_an_s3_server(prep: Preparation, s3_config: AgentConfig, s3_store: S3Store) -> None:
     for key, data in prep.memory.objects.items():
         s3_store.put(key, data)
     prep.store = s3_store

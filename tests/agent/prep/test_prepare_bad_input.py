@@ -17,7 +17,7 @@ from voc_data import HEIGHT, WIDTH, jpeg, labelled, voc
 
 
 def bmp_header(width: int, height: int) -> bytes:
-    """A BMP that promises this size and ends behind its header."""
+    """A BMP whose header states this size, without any pixels."""
     return struct.pack("<2sIIIIiiHHIIIIII", b"BM", 54, 0, 54, 40, width, height, 1, 24, 0, 0, 0, 0, 0, 0)
 
 
@@ -42,7 +42,7 @@ BAD_IMAGES = {
     "JPEG turned after labelling": (jpeg(HEIGHT, WIDTH), "SizeTransposed"),
 }
 SIZED = dict.fromkeys(("JPEG of another size than labelled", "JPEG turned after labelling"), (WIDTH, HEIGHT))
-"""The others' labels say nothing of a size, so that the image itself is looked at."""
+"""Sizes in labels, by image; the labels of all other images state none, so that the image itself is checked."""
 BAD_LABELS = {
     **voc_samples.BAD,
     "far too large": (voc_samples.BAD["far too large"][0], "FileTooLarge"),  # by its size in the listing
@@ -54,12 +54,12 @@ BAD_LABELS = {
 
 
 def path(name: str) -> str:
-    """A craft's name as that of a file."""
+    """The name of a case as a file name."""
     return name.replace("%", "percent").replace("<", "(").replace(">", ")")
 
 
 def fill(prep: Preparation) -> None:
-    """All crafts at once, between clean images."""
+    """Store all cases in one data set."""
     for name, (image, xml) in USABLE.items():
         prep.add(path(f"usable/{name}"), image, xml)
     for name, (objects, _) in MENDED.items():
@@ -75,7 +75,7 @@ def fill(prep: Preparation) -> None:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The report, and the numbers of the verdict."""
+    """The report, and the prepared data set as `made`."""
     prep = Preparation(tmp_path_factory.mktemp("scratch"))
     fill(prep)
     made = prep.run()
@@ -83,7 +83,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def codes(report: dict[str, Any], file: str) -> set[str]:
-    """What is said of a file."""
+    """Codes of the findings about a file."""
     return {finding["code"] for finding in report["findings"] if finding["file"] == path(file)}
 
 
@@ -114,7 +114,7 @@ def test_bad_labels(report: dict[str, Any], name: str) -> None:
     assert codes(report, f"labels/{name}.xml") == {BAD_LABELS[name][1]}
 
 
-def test_the_same_on_the_wire(
+def test_the_same_with_an_s3_server(
     report: dict[str, Any], prep: Preparation, s3_config: AgentConfig, s3_store: S3Store
 ) -> None:
     prep.memory.objects.clear()

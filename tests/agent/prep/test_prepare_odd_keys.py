@@ -26,20 +26,20 @@ NAMES = {
     "a slash in front": "/slash",
     "backslash": "x\\a",
     "percent": "100%2F.%00",
-    "marks of a query": "a?b=c&d#e+f",
+    "characters of a URL query": "a?b=c&d#e+f",
     "quotes": "\"a\" 'b' `c`",
     "a formula": "=1+1,2;3",
-    "of XML": "<a>&amp;",
+    "XML markup": "<a>&amp;",
     "line ends": "a\r\nb\tc",
     "control characters": "a\x01\x7fb",
     "1,000 characters": "x" * 1000,
-    "1,000 bytes in two each": "é" * 500,
+    "1,000 bytes, two per character": "é" * 500,
     "a thousand folders": "a/" * 490 + "a",
     "several dots": "a.b..c.",
     "the suffix twice": "twice.jpg",
-    "of a device": "CON",
-    "of a shard": "train-00000",
-    "of a list of classes": "classes",
+    "a device name": "CON",
+    "the name of a shard": "train-00000",
+    "the name of a class list": "classes",
 }
 
 
@@ -51,15 +51,15 @@ def fill(prep: Preparation, names: dict[str, str]) -> None:
     prep.add("e0", split="eval")
 
 
-def test_keys_are_names_and_nothing_else(prep: Preparation) -> None:
+def test_any_key_is_accepted_as_a_file_name(prep: Preparation) -> None:
     fill(prep, NAMES)
     made = prep.run()
     assert prep.codes() == {}
     assert made.train_images == len(NAMES)
 
 
-def test_keys_on_the_wire(prep: Preparation, s3_config: AgentConfig, s3_store: S3Store) -> None:
-    names = {what: name for what, name in NAMES.items() if what != "line ends"}  # the server's limit
+def test_odd_keys_work_with_an_s3_server(prep: Preparation, s3_config: AgentConfig, s3_store: S3Store) -> None:
+    names = {what: name for what, name in NAMES.items() if what != "line ends"}  # the test server cannot store them
     fill(prep, names)
     for key, data in prep.memory.objects.items():
         s3_store.put(key, data)
@@ -84,7 +84,7 @@ FEW: dict[str, tuple[Files, str]] = {
 
 
 @pytest.mark.parametrize(("files", "message"), FEW.values(), ids=FEW)
-def test_next_to_no_keys(prep: Preparation, files: Files, message: str) -> None:
+def test_too_few_keys_are_refused(prep: Preparation, files: Files, message: str) -> None:
     prep.memory.objects = {f"train/{name}": data for name, data in files.items()}
     prep.add("e0", split="eval")
     with pytest.raises(UserError) as caught:

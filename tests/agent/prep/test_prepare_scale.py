@@ -13,7 +13,7 @@ from voc_data import encoded, jpeg, voc
 
 
 def peak_of(prep: Preparation) -> int:
-    """Bytes Python held at most, above what it held before."""
+    """The most bytes that Python allocated during the preparation."""
     tracemalloc.start()
     try:
         prep.run()

@@ -27,7 +27,7 @@ def data_set(digest: str, age: timedelta, *blobs: str, manifest: bool = True) ->
 
 
 def survey() -> Survey:
-    """Data set A with blobs 1 and 2, B with 2 and 3, all of them old; blob 0 is named by none, run r needs A."""
+    """Data set A with blobs 1 and 2, B with 2 and 3, all of them old; no data set names blob 0, and run r needs A."""
     return Survey(
         data_sets={A: data_set(A, OLD, "1", "2"), B: data_set(B, OLD, "2", "3")},
         blobs=[info(f"blobs/{number}", OLD) for number in range(4)],
@@ -36,44 +36,44 @@ def survey() -> Survey:
 
 
 def keys(found: Survey, *, older_than: timedelta = 30 * DAY, grace: timedelta = DAY) -> list[str]:
-    """What is to be deleted, in its order, below datasets/ and with short digests."""
+    """Keys to delete, in order, relative to datasets/ and with short digests."""
     made = plan(found, now=NOW, older_than=older_than, grace=grace)
     going = [one.key.removeprefix("ml/datasets/") for deletion in made.deletions for one in deletion.objects]
     return [key.replace(A, "A").replace(B, "B") for key in going]
 
 
-B_ITSELF = ["B/MANIFEST.json", "B/label_map.pbtxt", "B/report.json"]
+FILES_OF_B = ["B/MANIFEST.json", "B/label_map.pbtxt", "B/report.json"]
 
 
-def test_what_no_run_needs_goes_manifest_first_and_records_last() -> None:
-    assert keys(survey()) == [*B_ITSELF, "blobs/0", "blobs/3"]
+def test_an_unneeded_data_set_is_deleted_manifest_first_and_records_last() -> None:
+    assert keys(survey()) == [*FILES_OF_B, "blobs/0", "blobs/3"]
 
 
-def test_what_every_run_needs_stays() -> None:
+def test_needed_data_sets_stay() -> None:
     found = survey()
     found.runs["vision/s"] = B
     assert keys(found) == ["blobs/0"]
 
 
-def test_a_run_may_need_what_is_not_there() -> None:
+def test_a_run_may_refer_to_a_missing_data_set() -> None:
     found = survey()
     found.runs["vision/s"] = "c" * 64
-    assert keys(found) == [*B_ITSELF, "blobs/0", "blobs/3"]
+    assert keys(found) == [*FILES_OF_B, "blobs/0", "blobs/3"]
 
 
 @pytest.mark.parametrize(
     ("age", "gone"), [(29 * DAY, False), (30 * DAY, False), (31 * DAY, True)], ids=["younger", "as old", "older"]
 )
-def test_a_data_set_has_to_be_older(age: timedelta, gone: bool) -> None:
+def test_only_data_sets_older_than_the_limit_are_deleted(age: timedelta, gone: bool) -> None:
     found = survey()
     found.data_sets[B] = data_set(B, age, "2", "3")
     assert ("B/MANIFEST.json" in keys(found), "blobs/3" in keys(found)) == (gone, gone)
 
 
-def test_records_that_may_belong_to_a_preparation_under_way_stay() -> None:
+def test_records_that_may_belong_to_a_preparation_in_progress_stay() -> None:
     found = survey()
     found.blobs = [info("blobs/0", timedelta(hours=23)), info("blobs/3", timedelta(hours=25))]
-    assert keys(found) == [*B_ITSELF, "blobs/3"]
+    assert keys(found) == [*FILES_OF_B, "blobs/3"]
 
 
 @pytest.mark.parametrize(("age", "gone"), [(NEW, False), (OLD, True)], ids=["new", "old"])
@@ -82,20 +82,20 @@ def test_a_data_set_that_was_never_completed_goes_when_it_is_old(age: timedelta,
     assert keys(found) == (["A/label_map.pbtxt"] if gone else [])
 
 
-def test_no_age_is_below_the_grace_for_what_may_be_under_way() -> None:
+def test_the_grace_period_protects_preparations_in_progress() -> None:
     found = Survey(data_sets={A: data_set(A, timedelta(hours=3), manifest=False)})
     assert keys(found, older_than=timedelta(0)) == []
     assert keys(found, older_than=timedelta(0), grace=timedelta(hours=1)) == ["A/label_map.pbtxt"]
 
 
-def test_while_a_run_is_being_prepared_only_old_reports_go() -> None:
+def test_while_a_run_is_being_prepared_only_old_reports_are_deleted() -> None:
     found = survey()
     found.failed = {A: [info(f"failed/{A}/report.json", OLD)], B: [info(f"failed/{B}/report.json", NEW)]}
     found.unprepared = {"vision/begun": NOW - timedelta(hours=3), "vision/failed": NOW - 3 * DAY}
     made = plan(found, now=NOW, older_than=30 * DAY, grace=DAY)
     assert made.waiting == "run vision/begun, which began 3 hours ago, may be preparing a data set from what is there"
     assert keys(found) == ["failed/A/report.json"]
-    assert keys(found, grace=timedelta(hours=2)) == ["failed/A/report.json", *B_ITSELF, "blobs/0", "blobs/3"]
+    assert keys(found, grace=timedelta(hours=2)) == ["failed/A/report.json", *FILES_OF_B, "blobs/0", "blobs/3"]
 
 
 POINTERS: dict[str, tuple[set[str], bool]] = {
@@ -115,7 +115,7 @@ def test_a_pointer_keeps_nothing_and_goes_when_it_dangles(names: set[str], gone:
     assert "blobs/3" in keys(found)
 
 
-def test_says_what_goes_and_why() -> None:
+def test_deletions_state_their_reason() -> None:
     found = survey()
     found.failed = {A: [info(f"failed/{A}/report.json", OLD)]}
     found.data_sets["c" * 64] = data_set("c" * 64, OLD, manifest=False)

@@ -63,7 +63,7 @@ def test_odd_files_are_refused_without_waiting(folder: Folder, root: Path, make:
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../secret", "a/b", "/etc/passwd", "a\0b", "x" * 300])
-def test_names_that_are_no_names_are_refused(folder: Folder, name: str) -> None:
+def test_invalid_names_are_refused(folder: Folder, name: str) -> None:
     with pytest.raises(UnsafeFileError):
         folder.read(name, max_bytes=1000)
     with pytest.raises(UnsafeFileError):
@@ -214,7 +214,7 @@ def test_progress_keeps_what_fits_and_drops_the_rest(folder: Folder, root: Path)
         pytest.param("\xff\xfe", id="no UTF-8 JSON"),
     ],
 )
-def test_senseless_progress_is_no_progress(folder: Folder, root: Path, text: str) -> None:
+def test_malformed_progress_is_ignored(folder: Folder, root: Path, text: str) -> None:
     (root / "progress.json").write_bytes(text.encode("latin-1"))
     assert read_progress(folder) is None
 
@@ -240,14 +240,12 @@ def test_done_is_cut_and_made_printable(folder: Folder, root: Path) -> None:
         pytest.param({"outcome": "succeeded"}, id="no reason"),
     ],
 )
-def test_done_that_breaks_the_contract_is_no_account(folder: Folder, root: Path, fields: dict[str, Any]) -> None:
+def test_done_that_breaks_the_contract_is_ignored(folder: Folder, root: Path, fields: dict[str, Any]) -> None:
     put(root, "done.json", {"contractVersion": 1, "message": "m"} | fields)
     assert read_done(folder) is None
 
 
-def test_trouble_met_again_and_again_is_logged_once(
-    folder: Folder, root: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_repeated_problem_is_logged_once(folder: Folder, root: Path, caplog: pytest.LogCaptureFixture) -> None:
     (root / "progress.json").write_text("{ the same trouble")
     for _ in range(5):
         assert read_progress(folder) is None

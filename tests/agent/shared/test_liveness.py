@@ -16,7 +16,7 @@ from trainingrun_agent.terms import Change, Terms
 pytestmark = pytest.mark.contract
 
 
-def sign(phase: str, updated: float, advance: float, step: int = 5) -> TrainerProgress:
+def progress_at(phase: str, updated: float, advance: float, step: int = 5) -> TrainerProgress:
     return TrainerProgress(phase=phase, updated=updated, last_advance=advance, step=step, steps=30)
 
 
@@ -25,16 +25,16 @@ def liveness(fake_clock: Any) -> Liveness:
     return Liveness(stall_seconds=120, clock=fake_clock)
 
 
-def live(liveness: Liveness, clock: Any, seconds: int, *, phase: str, advancing: bool) -> None:
-    """A trainer that signs every 10 seconds."""
+def run_trainer(liveness: Liveness, clock: Any, seconds: int, *, phase: str, advancing: bool) -> None:
+    """Simulate a trainer that writes its progress every 10 seconds."""
     begin = clock.monotonic()
     for _ in range(0, seconds, 10):
         clock.sleep(10)
-        liveness.observe(sign(phase, clock.monotonic(), clock.monotonic() if advancing else begin))
+        liveness.observe(progress_at(phase, clock.monotonic(), clock.monotonic() if advancing else begin))
 
 
-def test_nothing_is_held_against_a_trainer_that_waits_for_the_fetch(liveness: Liveness, fake_clock: Any) -> None:
-    live(liveness, fake_clock, 7200, phase="waiting", advancing=False)
+def test_a_trainer_that_waits_for_the_fetch_is_not_stalled(liveness: Liveness, fake_clock: Any) -> None:
+    run_trainer(liveness, fake_clock, 7200, phase="waiting", advancing=False)
     assert liveness.stall_reason() == ""
 
 
@@ -47,21 +47,21 @@ def test_nothing_is_held_against_a_trainer_that_waits_for_the_fetch(liveness: Li
         pytest.param("evaluating", False, 140, False, id="stuck evaluation"),
         pytest.param("saving", True, 3600, True, id="save that moves"),
         pytest.param("building", False, 590, True, id="a large graph"),
-        pytest.param("building", False, 640, False, id="a graph that never is"),
+        pytest.param("building", False, 640, False, id="a graph that is never finished"),
     ],
 )
 def test_stall_by_phase(
     liveness: Liveness, fake_clock: Any, *, phase: str, advancing: bool, seconds: int, alive: bool
 ) -> None:
     liveness.work_given()
-    live(liveness, fake_clock, seconds, phase=phase, advancing=advancing)
+    run_trainer(liveness, fake_clock, seconds, phase=phase, advancing=advancing)
     assert (liveness.stall_reason() == "") is alive
     assert (liveness.last_stall_reason == "") is alive
 
 
 def test_stopped_process_is_noticed_after_a_minute(liveness: Liveness, fake_clock: Any) -> None:
     liveness.work_given()
-    live(liveness, fake_clock, 30, phase="training", advancing=True)
+    run_trainer(liveness, fake_clock, 30, phase="training", advancing=True)
     fake_clock.sleep(59)
     assert liveness.stall_reason() == ""
     fake_clock.sleep(2)
@@ -78,8 +78,8 @@ def test_first_sign_may_take_as_long_as_an_import(liveness: Liveness, fake_clock
 
 def test_a_stall_is_remembered_when_the_trainer_moves_again(liveness: Liveness, fake_clock: Any) -> None:
     liveness.work_given()
-    live(liveness, fake_clock, 200, phase="training", advancing=False)
-    liveness.observe(sign("training", fake_clock.monotonic() + 1, fake_clock.monotonic()))
+    run_trainer(liveness, fake_clock, 200, phase="training", advancing=False)
+    liveness.observe(progress_at("training", fake_clock.monotonic() + 1, fake_clock.monotonic()))
     assert liveness.stall_reason() == ""
     assert "no progress for 120 s while training" in liveness.last_stall_reason
 
@@ -93,9 +93,9 @@ def done(outcome: Outcome) -> Done:
     [
         pytest.param({"done": done(Outcome.SUCCEEDED)}, None, "", id="succeeded"),
         pytest.param({"done": done(Outcome.SUCCEEDED), "stopped": True}, None, "", id="succeeded just before the end"),
-        pytest.param({"done": done(Outcome.DIVERGED)}, Outcome.DIVERGED, "what happened", id="its own account"),
+        pytest.param({"done": done(Outcome.DIVERGED)}, Outcome.DIVERGED, "what happened", id="its done.json"),
         pytest.param(
-            {"done": done(Outcome.DIVERGED), "stall_reason": "x"}, Outcome.DIVERGED, "", id="account before stall"
+            {"done": done(Outcome.DIVERGED), "stall_reason": "x"}, Outcome.DIVERGED, "", id="done.json before stall"
         ),
         pytest.param({"stopped": True}, Outcome.INTERRUPTED, "step 5 of 30", id="SIGTERM"),
         pytest.param({"stopped": True, "stall_reason": "x"}, Outcome.INTERRUPTED, "", id="SIGTERM after a stall"),
@@ -104,26 +104,26 @@ def done(outcome: Outcome) -> Done:
             {"done": done(Outcome.INTERRUPTED), "stall_reason": "it hung"}, Outcome.STALLED, "it hung", id="probe"
         ),
         pytest.param(
-            {"done": done(Outcome.INTERRUPTED)}, Outcome.INTERRUPTED, "what happened", id="only it got SIGTERM"
+            {"done": done(Outcome.INTERRUPTED)}, Outcome.INTERRUPTED, "what happened", id="only the trainer got SIGTERM"
         ),
         pytest.param({}, Outcome.CRASH, "without done.json at step 5 of 30 while training", id="crash"),
         pytest.param({"last": None}, Outcome.CRASH, "before its first sign of life", id="crash at once"),
     ],
 )
-def test_end_is_judged(seen: dict[str, Any], outcome: Outcome | None, words: str) -> None:
+def test_every_end_of_the_trainer_has_its_outcome(seen: dict[str, Any], outcome: Outcome | None, words: str) -> None:
     facts: dict[str, Any] = {
         "gone": True,
         "stopped": False,
         "done": None,
         "stall_reason": "",
-        "last": sign("training", 1, 1),
+        "last": progress_at("training", 1, 1),
     }
     error = failure(End(**facts | seen), container="trainer", batch_size=24)
     assert (error.outcome if error else None) == outcome
     assert words in (error.message if error else "")
 
 
-def test_a_batch_of_one_image_is_not_told_to_be_smaller() -> None:
+def test_no_smaller_batch_is_suggested_for_a_batch_of_one_image() -> None:
     oom = Done(Outcome.OUT_OF_MEMORY, "DeviceOutOfMemory", "OOM", "", 5, None, None, None, None)
     error = failure(
         End(gone=True, stopped=False, done=oom, stall_reason="", last=None), container="trainer", batch_size=1

@@ -24,7 +24,7 @@ fcntl.flock(lock, fcntl.LOCK_EX)
 (root / "trainer.started").touch()
 if len(sys.argv) > 2:
     import subprocess
-    # Like a native library's helper: the lock must not live on in it.
+    # Like a helper process of a native library: it must not keep the lock.
     subprocess.Popen(["sleep", "30"])
     (root / "child.started").touch()
 time.sleep(60)
@@ -76,7 +76,7 @@ def test_children_of_the_trainer_do_not_keep_it_alive(
         assert lock.gone.wait(20)  # while the child still sleeps
 
 
-def test_lock_without_started_says_nothing(tmp_path: Path) -> None:
+def test_a_lock_file_alone_means_neither_started_nor_gone(tmp_path: Path) -> None:
     (tmp_path / "trainer.lock").touch()
     with Folder.open(tmp_path) as folder:
         lock = TrainerLock(folder)

@@ -66,7 +66,7 @@ def test_exported_run_has_manifest_pointer_and_numbers(trained: Any, contract: C
     assert {entry.key for entry in manifest.objects} == set(MODEL)
 
 
-def test_exporter_gets_checkpoint_eval_records_and_what_training_scored(trained: Any, contract: Check) -> None:
+def test_exporter_gets_checkpoint_eval_records_and_the_ap_of_training(trained: Any, contract: Check) -> None:
     context = trained.pod("export")
     trained.start_trainer(context, export=MODEL)
     verdict_of(export, context)
@@ -82,7 +82,7 @@ def test_exporter_gets_checkpoint_eval_records_and_what_training_scored(trained:
 
 
 @pytest.mark.parametrize("missing", [name for name in MODEL if not name.startswith("pictures")])
-def test_export_that_lacks_a_part_is_none(trained: Any, missing: str) -> None:
+def test_an_incomplete_export_is_refused(trained: Any, missing: str) -> None:
     context = trained.pod("export")
     left = [
         name for name in MODEL if name != missing and not missing.startswith(name.partition("model.ckpt")[0] or " ")
@@ -126,7 +126,7 @@ def test_a_run_whose_checkpoints_were_deleted_needs_a_new_one(trained: Any) -> N
     assert verdict.next_step == {"kind": "newRun"}
 
 
-def test_untrained_run_sends_the_exporter_away(prepared: Any) -> None:
+def test_the_exporter_of_an_untrained_run_ends(prepared: Any) -> None:
     context = prepared.pod("export")
     exporter = prepared.start_trainer(context, export=MODEL)
     verdict = verdict_of(export, context)

@@ -54,7 +54,7 @@ def images(s3_store: S3Store) -> S3Store:
 
 @pytest.fixture
 def make_context(s3_config: AgentConfig) -> Callable[[S3Store], StageContext]:
-    """A context over one store; every call makes a new pod's progress."""
+    """Make a context with this store, for a new pod."""
 
     def make(store: S3Store) -> StageContext:
         progress, clock = Progress(stage="prep", pod_uid=s3_config.pod_uid), Clock()
@@ -75,7 +75,7 @@ def _check_numbers(numbers: Any) -> None:
     Draft202012Validator({**schema["$defs"]["prep"], "$defs": schema["$defs"]}).validate(numbers)
 
 
-def test_a_first_run_writes_everything_it_promises(
+def test_a_first_run_writes_all_documented_objects(
     images: S3Store,
     make_context: Callable[[S3Store], StageContext],
     contract: Callable[[str, Any], None],
@@ -101,7 +101,7 @@ def test_a_first_run_writes_everything_it_promises(
     ]
 
 
-def test_what_the_report_found_is_told_with_the_success(
+def test_the_success_message_counts_errors_and_warnings(
     images: S3Store, make_context: Callable[[S3Store], StageContext]
 ) -> None:
     for number, (old, new) in enumerate([("</annotation>", ""), ("<xmax>40", "<xmax>99"), ("<ymax>30", "<ymax>99")]):
@@ -116,7 +116,7 @@ def test_what_the_report_found_is_told_with_the_success(
     )
 
 
-def test_a_share_of_one_folder_is_for_evaluation(
+def test_a_fraction_of_one_folder_is_for_evaluation(
     s3_store: S3Store, make_context: Callable[[S3Store], StageContext]
 ) -> None:
     _fill(s3_store, "tire/images/train/", 12)
@@ -131,7 +131,7 @@ def test_a_share_of_one_folder_is_for_evaluation(
     assert (verdict.numbers["trainImages"], verdict.numbers["evalImages"]) == (12 - len(chosen), len(chosen))
 
 
-def test_a_later_attempt_believes_the_result(images: S3Store, make_context: Callable[[S3Store], StageContext]) -> None:
+def test_a_later_attempt_uses_the_result(images: S3Store, make_context: Callable[[S3Store], StageContext]) -> None:
     first = verdict_of(prep, make_context(images))
     images.delete("tire/images/train/0.jpg")
     again = verdict_of(prep, make_context(images))
@@ -199,7 +199,7 @@ def test_a_typo_in_pretrained_costs_no_gpu(images: S3Store, key: str, found: boo
     assert caught.value.reason == "PretrainedNotFound"
 
 
-def test_a_stopped_pod_claims_nothing(images: S3Store, make_context: Callable[[S3Store], StageContext]) -> None:
+def test_a_stopped_pod_claims_no_epoch(images: S3Store, make_context: Callable[[S3Store], StageContext]) -> None:
     context = make_context(images)
     context.stop.set()
     with pytest.raises(Interrupted):

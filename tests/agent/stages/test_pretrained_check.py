@@ -1,4 +1,4 @@
-"""Weights are checked in prep, where no GPU waits: what is wrong with them, word for word."""
+"""Prep checks pretrained weights before a GPU is reserved: the exact message for each defect."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SCOPE = "FeatureExtractor/InceptionV2/"
 INDEX, DATA = zoo.index_of(zoo.SSD_INCEPTION)
 
 
-class Lab:
+class Setup:
     """A bucket with images, and a prep that starts from weights."""
 
     def __init__(self, config: Callable[[], AgentConfig], document: dict[str, Any], store: S3Store) -> None:
@@ -43,11 +43,11 @@ class Lab:
         progress, clock = Progress(stage="prep", pod_uid=config.pod_uid), Clock()
         record = AttemptRecord(clock, progress)
         result = prep.run(StageContext(config, lambda _: self.store, progress, threading.Event(), clock, record))
-        assert [path.name for path in config.shared.rglob("*") if path.is_file()] == []  # nothing of it is left
+        assert [path.name for path in config.shared.rglob("*") if path.is_file()] == []  # no weights are left
         return result.entry.name
 
     def export(self, **files: bytes) -> None:
-        """An export folder of an earlier run."""
+        """Store an export folder of an earlier run."""
         objects = []
         for name, data in files.items():
             key = f"checkpoint/model.ckpt.{'index' if name == 'index' else 'data-00000-of-00001'}"
@@ -58,20 +58,20 @@ class Lab:
 
 
 @pytest.fixture
-def lab(
+def setup(
     s3_config: AgentConfig, s3_store: S3Store, make_config: Callable[..., AgentConfig], document: dict[str, Any]
-) -> Lab:
-    return Lab(make_config, document, s3_store)
+) -> Setup:
+    return Setup(make_config, document, s3_store)
 
 
-def test_weights_of_the_network_pass(lab: Lab) -> None:
-    lab.store.put(ARCHIVE, zoo.zoo_archive())
-    assert lab.prepare() == "Prepared"
+def test_weights_of_the_network_pass(setup: Setup) -> None:
+    setup.store.put(ARCHIVE, zoo.zoo_archive())
+    assert setup.prepare() == "Prepared"
 
 
-def test_the_export_of_a_run_passes(lab: Lab) -> None:
-    lab.export(index=INDEX, data=DATA)
-    assert lab.prepare("old/export/") == "Prepared"
+def test_the_export_of_a_run_passes(setup: Setup) -> None:
+    setup.export(index=INDEX, data=DATA)
+    assert setup.prepare("old/export/") == "Prepared"
 
 
 def tampered(**files: bytes) -> bytes:
@@ -103,7 +103,7 @@ ARCHIVES = {
         f"{{uri}} holds no {zoo.INDEX} and no {zoo.DATA}",
         USE,
     ),
-    "index is none": (tampered(INDEX=b"<html>" * 99), "PretrainedUnusable", NO_INDEX + "it does not end like one", USE),
+    "broken index": (tampered(INDEX=b"<html>" * 99), "PretrainedUnusable", NO_INDEX + "it does not end like one", USE),
     "data cut": (
         tampered(DATA=DATA[:-1]),
         "PretrainedUnusable",
@@ -135,34 +135,34 @@ ARCHIVES = {
 
 
 @pytest.mark.parametrize(("data", "reason", "message", "hint"), ARCHIVES.values(), ids=ARCHIVES)
-def test_weights_that_cannot_be_used_end_prep(lab: Lab, data: bytes, reason: str, message: str, hint: str) -> None:
-    lab.store.put(ARCHIVE, data)
+def test_weights_that_cannot_be_used_end_prep(setup: Setup, data: bytes, reason: str, message: str, hint: str) -> None:
+    setup.store.put(ARCHIVE, data)
     with pytest.raises(UserError) as caught:
-        lab.prepare()
-    uri = f"s3://{lab.store.bucket}/{ARCHIVE}"
+        setup.prepare()
+    uri = f"s3://{setup.store.bucket}/{ARCHIVE}"
     assert (caught.value.reason, caught.value.hint) == (reason, hint)
     assert caught.value.message.startswith(f"spec.model.pretrained: {message.format(uri=uri)}")
-    if not message.endswith(": "):  # then come words of the library
+    if not message.endswith(": "):  # the rest is the message of the library
         assert caught.value.message == f"spec.model.pretrained: {message.format(uri=uri)}"
 
 
-def test_weights_that_are_not_there_end_prep(lab: Lab) -> None:
+def test_weights_that_are_not_there_end_prep(setup: Setup) -> None:
     with pytest.raises(UserError) as caught:
-        lab.prepare("zoo/Typo.tar.gz")
+        setup.prepare("zoo/Typo.tar.gz")
     assert caught.value.reason == "PretrainedNotFound"
-    assert caught.value.message == f"spec.model.pretrained: no object at s3://{lab.store.bucket}/zoo/Typo.tar.gz"
+    assert caught.value.message == f"spec.model.pretrained: no object at s3://{setup.store.bucket}/zoo/Typo.tar.gz"
     assert caught.value.hint == (
         "Upload the weights there, then raise spec.retry. If the address is wrong (case matters), create a new"
         " TrainingRun with another spec.model.pretrained.uri."
     )
 
 
-def test_the_export_of_another_network_ends_prep(lab: Lab) -> None:
+def test_the_export_of_another_network_ends_prep(setup: Setup) -> None:
     index, data = zoo.index_of(zoo.MOBILENET_NARROW)
-    lab.export(index=index, data=data)
+    setup.export(index=index, data=data)
     with pytest.raises(UserError) as caught:
-        lab.prepare("old/export/")
+        setup.prepare("old/export/")
     assert caught.value.message == (
-        f"spec.model.pretrained: the weights in s3://{lab.store.bucket}/old/export/ have no variable below {SCOPE}, "
+        f"spec.model.pretrained: the weights in s3://{setup.store.bucket}/old/export/ have no variable below {SCOPE}, "
         "where ssd_inception_v2 has its own; they are of ssd_mobilenet_v1_0.25_128"
     )

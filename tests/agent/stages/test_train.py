@@ -29,7 +29,7 @@ PATIENCE = 60.0  # seconds on a busy machine
 
 
 def start(context: StageContext) -> tuple[threading.Thread, list[Verdict]]:
-    """Run the stage beside the test."""
+    """Run the stage in a thread."""
     verdicts: list[Verdict] = []
     thread = threading.Thread(target=lambda: verdicts.append(verdict_of(train, context)))
     thread.start()
@@ -37,7 +37,7 @@ def start(context: StageContext) -> tuple[threading.Thread, list[Verdict]]:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    """Wait for something another process does."""
+    """Wait for something that another process does."""
     waiting.until(condition, what="the trainer's or the agent's next step", seconds=PATIENCE, every=0.02)
 
 
@@ -141,8 +141,8 @@ def test_killed_trainer_is_a_crash_and_the_next_attempt_resumes(prepared: Any, c
     assert verdict.numbers["checkpointURI"].endswith(f"train/0002-{second.config.pod_uid[:8]}/checkpoints/00000030/")
 
 
-def test_a_pod_that_was_given_up_publishes_nothing_once_another_has_claimed(prepared: Any, contract: Check) -> None:
-    """It lives on behind a broken network; the bucket is all that both can see."""
+def test_a_superseded_pod_publishes_nothing_more(prepared: Any, contract: Check) -> None:
+    """The old pod still runs, cut off by the network: both pods can reach only the bucket."""
     old = prepared.pod("train")
     prepared.start_trainer(old, seconds_per_step=0.05)
     thread, verdicts = start(old)
@@ -215,7 +215,7 @@ def test_sigterm_before_the_trainer_started_ends_at_once(prepared: Any) -> None:
 
 
 @pytest.mark.parametrize("outcome", ["diverged", "outOfMemory", "userError", "gpuUnfit"])
-def test_trainers_own_account_decides(prepared: Any, outcome: str) -> None:
+def test_the_outcome_in_done_json_decides(prepared: Any, outcome: str) -> None:
     context = prepared.pod("train")
     prepared.start_trainer(context, done=outcome)
     verdict = verdict_of(train, context)
@@ -224,7 +224,7 @@ def test_trainers_own_account_decides(prepared: Any, outcome: str) -> None:
     assert read_result(context.out, prepared.run_keys, "train") is None
 
 
-def test_trainer_that_ends_during_the_fetch_is_heard(prepared: Any) -> None:
+def test_outcome_of_a_trainer_that_ends_during_the_fetch_is_used(prepared: Any) -> None:
     context = prepared.pod("train")
     trainer = prepared.start_trainer(context, early="gpuUnfit")
     trainer.wait(timeout=PATIENCE)
@@ -242,7 +242,7 @@ def test_success_without_the_final_checkpoint_is_no_success(prepared: Any) -> No
     assert read_result(context.out, prepared.run_keys, "train") is None
 
 
-def test_unprepared_run_sends_the_trainer_away(run: Any, contract: Check) -> None:
+def test_the_trainer_of_an_unprepared_run_ends(run: Any, contract: Check) -> None:
     context = run.pod("train")
     trainer = run.start_trainer(context)
     verdict = verdict_of(train, context)
@@ -268,7 +268,7 @@ def test_frozen_trainer_fails_its_probe_and_is_called_stalled(prepared: Any, mon
     assert verdicts[0].numbers["newestCheckpointStep"] == 10
 
 
-def test_trainer_that_hangs_and_saves_when_told_to_end_is_stalled(prepared: Any) -> None:
+def test_trainer_that_hangs_and_saves_on_sigterm_is_stalled(prepared: Any) -> None:
     prepared.document["train"]["stallSeconds"] = 1
     context = prepared.pod("train")
     trainer = prepared.start_trainer(context, hang_at=15)

@@ -38,7 +38,7 @@ def test_bursts_of_503_are_waited_out(prepared: Any, moto_endpoint: str, monkeyp
 
 
 def two_of_eight(proxy: flaky.FlakyS3) -> bool:
-    """Bursts by the number of requests, so that a short run meets some whenever it sends them."""
+    """Refuse two of every eight requests: bursts by count instead of time, so that a short run meets some too."""
     refuse = proxy.flaky and (proxy.refused + proxy.passed) % 8 < 2
     proxy.refused += refuse
     proxy.passed += not refuse

@@ -30,7 +30,7 @@ KEYS = [
     "日本/タイヤ.jpg",
     "\U0001f6de.jpg",
 ]
-"""In the order of S3: `-` and `.` come before the slash, `0` after it, signs outside of the plane of 16 bits last."""
+"""In the order of S3: `-` and `.` come before the slash, `0` after it, characters above U+FFFF last."""
 
 
 @pytest.fixture(params=["s3", "folder", "memory"])
@@ -46,7 +46,7 @@ def store(request: pytest.FixtureRequest) -> ObjectStore:
 
 @pytest.fixture
 def filled(store: ObjectStore) -> ObjectStore:
-    """With all KEYS."""
+    """A store with all KEYS."""
     for key in reversed(KEYS):
         store.put(key, key.encode())
     return store
@@ -76,7 +76,7 @@ def test_listing_goes_on_after_a_key_that_may_not_exist(filled: ObjectStore, aft
     )
 
 
-def test_a_listing_tells_sizes_and_the_same_as_head(filled: ObjectStore) -> None:
+def test_a_listing_agrees_with_head(filled: ObjectStore) -> None:
     listed = list(filled.list(""))
     assert [info.size for info in listed] == [len(key.encode()) for key in KEYS]
     for info in listed:
@@ -96,7 +96,7 @@ def test_other_content_has_another_etag(store: ObjectStore) -> None:
     assert len(etags) == 3
 
 
-def test_what_is_deleted_is_gone(filled: ObjectStore) -> None:
+def test_a_deleted_object_is_gone(filled: ObjectStore) -> None:
     for _ in range(2):
         filled.delete("a/Z/deep/er.jpg")
     assert filled.head("a/Z/deep/er.jpg") is None
@@ -105,7 +105,7 @@ def test_what_is_deleted_is_gone(filled: ObjectStore) -> None:
 
 @pytest.mark.parametrize("key", ["nope", "a/nope", "a", "a/b", "a.jpg/x", "a//0.jpg", "/a0", "a/./0.jpg", "", "a/"])
 def test_no_object_has_such_a_key(filled: ObjectStore, key: str) -> None:
-    if key:  # S3's clients refuse it
+    if key:  # S3 clients refuse an empty key
         assert filled.head(key) is None
         with pytest.raises(NotFound):
             filled.get(key, max_bytes=1)
@@ -114,7 +114,7 @@ def test_no_object_has_such_a_key(filled: ObjectStore, key: str) -> None:
     assert key not in keys(filled)
 
 
-def test_a_conditional_put_is_won_once(store: ObjectStore) -> None:
+def test_only_the_first_conditional_put_succeeds(store: ObjectStore) -> None:
     assert store.put("epochs/k", b"1", if_absent=True)
     assert not store.put("epochs/k", b"2", if_absent=True)
     assert store.get("epochs/k", max_bytes=1) == b"1"
@@ -167,7 +167,7 @@ def test_a_file_that_shrinks_is_not_uploaded(store: ObjectStore, left: int) -> N
 @pytest.mark.parametrize(
     ("size", "sha256"),
     [(4, None), (2, None), (3, "0" * 64)],
-    ids=["shorter than said", "longer than said", "other bytes"],
+    ids=["shorter than expected", "longer than expected", "other bytes"],
 )
 def test_a_download_that_differs_leaves_nothing(
     store: ObjectStore, tmp_path: Path, size: int, sha256: str | None

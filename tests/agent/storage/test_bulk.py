@@ -1,4 +1,4 @@
-"""Bulk transfer by obstore: the same objects as by boto3, to the same place, and boto3 where it does not work."""
+"""Bulk transfer with obstore: the same objects and server as with boto3, which takes over when obstore fails."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def bulk_of(config: AgentConfig, *, endpoint: str = "", bucket: str = "") -> Bul
 
 
 class Listener:
-    """Notes the requests it gets, and answers each with the same status and headers."""
+    """A server that records its requests, and answers each with the same status and headers."""
 
     def __init__(
         self, status: int, headers: dict[str, str], body: bytes = b"", *, certificate: Path | None = None
@@ -97,7 +97,7 @@ def test_a_name_that_could_lead_to_a_refused_network_is_left_to_guarded_sockets(
 
 
 @pytest.mark.parametrize("key", ["plain", "a b+é.jpg", "100%.jpg", "%41", "a#b?c&d=e", "日本/x"], ids=ascii)
-def test_any_key_is_the_same_object_for_both(s3_store: S3Store, s3_config: AgentConfig, key: str) -> None:
+def test_any_key_is_the_same_object_for_obstore_and_boto3(s3_store: S3Store, s3_config: AgentConfig, key: str) -> None:
     bulk = bulk_of(s3_config)
     s3_store.put(key, b"by boto3")
     assert bulk.get(key, max_bytes=8)[0] == b"by boto3"
@@ -165,7 +165,7 @@ def test_tls_trusts_what_boto3_trusts(
         assert "UnknownIssuer" in str(caught.value.__cause__)
 
 
-def test_what_fails_is_done_by_boto3_and_soon_by_it_alone(
+def test_failed_calls_fall_back_to_boto3_which_soon_does_all(
     make_config: Callable[..., AgentConfig], listen: Callable[..., Listener], tmp_path: Path
 ) -> None:
     server = listen(403, {})

@@ -28,14 +28,14 @@ def test_epochs_count_from_one(s3_store: S3Store, fake_clock: Clock) -> None:
     ]
 
 
-def test_a_claim_goes_beyond_gaps_and_strangers(s3_store: S3Store) -> None:
+def test_a_claim_skips_gaps_and_foreign_objects(s3_store: S3Store) -> None:
     for name in ("0007.json", "notes.txt", "0009.json/x"):
         s3_store.put(f"{RUN}/epochs/{name}", b"{}")
     assert epochs.claim(s3_store, KEYS, "pod") == 8
 
 
 class Racing:
-    """A store whose listing is a moment old, and whose conditional puts may lose their answer."""
+    """A store with an outdated listing, whose conditional puts may succeed and return False as if they had lost."""
 
     def __init__(self, store: S3Store, *, lose_answers: int = 0) -> None:
         self._store = store
@@ -55,7 +55,7 @@ class Racing:
         return written
 
 
-def test_who_is_second_takes_the_next(s3_store: S3Store) -> None:
+def test_the_second_pod_takes_the_next_epoch(s3_store: S3Store) -> None:
     store: Any = Racing(s3_store)
     assert epochs.claim(store, KEYS, "pod-a") == 1
     assert epochs.claim(store, KEYS, "pod-b") == 2
@@ -101,7 +101,7 @@ def _manifest(**changes: Any) -> Manifest:
     ],
     ids=["dataset", "checkpoint", "empty export"],
 )
-def test_a_manifest_survives_the_bucket(
+def test_a_manifest_is_read_as_it_was_written(
     s3_store: S3Store, made: Manifest, contract: Callable[[str, Any], None]
 ) -> None:
     contract("manifest", made.to_json())
@@ -149,7 +149,7 @@ def test_an_absent_manifest(s3_store: S3Store) -> None:
         manifest.read(s3_store, "folder/MANIFEST.json")
 
 
-def test_a_result_survives_the_bucket(
+def test_a_result_is_read_as_it_was_written(
     s3_store: S3Store, fake_clock: Clock, contract: Callable[[str, Any], None]
 ) -> None:
     assert results.read_result(s3_store, KEYS, "train") is None

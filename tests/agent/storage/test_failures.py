@@ -1,4 +1,4 @@
-"""Every way storage can fail, on the wire: one reason each, and a message that says where to look."""
+"""Failures of storage over HTTP: each has one reason, and a message that says where to look."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ REFUSED, OUTAGE = Outcome.STORAGE_REFUSED, Outcome.STORAGE_OUTAGE
     ],
     ids=lambda value: str(value)[:60] if isinstance(value, str) and "<" not in value else None,
 )
-def test_answers(
+def test_each_answer_has_its_reason(
     make_config: Callable[..., AgentConfig],
     canned_server: Canned,
     status: int,
@@ -109,7 +109,7 @@ def test_the_field_of_another_bucket_is_named(
 
 
 @pytest.mark.parametrize("minutes", [-30, 6], ids=["server ahead", "server behind"])
-def test_a_clock_that_is_off_is_told_from_a_wrong_signature(
+def test_a_clock_that_is_off_is_distinguished_from_a_wrong_signature(
     make_config: Callable[..., AgentConfig], canned_server: Canned, minutes: int
 ) -> None:
     canned_server.answers = [(403, _xml("SignatureDoesNotMatch"))]
@@ -134,7 +134,7 @@ def test_a_missing_key_of_the_secret_is_named(
 
 
 @pytest.mark.parametrize("value", ["two words", "two\nlines", "\xe9", "k" * 5000], ids=str.__len__)
-def test_a_value_that_is_no_credential_is_told_without_showing_it(
+def test_a_value_that_is_no_credential_is_reported_without_showing_it(
     make_config: Callable[..., AgentConfig], value: str
 ) -> None:
     config = make_config()
@@ -156,7 +156,7 @@ def test_a_rotated_secret_is_used_at_once(
 
 @pytest.fixture
 def silent_port() -> Iterator[int]:
-    """A port that accepts and never says a word."""
+    """A port that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 

@@ -22,7 +22,7 @@ SECRET = b"not yours"
 
 @pytest.fixture
 def root(tmp_path: Path) -> Iterator[Path]:
-    """A folder with one image, beside one that is none of its business."""
+    """A folder with one image, next to a folder that the store must not read."""
     made = tmp_path / "images"
     (made / "sub").mkdir(parents=True)
     (made / "sub" / "a.jpg").write_bytes(b"image")
@@ -60,7 +60,7 @@ ODD: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize(("make", "cause"), ODD.values(), ids=ODD)
-def test_what_is_no_object_is_passed_over_and_named(
+def test_odd_entries_are_skipped_and_named(
     store: FolderStore, root: Path, make: Callable[[Path], object], cause: str
 ) -> None:
     make(root)
@@ -132,7 +132,7 @@ def test_writing_replaces_a_link_and_not_its_target(store: FolderStore, root: Pa
     assert store.get("odd", max_bytes=4) == b"mine"
 
 
-def test_names_that_are_not_utf_8_are_passed_over(store: FolderStore, root: Path) -> None:
+def test_names_that_are_not_utf_8_are_skipped(store: FolderStore, root: Path) -> None:
     Path(os.fsdecode(os.fsencode(root) + b"/caf\xe9.jpg")).write_bytes(b"x")
     assert listed(store) == ["sub/a.jpg"]
     assert store.skipped == {"caf\udce9.jpg": "the name is not UTF-8"}
@@ -151,7 +151,7 @@ def test_a_file_that_is_being_written_is_not_listed(store: FolderStore) -> None:
     assert listed(store) == ["k", "sub/a.jpg"]
 
 
-def test_folders_that_become_empty_go(store: FolderStore, root: Path) -> None:
+def test_folders_that_become_empty_are_removed(store: FolderStore, root: Path) -> None:
     store.put("x/y/z", b"1")
     store.put("x/w", b"1")
     store.delete("x/y/z")
@@ -175,7 +175,7 @@ def test_the_etag_changes_with_time_and_file(store: FolderStore, root: Path) -> 
 
 
 @pytest.mark.parametrize("seconds", [-(10**10), 10**12], ids=["before", "beyond"])
-def test_a_time_that_python_does_not_know_is_no_problem(store: FolderStore, root: Path, seconds: int) -> None:
+def test_a_time_outside_the_range_of_python_is_accepted(store: FolderStore, root: Path, seconds: int) -> None:
     os.utime(root / "sub" / "a.jpg", (seconds, seconds))
     assert listed(store) == ["sub/a.jpg"]
 
@@ -197,7 +197,7 @@ REFUSALS: dict[str, tuple[int, type[StageError], str]] = {
 
 
 @pytest.mark.parametrize(("code", "kind", "reason"), REFUSALS.values(), ids=REFUSALS)
-def test_what_the_disk_says_is_explained(
+def test_disk_errors_are_explained(
     store: FolderStore, monkeypatch: pytest.MonkeyPatch, code: int, kind: type[StageError], reason: str
 ) -> None:
     calls: dict[str, Callable[[], object]] = {
@@ -229,7 +229,7 @@ def test_a_refused_write_leaves_nothing(
     assert [path.name for path in root.iterdir()] == ["sub"]
 
 
-def test_without_links_a_conditional_put_is_won_once_all_the_same(
+def test_without_hard_links_only_the_first_conditional_put_succeeds(
     store: FolderStore, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "link", failing(errno.ENOTSUP))

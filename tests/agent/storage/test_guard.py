@@ -23,7 +23,7 @@ Resolve = Callable[..., None]
 
 @pytest.fixture
 def resolve(monkeypatch: pytest.MonkeyPatch) -> Resolve:
-    """Let the name resolve to these addresses, one more at each look-up."""
+    """Make the name resolve to these answers: one per look-up, the last one repeatedly."""
     real = socket.getaddrinfo
 
     def lead_to(*answers: Sequence[str]) -> None:
@@ -94,7 +94,7 @@ def test_the_guard_ends_with_its_block(resolve: Resolve, named: AgentConfig) -> 
     assert list(open_store(named, bucket).list("")) == []
 
 
-def test_a_connection_by_name_is_refused_unseen() -> None:
+def test_a_connection_by_host_name_is_refused() -> None:
     with guard.refuse_connections(REFUSED), socket.socket() as client, pytest.raises(guard.AddressRefusedError):
         client.connect(("localhost", 9))
 
@@ -103,7 +103,7 @@ def test_a_connection_by_name_is_refused_unseen() -> None:
 def test_a_redirect_is_not_followed(
     make_config: Callable[..., AgentConfig], canned_server: Any, moto_endpoint: str, status: int
 ) -> None:
-    """Else a server on the list could send agents anywhere."""
+    """Otherwise a server that policy allows could redirect agents to any address."""
     canned_server.answers = [(status, "")]
     canned_server.location = f"{moto_endpoint}/detectors"
     config = make_config(endpoint=canned_server.endpoint)
@@ -114,7 +114,7 @@ def test_a_redirect_is_not_followed(
 
 
 @pytest.mark.parametrize("command", ["prep", "mirror"])
-def test_every_command_is_guarded_by_what_the_operator_said(
+def test_every_command_refuses_the_networks_that_the_operator_lists(
     resolve: Resolve,
     make_config: Callable[..., AgentConfig],
     document: dict[str, Any],

@@ -1,4 +1,4 @@
-"""Pages of a listing are read as botocore reads them, or left to it."""
+"""Pages of a listing are read as botocore reads them, or left to botocore."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ PAGE = (
     '<?xml version="1.0" encoding="UTF-8"?><ListBucketResult%s><Name>b</Name><IsTruncated>true</IsTruncated>'
     "%s<NextContinuationToken>next</NextContinuationToken></ListBucketResult>"
 )
-SPACE = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
+XMLNS = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 FIELDS = ("Key", "Size", "ETag", "LastModified")
 
 
 @pytest.mark.parametrize(
     ("body", "taken"),
     [
-        (PAGE % (SPACE, ENTRY % "1.jpg" + ENTRY % "2%20%C3%A9+.jpg"), True),
+        (PAGE % (XMLNS, ENTRY % "1.jpg" + ENTRY % "2%20%C3%A9+.jpg"), True),
         (PAGE % ("", ENTRY % "1.jpg"), True),
-        (PAGE % (SPACE, ENTRY % "é &amp; &lt;.jpg"), True),
-        (PAGE % (SPACE, ENTRY.replace("<ETag>&quot;0a&quot;</ETag>", "") % "1.jpg"), True),
-        (PAGE % (SPACE, ""), False),
-        (PAGE % (SPACE, ENTRY.replace("000Z", "000") % "1.jpg"), False),
-        (PAGE % (SPACE, ENTRY.replace("2020-02-03T04:05:06.000Z", "Mon, 03 Feb 2020 04:05:06 GMT") % "1.jpg"), False),
-        (PAGE % (SPACE, ENTRY.replace("<Size>7</Size>", "") % "1.jpg"), False),
+        (PAGE % (XMLNS, ENTRY % "é &amp; &lt;.jpg"), True),
+        (PAGE % (XMLNS, ENTRY.replace("<ETag>&quot;0a&quot;</ETag>", "") % "1.jpg"), True),
+        (PAGE % (XMLNS, ""), False),
+        (PAGE % (XMLNS, ENTRY.replace("000Z", "000") % "1.jpg"), False),
+        (PAGE % (XMLNS, ENTRY.replace("2020-02-03T04:05:06.000Z", "Mon, 03 Feb 2020 04:05:06 GMT") % "1.jpg"), False),
+        (PAGE % (XMLNS, ENTRY.replace("<Size>7</Size>", "") % "1.jpg"), False),
     ],
     ids=["encoded", "no namespace", "entities", "no ETag", "no keys", "no time zone", "other date", "no size"],
 )
@@ -47,14 +47,14 @@ def test_a_page_reads_as_botocore_reads_it(body: str, taken: bool) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"no XML", b"\xff<a/>"])
-def test_what_is_no_page_is_left_to_botocore(body: bytes) -> None:
+def test_a_body_that_is_no_page_is_left_to_botocore(body: bytes) -> None:
     answer, own = {"body": body}, dict[str, Any]()
     parse_entries(answer, own)
     assert (answer, own) == ({"body": body}, {})
 
 
 def parsed(body: str, *, handled: bool) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The page as botocore gives it, and what of it was taken out before."""
+    """The page as botocore parses it, and the fields that parse_entries took out before."""
     answer: dict[str, Any] = {"body": body.encode(), "headers": {}, "status_code": 200}
     own: dict[str, Any] = {}
     if handled:

@@ -1,4 +1,4 @@
-"""The preflight: what it proves, what it warns of, what it refuses, and that it cleans up."""
+"""The preflight check of storage: what it verifies, warns about and refuses, and that it cleans up."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ PROBE = f"{RUN.folder}/preflight/11112222"
 
 
 class Odd:
-    """A server with a habit: it ignores If-None-Match, or shows old bytes, or ignores Range."""
+    """A server with a defect: it ignores If-None-Match, returns old bytes, or ignores Range."""
 
-    def __init__(self, store: S3Store, habit: str) -> None:
+    def __init__(self, store: S3Store, fault: str) -> None:
         self._store = store
-        self._habit = habit
+        self._fault = fault
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
     def put(self, key: str, data: bytes, *, if_absent: bool = False) -> bool:
-        return self._store.put(key, data, if_absent=if_absent and self._habit != "unconditional")
+        return self._store.put(key, data, if_absent=if_absent and self._fault != "unconditional")
 
     def get_range(self, key: str, *, start: int, length: int) -> bytes:
-        if self._habit == "stale":
+        if self._fault == "stale":
             return b""
-        if self._habit == "no ranges":
+        if self._fault == "no ranges":
             return self._store.get(key, max_bytes=1000)
         return self._store.get_range(key, start=start, length=length)
 
@@ -57,9 +57,9 @@ def test_ignored_conditions_are_a_warning(s3_store: S3Store) -> None:
     assert len(warning) < 200
 
 
-@pytest.mark.parametrize("habit", ["stale", "no ranges"])
-def test_reads_that_do_not_show_writes_are_refused(s3_store: S3Store, habit: str) -> None:
-    store: Any = Odd(s3_store, habit)
+@pytest.mark.parametrize("fault", ["stale", "no ranges"])
+def test_reads_that_do_not_show_writes_are_refused(s3_store: S3Store, fault: str) -> None:
+    store: Any = Odd(s3_store, fault)
     with pytest.raises(StorageRefused, match=PROBE) as caught:
         preflight.probe(store, RUN, POD)
     assert caught.value.reason == "WritesNotVisible"

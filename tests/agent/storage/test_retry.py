@@ -35,19 +35,19 @@ class Failing:
 
 @pytest.fixture
 def states() -> list[str]:
-    """What was said about storage, in order."""
+    """Reports about storage, in order: the reason of an outage, or "ready"."""
     return []
 
 
 @pytest.fixture
 def stop() -> threading.Event:
-    """Set by SIGTERM."""
+    """The flag that SIGTERM sets."""
     return threading.Event()
 
 
 @pytest.fixture
 def make_retrier(fake_clock: Clock, states: list[str], stop: threading.Event) -> Callable[..., Retrier]:
-    """A tolerance of a minute without jitter."""
+    """Make a Retrier with a tolerance of a minute and without jitter."""
 
     def make(**changes: Any) -> Retrier:
         fields: dict[str, Any] = {
@@ -71,13 +71,13 @@ def test_an_outage_is_waited_for_with_growing_delays(
     assert states == ["ServerError"] * 6 + ["ready"]
 
 
-def test_no_news_while_all_is_well(make_retrier: Callable[..., Retrier], states: list[str]) -> None:
-    patience = make_retrier()
-    assert [patience.run(Failing()) for _ in range(3)] == ["done"] * 3
+def test_nothing_is_reported_while_storage_works(make_retrier: Callable[..., Retrier], states: list[str]) -> None:
+    retrier = make_retrier()
+    assert [retrier.run(Failing()) for _ in range(3)] == ["done"] * 3
     assert states == []
 
 
-def test_beyond_the_tolerance_the_outage_is_the_end(make_retrier: Callable[..., Retrier], fake_clock: Any) -> None:
+def test_beyond_the_tolerance_the_outage_is_raised(make_retrier: Callable[..., Retrier], fake_clock: Any) -> None:
     with pytest.raises(StorageOutage, match=r"503; waited 60 s of spec\.storage\.outageToleranceSeconds") as caught:
         make_retrier().run(Failing(*[OUTAGE] * 99))
     assert fake_clock.seconds == 60
@@ -111,10 +111,10 @@ def test_a_stopped_pod_that_ships_uses_its_grace_once_for_all_calls(
     make_retrier: Callable[..., Retrier], stop: threading.Event, fake_clock: Any
 ) -> None:
     stop.set()
-    patience = make_retrier(after_stop_seconds=20)
-    assert patience.run(Failing(OUTAGE, OUTAGE)) == "done"
+    retrier = make_retrier(after_stop_seconds=20)
+    assert retrier.run(Failing(OUTAGE, OUTAGE)) == "done"
     with pytest.raises(Interrupted):
-        patience.run(Failing(*[OUTAGE] * 99))
+        retrier.run(Failing(*[OUTAGE] * 99))
     assert fake_clock.seconds == 20
 
 
@@ -135,8 +135,8 @@ def test_a_listing_goes_on_after_the_last_key(
         return pages(**arguments)
 
     monkeypatch.setattr(client, "list_objects_v2", flaky)
-    patient = RetryingStore(s3_store, make_retrier())
-    assert [info.key for info in patient.list("k")] == keys
+    store = RetryingStore(s3_store, make_retrier())
+    assert [info.key for info in store.list("k")] == keys
 
 
 def test_an_upload_starts_again_and_takes_its_count_back(make_retrier: Callable[..., Retrier]) -> None:
@@ -154,6 +154,6 @@ def test_an_upload_starts_again_and_takes_its_count_back(make_retrier: Callable[
             return "digest"
 
     counted: list[int] = []
-    patient = RetryingStore(Store(), make_retrier())  # type: ignore[arg-type]
-    assert patient.upload("k", io.BytesIO(b"12345"), size=5, on_bytes=counted.append) == "digest"
+    store = RetryingStore(Store(), make_retrier())  # type: ignore[arg-type]
+    assert store.upload("k", io.BytesIO(b"12345"), size=5, on_bytes=counted.append) == "digest"
     assert (counted, sum(counted)) == ([2, -2, 2, 3], 5)

@@ -48,7 +48,7 @@ def test_a_burst_of_503_is_waited_out_and_shown(
 
 
 @pytest.mark.parametrize(("stage", "waited"), [("prep", 0), ("train", 20), ("export", 20), ("mirror", 0)], ids=str)
-def test_only_what_ships_uses_the_grace_period_in_an_outage(
+def test_only_stages_that_ship_use_the_grace_period_in_an_outage(
     make_config: Callable[..., AgentConfig],
     canned_server: Any,
     fake_clock: Any,

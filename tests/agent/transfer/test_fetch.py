@@ -31,7 +31,7 @@ pytestmark = pytest.mark.contract
 
 
 class Bucket:
-    """Puts checkpoints of earlier attempts where an agent would have."""
+    """A bucket with checkpoints of earlier attempts, stored as an agent stores them."""
 
     def __init__(self, run: Any) -> None:
         self.run = run
@@ -63,7 +63,7 @@ def bucket(prepared: Any) -> Bucket:
     return Bucket(prepared)
 
 
-def test_roles_are_those_preparation_writes() -> None:
+def test_roles_equal_those_that_preparation_writes() -> None:
     assert dataset.ROLES == RECORD_ROLES
 
 
@@ -115,7 +115,7 @@ def delete_manifest(bucket: Bucket, folder: str) -> None:
 
 
 @pytest.mark.parametrize("damage", [damage_manifest, damage_data, delete_data, delete_manifest])
-def test_damaged_checkpoint_is_passed_over_for_the_one_before(
+def test_damaged_checkpoint_falls_back_to_the_previous_one(
     bucket: Bucket, damage: Callable[[Bucket, str], None]
 ) -> None:
     bucket.checkpoint(1, 100)
@@ -277,7 +277,7 @@ def test_checkpoint_folder_is_no_export(bucket: Bucket) -> None:
 def test_a_link_planted_where_a_download_goes_is_not_written_through(
     bucket: Bucket, tmp_path: Path, suffix: str
 ) -> None:
-    """The trainer starts beside the agent, so it may be faster: the agent's termination log is writable, for one."""
+    """The trainer may plant links before the agent writes, for example to the agent's writable termination log."""
     target = tmp_path / "termination-log"
     target.write_text("mine")
     context = bucket.run.pod("train")
@@ -292,6 +292,6 @@ def test_a_link_planted_where_a_download_goes_is_not_written_through(
 
 
 def names_of(bucket: Bucket) -> list[str]:
-    """What a fetch puts into the folder of the data set."""
+    """Names of the files that a fetch puts into the folder of the data set."""
     _, shared = bucket.fetch()
     return [path.name for path in (shared / "dataset").iterdir()]

@@ -1,4 +1,4 @@
-"""Shipping checkpoints and event files from a folder that changes meanwhile."""
+"""Shipping checkpoints and event files from a folder that changes at the same time."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Ship:
         return [int(key.rpartition("/")[2]) for key in self.keys(f"events/train/{EVENTS}/")]
 
     def joined(self) -> bytes:
-        """What a reader puts together from the chunks."""
+        """The event file that a reader assembles from the chunks."""
         data = b""
         for info in self.store.list(f"{ATTEMPT.folder}/events/train/{EVENTS}/"):
             offset = int(info.key.rpartition("/")[2])
@@ -91,7 +91,7 @@ def ship(run: Any) -> Iterator[Ship]:
         yield result
 
 
-def test_checkpoint_pruned_after_it_was_ready_is_shipped_all_the_same(ship: Ship) -> None:
+def test_checkpoint_pruned_after_it_was_ready_is_still_shipped(ship: Ship) -> None:
     ship.save(100)
     assert ship.shipper.collect()
     ship.prune(100)
@@ -159,9 +159,7 @@ def test_unusable_newest_falls_back_to_the_one_before(ship: Ship) -> None:
     assert ship.shipped == [10]
 
 
-def test_unusable_checkpoint_is_logged_once_however_often_it_is_met(
-    ship: Ship, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_unusable_checkpoint_is_logged_only_once(ship: Ship, caplog: pytest.LogCaptureFixture) -> None:
     ship.save(20)
     ship.prune(20)
     for _ in range(5):

@@ -91,22 +91,22 @@ UNUSABLE: dict[str, tuple[list[Add], str]] = {
         f"has more than one {INDEX}: 'a/{INDEX}' and 'b/{INDEX}'",
     ),
     "bomb": ([regular(DATA, bytes(8 << 20))], f"has '{DATA}' with 8388608 {BOMB}"),
-    "bomb beside": ([regular("frozen.pb", bytes(8 << 20))], f"has 'frozen.pb' with 8388608 {BOMB}"),
+    "bomb in a file that is not used": ([regular("frozen.pb", bytes(8 << 20))], f"has 'frozen.pb' with 8388608 {BOMB}"),
 }
 
 
-@pytest.mark.parametrize(("members", "said"), UNUSABLE.values(), ids=UNUSABLE)
-def test_unusable_archives_are_refused_with_their_cause(tmp_path: Path, members: list[Add], said: str) -> None:
+@pytest.mark.parametrize(("members", "cause"), UNUSABLE.values(), ids=UNUSABLE)
+def test_unusable_archives_are_refused_with_their_cause(tmp_path: Path, members: list[Add], cause: str) -> None:
     tar = write_tar(tmp_path / "zoo.tar.gz", *members)
     with pytest.raises(ArchiveUnusableError) as caught:
         zoo_archive.unpack_checkpoint(tar, tmp_path / "out")
-    assert str(caught.value) == said
+    assert str(caught.value) == cause
     assert {path.name for path in tmp_path.rglob("*")} <= {"zoo.tar.gz", "out", INDEX, DATA}
 
 
 @pytest.mark.parametrize("link", [INDEX, "ckpt"], ids=["of its name", "of its folder"])
 def test_a_link_that_comes_first_redirects_nothing(tmp_path: Path, link: str) -> None:
-    """Were the first member followed, the second would be written through it."""
+    """If the link were followed, the next member would be written outside of the folder."""
     (tmp_path / "outside").mkdir()
     members = [special(link, tarfile.SYMTYPE, str(tmp_path / "outside")), regular(f"ckpt/{INDEX}"), regular(DATA)]
     tar = write_tar(tmp_path / "zoo.tar.gz", *members)
@@ -127,7 +127,7 @@ NOT_WHOLE = "is not a complete .tar.gz or .tar archive: "
 
 
 @pytest.mark.parametrize("kept", [0, 5, -40], ids=["empty file", "header only", "cut at the end"])
-def test_a_cut_archive_is_the_users_to_mend(tmp_path: Path, kept: int) -> None:
+def test_a_truncated_archive_is_unusable(tmp_path: Path, kept: int) -> None:
     tar = write_tar(tmp_path / "zoo.tar.gz", regular(INDEX), regular(DATA, bytes(range(256)) * 16))
     tar.write_bytes(tar.read_bytes()[:kept])
     with pytest.raises(ArchiveUnusableError, match=NOT_WHOLE):
@@ -144,7 +144,7 @@ def test_a_cut_archive_is_the_users_to_mend(tmp_path: Path, kept: int) -> None:
     ],
     ids=["web page", "noise", "zip", "no real gzip"],
 )
-def test_what_is_no_archive_is_said_in_one_line(tmp_path: Path, data: bytes) -> None:
+def test_a_file_that_is_no_archive_gets_a_one_line_message(tmp_path: Path, data: bytes) -> None:
     tar = tmp_path / "zoo.tar.gz"
     tar.write_bytes(data)
     with pytest.raises(ArchiveUnusableError) as caught:

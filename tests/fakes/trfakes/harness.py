@@ -22,7 +22,7 @@ from trfakes.fake_cluster import FakeCluster
 from trfakes.store import Object, Store
 
 POLL_SECONDS = 0.02
-PATIENCE = 60.0  # seconds on a busy machine; alone nothing takes ten
+PATIENCE = 60.0  # seconds on a busy machine; on an idle one nothing takes ten
 
 
 async def eventually(

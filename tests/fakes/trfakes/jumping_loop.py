@@ -9,7 +9,7 @@ from typing import Any
 
 
 class JumpingLoop(asyncio.SelectorEventLoop):
-    """An event loop that advances its clock where others sleep."""
+    """An event loop that advances its clock instead of sleeping."""
 
     def __init__(self) -> None:
         self._jumped = 0.0

@@ -29,7 +29,7 @@ class Play:
         self.now = START
         self.jobs: dict[str, JobView] = {}
         self.pods: dict[str, PodView] = {}
-        self.lingering: list[PodView] = []  # pods with our labels whose Job is unknown
+        self.lingering: list[PodView] = []  # pods with the run's labels whose Job is unknown
         self.progress: dict[str, Any] = {}
         self.hints: dict[str, str] = {}
         self.resolved: dict[str, Any] | None = None

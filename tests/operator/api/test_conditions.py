@@ -32,10 +32,10 @@ NOW = "2026-01-01T01:00:00Z"
 )
 def test_transition(status: str, why: str, message: str, changed: bool, since: str) -> None:
     conditions = [dict(OLD)]
-    said = set_condition(
+    result = set_condition(
         conditions, "Prepared", status=status, reason=named(why), message=message, generation=2, now=NOW
     )
-    assert said is changed
+    assert result is changed
     assert conditions == [
         {
             **OLD,

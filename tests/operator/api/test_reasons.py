@@ -1,4 +1,4 @@
-"""The operator's table of reasons: complete, nothing is raised beside it, and each step that it offers can be taken."""
+"""The operator's table of reasons: it is complete, no other reason is raised, and each step it offers can be taken."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_every_entry_is_explained(entry: Reason) -> None:
 
 
 def test_nothing_is_raised_that_has_no_entry() -> None:
-    """Types refuse a text where a reason is wanted; here nobody makes one beside the table."""
+    """mypy refuses a text in place of a Reason; this finds a Reason that is made outside of the table."""
     made = {
         f"{path.name}:{node.lineno}"
         for path in PACKAGE.rglob("*.py")
@@ -87,7 +87,7 @@ def test_nothing_is_raised_that_has_no_entry() -> None:
     assert made == set()
 
 
-# One case for each reason, through the whole of `plan()`.
+# One case for each reason: each calls plan() on a simulated run.
 
 
 def refused(**spec: Any) -> Play:

@@ -63,7 +63,7 @@ def test_every_variable() -> None:
     )
 
 
-def test_no_toleration_is_a_choice_too() -> None:
+def test_an_empty_list_allows_no_toleration() -> None:
     assert Settings.from_env({**IMAGES, "TRAININGRUN_POLICY_TOLERATIONS": ""}).policy.tolerations == ()
 
 
@@ -79,10 +79,10 @@ def test_a_bad_variable_is_named(env: dict[str, str], message: str) -> None:
         Settings.from_env({**IMAGES, **env})
 
 
-def test_the_program_calls_itself_by_its_own_name(
+def test_messages_name_the_program_trainingrun_operator(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`trainingrun` is the command line for people."""
+    """`trainingrun` is the name of the users' command line."""
     monkeypatch.delenv("TRAININGRUN_AGENT_IMAGE", raising=False)
     monkeypatch.setattr("sys.argv", ["trainingrun"])
     assert main() == 2

@@ -25,7 +25,7 @@ def generator() -> ModuleType:
 
 
 def crd(**fields: Any) -> dict[str, Any]:
-    """As much of a CRD as the program reads, with these fields of the status."""
+    """A CRD with these status fields, reduced to what the program reads."""
     status = {"description": "All of it.", "properties": fields}
     return {"spec": {"versions": [{"schema": {"openAPIV3Schema": {"properties": {"status": status}}}}]}}
 

@@ -149,7 +149,7 @@ def test_job_of_preparation() -> None:
     }
 
 
-def test_the_trainer_has_no_credentials_and_a_liveness_answered_by_the_agent() -> None:
+def test_the_trainer_has_no_credentials_and_the_agent_answers_its_liveness_probe() -> None:
     _, trainer = job(Stage.TRAIN)["spec"]["template"]["spec"]["containers"]
     assert trainer == {
         "name": "trainer",
@@ -178,7 +178,7 @@ def test_a_gpu_is_asked_for_by_the_trainer_only() -> None:
     assert exporter["resources"] == {"requests": {"cpu": "1", "memory": "2Gi"}}
 
 
-def test_placement_goes_to_its_own_stage() -> None:
+def test_placement_applies_to_its_stage_only() -> None:
     own = {"key": "gpu", "operator": "Exists"}
     run = a_run().spec(train={"pod": {"nodeSelector": {"gpu": "t4"}, "tolerations": [own]}, "scratch": "50Gi"})
     train, prep = (job(stage, run)["spec"]["template"]["spec"] for stage in (Stage.TRAIN, Stage.PREP))

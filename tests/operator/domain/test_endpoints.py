@@ -70,7 +70,7 @@ def test_what_clients_could_read_differently_is_refused(endpoint: str) -> None:
     )
 
 
-def test_the_words_of_a_refused_local_address() -> None:
+def test_messages_about_refused_addresses() -> None:
     assert refusal("http://169.254.169.254").full == (
         "spec.storage.endpoint: 'http://169.254.169.254' is the pod itself, its node or the metadata service of its "
         "cloud, not storage. Create a new TrainingRun with the address of your storage. If your storage really has "

@@ -1,4 +1,4 @@
-"""What the message of a failed run ends with: the step that helps, its values, and the commands that take it."""
+"""The end of a failed run's message: the step that helps, its values, and the commands for it."""
 
 from __future__ import annotations
 
@@ -85,11 +85,13 @@ def test_the_operator_adds_values_that_the_agent_does_not_know() -> None:
 def test_without_a_memory_limit_no_higher_limit_is_asked_for() -> None:
     claim = {"kind": "newRun", "field": "train.pod.resources.limits.memory"}
     hint = "Create a new TrainingRun with a higher spec.train.pod.resources.limits.memory."
-    told = failed("outOfMemory", hint=hint, nextStep=claim)
-    assert told == f"Create a new TrainingRun with spec.train.pod.resources.requests.memory: 8Gi (now 4Gi). {WITH_DATA}"
+    message = failed("outOfMemory", hint=hint, nextStep=claim)
+    assert (
+        message == f"Create a new TrainingRun with spec.train.pod.resources.requests.memory: 8Gi (now 4Gi). {WITH_DATA}"
+    )
 
 
-# Verdicts of agents that know no next step.
+# How messages end for verdicts of older agents, which have no nextStep.
 OLDER = {
     "userError": CREATE,
     "storageRefused": AGAIN,
@@ -152,7 +154,7 @@ def test_out_of_memory_names_the_limit_and_one_to_try(
     assert message == f"{what} Create a new TrainingRun with {change} {end}"
 
 
-def test_the_limit_of_the_agent_beside_the_trainer_is_not_the_users() -> None:
+def test_the_memory_limit_of_the_agent_is_set_by_the_platform_team() -> None:
     assert f"give your platform team this message. After that, try again: {PATCH}" in killed("agent")
 
 

@@ -36,7 +36,7 @@ def test_a_run_without_ttl_stays() -> None:
 
 
 def test_kubectl_wait_sees_the_end_of_a_run_whose_spec_was_changed_afterwards() -> None:
-    """It ignores conditions of an older generation than the object's."""
+    """`kubectl wait` ignores conditions of an older generation than the object's."""
     play = ended(a_run())
     play.spec(tensorboard={"enabled": False})
     play.step(1)
@@ -89,7 +89,7 @@ def test_the_job_of_a_failed_attempt_is_kept_for_its_log_and_then_deleted() -> N
 
 
 @pytest.mark.parametrize("stage", list(Stage))
-def test_the_job_of_a_finished_stage_is_put_up_for_deletion_once(stage: Stage) -> None:
+def test_the_job_of_a_finished_stage_is_deleted_only_once(stage: Stage) -> None:
     play = Play()
     job = play.play_to(stage)
     play.end_pod(job)
@@ -97,7 +97,7 @@ def test_the_job_of_a_finished_stage_is_put_up_for_deletion_once(stage: Stage) -
     assert [child.name for child in (*decision.delete, *decision.delete_after_status)].count(job) == 1
 
 
-def test_a_job_that_is_given_up_is_put_up_for_deletion_once() -> None:
+def test_a_job_that_is_given_up_is_deleted_only_once() -> None:
     play = Play()
     job = play.play_to(Stage.TRAIN)
     play.start_pod(job, deletion_at=clock.to_text(play.now))

@@ -118,7 +118,7 @@ def test_interruptions_without_a_new_checkpoint_end_the_run() -> None:
     assert play.attempts("train")["number"] == 6
 
 
-def test_classes_have_budgets_of_their_own() -> None:
+def test_each_outcome_has_a_budget_of_its_own() -> None:
     play = Play()
     play.step()
     for number, outcome in enumerate(["stalled", "outOfMemory", "crash", "stalled"], start=1):
@@ -305,8 +305,8 @@ def test_a_pod_that_outlives_its_grace_period_by_two_minutes_is_given_up() -> No
     assert play.created[-1] == "tire-train-2"
 
 
-def test_a_pod_of_a_job_that_nobody_remembers_is_waited_for_and_not_believed() -> None:
-    """Its Job was deleted before this operator started: it may still ship, and its owner cannot be verified."""
+def test_a_pod_of_an_unknown_job_is_waited_for_but_its_verdict_is_ignored() -> None:
+    """Its Job was deleted before this operator started: the pod may still upload, and its owner cannot be verified."""
     play = Play()
     job = play.play_to(Stage.TRAIN)
     play.start_pod(job)

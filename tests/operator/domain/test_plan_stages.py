@@ -40,7 +40,7 @@ def test_stages_run_in_order_once_each_and_end_succeeded() -> None:
     }
 
 
-def test_a_finished_run_decides_nothing_more() -> None:
+def test_a_finished_run_needs_no_action() -> None:
     play = Play()
     play.end_pod(play.play_to(Stage.EXPORT))
     play.step(1)
@@ -127,7 +127,7 @@ def test_progress_of_an_earlier_pod_is_not_shown() -> None:
     assert play.status["progress"]["text"] == "Training: starting"
 
 
-def test_an_outage_told_by_the_agent_shows_and_ends() -> None:
+def test_an_outage_reported_by_the_agent_shows_and_ends() -> None:
     play = Play()
     pod = play.start_pod(play.play_to(Stage.TRAIN))
     play.progress = {"podUID": pod.uid, "storage": {"ready": False, "reason": "ServerError", "message": "503"}}

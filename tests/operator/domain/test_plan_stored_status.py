@@ -1,4 +1,4 @@
-"""A status that an older operator stored: what this one does not write is kept, what it reads it understands."""
+"""Statuses that an older operator stored: unknown fields are kept, and known ones are used."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ TRAINING: dict[str, Any] = {
 
 
 def stored(status: dict[str, Any]) -> Play:
-    """A run that an older operator accepted, with this status, its training's second attempt in flight."""
+    """A run that an older operator accepted, with this status; the second attempt of its training is running."""
     before = Play()
     before.step()
     play = Play(a_run().status(**copy.deepcopy(status)))
@@ -91,7 +91,7 @@ def stored(status: dict[str, Any]) -> Play:
     return play
 
 
-def test_a_stored_status_is_continued_and_the_rest_of_it_is_kept() -> None:
+def test_a_stored_status_is_updated_and_unknown_fields_are_kept() -> None:
     play = stored(TRAINING)
     pod = play.start_pod("tire-train-2")
     play.progress = {"podUID": pod.uid, "phase": "training", "step": 100, "steps": 150, "checkpointStep": 100}
@@ -103,7 +103,7 @@ def test_a_stored_status_is_continued_and_the_rest_of_it_is_kept() -> None:
     assert play.status["training"] == {"step": 100, "steps": 150, "loss": "0.013", "checkpointStep": 100}
 
 
-def test_counters_of_a_stored_status_count() -> None:
+def test_counters_of_a_stored_status_are_continued() -> None:
     play = stored(TRAINING)
     play.end_pod("tire-train-2", "crash")
     play.step()

@@ -113,7 +113,7 @@ ONES = {"trainImages": 1, "evalImages": 0, "trainObjects": 1, "evalObjects": 0, 
 COUNTS = "360 images, 4 886 objects, 2 errors, 11 warnings"
 REPORT = f"Report: {NUMBERS[Stage.PREP]['reportURI']}"
 EVENTS: dict[str, tuple[dict[str, Any], str]] = {
-    "as most": (
+    "the usual": (
         FOUND,
         f"{COUNTS} (300 train and 60 eval images, pascalVOC labels). {REPORT}",
     ),
@@ -125,7 +125,7 @@ EVENTS: dict[str, tuple[dict[str, Any], str]] = {
         {**FOUND, "reused": True},
         f"{COUNTS} (300 train and 60 eval images, pascalVOC labels, prepared before). {REPORT}",
     ),
-    "no more than counts": (
+    "only counts": (
         {**FOUND, "format": None, "reportURI": None},
         f"{COUNTS} (300 train and 60 eval images).",
     ),
@@ -138,7 +138,7 @@ EVENTS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("numbers", "message"), EVENTS.values(), ids=EVENTS)
-def test_an_event_tells_of_the_data_set_once(numbers: dict[str, Any], message: str) -> None:
+def test_one_event_describes_the_data_set(numbers: dict[str, Any], message: str) -> None:
     assert prepared(**numbers) == [message]
 
 

@@ -20,7 +20,7 @@ def train_pod(agent: Any, trainer: Any = None, **fields: Any) -> Any:
     return a_pod(Stage.TRAIN, containers={"agent": agent, "trainer": trainer or running()}, **fields)
 
 
-def says(outcome: str, **fields: Any) -> Any:
+def agent_ended(outcome: str, **fields: Any) -> Any:
     return terminated(json.dumps(verdict("train", outcome, **fields)), exit_code=1)
 
 
@@ -32,12 +32,17 @@ def test_every_outcome_has_a_policy() -> None:
     ("pod", "outcome", "reason"),
     [
         pytest.param(None, Outcome.INTERRUPTED, "PodGone", id="no pod is left"),
-        pytest.param(train_pod(says("diverged"), phase="Failed"), Outcome.DIVERGED, "Diverged", id="the agent says"),
         pytest.param(
-            train_pod(says("succeeded"), deletion_at=AT), Outcome.SUCCEEDED, "Completed", id="done before deleted"
+            train_pod(agent_ended("diverged"), phase="Failed"), Outcome.DIVERGED, "Diverged", id="the agent says"
         ),
         pytest.param(
-            train_pod(says("crash"), terminated(reason="OOMKilled", exit_code=0), phase="Failed"),
+            train_pod(agent_ended("succeeded"), deletion_at=AT),
+            Outcome.SUCCEEDED,
+            "Completed",
+            id="done before deleted",
+        ),
+        pytest.param(
+            train_pod(agent_ended("crash"), terminated(reason="OOMKilled", exit_code=0), phase="Failed"),
             Outcome.OUT_OF_MEMORY,
             "OOMKilled",
             id="killed for memory with exit code 0",
@@ -49,7 +54,7 @@ def test_every_outcome_has_a_policy() -> None:
             id="the agent itself was killed for memory",
         ),
         pytest.param(
-            train_pod(says("crash"), phase="Failed", disruption="PreemptionByScheduler"),
+            train_pod(agent_ended("crash"), phase="Failed", disruption="PreemptionByScheduler"),
             Outcome.INTERRUPTED,
             "PreemptionByScheduler",
             id="preempted",
@@ -78,7 +83,10 @@ def test_every_outcome_has_a_policy() -> None:
             id="the node is short of disk",
         ),
         pytest.param(
-            train_pod(says("crash"), phase="Failed", reason="NodeLost"), Outcome.INTERRUPTED, "NodeLost", id="node lost"
+            train_pod(agent_ended("crash"), phase="Failed", reason="NodeLost"),
+            Outcome.INTERRUPTED,
+            "NodeLost",
+            id="node lost",
         ),
         pytest.param(
             train_pod(terminated(exit_code=143), phase="Failed", deletion_at=AT),
@@ -87,7 +95,7 @@ def test_every_outcome_has_a_policy() -> None:
             id="deleted without a verdict",
         ),
         pytest.param(train_pod(running(), gone=True), Outcome.INTERRUPTED, "PodDeleted", id="deleted by force"),
-        pytest.param(train_pod(says("crash"), phase="Failed"), Outcome.CRASH, "Crash", id="crash"),
+        pytest.param(train_pod(agent_ended("crash"), phase="Failed"), Outcome.CRASH, "Crash", id="crash"),
         pytest.param(
             train_pod(terminated("Traceback …", exit_code=1), phase="Failed"),
             Outcome.CRASH,
@@ -96,16 +104,16 @@ def test_every_outcome_has_a_policy() -> None:
         ),
     ],
 )
-def test_judgement(pod: Any, outcome: Outcome, reason: str) -> None:
+def test_every_end_of_a_pod_has_its_outcome_and_reason(pod: Any, outcome: Outcome, reason: str) -> None:
     found = judge(a_job(Stage.TRAIN), pod)
     assert (found.outcome, found.reason.name) == (outcome, reason)
     assert found.message
 
 
-def test_an_interruption_names_who_asked_for_it_and_keeps_what_the_agent_knew() -> None:
-    said = says("interrupted", message="SIGTERM arrived at step 57.", numbers={"checkpointStep": 57})
+def test_an_interruption_names_its_cause_and_keeps_the_numbers_of_the_agent() -> None:
+    agent = agent_ended("interrupted", message="SIGTERM arrived at step 57.", numbers={"checkpointStep": 57})
     pod = train_pod(
-        said, disruption="EvictionByEvictionAPI", disruption_message="Eviction API: evicting", deletion_at=AT
+        agent, disruption="EvictionByEvictionAPI", disruption_message="Eviction API: evicting", deletion_at=AT
     )
     found = judge(a_job(Stage.TRAIN), pod)
     assert (found.reason.name, found.numbers) == ("EvictionByEvictionAPI", {"checkpointStep": 57})
@@ -132,7 +140,7 @@ def test_a_message_without_verdict_is_quoted_without_control_characters() -> Non
         json.dumps(verdict("train", message="x" * 5000)),
     ],
 )
-def test_what_is_no_verdict(text: str) -> None:
+def test_an_invalid_verdict_is_ignored(text: str) -> None:
     assert parse_verdict(text) is None
 
 

@@ -24,7 +24,7 @@ MOUNT = 'FailedMount: MountVolume.SetUp failed for volume "credentials" : secret
         pytest.param(None, 6, "", "PodPending", "has no pod yet", id="no pod"),
         pytest.param(None, 6, QUOTA, "QuotaExceeded", "exceeded quota: team", id="quota"),
         pytest.param(None, 6, "FailedCreate: denied by webhook", "PodRefused", "denied by webhook", id="admission"),
-        pytest.param(a_pod(), 6, "", "PodPending", "waits for the scheduler", id="not looked at"),
+        pytest.param(a_pod(), 6, "", "PodPending", "waits for the scheduler", id="not scheduled yet"),
         pytest.param(
             a_pod(unschedulable="0/1 nodes are available: 1 Insufficient nvidia.com/gpu."),
             6,
@@ -89,5 +89,5 @@ def test_cause(pod: PodView | None, seconds: int, hint: str, reason: str, part: 
         (a_pod(unschedulable="no GPU"), 60, ""),
     ],
 )
-def test_events_are_looked_up_only_where_they_alone_tell(pod: Any, seconds: int, subject: str) -> None:
+def test_events_are_read_only_if_nothing_else_shows_the_cause(pod: Any, seconds: int, subject: str) -> None:
     assert cause_of(a_job(), pod, hints={}, now=after(seconds)).subject_uid == subject

@@ -34,7 +34,7 @@ def test_an_older_version_is_ignored(version: str, kept: bool) -> None:
     assert (cache.pods_of(RUN)[0].phase == "Running") is kept
 
 
-def test_children_of_others_are_not_ours() -> None:
+def test_children_of_other_owners_are_ignored() -> None:
     cache = filled()
     cache.put_job(a_job(attempt=2, owner_uid="somebody else"))
     cache.put_job(a_job(attempt=3, run_uid="an earlier run", owner_uid="an earlier run"))
@@ -45,7 +45,7 @@ def test_children_of_others_are_not_ours() -> None:
     assert [pod.attempt for pod in cache.pods_labelled(RUN)] == [1, 2, 4]
 
 
-def test_the_last_word_of_a_removed_pod_is_kept_while_its_job_is_there() -> None:
+def test_the_last_state_of_a_removed_pod_is_kept_while_its_job_exists() -> None:
     cache = filled()
     cache.drop_pod(a_pod(containers={"agent": terminated("bye")}))
     (pod,) = cache.pods_of(RUN)
@@ -85,14 +85,14 @@ def test_a_new_run_of_the_same_name_inherits_nothing() -> None:
     assert RUN.key not in cache.progress
 
 
-def test_a_listing_forgets_what_it_lacks() -> None:
+def test_a_listing_removes_objects_that_it_lacks() -> None:
     cache = filled()
     cache.start_listing()
     cache.finish_listing(runs=[], jobs=[], pods=[])
     assert (cache.runs, cache.jobs, cache.pods) == ({}, {}, {})
 
 
-def test_a_listing_keeps_what_was_made_while_it_was_read() -> None:
+def test_a_listing_keeps_objects_created_while_it_was_read() -> None:
     """If the cache dropped that Job, it would be started twice."""
     cache = filled()
     cache.start_listing()

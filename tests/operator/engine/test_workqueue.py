@@ -47,7 +47,7 @@ def test_a_key_is_handled_once_however_often_it_was_added() -> None:
     assert seen == ["a", "b"]
 
 
-def test_a_key_is_never_handled_twice_at_once_and_once_more_after_news() -> None:
+def test_a_key_is_never_handled_twice_at_once_but_again_after_a_change() -> None:
     active: list[str] = []
     most: list[int] = []
 

@@ -34,7 +34,7 @@ async def test_a_foreign_job_of_the_same_name_is_left_alone_and_named(world: Wor
     assert (await world.finished())["phase"] == "Succeeded"
 
 
-async def test_a_run_created_again_under_its_name_never_meets_the_old_document(world: World) -> None:
+async def test_a_run_created_again_under_its_name_never_gets_the_old_document(world: World) -> None:
     """A kubelet can serve a deleted immutable ConfigMap to pods of the new run, so its name must not repeat."""
     await world.start_operator()
     names = []

@@ -34,7 +34,7 @@ async def test_a_run_ends_succeeded_with_its_results(world: World) -> None:
     )
 
 
-async def test_every_status_that_is_written_is_one_the_server_keeps_whole(world: World) -> None:
+async def test_the_server_prunes_no_field_of_a_written_status(world: World) -> None:
     seen: list[Object] = []
     world.store.listeners.append(lambda change: seen.append(change.body) if change.plural == "trainingruns" else None)
     await world.start_operator()
@@ -72,7 +72,7 @@ async def test_the_operator_reads_no_secret_and_watches_only_its_own_jobs_and_po
     ],
     ids=["metadata", "metadata by IPv6", "Secret", "image", "tolerations"],
 )
-async def test_a_run_that_policy_forbids_makes_nothing(world: World, fields: Object) -> None:
+async def test_a_run_that_policy_forbids_creates_nothing(world: World, fields: Object) -> None:
     await world.start_operator()
     world.store.create("trainingruns", a_run().spec(**fields).body())
     status = await world.finished()

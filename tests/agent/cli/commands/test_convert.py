@@ -26,7 +26,7 @@ NAMES = ["datasets", "label_map.pbtxt", "report.html", "report.json", SHARD, "tr
 
 
 def written(shell: Shell) -> list[str]:
-    """What lies in ./records."""
+    """Names of the files in ./records."""
     return shell.names("records")
 
 
@@ -65,12 +65,12 @@ def test_keeps_the_layout_of_a_data_set(shell: Shell, contract: Callable[[str, A
     contract("manifest", manifest)
     [folder] = (path.parent for path in (shell.root / "records" / "datasets").glob("*/MANIFEST.json"))
     for entry in manifest["objects"]:
-        home = shell.root / "records" if entry["key"].startswith("datasets/") else folder
-        data = (home / entry["key"]).read_bytes()
+        base = shell.root / "records" if entry["key"].startswith("datasets/") else folder
+        data = (base / entry["key"]).read_bytes()
         assert (len(data), hashlib.sha256(data).hexdigest()) == (entry["size"], entry["sha256"])
 
 
-def test_says_what_to_write_into_a_pipeline_config(shell: Shell) -> None:
+def test_prints_what_to_write_into_a_pipeline_config(shell: Shell) -> None:
     shell.add("test/e0", jpeg(seed=9))
     ended = shell.run(*CONVERT, "--eval", "test")
     out = (shell.root / "records").resolve()
@@ -91,13 +91,13 @@ In pipeline.config of the Object Detection API:
     )
 
 
-def test_records_take_their_space_once(shell: Shell) -> None:
+def test_records_are_hard_links_to_the_data_set(shell: Shell) -> None:
     shell.run(*CONVERT)
     shard = shell.root / "records" / "train-00000-of-00001.tfrecord"
     assert shard.stat().st_nlink == 2
 
 
-def test_without_links_they_are_copied(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_hard_links_records_are_copied(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: Any, **__: Any) -> None:
         raise OSError(errno.EPERM, "Operation not permitted")
 
@@ -108,7 +108,7 @@ def test_without_links_they_are_copied(shell: Shell, monkeypatch: pytest.MonkeyP
     assert (shard.stat().st_nlink, count(shard.read_bytes())) == (1, 3)
 
 
-def test_a_second_time_brings_the_same_folder_up_to_date(shell: Shell) -> None:
+def test_converting_again_updates_the_folder(shell: Shell) -> None:
     shell.run(*CONVERT)
     before = manifest_of(shell)
     assert shell.run(*CONVERT).code == 0
@@ -119,7 +119,7 @@ def test_a_second_time_brings_the_same_folder_up_to_date(shell: Shell) -> None:
     assert count((shell.root / "records" / SHARD).read_bytes()) == 4
 
 
-def test_names_of_before_go_when_they_stand_for_nothing_any_more(shell: Shell) -> None:
+def test_files_of_the_previous_conversion_that_are_not_made_again_are_removed(shell: Shell) -> None:
     shell.add("test/e0", jpeg(seed=9))
     shell.run(*CONVERT, "--eval", "test")
     shell.run(*CONVERT)
@@ -144,13 +144,15 @@ def test_refused_data_leaves_no_records_and_a_report(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize(("limit", "code"), [("never", 0), ("warning", 1), ("error", 1)])
-def test_records_with_allowed_errors_are_a_success_unless_told_otherwise(shell: Shell, limit: str, code: int) -> None:
+def test_records_with_allowed_errors_are_a_success_unless_fail_on_forbids_them(
+    shell: Shell, limit: str, code: int
+) -> None:
     shell.add("images/t9", b"")
     assert shell.run(*CONVERT, "--max-bad-files", "1", "--fail-on", limit).code == code
     assert written(shell) == NAMES
 
 
-def test_scratch_goes_also_when_interrupted(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scratch_is_removed_even_when_interrupted(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(request: PrepareRequest) -> None:
         (request.scratch / "large").write_bytes(b"x")
         os.kill(os.getpid(), signal.SIGINT)
@@ -166,7 +168,7 @@ def test_scratch_goes_also_when_interrupted(shell: Shell, monkeypatch: pytest.Mo
     assert written(shell) == NAMES
 
 
-def test_json_on_standard_output_is_alone_there(shell: Shell) -> None:
+def test_standard_output_holds_only_the_json(shell: Shell) -> None:
     ended = shell.run(*CONVERT, "--json", "-")
     assert json.loads(ended.out)["errors"] == 0
     assert "Written to records:" in ended.err

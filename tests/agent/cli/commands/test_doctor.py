@@ -38,13 +38,13 @@ No findings.
 """
 
 
-def test_clean_data_is_said_to_be_clean(shell: Shell) -> None:
+def test_clean_data_has_no_findings(shell: Shell) -> None:
     ended = shell.run("doctor", "images")
     assert (ended.code, ended.out, ended.err) == (0, CLEAN, "")
     assert shell.names() == ["images"]
 
 
-def test_what_is_wrong_is_said_by_kind_with_examples(shell: Shell) -> None:
+def test_findings_are_printed_by_code_with_examples(shell: Shell) -> None:
     for index in range(5):
         shell.add(f"images/swapped{index}", jpeg(seed=10 + index), SWAPPED)
     shell.add("images/cut", jpeg(seed=20)[:-30])
@@ -71,7 +71,7 @@ def report_of(shell: Shell, *words: str) -> Any:
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_findings_are_those_of_preparation_in_every_format(
+def test_doctor_finds_what_preparation_finds_in_every_format(
     shell: Shell, prep: Preparation, contract: Callable[[str, Any], None], name: str
 ) -> None:
     written = SETS[name][1]()
@@ -89,7 +89,7 @@ def test_findings_are_those_of_preparation_in_every_format(
     assert {**found, "digest": ""} == {**prep.document("report.json"), "digest": ""}
 
 
-def test_findings_of_refused_data_are_those_of_preparation_too(shell: Shell, prep: Preparation) -> None:
+def test_doctor_finds_what_preparation_finds_in_refused_data(shell: Shell, prep: Preparation) -> None:
     for index, xml in enumerate((SWAPPED, OUTSIDE, INFO, voc([labelled("Tire")]), b"<annotation>", voc([]))):
         shell.add(f"train/{index}", jpeg(seed=index), xml)
         prep.add(str(index), jpeg(seed=index), xml)
@@ -112,13 +112,15 @@ SEVERITIES: dict[str, tuple[bytes, tuple[int, int, int]]] = {
 
 @pytest.mark.parametrize("allowed", ["0", "50%"])
 @pytest.mark.parametrize(("xml", "codes"), SEVERITIES.values(), ids=SEVERITIES)
-def test_the_exit_code_is_by_severity(shell: Shell, xml: bytes, codes: tuple[int, int, int], allowed: str) -> None:
+def test_the_exit_code_follows_the_severity(
+    shell: Shell, xml: bytes, codes: tuple[int, int, int], allowed: str
+) -> None:
     shell.add("images/t9", jpeg(seed=9), xml)
     words = ("doctor", "images", "--classes", "tire", "--max-bad-files", allowed, "--fail-on")
     assert tuple(shell.run(*words, limit).code for limit in ("error", "warning", "never")) == codes
 
 
-def test_too_many_bad_files_are_said_in_the_words_of_the_command_line(shell: Shell) -> None:
+def test_too_many_bad_files_are_reported_with_command_line_options(shell: Shell) -> None:
     shell.add("images/t9", b"")
     ended = shell.run("doctor", "images")
     assert ended.code == 1
@@ -130,7 +132,7 @@ def test_too_many_bad_files_are_said_in_the_words_of_the_command_line(shell: She
     )
 
 
-def test_without_evaluation_data_nothing_is_said_of_it(shell: Shell) -> None:
+def test_without_evaluation_data_the_report_has_no_eval_split(shell: Shell) -> None:
     found = report_of(shell, "images")
     assert set(found["splits"]) == {"train"}
     assert found["counts"] == {}
@@ -146,7 +148,7 @@ def test_a_fraction_is_kept_for_evaluation(shell: Shell) -> None:
     assert 1 <= found[0]["eval"]["images"] <= 25
 
 
-def test_lists_of_a_voc_tree_part_one_folder(shell: Shell) -> None:
+def test_image_sets_of_a_voc_tree_divide_one_folder(shell: Shell) -> None:
     for index in range(3):
         shell.write(f"voc/JPEGImages/{index}.jpg", jpeg(seed=index))
         shell.write(f"voc/Annotations/{index}.xml", voc([labelled("tire" if index < 2 else "hub")]))
@@ -157,7 +159,7 @@ def test_lists_of_a_voc_tree_part_one_folder(shell: Shell) -> None:
     assert report_of(shell, "voc", "--image-set", "val")["classes"] == ["tire"]
 
 
-def test_names_found_in_the_labels_are_taken_and_told(shell: Shell) -> None:
+def test_without_classes_the_names_in_the_labels_are_used_and_printed(shell: Shell) -> None:
     shell.add("images/t9", jpeg(seed=9), voc([labelled("winter hub"), labelled("Tire")]))
     shell.add("images/bad", b"", b"<annotation>")
     ended = shell.run("doctor", "images", "--max-bad-files", "1", "--json", "-")
@@ -174,7 +176,7 @@ def test_names_are_found_in_every_format(shell: Shell, name: str) -> None:
     assert found["counts"] == {}
 
 
-def test_a_list_of_classes_in_a_file_is_as_good(shell: Shell) -> None:
+def test_classes_can_be_read_from_a_file(shell: Shell) -> None:
     shell.write("names.txt", "\ufeffhub\n\n tire \n".encode())
     shell.add("images/t9", jpeg(seed=9), voc([labelled("hub")]))
     assert report_of(shell, "images", "--classes-file", "names.txt")["classes"] == ["hub", "tire"]
@@ -183,7 +185,7 @@ def test_a_list_of_classes_in_a_file_is_as_good(shell: Shell) -> None:
 YOLO = ("doctor", "yolo", "--format", "yolo")
 
 
-def test_numbers_as_labels_need_the_names(shell: Shell) -> None:
+def test_numeric_labels_need_class_names(shell: Shell) -> None:
     shell.write("yolo/a.jpg", jpeg())
     shell.write("yolo/a.txt", b"1 0.5 0.5 0.2 0.2\n")
     ended = shell.run(*YOLO)
@@ -200,7 +202,7 @@ def test_numbers_as_labels_need_the_names(shell: Shell) -> None:
     assert "classes.txt and data.yaml differ" in shell.run(*YOLO).err
 
 
-def test_what_was_not_looked_at_is_a_warning(shell: Shell) -> None:
+def test_ignored_paths_are_warnings(shell: Shell) -> None:
     (shell.root / "images" / "t9.jpg").symlink_to(shell.root / "elsewhere.jpg")
     Path(os.fsdecode(os.fsencode(shell.root) + b"/images/caf\xe9.jpg")).write_bytes(b"x")
     ended = shell.run("doctor", "images", "--fail-on", "warning")
@@ -212,7 +214,7 @@ def test_what_was_not_looked_at_is_a_warning(shell: Shell) -> None:
     assert shell.run("doctor", "images").code == 0
 
 
-def test_no_name_drives_the_terminal(shell: Shell) -> None:
+def test_no_file_name_sends_control_characters_to_the_terminal(shell: Shell) -> None:
     shell.add("images/\x1b[31mred\n", jpeg(seed=9), OUTSIDE)
     ended = shell.run("doctor", "images")
     assert "    \ufffd[31mred .xml object 1: " in ended.out
@@ -224,8 +226,8 @@ def test_names_found_in_the_labels_can_be_pasted_into_a_shell(shell: Shell) -> N
     label = {"label": name, "points": [[1, 1], [90, 90]], "shape_type": "rectangle"}
     shell.write("named/a.jpg", jpeg())
     shell.write("named/a.json", json.dumps({"shapes": [label], "imagePath": "a.jpg"}).encode())
-    told = next(line for line in shell.run("doctor", "named").out.splitlines() if "--classes given" in line)
-    assert shlex.split(told.partition("--classes ")[2].partition("--classes ")[2]) == ["it's\ufffd[31m $(id)"]
+    printed = next(line for line in shell.run("doctor", "named").out.splitlines() if "--classes given" in line)
+    assert shlex.split(printed.partition("--classes ")[2].partition("--classes ")[2]) == ["it's\ufffd[31m $(id)"]
 
 
 def test_json_goes_to_a_file_or_to_standard_output(shell: Shell, contract: Callable[[str, Any], None]) -> None:
@@ -255,7 +257,9 @@ def test_without_a_report_it_says_so(shell: Shell) -> None:
     assert shell.names() == ["data", "images"]
 
 
-def test_a_text_of_another_encoding_is_printed_all_the_same(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_that_the_output_cannot_encode_is_printed_with_replacements(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shell.add("images/größe", jpeg(seed=9), OUTSIDE)
     with (shell.root / "out.txt").open("w", encoding="ascii") as stream:
         monkeypatch.setattr("sys.stdout", stream)
@@ -278,7 +282,7 @@ def test_no_space_is_needed_for_records(shell: Shell, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_being_interrupted_is_one_line(shell: Shell, monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
+def test_an_interruption_prints_one_line(shell: Shell, monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
     def interrupted(request: PrepareRequest) -> None:
         os.kill(os.getpid(), number)
         raise_if_stopped(request.stop)
@@ -292,11 +296,11 @@ def test_being_interrupted_is_one_line(shell: Shell, monkeypatch: pytest.MonkeyP
 
 
 def test_being_interrupted_twice_ends_at_once(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    def deaf(_: PrepareRequest) -> None:
+    def ignore_the_signal(_: PrepareRequest) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
         raise AssertionError("went on")
 
-    monkeypatch.setattr(preparation, "prepare", deaf)
+    monkeypatch.setattr(preparation, "prepare", ignore_the_signal)
     ended = shell.run("doctor", "images")
     assert (ended.code, ended.err) == (130, "trainingrun: stopped\n")

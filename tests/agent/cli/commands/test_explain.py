@@ -33,13 +33,13 @@ def test_a_kill_for_memory_is_explained(shell: Shell) -> None:
 
 
 def test_a_reason_of_the_operator_is_explained_too(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = {"name": "NodeOnFire", "raisedBy": "operator", "outcome": "ended", "meaning": "The node burns."}
-    entry |= {"message": "<message>", "hint": "Call 112."}
+    entry = {"name": "NodeOverheated", "raisedBy": "operator", "outcome": "ended", "meaning": "The node is too hot."}
+    entry |= {"message": "<message>", "hint": "Cool it."}
     monkeypatch.setattr(reasons, "_of_operator", lambda: (entry,))
-    assert shell.run("explain", "nodeonfire").out == (
-        "NodeOnFire\n\n**Operator: a pod ended.** The node burns.\n\n**What to do.** Call 112.\n"
+    assert shell.run("explain", "nodeoverheated").out == (
+        "NodeOverheated\n\n**Operator: a pod ended.** The node is too hot.\n\n**What to do.** Cool it.\n"
     )
-    assert "  NodeOnFire" in shell.run("explain").out
+    assert "  NodeOverheated" in shell.run("explain").out
 
 
 def test_a_name_that_is_both_is_explained_twice(shell: Shell) -> None:

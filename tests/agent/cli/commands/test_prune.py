@@ -32,7 +32,7 @@ CANARY_SECRET = "canary/Secret+0123456789abcdefghijklmnop"
 
 
 class Tomorrow(Clock):
-    """A day ahead of storage."""
+    """A clock that is a day ahead of the storage server."""
 
     def now(self) -> datetime:
         return super().now() + timedelta(days=1)
@@ -40,13 +40,13 @@ class Tomorrow(Clock):
 
 @dataclass
 class Team:
-    """A storage with data sets that were made by preparing, and runs that point to them."""
+    """A bucket with prepared data sets, and runs that refer to them."""
 
     store: ObjectStore
     prep: Preparation
 
     def prepared(self, *images: str, run: str | None = None) -> str:
-        """Prepare these images; a run may point to the result. Returns the digest."""
+        """Prepare these images, for a run if it is named; returns the digest."""
         for info in list(self.store.list("train/")):
             self.store.delete(info.key)
         for name in images:
@@ -64,7 +64,7 @@ class Team:
         return made.digest
 
     def refused(self) -> str:
-        """Prepare what cannot be trained on."""
+        """Prepare data that is refused; returns the digest of its report."""
         self.store.put("train/bad.jpg", b"")
         self.store.put("train/bad.xml", voc())
         with suppress(UserError):
@@ -88,7 +88,7 @@ def team(prep: Preparation) -> Callable[[ObjectStore], Team]:
 
 @pytest.fixture
 def local(shell: Shell, team: Callable[[ObjectStore], Team]) -> Team:
-    """In ./bucket."""
+    """A team whose bucket is the folder ./bucket."""
     (shell.root / "bucket").mkdir()
     return team(FolderStore(shell.root / "bucket"))
 
@@ -205,7 +205,7 @@ def test_nothing_is_deleted_while_something_cannot_be_read(
     assert local.keys == before
 
 
-def test_a_result_that_points_elsewhere_ends_it(shell: Shell, local: Team) -> None:
+def test_a_result_that_refers_to_no_data_set_stops_prune(shell: Shell, local: Team) -> None:
     epoch = epochs.claim(local.store, RunKeys("ml/runs/vision/tire"), "pod-1")
     results.write_result(
         local.store,
@@ -221,7 +221,7 @@ def test_a_result_that_points_elsewhere_ends_it(shell: Shell, local: Team) -> No
     assert "bucket/ml/runs/vision/tire/prepared.json points to 'x/y', which is not a data set" in ended.err
 
 
-def test_what_it_does_not_know_stays(shell: Shell, local: Team) -> None:
+def test_unknown_objects_stay(shell: Shell, local: Team) -> None:
     for key in ("datasets/notes.txt", "datasets/old/x", "datasets/failed/x", "datasets/latest/x.txt", "other"):
         local.store.put(f"ml/{key}", b"x")
     local.store.put("ml/datasets/latest/broken.json", b"{")
@@ -242,7 +242,7 @@ AWS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_P
 def no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in AWS:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(redaction, "_values", set())  # what is registered here must not mask words of other tests
+    monkeypatch.setattr(redaction, "_values", set())  # secrets of this test must not be masked in others
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
@@ -278,7 +278,7 @@ def test_works_on_a_bucket(
     ],
     ids=["nobody answers", "no address"],
 )
-def test_a_bucket_that_does_not_answer_is_told(
+def test_a_bucket_that_does_not_answer_is_reported(
     shell: Shell, no_credentials: None, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], message: str
 ) -> None:
     monkeypatch.setenv(AWS[0], "test")
@@ -290,7 +290,7 @@ def test_a_bucket_that_does_not_answer_is_told(
     assert CANARY_SECRET not in ended.err
 
 
-def test_without_credentials_it_says_where_they_are_looked_for(shell: Shell, no_credentials: None) -> None:
+def test_without_credentials_the_error_names_the_variables(shell: Shell, no_credentials: None) -> None:
     ended = shell.run("prune", "--bucket", "detectors")
     assert (ended.code, ended.out) == (2, "")
     assert "no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE" in ended.err

@@ -1,4 +1,4 @@
-"""Boxes and sizes: repaired or dropped with a finding, or the file refused."""
+"""Boxes and sizes: repaired or dropped with a finding, or the file is refused."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_rotation_follows_the_labels(
     [((120, 160), "SizeTransposed"), ((320, 240), "SizeMismatch"), ((159, 120), "SizeMismatch")],
     ids=["transposed", "twice", "one pixel off"],
 )
-def test_sizes_that_fit_no_way_are_refused(labelled: tuple[int, int], code: str) -> None:
+def test_sizes_that_fit_in_neither_orientation_are_refused(labelled: tuple[int, int], code: str) -> None:
     with pytest.raises(UnusableError) as caught:
         box_repair.rotates(header((160, 120), 1), Annotation("", *labelled, ()))
     assert caught.value.code == code

@@ -48,7 +48,7 @@ def test_transparency_becomes_white() -> None:
 
 
 @pytest.mark.parametrize(("data", "code"), BAD.values(), ids=BAD)
-def test_what_cannot_be_decoded_is_named(data: bytes, code: str) -> None:
+def test_an_image_that_cannot_be_decoded_gives_its_finding(data: bytes, code: str) -> None:
     with pytest.raises(UnusableError) as caught:
         render(data)
     assert caught.value.code == code
@@ -63,7 +63,7 @@ def test_long_images_are_scaled_down(kind: str) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(2, 9))
-def test_rotation_is_what_pillow_shows(orientation: int) -> None:
+def test_every_exif_rotation_is_applied(orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     upright = Image.new("RGB", (80, 40))
@@ -78,13 +78,13 @@ def test_rotation_is_what_pillow_shows(orientation: int) -> None:
         assert image.size == ((40, 80) if orientation >= 5 else (80, 40))
 
 
-def test_a_jpeg_without_its_end_is_found_whatever_the_decoder_makes_of_it() -> None:
+def test_a_jpeg_without_its_end_is_found_even_if_the_decoder_accepts_it() -> None:
     for seed in range(100):
         with pytest.raises(UnusableError, match="ImageTruncated"):
             render(jpeg(seed=seed)[:-2])
 
 
-def look(data: bytes) -> int:
+def fingerprint(data: bytes) -> int:
     return int.from_bytes(render(data).look, "big")
 
 
@@ -97,11 +97,13 @@ ALIKE: dict[str, Callable[[Image.Image], bytes]] = {
 
 
 @pytest.mark.parametrize("change", ALIKE.values(), ids=ALIKE)
-def test_copies_look_alike_and_others_do_not(change: Callable[[Image.Image], bytes]) -> None:
-    copies = [(look(change(picture(seed=seed))) ^ look(jpeg(seed=seed))).bit_count() for seed in range(20)]
-    others = [(look(jpeg(seed=seed)) ^ look(jpeg(seed=seed + 1))).bit_count() for seed in range(20)]
+def test_only_copies_have_similar_fingerprints(change: Callable[[Image.Image], bytes]) -> None:
+    copies = [
+        (fingerprint(change(picture(seed=seed))) ^ fingerprint(jpeg(seed=seed))).bit_count() for seed in range(20)
+    ]
+    others = [(fingerprint(jpeg(seed=seed)) ^ fingerprint(jpeg(seed=seed + 1))).bit_count() for seed in range(20)]
     assert max(copies) <= MAX_DISTANCE < min(others)
 
 
-def test_flat_images_look_like_nothing() -> None:
+def test_flat_images_have_no_fingerprint() -> None:
     assert render(encoded(Image.new("RGB", (160, 120), "gray"))).look == b""

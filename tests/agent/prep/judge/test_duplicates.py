@@ -1,4 +1,4 @@
-"""Duplicate images: each is reported once, wherever it is, and kept."""
+"""Duplicate images: each is reported once, whichever split it is in, and kept."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ CASES: dict[str, tuple[Callable[[Preparation], object], list[tuple[str, str, str
         lambda prep: prep.add("a", jpeg(seed="x"), OTHER),
         [("DuplicateContradicts", "train", "x.jpg")],
     ),
-    "on both sides": (
+    "in both splits": (
         lambda prep: prep.add("y", jpeg(seed="x"), split="eval"),
         [("DuplicateAcrossSplits", "eval", "y.jpg")],
     ),
-    "nearly, on both sides": (
+    "near duplicate in both splits": (
         lambda prep: prep.add("y", ALIKE, split="eval"),
         [("NearDuplicateAcrossSplits", "eval", "y.jpg")],
     ),
-    "nearly, on one side": (lambda prep: prep.add("y", ALIKE), []),
+    "near duplicate in one split": (lambda prep: prep.add("y", ALIKE), []),
     "a bad file does not count": (
         lambda prep: (prep.add("y", jpeg(seed="x"), voc([labelled("zebra")])), setattr(prep, "max_bad_files", "1")),
         [("UnknownClass", "train", "y.xml")],
@@ -49,7 +49,7 @@ def test_duplicates(
     assert [(item["code"], item["split"], item["file"]) for item in report["findings"]] == expected
 
 
-def test_what_a_duplicate_is_of_is_said(prep: Preparation) -> None:
+def test_a_duplicate_names_the_other_image(prep: Preparation) -> None:
     prep.add("x", jpeg(seed="x"))
     prep.add("y", jpeg(seed="x"), OTHER, split="eval")
     prep.run()
@@ -59,7 +59,7 @@ def test_what_a_duplicate_is_of_is_said(prep: Preparation) -> None:
     assert finding["severity"] == "warning"
 
 
-def test_flat_images_are_no_look_alikes(prep: Preparation) -> None:
+def test_flat_images_are_no_near_duplicates(prep: Preparation) -> None:
     for number in range(3):
         for split in ("train", "eval"):
             flat = encoded(picture(seed=f"{split}{number}").point(lambda value: 120 + value // 64))

@@ -60,7 +60,9 @@ MENDED = {
 
 
 @pytest.mark.parametrize(("image", "xml", "counts"), MENDED.values(), ids=MENDED)
-def test_what_can_be_mended_costs_no_file(prep: Preparation, image: bytes, xml: bytes, counts: dict[str, int]) -> None:
+def test_files_with_repairable_defects_are_kept(
+    prep: Preparation, image: bytes, xml: bytes, counts: dict[str, int]
+) -> None:
     prep.add("odd", image, xml)
     assert prep.run().train_images == 4
     assert prep.codes() == counts
@@ -181,7 +183,7 @@ def test_counts_are_complete_when_findings_are_cut(prep: Preparation) -> None:
 
 @pytest.mark.parametrize("file", ["t1.jpg", "t1.xml"])
 @pytest.mark.parametrize("change", ["deleted", "shorter", "longer", "replaced by as many bytes"])
-def test_files_that_change_under_our_hands_spoil_the_data_set(
+def test_files_that_change_during_preparation_make_the_data_set_unusable(
     prep: Preparation, monkeypatch: pytest.MonkeyPatch, change: str, file: str
 ) -> None:
     get = prep.memory.get
@@ -203,7 +205,7 @@ def test_files_that_change_under_our_hands_spoil_the_data_set(
     assert f"{file}: ObjectChanged" in caught.value.message
 
 
-def test_the_cause_is_told_even_when_the_report_cannot_be_written(
+def test_the_cause_is_reported_even_when_the_report_cannot_be_written(
     prep: Preparation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put = prep.memory.put
@@ -230,7 +232,7 @@ def test_max_bad_files_is_a_count_or_a_percentage(limit: str, files: int, allowe
 
 
 @pytest.mark.parametrize(("boxes", "codes"), [(20, {}), (21, {"ClassImbalance": 1})])
-def test_a_class_with_far_fewer_boxes_is_told(prep: Preparation, boxes: int, codes: dict[str, int]) -> None:
+def test_a_class_with_far_fewer_boxes_is_reported(prep: Preparation, boxes: int, codes: dict[str, int]) -> None:
     prep.classes = ("tire", "hub")
     many = [labelled(box=(10, 10 + number, 60, 40 + number)) for number in range(boxes - 2)]
     prep.add("t0", xml=voc([*many, labelled("hub")]))

@@ -1,4 +1,4 @@
-"""The table of findings: each entry is made by the example that its documentation shows, not by the corrected one."""
+"""The table of findings: its example causes each finding, and the corrected example does not."""
 
 from __future__ import annotations
 
@@ -133,12 +133,12 @@ EXIF[0x0112] = 3
 DESCRIBED["OrientationAmbiguous"] = (image(encoded(picture(seed="tire"), exif=EXIF)), image(TIRE))
 ELSEWHERE = {
     "ImageCrashesDecoder": "sharding/test_workers.py",  # needs a worker process to die
-    "ObjectChanged": "judge/test_policy.py",  # needs a store that changes meanwhile
+    "ObjectChanged": "judge/test_policy.py",  # needs an object that changes during preparation
 }
 
 
 def files_of(example: Example, content: str) -> Files:
-    """The files that an example shows, beside tire.jpg of 160 x 120 pixels."""
+    """The files of an example, plus tire.jpg of 160 x 120 pixels."""
     if example.file == FILES:
         return {name: voc() if PurePosixPath(name).suffix == ".xml" else jpeg(seed=name) for name in content.split()}
     return {"tire.jpg": TIRE, example.file: content.encode()}
@@ -156,13 +156,13 @@ def codes(scratch: Path, files: Files) -> set[str]:
     )
     if not any(name.startswith("eval/") for name in files):
         prep.eval = None
-    with suppress(UserError):  # the report is written all the same
+    with suppress(UserError):  # the report is written nevertheless
         prep.run()
     return set(prep.codes())
 
 
 @pytest.mark.parametrize("code", sorted(KINDS.keys() - ELSEWHERE.keys()))
-def test_the_example_gives_the_finding_and_the_mended_one_does_not(tmp_path: Path, code: str) -> None:
+def test_the_example_gives_the_finding_and_the_corrected_one_does_not(tmp_path: Path, code: str) -> None:
     example = KINDS[code].example
     bad, good = (files_of(example, example.bad), files_of(example, example.good)) if example.file else DESCRIBED[code]
     assert code in codes(tmp_path / "bad", bad)
@@ -170,7 +170,7 @@ def test_the_example_gives_the_finding_and_the_mended_one_does_not(tmp_path: Pat
 
 
 SIDE_EFFECTS = {"ImageTooLarge": {"ImagesMuchLarger"}}
-"""What is found in a mended example."""
+"""By code, the findings that its corrected example causes."""
 
 
 @pytest.mark.parametrize(("code", "file"), ELSEWHERE.items())
@@ -178,7 +178,7 @@ def test_findings_that_need_more_than_files_have_tests_of_their_own(code: str, f
     assert code in (Path(__file__).parents[1] / file).read_text()
 
 
-def test_no_code_is_written_anywhere_but_in_the_table() -> None:
+def test_code_literals_are_only_in_the_table() -> None:
     literal = re.compile("[\"'](" + "|".join(KINDS) + ")[\"']")
     modules = [path for path in PACKAGE.rglob("*.py") if not path.is_relative_to(PACKAGE / "prep" / "model" / "codes")]
     found = {
@@ -190,7 +190,7 @@ def test_no_code_is_written_anywhere_but_in_the_table() -> None:
     assert found == set()
 
 
-def test_no_kind_is_made_anywhere_but_in_the_table() -> None:
+def test_finding_kinds_are_made_only_in_the_table() -> None:
     made = {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py") if "FindingKind(\n" in path.read_text()}
     assert {Path(path).parent.as_posix() for path in made} == {"prep/model/codes"}
     assert sorted(kind.code for kinds in GROUPS.values() for kind in kinds) == sorted(KINDS)
@@ -232,7 +232,7 @@ CLIPPED = Finding(KINDS["BoxClipped"], "a.xml", {"name": "tire", "corners": (-1.
 
 
 def test_a_finding_survives_a_pipe_and_a_file() -> None:
-    assert pickle.loads(pickle.dumps(CLIPPED)) == CLIPPED  # noqa: S301 - our own
+    assert pickle.loads(pickle.dumps(CLIPPED)) == CLIPPED  # noqa: S301 - pickled here
     assert pickle.loads(pickle.dumps(CLIPPED)).kind is CLIPPED.kind  # noqa: S301
     assert Finding.from_json(json.loads(json.dumps(CLIPPED.to_json()))) == CLIPPED
     problem = UnusableError(KINDS["BoxColumns"], count=5, index=3)
@@ -262,7 +262,7 @@ def test_a_stored_finding_that_cannot_be_described_is_refused(change: Callable[[
 
 
 class Shorter(MemoryStore):
-    """Returns less than was listed, whatever the ETag."""
+    """A store that returns fewer bytes than it listed, whatever the ETag."""
 
     def get(self, key: str, *, max_bytes: int, etag: str = "") -> bytes:
         return b"12"

@@ -1,4 +1,4 @@
-"""Records, framing and label map against bytes that TensorFlow 1.14 wrote."""
+"""Records, framing and label map, compared with bytes that TensorFlow 1.14 wrote."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FRAMES = {
 
 
 @pytest.mark.parametrize(("data", "expected"), FRAMES.values(), ids=FRAMES)
-def test_frames_are_tensorflows(data: bytes, expected: str) -> None:
+def test_frames_equal_those_of_tensorflow(data: bytes, expected: str) -> None:
     assert frame(data).hex() == expected
 
 
@@ -32,13 +32,13 @@ FEATURES = {
 
 
 @pytest.mark.parametrize(("made", "expected"), FEATURES.values(), ids=FEATURES)
-def test_features_are_tensorflows(made: Feature, expected: str) -> None:
+def test_features_equal_those_of_tensorflow(made: Feature, expected: str) -> None:
     entry = "0a00" + field("12", expected)
     assert encode({"": made}).hex() == field("0a", field("0a", entry))
 
 
 def field(tag: str, payload: str) -> str:
-    """A length-delimited field of less than 16 KiB; all in hex."""
+    """A length-delimited protocol buffer field of less than 16 KiB, in hex."""
     size = len(payload) // 2
     return tag + (f"{size:02x}" if size < 0x80 else f"{size & 0x7F | 0x80:02x}{size >> 7:02x}") + payload
 

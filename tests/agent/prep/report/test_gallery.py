@@ -16,7 +16,7 @@ from voc_data import encoded, jpeg, labelled, picture, voc
 
 @pytest.fixture
 def wanted(monkeypatch: pytest.MonkeyPatch) -> list[Wanted]:
-    """What was drawn."""
+    """Collects the pictures that preparation draws."""
     found: list[Wanted] = []
     lock = threading.Lock()
     draw = module.draw
@@ -45,7 +45,7 @@ def test_a_finding_is_shown_with_its_box_marked(prep: Preparation, wanted: list[
     assert [box.label for box in one.boxes] == ["tire", "tire"]
 
 
-def test_what_cannot_be_trained_is_shown_as_far_as_it_can(prep: Preparation, wanted: list[Wanted]) -> None:
+def test_unusable_files_are_shown_as_far_as_possible(prep: Preparation, wanted: list[Wanted]) -> None:
     prep.max_bad_files = "100%"
     prep.add("unlabelled")
     del prep.memory.objects["train/unlabelled.xml"]
@@ -74,7 +74,7 @@ def test_a_turned_image_is_shown_as_it_was_labelled(prep: Preparation, wanted: l
     assert one.boxes[0].corners == pytest.approx((0.1, 0.1, 0.5, 0.5))
 
 
-def test_examples_are_the_first_and_bounded(prep: Preparation, wanted: list[Wanted]) -> None:
+def test_only_the_first_examples_are_shown(prep: Preparation, wanted: list[Wanted]) -> None:
     for number in range(20):
         prep.add(f"b{number:02d}", xml=voc([labelled(box=(-5, 1, 50, 60))]))
     prep.run()
@@ -84,7 +84,7 @@ def test_examples_are_the_first_and_bounded(prep: Preparation, wanted: list[Want
     assert len(in_group(wanted, "class:tire")) == module.PER_CLASS
 
 
-def test_an_image_that_is_gone_by_then_is_left_blank(
+def test_an_image_that_changed_meanwhile_is_left_blank(
     prep: Preparation, wanted: list[Wanted], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     get, seen = prep.memory.get, set[str]()

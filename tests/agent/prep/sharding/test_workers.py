@@ -1,4 +1,4 @@
-"""Worker processes: the same data set as without them, also when one dies."""
+"""Worker processes: the same data set as without them, even when one dies."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def with_workers(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     monkeypatch.setattr("trainingrun_agent.prep.build.workers_for", lambda _: count)
 
 
-def test_workers_give_what_one_process_gives(prep: Preparation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_make_the_same_data_set_as_one_process(prep: Preparation, monkeypatch: pytest.MonkeyPatch) -> None:
     alone = prep.run()
     objects = dict(prep.memory.objects)
     for key in [key for key in objects if key.startswith("ml/")]:
@@ -47,21 +47,21 @@ def test_workers_give_what_one_process_gives(prep: Preparation, monkeypatch: pyt
     together = prep.run()
     assert together.digest == alone.digest
     changed = {key for key, data in prep.memory.objects.items() if objects.get(key) != data}
-    assert {key.rpartition("/")[2] for key in changed} <= {"MANIFEST.json"}  # the time in it
+    assert {key.rpartition("/")[2] for key in changed} <= {"MANIFEST.json"}  # it holds the time
     assert list(prep.scratch.iterdir()) == []
 
 
 DEADLY = b"deadly"
 
 
-class MortalWorker(WorkerProcess):
-    """A worker process that dies when it is given an image with a mark."""
+class DyingWorker(WorkerProcess):
+    """A worker process that dies when it is given an image with the mark DEADLY."""
 
     def open(self, job: ShardJob) -> RemoteShard:
         shard = super().open(job)
         begin = shard.begin
 
-        def begin_mortal(previous_shards: Mapping[int, Path]) -> RemoteWriter:
+        def begin_dying(previous_shards: Mapping[int, Path]) -> RemoteWriter:
             writer = begin(previous_shards)
             feed = writer.feed
 
@@ -74,13 +74,15 @@ class MortalWorker(WorkerProcess):
             vars(writer)["feed"] = feed_or_die
             return writer
 
-        vars(shard)["begin"] = begin_mortal
+        vars(shard)["begin"] = begin_dying
         return shard
 
 
-def test_an_image_that_kills_its_worker_costs_that_image(prep: Preparation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_that_kills_its_worker_costs_only_that_image(
+    prep: Preparation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with_workers(monkeypatch, 1)
-    monkeypatch.setattr(pool, "WorkerProcess", MortalWorker)
+    monkeypatch.setattr(pool, "WorkerProcess", DyingWorker)
     prep.add("image 7", jpeg(seed="deadly") + DEADLY)
     made = prep.run()
     assert made.train_images == 3 + 40 - 1
@@ -89,7 +91,7 @@ def test_an_image_that_kills_its_worker_costs_that_image(prep: Preparation, monk
     assert prep.progress.snapshot()["phase"] == "writing"
 
 
-def test_workers_that_cannot_live_end_the_preparation(prep: Preparation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_that_always_die_end_the_preparation(prep: Preparation, monkeypatch: pytest.MonkeyPatch) -> None:
     with_workers(monkeypatch, 1)
     monkeypatch.setattr(worker_process.sys, "executable", "/bin/false")
     with pytest.raises(RuntimeError, match="workers died 20 times at shard train-00000"):
@@ -97,7 +99,7 @@ def test_workers_that_cannot_live_end_the_preparation(prep: Preparation, monkeyp
 
 
 ERRORS: dict[str, tuple[Callable[[Preparation, str], bytes], type[Exception]]] = {
-    "refused": (lambda _lab, key: refuse(key), StorageRefused),
+    "refused": (lambda _prep, key: refuse(key), StorageRefused),
     "stopped": (lambda prep, _key: stop(prep), Interrupted),
 }
 
@@ -112,7 +114,7 @@ def stop(prep: Preparation) -> bytes:
 
 
 @pytest.mark.parametrize(("trouble", "expected"), ERRORS.values(), ids=ERRORS)
-def test_trouble_ends_all_workers(
+def test_an_error_ends_all_workers(
     prep: Preparation,
     monkeypatch: pytest.MonkeyPatch,
     trouble: Callable[[Preparation, str], bytes],
@@ -133,7 +135,7 @@ def test_trouble_ends_all_workers(
     assert not any(key.endswith("MANIFEST.json") for key in prep.memory.objects)
 
 
-def test_a_disk_that_is_still_full_when_files_are_closed_is_called_full(tmp_path: Path) -> None:
+def test_a_disk_that_is_full_when_files_are_closed_raises_disk_full(tmp_path: Path) -> None:
     for name in ("train-00000.csv", "train-00000.tfrecord"):
         (tmp_path / name).symlink_to("/dev/full")
     worker = ShardWorker(Checker(("tire",), 1024), NetworkInput.for_network("ssd_inception_v2"), tmp_path)

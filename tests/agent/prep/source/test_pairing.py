@@ -1,4 +1,4 @@
-"""Which files belong together, and which to none."""
+"""Pairing of images and label files, and files that are left without a partner."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CASES: dict[str, tuple[list[str], dict[str, str], list[tuple[str, str]], list[tu
         [("x/a.jpg", "x/a.xml"), ("y/a.jpg", "y/a.xml")],
         [],
     ),
-    "orphans on both sides": (["a.jpg"], {"b.xml": ""}, [], [(UNLABELLED, "a.jpg"), (ORPHAN, "b.xml")]),
+    "image and label without a partner": (["a.jpg"], {"b.xml": ""}, [], [(UNLABELLED, "a.jpg"), (ORPHAN, "b.xml")]),
     "paired by <filename>": (["a.jpg"], {"b.xml": "A.jpg"}, [("a.jpg", "b.xml")], []),
     "<filename> with a path": (["a.jpg"], {"b.xml": "C:\\pics\\a.jpg"}, [("a.jpg", "b.xml")], []),
     "two images, <filename> decides": (

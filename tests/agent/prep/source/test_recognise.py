@@ -23,7 +23,7 @@ YOLO = SETS["yolo"][1]()
 
 
 def recognised(files: Files, *, asked: str = "auto") -> tuple[str, list[str]]:
-    """The format of these files, and the files that were looked into."""
+    """The format recognised in these files, and the files that were read for it."""
     suffixes = (".jpg", ".JPG")
     listing = Listing(
         [Entry(path, len(data)) for path, data in files.items() if path.endswith(suffixes)],
@@ -39,7 +39,7 @@ def recognised(files: Files, *, asked: str = "auto") -> tuple[str, list[str]]:
 
 
 def moved(files: Files, *folders: tuple[str, str]) -> Files:
-    """Files by suffix into folders."""
+    """Move files into folders by their suffix."""
     return {
         f"{folder}/{path}": data for suffix, folder in folders for path, data in files.items() if path.endswith(suffix)
     }
@@ -52,7 +52,7 @@ LAYOUTS: dict[str, tuple[Files, str]] = {
     "XML paired by its content": ({"a.jpg": b"x", "b.xml": voc()}, "pascalVOC"),
     "VOC tree": ({"JPEGImages/a.jpg": b"x", "Annotations/a.xml": voc()}, "pascalVOC"),
     "captions beside the images are no labels": ({**PHOTOS, "0001.txt": b"a photo of a tire", **COCO}, "coco"),
-    "an XML file that is none, beside its image": ({"a.jpg": b"x", "a.xml": b"<html/>"}, "pascalVOC"),
+    "an HTML file named .xml beside its image": ({"a.jpg": b"x", "a.xml": b"<html/>"}, "pascalVOC"),
     "other JSON and CSV around": (
         {**PHOTOS, **COCO, "package.json": b'{"name": "x"}', "a.csv": b"a,b\n1,2\n", "z.json": b"[1, 2]"},
         "coco",
@@ -82,7 +82,7 @@ def test_images_with_xml_beside_them_cost_no_read() -> None:
     assert recognised({**PHOTOS, **VOC, "notes.txt": b"x"}) == ("pascalVOC", [])
 
 
-def test_looks_into_a_few_files_only_and_once_into_each() -> None:
+def test_reads_only_a_few_files_and_each_once() -> None:
     photos = {f"{number}.jpg": b"x" for number in range(1000)}
     files = {f"{number}.json": b'{"shapes": []}' for number in range(1000)}
     name, looked = recognised({**photos, **files})
@@ -115,34 +115,34 @@ REFUSED: dict[str, tuple[Files, str, str]] = {
 
 
 @pytest.mark.parametrize(("files", "reason", "message"), REFUSED.values(), ids=REFUSED)
-def test_says_what_it_saw_and_what_to_set(files: Files, reason: str, message: str) -> None:
+def test_a_refusal_names_what_was_found_and_what_to_set(files: Files, reason: str, message: str) -> None:
     with pytest.raises(UserError) as caught:
         recognised(files)
     assert (caught.value.reason, caught.value.message) == (reason, f"spec.dataset.train.format: {message}")
     assert re.search(r"new TrainingRun with (another )?spec\.dataset\.train\.format", caught.value.hint)
 
 
-def test_asked_for_nothing_is_looked_into() -> None:
+def test_an_explicit_format_reads_no_file() -> None:
     assert recognised({**PHOTOS, **VOC, **COCO}, asked="coco") == ("coco", [])
 
 
 def put(prep: Preparation, files: Files, *, split: str = "train") -> None:
-    """Replace a split."""
+    """Replace all files of a split."""
     for key in [key for key in prep.memory.objects if key.startswith(f"{split}/")]:
         del prep.memory.objects[key]
     prep.memory.objects.update({f"{split}/{path}": data for path, data in files.items()})
 
 
 @pytest.fixture
-def coco_lab(prep: Preparation) -> Preparation:
-    """Both splits in COCO; bad files are allowed, so that findings can be looked at."""
+def coco_prep(prep: Preparation) -> Preparation:
+    """Preparation of COCO labels in both splits; bad files are allowed, so that tests can read the findings."""
     for split in ("train", "eval"):
         put(prep, {**images(split=split), **COCO}, split=split)
     prep.classes, prep.max_bad_files = CLASSES, "5"
     return prep
 
 
-def test_a_format_that_nothing_has_is_refused(prep: Preparation) -> None:
+def test_a_format_without_label_files_is_refused(prep: Preparation) -> None:
     prep.train = replace(prep.train, format="coco")
     prep.memory.objects["train/x.json"] = b"[]"
     with pytest.raises(UserError) as caught:
@@ -185,7 +185,7 @@ FINDINGS: dict[str, tuple[Callable[[Preparation], Any], str, str]] = {
         "ImageListedTwice",
         "0001.jpg",
     ),
-    "cut off beside a whole one": (
+    "a cut-off file and a complete one": (
         lambda prep: prep.memory.objects.update({"train/more.json": document()[:-9]}),
         "AnnotationMalformed",
         "more.json",
@@ -223,69 +223,69 @@ FINDINGS: dict[str, tuple[Callable[[Preparation], Any], str, str]] = {
 
 
 @pytest.mark.parametrize(("change", "code", "file"), FINDINGS.values(), ids=FINDINGS)
-def test_finds(
-    coco_lab: Preparation,
+def test_a_defect_gives_its_finding(
+    coco_prep: Preparation,
     contract: Callable[[str, Any], None],
     change: Callable[[Preparation], Any],
     code: str,
     file: str,
 ) -> None:
-    change(coco_lab)
-    made = coco_lab.run()
-    report = coco_lab.document("report.json")
+    change(coco_prep)
+    made = coco_prep.run()
+    report = coco_prep.document("report.json")
     contract("report", report)
     assert [(finding["code"], finding["file"]) for finding in report["findings"]] == [(code, file)]
     assert made.train_images >= 3
 
 
-def test_a_crowd_is_in_no_record(coco_lab: Preparation) -> None:
-    before = coco_lab.run().numbers["trainObjects"]
-    FINDINGS["a box of a crowd"][0](coco_lab)
-    assert coco_lab.run().numbers["trainObjects"] == before - 1
+def test_a_crowd_is_in_no_record(coco_prep: Preparation) -> None:
+    before = coco_prep.run().numbers["trainObjects"]
+    FINDINGS["a box of a crowd"][0](coco_prep)
+    assert coco_prep.run().numbers["trainObjects"] == before - 1
 
 
-def test_a_defect_names_image_object_and_place_in_the_file(coco_lab: Preparation) -> None:
+def test_a_defect_names_image_object_and_place_in_the_file(coco_prep: Preparation) -> None:
     entries = coco_document()["annotations"]
     entries[2]["bbox"][1] = "top"
-    coco_lab.memory.objects["train/annotations.coco.json"] = document(annotations=entries)
-    coco_lab.run()
-    [finding] = coco_lab.document("report.json")["findings"]
+    coco_prep.memory.objects["train/annotations.coco.json"] = document(annotations=entries)
+    coco_prep.run()
+    [finding] = coco_prep.document("report.json")["findings"]
     assert (finding["code"], finding["file"], finding["object"]) == ("BoxNotANumber", "a b.jpg", 1)
     assert seen(finding) == "annotations.coco.json annotations[2]: bbox[1] is 'top'"
 
 
-def test_a_file_that_changes_while_it_is_read_spoils_the_data_set(
-    coco_lab: Preparation, monkeypatch: pytest.MonkeyPatch
+def test_a_label_file_that_changes_while_it_is_read_makes_the_data_set_unusable(
+    coco_prep: Preparation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    download = coco_lab.memory.download
+    download = coco_prep.memory.download
 
     def changed(key: str, path: Any, **rest: Any) -> str:
-        coco_lab.memory.objects[key] += b" "
+        coco_prep.memory.objects[key] += b" "
         return download(key, path, **rest)
 
-    monkeypatch.setattr(coco_lab.memory, "download", changed)
+    monkeypatch.setattr(coco_prep.memory, "download", changed)
     with pytest.raises(UserError) as caught:
-        coco_lab.run()
+        coco_prep.run()
     assert "annotations.coco.json: ObjectChanged" in caught.value.message
 
 
-def test_stops_while_labels_are_read(coco_lab: Preparation, monkeypatch: pytest.MonkeyPatch) -> None:
-    download = coco_lab.memory.download
+def test_stops_while_labels_are_read(coco_prep: Preparation, monkeypatch: pytest.MonkeyPatch) -> None:
+    download = coco_prep.memory.download
 
     def recorded(key: str, path: Any, **rest: Any) -> str:
-        coco_lab.stop.set()
+        coco_prep.stop.set()
         return download(key, path, **rest)
 
-    monkeypatch.setattr(coco_lab.memory, "download", recorded)
+    monkeypatch.setattr(coco_prep.memory, "download", recorded)
     with pytest.raises(Interrupted):
-        coco_lab.run()
-    assert list(coco_lab.scratch.iterdir()) == []
+        coco_prep.run()
+    assert list(coco_prep.scratch.iterdir()) == []
 
 
-def test_cut_off_labels_fail_the_run_and_are_named_first(coco_lab: Preparation) -> None:
-    coco_lab.memory.objects["train/annotations.coco.json"] = document()[:-9]
+def test_cut_off_labels_fail_the_run_and_are_named_first(coco_prep: Preparation) -> None:
+    coco_prep.memory.objects["train/annotations.coco.json"] = document()[:-9]
     with pytest.raises(UserError) as caught:
-        coco_lab.run()
+        coco_prep.run()
     assert caught.value.reason == "EmptyTrainSet"
     assert (
         "used: train annotations.coco.json: AnnotationMalformed: the JSON ends too early, at character"
@@ -324,14 +324,14 @@ WRITTEN: dict[str, tuple[list[str], str, list[tuple[str, str]]]] = {
 
 
 @pytest.mark.parametrize(("paths", "written", "findings"), WRITTEN.values(), ids=WRITTEN)
-def test_names_in_files_of_labels(
-    coco_lab: Preparation, paths: list[str], written: str, findings: list[tuple[str, str]]
+def test_names_in_label_files_are_matched_to_images(
+    coco_prep: Preparation, paths: list[str], written: str, findings: list[tuple[str, str]]
 ) -> None:
     rest = PHOTO_LIST[1:]
     table = tutorial_csv(rest)["train_labels.csv"] + f"{written},128,64,tire,10,20,60,40\n".encode()
-    put(coco_lab, {**images(rest), **{path: jpeg(128, 64, seed=path) for path in paths}, "labels.csv": table})
-    coco_lab.run()
-    report = coco_lab.document("report.json")
+    put(coco_prep, {**images(rest), **{path: jpeg(128, 64, seed=path) for path in paths}, "labels.csv": table})
+    coco_prep.run()
+    report = coco_prep.document("report.json")
     assert [(finding["code"], finding["file"]) for finding in report["findings"]] == findings
 
 
@@ -348,8 +348,8 @@ def test_yolo_missing_file_is_unlabelled_and_empty_one_a_negative(prep: Preparat
 
 
 @pytest.mark.parametrize("name", ["classes.txt", "labels/classes.txt", "data.yaml"])
-def test_a_class_list_that_says_otherwise_is_refused(prep: Preparation, name: str) -> None:
-    """LabelImg rewrites classes.txt, which moves every id."""
+def test_a_class_list_that_differs_is_refused(prep: Preparation, name: str) -> None:
+    """LabelImg rewrites classes.txt, which changes every id."""
     prep.classes = CLASSES
     for split in ("train", "eval"):
         put(prep, {**images(split=split), **YOLO}, split=split)
@@ -373,7 +373,7 @@ def test_yolo_readmes_and_lists_of_files_are_no_labels(prep: Preparation) -> Non
     assert prep.codes() == {}
 
 
-def test_open_images_rows_of_other_images_are_passed_over(prep: Preparation) -> None:
+def test_open_images_rows_of_other_images_are_ignored(prep: Preparation) -> None:
     prep.classes = CLASSES
     for split in ("train", "eval"):
         put(prep, {**images(split=split), **open_images()}, split=split)
@@ -382,7 +382,7 @@ def test_open_images_rows_of_other_images_are_passed_over(prep: Preparation) -> 
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_labels_that_change_change_the_digest(prep: Preparation, name: str) -> None:
+def test_changed_labels_change_the_digest(prep: Preparation, name: str) -> None:
     prep.classes = CLASSES
     files = {**images(), **SETS[name][1]()}
     for split in ("train", "eval"):

@@ -28,7 +28,7 @@ def prep(prep: Preparation) -> Preparation:
 
 
 def names(prep: Preparation, split: str) -> set[str]:
-    """Images in the records of a split."""
+    """Numbers of the images in the records of a split."""
     manifest = prep.document("MANIFEST.json")
     found = [
         prep.memory.objects[f"ml/{entry['key']}"] for entry in manifest["objects"] if entry["role"] == f"{split}Records"
@@ -40,7 +40,7 @@ def names(prep: Preparation, split: str) -> set[str]:
     }
 
 
-def test_every_image_is_on_its_side(prep: Preparation, contract: Callable[[str, Any], None]) -> None:
+def test_every_image_is_in_its_split(prep: Preparation, contract: Callable[[str, Any], None]) -> None:
     made = prep.run()
     contract("manifest", prep.document("MANIFEST.json"))
     contract("report", prep.document("report.json"))
@@ -52,7 +52,7 @@ def test_every_image_is_on_its_side(prep: Preparation, contract: Callable[[str, 
     assert 5 <= made.eval_images <= 20
 
 
-def test_findings_are_told_on_the_side_of_their_image(prep: Preparation) -> None:
+def test_findings_are_reported_in_the_split_of_their_image(prep: Preparation) -> None:
     prep.max_bad_files = "10%"
     bad = {split: next(f"{n}" for n in range(40) if split_of(f"{n}.jpg", RULE) == split) for split in ("train", "eval")}
     for name in bad.values():

@@ -65,7 +65,7 @@ def test_one_sequence_is_one_group(paths: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("paths", APART.values(), ids=APART)
-def test_images_of_no_sequence_stand_by_themselves(paths: tuple[str, ...]) -> None:
+def test_images_of_no_sequence_are_separate_groups(paths: tuple[str, ...]) -> None:
     assert len({group_key(path, "sequence") for path in paths}) == len(paths)
 
 
@@ -96,16 +96,16 @@ def _names(count: int) -> list[str]:
 
 @pytest.mark.parametrize("fraction", ["0.0001", "0.15", "0.5", "0.9999"])
 @pytest.mark.parametrize("seed", [0, 1, 2147483647])
-def test_the_share_holds(fraction: str, seed: int) -> None:
-    """Within four standard deviations of as many throws of a coin."""
+def test_the_eval_split_has_about_the_given_fraction(fraction: str, seed: int) -> None:
+    """The number of images is within four standard deviations of a binomial distribution."""
     count, share = 20_000, float(fraction)
     rule = SplitRule(Decimal(fraction), seed, "sequence")
     found = sum(split_of(name, rule) == "eval" for name in _names(count))
     assert abs(found - count * share) <= 4 * (count * share * (1 - share)) ** 0.5 + 1
 
 
-def test_sides_are_the_same_for_ever() -> None:
-    """Data sets in buckets depend on it: another hash would move their images to the other side."""
+def test_the_chosen_images_never_change() -> None:
+    """Stored data sets depend on the hash: another one would move their images to the other split."""
     chosen = [name for name in _names(40) if split_of(name, RULE) == "eval"]
     assert chosen == [f"BloodImage_{number:05d}.jpg" for number in (15, 21, 22, 24, 33)]
 
@@ -118,7 +118,7 @@ def test_another_seed_chooses_other_images() -> None:
     assert len(chosen[0] & chosen[1]) < len(chosen[0]) / 2
 
 
-def test_a_larger_share_keeps_what_the_smaller_had() -> None:
+def test_a_larger_fraction_keeps_the_images_of_a_smaller_one() -> None:
     small, large = (
         {name for name in _names(1000) if split_of(name, SplitRule(Decimal(share), 0, "image")) == "eval"}
         for share in ("0.1", "0.2")
@@ -126,12 +126,12 @@ def test_a_larger_share_keeps_what_the_smaller_had() -> None:
     assert small < large
 
 
-def test_frames_of_one_video_are_on_one_side() -> None:
+def test_frames_of_one_video_are_in_one_split() -> None:
     for clip in range(50):
         assert len({split_of(f"clip{clip}_frame_{frame:04d}.jpg", RULE) for frame in range(30)}) == 1
 
 
 @pytest.mark.parametrize("path", ["", "/", "a", ".jpg", "../a_1.jpg", "\udcff_1.jpg", "1" * 1000 + "a.jpg", "a1" * 500])
 @pytest.mark.parametrize("group_by", ["sequence", "folder", "image"])
-def test_any_key_of_a_bucket_has_a_side(path: str, group_by: GroupBy) -> None:
+def test_any_key_of_a_bucket_has_a_split(path: str, group_by: GroupBy) -> None:
     assert split_of(path, SplitRule(Decimal("0.5"), 0, group_by)) in ("train", "eval")

@@ -1,4 +1,4 @@
-"""What a network sees: its anchors, boxes too small for it, and the distributions that the report shows."""
+"""The input of a network: its anchors, boxes too small for it, and the distributions that the report shows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trainingrun_agent.prep.statistics.distributions import Distributions, bin_s
 from trainingrun_agent.prep.statistics.network_input import MATCHED, NetworkInput, feature_maps, fit, iou
 from voc_data import encoded, labelled, picture, voc
 
-# Made by the Object Detection API itself from the pipeline.config of these networks.
+# Computed with the Object Detection API from the pipeline.config of these networks.
 ANCHORS: dict[str, list[list[tuple[float, float]]]] = {
     "ssd_inception_v2": [
         [(0.1, 0.1), (0.2828, 0.1414), (0.1414, 0.2828)],
@@ -36,7 +36,7 @@ CELLS = {"ssd_inception_v2": [19, 10, 5, 3, 2, 1], "ssd_mobilenet_v1_0.25_128": 
 
 
 @pytest.mark.parametrize("network", ANCHORS)
-def test_anchors_are_those_of_the_api(network: str) -> None:
+def test_anchors_equal_those_of_the_api(network: str) -> None:
     maps = feature_maps(NETWORKS[network])
     assert [one.cells for one in maps] == CELLS[network]
     for one, expected in zip(maps, ANCHORS[network], strict=True):
@@ -58,12 +58,14 @@ SEEN: dict[str, tuple[str, tuple[int, int], LabelledObject, bool]] = {
 
 
 @pytest.mark.parametrize(("network", "size", "labelled_box", "small"), SEEN.values(), ids=SEEN)
-def test_what_is_too_small(network: str, size: tuple[int, int], labelled_box: LabelledObject, small: bool) -> None:
+def test_boxes_too_small_for_the_network_are_found(
+    network: str, size: tuple[int, int], labelled_box: LabelledObject, small: bool
+) -> None:
     assert bool(NetworkInput.for_network(network).too_small([labelled_box], size)) is small
 
 
 def test_statistics_of_parts_add_up() -> None:
-    view = NetworkInput.for_network("ssd_inception_v2")
+    network_input = NetworkInput.for_network("ssd_inception_v2")
     images = [
         ([box(0, 0, 100, 50), box(10, 10, 30, 90)], (200, 100)),
         ([], (640, 480)),
@@ -72,7 +74,7 @@ def test_statistics_of_parts_add_up() -> None:
     whole, parts = Distributions(), [Distributions(), Distributions()]
     for number, (boxes, size) in enumerate(images):
         for one in (whole, parts[number % 2]):
-            one.add(boxes, size, view.scales(*size))
+            one.add(boxes, size, network_input.scales(*size))
     parts[0].merge(parts[1])
     assert parts[0] == whole
     document = whole.to_json()
@@ -98,7 +100,7 @@ BINS: dict[str, tuple[str, tuple[int, int], tuple[float, float], list[int]]] = {
 
 
 @pytest.mark.parametrize(("network", "size", "sized", "bins"), BINS.values(), ids=BINS)
-def test_sizes_are_told_by_half_octaves(
+def test_sizes_are_reported_by_half_octaves(
     network: str, size: tuple[int, int], sized: tuple[float, float], bins: list[int]
 ) -> None:
     found = counted(network, size, box(0, 0, *sized))
@@ -106,12 +108,12 @@ def test_sizes_are_told_by_half_octaves(
 
 
 @pytest.mark.parametrize("sized", [(600, 600), (301, 150), (90, 47), (7, 500), (1024, 600)])
-def test_sizes_are_known_closely(sized: tuple[float, float]) -> None:
+def test_size_bins_are_close_to_the_size(sized: tuple[float, float]) -> None:
     [bin_] = counted("faster_rcnn_resnet50", (1024, 600), box(0, 0, *sized)).sizes
     assert bin_sides(bin_) == pytest.approx([side / 600 for side in sized], rel=0.025)
 
 
-def test_fit_says_which_feature_map_serves_which_boxes() -> None:
+def test_fit_reports_which_feature_map_serves_which_boxes() -> None:
     sizes = counted(
         "ssd_inception_v2", (100, 100), *[box(0, 0, 99, 99)] * 3, *[box(0, 0, 10, 10)] * 5, box(0, 0, 1, 99)
     )
@@ -124,7 +126,7 @@ def test_fit_says_which_feature_map_serves_which_boxes() -> None:
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("side", [20, 35, 48, 51, 64, 75, 92, 105, 130, 300])
 def test_boxes_of_one_size_are_reached_or_not(network: str, side: int) -> None:
-    """Objects of one kind often have one size: the bins must not turn all of them into none."""
+    """Objects of one kind often have one size: a bin that is too coarse would count all of them wrongly."""
     best = max(
         iou((side / 600, side / 600), anchor) for one in feature_maps(NETWORKS[network]) for anchor in one.anchors
     )
@@ -132,7 +134,7 @@ def test_boxes_of_one_size_are_reached_or_not(network: str, side: int) -> None:
     assert fit(network, found.sizes, too_small=0)["reached"] == (1 if best >= MATCHED else 0)
 
 
-def test_boxes_that_the_network_cannot_see_are_told(prep: Preparation) -> None:
+def test_boxes_that_the_network_cannot_see_are_reported(prep: Preparation) -> None:
     small = labelled(box=(5, 5, 8, 60))
     prep.add("t0", xml=voc([labelled(), small, small]))
     prep.run()
@@ -145,7 +147,7 @@ def test_boxes_that_the_network_cannot_see_are_told(prep: Preparation) -> None:
     assert seen(many) == "shorter than 8 pixels once ssd_inception_v2 scales images to 300 pixels: 2 of 5 boxes"
 
 
-def test_images_much_larger_than_the_input_are_told(prep: Preparation) -> None:
+def test_images_much_larger_than_the_input_are_reported(prep: Preparation) -> None:
     size = (1280, 960)
     prep.add("t0", encoded(picture(*size, seed="large")), voc([labelled(box=(100, 100, 900, 900))], size=size))
     prep.run()

@@ -34,7 +34,7 @@ def prep(prep: Preparation, monkeypatch: pytest.MonkeyPatch) -> Preparation:
 
 
 def reads(prep: Preparation, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Images read from now on."""
+    """Collects the keys of the images that are read from now on."""
     found: list[str] = []
     get = prep.memory.get
 
@@ -44,17 +44,18 @@ def reads(prep: Preparation, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return get(key, max_bytes=max_bytes, etag=etag)
 
     monkeypatch.setattr(prep.memory, "get", noted)
-    monkeypatch.setattr("trainingrun_agent.prep.prepare.gallery", lambda *_, **__: ())  # the report shows some again
+    # The report reads some images again.
+    monkeypatch.setattr("trainingrun_agent.prep.prepare.gallery", lambda *_, **__: ())
     return found
 
 
 def data_set(prep: Preparation, digest: str) -> dict[str, bytes]:
     """The objects that its manifest names, by role and key."""
     manifest = json.loads(prep.memory.objects[f"ml/datasets/{digest}/MANIFEST.json"])
-    home = {True: "ml/", False: f"ml/datasets/{digest}/"}
+    base = {True: "ml/", False: f"ml/datasets/{digest}/"}
     return {
         f"{entry['role']} {entry['key']}": prep.memory.objects[
-            home[entry["key"].startswith("datasets/")] + entry["key"]
+            base[entry["key"].startswith("datasets/")] + entry["key"]
         ]
         for entry in manifest["objects"]
     }
@@ -74,7 +75,7 @@ CHANGES: dict[str, tuple[Callable[[Preparation], object], list[str]]] = {
         lambda prep: prep.add("image 3", xml=voc([labelled(box=(1, 2, 30, 40))])),
         ["train/image 3.jpg"],
     ),
-    "bad one mended": (lambda prep: prep.add("bad"), ["train/bad.jpg"]),
+    "bad one repaired": (lambda prep: prep.add("bad"), ["train/bad.jpg"]),
     "eval added": (lambda prep: prep.add("new", split="eval"), ["eval/new.jpg"]),
     "twice as many, twice the shards": (lambda prep: [prep.add(f"more {n}") for n in range(70)], []),
 }
@@ -85,7 +86,7 @@ def remove(prep: Preparation, name: str) -> None:
 
 
 @pytest.mark.parametrize(("change", "read"), CHANGES.values(), ids=CHANGES)
-def test_a_change_costs_what_changed_and_gives_what_a_fresh_start_gives(
+def test_only_changed_images_are_read_and_the_result_equals_a_fresh_one(
     prep: Preparation, monkeypatch: pytest.MonkeyPatch, change: Callable[[Preparation], object], read: list[str]
 ) -> None:
     prep.run()
@@ -101,7 +102,7 @@ def test_a_change_costs_what_changed_and_gives_what_a_fresh_start_gives(
     assert data_set(prep, fresh.digest) == incremental
 
 
-def test_shards_that_nothing_falls_into_are_not_written_again(prep: Preparation) -> None:
+def test_unchanged_shards_are_not_written_again(prep: Preparation) -> None:
     first = prep.run()
     before = {key for key in data_set(prep, first.digest) if "Records" in key}
     assert len(before) > 4
@@ -113,9 +114,7 @@ def test_shards_that_nothing_falls_into_are_not_written_again(prep: Preparation)
     assert len([key for key in prep.memory.puts if key.endswith(".tfrecord")]) == 1
 
 
-def test_what_was_checked_before_a_refusal_is_not_checked_again(
-    prep: Preparation, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_images_checked_before_a_refusal_are_not_read_again(prep: Preparation, monkeypatch: pytest.MonkeyPatch) -> None:
     prep.max_bad_files = "0"
     with pytest.raises(UserError, match="TooManyBadFiles"):
         prep.run()
@@ -142,7 +141,7 @@ def test_an_object_that_was_changing_is_read_again(prep: Preparation, monkeypatc
     assert noted == [key]
 
 
-def test_another_network_looks_at_no_image_again(prep: Preparation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_network_reads_no_image_again(prep: Preparation, monkeypatch: pytest.MonkeyPatch) -> None:
     first = prep.run()
     noted = reads(prep, monkeypatch)
     prep.network = "faster_rcnn_resnet50"
@@ -151,9 +150,7 @@ def test_another_network_looks_at_no_image_again(prep: Preparation, monkeypatch:
     assert noted == []
 
 
-def test_a_shard_of_which_nothing_changed_is_not_given_to_a_worker(
-    prep: Preparation, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unchanged_shard_is_not_given_to_a_worker(prep: Preparation, monkeypatch: pytest.MonkeyPatch) -> None:
     prep.run()
     prep.add("new")
     opened: list[str] = []
@@ -169,7 +166,7 @@ def test_a_shard_of_which_nothing_changed_is_not_given_to_a_worker(
 
 
 def spoil_summary(prep: Preparation) -> None:
-    """Other bytes, and a pointer that promises them."""
+    """Replace the rows, and put their sizes and digests into the pointer."""
     [pointer] = [key for key in prep.memory.objects if "/latest/" in key]
     document = json.loads(prep.memory.objects[pointer])
     data = gzip.compress(b'{"versions": 1}\n{"path": 1}\n')
@@ -218,7 +215,9 @@ SPOILED: dict[str, Callable[[Preparation], None]] = {
 
 
 @pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED)
-def test_what_is_remembered_is_a_hint_only(prep: Preparation, spoil: Callable[[Preparation], None]) -> None:
+def test_damaged_results_of_the_previous_preparation_are_not_used(
+    prep: Preparation, spoil: Callable[[Preparation], None]
+) -> None:
     prep.run()
     spoil(prep)
     prep.add("new")
@@ -228,7 +227,7 @@ def test_what_is_remembered_is_a_hint_only(prep: Preparation, spoil: Callable[[P
     assert data_set(prep, prep.run().digest) == kept
 
 
-def test_a_shard_with_other_bytes_is_not_copied_from(prep: Preparation) -> None:
+def test_a_damaged_shard_is_not_copied_from(prep: Preparation) -> None:
     prep.run()
     spoil_shards(prep)
     prep.add("new")

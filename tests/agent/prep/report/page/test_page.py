@@ -1,4 +1,4 @@
-"""The page for people: complete, harmless whatever the data says, of bounded size."""
+"""report.html: complete, of bounded size, and harmless whatever the data contains."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def split(classes: Sequence[str] = ("cat", "dog"), each: int = 50) -> dict[str, 
 
 
 def finding(code: str = "BoxClipped", **changes: Any) -> dict[str, Any]:
-    """As report.json has it, with fields that are complete."""
+    """A finding as in report.json, with all its fields."""
     fields = dict.fromkeys(field_names(KINDS[code].seen), "x") | {"count": 2, "corners": [1], "image": [1, 2]}
     severity = str(KINDS[code].severity)
     return {"code": code, "severity": severity, "split": "train", "file": "a.xml", "fields": fields, **changes}
@@ -93,7 +93,7 @@ def parsed(document: Mapping[str, Any], shown: Sequence[Shown] = ()) -> html.Htm
 
 
 def harmless(tree: html.HtmlElement, text: str) -> None:
-    """Nothing is run or requested, every link and name leads somewhere in the page."""
+    """Check that the page runs and requests nothing, and that its links and references have targets in it."""
     assert not tree.xpath("//script|//iframe|//object|//embed|//form|//base")
     assert not tree.xpath("//@*[starts-with(name(), 'on')]|//@style")
     assert all(address.startswith("data:") for address in tree.xpath("//@src|//link/@href"))
@@ -163,7 +163,7 @@ def test_every_section_is_there_whatever_is_missing(document: dict[str, Any], te
     assert text in words(tree)
 
 
-def test_without_any_split_what_was_found_is_told() -> None:
+def test_without_any_split_the_findings_are_shown() -> None:
     tree = parsed(report(splits={}, findings=[finding("ImageEmpty")]))
     assert headings(tree) == ["What to do first", "Findings"]
     assert "ImageEmpty" in words(tree)
@@ -177,7 +177,7 @@ def test_the_verdict_comes_first() -> None:
     assert tree.findtext(".//title") == f"Data set report: {verdict}".replace("4 888", "4\u202f888")
 
 
-def test_findings_are_in_the_order_of_gravity() -> None:
+def test_findings_are_ordered_by_severity_and_count() -> None:
     warnings = [*[finding("BoxSwapped")] * 2, *[finding("BoxClipped")] * 3]
     order = ["ImageEmpty", "BoxClipped", "BoxSwapped", "SizeMissing"]
     found = [finding("SizeMissing"), *warnings, finding("ImageEmpty")]
@@ -194,12 +194,12 @@ HOSTILE_FINDINGS = {
 
 
 @pytest.mark.parametrize("hostile", HOSTILE_FINDINGS.values(), ids=HOSTILE_FINDINGS)
-def test_findings_are_shown_as_the_text_they_are(hostile: dict[str, Any]) -> None:
+def test_markup_in_findings_is_shown_as_text(hostile: dict[str, Any]) -> None:
     tree = parsed(report(findings=[hostile]))
     assert "<script>alert(1)</script>" in tree.text_content()
 
 
-def test_names_are_shown_as_the_text_they_are() -> None:
+def test_markup_in_names_is_shown_as_text() -> None:
     shown = Shown("train", HOSTILE, HOSTILE, f"class:{HOSTILE}", jpeg())
     tree = parsed(report(classes=(HOSTILE, "dog"), digest=HOSTILE, network={**NETWORK, "name": HOSTILE}), [shown])
     assert tree.text_content().count("<script>alert(1)</script>") >= 6
@@ -236,7 +236,7 @@ def test_a_hundred_and_fifty_pictures_fit_into_three_megabytes() -> None:
     assert 0 < len(render(report(), shown * 30, TRAININGRUN)) < 3 * MEGABYTE
 
 
-def test_pictures_stand_with_what_they_show() -> None:
+def test_pictures_are_shown_beside_their_finding_or_class() -> None:
     shown = [
         Shown("train", "a.jpg", "object 3", "BoxClipped", jpeg()),
         Shown("eval", "b.jpg", "2 dogs", "class:dog", jpeg()),
@@ -274,7 +274,7 @@ GRAY = Image.new("RGB", (640, 480), "gray")
 
 
 def colours(image: Image.Image, y: int) -> list[str]:
-    """Of each pixel of a line: what the strongest channel says."""
+    """For each pixel of row y: red, blue, or neither."""
     row = [image.getpixel((x, y)) for x in range(60, 260)]
     return ["red" if red > blue + 60 else "blue" if blue > red + 60 else "" for red, _, blue in row]  # type: ignore[misc]
 
@@ -289,7 +289,7 @@ def test_a_box_is_drawn_where_it_is_and_a_marked_one_differs() -> None:
     assert 90 < Counter(marked)["red"] < 160  # a dashed one
 
 
-def test_the_label_stands_at_the_box() -> None:
+def test_the_label_is_drawn_at_the_box() -> None:
     def drawn(label: str) -> bytes:
         return shown_image(draw(encoded(GRAY), wanted(Box((0.5, 0.5, 0.9, 0.9), label)))).tobytes()
 
@@ -315,7 +315,7 @@ BROKEN: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("data", BROKEN.values(), ids=BROKEN)
-def test_what_cannot_be_decoded_is_no_picture(data: bytes) -> None:
+def test_an_image_that_cannot_be_decoded_has_no_picture(data: bytes) -> None:
     assert draw(data, wanted()) == Shown("train", "a.jpg", "", "BoxClipped", None)
 
 
@@ -328,14 +328,14 @@ def test_any_box_can_be_drawn(box: tuple[float, float, float, float]) -> None:
     assert shown_image(draw(jpeg(), wanted(Box(box, "x" * 500, marked=True)))).size == (160, 120)
 
 
-def test_numbers_that_are_none_are_no_picture() -> None:
+def test_a_box_with_nan_has_no_picture() -> None:
     assert draw(jpeg(), wanted(Box((float("nan"), 0, 1, 1), "cat"))).jpeg is None
 
 
 @pytest.mark.parametrize(
     ("size", "longest"), [((6000, 4000), 320), ((8, 6), 160), ((3000, 1), 320)], ids=["huge", "tiny", "a line"]
 )
-def test_pictures_are_of_a_size_to_look_at(size: tuple[int, int], longest: int) -> None:
+def test_pictures_have_a_readable_size(size: tuple[int, int], longest: int) -> None:
     data = encoded(Image.effect_noise(size, 90))
     shown = draw(data, wanted(Box((0, 0, 1, 1), "cat")))
     assert max(shown_image(shown).size) == longest

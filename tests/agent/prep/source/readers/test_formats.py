@@ -1,4 +1,4 @@
-"""The same pictures labelled in every format give the same records, which is recognised automatically."""
+"""The same pictures labelled in each format give the same records, and each format is recognised."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from voc_data import encoded, jpeg, picture
 
 
 def stored(prep: Preparation, name: str) -> str:
-    """Put the set of that name below both splits; returns the value of `format`."""
+    """Store the named label set in both splits; returns its format."""
     format_, write = SETS[name]
     prep.memory.objects = {
         f"{split}/{path}": data
@@ -31,8 +31,8 @@ def stored(prep: Preparation, name: str) -> str:
 
 
 @pytest.fixture
-def of_voc(prep: Preparation) -> tuple[dict[str, bytes], dict[str, Any]]:
-    """Records and report of the set in PascalVOC."""
+def voc_results(prep: Preparation) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """Records and report of the PascalVOC label set."""
     stored(prep, "pascalVOC")
     prep.run()
     return prep.blobs(), prep.document("report.json")
@@ -42,19 +42,21 @@ def of_voc(prep: Preparation) -> tuple[dict[str, bytes], dict[str, Any]]:
 @pytest.mark.parametrize("name", SETS)
 def test_every_format_gives_the_records_of_pascal_voc(
     prep: Preparation,
-    of_voc: tuple[dict[str, bytes], dict[str, Any]],
+    voc_results: tuple[dict[str, bytes], dict[str, Any]],
     contract: Callable[[str, Any], None],
     name: str,
     asked: str,
 ) -> None:
-    blobs, of_xml = of_voc
+    blobs, voc_report = voc_results
     format_ = stored(prep, name)
     prep.set_format(asked if asked == "auto" else format_)
     made = prep.run()
     report = prep.document("report.json")
     contract("report", report)
     assert report["counts"] == {}
-    assert report["splits"] == {split: {**numbers, "format": format_} for split, numbers in of_xml["splits"].items()}
+    assert report["splits"] == {
+        split: {**numbers, "format": format_} for split, numbers in voc_report["splits"].items()
+    }
     assert prep.blobs() == blobs
     assert made.numbers["format"] == format_
     assert prep.progress.snapshot()["format"] == format_
@@ -62,7 +64,7 @@ def test_every_format_gives_the_records_of_pascal_voc(
 
 
 @pytest.mark.parametrize("name", ["coco", "yolo"])
-def test_works_on_the_wire(prep: Preparation, s3_config: AgentConfig, s3_store: S3Store, name: str) -> None:
+def test_works_with_an_s3_server(prep: Preparation, s3_config: AgentConfig, s3_store: S3Store, name: str) -> None:
     stored(prep, name)
     for key, data in prep.memory.objects.items():
         s3_store.put(key, data)
@@ -78,7 +80,7 @@ def test_every_format_has_a_set() -> None:
     assert {format_ for format_, _ in SETS.values()} == set(FORMATS)
 
 
-def test_train_and_eval_may_differ(prep: Preparation) -> None:
+def test_train_and_eval_may_have_different_formats(prep: Preparation) -> None:
     stored(prep, "coco")
     coco = {key: data for key, data in prep.memory.objects.items() if key.startswith("train/")}
     stored(prep, "yolo")
@@ -96,13 +98,13 @@ VIA_FILE = {
 }
 ROTATED: dict[str, tuple[str, str, dict[str, int]]] = {
     "size of the upright image": ("a.csv", HEADER + UPRIGHT, {}),
-    "shares, no size": ("a.txt", "0 0.5 0.375 0.5 0.25", {"OrientationAmbiguous": 1}),
+    "relative coordinates, no size": ("a.txt", "0 0.5 0.375 0.5 0.25", {"OrientationAmbiguous": 1}),
     "pixels, no size": ("a.via.json", json.dumps(VIA_FILE), {"OrientationAmbiguous": 1}),
 }
 
 
 def turned(seed: str) -> bytes:
-    """Stored 128 x 64, shown 64 x 128."""
+    """A JPEG stored as 128 x 64 pixels and shown as 64 x 128."""
     return encoded(picture(WIDTH, HEIGHT, seed=seed), exif=EXIF)
 
 
@@ -118,8 +120,8 @@ def test_labels_of_an_image_that_exif_turns(prep: Preparation, file: str, text: 
 
 YOLO_BOX = "0 0.5 0.5 0.5 0.5"
 ODD: dict[str, tuple[str, str, dict[str, int]]] = {
-    "shares of less than a pixel": ("a.txt", f"{YOLO_BOX}\n0 0.001 0.001 0.002 0.002", {"BoxDegenerate": 2}),
-    "shares beyond the image": ("a.txt", "0 0.5 0.5 1.5 0.5", {"BoxClipped": 2}),
+    "relative box of less than a pixel": ("a.txt", f"{YOLO_BOX}\n0 0.001 0.001 0.002 0.002", {"BoxDegenerate": 2}),
+    "relative box beyond the image": ("a.txt", "0 0.5 0.5 1.5 0.5", {"BoxClipped": 2}),
     "negative sides": ("a.txt", "0 0.5 0.5 -0.5 0.5", {"BoxSwapped": 2}),
     "a polygon": ("a.txt", "0 0.2 0.2 0.8 0.3 0.5 0.9", {"ShapeBoxed": 2}),
     "no size": ("a.csv", HEADER + "a.jpg,0,0,tire,16,32,48,64\n", {"SizeMissing": 2}),
@@ -127,7 +129,7 @@ ODD: dict[str, tuple[str, str, dict[str, int]]] = {
 
 
 @pytest.mark.parametrize(("file", "text", "counts"), ODD.values(), ids=ODD)
-def test_what_can_be_mended_in_any_format(prep: Preparation, file: str, text: str, counts: dict[str, int]) -> None:
+def test_defects_are_repaired_in_any_format(prep: Preparation, file: str, text: str, counts: dict[str, int]) -> None:
     prep.memory.objects = {f"{split}/a.jpg": jpeg(WIDTH, HEIGHT, seed=split) for split in ("train", "eval")}
     prep.memory.objects |= {f"{split}/{file}": text.encode() for split in ("train", "eval")}
     prep.run()
@@ -136,7 +138,11 @@ def test_what_can_be_mended_in_any_format(prep: Preparation, file: str, text: st
 
 REFUSED: dict[str, tuple[str, str, str]] = {
     "pixels in YOLO": ("a.txt", "0 64 32 32 32", "a.txt object 0: BoxNotNormalised"),
-    "shares in a CSV of pixels": ("a.csv", HEADER + "a.jpg,128,64,tire,0.1,0.1,0.9,0.9\n", "BoxNormalised"),
+    "relative coordinates in a CSV of pixels": (
+        "a.csv",
+        HEADER + "a.jpg,128,64,tire,0.1,0.1,0.9,0.9\n",
+        "BoxNormalised",
+    ),
     "size of another image": ("a.csv", HEADER + "a.jpg,640,480,tire,16,32,48,64\n", "a.jpg: SizeMismatch"),
     "class in another case": (
         "a.csv",

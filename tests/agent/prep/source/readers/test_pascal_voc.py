@@ -70,7 +70,7 @@ def test_names_the_object() -> None:
     ["", "0", "-5", "nan", "inf", "1e99", "wide"],
     ids=["empty", "zero", "negative", "nan", "inf", "huge", "word"],
 )
-def test_a_size_that_makes_no_sense_is_no_size(text: str) -> None:
+def test_an_invalid_size_counts_as_missing(text: str) -> None:
     annotation = read(voc().replace(b"<width>160", f"<width>{text}".encode()))
     assert (annotation.width, annotation.height) == (0, 120)
 
@@ -82,14 +82,14 @@ def test_keeps_flags_and_images_without_objects() -> None:
 
 
 @pytest.mark.parametrize("intruder", INTRUDERS, ids=map(repr, INTRUDERS))
-def test_the_pattern_reads_what_the_parser_reads_or_nothing(intruder: bytes) -> None:
+def test_the_fast_pattern_agrees_with_the_parser_or_gives_up(intruder: bytes) -> None:
     for place in range(len(PLACED)):
         for data in (PLACED[:place] + intruder + PLACED[place:], PLACED[:place] + intruder + PLACED[place + 1 :]):
             found = labelimg.read(data)
             assert found is None or found == parse(data), data
 
 
-def test_the_pattern_reads_files_of_labelimg() -> None:
+def test_the_fast_pattern_reads_files_of_labelimg() -> None:
     assert labelimg.read(PLACED) == parse(PLACED)
     for data in (voc(), voc([]), voc([TIRE, labelled("rim", (-1, "0.5", 2, "12.25"))])):
         assert labelimg.read(data) == parse(data)

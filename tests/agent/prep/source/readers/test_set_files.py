@@ -1,4 +1,4 @@
-"""Pitfalls of formats that keep the labels of all images in one file: right boxes, or the defect of an image."""
+"""Pitfalls of formats that keep the labels of all images in one file: the right boxes, or the defect of the image."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ GOOD: dict[str, tuple[str, Any, Boxes]] = {
         [BOX],
     ),
     "via: checkboxes": ("via", via(RECT, part={"tire": True, "hub": False}), [BOX]),
-    "via: the attribute with a class of ours": ("via", via(RECT, colour="black", part="tire"), [BOX]),
+    "via: the attribute with a class of the run": ("via", via(RECT, colour="black", part="tire"), [BOX]),
     "via: the attribute with a usual name": ("via", via(RECT, colour="black", label="tyre"), [("tyre", BOX[1])]),
     "via: hull of a polygon": (
         "via",
@@ -133,7 +133,7 @@ GOOD: dict[str, tuple[str, Any, Boxes]] = {
         task(drawn("ellipselabels", x=50, y=50, radiusX=25, radiusY=10)),
         [("tire", (0.25, 0.4, 0.75, 0.6))],
     ),
-    "label studio: labels of a tag of their own": (
+    "label studio: labels in a separate tag": (
         "labelStudio",
         task({"type": "rectangle", "value": XYWH}, {"type": "labels", "value": {"labels": ["tire"]}}),
         [("tire", SHARES)],

@@ -1,4 +1,4 @@
-"""Files with the labels of all images that are broken in parts, or as a whole; names, ids and flags of each format."""
+"""Label files for many images: broken in part or as a whole; names, ids and flags of each format."""
 
 from __future__ import annotations
 
@@ -169,13 +169,13 @@ def test_open_images_ids_stay_without_descriptions_or_when_asked_for() -> None:
     assert read("openImages", rows, DESCRIPTIONS, classes=("/m/02",)).boxes("a")[0][0] == "/m/02"
 
 
-def test_open_images_passes_over_what_nobody_has() -> None:
+def test_open_images_ignores_rows_of_other_images() -> None:
     made = read("openImages", OPEN + "nobody has it,x,/m/02,1,0.1,0.2,0.3,0.4,0,0,0\n")
     assert made.images == {}
 
 
-def test_half_a_character_in_a_name_reaches_no_encoder() -> None:
-    """JSON can hold half of a surrogate pair, which no file, record or database takes."""
+def test_half_a_surrogate_pair_in_a_name_is_replaced() -> None:
+    """JSON can hold half of a surrogate pair, which cannot be encoded as UTF-8."""
     document = json.dumps(coco({"bbox": [1, 2, 3, 4]})).replace("a.jpg", "\\ud800.jpg").replace("tire", "\\udfff")
     made = read("coco", document)
     assert made.boxes("?.jpg")[0][0] == "?"

@@ -79,7 +79,7 @@ def test_yolo_names_the_defect(line: str, code: str) -> None:
     assert str(caught.value).startswith(f"{caught.value.code}: ")
 
 
-def test_yolo_binary_is_no_text() -> None:
+def test_yolo_refuses_binary_files() -> None:
     with pytest.raises(UnusableError) as caught:
         yolo(b"\x89PNG\r\n\xff\xfe")
     assert caught.value.code == "AnnotationMalformed"
@@ -94,7 +94,7 @@ def test_yolo_ids_counted_from_one_are_explained() -> None:
 PIXELS = "0 64 32 32 32"
 
 
-def test_pixels_among_shares_are_told() -> None:
+def test_pixel_coordinates_in_yolo_labels_are_refused() -> None:
     with pytest.raises(UnusableError) as caught:
         yolo(f"{LINE}\n{PIXELS}").in_pixels(128, 64)
     assert (caught.value.code, caught.value.index) == ("BoxNotNormalised", 1)
@@ -109,7 +109,7 @@ ROUNDED = {
 
 
 @pytest.mark.parametrize(("line", "corners"), ROUNDED.values(), ids=ROUNDED)
-def test_rounding_of_the_format_is_no_defect(line: str, corners: Corners) -> None:
+def test_rounding_beyond_the_edge_is_corrected(line: str, corners: Corners) -> None:
     [item] = yolo(line).in_pixels(128, 64)
     assert (item.xmin, item.ymin, item.xmax, item.ymax) == pytest.approx(corners)
 
@@ -120,7 +120,7 @@ LISTS: dict[str, tuple[str, str, list[str] | None]] = {
     "data.yaml, a list": ("data.yaml", "nc: 2\nnames: ['tire', \"winter hub\"]\n", ["tire", "winter hub"]),
     "data.yaml, a block": ("data.yaml", "names:\n- tire\n- winter hub\n", ["tire", "winter hub"]),
     "data.yaml, a mapping": ("data.yml", "names:\n  10: c\n  0: tire\n  1: winter hub\n", ["tire", "winter hub", "c"]),
-    "data.yaml, values that YAML would turn": ("data.yaml", "names: [yes, 1, null]", ["yes", "1", "null"]),
+    "data.yaml, values that YAML would convert": ("data.yaml", "names: [yes, 1, null]", ["yes", "1", "null"]),
     "data.yaml without names": ("data.yaml", "nc: 2\n", None),
     "data.yaml, broken": ("data.yaml", "names: [", None),
     "data.yaml, a bomb": ("data.yaml", "a: &a [x,x]\nb: &b [*a,*a]\nnames: [*b,*b]\n", ["", ""]),
@@ -196,7 +196,7 @@ def test_labelme_flags() -> None:
     ]
 
 
-def test_labelme_embedded_images_of_any_size_are_cut_out() -> None:
+def test_labelme_embedded_images_of_any_size_are_skipped() -> None:
     assert labelme(shape(), imageData="QUJD" * 1_000_000).objects
 
 
