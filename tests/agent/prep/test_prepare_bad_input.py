@@ -124,5 +124,5 @@ def test_the_same_with_an_s3_server(
     prep.store = s3_store
     made = prep.run()
     assert made.train_images == report["made"].train_images
-    report = json.loads(s3_store.get(f"ml/datasets/{made.digest}/report.json", max_bytes=4 << 20))
-    assert report["findings"] == report["findings"]
+    from_s3 = json.loads(s3_store.get(f"ml/datasets/{made.digest}/report.json", max_bytes=4 << 20))
+    assert from_s3["findings"] == report["findings"]
