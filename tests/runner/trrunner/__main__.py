@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -33,7 +34,7 @@ def main() -> int:
         results += [_check(check) for check in CHECKS]
     wanted = {tier.name for tier in TIERS} if "all" in arguments.what else set(arguments.what)
     chosen = [tier for tier in TIERS if tier.name in wanted or (tier is UNIT and "check" in wanted)]
-    results += _tiers(chosen, extra=arguments.pytest.split())
+    results += _tiers(chosen, extra=shlex.split(arguments.pytest))
     return _summary(results, seconds=time.monotonic() - started)
 
 
