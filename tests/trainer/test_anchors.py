@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from trainer_runs import PATIENCE
 
 from nearest import unpaired
 from trainingrun_agent.pipeline.build import build_pipeline_config
@@ -19,7 +20,6 @@ pytestmark = [
     pytest.mark.tensorflow,
     pytest.mark.skipif(not PYTHON, reason="TRAININGRUN_TF_PYTHON names no interpreter with TensorFlow 1.14"),
 ]
-PATIENCE = 400.0  # seconds for one process on a busy machine
 PROGRAM = Path(__file__).with_name("api_anchors.py")
 
 

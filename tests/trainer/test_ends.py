@@ -9,7 +9,7 @@ import subprocess
 from typing import Any
 
 import pytest
-from trainer_runs import lay_out
+from trainer_runs import PATIENCE, lay_out
 
 from trcluster.command import run
 from trcluster.waiting import until
@@ -20,7 +20,6 @@ pytestmark = [
     pytest.mark.skipif(not PYTHON, reason="TRAININGRUN_TF_PYTHON names no interpreter with TensorFlow 1.14"),
 ]
 STEPS = 2
-PATIENCE = 400.0  # seconds for one process on a busy machine
 
 # A session without a network: no real one can be made to have a good loss and then a step that ruins the weights.
 RUINED_STEP = """

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trainer_runs import DEMO, exporting, fitting, lay_out
+from trainer_runs import DEMO, PATIENCE, exporting, fitting, lay_out
 
 from trainingrun_agent.pipeline.networks import NETWORKS
 
@@ -18,7 +18,6 @@ pytestmark = [
 ]
 STEPS = 2
 EXPORTED = ("ssd_inception_v2", "faster_rcnn_inception_v2")  # the exporter knows families, not networks
-PATIENCE = 400.0  # seconds for one process on a busy machine
 
 
 @pytest.mark.parametrize("network", [name for name in NETWORKS if name != DEMO])

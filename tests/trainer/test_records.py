@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from trainer_runs import PATIENCE
 
 from image_samples import CONVERTED, KEPT
 from prep_in_memory import Preparation
@@ -24,7 +25,6 @@ pytestmark = [
     pytest.mark.tensorflow,
     pytest.mark.skipif(not PYTHON, reason="TRAININGRUN_TF_PYTHON names no interpreter with TensorFlow 1.14"),
 ]
-PATIENCE = 400.0  # seconds for one process on a busy machine
 PROGRAM = Path(__file__).with_name("api_records.py")
 CLASSES = ("tire", "winter hub", "Größe")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trainer_runs import DEMO, exporting, fitting, lay_out
+from trainer_runs import DEMO, PATIENCE, exporting, fitting, lay_out
 
 PYTHON = os.environ.get("TRAININGRUN_TF_PYTHON", "")
 pytestmark = [
@@ -19,7 +19,6 @@ pytestmark = [
 ]
 STEPS, SAVE_EVERY, SHORT = 150, 50, 30
 EVAL_IMAGES = 16
-PATIENCE = 400.0  # seconds for one process on a busy machine; alone it takes about thirty
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,8 @@ from trainingrun_agent.prep.output.tfrecord import frame
 from trdemo.tires import SIZE, Photo, draw_set
 
 DEMO = "ssd_mobilenet_v1_0.25_128"
+PATIENCE = 1200.0
+"""Seconds for one process with TensorFlow: about thirty alone, but the tier runs at low priority behind others."""
 
 
 def record(photo: Photo, *, stretch: float = 1.0) -> bytes:
