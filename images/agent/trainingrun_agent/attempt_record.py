@@ -25,7 +25,7 @@ class AttemptRecord:
     """
 
     def __init__(self, clock: Clock, progress: Progress) -> None:
-        self._clock = clock
+        self.clock = clock
         self._progress = progress
         self.epoch: int | None = None
         self.numbers: Mapping[str, Any] = {}
@@ -40,11 +40,11 @@ class AttemptRecord:
     @contextmanager
     def part(self, name: Part) -> Iterator[None]:
         """Add the time of the block to a part, also when the block raises, and show it in progress."""
-        started = self._clock.monotonic()
+        started = self.clock.monotonic()
         try:
             yield
         finally:
             timings = self.timings or Timings()
-            spent = getattr(timings, name) + self._clock.monotonic() - started
+            spent = getattr(timings, name) + self.clock.monotonic() - started
             self.timings = replace(timings, **{name: spent})
             self._progress.update(timings=self.timings.to_json())

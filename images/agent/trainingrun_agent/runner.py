@@ -101,7 +101,7 @@ def _work(
     progress: Progress,
     record: AttemptRecord,
 ) -> StageResult:
-    clock, probe = Clock(), TrainerProbe()
+    clock, probe = record.clock, TrainerProbe()
     with ExitStack() as stack:
         server = AgentServer(progress, probe, host="0.0.0.0", port=port)  # noqa: S104 - the pod's own address
         server.start()
