@@ -43,7 +43,7 @@ chart: ## Generate the chart's CRD and rights, its README, the reference, the st
 	@$(BIN) $(PY) charts/readme.py
 	@$(BIN) $(PY) manifests/reference.py
 	@$(BIN) $(PY) manifests/status_types.py
-	@$(BIN) $(PY) images/agent/findings_page.py
+	@$(BIN) $(PY) manifests/findings.py
 	@$(BIN) $(PY) manifests/reasons.py
 
 requirements: ## Update the requirement files with their hashes

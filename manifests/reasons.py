@@ -7,7 +7,6 @@ agent carries the operator's table as data, because the two programs share no co
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections import Counter
@@ -154,23 +153,7 @@ def _step(case: Entry) -> str:
     return f"**{STEPS[case['kind']]}.** {hint}" + (f" {label}: {fields}." if fields else "")
 
 
-def main() -> int:
-    """Write, or with --check compare; 1 when a file is out of date."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--check", action="store_true", help="only compare; fail when a file is out of date")
-    check = parser.parse_args().check
-    outdated = False
-    for path, text in ((PAGE, render()), (TABLE, export())):
-        if path.exists() and path.read_text(encoding="utf-8") == text:
-            continue
-        if check:
-            sys.stderr.write(f"{path.relative_to(ROOT)} is out of date: run manifests/reasons.py\n")
-            outdated = True
-            continue
-        path.write_text(text, encoding="utf-8")
-        sys.stdout.write(f"wrote {path.relative_to(ROOT)}\n")
-    return int(outdated)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    from generated import write_or_check
+
+    sys.exit(write_or_check({PAGE: render(), TABLE: export()}, doc=__doc__))

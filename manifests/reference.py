@@ -7,7 +7,6 @@ date.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -119,22 +118,7 @@ def _column(column: Mapping[str, Any]) -> str:
     return f"| {column['name']} | {shown} (`{column['jsonPath']}`) | {wide} |"
 
 
-def main() -> int:
-    """Write the page, or with --check compare it; returns 1 when it is out of date."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail when the page is out of date")
-    check = parser.parse_args().check
-    page = render(yaml.safe_load(CRD.read_text(encoding="utf-8")))
-    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == page:
-        return 0
-    if check:
-        sys.stderr.write(f"{PAGE.relative_to(ROOT)} is out of date: run 'make chart'\n")
-        return 1
-    PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(page, encoding="utf-8")
-    sys.stdout.write(f"wrote {PAGE.relative_to(ROOT)}\n")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    from generated import write_or_check
+
+    sys.exit(write_or_check({PAGE: render(yaml.safe_load(CRD.read_text(encoding="utf-8")))}, doc=__doc__))

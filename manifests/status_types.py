@@ -6,7 +6,6 @@ Invariant: every field comes from the CRD; `--check` changes nothing and fails w
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -80,21 +79,7 @@ def _quoted(value: str) -> str:
     return f'"{value}"'
 
 
-def main() -> int:
-    """Write, or with --check compare; 1 when the file is out of date."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--check", action="store_true", help="only compare; fail when it is out of date")
-    check = parser.parse_args().check
-    text = render(yaml.safe_load(CRD.read_text(encoding="utf-8")))
-    if MODULE.exists() and MODULE.read_text(encoding="utf-8") == text:
-        return 0
-    if check:
-        sys.stderr.write(f"{MODULE.relative_to(ROOT)} is out of date: run 'make chart'\n")
-        return 1
-    MODULE.write_text(text, encoding="utf-8")
-    sys.stdout.write(f"wrote {MODULE.relative_to(ROOT)}\n")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    from generated import write_or_check
+
+    sys.exit(write_or_check({MODULE: render(yaml.safe_load(CRD.read_text(encoding="utf-8")))}, doc=__doc__))

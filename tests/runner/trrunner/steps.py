@@ -49,7 +49,7 @@ CHECKS = (
     Check("chart README drift", ("python", "charts/readme.py", "--check")),
     Check("reference drift", ("python", "manifests/reference.py", "--check")),
     Check("status types drift", ("python", "manifests/status_types.py", "--check")),
-    Check("findings drift", ("python", "images/agent/findings_page.py", "--check")),
+    Check("findings drift", ("python", "manifests/findings.py", "--check")),
     Check("reasons drift", ("python", "manifests/reasons.py", "--check")),
     Check("requirements", ("python", "-m", "trimages", "check-requirements")),
 )
