@@ -9,7 +9,6 @@ from trainingrun.api import clock, reasons
 from trainingrun.api.names import Stage
 from trainingrun.domain import attempts, results
 from trainingrun.domain.assess import Ended, Evidence, Running, assess
-from trainingrun.domain.crowd import waits_for_room
 from trainingrun.domain.draft import MAX_CAUSE, MAX_EVENT, MAX_MESSAGE
 from trainingrun.domain.ended_jobs import newest_pod
 from trainingrun.domain.failed_attempt import step_after
@@ -118,6 +117,4 @@ def _show_waiting(context: StageContext, cause: Cause) -> None:
     context.show(cause.text(MAX_MESSAGE), text=f"{context.phase}: waiting ({cause.reason.name})")
     if cause.subject_uid:
         context.decision.read_warnings.append(cause.subject_uid)
-    if waits_for_room(context.draft.run):
-        context.decision.wake += sorted(context.observed.crowd.idle_boards)
     context.decision.requeue(after=RECHECK_SECONDS)

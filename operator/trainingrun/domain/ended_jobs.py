@@ -65,7 +65,7 @@ def _seconds_left(draft: Draft, job: JobView, observed: Observed, *, settings: S
         return math.inf
     pod = _pod_of(job, observed)
     ended_for = _age(pod.agent.finished_at, draft.now) if pod and pod.agent.state == "terminated" else None
-    if ended_for is None or draft.is_true(conditions.FINISHED) or draft.run.spec.get("suspend"):
+    if ended_for is None or job.suspended or draft.is_true(conditions.FINISHED) or draft.run.spec.get("suspend"):
         return 0  # the attempt was ended while its agent lives, or the run needs no node now
     return LINGER_SECONDS - ended_for
 

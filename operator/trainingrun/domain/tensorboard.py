@@ -36,9 +36,12 @@ def plan_tensorboard(decision: Decision, *, crowd: Crowd, resolved: Resolved | N
     asked |= draft.run.spec.get("tensorboard") or {}
     expires_at = _expires_at(draft, ttl_seconds=asked["ttlSecondsAfterFinished"])
     exists = bool(draft.status.get("tensorboard", {}).get("serviceName"))
+    lacks_room = _lacks_room(draft)
+    if lacks_room:
+        decision.wake += sorted(crowd.idle_boards)
     if not asked["enabled"] or not _training_began(draft) or (expires_at is not None and expires_at <= draft.now):
         _remove(decision, exists=exists)
-    elif exists and _must_yield(decision, crowd):
+    elif exists and _must_yield(draft, crowd, lacks_room=lacks_room):
         stay_away(decision, reasons.TENSORBOARD_YIELDS, _YIELDS)
     elif exists:
         _show(decision, expires_at=expires_at)
@@ -62,15 +65,16 @@ def stay_away(decision: Decision, reason: Reason, message: str, *, warning: bool
     decision.requeue(after=absence)
 
 
-def _must_yield(decision: Decision, crowd: Crowd) -> bool:
-    run = decision.draft.run
-    if has_idle_board(run):
-        return bool(crowd.waiting)
-    begun = max(entry.get("startedAt", "") for entry in decision.draft.status["attempts"])
-    waited = clock.seconds_between(begun, decision.draft.now_text) or 0
-    if waited < PATIENCE_SECONDS or not waits_for_room(run):
-        return False
-    return not crowd.idle_boards  # they go first, and this run's own if the room is not enough
+def _must_yield(draft: Draft, crowd: Crowd, *, lacks_room: bool) -> bool:
+    """Those of runs that do not run go first, and that of the waiting run if the room is not enough."""
+    return bool(crowd.waiting) if has_idle_board(draft.run) else lacks_room and not crowd.idle_boards
+
+
+def _lacks_room(draft: Draft) -> bool:
+    """Whether a pod of this run has waited for room for a while."""
+    begun = max((entry.get("startedAt", "") for entry in draft.status.get("attempts", [])), default="")
+    waited = clock.seconds_between(begun, draft.now_text) or 0
+    return waited >= PATIENCE_SECONDS and waits_for_room(draft.run)
 
 
 def _may_return(decision: Decision, crowd: Crowd) -> bool:
