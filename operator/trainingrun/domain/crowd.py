@@ -6,6 +6,7 @@ A TensorBoard holds processor, memory and a pod, but no GPU: while a pod lacks s
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,8 +23,8 @@ _HELD_BY_BOARDS: Final = re.compile(r"Insufficient (cpu|memory|ephemeral-storage
 class Crowd:
     """Keys of the runs of a namespace that wait for room, and of those that have a TensorBoard but do not run."""
 
-    waiting: frozenset[str] = frozenset()
-    idle_boards: frozenset[str] = frozenset()
+    waiting: Set[str] = frozenset()
+    idle_boards: Set[str] = frozenset()
 
 
 NOBODY: Final = Crowd()

@@ -117,4 +117,5 @@ def _show_waiting(context: StageContext, cause: Cause) -> None:
     context.show(cause.text(MAX_MESSAGE), text=f"{context.phase}: waiting ({cause.reason.name})")
     if cause.subject_uid:
         context.decision.read_warnings.append(cause.subject_uid)
-    context.decision.requeue(after=RECHECK_SECONDS)
+    if cause.reason is not reasons.JOB_SUSPENDED:  # that can last for days, and the watch of the Job shows its end
+        context.decision.requeue(after=RECHECK_SECONDS)

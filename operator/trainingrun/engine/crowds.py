@@ -16,12 +16,12 @@ class Crowds:
     """Keys of runs by namespace."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, frozenset[str]] = {}
-        self._idle_boards: dict[str, frozenset[str]] = {}
+        self._waiting: dict[str, set[str]] = {}
+        self._idle_boards: dict[str, set[str]] = {}
 
     def of(self, namespace: str) -> Crowd:
-        """Return what is known of a namespace."""
-        return Crowd(self._waiting.get(namespace, frozenset()), self._idle_boards.get(namespace, frozenset()))
+        """Return what is known of a namespace now; a decision is made before anything else can happen."""
+        return Crowd(self._waiting.get(namespace, set()), self._idle_boards.get(namespace, set()))
 
     def put(self, run: Run) -> None:
         """Take over the newest version of a run."""
@@ -40,10 +40,11 @@ def _holds(fact: Callable[[Run], bool], run: Run) -> bool:
     return False
 
 
-def _mark(table: dict[str, frozenset[str]], run: Run, *, holds: bool) -> None:
-    known = table.get(run.namespace, frozenset())
-    if (run.key in known) == holds:
+def _mark(table: dict[str, set[str]], run: Run, *, holds: bool) -> None:
+    if holds:
+        table.setdefault(run.namespace, set()).add(run.key)
         return
-    table[run.namespace] = known ^ {run.key}
-    if not table[run.namespace]:
-        del table[run.namespace]
+    known = table.get(run.namespace, set())
+    known.discard(run.key)
+    if not known:
+        table.pop(run.namespace, None)

@@ -160,7 +160,8 @@ def test_a_job_that_something_else_suspends_is_never_left_beside_the_next(outcom
     play.jobs[job] = replace(play.jobs[job], finished="", finished_at="")
     suspended_by_another(play, job, gone=gone, deletion_at=clock.to_text(play.now))
     for _ in range(3):
-        play.step(600)
+        decision = play.step(600)
+    assert decision.requeue_after is None, "the watch of the Job shows when it is resumed"
     assert play.condition("Trained")["reason"] == "JobSuspended"
     assert "Job tire-train-1 was suspended by something else" in play.status["message"]
     assert (play.attempts("train").get("ended", 0), "tire-train-2" in play.created) == (0, False)
