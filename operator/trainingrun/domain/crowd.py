@@ -6,7 +6,7 @@ A TensorBoard holds processor, memory and a pod, but no GPU: while a pod lacks s
 from __future__ import annotations
 
 import re
-from collections.abc import Set
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,8 +23,8 @@ _HELD_BY_BOARDS: Final = re.compile(r"Insufficient (cpu|memory|ephemeral-storage
 class Crowd:
     """Keys of the runs of a namespace that wait for room, and of those that have a TensorBoard but do not run."""
 
-    waiting: Set[str] = frozenset()
-    idle_boards: Set[str] = frozenset()
+    waiting: AbstractSet[str] = frozenset()
+    idle_boards: AbstractSet[str] = frozenset()
 
 
 NOBODY: Final = Crowd()
