@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from trainingrun.api.run import Run
 from trainingrun.domain.observe import JobView, PodView
+from trainingrun.engine.crowds import Crowds
 
 View = TypeVar("View", JobView, PodView)
 
@@ -24,6 +25,7 @@ class Cache:
         self.pods: dict[str, dict[str, PodView]] = {}
         self.progress: dict[str, Mapping[str, Any]] = {}
         self.hints: dict[str, dict[str, str]] = {}
+        self.crowds = Crowds()
         self._job_uids: dict[str, set[str]] = {}  # by run UID: all Jobs that were seen with the run as owner
         self._known: set[str] = set()  # UIDs known when the listing began
         self._dropped: set[str] | None = None  # UIDs deleted while a listing is read
@@ -36,6 +38,7 @@ class Cache:
             known = None
         if _newer(run, known):
             self.runs[run.key] = run
+            self.crowds.put(run)
 
     def drop_run(self, key: str, *, uid: str) -> None:
         """Remove a deleted run and its children, unless another run has taken its name."""
@@ -44,6 +47,7 @@ class Cache:
         if known is None or known.uid != uid:
             return
         del self.runs[key]
+        self.crowds.drop(known)
         self.forget_attempts(key)
         for job in [job for job in self.jobs.get(key, {}).values() if job.run_uid == uid]:
             self.drop_job(job)

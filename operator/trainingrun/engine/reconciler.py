@@ -1,7 +1,7 @@
 """Observe, plan, apply: the only place that joins decisions with the API.
 
-Order of writes: children, deletions, one status patch with resourceVersion, deletions of Jobs whose results the status
-now holds, Events. When the process dies between any two of them, the next reconcile completes them.
+Order of writes: children, deletions of TensorBoard, one status patch with resourceVersion, deletions of Jobs, which the
+status now explains, Events. When the process dies between any two of them, the next reconcile completes them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from trainingrun.domain.draft import Draft
 from trainingrun.domain.next_step import NextStep
 from trainingrun.domain.observe import JobView, Observed
 from trainingrun.domain.plan import plan
-from trainingrun.domain.texts import sentences
+from trainingrun.domain.tensorboard import stay_away
 from trainingrun.engine import metrics
 from trainingrun.engine.cache import Cache
 from trainingrun.engine.progress_puller import ProgressPuller
@@ -39,7 +39,6 @@ from trainingrun.kube.events import Recorder
 HEARTBEAT: Final = ""  # a key that no object has: handling it proves that the queue is served
 STATUS_SECONDS: Final = 5.0  # between two writes of progress alone
 READ_WARNINGS_SECONDS: Final = 6.0
-REFUSED_SECONDS: Final = 60.0
 _FAST_MOVING: Final = ("progress", "training", "message")
 log = logging.getLogger(__name__)
 
@@ -132,6 +131,7 @@ class Reconciler:
             progress=self._cache.progress.get(run.key, {}),
             hints=self._cache.hints.get(run.key, {}),
             resolved=resolved or None,
+            crowd=self._cache.crowds.of(run.namespace),
         )
 
     async def _read_resolved(self, run: Run) -> dict[str, Any]:
@@ -158,13 +158,15 @@ class Reconciler:
         for child in decision.delete:
             await self._delete(run, child)
         if decision.delete_run:
-            await self._delete(run, Child("TrainingRun", run.name, run.uid))
+            await objects.delete_unchanged(self._api, run)
             return
         written = await self._write_status(run, decision)
         for child in decision.delete_after_status if written else ():
             await self._delete(run, child)
         for event in decision.draft.events if written else ():
             await self._recorder.emit(run, event, now=decision.draft.now_text)
+        for key in decision.wake:
+            self._queue.add(key)
         self._puller.watch(run.key, decision.pull_progress)
         await self._read_warnings(run, decision.read_warnings)
         if decision.requeue_after is not None:
@@ -186,10 +188,8 @@ class Reconciler:
             for body in decision.create_optional:
                 await self._create(run, body)
         except (RefusedError, objects.ForeignObjectError) as error:
-            decision.draft.status.pop("tensorboard", None)  # not created, so the next reconcile tries again
-            message = sentences(f"The run continues without TensorBoard: {error}", reasons.TENSORBOARD_REFUSED.hint)
-            decision.draft.add_event(reasons.TENSORBOARD_REFUSED, message, warning=True)
-            decision.requeue(after=REFUSED_SECONDS)
+            message = f"The run continues without TensorBoard: {error}"
+            stay_away(decision, reasons.TENSORBOARD_REFUSED, message, warning=True)
 
     async def _delete(self, run: Run, child: Child) -> None:
         where = {"namespace": run.namespace, "name": child.name}

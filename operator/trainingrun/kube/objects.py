@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 from trainingrun.api.names import API_VERSION, LABEL_STAGE, PLURAL, RESOLVED_KEY, resolved_name
+from trainingrun.api.run import Run
 from trainingrun.kube.client import MERGE_PATCH, Api
 from trainingrun.kube.errors import ConflictError, KubeError, NotFoundError
 
@@ -47,10 +48,20 @@ async def create(api: Api, body: Mapping[str, Any]) -> dict[str, Any]:
 
 async def delete(api: Api, kind: str, *, namespace: str, name: str, uid: str) -> None:
     """Delete the object with this UID and what it owns; success if it is gone or its name belongs to another."""
+    await _delete(api, path(kind, namespace, name), uid=uid)
+
+
+async def delete_unchanged(api: Api, run: Run) -> None:
+    """Delete an expired run, unless it has changed since it was read: its user may just have asked for a retry."""
+    where = path("TrainingRun", run.namespace, run.name)
+    await _delete(api, where, uid=run.uid, resourceVersion=run.resource_version)
+
+
+async def _delete(api: Api, where: str, **preconditions: str) -> None:
     # Background: otherwise the deletion of a Job orphans its pods.
-    body = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+    body = {"propagationPolicy": "Background", "preconditions": preconditions}
     try:
-        await api.call("DELETE", path(kind, namespace, name), body=body)
+        await api.call("DELETE", where, body=body)
     except (NotFoundError, ConflictError):
         return
 

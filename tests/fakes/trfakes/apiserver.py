@@ -200,8 +200,11 @@ class ApiServer:
     def _delete(self, plural: str, name: str, *, namespace: str, options: dict[str, Any]) -> dict[str, Any]:
         if plural == "jobs" and options.get("propagationPolicy") != "Background":
             raise StatusError(422, "set propagationPolicy to Background: the default leaves the pods of a deleted Job")
-        uid = (options.get("preconditions") or {}).get("uid")
-        self.store.delete(plural, name, namespace=namespace, uid=uid)
+        preconditions = options.get("preconditions") or {}
+        version = preconditions.get("resourceVersion")
+        if version not in {None, self.store.get(plural, name, namespace=namespace)["metadata"]["resourceVersion"]}:
+            raise StatusError(409, f"{plural} {name} has changed")
+        self.store.delete(plural, name, namespace=namespace, uid=preconditions.get("uid"))
         return {"kind": "Status", "status": "Success"}
 
     def _list(self, request: web.Request, plural: str, namespace: str | None) -> dict[str, Any]:
