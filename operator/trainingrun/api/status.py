@@ -133,3 +133,4 @@ class Tensorboard(TypedDict, total=False):
     serviceName: str  # Name of the Service in the run's namespace.
     url: str  # Address of TensorBoard inside the cluster.
     expiresAt: str  # When TensorBoard is removed.
+    message: str  # Why the run continues without TensorBoard.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from trainingrun.api.names import LABEL_ATTEMPT, LABEL_RUN, LABEL_RUN_UID, LABEL_STAGE, Stage
+from trainingrun.domain.refused_child import RefusedChild
 from trainingrun.domain.resolve import FindRun, Resolved
 
 
@@ -157,6 +158,7 @@ class Observed:
     progress: Mapping[str, Any] = field(default_factory=dict)  # the newest report of an agent
     hints: Mapping[str, str] = field(default_factory=dict)  # the newest warning Event, by UID of its object
     resolved: Resolved | None = None
+    refused: RefusedChild | None = None  # a child that the API server does not create now
 
 
 def _ours(meta: Mapping[str, Any]) -> dict[str, Any] | None:
