@@ -35,7 +35,7 @@ def idle(running: Running) -> bool:
 
 async def settled(world: World, running: Running) -> None:
     """Wait until the run is forgotten and nothing is at work, or until there are Jobs without end."""
-    await eventually(lambda: (not running.operator.cache.runs and idle(running)) or jobs(world) > STORM, within=20)
+    await eventually(lambda: (not running.operator.cache.runs and idle(running)) or jobs(world) > STORM, within=10)
 
 
 async def test_a_run_deleted_in_a_watch_gap_makes_no_jobs_without_end(world: World, script: Script) -> None:
