@@ -127,8 +127,9 @@ def test_a_failure_that_causes_its_own_change_is_not_tried_again_at_once() -> No
 
     async def handle(queue: WorkQueue, key: str) -> None:
         tries.append(asyncio.get_running_loop().time())
-        queue.add(key)
-        queue.back_off(key)
+        if len(tries) < 1000:  # at once, they would never let the clock go on
+            queue.add(key)
+            queue.back_off(key)
 
     serve(lambda queue: queue.add("a"), handle, seconds=600)
     assert 50 < len(tries) < 80
