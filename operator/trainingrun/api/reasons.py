@@ -94,6 +94,27 @@ CHILD_REFUSED: Final = _refused(
     hint="Create a new TrainingRun with another value for the field that the API server names.",
     fields=("prep.pod", "train.pod", "export.pod"),
 )
+CREATION_REFUSED: Final = _refused(
+    "CreationRefused",
+    "The API server does not create an object of the run: rights, a quota, an admission policy or a webhook forbid it, "
+    "or another object has its name. The run waits.",
+    step=Step.WAIT,
+    hint="Ask your platform team to let it pass; the operator tries again at least every five minutes.",
+)
+STATUS_REFUSED: Final = _refused(
+    "StatusRefused",
+    "The API server does not store the status of the run, mostly because an admission policy or webhook forbids it. "
+    "The operator creates nothing for the run until it does.",
+    step=Step.WAIT,
+    hint="Ask your platform team to let it pass; the operator tries again at least every five minutes.",
+)
+DELETION_REFUSED: Final = _refused(
+    "DeletionRefused",
+    "An Event: the API server does not delete an object of the run, mostly because an admission policy or webhook "
+    "forbids it.",
+    step=Step.WAIT,
+    hint="Ask your platform team to let it pass; the operator tries again at least every five minutes.",
+)
 TENSORBOARD_REFUSED: Final = _refused(
     "TensorBoardRefused",
     "An Event: the API server refuses TensorBoard's Deployment or Service. The run continues without TensorBoard.",

@@ -8,6 +8,7 @@ from typing import Any
 
 from trainingrun.api.names import AGENT, LABEL_ATTEMPT, LABEL_RUN, LABEL_RUN_UID, LABEL_STAGE, WORKER, Stage
 from trainingrun.domain.crowd import NOBODY, Crowd
+from trainingrun.domain.refused_child import RefusedChild
 from trainingrun.domain.resolve import FindRun, Resolved
 
 
@@ -191,6 +192,7 @@ class Observed:
     hints: Mapping[str, str] = field(default_factory=dict)  # the newest warning Event, by UID of its object
     resolved: Resolved | None = None
     crowd: Crowd = NOBODY  # of the run's namespace
+    refused: RefusedChild | None = None  # a child that the API server does not create now
 
 
 def _ours(meta: Mapping[str, Any]) -> dict[str, Any] | None:

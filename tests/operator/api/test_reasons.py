@@ -20,7 +20,7 @@ from trfakes.play import Play
 from trfakes.schema import crd_part
 
 PACKAGE = Path(trainingrun.__file__ or "").parent
-WHOLE_TESTS = Path(__file__).parents[1] / "whole" / "test_neighbours.py"
+WHOLE_TESTS = Path(__file__).parents[1] / "whole" / "test_refused.py"
 ENTRIES = [
     pytest.param(entry, id=f"{name} {n}") for name, found in reasons.TABLE.items() for n, entry in enumerate(found)
 ]
@@ -295,7 +295,13 @@ CASES: Mapping[str, Callable[[], Play]] = {
     "Exported": whole,
     "Unknown": lambda: ended(disruption="?", disruption_message="because"),
 }
-BY_THE_RECONCILER = {"ChildRefused", "TensorBoardRefused"}  # tests/operator/whole/test_neighbours.py
+BY_THE_RECONCILER = {  # tests/operator/whole/test_refused.py
+    "ChildRefused",
+    "CreationRefused",
+    "DeletionRefused",
+    "StatusRefused",
+    "TensorBoardRefused",
+}
 
 
 def test_every_entry_has_its_case() -> None:
