@@ -8,20 +8,22 @@ while the cache holds that run, by UID.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, TypeVar
 
 from trainingrun.api.run import Run
 from trainingrun.domain.observe import JobView, PodView
 from trainingrun.engine.crowds import Crowds
 
+REMEMBER_SECONDS: Final = 600.0  # deletions, at least: longer than any call or listing lasts
 View = TypeVar("View", JobView, PodView)
 
 
 class Cache:
     """Runs, Jobs and Pods, with progress and warning Events of attempts in flight."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.runs: dict[str, Run] = {}
         self.jobs: dict[str, dict[str, JobView]] = {}
         self.pods: dict[str, dict[str, PodView]] = {}
@@ -30,8 +32,10 @@ class Cache:
         self.crowds = Crowds()
         self._job_uids: dict[str, set[str]] = {}  # by run UID: all Jobs that were seen with the run as owner
         self._known: set[str] = set()  # UIDs known when the listing began
-        self._deleted: set[str] = set()  # UIDs deleted since a listing began, and before that since the one before it
+        self._clock = clock
+        self._deleted: set[str] = set()  # UIDs deleted since `_deleted_since`, and in the period before
         self._deleted_before: set[str] = set()
+        self._deleted_since = clock()
 
     def put_run(self, run: Run) -> bool:
         """Store a run unless a newer version is known or it was deleted; return whether this version is news.
@@ -157,8 +161,9 @@ class Cache:
     def start_listing(self) -> None:
         """Begin a full listing; call it before the first page is read, one listing at a time."""
         self._known = _uids(self.runs.values()) | _uids(_all(self.jobs)) | _uids(_all(self.pods))
-        # Deletions are remembered for longer than any call lasts, and not for ever.
-        self._deleted, self._deleted_before = set(), self._deleted
+        if self._clock() - self._deleted_since >= REMEMBER_SECONDS:
+            self._deleted, self._deleted_before = set(), self._deleted
+            self._deleted_since = self._clock()
 
     def finish_listing(self, *, runs: Iterable[Run], jobs: Iterable[JobView], pods: Iterable[PodView]) -> None:
         """Store a full listing; objects known before that it lacks were deleted while no watch was connected."""

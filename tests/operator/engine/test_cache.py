@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from trainingrun.engine.cache import Cache
+from trainingrun.engine.cache import REMEMBER_SECONDS, Cache
 from trfakes.builders import a_job, a_pod, a_run, terminated
 
 RUN = a_run().build()
@@ -171,15 +171,20 @@ def test_a_version_that_is_known_is_no_news() -> None:
     assert not cache.put_run(RUN)
 
 
-def test_deletions_are_remembered_over_one_listing_and_not_for_ever() -> None:
-    cache = filled()
+def test_deletions_are_remembered_for_longer_than_calls_last_and_not_for_ever() -> None:
+    now = [0.0]
+    cache = Cache(clock=lambda: now[0])
+    cache.put_run(RUN)
     cache.drop_run(RUN.key, uid=RUN.uid)
+    for _ in range(5):  # as many as there are namespaces
+        cache.start_listing()
+        cache.finish_listing(runs=[RUN], jobs=[], pods=[])
+    now[0] += REMEMBER_SECONDS
     cache.start_listing()
     cache.finish_listing(runs=[RUN], jobs=[], pods=[])
     assert cache.runs == {}
-    for _ in range(2):
-        cache.start_listing()
-        cache.finish_listing(runs=[], jobs=[], pods=[])
+    now[0] += REMEMBER_SECONDS
+    cache.start_listing()
     assert (cache._deleted, cache._deleted_before) == (set(), set())
 
 
