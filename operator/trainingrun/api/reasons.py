@@ -34,7 +34,7 @@ def _ended(name: str, meaning: str, *, step: Step, hint: str = "", fields: tuple
 # Refused: the operator or the API server does not take the spec.
 FORBIDDEN_BY_POLICY: Final = _refused(
     "ForbiddenByPolicy",
-    "The spec asks for an image, Secret, storage endpoint or toleration that the operator's settings do not allow.",
+    "The spec asks for an image, Secret, storage endpoint or pod setting that the operator's settings do not allow.",
     step=Step.PLATFORM,
     hint="Create a new TrainingRun with an allowed value, or ask your platform team to extend {setting} of the "
     "operator's Helm values.",
@@ -42,10 +42,16 @@ FORBIDDEN_BY_POLICY: Final = _refused(
         "train.image",
         "storage.credentials.secretName",
         "storage.endpoint",
-        "prep.pod.tolerations",
-        "train.pod.tolerations",
-        "export.pod.tolerations",
+        "prep.pod",
+        "train.pod",
+        "export.pod",
+        "tensorboard.pod",
     ),
+)
+FORBIDDEN_RESERVED_KEY: Final = FORBIDDEN_BY_POLICY.case(
+    "Create a new TrainingRun without this key.",
+    step=Step.NEW_RUN,
+    fields=("prep.pod", "train.pod", "export.pod", "tensorboard.pod"),
 )
 FORBIDDEN_LOCAL_ADDRESS: Final = FORBIDDEN_BY_POLICY.case(
     "Create a new TrainingRun with the address of your storage. If your storage really has this address, ask your "
@@ -141,7 +147,20 @@ QUOTA_EXCEEDED: Final = _waiting(
 POD_REFUSED: Final = _waiting(
     "PodRefused",
     "Admission of the cluster refuses the pod; the message says who and why.",
-    hint="Ask your platform team to let the pod pass.",
+    hint="If a rule asks for a label, an annotation or a PriorityClass, create a new TrainingRun with it in "
+    "spec.{stage}.pod, or ask your platform team to set it in runs of the operator's Helm values. Otherwise ask them "
+    "to let the pod pass.",
+    fields=("stage.pod.labels", "stage.pod.annotations", "stage.pod.priorityClassName"),
+)
+POD_NEEDS_RESOURCES: Final = POD_REFUSED.case(
+    "The quota counts a resource that a container of the pod does not set: {steps}. Or ask your platform team for a "
+    "LimitRange in the namespace, which sets it for every container.",
+    fields=("stage.pod.resources",),
+)
+POD_NEEDS_PRIORITY_CLASS: Final = POD_REFUSED.case(
+    "Ask your platform team to create this PriorityClass. If spec.{stage}.pod.priorityClassName names it, you can also "
+    "create a new TrainingRun with another one.",
+    fields=("stage.pod.priorityClassName",),
 )
 CREATE_CONTAINER_CONFIG_ERROR: Final = _waiting(
     "CreateContainerConfigError", "The node cannot put the container's configuration together; the message says why."
@@ -159,7 +178,7 @@ OOM_KILLED: Final = _ended(
     fields=("stage.pod.resources.limits.memory", "stage.pod.resources.requests.memory", "train.batchSize"),
 )
 OOM_KILLED_AGENT: Final = OOM_KILLED.case(
-    "The operator sets the memory limit of container agent: give your platform team this message.",
+    "Ask your platform team to raise runs.agent.resources.limits.memory of the operator's Helm values.",
     step=Step.PLATFORM,
     fields=(),
 )

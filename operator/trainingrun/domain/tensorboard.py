@@ -17,12 +17,13 @@ from trainingrun.domain.resolve import Resolved
 def plan_tensorboard(decision: Decision, *, resolved: Resolved | None, settings: Settings) -> None:
     """Create or delete TensorBoard's Deployment and Service, as the spec asks and as time passes."""
     draft = decision.draft
-    asked: dict[str, Any] = {"enabled": True, "ttlSecondsAfterFinished": 3600}
+    asked: dict[str, Any] = {"enabled": True, "ttlSecondsAfterFinished": settings.tensorboard.ttl_seconds}
     asked |= draft.run.spec.get("tensorboard") or {}
+    enabled = asked["enabled"] and settings.tensorboard.enabled
     expires_at = _expires_at(draft, ttl_seconds=asked["ttlSecondsAfterFinished"])
     expired = expires_at is not None and expires_at <= draft.now
     exists = bool(draft.status.get("tensorboard", {}).get("serviceName"))
-    if not asked["enabled"] or not _training_began(draft) or expired:
+    if not enabled or not _training_began(draft) or expired:
         _remove(decision, exists=exists)
         return
     if not exists:

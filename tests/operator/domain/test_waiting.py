@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from trainingrun.api import clock
+from trainingrun.api.names import Stage
 from trainingrun.domain.draft import MAX_MESSAGE
 from trainingrun.domain.observe import PodView
 from trainingrun.domain.waiting import cause_of
@@ -14,6 +15,8 @@ from trfakes.builders import START, a_job, a_pod, after, waiting
 
 PLACED = clock.to_text(START)
 QUOTA = 'FailedCreate: Error creating: pods "tire-prep-1-x" is forbidden: exceeded quota: team, requested: cpu=1'
+MUST_SPECIFY = 'FailedCreate: Error creating: pods "tire-x" is forbidden: failed quota: team: must specify {}'
+LIMIT_RANGE = "Or ask your platform team for a LimitRange in the namespace, which sets it for every container."
 MOUNT = 'FailedMount: MountVolume.SetUp failed for volume "credentials" : secret "trainingrun-s3" not found'
 
 
@@ -77,6 +80,65 @@ def test_cause(pod: PodView | None, seconds: int, hint: str, reason: str, part: 
     cause = cause_of(a_job(), pod, hints=hints, now=after(seconds))
     assert cause.reason.name == reason
     assert part in cause.text(MAX_MESSAGE)
+
+
+@pytest.mark.parametrize(
+    ("stage", "missing", "steps"),
+    [
+        pytest.param(
+            Stage.PREP,
+            "limits.cpu for: agent",
+            "create a new TrainingRun with spec.prep.pod.resources.limits.cpu",
+            id="prep",
+        ),
+        pytest.param(
+            Stage.TRAIN,
+            "limits.cpu for: agent,trainer; limits.memory for: trainer",
+            "create a new TrainingRun with spec.train.pod.resources.limits.cpu and "
+            "spec.train.pod.resources.limits.memory and ask your platform team to set runs.agent.resources.limits.cpu of the operator's Helm values",
+            id="train",
+        ),
+        pytest.param(
+            Stage.EXPORT,
+            "limits.cpu for: agent",
+            "ask your platform team to set runs.agent.resources.limits.cpu of the operator's Helm values",
+            id="agent only",
+        ),
+        pytest.param(
+            Stage.EXPORT,
+            "limits.cpu for: istio-proxy",
+            "set it for the container, which something in the cluster added",
+            id="injected container",
+        ),
+    ],
+)
+def test_a_quota_on_a_resource_without_a_value_names_the_field_that_sets_it(
+    stage: Stage, missing: str, steps: str
+) -> None:
+    job = a_job(stage)
+    cause = cause_of(job, None, hints={job.uid: MUST_SPECIFY.format(missing)}, now=after(6))
+    assert cause.reason.name == "PodRefused"
+    assert cause.hint == f"The quota counts a resource that a container of the pod does not set: {steps}. {LIMIT_RANGE}"
+    assert missing in cause.message
+
+
+def test_a_rule_on_labels_names_the_fields_that_set_them() -> None:
+    denied = (
+        "FailedCreate: Error creating: pods \"tire-x\" is forbidden: ValidatingAdmissionPolicy 'cost-center' with "
+        "binding 'cost-center' denied request: pods need the label cost-center"
+    )
+    job = a_job(Stage.TRAIN)
+    cause = cause_of(job, None, hints={job.uid: denied}, now=after(6))
+    assert (cause.reason.name, "'cost-center' denied" in cause.message) == ("PodRefused", True)
+    assert "with it in spec.train.pod, or ask your platform team to set it in runs of the operator's" in cause.hint
+
+
+def test_a_missing_priority_class_names_its_field() -> None:
+    gone = 'FailedCreate: Error creating: pods "tire-x" is forbidden: no PriorityClass with name urgent was found'
+    job = a_job(Stage.TRAIN)
+    cause = cause_of(job, None, hints={job.uid: gone}, now=after(6))
+    assert cause.reason.name == "PodRefused"
+    assert "If spec.train.pod.priorityClassName names it" in cause.hint
 
 
 @pytest.mark.parametrize(
