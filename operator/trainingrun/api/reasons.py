@@ -157,6 +157,12 @@ POD_NEEDS_RESOURCES: Final = POD_REFUSED.case(
     "LimitRange in the namespace, which sets it for every container.",
     fields=("stage.pod.resources",),
 )
+POD_BREAKS_LIMIT_RANGE: Final = POD_REFUSED.case(
+    "A LimitRange of the namespace bounds the resources of containers, or gives them a limit below their request. "
+    "Create a new TrainingRun with spec.{stage}.pod.resources that fit it, or ask your platform team to change it, or "
+    "the resources in runs of the operator's Helm values.",
+    fields=("stage.pod.resources",),
+)
 POD_NEEDS_PRIORITY_CLASS: Final = POD_REFUSED.case(
     "Ask your platform team to create this PriorityClass. If spec.{stage}.pod.priorityClassName names it, you can also "
     "create a new TrainingRun with another one.",

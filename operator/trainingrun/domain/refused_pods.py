@@ -11,6 +11,11 @@ from trainingrun.api.reason import Reason
 
 # ResourceQuota: "failed quota: team: must specify limits.cpu for: agent,trainer; limits.memory for: trainer".
 _MUST_SPECIFY: Final = re.compile(r"failed quota: [^:]+: must specify ([^:]+ for: [^;]+(?:; [^:]+ for: [^;]+)*)")
+# LimitRange: a bound that the pod exceeds, or a default limit below what a container requests.
+_LIMIT_RANGE: Final = re.compile(
+    r"(maximum|minimum) \S+ usage per (Container|Pod)|limit to request ratio|"
+    r"resources\.requests: Invalid value: \S+ must be less than or equal to"
+)
 _NO_CLASS: Final = re.compile(r"no PriorityClass with name \S+ was found")
 
 
@@ -18,6 +23,8 @@ def explain(warning: str, *, stage: Stage) -> tuple[Reason, str]:
     """Return the reason for a warning of the Job controller that creates no pod, and the steps for its hint."""
     if "exceeded quota" in warning:
         return reasons.QUOTA_EXCEEDED, ""
+    if _LIMIT_RANGE.search(warning):
+        return reasons.POD_BREAKS_LIMIT_RANGE, ""
     if _NO_CLASS.search(warning):
         return reasons.POD_NEEDS_PRIORITY_CLASS, ""
     missing = _MUST_SPECIFY.search(warning)

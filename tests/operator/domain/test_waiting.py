@@ -95,7 +95,8 @@ def test_cause(pod: PodView | None, seconds: int, hint: str, reason: str, part: 
             Stage.TRAIN,
             "limits.cpu for: agent,trainer; limits.memory for: trainer",
             "create a new TrainingRun with spec.train.pod.resources.limits.cpu and "
-            "spec.train.pod.resources.limits.memory and ask your platform team to set runs.agent.resources.limits.cpu of the operator's Helm values",
+            "spec.train.pod.resources.limits.memory and ask your platform team to set "
+            "runs.agent.resources.limits.cpu of the operator's Helm values",
             id="train",
         ),
         pytest.param(
@@ -131,6 +132,21 @@ def test_a_rule_on_labels_names_the_fields_that_set_them() -> None:
     cause = cause_of(job, None, hints={job.uid: denied}, now=after(6))
     assert (cause.reason.name, "'cost-center' denied" in cause.message) == ("PodRefused", True)
     assert "with it in spec.train.pod, or ask your platform team to set it in runs of the operator's" in cause.hint
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        'pods "x" is forbidden: maximum cpu usage per Container is 4, but limit is 5',
+        'resources.requests: Invalid value: "2": must be less than or equal to cpu limit of 1',
+    ],
+    ids=["maximum", "default limit"],
+)
+def test_a_limit_range_names_the_resources(refusal: str) -> None:
+    job = a_job(Stage.TRAIN)
+    cause = cause_of(job, None, hints={job.uid: f"FailedCreate: Error creating: {refusal}"}, now=after(6))
+    assert cause.reason.name == "PodRefused"
+    assert "Create a new TrainingRun with spec.train.pod.resources that fit it" in cause.hint
 
 
 def test_a_missing_priority_class_names_its_field() -> None:
