@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Final
 
 from trainingrun.api import variables
+from trainingrun.api.names import short_hash
 from trainingrun.api.pod_keys import SAFE_TO_EVICT
 from trainingrun.api.variables import Resources, SettingsError
 
@@ -65,6 +67,11 @@ class RunPods:
     priority_class: str = ""
     keep_training: bool = False
     agent_resources: Resources = field(default_factory=lambda: AGENT_RESOURCES)
+
+    @property
+    def digest(self) -> str:
+        """Short digest of these settings, by which a Job shows whether it was made with them."""
+        return short_hash(json.dumps(asdict(self), sort_keys=True))
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> RunPods:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from trainingrun.api.names import (
     AGENT,
     AGENT_PORT,
+    ANNOTATION_POD_SETTINGS,
     LABEL_ATTEMPT,
     LABEL_COMPONENT,
     LABEL_STAGE,
@@ -64,7 +65,10 @@ def build_job(
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": metadata(run, name=job_name(run.name, stage=stage, attempt=attempt), labels=labels),
+        "metadata": {
+            **metadata(run, name=job_name(run.name, stage=stage, attempt=attempt), labels=labels),
+            "annotations": {ANNOTATION_POD_SETTINGS: settings.run_pods.digest},
+        },
         "spec": {
             "backoffLimit": 0,
             "completions": 1,

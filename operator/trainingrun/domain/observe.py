@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from trainingrun.api.names import LABEL_ATTEMPT, LABEL_RUN, LABEL_RUN_UID, LABEL_STAGE, Stage
+from trainingrun.api.names import ANNOTATION_POD_SETTINGS, LABEL_ATTEMPT, LABEL_RUN, LABEL_RUN_UID, LABEL_STAGE, Stage
 from trainingrun.domain.resolve import FindRun, Resolved
 
 
@@ -25,6 +25,7 @@ class JobView:
     created: str
     resource_version: str = "0"
     deleting: bool = False
+    pod_settings: str = ""  # digest of the installer's settings with which it was made
     finished: str = ""  # "", "Complete" or "Failed"
     message: str = ""
     finished_at: str = ""
@@ -48,6 +49,7 @@ class JobView:
             **ours,
             owner_uid=_controller(meta),
             deleting="deletionTimestamp" in meta,
+            pod_settings=(meta.get("annotations") or {}).get(ANNOTATION_POD_SETTINGS, ""),
             finished=end.get("type", ""),
             message=end.get("message", ""),
             finished_at=end.get("lastTransitionTime", ""),

@@ -109,6 +109,15 @@ def test_settings_that_nobody_checked_at_acceptance_reach_no_pod(name: str) -> N
     assert "priorityClassName" not in made["spec"]
 
 
+def test_settings_are_told_apart_by_their_digest() -> None:
+    """It does not depend on the order of keys, or an operator that restarts would replace Jobs."""
+    one, other = RunPods(labels={"a": "1", "b": "2"}), RunPods(labels={"b": "2", "a": "1"})
+    assert one.digest == other.digest
+    assert (
+        len({RunPods().digest, one.digest, RunPods(priority_class="p").digest, RunPods(keep_training=True).digest}) == 4
+    )
+
+
 def test_the_priority_of_the_run_comes_before_that_of_the_installer() -> None:
     settings = replace(
         SETTINGS,
