@@ -72,7 +72,7 @@ def reason(status: Object) -> str:
 def test_a_run_without_the_label_names_the_rule_and_the_field(refused: Callable[[str], str]) -> None:
     message = refused("unlabelled")
     assert f"pods and Jobs need the label {COST_CENTER}" in message
-    assert "with it in spec.prep.pod, or ask your platform team to set it in runs of the operator's" in message
+    assert "with what the rule asks for in spec.prep.pod, or ask your platform team to set it in runs of" in message
 
 
 def test_a_run_without_limits_names_the_quota_and_the_field(
@@ -80,7 +80,7 @@ def test_a_run_without_limits_names_the_quota_and_the_field(
 ) -> None:
     message = refused("unlimited")
     assert "failed quota: cpu: must specify limits.cpu for: agent" in message
-    assert "create a new TrainingRun with spec.prep.pod.resources.limits.cpu" in message
+    assert "create a new TrainingRun with spec.prep.pod.resources (limits.cpu)" in message
     installation.target.kubectl.apply(limit_range(ruled))
 
 

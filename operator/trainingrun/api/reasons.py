@@ -147,25 +147,21 @@ QUOTA_EXCEEDED: Final = _waiting(
 POD_REFUSED: Final = _waiting(
     "PodRefused",
     "Admission of the cluster refuses the pod; the message says who and why.",
-    hint="If a rule asks for a label, an annotation or a PriorityClass, create a new TrainingRun with it in "
-    "spec.{stage}.pod, or ask your platform team to set it in runs of the operator's Helm values. Otherwise ask them "
-    "to let the pod pass.",
+    hint="Create a new TrainingRun with what the rule asks for in spec.{stage}.pod, or ask your platform team to set "
+    "it in runs of the operator's Helm values, or to let the pod pass.",
     fields=("stage.pod.labels", "stage.pod.annotations", "stage.pod.priorityClassName"),
 )
 POD_NEEDS_RESOURCES: Final = POD_REFUSED.case(
-    "The quota counts a resource that a container of the pod does not set: {steps}. Or ask your platform team for a "
-    "LimitRange in the namespace, which sets it for every container.",
-    fields=("stage.pod.resources",),
+    "Ask your platform team for a LimitRange in the namespace{steps}.", fields=("stage.pod.resources",)
 )
 POD_BREAKS_LIMIT_RANGE: Final = POD_REFUSED.case(
-    "A LimitRange of the namespace bounds the resources of containers, or gives them a limit below their request. "
-    "Create a new TrainingRun with spec.{stage}.pod.resources that fit it, or ask your platform team to change it, or "
-    "the resources in runs of the operator's Helm values.",
+    "Create a new TrainingRun with spec.{stage}.pod.resources that fit the LimitRange, or ask your platform team to "
+    "change it, or runs.agent.resources of the operator's Helm values.",
     fields=("stage.pod.resources",),
 )
 POD_NEEDS_PRIORITY_CLASS: Final = POD_REFUSED.case(
-    "Ask your platform team to create this PriorityClass. If spec.{stage}.pod.priorityClassName names it, you can also "
-    "create a new TrainingRun with another one.",
+    "Ask your platform team to create this PriorityClass, or create a new TrainingRun with another "
+    "spec.{stage}.pod.priorityClassName.",
     fields=("stage.pod.priorityClassName",),
 )
 CREATE_CONTAINER_CONFIG_ERROR: Final = _waiting(

@@ -17,6 +17,9 @@ _LIMIT_RANGE: Final = re.compile(
     r"resources\.requests: Invalid value: \S+ must be less than or equal to"
 )
 _NO_CLASS: Final = re.compile(r"no PriorityClass with name \S+ was found")
+# What every refusal repeats before it says who refuses, and why.
+_PREAMBLE: Final = re.compile(r'^FailedCreate: (Error creating: )?([Pp]ods? "[^"]*" is (forbidden|invalid): )?')
+_POLICY: Final = re.compile(r"(ValidatingAdmissionPolicy '[^']*') with binding '[^']*' denied request: ")
 
 
 def explain(warning: str, *, stage: Stage) -> tuple[Reason, str]:
@@ -33,6 +36,11 @@ def explain(warning: str, *, stage: Stage) -> tuple[Reason, str]:
     return reasons.POD_REFUSED, ""
 
 
+def shortened(warning: str) -> str:
+    """Return the warning without what does not help: conditions have little room, and the hint needs some."""
+    return _POLICY.sub(r"\1: ", _PREAMBLE.sub("", warning))
+
+
 def _steps(missing: str, *, stage: Stage) -> str:
     """Say where each missing resource can be set: `limits.cpu for: agent,trainer` has one for each of two fields."""
     of_spec: list[str] = []
@@ -41,12 +49,9 @@ def _steps(missing: str, *, stage: Stage) -> str:
         resource, _, containers = part.partition(" for: ")
         for container in containers.strip().rstrip(".").split(","):
             if container == WORKER.get(stage, AGENT):
-                of_spec.append(f"spec.{stage}.pod.resources.{resource}")
+                of_spec.append(resource)
             elif container == AGENT:
-                of_helm.append(f"runs.agent.resources.{resource}")
-    steps = []
-    if of_spec:
-        steps.append(f"create a new TrainingRun with {' and '.join(of_spec)}")
-    if of_helm:
-        steps.append(f"ask your platform team to set {' and '.join(of_helm)} of the operator's Helm values")
-    return " and ".join(steps) or "set it for the container, which something in the cluster added"
+                of_helm.append(resource)
+    helm = f", or to set runs.agent.resources ({', '.join(of_helm)}) in the operator's Helm values" if of_helm else ""
+    new_run = f"create a new TrainingRun with spec.{stage}.pod.resources ({', '.join(of_spec)})" if of_spec else ""
+    return helm + (f", {'and' if helm else 'or'} {new_run}" if new_run else "")

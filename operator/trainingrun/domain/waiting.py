@@ -72,7 +72,8 @@ def _no_pod(job: JobView, *, hints: dict[str, str], now: datetime) -> Cause:
     hint = hints.get(job.uid, "")
     if hint:
         reason, steps = refused_pods.explain(hint, stage=job.stage)
-        return Cause(reason, f"Job {job.name} gets no pod: {hint}", job.uid, stage=job.stage, steps=steps)
+        why = refused_pods.shortened(hint)
+        return Cause(reason, f"Job {job.name} gets no pod: {why}", job.uid, stage=job.stage, steps=steps)
     return Cause(reasons.POD_PENDING, f"Job {job.name} has no pod yet.", job.uid)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from trainingrun.api import clock
 from trainingrun.api.names import Stage
-from trainingrun.domain.draft import MAX_MESSAGE
+from trainingrun.domain.draft import MAX_CAUSE, MAX_MESSAGE
 from trainingrun.domain.observe import PodView
 from trainingrun.domain.waiting import cause_of
 from trfakes.builders import START, a_job, a_pod, after, waiting
@@ -16,7 +16,6 @@ from trfakes.builders import START, a_job, a_pod, after, waiting
 PLACED = clock.to_text(START)
 QUOTA = 'FailedCreate: Error creating: pods "tire-prep-1-x" is forbidden: exceeded quota: team, requested: cpu=1'
 MUST_SPECIFY = 'FailedCreate: Error creating: pods "tire-x" is forbidden: failed quota: team: must specify {}'
-LIMIT_RANGE = "Or ask your platform team for a LimitRange in the namespace, which sets it for every container."
 MOUNT = 'FailedMount: MountVolume.SetUp failed for volume "credentials" : secret "trainingrun-s3" not found'
 
 
@@ -82,35 +81,28 @@ def test_cause(pod: PodView | None, seconds: int, hint: str, reason: str, part: 
     assert part in cause.text(MAX_MESSAGE)
 
 
+LIMIT_RANGE = "Ask your platform team for a LimitRange in the namespace"
+HELM = ", or to set runs.agent.resources (limits.cpu) in the operator's Helm values"
+NEW_RUN = "create a new TrainingRun with spec.{}.pod.resources"
+
+
 @pytest.mark.parametrize(
     ("stage", "missing", "steps"),
     [
         pytest.param(
             Stage.PREP,
             "limits.cpu for: agent",
-            "create a new TrainingRun with spec.prep.pod.resources.limits.cpu",
-            id="prep",
+            f", or {NEW_RUN.format('prep')} (limits.cpu)",
+            id="the stage's container",
         ),
         pytest.param(
             Stage.TRAIN,
             "limits.cpu for: agent,trainer; limits.memory for: trainer",
-            "create a new TrainingRun with spec.train.pod.resources.limits.cpu and "
-            "spec.train.pod.resources.limits.memory and ask your platform team to set "
-            "runs.agent.resources.limits.cpu of the operator's Helm values",
-            id="train",
+            f"{HELM}, and {NEW_RUN.format('train')} (limits.cpu, limits.memory)",
+            id="both containers",
         ),
-        pytest.param(
-            Stage.EXPORT,
-            "limits.cpu for: agent",
-            "ask your platform team to set runs.agent.resources.limits.cpu of the operator's Helm values",
-            id="agent only",
-        ),
-        pytest.param(
-            Stage.EXPORT,
-            "limits.cpu for: istio-proxy",
-            "set it for the container, which something in the cluster added",
-            id="injected container",
-        ),
+        pytest.param(Stage.EXPORT, "limits.cpu for: agent", HELM, id="the agent"),
+        pytest.param(Stage.EXPORT, "limits.cpu for: istio-proxy", "", id="an injected container"),
     ],
 )
 def test_a_quota_on_a_resource_without_a_value_names_the_field_that_sets_it(
@@ -118,43 +110,50 @@ def test_a_quota_on_a_resource_without_a_value_names_the_field_that_sets_it(
 ) -> None:
     job = a_job(stage)
     cause = cause_of(job, None, hints={job.uid: MUST_SPECIFY.format(missing)}, now=after(6))
-    assert cause.reason.name == "PodRefused"
-    assert cause.hint == f"The quota counts a resource that a container of the pod does not set: {steps}. {LIMIT_RANGE}"
-    assert missing in cause.message
+    assert (cause.reason.name, cause.hint) == ("PodRefused", f"{LIMIT_RANGE}{steps}.")
+    text = cause.text(MAX_CAUSE)
+    assert text.startswith(f"Job {job.name} gets no pod: failed quota: team: must specify limits.cpu for: agent"[:80])
+    assert text.endswith(f"{cause.hint} The pod then starts by itself.")
 
 
-def test_a_rule_on_labels_names_the_fields_that_set_them() -> None:
-    denied = (
-        "FailedCreate: Error creating: pods \"tire-x\" is forbidden: ValidatingAdmissionPolicy 'cost-center' with "
-        "binding 'cost-center' denied request: pods need the label cost-center"
-    )
-    job = a_job(Stage.TRAIN)
-    cause = cause_of(job, None, hints={job.uid: denied}, now=after(6))
-    assert (cause.reason.name, "'cost-center' denied" in cause.message) == ("PodRefused", True)
-    assert "with it in spec.train.pod, or ask your platform team to set it in runs of the operator's" in cause.hint
-
-
-@pytest.mark.parametrize(
-    "refusal",
-    [
-        'pods "x" is forbidden: maximum cpu usage per Container is 4, but limit is 5',
+REFUSALS = {
+    "label": (
+        "pods \"x\" is forbidden: ValidatingAdmissionPolicy 'cost-center' with binding 'all' denied request: no label",
+        "ValidatingAdmissionPolicy 'cost-center': no label",
+        "Create a new TrainingRun with what the rule asks for in spec.train.pod",
+    ),
+    "webhook": (
+        'admission webhook "validate.kyverno.svc-fail" denied the request: require-labels: label team is required',
+        'admission webhook "validate.kyverno.svc-fail" denied the request: require-labels: label team is required',
+        "set it in runs of the operator's Helm values",
+    ),
+    "maximum of a LimitRange": (
+        'pods "tire-x" is forbidden: maximum cpu usage per Container is 4, but limit is 5',
+        "maximum cpu usage per Container is 4, but limit is 5",
+        "with spec.train.pod.resources that fit the LimitRange",
+    ),
+    "default limit of a LimitRange": (
+        'Pod "x" is invalid: resources.requests: Invalid value: "2": must be less than or equal to cpu limit of 1',
         'resources.requests: Invalid value: "2": must be less than or equal to cpu limit of 1',
-    ],
-    ids=["maximum", "default limit"],
-)
-def test_a_limit_range_names_the_resources(refusal: str) -> None:
+        "with spec.train.pod.resources that fit the LimitRange",
+    ),
+    "priority": (
+        'pods "tire-x" is forbidden: no PriorityClass with name urgent was found',
+        "no PriorityClass with name urgent was found",
+        "another spec.train.pod.priorityClassName",
+    ),
+}
+
+
+@pytest.mark.parametrize(("refusal", "why", "step"), REFUSALS.values(), ids=REFUSALS)
+def test_a_refused_pod_names_the_rule_and_what_satisfies_it(refusal: str, why: str, step: str) -> None:
+    """Also in a condition, which has little room."""
     job = a_job(Stage.TRAIN)
     cause = cause_of(job, None, hints={job.uid: f"FailedCreate: Error creating: {refusal}"}, now=after(6))
+    text = cause.text(MAX_CAUSE)
     assert cause.reason.name == "PodRefused"
-    assert "Create a new TrainingRun with spec.train.pod.resources that fit it" in cause.hint
-
-
-def test_a_missing_priority_class_names_its_field() -> None:
-    gone = 'FailedCreate: Error creating: pods "tire-x" is forbidden: no PriorityClass with name urgent was found'
-    job = a_job(Stage.TRAIN)
-    cause = cause_of(job, None, hints={job.uid: gone}, now=after(6))
-    assert cause.reason.name == "PodRefused"
-    assert "If spec.train.pod.priorityClassName names it" in cause.hint
+    assert text.startswith(f"Job tire-train-1 gets no pod: {why}. ")
+    assert step in text
 
 
 @pytest.mark.parametrize(
