@@ -21,6 +21,7 @@ LABEL_STAGE: Final = f"{GROUP}/stage"
 LABEL_ATTEMPT: Final = f"{GROUP}/attempt"
 LABEL_COMPONENT: Final = "app.kubernetes.io/component"
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+ANNOTATION_POD_SETTINGS: Final = f"{GROUP}/pod-settings"  # of a Job: digest of the installer's settings for its pod
 MANAGER: Final = "trainingrun-operator"
 
 AGENT: Final = "agent"

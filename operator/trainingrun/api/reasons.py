@@ -34,7 +34,7 @@ def _ended(name: str, meaning: str, *, step: Step, hint: str = "", fields: tuple
 # Refused: the operator or the API server does not take the spec.
 FORBIDDEN_BY_POLICY: Final = _refused(
     "ForbiddenByPolicy",
-    "The spec asks for an image, Secret, storage endpoint or toleration that the operator's settings do not allow.",
+    "The spec asks for an image, Secret, storage endpoint or pod setting that the operator's settings do not allow.",
     step=Step.PLATFORM,
     hint="Create a new TrainingRun with an allowed value, or ask your platform team to extend {setting} of the "
     "operator's Helm values.",
@@ -42,10 +42,16 @@ FORBIDDEN_BY_POLICY: Final = _refused(
         "train.image",
         "storage.credentials.secretName",
         "storage.endpoint",
-        "prep.pod.tolerations",
-        "train.pod.tolerations",
-        "export.pod.tolerations",
+        "prep.pod",
+        "train.pod",
+        "export.pod",
+        "tensorboard.pod",
     ),
+)
+FORBIDDEN_RESERVED_KEY: Final = FORBIDDEN_BY_POLICY.case(
+    "Create a new TrainingRun without this key.",
+    step=Step.NEW_RUN,
+    fields=("prep.pod", "train.pod", "export.pod", "tensorboard.pod"),
 )
 FORBIDDEN_LOCAL_ADDRESS: Final = FORBIDDEN_BY_POLICY.case(
     "Create a new TrainingRun with the address of your storage. If your storage really has this address, ask your "
@@ -162,7 +168,22 @@ QUOTA_EXCEEDED: Final = _waiting(
 POD_REFUSED: Final = _waiting(
     "PodRefused",
     "Admission of the cluster refuses the pod; the message says who and why.",
-    hint="Ask your platform team to let the pod pass.",
+    hint="Create a new TrainingRun with what the rule asks for in spec.{stage}.pod, or ask your platform team to set "
+    "it in runs of the operator's Helm values, or to let the pod pass.",
+    fields=("stage.pod.labels", "stage.pod.annotations", "stage.pod.priorityClassName"),
+)
+POD_NEEDS_RESOURCES: Final = POD_REFUSED.case(
+    "Ask your platform team for a LimitRange in the namespace{steps}.", fields=("stage.pod.resources",)
+)
+POD_BREAKS_LIMIT_RANGE: Final = POD_REFUSED.case(
+    "Create a new TrainingRun with spec.{stage}.pod.resources that fit the LimitRange, or ask your platform team to "
+    "change it, or runs.agent.resources of the operator's Helm values.",
+    fields=("stage.pod.resources",),
+)
+POD_NEEDS_PRIORITY_CLASS: Final = POD_REFUSED.case(
+    "Ask your platform team to create this PriorityClass, or create a new TrainingRun with another "
+    "spec.{stage}.pod.priorityClassName.",
+    fields=("stage.pod.priorityClassName",),
 )
 JOB_SUSPENDED: Final = _waiting(
     "JobSuspended",
@@ -192,7 +213,7 @@ OOM_KILLED: Final = _ended(
     fields=("stage.pod.resources.limits.memory", "stage.pod.resources.requests.memory", "train.batchSize"),
 )
 OOM_KILLED_AGENT: Final = OOM_KILLED.case(
-    "The operator sets the memory limit of container agent: give your platform team this message.",
+    "Ask your platform team to raise runs.agent.resources.limits.memory of the operator's Helm values.",
     step=Step.PLATFORM,
     fields=(),
 )

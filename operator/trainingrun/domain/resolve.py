@@ -7,11 +7,11 @@ change a run that it has accepted.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from trainingrun.api import reasons
 from trainingrun.api.conditions import SUCCEEDED, is_true
-from trainingrun.api.names import CONTRACT_VERSION
+from trainingrun.api.names import CONTRACT_VERSION, Stage
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
 from trainingrun.domain import policy
@@ -20,6 +20,7 @@ from trainingrun.domain.refusal import NotAcceptedError
 
 Resolved = dict[str, Any]
 FindRun = Callable[[str], Run | None]
+_CHECKED_SINCE_PODS: Final = ("labels", "annotations", "priorityClassName")
 
 
 def resolve(run: Run, *, settings: Settings, find_run: FindRun) -> Resolved:
@@ -37,6 +38,7 @@ def resolve(run: Run, *, settings: Settings, find_run: FindRun) -> Resolved:
     cadence = default_cadence(steps)
     dataset = spec["dataset"]
     endpoint = storage.get("endpoint")
+    pods = _pods(spec)
     return {
         "contractVersion": CONTRACT_VERSION,
         "run": {"namespace": run.namespace, "name": run.name, "uid": run.uid},
@@ -74,6 +76,7 @@ def resolve(run: Run, *, settings: Settings, find_run: FindRun) -> Resolved:
             "trainer": train.get("image") or settings.trainer_image,
             "tensorboard": settings.tensorboard_image,
         },
+        **({"pods": pods} if pods else {}),
     }
 
 
@@ -83,6 +86,14 @@ def split_uri(uri: str, *, bucket: str) -> tuple[str, str]:
         named, _, key = uri.removeprefix("s3://").partition("/")
         return named, key
     return bucket, uri
+
+
+def _pods(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Pod settings that earlier operators did not know, and so did not check when they accepted a run."""
+    asked = {str(stage): (spec.get(str(stage)) or {}).get("pod") or {} for stage in Stage}
+    pods = {name: {key: pod[key] for key in _CHECKED_SINCE_PODS if key in pod} for name, pod in asked.items()}
+    pods["tensorboard"] = dict((spec.get("tensorboard") or {}).get("pod") or {})
+    return {name: pod for name, pod in pods.items() if pod}
 
 
 def _source(source: Mapping[str, Any], *, bucket: str) -> dict[str, Any]:
