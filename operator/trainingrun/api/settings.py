@@ -28,6 +28,7 @@ class Settings:
     trainer_image: str
     tensorboard_image: str
     namespaces: tuple[str, ...] = ()  # empty: the whole cluster
+    lease_namespace: str = "kube-system"  # of the Lease of operators for the whole cluster
     pod_namespace: str = "trainingrun-system"
     pod_name: str = "trainingrun-operator"
     image_pull_secrets: tuple[str, ...] = ()
@@ -47,6 +48,7 @@ class Settings:
             trainer_image=_required(env, "TRAININGRUN_TRAINER_IMAGE"),
             tensorboard_image=_required(env, "TRAININGRUN_TENSORBOARD_IMAGE"),
             namespaces=_items(env, "TRAININGRUN_WATCH_NAMESPACES"),
+            lease_namespace=env.get("TRAININGRUN_LEASE_NAMESPACE") or cls.lease_namespace,
             pod_namespace=env.get("TRAININGRUN_POD_NAMESPACE") or cls.pod_namespace,
             pod_name=env.get("TRAININGRUN_POD_NAME") or cls.pod_name,
             image_pull_secrets=_items(env, "TRAININGRUN_IMAGE_PULL_SECRETS"),

@@ -7,12 +7,21 @@ full listing takes time: it adds nothing that was deleted meanwhile and removes 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from trainingrun.api.run import Run
 from trainingrun.domain.observe import JobView, PodView
 
 View = TypeVar("View", JobView, PodView)
+
+
+@dataclass(eq=False, slots=True)
+class Listing:
+    """UIDs known when a listing began, and UIDs deleted while it is read."""
+
+    known: set[str]
+    dropped: set[str] = field(default_factory=set)
 
 
 class Cache:
@@ -25,8 +34,7 @@ class Cache:
         self.progress: dict[str, Mapping[str, Any]] = {}
         self.hints: dict[str, dict[str, str]] = {}
         self._job_uids: dict[str, set[str]] = {}  # by run UID: all Jobs that were seen with the run as owner
-        self._known: set[str] = set()  # UIDs known when the listing began
-        self._dropped: set[str] | None = None  # UIDs deleted while a listing is read
+        self._listings: list[Listing] = []  # being read
 
     def put_run(self, run: Run) -> None:
         """Store a run unless a newer version is known; a new run of that name replaces the old one and its children."""
@@ -102,24 +110,32 @@ class Cache:
         """Pods with the run's labels, also of Jobs deleted before this process began; anyone can create such a pod."""
         return tuple(p for p in self.pods.get(run.key, {}).values() if p.run_uid == run.uid)
 
-    def start_listing(self) -> None:
-        """Begin a full listing; call it before the first page is read, one listing at a time."""
-        self._known = _uids(self.runs.values()) | _uids(_all(self.jobs)) | _uids(_all(self.pods))
-        self._dropped = set()
+    def start_listing(self, namespace: str | None) -> Listing:
+        """Begin a listing of a namespace, or of the whole cluster; call it before the first page is read."""
+        views: list[Run | JobView | PodView] = [*self.runs.values(), *_all(self.jobs), *_all(self.pods)]
+        listing = Listing(known={view.uid for view in views if namespace in {None, view.namespace}})
+        self._listings.append(listing)
+        return listing
 
-    def finish_listing(self, *, runs: Iterable[Run], jobs: Iterable[JobView], pods: Iterable[PodView]) -> None:
-        """Store a full listing; objects known before that it lacks were deleted while no watch was connected."""
+    def drop_listing(self, listing: Listing) -> None:
+        """End a listing that failed."""
+        self._listings.remove(listing)
+
+    def finish_listing(
+        self, listing: Listing, *, runs: Iterable[Run], jobs: Iterable[JobView], pods: Iterable[PodView]
+    ) -> None:
+        """Store a complete listing; objects known before that it lacks were deleted while no watch was connected."""
         runs, jobs, pods = list(runs), list(jobs), list(pods)
-        dropped = self._dropped or set()
-        lost = self._known - _uids(runs) - _uids(jobs) - _uids(pods)
+        self._listings.remove(listing)
+        lost = listing.known - _uids(runs) - _uids(jobs) - _uids(pods)
         for run in runs:
-            if run.uid not in dropped:
+            if run.uid not in listing.dropped:
                 self.put_run(run)
         for job in jobs:
-            if job.uid not in dropped:
+            if job.uid not in listing.dropped:
                 self.put_job(job)
         for pod in pods:
-            if pod.uid not in dropped:
+            if pod.uid not in listing.dropped:
                 self.put_pod(pod)
         for job in [job for job in _all(self.jobs) if job.uid in lost]:
             self.drop_job(job)
@@ -127,12 +143,10 @@ class Cache:
             self.drop_pod(pod)
         for run in [run for run in self.runs.values() if run.uid in lost]:
             self.drop_run(run.key, uid=run.uid)
-        self._known.clear()
-        self._dropped = None
 
     def _record_deletion(self, uid: str) -> None:
-        if self._dropped is not None:
-            self._dropped.add(uid)
+        for listing in self._listings:
+            listing.dropped.add(uid)
 
 
 def _all(tables: Mapping[str, Mapping[str, View]]) -> list[View]:
