@@ -65,7 +65,9 @@ def test_namespaced_rules_are_those_of_cluster_mode(rendered: Rendered) -> None:
     """The mode changes where the rights apply, never which rights they are."""
     (everywhere,) = [b for b in _kinds(rendered(), "ClusterRole") if b["metadata"]["name"] == "trainingrun-operator"]
     (there,) = [
-        b for b in _kinds(rendered("watchNamespaces={vision}"), "Role") if b["metadata"]["name"] == "trainingrun-operator"
+        b
+        for b in _kinds(rendered("watchNamespaces={vision}"), "Role")
+        if b["metadata"]["name"] == "trainingrun-operator"
     ]
     assert there["rules"] == everywhere["rules"]
 

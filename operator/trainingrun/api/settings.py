@@ -31,6 +31,7 @@ class Settings:
     lease_namespace: str = "kube-system"  # of the Lease of operators for the whole cluster
     pod_namespace: str = "trainingrun-system"
     pod_name: str = "trainingrun-operator"
+    release: str = "trainingrun-operator"  # of Helm
     image_pull_secrets: tuple[str, ...] = ()
     image_pull_policy: str = "IfNotPresent"
     policy: Policy = Policy()
@@ -51,6 +52,7 @@ class Settings:
             lease_namespace=env.get("TRAININGRUN_LEASE_NAMESPACE") or cls.lease_namespace,
             pod_namespace=env.get("TRAININGRUN_POD_NAMESPACE") or cls.pod_namespace,
             pod_name=env.get("TRAININGRUN_POD_NAME") or cls.pod_name,
+            release=env.get("TRAININGRUN_RELEASE") or cls.release,
             image_pull_secrets=_items(env, "TRAININGRUN_IMAGE_PULL_SECRETS"),
             image_pull_policy=env.get("TRAININGRUN_IMAGE_PULL_POLICY") or cls.image_pull_policy,
             policy=Policy(

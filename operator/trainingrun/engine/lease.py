@@ -70,6 +70,15 @@ class Lease:
         self._api, self._clock = api, clock
         self._name, self._text = name, f"Lease {namespace}/{name}"
         self._holder = f"{settings.pod_namespace}/{settings.pod_name}"
+        # As the chart makes it: Helm uninstalls, and installs again, only what has these.
+        self._meta: dict[str, Any] = {
+            "name": name,
+            "labels": {"app.kubernetes.io/managed-by": "Helm", "app.kubernetes.io/instance": settings.release},
+            "annotations": {
+                "meta.helm.sh/release-name": settings.release,
+                "meta.helm.sh/release-namespace": settings.pod_namespace,
+            },
+        }
         self._path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
         self._seen: Record | None = None  # its newest known record, of whichever holder
         self._write_until = -math.inf
@@ -104,7 +113,7 @@ class Lease:
             lease = await self._call("GET", f"{self._path}/{self._name}")
         except NotFoundError:
             self._seen, self._acquired = None, ""
-            return await self._write("POST", self._path, {"name": self._name}, began=began)
+            return await self._write("POST", self._path, self._meta, began=began)
         record = self._seen = Record(lease, seen_at=self._clock()).since(self._seen)
         if self.other_holder and not record.stale(self._clock()):
             return False
@@ -157,7 +166,7 @@ class Lease:
         meta = {"resourceVersion": self._seen.version}
         return await self._write("PATCH", f"{self._path}/{self._name}", meta, began=began)
 
-    async def _write(self, method: str, path: str, meta: dict[str, str], *, began: float) -> bool:
+    async def _write(self, method: str, path: str, meta: dict[str, Any], *, began: float) -> bool:
         spec = {"holderIdentity": self._holder, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": _now()}
         if self._acquired:
             spec["acquireTime"] = self._acquired

@@ -7,6 +7,7 @@ from trainingrun.api.run import Run
 from trainingrun.domain.observe import JobView, PodView
 from trainingrun.engine.cache import Cache
 from trainingrun.kube.client import Api
+from trainingrun.kube.errors import NotFoundError
 from trainingrun.kube.objects import list_all, path
 
 
@@ -22,7 +23,10 @@ class Lister:
 
     async def is_served(self) -> bool:
         """Whether the API server knows TrainingRuns."""
-        found = await self._api.call("GET", f"/apis/{GROUP}/{VERSION}")
+        try:
+            found = await self._api.call("GET", f"/apis/{GROUP}/{VERSION}")
+        except NotFoundError:
+            return False
         return any(resource.get("name") == PLURAL for resource in found.get("resources") or ())
 
     async def list(self, namespace: str | None) -> None:

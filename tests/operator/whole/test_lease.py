@@ -166,6 +166,16 @@ async def test_a_lease_that_another_took_is_lost(leases: Leases) -> None:
     assert leases.spec()["holderIdentity"] == "trainingrun-system/second"
 
 
+async def test_a_lease_that_was_taken_unnoticed_is_not_released(leases: Leases) -> None:
+    first, second = leases.of("first"), leases.of("second")
+    assert await first.take()
+    assert not await second.take()
+    leases.clock.pass_(LEASE_SECONDS)
+    assert await second.take()
+    await first.release()
+    assert leases.spec()["holderIdentity"] == "trainingrun-system/second"
+
+
 async def test_a_deleted_lease_is_lost_and_not_made_again_by_its_holder(leases: Leases) -> None:
     """Otherwise an operator that is being uninstalled would leave a Lease behind."""
     lease = leases.of("first")

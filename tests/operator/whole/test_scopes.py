@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import urllib.error
 import urllib.request
@@ -12,7 +13,12 @@ import pytest
 
 from trainingrun.api.names import CLUSTER_LEASE, LEASE
 from trainingrun.api.settings import Policy
-from trfakes.builders import a_run
+from trainingrun.engine.cache import Cache
+from trainingrun.engine.lease import Lease
+from trainingrun.engine.lister import Lister
+from trainingrun.engine.place import Place, State
+from trainingrun.kube.client import Api
+from trfakes.builders import SETTINGS, a_run
 from trfakes.fake_cluster import Script, verdict
 from trfakes.harness import Running, World, eventually
 from trfakes.store import Object
@@ -114,6 +120,7 @@ async def test_runs_of_a_namespace_that_becomes_forbidden_are_not_lost(world: Wo
     assert not running.task.done()
     assert "robots/tire" in running.operator.cache.runs
     assert json.dumps(status(world, "robots")) == before
+    assert [r for r in world.server.requests if r.status == 403 and "/leases/" not in r.path and r.writes] == []
     world.server.refused.clear()
     await eventually(lambda: phase(world, "robots") == "Succeeded")
     ended = [(each["stage"], each["ended"]) for each in status(world, "robots")["attempts"]]
@@ -135,6 +142,24 @@ async def test_a_namespace_that_is_deleted_and_created_again_is_served_again(wor
     world.server.refused.clear()
     create(world, "robots")
     await eventually(lambda: phase(world, "robots") == "Succeeded")
+
+
+async def test_a_namespace_that_refuses_is_tried_again(world: World) -> None:
+    """Without kopf: the task of the namespace itself."""
+    world.server.refused["vision"] = 403
+    api, changed = await Api.connect(), asyncio.Event()
+    lease = Lease(api, namespace="vision", name=LEASE, settings=SETTINGS)
+    place = Place("vision", lease=lease, lister=Lister(api, cache=Cache()), changed=lambda _: changed.set())
+    keeping = asyncio.ensure_future(place.keep())
+    await eventually(lambda: place.state is State.REFUSED or keeping.done())
+    world.server.refused["vision"] = 404
+    await eventually(lambda: "404" in place.why or keeping.done())
+    world.server.refused.clear()
+    await eventually(lambda: place.state is State.SERVED or keeping.done())
+    assert not keeping.done()
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
+    await api.close()
 
 
 async def test_with_all_namespaces_forbidden_the_operator_waits_and_says_so(world: World) -> None:
