@@ -67,8 +67,10 @@ class Place:
             except LostLeaseError as error:
                 self._leave(State.HELD, str(error))
             except KubeError as error:
-                refused = error.status in {403, 404}
-                self._leave(State.REFUSED if refused else State.STARTING, str(error))
+                if error.status in {403, 404}:
+                    self._leave(State.REFUSED, f"{error}; if it exists, `helm upgrade` gives the operator its rights back")
+                else:
+                    self._leave(State.STARTING, str(error))
             await self.lease.release()
             await asyncio.sleep(TRY_AGAIN_SECONDS)
 
