@@ -68,7 +68,7 @@ class Place:
                 self._leave(State.HELD, str(error))
             except KubeError as error:
                 if error.status in {403, 404}:
-                    self._leave(State.REFUSED, f"{error}; if it exists, `helm upgrade` gives the operator its rights back")
+                    self._leave(State.REFUSED, f"{error}; `helm upgrade` gives the operator its rights there")
                 else:
                     self._leave(State.STARTING, str(error))
             await self.lease.release()
@@ -81,7 +81,9 @@ class Place:
     async def _prepare(self) -> None:
         """Wait until nobody else can be serving the place any more."""
         if not self.lease.settled:
-            self._leave(State.STARTING, f"a cluster-wide operator has {SETTLE_SECONDS:.0f} s to leave it")
+            self._leave(
+                State.STARTING, f"a cluster-wide operator, if there is one, has {SETTLE_SECONDS:.0f} s to leave it"
+            )
             await asyncio.sleep(SETTLE_SECONDS)
             self.lease.settle()
 
