@@ -130,7 +130,8 @@ class Site:
         for line in self.audit_log.read_text().splitlines():
             event = json.loads(line)
             at = event.get("objectRef") or {}
-            wrote = at.get("subresource") == "status" and event["verb"] == "patch" and at.get("namespace") == namespace
+            where = (at.get("resource"), at.get("subresource"), at.get("namespace"))
+            wrote = where == ("trainingruns", "status", namespace) and event["verb"] == "patch"
             if wrote and event["responseStatus"]["code"] == 200 and writers[-1:] != [event["user"]["username"]]:
                 writers.append(event["user"]["username"])
         return writers
