@@ -76,10 +76,24 @@ PRETRAINED_RUN_NOT_FOUND: Final = _refused(
 )
 PRETRAINED_RUN_NOT_READY: Final = _refused(
     "PretrainedRunNotReady",
-    "The TrainingRun named in spec.model.pretrained.run has not succeeded yet. The run waits for it.",
+    "The TrainingRun named in spec.model.pretrained.run has not ended yet. The run waits for it.",
     step=Step.WAIT,
-    hint="If that run has failed, retry it: this one then starts by itself.",
+    hint="This run starts by itself once that one has succeeded.",
     fields=("model.pretrained.run",),
+)
+PRETRAINED_RUN_FAILED: Final = _refused(
+    "PretrainedRunFailed",
+    "The TrainingRun named in spec.model.pretrained.run has failed, so it has no export to start from.",
+    step=Step.RETRY,
+    hint="Retry that run first, or create a new TrainingRun with another spec.model.pretrained.run.",
+    fields=("model.pretrained.run",),
+)
+PRETRAINED_RUN_CIRCULAR: Final = _refused(
+    "PretrainedRunCircular",
+    "spec.model.pretrained.run names the run itself, or a run that waits for this one: neither could ever start.",
+    step=Step.NEW_RUN,
+    hint="Create a new TrainingRun with another spec.model.pretrained.run, or with spec.model.pretrained.uri.",
+    fields=("model.pretrained.run", "model.pretrained.uri"),
 )
 UNSUPPORTED_CONTRACT: Final = _refused(
     "UnsupportedContract",

@@ -220,6 +220,22 @@ def other_run_works() -> Play:
     return play
 
 
+def other_run_failed() -> Play:
+    play = Play(a_run().spec(model=PRETRAINED))
+    failed = Play(a_run("other").spec(train={"image": "evil:1"}))
+    failed.step()
+    play.others["default/other"] = failed.run
+    play.step()
+    return play
+
+
+def dataset_lost() -> Play:
+    play = Play()
+    play.end_pod(play.play_to(Stage.TRAIN), "storageRefused", reason="DatasetLost")
+    play.step()
+    return play
+
+
 MISSING = 'FailedMount: MountVolume.SetUp failed: {} "x" not found'
 CASES: Mapping[str, Callable[[], Play]] = {
     "ForbiddenByPolicy": lambda: refused(train={"image": "evil:1"}),
@@ -227,6 +243,8 @@ CASES: Mapping[str, Callable[[], Play]] = {
     "UnknownNetwork": lambda: refused(model={"network": "yolo"}),
     "PretrainedRunNotFound": lambda: refused(model=PRETRAINED),
     "PretrainedRunNotReady": other_run_works,
+    "PretrainedRunFailed": other_run_failed,
+    "PretrainedRunCircular": lambda: refused(model={"pretrained": {"run": "tire"}}),
     "Waiting": lambda: refused(model=PRETRAINED),
     "UnsupportedContract": older_contract,
     "PodPending": no_pod,
