@@ -219,6 +219,12 @@ NO_VERDICT: Final = _ended(
     hint="Look for the cause in the message and in the log of container agent. Without one, give both to your platform "
     "team.",
 )
+NODE_DISK_FULL: Final = _ended(
+    "NodeDiskFull",
+    "The disk of the node is full: the agent could not even write how it ended.",
+    step=Step.PLATFORM,
+    hint="Ask your platform team to free disk space on the node of the pod.",
+)
 TRAINER_NEVER_STARTED: Final = _ended(
     "TrainerNeverStarted",
     "The container of the trainer or exporter ended before it started to work.",

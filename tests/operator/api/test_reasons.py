@@ -273,6 +273,7 @@ CASES: Mapping[str, Callable[[], Play]] = {
     "DeletionByPodGC": disrupted("DeletionByPodGC"),
     "TerminationByKubelet": disrupted("TerminationByKubelet"),
     "NoVerdict": ended,
+    "NodeDiskFull": lambda: ended(agent=terminated(exit_code=28)),
     "TrainerNeverStarted": never_started,
     "StartDeadlineExceeded": deadline,
     "Accepted": whole,
