@@ -259,6 +259,10 @@ SUSPENDED: Final = Reason(
     ("suspend",),
 )
 RETRY: Final = _progress("Retry", "spec.retry was raised: the failed run goes on with fresh budgets.")
+RESULTS_LOST: Final = _progress(
+    "ResultsLost",
+    "A later stage found the results of this one lost or damaged in the bucket: it runs again and makes what is lost.",
+)
 USABLE: Final = _progress("Usable", "The last attempt could use the storage.")
 WARNING: Final = _progress("Warning", "The storage can be used, with the restriction in the message.")
 COMPLETED: Final = _progress("Completed", "The stage, or the run, has ended with its results in the bucket.")

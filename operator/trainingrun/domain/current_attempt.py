@@ -11,6 +11,7 @@ from trainingrun.domain import attempts, results
 from trainingrun.domain.assess import Ended, Evidence, Running, assess
 from trainingrun.domain.draft import MAX_CAUSE, MAX_EVENT, MAX_MESSAGE
 from trainingrun.domain.failed_attempt import step_after
+from trainingrun.domain.lost_results import rebuild_dataset
 from trainingrun.domain.observe import JobView, PodView
 from trainingrun.domain.progress import show_progress
 from trainingrun.domain.stage import RECHECK_SECONDS, StageContext
@@ -56,6 +57,10 @@ def _count_end(context: StageContext, ended: Ended, *, job: JobView | None, pod:
     results.write_numbers(draft, stage, verdict)
     if ended.delete_job and job is not None:
         context.delete_job(job)
+    if not may_retry and rebuild_dataset(draft, stage, verdict):
+        context.set_not_done(reason=verdict.reason, message=verdict.message)
+        context.decision.requeue(after=0)
+        return False
     if not may_retry:
         _fail_run(context, verdict)
         return False

@@ -8,6 +8,7 @@ from trainingrun.api.settings import Settings
 from trainingrun.domain import attempts
 from trainingrun.domain.decision import Child, Decision
 from trainingrun.domain.draft import Draft
+from trainingrun.domain.lost_results import reopen_lost
 from trainingrun.domain.observe import JobView
 
 
@@ -17,6 +18,7 @@ def reopen_if_retried(draft: Draft) -> bool:
     if wanted <= int(draft.status.get("retry", 0)) or draft.is_true(conditions.SUCCEEDED):
         return False
     attempts.reset_budgets(draft)
+    reopen_lost(draft)
     draft.status["retry"] = wanted
     draft.status.pop("finishedAt", None)
     message = f"Reopened because spec.retry was raised to {wanted}."

