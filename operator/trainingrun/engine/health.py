@@ -14,6 +14,7 @@ from trainingrun.engine import metrics
 from trainingrun.engine.cache import Cache
 from trainingrun.engine.reconciler import Reconciler
 from trainingrun.engine.workqueue import WorkQueue
+from trainingrun.plain_text import plain
 
 MAX_HEARTBEAT_AGE_SECONDS: Final = 60.0
 
@@ -60,7 +61,7 @@ class Health:
 
     async def _readyz(self, _request: web.Request) -> web.Response:
         if self._parts is None:
-            return web.Response(status=503, text=f"waiting for {self.waiting_for}\n")
+            return web.Response(status=503, text=f"waiting for {plain(self.waiting_for)}\n")
         return web.Response(text="ok\n")
 
     async def _metrics(self, _request: web.Request) -> web.Response:

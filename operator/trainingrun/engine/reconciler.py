@@ -35,6 +35,7 @@ from trainingrun.kube import objects
 from trainingrun.kube.client import Api
 from trainingrun.kube.errors import ConflictError, KubeError, NotFoundError, RefusedError
 from trainingrun.kube.events import Recorder
+from trainingrun.plain_text import plain_document
 
 HEARTBEAT: Final = ""  # a key that no object has: handling it proves that the queue is served
 STATUS_SECONDS: Final = 5.0  # between two writes of progress alone
@@ -206,7 +207,7 @@ class Reconciler:
 
     async def _write_status(self, run: Run, decision: Decision) -> bool:
         """Patch the status if it changed; return False when the write was postponed."""
-        wanted, held = decision.draft.status, run.status
+        wanted, held = plain_document(decision.draft.status), run.status
         changes = _merge_patch(wanted, held)
         if not changes:
             return True

@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from trainingrun.api.names import API_VERSION, KIND, MANAGER
@@ -14,6 +15,7 @@ from trainingrun.domain.draft import Event
 from trainingrun.kube.client import Api
 from trainingrun.kube.errors import KubeError
 from trainingrun.kube.objects import path
+from trainingrun.plain_text import plain
 
 QUIET_SECONDS: Final = 300
 MAX_REMEMBERED: Final = 10_000
@@ -29,6 +31,7 @@ class Recorder:
 
     async def emit(self, run: Run, event: Event, *, now: str) -> None:
         """Emit one Event about a run; an Event that the server refuses is logged and dropped."""
+        event = replace(event, message=plain(event.message))
         key = (run.uid, event.reason, event.message)
         moment = self._clock()
         if moment - self._seen.get(key, -math.inf) < QUIET_SECONDS:

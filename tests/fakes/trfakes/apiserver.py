@@ -66,6 +66,7 @@ class Fault:
     skip: int = 0
     times: int = 1
     headers: tuple[tuple[str, str], ...] = ()
+    message: str = "injected fault"
 
     def hits(self, method: str, path: str) -> bool:
         if method != self.method or not re.search(self.path, path) or not self.times:
@@ -165,7 +166,7 @@ class ApiServer:
         self._record(request, fault.status)
         if not fault.status:
             return self._cut(request)
-        body = {"kind": "Status", "code": fault.status, "message": "injected fault"}
+        body = {"kind": "Status", "code": fault.status, "message": fault.message}
         return web.json_response(body, status=fault.status, headers=dict(fault.headers))
 
     def _cut(self, request: web.Request) -> web.StreamResponse:
