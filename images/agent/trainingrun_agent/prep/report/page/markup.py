@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 _VOID = frozenset({"img", "link", "meta"})
-_UNSHOWABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+# Forbidden by HTML, or an order of reading that would go on behind the text.
+_UNSHOWABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 THIN_SPACE, TIMES = "\u202f", "\u00d7"
 
 
