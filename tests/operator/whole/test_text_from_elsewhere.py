@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from trainingrun.logs import PlainFormatter
-from trfakes.apiserver import Fault
+from trfakes.apiserver import TOKEN, Fault
 from trfakes.builders import a_run
 from trfakes.fake_cluster import NUMBERS, verdict
 from trfakes.harness import World, agent_on, eventually, free_port
