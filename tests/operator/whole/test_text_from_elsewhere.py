@@ -265,6 +265,7 @@ async def test_no_text_from_elsewhere_attacks_a_reader(world: World, log_lines: 
     reached = {path.removeprefix("[].") for path, text in texts(everything) if "\ufffd" in text}
     assert free_texts() - reached == set(OURS)
     assert not DANGEROUS.search(log_lines.getvalue().replace("\n", ""))
+    assert TOKEN not in log_lines.getvalue() + repr(world.store.objects)
 
 
 async def test_words_of_the_api_server_and_its_webhooks_attack_no_reader(
