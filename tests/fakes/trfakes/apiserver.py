@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -67,7 +67,7 @@ class Fault:
     skip: int = 0
     times: int = 1
     headers: tuple[tuple[str, str], ...] = ()
-    message: str = "injected fault"
+    answer: Mapping[str, Any] = field(default_factory=dict)  # fields of the Status that is answered
 
     def hits(self, method: str, path: str) -> bool:
         if method != self.method or not re.search(self.path, path) or not self.times:
@@ -167,7 +167,7 @@ class ApiServer:
         self._record(request, fault.status)
         if not fault.status:
             return self._cut(request)
-        body = {"kind": "Status", "code": fault.status, "message": fault.message}
+        body = {"kind": "Status", "code": fault.status, "message": "injected fault", **fault.answer}
         return web.json_response(body, status=fault.status, headers=dict(fault.headers))
 
     def _cut(self, request: web.Request) -> web.StreamResponse:

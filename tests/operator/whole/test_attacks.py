@@ -169,7 +169,7 @@ async def test_fields_that_the_api_does_not_have_reach_no_pod(world: World) -> N
     world.store.create("trainingruns", a_run().spec(**everything, **WISHES).body())
     assert (await world.finished())["phase"] == "Succeeded"
     pods = [body["spec"]["template"]["spec"] for body in made]
-    assert len({body["metadata"]["name"] for body in made}) == 4
+    assert {body["metadata"]["name"] for body in made} >= {"tire-prep-1", "tire-train-1", "tire-export-1"}
     for pod in pods:
         names = {container["name"] for container in pod["containers"]}
         assert names <= {"agent", "trainer", "exporter", "mirror", "tensorboard"}
