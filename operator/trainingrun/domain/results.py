@@ -41,7 +41,7 @@ def write_numbers(draft: Draft, stage: Stage, verdict: Verdict) -> None:
         message = sentences(cut(verdict.message, room), verdict.hint)
         draft.set_condition(conditions.STORAGE_READY, False, reason=verdict.reason, message=message)
     elif verdict.outcome is Outcome.SUCCEEDED:
-        warning = reported.plain(str(verdict.numbers.get("storageWarning", "")))
+        warning = str(verdict.numbers.get("storageWarning", ""))
         reason = reasons.WARNING if warning else reasons.USABLE
         set_storage_ready(draft, True, reason=reason, message=warning or "Storage answers.")
 
