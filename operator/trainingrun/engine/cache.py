@@ -16,8 +16,8 @@ from trainingrun.api.run import Run
 from trainingrun.domain.observe import JobView, PodView
 from trainingrun.engine.crowds import Crowds
 
-REMEMBER_SECONDS: Final = 600.0  # deletions, at least: longer than any call or listing lasts
 View = TypeVar("View", JobView, PodView)
+REMEMBERED_SECONDS: Final = 600.0  # longer than any call or listing lasts
 
 
 class Cache:
@@ -31,11 +31,9 @@ class Cache:
         self.hints: dict[str, dict[str, str]] = {}
         self.crowds = Crowds()
         self._job_uids: dict[str, set[str]] = {}  # by run UID: all Jobs that were seen with the run as owner
-        self._known: set[str] = set()  # UIDs known when the listing began
-        self._clock = clock
-        self._deleted: set[str] = set()  # UIDs deleted since `_deleted_since`, and in the period before
+        self._deleted: set[str] = set()  # UIDs of this period, and below of the one before it
         self._deleted_before: set[str] = set()
-        self._deleted_since = clock()
+        self._clock, self._turned_at = clock, clock()
 
     def put_run(self, run: Run) -> bool:
         """Store a run unless a newer version is known or it was deleted; return whether this version is news.
@@ -61,7 +59,7 @@ class Cache:
 
     def drop_run(self, key: str, *, uid: str) -> None:
         """Remove a deleted run and its children, unless another run has taken its name."""
-        self._deleted.add(uid)
+        self._record_deletion(uid)
         known = self.runs.get(key)
         if known is None or known.uid != uid:
             return
@@ -115,7 +113,7 @@ class Cache:
 
     def drop_job(self, job: JobView) -> None:
         """Remove a deleted Job, and its removed pods that were kept for their verdicts."""
-        self._deleted.add(job.uid)
+        self._record_deletion(job.uid)
         _remove(self.jobs, job.run_key, job.uid)
         self._forget_hint(job)
         kept = [p.uid for p in self.pods.get(job.run_key, {}).values() if p.gone and p.job_uid == job.uid]
@@ -138,7 +136,7 @@ class Cache:
 
     def drop_pod(self, pod: PodView) -> None:
         """Remove a deleted pod; while its Job exists, it is kept as gone, for its verdict."""
-        self._deleted.add(pod.uid)
+        self._record_deletion(pod.uid)
         self._forget_hint(pod)
         if pod.job_uid in self.jobs.get(pod.run_key, {}):
             self._store_pod(pod.departed())
@@ -158,17 +156,17 @@ class Cache:
         """Pods with the run's labels, also of Jobs deleted before this process began; anyone can create such a pod."""
         return tuple(p for p in self.pods.get(run.key, {}).values() if p.run_uid == run.uid)
 
-    def start_listing(self) -> None:
-        """Begin a full listing; call it before the first page is read, one listing at a time."""
-        self._known = _uids(self.runs.values()) | _uids(_all(self.jobs)) | _uids(_all(self.pods))
-        if self._clock() - self._deleted_since >= REMEMBER_SECONDS:
-            self._deleted, self._deleted_before = set(), self._deleted
-            self._deleted_since = self._clock()
+    def start_listing(self, namespace: str | None) -> set[str]:
+        """Return the UIDs that are known of a namespace, or of the whole cluster, before its first page is read."""
+        views: list[Run | JobView | PodView] = [*self.runs.values(), *_all(self.jobs), *_all(self.pods)]
+        return {view.uid for view in views if namespace in {None, view.namespace}}
 
-    def finish_listing(self, *, runs: Iterable[Run], jobs: Iterable[JobView], pods: Iterable[PodView]) -> None:
-        """Store a full listing; objects known before that it lacks were deleted while no watch was connected."""
+    def finish_listing(
+        self, known: set[str], *, runs: Iterable[Run], jobs: Iterable[JobView], pods: Iterable[PodView]
+    ) -> None:
+        """Store a complete listing; objects known before that it lacks were deleted while no watch was connected."""
         runs, jobs, pods = list(runs), list(jobs), list(pods)
-        lost = self._known - _uids(runs) - _uids(jobs) - _uids(pods)
+        lost = known - _uids(runs) - _uids(jobs) - _uids(pods)
         for run in runs:
             self.put_run(run)
         for job in jobs:
@@ -183,7 +181,12 @@ class Cache:
             self.drop_pod(pod)
         for run in [run for run in self.runs.values() if run.uid in lost]:
             self.drop_run(run.key, uid=run.uid)
-        self._known.clear()
+
+    def _record_deletion(self, uid: str) -> None:
+        if self._clock() - self._turned_at > REMEMBERED_SECONDS:
+            self._deleted, self._deleted_before = set(), self._deleted
+            self._turned_at = self._clock()
+        self._deleted.add(uid)
 
     def _is_deleted(self, uid: str) -> bool:
         return uid in self._deleted or uid in self._deleted_before
