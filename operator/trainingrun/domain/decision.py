@@ -20,7 +20,7 @@ class Child:
 
 @dataclass(slots=True)
 class Decision:
-    """Applied in this order: create, create_optional, delete, status, delete_after_status, Events, requeue_after.
+    """Applied in this order: create, create_optional, delete, status, Events, delete_after_status.
 
     Jobs are deleted only after the status: their end without it would count as a failure.
     """

@@ -13,6 +13,7 @@ from trainingrun.domain.assess import is_lost
 from trainingrun.domain.ended_jobs import outlives_attempt
 from trainingrun.domain.observe import PodView
 from trainingrun.domain.progress import training_position
+from trainingrun.domain.refused_child import RefusedChild
 from trainingrun.domain.stage import RECHECK_SECONDS, StageContext
 
 
@@ -26,6 +27,8 @@ def start_attempt(context: StageContext, number: int) -> None:
     elif (earlier := _earlier(context)) is not None:
         context.show(f"Attempt {number} of {context.stage} waits until {earlier} has ended.")
         context.decision.requeue(after=RECHECK_SECONDS)
+    elif context.observed.refused is not None:
+        _show_refused(context, number, refused=context.observed.refused)
     else:
         _create_job(context, number)
 
@@ -60,6 +63,13 @@ def _show_back_off(context: StageContext, number: int, *, retry_at: datetime) ->
         text=f"{context.phase}: attempt {number} soon, after {last['lastReason']}",
     )
     context.decision.requeue(after=(retry_at - context.draft.now).total_seconds())
+
+
+def _show_refused(context: StageContext, number: int, *, refused: RefusedChild) -> None:
+    if context.set_not_done(reason=reasons.CREATION_REFUSED, message=refused.message):
+        context.draft.add_event(reasons.CREATION_REFUSED, refused.message, warning=True)
+    waits = f"{context.phase}: waiting ({reasons.CREATION_REFUSED.name})"
+    context.show(f"Attempt {number} of {context.stage} waits. {refused.message}", text=waits)
 
 
 def _create_job(context: StageContext, number: int) -> None:

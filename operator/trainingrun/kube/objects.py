@@ -26,6 +26,10 @@ class ForeignObjectError(KubeError):
     """A child's name is taken by an object that the run does not own, perhaps of a deleted run of the same name."""
 
 
+class GoneError(KubeError):
+    """The server says that the run itself does not exist; only of this does nothing come back."""
+
+
 class AlreadyResolvedError(KubeError):
     """The run's ConfigMap exists: an earlier process accepted the run, and its resolved document counts."""
 
@@ -79,10 +83,18 @@ async def delete_owned(api: Api, kind: str, *, namespace: str, name: str, owner_
 async def patch_status(
     api: Api, *, namespace: str, name: str, resource_version: str, status: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Replace the given fields of a run's status (None removes one); raises ConflictError when it changed meanwhile."""
+    """Replace the given fields of a run's status (None removes one).
+
+    Raises ConflictError when the run changed meanwhile, GoneError when it does not exist.
+    """
     body = {"metadata": {"resourceVersion": resource_version}, "status": dict(status)}
     where = path("TrainingRun", namespace, name) + "/status"
-    return await api.call("PATCH", where, body=body, content_type=MERGE_PATCH)
+    try:
+        return await api.call("PATCH", where, body=body, content_type=MERGE_PATCH)
+    except NotFoundError as error:
+        if (error.kind, error.name) == (PLURAL, name):
+            raise GoneError(str(error), status=error.status, words=error.words) from None
+        raise
 
 
 async def read_resolved(api: Api, *, namespace: str, name: str, owner_uid: str) -> str | None:
