@@ -69,7 +69,8 @@ def test_tensorboard_goes_without_the_resolved_document() -> None:
 
 def test_tensorboard_is_not_there_before_training_nor_when_switched_off() -> None:
     play = Play(a_run().spec(tensorboard={"enabled": False}))
-    play.play_to(Stage.TRAIN)
+    play.start_pod(play.play_to(Stage.TRAIN))
+    play.step(1)
     assert play.created == ["tire-prep-1", "tire-train-1"]
     play.spec(tensorboard={"enabled": True})
     play.step(1)
@@ -91,8 +92,9 @@ def test_the_installer_gives_tensorboards_a_time_to_live_that_a_run_can_change()
 def test_the_installer_switches_tensorboards_off_for_all_runs() -> None:
     """Also of runs that ask for one, as all runs of earlier versions do by default, and TensorBoards that exist."""
     play = Play(a_run().spec(tensorboard={"enabled": True}))
-    play.play_to(Stage.TRAIN)
-    assert "tensorboard" in play.status
+    play.start_pod(play.play_to(Stage.TRAIN))
+    play.step(1)
+    assert "serviceName" in play.status["tensorboard"]
     play.settings = replace(SETTINGS, tensorboard=TensorBoard(enabled=False))
     assert [child.kind for child in play.step(1).delete] == ["Deployment", "Service"]
     assert "tensorboard" not in play.status
