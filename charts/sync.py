@@ -26,9 +26,10 @@ class SourceError(Exception):
 
 def generate() -> dict[Path, str]:
     """The text of each generated template, by path."""
-    crd, operator, leases, users, priority = (
+    crd, operator, claims, leases, users, priority = (
         MANIFESTS / "crd" / "trainingruns.trainingrun.dev.yaml",
         MANIFESTS / "rbac" / "cluster-role.yaml",
+        MANIFESTS / "rbac" / "claims-role.yaml",
         MANIFESTS / "rbac" / "leases-role.yaml",
         MANIFESTS / "rbac" / "user-roles.yaml",
         MANIFESTS / "operator" / "priority-class.yaml",
@@ -37,7 +38,10 @@ def generate() -> dict[Path, str]:
         TEMPLATES / "crd.yaml": _guarded(crd, condition=".Values.crds.enabled", after_labels=KEEP),
         TEMPLATES / "user-roles.yaml": _guarded(users, condition=".Values.userRoles.enabled"),
         TEMPLATES / "priority-class.yaml": _guarded(priority, condition=OWN_CLASS),
-        TEMPLATES / "_rules.tpl": _rules(operator, name="rules") + _rules(leases, name="leaseRules"),
+        TEMPLATES / "_rules.tpl": "".join(
+            _rules(source, name=name)
+            for source, name in ((operator, "rules"), (claims, "claimRules"), (leases, "leaseRules"))
+        ),
     }
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from trainingrun.api.names import lease_name
+from trainingrun.api.names import CLUSTER_LEASE, LEASE
 from trainingrun.api.settings import Settings
 from trfakes.builders import SETTINGS
 
@@ -66,7 +66,9 @@ def test_namespaced_rules_are_those_of_cluster_mode(rendered: Rendered) -> None:
     """The mode changes where the rights apply, never which rights they are."""
     (everywhere,) = [b for b in _kinds(rendered(), "ClusterRole") if b["metadata"]["name"] == "trainingrun-operator"]
     (there,) = [
-        b for b in _kinds(rendered("watchNamespaces={vision}"), "Role") if b["metadata"]["namespace"] == "vision"
+        b
+        for b in _kinds(rendered("watchNamespaces={vision}"), "Role")
+        if b["metadata"]["name"] == "trainingrun-operator"
     ]
     assert there["rules"] == everywhere["rules"]
 
@@ -108,6 +110,7 @@ def test_operator_reads_the_settings_the_chart_writes(rendered: Rendered) -> Non
         "imagePullSecrets[0].name=one",
         "imagePullSecrets[1].name=two",
         "watchNamespaces={vision}",
+        "leaseNamespace=platform",
         "policy.images={registry.example.com/*}",
         "policy.secretNames={s3-*,minio}",
         "policy.endpoints={https://*.example.com}",
@@ -135,6 +138,7 @@ def test_operator_reads_the_settings_the_chart_writes(rendered: Rendered) -> Non
     assert settings.agent_image == "registry.example.com:5000/agent:v2"
     assert settings.tensorboard_image == "trainingrun/tensorboard:0.1.0"
     assert settings.namespaces == ("vision",)
+    assert settings.lease_namespace == "platform"
     assert settings.image_pull_secrets == ("one", "two")
     assert settings.image_pull_policy == "Never"
     assert settings.policy.images == ("registry.example.com/*",)
@@ -169,11 +173,15 @@ def _with_cpu(resources: Mapping[str, Mapping[str, str]], limit: str) -> Body:
     return {**resources, "limits": {**resources["limits"], "cpu": limit}}
 
 
-@pytest.mark.parametrize("namespaces", [(), ("vision",), ("vision", "robots")], ids=len)
-def test_the_operator_looks_for_the_lease_the_chart_brings(namespaces: tuple[str, ...], rendered: Rendered) -> None:
-    """The chart and the operator derive the same name from the namespaces."""
-    objects = rendered(f"watchNamespaces={{{','.join(namespaces)}}}") if namespaces else rendered()
-    assert _names(objects, "Lease") == {("trainingrun-system", lease_name(namespaces))}
+def test_the_operator_looks_for_the_leases_the_chart_brings(rendered: Rendered) -> None:
+    """With permissions on Leases of these names only, in these namespaces only."""
+    assert _names(rendered(), "Lease") == {("kube-system", CLUSTER_LEASE)}
+    objects = rendered("watchNamespaces={vision,robots}")
+    assert _names(objects, "Lease") == {("vision", LEASE), ("robots", LEASE)}
+    for body in (*objects, *rendered()):
+        for rule in body.get("rules", ()):
+            if rule["resources"] == ["leases"] and rule["verbs"] != ["create"]:
+                assert set(rule["resourceNames"]) <= {LEASE, CLUSTER_LEASE}
 
 
 def test_default_settings_are_the_operators_own(rendered: Rendered) -> None:

@@ -21,6 +21,7 @@ REFUSED = [
     ("imagePullSecrets={one}", "at '/imagePullSecrets/0'"),
     ("watchNamespaces=vision", "at '/watchNamespaces'"),
     ("watchNamespaces={Vision}", "at '/watchNamespaces/0'"),
+    ("leaseNamespace=", "at '/leaseNamespace'"),
     ("policy.secretNames={}", "at '/policy/secretNames/0'"),
     ("policy.secretNames=null", "at '/policy'"),
     ("policy.endpoints={a b}", "at '/policy/endpoints/0'"),

@@ -82,10 +82,24 @@ PRETRAINED_RUN_NOT_FOUND: Final = _refused(
 )
 PRETRAINED_RUN_NOT_READY: Final = _refused(
     "PretrainedRunNotReady",
-    "The TrainingRun named in spec.model.pretrained.run has not succeeded yet. The run waits for it.",
+    "The TrainingRun named in spec.model.pretrained.run has not ended yet. The run waits for it.",
     step=Step.WAIT,
-    hint="If that run has failed, retry it: this one then starts by itself.",
+    hint="This run starts by itself once that one has succeeded.",
     fields=("model.pretrained.run",),
+)
+PRETRAINED_RUN_FAILED: Final = _refused(
+    "PretrainedRunFailed",
+    "The TrainingRun named in spec.model.pretrained.run has failed, so it has no export to start from.",
+    step=Step.RETRY,
+    hint="Retry that run first, or create a new TrainingRun with another spec.model.pretrained.run.",
+    fields=("model.pretrained.run",),
+)
+PRETRAINED_RUN_CIRCULAR: Final = _refused(
+    "PretrainedRunCircular",
+    "spec.model.pretrained.run names the run itself, or a run that waits for this one: neither could ever start.",
+    step=Step.NEW_RUN,
+    hint="Create a new TrainingRun with another spec.model.pretrained.run, or with spec.model.pretrained.uri.",
+    fields=("model.pretrained.run", "model.pretrained.uri"),
 )
 UNSUPPORTED_CONTRACT: Final = _refused(
     "UnsupportedContract",
@@ -260,6 +274,12 @@ NO_VERDICT: Final = _ended(
     hint="Look for the cause in the message and in the log of container agent. Without one, give both to your platform "
     "team.",
 )
+NODE_DISK_FULL: Final = _ended(
+    "NodeDiskFull",
+    "The disk of the node is full: the agent could not even write how it ended.",
+    step=Step.PLATFORM,
+    hint="Ask your platform team to free disk space on the node of the pod.",
+)
 TRAINER_NEVER_STARTED: Final = _ended(
     "TrainerNeverStarted",
     "The container of the trainer or exporter ended before it started to work.",
@@ -298,6 +318,10 @@ TENSORBOARD_YIELDS: Final = _progress(
     "TensorBoardYields",
     "An Event: TensorBoard was removed because a pod of the namespace has no room. status.tensorboard says when it "
     "comes back.",
+)
+RESULTS_LOST: Final = _progress(
+    "ResultsLost",
+    "A later stage found the results of this one lost or damaged in the bucket: it runs again and makes what is lost.",
 )
 USABLE: Final = _progress("Usable", "The last attempt could use the storage.")
 WARNING: Final = _progress("Warning", "The storage can be used, with the restriction in the message.")

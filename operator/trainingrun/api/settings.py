@@ -116,8 +116,10 @@ class Settings:
     trainer_image: str
     tensorboard_image: str
     namespaces: tuple[str, ...] = ()  # empty: the whole cluster
+    lease_namespace: str = "kube-system"  # of the Lease of operators for the whole cluster
     pod_namespace: str = "trainingrun-system"
     pod_name: str = "trainingrun-operator"
+    release: str = "trainingrun-operator"  # of Helm
     image_pull_secrets: tuple[str, ...] = ()
     image_pull_policy: str = "IfNotPresent"
     policy: Policy = Policy()
@@ -137,8 +139,10 @@ class Settings:
             trainer_image=variables.required(env, "TRAININGRUN_TRAINER_IMAGE"),
             tensorboard_image=variables.required(env, "TRAININGRUN_TENSORBOARD_IMAGE"),
             namespaces=variables.items(env, "TRAININGRUN_WATCH_NAMESPACES", default=()),
+            lease_namespace=env.get("TRAININGRUN_LEASE_NAMESPACE") or cls.lease_namespace,
             pod_namespace=env.get("TRAININGRUN_POD_NAMESPACE") or cls.pod_namespace,
             pod_name=env.get("TRAININGRUN_POD_NAME") or cls.pod_name,
+            release=env.get("TRAININGRUN_RELEASE") or cls.release,
             image_pull_secrets=variables.items(env, "TRAININGRUN_IMAGE_PULL_SECRETS", default=()),
             image_pull_policy=env.get("TRAININGRUN_IMAGE_PULL_POLICY") or cls.image_pull_policy,
             policy=Policy.from_env(env),

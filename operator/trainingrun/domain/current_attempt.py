@@ -12,6 +12,7 @@ from trainingrun.domain.assess import Ended, Evidence, Running, assess
 from trainingrun.domain.draft import MAX_CAUSE, MAX_EVENT, MAX_MESSAGE
 from trainingrun.domain.ended_jobs import newest_pod
 from trainingrun.domain.failed_attempt import step_after
+from trainingrun.domain.lost_results import rebuild_dataset
 from trainingrun.domain.observe import JobView, PodView
 from trainingrun.domain.progress import show_progress
 from trainingrun.domain.stage import RECHECK_SECONDS, StageContext
@@ -61,6 +62,10 @@ def _count_end(context: StageContext, ended: Ended, *, job: JobView | None, pod:
         results.complete_stage(draft, stage, verdict)
         return False
     results.write_numbers(draft, stage, verdict)
+    if not may_retry and rebuild_dataset(draft, stage, verdict):
+        context.set_not_done(reason=verdict.reason, message=verdict.message)
+        context.decision.requeue(after=0)
+        return False
     if not may_retry:
         _fail_run(context, verdict)
         return False

@@ -36,11 +36,11 @@ class JobView:
     created: str
     resource_version: str = "0"
     deleting: bool = False
-    pod_settings: str = ""  # digest of the installer's settings with which it was made
     suspended: bool = False
     started_at: str = ""  # when the Job was created, or last resumed
     pod_ended: bool = False  # a pod of it has been counted as ended
     ending: bool = False  # it starts no other pod, and finishes when its last one has ended
+    pod_settings: str = ""  # digest of the installer's settings with which it was made
     finished: str = ""  # "", "Complete" or "Failed"
     message: str = ""
     finished_at: str = ""
@@ -58,11 +58,11 @@ class JobView:
             **ours,
             owner_uid=_controller(meta),
             deleting="deletionTimestamp" in meta,
-            pod_settings=(meta.get("annotations") or {}).get(ANNOTATION_POD_SETTINGS, ""),
             suspended=bool((body.get("spec") or {}).get("suspend")),
             started_at=status.get("startTime") or "",
             pod_ended=bool(status.get("failed") or status.get("succeeded") or status.get("uncountedTerminatedPods")),
             ending=bool(true.keys() & {"FailureTarget", "SuccessCriteriaMet"}),
+            pod_settings=(meta.get("annotations") or {}).get(ANNOTATION_POD_SETTINGS, ""),
             finished=end.get("type", ""),
             message=end.get("message", ""),
             finished_at=end.get("lastTransitionTime", ""),

@@ -27,6 +27,8 @@ def test_every_variable() -> None:
             "TRAININGRUN_WATCH_NAMESPACES": "a, b",
             "TRAININGRUN_POD_NAMESPACE": "system",
             "TRAININGRUN_POD_NAME": "operator-1",
+            "TRAININGRUN_LEASE_NAMESPACE": "platform",
+            "TRAININGRUN_RELEASE": "ours",
             "TRAININGRUN_IMAGE_PULL_SECRETS": "pull",
             "TRAININGRUN_IMAGE_PULL_POLICY": "Never",
             "TRAININGRUN_POLICY_IMAGES": "registry/*",
@@ -60,6 +62,8 @@ def test_every_variable() -> None:
         namespaces=("a", "b"),
         pod_namespace="system",
         pod_name="operator-1",
+        lease_namespace="platform",
+        release="ours",
         image_pull_secrets=("pull",),
         image_pull_policy="Never",
         policy=Policy(
