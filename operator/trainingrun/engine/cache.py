@@ -119,7 +119,6 @@ class Cache:
         kept = [p.uid for p in self.pods.get(job.run_key, {}).values() if p.gone and p.job_uid == job.uid]
         for uid in kept:
             _remove(self.pods, job.run_key, uid)
-        self._forget_job_uid(job.run_key, run_uid=job.run_uid, job_uid=job.uid)
         run = self.runs.get(job.run_key)
         if run is None or run.uid != job.run_uid:
             self._job_uids.pop(job.run_uid, None)
@@ -143,7 +142,6 @@ class Cache:
             self._store_pod(pod.departed())
         else:
             _remove(self.pods, pod.run_key, pod.uid)
-            self._forget_job_uid(pod.run_key, run_uid=pod.run_uid, job_uid=pod.job_uid)
 
     def jobs_of(self, run: Run) -> tuple[JobView, ...]:
         """Jobs that this run owns; a label alone proves nothing."""
@@ -198,11 +196,6 @@ class Cache:
         hints.pop(view.uid, None)
         if not hints:
             self.hints.pop(view.run_key, None)
-
-    def _forget_job_uid(self, key: str, *, run_uid: str, job_uid: str) -> None:
-        """Forget that a Job belonged to the run, once neither it nor a pod of it is left."""
-        if job_uid not in self.jobs.get(key, {}) and all(p.job_uid != job_uid for p in self.pods.get(key, {}).values()):
-            self._job_uids.get(run_uid, set()).discard(job_uid)
 
 
 def _all(tables: Mapping[str, Mapping[str, View]]) -> list[View]:

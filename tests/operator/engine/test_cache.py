@@ -194,18 +194,6 @@ def test_warnings_about_an_object_go_with_it() -> None:
     assert cache.hints == {}
 
 
-def test_the_jobs_of_a_long_run_are_not_remembered_for_ever() -> None:
-    cache = filled()
-    for attempt in range(2, 100):
-        cache.put_job(a_job(attempt=attempt))
-        cache.drop_job(a_job(attempt=attempt))
-    cache.drop_job(a_job())
-    assert cache.pods_of(RUN)
-    assert cache._job_uids[RUN.uid] == {"job-prep-1"}
-    cache.drop_pod(a_pod())
-    assert not cache._job_uids[RUN.uid]
-
-
 def test_a_listing_of_one_namespace_forgets_nothing_of_another() -> None:
     cache = filled()
     listing = cache.start_listing("elsewhere")
