@@ -2,56 +2,76 @@
 
 Invariant: an older version never replaces a newer one (resource versions of one object compare as numbers). Reading a
 full listing takes time: it adds nothing that was deleted meanwhile and removes nothing that was created meanwhile.
+Answers of other calls take time too: what was deleted meanwhile stays deleted, and what is about a run is taken only
+while the cache holds that run, by UID.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 
 from trainingrun.api.run import Run
 from trainingrun.domain.observe import JobView, PodView
+from trainingrun.engine.crowds import Crowds
 
+REMEMBER_SECONDS: Final = 600.0  # what was deleted: longer than any call or listing lasts
 View = TypeVar("View", JobView, PodView)
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(frozen=True, slots=True)
 class Listing:
-    """UIDs known when a listing began, and UIDs deleted while it is read."""
+    """UIDs known when a listing began: what it lacks of them was deleted while no watch was connected."""
 
-    known: set[str]
-    dropped: set[str] = field(default_factory=set)
+    known: frozenset[str]
 
 
 class Cache:
     """Runs, Jobs and Pods, with progress and warning Events of attempts in flight."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self.runs: dict[str, Run] = {}
         self.jobs: dict[str, dict[str, JobView]] = {}
         self.pods: dict[str, dict[str, PodView]] = {}
         self.progress: dict[str, Mapping[str, Any]] = {}
         self.hints: dict[str, dict[str, str]] = {}
+        self.crowds = Crowds()
         self._job_uids: dict[str, set[str]] = {}  # by run UID: all Jobs that were seen with the run as owner
-        self._listings: list[Listing] = []  # being read
+        self._deleted: dict[str, float] = {}  # by UID: when it was deleted
 
-    def put_run(self, run: Run) -> None:
-        """Store a run unless a newer version is known; a new run of that name replaces the old one and its children."""
+    def put_run(self, run: Run) -> bool:
+        """Store a run unless a newer version is known or it was deleted; return whether this version is news.
+
+        A new run of that name replaces the old one and its children.
+        """
+        if self._is_deleted(run.uid):
+            return False
         known = self.runs.get(run.key)
         if known is not None and known.uid != run.uid:
             self.drop_run(known.key, uid=known.uid)
             known = None
-        if _newer(run, known):
-            self.runs[run.key] = run
+        if not _newer(run, known):
+            return False
+        self.runs[run.key] = run
+        self.crowds.put(run)
+        return known is None or known.resource_version != run.resource_version
+
+    def holds(self, run: Run) -> bool:
+        """Return whether the run still exists, as far as is known, and is not being deleted."""
+        known = self.runs.get(run.key)
+        return known is not None and known.uid == run.uid and not known.deleting
 
     def drop_run(self, key: str, *, uid: str) -> None:
         """Remove a deleted run and its children, unless another run has taken its name."""
-        self._record_deletion(uid)
+        self._deleted[uid] = self._clock()
         known = self.runs.get(key)
         if known is None or known.uid != uid:
             return
         del self.runs[key]
+        self.crowds.drop(known)
         self.forget_attempts(key)
         for job in [job for job in self.jobs.get(key, {}).values() if job.run_uid == uid]:
             self.drop_job(job)
@@ -64,8 +84,33 @@ class Cache:
         self.progress.pop(key, None)
         self.hints.pop(key, None)
 
+    def report_progress(self, run_uid: str, key: str, report: Mapping[str, Any]) -> bool:
+        """Store an agent's report about a run that is held; return whether it says anything new."""
+        run = self.runs.get(key)
+        if run is None or run.uid != run_uid or self.progress.get(key) == report:
+            return False
+        self.progress[key] = report
+        return True
+
+    def put_hint(self, run: Run, uid: str, hint: str) -> bool:
+        """Store the newest warning about an object of a run that is held; return whether it is new."""
+        if not hint or not self.holds(run) or self.hints.get(run.key, {}).get(uid) == hint:
+            return False
+        self.hints.setdefault(run.key, {})[uid] = hint
+        return True
+
+    def put_created_job(self, job: JobView) -> None:
+        """Store the answer to the creation of a Job, unless the Job or its run was deleted before the answer came."""
+        run = self.runs.get(job.run_key)
+        if run is not None and run.uid == job.run_uid and not self._is_deleted(job.uid):
+            self._store_job(job)
+
     def put_job(self, job: JobView) -> None:
-        """Store a Job unless a newer version is known."""
+        """Store a Job as the watch shows it, unless a newer version is known."""
+        self._deleted.pop(job.uid, None)  # the watch ends an object that loses its label, and shows it with the label
+        self._store_job(job)
+
+    def _store_job(self, job: JobView) -> None:
         table = self.jobs.setdefault(job.run_key, {})
         if _newer(job, table.get(job.uid)):
             table[job.uid] = job
@@ -74,28 +119,36 @@ class Cache:
 
     def drop_job(self, job: JobView) -> None:
         """Remove a deleted Job, and its removed pods that were kept for their verdicts."""
-        self._record_deletion(job.uid)
+        self._deleted[job.uid] = self._clock()
         _remove(self.jobs, job.run_key, job.uid)
+        self._forget_hint(job)
         kept = [p.uid for p in self.pods.get(job.run_key, {}).values() if p.gone and p.job_uid == job.uid]
         for uid in kept:
             _remove(self.pods, job.run_key, uid)
+        self._forget_job_uid(job.run_key, run_uid=job.run_uid, job_uid=job.uid)
         run = self.runs.get(job.run_key)
         if run is None or run.uid != job.run_uid:
             self._job_uids.pop(job.run_uid, None)
 
     def put_pod(self, pod: PodView) -> None:
-        """Store a pod unless a newer version is known."""
+        """Store a pod as the watch shows it, unless a newer version is known."""
+        self._deleted.pop(pod.uid, None)
+        self._store_pod(pod)
+
+    def _store_pod(self, pod: PodView) -> None:
         table = self.pods.setdefault(pod.run_key, {})
         if _newer(pod, table.get(pod.uid)):
             table[pod.uid] = pod
 
     def drop_pod(self, pod: PodView) -> None:
         """Remove a deleted pod; while its Job exists, it is kept as gone, for its verdict."""
-        self._record_deletion(pod.uid)
+        self._deleted[pod.uid] = self._clock()
+        self._forget_hint(pod)
         if pod.job_uid in self.jobs.get(pod.run_key, {}):
-            self.put_pod(pod.departed())
+            self._store_pod(pod.departed())
         else:
             _remove(self.pods, pod.run_key, pod.uid)
+            self._forget_job_uid(pod.run_key, run_uid=pod.run_uid, job_uid=pod.job_uid)
 
     def jobs_of(self, run: Run) -> tuple[JobView, ...]:
         """Jobs that this run owns; a label alone proves nothing."""
@@ -112,31 +165,25 @@ class Cache:
 
     def start_listing(self, namespace: str | None) -> Listing:
         """Begin a listing of a namespace, or of the whole cluster; call it before the first page is read."""
+        moment = self._clock()
+        self._deleted = {uid: at for uid, at in self._deleted.items() if moment - at < REMEMBER_SECONDS}
         views: list[Run | JobView | PodView] = [*self.runs.values(), *_all(self.jobs), *_all(self.pods)]
-        listing = Listing(known={view.uid for view in views if namespace in {None, view.namespace}})
-        self._listings.append(listing)
-        return listing
-
-    def drop_listing(self, listing: Listing) -> None:
-        """End a listing that failed."""
-        self._listings.remove(listing)
+        return Listing(frozenset(view.uid for view in views if namespace in {None, view.namespace}))
 
     def finish_listing(
         self, listing: Listing, *, runs: Iterable[Run], jobs: Iterable[JobView], pods: Iterable[PodView]
     ) -> None:
         """Store a complete listing; objects known before that it lacks were deleted while no watch was connected."""
         runs, jobs, pods = list(runs), list(jobs), list(pods)
-        self._listings.remove(listing)
         lost = listing.known - _uids(runs) - _uids(jobs) - _uids(pods)
         for run in runs:
-            if run.uid not in listing.dropped:
-                self.put_run(run)
+            self.put_run(run)
         for job in jobs:
-            if job.uid not in listing.dropped:
-                self.put_job(job)
+            if not self._is_deleted(job.uid):
+                self._store_job(job)
         for pod in pods:
-            if pod.uid not in listing.dropped:
-                self.put_pod(pod)
+            if not self._is_deleted(pod.uid):
+                self._store_pod(pod)
         for job in [job for job in _all(self.jobs) if job.uid in lost]:
             self.drop_job(job)
         for pod in [pod for pod in _all(self.pods) if pod.uid in lost and not pod.gone]:
@@ -144,9 +191,19 @@ class Cache:
         for run in [run for run in self.runs.values() if run.uid in lost]:
             self.drop_run(run.key, uid=run.uid)
 
-    def _record_deletion(self, uid: str) -> None:
-        for listing in self._listings:
-            listing.dropped.add(uid)
+    def _is_deleted(self, uid: str) -> bool:
+        return uid in self._deleted
+
+    def _forget_hint(self, view: JobView | PodView) -> None:
+        hints = self.hints.get(view.run_key, {})
+        hints.pop(view.uid, None)
+        if not hints:
+            self.hints.pop(view.run_key, None)
+
+    def _forget_job_uid(self, key: str, *, run_uid: str, job_uid: str) -> None:
+        """Forget that a Job belonged to the run, once neither it nor a pod of it is left."""
+        if job_uid not in self.jobs.get(key, {}) and all(p.job_uid != job_uid for p in self.pods.get(key, {}).values()):
+            self._job_uids.get(run_uid, set()).discard(job_uid)
 
 
 def _all(tables: Mapping[str, Mapping[str, View]]) -> list[View]:

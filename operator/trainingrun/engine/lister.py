@@ -32,13 +32,9 @@ class Lister:
     async def list(self, namespace: str | None) -> None:
         """List everything; after an error, the cache is as it was."""
         listing = self._cache.start_listing(namespace)
-        try:
-            runs = [Run.from_object(body) async for body in list_all(self._api, "TrainingRun", namespace=namespace)]
-            jobs = [JobView.from_object(b) async for b in list_all(self._api, "Job", namespace=namespace, ours=True)]
-            pods = [PodView.from_object(b) async for b in list_all(self._api, "Pod", namespace=namespace, ours=True)]
-        except BaseException:
-            self._cache.drop_listing(listing)
-            raise
+        runs = [Run.from_object(body) async for body in list_all(self._api, "TrainingRun", namespace=namespace)]
+        jobs = [JobView.from_object(b) async for b in list_all(self._api, "Job", namespace=namespace, ours=True)]
+        pods = [PodView.from_object(b) async for b in list_all(self._api, "Pod", namespace=namespace, ours=True)]
         self._cache.finish_listing(
             listing,
             runs=runs,

@@ -67,6 +67,7 @@ class Operator:
         )
         for number in range(WORKERS):
             self._start_task(self.queue.work(self._handle), name=f"worker {number}")
+        self._start_task(self._reconciler.recorder.post_all(), name="events")
         self._start_task(self._beat(), name="heartbeat")
         self._health.working(self.cache, self.queue, self._reconciler, scope)
         for place in scope:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from trainingrun.engine.cache import Cache
+from trainingrun.engine.cache import REMEMBER_SECONDS, Cache
 from trfakes.builders import a_job, a_pod, a_run, terminated
 
 RUN = a_run().build()
@@ -139,7 +139,89 @@ def test_listings_of_two_namespaces_are_read_at_the_same_time() -> None:
     assert cache.jobs_of(RUN) == ()
 
 
-def test_a_listing_that_failed_changes_nothing() -> None:
+def test_no_answer_revives_what_was_deleted() -> None:
     cache = filled()
-    cache.drop_listing(cache.start_listing(None))
-    assert len(cache.jobs_of(RUN)) == len(cache.pods_of(RUN)) == 1
+    cache.drop_job(a_job())
+    cache.put_created_job(a_job())
+    assert cache.jobs_of(RUN) == ()
+    cache.drop_run(RUN.key, uid=RUN.uid)
+    assert not cache.put_run(replace(RUN, resource_version="99"))
+    cache.put_created_job(a_job(attempt=2))
+    assert not cache.put_hint(RUN, "job-prep-1", "FailedCreate: quota")
+    assert not cache.report_progress(RUN.uid, RUN.key, {"phase": "training"})
+    tables = (cache.runs, cache.jobs, cache.hints, cache.progress)
+    assert [dict(table) for table in tables] == [{}] * 4
+
+
+def test_no_answer_about_a_run_is_taken_for_the_new_run_of_its_name() -> None:
+    cache = Cache()
+    new = replace(RUN, uid="another")
+    cache.put_run(new)
+    assert not cache.holds(RUN)
+    cache.put_created_job(a_job())
+    assert not cache.put_hint(RUN, "job-prep-1", "FailedCreate: quota")
+    assert not cache.report_progress(RUN.uid, RUN.key, {"phase": "training"})
+    assert (cache.jobs, cache.hints, cache.progress) == ({}, {}, {})
+
+
+def test_a_run_that_is_being_deleted_is_not_held() -> None:
+    cache = filled()
+    cache.put_run(replace(RUN, deleting=True))
+    assert not cache.holds(RUN)
+
+
+def test_a_job_that_gets_its_label_back_is_seen_again() -> None:
+    """A watch with a selector shows the loss of the label as a deletion."""
+    cache = filled()
+    cache.drop_job(a_job())
+    cache.put_job(a_job())
+    listing = cache.start_listing(None)
+    cache.finish_listing(listing, runs=[RUN], jobs=[a_job()], pods=[])
+    assert [job.attempt for job in cache.jobs_of(RUN)] == [1]
+
+
+def test_a_version_that_is_known_is_no_news() -> None:
+    """The watch shows each write of the operator again; a reconcile for it would try again at once what failed."""
+    cache = Cache()
+    assert cache.put_run(RUN)
+    assert not cache.put_run(RUN)
+    assert cache.put_run(replace(RUN, resource_version="2"))
+    assert not cache.put_run(RUN)
+
+
+def test_deletions_are_remembered_for_longer_than_any_call_and_not_for_ever() -> None:
+    now = [0.0]
+    cache = Cache(clock=lambda: now[0])
+    cache.put_run(RUN)
+    cache.drop_run(RUN.key, uid=RUN.uid)
+    for _ in range(5):  # of several namespaces
+        listing = cache.start_listing(None)
+        now[0] += REMEMBER_SECONDS / 6
+        cache.finish_listing(listing, runs=[RUN], jobs=[], pods=[])
+        assert cache.runs == {}
+    now[0] += REMEMBER_SECONDS
+    cache.start_listing(None)
+    assert cache._deleted == {}
+
+
+def test_warnings_about_an_object_go_with_it() -> None:
+    cache = filled()
+    for uid in ("job-prep-1", "pod-prep-1"):
+        assert cache.put_hint(RUN, uid, "FailedCreate: quota")
+    assert not cache.put_hint(RUN, "pod-prep-1", "FailedCreate: quota")
+    cache.drop_pod(a_pod())
+    assert cache.hints == {RUN.key: {"job-prep-1": "FailedCreate: quota"}}
+    cache.drop_job(a_job())
+    assert cache.hints == {}
+
+
+def test_the_jobs_of_a_long_run_are_not_remembered_for_ever() -> None:
+    cache = filled()
+    for attempt in range(2, 100):
+        cache.put_job(a_job(attempt=attempt))
+        cache.drop_job(a_job(attempt=attempt))
+    cache.drop_job(a_job())
+    assert cache.pods_of(RUN)
+    assert cache._job_uids[RUN.uid] == {"job-prep-1"}
+    cache.drop_pod(a_pod())
+    assert not cache._job_uids[RUN.uid]
