@@ -20,6 +20,7 @@ LABEL_STAGE: Final = f"{GROUP}/stage"
 LABEL_ATTEMPT: Final = f"{GROUP}/attempt"
 LABEL_COMPONENT: Final = "app.kubernetes.io/component"
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+ANNOTATION_POD_SETTINGS: Final = f"{GROUP}/pod-settings"  # of a Job: digest of the installer's settings for its pod
 MANAGER: Final = "trainingrun-operator"
 LEASE: Final = MANAGER  # in each namespace that an operator is installed for
 CLUSTER_LEASE: Final = f"{MANAGER}-cluster"  # of operators for the whole cluster, in a namespace that they agree on

@@ -17,9 +17,10 @@ from trainingrun.api.names import AGENT, SUPPORTED_CONTRACTS, WORKER, Stage
 from trainingrun.api.reason import Reason, Step
 from trainingrun.domain import reported
 from trainingrun.domain.observe import ContainerView, JobView, PodView
-from trainingrun.domain.reported import ClaimedStep, plain
+from trainingrun.domain.reported import ClaimedStep
 
 MAX_VERDICT_BYTES: Final = 4096
+EXIT_NO_SPACE: Final = 28  # of an agent whose termination message did not fit on the node's disk (ENOSPC)
 
 
 class Outcome(StrEnum):
@@ -100,17 +101,17 @@ def back_off_seconds(failures: int) -> int:
 
 def parse_verdict(text: str) -> Verdict | None:
     """Parse a termination message; None when it is not a verdict of a known contract."""
-    if not text or len(text.encode()) > MAX_VERDICT_BYTES:
-        return None
     try:
+        if len(text.encode()) > MAX_VERDICT_BYTES:
+            return None
         data = json.loads(text)
         if data["contractVersion"] not in SUPPORTED_CONTRACTS:
             return None
         return Verdict(
             outcome=Outcome(data["outcome"]),
             reason=reasons.named(data["reason"]),
-            message=plain(str(data["message"])[:1500]),
-            hint=plain(str(data.get("hint", ""))[:600]),
+            message=str(data["message"])[:1500],
+            hint=str(data.get("hint", ""))[:600],
             numbers=_mapping(data.get("numbers")),
             timings=_mapping(data.get("timings")),
             next_step=reported.next_step(data.get("nextStep")),
@@ -180,8 +181,11 @@ def _from_pod(pod: PodView) -> Verdict | None:
 
 
 def _from_exit(pod: PodView, agent: ContainerView) -> Verdict:
-    said = plain(agent.message.strip()[-500:])
+    said = agent.message.strip()[-500:]
     last_words = f": {said}" if said else ""
+    if agent.exit_code == EXIT_NO_SPACE:
+        message = f"Container {AGENT} of pod {pod.name} could not write its verdict: the disk of its node is full."
+        return Verdict(Outcome.DISK_FULL, reasons.NODE_DISK_FULL, message)
     return Verdict(
         Outcome.CRASH,
         reasons.NO_VERDICT,

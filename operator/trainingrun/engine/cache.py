@@ -10,29 +10,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from trainingrun.api.run import Run
 from trainingrun.domain.observe import JobView, PodView
 from trainingrun.engine.crowds import Crowds
 
-REMEMBER_SECONDS: Final = 600.0  # what was deleted: longer than any call or listing lasts
 View = TypeVar("View", JobView, PodView)
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """UIDs known when a listing began: what it lacks of them was deleted while no watch was connected."""
-
-    known: frozenset[str]
+REMEMBERED_SECONDS: Final = 600.0  # longer than any call or listing lasts
 
 
 class Cache:
     """Runs, Jobs and Pods, with progress and warning Events of attempts in flight."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
         self.runs: dict[str, Run] = {}
         self.jobs: dict[str, dict[str, JobView]] = {}
         self.pods: dict[str, dict[str, PodView]] = {}
@@ -40,7 +31,9 @@ class Cache:
         self.hints: dict[str, dict[str, str]] = {}
         self.crowds = Crowds()
         self._job_uids: dict[str, set[str]] = {}  # by run UID: all Jobs that were seen with the run as owner
-        self._deleted: dict[str, float] = {}  # by UID: when it was deleted
+        self._deleted: set[str] = set()  # UIDs of this period, and below of the one before it
+        self._deleted_before: set[str] = set()
+        self._clock, self._turned_at = clock, clock()
 
     def put_run(self, run: Run) -> bool:
         """Store a run unless a newer version is known or it was deleted; return whether this version is news.
@@ -66,7 +59,7 @@ class Cache:
 
     def drop_run(self, key: str, *, uid: str) -> None:
         """Remove a deleted run and its children, unless another run has taken its name."""
-        self._deleted[uid] = self._clock()
+        self._record_deletion(uid)
         known = self.runs.get(key)
         if known is None or known.uid != uid:
             return
@@ -107,7 +100,8 @@ class Cache:
 
     def put_job(self, job: JobView) -> None:
         """Store a Job as the watch shows it, unless a newer version is known."""
-        self._deleted.pop(job.uid, None)  # the watch ends an object that loses its label, and shows it with the label
+        self._deleted.discard(job.uid)  # the watch ends an object that loses its label, and shows it with the label
+        self._deleted_before.discard(job.uid)
         self._store_job(job)
 
     def _store_job(self, job: JobView) -> None:
@@ -119,7 +113,7 @@ class Cache:
 
     def drop_job(self, job: JobView) -> None:
         """Remove a deleted Job, and its removed pods that were kept for their verdicts."""
-        self._deleted[job.uid] = self._clock()
+        self._record_deletion(job.uid)
         _remove(self.jobs, job.run_key, job.uid)
         self._forget_hint(job)
         kept = [p.uid for p in self.pods.get(job.run_key, {}).values() if p.gone and p.job_uid == job.uid]
@@ -132,7 +126,8 @@ class Cache:
 
     def put_pod(self, pod: PodView) -> None:
         """Store a pod as the watch shows it, unless a newer version is known."""
-        self._deleted.pop(pod.uid, None)
+        self._deleted.discard(pod.uid)
+        self._deleted_before.discard(pod.uid)
         self._store_pod(pod)
 
     def _store_pod(self, pod: PodView) -> None:
@@ -142,7 +137,7 @@ class Cache:
 
     def drop_pod(self, pod: PodView) -> None:
         """Remove a deleted pod; while its Job exists, it is kept as gone, for its verdict."""
-        self._deleted[pod.uid] = self._clock()
+        self._record_deletion(pod.uid)
         self._forget_hint(pod)
         if pod.job_uid in self.jobs.get(pod.run_key, {}):
             self._store_pod(pod.departed())
@@ -163,19 +158,17 @@ class Cache:
         """Pods with the run's labels, also of Jobs deleted before this process began; anyone can create such a pod."""
         return tuple(p for p in self.pods.get(run.key, {}).values() if p.run_uid == run.uid)
 
-    def start_listing(self, namespace: str | None) -> Listing:
-        """Begin a listing of a namespace, or of the whole cluster; call it before the first page is read."""
-        moment = self._clock()
-        self._deleted = {uid: at for uid, at in self._deleted.items() if moment - at < REMEMBER_SECONDS}
+    def start_listing(self, namespace: str | None) -> set[str]:
+        """Return the UIDs that are known of a namespace, or of the whole cluster, before its first page is read."""
         views: list[Run | JobView | PodView] = [*self.runs.values(), *_all(self.jobs), *_all(self.pods)]
-        return Listing(frozenset(view.uid for view in views if namespace in {None, view.namespace}))
+        return {view.uid for view in views if namespace in {None, view.namespace}}
 
     def finish_listing(
-        self, listing: Listing, *, runs: Iterable[Run], jobs: Iterable[JobView], pods: Iterable[PodView]
+        self, known: set[str], *, runs: Iterable[Run], jobs: Iterable[JobView], pods: Iterable[PodView]
     ) -> None:
         """Store a complete listing; objects known before that it lacks were deleted while no watch was connected."""
         runs, jobs, pods = list(runs), list(jobs), list(pods)
-        lost = listing.known - _uids(runs) - _uids(jobs) - _uids(pods)
+        lost = known - _uids(runs) - _uids(jobs) - _uids(pods)
         for run in runs:
             self.put_run(run)
         for job in jobs:
@@ -191,8 +184,14 @@ class Cache:
         for run in [run for run in self.runs.values() if run.uid in lost]:
             self.drop_run(run.key, uid=run.uid)
 
+    def _record_deletion(self, uid: str) -> None:
+        if self._clock() - self._turned_at > REMEMBERED_SECONDS:
+            self._deleted, self._deleted_before = set(), self._deleted
+            self._turned_at = self._clock()
+        self._deleted.add(uid)
+
     def _is_deleted(self, uid: str) -> bool:
-        return uid in self._deleted
+        return uid in self._deleted or uid in self._deleted_before
 
     def _forget_hint(self, view: JobView | PodView) -> None:
         hints = self.hints.get(view.run_key, {})

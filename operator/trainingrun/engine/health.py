@@ -15,6 +15,7 @@ from trainingrun.engine.cache import Cache
 from trainingrun.engine.reconciler import Reconciler
 from trainingrun.engine.scope import Scope
 from trainingrun.engine.workqueue import WorkQueue
+from trainingrun.plain_text import plain
 
 MAX_HEARTBEAT_AGE_SECONDS: Final = 60.0
 
@@ -61,10 +62,10 @@ class Health:
 
     async def _readyz(self, _request: web.Request) -> web.Response:
         if self._parts is None:
-            return web.Response(status=503, text=f"waiting for {self.waiting_for}\n")
+            return web.Response(status=503, text=f"waiting for {plain(self.waiting_for)}\n")
         scope = self._parts[3]
         lines = ["ok" if scope.ready else "waiting", *scope.unserved()]
-        return web.Response(status=200 if scope.ready else 503, text="".join(f"{line}\n" for line in lines))
+        return web.Response(status=200 if scope.ready else 503, text="".join(f"{plain(line)}\n" for line in lines))
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         if self._parts is not None:

@@ -31,12 +31,12 @@ class Lister:
 
     async def list(self, namespace: str | None) -> None:
         """List everything; after an error, the cache is as it was."""
-        listing = self._cache.start_listing(namespace)
+        known = self._cache.start_listing(namespace)
         runs = [Run.from_object(body) async for body in list_all(self._api, "TrainingRun", namespace=namespace)]
         jobs = [JobView.from_object(b) async for b in list_all(self._api, "Job", namespace=namespace, ours=True)]
         pods = [PodView.from_object(b) async for b in list_all(self._api, "Pod", namespace=namespace, ours=True)]
         self._cache.finish_listing(
-            listing,
+            known,
             runs=runs,
             jobs=[job for job in jobs if job is not None],
             pods=[pod for pod in pods if pod is not None],

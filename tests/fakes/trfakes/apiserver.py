@@ -35,6 +35,7 @@ KINDS = {
     "/apis/apiextensions.k8s.io/v1": {"customresourcedefinitions": "CustomResourceDefinition"},
     "/apis/trainingrun.dev/v1alpha1": {"trainingruns": "TrainingRun"},
 }
+TOKEN = "canary-token-of-the-operator"
 CLUSTER_SCOPED = {"namespaces", "customresourcedefinitions"}
 _PATH = re.compile(
     r"^(?P<base>/api/v1|/apis/[^/]+/[^/]+)(/namespaces/(?P<namespace>[^/]+))?/(?P<plural>[a-z]+)"
@@ -118,7 +119,7 @@ class ApiServer:
             "kind": "Config",
             "current-context": "fake",
             "clusters": [{"name": "fake", "cluster": {"server": f"http://127.0.0.1:{self.port}"}}],
-            "users": [{"name": "fake", "user": {"token": "fake"}}],
+            "users": [{"name": "fake", "user": {"token": TOKEN}}],
             "contexts": [{"name": "fake", "context": {"cluster": "fake", "user": "fake"}}],
         }
         file.write_text(yaml.safe_dump(document))

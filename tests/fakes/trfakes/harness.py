@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import kopf
+from aiohttp import web
 
 from trainingrun.api.names import CLUSTER_LEASE
 from trainingrun.api.settings import Settings
@@ -127,3 +129,21 @@ class World:
     async def job(self, name: str) -> Object:
         found: Object = await eventually(lambda: self.store.find("jobs", name), what=f"Job {name}")
         return found
+
+
+@asynccontextmanager
+async def agent_on(port: int, document: dict[str, Any]) -> AsyncIterator[None]:
+    """A fake agent that serves the current progress."""
+
+    async def answer(_request: web.Request) -> web.Response:
+        return web.json_response(document)
+
+    app = web.Application()
+    app.router.add_get("/progress", answer)
+    agent = web.AppRunner(app, access_log=None)
+    await agent.setup()
+    await web.TCPSite(agent, "127.0.0.1", port).start()
+    try:
+        yield
+    finally:
+        await agent.cleanup()

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from trainingrun.engine.cache import REMEMBER_SECONDS, Cache
+from trainingrun.engine.cache import REMEMBERED_SECONDS, Cache
 from trfakes.builders import a_job, a_pod, a_run, terminated
 
 RUN = a_run().build()
@@ -121,24 +121,6 @@ def test_a_listing_overwrites_nothing_newer() -> None:
     assert cache.jobs_of(RUN)[0].finished == "Complete"
 
 
-def test_a_listing_of_one_namespace_forgets_nothing_of_another() -> None:
-    cache = filled()
-    listing = cache.start_listing("elsewhere")
-    cache.finish_listing(listing, runs=[], jobs=[], pods=[])
-    assert cache.runs[RUN.key] is RUN
-    assert len(cache.jobs_of(RUN)) == 1
-
-
-def test_listings_of_two_namespaces_are_read_at_the_same_time() -> None:
-    """If the first to end forgot the other's deletions, the other would bring back what was deleted meanwhile."""
-    cache = filled()
-    first, second = cache.start_listing("elsewhere"), cache.start_listing("default")
-    cache.drop_job(a_job())
-    cache.finish_listing(first, runs=[], jobs=[], pods=[])
-    cache.finish_listing(second, runs=[RUN], jobs=[a_job()], pods=[])
-    assert cache.jobs_of(RUN) == ()
-
-
 def test_no_answer_revives_what_was_deleted() -> None:
     cache = filled()
     cache.drop_job(a_job())
@@ -175,8 +157,7 @@ def test_a_job_that_gets_its_label_back_is_seen_again() -> None:
     cache = filled()
     cache.drop_job(a_job())
     cache.put_job(a_job())
-    listing = cache.start_listing(None)
-    cache.finish_listing(listing, runs=[RUN], jobs=[a_job()], pods=[])
+    cache.finish_listing(cache.start_listing(None), runs=[RUN], jobs=[a_job()], pods=[])
     assert [job.attempt for job in cache.jobs_of(RUN)] == [1]
 
 
@@ -189,19 +170,17 @@ def test_a_version_that_is_known_is_no_news() -> None:
     assert not cache.put_run(RUN)
 
 
-def test_deletions_are_remembered_for_longer_than_any_call_and_not_for_ever() -> None:
-    now = [0.0]
-    cache = Cache(clock=lambda: now[0])
+def test_deletions_are_remembered_for_a_while_and_not_for_ever() -> None:
+    moment = 0.0
+    cache = Cache(clock=lambda: moment)
     cache.put_run(RUN)
     cache.drop_run(RUN.key, uid=RUN.uid)
-    for _ in range(5):  # of several namespaces
-        listing = cache.start_listing(None)
-        now[0] += REMEMBER_SECONDS / 6
-        cache.finish_listing(listing, runs=[RUN], jobs=[], pods=[])
-        assert cache.runs == {}
-    now[0] += REMEMBER_SECONDS
-    cache.start_listing(None)
-    assert cache._deleted == {}
+    cache.finish_listing(cache.start_listing(None), runs=[RUN], jobs=[], pods=[])
+    assert cache.runs == {}
+    for other in ("first", "second"):
+        moment += REMEMBERED_SECONDS + 1
+        cache.drop_run("default/other", uid=other)
+    assert (cache._deleted, cache._deleted_before) == ({"second"}, {"first"})
 
 
 def test_warnings_about_an_object_go_with_it() -> None:
@@ -225,3 +204,21 @@ def test_the_jobs_of_a_long_run_are_not_remembered_for_ever() -> None:
     assert cache._job_uids[RUN.uid] == {"job-prep-1"}
     cache.drop_pod(a_pod())
     assert not cache._job_uids[RUN.uid]
+
+
+def test_a_listing_of_one_namespace_forgets_nothing_of_another() -> None:
+    cache = filled()
+    listing = cache.start_listing("elsewhere")
+    cache.finish_listing(listing, runs=[], jobs=[], pods=[])
+    assert cache.runs[RUN.key] is RUN
+    assert len(cache.jobs_of(RUN)) == 1
+
+
+def test_listings_of_two_namespaces_are_read_at_the_same_time() -> None:
+    """If the first to end forgot the other's deletions, the other would bring back what was deleted meanwhile."""
+    cache = filled()
+    first, second = cache.start_listing("elsewhere"), cache.start_listing("default")
+    cache.drop_job(a_job())
+    cache.finish_listing(first, runs=[], jobs=[], pods=[])
+    cache.finish_listing(second, runs=[RUN], jobs=[a_job()], pods=[])
+    assert cache.jobs_of(RUN) == ()

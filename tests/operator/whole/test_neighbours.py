@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 from trfakes.apiserver import Fault
 from trfakes.builders import a_run
 from trfakes.fake_cluster import Script, verdict
-from trfakes.harness import World, eventually, free_port
+from trfakes.harness import World, agent_on, eventually, free_port
 from trfakes.store import Object
 
 pytestmark = pytest.mark.contract
@@ -131,24 +128,6 @@ def progress_document(pod: Object, **fields: Any) -> dict[str, Any]:
         "etaSeconds": 90,
         **fields,
     }
-
-
-@asynccontextmanager
-async def agent_on(port: int, document: dict[str, Any]) -> AsyncIterator[None]:
-    """A fake agent that serves the current progress."""
-
-    async def answer(_request: web.Request) -> web.Response:
-        return web.json_response(document)
-
-    app = web.Application()
-    app.router.add_get("/progress", answer)
-    agent = web.AppRunner(app, access_log=None)
-    await agent.setup()
-    await web.TCPSite(agent, "127.0.0.1", port).start()
-    try:
-        yield
-    finally:
-        await agent.cleanup()
 
 
 @pytest.mark.parametrize("script", [lambda _job: None])
