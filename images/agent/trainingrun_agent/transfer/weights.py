@@ -24,7 +24,8 @@ from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.transfer.meter import Meter
-from trainingrun_agent.transfer.zoo_archive import ArchiveUnusableError, unpack_checkpoint
+from trainingrun_agent.transfer.tar_stream import ArchiveUnusableError
+from trainingrun_agent.transfer.zoo_archive import unpack_checkpoint
 
 PREFIX = f"{names.PRETRAINED}/model.ckpt"
 INDEX = "model.ckpt.index"

@@ -121,8 +121,9 @@ def opened(data: bytes) -> Iterator[Opened]:
         _check_size(head)
         if head.progressive and (scans := data.count(_SCAN)) > MAX_SCANS:
             raise UnusableError(IMAGE_TOO_LARGE, case="scans", count=scans, limit=MAX_SCANS)
-        if isinstance(image.fp, HeaderFile):
-            image.fp.header_ended()
+        file = getattr(image, "fp", None)
+        if isinstance(file, HeaderFile):
+            file.header_ended()
         yield Opened(data, image, head)
 
 
