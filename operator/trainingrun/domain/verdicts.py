@@ -6,13 +6,12 @@ that was killed for memory can leave exit code 0, and a deleted pod can leave no
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
-from trainingrun.api import reasons
+from trainingrun.api import bounded_json, reasons
 from trainingrun.api.names import AGENT, SUPPORTED_CONTRACTS, WORKER, Stage
 from trainingrun.api.reason import Reason, Step
 from trainingrun.domain import reported
@@ -100,10 +99,10 @@ def back_off_seconds(failures: int) -> int:
 
 def parse_verdict(text: str) -> Verdict | None:
     """Parse a termination message; None when it is not a verdict of a known contract."""
-    if not text or len(text.encode()) > MAX_VERDICT_BYTES:
+    if not text or len(text.encode("utf-8", "replace")) > MAX_VERDICT_BYTES:
         return None
     try:
-        data = json.loads(text)
+        data = bounded_json.document(text)
         if data["contractVersion"] not in SUPPORTED_CONTRACTS:
             return None
         return Verdict(
@@ -115,7 +114,7 @@ def parse_verdict(text: str) -> Verdict | None:
             timings=_mapping(data.get("timings")),
             next_step=reported.next_step(data.get("nextStep")),
         )
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError):
         return None
 
 

@@ -135,6 +135,8 @@ def test_a_message_without_verdict_is_quoted_without_control_characters() -> Non
         "[]",
         "{}",
         "[" * 4000,
+        '{"contractVersion": 1, "numbers": ' + "[" * 100 + "]" * 100 + "}",
+        "\ud800",
         json.dumps(verdict("train") | {"contractVersion": 2}),
         json.dumps(verdict("train") | {"outcome": "brilliant"}),
         json.dumps(verdict("train", message="x" * 5000)),

@@ -6,11 +6,11 @@ the upright box around them.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from typing import Any
 
+from trainingrun_agent import bounded_json
 from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
 from trainingrun_agent.prep.model.codes.label_files import (
     ANNOTATION_EMPTY,
@@ -59,8 +59,8 @@ def _document(data: bytes) -> dict[str, Any]:
     if len(data) > MAX_LABELS:
         raise UnusableError(ANNOTATION_TOO_LARGE, case="labels", size=len(data), limit=MAX_LABELS)
     try:
-        document = json.loads(data.decode(encoding_of(data)))
-    except (ValueError, RecursionError) as error:
+        document = bounded_json.loads(data.decode(encoding_of(data)))
+    except ValueError as error:
         raise UnusableError(ANNOTATION_MALFORMED, case="parser", syntax="JSON", problem=str(error)) from error
     return document if isinstance(document, dict) else {}
 
