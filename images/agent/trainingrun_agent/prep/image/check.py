@@ -30,6 +30,9 @@ _SUFFIXES = {
     "WEBP": (".webp",),
 }
 
+MAX_SUGGESTED = 20
+"""Names of unknown classes in one image for which the nearest class is looked for."""
+
 ImageLabels = bytes | Annotation | UnusableError
 """An image's labels: the bytes of its label file, the entry of a file for many images, or why there are none."""
 
@@ -82,9 +85,9 @@ class Checker:
             annotation = annotation_of(labels, format_, self.classes)
             seen = tuple([item.name for item in annotation.objects])
             ids = self._ids
-            unknown = tuple([self._unknown(file, item) for item in annotation.objects if item.name not in ids])
+            unknown = [item for item in annotation.objects if item.name not in ids]
             if unknown:
-                return Checked(path, None, unknown, seen)
+                return Checked(path, None, self._unknown(file, unknown), seen)
             file = path
             if isinstance(image, UnusableError):
                 raise image
@@ -134,10 +137,20 @@ class Checker:
                 kept.append(box)
         return kept
 
-    def _unknown(self, file: str, item: LabelledObject) -> Finding:
-        close = nearest(item.name, self.classes)
-        fields = {"case": "near", "nearest": close} if close else {"case": "name"}
-        return Finding(UNKNOWN_CLASS, file, {"name": item.name, **fields}, item.index)
+    def _unknown(self, file: str, items: Sequence[LabelledObject]) -> tuple[Finding, ...]:
+        # To find the nearest class takes milliseconds.
+        names = list(dict.fromkeys([item.name for item in items]))[:MAX_SUGGESTED]
+        near = {name: close for name in names if (close := nearest(name, self.classes))}
+        return tuple(
+            [
+                Finding(UNKNOWN_CLASS, file, {"name": item.name, **_nearest(near.get(item.name))}, item.index)
+                for item in items
+            ]
+        )
+
+
+def _nearest(close: str | None) -> dict[str, str]:
+    return {"case": "near", "nearest": close} if close else {"case": "name"}
 
 
 def _format_findings(file: str, head: images.Header) -> list[Finding]:

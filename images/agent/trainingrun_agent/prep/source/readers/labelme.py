@@ -22,6 +22,7 @@ from trainingrun_agent.prep.source.readers.base import Classes, FileFormat
 from trainingrun_agent.prep.source.readers.outline import outline
 from trainingrun_agent.prep.source.readers.values import (
     boxed,
+    check_count,
     clean,
     encoding_of,
     hull,
@@ -45,6 +46,7 @@ def read(data: bytes, classes: Classes) -> Annotation:  # noqa: ARG001 - names s
     shapes = document.get("shapes")
     if not isinstance(shapes, list):
         raise UnusableError(ANNOTATION_FORMAT, case="noShapes")
+    check_count(shapes)
     return Annotation(
         filename=clean(document.get("imagePath")),
         width=pixels(document.get("imageWidth")),
