@@ -158,6 +158,10 @@ OOM_KILLED: Final = _ended(
     hint="Create a new TrainingRun with {memory}{batch}.",
     fields=("stage.pod.resources.limits.memory", "stage.pod.resources.requests.memory", "train.batchSize"),
 )
+OOM_KILLED_READING: Final = OOM_KILLED.case(
+    "Look at what it read first: if that is damaged or far too large, replace it and raise spec.retry. If it is right, "
+    "create a new TrainingRun with {memory}.",
+)
 OOM_KILLED_AGENT: Final = OOM_KILLED.case(
     "The operator sets the memory limit of container agent: give your platform team this message.",
     step=Step.PLATFORM,

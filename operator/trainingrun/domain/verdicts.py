@@ -6,6 +6,7 @@ that was killed for memory can leave exit code 0, and a deleted pod can leave no
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -60,7 +61,7 @@ POLICIES: Final[Mapping[Outcome, RetryPolicy]] = {
     ),
     Outcome.STALLED: RetryPolicy(2, False, Step.RETRY, "See the trainer's log and stacks for what it waits for."),
     Outcome.OUT_OF_MEMORY: RetryPolicy(
-        1, False, Step.NEW_RUN, "Create a new TrainingRun with a higher memory limit or a lower spec.train.batchSize."
+        1, False, Step.NEW_RUN, "Create a new TrainingRun with a higher memory limit for this stage."
     ),
     Outcome.DISK_FULL: RetryPolicy(
         0, False, Step.NEW_RUN, "Create a new TrainingRun with more scratch for this stage."
@@ -76,6 +77,7 @@ POLICIES: Final[Mapping[Outcome, RetryPolicy]] = {
 _NODE_ENDED: Final = {
     entry.name for entry in (reasons.NODE_LOST, reasons.NODE_SHUTDOWN, reasons.TERMINATED, reasons.SHUTDOWN)
 }
+_READING: Final = re.compile(r"reading (.*\S) *")
 BACK_OFF_SECONDS: Final = (0, 10, 30, 60, 120, 300)
 
 
@@ -130,14 +132,30 @@ def judge(job: JobView | None, pod: PodView | None) -> Verdict:
     worker = pod.containers.get(worker_name, ContainerView())
     for name, container in ((AGENT, agent), (worker_name, worker)):
         if container.reason == "OOMKilled":
-            return Verdict(
-                Outcome.OUT_OF_MEMORY,
-                reasons.OOM_KILLED_AGENT if name == AGENT and pod.stage is not Stage.PREP else reasons.OOM_KILLED,
-                f"Container {name} of pod {pod.name} was killed because it ran out of memory.",
-                numbers=claimed.numbers if claimed else {},
-                timings=claimed.timings if claimed else {},
-            )
+            return _out_of_memory(pod, name, reading=_reading(agent) if name == AGENT else "", claimed=claimed)
     return _from_pod(pod) or claimed or _from_exit(pod, agent)
+
+
+def _out_of_memory(pod: PodView, name: str, *, reading: str, claimed: Verdict | None) -> Verdict:
+    reason = reasons.OOM_KILLED
+    if name == AGENT and pod.stage is not Stage.PREP:
+        reason = reasons.OOM_KILLED_AGENT
+    elif reading:
+        reason = reasons.OOM_KILLED_READING
+    at = f" while it read {reading}" if reading else ""
+    return Verdict(
+        Outcome.OUT_OF_MEMORY,
+        reason,
+        f"Container {name} of pod {pod.name} was killed because it ran out of memory{at}.",
+        numbers=claimed.numbers if claimed else {},
+        timings=claimed.timings if claimed else {},
+    )
+
+
+def _reading(agent: ContainerView) -> str:
+    """The files that the agent's processes read when it was killed, from what it wrote in place of a verdict."""
+    found = (_READING.fullmatch(line) for line in agent.message[:MAX_VERDICT_BYTES].splitlines())
+    return ", ".join(plain(match[1]) for match in found if match)
 
 
 def _with_cause(claimed: Verdict, pod: PodView) -> Verdict:

@@ -53,10 +53,12 @@ def _fetch_archive(store: ObjectStore, uri: Uri, shared: Folder, meter: Meter) -
     with shared.sub(names.SPOOL, create=True) as spool, shared.sub(names.PRETRAINED, create=True) as into:
         archive = spool.path(_ARCHIVE)
         store.download(uri.key, archive, size=info.size, sha256=None, on_bytes=meter.moved)
+        meter.current.reading(str(uri))
         try:
             unpack_checkpoint(archive, Path(into.path("model.ckpt")).parent)
         except ArchiveUnusableError as error:
             raise UserError(PRETRAINED_UNUSABLE, place=uri, problem=error) from error
+        meter.current.reading("")
         spool.remove(_ARCHIVE)
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
+from trainingrun_agent.current_file import CurrentFile
 from trainingrun_agent.prep.image import box_repair, images
 from trainingrun_agent.prep.image.records import record
 from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
@@ -69,16 +70,18 @@ class Checked:
 
 @dataclass(frozen=True)
 class Checker:
-    """Checks images; `large` as in images.render."""
+    """Checks images; `large` as in images.render. `current` shows which image is checked."""
 
     classes: tuple[str, ...]
     max_side: int
     large: images.Large = nullcontext
+    current: CurrentFile = field(default_factory=CurrentFile)
 
     def __call__(
         self, path: str, labels_path: str, image: bytes | UnusableError, labels: ImageLabels, *, format_: str
     ) -> Checked:
         """Check one image. An image or labels that could not be read are given as UnusableError."""
+        self.current.reading(path)
         seen: tuple[str, ...] = ()
         file = labels_path
         try:
