@@ -6,6 +6,8 @@ import struct
 import zlib
 from collections.abc import Callable
 
+from PIL import Image
+
 from voc_data import encoded, picture
 
 SMALL = (24, 18)
@@ -40,6 +42,11 @@ def png(width: int, height: int) -> bytes:
     """A PNG of one gray, with all of its pixels."""
     head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     return PNG[:8] + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes((1 + width) * height))) + chunk(b"IEND")
+
+
+def transparent_png(width: int, height: int) -> bytes:
+    """A PNG that takes ten bytes a pixel to decode, as its colours are in a palette and one is transparent."""
+    return encoded(Image.new("P", (width, height)), "PNG", transparency=0)
 
 
 def after_head(jpeg: bytes, more: bytes) -> bytes:

@@ -20,6 +20,7 @@ from trainingrun_agent.prep.model.codes.classes import UNKNOWN_CLASS
 from trainingrun_agent.prep.model.codes.image_files import FORMAT_MISMATCH, IMAGE_ANIMATED
 from trainingrun_agent.prep.model.findings import Finding
 from trainingrun_agent.prep.source.readers import FORMATS, FileFormat
+from trainingrun_agent.prep.source.readers.values import check_count
 
 _SUFFIXES = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
@@ -46,7 +47,9 @@ def annotation_of(labels: ImageLabels, format_: str, classes: Sequence[str]) -> 
         return labels
     reader = FORMATS[format_]
     assert isinstance(reader, FileFormat)
-    return reader.read(labels, classes)
+    made = reader.read(labels, classes)
+    check_count(made.objects)  # readers check it before they make the objects, but not all can
+    return made
 
 
 @dataclass(frozen=True)
