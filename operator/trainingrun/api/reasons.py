@@ -227,6 +227,10 @@ OOM_KILLED: Final = _ended(
     hint="Create a new TrainingRun with {memory}{batch}.",
     fields=("stage.pod.resources.limits.memory", "stage.pod.resources.requests.memory", "train.batchSize"),
 )
+OOM_KILLED_READING: Final = OOM_KILLED.case(
+    "Look at what it read first: if that is damaged or far too large, replace it and raise spec.retry. If it is right, "
+    "create a new TrainingRun with {memory}.",
+)
 OOM_KILLED_AGENT: Final = OOM_KILLED.case(
     "Ask your platform team to raise runs.agent.resources.limits.memory of the operator's Helm values.",
     step=Step.PLATFORM,
