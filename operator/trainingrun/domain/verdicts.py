@@ -156,7 +156,7 @@ def _out_of_memory(pod: PodView, name: str, *, reading: str, claimed: Verdict | 
 def _reading(agent: ContainerView) -> str:
     """The files that the agent's processes read when it was killed, from what it wrote in place of a verdict."""
     found = (_READING.fullmatch(line) for line in agent.message[:MAX_VERDICT_BYTES].splitlines())
-    return ", ".join(plain(match[1]) for match in found if match)
+    return ", ".join(match[1] for match in found if match)
 
 
 def _with_cause(claimed: Verdict, pod: PodView) -> Verdict:
