@@ -119,7 +119,8 @@ CREATION_REFUSED: Final = _refused(
     "The API server does not create an object of the run: rights, a quota, an admission policy or a webhook forbid it, "
     "or another object has its name. The run waits.",
     step=Step.WAIT,
-    hint="Ask your platform team to let it pass; the operator tries again at least every five minutes.",
+    hint="Ask your platform team to let it pass, or to set what a rule asks for in runs of the operator's Helm values; "
+    "the operator tries again at least every five minutes.",
 )
 STATUS_REFUSED: Final = _refused(
     "StatusRefused",
@@ -225,6 +226,10 @@ OOM_KILLED: Final = _ended(
     step=Step.NEW_RUN,
     hint="Create a new TrainingRun with {memory}{batch}.",
     fields=("stage.pod.resources.limits.memory", "stage.pod.resources.requests.memory", "train.batchSize"),
+)
+OOM_KILLED_READING: Final = OOM_KILLED.case(
+    "Look at what it read first: if that is damaged or far too large, replace it and raise spec.retry. If it is right, "
+    "create a new TrainingRun with {memory}.",
 )
 OOM_KILLED_AGENT: Final = OOM_KILLED.case(
     "Ask your platform team to raise runs.agent.resources.limits.memory of the operator's Helm values.",

@@ -126,7 +126,9 @@ PREP: Mapping[str, Arrange] = {
     "event-job": event_about_the_job,
     "event-pod": event_about_the_pod,
     "scheduler": pod_is(
-        phase="Pending", conditions=[condition("PodScheduled", status="False", reason="Unschedulable")]
+        phase="Pending",
+        conditions=[condition("PodScheduled", status="False", reason="Unschedulable")],
+        containerStatuses=[],
     ),
     "image": pod_is(
         phase="Pending",
