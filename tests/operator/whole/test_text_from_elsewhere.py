@@ -206,6 +206,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trainingrun.domain.assess.NEVER_STARTED_SECONDS", 0)
     monkeypatch.setattr("trainingrun.engine.lease.RENEW_SECONDS", 0.05)
     monkeypatch.setattr("trainingrun.engine.progress_puller.PULL_SECONDS", 0.05)
+    monkeypatch.setattr("trainingrun.engine.place.TRY_AGAIN_SECONDS", 0.1)
 
 
 def written(world: World, name: str, *, namespace: str = "default") -> list[Object]:
