@@ -12,6 +12,7 @@ from trainingrun.domain.decision import Decision
 from trainingrun.domain.draft import Draft
 from trainingrun.domain.observe import Observed
 from trainingrun.domain.refusal import NotAcceptedError
+from trainingrun.domain.refused_child import RefusedChild
 from trainingrun.domain.resolve import Resolved, resolve
 from trainingrun.domain.texts import sentences
 
@@ -28,6 +29,9 @@ def accept(decision: Decision, observed: Observed, *, settings: Settings) -> Res
         return None
     if resolved.get("contractVersion") not in SUPPORTED_CONTRACTS:
         _show_unknown_contract(decision.draft, resolved)
+        return None
+    if not observed.resolved and observed.refused is not None:
+        _wait_for_creation(decision.draft, observed.refused)
         return None
     if not observed.resolved:
         decision.create.append(build_resolved(run, resolved=resolved))
@@ -46,6 +50,13 @@ def _refuse(decision: Decision, refusal: NotAcceptedError) -> None:
     else:
         draft.status["retry"] = int(draft.run.spec.get("retry", 0))
         draft.fail(reason=refusal.reason, message=refusal.message, step=refusal.step)
+
+
+def _wait_for_creation(draft: Draft, refused: RefusedChild) -> None:
+    if draft.set_condition(conditions.ACCEPTED, False, reason=reasons.CREATION_REFUSED, message=refused.message):
+        draft.add_event(reasons.CREATION_REFUSED, refused.message, warning=True)
+    draft.set_condition(conditions.FINISHED, False, reason=reasons.WAITING, message=refused.message)
+    draft.show(Phase.PENDING, message=refused.message, text=f"waiting ({reasons.CREATION_REFUSED.name})")
 
 
 def _show_unknown_contract(draft: Draft, resolved: Resolved) -> None:

@@ -23,10 +23,17 @@ def begin(draft: Draft, stage: Stage, *, number: int) -> None:
     entry.pop("nextRetryAt", None)
 
 
+def end(draft: Draft, stage: Stage) -> None:
+    """Record that the attempt in flight is over, without counting a failure."""
+    entry = draft.attempts(stage)
+    entry["ended"] = entry["number"]
+    entry.pop("ranAt", None)
+
+
 def count_end(draft: Draft, stage: Stage, verdict: Verdict) -> bool:
     """Count the end of the attempt in flight; return whether its outcome's budget allows another one."""
     entry = draft.attempts(stage)
-    entry["ended"] = entry["number"]
+    end(draft, stage)
     entry["lastOutcome"] = verdict.outcome.value
     entry["lastReason"] = verdict.reason.name
     entry["lastMessage"] = verdict.message[:MAX_LAST]

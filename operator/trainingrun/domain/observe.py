@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from trainingrun.api.names import LABEL_ATTEMPT, LABEL_RUN, LABEL_RUN_UID, LABEL_STAGE, Stage
+from trainingrun.api.names import AGENT, LABEL_ATTEMPT, LABEL_RUN, LABEL_RUN_UID, LABEL_STAGE, WORKER, Stage
+from trainingrun.domain.crowd import NOBODY, Crowd
+from trainingrun.domain.refused_child import RefusedChild
 from trainingrun.domain.resolve import FindRun, Resolved
 
 
@@ -25,6 +27,10 @@ class JobView:
     created: str
     resource_version: str = "0"
     deleting: bool = False
+    suspended: bool = False
+    started_at: str = ""  # when the Job was created, or last resumed
+    pod_ended: bool = False  # a pod of it has been counted as ended
+    ending: bool = False  # it starts no other pod, and finishes when its last one has ended
     finished: str = ""  # "", "Complete" or "Failed"
     message: str = ""
     finished_at: str = ""
@@ -32,22 +38,20 @@ class JobView:
     @classmethod
     def from_object(cls, body: Mapping[str, Any]) -> JobView | None:
         """Read a Job; None when it lacks one of our labels and so is not ours."""
-        meta = body["metadata"]
+        meta, status = body["metadata"], body.get("status") or {}
         ours = _ours(meta)
         if ours is None:
             return None
-        end: Mapping[str, Any] = next(
-            (
-                c
-                for c in (body.get("status") or {}).get("conditions") or ()
-                if c.get("type") in {"Complete", "Failed"} and c.get("status") == "True"
-            ),
-            {},
-        )
+        true = {c.get("type"): c for c in status.get("conditions") or () if c.get("status") == "True"}
+        end: Mapping[str, Any] = true.get("Complete") or true.get("Failed") or {}
         return cls(
             **ours,
             owner_uid=_controller(meta),
             deleting="deletionTimestamp" in meta,
+            suspended=bool((body.get("spec") or {}).get("suspend")),
+            started_at=status.get("startTime") or "",
+            pod_ended=bool(status.get("failed") or status.get("succeeded") or status.get("uncountedTerminatedPods")),
+            ending=bool(true.keys() & {"FailureTarget", "SuccessCriteriaMet"}),
             finished=end.get("type", ""),
             message=end.get("message", ""),
             finished_at=end.get("lastTransitionTime", ""),
@@ -57,6 +61,11 @@ class JobView:
     def run_key(self) -> str:
         """Key of the run it belongs to."""
         return f"{self.namespace}/{self.run}"
+
+    @property
+    def undecided(self) -> bool:
+        """Whether it may still start a pod: a suspended Job goes on with a new one."""
+        return not (self.finished or self.deleting or self.ending)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +105,8 @@ class PodView:
     disruption: str = ""
     disruption_message: str = ""
     containers: Mapping[str, ContainerView] = field(default_factory=dict)
+    init_name: str = ""  # of the init container that holds back the containers of the pod
+    init_container: ContainerView = ContainerView()
     gone: bool = False
 
     @classmethod
@@ -109,6 +120,8 @@ class PodView:
         scheduled = conditions.get("PodScheduled", {})
         disruption = conditions.get("DisruptionTarget", {})
         disrupted = disruption.get("status") == "True"
+        added = status.get("initContainerStatuses") or ()
+        init: Mapping[str, Any] = next((entry for entry in added if _holds_back(entry)), {})
         return cls(
             **ours,
             job_uid=_controller(meta),
@@ -125,6 +138,8 @@ class PodView:
             containers={
                 entry["name"]: _container(entry.get("state") or {}) for entry in status.get("containerStatuses") or ()
             },
+            init_name=init.get("name", ""),
+            init_container=_container(init.get("state") or {}),
         )
 
     @property
@@ -136,6 +151,25 @@ class PodView:
     def ended(self) -> bool:
         """Whether no container runs any more."""
         return self.phase in {"Succeeded", "Failed"}
+
+    @property
+    def agent(self) -> ContainerView:
+        """Its agent; without a state of its own before the kubelet reports one."""
+        return self.containers.get(AGENT, ContainerView())
+
+    @property
+    def started(self) -> bool:
+        """Whether our containers have started, whatever containers the cluster has added to the pod."""
+        return all(container.state != "waiting" for container in self._own())
+
+    @property
+    def done(self) -> bool:
+        """Whether our containers have ended, whatever containers the cluster has added to the pod."""
+        return self.ended or all(container.state == "terminated" for container in self._own())
+
+    def _own(self) -> list[ContainerView]:
+        names = [AGENT, WORKER[self.stage]] if self.stage in WORKER else [AGENT]
+        return [self.containers.get(name, ContainerView()) for name in names]
 
     def departed(self) -> PodView:
         """The same pod after it was removed from the API: its verdict stays readable."""
@@ -157,6 +191,8 @@ class Observed:
     progress: Mapping[str, Any] = field(default_factory=dict)  # the newest report of an agent
     hints: Mapping[str, str] = field(default_factory=dict)  # the newest warning Event, by UID of its object
     resolved: Resolved | None = None
+    crowd: Crowd = NOBODY  # of the run's namespace
+    refused: RefusedChild | None = None  # a child that the API server does not create now
 
 
 def _ours(meta: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -194,6 +230,12 @@ def _container(state: Mapping[str, Any]) -> ContainerView:
                 finished_at=detail.get("finishedAt") or "",
             )
     return ContainerView()
+
+
+def _holds_back(status: Mapping[str, Any]) -> bool:
+    """Whether the pod's containers wait for this init container: `started` is of sidecars that never end."""
+    ended = (status.get("state") or {}).get("terminated")
+    return not status.get("started") and (ended is None or ended.get("exitCode") != 0)
 
 
 def _controller(meta: Mapping[str, Any]) -> str:

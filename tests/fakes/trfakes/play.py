@@ -17,6 +17,7 @@ from trainingrun.domain.decision import Decision
 from trainingrun.domain.draft import Event
 from trainingrun.domain.observe import ContainerView, JobView, Observed, PodView
 from trainingrun.domain.plan import plan
+from trainingrun.engine.crowds import Crowds
 from trfakes.builders import SETTINGS, START, RunBuilder, a_run
 from trfakes.fake_cluster import verdict
 
@@ -41,6 +42,9 @@ class Play:
     def step(self, seconds: float = 0) -> Decision:
         """Advance the clock, call plan() once and apply its decision."""
         self.now += timedelta(seconds=seconds)
+        crowds = Crowds()
+        for run in (self.run, *self.others.values()):
+            crowds.put(run)
         observed = Observed(
             find_run=self.others.get,
             jobs=tuple(self.jobs.values()),
@@ -49,6 +53,7 @@ class Play:
             progress=self.progress,
             hints=self.hints,
             resolved=self.resolved,
+            crowd=crowds.of(self.run.namespace),
         )
         decision = plan(self.run, observed, settings=SETTINGS, now=self.now)
         for body in (*decision.create, *decision.create_optional):
@@ -62,7 +67,7 @@ class Play:
 
     def _create(self, body: Mapping[str, Any]) -> None:
         name = body["metadata"]["name"]
-        assert name not in self.created, f"{name} was created twice"
+        assert name not in self.created, f"Job {name} was created twice"
         if body["kind"] == "ConfigMap":
             self.resolved = json.loads(body["data"]["resolved.json"])
         else:
