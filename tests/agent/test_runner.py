@@ -11,6 +11,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,15 @@ def test_a_port_in_use_has_a_verdict(make_config: Callable[..., AgentConfig], ag
         port = taken.getsockname()[1]
         assert run("prep", env=ENV, paths=agent_paths, port=port, main=_succeed) == 1
     assert json.loads(agent_paths.termination_log.read_bytes())["outcome"] == "crash"
+
+
+@pytest.mark.parametrize(("main", "code"), [(_raise(FULL), 28), (_raise(KeyError("x")), 28), (_succeed, 0)])
+def test_a_verdict_that_does_not_fit_on_the_disk_is_told_by_the_exit_code(
+    make_config: Callable[..., AgentConfig], agent_paths: Paths, main: Callable[..., StageResult], code: int
+) -> None:
+    make_config()
+    paths = replace(agent_paths, termination_log=Path("/dev/full"))
+    assert run("prep", env=ENV, paths=paths, port=0, main=main) == code
 
 
 def test_without_a_termination_log_the_verdict_is_in_the_log(

@@ -62,6 +62,7 @@ ELSEWHERE = {
     "grid_anchor_generator.py",
     "env.sh",
     "helm.sh",
+    "karpenter.sh",
     "images/0001.jpg",
     "images/0002.jpg",
 }

@@ -160,6 +160,8 @@ def _deliver(verdict: Verdict, path: Path) -> int:
         path.write_bytes(data)
     except OSError as error:
         logger.error("the verdict cannot be written to %s: %s", path, error.strerror)
+        if is_disk_full(error) and verdict.outcome is not Outcome.SUCCEEDED:  # success is in the bucket: try again
+            return verdicts.EXIT_NO_SPACE
     return verdict.exit_code
 
 

@@ -23,6 +23,8 @@ MAX_HINT = 600
 MAX_VALUE = 100
 EXIT_SUCCEEDED = 0
 EXIT_FAILED = 1
+EXIT_NO_SPACE = 28
+"""The verdict could not be written, because the node's disk is full; the number is that of ENOSPC."""
 
 
 @dataclass(frozen=True)

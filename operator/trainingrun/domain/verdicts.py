@@ -20,6 +20,7 @@ from trainingrun.domain.observe import ContainerView, JobView, PodView
 from trainingrun.domain.reported import ClaimedStep
 
 MAX_VERDICT_BYTES: Final = 4096
+EXIT_NO_SPACE: Final = 28  # of an agent whose termination message did not fit on the node's disk (ENOSPC)
 
 
 class Outcome(StrEnum):
@@ -182,6 +183,9 @@ def _from_pod(pod: PodView) -> Verdict | None:
 def _from_exit(pod: PodView, agent: ContainerView) -> Verdict:
     said = agent.message.strip()[-500:]
     last_words = f": {said}" if said else ""
+    if agent.exit_code == EXIT_NO_SPACE:
+        message = f"Container {AGENT} of pod {pod.name} could not write its verdict: the disk of its node is full."
+        return Verdict(Outcome.DISK_FULL, reasons.NODE_DISK_FULL, message)
     return Verdict(
         Outcome.CRASH,
         reasons.NO_VERDICT,

@@ -87,6 +87,7 @@ class ApiServer:
         self.store = store
         self.requests: list[Request] = []
         self.faults: list[Fault] = []
+        self.refused: dict[str, int] = {}  # by namespace ("" for the whole cluster): 403 is forbidden, 404 is missing
         self.dead = False  # closes all connections, so the operator works like a killed process
         self.die_after_writes: int | None = None
         self.logs: dict[str, str] = {}
@@ -144,6 +145,11 @@ class ApiServer:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         if self.dead:
             return self._cut(request)
+        where = _PATH.match(request.path)
+        status = self.refused.get(where["namespace"] or "") if where is not None else None
+        lists = where is not None and request.method == "GET" and where["name"] is None
+        if status == 403 or (status == 404 and not lists):  # in a namespace that is missing, lists are only empty
+            return self._fail(request, Fault(request.method, request.path, status))
         if request.query.get("watch") == "true":
             return await self._watch(request)
         body = json.loads(await request.read() or b"{}")
@@ -218,6 +224,8 @@ class ApiServer:
         fields = dict(term.split("=", 1) for term in request.query.get("fieldSelector", "").split(",") if term)
         if "involvedObject.uid" in fields:
             items = [e for e in items if e["involvedObject"]["uid"] == fields["involvedObject.uid"]]
+        if "metadata.name" in fields:
+            items = [item for item in items if item["metadata"]["name"] == fields["metadata.name"]]
         start, limit = int(request.query.get("continue", 0)), int(request.query.get("limit", 0)) or len(items)
         meta = {"resourceVersion": str(self.store.version)}
         if start + limit < len(items):

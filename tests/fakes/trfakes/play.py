@@ -28,6 +28,7 @@ class Play:
     def __init__(self, builder: RunBuilder | None = None) -> None:
         self.run: Run = (builder or a_run()).build()
         self.now = START
+        self.settings = SETTINGS
         self.jobs: dict[str, JobView] = {}
         self.pods: dict[str, PodView] = {}
         self.lingering: list[PodView] = []  # pods with the run's labels whose Job is unknown
@@ -55,7 +56,7 @@ class Play:
             resolved=self.resolved,
             crowd=crowds.of(self.run.namespace),
         )
-        decision = plan(self.run, observed, settings=SETTINGS, now=self.now)
+        decision = plan(self.run, observed, settings=self.settings, now=self.now)
         for body in (*decision.create, *decision.create_optional):
             self._create(body)
         for child in (*decision.delete, *decision.delete_after_status):

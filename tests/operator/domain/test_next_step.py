@@ -155,7 +155,8 @@ def test_out_of_memory_names_the_limit_and_one_to_try(
 
 
 def test_the_memory_limit_of_the_agent_is_set_by_the_platform_team() -> None:
-    assert f"give your platform team this message. After that, try again: {PATCH}" in killed("agent")
+    step = "Ask your platform team to raise runs.agent.resources.limits.memory of the operator's Helm values."
+    assert f"{step} After that, try again: {PATCH}" in killed("agent")
 
 
 def test_an_eviction_for_scratch_names_its_size() -> None:
