@@ -204,7 +204,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("waiting.NO_POD_SECONDS", "waiting.CREATING_SECONDS", "assess.SETTLE_SECONDS"):
         monkeypatch.setattr(f"trainingrun.domain.{name}", 0)
     monkeypatch.setattr("trainingrun.domain.assess.NEVER_STARTED_SECONDS", 0)
-    monkeypatch.setattr("trainingrun.engine.lease.RENEW_SECONDS", 0.05)
+    monkeypatch.setattr("trainingrun.engine.place.TRY_AGAIN_SECONDS", 0.05)
     monkeypatch.setattr("trainingrun.engine.progress_puller.PULL_SECONDS", 0.05)
 
 
