@@ -224,8 +224,9 @@ def shows(world: World, name: str) -> bool:
     return any(MARK in text for _, text in texts(written(world, name)))
 
 
-def has_event(world: World, name: str, reason: str) -> bool:
-    return any(MARK in found.get("event", "") and found["reason"] == reason for found in written(world, name))
+def has_event(world: World, name: str, reason: str = "") -> bool:
+    events = [found for found in written(world, name) if MARK in found.get("event", "")]
+    return any(reason in event["reason"] for event in events)
 
 
 def is_clean(world: World, name: str) -> bool:
@@ -259,6 +260,8 @@ async def test_no_text_from_elsewhere_attacks_a_reader(world: World, log_lines: 
         await arrange(world, await world.job(f"{name}-prep-1"))
     for name in (*PREP, *REFUSED):
         await eventually(partial(shows, world, name), what=name, seen=partial(written, world, name))
+    for name in ("event-job", "image", "verdict", "evicted"):
+        await eventually(partial(has_event, world, name), what=f"an Event of {name}")
     await eventually(lambda: is_clean(world, "old"), seen=lambda: world.status("old"))
 
     wrong = {name: found for name in ("old", *PREP, *REFUSED) if (found := dangerous(written(world, name)))}
