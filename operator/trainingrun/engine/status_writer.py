@@ -1,4 +1,4 @@
-"""Write the status of runs: one merge patch with resourceVersion, only if it changed.
+"""Write the status of runs: one merge patch with resourceVersion, only if it changed, its texts made plain.
 
 Invariant: after a status was not stored, nothing else is done for the run until one is. What the lost status would have
 recorded about attempts is written first, so that each Job that was created counts, also one that is gone meanwhile.
