@@ -17,7 +17,7 @@ from trainingrun.api.names import (
 )
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
-from trainingrun.builders.common import SHARED, agent_container, metadata, plain_container, pod_spec
+from trainingrun.builders.common import RESOLVED_DIGEST, SHARED, agent_container, metadata, plain_container, pod_spec
 
 # Long enough for a checkpoint, its upload (1 GB at 10 MB/s) and the last events.
 GRACE_SECONDS: Final = {Stage.PREP: 30, Stage.TRAIN: 180, Stage.EXPORT: 30}
@@ -31,13 +31,13 @@ GPU_RESOURCE: Final = "nvidia.com/gpu"
 
 
 def build_job(
-    run: Run, *, stage: Stage, attempt: int, resolved: Mapping[str, Any], settings: Settings
+    run: Run, *, stage: Stage, attempt: int, resolved: Mapping[str, Any], digest: str, settings: Settings
 ) -> dict[str, Any]:
-    """Job of one attempt, built from the resolved document."""
+    """Job of one attempt, built from the resolved document; its agent uses no document of another digest."""
     labels = {LABEL_STAGE: str(stage), LABEL_ATTEMPT: str(attempt), LABEL_COMPONENT: str(stage)}
     meta = metadata(run, name=job_name(run.name, stage=stage, attempt=attempt), labels=labels)
     stage_spec: Mapping[str, Any] = run.spec.get(str(stage)) or {}
-    containers = _containers(run, stage=stage, attempt=attempt, resolved=resolved, settings=settings)
+    containers = _containers(run, stage=stage, attempt=attempt, resolved=resolved, digest=digest, settings=settings)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -62,7 +62,7 @@ def build_job(
 
 
 def _containers(
-    run: Run, *, stage: Stage, attempt: int, resolved: Mapping[str, Any], settings: Settings
+    run: Run, *, stage: Stage, attempt: int, resolved: Mapping[str, Any], digest: str, settings: Settings
 ) -> list[dict[str, Any]]:
     agent = agent_container(
         run,
@@ -73,6 +73,7 @@ def _containers(
             "TRAININGRUN_STAGE": str(stage),
             "TRAININGRUN_ATTEMPT": str(attempt),
             "TERMINATION_GRACE_SECONDS": str(GRACE_SECONDS[stage]),
+            RESOLVED_DIGEST: digest,
         },
         settings=settings,
     )

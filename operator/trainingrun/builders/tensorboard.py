@@ -8,15 +8,17 @@ from typing import Any, Final
 from trainingrun.api.names import LABEL_COMPONENT, TENSORBOARD_PORT, tensorboard_name
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
-from trainingrun.builders.common import SHARED, agent_container, metadata, plain_container, pod_spec
+from trainingrun.builders.common import RESOLVED_DIGEST, SHARED, agent_container, metadata, plain_container, pod_spec
 
 COMPONENT: Final = "tensorboard"
 SCRATCH: Final = "5Gi"
 
 
-def build_tensorboard(run: Run, *, resolved: Mapping[str, Any], settings: Settings) -> list[dict[str, Any]]:
-    """Deployment and Service, in the order of their creation."""
-    return [_deployment(run, resolved=resolved, settings=settings), _service(run)]
+def build_tensorboard(
+    run: Run, *, resolved: Mapping[str, Any], digest: str, settings: Settings
+) -> list[dict[str, Any]]:
+    """Deployment and Service, in the order of their creation; `digest` is that of the resolved document."""
+    return [_deployment(run, resolved=resolved, digest=digest, settings=settings), _service(run)]
 
 
 def _selector(run: Run) -> dict[str, str]:
@@ -24,9 +26,14 @@ def _selector(run: Run) -> dict[str, str]:
     return {**labels, LABEL_COMPONENT: COMPONENT}
 
 
-def _deployment(run: Run, *, resolved: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+def _deployment(run: Run, *, resolved: Mapping[str, Any], digest: str, settings: Settings) -> dict[str, Any]:
     mirror = agent_container(
-        run, name="mirror", image=resolved["images"]["agent"], args=["mirror"], env={}, settings=settings
+        run,
+        name="mirror",
+        image=resolved["images"]["agent"],
+        args=["mirror"],
+        env={RESOLVED_DIGEST: digest},
+        settings=settings,
     )
     mirror["resources"] = {"requests": {"cpu": "20m", "memory": "96Mi"}, "limits": {"memory": "256Mi"}}
     board = plain_container(

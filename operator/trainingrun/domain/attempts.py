@@ -21,12 +21,14 @@ def begin(draft: Draft, stage: Stage, *, number: int) -> None:
     entry["number"] = number
     entry["startedAt"] = draft.now_text
     entry.pop("nextRetryAt", None)
+    entry.pop("jobUID", None)
 
 
 def count_end(draft: Draft, stage: Stage, verdict: Verdict) -> bool:
     """Count the end of the attempt in flight; return whether its outcome's budget allows another one."""
     entry = draft.attempts(stage)
     entry["ended"] = entry["number"]
+    entry.pop("jobUID", None)
     entry["lastOutcome"] = verdict.outcome.value
     entry["lastReason"] = verdict.reason.name
     entry["lastMessage"] = verdict.message[:MAX_LAST]

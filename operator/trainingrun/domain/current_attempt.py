@@ -41,7 +41,7 @@ def follow_attempt(context: StageContext, number: int, *, job: JobView | None) -
 
 
 def _pod_of(context: StageContext, number: int) -> PodView | None:
-    pods = [pod for pod in context.observed.pods if pod.stage is context.stage and pod.attempt == number]
+    pods = [pod for pod in context.observed.pods_of(context.attempts.get("jobUID")) if pod.attempt == number]
     return max(pods, key=lambda pod: (not pod.gone, pod.created), default=None)
 
 
@@ -114,6 +114,8 @@ def _show_waiting(context: StageContext, cause: Cause) -> None:
     if changed and cause.reason not in _BRIEF:
         context.draft.add_event(cause.reason, cause.text(MAX_EVENT), warning=True)
     context.show(cause.text(MAX_MESSAGE), text=f"{context.phase}: waiting ({cause.reason.name})")
+    if cause.reason is reasons.CONFIG_MAP_MISSING and context.document_name in cause.message:
+        context.decision.read_document = True  # it was deleted, and may be made again
     if cause.subject_uid:
         context.decision.read_warnings.append(cause.subject_uid)
     context.decision.requeue(after=RECHECK_SECONDS)

@@ -17,7 +17,9 @@ from trainingrun.domain.stage import RECHECK_SECONDS, StageContext
 def start_attempt(context: StageContext, number: int) -> None:
     """Start attempt `number` unless the run is suspended, in back-off, or an earlier pod still runs."""
     retry_at = clock.parse(context.attempts.get("nextRetryAt"))
-    earlier = [pod for pod in context.observed.lingering if pod.stage is context.stage and _is_alive(context, pod)]
+    earlier = [
+        pod for pod in context.observed.lingering if _is_earlier(context, pod, number) and _is_alive(context, pod)
+    ]
     if context.suspended:
         _show_suspended(context)
     elif retry_at is not None and retry_at > context.draft.now:
@@ -27,6 +29,12 @@ def start_attempt(context: StageContext, number: int) -> None:
         context.decision.requeue(after=RECHECK_SECONDS)
     else:
         _create_job(context, number)
+
+
+def _is_earlier(context: StageContext, pod: PodView, number: int) -> bool:
+    """Whether the pod may be of an earlier attempt; a Job that has the name of the next one is not the run's."""
+    taken = {job.uid for job in context.observed.jobs if job.stage is context.stage and job.attempt >= number}
+    return pod.stage is context.stage and pod.job_uid not in taken
 
 
 def _is_alive(context: StageContext, pod: PodView) -> bool:
@@ -55,7 +63,9 @@ def _show_back_off(context: StageContext, number: int, *, retry_at: datetime) ->
 def _create_job(context: StageContext, number: int) -> None:
     run, stage = context.draft.run, context.stage
     attempts.begin(context.draft, stage, number=number)
-    job = build_job(run, stage=stage, attempt=number, resolved=context.resolved, settings=context.settings)
+    job = build_job(
+        run, stage=stage, attempt=number, resolved=context.resolved, digest=context.digest, settings=context.settings
+    )
     context.decision.create.append(job)
     context.set_not_done(reason=reasons.ATTEMPT_STARTED, message=f"Attempt {number} was started.")
     context.draft.add_event(reasons.ATTEMPT_STARTED, f"Created Job {job_name(run.name, stage=stage, attempt=number)}.")

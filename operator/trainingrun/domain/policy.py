@@ -24,9 +24,9 @@ def check(spec: Mapping[str, Any], *, settings: Settings) -> tuple[str, ...]:
     """Return networks that the run's agents must not use; raises NotAcceptedError naming field and Helm value."""
     policy = settings.policy
     image = (spec.get("train") or {}).get("image")
-    allowed_images = (*policy.images, settings.trainer_image)
-    if image and not _matches(image, allowed_images):
-        raise _forbidden("spec.train.image", repr(image), setting="policy.images", allowed=allowed_images)
+    if image and not allows_image(image, settings=settings):
+        allowed = (*policy.images, settings.trainer_image)
+        raise _forbidden("spec.train.image", repr(image), setting="policy.images", allowed=allowed)
     secret = spec["storage"]["credentials"]["secretName"]
     if not _matches(secret, policy.secret_names):
         field = "spec.storage.credentials.secretName"
@@ -35,6 +35,18 @@ def check(spec: Mapping[str, Any], *, settings: Settings) -> tuple[str, ...]:
         tolerations = ((spec.get(str(stage)) or {}).get("pod") or {}).get("tolerations") or ()
         _check_tolerations(f"spec.{stage}.pod.tolerations", tolerations, allowed=policy.tolerations)
     return _refused_networks(spec["storage"], allowed=policy.endpoints)
+
+
+def allows_image(image: str, *, settings: Settings) -> bool:
+    """Return whether `train.image` may be this image."""
+    return _matches(image, (*settings.policy.images, settings.trainer_image))
+
+
+def repository(image: str) -> str:
+    """Return an image reference without its digest and tag."""
+    name = image.partition("@")[0]
+    folder, slash, last = name.rpartition("/")
+    return f"{folder}{slash}{last.partition(':')[0]}"
 
 
 def _refused_networks(storage: Mapping[str, Any], *, allowed: tuple[str, ...]) -> tuple[str, ...]:

@@ -27,8 +27,10 @@ def plan_tensorboard(decision: Decision, *, resolved: Resolved | None, settings:
         return
     if not exists:
         if resolved is None:
+            decision.read_document = True
             return
-        decision.create_optional += build_tensorboard(draft.run, resolved=resolved, settings=settings)
+        digest = draft.status.get("resolvedDigest", "")
+        decision.create_optional += build_tensorboard(draft.run, resolved=resolved, digest=digest, settings=settings)
     _show(decision, expires_at=expires_at)
 
 

@@ -6,7 +6,6 @@ now holds, Events. When the process dies between any two of them, the next recon
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import time
@@ -24,11 +23,12 @@ from trainingrun.api.status import Status
 from trainingrun.domain.decision import Child, Decision
 from trainingrun.domain.draft import Draft
 from trainingrun.domain.next_step import NextStep
-from trainingrun.domain.observe import JobView, Observed
+from trainingrun.domain.observe import JobView
 from trainingrun.domain.plan import plan
 from trainingrun.domain.texts import sentences
 from trainingrun.engine import metrics
 from trainingrun.engine.cache import Cache
+from trainingrun.engine.fact_reader import FactReader
 from trainingrun.engine.progress_puller import ProgressPuller
 from trainingrun.engine.workqueue import WorkQueue
 from trainingrun.kube import objects
@@ -49,7 +49,7 @@ class _Memory:
     """Facts about one run that may be lost at any time: losing them costs a read or a write, never a wrong decision."""
 
     uid: str
-    resolved: dict[str, Any] = field(default_factory=dict)
+    facts: FactReader
     patched_at: float = -math.inf
     warnings_read_at: dict[str, float] = field(default_factory=dict)  # by UID of the object that does not start
 
@@ -106,44 +106,32 @@ class Reconciler:
             self._cache.forget_attempts(key)
             self._memories.pop(key, None)
             return
-        observed = await self._observe(run)
-        decision = plan(run, observed, settings=self._settings, now=self._now())
+        facts = self._memory(run).facts
+        facts.begin()
         try:
-            await self._apply(run, decision)
-        except objects.AlreadyResolvedError:
-            await self._read_resolved(run)
-            self._queue.add(key)
+            await self._apply(run, await self._decide(run))
+        except objects.OtherDocumentError:
+            await facts.read_document(run)
+            await self._apply(run, await self._decide(run))
 
     def _memory(self, run: Run) -> _Memory:
         known = self._memories.get(run.key)
         if known is None or known.uid != run.uid:
-            known = self._memories[run.key] = _Memory(run.uid)
+            known = self._memories[run.key] = _Memory(run.uid, FactReader(self._api, self._cache))
         return known
 
-    async def _observe(self, run: Run) -> Observed:
-        resolved = self._memory(run).resolved
-        if not resolved and run.status.get("storageURI"):  # accepted before: its ConfigMap is what counts
-            resolved = await self._read_resolved(run)
-        return Observed(
-            find_run=self._cache.runs.get,
-            jobs=self._cache.jobs_of(run),
-            pods=self._cache.pods_of(run),
-            lingering=self._cache.pods_labelled(run),
-            progress=self._cache.progress.get(run.key, {}),
-            hints=self._cache.hints.get(run.key, {}),
-            resolved=resolved or None,
-        )
-
-    async def _read_resolved(self, run: Run) -> dict[str, Any]:
-        text = await objects.read_resolved(self._api, namespace=run.namespace, name=run.name, owner_uid=run.uid)
-        memory = self._memory(run)
-        memory.resolved = json.loads(text) if text else {}
-        return memory.resolved
+    async def _decide(self, run: Run) -> Decision:
+        """Plan with what is known; when the plan asks for more, read it and plan again."""
+        facts = self._memory(run).facts
+        while True:
+            decision = plan(run, facts.observe(run), settings=self._settings, now=self._now())
+            if not await facts.read(run, decision):
+                return decision
 
     async def _apply(self, run: Run, decision: Decision) -> None:
         try:
             for body in decision.create:
-                await self._create(run, body)
+                await self._create(run, body, decision)
         except objects.ForeignObjectError as error:
             await self._show_rejection(run, error)
             raise
@@ -170,12 +158,15 @@ class Reconciler:
         if decision.requeue_after is not None:
             self._queue.add_after(run.key, decision.requeue_after)
 
-    async def _create(self, run: Run, body: Mapping[str, Any]) -> None:
+    async def _create(self, run: Run, body: Mapping[str, Any], decision: Decision) -> None:
         made = await objects.create(self._api, body)
+        facts = self._memory(run).facts
         if body["kind"] == "ConfigMap":
-            self._memory(run).resolved = json.loads(made["data"][RESOLVED_KEY])
+            facts.wrote_document(body["data"][RESOLVED_KEY])
         job = JobView.from_object(made) if body["kind"] == "Job" else None
         if job is not None:
+            decision.draft.record_job(job.stage, job.uid)
+            facts.created_job(job, spec=body["spec"])
             self._cache.put_job(job)
             self._cache.progress.pop(run.key, None)
             metrics.ATTEMPTS.labels(str(job.stage)).inc()
@@ -184,7 +175,7 @@ class Reconciler:
     async def _create_optional(self, run: Run, decision: Decision) -> None:
         try:
             for body in decision.create_optional:
-                await self._create(run, body)
+                await self._create(run, body, decision)
         except (RefusedError, objects.ForeignObjectError) as error:
             decision.draft.status.pop("tensorboard", None)  # not created, so the next reconcile tries again
             message = sentences(f"The run continues without TensorBoard: {error}", reasons.TENSORBOARD_REFUSED.hint)
