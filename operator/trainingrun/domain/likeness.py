@@ -85,7 +85,7 @@ def _difference_of_objects(found: Mapping[str, Any], wanted: Mapping[str, Any], 
                 return inner
             continue
         if name not in found:
-            if wanted[name] and name != _ENVIRONMENT:
+            if wanted[name] not in ([], {}, "", None) and name != _ENVIRONMENT:
                 return inner
         elif difference := _difference(found[name], wanted[name], inner):
             return difference
