@@ -148,7 +148,7 @@ def test_every_metric_is_documented() -> None:
 def test_every_attack_in_the_table_has_its_test() -> None:
     named = re.findall(r"\| `(tests/[\w/]+\.py)::(\w+)` \|$", (ROOT / "docs/operations.md").read_text(), re.MULTILINE)
     assert len(named) > 20
-    assert [name for file, name in named if f"\ndef {name}(" not in (ROOT / file).read_text()] == []
+    assert [name for file, name in named if f"def {name}(" not in (ROOT / file).read_text()] == []
 
 
 def test_every_reason_is_documented() -> None:
