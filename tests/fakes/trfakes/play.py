@@ -12,6 +12,7 @@ from typing import Any
 from trainingrun.api import clock
 from trainingrun.api.names import Stage
 from trainingrun.api.run import Run
+from trainingrun.api.settings import Settings
 from trainingrun.api.status import Status
 from trainingrun.builders.jobs import build_job
 from trainingrun.builders.resolved import resolved_text, text_digest
@@ -37,6 +38,7 @@ class Play:
         self.progress: dict[str, Any] = {}
         self.hints: dict[str, str] = {}
         self.document: str | None = None  # resolved.json in the run's ConfigMap
+        self.remembered: str | None = None  # as this operator has read or written it
         self.specs: dict[str, Any] = {}  # of Jobs that others created, by UID; others are as the operator makes them
         self.created: list[str] = []
         self.events: list[Event] = []
@@ -58,7 +60,11 @@ class Play:
 
     def _decide(self) -> Decision:
         """Call plan(), again with what it asks for."""
+        remembered = self.remembered or ""
+        known = text_digest(remembered) == self.run.status.get("resolvedDigest")
         observed = Observed(
+            document=Document(remembered, fresh=False) if known else None,
+            known_text=remembered if known else "",
             find_run=self.others.get,
             jobs=tuple(self.jobs.values()),
             lingering=(*self.pods.values(), *self.lingering),
@@ -67,8 +73,11 @@ class Play:
         )
         while True:
             decision = plan(self.run, observed, settings=self.settings, now=self.now)
-            if decision.read_document and observed.document is None:
+            read = observed.document is not None and observed.document.fresh
+            taken = self.document is not None and any(body["kind"] == "ConfigMap" for body in decision.create)
+            if not read and (decision.read_document or taken):
                 observed = replace(observed, document=Document(self.document))
+                self.remembered = self.remembered or self.document
             elif decision.read_jobs:
                 specs = {job.uid: self.specs.get(job.uid) or self._spec_of(job) for job in decision.read_jobs}
                 observed = replace(observed, specs={**observed.specs, **specs})
@@ -91,7 +100,7 @@ class Play:
         name = body["metadata"]["name"]
         assert name not in self.created, f"{name} was created twice"
         if body["kind"] == "ConfigMap":
-            self.document = body["data"]["resolved.json"]
+            self.document = self.remembered = body["data"]["resolved.json"]
         else:
             self.created.append(name if body["kind"] == "Job" else f"{body['kind']} {name}")
         if body["kind"] == "Job":
@@ -108,9 +117,13 @@ class Play:
         assert self.document is not None
         return dict(json.loads(self.document))
 
+    def restart(self, settings: Settings = SETTINGS) -> None:
+        """Let another operator take over."""
+        self.remembered, self.settings = None, settings
+
     def accept_with(self, **fields: Any) -> None:
         """Let the run have been accepted with a document that has these fields."""
-        self.document = resolved_text({**self.resolved, **fields})
+        self.document = self.remembered = resolved_text({**self.resolved, **fields})
         self.run = replace(self.run, status={**self.run.status, "resolvedDigest": text_digest(self.document)})
 
     def start_pod(self, job: str, **fields: Any) -> PodView:

@@ -206,7 +206,8 @@ def other_document(text: str | None, *, accepted: bool = True, **settings: str) 
     play = Play(a_run() if accepted else a_run().status(storageURI="s3://detectors/runs/"))
     if accepted:
         play.step()
-    play.document, play.settings = text, replace(play.settings, **settings)
+    play.restart(replace(play.settings, **settings))
+    play.document = text
     play.step()
     return play
 

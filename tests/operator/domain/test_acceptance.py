@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from trfakes.builders import SETTINGS, a_run
 from trfakes.play import Play
 
 MAP = "tire-resolved-11111111"
+EVIL = json.dumps({"contractVersion": 1, "images": {"agent": "evil:1"}})
 DELETE = f"Delete it: kubectl -n default delete configmap {MAP}."
 NEWER = replace(SETTINGS, agent_image="agent:2", trainer_image="trainer:2", tensorboard_image="tensorboard:2")
 
@@ -37,9 +39,18 @@ def test_the_digest_is_of_the_bytes_of_the_config_map_and_every_pod_is_told_it()
     assert [env(body)["TRAININGRUN_RESOLVED_SHA256"] for body in pods] == [digest] * 2
 
 
-def test_a_config_map_that_waits_for_the_run_is_refused_and_looked_at_ever_less_often() -> None:
-    play = Play(a_run().status(storageURI="s3://detectors/runs/"))  # accepted before digests were kept
-    play.document = json.dumps({"contractVersion": 1, "images": {"agent": "evil:1"}})
+def new() -> Play:
+    return Play()
+
+
+def accepted_before_digests() -> Play:
+    return Play(a_run().status(storageURI="s3://detectors/runs/"))
+
+
+@pytest.mark.parametrize("make", [new, accepted_before_digests])
+def test_a_config_map_that_waits_for_the_run_is_refused_and_looked_at_ever_less_often(make: Callable[[], Play]) -> None:
+    play = make()
+    play.document = EVIL
     assert play.step().requeue_after == 5
     assert play.condition("Accepted")["reason"] == "ForeignConfigMap"
     assert play.status["progress"]["text"] == "waiting (ForeignConfigMap)"
@@ -53,8 +64,9 @@ def test_a_config_map_that_waits_for_the_run_is_refused_and_looked_at_ever_less_
 @pytest.mark.parametrize(
     "text", ["", "[1]", "{nope", "null", '{"contractVersion":1}', '{"contractVersion": "\\u001b[2J"}', "[" * 9999]
 )
-def test_whatever_a_config_map_holds_the_run_says_so(text: str) -> None:
-    play = Play(a_run().status(storageURI="s3://detectors/runs/"))
+@pytest.mark.parametrize("make", [new, accepted_before_digests])
+def test_whatever_a_config_map_holds_the_run_says_so(text: str, make: Callable[[], Play]) -> None:
+    play = make()
     play.document = text
     play.step()
     assert play.condition("Accepted")["reason"] == "ForeignConfigMap"
@@ -70,9 +82,20 @@ def test_a_deleted_config_map_is_made_again_with_the_same_bytes() -> None:
     play.end_pod("tire-train-1", "crash")
     accepted, play.document = play.document, None
     play.step(1)
-    assert play.document == accepted
     play.step(20)
-    assert play.created[-1] == "tire-train-2"
+    assert (play.document, play.created[-1]) == (accepted, "tire-train-2")
+
+
+def test_a_config_map_that_was_read_before_an_upgrade_of_the_settings_is_made_again_from_memory() -> None:
+    play = Play()
+    play.play_to(Stage.TRAIN)
+    play.end_pod("tire-train-1", "crash")
+    accepted = play.document
+    play.restart(NEWER)
+    play.step(1)
+    play.document = None
+    play.step(20)
+    assert (play.document, play.created[-1]) == (accepted, "tire-train-2")
 
 
 def test_a_config_map_deleted_while_a_pod_waits_for_it_is_made_again() -> None:
@@ -85,16 +108,19 @@ def test_a_config_map_deleted_while_a_pod_waits_for_it_is_made_again() -> None:
     assert play.document == accepted
 
 
+@pytest.mark.parametrize("restarted", [False, True])
 @pytest.mark.parametrize("newer", [False, True], ids=["this operator", "a newer operator"])
-def test_a_replaced_config_map_starts_nothing(newer: bool) -> None:
+def test_a_replaced_config_map_starts_nothing(newer: bool, restarted: bool) -> None:
     play = Play()
     job = play.play_to(Stage.TRAIN)
     play.end_pod(job, "crash")
     play.step(1)
     accepted, play.document = play.document, json.dumps({**play.resolved, "images": {"agent": "evil:1"}})
     play.settings = NEWER if newer else SETTINGS
+    if restarted:
+        play.restart(play.settings)
     play.step(60)
-    assert play.condition("Accepted")["reason"] == ("ConfigMapLost" if newer else "ConfigMapReplaced")
+    assert play.condition("Accepted")["reason"] == ("ConfigMapLost" if newer and restarted else "ConfigMapReplaced")
     assert play.created[-1] != "tire-train-2"
     play.document = accepted
     play.step(60)
@@ -105,7 +131,7 @@ def test_a_config_map_that_policy_would_not_give_again_does_not_fail_the_run() -
     play = Play()
     play.play_to(Stage.TRAIN)
     play.document = None
-    play.settings = replace(SETTINGS, policy=Policy(endpoints=("https://s3.example.com",)))
+    play.restart(replace(SETTINGS, policy=Policy(endpoints=("https://s3.example.com",))))
     play.step(1)
     assert play.condition("Accepted")["reason"] == "ConfigMapLost"
     assert play.condition("Finished")["status"] == "False"
@@ -114,7 +140,7 @@ def test_a_config_map_that_policy_would_not_give_again_does_not_fail_the_run() -
 def test_a_newer_operator_does_not_resolve_an_accepted_run_again() -> None:
     play = Play()
     play.end_pod(play.play_to(Stage.PREP))
-    play.settings = replace(NEWER, policy=Policy(endpoints=("https://s3.example.com",)))
+    play.restart(replace(NEWER, policy=Policy(endpoints=("https://s3.example.com",))))
     decision = play.step(1)
     images = {c["image"] for body in decision.create for c in body["spec"]["template"]["spec"]["containers"]}
     assert images == {"agent:1", "trainer:1"}
@@ -127,7 +153,7 @@ def finished_before_digests() -> Play:
     play.step(1)
     status = {key: value for key, value in play.status.items() if key != "resolvedDigest"}
     play.run = replace(play.run, status=status)  # type: ignore[arg-type]
-    play.settings = NEWER
+    play.restart(NEWER)
     return play
 
 
