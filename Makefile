@@ -26,6 +26,9 @@ test: ## Run every check and test, up to a real cluster (TIER=contract: only thi
 fuzz: ## Fuzz every reader of users' files (SECONDS=60 for each, ONLY=coco)
 	@$(BIN) $(PY) -m trfuzz --seconds $(or $(SECONDS),60) $(if $(INPUT),--input $(INPUT)) $(ONLY)
 
+mutants: ## Bring faults of the past back, one by one: the tests must catch each (ONLY="retry namespace")
+	@$(BIN) $(PY) -m trrunner.mutants $(ONLY)
+
 check: ## Run lint, types, layers, generated files and unit tests: under two minutes
 	@$(BIN) $(PY) -m trrunner check
 
@@ -55,4 +58,4 @@ format: ## Format the Python code
 bench: ## Measure speed and memory (ONLY=images|prep|dirt|transfer|mirror|driver|orchestration)
 	@$(BIN) $(PY) -m trbench $(ONLY)
 
-.PHONY: help demo demo-down test check images cluster-up cluster-down chart requirements format fuzz bench
+.PHONY: help demo demo-down test check images cluster-up cluster-down chart requirements format fuzz bench mutants

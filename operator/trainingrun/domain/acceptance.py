@@ -124,6 +124,7 @@ def _as_accepted(decision: Decision, observed: Observed, *, settings: Settings) 
 def _block(decision: Decision, reason: Reason, what: str) -> None:
     """Show that the run's ConfigMap cannot be used; it is read again after as long as that has lasted."""
     draft, run = decision.draft, decision.draft.run
+    decision.starts_nothing = "resolvedDigest" in draft.status
     name = resolved_name(run.name, uid=run.uid)
     hint = reason.hint_with(namespace=run.namespace, name=name)
     message = sentences(cut(f"ConfigMap {name} {plain(what)}", MAX_CAUSE - len(hint) - 2), hint)

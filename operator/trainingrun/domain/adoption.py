@@ -35,6 +35,8 @@ def why_not_ours(run: Run, document: Resolved, *, settings: Settings) -> str:
     if "run" in asked:  # that run may be gone; whoever made this one may name any weights in the bucket
         expected["model"]["pretrained"] = _address(document)
     difference = _difference(document, expected, spec=run.spec)
+    if difference == "storage.refusedNetworks":
+        return f"{difference} differs from what policy.endpoints of the operator's Helm values gives."
     return f"{difference} differs from the spec." if difference else _wrong_image(images, run=run, settings=settings)
 
 

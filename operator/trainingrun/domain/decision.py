@@ -30,6 +30,7 @@ class Decision:
     delete_run: bool = False
     read_warnings: list[str] = field(default_factory=list)  # UIDs of objects whose warning Events are needed
     pull_progress: PodView | None = None  # the pod whose agent is asked for progress
+    starts_nothing: bool = False  # the run was accepted, and its document is missing: attempts in flight may end
     read_document: bool = False  # the run's ConfigMap has to be read before anything of this is done
     read_jobs: list[JobView] = field(default_factory=list)  # the specs of these as well
     requeue_after: float | None = None

@@ -17,7 +17,9 @@ def believed_job(context: StageContext, number: int) -> JobView | None:
     claims = [job for job in context.observed.jobs if job.stage is context.stage and job.attempt == number]
     recorded = context.attempts.get("jobUID")
     known = next((job for job in claims if job.uid == recorded), None)
-    return known or next((job for job in claims if _is_ours(context, job)), None)
+    if known is not None or context.decision.starts_nothing:
+        return known
+    return next((job for job in claims if _is_ours(context, job)), None)
 
 
 def _is_ours(context: StageContext, job: JobView) -> bool:

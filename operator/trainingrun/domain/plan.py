@@ -45,11 +45,12 @@ def _plan_run(decision: Decision, observed: Observed, *, settings: Settings) -> 
         return
 
     resolved = accept(decision, observed, settings=settings)
-    if resolved is None:
+    if resolved is None and not decision.starts_nothing:
         return  # the status says why, and whether the run waits or has failed
 
     stages = (
-        StageContext(stage, decision, observed, resolved, settings) for stage in (Stage.PREP, Stage.TRAIN, Stage.EXPORT)
+        StageContext(stage, decision, observed, resolved or {}, settings)
+        for stage in (Stage.PREP, Stage.TRAIN, Stage.EXPORT)
     )
     if all(_advance(stage) for stage in stages):
         draft.succeed()
@@ -62,12 +63,16 @@ def _advance(context: StageContext) -> bool:
     if context.done:
         return True
     number = context.attempts.get("number", 0)
+    if context.decision.starts_nothing and "jobUID" not in context.attempts:
+        return False
     if number > context.attempts.get("ended", 0):
         job = believed_job(context, number)
         if job is not None:
             context.draft.record_job(context.stage, job.uid)
         if context.undecided or not follow_attempt(context, number, job=job):
             return context.done
+    if context.decision.starts_nothing:
+        return context.done
     job = believed_job(context, number + 1)
     if job is not None:  # it was created, but the status patch was lost
         attempts.begin(context.draft, context.stage, number=number + 1)

@@ -54,16 +54,22 @@ def write_single_binary(archive: Path, *, reference: str, binary: Path) -> None:
 
 
 def write_extended(
-    archive: Path, *, base: Path, reference: str, files: Mapping[str, tuple[bytes, int]], entrypoint: list[str]
+    archive: Path,
+    *,
+    base: Path,
+    reference: str,
+    files: Mapping[str, tuple[bytes, int]],
+    entrypoint: list[str] | None = None,
 ) -> None:
-    """Write a copy of another image with an additional layer of files and a different entry point."""
+    """Write a copy of another image with an additional layer of files and, if given, a different entry point."""
     with tarfile.open(base) as tar:
         blobs = {member.name: _read(tar, member) for member in tar if member.isfile()}
     (first,) = json.loads(blobs["index.json"])["manifests"]
     manifest = json.loads(blobs[_path(first["digest"])])
     config = json.loads(blobs[_path(manifest["config"]["digest"])])
     layer = _tar(files)
-    config["config"]["Entrypoint"] = entrypoint
+    if entrypoint is not None:
+        config["config"]["Entrypoint"] = entrypoint
     config["rootfs"]["diff_ids"].append(_digest(layer))
     config.pop("history", None)  # it would not match the new number of layers
     manifest["config"] = {**manifest["config"], **_descriptor(manifest["config"]["mediaType"], _json(config))}

@@ -7,8 +7,9 @@ machine, so a test can end one attempt after the other.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from trcluster import oci
 from trdemo import install
@@ -28,16 +29,17 @@ EXPORTED: Final = (
 PLAN: Final = {"seconds_per_step": 0.1, "save_every": 20, "export": EXPORTED, "export_seconds": 5}
 
 
-def load(target: Target, folder: Path) -> str:
-    """Build the image and load it onto the nodes; returns its reference."""
+def load(target: Target, folder: Path, *, reference: str = "", plan: Mapping[str, Any] = PLAN) -> str:
+    """Build the image and load it onto the nodes; returns its reference, by default `stand-in` with the agent's tag."""
     agent = install.build_images(echo=print)["agent"]
-    archive, reference = folder / "stand-in.tar", agent.reference.replace("/agent:", "/stand-in:")
+    reference = reference or agent.reference.replace("/agent:", "/stand-in:")
+    archive = folder / f"{reference.rpartition('/')[2].replace(':', '-')}.tar"
     oci.write_extended(
         archive,
         base=agent.archive,
         reference=reference,
         files={"stand-in/trainer.py": (PROGRAM.read_bytes(), 0o644)},
-        entrypoint=["python3", "/stand-in/trainer.py", "/shared", json.dumps(PLAN)],
+        entrypoint=["python3", "/stand-in/trainer.py", "/shared", json.dumps(plan)],
     )
     target.load_images([archive])
     return reference

@@ -78,6 +78,11 @@ class Store:
             self.delete(plural, meta["name"], namespace=namespace)  # its owner is gone already: garbage collection
         return kept
 
+    def put(self, plural: str, body: Mapping[str, Any]) -> None:
+        """Store an object as it is, with its UID and status, as if it had been here before."""
+        meta = body["metadata"]
+        self._keep((plural, meta["namespace"], meta["name"]), copy.deepcopy(dict(body)), "ADDED")
+
     def patch(
         self, plural: str, name: str, patch: Mapping[str, Any], *, namespace: str = "default", status: bool = False
     ) -> Object:

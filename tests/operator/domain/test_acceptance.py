@@ -127,6 +127,34 @@ def test_a_replaced_config_map_starts_nothing(newer: bool, restarted: bool) -> N
     assert play.created[-1] == "tire-train-2"
 
 
+def lost_in_flight() -> Play:
+    """A training whose ConfigMap was deleted, and an upgraded operator that cannot make it again."""
+    play = Play()
+    play.start_pod(play.play_to(Stage.TRAIN))
+    play.document = None
+    play.restart(NEWER)
+    play.step(1)
+    assert play.condition("Accepted")["reason"] == "ConfigMapLost"
+    return play
+
+
+def test_an_attempt_in_flight_ends_though_its_config_map_is_lost_and_no_other_is_started() -> None:
+    play = lost_in_flight()
+    play.end_pod("tire-train-1")
+    play.step(1)
+    assert play.condition("Trained")["status"] == "True"
+    play.step(60)
+    assert "tire-export-1" not in play.created
+    assert "ConfigMapLost" in play.status["progress"]["text"]
+
+
+def test_a_run_whose_config_map_is_lost_can_be_suspended() -> None:
+    play = lost_in_flight()
+    play.spec(suspend=True)
+    play.step(1)
+    assert "tire-train-1" not in play.jobs
+
+
 def test_a_config_map_that_policy_would_not_give_again_does_not_fail_the_run() -> None:
     play = Play()
     play.play_to(Stage.TRAIN)

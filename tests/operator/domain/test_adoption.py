@@ -5,36 +5,48 @@ from __future__ import annotations
 import copy
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from trainingrun.api.names import resolved_name
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Policy
 from trainingrun.domain.adoption import why_not_ours
 from trainingrun.domain.policy import repository
 from trfakes.builders import SETTINGS
+from trfakes.recording import FOLDER, Recording
 
-WRITTEN = Path(__file__).parents[1] / "whole" / "objects_before_digests.jsonl"
-OBJECTS = [json.loads(line) for line in WRITTEN.read_text().splitlines()]
-REGISTRY = "registry.example.com/trainingrun"
-IMAGES = {f"{name}_image": f"{REGISTRY}/{name}:0.2.0" for name in ("agent", "trainer", "tensorboard")}
-UPGRADED: Any = replace(SETTINGS, **IMAGES)
+OBJECTS = Recording(FOLDER / "0.1.0").objects()
+RUNS = [body["metadata"]["name"].rpartition("-resolved-")[0] for body in OBJECTS["configmaps"]]
+REGISTRY = "trainingrun.dev"
+POLICY = Policy(images=(f"{REGISTRY}/*",), endpoints=("http://s3.storage:7070",))
+UPGRADED = replace(
+    SETTINGS,
+    agent_image=f"{REGISTRY}/agent:new",
+    trainer_image=f"{REGISTRY}/trainer:new",
+    tensorboard_image=f"{REGISTRY}/tensorboard:new",
+    policy=POLICY,
+)
 
 
-def written(kind: str, name: str) -> dict[str, Any]:
-    (found,) = (o for o in OBJECTS if o["kind"] == kind and o["metadata"]["name"].startswith(name))
+def written(plural: str, name: str) -> dict[str, Any]:
+    (found,) = (body for body in OBJECTS[plural] if body["metadata"]["name"] in {name, map_of(name)})
     return dict(copy.deepcopy(found))
 
 
+def map_of(run: str) -> str:
+    (uid,) = (body["metadata"]["uid"] for body in OBJECTS["trainingruns"] if body["metadata"]["name"] == run)
+    return resolved_name(run, uid=uid)
+
+
 def old_run(**spec: Any) -> Run:
-    run = Run.from_object(written("TrainingRun", "training"))
+    run = Run.from_object(written("trainingruns", "training"))
     return replace(run, spec={**run.spec, **spec})
 
 
 def old_document() -> dict[str, Any]:
-    return dict(json.loads(written("ConfigMap", "training")["data"]["resolved.json"]))
+    return dict(json.loads(written("configmaps", "training")["data"]["resolved.json"]))
 
 
 def with_value(path: str, value: object) -> dict[str, Any]:
@@ -55,10 +67,10 @@ def without(path: str) -> dict[str, Any]:
     return document
 
 
-@pytest.mark.parametrize("name", ["preparing", "training", "exporting", "suspended", "failed", "succeeded"])
+@pytest.mark.parametrize("name", RUNS)
 def test_what_the_version_before_wrote_is_adopted_after_an_upgrade(name: str) -> None:
-    document = json.loads(written("ConfigMap", name)["data"]["resolved.json"])
-    assert why_not_ours(Run.from_object(written("TrainingRun", name)), document, settings=UPGRADED) == ""
+    document = json.loads(written("configmaps", name)["data"]["resolved.json"])
+    assert why_not_ours(Run.from_object(written("trainingruns", name)), document, settings=UPGRADED) == ""
 
 
 @pytest.mark.parametrize(
@@ -68,12 +80,12 @@ def test_what_the_version_before_wrote_is_adopted_after_an_upgrade(name: str) ->
         (with_value("images/agent", "evil@sha256:ab"), "images.agent is"),
         (with_value("images/agent", ["evil"]), "images.agent differs"),
         (with_value("images/tensorboard", "evil:1"), "images.tensorboard is 'evil:1'"),
-        (with_value("images/trainer", "evil:1"), "images.trainer is 'evil:1'"),
+        (with_value("images/trainer", "evil:1"), "images.trainer differs from the spec"),
         (with_value("images/helper", "evil:1"), "images differs"),
         (with_value("images", "evil:1"), "images differs"),
         (without("images"), "images differs"),
         (with_value("storage/endpoint", "http://169.254.169.254"), "storage.endpoint differs"),
-        (with_value("storage/refusedNetworks", []), "storage.refusedNetworks differs"),
+        (with_value("storage/refusedNetworks", ["10.0.0.0/8"]), "storage.refusedNetworks differs"),
         (without("storage/refusedNetworks"), "storage.refusedNetworks differs"),
         (with_value("storage/proxy", "http://evil"), "storage.proxy differs"),
         (with_value("dataset/train/bucket", "of-others"), "dataset.train.bucket differs"),
@@ -118,11 +130,20 @@ def test_images_and_endpoint_pass_the_policy_of_today() -> None:
     theirs = with_value("images/trainer", "registry.example.com/vision/trainer:2")
     said = old_run(train={**old_run().spec["train"], "image": theirs["images"]["trainer"]})
     assert "is not allowed here" in why_not_ours(said, theirs, settings=UPGRADED)
-    allowed = replace(UPGRADED, policy=Policy(images=("registry.example.com/vision/*",)))
+    allowed = replace(UPGRADED, policy=replace(POLICY, images=("registry.example.com/vision/*",)))
     assert why_not_ours(said, theirs, settings=allowed) == ""
     assert "images.trainer differs" in why_not_ours(said, old_document(), settings=allowed)
-    strict = replace(UPGRADED, policy=Policy(endpoints=("https://s3.example.com",)))
+    strict = replace(UPGRADED, policy=replace(POLICY, endpoints=("https://s3.example.com",)))
     assert "spec.storage.endpoint" in why_not_ours(old_run(), old_document(), settings=strict)
+
+
+def test_without_an_image_in_the_spec_the_trainer_is_of_the_operators_own_repository_or_allowed() -> None:
+    run = old_run(train={name: value for name, value in old_run().spec["train"].items() if name != "image"})
+    strict = replace(UPGRADED, policy=replace(POLICY, images=()))
+    for image, problem in ((f"{REGISTRY}/trainer:old", ""), ("evil:1", "images.trainer is 'evil:1'")):
+        assert problem in why_not_ours(run, with_value("images/trainer", image), settings=strict)
+        assert bool(problem) == bool(why_not_ours(run, with_value("images/trainer", image), settings=strict))
+    assert why_not_ours(run, with_value("images/trainer", f"{REGISTRY}/other:1"), settings=UPGRADED) == ""
 
 
 @pytest.mark.parametrize(

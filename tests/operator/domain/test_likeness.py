@@ -6,7 +6,6 @@ import copy
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,41 +16,41 @@ from trainingrun.builders.jobs import build_job
 from trainingrun.builders.tensorboard import build_tensorboard
 from trainingrun.domain.likeness import unlike
 from trfakes.builders import SETTINGS
+from trfakes.recording import FOLDER, Recording
 
-WRITTEN = Path(__file__).parents[1] / "whole" / "objects_before_digests.jsonl"
-OBJECTS = [json.loads(line) for line in WRITTEN.read_text().splitlines()]
-JOBS = [o["metadata"]["name"] for o in OBJECTS if o["kind"] == "Job"]
+OBJECTS = Recording(FOLDER / "0.1.0").objects()
+JOBS = [body["metadata"]["name"] for body in OBJECTS["jobs"]]
 Body = dict[str, Any]
 
 
-def written(kind: str, name: str) -> Body:
-    (found,) = (o for o in OBJECTS if o["kind"] == kind and o["metadata"]["name"].startswith(name))
+def written(plural: str, name: str) -> Body:
+    found = next(body for body in OBJECTS[plural] if body["metadata"]["name"].startswith(name))
     return dict(copy.deepcopy(found))
 
 
 def arguments(run: str) -> Body:
-    document = json.loads(written("ConfigMap", run)["data"]["resolved.json"])
+    document = json.loads(written("configmaps", f"{run}-resolved")["data"]["resolved.json"])
     settings = replace(SETTINGS, image_pull_secrets=("new",), image_pull_policy="Always")
     return {"resolved": document, "digest": "d1" * 32, "settings": settings}
 
 
 def wanted(job: str) -> Body:
     """The Job as this version makes it, with settings that changed since."""
-    name, stage, attempt = job.split("-")
-    run = Run.from_object(written("TrainingRun", name))
+    name, stage, attempt = job.rsplit("-", 2)
+    run = Run.from_object(written("trainingruns", name))
     return build_job(run, stage=Stage(stage), attempt=int(attempt), **arguments(name))
 
 
 @pytest.mark.parametrize("job", JOBS)
 def test_jobs_of_the_version_before_are_the_runs_own_with_the_defaults_of_the_api_server(job: str) -> None:
-    assert unlike(written("Job", job), wanted(job)) == ""
+    assert unlike(written("jobs", job), wanted(job)) == ""
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "Service"])
 def test_tensorboard_of_the_version_before_is_the_runs_own(kind: str) -> None:
-    run = Run.from_object(written("TrainingRun", "training"))
+    run = Run.from_object(written("trainingruns", "training"))
     (body,) = (b for b in build_tensorboard(run, **arguments("training")) if b["kind"] == kind)
-    assert unlike(written(kind, "training"), body) == ""
+    assert unlike(written(f"{kind.lower()}s", "training"), body) == ""
 
 
 def pod(job: Body) -> Body:
@@ -121,14 +120,14 @@ FORGERIES: dict[str, Callable[[Body], None]] = {
 
 @pytest.mark.parametrize("way", FORGERIES)
 def test_a_job_with_anything_else_is_not_the_runs(way: str) -> None:
-    forged = written("Job", "training-train-1")
+    forged = written("jobs", "training-train-1")
     FORGERIES[way](forged)
     assert unlike(forged, wanted("training-train-1")).startswith("spec.")
 
 
 def test_a_service_of_other_pods_is_not_the_runs() -> None:
-    run = Run.from_object(written("TrainingRun", "training"))
+    run = Run.from_object(written("trainingruns", "training"))
     service = build_tensorboard(run, **arguments("training"))[1]
-    forged = written("Service", "training")
+    forged = written("services", "training")
     forged["spec"]["selector"] = {"app": "evil"}
     assert unlike(forged, service) == "spec.selector.app"

@@ -1,109 +1,127 @@
-"""Runs of the version before, which kept no digests and no UIDs of Jobs, are continued by this one.
-
-objects_before_digests.jsonl is what that version wrote on a real API server, with the server's defaults.
-"""
+"""Runs that an earlier version left in every state go on under today's operator, and nothing is started twice."""
 
 from __future__ import annotations
 
-import asyncio
-import json
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from trainingrun.api.names import resolved_name
+from trainingrun.api.settings import Policy
 from trainingrun.builders.resolved import text_digest
 from trfakes.fake_cluster import verdict
-from trfakes.harness import World, eventually
-from trfakes.store import Object
+from trfakes.harness import World, eventually, free_port
+from trfakes.recording import NAMESPACE, RECORDINGS, Recording
 
 pytestmark = pytest.mark.contract
-LINES = Path(__file__).with_name("objects_before_digests.jsonl").read_text().splitlines()
-PLURALS = {
-    "TrainingRun": "trainingruns",
-    "ConfigMap": "configmaps",
-    "Job": "jobs",
-    "Pod": "pods",
-    "Deployment": "deployments",
-    "Service": "services",
-}
-REGISTRY = "registry.example.com/trainingrun"
-NEW = {f"{name}_image": f"{REGISTRY}/{name}:0.2.0" for name in ("agent", "trainer", "tensorboard")}
-IN_FLIGHT = {"preparing": "preparing-prep-1", "training": "training-train-1", "exporting": "exporting-export-1"}
+IN_FLIGHT = {"training": "training-train-1", "waiting": "waiting-train-1", "preparing": "preparing-prep-1"}
 
 
-def old_objects() -> list[Object]:
-    """The objects, owners first."""
-    return [json.loads(line) for line in LINES]
+@pytest.fixture(params=RECORDINGS, ids=[recording.folder.name for recording in RECORDINGS])
+async def upgraded(request: pytest.FixtureRequest, world: World) -> World:
+    """A world with the recorded objects, whose operator has just started."""
+    recording: Recording = request.param
+    script, world.cluster.script = world.cluster.script, None  # recorded Jobs have their pods already
+    for plural, bodies in recording.objects().items():
+        for body in bodies:
+            if plural == "pods":
+                body["status"].pop("podIP", None)  # an address of the recording's network
+            world.store.put(plural, body)
+    world.cluster.script = script
+    await world.start_operator(
+        agent_port=free_port(),
+        agent_image="trainingrun.dev/agent:new",
+        trainer_image="trainingrun.dev/trainer:new",
+        tensorboard_image="trainingrun.dev/tensorboard:new",
+        policy=Policy(images=("trainingrun.dev/*",), endpoints=("http://s3.storage:7070",)),  # as it was recorded
+    )
+    return world
 
 
-def put(world: World, objects: list[Object]) -> None:
-    world.cluster.script = None  # what these Jobs do has begun
-    for body in objects:
-        world.store.create(PLURALS[body["kind"]], body)
-    world.cluster.script = lambda job: verdict(job["metadata"]["labels"]["trainingrun.dev/stage"])
+def run_of(world: World, name: str) -> dict[str, Any]:
+    return world.store.get("trainingruns", name, namespace=NAMESPACE)
 
 
-def document(world: World, run: str) -> Object:
-    name = f"{run}-resolved-{world.run(run)['metadata']['uid'][:8]}"
-    return world.store.get("configmaps", name)
+def change(world: World, name: str, **spec: Any) -> None:
+    world.store.patch("trainingruns", name, {"spec": spec}, namespace=NAMESPACE)
 
 
-def has_digest(world: World, run: str) -> bool:
-    return "resolvedDigest" in world.status(run)
+async def success(world: World, name: str) -> None:
+    """Wait until a run has succeeded."""
+
+    def succeeded() -> bool:
+        conditions = (run_of(world, name).get("status") or {}).get("conditions") or []
+        return any(c["type"] == "Succeeded" and c["status"] == "True" for c in conditions)
+
+    await eventually(succeeded, what=f"{name} succeeds", seen=lambda: run_of(world, name).get("status"))
 
 
-def jobs_created(world: World) -> list[str]:
-    return [change.body["metadata"]["name"] for change in world.store.history if is_new_job(change)]
+def end(world: World, job: str, stage: str) -> None:
+    world.cluster.end(world.store.get("jobs", job, namespace=NAMESPACE), verdict(stage))
 
 
-def is_new_job(change: Any) -> bool:
-    return change.plural == "jobs" and change.kind == "ADDED" and change.body["metadata"]["name"] not in OLD_JOBS
+def adopted(world: World, name: str, job: str) -> bool:
+    """Whether the status holds what is believed from now on: the digest of the document and the UID of the Job."""
+    run = run_of(world, name)
+    document = resolved_name(name, uid=run["metadata"]["uid"])
+    text = world.store.get("configmaps", document, namespace=NAMESPACE)["data"]["resolved.json"]
+    uid = world.store.get("jobs", job, namespace=NAMESPACE)["metadata"]["uid"]
+    entries = run["status"]["attempts"]
+    return run["status"].get("resolvedDigest") == text_digest(text) and any(e.get("jobUID") == uid for e in entries)
 
 
-OLD_JOBS = {body["metadata"]["name"] for body in old_objects() if body["kind"] == "Job"}
+def attempts(world: World, name: str) -> dict[str, int]:
+    return {entry["stage"]: entry["number"] for entry in run_of(world, name)["status"]["attempts"]}
 
 
-def images_of(world: World, job: str) -> set[str]:
-    (found,) = (c.body for c in world.store.history if is_new_job(c) and c.body["metadata"]["name"] == job)
-    return {container["image"] for container in found["spec"]["template"]["spec"]["containers"]}
-
-
-async def test_runs_of_the_version_before_are_continued_with_their_documents_and_jobs(world: World) -> None:
-    put(world, old_objects())
-    texts = {name: document(world, name)["data"]["resolved.json"] for name in (*IN_FLIGHT, "suspended", "failed")}
-    finished = world.run("succeeded")
-    await world.start_operator(**NEW)
+async def test_every_run_of_the_version_before_reaches_its_end(upgraded: World) -> None:
+    world = upgraded
+    await success(world, "retrying")
     for name, job in IN_FLIGHT.items():
-        await eventually(partial(has_digest, world, name), seen=partial(world.status, name))
-        old = world.store.get("jobs", job)
-        entry = world.status(name)["attempts"][-1]
-        assert (entry["number"], entry["jobUID"]) == (1, old["metadata"]["uid"])
-        world.cluster.end(old, verdict(job.split("-")[1]))
-    world.store.patch("trainingruns", "suspended", {"spec": {"suspend": False}})
-    world.store.patch("trainingruns", "failed", {"spec": {"retry": 1}})
-    for name, text in texts.items():
-        assert (await world.finished(name))["phase"] == "Succeeded", world.status(name)
-        assert world.status(name)["resolvedDigest"] == text_digest(text)
-        assert document(world, name)["data"]["resolved.json"] == text
-    assert sorted(jobs_created(world)) == [
-        *("failed-export-1", "failed-prep-2", "failed-train-1"),
-        *("preparing-export-1", "preparing-train-1"),
-        *("suspended-export-1", "suspended-train-2"),
-        "training-export-1",
-    ]
-    assert images_of(world, "preparing-train-1") == {f"{REGISTRY}/agent:0.1.0", f"{REGISTRY}/trainer:0.1.0"}
-    assert world.run("succeeded")["status"] == finished["status"]
+        assert attempts(world, name)[job.split("-")[1]] == 1, "an attempt in flight is not started again"
+        await eventually(partial(adopted, world, name, job), what=f"the digest of {name} and the UID of {job}")
+        end(world, job, job.split("-")[1])
+    change(world, "suspended", suspend=False)
+    change(world, "failed", retry=1)
+    change(world, "no-data", retry=1)
+    leader = {**run_of(world, "succeeded"), "metadata": {"name": "leader"}, "status": {}}
+    world.store.create("trainingruns", leader, namespace=NAMESPACE)
+    names = [*IN_FLIGHT, "suspended", "failed", "no-data", "retrying", "succeeded", "follower"]
+    for name in names:
+        await success(world, name)
+    assert {name: attempts(world, name) for name in names} == {
+        "training": {"prep": 1, "train": 1, "export": 1},
+        "waiting": {"prep": 1, "train": 1, "export": 1},
+        "preparing": {"prep": 1, "train": 1, "export": 1},
+        "suspended": {"prep": 1, "train": 2, "export": 1},
+        "failed": {"prep": 1, "train": 5, "export": 1},
+        "no-data": {"prep": 2, "train": 1, "export": 1},
+        "retrying": {"prep": 1, "train": 4, "export": 1},
+        "succeeded": {"prep": 1, "train": 1, "export": 1},
+        "follower": {"prep": 1, "train": 1, "export": 1},
+    }
 
 
-async def test_a_restart_after_the_upgrade_writes_nothing(world: World) -> None:
-    put(world, [body for body in old_objects() if body["metadata"]["name"].startswith(("training", "succeeded"))])
-    await world.start_operator(**NEW)
-    await eventually(lambda: has_digest(world, "training"))
-    await world.operators[0].stop()
-    before = len(world.server.writes())
-    running = await world.replace_operator(**NEW)
-    await eventually(lambda: len(running.operator.cache.runs) == 2 and not len(running.operator.queue))
-    await asyncio.sleep(0.2)
-    assert world.server.writes()[before:] == []
+async def test_what_was_accepted_is_not_resolved_again(upgraded: World) -> None:
+    """Images, data and steps of an accepted run are those of its first acceptance, also after an upgrade."""
+    world = upgraded
+    await success(world, "retrying")
+    change(world, "suspended", suspend=False)
+    await success(world, "suspended")
+    assert world.server.created("configmaps") == []
+    added = [c.body for c in world.store.history if c.plural == "jobs" and c.kind == "ADDED"]
+    jobs = {body["metadata"]["name"]: body for body in added}
+    for name in ("retrying-train-4", "suspended-train-2", "suspended-export-1"):
+        images = {container["image"] for container in jobs[name]["spec"]["template"]["spec"]["containers"]}
+        assert images, name
+        assert not any(image.endswith(":new") for image in images), f"{name}: {images}"
+
+
+async def test_a_run_that_had_ended_is_left_as_it_is(upgraded: World) -> None:
+    world = upgraded
+    before = run_of(world, "succeeded")["status"]
+    await success(world, "retrying")
+    after = run_of(world, "succeeded")["status"]
+    for field in ("phase", "message", "export", "training", "dataset", "attempts", "finishedAt", "storageURI"):
+        assert after.get(field) == before.get(field), field

@@ -1,0 +1,80 @@
+"""What an earlier version stored in a bucket is used by today's agent: data set, checkpoints, results."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from agent_run import Run
+from stage_verdict import verdict_of
+from trainingrun_agent.errors import Outcome
+from trainingrun_agent.stages import export, prep, train
+from trfakes.recording import NAMESPACE, RECORDINGS, Recording
+
+pytestmark = pytest.mark.contract
+EXPORTED = (
+    "frozen_inference_graph.pb",
+    "saved_model/1/saved_model.pb",
+    "checkpoint/model.ckpt.index",
+    "checkpoint/model.ckpt.data-00000-of-00001",
+    "pipeline.config",
+    "label_map.pbtxt",
+    "metrics.json",
+)
+
+
+@pytest.fixture(params=RECORDINGS, ids=[recording.folder.name for recording in RECORDINGS])
+def recording(request: pytest.FixtureRequest) -> Recording:
+    found: Recording = request.param
+    return found
+
+
+def resume(run: Run, recording: Recording, name: str, *, without: str = "-") -> None:
+    """Continue a run run, in the bucket of the test; `without` is the end of a key that is left out."""
+    store = run.pod("prep").out
+    for key, body in recording.bucket():
+        if key.startswith(("datasets/", "tire/", f"runs/{NAMESPACE}/{name}-")) and not key.endswith(without):
+            store.put(key, body)
+    document = json.loads(document_of(recording, name))
+    here = run.document["storage"]
+    document["storage"] |= {key: here[key] for key in ("endpoint", "bucket", "addressing")}
+    for part in ("train", "eval"):
+        document["dataset"][part]["bucket"] = here["bucket"]
+    run.document = document
+
+
+def document_of(recording: Recording, name: str) -> str:
+    bodies = recording.objects()["configmaps"]
+    body = next(each for each in bodies if each["metadata"]["name"].startswith(f"{name}-resolved-"))
+    return str(body["data"]["resolved.json"])
+
+
+def test_training_resumes_from_the_recorded_checkpoint(run: Run, recording: Recording) -> None:
+    resume(run, recording, "suspended")
+    manifests = [key.split("/") for key, _ in recording.bucket() if re.search("/suspended-.*/MANIFEST.json", key)]
+    reached = max(int(parts[-2]) for parts in manifests)
+    context = run.pod("train")
+    run.start_trainer(context, seconds_per_step=0, save_every=1000)
+    verdict = verdict_of(train, context)
+    assert (verdict.outcome, verdict.reason) == (Outcome.SUCCEEDED, "Trained"), verdict
+    assert context.progress.snapshot()["resumedFromStep"] == reached
+    assert verdict.numbers["step"] == run.document["train"]["steps"]
+
+
+def test_the_recorded_data_set_is_used_again(run: Run, recording: Recording) -> None:
+    resume(run, recording, "preparing")
+    verdict = verdict_of(prep, run.pod("prep"))
+    assert verdict.outcome is Outcome.SUCCEEDED, verdict
+    assert verdict.numbers["reused"] is True
+    assert verdict.numbers["digest"] == recording.get("trainingruns", "training")["status"]["dataset"]["digest"]
+
+
+def test_the_recorded_training_is_exported(run: Run, recording: Recording) -> None:
+    resume(run, recording, "succeeded", without="exported.json")
+    context = run.pod("export")
+    run.start_trainer(context, export=EXPORTED)
+    verdict = verdict_of(export, context)
+    assert (verdict.outcome, verdict.reason) == (Outcome.SUCCEEDED, "Exported"), verdict
+    assert verdict.numbers["checkpointStep"] == 40
