@@ -23,7 +23,11 @@ from trdemo.target import OwnCluster
 from trfakes.recording import NAMESPACE, RECORDINGS, Recording
 
 pytestmark = pytest.mark.node
-CONTINUED: dict[str, dict[str, Any]] = {"suspended": {"suspend": False}, "failed": {"retry": 1}, "no-data": {"retry": 1}}
+CONTINUED: dict[str, dict[str, Any]] = {
+    "suspended": {"suspend": False},
+    "failed": {"retry": 1},
+    "no-data": {"retry": 1},
+}
 SECONDS = 240.0
 PLAN = {**trainer_stand_in.PLAN, "seconds_per_step": 0.002, "save_every": 1000, "export_seconds": 0}
 
