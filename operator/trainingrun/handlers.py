@@ -39,8 +39,7 @@ def make_registry(operator: Operator) -> kopf.OperatorRegistry:
         run = Run.from_object(event["object"])
         if event["type"] == "DELETED":
             operator.forget(run)
-        else:
-            operator.cache.put_run(run)
+        elif operator.cache.put_run(run):
             operator.queue.add(run.key)
 
     @kopf.on.event("batch", "v1", "jobs", registry=registry)

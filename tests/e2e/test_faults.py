@@ -1,8 +1,8 @@
 """After any end of a container, pod or Job, the next attempt resumes from what the bucket holds, and reports that.
 
-Three runs go on in parallel, each with one fault after the other. `chain` trains in TensorFlow (pods, Jobs, signals,
-memory). `cut` (storage, network, a stopped trainer) and the runs that are deleted, one in each stage, use a stand-in
-for the trainer.
+Runs go on in parallel, each with one fault after the other. `chain` trains in TensorFlow (pods, Jobs, signals, memory).
+`cut` (storage, network, a stopped trainer), `mesh` and `spoilt`, to whose pods the cluster adds containers that never
+end, and the runs that are deleted, one in each stage, use a stand-in for the trainer.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import pytest
 
 from trcluster.layout import HOST_IP
 from trdemo import stored_run, trainer_stand_in
+from trdemo.added_containers import NAMES, added_containers
 from trdemo.fault_scenario import FaultScenario, Resumed, entry_of, succeeded
 from trdemo.faults import Faults
 from trdemo.installation import Installation, Object, tire_run
@@ -104,6 +105,24 @@ def cut(scenario: FaultScenario, proxy: FlakyS3) -> None:
     note_end(scenario)
 
 
+def mesh(scenario: FaultScenario) -> None:
+    """Kill the agent of a training pod to which the cluster has added containers that never end."""
+    scenario.step_beyond(0)
+    pod = scenario.pod("train")
+    scenario.note("containers", [c["name"] for k in ("initContainers", "containers") for c in pod["spec"].get(k, ())])
+    scenario.faults.kill(pod, "agent")
+    scenario.note("agent killed", scenario.ended("train", 1))
+    scenario.pod("train", 2)
+    scenario.note("end", scenario.finished())
+    scenario.note("left", scenario.faults.wait_until_none("jobs", scenario.name))
+
+
+def spoilt(scenario: FaultScenario) -> None:
+    """Fail in prep, with an agent that ends and added containers that do not."""
+    scenario.note("end", scenario.finished())
+    scenario.note("left", scenario.faults.wait_until_none("pods", scenario.name))
+
+
 def pause(scenario: FaultScenario) -> None:
     """Suspend a run, resume it, and delete it while it trains."""
     kubectl, namespace = scenario.faults.installation.target.kubectl, scenario.faults.namespace
@@ -161,7 +180,9 @@ def scenarios(
     installation: Installation, faults: Faults, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, FaultScenario]]:
     run = partial(run_of, image=trainer_stand_in.load(installation.target, tmp_path_factory.mktemp("stand-in")))
+    kubectl, agent = installation.target.kubectl, installation.images["agent"]
     with (
+        added_containers(kubectl, image=agent, runs=("mesh", "spoilt")),
         flaky_s3(installation.target.storage.endpoint, address=HOST_IP) as (proxy, endpoint),
         ThreadPoolExecutor() as pool,
     ):
@@ -171,10 +192,14 @@ def scenarios(
             "gone": FaultScenario(faults, run("gone", storage={"endpoint": NOBODY})),
             "pause": FaultScenario(faults, run("pause", steps=5000)),
             "brief": FaultScenario(faults, run("brief", steps=5)),
+            "mesh": FaultScenario(faults, run("mesh", steps=100)),
+            "spoilt": FaultScenario(faults, run("spoilt", dataset={"train": {"uri": "nothing/"}})),
         }
         long = [
             pool.submit(made["chain"].run_script, chain),
             pool.submit(made["cut"].run_script, lambda s: cut(s, proxy)),
+            pool.submit(made["mesh"].run_script, mesh),
+            pool.submit(made["spoilt"].run_script, spoilt),
         ]
         for name, script in (("gone", gone), ("pause", pause), ("brief", brief)):
             made[name].run_script(script)
@@ -270,6 +295,22 @@ def test_suspend_keeps_the_checkpoint_and_is_no_failure(scenarios: dict[str, Fau
     assert seen.bucket.step >= 5
     assert seen.bucket.lost == 0
     assert "failures" not in seen.attempts
+
+
+def test_added_containers_that_never_end_hold_up_neither_an_attempt_nor_the_run(
+    scenarios: dict[str, FaultScenario],
+) -> None:
+    assert scenarios["mesh"]["containers"] == [NAMES[1], "agent", "trainer", NAMES[0]]
+    entry = scenarios["mesh"]["agent killed"]
+    assert (entry["lastReason"], entry["failures"]) == ("NoVerdict", {"crash": 1}), entry
+    assert succeeded(scenarios["mesh"]["end"]), scenarios["mesh"]["end"]
+    assert scenarios["mesh"]["left"] == []
+
+
+def test_a_failed_run_keeps_no_pod_for_an_added_container(scenarios: dict[str, FaultScenario]) -> None:
+    assert scenarios["spoilt"]["end"]["phase"] == "Failed"
+    assert entry_of(scenarios["spoilt"]["end"], "prep")["number"] == 1
+    assert scenarios["spoilt"]["left"] == []
 
 
 def test_every_pod_claimed_an_epoch_of_its_own(installation: Installation, scenarios: dict[str, FaultScenario]) -> None:

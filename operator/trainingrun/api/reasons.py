@@ -115,12 +115,33 @@ CHILD_REFUSED: Final = _refused(
     hint="Create a new TrainingRun with another value for the field that the API server names.",
     fields=("prep.pod", "train.pod", "export.pod"),
 )
+CREATION_REFUSED: Final = _refused(
+    "CreationRefused",
+    "The API server does not create an object of the run: rights, a quota, an admission policy or a webhook forbid it, "
+    "or another object has its name. The run waits.",
+    step=Step.WAIT,
+    hint="Ask your platform team to let it pass; the operator tries again at least every five minutes.",
+)
+STATUS_REFUSED: Final = _refused(
+    "StatusRefused",
+    "The API server does not store the status of the run, mostly because an admission policy or webhook forbids it. "
+    "The operator creates nothing for the run until it does.",
+    step=Step.WAIT,
+    hint="Ask your platform team to let it pass; the operator tries again at least every five minutes.",
+)
+DELETION_REFUSED: Final = _refused(
+    "DeletionRefused",
+    "An Event: the API server does not delete an object of the run, mostly because an admission policy or webhook "
+    "forbids it.",
+    step=Step.WAIT,
+    hint="Ask your platform team to let it pass; the operator tries again at least every five minutes.",
+)
 TENSORBOARD_REFUSED: Final = _refused(
     "TensorBoardRefused",
     "An Event: the API server refuses TensorBoard's Deployment or Service. The run continues without TensorBoard.",
     step=Step.WAIT,
-    hint="Free some quota, or ask your platform team to allow Deployments and Services; the operator tries again every "
-    "minute. spec.tensorboard.enabled: false switches TensorBoard off.",
+    hint="Free some quota, or ask your platform team to allow Deployments and Services; status.tensorboard says when "
+    "the operator tries again. spec.tensorboard.enabled: false switches TensorBoard off.",
     fields=("tensorboard.enabled",),
 )
 
@@ -163,6 +184,18 @@ POD_REFUSED: Final = _waiting(
     "PodRefused",
     "Admission of the cluster refuses the pod; the message says who and why.",
     hint="Ask your platform team to let the pod pass.",
+)
+JOB_SUSPENDED: Final = _waiting(
+    "JobSuspended",
+    "Something else than this operator, such as Kueue or an administrator, has suspended the Job of the attempt. The "
+    "attempt goes on when that resumes the Job.",
+    hint="Find out who suspended the Job, and let them resume it.",
+)
+INIT_CONTAINER: Final = _waiting(
+    "InitContainer",
+    "An init container that the cluster added to the pod has not ended, or is not ready: the pod's own containers "
+    "start after it.",
+    hint="Ask your platform team about this container, which the cluster adds to pods.",
 )
 CREATE_CONTAINER_CONFIG_ERROR: Final = _waiting(
     "CreateContainerConfigError", "The node cannot put the container's configuration together; the message says why."
@@ -260,6 +293,11 @@ SUSPENDED: Final = Reason(
     ("suspend",),
 )
 RETRY: Final = _progress("Retry", "spec.retry was raised: the failed run goes on with fresh budgets.")
+TENSORBOARD_YIELDS: Final = _progress(
+    "TensorBoardYields",
+    "An Event: TensorBoard was removed because a pod of the namespace has no room. status.tensorboard says when it "
+    "comes back.",
+)
 USABLE: Final = _progress("Usable", "The last attempt could use the storage.")
 WARNING: Final = _progress("Warning", "The storage can be used, with the restriction in the message.")
 COMPLETED: Final = _progress("Completed", "The stage, or the run, has ended with its results in the bucket.")

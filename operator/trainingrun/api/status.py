@@ -114,6 +114,7 @@ class StageAttempts(TypedDict, total=False):
     lastReason: str  # Reason of the latest attempt that ended.
     lastMessage: str  # Message of the latest attempt that ended.
     startedAt: str  # When the current or latest attempt was created.
+    ranAt: str  # When all containers of the current or latest attempt were first seen started.
     nextRetryAt: str  # When the next attempt starts.
 
 
@@ -135,3 +136,6 @@ class Tensorboard(TypedDict, total=False):
     serviceName: str  # Name of the Service in the run's namespace.
     url: str  # Address of TensorBoard inside the cluster.
     expiresAt: str  # When TensorBoard is removed.
+    message: str  # Why TensorBoard is not there now.
+    returnsAt: str  # When TensorBoard comes back at the earliest.
+    yields: int  # Number of times that TensorBoard was removed to make room or was refused.

@@ -20,6 +20,7 @@ from trainingrun.domain.document import parse_document
 from trainingrun.domain.draft import MAX_CAUSE, Draft
 from trainingrun.domain.observe import Observed
 from trainingrun.domain.refusal import NotAcceptedError
+from trainingrun.domain.refused_child import RefusedChild
 from trainingrun.domain.reported import plain
 from trainingrun.domain.resolve import Resolved, resolve
 from trainingrun.domain.texts import cut, sentences
@@ -74,11 +75,14 @@ def _first(decision: Decision, observed: Observed, *, settings: Settings) -> str
     except NotAcceptedError as refusal:
         _refuse(decision, refusal)
         return None
-    if document is None or document.text is None:
-        decision.create.append(build_resolved(run, text=text))
-    elif document.text != text:
+    if document is not None and document.text not in {None, text}:
         _block(decision, reasons.FOREIGN_CONFIG_MAP, "exists, and holds something else than the operator would write.")
         return None
+    if observed.refused is not None and observed.refused.kind == "ConfigMap":
+        _wait_for_creation(decision.draft, observed.refused)
+        return None
+    if document is None or document.text is None:
+        decision.create.append(build_resolved(run, text=text))
     return text
 
 
@@ -150,6 +154,13 @@ def _refuse(decision: Decision, refusal: NotAcceptedError) -> None:
     else:
         draft.status["retry"] = int(draft.run.spec.get("retry", 0))
         draft.fail(reason=refusal.reason, message=refusal.message, step=refusal.step)
+
+
+def _wait_for_creation(draft: Draft, refused: RefusedChild) -> None:
+    if draft.set_condition(conditions.ACCEPTED, False, reason=reasons.CREATION_REFUSED, message=refused.message):
+        draft.add_event(reasons.CREATION_REFUSED, refused.message, warning=True)
+    draft.set_condition(conditions.FINISHED, False, reason=reasons.WAITING, message=refused.message)
+    draft.show(Phase.PENDING, message=refused.message, text=f"waiting ({reasons.CREATION_REFUSED.name})")
 
 
 def _show_unknown_contract(draft: Draft, resolved: Resolved) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
 from trainingrun.api import clock, reasons
-from trainingrun.api.names import AGENT, WORKER
-from trainingrun.domain.observe import ContainerView, JobView, PodView
+from trainingrun.api.names import WORKER
+from trainingrun.domain.observe import JobView, PodView
 from trainingrun.domain.reported import plain
 from trainingrun.domain.verdicts import Outcome, Verdict, judge, parse_verdict
-from trainingrun.domain.waiting import Cause, cause_of
+from trainingrun.domain.waiting import Cause, cause_of, job_suspended
 
 SETTLE_SECONDS: Final = 5  # from the agent's end until the state of the container beside it is known
 NEVER_STARTED_SECONDS: Final = 15
@@ -21,10 +22,9 @@ _BEFORE_TRAINER: Final = {"starting", "preflight", "fetching", "waitingForTraine
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The attempt is over; `delete_job` asks for its Job to be deleted, because its pod will not end by itself."""
+    """The attempt is over, whether or not its pod still runs."""
 
     verdict: Verdict
-    delete_job: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +59,38 @@ class Evidence:
 def assess(evidence: Evidence, *, now: datetime, lost_after: float) -> State:
     """Return the state of an attempt; a pod is lost `lost_after` seconds after the end of its grace period."""
     job, pod = evidence.job, evidence.pod
+    if pod is not None and _succeeded(pod):
+        return Ended(judge(job, pod))
     if pod is None or pod.gone:
         return _without_live_pod(job, pod, hints=dict(evidence.hints), now=now)
-    if _verdict_is_final(pod, now=now):
-        return Ended(judge(job, pod))
-    if is_lost(pod, now=now, after=lost_after):
-        message = f"Pod {pod.name} did not end within its grace period; its node {pod.node} may be unreachable."
-        return Ended(Verdict(Outcome.INTERRUPTED, reasons.POD_STUCK, message), delete_job=True)
-    never_started = _trainer_never_started(evidence, now=now)
-    if never_started is not None:
-        return Ended(never_started, delete_job=True)
+    lost = is_lost(pod, now=now, after=lost_after)
+    if job is not None and _may_replace(job, pod, lost=lost):
+        if job.suspended and (pod.done or lost):
+            return Waiting(job_suspended(job))
+        return Running(pod, terminating=True, recheck_after=_until_lost(pod, now=now, after=lost_after))
+    verdict = _end_of(evidence, pod, lost=lost, now=now)
+    if verdict is not None:
+        return Ended(verdict)
     if job is None or job.deleting or pod.deletion_at:
         return Running(pod, terminating=True, recheck_after=_until_lost(pod, now=now, after=lost_after))
-    if pod.phase == "Pending":
+    if pod.phase == "Pending" and not pod.started:  # Pending too: an added container that waits beside ours
         return Waiting(cause_of(job, pod, hints=dict(evidence.hints), now=now))
     container_ended = any(c.state == "terminated" for c in pod.containers.values())
     return Running(pod, recheck_after=SETTLE_SECONDS if container_ended else None)
+
+
+def _may_replace(job: JobView, pod: PodView, *, lost: bool) -> bool:
+    """Whether the Job may start another pod: after something else has suspended it, its pods say nothing of its end."""
+    return job.undecided and (job.suspended or (bool(pod.deletion_at) and pod.done and not lost))
+
+
+def _end_of(evidence: Evidence, pod: PodView, *, lost: bool, now: datetime) -> Verdict | None:
+    if _verdict_is_settled(pod, now=now):
+        return judge(evidence.job, pod)
+    if lost:
+        message = f"Pod {pod.name} did not end within its grace period; its node {pod.node} may be unreachable."
+        return Verdict(Outcome.INTERRUPTED, reasons.POD_STUCK, message)
+    return _trainer_never_started(evidence, now=now)
 
 
 def is_lost(pod: PodView, *, now: datetime, after: float) -> bool:
@@ -89,25 +105,32 @@ def _until_lost(pod: PodView, *, now: datetime, after: float) -> float:
 
 
 def _without_live_pod(job: JobView | None, pod: PodView | None, *, hints: dict[str, str], now: datetime) -> State:
-    if pod is None and job is not None and job.finished and not job.deleting:
-        # Jobs and pods are watched by two streams: the pod's verdict may still be on its way.
-        since = clock.seconds_between(job.finished_at, clock.to_text(now)) or 0
-        if since < SETTLE_SECONDS:
-            return Waiting(Cause(reasons.POD_PENDING, f"Job {job.name} has ended; waiting for the state of its pod."))
-    if pod is not None or job is None or job.deleting or job.finished:
+    if job is None or job.deleting:
         return Ended(judge(job, pod))
-    return Waiting(cause_of(job, None, hints=hints, now=now))
+    if not job.finished:
+        return Waiting(cause_of(job, None, hints=hints, now=now))
+    # Jobs and pods are watched by two streams: the pod's verdict may still be on its way.
+    if pod is None and _seconds_since(job.finished_at, now) < SETTLE_SECONDS:
+        return Waiting(Cause(reasons.POD_PENDING, f"Job {job.name} has ended; waiting for the state of its pod."))
+    return Ended(judge(job, pod))
 
 
-def _verdict_is_final(pod: PodView, *, now: datetime) -> bool:
-    if pod.ended:
-        return True
-    agent = _agent(pod)
-    verdict = parse_verdict(agent.message) if agent.state == "terminated" else None
-    if verdict is None:
-        return False
-    settled = (clock.seconds_between(agent.finished_at, clock.to_text(now)) or 0) >= SETTLE_SECONDS
-    return verdict.outcome is Outcome.SUCCEEDED or settled
+def _succeeded(pod: PodView) -> bool:
+    verdict = parse_verdict(pod.agent.message) if pod.agent.state == "terminated" else None
+    return verdict is not None and verdict.outcome is Outcome.SUCCEEDED
+
+
+def _verdict_is_settled(pod: PodView, *, now: datetime) -> bool:
+    """Whether the agent has ended, however: what else runs in the pod, ours or not, changes the verdict no more."""
+    return pod.ended or (
+        pod.agent.state == "terminated" and _seconds_since(pod.agent.finished_at, now) >= SETTLE_SECONDS
+    )
+
+
+def _seconds_since(moment: str, now: datetime) -> float:
+    """Seconds since a time of the API; without one, as for a container that the node has lost, it is long ago."""
+    passed = clock.seconds_between(moment, clock.to_text(now))
+    return math.inf if passed is None else passed
 
 
 def _trainer_never_started(evidence: Evidence, *, now: datetime) -> Verdict | None:
@@ -115,7 +138,7 @@ def _trainer_never_started(evidence: Evidence, *, now: datetime) -> Verdict | No
     assert pod is not None
     name = WORKER.get(pod.stage, "")
     worker = pod.containers.get(name)
-    if worker is None or worker.state != "terminated" or _agent(pod).state != "running":
+    if worker is None or worker.state != "terminated" or pod.agent.state != "running":
         return None
     since = clock.seconds_between(worker.finished_at, clock.to_text(now)) or 0
     if since < NEVER_STARTED_SECONDS or evidence.progress.get("phase") not in _BEFORE_TRAINER:
@@ -128,7 +151,3 @@ def _trainer_never_started(evidence: Evidence, *, now: datetime) -> Verdict | No
         f"Container {name} of pod {pod.name} ended with exit code {worker.exit_code} ({worker.reason}) "
         f"before it began to work{last_words}",
     )
-
-
-def _agent(pod: PodView) -> ContainerView:
-    return pod.containers.get(AGENT, ContainerView())

@@ -24,11 +24,18 @@ def begin(draft: Draft, stage: Stage, *, number: int) -> None:
     entry.pop("jobUID", None)
 
 
+def end(draft: Draft, stage: Stage) -> None:
+    """Record that the attempt in flight is over, without counting a failure."""
+    entry = draft.attempts(stage)
+    entry["ended"] = entry["number"]
+    entry.pop("ranAt", None)
+    entry.pop("jobUID", None)
+
+
 def count_end(draft: Draft, stage: Stage, verdict: Verdict) -> bool:
     """Count the end of the attempt in flight; return whether its outcome's budget allows another one."""
     entry = draft.attempts(stage)
-    entry["ended"] = entry["number"]
-    entry.pop("jobUID", None)
+    end(draft, stage)
     entry["lastOutcome"] = verdict.outcome.value
     entry["lastReason"] = verdict.reason.name
     entry["lastMessage"] = verdict.message[:MAX_LAST]

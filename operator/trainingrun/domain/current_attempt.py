@@ -10,6 +10,7 @@ from trainingrun.api.names import Stage
 from trainingrun.domain import attempts, results
 from trainingrun.domain.assess import Ended, Evidence, Running, assess
 from trainingrun.domain.draft import MAX_CAUSE, MAX_EVENT, MAX_MESSAGE
+from trainingrun.domain.ended_jobs import newest_pod
 from trainingrun.domain.failed_attempt import step_after
 from trainingrun.domain.observe import JobView, PodView
 from trainingrun.domain.progress import show_progress
@@ -24,12 +25,14 @@ def follow_attempt(context: StageContext, number: int, *, job: JobView | None) -
     """Act on the attempt in flight; return whether the next one may start."""
     pod = _pod_of(context, number)
     report = context.observed.progress if pod and context.observed.progress.get("podUID") == pod.uid else {}
+    if pod is not None and pod.started:
+        context.attempts.setdefault("ranAt", context.draft.now_text)
     evidence = Evidence(job, pod, progress=report, hints=context.observed.hints)
     state = assess(evidence, now=context.draft.now, lost_after=context.settings.lost_pod_seconds)
     if isinstance(state, Ended):
         return _count_end(context, state, job=job, pod=pod)
     if context.suspended:
-        _end_for_suspension(context, number, job=job)
+        _end_for_suspension(context)
         return True
     if isinstance(state, Running):
         _show_running(context, state, report=report)
@@ -41,8 +44,8 @@ def follow_attempt(context: StageContext, number: int, *, job: JobView | None) -
 
 
 def _pod_of(context: StageContext, number: int) -> PodView | None:
-    pods = [pod for pod in context.observed.pods_of(context.attempts.get("jobUID")) if pod.attempt == number]
-    return max(pods, key=lambda pod: (not pod.gone, pod.created), default=None)
+    pods = context.observed.pods_of(context.attempts.get("jobUID"))
+    return newest_pod(pod for pod in pods if pod.attempt == number)
 
 
 def _count_end(context: StageContext, ended: Ended, *, job: JobView | None, pod: PodView | None) -> bool:
@@ -54,8 +57,6 @@ def _count_end(context: StageContext, ended: Ended, *, job: JobView | None, pod:
         results.complete_stage(draft, stage, verdict)
         return False
     results.write_numbers(draft, stage, verdict)
-    if ended.delete_job and job is not None:
-        context.delete_job(job)
     if not may_retry:
         _fail_run(context, verdict)
         return False
@@ -70,14 +71,12 @@ def _fail_run(context: StageContext, verdict: Verdict) -> None:
     context.draft.fail(reason=verdict.reason, message=verdict.message, step=step, phase=context.phase)
 
 
-def _end_for_suspension(context: StageContext, number: int, *, job: JobView | None) -> None:
+def _end_for_suspension(context: StageContext) -> None:
     """End the attempt without counting a failure; its pod ships the newest checkpoint in its grace period."""
-    if job is not None and not job.deleting:
-        context.delete_job(job)
-    context.attempts["ended"] = number
+    attempts.end(context.draft, context.stage)
     saved = " after saving a checkpoint" if context.stage is Stage.TRAIN else ""
     context.draft.add_event(
-        reasons.SUSPENDED, f"Attempt {number} of {context.stage} ends{saved}: spec.suspend is true."
+        reasons.SUSPENDED, f"Attempt {context.attempts['number']} of {context.stage} ends{saved}: spec.suspend is true."
     )
 
 
@@ -91,9 +90,12 @@ def _show_running(context: StageContext, state: Running, *, report: Mapping[str,
 
 
 def _start_deadline_passed(context: StageContext, job: JobView) -> bool:
+    """Whether an attempt that never ran has waited too long since its Job was created, or last resumed."""
     limit = context.draft.run.spec.get("startDeadlineSeconds")
-    waited = clock.seconds_between(job.created, context.draft.now_text) or 0
-    return limit is not None and waited >= limit
+    if limit is None or "ranAt" in context.attempts or job.suspended or job.pod_ended or not job.undecided:
+        return False
+    waited = clock.seconds_between(max(job.created, job.started_at), context.draft.now_text) or 0
+    return bool(waited >= limit)
 
 
 def _fail_start(context: StageContext, job: JobView, *, cause: Cause) -> None:
@@ -105,7 +107,6 @@ def _fail_start(context: StageContext, job: JobView, *, cause: Cause) -> None:
         cause.hint,
     )
     attempts.count_end(context.draft, context.stage, verdict)
-    context.delete_job(job)
     _fail_run(context, verdict)
 
 
@@ -118,4 +119,5 @@ def _show_waiting(context: StageContext, cause: Cause) -> None:
         context.decision.read_document = True  # it was deleted, and may be made again
     if cause.subject_uid:
         context.decision.read_warnings.append(cause.subject_uid)
-    context.decision.requeue(after=RECHECK_SECONDS)
+    if cause.reason is not reasons.JOB_SUSPENDED:  # that can last for days, and the watch of the Job shows its end
+        context.decision.requeue(after=RECHECK_SECONDS)

@@ -20,14 +20,18 @@ class Child:
 
 @dataclass(slots=True)
 class Decision:
-    """Applied in this order: create, create_optional, delete, status, delete_after_status, Events, requeue_after."""
+    """Applied in this order: create, create_optional, delete, status, Events, delete_after_status.
+
+    Jobs are deleted only after the status: their end without it would count as a failure.
+    """
 
     draft: Draft
     create: list[dict[str, Any]] = field(default_factory=list)
     create_optional: list[dict[str, Any]] = field(default_factory=list)  # the run continues without them
-    delete: list[Child] = field(default_factory=list)
-    delete_after_status: list[Child] = field(default_factory=list)  # the status must hold their results first
+    delete: list[Child] = field(default_factory=list)  # the status shows that they exist until they are deleted
+    delete_after_status: list[Child] = field(default_factory=list)  # the status must hold why, and their results
     delete_run: bool = False
+    wake: list[str] = field(default_factory=list)  # keys of other runs that have to act now
     read_warnings: list[str] = field(default_factory=list)  # UIDs of objects whose warning Events are needed
     pull_progress: PodView | None = None  # the pod whose agent is asked for progress
     starts_nothing: bool = False  # the run was accepted, and its document is missing: attempts in flight may end

@@ -1,14 +1,12 @@
-"""What remains to do after an end: reopen or expire a run, delete Jobs whose results or logs are no longer needed."""
+"""What remains to do after the end of a run: reopen or expire it."""
 
 from __future__ import annotations
 
 from trainingrun.api import clock, conditions, reasons
 from trainingrun.api.names import Phase
-from trainingrun.api.settings import Settings
 from trainingrun.domain import attempts
-from trainingrun.domain.decision import Child, Decision
+from trainingrun.domain.decision import Decision
 from trainingrun.domain.draft import Draft
-from trainingrun.domain.observe import JobView
 
 
 def reopen_if_retried(draft: Draft) -> bool:
@@ -28,28 +26,13 @@ def reopen_if_retried(draft: Draft) -> bool:
 
 
 def expire(decision: Decision) -> None:
-    """Delete a finished run once its `ttlSecondsAfterFinished` has passed."""
+    """Delete a finished run once its `ttlSecondsAfterFinished` has passed, and its end is stored and was reported."""
     draft = decision.draft
     ttl = draft.run.spec.get("ttlSecondsAfterFinished")
     if ttl is None:
         return
     left = ttl - (clock.seconds_between(draft.status.get("finishedAt"), draft.now_text) or 0)
-    decision.delete_run = left <= 0
-    if left > 0:
+    if left > 0 or not conditions.is_true(draft.run.status.get("conditions", []), conditions.FINISHED):
         decision.requeue(after=left)
-
-
-def delete_ended_jobs(decision: Decision, *, jobs: tuple[JobView, ...], settings: Settings) -> None:
-    """Delete the Job of a stage that is done, and Jobs of failed attempts after `failedJobsTTLSeconds`."""
-    draft = decision.draft
-    already_deleted = {child.uid for child in decision.delete}
-    for job in jobs:
-        entry = draft.attempts(job.stage)
-        if job.deleting or job.uid in already_deleted or job.attempt > entry.get("ended", 0):
-            continue
-        age = clock.seconds_between(job.finished_at, draft.now_text) or 0
-        succeeded = draft.stage_done(job.stage) and job.attempt == entry["number"]
-        if succeeded or (job.finished and age >= settings.failed_jobs_ttl_seconds):
-            decision.delete_after_status.append(Child("Job", job.name, job.uid))
-        elif job.finished:
-            decision.requeue(after=settings.failed_jobs_ttl_seconds - age)
+    else:
+        decision.delete_run = True

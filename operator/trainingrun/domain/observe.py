@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from trainingrun.api.names import LABEL_ATTEMPT, LABEL_RUN, LABEL_RUN_UID, LABEL_STAGE, Stage, job_name
+from trainingrun.api.names import AGENT, LABEL_ATTEMPT, LABEL_RUN, LABEL_RUN_UID, LABEL_STAGE, WORKER, Stage, job_name
+from trainingrun.domain.crowd import NOBODY, Crowd
 from trainingrun.domain.document import Document
+from trainingrun.domain.refused_child import RefusedChild
 from trainingrun.domain.resolve import FindRun
 
 _ATTEMPT: Final = re.compile("[1-9][0-9]{0,8}", re.ASCII)  # fits the status, as no other number does
@@ -29,6 +31,10 @@ class JobView:
     created: str
     resource_version: str = "0"
     deleting: bool = False
+    suspended: bool = False
+    started_at: str = ""  # when the Job was created, or last resumed
+    pod_ended: bool = False  # a pod of it has been counted as ended
+    ending: bool = False  # it starts no other pod, and finishes when its last one has ended
     finished: str = ""  # "", "Complete" or "Failed"
     message: str = ""
     finished_at: str = ""
@@ -36,22 +42,20 @@ class JobView:
     @classmethod
     def from_object(cls, body: Mapping[str, Any]) -> JobView | None:
         """Read a Job; None when it lacks one of our labels, or has not the name that they lead to."""
-        meta = body["metadata"]
+        meta, status = body["metadata"], body.get("status") or {}
         ours = _ours(meta)
         if ours is None or ours["name"] != job_name(ours["run"], stage=ours["stage"], attempt=ours["attempt"]):
             return None
-        end: Mapping[str, Any] = next(
-            (
-                c
-                for c in (body.get("status") or {}).get("conditions") or ()
-                if c.get("type") in {"Complete", "Failed"} and c.get("status") == "True"
-            ),
-            {},
-        )
+        true = {c.get("type"): c for c in status.get("conditions") or () if c.get("status") == "True"}
+        end: Mapping[str, Any] = true.get("Complete") or true.get("Failed") or {}
         return cls(
             **ours,
             owner_uid=_controller(meta),
             deleting="deletionTimestamp" in meta,
+            suspended=bool((body.get("spec") or {}).get("suspend")),
+            started_at=status.get("startTime") or "",
+            pod_ended=bool(status.get("failed") or status.get("succeeded") or status.get("uncountedTerminatedPods")),
+            ending=bool(true.keys() & {"FailureTarget", "SuccessCriteriaMet"}),
             finished=end.get("type", ""),
             message=end.get("message", ""),
             finished_at=end.get("lastTransitionTime", ""),
@@ -61,6 +65,11 @@ class JobView:
     def run_key(self) -> str:
         """Key of the run it belongs to."""
         return f"{self.namespace}/{self.run}"
+
+    @property
+    def undecided(self) -> bool:
+        """Whether it may still start a pod: a suspended Job goes on with a new one."""
+        return not (self.finished or self.deleting or self.ending)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +109,8 @@ class PodView:
     disruption: str = ""
     disruption_message: str = ""
     containers: Mapping[str, ContainerView] = field(default_factory=dict)
+    init_name: str = ""  # of the init container that holds back the containers of the pod
+    init_container: ContainerView = ContainerView()
     gone: bool = False
 
     @classmethod
@@ -113,6 +124,8 @@ class PodView:
         scheduled = conditions.get("PodScheduled", {})
         disruption = conditions.get("DisruptionTarget", {})
         disrupted = disruption.get("status") == "True"
+        added = status.get("initContainerStatuses") or ()
+        init: Mapping[str, Any] = next((entry for entry in added if _holds_back(entry)), {})
         return cls(
             **ours,
             job_uid=_controller(meta),
@@ -129,6 +142,8 @@ class PodView:
             containers={
                 entry["name"]: _container(entry.get("state") or {}) for entry in status.get("containerStatuses") or ()
             },
+            init_name=init.get("name", ""),
+            init_container=_container(init.get("state") or {}),
         )
 
     @property
@@ -140,6 +155,25 @@ class PodView:
     def ended(self) -> bool:
         """Whether no container runs any more."""
         return self.phase in {"Succeeded", "Failed"}
+
+    @property
+    def agent(self) -> ContainerView:
+        """Its agent; without a state of its own before the kubelet reports one."""
+        return self.containers.get(AGENT, ContainerView())
+
+    @property
+    def started(self) -> bool:
+        """Whether our containers have started, whatever containers the cluster has added to the pod."""
+        return all(container.state != "waiting" for container in self._own())
+
+    @property
+    def done(self) -> bool:
+        """Whether our containers have ended, whatever containers the cluster has added to the pod."""
+        return self.ended or all(container.state == "terminated" for container in self._own())
+
+    def _own(self) -> list[ContainerView]:
+        names = [AGENT, WORKER[self.stage]] if self.stage in WORKER else [AGENT]
+        return [self.containers.get(name, ContainerView()) for name in names]
 
     def departed(self) -> PodView:
         """The same pod after it was removed from the API: its verdict stays readable."""
@@ -160,12 +194,14 @@ class Observed:
     lingering: tuple[PodView, ...] = ()
     progress: Mapping[str, Any] = field(default_factory=dict)  # the newest report of an agent
     hints: Mapping[str, str] = field(default_factory=dict)  # the newest warning Event, by UID of its object
+    crowd: Crowd = NOBODY  # of the run's namespace
+    refused: RefusedChild | None = None  # a child that the API server does not create now
     document: Document | None = None
     specs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     known_text: str = ""
 
     def pods_of(self, job_uid: str | None) -> tuple[PodView, ...]:
-        """Pods of a Job that is believed; none without its UID."""
+        """Pods of a Job; none without its UID."""
         return tuple(pod for pod in self.lingering if job_uid and pod.job_uid == job_uid)
 
 
@@ -206,6 +242,12 @@ def _container(state: Mapping[str, Any]) -> ContainerView:
                 finished_at=detail.get("finishedAt") or "",
             )
     return ContainerView()
+
+
+def _holds_back(status: Mapping[str, Any]) -> bool:
+    """Whether the pod's containers wait for this init container: `started` is of sidecars that never end."""
+    ended = (status.get("state") or {}).get("terminated")
+    return not status.get("started") and (ended is None or ended.get("exitCode") != 0)
 
 
 def _controller(meta: Mapping[str, Any]) -> str:

@@ -17,7 +17,8 @@ from trainingrun.domain.acceptance import accept, document_of_finished
 from trainingrun.domain.current_attempt import follow_attempt
 from trainingrun.domain.decision import Decision
 from trainingrun.domain.draft import Draft
-from trainingrun.domain.finished import delete_ended_jobs, expire, reopen_if_retried
+from trainingrun.domain.ended_jobs import delete_ended_jobs
+from trainingrun.domain.finished import expire, reopen_if_retried
 from trainingrun.domain.jobs import believed_job
 from trainingrun.domain.next_attempt import start_attempt
 from trainingrun.domain.observe import Observed
@@ -29,7 +30,7 @@ def plan(run: Run, observed: Observed, *, settings: Settings, now: datetime) -> 
     """Decide what to do for a run now; never raises for anything that a user can write."""
     decision = Decision(draft=Draft(run, now))
     _plan_run(decision, observed, settings=settings)
-    delete_ended_jobs(decision, jobs=observed.jobs, settings=settings)
+    delete_ended_jobs(decision, observed, settings=settings)
     if decision.starts_pods and observed.document is not None and not observed.document.fresh:
         decision.read_document = True  # it may have been deleted or replaced since
     return decision
@@ -41,7 +42,7 @@ def _plan_run(decision: Decision, observed: Observed, *, settings: Settings) -> 
     if draft.is_true(conditions.FINISHED) and not reopen_if_retried(draft):
         expire(decision)
         resolved = document_of_finished(decision, observed, settings=settings)
-        plan_tensorboard(decision, resolved=resolved, settings=settings)
+        plan_tensorboard(decision, crowd=observed.crowd, resolved=resolved, settings=settings)
         return
 
     resolved = accept(decision, observed, settings=settings)
@@ -55,7 +56,7 @@ def _plan_run(decision: Decision, observed: Observed, *, settings: Settings) -> 
     if all(_advance(stage) for stage in stages):
         draft.succeed()
         expire(decision)
-    plan_tensorboard(decision, resolved=resolved, settings=settings)
+    plan_tensorboard(decision, crowd=observed.crowd, resolved=resolved, settings=settings)
 
 
 def _advance(context: StageContext) -> bool:

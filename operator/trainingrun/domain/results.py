@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainingrun.api import clock, conditions, reasons
-from trainingrun.api.names import AGENT, Stage
+from trainingrun.api.names import Stage
 from trainingrun.api.reason import Reason
 from trainingrun.domain import reported
 from trainingrun.domain.draft import MAX_CAUSE, MAX_EVENT, MAX_SUMMARY, Draft
-from trainingrun.domain.observe import ContainerView, JobView, PodView
+from trainingrun.domain.observe import JobView, PodView
 from trainingrun.domain.quantities import counted, grouped
 from trainingrun.domain.texts import cut, sentences
 from trainingrun.domain.verdicts import Outcome, Verdict
@@ -56,7 +56,7 @@ def write_timings(draft: Draft, stage: Stage, *, job: JobView | None, pod: PodVi
     """Write where an attempt's time went, in seconds: until scheduled, until started, fetch, work, ship, total."""
     if job is None or pod is None:
         return
-    agent = pod.containers.get(AGENT, ContainerView())
+    agent = pod.agent
     entry = draft.timings(stage)
     if (waiting := clock.seconds_between(job.created, pod.scheduled_at)) is not None:
         entry["waitingSeconds"] = waiting

@@ -10,9 +10,9 @@ from trainingrun.api.names import STAGE_PHASE, Phase, Stage, resolved_name
 from trainingrun.api.reason import Reason
 from trainingrun.api.settings import Settings
 from trainingrun.api.status import StageAttempts
-from trainingrun.domain.decision import Child, Decision
+from trainingrun.domain.decision import Decision
 from trainingrun.domain.draft import Draft
-from trainingrun.domain.observe import JobView, Observed
+from trainingrun.domain.observe import Observed
 from trainingrun.domain.resolve import Resolved
 
 RECHECK_SECONDS: Final = 3  # while a pod or its end is waited for
@@ -76,7 +76,3 @@ class StageContext:
     def show(self, message: str, *, text: str | None = None) -> None:
         """Show the stage's phase with a message; `text` is for the Progress column, by default the message."""
         self.draft.show(self.phase, message=message, text=text, stage=self.stage)
-
-    def delete_job(self, job: JobView) -> None:
-        """Delete the Job of an attempt, and its pod with it."""
-        self.decision.delete.append(Child("Job", job.name, job.uid))

@@ -123,7 +123,7 @@ def judge(job: JobView | None, pod: PodView | None) -> Verdict:
     """Return how an attempt ended, from its agent's verdict and from what Kubernetes recorded."""
     if pod is None:
         return _without_pod(job)
-    agent = pod.containers.get(AGENT, ContainerView())
+    agent = pod.agent
     claimed = parse_verdict(agent.message) if agent.state == "terminated" else None
     if claimed is not None and claimed.outcome is not Outcome.CRASH:
         return _with_cause(claimed, pod)

@@ -8,7 +8,7 @@ from typing import Final
 
 from trainingrun.api import clock, reasons
 from trainingrun.api.reason import Reason
-from trainingrun.domain.observe import JobView, PodView
+from trainingrun.domain.observe import ContainerView, JobView, PodView
 from trainingrun.domain.texts import cut, sentences
 
 NO_POD_SECONDS: Final = 4
@@ -46,17 +46,16 @@ def cause_of(job: JobView, pod: PodView | None, *, hints: dict[str, str], now: d
         message = f"No node can run pod {pod.name}: {_one_sentence(pod.unschedulable)}"
         return Cause(reasons.POD_UNSCHEDULABLE, message, stage=pod.stage)
     for name, container in pod.containers.items():
-        if container.state != "waiting":
-            continue
-        message = f"Container {name}: {_one_sentence(f'{container.reason}: {container.message}')}"
-        if container.reason in _IMAGE:
-            return Cause(reasons.IMAGE_PULL_FAILED, message)
-        if container.reason not in _NO_CAUSE:
-            return _missing_object(message) or Cause(reasons.named(container.reason), message)
+        known = _waiting_container(f"Container {name}", container)
+        if known is not None:
+            return known
     if not pod.scheduled_at:
         return Cause(reasons.POD_PENDING, f"Pod {pod.name} waits for the scheduler.")
     if _age(pod.scheduled_at, now) < CREATING_SECONDS:
         return Cause(reasons.CONTAINER_CREATING, f"Pod {pod.name} is being started on node {pod.node}.")
+    added = _init_container(pod)
+    if added is not None:
+        return added
     hint = hints.get(pod.uid, "")
     if not hint or hint.startswith("FailedScheduling"):  # an old Event: the pod has its node
         return Cause(reasons.CONTAINER_CREATING, f"Pod {pod.name} is being started on node {pod.node}.", pod.uid)
@@ -64,8 +63,18 @@ def cause_of(job: JobView, pod: PodView | None, *, hints: dict[str, str], now: d
     return _missing_object(message, uid=pod.uid) or Cause(reasons.CONTAINER_CREATING, message, pod.uid)
 
 
+def job_suspended(job: JobView) -> Cause:
+    """Return the cause of an attempt whose Job waits for whatever suspended it; the operator never suspends a Job."""
+    who = "something else than the operator, such as Kueue or an administrator"
+    return Cause(reasons.JOB_SUSPENDED, f"Job {job.name} was suspended by {who}.")
+
+
 def _no_pod(job: JobView, *, hints: dict[str, str], now: datetime) -> Cause:
-    if _age(job.created, now) < NO_POD_SECONDS:
+    if job.suspended:
+        return job_suspended(job)
+    if job.pod_ended or job.ending:
+        return Cause(reasons.POD_PENDING, f"The pod of Job {job.name} has ended; waiting for the end of the Job.")
+    if _age(job.started_at or job.created, now) < NO_POD_SECONDS:
         return Cause(reasons.POD_PENDING, f"Job {job.name} was created.")
     hint = hints.get(job.uid, "")
     if "exceeded quota" in hint:
@@ -73,6 +82,27 @@ def _no_pod(job: JobView, *, hints: dict[str, str], now: datetime) -> Cause:
     if hint:
         return Cause(reasons.POD_REFUSED, f"Job {job.name} gets no pod: {hint}", job.uid)
     return Cause(reasons.POD_PENDING, f"Job {job.name} has no pod yet.", job.uid)
+
+
+def _init_container(pod: PodView) -> Cause | None:
+    """Return why our containers have not started if an init container, which only the cluster adds, holds them back."""
+    state, name = pod.init_container, f"Init container {pod.init_name} of pod {pod.name}"
+    if state.state == "running":
+        return Cause(reasons.INIT_CONTAINER, f"{name} has not ended, or is not ready yet.")
+    if state.state == "terminated":
+        ended = f"ended with exit code {state.exit_code} ({state.reason})"
+        return Cause(reasons.INIT_CONTAINER, f"{name} {ended}.")
+    return _waiting_container(name, state)
+
+
+def _waiting_container(name: str, container: ContainerView) -> Cause | None:
+    """Return why a container has not started; None if it has, or gives no reason."""
+    if container.state != "waiting" or container.reason in _NO_CAUSE:
+        return None
+    message = f"{name}: {_one_sentence(f'{container.reason}: {container.message}')}"
+    if container.reason in _IMAGE:
+        return Cause(reasons.IMAGE_PULL_FAILED, message)
+    return _missing_object(message) or Cause(reasons.named(container.reason), message)
 
 
 def _one_sentence(text: str) -> str:

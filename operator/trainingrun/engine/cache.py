@@ -2,6 +2,8 @@
 
 Invariant: an older version never replaces a newer one (resource versions of one object compare as numbers). Reading a
 full listing takes time: it adds nothing that was deleted meanwhile and removes nothing that was created meanwhile.
+Answers of other calls take time too: what was deleted meanwhile stays deleted, and what is about a run is taken only
+while the cache holds that run, by UID.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from typing import Any, TypeVar
 
 from trainingrun.api.run import Run
 from trainingrun.domain.observe import JobView, PodView
+from trainingrun.engine.crowds import Crowds
 
 View = TypeVar("View", JobView, PodView)
 
@@ -24,25 +27,41 @@ class Cache:
         self.pods: dict[str, dict[str, PodView]] = {}
         self.progress: dict[str, Mapping[str, Any]] = {}
         self.hints: dict[str, dict[str, str]] = {}
+        self.crowds = Crowds()
         self._known: set[str] = set()  # UIDs known when the listing began
-        self._dropped: set[str] | None = None  # UIDs deleted while a listing is read
+        self._deleted: set[str] = set()  # UIDs deleted since a listing began, and before that since the one before it
+        self._deleted_before: set[str] = set()
 
-    def put_run(self, run: Run) -> None:
-        """Store a run unless a newer version is known; a new run of that name replaces the old one and its children."""
+    def put_run(self, run: Run) -> bool:
+        """Store a run unless a newer version is known or it was deleted; return whether this version is news.
+
+        A new run of that name replaces the old one and its children.
+        """
+        if self._is_deleted(run.uid):
+            return False
         known = self.runs.get(run.key)
         if known is not None and known.uid != run.uid:
             self.drop_run(known.key, uid=known.uid)
             known = None
-        if _newer(run, known):
-            self.runs[run.key] = run
+        if not _newer(run, known):
+            return False
+        self.runs[run.key] = run
+        self.crowds.put(run)
+        return known is None or known.resource_version != run.resource_version
+
+    def holds(self, run: Run) -> bool:
+        """Return whether the run still exists, as far as is known, and is not being deleted."""
+        known = self.runs.get(run.key)
+        return known is not None and known.uid == run.uid and not known.deleting
 
     def drop_run(self, key: str, *, uid: str) -> None:
         """Remove a deleted run and its children, unless another run has taken its name."""
-        self._record_deletion(uid)
+        self._deleted.add(uid)
         known = self.runs.get(key)
         if known is None or known.uid != uid:
             return
         del self.runs[key]
+        self.crowds.drop(known)
         self.forget_attempts(key)
         for job in [job for job in self.jobs.get(key, {}).values() if job.run_uid == uid]:
             self.drop_job(job)
@@ -54,31 +73,64 @@ class Cache:
         self.progress.pop(key, None)
         self.hints.pop(key, None)
 
+    def report_progress(self, run_uid: str, key: str, report: Mapping[str, Any]) -> bool:
+        """Store an agent's report about a run that is held; return whether it says anything new."""
+        run = self.runs.get(key)
+        if run is None or run.uid != run_uid or self.progress.get(key) == report:
+            return False
+        self.progress[key] = report
+        return True
+
+    def put_hint(self, run: Run, uid: str, hint: str) -> bool:
+        """Store the newest warning about an object of a run that is held; return whether it is new."""
+        if not hint or not self.holds(run) or self.hints.get(run.key, {}).get(uid) == hint:
+            return False
+        self.hints.setdefault(run.key, {})[uid] = hint
+        return True
+
+    def put_created_job(self, job: JobView) -> None:
+        """Store the answer to the creation of a Job, unless the Job or its run was deleted before the answer came."""
+        run = self.runs.get(job.run_key)
+        if run is not None and run.uid == job.run_uid and not self._is_deleted(job.uid):
+            self._store_job(job)
+
     def put_job(self, job: JobView) -> None:
-        """Store a Job unless a newer version is known."""
+        """Store a Job as the watch shows it, unless a newer version is known."""
+        self._deleted.discard(job.uid)  # the watch ends an object that loses its label, and shows it with the label
+        self._deleted_before.discard(job.uid)
+        self._store_job(job)
+
+    def _store_job(self, job: JobView) -> None:
         table = self.jobs.setdefault(job.run_key, {})
         if _newer(job, table.get(job.uid)):
             table[job.uid] = job
 
     def drop_job(self, job: JobView) -> None:
         """Remove a deleted Job, and its removed pods that were kept for their verdicts."""
-        self._record_deletion(job.uid)
+        self._deleted.add(job.uid)
         _remove(self.jobs, job.run_key, job.uid)
+        self._forget_hint(job)
         kept = [p.uid for p in self.pods.get(job.run_key, {}).values() if p.gone and p.job_uid == job.uid]
         for uid in kept:
             _remove(self.pods, job.run_key, uid)
 
     def put_pod(self, pod: PodView) -> None:
-        """Store a pod unless a newer version is known."""
+        """Store a pod as the watch shows it, unless a newer version is known."""
+        self._deleted.discard(pod.uid)
+        self._deleted_before.discard(pod.uid)
+        self._store_pod(pod)
+
+    def _store_pod(self, pod: PodView) -> None:
         table = self.pods.setdefault(pod.run_key, {})
         if _newer(pod, table.get(pod.uid)):
             table[pod.uid] = pod
 
     def drop_pod(self, pod: PodView) -> None:
         """Remove a deleted pod; while its Job exists, it is kept as gone, for its verdict."""
-        self._record_deletion(pod.uid)
+        self._deleted.add(pod.uid)
+        self._forget_hint(pod)
         if pod.job_uid in self.jobs.get(pod.run_key, {}):
-            self.put_pod(pod.departed())
+            self._store_pod(pod.departed())
         else:
             _remove(self.pods, pod.run_key, pod.uid)
 
@@ -93,22 +145,21 @@ class Cache:
     def start_listing(self) -> None:
         """Begin a full listing; call it before the first page is read, one listing at a time."""
         self._known = _uids(self.runs.values()) | _uids(_all(self.jobs)) | _uids(_all(self.pods))
-        self._dropped = set()
+        # Deletions are remembered for longer than any call lasts, and not for ever.
+        self._deleted, self._deleted_before = set(), self._deleted
 
     def finish_listing(self, *, runs: Iterable[Run], jobs: Iterable[JobView], pods: Iterable[PodView]) -> None:
         """Store a full listing; objects known before that it lacks were deleted while no watch was connected."""
         runs, jobs, pods = list(runs), list(jobs), list(pods)
-        dropped = self._dropped or set()
         lost = self._known - _uids(runs) - _uids(jobs) - _uids(pods)
         for run in runs:
-            if run.uid not in dropped:
-                self.put_run(run)
+            self.put_run(run)
         for job in jobs:
-            if job.uid not in dropped:
-                self.put_job(job)
+            if not self._is_deleted(job.uid):
+                self._store_job(job)
         for pod in pods:
-            if pod.uid not in dropped:
-                self.put_pod(pod)
+            if not self._is_deleted(pod.uid):
+                self._store_pod(pod)
         for job in [job for job in _all(self.jobs) if job.uid in lost]:
             self.drop_job(job)
         for pod in [pod for pod in _all(self.pods) if pod.uid in lost and not pod.gone]:
@@ -116,11 +167,15 @@ class Cache:
         for run in [run for run in self.runs.values() if run.uid in lost]:
             self.drop_run(run.key, uid=run.uid)
         self._known.clear()
-        self._dropped = None
 
-    def _record_deletion(self, uid: str) -> None:
-        if self._dropped is not None:
-            self._dropped.add(uid)
+    def _is_deleted(self, uid: str) -> bool:
+        return uid in self._deleted or uid in self._deleted_before
+
+    def _forget_hint(self, view: JobView | PodView) -> None:
+        hints = self.hints.get(view.run_key, {})
+        hints.pop(view.uid, None)
+        if not hints:
+            self.hints.pop(view.run_key, None)
 
 
 def _all(tables: Mapping[str, Mapping[str, View]]) -> list[View]:

@@ -61,6 +61,7 @@ class Operator:
         )
         for number in range(WORKERS):
             self._start_task(self.queue.work(reconciler.handle), name=f"worker {number}")
+        self._start_task(reconciler.recorder.post_all(), name="events")
         self._start_task(self._beat(), name="heartbeat")
         self._start_task(self._resync(), name="resync")
         self._health.serving(self.cache, self.queue, reconciler)

@@ -69,17 +69,16 @@ class ProgressPuller:
             now = time.monotonic()
             if found is not None:
                 answered = now
-                self._store(key, {**found, "source": "agent"})
+                self._store(key, pod, {**found, "source": "agent"})
             elif now - answered > FALLBACK_AFTER_SECONDS and now - read > FALLBACK_SECONDS:
                 read = now
                 found = await self._read_log(pod)
                 if found is not None:
-                    self._store(key, {**found, "source": "log"})
+                    self._store(key, pod, {**found, "source": "log"})
             await asyncio.sleep(PULL_SECONDS)
 
-    def _store(self, key: str, found: Mapping[str, Any]) -> None:
-        if self._cache.progress.get(key) != found:
-            self._cache.progress[key] = found
+    def _store(self, key: str, pod: PodView, found: Mapping[str, Any]) -> None:
+        if self._cache.report_progress(pod.run_uid, key, found):
             self._queue.add(key)
 
     async def _ask(self, pod: PodView) -> dict[str, Any] | None:

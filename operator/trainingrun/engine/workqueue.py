@@ -1,4 +1,8 @@
-"""Queue of keys to reconcile: deduplicated, one worker per key at a time, delayed on request and after failures."""
+"""Queue of keys to reconcile: deduplicated, one worker per key at a time, delayed on request and after failures.
+
+Invariant: a key that failed is held. Until its wait is over, changes of its objects bring it back no sooner than
+`HOLD_SECONDS` after the failure, so that a change which each try causes itself does not repeat the try without a pause.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from typing import Final
 
 BASE_SECONDS: Final = 1.0
 MAX_SECONDS: Final = 300.0
+HOLD_SECONDS: Final = 10.0
 
 
 class WorkQueue:
@@ -23,6 +28,7 @@ class WorkQueue:
         self._dirty: set[str] = set()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._failures: dict[str, int] = {}
+        self._held_until: dict[str, float] = {}
         self._jitter = jitter
 
     def __len__(self) -> int:
@@ -33,8 +39,12 @@ class WorkQueue:
         if key in self._active:
             self._dirty.add(key)
         elif key not in self._queued:
-            self._queued.add(key)
-            self._ready.put_nowait((0 if first else 1, next(self._count), key))
+            held = self._held_for(key)
+            if held > 0:
+                self.add_after(key, held)
+            else:
+                self._queued.add(key)
+                self._ready.put_nowait((0 if first else 1, next(self._count), key))
 
     def add_after(self, key: str, seconds: float) -> None:
         """Ask for a reconcile after so many seconds; the earliest request wins."""
@@ -47,16 +57,27 @@ class WorkQueue:
             timer.cancel()
         self._timers[key] = loop.call_at(due, self._fire, key)
 
-    def retry_after(self, key: str) -> float:
-        """Count a failure of the key; return the wait, growing to five minutes, with jitter."""
+    def back_off(self, key: str, *, at_least: float = 0.0) -> float:
+        """Count a failure and ask for a retry after a wait, growing to five minutes, with jitter; returns the wait."""
         count = self._failures.get(key, 0)
         self._failures[key] = count + 1
         growth = 2.0 ** min(count, 16)  # bounded, so that many failures do not overflow a float
-        return float(min(MAX_SECONDS, BASE_SECONDS * growth) * (0.5 + self._jitter()))
+        own = min(MAX_SECONDS, BASE_SECONDS * growth) * (0.5 + self._jitter())
+        wait = max(own, min(MAX_SECONDS, at_least))
+        self._cancel_timer(key)  # it was set before the failure
+        self.add_after(key, wait)
+        self._held_until[key] = asyncio.get_running_loop().time() + min(wait, HOLD_SECONDS)
+        return wait
 
-    def forget(self, key: str) -> None:
+    def forget_failures(self, key: str) -> None:
         """Reset the failures of a key that succeeded: its next failure waits shortest."""
         self._failures.pop(key, None)
+        self._held_until.pop(key, None)
+
+    def forget(self, key: str) -> None:
+        """Forget a key whose object is gone, with what was planned for it."""
+        self.forget_failures(key)
+        self._cancel_timer(key)
 
     async def work(self, handle: Callable[[str], Awaitable[None]]) -> None:
         """Handle keys without end; `handle` must catch its own errors."""
@@ -72,6 +93,15 @@ class WorkQueue:
                     self._dirty.discard(key)
                     self.add(key)
 
+    def _held_for(self, key: str) -> float:
+        until = self._held_until.get(key)
+        return 0.0 if until is None else until - asyncio.get_running_loop().time()
+
     def _fire(self, key: str) -> None:
         self._timers.pop(key, None)
         self.add(key)
+
+    def _cancel_timer(self, key: str) -> None:
+        timer = self._timers.pop(key, None)
+        if timer is not None:
+            timer.cancel()

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 import aiohttp
 from kubernetes.aio import client, config
 
-from trainingrun.kube.errors import KubeError, from_status
+from trainingrun.kube.errors import KubeError, from_answer
 
 TIMEOUT_SECONDS: Final = 15.0
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
@@ -85,17 +86,11 @@ class Api:
         if len(data) > MAX_ANSWER_BYTES:
             raise KubeError(f"{method} {path}: the answer is larger than {MAX_ANSWER_BYTES} bytes")
         if response.status >= 300:
-            after = (response.headers or {}).get("Retry-After", "")
-            raise from_status(
-                response.status,
-                f"{method} {path}: {response.status}: {_reason(data)}",
-                retry_after=float(after) if after.isdigit() else None,
-            )
+            after = _seconds((response.headers or {}).get("Retry-After", ""))
+            raise from_answer(f"{method} {path}", response.status, data, retry_after=after)
         return data.decode("utf-8", errors="replace")
 
 
-def _reason(data: bytes) -> str:
-    try:
-        return str(json.loads(data).get("message", ""))[:2000]
-    except (ValueError, AttributeError):
-        return data[:500].decode("utf-8", errors="replace")
+def _seconds(text: str) -> float:
+    """Read a Retry-After in seconds; 0 for a date, which the API server never sends, and for anything else."""
+    return float(text) if re.fullmatch("[0-9]{1,6}", text) else 0.0

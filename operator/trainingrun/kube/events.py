@@ -1,10 +1,15 @@
-"""Events about a TrainingRun: best effort, and the same one at most every five minutes; the record is the status."""
+"""Events about a TrainingRun: best effort, and the same one at most every five minutes; the record is the status.
+
+Invariant: no decision waits for an Event. They are posted by tasks of their own, and the oldest first.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -17,6 +22,7 @@ from trainingrun.kube.objects import path
 
 QUIET_SECONDS: Final = 300
 MAX_REMEMBERED: Final = 10_000
+MAX_WAITING: Final = 1_000
 log = logging.getLogger(__name__)
 
 
@@ -26,9 +32,15 @@ class Recorder:
     def __init__(self, api: Api, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._api, self._clock = api, clock
         self._seen: dict[tuple[str, str, str], float] = {}
+        self._waiting: asyncio.Queue[tuple[Run, dict[str, object]]] = asyncio.Queue(MAX_WAITING)
+        self._unposted: Counter[str] = Counter()  # by UID of the run
 
-    async def emit(self, run: Run, event: Event, *, now: str) -> None:
-        """Emit one Event about a run; an Event that the server refuses is logged and dropped."""
+    def is_done(self, run: Run) -> bool:
+        """Return whether all Events about a run were posted or dropped."""
+        return run.uid not in self._unposted
+
+    def emit(self, run: Run, event: Event, *, now: str) -> None:
+        """Emit one Event about a run soon; it is dropped while too many wait."""
         key = (run.uid, event.reason, event.message)
         moment = self._clock()
         if moment - self._seen.get(key, -math.inf) < QUIET_SECONDS:
@@ -37,9 +49,20 @@ class Recorder:
             self._seen.clear()
         self._seen[key] = moment
         try:
-            await self._api.call("POST", path("Event", run.namespace), body=_body(run, event, now=now))
-        except KubeError as error:
-            log.warning("event %s for %s was refused: %s", event.reason, run.key, error)
+            self._waiting.put_nowait((run, _body(run, event, now=now)))
+            self._unposted[run.uid] += 1
+        except asyncio.QueueFull:
+            log.warning("event %s for %s was dropped: too many wait for the API server", event.reason, run.key)
+
+    async def post_all(self) -> None:
+        """Post Events without end; one that the server refuses is logged and dropped."""
+        while True:
+            run, body = await self._waiting.get()
+            try:
+                await self._api.call("POST", path("Event", run.namespace), body=body)
+            except KubeError as error:
+                log.warning("event %s for %s was refused: %s", body["reason"], run.key, error)
+            self._unposted -= Counter([run.uid])
 
 
 def _body(run: Run, event: Event, *, now: str) -> dict[str, object]:

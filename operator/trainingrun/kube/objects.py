@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 from trainingrun.api.names import API_VERSION, LABEL_STAGE, PLURAL, RESOLVED_KEY, resolved_name
+from trainingrun.api.run import Run
 from trainingrun.domain.likeness import unlike
 from trainingrun.kube.client import MERGE_PATCH, Api
 from trainingrun.kube.errors import ConflictError, KubeError, NotFoundError
@@ -24,6 +25,10 @@ _KINDS: Final = {
 
 class ForeignObjectError(KubeError):
     """A child's name is taken by an object that the run does not own, perhaps of a deleted run of the same name."""
+
+
+class GoneError(KubeError):
+    """The server says that the run itself does not exist; only of this does nothing come back."""
 
 
 class OtherDocumentError(KubeError):
@@ -53,10 +58,20 @@ async def create(api: Api, body: Mapping[str, Any]) -> dict[str, Any]:
 
 async def delete(api: Api, kind: str, *, namespace: str, name: str, uid: str) -> None:
     """Delete the object with this UID and what it owns; success if it is gone or its name belongs to another."""
+    await _delete(api, path(kind, namespace, name), uid=uid)
+
+
+async def delete_unchanged(api: Api, run: Run) -> None:
+    """Delete an expired run, unless it has changed since it was read: its user may just have asked for a retry."""
+    where = path("TrainingRun", run.namespace, run.name)
+    await _delete(api, where, uid=run.uid, resourceVersion=run.resource_version)
+
+
+async def _delete(api: Api, where: str, **preconditions: str) -> None:
     # Background: otherwise the deletion of a Job orphans its pods.
-    body = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+    body = {"propagationPolicy": "Background", "preconditions": preconditions}
     try:
-        await api.call("DELETE", path(kind, namespace, name), body=body)
+        await api.call("DELETE", where, body=body)
     except (NotFoundError, ConflictError):
         return
 
@@ -74,10 +89,18 @@ async def delete_owned(api: Api, kind: str, *, namespace: str, name: str, owner_
 async def patch_status(
     api: Api, *, namespace: str, name: str, resource_version: str, status: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Replace the given fields of a run's status (None removes one); raises ConflictError when it changed meanwhile."""
+    """Replace the given fields of a run's status (None removes one).
+
+    Raises ConflictError when the run changed meanwhile, GoneError when it does not exist.
+    """
     body = {"metadata": {"resourceVersion": resource_version}, "status": dict(status)}
     where = path("TrainingRun", namespace, name) + "/status"
-    return await api.call("PATCH", where, body=body, content_type=MERGE_PATCH)
+    try:
+        return await api.call("PATCH", where, body=body, content_type=MERGE_PATCH)
+    except NotFoundError as error:
+        if (error.kind, error.name) == (PLURAL, name):
+            raise GoneError(str(error), status=error.status, words=error.words) from None
+        raise
 
 
 async def read_resolved(api: Api, *, namespace: str, name: str, uid: str) -> str | None:

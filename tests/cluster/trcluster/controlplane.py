@@ -39,6 +39,9 @@ def _apiserver(layout: Layout) -> list[str]:
             service_cluster_ip_range=SERVICE_CIDR,
             authorization_mode="Node,RBAC",
             enable_admission_plugins="NodeRestriction",
+            # Tests add containers to pods, as service meshes do.
+            feature_gates="MutatingAdmissionPolicy=true",
+            runtime_config="admissionregistration.k8s.io/v1beta1=true",
             allow_privileged=True,
             event_ttl="1h",
             tls_cert_file=str(pki / "apiserver.crt"),

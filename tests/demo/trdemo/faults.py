@@ -144,6 +144,16 @@ class Faults:
 
         until(lambda: not left(), what=f"the children of the deleted run {uid} to go", seconds=seconds, seen=left)
 
+    def wait_until_none(self, kind: str, name: str, *, seconds: float = 90) -> list[str]:
+        """Wait until a run has no object of a kind any more; returns the names of those that are left after all."""
+
+        def left() -> list[str]:
+            found = self._kubectl.get(kind, namespace=self.namespace, selector=f"trainingrun.dev/run={name}")
+            return [str(item["metadata"]["name"]) for item in found["items"]]
+
+        until(lambda: not left(), what=f"the {kind} of {name} to go", seconds=seconds, seen=left)
+        return left()
+
     def diagnostics(self, name: str) -> str:
         """Collect a run's status, Jobs, pods and the ends of all logs, for the message of a failed assertion."""
         parts = []

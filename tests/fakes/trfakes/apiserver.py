@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -66,6 +66,8 @@ class Fault:
     skip: int = 0
     times: int = 1
     headers: tuple[tuple[str, str], ...] = ()
+    answer: Mapping[str, Any] = field(default_factory=dict)  # fields of the Status that is answered
+    late: asyncio.Event | None = None  # nothing fails, but the answer comes only once this is set
 
     def hits(self, method: str, path: str) -> bool:
         if method != self.method or not re.search(self.path, path) or not self.times:
@@ -145,13 +147,16 @@ class ApiServer:
             return await self._watch(request)
         body = json.loads(await request.read() or b"{}")
         fault = next((f for f in self.faults if f.hits(request.method, request.path)), None)
-        if fault is not None and not fault.after:
+        if fault is not None and not (fault.after or fault.late):
             return self._fail(request, fault)
         try:
             code, answer = self._answer(request, body)
         except StatusError as error:
-            code, answer = error.code, {"kind": "Status", "code": error.code, "message": error.message}
-        if fault is not None:
+            code = error.code
+            answer = {"kind": "Status", "code": code, "message": error.message, "details": error.details}
+        if fault is not None and fault.late:
+            await fault.late.wait()
+        elif fault is not None:
             return self._fail(request, fault)
         self._record(request, code)
         return web.Response(text=answer) if isinstance(answer, str) else web.json_response(answer, status=code)
@@ -165,7 +170,7 @@ class ApiServer:
         self._record(request, fault.status)
         if not fault.status:
             return self._cut(request)
-        body = {"kind": "Status", "code": fault.status, "message": "injected fault"}
+        body = {"kind": "Status", "code": fault.status, "message": "injected fault", **fault.answer}
         return web.json_response(body, status=fault.status, headers=dict(fault.headers))
 
     def _cut(self, request: web.Request) -> web.StreamResponse:
@@ -200,8 +205,11 @@ class ApiServer:
     def _delete(self, plural: str, name: str, *, namespace: str, options: dict[str, Any]) -> dict[str, Any]:
         if plural == "jobs" and options.get("propagationPolicy") != "Background":
             raise StatusError(422, "set propagationPolicy to Background: the default leaves the pods of a deleted Job")
-        uid = (options.get("preconditions") or {}).get("uid")
-        self.store.delete(plural, name, namespace=namespace, uid=uid)
+        preconditions = options.get("preconditions") or {}
+        version = preconditions.get("resourceVersion")
+        if version not in {None, self.store.get(plural, name, namespace=namespace)["metadata"]["resourceVersion"]}:
+            raise StatusError(409, f"{plural} {name} has changed")
+        self.store.delete(plural, name, namespace=namespace, uid=preconditions.get("uid"))
         return {"kind": "Status", "status": "Success"}
 
     def _list(self, request: web.Request, plural: str, namespace: str | None) -> dict[str, Any]:

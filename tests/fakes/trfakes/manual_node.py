@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -163,9 +164,14 @@ class ManualNode:
         self._status(pod["metadata"]["name"], phase="Failed", containerStatuses=states)
 
     def delete_pod(self, job: str) -> None:
-        """Delete a pod as Kubernetes does: SIGTERM, grace period, final status, removal."""
+        """Delete a pod as Kubernetes does: its Job fails; SIGTERM, grace period, final status, removal."""
         name = f"{job}-{SUFFIX}"
         self.kubectl("delete", "pod", name, "-n", self.namespace, "--wait=false")
+        failing = {"type": "FailureTarget", "status": "True", "reason": "BackoffLimitExceeded"}
+        status = json.dumps({"status": {"startTime": now(), "conditions": [failing]}})
+        kind = ("--subresource=status", "--type=merge", "-p", status)
+        with suppress(CommandError):  # no Job: the operator has deleted it
+            self.kubectl("patch", "job", job, "-n", self.namespace, *kind)
         for process in reversed(self.running[job].values()):
             process.terminate()
         self.finish(job)

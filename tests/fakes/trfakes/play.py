@@ -21,6 +21,7 @@ from trainingrun.domain.document import Document
 from trainingrun.domain.draft import Event
 from trainingrun.domain.observe import ContainerView, JobView, Observed, PodView
 from trainingrun.domain.plan import plan
+from trainingrun.engine.crowds import Crowds
 from trfakes.builders import SETTINGS, START, RunBuilder, a_run
 from trfakes.fake_cluster import verdict
 
@@ -60,6 +61,9 @@ class Play:
 
     def _decide(self) -> Decision:
         """Call plan(), again with what it asks for."""
+        crowds = Crowds()
+        for run in (self.run, *self.others.values()):
+            crowds.put(run)
         remembered = self.remembered or ""
         known = text_digest(remembered) == self.run.status.get("resolvedDigest")
         observed = Observed(
@@ -70,6 +74,7 @@ class Play:
             lingering=(*self.pods.values(), *self.lingering),
             progress=self.progress,
             hints=self.hints,
+            crowd=crowds.of(self.run.namespace),
         )
         while True:
             decision = plan(self.run, observed, settings=self.settings, now=self.now)
@@ -98,7 +103,7 @@ class Play:
 
     def _create(self, body: Mapping[str, Any], decision: Decision) -> None:
         name = body["metadata"]["name"]
-        assert name not in self.created, f"{name} was created twice"
+        assert name not in self.created, f"Job {name} was created twice"
         if body["kind"] == "ConfigMap":
             self.document = self.remembered = body["data"]["resolved.json"]
         else:

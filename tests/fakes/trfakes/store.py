@@ -19,9 +19,9 @@ Key = tuple[str, str, str]  # plural, namespace, name
 class StatusError(Exception):
     """An error answer of the API server."""
 
-    def __init__(self, code: int, message: str) -> None:
+    def __init__(self, code: int, message: str, **details: Any) -> None:
         super().__init__(message)
-        self.code, self.message = code, message
+        self.code, self.message, self.details = code, message, details
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Store:
     def get(self, plural: str, name: str, *, namespace: str = "default") -> Object:
         found = self.find(plural, name, namespace=namespace)
         if found is None:
-            raise StatusError(404, f'{plural} "{name}" not found')
+            raise StatusError(404, f'{plural} "{name}" not found', kind=plural, name=name)
         return found
 
     def select(self, plural: str, *, namespace: str | None = None, labels: str = "") -> Iterator[Object]:

@@ -15,12 +15,12 @@ import trainingrun
 from trainingrun.api import reasons
 from trainingrun.api.names import Stage
 from trainingrun.api.reason import MUTABLE, Reason, Step
-from trfakes.builders import a_run, terminated, waiting
+from trfakes.builders import a_run, running, terminated, waiting
 from trfakes.play import Play
 from trfakes.schema import crd_part
 
 PACKAGE = Path(trainingrun.__file__ or "").parent
-WHOLE_TESTS = Path(__file__).parents[1] / "whole" / "test_neighbours.py"
+WHOLE_TESTS = Path(__file__).parents[1] / "whole" / "test_refused.py"
 ENTRIES = [
     pytest.param(entry, id=f"{name} {n}") for name, found in reasons.TABLE.items() for n, entry in enumerate(found)
 ]
@@ -124,6 +124,7 @@ def ended(*, gone_job: bool = False, trainer: Any = None, agent: Any = None, **p
     play.start_pod(job, phase="Failed")
     containers = {"agent": agent or terminated(exit_code=137), "trainer": trainer or terminated(exit_code=137)}
     play.change_pod(job, **{"containers": containers, **pod})
+    play.jobs[job] = replace(play.jobs[job], ending=True)
     if gone_job:
         play.jobs.clear()
     play.step(60)
@@ -138,6 +139,25 @@ def without_pod(*, job: bool) -> Play:
     else:
         play.jobs.clear()
     play.step(60)
+    return play
+
+
+def suspended_by_another() -> Play:
+    play = Play()
+    play.step()
+    play.jobs["tire-prep-1"] = replace(play.jobs["tire-prep-1"], suspended=True)
+    play.step(1)
+    return play
+
+
+def crowded() -> Play:
+    play = Play()
+    play.start_pod(play.play_to(Stage.TRAIN))
+    play.step(1)
+    play.spec(suspend=True)
+    waiting_run = a_run("other").condition("Trained", "False", reason="QuotaExceeded")
+    play.others["default/other"] = waiting_run.build()
+    play.step(1)
     return play
 
 
@@ -250,6 +270,8 @@ CASES: Mapping[str, Callable[[], Play]] = {
     "ImagePullFailed": lambda: container("ErrImagePull", "not found"),
     "SecretMissing": lambda: container("CreateContainerConfigError", 'secret "s" not found'),
     "ConfigMapMissing": lambda: container("CreateContainerConfigError", 'configmap "c" not found'),
+    "JobSuspended": suspended_by_another,
+    "InitContainer": lambda: waits(containers={}, init_name="mesh", init_container=running()),
     "CreateContainerConfigError": lambda: container("CreateContainerConfigError", "bad"),
     "CreateContainerError": lambda: container("CreateContainerError", "bad"),
     "OOMKilled": lambda: ended(trainer=terminated(reason="OOMKilled", exit_code=137)),
@@ -275,6 +297,7 @@ CASES: Mapping[str, Callable[[], Play]] = {
     "Running": lambda: waits(phase="Running"),
     "Suspended": suspended,
     "Retry": retried,
+    "TensorBoardYields": crowded,
     "Usable": whole,
     "Warning": lambda: whole("ConditionalWritesIgnored: no If-None-Match"),
     "Completed": whole,
@@ -285,7 +308,13 @@ CASES: Mapping[str, Callable[[], Play]] = {
     "Exported": whole,
     "Unknown": lambda: ended(disruption="?", disruption_message="because"),
 }
-BY_THE_RECONCILER = {"ChildRefused", "TensorBoardRefused"}  # tests/operator/whole/test_neighbours.py
+BY_THE_RECONCILER = {  # tests/operator/whole/test_refused.py
+    "ChildRefused",
+    "CreationRefused",
+    "DeletionRefused",
+    "StatusRefused",
+    "TensorBoardRefused",
+}
 
 
 def test_every_entry_has_its_case() -> None:

@@ -34,9 +34,10 @@ def test_the_digest_is_of_the_bytes_of_the_config_map_and_every_pod_is_told_it()
     assert play.status["resolvedDigest"] == digest
     assert env(decision.create[1])["TRAININGRUN_RESOLVED_SHA256"] == digest
     play.end_pod("tire-prep-1")
-    later = play.step(1)
-    pods = [*later.create, *(body for body in later.create_optional if body["kind"] == "Deployment")]
-    assert [env(body)["TRAININGRUN_RESOLVED_SHA256"] for body in pods] == [digest] * 2
+    (job,) = play.step(1).create
+    play.start_pod("tire-train-1")
+    (board, _) = play.step(1).create_optional
+    assert [env(body)["TRAININGRUN_RESOLVED_SHA256"] for body in (job, board)] == [digest] * 2
 
 
 def new() -> Play:
@@ -172,7 +173,9 @@ def test_a_newer_operator_does_not_resolve_an_accepted_run_again() -> None:
     decision = play.step(1)
     images = {c["image"] for body in decision.create for c in body["spec"]["template"]["spec"]["containers"]}
     assert images == {"agent:1", "trainer:1"}
-    assert decision.create_optional[0]["spec"]["template"]["spec"]["containers"][1]["image"] == "tensorboard:1"
+    play.start_pod("tire-train-1")
+    (board, _) = play.step(1).create_optional
+    assert [c["image"] for c in board["spec"]["template"]["spec"]["containers"]] == ["agent:1", "tensorboard:1"]
 
 
 def finished_before_digests() -> Play:

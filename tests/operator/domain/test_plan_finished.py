@@ -69,7 +69,8 @@ def test_tensorboard_goes_without_the_resolved_document() -> None:
 
 def test_tensorboard_is_not_there_before_training_nor_when_switched_off() -> None:
     play = Play(a_run().spec(tensorboard={"enabled": False}))
-    play.play_to(Stage.TRAIN)
+    play.start_pod(play.play_to(Stage.TRAIN))
+    play.step(1)
     assert play.created == ["tire-prep-1", "tire-train-1"]
     play.spec(tensorboard={"enabled": True})
     play.step(1)

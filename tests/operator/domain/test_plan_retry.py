@@ -9,7 +9,7 @@ import pytest
 
 from trainingrun.api import clock
 from trainingrun.api.names import Stage
-from trfakes.builders import a_run
+from trfakes.builders import a_run, running
 from trfakes.play import Play
 
 LONG = 600  # seconds, longer than every back-off
@@ -302,6 +302,8 @@ def test_a_pod_that_outlives_its_grace_period_by_two_minutes_is_given_up() -> No
     assert job in play.jobs
     play.step(2)
     assert play.attempts("train")["lastReason"] == "PodStuck"
+    assert job not in play.jobs
+    play.step(1)
     assert play.created[-1] == "tire-train-2"
 
 
@@ -323,7 +325,10 @@ def test_a_pod_of_an_unknown_job_is_waited_for_but_its_verdict_is_ignored() -> N
     job = play.play_to(Stage.TRAIN)
     play.start_pod(job)
     play.end_pod(job)  # with a verdict of success
-    play.lingering.append(replace(play.pods.pop(job), phase="Running", job_uid="unknown"))
+    trainer = {"trainer": running()}
+    pod = play.pods.pop(job)
+    alive = {"phase": "Running", "containers": {**pod.containers, **trainer}}
+    play.lingering.append(replace(pod, job_uid="unknown", **alive))
     del play.jobs[job]
     play.step(1)
     assert "waits until pod tire-train-1-x1 has ended" in play.status["message"]

@@ -19,9 +19,9 @@ def test_stages_run_in_order_once_each_and_end_succeeded() -> None:
     assert play.created == [
         "tire-prep-1",
         "tire-train-1",
+        "tire-export-1",
         "Deployment tire-tensorboard",
         "Service tire-tensorboard",
-        "tire-export-1",
     ]
     assert play.status["phase"] == "Succeeded"
     assert {c["type"]: c["status"] for c in play.status["conditions"]} == dict.fromkeys(

@@ -6,6 +6,7 @@ import copy
 from dataclasses import replace
 from typing import Any
 
+from trainingrun.api import clock
 from trainingrun.api.names import Stage
 from trfakes.builders import a_job, a_run
 from trfakes.play import Play
@@ -99,7 +100,8 @@ def test_a_stored_status_is_updated_and_unknown_fields_are_kept() -> None:
     assert [*decision.create, *decision.create_optional, *decision.delete, *decision.draft.events] == []
     changed = {key for key in TRAINING if dict(play.status)[key] != TRAINING[key]}
     assert changed == {"message", "progress", "training", "attempts"}
-    assert play.status["attempts"] == [TRAINING["attempts"][0], {**TRAINING["attempts"][1], "jobUID": "job-train-2"}]
+    added = {"ranAt": clock.to_text(play.now), "jobUID": "job-train-2"}
+    assert play.attempts("train") == {**TRAINING["attempts"][1], **added}
     assert dict(play.status).keys() == TRAINING.keys() | {"resolvedDigest"}
     assert play.status["training"] == {"step": 100, "steps": 150, "loss": "0.013", "checkpointStep": 100}
 
@@ -128,6 +130,7 @@ def test_a_status_of_a_finished_run_stays_as_it_is() -> None:
         "finishedAt": "2025-12-31T23:58:00Z",
     }
     play = stored(ended)
+    play.jobs.clear()
     decision = play.step()
     assert play.status == ended
     assert [*decision.create, *decision.delete, *decision.delete_after_status] == []

@@ -10,7 +10,7 @@ from trainingrun.api import clock
 from trainingrun.domain.draft import MAX_MESSAGE
 from trainingrun.domain.observe import PodView
 from trainingrun.domain.waiting import cause_of
-from trfakes.builders import START, a_job, a_pod, after, waiting
+from trfakes.builders import START, a_job, a_pod, after, running, terminated, waiting
 
 PLACED = clock.to_text(START)
 QUOTA = 'FailedCreate: Error creating: pods "tire-prep-1-x" is forbidden: exceeded quota: team, requested: cpu=1'
@@ -69,6 +69,46 @@ MOUNT = 'FailedMount: MountVolume.SetUp failed for volume "credentials" : secret
             "ContainerCreating",
             "is being started on node n1",
             id="an old refusal of the scheduler",
+        ),
+        pytest.param(
+            a_pod(scheduled_at=PLACED, init_name="mesh-init", init_container=running()),
+            6,
+            "",
+            "InitContainer",
+            "Init container mesh-init of pod tire-prep-1-x1 has not ended, or is not ready yet.",
+            id="an init container that hangs",
+        ),
+        pytest.param(
+            a_pod(scheduled_at=PLACED, init_name="mesh", init_container=terminated(exit_code=1, reason="Error")),
+            6,
+            "",
+            "InitContainer",
+            "ended with exit code 1 (Error)",
+            id="an init container that fails",
+        ),
+        pytest.param(
+            a_pod(scheduled_at=PLACED, init_name="mesh", init_container=waiting("CrashLoopBackOff", "back-off 10s")),
+            6,
+            "",
+            "CrashLoopBackOff",
+            "Init container mesh of pod tire-prep-1-x1: CrashLoopBackOff: back-off 10s.",
+            id="an init container that crashes",
+        ),
+        pytest.param(
+            a_pod(scheduled_at=PLACED, init_name="mesh", init_container=waiting("PodInitializing")),
+            6,
+            MOUNT,
+            "SecretMissing",
+            "Create the Secret",
+            id="a secret, before an init container",
+        ),
+        pytest.param(
+            a_pod(scheduled_at=PLACED, init_name="mesh", init_container=running()),
+            3,
+            "",
+            "ContainerCreating",
+            "is being started",
+            id="an init container that has just begun",
         ),
     ],
 )

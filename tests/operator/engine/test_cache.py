@@ -118,3 +118,76 @@ def test_a_listing_overwrites_nothing_newer() -> None:
     cache.put_job(a_job(resource_version="20", finished="Complete"))
     cache.finish_listing(runs=[RUN], jobs=[a_job(resource_version="19")], pods=[])
     assert cache.jobs_of(RUN)[0].finished == "Complete"
+
+
+def test_no_answer_revives_what_was_deleted() -> None:
+    cache = filled()
+    cache.drop_job(a_job())
+    cache.put_created_job(a_job())
+    assert cache.jobs_of(RUN) == ()
+    cache.drop_run(RUN.key, uid=RUN.uid)
+    assert not cache.put_run(replace(RUN, resource_version="99"))
+    cache.put_created_job(a_job(attempt=2))
+    assert not cache.put_hint(RUN, "job-prep-1", "FailedCreate: quota")
+    assert not cache.report_progress(RUN.uid, RUN.key, {"phase": "training"})
+    tables = (cache.runs, cache.jobs, cache.hints, cache.progress)
+    assert [dict(table) for table in tables] == [{}] * 4
+
+
+def test_no_answer_about_a_run_is_taken_for_the_new_run_of_its_name() -> None:
+    cache = Cache()
+    new = replace(RUN, uid="another")
+    cache.put_run(new)
+    assert not cache.holds(RUN)
+    cache.put_created_job(a_job())
+    assert not cache.put_hint(RUN, "job-prep-1", "FailedCreate: quota")
+    assert not cache.report_progress(RUN.uid, RUN.key, {"phase": "training"})
+    assert (cache.jobs, cache.hints, cache.progress) == ({}, {}, {})
+
+
+def test_a_run_that_is_being_deleted_is_not_held() -> None:
+    cache = filled()
+    cache.put_run(replace(RUN, deleting=True))
+    assert not cache.holds(RUN)
+
+
+def test_a_job_that_gets_its_label_back_is_seen_again() -> None:
+    """A watch with a selector shows the loss of the label as a deletion."""
+    cache = filled()
+    cache.drop_job(a_job())
+    cache.put_job(a_job())
+    cache.start_listing()
+    cache.finish_listing(runs=[RUN], jobs=[a_job()], pods=[])
+    assert [job.attempt for job in cache.jobs_of(RUN)] == [1]
+
+
+def test_a_version_that_is_known_is_no_news() -> None:
+    """The watch shows each write of the operator again; a reconcile for it would try again at once what failed."""
+    cache = Cache()
+    assert cache.put_run(RUN)
+    assert not cache.put_run(RUN)
+    assert cache.put_run(replace(RUN, resource_version="2"))
+    assert not cache.put_run(RUN)
+
+
+def test_deletions_are_remembered_over_one_listing_and_not_for_ever() -> None:
+    cache = filled()
+    cache.drop_run(RUN.key, uid=RUN.uid)
+    cache.start_listing()
+    cache.finish_listing(runs=[RUN], jobs=[], pods=[])
+    assert cache.runs == {}
+    for _ in range(2):
+        cache.start_listing()
+        cache.finish_listing(runs=[], jobs=[], pods=[])
+    assert (cache._deleted, cache._deleted_before) == (set(), set())
+
+
+def test_warnings_about_an_object_go_with_it() -> None:
+    cache = filled()
+    for uid in ("job-prep-1", "pod-prep-1"):
+        assert cache.put_hint(RUN, uid, "FailedCreate: quota")
+    assert not cache.put_hint(RUN, "pod-prep-1", "FailedCreate: quota")
+    cache.drop_pod(a_pod())
+    assert cache.hints == {RUN.key: {"job-prep-1": "FailedCreate: quota"}}
+    cache.drop_job(a_job())
+    assert cache.hints == {}

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 
-from trainingrun.engine.workqueue import MAX_SECONDS, WorkQueue
+import pytest
+
+from trainingrun.engine.workqueue import HOLD_SECONDS, MAX_SECONDS, WorkQueue
 from trfakes.jumping_loop import run_jumping
 
 Handle = Callable[[str], Awaitable[None]]
@@ -99,11 +102,90 @@ def test_an_urgent_key_overtakes_a_long_queue() -> None:
 def test_waits_grow_to_five_minutes_and_start_again_after_success() -> None:
     async def work() -> None:
         queue = WorkQueue(jitter=lambda: 0.5)
-        waits = [queue.retry_after("a") for _ in range(2000)]
+        waits = [queue.back_off("a") for _ in range(2000)]
         assert waits[:4] == [1, 2, 4, 8]
         assert waits[-1] == MAX_SECONDS
-        assert queue.retry_after("b") == 1
-        queue.forget("a")
-        assert queue.retry_after("a") == 1
+        assert queue.back_off("b") == 1
+        queue.forget_failures("a")
+        assert queue.back_off("a") == 1
 
     run_jumping(work())
+
+
+@pytest.mark.parametrize(("asked", "waits"), [(0, [1, 2]), (1.5, [1.5, 2]), (60, [60, 60]), (86400, [300, 300])])
+def test_a_server_can_ask_for_a_longer_wait_but_not_for_an_endless_one(asked: float, waits: list[float]) -> None:
+    async def work() -> None:
+        queue = WorkQueue(jitter=lambda: 0.5)
+        assert [queue.back_off("a", at_least=asked) for _ in range(2)] == waits
+
+    run_jumping(work())
+
+
+def test_a_failure_that_causes_its_own_change_is_not_tried_again_at_once() -> None:
+    """A Job that vanishes as soon as it is created asks for the next try by its deletion."""
+    tries: list[float] = []
+
+    async def handle(queue: WorkQueue, key: str) -> None:
+        tries.append(asyncio.get_running_loop().time())
+        if len(tries) < 1000:  # at once, they would never let the clock go on
+            queue.add(key)
+            queue.back_off(key)
+
+    serve(lambda queue: queue.add("a"), handle, seconds=600)
+    assert 50 < len(tries) < 80
+    assert max(later - earlier for earlier, later in itertools.pairwise(tries)) <= HOLD_SECONDS + 1
+
+
+def test_a_failed_key_waits_for_its_own_time_where_nothing_changes() -> None:
+    tries: list[str] = []
+
+    async def handle(queue: WorkQueue, key: str) -> None:
+        tries.append(key)
+        queue.add_after(key, 3)  # asked for before the failure
+        queue.back_off(key)
+
+    serve(lambda queue: queue.add("a"), handle, seconds=600)
+    assert 7 < len(tries) < 13
+
+
+def test_success_ends_the_wait_of_a_key() -> None:
+    seen: list[float] = []
+
+    async def work() -> None:
+        queue = WorkQueue()
+        loop = asyncio.get_running_loop()
+
+        async def handle(key: str) -> None:
+            seen.append(loop.time())
+            queue.forget_failures(key)
+
+        for _ in range(5):
+            queue.back_off("a")
+        worker = asyncio.create_task(queue.work(handle))
+        queue.add("a")
+        await asyncio.sleep(11)
+        queue.add("a")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+
+    run_jumping(work())
+    assert len(seen) == 2
+
+
+def test_nothing_is_planned_for_a_key_whose_object_is_gone() -> None:
+    seen: list[str] = []
+
+    def fill(queue: WorkQueue) -> None:
+        queue.add_after("a", 30 * 24 * 3600)
+        queue.back_off("b")
+        for key in ("a", "b"):
+            queue.forget(key)
+        assert (queue._timers, queue._failures, queue._held_until) == ({}, {}, {})
+
+    async def handle(_queue: WorkQueue, key: str) -> None:
+        seen.append(key)
+
+    serve(fill, handle, seconds=31 * 24 * 3600)
+    assert seen == []

@@ -231,5 +231,5 @@ async def test_a_deployment_of_tensorboards_name_is_left_alone_and_training_goes
     await world.start_operator()
     assert (await world.finished())["phase"] == "Succeeded"
     assert "TensorBoardRefused" in {event["reason"] for event in world.store.select("events")}
-    assert "tensorboard" not in world.status()
+    assert "serviceName" not in world.status()["tensorboard"]
     assert world.store.get("deployments", "tire-tensorboard") == forged

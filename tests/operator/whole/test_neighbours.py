@@ -63,24 +63,6 @@ async def test_one_broken_object_does_not_stop_the_others(world: World) -> None:
     assert (await world.finished())["phase"] == "Succeeded"
 
 
-async def test_training_goes_on_where_tensorboard_is_refused(world: World) -> None:
-    world.server.faults.append(Fault("POST", "/deployments$", 403, times=100))
-    await world.start_operator()
-    world.store.create("trainingruns", a_run().body())
-    assert (await world.finished())["phase"] == "Succeeded"
-    assert "TensorBoardRefused" in {e["reason"] for e in world.store.select("events")}
-    assert "tensorboard" not in world.status()
-
-
-async def test_a_child_that_the_server_calls_invalid_fails_the_run(world: World) -> None:
-    world.server.faults.append(Fault("POST", "/jobs$", 422))
-    await world.start_operator()
-    world.store.create("trainingruns", a_run().body())
-    status = await world.finished()
-    assert status["phase"] == "Failed"
-    assert world.condition("Succeeded")["reason"] == "ChildRefused"
-
-
 async def test_a_second_operator_waits_for_the_lease_and_takes_over(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,7 +229,7 @@ async def test_progress_falls_back_to_the_log_until_the_agent_answers_again(
 ) -> None:
     monkeypatch.setattr("trainingrun.engine.progress_puller.FALLBACK_AFTER_SECONDS", 0.1)
     monkeypatch.setattr("trainingrun.engine.progress_puller.PULL_SECONDS", 0.1)
-    monkeypatch.setattr("trainingrun.engine.reconciler.STATUS_SECONDS", 0.1)
+    monkeypatch.setattr("trainingrun.engine.status_writer.STATUS_SECONDS", 0.1)
     port = free_port()
     await world.start_operator(agent_port=port)
     world.store.create("trainingruns", a_run().body())

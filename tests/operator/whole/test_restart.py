@@ -151,16 +151,30 @@ async def test_a_pod_deleted_before_the_watches_began_is_not_waited_for(world: W
     ],
     ids=lambda fault: f"{fault.method}{fault.path}-{fault.status}{'-after' if fault.after else ''}",
 )
-async def test_a_fault_of_the_api_server_delays_and_changes_nothing(world: World, fault: Fault) -> None:
+async def test_a_fault_of_the_api_server_delays_and_changes_nothing(
+    world: World, fault: Fault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainingrun.domain.tensorboard.FIRST_ABSENCE_SECONDS", 1)
     world.server.faults.append(fault)
     await world.start_operator()
     world.store.create("trainingruns", a_run().body())
     await world.finished()
-    await eventually(lambda: not list(world.store.select("jobs")))
+    await eventually(lambda: outcome(world)["left"] == EXPECTED["left"], seen=lambda: outcome(world)["left"])
     found = outcome(world)
     attempted = len(world.server.created("jobs"))
     assert {**found, "jobs": 3} == EXPECTED
     assert attempted <= 3
+
+
+@pytest.mark.parametrize("patch", range(1, 5))
+async def test_a_status_that_is_not_stored_loses_no_result_of_a_stage(world: World, patch: int) -> None:
+    """The spec changes while the operator decides: the status that tells of the end of a stage is refused."""
+    world.server.faults.append(Fault("PATCH", "/status$", 409, skip=patch))
+    await world.start_operator()
+    world.store.create("trainingruns", a_run().body())
+    await world.finished()
+    await eventually(lambda: not list(world.store.select("jobs")))
+    assert outcome(world) == EXPECTED
 
 
 async def test_a_watch_that_was_compacted_misses_nothing(world: World) -> None:

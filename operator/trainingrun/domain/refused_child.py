@@ -1,0 +1,63 @@
+"""Show that the API server does not create an object of the run: for now, for good, or one the run continues without.
+
+Only a refusal that names a field of the object as the operator sent it is for good. All others come from around the
+run: rights, a quota, an admission policy or webhook, another object of that name. The run waits for their end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from trainingrun.api import conditions, reasons
+from trainingrun.api.names import LABEL_STAGE, Stage
+from trainingrun.api.reason import Step
+from trainingrun.domain.draft import MAX_CAUSE, Draft, Event
+from trainingrun.domain.next_step import NextStep
+from trainingrun.domain.reported import plain
+from trainingrun.domain.texts import cut, sentences
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedChild:
+    """A child that is not created now, and why; `words` may be of anyone's policy."""
+
+    kind: str
+    name: str
+    words: str
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any], words: str) -> Self:
+        """Return the refusal of the object that was to be created."""
+        return cls(body["kind"], body["metadata"]["name"], words)
+
+    @property
+    def message(self) -> str:
+        """The refusal and the next step, which is kept whole when the words have to be cut."""
+        hint = reasons.CREATION_REFUSED.hint
+        what = f"{self.kind} {self.name} cannot be created yet: {plain(self.words)}"
+        return sentences(cut(what, MAX_CAUSE - len(hint) - 2), hint)
+
+
+def fail_as_invalid(draft: Draft, body: Mapping[str, Any], *, words: str) -> None:
+    """End the run: the API server will never take this object."""
+    draft.events = [event for event in draft.events if event.reason != reasons.ATTEMPT_STARTED.name]
+    message = f"The API server calls {body['kind']} {body['metadata']['name']} invalid: {plain(words)}"
+    stage = body["metadata"].get("labels", {}).get(LABEL_STAGE)
+    if stage:
+        kind = conditions.STAGE_CONDITION[Stage(stage)]
+        draft.set_condition(kind, False, reason=reasons.CHILD_REFUSED, message=message)
+    draft.fail(reason=reasons.CHILD_REFUSED, message=message, step=NextStep(Step.NEW_RUN, reasons.CHILD_REFUSED.hint))
+
+
+def without_tensorboard(words: str) -> str:
+    """Return the message about a TensorBoard that is not there."""
+    return f"The run continues without TensorBoard: {plain(words)}"
+
+
+def deletion_refused(kind: str, name: str, *, words: str) -> Event:
+    """Return the Event about an object that has to go and stays."""
+    reason = reasons.DELETION_REFUSED
+    what = cut(f"{kind} {name} cannot be deleted yet: {plain(words)}", MAX_CAUSE)
+    return Event("Warning", reason.name, sentences(what, reason.hint))

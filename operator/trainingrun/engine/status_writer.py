@@ -1,0 +1,161 @@
+"""Write the status of runs: one merge patch with resourceVersion, only if it changed.
+
+Invariant: after a status was not stored, nothing else is done for the run until one is. What the lost status would have
+recorded about attempts is written first, so that each Job that was created counts, also one that is gone meanwhile.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Final
+
+from trainingrun.api import reasons
+from trainingrun.api.names import Phase
+from trainingrun.api.run import Run
+from trainingrun.api.status import StageAttempts, Status
+from trainingrun.domain.draft import MAX_CAUSE, Draft, Event
+from trainingrun.domain.reported import plain
+from trainingrun.domain.texts import cut, sentences
+from trainingrun.engine.cache import Cache
+from trainingrun.engine.memory import Memories, UnwrittenAttempts
+from trainingrun.engine.workqueue import WorkQueue
+from trainingrun.kube import objects
+from trainingrun.kube.client import Api
+from trainingrun.kube.errors import KubeError, RefusedError
+from trainingrun.kube.events import Recorder
+
+STATUS_SECONDS: Final = 5.0  # between two writes of progress alone
+_FAST_MOVING: Final = ("progress", "training", "message")
+log = logging.getLogger(__name__)
+
+
+class RunGoneError(Exception):
+    """The server no longer has the run: nothing more is done for it."""
+
+
+class StatusWriter:
+    """Writes statuses, and takes the server's answers into the cache."""
+
+    def __init__(
+        self,
+        api: Api,
+        *,
+        cache: Cache,
+        queue: WorkQueue,
+        memories: Memories,
+        recorder: Recorder,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._api, self._cache, self._queue = api, cache, queue
+        self._memories, self._recorder, self._now = memories, recorder, now
+
+    async def write(self, run: Run, status: Status, *, urgent: bool) -> bool:
+        """Patch the status if it changed; return False when the write was postponed, as progress alone may be."""
+        held = run.status
+        changes = _merge_patch(status, held)
+        if not changes:
+            return True
+        waited = time.monotonic() - self._memories.of(run).patched_at
+        if not urgent and waited < STATUS_SECONDS and _only_fast_moving(changes, wanted=status, held=held):
+            self._queue.add_after(run.key, STATUS_SECONDS - waited)
+            return False
+        stored = held.get("attempts", [])
+        unwritten = UnwrittenAttempts(stored, _begun(status.get("attempts", []), stored))
+        await self._patch_or_explain(run, changes, unwritten)
+        self._queue.add(run.key)  # the watch shows this version again, which is no news
+        return True
+
+    async def recover(self, run: Run) -> Run:
+        """Write what a status that was not stored would have recorded about attempts; return the run as stored."""
+        unwritten = self._memories.of(run).unwritten
+        if unwritten is None:
+            return run
+        unchanged = run.status.get("attempts", []) == unwritten.stored
+        # An empty patch changes nothing, and shows whether the server has the run and takes its status.
+        changes = {"attempts": unwritten.wanted} if unchanged else {}
+        return await self._patch_or_explain(run, changes, unwritten)
+
+    async def _patch_or_explain(self, run: Run, changes: Mapping[str, object], unwritten: UnwrittenAttempts) -> Run:
+        memory = self._memories.of(run)
+        memory.unwritten = unwritten
+        try:
+            stored = await self._patch(run, changes)
+        except RefusedError as error:
+            await self._explain(run, error)
+            raise
+        memory.unwritten = None
+        return stored
+
+    async def _patch(self, run: Run, changes: Mapping[str, object]) -> Run:
+        if not self._cache.holds(run):
+            raise RunGoneError(run.key)
+        try:
+            answer = await objects.patch_status(
+                self._api,
+                namespace=run.namespace,
+                name=run.name,
+                resource_version=run.resource_version,
+                status=changes,
+            )
+        except objects.GoneError:
+            self._cache.drop_run(run.key, uid=run.uid)  # its deletion was missed, or is not known yet
+            raise RunGoneError(run.key) from None
+        stored = Run.from_object(answer)
+        if not self._cache.holds(run):  # it was deleted after this answer was made
+            raise RunGoneError(run.key)
+        self._memories.of(run).patched_at = time.monotonic()
+        self._cache.put_run(stored)
+        return stored
+
+    async def _explain(self, run: Run, error: RefusedError) -> None:
+        """Show why the server does not store the status: as the message alone, or at least as an Event."""
+        words = cut(plain(error.words), MAX_CAUSE)
+        message = sentences(f"The API server refuses the status of this run: {words}", reasons.STATUS_REFUSED.hint)
+        draft = Draft(run, self._now())
+        draft.show(
+            Phase(run.status.get("phase", Phase.PENDING)),
+            message=message,
+            text=f"waiting ({reasons.STATUS_REFUSED.name})",
+        )
+        changes = _merge_patch(draft.status, run.status)
+        try:
+            if changes:
+                await self._patch(run, changes)
+        except KubeError as still:
+            log.info("%s: the refusal cannot be shown in the status: %s", run.key, still)
+            self._recorder.emit(run, Event("Warning", reasons.STATUS_REFUSED.name, message), now=draft.now_text)
+
+
+def _begun(wanted: list[StageAttempts], stored: list[StageAttempts]) -> list[StageAttempts]:
+    """Return the stored attempts with those that were begun since; an end counts only together with its results."""
+    known = {entry["stage"]: entry for entry in stored}
+    merged = []
+    for entry in wanted:
+        old = known.get(entry["stage"])
+        begun = old is None or entry.get("number", 0) > old.get("number", 0)
+        merged.append(entry if old is None or begun else old)
+    return merged
+
+
+def _merge_patch(wanted: Mapping[str, object], held: Mapping[str, object]) -> dict[str, object]:
+    """Merge patch from one status to another; its lists and objects are replaced as a whole."""
+    changes = {key: _replacement(value, held.get(key)) for key, value in wanted.items() if held.get(key) != value}
+    removed: dict[str, object] = {key: None for key in held if key not in wanted}
+    return changes | removed
+
+
+def _replacement(value: object, old: object) -> object:
+    if not isinstance(value, dict) or not isinstance(old, dict):
+        return value
+    return {**{key: None for key in old if key not in value}, **value}
+
+
+def _only_fast_moving(changes: Mapping[str, object], *, wanted: Status, held: Status) -> bool:
+    if any(key not in _FAST_MOVING for key in changes):
+        return False
+    same_stage = wanted.get("progress", {}).get("stage") == held.get("progress", {}).get("stage")
+    new, old = wanted.get("training", {}), held.get("training", {})
+    return same_stage and new.get("checkpointStep") == old.get("checkpointStep")
