@@ -321,15 +321,28 @@ def test_a_pod_that_outlives_its_grace_period_by_two_minutes_is_given_up() -> No
     assert play.created[-1] == "tire-train-2"
 
 
+def test_the_verdict_of_a_pod_counts_though_its_job_was_deleted_before_this_operator_started() -> None:
+    play = Play()
+    job = play.play_to(Stage.TRAIN)
+    play.start_pod(job)
+    del play.jobs[job]
+    play.step(1)
+    assert play.created[-1] != "tire-train-2"
+    play.end_pod(job)
+    play.step(1)
+    assert play.condition("Trained")["status"] == "True"
+
+
 def test_a_pod_of_an_unknown_job_is_waited_for_but_its_verdict_is_ignored() -> None:
-    """Its Job was deleted before this operator started: the pod may still upload, and its owner cannot be verified."""
+    """Anyone who may create pods can give one the labels of a run: it may still upload, but proves nothing."""
     play = Play()
     job = play.play_to(Stage.TRAIN)
     play.start_pod(job)
     play.end_pod(job)  # with a verdict of success
     trainer = {"trainer": running()}
     pod = play.pods.pop(job)
-    play.lingering.append(replace(pod, phase="Running", containers={**pod.containers, **trainer}))
+    alive = {"phase": "Running", "containers": {**pod.containers, **trainer}}
+    play.lingering.append(replace(pod, job_uid="unknown", **alive))
     del play.jobs[job]
     play.step(1)
     assert "waits until pod tire-train-1-x1 has ended" in play.status["message"]

@@ -113,7 +113,7 @@ async def test_a_job_suspended_by_something_else_goes_on_when_that_resumes_it(wo
     world.cluster.start(job)
     await eventually(lambda: world.condition("Prepared")["reason"] == "Running")
     world.cluster.end(job, verdict("prep"))
-    await world.job("tire-train-1")
+    await eventually(lambda: world.attempts("train").get("number") == 1)
     assert world.attempts("prep") | {"startedAt": ""} == {
         "stage": "prep",
         "number": 1,
