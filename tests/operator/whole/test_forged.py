@@ -230,6 +230,33 @@ async def test_a_deployment_of_tensorboards_name_is_left_alone_and_training_goes
     forged = world.store.create("deployments", {"metadata": meta, "spec": spec})
     await world.start_operator()
     assert (await world.finished())["phase"] == "Succeeded"
-    assert "TensorBoardRefused" in {event["reason"] for event in world.store.select("events")}
+    await eventually(lambda: "TensorBoardRefused" in {event["reason"] for event in world.store.select("events")})
     assert "serviceName" not in world.status()["tensorboard"]
     assert world.store.get("deployments", "tire-tensorboard") == forged
+
+
+@pytest.mark.parametrize("script", [lambda _job: None])
+@pytest.mark.parametrize("names_the_job", [False, True], ids=["no owner", "another owner"])
+async def test_a_pod_that_names_another_job_as_its_owner_proves_nothing(
+    world: World, script: Script, names_the_job: bool
+) -> None:
+    """It has the labels of the run, and a verdict that would end the run."""
+    await world.start_operator()
+    world.store.create("trainingruns", a_run().body())
+    job = await world.job("tire-prep-1")
+    other = world.store.create("jobs", {"metadata": {"name": "evil"}, "spec": {}})
+    labels = job["spec"]["template"]["metadata"]["labels"]
+    pod: Object = {"metadata": {"name": "evil-x1", "labels": labels}, "spec": {}}
+    if names_the_job:
+        pod["metadata"]["ownerReferences"] = [{"uid": other["metadata"]["uid"], "controller": True}]
+    world.store.create("pods", pod)
+    ended = {"exitCode": 1, "finishedAt": "2026-01-01T00:00:00Z", "message": json.dumps(verdict("prep", "userError"))}
+    states = [{"name": "agent", "state": {"terminated": ended}}]
+    world.store.update_status("pods", "evil-x1", phase="Failed", containerStatuses=states)
+    await look_again(world)
+    await asyncio.sleep(0.2)
+    assert world.attempts("prep").get("ended", 0) == 0
+    world.cluster.script = lambda job: verdict(job["metadata"]["labels"]["trainingrun.dev/stage"])
+    world.cluster.start(job)
+    world.cluster.end(job, verdict("prep"))
+    assert (await world.finished())["phase"] == "Succeeded"
