@@ -7,7 +7,6 @@ the credentials. Contract: images/contracts/resolved.schema.json.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -15,7 +14,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from trainingrun_agent import contract
+from trainingrun_agent import bounded_json, contract
 from trainingrun_agent.contract import Stage
 from trainingrun_agent.errors import StageError
 from trainingrun_agent.keys import BucketKeys, RunKeys
@@ -219,7 +218,7 @@ def load(env: Mapping[str, str], *, stage: Command | None = None, paths: Paths |
 def parse_resolved(data: bytes) -> Resolved:
     """Parse resolved.json. Unknown fields are ignored, so that a newer operator may add fields."""
     try:
-        document = json.loads(data)
+        document = bounded_json.document(data)
         version = document["contractVersion"]
         if version not in contract.READABLE_VERSIONS:
             raise _mismatch(f"resolved.json has contractVersion {version}, known: {contract.READABLE_VERSIONS}")

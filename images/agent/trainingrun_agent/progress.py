@@ -12,8 +12,9 @@ from typing import Any
 
 from trainingrun_agent import contract
 from trainingrun_agent.clock import Clock, rfc3339
+from trainingrun_agent.current_file import CurrentFile
+from trainingrun_agent.outgoing import outgoing, outgoing_document
 from trainingrun_agent.rate import ByteRate
-from trainingrun_agent.redaction import redact
 
 FIELDS = frozenset(
     ("phase", "done", "total", "unit", "etaSeconds", "step", "steps", "loss", "checkpointStep", "ap50", "mAP")
@@ -22,10 +23,13 @@ MAX_STORAGE_MESSAGE = 1024
 
 
 class Progress:
-    """The progress of one attempt; thread-safe."""
+    """The progress of one attempt; thread-safe. `current` shows which file the main process reads."""
 
-    def __init__(self, *, stage: str, pod_uid: str, clock: Clock | None = None) -> None:
+    def __init__(
+        self, *, stage: str, pod_uid: str, clock: Clock | None = None, current: CurrentFile | None = None
+    ) -> None:
         self._clock = clock or Clock()
+        self.current = current or CurrentFile()
         self._lock = threading.Lock()
         self._fields: dict[str, Any] = {"phase": "starting"}
         self._fixed = {"contractVersion": contract.VERSION, "stage": stage, "podUID": pod_uid}
@@ -68,7 +72,7 @@ class Progress:
         if reason:
             state["reason"] = reason
         if message:
-            state["message"] = redact(message)[:MAX_STORAGE_MESSAGE]
+            state["message"] = outgoing(message)[:MAX_STORAGE_MESSAGE]
         self.update(storage=state)
 
     def count_bytes(self, *, down: int = 0, up: int = 0) -> None:
@@ -92,7 +96,7 @@ class Progress:
             document["bytesPerSecond"] = rate
         if eta is not None:
             document.setdefault("etaSeconds", eta)
-        return document
+        return outgoing_document(document)
 
     def _eta(self) -> float | None:
         done, total = self._fields.get("done"), self._fields.get("total")

@@ -12,7 +12,6 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -23,12 +22,12 @@ from trainingrun_agent.attempt_record import AttemptRecord
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import Command, Paths
 from trainingrun_agent.context import StageContext
+from trainingrun_agent.current_file import CurrentFile
 from trainingrun_agent.disk_space import is_disk_full
 from trainingrun_agent.errors import DiskFull, Outcome, StageError
 from trainingrun_agent.log import ProgressLines, logger
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.reasons.pods import AGENT_OUT_OF_MEMORY, PREP_OUT_OF_MEMORY, UNEXPECTED_ERROR
-from trainingrun_agent.redaction import redact
 from trainingrun_agent.server import AgentServer
 from trainingrun_agent.storage import guard
 from trainingrun_agent.terms import Terms
@@ -52,7 +51,9 @@ def run(command: Command, *, env: Mapping[str, str], paths: Paths, port: int, ma
     stop = threading.Event()
     _set_on_signals(stop)
     clock = Clock()
-    progress = Progress(stage=command, pod_uid=env.get("POD_UID", ""))
+    # The mirror is started again in the same pod, and leaves no verdict.
+    current = CurrentFile(None if command == "mirror" else paths.termination_log)
+    progress = Progress(stage=command, pod_uid=env.get("POD_UID", ""), current=current)
     record = AttemptRecord(clock, progress)
     work = partial(
         _work, command, env=env, paths=paths, port=port, main=main, stop=stop, progress=progress, record=record
@@ -153,8 +154,6 @@ def _as_stage_error(error: BaseException, stage: Command) -> StageError:
 
 
 def _deliver(verdict: Verdict, path: Path) -> int:
-    next_step = {name: redact(text) for name, text in verdict.next_step.items()}
-    verdict = replace(verdict, message=redact(verdict.message), hint=redact(verdict.hint), next_step=next_step)
     data = verdicts.encode(verdict)
     logger.info("verdict %s", data.decode())
     if verdict.stage == "mirror":
@@ -164,6 +163,8 @@ def _deliver(verdict: Verdict, path: Path) -> int:
         path.write_bytes(data)
     except OSError as error:
         logger.error("the verdict cannot be written to %s: %s", path, error.strerror)
+        if is_disk_full(error) and verdict.outcome is not Outcome.SUCCEEDED:  # success is in the bucket: try again
+            return verdicts.EXIT_NO_SPACE
     return verdict.exit_code
 
 

@@ -21,7 +21,6 @@ from trainingrun.domain.draft import MAX_CAUSE, Draft
 from trainingrun.domain.observe import Observed
 from trainingrun.domain.refusal import NotAcceptedError
 from trainingrun.domain.refused_child import RefusedChild
-from trainingrun.domain.reported import plain
 from trainingrun.domain.resolve import Resolved, resolve
 from trainingrun.domain.texts import cut, sentences
 
@@ -131,7 +130,7 @@ def _block(decision: Decision, reason: Reason, what: str) -> None:
     decision.starts_nothing = "resolvedDigest" in draft.status
     name = resolved_name(run.name, uid=run.uid)
     hint = reason.hint_with(namespace=run.namespace, name=name)
-    message = sentences(cut(f"ConfigMap {name} {plain(what)}", MAX_CAUSE - len(hint) - 2), hint)
+    message = sentences(cut(f"ConfigMap {name} {what}", MAX_CAUSE - len(hint) - 2), hint)
     if draft.set_condition(conditions.ACCEPTED, False, reason=reason, message=message):
         draft.add_event(reason, message, warning=True)
     draft.set_condition(conditions.FINISHED, False, reason=reasons.WAITING, message=message)

@@ -12,12 +12,14 @@ from trainingrun.domain.assess import Ended, Evidence, Running, assess
 from trainingrun.domain.draft import MAX_CAUSE, MAX_EVENT, MAX_MESSAGE
 from trainingrun.domain.ended_jobs import newest_pod
 from trainingrun.domain.failed_attempt import step_after
+from trainingrun.domain.lost_results import rebuild_dataset
 from trainingrun.domain.observe import JobView, PodView
 from trainingrun.domain.progress import show_progress
 from trainingrun.domain.stage import RECHECK_SECONDS, StageContext
 from trainingrun.domain.verdicts import Outcome, Verdict
 from trainingrun.domain.waiting import Cause
 
+_REFUSED: Final = {reasons.POD_REFUSED.name, reasons.QUOTA_EXCEEDED.name}
 _BRIEF: Final = {reasons.POD_PENDING, reasons.CONTAINER_CREATING}  # every pod waits for these: no Event
 
 
@@ -36,6 +38,9 @@ def follow_attempt(context: StageContext, number: int, *, job: JobView | None) -
         return True
     if isinstance(state, Running):
         _show_running(context, state, report=report)
+    elif job is not None and _is_refused_for_old_settings(context, job, state.cause):
+        _replace(context, cause=state.cause)
+        return True
     elif job is not None and _start_deadline_passed(context, job):
         _fail_start(context, job, cause=state.cause)
     else:
@@ -57,6 +62,10 @@ def _count_end(context: StageContext, ended: Ended, *, job: JobView | None, pod:
         results.complete_stage(draft, stage, verdict)
         return False
     results.write_numbers(draft, stage, verdict)
+    if not may_retry and rebuild_dataset(draft, stage, verdict):
+        context.set_not_done(reason=verdict.reason, message=verdict.message)
+        context.decision.requeue(after=0)
+        return False
     if not may_retry:
         _fail_run(context, verdict)
         return False
@@ -87,6 +96,18 @@ def _show_running(context: StageContext, state: Running, *, report: Mapping[str,
     context.decision.pull_progress = state.pod
     if state.recheck_after:
         context.decision.requeue(after=state.recheck_after)
+
+
+def _is_refused_for_old_settings(context: StageContext, job: JobView, cause: Cause) -> bool:
+    """Whether the cluster refuses the attempt's pod, and the installer has changed the settings for pods since."""
+    return cause.reason.name in _REFUSED and job.pod_settings != context.settings.run_pods.digest
+
+
+def _replace(context: StageContext, *, cause: Cause) -> None:
+    """End an attempt that never had a pod, without counting a failure: a Job cannot get other settings."""
+    attempts.end(context.draft, context.stage)
+    what = f"Attempt {context.attempts['number']} of {context.stage} got no pod and is replaced"
+    context.draft.add_event(cause.reason, f"{what}: the operator's settings for pods have changed.")
 
 
 def _start_deadline_passed(context: StageContext, job: JobView) -> bool:

@@ -5,9 +5,9 @@ Invariant: nothing here is believed. `acceptance.py` compares it with the digest
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
+from trainingrun.api import bounded_json
 from trainingrun.builders.resolved import text_digest
 from trainingrun.domain.resolve import Resolved
 
@@ -31,7 +31,6 @@ class Document:
 def parse_document(text: str) -> Resolved | None:
     """Parse a text that anyone may have written; None unless it is a JSON object."""
     try:
-        content = json.loads(text)
-    except (ValueError, RecursionError):
+        return bounded_json.document(text)
+    except ValueError:
         return None
-    return content if isinstance(content, dict) else None

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from trainingrun.api.names import GROUP
+
 # Defaults of the API server for fields that the operator does not set.
 _DEFAULTS: Final[Mapping[str, object]] = {
     "apiVersion": "v1",  # of a fieldRef
@@ -61,8 +63,8 @@ def unlike_spec(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
             return f"spec.{name}"
     template, ours = found.get("template") or {}, wanted["template"]
     labels = (template.get("metadata") or {}).get("labels") or {}
-    for name, value in ours["metadata"]["labels"].items():
-        if labels.get(name) != value:
+    for name, value in ours["metadata"]["labels"].items():  # others are the installer's or the user's of today
+        if name.startswith(GROUP) and labels.get(name) != value:
             return f"spec.template.metadata.labels[{name}]"
     return _difference(template.get("spec"), ours["spec"], "spec.template.spec")
 

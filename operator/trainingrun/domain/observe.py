@@ -7,7 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from trainingrun.api.names import AGENT, LABEL_ATTEMPT, LABEL_RUN, LABEL_RUN_UID, LABEL_STAGE, WORKER, Stage, job_name
+from trainingrun.api.names import (
+    AGENT,
+    ANNOTATION_POD_SETTINGS,
+    LABEL_ATTEMPT,
+    LABEL_RUN,
+    LABEL_RUN_UID,
+    LABEL_STAGE,
+    WORKER,
+    Stage,
+    job_name,
+)
 from trainingrun.domain.crowd import NOBODY, Crowd
 from trainingrun.domain.document import Document
 from trainingrun.domain.refused_child import RefusedChild
@@ -35,6 +45,7 @@ class JobView:
     started_at: str = ""  # when the Job was created, or last resumed
     pod_ended: bool = False  # a pod of it has been counted as ended
     ending: bool = False  # it starts no other pod, and finishes when its last one has ended
+    pod_settings: str = ""  # digest of the installer's settings with which it was made
     finished: str = ""  # "", "Complete" or "Failed"
     message: str = ""
     finished_at: str = ""
@@ -56,6 +67,7 @@ class JobView:
             started_at=status.get("startTime") or "",
             pod_ended=bool(status.get("failed") or status.get("succeeded") or status.get("uncountedTerminatedPods")),
             ending=bool(true.keys() & {"FailureTarget", "SuccessCriteriaMet"}),
+            pod_settings=(meta.get("annotations") or {}).get(ANNOTATION_POD_SETTINGS, ""),
             finished=end.get("type", ""),
             message=end.get("message", ""),
             finished_at=end.get("lastTransitionTime", ""),

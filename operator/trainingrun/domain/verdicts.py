@@ -6,20 +6,21 @@ that was killed for memory can leave exit code 0, and a deleted pod can leave no
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
-from trainingrun.api import reasons
+from trainingrun.api import bounded_json, reasons
 from trainingrun.api.names import AGENT, SUPPORTED_CONTRACTS, WORKER, Stage
 from trainingrun.api.reason import Reason, Step
 from trainingrun.domain import reported
 from trainingrun.domain.observe import ContainerView, JobView, PodView
-from trainingrun.domain.reported import ClaimedStep, plain
+from trainingrun.domain.reported import ClaimedStep
 
 MAX_VERDICT_BYTES: Final = 4096
+EXIT_NO_SPACE: Final = 28  # of an agent whose termination message did not fit on the node's disk (ENOSPC)
 
 
 class Outcome(StrEnum):
@@ -61,7 +62,7 @@ POLICIES: Final[Mapping[Outcome, RetryPolicy]] = {
     ),
     Outcome.STALLED: RetryPolicy(2, False, Step.RETRY, "See the trainer's log and stacks for what it waits for."),
     Outcome.OUT_OF_MEMORY: RetryPolicy(
-        1, False, Step.NEW_RUN, "Create a new TrainingRun with a higher memory limit or a lower spec.train.batchSize."
+        1, False, Step.NEW_RUN, "Create a new TrainingRun with a higher memory limit for this stage."
     ),
     Outcome.DISK_FULL: RetryPolicy(
         0, False, Step.NEW_RUN, "Create a new TrainingRun with more scratch for this stage."
@@ -77,6 +78,7 @@ POLICIES: Final[Mapping[Outcome, RetryPolicy]] = {
 _NODE_ENDED: Final = {
     entry.name for entry in (reasons.NODE_LOST, reasons.NODE_SHUTDOWN, reasons.TERMINATED, reasons.SHUTDOWN)
 }
+_READING: Final = re.compile(r"reading (.*\S) *")
 BACK_OFF_SECONDS: Final = (0, 10, 30, 60, 120, 300)
 
 
@@ -100,22 +102,22 @@ def back_off_seconds(failures: int) -> int:
 
 def parse_verdict(text: str) -> Verdict | None:
     """Parse a termination message; None when it is not a verdict of a known contract."""
-    if not text or len(text.encode()) > MAX_VERDICT_BYTES:
+    if not text or len(text.encode("utf-8", "replace")) > MAX_VERDICT_BYTES:
         return None
     try:
-        data = json.loads(text)
+        data = bounded_json.document(text)
         if data["contractVersion"] not in SUPPORTED_CONTRACTS:
             return None
         return Verdict(
             outcome=Outcome(data["outcome"]),
             reason=reasons.named(data["reason"]),
-            message=plain(str(data["message"])[:1500]),
-            hint=plain(str(data.get("hint", ""))[:600]),
+            message=str(data["message"])[:1500],
+            hint=str(data.get("hint", ""))[:600],
             numbers=_mapping(data.get("numbers")),
             timings=_mapping(data.get("timings")),
             next_step=reported.next_step(data.get("nextStep")),
         )
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError):
         return None
 
 
@@ -131,14 +133,30 @@ def judge(job: JobView | None, pod: PodView | None) -> Verdict:
     worker = pod.containers.get(worker_name, ContainerView())
     for name, container in ((AGENT, agent), (worker_name, worker)):
         if container.reason == "OOMKilled":
-            return Verdict(
-                Outcome.OUT_OF_MEMORY,
-                reasons.OOM_KILLED_AGENT if name == AGENT and pod.stage is not Stage.PREP else reasons.OOM_KILLED,
-                f"Container {name} of pod {pod.name} was killed because it ran out of memory.",
-                numbers=claimed.numbers if claimed else {},
-                timings=claimed.timings if claimed else {},
-            )
+            return _out_of_memory(pod, name, reading=_reading(agent) if name == AGENT else "", claimed=claimed)
     return _from_pod(pod) or claimed or _from_exit(pod, agent)
+
+
+def _out_of_memory(pod: PodView, name: str, *, reading: str, claimed: Verdict | None) -> Verdict:
+    reason = reasons.OOM_KILLED
+    if name == AGENT and pod.stage is not Stage.PREP:
+        reason = reasons.OOM_KILLED_AGENT
+    elif reading:
+        reason = reasons.OOM_KILLED_READING
+    at = f" while it read {reading}" if reading else ""
+    return Verdict(
+        Outcome.OUT_OF_MEMORY,
+        reason,
+        f"Container {name} of pod {pod.name} was killed because it ran out of memory{at}.",
+        numbers=claimed.numbers if claimed else {},
+        timings=claimed.timings if claimed else {},
+    )
+
+
+def _reading(agent: ContainerView) -> str:
+    """The files that the agent's processes read when it was killed, from what it wrote in place of a verdict."""
+    found = (_READING.fullmatch(line) for line in agent.message[:MAX_VERDICT_BYTES].splitlines())
+    return ", ".join(match[1] for match in found if match)
 
 
 def _with_cause(claimed: Verdict, pod: PodView) -> Verdict:
@@ -180,8 +198,11 @@ def _from_pod(pod: PodView) -> Verdict | None:
 
 
 def _from_exit(pod: PodView, agent: ContainerView) -> Verdict:
-    said = plain(agent.message.strip()[-500:])
+    said = agent.message.strip()[-500:]
     last_words = f": {said}" if said else ""
+    if agent.exit_code == EXIT_NO_SPACE:
+        message = f"Container {AGENT} of pod {pod.name} could not write its verdict: the disk of its node is full."
+        return Verdict(Outcome.DISK_FULL, reasons.NODE_DISK_FULL, message)
     return Verdict(
         Outcome.CRASH,
         reasons.NO_VERDICT,

@@ -8,29 +8,31 @@ while the cache holds that run, by UID.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, TypeVar
 
 from trainingrun.api.run import Run
 from trainingrun.domain.observe import JobView, PodView
 from trainingrun.engine.crowds import Crowds
 
 View = TypeVar("View", JobView, PodView)
+REMEMBERED_SECONDS: Final = 600.0  # longer than any call or listing lasts
 
 
 class Cache:
     """Runs, Jobs and Pods, with progress and warning Events of attempts in flight."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.runs: dict[str, Run] = {}
         self.jobs: dict[str, dict[str, JobView]] = {}
         self.pods: dict[str, dict[str, PodView]] = {}
         self.progress: dict[str, Mapping[str, Any]] = {}
         self.hints: dict[str, dict[str, str]] = {}
         self.crowds = Crowds()
-        self._known: set[str] = set()  # UIDs known when the listing began
-        self._deleted: set[str] = set()  # UIDs deleted since a listing began, and before that since the one before it
+        self._deleted: set[str] = set()  # UIDs of this period, and below of the one before it
         self._deleted_before: set[str] = set()
+        self._clock, self._turned_at = clock, clock()
 
     def put_run(self, run: Run) -> bool:
         """Store a run unless a newer version is known or it was deleted; return whether this version is news.
@@ -56,7 +58,7 @@ class Cache:
 
     def drop_run(self, key: str, *, uid: str) -> None:
         """Remove a deleted run and its children, unless another run has taken its name."""
-        self._deleted.add(uid)
+        self._record_deletion(uid)
         known = self.runs.get(key)
         if known is None or known.uid != uid:
             return
@@ -107,7 +109,7 @@ class Cache:
 
     def drop_job(self, job: JobView) -> None:
         """Remove a deleted Job, and its removed pods that were kept for their verdicts."""
-        self._deleted.add(job.uid)
+        self._record_deletion(job.uid)
         _remove(self.jobs, job.run_key, job.uid)
         self._forget_hint(job)
         kept = [p.uid for p in self.pods.get(job.run_key, {}).values() if p.gone and p.job_uid == job.uid]
@@ -127,7 +129,7 @@ class Cache:
 
     def drop_pod(self, pod: PodView) -> None:
         """Remove a deleted pod; while its Job exists, it is kept as gone, for its verdict."""
-        self._deleted.add(pod.uid)
+        self._record_deletion(pod.uid)
         self._forget_hint(pod)
         if pod.job_uid in self.jobs.get(pod.run_key, {}):
             self._store_pod(pod.departed())
@@ -142,16 +144,17 @@ class Cache:
         """Pods with the run's labels, also of Jobs deleted before this process began; anyone can create such a pod."""
         return tuple(p for p in self.pods.get(run.key, {}).values() if p.run_uid == run.uid)
 
-    def start_listing(self) -> None:
-        """Begin a full listing; call it before the first page is read, one listing at a time."""
-        self._known = _uids(self.runs.values()) | _uids(_all(self.jobs)) | _uids(_all(self.pods))
-        # Deletions are remembered for longer than any call lasts, and not for ever.
-        self._deleted, self._deleted_before = set(), self._deleted
+    def start_listing(self, namespace: str | None) -> set[str]:
+        """Return the UIDs that are known of a namespace, or of the whole cluster, before its first page is read."""
+        views: list[Run | JobView | PodView] = [*self.runs.values(), *_all(self.jobs), *_all(self.pods)]
+        return {view.uid for view in views if namespace in {None, view.namespace}}
 
-    def finish_listing(self, *, runs: Iterable[Run], jobs: Iterable[JobView], pods: Iterable[PodView]) -> None:
-        """Store a full listing; objects known before that it lacks were deleted while no watch was connected."""
+    def finish_listing(
+        self, known: set[str], *, runs: Iterable[Run], jobs: Iterable[JobView], pods: Iterable[PodView]
+    ) -> None:
+        """Store a complete listing; objects known before that it lacks were deleted while no watch was connected."""
         runs, jobs, pods = list(runs), list(jobs), list(pods)
-        lost = self._known - _uids(runs) - _uids(jobs) - _uids(pods)
+        lost = known - _uids(runs) - _uids(jobs) - _uids(pods)
         for run in runs:
             self.put_run(run)
         for job in jobs:
@@ -166,7 +169,12 @@ class Cache:
             self.drop_pod(pod)
         for run in [run for run in self.runs.values() if run.uid in lost]:
             self.drop_run(run.key, uid=run.uid)
-        self._known.clear()
+
+    def _record_deletion(self, uid: str) -> None:
+        if self._clock() - self._turned_at > REMEMBERED_SECONDS:
+            self._deleted, self._deleted_before = set(), self._deleted
+            self._turned_at = self._clock()
+        self._deleted.add(uid)
 
     def _is_deleted(self, uid: str) -> bool:
         return uid in self._deleted or uid in self._deleted_before

@@ -250,6 +250,22 @@ def other_run_works() -> Play:
     return play
 
 
+def other_run_failed() -> Play:
+    play = Play(a_run().spec(model=PRETRAINED))
+    failed = Play(a_run("other").spec(train={"image": "evil:1"}))
+    failed.step()
+    play.others["default/other"] = failed.run
+    play.step()
+    return play
+
+
+def dataset_lost() -> Play:
+    play = Play()
+    play.end_pod(play.play_to(Stage.TRAIN), "storageRefused", reason="DatasetLost")
+    play.step()
+    return play
+
+
 MISSING = 'FailedMount: MountVolume.SetUp failed: {} "x" not found'
 CASES: Mapping[str, Callable[[], Play]] = {
     "ForbiddenByPolicy": lambda: refused(train={"image": "evil:1"}),
@@ -257,6 +273,8 @@ CASES: Mapping[str, Callable[[], Play]] = {
     "UnknownNetwork": lambda: refused(model={"network": "yolo"}),
     "PretrainedRunNotFound": lambda: refused(model=PRETRAINED),
     "PretrainedRunNotReady": other_run_works,
+    "PretrainedRunFailed": other_run_failed,
+    "PretrainedRunCircular": lambda: refused(model={"pretrained": {"run": "tire"}}),
     "Waiting": lambda: refused(model=PRETRAINED),
     "UnsupportedContract": older_contract,
     "ForeignConfigMap": lambda: other_document('{"contractVersion": 1}', accepted=False),
@@ -290,6 +308,7 @@ CASES: Mapping[str, Callable[[], Play]] = {
     "DeletionByPodGC": disrupted("DeletionByPodGC"),
     "TerminationByKubelet": disrupted("TerminationByKubelet"),
     "NoVerdict": ended,
+    "NodeDiskFull": lambda: ended(agent=terminated(exit_code=28)),
     "TrainerNeverStarted": never_started,
     "StartDeadlineExceeded": deadline,
     "Accepted": whole,
@@ -298,6 +317,7 @@ CASES: Mapping[str, Callable[[], Play]] = {
     "Suspended": suspended,
     "Retry": retried,
     "TensorBoardYields": crowded,
+    "ResultsLost": dataset_lost,
     "Usable": whole,
     "Warning": lambda: whole("ConditionalWritesIgnored: no If-None-Match"),
     "Completed": whole,
@@ -328,4 +348,4 @@ def test_the_reason_is_given(name: str) -> None:
     seen = {condition["reason"] for condition in play.status["conditions"]} | set(play.reasons())
     seen |= {entry.get("lastReason", "") for entry in play.status.get("attempts", [])}
     assert name in seen
-    assert seen - {""} <= set(reasons.TABLE)
+    assert seen - {"", "DatasetLost"} <= set(reasons.TABLE)  # that one is in the agent's table

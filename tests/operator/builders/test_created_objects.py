@@ -71,7 +71,13 @@ def test_job_of_preparation() -> None:
     assert job(Stage.PREP, attempt=2) == {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": "tire-prep-2", "namespace": "default", "labels": labels, "ownerReferences": [OWNER]},
+        "metadata": {
+            "name": "tire-prep-2",
+            "namespace": "default",
+            "labels": labels,
+            "ownerReferences": [OWNER],
+            "annotations": {"trainingrun.dev/pod-settings": SETTINGS.run_pods.digest},
+        },
         "spec": {
             "backoffLimit": 0,
             "completions": 1,

@@ -258,6 +258,20 @@ def test_a_deleted_job_is_an_interruption() -> None:
     assert play.created == ["tire-prep-1", "tire-prep-2"]
 
 
+@pytest.mark.parametrize("stage", [Stage.PREP, Stage.TRAIN])
+def test_jobs_that_vanish_as_soon_as_they_are_created_back_off_and_end_the_run(stage: Stage) -> None:
+    play = Play()
+    job = play.play_to(stage)
+    if stage is Stage.TRAIN:  # a checkpoint of an earlier attempt is no progress of these
+        play.end_pod(job, "interrupted", numbers={"checkpointStep": 100})
+        play.step(1)
+    for _ in range(1000):
+        play.jobs.clear()
+        play.step(1)
+    assert sum(name.startswith(f"tire-{stage}-") for name in play.created) == 6
+    assert play.condition("Succeeded")["reason"] == "JobGone"
+
+
 def test_a_job_that_ended_before_its_pod_was_seen_is_not_judged_at_once() -> None:
     """Jobs and pods are watched by two streams, and either may lag."""
     play = Play()

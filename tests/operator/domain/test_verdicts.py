@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from trainingrun.api import reasons
 from trainingrun.api.names import Stage
-from trainingrun.domain import reported
 from trainingrun.domain.verdicts import POLICIES, Outcome, judge, parse_verdict
 from trfakes.builders import a_job, a_pod, running, terminated
 from trfakes.fake_cluster import verdict
@@ -18,6 +18,10 @@ AT = "2026-01-01T00:00:00Z"
 
 def train_pod(agent: Any, trainer: Any = None, **fields: Any) -> Any:
     return a_pod(Stage.TRAIN, containers={"agent": agent, "trainer": trainer or running()}, **fields)
+
+
+def prep_pod(agent: Any, **fields: Any) -> Any:
+    return a_pod(Stage.PREP, containers={"agent": agent}, **fields)
 
 
 def agent_ended(outcome: str, **fields: Any) -> Any:
@@ -120,11 +124,33 @@ def test_an_interruption_names_its_cause_and_keeps_the_numbers_of_the_agent() ->
     assert found.message == ("Pod tire-train-1-x1 was disrupted: Eviction API: evicting. SIGTERM arrived at step 57.")
 
 
-def test_a_message_without_verdict_is_quoted_without_control_characters() -> None:
-    pod = train_pod(terminated("\x1b[31mformat", exit_code=126, reason="StartError"), phase="Failed")
+def test_a_message_without_verdict_is_quoted() -> None:
+    pod = train_pod(terminated("exec format error", exit_code=126, reason="StartError"), phase="Failed")
     assert judge(None, pod).message == (
-        "Container agent of pod tire-train-1-x1 ended with exit code 126 (StartError) and no verdict: \ufffd[31mformat"
+        "Container agent of pod tire-train-1-x1 ended with exit code 126 (StartError) and no verdict: exec format error"
     )
+
+
+READING = "\n".join(line.ljust(255) for line in ("reading train.json", "", "reading photos/a b.png", "\x1b")) + "\n"
+
+
+def test_a_pod_that_is_killed_for_memory_names_the_files_that_it_read() -> None:
+    found = judge(None, prep_pod(terminated(READING, reason="OOMKilled", exit_code=137), phase="Failed"))
+    assert found.message == (
+        "Container agent of pod tire-prep-1-x1 was killed because it ran out of memory while it read train.json, "
+        "photos/a b.png."
+    )
+    assert found.reason is reasons.OOM_KILLED_READING
+    beside_a_trainer = judge(None, train_pod(terminated(READING, reason="OOMKilled", exit_code=137), phase="Failed"))
+    assert "photos/a b.png." in beside_a_trainer.message
+    assert beside_a_trainer.reason is reasons.OOM_KILLED_AGENT
+
+
+def test_a_pod_that_is_killed_for_memory_and_read_nothing_names_nothing() -> None:
+    for message in ("", " \n" * 5, "reading ", "\x1b[31mreading a.png"):
+        found = judge(None, prep_pod(terminated(message, reason="OOMKilled", exit_code=137), phase="Failed"))
+        assert found.message.endswith("was killed because it ran out of memory.")
+        assert found.reason is reasons.OOM_KILLED
 
 
 @pytest.mark.parametrize(
@@ -135,6 +161,8 @@ def test_a_message_without_verdict_is_quoted_without_control_characters() -> Non
         "[]",
         "{}",
         "[" * 4000,
+        '{"contractVersion": 1, "numbers": ' + "[" * 100 + "]" * 100 + "}",
+        "\ud800",
         json.dumps(verdict("train") | {"contractVersion": 2}),
         json.dumps(verdict("train") | {"outcome": "brilliant"}),
         json.dumps(verdict("train", message="x" * 5000)),
@@ -148,13 +176,3 @@ def test_texts_of_a_verdict_are_bounded() -> None:
     found = parse_verdict(json.dumps(verdict("train", "crash", reason="R" * 200, message="m" * 1600, hint="h" * 700)))
     assert found is not None
     assert (len(found.reason.name), len(found.message), len(found.hint)) == (64, 1500, 600)
-
-
-def test_no_text_of_a_pod_drives_a_terminal() -> None:
-    """Keys in the bucket can contain any byte, and `kubectl get -o jsonpath` prints control characters."""
-    found = parse_verdict(
-        json.dumps({**verdict("prep", "userError"), "message": "a\x1b[2J\x9b1m\nb\u202eä", "hint": "\x07"})
-    )
-    assert found is not None
-    assert (found.message, found.hint) == ("a\ufffd[2J\ufffd1m b\ufffdä", "\ufffd")
-    assert reported.findings(["train: \x1b]0;owned\x07.jpg"]) == ["train: \ufffd]0;owned\ufffd.jpg"]

@@ -21,7 +21,7 @@ STORM = 20  # Jobs of one run within a test; a working operator creates one or t
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short waits after failures, and no listing that would find what an event has to show."""
     monkeypatch.setattr("trainingrun.engine.workqueue.BASE_SECONDS", 0.1)
-    monkeypatch.setattr("trainingrun.engine.operator.FIRST_RESYNCS_SECONDS", ())
+    monkeypatch.setattr("trainingrun.engine.place.FIRST_RESYNCS_SECONDS", ())
 
 
 def jobs(world: World) -> int:
