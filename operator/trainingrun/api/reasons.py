@@ -87,6 +87,20 @@ PRETRAINED_RUN_NOT_READY: Final = _refused(
     hint="This run starts by itself once that one has succeeded.",
     fields=("model.pretrained.run",),
 )
+PRETRAINED_RUN_FAILED: Final = _refused(
+    "PretrainedRunFailed",
+    "The TrainingRun named in spec.model.pretrained.run has failed, so it has no export to start from.",
+    step=Step.RETRY,
+    hint="Retry that run first, or create a new TrainingRun with another spec.model.pretrained.run.",
+    fields=("model.pretrained.run",),
+)
+PRETRAINED_RUN_CIRCULAR: Final = _refused(
+    "PretrainedRunCircular",
+    "spec.model.pretrained.run names the run itself, or a run that waits for this one: neither could ever start.",
+    step=Step.NEW_RUN,
+    hint="Create a new TrainingRun with another spec.model.pretrained.run, or with spec.model.pretrained.uri.",
+    fields=("model.pretrained.run", "model.pretrained.uri"),
+)
 FOREIGN_CONFIG_MAP: Final = _refused(
     "ForeignConfigMap",
     "The ConfigMap that holds the resolved spec of the run exists, with something else than the operator would write. "
@@ -107,20 +121,6 @@ CONFIG_MAP_LOST: Final = _refused(
     step=Step.WAIT,
     hint="Restore ConfigMap {name} of namespace {namespace} from a backup, and the run goes on by itself. Without one, "
     "create a new TrainingRun.",
-)
-PRETRAINED_RUN_FAILED: Final = _refused(
-    "PretrainedRunFailed",
-    "The TrainingRun named in spec.model.pretrained.run has failed, so it has no export to start from.",
-    step=Step.RETRY,
-    hint="Retry that run first, or create a new TrainingRun with another spec.model.pretrained.run.",
-    fields=("model.pretrained.run",),
-)
-PRETRAINED_RUN_CIRCULAR: Final = _refused(
-    "PretrainedRunCircular",
-    "spec.model.pretrained.run names the run itself, or a run that waits for this one: neither could ever start.",
-    step=Step.NEW_RUN,
-    hint="Create a new TrainingRun with another spec.model.pretrained.run, or with spec.model.pretrained.uri.",
-    fields=("model.pretrained.run", "model.pretrained.uri"),
 )
 UNSUPPORTED_CONTRACT: Final = _refused(
     "UnsupportedContract",

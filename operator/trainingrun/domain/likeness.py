@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from trainingrun.api.names import GROUP
+from trainingrun.api.names import GROUP, LABEL_COMPONENT, LABEL_MANAGED_BY
 
 # Defaults of the API server for fields that the operator does not set.
 _DEFAULTS: Final[Mapping[str, object]] = {
@@ -46,6 +46,7 @@ _OF_A_VOLUME: Final = {"sizeLimit", "defaultMode"}
 _NOT_COMPARED: Final = _OF_A_POD | _OF_A_CONTAINER | _OF_A_PROBE | _OF_A_VOLUME
 _ENVIRONMENT: Final = "env"  # earlier versions set fewer variables
 _VALUES_NOT_COMPARED: Final = {"TERMINATION_GRACE_SECONDS"}
+_OWN_LABELS: Final = (f"{GROUP}/", LABEL_COMPONENT, LABEL_MANAGED_BY)  # others are the installer's, and change
 _KEYS: Final = ("mountPath", "name", "containerPort")  # what tells the entries of a list apart
 
 
@@ -63,8 +64,8 @@ def unlike_spec(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
             return f"spec.{name}"
     template, ours = found.get("template") or {}, wanted["template"]
     labels = (template.get("metadata") or {}).get("labels") or {}
-    for name, value in ours["metadata"]["labels"].items():  # others are the installer's or the user's of today
-        if name.startswith(GROUP) and labels.get(name) != value:
+    for name, value in ours["metadata"]["labels"].items():
+        if name.startswith(_OWN_LABELS) and labels.get(name) != value:
             return f"spec.template.metadata.labels[{name}]"
     return _difference(template.get("spec"), ours["spec"], "spec.template.spec")
 

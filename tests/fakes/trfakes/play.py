@@ -32,7 +32,6 @@ class Play:
     def __init__(self, builder: RunBuilder | None = None) -> None:
         self.run: Run = (builder or a_run()).build()
         self.now = START
-        self.settings = SETTINGS
         self.jobs: dict[str, JobView] = {}
         self.pods: dict[str, PodView] = {}
         self.lingering: list[PodView] = []  # pods with the run's labels whose Job is unknown

@@ -231,7 +231,7 @@ async def test_a_deployment_of_tensorboards_name_is_not_shown_as_tensorboard(wor
     world.store.create("deployments", {"metadata": meta, "spec": spec})
     await world.start_operator()
     assert (await world.finished())["phase"] == "Succeeded"
-    assert "TensorBoardRefused" in {event["reason"] for event in world.store.select("events")}
+    await eventually(lambda: "TensorBoardRefused" in {event["reason"] for event in world.store.select("events")})
     assert "serviceName" not in world.status()["tensorboard"]
 
 
