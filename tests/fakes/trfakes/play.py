@@ -31,6 +31,7 @@ class Play:
 
     def __init__(self, builder: RunBuilder | None = None) -> None:
         self.run: Run = (builder or a_run()).build()
+        self.settings = SETTINGS
         self.now = START
         self.jobs: dict[str, JobView] = {}
         self.pods: dict[str, PodView] = {}
