@@ -46,8 +46,12 @@ def plan_tensorboard(decision: Decision, *, crowd: Crowd, resolved: Resolved | N
         stay_away(decision, reasons.TENSORBOARD_YIELDS, _YIELDS)
     elif exists:
         _show(decision, expires_at=expires_at)
-    elif resolved is not None and _has_room(draft) and _may_return(decision, crowd):
-        decision.create_optional += build_tensorboard(draft.run, resolved=resolved, settings=settings)
+    elif _has_room(draft) and _may_return(decision, crowd):
+        if resolved is None:
+            decision.read_document = True
+            return
+        digest = draft.status.get("resolvedDigest", "")
+        decision.create_optional += build_tensorboard(draft.run, resolved=resolved, digest=digest, settings=settings)
         _show(decision, expires_at=expires_at)
 
 

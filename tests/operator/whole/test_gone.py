@@ -135,7 +135,7 @@ async def test_nothing_is_left_of_runs_that_are_gone(world: World, script: Scrip
         world.store.delete("trainingruns", f"run-{number}")
     await eventually(lambda: not operator.cache.runs and not operator.cache.jobs and idle(running))
     cache, queue = operator.cache, operator.queue
-    left = [cache.pods, cache.progress, cache.hints, cache._job_uids, operator._puller._tasks]
+    left = [cache.pods, cache.progress, cache.hints, operator._puller._tasks]
     left += [queue._timers, queue._failures, queue._held_until, queue._dirty]
-    assert left == [{}] * 8 + [set()]
+    assert left == [{}] * 7 + [set()]
     assert len(operator._health._parts[2]._memories) == 0

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from trainingrun_agent import bounded_json
 from trainingrun_agent.prep.image.check import Checked
 from trainingrun_agent.prep.model.annotation import LabelledObject
 from trainingrun_agent.prep.model.findings import Finding
@@ -69,7 +70,7 @@ def read(path: Path) -> Iterator[Row]:
 def _rows(file: BinaryIO | gzip.GzipFile) -> Iterator[Row]:
     while line := file.readline(MAX_LINE):
         try:
-            yield _decode(json.loads(line))
+            yield _decode(bounded_json.loads(line))
         except (KeyError, TypeError, IndexError, AttributeError) as error:
             raise ValueError(f"not a row: {type(error).__name__}: {error}") from error
 
