@@ -17,6 +17,7 @@ NOTICE = "{{/* Generated from %s by charts/sync.py: change it there. */}}\n"
 LABELS = "    app.kubernetes.io/name: trainingrun-operator\n    app.kubernetes.io/instance: trainingrun-operator\n"
 CHART_LABELS = '    {{- include "trainingrun-operator.labels" . | nindent 4 }}\n'
 KEEP = "  {{- if .Values.crds.keep }}\n  annotations:\n    helm.sh/resource-policy: keep\n  {{- end }}\n"
+OWN_CLASS = "and .Values.crds.enabled (not .Values.tensorboard.priorityClassName)"
 
 
 class SourceError(Exception):
@@ -25,16 +26,22 @@ class SourceError(Exception):
 
 def generate() -> dict[Path, str]:
     """The text of each generated template, by path."""
-    crd, operator, leases, users = (
+    crd, operator, claims, leases, users, priority = (
         MANIFESTS / "crd" / "trainingruns.trainingrun.dev.yaml",
         MANIFESTS / "rbac" / "cluster-role.yaml",
+        MANIFESTS / "rbac" / "claims-role.yaml",
         MANIFESTS / "rbac" / "leases-role.yaml",
         MANIFESTS / "rbac" / "user-roles.yaml",
+        MANIFESTS / "operator" / "priority-class.yaml",
     )
     return {
         TEMPLATES / "crd.yaml": _guarded(crd, condition=".Values.crds.enabled", after_labels=KEEP),
         TEMPLATES / "user-roles.yaml": _guarded(users, condition=".Values.userRoles.enabled"),
-        TEMPLATES / "_rules.tpl": _rules(operator, name="rules") + _rules(leases, name="leaseRules"),
+        TEMPLATES / "priority-class.yaml": _guarded(priority, condition=OWN_CLASS),
+        TEMPLATES / "_rules.tpl": "".join(
+            _rules(source, name=name)
+            for source, name in ((operator, "rules"), (claims, "claimRules"), (leases, "leaseRules"))
+        ),
     }
 
 

@@ -15,6 +15,7 @@ from trainingrun.api.settings import Settings, SettingsError
 from trainingrun.engine.operator import Operator
 from trainingrun.handlers import make_registry
 from trainingrun.logs import set_up
+from trainingrun.plain_text import plain
 
 
 def main() -> int:
@@ -29,7 +30,7 @@ def main() -> int:
     try:
         settings = Settings.from_env(os.environ)
     except SettingsError as error:
-        sys.stderr.write(f"trainingrun-operator: {error}\n")
+        sys.stderr.write(f"trainingrun-operator: {plain(str(error))}\n")
         return 2
     set_up(level=settings.log_level, style=settings.log_format)
     logging.getLogger(__name__).info("trainingrun-operator %s", __version__)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import kopf
@@ -61,6 +63,16 @@ def make_registry(operator: Operator) -> kopf.OperatorRegistry:
     return registry
 
 
+class Backoffs:
+    """Waits between the tries of a request, without end.
+
+    When kopf gives up one watch it stops them all: a namespace that answers 403 would end the service of the others.
+    """
+
+    def __iter__(self) -> Iterator[float]:
+        return itertools.chain((0.5, 1.0, 2.0, 4.0, 8.0), itertools.repeat(15.0))
+
+
 def configure(settings: kopf.OperatorSettings) -> None:
     """Restrict kopf to watching: no peering, no posted Events, no finalizers, bounded waits."""
     settings.peering.standalone = True
@@ -71,7 +83,7 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
     settings.networking.request_timeout = 30
     settings.networking.connect_timeout = 5
-    settings.networking.error_backoffs = (0.5, 1, 2, 4, 8, 16)
+    settings.networking.error_backoffs = Backoffs()
     settings.watching.server_timeout = 600
     settings.watching.connect_timeout = 10
     settings.watching.inactivity_timeout = 70

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from trainingrun_agent.reasons.pods import PREPARED
 from trainingrun_agent.reasons.storage import CLOCKS_DIFFER, TLS_ERROR
 from trainingrun_agent.runner import run
 from trainingrun_agent.verdict import StageResult, Timings
+from trfakes.hostile import DANGEROUS
 
 pytestmark = pytest.mark.contract
 ENV = {"POD_UID": "11112222-3333-4444-5555-666677778888", "POD_IP": "127.0.0.1"}
@@ -122,6 +124,15 @@ def test_a_port_in_use_has_a_verdict(make_config: Callable[..., AgentConfig], ag
     assert json.loads(agent_paths.termination_log.read_bytes())["outcome"] == "crash"
 
 
+@pytest.mark.parametrize(("main", "code"), [(_raise(FULL), 28), (_raise(KeyError("x")), 28), (_succeed, 0)])
+def test_a_verdict_that_does_not_fit_on_the_disk_is_told_by_the_exit_code(
+    make_config: Callable[..., AgentConfig], agent_paths: Paths, main: Callable[..., StageResult], code: int
+) -> None:
+    make_config()
+    paths = replace(agent_paths, termination_log=Path("/dev/full"))
+    assert run("prep", env=ENV, paths=paths, port=0, main=main) == code
+
+
 def test_without_a_termination_log_the_verdict_is_in_the_log(
     make_config: Callable[..., AgentConfig], agent_paths: Paths, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -180,11 +191,12 @@ def _flags(paths: Paths) -> list[str]:
     return [f"--{name.replace('_', '-')}={value}" for name, value in vars(paths).items()]
 
 
-def test_a_whole_pod_never_shows_its_credentials(
+def test_words_of_an_s3_server_show_no_credentials_and_attack_no_reader(
     make_config: Callable[..., AgentConfig], agent_paths: Paths, canned_server: Any
 ) -> None:
     values = [path.read_text().strip() for path in agent_paths.credentials.iterdir()]
-    answer = "<?xml version='1.0'?><Error><Code>{}</Code><Message>" + "".join(values) + "</Message></Error>"
+    words = f"elsewhere {''.join(values)} \x9b31m \u202egpj\n2026-01-01T00:00:00Z INFO forged"  # all that XML allows
+    answer = "<?xml version='1.0'?><Error><Code>{}</Code><Message>" + words + "</Message></Error>"
     canned_server.answers = [
         (503, answer.format("SlowDown")),
         (403, answer.format("SignatureDoesNotMatch")),
@@ -195,5 +207,9 @@ def test_a_whole_pod_never_shows_its_credentials(
     assert result.returncode == 1
     assert json.loads(verdict)["reason"] == "InvalidCredentials"
     assert "storage does not answer, waiting: ServerError" in result.stdout
+    printed = result.stdout + result.stderr + verdict
     for value in values:
-        assert value not in result.stdout + result.stderr + verdict
+        assert value not in printed
+    assert printed.count("elsewhere") >= 2
+    assert not DANGEROUS.search(printed.replace("\n", ""))
+    assert "\n2026-01-01T" not in printed

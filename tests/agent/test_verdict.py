@@ -119,4 +119,4 @@ def test_never_above_the_limit(
 
 def test_half_a_surrogate_in_a_file_name_is_no_obstacle() -> None:
     data = verdicts.encode(_verdict(message="bad \udcff name"))
-    assert json.loads(data)["message"] == "bad ? name"
+    assert json.loads(data)["message"] == "bad \ufffd name"

@@ -27,12 +27,11 @@ WISHES: dict[str, Any] = {
     "containers": [{"name": "x", "image": "evil"}],
     "env": [{"name": "LD_PRELOAD", "value": "/evil.so"}],
     "command": ["sh"],
-    "priorityClassName": "system-node-critical",
     "runtimeClassName": "none",
     "hostAliases": [{"ip": "169.254.169.254", "hostnames": ["s3"]}],
     "dnsConfig": {"nameservers": ["192.0.2.1"]},
 }
-PLACES = ("spec", "spec.train", "spec.train.pod", "spec.prep.pod", "spec.export.pod")
+PLACES = ("spec", "spec.train", "spec.train.pod", "spec.prep.pod", "spec.export.pod", "spec.tensorboard.pod")
 
 
 @pytest.mark.parametrize("field", WISHES)

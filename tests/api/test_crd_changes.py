@@ -62,6 +62,9 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "cpu": ("8", "9"),
     "nodeSelector": ({"a": "b"}, {"a": "c"}),
     "tolerations": ([{"key": "a"}], [{"key": "b"}]),
+    "labels": ({"a": "b"}, {"a": "c"}),
+    "annotations": ({"a": "b"}, {"a": "c"}),
+    "priorityClassName": ("a", "b"),
     "startDeadlineSeconds": (60, 120),
     "train": ({"uri": "a/"}, {"uri": "b/"}),
     "eval": ({"uri": "a/"}, {"uri": "b/"}),
@@ -133,7 +136,9 @@ def test_optional_field_cannot_be_removed(path: str, sample: Sample, change_refu
     assert any(FIXED in each for each in refused), refused
 
 
+TENSORBOARD_POD = {"spec.tensorboard.pod": {"labels": {"a": "b"}}}
 REFUSED_ALSO = [
+    pytest.param(TENSORBOARD_POD, FIXED, id="pod of TensorBoard"),
     pytest.param({"spec.dataset.classes": ["dent", "scratch"]}, FIXED, id="classes in another order"),
     pytest.param(SHARE, FIXED, id="a folder to a share"),
     pytest.param({"spec.retry": 0}, "spec.retry can only be raised", id="retry lowered"),
@@ -147,6 +152,16 @@ def test_change_is_refused(change: Body, message: str, sample: Sample, change_re
     """Cases that are not generated."""
     refused = change_refusals(sample("full", {"spec.retry": 1}), sample("full", {"spec.retry": 1, **change}))
     assert any(message in each for each in refused), refused
+
+
+@pytest.mark.parametrize("change", [None, {"labels": {"a": "c"}}], ids=["removed", "changed"])
+def test_the_pod_of_tensorboard_stays_as_it_was_accepted(
+    change: Body | None, sample: Sample, change_refusals: Change
+) -> None:
+    refused = change_refusals(sample("full", TENSORBOARD_POD), sample("full", {"spec.tensorboard.pod": change}))
+    assert any(FIXED in each for each in refused), refused
+    kept = {**TENSORBOARD_POD, "spec.tensorboard.enabled": False}
+    assert change_refusals(sample("full", TENSORBOARD_POD), sample("full", kept)) == []
 
 
 def test_a_share_cannot_become_a_folder(sample: Sample, change_refusals: Change) -> None:

@@ -62,6 +62,21 @@ NO_KEY = "a toleration without key needs operator Exists"
 NO_VALUE = "a toleration with operator Exists must not have a value"
 NO_SECONDS = "a toleration with tolerationSeconds needs effect NoExecute"
 
+LABEL_KEY = "a key in pod.labels must be a name such as cost-center or example.com/team"
+LABEL_VALUE = (
+    'a value in pod.labels must be letters, digits, "-", "_" and ".", and start and end with a letter or digit'
+)
+LABEL_RESERVED = (
+    "pod.labels must not have keys that Kubernetes or the operator writes, such as job-name and keys of kubernetes.io, "
+    "k8s.io and trainingrun.dev"
+)
+ANNOTATION_KEY = "a key in pod.annotations must be a name such as example.com/contact"
+ANNOTATION_RESERVED = (
+    "pod.annotations must not have keys that Kubernetes or the operator writes, such as keys of kubernetes.io (except "
+    "cluster-autoscaler.kubernetes.io/safe-to-evict), k8s.io and trainingrun.dev"
+)
+PRIORITY = "pod.priorityClassName must be the name of a PriorityClass"
+
 FORMATS = '"auto", "pascalVOC", "tutorialCSV", "coco", "yolo", "cvat", "labelMe", "via", "labelStudio", "openImages"'
 GROUPS = '"sequence", "folder", "image"'
 NETWORKS = (
@@ -77,6 +92,21 @@ ONE_FOLDER = {"train": {"uri": "a/"}, "classes": ["tire"]}
 PRETRAINED = "spec.model.pretrained"
 RESOURCES = "spec.train.pod.resources"
 TOLERATIONS = "spec.train.pod.tolerations"
+LABELS = "spec.train.pod.labels"
+ANNOTATIONS = "spec.tensorboard.pod.annotations"
+RESERVED = (
+    "trainingrun.dev/run",
+    "x.trainingrun.dev/run",
+    "app.kubernetes.io/component",
+    "app.kubernetes.io/managed-by",
+    "batch.kubernetes.io/job-name",
+    "kubernetes.io/arch",
+    "k8s.io/a",
+    "kueue.x-k8s.io/queue-name",
+    "job-name",
+    "controller-uid",
+    "pod-template-hash",
+)
 DIGEST = "sha256:" + "0" * 64
 
 PASSES: list[tuple[str, Any]] = [
@@ -112,6 +142,7 @@ PASSES: list[tuple[str, Any]] = [
     (DATASET, {"evalFraction": "0.9999", "splitSeed": 2147483647, "splitGroup": "folder", **ONE_FOLDER}),
     (DATASET, {**ONE_FOLDER, "train": {"uri": "a/", "imageSet": "trainval"}, "evalFraction": "0.5"}),
     ("spec.dataset.classes", ["traffic light", "Ü", "tire", "Tire"]),
+    ("spec.dataset.classes", ["می\u200cروم", "צמיג", "タイヤ", "🛞"]),
     ("spec.dataset.maxBadFiles", "0"),
     ("spec.dataset.maxBadFiles", "0.5%"),
     (PRETRAINED, {"uri": "zoo/a.tar.gz"}),
@@ -133,6 +164,14 @@ PASSES: list[tuple[str, Any]] = [
     ("spec.train.pod.nodeSelector", {"nvidia.com/gpu.product": "NVIDIA-T4"}),
     (TOLERATIONS, [{"operator": "Exists"}]),
     (TOLERATIONS, [{"key": "a", "value": "b", "effect": "NoExecute", "tolerationSeconds": 5}]),
+    (LABELS, {"cost-center": "42", "app.kubernetes.io/name": "tire", "Example.Team_1": ""}),
+    (LABELS, {"a.example.com/" + "n" * 63: "v" * 63}),
+    (LABELS, {"notk8s.io/a": "b", "kubernetes.io.example.com/a": "b"}),
+    ("spec.prep.pod.labels", {f"key-{n}": "v" for n in range(20)}),
+    (ANNOTATIONS, {"sidecar.istio.io/inject": "false", "karpenter.sh/do-not-disrupt": "true"}),
+    (ANNOTATIONS, {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false", "note": "any text\n" * 100}),
+    ("spec.train.pod.priorityClassName", "batch.low-1"),
+    ("spec.tensorboard.pod", {"resources": {"limits": {"cpu": "1"}}, "labels": {"team": "vision"}}),
     ("spec.startDeadlineSeconds", 1),
     ("spec.retry", 3),
 ]
@@ -185,6 +224,8 @@ REFUSED: list[tuple[str, Any, str]] = [
     (TRAIN_URI, "/tire/", FOLDER_PATH),
     (TRAIN_URI, "tire/../other/", FOLDER_PATH),
     (TRAIN_URI, "tire\n/", FOLDER_PATH),
+    (TRAIN_URI, "tire\x9b2J/", FOLDER_PATH),
+    (TRAIN_URI, "\u202egpj/", FOLDER_PATH),
     ("spec.dataset.eval.uri", "tire/test", "dataset uri must name a folder, so end it with a slash: tire/test/"),
     ("spec.dataset.train.imageSet", "../train", IMAGE_SET),
     ("spec.dataset.train.format", "coco.json", f'"coco.json": supported values: {FORMATS}'),
@@ -206,6 +247,9 @@ REFUSED: list[tuple[str, Any, str]] = [
     (DATASET, {"evalFraction": "0.1", "splitGroup": "site", **ONE_FOLDER}, f'"site": supported values: {GROUPS}'),
     ("spec.dataset.classes", ["tire", " hub"], CLASS),
     ("spec.dataset.classes", ["a\tb"], CLASS),
+    ("spec.dataset.classes", ["\x9b2Jtire"], CLASS),
+    ("spec.dataset.classes", ["\u202eerit"], CLASS),
+    ("spec.dataset.classes", ["a\u2028b"], CLASS),
     ("spec.dataset.classes", ["tire", "tire"], 'Duplicate value: "tire"'),
     ("spec.dataset.classes", [""], "spec.dataset.classes[0] in body should be at least 1 chars long"),
     ("spec.dataset.classes", [], "spec.dataset.classes in body should have at least 1 items"),
@@ -218,6 +262,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     (PRETRAINED, {"uri": "model.zip"}, ARCHIVE),
     (PRETRAINED, {"uri": "https://host/a.tar.gz"}, ARCHIVE_KEY),
     (PRETRAINED, {"uri": "../a.tar"}, ARCHIVE_PATH),
+    (PRETRAINED, {"uri": "a\u2066.tar"}, ARCHIVE_PATH),
     (PRETRAINED, {"run": "Tire"}, RUN),
     ("spec.train.learningRate", "0", RATE),
     ("spec.train.learningRate", "0.000", RATE),
@@ -245,6 +290,18 @@ REFUSED: list[tuple[str, Any, str]] = [
     (TOLERATIONS, [{"operator": "Equal", "value": "a"}], NO_KEY),
     (TOLERATIONS, [{"key": "a", "operator": "Exists", "value": "b"}], NO_VALUE),
     (TOLERATIONS, [{"key": "a", "tolerationSeconds": 5}], NO_SECONDS),
+    *((LABELS, {key: "a"}, LABEL_RESERVED) for key in RESERVED),
+    *((ANNOTATIONS, {key: "a"}, ANNOTATION_RESERVED) for key in RESERVED),
+    (LABELS, {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}, LABEL_RESERVED),
+    *((LABELS, {key: "a"}, LABEL_KEY) for key in ("", "a b", "/a", "a/", "Example.com/a", "a/b/c", "n" * 64, "a.b-/c")),
+    (LABELS, {"a" * 254 + "/" + "n" * 63: "a"}, LABEL_KEY),
+    (ANNOTATIONS, {"a b": "a"}, ANNOTATION_KEY),
+    (LABELS, {"a": "b c"}, LABEL_VALUE),
+    (LABELS, {"a": "-b"}, LABEL_VALUE),
+    (LABELS, {"a": "v" * 64}, "Too long: may not be more than 63 bytes"),
+    (LABELS, {f"key-{n}": "v" for n in range(21)}, "Too many: 21: must have at most 20 items"),
+    ("spec.train.pod.priorityClassName", "High", PRIORITY),
+    ("spec.train.pod.priorityClassName", "", PRIORITY),
     ("spec.startDeadlineSeconds", 0, "spec.startDeadlineSeconds in body should be greater than or equal to 1"),
     ("spec.retry", 1001, "spec.retry in body should be less than or equal to 1000"),
     ("spec.optimizer", "adam", 'strict decoding error: unknown field "spec.optimizer"'),
@@ -306,12 +363,15 @@ def test_largest_object_stays_within_the_rules_budget(
         "nodeSelector": {f"key-{n}": "v" * 63 for n in range(20)},
         "tolerations": [{"key": f"key-{n}", "value": "v" * 63} for n in range(20)],
         "resources": {"requests": {"cpu": 1, "memory": "1Gi"}, "limits": {"cpu": 2, "memory": "2Gi"}},
+        "labels": {f"{n:02d}{'a.' * 125}b/{'n' * 63}": "v" * 63 for n in range(20)},
+        "annotations": {f"{n:02d}{'a.' * 125}b/{'n' * 63}": "v" * 1024 for n in range(20)},
+        "priorityClassName": "p" * 253,
     }
     largest = {
         "spec.dataset.classes": [f"{n:04d}" + "x" * 96 for n in range(500)],
         "spec.dataset.train.uri": "a/" * 512,
         "spec.dataset.eval.uri": "b/" * 512,
         "spec.storage.prefix": "c/" * 255 + "cc",
-        **{f"spec.{stage}.pod": pod for stage in ("prep", "train", "export")},
+        **{f"spec.{stage}.pod": pod for stage in ("prep", "train", "export", "tensorboard")},
     }
     assert refusals(sample("minimal", largest)) == []

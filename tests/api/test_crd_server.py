@@ -56,7 +56,7 @@ def test_minimal_object_is_complete_with_defaults(sample: Sample, created: Calla
         "export": {"evalImages": 500, "scratch": "20Gi"},
         "suspend": False,
         "retry": 0,
-        "tensorboard": {"enabled": True, "ttlSecondsAfterFinished": 3600},
+        "tensorboard": {},  # the installer's defaults
     }
 
 

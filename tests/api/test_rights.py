@@ -7,10 +7,6 @@ was asked.
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -21,35 +17,33 @@ import pytest
 import yaml
 from kubernetes import client, config
 
+from trainingrun.api.names import CLUSTER_LEASE, LEASE
 from trcluster import Cluster, current
-from trcluster.build import ensure
-from trcluster.command import CommandError, run
+from trcluster.command import CommandError
 from trcluster.waiting import until
-from trdemo import shell
+from trdemo.shell import Kubectl
 from trfakes.fake_cluster import verdict
-from trfakes.harness import free_port
 from trfakes.manual_node import ManualNode
+from trfakes.operator_process import CHART, PATIENCE, OperatorProcess, helm
 
 pytestmark = [
     pytest.mark.api,
     pytest.mark.skipif(current.wanted(), reason="reads the audit log of a cluster of its own"),
 ]
 
-Kubectl = Callable[..., str]
 Body = dict[str, Any]
 Right = tuple[str, str, str]  # group, resource with subresource, verb
 
 ROOT = Path(__file__).resolve().parents[2]
-CHART = ROOT / "charts" / "trainingrun-operator"
 NAME, SYSTEM, ELSEWHERE = "trainingrun-operator", "rights-system", "rights-elsewhere"
 ACCOUNT = f"system:serviceaccount:{SYSTEM}:{NAME}"
 MODES = ("cluster", "namespaced")
-# The operator reads the log of an unreachable agent after 20 s; all other settings are the image's.
-PROGRAM = (
-    "import sys; from trainingrun.engine import progress_puller; progress_puller.FALLBACK_AFTER_SECONDS = 1;"
-    "from trainingrun.__main__ import main; sys.exit(main())"
+LEASE_OF = {"cluster": ("kube-system", CLUSTER_LEASE), "namespaced": ("rights-namespaced", LEASE)}
+# Instead of 20 s until it reads the log of an unreachable agent, and 15 s before it serves a new namespace.
+QUICK = (
+    "from trainingrun.engine import place, progress_puller;"
+    "progress_puller.FALLBACK_AFTER_SECONDS = place.SETTLE_SECONDS = 1"
 )
-PATIENCE = 180  # on a busy machine; on an idle one nothing takes ten
 NOBODY = "127.66.6.6"  # an address where no agent listens
 EVERY_VERB = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
 
@@ -61,7 +55,6 @@ class Installed:
     mode: str
     served: str  # the namespace with runs
     kubectl: Kubectl
-    kubeconfig: Path
     audit_log: Path
     audit_start: int
     reviews: client.AuthorizationV1Api
@@ -78,7 +71,7 @@ class Installed:
     def granted(self) -> set[Right]:
         """The installed rules of all roles that are bound to the account."""
         roles = self.objects("roles", "--all-namespaces")
-        roles += [r for r in self.objects("clusterroles") if r["metadata"]["name"] == NAME]
+        roles += [r for r in self.objects("clusterroles") if r["metadata"]["name"] in {NAME, f"{NAME}-leases"}]
         return {
             right
             for role in roles
@@ -93,19 +86,18 @@ class Installed:
             events = [json.loads(line) for line in log if line.endswith(b"\n")]
         return [event for event in events if event["user"]["username"] == ACCOUNT]
 
-    def may(self, verb: str, group: str, resource: str, *, namespace: str) -> bool:
+    def may(self, verb: str, group: str, resource: str, *, namespace: str, name: str = "") -> bool:
         """Whether the account has a right, from a SubjectAccessReview, as in `kubectl auth can-i`."""
         kind, _, part = resource.partition("/")
         asked = {"verb": verb, "group": group, "resource": kind, "subresource": part, "namespace": namespace}
+        asked |= {"name": name} if name else {}
         groups = ["system:serviceaccounts", f"system:serviceaccounts:{SYSTEM}", "system:authenticated"]
         body = {"spec": {"user": ACCOUNT, "groups": groups, "resourceAttributes": asked}}
         return bool(self.reviews.create_subject_access_review(body, _request_timeout=10).status.allowed)
 
 
 @pytest.fixture(scope="module", params=MODES)
-def installed(
-    request: pytest.FixtureRequest, kubectl: Kubectl, kubeconfig: Path, api_cluster: Cluster
-) -> Iterator[Installed]:
+def installed(request: pytest.FixtureRequest, kubectl: Kubectl, api_cluster: Cluster) -> Iterator[Installed]:
     """`helm install` in one mode, with an existing CRD. No kubelet starts the Deployment's pod; the test does."""
     served = f"rights-{request.param}"
     for name in (SYSTEM, served, ELSEWHERE):
@@ -118,59 +110,22 @@ def installed(
     if request.param == "namespaced":  # with all optional objects of the chart
         values += ["--set", "networkPolicy.enabled=true,networkPolicy.runs=true"]
     start = api_cluster.layout.audit_log.stat().st_size
-    _helm(kubeconfig, "install", NAME, str(CHART), *values)
-    reviews = client.AuthorizationV1Api(config.new_client_from_config(str(kubeconfig)))  # type: ignore[no-untyped-call]
-    yield Installed(request.param, served, kubectl, kubeconfig, api_cluster.layout.audit_log, start, reviews)
-    _helm(kubeconfig, "uninstall", NAME)
-
-
-def built(command: str) -> str:
-    return str(ensure((command,), echo=print)[command])
-
-
-def _helm(kubeconfig: Path, *arguments: str) -> None:
-    argv = [built("helm"), "--kubeconfig", str(kubeconfig), "--namespace", SYSTEM, *arguments]
-    run(argv, timeout=240)
-
-
-class Operator:
-    """Run the operator as a process, with its account's token and its Deployment's environment."""
-
-    def __init__(self, installed: Installed, folder: Path) -> None:
-        admin = yaml.safe_load(installed.kubeconfig.read_text())
-        token = installed.kubectl("create", "token", NAME, "-n", SYSTEM).strip()
-        own = {**admin, "users": [{**admin["users"][0], "user": {"token": token}}]}
-        self.kubeconfig = folder / "kubeconfig"
-        self.kubeconfig.write_text(yaml.safe_dump(own))
-        (deployment,) = installed.objects("deployments", "-n", SYSTEM)
-        (container,) = deployment["spec"]["template"]["spec"]["containers"]
-        self.environment = {
-            **{name: os.environ[name] for name in ("PATH", "PYTHONPATH")},
-            **{entry["name"]: entry["value"] for entry in container["env"] if entry.get("value")},
-            "TRAININGRUN_POD_NAMESPACE": SYSTEM,
-            "TRAININGRUN_POD_NAME": "operator-1",
-            "KUBECONFIG": str(self.kubeconfig),
-        }
-        self.log = folder / "log"
-        self.start()
-
-    def start(self) -> None:
-        environment = {**self.environment, "TRAININGRUN_PORT": str(free_port())}
-        with self.log.open("a") as log:
-            self.process = subprocess.Popen([sys.executable, "-c", PROGRAM], env=environment, stdout=log, stderr=log)
-
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(timeout=PATIENCE) == 0, self.log.read_text()
+    helm(kubectl, "install", NAME, str(CHART), "--namespace", SYSTEM, *values)
+    reviews = client.AuthorizationV1Api(config.new_client_from_config(kubectl.kubeconfig))  # type: ignore[no-untyped-call]
+    yield Installed(request.param, served, kubectl, api_cluster.layout.audit_log, start, reviews)
+    helm(kubectl, "uninstall", NAME, "--namespace", SYSTEM)
+    where, name = LEASE_OF[request.param]
+    assert kubectl("get", "lease", name, "-n", where, "--ignore-not-found") == ""
 
 
 @pytest.fixture(scope="module")
-def operator(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    installed.kubectl("delete", "leases", "--all", "-n", SYSTEM)  # the operator must create it again
-    running = Operator(installed, tmp_path_factory.mktemp(installed.mode))
+def operator(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
+    where, name = LEASE_OF[installed.mode]
+    installed.kubectl("delete", "lease", name, "-n", where)  # the operator must create it again
+    folder = tmp_path_factory.mktemp(installed.mode)
+    running = OperatorProcess(installed.kubectl, folder, release=NAME, namespace=SYSTEM, settings=QUICK)
     yield running
-    running.process.kill()
-    running.process.wait()
+    running.kill()
 
 
 @dataclass
@@ -179,7 +134,7 @@ class Story:
 
     kubectl: Kubectl
     namespace: str
-    operator: Operator
+    operator: OperatorProcess
 
     def apply(self, name: str, **spec: Any) -> None:
         body = yaml.safe_load((ROOT / "manifests" / "samples" / "minimal.yaml").read_text())
@@ -199,11 +154,10 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def asked(installed: Installed, operator: Operator, tmp_path_factory: pytest.TempPathFactory) -> list[Body]:
+def asked(installed: Installed, operator: OperatorProcess, tmp_path_factory: pytest.TempPathFactory) -> list[Body]:
     """All requests of an operator that goes through every kind of event."""
     story = Story(installed.kubectl, installed.served, operator)
-    admin = shell.Kubectl(built("kubectl"), kubeconfig=str(installed.kubeconfig))
-    node = ManualNode(admin, installed.served, tmp_path_factory.mktemp("node"), agent_port=0)
+    node = ManualNode(installed.kubectl, installed.served, tmp_path_factory.mktemp("node"), agent_port=0)
 
     def until_used(*right: str) -> None:
         story.until(" ".join(right), lambda: right in used(installed.requests()))
@@ -257,9 +211,9 @@ def test_requests_for_no_object_are_discovery(asked: list[Body]) -> None:
 def test_requests_stay_in_the_namespaces_they_are_for(installed: Installed, asked: list[Body]) -> None:
     """In namespaced mode, requests, even lists, stay within the served namespaces."""
     objects = [request["objectRef"] for request in asked if "objectRef" in request]
-    leases = {at.get("namespace") for at in objects if at["resource"] == "leases"}
+    leases = {at.get("namespace", "everywhere") for at in objects if at["resource"] == "leases"}
     others = {at.get("namespace", "everywhere") for at in objects if at["resource"] != "leases"}
-    assert leases == {SYSTEM}
+    assert leases == ({"kube-system", "everywhere"} if installed.mode == "cluster" else {installed.served})
     assert installed.served in others
     assert ("everywhere" in others) == (installed.mode == "cluster")
     # In cluster mode, the operator serves the runs of other tests too.
@@ -268,11 +222,31 @@ def test_requests_stay_in_the_namespaces_they_are_for(installed: Installed, aske
 
 def test_rights_end_where_the_mode_says(installed: Installed) -> None:
     for group, resource, verb in sorted(installed.granted()):
-        home = resource == "leases"
+        if resource == "leases":
+            continue
         there = {where: installed.may(verb, group, resource, namespace=where) for where in installed.places}
-        everywhere = installed.mode == "cluster" and not home
-        wanted = {SYSTEM: home or everywhere, installed.served: not home, ELSEWHERE: everywhere, "": everywhere}
+        everywhere = installed.mode == "cluster"
+        wanted = {SYSTEM: everywhere, installed.served: True, ELSEWHERE: everywhere, "": everywhere}
         assert there == wanted, f"{verb} {resource}"
+
+
+def test_rights_on_leases_end_where_its_own_are(installed: Installed) -> None:
+    """kube-system has the Leases of Kubernetes' own controllers."""
+    group = "coordination.k8s.io"
+    home, own = LEASE_OF[installed.mode]
+
+    def where(verb: str, name: str) -> set[str]:
+        places = (*installed.places, "kube-system")
+        return {place for place in places if installed.may(verb, group, "leases", namespace=place, name=name)}
+
+    everywhere = {*installed.places, "kube-system"} if installed.mode == "cluster" else set()
+    assert where("create", "") == {home}
+    assert where("get", own) == {home}
+    assert where("patch", own) == {home}
+    assert where("list", LEASE) == everywhere
+    assert where("patch", LEASE) == everywhere | {home}
+    for verb in EVERY_VERB:
+        assert where(verb, "kube-controller-manager") <= ({home} if verb == "create" else set()), verb
 
 
 def test_no_right_on_secrets_nor_ways_around_it(installed: Installed) -> None:
@@ -282,7 +256,7 @@ def test_no_right_on_secrets_nor_ways_around_it(installed: Installed) -> None:
         assert not installed.may("create", "", resource, namespace=installed.served), resource
 
 
-def test_what_a_request_is_told_elsewhere(installed: Installed, operator: Operator) -> None:
+def test_what_a_request_is_told_elsewhere(installed: Installed, operator: OperatorProcess) -> None:
     """Request with the account's own token."""
     own = ("--kubeconfig", str(operator.kubeconfig))
     asked = {

@@ -5,15 +5,16 @@ How a template uses a value is tested in charts/trainingrun-operator/tests.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from trainingrun.api.names import lease_name
+from trainingrun.api.names import CLUSTER_LEASE, LEASE
 from trainingrun.api.settings import Settings
+from trfakes.builders import SETTINGS
 
 Body = dict[str, Any]
 Rendered = Callable[..., list[Body]]
@@ -65,7 +66,9 @@ def test_namespaced_rules_are_those_of_cluster_mode(rendered: Rendered) -> None:
     """The mode changes where the rights apply, never which rights they are."""
     (everywhere,) = [b for b in _kinds(rendered(), "ClusterRole") if b["metadata"]["name"] == "trainingrun-operator"]
     (there,) = [
-        b for b in _kinds(rendered("watchNamespaces={vision}"), "Role") if b["metadata"]["namespace"] == "vision"
+        b
+        for b in _kinds(rendered("watchNamespaces={vision}"), "Role")
+        if b["metadata"]["name"] == "trainingrun-operator"
     ]
     assert there["rules"] == everywhere["rules"]
 
@@ -107,10 +110,24 @@ def test_operator_reads_the_settings_the_chart_writes(rendered: Rendered) -> Non
         "imagePullSecrets[0].name=one",
         "imagePullSecrets[1].name=two",
         "watchNamespaces={vision}",
+        "leaseNamespace=platform",
         "policy.images={registry.example.com/*}",
         "policy.secretNames={s3-*,minio}",
         "policy.endpoints={https://*.example.com}",
         "policy.tolerations={nvidia.com/*}",
+        "policy.podLabels={cost-center}",
+        "policy.podAnnotations={example.com/*}",
+        "policy.priorityClasses={batch-*,urgent}",
+        "runs.podLabels.cost-center=vision",
+        "runs.podAnnotations.note=a <b> $(TRAININGRUN_POD_NAME) \\, c",
+        "runs.priorityClassName=batch",
+        "runs.doNotDisruptTraining=true",
+        "runs.agent.resources.limits.cpu=1",
+        "tensorboard.enabled=false",
+        "tensorboard.ttlSecondsAfterFinished=1000002",
+        "tensorboard.priorityClassName=low",
+        "tensorboard.resources.limits.cpu=500m",
+        "tensorboard.mirror.resources.limits.cpu=0.5",
         "failedJobsTTLSeconds=1000000",
         "lostPodSeconds=1000001",
         "log.level=DEBUG",
@@ -121,12 +138,24 @@ def test_operator_reads_the_settings_the_chart_writes(rendered: Rendered) -> Non
     assert settings.agent_image == "registry.example.com:5000/agent:v2"
     assert settings.tensorboard_image == "trainingrun/tensorboard:0.1.0"
     assert settings.namespaces == ("vision",)
+    assert settings.lease_namespace == "platform"
     assert settings.image_pull_secrets == ("one", "two")
     assert settings.image_pull_policy == "Never"
     assert settings.policy.images == ("registry.example.com/*",)
     assert settings.policy.secret_names == ("s3-*", "minio")
     assert settings.policy.endpoints == ("https://*.example.com",)
     assert settings.policy.tolerations == ("nvidia.com/*",)
+    assert settings.policy.pod_labels == ("cost-center",)
+    assert settings.policy.pod_annotations == ("example.com/*",)
+    assert settings.policy.priority_classes == ("batch-*", "urgent")
+    assert settings.run_pods.labels == {"cost-center": "vision"}
+    assert _expanded(settings.run_pods.annotations["note"]) == "a <b> $(TRAININGRUN_POD_NAME) , c"
+    assert (settings.run_pods.priority_class, settings.run_pods.keep_training) == ("batch", True)
+    assert settings.run_pods.agent_resources == _with_cpu(SETTINGS.run_pods.agent_resources, "1")
+    assert (settings.tensorboard.enabled, settings.tensorboard.ttl_seconds) == (False, 1000002)
+    assert settings.tensorboard.priority_class == "low"
+    assert settings.tensorboard.resources == _with_cpu(SETTINGS.tensorboard.resources, "500m")
+    assert settings.tensorboard.mirror_resources == _with_cpu(SETTINGS.tensorboard.mirror_resources, "0.5")
     assert settings.failed_jobs_ttl_seconds == 1000000
     assert settings.lost_pod_seconds == 1000001
     assert (settings.log_level, settings.log_format) == ("DEBUG", "json")
@@ -135,11 +164,24 @@ def test_operator_reads_the_settings_the_chart_writes(rendered: Rendered) -> Non
     assert pod["containers"][0]["imagePullPolicy"] == "Never"
 
 
-@pytest.mark.parametrize("namespaces", [(), ("vision",), ("vision", "robots")], ids=len)
-def test_the_operator_looks_for_the_lease_the_chart_brings(namespaces: tuple[str, ...], rendered: Rendered) -> None:
-    """The chart and the operator derive the same name from the namespaces."""
-    objects = rendered(f"watchNamespaces={{{','.join(namespaces)}}}") if namespaces else rendered()
-    assert _names(objects, "Lease") == {("trainingrun-system", lease_name(namespaces))}
+def _expanded(text: str) -> str:
+    """The value of an environment variable as the kubelet hands it to the container."""
+    return text.replace("$$(", "$(")
+
+
+def _with_cpu(resources: Mapping[str, Mapping[str, str]], limit: str) -> Body:
+    return {**resources, "limits": {**resources["limits"], "cpu": limit}}
+
+
+def test_the_operator_looks_for_the_leases_the_chart_brings(rendered: Rendered) -> None:
+    """With permissions on Leases of these names only, in these namespaces only."""
+    assert _names(rendered(), "Lease") == {("kube-system", CLUSTER_LEASE)}
+    objects = rendered("watchNamespaces={vision,robots}")
+    assert _names(objects, "Lease") == {("vision", LEASE), ("robots", LEASE)}
+    for body in (*objects, *rendered()):
+        for rule in body.get("rules", ()):
+            if rule["resources"] == ["leases"] and rule["verbs"] != ["create"]:
+                assert set(rule["resourceNames"]) <= {LEASE, CLUSTER_LEASE}
 
 
 def test_default_settings_are_the_operators_own(rendered: Rendered) -> None:
@@ -147,7 +189,28 @@ def test_default_settings_are_the_operators_own(rendered: Rendered) -> None:
     env = _env(rendered())
     images = {name: value for name, value in env.items() if name.endswith("_IMAGE")}
     assert len(images) == 3
+    # Only where the chart installs the PriorityClass may pods name it.
+    env["TRAININGRUN_TENSORBOARD_PRIORITY_CLASS"] = ""
     assert Settings.from_env(env) == Settings.from_env(images)
+
+
+@pytest.mark.parametrize(
+    ("values", "used", "installed"),
+    [
+        ((), "trainingrun-tensorboard", True),
+        (("watchNamespaces={vision}",), "trainingrun-tensorboard", True),
+        (("crds.enabled=false",), "", False),
+        (("tensorboard.priorityClassName=low",), "low", False),
+    ],
+    ids=["default", "namespaced", "nothing cluster-wide", "named by the installer"],
+)
+def test_tensorboards_have_a_priority_class_that_exists(
+    values: tuple[str, ...], used: str, installed: bool, rendered: Rendered
+) -> None:
+    """Pods that name a class which does not exist are refused."""
+    objects = rendered(*values)
+    assert Settings.from_env(_env(objects)).tensorboard.priority_class == used
+    assert _names(objects, "PriorityClass") == ({(None, used)} if installed else set())
 
 
 def test_cluster_wide_parts_can_be_left_out(rendered: Rendered) -> None:

@@ -15,7 +15,15 @@ from trdemo.target import choose
 from trdemo.watched_run import WatchedRun, watch
 
 BUCKET = "detectors"
-VALUES = {"policy": {"images": ["trainingrun.dev/*"]}, "lostPodSeconds": 10}
+CPU_LIMIT = {
+    "resources": {"limits": {"cpu": "2"}}
+}  # test_cluster_rules.py has a quota that wants one; slows down nothing
+VALUES = {
+    "policy": {"images": ["trainingrun.dev/*"]},
+    "lostPodSeconds": 10,
+    "runs": {"agent": CPU_LIMIT},
+    "tensorboard": {**CPU_LIMIT, "mirror": CPU_LIMIT},
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,4 +1,7 @@
-"""Split one folder of images into train and eval on a real node, and prepare it again after images were added."""
+"""Split one folder of images into train and eval on a real node, and prepare it again after images were added.
+
+Then one byte of a shard changes in the bucket: the next run, which finds the data set prepared, makes that shard again.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from trdemo import trainer_stand_in
 from trdemo.bucket import split_uri
 from trdemo.follow import condition
 from trdemo.installation import SMALL_PREP, Installation, Object, tire_run
@@ -82,3 +86,44 @@ def test_the_event_counts_what_was_added(
     events = installation.target.kubectl("get", "events", "-n", namespace, "-o", "json")
     messages = [item["message"] for item in json.loads(events)["items"] if item["reason"] == "Prepared"]
     assert any(message.startswith(f"{IMAGES + ADDED} images, ") for message in messages)
+
+
+@pytest.fixture(scope="module")
+def shard(installation: Installation, statuses: list[dict[str, Any]]) -> tuple[str, bytes]:
+    """A shard of the newer data set, whose object in the bucket now has one wrong byte: its key and its right bytes."""
+    folder = split_uri(statuses[1]["dataset"]["reportJSONURI"])[1].rpartition("/")[0]
+    objects = json.loads(installation.bucket.read(f"{folder}/MANIFEST.json"))["objects"]
+    key = next(entry["key"] for entry in objects if entry["role"] == "trainRecords")
+    right = installation.bucket.read(key)
+    middle = len(right) // 2
+    installation.bucket.put_all([(key, right[:middle] + bytes([right[middle] ^ 1]) + right[middle + 1 :])])
+    return key, right
+
+
+@pytest.fixture(scope="module")
+def healed(
+    installation: Installation, namespace: str, shard: tuple[str, bytes], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """Status of a new run with the same images, once it has ended; a stand-in replaces TensorFlow."""
+    image = trainer_stand_in.load(installation.target, tmp_path_factory.mktemp("stand-in"))
+    small = {"pod": {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}}}
+    run = divided("healed")
+    run["spec"]["train"] = {**run["spec"]["train"], **small, "steps": 5, "gpus": 0, "image": image}
+    run["spec"] |= {"export": {**run["spec"].get("export", {}), **small}, "tensorboard": {"enabled": False}}
+    name = installation.apply(run, namespace=namespace)
+    return installation.finished(name, namespace=namespace, seconds=SECONDS)
+
+
+def test_a_damaged_shard_is_found_made_again_and_trained_on(
+    installation: Installation, namespace: str, healed: dict[str, Any], shard: tuple[str, bytes]
+) -> None:
+    assert (healed["phase"], healed["dataset"]["reused"]) == ("Succeeded", False)
+    ended = {entry["stage"]: (entry["number"], entry["lastReason"]) for entry in healed["attempts"]}
+    assert ended == {"prep": (2, "Prepared"), "train": (2, "Trained"), "export": (1, "Exported")}
+    key, right = shard
+    assert installation.bucket.read(key) == right
+    assert installation.bucket.keys("datasets/damaged/") == {}
+    events = json.loads(installation.target.kubectl("get", "events", "-n", namespace, "-o", "json"))["items"]
+    [lost] = [event["message"] for event in events if event["reason"] == "DatasetLost"]
+    assert key in lost
+    assert lost.endswith("The data set is prepared again.")

@@ -5,6 +5,7 @@ test_bad_input.py tests a GPU that no node has, and a deadline that passes.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from trcluster.waiting import patience
 from trdemo.follow import condition
 from trdemo.installation import SMALL_PREP, Installation, tire_run
+from trfakes.hostile import DANGEROUS, HOSTILE, MARK
 
 pytestmark = pytest.mark.node
 
@@ -48,7 +50,26 @@ def test_cause_shows_within_fifteen_seconds(installation: Installation, namespac
     assert reason in row
 
 
+def words_of_a_tenant(installation: Installation, namespace: str) -> None:
+    """Write a warning Event about the pod that waits, newer than those of the kubelet."""
+    kubectl = installation.target.kubectl
+    [pod] = kubectl.get("pods", namespace=namespace, selector="trainingrun.dev/run=early")["items"]
+    about = {key: pod["metadata"][key] for key in ("name", "namespace", "uid")}
+    event = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": "words-of-a-tenant", "namespace": namespace},
+        "involvedObject": {"apiVersion": "v1", "kind": "Pod", **about},
+        "type": "Warning",
+        "reason": "FailedMount",
+        "message": HOSTILE,
+        "lastTimestamp": "2100-01-01T00:00:00Z",
+    }
+    kubectl("create", "-f", "-", stdin=json.dumps(event))
+
+
 def test_a_run_goes_on_once_its_secret_exists(installation: Installation, namespace: str) -> None:
+    """Meanwhile a tenant writes an Event, which shows in the status and drives no terminal."""
     run = tire_run("early", prep=SMALL_PREP, storage={"credentials": {"secretName": LATE}})
     installation.apply(run, namespace=namespace)
     status = installation.until(
@@ -56,6 +77,17 @@ def test_a_run_goes_on_once_its_secret_exists(installation: Installation, namesp
     )
     message = cause(status, "SecretMissing")
     assert message.endswith("Create the Secret in the run's namespace. The pod then starts by itself.")
+    words_of_a_tenant(installation, namespace)
+    installation.until(
+        "early",
+        lambda s: MARK in s.get("message", ""),
+        namespace=namespace,
+        seconds=patience(SECONDS),
+        what="the words of a tenant",
+    )
+    shown = installation.target.kubectl("describe", "trainingrun", "early", "-n", namespace)
+    assert MARK in shown
+    assert not DANGEROUS.search(shown.replace("\n", ""))
     storage = installation.target.storage
     keys = {"AWS_ACCESS_KEY_ID": storage.access_key, "AWS_SECRET_ACCESS_KEY": storage.secret_key}
     meta = {"name": LATE, "namespace": namespace}

@@ -132,8 +132,7 @@ def store_prepared(run: Run) -> None:
         store,
         run.run_keys,
         stage="prep",
-        epoch=1,
-        pod_uid="prep-pod",
+        producer=Producer("prep-pod", 1),
         manifest_key=f"datasets/{digest}/MANIFEST.json",
         numbers={"trainImages": 6, "evalImages": 2},
     )

@@ -1,8 +1,8 @@
 """A fake trainer: it keeps the contract of the shared folder without TensorFlow, and fails as its plan says.
 
 Arguments: the shared folder, and a plan as JSON. Keys of the plan, all optional: steps, save_every,
-seconds_per_step, die_at (SIGKILL to itself), freeze_at (SIGSTOP to itself), hang_at (signs of life, no
-progress), keep (checkpoints kept), done (outcome when finished; null writes no done.json), export (names of
+seconds_per_step, die_at (SIGKILL to itself), freeze_at (SIGSTOP to itself), hang_at (signs of life, no progress), keep
+(checkpoints kept), done (outcome when finished; null writes no done.json), message (of the outcome), export (names of
 files to export), export_seconds, early (outcome written before spec.json exists). On SIGUSR1 it allocates memory until
 it is killed. trdemo/trainer_stand_in.py makes it the trainer of real pods.
 """
@@ -45,7 +45,8 @@ def advance(**fields: Any) -> None:
 
 
 def done(outcome: str, **fields: Any) -> NoReturn:
-    document = {"contractVersion": 1, "reason": "ByPlan", "message": f"the plan says {outcome}", "outcome": outcome}
+    message = PLAN.get("message", f"the plan says {outcome}")
+    document = {"contractVersion": 1, "reason": "ByPlan", "message": message, "outcome": outcome}
     report_progress()
     write(SHARED / "done.json", document | fields)
     sys.exit(0 if outcome == "succeeded" else 1)

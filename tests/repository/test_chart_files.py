@@ -79,3 +79,11 @@ def test_a_comment_becomes_the_meaning_of_a_value(readme: ModuleType) -> None:
 def test_a_value_without_a_comment_is_an_error(text: str, readme: ModuleType) -> None:
     with pytest.raises(readme.ValuesError, match=r"values.yaml: (a|b\.d) has no comment above it"):
         readme.table(text)
+
+
+def test_no_folder_that_the_documentation_deletes_has_the_namespace() -> None:
+    """`kubectl delete --filename manifests/operator` would delete everything that others keep in the namespace."""
+    files = [*(ROOT / "manifests" / "operator").iterdir(), *(ROOT / "manifests" / "rbac").iterdir()]
+    kinds = {body["kind"] for file in files for body in yaml.safe_load_all(file.read_text(encoding="utf-8"))}
+    assert "Deployment" in kinds
+    assert not {"Namespace", "CustomResourceDefinition"} & kinds

@@ -13,7 +13,6 @@ OURS = {
     "images/agent/trainingrun_agent/prep/source/readers/json_stream.py",  # has bounds of its own
     "images/agent/trainingrun_agent/reasons/__init__.py",  # a file of the package
     "operator/trainingrun/api/bounded_json.py",
-    "operator/trainingrun/engine/reconciler.py",  # the run's ConfigMap
 }
 """Files that may use Python's decoder, which raises RecursionError for text that is nested without end."""
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import json
+import os
 import signal
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+
+from trcluster.waiting import until
 
 PATIENCE = 120.0  # seconds for a start of Python on a busy machine
 CONTRACTS = Path(__file__).parents[2] / "images" / "contracts"
@@ -106,3 +112,65 @@ def test_time_of_advance_moves_with_the_work_only(tmp_path: Path) -> None:
     assert (first["step"], "loss" in first) == (3, False)
     assert first["lastAdvance"] <= first["updated"]
     assert not list(tmp_path.glob("*.tmp"))
+
+
+@pytest.fixture
+def small_disk(shared: Any) -> Iterator[Path]:
+    """The shared folder, on a file system of 256 KiB."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a file system")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(shared.root)], check=True)
+    yield shared.root
+    subprocess.run(["umount", "--lazy", str(shared.root)], check=True)
+
+
+def fill(disk: Path) -> None:
+    with contextlib.suppress(OSError), (disk / "checkpoint").open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 512)
+
+
+def test_how_the_trainer_ends_is_reported_on_a_full_disk(shared: Any, small_disk: Path) -> None:
+    (small_disk / "spec").write_text('{"contractVersion": 1}')
+    process = shared.start("train")
+    shared.wait_for("progress.json", process, seconds=PATIENCE)
+    fill(small_disk)
+    first = (small_disk / "progress.json").read_bytes()
+    until(lambda: (small_disk / "progress.json").read_bytes() != first, what="a sign of life", seconds=PATIENCE)
+    (small_disk / "spec").rename(small_disk / "spec.json")
+    code, log = shared.end_of(process, seconds=PATIENCE)
+    assert code == 1
+    assert "No space left on device" in log
+    done = shared.read("done.json")
+    check(done, "shared-done")
+    assert "tensorflow" in done["message"]
+    assert not list(small_disk.glob("*.tmp"))
+
+
+def test_a_disk_that_the_training_fills_is_a_full_disk_to_the_agent(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trainingrun_trainer import __main__ as wrapper
+    from trainingrun_trainer import shared_folder
+
+    def work(_command: str, folder: Any, *_: Any) -> None:
+        fill(small_disk)
+        folder.write("ready/00000007.json", {"step": 7, "files": []})
+
+    monkeypatch.setattr(wrapper, "_work", work)
+    (small_disk / "ready").mkdir()
+    folder = shared_folder.SharedFolder(str(small_disk))
+    folder.reserve()
+    assert wrapper.main(["train", "--shared", str(small_disk)]) == 1
+    document = json.loads((small_disk / "done.json").read_text())
+    check(document, "shared-done")
+    assert (document["outcome"], document["reason"]) == ("diskFull", "DiskFull")
+    assert list((small_disk / "ready").iterdir()) == []
+
+
+def test_a_disk_that_is_full_from_the_start_costs_no_report_as_long_as_there_is_room(tmp_path: Path) -> None:
+    from trainingrun_trainer.shared_folder import SharedFolder
+
+    folder = SharedFolder(str(tmp_path))
+    folder.write_done({"outcome": "crash"})
+    assert json.loads((tmp_path / "done.json").read_text()) == {"outcome": "crash", "contractVersion": 1}

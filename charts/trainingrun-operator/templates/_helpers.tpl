@@ -29,3 +29,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- printf "%s:%s" $image.repository (default $chart.AppVersion $image.tag) -}}
 {{- end -}}
 {{- end -}}
+
+{{/* PriorityClass of TensorBoard's pods: the one in the values, or the chart's own where it installs one. */}}
+{{- define "trainingrun-operator.tensorboardPriorityClass" -}}
+{{- .Values.tensorboard.priorityClassName | default (ternary "trainingrun-tensorboard" "" .Values.crds.enabled) -}}
+{{- end -}}

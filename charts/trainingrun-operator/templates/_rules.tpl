@@ -28,9 +28,20 @@
   resources: [events]
   verbs: [list, create]  # list: to find out why a pod is not created
 {{- end }}
+{{/* Generated from manifests/rbac/claims-role.yaml by charts/sync.py: change it there. */}}
+{{- define "trainingrun-operator.claimRules" }}
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [trainingrun-operator]
+  verbs: [list, patch]
+{{- end }}
 {{/* Generated from manifests/rbac/leases-role.yaml by charts/sync.py: change it there. */}}
 {{- define "trainingrun-operator.leaseRules" }}
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
-  verbs: [get, create, patch]
+  resourceNames: [trainingrun-operator, trainingrun-operator-cluster]
+  verbs: [get, patch]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [create]  # for a Lease that someone deleted; RBAC cannot limit it to a name
 {{- end }}

@@ -17,6 +17,7 @@ from trainingrun_agent.reasons.storage import INTEGRITY_ERROR, OBJECT_CHANGED, O
 from trainingrun_agent.terms import TRAININGRUN, Change, Terms, Text
 
 __all__ = [
+    "UNUSABLE",
     "DiskFull",
     "IntegrityError",
     "Interrupted",
@@ -168,6 +169,10 @@ class IntegrityError(StageError):
 
     def __init__(self, entry: Reason = INTEGRITY_ERROR, /, **values: object) -> None:
         super().__init__(entry, **values)
+
+
+UNUSABLE = (NotFound, IntegrityError, ObjectTooLarge)
+"""What reading an object raises that is gone, or that is not what was written."""
 
 
 class DiskFull(StageError):

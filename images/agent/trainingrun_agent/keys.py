@@ -57,7 +57,7 @@ def folder_of(key: str) -> str:
 class DatasetObject:
     """What an object below datasets/ belongs to; `digest` is that of the data set, empty for shared objects."""
 
-    kind: Literal["blob", "latest", "failed", "dataset"]
+    kind: Literal["blob", "latest", "failed", "damaged", "dataset"]
     digest: str = ""
 
 
@@ -104,6 +104,20 @@ class BucketKeys:
         """A shard, or the rows about its images, by its content."""
         return f"{self.datasets}/blobs/{sha256}.{suffix}"
 
+    @property
+    def damaged(self) -> str:
+        """Folder of the marks of objects that a reader found damaged."""
+        return f"{self.datasets}/damaged"
+
+    def damage_mark(self, key: str) -> str | None:
+        """The mark of the object at `key`, None if the object is not below `datasets`."""
+        below = key.removeprefix(f"{self.datasets}/")
+        return None if below == key else f"{self.damaged}/{below}"
+
+    def marked_as_damaged(self, mark: str) -> str:
+        """Absolute key of the object that a mark is about: the inverse of `damage_mark`."""
+        return f"{self.datasets}/{mark[len(self.damaged) + 1 :]}"
+
     def manifest_entry(self, key: str, *, folder: str) -> str:
         """Absolute key of an entry of the manifest in `folder`: blobs are named relative, all others in the folder."""
         return self.absolute(key) if key.startswith(f"{_DATASETS}/") else f"{folder}/{key}"
@@ -116,6 +130,8 @@ class BucketKeys:
             return DatasetObject("blob")
         if first == "latest" and rest.endswith(".json"):
             return DatasetObject("latest")
+        if first == "damaged" and rest:
+            return DatasetObject("damaged")
         if first == "failed" and _DIGEST.fullmatch(digest):
             return DatasetObject("failed", digest)
         return DatasetObject("dataset", first) if _DIGEST.fullmatch(first) and rest else None

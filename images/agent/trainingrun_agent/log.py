@@ -1,7 +1,7 @@
 """The agent's log: plain lines on stdout, and `progress {json}` for an operator that cannot reach the pod.
 
-Invariant: every line, tracebacks included, is redacted. A progress line is written at most every 30 s, earlier only if
-storage stops or starts to answer, and never while progress has not changed.
+Invariant: every line, tracebacks included, has passed the gate of outgoing.py. A progress line is written at most every
+30 s, earlier only if storage stops or starts to answer, and never while progress has not changed.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from trainingrun_agent.clock import Clock, rfc3339
+from trainingrun_agent.outgoing import outgoing
 from trainingrun_agent.progress import Progress
-from trainingrun_agent.redaction import redact
 
 PROGRESS_EVERY_SECONDS = 30.0
 FIRST_PROGRESS_SECONDS = 5.0
@@ -24,8 +24,8 @@ CHECK_EVERY_SECONDS = 1.0
 logger = logging.getLogger("trainingrun_agent")
 
 
-class RedactingFormatter(logging.Formatter):
-    """Formats a line as `2026-01-31T12:00:00Z INFO text`, without secrets."""
+class OutgoingFormatter(logging.Formatter):
+    """Formats a line as `2026-01-31T12:00:00Z INFO text`. Lines of a traceback are indented, so none looks like one."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s")
@@ -35,18 +35,28 @@ class RedactingFormatter(logging.Formatter):
         return rfc3339(datetime.fromtimestamp(record.created, UTC))
 
     def format(self, record: logging.LogRecord) -> str:
-        """Redact the finished text, which includes arguments and tracebacks."""
-        return redact(super().format(record))
+        """Format the whole record; a traceback that another formatter left in it has not passed the gate."""
+        record.exc_text = None
+        return super().format(record)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's
+        """Format the line without its traceback."""
+        return outgoing(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's
+        """Format the traceback."""
+        return "\n".join(f"  {outgoing(line)}" for line in super().formatException(ei).split("\n"))
 
 
 def set_up() -> None:
-    """Log to stdout; libraries only warnings and errors, because their DEBUG shows signed headers."""
+    """Log to stdout, also what ends a thread; libraries only warnings and errors: their DEBUG shows signed headers."""
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(RedactingFormatter())
+    handler.setFormatter(OutgoingFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logger.setLevel(logging.INFO)
+    threading.excepthook = _log_end_of_thread
 
 
 class ProgressLines:
@@ -85,6 +95,11 @@ class ProgressLines:
             line = self.due_line()
             if line:
                 logger.info(line)
+
+
+def _log_end_of_thread(ended: threading.ExceptHookArgs) -> None:
+    name = ended.thread.name if ended.thread else ""
+    logger.error("thread %s was ended by an unexpected error", name, exc_info=ended.exc_value)
 
 
 def _ready(document: dict[str, Any]) -> bool:

@@ -13,8 +13,8 @@ from typing import Any
 from trainingrun_agent import contract
 from trainingrun_agent.clock import Clock, rfc3339
 from trainingrun_agent.current_file import CurrentFile
+from trainingrun_agent.outgoing import outgoing, outgoing_document
 from trainingrun_agent.rate import ByteRate
-from trainingrun_agent.redaction import redact
 
 FIELDS = frozenset(
     ("phase", "done", "total", "unit", "etaSeconds", "step", "steps", "loss", "checkpointStep", "ap50", "mAP")
@@ -72,7 +72,7 @@ class Progress:
         if reason:
             state["reason"] = reason
         if message:
-            state["message"] = redact(message)[:MAX_STORAGE_MESSAGE]
+            state["message"] = outgoing(message)[:MAX_STORAGE_MESSAGE]
         self.update(storage=state)
 
     def count_bytes(self, *, down: int = 0, up: int = 0) -> None:
@@ -96,7 +96,7 @@ class Progress:
             document["bytesPerSecond"] = rate
         if eta is not None:
             document.setdefault("etaSeconds", eta)
-        return document
+        return outgoing_document(document)
 
     def _eta(self) -> float | None:
         done, total = self._fields.get("done"), self._fields.get("total")

@@ -1,7 +1,7 @@
 """Masks credentials in every text of the agent.
 
-Invariant: a credential is registered before it is first used, and every text that leaves the process (log, verdict,
-progress) has passed through `redact`.
+Invariant: a credential is registered before it is first used. Every text that leaves the process passes `redact` in
+outgoing.py, and earlier where it is cut: a part of a credential would not be recognised.
 """
 
 from __future__ import annotations

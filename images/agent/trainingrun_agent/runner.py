@@ -12,7 +12,6 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -29,7 +28,6 @@ from trainingrun_agent.errors import DiskFull, Outcome, StageError
 from trainingrun_agent.log import ProgressLines, logger
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.reasons.pods import AGENT_OUT_OF_MEMORY, PREP_OUT_OF_MEMORY, UNEXPECTED_ERROR
-from trainingrun_agent.redaction import redact
 from trainingrun_agent.server import AgentServer
 from trainingrun_agent.storage import guard
 from trainingrun_agent.terms import Terms
@@ -156,8 +154,6 @@ def _as_stage_error(error: BaseException, stage: Command) -> StageError:
 
 
 def _deliver(verdict: Verdict, path: Path) -> int:
-    next_step = {name: redact(text) for name, text in verdict.next_step.items()}
-    verdict = replace(verdict, message=redact(verdict.message), hint=redact(verdict.hint), next_step=next_step)
     data = verdicts.encode(verdict)
     logger.info("verdict %s", data.decode())
     if verdict.stage == "mirror":
@@ -167,6 +163,8 @@ def _deliver(verdict: Verdict, path: Path) -> int:
         path.write_bytes(data)
     except OSError as error:
         logger.error("the verdict cannot be written to %s: %s", path, error.strerror)
+        if is_disk_full(error) and verdict.outcome is not Outcome.SUCCEEDED:  # success is in the bucket: try again
+            return verdicts.EXIT_NO_SPACE
     return verdict.exit_code
 
 

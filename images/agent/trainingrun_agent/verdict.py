@@ -13,6 +13,7 @@ from typing import Any
 
 from trainingrun_agent import contract
 from trainingrun_agent.errors import Outcome, StageError
+from trainingrun_agent.outgoing import outgoing, outgoing_document
 from trainingrun_agent.reasons.entry import Reason
 from trainingrun_agent.terms import TRAININGRUN, Terms
 
@@ -22,6 +23,8 @@ MAX_HINT = 600
 MAX_VALUE = 100
 EXIT_SUCCEEDED = 0
 EXIT_FAILED = 1
+EXIT_NO_SPACE = 28
+"""The verdict could not be written, because the node's disk is full; the number is that of ENOSPC."""
 
 
 @dataclass(frozen=True)
@@ -96,22 +99,23 @@ class Verdict:
         return EXIT_SUCCEEDED if self.outcome is Outcome.SUCCEEDED else EXIT_FAILED
 
     def to_json(self) -> dict[str, Any]:
-        """The document, with texts cut to the lengths of the schema."""
+        """The document, with texts that passed the gate, cut to the lengths of the schema."""
+        hint, numbers = outgoing(self.hint), outgoing_document(dict(self.numbers))
         document: dict[str, Any] = {
             "contractVersion": contract.VERSION,
             "stage": self.stage,
             "outcome": self.outcome.value,
             "reason": self.reason,
-            "message": _cut(self.message, MAX_MESSAGE),
+            "message": _cut(outgoing(self.message), MAX_MESSAGE),
         }
-        if self.hint:
-            document["hint"] = _cut(self.hint, MAX_HINT)
+        if hint:
+            document["hint"] = _cut(hint, MAX_HINT)
         if self.next_step:
-            document["nextStep"] = {name: _cut(text, MAX_VALUE) for name, text in self.next_step.items()}
+            document["nextStep"] = {name: _cut(outgoing(text), MAX_VALUE) for name, text in self.next_step.items()}
         if self.epoch is not None:
             document["epoch"] = self.epoch
-        if self.numbers:
-            document["numbers"] = dict(self.numbers)
+        if numbers:
+            document["numbers"] = numbers
         if self.timings is not None:
             document["timings"] = self.timings.to_json()
         return document
@@ -122,7 +126,7 @@ def encode(verdict: Verdict) -> bytes:
     document = verdict.to_json()
     for shrink in (_keep, _without_findings, _without_hint, _short_message, _without_numbers):
         document = shrink(document)
-        data = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        data = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
         if len(data) <= MAX_BYTES:
             return data
     raise AssertionError("a verdict without numbers and with a short message has fewer than 4096 bytes")

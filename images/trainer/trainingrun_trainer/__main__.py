@@ -33,6 +33,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     stacks = open(folder.path(shared_folder.STACKS), "w")  # noqa: SIM115 - open until the process ends
     faulthandler.register(signal.SIGTERM, file=stacks, all_threads=True, chain=True)
     folder.lock()
+    folder.reserve()
     progress = ProgressWriter(folder)
     progress.start()
     try:
@@ -46,7 +47,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     if done is None:
         print("Nothing to do: the agent could not download the data.", flush=True)
         return 0
-    folder.write(shared_folder.DONE, done)
+    folder.write_done(done)
     print("{outcome}: {message}".format(**done), flush=True)
     return 0 if done["outcome"] == "succeeded" else 1
 

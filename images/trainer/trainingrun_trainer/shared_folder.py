@@ -1,5 +1,10 @@
-"""The folder that trainer and agent share. Every document is replaced by rename, so nobody reads half a document."""
+"""The folder that trainer and agent share.
 
+Every document is replaced by rename, so nobody reads half a document. On a full disk, done.json is written into space
+that was reserved at the start, and progress.json in place: how the trainer ends, and that it lives, stay known.
+"""
+
+import contextlib
 import fcntl
 import json
 import os
@@ -20,6 +25,8 @@ DONE = "done.json"
 STACKS = "stacks.txt"
 LOCK = "trainer.lock"
 STARTED = "trainer.started"
+RESERVE = "done.reserve"
+RESERVE_BYTES = 1 << 15  # more than done.json ever has
 
 
 class SharedFolder:
@@ -36,9 +43,31 @@ class SharedFolder:
         """Write a JSON document under a temporary name, then rename it."""
         target = self.path(name)
         scratch = f"{target}.{os.getpid()}.tmp"
-        with open(scratch, "w") as handle:
-            json.dump(dict(document, contractVersion=CONTRACT_VERSION), handle)
-        os.rename(scratch, target)
+        try:
+            with open(scratch, "wb") as handle:
+                handle.write(_encode(document))
+            os.rename(scratch, target)
+        except OSError:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(scratch)
+            raise
+
+    def write_in_place(self, name: str, document: Dict[str, Any]) -> None:
+        """Write a JSON document over the old one, which needs no space; a reader may see half of it."""
+        _fill(self.path(name), document)
+
+    def reserve(self) -> None:
+        """Reserve disk space for done.json; without it, done.json is written as long as there is some."""
+        try:
+            with open(self.path(RESERVE), "wb") as handle:
+                os.posix_fallocate(handle.fileno(), 0, RESERVE_BYTES)
+        except OSError as error:
+            print(f"no space is reserved for done.json: {error}", flush=True)
+
+    def write_done(self, document: Dict[str, Any]) -> None:
+        """Write done.json into the reserved space, then rename it."""
+        _fill(self.path(RESERVE), document)
+        os.rename(self.path(RESERVE), self.path(DONE))
 
     def read(self, name: str) -> Optional[Dict[str, Any]]:
         """Read a JSON document; None when the file does not exist."""
@@ -97,4 +126,17 @@ class ProgressWriter:
         try:
             self._folder.write(PROGRESS, document)
         except OSError as error:  # progress is not worth ending a training for, for example on a full disk
-            print(f"progress.json cannot be written: {error}", flush=True)
+            print(f"progress.json cannot be replaced: {error}", flush=True)
+            with contextlib.suppress(OSError):
+                self._folder.write_in_place(PROGRESS, document)
+
+
+def _encode(document: Dict[str, Any]) -> bytes:
+    return json.dumps(dict(document, contractVersion=CONTRACT_VERSION)).encode()
+
+
+def _fill(path: str, document: Dict[str, Any]) -> None:
+    """Replace the content of a file, which is made if it is missing, in the space that it has."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o644), "wb") as handle:
+        handle.write(_encode(document))
+        handle.truncate()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
@@ -21,7 +20,10 @@ LABEL_STAGE: Final = f"{GROUP}/stage"
 LABEL_ATTEMPT: Final = f"{GROUP}/attempt"
 LABEL_COMPONENT: Final = "app.kubernetes.io/component"
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+ANNOTATION_POD_SETTINGS: Final = f"{GROUP}/pod-settings"  # of a Job: digest of the installer's settings for its pod
 MANAGER: Final = "trainingrun-operator"
+LEASE: Final = MANAGER  # in each namespace that an operator is installed for
+CLUSTER_LEASE: Final = f"{MANAGER}-cluster"  # of operators for the whole cluster, in a namespace that they agree on
 
 AGENT: Final = "agent"
 AGENT_PORT: Final = 8080
@@ -71,12 +73,6 @@ def resolved_name(run: str, *, uid: str) -> str:
 def tensorboard_name(run: str) -> str:
     """Name of TensorBoard's Deployment and Service."""
     return f"{run}-tensorboard"
-
-
-def lease_name(namespaces: Iterable[str]) -> str:
-    """Name of the Lease of an operator of these namespaces (none: of all). The chart computes the same name."""
-    scope = ",".join(sorted(namespaces))
-    return f"{MANAGER}-{short_hash(scope)}" if scope else MANAGER
 
 
 def run_prefix(namespace: str, *, name: str, uid: str, storage_prefix: str) -> str:

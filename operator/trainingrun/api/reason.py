@@ -17,8 +17,9 @@ MUTABLE: Final = ("suspend", "retry", "tensorboard", "ttlSecondsAfterFinished")
 _EXAMPLES: Final = {
     "memory": "spec.train.pod.resources.limits.memory: 2Gi (now 1Gi)",
     "batch": ", or with spec.train.batchSize: 12 (now 24)",
+    "steps": ", or create a new TrainingRun with spec.prep.pod.resources (limits.cpu)",
     "scratch": "spec.prep.scratch: 40Gi (now 20Gi)",
-    "setting": "policy.images (or secretNames, endpoints, tolerations)",
+    "setting": "policy.images (or secretNames, endpoints, tolerations …)",
 }
 
 

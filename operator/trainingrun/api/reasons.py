@@ -34,7 +34,7 @@ def _ended(name: str, meaning: str, *, step: Step, hint: str = "", fields: tuple
 # Refused: the operator or the API server does not take the spec.
 FORBIDDEN_BY_POLICY: Final = _refused(
     "ForbiddenByPolicy",
-    "The spec asks for an image, Secret, storage endpoint or toleration that the operator's settings do not allow.",
+    "The spec asks for an image, Secret, storage endpoint or pod setting that the operator's settings do not allow.",
     step=Step.PLATFORM,
     hint="Create a new TrainingRun with an allowed value, or ask your platform team to extend {setting} of the "
     "operator's Helm values.",
@@ -42,10 +42,16 @@ FORBIDDEN_BY_POLICY: Final = _refused(
         "train.image",
         "storage.credentials.secretName",
         "storage.endpoint",
-        "prep.pod.tolerations",
-        "train.pod.tolerations",
-        "export.pod.tolerations",
+        "prep.pod",
+        "train.pod",
+        "export.pod",
+        "tensorboard.pod",
     ),
+)
+FORBIDDEN_RESERVED_KEY: Final = FORBIDDEN_BY_POLICY.case(
+    "Create a new TrainingRun without this key.",
+    step=Step.NEW_RUN,
+    fields=("prep.pod", "train.pod", "export.pod", "tensorboard.pod"),
 )
 FORBIDDEN_LOCAL_ADDRESS: Final = FORBIDDEN_BY_POLICY.case(
     "Create a new TrainingRun with the address of your storage. If your storage really has this address, ask your "
@@ -76,10 +82,45 @@ PRETRAINED_RUN_NOT_FOUND: Final = _refused(
 )
 PRETRAINED_RUN_NOT_READY: Final = _refused(
     "PretrainedRunNotReady",
-    "The TrainingRun named in spec.model.pretrained.run has not succeeded yet. The run waits for it.",
+    "The TrainingRun named in spec.model.pretrained.run has not ended yet. The run waits for it.",
     step=Step.WAIT,
-    hint="If that run has failed, retry it: this one then starts by itself.",
+    hint="This run starts by itself once that one has succeeded.",
     fields=("model.pretrained.run",),
+)
+PRETRAINED_RUN_FAILED: Final = _refused(
+    "PretrainedRunFailed",
+    "The TrainingRun named in spec.model.pretrained.run has failed, so it has no export to start from.",
+    step=Step.RETRY,
+    hint="Retry that run first, or create a new TrainingRun with another spec.model.pretrained.run.",
+    fields=("model.pretrained.run",),
+)
+PRETRAINED_RUN_CIRCULAR: Final = _refused(
+    "PretrainedRunCircular",
+    "spec.model.pretrained.run names the run itself, or a run that waits for this one: neither could ever start.",
+    step=Step.NEW_RUN,
+    hint="Create a new TrainingRun with another spec.model.pretrained.run, or with spec.model.pretrained.uri.",
+    fields=("model.pretrained.run", "model.pretrained.uri"),
+)
+FOREIGN_CONFIG_MAP: Final = _refused(
+    "ForeignConfigMap",
+    "The ConfigMap that holds the resolved spec of the run exists, with something else than the operator would write. "
+    "Nothing is started.",
+    step=Step.WAIT,
+    hint="Delete it: kubectl -n {namespace} delete configmap {name}. The operator then writes it itself.",
+)
+CONFIG_MAP_REPLACED: Final = _refused(
+    "ConfigMapReplaced",
+    "The ConfigMap with which the run was accepted was replaced by another one. Nothing is started.",
+    step=Step.WAIT,
+    hint="Delete it: kubectl -n {namespace} delete configmap {name}. The operator then restores it.",
+)
+CONFIG_MAP_LOST: Final = _refused(
+    "ConfigMapLost",
+    "The ConfigMap with which the run was accepted was deleted or replaced, and this operator's images or defaults are "
+    "others than at that time. Nothing is started.",
+    step=Step.WAIT,
+    hint="Restore ConfigMap {name} of namespace {namespace} from a backup, and the run goes on by itself. Without one, "
+    "create a new TrainingRun.",
 )
 UNSUPPORTED_CONTRACT: Final = _refused(
     "UnsupportedContract",
@@ -99,7 +140,8 @@ CREATION_REFUSED: Final = _refused(
     "The API server does not create an object of the run: rights, a quota, an admission policy or a webhook forbid it, "
     "or another object has its name. The run waits.",
     step=Step.WAIT,
-    hint="Ask your platform team to let it pass; the operator tries again at least every five minutes.",
+    hint="Ask your platform team to let it pass, or to set what a rule asks for in runs of the operator's Helm values; "
+    "the operator tries again at least every five minutes.",
 )
 STATUS_REFUSED: Final = _refused(
     "StatusRefused",
@@ -162,7 +204,22 @@ QUOTA_EXCEEDED: Final = _waiting(
 POD_REFUSED: Final = _waiting(
     "PodRefused",
     "Admission of the cluster refuses the pod; the message says who and why.",
-    hint="Ask your platform team to let the pod pass.",
+    hint="Create a new TrainingRun with what the rule asks for in spec.{stage}.pod, or ask your platform team to set "
+    "it in runs of the operator's Helm values, or to let the pod pass.",
+    fields=("stage.pod.labels", "stage.pod.annotations", "stage.pod.priorityClassName"),
+)
+POD_NEEDS_RESOURCES: Final = POD_REFUSED.case(
+    "Ask your platform team for a LimitRange in the namespace{steps}.", fields=("stage.pod.resources",)
+)
+POD_BREAKS_LIMIT_RANGE: Final = POD_REFUSED.case(
+    "Create a new TrainingRun with spec.{stage}.pod.resources that fit the LimitRange, or ask your platform team to "
+    "change it, or runs.agent.resources of the operator's Helm values.",
+    fields=("stage.pod.resources",),
+)
+POD_NEEDS_PRIORITY_CLASS: Final = POD_REFUSED.case(
+    "Ask your platform team to create this PriorityClass, or create a new TrainingRun with another "
+    "spec.{stage}.pod.priorityClassName.",
+    fields=("stage.pod.priorityClassName",),
 )
 JOB_SUSPENDED: Final = _waiting(
     "JobSuspended",
@@ -196,7 +253,7 @@ OOM_KILLED_READING: Final = OOM_KILLED.case(
     "create a new TrainingRun with {memory}.",
 )
 OOM_KILLED_AGENT: Final = OOM_KILLED.case(
-    "The operator sets the memory limit of container agent: give your platform team this message.",
+    "Ask your platform team to raise runs.agent.resources.limits.memory of the operator's Helm values.",
     step=Step.PLATFORM,
     fields=(),
 )
@@ -242,6 +299,12 @@ NO_VERDICT: Final = _ended(
     hint="Look for the cause in the message and in the log of container agent. Without one, give both to your platform "
     "team.",
 )
+NODE_DISK_FULL: Final = _ended(
+    "NodeDiskFull",
+    "The disk of the node is full: the agent could not even write how it ended.",
+    step=Step.PLATFORM,
+    hint="Ask your platform team to free disk space on the node of the pod.",
+)
 TRAINER_NEVER_STARTED: Final = _ended(
     "TrainerNeverStarted",
     "The container of the trainer or exporter ended before it started to work.",
@@ -280,6 +343,10 @@ TENSORBOARD_YIELDS: Final = _progress(
     "TensorBoardYields",
     "An Event: TensorBoard was removed because a pod of the namespace has no room. status.tensorboard says when it "
     "comes back.",
+)
+RESULTS_LOST: Final = _progress(
+    "ResultsLost",
+    "A later stage found the results of this one lost or damaged in the bucket: it runs again and makes what is lost.",
 )
 USABLE: Final = _progress("Usable", "The last attempt could use the storage.")
 WARNING: Final = _progress("Warning", "The storage can be used, with the restriction in the message.")

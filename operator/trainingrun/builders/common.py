@@ -16,6 +16,7 @@ UID: Final = 65532
 SHARED: Final = "/shared"
 CREDENTIALS: Final = "/var/run/secrets/trainingrun/s3"
 CA_FOLDER: Final = "/etc/trainingrun/ca"
+RESOLVED_DIGEST: Final = "TRAININGRUN_RESOLVED_SHA256"  # the only resolved.json that an agent may use
 CONTAINER_SECURITY: Final = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
@@ -29,7 +30,6 @@ POD_SECURITY: Final = {
     "fsGroup": UID,
     "seccompProfile": {"type": "RuntimeDefault"},
 }
-AGENT_RESOURCES: Final = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "512Mi"}}
 # Pods leave an unreachable node after a minute instead of the default five. The first matching toleration decides, so
 # those of the spec come before these.
 NODE_TOLERATIONS: Final = tuple(
@@ -46,6 +46,32 @@ def metadata(run: Run, *, name: str, labels: Mapping[str, str]) -> dict[str, Any
         "labels": {**run.labels, **labels},
         "ownerReferences": [run.owner_reference],
     }
+
+
+def asked_of_pod(resolved: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Pod settings of a stage, or of TensorBoard, that were checked when the run was accepted."""
+    return (resolved.get("pods") or {}).get(name) or {}
+
+
+def labels_of_pod(asked: Mapping[str, Any], *, own: Mapping[str, str], settings: Settings) -> dict[str, str]:
+    """Labels of a pod: the operator's own replace those of the installer, and these replace those of the run."""
+    return {**(asked.get("labels") or {}), **settings.run_pods.labels, **own}
+
+
+def pod_template(
+    spec: Mapping[str, Any], *, labels: Mapping[str, str], annotations: Mapping[str, str], settings: Settings
+) -> dict[str, Any]:
+    """Pod template; annotations of the installer replace those given."""
+    meta: dict[str, Any] = {"labels": dict(labels)}
+    annotations = {**annotations, **settings.run_pods.annotations}
+    if annotations:
+        meta["annotations"] = annotations
+    return {"metadata": meta, "spec": spec}
+
+
+def copy_resources(resources: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Resources of a container as a dictionary of its own."""
+    return {kind: dict(values) for kind, values in resources.items()}
 
 
 def agent_container(
@@ -74,7 +100,7 @@ def agent_container(
     ]
     container["ports"] = [{"name": "progress", "containerPort": AGENT_PORT}]
     container["volumeMounts"] += mounts
-    container["resources"] = dict(AGENT_RESOURCES)
+    container["resources"] = copy_resources(settings.run_pods.agent_resources)
     return container
 
 
@@ -101,6 +127,7 @@ def pod_spec(
     scratch: str,
     settings: Settings,
     placement: Mapping[str, Any] | None = None,
+    priority_class: str = "",
     grace_seconds: int = 120,
 ) -> dict[str, Any]:
     """Spec of a pod with these containers; `scratch` is the size limit of the shared folder as a quantity."""
@@ -117,6 +144,8 @@ def pod_spec(
     }
     if placement.get("nodeSelector"):
         spec["nodeSelector"] = dict(placement["nodeSelector"])
+    if priority_class:
+        spec["priorityClassName"] = priority_class
     if settings.image_pull_secrets:
         spec["imagePullSecrets"] = [{"name": name} for name in settings.image_pull_secrets]
     return spec

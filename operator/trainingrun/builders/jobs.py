@@ -8,6 +8,7 @@ from typing import Any, Final
 from trainingrun.api.names import (
     AGENT,
     AGENT_PORT,
+    ANNOTATION_POD_SETTINGS,
     LABEL_ATTEMPT,
     LABEL_COMPONENT,
     LABEL_STAGE,
@@ -15,9 +16,21 @@ from trainingrun.api.names import (
     Stage,
     job_name,
 )
+from trainingrun.api.pod_keys import SAFE_TO_EVICT
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
-from trainingrun.builders.common import SHARED, agent_container, metadata, plain_container, pod_spec
+from trainingrun.builders.common import (
+    RESOLVED_DIGEST,
+    SHARED,
+    agent_container,
+    asked_of_pod,
+    copy_resources,
+    labels_of_pod,
+    metadata,
+    plain_container,
+    pod_spec,
+    pod_template,
+)
 
 # Long enough for a checkpoint, its upload (1 GB at 10 MB/s) and the last events.
 GRACE_SECONDS: Final = {Stage.PREP: 30, Stage.TRAIN: 180, Stage.EXPORT: 30}
@@ -27,42 +40,51 @@ DEFAULT_RESOURCES: Final[Mapping[Stage, Mapping[str, Any]]] = {
     Stage.TRAIN: {"requests": {"cpu": "2", "memory": "4Gi"}},
     Stage.EXPORT: {"requests": {"cpu": "1", "memory": "2Gi"}},
 }
+# For the autoscalers that most clusters have: do not end the pod only to save a node.
+KEEP: Final = {"karpenter.sh/do-not-disrupt": "true", SAFE_TO_EVICT: "false"}
 GPU_RESOURCE: Final = "nvidia.com/gpu"
 
 
 def build_job(
-    run: Run, *, stage: Stage, attempt: int, resolved: Mapping[str, Any], settings: Settings
+    run: Run, *, stage: Stage, attempt: int, resolved: Mapping[str, Any], digest: str, settings: Settings
 ) -> dict[str, Any]:
-    """Job of one attempt, built from the resolved document."""
-    labels = {LABEL_STAGE: str(stage), LABEL_ATTEMPT: str(attempt), LABEL_COMPONENT: str(stage)}
-    meta = metadata(run, name=job_name(run.name, stage=stage, attempt=attempt), labels=labels)
+    """Job of one attempt, built from the resolved document; its agent uses no document of another digest."""
+    asked = asked_of_pod(resolved, stage)
+    own = {**run.labels, LABEL_STAGE: str(stage), LABEL_ATTEMPT: str(attempt), LABEL_COMPONENT: str(stage)}
+    labels = labels_of_pod(asked, own=own, settings=settings)
+    annotations = {**(asked.get("annotations") or {}), **_kept(stage, settings=settings)}
     stage_spec: Mapping[str, Any] = run.spec.get(str(stage)) or {}
-    containers = _containers(run, stage=stage, attempt=attempt, resolved=resolved, settings=settings)
+    pod = pod_spec(
+        run,
+        containers=_containers(run, stage=stage, attempt=attempt, resolved=resolved, digest=digest, settings=settings),
+        scratch=stage_spec.get("scratch", DEFAULT_SCRATCH),
+        settings=settings,
+        placement=stage_spec.get("pod"),
+        priority_class=asked.get("priorityClassName") or settings.run_pods.priority_class,
+        grace_seconds=GRACE_SECONDS[stage],
+    )
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": meta,
+        "metadata": {
+            **metadata(run, name=job_name(run.name, stage=stage, attempt=attempt), labels=labels),
+            "annotations": {ANNOTATION_POD_SETTINGS: settings.run_pods.digest},
+        },
         "spec": {
             "backoffLimit": 0,
             "completions": 1,
             "parallelism": 1,
-            "template": {
-                "metadata": {"labels": dict(meta["labels"])},
-                "spec": pod_spec(
-                    run,
-                    containers=containers,
-                    scratch=stage_spec.get("scratch", DEFAULT_SCRATCH),
-                    settings=settings,
-                    placement=stage_spec.get("pod"),
-                    grace_seconds=GRACE_SECONDS[stage],
-                ),
-            },
+            "template": pod_template(pod, labels=labels, annotations=annotations, settings=settings),
         },
     }
 
 
+def _kept(stage: Stage, *, settings: Settings) -> Mapping[str, str]:
+    return KEEP if stage is Stage.TRAIN and settings.run_pods.keep_training else {}
+
+
 def _containers(
-    run: Run, *, stage: Stage, attempt: int, resolved: Mapping[str, Any], settings: Settings
+    run: Run, *, stage: Stage, attempt: int, resolved: Mapping[str, Any], digest: str, settings: Settings
 ) -> list[dict[str, Any]]:
     agent = agent_container(
         run,
@@ -73,6 +95,7 @@ def _containers(
             "TRAININGRUN_STAGE": str(stage),
             "TRAININGRUN_ATTEMPT": str(attempt),
             "TERMINATION_GRACE_SECONDS": str(GRACE_SECONDS[stage]),
+            RESOLVED_DIGEST: digest,
         },
         settings=settings,
     )
@@ -109,7 +132,7 @@ def _probe(path: str) -> dict[str, Any]:
 def _resources(run: Run, *, stage: Stage, gpus: int) -> dict[str, Any]:
     pod = (run.spec.get(str(stage)) or {}).get("pod") or {}
     asked = pod.get("resources") or DEFAULT_RESOURCES[stage]
-    resources = {kind: dict(values) for kind, values in asked.items()}
+    resources = copy_resources(asked)
     if gpus and stage is Stage.TRAIN:
         resources.setdefault("limits", {})[GPU_RESOURCE] = str(gpus)
     return resources

@@ -6,17 +6,33 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from trainingrun.api.names import LABEL_COMPONENT, TENSORBOARD_PORT, tensorboard_name
+from trainingrun.api.pod_keys import SAFE_TO_EVICT
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
-from trainingrun.builders.common import SHARED, agent_container, metadata, plain_container, pod_spec
+from trainingrun.builders.common import (
+    RESOLVED_DIGEST,
+    SHARED,
+    agent_container,
+    asked_of_pod,
+    copy_resources,
+    labels_of_pod,
+    metadata,
+    plain_container,
+    pod_spec,
+    pod_template,
+)
 
 COMPONENT: Final = "tensorboard"
 SCRATCH: Final = "5Gi"
+# Its emptyDir volumes would keep the cluster autoscaler from removing the node; they hold nothing but a copy.
+YIELDS: Final = {SAFE_TO_EVICT: "true"}
 
 
-def build_tensorboard(run: Run, *, resolved: Mapping[str, Any], settings: Settings) -> list[dict[str, Any]]:
-    """Deployment and Service, in the order of their creation."""
-    return [_deployment(run, resolved=resolved, settings=settings), _service(run)]
+def build_tensorboard(
+    run: Run, *, resolved: Mapping[str, Any], digest: str, settings: Settings
+) -> list[dict[str, Any]]:
+    """Deployment and Service, in the order of their creation; `digest` is that of the resolved document."""
+    return [_deployment(run, resolved=resolved, digest=digest, settings=settings), _service(run)]
 
 
 def _selector(run: Run) -> dict[str, str]:
@@ -24,11 +40,17 @@ def _selector(run: Run) -> dict[str, str]:
     return {**labels, LABEL_COMPONENT: COMPONENT}
 
 
-def _deployment(run: Run, *, resolved: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+def _deployment(run: Run, *, resolved: Mapping[str, Any], digest: str, settings: Settings) -> dict[str, Any]:
+    asked = asked_of_pod(resolved, COMPONENT)
     mirror = agent_container(
-        run, name="mirror", image=resolved["images"]["agent"], args=["mirror"], env={}, settings=settings
+        run,
+        name="mirror",
+        image=resolved["images"]["agent"],
+        args=["mirror"],
+        env={RESOLVED_DIGEST: digest},
+        settings=settings,
     )
-    mirror["resources"] = {"requests": {"cpu": "20m", "memory": "96Mi"}, "limits": {"memory": "256Mi"}}
+    mirror["resources"] = copy_resources(settings.tensorboard.mirror_resources)
     board = plain_container(
         name=COMPONENT,
         image=resolved["images"]["tensorboard"],
@@ -47,21 +69,30 @@ def _deployment(run: Run, *, resolved: Mapping[str, Any], settings: Settings) ->
         settings=settings,
     )
     board["ports"] = [{"name": "http", "containerPort": TENSORBOARD_PORT}]
-    board["resources"] = {"requests": {"cpu": "50m", "memory": "192Mi"}, "limits": {"memory": "1Gi"}}
+    board["resources"] = copy_resources(asked.get("resources") or settings.tensorboard.resources)
     board["readinessProbe"] = {"httpGet": {"path": "/", "port": TENSORBOARD_PORT}, "periodSeconds": 3}
-    pod = pod_spec(run, containers=[mirror, board], scratch=SCRATCH, settings=settings, grace_seconds=5)
+    pod = pod_spec(
+        run,
+        containers=[mirror, board],
+        scratch=SCRATCH,
+        settings=settings,
+        placement=asked,
+        priority_class=asked.get("priorityClassName") or settings.tensorboard.priority_class,
+        grace_seconds=5,
+    )
     pod["restartPolicy"] = "Always"
-    meta = metadata(run, name=tensorboard_name(run.name), labels={LABEL_COMPONENT: COMPONENT})
+    labels = labels_of_pod(asked, own=_selector(run), settings=settings)
+    annotations = {**YIELDS, **(asked.get("annotations") or {})}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": meta,
+        "metadata": metadata(run, name=tensorboard_name(run.name), labels=labels),
         "spec": {
             "replicas": 1,
             "revisionHistoryLimit": 0,
             "strategy": {"type": "Recreate"},
             "selector": {"matchLabels": _selector(run)},
-            "template": {"metadata": {"labels": _selector(run)}, "spec": pod},
+            "template": pod_template(pod, labels=labels, annotations=annotations, settings=settings),
         },
     }
 

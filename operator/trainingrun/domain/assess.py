@@ -11,7 +11,6 @@ from typing import Any, Final
 from trainingrun.api import clock, reasons
 from trainingrun.api.names import WORKER
 from trainingrun.domain.observe import JobView, PodView
-from trainingrun.domain.reported import plain
 from trainingrun.domain.verdicts import Outcome, Verdict, judge, parse_verdict
 from trainingrun.domain.waiting import Cause, cause_of, job_suspended
 
@@ -143,7 +142,7 @@ def _trainer_never_started(evidence: Evidence, *, now: datetime) -> Verdict | No
     since = clock.seconds_between(worker.finished_at, clock.to_text(now)) or 0
     if since < NEVER_STARTED_SECONDS or evidence.progress.get("phase") not in _BEFORE_TRAINER:
         return None
-    said = plain(worker.message.strip())
+    said = worker.message.strip()
     last_words = f": {said.rstrip('.')}." if said else "."
     return Verdict(
         Outcome.CRASH,

@@ -21,6 +21,7 @@ def begin(draft: Draft, stage: Stage, *, number: int) -> None:
     entry["number"] = number
     entry["startedAt"] = draft.now_text
     entry.pop("nextRetryAt", None)
+    entry.pop("jobUID", None)
 
 
 def end(draft: Draft, stage: Stage) -> None:
@@ -28,6 +29,7 @@ def end(draft: Draft, stage: Stage) -> None:
     entry = draft.attempts(stage)
     entry["ended"] = entry["number"]
     entry.pop("ranAt", None)
+    entry.pop("jobUID", None)
 
 
 def count_end(draft: Draft, stage: Stage, verdict: Verdict) -> bool:
@@ -41,8 +43,10 @@ def count_end(draft: Draft, stage: Stage, verdict: Verdict) -> bool:
         return True
     failures = entry.setdefault("failures", {})
     kind, policy = verdict.outcome.value, POLICIES[verdict.outcome]
-    if _checkpoint_advanced(draft, stage, verdict) and verdict.outcome is Outcome.INTERRUPTED:
-        failures[kind] = 0  # unlimited while the newest checkpoint advances
+    if _checkpoint_advanced(draft, stage, verdict):
+        failures.pop(Outcome.STORAGE_REFUSED.value, None)  # these are rebuilds of the data set, others end the run
+        if verdict.outcome is Outcome.INTERRUPTED:
+            failures[kind] = 0  # unlimited while the newest checkpoint advances
     failures[kind] = failures.get(kind, 0) + 1
     if failures[kind] > policy.retries:
         return False

@@ -12,12 +12,14 @@ from trainingrun.domain.assess import Ended, Evidence, Running, assess
 from trainingrun.domain.draft import MAX_CAUSE, MAX_EVENT, MAX_MESSAGE
 from trainingrun.domain.ended_jobs import newest_pod
 from trainingrun.domain.failed_attempt import step_after
+from trainingrun.domain.lost_results import rebuild_dataset
 from trainingrun.domain.observe import JobView, PodView
 from trainingrun.domain.progress import show_progress
 from trainingrun.domain.stage import RECHECK_SECONDS, StageContext
 from trainingrun.domain.verdicts import Outcome, Verdict
 from trainingrun.domain.waiting import Cause
 
+_REFUSED: Final = {reasons.POD_REFUSED.name, reasons.QUOTA_EXCEEDED.name}
 _BRIEF: Final = {reasons.POD_PENDING, reasons.CONTAINER_CREATING}  # every pod waits for these: no Event
 
 
@@ -36,6 +38,9 @@ def follow_attempt(context: StageContext, number: int, *, job: JobView | None) -
         return True
     if isinstance(state, Running):
         _show_running(context, state, report=report)
+    elif job is not None and _is_refused_for_old_settings(context, job, state.cause):
+        _replace(context, cause=state.cause)
+        return True
     elif job is not None and _start_deadline_passed(context, job):
         _fail_start(context, job, cause=state.cause)
     else:
@@ -44,8 +49,8 @@ def follow_attempt(context: StageContext, number: int, *, job: JobView | None) -
 
 
 def _pod_of(context: StageContext, number: int) -> PodView | None:
-    pods = context.observed.pods
-    return newest_pod(pod for pod in pods if pod.stage is context.stage and pod.attempt == number)
+    pods = context.observed.pods_of(context.attempts.get("jobUID"))
+    return newest_pod(pod for pod in pods if pod.attempt == number)
 
 
 def _count_end(context: StageContext, ended: Ended, *, job: JobView | None, pod: PodView | None) -> bool:
@@ -57,6 +62,10 @@ def _count_end(context: StageContext, ended: Ended, *, job: JobView | None, pod:
         results.complete_stage(draft, stage, verdict)
         return False
     results.write_numbers(draft, stage, verdict)
+    if not may_retry and rebuild_dataset(draft, stage, verdict):
+        context.set_not_done(reason=verdict.reason, message=verdict.message)
+        context.decision.requeue(after=0)
+        return False
     if not may_retry:
         _fail_run(context, verdict)
         return False
@@ -89,6 +98,18 @@ def _show_running(context: StageContext, state: Running, *, report: Mapping[str,
         context.decision.requeue(after=state.recheck_after)
 
 
+def _is_refused_for_old_settings(context: StageContext, job: JobView, cause: Cause) -> bool:
+    """Whether the cluster refuses the attempt's pod, and the installer has changed the settings for pods since."""
+    return cause.reason.name in _REFUSED and job.pod_settings != context.settings.run_pods.digest
+
+
+def _replace(context: StageContext, *, cause: Cause) -> None:
+    """End an attempt that never had a pod, without counting a failure: a Job cannot get other settings."""
+    attempts.end(context.draft, context.stage)
+    what = f"Attempt {context.attempts['number']} of {context.stage} got no pod and is replaced"
+    context.draft.add_event(cause.reason, f"{what}: the operator's settings for pods have changed.")
+
+
 def _start_deadline_passed(context: StageContext, job: JobView) -> bool:
     """Whether an attempt that never ran has waited too long since its Job was created, or last resumed."""
     limit = context.draft.run.spec.get("startDeadlineSeconds")
@@ -115,6 +136,8 @@ def _show_waiting(context: StageContext, cause: Cause) -> None:
     if changed and cause.reason not in _BRIEF:
         context.draft.add_event(cause.reason, cause.text(MAX_EVENT), warning=True)
     context.show(cause.text(MAX_MESSAGE), text=f"{context.phase}: waiting ({cause.reason.name})")
+    if cause.reason is reasons.CONFIG_MAP_MISSING and context.document_name in cause.message:
+        context.decision.read_document = True  # it was deleted, and may be made again
     if cause.subject_uid:
         context.decision.read_warnings.append(cause.subject_uid)
     if cause.reason is not reasons.JOB_SUSPENDED:  # that can last for days, and the watch of the Job shows its end

@@ -7,6 +7,7 @@ from trainingrun.api.names import Phase
 from trainingrun.domain import attempts
 from trainingrun.domain.decision import Decision
 from trainingrun.domain.draft import Draft
+from trainingrun.domain.lost_results import reopen_lost
 
 
 def reopen_if_retried(draft: Draft) -> bool:
@@ -15,6 +16,7 @@ def reopen_if_retried(draft: Draft) -> bool:
     if wanted <= int(draft.status.get("retry", 0)) or draft.is_true(conditions.SUCCEEDED):
         return False
     attempts.reset_budgets(draft)
+    reopen_lost(draft)
     draft.status["retry"] = wanted
     draft.status.pop("finishedAt", None)
     message = f"Reopened because spec.retry was raised to {wanted}."

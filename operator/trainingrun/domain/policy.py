@@ -12,11 +12,15 @@ from typing import Any, Final
 
 from trainingrun.api import reasons
 from trainingrun.api.names import Stage
-from trainingrun.api.settings import Settings
+from trainingrun.api.pod_keys import is_reserved
+from trainingrun.api.settings import Policy, Settings
 from trainingrun.domain import endpoints
 from trainingrun.domain.endpoints import REFUSED_NETWORKS
 from trainingrun.domain.refusal import NotAcceptedError
 
+PODS: Final = (*(str(stage) for stage in Stage), "tensorboard")
+# Classes above those of all users: with one, a pod takes the place of the cluster's own.
+SYSTEM_CLASSES: Final = ("system-cluster-critical", "system-node-critical")
 CONTROL_PLANE: Final = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 
 
@@ -24,17 +28,29 @@ def check(spec: Mapping[str, Any], *, settings: Settings) -> tuple[str, ...]:
     """Return networks that the run's agents must not use; raises NotAcceptedError naming field and Helm value."""
     policy = settings.policy
     image = (spec.get("train") or {}).get("image")
-    allowed_images = (*policy.images, settings.trainer_image)
-    if image and not _matches(image, allowed_images):
-        raise _forbidden("spec.train.image", repr(image), setting="policy.images", allowed=allowed_images)
+    if image and not allows_image(image, settings=settings):
+        allowed = (*policy.images, settings.trainer_image)
+        raise _forbidden("spec.train.image", repr(image), setting="policy.images", allowed=allowed)
     secret = spec["storage"]["credentials"]["secretName"]
     if not _matches(secret, policy.secret_names):
         field = "spec.storage.credentials.secretName"
         raise _forbidden(field, repr(secret), setting="policy.secretNames", allowed=policy.secret_names)
-    for stage in Stage:
-        tolerations = ((spec.get(str(stage)) or {}).get("pod") or {}).get("tolerations") or ()
-        _check_tolerations(f"spec.{stage}.pod.tolerations", tolerations, allowed=policy.tolerations)
+    for name in PODS:
+        pod = (spec.get(name) or {}).get("pod") or {}
+        _check_pod(f"spec.{name}.pod", pod, policy=policy, default_class=settings.run_pods.priority_class)
     return _refused_networks(spec["storage"], allowed=policy.endpoints)
+
+
+def allows_image(image: str, *, settings: Settings) -> bool:
+    """Return whether `train.image` may be this image."""
+    return _matches(image, (*settings.policy.images, settings.trainer_image))
+
+
+def repository(image: str) -> str:
+    """Return an image reference without its digest and tag."""
+    name = image.partition("@")[0]
+    folder, slash, last = name.rpartition("/")
+    return f"{folder}{slash}{last.partition(':')[0]}"
 
 
 def _refused_networks(storage: Mapping[str, Any], *, allowed: tuple[str, ...]) -> tuple[str, ...]:
@@ -57,6 +73,31 @@ def _refused_networks(storage: Mapping[str, Any], *, allowed: tuple[str, ...]) -
             f"{field}: {text!r} is the pod itself, its node or the metadata service of its cloud, not storage.",
         )
     return REFUSED_NETWORKS
+
+
+def _check_pod(field: str, pod: Mapping[str, Any], *, policy: Policy, default_class: str) -> None:
+    _check_tolerations(f"{field}.tolerations", pod.get("tolerations") or (), allowed=policy.tolerations)
+    _check_keys(f"{field}.labels", pod.get("labels") or {}, setting="policy.podLabels", allowed=policy.pod_labels)
+    _check_keys(
+        f"{field}.annotations",
+        pod.get("annotations") or {},
+        setting="policy.podAnnotations",
+        allowed=policy.pod_annotations,
+    )
+    wanted = pod.get("priorityClassName")
+    allowed = policy.priority_classes
+    by_name = wanted in (*allowed, default_class)
+    if wanted and not by_name and (wanted in SYSTEM_CLASSES or not _matches(wanted, allowed)):
+        raise _forbidden(f"{field}.priorityClassName", repr(wanted), setting="policy.priorityClasses", allowed=allowed)
+
+
+def _check_keys(field: str, keys: Iterable[str], *, setting: str, allowed: tuple[str, ...]) -> None:
+    for key in keys:
+        if is_reserved(key):
+            what = f"{field}: {key!r} is a key that Kubernetes or the operator writes."
+            raise NotAcceptedError(reasons.FORBIDDEN_RESERVED_KEY, what)
+        if not _matches(key, allowed):
+            raise _forbidden(field, repr(key), setting=setting, allowed=allowed)
 
 
 def _check_tolerations(field: str, tolerations: Iterable[Mapping[str, Any]], *, allowed: tuple[str, ...]) -> None:

@@ -115,7 +115,7 @@ def _show_storage(draft: Draft, storage: object) -> str:
     """Write what the agent reports about the storage; return what the agent waits for, empty if nothing."""
     if not isinstance(storage, Mapping) or not isinstance(storage.get("ready"), bool):
         return ""
-    message = reported.plain(str(storage.get("message") or ""))
+    message = str(storage.get("message") or "")
     if storage["ready"]:
         set_storage_ready(draft, True, reason=reasons.USABLE, message=message or "Storage answers.")
         return ""

@@ -15,7 +15,6 @@ from trainingrun.api.names import LABEL_STAGE, Stage
 from trainingrun.api.reason import Step
 from trainingrun.domain.draft import MAX_CAUSE, Draft, Event
 from trainingrun.domain.next_step import NextStep
-from trainingrun.domain.reported import plain
 from trainingrun.domain.texts import cut, sentences
 
 
@@ -36,14 +35,14 @@ class RefusedChild:
     def message(self) -> str:
         """The refusal and the next step, which is kept whole when the words have to be cut."""
         hint = reasons.CREATION_REFUSED.hint
-        what = f"{self.kind} {self.name} cannot be created yet: {plain(self.words)}"
+        what = f"{self.kind} {self.name} cannot be created yet: {self.words}"
         return sentences(cut(what, MAX_CAUSE - len(hint) - 2), hint)
 
 
 def fail_as_invalid(draft: Draft, body: Mapping[str, Any], *, words: str) -> None:
     """End the run: the API server will never take this object."""
     draft.events = [event for event in draft.events if event.reason != reasons.ATTEMPT_STARTED.name]
-    message = f"The API server calls {body['kind']} {body['metadata']['name']} invalid: {plain(words)}"
+    message = f"The API server calls {body['kind']} {body['metadata']['name']} invalid: {words}"
     stage = body["metadata"].get("labels", {}).get(LABEL_STAGE)
     if stage:
         kind = conditions.STAGE_CONDITION[Stage(stage)]
@@ -53,11 +52,11 @@ def fail_as_invalid(draft: Draft, body: Mapping[str, Any], *, words: str) -> Non
 
 def without_tensorboard(words: str) -> str:
     """Return the message about a TensorBoard that is not there."""
-    return f"The run continues without TensorBoard: {plain(words)}"
+    return f"The run continues without TensorBoard: {words}"
 
 
 def deletion_refused(kind: str, name: str, *, words: str) -> Event:
     """Return the Event about an object that has to go and stays."""
     reason = reasons.DELETION_REFUSED
-    what = cut(f"{kind} {name} cannot be deleted yet: {plain(words)}", MAX_CAUSE)
+    what = cut(f"{kind} {name} cannot be deleted yet: {words}", MAX_CAUSE)
     return Event("Warning", reason.name, sentences(what, reason.hint))

@@ -127,7 +127,7 @@ def label(value: object) -> str | None:
 
 def uri(value: object) -> str | None:
     """Accept an address in the bucket."""
-    return value if isinstance(value, str) and len(value) <= MAX_URI else None
+    return value if isinstance(value, str) and len(value) <= MAX_URI and value.isprintable() else None
 
 
 def digest(value: object) -> str | None:
@@ -137,21 +137,13 @@ def digest(value: object) -> str | None:
 
 def findings(value: object) -> list[str] | None:
     """Accept a list of findings, of which the first are kept."""
-    return [plain(str(item)[:MAX_FINDING]) for item in value[:MAX_FINDINGS]] if isinstance(value, list) else None
-
-
-def plain(text: str) -> str:
-    """Replace control characters, which a terminal would obey: users choose the names of files and classes."""
-    return "".join(sign if sign.isprintable() else " " if sign.isspace() else "\ufffd" for sign in text)
+    return [str(item)[:MAX_FINDING] for item in value[:MAX_FINDINGS]] if isinstance(value, list) else None
 
 
 def moment(value: object) -> str | None:
     """Accept a time with its zone, as the API writes it."""
-    try:
-        found = clock.parse(value if isinstance(value, str) else None)
-    except ValueError:
-        return None
-    return clock.to_text(found) if found is not None and found.tzinfo is not None else None
+    found = clock.parse(value if isinstance(value, str) else None)
+    return None if found is None else clock.to_text(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,4 +170,4 @@ def next_step(value: object) -> ClaimedStep | None:
 
 
 def _field_value(value: object) -> str:
-    return plain(value[:MAX_VALUE]) if isinstance(value, str) else ""
+    return value[:MAX_VALUE] if isinstance(value, str) else ""

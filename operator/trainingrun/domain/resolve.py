@@ -7,11 +7,11 @@ change a run that it has accepted.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from trainingrun.api import reasons
-from trainingrun.api.conditions import SUCCEEDED, is_true
-from trainingrun.api.names import CONTRACT_VERSION
+from trainingrun.api.conditions import ACCEPTED, FINISHED, SUCCEEDED, is_true
+from trainingrun.api.names import CONTRACT_VERSION, Stage
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
 from trainingrun.domain import policy
@@ -20,6 +20,8 @@ from trainingrun.domain.refusal import NotAcceptedError
 
 Resolved = dict[str, Any]
 FindRun = Callable[[str], Run | None]
+_CHECKED_SINCE_PODS: Final = ("labels", "annotations", "priorityClassName")
+MAX_CIRCLE: Final = 100  # runs that are looked at for one that waits for itself
 
 
 def resolve(run: Run, *, settings: Settings, find_run: FindRun) -> Resolved:
@@ -37,6 +39,7 @@ def resolve(run: Run, *, settings: Settings, find_run: FindRun) -> Resolved:
     cadence = default_cadence(steps)
     dataset = spec["dataset"]
     endpoint = storage.get("endpoint")
+    pods = _pods(spec)
     return {
         "contractVersion": CONTRACT_VERSION,
         "run": {"namespace": run.namespace, "name": run.name, "uid": run.uid},
@@ -74,6 +77,7 @@ def resolve(run: Run, *, settings: Settings, find_run: FindRun) -> Resolved:
             "trainer": train.get("image") or settings.trainer_image,
             "tensorboard": settings.tensorboard_image,
         },
+        **({"pods": pods} if pods else {}),
     }
 
 
@@ -83,6 +87,14 @@ def split_uri(uri: str, *, bucket: str) -> tuple[str, str]:
         named, _, key = uri.removeprefix("s3://").partition("/")
         return named, key
     return bucket, uri
+
+
+def _pods(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Pod settings that earlier operators did not know, and so did not check when they accepted a run."""
+    asked = {str(stage): (spec.get(str(stage)) or {}).get("pod") or {} for stage in Stage}
+    pods = {name: {key: pod[key] for key in _CHECKED_SINCE_PODS if key in pod} for name, pod in asked.items()}
+    pods["tensorboard"] = dict((spec.get("tensorboard") or {}).get("pod") or {})
+    return {name: pod for name, pod in pods.items() if pod}
 
 
 def _source(source: Mapping[str, Any], *, bucket: str) -> dict[str, Any]:
@@ -114,20 +126,48 @@ def _pretrained(run: Run, *, find_run: FindRun) -> dict[str, str] | None:
     if "uri" in asked:
         named, key = split_uri(asked["uri"], bucket=bucket)
         return {"bucket": named, "key": key}
-    name = asked["run"]
-    other = find_run(f"{run.namespace}/{name}")
-    if other is None:
-        raise NotAcceptedError(
-            reasons.PRETRAINED_RUN_NOT_FOUND,
-            f"spec.model.pretrained.run: there is no TrainingRun {name!r} in namespace {run.namespace}; "
-            "waiting for it.",
-        )
-    uri = (other.status.get("export") or {}).get("uri", "")
-    if not uri or not is_true(other.status.get("conditions") or (), SUCCEEDED):
-        raise NotAcceptedError(
-            reasons.PRETRAINED_RUN_NOT_READY,
-            f"spec.model.pretrained.run: TrainingRun {name!r} has no export yet "
-            f"(phase {other.status.get('phase', 'Pending')}); waiting for it.",
-        )
+    uri = _export_of(run, asked["run"], find_run=find_run)
     named, key = split_uri(uri, bucket=bucket)
     return {"bucket": named, "key": key}
+
+
+def _export_of(run: Run, name: str, *, find_run: FindRun) -> str:
+    """The address of another run's export; raises NotAcceptedError, which waits only if there can be one some day."""
+    field = "spec.model.pretrained.run"
+    circle = _circle(run, find_run=find_run)
+    if circle:
+        what = f"{field}: this run would wait for its own export: {' -> '.join(circle)}."
+        raise NotAcceptedError(reasons.PRETRAINED_RUN_CIRCULAR, what)
+    other = find_run(f"{run.namespace}/{name}")
+    if other is None or other.deleting:
+        what = f"{field}: there is no TrainingRun {name!r} in namespace {run.namespace}; waiting for it."
+        raise NotAcceptedError(reasons.PRETRAINED_RUN_NOT_FOUND, what)
+    uri = (other.status.get("export") or {}).get("uri", "")
+    kinds = other.status.get("conditions") or ()
+    if uri and is_true(kinds, SUCCEEDED):
+        return uri
+    phase = other.status.get("phase", "Pending")
+    if is_true(kinds, FINISHED):
+        what = f"{field}: TrainingRun {name!r} has ended without an export (phase {phase})."
+        raise NotAcceptedError(reasons.PRETRAINED_RUN_FAILED, what)
+    what = f"{field}: TrainingRun {name!r} has no export yet (phase {phase}); waiting for it."
+    raise NotAcceptedError(reasons.PRETRAINED_RUN_NOT_READY, what)
+
+
+def _circle(run: Run, *, find_run: FindRun) -> list[str]:
+    """Names of the runs that wait for each other, from this one back to itself; empty if it waits for no such run."""
+    names = [run.name]
+    known: Run | None = run
+    while known is not None and len(names) <= MAX_CIRCLE and (known is run or not _is_accepted(known)):
+        name = ((known.spec.get("model") or {}).get("pretrained") or {}).get("run")
+        if name == run.name:
+            return [*names, name]
+        if name is None or name in names:
+            return []  # it needs none, or others wait for each other, and are refused themselves
+        names.append(name)
+        known = find_run(f"{run.namespace}/{name}")
+    return []
+
+
+def _is_accepted(run: Run) -> bool:
+    return is_true(run.status.get("conditions") or (), ACCEPTED)

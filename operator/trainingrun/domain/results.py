@@ -10,6 +10,7 @@ from trainingrun.api.names import Stage
 from trainingrun.api.reason import Reason
 from trainingrun.domain import reported
 from trainingrun.domain.draft import MAX_CAUSE, MAX_EVENT, MAX_SUMMARY, Draft
+from trainingrun.domain.lost_results import is_dataset_lost
 from trainingrun.domain.observe import JobView, PodView
 from trainingrun.domain.quantities import counted, grouped
 from trainingrun.domain.texts import cut, sentences
@@ -35,12 +36,12 @@ def write_numbers(draft: Draft, stage: Stage, verdict: Verdict) -> None:
         draft.update_training(reported.training(verdict.numbers))
     elif verdict.outcome is Outcome.SUCCEEDED:
         draft.update_export(reported.export(verdict.numbers))
-    if verdict.outcome in {Outcome.STORAGE_REFUSED, Outcome.STORAGE_OUTAGE}:
+    if verdict.outcome in {Outcome.STORAGE_REFUSED, Outcome.STORAGE_OUTAGE} and not is_dataset_lost(verdict):
         room = max(0, MAX_CAUSE - len(verdict.hint) - 2)  # the next step matters more than the end of the message
         message = sentences(cut(verdict.message, room), verdict.hint)
         draft.set_condition(conditions.STORAGE_READY, False, reason=verdict.reason, message=message)
     elif verdict.outcome is Outcome.SUCCEEDED:
-        warning = reported.plain(str(verdict.numbers.get("storageWarning", "")))
+        warning = str(verdict.numbers.get("storageWarning", ""))
         reason = reasons.WARNING if warning else reasons.USABLE
         set_storage_ready(draft, True, reason=reason, message=warning or "Storage answers.")
 

@@ -32,21 +32,26 @@ _YIELDS: Final = (
 def plan_tensorboard(decision: Decision, *, crowd: Crowd, resolved: Resolved | None, settings: Settings) -> None:
     """Create or delete TensorBoard's Deployment and Service, as the spec asks, as time passes and as there is room."""
     draft = decision.draft
-    asked: dict[str, Any] = {"enabled": True, "ttlSecondsAfterFinished": 3600}
+    asked: dict[str, Any] = {"enabled": True, "ttlSecondsAfterFinished": settings.tensorboard.ttl_seconds}
     asked |= draft.run.spec.get("tensorboard") or {}
+    enabled = asked["enabled"] and settings.tensorboard.enabled
     expires_at = _expires_at(draft, ttl_seconds=asked["ttlSecondsAfterFinished"])
     exists = bool(draft.status.get("tensorboard", {}).get("serviceName"))
     lacks_room = _lacks_room(draft)
     if lacks_room:
         decision.wake += sorted(crowd.idle_boards)
-    if not asked["enabled"] or not _training_began(draft) or (expires_at is not None and expires_at <= draft.now):
+    if not enabled or not _training_began(draft) or (expires_at is not None and expires_at <= draft.now):
         _remove(decision, exists=exists)
     elif exists and _must_yield(draft, crowd, lacks_room=lacks_room):
         stay_away(decision, reasons.TENSORBOARD_YIELDS, _YIELDS)
     elif exists:
         _show(decision, expires_at=expires_at)
-    elif resolved is not None and _has_room(draft) and _may_return(decision, crowd):
-        decision.create_optional += build_tensorboard(draft.run, resolved=resolved, settings=settings)
+    elif _has_room(draft) and _may_return(decision, crowd):
+        if resolved is None:
+            decision.read_document = True
+            return
+        digest = draft.status.get("resolvedDigest", "")
+        decision.create_optional += build_tensorboard(draft.run, resolved=resolved, digest=digest, settings=settings)
         _show(decision, expires_at=expires_at)
 
 

@@ -17,9 +17,10 @@ from trainingrun.api.names import AGENT, SUPPORTED_CONTRACTS, WORKER, Stage
 from trainingrun.api.reason import Reason, Step
 from trainingrun.domain import reported
 from trainingrun.domain.observe import ContainerView, JobView, PodView
-from trainingrun.domain.reported import ClaimedStep, plain
+from trainingrun.domain.reported import ClaimedStep
 
 MAX_VERDICT_BYTES: Final = 4096
+EXIT_NO_SPACE: Final = 28  # of an agent whose termination message did not fit on the node's disk (ENOSPC)
 
 
 class Outcome(StrEnum):
@@ -110,8 +111,8 @@ def parse_verdict(text: str) -> Verdict | None:
         return Verdict(
             outcome=Outcome(data["outcome"]),
             reason=reasons.named(data["reason"]),
-            message=plain(str(data["message"])[:1500]),
-            hint=plain(str(data.get("hint", ""))[:600]),
+            message=str(data["message"])[:1500],
+            hint=str(data.get("hint", ""))[:600],
             numbers=_mapping(data.get("numbers")),
             timings=_mapping(data.get("timings")),
             next_step=reported.next_step(data.get("nextStep")),
@@ -155,7 +156,7 @@ def _out_of_memory(pod: PodView, name: str, *, reading: str, claimed: Verdict | 
 def _reading(agent: ContainerView) -> str:
     """The files that the agent's processes read when it was killed, from what it wrote in place of a verdict."""
     found = (_READING.fullmatch(line) for line in agent.message[:MAX_VERDICT_BYTES].splitlines())
-    return ", ".join(plain(match[1]) for match in found if match)
+    return ", ".join(match[1] for match in found if match)
 
 
 def _with_cause(claimed: Verdict, pod: PodView) -> Verdict:
@@ -197,8 +198,11 @@ def _from_pod(pod: PodView) -> Verdict | None:
 
 
 def _from_exit(pod: PodView, agent: ContainerView) -> Verdict:
-    said = plain(agent.message.strip()[-500:])
+    said = agent.message.strip()[-500:]
     last_words = f": {said}" if said else ""
+    if agent.exit_code == EXIT_NO_SPACE:
+        message = f"Container {AGENT} of pod {pod.name} could not write its verdict: the disk of its node is full."
+        return Verdict(Outcome.DISK_FULL, reasons.NODE_DISK_FULL, message)
     return Verdict(
         Outcome.CRASH,
         reasons.NO_VERDICT,

@@ -8,6 +8,7 @@ from typing import Final
 
 from trainingrun.api import clock, reasons
 from trainingrun.api.reason import Reason
+from trainingrun.domain import refused_pods
 from trainingrun.domain.observe import ContainerView, JobView, PodView
 from trainingrun.domain.texts import cut, sentences
 
@@ -26,11 +27,12 @@ class Cause:
     message: str
     subject_uid: str = ""
     stage: str = ""
+    steps: str = ""
 
     @property
     def hint(self) -> str:
         """What the user can do, for a pod that is still wanted or for the next one."""
-        return self.reason.hint_with(stage=self.stage)
+        return self.reason.hint_with(stage=self.stage, steps=self.steps)
 
     def text(self, limit: int) -> str:
         """The message with the next step, which is kept whole when the message has to be cut."""
@@ -77,10 +79,10 @@ def _no_pod(job: JobView, *, hints: dict[str, str], now: datetime) -> Cause:
     if _age(job.started_at or job.created, now) < NO_POD_SECONDS:
         return Cause(reasons.POD_PENDING, f"Job {job.name} was created.")
     hint = hints.get(job.uid, "")
-    if "exceeded quota" in hint:
-        return Cause(reasons.QUOTA_EXCEEDED, f"Job {job.name} gets no pod: {hint}", job.uid)
     if hint:
-        return Cause(reasons.POD_REFUSED, f"Job {job.name} gets no pod: {hint}", job.uid)
+        reason, steps = refused_pods.explain(hint, stage=job.stage)
+        why = refused_pods.shortened(hint)
+        return Cause(reason, f"Job {job.name} gets no pod: {why}", job.uid, stage=job.stage, steps=steps)
     return Cause(reasons.POD_PENDING, f"Job {job.name} has no pod yet.", job.uid)
 
 

@@ -8,30 +8,31 @@ while the cache holds that run, by UID.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, TypeVar
 
 from trainingrun.api.run import Run
 from trainingrun.domain.observe import JobView, PodView
 from trainingrun.engine.crowds import Crowds
 
 View = TypeVar("View", JobView, PodView)
+REMEMBERED_SECONDS: Final = 600.0  # longer than any call or listing lasts
 
 
 class Cache:
     """Runs, Jobs and Pods, with progress and warning Events of attempts in flight."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.runs: dict[str, Run] = {}
         self.jobs: dict[str, dict[str, JobView]] = {}
         self.pods: dict[str, dict[str, PodView]] = {}
         self.progress: dict[str, Mapping[str, Any]] = {}
         self.hints: dict[str, dict[str, str]] = {}
         self.crowds = Crowds()
-        self._job_uids: dict[str, set[str]] = {}  # by run UID: all Jobs that were seen with the run as owner
-        self._known: set[str] = set()  # UIDs known when the listing began
-        self._deleted: set[str] = set()  # UIDs deleted since a listing began, and before that since the one before it
+        self._deleted: set[str] = set()  # UIDs of this period, and below of the one before it
         self._deleted_before: set[str] = set()
+        self._clock, self._turned_at = clock, clock()
 
     def put_run(self, run: Run) -> bool:
         """Store a run unless a newer version is known or it was deleted; return whether this version is news.
@@ -57,7 +58,7 @@ class Cache:
 
     def drop_run(self, key: str, *, uid: str) -> None:
         """Remove a deleted run and its children, unless another run has taken its name."""
-        self._deleted.add(uid)
+        self._record_deletion(uid)
         known = self.runs.get(key)
         if known is None or known.uid != uid:
             return
@@ -68,7 +69,6 @@ class Cache:
             self.drop_job(job)
         for pod in [pod for pod in self.pods.get(key, {}).values() if pod.run_uid == uid]:
             _remove(self.pods, key, pod.uid)
-        self._job_uids.pop(uid, None)
 
     def forget_attempts(self, key: str) -> None:
         """Remove progress and warning Events of the run's attempts."""
@@ -106,21 +106,15 @@ class Cache:
         table = self.jobs.setdefault(job.run_key, {})
         if _newer(job, table.get(job.uid)):
             table[job.uid] = job
-        if job.owner_uid == job.run_uid:
-            self._job_uids.setdefault(job.run_uid, set()).add(job.uid)
 
     def drop_job(self, job: JobView) -> None:
         """Remove a deleted Job, and its removed pods that were kept for their verdicts."""
-        self._deleted.add(job.uid)
+        self._record_deletion(job.uid)
         _remove(self.jobs, job.run_key, job.uid)
         self._forget_hint(job)
         kept = [p.uid for p in self.pods.get(job.run_key, {}).values() if p.gone and p.job_uid == job.uid]
         for uid in kept:
             _remove(self.pods, job.run_key, uid)
-        self._forget_job_uid(job.run_key, run_uid=job.run_uid, job_uid=job.uid)
-        run = self.runs.get(job.run_key)
-        if run is None or run.uid != job.run_uid:
-            self._job_uids.pop(job.run_uid, None)
 
     def put_pod(self, pod: PodView) -> None:
         """Store a pod as the watch shows it, unless a newer version is known."""
@@ -135,37 +129,32 @@ class Cache:
 
     def drop_pod(self, pod: PodView) -> None:
         """Remove a deleted pod; while its Job exists, it is kept as gone, for its verdict."""
-        self._deleted.add(pod.uid)
+        self._record_deletion(pod.uid)
         self._forget_hint(pod)
         if pod.job_uid in self.jobs.get(pod.run_key, {}):
             self._store_pod(pod.departed())
         else:
             _remove(self.pods, pod.run_key, pod.uid)
-            self._forget_job_uid(pod.run_key, run_uid=pod.run_uid, job_uid=pod.job_uid)
 
     def jobs_of(self, run: Run) -> tuple[JobView, ...]:
-        """Jobs that this run owns; a label alone proves nothing."""
+        """Jobs that name this run as their owner, which proves nothing."""
         return tuple(j for j in self.jobs.get(run.key, {}).values() if j.run_uid == run.uid == j.owner_uid)
 
     def pods_of(self, run: Run) -> tuple[PodView, ...]:
-        """Pods whose owner is or was a Job that this run owns."""
-        jobs = self._job_uids.get(run.uid, set())
-        return tuple(p for p in self.pods.get(run.key, {}).values() if p.run_uid == run.uid and p.job_uid in jobs)
-
-    def pods_labelled(self, run: Run) -> tuple[PodView, ...]:
         """Pods with the run's labels, also of Jobs deleted before this process began; anyone can create such a pod."""
         return tuple(p for p in self.pods.get(run.key, {}).values() if p.run_uid == run.uid)
 
-    def start_listing(self) -> None:
-        """Begin a full listing; call it before the first page is read, one listing at a time."""
-        self._known = _uids(self.runs.values()) | _uids(_all(self.jobs)) | _uids(_all(self.pods))
-        # Deletions are remembered for longer than any call lasts, and not for ever.
-        self._deleted, self._deleted_before = set(), self._deleted
+    def start_listing(self, namespace: str | None) -> set[str]:
+        """Return the UIDs that are known of a namespace, or of the whole cluster, before its first page is read."""
+        views: list[Run | JobView | PodView] = [*self.runs.values(), *_all(self.jobs), *_all(self.pods)]
+        return {view.uid for view in views if namespace in {None, view.namespace}}
 
-    def finish_listing(self, *, runs: Iterable[Run], jobs: Iterable[JobView], pods: Iterable[PodView]) -> None:
-        """Store a full listing; objects known before that it lacks were deleted while no watch was connected."""
+    def finish_listing(
+        self, known: set[str], *, runs: Iterable[Run], jobs: Iterable[JobView], pods: Iterable[PodView]
+    ) -> None:
+        """Store a complete listing; objects known before that it lacks were deleted while no watch was connected."""
         runs, jobs, pods = list(runs), list(jobs), list(pods)
-        lost = self._known - _uids(runs) - _uids(jobs) - _uids(pods)
+        lost = known - _uids(runs) - _uids(jobs) - _uids(pods)
         for run in runs:
             self.put_run(run)
         for job in jobs:
@@ -180,7 +169,12 @@ class Cache:
             self.drop_pod(pod)
         for run in [run for run in self.runs.values() if run.uid in lost]:
             self.drop_run(run.key, uid=run.uid)
-        self._known.clear()
+
+    def _record_deletion(self, uid: str) -> None:
+        if self._clock() - self._turned_at > REMEMBERED_SECONDS:
+            self._deleted, self._deleted_before = set(), self._deleted
+            self._turned_at = self._clock()
+        self._deleted.add(uid)
 
     def _is_deleted(self, uid: str) -> bool:
         return uid in self._deleted or uid in self._deleted_before
@@ -190,11 +184,6 @@ class Cache:
         hints.pop(view.uid, None)
         if not hints:
             self.hints.pop(view.run_key, None)
-
-    def _forget_job_uid(self, key: str, *, run_uid: str, job_uid: str) -> None:
-        """Forget that a Job belonged to the run, once neither it nor a pod of it is left."""
-        if job_uid not in self.jobs.get(key, {}) and all(p.job_uid != job_uid for p in self.pods.get(key, {}).values()):
-            self._job_uids.get(run_uid, set()).discard(job_uid)
 
 
 def _all(tables: Mapping[str, Mapping[str, View]]) -> list[View]:

@@ -1,4 +1,4 @@
-"""HTTP for the kubelet and Prometheus: /healthz checks that the queue is served, /readyz that the cache is filled."""
+"""HTTP for the kubelet and Prometheus: /healthz checks that the queue is served, /readyz that a namespace is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from trainingrun.api.names import Phase
 from trainingrun.engine import metrics
 from trainingrun.engine.cache import Cache
 from trainingrun.engine.reconciler import Reconciler
+from trainingrun.engine.scope import Scope
 from trainingrun.engine.workqueue import WorkQueue
+from trainingrun.plain_text import plain
 
 MAX_HEARTBEAT_AGE_SECONDS: Final = 60.0
 
@@ -24,11 +26,11 @@ class Health:
     def __init__(self, *, port: int) -> None:
         self._port = port
         self._runner: web.AppRunner | None = None
-        self._parts: tuple[Cache, WorkQueue, Reconciler] | None = None
-        self.waiting_for = "the first listing"
+        self._parts: tuple[Cache, WorkQueue, Reconciler, Scope] | None = None
+        self.waiting_for = "the API server"
 
     async def start(self) -> None:
-        """Listen; until `serving` is called, /readyz answers 503 with what the operator waits for."""
+        """Listen; until `working` is called, /readyz answers 503 with what the operator waits for."""
         app = web.Application()
         app.add_routes(
             [
@@ -46,9 +48,9 @@ class Health:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    def serving(self, cache: Cache, queue: WorkQueue, reconciler: Reconciler) -> None:
-        """Report from now on that the loop runs."""
-        self._parts = (cache, queue, reconciler)
+    def working(self, cache: Cache, queue: WorkQueue, reconciler: Reconciler, scope: Scope) -> None:
+        """Report from now on whether the loop runs and what it serves."""
+        self._parts = (cache, queue, reconciler, scope)
 
     async def _healthz(self, _request: web.Request) -> web.Response:
         if self._parts is None:
@@ -60,15 +62,19 @@ class Health:
 
     async def _readyz(self, _request: web.Request) -> web.Response:
         if self._parts is None:
-            return web.Response(status=503, text=f"waiting for {self.waiting_for}\n")
-        return web.Response(text="ok\n")
+            return web.Response(status=503, text=f"waiting for {plain(self.waiting_for)}\n")
+        scope = self._parts[3]
+        lines = ["ok" if scope.ready else "waiting", *scope.unserved()]
+        return web.Response(status=200 if scope.ready else 503, text="".join(f"{plain(line)}\n" for line in lines))
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         if self._parts is not None:
-            cache, queue, reconciler = self._parts
+            cache, queue, reconciler, scope = self._parts
             metrics.QUEUE_DEPTH.set(len(queue))
             metrics.HEARTBEAT_AGE.set(time.monotonic() - reconciler.heartbeat)
-            phases = Counter(str(run.status.get("phase", Phase.PENDING)) for run in cache.runs.values())
+            scope.measure()
+            served = [run for run in cache.runs.values() if scope.serves(run.namespace)]
+            phases = Counter(str(run.status.get("phase", Phase.PENDING)) for run in served)
             for phase in Phase:
                 metrics.RUNS.labels(str(phase)).set(phases[str(phase)])
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -1,35 +1,32 @@
-"""Start and stop of the operator: list everything, then work; every task has a name and a supervisor.
+"""Start and stop of the operator: list, then decide; every task has a name and a supervisor.
 
-Invariant: no decision before the first full listing, so that a restart alone writes nothing.
+Invariant: no decision about a namespace before its first full listing, so that a restart alone writes nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import os
 from collections.abc import Coroutine
 from typing import Any, Final
 
-from trainingrun.api.names import AGENT_PORT, GROUP, PLURAL, VERSION
+from trainingrun.api.names import AGENT_PORT, GROUP, PLURAL
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
-from trainingrun.domain.observe import JobView, PodView
 from trainingrun.engine.cache import Cache
 from trainingrun.engine.health import Health
-from trainingrun.engine.lease import ScopeLease
+from trainingrun.engine.lister import Lister
 from trainingrun.engine.progress_puller import ProgressPuller
 from trainingrun.engine.reconciler import HEARTBEAT, Reconciler
+from trainingrun.engine.scope import Scope
 from trainingrun.engine.workqueue import WorkQueue
 from trainingrun.kube.client import Api
 from trainingrun.kube.errors import KubeError
-from trainingrun.kube.objects import list_all
+from trainingrun.kube.fence import FencedApi
 
 WORKERS: Final = 16
 HEARTBEAT_SECONDS: Final = 5.0
-FIRST_RESYNCS_SECONDS: Final = (5.0, 60.0)  # kopf's watches begin after the first listing, on a busy machine long after
-RESYNC_SECONDS: Final = 600.0
 START_RETRY_SECONDS: Final = 2.0
 log = logging.getLogger(__name__)
 
@@ -42,33 +39,40 @@ class Operator:
         self.cache, self.queue = Cache(), WorkQueue()
         self._health = Health(port=settings.port)
         self._tasks: list[asyncio.Task[None]] = []
+        self._served = asyncio.Event()
         self._api: Api | None = None
-        self._lease: ScopeLease | None = None
+        self._scope: Scope | None = None
         self._puller: ProgressPuller | None = None
-        self.serving = False
+        self._reconciler: Reconciler | None = None
+
+    @property
+    def serving(self) -> bool:
+        """Whether it serves at least one namespace."""
+        return self._scope is not None and self._scope.ready
 
     async def start(self) -> None:
-        """Connect, wait for the Lease, list everything, then start the workers."""
+        """Connect and start to work; return when the first namespace has been listed and is served."""
         await self._health.start()
         self._api = await Api.connect()
-        self._lease = ScopeLease(self._api, settings=self._settings)
-        await self._lease.acquire(self._health)
-        self._start_task(self._lease.keep(), name="lease")
-        await self._first_listing()
+        lister = Lister(self._api, cache=self.cache)
+        await self._wait_for_custom_resource(lister)
+        scope = self._scope = Scope(self._api, settings=self._settings, lister=lister, changed=self._changed)
         self._puller = ProgressPuller(self._api, cache=self.cache, queue=self.queue, port=self._agent_port)
-        reconciler = Reconciler(
-            self._api, cache=self.cache, queue=self.queue, puller=self._puller, settings=self._settings
+        self._reconciler = Reconciler(
+            FencedApi(self._api, scope.seconds_left),
+            cache=self.cache,
+            queue=self.queue,
+            puller=self._puller,
+            settings=self._settings,
         )
         for number in range(WORKERS):
-            self._start_task(self.queue.work(reconciler.handle), name=f"worker {number}")
-        self._start_task(reconciler.recorder.post_all(), name="events")
+            self._start_task(self.queue.work(self._handle), name=f"worker {number}")
+        self._start_task(self._reconciler.recorder.post_all(), name="events")
         self._start_task(self._beat(), name="heartbeat")
-        self._start_task(self._resync(), name="resync")
-        self._health.serving(self.cache, self.queue, reconciler)
-        self.serving = True
-        for key in self.cache.runs:
-            self.queue.add(key)
-        log.info("started: %d runs known", len(self.cache.runs))
+        self._health.working(self.cache, self.queue, self._reconciler, scope)
+        for place in scope:
+            self._start_task(place.keep(), name=place.name)
+        await self._served.wait()
 
     async def stop(self) -> None:
         """Stop the workers and let the next operator take over at once."""
@@ -77,8 +81,8 @@ class Operator:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._puller is not None:
             await self._puller.close()
-        if self._lease is not None:
-            await self._lease.release()
+        if self._scope is not None:
+            await asyncio.gather(*(place.lease.release() for place in self._scope))
         if self._api is not None:
             await self._api.close()
         await self._health.stop()
@@ -87,6 +91,25 @@ class Operator:
         """Remove a deleted run from the cache and end its work."""
         self.cache.drop_run(run.key, uid=run.uid)
         self.queue.add(run.key)
+
+    async def _handle(self, key: str) -> None:
+        """Reconcile a run where this process serves; elsewhere the run is only observed."""
+        assert self._reconciler is not None
+        assert self._scope is not None
+        assert self._puller is not None
+        run = self.cache.runs.get(key)
+        if run is None or self._scope.serves(run.namespace):
+            await self._reconciler.handle(key)
+        else:
+            self._puller.watch(key, None)
+
+    def _changed(self, namespace: str | None) -> None:
+        """Look again at all runs of a namespace that begins or ends to be served."""
+        if self.serving:
+            self._served.set()
+        for run in self.cache.runs.values():
+            if namespace in {None, run.namespace}:
+                self.queue.add(run.key)
 
     def _start_task(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
         task = asyncio.create_task(work, name=name)
@@ -98,51 +121,17 @@ class Operator:
             self.queue.add(HEARTBEAT, first=True)  # ahead of all others: a long queue is healthy, a stuck one is not
             await asyncio.sleep(HEARTBEAT_SECONDS)
 
-    async def _resync(self) -> None:
-        """Watches can miss deletions, above all those from before they began, so list everything periodically."""
-        for seconds in itertools.chain(FIRST_RESYNCS_SECONDS, itertools.repeat(RESYNC_SECONDS)):
-            await asyncio.sleep(seconds)
-            known = set(self.cache.runs)
-            try:
-                await self._list_all()
-            except KubeError as error:
-                log.warning("resync failed: %s", error)
-                continue
-            for key in known | self.cache.runs.keys():
-                self.queue.add(key)
-
-    async def _first_listing(self) -> None:
+    async def _wait_for_custom_resource(self, lister: Lister) -> None:
         """Wait until the API server serves TrainingRuns: kopf looks for the resource only once, after this."""
-        assert self._api is not None
         while True:
             try:
-                served = await self._api.call("GET", f"/apis/{GROUP}/{VERSION}")
-                if any(resource.get("name") == PLURAL for resource in served.get("resources") or ()):
-                    await self._list_all()
+                if await lister.is_served():
                     return
                 self._health.waiting_for = f"the custom resource {PLURAL}.{GROUP} to be served"
             except KubeError as error:
-                self._health.waiting_for = f"the first listing: {error}"
+                self._health.waiting_for = f"the API server: {error}"
             log.warning("waiting for %s", self._health.waiting_for)
             await asyncio.sleep(START_RETRY_SECONDS)
-
-    async def _list_all(self) -> None:
-        assert self._api is not None
-        self.cache.start_listing()
-        runs: list[Run] = []
-        jobs: list[JobView] = []
-        pods: list[PodView] = []
-        for namespace in self._settings.namespaces or (None,):
-            runs += [Run.from_object(body) async for body in list_all(self._api, "TrainingRun", namespace=namespace)]
-            seen_jobs = [
-                JobView.from_object(b) async for b in list_all(self._api, "Job", namespace=namespace, ours=True)
-            ]
-            seen_pods = [
-                PodView.from_object(b) async for b in list_all(self._api, "Pod", namespace=namespace, ours=True)
-            ]
-            jobs += [job for job in seen_jobs if job is not None]
-            pods += [pod for pod in seen_pods if pod is not None]
-        self.cache.finish_listing(runs=runs, jobs=jobs, pods=pods)
 
 
 def _exit_with(task: asyncio.Task[None]) -> None:

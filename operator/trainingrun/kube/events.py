@@ -11,6 +11,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from trainingrun.api.names import API_VERSION, KIND, MANAGER
@@ -19,6 +20,7 @@ from trainingrun.domain.draft import Event
 from trainingrun.kube.client import Api
 from trainingrun.kube.errors import KubeError
 from trainingrun.kube.objects import path
+from trainingrun.plain_text import plain
 
 QUIET_SECONDS: Final = 300
 MAX_REMEMBERED: Final = 10_000
@@ -41,6 +43,7 @@ class Recorder:
 
     def emit(self, run: Run, event: Event, *, now: str) -> None:
         """Emit one Event about a run soon; it is dropped while too many wait."""
+        event = replace(event, message=plain(event.message))
         key = (run.uid, event.reason, event.message)
         moment = self._clock()
         if moment - self._seen.get(key, -math.inf) < QUIET_SECONDS:

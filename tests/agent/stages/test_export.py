@@ -115,7 +115,7 @@ def test_export_with_links_is_refused(trained: Any, tmp_path: Path, what: str) -
     assert trained.keys(context.out, "export/") == []
 
 
-def test_a_run_whose_checkpoints_were_deleted_needs_a_new_one(trained: Any) -> None:
+def test_a_run_whose_checkpoints_were_deleted_says_that_a_retry_trains_again(trained: Any) -> None:
     context = trained.pod("export")
     for info in list(context.out.list("")):
         if "/checkpoints/" in info.key:
@@ -123,7 +123,7 @@ def test_a_run_whose_checkpoints_were_deleted_needs_a_new_one(trained: Any) -> N
     trained.start_trainer(context, export=MODEL)
     verdict = verdict_of(export, context)
     assert (verdict.outcome, verdict.reason) == (Outcome.CRASH, "CheckpointMissing")
-    assert verdict.next_step == {"kind": "newRun"}
+    assert verdict.next_step == {"kind": "retry"}
 
 
 def test_the_exporter_of_an_untrained_run_ends(prepared: Any) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import json
+import tarfile
 import threading
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -14,7 +18,7 @@ from trainingrun_agent.attempt_record import AttemptRecord
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig
 from trainingrun_agent.context import StageContext
-from trainingrun_agent.errors import UserError
+from trainingrun_agent.errors import StageError, UserError
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.stages import prep
 from trainingrun_agent.storage import manifest as manifests
@@ -166,3 +170,85 @@ def test_the_export_of_another_network_ends_prep(setup: Setup) -> None:
         f"spec.model.pretrained: the weights in s3://{setup.store.bucket}/old/export/ have no variable below {SCOPE}, "
         "where ssd_inception_v2 has its own; they are of ssd_mobilenet_v1_0.25_128"
     )
+
+
+def archive_with(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> bytes:
+    """Good weights, and one more member."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as tar:
+        extra = tarfile.TarInfo(name)
+        extra.type, extra.linkname, extra.size = kind, link, len(INDEX) if kind == tarfile.REGTYPE else 0
+        tar.addfile(extra, io.BytesIO(INDEX))
+        for member, data in ((zoo.INDEX, INDEX), (zoo.DATA, DATA)):
+            info = tarfile.TarInfo(member)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return made.getvalue()
+
+
+def files_outside_of_scratch(root: Path) -> set[Path]:
+    return {path for path in root.rglob("*") if path.is_file() and not path.is_relative_to(root / "shared")}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "link"),
+    [
+        ("../../planted/model.ckpt.index", tarfile.REGTYPE, ""),
+        ("{outside}/model.ckpt.index", tarfile.REGTYPE, ""),
+        ("model.ckpt.index", tarfile.SYMTYPE, "{outside}/model.ckpt.index"),
+        ("model.ckpt.index", tarfile.LNKTYPE, "{outside}/secret"),
+        ("model.ckpt.data-00000-of-00001", tarfile.CHRTYPE, ""),
+        ("model.ckpt.data-00000-of-00001", tarfile.FIFOTYPE, ""),
+    ],
+    ids=["dots", "absolute", "symbolic link", "hard link", "device", "FIFO"],
+)
+def test_an_archive_that_leads_out_of_its_folder_ends_prep(
+    setup: Setup, tmp_path: Path, name: str, kind: bytes, link: str
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret").write_bytes(b"canary")
+    before = files_outside_of_scratch(tmp_path)
+    data = archive_with(name.format(outside=outside), kind, link.format(outside=outside))
+    setup.store.put(ARCHIVE, data)
+    with pytest.raises(UserError) as caught:
+        setup.prepare()
+    assert caught.value.reason == "PretrainedUnusable"
+    assert files_outside_of_scratch(tmp_path) <= before | {tmp_path / "resolved.json"}
+    assert [
+        info.key for info in setup.store.list("") if b"canary" in setup.store.get(info.key, max_bytes=1 << 24)
+    ] == []
+
+
+@pytest.mark.parametrize("key", ["../../secret", "checkpoint/../../../secret", "/secret", "checkpoint//x", "."])
+def test_a_forged_export_reads_no_other_object_of_the_bucket(setup: Setup, key: str) -> None:
+    setup.store.put("secret", INDEX)
+    setup.export(index=INDEX, data=DATA)
+    document = json.loads(setup.store.get("old/export/MANIFEST.json", max_bytes=1 << 20))
+    document["objects"][0]["key"] = key
+    setup.store.put("old/export/MANIFEST.json", json.dumps(document).encode())
+    read: list[str] = []
+    setup.store = cast("S3Store", Recording(setup.store, read))
+    with pytest.raises(StageError) as caught:
+        setup.prepare("old/export/")
+    assert caught.value.reason == "PretrainedUnusable"
+    assert read != []
+    assert all(one.startswith(("old/export/", "tire/images/", "ml/vision/")) for one in read)
+
+
+class Recording:
+    """A store that notes which objects are read."""
+
+    def __init__(self, store: S3Store, read: list[str]) -> None:
+        self._store, self._read = store, read
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._store, name)
+        if name not in {"get", "get_range", "download", "head"}:
+            return found
+
+        def noted(key: str, *arguments: Any, **options: Any) -> Any:
+            self._read.append(key)
+            return found(key, *arguments, **options)
+
+        return noted

@@ -19,6 +19,7 @@ from trainingrun_agent.shared import liveness
 from trainingrun_agent.stages import train
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.epochs import claim
+from trainingrun_agent.storage.manifest import Producer
 from trainingrun_agent.storage.results import read_result, write_result
 from trainingrun_agent.verdict import Verdict
 from trcluster import waiting
@@ -167,9 +168,9 @@ def test_a_result_is_published_by_the_newest_epoch_only(prepared: Any) -> None:
     assert [claim(store, prepared.run_keys, name) for name in ("old", "new")] == [1, 2]
     publish = partial(write_result, store, prepared.run_keys, stage="train", manifest_key="x", numbers={})
     with pytest.raises(Superseded):
-        publish(epoch=1, pod_uid="old")
+        publish(producer=Producer("old", 1))
     assert read_result(store, prepared.run_keys, "train") is None
-    publish(epoch=2, pod_uid="new")
+    publish(producer=Producer("new", 2))
     assert read_result(store, prepared.run_keys, "train")["podUID"] == "new"
 
 
@@ -247,7 +248,7 @@ def test_the_trainer_of_an_unprepared_run_ends(run: Any, contract: Check) -> Non
     trainer = run.start_trainer(context)
     verdict = verdict_of(train, context)
 
-    assert (verdict.outcome, verdict.reason) == (Outcome.CRASH, "ResultMissing")
+    assert (verdict.outcome, verdict.reason) == (Outcome.STORAGE_REFUSED, "DatasetLost")
     assert "prepared.json" in verdict.message
     contract("shared-failed", json.loads((context.config.shared / "fetch-failed.json").read_text()))
     assert trainer.wait(timeout=PATIENCE) == 0

@@ -12,14 +12,12 @@ from typing import Any
 import pytest
 
 from trainingrun_agent.config import Uri
-from trainingrun_agent.errors import IntegrityError, Interrupted, StageError, UserError
+from trainingrun_agent.errors import IntegrityError, Interrupted, UserError
 from trainingrun_agent.keys import Attempt
-from trainingrun_agent.prep.store.uploads import RECORD_ROLES
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Producer
-from trainingrun_agent.transfer import dataset
 from trainingrun_agent.transfer.fetch import TrainInput, fetch_train
 from trainingrun_agent.transfer.last_step import LastStep
 from trainingrun_agent.transfer.meter import Meter
@@ -61,10 +59,6 @@ class Bucket:
 @pytest.fixture
 def bucket(prepared: Any) -> Bucket:
     return Bucket(prepared)
-
-
-def test_roles_equal_those_that_preparation_writes() -> None:
-    assert dataset.ROLES == RECORD_ROLES
 
 
 def test_first_attempt_starts_at_zero(bucket: Bucket) -> None:
@@ -170,20 +164,6 @@ def test_listing_attempts_costs_two_requests_each_whatever_they_hold(bucket: Buc
     stored = stored_checkpoints(Counting(), bucket.run.run_keys, before_epoch=9)  # type: ignore[arg-type]
     assert [checkpoint.epoch for checkpoint in stored] == [3, 2, 1]
     assert len(requests) == 3 * 2 + 1
-
-
-def test_damaged_shard_ends_the_fetch_with_its_key(bucket: Bucket) -> None:
-    shard = next(info for info in bucket.store.list("lab/datasets/blobs/") if info.size == len("eval-0") * 5000)
-    bucket.store.put(shard.key, b"x" * shard.size)
-    with pytest.raises(IntegrityError, match=shard.key):
-        bucket.fetch()
-
-
-def test_lost_shard_ends_the_fetch_with_its_key(bucket: Bucket) -> None:
-    shard = next(iter(bucket.store.list("lab/datasets/blobs/")))
-    bucket.store.delete(shard.key)
-    with pytest.raises(StageError, match=shard.key):
-        bucket.fetch()
 
 
 def test_one_failure_ends_the_other_transfers(run: Any) -> None:

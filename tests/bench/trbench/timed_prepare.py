@@ -24,12 +24,11 @@ from trainingrun_agent.prep.sharding import pool
 from trainingrun_agent.prep.sharding.job import ShardJob
 from trainingrun_agent.prep.sharding.worker_process import RemoteShard, WorkerProcess
 from trainingrun_agent.prep.source.listing import scan
-from trainingrun_agent.prep.store.uploads import RECORD_ROLES
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage import manifest
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.folder_store import FolderStore
-from trainingrun_agent.storage.manifest import Producer
+from trainingrun_agent.storage.manifest import RECORD_ROLES, Producer
 
 
 @dataclass(frozen=True)

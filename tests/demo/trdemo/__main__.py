@@ -102,7 +102,8 @@ def _results(target: Target, store: bucket.Bucket, finished: dict[str, Any], *, 
 
 def _down(arguments: argparse.Namespace) -> int:
     if current.wanted():
-        install.uninstall(CurrentCluster(), namespaces=(NAMESPACE,))
+        install.uninstall(CurrentCluster(), run=NAME, namespace=NAMESPACE)
+        print(f"The namespaces {NAMESPACE} and {install.SYSTEM_NAMESPACE} stay: delete them if nobody else uses them.")
         return 0
     Cluster(arguments.name, tier="node", echo=_detail).down()
     return 0

@@ -59,12 +59,11 @@ def helm(target: Target, *arguments: str, stdin: str | None = None) -> str:
     return run([target.helm, *config, *arguments], stdin=stdin, timeout=240)
 
 
-def uninstall(target: Target, *, namespaces: tuple[str, ...]) -> None:
-    """Remove the demo's runs, Helm release and namespaces; the CRD stays, as the chart documents."""
-    for namespace in namespaces:
-        target.kubectl("delete", "namespace", namespace, "--ignore-not-found", timeout=180)
+def uninstall(target: Target, *, run: str, namespace: str) -> None:
+    """Remove the demo's run and Helm release; CRD and namespaces stay, because others may use them."""
+    if target.kubectl("get", "crd", "trainingruns.trainingrun.dev", "--ignore-not-found", "--output=name"):
+        target.kubectl("delete", "trainingrun", run, "-n", namespace, "--ignore-not-found", timeout=180)
     helm(target, "uninstall", RELEASE, "--ignore-not-found", "--wait")
-    target.kubectl("delete", "namespace", SYSTEM_NAMESPACE, "--ignore-not-found", timeout=180)
 
 
 def make_namespace(target: Target, name: str) -> None:

@@ -35,6 +35,7 @@ KINDS = {
     "/apis/apiextensions.k8s.io/v1": {"customresourcedefinitions": "CustomResourceDefinition"},
     "/apis/trainingrun.dev/v1alpha1": {"trainingruns": "TrainingRun"},
 }
+TOKEN = "canary-token-of-the-operator"
 CLUSTER_SCOPED = {"namespaces", "customresourcedefinitions"}
 _PATH = re.compile(
     r"^(?P<base>/api/v1|/apis/[^/]+/[^/]+)(/namespaces/(?P<namespace>[^/]+))?/(?P<plural>[a-z]+)"
@@ -86,6 +87,7 @@ class ApiServer:
         self.store = store
         self.requests: list[Request] = []
         self.faults: list[Fault] = []
+        self.refused: dict[str, int] = {}  # by namespace ("" for the whole cluster): 403 is forbidden, 404 is missing
         self.dead = False  # closes all connections, so the operator works like a killed process
         self.die_after_writes: int | None = None
         self.logs: dict[str, str] = {}
@@ -117,7 +119,7 @@ class ApiServer:
             "kind": "Config",
             "current-context": "fake",
             "clusters": [{"name": "fake", "cluster": {"server": f"http://127.0.0.1:{self.port}"}}],
-            "users": [{"name": "fake", "user": {"token": "fake"}}],
+            "users": [{"name": "fake", "user": {"token": TOKEN}}],
             "contexts": [{"name": "fake", "context": {"cluster": "fake", "user": "fake"}}],
         }
         file.write_text(yaml.safe_dump(document))
@@ -143,6 +145,11 @@ class ApiServer:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         if self.dead:
             return self._cut(request)
+        where = _PATH.match(request.path)
+        status = self.refused.get(where["namespace"] or "") if where is not None else None
+        lists = where is not None and request.method == "GET" and where["name"] is None
+        if status == 403 or (status == 404 and not lists):  # in a namespace that is missing, lists are only empty
+            return self._fail(request, Fault(request.method, request.path, status))
         if request.query.get("watch") == "true":
             return await self._watch(request)
         body = json.loads(await request.read() or b"{}")
@@ -217,6 +224,8 @@ class ApiServer:
         fields = dict(term.split("=", 1) for term in request.query.get("fieldSelector", "").split(",") if term)
         if "involvedObject.uid" in fields:
             items = [e for e in items if e["involvedObject"]["uid"] == fields["involvedObject.uid"]]
+        if "metadata.name" in fields:
+            items = [item for item in items if item["metadata"]["name"] == fields["metadata.name"]]
         start, limit = int(request.query.get("continue", 0)), int(request.query.get("limit", 0)) or len(items)
         meta = {"resourceVersion": str(self.store.version)}
         if start + limit < len(items):

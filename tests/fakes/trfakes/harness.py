@@ -8,12 +8,15 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import kopf
+from aiohttp import web
 
+from trainingrun.api.names import CLUSTER_LEASE
 from trainingrun.api.settings import Settings
 from trainingrun.engine.operator import Operator
 from trainingrun.handlers import make_registry
@@ -72,9 +75,16 @@ class World:
 
     async def start_operator(self, *, agent_port: int = 8080, wait: bool = True, **settings: Any) -> Running:
         port = free_port()
-        operator = Operator(replace(self.settings, port=port, **settings), agent_port=agent_port)
+        wanted = replace(self.settings, port=port, **settings)
+        operator = Operator(wanted, agent_port=agent_port)
         stop_flag = threading.Event()
-        work = kopf.operator(registry=make_registry(operator), standalone=True, clusterwide=True, stop_flag=stop_flag)
+        work = kopf.operator(
+            registry=make_registry(operator),
+            standalone=True,
+            clusterwide=not wanted.namespaces,
+            namespaces=wanted.namespaces,
+            stop_flag=stop_flag,
+        )
         thread = asyncio.get_running_loop().run_in_executor(None, asyncio.run, work)
         running = Running(operator, port, stop_flag, thread)
         self.operators.append(running)
@@ -87,7 +97,7 @@ class World:
     async def replace_operator(self, **settings: Any) -> Running:
         await self.operators[-1].stop()
         self.server.dead, self.server.die_after_writes = False, None
-        self.store.objects.pop(("leases", "trainingrun-system", "trainingrun-operator"), None)
+        self.store.objects.pop(("leases", "kube-system", CLUSTER_LEASE), None)
         return await self.start_operator(**settings)
 
     def run(self, name: str = "tire") -> Object:
@@ -119,3 +129,21 @@ class World:
     async def job(self, name: str) -> Object:
         found: Object = await eventually(lambda: self.store.find("jobs", name), what=f"Job {name}")
         return found
+
+
+@asynccontextmanager
+async def agent_on(port: int, document: dict[str, Any]) -> AsyncIterator[None]:
+    """A fake agent that serves the current progress."""
+
+    async def answer(_request: web.Request) -> web.Response:
+        return web.json_response(document)
+
+    app = web.Application()
+    app.router.add_get("/progress", answer)
+    agent = web.AppRunner(app, access_log=None)
+    await agent.setup()
+    await web.TCPSite(agent, "127.0.0.1", port).start()
+    try:
+        yield
+    finally:
+        await agent.cleanup()

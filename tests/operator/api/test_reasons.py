@@ -216,8 +216,18 @@ def whole(warning: str = "") -> Play:
 def older_contract() -> Play:
     play = Play()
     play.step()
-    assert play.resolved is not None
-    play.resolved = {**play.resolved, "contractVersion": 99}
+    play.accept_with(contractVersion=99)
+    play.step()
+    return play
+
+
+def other_document(text: str | None, *, accepted: bool = True, **settings: str) -> Play:
+    """A run whose ConfigMap holds this text, or was deleted (None), before or after its acceptance."""
+    play = Play(a_run() if accepted else a_run().status(storageURI="s3://detectors/runs/"))
+    if accepted:
+        play.step()
+    play.restart(replace(play.settings, **settings))
+    play.document = text
     play.step()
     return play
 
@@ -240,6 +250,22 @@ def other_run_works() -> Play:
     return play
 
 
+def other_run_failed() -> Play:
+    play = Play(a_run().spec(model=PRETRAINED))
+    failed = Play(a_run("other").spec(train={"image": "evil:1"}))
+    failed.step()
+    play.others["default/other"] = failed.run
+    play.step()
+    return play
+
+
+def dataset_lost() -> Play:
+    play = Play()
+    play.end_pod(play.play_to(Stage.TRAIN), "storageRefused", reason="DatasetLost")
+    play.step()
+    return play
+
+
 MISSING = 'FailedMount: MountVolume.SetUp failed: {} "x" not found'
 CASES: Mapping[str, Callable[[], Play]] = {
     "ForbiddenByPolicy": lambda: refused(train={"image": "evil:1"}),
@@ -247,8 +273,13 @@ CASES: Mapping[str, Callable[[], Play]] = {
     "UnknownNetwork": lambda: refused(model={"network": "yolo"}),
     "PretrainedRunNotFound": lambda: refused(model=PRETRAINED),
     "PretrainedRunNotReady": other_run_works,
+    "PretrainedRunFailed": other_run_failed,
+    "PretrainedRunCircular": lambda: refused(model={"pretrained": {"run": "tire"}}),
     "Waiting": lambda: refused(model=PRETRAINED),
     "UnsupportedContract": older_contract,
+    "ForeignConfigMap": lambda: other_document('{"contractVersion": 1}', accepted=False),
+    "ConfigMapReplaced": lambda: other_document('{"contractVersion": 1}'),
+    "ConfigMapLost": lambda: other_document(None, agent_image="agent:2"),
     "PodPending": no_pod,
     "QuotaExceeded": lambda: no_pod("FailedCreate: exceeded quota: team"),
     "PodRefused": lambda: no_pod("FailedCreate: denied by webhook"),
@@ -277,6 +308,7 @@ CASES: Mapping[str, Callable[[], Play]] = {
     "DeletionByPodGC": disrupted("DeletionByPodGC"),
     "TerminationByKubelet": disrupted("TerminationByKubelet"),
     "NoVerdict": ended,
+    "NodeDiskFull": lambda: ended(agent=terminated(exit_code=28)),
     "TrainerNeverStarted": never_started,
     "StartDeadlineExceeded": deadline,
     "Accepted": whole,
@@ -285,6 +317,7 @@ CASES: Mapping[str, Callable[[], Play]] = {
     "Suspended": suspended,
     "Retry": retried,
     "TensorBoardYields": crowded,
+    "ResultsLost": dataset_lost,
     "Usable": whole,
     "Warning": lambda: whole("ConditionalWritesIgnored: no If-None-Match"),
     "Completed": whole,
@@ -315,4 +348,4 @@ def test_the_reason_is_given(name: str) -> None:
     seen = {condition["reason"] for condition in play.status["conditions"]} | set(play.reasons())
     seen |= {entry.get("lastReason", "") for entry in play.status.get("attempts", [])}
     assert name in seen
-    assert seen - {""} <= set(reasons.TABLE)
+    assert seen - {"", "DatasetLost"} <= set(reasons.TABLE)  # that one is in the agent's table

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trainingrun.__main__ import main
-from trainingrun.api.settings import Policy, Settings, SettingsError
+from trainingrun.api.settings import Policy, RunPods, Settings, SettingsError, TensorBoard
 
 IMAGES = {
     "TRAININGRUN_AGENT_IMAGE": "agent:1",
@@ -27,12 +27,27 @@ def test_every_variable() -> None:
             "TRAININGRUN_WATCH_NAMESPACES": "a, b",
             "TRAININGRUN_POD_NAMESPACE": "system",
             "TRAININGRUN_POD_NAME": "operator-1",
+            "TRAININGRUN_LEASE_NAMESPACE": "platform",
+            "TRAININGRUN_RELEASE": "ours",
             "TRAININGRUN_IMAGE_PULL_SECRETS": "pull",
             "TRAININGRUN_IMAGE_PULL_POLICY": "Never",
             "TRAININGRUN_POLICY_IMAGES": "registry/*",
             "TRAININGRUN_POLICY_SECRET_NAMES": "s3-*,trainingrun-*",
             "TRAININGRUN_POLICY_ENDPOINTS": "https://*",
             "TRAININGRUN_POLICY_TOLERATIONS": "nvidia.com/*",
+            "TRAININGRUN_POLICY_POD_LABELS": "cost-center,team",
+            "TRAININGRUN_POLICY_POD_ANNOTATIONS": "",
+            "TRAININGRUN_POLICY_PRIORITY_CLASSES": "batch-*",
+            "TRAININGRUN_POD_LABELS": '{"cost-center":"42"}',
+            "TRAININGRUN_POD_ANNOTATIONS": '{"container.apparmor.security.beta.kubernetes.io/agent":"runtime/default"}',
+            "TRAININGRUN_PRIORITY_CLASS": "batch",
+            "TRAININGRUN_DO_NOT_DISRUPT_TRAINING": "true",
+            "TRAININGRUN_AGENT_RESOURCES": '{"limits":{"cpu":1,"memory":"1Gi"}}',
+            "TRAININGRUN_TENSORBOARD_ENABLED": "false",
+            "TRAININGRUN_TENSORBOARD_TTL_SECONDS": "0",
+            "TRAININGRUN_TENSORBOARD_PRIORITY_CLASS": "low",
+            "TRAININGRUN_TENSORBOARD_RESOURCES": '{"requests":{"cpu":"10m"}}',
+            "TRAININGRUN_TENSORBOARD_MIRROR_RESOURCES": '{"limits":{"cpu":"0.5"}}',
             "TRAININGRUN_FAILED_JOBS_TTL_SECONDS": "60",
             "TRAININGRUN_LOST_POD_SECONDS": "30",
             "TRAININGRUN_LOG_LEVEL": "DEBUG",
@@ -47,6 +62,8 @@ def test_every_variable() -> None:
         namespaces=("a", "b"),
         pod_namespace="system",
         pod_name="operator-1",
+        lease_namespace="platform",
+        release="ours",
         image_pull_secrets=("pull",),
         image_pull_policy="Never",
         policy=Policy(
@@ -54,6 +71,23 @@ def test_every_variable() -> None:
             secret_names=("s3-*", "trainingrun-*"),
             endpoints=("https://*",),
             tolerations=("nvidia.com/*",),
+            pod_labels=("cost-center", "team"),
+            pod_annotations=(),
+            priority_classes=("batch-*",),
+        ),
+        run_pods=RunPods(
+            labels={"cost-center": "42"},
+            annotations={"container.apparmor.security.beta.kubernetes.io/agent": "runtime/default"},
+            priority_class="batch",
+            keep_training=True,
+            agent_resources={"limits": {"cpu": "1", "memory": "1Gi"}},
+        ),
+        tensorboard=TensorBoard(
+            enabled=False,
+            ttl_seconds=0,
+            priority_class="low",
+            resources={"requests": {"cpu": "10m"}},
+            mirror_resources={"limits": {"cpu": "0.5"}},
         ),
         failed_jobs_ttl_seconds=60,
         lost_pod_seconds=30,
@@ -63,8 +97,10 @@ def test_every_variable() -> None:
     )
 
 
-def test_an_empty_list_allows_no_toleration() -> None:
-    assert Settings.from_env({**IMAGES, "TRAININGRUN_POLICY_TOLERATIONS": ""}).policy.tolerations == ()
+@pytest.mark.parametrize("name", ["tolerations", "pod_labels", "pod_annotations", "priority_classes"])
+def test_an_empty_list_allows_nothing(name: str) -> None:
+    policy = Settings.from_env({**IMAGES, f"TRAININGRUN_POLICY_{name.upper()}": ""}).policy
+    assert getattr(policy, name) == ()
 
 
 @pytest.mark.parametrize(
@@ -72,6 +108,24 @@ def test_an_empty_list_allows_no_toleration() -> None:
     [
         ({"TRAININGRUN_TRAINER_IMAGE": " "}, "TRAININGRUN_TRAINER_IMAGE is not set"),
         ({"TRAININGRUN_PORT": "http"}, "TRAININGRUN_PORT is 'http'; it must be a whole number."),
+        (
+            {"TRAININGRUN_TENSORBOARD_ENABLED": "no"},
+            "TRAININGRUN_TENSORBOARD_ENABLED is 'no'; it must be true or false.",
+        ),
+        ({"TRAININGRUN_POD_LABELS": "{a"}, "TRAININGRUN_POD_LABELS is '{a'; it must be a JSON object."),
+        ({"TRAININGRUN_POD_LABELS": "[]"}, r"TRAININGRUN_POD_LABELS is '\[\]'; it must be a JSON object."),
+        ({"TRAININGRUN_POD_LABELS": '{"a":1}'}, "TRAININGRUN_POD_LABELS must be a JSON object whose values are texts"),
+        ({"TRAININGRUN_POD_LABELS": '{"a b":""}'}, "TRAININGRUN_POD_LABELS: 'a b' is not a key such as cost-center"),
+        ({"TRAININGRUN_POD_LABELS": '{"a":"b c"}'}, "TRAININGRUN_POD_LABELS: the value of 'a' is not a label"),
+        (
+            {"TRAININGRUN_POD_ANNOTATIONS": '{"trainingrun.dev/run":"x"}'},
+            "TRAININGRUN_POD_ANNOTATIONS: 'trainingrun.dev/run' is written by the operator or by Kubernetes.",
+        ),
+        ({"TRAININGRUN_AGENT_RESOURCES": '{"request":{}}'}, "TRAININGRUN_AGENT_RESOURCES has 'request'; it must be"),
+        (
+            {"TRAININGRUN_TENSORBOARD_RESOURCES": '{"limits":{"cpu":"all"}}'},
+            "TRAININGRUN_TENSORBOARD_RESOURCES: limits.cpu is 'all', which is no quantity such as 500m or 1Gi.",
+        ),
     ],
 )
 def test_a_bad_variable_is_named(env: dict[str, str], message: str) -> None:

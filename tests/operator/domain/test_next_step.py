@@ -170,7 +170,8 @@ def test_out_of_memory_names_the_limit_and_one_to_try(
 
 
 def test_the_memory_limit_of_the_agent_is_set_by_the_platform_team() -> None:
-    assert f"give your platform team this message. After that, try again: {PATCH}" in killed("agent")
+    step = "Ask your platform team to raise runs.agent.resources.limits.memory of the operator's Helm values."
+    assert f"{step} After that, try again: {PATCH}" in killed("agent")
 
 
 def test_an_eviction_for_scratch_names_its_size() -> None:
@@ -213,9 +214,9 @@ HOSTILE: dict[str, tuple[object, ClaimedStep | None]] = {
         {"kind": "newRun", "field": "train.steps", "value": 5, "try": {}},
         ClaimedStep(Step.NEW_RUN, "train.steps"),
     ),
-    "long values with control characters": (
-        {"kind": "newRun", "field": "train.steps", "value": "\x1b[2J", "try": LONG},
-        ClaimedStep(Step.NEW_RUN, "train.steps", "\ufffd[2J", "x" * reported.MAX_VALUE),
+    "long values": (
+        {"kind": "newRun", "field": "train.steps", "value": "5", "try": LONG},
+        ClaimedStep(Step.NEW_RUN, "train.steps", "5", "x" * reported.MAX_VALUE),
     ),
 }
 

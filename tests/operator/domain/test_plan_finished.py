@@ -8,6 +8,7 @@ import pytest
 
 from trainingrun.api import clock
 from trainingrun.api.names import Stage
+from trainingrun.api.settings import TensorBoard
 from trfakes.builders import SETTINGS, RunBuilder, a_run
 from trfakes.play import Play
 
@@ -62,7 +63,8 @@ def test_tensorboard_stays_for_its_ttl_and_says_until_when() -> None:
 
 def test_tensorboard_goes_without_the_resolved_document() -> None:
     play = ended(a_run().spec(tensorboard={"ttlSecondsAfterFinished": 600}))
-    play.resolved = None
+    play.document = None
+    play.restart()
     assert len(play.step(600).delete) == 2
 
 
@@ -76,6 +78,29 @@ def test_tensorboard_is_not_there_before_training_nor_when_switched_off() -> Non
     assert play.created[2:] == ["Deployment tire-tensorboard", "Service tire-tensorboard"]
     play.spec(tensorboard={"enabled": False})
     assert len(play.step(1).delete) == 2
+
+
+def test_the_installer_gives_tensorboards_a_time_to_live_that_a_run_can_change() -> None:
+    settings = replace(SETTINGS, tensorboard=TensorBoard(ttl_seconds=60))
+    for asked, expected in (({}, "00:01:02"), ({"ttlSecondsAfterFinished": 600}, "00:10:02")):
+        play = Play(a_run().without("tensorboard").spec(tensorboard=asked))
+        play.settings = settings
+        play.end_pod(play.play_to(Stage.EXPORT))
+        play.step()
+        assert play.status["tensorboard"]["expiresAt"] == f"2026-01-01T{expected}Z"
+
+
+def test_the_installer_switches_tensorboards_off_for_all_runs() -> None:
+    """Also of runs that ask for one, as all runs of earlier versions do by default, and TensorBoards that exist."""
+    play = Play(a_run().spec(tensorboard={"enabled": True}))
+    play.start_pod(play.play_to(Stage.TRAIN))
+    play.step(1)
+    assert "tensorboard" in play.status
+    play.settings = replace(SETTINGS, tensorboard=TensorBoard(enabled=False))
+    assert [child.kind for child in play.step(1).delete] == ["Deployment", "Service"]
+    assert "tensorboard" not in play.status
+    play.step(1)
+    assert play.created.count("Deployment tire-tensorboard") == 1
 
 
 def test_the_job_of_a_failed_attempt_is_kept_for_its_log_and_then_deleted() -> None:

@@ -175,8 +175,7 @@ def test_a_long_message_stays_out_of_the_table(outcome: str, fields: dict[str, s
 def test_an_unknown_contract_leaves_the_run_as_it_is() -> None:
     play = Play()
     play.step()
-    assert play.resolved is not None
-    play.resolved = {**play.resolved, "contractVersion": 99}
+    play.accept_with(contractVersion=99)
     decision = play.step(1)
     assert play.condition("Accepted")["reason"] == "UnsupportedContract"
     assert "contract 99" in play.status["message"]
@@ -197,7 +196,6 @@ def test_a_run_waits_for_the_run_whose_weights_it_takes() -> None:
     play.others["default/other"] = replace(other, status=done.status)
     decision = play.step(10)
     assert play.condition("Accepted")["status"] == "True"
-    assert play.resolved is not None
     assert play.resolved["model"]["pretrained"] == {"bucket": "detectors", "key": "runs/x/export/1/"}
     assert [body["kind"] for body in decision.create] == ["ConfigMap", "Job"]
 
@@ -218,9 +216,7 @@ def test_the_trainer_that_ended_before_it_began_is_given_up() -> None:
     play = Play()
     job = play.play_to(Stage.TRAIN)
     pod = play.start_pod(job)
-    ended = replace(
-        pod.containers["trainer"], state="terminated", exit_code=127, reason="Error", message="no\x1bpython"
-    )
+    ended = replace(pod.containers["trainer"], state="terminated", exit_code=127, reason="Error", message="no python")
     ended = replace(ended, finished_at=pod.scheduled_at)
     play.change_pod(job, containers={**pod.containers, "trainer": ended})
     play.progress = {"podUID": pod.uid, "phase": "waitingForTrainer"}
@@ -229,4 +225,4 @@ def test_the_trainer_that_ended_before_it_began_is_given_up() -> None:
     play.step(2)
     assert job not in play.jobs
     assert play.attempts("train")["lastReason"] == "TrainerNeverStarted"
-    assert "exit code 127 (Error) before it began to work: no\ufffdpython" in play.events[-1].message
+    assert "exit code 127 (Error) before it began to work: no python" in play.events[-1].message

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from trainingrun.api.names import Stage
+from trainingrun.api.pod_keys import SAFE_TO_EVICT
 from trainingrun.api.run import Run
-from trainingrun.api.settings import Policy
+from trainingrun.api.settings import Policy, RunPods
 from trainingrun.builders.jobs import build_job
 from trainingrun.builders.tensorboard import build_tensorboard
 from trainingrun.domain.refusal import NotAcceptedError
@@ -75,6 +76,42 @@ FORBIDDEN = {
         f"spec.train.pod.tolerations[0]: '{CONTROL_PLANE}' is not allowed here; allowed: *.",
         "tolerations",
     ),
+    "taint for TensorBoard": (
+        tolerating({"key": "team"}, stage="tensorboard"),
+        Policy(tolerations=()),
+        "spec.tensorboard.pod.tolerations[0]: 'team' is not allowed here; allowed: none.",
+        "tolerations",
+    ),
+    "priority": (
+        {"train": {"pod": {"priorityClassName": "urgent"}}},
+        Policy(),
+        "spec.train.pod.priorityClassName: 'urgent' is not allowed here; allowed: none.",
+        "priorityClasses",
+    ),
+    "priority of the cluster's own pods": (
+        {"tensorboard": {"pod": {"priorityClassName": "system-node-critical"}}},
+        Policy(priority_classes=("*",)),
+        "spec.tensorboard.pod.priorityClassName: 'system-node-critical' is not allowed here; allowed: *.",
+        "priorityClasses",
+    ),
+    "label by which a Service selects": (
+        {"train": {"pod": {"labels": {"cost-center": "1", "app": "web"}}}},
+        Policy(pod_labels=("cost-*",)),
+        "spec.train.pod.labels: 'app' is not allowed here; allowed: cost-*.",
+        "podLabels",
+    ),
+    "image of an injected sidecar": (
+        {"prep": {"pod": {"annotations": {"sidecar.istio.io/proxyImage": "evil.example/proxy:1"}}}},
+        Policy(pod_annotations=("example.com/*",)),
+        "spec.prep.pod.annotations: 'sidecar.istio.io/proxyImage' is not allowed here; allowed: example.com/*.",
+        "podAnnotations",
+    ),
+    "cloud role of another application": (
+        {"train": {"pod": {"annotations": {"iam.amazonaws.com/role": "admin"}}}},
+        Policy(pod_annotations=()),
+        "spec.train.pod.annotations: 'iam.amazonaws.com/role' is not allowed here; allowed: none.",
+        "podAnnotations",
+    ),
     "every taint at once": (
         tolerating({"operator": "Exists"}),
         Policy(),
@@ -97,6 +134,20 @@ ALLOWED = {
     "image in the list": ({"train": {"image": "good.example/a/trainer:2"}}, Policy(images=("good.example/*",))),
     "taint of GPU nodes": (tolerating({"key": "nvidia.com/gpu", "operator": "Exists"}), Policy()),
     "control-plane node by name": (tolerating({"key": CONTROL_PLANE}), Policy(tolerations=(CONTROL_PLANE,))),
+    "any label": ({"train": {"pod": {"labels": {"app.kubernetes.io/name": "tire", "team": "a"}}}}, Policy()),
+    "a mesh's sidecar left out": (
+        {"prep": {"pod": {"annotations": {"sidecar.istio.io/inject": "false", "linkerd.io/inject": "disabled"}}}},
+        Policy(),
+    ),
+    "no eviction": (
+        {"train": {"pod": {"annotations": {SAFE_TO_EVICT: "false", "karpenter.sh/do-not-disrupt": "true"}}}},
+        Policy(),
+    ),
+    "priority in the list": ({"train": {"pod": {"priorityClassName": "urgent"}}}, Policy(priority_classes=("u*",))),
+    "priority of the cluster's own pods by name": (
+        {"train": {"pod": {"priorityClassName": "system-node-critical"}}},
+        Policy(priority_classes=("system-node-critical",)),
+    ),
     "every taint where both names are listed": (
         tolerating({"operator": "Exists"}),
         Policy(tolerations=("*", CONTROL_PLANE, "node-role.kubernetes.io/master")),
@@ -107,6 +158,43 @@ ALLOWED = {
 @pytest.mark.parametrize(("fields", "policy"), ALLOWED.values(), ids=ALLOWED)
 def test_what_the_lists_allow(fields: dict[str, Any], policy: Policy) -> None:
     assert accepted(fields, policy)["contractVersion"] == 1
+
+
+RESERVED = [
+    "trainingrun.dev/stage",
+    "x.trainingrun.dev/a",
+    "app.kubernetes.io/managed-by",
+    "app.kubernetes.io/component",
+    "batch.kubernetes.io/job-name",
+    "container.apparmor.security.beta.kubernetes.io/agent",
+    "kubernetes.io/arch",
+    "kueue.x-k8s.io/queue-name",
+    "k8s.io/a",
+    "job-name",
+    "controller-uid",
+    "pod-template-hash",
+]
+
+
+@pytest.mark.parametrize("name", ["prep", "train", "export", "tensorboard"])
+@pytest.mark.parametrize("kind", ["labels", "annotations"])
+@pytest.mark.parametrize("key", RESERVED)
+def test_nobody_writes_keys_of_kubernetes_and_the_operator(key: str, kind: str, name: str) -> None:
+    """The API server refuses them too; here as without its schema, and whatever the lists allow."""
+    with pytest.raises(NotAcceptedError) as refusal:
+        accepted({name: {"pod": {kind: {key: "x"}}}}, Policy(pod_labels=("*", key), pod_annotations=("*", key)))
+    assert refusal.value.reason.name == "ForbiddenByPolicy"
+    assert refusal.value.full == (
+        f"spec.{name}.pod.{kind}: {key!r} is a key that Kubernetes or the operator writes. "
+        "Create a new TrainingRun without this key."
+    )
+
+
+def test_a_run_may_name_the_priority_that_it_gets_anyway() -> None:
+    settings = replace(SETTINGS, run_pods=RunPods(priority_class="batch"))
+    run = a_run().spec(train={"pod": {"priorityClassName": "batch"}}).build()
+    document = resolve(run, settings=settings, find_run=lambda _: None)
+    assert document["pods"] == {"train": {"priorityClassName": "batch"}}
 
 
 # A spec with fields that the API does not have; only an API server without the schema would accept it.
@@ -120,7 +208,6 @@ WISHES = {
     "securityContext": {"runAsUser": 0},
     "volumes": [{"name": "host", "hostPath": {"path": "/"}}],
     "initContainers": [{"name": "x", "image": "evil"}],
-    "priorityClassName": "system-node-critical",
     "runtimeClassName": "none",
 }
 POD_FIELDS = {
@@ -138,9 +225,10 @@ POD_FIELDS = {
 def pods(run: Run) -> dict[str, dict[str, Any]]:
     resolved = resolve(run, settings=SETTINGS, find_run=lambda _: None)
     built = {
-        str(stage): build_job(run, stage=stage, attempt=1, resolved=resolved, settings=SETTINGS) for stage in Stage
+        str(stage): build_job(run, stage=stage, attempt=1, resolved=resolved, digest="", settings=SETTINGS)
+        for stage in Stage
     }
-    built["tensorboard"] = build_tensorboard(run, resolved=resolved, settings=SETTINGS)[0]
+    built["tensorboard"] = build_tensorboard(run, resolved=resolved, digest="", settings=SETTINGS)[0]
     return {name: body["spec"]["template"]["spec"] for name, body in built.items()}
 
 
@@ -166,7 +254,7 @@ def test_pull_secrets_come_from_the_installer_alone() -> None:
     run = a_run().spec(train={"pod": {"imagePullSecrets": [{"name": "registry-of-others"}]}}).build()
     settings = replace(SETTINGS, image_pull_secrets=("pull",))
     resolved = resolve(run, settings=settings, find_run=lambda _: None)
-    job = build_job(run, stage=Stage.TRAIN, attempt=1, resolved=resolved, settings=settings)
+    job = build_job(run, stage=Stage.TRAIN, attempt=1, resolved=resolved, digest="", settings=settings)
     assert job["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "pull"}]
 
 
@@ -175,4 +263,4 @@ def test_a_run_of_another_namespace_is_not_found() -> None:
     run = a_run().spec(model={"pretrained": {"run": "theirs"}}).build()
     with pytest.raises(NotAcceptedError) as refusal:
         resolve(run, settings=SETTINGS, find_run=asked.append)
-    assert (asked, refusal.value.reason.name) == (["default/theirs"], "PretrainedRunNotFound")
+    assert (set(asked), refusal.value.reason.name) == ({"default/theirs"}, "PretrainedRunNotFound")

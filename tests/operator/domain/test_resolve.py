@@ -40,12 +40,23 @@ FULL = a_run().spec(
         FULL,
         a_run().without("model", "train", "prep", "export", "tensorboard"),
         a_run().spec(model={"pretrained": {"uri": "s3://zoo/x.tar.gz"}}),
+        a_run().spec(
+            train={"pod": {"labels": {"team": "a"}, "nodeSelector": {"pool": "gpu"}}},
+            tensorboard={"pod": {"nodeSelector": {"pool": "cpu"}, "tolerations": [{"key": "a"}]}},
+        ),
     ],
-    ids=["demo", "full", "minimal", "foreign bucket"],
+    ids=["demo", "full", "minimal", "foreign bucket", "pod settings"],
 )
 def test_the_resolved_document_keeps_its_contract(builder: RunBuilder) -> None:
     assert errors(crd_part("spec"), dict(builder.build().spec)) == []
     assert errors(contract("resolved"), resolved(builder)) == []
+
+
+def test_pod_settings_of_earlier_versions_are_not_in_the_document() -> None:
+    """So a document of an earlier version is still what the same spec gives."""
+    assert "pods" not in resolved(a_run().spec(train={"pod": {"nodeSelector": {"pool": "gpu"}}}))
+    both = {"labels": {"team": "a"}, "nodeSelector": {"pool": "gpu"}}
+    assert resolved(a_run().spec(train={"pod": both}))["pods"] == {"train": {"labels": {"team": "a"}}}
 
 
 def _share(**fields: Any) -> RunBuilder:

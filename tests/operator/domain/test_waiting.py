@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 
 from trainingrun.api import clock
-from trainingrun.domain.draft import MAX_MESSAGE
+from trainingrun.api.names import Stage
+from trainingrun.domain.draft import MAX_CAUSE, MAX_MESSAGE
 from trainingrun.domain.observe import PodView
 from trainingrun.domain.waiting import cause_of
 from trfakes.builders import START, a_job, a_pod, after, running, terminated, waiting
 
 PLACED = clock.to_text(START)
 QUOTA = 'FailedCreate: Error creating: pods "tire-prep-1-x" is forbidden: exceeded quota: team, requested: cpu=1'
+MUST_SPECIFY = 'FailedCreate: Error creating: pods "tire-x" is forbidden: failed quota: team: must specify {}'
 MOUNT = 'FailedMount: MountVolume.SetUp failed for volume "credentials" : secret "trainingrun-s3" not found'
 
 
@@ -117,6 +119,81 @@ def test_cause(pod: PodView | None, seconds: int, hint: str, reason: str, part: 
     cause = cause_of(a_job(), pod, hints=hints, now=after(seconds))
     assert cause.reason.name == reason
     assert part in cause.text(MAX_MESSAGE)
+
+
+LIMIT_RANGE = "Ask your platform team for a LimitRange in the namespace"
+HELM = ", or to set runs.agent.resources (limits.cpu) in the operator's Helm values"
+NEW_RUN = "create a new TrainingRun with spec.{}.pod.resources"
+
+
+@pytest.mark.parametrize(
+    ("stage", "missing", "steps"),
+    [
+        pytest.param(
+            Stage.PREP,
+            "limits.cpu for: agent",
+            f", or {NEW_RUN.format('prep')} (limits.cpu)",
+            id="the stage's container",
+        ),
+        pytest.param(
+            Stage.TRAIN,
+            "limits.cpu for: agent,trainer; limits.memory for: trainer",
+            f"{HELM}, and {NEW_RUN.format('train')} (limits.cpu, limits.memory)",
+            id="both containers",
+        ),
+        pytest.param(Stage.EXPORT, "limits.cpu for: agent", HELM, id="the agent"),
+        pytest.param(Stage.EXPORT, "limits.cpu for: istio-proxy", "", id="an injected container"),
+    ],
+)
+def test_a_quota_on_a_resource_without_a_value_names_the_field_that_sets_it(
+    stage: Stage, missing: str, steps: str
+) -> None:
+    job = a_job(stage)
+    cause = cause_of(job, None, hints={job.uid: MUST_SPECIFY.format(missing)}, now=after(6))
+    assert (cause.reason.name, cause.hint) == ("PodRefused", f"{LIMIT_RANGE}{steps}.")
+    text = cause.text(MAX_CAUSE)
+    assert text.startswith(f"Job {job.name} gets no pod: failed quota: team: must specify limits.cpu for: agent"[:80])
+    assert text.endswith(f"{cause.hint} The pod then starts by itself.")
+
+
+REFUSALS = {
+    "label": (
+        "pods \"x\" is forbidden: ValidatingAdmissionPolicy 'cost-center' with binding 'all' denied request: no label",
+        "ValidatingAdmissionPolicy 'cost-center': no label",
+        "Create a new TrainingRun with what the rule asks for in spec.train.pod",
+    ),
+    "webhook": (
+        'admission webhook "validate.kyverno.svc-fail" denied the request: require-labels: label team is required',
+        'admission webhook "validate.kyverno.svc-fail" denied the request: require-labels: label team is required',
+        "set it in runs of the operator's Helm values",
+    ),
+    "maximum of a LimitRange": (
+        'pods "tire-x" is forbidden: maximum cpu usage per Container is 4, but limit is 5',
+        "maximum cpu usage per Container is 4, but limit is 5",
+        "with spec.train.pod.resources that fit the LimitRange",
+    ),
+    "default limit of a LimitRange": (
+        'Pod "x" is invalid: resources.requests: Invalid value: "2": must be less than or equal to cpu limit of 1',
+        'resources.requests: Invalid value: "2": must be less than or equal to cpu limit of 1',
+        "with spec.train.pod.resources that fit the LimitRange",
+    ),
+    "priority": (
+        'pods "tire-x" is forbidden: no PriorityClass with name urgent was found',
+        "no PriorityClass with name urgent was found",
+        "another spec.train.pod.priorityClassName",
+    ),
+}
+
+
+@pytest.mark.parametrize(("refusal", "why", "step"), REFUSALS.values(), ids=REFUSALS)
+def test_a_refused_pod_names_the_rule_and_what_satisfies_it(refusal: str, why: str, step: str) -> None:
+    """Also in a condition, which has little room."""
+    job = a_job(Stage.TRAIN)
+    cause = cause_of(job, None, hints={job.uid: f"FailedCreate: Error creating: {refusal}"}, now=after(6))
+    text = cause.text(MAX_CAUSE)
+    assert cause.reason.name == "PodRefused"
+    assert text.startswith(f"Job tire-train-1 gets no pod: {why}. ")
+    assert step in text
 
 
 @pytest.mark.parametrize(

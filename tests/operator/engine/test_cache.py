@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from trainingrun.engine.cache import Cache
+from trainingrun.engine.cache import REMEMBERED_SECONDS, Cache
 from trfakes.builders import a_job, a_pod, a_run, terminated
 
 RUN = a_run().build()
@@ -34,15 +34,14 @@ def test_an_older_version_is_ignored(version: str, kept: bool) -> None:
     assert (cache.pods_of(RUN)[0].phase == "Running") is kept
 
 
-def test_children_of_other_owners_are_ignored() -> None:
+def test_jobs_of_other_owners_are_ignored_and_pods_are_kept_to_wait_for() -> None:
     cache = filled()
     cache.put_job(a_job(attempt=2, owner_uid="somebody else"))
     cache.put_job(a_job(attempt=3, run_uid="an earlier run", owner_uid="an earlier run"))
     cache.put_pod(a_pod(attempt=2))
     cache.put_pod(a_pod(attempt=4, job_uid="a forged job"))
     assert [job.attempt for job in cache.jobs_of(RUN)] == [1]
-    assert [pod.attempt for pod in cache.pods_of(RUN)] == [1]
-    assert [pod.attempt for pod in cache.pods_labelled(RUN)] == [1, 2, 4]
+    assert [pod.attempt for pod in cache.pods_of(RUN)] == [1, 2, 4]
 
 
 def test_the_last_state_of_a_removed_pod_is_kept_while_its_job_exists() -> None:
@@ -70,8 +69,8 @@ def test_a_deleted_run_leaves_nothing() -> None:
     cache.put_pod(a_pod(deletion_at="2026-01-01T00:00:00Z"))
     cache.drop_job(a_job())
     cache.drop_pod(a_pod())
-    tables = (cache.runs, cache.jobs, cache.pods, cache.progress, cache.hints, cache._job_uids)
-    assert [dict(table) for table in tables] == [{}] * 6
+    tables = (cache.runs, cache.jobs, cache.pods, cache.progress, cache.hints)
+    assert [dict(table) for table in tables] == [{}] * 5
 
 
 def test_a_new_run_of_the_same_name_inherits_nothing() -> None:
@@ -87,18 +86,18 @@ def test_a_new_run_of_the_same_name_inherits_nothing() -> None:
 
 def test_a_listing_removes_objects_that_it_lacks() -> None:
     cache = filled()
-    cache.start_listing()
-    cache.finish_listing(runs=[], jobs=[], pods=[])
+    listing = cache.start_listing(None)
+    cache.finish_listing(listing, runs=[], jobs=[], pods=[])
     assert (cache.runs, cache.jobs, cache.pods) == ({}, {}, {})
 
 
 def test_a_listing_keeps_objects_created_while_it_was_read() -> None:
     """If the cache dropped that Job, it would be started twice."""
     cache = filled()
-    cache.start_listing()
+    listing = cache.start_listing(None)
     cache.put_job(a_job(attempt=2))
     cache.put_run(replace(RUN, name="new", uid="new"))
-    cache.finish_listing(runs=[RUN], jobs=[a_job()], pods=[a_pod()])
+    cache.finish_listing(listing, runs=[RUN], jobs=[a_job()], pods=[a_pod()])
     assert sorted(job.attempt for job in cache.jobs_of(RUN)) == [1, 2]
     assert "default/new" in cache.runs
 
@@ -106,18 +105,18 @@ def test_a_listing_keeps_objects_created_while_it_was_read() -> None:
 def test_a_listing_revives_nothing_that_was_deleted_while_it_was_read() -> None:
     """If the cache brought that Job back, the operator would wait for it forever."""
     cache = filled()
-    cache.start_listing()
+    listing = cache.start_listing(None)
     cache.drop_job(a_job())
     cache.drop_run(RUN.key, uid=RUN.uid)
-    cache.finish_listing(runs=[RUN], jobs=[a_job()], pods=[])
+    cache.finish_listing(listing, runs=[RUN], jobs=[a_job()], pods=[])
     assert (cache.runs, cache.jobs, cache.pods) == ({}, {}, {})
 
 
 def test_a_listing_overwrites_nothing_newer() -> None:
     cache = Cache()
-    cache.start_listing()
+    listing = cache.start_listing(None)
     cache.put_job(a_job(resource_version="20", finished="Complete"))
-    cache.finish_listing(runs=[RUN], jobs=[a_job(resource_version="19")], pods=[])
+    cache.finish_listing(listing, runs=[RUN], jobs=[a_job(resource_version="19")], pods=[])
     assert cache.jobs_of(RUN)[0].finished == "Complete"
 
 
@@ -157,8 +156,7 @@ def test_a_job_that_gets_its_label_back_is_seen_again() -> None:
     cache = filled()
     cache.drop_job(a_job())
     cache.put_job(a_job())
-    cache.start_listing()
-    cache.finish_listing(runs=[RUN], jobs=[a_job()], pods=[])
+    cache.finish_listing(cache.start_listing(None), runs=[RUN], jobs=[a_job()], pods=[])
     assert [job.attempt for job in cache.jobs_of(RUN)] == [1]
 
 
@@ -171,16 +169,17 @@ def test_a_version_that_is_known_is_no_news() -> None:
     assert not cache.put_run(RUN)
 
 
-def test_deletions_are_remembered_over_one_listing_and_not_for_ever() -> None:
-    cache = filled()
+def test_deletions_are_remembered_for_a_while_and_not_for_ever() -> None:
+    moment = 0.0
+    cache = Cache(clock=lambda: moment)
+    cache.put_run(RUN)
     cache.drop_run(RUN.key, uid=RUN.uid)
-    cache.start_listing()
-    cache.finish_listing(runs=[RUN], jobs=[], pods=[])
+    cache.finish_listing(cache.start_listing(None), runs=[RUN], jobs=[], pods=[])
     assert cache.runs == {}
-    for _ in range(2):
-        cache.start_listing()
-        cache.finish_listing(runs=[], jobs=[], pods=[])
-    assert (cache._deleted, cache._deleted_before) == (set(), set())
+    for other in ("first", "second"):
+        moment += REMEMBERED_SECONDS + 1
+        cache.drop_run("default/other", uid=other)
+    assert (cache._deleted, cache._deleted_before) == ({"second"}, {"first"})
 
 
 def test_warnings_about_an_object_go_with_it() -> None:
@@ -194,13 +193,19 @@ def test_warnings_about_an_object_go_with_it() -> None:
     assert cache.hints == {}
 
 
-def test_the_jobs_of_a_long_run_are_not_remembered_for_ever() -> None:
+def test_a_listing_of_one_namespace_forgets_nothing_of_another() -> None:
     cache = filled()
-    for attempt in range(2, 100):
-        cache.put_job(a_job(attempt=attempt))
-        cache.drop_job(a_job(attempt=attempt))
+    listing = cache.start_listing("elsewhere")
+    cache.finish_listing(listing, runs=[], jobs=[], pods=[])
+    assert cache.runs[RUN.key] is RUN
+    assert len(cache.jobs_of(RUN)) == 1
+
+
+def test_listings_of_two_namespaces_are_read_at_the_same_time() -> None:
+    """If the first to end forgot the other's deletions, the other would bring back what was deleted meanwhile."""
+    cache = filled()
+    first, second = cache.start_listing("elsewhere"), cache.start_listing("default")
     cache.drop_job(a_job())
-    assert cache.pods_of(RUN)
-    assert cache._job_uids[RUN.uid] == {"job-prep-1"}
-    cache.drop_pod(a_pod())
-    assert not cache._job_uids[RUN.uid]
+    cache.finish_listing(first, runs=[], jobs=[], pods=[])
+    cache.finish_listing(second, runs=[RUN], jobs=[a_job()], pods=[])
+    assert cache.jobs_of(RUN) == ()

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
-import aiohttp
 import pytest
-from aiohttp import web
 
-from trainingrun.engine.health import Health
-from trainingrun.engine.lease import LostLeaseError, ScopeLease
-from trainingrun.kube.client import Api
 from trfakes.apiserver import Fault
-from trfakes.builders import SETTINGS, a_run
+from trfakes.builders import a_run
 from trfakes.fake_cluster import Script, verdict
-from trfakes.harness import World, eventually, free_port
+from trfakes.harness import World, agent_on, eventually, free_port
 from trfakes.store import Object
 
 pytestmark = pytest.mark.contract
@@ -63,62 +56,13 @@ async def test_one_broken_object_does_not_stop_the_others(world: World) -> None:
     assert (await world.finished())["phase"] == "Succeeded"
 
 
-async def test_a_second_operator_waits_for_the_lease_and_takes_over(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("trainingrun.engine.lease.RENEW_SECONDS", 0.2)
-    first = await world.start_operator(pod_name="first")
-    second = await world.start_operator(pod_name="second", wait=False)
-
-    async def readiness() -> tuple[int, str]:
-        try:
-            async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{second.port}/readyz") as answer:
-                return answer.status, await answer.text()
-        except aiohttp.ClientError:
-            return 0, ""
-
-    answer = (0, "")
-    while "held by another operator" not in answer[1]:
-        assert not second.operator.serving
-        answer = await readiness()
-    assert answer[0] == 503
-    await first.stop()
-    await eventually(lambda: second.operator.serving, what="the second operator takes over")
-    lease = world.store.get("leases", "trainingrun-operator", namespace="trainingrun-system")
-    assert lease["spec"]["holderIdentity"] == "second"
-
-
-async def test_a_deleted_lease_ends_its_holder_and_is_not_made_again(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Otherwise an operator that is being uninstalled would leave a Lease behind."""
-    monkeypatch.setattr("trainingrun.engine.lease.RENEW_SECONDS", 0.05)
-    api = await Api.connect()
-    lease = ScopeLease(api, settings=SETTINGS)
-    await lease.acquire(Health(port=free_port()))
-    del world.store.objects["leases", "trainingrun-system", "trainingrun-operator"]
-    with pytest.raises(LostLeaseError, match="Lease trainingrun-operator was deleted"):
-        await lease.keep()
-    await lease.release()
-    await api.close()
-    assert list(world.store.select("leases")) == []
-
-
-async def test_an_operator_that_stops_waiting_leaves_the_lease_to_its_holder(world: World) -> None:
-    await world.start_operator(pod_name="first")
-    second = await world.start_operator(pod_name="second", wait=False)
-    await eventually(lambda: sum("/leases/" in r.path for r in world.server.requests) > 1)
-    await second.stop()
-    lease = world.store.get("leases", "trainingrun-operator", namespace="trainingrun-system")
-    assert lease["spec"]["holderIdentity"] == "first"
-
-
 async def test_an_operator_started_before_its_api_server_waits_for_it(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("trainingrun.engine.operator.START_RETRY_SECONDS", 0.1)
+    monkeypatch.setattr("trainingrun.engine.place.LIST_AGAIN_SECONDS", 0.1)
     world.server.faults.append(Fault("GET", "/apis/trainingrun.dev/v1alpha1$", 404, times=3))
-    world.server.faults.append(Fault("GET", "/apis/trainingrun.dev/v1alpha1/trainingruns$", 503))
+    world.server.faults.append(Fault("GET", "/apis/trainingrun.dev/v1alpha1/trainingruns$", 503, skip=1))
     await world.start_operator()
     world.store.create("trainingruns", a_run().body())
     assert (await world.finished())["phase"] == "Succeeded"
@@ -185,24 +129,6 @@ def progress_document(pod: Object, **fields: Any) -> dict[str, Any]:
         "etaSeconds": 90,
         **fields,
     }
-
-
-@asynccontextmanager
-async def agent_on(port: int, document: dict[str, Any]) -> AsyncIterator[None]:
-    """A fake agent that serves the current progress."""
-
-    async def answer(_request: web.Request) -> web.Response:
-        return web.json_response(document)
-
-    app = web.Application()
-    app.router.add_get("/progress", answer)
-    agent = web.AppRunner(app, access_log=None)
-    await agent.setup()
-    await web.TCPSite(agent, "127.0.0.1", port).start()
-    try:
-        yield
-    finally:
-        await agent.cleanup()
 
 
 @pytest.mark.parametrize("script", [lambda _job: None])

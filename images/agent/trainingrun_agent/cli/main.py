@@ -17,7 +17,7 @@ from types import FrameType
 from trainingrun_agent import __version__
 from trainingrun_agent.cli.command import Command
 from trainingrun_agent.cli.commands import convert, doctor, explain, prune
-from trainingrun_agent.cli.terminal import plain
+from trainingrun_agent.cli.terminal import print_error, print_lines
 from trainingrun_agent.cli.terms import COMMAND_LINE
 from trainingrun_agent.cli.usage import UsageError
 from trainingrun_agent.disk_space import is_disk_full
@@ -80,11 +80,11 @@ def _open_streams() -> None:
     """A shell can close the standard streams (`2>&-`): what is written there is then thrown away."""
     sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    sys.excepthook = print_error
 
 
 def _end(*lines: str, code: int) -> int:
-    for line in filter(None, lines):
-        print(f"{PROGRAM}: {plain(line)}", file=sys.stderr)
+    print_lines([f"{PROGRAM}: {line}" for line in lines if line], sys.stderr)
     return code
 
 

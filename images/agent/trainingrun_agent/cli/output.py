@@ -13,7 +13,7 @@ from pathlib import Path
 from trainingrun_agent.cli import summary
 from trainingrun_agent.cli.folders import Folders, check_target
 from trainingrun_agent.cli.preparation import Result
-from trainingrun_agent.cli.terminal import Style, plain, print_lines
+from trainingrun_agent.cli.terminal import Style, print_lines
 from trainingrun_agent.cli.usage import UsageError
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.reasons.dataset import TOO_MANY_BAD_FILES
@@ -59,7 +59,7 @@ def exit_code(result: Result, fail_on: str) -> int:
 def _refused(refusal: UserError, style: Style, terms: Terms, *, findings_shown: bool) -> list[str]:
     message = refusal.message_in(terms, examples=not findings_shown)
     heading = style("error", f"This data cannot be used for training ({refusal.reason})")
-    return [f"{heading}: {plain(message)}", plain(refusal.hint_in(terms))]
+    return [f"{heading}: {message}", refusal.hint_in(terms)]
 
 
 def _write_reports(result: Result, arguments: Namespace) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from trainingrun_agent.cli.terminal import Style, count, plain
+from trainingrun_agent.cli.terminal import Style, count
 from trainingrun_agent.prep.model.codes import KINDS
 from trainingrun_agent.prep.model.codes.kind import Severity
 from trainingrun_agent.prep.model.findings import Finding
@@ -28,7 +28,7 @@ def lines(
     """The summary of a report. `ignored` paths were not read; `found_classes`: from the labels."""
     yield style("bold", _head(report))
     if found_classes and report["classes"]:
-        names = shlex.quote(plain(",".join(report["classes"])))
+        names = shlex.quote(",".join(report["classes"]))
         yield f"No --classes given, so all names in the labels are used: --classes {names}"
     yield ""
     yield from _table(report, style)
@@ -66,7 +66,7 @@ def _table(report: _DOCUMENT, style: Style) -> Iterator[str]:
     rows = [("images", "images"), ("  without objects", "negatives"), ("bad files", "badFiles"), ("objects", "objects")]
     counted = [(title, [split[key] for split in splits.values()]) for title, key in rows]
     counted += [
-        (f"  {plain(name)}", [split["perClass"][name] for split in splits.values()]) for name in names[:MAX_CLASS_ROWS]
+        (f"  {name}", [split["perClass"][name] for split in splits.values()]) for name in names[:MAX_CLASS_ROWS]
     ]
     if len(names) > MAX_CLASS_ROWS:
         rest = [sum(split["perClass"][name] for name in names[MAX_CLASS_ROWS:]) for split in splits.values()]
@@ -89,24 +89,24 @@ def _findings(found: list[Finding], report: _DOCUMENT, style: Style, terms: Term
     kind = found[0].kind
     number = report["counts"][kind.code]
     times = f", {number:,} times" if number > 1 else ""
-    yield f"{style(kind.severity, kind.severity)} {style('bold', kind.code)}{times}: {plain(kind.done_text(terms))}"
+    yield f"{style(kind.severity, kind.severity)} {style('bold', kind.code)}{times}: {kind.done_text(terms)}"
     for finding in found[:EXAMPLES]:
-        yield f"    {_where(finding, many=len(report['splits']) > 1)}{plain(finding.seen(terms))}"
+        yield f"    {_where(finding, many=len(report['splits']) > 1)}{finding.seen(terms)}"
     if number > EXAMPLES:
         yield style("dim", f"    … and {number - min(EXAMPLES, len(found)):,} more")
-    yield f"  → {plain(kind.advice_text(terms))}"
+    yield f"  → {kind.advice_text(terms)}"
 
 
 def _where(finding: Finding, *, many: bool) -> str:
     split = f"{finding.split} " if many else ""
     place = "" if finding.index is None else f" object {finding.index}"
-    return f"{split}{plain(finding.file)}{place}: " if finding.file else split
+    return f"{split}{finding.file}{place}: " if finding.file else split
 
 
 def _ignored(found: Mapping[str, str], style: Style) -> Iterator[str]:
     yield f"{style('warning', 'warning')} {style('bold', 'ignored')}, {count(len(found), 'path')}"
     for path, cause in islice(found.items(), MAX_IGNORED):
-        yield f"    {plain(path)}: {cause}"
+        yield f"    {path}: {cause}"
     if len(found) > MAX_IGNORED:
         yield style("dim", f"    … and {len(found) - MAX_IGNORED:,} more")
     yield "  → If they are part of the data, put the files themselves there, with names in UTF-8."

@@ -1,20 +1,21 @@
 """Text for a terminal: colours where it shows them, and no control characters from user data.
 
-Invariant: names of files and classes come from anywhere; their control characters never reach the terminal.
+Invariant: names of files and classes come from anywhere; every line is printed by `print_lines`, which lets only the
+colours of `Style` through.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from types import TracebackType
 from typing import TextIO
 
+from trainingrun_agent.outgoing import outgoing
+
 _CODES = {"bold": "1", "dim": "2", "error": "31;1", "warning": "33;1", "info": "36", "good": "32;1"}
-
-
-def plain(text: str) -> str:
-    """The text on one line, without control characters and lone surrogates."""
-    return "".join(sign if sign.isprintable() else " " if sign.isspace() else "\ufffd" for sign in text)
+_OURS = f"\x1b{os.urandom(8).hex()}"
+"""Stands for the escape character in a colour of ours; no name of a file can hold it."""
 
 
 class Style:
@@ -31,7 +32,7 @@ class Style:
 
     def __call__(self, kind: str, text: str) -> str:
         """The text as `bold`, `dim`, `good`, or in the colour of a severity."""
-        return f"\x1b[{_CODES[kind]}m{text}\x1b[0m" if self._colours else text
+        return f"{_OURS}[{_CODES[kind]}m{text}{_OURS}[0m" if self._colours else text
 
 
 def size(count: float) -> str:
@@ -49,8 +50,16 @@ def count(number: int, noun: str, plural: str = "") -> str:
 
 
 def print_lines(lines: list[str], stream: TextIO | None = None) -> None:
-    """Print lines; what the encoding of the stream lacks becomes a question mark."""
+    """Print lines through the gate; what the encoding of the stream lacks becomes a question mark."""
     target = stream or sys.stdout
     encoding = target.encoding or "utf-8"
     for line in lines:
-        print(line.encode(encoding, "replace").decode(encoding), file=target)
+        shown = "\x1b".join(map(outgoing, line.split(_OURS)))
+        print(shown.encode(encoding, "replace").decode(encoding), file=target)
+
+
+def print_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print an unexpected error, as an exception hook."""
+    import traceback
+
+    print_lines("".join(traceback.format_exception(kind, error, trace)).splitlines(), sys.stderr)

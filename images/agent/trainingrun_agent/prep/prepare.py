@@ -39,6 +39,7 @@ from trainingrun_agent.prep.store import previous
 from trainingrun_agent.prep.store.dataset_folder import DatasetFolder
 from trainingrun_agent.prep.store.previous import PreviousDataset
 from trainingrun_agent.prep.store.publish import publish, publish_failure
+from trainingrun_agent.prep.store.stored_objects import StoredObjects
 from trainingrun_agent.storage import documents
 from trainingrun_agent.terms import Terms
 
@@ -72,8 +73,9 @@ def prepare(request: PrepareRequest) -> PreparedDataset:
     with gc_paused():
         sources = {split: _list(request, split) for split in request.sources}
     request.progress.update(format=_formats(sources))
-    folder = DatasetFolder(request.out, request.keys, _dataset_digest(request, sources))
-    complete = folder.read_complete()
+    objects = StoredObjects(request.out, request.keys, request.scratch, request.clock)
+    folder = DatasetFolder(objects, request.out, request.keys, _dataset_digest(request, sources))
+    complete = folder.read_complete(request.splits)
     if complete is not None:
         return _prepared(folder, complete.dataset or {}, request.terms, reused=True)
     with TemporaryDirectory(prefix="prep-", dir=request.scratch) as scratch:
@@ -159,7 +161,7 @@ def _build_and_publish(
             request,
             splits,
             folder,
-            previous=PreviousDataset.load(folder.store, folder.keys, sources_digest=sources_digest),
+            previous=PreviousDataset.load(folder, sources_digest=sources_digest),
             scratch=scratch,
             findings=findings,
         )

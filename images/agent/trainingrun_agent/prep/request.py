@@ -47,6 +47,11 @@ class PrepareRequest:
         return {"train": train} if evaluation is None else {"train": train, "eval": evaluation}
 
     @property
+    def splits(self) -> tuple[Split, ...]:
+        """The splits that the data set will have."""
+        return ("train",) if self.dataset.eval is None and self.dataset.split is None else ("train", "eval")
+
+    @property
     def split_of(self) -> Callable[[str], Split] | None:
         """The split of an image by its path, if a single source is divided."""
         rule = self.dataset.split

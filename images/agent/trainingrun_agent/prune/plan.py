@@ -49,6 +49,7 @@ def plan(survey: Survey, *, now: datetime, older_than: timedelta, grace: timedel
     blobs = tuple(info for info in survey.blobs if info.key not in kept and now - info.modified > grace)
     made.deletions += deleted.values()
     made.deletions += _pointers(survey, {info.key for info in blobs})
+    made.deletions += _marks(survey, kept)
     if blobs:
         made.deletions.append(Deletion("blobs", "no data set that is kept names them", blobs))
     return made
@@ -87,6 +88,12 @@ def _pointers(survey: Survey, deleted: set[str]) -> list[Deletion]:
         for info, names in survey.pointers
         if names and left.isdisjoint(names)
     ]
+
+
+def _marks(survey: Survey, kept: set[str]) -> list[Deletion]:
+    """Marks of damaged objects that no kept data set names: nothing will read or repair those."""
+    left = tuple(info for info, key in survey.marks if key not in kept)
+    return [Deletion("damaged", "no data set that is kept names the damaged objects", left)] if left else []
 
 
 def _age(age: timedelta) -> str:

@@ -39,7 +39,8 @@ class DataSet:
 class Survey:
     """`data_sets` and `failed` reports are by digest.
 
-    `pointers` are the lists of the latest shards, each with the keys that it names. `runs` has the digest of the data
+    `pointers` are the lists of the latest shards, each with the keys that it names, `marks` those of damaged objects,
+    each with the key of that object. `runs` has the digest of the data
     set that each prepared run points to, `unprepared` when the last pod of every other run began.
     """
 
@@ -47,6 +48,7 @@ class Survey:
     blobs: list[ObjectInfo] = field(default_factory=list)
     failed: dict[str, list[ObjectInfo]] = field(default_factory=dict)
     pointers: list[tuple[ObjectInfo, frozenset[str]]] = field(default_factory=list)
+    marks: list[tuple[ObjectInfo, str]] = field(default_factory=list)
     runs: dict[str, str] = field(default_factory=dict)
     unprepared: dict[str, datetime] = field(default_factory=dict)
 
@@ -74,6 +76,8 @@ def _add_object(found: Survey, info: ObjectInfo, keys: BucketKeys) -> None:
             found.blobs.append(info)
         case DatasetObject("latest"):
             found.pointers.append((info, frozenset()))
+        case DatasetObject("damaged"):
+            found.marks.append((info, keys.marked_as_damaged(info.key)))
         case DatasetObject("failed", digest):
             found.failed.setdefault(digest, []).append(info)
         case DatasetObject("dataset", digest):

@@ -124,6 +124,16 @@ CONTRACT_MISMATCH = Reason(
     " {new_run}: this one keeps its images.",
     meaning="The agent does not understand what the operator gave it.",
 )
+OTHER_DOCUMENT = Reason(
+    "OtherConfigMap",
+    _CRASH,
+    Step.RETRY,
+    message="resolved.json in the pod is not the one with which the run was accepted: its SHA-256 is {found}…, not"
+    " {accepted}…",
+    hint="Somebody replaced the ConfigMap <run>-resolved-<uid>: find out who, delete it if it is still there, and"
+    " {retry}.",
+    meaning="A ConfigMap was put in the place of the run's own. The pod used nothing of it.",
+)
 TRAINER_DIED = Reason(
     "TrainerDied",
     _CRASH,
@@ -167,19 +177,30 @@ EXPORT_INCOMPLETE = Reason(
     meaning="The exporter reported success, but a file or a number of the export is missing.",
     fields=("train.image",),
 )
+DATASET_LOST = Reason(
+    "DatasetLost",
+    Outcome.STORAGE_REFUSED,
+    Step.RETRY,
+    message="the prepared data set is lost or damaged: {problem}{more}",
+    hint="Find out what deletes or damages objects of the bucket, such as a lifecycle rule or a disk; then {retry}:"
+    " what is lost is prepared again, and training goes on from its newest checkpoint.",
+    meaning="An object of the prepared data set was deleted, or its bytes are not those that were written. The run"
+    " prepares the data set again from the images and goes on from its newest checkpoint. It fails if this happens"
+    " again and again.",
+)
 RESULT_MISSING = Reason(
     "ResultMissing",
     _CRASH,
-    Step.NEW_RUN,
-    message="stage {of_stage} has no result at {place}",
-    hint="It was deleted after the stage had ended, and a stage that has ended is not run again: {new_run}.",
-    meaning="The result of a stage that had ended is not in the bucket any more.",
+    Step.RETRY,
+    message="training had ended, but has no result at {place}",
+    hint="It was deleted or damaged: {retry}, and training goes on from the newest checkpoint in the bucket.",
+    meaning="The result of training, which had ended, is not in the bucket any more.",
 )
 CHECKPOINT_MISSING = Reason(
     "CheckpointMissing",
     _CRASH,
-    Step.NEW_RUN,
-    message="no complete checkpoint below {place}",
-    hint="The checkpoints were deleted after training, and training is not run again: {new_run}.",
+    Step.RETRY,
+    message="training had ended, but there is no complete checkpoint below {place}",
+    hint="The checkpoints were deleted or damaged: {retry} to train again from the beginning.",
     meaning="Training had ended, but none of its checkpoints is in the bucket any more.",
 )

@@ -181,11 +181,8 @@ OBJECT_NOT_FOUND = Reason(
     meaning="An object that a manifest, a result or a listing names is not in the bucket.",
 )
 FILE_NOT_FOUND = OBJECT_NOT_FOUND.case(message="{file}: {problem}", hint="Put the file there, or correct the name.")
-MANIFEST_NOT_FOUND = OBJECT_NOT_FOUND.case(
-    message="no manifest at {place}",
-    hint="It was deleted after it was written: {new_run}, which makes it again.",
-    step=Step.NEW_RUN,
-)
+MANIFEST_NOT_FOUND = OBJECT_NOT_FOUND.case(message="no manifest at {place}")
+RESULT_NOT_FOUND = OBJECT_NOT_FOUND.case(message="no result of stage prep at {place}")
 OBJECT_CHANGED = Reason(
     "ObjectChanged",
     _REFUSED,
@@ -263,18 +260,15 @@ NOT_A_DOCUMENT = INTEGRITY_ERROR.case(
 )
 NOT_A_MANIFEST = INTEGRITY_ERROR.case(
     message="{place} is not a manifest: {problem}",
-    hint="Something other than the agent wrote it: look at the object, delete it if it is not needed, then {new_run}.",
-    step=Step.NEW_RUN,
+    hint=NOT_A_DOCUMENT.hint,
 )
 NOT_A_RESULT = INTEGRITY_ERROR.case(
     message="{place} is not a result of stage {of_stage}{problem}",
-    hint="Something other than the agent wrote it: look at the object, delete it if it is not needed, then {new_run}.",
-    step=Step.NEW_RUN,
+    hint=NOT_A_DOCUMENT.hint,
 )
 NOT_A_DATA_SET = INTEGRITY_ERROR.case(
     message="{place} is not the manifest of a data set with label map, train and eval shards",
-    hint="Delete the object, then {new_run}, which prepares the data again.",
-    step=Step.NEW_RUN,
+    hint=NOT_A_DOCUMENT.hint,
 )
 NOT_THAT_CHECKPOINT = INTEGRITY_ERROR.case(
     message="{place} does not name the files of step {step}",

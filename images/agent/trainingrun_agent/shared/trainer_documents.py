@@ -202,7 +202,4 @@ def _number(document: dict[str, Any], name: str) -> float | None:
 
 
 def _text(value: Any, length: int) -> str:
-    if not isinstance(value, str):
-        return ""
-    printable = "".join(character if character.isprintable() else " " for character in value[: length * 2])
-    return printable[:length]
+    return value[:length] if isinstance(value, str) else ""

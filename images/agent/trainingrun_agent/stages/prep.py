@@ -6,29 +6,33 @@ and no attempt does anything again.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 from trainingrun_agent import __version__
 from trainingrun_agent.clock import rfc3339
 from trainingrun_agent.context import StageContext
-from trainingrun_agent.errors import NotFound
-from trainingrun_agent.keys import folder_of
+from trainingrun_agent.errors import UNUSABLE
 from trainingrun_agent.log import logger
 from trainingrun_agent.pipeline.build import build_pipeline_config
 from trainingrun_agent.prep.prepare import PreparedDataset, prepare, top_findings
 from trainingrun_agent.prep.request import PrepareRequest
+from trainingrun_agent.prep.store.dataset_folder import DatasetFolder
+from trainingrun_agent.prep.store.stored_objects import StoredObjects
 from trainingrun_agent.reasons.pods import PREPARED, PREPARED_BEFORE
 from trainingrun_agent.reasons.storage import CONDITIONAL_WRITES_IGNORED
 from trainingrun_agent.stages import pretrained_check
 from trainingrun_agent.stopping import raise_if_stopped
-from trainingrun_agent.storage import documents, epochs, manifest, preflight, results
+from trainingrun_agent.storage import documents, epochs, preflight, results
 from trainingrun_agent.storage.manifest import Producer
 from trainingrun_agent.terms import TRAININGRUN
+from trainingrun_agent.transfer.dataset import read_pipeline_config
 from trainingrun_agent.verdict import StageResult
 
 TEXTS = ("topFindings", "storageWarning")
 """Numbers of the verdict that are sentences. They are not stored, so that no version shows the words of another."""
+_COUNTS = {"trainImages", "evalImages"}
 
 
 def run(context: StageContext) -> StageResult:
@@ -72,22 +76,25 @@ def _preflight(context: StageContext) -> tuple[str, ...]:
 
 
 def _finished(context: StageContext) -> dict[str, Any] | None:
-    """The numbers of a previous attempt's result, if everything it points to is still complete."""
-    resolved = context.config.resolved
-    result = results.read_result(context.out, resolved.run_keys, "prep")
-    if result is None:
-        return None
-    key = resolved.keys.absolute(result["manifestKey"])
+    """The numbers of a previous attempt's result, if everything it points to can still be used."""
+    resolved, out = context.config.resolved, context.out
     try:
-        dataset = manifest.read(context.out, key)
-    except NotFound as error:
+        result = results.read_result(out, resolved.run_keys, "prep")
+        if result is None:
+            return None
+        read_pipeline_config(out, resolved, sha256=result.get(results.PIPELINE_CONFIG_SHA256))
+    except UNUSABLE as error:
         logger.warning("preparing again: %s", error)
         return None
-    gone = manifest.missing(context.out, dataset, folder=folder_of(key), keys=resolved.keys)
-    if gone is not None:
-        logger.warning("preparing again: s3://%s/%s is gone or was changed", context.out.bucket, gone)
+    digest = resolved.keys.parse_dataset_manifest(str(result["manifestKey"]))
+    if digest is None or not result["numbers"].keys() >= _COUNTS:
+        logger.warning("preparing again: %s is not the result of a preparation", resolved.run_keys.result("prep"))
         return None
-    return {"topFindings": top_findings(dataset.dataset or {}, TRAININGRUN), **result["numbers"], "reused": True}
+    objects = StoredObjects(out, resolved.keys, context.config.shared, context.clock)
+    manifest = DatasetFolder(objects, out, resolved.keys, digest).read_complete(("train", "eval"))
+    if manifest is None:
+        return None
+    return {"topFindings": top_findings(manifest.dataset or {}, TRAININGRUN), **result["numbers"], "reused": True}
 
 
 def _prepare(context: StageContext) -> PreparedDataset:
@@ -147,11 +154,11 @@ def _ship(context: StageContext, pipeline: str, *, manifest_key: str, numbers: M
         context.out,
         run,
         stage="prep",
-        epoch=epoch,
-        pod_uid=config.pod_uid,
+        producer=Producer(config.pod_uid, epoch),
         manifest_key=manifest_key,
         numbers={name: value for name, value in numbers.items() if name not in TEXTS},
         clock=context.clock,
+        more={results.PIPELINE_CONFIG_SHA256: hashlib.sha256(pipeline.encode()).hexdigest()},
     )
 
 

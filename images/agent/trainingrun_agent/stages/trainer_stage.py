@@ -11,16 +11,20 @@ from typing import Any
 
 from trainingrun_agent.context import StageContext
 from trainingrun_agent.contract import Stage
-from trainingrun_agent.errors import StageError
+from trainingrun_agent.errors import UNUSABLE, StageError
 from trainingrun_agent.keys import Attempt
+from trainingrun_agent.log import logger
 from trainingrun_agent.reasons.entry import Reason
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.stages.trainer_failure import failure
 from trainingrun_agent.stages.trainer_session import End, TrainerSession
 from trainingrun_agent.storage.epochs import claim
+from trainingrun_agent.storage.manifest import Producer
 from trainingrun_agent.storage.results import read_result, write_result
+from trainingrun_agent.transfer.meter import Meter
 from trainingrun_agent.transfer.ship_stacks import with_stacks
 from trainingrun_agent.transfer.spec import give_work, refuse_work
+from trainingrun_agent.transfer.verify import verify
 from trainingrun_agent.verdict import StageResult
 
 
@@ -35,13 +39,26 @@ class TrainerStage:
     def previous_result(self, reason: Reason) -> StageResult | None:
         """The result of an earlier attempt that finished the stage; then the container gets no work."""
         with self.context.record.part("fetch"):
-            found = read_result(self.context.out, self.context.config.resolved.run_keys, self.name)
+            found = self._sound_result()
         if found is None:
             return None
         result = StageResult(reason, {"epoch": found["epoch"]})
         refuse_work(self.folder, reason=reason.name, message=result.message)
         self.context.record.numbers = found["numbers"]
         return result
+
+    def _sound_result(self) -> dict[str, Any] | None:
+        """The stage's result, None if there is none, or if it or what it points to is lost: the stage is done again."""
+        out, resolved = self.context.out, self.context.config.resolved
+        try:
+            found = read_result(out, resolved.run_keys, self.name)
+            if found is not None:
+                meter = Meter(self.context.progress, self.context.stop)
+                verify(out, resolved.keys.absolute(str(found["manifestKey"])), shared=self.folder, meter=meter)
+        except UNUSABLE as error:
+            logger.warning("%s is done again: %s", self.name, error)
+            return None
+        return found
 
     def begin(self) -> int:
         """Watch the container and claim an epoch; returns the epoch."""
@@ -81,8 +98,7 @@ class TrainerStage:
             self.context.out,
             resolved.run_keys,
             stage=self.name,
-            epoch=self.attempt.epoch,
-            pod_uid=self.context.config.pod_uid,
+            producer=Producer(self.context.config.pod_uid, self.attempt.epoch),
             manifest_key=resolved.keys.relative(manifest_key),
             numbers=numbers,
         )

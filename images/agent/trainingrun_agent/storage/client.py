@@ -32,8 +32,9 @@ class Limits(NamedTuple):
 
 # Outages are waited for in retry.py; botocore only repeats a single lost request.
 WORK = Limits(connect=5, read=60, attempts=3)
-# The first failed call must be reported within ten seconds of the pod's start.
+# The first failed call must be reported within ten seconds of the pod's start; a slow server gets time after that.
 PREFLIGHT = Limits(connect=3, read=6, attempts=1)
+PATIENT_PREFLIGHT = Limits(connect=5, read=60, attempts=1)
 MAX_CONNECTIONS = 32
 
 

@@ -7,20 +7,23 @@ shards below `datasets/`, which are relative to the storage prefix. Contract: im
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from trainingrun_agent import __version__
 from trainingrun_agent.errors import IntegrityError, NotFound
-from trainingrun_agent.keys import BucketKeys, manifest_of
+from trainingrun_agent.keys import LABEL_MAP, manifest_of
 from trainingrun_agent.reasons.storage import MANIFEST_NOT_FOUND, NOT_A_MANIFEST
 from trainingrun_agent.storage import documents
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.terms import Place
 
 HEADS_AT_ONCE = 8
+RecordSplit = Literal["train", "eval"]
+RECORD_ROLES: Mapping[RecordSplit, str] = {"train": "trainRecords", "eval": "evalRecords"}
+"""Roles of the shards of a data set, by split."""
 Kind = Literal["dataset", "checkpoint", "export"]
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -95,6 +98,16 @@ class Manifest:
         optional = {"step": self.step, "dataset": self.dataset, "metrics": self.metrics}
         return document | {name: value for name, value in optional.items() if value is not None}
 
+    def records(self, split: RecordSplit) -> list[ManifestObject]:
+        """The shards of a split, in their order."""
+        return [entry for entry in self.objects if entry.role == RECORD_ROLES[split]]
+
+    def is_data_set(self, splits: Iterable[RecordSplit] = tuple(RECORD_ROLES)) -> bool:
+        """Whether it names what training needs: one label map, and shards with images of these splits."""
+        label_maps = [entry for entry in self.objects if entry.key == LABEL_MAP]
+        images = [sum(entry.images or 0 for entry in self.records(split)) for split in splits]
+        return self.kind == "dataset" and len(label_maps) == 1 and all(images)
+
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> Manifest:
         """Raises ValueError for anything but a manifest of version 1, and for keys that lead out of its folder."""
@@ -120,16 +133,14 @@ def read(store: ObjectStore, key: str) -> Manifest:
         raise IntegrityError(NOT_A_MANIFEST, place=Place(store.bucket, key), problem=error) from error
 
 
-def missing(store: ObjectStore, manifest: Manifest, *, folder: str, keys: BucketKeys) -> str | None:
-    """The key of an object of the manifest that is gone or has another size, None if all are there."""
+def first_missing(manifest: Manifest, exists: Callable[[ManifestObject], bool]) -> ManifestObject | None:
+    """The first object of the manifest that does not exist, None if all do; several are asked for at once."""
 
-    def missing_key(entry: ManifestObject) -> str | None:
-        key = keys.manifest_entry(entry.key, folder=folder)
-        info = store.head(key)
-        return None if info is not None and info.size == entry.size else key
+    def missing(entry: ManifestObject) -> ManifestObject | None:
+        return None if exists(entry) else entry
 
     with ThreadPoolExecutor(HEADS_AT_ONCE, thread_name_prefix="verify") as pool:
-        return next(filter(None, pool.map(missing_key, manifest.objects)), None)
+        return next(filter(None, pool.map(missing, manifest.objects)), None)
 
 
 def _parse(document: Mapping[str, Any]) -> Manifest:

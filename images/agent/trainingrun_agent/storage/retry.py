@@ -52,6 +52,8 @@ class Retrier:
         self._jitter = jitter
         self._lock = threading.Lock()
         self._failing = False
+        self.seen_outage = False
+        """Whether any call has failed, however long ago."""
         self._stop_seen: float | None = None
 
     def run(self, call: Callable[[], T]) -> T:
@@ -75,6 +77,7 @@ class Retrier:
         with self._lock:
             changed = outage is not None or self._failing
             self._failing = outage is not None
+            self.seen_outage = self.seen_outage or self._failing
         if changed:
             self._on_outage(outage)
 
@@ -95,11 +98,19 @@ class Retrier:
 
 
 class RetryingStore:
-    """An ObjectStore whose calls wait for the end of outages."""
+    """An ObjectStore whose calls wait for the end of outages.
 
-    def __init__(self, store: ObjectStore, retrier: Retrier) -> None:
-        self._store = store
+    `store` may have short time-outs, so that the first outage shows within seconds: after it `patient` is used, with
+    which a server that is only slow can be waited for.
+    """
+
+    def __init__(self, store: ObjectStore, retrier: Retrier, *, patient: ObjectStore | None = None) -> None:
+        self._first, self._patient = store, patient or store
         self._retrier = retrier
+
+    @property
+    def _store(self) -> ObjectStore:
+        return self._patient if self._retrier.seen_outage else self._first
 
     @property
     def bucket(self) -> str:
@@ -109,15 +120,17 @@ class RetryingStore:
     def list(self, prefix: str, *, start_after: str = "", limit: int | None = None) -> Iterator[ObjectInfo]:
         """See ObjectStore; after an outage it goes on after the last key."""
         last, found = start_after, 0
-        pages = self._store.list(prefix, start_after=last, limit=limit)
+        pages: Iterator[ObjectInfo] | None = None
 
         def step() -> ObjectInfo | None:
             nonlocal pages
+            if pages is None:
+                left = None if limit is None else limit - found
+                pages = self._store.list(prefix, start_after=last, limit=left)
             try:
                 return next(pages, None)
             except StorageOutage:
-                left = None if limit is None else limit - found
-                pages = self._store.list(prefix, start_after=last, limit=left)
+                pages = None
                 raise
 
         while (entry := self._retrier.run(step)) is not None:

@@ -13,7 +13,7 @@ from trainingrun_agent.errors import StorageOutage
 from trainingrun_agent.log import logger
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.base import ObjectStore
-from trainingrun_agent.storage.client import PREFLIGHT, WORK, Limits
+from trainingrun_agent.storage.client import PATIENT_PREFLIGHT, PREFLIGHT, WORK, Limits
 from trainingrun_agent.storage.retry import Retrier, RetryingStore
 from trainingrun_agent.storage.s3 import open_store
 
@@ -41,21 +41,24 @@ class Stores:
 
     def open(self, bucket: str) -> ObjectStore:
         """The store of a bucket for the work of a stage."""
-        return self._store(bucket, WORK)
+        return self._store(bucket, WORK, WORK)
 
     def open_quick(self, bucket: str) -> ObjectStore:
-        """The store of a bucket for the preflight: time-outs of a few seconds."""
-        return self._store(bucket, PREFLIGHT)
+        """The store of a bucket for the preflight: time-outs of a few seconds until the first outage has been shown."""
+        return self._store(bucket, PREFLIGHT, PATIENT_PREFLIGHT)
 
-    def _store(self, bucket: str, limits: Limits) -> ObjectStore:
+    def _store(self, bucket: str, first: Limits, then: Limits) -> ObjectStore:
         with self._lock:
-            store = self._opened.get((bucket, limits))
+            store = self._opened.get((bucket, first))
             if store is None:
-                bare = open_store(
-                    self._config, bucket, clock=self._clock, count=self._progress.count_bytes, limits=limits
-                )
-                store = self._opened[bucket, limits] = RetryingStore(bare, self._retrier)
+                bare = self._open(bucket, first)
+                patient = bare if then is first else self._open(bucket, then)
+                store = self._opened[bucket, first] = RetryingStore(bare, self._retrier, patient=patient)
             return store
+
+    def _open(self, bucket: str, limits: Limits) -> ObjectStore:
+        count = self._progress.count_bytes
+        return open_store(self._config, bucket, clock=self._clock, count=count, limits=limits)
 
     def _show(self, outage: StorageOutage | None) -> None:
         if outage is None:

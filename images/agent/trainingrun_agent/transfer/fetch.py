@@ -19,14 +19,12 @@ from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage.results import read_result
 from trainingrun_agent.terms import Place
 from trainingrun_agent.transfer import dataset, weights
-from trainingrun_agent.transfer.dataset import DatasetFiles
+from trainingrun_agent.transfer.dataset import DatasetFetch, DatasetFile, DatasetFiles
 from trainingrun_agent.transfer.last_step import highest_known_step
 from trainingrun_agent.transfer.meter import Meter
 from trainingrun_agent.transfer.parallel import Transfers
 from trainingrun_agent.transfer.resume import StoredCheckpoint, restore, stored_checkpoints, write_state
 from trainingrun_agent.transfer.spec import ExportInput, work_spec
-
-MAX_PIPELINE_CONFIG = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -51,19 +49,20 @@ class TrainInput:
 def fetch_train(context: StageContext, folder: Folder, *, epoch: int, while_waiting: Callable[[], None]) -> TrainInput:
     """Fetch everything for training. `while_waiting` is called several times a second and may raise."""
     meter = Meter(context.progress, context.stop)
-    files = _locate(context)
+    files, fetch = _locate(context)
     pretrained = context.config.resolved.model.pretrained
     with (
         folder.sub(names.DATASET, create=True) as into,
         folder.sub(names.MODEL, create=True) as model,
         Transfers(meter, while_waiting=while_waiting) as transfers,
     ):
-        _start_dataset(transfers, context, files, ("train", "eval"), into=into, meter=meter)
-        transfers.start(partial(_fetch_pipeline_config, context, folder))
+        _start_dataset(transfers, fetch, files.files("train", "eval"), into=into, meter=meter)
+        transfers.start(partial(_fetch_pipeline_config, context, files, folder))
         resuming = transfers.start(partial(_resume, context, model, epoch=epoch, meter=meter))
         if pretrained is not None:
             store = context.store_for(pretrained.bucket)
             transfers.start(partial(weights.fetch_weights, store, pretrained, shared=folder, meter=meter))
+    fetch.raise_if_lost()
     resumed, reached = resuming.result()
     spec = work_spec(
         context.config.resolved,
@@ -79,16 +78,17 @@ def fetch_export(
 ) -> dict[str, Any]:
     """Fetch the highest complete checkpoint and the eval records; returns the exporter's spec."""
     meter = Meter(context.progress, context.stop)
-    trained = _prerequisite(context, "train")
-    files = _locate(context)
+    trained = _trained(context)
+    files, fetch = _locate(context)
     with (
         folder.sub(names.DATASET, create=True) as into,
         folder.sub(names.CHECKPOINT, create=True) as checkpoint,
         Transfers(meter, while_waiting=while_waiting) as transfers,
     ):
-        _start_dataset(transfers, context, files, ("eval",), into=into, meter=meter)
-        transfers.start(partial(_fetch_pipeline_config, context, folder))
+        _start_dataset(transfers, fetch, files.files("eval"), into=into, meter=meter)
+        transfers.start(partial(_fetch_pipeline_config, context, files, folder))
         restoring = transfers.start(partial(_restore_newest, context, checkpoint, epoch=epoch, meter=meter))
+    fetch.raise_if_lost()
     restored = restoring.result()
     if restored is None:
         attempts = f"{context.config.resolved.run_keys.attempts('train')}/"
@@ -99,36 +99,31 @@ def fetch_export(
     return work_spec(context.config.resolved, files, pretrained=None, resumed_from=0, export=source)
 
 
-def _locate(context: StageContext) -> DatasetFiles:
-    return dataset.locate(context.out, context.config.resolved, _prerequisite(context, "prep"))
+def _locate(context: StageContext) -> tuple[DatasetFiles, DatasetFetch]:
+    resolved = context.config.resolved
+    return dataset.locate(context.out, resolved), DatasetFetch(context.out, resolved, context.clock)
 
 
-def _prerequisite(context: StageContext, stage: Any) -> dict[str, Any]:
+def _trained(context: StageContext) -> dict[str, Any]:
     run = context.config.resolved.run_keys
-    result = read_result(context.out, run, stage)
+    result = read_result(context.out, run, "train")
     if result is None:
-        raise StageError(RESULT_MISSING, of_stage=stage, place=Place(context.out.bucket, run.result(stage)))
+        raise StageError(RESULT_MISSING, place=Place(context.out.bucket, run.result("train")))
     return result
 
 
 def _start_dataset(
-    transfers: Transfers,
-    context: StageContext,
-    files: DatasetFiles,
-    splits: tuple[str, ...],
-    *,
-    into: Folder,
-    meter: Meter,
+    transfers: Transfers, fetch: DatasetFetch, wanted: list[DatasetFile], *, into: Folder, meter: Meter
 ) -> None:
-    wanted = files.files(*splits)
     meter.expect(sum(file.size for file in wanted))
     for file in wanted:
-        transfers.start(partial(dataset.fetch, context.out, file, into, meter))
+        transfers.start(partial(fetch.fetch, file, into, meter))
 
 
-def _fetch_pipeline_config(context: StageContext, folder: Folder) -> None:
-    key = context.config.resolved.run_keys.pipeline_config
-    folder.write(names.PIPELINE_CONFIG, context.out.get(key, max_bytes=MAX_PIPELINE_CONFIG))
+def _fetch_pipeline_config(context: StageContext, files: DatasetFiles, folder: Folder) -> None:
+    with dataset.raising_lost():
+        data = dataset.read_pipeline_config(context.out, context.config.resolved, sha256=files.pipeline_sha256)
+    folder.write(names.PIPELINE_CONFIG, data)
 
 
 def _resume(context: StageContext, model: Folder, *, epoch: int, meter: Meter) -> tuple[StoredCheckpoint | None, int]:

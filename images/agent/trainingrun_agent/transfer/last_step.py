@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from trainingrun_agent import contract
 from trainingrun_agent.clock import Clock
-from trainingrun_agent.errors import IntegrityError
+from trainingrun_agent.errors import UNUSABLE
 from trainingrun_agent.keys import Attempt, RunKeys
 from trainingrun_agent.storage import documents
 from trainingrun_agent.storage.base import ObjectStore
@@ -53,7 +53,7 @@ def highest_known_step(store: ObjectStore, run: RunKeys, *, before_epoch: int) -
 def _read(store: ObjectStore, attempt: Attempt) -> int:
     try:
         document = documents.read(store, attempt.last_step)
-    except IntegrityError:
+    except UNUSABLE:
         return 0
     step = (document or {}).get("step")
     return step if isinstance(step, int) and step >= 0 else 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from trainingrun_agent.errors import IntegrityError, NotFound
+from trainingrun_agent.errors import UNUSABLE, IntegrityError
 from trainingrun_agent.keys import Attempt, RunKeys, manifest_of
 from trainingrun_agent.reasons.storage import NOT_THAT_CHECKPOINT
 from trainingrun_agent.shared.folder import Folder
@@ -56,7 +56,7 @@ def restore(
     for candidate in candidates:
         try:
             _download(store, candidate, into, meter)
-        except (IntegrityError, NotFound) as error:
+        except UNUSABLE as error:
             _log.warning("checkpoint of step %d is skipped: %s", candidate.step, error)
             continue
         return candidate

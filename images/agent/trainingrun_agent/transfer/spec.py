@@ -13,8 +13,10 @@ from typing import Any, Literal
 
 from trainingrun_agent import contract
 from trainingrun_agent.config import Resolved
+from trainingrun_agent.errors import DiskFull
+from trainingrun_agent.log import logger
 from trainingrun_agent.shared import names
-from trainingrun_agent.shared.folder import Folder
+from trainingrun_agent.shared.folder import Folder, UnsafeFileError
 from trainingrun_agent.transfer.dataset import DatasetFiles
 
 MAX_MESSAGE = 1500
@@ -70,6 +72,14 @@ def give_work(folder: Folder, spec: Mapping[str, Any]) -> None:
 
 
 def refuse_work(folder: Folder, *, reason: str, message: str) -> None:
-    """Tell the trainer that it gets no work; it ends with exit code 0."""
+    """Tell the trainer that it gets no work; it ends with exit code 0. On a full disk, its data set makes room."""
     document = {"contractVersion": contract.VERSION, "reason": reason, "message": message[:MAX_MESSAGE]}
-    folder.write(names.FETCH_FAILED, json.dumps(document).encode())
+    data = json.dumps(document).encode()
+    try:
+        try:
+            folder.write(names.FETCH_FAILED, data)
+        except DiskFull:
+            folder.remove_sub(names.DATASET)
+            folder.write(names.FETCH_FAILED, data)
+    except (DiskFull, UnsafeFileError) as error:
+        logger.warning("the other container is not told that it gets no work: %s", error)

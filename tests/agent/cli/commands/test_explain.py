@@ -29,7 +29,7 @@ def test_a_kill_for_memory_is_explained(shell: Shell) -> None:
     ended = shell.run("explain", "oomkilled")
     assert (ended.code, ended.err) == (0, "")
     assert "Create a new TrainingRun with spec.train.pod.resources.limits.memory: 2Gi (now 1Gi)" in ended.out
-    assert "**In another case.** The operator sets the memory limit of container agent" in ended.out
+    assert "**In another case.** Ask your platform team to raise runs.agent.resources.limits.memory" in ended.out
 
 
 def test_a_reason_of_the_operator_is_explained_too(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,14 +7,18 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from prep_in_memory import Preparation
-from trainingrun_agent.errors import ObjectChanged, UserError
+from trainingrun_agent.clock import Clock
+from trainingrun_agent.errors import IntegrityError, ObjectChanged, UserError
+from trainingrun_agent.keys import BucketKeys
 from trainingrun_agent.prep.sharding.job import ShardJob
 from trainingrun_agent.prep.sharding.worker import OpenShard, ShardWorker
 from trainingrun_agent.prep.split import shards
+from trainingrun_agent.storage import damage
 from voc_data import jpeg, labelled, voc
 
 IMAGES = 60
@@ -258,3 +262,50 @@ def test_a_reused_data_set_shows_the_findings_that_this_version_knows(prep: Prep
     again = prep.run()
     assert again.reused
     assert again.numbers["topFindings"] == first.numbers["topFindings"][1:]
+
+
+def test_a_shard_marked_as_damaged_is_made_again_also_for_another_data_set(prep: Preparation) -> None:
+    prep.run()
+    right, keys = prep.blobs(), BucketKeys("ml")
+    spoil_shards(prep)
+    for key in right:
+        damage.mark(prep.memory, keys, key, found=IntegrityError(), clock=Clock())
+    prep.add("new")
+    named = {key.partition(" ")[2]: data for key, data in data_set(prep, prep.run().digest).items() if "Records" in key}
+    assert all(hashlib.sha256(data).hexdigest() in key for key, data in named.items())
+    [changed] = damage.marked(prep.memory, keys)  # the shard that now has an image more: no data set was asked for it
+    assert changed.removeprefix("ml/") not in named
+
+
+def test_a_wrong_digest_in_the_list_deletes_nothing(prep: Preparation) -> None:
+    first = prep.run()
+    before = data_set(prep, first.digest)
+    [pointer] = [key for key in prep.memory.objects if "/latest/" in key]
+    document = json.loads(prep.memory.objects[pointer])
+    document["shards"]["train"][0][1]["sha256"] = "0" * 64
+    prep.memory.objects[pointer] = json.dumps(document).encode()
+    prep.add("new")
+    prep.run()
+    assert data_set(prep, first.digest) == before
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda manifest: manifest.update(kind="export"),
+        lambda manifest: manifest.update(objects=[]),
+        lambda manifest: manifest["dataset"].pop("maxBoxesPerImage"),
+        lambda manifest: manifest.pop("dataset"),
+    ],
+    ids=["kind", "no objects", "no count", "no numbers"],
+)
+def test_a_manifest_that_training_could_not_use_is_written_again(
+    prep: Preparation, spoil: Callable[[dict[str, Any]], object]
+) -> None:
+    first = prep.run()
+    key = f"ml/datasets/{first.digest}/MANIFEST.json"
+    right, manifest = json.loads(prep.memory.objects[key]), json.loads(prep.memory.objects[key])
+    spoil(manifest)
+    prep.memory.objects[key] = json.dumps(manifest).encode()
+    assert not prep.run().reused
+    assert json.loads(prep.memory.objects[key])["objects"] == right["objects"]

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainingrun_agent.cli.terminal import count, plain, print_lines, size
+from trainingrun_agent.cli.terminal import count, print_lines, size
 from trainingrun_agent.cli.usage import UsageError
 
 if TYPE_CHECKING:
@@ -121,14 +121,13 @@ def _keep_newest(found: Survey) -> None:
 
 def _lines(found: Survey, planned: Plan, *, where: str) -> Iterator[str]:
     needed = len(set(found.runs.values()) & found.data_sets.keys())
-    yield f"{plain(where)}: {count(len(found.data_sets), 'data set')}, {needed} of them needed"
+    yield f"{where}: {count(len(found.data_sets), 'data set')}, {needed} of them needed"
     for deletion in planned.deletions:
         objects = count(len(deletion.objects), "object")
-        yield f"  datasets/{plain(deletion.what)}  {objects}, {size(deletion.size)}: {deletion.why}"
+        yield f"  datasets/{deletion.what}  {objects}, {size(deletion.size)}: {deletion.why}"
     if planned.waiting:
         yield (
-            f"Data sets and records are not deleted now: {plain(planned.waiting)}. Try again later, or use a shorter"
-            " --grace."
+            f"Data sets and records are not deleted now: {planned.waiting}. Try again later, or use a shorter --grace."
         )
 
 

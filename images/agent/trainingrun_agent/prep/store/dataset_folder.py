@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from trainingrun_agent.errors import IntegrityError, NotFound
+from trainingrun_agent.errors import UNUSABLE, IntegrityError, NotFound
 from trainingrun_agent.keys import BucketKeys, manifest_of
 from trainingrun_agent.log import logger
+from trainingrun_agent.prep.model.findings import Split
+from trainingrun_agent.prep.store.stored_objects import StoredObjects
+from trainingrun_agent.reasons.storage import NOT_A_DATA_SET
 from trainingrun_agent.storage import manifest
 from trainingrun_agent.storage.base import ObjectStore
-from trainingrun_agent.storage.manifest import Manifest
+from trainingrun_agent.storage.manifest import Manifest, ManifestObject
+from trainingrun_agent.terms import Place
 
 
 @dataclass(frozen=True)
 class DatasetFolder:
     """The folder of the data set with this digest."""
 
+    objects: StoredObjects
     store: ObjectStore
     keys: BucketKeys
     digest: str
@@ -39,17 +45,32 @@ class DatasetFolder:
         """The URI of a key in this bucket."""
         return f"s3://{self.store.bucket}/{key}"
 
-    def read_complete(self) -> Manifest | None:
-        """The manifest, if there is one and all objects that it names exist with the right size."""
+    def read_complete(self, splits: Iterable[Split]) -> Manifest | None:
+        """The manifest, if it is that of a data set with these splits and all objects that it names can be used."""
         try:
             found = manifest.read(self.store, self.manifest_key)
+            if not found.is_data_set(splits) or not _has_counts(found):
+                raise IntegrityError(NOT_A_DATA_SET, place=Place(self.store.bucket, self.manifest_key))
         except NotFound:
             return None
-        except IntegrityError as error:
+        except UNUSABLE as error:
             logger.warning("preparing again: %s", error)
             return None
-        gone = manifest.missing(self.store, found, folder=self.key, keys=self.keys)
+        gone = manifest.first_missing(found, self._has)
         if gone is not None:
-            logger.warning("preparing again: %s was deleted or changed", self.uri(gone))
+            where = self.uri(self._key_of(gone))
+            logger.warning("preparing again: %s was deleted, changed or damaged", where)
             return None
         return found
+
+    def _has(self, entry: ManifestObject) -> bool:
+        return self.objects.has(self._key_of(entry), size=entry.size, sha256=entry.sha256)
+
+    def _key_of(self, entry: ManifestObject) -> str:
+        return self.keys.manifest_entry(entry.key, folder=self.key)
+
+
+def _has_counts(found: Manifest) -> bool:
+    """Whether the numbers are there that a preparation takes from the manifest of a data set it uses again."""
+    numbers = found.dataset or {}
+    return all(isinstance(numbers.get(name), int) for name in ("trainImages", "evalImages", "maxBoxesPerImage"))

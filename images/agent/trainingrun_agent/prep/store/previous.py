@@ -1,8 +1,8 @@
 """The shards that the last preparation of the same sources stored, and the list that names them for the next one.
 
-Invariant: the list is only a hint. An object that it names is used only if it exists with its size and, once read, has
-its SHA-256; whatever the list says, the data set comes out the same. Two preparations may overwrite each other's list;
-either is right.
+Invariant: the list is only a hint. An object that it names is used only if it may be believed (stored_objects.py) and,
+once read, has its SHA-256; whatever the list says, the data set comes out the same. Two preparations may overwrite each
+other's list; either is right.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainingrun_agent.errors import IntegrityError, NotFound, StorageOutage, StorageRefused
-from trainingrun_agent.keys import BucketKeys
+from trainingrun_agent.errors import UNUSABLE, IntegrityError, NotFound, StorageOutage, StorageRefused
 from trainingrun_agent.log import logger
 from trainingrun_agent.prep.model.findings import Split
 from trainingrun_agent.prep.split.shards import MAX_SHARDS
+from trainingrun_agent.prep.store.dataset_folder import DatasetFolder
 from trainingrun_agent.storage import documents
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.manifest import ManifestObject
@@ -38,7 +38,7 @@ class StoredShard:
 StoredShards = Mapping[Split, list[StoredShard]]
 """By split: all of its shards, in the order of their numbers."""
 
-UNREADABLE = (IntegrityError, ValueError, KeyError, TypeError, AttributeError)
+UNREADABLE = (*UNUSABLE, ValueError, KeyError, TypeError, AttributeError)
 """What reading a damaged list raises."""
 
 GONE = (NotFound, IntegrityError)
@@ -71,18 +71,18 @@ def read(store: ObjectStore, key: str) -> StoredShards:
 class PreviousDataset:
     """The shards of the previous data set; there may be none."""
 
-    def __init__(self, store: ObjectStore, keys: BucketKeys, shards: StoredShards) -> None:
-        self._store, self._keys, self._shards = store, keys, shards
+    def __init__(self, folder: DatasetFolder, shards: StoredShards) -> None:
+        self._store, self._keys, self._objects, self._shards = folder.store, folder.keys, folder.objects, shards
 
     @classmethod
-    def load(cls, store: ObjectStore, keys: BucketKeys, *, sources_digest: str) -> PreviousDataset:
+    def load(cls, folder: DatasetFolder, *, sources_digest: str) -> PreviousDataset:
         """Read the list of the last preparation of these sources. Raises what storage raises."""
-        key = keys.latest_shards(sources_digest)
+        key = folder.keys.latest_shards(sources_digest)
         try:
-            return cls(store, keys, read(store, key))
+            return cls(folder, read(folder.store, key))
         except UNREADABLE as error:
-            logger.warning("checking all images, because s3://%s/%s cannot be read: %s", store.bucket, key, error)
-            return cls(store, keys, {})
+            logger.warning("checking all images, because %s cannot be read: %s", folder.uri(key), error)
+            return cls(folder, {})
 
     def shards_for(self, split: Split, number: int, count: int) -> list[StoredShard]:
         """The previous shards that hold the images of shard `number` of `count`; empty if any of them is gone.
@@ -104,17 +104,16 @@ class PreviousDataset:
         key = self._key(entry)
         try:
             self._store.download(key, path, size=entry.size, sha256=entry.sha256)
-        except IntegrityError:
-            self._store.delete(key)  # Its name promises other bytes: without it, the right ones are uploaded.
+        except IntegrityError as error:
+            self._objects.found_damaged(key, error)
             raise
         return path
 
     def _exists(self, entry: ManifestObject) -> bool:
-        info = self._store.head(self._key(entry))
-        return info is not None and info.size == entry.size
+        return self._objects.has(self._key(entry), size=entry.size, sha256=entry.sha256)
 
     def _key(self, entry: ManifestObject) -> str:
-        """Always below datasets/, whatever the list says: a damaged object is deleted."""
+        """Always below datasets/, whatever the list says."""
         return self._keys.manifest_entry(entry.key, folder=self._keys.datasets)
 
 

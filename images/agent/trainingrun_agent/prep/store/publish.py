@@ -69,6 +69,8 @@ def publish_failure(folder: DatasetFolder, files: Sequence[Path]) -> Text:
 
 def _upload(folder: DatasetFolder, path: Path) -> ManifestObject:
     size = path.stat().st_size
+    key = file_of(folder.key, path.name)
     with path.open("rb") as file:
-        sha256 = folder.store.upload(file_of(folder.key, path.name), file, size=size)
+        sha256 = folder.store.upload(key, file, size=size)
+    folder.objects.written(key)
     return ManifestObject(path.name, size, sha256, ROLES[path.name])

@@ -18,10 +18,9 @@ from trainingrun_agent.prep.store.previous import StoredShard
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.reasons.storage import FILE_CHANGED_LOCALLY
 from trainingrun_agent.stopping import raise_if_stopped
-from trainingrun_agent.storage.manifest import ManifestObject
+from trainingrun_agent.storage.manifest import RECORD_ROLES, ManifestObject
 from trainingrun_agent.terms import Place
 
-RECORD_ROLES: dict[Split, str] = {"train": "trainRecords", "eval": "evalRecords"}
 UPLOADS_AT_ONCE = 3
 
 
@@ -70,16 +69,16 @@ class Uploads:
     def _upload_blob(
         self, file: LocalFile, role: str, suffix: Literal["tfrecord", "rows.gz"], *, images: int | None = None
     ) -> ManifestObject:
-        store, keys = self._folder.store, self._folder.keys
+        store, keys, objects = self._folder.store, self._folder.keys, self._folder.objects
         key = keys.blob(file.sha256, suffix)
-        existing = store.head(key)
-        if existing is not None and existing.size == file.size:
+        if objects.has(key, size=file.size, sha256=file.sha256):
             self._on_bytes(file.size)
         else:
             with file.path.open("rb") as opened:
                 sent = store.upload(key, opened, size=file.size, on_bytes=self._on_bytes)
             if sent != file.sha256:
                 raise IntegrityError(FILE_CHANGED_LOCALLY, name=file.path.name, place=Place(store.bucket, key))
+            objects.written(key)
         file.path.unlink()
         return ManifestObject(keys.relative(key), file.size, file.sha256, role, images)
 

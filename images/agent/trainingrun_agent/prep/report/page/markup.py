@@ -10,7 +10,11 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 _VOID = frozenset({"img", "link", "meta"})
-_UNSHOWABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+# Forbidden by HTML, invisible, or an order of reading that would go on behind the text.
+_UNSHOWABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff"
+    "\ufeff\ufff0-\ufffb\ufffe\uffff\U000e0000-\U000e007f]"
+)
 THIN_SPACE, TIMES = "\u202f", "\u00d7"
 
 

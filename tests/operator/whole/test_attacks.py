@@ -1,0 +1,262 @@
+"""A user who may create TrainingRuns in one namespace tries to get more through the operator, which serves all.
+
+Each attack is an object that the attacker creates; what counts is what the operator then creates. The tests of the
+single checks are in tests/operator/domain.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import Any
+
+import pytest
+
+from trainingrun.api.settings import Policy, RunPods
+from trfakes.builders import a_run
+from trfakes.fake_cluster import NUMBERS
+from trfakes.harness import World, eventually
+from trfakes.store import Change, Object
+
+pytestmark = pytest.mark.contract
+POLICY = Policy(
+    images=("registry.example/*",),
+    secret_names=("trainingrun-*",),
+    endpoints=("http://s3.good*", "http://s3.storage:7070", "https://*.wild.example", "http://[*"),
+    tolerations=("nvidia.com/*",),
+)
+ANY_ENDPOINT = Policy()
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+
+
+def endpoint(text: str) -> dict[str, Any]:
+    return {"storage": {"endpoint": text}}
+
+
+def tolerating(**toleration: str) -> dict[str, Any]:
+    return {stage: {"pod": {"tolerations": [{"operator": "Exists", **toleration}]}} for stage in ("prep", "train")}
+
+
+SECRETS = {
+    "the Secret of another application": {"storage": {"credentials": {"secretName": "database"}}},
+    "a Secret whose name begins alike": {"storage": {"credentials": {"secretName": "trainingrun"}}},
+}
+IMAGES = {
+    "an image from elsewhere": {"train": {"image": "evil.example/trainer:1"}},
+    "a registry whose name begins alike": {"train": {"image": "registry.example.evil.example/trainer:1"}},
+    "the operator's repository with another tag": {"train": {"image": "trainer:2"}},
+}
+NODES = {
+    "control-plane nodes": tolerating(key=CONTROL_PLANE),
+    "control-plane nodes by their old name": tolerating(key="node-role.kubernetes.io/master"),
+    "every taint at once": tolerating(),
+    "the nodes of another team": tolerating(key="team"),
+}
+PRIORITIES = {
+    "the class of the cluster's own pods": {"train": {"pod": {"priorityClassName": "system-node-critical"}}},
+    "the class of another team": {"prep": {"pod": {"priorityClassName": "production"}}},
+    "the same for TensorBoard": {"tensorboard": {"pod": {"priorityClassName": "production"}}},
+}
+ANNOTATIONS = {
+    key: {"train": {"pod": {"annotations": {key: "x"}}}}
+    for key in (
+        "sidecar.istio.io/proxyImage",
+        "inject.istio.io/templates",
+        "config.linkerd.io/proxy-image",
+        "iam.amazonaws.com/role",
+        "vault.hashicorp.com/agent-inject",
+        "container.apparmor.security.beta.kubernetes.io/agent",
+    )
+}
+LABELS = {
+    key: {"export": {"pod": {"labels": {key: "x"}}}}
+    for key in (
+        "trainingrun.dev/run",
+        "trainingrun.dev/run-uid",
+        "trainingrun.dev/stage",
+        "app.kubernetes.io/managed-by",
+        "batch.kubernetes.io/job-name",
+        "job-name",
+    )
+}
+SERVERS = {
+    "another server": endpoint("https://evil.example"),
+    "a server whose name begins alike": endpoint("http://s3.good.evil.example"),
+    "another port": endpoint("http://s3.good:9000"),
+    "another scheme": endpoint("https://s3.good"),
+    "a name that ends alike": endpoint("https://evilwild.example"),
+}
+CONFUSING = {
+    text: endpoint(text)
+    for text in (
+        "http://s3.good@evil.example",
+        "http://s3.good%40evil.example",
+        "http://evil.example#s3.good",
+        "http://evil.example\\@s3.good",
+        "http://s3\u3002good",
+        "http://s3.good\n",
+        "http://2852039166",
+        "http://0xa9fea9fe",
+    )
+}
+LOCAL = {
+    text: endpoint(text)
+    for text in (
+        "http://169.254.169.254",
+        "http://[::ffff:a9fe:a9fe]",
+        "http://[fd00:ec2::254]",
+        "http://METADATA.google.INTERNAL.",
+        "http://127.0.0.1:9000",
+        "http://localhost",
+    )
+}
+
+
+async def expect_nothing_is_made(world: World, attacks: dict[str, dict[str, Any]], reason: str) -> None:
+    """Create a run for each attack: all of them end for this reason, and nothing was created for any of them."""
+    names = {f"attack-{number}": attack for number, attack in enumerate(attacks)}
+    for name, attack in names.items():
+        world.store.create("trainingruns", a_run(name).spec(**attacks[attack]).body())
+    for name, attack in names.items():
+        assert (await world.finished(name))["phase"] == "Failed", attack
+        assert world.condition("Accepted", name)["reason"] == reason, attack
+    kinds = ("configmaps", "jobs", "pods", "deployments", "services")
+    assert [body["metadata"]["name"] for kind in kinds for body in world.store.select(kind)] == []
+
+
+def note_pods(world: World) -> list[Object]:
+    """All Jobs and Deployments that are created from now on."""
+    made: list[Object] = []
+
+    def note(change: Change) -> None:
+        if change.plural in {"jobs", "deployments"} and change.kind == "ADDED":
+            made.append(change.body)
+
+    world.store.listeners.append(note)
+    return made
+
+
+async def test_secrets_of_others_reach_no_pod(world: World) -> None:
+    await world.start_operator(policy=POLICY)
+    await expect_nothing_is_made(world, SECRETS, "ForbiddenByPolicy")
+    assert [request for request in world.server.requests if "/secrets" in request.path] == []
+
+
+async def test_code_of_others_reaches_no_pod(world: World) -> None:
+    await world.start_operator(policy=POLICY)
+    await expect_nothing_is_made(world, IMAGES, "ForbiddenByPolicy")
+
+
+async def test_no_pod_goes_to_nodes_of_others(world: World) -> None:
+    await world.start_operator(policy=POLICY)
+    await expect_nothing_is_made(world, NODES, "ForbiddenByPolicy")
+
+
+async def test_no_pod_takes_the_place_of_others(world: World) -> None:
+    await world.start_operator()
+    await expect_nothing_is_made(world, PRIORITIES, "ForbiddenByPolicy")
+
+
+async def test_no_annotation_brings_a_container_or_an_identity_along(world: World) -> None:
+    await world.start_operator()
+    await expect_nothing_is_made(world, ANNOTATIONS, "ForbiddenByPolicy")
+
+
+async def test_no_pod_counts_as_one_of_another_run(world: World) -> None:
+    await world.start_operator()
+    await expect_nothing_is_made(world, LABELS, "ForbiddenByPolicy")
+
+
+async def test_rules_of_the_platform_team_hold_in_every_pod(world: World) -> None:
+    """The platform team's label decides what a pod may do, such as by a NetworkPolicy."""
+    made = note_pods(world)
+    theirs, asked = {"egress": "none"}, {"labels": {"egress": "all"}, "annotations": {"linkerd.io/inject": "disabled"}}
+    rules = RunPods(labels=theirs, annotations={"linkerd.io/inject": "enabled"})
+    await world.start_operator(run_pods=rules)
+    pods = {name: {"pod": asked} for name in ("prep", "train", "export", "tensorboard")}
+    world.store.create("trainingruns", a_run().spec(**pods).body())
+    assert (await world.finished())["phase"] == "Succeeded"
+    assert len(made) >= 3
+    for body in made:
+        meta = body["spec"]["template"]["metadata"]
+        assert (meta["labels"]["egress"], meta["annotations"]["linkerd.io/inject"]) == ("none", "enabled")
+
+
+async def test_no_pod_is_sent_to_a_server_off_the_list(world: World) -> None:
+    await world.start_operator(policy=POLICY)
+    await expect_nothing_is_made(world, SERVERS, "ForbiddenByPolicy")
+
+
+async def test_leaving_the_endpoint_out_is_no_way_around_the_list(world: World) -> None:
+    await world.start_operator(policy=POLICY)
+    body = a_run().body()
+    del body["spec"]["storage"]["endpoint"]
+    world.store.create("trainingruns", body)
+    await world.finished()
+    assert world.condition("Accepted")["reason"] == "ForbiddenByPolicy"
+    assert list(world.store.select("jobs")) == []
+
+
+async def test_no_pod_is_sent_to_what_clients_could_read_differently(world: World) -> None:
+    await world.start_operator(policy=POLICY)
+    await expect_nothing_is_made(world, CONFUSING, "InvalidEndpoint")
+
+
+async def test_no_pod_is_sent_to_a_local_address(world: World) -> None:
+    await world.start_operator(policy=ANY_ENDPOINT)
+    await expect_nothing_is_made(world, LOCAL, "ForbiddenByPolicy")
+
+
+WISHES: dict[str, Any] = {
+    "serviceAccountName": "admin",
+    "automountServiceAccountToken": True,
+    "nodeName": "control-plane-1",
+    "hostNetwork": True,
+    "hostPID": True,
+    "hostIPC": True,
+    "imagePullSecrets": [{"name": "registry-of-others"}],
+    "securityContext": {"runAsUser": 0, "privileged": True},
+    "volumes": [{"name": "host", "hostPath": {"path": "/"}}],
+    "initContainers": [{"name": "x", "image": "evil"}],
+    "containers": [{"name": "x", "image": "evil"}],
+    "env": [{"name": "LD_PRELOAD", "value": "/evil.so"}],
+    "command": ["/evil"],
+    "args": ["/evil"],
+    "hostAliases": [{"ip": "169.254.169.254", "hostnames": ["s3.storage"]}],
+    "dnsConfig": {"nameservers": ["192.0.2.1"]},
+}
+"""Fields that the API does not have; only an API server without the schema would accept them."""
+
+
+async def test_fields_that_the_api_does_not_have_reach_no_pod(world: World) -> None:
+    await world.start_operator()
+    everything = {stage: {**WISHES, "pod": WISHES} for stage in ("prep", "train", "export", "tensorboard", "storage")}
+    made = note_pods(world)
+    world.store.create("trainingruns", a_run().spec(**everything, **WISHES).body())
+    assert (await world.finished())["phase"] == "Succeeded"
+    pods = [body["spec"]["template"]["spec"] for body in made]
+    assert {body["metadata"]["name"] for body in made} >= {"tire-prep-1", "tire-train-1", "tire-export-1"}
+    for pod in pods:
+        names = {container["name"] for container in pod["containers"]}
+        assert names <= {"agent", "trainer", "exporter", "mirror", "tensorboard"}
+        assert (pod["automountServiceAccountToken"], pod["securityContext"]["runAsUser"]) == (False, 65532)
+        assert not pod.keys() & {"serviceAccountName", "nodeName", "hostNetwork", "hostPID", "hostIPC", "dnsConfig"}
+        text = json.dumps(pod)
+        assert [
+            word for word in ("evil", "hostPath", "hostAliases", '"privileged": true', "-others") if word in text
+        ] == []
+
+
+async def test_a_run_of_another_namespace_gives_no_weights(world: World) -> None:
+    """The attacker knows its name; their own run of the name is what counts."""
+    theirs = a_run("theirs").condition("Succeeded").condition("Finished").status(export=dict(NUMBERS["export"]))
+    world.store.create("trainingruns", theirs.body(), namespace="victim")
+    await world.start_operator()
+    for name, asked in (("by-name", "theirs"), ("by-path", "victim/theirs"), ("by-dots", "../victim/theirs")):
+        world.store.create("trainingruns", a_run(name).spec(model={"pretrained": {"run": asked}}).body())
+        await eventually(partial(is_refused, world, name), seen=partial(world.status, name))
+    assert [body["metadata"]["name"] for kind in ("configmaps", "jobs") for body in world.store.select(kind)] == []
+
+
+def is_refused(world: World, name: str) -> bool:
+    return bool(world.condition("Accepted", name).get("reason") == "PretrainedRunNotFound")
