@@ -260,3 +260,18 @@ async def test_a_run_of_another_namespace_gives_no_weights(world: World) -> None
 
 def is_refused(world: World, name: str) -> bool:
     return bool(world.condition("Accepted", name).get("reason") == "PretrainedRunNotFound")
+
+
+async def test_only_the_agents_container_mounts_the_runs_secret(world: World) -> None:
+    made = note_pods(world)
+    await world.start_operator()
+    world.store.create("trainingruns", a_run().body())
+    assert (await world.finished())["phase"] == "Succeeded"
+    assert len(made) == 4
+    for body in made:
+        pod = body["spec"]["template"]["spec"]
+        (volume,) = (each["name"] for each in pod["volumes"] if "secret" in each)
+        holders = [c["name"] for c in pod["containers"] if volume in {mount["name"] for mount in c["volumeMounts"]}]
+        assert holders in (["agent"], ["mirror"]), body["metadata"]["name"]
+        assert "envFrom" not in str(pod)
+        assert "secretKeyRef" not in str(pod)

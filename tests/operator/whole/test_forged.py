@@ -222,17 +222,18 @@ async def test_a_label_of_a_job_never_stops_the_run(world: World, attempt: str, 
     assert world.attempts("prep")["number"] == 1
 
 
-async def test_a_deployment_of_tensorboards_name_is_not_shown_as_tensorboard(world: World) -> None:
+async def test_a_deployment_of_tensorboards_name_is_left_alone_and_not_shown(world: World) -> None:
     world.store.create("trainingruns", a_run().body())
     selector = {"matchLabels": {}}
     template = {"metadata": {"labels": {}}, "spec": {"containers": [{"name": "tensorboard", "image": "evil:1"}]}}
     meta = {"name": "tire-tensorboard", "ownerReferences": [owner(world)]}
     spec = {"replicas": 1, "selector": selector, "template": template}
-    world.store.create("deployments", {"metadata": meta, "spec": spec})
+    forged = world.store.create("deployments", {"metadata": meta, "spec": spec})
     await world.start_operator()
     assert (await world.finished())["phase"] == "Succeeded"
     await eventually(lambda: "TensorBoardRefused" in {event["reason"] for event in world.store.select("events")})
     assert "serviceName" not in world.status()["tensorboard"]
+    assert world.store.get("deployments", "tire-tensorboard") == forged
 
 
 Change = Callable[[dict[str, Any]], object]
