@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -65,6 +66,7 @@ def _without(document: dict[str, Any], *path: str) -> dict[str, Any]:
     [
         pytest.param(lambda d: b"{", "cannot be used", id="not json"),
         pytest.param(lambda d: b"[]", "cannot be used", id="not an object"),
+        pytest.param(lambda d: b"[" * 100_000, "nested too deeply", id="nested too deeply"),
         pytest.param(lambda d: _without(d, "storage", "bucket"), "'bucket'", id="field missing"),
         pytest.param(
             lambda d: {**d, "storage": {**d["storage"], "refusedNetworks": ["localhost"]}},
@@ -172,3 +174,32 @@ def test_the_document_of_another_run_is_refused(make_config: Callable[..., Agent
     with pytest.raises(StageError, match="belongs to of-the-new-run") as refused:
         load(env, paths=config.paths)
     assert refused.value.reason == "ContractMismatch"
+
+
+def accepted_with(config: AgentConfig, digest: str) -> dict[str, str]:
+    return {"TRAININGRUN_STAGE": config.stage, "POD_UID": "pod-1", "TRAININGRUN_RESOLVED_SHA256": digest}
+
+
+def test_a_document_that_the_run_was_not_accepted_with_is_refused(make_config: Callable[..., AgentConfig]) -> None:
+    """Whoever may write ConfigMaps can replace the one that pods mount, for example to send the agent elsewhere."""
+    config = make_config("train")
+    digest = sha256(config.paths.resolved.read_bytes()).hexdigest()
+    assert load(accepted_with(config, digest), paths=config.paths).stage == "train"
+    make_config("train", endpoint="http://s3.evil")
+    with pytest.raises(
+        StageError, match=f"not the one with which the run was accepted.*, not {digest[:12]}"
+    ) as refused:
+        load(accepted_with(config, digest), paths=config.paths)
+    assert (refused.value.outcome, refused.value.reason) == (Outcome.CRASH, "OtherConfigMap")
+
+
+@pytest.mark.parametrize("forged", [b"", b"[1]", b"{nope", b'{"contractVersion": 1}', b"[" * 100_000])
+def test_a_document_of_another_digest_is_not_even_parsed(
+    make_config: Callable[..., AgentConfig], forged: bytes
+) -> None:
+    config = make_config()
+    digest = sha256(config.paths.resolved.read_bytes()).hexdigest()
+    config.paths.resolved.write_bytes(forged)
+    with pytest.raises(StageError) as refused:
+        load(accepted_with(config, digest), paths=config.paths)
+    assert refused.value.reason == "OtherConfigMap"

@@ -14,7 +14,7 @@ from trainingrun_agent.errors import Outcome
 from trainingrun_agent.outgoing import outgoing, outgoing_document, plain
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.verdict import Verdict
-from trfakes.hostile import DANGEROUS, GATED, HOSTILE, MARK, dangerous
+from trfakes.hostile import BROKEN, DANGEROUS, GATED, HOSTILE, MARK, dangerous
 
 CANARY = "canary-0123456789"
 
@@ -47,9 +47,9 @@ def test_a_document_passes_as_a_whole() -> None:
 
 
 def test_every_text_of_a_verdict_passes() -> None:
-    numbers = {"topFindings": [HOSTILE, CANARY], "storageWarning": HOSTILE, "trainImages": 5}
-    step = {"kind": "newRun", "field": "train.steps", "value": HOSTILE, "try": CANARY}
-    found = Verdict("prep", Outcome.CRASH, "Crash", HOSTILE + CANARY, HOSTILE, numbers=numbers, next_step=step)
+    numbers = {"topFindings": [BROKEN, CANARY], "storageWarning": BROKEN, "trainImages": 5}
+    step = {"kind": "newRun", "field": "train.steps", "value": BROKEN, "try": CANARY}
+    found = Verdict("prep", Outcome.CRASH, "Crash", BROKEN + CANARY, BROKEN, numbers=numbers, next_step=step)
     document = json.loads(verdict.encode(found))
     assert dangerous(document) == []
     assert CANARY not in str(document)
@@ -67,8 +67,8 @@ def test_a_credential_at_the_bound_of_a_message_is_not_cut_in_half() -> None:
 
 def test_progress_attacks_no_reader() -> None:
     progress = Progress(stage="prep", pod_uid="p")
-    progress.update(format=HOSTILE)
-    progress.storage(ready=False, reason="X", message=HOSTILE)
+    progress.update(format=BROKEN)
+    progress.storage(ready=False, reason="X", message=BROKEN)
     assert dangerous(progress.snapshot()) == []
 
 

@@ -36,8 +36,8 @@ SECRETS = {
 }
 BUCKET = "whole-life"
 SECONDS = 120  # on a busy machine; on an idle one no stage takes three
-# What S3 and file systems allow in a key: no NUL, no half of a surrogate pair; the test server cannot store line ends.
-NAME = "".join(sign for sign in HOSTILE if sign not in "\0\r\n/\x85\u2028\u2029" and not "\ud800" <= sign <= "\udfff")
+# What S3 and file systems allow in a key: no NUL; the test server cannot store line ends.
+NAME = "".join(sign for sign in HOSTILE if sign not in "\0\r\n/\x85\u2028\u2029")
 
 
 @dataclass
@@ -125,7 +125,7 @@ def life(moto_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     for folder, count in (("train", 6), ("eval", 3)):
         for number in range(count):
             stem = f"{folder}/{NAME}{number}" if number else f"{folder}/good"
-            name = HOSTILE.translate(dict.fromkeys(range(32))).encode(errors="ignore").decode()
+            name = HOSTILE.translate(dict.fromkeys(range(32)))
             boxes = [labelled("tire"), labelled(name)] if number else [labelled("tire")]
             s3.put_object(Bucket=BUCKET, Key=f"{stem}.jpg", Body=jpeg(seed=stem))
             s3.put_object(Bucket=BUCKET, Key=f"{stem}.xml", Body=voc(boxes))

@@ -53,9 +53,10 @@ def makers(builder: RunBuilder, settings: Settings) -> dict[str, Body]:
     run = builder.build()
     resolved = resolve(run, settings=settings, find_run=lambda _: None)
     bodies = {
-        str(stage): build_job(run, stage=stage, attempt=1, resolved=resolved, settings=settings) for stage in Stage
+        str(stage): build_job(run, stage=stage, attempt=1, resolved=resolved, digest="0" * 64, settings=settings)
+        for stage in Stage
     }
-    return {**bodies, "tensorboard": build_tensorboard(run, resolved=resolved, settings=settings)[0]}
+    return {**bodies, "tensorboard": build_tensorboard(run, resolved=resolved, digest="0" * 64, settings=settings)[0]}
 
 
 def pod(name: str, builder: RunBuilder, settings: Settings = SETTINGS) -> Body:

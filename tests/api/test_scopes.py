@@ -210,7 +210,9 @@ def test_the_stricter_installs_policy_holds_in_its_namespace_and_no_status_flaps
     assert site.writers(site.vision) == [platform.account, team.account]
     assert site.writers(site.robots) == [platform.account]
     team.stop()
-    site.until("the whole cluster's operator to take over", lambda: site.accepted(site.vision, "run-0") == "Accepted")
+    site.create(site.vision, "later", train={"steps": 100, "gpus": 0, "image": "lenient/trainer:1"})
+    site.until_job(site.vision, "later-prep-1")
+    site.until("its status", lambda: len(site.writers(site.vision)) > 2)
     assert site.writers(site.vision) == [platform.account, team.account, platform.account]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from trdemo.shell import Kubectl
 from trfakes.fake_cluster import verdict
-from trfakes.hostile import DANGEROUS, HOSTILE, MARK
+from trfakes.hostile import BROKEN, DANGEROUS, HOSTILE, MARK
 from trfakes.manual_node import SUFFIX
 from trfakes.situations import NAMESPACE, Environment
 
@@ -22,7 +22,6 @@ LOOKS = (
 )
 EVENTS = ("events", f"--for=trainingrun/{NAME}", "--namespace", NAMESPACE, "--output=jsonpath={.items[*].message}")
 # kubectl itself writes ESC as ^[ in some of its outputs, and leaves everything else to the terminal.
-TEXT = HOSTILE.encode(errors="replace").decode()
 
 
 def shown(kubectl: Kubectl) -> dict[str, str]:
@@ -34,11 +33,11 @@ def test_kubectl_prints_nothing_that_drives_a_terminal(environment: Environment)
     kubectl, node = environment.kubectl, environment.node
     environment.apply(NAME)
     pod = node.make_pod(f"{NAME}-prep-1")
-    node.warn(pod, reason="FailedMount", message=TEXT, component="tenant")
+    node.warn(pod, reason="FailedMount", message=HOSTILE, component="tenant")
     environment.until(NAME, lambda status: MARK in status.get("message", ""))
     waiting = shown(kubectl)
 
-    state = {"waiting": {"reason": "ErrImagePull", "message": TEXT}}
+    state = {"waiting": {"reason": "ErrImagePull", "message": HOSTILE}}
     entry = {"name": "agent", "image": "", "imageID": "", "ready": False, "restartCount": 0, "state": state}
     patch = json.dumps({"status": {"containerStatuses": [entry]}})
     name = f"{NAME}-prep-1-{SUFFIX}"
@@ -46,7 +45,7 @@ def test_kubectl_prints_nothing_that_drives_a_terminal(environment: Environment)
     environment.until_reason(NAME, "ImagePullFailed")
     pulling = shown(kubectl)
 
-    claim = verdict("prep", "userError", message=HOSTILE, hint=HOSTILE, numbers={"topFindings": [HOSTILE]})
+    claim = verdict("prep", "userError", message=BROKEN, hint=BROKEN, numbers={"topFindings": [BROKEN]})
     node.report(f"{NAME}-prep-1", verdict=claim)
     environment.until_reason(NAME, "Failed")
     environment.until(NAME, lambda _: kubectl(*EVENTS).count(MARK) >= 2)  # of the pull and of the end

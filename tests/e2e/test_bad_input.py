@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+import archive_bombs
+import image_bombs
 import zoo
 from trdemo import next_step
 from trdemo.bucket import SEED, TRAIN
@@ -104,6 +106,27 @@ CASES = {
         "truncated header.",
         USE,
     ),
+    "unfolding": Case(
+        {"model": {"pretrained": {"uri": "bad/unfolding.tar.gz"}}},
+        "PretrainedUnusable",
+        "spec.model.pretrained: s3://detectors/bad/unfolding.tar.gz has a name or header of more than 65536 bytes.",
+        USE,
+    ),
+    "wide": Case(
+        train_on("wide"),
+        "TooManyBadFiles",
+        f"1 bad file among <n> images {ALLOWED.format(0)}: train train_0003.jpg: ImageTooLarge: 19999999 x 1 pixels; "
+        "a side may have at most 65535.",
+        f"{CORRECT} {REPORT}",
+    ),
+    "greedy": Case(
+        train_on("greedy") | {"prep": {"pod": {"resources": {"limits": {"memory": "200Mi"}}}}},
+        "OOMKilled",
+        "Container agent of pod greedy-prep-2-<pod> was killed because it ran out of memory while it read "
+        "train_0003.jpg.",
+        "Look at what it read first: if that is damaged or far too large, replace it and raise spec.retry. If it is "
+        "right, create a new TrainingRun with spec.prep.pod.resources.limits.memory: 400Mi (now 200Mi).",
+    ),
     "weights": Case(
         {"model": {"pretrained": {"uri": "bad/inception.tar.gz"}}},
         "PretrainedMismatch",
@@ -138,28 +161,36 @@ def applied(installation: Installation, namespace: str) -> None:
         [
             *files("image", few, lost={"train_0003.jpg"}),
             *files("xml", few, cut={"train_0003.xml": 20}),
+            *files("wide", few, replaced={"train_0003.jpg": image_bombs.png(19_999_999, 1)}),
+            *files("greedy", few, replaced={"train_0003.jpg": image_bombs.transparent_png(4400, 4400)}),
             *files("one", photos, cut={"train_0000.jpg": 9}),
             *files("five", photos, cut={f"train_{number:04d}.jpg": 9 for number in range(TRAIN * 5 // 100)}),
             ("bad/none.tar.gz", b"<!DOCTYPE html><title>404 Not Found</title>"),
             ("bad/inception.tar.gz", zoo.zoo_archive()),
+            ("bad/unfolding.tar.gz", archive_bombs.BOMBS["name of a member"][0]()),
         ]
     )
     for name, case in CASES.items():
-        installation.apply(tire_run(name, prep=SMALL_PREP, **case.changes), namespace=namespace)
+        installation.apply(tire_run(name, **{"prep": SMALL_PREP, **case.changes}), namespace=namespace)
     late = tire_run(WAITS, prep=SMALL_PREP, **train_on("one"), startDeadlineSeconds=30)
     late["spec"]["train"]["gpus"] = 1
     installation.apply(late, namespace=namespace)
 
 
 def files(
-    folder: str, photos: list[Photo], *, cut: Mapping[str, int] | None = None, lost: set[str] | None = None
+    folder: str,
+    photos: list[Photo],
+    *,
+    cut: Mapping[str, int] | None = None,
+    lost: set[str] | None = None,
+    replaced: Mapping[str, bytes] | None = None,
 ) -> list[tuple[str, bytes]]:
     """Keys and bodies of a training folder without the files in `lost`; `cut` is how many bytes a file lacks."""
     pairs = [(photo.name, photo.jpeg) for photo in photos]
     pairs += [(photo.name.replace(".jpg", ".xml"), photo.xml) for photo in photos]
-    cut = cut or {}
+    cut, replaced = cut or {}, replaced or {}
     return [
-        (f"bad/{folder}/{name}", data[: len(data) - cut.get(name, 0)])
+        (f"bad/{folder}/{name}", replaced.get(name) or data[: len(data) - cut.get(name, 0)])
         for name, data in pairs
         if name not in (lost or set())
     ]
@@ -241,6 +272,7 @@ def reason_of(status: Object, kind: str) -> str:
 def masked(text: str, *, like: Case | None = None) -> str:
     """Replace numbers and digests that depend on how the pictures were drawn and compressed."""
     text = re.sub("[0-9a-f]{64}", "<digest>", text)
+    text = re.sub(r"(?<=-prep-2-)[a-z0-9]{5}", "<pod>", text)
     text = re.sub(r"\((?:\d+|\{\}) bytes not", "(<n> bytes not", text)
     if like is None or like.reason in {"ClassNotFound", "TooManyBadFiles"}:
         text = re.sub(r"(?<=\()\d+(?=\))|\d+(?= bad files?)|\d+(?= images)|(?<=line )\d+|(?<=column )\d+", "<n>", text)

@@ -1,4 +1,4 @@
-"""A fake S3 server that lists any number of keys and counts requests.
+"""A fake S3 server that lists any number of keys, or whatever a test wants, and counts requests.
 
 The keys only appear in listings: reading one gives 404 NoSuchKey.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -21,15 +21,20 @@ _MISSING = "<Error><Code>NoSuchKey</Code><Message>no such key</Message></Error>"
 
 
 class EndlessS3:
-    """Lists `keys` keys below `prefix` of any bucket; `requests` counts by method, listings as LIST."""
+    """Lists `keys` keys below `prefix` of any bucket; `requests` counts by method, listings as LIST.
 
-    def __init__(self, prefix: str, keys: int) -> None:
-        self.prefix, self.keys = prefix, keys
+    `listing`, if given, makes the answer to a listing from the number of listings so far.
+    """
+
+    def __init__(self, prefix: str, keys: int, listing: Callable[[int], str] | None = None) -> None:
+        self.prefix, self.keys, self.listing = prefix, keys, listing
         self.requests: Counter[str] = Counter()
         self.endpoint = ""
 
     def page(self, query: dict[str, list[str]]) -> str:
         """One answer to ListObjectsV2."""
+        if self.listing is not None:
+            return self.listing(self.requests["LIST"])
         count = self.keys if query.get("prefix") == [self.prefix] else 0
         start = int(query.get("continuation-token", ["0"])[0])
         end = min(count, start + min(PAGE, int(query.get("max-keys", ["1000"])[0])))
@@ -42,9 +47,9 @@ class EndlessS3:
 
 
 @contextmanager
-def serve(prefix: str, keys: int) -> Iterator[EndlessS3]:
+def serve(prefix: str, keys: int, listing: Callable[[int], str] | None = None) -> Iterator[EndlessS3]:
     """Run the server on a loopback address until the block ends."""
-    bucket = EndlessS3(prefix, keys)
+    bucket = EndlessS3(prefix, keys, listing)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

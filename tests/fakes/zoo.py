@@ -48,6 +48,14 @@ def table(entries: list[tuple[bytes, bytes]], *, named: int = 1) -> bytes:
     return out + (meta + index).ljust(40, b"\0") + struct.pack("<Q", 0xDB4775248B80FB57)
 
 
+def table_of_one_block(entries: bytes) -> bytes:
+    """A LevelDB table with one block of these entries."""
+    handle, out = _append(b"", entries + struct.pack("<II", 0, 1))
+    meta, out = _append(out, block([]))
+    index, out = _append(out, block([(b"~", handle)]))
+    return out + (meta + index).ljust(40, b"\0") + struct.pack("<Q", 0xDB4775248B80FB57)
+
+
 def block(entries: Iterable[tuple[bytes, bytes]]) -> bytes:
     """A LevelDB block; each key is stored without the prefix that it shares with the previous one."""
     out, previous = b"", b""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -29,6 +31,13 @@ def test_the_seeds_of_fuzzing_are_read(target: str) -> None:
 def test_an_input_that_failed_once_does_not_fail_again(target: str, data: bytes) -> None:
     for _ in range(20):  # a memory error in a library shows up some calls later
         targets.run(target, data)
+
+
+def test_no_bomb_takes_more_memory_than_preparation_may_use() -> None:
+    """All in one process whose address space is bounded, as by `ulimit -v`."""
+    argv = [sys.executable, "-W", "ignore", "-m", "trfuzz.bombs"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
 
 
 @needs_fuzzer

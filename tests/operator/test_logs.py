@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import sys
@@ -50,8 +51,13 @@ def test_a_traceback_drives_no_terminal_and_forges_no_line(handler: logging.Hand
         assert not DANGEROUS.search(each)
 
 
-def test_what_ends_the_process_passes_the_same_gate(handler: logging.Handler, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.handler.setFormatter(handler.formatter)
+def test_what_ends_the_process_passes_the_same_gate(handler: logging.Handler, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Without propagation: pytest would keep the raw text, which its workers cannot send.
+    monkeypatch.setattr(logs.log, "propagate", False)
+    lines = io.StringIO()
+    seen = logging.StreamHandler(lines)
+    seen.setFormatter(handler.formatter)
+    monkeypatch.setattr(logs.log, "handlers", [seen])
     sys.excepthook(ValueError, ValueError(HOSTILE), None)
-    assert MARK in caplog.text
-    assert not DANGEROUS.search(caplog.text.replace("\n", ""))
+    assert MARK in lines.getvalue()
+    assert not DANGEROUS.search(lines.getvalue().replace("\n", ""))

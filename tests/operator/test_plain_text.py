@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trainingrun.plain_text import plain, plain_document
-from trfakes.hostile import DANGEROUS, GATED, HOSTILE
+from trfakes.hostile import BROKEN, DANGEROUS, GATED
 
 
 @pytest.mark.parametrize(("text", "shown"), GATED.values(), ids=GATED)
@@ -22,7 +22,7 @@ def test_no_character_at_all_is_dangerous_behind_the_gate() -> None:
 
 
 def test_what_passed_the_gate_can_be_stored() -> None:
-    assert plain(HOSTILE).encode()
+    assert plain(BROKEN).encode()
 
 
 def test_a_document_passes_as_a_whole() -> None:

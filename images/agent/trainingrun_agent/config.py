@@ -6,7 +6,7 @@ the credentials. Contract: images/contracts/resolved.schema.json.
 
 from __future__ import annotations
 
-import json
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -14,11 +14,11 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from trainingrun_agent import contract
+from trainingrun_agent import bounded_json, contract
 from trainingrun_agent.contract import Stage
 from trainingrun_agent.errors import StageError
 from trainingrun_agent.keys import BucketKeys, RunKeys
-from trainingrun_agent.reasons.pods import CONTRACT_MISMATCH
+from trainingrun_agent.reasons.pods import CONTRACT_MISMATCH, OTHER_DOCUMENT
 
 MAX_RESOLVED_BYTES = 1 << 20
 
@@ -198,7 +198,9 @@ def load(env: Mapping[str, str], *, stage: Command | None = None, paths: Paths |
     where = paths or Paths()
     stage = stage or cast("Command", _required(env, "TRAININGRUN_STAGE"))
     mirror = stage == "mirror"
-    resolved = parse_resolved(_read(where.resolved))
+    data = _read(where.resolved)
+    _check_digest(data, env.get("TRAININGRUN_RESOLVED_SHA256"))
+    resolved = parse_resolved(data)
     wanted = env.get("TRAININGRUN_RUN_UID", resolved.run.uid)
     if resolved.run.uid != wanted:  # never write to another run's folder, whatever was mounted
         raise _mismatch(f"resolved.json is of run UID {resolved.run.uid}, but this pod belongs to {wanted}")
@@ -216,12 +218,12 @@ def load(env: Mapping[str, str], *, stage: Command | None = None, paths: Paths |
 def parse_resolved(data: bytes) -> Resolved:
     """Parse resolved.json. Unknown fields are ignored, so that a newer operator may add fields."""
     try:
-        document = json.loads(data)
+        document = bounded_json.document(data)
         version = document["contractVersion"]
         if version not in contract.READABLE_VERSIONS:
             raise _mismatch(f"resolved.json has contractVersion {version}, known: {contract.READABLE_VERSIONS}")
         return _resolved(document)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _mismatch(f"resolved.json cannot be used: {type(error).__name__}: {error}") from error
 
 
@@ -302,6 +304,16 @@ def _read(path: Path) -> bytes:
     if len(data) > MAX_RESOLVED_BYTES:
         raise _mismatch(f"{path} is larger than {MAX_RESOLVED_BYTES} bytes")
     return data
+
+
+def _check_digest(data: bytes, accepted: str | None) -> None:
+    """Refuse a document that the run was not accepted with; earlier operators do not say which.
+
+    A kubelet may also mount a deleted ConfigMap from its cache for a while: that is over with a later pod.
+    """
+    found = hashlib.sha256(data).hexdigest()
+    if accepted is not None and found != accepted:
+        raise StageError(OTHER_DOCUMENT, found=found[:12], accepted=accepted[:12])
 
 
 def _required(env: Mapping[str, str], name: str) -> str:

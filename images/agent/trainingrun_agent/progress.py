@@ -12,6 +12,7 @@ from typing import Any
 
 from trainingrun_agent import contract
 from trainingrun_agent.clock import Clock, rfc3339
+from trainingrun_agent.current_file import CurrentFile
 from trainingrun_agent.outgoing import outgoing, outgoing_document
 from trainingrun_agent.rate import ByteRate
 
@@ -22,10 +23,13 @@ MAX_STORAGE_MESSAGE = 1024
 
 
 class Progress:
-    """The progress of one attempt; thread-safe."""
+    """The progress of one attempt; thread-safe. `current` shows which file the main process reads."""
 
-    def __init__(self, *, stage: str, pod_uid: str, clock: Clock | None = None) -> None:
+    def __init__(
+        self, *, stage: str, pod_uid: str, clock: Clock | None = None, current: CurrentFile | None = None
+    ) -> None:
         self._clock = clock or Clock()
+        self.current = current or CurrentFile()
         self._lock = threading.Lock()
         self._fields: dict[str, Any] = {"phase": "starting"}
         self._fixed = {"contractVersion": contract.VERSION, "stage": stage, "podUID": pod_uid}

@@ -22,6 +22,7 @@ from trainingrun_agent.attempt_record import AttemptRecord
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import Command, Paths
 from trainingrun_agent.context import StageContext
+from trainingrun_agent.current_file import CurrentFile
 from trainingrun_agent.disk_space import is_disk_full
 from trainingrun_agent.errors import DiskFull, Outcome, StageError
 from trainingrun_agent.log import ProgressLines, logger
@@ -50,7 +51,9 @@ def run(command: Command, *, env: Mapping[str, str], paths: Paths, port: int, ma
     stop = threading.Event()
     _set_on_signals(stop)
     clock = Clock()
-    progress = Progress(stage=command, pod_uid=env.get("POD_UID", ""))
+    # The mirror is started again in the same pod, and leaves no verdict.
+    current = CurrentFile(None if command == "mirror" else paths.termination_log)
+    progress = Progress(stage=command, pod_uid=env.get("POD_UID", ""), current=current)
     record = AttemptRecord(clock, progress)
     work = partial(
         _work, command, env=env, paths=paths, port=port, main=main, stop=stop, progress=progress, record=record

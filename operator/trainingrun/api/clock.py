@@ -11,10 +11,13 @@ def to_text(moment: datetime) -> str:
 
 
 def parse(text: str | None) -> datetime | None:
-    """Parse a time that the API wrote; None if there is none."""
-    if not text:
+    """Parse a time; None for no text and for whatever is not a time that the API would write."""
+    try:
+        moment = datetime.fromisoformat(text or "")
+        # Arithmetic near the ends of the calendar overflows, and the API has no times before 1970.
+        return moment.astimezone(UTC) if moment.tzinfo and 1970 <= moment.year < 9999 else None
+    except (ValueError, TypeError, OverflowError):
         return None
-    return datetime.fromisoformat(text)
 
 
 def seconds_between(start: str | None, end: str | None) -> float | None:

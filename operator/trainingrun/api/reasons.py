@@ -101,6 +101,27 @@ PRETRAINED_RUN_CIRCULAR: Final = _refused(
     hint="Create a new TrainingRun with another spec.model.pretrained.run, or with spec.model.pretrained.uri.",
     fields=("model.pretrained.run", "model.pretrained.uri"),
 )
+FOREIGN_CONFIG_MAP: Final = _refused(
+    "ForeignConfigMap",
+    "The ConfigMap that holds the resolved spec of the run exists, with something else than the operator would write. "
+    "Nothing is started.",
+    step=Step.WAIT,
+    hint="Delete it: kubectl -n {namespace} delete configmap {name}. The operator then writes it itself.",
+)
+CONFIG_MAP_REPLACED: Final = _refused(
+    "ConfigMapReplaced",
+    "The ConfigMap with which the run was accepted was replaced by another one. Nothing is started.",
+    step=Step.WAIT,
+    hint="Delete it: kubectl -n {namespace} delete configmap {name}. The operator then restores it.",
+)
+CONFIG_MAP_LOST: Final = _refused(
+    "ConfigMapLost",
+    "The ConfigMap with which the run was accepted was deleted or replaced, and this operator's images or defaults are "
+    "others than at that time. Nothing is started.",
+    step=Step.WAIT,
+    hint="Restore ConfigMap {name} of namespace {namespace} from a backup, and the run goes on by itself. Without one, "
+    "create a new TrainingRun.",
+)
 UNSUPPORTED_CONTRACT: Final = _refused(
     "UnsupportedContract",
     "An operator of another release has accepted the run. This one leaves it as it is.",
@@ -119,7 +140,8 @@ CREATION_REFUSED: Final = _refused(
     "The API server does not create an object of the run: rights, a quota, an admission policy or a webhook forbid it, "
     "or another object has its name. The run waits.",
     step=Step.WAIT,
-    hint="Ask your platform team to let it pass; the operator tries again at least every five minutes.",
+    hint="Ask your platform team to let it pass, or to set what a rule asks for in runs of the operator's Helm values; "
+    "the operator tries again at least every five minutes.",
 )
 STATUS_REFUSED: Final = _refused(
     "StatusRefused",
@@ -225,6 +247,10 @@ OOM_KILLED: Final = _ended(
     step=Step.NEW_RUN,
     hint="Create a new TrainingRun with {memory}{batch}.",
     fields=("stage.pod.resources.limits.memory", "stage.pod.resources.requests.memory", "train.batchSize"),
+)
+OOM_KILLED_READING: Final = OOM_KILLED.case(
+    "Look at what it read first: if that is damaged or far too large, replace it and raise spec.retry. If it is right, "
+    "create a new TrainingRun with {memory}.",
 )
 OOM_KILLED_AGENT: Final = OOM_KILLED.case(
     "Ask your platform team to raise runs.agent.resources.limits.memory of the operator's Helm values.",

@@ -18,6 +18,7 @@ class Status(TypedDict, total=False):
     conditions: list[Condition]
     progress: Progress  # Progress of the running stage.
     storageURI: str  # Folder of the run in the bucket.
+    resolvedDigest: str
     dataset: Dataset  # The prepared data set.
     training: Training  # The training, up to now.
     export: Export  # The exported detector.
@@ -106,6 +107,7 @@ class StageAttempts(TypedDict, total=False):
     stage: Required[Literal["prep", "train", "export"]]  # Name of the stage.
     number: int  # Number of the current or latest attempt, from 1.
     ended: int  # Number of attempts that have ended and were counted.
+    jobUID: str  # UID of the Job of the attempt that runs. No other Job counts as this attempt.
     failures: dict[str, int]
     checkpointStep: int  # Step of the newest checkpoint that an ended attempt left.
     lastOutcome: str  # Outcome of the latest attempt that ended.

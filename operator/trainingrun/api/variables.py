@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from trainingrun.api import pod_keys
+from trainingrun.api import bounded_json, pod_keys
 
 Resources = Mapping[str, Mapping[str, str]]
 
@@ -83,7 +82,7 @@ def resources(env: Mapping[str, str], name: str, *, default: Resources) -> Resou
 def _json_object(env: Mapping[str, str], name: str) -> dict[str, Any]:
     text = env.get(name, "").strip()
     try:
-        found = json.loads(text or "{}")
+        found = bounded_json.loads(text or "{}")
     except ValueError:
         found = None
     if not isinstance(found, dict):

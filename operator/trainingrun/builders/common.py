@@ -16,6 +16,7 @@ UID: Final = 65532
 SHARED: Final = "/shared"
 CREDENTIALS: Final = "/var/run/secrets/trainingrun/s3"
 CA_FOLDER: Final = "/etc/trainingrun/ca"
+RESOLVED_DIGEST: Final = "TRAININGRUN_RESOLVED_SHA256"  # the only resolved.json that an agent may use
 CONTAINER_SECURITY: Final = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,

@@ -20,6 +20,7 @@ from trainingrun.api.pod_keys import SAFE_TO_EVICT
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
 from trainingrun.builders.common import (
+    RESOLVED_DIGEST,
     SHARED,
     agent_container,
     asked_of_pod,
@@ -45,9 +46,9 @@ GPU_RESOURCE: Final = "nvidia.com/gpu"
 
 
 def build_job(
-    run: Run, *, stage: Stage, attempt: int, resolved: Mapping[str, Any], settings: Settings
+    run: Run, *, stage: Stage, attempt: int, resolved: Mapping[str, Any], digest: str, settings: Settings
 ) -> dict[str, Any]:
-    """Job of one attempt, built from the resolved document."""
+    """Job of one attempt, built from the resolved document; its agent uses no document of another digest."""
     asked = asked_of_pod(resolved, stage)
     own = {**run.labels, LABEL_STAGE: str(stage), LABEL_ATTEMPT: str(attempt), LABEL_COMPONENT: str(stage)}
     labels = labels_of_pod(asked, own=own, settings=settings)
@@ -55,7 +56,7 @@ def build_job(
     stage_spec: Mapping[str, Any] = run.spec.get(str(stage)) or {}
     pod = pod_spec(
         run,
-        containers=_containers(run, stage=stage, attempt=attempt, resolved=resolved, settings=settings),
+        containers=_containers(run, stage=stage, attempt=attempt, resolved=resolved, digest=digest, settings=settings),
         scratch=stage_spec.get("scratch", DEFAULT_SCRATCH),
         settings=settings,
         placement=stage_spec.get("pod"),
@@ -83,7 +84,7 @@ def _kept(stage: Stage, *, settings: Settings) -> Mapping[str, str]:
 
 
 def _containers(
-    run: Run, *, stage: Stage, attempt: int, resolved: Mapping[str, Any], settings: Settings
+    run: Run, *, stage: Stage, attempt: int, resolved: Mapping[str, Any], digest: str, settings: Settings
 ) -> list[dict[str, Any]]:
     agent = agent_container(
         run,
@@ -94,6 +95,7 @@ def _containers(
             "TRAININGRUN_STAGE": str(stage),
             "TRAININGRUN_ATTEMPT": str(attempt),
             "TERMINATION_GRACE_SECONDS": str(GRACE_SECONDS[stage]),
+            RESOLVED_DIGEST: digest,
         },
         settings=settings,
     )

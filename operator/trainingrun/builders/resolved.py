@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -11,12 +12,22 @@ from trainingrun.api.run import Run
 from trainingrun.builders.common import metadata
 
 
-def build_resolved(run: Run, *, resolved: Mapping[str, Any]) -> dict[str, Any]:
+def resolved_text(resolved: Mapping[str, Any]) -> str:
+    """Text of resolved.json. Another form of the same values would have another digest."""
+    return json.dumps(resolved, indent=2, sort_keys=True) + "\n"
+
+
+def text_digest(text: str) -> str:
+    """SHA-256 of the file that a pod mounts, in hexadecimal digits."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def build_resolved(run: Run, *, text: str) -> dict[str, Any]:
     """ConfigMap `<run>-resolved-<uid8>`."""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": metadata(run, name=resolved_name(run.name, uid=run.uid), labels={}),
         "immutable": True,
-        "data": {RESOLVED_KEY: json.dumps(resolved, indent=2, sort_keys=True) + "\n"},
+        "data": {RESOLVED_KEY: text},
     }

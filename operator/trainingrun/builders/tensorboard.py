@@ -10,6 +10,7 @@ from trainingrun.api.pod_keys import SAFE_TO_EVICT
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
 from trainingrun.builders.common import (
+    RESOLVED_DIGEST,
     SHARED,
     agent_container,
     asked_of_pod,
@@ -27,9 +28,11 @@ SCRATCH: Final = "5Gi"
 YIELDS: Final = {SAFE_TO_EVICT: "true"}
 
 
-def build_tensorboard(run: Run, *, resolved: Mapping[str, Any], settings: Settings) -> list[dict[str, Any]]:
-    """Deployment and Service, in the order of their creation."""
-    return [_deployment(run, resolved=resolved, settings=settings), _service(run)]
+def build_tensorboard(
+    run: Run, *, resolved: Mapping[str, Any], digest: str, settings: Settings
+) -> list[dict[str, Any]]:
+    """Deployment and Service, in the order of their creation; `digest` is that of the resolved document."""
+    return [_deployment(run, resolved=resolved, digest=digest, settings=settings), _service(run)]
 
 
 def _selector(run: Run) -> dict[str, str]:
@@ -37,10 +40,15 @@ def _selector(run: Run) -> dict[str, str]:
     return {**labels, LABEL_COMPONENT: COMPONENT}
 
 
-def _deployment(run: Run, *, resolved: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+def _deployment(run: Run, *, resolved: Mapping[str, Any], digest: str, settings: Settings) -> dict[str, Any]:
     asked = asked_of_pod(resolved, COMPONENT)
     mirror = agent_container(
-        run, name="mirror", image=resolved["images"]["agent"], args=["mirror"], env={}, settings=settings
+        run,
+        name="mirror",
+        image=resolved["images"]["agent"],
+        args=["mirror"],
+        env={RESOLVED_DIGEST: digest},
+        settings=settings,
     )
     mirror["resources"] = copy_resources(settings.tensorboard.mirror_resources)
     board = plain_container(

@@ -1,42 +1,145 @@
-"""Accept a run: resolve its spec, fix the result in a ConfigMap, or say why the run cannot start."""
+"""Accept a run: resolve its spec, fix the result in a ConfigMap, or say why the run cannot start.
+
+Invariant: a ConfigMap is never believed for its name, labels or owner. Before acceptance its text has to be the one
+that `resolve` gives now; the status then holds the digest of that text, and only a text of this digest counts, also for
+the pods. A run that was accepted before digests were kept adopts its ConfigMap once (adoption.py).
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
-from trainingrun.api import conditions, reasons
-from trainingrun.api.names import SUPPORTED_CONTRACTS, Phase, run_prefix
+from trainingrun.api import clock, conditions, reasons
+from trainingrun.api.names import SUPPORTED_CONTRACTS, Phase, resolved_name, run_prefix
+from trainingrun.api.reason import Reason
 from trainingrun.api.settings import Settings
-from trainingrun.builders.resolved import build_resolved
+from trainingrun.builders.resolved import build_resolved, resolved_text, text_digest
+from trainingrun.domain.adoption import why_not_ours
 from trainingrun.domain.decision import Decision
-from trainingrun.domain.draft import Draft
+from trainingrun.domain.document import parse_document
+from trainingrun.domain.draft import MAX_CAUSE, Draft
 from trainingrun.domain.observe import Observed
 from trainingrun.domain.refusal import NotAcceptedError
 from trainingrun.domain.refused_child import RefusedChild
 from trainingrun.domain.resolve import Resolved, resolve
-from trainingrun.domain.texts import sentences
+from trainingrun.domain.texts import cut, sentences
 
 WAIT_FOR_OTHER_SECONDS: Final = 10
+READ_AGAIN_SECONDS: Final = (5, 300)  # a ConfigMap that is not the run's: at first, and at most
 
 
 def accept(decision: Decision, observed: Observed, *, settings: Settings) -> Resolved | None:
     """Return the resolved document, which is written at the first acceptance; None when the run cannot go on."""
-    run = decision.draft.run
+    draft = decision.draft
+    if _accepted_before(draft) and observed.document is None:
+        decision.read_document = True
+        return None
+    if draft.status.get("resolvedDigest"):
+        text = _as_accepted(decision, observed, settings=settings)
+    elif _accepted_before(draft) and observed.document is not None and observed.document.text is not None:
+        text = _adopt(decision, observed.document.text, settings=settings)
+    else:
+        text = _first(decision, observed, settings=settings)
+    resolved = parse_document(text) if text is not None else None
+    if text is None or resolved is None:
+        return None
+    if resolved.get("contractVersion") not in SUPPORTED_CONTRACTS:
+        _show_unknown_contract(draft, resolved)
+        return None
+    draft.status["resolvedDigest"] = text_digest(text)
+    _show_accepted(draft, resolved)
+    return resolved
+
+
+def document_of_finished(decision: Decision, observed: Observed, *, settings: Settings) -> Resolved | None:
+    """Return the document of a run that has ended, for TensorBoard; None if there is none that is believed."""
+    draft, text = decision.draft, observed.document.text if observed.document else None
+    resolved = parse_document(text) if text is not None else None
+    if text is None or resolved is None or resolved.get("contractVersion") not in SUPPORTED_CONTRACTS:
+        return None
+    if "resolvedDigest" not in draft.status and not why_not_ours(draft.run, resolved, settings=settings):
+        draft.status["resolvedDigest"] = text_digest(text)
+    return resolved if draft.status.get("resolvedDigest") == text_digest(text) else None
+
+
+def _accepted_before(draft: Draft) -> bool:
+    """Whether the operator has accepted the run: only it can write the status."""
+    return bool(draft.status.get("resolvedDigest") or draft.status.get("storageURI"))
+
+
+def _first(decision: Decision, observed: Observed, *, settings: Settings) -> str | None:
+    run, document = decision.draft.run, observed.document
     try:
-        resolved = observed.resolved or resolve(run, settings=settings, find_run=observed.find_run)
+        text = resolved_text(resolve(run, settings=settings, find_run=observed.find_run))
     except NotAcceptedError as refusal:
         _refuse(decision, refusal)
         return None
-    if resolved.get("contractVersion") not in SUPPORTED_CONTRACTS:
-        _show_unknown_contract(decision.draft, resolved)
+    if document is not None and document.text not in {None, text}:
+        _block(decision, reasons.FOREIGN_CONFIG_MAP, "exists, and holds something else than the operator would write.")
         return None
-    if not observed.resolved and observed.refused is not None:
+    if observed.refused is not None and observed.refused.kind == "ConfigMap":
         _wait_for_creation(decision.draft, observed.refused)
         return None
-    if not observed.resolved:
-        decision.create.append(build_resolved(run, resolved=resolved))
-    _show_accepted(decision.draft, resolved)
-    return resolved
+    if document is None or document.text is None:
+        decision.create.append(build_resolved(run, text=text))
+    return text
+
+
+def _adopt(decision: Decision, text: str, *, settings: Settings) -> str | None:
+    """Believe the ConfigMap of an earlier version once, if it has what the spec and the policy allow."""
+    resolved = parse_document(text)
+    if resolved is None:
+        problem = "it is no JSON object."
+    elif resolved.get("contractVersion") in range(max(SUPPORTED_CONTRACTS) + 1, 1000):
+        return text  # nothing of it is used: see UnsupportedContract
+    else:
+        problem = why_not_ours(decision.draft.run, resolved, settings=settings)
+    if problem:
+        _block(decision, reasons.FOREIGN_CONFIG_MAP, f"is not what the operator would have written: {problem}")
+        return None
+    return text
+
+
+def _as_accepted(decision: Decision, observed: Observed, *, settings: Settings) -> str | None:
+    """Return the text that the run was accepted with, and make its ConfigMap again if it was deleted."""
+    run, document = decision.draft.run, observed.document
+    digest = decision.draft.status.get("resolvedDigest")
+    assert document is not None
+    if document.digest == digest:
+        return document.text
+    known = observed.known_text
+    if not known:
+        try:
+            known = resolved_text(resolve(run, settings=settings, find_run=observed.find_run))
+        except NotAcceptedError:
+            known = ""
+    if text_digest(known) != digest:
+        what = "was deleted" if document.text is None else "was replaced"
+        _block(decision, reasons.CONFIG_MAP_LOST, f"{what}, and the operator would write another one today.")
+        return None
+    if document.text is not None:
+        _block(decision, reasons.CONFIG_MAP_REPLACED, "is not the one with which the run was accepted.")
+        return None
+    decision.create.append(build_resolved(run, text=known))
+    return known
+
+
+def _block(decision: Decision, reason: Reason, what: str) -> None:
+    """Show that the run's ConfigMap cannot be used; it is read again after as long as that has lasted."""
+    draft, run = decision.draft, decision.draft.run
+    decision.starts_nothing = "resolvedDigest" in draft.status
+    name = resolved_name(run.name, uid=run.uid)
+    hint = reason.hint_with(namespace=run.namespace, name=name)
+    message = sentences(cut(f"ConfigMap {name} {what}", MAX_CAUSE - len(hint) - 2), hint)
+    if draft.set_condition(conditions.ACCEPTED, False, reason=reason, message=message):
+        draft.add_event(reason, message, warning=True)
+    draft.set_condition(conditions.FINISHED, False, reason=reasons.WAITING, message=message)
+    phase = Phase(draft.status.get("phase", Phase.PENDING))
+    draft.show(phase, message=message, text=f"waiting ({reason.name})")
+    since = conditions.find(draft.status["conditions"], conditions.ACCEPTED)
+    lasted = clock.seconds_between(since["lastTransitionTime"] if since else None, draft.now_text) or 0
+    first, most = READ_AGAIN_SECONDS
+    decision.requeue(after=min(most, max(first, lasted)))
 
 
 def _refuse(decision: Decision, refusal: NotAcceptedError) -> None:

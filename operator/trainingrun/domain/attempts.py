@@ -21,6 +21,7 @@ def begin(draft: Draft, stage: Stage, *, number: int) -> None:
     entry["number"] = number
     entry["startedAt"] = draft.now_text
     entry.pop("nextRetryAt", None)
+    entry.pop("jobUID", None)
 
 
 def end(draft: Draft, stage: Stage) -> None:
@@ -28,6 +29,7 @@ def end(draft: Draft, stage: Stage) -> None:
     entry = draft.attempts(stage)
     entry["ended"] = entry["number"]
     entry.pop("ranAt", None)
+    entry.pop("jobUID", None)
 
 
 def count_end(draft: Draft, stage: Stage, verdict: Verdict) -> bool:

@@ -49,8 +49,8 @@ def follow_attempt(context: StageContext, number: int, *, job: JobView | None) -
 
 
 def _pod_of(context: StageContext, number: int) -> PodView | None:
-    pods = context.observed.pods
-    return newest_pod(pod for pod in pods if pod.stage is context.stage and pod.attempt == number)
+    pods = context.observed.pods_of(context.attempts.get("jobUID"))
+    return newest_pod(pod for pod in pods if pod.attempt == number)
 
 
 def _count_end(context: StageContext, ended: Ended, *, job: JobView | None, pod: PodView | None) -> bool:
@@ -136,6 +136,8 @@ def _show_waiting(context: StageContext, cause: Cause) -> None:
     if changed and cause.reason not in _BRIEF:
         context.draft.add_event(cause.reason, cause.text(MAX_EVENT), warning=True)
     context.show(cause.text(MAX_MESSAGE), text=f"{context.phase}: waiting ({cause.reason.name})")
+    if cause.reason is reasons.CONFIG_MAP_MISSING and context.document_name in cause.message:
+        context.decision.read_document = True  # it was deleted, and may be made again
     if cause.subject_uid:
         context.decision.read_warnings.append(cause.subject_uid)
     if cause.reason is not reasons.JOB_SUSPENDED:  # that can last for days, and the watch of the Job shows its end

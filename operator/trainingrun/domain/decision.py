@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trainingrun.domain.draft import Draft
-from trainingrun.domain.observe import PodView
+from trainingrun.domain.observe import JobView, PodView
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,15 @@ class Decision:
     wake: list[str] = field(default_factory=list)  # keys of other runs that have to act now
     read_warnings: list[str] = field(default_factory=list)  # UIDs of objects whose warning Events are needed
     pull_progress: PodView | None = None  # the pod whose agent is asked for progress
+    starts_nothing: bool = False  # the run was accepted, and its document is missing: attempts in flight may end
+    read_document: bool = False  # the run's ConfigMap has to be read before anything of this is done
+    read_jobs: list[JobView] = field(default_factory=list)  # the specs of these as well
     requeue_after: float | None = None
+
+    @property
+    def starts_pods(self) -> bool:
+        """Whether an object is created whose pods mount the run's ConfigMap."""
+        return any(body["kind"] in {"Job", "Deployment"} for body in (*self.create, *self.create_optional))
 
     def requeue(self, *, after: float) -> None:
         """Ask for another decision after so many seconds; the earliest request wins."""

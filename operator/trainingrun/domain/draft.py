@@ -23,7 +23,7 @@ MAX_MESSAGE: Final = 690  # of the run, and of the condition Succeeded
 MAX_HINT: Final = 300  # of the next step in it without commands, which matters more than the rest of the message
 MAX_CAUSE: Final = 360  # of other conditions
 MAX_SUMMARY: Final = 200  # of a stage that is done
-MAX_LAST: Final = 200  # of the last attempt of a stage
+MAX_LAST: Final = 170  # of the last attempt of a stage
 MAX_TEXT: Final = 80  # of the Progress column: a long cell would push the other columns off the screen
 MAX_EVENT: Final = 1000
 _CONDITION_STATUS: Final[dict[bool | None, Literal["True", "False", "Unknown"]]] = {
@@ -128,6 +128,10 @@ class Draft:
     def attempts(self, stage: Stage) -> StageAttempts:
         """Return the stage's entry in `status.attempts`, added if there is none."""
         return _entry_of(self.status.setdefault("attempts", []), stage)
+
+    def record_job(self, stage: Stage, uid: str) -> None:
+        """Write which Job is the attempt in flight: until it ends, only this one and its pods are believed."""
+        self.attempts(stage)["jobUID"] = uid
 
     def timings(self, stage: Stage) -> StageTimings:
         """Return the stage's entry in `status.timings`, added if there is none."""

@@ -71,7 +71,7 @@ def _seconds_left(draft: Draft, job: JobView, observed: Observed, *, settings: S
 
 
 def _pod_of(job: JobView, observed: Observed) -> PodView | None:
-    return newest_pod(pod for pod in observed.pods if pod.job_uid == job.uid)
+    return newest_pod(observed.pods_of(job.uid))
 
 
 def _age(moment: str, now: datetime) -> float | None:

@@ -24,7 +24,7 @@ def start_attempt(context: StageContext, number: int) -> None:
         _show_suspended(context)
     elif retry_at is not None and retry_at > context.draft.now:
         _show_back_off(context, number, retry_at=retry_at)
-    elif (earlier := _earlier(context)) is not None:
+    elif (earlier := _earlier(context, number)) is not None:
         context.show(f"Attempt {number} of {context.stage} waits until {earlier} has ended.")
         context.decision.requeue(after=RECHECK_SECONDS)
     elif context.observed.refused is not None:
@@ -33,12 +33,18 @@ def start_attempt(context: StageContext, number: int) -> None:
         _create_job(context, number)
 
 
-def _earlier(context: StageContext) -> str | None:
-    """Name a pod, or else a Job, of an earlier attempt that may still run: two attempts must never be side by side."""
+def _earlier(context: StageContext, number: int) -> str | None:
+    """Name a pod, or else a Job, of an earlier attempt that may still run: two attempts must never be side by side.
+
+    A Job that has the name of attempt `number` is not the run's: its creation is refused, which names it.
+    """
     observed, stage = context.observed, context.stage
-    pods = (f"pod {pod.name}" for pod in observed.lingering if pod.stage is stage and _is_alive(context, pod))
-    jobs = (f"Job {job.name}" for job in observed.jobs if job.stage is stage and outlives_attempt(job, observed))
-    return next(chain(pods, jobs), None)
+    taken = {job.uid for job in observed.jobs if job.stage is stage and job.attempt >= number}
+    pods = (pod for pod in observed.lingering if pod.stage is stage and pod.job_uid not in taken)
+    jobs = (job for job in observed.jobs if job.stage is stage and job.uid not in taken)
+    alive = (f"pod {pod.name}" for pod in pods if _is_alive(context, pod))
+    outlasting = (f"Job {job.name}" for job in jobs if outlives_attempt(job, observed))
+    return next(chain(alive, outlasting), None)
 
 
 def _is_alive(context: StageContext, pod: PodView) -> bool:
@@ -75,7 +81,9 @@ def _show_refused(context: StageContext, number: int, *, refused: RefusedChild) 
 def _create_job(context: StageContext, number: int) -> None:
     run, stage = context.draft.run, context.stage
     attempts.begin(context.draft, stage, number=number)
-    job = build_job(run, stage=stage, attempt=number, resolved=context.resolved, settings=context.settings)
+    job = build_job(
+        run, stage=stage, attempt=number, resolved=context.resolved, digest=context.digest, settings=context.settings
+    )
     context.decision.create.append(job)
     context.set_not_done(reason=reasons.ATTEMPT_STARTED, message=f"Attempt {number} was started.")
     context.draft.add_event(reasons.ATTEMPT_STARTED, f"Created Job {job_name(run.name, stage=stage, attempt=number)}.")

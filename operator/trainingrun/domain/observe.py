@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from trainingrun.api.names import (
     AGENT,
@@ -15,10 +16,14 @@ from trainingrun.api.names import (
     LABEL_STAGE,
     WORKER,
     Stage,
+    job_name,
 )
 from trainingrun.domain.crowd import NOBODY, Crowd
+from trainingrun.domain.document import Document
 from trainingrun.domain.refused_child import RefusedChild
-from trainingrun.domain.resolve import FindRun, Resolved
+from trainingrun.domain.resolve import FindRun
+
+_ATTEMPT: Final = re.compile("[1-9][0-9]{0,8}", re.ASCII)  # fits the status, as no other number does
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +52,10 @@ class JobView:
 
     @classmethod
     def from_object(cls, body: Mapping[str, Any]) -> JobView | None:
-        """Read a Job; None when it lacks one of our labels and so is not ours."""
+        """Read a Job; None when it lacks one of our labels, or has not the name that they lead to."""
         meta, status = body["metadata"], body.get("status") or {}
         ours = _ours(meta)
-        if ours is None:
+        if ours is None or ours["name"] != job_name(ours["run"], stage=ours["stage"], attempt=ours["attempt"]):
             return None
         true = {c.get("type"): c for c in status.get("conditions") or () if c.get("status") == "True"}
         end: Mapping[str, Any] = true.get("Complete") or true.get("Failed") or {}
@@ -189,21 +194,27 @@ class PodView:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Everything known about one run besides the object itself.
+    """Everything known about one run besides the object itself. Users can write most of it.
 
-    `pods` belong to the run's own Jobs, and their verdicts are believed. `lingering` are all pods with the run's
-    labels, whoever owns them: the next attempt waits until they have ended, and they are used for nothing else.
+    `jobs` name the run as their owner; jobs.py says which are believed. `lingering` are all pods with the run's labels,
+    whoever owns them: the next attempt waits until they have ended. `document` and `specs` (of Jobs, by UID) are read
+    only when a decision asks for them; `known_text` is a document of the right digest that was read before.
     """
 
     find_run: FindRun
     jobs: tuple[JobView, ...] = ()
-    pods: tuple[PodView, ...] = ()
     lingering: tuple[PodView, ...] = ()
     progress: Mapping[str, Any] = field(default_factory=dict)  # the newest report of an agent
     hints: Mapping[str, str] = field(default_factory=dict)  # the newest warning Event, by UID of its object
-    resolved: Resolved | None = None
     crowd: Crowd = NOBODY  # of the run's namespace
     refused: RefusedChild | None = None  # a child that the API server does not create now
+    document: Document | None = None
+    specs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    known_text: str = ""
+
+    def pods_of(self, job_uid: str | None) -> tuple[PodView, ...]:
+        """Pods of a Job; none without its UID."""
+        return tuple(pod for pod in self.lingering if job_uid and pod.job_uid == job_uid)
 
 
 def _ours(meta: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -214,9 +225,11 @@ def _ours(meta: Mapping[str, Any]) -> dict[str, Any] | None:
             "run": labels[LABEL_RUN],
             "run_uid": labels[LABEL_RUN_UID],
             "stage": Stage(labels[LABEL_STAGE]),
-            "attempt": int(labels[LABEL_ATTEMPT]),
+            "attempt": int(labels[LABEL_ATTEMPT]) if _ATTEMPT.fullmatch(labels[LABEL_ATTEMPT]) else 0,
         }
     except (KeyError, ValueError):
+        return None
+    if not from_labels["attempt"]:
         return None
     return {
         **from_labels,

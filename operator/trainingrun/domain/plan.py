@@ -13,12 +13,13 @@ from trainingrun.api.names import Stage
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
 from trainingrun.domain import attempts
-from trainingrun.domain.acceptance import accept
+from trainingrun.domain.acceptance import accept, document_of_finished
 from trainingrun.domain.current_attempt import follow_attempt
 from trainingrun.domain.decision import Decision
 from trainingrun.domain.draft import Draft
 from trainingrun.domain.ended_jobs import delete_ended_jobs
 from trainingrun.domain.finished import expire, reopen_if_retried
+from trainingrun.domain.jobs import believed_job
 from trainingrun.domain.next_attempt import start_attempt
 from trainingrun.domain.observe import Observed
 from trainingrun.domain.stage import StageContext
@@ -30,6 +31,8 @@ def plan(run: Run, observed: Observed, *, settings: Settings, now: datetime) -> 
     decision = Decision(draft=Draft(run, now))
     _plan_run(decision, observed, settings=settings)
     delete_ended_jobs(decision, observed, settings=settings)
+    if decision.starts_pods and observed.document is not None and not observed.document.fresh:
+        decision.read_document = True  # it may have been deleted or replaced since
     return decision
 
 
@@ -38,15 +41,17 @@ def _plan_run(decision: Decision, observed: Observed, *, settings: Settings) -> 
     draft = decision.draft
     if draft.is_true(conditions.FINISHED) and not reopen_if_retried(draft):
         expire(decision)
-        plan_tensorboard(decision, crowd=observed.crowd, resolved=observed.resolved, settings=settings)
+        resolved = document_of_finished(decision, observed, settings=settings)
+        plan_tensorboard(decision, crowd=observed.crowd, resolved=resolved, settings=settings)
         return
 
     resolved = accept(decision, observed, settings=settings)
-    if resolved is None:
+    if resolved is None and not decision.starts_nothing:
         return  # the status says why, and whether the run waits or has failed
 
     stages = (
-        StageContext(stage, decision, observed, resolved, settings) for stage in (Stage.PREP, Stage.TRAIN, Stage.EXPORT)
+        StageContext(stage, decision, observed, resolved or {}, settings)
+        for stage in (Stage.PREP, Stage.TRAIN, Stage.EXPORT)
     )
     if all(_advance(stage) for stage in stages):
         draft.succeed()
@@ -58,13 +63,22 @@ def _advance(context: StageContext) -> bool:
     """Advance one stage as far as the facts allow; return whether it is done."""
     if context.done:
         return True
-    jobs = {job.attempt: job for job in context.observed.jobs if job.stage is context.stage}
-    recorded = context.attempts.get("number", 0)
-    number = max([recorded, *jobs])
-    if number > recorded:  # its Job was created, but the status patch was lost
-        attempts.begin(context.draft, context.stage, number=number)
-    in_flight = number > context.attempts.get("ended", 0)
-    if in_flight and not follow_attempt(context, number, job=jobs.get(number)):
+    number = context.attempts.get("number", 0)
+    if context.decision.starts_nothing and "jobUID" not in context.attempts:
+        return False
+    if number > context.attempts.get("ended", 0):
+        job = believed_job(context, number)
+        if job is not None:
+            context.draft.record_job(context.stage, job.uid)
+        if context.undecided or not follow_attempt(context, number, job=job):
+            return context.done
+    if context.decision.starts_nothing:
         return context.done
-    start_attempt(context, number + 1)
-    return False
+    job = believed_job(context, number + 1)
+    if job is not None:  # it was created, but the status patch was lost
+        attempts.begin(context.draft, context.stage, number=number + 1)
+        context.draft.record_job(context.stage, job.uid)
+        follow_attempt(context, number + 1, job=job)
+    elif not context.undecided:
+        start_attempt(context, number + 1)
+    return context.done

@@ -28,9 +28,9 @@ def check(spec: Mapping[str, Any], *, settings: Settings) -> tuple[str, ...]:
     """Return networks that the run's agents must not use; raises NotAcceptedError naming field and Helm value."""
     policy = settings.policy
     image = (spec.get("train") or {}).get("image")
-    allowed_images = (*policy.images, settings.trainer_image)
-    if image and not _matches(image, allowed_images):
-        raise _forbidden("spec.train.image", repr(image), setting="policy.images", allowed=allowed_images)
+    if image and not allows_image(image, settings=settings):
+        allowed = (*policy.images, settings.trainer_image)
+        raise _forbidden("spec.train.image", repr(image), setting="policy.images", allowed=allowed)
     secret = spec["storage"]["credentials"]["secretName"]
     if not _matches(secret, policy.secret_names):
         field = "spec.storage.credentials.secretName"
@@ -39,6 +39,18 @@ def check(spec: Mapping[str, Any], *, settings: Settings) -> tuple[str, ...]:
         pod = (spec.get(name) or {}).get("pod") or {}
         _check_pod(f"spec.{name}.pod", pod, policy=policy, default_class=settings.run_pods.priority_class)
     return _refused_networks(spec["storage"], allowed=policy.endpoints)
+
+
+def allows_image(image: str, *, settings: Settings) -> bool:
+    """Return whether `train.image` may be this image."""
+    return _matches(image, (*settings.policy.images, settings.trainer_image))
+
+
+def repository(image: str) -> str:
+    """Return an image reference without its digest and tag."""
+    name = image.partition("@")[0]
+    folder, slash, last = name.rpartition("/")
+    return f"{folder}{slash}{last.partition(':')[0]}"
 
 
 def _refused_networks(storage: Mapping[str, Any], *, allowed: tuple[str, ...]) -> tuple[str, ...]:

@@ -142,11 +142,8 @@ def findings(value: object) -> list[str] | None:
 
 def moment(value: object) -> str | None:
     """Accept a time with its zone, as the API writes it."""
-    try:
-        found = clock.parse(value if isinstance(value, str) else None)
-    except ValueError:
-        return None
-    return clock.to_text(found) if found is not None and found.tzinfo is not None else None
+    found = clock.parse(value if isinstance(value, str) else None)
+    return None if found is None else clock.to_text(found)
 
 
 @dataclass(frozen=True, slots=True)

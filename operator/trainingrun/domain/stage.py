@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from trainingrun.api import conditions
-from trainingrun.api.names import STAGE_PHASE, Phase, Stage
+from trainingrun.api.names import STAGE_PHASE, Phase, Stage, resolved_name
 from trainingrun.api.reason import Reason
 from trainingrun.api.settings import Settings
 from trainingrun.api.status import StageAttempts
@@ -42,6 +42,21 @@ class StageContext:
     def attempts(self) -> StageAttempts:
         """The stage's entry in `status.attempts`."""
         return self.draft.attempts(self.stage)
+
+    @property
+    def digest(self) -> str:
+        """Digest of the resolved document, which pods are told."""
+        return self.draft.status.get("resolvedDigest", "")
+
+    @property
+    def undecided(self) -> bool:
+        """Whether Jobs have to be read before anything is decided."""
+        return bool(self.decision.read_jobs)
+
+    @property
+    def document_name(self) -> str:
+        """Name of the ConfigMap that pods mount."""
+        return resolved_name(self.draft.run.name, uid=self.draft.run.uid)
 
     @property
     def phase(self) -> Phase:

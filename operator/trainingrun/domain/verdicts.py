@@ -6,13 +6,13 @@ that was killed for memory can leave exit code 0, and a deleted pod can leave no
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
-from trainingrun.api import reasons
+from trainingrun.api import bounded_json, reasons
 from trainingrun.api.names import AGENT, SUPPORTED_CONTRACTS, WORKER, Stage
 from trainingrun.api.reason import Reason, Step
 from trainingrun.domain import reported
@@ -62,7 +62,7 @@ POLICIES: Final[Mapping[Outcome, RetryPolicy]] = {
     ),
     Outcome.STALLED: RetryPolicy(2, False, Step.RETRY, "See the trainer's log and stacks for what it waits for."),
     Outcome.OUT_OF_MEMORY: RetryPolicy(
-        1, False, Step.NEW_RUN, "Create a new TrainingRun with a higher memory limit or a lower spec.train.batchSize."
+        1, False, Step.NEW_RUN, "Create a new TrainingRun with a higher memory limit for this stage."
     ),
     Outcome.DISK_FULL: RetryPolicy(
         0, False, Step.NEW_RUN, "Create a new TrainingRun with more scratch for this stage."
@@ -78,6 +78,7 @@ POLICIES: Final[Mapping[Outcome, RetryPolicy]] = {
 _NODE_ENDED: Final = {
     entry.name for entry in (reasons.NODE_LOST, reasons.NODE_SHUTDOWN, reasons.TERMINATED, reasons.SHUTDOWN)
 }
+_READING: Final = re.compile(r"reading (.*\S) *")
 BACK_OFF_SECONDS: Final = (0, 10, 30, 60, 120, 300)
 
 
@@ -101,10 +102,10 @@ def back_off_seconds(failures: int) -> int:
 
 def parse_verdict(text: str) -> Verdict | None:
     """Parse a termination message; None when it is not a verdict of a known contract."""
+    if not text or len(text.encode("utf-8", "replace")) > MAX_VERDICT_BYTES:
+        return None
     try:
-        if len(text.encode()) > MAX_VERDICT_BYTES:
-            return None
-        data = json.loads(text)
+        data = bounded_json.document(text)
         if data["contractVersion"] not in SUPPORTED_CONTRACTS:
             return None
         return Verdict(
@@ -116,7 +117,7 @@ def parse_verdict(text: str) -> Verdict | None:
             timings=_mapping(data.get("timings")),
             next_step=reported.next_step(data.get("nextStep")),
         )
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError):
         return None
 
 
@@ -132,14 +133,30 @@ def judge(job: JobView | None, pod: PodView | None) -> Verdict:
     worker = pod.containers.get(worker_name, ContainerView())
     for name, container in ((AGENT, agent), (worker_name, worker)):
         if container.reason == "OOMKilled":
-            return Verdict(
-                Outcome.OUT_OF_MEMORY,
-                reasons.OOM_KILLED_AGENT if name == AGENT and pod.stage is not Stage.PREP else reasons.OOM_KILLED,
-                f"Container {name} of pod {pod.name} was killed because it ran out of memory.",
-                numbers=claimed.numbers if claimed else {},
-                timings=claimed.timings if claimed else {},
-            )
+            return _out_of_memory(pod, name, reading=_reading(agent) if name == AGENT else "", claimed=claimed)
     return _from_pod(pod) or claimed or _from_exit(pod, agent)
+
+
+def _out_of_memory(pod: PodView, name: str, *, reading: str, claimed: Verdict | None) -> Verdict:
+    reason = reasons.OOM_KILLED
+    if name == AGENT and pod.stage is not Stage.PREP:
+        reason = reasons.OOM_KILLED_AGENT
+    elif reading:
+        reason = reasons.OOM_KILLED_READING
+    at = f" while it read {reading}" if reading else ""
+    return Verdict(
+        Outcome.OUT_OF_MEMORY,
+        reason,
+        f"Container {name} of pod {pod.name} was killed because it ran out of memory{at}.",
+        numbers=claimed.numbers if claimed else {},
+        timings=claimed.timings if claimed else {},
+    )
+
+
+def _reading(agent: ContainerView) -> str:
+    """The files that the agent's processes read when it was killed, from what it wrote in place of a verdict."""
+    found = (_READING.fullmatch(line) for line in agent.message[:MAX_VERDICT_BYTES].splitlines())
+    return ", ".join(match[1] for match in found if match)
 
 
 def _with_cause(claimed: Verdict, pod: PodView) -> Verdict:

@@ -30,7 +30,6 @@ class Cache:
         self.progress: dict[str, Mapping[str, Any]] = {}
         self.hints: dict[str, dict[str, str]] = {}
         self.crowds = Crowds()
-        self._job_uids: dict[str, set[str]] = {}  # by run UID: all Jobs that were seen with the run as owner
         self._deleted: set[str] = set()  # UIDs of this period, and below of the one before it
         self._deleted_before: set[str] = set()
         self._clock, self._turned_at = clock, clock()
@@ -70,7 +69,6 @@ class Cache:
             self.drop_job(job)
         for pod in [pod for pod in self.pods.get(key, {}).values() if pod.run_uid == uid]:
             _remove(self.pods, key, pod.uid)
-        self._job_uids.pop(uid, None)
 
     def forget_attempts(self, key: str) -> None:
         """Remove progress and warning Events of the run's attempts."""
@@ -108,8 +106,6 @@ class Cache:
         table = self.jobs.setdefault(job.run_key, {})
         if _newer(job, table.get(job.uid)):
             table[job.uid] = job
-        if job.owner_uid == job.run_uid:
-            self._job_uids.setdefault(job.run_uid, set()).add(job.uid)
 
     def drop_job(self, job: JobView) -> None:
         """Remove a deleted Job, and its removed pods that were kept for their verdicts."""
@@ -119,10 +115,6 @@ class Cache:
         kept = [p.uid for p in self.pods.get(job.run_key, {}).values() if p.gone and p.job_uid == job.uid]
         for uid in kept:
             _remove(self.pods, job.run_key, uid)
-        self._forget_job_uid(job.run_key, run_uid=job.run_uid, job_uid=job.uid)
-        run = self.runs.get(job.run_key)
-        if run is None or run.uid != job.run_uid:
-            self._job_uids.pop(job.run_uid, None)
 
     def put_pod(self, pod: PodView) -> None:
         """Store a pod as the watch shows it, unless a newer version is known."""
@@ -143,18 +135,12 @@ class Cache:
             self._store_pod(pod.departed())
         else:
             _remove(self.pods, pod.run_key, pod.uid)
-            self._forget_job_uid(pod.run_key, run_uid=pod.run_uid, job_uid=pod.job_uid)
 
     def jobs_of(self, run: Run) -> tuple[JobView, ...]:
-        """Jobs that this run owns; a label alone proves nothing."""
+        """Jobs that name this run as their owner, which proves nothing."""
         return tuple(j for j in self.jobs.get(run.key, {}).values() if j.run_uid == run.uid == j.owner_uid)
 
     def pods_of(self, run: Run) -> tuple[PodView, ...]:
-        """Pods whose owner is or was a Job that this run owns."""
-        jobs = self._job_uids.get(run.uid, set())
-        return tuple(p for p in self.pods.get(run.key, {}).values() if p.run_uid == run.uid and p.job_uid in jobs)
-
-    def pods_labelled(self, run: Run) -> tuple[PodView, ...]:
         """Pods with the run's labels, also of Jobs deleted before this process began; anyone can create such a pod."""
         return tuple(p for p in self.pods.get(run.key, {}).values() if p.run_uid == run.uid)
 
@@ -198,11 +184,6 @@ class Cache:
         hints.pop(view.uid, None)
         if not hints:
             self.hints.pop(view.run_key, None)
-
-    def _forget_job_uid(self, key: str, *, run_uid: str, job_uid: str) -> None:
-        """Forget that a Job belonged to the run, once neither it nor a pod of it is left."""
-        if job_uid not in self.jobs.get(key, {}) and all(p.job_uid != job_uid for p in self.pods.get(key, {}).values()):
-            self._job_uids.get(run_uid, set()).discard(job_uid)
 
 
 def _all(tables: Mapping[str, Mapping[str, View]]) -> list[View]:

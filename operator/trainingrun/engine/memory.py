@@ -6,11 +6,13 @@ Invariant: losing it costs a read or a write, never a wrong decision. It is by U
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from trainingrun.api.run import Run
 from trainingrun.api.status import StageAttempts
+from trainingrun.domain.document import Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,9 @@ class Memory:
     """Facts about one run."""
 
     uid: str
-    resolved: dict[str, Any] = field(default_factory=dict)
+    text: str = ""  # of the run's document, read or written; it counts while the status has its digest
+    document: Document | None = None  # the ConfigMap as it was read for the decision that is being made
+    specs: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # of Jobs that the status may not record, by UID
     patched_at: float = -math.inf
     unwritten: UnwrittenAttempts | None = None  # while the last status was not stored
     warnings_read_at: dict[str, float] = field(default_factory=dict)  # by UID of the object that does not start

@@ -7,7 +7,6 @@ last `progress {...}` line of the agent's log is read once a minute instead, and
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import math
 import time
@@ -16,6 +15,7 @@ from typing import Any, Final
 
 import aiohttp
 
+from trainingrun.api import bounded_json
 from trainingrun.api.names import AGENT, AGENT_PORT, SUPPORTED_CONTRACTS
 from trainingrun.domain.observe import PodView
 from trainingrun.engine.cache import Cache
@@ -120,9 +120,9 @@ def parse_progress(text: str, *, pod_uid: str) -> dict[str, Any] | None:
     if len(text) > MAX_BYTES:
         return None
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
+        found = bounded_json.document(text)
+    except ValueError:
         return None
-    if not isinstance(found, dict) or found.get("podUID") != pod_uid:
+    if found.get("podUID") != pod_uid:
         return None
     return found if found.get("contractVersion") in SUPPORTED_CONTRACTS else None

@@ -6,7 +6,6 @@ status now explains. Events follow by themselves. When the process dies in betwe
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import time
@@ -20,12 +19,13 @@ from trainingrun.api.names import RESOLVED_KEY
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
 from trainingrun.domain.decision import Child, Decision
-from trainingrun.domain.observe import JobView, Observed
+from trainingrun.domain.observe import JobView
 from trainingrun.domain.plan import plan
 from trainingrun.domain.refused_child import RefusedChild, deletion_refused, fail_as_invalid, without_tensorboard
 from trainingrun.domain.tensorboard import stay_away
 from trainingrun.engine import metrics
 from trainingrun.engine.cache import Cache
+from trainingrun.engine.fact_reader import FactReader
 from trainingrun.engine.memory import Memories
 from trainingrun.engine.progress_puller import ProgressPuller
 from trainingrun.engine.status_writer import RunGoneError, StatusWriter
@@ -58,6 +58,7 @@ class Reconciler:
         self._api, self._cache, self._queue, self._puller = api, cache, queue, puller
         self._settings, self._now = settings, now
         self.recorder, self._memories = Recorder(api), Memories()
+        self._facts = FactReader(api, cache=cache, memories=self._memories)
         self._status = StatusWriter(
             api, cache=cache, queue=queue, memories=self._memories, recorder=self.recorder, now=now
         )
@@ -101,12 +102,12 @@ class Reconciler:
             self._queue.add(key)
 
     async def _plan_and_apply(self, run: Run) -> None:
+        self._facts.begin(run)
         try:
-            await self._apply(run, await self._observe(run))
-        except objects.AlreadyResolvedError:
-            if not await self._read_resolved(run):
-                raise  # nothing to plan from: trying again at once would not end
-            await self._apply(run, await self._observe(run))
+            await self._apply(run)
+        except objects.OtherDocumentError:
+            await self._facts.read_document(run)
+            await self._apply(run)
 
     def _forget(self, key: str) -> None:
         self._puller.watch(key, None)
@@ -114,51 +115,32 @@ class Reconciler:
         self._memories.forget(key)
         self._queue.forget(key)
 
-    async def _observe(self, run: Run) -> Observed:
-        resolved = self._memories.of(run).resolved
-        if not resolved and run.status.get("storageURI"):  # accepted before: its ConfigMap is what counts
-            resolved = await self._read_resolved(run)
-        return Observed(
-            find_run=self._cache.runs.get,
-            jobs=self._cache.jobs_of(run),
-            pods=self._cache.pods_of(run),
-            lingering=self._cache.pods_labelled(run),
-            progress=self._cache.progress.get(run.key, {}),
-            hints=self._cache.hints.get(run.key, {}),
-            resolved=resolved or None,
-            crowd=self._cache.crowds.of(run.namespace),
-        )
+    async def _decide(self, run: Run, *, refused: RefusedChild | None = None) -> Decision:
+        """Plan with what is known, without a refused child; when the plan asks for more, read it and plan again."""
+        while True:
+            observed = replace(self._facts.observe(run), refused=refused)
+            decision = plan(run, observed, settings=self._settings, now=self._now())
+            if not await self._facts.read(run, decision):
+                return decision
 
-    async def _read_resolved(self, run: Run) -> dict[str, Any]:
-        text = await objects.read_resolved(self._api, namespace=run.namespace, name=run.name, owner_uid=run.uid)
-        memory = self._memories.of(run)
-        memory.resolved = json.loads(text) if text else {}
-        return memory.resolved
-
-    async def _apply(self, run: Run, observed: Observed) -> None:
-        decision = plan(run, observed, settings=self._settings, now=self._now())
+    async def _apply(self, run: Run) -> None:
+        decision = await self._decide(run)
         refusal: KubeError | None = None
         for body in decision.create:
             try:
-                await self._create(run, body)
+                await self._create(run, body, decision)
             except KubeError as error:
                 if not _may_last(error):
                     raise
                 if isinstance(error, InvalidError) and any(field_paths.is_in(body, field) for field in error.fields):
                     fail_as_invalid(decision.draft, body, words=error.words)
                 else:
-                    refusal, decision = error, self._plan_without(run, observed, RefusedChild.of(body, error.words))
+                    refusal, decision = error, await self._decide(run, refused=RefusedChild.of(body, error.words))
                 break
         await self._create_optional(run, decision)
         await self._carry_out(run, decision)
         if refusal is not None:
             raise refusal
-
-    def _plan_without(self, run: Run, observed: Observed, refused: RefusedChild) -> Decision:
-        """Decide again, without a child that the API server does not create now."""
-        resolved = self._memories.of(run).resolved or observed.resolved
-        known = replace(observed, jobs=self._cache.jobs_of(run), resolved=resolved, refused=refused)
-        return plan(run, known, settings=self._settings, now=self._now())
 
     async def _carry_out(self, run: Run, decision: Decision) -> None:
         """Write the status, then do what it explains."""
@@ -184,26 +166,31 @@ class Reconciler:
         if refusal is not None:
             raise refusal
 
-    async def _create(self, run: Run, body: Mapping[str, Any]) -> None:
+    async def _create(self, run: Run, body: Mapping[str, Any], decision: Decision) -> None:
         if not self._cache.holds(run):
             raise RunGoneError(run.key)
         made = await objects.create(self._api, body)
         if body["kind"] == "ConfigMap":
-            self._memories.of(run).resolved = json.loads(made["data"][RESOLVED_KEY])
+            self._facts.wrote_document(run, body["data"][RESOLVED_KEY])
         job = JobView.from_object(made) if body["kind"] == "Job" else None
         if job is not None:
+            decision.draft.record_job(job.stage, job.uid)
+            self._facts.created_job(run, job, spec=body["spec"])
             self._cache.put_created_job(job)
             self._cache.progress.pop(run.key, None)
             metrics.ATTEMPTS.labels(str(job.stage)).inc()
             log.info("%s: created Job %s", run.key, job.name)
 
     async def _create_optional(self, run: Run, decision: Decision) -> None:
-        """Create what the run continues without; after a failure, not again for a while."""
+        """Create what the run continues without; after a failure, remove it again and wait for a while."""
+        made: list[Child] = []
         try:
             for body in decision.create_optional:
-                await self._create(run, body)
+                await self._create(run, body, decision)
+                made.append(Child(body["kind"], body["metadata"]["name"]))
         except KubeError as error:
-            stay_away(decision, reasons.TENSORBOARD_REFUSED, without_tensorboard(error.words), warning=True)
+            message = without_tensorboard(error.words)
+            stay_away(decision, reasons.TENSORBOARD_REFUSED, message, remove=made, warning=True)
 
     async def _expire(self, run: Run) -> None:
         """Delete a run whose end is stored, once its Events are out."""

@@ -1,4 +1,4 @@
-"""Write the status of runs: one merge patch with resourceVersion, only if it changed.
+"""Write the status of runs: one merge patch with resourceVersion, only if it changed, its texts made plain.
 
 Invariant: after a status was not stored, nothing else is done for the run until one is. What the lost status would have
 recorded about attempts is written first, so that each Job that was created counts, also one that is gone meanwhile.
@@ -15,7 +15,7 @@ from typing import Final
 from trainingrun.api import reasons
 from trainingrun.api.names import Phase
 from trainingrun.api.run import Run
-from trainingrun.api.status import Status
+from trainingrun.api.status import StageAttempts, Status
 from trainingrun.domain.draft import MAX_CAUSE, Draft, Event
 from trainingrun.domain.texts import cut, sentences
 from trainingrun.engine.cache import Cache
@@ -62,7 +62,8 @@ class StatusWriter:
         if not urgent and waited < STATUS_SECONDS and _only_fast_moving(changes, wanted=status, held=held):
             self._queue.add_after(run.key, STATUS_SECONDS - waited)
             return False
-        unwritten = UnwrittenAttempts(held.get("attempts", []), status.get("attempts", []))
+        stored = held.get("attempts", [])
+        unwritten = UnwrittenAttempts(stored, _begun(status.get("attempts", []), stored))
         await self._patch_or_explain(run, changes, unwritten)
         self._queue.add(run.key)  # the watch shows this version again, which is no news
         return True
@@ -126,6 +127,17 @@ class StatusWriter:
         except KubeError as still:
             log.info("%s: the refusal cannot be shown in the status: %s", run.key, still)
             self._recorder.emit(run, Event("Warning", reasons.STATUS_REFUSED.name, message), now=draft.now_text)
+
+
+def _begun(wanted: list[StageAttempts], stored: list[StageAttempts]) -> list[StageAttempts]:
+    """Return the stored attempts with those that were begun since; an end counts only together with its results."""
+    known = {entry["stage"]: entry for entry in stored}
+    merged = []
+    for entry in wanted:
+        old = known.get(entry["stage"])
+        begun = old is None or entry.get("number", 0) > old.get("number", 0)
+        merged.append(entry if old is None or begun else old)
+    return merged
 
 
 def _merge_patch(wanted: Mapping[str, object], held: Mapping[str, object]) -> dict[str, object]:

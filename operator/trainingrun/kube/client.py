@@ -6,7 +6,6 @@ and dictionaries are enough for the few calls of this operator.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from typing import Any, Final
 import aiohttp
 from kubernetes.aio import client, config
 
+from trainingrun.api import bounded_json
 from trainingrun.kube.errors import KubeError, from_answer
 
 TIMEOUT_SECONDS: Final = 15.0
@@ -54,7 +54,7 @@ class Api:
         """Make one call; returns the JSON answer, raises KubeError or a subclass naming the call."""
         text = await self.text(method, path, body=body, query=query, content_type=content_type)
         try:
-            answer = json.loads(text)
+            answer = bounded_json.loads(text)
         except ValueError as error:
             raise KubeError(f"{method} {path}: the answer is no JSON: {error}") from error
         return answer if isinstance(answer, dict) else {}

@@ -6,9 +6,10 @@ object exists, its 422 not that a field is wrong. The API server begins the mess
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
+
+from trainingrun.api import bounded_json
 
 MAX_WORDS: Final = 2000
 _WEBHOOK: Final = 'admission webhook "'
@@ -70,8 +71,8 @@ def from_answer(call: str, status: int, data: bytes, *, retry_after: float = 0.0
 
 def _parse(data: bytes) -> Mapping[str, Any]:
     try:
-        return _mapping(json.loads(data))
-    except (ValueError, RecursionError):
+        return _mapping(bounded_json.loads(data))
+    except ValueError:
         return {}
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from trainingrun.api.names import API_VERSION, LABEL_STAGE, PLURAL, RESOLVED_KEY, resolved_name
 from trainingrun.api.run import Run
+from trainingrun.domain.likeness import unlike
 from trainingrun.kube.client import MERGE_PATCH, Api
 from trainingrun.kube.errors import ConflictError, KubeError, NotFoundError
 
@@ -30,23 +31,28 @@ class GoneError(KubeError):
     """The server says that the run itself does not exist; only of this does nothing come back."""
 
 
-class AlreadyResolvedError(KubeError):
-    """The run's ConfigMap exists: an earlier process accepted the run, and its resolved document counts."""
+class OtherDocumentError(KubeError):
+    """The run's ConfigMap exists, with another text than the one to be written."""
 
 
 async def create(api: Api, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Create a child; an existing one is success only if its controller is the same run."""
+    """Create a child; an existing one is success only if it is what would have been created."""
     kind, meta = body["kind"], body["metadata"]
     try:
         return await api.call("POST", path(kind, meta["namespace"]), body=body)
     except ConflictError:
         existing = await api.call("GET", path(kind, meta["namespace"], meta["name"]))
-    if _controller(existing["metadata"]) != _controller(meta) or "deletionTimestamp" in existing["metadata"]:
-        raise ForeignObjectError(
-            f"{kind} {meta['namespace']}/{meta['name']} exists and does not belong to this run; delete or rename it."
-        )
     if kind == "ConfigMap":
-        raise AlreadyResolvedError(f"ConfigMap {meta['namespace']}/{meta['name']} exists")
+        if (existing.get("data") or {}).get(RESOLVED_KEY) != body["data"][RESOLVED_KEY]:
+            raise OtherDocumentError(f"ConfigMap {meta['namespace']}/{meta['name']} exists with another content.")
+        return existing
+    theirs = _controller(existing["metadata"]) != _controller(meta) or "deletionTimestamp" in existing["metadata"]
+    difference = "metadata.ownerReferences" if theirs else unlike(existing, body)
+    if difference:
+        raise ForeignObjectError(
+            f"{kind} {meta['namespace']}/{meta['name']} exists and does not belong to this run ({difference} differs); "
+            f"delete or rename it."
+        )
     return existing
 
 
@@ -97,15 +103,22 @@ async def patch_status(
         raise
 
 
-async def read_resolved(api: Api, *, namespace: str, name: str, owner_uid: str) -> str | None:
-    """Text of the run's resolved document; None when it does not exist or belongs to another run."""
+async def read_resolved(api: Api, *, namespace: str, name: str, uid: str) -> str | None:
+    """Text of the run's resolved document, whoever wrote it; None when there is no such ConfigMap."""
     try:
-        found = await api.call("GET", path("ConfigMap", namespace, resolved_name(name, uid=owner_uid)))
+        found = await api.call("GET", path("ConfigMap", namespace, resolved_name(name, uid=uid)))
     except NotFoundError:
         return None
-    if _controller(found["metadata"]) != owner_uid:
-        return None
     return str((found.get("data") or {}).get(RESOLVED_KEY, ""))
+
+
+async def read_job_spec(api: Api, *, namespace: str, name: str, uid: str) -> dict[str, Any] | None:
+    """Spec of the Job with this UID; None when it does not exist any more."""
+    try:
+        found = await api.call("GET", path("Job", namespace, name))
+    except NotFoundError:
+        return None
+    return dict(found.get("spec") or {}) if found["metadata"]["uid"] == uid else None
 
 
 async def list_all(api: Api, kind: str, *, namespace: str | None, ours: bool = False) -> AsyncIterator[dict[str, Any]]:

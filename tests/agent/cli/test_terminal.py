@@ -55,7 +55,7 @@ def test_an_unexpected_error_attacks_no_reader_and_shows_no_credential(
 
 @pytest.mark.parametrize("command", [("doctor", "data"), ("convert", "data", "--out", "records")])
 def test_names_in_a_folder_attack_no_reader(shell: Shell, command: tuple[str, ...]) -> None:
-    name = "".join(sign for sign in HOSTILE if sign not in "\0/" and not "\ud800" <= sign <= "\udfff")
+    name = "".join(sign for sign in HOSTILE if sign not in "\0/")
     shown = "".join(sign for sign in name if sign >= " ")
     for number in range(3):
         shell.add(f"data/{name}{number}", jpeg(seed=number), voc([labelled("tire"), labelled(shown)]))

@@ -35,6 +35,11 @@ BROKEN = {
     "a block named over and over": (zoo.table([(b"a" * 99, b"")], named=1000), "its blocks overlap"),
     "numbers without end": (b"\xff" * 40 + INDEX[-8:], "a number is too long"),
     "an endless name": (zoo.table([(b"a" * 5000, b"")]), "a name too long"),
+    "an endless entry": (zoo.table([(b"a", b"\x08\x01" * 4096)]), "is or has a name too long"),
+    "very many variables": (
+        zoo.table([(b"a" * 99 + b"%05d" % number, b"") for number in range(20_001)]),
+        "it names more than 20000 variables",
+    ),
     "no protocol buffer": (zoo.table([(b"a", b"\x07\x01")]), "an entry is no protocol buffer"),
 }
 

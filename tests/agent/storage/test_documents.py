@@ -171,8 +171,15 @@ def test_a_result_is_read_as_it_was_written(
 
 @pytest.mark.parametrize(
     ("data", "says"),
-    [(b"{}", "missing"), (b"nonsense", "is not JSON"), (b"[]", "not a JSON object")],
-    ids=["empty", "text", "list"],
+    [
+        (b"{}", "missing"),
+        (b"nonsense", "is not JSON"),
+        (b"[]", "not a JSON object"),
+        (b"[" * 200_000, "is not JSON: nested too deeply"),
+        (b'{"numbers": ' + b"[" * 900 + b"]" * 900 + b"}", "is not JSON: nested more than 64 levels deep"),
+        (b'{"epoch": ' + b"9" * 5000 + b"}", "is not JSON: Exceeds the limit"),
+    ],
+    ids=["empty", "text", "list", "lists without end", "many levels", "number of many digits"],
 )
 def test_an_unusable_result_names_its_key(s3_store: S3Store, data: bytes, says: str) -> None:
     s3_store.put(f"{RUN}/prepared.json", data)

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from trainingrun_agent.transfer import zoo_archive
-from trainingrun_agent.transfer.zoo_archive import ArchiveUnusableError
+import archive_bombs
+from trainingrun_agent.transfer import tar_stream, zoo_archive
+from trainingrun_agent.transfer.tar_stream import ArchiveUnusableError
 
 INDEX, DATA = "model.ckpt.index", "model.ckpt.data-00000-of-00001"
 Add = Callable[[tarfile.TarFile], None]
@@ -117,7 +118,7 @@ def test_a_link_that_comes_first_redirects_nothing(tmp_path: Path, link: str) ->
 
 
 def test_too_many_members_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zoo_archive, "MAX_MEMBERS", 3)
+    monkeypatch.setattr(tar_stream, "MAX_MEMBERS", 3)
     tar = write_tar(tmp_path / "zoo.tar.gz", *(regular(f"file{number}") for number in range(4)))
     with pytest.raises(ArchiveUnusableError, match="has more than 3 members"):
         zoo_archive.unpack_checkpoint(tar, tmp_path / "out")
@@ -162,3 +163,32 @@ def test_a_full_disk_is_not_blamed_on_the_archive(tmp_path: Path, monkeypatch: p
     with pytest.raises(OSError, match="No space left") as caught:
         zoo_archive.unpack_checkpoint(tar, tmp_path / "out")
     assert caught.value.errno == errno.ENOSPC
+
+
+@pytest.mark.parametrize(("make", "cause"), archive_bombs.BOMBS.values(), ids=archive_bombs.BOMBS)
+def test_an_archive_that_would_fill_the_memory_is_refused(
+    tmp_path: Path, make: Callable[[], bytes], cause: str
+) -> None:
+    tar = tmp_path / "zoo.tar.gz"
+    tar.write_bytes(make())
+    with pytest.raises(ArchiveUnusableError) as caught:
+        zoo_archive.unpack_checkpoint(tar, tmp_path / "out")
+    assert str(caught.value) == cause
+
+
+def test_what_lies_between_members_counts_as_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zoo_archive, "MAX_PADDING", 0)
+    monkeypatch.setattr(zoo_archive, "MAX_RATIO", 1)
+    tar = write_tar(tmp_path / "zoo.tar.gz", *(special(f"folder{number}", tarfile.DIRTYPE) for number in range(100)))
+    with pytest.raises(ArchiveUnusableError, match=archive_bombs.IMPLAUSIBLE):
+        zoo_archive.unpack_checkpoint(tar, tmp_path / "out")
+
+
+@pytest.mark.parametrize("layout", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT], ids=["GNU", "PAX"])
+def test_long_and_foreign_names_are_read(tmp_path: Path, layout: int) -> None:
+    folder = "modèles/" + "a" * 300
+    with tarfile.open(tmp_path / "zoo.tar.gz", "w:gz", format=layout, pax_headers={"comment": "of the archive"}) as tar:
+        for name, data in ((INDEX, b"index"), (DATA, b"data")):
+            regular(f"{folder}/{name}", data)(tar)
+    zoo_archive.unpack_checkpoint(tmp_path / "zoo.tar.gz", tmp_path / "out")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == {INDEX: b"index", DATA: b"data"}

@@ -9,9 +9,11 @@ from typing import Final
 MARK: Final = "elsewhere"
 HOSTILE: Final = (
     f"{MARK} \x1b[2J\x1b]0;owned\x07\x9b31m\x08\x00\x7f\r\n2026-01-01 CRITICAL root: forged\u2028\u2029\x85"
-    "\u202e\u2066\u200b\u200d\ufeff\xad\ud800\udcff\U000e0041 end"
+    "\u202e\u2066\u200b\u200d\ufeff\xad\U000e0041 end"
 )
-"""Escapes, C0, C1, a forged line, bidi overrides, invisible characters, halves of surrogate pairs."""
+"""Escapes, C0, C1, a forged line, bidi overrides, invisible characters."""
+BROKEN: Final = f"{HOSTILE} \ud800\udcff"
+"""With halves of surrogate pairs, which JSON can hold; not for texts that tests log: pytest cannot pass them on."""
 
 # Written out, so that the tests do not depend on the gate that they test.
 DANGEROUS: Final = re.compile(

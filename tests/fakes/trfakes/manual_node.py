@@ -107,12 +107,8 @@ class ManualNode:
         command = [sys.executable, "-m", "trainingrun_agent", stage, "--port", str(self.agent_port)]
         for option in ("resolved.json", "credentials", "shared", "termination-log"):
             command += [f"--{option.removesuffix('.json')}", str(root / option)]
-        env = {
-            **os.environ,
-            "POD_UID": pod["metadata"]["uid"],
-            "TRAININGRUN_RUN_UID": labels["trainingrun.dev/run-uid"],
-            "TRAININGRUN_ATTEMPT": labels["trainingrun.dev/attempt"],
-        }
+        given = {each["name"]: each.get("value", "") for each in pod["spec"]["containers"][0]["env"]}
+        env = {**os.environ, **given, "POD_UID": pod["metadata"]["uid"]}
         log = (root / "log").open("wb")
         made = {"agent": subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)}
         if stage != "prep":

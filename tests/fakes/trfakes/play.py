@@ -12,8 +12,12 @@ from typing import Any
 from trainingrun.api import clock
 from trainingrun.api.names import Stage
 from trainingrun.api.run import Run
+from trainingrun.api.settings import Settings
 from trainingrun.api.status import Status
+from trainingrun.builders.jobs import build_job
+from trainingrun.builders.resolved import resolved_text, text_digest
 from trainingrun.domain.decision import Decision
+from trainingrun.domain.document import Document
 from trainingrun.domain.draft import Event
 from trainingrun.domain.observe import ContainerView, JobView, Observed, PodView
 from trainingrun.domain.plan import plan
@@ -27,38 +31,27 @@ class Play:
 
     def __init__(self, builder: RunBuilder | None = None) -> None:
         self.run: Run = (builder or a_run()).build()
-        self.now = START
         self.settings = SETTINGS
+        self.now = START
         self.jobs: dict[str, JobView] = {}
         self.pods: dict[str, PodView] = {}
         self.lingering: list[PodView] = []  # pods with the run's labels whose Job is unknown
         self.progress: dict[str, Any] = {}
         self.hints: dict[str, str] = {}
-        self.resolved: dict[str, Any] | None = None
+        self.document: str | None = None  # resolved.json in the run's ConfigMap
+        self.remembered: str | None = None  # as this operator has read or written it
+        self.specs: dict[str, Any] = {}  # of Jobs that others created, by UID; others are as the operator makes them
         self.created: list[str] = []
         self.events: list[Event] = []
         self.others: dict[str, Run] = {}
         self.deleted = False
 
     def step(self, seconds: float = 0) -> Decision:
-        """Advance the clock, call plan() once and apply its decision."""
+        """Advance the clock, decide and apply the decision."""
         self.now += timedelta(seconds=seconds)
-        crowds = Crowds()
-        for run in (self.run, *self.others.values()):
-            crowds.put(run)
-        observed = Observed(
-            find_run=self.others.get,
-            jobs=tuple(self.jobs.values()),
-            pods=tuple(self.pods.values()),
-            lingering=(*self.pods.values(), *self.lingering),
-            progress=self.progress,
-            hints=self.hints,
-            resolved=self.resolved,
-            crowd=crowds.of(self.run.namespace),
-        )
-        decision = plan(self.run, observed, settings=self.settings, now=self.now)
+        decision = self._decide()
         for body in (*decision.create, *decision.create_optional):
-            self._create(body)
+            self._create(body, decision)
         for child in (*decision.delete, *decision.delete_after_status):
             self.jobs.pop(child.name, None)
         self.events += decision.draft.events
@@ -66,11 +59,53 @@ class Play:
         self.run = replace(self.run, status=json.loads(json.dumps(decision.draft.status)))
         return decision
 
-    def _create(self, body: Mapping[str, Any]) -> None:
+    def _decide(self) -> Decision:
+        """Call plan(), again with what it asks for."""
+        crowds = Crowds()
+        for run in (self.run, *self.others.values()):
+            crowds.put(run)
+        remembered = self.remembered or ""
+        known = text_digest(remembered) == self.run.status.get("resolvedDigest")
+        observed = Observed(
+            document=Document(remembered, fresh=False) if known else None,
+            known_text=remembered if known else "",
+            find_run=self.others.get,
+            jobs=tuple(self.jobs.values()),
+            lingering=(*self.pods.values(), *self.lingering),
+            progress=self.progress,
+            hints=self.hints,
+            crowd=crowds.of(self.run.namespace),
+        )
+        while True:
+            decision = plan(self.run, observed, settings=self.settings, now=self.now)
+            read = observed.document is not None and observed.document.fresh
+            taken = self.document is not None and any(body["kind"] == "ConfigMap" for body in decision.create)
+            if not read and (decision.read_document or taken):
+                observed = replace(observed, document=Document(self.document))
+                self.remembered = self.remembered or self.document
+            elif decision.read_jobs:
+                specs = {job.uid: self.specs.get(job.uid) or self._spec_of(job) for job in decision.read_jobs}
+                observed = replace(observed, specs={**observed.specs, **specs})
+            else:
+                return decision
+
+    def _spec_of(self, job: JobView) -> Mapping[str, Any]:
+        assert self.document is not None
+        spec: Mapping[str, Any] = build_job(
+            self.run,
+            stage=job.stage,
+            attempt=job.attempt,
+            resolved=self.resolved,
+            digest=text_digest(self.document),
+            settings=self.settings,
+        )["spec"]
+        return spec
+
+    def _create(self, body: Mapping[str, Any], decision: Decision) -> None:
         name = body["metadata"]["name"]
         assert name not in self.created, f"Job {name} was created twice"
         if body["kind"] == "ConfigMap":
-            self.resolved = json.loads(body["data"]["resolved.json"])
+            self.document = self.remembered = body["data"]["resolved.json"]
         else:
             self.created.append(name if body["kind"] == "Job" else f"{body['kind']} {name}")
         if body["kind"] == "Job":
@@ -79,6 +114,22 @@ class Play:
             job = JobView.from_object(made)
             assert job is not None
             self.jobs[name] = job
+            decision.draft.record_job(job.stage, job.uid)
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        """The document in the run's ConfigMap."""
+        assert self.document is not None
+        return dict(json.loads(self.document))
+
+    def restart(self, settings: Settings = SETTINGS) -> None:
+        """Let another operator take over."""
+        self.remembered, self.settings = None, settings
+
+    def accept_with(self, **fields: Any) -> None:
+        """Let the run have been accepted with a document that has these fields."""
+        self.document = self.remembered = resolved_text({**self.resolved, **fields})
+        self.run = replace(self.run, status={**self.run.status, "resolvedDigest": text_digest(self.document)})
 
     def start_pod(self, job: str, **fields: Any) -> PodView:
         """Let the pod of a Job run."""

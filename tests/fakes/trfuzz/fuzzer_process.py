@@ -6,10 +6,12 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["trainingrun_agent.prep", "PIL", "yaml"]):
+with atheris.instrument_imports(include=["trainingrun_agent", "trainingrun.domain", "PIL", "yaml"]):
     from trfuzz import targets
+    from trfuzz.memory import limit_memory
 
 if __name__ == "__main__":
     name = sys.argv.pop(1)
+    limit_memory()
     atheris.Setup(sys.argv, lambda data: targets.run(name, data) and None)
     atheris.Fuzz()

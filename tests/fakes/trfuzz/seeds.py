@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 from collections.abc import Callable
 
 from PIL import Image
 
 import label_samples
+import zoo
 from image_samples import png_header
 from label_sets import PHOTOS, SETS, coco_document
+from trainingrun_agent.prep.model.codes.boxes import BOX_CLIPPED
+from trainingrun_agent.prep.model.findings import Finding
 from trfuzz.targets import SEPARATOR
 from voc_data import encoded, labelled, picture, voc
 from voc_samples import GOOD
@@ -166,10 +171,79 @@ def _pictures() -> list[bytes]:
     return [bytes([number % 6]) + data for number, data in enumerate(made)]
 
 
+def _archives() -> list[bytes]:
+    """Archives that are not packed, so that a change hits a header, in the formats of three programs."""
+    index, data = (zoo.index_of({"a/weights": (2, 3)})[at] for at in (0, 1))
+    made = []
+    for layout in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w", format=layout) as archive:
+            for name, content in ((f"{'ü' * 60}/model.ckpt.index", index), ("model.ckpt.data-00000-of-00001", data)):
+                member = tarfile.TarInfo(name if layout != tarfile.USTAR_FORMAT else name[-30:])
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+        made.append(out.getvalue())
+    return [*made, zoo.zoo_archive({"a": (1,)})]
+
+
+def _exchanged() -> list[bytes]:
+    """A document of each kind; what is not needed to read it is left out."""
+    numbers = {"step": 1, "loss": 0.5, "classes": ["tire"]}
+    progress = {"contractVersion": 1, "podUID": "pod", "phase": "training", "updated": 1.5, "lastAdvance": 1, **numbers}
+    shard = {"key": "datasets/blobs/a.tfrecord", "size": 5, "sha256": "a" * 64, "role": "trainRecords", "images": 3}
+    producer = {"podUID": "pod", "epoch": 1, "agentVersion": "1"}
+    return _dumped(
+        progress,
+        {"contractVersion": 1, "stage": "prep", "outcome": "crash", "reason": "R", "message": "m", "numbers": numbers},
+        {"formatVersion": 1, "kind": "dataset", "producer": producer, "created": "now", "objects": [shard]},
+        {"formatVersion": 1, "shards": {"train": [[shard, shard]], "eval": [[None, shard]]}},
+        {
+            "contractVersion": 1,
+            "stage": "prep",
+            "epoch": 1,
+            "podUID": "pod",
+            "created": "now",
+            "manifestKey": "k",
+            "numbers": numbers,
+        },
+    )
+
+
+def _rows() -> list[bytes]:
+    """A row, behind something in place of a summary."""
+    box = [0, "tire", 1.0, 2.0, 3.0, 4.0, 5, "Left"]
+    finding = Finding(BOX_CLIPPED, "a.xml", {"name": "tire", "corners": [1, 2, 3, 4], "image": [5, 6]}, 0)
+    row = {
+        "path": "a.jpg",
+        "versions": ["1", "2"],
+        "record": [0, 9],
+        "size": [24, 18],
+        "fingerprints": ["00", "ff"],
+        "boxes": [box],
+        "findings": [finding.to_json()],
+        "seen": ["tire"],
+    }
+    summary = {"versions": "v", "network": "n", "totals": {}, "findings": {}, "fingerprints": "", "csv": ""}
+    return [b"\n".join(_dumped(summary, row, row))]
+
+
+def _listings() -> list[bytes]:
+    entry = (
+        "<Contents><Key>a &amp; ü</Key><Size>7</Size><ETag>&quot;0a&quot;</ETag>"
+        "<LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>"
+    )
+    return [f"<ListBucketResult><Name>b</Name><IsTruncated>false</IsTruncated>{entry * 2}</ListBucketResult>".encode()]
+
+
 _SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "labelImg": lambda: [voc(), voc([]), voc([labelled(" tire", (1, "2.5", 60, 80)), labelled()])],
     "classLists": _class_lists,
     "beginnings": _beginnings,
     "json": _documents,
     "images": _pictures,
+    "archives": _archives,
+    "checkpoints": lambda: list(zoo.index_of({"a/weights": (2, 3), "a/biases": (1,)})[:1]),
+    "documents": _exchanged,
+    "rows": _rows,
+    "listings": _listings,
 }

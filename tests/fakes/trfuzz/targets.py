@@ -27,6 +27,7 @@ from trainingrun_agent.prep.source.readers.outline import outline
 from trainingrun_agent.prep.source.readers.values import encoding_of
 from trainingrun_agent.prep.source.readers.yolo import class_list
 from trainingrun_agent.terms import TRAININGRUN
+from trfuzz import exchanged
 from voc_data import jpeg
 
 Target = Callable[[bytes], int]
@@ -78,7 +79,7 @@ def _objects(made: Annotation | UnusableError) -> int:
 
 
 def _named(problem: UnusableError) -> None:
-    str(problem).encode()
+    exchanged.expected(problem)
     json.dumps(problem.fields, allow_nan=False)
 
 
@@ -189,6 +190,7 @@ TARGETS: dict[str, Target] = {
     "beginnings": beginnings,
     "json": json_values,
     "images": picture,
+    **exchanged.TARGETS,
 }
 HEADERS = {"json": 2, "images": 1}
 """Number of bytes before the data that configure the target."""

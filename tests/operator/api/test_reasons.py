@@ -216,8 +216,18 @@ def whole(warning: str = "") -> Play:
 def older_contract() -> Play:
     play = Play()
     play.step()
-    assert play.resolved is not None
-    play.resolved = {**play.resolved, "contractVersion": 99}
+    play.accept_with(contractVersion=99)
+    play.step()
+    return play
+
+
+def other_document(text: str | None, *, accepted: bool = True, **settings: str) -> Play:
+    """A run whose ConfigMap holds this text, or was deleted (None), before or after its acceptance."""
+    play = Play(a_run() if accepted else a_run().status(storageURI="s3://detectors/runs/"))
+    if accepted:
+        play.step()
+    play.restart(replace(play.settings, **settings))
+    play.document = text
     play.step()
     return play
 
@@ -267,6 +277,9 @@ CASES: Mapping[str, Callable[[], Play]] = {
     "PretrainedRunCircular": lambda: refused(model={"pretrained": {"run": "tire"}}),
     "Waiting": lambda: refused(model=PRETRAINED),
     "UnsupportedContract": older_contract,
+    "ForeignConfigMap": lambda: other_document('{"contractVersion": 1}', accepted=False),
+    "ConfigMapReplaced": lambda: other_document('{"contractVersion": 1}'),
+    "ConfigMapLost": lambda: other_document(None, agent_image="agent:2"),
     "PodPending": no_pod,
     "QuotaExceeded": lambda: no_pod("FailedCreate: exceeded quota: team"),
     "PodRefused": lambda: no_pod("FailedCreate: denied by webhook"),

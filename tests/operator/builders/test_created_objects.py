@@ -9,11 +9,12 @@ import pytest
 
 from trainingrun.api.names import Stage
 from trainingrun.builders.jobs import build_job
-from trainingrun.builders.resolved import build_resolved
+from trainingrun.builders.resolved import build_resolved, resolved_text
 from trainingrun.builders.tensorboard import build_tensorboard
 from trainingrun.domain.resolve import resolve
 from trfakes.builders import RUN_UID, SETTINGS, RunBuilder, a_run
 
+DIGEST = "d1" * 32
 OWNER = {
     "apiVersion": "trainingrun.dev/v1alpha1",
     "kind": "TrainingRun",
@@ -57,7 +58,7 @@ def job(stage: Stage, builder: RunBuilder | None = None, *, attempt: int = 1, **
     run = (builder or a_run()).build()
     all_settings = replace(SETTINGS, **settings)
     resolved = resolve(run, settings=all_settings, find_run=lambda _: None)
-    return build_job(run, stage=stage, attempt=attempt, resolved=resolved, settings=all_settings)
+    return build_job(run, stage=stage, attempt=attempt, resolved=resolved, digest=DIGEST, settings=all_settings)
 
 
 def test_job_of_preparation() -> None:
@@ -105,6 +106,7 @@ def test_job_of_preparation() -> None:
                                 {"name": "TRAININGRUN_STAGE", "value": "prep"},
                                 {"name": "TRAININGRUN_ATTEMPT", "value": "2"},
                                 {"name": "TERMINATION_GRACE_SECONDS", "value": "30"},
+                                {"name": "TRAININGRUN_RESOLVED_SHA256", "value": DIGEST},
                                 {"name": "TRAININGRUN_RUN_UID", "value": RUN_UID},
                                 from_field("POD_NAME", "metadata.name"),
                                 from_field("POD_UID", "metadata.uid"),
@@ -225,7 +227,7 @@ def test_the_longest_name_gives_a_valid_job_name(stage: Stage) -> None:
 
 
 def test_the_resolved_document_is_immutable_and_owned() -> None:
-    body = build_resolved(a_run().build(), resolved={"contractVersion": 1})
+    body = build_resolved(a_run().build(), text=resolved_text({"contractVersion": 1}))
     assert body == {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -243,7 +245,7 @@ def test_the_resolved_document_is_immutable_and_owned() -> None:
 def test_tensorboard_is_a_deployment_behind_a_service() -> None:
     run = a_run().build()
     resolved = resolve(run, settings=SETTINGS, find_run=lambda _: None)
-    deployment, service = build_tensorboard(run, resolved=resolved, settings=SETTINGS)
+    deployment, service = build_tensorboard(run, resolved=resolved, digest=DIGEST, settings=SETTINGS)
     selector = {**LABELS, "app.kubernetes.io/component": "tensorboard"}
     meta = {"name": "tire-tensorboard", "namespace": "default", "ownerReferences": [OWNER]}
     assert service == {
@@ -263,6 +265,7 @@ def test_tensorboard_is_a_deployment_behind_a_service() -> None:
     assert pod["restartPolicy"] == "Always"
     mirror, board = pod["containers"]
     assert (mirror["name"], mirror["image"], mirror["args"]) == ("mirror", "agent:1", ["mirror"])
+    assert mirror["env"][0] == {"name": "TRAININGRUN_RESOLVED_SHA256", "value": DIGEST}
     assert board["args"][:6] == ["--logdir", "/shared/logs", "--host", "0.0.0.0", "--port", "6006"]  # noqa: S104
     assert [m["name"] for m in board["volumeMounts"]] == ["shared", "tmp-tensorboard"]
     assert {c["name"]: c["securityContext"] for c in pod["containers"]} == {"mirror": LOCKED, "tensorboard": LOCKED}

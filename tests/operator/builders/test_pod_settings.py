@@ -23,9 +23,10 @@ def built(builder: RunBuilder, settings: Settings = SETTINGS, *, accepted_with: 
     run = builder.build()
     resolved = resolve(run, settings=accepted_with, find_run=lambda _: None)
     bodies: dict[str, Any] = {
-        str(stage): build_job(run, stage=stage, attempt=1, resolved=resolved, settings=settings) for stage in Stage
+        str(stage): build_job(run, stage=stage, attempt=1, resolved=resolved, digest="0" * 64, settings=settings)
+        for stage in Stage
     }
-    bodies["tensorboard"] = build_tensorboard(run, resolved=resolved, settings=settings)[0]
+    bodies["tensorboard"] = build_tensorboard(run, resolved=resolved, digest="0" * 64, settings=settings)[0]
     return bodies
 
 
@@ -75,7 +76,9 @@ def test_no_label_replaces_those_that_the_operator_finds_its_pods_by() -> None:
     forged = {"trainingrun.dev/run": "other", "app.kubernetes.io/component": "x", "trainingrun.dev/stage": "export"}
     run = a_run().build()
     resolved = {**resolve(run, settings=SETTINGS, find_run=lambda _: None), "pods": {"train": {"labels": forged}}}
-    job = build_job(run, stage=Stage.TRAIN, attempt=1, resolved=resolved, settings=giving(labels=forged))
+    job = build_job(
+        run, stage=Stage.TRAIN, attempt=1, resolved=resolved, digest="0" * 64, settings=giving(labels=forged)
+    )
     assert job["metadata"]["labels"] == job["spec"]["template"]["metadata"]["labels"]
     assert job["metadata"]["labels"] == {
         **OWN,
@@ -101,9 +104,9 @@ def test_settings_that_nobody_checked_at_acceptance_reach_no_pod(name: str) -> N
     resolved = resolve(a_run().build(), settings=SETTINGS, find_run=lambda _: None)
     assert "pods" not in resolved
     if name == "tensorboard":
-        body = build_tensorboard(run, resolved=resolved, settings=SETTINGS)[0]
+        body = build_tensorboard(run, resolved=resolved, digest="0" * 64, settings=SETTINGS)[0]
     else:
-        body = build_job(run, stage=Stage(name), attempt=1, resolved=resolved, settings=SETTINGS)
+        body = build_job(run, stage=Stage(name), attempt=1, resolved=resolved, digest="0" * 64, settings=SETTINGS)
     made = body["spec"]["template"]
     assert not {"a", "c"} & {*made["metadata"]["labels"], *made["metadata"].get("annotations", {})}
     assert "priorityClassName" not in made["spec"]
@@ -175,7 +178,7 @@ def test_a_tensorboard_has_its_own_placement_and_resources() -> None:
 def test_labels_of_a_tensorboard_do_not_change_what_its_service_selects() -> None:
     run = asking("tensorboard", labels={"team": "a"}).build()
     resolved = resolve(run, settings=SETTINGS, find_run=lambda _: None)
-    deployment, service = build_tensorboard(run, resolved=resolved, settings=SETTINGS)
+    deployment, service = build_tensorboard(run, resolved=resolved, digest="0" * 64, settings=SETTINGS)
     selector = deployment["spec"]["selector"]["matchLabels"]
     assert selector == service["spec"]["selector"] == service["metadata"]["labels"]
     assert deployment["spec"]["template"]["metadata"]["labels"] == {**selector, "team": "a"}

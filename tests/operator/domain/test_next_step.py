@@ -36,13 +36,15 @@ def failed(outcome: str, *, stage: Stage = Stage.TRAIN, builder: RunBuilder | No
     return play.status["message"].removeprefix("What happened. ")
 
 
-def killed(container: str, *, stage: Stage = Stage.TRAIN, builder: RunBuilder | None = None, **pod: Any) -> str:
+def killed(
+    container: str, *, stage: Stage = Stage.TRAIN, builder: RunBuilder | None = None, said: str = "", **pod: Any
+) -> str:
     """The message of a run with a container that was killed for memory, in each attempt."""
     play = Play(builder)
     job = play.play_to(stage)
     while play.status["phase"] != "Failed":
         view = play.start_pod(job, phase="Failed", **pod)
-        over = terminated(reason="OOMKilled", exit_code=137) if container else terminated(exit_code=137)
+        over = terminated(said, reason="OOMKilled", exit_code=137) if container else terminated(exit_code=137)
         play.change_pod(job, containers={**view.containers, container or "agent": over})
         play.step()
         play.step(600)
@@ -113,6 +115,19 @@ def test_without_a_next_step_the_outcome_decides(outcome: str, end: str) -> None
     assert len(message) > len(end) + 20
     if outcome != "interrupted":
         assert failed(outcome, hint="Do this.") == f"Do this. {end}"
+
+
+def test_preparation_out_of_memory_is_not_told_to_lower_the_batch_size() -> None:
+    """The agent's hint is the first text that a long verdict leaves out."""
+    message = failed("outOfMemory", stage=Stage.PREP, nextStep={"kind": "platform"})
+    assert message.startswith("Create a new TrainingRun with a higher memory limit for this stage.")
+    assert "batch" not in killed("agent", stage=Stage.PREP)
+
+
+def test_a_file_that_preparation_was_killed_at_is_looked_at_first() -> None:
+    message = killed("agent", stage=Stage.PREP, said="reading photos/a.png".ljust(255))
+    assert "ran out of memory while it read photos/a.png. Look at what it read first: if that is damaged" in message
+    assert "create a new TrainingRun with spec.prep.pod.resources.limits.memory: 2Gi (now 1Gi)" in message
 
 
 MEMORY: dict[str, tuple[str, Stage, RunBuilder, str]] = {

@@ -63,7 +63,8 @@ def test_tensorboard_stays_for_its_ttl_and_says_until_when() -> None:
 
 def test_tensorboard_goes_without_the_resolved_document() -> None:
     play = ended(a_run().spec(tensorboard={"ttlSecondsAfterFinished": 600}))
-    play.resolved = None
+    play.document = None
+    play.restart()
     assert len(play.step(600).delete) == 2
 
 

@@ -258,6 +258,20 @@ def test_a_deleted_job_is_an_interruption() -> None:
     assert play.created == ["tire-prep-1", "tire-prep-2"]
 
 
+@pytest.mark.parametrize("stage", [Stage.PREP, Stage.TRAIN])
+def test_jobs_that_vanish_as_soon_as_they_are_created_back_off_and_end_the_run(stage: Stage) -> None:
+    play = Play()
+    job = play.play_to(stage)
+    if stage is Stage.TRAIN:  # a checkpoint of an earlier attempt is no progress of these
+        play.end_pod(job, "interrupted", numbers={"checkpointStep": 100})
+        play.step(1)
+    for _ in range(1000):
+        play.jobs.clear()
+        play.step(1)
+    assert sum(name.startswith(f"tire-{stage}-") for name in play.created) == 6
+    assert play.condition("Succeeded")["reason"] == "JobGone"
+
+
 def test_a_job_that_ended_before_its_pod_was_seen_is_not_judged_at_once() -> None:
     """Jobs and pods are watched by two streams, and either may lag."""
     play = Play()
@@ -307,15 +321,28 @@ def test_a_pod_that_outlives_its_grace_period_by_two_minutes_is_given_up() -> No
     assert play.created[-1] == "tire-train-2"
 
 
+def test_the_verdict_of_a_pod_counts_though_its_job_was_deleted_before_this_operator_started() -> None:
+    play = Play()
+    job = play.play_to(Stage.TRAIN)
+    play.start_pod(job)
+    del play.jobs[job]
+    play.step(1)
+    assert play.created[-1] != "tire-train-2"
+    play.end_pod(job)
+    play.step(1)
+    assert play.condition("Trained")["status"] == "True"
+
+
 def test_a_pod_of_an_unknown_job_is_waited_for_but_its_verdict_is_ignored() -> None:
-    """Its Job was deleted before this operator started: the pod may still upload, and its owner cannot be verified."""
+    """Anyone who may create pods can give one the labels of a run: it may still upload, but proves nothing."""
     play = Play()
     job = play.play_to(Stage.TRAIN)
     play.start_pod(job)
     play.end_pod(job)  # with a verdict of success
     trainer = {"trainer": running()}
     pod = play.pods.pop(job)
-    play.lingering.append(replace(pod, phase="Running", containers={**pod.containers, **trainer}))
+    alive = {"phase": "Running", "containers": {**pod.containers, **trainer}}
+    play.lingering.append(replace(pod, job_uid="unknown", **alive))
     del play.jobs[job]
     play.step(1)
     assert "waits until pod tire-train-1-x1 has ended" in play.status["message"]

@@ -175,8 +175,7 @@ def test_a_long_message_stays_out_of_the_table(outcome: str, fields: dict[str, s
 def test_an_unknown_contract_leaves_the_run_as_it_is() -> None:
     play = Play()
     play.step()
-    assert play.resolved is not None
-    play.resolved = {**play.resolved, "contractVersion": 99}
+    play.accept_with(contractVersion=99)
     decision = play.step(1)
     assert play.condition("Accepted")["reason"] == "UnsupportedContract"
     assert "contract 99" in play.status["message"]
@@ -197,7 +196,6 @@ def test_a_run_waits_for_the_run_whose_weights_it_takes() -> None:
     play.others["default/other"] = replace(other, status=done.status)
     decision = play.step(10)
     assert play.condition("Accepted")["status"] == "True"
-    assert play.resolved is not None
     assert play.resolved["model"]["pretrained"] == {"bucket": "detectors", "key": "runs/x/export/1/"}
     assert [body["kind"] for body in decision.create] == ["ConfigMap", "Job"]
 

@@ -86,7 +86,7 @@ def stored(status: dict[str, Any]) -> Play:
     before = Play()
     before.step()
     play = Play(a_run().status(**copy.deepcopy(status)))
-    play.resolved = before.resolved
+    play.document = before.document
     job = replace(a_job(Stage.TRAIN, 2), name="tire-train-2")
     play.jobs[job.name] = job
     return play
@@ -100,8 +100,9 @@ def test_a_stored_status_is_updated_and_unknown_fields_are_kept() -> None:
     assert [*decision.create, *decision.create_optional, *decision.delete, *decision.draft.events] == []
     changed = {key for key in TRAINING if dict(play.status)[key] != TRAINING[key]}
     assert changed == {"message", "progress", "training", "attempts"}
-    assert play.attempts("train") == {**TRAINING["attempts"][1], "ranAt": clock.to_text(play.now)}
-    assert dict(play.status).keys() == TRAINING.keys()
+    added = {"ranAt": clock.to_text(play.now), "jobUID": "job-train-2"}
+    assert play.attempts("train") == {**TRAINING["attempts"][1], **added}
+    assert dict(play.status).keys() == TRAINING.keys() | {"resolvedDigest"}
     assert play.status["training"] == {"step": 100, "steps": 150, "loss": "0.013", "checkpointStep": 100}
 
 

@@ -182,5 +182,7 @@ def test_tensorboard_switched_off_as_it_is_created_goes() -> None:
 @pytest.mark.parametrize("resolved", [True, False])
 def test_tensorboard_goes_after_its_time(*, resolved: bool) -> None:
     play = ended()
-    play.resolved = play.resolved if resolved else None
+    if not resolved:
+        play.document = None
+        play.restart()
     assert deleted(play.step(3600)) == CHILDREN

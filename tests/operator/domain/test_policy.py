@@ -225,9 +225,10 @@ POD_FIELDS = {
 def pods(run: Run) -> dict[str, dict[str, Any]]:
     resolved = resolve(run, settings=SETTINGS, find_run=lambda _: None)
     built = {
-        str(stage): build_job(run, stage=stage, attempt=1, resolved=resolved, settings=SETTINGS) for stage in Stage
+        str(stage): build_job(run, stage=stage, attempt=1, resolved=resolved, digest="", settings=SETTINGS)
+        for stage in Stage
     }
-    built["tensorboard"] = build_tensorboard(run, resolved=resolved, settings=SETTINGS)[0]
+    built["tensorboard"] = build_tensorboard(run, resolved=resolved, digest="", settings=SETTINGS)[0]
     return {name: body["spec"]["template"]["spec"] for name, body in built.items()}
 
 
@@ -253,7 +254,7 @@ def test_pull_secrets_come_from_the_installer_alone() -> None:
     run = a_run().spec(train={"pod": {"imagePullSecrets": [{"name": "registry-of-others"}]}}).build()
     settings = replace(SETTINGS, image_pull_secrets=("pull",))
     resolved = resolve(run, settings=settings, find_run=lambda _: None)
-    job = build_job(run, stage=Stage.TRAIN, attempt=1, resolved=resolved, settings=settings)
+    job = build_job(run, stage=Stage.TRAIN, attempt=1, resolved=resolved, digest="", settings=settings)
     assert job["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "pull"}]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from trainingrun.api import reasons
 from trainingrun.api.names import Stage
 from trainingrun.domain.verdicts import POLICIES, Outcome, judge, parse_verdict
 from trfakes.builders import a_job, a_pod, running, terminated
@@ -17,6 +18,10 @@ AT = "2026-01-01T00:00:00Z"
 
 def train_pod(agent: Any, trainer: Any = None, **fields: Any) -> Any:
     return a_pod(Stage.TRAIN, containers={"agent": agent, "trainer": trainer or running()}, **fields)
+
+
+def prep_pod(agent: Any, **fields: Any) -> Any:
+    return a_pod(Stage.PREP, containers={"agent": agent}, **fields)
 
 
 def agent_ended(outcome: str, **fields: Any) -> Any:
@@ -126,15 +131,38 @@ def test_a_message_without_verdict_is_quoted() -> None:
     )
 
 
+READING = "\n".join(line.ljust(255) for line in ("reading train.json", "", "reading photos/a b.png", "\x1b")) + "\n"
+
+
+def test_a_pod_that_is_killed_for_memory_names_the_files_that_it_read() -> None:
+    found = judge(None, prep_pod(terminated(READING, reason="OOMKilled", exit_code=137), phase="Failed"))
+    assert found.message == (
+        "Container agent of pod tire-prep-1-x1 was killed because it ran out of memory while it read train.json, "
+        "photos/a b.png."
+    )
+    assert found.reason is reasons.OOM_KILLED_READING
+    beside_a_trainer = judge(None, train_pod(terminated(READING, reason="OOMKilled", exit_code=137), phase="Failed"))
+    assert "photos/a b.png." in beside_a_trainer.message
+    assert beside_a_trainer.reason is reasons.OOM_KILLED_AGENT
+
+
+def test_a_pod_that_is_killed_for_memory_and_read_nothing_names_nothing() -> None:
+    for message in ("", " \n" * 5, "reading ", "\x1b[31mreading a.png"):
+        found = judge(None, prep_pod(terminated(message, reason="OOMKilled", exit_code=137), phase="Failed"))
+        assert found.message.endswith("was killed because it ran out of memory.")
+        assert found.reason is reasons.OOM_KILLED
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "",
         "no json",
-        "\ud800",
         "[]",
         "{}",
         "[" * 4000,
+        '{"contractVersion": 1, "numbers": ' + "[" * 100 + "]" * 100 + "}",
+        "\ud800",
         json.dumps(verdict("train") | {"contractVersion": 2}),
         json.dumps(verdict("train") | {"outcome": "brilliant"}),
         json.dumps(verdict("train", message="x" * 5000)),

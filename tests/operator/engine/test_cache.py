@@ -34,15 +34,14 @@ def test_an_older_version_is_ignored(version: str, kept: bool) -> None:
     assert (cache.pods_of(RUN)[0].phase == "Running") is kept
 
 
-def test_children_of_other_owners_are_ignored() -> None:
+def test_jobs_of_other_owners_are_ignored_and_pods_are_kept_to_wait_for() -> None:
     cache = filled()
     cache.put_job(a_job(attempt=2, owner_uid="somebody else"))
     cache.put_job(a_job(attempt=3, run_uid="an earlier run", owner_uid="an earlier run"))
     cache.put_pod(a_pod(attempt=2))
     cache.put_pod(a_pod(attempt=4, job_uid="a forged job"))
     assert [job.attempt for job in cache.jobs_of(RUN)] == [1]
-    assert [pod.attempt for pod in cache.pods_of(RUN)] == [1]
-    assert [pod.attempt for pod in cache.pods_labelled(RUN)] == [1, 2, 4]
+    assert [pod.attempt for pod in cache.pods_of(RUN)] == [1, 2, 4]
 
 
 def test_the_last_state_of_a_removed_pod_is_kept_while_its_job_exists() -> None:
@@ -70,8 +69,8 @@ def test_a_deleted_run_leaves_nothing() -> None:
     cache.put_pod(a_pod(deletion_at="2026-01-01T00:00:00Z"))
     cache.drop_job(a_job())
     cache.drop_pod(a_pod())
-    tables = (cache.runs, cache.jobs, cache.pods, cache.progress, cache.hints, cache._job_uids)
-    assert [dict(table) for table in tables] == [{}] * 6
+    tables = (cache.runs, cache.jobs, cache.pods, cache.progress, cache.hints)
+    assert [dict(table) for table in tables] == [{}] * 5
 
 
 def test_a_new_run_of_the_same_name_inherits_nothing() -> None:
@@ -192,18 +191,6 @@ def test_warnings_about_an_object_go_with_it() -> None:
     assert cache.hints == {RUN.key: {"job-prep-1": "FailedCreate: quota"}}
     cache.drop_job(a_job())
     assert cache.hints == {}
-
-
-def test_the_jobs_of_a_long_run_are_not_remembered_for_ever() -> None:
-    cache = filled()
-    for attempt in range(2, 100):
-        cache.put_job(a_job(attempt=attempt))
-        cache.drop_job(a_job(attempt=attempt))
-    cache.drop_job(a_job())
-    assert cache.pods_of(RUN)
-    assert cache._job_uids[RUN.uid] == {"job-prep-1"}
-    cache.drop_pod(a_pod())
-    assert not cache._job_uids[RUN.uid]
 
 
 def test_a_listing_of_one_namespace_forgets_nothing_of_another() -> None:

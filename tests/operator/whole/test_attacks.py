@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from trainingrun.api.settings import Policy
+from trainingrun.api.settings import Policy, RunPods
 from trfakes.builders import a_run
 from trfakes.fake_cluster import NUMBERS
 from trfakes.harness import World, eventually
-from trfakes.store import Object
+from trfakes.store import Change, Object
 
 pytestmark = pytest.mark.contract
 POLICY = Policy(
@@ -51,6 +51,33 @@ NODES = {
     "control-plane nodes by their old name": tolerating(key="node-role.kubernetes.io/master"),
     "every taint at once": tolerating(),
     "the nodes of another team": tolerating(key="team"),
+}
+PRIORITIES = {
+    "the class of the cluster's own pods": {"train": {"pod": {"priorityClassName": "system-node-critical"}}},
+    "the class of another team": {"prep": {"pod": {"priorityClassName": "production"}}},
+    "the same for TensorBoard": {"tensorboard": {"pod": {"priorityClassName": "production"}}},
+}
+ANNOTATIONS = {
+    key: {"train": {"pod": {"annotations": {key: "x"}}}}
+    for key in (
+        "sidecar.istio.io/proxyImage",
+        "inject.istio.io/templates",
+        "config.linkerd.io/proxy-image",
+        "iam.amazonaws.com/role",
+        "vault.hashicorp.com/agent-inject",
+        "container.apparmor.security.beta.kubernetes.io/agent",
+    )
+}
+LABELS = {
+    key: {"export": {"pod": {"labels": {key: "x"}}}}
+    for key in (
+        "trainingrun.dev/run",
+        "trainingrun.dev/run-uid",
+        "trainingrun.dev/stage",
+        "app.kubernetes.io/managed-by",
+        "batch.kubernetes.io/job-name",
+        "job-name",
+    )
 }
 SERVERS = {
     "another server": endpoint("https://evil.example"),
@@ -97,6 +124,18 @@ async def expect_nothing_is_made(world: World, attacks: dict[str, dict[str, Any]
     assert [body["metadata"]["name"] for kind in kinds for body in world.store.select(kind)] == []
 
 
+def note_pods(world: World) -> list[Object]:
+    """All Jobs and Deployments that are created from now on."""
+    made: list[Object] = []
+
+    def note(change: Change) -> None:
+        if change.plural in {"jobs", "deployments"} and change.kind == "ADDED":
+            made.append(change.body)
+
+    world.store.listeners.append(note)
+    return made
+
+
 async def test_secrets_of_others_reach_no_pod(world: World) -> None:
     await world.start_operator(policy=POLICY)
     await expect_nothing_is_made(world, SECRETS, "ForbiddenByPolicy")
@@ -111,6 +150,36 @@ async def test_code_of_others_reaches_no_pod(world: World) -> None:
 async def test_no_pod_goes_to_nodes_of_others(world: World) -> None:
     await world.start_operator(policy=POLICY)
     await expect_nothing_is_made(world, NODES, "ForbiddenByPolicy")
+
+
+async def test_no_pod_takes_the_place_of_others(world: World) -> None:
+    await world.start_operator()
+    await expect_nothing_is_made(world, PRIORITIES, "ForbiddenByPolicy")
+
+
+async def test_no_annotation_brings_a_container_or_an_identity_along(world: World) -> None:
+    await world.start_operator()
+    await expect_nothing_is_made(world, ANNOTATIONS, "ForbiddenByPolicy")
+
+
+async def test_no_pod_counts_as_one_of_another_run(world: World) -> None:
+    await world.start_operator()
+    await expect_nothing_is_made(world, LABELS, "ForbiddenByPolicy")
+
+
+async def test_rules_of_the_platform_team_hold_in_every_pod(world: World) -> None:
+    """The platform team's label decides what a pod may do, such as by a NetworkPolicy."""
+    made = note_pods(world)
+    theirs, asked = {"egress": "none"}, {"labels": {"egress": "all"}, "annotations": {"linkerd.io/inject": "disabled"}}
+    rules = RunPods(labels=theirs, annotations={"linkerd.io/inject": "enabled"})
+    await world.start_operator(run_pods=rules)
+    pods = {name: {"pod": asked} for name in ("prep", "train", "export", "tensorboard")}
+    world.store.create("trainingruns", a_run().spec(**pods).body())
+    assert (await world.finished())["phase"] == "Succeeded"
+    assert len(made) >= 3
+    for body in made:
+        meta = body["spec"]["template"]["metadata"]
+        assert (meta["labels"]["egress"], meta["annotations"]["linkerd.io/inject"]) == ("none", "enabled")
 
 
 async def test_no_pod_is_sent_to_a_server_off_the_list(world: World) -> None:
@@ -162,10 +231,7 @@ WISHES: dict[str, Any] = {
 async def test_fields_that_the_api_does_not_have_reach_no_pod(world: World) -> None:
     await world.start_operator()
     everything = {stage: {**WISHES, "pod": WISHES} for stage in ("prep", "train", "export", "tensorboard", "storage")}
-    made: list[Object] = []
-    world.store.listeners.append(
-        lambda change: made.append(change.body) if change.plural in {"jobs", "deployments"} else None
-    )
+    made = note_pods(world)
     world.store.create("trainingruns", a_run().spec(**everything, **WISHES).body())
     assert (await world.finished())["phase"] == "Succeeded"
     pods = [body["spec"]["template"]["spec"] for body in made]
@@ -194,3 +260,18 @@ async def test_a_run_of_another_namespace_gives_no_weights(world: World) -> None
 
 def is_refused(world: World, name: str) -> bool:
     return bool(world.condition("Accepted", name).get("reason") == "PretrainedRunNotFound")
+
+
+async def test_only_the_agents_container_mounts_the_runs_secret(world: World) -> None:
+    made = note_pods(world)
+    await world.start_operator()
+    world.store.create("trainingruns", a_run().body())
+    assert (await world.finished())["phase"] == "Succeeded"
+    assert len(made) == 4
+    for body in made:
+        pod = body["spec"]["template"]["spec"]
+        (volume,) = (each["name"] for each in pod["volumes"] if "secret" in each)
+        holders = [c["name"] for c in pod["containers"] if volume in {mount["name"] for mount in c["volumeMounts"]}]
+        assert holders in (["agent"], ["mirror"]), body["metadata"]["name"]
+        assert "envFrom" not in str(pod)
+        assert "secretKeyRef" not in str(pod)

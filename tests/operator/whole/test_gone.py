@@ -21,7 +21,7 @@ STORM = 20  # Jobs of one run within a test; a working operator creates one or t
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short waits after failures, and no listing that would find what an event has to show."""
     monkeypatch.setattr("trainingrun.engine.workqueue.BASE_SECONDS", 0.1)
-    monkeypatch.setattr("trainingrun.engine.operator.FIRST_RESYNCS_SECONDS", ())
+    monkeypatch.setattr("trainingrun.engine.place.FIRST_RESYNCS_SECONDS", ())
 
 
 def jobs(world: World) -> int:
@@ -135,7 +135,7 @@ async def test_nothing_is_left_of_runs_that_are_gone(world: World, script: Scrip
         world.store.delete("trainingruns", f"run-{number}")
     await eventually(lambda: not operator.cache.runs and not operator.cache.jobs and idle(running))
     cache, queue = operator.cache, operator.queue
-    left = [cache.pods, cache.progress, cache.hints, cache._job_uids, operator._puller._tasks]
+    left = [cache.pods, cache.progress, cache.hints, operator._puller._tasks]
     left += [queue._timers, queue._failures, queue._held_until, queue._dirty]
-    assert left == [{}] * 8 + [set()]
+    assert left == [{}] * 7 + [set()]
     assert len(operator._health._parts[2]._memories) == 0

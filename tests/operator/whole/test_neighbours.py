@@ -60,6 +60,7 @@ async def test_an_operator_started_before_its_api_server_waits_for_it(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("trainingrun.engine.operator.START_RETRY_SECONDS", 0.1)
+    monkeypatch.setattr("trainingrun.engine.place.LIST_AGAIN_SECONDS", 0.1)
     world.server.faults.append(Fault("GET", "/apis/trainingrun.dev/v1alpha1$", 404, times=3))
     world.server.faults.append(Fault("GET", "/apis/trainingrun.dev/v1alpha1/trainingruns$", 503, skip=1))
     await world.start_operator()

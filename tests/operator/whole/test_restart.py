@@ -115,7 +115,7 @@ async def test_a_pod_of_a_job_deleted_before_the_restart_holds_back_the_next_att
 ) -> None:
     pod = await pod_that_outlives_its_job_and_operator(world)
     await world.replace_operator()
-    await eventually(lambda: f"waits until pod {pod} has ended" in world.status()["message"])
+    await eventually(lambda: world.condition("Prepared")["message"] == "The attempt is ending.")
     assert world.store.find("jobs", "tire-prep-2") is None
     world.store.delete("pods", pod)
     await world.job("tire-prep-2")
@@ -127,7 +127,7 @@ async def test_a_pod_deleted_before_the_watches_began_is_not_waited_for(world: W
     late_watch = Fault("GET", "/pods$", 503, skip=1, times=2)  # skips the operator's own listing
     world.server.faults.append(late_watch)
     await world.replace_operator()
-    await eventually(lambda: f"waits until pod {pod} has ended" in world.status()["message"])
+    await eventually(lambda: world.condition("Prepared")["message"] == "The attempt is ending.")
     world.store.delete("pods", pod)
     assert late_watch.times, "the watch had begun"
     await world.job("tire-prep-2")
@@ -164,6 +164,17 @@ async def test_a_fault_of_the_api_server_delays_and_changes_nothing(
     attempted = len(world.server.created("jobs"))
     assert {**found, "jobs": 3} == EXPECTED
     assert attempted <= 3
+
+
+@pytest.mark.parametrize("patch", range(1, 5))
+async def test_a_status_that_is_not_stored_loses_no_result_of_a_stage(world: World, patch: int) -> None:
+    """The spec changes while the operator decides: the status that tells of the end of a stage is refused."""
+    world.server.faults.append(Fault("PATCH", "/status$", 409, skip=patch))
+    await world.start_operator()
+    world.store.create("trainingruns", a_run().body())
+    await world.finished()
+    await eventually(lambda: not list(world.store.select("jobs")))
+    assert outcome(world) == EXPECTED
 
 
 async def test_a_watch_that_was_compacted_misses_nothing(world: World) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 
+from trainingrun.api.names import resolved_name
 from trainingrun.api.settings import Policy
+from trainingrun.builders.resolved import text_digest
 from trfakes.fake_cluster import verdict
 from trfakes.harness import World, eventually, free_port
 from trfakes.recording import NAMESPACE, RECORDINGS, Recording
@@ -31,7 +34,7 @@ async def upgraded(request: pytest.FixtureRequest, world: World) -> World:
         agent_image="trainingrun.dev/agent:new",
         trainer_image="trainingrun.dev/trainer:new",
         tensorboard_image="trainingrun.dev/tensorboard:new",
-        policy=Policy(images=("trainingrun.dev/*",)),
+        policy=Policy(images=("trainingrun.dev/*",), endpoints=("http://s3.storage:7070",)),  # as it was recorded
     )
     return world
 
@@ -58,6 +61,16 @@ def end(world: World, job: str, stage: str) -> None:
     world.cluster.end(world.store.get("jobs", job, namespace=NAMESPACE), verdict(stage))
 
 
+def adopted(world: World, name: str, job: str) -> bool:
+    """Whether the status holds what is believed from now on: the digest of the document and the UID of the Job."""
+    run = run_of(world, name)
+    document = resolved_name(name, uid=run["metadata"]["uid"])
+    text = world.store.get("configmaps", document, namespace=NAMESPACE)["data"]["resolved.json"]
+    uid = world.store.get("jobs", job, namespace=NAMESPACE)["metadata"]["uid"]
+    entries = run["status"]["attempts"]
+    return run["status"].get("resolvedDigest") == text_digest(text) and any(e.get("jobUID") == uid for e in entries)
+
+
 def attempts(world: World, name: str) -> dict[str, int]:
     return {entry["stage"]: entry["number"] for entry in run_of(world, name)["status"]["attempts"]}
 
@@ -67,6 +80,7 @@ async def test_every_run_of_the_version_before_reaches_its_end(upgraded: World) 
     await success(world, "retrying")
     for name, job in IN_FLIGHT.items():
         assert attempts(world, name)[job.split("-")[1]] == 1, "an attempt in flight is not started again"
+        await eventually(partial(adopted, world, name, job), what=f"the digest of {name} and the UID of {job}")
         end(world, job, job.split("-")[1])
     change(world, "suspended", suspend=False)
     change(world, "failed", retry=1)

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 
 import google_crc32c
 
-MAX_BYTES, MAX_NAME = 16 << 20, 4096
+MAX_BYTES, MAX_NAME, MAX_ENTRY = 16 << 20, 4096, 4096
+MAX_VARIABLES = 20_000
+"""Names share their beginnings: without this bound, those of 16 MiB could take gigabytes."""
 _FOOTER, _TRAILER = 48, 5
 _MAGIC = 0xDB4775248B80FB57
 _MASK_DELTA = 0xA282EAD8
@@ -55,6 +57,8 @@ def _read(data: bytes) -> Index:
             raise IndexUnreadableError("its blocks overlap")
         for key, entry in _entries(_block(data, handle)):
             if key:
+                if len(variables) == MAX_VARIABLES:
+                    raise IndexUnreadableError(f"it names more than {MAX_VARIABLES} variables")
                 variables[key.decode()], last = _variable(entry)
                 end = max(end, last)
     return Index(variables, end)
@@ -92,8 +96,8 @@ def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
         key = key[:shared] + block[at : at + own]
         value = block[at + own : at + own + length]
         at += own + length
-        if at > end or len(key) > MAX_NAME:
-            raise IndexUnreadableError("an entry ends outside of its block, or has a name too long")
+        if at > end or len(key) > MAX_NAME or length > MAX_ENTRY:
+            raise IndexUnreadableError("an entry ends outside of its block, or is or has a name too long")
         yield key, value
 
 

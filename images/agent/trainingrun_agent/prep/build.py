@@ -73,7 +73,7 @@ def build(
         builder = _ShardBuilder(splits, previous, scratch, uploads)
         run_all(
             [partial(builder.task, *shard_id) for shard_id in ids],
-            checker=Checker(request.dataset.classes, request.dataset.max_image_side),
+            checker=Checker(request.dataset.classes, request.dataset.max_image_side, current=request.progress.current),
             network_input=splits[0].totals.network_input,
             scratch=scratch,
             workers=workers_for(images),

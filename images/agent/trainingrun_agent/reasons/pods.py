@@ -124,6 +124,16 @@ CONTRACT_MISMATCH = Reason(
     " {new_run}: this one keeps its images.",
     meaning="The agent does not understand what the operator gave it.",
 )
+OTHER_DOCUMENT = Reason(
+    "OtherConfigMap",
+    _CRASH,
+    Step.RETRY,
+    message="resolved.json in the pod is not the one with which the run was accepted: its SHA-256 is {found}…, not"
+    " {accepted}…",
+    hint="Somebody replaced the ConfigMap <run>-resolved-<uid>: find out who, delete it if it is still there, and"
+    " {retry}.",
+    meaning="A ConfigMap was put in the place of the run's own. The pod used nothing of it.",
+)
 TRAINER_DIED = Reason(
     "TrainerDied",
     _CRASH,

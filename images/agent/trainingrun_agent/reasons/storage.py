@@ -148,6 +148,19 @@ WRITES_NOT_VISIBLE = Reason(
     " would not be safe there.",
     fields=("storage.endpoint",),
 )
+LISTING_ENDLESS = Reason(
+    "ListingEndless",
+    _REFUSED,
+    Step.PLATFORM,
+    message="the listing of {where} does not end: {problem}",
+    hint="The storage server does not list as S3 does: check its version, and that its index of the bucket is sound.",
+    meaning="The server's listing of a prefix has no end, or more objects than a run can list.",
+)
+TOO_MANY_OBJECTS = LISTING_ENDLESS.case(
+    message="{where} has more than {limit} objects or folders",
+    hint="Move what does not belong there to another place, then {retry}.",
+    step=Step.RETRY,
+)
 REQUEST_REFUSED = Reason(
     "RequestRefused",
     _REFUSED,

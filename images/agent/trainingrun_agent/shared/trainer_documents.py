@@ -6,14 +6,13 @@ Contracts: images/contracts/shared-*.schema.json.
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import re
 from dataclasses import dataclass
 from typing import Any
 
-from trainingrun_agent import contract
+from trainingrun_agent import bounded_json, contract
 from trainingrun_agent.errors import Outcome
 from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder, UnsafeFileError
@@ -171,13 +170,13 @@ def _checkpoint_files(entries: Any, step: int) -> tuple[tuple[str, int], ...] | 
 
 def _read(folder: Folder, name: str) -> dict[str, Any] | None:
     try:
-        document = json.loads(folder.read(name, max_bytes=MAX_DOCUMENT))
+        document = bounded_json.document(folder.read(name, max_bytes=MAX_DOCUMENT))
     except FileNotFoundError:
         return None
-    except (UnsafeFileError, OSError, ValueError, RecursionError) as error:
+    except (UnsafeFileError, OSError, ValueError) as error:
         _warn(name, f"{name} in the shared folder is ignored: {error}")
         return None
-    if not isinstance(document, dict) or document.get("contractVersion") not in contract.READABLE_VERSIONS:
+    if document.get("contractVersion") not in contract.READABLE_VERSIONS:
         return None
     return document
 

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from trainingrun_agent import bounded_json
 from trainingrun_agent.errors import IntegrityError, NotFound
 from trainingrun_agent.reasons.storage import NOT_A_DOCUMENT
 from trainingrun_agent.storage.base import ObjectStore
@@ -29,12 +30,11 @@ def read(store: ObjectStore, key: str) -> dict[str, Any] | None:
     except NotFound:
         return None
     try:
-        document = json.loads(data)
+        return bounded_json.document(data)
+    except bounded_json.NotAnObjectError as error:
+        raise _unusable(store, key, "is not a JSON object") from error
     except ValueError as error:
         raise _unusable(store, key, f"is not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise _unusable(store, key, "is not a JSON object")
-    return document
 
 
 def _unusable(store: ObjectStore, key: str, what: str) -> IntegrityError:

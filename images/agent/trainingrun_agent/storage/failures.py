@@ -13,6 +13,7 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     EndpointConnectionError,
+    HTTPClientError,
     ParamValidationError,
     SSLError,
 )
@@ -34,6 +35,7 @@ from trainingrun_agent.reasons.storage import (
     WRONG_REGION,
 )
 from trainingrun_agent.redaction import redact
+from trainingrun_agent.storage.bounded_answers import AnswerTooLongError
 from trainingrun_agent.storage.guard import refusal_behind
 from trainingrun_agent.terms import Change, Terms
 
@@ -116,9 +118,16 @@ def explain(error: Exception, target: Target, *, call: str, key: str) -> StageEr
         # The socket's own text, such as a failed DNS lookup, follows the name of the connection object.
         answer = _quote(str(error.kwargs["error"]).partition("): ")[2] or str(error))
         return _failed(ENDPOINT_UNREACHABLE, target, call=call, key=key, answer=answer)
+    if isinstance(error, HTTPClientError) and isinstance(error.kwargs.get("error"), AnswerTooLongError):
+        return not_s3(target, call=call, key=key, what=str(error.kwargs["error"]))
     if isinstance(error, BotoCoreError):
         return _failed(ENDPOINT_UNREACHABLE, target, call=call, key=key, answer=_kind(error))
     return not_s3(target, call=call, key=key, what=type(error).__name__)
+
+
+def endless(target: Target, *, key: str, entry: Reason, **values: object) -> StorageRefused:
+    """The error for a listing that does not end."""
+    return StorageRefused(entry, where=target.where(key), **values)
 
 
 def not_s3(target: Target, *, call: str, key: str, what: str) -> StorageRefused:

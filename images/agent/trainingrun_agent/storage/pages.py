@@ -15,7 +15,7 @@ EVENT = "before-parse.s3.ListObjectsV2"
 
 def parse_entries(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
     """Handle EVENT: parse a page's entries, remove them from the body and add them to botocore's answer."""
-    with suppress(ET.ParseError, KeyError, ValueError):
+    with suppress(ET.ParseError, KeyError, ValueError, RecursionError):
         root = ET.fromstring(response_dict["body"])  # noqa: S314 - as botocore does
         entries = [child for child in root if _name(child) == "Contents"]
         if entries:

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager, suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
@@ -21,12 +21,12 @@ from botocore.parsers import ResponseParserError
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig
 from trainingrun_agent.errors import IntegrityError, NotFound, ObjectChanged, ObjectTooLarge, StorageRefused
-from trainingrun_agent.reasons.storage import CLOCKS_DIFFER
+from trainingrun_agent.reasons.storage import CLOCKS_DIFFER, LISTING_ENDLESS, TOO_MANY_OBJECTS
 from trainingrun_agent.storage import pages
 from trainingrun_agent.storage.base import ByteCounter, ObjectInfo
 from trainingrun_agent.storage.bulk import BulkError, BulkStore, open_bulk
 from trainingrun_agent.storage.client import WORK, Limits, make_client
-from trainingrun_agent.storage.failures import Target, explain, not_s3
+from trainingrun_agent.storage.failures import Target, endless, explain, not_s3
 from trainingrun_agent.storage.streams import Chunk, HashingReader, save
 
 CHUNK = 1 << 20
@@ -34,6 +34,8 @@ WHOLE = 16 << 20
 """Objects up to this size are sent in one request, which costs half as much as parts; most shards are smaller."""
 PART = 8 << 20
 PAGE = 1000
+MAX_KEYS, MAX_EMPTY_PAGES = 10_000_000, 1000
+"""Of one listing; some servers give pages without keys while they pass over deleted ones."""
 UPLOAD_THREADS = 4
 MAX_SKEW_SECONDS = 300
 READS = 2
@@ -97,28 +99,28 @@ class S3Store:
     def list(self, prefix: str, *, start_after: str = "", limit: int | None = None) -> Generator[ObjectInfo]:
         """See ObjectStore; reads page by page."""
         where = {"StartAfter": start_after} if start_after else {}
+        progress = _ListingProgress(self._target, prefix)
         with ThreadPoolExecutor(1, "list") as ahead:  # reads the next page while this one is processed
-            next_page: Future[dict[str, Any]] | None = ahead.submit(self._page, prefix, limit, where)
+            next_page: Future[_Page] | None = ahead.submit(self._page, prefix, limit, where)
             while next_page is not None:
                 page = next_page.result()
                 # Not every server supports StartAfter.
-                items = [item for item in page.get("Contents", ()) if item["Key"] > start_after]
+                items = [item for item in page.objects if item.key > start_after]
                 limit = None if limit is None else limit - len(items)
                 next_page = None
-                if page.get("IsTruncated") and (limit is None or limit > 0):
-                    where = {"ContinuationToken": page["NextContinuationToken"]}
+                if page.truncated and (limit is None or limit > 0):
+                    where = {"ContinuationToken": progress.token_after(page)}
                     next_page = ahead.submit(self._page, prefix, limit, where)
-                for item in items:
-                    yield _info(item["Key"], item["Size"], item)
+                yield from items
 
     def head(self, key: str) -> ObjectInfo | None:
         """See ObjectStore."""
         try:
             with self._explained("HeadObject", key):
                 answer = self._client.head_object(Bucket=self.bucket, Key=key)
+                return _info(key, answer["ContentLength"], answer)
         except NotFound:
             return None
-        return _info(key, answer["ContentLength"], answer)
 
     def get(self, key: str, *, max_bytes: int, etag: str = "") -> bytes:
         """See ObjectStore."""
@@ -206,15 +208,16 @@ class S3Store:
         with self._explained("DeleteObject", key):
             self._client.delete_object(Bucket=self.bucket, Key=key)
 
-    def _page(self, prefix: str, limit: int | None, where: dict[str, str]) -> dict[str, Any]:
+    def _page(self, prefix: str, limit: int | None, where: dict[str, str]) -> _Page:
         wanted = PAGE if limit is None else min(PAGE, limit)
         with self._explained("ListObjectsV2", prefix):
             page: dict[str, Any] = self._client.list_objects_v2(
                 Bucket=self.bucket, Prefix=prefix, MaxKeys=wanted, **where
             )
+            objects = [_info(item["Key"], item["Size"], item) for item in page.get("Contents", ())]
         if page.keys().isdisjoint(("IsTruncated", "KeyCount", "Name")):
             raise not_s3(self._target, call="ListObjectsV2", key=prefix, what="a page that is not a listing")
-        return page
+        return _Page(objects, bool(page.get("IsTruncated")), page.get("NextContinuationToken", ""))
 
     def _get(self, key: str, *, max_bytes: int) -> tuple[bytes, str]:
         """The object and its ETag."""
@@ -262,7 +265,8 @@ class S3Store:
     def _explained(self, call: str, key: str) -> Iterator[None]:
         try:
             yield
-        except (BotoCoreError, ClientError, ResponseParserError) as error:
+        except (BotoCoreError, ClientError, ResponseParserError, ValueError, KeyError, RecursionError) as error:
+            # The last three are of values in an answer, such as a size that is no number.
             raise explain(error, self._target, call=call, key=key) from error
 
     def _check_clock(self, http_response: Any, **_: Any) -> None:
@@ -280,6 +284,41 @@ class S3Store:
             direction = "ahead of" if skew > 0 else "behind"
             endpoint = self._target.endpoint or "AWS"
             raise StorageRefused(CLOCKS_DIFFER, seconds=abs(skew), direction=direction, endpoint=endpoint)
+
+
+class _Page(NamedTuple):
+    """A page of a listing; `token` names the next one, if it is `truncated`."""
+
+    objects: list[ObjectInfo]
+    truncated: bool
+    token: str
+
+
+class _ListingProgress:
+    """Notices a listing that does not end, whatever the server."""
+
+    def __init__(self, target: Target, prefix: str) -> None:
+        self._target, self._prefix = target, prefix
+        self._tokens: set[int] = set()  # hashes: a token is as long as the server likes
+        self._keys = self._empty = 0
+
+    def token_after(self, page: _Page) -> str:
+        """The token of the page after this one. Raises StorageRefused."""
+        self._keys += len(page.objects)
+        self._empty = 0 if page.objects else self._empty + 1
+        if self._keys > MAX_KEYS:
+            raise endless(self._target, key=self._prefix, entry=TOO_MANY_OBJECTS, limit=MAX_KEYS)
+        problem = ""
+        if not page.token:
+            problem = "a page does not name the next one"
+        elif hash(page.token) in self._tokens:
+            problem = "a page names one as the next that came before"
+        elif self._empty > MAX_EMPTY_PAGES:
+            problem = f"{self._empty} pages in a row have no object"
+        if problem:
+            raise endless(self._target, key=self._prefix, entry=LISTING_ENDLESS, problem=problem)
+        self._tokens.add(hash(page.token))
+        return page.token
 
 
 def _info(key: str, size: int, answer: Mapping[str, Any]) -> ObjectInfo:

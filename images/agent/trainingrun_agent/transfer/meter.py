@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 
+from trainingrun_agent.current_file import CurrentFile
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.reasons.pods import STOPPED_WHILE_MOVING
 from trainingrun_agent.stopping import raise_if_stopped
@@ -21,6 +22,11 @@ class Meter:
         self._lock = threading.Lock()
         self._done = self._total = 0
         self._cancelled: Exception | None = None
+
+    @property
+    def current(self) -> CurrentFile:
+        """Shows which file is read."""
+        return self._progress.current
 
     def expect(self, size: int) -> None:
         """Expect `size` more bytes."""

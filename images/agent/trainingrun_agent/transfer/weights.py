@@ -24,7 +24,8 @@ from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.transfer.meter import Meter
-from trainingrun_agent.transfer.zoo_archive import ArchiveUnusableError, unpack_checkpoint
+from trainingrun_agent.transfer.tar_stream import ArchiveUnusableError
+from trainingrun_agent.transfer.zoo_archive import unpack_checkpoint
 
 PREFIX = f"{names.PRETRAINED}/model.ckpt"
 INDEX = "model.ckpt.index"
@@ -52,10 +53,12 @@ def _fetch_archive(store: ObjectStore, uri: Uri, shared: Folder, meter: Meter) -
     with shared.sub(names.SPOOL, create=True) as spool, shared.sub(names.PRETRAINED, create=True) as into:
         archive = spool.path(_ARCHIVE)
         store.download(uri.key, archive, size=info.size, sha256=None, on_bytes=meter.moved)
+        meter.current.reading(str(uri))
         try:
             unpack_checkpoint(archive, Path(into.path("model.ckpt")).parent)
         except ArchiveUnusableError as error:
             raise UserError(PRETRAINED_UNUSABLE, place=uri, problem=error) from error
+        meter.current.reading("")
         spool.remove(_ARCHIVE)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+import image_bombs
 import trainingrun_agent
 from image_samples import ANIMATED, flipped, png_header
 from label_samples import HEADER, ROW, XYWH, coco, cvat, drawn, read, task
@@ -274,9 +275,16 @@ def defect_of(name: str, file: str) -> UnusableError:
     return found
 
 
-def too_many(monkeypatch: pytest.MonkeyPatch, limit: str) -> UnusableError:
-    monkeypatch.setattr(index, limit, 1)
-    return raised(lambda: read("tutorialCSV", HEADER + ROW + ROW.replace("a.jpg", "b.jpg")))
+def opened(data: bytes) -> None:
+    with images.opened(data):
+        pass
+
+
+def too_many(
+    monkeypatch: pytest.MonkeyPatch, limit: str, format_: str = "tutorialCSV", document: object = None
+) -> UnusableError:
+    monkeypatch.setitem(index.MAX_LISTED, limit, 1)
+    return raised(lambda: read(format_, document or HEADER + ROW + ROW.replace("a.jpg", "b.jpg")))
 
 
 def raised(call: Callable[[], object]) -> UnusableError:
@@ -300,8 +308,22 @@ RARE: dict[str, tuple[Callable[[pytest.MonkeyPatch], UnusableError], str]] = {
         lambda _: raised(lambda: read("tutorialCSV", HEADER + 'a.jpg,128,64,"tire\n",10,20,60,40\n')),
         "AnnotationMalformed: a quoted cell does not end in its line 2",
     ),
-    "too many images": (lambda patch: too_many(patch, "MAX_IMAGES"), "AnnotationTooLarge: more than 1 images"),
-    "too many objects": (lambda patch: too_many(patch, "MAX_OBJECTS"), "AnnotationTooLarge: more than 1 objects"),
+    "too many images": (lambda patch: too_many(patch, "images"), "AnnotationTooLarge: more than 1 images"),
+    "too many objects": (lambda patch: too_many(patch, "objects"), "AnnotationTooLarge: more than 1 objects"),
+    "too many categories": (
+        lambda patch: too_many(
+            patch, "categories", "coco", coco(categories=[{"id": at, "name": "a"} for at in (1, 2)])
+        ),
+        "AnnotationTooLarge: more than 1 categories",
+    ),
+    "a long side": (
+        lambda _: raised(lambda: opened(image_bombs.png(70_000, 1))),
+        "ImageTooLarge: 70000 x 1 pixels; a side may have at most 65535",
+    ),
+    "many scans": (
+        lambda _: raised(lambda: opened(image_bombs.scans(200))),
+        "ImageTooLarge: a JPEG of 206 scans; at most 100 are decoded",
+    ),
     "fewer bytes": (
         lambda _: raised(lambda: fetch.read(Shorter(), "", Entry("a", 9), limit=9)),
         "ObjectChanged: listed with 9 bytes, then 2 bytes were read",

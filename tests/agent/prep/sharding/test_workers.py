@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from prep_in_memory import Preparation
+from trainingrun_agent.current_file import CurrentFile
 from trainingrun_agent.errors import DiskFull, Interrupted, StorageRefused
 from trainingrun_agent.ordered import Bounds
 from trainingrun_agent.prep.image.check import Checker
@@ -18,6 +19,7 @@ from trainingrun_agent.prep.sharding.worker import ShardWorker
 from trainingrun_agent.prep.sharding.worker_process import RemoteShard, RemoteWriter, WorkerProcess
 from trainingrun_agent.prep.split import shards
 from trainingrun_agent.prep.statistics.network_input import NetworkInput
+from trainingrun_agent.progress import Progress
 from trainingrun_agent.reasons.storage import ACCESS_DENIED
 from voc_data import jpeg, labelled, voc
 
@@ -49,6 +51,23 @@ def test_workers_make_the_same_data_set_as_one_process(prep: Preparation, monkey
     changed = {key for key, data in prep.memory.objects.items() if objects.get(key) != data}
     assert {key.rpartition("/")[2] for key in changed} <= {"MANIFEST.json"}  # it holds the time
     assert list(prep.scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_each_worker_says_what_it_reads_until_it_has_ended(
+    prep: Preparation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, workers: int
+) -> None:
+    with_workers(monkeypatch, workers)
+    log = tmp_path / "termination-log"
+    prep.progress = Progress(stage="prep", pod_uid="pod-1", current=CurrentFile(log))
+    seen: set[tuple[int, bytes]] = set()
+    monkeypatch.setattr(supervisor._Attempt, "_count", lambda *_: seen.update(enumerate(log.read_bytes().splitlines())))
+    prep.run()
+    lines = {(slot, line.strip()) for slot, line in seen if line.strip()}
+    assert lines
+    assert {slot for slot, _ in lines} <= set(range(1, max(1, workers) + 1))
+    assert all(line.startswith(b"reading ") and line.endswith(b".jpg") for _, line in lines)
+    assert log.read_bytes().strip() == b""
 
 
 DEADLY = b"deadly"

@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
+from trainingrun_agent.current_file import CurrentFile
 from trainingrun_agent.prep.image import box_repair, images
 from trainingrun_agent.prep.image.records import record
 from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
@@ -19,6 +20,7 @@ from trainingrun_agent.prep.model.codes.classes import UNKNOWN_CLASS
 from trainingrun_agent.prep.model.codes.image_files import FORMAT_MISMATCH, IMAGE_ANIMATED
 from trainingrun_agent.prep.model.findings import Finding
 from trainingrun_agent.prep.source.readers import FORMATS, FileFormat
+from trainingrun_agent.prep.source.readers.values import check_count
 
 _SUFFIXES = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
@@ -29,6 +31,9 @@ _SUFFIXES = {
     "TIFF": (".tif", ".tiff"),
     "WEBP": (".webp",),
 }
+
+MAX_SUGGESTED = 20
+"""Names of unknown classes in one image for which the nearest class is looked for."""
 
 ImageLabels = bytes | Annotation | UnusableError
 """An image's labels: the bytes of its label file, the entry of a file for many images, or why there are none."""
@@ -42,7 +47,9 @@ def annotation_of(labels: ImageLabels, format_: str, classes: Sequence[str]) -> 
         return labels
     reader = FORMATS[format_]
     assert isinstance(reader, FileFormat)
-    return reader.read(labels, classes)
+    made = reader.read(labels, classes)
+    check_count(made.objects)  # readers check it before they make the objects, but not all can
+    return made
 
 
 @dataclass(frozen=True)
@@ -66,25 +73,27 @@ class Checked:
 
 @dataclass(frozen=True)
 class Checker:
-    """Checks images; `large` as in images.render."""
+    """Checks images; `large` as in images.render. `current` shows which image is checked."""
 
     classes: tuple[str, ...]
     max_side: int
     large: images.Large = nullcontext
+    current: CurrentFile = field(default_factory=CurrentFile)
 
     def __call__(
         self, path: str, labels_path: str, image: bytes | UnusableError, labels: ImageLabels, *, format_: str
     ) -> Checked:
         """Check one image. An image or labels that could not be read are given as UnusableError."""
+        self.current.reading(path)
         seen: tuple[str, ...] = ()
         file = labels_path
         try:
             annotation = annotation_of(labels, format_, self.classes)
             seen = tuple([item.name for item in annotation.objects])
             ids = self._ids
-            unknown = tuple([self._unknown(file, item) for item in annotation.objects if item.name not in ids])
+            unknown = [item for item in annotation.objects if item.name not in ids]
             if unknown:
-                return Checked(path, None, unknown, seen)
+                return Checked(path, None, self._unknown(file, unknown), seen)
             file = path
             if isinstance(image, UnusableError):
                 raise image
@@ -134,10 +143,20 @@ class Checker:
                 kept.append(box)
         return kept
 
-    def _unknown(self, file: str, item: LabelledObject) -> Finding:
-        close = nearest(item.name, self.classes)
-        fields = {"case": "near", "nearest": close} if close else {"case": "name"}
-        return Finding(UNKNOWN_CLASS, file, {"name": item.name, **fields}, item.index)
+    def _unknown(self, file: str, items: Sequence[LabelledObject]) -> tuple[Finding, ...]:
+        # To find the nearest class takes milliseconds.
+        names = list(dict.fromkeys([item.name for item in items]))[:MAX_SUGGESTED]
+        near = {name: close for name in names if (close := nearest(name, self.classes))}
+        return tuple(
+            [
+                Finding(UNKNOWN_CLASS, file, {"name": item.name, **_nearest(near.get(item.name))}, item.index)
+                for item in items
+            ]
+        )
+
+
+def _nearest(close: str | None) -> dict[str, str]:
+    return {"case": "near", "nearest": close} if close else {"case": "name"}
 
 
 def _format_findings(file: str, head: images.Header) -> list[Finding]:

@@ -13,8 +13,9 @@ from contextlib import AbstractContextManager, closing, contextmanager, nullcont
 from dataclasses import dataclass
 from operator import lt
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
+from trainingrun_agent.prep.image.headers import HeaderFile, check_extensions, scans_apart
 from trainingrun_agent.prep.model.annotation import UnusableError
 from trainingrun_agent.prep.model.codes.image_files import (
     IMAGE_CORRUPT,
@@ -27,12 +28,16 @@ from trainingrun_agent.prep.model.codes.image_files import (
 
 MAX_BYTES = 32 << 20
 MAX_PIXELS = 100_000_000
+MAX_SIDE = 65_535
+"""Pixels of a side, as in JPEG: scaling down takes memory in proportion to a side, whatever the area."""
 MAX_DECODED_PIXELS = 20_000_000
 """After libjpeg's reduced-size decode; other formats have none."""
+MAX_SCANS = 100
+"""Scans of a progressive JPEG, usually about ten: each goes over the whole picture, however short it is."""
 BYTES_PER_PIXEL = 8
 """Decoded and converted copy; Pillow keeps four bytes a pixel."""
 COEFFICIENT_BYTES = 6
-"""Memory of libjpeg per pixel of a progressive file, at full size."""
+"""Memory of libjpeg per pixel of a file with several scans, at full size."""
 LARGE = 24 << 20
 """Bytes of pixels from which an image is decoded alone, not beside others."""
 QUALITY = 95
@@ -41,7 +46,17 @@ MAX_PROBLEM = 200
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
 _RESIZABLE = ("RGB", "RGBA", "L", "LA", "CMYK", "YCbCr")
 _ORIENTATION_TAG = 0x0112
-_END, _SCAN = b"\xff\xd9", b"\xff\xda"
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""By EXIF orientation, what makes an image upright."""
+_JPEG, _END, _SCAN = b"\xff\xd8", b"\xff\xd9", b"\xff\xda"
 LOOK, LOOKED_AT = 8, 32
 """Sides in pixels: of the picture that is compared, and of the smallest picture it is shrunk from."""
 MIN_CONTRAST = 8
@@ -57,7 +72,10 @@ warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 @dataclass(frozen=True)
 class Header:
-    """The header of an image file: size in pixels as stored, EXIF orientation 1..8."""
+    """The header of an image file: size in pixels as stored, EXIF orientation 1..8.
+
+    `progressive`: a JPEG in several scans, of which libjpeg keeps all coefficients in memory.
+    """
 
     format: str
     mode: str
@@ -97,15 +115,28 @@ def opened(data: bytes) -> Iterator[Opened]:
     """Open an image for the duration of the block. Raises UnusableError."""
     if not data:
         raise UnusableError(IMAGE_EMPTY)
-    with _open(data) as image:
-        head = _head(image)
-        limit = MAX_PIXELS if head.jpeg and not head.progressive else MAX_DECODED_PIXELS
-        if head.width * head.height > limit:
-            raise _too_large("header", limit, width=head.width, height=head.height)
+    image, apart = _open(data)
+    with image:
+        head = _head(image, apart=apart)
+        _check_size(head)
+        if head.progressive and (scans := data.count(_SCAN)) > MAX_SCANS:
+            raise UnusableError(IMAGE_TOO_LARGE, case="scans", count=scans, limit=MAX_SCANS)
+        file = getattr(image, "fp", None)
+        if isinstance(file, HeaderFile):
+            file.header_ended()
         yield Opened(data, image, head)
 
 
-def _head(image: Image.Image) -> Header:
+def _check_size(head: Header) -> None:
+    size = {"width": head.width, "height": head.height}
+    if max(head.width, head.height) > MAX_SIDE:
+        raise UnusableError(IMAGE_TOO_LARGE, case="side", limit=MAX_SIDE, **size)
+    limit = MAX_PIXELS if head.jpeg and not head.progressive else MAX_DECODED_PIXELS
+    if head.width * head.height > limit:
+        raise _too_large("header", limit, **size)
+
+
+def _head(image: Image.Image, *, apart: bool) -> Header:
     try:
         return Header(
             format=str(image.format),
@@ -113,7 +144,7 @@ def _head(image: Image.Image) -> Header:
             width=image.width,
             height=image.height,
             orientation=_orientation(image),
-            progressive=bool(image.info.get("progressive")),
+            progressive=apart or bool(image.info.get("progressive")),
             animated=image.format != "MPO" and bool(getattr(image, "is_animated", False)),
         )
     except Exception as error:  # only reading further shows whether there is a second frame
@@ -167,12 +198,9 @@ def _decoded(source: Opened, *, keep: bool, rotate: bool, max_side: int) -> Pict
         _check_end(source)
         if keep:
             return Picture(source.data, head.width, head.height, look_of(image))
-        orientation = image.getexif() if rotate else None
-        upright = _scaled(image, _fit((head.width, head.height), max_side))
-        if orientation is not None:
-            upright.getexif()[_ORIENTATION_TAG] = head.orientation
-            upright = ImageOps.exif_transpose(upright)
-        return _encode(upright)
+        scaled = _scaled(image, _fit((head.width, head.height), max_side))
+        turn = _TURNS.get(head.orientation) if rotate else None
+        return _encode(scaled if turn is None else scaled.transpose(turn))
     except UnusableError:
         raise
     except Exception as error:  # decoders raise anything on crafted bytes
@@ -219,9 +247,14 @@ def _fit(size: tuple[int, int], max_side: int) -> tuple[int, int]:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def _open(data: bytes) -> Image.Image:
+def _open(data: bytes) -> tuple[Image.Image, bool]:
+    """The image, and whether it is a JPEG with its components in several scans."""
     try:
-        return Image.open(io.BytesIO(data), formats=FORMATS)
+        if data.startswith(_JPEG):
+            apart = scans_apart(data)  # counts the markers first
+            return Image.open(io.BytesIO(data), formats=FORMATS), apart
+        check_extensions(data)
+        return Image.open(HeaderFile(data), formats=FORMATS), False
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large("bomb", MAX_PIXELS) from error
     except UnidentifiedImageError as error:

@@ -15,6 +15,8 @@ from trainingrun_agent.prep.model.codes.kind import FindingKind, Value, bounded
 from trainingrun_agent.prep.model.findings import Finding
 from trainingrun_agent.terms import TRAININGRUN
 
+MAX_OBJECTS = 10_000
+"""Objects of one image: all images of a batch are padded to the largest number of boxes."""
 ROUNDING = 1e-4
 """Coordinates between 0 and 1 may be outside by this much, because label tools round them to six digits."""
 

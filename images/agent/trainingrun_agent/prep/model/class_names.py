@@ -9,12 +9,14 @@ import difflib
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-MAX_SUGGESTION = 60
-"""Characters."""
+MAX_SUGGESTION, MAX_COMPARED = 60, 200
+"""Characters of a suggestion, and of a name that is compared, which takes as long as both names multiplied."""
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
     """The candidate that was probably meant: equal ignoring case, blanks and Unicode form, else the most similar."""
+    if len(name) > MAX_COMPARED:
+        return None
     folded: dict[str, str] = {}
     for candidate in candidates:
         folded.setdefault(_fold(candidate), candidate)

@@ -79,7 +79,10 @@ class Finding:
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Finding:
         """The inverse of `to_json`. Raises one of UNKNOWN_FINDING if this version cannot describe it."""
-        kind, fields = KINDS[document["code"]], document["fields"]
+        kind, stored = KINDS[document["code"]], document["fields"]
+        if not isinstance(stored, dict):
+            raise TypeError("the fields of a finding are an object")
+        fields = bounded(stored)
         kind.check(fields)
         return cls(kind, document["file"], fields, document.get("object"), document["split"])
 

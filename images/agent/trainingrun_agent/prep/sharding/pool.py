@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import closing
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from trainingrun_agent.ordered import STOP_POLL_SECONDS
@@ -62,20 +64,21 @@ def run_all(
     waiting = iter(tasks)
     lock = threading.Lock()
 
-    def start_worker() -> Worker:
+    def start_worker(slot: int) -> Worker:
+        own = replace(checker, current=checker.current.in_slot(slot))
         if workers:
-            return WorkerProcess(checker, network_input, scratch)
-        return ShardWorker(checker, network_input, scratch)
+            return WorkerProcess(own, network_input, scratch)
+        return ShardWorker(own, network_input, scratch)
 
-    def supervise(reads: ThreadPoolExecutor) -> None:
-        with closing(Supervisor(start_worker, reads, halt, on_checked)) as supervisor:
+    def supervise(reads: ThreadPoolExecutor, slot: int) -> None:
+        with closing(Supervisor(partial(start_worker, slot), reads, halt, on_checked)) as supervisor:
             while (next_task := _next(waiting, lock)) is not None and not halt.is_set():
                 task = next_task()
                 on_result(task, supervisor.run(task))
 
     count = max(1, workers)
     with ThreadPoolExecutor(READS_AT_ONCE, "read") as reads, ThreadPoolExecutor(count, "supervise") as supervisors:
-        futures = [supervisors.submit(supervise, reads) for _ in range(count)]
+        futures = [supervisors.submit(supervise, reads, slot) for slot in range(1, count + 1)]
         try:
             pending = set(futures)
             while pending:

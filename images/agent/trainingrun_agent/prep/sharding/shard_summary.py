@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from trainingrun_agent import bounded_json
 from trainingrun_agent.prep.model.findings import Findings
 from trainingrun_agent.prep.sharding.fingerprints import Fingerprints
 from trainingrun_agent.prep.sharding.job import ShardJob
@@ -22,7 +23,8 @@ from trainingrun_agent.prep.sharding.result import ShardResult
 from trainingrun_agent.prep.statistics.network_input import NetworkInput
 from trainingrun_agent.prep.statistics.totals import Totals
 
-MAX_LINE = 256 << 20
+MAX_LINE, MAX_START, PER_IMAGE = 64 << 20, 1 << 20, 64 << 10
+"""Bytes of a summary that are read, by the number of images: JSON takes up to 25 times as much memory."""
 
 
 class VersionsDigest:
@@ -60,7 +62,7 @@ def read(path: Path, job: ShardJob, network_input: NetworkInput, csv: Path) -> S
     rows.UNREADABLE if the file is damaged.
     """
     with gzip.open(path, "rb") as file:
-        document = json.loads(file.readline(MAX_LINE))
+        document = bounded_json.loads(file.readline(min(MAX_LINE, MAX_START + PER_IMAGE * len(job.files))))
     versions = VersionsDigest()
     for image in job.files:
         versions.add(image.path, image.version, image.labels_version)

@@ -103,6 +103,7 @@ class ShardWriter:
     def finish(self) -> ShardResult:
         """Complete the shard. Raises DiskFull."""
         result = self._result
+        self._checker.current.reading("")
         with writing_to_scratch(self._job.name):
             self._copy_unchanged(len(self._job.files))
             self._packed_rows.close()

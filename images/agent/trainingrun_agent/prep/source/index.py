@@ -16,16 +16,15 @@ from pathlib import Path
 from typing import Any, Self
 
 from trainingrun_agent.errors import DiskFull
-from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
-from trainingrun_agent.prep.model.codes.classes import TOO_MANY_OBJECTS
+from trainingrun_agent.prep.model.annotation import MAX_OBJECTS, Annotation, LabelledObject, UnusableError
 from trainingrun_agent.prep.model.codes.kind import kind_of
 from trainingrun_agent.prep.model.codes.label_files import ANNOTATION_TOO_LARGE, CATEGORY_MISSING, ENTRIES_CONTRADICT
 from trainingrun_agent.prep.source.listing import Entry
+from trainingrun_agent.prep.source.readers.values import check_count
 from trainingrun_agent.reasons.pods import DISK_FULL_OF_LABELS
 
-MAX_IMAGES, MAX_OBJECTS = 2_000_000, 20_000_000
+MAX_LISTED = {"images": 2_000_000, "objects": 20_000_000, "categories": 50_000}
 """Limits of one file. SQLite needs less than the pod's /tmp to sort the index of so many objects."""
-MAX_PER_IMAGE = 10_000
 CACHE_KIB = 16 << 10
 _BATCH = 10_000
 _SCHEMA = """
@@ -111,11 +110,10 @@ class Index:
         with self._lock:
             query = "SELECT file, ref, name, width, height, clash FROM images WHERE path = ?"
             file, ref, name, width, height, clash = self._database.execute(query, (entry.path,)).fetchone()
-            rows = self._database.execute(_SELECT, (self.scope(file), file, ref, MAX_PER_IMAGE + 1)).fetchall()
+            rows = self._database.execute(_SELECT, (self.scope(file), file, ref, MAX_OBJECTS + 1)).fetchall()
         if clash:
             raise UnusableError(ENTRIES_CONTRADICT, case="image", labelFile=self._files[file])
-        if len(rows) > MAX_PER_IMAGE:
-            raise UnusableError(TOO_MANY_OBJECTS, limit=MAX_PER_IMAGE)
+        check_count(rows)
         objects = tuple(self._object(row, index, file) for index, row in enumerate(rows))
         return Annotation(name, width, height, objects, relative=self._relative, sized=self._sized)
 
@@ -171,14 +169,14 @@ class Writer:
         self.strays: list[UnusableError] = []
         self._images: list[tuple[Any, ...]] = []
         self._objects: list[tuple[Any, ...]] = []
-        self._counts = [0, 0]
+        self._counts = dict.fromkeys(MAX_LISTED, 0)
 
     def image(self, ref: str, name: str, *, alias: str = "", width: int = 0, height: int = 0) -> None:
         """Add an image that the file lists."""
         row = (self._file, ref, name, alias, width, height)
         if not self._images or self._images[-1] != row:  # tables repeat it on every line
             self._images.append(row)
-            self._count(0, MAX_IMAGES)
+            self._count("images")
 
     def object(
         self, ref: str, place: str, make: Callable[..., LabelledObject | None], *arguments: Any, category: str = ""
@@ -197,10 +195,11 @@ class Writer:
             flags = (made.truncated, made.occluded, made.crowd, made.shape)
             row = (self._file, ref, category, made.name, *corners, *flags, None, None)
         self._objects.append(row)
-        self._count(1, MAX_OBJECTS)
+        self._count("objects")
 
     def category(self, ident: str, name: str) -> None:
         """Add the name of a class; the first name of an id is used."""
+        self._count("categories")
         row = (self._index.scope(self._file), ident, name)
         self._index.run_many("INSERT OR IGNORE INTO categories VALUES (?, ?, ?)", [row])
 
@@ -217,9 +216,9 @@ class Writer:
         self._images.clear()
         self._objects.clear()
 
-    def _count(self, which: int, limit: int) -> None:
-        self._counts[which] += 1
-        if self._counts[which] > limit:
-            raise UnusableError(ANNOTATION_TOO_LARGE, case=("images", "objects")[which], limit=limit)
+    def _count(self, what: str) -> None:
+        self._counts[what] += 1
+        if self._counts[what] > MAX_LISTED[what]:
+            raise UnusableError(ANNOTATION_TOO_LARGE, case=what, limit=MAX_LISTED[what])
         if len(self._images) + len(self._objects) >= _BATCH:
             self.flush()

@@ -156,12 +156,14 @@ class _Filling:
         origin, path = self.origin, self.scratch / f"{self.origin.split}-labels.part"
         try:
             fetch.download(origin.store, origin.prefix, entry, limit=MAX_SET_BYTES, path=path, on_bytes=meter.moved)
+            self.progress.current.reading(entry.path)
             on_write = partial(raise_if_stopped, self.stop)
             with path.open("rb") as file, self.index.file(entry.path, wanted=names.knows, on_write=on_write) as entries:
                 self.format.index(file, entries, origin.classes)
         except UnusableError as problem:
             return [problem.finding(entry.path, wide=True)]
         finally:
+            self.progress.current.reading("")
             path.unlink(missing_ok=True)
         return [stray.finding(entry.path) for stray in entries.strays]
 

@@ -81,6 +81,7 @@ class Listing:
 def scan(store: ObjectStore, source: Source, *, split: str, progress: Progress, stop: threading.Event) -> Listing:
     """List the source. Raises UserError if the image set does not exist."""
     listing = Listing()
+    progress.current.reading(f"the list of {source}")
     count = 0
     for count, found in enumerate(store.list(source.key), start=1):
         if count % PROGRESS_EVERY == 0:
@@ -98,6 +99,7 @@ def scan(store: ObjectStore, source: Source, *, split: str, progress: Progress, 
         else:
             (listing.images if kind == "image" else listing.annotations).append(Entry(path, found.size, found.etag))
     raise_if_stopped(stop)
+    progress.current.reading("")
     progress.update(phase="listing", done=count, unit="files")
     if source.image_set is not None:
         listing.members = _members(store, source, listing, split)

@@ -69,8 +69,7 @@ CLASS_AMBIGUOUS = FindingKind(
 TOO_MANY_OBJECTS = FindingKind(
     "TooManyObjects",
     Severity.ERROR,
-    meaning="A label file for many images has more than 10 000 objects for one of them: usually something was "
-    "exported many times.",
+    meaning="An image has more than 10 000 objects: usually something was exported many times.",
     effect="All images of a batch are padded to the largest number of boxes, so one such image slows down every step.",
     seen="more than {limit} objects",
     advice="Cut the image into tiles and label those, or correct its labels.",

@@ -67,14 +67,16 @@ IMAGE_UNSUPPORTED = FindingKind(
 IMAGE_TOO_LARGE = FindingKind(
     "ImageTooLarge",
     Severity.ERROR,
-    meaning="Decoding the image would take more memory than preparation may use. A baseline JPEG may have 100 million "
-    "pixels, a progressive JPEG or any other format 20 million.",
+    meaning="Decoding the image would take more memory or time than preparation may use. A baseline JPEG may have 100 "
+    "million pixels, a progressive JPEG or any other format 20 million; a side may have 65535.",
     effect="An image this large is of little use: the network scales it down to a few hundred pixels, so that its "
     "objects can hardly be seen.",
     seen={
         "header": "{width} x {height} pixels; at most {limit} million are decoded",
         "decoded": "{width} x {height} pixels after decoding; at most {limit} million are kept",
         "bomb": "more than {limit} million pixels",
+        "side": "{width} x {height} pixels; a side may have at most {limit}",
+        "scans": "a JPEG of {count} scans; at most {limit} are decoded",
     },
     advice="Cut the image into tiles and label those, or save it as a baseline JPEG.",
     example=Example("A PNG of 5000 x 5000 pixels.", "The same picture as a baseline JPEG."),

@@ -119,7 +119,7 @@ def field_names(template: str) -> frozenset[str]:
 
 
 def bounded(fields: Fields) -> dict[str, Value]:
-    """The fields, cut to the bounds of the schema."""
+    """The fields, cut to the bounds of the schema. Raises TypeError for a value that is none of `Value`."""
     return {name: _cut(value) for name, value in fields.items()}
 
 
@@ -128,7 +128,10 @@ def _cut(value: Value) -> Value:
         return value[:MAX_TEXT]
     if isinstance(value, int | float):
         return value
-    return [item[:MAX_TEXT] if isinstance(item, str) else item for item in value[:MAX_ITEMS]]
+    items = list(value[:MAX_ITEMS])
+    if not all(isinstance(item, str | int | float) for item in items):
+        raise TypeError("a field of a finding is a number, a text, or a list of them")
+    return [item[:MAX_TEXT] if isinstance(item, str) else item for item in items]
 
 
 class _Count(int):

@@ -45,6 +45,7 @@ ANNOTATION_TOO_LARGE = FindingKind(
         "value": "one value is longer than {limit} characters, from character {at}",
         "images": "more than {limit} images",
         "objects": "more than {limit} objects",
+        "categories": "more than {limit} categories",
     },
     advice="Export the labels without embedded images and masks, or divide them among several files.",
     example=Example(

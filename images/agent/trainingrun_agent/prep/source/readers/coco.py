@@ -69,9 +69,9 @@ def _category(names: dict[str, str], entries: Entries, place: int, category: dic
     if not ident or not name:
         entries.stray(_incomplete("categories", place, "id" if name else "name"))
         return
+    entries.category(ident, name)
     if names.setdefault(ident, name) != name:
         raise UnusableError(ENTRIES_CONTRADICT, case="category", id=ident, first=names[ident], second=name)
-    entries.category(ident, name)
 
 
 def _incomplete(part: str, place: int, missing: str) -> UnusableError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -22,6 +23,7 @@ CHUNK = 64 << 10
 _TAIL = 16  # characters: an error so close to the end of the text read so far may be a value that is cut
 _DANGLING = 2  # characters after a number that may be the beginning of the rest of it: `.`, `e`, `e-`
 _BLANKS = " \t\r\n"
+_NO_BLANK = re.compile(f"[^{_BLANKS}]")
 _DECODER = json.JSONDecoder()
 
 
@@ -38,8 +40,9 @@ class JSONStream:
     def peek(self) -> str:
         """The next character that is not blank; empty at the end. Raises UnusableError for bytes that are not text."""
         while True:
-            while self._at < len(self._text) and self._text[self._at] in _BLANKS:
-                self._at += 1
+            if self._text[self._at : self._at + 1] in _BLANKS:
+                found = _NO_BLANK.search(self._text, self._at)
+                self._at = len(self._text) if found is None else found.start()
             if self._at < len(self._text) or not self._more():
                 return self._text[self._at : self._at + 1]
 

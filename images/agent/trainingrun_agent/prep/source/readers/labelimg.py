@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject
+from trainingrun_agent.prep.model.annotation import MAX_OBJECTS, Annotation, LabelledObject
 from trainingrun_agent.prep.source.readers.values import pixels
 
 MAX_VIEW = 32
@@ -69,7 +69,7 @@ def read(data: bytes) -> Annotation | None:
     while found := _OBJECT.match(text, end):
         name, view, truncated, difficult, xmin, ymin, xmax, ymax = found.groups()
         name = name.strip(" ")
-        if not name:
+        if not name or len(objects) == MAX_OBJECTS:
             return None
         objects.append(
             LabelledObject(

@@ -6,11 +6,11 @@ the upright box around them.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from typing import Any
 
+from trainingrun_agent import bounded_json
 from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
 from trainingrun_agent.prep.model.codes.label_files import (
     ANNOTATION_EMPTY,
@@ -22,6 +22,7 @@ from trainingrun_agent.prep.source.readers.base import Classes, FileFormat
 from trainingrun_agent.prep.source.readers.outline import outline
 from trainingrun_agent.prep.source.readers.values import (
     boxed,
+    check_count,
     clean,
     encoding_of,
     hull,
@@ -45,6 +46,7 @@ def read(data: bytes, classes: Classes) -> Annotation:  # noqa: ARG001 - names s
     shapes = document.get("shapes")
     if not isinstance(shapes, list):
         raise UnusableError(ANNOTATION_FORMAT, case="noShapes")
+    check_count(shapes)
     return Annotation(
         filename=clean(document.get("imagePath")),
         width=pixels(document.get("imageWidth")),
@@ -59,8 +61,8 @@ def _document(data: bytes) -> dict[str, Any]:
     if len(data) > MAX_LABELS:
         raise UnusableError(ANNOTATION_TOO_LARGE, case="labels", size=len(data), limit=MAX_LABELS)
     try:
-        document = json.loads(data.decode(encoding_of(data)))
-    except (ValueError, RecursionError) as error:
+        document = bounded_json.loads(data.decode(encoding_of(data)))
+    except ValueError as error:
         raise UnusableError(ANNOTATION_MALFORMED, case="parser", syntax="JSON", problem=str(error)) from error
     return document if isinstance(document, dict) else {}
 

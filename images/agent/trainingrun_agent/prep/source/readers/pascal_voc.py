@@ -25,7 +25,7 @@ from trainingrun_agent.prep.model.codes.label_files import (
 from trainingrun_agent.prep.source.readers import labelimg
 from trainingrun_agent.prep.source.readers.base import FileFormat
 from trainingrun_agent.prep.source.readers.hardened import OPTIONS, doctype, has_doctype
-from trainingrun_agent.prep.source.readers.values import pixels, text_of
+from trainingrun_agent.prep.source.readers.values import check_count, pixels, text_of
 
 MAX_BYTES = 4 << 20
 Texts = dict[Any, str | None]
@@ -46,11 +46,13 @@ def parse(data: bytes) -> Annotation:
     """Parse any file with the XML parser. Raises UnusableError."""
     root = _parse(data)
     size = _texts(root.find("size"))
+    objects = list(root.iterchildren("object"))
+    check_count(objects)
     return Annotation(
         filename=_text(_texts(root), "filename"),
         width=pixels(_text(size, "width")),
         height=pixels(_text(size, "height")),
-        objects=tuple([_object(element, index) for index, element in enumerate(root.iterchildren("object"))]),
+        objects=tuple([_object(element, index) for index, element in enumerate(objects)]),
     )
 
 

@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import codecs
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 
-from trainingrun_agent.prep.model.annotation import LabelledObject, UnusableError
+from trainingrun_agent.prep.model.annotation import MAX_OBJECTS, LabelledObject, UnusableError
 from trainingrun_agent.prep.model.codes.boxes import BOX_MISSING, BOX_NOT_A_NUMBER, BOX_NOT_FINITE
-from trainingrun_agent.prep.model.codes.classes import CLASS_MISSING
+from trainingrun_agent.prep.model.codes.classes import CLASS_MISSING, TOO_MANY_OBJECTS
 from trainingrun_agent.prep.model.codes.kind import Value
 
 MAX_SIDE = 10**6
 MAX_NAME = 1024
 _BLANKS = "\ufeff \t\r\n\u00a0"
+
+
+def check_count(objects: Sized) -> None:
+    """Raise UnusableError for more objects than an image can have."""
+    if len(objects) > MAX_OBJECTS:
+        raise UnusableError(TOO_MANY_OBJECTS, limit=MAX_OBJECTS)
 
 
 def encoding_of(head: bytes) -> str:

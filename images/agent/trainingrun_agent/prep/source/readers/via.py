@@ -6,10 +6,10 @@ users name that attribute as they like. Regions other than rectangles give the u
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from typing import Any, BinaryIO
 
+from trainingrun_agent import bounded_json
 from trainingrun_agent.prep.model.annotation import LabelledObject, UnusableError
 from trainingrun_agent.prep.model.codes.boxes import BOX_MISSING
 from trainingrun_agent.prep.model.codes.classes import CLASS_AMBIGUOUS
@@ -78,8 +78,8 @@ def _csv(file: BinaryIO, entries: Entries, asked: Collection[str]) -> None:
 
 def _object_of_texts(shape: str, attributes: str, asked: Collection[str]) -> LabelledObject:
     try:
-        return _object(json.loads(shape), json.loads(attributes or "{}"), asked)
-    except (ValueError, RecursionError) as error:
+        return _object(bounded_json.loads(shape), bounded_json.loads(attributes or "{}"), asked)
+    except ValueError as error:
         raise UnusableError(BOX_MISSING, case="json", problem=str(error)) from error
 
 

@@ -16,12 +16,13 @@ from trainingrun_agent.prep.model.codes.boxes import BOX_COLUMNS
 from trainingrun_agent.prep.model.codes.classes import CLASS_ID_INVALID, UNKNOWN_CLASS
 from trainingrun_agent.prep.model.codes.label_files import ANNOTATION_MALFORMED
 from trainingrun_agent.prep.source.readers.base import Classes, FileFormat
-from trainingrun_agent.prep.source.readers.values import boxed, clean, encoding_of, hull, number, text_of
+from trainingrun_agent.prep.source.readers.values import boxed, check_count, clean, encoding_of, hull, number, text_of
 
 MAX_BYTES = 4 << 20
 CLASS_FILES = ("classes.txt", "data.yaml", "data.yml")
 _ASIDE = (*CLASS_FILES, "train.txt", "val.txt", "valid.txt", "test.txt")
-_LINE = re.compile(r"\d+(\s+-?\d*\.?\d+([eE][-+]?\d+)?){4,}")
+# A number is matched in one way only: with two, a line of thirty numbers and a letter would take hours.
+_LINE = re.compile(r"\d+(\s+-?(\d+(\.\d+)?|\.\d+)([eE][-+]?\d+)?){4,}")
 
 
 def read(data: bytes, classes: Classes) -> Annotation:
@@ -32,8 +33,9 @@ def read(data: bytes, classes: Classes) -> Annotation:
         raise UnusableError(
             ANNOTATION_MALFORMED, case="encoding", encoding=error.encoding, problem=error.reason
         ) from error
-    lines = [line.split() for line in text.splitlines() if line.strip()]
-    objects = tuple(_object(words, index, classes) for index, words in enumerate(lines))
+    lines = [line for line in text.splitlines() if line.strip()]
+    check_count(lines)
+    objects = tuple(_object(line.split(), index, classes) for index, line in enumerate(lines))
     return Annotation("", 0, 0, objects, relative=True, sized=False)
 
 

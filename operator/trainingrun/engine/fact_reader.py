@@ -1,0 +1,73 @@
+"""What is known about a run when a decision is made, and reading what the decision asks for beyond that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from trainingrun.api.run import Run
+from trainingrun.domain.decision import Decision
+from trainingrun.domain.document import Document
+from trainingrun.domain.observe import JobView, Observed
+from trainingrun.engine.cache import Cache
+from trainingrun.engine.memory import Memories
+from trainingrun.kube import objects
+from trainingrun.kube.client import Api
+
+
+class FactReader:
+    """Joins what the watches show with a run's document, and with specs of Jobs that are not in its status."""
+
+    def __init__(self, api: Api, *, cache: Cache, memories: Memories) -> None:
+        self._api, self._cache, self._memories = api, cache, memories
+
+    def begin(self, run: Run) -> None:
+        """Start a reconcile: whatever was read before may have changed."""
+        self._memories.of(run).document = None
+
+    def observe(self, run: Run) -> Observed:
+        """Return what is known now, without reading anything."""
+        memory = self._memories.of(run)
+        known = Document(memory.text, fresh=False)
+        is_accepted = known.digest == run.status.get("resolvedDigest")
+        return Observed(
+            find_run=self._cache.runs.get,
+            jobs=self._cache.jobs_of(run),
+            lingering=self._cache.pods_of(run),
+            progress=self._cache.progress.get(run.key, {}),
+            hints=self._cache.hints.get(run.key, {}),
+            crowd=self._cache.crowds.of(run.namespace),
+            document=memory.document or (known if is_accepted else None),
+            specs=memory.specs,
+            known_text=memory.text if is_accepted else "",
+        )
+
+    async def read(self, run: Run, decision: Decision) -> bool:
+        """Read what the decision asks for; return whether that is anything new."""
+        memory = self._memories.of(run)
+        if decision.read_document and memory.document is None:
+            await self.read_document(run)
+            return True
+        for job in decision.read_jobs:
+            spec = await objects.read_job_spec(self._api, namespace=run.namespace, name=job.name, uid=job.uid)
+            if spec is None:
+                self._cache.drop_job(job)
+            else:
+                memory.specs[job.uid] = spec
+        return bool(decision.read_jobs)
+
+    async def read_document(self, run: Run) -> None:
+        """Read the run's ConfigMap."""
+        text = await objects.read_resolved(self._api, namespace=run.namespace, name=run.name, uid=run.uid)
+        memory = self._memories.of(run)
+        memory.document = Document(text)
+        if text is not None and Document(memory.text).digest != run.status.get("resolvedDigest"):
+            memory.text = text
+
+    def wrote_document(self, run: Run, text: str) -> None:
+        """Remember the text of the ConfigMap that was written."""
+        self._memories.of(run).text = text
+
+    def created_job(self, run: Run, job: JobView, *, spec: Mapping[str, Any]) -> None:
+        """Remember a Job that was created, in case the status patch is lost."""
+        self._memories.of(run).specs = {job.uid: spec}
