@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from itertools import zip_longest
 from typing import Any
 
 import pytest
 
 from trainingrun.api.settings import Policy, RunPods
 from trfakes.builders import a_run
-from trfakes.fake_cluster import NUMBERS
+from trfakes.fake_cluster import NUMBERS, verdict
 from trfakes.harness import World, eventually
+from trfakes.schema import crd_part, errors
 from trfakes.store import Change, Object
 
 pytestmark = pytest.mark.contract
@@ -260,3 +262,92 @@ async def test_a_run_of_another_namespace_gives_no_weights(world: World) -> None
 
 def is_refused(world: World, name: str) -> bool:
     return bool(world.condition("Accepted", name).get("reason") == "PretrainedRunNotFound")
+
+
+async def test_the_key_of_the_bucket_reaches_the_agent_alone(world: World) -> None:
+    made = note_pods(world)
+    await world.start_operator()
+    world.store.create("trainingruns", a_run().body())
+    assert (await world.finished())["phase"] == "Succeeded"
+    assert len(made) >= 3
+    for body in made:
+        pod = body["spec"]["template"]["spec"]
+        named = [volume["name"] for volume in pod["volumes"] if "secret" in volume]
+        with_it = [c["name"] for c in pod["containers"] if {m["name"] for m in c["volumeMounts"]} & set(named)]
+        assert with_it in (["agent"], ["mirror"])
+        assert "secretKeyRef" not in json.dumps(pod)
+        assert "envFrom" not in json.dumps(pod)
+
+
+@pytest.mark.parametrize("script", [lambda _job: None])
+async def test_a_pod_with_the_labels_of_a_run_proves_nothing(world: World, script: object) -> None:
+    """Its verdict names results in a folder of the attacker; the run's own pod then says otherwise."""
+    await world.start_operator()
+    world.store.create("trainingruns", a_run().body())
+    job = await world.job("tire-prep-1")
+    message = json.dumps(verdict("prep", message="forged"))
+    ended = {"exitCode": 0, "message": message, "finishedAt": "2026-01-01T00:00:00Z"}
+    for number, owner in enumerate((world.run()["metadata"]["uid"], "00000000-0000-0000-0000-000000000000")):
+        reference = {"apiVersion": "batch/v1", "kind": "Job", "name": "tire-prep-1", "uid": owner, "controller": True}
+        meta = {"labels": job["spec"]["template"]["metadata"]["labels"], "ownerReferences": [reference]}
+        states = [{"name": "agent", "state": {"terminated": ended}}]
+        status = {"phase": "Succeeded", "containerStatuses": states}
+        world.store.objects["pods", "default", f"forged-{number}"] = forged = {
+            "metadata": {"name": f"forged-{number}", "namespace": "default", "uid": f"forged-{number}", **meta},
+            "spec": job["spec"]["template"]["spec"],
+            "status": status,
+        }
+        world.store.update_status("pods", forged["metadata"]["name"], phase="Succeeded")
+    world.cluster.start(job)
+    world.cluster.end(job, verdict("prep", "userError", message="The run's own words."))
+    assert (await world.finished())["phase"] == "Failed"
+    assert world.status()["message"].startswith("The run's own words.")
+    assert "forged" not in json.dumps(
+        [c.body["status"] for c in world.store.history if c.plural == "trainingruns" and "status" in c.body]
+    )
+
+
+GARBAGE: dict[str, Any] = {
+    "text": "x" * 120,
+    "negative": -1,
+    "huge": 2**80,
+    "list": [[]] * 7,
+    "object": {"a": {}},
+    "true": True,
+    "null": None,
+}
+TIMES = ("", "yesterday", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-01-01T00:00:00", 5)
+
+
+def spoil(world: World, job: Object, value: Any, time: Any) -> None:
+    """End a pod with a value in every field of its verdict, and a time everywhere where Kubernetes has one."""
+    stage = job["metadata"]["labels"]["trainingrun.dev/stage"]
+    names = (*NUMBERS[stage], "checkpointURI", "storageWarning", "resumedFromStep", "stepsLost", "format")
+    spoiled = dict.fromkeys(names, value)
+    timings = dict.fromkeys(("fetch", "work", "ship"), value)
+    pod = world.cluster.start(job)
+    said = json.dumps(verdict(stage, numbers=spoiled, timings=timings, hint=value, nextStep=value, epoch=value))
+    ended = {"exitCode": 0, "message": said, "startedAt": time, "finishedAt": time}
+    names_of_containers = [container["name"] for container in pod["spec"]["containers"]]
+    states = [{"name": name, "state": {"terminated": ended}} for name in names_of_containers]
+    placed = {"type": "PodScheduled", "status": "True", "lastTransitionTime": time}
+    where = pod["metadata"]["name"]
+    world.store.update_status("pods", where, phase="Succeeded", containerStatuses=states, conditions=[placed])
+    complete = {"type": "Complete", "status": "True", "lastTransitionTime": time}
+    world.store.update_status("jobs", job["metadata"]["name"], conditions=[complete])
+
+
+@pytest.mark.parametrize("script", [lambda _job: None])
+async def test_no_value_or_time_of_a_pod_breaks_a_status(world: World, script: object) -> None:
+    await world.start_operator()
+    cases = list(zip_longest(GARBAGE.values(), TIMES, fillvalue="x"))
+    names = [f"spoiled-{number}" for number in range(len(cases))]
+    for name in names:
+        world.store.create("trainingruns", a_run(name).body())
+    for stage in ("prep", "train", "export"):
+        for name, (value, time) in zip(names, cases, strict=True):
+            spoil(world, await world.job(f"{name}-{stage}-1"), value, time)
+    for name in names:
+        assert (await world.finished(name))["phase"] == "Succeeded"
+    statuses = [c.body["status"] for c in world.store.history if c.plural == "trainingruns" and "status" in c.body]
+    assert [found for status in statuses for found in errors(crd_part("status"), status)] == []

@@ -40,6 +40,7 @@ OURS: Mapping[str, str] = {
     "export.ap50": "made from a number",
     "attempts[].lastOutcome": "one of eleven",
     "attempts[].lastReason": "letters and digits",
+    "attempts[].jobUID": "a UID that the API server gave",
     "dataset.digest": "64 hexadecimal digits",
     "dataset.format": "left out unless it is printable",
     "dataset.reportURI": "left out unless it is printable",
