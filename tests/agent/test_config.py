@@ -66,7 +66,7 @@ def _without(document: dict[str, Any], *path: str) -> dict[str, Any]:
     [
         pytest.param(lambda d: b"{", "cannot be used", id="not json"),
         pytest.param(lambda d: b"[]", "cannot be used", id="not an object"),
-        pytest.param(lambda d: b"[" * 100_000, "RecursionError", id="nested too deeply"),
+        pytest.param(lambda d: b"[" * 100_000, "nested too deeply", id="nested too deeply"),
         pytest.param(lambda d: _without(d, "storage", "bucket"), "'bucket'", id="field missing"),
         pytest.param(
             lambda d: {**d, "storage": {**d["storage"], "refusedNetworks": ["localhost"]}},

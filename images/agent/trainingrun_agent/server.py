@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import deque
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import SHUT_RDWR, socket
 from typing import Any, ClassVar
 
 from trainingrun_agent.metrics import exposition
@@ -18,6 +21,8 @@ from trainingrun_agent.trainer_probe import TrainerProbe
 
 PORT = 8080
 CONNECTION_TIMEOUT_SECONDS = 10
+MAX_CONNECTIONS = 64
+"""Open at once; each has a thread. One more ends the oldest, so that nobody is kept out by connections held open."""
 POLL_SECONDS = 0.05
 """How long `stop` may take to be noticed."""
 JSON = "application/json"
@@ -30,8 +35,7 @@ class AgentServer:
 
     def __init__(self, progress: Progress, probe: TrainerProbe, *, host: str, port: int = PORT) -> None:
         handler = type("Handler", (_Handler,), {"progress": progress, "probe": probe})
-        self._http = ThreadingHTTPServer((host, port), handler)
-        self._http.daemon_threads = True
+        self._http = _Http((host, port), handler)
         self._thread = threading.Thread(target=self._http.serve_forever, args=(POLL_SECONDS,), name="http", daemon=True)
 
     @property
@@ -48,6 +52,26 @@ class AgentServer:
         self._http.shutdown()
         self._http.server_close()
         self._thread.join()
+
+
+class _Http(ThreadingHTTPServer):
+    """Serves each connection in a thread, at most MAX_CONNECTIONS at once."""
+
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(address, handler)
+        self._open: deque[socket] = deque()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Start a thread; called for one connection after the other."""
+        self._open = deque(one for one in self._open if one.fileno() >= 0)
+        while len(self._open) >= MAX_CONNECTIONS:
+            with suppress(OSError):  # its thread has just closed it
+                self._open[0].shutdown(SHUT_RDWR)
+            self._open.popleft()
+        self._open.append(request)
+        super().process_request(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -43,7 +43,7 @@ def plan_tensorboard(decision: Decision, *, crowd: Crowd, resolved: Resolved | N
     if not enabled or not _training_began(draft) or (expires_at is not None and expires_at <= draft.now):
         _remove(decision, exists=exists)
     elif exists and _must_yield(draft, crowd, lacks_room=lacks_room):
-        stay_away(decision, reasons.TENSORBOARD_YIELDS, _YIELDS)
+        stay_away(decision, reasons.TENSORBOARD_YIELDS, _YIELDS, remove=_children(draft))
     elif exists:
         _show(decision, expires_at=expires_at)
     elif _has_room(draft) and _may_return(decision, crowd):
@@ -55,12 +55,12 @@ def plan_tensorboard(decision: Decision, *, crowd: Crowd, resolved: Resolved | N
         _show(decision, expires_at=expires_at)
 
 
-def stay_away(decision: Decision, reason: Reason, message: str, *, warning: bool = False) -> None:
-    """Remove what there is of TensorBoard, say why and until when, and stay away for longer than the last time."""
+def stay_away(decision: Decision, reason: Reason, message: str, *, remove: list[Child], warning: bool = False) -> None:
+    """Remove these parts of TensorBoard, say why and until when, and stay away for longer than the last time."""
     draft = decision.draft
     times = int(draft.status.get("tensorboard", {}).get("yields", 0)) + 1
     absence = min(FIRST_ABSENCE_SECONDS * 2 ** min(times - 1, 10), LONGEST_ABSENCE_SECONDS)
-    decision.delete += _children(draft)
+    decision.delete += remove
     draft.status["tensorboard"] = {
         "yields": times,
         "returnsAt": clock.to_text(draft.now + timedelta(seconds=absence)),

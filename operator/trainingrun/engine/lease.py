@@ -25,7 +25,9 @@ RENEW_SECONDS: Final = 10.0
 RENEW_AGAIN_SECONDS: Final = 2.0  # after a renewal that got no answer
 CALL_SECONDS: Final = 5.0
 WRITE_SECONDS: Final = 25.0  # from the start of a renewal: writes of this process end five seconds before the Lease
-MAX_HOLDER: Final = 253  # characters; whoever may write Leases there may write any text
+# Whoever may write Leases in a namespace, as users with `edit`, may write anything into this one.
+MAX_HOLDER: Final = 253  # characters
+MAX_SECONDS: Final = 300.0
 log = logging.getLogger(__name__)
 
 
@@ -41,7 +43,7 @@ class Record:
         self.namespace, self.version = str(lease["metadata"].get("namespace", "")), lease["metadata"]["resourceVersion"]
         self.holder = str(spec.get("holderIdentity") or "")[:MAX_HOLDER]
         self.settled = bool(spec.get("acquireTime"))
-        self.seconds = float(spec.get("leaseDurationSeconds") or LEASE_SECONDS)
+        self.seconds = min(float(spec.get("leaseDurationSeconds") or LEASE_SECONDS), MAX_SECONDS)
         self._fields = (self.holder, spec.get("renewTime"), spec.get("acquireTime"))
         self.seen_at = seen_at
 

@@ -182,12 +182,15 @@ class Reconciler:
             log.info("%s: created Job %s", run.key, job.name)
 
     async def _create_optional(self, run: Run, decision: Decision) -> None:
-        """Create what the run continues without; after a failure, not again for a while."""
+        """Create what the run continues without; after a failure, remove it again and wait for a while."""
+        made: list[Child] = []
         try:
             for body in decision.create_optional:
                 await self._create(run, body, decision)
+                made.append(Child(body["kind"], body["metadata"]["name"]))
         except KubeError as error:
-            stay_away(decision, reasons.TENSORBOARD_REFUSED, without_tensorboard(error.words), warning=True)
+            message = without_tensorboard(error.words)
+            stay_away(decision, reasons.TENSORBOARD_REFUSED, message, remove=made, warning=True)
 
     async def _expire(self, run: Run) -> None:
         """Delete a run whose end is stored, once its Events are out."""

@@ -9,7 +9,7 @@ import pytest
 from endless_s3 import serve
 from trainingrun_agent.config import AgentConfig
 from trainingrun_agent.errors import StorageRefused
-from trainingrun_agent.storage import bounded_answers, s3
+from trainingrun_agent.storage import bounded_answers, s3, subfolders
 from trainingrun_agent.storage.s3 import open_store
 
 pytestmark = pytest.mark.contract
@@ -43,7 +43,7 @@ ODD: dict[str, tuple[Callable[[int], str], str]] = {
     ),
     "objects without end": (
         lambda count: page(ENTRY.format(f"{count:09d}.jpg", 9), token=f"{count}"),
-        "ListingEndless: s3://detectors/train/ at http://127.0.0.1:.* has more than 20 objects",
+        "ListingEndless: s3://detectors/train/ at http://127.0.0.1:.* has more than 20 objects or folders",
     ),
     "more, but no token": (
         lambda _: page(ENTRY.format("a.jpg", 9), token=""),
@@ -77,6 +77,16 @@ def test_a_listing_without_end_is_refused(
         with pytest.raises(StorageRefused, match=message):
             list(store.list("train/"))
     assert bucket.requests["LIST"] < 30
+
+
+def test_folders_without_end_are_refused(
+    make_config: Callable[..., AgentConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subfolders, "MAX_FOLDERS", 9)
+    with serve("train/", 0, lambda count: page(ENTRY.format(f"{count:09d}/a.jpg", 9))) as bucket:
+        store = open_store(make_config(endpoint=bucket.endpoint), "detectors")
+        with pytest.raises(StorageRefused, match=r"ListingEndless: .* has more than 9 objects or folders"):
+            list(subfolders.subfolders(store, "train"))
 
 
 def test_pages_without_objects_are_passed_over(make_config: Callable[..., AgentConfig]) -> None:

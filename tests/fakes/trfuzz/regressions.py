@@ -36,4 +36,5 @@ REGRESSIONS: dict[str, tuple[str, bytes]] = {
         "listings",
         b"<ListBucketResult>" + b"<a>" * 5000 + b"</a>" * 5000 + b"</ListBucketResult>",
     ),
+    "a line of numbers and a letter": ("yolo", b"0" + b" 11" * 60 + b" x"),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -221,7 +222,7 @@ async def test_a_label_of_a_job_never_stops_the_run(world: World, attempt: str, 
     assert world.attempts("prep")["number"] == 1
 
 
-async def test_a_deployment_of_tensorboards_name_is_left_alone_and_training_goes_on(world: World) -> None:
+async def test_a_deployment_of_tensorboards_name_is_left_alone_and_not_shown(world: World) -> None:
     world.store.create("trainingruns", a_run().body())
     selector = {"matchLabels": {}}
     template = {"metadata": {"labels": {}}, "spec": {"containers": [{"name": "tensorboard", "image": "evil:1"}]}}
@@ -230,6 +231,74 @@ async def test_a_deployment_of_tensorboards_name_is_left_alone_and_training_goes
     forged = world.store.create("deployments", {"metadata": meta, "spec": spec})
     await world.start_operator()
     assert (await world.finished())["phase"] == "Succeeded"
-    assert "TensorBoardRefused" in {event["reason"] for event in world.store.select("events")}
+    await eventually(lambda: "TensorBoardRefused" in {event["reason"] for event in world.store.select("events")})
     assert "serviceName" not in world.status()["tensorboard"]
     assert world.store.get("deployments", "tire-tensorboard") == forged
+
+
+Change = Callable[[dict[str, Any]], object]
+CHANGES: dict[str, Change] = {
+    "image of the agent": lambda document: document["images"].update(agent="evil:1"),
+    "image of the trainer": lambda document: document["images"].update(trainer="evil:1"),
+    "metadata service": lambda document: document["storage"].update(endpoint="http://169.254.169.254"),
+    "no refused networks": lambda document: document["storage"].update(refusedNetworks=[]),
+    "bucket of others": lambda document: document["dataset"]["train"].update(bucket="evil"),
+    "labels of pods": lambda document: document.update(pods={"prep": {"labels": {"team": "evil"}}}),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+async def test_a_document_that_was_forged_before_an_upgrade_is_not_adopted(world: World, change: Change) -> None:
+    """The version that accepted the run kept no digest."""
+    await world.start_operator()
+    world.store.create("trainingruns", a_run().spec(suspend=True).body())
+    await eventually(lambda: world.condition("Prepared").get("reason") == "Suspended")
+    await world.operators[0].stop()
+    world.store.patch("trainingruns", "tire", {"status": {"resolvedDigest": None}}, status=True)
+    document = json.loads(world.store.get("configmaps", name_of_map(world))["data"]["resolved.json"])
+    change(document)
+    world.store.delete("configmaps", name_of_map(world))
+    forge_map(world, {"resolved.json": json.dumps(document)}, ownerReferences=[owner(world)])
+    world.store.patch("trainingruns", "tire", {"spec": {"suspend": False}})
+    await world.replace_operator()
+    await blocked(world, "ForeignConfigMap")
+    assert "resolvedDigest" not in world.status()
+    assert not list(world.store.select("jobs"))
+
+
+@pytest.mark.parametrize("script", [lambda _job: None])
+async def test_a_pod_with_the_labels_of_an_attempt_proves_nothing(world: World, script: Script) -> None:
+    await world.start_operator()
+    world.store.create("trainingruns", a_run().body())
+    job = await world.job("tire-prep-1")
+    other = world.store.create("jobs", {"metadata": {"name": "of-a-tenant"}, "spec": job["spec"]})
+    world.cluster.start(other)
+    world.cluster.end(other, verdict("prep"))
+    world.store.create("configmaps", {"metadata": {"name": "later"}})
+    await eventually(lambda: "default/tire" in world.operators[0].operator.cache.pods)
+    await eventually(lambda: not len(world.operators[0].operator.queue))
+    assert world.condition("Prepared")["status"] == "False"
+    world.cluster.start(job)
+    world.cluster.end(job, verdict("prep", "userError", reason="ClassNotFound"))
+    assert (await world.finished())["phase"] == "Failed"
+
+
+NO_TIMES = ["", "x", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-01-01T00:00:00"]
+
+
+@pytest.mark.parametrize("script", [lambda _job: None])
+@pytest.mark.parametrize("text", NO_TIMES)
+async def test_a_time_that_is_none_stops_no_run(world: World, script: Script, text: str) -> None:
+    await world.start_operator()
+    world.store.create("trainingruns", a_run().body())
+    job = await world.job("tire-prep-1")
+    pod = world.cluster.start(job)["metadata"]["name"]
+    scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": text}
+    state = {
+        "terminated": {"exitCode": 0, "startedAt": text, "finishedAt": text, "message": json.dumps(verdict("prep"))}
+    }
+    states = [{"name": "agent", "state": state}]
+    world.store.update_status("pods", pod, phase="Succeeded", conditions=[scheduled], containerStatuses=states)
+    complete = {"type": "Complete", "status": "True", "lastTransitionTime": text}
+    world.store.update_status("jobs", "tire-prep-1", conditions=[complete])
+    await world.job("tire-train-1")

@@ -13,7 +13,7 @@ import pytest_asyncio
 from trainingrun.api.names import LEASE
 from trainingrun.engine.claims import WRITE_SECONDS as CLAIM_SECONDS
 from trainingrun.engine.claims import Claims
-from trainingrun.engine.lease import LEASE_SECONDS, WRITE_SECONDS, Lease, LostLeaseError
+from trainingrun.engine.lease import LEASE_SECONDS, MAX_HOLDER, MAX_SECONDS, WRITE_SECONDS, Lease, LostLeaseError
 from trainingrun.kube.client import TIMEOUT_SECONDS, Api
 from trainingrun.kube.errors import NotFoundError
 from trainingrun.kube.fence import FencedApi, NotServedError
@@ -104,6 +104,19 @@ async def test_a_nodes_wrong_clock_takes_no_lease_and_keeps_none(leases: Leases,
     lease = leases.of("first")
     assert not await lease.take()
     leases.clock.pass_(LEASE_SECONDS)
+    assert await lease.take()
+
+
+async def test_whoever_may_write_leases_blocks_a_namespace_only_while_they_renew_one(leases: Leases) -> None:
+    spec = {"holderIdentity": "x" * 10_000, "leaseDurationSeconds": 2**31 - 1, "renewTime": "2999-01-01T00:00:00.0Z"}
+    leases.world.store.create("leases", {"metadata": {"name": LEASE}, "spec": spec}, namespace="vision")
+    claims, lease = leases.claims(), leases.of("first")
+    assert not await lease.take()
+    await claims.read()
+    assert len(lease.other_holder) == len(claims.holders["vision"]) == MAX_HOLDER
+    leases.clock.pass_(MAX_SECONDS)
+    await claims.read()
+    assert claims.holders == {}
     assert await lease.take()
 
 

@@ -39,6 +39,7 @@ OURS: Mapping[str, str] = {
     "export.mAP": "made from a number",
     "export.ap50": "made from a number",
     "attempts[].lastOutcome": "one of eleven",
+    "attempts[].jobUID": "made by the API server",
     "attempts[].lastReason": "letters and digits",
     "attempts[].jobUID": "a UID that the API server gave",
     "dataset.digest": "64 hexadecimal digits",

@@ -157,7 +157,7 @@ LISTING_ENDLESS = Reason(
     meaning="The server's listing of a prefix has no end, or more objects than a run can list.",
 )
 TOO_MANY_OBJECTS = LISTING_ENDLESS.case(
-    message="{where} has more than {limit} objects",
+    message="{where} has more than {limit} objects or folders",
     hint="Move what does not belong there to another place, then {retry}.",
     step=Step.RETRY,
 )

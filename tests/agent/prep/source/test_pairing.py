@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import unicodedata
+from itertools import product
 
 import pytest
 
+from trainingrun_agent.prep.source import matching, pairing
 from trainingrun_agent.prep.source.listing import Entry, Listing
 from trainingrun_agent.prep.source.pairing import pair
 
@@ -85,3 +87,24 @@ def test_an_image_set_takes_its_members_only() -> None:
     assert [item.image.path for item in made.pairs] == ["JPEGImages/a.jpg", "JPEGImages/c.jpg"]
     assert [(finding.code, finding.file) for finding in made.findings] == [("ImageMissing", "JPEGImages/gone")]
     assert len(made.pairs) + len(made.unpaired) == 2
+
+
+def test_very_many_names_that_differ_by_case_are_each_looked_at_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Comparing each with each, a hundred thousand took hours."""
+    names = ["".join(letter) for letter in product(*zip("abcdefghi", "ABCDEFGHI", strict=True))]
+    looked_at: list[str] = []
+    stem = pairing._stem
+    monkeypatch.setattr(pairing, "_stem", lambda path, format_: looked_at.append(path) or stem(path, format_))
+    listing = Listing([Entry(f"{name}.jpg", 1) for name in names], [Entry(f"{name}.xml", 1) for name in names])
+    found = pair(listing, lambda _: "")
+    assert {one.image.path for one in found.pairs} == {f"{name}.jpg" for name in names}
+    assert len(looked_at) <= 6 * len(names)
+
+
+def test_a_name_in_very_many_folders_is_compared_with_one() -> None:
+    """Label files name images by their path on another machine; each was compared with all of that name."""
+    images = [Entry(f"train/{number}/0001.jpg", 1) for number in range(500)]
+    names = matching.Names.from_images(images)
+    assert {len(group) for group in names._ends.values()} == {1}
+    assert names.find("77/0001.jpg", "") == ["train/77/0001.jpg"]
+    assert len(names.find("0001.jpg", "")) == 500

@@ -26,7 +26,8 @@ from trainingrun_agent.prep.sharding.job import ImageFile
 
 LEVEL = 1
 _JSON = json.JSONEncoder(separators=(",", ":"))
-MAX_LINE = 16 << 20
+MAX_LINE, MAX_RECORD = 16 << 20, 64 << 20
+"""Bytes of a row, and of a record, which holds one image."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,8 @@ def _cells(box: LabelledObject) -> list[Any]:
 def _decode(document: dict[str, Any]) -> Row:
     boxes = tuple([_box_of(*box) for box in document["boxes"]])
     offset, length = document["record"]
+    if not (isinstance(offset, int) and isinstance(length, int) and offset >= 0 and 0 <= length <= MAX_RECORD):
+        raise ValueError(f"a record of {length!r} bytes at {offset!r}")
     version, labels_version = document["versions"]
     sha256, look = map(bytes.fromhex, document["fingerprints"])
     checked = Checked(

@@ -9,6 +9,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
 from pathlib import PurePosixPath
 
 from trainingrun_agent.prep.model.codes.pairs import (
@@ -58,8 +60,21 @@ class Names:
                 return [found]
         last = path.rpartition("/")[2]
         found_names = self.names.get(last) or self.stems.get(stem(last), [])
-        inside = [found for found in found_names if fold(found).endswith(f"/{path}")] if "/" in path else []
-        return inside or found_names
+        near = self._ends.get(_end(path), ()) if "/" in path else ()
+        return [found for found in near if fold(found).endswith(f"/{path}")] or found_names
+
+    @cached_property
+    def _ends(self) -> dict[str, list[str]]:
+        """The images by folder and file name: many folders may have the same names."""
+        made: dict[str, list[str]] = {}
+        for path in chain.from_iterable(self.names.values()):
+            made.setdefault(_end(fold(path)), []).append(path)
+        return made
+
+
+def _end(path: str) -> str:
+    """The last folder of a path, if any, and the file's name."""
+    return "/".join(path.rsplit("/", 2)[-2:])
 
 
 def fold(path: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from operator import attrgetter
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -132,16 +133,18 @@ def _exact_name(images: dict[str, list[Entry]], labels: dict[str, list[Entry]], 
     """Where several have the same name, take out the pairs whose names are exactly equal."""
     pairs = []
     for name in [name for name in images.keys() & labels.keys() if len(images[name]) > 1]:
-        for image in list(images[name]):
-            stem = _stem(image.path, format_)
-            same = [
-                [entry for entry in group[name] if _stem(entry.path, format_) == stem] for group in (images, labels)
-            ]
-            if len(same[0]) == len(same[1]) == 1:
-                images[name].remove(image)
-                labels[name].remove(same[1][0])
-                pairs.append(Pair(image, same[1][0]))
+        by_stem = [_by_stem(group[name], format_) for group in (images, labels)]
+        same = [stem for stem, group in by_stem[0].items() if len(group) == len(by_stem[1].get(stem, ())) == 1]
+        pairs += [Pair(by_stem[0].pop(stem)[0], by_stem[1].pop(stem)[0]) for stem in same]
+        images[name], labels[name] = (list(chain.from_iterable(left.values())) for left in by_stem)
     return pairs
+
+
+def _by_stem(entries: list[Entry], format_: FileFormat) -> dict[str, list[Entry]]:
+    groups: dict[str, list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault(_stem(entry.path, format_), []).append(entry)
+    return groups
 
 
 def _same_filename(
@@ -149,19 +152,21 @@ def _same_filename(
 ) -> list[Pair]:
     """Take out the pairs where the <filename> of an annotation names one image that is left."""
     left = {
-        (_folder(name), PurePosixPath(image.path).name.casefold()): (name, image)
+        (_folder(name), PurePosixPath(image.path).name.casefold()): image
         for name, group in images.items()
         for image in group
     }
-    pairs = []
+    pairs, taken = [], set[Entry]()
     for name in sorted(labels):
-        for label in list(labels[name]):
+        for label in labels[name]:
             filename = PurePosixPath(filename_of(label).replace("\\", "/")).name.casefold()
             found = left.pop((_folder(name), filename), None)
             if found is not None:
-                labels[name].remove(label)
-                images[found[0]].remove(found[1])
-                pairs.append(Pair(found[1], label))
+                pairs.append(Pair(found, label))
+                taken |= {found, label}
+    for groups in (images, labels) if taken else ():
+        for name, group in groups.items():
+            groups[name] = [entry for entry in group if entry not in taken]
     return pairs
 
 

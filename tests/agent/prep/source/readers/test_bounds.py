@@ -50,6 +50,15 @@ def test_four_megabytes_of_yolo_are_not_turned_into_objects() -> None:
         file_format("yolo").read(data, CLASSES)
 
 
+NOT_A_LABEL = b"0" + b" 11" * 60 + b" x\n"
+
+
+def test_a_line_of_numbers_and_a_letter_is_looked_at_once() -> None:
+    """A pattern that matched each number in two ways went through 2^60 combinations."""
+    assert not file_format("yolo").recognises(NOT_A_LABEL)
+    assert file_format("yolo").recognises(b"0 0.5 .5 1e-3 -1\n")
+
+
 @pytest.mark.parametrize("format_", ["coco", "openImages"])
 def test_a_file_of_very_many_categories_is_refused(format_: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(index.MAX_LISTED, "categories", 3)

@@ -21,7 +21,8 @@ from trainingrun_agent.prep.source.readers.values import boxed, check_count, cle
 MAX_BYTES = 4 << 20
 CLASS_FILES = ("classes.txt", "data.yaml", "data.yml")
 _ASIDE = (*CLASS_FILES, "train.txt", "val.txt", "valid.txt", "test.txt")
-_LINE = re.compile(r"\d+(\s+-?\d*\.?\d+([eE][-+]?\d+)?){4,}")
+# A number is matched in one way only: with two, a line of thirty numbers and a letter would take hours.
+_LINE = re.compile(r"\d+(\s+-?(\d+(\.\d+)?|\.\d+)([eE][-+]?\d+)?){4,}")
 
 
 def read(data: bytes, classes: Classes) -> Annotation:
