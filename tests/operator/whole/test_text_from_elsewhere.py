@@ -41,7 +41,6 @@ OURS: Mapping[str, str] = {
     "attempts[].lastOutcome": "one of eleven",
     "attempts[].jobUID": "made by the API server",
     "attempts[].lastReason": "letters and digits",
-    "attempts[].jobUID": "a UID that the API server gave",
     "dataset.digest": "64 hexadecimal digits",
     "dataset.format": "left out unless it is printable",
     "dataset.reportURI": "left out unless it is printable",
