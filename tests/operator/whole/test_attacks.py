@@ -297,6 +297,7 @@ def spoil(world: World, job: Object, value: Any, time: Any) -> None:
     names = (*NUMBERS[stage], "checkpointURI", "storageWarning", "resumedFromStep", "stepsLost", "format")
     spoiled = dict.fromkeys(names, value)
     timings = dict.fromkeys(("fetch", "work", "ship"), value)
+    world.store.update_status("jobs", job["metadata"]["name"], startTime=time)
     pod = world.cluster.start(job)
     said = json.dumps(verdict(stage, numbers=spoiled, timings=timings, hint=value, nextStep=value, epoch=value))
     ended = {"exitCode": 0, "message": said, "startedAt": time, "finishedAt": time}
@@ -305,8 +306,6 @@ def spoil(world: World, job: Object, value: Any, time: Any) -> None:
     placed = {"type": "PodScheduled", "status": "True", "lastTransitionTime": time}
     where = pod["metadata"]["name"]
     world.store.update_status("pods", where, phase="Succeeded", containerStatuses=states, conditions=[placed])
-    complete = {"type": "Complete", "status": "True", "lastTransitionTime": time}
-    world.store.update_status("jobs", job["metadata"]["name"], conditions=[complete])
 
 
 @pytest.mark.parametrize("script", [lambda _job: None])
