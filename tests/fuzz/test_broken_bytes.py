@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from trainingrun_agent.prep.source.readers import FORMATS
 from trfuzz import targets
+from trfuzz.bombs import BOMBS
 from trfuzz.fuzzing import fuzz
 from trfuzz.regressions import REGRESSIONS
 from trfuzz.seeds import seeds
@@ -38,6 +40,10 @@ def test_no_bomb_takes_more_memory_than_preparation_may_use() -> None:
     argv = [sys.executable, "-W", "ignore", "-m", "trfuzz.bombs"]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+
+
+def test_every_label_format_has_bombs() -> None:
+    assert FORMATS.keys() - BOMBS.keys() == set()
 
 
 @needs_fuzzer
