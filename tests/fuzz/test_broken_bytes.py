@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -57,7 +58,7 @@ def test_fuzz(target: str) -> None:
 PLANTED = {
     "raises": ("raises", "ValueError: planted"),
     "hangs": ("hangs", "ALARM: working on the last Unit for"),
-    "grows": ("grows", "out-of-memory"),
+    "grows": ("grows", "out-of-memory|MemoryError"),  # whichever limit is met first
 }
 
 
@@ -71,6 +72,6 @@ def test_a_bug_is_found_and_reported_with_its_input(target: str, error: str, tmp
     assert found.broken is not None
     assert b"!" in found.broken
     report = found.report()
-    assert error in report
+    assert re.search(error, report)
     assert found.broken.hex() in report
     assert f"make fuzz ONLY={target} INPUT=HEX" in report
