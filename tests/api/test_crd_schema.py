@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from trfakes.recording import RECORDINGS, Recording
+
 Field = dict[str, Any]
 
 CRD = Path(__file__).resolve().parents[2] / "manifests" / "crd" / "trainingruns.trainingrun.dev.yaml"
@@ -20,7 +22,14 @@ OTHER_WAY = [
     "spec.dataset.splitSeed",
     "spec.dataset.splitGroup",
 ]
-ROOT = yaml.safe_load(CRD.read_text(encoding="utf-8"))["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+
+
+def _schema(path: Path) -> Field:
+    found: Field = yaml.safe_load(path.read_text(encoding="utf-8"))["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    return found
+
+
+ROOT = _schema(CRD)
 
 
 def _walk(field: Field, path: str) -> Iterator[tuple[str, Field]]:
@@ -70,6 +79,13 @@ def test_description_says_the_default(path: str, field: Field) -> None:
     default = field["default"]
     shown = str(default).lower() if isinstance(default, bool) else str(default)
     assert f" Default: {shown}." in field["description"], path
+
+
+@pytest.mark.parametrize("recording", RECORDINGS, ids=[recording.folder.name for recording in RECORDINGS])
+def test_a_new_rule_is_not_about_the_whole_object(recording: Recording) -> None:
+    """Rules at `spec` or below are not asked again about what did not change; a rule at the root locks old objects."""
+    before = _schema(recording.crd)["x-kubernetes-validations"]
+    assert [rule for rule in ROOT["x-kubernetes-validations"] if rule["rule"] not in {b["rule"] for b in before}] == []
 
 
 def test_full_sample_sets_every_field() -> None:

@@ -75,13 +75,10 @@ def test_a_run_without_the_label_names_the_rule_and_the_field(refused: Callable[
     assert "with what the rule asks for in spec.prep.pod, or ask your platform team to set it in runs of" in message
 
 
-def test_a_run_without_limits_names_the_quota_and_the_field(
-    installation: Installation, ruled: str, refused: Callable[[str], str]
-) -> None:
+def test_a_run_without_limits_names_the_quota_and_the_field(refused: Callable[[str], str]) -> None:
     message = refused("unlimited")
     assert "failed quota: cpu: must specify limits.cpu for: agent" in message
     assert "create a new TrainingRun with spec.prep.pod.resources (limits.cpu)" in message
-    installation.target.kubectl.apply(limit_range(ruled))
 
 
 def test_a_run_that_says_what_the_rules_demand_succeeds(installation: Installation, ruled: str) -> None:
@@ -109,5 +106,6 @@ def test_a_limit_range_lets_the_run_without_limits_start(installation: Installat
     def prepared(status: Object) -> bool:
         return condition(status, "Prepared") == "True"
 
+    installation.target.kubectl.apply(limit_range(ruled))
     status = installation.until("unlimited", prepared, namespace=ruled, seconds=180, what="the data set")
     assert status["attempts"][0]["number"] == 1

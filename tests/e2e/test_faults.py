@@ -50,8 +50,6 @@ def tensorflow_run(name: str) -> Object:
 
 def small_run(name: str, **changes: Any) -> Object:
     """A run that leaves the node room for others: no TensorBoard, small requests."""
-    """A run that leaves the node room for others: no TensorBoard, small requests."""
-    """A run that leaves the node room for others: no TensorBoard, small requests."""
     pod = {"pod": {"resources": SMALL}}
     return tire_run(name, prep=pod, export={**pod, "evalImages": 5}, tensorboard={"enabled": False}, **changes)
 

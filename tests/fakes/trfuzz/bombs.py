@@ -19,6 +19,7 @@ from trfuzz.memory import limit_memory
 SECONDS = 10
 """For one input, most of it to make it; without their bounds, many take minutes."""
 DEEP = 200_000
+BOXES = b"ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax\n"
 Make = Callable[[], bytes]
 
 
@@ -80,7 +81,22 @@ BOMBS: Mapping[str, Mapping[str, Make]] = {
         "a text": lambda: b"<annotations>" + b"a" * (60 << 20) + b"</annotations>",
         "entities": lambda: b"<annotations>" + b"&amp;" * (8 << 20) + b"</annotations>",
     },
+    "labelImg": {
+        "objects": lambda: b"<annotation>" + b"<object><name>a</name></object>" * (4 * 1024 * 1024 // 31),
+        "blanks": lambda: b"<annotation>\n" + b"\t\n" * (2 << 20),
+    },
     "labelMe": {"shapes": lambda: b'{"shapes":[' + b"{}," * 500_000 + b"{}]}"},
+    "via": {
+        "regions": lambda: b'{"a": {"filename": "a.jpg", "regions": [' + b"{}," * 250_000 + b"{}]}}",
+        "a value": lambda: b'{"a": ' + b"[" * (8 << 20),
+        "a name": lambda: b'{"a": {"filename": "' + b"a" * (30 << 20),
+        "blanks": lambda: b'{"a": ' + b" " * (60 << 20),
+    },
+    "labelStudio": {
+        "results": lambda: b'[{"image": "a.jpg", "label": [' + b"{}," * 250_000 + b"{}]}]",
+        "a value": lambda: b'[{"image": ' + b"[" * (8 << 20),
+        "a name": lambda: b'[{"image": "' + b"a" * (30 << 20),
+    },
     "coco": {
         "a value": lambda: b'{"images": [' + b"[" * (8 << 20),
         "an image of many lists": lambda: b'{"images": [[' + b"[]," * (1 << 20),
@@ -88,13 +104,20 @@ BOMBS: Mapping[str, Mapping[str, Make]] = {
         "blanks": lambda: b" " * (60 << 20),
         "categories": lambda: _categories(55_000),
     },
+    "openImages": {
+        "a line": lambda: BOXES + b"a" * (60 << 20),
+        "a quote": lambda: BOXES + b'"' + b"a\n" * (10 << 20),
+        "classes": lambda: (
+            BOXES + targets.SEPARATOR + b"".join(b"/m/0%d,%s\n" % (at, b"a" * 900) for at in range(55_000))
+        ),
+    },
     "tutorialCSV": {
         "a line": lambda: b"filename,width,height,class,xmin,ymin,xmax,ymax\n" + b"a" * (60 << 20),
         "columns": lambda: b"filename,width,height,class,xmin,ymin,xmax,ymax" + b",a" * 400_000 + b"\n",
         "a quote": lambda: b'filename,width,height,class,xmin,ymin,xmax,ymax\n"' + b"a\n" * (10 << 20),
     },
 }
-"""By target and name."""
+"""By target and name. Each label format is here, so that a new one gets its own."""
 
 
 def main() -> int:

@@ -12,7 +12,7 @@ from trainingrun.api import clock
 from trainingrun.api.names import Stage
 from trainingrun.domain.ended_jobs import LINGER_SECONDS
 from trainingrun.domain.observe import ContainerView
-from trfakes.builders import SETTINGS, a_run, running, terminated, waiting
+from trfakes.builders import SETTINGS, a_job, a_run, running, terminated, waiting
 from trfakes.fake_cluster import verdict
 from trfakes.play import Play
 
@@ -223,6 +223,16 @@ def test_a_suspended_job_that_an_earlier_operator_left_goes_before_the_next_atte
     assert [child.name for child in decision.delete_after_status] == [job]
     play.step(1)
     assert play.created[-1] == "tire-train-2"
+
+
+def test_a_job_of_an_attempt_that_was_never_made_holds_nothing_back() -> None:
+    """Whoever may create Jobs can give one the labels and the owner of an attempt to come."""
+    play = Play()
+    play.step()
+    play.end_pod("tire-prep-1", "interrupted")
+    play.jobs["tire-prep-9"] = a_job(attempt=9)
+    play.step(1)
+    assert play.created[-1] == "tire-prep-2"
 
 
 @pytest.mark.parametrize("seen", [True, False], ids=["operator saw it run", "operator was away"])

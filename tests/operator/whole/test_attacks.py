@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from itertools import zip_longest
 from typing import Any
 
 import pytest
 
 from trainingrun.api.settings import Policy, RunPods
 from trfakes.builders import a_run
-from trfakes.fake_cluster import NUMBERS
+from trfakes.fake_cluster import NUMBERS, verdict
 from trfakes.harness import World, eventually
+from trfakes.schema import crd_part, errors
 from trfakes.store import Change, Object
 
 pytestmark = pytest.mark.contract
@@ -275,3 +277,48 @@ async def test_only_the_agents_container_mounts_the_runs_secret(world: World) ->
         assert holders in (["agent"], ["mirror"]), body["metadata"]["name"]
         assert "envFrom" not in str(pod)
         assert "secretKeyRef" not in str(pod)
+
+
+GARBAGE: dict[str, Any] = {
+    "text": "x" * 120,
+    "negative": -1,
+    "huge": 2**80,
+    "list": [[]] * 7,
+    "object": {"a": {}},
+    "true": True,
+    "null": None,
+}
+TIMES = ("", "yesterday", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-01-01T00:00:00", 5)
+
+
+def spoil(world: World, job: Object, value: Any, time: Any) -> None:
+    """End a pod with a value in every field of its verdict, and a time everywhere where Kubernetes has one."""
+    stage = job["metadata"]["labels"]["trainingrun.dev/stage"]
+    names = (*NUMBERS[stage], "checkpointURI", "storageWarning", "resumedFromStep", "stepsLost", "format")
+    spoiled = dict.fromkeys(names, value)
+    timings = dict.fromkeys(("fetch", "work", "ship"), value)
+    world.store.update_status("jobs", job["metadata"]["name"], startTime=time)
+    pod = world.cluster.start(job)
+    said = json.dumps(verdict(stage, numbers=spoiled, timings=timings, hint=value, nextStep=value, epoch=value))
+    ended = {"exitCode": 0, "message": said, "startedAt": time, "finishedAt": time}
+    names_of_containers = [container["name"] for container in pod["spec"]["containers"]]
+    states = [{"name": name, "state": {"terminated": ended}} for name in names_of_containers]
+    placed = {"type": "PodScheduled", "status": "True", "lastTransitionTime": time}
+    where = pod["metadata"]["name"]
+    world.store.update_status("pods", where, phase="Succeeded", containerStatuses=states, conditions=[placed])
+
+
+@pytest.mark.parametrize("script", [lambda _job: None])
+async def test_no_value_or_time_of_a_pod_breaks_a_status(world: World, script: object) -> None:
+    await world.start_operator()
+    cases = list(zip_longest(GARBAGE.values(), TIMES, fillvalue="x"))
+    names = [f"spoiled-{number}" for number in range(len(cases))]
+    for name in names:
+        world.store.create("trainingruns", a_run(name).body())
+    for stage in ("prep", "train", "export"):
+        for name, (value, time) in zip(names, cases, strict=True):
+            spoil(world, await world.job(f"{name}-{stage}-1"), value, time)
+    for name in names:
+        assert (await world.finished(name))["phase"] == "Succeeded"
+    statuses = [c.body["status"] for c in world.store.history if c.plural == "trainingruns" and "status" in c.body]
+    assert [found for status in statuses for found in errors(crd_part("status"), status)] == []

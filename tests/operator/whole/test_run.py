@@ -161,7 +161,7 @@ async def test_suspend_and_resume(world: World, script: Script) -> None:
     await eventually(lambda: world.condition("Prepared").get("reason") == "Running")
     world.store.patch("trainingruns", "tire", {"spec": {"suspend": True}})
     await eventually(lambda: world.status()["phase"] == "Suspended")
-    assert world.store.find("jobs", "tire-prep-1") is None
+    await eventually(lambda: world.store.find("jobs", "tire-prep-1") is None, what="the Job is deleted")
     world.store.patch("trainingruns", "tire", {"spec": {"suspend": False}})
     await eventually(lambda: "waits until pod" in world.status()["message"])
     world.store.delete("pods", "tire-prep-1-x1")

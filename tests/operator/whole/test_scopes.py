@@ -84,7 +84,9 @@ async def says(running: Running, *texts: str) -> None:
     )
 
 
-async def test_a_forbidden_namespace_does_not_keep_the_others_from_being_served(world: World) -> None:
+async def test_a_forbidden_namespace_does_not_keep_the_others_from_being_served(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     world.server.refused["robots"] = 403
     running = await world.start_operator(namespaces=("vision", "robots"))
     create(world, "vision")
@@ -94,6 +96,7 @@ async def test_a_forbidden_namespace_does_not_keep_the_others_from_being_served(
     assert 'trainingrun_namespaces{state="refused"} 1.0' in _get(running, "metrics")
     assert 'trainingrun_namespaces{state="served"} 1.0' in _get(running, "metrics")
     assert status(world, "robots") == {}
+    assert "namespace robots is not served: GET " in caplog.text
     world.server.refused.clear()
     await eventually(lambda: phase(world, "robots") == "Succeeded")
     assert readiness(running) == "200 ok\n"
