@@ -130,7 +130,10 @@ class Draft:
 
     def record_job(self, stage: Stage, uid: str) -> None:
         """Write which Job is the attempt in flight: until it ends, only this one and its pods are believed."""
-        self.attempts(stage)["jobUID"] = uid
+        entry = self.attempts(stage)
+        if entry.get("jobUID") != uid:
+            entry.pop("ranAt", None)  # it is of another Job: a version before this field leaves it where it is
+        entry["jobUID"] = uid
 
     def timings(self, stage: Stage) -> StageTimings:
         """Return the stage's entry in `status.timings`, added if there is none."""
