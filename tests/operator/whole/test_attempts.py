@@ -160,14 +160,20 @@ async def test_an_expired_run_is_deleted_after_its_end_is_stored_and_told(world:
 
 @pytest.mark.parametrize("script", [lambda job: verdict("prep", "userError") if "prep-1" in str(job) else None])
 async def test_a_run_whose_retry_is_raised_as_it_expires_lives_on(world: World, script: Script) -> None:
-    def retry(change: Change) -> None:
-        if change.plural == "events" and change.body["reason"] == "UserError":
-            world.store.patch("trainingruns", "tire", {"spec": {"retry": 1}})
+    """The user is just ahead of the deletion, and no watch has shown it yet."""
 
-    world.store.listeners.append(retry)
+    class Retry(Fault):
+        def hits(self, method: str, path: str) -> bool:
+            if super().hits(method, path):
+                world.store.patch("trainingruns", "tire", {"spec": {"retry": 1}})
+            return False  # nothing fails
+
+    expiry = Retry("DELETE", "/trainingruns/tire$")
+    world.server.faults.append(expiry)
     await world.start_operator()
     world.store.create("trainingruns", a_run().spec(ttlSecondsAfterFinished=0).body())
     await world.job("tire-prep-2")
+    assert expiry.times == 0, "the operator began to delete it"
 
 
 @pytest.mark.parametrize("script", [lambda _job: None])
