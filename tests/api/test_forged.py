@@ -87,7 +87,8 @@ def test_a_config_map_created_before_the_acceptance_is_refused_and_the_command_o
     user("create", TENANT, "-f", "-", stdin=forged_map(run, evil_document(), ownerReferences=[reference(run)]))
     environment.serve()
     environment.until_reason("forged", "ForeignConfigMap")
-    assert not environment.kubectl.get("jobs", namespace=NAMESPACE)["items"]
+    selector = f"trainingrun.dev/run-uid={run['metadata']['uid']}"  # the namespace has runs of other tests
+    assert not environment.kubectl.get("jobs", namespace=NAMESPACE, selector=selector)["items"]
     in_shell(user, f"{command_of(environment, 'forged')} {TENANT}", folder=tmp_path)
     environment.node.run_through("forged-prep-1")
     environment.until_reason("forged", "Completed")

@@ -140,8 +140,7 @@ CREATION_REFUSED: Final = _refused(
     "The API server does not create an object of the run: rights, a quota, an admission policy or a webhook forbid it, "
     "or another object has its name. The run waits.",
     step=Step.WAIT,
-    hint="Ask your platform team to let it pass, or to set what a rule asks for in runs of the operator's Helm values; "
-    "the operator tries again at least every five minutes.",
+    hint="Ask your platform team to let it pass, or to set what it asks for in runs of the operator's Helm values.",
 )
 STATUS_REFUSED: Final = _refused(
     "StatusRefused",

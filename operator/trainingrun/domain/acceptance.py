@@ -17,7 +17,7 @@ from trainingrun.builders.resolved import build_resolved, resolved_text, text_di
 from trainingrun.domain.adoption import why_not_ours
 from trainingrun.domain.decision import Decision
 from trainingrun.domain.document import parse_document
-from trainingrun.domain.draft import MAX_CAUSE, Draft
+from trainingrun.domain.draft import MAX_CAUSE, MAX_EVENT, MAX_MESSAGE, Draft
 from trainingrun.domain.observe import Observed
 from trainingrun.domain.refusal import NotAcceptedError
 from trainingrun.domain.refused_child import RefusedChild
@@ -156,10 +156,11 @@ def _refuse(decision: Decision, refusal: NotAcceptedError) -> None:
 
 
 def _wait_for_creation(draft: Draft, refused: RefusedChild) -> None:
-    if draft.set_condition(conditions.ACCEPTED, False, reason=reasons.CREATION_REFUSED, message=refused.message):
-        draft.add_event(reasons.CREATION_REFUSED, refused.message, warning=True)
-    draft.set_condition(conditions.FINISHED, False, reason=reasons.WAITING, message=refused.message)
-    draft.show(Phase.PENDING, message=refused.message, text=f"waiting ({reasons.CREATION_REFUSED.name})")
+    message = refused.text(MAX_CAUSE)
+    if draft.set_condition(conditions.ACCEPTED, False, reason=reasons.CREATION_REFUSED, message=message):
+        draft.add_event(reasons.CREATION_REFUSED, refused.text(MAX_EVENT), warning=True)
+    draft.set_condition(conditions.FINISHED, False, reason=reasons.WAITING, message=message)
+    draft.show(Phase.PENDING, message=refused.text(MAX_MESSAGE), text=f"waiting ({reasons.CREATION_REFUSED.name})")
 
 
 def _show_unknown_contract(draft: Draft, resolved: Resolved) -> None:

@@ -105,10 +105,9 @@ class Draft:
         new: Progress = {"updated": self.now_text, **(progress or {}), "text": (text or message)[:MAX_TEXT]}
         if stage is not None:
             new["stage"] = stage.value
-        old = self.status.get("progress") or {}
-        if {**old, "updated": ""} == {**new, "updated": ""}:
-            return  # writing a new time alone would cause the next reconcile, and so on without end
-        self.status["progress"] = new
+        stored = self.run.status.get("progress") or {}
+        # Writing a new time alone would cause the next reconcile, and so on without end.
+        self.status["progress"] = stored if {**stored, "updated": ""} == {**new, "updated": ""} else new
 
     def update_dataset(self, values: Dataset) -> None:
         """Write these fields of `status.dataset`, keeping the others."""
@@ -131,7 +130,10 @@ class Draft:
 
     def record_job(self, stage: Stage, uid: str) -> None:
         """Write which Job is the attempt in flight: until it ends, only this one and its pods are believed."""
-        self.attempts(stage)["jobUID"] = uid
+        entry = self.attempts(stage)
+        if entry.get("jobUID") != uid:
+            entry.pop("ranAt", None)  # it is of another Job: a version before this field leaves it where it is
+        entry["jobUID"] = uid
 
     def timings(self, stage: Stage) -> StageTimings:
         """Return the stage's entry in `status.timings`, added if there is none."""

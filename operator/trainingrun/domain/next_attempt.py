@@ -10,6 +10,7 @@ from trainingrun.api.names import Phase, Stage, job_name
 from trainingrun.builders.jobs import build_job
 from trainingrun.domain import attempts
 from trainingrun.domain.assess import is_lost
+from trainingrun.domain.draft import MAX_CAUSE, MAX_EVENT, MAX_MESSAGE
 from trainingrun.domain.ended_jobs import outlives_attempt
 from trainingrun.domain.observe import PodView
 from trainingrun.domain.progress import training_position
@@ -72,10 +73,11 @@ def _show_back_off(context: StageContext, number: int, *, retry_at: datetime) ->
 
 
 def _show_refused(context: StageContext, number: int, *, refused: RefusedChild) -> None:
-    if context.set_not_done(reason=reasons.CREATION_REFUSED, message=refused.message):
-        context.draft.add_event(reasons.CREATION_REFUSED, refused.message, warning=True)
+    if context.set_not_done(reason=reasons.CREATION_REFUSED, message=refused.text(MAX_CAUSE)):
+        context.draft.add_event(reasons.CREATION_REFUSED, refused.text(MAX_EVENT), warning=True)
     waits = f"{context.phase}: waiting ({reasons.CREATION_REFUSED.name})"
-    context.show(f"Attempt {number} of {context.stage} waits. {refused.message}", text=waits)
+    attempt = f"Attempt {number} of {context.stage} waits. "
+    context.show(attempt + refused.text(MAX_MESSAGE - len(attempt)), text=waits)
 
 
 def _create_job(context: StageContext, number: int) -> None:

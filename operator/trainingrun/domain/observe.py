@@ -63,7 +63,8 @@ class JobView:
             **ours,
             owner_uid=_controller(meta),
             deleting="deletionTimestamp" in meta,
-            suspended=bool((body.get("spec") or {}).get("suspend")),
+            # When the spec no longer asks for it, it lasts until the Job controller has resumed the Job.
+            suspended=bool((body.get("spec") or {}).get("suspend")) or "Suspended" in true,
             started_at=status.get("startTime") or "",
             pod_ended=bool(status.get("failed") or status.get("succeeded") or status.get("uncountedTerminatedPods")),
             ending=bool(true.keys() & {"FailureTarget", "SuccessCriteriaMet"}),

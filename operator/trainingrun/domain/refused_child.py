@@ -6,9 +6,10 @@ run: rights, a quota, an admission policy or webhook, another object of that nam
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from trainingrun.api import conditions, reasons
 from trainingrun.api.names import LABEL_STAGE, Stage
@@ -16,6 +17,8 @@ from trainingrun.api.reason import Step
 from trainingrun.domain.draft import MAX_CAUSE, Draft, Event
 from trainingrun.domain.next_step import NextStep
 from trainingrun.domain.texts import cut, sentences
+
+_PREFACE: Final = re.compile(r'^\S+ "[^"]*" is (forbidden|invalid): ')  # names the object again
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +34,11 @@ class RefusedChild:
         """Return the refusal of the object that was to be created."""
         return cls(body["kind"], body["metadata"]["name"], words)
 
-    @property
-    def message(self) -> str:
+    def text(self, limit: int) -> str:
         """The refusal and the next step, which is kept whole when the words have to be cut."""
         hint = reasons.CREATION_REFUSED.hint
-        what = f"{self.kind} {self.name} cannot be created yet: {self.words}"
-        return sentences(cut(what, MAX_CAUSE - len(hint) - 2), hint)
+        what = f"{self.kind} {self.name} cannot be created yet: {_PREFACE.sub('', self.words)}"
+        return sentences(cut(what, limit - len(hint) - 2), hint)
 
 
 def fail_as_invalid(draft: Draft, body: Mapping[str, Any], *, words: str) -> None:

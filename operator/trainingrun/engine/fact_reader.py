@@ -22,8 +22,11 @@ class FactReader:
         self._api, self._cache, self._memories = api, cache, memories
 
     def begin(self, run: Run) -> None:
-        """Start a reconcile: whatever was read before may have changed."""
-        self._memories.of(run).document = None
+        """Start a reconcile: whatever was read before may have changed, and Jobs of others come and go."""
+        memory = self._memories.of(run)
+        memory.document = None
+        known = {job.uid for job in self._cache.jobs_of(run)}
+        memory.specs = {uid: spec for uid, spec in memory.specs.items() if uid in known}
 
     def observe(self, run: Run) -> Observed:
         """Return what is known now, without reading anything."""

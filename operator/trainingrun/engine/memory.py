@@ -11,16 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trainingrun.api.run import Run
-from trainingrun.api.status import StageAttempts
 from trainingrun.domain.document import Document
 
 
 @dataclass(frozen=True, slots=True)
-class UnwrittenAttempts:
-    """Attempts that a status which was not stored would have recorded, and those that the stored status has."""
+class Unwritten:
+    """What a status that was not stored would have recorded about objects, and what the stored status says of them."""
 
-    stored: list[StageAttempts]
-    wanted: list[StageAttempts]
+    stored: Mapping[str, object]
+    wanted: Mapping[str, object]
 
 
 @dataclass(slots=True)
@@ -32,7 +31,7 @@ class Memory:
     document: Document | None = None  # the ConfigMap as it was read for the decision that is being made
     specs: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # of Jobs that the status may not record, by UID
     patched_at: float = -math.inf
-    unwritten: UnwrittenAttempts | None = None  # while the last status was not stored
+    unwritten: Unwritten | None = None  # while the last status was not stored
     warnings_read_at: dict[str, float] = field(default_factory=dict)  # by UID of the object that does not start
 
 

@@ -1,7 +1,8 @@
 """Write the status of runs: one merge patch with resourceVersion, only if it changed, its texts made plain.
 
 Invariant: after a status was not stored, nothing else is done for the run until one is. What the lost status would have
-recorded about attempts is written first, so that each Job that was created counts, also one that is gone meanwhile.
+recorded about objects is written first, so that each Job that was created counts, also one that is gone meanwhile, and
+a TensorBoard that was created or deleted is known.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from trainingrun.api.status import StageAttempts, Status
 from trainingrun.domain.draft import MAX_CAUSE, Draft, Event
 from trainingrun.domain.texts import cut, sentences
 from trainingrun.engine.cache import Cache
-from trainingrun.engine.memory import Memories, UnwrittenAttempts
+from trainingrun.engine.memory import Memories, Unwritten
 from trainingrun.engine.workqueue import WorkQueue
 from trainingrun.kube import objects
 from trainingrun.kube.client import Api
@@ -28,6 +29,7 @@ from trainingrun.kube.events import Recorder
 from trainingrun.plain_text import plain_document
 
 STATUS_SECONDS: Final = 5.0  # between two writes of progress alone
+_ABOUT_OBJECTS: Final = ("attempts", "tensorboard")
 _FAST_MOVING: Final = ("progress", "training", "message")
 log = logging.getLogger(__name__)
 
@@ -62,23 +64,23 @@ class StatusWriter:
         if not urgent and waited < STATUS_SECONDS and _only_fast_moving(changes, wanted=status, held=held):
             self._queue.add_after(run.key, STATUS_SECONDS - waited)
             return False
-        stored = held.get("attempts", [])
-        unwritten = UnwrittenAttempts(stored, _begun(status.get("attempts", []), stored))
+        attempts = _begun(status.get("attempts", []), held.get("attempts", []))
+        unwritten = Unwritten(_about_objects(held), _about_objects({**status, "attempts": attempts}))
         await self._patch_or_explain(run, changes, unwritten)
         self._queue.add(run.key)  # the watch shows this version again, which is no news
         return True
 
     async def recover(self, run: Run) -> Run:
-        """Write what a status that was not stored would have recorded about attempts; return the run as stored."""
+        """Write what a status that was not stored would have recorded about objects; return the run as stored."""
         unwritten = self._memories.of(run).unwritten
         if unwritten is None:
             return run
-        unchanged = run.status.get("attempts", []) == unwritten.stored
+        unchanged = _about_objects(run.status) == unwritten.stored
         # An empty patch changes nothing, and shows whether the server has the run and takes its status.
-        changes = {"attempts": unwritten.wanted} if unchanged else {}
+        changes = _merge_patch(unwritten.wanted, unwritten.stored) if unchanged else {}
         return await self._patch_or_explain(run, changes, unwritten)
 
-    async def _patch_or_explain(self, run: Run, changes: Mapping[str, object], unwritten: UnwrittenAttempts) -> Run:
+    async def _patch_or_explain(self, run: Run, changes: Mapping[str, object], unwritten: Unwritten) -> Run:
         memory = self._memories.of(run)
         memory.unwritten = unwritten
         try:
@@ -127,6 +129,10 @@ class StatusWriter:
         except KubeError as still:
             log.info("%s: the refusal cannot be shown in the status: %s", run.key, still)
             self._recorder.emit(run, Event("Warning", reasons.STATUS_REFUSED.name, message), now=draft.now_text)
+
+
+def _about_objects(status: Mapping[str, object]) -> dict[str, object]:
+    return {key: status[key] for key in _ABOUT_OBJECTS if key in status}
 
 
 def _begun(wanted: list[StageAttempts], stored: list[StageAttempts]) -> list[StageAttempts]:

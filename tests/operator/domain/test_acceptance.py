@@ -148,6 +148,19 @@ def test_an_attempt_in_flight_ends_though_its_config_map_is_lost_and_no_other_is
     assert "ConfigMapLost" in play.status["progress"]["text"]
 
 
+@pytest.mark.parametrize("started", [True, False], ids=["runs", "waits"])
+def test_an_attempt_whose_config_map_is_lost_writes_no_status_without_news(*, started: bool) -> None:
+    """It wrote one every five seconds, for as long as the attempt lasted, with a new time alone."""
+    play = lost_in_flight()
+    if not started:
+        del play.pods["tire-train-1"]
+        play.run = replace(play.run, status=json.loads(json.dumps(play.status)))
+        play.step(60)
+    before = play.status
+    play.step(60)
+    assert play.status == before
+
+
 def test_a_run_whose_config_map_is_lost_can_be_suspended() -> None:
     play = lost_in_flight()
     play.spec(suspend=True)

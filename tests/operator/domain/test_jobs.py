@@ -82,9 +82,12 @@ def test_jobs_of_attempts_to_come_are_ignored() -> None:
 
 
 def test_a_uid_that_an_older_operator_left_behind_is_replaced() -> None:
-    """It starts attempt 2 and keeps the field that it does not know, with the UID of attempt 1."""
+    """It starts attempt 2 and keeps the fields that it does not know, with the UID of attempt 1 and when that ran."""
     play = Play()
-    play.play_to(Stage.TRAIN)
+    play.start_pod(play.play_to(Stage.TRAIN))
+    play.step(1)
+    play.lingering.clear()
+    del play.pods["tire-train-1"]
     status: Any = copy.deepcopy(play.run.status)
     status["attempts"][1] |= {"number": 2, "ended": 1}
     play.run = replace(play.run, status=status)
@@ -92,6 +95,7 @@ def test_a_uid_that_an_older_operator_left_behind_is_replaced() -> None:
     play.step()
     assert play.attempts("train")["jobUID"] == "job-train-2"
     assert "ended" in play.attempts("train")
+    assert "ranAt" not in play.attempts("train"), "TensorBoard would come before the trainer, and no deadline would end"
     play.end_pod("tire-train-2")
     play.step(1)
     assert play.condition("Trained")["status"] == "True"

@@ -29,6 +29,14 @@ def test_a_job_that_is_suspended() -> None:
     assert (view.suspended, view.undecided, view.started_at, view.pod_ended) == (True, True, "", False)
 
 
+def test_a_job_that_is_resumed_is_suspended_until_the_job_controller_has_seen_it() -> None:
+    """Until then its start time is missing, or that of its last start: it seems to have waited for very long."""
+    view = job(spec={"suspend": False}, startTime=None, conditions=[condition("Suspended")])
+    assert view.suspended
+    view = job(spec={"suspend": False}, startTime="now", conditions=[condition("Suspended", "False")])
+    assert (view.suspended, view.started_at) == (False, "now")
+
+
 @pytest.mark.parametrize(
     ("status", "undecided", "finished"),
     [

@@ -1,4 +1,4 @@
-"""What a status that was not stored would have recorded is written later: attempts that were begun, and no more."""
+"""What a status that was not stored would have recorded of objects is written later: what was begun, and no more."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from trainingrun.api.status import StageAttempts, Status
+from trainingrun.api.status import StageAttempts, Status, Tensorboard
 from trainingrun.engine.cache import Cache
 from trainingrun.engine.memory import Memories
 from trainingrun.engine.status_writer import StatusWriter
@@ -32,6 +32,26 @@ class Conflicts:
         raise ConflictError(path)
 
 
+async def recovered_after(stored: Status, wanted: Status) -> Mapping[str, Any]:
+    """Return what is written first after a status was not stored."""
+    cache, run, server = Cache(), a_run().status(**stored).build(), Conflicts()
+    cache.put_run(run)
+    api = cast("Api", server)
+    writer = StatusWriter(
+        api,
+        cache=cache,
+        queue=WorkQueue(),
+        memories=Memories(),
+        recorder=Recorder(api),
+        now=lambda: datetime.now(UTC),
+    )
+    with pytest.raises(ConflictError):
+        await writer.write(run, wanted, urgent=True)
+    with pytest.raises(ConflictError):
+        await writer.recover(run)
+    return server.bodies[1]
+
+
 @pytest.mark.parametrize(
     ("wanted", "recovered"),
     [
@@ -45,20 +65,24 @@ async def test_the_end_of_a_stage_is_recovered_only_with_its_results(
     wanted: list[StageAttempts], recovered: str
 ) -> None:
     """Its condition is not stored: an end without it would run the stage again, beside the next one."""
-    cache, run, server = Cache(), a_run().status(attempts=STORED).build(), Conflicts()
-    cache.put_run(run)
-    api = cast("Api", server)
-    writer = StatusWriter(
-        api,
-        cache=cache,
-        queue=WorkQueue(),
-        memories=Memories(),
-        recorder=Recorder(api),
-        now=lambda: datetime.now(UTC),
-    )
-    with pytest.raises(ConflictError):
-        await writer.write(run, cast("Status", {**run.status, "attempts": wanted}), urgent=True)
-    with pytest.raises(ConflictError):
-        await writer.recover(run)
+    body = await recovered_after({"attempts": STORED}, {"attempts": wanted})
     known = {entry["stage"]: entry for entry in (*STORED, *(e for e in wanted if e["stage"] == recovered))}
-    assert server.bodies[1]["attempts"] == list(known.values())
+    assert body.get("attempts", STORED) == list(known.values())
+
+
+BOARD: Tensorboard = {"serviceName": "tire-tensorboard", "url": "http://tire-tensorboard"}
+AWAY: Tensorboard = {"yields": 1, "returnsAt": "2026-01-01T00:01:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("stored", "wanted", "patch"),
+    [
+        ({}, {"tensorboard": BOARD}, BOARD),
+        ({"tensorboard": BOARD}, {"tensorboard": AWAY}, {"serviceName": None, "url": None, **AWAY}),
+        ({"tensorboard": BOARD}, {}, None),
+    ],
+    ids=["created", "made room", "switched off"],
+)
+async def test_a_tensorboard_of_a_lost_status_is_recovered(stored: Status, wanted: Status, patch: Any) -> None:
+    """One that nobody knew took room without end, or one that was gone was shown and never made again."""
+    assert (await recovered_after(stored, wanted))["tensorboard"] == patch

@@ -193,3 +193,32 @@ async def test_tensorboard_of_a_finished_run_makes_room_for_a_run_that_waits(
     world.store.delete("pods", pod["metadata"]["name"])
     world.cluster.start(job)
     await eventually(lambda: world.store.find("deployments", "tire-tensorboard"), what="TensorBoard comes back")
+
+
+def suspend_when(world: World, plural: str) -> None:
+    """Change the spec between the creation of an object and the status that tells of it, which is refused then."""
+
+    def see(change: Change) -> None:
+        if (change.plural, change.kind) == (plural, "ADDED"):
+            world.store.listeners.remove(see)
+            world.store.patch("trainingruns", "tire", {"spec": {"suspend": True}})
+
+    world.store.listeners.append(see)
+
+
+@pytest.mark.parametrize("script", [lambda _job: None])
+async def test_a_tensorboard_whose_status_was_lost_makes_room(world: World, script: Script) -> None:
+    """Nobody knew of it: it took the room of the next attempt, and the run waited for itself without end."""
+    suspend_when(world, "services")
+    await world.start_operator()
+    world.store.create("trainingruns", a_run().body())
+    prep = await world.job("tire-prep-1")
+    world.cluster.start(prep)
+    world.cluster.end(prep, verdict("prep"))
+    world.cluster.start(await world.job("tire-train-1"))
+    await eventually(lambda: world.status().get("phase") == "Suspended")
+    assert world.store.find("deployments", "tire-tensorboard")
+    waits = a_run("other").condition("Trained", "False", reason="QuotaExceeded").body()
+    world.store.create("trainingruns", waits)
+    world.store.patch("trainingruns", "tire", {"metadata": {"labels": {"changed": "yes"}}})
+    await eventually(lambda: not world.store.find("deployments", "tire-tensorboard"), within=20)

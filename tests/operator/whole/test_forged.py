@@ -46,6 +46,10 @@ def forge_map(world: World, data: dict[str, str], **meta: Any) -> None:
     world.store.create("configmaps", body)
 
 
+def requests_for(world: World, path: str) -> list[Any]:
+    return [request for request in world.server.requests if request.path.endswith(path)]
+
+
 def forge_job(world: World, **labels: str) -> Object:
     """A Job as the operator names and labels its own, with another image."""
     run = world.run()["metadata"]
@@ -220,6 +224,23 @@ async def test_a_label_of_a_job_never_stops_the_run(world: World, attempt: str, 
         world.store.delete("jobs", name)
     assert (await world.finished())["phase"] == "Succeeded"
     assert world.attempts("prep")["number"] == 1
+
+
+@pytest.mark.parametrize("script", [lambda _job: None])
+async def test_forged_jobs_that_come_and_go_are_not_remembered(world: World, script: Script) -> None:
+    """The spec of each, of up to a megabyte, stayed in memory."""
+    world.store.create("trainingruns", a_run().spec(suspend=True).body())
+    operator: Any = (await world.start_operator()).operator
+    await eventually(lambda: world.condition("Prepared").get("reason") == "Suspended")
+    for _ in range(5):
+        reads = len(requests_for(world, "/jobs/tire-prep-1"))
+        forge_job(world)
+        await eventually(lambda n=reads: len(requests_for(world, "/jobs/tire-prep-1")) > n)
+        world.store.delete("jobs", "tire-prep-1")
+        await eventually(lambda: "default/tire" not in operator.cache.jobs)
+    world.store.patch("trainingruns", "tire", {"spec": {"retry": 1}})
+    await eventually(lambda: world.status().get("retry") == 1)
+    assert operator._health._parts[2]._memories._by_key["default/tire"].specs == {}
 
 
 async def test_a_deployment_of_tensorboards_name_is_left_alone_and_not_shown(world: World) -> None:
