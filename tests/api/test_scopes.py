@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from trainingrun.api.names import LEASE
+from trainingrun.api.names import CLUSTER_LEASE, LEASE
 from trcluster import Cluster, current
 from trcluster.waiting import until
 from trdemo.shell import Kubectl
@@ -141,6 +141,7 @@ class Site:
 def site(kubectl: Kubectl, api_cluster: Cluster, tmp_path: Path) -> Iterator[Site]:
     number = next(NUMBERS)
     made = Site(kubectl, tmp_path, api_cluster.layout.audit_log, f"scopes-vision-{number}", f"scopes-robots-{number}")
+    kubectl("delete", "lease", CLUSTER_LEASE, "-n", "kube-system", "--ignore-not-found")  # of operators of other tests
     for name in (TEAM, PLATFORM, made.vision, made.robots):
         made.namespace(name)
     yield made

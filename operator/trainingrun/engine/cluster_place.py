@@ -44,7 +44,8 @@ class ClusterPlace(Place):
     async def _prepare(self) -> None:
         """Read the claims before the first listing."""
         await self._claims.read()
-        self._left = set(self._claims.holders)
+        self._left.clear()
+        self._leave_to_holders()
 
     async def _follow_claims(self) -> None:
         """Leave namespaces that other operators claim; raises if the Leases may not be listed."""
@@ -56,8 +57,12 @@ class ClusterPlace(Place):
                 if error.status in {403, 404}:
                     raise
                 log.warning("cannot tell which namespaces other operators serve: %s", error)
-            for namespace in self._claims.holders.keys() - self._left:
-                log.warning("namespace %s is left to operator %s", namespace, self._claims.holders[namespace])
+            self._leave_to_holders()
+
+    def _leave_to_holders(self) -> None:
+        for namespace, holder in self._claims.holders.items():
+            if namespace not in self._left:
+                log.warning("namespace %s is left to operator %s", namespace, holder or "(stopped)")
                 self._left.add(namespace)
                 self._changed(namespace)
 
