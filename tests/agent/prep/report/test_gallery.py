@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from prep_in_memory import Preparation
+from trainingrun_agent.prep.image import images
 from trainingrun_agent.prep.report import gallery as module
 from trainingrun_agent.prep.report.page.pictures import Shown, Wanted
 from voc_data import encoded, jpeg, labelled, picture, voc
@@ -99,3 +100,24 @@ def test_an_image_that_changed_meanwhile_is_left_blank(
     prep.run()
     assert "t1.jpg" in {one.path for one in wanted}
     assert not any("DataChanged" in key for key in prep.memory.objects)
+
+
+def test_large_images_are_drawn_one_after_the_other(prep: Preparation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four at once took 600 MiB, more than the pod had left."""
+    monkeypatch.setattr(images, "LARGE", 0)
+    at_once, most, together = 0, 0, threading.Event()
+    decoded = images._decoded
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        together.wait(0.01)  # others come in meanwhile, if they can
+        at_once -= 1
+        return decoded(*arguments, **options)
+
+    monkeypatch.setattr(images, "_decoded", counted)
+    for number in range(6):
+        prep.add(f"t{number}", xml=voc([labelled(), labelled(box=(-16, 12, 80, 60))]))
+    prep.run()
+    assert most == 1

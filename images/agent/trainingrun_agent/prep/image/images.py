@@ -65,6 +65,9 @@ _DIGITS = bytes.maketrans(b"\0\1", b"01")
 
 Large = Callable[[], AbstractContextManager[object]]
 
+# Pillow keeps an image in blocks of 16 MiB, which the allocator does not give back after a thread has decoded a large
+# one; a block of more than 32 MiB always is.
+Image.core.set_block_size(128 << 20)  # type: ignore[attr-defined]
 # Pillow refuses a header with more pixels than this before it reads any of them.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 warnings.simplefilter("error", Image.DecompressionBombWarning)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from threading import Lock
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -21,6 +22,8 @@ MAX_LABELS, MAX_LABEL = 10, 24
 _MARKED, _PLAIN, _HALO = "#ffa033", "#1e9bff", "#101010"
 _MARKED_WIDTH, _PLAIN_WIDTH, _HALO_WIDTH = 3, 2, 2
 _DASH, _GAP = 8, 4
+_LARGE = Lock()
+"""Held while a large image is decoded: several threads draw."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def draw(data: bytes, wanted: Wanted) -> Shown:
 def _small(data: bytes, *, upright: bool) -> Image.Image:
     """Decode as for training, only smaller. Raises UnusableError."""
     with opened(data) as source:
-        made = render(source, rotate=upright, max_side=MAX_SIDE)
+        made = render(source, rotate=upright, max_side=MAX_SIDE, large=lambda: _LARGE)
     with Image.open(io.BytesIO(made.data)) as image:
         picture = image.convert("RGB")
     times = MIN_SIDE // max(picture.size)
