@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -46,8 +47,9 @@ def forge_map(world: World, data: dict[str, str], **meta: Any) -> None:
     world.store.create("configmaps", body)
 
 
-def requests_for(world: World, path: str) -> list[Any]:
-    return [request for request in world.server.requests if request.path.endswith(path)]
+def was_read(world: World, times: int) -> bool:
+    reads = [r for r in world.server.requests if r.method == "GET" and r.path.endswith("/jobs/tire-prep-1")]
+    return len(reads) >= times
 
 
 def forge_job(world: World, **labels: str) -> Object:
@@ -232,10 +234,9 @@ async def test_forged_jobs_that_come_and_go_are_not_remembered(world: World, scr
     world.store.create("trainingruns", a_run().spec(suspend=True).body())
     operator: Any = (await world.start_operator()).operator
     await eventually(lambda: world.condition("Prepared").get("reason") == "Suspended")
-    for _ in range(5):
-        reads = len(requests_for(world, "/jobs/tire-prep-1"))
+    for number in range(1, 6):
         forge_job(world)
-        await eventually(lambda n=reads: len(requests_for(world, "/jobs/tire-prep-1")) > n)
+        await eventually(partial(was_read, world, number))
         world.store.delete("jobs", "tire-prep-1")
         await eventually(lambda: "default/tire" not in operator.cache.jobs)
     world.store.patch("trainingruns", "tire", {"spec": {"retry": 1}})
@@ -245,7 +246,7 @@ async def test_forged_jobs_that_come_and_go_are_not_remembered(world: World, scr
 
 async def test_a_deployment_of_tensorboards_name_is_left_alone_and_not_shown(world: World) -> None:
     world.store.create("trainingruns", a_run().body())
-    selector = {"matchLabels": {}}
+    selector: dict[str, Any] = {"matchLabels": {}}
     template = {"metadata": {"labels": {}}, "spec": {"containers": [{"name": "tensorboard", "image": "evil:1"}]}}
     meta = {"name": "tire-tensorboard", "ownerReferences": [owner(world)]}
     spec = {"replicas": 1, "selector": selector, "template": template}
