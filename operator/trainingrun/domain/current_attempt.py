@@ -19,6 +19,7 @@ from trainingrun.domain.stage import RECHECK_SECONDS, StageContext
 from trainingrun.domain.verdicts import Outcome, Verdict
 from trainingrun.domain.waiting import Cause
 
+UNKNOWN_SETTINGS_SECONDS: Final = 60
 _REFUSED: Final = {reasons.POD_REFUSED.name, reasons.QUOTA_EXCEEDED.name}
 _BRIEF: Final = {reasons.POD_PENDING, reasons.CONTAINER_CREATING}  # every pod waits for these: no Event
 
@@ -100,7 +101,11 @@ def _show_running(context: StageContext, state: Running, *, report: Mapping[str,
 
 def _is_refused_for_old_settings(context: StageContext, job: JobView, cause: Cause) -> bool:
     """Whether the cluster refuses the attempt's pod, and the installer has changed the settings for pods since."""
-    return cause.reason.name in _REFUSED and job.pod_settings != context.settings.run_pods.digest
+    if cause.reason.name not in _REFUSED or job.pod_settings == context.settings.run_pods.digest:
+        return False
+    # A Job of an earlier version, or one whose annotation something removes: then this must not happen all the time.
+    waited = clock.seconds_between(job.created, context.draft.now_text) or 0
+    return bool(job.pod_settings) or waited >= UNKNOWN_SETTINGS_SECONDS
 
 
 def _replace(context: StageContext, *, cause: Cause) -> None:

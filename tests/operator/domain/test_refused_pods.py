@@ -62,3 +62,14 @@ def test_an_attempt_that_waits_for_something_else_is_left_alone_by_new_settings(
     play.settings = LABELLED
     play.step(60)
     assert list(play.jobs) == [job]
+
+
+def test_a_job_whose_settings_are_unknown_is_replaced_once_a_minute_at_most() -> None:
+    """Something in the cluster may remove annotations, and a Job of an earlier version has none."""
+    play = refused()
+    made = len(play.created)
+    for _ in range(60):
+        play.jobs = {name: replace(job, pod_settings="") for name, job in play.jobs.items()}
+        play.hints.update((job.uid, DENIED) for job in play.jobs.values())
+        play.step(5)
+    assert 1 <= len(play.created) - made <= 5
