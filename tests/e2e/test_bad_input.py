@@ -21,6 +21,7 @@ from trdemo.bucket import SEED, TRAIN
 from trdemo.follow import condition
 from trdemo.installation import SMALL_PREP, Installation, Object, tire_run
 from trdemo.tires import Photo, draw_set
+from voc_data import voc
 
 pytestmark = pytest.mark.node
 
@@ -152,6 +153,13 @@ CASES = {
 }
 
 
+GREEDY = {
+    "train_0003.jpg": image_bombs.transparent_png(4400, 4400),
+    "train_0003.xml": voc(size=(4400, 4400)),
+}
+"""An image that is decoded, as its labels fit, in more memory than the run allows."""
+
+
 @pytest.fixture(scope="module")
 def applied(installation: Installation, namespace: str) -> None:
     """Upload the data, then apply all runs at once."""
@@ -162,7 +170,7 @@ def applied(installation: Installation, namespace: str) -> None:
             *files("image", few, lost={"train_0003.jpg"}),
             *files("xml", few, cut={"train_0003.xml": 20}),
             *files("wide", few, replaced={"train_0003.jpg": image_bombs.png(19_999_999, 1)}),
-            *files("greedy", few, replaced={"train_0003.jpg": image_bombs.transparent_png(4400, 4400)}),
+            *files("greedy", few, replaced=GREEDY),
             *files("one", photos, cut={"train_0000.jpg": 9}),
             *files("five", photos, cut={f"train_{number:04d}.jpg": 9 for number in range(TRAIN * 5 // 100)}),
             ("bad/none.tar.gz", b"<!DOCTYPE html><title>404 Not Found</title>"),

@@ -15,8 +15,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from memory_store import MemoryStore
-from trainingrun.domain.verdicts import parse_verdict
-from trainingrun.engine.progress_puller import parse_progress
 from trainingrun_agent import bounded_json, config
 from trainingrun_agent.errors import IntegrityError, StageError
 from trainingrun_agent.keys import RunKeys
@@ -74,6 +72,10 @@ def checkpoint_index(data: bytes) -> int:
 
 def documents(data: bytes) -> int:
     """Target: the readers of all documents that our programs exchange; those that read it are counted."""
+    # Late, because only this target needs the operator and the Kubernetes client.
+    from trainingrun.domain.verdicts import parse_verdict
+    from trainingrun.engine.progress_puller import parse_progress
+
     store = MemoryStore()
     run = RunKeys("r")
     store.objects = {KEY: data, **{run.result(stage): data for stage in ("prep", "train", "export")}}

@@ -6,7 +6,7 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["trainingrun_agent", "trainingrun.domain", "PIL", "yaml"]):
+with atheris.instrument_imports(include=["trainingrun_agent", "PIL", "yaml"]):
     from trfuzz import targets
     from trfuzz.memory import limit_memory
 
