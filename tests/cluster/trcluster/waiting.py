@@ -48,7 +48,8 @@ def until(
                 return found
             last = repr(found)
         if late:
-            raise WaitError(f"waited {seconds:.0f} s in vain for {what}; last seen: {seen() if seen else last}")
+            failed = f"{last!r}; " if seen and isinstance(last, Exception) else ""
+            raise WaitError(f"waited {seconds:.0f} s in vain for {what}; last seen: {failed}{seen() if seen else last}")
         time.sleep(max(0.0, min(every, deadline - time.monotonic())))
 
 
