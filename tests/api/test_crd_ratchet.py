@@ -18,6 +18,9 @@ from trfakes.schema import CRD
 
 pytestmark = pytest.mark.api
 GROUP = "before.trainingrun.dev"  # a CRD of its own: other tests use the real one at the same time
+# With names of its own: kubectl remembers them for minutes, and `trainingrun` would then mean this one.
+NAMES = {"kind": "OlderRun", "listKind": "OlderRunList", "plural": "olderruns", "singular": "olderrun"}
+RESOURCE = f"{NAMES['plural']}.{GROUP}"
 NAMESPACE = "trainingrun-api-tests"
 SECONDS = 120  # on a busy machine
 OLD_NAMES = ["tire\x9b", "\u202ehub"]
@@ -26,9 +29,9 @@ OLD_NAMES = ["tire\x9b", "\u202ehub"]
 def crd(*, rules: bool) -> dict[str, Any]:
     """The CRD in another group, with or without the rules of class names and addresses."""
     made: dict[str, Any] = yaml.safe_load(Path(CRD).read_text())
-    made["metadata"]["name"] = f"trainingruns.{GROUP}"
+    made["metadata"]["name"] = RESOURCE
     made["spec"]["group"] = GROUP
-    made["spec"]["names"]["shortNames"] = []
+    made["spec"]["names"] = NAMES
     schema = made["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
     dataset = schema["dataset"]["properties"]
     if not rules:
@@ -49,11 +52,11 @@ def test_a_run_stored_before_a_rule_can_still_be_changed(
     kubectl: Kubectl, sample: Callable[..., dict[str, Any]]
 ) -> None:
     body = sample("minimal", {"spec.dataset.classes": OLD_NAMES, "spec.dataset.train.uri": "tire\x9b/"})
-    body["apiVersion"] = f"{GROUP}/v1alpha1"
+    body |= {"apiVersion": f"{GROUP}/v1alpha1", "kind": NAMES["kind"]}
     body["metadata"] = {"name": "old", "namespace": NAMESPACE}
     try:
         kubectl.apply(crd(rules=False))
-        kubectl.wait("--for=condition=Established", f"crd/trainingruns.{GROUP}", seconds=SECONDS)
+        kubectl.wait("--for=condition=Established", f"crd/{RESOURCE}", seconds=SECONDS)
         until(
             lambda: kubectl("create", "-f", "-", stdin=json.dumps(body)),
             what="the old run",
@@ -64,11 +67,10 @@ def test_a_run_stored_before_a_rule_can_still_be_changed(
         new = copy.deepcopy(body)
         new["metadata"]["name"] = "new"
         until(lambda: refused(kubectl, new), what="the new rules", seconds=SECONDS)
-        resource = f"trainingruns.{GROUP}"
         patch = json.dumps({"status": {"message": "Prepared."}})
-        kubectl("patch", resource, "old", "-n", NAMESPACE, "--subresource=status", "--type=merge", "-p", patch)
-        kubectl("patch", resource, "old", "-n", NAMESPACE, "--type=merge", "-p", '{"spec":{"suspend":true}}')
-        found = kubectl.get(resource, "old", namespace=NAMESPACE)
+        kubectl("patch", RESOURCE, "old", "-n", NAMESPACE, "--subresource=status", "--type=merge", "-p", patch)
+        kubectl("patch", RESOURCE, "old", "-n", NAMESPACE, "--type=merge", "-p", '{"spec":{"suspend":true}}')
+        found = kubectl.get(RESOURCE, "old", namespace=NAMESPACE)
         assert (found["status"]["message"], found["spec"]["suspend"]) == ("Prepared.", True)
     finally:
-        kubectl("delete", "crd", f"trainingruns.{GROUP}", "--wait=false")
+        kubectl("delete", "crd", RESOURCE, "--wait=false")
