@@ -19,6 +19,7 @@ from trainingrun.api.names import LEASE
 from trainingrun.engine.lease import Record
 from trainingrun.kube.client import MERGE_PATCH, Api
 from trainingrun.kube.errors import ConflictError, KubeError, NotFoundError
+from trainingrun.kube.objects import list_all, path
 
 READ_SECONDS: Final = 5.0
 CALL_SECONDS: Final = 5.0
@@ -60,23 +61,18 @@ class Claims:
                 del self._records[namespace]
 
     async def _list(self) -> list[Record]:
-        found: list[Record] = []
-        query = {"fieldSelector": f"metadata.name={LEASE}", "limit": "500"}
-        while True:
-            page = await self._api.call("GET", "/apis/coordination.k8s.io/v1/leases", query=query)
-            found += [Record(lease, seen_at=self._clock()) for lease in page.get("items") or ()]
-            query["continue"] = (page.get("metadata") or {}).get("continue") or ""
-            if not query["continue"]:
-                return found
+        found = list_all(self._api, "Lease", namespace=None, name=LEASE)
+        return [Record(lease, seen_at=self._clock()) async for lease in found]
 
     async def _clear(self, record: Record) -> bool:
         """Clear a stale Lease; False if its holder has come back meanwhile."""
-        path = f"/apis/coordination.k8s.io/v1/namespaces/{record.namespace}/leases/{LEASE}"
         spec: dict[str, Any] = {"holderIdentity": "", "renewTime": None, "acquireTime": None}
         body = {"metadata": {"resourceVersion": record.version}, "spec": spec}
         try:
             async with asyncio.timeout(CALL_SECONDS):
-                await self._api.call("PATCH", path, body=body, content_type=MERGE_PATCH)
+                await self._api.call(
+                    "PATCH", path("Lease", record.namespace, LEASE), body=body, content_type=MERGE_PATCH
+                )
         except NotFoundError:
             return True
         except ConflictError:

@@ -19,6 +19,7 @@ _KINDS: Final = {
     "Event": ("/api/v1", "events"),
     "Job": ("/apis/batch/v1", "jobs"),
     "Deployment": ("/apis/apps/v1", "deployments"),
+    "Lease": ("/apis/coordination.k8s.io/v1", "leases"),
     "TrainingRun": (f"/apis/{API_VERSION}", PLURAL),
 }
 
@@ -121,9 +122,13 @@ async def read_job_spec(api: Api, *, namespace: str, name: str, uid: str) -> dic
     return dict(found.get("spec") or {}) if found["metadata"]["uid"] == uid else None
 
 
-async def list_all(api: Api, kind: str, *, namespace: str | None, ours: bool = False) -> AsyncIterator[dict[str, Any]]:
-    """List a kind page by page; `ours` selects objects with our stage label."""
+async def list_all(
+    api: Api, kind: str, *, namespace: str | None, ours: bool = False, name: str = ""
+) -> AsyncIterator[dict[str, Any]]:
+    """List a kind page by page; `ours` selects objects with our stage label, `name` those of this name."""
     query = {"limit": str(PAGE)} | ({"labelSelector": LABEL_STAGE} if ours else {})
+    if name:
+        query["fieldSelector"] = f"metadata.name={name}"
     while True:
         page = await api.call("GET", path(kind, namespace), query=query)
         for item in page.get("items") or ():

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from agent_run import EXPORTED
 from stage_verdict import verdict_of
 from trainingrun_agent.errors import Outcome
 from trainingrun_agent.shared.folder import Folder
@@ -17,17 +18,7 @@ from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.results import read_result
 
 pytestmark = pytest.mark.contract
-MODEL = [
-    "frozen_inference_graph.pb",
-    "saved_model/1/saved_model.pb",
-    "checkpoint/model.ckpt.index",
-    "checkpoint/model.ckpt.data-00000-of-00001",
-    "pipeline.config",
-    "label_map.pbtxt",
-    "metrics.json",
-    "pictures/0.png",
-    "pictures/15.png",
-]
+MODEL = [*EXPORTED, "pictures/0.png", "pictures/15.png"]
 Check = Callable[[str, Any], None]
 
 

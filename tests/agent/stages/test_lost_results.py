@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from agent_run import Run
+from agent_run import EXPORTED, Run
 from stage_verdict import verdict_of
 from trainingrun_agent.errors import IntegrityError, Outcome
 from trainingrun_agent.shared.folder import Folder
@@ -24,15 +24,6 @@ from trainingrun_agent.verdict import Verdict
 from voc_data import jpeg, voc
 
 pytestmark = pytest.mark.contract
-MODEL = [
-    "frozen_inference_graph.pb",
-    "saved_model/1/saved_model.pb",
-    "checkpoint/model.ckpt.index",
-    "checkpoint/model.ckpt.data-00000-of-00001",
-    "pipeline.config",
-    "label_map.pbtxt",
-    "metrics.json",
-]
 
 
 def delete(store: ObjectStore, key: str) -> None:
@@ -95,7 +86,7 @@ def fetch(run: Run) -> None:
 
 def exported(run: Run) -> Verdict:
     context = run.pod("export")
-    run.start_trainer(context, export=MODEL)
+    run.start_trainer(context, export=EXPORTED)
     return verdict_of(export, context)
 
 

@@ -7,22 +7,13 @@ import re
 
 import pytest
 
-from agent_run import Run
+from agent_run import EXPORTED, Run
 from stage_verdict import verdict_of
 from trainingrun_agent.errors import Outcome
 from trainingrun_agent.stages import export, prep, train
 from trfakes.recording import NAMESPACE, RECORDINGS, Recording
 
 pytestmark = pytest.mark.contract
-EXPORTED = (
-    "frozen_inference_graph.pb",
-    "saved_model/1/saved_model.pb",
-    "checkpoint/model.ckpt.index",
-    "checkpoint/model.ckpt.data-00000-of-00001",
-    "pipeline.config",
-    "label_map.pbtxt",
-    "metrics.json",
-)
 
 
 @pytest.fixture(params=RECORDINGS, ids=[recording.folder.name for recording in RECORDINGS])
