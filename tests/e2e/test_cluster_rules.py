@@ -6,15 +6,18 @@ the same rules for each pod of a run.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from trcluster.command import CommandError
 from trcluster.waiting import patience, until
 from trdemo import trainer_stand_in
 from trdemo.follow import condition
 from trdemo.installation import Installation, Object, tire_run
+from trdemo.shell import Kubectl
 from trdemo.target import OwnCluster
 from trfakes.cluster_rules import COST_CENTER, cost_center_rule, cpu_quota, limit_range
 
@@ -44,11 +47,25 @@ def ruled(installation: Installation, namespace: str, tmp_path_factory: pytest.T
     kubectl.apply(*rules, cpu_quota(namespace))
     counted = ("resourcequota", "cpu", "-n", namespace, "--for=jsonpath={.status.hard}")
     kubectl.wait(*counted, seconds=60)
+    until(lambda: demands_label(kubectl, namespace), what="the policy to hold", seconds=60)
     for name, pod in {"kept": {**LABELS, **LIMITS}, "unlabelled": LIMITS, "unlimited": LABELS}.items():
         installation.apply(run_of(name, image, pod), namespace=namespace)
     yield namespace
     for rule in rules:
         kubectl("delete", rule["kind"], rule["metadata"]["name"])
+
+
+def demands_label(kubectl: Kubectl, namespace: str) -> bool:
+    """Whether the API server, which reads a new policy some seconds late, refuses a pod for its label already."""
+    security = {"allowPrivilegeEscalation": False, "runAsNonRoot": True, "capabilities": {"drop": ["ALL"]}}
+    container = {"name": "agent", "image": "none", "securityContext": security, **LIMITS}
+    spec = {"securityContext": {"seccompProfile": {"type": "RuntimeDefault"}}, "containers": [container]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe"}, "spec": spec}
+    try:
+        kubectl("create", "-n", namespace, "--dry-run=server", "-f", "-", stdin=json.dumps(pod))
+    except CommandError as error:
+        return COST_CENTER in error.stderr
+    return False
 
 
 @pytest.fixture
