@@ -109,7 +109,8 @@ def _without_live_pod(job: JobView | None, pod: PodView | None, *, hints: dict[s
     if not job.finished:
         return Waiting(cause_of(job, None, hints=hints, now=now))
     # Jobs and pods are watched by two streams: the pod's verdict may still be on its way.
-    if pod is None and _seconds_since(job.finished_at, now) < SETTLE_SECONDS:
+    # Without a readable time of its end, the time of its creation counts: that is always the server's own.
+    if pod is None and min(_seconds_since(at, now) for at in (job.finished_at, job.created)) < SETTLE_SECONDS:
         return Waiting(Cause(reasons.POD_PENDING, f"Job {job.name} has ended; waiting for the state of its pod."))
     return Ended(judge(job, pod))
 

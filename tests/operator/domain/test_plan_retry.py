@@ -272,11 +272,12 @@ def test_jobs_that_vanish_as_soon_as_they_are_created_back_off_and_end_the_run(s
     assert play.condition("Succeeded")["reason"] == "JobGone"
 
 
-def test_a_job_that_ended_before_its_pod_was_seen_is_not_judged_at_once() -> None:
-    """Jobs and pods are watched by two streams, and either may lag."""
+@pytest.mark.parametrize("ended_at", ["now", "", "x"])
+def test_a_job_that_ended_before_its_pod_was_seen_is_not_judged_at_once(ended_at: str) -> None:
+    """Jobs and pods are watched by two streams, and either may lag; an unreadable time of the end is no old one."""
     play = Play()
     play.step()
-    finished = {"finished": "Complete", "finished_at": clock.to_text(play.now)}
+    finished = {"finished": "Complete", "finished_at": clock.to_text(play.now) if ended_at == "now" else ended_at}
     play.jobs["tire-prep-1"] = replace(play.jobs["tire-prep-1"], **finished)  # type: ignore[arg-type]
     play.step(1)
     assert play.created == ["tire-prep-1"]
