@@ -20,6 +20,7 @@ EVENTS = "events.out.tfevents.1.host"
         (KEYS.blob(DIGEST, "tfrecord"), f"ml/datasets/blobs/{DIGEST}.tfrecord"),
         (KEYS.blob(DIGEST, "rows.gz"), f"ml/datasets/blobs/{DIGEST}.rows.gz"),
         (KEYS.latest_shards(DIGEST), f"ml/datasets/latest/{DIGEST}.json"),
+        (KEYS.unfinished_shards(DIGEST), f"ml/datasets/unfinished/{DIGEST}.json"),
         (manifest_of(KEYS.dataset(DIGEST)), f"ml/datasets/{DIGEST}/MANIFEST.json"),
         (KEYS.failed_dataset(DIGEST), f"ml/datasets/failed/{DIGEST}"),
         (RUN.description, "ml/runs/team-a/tire-0123abcd/run.json"),
@@ -64,12 +65,14 @@ def test_entries_of_a_manifest_lie_in_its_folder_or_below_datasets(key: str, pre
     [
         (KEYS.blob(DIGEST, "tfrecord"), DatasetObject("blob")),
         (KEYS.latest_shards(DIGEST), DatasetObject("latest")),
+        (KEYS.unfinished_shards(DIGEST), DatasetObject("unfinished")),
         (f"{KEYS.failed_dataset(DIGEST)}/report.json", DatasetObject("failed", DIGEST)),
         (manifest_of(KEYS.dataset(DIGEST)), DatasetObject("dataset", DIGEST)),
         (KEYS.dataset(DIGEST), None),
         ("ml/datasets/notes.txt", None),
         ("ml/datasets/failed/notes.txt", None),
         ("ml/datasets/latest/notes.txt", None),
+        ("ml/datasets/unfinished/notes.txt", None),
     ],
 )
 def test_objects_below_datasets_are_distinguished(key: str, expected: DatasetObject | None) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from memory_store import MemoryStore
+from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import Dataset, Source, SplitRule
 from trainingrun_agent.keys import BucketKeys
 from trainingrun_agent.prep.model.findings import Finding
@@ -44,6 +45,7 @@ class Preparation:
     split: SplitRule | None = None
     progress: Progress = field(default_factory=lambda: Progress(stage="prep", pod_uid="pod-1"))
     stop: threading.Event = field(default_factory=threading.Event)
+    clock: Clock = field(default_factory=Clock)
 
     def add(self, name: str, image: bytes | None = None, xml: bytes | None = None, *, split: str = "train") -> None:
         """Store `<name>.jpg` and `<name>.xml`; by default a valid image and annotation."""
@@ -71,6 +73,7 @@ class Preparation:
                 scratch=self.scratch,
                 progress=self.progress,
                 stop=self.stop,
+                clock=self.clock,
             )
         )
 

@@ -57,7 +57,7 @@ def folder_of(key: str) -> str:
 class DatasetObject:
     """What an object below datasets/ belongs to; `digest` is that of the data set, empty for shared objects."""
 
-    kind: Literal["blob", "latest", "failed", "damaged", "dataset"]
+    kind: Literal["blob", "latest", "unfinished", "failed", "damaged", "dataset"]
     digest: str = ""
 
 
@@ -100,6 +100,10 @@ class BucketKeys:
         """The list of the shards that the last preparation of these sources made."""
         return f"{self.datasets}/latest/{sources_digest}.json"
 
+    def unfinished_shards(self, sources_digest: str) -> str:
+        """The list of the shards that a preparation of these sources has stored, while it goes on."""
+        return f"{self.datasets}/unfinished/{sources_digest}.json"
+
     def blob(self, sha256: str, suffix: Literal["tfrecord", "rows.gz"]) -> str:
         """A shard, or the rows about its images, by its content."""
         return f"{self.datasets}/blobs/{sha256}.{suffix}"
@@ -130,6 +134,8 @@ class BucketKeys:
             return DatasetObject("blob")
         if first == "latest" and rest.endswith(".json"):
             return DatasetObject("latest")
+        if first == "unfinished" and rest.endswith(".json"):
+            return DatasetObject("unfinished")
         if first == "damaged" and rest:
             return DatasetObject("damaged")
         if first == "failed" and _DIGEST.fullmatch(digest):

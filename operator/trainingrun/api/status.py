@@ -62,6 +62,8 @@ class Dataset(TypedDict, total=False):
 
     digest: str  # Digest of the images and of the settings they were prepared with.
     format: str  # Format in which the labels were read; two formats when train and eval differ.
+    images: int  # Number of images to check, while the data set is being prepared.
+    savedImages: int
     reused: bool  # Whether a previous run had already prepared the same data set.
     trainImages: int  # Number of images to train on.
     evalImages: int  # Number of images to evaluate on.
@@ -110,6 +112,7 @@ class StageAttempts(TypedDict, total=False):
     jobUID: str  # UID of the Job of the attempt that runs. No other Job counts as this attempt.
     failures: dict[str, int]
     checkpointStep: int  # Step of the newest checkpoint that an ended attempt left.
+    savedImages: int
     lastOutcome: str  # Outcome of the latest attempt that ended.
     lastReason: str  # Reason of the latest attempt that ended.
     lastMessage: str  # Message of the latest attempt that ended.

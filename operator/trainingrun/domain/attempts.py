@@ -40,13 +40,14 @@ def count_end(draft: Draft, stage: Stage, verdict: Verdict) -> bool:
     entry["lastReason"] = verdict.reason.name
     entry["lastMessage"] = verdict.message[:MAX_LAST]
     if verdict.outcome is Outcome.SUCCEEDED:
+        entry.pop("savedImages", None)  # if the data set is lost, another one begins at its first image
         return True
     failures = entry.setdefault("failures", {})
     kind, policy = verdict.outcome.value, POLICIES[verdict.outcome]
-    if _checkpoint_advanced(draft, stage, verdict):
+    if _advanced(draft, stage, verdict):
         failures.pop(Outcome.STORAGE_REFUSED.value, None)  # these are rebuilds of the data set, others end the run
         if verdict.outcome is Outcome.INTERRUPTED:
-            failures[kind] = 0  # unlimited while the newest checkpoint advances
+            failures[kind] = 0  # unlimited while the stage advances
     failures[kind] = failures.get(kind, 0) + 1
     if failures[kind] > policy.retries:
         return False
@@ -65,13 +66,17 @@ def reset_budgets(draft: Draft) -> None:
         entry["ended"] = entry.get("number", 0)
 
 
-def _checkpoint_advanced(draft: Draft, stage: Stage, verdict: Verdict) -> bool:
-    """Record the newest checkpoint, also from progress: a pod that was lost leaves no verdict."""
-    if stage is not Stage.TRAIN:
-        return False
+def _advanced(draft: Draft, stage: Stage, verdict: Verdict) -> bool:
+    """Record what the stage has in the bucket, also from progress: a pod that was lost leaves no verdict."""
     entry = draft.attempts(stage)
-    before = entry.get("checkpointStep", 0)
-    from_progress = draft.status.get("training", {}).get("checkpointStep", 0)
-    from_verdict = reported.count(verdict.numbers.get("checkpointStep")) or 0
-    entry["checkpointStep"] = max(from_verdict, from_progress, before)
-    return entry["checkpointStep"] > before
+    if stage is Stage.TRAIN:
+        before, seen = entry.get("checkpointStep", 0), draft.status.get("training", {}).get("checkpointStep", 0)
+        claimed = reported.training(verdict.numbers).get("checkpointStep", 0)
+        now = entry["checkpointStep"] = max(before, seen, claimed)
+    elif stage is Stage.PREP:
+        before, seen = entry.get("savedImages", 0), draft.status.get("dataset", {}).get("savedImages", 0)
+        claimed = reported.preparation(verdict.numbers).get("savedImages", 0)
+        now = entry["savedImages"] = max(before, seen, claimed)
+    else:
+        return False
+    return now > before

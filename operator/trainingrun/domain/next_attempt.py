@@ -13,7 +13,7 @@ from trainingrun.domain.assess import is_lost
 from trainingrun.domain.draft import MAX_CAUSE, MAX_EVENT, MAX_MESSAGE
 from trainingrun.domain.ended_jobs import outlives_attempt
 from trainingrun.domain.observe import PodView
-from trainingrun.domain.progress import training_position
+from trainingrun.domain.progress import saved_images, training_position
 from trainingrun.domain.refused_child import RefusedChild
 from trainingrun.domain.stage import RECHECK_SECONDS, StageContext
 
@@ -89,4 +89,9 @@ def _create_job(context: StageContext, number: int) -> None:
     context.decision.create.append(job)
     context.set_not_done(reason=reasons.ATTEMPT_STARTED, message=f"Attempt {number} was started.")
     context.draft.add_event(reasons.ATTEMPT_STARTED, f"Created Job {job_name(run.name, stage=stage, attempt=number)}.")
-    context.show(f"{context.phase}: attempt {number} starting" if number > 1 else f"{context.phase}: starting")
+    saved = saved_images(context.draft.status.get("dataset", {})) if stage is Stage.PREP else ""
+    if saved:
+        goes_on = f"goes on at {saved}"
+        context.show(f"Attempt {number} of {stage} {goes_on}.", text=f"{context.phase}: attempt {number} {goes_on}")
+    else:
+        context.show(f"{context.phase}: attempt {number} starting" if number > 1 else f"{context.phase}: starting")

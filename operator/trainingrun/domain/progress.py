@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from trainingrun.api import reasons
 from trainingrun.api.names import STAGE_PHASE, Stage
-from trainingrun.api.status import Progress, Training
+from trainingrun.api.status import Dataset, Progress, Training
 from trainingrun.domain import reported
 from trainingrun.domain.draft import Draft
 from trainingrun.domain.quantities import counted, duration, size
@@ -34,8 +34,8 @@ def show_progress(draft: Draft, stage: Stage, *, report: Mapping[str, Any]) -> N
     """Write `status.progress`, the message and what the agent already knows of its results."""
     phase = STAGE_PHASE[stage]
     counts = _counts(report)
-    if stage is Stage.PREP and (label_format := reported.label(report.get("format"))) is not None:
-        draft.update_dataset({"format": label_format})
+    if stage is Stage.PREP:
+        draft.update_dataset(reported.preparation(report))
     if stage is Stage.TRAIN:
         _show_training(draft, reported.training(report))
     text = _text(phase, report, counts=counts)
@@ -54,6 +54,12 @@ def training_position(numbers: Mapping[str, Any] | Training) -> str:
     """Format the step that training has reached, such as ` 75/150 (50%)`; empty when it is unknown."""
     step, steps = reported.count(numbers.get("step")), reported.count(numbers.get("steps"))
     return f" {step}/{steps} ({100 * step // steps}%)" if step is not None and steps else ""
+
+
+def saved_images(dataset: Dataset) -> str:
+    """Format the image at which an interrupted preparation goes on, such as `image 1200 of 5000`; empty if unknown."""
+    saved, images = dataset.get("savedImages"), dataset.get("images")
+    return f"image {saved} of {images}" if saved and images else ""
 
 
 def _counts(report: Mapping[str, Any]) -> Progress:

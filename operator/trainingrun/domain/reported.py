@@ -27,7 +27,7 @@ _PATH: Final = re.compile(r"[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)*", re.ASCII)
 
 def dataset(numbers: Mapping[str, Any]) -> Dataset:
     """Read the data set that a preparation reports."""
-    found = Dataset()
+    found = preparation(numbers)
     for count_name in ("trainImages", "evalImages", "trainObjects", "evalObjects", "errors", "warnings", "infos"):
         if (number := count(numbers.get(count_name))) is not None:
             found[count_name] = number
@@ -36,12 +36,21 @@ def dataset(numbers: Mapping[str, Any]) -> Dataset:
             found[uri_name] = address
     if (sha256 := digest(numbers.get("digest"))) is not None:
         found["digest"] = sha256
-    if (label_format := label(numbers.get("format"))) is not None:
-        found["format"] = label_format
     if (reused := flag(numbers.get("reused"))) is not None:
         found["reused"] = reused
     if (top := findings(numbers.get("topFindings"))) is not None:
         found["topFindings"] = top
+    return found
+
+
+def preparation(numbers: Mapping[str, Any]) -> Dataset:
+    """Read what a preparation reports before its data set is complete."""
+    found = Dataset()
+    for count_name in ("images", "savedImages"):
+        if (number := count(numbers.get(count_name))) is not None:
+            found[count_name] = number
+    if (label_format := label(numbers.get("format"))) is not None:
+        found["format"] = label_format
     return found
 
 

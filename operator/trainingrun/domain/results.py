@@ -22,6 +22,9 @@ _SUMMARY_COUNTS = {"trainImages", "evalImages", "trainObjects", "evalObjects", "
 def complete_stage(draft: Draft, stage: Stage, verdict: Verdict) -> None:
     """Write the results of a successful attempt and set the stage's condition to True."""
     write_numbers(draft, stage, verdict)
+    if stage is Stage.PREP:  # the data set is complete: its own counts say how many images it has
+        draft.status.get("dataset", {}).pop("images", None)
+        draft.status.get("dataset", {}).pop("savedImages", None)
     kind = conditions.STAGE_CONDITION[stage]
     if draft.set_condition(kind, True, reason=reasons.COMPLETED, message=verdict.message[:MAX_SUMMARY]):
         summary = _dataset_summary(verdict.numbers) if stage is Stage.PREP else ""

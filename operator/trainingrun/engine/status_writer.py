@@ -30,7 +30,7 @@ from trainingrun.plain_text import plain_document
 
 STATUS_SECONDS: Final = 5.0  # between two writes of progress alone
 _ABOUT_OBJECTS: Final = ("attempts", "tensorboard")
-_FAST_MOVING: Final = ("progress", "training", "message")
+_FAST_MOVING: Final = ("progress", "dataset", "training", "message")
 log = logging.getLogger(__name__)
 
 

@@ -115,6 +115,15 @@ def test_a_pointer_keeps_nothing_and_goes_when_it_dangles(names: set[str], gone:
     assert "blobs/3" in keys(found)
 
 
+@pytest.mark.parametrize(("age", "gone"), [(DAY, False), (NEW, True)], ids=["as old as the grace", "older"])
+def test_the_list_of_an_unfinished_preparation_goes_when_nobody_goes_on_with_it(age: timedelta, gone: bool) -> None:
+    found = survey()
+    found.unfinished = [info("unfinished/p.json", age)]
+    assert ("unfinished/p.json" in keys(found)) is gone
+    found.unprepared = {"vision/begun": NOW - timedelta(hours=3)}
+    assert "unfinished/p.json" not in keys(found)
+
+
 def test_deletions_state_their_reason() -> None:
     found = survey()
     found.failed = {A: [info(f"failed/{A}/report.json", OLD)]}

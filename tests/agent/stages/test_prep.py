@@ -22,6 +22,7 @@ from trainingrun_agent.config import AgentConfig, SplitRule, Uri
 from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import Interrupted, Outcome, StageError, UserError
 from trainingrun_agent.keys import BucketKeys
+from trainingrun_agent.prep.split import shards
 from trainingrun_agent.prep.split.eval_fraction import split_of
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.stages import prep, pretrained_check
@@ -69,10 +70,10 @@ def _document(store: S3Store, name: str) -> Any:
     return json.loads(store.get(f"{RUN}/{name}", max_bytes=1 << 20))
 
 
-def _check_numbers(numbers: Any) -> None:
+def _check_numbers(numbers: Any, definition: str = "prep") -> None:
     path = Path(__file__).parents[3] / "images" / "contracts" / "verdict.schema.json"
     schema = json.loads(path.read_text())
-    Draft202012Validator({**schema["$defs"]["prep"], "$defs": schema["$defs"]}).validate(numbers)
+    Draft202012Validator({**schema["$defs"][definition], "$defs": schema["$defs"]}).validate(numbers)
 
 
 def test_a_first_run_writes_all_documented_objects(
@@ -221,3 +222,63 @@ def test_ignored_conditions_are_shown_and_do_not_end_the_run(
         "reason": "ConditionalWritesIgnored",
         "message": verdict.numbers["storageWarning"],
     }
+
+
+@pytest.fixture
+def many_shards(images: S3Store, monkeypatch: pytest.MonkeyPatch) -> S3Store:
+    """The six train images are in eight shards."""
+    size = sum(info.size for info in images.list("tire/images/train/") if info.key.endswith(".jpg"))
+    monkeypatch.setattr(shards, "TARGET_BYTES", size // 7)
+    return images
+
+
+class _Images:
+    """Counts the images that a pod reads; SIGTERM arrives before it reads the one after `last`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, context: StageContext, *, last: int) -> None:
+        self.read: list[str] = []
+        get = S3Store.get
+
+        def counted(store: S3Store, key: str, *, max_bytes: int, etag: str = "") -> bytes:
+            if key.endswith(".jpg"):
+                if len(self.read) == last:
+                    context.stop.set()
+                    raise Interrupted
+                self.read.append(key)
+            return get(store, key, max_bytes=max_bytes, etag=etag)
+
+        monkeypatch.setattr(S3Store, "get", counted)
+
+
+def test_an_interrupted_attempt_reports_how_far_it_got_and_the_next_one_goes_on_there(
+    many_shards: S3Store,
+    make_context: Callable[[S3Store], StageContext],
+    contract: Callable[[str, Any], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The report reads some images again.
+    monkeypatch.setattr("trainingrun_agent.prep.prepare.gallery", lambda *_, **__: ())
+    context = make_context(many_shards)
+    with monkeypatch.context() as patch:
+        _Images(patch, context, last=4)
+        verdict = verdict_of(prep, context)
+    contract("verdict", verdict.to_json())
+    contract("progress", context.progress.snapshot())
+    _check_numbers(verdict.numbers, "unfinishedPrep")
+    saved = verdict.numbers["savedImages"]
+    assert (verdict.outcome, verdict.reason, verdict.numbers["images"]) == (Outcome.INTERRUPTED, "Interrupted", 8)
+    assert 0 < saved <= 4
+    assert verdict.message == f"SIGTERM arrived before the data set was complete; {saved} of 8 images are saved"
+    again = make_context(many_shards)
+    images = _Images(monkeypatch, again, last=9)
+    assert verdict_of(prep, again).outcome is Outcome.SUCCEEDED
+    assert len(images.read) == 8 - saved
+    assert [info.key for info in many_shards.list("ml/vision/datasets/unfinished/")] == []
+
+
+def test_a_refused_preparation_reports_that_its_images_are_saved(
+    many_shards: S3Store, make_context: Callable[[S3Store], StageContext]
+) -> None:
+    many_shards.put("tire/images/train/0.jpg", b"no image")
+    verdict = verdict_of(prep, make_context(many_shards))
+    assert (verdict.outcome, verdict.numbers) == (Outcome.USER_ERROR, {"images": 8, "savedImages": 8})

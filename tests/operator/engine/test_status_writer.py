@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
 
+from trainingrun.api.run import Run
 from trainingrun.api.status import StageAttempts, Status, Tensorboard
 from trainingrun.engine.cache import Cache
 from trainingrun.engine.memory import Memories
@@ -32,19 +34,18 @@ class Conflicts:
         raise ConflictError(path)
 
 
+def writer_of(run: Run, server: Conflicts, memories: Memories) -> StatusWriter:
+    cache, api = Cache(), cast("Api", server)
+    cache.put_run(run)
+    return StatusWriter(
+        api, cache=cache, queue=WorkQueue(), memories=memories, recorder=Recorder(api), now=lambda: datetime.now(UTC)
+    )
+
+
 async def recovered_after(stored: Status, wanted: Status) -> Mapping[str, Any]:
     """Return what is written first after a status was not stored."""
-    cache, run, server = Cache(), a_run().status(**stored).build(), Conflicts()
-    cache.put_run(run)
-    api = cast("Api", server)
-    writer = StatusWriter(
-        api,
-        cache=cache,
-        queue=WorkQueue(),
-        memories=Memories(),
-        recorder=Recorder(api),
-        now=lambda: datetime.now(UTC),
-    )
+    run, server = a_run().status(**stored).build(), Conflicts()
+    writer = writer_of(run, server, Memories())
     with pytest.raises(ConflictError):
         await writer.write(run, wanted, urgent=True)
     with pytest.raises(ConflictError):
@@ -86,3 +87,25 @@ AWAY: Tensorboard = {"yields": 1, "returnsAt": "2026-01-01T00:01:00Z"}
 async def test_a_tensorboard_of_a_lost_status_is_recovered(stored: Status, wanted: Status, patch: Any) -> None:
     """One that nobody knew took room without end, or one that was gone was shown and never made again."""
     assert (await recovered_after(stored, wanted))["tensorboard"] == patch
+
+
+@pytest.mark.parametrize(
+    ("wanted", "postponed"),
+    [
+        ({"message": "Preparing 120/500 images (24%)", "dataset": {"images": 500, "savedImages": 100}}, True),
+        ({"training": {"step": 20}}, True),
+        ({"training": {"step": 20, "checkpointStep": 20}}, False),
+        ({"phase": "Training"}, False),
+    ],
+    ids=["saved images", "step", "checkpoint", "phase"],
+)
+async def test_progress_alone_is_written_every_few_seconds(wanted: Status, postponed: bool) -> None:
+    run, server, memories = a_run().build(), Conflicts(), Memories()
+    memories.of(run).patched_at = time.monotonic()
+    writer = writer_of(run, server, memories)
+    if postponed:
+        assert not await writer.write(run, wanted, urgent=False)
+    else:
+        with pytest.raises(ConflictError):
+            await writer.write(run, wanted, urgent=False)
+    assert bool(server.bodies) is not postponed

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from trainingrun.domain import verdicts
 from trfakes.apiserver import Fault
 from trfakes.builders import a_run
 from trfakes.fake_cluster import AT, Script, verdict
@@ -83,6 +84,37 @@ async def test_fast_suspensions_are_no_failures(world: World, script: Script) ->
     await eventually(lambda: world.attempts("prep")["number"] == SUSPENSIONS + 1)
     entry = world.attempts("prep")
     assert (entry["ended"], entry.keys() & {"failures", "nextRetryAt", "lastReason"}) == (SUSPENSIONS, set())
+
+
+async def interrupted_in_prep(world: World, times: int, *, each: int) -> None:
+    """Let each attempt at the preparation be interrupted when it has saved `each` images more than the one before."""
+    await world.start_operator()
+    world.store.create("trainingruns", a_run().body())
+    for number in range(1, times + 1):
+        numbers = {"images": 5000, "savedImages": 100 + each * number}
+        job = await world.job(f"tire-prep-{number}")
+        world.cluster.start(job)
+        world.cluster.end(job, verdict("prep", "interrupted", numbers=numbers))
+        await eventually(lambda number=number: world.attempts("prep").get("ended") == number)
+
+
+@pytest.mark.parametrize("script", [lambda _job: None])
+async def test_a_preparation_that_advances_is_interrupted_without_end(world: World) -> None:
+    await interrupted_in_prep(world, 8, each=100)
+    await world.job("tire-prep-9")
+    entry = world.attempts("prep")
+    assert (entry["failures"], entry["savedImages"]) == ({"interrupted": 1}, 900)
+    assert world.status()["dataset"] == {"images": 5000, "savedImages": 900}
+
+
+@pytest.mark.parametrize("script", [lambda _job: None])
+async def test_a_preparation_that_does_not_advance_ends_after_its_interruptions(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verdicts, "BACK_OFF_SECONDS", (0,))
+    await interrupted_in_prep(world, 6, each=0)
+    assert (await world.finished())["phase"] == "Failed"
+    assert world.attempts("prep")["number"] == 6
 
 
 @pytest.mark.parametrize("script", [lambda _job: None])

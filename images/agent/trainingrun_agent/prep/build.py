@@ -32,8 +32,10 @@ from trainingrun_agent.prep.sharding.result import ShardResult
 from trainingrun_agent.prep.sharding.supervisor import PreviousShardGoneError, ShardTask
 from trainingrun_agent.prep.source.pairing import Pair
 from trainingrun_agent.prep.split.dataset_split import DatasetSplit
+from trainingrun_agent.prep.store import previous
 from trainingrun_agent.prep.store.dataset_folder import DatasetFolder
-from trainingrun_agent.prep.store.previous import GONE, PreviousDataset, StoredShard
+from trainingrun_agent.prep.store.previous import GONE, PreviousDataset, PreviousShards, StoredShard
+from trainingrun_agent.prep.store.unfinished import UnfinishedList
 from trainingrun_agent.prep.store.uploads import Uploads
 from trainingrun_agent.progress import Progress
 
@@ -59,18 +61,29 @@ def build(
     splits: list[DatasetSplit],
     folder: DatasetFolder,
     *,
-    previous: PreviousDataset,
+    sources_digest: str,
     scratch: Path,
     findings: Findings,
 ) -> BuiltDataset:
-    """Check all images, and write and upload all shards; `findings` are added to.
+    """Check all images, write and upload all shards, and list them for the next preparation; `findings` are added to.
 
     Raises what storage raises, DiskFull, Interrupted.
     """
+    latest = folder.keys.latest_shards(sources_digest)
+    unfinished = folder.keys.unfinished_shards(sources_digest)
+    earlier = PreviousDataset.load(folder, unfinished, latest)
+    stored_so_far = UnfinishedList(
+        folder.store,
+        unfinished,
+        found=earlier.first,
+        images={split.name: [len(pairs) for pairs in split.shards] for split in splits},
+        progress=request.progress,
+        clock=request.clock,
+    )
     ids: list[_ShardId] = [(split.name, number) for split in splits for number in range(len(split.shards))]
     images = sum(split.images for split in splits)
-    with closing(Uploads(folder, request.progress)) as uploads:
-        builder = _ShardBuilder(splits, previous, scratch, uploads)
+    with stored_so_far, closing(Uploads(folder, request.progress)) as uploads:
+        builder = _ShardBuilder(splits, earlier, scratch, uploads, stored_so_far)
         run_all(
             [partial(builder.task, *shard_id) for shard_id in ids],
             checker=Checker(request.dataset.classes, request.dataset.max_image_side, current=request.progress.current),
@@ -85,6 +98,8 @@ def build(
     shards: dict[Split, list[StoredShard]] = {split.name: [] for split in splits}
     for (split, _), shard in zip(ids, stored, strict=True):
         shards[split].append(shard)
+    if previous.write(folder.store, latest, shards):
+        stored_so_far.remove()
     csv, fingerprints = _add_up(splits, [builder.results[shard_id] for shard_id in ids], scratch, findings)
     return BuiltDataset(splits, shards, csv, fingerprints)
 
@@ -93,10 +108,15 @@ class _ShardBuilder:
     """Makes the task of each shard and uploads its result; called by several threads at once."""
 
     def __init__(
-        self, splits: Sequence[DatasetSplit], previous: PreviousDataset, scratch: Path, uploads: Uploads
+        self,
+        splits: Sequence[DatasetSplit],
+        earlier: PreviousDataset,
+        scratch: Path,
+        uploads: Uploads,
+        stored_so_far: UnfinishedList,
     ) -> None:
         self._splits = {split.name: split for split in splits}
-        self._previous, self._scratch, self._uploads = previous, scratch, uploads
+        self._earlier, self._scratch, self._uploads, self._stored_so_far = earlier, scratch, uploads, stored_so_far
         self._previous_shards: dict[_ShardId, list[StoredShard]] = {}
         self.results: dict[_ShardId, ShardResult] = {}
         self.stored: dict[_ShardId, Future[StoredShard]] = {}
@@ -106,7 +126,7 @@ class _ShardBuilder:
         split = self._splits[name]
         source, pairs = split.source, split.shards[number]
         shard_name = f"{name}-{number:05d}"
-        previous_shards, rows = self._previous_rows(split, number, shard_name)
+        (previous_shards, same), rows = self._previous_rows(split, number, shard_name)
         self._previous_shards[name, number] = previous_shards
         job = ShardJob(
             name,
@@ -115,7 +135,7 @@ class _ShardBuilder:
             source.format,
             [_image_file(pair, source.labels.version(pair) if rows else pair.annotation.etag) for pair in pairs],
             previous_rows=rows,
-            same_shard=self._previous.has_count(name, len(split.shards)),
+            same_shard=same,
         )
         return ShardTask(
             job,
@@ -135,26 +155,33 @@ class _ShardBuilder:
         for path in job.previous_rows:
             path.unlink()
         if result.rows is None:
+            unchanged = self._previous_shards[shard_id][0]
+            self._stored_so_far.add(*shard_id, unchanged)
             self.stored[shard_id] = Future()
-            self.stored[shard_id].set_result(self._previous_shards[shard_id][0])
+            self.stored[shard_id].set_result(unchanged)
         else:
-            same = self._previous_shards[shard_id][0].records if result.same_records else None
-            self.stored[shard_id] = self._uploads.start(job.split, result.shard, result.rows, same_records=same)
+            self.stored[shard_id] = self._uploads.start(
+                job.split,
+                result.shard,
+                result.rows,
+                same_records=self._previous_shards[shard_id][0].records if result.same_records else None,
+                on_stored=partial(self._stored_so_far.add, *shard_id),
+            )
 
     def _previous_rows(
         self, split: DatasetSplit, number: int, shard_name: str
-    ) -> tuple[list[StoredShard], tuple[Path, ...]]:
+    ) -> tuple[PreviousShards, tuple[Path, ...]]:
         """The previous shards with a shard's images, and their rows, downloaded. Nothing if any of them is gone."""
-        shards = self._previous.shards_for(split.name, number, len(split.shards))
+        found = self._earlier.shards_for(split.name, number, len(split.shards))
         paths = []
-        for index, shard in enumerate(shards):
+        for index, shard in enumerate(found.shards):
             try:
                 path = self._scratch / f"{shard_name}.previous-{index}.rows.gz"
-                paths.append(self._previous.download(shard.rows, path))
+                paths.append(self._earlier.download(shard.rows, path))
             except GONE as error:
                 logger.warning("checking all images of shard %s again: %s", shard_name, error)
-                return [], ()
-        return shards, tuple(paths)
+                return PreviousShards([], same=False), ()
+        return found, tuple(paths)
 
     def _known_result(self, job: ShardJob) -> ShardResult | None:
         """The result of a shard if nothing in it has changed, from the summary in its previous rows."""
@@ -171,7 +198,7 @@ class _ShardBuilder:
         records = previous_shards[index].records
         assert records is not None
         try:
-            return self._previous.download(records, self._scratch / f"{shard_name}.previous-{index}.tfrecord")
+            return self._earlier.download(records, self._scratch / f"{shard_name}.previous-{index}.tfrecord")
         except GONE as error:
             raise PreviousShardGoneError(str(error)) from error
 

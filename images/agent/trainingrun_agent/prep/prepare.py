@@ -35,9 +35,7 @@ from trainingrun_agent.prep.source.readers import Format
 from trainingrun_agent.prep.source.recognise import recognise
 from trainingrun_agent.prep.split.dataset_split import DatasetSplit, OpenSource, divide
 from trainingrun_agent.prep.statistics.network_input import NetworkInput
-from trainingrun_agent.prep.store import previous
 from trainingrun_agent.prep.store.dataset_folder import DatasetFolder
-from trainingrun_agent.prep.store.previous import PreviousDataset
 from trainingrun_agent.prep.store.publish import publish, publish_failure
 from trainingrun_agent.prep.store.stored_objects import StoredObjects
 from trainingrun_agent.storage import documents
@@ -161,11 +159,10 @@ def _build_and_publish(
             request,
             splits,
             folder,
-            previous=PreviousDataset.load(folder, sources_digest=sources_digest),
+            sources_digest=sources_digest,
             scratch=scratch,
             findings=findings,
         )
-        previous.write(folder.store, folder.keys.latest_shards(sources_digest), built.shards)
         failure = _judge(request, built, findings)
         reports = _write_reports(request, folder, built.splits, findings, scratch)
     if failure is not None:

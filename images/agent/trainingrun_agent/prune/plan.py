@@ -49,6 +49,7 @@ def plan(survey: Survey, *, now: datetime, older_than: timedelta, grace: timedel
     blobs = tuple(info for info in survey.blobs if info.key not in kept and now - info.modified > grace)
     made.deletions += deleted.values()
     made.deletions += _pointers(survey, {info.key for info in blobs})
+    made.deletions += _unfinished(survey, now, grace)
     made.deletions += _marks(survey, kept)
     if blobs:
         made.deletions.append(Deletion("blobs", "no data set that is kept names them", blobs))
@@ -88,6 +89,12 @@ def _pointers(survey: Survey, deleted: set[str]) -> list[Deletion]:
         for info, names in survey.pointers
         if names and left.isdisjoint(names)
     ]
+
+
+def _unfinished(survey: Survey, now: datetime, grace: timedelta) -> list[Deletion]:
+    """Lists of preparations that have not ended and that no run goes on with."""
+    left = tuple(info for info in survey.unfinished if now - info.modified > grace)
+    return [Deletion("unfinished", "no run goes on with these preparations", left)] if left else []
 
 
 def _marks(survey: Survey, kept: set[str]) -> list[Deletion]:

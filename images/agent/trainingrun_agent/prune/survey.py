@@ -39,15 +39,16 @@ class DataSet:
 class Survey:
     """`data_sets` and `failed` reports are by digest.
 
-    `pointers` are the lists of the latest shards, each with the keys that it names, `marks` those of damaged objects,
-    each with the key of that object. `runs` has the digest of the data
-    set that each prepared run points to, `unprepared` when the last pod of every other run began.
+    `pointers` are the lists of the latest shards, each with the keys that it names, `unfinished` the lists of
+    preparations that have not ended, `marks` those of damaged objects, each with the key of that object. `runs` has the
+    digest of the data set that each prepared run points to, `unprepared` when the last pod of every other run began.
     """
 
     data_sets: dict[str, DataSet] = field(default_factory=dict)
     blobs: list[ObjectInfo] = field(default_factory=list)
     failed: dict[str, list[ObjectInfo]] = field(default_factory=dict)
     pointers: list[tuple[ObjectInfo, frozenset[str]]] = field(default_factory=list)
+    unfinished: list[ObjectInfo] = field(default_factory=list)
     marks: list[tuple[ObjectInfo, str]] = field(default_factory=list)
     runs: dict[str, str] = field(default_factory=dict)
     unprepared: dict[str, datetime] = field(default_factory=dict)
@@ -76,6 +77,8 @@ def _add_object(found: Survey, info: ObjectInfo, keys: BucketKeys) -> None:
             found.blobs.append(info)
         case DatasetObject("latest"):
             found.pointers.append((info, frozenset()))
+        case DatasetObject("unfinished"):
+            found.unfinished.append(info)
         case DatasetObject("damaged"):
             found.marks.append((info, keys.marked_as_damaged(info.key)))
         case DatasetObject("failed", digest):
@@ -99,7 +102,8 @@ def _named_by_pointer(store: ObjectStore, keys: BucketKeys, info: ObjectInfo) ->
         shards = previous.read(store, info.key)
     except previous.UNREADABLE:
         return frozenset()
-    return frozenset(keys.absolute(entry.key) for split in shards.values() for made in split for entry in made.objects)
+    made = (one for split in shards.values() for one in split if one is not None)
+    return frozenset(keys.absolute(entry.key) for one in made for entry in one.objects)
 
 
 def _add_run(store: ObjectStore, found: Survey, run: RunKeys, *, name: str) -> None:

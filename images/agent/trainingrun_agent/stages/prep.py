@@ -7,13 +7,14 @@ and no attempt does anything again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from trainingrun_agent import __version__
 from trainingrun_agent.clock import rfc3339
 from trainingrun_agent.context import StageContext
-from trainingrun_agent.errors import UNUSABLE
+from trainingrun_agent.errors import UNUSABLE, Interrupted, StageError
 from trainingrun_agent.log import logger
 from trainingrun_agent.pipeline.build import build_pipeline_config
 from trainingrun_agent.prep.prepare import PreparedDataset, prepare, top_findings
@@ -26,13 +27,14 @@ from trainingrun_agent.stages import pretrained_check
 from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage import documents, epochs, preflight, results
 from trainingrun_agent.storage.manifest import Producer
-from trainingrun_agent.terms import TRAININGRUN
+from trainingrun_agent.terms import TRAININGRUN, Message
 from trainingrun_agent.transfer.dataset import read_pipeline_config
 from trainingrun_agent.verdict import StageResult
 
 TEXTS = ("topFindings", "storageWarning")
 """Numbers of the verdict that are sentences. They are not stored, so that no version shows the words of another."""
 _COUNTS = {"trainImages", "evalImages"}
+_SAVED = "; {savedImages} of {images} images are saved"
 
 
 def run(context: StageContext) -> StageResult:
@@ -49,7 +51,8 @@ def run(context: StageContext) -> StageResult:
     with record.part("fetch"):
         pretrained_check.check_fits(context)
     with record.part("work"):
-        prepared = _prepare(context)
+        with _saved_images_in_verdict(context):
+            prepared = _prepare(context)
         pipeline = _pipeline(context, prepared)
     raise_if_stopped(context.stop)
     context.progress.update(phase="shipping")
@@ -95,6 +98,20 @@ def _finished(context: StageContext) -> dict[str, Any] | None:
     if manifest is None:
         return None
     return {"topFindings": top_findings(manifest.dataset or {}, TRAININGRUN), **result["numbers"], "reused": True}
+
+
+@contextmanager
+def _saved_images_in_verdict(context: StageContext) -> Iterator[None]:
+    """Report how many images the next attempt need not check again, if it is known when an error ends the block."""
+    try:
+        yield
+    except StageError as error:
+        progress = context.progress.snapshot()
+        numbers: dict[str, Any] = {name: progress[name] for name in ("images", "savedImages") if name in progress}
+        context.record.numbers = numbers
+        if numbers and isinstance(error, Interrupted):
+            raise error.with_more(Message(_SAVED, numbers)) from error
+        raise
 
 
 def _prepare(context: StageContext) -> PreparedDataset:

@@ -1,18 +1,21 @@
-"""The shards that the last preparation of the same sources stored, and the list that names them for the next one.
+"""The shards that earlier preparations of the same sources stored, and the lists that name them for the next one.
 
-Invariant: the list is only a hint. An object that it names is used only if it may be believed (stored_objects.py) and,
-once read, has its SHA-256; whatever the list says, the data set comes out the same. Two preparations may overwrite each
+The last preparation that went to its end left the list of all its shards; one that was interrupted left the list of
+those that it had finished (unfinished.py).
+
+Invariant: a list is only a hint. An object that it names is used only if it may be believed (stored_objects.py) and,
+once read, has its SHA-256; whatever a list says, the data set comes out the same. Two preparations may overwrite each
 other's list; either is right.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from trainingrun_agent.errors import UNUSABLE, IntegrityError, NotFound, StorageOutage, StorageRefused
+from trainingrun_agent.errors import UNUSABLE, IntegrityError, NotFound, StageError
 from trainingrun_agent.log import logger
 from trainingrun_agent.prep.model.findings import Split
 from trainingrun_agent.prep.split.shards import MAX_SHARDS
@@ -35,8 +38,8 @@ class StoredShard:
         return [self.rows] if self.records is None else [self.records, self.rows]
 
 
-StoredShards = Mapping[Split, list[StoredShard]]
-"""By split: all of its shards, in the order of their numbers."""
+StoredShards = Mapping[Split, Sequence[StoredShard | None]]
+"""By split: all of its shards, in the order of their numbers; None for one that is not stored yet."""
 
 UNREADABLE = (*UNUSABLE, ValueError, KeyError, TypeError, AttributeError)
 """What reading a damaged list raises."""
@@ -47,19 +50,18 @@ GONE = (NotFound, IntegrityError)
 _SPLITS: tuple[Split, Split] = ("train", "eval")
 
 
-def write(store: ObjectStore, key: str, shards: StoredShards) -> None:
-    """Write the list for the next preparation. Without it, that one checks all images again."""
+def write(store: ObjectStore, key: str, shards: StoredShards) -> bool:
+    """Write a list for the next preparation; return whether it was stored. Without it, images are checked again."""
     document = {
         "formatVersion": 1,
-        "shards": {
-            split: [[None if one.records is None else one.records.to_json(), one.rows.to_json()] for one in stored]
-            for split, stored in shards.items()
-        },
+        "shards": {split: [*map(_to_json, stored)] for split, stored in shards.items()},
     }
     try:
         store.put(key, documents.encode(document))
-    except (StorageRefused, StorageOutage) as error:
-        logger.warning("the next preparation will check all images again: %s", error)
+    except StageError as error:
+        logger.warning("the next preparation will check images again: %s", error)
+        return False
+    return True
 
 
 def read(store: ObjectStore, key: str) -> StoredShards:
@@ -68,36 +70,42 @@ def read(store: ObjectStore, key: str) -> StoredShards:
     return {} if document is None else _parse(document)
 
 
-class PreviousDataset:
-    """The shards of the previous data set; there may be none."""
+class PreviousShards(NamedTuple):
+    """The previous shards with the images of a shard. `same` if they can only be one that held the same images."""
 
-    def __init__(self, folder: DatasetFolder, shards: StoredShards) -> None:
-        self._store, self._keys, self._objects, self._shards = folder.store, folder.keys, folder.objects, shards
+    shards: list[StoredShard]
+    same: bool
+
+
+class PreviousDataset:
+    """The shards of earlier preparations, by list: the first one that has a shard counts. There may be none."""
+
+    def __init__(self, folder: DatasetFolder, lists: Sequence[StoredShards]) -> None:
+        self._store, self._keys, self._objects, self._lists = folder.store, folder.keys, folder.objects, lists
 
     @classmethod
-    def load(cls, folder: DatasetFolder, *, sources_digest: str) -> PreviousDataset:
-        """Read the list of the last preparation of these sources. Raises what storage raises."""
-        key = folder.keys.latest_shards(sources_digest)
-        try:
-            return cls(folder, read(folder.store, key))
-        except UNREADABLE as error:
-            logger.warning("checking all images, because %s cannot be read: %s", folder.uri(key), error)
-            return cls(folder, {})
+    def load(cls, folder: DatasetFolder, *keys: str) -> PreviousDataset:
+        """Read the lists at these keys, the one that counts first. Raises what storage raises."""
+        return cls(folder, [_read_or_nothing(folder, key) for key in keys])
 
-    def shards_for(self, split: Split, number: int, count: int) -> list[StoredShard]:
-        """The previous shards that hold the images of shard `number` of `count`; empty if any of them is gone.
+    @property
+    def first(self) -> StoredShards:
+        """The list that counts first."""
+        return self._lists[0]
+
+    def shards_for(self, split: Split, number: int, count: int) -> PreviousShards:
+        """The previous shards that hold the images of shard `number` of `count`; none if any of them is gone.
 
         Numbers of shards are powers of two, so the images come from one previous shard, or from a few whole ones. Rows
         are not looked for here: they are downloaded next.
         """
-        stored = self._shards.get(split, [])
-        fewest = min(count, len(stored))
-        found = [one for other, one in enumerate(stored) if other % fewest == number % fewest]
-        return found if all(one.records is None or self._exists(one.records) for one in found) else []
-
-    def has_count(self, split: Split, count: int) -> bool:
-        """Whether the split had `count` shards; if so, each shard holds the same images as the previous one."""
-        return len(self._shards.get(split, ())) == count
+        for stored in (shards.get(split, ()) for shards in self._lists):
+            fewest = min(count, len(stored))
+            wanted = [one for other, one in enumerate(stored) if other % fewest == number % fewest]
+            found = [one for one in wanted if one is not None and (one.records is None or self._exists(one.records))]
+            if found and len(found) == len(wanted):
+                return PreviousShards(found, same=len(stored) == count)
+        return PreviousShards([], same=False)
 
     def download(self, entry: ManifestObject, path: Path) -> Path:
         """Download an object. Raises NotFound, IntegrityError, DiskFull."""
@@ -117,11 +125,28 @@ class PreviousDataset:
         return self._keys.manifest_entry(entry.key, folder=self._keys.datasets)
 
 
-def _parse(document: Mapping[str, Any]) -> dict[Split, list[StoredShard]]:
+def _read_or_nothing(folder: DatasetFolder, key: str) -> StoredShards:
+    try:
+        return read(folder.store, key)
+    except UNREADABLE as error:
+        logger.warning("checking all images, because %s cannot be read: %s", folder.uri(key), error)
+        return {}
+
+
+def _parse(document: Mapping[str, Any]) -> StoredShards:
     if document["formatVersion"] != 1:
         raise ValueError(f"formatVersion {document['formatVersion']} is not known")
-    return {split: [_stored(*pair) for pair in document["shards"].get(split, ())][:MAX_SHARDS] for split in _SPLITS}
+    return {split: [*map(_parse_shard, document["shards"].get(split, ()))][:MAX_SHARDS] for split in _SPLITS}
 
 
-def _stored(records: Mapping[str, Any] | None, rows: Mapping[str, Any]) -> StoredShard:
+def _to_json(one: StoredShard | None) -> list[Any] | None:
+    if one is None:
+        return None
+    return [None if one.records is None else one.records.to_json(), one.rows.to_json()]
+
+
+def _parse_shard(pair: Sequence[Any] | None) -> StoredShard | None:
+    if pair is None:
+        return None
+    records, rows = pair
     return StoredShard(None if records is None else ManifestObject.parse(records), ManifestObject.parse(rows))

@@ -6,7 +6,7 @@ Invariant: a blob is named by its content, so that two preparations of the same 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Literal
 
@@ -34,15 +34,22 @@ class Uploads:
         self._done, self._total, self._shown = 0, 0, False
 
     def start(
-        self, split: Split, shard: LocalFile | None, rows: LocalFile, *, same_records: ManifestObject | None
+        self,
+        split: Split,
+        shard: LocalFile | None,
+        rows: LocalFile,
+        *,
+        same_records: ManifestObject | None,
+        on_stored: Callable[[StoredShard], None],
     ) -> Future[StoredShard]:
         """Start uploading a shard and its rows; `same_records` is the shard if it is in the bucket already.
 
-        The future raises what storage raises.
+        `on_stored` is called by the thread that uploads them, once both are there. The future raises what storage
+        raises.
         """
         with self._lock:
             self._total += rows.size + (shard.size if shard else 0)
-        return self._pool.submit(self._upload, split, shard, rows, same_records)
+        return self._pool.submit(self._upload, split, shard, rows, same_records, on_stored)
 
     def wait(self, futures: Iterable[Future[StoredShard]], stop: threading.Event) -> list[StoredShard]:
         """Wait for uploads and report their progress. Raises what storage raises, Interrupted."""
@@ -59,12 +66,19 @@ class Uploads:
         self._pool.shutdown(cancel_futures=True)
 
     def _upload(
-        self, split: Split, shard: LocalFile | None, rows: LocalFile, same_records: ManifestObject | None
+        self,
+        split: Split,
+        shard: LocalFile | None,
+        rows: LocalFile,
+        same_records: ManifestObject | None,
+        on_stored: Callable[[StoredShard], None],
     ) -> StoredShard:
         records = same_records
         if shard is not None:
             records = self._upload_blob(shard, RECORD_ROLES[split], "tfrecord", images=shard.images)
-        return StoredShard(records, self._upload_blob(rows, f"{split}Rows", "rows.gz"))
+        stored = StoredShard(records, self._upload_blob(rows, f"{split}Rows", "rows.gz"))
+        on_stored(stored)
+        return stored
 
     def _upload_blob(
         self, file: LocalFile, role: str, suffix: Literal["tfrecord", "rows.gz"], *, images: int | None = None
