@@ -207,10 +207,10 @@ def scenarios(
 
 
 CHAIN = [
-    ("pod deleted", "interrupted", "Interrupted"),
+    ("pod deleted", "interrupted", "PodDeleted"),
     ("pod evicted", "interrupted", "EvictionByEvictionAPI"),
     ("trainer killed", "crash", "TrainerDied"),
-    ("job deleted", "interrupted", ""),
+    ("job deleted", "interrupted", "JobGone"),
 ]
 CUT = [
     ("trainer stopped", "stalled", "Stalled"),
