@@ -195,8 +195,6 @@ def test_every_entry_is_raised_somewhere() -> None:
 
 NOT_IN_A_TEST = {
     "ConfigRefused": "the configurations are valid, and every trainer image has the same API",
-    "NoCUDABuild": "needs a node with a GPU",
-    "GPUNotUsable": "needs a node with a GPU",
     "NoCheckpoint": "TensorFlow saves one whenever training ends",
     "ExportDetectsNothing": "needs an exporter that loses the weights",
     "FrozenGraphUnusable": "needs an exporter that writes files it cannot read",

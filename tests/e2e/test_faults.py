@@ -228,7 +228,7 @@ def test_the_next_attempt_goes_on_as_the_bucket_says(
     assert seen.bucket.step > 0
     assert seen.reported == seen.bucket
     assert seen.attempts["lastOutcome"] == outcome, seen.attempts
-    assert not reason or seen.attempts["lastReason"] == reason, seen.attempts
+    assert seen.attempts["lastReason"] == reason, seen.attempts
 
 
 @pytest.mark.parametrize("fault", ["pod deleted", "pod evicted", "job deleted"])
