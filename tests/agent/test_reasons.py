@@ -299,6 +299,14 @@ STEPS = [
         id="the stage's own field",
     ),
     pytest.param(
+        StageError(trainer.CPU_WITHOUT_AVX, message="No AVX.", container="trainer"),
+        {"kind": "newRun", "field": "train.pod.nodeSelector"},
+        "Create a new TrainingRun with another spec.train.pod.nodeSelector, one for nodes whose CPU has AVX (with Node"
+        ' Feature Discovery: feature.node.kubernetes.io/cpu-cpuid.AVX: "true"). If only this node has none, ask your'
+        " platform team to keep the pod off it, then raise spec.retry.",
+        id="another node",
+    ),
+    pytest.param(
         UserError(dataset.TOO_MANY_BAD_FILES, bad="1 bad file", files="9 images", limit="1%", allowed=0),
         {"kind": "retry"},
         "Correct the files that the report names, then raise spec.retry; or create a new TrainingRun with a higher"
