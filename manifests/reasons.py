@@ -33,7 +33,7 @@ STEPS: Final = {
 INTRODUCTION: Final = """\
 # Reasons
 
-<!-- Generated from operator/trainingrun/api/reasons.py and images/agent/trainingrun_agent/reasons by
+<!-- Generated from operator/trainingrun/api/*reasons.py and images/agent/trainingrun_agent/reasons by
      manifests/reasons.py: change it there. -->
 
 What each `reason` of a condition or Event of a TrainingRun means, and the next step. The same text for one reason:

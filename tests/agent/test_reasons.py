@@ -195,8 +195,6 @@ def test_every_entry_is_raised_somewhere() -> None:
 
 NOT_IN_A_TEST = {
     "ConfigRefused": "the configurations are valid, and every trainer image has the same API",
-    "NoCUDABuild": "needs a node with a GPU",
-    "GPUNotUsable": "needs a node with a GPU",
     "NoCheckpoint": "TensorFlow saves one whenever training ends",
     "ExportDetectsNothing": "needs an exporter that loses the weights",
     "FrozenGraphUnusable": "needs an exporter that writes files it cannot read",
@@ -299,6 +297,14 @@ STEPS = [
         {"kind": "newRun", "field": "train.scratch"},
         "Create a new TrainingRun with a higher spec.train.scratch.",
         id="the stage's own field",
+    ),
+    pytest.param(
+        StageError(trainer.CPU_WITHOUT_AVX, message="No AVX.", container="trainer"),
+        {"kind": "newRun", "field": "train.pod.nodeSelector"},
+        "Create a new TrainingRun with another spec.train.pod.nodeSelector, one for nodes whose CPU has AVX (with Node"
+        ' Feature Discovery: feature.node.kubernetes.io/cpu-cpuid.AVX: "true"). If only this node has none, ask your'
+        " platform team to keep the pod off it, then raise spec.retry.",
+        id="another node",
     ),
     pytest.param(
         UserError(dataset.TOO_MANY_BAD_FILES, bad="1 bad file", files="9 images", limit="1%", allowed=0),

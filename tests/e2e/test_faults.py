@@ -1,8 +1,8 @@
 """After any end of a container, pod or Job, the next attempt resumes from what the bucket holds, and reports that.
 
 Runs go on in parallel, each with one fault after the other. `chain` trains in TensorFlow (pods, Jobs, signals, memory).
-`cut` (storage, network, a stopped trainer), `mesh` and `spoilt`, to whose pods the cluster adds containers that never
-end, and the runs that are deleted, one in each stage, use a stand-in for the trainer.
+`cut` (storage, network, a stopped trainer), `swollen` (scratch space), `mesh` and `spoilt`, to whose pods the cluster
+adds containers that never end, and the runs that are deleted, one in each stage, use a stand-in for the trainer.
 """
 
 from __future__ import annotations
@@ -31,13 +31,15 @@ pytestmark = pytest.mark.node
 STEPS = 600  # of the stand-in: ten a second
 TENSORFLOW_STEPS, SAVE_EVERY = 240, 20
 NOBODY = "http://s3.storage:7071"  # preparation waits for storage, because nothing listens on this port
+SCRATCH_MIB = 64
 SMALL = {"requests": {"cpu": "50m", "memory": "128Mi"}}
 LIMIT = {"limits": {"memory": "256Mi"}}
 
 
-def run_of(name: str, *, image: str, steps: int = STEPS, **changes: Any) -> Object:
+def run_of(name: str, *, image: str, steps: int = STEPS, scratch: str = "20Gi", **changes: Any) -> Object:
     """A small run whose trainer is the stand-in in `image`."""
-    train = {"steps": steps, "image": image, "stallSeconds": 30, "pod": {"resources": {**SMALL, **LIMIT}}}
+    pod = {"resources": {**SMALL, **LIMIT}}
+    train = {"steps": steps, "image": image, "stallSeconds": 30, "scratch": scratch, "pod": pod}
     return small_run(name, train=train, **changes)
 
 
@@ -121,6 +123,13 @@ def spoilt(scenario: FaultScenario) -> None:
     scenario.note("left", scenario.faults.wait_until_none("pods", scenario.name))
 
 
+def swollen(scenario: FaultScenario) -> None:
+    """Exceed the scratch space of a training pod after its first checkpoint."""
+    scenario.checkpoint_beyond(0)
+    scenario.faults.fill_scratch(scenario.pod("train"), "trainer", 2 * SCRATCH_MIB << 20)
+    scenario.note("end", scenario.finished())
+
+
 def pause(scenario: FaultScenario) -> None:
     """Suspend a run, resume it, and delete it while it trains."""
     kubectl, namespace = scenario.faults.installation.target.kubectl, scenario.faults.namespace
@@ -191,6 +200,7 @@ def scenarios(
             "pause": FaultScenario(faults, run("pause", steps=5000)),
             "brief": FaultScenario(faults, run("brief", steps=5)),
             "mesh": FaultScenario(faults, run("mesh", steps=100)),
+            "swollen": FaultScenario(faults, run("swollen", steps=5000, scratch=f"{SCRATCH_MIB}Mi")),
             "spoilt": FaultScenario(faults, run("spoilt", dataset={"train": {"uri": "nothing/"}})),
         }
         long = [
@@ -198,6 +208,7 @@ def scenarios(
             pool.submit(made["cut"].run_script, lambda s: cut(s, proxy)),
             pool.submit(made["mesh"].run_script, mesh),
             pool.submit(made["spoilt"].run_script, spoilt),
+            pool.submit(made["swollen"].run_script, swollen),
         ]
         for name, script in (("gone", gone), ("pause", pause), ("brief", brief)):
             made[name].run_script(script)
@@ -207,10 +218,10 @@ def scenarios(
 
 
 CHAIN = [
-    ("pod deleted", "interrupted", "Interrupted"),
+    ("pod deleted", "interrupted", "PodDeleted"),
     ("pod evicted", "interrupted", "EvictionByEvictionAPI"),
     ("trainer killed", "crash", "TrainerDied"),
-    ("job deleted", "interrupted", ""),
+    ("job deleted", "interrupted", "JobGone"),
 ]
 CUT = [
     ("trainer stopped", "stalled", "Stalled"),
@@ -228,7 +239,7 @@ def test_the_next_attempt_goes_on_as_the_bucket_says(
     assert seen.bucket.step > 0
     assert seen.reported == seen.bucket
     assert seen.attempts["lastOutcome"] == outcome, seen.attempts
-    assert not reason or seen.attempts["lastReason"] == reason, seen.attempts
+    assert seen.attempts["lastReason"] == reason, seen.attempts
 
 
 @pytest.mark.parametrize("fault", ["pod deleted", "pod evicted", "job deleted"])
@@ -240,6 +251,14 @@ def test_a_child_that_is_killed_for_memory_ends_nothing(scenarios: dict[str, Fau
     assert scenarios["chain"]["exit code of a child out of memory"] == 137
     entry = entry_of(scenarios["chain"]["child out of memory"], "train")
     assert (entry["number"], entry["failures"].get("outOfMemory")) == (5, None)
+
+
+def test_a_pod_that_outgrows_its_scratch_is_tried_once(scenarios: dict[str, FaultScenario]) -> None:
+    """Its agent says that it was interrupted, and a checkpoint has advanced."""
+    end = scenarios["swollen"]["end"]
+    entry = entry_of(end, "train")
+    assert (entry["number"], entry["lastOutcome"], entry["lastReason"]) == (1, "diskFull", "DiskFull"), entry
+    assert f"spec.train.scratch: {2 * SCRATCH_MIB}Mi (now {SCRATCH_MIB}Mi)" in end["message"]
 
 
 @pytest.mark.parametrize(

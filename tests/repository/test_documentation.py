@@ -12,6 +12,7 @@ import yaml
 from prometheus_client import REGISTRY
 
 from trainingrun.api import reasons as operator_reasons
+from trainingrun.domain.judge import ROWS, Row
 from trainingrun.domain.verdicts import POLICIES, Outcome
 from trainingrun.engine import metrics as _metrics  # noqa: F401 - registers them
 from trainingrun_agent import reasons
@@ -125,6 +126,22 @@ def test_the_table_of_failures_is_the_one_that_is_acted_on() -> None:
         policy = POLICIES[Outcome(name)]
         assert TIMES[re.split("[,;]", again)[0]] == policy.retries, name
         assert back_off.startswith("yes") == policy.back_off, name
+
+
+def row_of_documentation(row: Row) -> str:
+    """A row of the table of facts that overrule a verdict."""
+    named = [f"`{outcome}`" for outcome in (Outcome.INTERRUPTED, Outcome.CRASH) if outcome in row.overrules]
+    named += ["none"] if None in row.overrules else []
+    overrules = ", ".join(named) if len(row.overrules) == len(named) else "all but `succeeded`"
+    reasons = ", ".join(f"`{entry.name}`" for entry in row.reasons) or "the agent's"
+    return f"| {row.fact} | {overrules} | `{row.outcome}` | {reasons} |"
+
+
+def test_the_table_of_facts_that_overrule_a_verdict_is_the_one_that_is_acted_on() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    found = re.search(r"^\| fact \| verdicts that it overrules \|.*\n\|[-|]+\n((?:\|.*\n)+)", text, re.MULTILINE)
+    assert found is not None
+    assert found[1].splitlines() == [row_of_documentation(row) for row in ROWS]
 
 
 def test_the_table_of_permissions_is_the_role() -> None:

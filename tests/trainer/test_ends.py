@@ -47,6 +47,15 @@ except TrainerError as error:
     print(json.dumps(error.document()))
 """
 
+LIST_GPUS = """
+from trainingrun_trainer import gpu
+from trainingrun_trainer.outcomes import TrainerError
+try:
+    gpu.check(1)
+except TrainerError as error:
+    print(error.reason, gpu.describe_gpus())
+"""
+
 
 def wait_for_phase(shared: Any, process: subprocess.Popen[str], phase: str) -> None:
     shared.wait_for("progress.json", process, seconds=PATIENCE)
@@ -104,3 +113,10 @@ def test_weights_that_are_not_finite_are_never_saved(shared: Any) -> None:
     assert "at step 2; the last good checkpoint is of step 1" in done["message"]
     assert sorted(path.name for path in (shared.root / "ready").iterdir()) == ["00000001.json"]
     assert sorted(path.stem for path in (shared.root / "model").glob("*.index")) == ["model.ckpt-0", "model.ckpt-1"]
+
+
+def test_tensorflow_lists_the_gpus_of_its_node(shared: Any) -> None:
+    """There is none here: tests/trainer/test_hardware.py has the descriptions of some."""
+    environment = {**os.environ, "TF_PYTHONPATH": str(shared.package), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    log = run([PYTHON, "-c", LIST_GPUS], env=environment, timeout=PATIENCE)
+    assert log.splitlines()[-1] == "NoCUDABuild []"

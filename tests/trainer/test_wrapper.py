@@ -73,6 +73,28 @@ def test_an_image_without_tensorflow_says_so(shared: Any, command: str) -> None:
     assert "Traceback" in log
 
 
+# As TensorFlow 1.14 and 1.15 print them on a GPU for which their CUDA has no code.
+GPU_ERRORS = (
+    "CUDNN_STATUS_INTERNAL_ERROR",
+    "CUDNN_STATUS_ARCH_MISMATCH",
+    "failed to run cuBLAS routine: CUBLAS_STATUS_EXECUTION_FAILED",
+    "failed to create cublas handle: CUBLAS_STATUS_NOT_INITIALIZED",
+    "Blas GEMM launch failed : a.shape=(1024, 6), b.shape=(6, 64), m=1024, n=64, k=6",
+    "Blas xGEMMBatched launch failed : a.shape=[128,3,3]",
+    "Attempting to perform BLAS operation using StreamExecutor without BLAS support",
+    "Failed to get convolution algorithm. This is probably because cuDNN failed to initialize, so try looking",
+    "CUDA runtime implicit initialization on GPU:0 failed. Status: device kernel image is invalid",
+    "cudaLaunchKernel failed: no kernel image is available for execution on the device",
+    "CUDA_ERROR_NO_BINARY_FOR_GPU: no kernel image",
+    "cudaGetDevice() failed. Status: CUDA driver version is insufficient for CUDA runtime version",
+)
+GPU_MEMORY = (
+    "failed to create cublas handle: CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "Dst tensor is not initialized.",
+)
+
+
 @pytest.mark.parametrize(
     ("error", "outcome", "reason"),
     [
@@ -88,7 +110,8 @@ def test_an_image_without_tensorflow_says_so(shared: Any, command: str) -> None:
         pytest.param(TypeError("a bytes-like object is required"), "userError", "LabelMapRefused", id="label map"),
         pytest.param(ValueError("m is not a valid checkpoint"), "userError", "CheckpointUnreadable", id="checkpoint"),
         pytest.param(ValueError("Assign requires shapes"), "userError", "CheckpointMismatch", id="other classes"),
-        pytest.param(RuntimeError("CUDNN_STATUS_INTERNAL_ERROR"), "gpuUnfit", "GPUUnfit", id="cuDNN"),
+        *(pytest.param(RuntimeError(text), "gpuUnfit", "GPUUnfit", id=text[:40]) for text in GPU_ERRORS),
+        *(pytest.param(RuntimeError(text), "outOfMemory", "DeviceOutOfMemory", id=text[:40]) for text in GPU_MEMORY),
         pytest.param(KeyError("what"), "crash", "Exception", id="anything else"),
     ],
 )

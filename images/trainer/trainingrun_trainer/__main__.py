@@ -14,7 +14,7 @@ import time
 import traceback
 from typing import Any, Dict, List, Optional
 
-from trainingrun_trainer import shared_folder
+from trainingrun_trainer import cpu, shared_folder
 from trainingrun_trainer.outcomes import TrainerError, classify
 from trainingrun_trainer.shared_folder import ProgressWriter, SharedFolder
 
@@ -68,6 +68,7 @@ def _work(
     """Wait for the work and do it; returns the fields of done.json, None when the agent could not download the data."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    cpu.check()
     importer = threading.Thread(target=_import_tensorflow, name="import", daemon=True)
     importer.start()  # importing TensorFlow takes seconds, so do it while the agent downloads
     progress.advance(phase="waiting")

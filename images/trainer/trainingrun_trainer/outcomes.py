@@ -23,7 +23,8 @@ class TrainerError(Exception):
 # Pattern in the text of an error, outcome, reason. The first pattern that matches decides.
 SIGNATURES = (
     (r"No space left on device", "diskFull", "DiskFull"),
-    (r"OOM when allocating|ResourceExhausted|CUDA_ERROR_OUT_OF_MEMORY", "outOfMemory", "DeviceOutOfMemory"),
+    (r"OOM when allocating|ResourceExhausted|CUDA_ERROR_OUT_OF_MEMORY|CU(BLAS|DNN)_STATUS_ALLOC_FAILED|"
+     r"Dst tensor is not initialized", "outOfMemory", "DeviceOutOfMemory"),
     (r"NaN loss|Model diverged|LossTensor is inf or nan|Inf or NaN", "diverged", "Diverged"),
     (r"maximum box coordinate value", "userError", "BoxOutsideImage"),
     (r"Unable to decode bytes as|Invalid JPEG data|Invalid PNG data|input must be 4-dimensional", "userError",
@@ -36,7 +37,9 @@ SIGNATURES = (
      "CheckpointMismatch"),
     (r"is not a valid checkpoint|not an sstable|Failed to get matching files|Unable to open table file|Data loss",
      "userError", "CheckpointUnreadable"),
-    (r"CUDNN_STATUS|CUDA driver|no kernel image is available|cudaError", "gpuUnfit", "GPUUnfit"),
+    (r"CUDNN_STATUS|CUBLAS_STATUS|cublas handle|cuDNN failed to initialize|Blas \w+ launch failed|without BLAS support|"
+     r"CUDA driver|cudaError|no kernel image is available|device kernel image is invalid|CUDA_ERROR_NO_BINARY_FOR_GPU|"
+     r"CUDA_ERROR_(INVALID|UNSUPPORTED)_PTX", "gpuUnfit", "GPUUnfit"),
 )  # fmt: skip
 
 

@@ -10,8 +10,11 @@ from typing import Any, Final
 
 from trainingrun.api import clock, reasons
 from trainingrun.api.names import WORKER
+from trainingrun.domain.deaths import exit_of
+from trainingrun.domain.end_facts import Facts
+from trainingrun.domain.judge import explain, judge
 from trainingrun.domain.observe import JobView, PodView
-from trainingrun.domain.verdicts import Outcome, Verdict, judge, parse_verdict
+from trainingrun.domain.verdicts import Outcome, Verdict, parse_verdict
 from trainingrun.domain.waiting import Cause, cause_of, job_suspended
 
 SETTLE_SECONDS: Final = 5  # from the agent's end until the state of the container beside it is known
@@ -138,16 +141,12 @@ def _trainer_never_started(evidence: Evidence, *, now: datetime) -> Verdict | No
     assert pod is not None
     name = WORKER.get(pod.stage, "")
     worker = pod.containers.get(name)
-    if worker is None or worker.state != "terminated" or pod.agent.state != "running":
+    if worker is None or worker.state != "terminated" or pod.agent.state != "running" or pod.deletion_at:
         return None
     since = clock.seconds_between(worker.finished_at, clock.to_text(now)) or 0
     if since < NEVER_STARTED_SECONDS or evidence.progress.get("phase") not in _BEFORE_TRAINER:
         return None
     said = worker.message.strip()
     last_words = f": {said.rstrip('.')}." if said else "."
-    return Verdict(
-        Outcome.CRASH,
-        reasons.TRAINER_NEVER_STARTED,
-        f"Container {name} of pod {pod.name} ended with exit code {worker.exit_code} ({worker.reason}) "
-        f"before it began to work{last_words}",
-    )
+    message = f"Container {name} of pod {pod.name} ended with {exit_of(worker)} before it began to work{last_words}"
+    return explain(Facts(evidence.job, pod, Verdict(Outcome.CRASH, reasons.TRAINER_NEVER_STARTED, message)))

@@ -47,7 +47,7 @@ class JobView:
     ending: bool = False  # it starts no other pod, and finishes when its last one has ended
     pod_settings: str = ""  # digest of the installer's settings with which it was made
     finished: str = ""  # "", "Complete" or "Failed"
-    message: str = ""
+    failure: str = ""  # why it has failed, as its condition says
     finished_at: str = ""
 
     @classmethod
@@ -70,7 +70,7 @@ class JobView:
             ending=bool(true.keys() & {"FailureTarget", "SuccessCriteriaMet"}),
             pod_settings=(meta.get("annotations") or {}).get(ANNOTATION_POD_SETTINGS, ""),
             finished=end.get("type", ""),
-            message=end.get("message", ""),
+            failure=true.get("Failed", {}).get("reason") or true.get("FailureTarget", {}).get("reason") or "",
             finished_at=end.get("lastTransitionTime", ""),
         )
 

@@ -1,26 +1,19 @@
-"""Every way an attempt can end, and how often it is retried: the one table of failure classes.
-
-An agent's verdict is a claim about its own pod; `judge` joins it with what Kubernetes recorded, because a container
-that was killed for memory can leave exit code 0, and a deleted pod can leave no exit code.
-"""
+"""Every class of ends of an attempt, and how often each is retried: the one table of failure classes."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
 from trainingrun.api import bounded_json, reasons
-from trainingrun.api.names import AGENT, SUPPORTED_CONTRACTS, WORKER, Stage
+from trainingrun.api.names import SUPPORTED_CONTRACTS
 from trainingrun.api.reason import Reason, Step
 from trainingrun.domain import reported
-from trainingrun.domain.observe import ContainerView, JobView, PodView
 from trainingrun.domain.reported import ClaimedStep
 
 MAX_VERDICT_BYTES: Final = 4096
-EXIT_NO_SPACE: Final = 28  # of an agent whose termination message did not fit on the node's disk (ENOSPC)
 
 
 class Outcome(StrEnum):
@@ -75,10 +68,6 @@ POLICIES: Final[Mapping[Outcome, RetryPolicy]] = {
         0, False, Step.NEW_RUN, "Create a new TrainingRun with a spec.train.image whose TensorFlow supports this GPU."
     ),
 }
-_NODE_ENDED: Final = {
-    entry.name for entry in (reasons.NODE_LOST, reasons.NODE_SHUTDOWN, reasons.TERMINATED, reasons.SHUTDOWN)
-}
-_READING: Final = re.compile(r"reading (.*\S) *")
 BACK_OFF_SECONDS: Final = (0, 10, 30, 60, 120, 300)
 
 
@@ -119,96 +108,6 @@ def parse_verdict(text: str) -> Verdict | None:
         )
     except (ValueError, KeyError, TypeError):
         return None
-
-
-def judge(job: JobView | None, pod: PodView | None) -> Verdict:
-    """Return how an attempt ended, from its agent's verdict and from what Kubernetes recorded."""
-    if pod is None:
-        return _without_pod(job)
-    agent = pod.agent
-    claimed = parse_verdict(agent.message) if agent.state == "terminated" else None
-    if claimed is not None and claimed.outcome is not Outcome.CRASH:
-        return _with_cause(claimed, pod)
-    worker_name = WORKER.get(pod.stage, "")
-    worker = pod.containers.get(worker_name, ContainerView())
-    for name, container in ((AGENT, agent), (worker_name, worker)):
-        if container.reason == "OOMKilled":
-            return _out_of_memory(pod, name, reading=_reading(agent) if name == AGENT else "", claimed=claimed)
-    return _from_pod(pod) or claimed or _from_exit(pod, agent)
-
-
-def _out_of_memory(pod: PodView, name: str, *, reading: str, claimed: Verdict | None) -> Verdict:
-    reason = reasons.OOM_KILLED
-    if name == AGENT and pod.stage is not Stage.PREP:
-        reason = reasons.OOM_KILLED_AGENT
-    elif reading:
-        reason = reasons.OOM_KILLED_READING
-    at = f" while it read {reading}" if reading else ""
-    return Verdict(
-        Outcome.OUT_OF_MEMORY,
-        reason,
-        f"Container {name} of pod {pod.name} was killed because it ran out of memory{at}.",
-        numbers=claimed.numbers if claimed else {},
-        timings=claimed.timings if claimed else {},
-    )
-
-
-def _reading(agent: ContainerView) -> str:
-    """The files that the agent's processes read when it was killed, from what it wrote in place of a verdict."""
-    found = (_READING.fullmatch(line) for line in agent.message[:MAX_VERDICT_BYTES].splitlines())
-    return ", ".join(match[1] for match in found if match)
-
-
-def _with_cause(claimed: Verdict, pod: PodView) -> Verdict:
-    """Name the cause of a disruption: the agent saw SIGTERM, and Kubernetes knows who sent it."""
-    if claimed.outcome is not Outcome.INTERRUPTED or not pod.disruption:
-        return claimed
-    message = f"Pod {pod.name} was disrupted: {pod.disruption_message.rstrip('.')}. {claimed.message}"
-    return replace(claimed, reason=reasons.named(pod.disruption), message=message)
-
-
-def _without_pod(job: JobView | None) -> Verdict:
-    if job is None:
-        return Verdict(Outcome.INTERRUPTED, reasons.JOB_GONE, "The attempt's Job was deleted.")
-    return Verdict(
-        Outcome.INTERRUPTED,
-        reasons.POD_GONE,
-        f"The pod of Job {job.name} no longer exists and left no verdict. {job.message}".strip(),
-    )
-
-
-def _from_pod(pod: PodView) -> Verdict | None:
-    if pod.reason == "Evicted":
-        for_disk = any(word in pod.message for word in ("ephemeral", "emptyDir", "EmptyDir", "disk"))
-        message = f"Pod {pod.name} was evicted: {pod.message}"
-        if for_disk and not pod.disruption:
-            return Verdict(Outcome.DISK_FULL, reasons.EVICTED_FOR_SCRATCH, message)
-        return Verdict(Outcome.INTERRUPTED, reasons.EVICTED, message)
-    if pod.disruption:
-        return Verdict(
-            Outcome.INTERRUPTED,
-            reasons.named(pod.disruption),
-            f"Pod {pod.name} was disrupted: {pod.disruption_message}",
-        )
-    if pod.reason in _NODE_ENDED:
-        return Verdict(Outcome.INTERRUPTED, reasons.named(pod.reason), f"Pod {pod.name} lost its node: {pod.message}")
-    if pod.deletion_at or (pod.gone and not pod.ended):
-        return Verdict(Outcome.INTERRUPTED, reasons.POD_DELETED, f"Pod {pod.name} was deleted.")
-    return None
-
-
-def _from_exit(pod: PodView, agent: ContainerView) -> Verdict:
-    said = agent.message.strip()[-500:]
-    last_words = f": {said}" if said else ""
-    if agent.exit_code == EXIT_NO_SPACE:
-        message = f"Container {AGENT} of pod {pod.name} could not write its verdict: the disk of its node is full."
-        return Verdict(Outcome.DISK_FULL, reasons.NODE_DISK_FULL, message)
-    return Verdict(
-        Outcome.CRASH,
-        reasons.NO_VERDICT,
-        f"Container {AGENT} of pod {pod.name} ended with exit code {agent.exit_code} "
-        f"({agent.reason or 'no reason'}) and no verdict{last_words}",
-    )
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -20,6 +20,7 @@ from trdemo.install import SYSTEM_NAMESPACE
 from trdemo.installation import Installation, Object
 
 OPERATOR = "app.kubernetes.io/name=trainingrun-operator"
+FILL_SCRATCH = "import os; os.posix_fallocate(os.open('/shared/filler', os.O_WRONLY | os.O_CREAT), 0, {size})"
 ALLOCATE_FOREVER = "held = []\nwhile True: held.append(b'x' * (1 << 24))"
 
 
@@ -81,9 +82,11 @@ class Faults:
 
     def exhaust_memory(self, pod: Object, container: str) -> int:
         """Start a process in a container that allocates memory until the kernel kills it; returns its exit code."""
-        argv = [self._kubectl.binary, "--kubeconfig", self._kubectl.kubeconfig, "-n", self.namespace, "exec"]
-        argv += [pod["metadata"]["name"], "-c", container, "--", "python3", "-c", ALLOCATE_FOREVER]
-        return subprocess.run(argv, capture_output=True, timeout=60, check=False).returncode
+        return self._python(pod, container, ALLOCATE_FOREVER).returncode
+
+    def fill_scratch(self, pod: Object, container: str, size: int) -> None:
+        """Write a file of this many bytes to the scratch space of a pod, which may be more than its limit."""
+        self._python(pod, container, FILL_SCRATCH.format(size=size)).check_returncode()
 
     def operator(self) -> Object:
         """The operator's pod."""
@@ -166,6 +169,12 @@ class Faults:
             with suppress(ClusterError):
                 parts.append(self._kubectl("-n", self.namespace, *command))
         return "\n".join(parts)
+
+    def _python(self, pod: Object, container: str, program: str) -> subprocess.CompletedProcess[bytes]:
+        """Run a Python program in a container."""
+        argv = [self._kubectl.binary, "--kubeconfig", self._kubectl.kubeconfig, "-n", self.namespace, "exec"]
+        argv += [pod["metadata"]["name"], "-c", container, "--", "python3", "-c", program]
+        return subprocess.run(argv, capture_output=True, timeout=60, check=False)
 
     def _reread(self, pod: Object) -> Object:
         meta = pod["metadata"]

@@ -61,7 +61,7 @@ def test_a_container_whose_node_forgot_when_it_ended_has_ended() -> None:
     lost = ContainerView("terminated", "ContainerStatusUnknown", exit_code=137)
     play.change_pod("tire-prep-1", containers={"agent": lost, "mesh": running()})
     play.step(1)
-    assert play.attempts("prep")["lastReason"] == "NoVerdict"
+    assert play.attempts("prep")["lastReason"] == "ContainerStatusUnknown"
     assert "tire-prep-1" not in play.jobs
 
 

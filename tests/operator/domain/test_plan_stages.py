@@ -225,4 +225,4 @@ def test_the_trainer_that_ended_before_it_began_is_given_up() -> None:
     play.step(2)
     assert job not in play.jobs
     assert play.attempts("train")["lastReason"] == "TrainerNeverStarted"
-    assert "exit code 127 (Error) before it began to work: no python" in play.events[-1].message
+    assert "exit code 127 (its program was not found) before it began to work: no python" in play.events[-1].message

@@ -9,7 +9,8 @@ import pytest
 
 from trainingrun.api import reasons
 from trainingrun.api.names import Stage
-from trainingrun.domain.verdicts import POLICIES, Outcome, judge, parse_verdict
+from trainingrun.domain.judge import judge
+from trainingrun.domain.verdicts import POLICIES, Outcome, parse_verdict
 from trfakes.builders import a_job, a_pod, running, terminated
 from trfakes.fake_cluster import verdict
 
@@ -71,7 +72,7 @@ def test_every_outcome_has_a_policy() -> None:
                 message='Usage of EmptyDir volume "shared" exceeds the limit "20Gi".',
             ),
             Outcome.DISK_FULL,
-            "Evicted",
+            "DiskFull",
             id="scratch is full",
         ),
         pytest.param(

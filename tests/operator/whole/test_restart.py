@@ -10,8 +10,9 @@ import pytest
 
 from trfakes.apiserver import Fault
 from trfakes.builders import a_run
-from trfakes.fake_cluster import Script, verdict
+from trfakes.fake_cluster import AT, Script, verdict
 from trfakes.harness import World, eventually
+from trfakes.store import Object
 
 pytestmark = pytest.mark.contract
 WRITES_OF_A_RUN = 26  # an upper bound; numbers beyond the last write test a run without a restart
@@ -96,6 +97,47 @@ async def test_runs_that_ended_while_no_operator_was_there_are_caught_up(world: 
     await world.replace_operator()
     await world.job("tire-train-1")
     await eventually(lambda: world.condition("Prepared")["status"] == "True")
+
+
+def drain(world: World, job: Object) -> None:
+    """Evict the pod as `kubectl drain` does: the agent ends with its verdict, the Job controller counts the pod."""
+    pod = world.cluster.pod_of(job)["metadata"]["name"]
+    target = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
+    world.store.update_status("pods", pod, conditions=[{**target, "message": "Eviction API: evicting"}])
+    world.store.delete("pods", pod)  # sets its deletionTimestamp
+    world.cluster.end(job, verdict("prep", "interrupted", message="SIGTERM arrived."))
+    counted = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}
+    counted |= {"message": "Job has reached the specified backoff limit", "lastTransitionTime": AT}
+    world.store.update_status("jobs", job["metadata"]["name"], failed=1, conditions=[counted])
+    world.store.delete("pods", pod)
+
+
+@pytest.mark.parametrize("script", [lambda _job: None])
+@pytest.mark.parametrize(
+    ("watched", "reason", "message"),
+    [
+        (True, "EvictionByEvictionAPI", r"Pod \S+ was disrupted: Eviction API: evicting\. SIGTERM arrived\."),
+        (False, "PodGone", r"The pod of Job tire-prep-1 was removed before .*: its node was drained or removed, .*"),
+    ],
+    ids=["operator watches", "operator is drained too"],
+)
+async def test_a_drained_pod_is_told_as_one(
+    world: World, script: Script, watched: bool, reason: str, message: str
+) -> None:
+    await world.start_operator()
+    world.store.graceful_pods = True
+    world.store.create("trainingruns", a_run().body())
+    job = await world.job("tire-prep-1")
+    world.cluster.start(job)
+    await eventually(lambda: world.condition("Prepared").get("reason") == "Running")
+    if not watched:
+        await world.operators[0].stop()
+    drain(world, job)
+    if not watched:
+        await world.replace_operator()
+    await eventually(lambda: world.attempts("prep").get("lastReason") == reason, seen=lambda: world.attempts("prep"))
+    assert re.fullmatch(message, world.attempts("prep")["lastMessage"])
+    await world.job("tire-prep-2")
 
 
 async def pod_that_outlives_its_job_and_operator(world: World) -> str:

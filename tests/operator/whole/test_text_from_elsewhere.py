@@ -109,11 +109,6 @@ async def event_about_the_pod(world: World, job: Object) -> None:
     event_about(world, world.cluster.make_pod(job, conditions=[placed]))
 
 
-async def job_failed(world: World, job: Object) -> None:
-    failed = condition("Failed", lastTransitionTime="2026-01-01T00:00:00Z")
-    world.store.update_status("jobs", job["metadata"]["name"], conditions=[failed])
-
-
 async def node_lost(world: World, job: Object) -> None:
     pod = world.cluster.start(job)
     body = world.store.get("pods", pod["metadata"]["name"])
@@ -155,7 +150,6 @@ PREP: Mapping[str, Arrange] = {
     "refused": pod_ends(verdict("prep", "storageRefused", message=BROKEN, hint=BROKEN)),
     "retried": pod_ends(verdict("prep", "storageOutage", message=BROKEN, hint=BROKEN)),
     "numbers": pod_ends(verdict("prep", message=BROKEN, numbers={**NUMBERS["prep"], **NUMBERS_FROM_A_POD}), exitCode=0),
-    "job-failed": job_failed,
 }
 REFUSED: Mapping[str, dict[str, Any]] = {
     "spec-image": {"train": {"image": BROKEN}},

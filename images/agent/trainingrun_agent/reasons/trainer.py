@@ -128,12 +128,31 @@ GPU_NOT_USABLE = _reason(
     meaning="A GPU was asked for, but TensorFlow sees none that it can use.",
     fields=("train.image",),
 )
+GPU_TOO_NEW = _reason(
+    "GPUTooNew",
+    _GPU,
+    Step.NEW_RUN,
+    hint="{change[train.image]}, one for this GPU, with NVIDIA's TensorFlow 1.15; or with"
+    " {field[train.pod.nodeSelector]} for nodes with an older GPU.",
+    meaning="The GPU is newer than the CUDA of the trainer image: it would hang or fail in cuDNN and cuBLAS.",
+    fields=("train.image", "train.pod.nodeSelector"),
+)
+CPU_WITHOUT_AVX = _reason(
+    "CPUWithoutAVX",
+    _USER,
+    Step.NEW_RUN,
+    hint="{change[stage.pod.nodeSelector]}, one for nodes whose CPU has AVX (with Node Feature Discovery:"
+    ' feature.node.kubernetes.io/cpu-cpuid.AVX: "true"). If only this node has none, ask your platform team to keep the'
+    " pod off it, then {retry}.",
+    meaning="The CPU of the node has no AVX, which TensorFlow needs: its import ended in SIGILL.",
+    fields=("stage.pod.nodeSelector",),
+)
 GPU_UNFIT = _reason(
     "GPUUnfit",
     _GPU,
     Step.NEW_RUN,
     hint="{change[train.image]}: one whose TensorFlow supports this GPU.",
-    meaning="TensorFlow started on the GPU and failed in CUDA or cuDNN.",
+    meaning="TensorFlow started on the GPU and failed in CUDA, cuDNN or cuBLAS.",
     fields=("train.image",),
 )
 TERMINATED = _reason(
