@@ -29,13 +29,13 @@ def progress(fake_clock: Clock) -> Progress:
 def test_every_snapshot_follows_the_contract(progress: Progress, contract: Callable[[str, Any], None]) -> None:
     contract("progress", progress.snapshot())
     progress.update(phase="checking", done=3, total=10, unit="images", epoch=2)
-    progress.storage(ready=False, reason="EndpointUnreachable", message="x" * 5000)
+    progress.storage_fails(reason="EndpointUnreachable", message="x" * 5000)
     progress.update(timings={"fetch": 1.0, "work": 2.0, "ship": 0.0}, loss=0.5, step=3, steps=9)
     contract("progress", progress.snapshot())
     assert progress.snapshot()["updated"] == "2026-01-31T12:00:00Z"
 
 
-def test_eta_follows_the_rate_of_the_phase(progress: Progress, fake_clock: Clock) -> None:
+def test_eta_follows_the_pace_of_the_main_work(progress: Progress, fake_clock: Clock) -> None:
     progress.update(phase="checking", done=10, total=100, unit="images")
     assert "etaSeconds" not in progress.snapshot()
     fake_clock.sleep(20)
@@ -45,11 +45,22 @@ def test_eta_follows_the_rate_of_the_phase(progress: Progress, fake_clock: Clock
     assert progress.snapshot().keys().isdisjoint({"done", "total", "etaSeconds"})
 
 
-def test_an_explicit_eta_wins(progress: Progress, fake_clock: Clock) -> None:
-    progress.update(done=0, total=10, unit="steps")
-    fake_clock.sleep(1)
-    progress.update(done=1, etaSeconds=77.0)
-    assert progress.snapshot()["etaSeconds"] == 77.0
+def test_a_warning_about_storage_is_shown_again_after_an_outage(progress: Progress) -> None:
+    progress.storage_usable(reason="ConditionalWritesIgnored", message="beware")
+    before = progress.snapshot()["storage"]
+    progress.storage_fails(reason="ServerError", message="down")
+    progress.storage_answers()
+    assert progress.snapshot()["storage"] == before == {"ready": True, "reason": before["reason"], "message": "beware"}
+
+
+def test_images_that_are_taken_over_hide_neither_pace_nor_rate(progress: Progress, fake_clock: Clock) -> None:
+    progress.update(phase="checking", unit="images", done=0, total=1000, bytes=0)
+    progress.update(phase="checking", unit="images", done=900, total=1000, bytes=0, reused=900)
+    fake_clock.sleep(10)
+    progress.update(phase="checking", unit="images", done=910, total=1000, bytes=10_000, reused=900)
+    progress.storage_answers()  # any other change in between
+    shown = progress.snapshot()
+    assert (shown["percent"], shown["etaSeconds"], shown["bytesPerSecond"]) == (91, 90, 1000)
 
 
 def test_the_rate_follows_the_bytes_of_the_phase(
@@ -159,12 +170,13 @@ def test_other_paths(url: str, path: str, status: int) -> None:
 
 
 def test_metrics(url: str, progress: Progress) -> None:
-    progress.update(phase="writing", done=7, total=8, unit="images")
+    progress.update(phase="checking", done=7, total=8, unit="images")
     progress.count_bytes(down=100, up=5)
-    progress.storage(ready=False, reason="ServerError")
+    progress.storage_fails(reason="ServerError", message="")
     lines = _get(f"{url}/metrics")[1].splitlines()
     assert 'trainingrun_agent_progress_done{unit="images"} 7' in lines
     assert 'trainingrun_agent_progress_total{unit="images"} 8' in lines
+    assert "trainingrun_agent_progress_percent 87" in lines
     assert "trainingrun_agent_storage_received_bytes_total 100" in lines
     assert "trainingrun_agent_storage_sent_bytes_total 5" in lines
     assert "trainingrun_agent_storage_ready 0" in lines
@@ -175,7 +187,7 @@ def test_progress_lines_are_rare_but_report_storage_at_once(progress: Progress, 
     due = []
     for second in range(100):
         if second == 40:
-            progress.storage(ready=False, reason="ServerError", message="down")
+            progress.storage_fails(reason="ServerError", message="down")
         if second < 60:
             progress.update(done=second)
         line = lines.due_line()

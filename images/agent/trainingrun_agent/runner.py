@@ -126,7 +126,11 @@ def _work(
         stores = Stores(config, progress=progress, stop=stop, clock=clock)
         context = StageContext(config, stores.open, progress, stop, clock, record, probe, stores.open_quick)
         stack.callback(partial(progress.update, phase="done"))
-        return (main or _stage_main(command))(context)
+        if command != "mirror":
+            stack.enter_context(stores.heartbeat())
+        result = (main or _stage_main(command))(context)
+        progress.finished()
+        return result
 
 
 def _stage_main(command: Command) -> StageMain:
