@@ -105,6 +105,10 @@ FOREIGN_CONFIG_MAP: Final = _refused(
     step=Step.WAIT,
     hint="Delete it: kubectl -n {namespace} delete configmap {name}. The operator then writes it itself.",
 )
+FOREIGN_CONFIG_MAP_OF_ACCEPTED: Final = FOREIGN_CONFIG_MAP.case(
+    "Delete it: kubectl -n {namespace} delete configmap {name}. Then raise spec.retry to {retry}, and the run is "
+    "accepted anew.",
+)
 CONFIG_MAP_REPLACED: Final = _refused(
     "ConfigMapReplaced",
     "The ConfigMap with which the run was accepted was replaced by another one. Nothing is started.",
@@ -114,10 +118,10 @@ CONFIG_MAP_REPLACED: Final = _refused(
 CONFIG_MAP_LOST: Final = _refused(
     "ConfigMapLost",
     "The ConfigMap with which the run was accepted was deleted or replaced, and this operator's images or defaults are "
-    "others than at that time. Nothing is started.",
+    "others than at that time, or the run was accepted by a version that kept no digest. Nothing is started.",
     step=Step.WAIT,
-    hint="Restore ConfigMap {name} of namespace {namespace} from a backup, and the run goes on by itself. Without one, "
-    "create a new TrainingRun.",
+    hint="Restore it from a backup; or delete it if it exists, and raise spec.retry to {retry}: the run is then "
+    "accepted anew, with today's images, defaults and policy.",
 )
 UNSUPPORTED_CONTRACT: Final = _refused(
     "UnsupportedContract",
@@ -249,7 +253,18 @@ SUSPENDED: Final = Reason(
     "Set spec.suspend to false to continue from what is in the bucket.",
     ("suspend",),
 )
-RETRY: Final = _progress("Retry", "spec.retry was raised: the failed run goes on with fresh budgets.")
+SUSPENDING: Final = _progress("Suspending", "spec.suspend is true: the attempt that runs saves a checkpoint and ends.")
+RESUMED: Final = _progress("Resumed", "spec.suspend is false again: the stage goes on from what is in the bucket.")
+ATTEMPT_DELAYED: Final = _progress(
+    "AttemptDelayed",
+    "The next attempt starts later: after the back-off of the one before it, or when that one's pod has ended.",
+)
+RETRY: Final = _progress(
+    "Retry", "spec.retry was raised: the failed run goes on with fresh budgets, or a run is accepted anew."
+)
+RETRY_IGNORED: Final = _progress(
+    "RetryIgnored", "An Event: spec.retry was raised, or is above 0 in a new run, and the run has not failed."
+)
 TENSORBOARD_YIELDS: Final = _progress(
     "TensorBoardYields",
     "An Event: TensorBoard was removed because a pod of the namespace has no room. status.tensorboard says when it "
@@ -262,6 +277,7 @@ RESULTS_LOST: Final = _progress(
 USABLE: Final = _progress("Usable", "The last attempt could use the storage.")
 WARNING: Final = _progress("Warning", "The storage can be used, with the restriction in the message.")
 COMPLETED: Final = _progress("Completed", "The stage, or the run, has ended with its results in the bucket.")
+NOT_REPORTED: Final = _progress("NotReported", "The attempt that runs has not reported whether it can use the storage.")
 SUCCEEDED: Final = _progress("Succeeded", "The run has ended with all results.")
 FAILED: Final = _progress("Failed", "The run has failed: the condition Succeeded has the reason and the next step.")
 PREPARED: Final = _progress("Prepared", "An Event: the data set is in the bucket.")

@@ -25,7 +25,7 @@ class Status(TypedDict, total=False):
     attempts: list[StageAttempts]  # Attempts of each stage. An attempt is one Job with one pod.
     timings: list[StageTimings]  # What each finished stage spent its time on.
     tensorboard: Tensorboard  # TensorBoard of the run.
-    retry: int  # The value of spec.retry that the operator last acted on.
+    retry: int  # The value of spec.retry that the operator last acted on, or refused because the run had not failed.
     startedAt: str  # When the run was accepted.
     finishedAt: str  # When the run finished.
 
@@ -109,7 +109,7 @@ class StageAttempts(TypedDict, total=False):
     stage: Required[Literal["prep", "train", "export"]]  # Name of the stage.
     number: int  # Number of the current or latest attempt, from 1.
     ended: int  # Number of attempts that have ended and were counted.
-    jobUID: str  # UID of the Job of the attempt that runs. No other Job counts as this attempt.
+    jobUID: str
     failures: dict[str, int]
     checkpointStep: int  # Step of the newest checkpoint that an ended attempt left.
     savedImages: int

@@ -3,6 +3,9 @@
 Invariant: a ConfigMap is never believed for its name, labels or owner. Before acceptance its text has to be the one
 that `resolve` gives now; the status then holds the digest of that text, and only a text of this digest counts, also for
 the pods. A run that was accepted before digests were kept adopts its ConfigMap once (adoption.py).
+
+A run whose ConfigMap is gone is never resolved again by itself, because images, defaults and policy may have changed.
+When its user raises `spec.retry`, it is accepted anew, like a new run. Nothing else makes the operator forget a digest.
 """
 
 from __future__ import annotations
@@ -10,10 +13,12 @@ from __future__ import annotations
 from typing import Final
 
 from trainingrun.api import clock, conditions, reasons
-from trainingrun.api.names import SUPPORTED_CONTRACTS, Phase, resolved_name, run_prefix
+from trainingrun.api.names import SUPPORTED_CONTRACTS, Phase, Stage, resolved_name, run_prefix
 from trainingrun.api.reason import Reason
 from trainingrun.api.settings import Settings
+from trainingrun.api.status import StageAttempts
 from trainingrun.builders.resolved import build_resolved, resolved_text, text_digest
+from trainingrun.domain import attempts
 from trainingrun.domain.adoption import why_not_ours
 from trainingrun.domain.decision import Decision
 from trainingrun.domain.document import parse_document
@@ -36,8 +41,8 @@ def accept(decision: Decision, observed: Observed, *, settings: Settings) -> Res
         return None
     if draft.status.get("resolvedDigest"):
         text = _as_accepted(decision, observed, settings=settings)
-    elif _accepted_before(draft) and observed.document is not None and observed.document.text is not None:
-        text = _adopt(decision, observed.document.text, settings=settings)
+    elif _accepted_before(draft):
+        text = _adopt(decision, observed, settings=settings)
     else:
         text = _first(decision, observed, settings=settings)
     resolved = parse_document(text) if text is not None else None
@@ -67,6 +72,40 @@ def _accepted_before(draft: Draft) -> bool:
     return bool(draft.status.get("resolvedDigest") or draft.status.get("storageURI"))
 
 
+def _accept_anew(decision: Decision, observed: Observed, *, settings: Settings) -> str | None:
+    """Accept a run again whose ConfigMap is gone, because `spec.retry` was raised; attempts that never ran are over."""
+    draft = decision.draft
+    for entry in draft.status.get("attempts", []):
+        if entry.get("number", 0) > entry.get("ended", 0):
+            attempts.end(draft, Stage(entry["stage"]))
+    for field in ("resolvedDigest", "storageURI"):
+        draft.status.pop(field, None)  # type: ignore[misc]
+    name = resolved_name(draft.run.name, uid=draft.run.uid)
+    why = f"spec.retry was raised to {draft.take_retry()} and ConfigMap {name} is gone"
+    draft.add_event(reasons.RETRY, f"Accepting the run anew, as the operator would accept it today: {why}.")
+    return _first(decision, observed, settings=settings)
+
+
+def _lose(decision: Decision, observed: Observed, *, settings: Settings, today: str | None, what: str) -> str | None:
+    """Show that what the run was accepted with is gone, or accept it anew if its user asks for that.
+
+    The text of `today` may be there: the operator may have died between writing it and the status.
+    """
+    draft = decision.draft
+    runs = any(_runs(entry) for entry in draft.status.get("attempts", []))
+    found = observed.document.text if observed.document is not None else None
+    if draft.retry_raised and not runs and found in {None, today}:
+        return _accept_anew(decision, observed, settings=settings)
+    until = " spec.retry counts as soon as the attempt that runs has ended." if draft.retry_raised and runs else ""
+    _block(decision, reasons.CONFIG_MAP_LOST, f"{what}{until}")
+    return None
+
+
+def _runs(entry: StageAttempts) -> bool:
+    """Whether an attempt is in flight that will end: one that never ran cannot start without its ConfigMap."""
+    return entry.get("number", 0) > entry.get("ended", 0) and "ranAt" in entry
+
+
 def _first(decision: Decision, observed: Observed, *, settings: Settings) -> str | None:
     run, document = decision.draft.run, observed.document
     try:
@@ -85,8 +124,12 @@ def _first(decision: Decision, observed: Observed, *, settings: Settings) -> str
     return text
 
 
-def _adopt(decision: Decision, text: str, *, settings: Settings) -> str | None:
+def _adopt(decision: Decision, observed: Observed, *, settings: Settings) -> str | None:
     """Believe the ConfigMap of an earlier version once, if it has what the spec and the policy allow."""
+    text = observed.document.text if observed.document is not None else None
+    if text is None:
+        what = "was deleted, and nothing shows what the run was accepted with."
+        return _lose(decision, observed, settings=settings, today=None, what=what)
     resolved = parse_document(text)
     if resolved is None:
         problem = "it is no JSON object."
@@ -95,7 +138,8 @@ def _adopt(decision: Decision, text: str, *, settings: Settings) -> str | None:
     else:
         problem = why_not_ours(decision.draft.run, resolved, settings=settings)
     if problem:
-        _block(decision, reasons.FOREIGN_CONFIG_MAP, f"is not what the operator would have written: {problem}")
+        what = f"is not what the operator would have written: {problem}"
+        _block(decision, reasons.FOREIGN_CONFIG_MAP_OF_ACCEPTED, what)
         return None
     return text
 
@@ -107,16 +151,16 @@ def _as_accepted(decision: Decision, observed: Observed, *, settings: Settings) 
     assert document is not None
     if document.digest == digest:
         return document.text
-    known = observed.known_text
+    known: str | None = observed.known_text
     if not known:
         try:
             known = resolved_text(resolve(run, settings=settings, find_run=observed.find_run))
         except NotAcceptedError:
-            known = ""
-    if text_digest(known) != digest:
+            known = None
+    if known is None or text_digest(known) != digest:
         what = "was deleted" if document.text is None else "was replaced"
-        _block(decision, reasons.CONFIG_MAP_LOST, f"{what}, and the operator would write another one today.")
-        return None
+        what = f"{what}, and the operator would write another one today."
+        return _lose(decision, observed, settings=settings, today=known, what=what)
     if document.text is not None:
         _block(decision, reasons.CONFIG_MAP_REPLACED, "is not the one with which the run was accepted.")
         return None
@@ -129,7 +173,7 @@ def _block(decision: Decision, reason: Reason, what: str) -> None:
     draft, run = decision.draft, decision.draft.run
     decision.starts_nothing = "resolvedDigest" in draft.status
     name = resolved_name(run.name, uid=run.uid)
-    hint = reason.hint_with(namespace=run.namespace, name=name)
+    hint = reason.hint_with(namespace=run.namespace, name=name, retry=str(draft.retry + 1))
     message = sentences(cut(f"ConfigMap {name} {what}", MAX_CAUSE - len(hint) - 2), hint)
     if draft.set_condition(conditions.ACCEPTED, False, reason=reason, message=message):
         draft.add_event(reason, message, warning=True)
@@ -144,14 +188,15 @@ def _block(decision: Decision, reason: Reason, what: str) -> None:
 
 def _refuse(decision: Decision, refusal: NotAcceptedError) -> None:
     draft = decision.draft
-    if draft.set_condition(conditions.ACCEPTED, False, reason=refusal.reason, message=refusal.full):
-        draft.add_event(refusal.reason, refusal.full, warning=not refusal.waits)
+    changed = draft.set_condition(conditions.ACCEPTED, False, reason=refusal.reason, message=refusal.full)
     if refusal.waits:
+        if changed:
+            draft.add_event(refusal.reason, refusal.full)
         draft.set_condition(conditions.FINISHED, False, reason=reasons.WAITING, message=refusal.full)
         draft.show(Phase.PENDING, message=refusal.full, text=f"waiting ({refusal.reason.name})")
         decision.requeue(after=WAIT_FOR_OTHER_SECONDS)
     else:
-        draft.status["retry"] = int(draft.run.spec.get("retry", 0))
+        draft.take_retry()  # the message has the next one
         draft.fail(reason=refusal.reason, message=refusal.message, step=refusal.step)
 
 
@@ -175,7 +220,6 @@ def _show_accepted(draft: Draft, resolved: Resolved) -> None:
     run, storage = draft.run, resolved["storage"]
     prefix = run_prefix(run.namespace, name=run.name, uid=run.uid, storage_prefix=storage["prefix"])
     draft.status["storageURI"] = f"s3://{storage['bucket']}/{prefix}/"
-    draft.status["retry"] = int(run.spec.get("retry", 0))
     if draft.set_condition(
         conditions.ACCEPTED, True, reason=reasons.ACCEPTED, message="The spec is valid and resolved."
     ):

@@ -101,6 +101,11 @@ def is_lost(pod: PodView, *, now: datetime, after: float) -> bool:
     return deletion is not None and (now - deletion).total_seconds() > after
 
 
+def is_alive(pod: PodView, *, now: datetime, lost_after: float) -> bool:
+    """Return whether our containers in the pod may still run, whatever containers the cluster has added to it."""
+    return not (pod.gone or pod.done or is_lost(pod, now=now, after=lost_after))
+
+
 def _until_lost(pod: PodView, *, now: datetime, after: float) -> float:
     deletion = clock.parse(pod.deletion_at) or now
     return max(1.0, (deletion - now).total_seconds() + after + 1)

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from trainingrun.api import clock, reasons
-from trainingrun.api.names import Stage
-from trainingrun.domain import attempts, results
+from trainingrun.domain import attempts, results, suspension
 from trainingrun.domain.assess import Ended, Evidence, Running, assess
 from trainingrun.domain.draft import MAX_CAUSE, MAX_EVENT, MAX_MESSAGE
 from trainingrun.domain.ended_jobs import newest_pod
@@ -35,7 +34,7 @@ def follow_attempt(context: StageContext, number: int, *, job: JobView | None) -
     if isinstance(state, Ended):
         return _count_end(context, state, job=job, pod=pod)
     if context.suspended:
-        _end_for_suspension(context)
+        suspension.end_attempt(context)
         return True
     if isinstance(state, Running):
         _show_running(context, state, report=report)
@@ -81,22 +80,22 @@ def _fail_run(context: StageContext, verdict: Verdict) -> None:
     context.draft.fail(reason=verdict.reason, message=verdict.message, step=step, phase=context.phase)
 
 
-def _end_for_suspension(context: StageContext) -> None:
-    """End the attempt without counting a failure; its pod ships the newest checkpoint in its grace period."""
-    attempts.end(context.draft, context.stage)
-    saved = " after saving a checkpoint" if context.stage is Stage.TRAIN else ""
-    context.draft.add_event(
-        reasons.SUSPENDED, f"Attempt {context.attempts['number']} of {context.stage} ends{saved}: spec.suspend is true."
-    )
-
-
 def _show_running(context: StageContext, state: Running, *, report: Mapping[str, Any]) -> None:
-    show_progress(context.draft, context.stage, report=report)
+    if report or not _is_shown(context):
+        show_progress(context.draft, context.stage, report=report)
+    else:
+        context.draft.keep_shown()  # this operator has just started: the agent has not answered it yet
     message = "The attempt is ending." if state.terminating else "The attempt is running."
     context.set_not_done(reason=reasons.RUNNING, message=message)
     context.decision.pull_progress = state.pod
     if state.recheck_after:
         context.decision.requeue(after=state.recheck_after)
+
+
+def _is_shown(context: StageContext) -> bool:
+    """Whether the stored status shows the attempt at work."""
+    stored = context.draft.run.status.get("progress", {})
+    return context.reason == reasons.RUNNING.name and stored.get("stage") == context.stage
 
 
 def _is_refused_for_old_settings(context: StageContext, job: JobView, cause: Cause) -> bool:

@@ -66,6 +66,21 @@ class Draft:
         """The moment of this reconcile, as the API writes it."""
         return clock.to_text(self.now)
 
+    @property
+    def retry(self) -> int:
+        """The value of `spec.retry`."""
+        return int(self.run.spec.get("retry", 0))
+
+    @property
+    def retry_raised(self) -> bool:
+        """Whether `spec.retry` was raised since the operator last acted on it or refused it."""
+        return self.retry > int(self.run.status.get("retry", 0))
+
+    def take_retry(self) -> int:
+        """Record that the value of `spec.retry` was acted on or refused; return it."""
+        self.status["retry"] = self.retry
+        return self.retry
+
     def is_true(self, kind: str) -> bool:
         """Return whether a condition is True."""
         return conditions.is_true(self.status["conditions"], kind)
@@ -108,6 +123,12 @@ class Draft:
         stored = self.run.status.get("progress") or {}
         # Writing a new time alone would cause the next reconcile, and so on without end.
         self.status["progress"] = stored if {**stored, "updated": ""} == {**new, "updated": ""} else new
+
+    def keep_shown(self) -> None:
+        """Show what the stored status shows."""
+        stored = self.run.status
+        self.status["phase"], self.status["message"] = stored["phase"], stored["message"]
+        self.status["progress"] = stored["progress"]
 
     def update_dataset(self, values: Dataset) -> None:
         """Write these fields of `status.dataset`, keeping the others."""

@@ -1,4 +1,8 @@
-"""What remains to do after the end of a run: reopen or expire it."""
+"""What remains to do after the end of a run: reopen or expire it.
+
+Invariant: a raised `spec.retry` is acted on or refused with an Event, and `status.retry` then holds its value. Until
+then it is raised: a retry that came just before a failure reopens the run.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +16,11 @@ from trainingrun.domain.lost_results import reopen_lost
 
 def reopen_if_retried(draft: Draft) -> bool:
     """Reopen a failed run whose `spec.retry` was raised; return whether it was."""
-    wanted = int(draft.run.spec.get("retry", 0))
-    if wanted <= int(draft.status.get("retry", 0)) or draft.is_true(conditions.SUCCEEDED):
+    if not draft.retry_raised or draft.is_true(conditions.SUCCEEDED):
         return False
     attempts.reset_budgets(draft)
     reopen_lost(draft)
-    draft.status["retry"] = wanted
+    wanted = draft.take_retry()
     draft.status.pop("finishedAt", None)
     message = f"Reopened because spec.retry was raised to {wanted}."
     draft.set_condition(conditions.FINISHED, False, reason=reasons.RETRY, message=message)
@@ -25,6 +28,18 @@ def reopen_if_retried(draft: Draft) -> bool:
     draft.show(Phase.PENDING, message=message)
     draft.add_event(reasons.RETRY, message)
     return True
+
+
+def refuse_retry(draft: Draft) -> None:
+    """Say that a raised `spec.retry` has no effect, because the run has not failed."""
+    if draft.status.get("retry", 0) >= draft.retry:
+        return
+    wanted = draft.take_retry()
+    if draft.is_true(conditions.SUCCEEDED):
+        then = "The run has succeeded: create a new TrainingRun to train again."
+    else:
+        then = f"The run has not failed. If it fails, raise spec.retry to {wanted + 1}."
+    draft.add_event(reasons.RETRY_IGNORED, f"spec.retry {wanted} has no effect. {then}")
 
 
 def expire(decision: Decision) -> None:

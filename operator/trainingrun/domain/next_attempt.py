@@ -6,14 +6,13 @@ from datetime import datetime
 from itertools import chain
 
 from trainingrun.api import clock, reasons
-from trainingrun.api.names import Phase, Stage, job_name
+from trainingrun.api.names import job_name
 from trainingrun.builders.jobs import build_job
-from trainingrun.domain import attempts
-from trainingrun.domain.assess import is_lost
+from trainingrun.domain import attempts, suspension
+from trainingrun.domain.assess import is_alive
 from trainingrun.domain.draft import MAX_CAUSE, MAX_EVENT, MAX_MESSAGE
 from trainingrun.domain.ended_jobs import outlives_attempt
-from trainingrun.domain.observe import PodView
-from trainingrun.domain.progress import saved_images, training_position
+from trainingrun.domain.progress import doubt_storage, saved_images
 from trainingrun.domain.refused_child import RefusedChild
 from trainingrun.domain.stage import RECHECK_SECONDS, StageContext
 
@@ -21,13 +20,16 @@ from trainingrun.domain.stage import RECHECK_SECONDS, StageContext
 def start_attempt(context: StageContext, number: int) -> None:
     """Start attempt `number` unless the run is suspended, in back-off, or something of an earlier one still runs."""
     retry_at = clock.parse(context.attempts.get("nextRetryAt"))
+    earlier = _earlier(context, number)
     if context.suspended:
-        _show_suspended(context)
-    elif retry_at is not None and retry_at > context.draft.now:
+        suspension.show_suspended(context)
+        return
+    if earlier is None:
+        suspension.note_resumption(context)
+    if retry_at is not None and retry_at > context.draft.now:
         _show_back_off(context, number, retry_at=retry_at)
-    elif (earlier := _earlier(context, number)) is not None:
-        context.show(f"Attempt {number} of {context.stage} waits until {earlier} has ended.")
-        context.decision.requeue(after=RECHECK_SECONDS)
+    elif earlier is not None:
+        _show_earlier(context, number, earlier=earlier)
     elif context.observed.refused is not None:
         _show_refused(context, number, refused=context.observed.refused)
     else:
@@ -43,32 +45,31 @@ def _earlier(context: StageContext, number: int) -> str | None:
     taken = {job.uid for job in observed.jobs if job.stage is stage and job.attempt >= number}
     pods = (pod for pod in observed.lingering if pod.stage is stage and pod.job_uid not in taken)
     jobs = (job for job in observed.jobs if job.stage is stage and job.uid not in taken)
-    alive = (f"pod {pod.name}" for pod in pods if _is_alive(context, pod))
+    lost_after = context.settings.lost_pod_seconds
+    alive = (f"pod {pod.name}" for pod in pods if is_alive(pod, now=context.draft.now, lost_after=lost_after))
     outlasting = (f"Job {job.name}" for job in jobs if outlives_attempt(job, observed))
     return next(chain(alive, outlasting), None)
 
 
-def _is_alive(context: StageContext, pod: PodView) -> bool:
-    """Whether our containers in the pod may still run; a container that the cluster has added holds nothing back."""
-    lost = is_lost(pod, now=context.draft.now, after=context.settings.lost_pod_seconds)
-    return not (pod.gone or pod.done or lost)
+def _show_earlier(context: StageContext, number: int, *, earlier: str) -> None:
+    message = f"Attempt {number} of {context.stage} waits until {earlier} has ended."
+    _set_delayed(context, message)
+    context.show(message)
+    context.decision.requeue(after=RECHECK_SECONDS)
 
 
-def _show_suspended(context: StageContext) -> None:
-    draft, stage = context.draft, context.stage
-    message = f"Suspended in stage {stage}. {reasons.SUSPENDED.hint}"
-    context.set_not_done(reason=reasons.SUSPENDED, message=message)
-    position = training_position(draft.status.get("training", {})) if stage is Stage.TRAIN else ""
-    draft.show(Phase.SUSPENDED, message=message, text=f"{context.phase}{position}")
+def _set_delayed(context: StageContext, message: str) -> None:
+    """Take back what the condition says of the attempt before; a resumption is noted when that one's pod has ended."""
+    if context.reason not in suspension.REASONS:
+        context.set_not_done(reason=reasons.ATTEMPT_DELAYED, message=message)
 
 
 def _show_back_off(context: StageContext, number: int, *, retry_at: datetime) -> None:
     last = context.attempts
     starts = f"Attempt {number} of {context.stage} starts at {last['nextRetryAt']}."
-    context.show(
-        f"{starts} Attempt {number - 1} ended: {last['lastMessage']}",
-        text=f"{context.phase}: attempt {number} soon, after {last['lastReason']}",
-    )
+    message = f"{starts} Attempt {number - 1} ended: {last['lastMessage']}"
+    _set_delayed(context, message)
+    context.show(message, text=f"{context.phase}: attempt {number} soon, after {last['lastReason']}")
     context.decision.requeue(after=(retry_at - context.draft.now).total_seconds())
 
 
@@ -80,9 +81,15 @@ def _show_refused(context: StageContext, number: int, *, refused: RefusedChild) 
     context.show(attempt + refused.text(MAX_MESSAGE - len(attempt)), text=waits)
 
 
+def begin_attempt(context: StageContext, number: int) -> None:
+    """Record that an attempt was started now, and take back what the one before said of the storage."""
+    attempts.begin(context.draft, context.stage, number=number)
+    doubt_storage(context.draft, context.stage)
+
+
 def _create_job(context: StageContext, number: int) -> None:
     run, stage = context.draft.run, context.stage
-    attempts.begin(context.draft, stage, number=number)
+    begin_attempt(context, number)
     job = build_job(
         run, stage=stage, attempt=number, resolved=context.resolved, digest=context.digest, settings=context.settings
     )

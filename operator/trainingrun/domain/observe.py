@@ -208,6 +208,7 @@ class Observed:
     progress: Mapping[str, Any] = field(default_factory=dict)  # the newest report of an agent
     hints: Mapping[str, str] = field(default_factory=dict)  # the newest warning Event, by UID of its object
     crowd: Crowd = NOBODY  # of the run's namespace
+    board_lost: bool = False  # something else than the operator has deleted a part of the run's TensorBoard
     refused: RefusedChild | None = None  # a child that the API server does not create now
     document: Document | None = None
     specs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

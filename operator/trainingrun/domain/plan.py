@@ -12,17 +12,17 @@ from trainingrun.api import conditions
 from trainingrun.api.names import Stage
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
-from trainingrun.domain import attempts
 from trainingrun.domain.acceptance import accept, document_of_finished
 from trainingrun.domain.current_attempt import follow_attempt
 from trainingrun.domain.decision import Decision
 from trainingrun.domain.draft import Draft
 from trainingrun.domain.ended_jobs import delete_ended_jobs
-from trainingrun.domain.finished import expire, reopen_if_retried
+from trainingrun.domain.finished import expire, refuse_retry, reopen_if_retried
 from trainingrun.domain.jobs import believed_job
-from trainingrun.domain.next_attempt import start_attempt
+from trainingrun.domain.next_attempt import begin_attempt, start_attempt
 from trainingrun.domain.observe import Observed
 from trainingrun.domain.stage import StageContext
+from trainingrun.domain.suspension import take_verdict
 from trainingrun.domain.tensorboard import plan_tensorboard
 
 
@@ -40,9 +40,11 @@ def _plan_run(decision: Decision, observed: Observed, *, settings: Settings) -> 
     """Take the run through its life: accept, prep, train, export, finished."""
     draft = decision.draft
     if draft.is_true(conditions.FINISHED) and not reopen_if_retried(draft):
+        if draft.is_true(conditions.SUCCEEDED):
+            refuse_retry(draft)
         expire(decision)
         resolved = document_of_finished(decision, observed, settings=settings)
-        plan_tensorboard(decision, crowd=observed.crowd, resolved=resolved, settings=settings)
+        plan_tensorboard(decision, observed, resolved=resolved, settings=settings)
         return
 
     resolved = accept(decision, observed, settings=settings)
@@ -56,7 +58,9 @@ def _plan_run(decision: Decision, observed: Observed, *, settings: Settings) -> 
     if all(_advance(stage) for stage in stages):
         draft.succeed()
         expire(decision)
-    plan_tensorboard(decision, crowd=observed.crowd, resolved=resolved, settings=settings)
+    if resolved is not None and not draft.is_true(conditions.FINISHED):
+        refuse_retry(draft)
+    plan_tensorboard(decision, observed, resolved=resolved, settings=settings)
 
 
 def _advance(context: StageContext) -> bool:
@@ -72,11 +76,12 @@ def _advance(context: StageContext) -> bool:
             context.draft.record_job(context.stage, job.uid)
         if context.undecided or not follow_attempt(context, number, job=job):
             return context.done
-    if context.decision.starts_nothing:
+    take_verdict(context)
+    if context.decision.starts_nothing or context.done:
         return context.done
     job = believed_job(context, number + 1)
     if job is not None:  # it was created, but the status patch was lost
-        attempts.begin(context.draft, context.stage, number=number + 1)
+        begin_attempt(context, number + 1)
         context.draft.record_job(context.stage, job.uid)
         follow_attempt(context, number + 1, job=job)
     elif not context.undecided:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-from trainingrun.api import reasons
+from trainingrun.api import conditions, reasons
 from trainingrun.api.names import STAGE_PHASE, Stage
 from trainingrun.api.status import Dataset, Progress, Training
 from trainingrun.domain import reported
@@ -44,7 +44,7 @@ def show_progress(draft: Draft, stage: Stage, *, report: Mapping[str, Any]) -> N
         _show_training(draft, reported.training(report))
     text = _text(phase, report, counts=counts, percent=percent)
     speed = _speed(report)
-    wrong = _show_storage(draft, report.get("storage"))
+    wrong = _show_storage(draft, stage, report.get("storage"))
     column = text
     if wrong:
         working = report.get("phase") in _WITHOUT_STORAGE
@@ -141,9 +141,19 @@ def _show_training(draft: Draft, numbers: Training) -> None:
     draft.update_training(numbers)
 
 
-def _show_storage(draft: Draft, storage: object) -> str:
+def doubt_storage(draft: Draft, stage: Stage) -> None:
+    """Take back a StorageReady=False of an attempt before the one that runs, which has not reported on it."""
+    begun = draft.attempts(stage).get("startedAt", "")
+    known = conditions.find(draft.status["conditions"], conditions.STORAGE_READY)
+    if known is not None and known["status"] == "False" and known["lastTransitionTime"] <= begun:
+        message = f"Attempt {draft.attempts(stage)['number']} of {stage} has not reported on the storage yet."
+        draft.set_condition(conditions.STORAGE_READY, None, reason=reasons.NOT_REPORTED, message=message)
+
+
+def _show_storage(draft: Draft, stage: Stage, storage: object) -> str:
     """Write what the agent reports about the storage; return the reason for which it cannot be used, else empty."""
     if not isinstance(storage, Mapping) or not isinstance(storage.get("ready"), bool):
+        doubt_storage(draft, stage)
         return ""
     message = str(storage.get("message") or "")
     if storage["ready"]:

@@ -9,7 +9,7 @@ from trainingrun.api import conditions
 from trainingrun.api.names import STAGE_PHASE, Phase, Stage, resolved_name
 from trainingrun.api.reason import Reason
 from trainingrun.api.settings import Settings
-from trainingrun.api.status import StageAttempts
+from trainingrun.api.status import Condition, StageAttempts
 from trainingrun.domain.decision import Decision
 from trainingrun.domain.draft import Draft
 from trainingrun.domain.observe import Observed
@@ -67,6 +67,20 @@ class StageContext:
     def suspended(self) -> bool:
         """Whether `spec.suspend` is true."""
         return bool(self.draft.run.spec.get("suspend"))
+
+    @property
+    def reason(self) -> str:
+        """Reason of the stage's condition; empty before it is set."""
+        return self._condition["reason"] if self._condition else ""
+
+    @property
+    def message(self) -> str:
+        """Message of the stage's condition; empty before it is set."""
+        return self._condition["message"] if self._condition else ""
+
+    @property
+    def _condition(self) -> Condition | None:
+        return conditions.find(self.draft.status["conditions"], conditions.STAGE_CONDITION[self.stage])
 
     def set_not_done(self, *, reason: Reason, message: str) -> bool:
         """Set the stage's condition to False; return whether status or reason changed."""

@@ -17,6 +17,7 @@ from trainingrun.builders.tensorboard import build_tensorboard
 from trainingrun.domain.crowd import Crowd, has_idle_board, waits_for_room
 from trainingrun.domain.decision import Child, Decision
 from trainingrun.domain.draft import Draft
+from trainingrun.domain.observe import Observed
 from trainingrun.domain.resolve import Resolved
 from trainingrun.domain.texts import cut, sentences
 
@@ -27,11 +28,12 @@ _MAX_MESSAGE: Final = 120
 _YIELDS: Final = (
     "A pod of the namespace has no room, so TensorBoard makes room. It comes back when none waits any more."
 )
+_LOST: Final = "Something else than the operator has deleted TensorBoard. It is made again."
 
 
-def plan_tensorboard(decision: Decision, *, crowd: Crowd, resolved: Resolved | None, settings: Settings) -> None:
+def plan_tensorboard(decision: Decision, observed: Observed, *, resolved: Resolved | None, settings: Settings) -> None:
     """Create or delete TensorBoard's Deployment and Service, as the spec asks, as time passes and as there is room."""
-    draft = decision.draft
+    draft, crowd = decision.draft, observed.crowd
     asked: dict[str, Any] = {"enabled": True, "ttlSecondsAfterFinished": settings.tensorboard.ttl_seconds}
     asked |= draft.run.spec.get("tensorboard") or {}
     enabled = asked["enabled"] and settings.tensorboard.enabled
@@ -44,6 +46,8 @@ def plan_tensorboard(decision: Decision, *, crowd: Crowd, resolved: Resolved | N
         _remove(decision, exists=exists)
     elif exists and _must_yield(draft, crowd, lacks_room=lacks_room):
         stay_away(decision, reasons.TENSORBOARD_YIELDS, _YIELDS, remove=_children(draft))
+    elif exists and observed.board_lost:
+        _forget_lost(decision)
     elif exists:
         _show(decision, expires_at=expires_at)
     elif _has_room(draft) and _may_return(decision, crowd):
@@ -68,6 +72,15 @@ def stay_away(decision: Decision, reason: Reason, message: str, *, remove: list[
     }
     draft.add_event(reason, sentences(message, reason.hint), warning=warning)
     decision.requeue(after=absence)
+
+
+def _forget_lost(decision: Decision) -> None:
+    """Show no longer what something else has deleted, and delete what is left: it is then made as the first time."""
+    draft = decision.draft
+    decision.delete += _children(draft)
+    yields = draft.status["tensorboard"].get("yields", 0)
+    draft.status["tensorboard"] = {**({"yields": yields} if yields else {}), "message": _LOST}
+    decision.requeue(after=0)
 
 
 def _must_yield(draft: Draft, crowd: Crowd, *, lacks_room: bool) -> bool:

@@ -29,6 +29,7 @@ class Cache:
         self.pods: dict[str, dict[str, PodView]] = {}
         self.progress: dict[str, Mapping[str, Any]] = {}
         self.hints: dict[str, dict[str, str]] = {}
+        self.lost_boards: set[str] = set()  # UIDs of runs whose TensorBoard is gone though their status shows it
         self.crowds = Crowds()
         self._deleted: set[str] = set()  # UIDs of this period, and below of the one before it
         self._deleted_before: set[str] = set()
@@ -49,6 +50,7 @@ class Cache:
             return False
         self.runs[run.key] = run
         self.crowds.put(run)
+        self._forget_departed(run.key)
         return known is None or known.resource_version != run.resource_version
 
     def holds(self, run: Run) -> bool:
@@ -64,6 +66,7 @@ class Cache:
             return
         del self.runs[key]
         self.crowds.drop(known)
+        self.lost_boards.discard(uid)
         self.forget_attempts(key)
         for job in [job for job in self.jobs.get(key, {}).values() if job.run_uid == uid]:
             self.drop_job(job)
@@ -108,13 +111,11 @@ class Cache:
             table[job.uid] = job
 
     def drop_job(self, job: JobView) -> None:
-        """Remove a deleted Job, and its removed pods that were kept for their verdicts."""
+        """Remove a deleted Job."""
         self._record_deletion(job.uid)
         _remove(self.jobs, job.run_key, job.uid)
         self._forget_hint(job)
-        kept = [p.uid for p in self.pods.get(job.run_key, {}).values() if p.gone and p.job_uid == job.uid]
-        for uid in kept:
-            _remove(self.pods, job.run_key, uid)
+        self._forget_departed(job.run_key)
 
     def put_pod(self, pod: PodView) -> None:
         """Store a pod as the watch shows it, unless a newer version is known."""
@@ -128,13 +129,11 @@ class Cache:
             table[pod.uid] = pod
 
     def drop_pod(self, pod: PodView) -> None:
-        """Remove a deleted pod; while its Job exists, it is kept as gone, for its verdict."""
+        """Remove a deleted pod; while its verdict may still be asked for, it is kept as gone."""
         self._record_deletion(pod.uid)
         self._forget_hint(pod)
-        if pod.job_uid in self.jobs.get(pod.run_key, {}):
-            self._store_pod(pod.departed())
-        else:
-            _remove(self.pods, pod.run_key, pod.uid)
+        self._store_pod(pod.departed())
+        self._forget_departed(pod.run_key)
 
     def jobs_of(self, run: Run) -> tuple[JobView, ...]:
         """Jobs that name this run as their owner, which proves nothing."""
@@ -178,6 +177,14 @@ class Cache:
 
     def _is_deleted(self, uid: str) -> bool:
         return uid in self._deleted or uid in self._deleted_before
+
+    def _forget_departed(self, key: str) -> None:
+        """Remove pods that are gone, unless their Job exists or the status of the run names it: see suspension.py."""
+        run = self.runs.get(key)
+        recorded = {entry.get("jobUID") for entry in run.status.get("attempts", [])} if run is not None else set()
+        wanted = recorded | self.jobs.get(key, {}).keys()
+        for pod in [pod for pod in self.pods.get(key, {}).values() if pod.gone and pod.job_uid not in wanted]:
+            _remove(self.pods, key, pod.uid)
 
     def _forget_hint(self, view: JobView | PodView) -> None:
         hints = self.hints.get(view.run_key, {})

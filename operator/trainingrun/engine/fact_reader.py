@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import math
+import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from trainingrun.api.run import Run
 from trainingrun.domain.decision import Decision
@@ -13,6 +16,10 @@ from trainingrun.engine.cache import Cache
 from trainingrun.engine.memory import Memories
 from trainingrun.kube import objects
 from trainingrun.kube.client import Api
+from trainingrun.kube.errors import KubeError
+
+READ_WARNINGS_SECONDS: Final = 6.0
+log = logging.getLogger(__name__)
 
 
 class FactReader:
@@ -27,6 +34,8 @@ class FactReader:
         memory.document = None
         known = {job.uid for job in self._cache.jobs_of(run)}
         memory.specs = {uid: spec for uid, spec in memory.specs.items() if uid in known}
+        known |= {pod.uid for pod in self._cache.pods_of(run)}
+        memory.warnings_read_at = {uid: at for uid, at in memory.warnings_read_at.items() if uid in known}
 
     def observe(self, run: Run) -> Observed:
         """Return what is known now, without reading anything."""
@@ -40,6 +49,7 @@ class FactReader:
             progress=self._cache.progress.get(run.key, {}),
             hints=self._cache.hints.get(run.key, {}),
             crowd=self._cache.crowds.of(run.namespace),
+            board_lost=run.uid in self._cache.lost_boards,
             document=memory.document or (known if is_accepted else None),
             specs=memory.specs,
             known_text=memory.text if is_accepted else "",
@@ -57,7 +67,28 @@ class FactReader:
                 self._cache.drop_job(job)
             else:
                 memory.specs[job.uid] = spec
-        return bool(decision.read_jobs)
+        known = self._memories.of(run).warnings_read_at
+        unread = [uid for uid in decision.read_warnings if uid not in known]  # a restart takes back no cause
+        return bool(decision.read_jobs) | await self.read_warnings(run, unread)
+
+    async def read_warnings(self, run: Run, uids: list[str]) -> bool:
+        """Read the newest warning Event of objects that do not start, at most once in a few seconds each.
+
+        Returns whether there is a new one. Warnings that cannot be read hold nothing up.
+        """
+        read_at, found = self._memories.of(run).warnings_read_at, False
+        for uid in uids:
+            moment = time.monotonic()
+            if moment - read_at.get(uid, -math.inf) < READ_WARNINGS_SECONDS:
+                continue
+            read_at[uid] = moment
+            try:
+                hint = await objects.newest_warning(self._api, namespace=run.namespace, uid=uid)
+            except KubeError as error:
+                log.info("%s: no warnings about %s: %s", run.key, uid, error)
+                continue
+            found |= self._cache.put_hint(run, uid, hint)
+        return found
 
     async def read_document(self, run: Run) -> None:
         """Read the run's ConfigMap."""

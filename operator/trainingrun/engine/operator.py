@@ -14,6 +14,7 @@ from typing import Any, Final
 from trainingrun.api.names import AGENT_PORT, GROUP, PLURAL
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
+from trainingrun.engine.board_watch import BoardWatch
 from trainingrun.engine.cache import Cache
 from trainingrun.engine.health import Health
 from trainingrun.engine.lister import Lister
@@ -69,6 +70,8 @@ class Operator:
             self._start_task(self.queue.work(self._handle), name=f"worker {number}")
         self._start_task(self._reconciler.recorder.post_all(), name="events")
         self._start_task(self._beat(), name="heartbeat")
+        boards = BoardWatch(self._api, cache=self.cache, queue=self.queue, serves=scope.serves)
+        self._start_task(boards.keep(), name="TensorBoards")
         self._health.working(self.cache, self.queue, self._reconciler, scope)
         for place in scope:
             self._start_task(place.keep(), name=place.name)

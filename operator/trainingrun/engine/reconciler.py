@@ -7,7 +7,6 @@ status now explains. Events follow by themselves. When the process dies in betwe
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -36,7 +35,6 @@ from trainingrun.kube.errors import ConflictError, InvalidError, KubeError, NotF
 from trainingrun.kube.events import Recorder
 
 HEARTBEAT: Final = ""  # a key that no object has: handling it proves that the queue is served
-READ_WARNINGS_SECONDS: Final = 6.0
 UNPOSTED_SECONDS: Final = 1.0
 _NO_REFUSAL: Final = (0, 429, 503)  # no answer, or one that is about the server and not about the object
 log = logging.getLogger(__name__)
@@ -162,7 +160,8 @@ class Reconciler:
             for key in decision.wake:
                 self._queue.add(key)
             refusal = await self._delete_all(run, later) or refusal
-        await self._read_warnings(run, decision.read_warnings)
+        if await self._facts.read_warnings(run, decision.read_warnings):
+            self._queue.add(run.key)
         if refusal is not None:
             raise refusal
 
@@ -188,6 +187,8 @@ class Reconciler:
             for body in decision.create_optional:
                 await self._create(run, body, decision)
                 made.append(Child(body["kind"], body["metadata"]["name"]))
+            if made:
+                self._cache.lost_boards.discard(run.uid)
         except KubeError as error:
             message = without_tensorboard(error.words)
             stay_away(decision, reasons.TENSORBOARD_REFUSED, message, remove=made, warning=True)
@@ -222,23 +223,6 @@ class Reconciler:
             await objects.delete(self._api, child.kind, **where, uid=child.uid)
         else:
             await objects.delete_owned(self._api, child.kind, **where, owner_uid=run.uid)
-
-    async def _read_warnings(self, run: Run, uids: list[str]) -> None:
-        """Read the newest warning Event of objects that do not start, at most once in a few seconds each."""
-        memory = self._memories.of(run)
-        memory.warnings_read_at = {uid: at for uid, at in memory.warnings_read_at.items() if uid in uids}
-        for uid in uids:
-            moment = time.monotonic()
-            if moment - memory.warnings_read_at.get(uid, -math.inf) < READ_WARNINGS_SECONDS:
-                continue
-            memory.warnings_read_at[uid] = moment
-            try:
-                hint = await objects.newest_warning(self._api, namespace=run.namespace, uid=uid)
-            except KubeError as error:
-                log.info("%s: no warnings about %s: %s", run.key, uid, error)
-                continue
-            if self._cache.put_hint(run, uid, hint):
-                self._queue.add(run.key)
 
 
 def _may_last(error: KubeError) -> bool:

@@ -87,6 +87,15 @@ async def delete_owned(api: Api, kind: str, *, namespace: str, name: str, owner_
         await delete(api, kind, namespace=namespace, name=name, uid=found["metadata"]["uid"])
 
 
+async def is_gone(api: Api, kind: str, *, namespace: str, name: str, owner_uid: str) -> bool:
+    """Return whether the run has no child of this name, though another object may have it."""
+    try:
+        found = await api.call("GET", path(kind, namespace, name))
+    except NotFoundError:
+        return True
+    return _controller(found["metadata"]) != owner_uid
+
+
 async def patch_status(
     api: Api, *, namespace: str, name: str, resource_version: str, status: Mapping[str, Any]
 ) -> dict[str, Any]:

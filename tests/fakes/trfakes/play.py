@@ -38,6 +38,7 @@ class Play:
         self.lingering: list[PodView] = []  # pods with the run's labels whose Job is unknown
         self.progress: dict[str, Any] = {}
         self.hints: dict[str, str] = {}
+        self.board_lost = False  # something else has deleted the run's TensorBoard
         self.document: str | None = None  # resolved.json in the run's ConfigMap
         self.remembered: str | None = None  # as this operator has read or written it
         self.specs: dict[str, Any] = {}  # of Jobs that others created, by UID; others are as the operator makes them
@@ -75,6 +76,7 @@ class Play:
             progress=self.progress,
             hints=self.hints,
             crowd=crowds.of(self.run.namespace),
+            board_lost=self.board_lost,
         )
         while True:
             decision = plan(self.run, observed, settings=self.settings, now=self.now)
@@ -123,8 +125,10 @@ class Play:
         return dict(json.loads(self.document))
 
     def restart(self, settings: Settings = SETTINGS) -> None:
-        """Let another operator take over."""
+        """Let another operator take over: no agent has answered it yet, and it knows no pod that is gone."""
         self.remembered, self.settings = None, settings
+        self.progress, self.board_lost = {}, False
+        self.pods = {name: pod for name, pod in self.pods.items() if not pod.gone}
 
     def accept_with(self, **fields: Any) -> None:
         """Let the run have been accepted with a document that has these fields."""

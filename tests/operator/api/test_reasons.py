@@ -199,6 +199,33 @@ def suspended() -> Play:
     return play
 
 
+def suspending() -> Play:
+    play = Play()
+    play.step()
+    play.start_pod("tire-prep-1")
+    play.step(1)
+    play.spec(suspend=True)
+    play.step(1)
+    return play
+
+
+def resumed() -> Play:
+    play = suspended()
+    play.spec(suspend=False)
+    play.step(1)
+    return play
+
+
+def delayed(outcome: str, *, after: float = 0) -> Play:
+    """A run whose attempt has failed, and whose next one starts in ten seconds."""
+    play = Play()
+    play.step()
+    play.end_pod("tire-prep-1", outcome, reason="NoVerdict")
+    play.step(1)
+    play.step(after)
+    return play
+
+
 def retried() -> Play:
     play = refused(storage={"credentials": {"secretName": "other"}})
     play.spec(retry=1)
@@ -323,7 +350,12 @@ CASES: Mapping[str, Callable[[], Play]] = {
     "AttemptStarted": whole,
     "Running": lambda: waits(phase="Running"),
     "Suspended": suspended,
+    "Suspending": suspending,
+    "Resumed": resumed,
+    "AttemptDelayed": lambda: delayed("crash"),
+    "NotReported": lambda: delayed("storageOutage", after=10),
     "Retry": retried,
+    "RetryIgnored": lambda: refused(retry=1),
     "TensorBoardYields": crowded,
     "ResultsLost": dataset_lost,
     "Usable": whole,

@@ -72,6 +72,9 @@ def test_whatever_a_config_map_holds_the_run_says_so(text: str, make: Callable[[
     play.step()
     assert play.condition("Accepted")["reason"] == "ForeignConfigMap"
     play.document = None
+    if make is accepted_before_digests:
+        assert "Then raise spec.retry to 1" in play.condition("Accepted")["message"]
+        play.spec(retry=1)
     play.step(5)
     assert play.condition("Accepted")["status"] == "True"
 
@@ -136,6 +139,163 @@ def lost_in_flight() -> Play:
     play.step(1)
     assert play.condition("Accepted")["reason"] == "ConfigMapLost"
     return play
+
+
+def test_a_run_of_an_earlier_version_whose_config_map_is_gone_is_not_resolved_again_by_itself() -> None:
+    """It was, with the images and the policy of today: nothing showed what it had been accepted with."""
+    play = accepted_before_digests()
+    play.step()
+    assert play.condition("Accepted")["reason"] == "ConfigMapLost"
+    assert (play.created, play.document) == ([], None)
+    assert "nothing shows what the run was accepted with" in play.status["message"]
+
+
+def lost_between_attempts(**settings: Any) -> Play:
+    """A run that trains, with its ConfigMap deleted in a back-off and an operator of other settings."""
+    play = Play()
+    play.end_pod(play.play_to(Stage.TRAIN), "crash")
+    play.step(1)
+    play.document = None
+    play.restart(replace(NEWER, **settings))
+    play.step(60)
+    return play
+
+
+def test_a_run_whose_config_map_is_lost_waits_for_retry_and_says_so() -> None:
+    play = lost_between_attempts()
+    message = play.condition("Accepted")["message"]
+    assert message == (
+        f"ConfigMap {MAP} was deleted, and the operator would write another one today. Restore it from a backup; or "
+        "delete it if it exists, and raise spec.retry to 1: the run is then accepted anew, with today's images, "
+        "defaults and policy."
+    )
+    play.step(3600)
+    assert (play.document, play.created[-1]) == (None, "tire-train-1")
+
+
+def test_retry_accepts_a_run_anew_whose_config_map_is_lost() -> None:
+    play = lost_between_attempts()
+    before = play.status["resolvedDigest"]
+    play.spec(retry=1)
+    decision = play.step(5)
+    assert play.condition("Accepted")["status"] == "True"
+    assert play.status["resolvedDigest"] == text_digest(play.document or "") != before
+    assert play.resolved["images"]["agent"] == "agent:2"
+    assert (play.created[-1], play.status["retry"]) == ("tire-train-2", 1)
+    assert env(decision.create[-1])["TRAININGRUN_RESOLVED_SHA256"] == play.status["resolvedDigest"]
+    assert play.condition("Prepared")["status"] == "True"
+    why = f"spec.retry was raised to 1 and ConfigMap {MAP} is gone."
+    said = f"Accepting the run anew, as the operator would accept it today: {why}"
+    assert [event.message for event in play.events if event.reason == "Retry"] == [said]
+    assert "RetryIgnored" not in play.reasons()
+
+
+def test_one_retry_opens_a_failed_run_and_accepts_it_anew() -> None:
+    play = Play()
+    play.end_pod(play.play_to(Stage.TRAIN), "storageRefused")
+    play.step(1)
+    play.document = None
+    play.restart(NEWER)
+    play.spec(retry=1)
+    play.step(60)
+    assert (play.status["phase"], play.created[-1]) == ("Training", "tire-train-2")
+    assert play.resolved["images"]["agent"] == "agent:2"
+
+
+def test_a_run_that_is_accepted_anew_passes_the_policy_of_today() -> None:
+    play = lost_between_attempts(policy=Policy(endpoints=("https://s3.example.com",)))
+    assert play.condition("Accepted")["reason"] == "ConfigMapLost"
+    play.spec(retry=1)
+    play.step(5)
+    assert (play.status["phase"], play.condition("Accepted")["reason"]) == ("Failed", "ForbiddenByPolicy")
+    play.step(1)
+    assert (play.document, play.created[-1]) == (None, "tire-train-1")
+    play.settings = NEWER
+    play.spec(retry=2)
+    play.step(5)
+    assert play.created[-1] == "tire-train-2"
+
+
+def test_retry_accepts_nothing_anew_that_is_not_lost() -> None:
+    """It would be a way around the rule that an accepted run keeps its images."""
+    play = Play()
+    play.end_pod(play.play_to(Stage.TRAIN), "storageRefused")
+    play.step(1)
+    accepted = play.document
+    play.restart(NEWER)
+    play.spec(retry=1)
+    play.step(1)
+    assert (play.document, play.created[-1]) == (accepted, "tire-train-2")
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["text known", "same operator"])
+def test_retry_restores_what_the_run_was_accepted_with_if_that_is_known(*, known: bool) -> None:
+    play = Play()
+    play.end_pod(play.play_to(Stage.TRAIN), "storageRefused")
+    play.step(1)
+    accepted, play.document = play.document, None
+    if known:
+        play.settings = NEWER
+    else:
+        play.restart()
+    play.spec(retry=1)
+    play.step(1)
+    assert (play.document, play.created[-1]) == (accepted, "tire-train-2")
+
+
+def test_retry_accepts_nothing_while_another_config_map_is_there() -> None:
+    play = lost_between_attempts()
+    play.document = EVIL
+    play.spec(retry=1)
+    play.step(5)
+    assert play.condition("Accepted")["reason"] == "ConfigMapLost"
+    assert play.created[-1] == "tire-train-1"
+    play.document = None
+    play.step(5)
+    assert play.created[-1] == "tire-train-2"
+
+
+def test_retry_waits_for_the_attempt_that_runs_without_its_config_map() -> None:
+    play = lost_in_flight()
+    play.spec(retry=1)
+    play.step(5)
+    assert "spec.retry counts as soon as the attempt that runs has ended." in play.condition("Accepted")["message"]
+    assert play.document is None
+    play.end_pod("tire-train-1")
+    play.step(1)
+    play.step(5)
+    assert play.condition("Accepted")["status"] == "True"
+    assert play.created[-1] == "tire-export-1"
+
+
+def test_an_attempt_that_waits_for_its_lost_config_map_is_replaced_at_retry() -> None:
+    play = Play()
+    pod = play.start_pod(play.play_to(Stage.TRAIN), phase="Pending", containers={})
+    play.hints[pod.uid] = f'FailedMount: MountVolume.SetUp failed for volume "resolved" : configmap "{MAP}" not found'
+    play.document = None
+    play.restart(NEWER)
+    play.step(10)
+    assert play.condition("Accepted")["reason"] == "ConfigMapLost"
+    play.spec(retry=1)
+    play.step(10)
+    assert "tire-train-1" not in play.jobs
+    play.change_pod("tire-train-1", gone=True)
+    play.step(5)
+    assert play.created[-1] == "tire-train-2"
+    assert "failures" not in play.attempts("train")
+
+
+def test_an_operator_that_dies_after_the_new_config_map_accepts_the_run_nevertheless() -> None:
+    play = lost_between_attempts()
+    play.spec(retry=1)
+    before = play.run
+    play.step(5)
+    play.run, play.created = before, []
+    play.jobs.pop("tire-train-2")
+    play.restart(NEWER)
+    play.step(5)
+    assert play.status["resolvedDigest"] == text_digest(play.document or "")
+    assert play.created == ["tire-train-2"]
 
 
 def test_an_attempt_in_flight_ends_though_its_config_map_is_lost_and_no_other_is_started() -> None:

@@ -209,6 +209,7 @@ def test_a_suspended_run_deletes_a_job_that_something_else_suspended() -> None:
     play.spec(suspend=True)
     play.step(1)
     assert job not in play.jobs
+    play.step(1)
     assert play.status["phase"] == "Suspended"
 
 

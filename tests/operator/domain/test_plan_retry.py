@@ -223,45 +223,72 @@ def test_a_raised_retry_opens_a_failed_run_with_fresh_budgets_and_new_numbers() 
     assert play.status["phase"] == "Failed"
 
 
-def test_a_retry_raised_while_the_run_goes_on_opens_nothing_later() -> None:
+def ignored(play: Play) -> list[str]:
+    return [event.message for event in play.events if event.reason == "RetryIgnored"]
+
+
+def test_a_retry_raised_while_the_run_goes_on_is_refused_with_a_word() -> None:
+    """It was consumed in silence."""
     play = Play()
     play.step()
     play.spec(retry=1)
     play.step(1)
-    play.end_pod("tire-prep-1", "userError")
+    play.step(1)
+    assert ignored(play) == ["spec.retry 1 has no effect. The run has not failed. If it fails, raise spec.retry to 2."]
+    play.end_pod("tire-prep-1", "storageRefused")
     play.step(1)
     play.step(1)
     assert play.status["phase"] == "Failed"
     assert play.created == ["tire-prep-1"]
+    assert '{"spec":{"retry":2}}' in play.status["message"]
 
 
-def test_a_retry_of_a_succeeded_run_opens_nothing() -> None:
+def test_a_retry_raised_just_before_the_failure_opens_the_run() -> None:
+    play = Play()
+    play.step()
+    play.end_pod("tire-prep-1", "storageRefused")
+    play.spec(retry=1)
+    play.step(1)
+    assert (play.status["phase"], ignored(play)) == ("Failed", [])
+    play.step(1)
+    assert play.created[-1] == "tire-prep-2"
+
+
+def test_a_retry_of_a_succeeded_run_opens_nothing_and_says_so() -> None:
     play = Play()
     play.end_pod(play.play_to(Stage.EXPORT))
     play.step(1)
     play.spec(retry=1)
     play.step(1)
+    play.step(1)
     assert play.status["phase"] == "Succeeded"
+    said = "spec.retry 1 has no effect. The run has succeeded: create a new TrainingRun to train again."
+    assert ignored(play) == [said]
 
 
-def test_suspend_ends_the_attempt_and_resume_starts_the_next_when_the_pod_is_gone() -> None:
-    play = Play()
-    job = play.play_to(Stage.TRAIN)
-    play.start_pod(job)
+@pytest.mark.parametrize("spec", [{}, {"suspend": True}])
+def test_a_run_that_is_created_with_a_retry_says_that_it_does_not_count(spec: dict[str, bool]) -> None:
+    play = Play(a_run().spec(retry=2, **spec))
+    play.step()
     play.step(1)
-    play.spec(suspend=True)
+    assert len(ignored(play)) == 1
+    assert play.status["retry"] == 2
+
+
+def test_a_retry_raised_before_the_run_is_accepted_is_kept_until_then() -> None:
+    play = Play(a_run().spec(model={"pretrained": {"run": "other"}}))
+    play.step()
+    play.spec(retry=1)
     play.step(1)
-    assert job not in play.jobs
-    assert play.status["phase"] == "Suspended"
-    assert play.condition("Trained")["reason"] == "Suspended"
-    assert "failures" not in play.attempts("train")
-    play.change_pod(job, deletion_at=clock.to_text(play.now))
-    play.spec(suspend=False)
+    assert (ignored(play), "retry" in play.status) == ([], False)
+
+
+def test_a_run_that_is_refused_with_a_retry_fails_once_and_names_the_next() -> None:
+    play = Play(a_run().spec(retry=1, train={"image": "evil:1"}))
+    play.step()
     play.step(1)
-    assert "waits until pod tire-train-1-x1 has ended" in play.status["message"]
-    del play.pods[job]
-    play.step(1)
-    assert play.created[-1] == "tire-train-2"
+    assert play.reasons() == ["ForbiddenByPolicy"]
+    assert play.status["retry"] == 1
 
 
 def test_a_run_applied_suspended_is_accepted_and_waits() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -186,3 +187,35 @@ def test_tensorboard_goes_after_its_time(*, resolved: bool) -> None:
         play.document = None
         play.restart()
     assert deleted(play.step(3600)) == CHILDREN
+
+
+@pytest.mark.parametrize("make", [training, ended], ids=["training", "ended"])
+def test_tensorboard_that_something_else_deleted_is_made_again(make: Callable[[], Play]) -> None:
+    """The status went on to show its address, and nothing was there."""
+    play = make()
+    play.board_lost = True
+    assert deleted(play.step(1)) == CHILDREN  # what is left of it
+    assert "serviceName" not in play.status["tensorboard"]
+    play.created = [name for name in play.created if "tensorboard" not in name]
+    play.step(1)
+    play.board_lost = False
+    assert play.created[-2:] == BOARD
+    assert play.status["tensorboard"]["serviceName"] == "tire-tensorboard"
+
+
+def test_tensorboard_that_something_else_deleted_takes_no_room_from_an_attempt() -> None:
+    play = waits_again()
+    play.board_lost = True
+    play.step(0)
+    decision = play.step(1)
+    assert decision.create_optional == []
+    assert play.status["tensorboard"]["message"].startswith("Something else than the operator has deleted TensorBoard.")
+
+
+def test_a_lost_tensorboard_that_is_not_wanted_stays_away() -> None:
+    play = training()
+    play.board_lost = True
+    play.spec(tensorboard={"enabled": False})
+    play.step(1)
+    assert play.step(1).create_optional == []
+    assert "tensorboard" not in play.status

@@ -209,3 +209,32 @@ def test_listings_of_two_namespaces_are_read_at_the_same_time() -> None:
     cache.finish_listing(first, runs=[], jobs=[], pods=[])
     cache.finish_listing(second, runs=[RUN], jobs=[a_job()], pods=[])
     assert cache.jobs_of(RUN) == ()
+
+
+def test_the_last_state_of_a_removed_pod_is_kept_while_the_status_names_its_job() -> None:
+    """The Job of a suspended run is deleted first, and its pod says last which checkpoint it saved."""
+    cache = filled()
+    recorded = replace(RUN, status={"attempts": [{"stage": "prep", "number": 1, "ended": 1, "jobUID": a_job().uid}]})
+    cache.put_run(recorded)
+    cache.drop_job(a_job())
+    cache.drop_pod(a_pod(containers={"agent": terminated("saved")}))
+    (pod,) = cache.pods_of(RUN)
+    assert (pod.gone, pod.agent.message) == (True, "saved")
+    cache.put_run(RUN)
+    assert cache.pods == {}
+
+
+def test_a_pod_whose_job_went_with_it_keeps_its_verdict_until_it_is_counted() -> None:
+    cache = filled()
+    recorded = replace(RUN, status={"attempts": [{"stage": "prep", "number": 1, "jobUID": a_job().uid}]})
+    cache.put_run(recorded)
+    cache.drop_pod(a_pod(containers={"agent": terminated("bye")}))
+    cache.drop_job(a_job())
+    assert [pod.agent.message for pod in cache.pods_of(RUN)] == ["bye"]
+
+
+def test_a_lost_tensorboard_is_forgotten_with_its_run() -> None:
+    cache = filled()
+    cache.lost_boards.add(RUN.uid)
+    cache.drop_run(RUN.key, uid=RUN.uid)
+    assert cache.lost_boards == set()

@@ -150,6 +150,50 @@ async def test_progress_is_pulled_from_the_agent(world: World, script: Script) -
 
 
 @pytest.mark.parametrize("script", [lambda _job: None])
+async def test_progress_does_not_fall_to_starting_when_the_operator_restarts(
+    world: World, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainingrun.engine.progress_puller.PULL_SECONDS", 0.1)
+    monkeypatch.setattr("trainingrun.engine.status_writer.STATUS_SECONDS", 0.1)
+    port, document, seen = free_port(), {}, []  # type: ignore[var-annotated]
+    async with agent_on(port, document):
+        await world.start_operator(agent_port=port)
+        world.store.create("trainingruns", a_run().body())
+        pod = world.cluster.start(await world.job("tire-prep-1"))
+        document.update(progress_document(pod))
+        await eventually(lambda: world.progress().get("done") == 30)
+        document.update(done=60)
+        world.store.listeners.append(lambda change: seen.append(change.body.get("status", {}).get("message")))
+        await world.replace_operator(agent_port=port)
+        await eventually(lambda: world.progress().get("done") == 60)
+    assert set(seen) - {None, "Preparing 30/120 images (25%)"} == {"Preparing 60/120 images (50%)"}
+
+
+@pytest.mark.parametrize("script", [lambda _job: None])
+async def test_the_cause_of_a_wait_does_not_fall_back_when_the_operator_restarts(
+    world: World, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The warning was read only after the status without it was written, and then there was a second Event."""
+    monkeypatch.setattr("trainingrun.domain.waiting.CREATING_SECONDS", 0)
+    await world.start_operator()
+    world.store.create("trainingruns", a_run().body())
+    placed = [{"type": "PodScheduled", "status": "True", "lastTransitionTime": world.store.now_text()}]
+    pod = world.cluster.make_pod(await world.job("tire-prep-1"), conditions=placed)
+    event_about(world, pod, "FailedMount", 'secret "trainingrun-s3" not found')
+    await eventually(partial(shows, world, "tire", "SecretMissing"))
+    await eventually(lambda: reported(world, "SecretMissing") == 1)
+    before, reads = world.status(), len(world.server.requests)
+    running = await world.replace_operator()
+    await eventually(lambda: any(r.path.endswith("/events") for r in world.server.requests[reads:]))
+    await eventually(lambda: not running.operator.queue._queued and not running.operator.queue._active)
+    assert (world.status(), reported(world, "SecretMissing")) == (before, 1)
+
+
+def reported(world: World, reason: str) -> int:
+    return [event["reason"] for event in world.store.select("events")].count(reason)
+
+
+@pytest.mark.parametrize("script", [lambda _job: None])
 async def test_progress_falls_back_to_the_log_until_the_agent_answers_again(
     world: World, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -160,7 +160,7 @@ async def test_suspend_and_resume(world: World, script: Script) -> None:
     world.cluster.start(first)
     await eventually(lambda: world.condition("Prepared").get("reason") == "Running")
     world.store.patch("trainingruns", "tire", {"spec": {"suspend": True}})
-    await eventually(lambda: world.status()["phase"] == "Suspended")
+    await eventually(lambda: world.condition("Prepared")["reason"] == "Suspending")
     await eventually(lambda: world.store.find("jobs", "tire-prep-1") is None, what="the Job is deleted")
     world.store.patch("trainingruns", "tire", {"spec": {"suspend": False}})
     await eventually(lambda: "waits until pod" in world.status()["message"])

@@ -1,0 +1,123 @@
+"""Suspend a run and resume it: end the attempt in flight, show what it saved, and from where the run goes on.
+
+The end for a suspension is no failure. It is in the status before the attempt's pod has ended, because the Job is
+deleted only after the status says why. `jobUID` therefore stays in the status until the pod has ended: its verdict says
+which checkpoint was saved. A verdict that no operator saw is not guessed.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trainingrun.api import reasons
+from trainingrun.api.names import Phase, Stage
+from trainingrun.domain import attempts, results
+from trainingrun.domain.assess import is_alive
+from trainingrun.domain.draft import MAX_CAUSE
+from trainingrun.domain.ended_jobs import newest_pod, outlives_attempt
+from trainingrun.domain.observe import PodView
+from trainingrun.domain.progress import training_position
+from trainingrun.domain.stage import RECHECK_SECONDS, StageContext
+from trainingrun.domain.texts import cut, sentences
+from trainingrun.domain.verdicts import Outcome, parse_verdict
+
+REASONS: Final = {reasons.SUSPENDING.name, reasons.SUSPENDED.name}
+
+
+def end_attempt(context: StageContext) -> None:
+    """End the attempt in flight without counting a failure; its pod saves a checkpoint in its grace period."""
+    uid = context.attempts.get("jobUID") if "ranAt" in context.attempts else None
+    attempts.end(context.draft, context.stage)
+    if uid is not None:
+        context.attempts["jobUID"] = uid  # its pod has not said yet what it saved
+        context.set_not_done(reason=reasons.SUSPENDING, message=_suspending(context))
+
+
+def take_verdict(context: StageContext) -> None:
+    """Write what the pod of an attempt that was ended for a suspension says, once the pod has ended."""
+    uid, entry = context.attempts.get("jobUID"), context.attempts
+    if uid is None or entry["number"] > entry.get("ended", 0):
+        return
+    pod = newest_pod(pod for pod in context.observed.pods_of(uid) if pod.attempt == entry["number"])
+    if _is_ending(context, uid, pod):
+        return
+    del entry["jobUID"]
+    verdict = parse_verdict(pod.agent.message) if pod is not None and pod.agent.state == "terminated" else None
+    if verdict is not None and verdict.outcome is Outcome.SUCCEEDED:  # it was done before the signal arrived
+        attempts.count_end(context.draft, context.stage, verdict)
+        results.complete_stage(context.draft, context.stage, verdict)
+        return
+    if verdict is not None:
+        results.write_numbers(context.draft, context.stage, verdict)
+    if context.suspended:
+        _set_suspended(context, _what_is_saved(context) if verdict is not None else _what_is_known(context))
+
+
+def show_suspended(context: StageContext) -> None:
+    """Show that the run is suspended, or that its attempt still ends."""
+    draft = context.draft
+    if "jobUID" in context.attempts:
+        context.show(_suspending(context), text=f"{context.phase}: suspending")
+        context.decision.requeue(after=RECHECK_SECONDS)
+        return
+    if context.reason != reasons.SUSPENDED.name:
+        _set_suspended(context, _what_is_saved(context))
+    position = training_position(draft.status.get("training", {})) if context.stage is Stage.TRAIN else ""
+    draft.show(Phase.SUSPENDED, message=context.message, text=f"{context.phase}{position}")
+
+
+def note_resumption(context: StageContext) -> None:
+    """Emit from where the stage goes on, if it was suspended until now."""
+    if context.reason in REASONS:
+        message = _resumes(context)
+        context.set_not_done(reason=reasons.RESUMED, message=message)
+        context.draft.add_event(reasons.RESUMED, message)
+
+
+def _is_ending(context: StageContext, uid: str, pod: PodView | None) -> bool:
+    job = next((job for job in context.observed.jobs if job.uid == uid), None)
+    if job is not None and outlives_attempt(job, context.observed):
+        return True
+    return pod is not None and is_alive(pod, now=context.draft.now, lost_after=context.settings.lost_pod_seconds)
+
+
+def _set_suspended(context: StageContext, said: str) -> None:
+    hint = reasons.SUSPENDED.hint
+    message = sentences(cut(said, MAX_CAUSE - len(hint) - 2), hint)
+    if context.set_not_done(reason=reasons.SUSPENDED, message=message):
+        context.draft.add_event(reasons.SUSPENDED, said)
+
+
+def _suspending(context: StageContext) -> str:
+    saves = "saves a checkpoint and ends" if context.stage is Stage.TRAIN else "ends"
+    return f"Suspending: attempt {context.attempts['number']} of {context.stage} {saves}."
+
+
+def _what_is_saved(context: StageContext) -> str:
+    """Describe a training by its numbers, which are those of the verdict of its last attempt."""
+    numbers = context.draft.status.get("training", {})
+    step, steps, saved = numbers.get("step"), numbers.get("steps"), numbers.get("checkpointStep")
+    if context.stage is not Stage.TRAIN or (step is None and saved is None):
+        return f"Suspended in stage {context.stage}."
+    at = f"Suspended in stage {context.stage}" if step is None or not steps else f"Suspended at step {step} of {steps}"
+    if saved is None:
+        return f"{at}. No checkpoint is in the bucket yet."
+    if step is None or saved >= step:
+        return f"{at}, checkpoint {saved} saved."
+    return f"{at}. The newest checkpoint in the bucket is of step {saved}: training resumes there."
+
+
+def _what_is_known(context: StageContext) -> str:
+    saved = context.draft.status.get("training", {}).get("checkpointStep")
+    if context.stage is not Stage.TRAIN:
+        return f"Suspended in stage {context.stage}."
+    known = "no checkpoint is known" if saved is None else f"the newest checkpoint that is known is of step {saved}"
+    return f"Suspended in stage {context.stage}. The attempt left no verdict; {known}."
+
+
+def _resumes(context: StageContext) -> str:
+    saved = context.draft.status.get("training", {}).get("checkpointStep")
+    if context.stage is Stage.TRAIN and saved is not None:
+        return f"Training resumes from checkpoint {saved}."
+    again = " again" if "number" in context.attempts else ""
+    return f"Stage {context.stage} starts{again}: spec.suspend is false."
