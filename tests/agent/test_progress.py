@@ -13,6 +13,7 @@ import pytest
 
 from trainingrun_agent import log, redaction
 from trainingrun_agent.clock import Clock
+from trainingrun_agent.kubelet_probes import KubeletProbes
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.server import AgentServer
 from trainingrun_agent.trainer_probe import TrainerProbe
@@ -135,7 +136,7 @@ def probe() -> TrainerProbe:
 @pytest.fixture
 def url(progress: Progress, probe: TrainerProbe) -> Iterator[str]:
     """Address of a running server."""
-    server = AgentServer(progress, probe, host="127.0.0.1", port=0)
+    server = AgentServer(progress, probe, KubeletProbes(Clock(), probe), host="127.0.0.1", port=0)
     server.start()
     yield f"http://127.0.0.1:{server.port}"
     server.stop()

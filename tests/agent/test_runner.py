@@ -20,6 +20,7 @@ import pytest
 from trainingrun_agent.config import AgentConfig, Paths
 from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import Interrupted, StorageRefused, UserError
+from trainingrun_agent.kubelet_probes import KubeletProbes
 from trainingrun_agent.reasons.dataset import DATA_CHANGED
 from trainingrun_agent.reasons.pods import PREPARED
 from trainingrun_agent.reasons.storage import CLOCKS_DIFFER, TLS_ERROR
@@ -203,6 +204,40 @@ def test_the_server_answers_while_the_stage_works(make_config: Callable[..., Age
 
     assert run("prep", env=ENV, paths=agent_paths, port=port, main=main) == 0
     assert (seen[0]["phase"], seen[0]["podUID"]) == ("starting", ENV["POD_UID"])
+
+
+def test_the_kubelet_gets_answers_until_the_verdict_is_written(
+    make_config: Callable[..., AgentConfig], agent_paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_config()
+    port = _free_port()
+    seen: list[Any] = []
+
+    def wait(probes: KubeletProbes) -> None:
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/healthz", headers={"User-Agent": "kube-probe/1.35"})
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            seen.extend([answer.status, agent_paths.termination_log.exists()])
+        until(lambda: probes._answered_at, what="the probe to be remembered", seconds=5)
+
+    monkeypatch.setattr(KubeletProbes, "wait_until_none_is_due", wait)
+    assert run("prep", env=ENV, paths=agent_paths, port=port, main=_succeed) == 0
+    assert seen == [200, True]
+
+
+def test_an_agent_that_is_stopped_waits_for_no_probe(
+    make_config: Callable[..., AgentConfig], agent_paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its grace period is short, and the kubelet probes no pod that it ends."""
+    make_config()
+    monkeypatch.setattr(KubeletProbes, "wait_until_none_is_due", lambda _: pytest.fail("it waits"))
+
+    def main(context: StageContext) -> StageResult:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert context.stop.wait(5)
+        return _succeed(context)
+
+    assert run("prep", env=ENV, paths=agent_paths, port=0, main=main) == 0
+    assert run("mirror", env={}, paths=agent_paths, port=0, main=_succeed) == 0
 
 
 def _agent(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -11,6 +11,8 @@ from contextlib import ExitStack
 import pytest
 
 from trainingrun_agent import server
+from trainingrun_agent.clock import Clock
+from trainingrun_agent.kubelet_probes import KubeletProbes
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.server import AgentServer
 from trainingrun_agent.trainer_probe import TrainerProbe
@@ -18,7 +20,9 @@ from trainingrun_agent.trainer_probe import TrainerProbe
 
 @pytest.fixture
 def served() -> Iterator[AgentServer]:
-    made = AgentServer(Progress(stage="prep", pod_uid="pod"), TrainerProbe(), host="127.0.0.1", port=0)
+    trainer = TrainerProbe()
+    progress = Progress(stage="prep", pod_uid="pod")
+    made = AgentServer(progress, trainer, KubeletProbes(Clock(), trainer), host="127.0.0.1", port=0)
     made.start()
     yield made
     made.stop()

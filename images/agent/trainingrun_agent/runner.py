@@ -1,7 +1,7 @@
 """Runs one command from its start to its verdict.
 
 Invariant: a verdict is written however the command ends, also after an unexpected error; only SIGKILL prevents it. The
-HTTP server answers before storage is touched.
+HTTP server answers before storage is touched, and until the process ends, so that no probe of the kubelet fails.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from trainingrun_agent.context import StageContext
 from trainingrun_agent.current_file import CurrentFile
 from trainingrun_agent.disk_space import is_disk_full
 from trainingrun_agent.errors import DiskFull, Outcome, StageError
+from trainingrun_agent.kubelet_probes import KubeletProbes
 from trainingrun_agent.log import ProgressLines, logger
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.reasons.pods import AGENT_OUT_OF_MEMORY, PREP_OUT_OF_MEMORY, UNEXPECTED_ERROR
@@ -55,10 +56,15 @@ def run(command: Command, *, env: Mapping[str, str], paths: Paths, port: int, ma
     current = CurrentFile(None if command == "mirror" else paths.termination_log)
     progress = Progress(stage=command, pod_uid=env.get("POD_UID", ""), current=current)
     record = AttemptRecord(clock, progress)
-    work = partial(
-        _work, command, env=env, paths=paths, port=port, main=main, stop=stop, progress=progress, record=record
-    )
-    return _deliver(conclude(work, stage=command, record=record), paths.termination_log)
+    with ExitStack() as serving:
+
+        def work() -> StageResult:
+            probe = _serve(command, progress, stop=stop, clock=clock, port=port, until_end=serving)
+            return _work(
+                command, env=env, paths=paths, main=main, stop=stop, progress=progress, record=record, probe=probe
+            )
+
+        return _deliver(conclude(work, stage=command, record=record), paths.termination_log)
 
 
 def conclude(work: Callable[[], StageResult], *, stage: Command, record: AttemptRecord) -> Verdict:
@@ -91,22 +97,38 @@ def _failed(error: StageError, stage: Command, record: AttemptRecord) -> Verdict
     )
 
 
+def _serve(
+    command: Command, progress: Progress, *, stop: threading.Event, clock: Clock, port: int, until_end: ExitStack
+) -> TrainerProbe:
+    """Serve until the end of the process, and let it end only when the kubelet sends no probe."""
+    trainer = TrainerProbe()
+    kubelet = KubeletProbes(clock, trainer)
+    server = AgentServer(progress, trainer, kubelet, host="0.0.0.0", port=port)  # noqa: S104 - the pod's own address
+    server.start()
+    until_end.callback(server.stop)
+
+    def wait() -> None:
+        if not stop.is_set():  # the kubelet probes no pod that it is ending, and the grace period is short
+            kubelet.wait_until_none_is_due()
+
+    if command != "mirror":  # the mirror has no probe
+        until_end.callback(wait)
+    return trainer
+
+
 def _work(
     command: Command,
     *,
     env: Mapping[str, str],
     paths: Paths,
-    port: int,
     main: StageMain | None,
     stop: threading.Event,
     progress: Progress,
     record: AttemptRecord,
+    probe: TrainerProbe,
 ) -> StageResult:
-    clock, probe = record.clock, TrainerProbe()
+    clock = record.clock
     with ExitStack() as stack:
-        server = AgentServer(progress, probe, host="0.0.0.0", port=port)  # noqa: S104 - the pod's own address
-        server.start()
-        stack.callback(server.stop)
         lines = ProgressLines(progress, clock)
         lines.start()
         stack.callback(lines.stop)

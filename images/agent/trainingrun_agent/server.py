@@ -15,6 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import SHUT_RDWR, socket
 from typing import Any, ClassVar
 
+from trainingrun_agent import kubelet_probes
+from trainingrun_agent.kubelet_probes import KubeletProbes
 from trainingrun_agent.metrics import exposition
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.trainer_probe import TrainerProbe
@@ -28,13 +30,17 @@ POLL_SECONDS = 0.05
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+KUBELET = "kube-probe/"
+"""How the User-Agent of the kubelet's probes begins."""
 
 
 class AgentServer:
     """Serves in its own thread from `start` to `stop`; with port 0 the system picks a free port."""
 
-    def __init__(self, progress: Progress, probe: TrainerProbe, *, host: str, port: int = PORT) -> None:
-        handler = type("Handler", (_Handler,), {"progress": progress, "probe": probe})
+    def __init__(
+        self, progress: Progress, probe: TrainerProbe, kubelet: KubeletProbes, *, host: str, port: int = PORT
+    ) -> None:
+        handler = type("Handler", (_Handler,), {"progress": progress, "probe": probe, "kubelet": kubelet})
         self._http = _Http((host, port), handler)
         self._thread = threading.Thread(target=self._http.serve_forever, args=(POLL_SECONDS,), name="http", daemon=True)
 
@@ -77,25 +83,29 @@ class _Http(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     progress: ClassVar[Progress]
     probe: ClassVar[TrainerProbe]
+    kubelet: ClassVar[KubeletProbes]
     timeout = CONNECTION_TIMEOUT_SECONDS
     server_version = "trainingrun-agent"
     sys_version = ""
 
     def do_GET(self) -> None:
         """Answer a request for one of the four paths."""
-        match self.path.partition("?")[0]:
+        path = self.path.partition("?")[0]
+        match path:
             case "/progress":
                 self._answer(HTTPStatus.OK, JSON, json.dumps(self.progress.snapshot(), allow_nan=False))
             case "/metrics":
                 self._answer(HTTPStatus.OK, PROMETHEUS, exposition(self.progress))
             case "/healthz":
                 self._answer(HTTPStatus.OK, TEXT, "ok\n")
-            case "/trainer-alive":
+            case kubelet_probes.TRAINER_ALIVE:
                 reason = self.probe.stall_reason()
                 status = HTTPStatus.SERVICE_UNAVAILABLE if reason else HTTPStatus.OK
                 self._answer(status, TEXT, f"{reason or 'ok'}\n")
             case _:
                 self._answer(HTTPStatus.NOT_FOUND, TEXT, "/progress /metrics /healthz /trainer-alive\n")
+        if self.headers.get("User-Agent", "").startswith(KUBELET):
+            self.kubelet.answered(path)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the signature is the library's
         """Keep probes and polls out of the log."""

@@ -35,8 +35,9 @@ from trainingrun.builders.common import (
 # Long enough for a checkpoint, its upload (1 GB at 10 MB/s) and the last events.
 GRACE_SECONDS: Final = {Stage.PREP: 30, Stage.TRAIN: 180, Stage.EXPORT: 30}
 DEFAULT_SCRATCH: Final = "20Gi"
+# Preparation asks for little, so that it starts on a full node: it is the first to find a wrong name, key or label.
 DEFAULT_RESOURCES: Final[Mapping[Stage, Mapping[str, Any]]] = {
-    Stage.PREP: {"requests": {"cpu": "1", "memory": "512Mi"}, "limits": {"memory": "1Gi"}},
+    Stage.PREP: {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "1Gi"}},
     Stage.TRAIN: {"requests": {"cpu": "2", "memory": "4Gi"}},
     Stage.EXPORT: {"requests": {"cpu": "1", "memory": "2Gi"}},
 }
@@ -101,7 +102,7 @@ def _containers(
     )
     agent["terminationMessagePath"] = "/dev/termination-log"
     agent["terminationMessagePolicy"] = "File"
-    agent["livenessProbe"] = _probe("/healthz")
+    agent["livenessProbe"] = _probe("/healthz", delay=30, failures=12)
     if stage is Stage.PREP:
         agent["resources"] = _resources(run, stage=stage, gpus=0)
         return [agent]
@@ -113,18 +114,21 @@ def _containers(
     )
     worker["resources"] = _resources(run, stage=stage, gpus=resolved["train"]["gpus"])
     # The agent answers for the trainer, so this ends a stopped or stalled trainer, and one whose agent has died.
-    worker["livenessProbe"] = {**_probe("/trainer-alive"), "periodSeconds": 5}
+    worker["livenessProbe"] = _probe("/trainer-alive", delay=10, failures=6)
     return [agent, worker]
 
 
-def _probe(path: str) -> dict[str, Any]:
-    """Probe of the agent; the kubelet alone ends the container, without the operator or any network policy."""
+def _probe(path: str, *, delay: int, failures: int) -> dict[str, Any]:
+    """Probe of the agent; the kubelet alone ends the container, without the operator or any network policy.
+
+    The agent knows delay and period (kubelet_probes.py): it ends at a moment at which no probe is due.
+    """
     return {
         "httpGet": {"path": path, "port": AGENT_PORT},
-        "initialDelaySeconds": 10,
-        "periodSeconds": 10,
+        "initialDelaySeconds": delay,
+        "periodSeconds": 5,
         "timeoutSeconds": 5,
-        "failureThreshold": 6,
+        "failureThreshold": failures,
         "terminationGracePeriodSeconds": 20,
     }
 

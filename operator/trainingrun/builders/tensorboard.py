@@ -70,7 +70,6 @@ def _deployment(run: Run, *, resolved: Mapping[str, Any], digest: str, settings:
     )
     board["ports"] = [{"name": "http", "containerPort": TENSORBOARD_PORT}]
     board["resources"] = copy_resources(asked.get("resources") or settings.tensorboard.resources)
-    board["readinessProbe"] = {"httpGet": {"path": "/", "port": TENSORBOARD_PORT}, "periodSeconds": 3}
     pod = pod_spec(
         run,
         containers=[mirror, board],

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from trainingrun.api.names import GROUP, LABEL_COMPONENT, LABEL_MANAGED_BY
+from trainingrun.api.names import GROUP, LABEL_COMPONENT, LABEL_MANAGED_BY, TENSORBOARD_PORT
 
 # Defaults of the API server for fields that the operator does not set.
 _DEFAULTS: Final[Mapping[str, object]] = {
@@ -21,6 +21,16 @@ _DEFAULTS: Final[Mapping[str, object]] = {
     "schedulerName": "default-scheduler",
     "terminationMessagePath": "/dev/termination-log",
     "terminationMessagePolicy": "File",
+}
+# What only earlier versions of the operator set: the probe of TensorBoard until 0.1.
+_OF_EARLIER_VERSIONS: Final[Mapping[str, object]] = {
+    "readinessProbe": {
+        "httpGet": {"path": "/", "port": TENSORBOARD_PORT, "scheme": "HTTP"},
+        "timeoutSeconds": 1,
+        "periodSeconds": 3,
+        "successThreshold": 1,
+        "failureThreshold": 3,
+    }
 }
 _OF_A_POD: Final = {
     "affinity",
@@ -84,7 +94,7 @@ def _difference_of_objects(found: Mapping[str, Any], wanted: Mapping[str, Any], 
         if name in _NOT_COMPARED or (name == "value" and found.get("name") in _VALUES_NOT_COMPARED):
             continue
         if name not in wanted:
-            if found[name] and found[name] != _DEFAULTS.get(name):
+            if found[name] and found[name] not in (_DEFAULTS.get(name), _OF_EARLIER_VERSIONS.get(name)):
                 return inner
             continue
         if name not in found:

@@ -39,13 +39,13 @@ NODE_GONE = [
 ]
 
 
-def probe(path: str, *, period: int) -> dict[str, Any]:
+def probe(path: str, *, delay: int, failures: int) -> dict[str, Any]:
     return {
         "httpGet": {"path": path, "port": 8080},
-        "initialDelaySeconds": 10,
-        "periodSeconds": period,
+        "initialDelaySeconds": delay,
+        "periodSeconds": 5,
         "timeoutSeconds": 5,
-        "failureThreshold": 6,
+        "failureThreshold": failures,
         "terminationGracePeriodSeconds": 20,
     }
 
@@ -113,9 +113,9 @@ def test_job_of_preparation() -> None:
                                 from_field("POD_IP", "status.podIP"),
                             ],
                             "ports": [{"name": "progress", "containerPort": 8080}],
-                            "livenessProbe": probe("/healthz", period=10),
+                            "livenessProbe": probe("/healthz", delay=30, failures=12),
                             "resources": {
-                                "requests": {"cpu": "1", "memory": "512Mi"},
+                                "requests": {"cpu": "100m", "memory": "256Mi"},
                                 "limits": {"memory": "1Gi"},
                             },
                             "securityContext": LOCKED,
@@ -171,7 +171,7 @@ def test_the_trainer_has_no_credentials_and_the_agent_answers_its_liveness_probe
             {"name": "shared", "mountPath": "/shared"},
             {"name": "tmp-trainer", "mountPath": "/tmp"},
         ],
-        "livenessProbe": probe("/trainer-alive", period=5),
+        "livenessProbe": probe("/trainer-alive", delay=10, failures=6),
     }
 
 

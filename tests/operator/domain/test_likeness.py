@@ -86,6 +86,7 @@ FORGERIES: dict[str, Callable[[Body], None]] = {
     "envFrom": put(agent, envFrom=[{"secretRef": {"name": "database"}}]),
     "lifecycle": put(agent, lifecycle={"postStart": {"exec": {"command": ["sh"]}}}),
     "probe": lambda job: agent(job)["livenessProbe"].update(exec={"command": ["sh"]}),
+    "another probe": put(agent, readinessProbe={"exec": {"command": ["sh"]}}),
     "address of a probe": lambda job: agent(job)["livenessProbe"]["httpGet"].update(host="evil"),
     "security": put(agent, securityContext={"privileged": True}),
     "no security": lambda job: agent(job).pop("securityContext"),

@@ -141,6 +141,8 @@ class TrainerSession:
         return self._stalled_since is not None and now - self._stalled_since > PROBE_SECONDS
 
     def _end(self, *, gone: bool) -> End:
+        if gone:
+            self._context.trainer_probe.trainer_ended(self._clock.monotonic())
         return End(
             gone=gone,
             stopped=self._context.stop.is_set(),
