@@ -1,4 +1,8 @@
-"""Retries: calls wait in place for the end of an outage of storage.
+"""Retries: calls wait in place for the end of an outage of storage, and of refusals that may pass.
+
+A call that storage refuses, though it allowed such calls before in the same attempt, is waited for too: keys are
+rotated, session tokens expire, and the kubelet needs about a minute to bring a changed Secret into the pod. A first
+call that is refused is a mistake in the spec or the Secret: its error passes at once.
 
 Invariant: StorageOutage leaves this module only after the tolerance, and every wait ends early once the pod must stop.
 Other errors pass at once.
@@ -10,21 +14,48 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, Literal, TypeVar
 
 from trainingrun_agent.clock import Clock
-from trainingrun_agent.errors import Interrupted, StorageOutage
-from trainingrun_agent.reasons.pods import STOPPED_IN_OUTAGE
+from trainingrun_agent.errors import Interrupted, NotFound, StorageOutage, StorageRefused
+from trainingrun_agent.reasons.pods import STOPPED_IN_OUTAGE, STOPPED_WHILE_REFUSED
+from trainingrun_agent.reasons.storage import (
+    ACCESS_DENIED,
+    BUCKET_NOT_FOUND,
+    CLOCK_SKEW,
+    CREDENTIALS_MISSING,
+    ENDPOINT_NOT_S3,
+    INVALID_CREDENTIALS,
+    TLS_ERROR,
+)
 from trainingrun_agent.storage.base import ObjectInfo, ObjectStore
 from trainingrun_agent.terms import Message
 
 FIRST_DELAY_SECONDS = 1.0
 LONGEST_DELAY_SECONDS = 15.0
+REFUSED_SECONDS = 300.0
+"""How long refusals are waited for. A changed Secret reaches the pod within 90 s; a person needs some minutes."""
+MAY_PASS = {
+    entry.name
+    for entry in (
+        ACCESS_DENIED,
+        BUCKET_NOT_FOUND,  # as of a gateway that has started before its disks
+        CLOCK_SKEW,
+        CREDENTIALS_MISSING,
+        ENDPOINT_NOT_S3,  # as of a proxy whose server is away
+        INVALID_CREDENTIALS,
+        TLS_ERROR,
+    )
+}
+"""Names of refusals that are about access, not about an object or a request."""
 _WAITED = "; waited {seconds:.0f} s of {field[storage.outageToleranceSeconds]}"
+_REFUSED = "; such calls had worked before in this attempt, and were refused for {seconds:.0f} s"
 
 T = TypeVar("T")
-OnOutage = Callable[[StorageOutage | None], None]
-"""Called with the outage after each failed call, and with None once a call succeeds again."""
+Failure = StorageOutage | StorageRefused
+Kind = Literal["list", "read", "write", "delete"]
+OnOutage = Callable[[Failure | None], None]
+"""Called with the failure after each failed call that is repeated, and with None once all calls succeed again."""
 
 
 class Retrier:
@@ -51,41 +82,68 @@ class Retrier:
         self._clock = clock or Clock()
         self._jitter = jitter
         self._lock = threading.Lock()
-        self._failing = False
+        self._allowed: set[str] = set()
+        self._failing: set[str] = set()
+        self._reported = False
         self.seen_outage = False
         """Whether any call has failed, however long ago."""
         self._stop_seen: float | None = None
 
-    def run(self, call: Callable[[], T]) -> T:
-        """Repeat the call until it succeeds. Raises StorageOutage after the tolerance, Interrupted after `stop`."""
+    def run(self, call: Callable[[], T], *, access: str = "") -> T:
+        """Repeat the call until it succeeds. Raises StorageOutage after the tolerance, Interrupted after `stop`.
+
+        `access` names calls that storage allows or refuses alike, such as reads of one bucket. Raises StorageRefused at
+        once if none of them has succeeded before, else after REFUSED_SECONDS.
+        """
         since: float | None = None
         delay = FIRST_DELAY_SECONDS
         while True:
             try:
                 result = call()
-            except StorageOutage as outage:
-                self._report(outage)
+            except (StorageOutage, StorageRefused) as failure:
+                if isinstance(failure, NotFound):
+                    self._succeeded(access)  # the call was allowed
+                if not self._may_pass(failure, access):
+                    raise
+                self._report(failure, access)
                 now = self._clock.monotonic()
                 since = now if since is None else since
-                self._pause(outage, waited=now - since, delay=delay)
+                self._pause(failure, access, waited=now - since, delay=delay)
                 delay = min(LONGEST_DELAY_SECONDS, delay * 2)
             else:
-                self._report(None)
+                self._succeeded(access)
                 return result
 
-    def _report(self, outage: StorageOutage | None) -> None:
+    def _may_pass(self, failure: Failure, access: str) -> bool:
+        if isinstance(failure, StorageOutage):
+            return True
         with self._lock:
-            changed = outage is not None or self._failing
-            self._failing = outage is not None
-            self.seen_outage = self.seen_outage or self._failing
-        if changed:
-            self._on_outage(outage)
+            return failure.reason in MAY_PASS and access in self._allowed
 
-    def _pause(self, outage: StorageOutage, *, waited: float, delay: float) -> None:
-        if waited >= self._tolerance:
-            raise outage.with_more(Message(_WAITED, {"seconds": waited})) from outage
+    def _report(self, failure: Failure, access: str) -> None:
+        with self._lock:
+            self._failing.add(access)
+            self._reported = self.seen_outage = True
+        self._on_outage(failure)
+
+    def _succeeded(self, access: str) -> None:
+        # What still fails otherwise, such as writes while reads are allowed, is still waited for.
+        with self._lock:
+            self._allowed.add(access)
+            self._failing.discard(access)
+            changed = self._reported and not self._failing
+            self._reported = self._reported and not changed
+        if changed:
+            self._on_outage(None)
+
+    def _pause(self, failure: Failure, access: str, *, waited: float, delay: float) -> None:
+        refused = isinstance(failure, StorageRefused)
+        tolerance, text = (REFUSED_SECONDS, _REFUSED) if refused else (self._tolerance, _WAITED)
+        if waited >= tolerance:
+            self._give_up(access)
+            raise failure.with_more(Message(text, {"seconds": waited})) from failure
         # Jitter, so that not all pods repeat their calls at the same moment.
-        delay = min(delay * (0.75 + self._jitter() / 2), max(0.0, self._tolerance - waited))
+        delay = min(delay * (0.75 + self._jitter() / 2), max(0.0, tolerance - waited))
         if not self._stop.is_set():
             self._clock.wait(self._stop, delay)
             return
@@ -93,8 +151,14 @@ class Retrier:
         self._stop_seen = now if self._stop_seen is None else self._stop_seen
         left = self._stop_seen + self._after_stop - now
         if left <= 0:
-            raise Interrupted(STOPPED_IN_OUTAGE, outage=outage) from outage
+            self._give_up(access)
+            raise Interrupted(STOPPED_WHILE_REFUSED if refused else STOPPED_IN_OUTAGE, outage=failure) from failure
         self._clock.sleep(min(delay, left))
+
+    def _give_up(self, access: str) -> None:
+        """Nobody waits for these calls any more, so they keep nothing from being reported as ready."""
+        with self._lock:
+            self._failing.discard(access)
 
 
 class RetryingStore:
@@ -129,29 +193,29 @@ class RetryingStore:
                 pages = self._store.list(prefix, start_after=last, limit=left)
             try:
                 return next(pages, None)
-            except StorageOutage:
+            except (StorageOutage, StorageRefused):
                 pages = None
                 raise
 
-        while (entry := self._retrier.run(step)) is not None:
+        while (entry := self._run("list", step)) is not None:
             last, found = entry.key, found + 1
             yield entry
 
     def head(self, key: str) -> ObjectInfo | None:
         """See ObjectStore."""
-        return self._retrier.run(lambda: self._store.head(key))
+        return self._run("read", lambda: self._store.head(key))
 
     def get(self, key: str, *, max_bytes: int, etag: str = "") -> bytes:
         """See ObjectStore."""
-        return self._retrier.run(lambda: self._store.get(key, max_bytes=max_bytes, etag=etag))
+        return self._run("read", lambda: self._store.get(key, max_bytes=max_bytes, etag=etag))
 
     def get_range(self, key: str, *, start: int, length: int) -> bytes:
         """See ObjectStore."""
-        return self._retrier.run(lambda: self._store.get_range(key, start=start, length=length))
+        return self._run("read", lambda: self._store.get_range(key, start=start, length=length))
 
     def put(self, key: str, data: bytes, *, if_absent: bool = False) -> bool:
         """See ObjectStore; after a lost answer a conditional put may find its own object and return False."""
-        return self._retrier.run(lambda: self._store.put(key, data, if_absent=if_absent))
+        return self._run("write", lambda: self._store.put(key, data, if_absent=if_absent))
 
     def download(
         self,
@@ -163,7 +227,7 @@ class RetryingStore:
         on_bytes: Callable[[int], None] | None = None,
     ) -> str:
         """See ObjectStore; starts again from the first byte after an outage."""
-        return self._retrier.run(lambda: self._store.download(key, path, size=size, sha256=sha256, on_bytes=on_bytes))
+        return self._run("read", lambda: self._store.download(key, path, size=size, sha256=sha256, on_bytes=on_bytes))
 
     def upload(self, key: str, file: BinaryIO, *, size: int, on_bytes: Callable[[int], None] | None = None) -> str:
         """See ObjectStore; starts again from the first byte after an outage."""
@@ -179,13 +243,16 @@ class RetryingStore:
 
             try:
                 return self._store.upload(key, file, size=size, on_bytes=count_sent)
-            except StorageOutage:
+            except (StorageOutage, StorageRefused):
                 if on_bytes:
                     on_bytes(-sent)
                 raise
 
-        return self._retrier.run(attempt)
+        return self._run("write", attempt)
 
     def delete(self, key: str) -> None:
         """See ObjectStore."""
-        self._retrier.run(lambda: self._store.delete(key))
+        self._run("delete", lambda: self._store.delete(key))
+
+    def _run(self, kind: Kind, call: Callable[[], T]) -> T:
+        return self._retrier.run(call, access=f"{kind} {self.bucket}")

@@ -9,16 +9,23 @@ import threading
 
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig
-from trainingrun_agent.errors import StorageOutage
+from trainingrun_agent.errors import StorageRefused
 from trainingrun_agent.log import logger
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.client import PATIENT_PREFLIGHT, PREFLIGHT, WORK, Limits
-from trainingrun_agent.storage.retry import Retrier, RetryingStore
+from trainingrun_agent.storage.retry import REFUSED_SECONDS, Failure, Retrier, RetryingStore
 from trainingrun_agent.storage.s3 import open_store
+from trainingrun_agent.terms import TRAININGRUN
 
 SHIP_MARGIN_SECONDS = 10
 """Part of the grace period that is reserved for the verdict and the kubelet."""
+
+
+_REFUSED_NOW = (
+    "It worked before, so the pod goes on and tries again for {minutes:.0f} minutes."
+    " A change of {credentials} reaches it within two minutes."
+)
 
 
 class Stores:
@@ -60,11 +67,12 @@ class Stores:
         count = self._progress.count_bytes
         return open_store(self._config, bucket, clock=self._clock, count=count, limits=limits)
 
-    def _show(self, outage: StorageOutage | None) -> None:
-        if outage is None:
+    def _show(self, failure: Failure | None) -> None:
+        if failure is None:
             logger.info("storage answers again")
             self._progress.storage(ready=True)
             return
-        logger.warning("storage does not answer, waiting: %s", outage)
-        message = f"{outage.message}. {outage.hint}"
-        self._progress.storage(ready=False, reason=outage.reason, message=message)
+        refused = isinstance(failure, StorageRefused)
+        logger.warning("storage %s, waiting: %s", "refuses what it allowed" if refused else "does not answer", failure)
+        next_step = TRAININGRUN.fill(_REFUSED_NOW, {"minutes": REFUSED_SECONDS / 60}) if refused else failure.hint
+        self._progress.storage(ready=False, reason=failure.reason, message=f"{failure.message}. {next_step}")
