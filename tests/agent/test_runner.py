@@ -247,6 +247,33 @@ def _agent(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
+AT_IMPORT = """
+import builtins, os, runpy, signal, sys
+real = builtins.__import__
+def stopping(name, *more, **named):
+    if name == "trainingrun_agent.command":
+        builtins.__import__ = real
+        os.kill(os.getpid(), signal.SIGTERM)
+    return real(name, *more, **named)
+builtins.__import__ = stopping
+runpy.run_module("trainingrun_agent", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_sigterm_in_the_second_in_which_the_agent_starts_is_seen(
+    make_config: Callable[..., AgentConfig], agent_paths: Paths, canned_server: Any
+) -> None:
+    """In a container a signal without a handler is dropped, and the pod that is to end works on."""
+    canned_server.answers = [(503, "<?xml version='1.0'?><Error><Code>SlowDown</Code></Error>")]
+    make_config(endpoint=canned_server.endpoint)
+    path = os.pathsep.join([str(PACKAGE), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-c", AT_IMPORT, "prep", "--port=0", *_flags(agent_paths)]
+    environment = {**os.environ, **ENV, "PYTHONPATH": path}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1, done.stderr
+    assert json.loads(agent_paths.termination_log.read_text())["outcome"] == "interrupted"
+
+
 def test_help_names_every_command() -> None:
     result = _agent("--help")
     assert result.returncode == 0

@@ -91,6 +91,14 @@ def cut(scenario: FaultScenario, proxy: FlakyS3) -> None:
     scenario.checkpoint_beyond(0)
     scenario.note("503 answered", (proxy.refused, proxy.passed, scenario.status()))
     proxy.flaky = False
+    proxy.revoked = True
+    scenario.note(
+        "key refused", scenario.until(lambda s: storage(s).get("reason") == "InvalidCredentials", "a refused key")
+    )
+    proxy.revoked = False
+    back = scenario.until(lambda s: storage(s).get("reason") == "Usable", "storage that knows the key again")
+    scenario.checkpoint_beyond(back["training"]["checkpointStep"])
+    scenario.note("key known again", scenario.status())
     faults.freeze(scenario.pod("train"), "trainer")
     seen = note_resumed(scenario, "trainer stopped", attempt=2)
     scenario.checkpoint_beyond(seen.bucket.step)
@@ -156,6 +164,10 @@ def gone(scenario: FaultScenario) -> None:
     scenario.note("deleted in prep", scenario.delete())
 
 
+def storage(status: Object) -> Object:
+    return next((one for one in status.get("conditions", ()) if one["type"] == "StorageReady"), {})
+
+
 def source(status: Object) -> str:
     return str(status.get("progress", {}).get("source", ""))
 
@@ -195,7 +207,7 @@ def scenarios(
     ):
         made = {
             "chain": FaultScenario(faults, tensorflow_run("chain")),
-            "cut": FaultScenario(faults, run("cut", storage={"endpoint": endpoint})),
+            "cut": FaultScenario(faults, run("cut", steps=700, storage={"endpoint": endpoint})),
             "gone": FaultScenario(faults, run("gone", storage={"endpoint": NOBODY})),
             "pause": FaultScenario(faults, run("pause", steps=5000)),
             "brief": FaultScenario(faults, run("brief", steps=5)),
@@ -297,6 +309,14 @@ def test_bursts_of_503_are_waited_out_in_place(scenarios: dict[str, FaultScenari
     assert refused >= 5
     assert passed > refused
     assert [entry.get("failures", {}) for entry in status["attempts"]] == [{}, {}]
+
+
+def test_a_key_that_is_rotated_in_mid_training_ends_no_attempt(scenarios: dict[str, FaultScenario]) -> None:
+    refused = storage(scenarios["cut"]["key refused"])
+    assert refused["status"] == "False"
+    assert "403 InvalidAccessKeyId, No such key. It worked before" in refused["message"]
+    training = entry_of(scenarios["cut"]["key known again"], "train")
+    assert (training["number"], training.get("ended", 0)) == (1, 0)
 
 
 @pytest.mark.parametrize(("name", "stage"), [("gone", "prep"), ("pause", "train"), ("brief", "export")])

@@ -7,16 +7,15 @@ HTTP server answers before storage is touched, and until the process ends, so th
 from __future__ import annotations
 
 import importlib
-import signal
 import threading
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from types import FrameType
 
 from trainingrun_agent import config as configuration
+from trainingrun_agent import early_stop
 from trainingrun_agent import verdict as verdicts
 from trainingrun_agent.attempt_record import AttemptRecord
 from trainingrun_agent.clock import Clock
@@ -50,7 +49,7 @@ _STAGES: Mapping[Command, str] = {
 def run(command: Command, *, env: Mapping[str, str], paths: Paths, port: int, main: StageMain | None = None) -> int:
     """Run a command; returns the exit code, 0 only for `succeeded`. `main` replaces the stage's own."""
     stop = threading.Event()
-    _set_on_signals(stop)
+    early_stop.set_from_now_on(stop)
     clock = Clock()
     # The mirror is started again in the same pod, and leaves no verdict.
     current = CurrentFile(None if command == "mirror" else paths.termination_log)
@@ -192,11 +191,3 @@ def _deliver(verdict: Verdict, path: Path) -> int:
         if is_disk_full(error) and verdict.outcome is not Outcome.SUCCEEDED:  # success is in the bucket: try again
             return verdicts.EXIT_NO_SPACE
     return verdict.exit_code
-
-
-def _set_on_signals(stop: threading.Event) -> None:
-    def handle(number: int, _frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of signal
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, handle)

@@ -1,112 +1,16 @@
-"""`python3 -m trainingrun_trainer train|export --shared DIR`: take the lock, wait for spec.json, work, write done.json.
+"""`python3 -m trainingrun_trainer train|export --shared DIR`.
 
-Until the lock is held, only the standard library is imported: a trainer whose TensorFlow is broken can still report it.
+The handler of SIGTERM is there before anything else is imported: the first process of a container never gets a signal
+for which it has no handler, and a pod can be deleted in the second in which it starts.
 """
 
-import argparse
-import contextlib
-import faulthandler
-import os
 import signal
 import sys
 import threading
-import time
-import traceback
-from typing import Any, Dict, List, Optional
-
-from trainingrun_trainer import cpu, shared_folder
-from trainingrun_trainer.outcomes import TrainerError, classify
-from trainingrun_trainer.shared_folder import ProgressWriter, SharedFolder
-
-POLL_SECONDS = 0.2
-
-
-def main(argv: Optional[List[str]] = None) -> int:
-    """Run one command; returns 0 when it succeeded or had nothing to do, else 1."""
-    arguments = _parser().parse_args(argv)
-    folder = SharedFolder(arguments.shared)
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    faulthandler.enable()
-    faulthandler.register(signal.SIGQUIT, all_threads=True)
-    # SIGTERM also ends a trainer that hangs, even in C code; the stacks written here show where it hung.
-    stacks = open(folder.path(shared_folder.STACKS), "w")  # noqa: SIM115 - open until the process ends
-    faulthandler.register(signal.SIGTERM, file=stacks, all_threads=True, chain=True)
-    folder.lock()
-    folder.reserve()
-    progress = ProgressWriter(folder)
-    progress.start()
-    try:
-        done = _work(arguments.command, folder, progress, stop)
-    except BaseException as error:  # noqa: BLE001 - done.json reports every end, also KeyboardInterrupt and SystemExit
-        if not isinstance(error, TrainerError):
-            traceback.print_exc()
-        done = classify(error).document()
-    progress.advance(phase="done")
-    progress.stop()
-    if done is None:
-        print("Nothing to do: the agent could not download the data.", flush=True)
-        return 0
-    folder.write_done(done)
-    print("{outcome}: {message}".format(**done), flush=True)
-    return 0 if done["outcome"] == "succeeded" else 1
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="trainingrun_trainer", description="Train or export in a shared folder.")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    commands.required = True
-    for name, text in (("train", "train and evaluate"), ("export", "export, then test the exported graph")):
-        sub = commands.add_parser(name, help=text)
-        sub.add_argument("--shared", default="/shared", metavar="DIR", help="shared folder (default: %(default)s)")
-    return parser
-
-
-def _work(
-    command: str, folder: SharedFolder, progress: ProgressWriter, stop: threading.Event
-) -> Optional[Dict[str, Any]]:
-    """Wait for the work and do it; returns the fields of done.json, None when the agent could not download the data."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    cpu.check()
-    importer = threading.Thread(target=_import_tensorflow, name="import", daemon=True)
-    importer.start()  # importing TensorFlow takes seconds, so do it while the agent downloads
-    progress.advance(phase="waiting")
-    spec = _wait_for_spec(folder, progress, stop)
-    importer.join()
-    if spec is None:
-        return None
-    if stop.is_set():
-        raise TrainerError("interrupted", "Terminated", "SIGTERM arrived before the work began.")
-    if command == "train":
-        from trainingrun_trainer.train import train
-
-        return train(folder, spec, progress, stop)
-    from trainingrun_trainer.export import export
-
-    return export(folder, spec, progress, stop)
-
-
-def _import_tensorflow() -> None:
-    with contextlib.suppress(ImportError):  # importing it again in _work reports the error
-        import tensorflow  # noqa: F401
-
-
-def _wait_for_spec(folder: SharedFolder, progress: ProgressWriter, stop: threading.Event) -> Optional[Dict[str, Any]]:
-    while True:
-        if folder.read(shared_folder.FETCH_FAILED) is not None:
-            return None
-        spec = folder.read(shared_folder.SPEC)
-        if spec is not None:
-            return spec
-        if stop.is_set():
-            raise TrainerError("interrupted", "Terminated", "SIGTERM arrived while the trainer waited for its data.")
-        progress.advance()
-        time.sleep(POLL_SECONDS)
-
 
 if __name__ == "__main__":
-    code = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)  # threads of TensorFlow may not end by themselves
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    from trainingrun_trainer.wrapper import main
+
+    sys.exit(main(stop))

@@ -25,6 +25,7 @@ DONE = "done.json"
 STACKS = "stacks.txt"
 LOCK = "trainer.lock"
 STARTED = "trainer.started"
+LOG, LOG_BEFORE = "trainer.log", "trainer.log.1"
 RESERVE = "done.reserve"
 RESERVE_BYTES = 1 << 15  # more than done.json ever has
 

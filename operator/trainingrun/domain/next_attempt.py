@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import chain
 
 from trainingrun.api import clock, reasons
-from trainingrun.api.names import job_name
+from trainingrun.api.names import Stage, job_name
 from trainingrun.builders.jobs import build_job
 from trainingrun.domain import attempts, suspension
 from trainingrun.domain.assess import is_alive

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from cli_shell import Shell
-from trainingrun_agent.__main__ import main as agent
 from trainingrun_agent.cli.main import parser
+from trainingrun_agent.command import main as agent
 from trdemo.documented_commands import Command, commands, difference
 from trimages.paths import REPOSITORY
 from voc_data import jpeg, labelled, voc

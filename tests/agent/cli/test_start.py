@@ -30,7 +30,7 @@ def started(*argv: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *argv], env=env, capture_output=True, text=True, timeout=60, check=False)
 
 
-@pytest.mark.parametrize("module", ["cli", "__main__"])
+@pytest.mark.parametrize("module", ["cli", "command"])
 @pytest.mark.parametrize(
     ("words", "heavy"),
     [

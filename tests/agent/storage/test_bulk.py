@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
+from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig
 from trainingrun_agent.errors import ObjectChanged, StorageRefused
-from trainingrun_agent.storage.bulk import MAX_FAILURES, REST_SECONDS, BulkError, BulkStore, open_bulk
+from trainingrun_agent.storage.bulk import MAX_FAILURES, PAUSE_SECONDS, BulkError, BulkStore, open_bulk
 from trainingrun_agent.storage.client import WORK
 from trainingrun_agent.storage.s3 import S3Store, open_store
 
@@ -25,7 +26,11 @@ pytestmark = pytest.mark.contract
 def bulk_of(config: AgentConfig, *, endpoint: str = "", bucket: str = "") -> BulkStore:
     storage = config.resolved.storage
     bulk = open_bulk(
-        config, bucket or storage.bucket, endpoint=endpoint or str(storage.endpoint), limits=WORK._replace(connect=2)
+        config,
+        bucket or storage.bucket,
+        endpoint=endpoint or str(storage.endpoint),
+        limits=WORK._replace(connect=2),
+        clock=Clock(),
     )
     assert bulk is not None
     return bulk
@@ -93,7 +98,7 @@ def test_a_name_that_could_lead_to_a_refused_network_is_left_to_guarded_sockets(
 ) -> None:
     storage = replace(s3_config.resolved.storage, refused_networks=tuple(ip_network(text) for text in refused))
     config = replace(s3_config, resolved=replace(s3_config.resolved, storage=storage))
-    assert (open_bulk(config, storage.bucket, endpoint=endpoint, limits=WORK) is not None) is used
+    assert (open_bulk(config, storage.bucket, endpoint=endpoint, limits=WORK, clock=Clock()) is not None) is used
 
 
 @pytest.mark.parametrize("key", ["plain", "a b+é.jpg", "100%.jpg", "%41", "a#b?c&d=e", "日本/x"], ids=ascii)
@@ -165,11 +170,11 @@ def test_tls_trusts_what_boto3_trusts(
         assert "UnknownIssuer" in str(caught.value.__cause__)
 
 
-def test_failed_calls_fall_back_to_boto3_which_soon_does_all(
-    make_config: Callable[..., AgentConfig], listen: Callable[..., Listener], tmp_path: Path
+def test_failed_calls_fall_back_to_boto3_which_soon_does_all_until_a_rotated_key_has_arrived(
+    make_config: Callable[..., AgentConfig], listen: Callable[..., Listener], tmp_path: Path, fake_clock: Any
 ) -> None:
     server = listen(403, {})
-    store = open_store(make_config(endpoint=f"http://127.0.0.1:{server.port}"), "detectors")
+    store = open_store(make_config(endpoint=f"http://127.0.0.1:{server.port}"), "detectors", clock=fake_clock)
     for _ in range(MAX_FAILURES):
         with pytest.raises(StorageRefused, match=r"GetObject on s3://detectors/k at http://.* failed: 403"):
             store.download("k", tmp_path / "k", size=1, sha256=None)
@@ -177,24 +182,11 @@ def test_failed_calls_fall_back_to_boto3_which_soon_does_all(
     with pytest.raises(StorageRefused, match="GetObject on"):
         store.get("k", max_bytes=1)
     assert len(server.requests) == 2 * MAX_FAILURES + 1
+    fake_clock.sleep(PAUSE_SECONDS)
+    with pytest.raises(StorageRefused, match="GetObject on"):
+        store.get("k", max_bytes=1)
+    assert len(server.requests) == 2 * MAX_FAILURES + 3
     assert not list(tmp_path.glob("k*"))
-
-
-def test_obstore_is_used_again_after_an_outage(
-    make_config: Callable[..., AgentConfig], listen: Callable[..., Listener], fake_clock: Any
-) -> None:
-    server = listen(503, {})
-    endpoint = f"http://127.0.0.1:{server.port}"
-    bulk = open_bulk(make_config(endpoint=endpoint), "detectors", endpoint=endpoint, limits=WORK, clock=fake_clock)
-    assert bulk is not None
-    for _ in range(MAX_FAILURES + 2):
-        with pytest.raises(BulkError):
-            bulk.put("k", b"x")
-    assert len(server.requests) == MAX_FAILURES
-    fake_clock.sleep(REST_SECONDS)
-    with pytest.raises(BulkError):
-        bulk.put("k", b"x")
-    assert len(server.requests) == MAX_FAILURES + 1
 
 
 def test_objects_that_are_missing_are_no_failures_of_obstore(s3_store: S3Store, s3_config: AgentConfig) -> None:
@@ -209,7 +201,7 @@ def test_objects_that_are_missing_are_no_failures_of_obstore(s3_store: S3Store, 
 @pytest.mark.parametrize("bucket", ["no bucket", "UPPER", ""])
 def test_a_name_that_is_no_bucket_is_left_to_boto3(s3_config: Any, bucket: str) -> None:
     endpoint = s3_config.resolved.storage.endpoint
-    assert open_bulk(s3_config, bucket, endpoint=endpoint, limits=WORK) is None
+    assert open_bulk(s3_config, bucket, endpoint=endpoint, limits=WORK, clock=Clock()) is None
 
 
 @pytest.mark.parametrize("by", ["obstore", "boto3"])

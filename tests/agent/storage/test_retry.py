@@ -10,8 +10,17 @@ from typing import Any
 import pytest
 
 from trainingrun_agent.clock import Clock
-from trainingrun_agent.errors import Interrupted, StorageOutage, StorageRefused
-from trainingrun_agent.reasons.storage import ACCESS_DENIED, SERVER_ERROR
+from trainingrun_agent.errors import Interrupted, NotFound, StorageOutage, StorageRefused
+from trainingrun_agent.reasons.storage import (
+    ACCESS_DENIED,
+    BUCKET_NOT_FOUND,
+    CLOCK_SKEW,
+    CREDENTIALS_MISSING,
+    ENDPOINT_NOT_S3,
+    INVALID_CREDENTIALS,
+    SERVER_ERROR,
+    TLS_ERROR,
+)
 from trainingrun_agent.storage.health import StorageHealth
 from trainingrun_agent.storage.retry import Retrier, RetryingStore
 from trainingrun_agent.storage.s3 import S3Store
@@ -97,6 +106,94 @@ def test_a_refusal_is_not_waited_for(make_retrier: Callable[..., Retrier], state
     with pytest.raises(StorageRefused):
         make_retrier().run(call, kind="reads")
     assert (call.calls, states) == (1, [])
+
+
+DENIED = StorageRefused(ACCESS_DENIED, call="PutObject", where="s3://x/y", answer="403")
+ROTATED = StorageRefused(INVALID_CREDENTIALS, call="PutObject", where="s3://x/y", answer="403 InvalidAccessKeyId")
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        DENIED,
+        ROTATED,
+        StorageRefused(CREDENTIALS_MISSING, key="AWS_ACCESS_KEY_ID"),
+        StorageRefused(CLOCK_SKEW, call="PutObject", where="s3://x/y", answer="403"),
+        StorageRefused(BUCKET_NOT_FOUND, call="PutObject", where="s3://x/y", answer="404", bucket="x"),
+        StorageRefused(ENDPOINT_NOT_S3, call="PutObject", where="s3://x/y", answer="404"),
+        StorageRefused(TLS_ERROR, call="PutObject", where="s3://x/y", answer="expired"),
+    ],
+    ids=lambda refusal: refusal.reason,
+)
+def test_credentials_rotated_in_mid_training_are_waited_for(
+    make_retrier: Callable[..., Retrier], fake_clock: Any, states: list[str], refusal: StorageRefused
+) -> None:
+    retrier = make_retrier(tolerance_seconds=0)
+    retrier.run(Failing(), kind="writes")
+    assert retrier.run(Failing(*[refusal] * 11), kind="writes") == "done"
+    assert fake_clock.seconds > 45  # the kubelet brings a changed Secret within 90 s
+    assert states == [refusal.reason, "ready"]
+
+
+def test_a_refusal_that_lasts_is_final_and_says_that_it_had_worked(
+    make_retrier: Callable[..., Retrier], fake_clock: Any
+) -> None:
+    retrier = make_retrier()
+    retrier.run(Failing(), kind="writes")
+    words = "403; such calls had worked before in this attempt, and were refused for 300 s"
+    with pytest.raises(StorageRefused, match=words) as caught:
+        retrier.run(Failing(*[DENIED] * 99), kind="writes")
+    assert fake_clock.seconds == 300
+    assert caught.value.hint.endswith("then raise spec.retry.")
+
+
+@pytest.mark.parametrize("before", ["reads", "writes of another"], ids=["only reads worked", "another bucket worked"])
+def test_a_key_that_may_not_write_is_told_at_once(make_retrier: Callable[..., Retrier], before: str) -> None:
+    retrier, call = make_retrier(), Failing(DENIED)
+    retrier.run(Failing(), kind=before)
+    with pytest.raises(StorageRefused):
+        retrier.run(call, kind="writes")
+    assert call.calls == 1
+
+
+def test_an_answer_that_an_object_is_missing_shows_that_the_key_may_read(
+    make_retrier: Callable[..., Retrier], states: list[str]
+) -> None:
+    retrier = make_retrier()
+    with pytest.raises(NotFound):
+        retrier.run(Failing(OUTAGE, NotFound(call="GetObject", where="s3://x/y", answer="404")), kind="reads")
+    assert states == ["ServerError", "ready"]
+    assert retrier.run(Failing(ROTATED), kind="reads") == "done"
+
+
+def test_reads_that_work_do_not_hide_that_writes_are_refused(
+    make_retrier: Callable[..., Retrier], fake_clock: Any, states: list[str]
+) -> None:
+    retrier = make_retrier()
+    for kind in ("reads", "writes"):
+        retrier.run(Failing(), kind=kind)
+    wait = fake_clock.wait
+
+    def read_meanwhile(*args: Any) -> bool:
+        retrier.run(Failing(), kind="reads")
+        return bool(wait(*args))
+
+    fake_clock.wait = read_meanwhile
+    retrier.run(Failing(DENIED, DENIED), kind="writes")
+    assert states == ["AccessDenied", "ready"]
+
+
+def test_sigterm_ends_the_wait_for_access(
+    make_retrier: Callable[..., Retrier], stop: threading.Event, fake_clock: Any
+) -> None:
+    retrier = make_retrier()
+    retrier.run(Failing(), kind="writes")
+    stop.set()
+    with pytest.raises(
+        Interrupted, match="SIGTERM arrived while storage refused what it had allowed before: PutObject"
+    ):
+        retrier.run(Failing(*[DENIED] * 99), kind="writes")
+    assert fake_clock.seconds == 0
 
 
 def test_a_stopped_pod_does_not_wait(

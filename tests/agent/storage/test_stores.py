@@ -17,6 +17,10 @@ from trainingrun_agent.storage.stores import Stores
 
 pytestmark = pytest.mark.contract
 BUSY = (503, "<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>busy</Message></Error>")
+UNKNOWN_KEY = (
+    403,
+    "<?xml version='1.0'?><Error><Code>InvalidAccessKeyId</Code><Message>no such key</Message></Error>",
+)
 EMPTY = (200, "<?xml version='1.0'?><ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
 
 
@@ -45,6 +49,31 @@ def test_a_burst_of_503_is_waited_out_and_shown(
     assert "ListObjectsV2 on s3://detectors/x/" in seen[0]["message"]
     assert progress.snapshot()["storage"] == {"ready": True}
     assert caplog.messages[-1] == "storage answers again"
+
+
+def test_a_rotated_key_is_shown_and_waited_for(
+    make_config: Callable[..., AgentConfig], canned_server: Any, fake_clock: Any
+) -> None:
+    """The new key is in the Secret already, and the kubelet brings it into the pod a minute later."""
+    canned_server.date = fake_clock.now()
+    canned_server.answers = [EMPTY, *[UNKNOWN_KEY] * 6, EMPTY]
+    progress, seen = Progress(stage="train", pod_uid="pod", clock=fake_clock), []
+    wait = fake_clock.wait
+
+    def watched(event: threading.Event, seconds: float) -> bool:
+        seen.append(progress.snapshot()["storage"])
+        return bool(wait(event, seconds))
+
+    fake_clock.wait = watched
+    config = make_config("train", endpoint=canned_server.endpoint)
+    store = Stores(config, progress=progress, stop=threading.Event(), clock=fake_clock).open("detectors")
+    assert list(store.list("x/")) == list(store.list("x/")) == []
+    assert {(state["ready"], state["reason"]) for state in seen} == {(False, "InvalidCredentials")}
+    assert seen[0]["message"].endswith(
+        "failed: 403 InvalidAccessKeyId, no such key. It worked before, so the pod goes on and tries again for 5"
+        " minutes. A change of the Secret named in spec.storage.credentials.secretName reaches it within two minutes."
+    )
+    assert progress.snapshot()["storage"] == {"ready": True}
 
 
 @pytest.mark.parametrize(("stage", "waited"), [("prep", 0), ("train", 20), ("export", 20), ("mirror", 0)], ids=str)

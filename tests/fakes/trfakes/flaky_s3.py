@@ -1,4 +1,4 @@
-"""A reverse proxy for an S3 server that answers 503 in bursts, as an overloaded server does.
+"""A reverse proxy for an S3 server that answers 503 in bursts, as an overloaded server does, or knows no access key.
 
 Requests are forwarded unchanged, including Host, so that their signatures stay valid. Invariant: a refused request
 never reaches the server.
@@ -20,14 +20,15 @@ _OF_ONE_CONNECTION = {"connection", "keep-alive", "transfer-encoding"}
 _SLOW_DOWN = (
     b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>SlowDown</Code><Message>Reduce your rate</Message></Error>'
 )
+_UNKNOWN_KEY = _SLOW_DOWN.replace(b"SlowDown", b"InvalidAccessKeyId").replace(b"Reduce your rate", b"No such key")
 
 
 class FlakyS3:
-    """State of the proxy: counts of refused and forwarded requests; `flaky` can be switched at any time."""
+    """State of the proxy: counts of refused and forwarded requests; `flaky` and `revoked` can be switched."""
 
     def __init__(self, server: str) -> None:
         self.server = urlsplit(server)
-        self.flaky = True
+        self.flaky, self.revoked = True, False
         self.refused = self.passed = 0
         self._began = time.monotonic()
 
@@ -70,6 +71,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.proxy.revoked:
+            self._send(403, {"Content-Type": "application/xml"}, _UNKNOWN_KEY)
+            return
         if self.proxy.refuses():
             self._send(503, {"Content-Type": "application/xml"}, _SLOW_DOWN)
             return

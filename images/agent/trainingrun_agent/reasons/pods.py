@@ -51,6 +51,10 @@ STOPPED_IN_OUTAGE = INTERRUPTED.case(
     message="SIGTERM arrived while storage did not answer: {outage}",
     hint="Nothing to do: the next attempt starts by itself. If the outage lasts, look at the storage server.",
 )
+STOPPED_WHILE_REFUSED = INTERRUPTED.case(
+    message="SIGTERM arrived while storage refused what it had allowed before: {outage}",
+    hint="Correct access to the bucket: the next attempt starts by itself, and fails at once if it is refused too.",
+)
 GRACE_PERIOD_OVER = INTERRUPTED.case(
     message="the grace period of {seconds} s was over before everything was uploaded.",
     hint="Nothing to do: the next attempt resumes from the newest checkpoint in the bucket.",

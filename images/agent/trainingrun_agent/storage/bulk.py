@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 CREDENTIALS_SECONDS = 60
 """After this time a rotated Secret is read again; earlier if the old one is refused, as boto3 always reads it."""
 MAX_FAILURES = 5
-"""Failures in a row after which boto3 is used for a while: obstore does not work with this server, or nothing does."""
-REST_SECONDS = 60.0
+"""Failures in a row after which only boto3 is used for PAUSE_SECONDS."""
+PAUSE_SECONDS = 120.0
+"""Longer than obstore keeps credentials that were replaced; with a server for which it never works, it costs little."""
 # Port 0 cannot be listened on, so a request to this proxy always fails.
 _NOWHERE = "http://127.0.0.1:0"
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,62}")
@@ -51,7 +52,7 @@ class BulkStore:
     def __init__(self, store: S3Store, clock: Clock) -> None:
         self._store, self._clock = store, clock
         self._failures = 0
-        self._rests_until = 0.0
+        self._paused_until = 0.0
 
     def get(self, key: str, *, max_bytes: int) -> tuple[bytes, str]:
         """The whole object and its ETag. Raises BulkError also beyond `max_bytes`."""
@@ -76,7 +77,7 @@ class BulkStore:
     @contextmanager
     def _failures_counted(self, key: str) -> Iterator[None]:
         # obstore removes slashes that mean nothing in a file system; in a bucket they are part of the key.
-        if self._clock.monotonic() < self._rests_until or "" in key.split("/"):
+        if self._clock.monotonic() < self._paused_until or "" in key.split("/"):
             raise BulkError
         try:
             yield
@@ -84,17 +85,14 @@ class BulkStore:
             raise BulkError from error
         except BaseError as error:
             self._failures += 1
-            if self._failures >= MAX_FAILURES:
-                self._rests_until = self._clock.monotonic() + REST_SECONDS
             if self._failures == MAX_FAILURES:
-                _log.warning("obstore fails on this server, using boto3 instead: %s", type(error).__name__)
+                self._failures, self._paused_until = 0, self._clock.monotonic() + PAUSE_SECONDS
+                _log.warning("obstore fails, using boto3 only for %.0f s: %s", PAUSE_SECONDS, type(error).__name__)
             raise BulkError from error
         self._failures = 0
 
 
-def open_bulk(
-    config: AgentConfig, bucket: str, *, endpoint: str, limits: Limits, clock: Clock | None = None
-) -> BulkStore | None:
+def open_bulk(config: AgentConfig, bucket: str, *, endpoint: str, limits: Limits, clock: Clock) -> BulkStore | None:
     """The bucket at `endpoint`; None if obstore cannot, or must not, be used for it.
 
     As with boto3, the environment does not change where data goes, redirects to other hosts are not followed, and the
@@ -130,7 +128,7 @@ def open_bulk(
                 retry_config={"max_retries": 0},
                 credential_provider=_provider(config),
             ),
-            clock or Clock(),
+            clock,
         )
     except (BaseError, ValueError) as error:
         _log.warning("obstore cannot be used: %s", type(error).__name__)

@@ -64,3 +64,9 @@ class StorageHealth:
             self._wrong[kind] = error
             if not hidden and (known is None or known.reason != error.reason):
                 self._on_change(error)
+
+    def given_up(self, kind: str) -> None:
+        """Nobody repeats the call that failed: from now on any call that succeeds answers for it too."""
+        with self._lock:
+            if kind in self._wrong:
+                self._wrong[HEARTBEAT] = self._wrong.pop(kind)

@@ -1,4 +1,8 @@
-"""Retries: calls wait in place for the end of an outage of storage.
+"""Retries: calls wait in place for the end of an outage of storage, and of refusals that may pass.
+
+A call that storage refuses, though it allowed such calls before in the same attempt, is waited for too: keys are
+rotated, session tokens expire, and the kubelet needs about a minute to bring a changed Secret into the pod. A first
+call that is refused is a mistake in the spec or the Secret: its error passes at once.
 
 Invariant: StorageOutage leaves this module only after the tolerance, and every wait ends early once the pod must stop.
 Other errors pass at once.
@@ -10,11 +14,20 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, Literal, TypeVar
 
 from trainingrun_agent.clock import Clock
-from trainingrun_agent.errors import Interrupted, NotFound, StorageOutage
-from trainingrun_agent.reasons.pods import STOPPED_IN_OUTAGE
+from trainingrun_agent.errors import Interrupted, NotFound, StorageOutage, StorageRefused
+from trainingrun_agent.reasons.pods import STOPPED_IN_OUTAGE, STOPPED_WHILE_REFUSED
+from trainingrun_agent.reasons.storage import (
+    ACCESS_DENIED,
+    BUCKET_NOT_FOUND,
+    CLOCK_SKEW,
+    CREDENTIALS_MISSING,
+    ENDPOINT_NOT_S3,
+    INVALID_CREDENTIALS,
+    TLS_ERROR,
+)
 from trainingrun_agent.storage.base import ObjectInfo, ObjectStore
 from trainingrun_agent.storage.health import StorageHealth
 from trainingrun_agent.terms import Message
@@ -22,9 +35,27 @@ from trainingrun_agent.terms import Message
 FIRST_DELAY_SECONDS = 1.0
 LONGEST_DELAY_SECONDS = 6.0
 """Short enough that the end of an outage is noticed within seconds."""
+REFUSED_SECONDS = 300.0
+"""How long refusals are waited for. A changed Secret reaches the pod within 90 s; a person needs some minutes."""
+MAY_PASS = {
+    entry.name
+    for entry in (
+        ACCESS_DENIED,
+        BUCKET_NOT_FOUND,  # as of a gateway that has started before its disks
+        CLOCK_SKEW,
+        CREDENTIALS_MISSING,
+        ENDPOINT_NOT_S3,  # as of a proxy whose server is away
+        INVALID_CREDENTIALS,
+        TLS_ERROR,
+    )
+}
+"""Names of refusals that are about access, not about an object or a request."""
 _WAITED = "; waited {seconds:.0f} s of {field[storage.outageToleranceSeconds]}"
+_REFUSED = "; such calls had worked before in this attempt, and were refused for {seconds:.0f} s"
 
 T = TypeVar("T")
+Failure = StorageOutage | StorageRefused
+Kind = Literal["lists", "reads", "writes", "deletions"]
 
 
 class Retrier:
@@ -50,12 +81,15 @@ class Retrier:
         self._after_stop = after_stop_seconds
         self._clock = clock or Clock()
         self._jitter = jitter
+        self._lock = threading.Lock()
+        self._allowed: set[str] = set()  # kinds of calls that have succeeded
         self._stop_seen: float | None = None
 
     def run(self, call: Callable[[], T], *, kind: str, small: bool = True) -> T:
         """Repeat a call until it succeeds; `kind` is that of StorageHealth, a `small` call moves few bytes.
 
-        Raises StorageOutage after the tolerance, Interrupted after `stop`.
+        Raises StorageOutage after the tolerance, Interrupted after `stop`, and StorageRefused after REFUSED_SECONDS, or
+        at once if no call of this kind has succeeded before.
         """
         since: float | None = None
         delay = FIRST_DELAY_SECONDS
@@ -63,24 +97,40 @@ class Retrier:
             began = self._clock.monotonic()
             try:
                 result = call()
-            except StorageOutage as outage:
-                self.health.failed(kind, outage)
+            except NotFound:  # the call was allowed
+                self._succeeded(kind)
+                raise
+            except (StorageOutage, StorageRefused) as failure:
+                if not self._may_pass(failure, kind):
+                    raise
+                self.health.failed(kind, failure)
                 now = self._clock.monotonic()
                 since = now if since is None else since
-                self._pause(outage, waited=now - since, delay=delay)
+                self._pause(failure, kind, waited=now - since, delay=delay)
                 delay = min(LONGEST_DELAY_SECONDS, delay * 2)
-            except NotFound:
-                self.health.answered(kind)
-                raise
             else:
-                self.health.answered(kind, seconds=self._clock.monotonic() - began if small else None)
+                self._succeeded(kind, seconds=self._clock.monotonic() - began if small else None)
                 return result
 
-    def _pause(self, outage: StorageOutage, *, waited: float, delay: float) -> None:
-        if waited >= self._tolerance:
-            raise outage.with_more(Message(_WAITED, {"seconds": waited})) from outage
+    def _may_pass(self, failure: Failure, kind: str) -> bool:
+        if isinstance(failure, StorageOutage):
+            return True
+        with self._lock:
+            return failure.reason in MAY_PASS and kind in self._allowed
+
+    def _succeeded(self, kind: str, *, seconds: float | None = None) -> None:
+        with self._lock:
+            self._allowed.add(kind)
+        self.health.answered(kind, seconds=seconds)
+
+    def _pause(self, failure: Failure, kind: str, *, waited: float, delay: float) -> None:
+        refused = isinstance(failure, StorageRefused)
+        tolerance, text = (REFUSED_SECONDS, _REFUSED) if refused else (self._tolerance, _WAITED)
+        if waited >= tolerance:
+            self.health.given_up(kind)
+            raise failure.with_more(Message(text, {"seconds": waited})) from failure
         # Jitter, so that not all pods repeat their calls at the same moment.
-        delay = min(delay * (0.75 + self._jitter() / 2), max(0.0, self._tolerance - waited))
+        delay = min(delay * (0.75 + self._jitter() / 2), max(0.0, tolerance - waited))
         if not self._stop.is_set():
             self._clock.wait(self._stop, delay)
             return
@@ -88,7 +138,8 @@ class Retrier:
         self._stop_seen = now if self._stop_seen is None else self._stop_seen
         left = self._stop_seen + self._after_stop - now
         if left <= 0:
-            raise Interrupted(STOPPED_IN_OUTAGE, outage=outage) from outage
+            self.health.given_up(kind)
+            raise Interrupted(STOPPED_WHILE_REFUSED if refused else STOPPED_IN_OUTAGE, outage=failure) from failure
         self._clock.sleep(min(delay, left))
 
 
@@ -115,11 +166,11 @@ class RetryingStore:
                 pages = self._store.list(prefix, start_after=last, limit=left)
             try:
                 return next(pages, None)
-            except StorageOutage:
+            except (StorageOutage, StorageRefused):
                 pages = None
                 raise
 
-        while (entry := self._run(step)) is not None:
+        while (entry := self._run(step, kind="lists")) is not None:
             last, found = entry.key, found + 1
             yield entry
 
@@ -172,7 +223,7 @@ class RetryingStore:
 
             try:
                 return self._store.upload(key, file, size=size, on_bytes=count_sent)
-            except StorageOutage:
+            except (StorageOutage, StorageRefused):
                 if on_bytes:
                     on_bytes(-sent)
                 raise
@@ -183,7 +234,7 @@ class RetryingStore:
         """See ObjectStore."""
         self._run(lambda: self._store.delete(key), kind="deletions")
 
-    def _run(self, call: Callable[[], T], *, kind: str = "reads", small: bool = True) -> T:
+    def _run(self, call: Callable[[], T], *, kind: Kind = "reads", small: bool = True) -> T:
         return self._retrier.run(call, kind=f"{kind} of {self.bucket}", small=small)
 
     def _moved(self, count: int) -> None:

@@ -64,12 +64,11 @@ def open_store(
         if where == bucket
     ]
     target = Target(bucket, resolved.storage.endpoint, fields[0] if fields else "storage.bucket")
-    client = make_client(config, limits=limits)
+    client, clock = make_client(config, limits=limits), clock or Clock()
+    endpoint = client.meta.endpoint_url
     # The preflight needs an explained answer at once.
-    bulk = None
-    if limits is WORK:
-        bulk = open_bulk(config, bucket, endpoint=client.meta.endpoint_url, limits=limits, clock=clock)
-    return S3Store(client, target, clock=clock or Clock(), count=count, bulk=bulk)
+    bulk = open_bulk(config, bucket, endpoint=endpoint, limits=limits, clock=clock) if limits is WORK else None
+    return S3Store(client, target, clock=clock, count=count, bulk=bulk)
 
 
 class S3Store:

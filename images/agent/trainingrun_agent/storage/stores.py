@@ -10,18 +10,25 @@ from functools import partial
 
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig
-from trainingrun_agent.errors import StageError
+from trainingrun_agent.errors import StageError, StorageRefused
 from trainingrun_agent.log import logger
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.client import HEARTBEAT, PREFLIGHT, WORK, Limits
 from trainingrun_agent.storage.health import StorageHealth
 from trainingrun_agent.storage.heartbeat import Heartbeat
-from trainingrun_agent.storage.retry import Retrier, RetryingStore
+from trainingrun_agent.storage.retry import REFUSED_SECONDS, Retrier, RetryingStore
 from trainingrun_agent.storage.s3 import open_store
+from trainingrun_agent.terms import TRAININGRUN
 
 SHIP_MARGIN_SECONDS = 10
 """Part of the grace period that is reserved for the verdict and the kubelet."""
+
+
+_REFUSED_NOW = (
+    "It worked before, so the pod goes on and tries again for {minutes:.0f} minutes."
+    " A change of {credentials} reaches it within two minutes."
+)
 
 
 class Stores:
@@ -86,5 +93,7 @@ class Stores:
             logger.info("storage answers again")
             self._progress.storage_answers()
             return
-        logger.warning("storage is not ready: %s", error)
-        self._progress.storage_fails(reason=error.reason, message=f"{error.message}. {error.hint}")
+        refused = isinstance(error, StorageRefused)
+        logger.warning("storage %s, waiting: %s", "refuses what it allowed" if refused else "does not answer", error)
+        next_step = TRAININGRUN.fill(_REFUSED_NOW, {"minutes": REFUSED_SECONDS / 60}) if refused else error.hint
+        self._progress.storage_fails(reason=error.reason, message=f"{error.message}. {next_step}")
