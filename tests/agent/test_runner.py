@@ -304,7 +304,7 @@ def test_words_of_an_s3_server_show_no_credentials_and_attack_no_reader(
     verdict = agent_paths.termination_log.read_text()
     assert result.returncode == 1
     assert json.loads(verdict)["reason"] == "InvalidCredentials"
-    assert "storage is not ready: ServerError" in result.stdout
+    assert "storage does not answer, waiting: ServerError" in result.stdout
     printed = result.stdout + result.stderr + verdict
     for value in values:
         assert value not in printed
