@@ -70,10 +70,8 @@ def newest_major(tensorflow: str) -> Optional[int]:
     declared = _version(os.environ.get(DECLARED, ""))
     if declared is not None:
         return declared[0]
-    if (_version(tensorflow) or AFTER_CUDA_10) < AFTER_CUDA_10:
-        cuda = CUDA_10  # type: Optional[Version]
-    else:
-        cuda = _version(os.environ.get("CUDA_VERSION", ""))  # NVIDIA's base images set it
+    old = (_version(tensorflow) or AFTER_CUDA_10) < AFTER_CUDA_10
+    cuda = CUDA_10 if old else _version(os.environ.get("CUDA_VERSION", ""))  # NVIDIA's base images set it
     return next((major for first, major in NEWEST_MAJOR if cuda is not None and cuda >= first), None)
 
 

@@ -29,7 +29,7 @@ OOM_KILLED_AGENT: Final = OOM_KILLED.case(
 )
 SCRATCH_FULL: Final = _ended(
     "DiskFull",
-    "The scratch space of the pod is used up: a program could not write, or the node evicted the pod for it.",
+    "The node evicted the pod because it used more disk space than its own limit allows, mostly of its scratch.",
     step=Step.NEW_RUN,
     hint="Create a new TrainingRun with {scratch}.",
     fields=("stage.scratch",),

@@ -18,6 +18,7 @@ from trainingrun.domain.verdicts import Outcome, Verdict, parse_verdict
 from trainingrun.domain.waiting import Cause, cause_of, job_suspended
 
 SETTLE_SECONDS: Final = 5  # from the agent's end until the state of the container beside it is known
+CAUSE_SECONDS: Final = 30  # after SIGTERM for no known cause: a kubelet that evicts says so when all containers ended
 NEVER_STARTED_SECONDS: Final = 15
 _BEFORE_TRAINER: Final = {"starting", "preflight", "fetching", "waitingForTrainer"}
 
@@ -131,8 +132,14 @@ def _succeeded(pod: PodView) -> bool:
 def _verdict_is_settled(pod: PodView, *, now: datetime) -> bool:
     """Whether the agent has ended, however: what else runs in the pod, ours or not, changes the verdict no more."""
     return pod.ended or (
-        pod.agent.state == "terminated" and _seconds_since(pod.agent.finished_at, now) >= SETTLE_SECONDS
+        pod.agent.state == "terminated" and _seconds_since(pod.agent.finished_at, now) >= _settle_seconds(pod)
     )
+
+
+def _settle_seconds(pod: PodView) -> float:
+    verdict = parse_verdict(pod.agent.message)
+    interrupted = verdict is not None and verdict.outcome is Outcome.INTERRUPTED
+    return CAUSE_SECONDS if interrupted and not (pod.deletion_at or pod.disruption) else SETTLE_SECONDS
 
 
 def _seconds_since(moment: str, now: datetime) -> float:

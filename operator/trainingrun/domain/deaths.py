@@ -28,13 +28,13 @@ _SAYS_NOTHING: Final = {"", "Error", "Completed"}  # of the reasons that Kuberne
 def exit_of(container: ContainerView) -> str:
     """Return the exit code with its cause: `exit code 139 (SIGSEGV: …)`, or `exit code 128 (StartError)`."""
     code = container.exit_code
+    if code is None:
+        return "an unknown exit code"
     cause = container.reason if container.reason not in _SAYS_NOTHING else _cause(code) or container.reason
     return f"exit code {code} ({cause or 'no reason'})"
 
 
-def _cause(code: int | None) -> str:
-    if code is None:
-        return ""
+def _cause(code: int) -> str:
     try:
         return CAUSES.get(code) or signal.Signals(code - BY_SIGNAL).name
     except ValueError:

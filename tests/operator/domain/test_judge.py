@@ -223,6 +223,7 @@ def test_an_error_that_the_trainer_reported_needs_no_exit_code() -> None:
         (terminated(exit_code=138, reason="Error"), "exit code 138 (SIGUSR1)"),
         (terminated(exit_code=255, reason="Error"), "exit code 255 (Error)"),
         (terminated(exit_code=1), "exit code 1 (no reason)"),
+        (running(), "an unknown exit code"),
         (terminated(exit_code=0, reason="Completed"), "exit code 0 (Completed)"),
     ],
 )
@@ -285,6 +286,31 @@ def test_a_pod_that_outgrew_its_scratch_is_tried_once_although_its_agent_says_in
     assert play.status["phase"] == "Failed"
     assert f"Create a new TrainingRun with spec.{stage}.scratch: 40Gi (now 20Gi)." in play.status["message"]
     assert POLICIES[Outcome.DISK_FULL].retries == 0
+
+
+def test_a_kubelet_that_evicts_says_why_only_when_every_container_has_ended() -> None:
+    """Until then the agent, which was asked to end, is the only one who speaks."""
+    play = Play()
+    job = play.play_to(Stage.TRAIN)
+    pod = play.start_pod(job)
+    said = terminated(json.dumps(verdict("train", "interrupted")), exit_code=1, at=play.now)
+    play.change_pod(job, containers={**pod.containers, "agent": said})
+    play.step(20)
+    assert "ended" not in play.attempts("train")
+    over = {"agent": said, "trainer": terminated(exit_code=137, at=play.now)}
+    play.change_pod(job, containers=over, phase="Failed", reason="Evicted", message=SCRATCH)
+    play.step(1)
+    assert play.attempts("train")["lastReason"] == "DiskFull"
+
+
+def test_an_agent_that_is_asked_to_end_for_no_known_cause_is_believed_after_a_while() -> None:
+    play = Play()
+    job = play.play_to(Stage.TRAIN)
+    pod = play.start_pod(job)
+    said = terminated(json.dumps(verdict("train", "interrupted")), exit_code=1, at=play.now)
+    play.change_pod(job, containers={**pod.containers, "agent": said, "mesh": running()})
+    play.step(31)
+    assert play.attempts("train")["lastReason"] == "Interrupted"
 
 
 @pytest.mark.parametrize(

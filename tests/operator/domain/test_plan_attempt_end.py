@@ -10,6 +10,7 @@ import pytest
 
 from trainingrun.api import clock
 from trainingrun.api.names import Stage
+from trainingrun.domain.assess import CAUSE_SECONDS
 from trainingrun.domain.ended_jobs import LINGER_SECONDS
 from trainingrun.domain.observe import ContainerView
 from trfakes.builders import SETTINGS, a_job, a_run, running, terminated, waiting
@@ -30,15 +31,19 @@ def end_agent(play: Play, job: str, outcome: str = "", *, trainer: ContainerView
     play.change_pod(job, containers={"agent": agent, **beside, "mesh": running(play.now)})
 
 
-@pytest.mark.parametrize("outcome", ["crash", "interrupted", ""], ids=["crash", "interrupted", "killed for memory"])
-def test_a_container_that_never_ends_does_not_hold_up_the_next_attempt(outcome: str) -> None:
+@pytest.mark.parametrize(
+    ("outcome", "settled"),
+    [("crash", 5), ("interrupted", CAUSE_SECONDS), ("", 5)],
+    ids=["crash", "interrupted", "killed for memory"],
+)
+def test_a_container_that_never_ends_does_not_hold_up_the_next_attempt(outcome: str, settled: int) -> None:
     play = Play()
     play.step()
     end_agent(play, "tire-prep-1", outcome)
-    play.step(5)
+    play.step(settled)
     assert play.attempts("prep")["ended"] == 1
     assert "tire-prep-1" in play.jobs, "its log can be read for a while"
-    play.step(LINGER_SECONDS - 5)
+    play.step(LINGER_SECONDS - settled)
     assert "tire-prep-1" not in play.jobs
     play.change_pod("tire-prep-1", deletion_at=clock.to_text(play.now + timedelta(seconds=30)))
     play.step(1)

@@ -136,6 +136,32 @@ async def test_a_suspension_that_the_operator_dies_in_is_no_failure(world: World
     assert "failures" not in world.attempts("prep")
 
 
+def only_prep(job: Object) -> Mapping[str, Any] | None:
+    return verdict("prep") if job["metadata"]["labels"]["trainingrun.dev/stage"] == "prep" else None
+
+
+@pytest.mark.parametrize("script", [only_prep])
+async def test_a_pod_evicted_for_its_scratch_is_a_full_disk_and_keeps_its_checkpoint(
+    world: World, script: Script
+) -> None:
+    """Its agent got SIGTERM, so it says that it was interrupted; the kubelet knows why."""
+    await world.start_operator()
+    world.store.create("trainingruns", a_run().body())
+    job = await world.job("tire-train-1")
+    pod = world.cluster.start(job)["metadata"]["name"]
+    evicted = {"reason": "Evicted", "message": 'Usage of EmptyDir volume "shared" exceeds the limit "20Gi". '}
+    world.store.update_status("pods", pod, **evicted)
+    says = verdict("train", "interrupted", message="SIGTERM arrived at step 41.", numbers={"checkpointStep": 40})
+    world.cluster.end(job, says)
+    status = await world.finished()
+    entry = world.attempts("train")
+    assert (entry["number"], entry["lastOutcome"], entry["checkpointStep"]) == (1, "diskFull", 40)
+    assert (
+        'Usage of EmptyDir volume "shared" exceeds the limit "20Gi". SIGTERM arrived at step 41.' in status["message"]
+    )
+    assert "spec.train.scratch: 40Gi (now 20Gi)" in status["message"]
+
+
 @pytest.mark.parametrize("script", [lambda _job: None])
 async def test_a_job_suspended_by_something_else_goes_on_when_that_resumes_it(world: World, script: Script) -> None:
     await world.start_operator()
