@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from trainingrun.api.run import Run
@@ -11,6 +12,7 @@ from trainingrun.domain.document import Document
 from trainingrun.domain.observe import JobView, Observed
 from trainingrun.engine.cache import Cache
 from trainingrun.engine.memory import Memories
+from trainingrun.engine.node_reader import NodeReader
 from trainingrun.kube import objects
 from trainingrun.kube.client import Api
 
@@ -18,8 +20,8 @@ from trainingrun.kube.client import Api
 class FactReader:
     """Joins what the watches show with a run's document, and with specs of Jobs that are not in its status."""
 
-    def __init__(self, api: Api, *, cache: Cache, memories: Memories) -> None:
-        self._api, self._cache, self._memories = api, cache, memories
+    def __init__(self, api: Api, *, cache: Cache, memories: Memories, nodes: NodeReader) -> None:
+        self._api, self._cache, self._memories, self._nodes = api, cache, memories, nodes
 
     def begin(self, run: Run) -> None:
         """Start a reconcile: whatever was read before may have changed, and Jobs of others come and go."""
@@ -40,6 +42,8 @@ class FactReader:
             progress=self._cache.progress.get(run.key, {}),
             hints=self._cache.hints.get(run.key, {}),
             crowd=self._cache.crowds.of(run.namespace),
+            neighbours=partial(self._cache.runs_of, run.namespace),
+            nodes=self._nodes.known,
             document=memory.document or (known if is_accepted else None),
             specs=memory.specs,
             known_text=memory.text if is_accepted else "",
