@@ -26,10 +26,11 @@ class SourceError(Exception):
 
 def generate() -> dict[Path, str]:
     """The text of each generated template, by path."""
-    crd, operator, claims, leases, users, priority = (
+    crd, operator, claims, nodes, leases, users, priority = (
         MANIFESTS / "crd" / "trainingruns.trainingrun.dev.yaml",
         MANIFESTS / "rbac" / "cluster-role.yaml",
         MANIFESTS / "rbac" / "claims-role.yaml",
+        MANIFESTS / "rbac" / "nodes-role.yaml",
         MANIFESTS / "rbac" / "leases-role.yaml",
         MANIFESTS / "rbac" / "user-roles.yaml",
         MANIFESTS / "operator" / "priority-class.yaml",
@@ -40,7 +41,12 @@ def generate() -> dict[Path, str]:
         TEMPLATES / "priority-class.yaml": _guarded(priority, condition=OWN_CLASS),
         TEMPLATES / "_rules.tpl": "".join(
             _rules(source, name=name)
-            for source, name in ((operator, "rules"), (claims, "claimRules"), (leases, "leaseRules"))
+            for source, name in (
+                (operator, "rules"),
+                (claims, "claimRules"),
+                (nodes, "nodeRules"),
+                (leases, "leaseRules"),
+            )
         ),
     }
 

@@ -239,7 +239,7 @@ def test_one_truncated_image_is_skipped_and_a_gpu_that_nobody_has_is_waited_for(
 ) -> None:
     waiting = installation.until(
         WAITS,
-        lambda status: reason_of(status, "Trained") == "PodUnschedulable",
+        lambda status: "no node has any" in str(status.get("message")),
         namespace=namespace,
         seconds=SECONDS,
         what="a pod that no node can run",
@@ -251,10 +251,11 @@ def test_one_truncated_image_is_skipped_and_a_gpu_that_nobody_has_is_waited_for(
     ]
     # While other pods of this module run, the node has no processor to spare either.
     pod = rf"No node can run pod {WAITS}-train-1-[a-z0-9]{{5}}"
-    what = rf"{pod}: 0/1 nodes are available: .*1 Insufficient nvidia.com/gpu\."
+    what = rf"{pod}: 0/1 nodes are available: .*1 Insufficient nvidia.com/gpu\. It asks for 1 nvidia.com/gpu, and"
     message = waiting["message"]
     assert re.match(what, message), message
-    step = "Create a new TrainingRun with other spec.train.pod.resources or nodeSelector, or free or add such a node."
+    step = "Create a new TrainingRun with spec.train.gpus: 0, which trains on the CPU, or free or add such a node."
+    assert reason_of(waiting, "Trained") == "PodUnschedulable"
     assert message.endswith(f"{step} The pod then starts by itself.")
     row = installation.target.kubectl("get", "trainingruns", WAITS, "-n", namespace)
     assert "Training: waiting (PodUnschedulable)" in row

@@ -59,6 +59,17 @@ def test_detector_reaches_ap_by_the_exporters_own_inference(watched_run: Watched
     assert export["evalImages"] == 20
 
 
+def test_a_run_that_succeeds_makes_no_warning(
+    installation: Installation, watched_run: WatchedRun, namespace: str
+) -> None:
+    """Neither on the run nor on a pod, a Job or TensorBoard: of the operator, the scheduler and the kubelet."""
+    events = installation.target.kubectl.get("events", namespace=namespace)["items"]
+    about = [event for event in events if event["involvedObject"]["name"].partition("-")[0] == "tire"]
+    assert about
+    warnings = [event for event in about if event["type"] == "Warning"]
+    assert [f"{e['involvedObject']['name']}: {e['reason']}: {e['message']}" for e in warnings] == []
+
+
 def test_negatives_and_counts_are_told(watched_run: WatchedRun) -> None:
     dataset = watched_run.status["dataset"]
     assert (dataset["trainImages"], dataset["evalImages"], dataset["errors"]) == (120, 20, 0)

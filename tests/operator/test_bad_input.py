@@ -343,8 +343,8 @@ def test_a_spec_that_policy_refuses(builder: RunBuilder, reason: str, what: str)
     assert play.created == []
 
 
-NO_GPU = "0/2 nodes are available: 2 Insufficient nvidia.com/gpu. preemption: 0/2 nodes are available"
-STEP = "Create a new TrainingRun with other spec.train.pod.resources or nodeSelector, or free or add such a node."
+NO_GPU = "0/2 nodes are available: 2 Insufficient nvidia.com/gpu"
+STEP = "Create a new TrainingRun with spec.train.gpus: 0, which trains on the CPU, or free or add such a node."
 IMAGE = (
     "If the name is wrong, create a new TrainingRun with another spec.train.image, or once your platform team has "
     "corrected images of the operator's Helm values. Otherwise push the image, or create the Secret that pulls it."
@@ -355,7 +355,8 @@ STARTS = "The pod then starts by itself."
 def waiting_for_a_gpu(**fields: Any) -> tuple[Play, str]:
     play = Play(a_run().spec(train={"gpus": 1}, **fields))
     job = play.play_to(Stage.TRAIN)
-    play.start_pod(job, phase="Pending", scheduled_at="", containers={}, unschedulable=NO_GPU)
+    unschedulable = f"{NO_GPU}. preemption: 0/2 nodes are available"
+    play.start_pod(job, phase="Pending", scheduled_at="", containers={}, unschedulable=unschedulable)
     play.step(3)
     return play, job
 

@@ -35,6 +35,12 @@
   resourceNames: [trainingrun-operator]
   verbs: [list, patch]
 {{- end }}
+{{/* Generated from manifests/rbac/nodes-role.yaml by charts/sync.py: change it there. */}}
+{{- define "trainingrun-operator.nodeRules" }}
+- apiGroups: [""]
+  resources: [nodes]
+  verbs: [list]
+{{- end }}
 {{/* Generated from manifests/rbac/leases-role.yaml by charts/sync.py: change it there. */}}
 {{- define "trainingrun-operator.leaseRules" }}
 - apiGroups: [coordination.k8s.io]

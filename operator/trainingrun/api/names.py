@@ -28,6 +28,7 @@ CLUSTER_LEASE: Final = f"{MANAGER}-cluster"  # of operators for the whole cluste
 AGENT: Final = "agent"
 AGENT_PORT: Final = 8080
 TENSORBOARD_PORT: Final = 6006
+GPU_RESOURCE: Final = "nvidia.com/gpu"
 RESOLVED_KEY: Final = "resolved.json"
 
 

@@ -177,6 +177,22 @@ POD_UNSCHEDULABLE: Final = _waiting(
     hint="Create a new TrainingRun with other spec.{stage}.pod.resources or nodeSelector, or free or add such a node.",
     fields=("stage.pod.resources", "stage.pod.nodeSelector", "train.gpus"),
 )
+POD_LACKS_ROOM: Final = POD_UNSCHEDULABLE.case(
+    "Free or add such a node, or create a new TrainingRun with lower spec.{stage}.pod.resources.requests.",
+    fields=("stage.pod.resources.requests",),
+)
+POD_FITS_NOWHERE: Final = POD_UNSCHEDULABLE.case(
+    "Create a new TrainingRun with lower spec.{stage}.pod.resources.requests, or add a larger node.",
+    fields=("stage.pod.resources.requests",),
+)
+POD_LACKS_GPU: Final = POD_UNSCHEDULABLE.case(
+    "Create a new TrainingRun with spec.train.gpus: 0, which trains on the CPU, or free or add such a node.",
+    fields=("train.gpus",),
+)
+POD_FITS_NO_LABELS: Final = POD_UNSCHEDULABLE.case(
+    "Create a new TrainingRun with another spec.{stage}.pod.nodeSelector, or label a node.",
+    fields=("stage.pod.nodeSelector",),
+)
 IMAGE_PULL_FAILED: Final = _waiting(
     "ImagePullFailed",
     "The node cannot pull an image of the pod.",
@@ -187,13 +203,15 @@ IMAGE_PULL_FAILED: Final = _waiting(
 SECRET_MISSING: Final = _waiting(
     "SecretMissing",
     "A Secret that the pod mounts does not exist in the run's namespace.",
-    hint="Create the Secret in the run's namespace.",
+    hint="Create the Secret in the run's namespace. If its name is wrong, create a new TrainingRun with another "
+    "spec.storage.credentials.secretName.",
     fields=("storage.credentials.secretName",),
 )
 CONFIG_MAP_MISSING: Final = _waiting(
     "ConfigMapMissing",
     "A ConfigMap that the pod mounts does not exist in the run's namespace.",
-    hint="Create the ConfigMap in the run's namespace.",
+    hint="Create the ConfigMap in the run's namespace. If its name is wrong, create a new TrainingRun with another "
+    "spec.storage.caBundle.configMapName.",
     fields=("storage.caBundle.configMapName",),
 )
 QUOTA_EXCEEDED: Final = _waiting(

@@ -126,6 +126,7 @@ class Settings:
     run_pods: RunPods = field(default_factory=RunPods)
     tensorboard: TensorBoard = field(default_factory=TensorBoard)
     failed_jobs_ttl_seconds: int = 86400
+    read_nodes: bool = True  # to say how much room a pod lacks
     lost_pod_seconds: int = 120  # beyond the end of a pod's grace period
     log_level: str = "INFO"
     log_format: str = "plain"
@@ -149,6 +150,7 @@ class Settings:
             run_pods=RunPods.from_env(env),
             tensorboard=TensorBoard.from_env(env),
             failed_jobs_ttl_seconds=variables.number(env, "TRAININGRUN_FAILED_JOBS_TTL_SECONDS", default=86400),
+            read_nodes=variables.switch(env, "TRAININGRUN_READ_NODES", default=True),
             lost_pod_seconds=variables.number(env, "TRAININGRUN_LOST_POD_SECONDS", default=120),
             log_level=env.get("TRAININGRUN_LOG_LEVEL") or cls.log_level,
             log_format=env.get("TRAININGRUN_LOG_FORMAT") or cls.log_format,

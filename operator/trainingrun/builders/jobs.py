@@ -9,6 +9,7 @@ from trainingrun.api.names import (
     AGENT,
     AGENT_PORT,
     ANNOTATION_POD_SETTINGS,
+    GPU_RESOURCE,
     LABEL_ATTEMPT,
     LABEL_COMPONENT,
     LABEL_STAGE,
@@ -43,7 +44,6 @@ DEFAULT_RESOURCES: Final[Mapping[Stage, Mapping[str, Any]]] = {
 }
 # For the autoscalers that most clusters have: do not end the pod only to save a node.
 KEEP: Final = {"karpenter.sh/do-not-disrupt": "true", SAFE_TO_EVICT: "false"}
-GPU_RESOURCE: Final = "nvidia.com/gpu"
 
 
 def build_job(

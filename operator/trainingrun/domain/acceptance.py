@@ -18,7 +18,7 @@ from trainingrun.api.reason import Reason
 from trainingrun.api.settings import Settings
 from trainingrun.api.status import StageAttempts
 from trainingrun.builders.resolved import build_resolved, resolved_text, text_digest
-from trainingrun.domain import attempts
+from trainingrun.domain import attempts, lasting
 from trainingrun.domain.adoption import why_not_ours
 from trainingrun.domain.decision import Decision
 from trainingrun.domain.document import parse_document
@@ -109,7 +109,9 @@ def _runs(entry: StageAttempts) -> bool:
 def _first(decision: Decision, observed: Observed, *, settings: Settings) -> str | None:
     run, document = decision.draft.run, observed.document
     try:
-        text = resolved_text(resolve(run, settings=settings, find_run=observed.find_run))
+        text = resolved_text(
+            resolve(run, settings=settings, find_run=observed.find_run, neighbours=observed.neighbours)
+        )
     except NotAcceptedError as refusal:
         _refuse(decision, refusal)
         return None
@@ -117,7 +119,7 @@ def _first(decision: Decision, observed: Observed, *, settings: Settings) -> str
         _block(decision, reasons.FOREIGN_CONFIG_MAP, "exists, and holds something else than the operator would write.")
         return None
     if observed.refused is not None and observed.refused.kind == "ConfigMap":
-        _wait_for_creation(decision.draft, observed.refused)
+        _wait_for_creation(decision, observed.refused)
         return None
     if document is None or document.text is None:
         decision.create.append(build_resolved(run, text=text))
@@ -175,11 +177,11 @@ def _block(decision: Decision, reason: Reason, what: str) -> None:
     name = resolved_name(run.name, uid=run.uid)
     hint = reason.hint_with(namespace=run.namespace, name=name, retry=str(draft.retry + 1))
     message = sentences(cut(f"ConfigMap {name} {what}", MAX_CAUSE - len(hint) - 2), hint)
-    if draft.set_condition(conditions.ACCEPTED, False, reason=reason, message=message):
-        draft.add_event(reason, message, warning=True)
+    draft.set_condition(conditions.ACCEPTED, False, reason=reason, message=message)
     draft.set_condition(conditions.FINISHED, False, reason=reasons.WAITING, message=message)
     phase = Phase(draft.status.get("phase", Phase.PENDING))
     draft.show(phase, message=message, text=f"waiting ({reason.name})")
+    lasting.report_if_it_lasts(decision, reason, message)
     since = conditions.find(draft.status["conditions"], conditions.ACCEPTED)
     lasted = clock.seconds_between(since["lastTransitionTime"] if since else None, draft.now_text) or 0
     first, most = READ_AGAIN_SECONDS
@@ -188,24 +190,23 @@ def _block(decision: Decision, reason: Reason, what: str) -> None:
 
 def _refuse(decision: Decision, refusal: NotAcceptedError) -> None:
     draft = decision.draft
-    changed = draft.set_condition(conditions.ACCEPTED, False, reason=refusal.reason, message=refusal.full)
+    draft.set_condition(conditions.ACCEPTED, False, reason=refusal.reason, message=refusal.full)
     if refusal.waits:
-        if changed:
-            draft.add_event(refusal.reason, refusal.full)
         draft.set_condition(conditions.FINISHED, False, reason=reasons.WAITING, message=refusal.full)
         draft.show(Phase.PENDING, message=refusal.full, text=f"waiting ({refusal.reason.name})")
+        lasting.report_if_it_lasts(decision, refusal.reason, refusal.full)
         decision.requeue(after=WAIT_FOR_OTHER_SECONDS)
     else:
         draft.take_retry()  # the message has the next one
         draft.fail(reason=refusal.reason, message=refusal.message, step=refusal.step)
 
 
-def _wait_for_creation(draft: Draft, refused: RefusedChild) -> None:
-    message = refused.text(MAX_CAUSE)
-    if draft.set_condition(conditions.ACCEPTED, False, reason=reasons.CREATION_REFUSED, message=message):
-        draft.add_event(reasons.CREATION_REFUSED, refused.text(MAX_EVENT), warning=True)
+def _wait_for_creation(decision: Decision, refused: RefusedChild) -> None:
+    draft, message = decision.draft, refused.text(MAX_CAUSE)
+    draft.set_condition(conditions.ACCEPTED, False, reason=reasons.CREATION_REFUSED, message=message)
     draft.set_condition(conditions.FINISHED, False, reason=reasons.WAITING, message=message)
     draft.show(Phase.PENDING, message=refused.text(MAX_MESSAGE), text=f"waiting ({reasons.CREATION_REFUSED.name})")
+    lasting.report_if_it_lasts(decision, reasons.CREATION_REFUSED, refused.text(MAX_EVENT))
 
 
 def _show_unknown_contract(draft: Draft, resolved: Resolved) -> None:

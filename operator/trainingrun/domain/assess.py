@@ -13,6 +13,7 @@ from trainingrun.api.names import WORKER
 from trainingrun.domain.deaths import exit_of
 from trainingrun.domain.end_facts import Facts
 from trainingrun.domain.judge import explain, judge
+from trainingrun.domain.nodes import UNKNOWN, Nodes
 from trainingrun.domain.observe import JobView, PodView
 from trainingrun.domain.verdicts import Outcome, Verdict, parse_verdict
 from trainingrun.domain.waiting import Cause, cause_of, job_suspended
@@ -57,6 +58,7 @@ class Evidence:
     pod: PodView | None
     progress: Mapping[str, Any] = field(default_factory=dict)
     hints: Mapping[str, str] = field(default_factory=dict)
+    nodes: Nodes = UNKNOWN
 
 
 def assess(evidence: Evidence, *, now: datetime, lost_after: float) -> State:
@@ -65,7 +67,7 @@ def assess(evidence: Evidence, *, now: datetime, lost_after: float) -> State:
     if pod is not None and _succeeded(pod):
         return Ended(judge(job, pod))
     if pod is None or pod.gone:
-        return _without_live_pod(job, pod, hints=dict(evidence.hints), now=now)
+        return _without_live_pod(job, pod, hints=evidence.hints, now=now)
     lost = is_lost(pod, now=now, after=lost_after)
     if job is not None and _may_replace(job, pod, lost=lost):
         if job.suspended and (pod.done or lost):
@@ -77,7 +79,7 @@ def assess(evidence: Evidence, *, now: datetime, lost_after: float) -> State:
     if job is None or job.deleting or pod.deletion_at:
         return Running(pod, terminating=True, recheck_after=_until_lost(pod, now=now, after=lost_after))
     if pod.phase == "Pending" and not pod.started:  # Pending too: an added container that waits beside ours
-        return Waiting(cause_of(job, pod, hints=dict(evidence.hints), now=now))
+        return Waiting(cause_of(job, pod, hints=evidence.hints, now=now, nodes=evidence.nodes))
     container_ended = any(c.state == "terminated" for c in pod.containers.values())
     return Running(pod, recheck_after=SETTLE_SECONDS if container_ended else None)
 
@@ -112,7 +114,7 @@ def _until_lost(pod: PodView, *, now: datetime, after: float) -> float:
     return max(1.0, (deletion - now).total_seconds() + after + 1)
 
 
-def _without_live_pod(job: JobView | None, pod: PodView | None, *, hints: dict[str, str], now: datetime) -> State:
+def _without_live_pod(job: JobView | None, pod: PodView | None, *, hints: Mapping[str, str], now: datetime) -> State:
     if job is None or job.deleting:
         return Ended(judge(job, pod))
     if not job.finished:

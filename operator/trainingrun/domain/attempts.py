@@ -15,11 +15,12 @@ from trainingrun.domain.draft import MAX_LAST, Draft
 from trainingrun.domain.verdicts import POLICIES, Outcome, Verdict, back_off_seconds
 
 
-def begin(draft: Draft, stage: Stage, *, number: int) -> None:
-    """Record that attempt `number` was started now."""
+def begin(draft: Draft, stage: Stage, *, number: int, goes_on: bool = False) -> None:
+    """Record that attempt `number` was started now, or that it goes on with the wait of the one before."""
     entry = draft.attempts(stage)
     entry["number"] = number
-    entry["startedAt"] = draft.now_text
+    if not goes_on or "startedAt" not in entry:
+        entry["startedAt"] = draft.now_text
     entry.pop("nextRetryAt", None)
     entry.pop("jobUID", None)
 
@@ -30,6 +31,12 @@ def end(draft: Draft, stage: Stage) -> None:
     entry["ended"] = entry["number"]
     entry.pop("ranAt", None)
     entry.pop("jobUID", None)
+
+
+def pause(draft: Draft, stage: Stage, *, seconds: float) -> None:
+    """Record that the attempt in flight is over, without counting a failure, and that the next one starts later."""
+    end(draft, stage)
+    draft.attempts(stage)["nextRetryAt"] = clock.to_text(draft.now + timedelta(seconds=seconds))
 
 
 def count_end(draft: Draft, stage: Stage, verdict: Verdict) -> bool:

@@ -6,21 +6,21 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from trainingrun.api import clock, reasons
-from trainingrun.domain import attempts, results, suspension
+from trainingrun.domain import attempts, lasting, missing_object, results, start_deadline, suspension
 from trainingrun.domain.assess import Ended, Evidence, Running, assess
 from trainingrun.domain.draft import MAX_CAUSE, MAX_EVENT, MAX_MESSAGE
 from trainingrun.domain.ended_jobs import newest_pod
-from trainingrun.domain.failed_attempt import step_after
+from trainingrun.domain.failed_attempt import fail_run
 from trainingrun.domain.lost_results import rebuild_dataset
 from trainingrun.domain.observe import JobView, PodView
 from trainingrun.domain.progress import show_progress
 from trainingrun.domain.stage import RECHECK_SECONDS, StageContext
-from trainingrun.domain.verdicts import Outcome, Verdict
+from trainingrun.domain.verdicts import Outcome
 from trainingrun.domain.waiting import Cause
 
 UNKNOWN_SETTINGS_SECONDS: Final = 60
 _REFUSED: Final = {reasons.POD_REFUSED.name, reasons.QUOTA_EXCEEDED.name}
-_BRIEF: Final = {reasons.POD_PENDING, reasons.CONTAINER_CREATING}  # every pod waits for these: no Event
+NODES_AFTER_SECONDS: Final = 2  # a pod whose predecessor is just ending needs no amounts
 
 
 def follow_attempt(context: StageContext, number: int, *, job: JobView | None) -> bool:
@@ -29,7 +29,8 @@ def follow_attempt(context: StageContext, number: int, *, job: JobView | None) -
     report = context.observed.progress if pod and context.observed.progress.get("podUID") == pod.uid else {}
     if pod is not None and pod.started:
         context.attempts.setdefault("ranAt", context.draft.now_text)
-    evidence = Evidence(job, pod, progress=report, hints=context.observed.hints)
+    observed = context.observed
+    evidence = Evidence(job, pod, progress=report, hints=observed.hints, nodes=observed.nodes)
     state = assess(evidence, now=context.draft.now, lost_after=context.settings.lost_pod_seconds)
     if isinstance(state, Ended):
         return _count_end(context, state, job=job, pod=pod)
@@ -42,9 +43,16 @@ def follow_attempt(context: StageContext, number: int, *, job: JobView | None) -
         _replace(context, cause=state.cause)
         return True
     elif job is not None and _start_deadline_passed(context, job):
-        _fail_start(context, job, cause=state.cause)
+        start_deadline.fail_start(context, job=job.name, cause=state.cause.what, hint=state.cause.hint)
+    elif job is not None and missing_object.must_give_up(context, state.cause):
+        missing_object.give_up(context, state.cause)
+        return True
+    elif job is not None and missing_object.is_tried_again(context, job, pod) and state.cause.is_of_every_pod:
+        missing_object.show_again(context, number)
+        _look_again(context, state.cause, pod=pod)
     else:
         _show_waiting(context, state.cause)
+        _look_again(context, state.cause, pod=pod)
     return False
 
 
@@ -67,17 +75,11 @@ def _count_end(context: StageContext, ended: Ended, *, job: JobView | None, pod:
         context.decision.requeue(after=0)
         return False
     if not may_retry:
-        _fail_run(context, verdict)
+        fail_run(context, verdict)
         return False
     number = context.attempts["ended"]
     draft.add_event(verdict.reason, f"Attempt {number} of {stage} ended: {verdict.message}", warning=True)
     return True
-
-
-def _fail_run(context: StageContext, verdict: Verdict) -> None:
-    context.set_not_done(reason=verdict.reason, message=verdict.message)
-    step = step_after(verdict, run=context.draft.run, stage=context.stage, resolved=context.resolved)
-    context.draft.fail(reason=verdict.reason, message=verdict.message, step=step, phase=context.phase)
 
 
 def _show_running(context: StageContext, state: Running, *, report: Mapping[str, Any]) -> None:
@@ -115,34 +117,26 @@ def _replace(context: StageContext, *, cause: Cause) -> None:
 
 
 def _start_deadline_passed(context: StageContext, job: JobView) -> bool:
-    """Whether an attempt that never ran has waited too long since its Job was created, or last resumed."""
-    limit = context.draft.run.spec.get("startDeadlineSeconds")
-    if limit is None or "ranAt" in context.attempts or job.suspended or job.pod_ended or not job.undecided:
-        return False
-    waited = clock.seconds_between(max(job.created, job.started_at), context.draft.now_text) or 0
-    return bool(waited >= limit)
-
-
-def _fail_start(context: StageContext, job: JobView, *, cause: Cause) -> None:
-    limit = context.draft.run.spec["startDeadlineSeconds"]
-    verdict = Verdict(
-        Outcome.USER_ERROR,
-        reasons.START_DEADLINE_EXCEEDED,
-        f"The pod of {job.name} did not start within spec.startDeadlineSeconds ({limit} s): {cause.message}",
-        cause.hint,
-    )
-    attempts.count_end(context.draft, context.stage, verdict)
-    _fail_run(context, verdict)
+    """Whether an attempt that never ran has waited too long."""
+    left = start_deadline.seconds_left(context, job)
+    return left is not None and left <= 0 and job.undecided and not (job.suspended or job.pod_ended)
 
 
 def _show_waiting(context: StageContext, cause: Cause) -> None:
-    changed = context.set_not_done(reason=cause.reason, message=cause.text(MAX_CAUSE))
-    if changed and cause.reason not in _BRIEF:
-        context.draft.add_event(cause.reason, cause.text(MAX_EVENT), warning=True)
+    cause = missing_object.with_name_that_is_meant(context, cause)
+    context.set_not_done(reason=cause.reason, message=cause.text(MAX_CAUSE))
     context.show(cause.text(MAX_MESSAGE), text=f"{context.phase}: waiting ({cause.reason.name})")
+    lasting.report_if_it_lasts(context.decision, cause.reason, cause.text(MAX_EVENT))
+
+
+def _look_again(context: StageContext, cause: Cause, *, pod: PodView | None) -> None:
+    """Ask for what may explain the wait better, and for another decision soon."""
+    decision = context.decision
     if cause.reason is reasons.CONFIG_MAP_MISSING and context.document_name in cause.message:
-        context.decision.read_document = True  # it was deleted, and may be made again
+        decision.read_document = True  # it was deleted, and may be made again
     if cause.subject_uid:
-        context.decision.read_warnings.append(cause.subject_uid)
+        decision.read_warnings.append(cause.subject_uid)
+    if pod is not None and pod.unschedulable and lasting.waited_seconds(context.draft) >= NODES_AFTER_SECONDS:
+        decision.read_nodes_for = pod
     if cause.reason is not reasons.JOB_SUSPENDED:  # that can last for days, and the watch of the Job shows its end
-        context.decision.requeue(after=RECHECK_SECONDS)
+        decision.requeue(after=RECHECK_SECONDS)

@@ -33,6 +33,7 @@ class Decision:
     delete_run: bool = False
     wake: list[str] = field(default_factory=list)  # keys of other runs that have to act now
     read_warnings: list[str] = field(default_factory=list)  # UIDs of objects whose warning Events are needed
+    read_nodes_for: PodView | None = None  # a pod that no node can run: the amounts of nodes explain it
     pull_progress: PodView | None = None  # the pod whose agent is asked for progress
     starts_nothing: bool = False  # the run was accepted, and its document is missing: attempts in flight may end
     read_document: bool = False  # the run's ConfigMap has to be read before anything of this is done

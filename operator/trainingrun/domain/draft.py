@@ -37,11 +37,12 @@ _Entry = TypeVar("_Entry", StageAttempts, StageTimings)
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A Kubernetes Event to emit once the status is stored."""
+    """A Kubernetes Event to emit once the status is stored; a wait has one, however often it is emitted."""
 
     kind: Literal["Normal", "Warning"]
     reason: str
     message: str
+    wait_since: str = ""  # of the Event of a wait
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ from trainingrun.api.run import Run
 from trainingrun.builders.jobs import DEFAULT_RESOURCES, DEFAULT_SCRATCH
 from trainingrun.domain.next_step import NextStep
 from trainingrun.domain.quantities import doubled
+from trainingrun.domain.stage import StageContext
 from trainingrun.domain.texts import sentences
 from trainingrun.domain.verdicts import POLICIES, Outcome, Verdict
 
@@ -49,6 +50,13 @@ def step_after(verdict: Verdict, *, run: Run, stage: Stage, resolved: Mapping[st
     if kind is Step.NEW_RUN and stage is not Stage.PREP and changed.startswith(_AFTER_PREP):
         hint = sentences(hint or policy.hint, "The prepared data set is used again.")
     return NextStep(kind, hint or policy.hint)
+
+
+def fail_run(context: StageContext, verdict: Verdict) -> None:
+    """End the run with the verdict of an attempt that no other one follows."""
+    context.set_not_done(reason=verdict.reason, message=verdict.message)
+    step = step_after(verdict, run=context.draft.run, stage=context.stage, resolved=context.resolved)
+    context.draft.fail(reason=verdict.reason, message=verdict.message, step=step, phase=context.phase)
 
 
 def _case_of(reason: Reason, *, run: Run) -> Reason:

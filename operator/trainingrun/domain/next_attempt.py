@@ -8,7 +8,7 @@ from itertools import chain
 from trainingrun.api import clock, reasons
 from trainingrun.api.names import Stage, job_name
 from trainingrun.builders.jobs import build_job
-from trainingrun.domain import attempts, suspension
+from trainingrun.domain import attempts, lasting, missing_object, suspension
 from trainingrun.domain.assess import is_alive
 from trainingrun.domain.draft import MAX_CAUSE, MAX_EVENT, MAX_MESSAGE
 from trainingrun.domain.ended_jobs import outlives_attempt
@@ -27,7 +27,10 @@ def start_attempt(context: StageContext, number: int) -> None:
     if earlier is None:
         suspension.note_resumption(context)
     if retry_at is not None and retry_at > context.draft.now:
-        _show_back_off(context, number, retry_at=retry_at)
+        if missing_object.is_waited_for(context):
+            missing_object.show_pause(context, number, until=retry_at)
+        else:
+            _show_back_off(context, number, retry_at=retry_at)
     elif earlier is not None:
         _show_earlier(context, number, earlier=earlier)
     elif context.observed.refused is not None:
@@ -74,31 +77,35 @@ def _show_back_off(context: StageContext, number: int, *, retry_at: datetime) ->
 
 
 def _show_refused(context: StageContext, number: int, *, refused: RefusedChild) -> None:
-    if context.set_not_done(reason=reasons.CREATION_REFUSED, message=refused.text(MAX_CAUSE)):
-        context.draft.add_event(reasons.CREATION_REFUSED, refused.text(MAX_EVENT), warning=True)
+    context.set_not_done(reason=reasons.CREATION_REFUSED, message=refused.text(MAX_CAUSE))
     waits = f"{context.phase}: waiting ({reasons.CREATION_REFUSED.name})"
     attempt = f"Attempt {number} of {context.stage} waits. "
     context.show(attempt + refused.text(MAX_MESSAGE - len(attempt)), text=waits)
+    lasting.report_if_it_lasts(context.decision, reasons.CREATION_REFUSED, refused.text(MAX_EVENT))
 
 
-def begin_attempt(context: StageContext, number: int) -> None:
+def begin_attempt(context: StageContext, number: int, *, goes_on: bool = False) -> None:
     """Record that an attempt was started now, and take back what the one before said of the storage."""
-    attempts.begin(context.draft, context.stage, number=number)
+    attempts.begin(context.draft, context.stage, number=number, goes_on=goes_on)
     doubt_storage(context.draft, context.stage)
 
 
 def _create_job(context: StageContext, number: int) -> None:
     run, stage = context.draft.run, context.stage
-    begin_attempt(context, number)
+    goes_on = missing_object.is_waited_for(context)
+    begin_attempt(context, number, goes_on=goes_on)
     job = build_job(
         run, stage=stage, attempt=number, resolved=context.resolved, digest=context.digest, settings=context.settings
     )
     context.decision.create.append(job)
+    if goes_on:
+        missing_object.show_again(context, number)
+        return
     context.set_not_done(reason=reasons.ATTEMPT_STARTED, message=f"Attempt {number} was started.")
     context.draft.add_event(reasons.ATTEMPT_STARTED, f"Created Job {job_name(run.name, stage=stage, attempt=number)}.")
     saved = saved_images(context.draft.status.get("dataset", {})) if stage is Stage.PREP else ""
     if saved:
-        goes_on = f"goes on at {saved}"
-        context.show(f"Attempt {number} of {stage} {goes_on}.", text=f"{context.phase}: attempt {number} {goes_on}")
+        at = f"goes on at {saved}"
+        context.show(f"Attempt {number} of {stage} {at}.", text=f"{context.phase}: attempt {number} {at}")
     else:
         context.show(f"{context.phase}: attempt {number} starting" if number > 1 else f"{context.phase}: starting")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any, Final
 
 from trainingrun.api.names import (
@@ -20,8 +21,9 @@ from trainingrun.api.names import (
 )
 from trainingrun.domain.crowd import NOBODY, Crowd
 from trainingrun.domain.document import Document
+from trainingrun.domain.nodes import UNKNOWN, Nodes, requests_of
 from trainingrun.domain.refused_child import RefusedChild
-from trainingrun.domain.resolve import FindRun
+from trainingrun.domain.resolve import FindRun, Neighbours
 
 _ATTEMPT: Final = re.compile("[1-9][0-9]{0,8}", re.ASCII)  # fits the status, as no other number does
 
@@ -119,6 +121,9 @@ class PodView:
     deletion_at: str = ""  # when the grace period ends
     scheduled_at: str = ""
     unschedulable: str = ""
+    asks: Mapping[str, Decimal] = field(default_factory=dict)  # of the scheduler; known while no node can run the pod
+    node_selector: Mapping[str, str] = field(default_factory=dict)  # likewise
+    mounted: bool = False  # its volumes are, so that its containers can be created
     disruption: str = ""
     disruption_message: str = ""
     containers: Mapping[str, ContainerView] = field(default_factory=dict)
@@ -137,6 +142,8 @@ class PodView:
         scheduled = conditions.get("PodScheduled", {})
         disruption = conditions.get("DisruptionTarget", {})
         disrupted = disruption.get("status") == "True"
+        spec = body.get("spec") or {}
+        waits = scheduled.get("reason") == "Unschedulable"
         added = status.get("initContainerStatuses") or ()
         init: Mapping[str, Any] = next((entry for entry in added if _holds_back(entry)), {})
         return cls(
@@ -146,10 +153,13 @@ class PodView:
             reason=status.get("reason", ""),
             message=status.get("message", ""),
             ip=status.get("podIP", ""),
-            node=(body.get("spec") or {}).get("nodeName", ""),
+            node=spec.get("nodeName", ""),
             deletion_at=meta.get("deletionTimestamp", ""),
             scheduled_at=scheduled.get("lastTransitionTime", "") if scheduled.get("status") == "True" else "",
-            unschedulable=scheduled.get("message", "") if scheduled.get("reason") == "Unschedulable" else "",
+            unschedulable=scheduled.get("message", "") if waits else "",
+            asks=requests_of(spec) if waits else {},
+            node_selector=dict(spec.get("nodeSelector") or {}) if waits else {},
+            mounted=conditions.get("PodReadyToStartContainers", {}).get("status") == "True",
             disruption=disruption.get("reason", "") if disrupted else "",
             disruption_message=disruption.get("message", "") if disrupted else "",
             containers={
@@ -209,6 +219,8 @@ class Observed:
     hints: Mapping[str, str] = field(default_factory=dict)  # the newest warning Event, by UID of its object
     crowd: Crowd = NOBODY  # of the run's namespace
     board_lost: bool = False  # something else than the operator has deleted a part of the run's TensorBoard
+    neighbours: Neighbours = tuple  # for names that may be meant
+    nodes: Nodes = UNKNOWN
     refused: RefusedChild | None = None  # a child that the API server does not create now
     document: Document | None = None
     specs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

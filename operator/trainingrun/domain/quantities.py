@@ -6,6 +6,14 @@ import re
 from decimal import Decimal
 from typing import Final
 
+_BINARY: Final = {f"{letter}i": Decimal(2) ** (10 * power) for power, letter in enumerate("KMGTPE", start=1)}
+_DECIMAL: Final = {
+    letter: Decimal(10) ** (3 * power) for power, letter in enumerate("num kMGTPE", start=-3) if letter != " "
+}
+_UNITS: Final = {**_BINARY, **_DECIMAL, "": Decimal(1)}
+_QUANTITY: Final = re.compile(
+    r"([0-9]{1,30}(?:\.[0-9]{0,30})?)(?:([eE][+-]?[0-9]{1,2})|([KMGTPE]i|[numkMGTPE]))?", re.ASCII
+)
 _BYTE_UNITS: Final = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
 
@@ -39,6 +47,27 @@ def grouped(number: int) -> str:
 def counted(number: int, word: str) -> str:
     """Write a number with its noun in the singular or plural: 1 error, 4 886 objects."""
     return f"{grouped(number)} {word}{'' if number == 1 else 's'}"
+
+
+def parsed(quantity: object) -> Decimal:
+    """Return a quantity of Kubernetes as a number; zero for a text that is none, or that no node can have."""
+    found = _QUANTITY.fullmatch(str(quantity))
+    if found is None:
+        return Decimal()
+    number, exponent, unit = found.groups()
+    return Decimal(number) * (Decimal(10) ** int(exponent[1:]) if exponent else _UNITS[unit or ""])
+
+
+def amount(resource: str, value: Decimal) -> str:
+    """Write an amount of a resource: 2.1 CPU as 2.1, memory as 4.25Gi or 512Mi, others as they are counted."""
+    if resource in {"memory", "ephemeral-storage"}:
+        unit = "Gi" if value >= _UNITS["Gi"] else "Mi"
+        return f"{_short(value / _UNITS[unit], digits=2)}{unit}"
+    return _short(value, digits=3)
+
+
+def _short(value: Decimal, *, digits: int) -> str:
+    return f"{value:.{digits}f}".rstrip("0").rstrip(".")
 
 
 def doubled(quantity: str) -> str:

@@ -6,7 +6,7 @@ change a run that it has accepted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from trainingrun.api import reasons
@@ -15,16 +15,18 @@ from trainingrun.api.names import CONTRACT_VERSION, Stage
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
 from trainingrun.domain import policy
+from trainingrun.domain.near_misses import did_you_mean
 from trainingrun.domain.networks import NETWORKS, default_cadence
 from trainingrun.domain.refusal import NotAcceptedError
 
 Resolved = dict[str, Any]
 FindRun = Callable[[str], Run | None]
+Neighbours = Callable[[], Iterable[Run]]  # the runs of a namespace, perhaps not all
 _CHECKED_SINCE_PODS: Final = ("labels", "annotations", "priorityClassName")
 MAX_CIRCLE: Final = 100  # runs that are looked at for one that waits for itself
 
 
-def resolve(run: Run, *, settings: Settings, find_run: FindRun) -> Resolved:
+def resolve(run: Run, *, settings: Settings, find_run: FindRun, neighbours: Neighbours = tuple) -> Resolved:
     """Build the resolved document; raises NotAcceptedError naming the field at fault."""
     spec = run.spec
     storage = spec["storage"]
@@ -61,7 +63,7 @@ def resolve(run: Run, *, settings: Settings, find_run: FindRun) -> Resolved:
             "maxBadFiles": str(dataset.get("maxBadFiles", "1%")),
             "maxImageSide": int(dataset.get("maxImageSide", 1024)),
         },
-        "model": {"network": network, "pretrained": _pretrained(run, find_run=find_run)},
+        "model": {"network": network, "pretrained": _pretrained(run, find_run=find_run, neighbours=neighbours)},
         "train": {
             "steps": steps,
             "batchSize": int(train.get("batchSize", defaults.batch_size)),
@@ -118,7 +120,7 @@ def _split(dataset: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def _pretrained(run: Run, *, find_run: FindRun) -> dict[str, str] | None:
+def _pretrained(run: Run, *, find_run: FindRun, neighbours: Neighbours) -> dict[str, str] | None:
     asked = (run.spec.get("model") or {}).get("pretrained")
     bucket = run.spec["storage"]["bucket"]
     if not asked:
@@ -126,12 +128,12 @@ def _pretrained(run: Run, *, find_run: FindRun) -> dict[str, str] | None:
     if "uri" in asked:
         named, key = split_uri(asked["uri"], bucket=bucket)
         return {"bucket": named, "key": key}
-    uri = _export_of(run, asked["run"], find_run=find_run)
+    uri = _export_of(run, asked["run"], find_run=find_run, neighbours=neighbours)
     named, key = split_uri(uri, bucket=bucket)
     return {"bucket": named, "key": key}
 
 
-def _export_of(run: Run, name: str, *, find_run: FindRun) -> str:
+def _export_of(run: Run, name: str, *, find_run: FindRun, neighbours: Neighbours) -> str:
     """The address of another run's export; raises NotAcceptedError, which waits only if there can be one some day."""
     field = "spec.model.pretrained.run"
     circle = _circle(run, find_run=find_run)
@@ -140,7 +142,9 @@ def _export_of(run: Run, name: str, *, find_run: FindRun) -> str:
         raise NotAcceptedError(reasons.PRETRAINED_RUN_CIRCULAR, what)
     other = find_run(f"{run.namespace}/{name}")
     if other is None or other.deleting:
-        what = f"{field}: there is no TrainingRun {name!r} in namespace {run.namespace}; waiting for it."
+        close = did_you_mean(name, (known.name for known in neighbours() if known.name != run.name))
+        meant = f" (did you mean {close!r}?)" if close else ""
+        what = f"{field}: there is no TrainingRun {name!r}{meant} in namespace {run.namespace}; waiting for it."
         raise NotAcceptedError(reasons.PRETRAINED_RUN_NOT_FOUND, what)
     uri = (other.status.get("export") or {}).get("uri", "")
     kinds = other.status.get("conditions") or ()

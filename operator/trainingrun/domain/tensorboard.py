@@ -18,6 +18,7 @@ from trainingrun.domain.crowd import Crowd, has_idle_board, waits_for_room
 from trainingrun.domain.decision import Child, Decision
 from trainingrun.domain.draft import Draft
 from trainingrun.domain.observe import Observed
+from trainingrun.domain.refused_child import without_tensorboard
 from trainingrun.domain.resolve import Resolved
 from trainingrun.domain.texts import cut, sentences
 
@@ -25,6 +26,7 @@ FIRST_ABSENCE_SECONDS: Final = 60
 LONGEST_ABSENCE_SECONDS: Final = 3600
 PATIENCE_SECONDS: Final = 15  # a pod whose predecessor is just ending waits for room, too
 _MAX_MESSAGE: Final = 120
+_REFUSED: Final = without_tensorboard("")
 _YIELDS: Final = (
     "A pod of the namespace has no room, so TensorBoard makes room. It comes back when none waits any more."
 )
@@ -60,7 +62,10 @@ def plan_tensorboard(decision: Decision, observed: Observed, *, resolved: Resolv
 
 
 def stay_away(decision: Decision, reason: Reason, message: str, *, remove: list[Child], warning: bool = False) -> None:
-    """Remove these parts of TensorBoard, say why and until when, and stay away for longer than the last time."""
+    """Remove these parts of TensorBoard, say why and until when, and stay away for longer than the last time.
+
+    A Warning comes only if the absence before had the same cause.
+    """
     draft = decision.draft
     times = int(draft.status.get("tensorboard", {}).get("yields", 0)) + 1
     absence = min(FIRST_ABSENCE_SECONDS * 2 ** min(times - 1, 10), LONGEST_ABSENCE_SECONDS)
@@ -70,7 +75,9 @@ def stay_away(decision: Decision, reason: Reason, message: str, *, remove: list[
         "returnsAt": clock.to_text(draft.now + timedelta(seconds=absence)),
         "message": cut(message, _MAX_MESSAGE),
     }
-    draft.add_event(reason, sentences(message, reason.hint), warning=warning)
+    before = draft.run.status.get("tensorboard", {}).get("message", "")
+    if not warning or before.startswith(_REFUSED):
+        draft.add_event(reason, sentences(message, reason.hint), warning=warning)
     decision.requeue(after=absence)
 
 

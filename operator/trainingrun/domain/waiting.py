@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -9,11 +10,15 @@ from typing import Final
 from trainingrun.api import clock, reasons
 from trainingrun.api.reason import Reason
 from trainingrun.domain import refused_pods
+from trainingrun.domain.nodes import UNKNOWN, Nodes
 from trainingrun.domain.observe import ContainerView, JobView, PodView
+from trainingrun.domain.room import explain
 from trainingrun.domain.texts import cut, sentences
 
-NO_POD_SECONDS: Final = 4
-CREATING_SECONDS: Final = 5
+# Events are read at the first look after this long: the status has the cause within five seconds.
+NO_POD_SECONDS: Final = 2
+CREATING_SECONDS: Final = 2
+OF_EVERY_POD: Final = frozenset((reasons.POD_PENDING, reasons.CONTAINER_CREATING))
 _IMAGE: Final = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}
 _STARTS: Final = "The pod then starts by itself."
 _NO_CAUSE: Final = {"", "ContainerCreating", "PodInitializing"}
@@ -21,32 +26,47 @@ _NO_CAUSE: Final = {"", "ContainerCreating", "PodInitializing"}
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What an attempt waits for; `subject_uid` is of the object whose warning Events may explain it."""
+    """What an attempt waits for; `subject_uid` is of the object whose warning Events may explain it.
+
+    `detail` is what the operator adds to the words of Kubernetes.
+    """
 
     reason: Reason
     message: str
     subject_uid: str = ""
     stage: str = ""
     steps: str = ""
+    detail: str = ""
+
+    @property
+    def what(self) -> str:
+        """The cause without the next step."""
+        return sentences(self.message, self.detail)
 
     @property
     def hint(self) -> str:
         """What the user can do, for a pod that is still wanted or for the next one."""
         return self.reason.hint_with(stage=self.stage, steps=self.steps)
 
+    @property
+    def is_of_every_pod(self) -> bool:
+        """Whether every pod waits for this, if only for a moment."""
+        return self.reason in OF_EVERY_POD
+
     def text(self, limit: int) -> str:
-        """The message with the next step, which is kept whole when the message has to be cut."""
-        end = sentences(self.hint, _STARTS) if self.hint else ""
+        """The message, cut to fit with detail and next step, which are kept whole."""
+        end = sentences(self.detail, *((self.hint, _STARTS) if self.hint else ()))
         return sentences(cut(self.message, limit - len(end) - 2), end)
 
 
-def cause_of(job: JobView, pod: PodView | None, *, hints: dict[str, str], now: datetime) -> Cause:
+def cause_of(
+    job: JobView, pod: PodView | None, *, hints: Mapping[str, str], now: datetime, nodes: Nodes = UNKNOWN
+) -> Cause:
     """Return what keeps the attempt from starting; `hints` holds the newest warning Event by object UID."""
     if pod is None:
         return _no_pod(job, hints=hints, now=now)
     if pod.unschedulable:
-        message = f"No node can run pod {pod.name}: {_one_sentence(pod.unschedulable)}"
-        return Cause(reasons.POD_UNSCHEDULABLE, message, stage=pod.stage)
+        return _no_room(pod, nodes=nodes)
     for name, container in pod.containers.items():
         known = _waiting_container(f"Container {name}", container)
         if known is not None:
@@ -59,10 +79,17 @@ def cause_of(job: JobView, pod: PodView | None, *, hints: dict[str, str], now: d
     if added is not None:
         return added
     hint = hints.get(pod.uid, "")
-    if not hint or hint.startswith("FailedScheduling"):  # an old Event: the pod has its node
+    if not hint or hint.startswith(("FailedScheduling", *(("FailedMount",) if pod.mounted else ()))):  # old Events
         return Cause(reasons.CONTAINER_CREATING, f"Pod {pod.name} is being started on node {pod.node}.", pod.uid)
     message = f"Pod {pod.name}: {hint}"
     return _missing_object(message, uid=pod.uid) or Cause(reasons.CONTAINER_CREATING, message, pod.uid)
+
+
+def _no_room(pod: PodView, *, nodes: Nodes) -> Cause:
+    room = explain(pod, nodes)
+    # What follows the first sentence is about preemption, which helps nobody here.
+    message = f"No node can run pod {pod.name}: {_one_sentence(pod.unschedulable.partition('. ')[0])}"
+    return Cause(room.reason, message, stage=pod.stage, detail=room.sentence)
 
 
 def job_suspended(job: JobView) -> Cause:
@@ -71,7 +98,7 @@ def job_suspended(job: JobView) -> Cause:
     return Cause(reasons.JOB_SUSPENDED, f"Job {job.name} was suspended by {who}.")
 
 
-def _no_pod(job: JobView, *, hints: dict[str, str], now: datetime) -> Cause:
+def _no_pod(job: JobView, *, hints: Mapping[str, str], now: datetime) -> Cause:
     if job.suspended:
         return job_suspended(job)
     if job.pod_ended or job.ending:

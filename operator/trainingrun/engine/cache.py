@@ -58,6 +58,10 @@ class Cache:
         known = self.runs.get(run.key)
         return known is not None and known.uid == run.uid and not known.deleting
 
+    def runs_of(self, namespace: str) -> tuple[Run, ...]:
+        """Return the runs of a namespace."""
+        return tuple(run for run in self.runs.values() if run.namespace == namespace and not run.deleting)
+
     def drop_run(self, key: str, *, uid: str) -> None:
         """Remove a deleted run and its children, unless another run has taken its name."""
         self._record_deletion(uid)

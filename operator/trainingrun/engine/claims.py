@@ -61,7 +61,7 @@ class Claims:
                 del self._records[namespace]
 
     async def _list(self) -> list[Record]:
-        found = list_all(self._api, "Lease", namespace=None, name=LEASE)
+        found = list_all(self._api, "Lease", namespace=None, fields=f"metadata.name={LEASE}")
         return [Record(lease, seen_at=self._clock()) async for lease in found]
 
     async def _clear(self, record: Record) -> bool:

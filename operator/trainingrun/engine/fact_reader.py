@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 from trainingrun.api.run import Run
@@ -14,6 +15,7 @@ from trainingrun.domain.document import Document
 from trainingrun.domain.observe import JobView, Observed
 from trainingrun.engine.cache import Cache
 from trainingrun.engine.memory import Memories
+from trainingrun.engine.node_reader import NodeReader
 from trainingrun.kube import objects
 from trainingrun.kube.client import Api
 from trainingrun.kube.errors import KubeError
@@ -25,8 +27,8 @@ log = logging.getLogger(__name__)
 class FactReader:
     """Joins what the watches show with a run's document, and with specs of Jobs that are not in its status."""
 
-    def __init__(self, api: Api, *, cache: Cache, memories: Memories) -> None:
-        self._api, self._cache, self._memories = api, cache, memories
+    def __init__(self, api: Api, *, cache: Cache, memories: Memories, nodes: NodeReader) -> None:
+        self._api, self._cache, self._memories, self._nodes = api, cache, memories, nodes
 
     def begin(self, run: Run) -> None:
         """Start a reconcile: whatever was read before may have changed, and Jobs of others come and go."""
@@ -50,6 +52,8 @@ class FactReader:
             hints=self._cache.hints.get(run.key, {}),
             crowd=self._cache.crowds.of(run.namespace),
             board_lost=run.uid in self._cache.lost_boards,
+            neighbours=partial(self._cache.runs_of, run.namespace),
+            nodes=self._nodes.known,
             document=memory.document or (known if is_accepted else None),
             specs=memory.specs,
             known_text=memory.text if is_accepted else "",

@@ -26,6 +26,7 @@ from trainingrun.engine import metrics
 from trainingrun.engine.cache import Cache
 from trainingrun.engine.fact_reader import FactReader
 from trainingrun.engine.memory import Memories
+from trainingrun.engine.node_reader import NodeReader
 from trainingrun.engine.progress_puller import ProgressPuller
 from trainingrun.engine.status_writer import RunGoneError, StatusWriter
 from trainingrun.engine.workqueue import WorkQueue
@@ -56,7 +57,8 @@ class Reconciler:
         self._api, self._cache, self._queue, self._puller = api, cache, queue, puller
         self._settings, self._now = settings, now
         self.recorder, self._memories = Recorder(api), Memories()
-        self._facts = FactReader(api, cache=cache, memories=self._memories)
+        self._nodes = NodeReader(api, allowed=settings.read_nodes)
+        self._facts = FactReader(api, cache=cache, memories=self._memories, nodes=self._nodes)
         self._status = StatusWriter(
             api, cache=cache, queue=queue, memories=self._memories, recorder=self.recorder, now=now
         )
@@ -150,7 +152,8 @@ class Reconciler:
         if refusal is not None and "tensorboard" in run.status:
             draft.status["tensorboard"] = run.status["tensorboard"]  # it is still there
         later = decision.delete_after_status
-        written = await self._status.write(run, draft.status, urgent=bool(draft.events or later))
+        urgent = bool(later) or any(not event.wait_since for event in draft.events)
+        written = await self._status.write(run, draft.status, urgent=urgent)
         self._puller.watch(run.key, decision.pull_progress)
         if decision.requeue_after is not None:
             self._queue.add_after(run.key, decision.requeue_after)
@@ -160,7 +163,11 @@ class Reconciler:
             for key in decision.wake:
                 self._queue.add(key)
             refusal = await self._delete_all(run, later) or refusal
-        if await self._facts.read_warnings(run, decision.read_warnings):
+        news = await self._facts.read_warnings(run, decision.read_warnings)
+        pod = decision.read_nodes_for
+        if pod is not None:
+            news |= await self._nodes.read_for(pod)
+        if news:
             self._queue.add(run.key)
         if refusal is not None:
             raise refusal

@@ -1,6 +1,7 @@
 """Events about a TrainingRun: best effort, and the same one at most every five minutes; the record is the status.
 
-Invariant: no decision waits for an Event. They are posted by tasks of their own, and the oldest first.
+Invariant: no decision waits for an Event. They are posted by tasks of their own, and the oldest first. The Event of a
+wait has its name from the beginning of the wait, so that the API server takes it once, whoever emits it again.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from trainingrun.api.names import API_VERSION, KIND, MANAGER
+from trainingrun.api import clock
+from trainingrun.api.names import API_VERSION, KIND, MANAGER, short_hash
 from trainingrun.api.run import Run
 from trainingrun.domain.draft import Event
 from trainingrun.kube.client import Api
-from trainingrun.kube.errors import KubeError
+from trainingrun.kube.errors import ConflictError, KubeError
 from trainingrun.kube.objects import path
 from trainingrun.plain_text import plain
 
@@ -31,8 +33,8 @@ log = logging.getLogger(__name__)
 class Recorder:
     """Emits Events; one per process."""
 
-    def __init__(self, api: Api, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._api, self._clock = api, clock
+    def __init__(self, api: Api, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._api, self._monotonic = api, monotonic
         self._seen: dict[tuple[str, str, str], float] = {}
         self._waiting: asyncio.Queue[tuple[Run, dict[str, object]]] = asyncio.Queue(MAX_WAITING)
         self._unposted: Counter[str] = Counter()  # by UID of the run
@@ -44,9 +46,10 @@ class Recorder:
     def emit(self, run: Run, event: Event, *, now: str) -> None:
         """Emit one Event about a run soon; it is dropped while too many wait."""
         event = replace(event, message=plain(event.message))
-        key = (run.uid, event.reason, event.message)
-        moment = self._clock()
-        if moment - self._seen.get(key, -math.inf) < QUIET_SECONDS:
+        key = (run.uid, event.reason, event.wait_since or event.message)
+        moment = self._monotonic()
+        quiet = math.inf if event.wait_since else QUIET_SECONDS
+        if moment - self._seen.get(key, -math.inf) < quiet:
             return
         if len(self._seen) > MAX_REMEMBERED:
             self._seen.clear()
@@ -63,9 +66,19 @@ class Recorder:
             run, body = await self._waiting.get()
             try:
                 await self._api.call("POST", path("Event", run.namespace), body=body)
+            except ConflictError:
+                log.debug("event %s for %s exists", body["reason"], run.key)
             except KubeError as error:
                 log.warning("event %s for %s was refused: %s", body["reason"], run.key, error)
             self._unposted -= Counter([run.uid])
+
+
+def _number(run: Run, event: Event) -> int:
+    """Number in the name: Events are listed by name and shown with their second, so it keeps those of one in order."""
+    since = clock.parse(event.wait_since)
+    if since is None:
+        return time.time_ns()
+    return int(since.timestamp()) * 10**9 + int(short_hash(f"{run.uid} {event.reason}"), 16) % 10**9
 
 
 def _body(run: Run, event: Event, *, now: str) -> dict[str, object]:
@@ -73,8 +86,7 @@ def _body(run: Run, event: Event, *, now: str) -> dict[str, object]:
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {
-            # Events are listed by name and shown with their second: the name keeps those of one second in order.
-            "name": f"{run.name}.{time.time_ns():x}",
+            "name": f"{run.name}.{_number(run, event):x}",
             "namespace": run.namespace,
         },
         "involvedObject": {

@@ -16,6 +16,7 @@ _KINDS: Final = {
     "ConfigMap": ("/api/v1", "configmaps"),
     "Service": ("/api/v1", "services"),
     "Pod": ("/api/v1", "pods"),
+    "Node": ("/api/v1", "nodes"),
     "Event": ("/api/v1", "events"),
     "Job": ("/apis/batch/v1", "jobs"),
     "Deployment": ("/apis/apps/v1", "deployments"),
@@ -132,12 +133,12 @@ async def read_job_spec(api: Api, *, namespace: str, name: str, uid: str) -> dic
 
 
 async def list_all(
-    api: Api, kind: str, *, namespace: str | None, ours: bool = False, name: str = ""
+    api: Api, kind: str, *, namespace: str | None, ours: bool = False, fields: str = ""
 ) -> AsyncIterator[dict[str, Any]]:
-    """List a kind page by page; `ours` selects objects with our stage label, `name` those of this name."""
+    """List a kind page by page; `ours` selects objects with our stage label, `fields` is a field selector."""
     query = {"limit": str(PAGE)} | ({"labelSelector": LABEL_STAGE} if ours else {})
-    if name:
-        query["fieldSelector"] = f"metadata.name={name}"
+    if fields:
+        query["fieldSelector"] = fields
     while True:
         page = await api.call("GET", path(kind, namespace), query=query)
         for item in page.get("items") or ():

@@ -19,6 +19,7 @@ from trainingrun.builders.resolved import resolved_text, text_digest
 from trainingrun.domain.decision import Decision
 from trainingrun.domain.document import Document
 from trainingrun.domain.draft import Event
+from trainingrun.domain.nodes import Nodes
 from trainingrun.domain.observe import ContainerView, JobView, Observed, PodView
 from trainingrun.domain.plan import plan
 from trainingrun.engine.crowds import Crowds
@@ -45,6 +46,7 @@ class Play:
         self.created: list[str] = []
         self.events: list[Event] = []
         self.others: dict[str, Run] = {}
+        self.nodes = Nodes()
         self.deleted = False
 
     def step(self, seconds: float = 0) -> Decision:
@@ -55,7 +57,8 @@ class Play:
             self._create(body, decision)
         for child in (*decision.delete, *decision.delete_after_status):
             self.jobs.pop(child.name, None)
-        self.events += decision.draft.events
+        told = {(event.reason, event.wait_since) for event in self.events if event.wait_since}
+        self.events += [event for event in decision.draft.events if (event.reason, event.wait_since) not in told]
         self.deleted = decision.delete_run
         self.run = replace(self.run, status=json.loads(json.dumps(decision.draft.status)))
         return decision
@@ -77,6 +80,8 @@ class Play:
             hints=self.hints,
             crowd=crowds.of(self.run.namespace),
             board_lost=self.board_lost,
+            neighbours=self.others.values,
+            nodes=self.nodes,
         )
         while True:
             decision = plan(self.run, observed, settings=self.settings, now=self.now)

@@ -32,7 +32,7 @@ MOUNT = 'FailedMount: MountVolume.SetUp failed for volume "credentials" : secret
             6,
             "",
             "PodUnschedulable",
-            "1 Insufficient nvidia.com/gpu. Create a new TrainingRun with other spec.prep.pod.resources",
+            "1 Insufficient nvidia.com/gpu. Create a new TrainingRun with spec.train.gpus: 0",
             id="no GPU",
         ),
         pytest.param(
@@ -106,7 +106,7 @@ MOUNT = 'FailedMount: MountVolume.SetUp failed for volume "credentials" : secret
         ),
         pytest.param(
             a_pod(scheduled_at=PLACED, init_name="mesh", init_container=running()),
-            3,
+            1,
             "",
             "ContainerCreating",
             "is being started",
@@ -201,7 +201,7 @@ def test_a_refused_pod_names_the_rule_and_what_satisfies_it(refusal: str, why: s
     [
         (None, 1, ""),
         (None, 5, "job-prep-1"),
-        (a_pod(scheduled_at=PLACED), 3, ""),
+        (a_pod(scheduled_at=PLACED), 1, ""),
         (a_pod(scheduled_at=PLACED), 6, "pod-prep-1"),
         (a_pod(unschedulable="no GPU"), 60, ""),
     ],

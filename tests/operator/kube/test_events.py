@@ -9,7 +9,7 @@ import pytest
 
 from trainingrun.domain.draft import Event
 from trainingrun.kube.client import Api
-from trainingrun.kube.errors import KubeError
+from trainingrun.kube.errors import ConflictError, KubeError
 from trainingrun.kube.events import MAX_WAITING, QUIET_SECONDS, Recorder
 from trfakes.builders import a_run
 from trfakes.harness import eventually
@@ -23,6 +23,7 @@ class FakeApi:
 
     def __init__(self, error: KubeError | None = None) -> None:
         self.posted: list[str] = []
+        self.names: set[str] = set()
         self.error = error
         self.open = asyncio.Event()
         self.open.set()
@@ -32,6 +33,9 @@ class FakeApi:
         if self.error is not None:
             error, self.error = self.error, None
             raise error
+        if body["metadata"]["name"] in self.names:
+            raise ConflictError("exists", status=409)
+        self.names.add(body["metadata"]["name"])
         self.posted.append(body["message"])
 
 
@@ -49,7 +53,7 @@ def emit(recorder: Recorder, *messages: str) -> None:
 
 async def test_the_same_event_is_posted_once_in_five_minutes() -> None:
     api, clock = FakeApi(), [0.0]
-    recorder = Recorder(cast("Api", api), clock=lambda: clock[0])
+    recorder = Recorder(cast("Api", api), monotonic=lambda: clock[0])
     emit(recorder, "one", "two", "one")
     clock[0] = QUIET_SECONDS
     emit(recorder, "one")
@@ -73,3 +77,29 @@ async def test_events_that_nobody_takes_do_not_fill_the_memory(caplog: pytest.Lo
     assert caplog.text.count("was dropped") == 5
     await post(recorder)
     assert len(api.posted) == MAX_WAITING
+
+
+def waits(reason: str, message: str, *, since: str = NOW) -> Event:
+    return Event("Warning", reason, message, wait_since=since)
+
+
+async def test_the_event_of_a_wait_is_posted_once_also_by_the_next_operator(caplog: pytest.LogCaptureFixture) -> None:
+    api, clock = FakeApi(), [0.0]
+    for _ in range(2):
+        recorder = Recorder(cast("Api", api), monotonic=lambda: clock[0])
+        for message in ("2 are lacking", "1 is lacking"):
+            clock[0] += 10 * QUIET_SECONDS
+            recorder.emit(RUN, waits("PodUnschedulable", message), now=NOW)
+        await post(recorder)
+    assert api.posted == ["2 are lacking"]
+    assert "refused" not in caplog.text
+
+
+async def test_each_wait_has_an_event_of_its_own() -> None:
+    api = FakeApi()
+    recorder = Recorder(cast("Api", api))
+    for event in (waits("A", "1"), waits("B", "2"), waits("A", "3", since="2026-01-01T00:05:00Z")):
+        recorder.emit(RUN, event, now=NOW)
+    await post(recorder)
+    assert api.posted == ["1", "2", "3"]
+    assert len({len(name) for name in api.names}) == 1  # they are listed by name, in the order of time

@@ -253,7 +253,7 @@ async def test_a_deployment_of_tensorboards_name_is_left_alone_and_not_shown(wor
     forged = world.store.create("deployments", {"metadata": meta, "spec": spec})
     await world.start_operator()
     assert (await world.finished())["phase"] == "Succeeded"
-    await eventually(lambda: "TensorBoardRefused" in {event["reason"] for event in world.store.select("events")})
+    await eventually(lambda: "belong" in world.status().get("tensorboard", {}).get("message", ""))
     assert "serviceName" not in world.status()["tensorboard"]
     assert world.store.get("deployments", "tire-tensorboard") == forged
 

@@ -140,14 +140,27 @@ async def test_a_policy_against_one_status_is_told_in_another(world: World) -> N
 
 
 async def test_a_refused_tensorboard_stays_away_and_is_shown(world: World) -> None:
+    """In the status at once; as a Warning only if it is refused again after its absence."""
     world.server.faults.append(Fault("POST", "/deployments$", 400, answer=webhook(), times=FOREVER))
     await world.start_operator()
     world.store.create("trainingruns", a_run().body())
     assert (await world.finished())["phase"] == "Succeeded"
-    await eventually(lambda: "TensorBoardRefused" in {e["reason"] for e in world.store.select("events")})
+    await eventually(lambda: "tensorboard" in world.status())
     assert "guard.example.com" in world.status()["tensorboard"]["message"]
     assert world.status()["tensorboard"].keys() == {"yields", "returnsAt", "message"}
     assert len(world.server.writes("/deployments$")) == 1
+    assert "TensorBoardRefused" not in {e["reason"] for e in world.store.select("events")}
+
+
+async def test_a_tensorboard_that_is_refused_again_is_told_in_an_event(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainingrun.domain.tensorboard.FIRST_ABSENCE_SECONDS", 1)
+    world.server.faults.append(Fault("POST", "/deployments$", 400, answer=webhook(), times=FOREVER))
+    await world.start_operator()
+    world.store.create("trainingruns", a_run().body())
+    await eventually(lambda: "TensorBoardRefused" in {e["reason"] for e in world.store.select("events")})
+    assert len(world.server.writes("/deployments$")) == 2
 
 
 async def test_a_webhook_that_keeps_a_job_is_told_in_an_event(world: World) -> None:

@@ -200,7 +200,9 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for nothing that only takes time."""
     for name in ("waiting.NO_POD_SECONDS", "waiting.CREATING_SECONDS", "assess.SETTLE_SECONDS"):
         monkeypatch.setattr(f"trainingrun.domain.{name}", 0)
-    monkeypatch.setattr("trainingrun.domain.assess.NEVER_STARTED_SECONDS", 0)
+    for name in ("assess.NEVER_STARTED_SECONDS", "lasting.LASTS_SECONDS"):
+        monkeypatch.setattr(f"trainingrun.domain.{name}", 0)
+    monkeypatch.setattr("trainingrun.domain.tensorboard.FIRST_ABSENCE_SECONDS", 1)
     monkeypatch.setattr("trainingrun.engine.place.TRY_AGAIN_SECONDS", 0.05)
     monkeypatch.setattr("trainingrun.engine.progress_puller.PULL_SECONDS", 0.05)
     monkeypatch.setattr("trainingrun.engine.place.TRY_AGAIN_SECONDS", 0.1)
@@ -275,14 +277,14 @@ async def test_words_of_the_api_server_and_its_webhooks_attack_no_reader(
     world: World, log_lines: io.StringIO, hurry: None
 ) -> None:
     """An admission webhook can say anything; what it says of Events and of the status goes to the log."""
-    for method, path, status in (
-        ("GET", "/leases/", 500),
-        ("POST", "/default/jobs$", 403),
-        ("POST", "/boards/deployments$", 403),
-        ("POST", "/boards/events$", 403),
-        ("PATCH", "/boards/.*/status$", 500),
+    for method, path, status, times in (
+        ("GET", "/leases/", 500, 1),
+        ("POST", "/default/jobs$", 403, 1),
+        ("POST", "/boards/deployments$", 403, 2),  # an Event comes when it is refused again
+        ("POST", "/boards/events$", 403, 1),
+        ("PATCH", "/boards/.*/status$", 500, 1),
     ):
-        world.server.faults.append(Fault(method, path, status, answer={"message": HOSTILE}))
+        world.server.faults.append(Fault(method, path, status, answer={"message": HOSTILE}, times=times))
     await world.start_operator()
     world.store.create("trainingruns", a_run("boards").body(), namespace="boards")
     world.store.create("trainingruns", a_run().body())

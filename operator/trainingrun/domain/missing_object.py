@@ -1,0 +1,126 @@
+"""A Secret or ConfigMap that does not exist: the wait for it holds no node, and names what may be meant.
+
+A pod that mounts such an object has a node, with the CPU, memory and GPU that it asks for, and never starts. Nobody
+tells the operator when the object is created: it may not read Secrets. So it gives the attempt up and tries again after
+a pause. All tries are one wait: condition, Progress column, start deadline and Event stay what they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from trainingrun.api import clock, conditions, reasons
+from trainingrun.api.run import Run
+from trainingrun.domain import attempts, lasting, start_deadline
+from trainingrun.domain.draft import MAX_CAUSE, MAX_MESSAGE
+from trainingrun.domain.near_misses import did_you_mean
+from trainingrun.domain.observe import JobView, PodView
+from trainingrun.domain.stage import StageContext
+from trainingrun.domain.texts import cut, sentences
+from trainingrun.domain.waiting import Cause
+
+PATIENCE_SECONDS: Final = (
+    20  # an object that is created with the run, by the same command, is not waited for in this way
+)
+PAUSE_SECONDS: Final = (30, 120)  # at first, and at most
+TRY_SECONDS: Final = 15  # from the creation of a Job until its pod can have failed to mount
+_MISSING: Final = {reasons.SECRET_MISSING.name, reasons.CONFIG_MAP_MISSING.name}
+_NAME: Final = re.compile(r'(secret|configmap) "([^"]+)" not found', re.IGNORECASE)
+
+
+def is_waited_for(context: StageContext) -> bool:
+    """Whether the stage waits for a missing object, as the status shows."""
+    shown = conditions.find(context.draft.status["conditions"], conditions.STAGE_CONDITION[context.stage])
+    return shown is not None and shown.get("status") == "False" and shown["reason"] in _MISSING
+
+
+def is_tried_again(context: StageContext, job: JobView, pod: PodView | None) -> bool:
+    """Whether a new attempt has just begun to look for the object: until that is known, the wait is what is shown."""
+    if not is_waited_for(context) or (pod is not None and pod.mounted):
+        return False
+    return (clock.seconds_between(job.created, context.draft.now_text) or 0) < TRY_SECONDS
+
+
+def must_give_up(context: StageContext, cause: Cause) -> bool:
+    """Whether an attempt has waited for the object for so long that its pod must hold no node meanwhile."""
+    restored = context.document_name in cause.message  # the operator writes this ConfigMap again itself
+    shown = is_waited_for(context) and cause.reason.name in _MISSING
+    return shown and not restored and lasting.waited_seconds(context.draft) >= PATIENCE_SECONDS
+
+
+def give_up(context: StageContext, cause: Cause) -> None:
+    """End the attempt without counting a failure; the next one starts after a pause that grows with the wait."""
+    first, most = PAUSE_SECONDS
+    pause = min(most, max(first, lasting.waited_seconds(context.draft) / 2))
+    attempts.pause(context.draft, context.stage, seconds=pause)
+    cause = with_name_that_is_meant(context, cause)
+    context.set_not_done(reason=cause.reason, message=cause.text(MAX_CAUSE))
+
+
+def show_pause(context: StageContext, number: int, *, until: datetime) -> None:
+    """Show what is missing, and when the next attempt looks for it; or end the run if its start deadline has passed."""
+    cause = _shown_cause(context)
+    left = start_deadline.seconds_left(context, None)
+    if left is not None and left <= 0:
+        job = f"attempt {number} of {context.stage}"
+        start_deadline.fail_start(context, job=job, cause=cause, hint="")
+        return
+    when = f"Until attempt {number} looks for it again at {clock.to_text(until)}, the run holds no CPU, memory or GPU."
+    _show(context, sentences(cut(cause, MAX_MESSAGE - len(when) - 2), when))
+    seconds = (until - context.draft.now).total_seconds()
+    context.decision.requeue(after=seconds if left is None else min(seconds, left))
+
+
+def show_again(context: StageContext, number: int) -> None:
+    """Show what is missing while a new attempt looks for it."""
+    now = f"Attempt {number} looks for it now."
+    _show(context, sentences(cut(_shown_cause(context), MAX_MESSAGE - len(now) - 2), now))
+
+
+def _show(context: StageContext, message: str) -> None:
+    shown = conditions.find(context.draft.status["conditions"], conditions.STAGE_CONDITION[context.stage])
+    assert shown is not None
+    reason = reasons.named(shown["reason"])
+    context.show(message, text=f"{context.phase}: waiting ({reason.name})")
+    lasting.report_if_it_lasts(context.decision, reason, _shown_cause(context))
+
+
+def _shown_cause(context: StageContext) -> str:
+    shown = conditions.find(context.draft.status["conditions"], conditions.STAGE_CONDITION[context.stage])
+    return shown["message"] if shown else ""
+
+
+def with_name_that_is_meant(context: StageContext, cause: Cause) -> Cause:
+    """Return the cause with the object that the spec may mean: one that another run of the namespace uses."""
+    meant = _meant(context, cause)
+    return replace(cause, detail=meant) if meant else cause
+
+
+def _meant(context: StageContext, cause: Cause) -> str:
+    found = _NAME.search(cause.message)
+    if found is None:
+        return ""
+    kind, missing = found[1].lower(), found[2]
+    if missing != _named(context.draft.run, kind):
+        return ""  # something that the cluster added to the pod
+    users = dict(_used(context, kind))
+    close = did_you_mean(missing, users)
+    return f"Did you mean {close}, which TrainingRun {users[close]} uses?" if close else ""
+
+
+def _used(context: StageContext, kind: str) -> Iterator[tuple[str, str]]:
+    """Names of Secrets or ConfigMaps with which other runs could use their storage, and those runs."""
+    for other in context.observed.neighbours():
+        name = _named(other, kind)
+        if name and conditions.is_true(other.status.get("conditions") or (), conditions.STORAGE_READY):
+            yield name, other.name
+
+
+def _named(run: Run, kind: str) -> str:
+    storage = run.spec.get("storage") or {}
+    field = storage.get("credentials") if kind == "secret" else storage.get("caBundle")
+    return str((field or {}).get("secretName" if kind == "secret" else "configMapName", ""))
