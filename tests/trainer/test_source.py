@@ -16,7 +16,7 @@ INSTALLED = {"tensorflow", "object_detection", "google", "numpy", "PIL", "pycoco
 # A module imports only modules of the layers above its own.
 LAYERS = (
     {"outcomes", "shared_folder", "pictures", "records", "scores"},
-    {"gpu", "hooks", "pipeline_config", "proof"},
+    {"gpu", "hooks", "pipeline_config", "proof", "weights"},
     {"train", "export"},
     {"__main__"},
 )
