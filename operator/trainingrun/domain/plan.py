@@ -24,6 +24,7 @@ from trainingrun.domain.next_attempt import start_attempt
 from trainingrun.domain.observe import Observed
 from trainingrun.domain.stage import StageContext
 from trainingrun.domain.tensorboard import plan_tensorboard
+from trainingrun.domain.training_start import announce_start
 
 
 def plan(run: Run, observed: Observed, *, settings: Settings, now: datetime) -> Decision:
@@ -56,6 +57,7 @@ def _plan_run(decision: Decision, observed: Observed, *, settings: Settings) -> 
     if all(_advance(stage) for stage in stages):
         draft.succeed()
         expire(decision)
+    announce_start(draft)
     plan_tensorboard(decision, crowd=observed.crowd, resolved=resolved, settings=settings)
 
 
