@@ -70,7 +70,7 @@ def test_many_classes_are_named_in_a_short_text() -> None:
     many = [f"class number {number}" for number in range(400)]
     found = start(export_of(["x" * 500]), classes=many).why
     shown = "class number 0, class number 1, class number 2"
-    assert found == f"the classes differ ({shown} and 397 more; there: {'x' * 60})"
+    assert found == f"the classes differ ({shown} and 397 more; there: {'x' * 50})"
 
 
 @pytest.mark.parametrize("theirs", [name for name in NETWORKS if name != NETWORK])

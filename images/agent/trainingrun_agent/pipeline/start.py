@@ -13,7 +13,7 @@ from typing import Final, Literal
 from trainingrun_agent.pipeline import protos
 
 Scope = Literal["all", "allButClasses", "featureExtractor"]
-MAX_NAMES: Final = 60
+MAX_NAMES: Final = 50
 """Characters of a list of class names in a message."""
 # What gives the variables of a network their meaning; all else in its configuration is for training or for detection.
 _PARTS: Final = {
