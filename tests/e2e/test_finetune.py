@@ -6,6 +6,7 @@ the same number of steps without pretrained weights learns almost nothing.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from trdemo.watched_run import WatchedRun
 pytestmark = pytest.mark.node
 
 STEPS = 30
+VARIABLES = 143  # of the network
 SECONDS = 600  # about a minute on an idle machine
 FEW = {"steps": STEPS, "saveEverySteps": STEPS, "evalEverySteps": STEPS, "learningRate": "0.005"}
 OTHER = "zoo/ssd_inception_v2_coco_2018_01_28.tar.gz"
@@ -69,14 +71,32 @@ def scored(installation: Installation, name: str, namespace: str) -> Object:
 def test_an_archive_in_the_layout_of_the_zoo_is_a_head_start(
     installation: Installation, started: None, vision: str
 ) -> None:
-    assert float(scored(installation, "tuned-zoo", vision)["ap50"]) >= 0.5
+    training = scored(installation, "tuned-zoo", vision)
+    assert float(training["ap50"]) >= 0.5
+    heads = "box heads (4 variables), class heads (4 variables), because an archive does not name its classes"
+    assert training["restored"] == {"loaded": VARIABLES - 8, "total": VARIABLES, "startsAnew": heads}
 
 
-def test_the_export_of_an_earlier_run_is_a_head_start(installation: Installation, started: None, vision: str) -> None:
+def test_the_export_of_an_earlier_run_continues_with_every_variable(
+    installation: Installation, watched_run: WatchedRun, started: None, vision: str
+) -> None:
     status = installation.finished("tuned-run", namespace=vision, seconds=SECONDS)
     assert condition(status, "Succeeded") == "True", status.get("message")
     assert status["training"]["steps"] == STEPS
+    assert status["training"]["restored"] == {"loaded": VARIABLES, "total": VARIABLES}
     assert float(status["export"]["ap50"]) >= 0.5
+    nothing = "Training starts without pretrained weights: all 143 variables are random numbers."
+    assert starts(installation, "tire", vision) == [nothing]
+    everything = "Training starts from the export of TrainingRun tire: 143 of 143 variables loaded."
+    assert starts(installation, "tuned-run", vision) == [everything]
+    assert watched_run.status["training"]["restored"]["loaded"] == 0
+
+
+def starts(installation: Installation, name: str, namespace: str) -> list[str]:
+    """The messages of the Events that say what a run's training starts from."""
+    about = f"involvedObject.name={name},reason=TrainingStarted"
+    events = installation.target.kubectl("get", "events", "-n", namespace, "--field-selector", about, "-o", "json")
+    return [event["message"] for event in json.loads(events)["items"]]
 
 
 REFUSED = {

@@ -3,8 +3,9 @@
 Arguments: the shared folder, and a plan as JSON. Keys of the plan, all optional: steps, save_every,
 seconds_per_step, die_at (SIGKILL to itself), freeze_at (SIGSTOP to itself), hang_at (signs of life, no progress), keep
 (checkpoints kept), done (outcome when finished; null writes no done.json), message (of the outcome), export (names of
-files to export), export_seconds, early (outcome written before spec.json exists). On SIGUSR1 it allocates memory until
-it is killed. trdemo/trainer_stand_in.py makes it the trainer of real pods.
+files to export), export_seconds, early (outcome written before spec.json exists), restored (reported by a training that
+does not resume). On SIGUSR1 it allocates memory until it is killed. trdemo/trainer_stand_in.py makes it the trainer of
+real pods.
 """
 
 import faulthandler
@@ -74,6 +75,8 @@ def train(spec: dict[str, Any]) -> None:
     state = model / "checkpoint"
     step = int(state.read_text().split('"')[1].rpartition("-")[2]) if state.exists() else 0
     steps = PLAN.get("steps", spec["steps"])
+    if "restored" in PLAN and step == 0:
+        advance(phase="building", restored=PLAN["restored"])
     (model / "eval_0").mkdir(parents=True, exist_ok=True)
     name = f"events.out.tfevents.{int(time.time())}.{os.getpid()}"
     with (model / name).open("ab", buffering=0) as events, (model / "eval_0" / name).open("ab", buffering=0) as evals:

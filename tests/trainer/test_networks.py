@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from trainer_runs import DEMO, PATIENCE, exporting, fitting, lay_out
 
+from trainingrun_agent.pipeline.checkpoint import read_index
 from trainingrun_agent.pipeline.networks import NETWORKS
 
 PYTHON = os.environ.get("TRAININGRUN_TF_PYTHON", "")
@@ -31,8 +32,17 @@ def test_it_trains_and_evaluates(shared: Any, network: str) -> None:
     assert (trained["outcome"], trained["step"]) == ("succeeded", STEPS), log
     assert 0 <= trained["ap50"] <= 1, log
     assert fitting(shared.root / "model" / f"model.ckpt-{STEPS}") == [network]
+    restored = shared.read("progress.json")["restored"]
+    assert (restored["loaded"], restored["total"]) == (0, len(model_variables(shared.root / "model")))
+    assert all(part in restored["startsAnew"] for part in ("class heads", "box heads", "feature extractor"))
     if network in EXPORTED:
         check_export(shared, spec, trained)
+
+
+def model_variables(folder: Path) -> list[str]:
+    """Names of the variables in a checkpoint without the step and the optimizer's, which are named below another."""
+    names = read_index((folder / f"model.ckpt-{STEPS}.index").read_bytes()).variables.keys() - {"global_step"}
+    return [name for name in names if name.rpartition("/")[0] not in names]
 
 
 def check_export(shared: Any, spec: dict[str, Any], trained: dict[str, Any]) -> None:

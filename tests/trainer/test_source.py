@@ -16,7 +16,7 @@ INSTALLED = {"tensorflow", "object_detection", "google", "numpy", "PIL", "pycoco
 # A module imports only modules of the layers above its own.
 LAYERS = (
     {"outcomes", "shared_folder", "pictures", "records", "scores"},
-    {"cpu", "gpu", "hooks", "log_copy", "pipeline_config", "proof"},
+    {"cpu", "gpu", "hooks", "log_copy", "pipeline_config", "proof", "weights"},
     {"train", "export"},
     {"wrapper"},
     {"__main__"},

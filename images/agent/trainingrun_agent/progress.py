@@ -20,6 +20,7 @@ from trainingrun_agent.stage_estimate import StageEstimate
 FIELDS = frozenset(("phase", "done", "total", "unit", "step", "steps", "loss", "checkpointStep", "ap50", "mAP")) | {
     "resumedFromStep",
     "stepsLost",
+    "restored",
     "storage",
     "timings",
     "epoch",

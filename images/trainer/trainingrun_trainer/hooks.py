@@ -1,4 +1,4 @@
-"""Session hooks of training and evaluation: progress, SIGTERM, divergence, pretrained weights, complete checkpoints."""
+"""Session hooks of training and evaluation: progress, SIGTERM, divergence, complete checkpoints."""
 
 import glob
 import math
@@ -13,7 +13,6 @@ from trainingrun_trainer.outcomes import TrainerError
 from trainingrun_trainer.shared_folder import READY, ProgressWriter, SharedFolder
 
 LOG_SECONDS = 10.0
-EXTRACTORS = ("FeatureExtractor/", "FirstStageFeatureExtractor/", "SecondStageFeatureExtractor/")
 
 
 class StepHook(tf.train.SessionRunHook):
@@ -86,27 +85,6 @@ class EvaluationHook(tf.train.SessionRunHook):
         self._progress.advance(phase="evaluating", done=min(self._done, self._total), total=self._total)
         if self._stop.is_set():
             raise TrainerError("interrupted", "Terminated", "SIGTERM arrived during an evaluation.")
-
-
-class PretrainedHook(tf.train.SessionRunHook):
-    """Raises when no pretrained weight fits the network: training would silently start from random weights."""
-
-    def __init__(self, checkpoint: str) -> None:
-        self._checkpoint = checkpoint
-
-    def begin(self) -> None:
-        """Compare names and shapes of the variables in the graph with those in the checkpoint."""
-        shapes = {name: list(shape) for name, shape in tf.train.list_variables(self._checkpoint)}
-        wanted = [v for v in tf.global_variables() if v.op.name.startswith(EXTRACTORS) and v in tf.model_variables()]
-        wanted = wanted or [v for v in tf.trainable_variables() if v.op.name.startswith(EXTRACTORS)]
-        fitting = [v for v in wanted if shapes.get(v.op.name) == v.shape.as_list()]
-        print(f"pretrained: {len(fitting)} of {len(wanted)} variables of the feature extractor", flush=True)
-        if not fitting:
-            raise TrainerError(
-                "userError",
-                "PretrainedMismatch",
-                f"The weights of model.pretrained fit none of the {len(wanted)} variables of the feature extractor.",
-            )
 
 
 class CheckpointListener(tf.train.CheckpointSaverListener):

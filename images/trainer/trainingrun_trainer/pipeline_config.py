@@ -38,6 +38,8 @@ def load(folder: SharedFolder, spec: Dict[str, Any]) -> Any:
                 f"The pretrained weights hold no checkpoint {spec['pretrained']}.",
             )
         config.train_config.fine_tune_checkpoint = prefix
+        if spec.get("pretrainedScope"):  # agents before this one leave it as pipeline.config has it
+            config.train_config.load_all_detection_checkpoint_vars = spec["pretrainedScope"] != "featureExtractor"
     return config
 
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from google.protobuf import text_format
 from object_detection import model_hparams, model_lib
 
-from trainingrun_trainer import gpu, hooks, pipeline_config
+from trainingrun_trainer import gpu, hooks, pipeline_config, weights
 from trainingrun_trainer.outcomes import TrainerError
 from trainingrun_trainer.shared_folder import ProgressWriter, SharedFolder
 
@@ -35,7 +35,7 @@ class _Training:
     ) -> None:
         self._folder, self._spec, self._progress, self._stop = folder, spec, progress, stop
         config = pipeline_config.load(folder, spec)
-        self._pretrained = config.train_config.fine_tune_checkpoint
+        self._pretrained = bool(config.train_config.fine_tune_checkpoint)
         self._model_dir = folder.path(spec["modelDir"])
         os.makedirs(self._model_dir, exist_ok=True)
         created = model_lib.create_estimator_and_inputs(
@@ -44,6 +44,7 @@ class _Training:
             pipeline_config_path=self._write_config(config),
             train_steps=spec["steps"],
             sample_1_of_n_eval_examples=1,
+            model_fn_creator=weights.model_fn_creator(spec.get("pretrainedScope", "")),
         )
         self._estimator, self._train_input = created["estimator"], created["train_input_fn"]
         self._eval_input = created["eval_input_fns"][0]
@@ -51,10 +52,9 @@ class _Training:
 
     def run(self) -> Dict[str, Any]:
         step_hook = hooks.StepHook(self._folder, self._model_dir, self._progress, self._stop, self._spec["steps"])
-        train_hooks = [step_hook]
-        if self._pretrained and not self._spec["resumedFromStep"]:
-            train_hooks.append(hooks.PretrainedHook(self._pretrained))
-        train_hooks.append(self._saver())
+        train_hooks = [step_hook, self._saver()]
+        if not self._spec["resumedFromStep"]:
+            train_hooks.insert(1, weights.StartHook(self._progress, pretrained=self._pretrained))
         try:
             self._estimator.train(self._train_input, hooks=train_hooks, max_steps=self._spec["steps"])
         finally:  # write the summaries also after an error: the curves up to it show what happened

@@ -299,6 +299,11 @@ NOT_REPORTED: Final = _progress("NotReported", "The attempt that runs has not re
 SUCCEEDED: Final = _progress("Succeeded", "The run has ended with all results.")
 FAILED: Final = _progress("Failed", "The run has failed: the condition Succeeded has the reason and the next step.")
 PREPARED: Final = _progress("Prepared", "An Event: the data set is in the bucket.")
+TRAINING_STARTED: Final = _progress(
+    "TrainingStarted",
+    "An Event: how many variables of the network were loaded from the weights of model.pretrained, or from which "
+    "checkpoint the attempt resumes. It is a Warning if most of the network starts from random numbers all the same.",
+)
 TRAINED: Final = _progress("Trained", "An Event: the last checkpoint is in the bucket.")
 EXPORTED: Final = _progress("Exported", "An Event: the model is in the bucket.")
 STAGE_DONE: Final[Mapping[Stage, Reason]] = {Stage.PREP: PREPARED, Stage.TRAIN: TRAINED, Stage.EXPORT: EXPORTED}

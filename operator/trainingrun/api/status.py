@@ -89,6 +89,15 @@ class Training(TypedDict, total=False):
     ap50: str  # Average precision at IoU 0.5 of the latest evaluation, from 0 to 1 with three decimals.
     resumedFromStep: int  # Step of the checkpoint from which the current attempt resumed.
     stepsLost: int  # Number of steps that had to be repeated because they came after the last checkpoint.
+    restored: Restored  # Variables of the network, without the optimizer's, at the first step.
+
+
+class Restored(TypedDict, total=False):
+    """Variables of the network, without the optimizer's, at the first step."""
+
+    loaded: Required[int]  # Number of variables that were loaded from the weights of model.pretrained.
+    total: Required[int]  # Number of variables of the network.
+    startsAnew: str
 
 
 class Export(TypedDict, total=False):

@@ -23,6 +23,8 @@ def begin(draft: Draft, stage: Stage, *, number: int, goes_on: bool = False) -> 
         entry["startedAt"] = draft.now_text
     entry.pop("nextRetryAt", None)
     entry.pop("jobUID", None)
+    if stage is Stage.TRAIN:
+        draft.status.get("training", {}).pop("resumedFromStep", None)  # it was of the attempt before
 
 
 def end(draft: Draft, stage: Stage) -> None:

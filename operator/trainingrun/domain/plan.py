@@ -24,6 +24,7 @@ from trainingrun.domain.observe import Observed
 from trainingrun.domain.stage import StageContext
 from trainingrun.domain.suspension import take_verdict
 from trainingrun.domain.tensorboard import plan_tensorboard
+from trainingrun.domain.training_start import announce_start
 
 
 def plan(run: Run, observed: Observed, *, settings: Settings, now: datetime) -> Decision:
@@ -60,6 +61,7 @@ def _plan_run(decision: Decision, observed: Observed, *, settings: Settings) -> 
         expire(decision)
     if resolved is not None and not draft.is_true(conditions.FINISHED):
         refuse_retry(draft)
+    announce_start(draft)
     plan_tensorboard(decision, observed, resolved=resolved, settings=settings)
 
 

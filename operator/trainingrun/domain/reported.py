@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from trainingrun.api import clock
 from trainingrun.api.reason import Step
-from trainingrun.api.status import Dataset, Export, StageTimings, Training
+from trainingrun.api.status import Dataset, Export, Restored, StageTimings, Training
 from trainingrun.domain.quantities import size
 
 MAX_COUNT: Final = 2**53
@@ -20,6 +20,7 @@ MAX_URI: Final = 1024
 MAX_LABEL: Final = 40
 MAX_FINDINGS: Final = 5
 MAX_FINDING: Final = 130
+MAX_STARTS_ANEW: Final = 250
 MAX_PATH: Final = 80
 MAX_VALUE: Final = 60
 _PATH: Final = re.compile(r"[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)*", re.ASCII)
@@ -55,7 +56,7 @@ def preparation(numbers: Mapping[str, Any]) -> Dataset:
 
 
 def training(numbers: Mapping[str, Any]) -> Training:
-    """Read steps, scores and the newest checkpoint that a training reports."""
+    """Read steps, scores, the newest checkpoint and the start that a training reports."""
     found = Training()
     for count_name in ("step", "steps", "checkpointStep", "resumedFromStep", "stepsLost"):
         if (number := count(numbers.get(count_name))) is not None:
@@ -65,6 +66,21 @@ def training(numbers: Mapping[str, Any]) -> Training:
             found[decimal_name] = text
     if (address := uri(numbers.get("checkpointURI"))) is not None:
         found["checkpointURI"] = address
+    if (start := restored(numbers.get("restored"))) is not None:
+        found["restored"] = start
+    return found
+
+
+def restored(value: object) -> Restored | None:
+    """Accept how many of how many variables were loaded from weights, and what was not."""
+    if not isinstance(value, Mapping):
+        return None
+    loaded, total, anew = count(value.get("loaded")), count(value.get("total")), value.get("startsAnew")
+    if loaded is None or total is None:
+        return None
+    found = Restored(loaded=loaded, total=total)
+    if isinstance(anew, str) and anew.isprintable():
+        found["startsAnew"] = anew[:MAX_STARTS_ANEW]
     return found
 
 

@@ -13,6 +13,7 @@ import pytest
 from trainingrun_agent.errors import Outcome
 from trainingrun_agent.shared.folder import Folder, UnsafeFileError
 from trainingrun_agent.shared.trainer_documents import (
+    Restored,
     is_complete,
     read_done,
     read_progress,
@@ -217,6 +218,32 @@ def test_progress_keeps_what_fits_and_drops_the_rest(folder: Folder, root: Path)
 def test_malformed_progress_is_ignored(folder: Folder, root: Path, text: str) -> None:
     (root / "progress.json").write_bytes(text.encode("latin-1"))
     assert read_progress(folder) is None
+
+
+@pytest.mark.parametrize(
+    ("restored", "found"),
+    [
+        ({"loaded": 3, "total": 4, "startsAnew": "class heads"}, Restored(3, 4, "class heads")),
+        ({"loaded": 4, "total": 4}, Restored(4, 4, "")),
+        ({"loaded": 0, "total": 4, "startsAnew": "x" * 999}, Restored(0, 4, "x" * 200)),
+        ({"loaded": 1, "total": 4, "startsAnew": ["all"]}, Restored(1, 4, "")),
+        ({"loaded": 5, "total": 4}, None),
+        ({"loaded": -1, "total": 4}, None),
+        ({"loaded": True, "total": 4}, None),
+        ({"total": 4}, None),
+        ([3, 4], None),
+        ("3 of 4", None),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_what_training_started_from_is_kept_or_dropped(
+    folder: Folder, root: Path, restored: Any, found: Restored | None
+) -> None:
+    good = {"contractVersion": 1, "phase": "building", "updated": 5.0, "lastAdvance": 4}
+    put(root, "progress.json", {**good, "restored": restored})
+    progress = read_progress(folder)
+    assert progress is not None
+    assert progress.restored == found
 
 
 def test_done_is_cut(folder: Folder, root: Path) -> None:

@@ -241,6 +241,68 @@ def test_weights_come_from_the_export_of_another_run(bucket: Bucket) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["model.ckpt.data-00000-of-00001", "model.ckpt.index"]
 
 
+CONFIG = b"model { ssd { num_classes: 1 feature_extractor { type: 'x' } } }"
+TIRE, WHEEL = b"item { id: 1 name: 'tire' }", b"item { id: 1 name: 'wheel' }"
+
+
+def scope_from_export(bucket: Bucket, **texts: bytes | None) -> tuple[Any, set[str]]:
+    """Fetch for training from an export with these texts, of which None is promised but gone; returns its scope."""
+    stored = {
+        "checkpoint/model.ckpt.index": b"index",
+        "checkpoint/model.ckpt.data-00000-of-00001": b"data",
+        **{name.replace("_config", ".config").replace("_pbtxt", ".pbtxt"): data for name, data in texts.items()},
+    }
+    objects = []
+    for name, data in stored.items():
+        if data is not None:
+            bucket.store.put(f"old/export/{name}", data)
+        objects.append(ManifestObject(name, len(data or b""), hashlib.sha256(data or b"").hexdigest(), "role"))
+    manifest = Manifest("export", Producer("p", 3), "2026-01-01T00:00:00Z", tuple(objects), step=5)
+    manifests.write(bucket.store, "old/export", manifest)
+    bucket.store.put(f"{bucket.run.prefix}/pipeline.config", CONFIG)
+    bucket.run.document["model"]["pretrained"] = {"bucket": bucket.store.bucket, "key": "old/export/"}
+    found, shared = bucket.fetch()
+    assert found.start is not None
+    assert found.spec["pretrained"] == "pretrained/model.ckpt"
+    assert found.spec["pretrainedScope"] == found.start.scope
+    return found.start, {path.name for path in (shared / "pretrained").iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("texts", "scope", "why"),
+    [
+        ({"pipeline_config": CONFIG, "label_map_pbtxt": TIRE}, "all", ""),
+        ({"pipeline_config": CONFIG, "label_map_pbtxt": WHEEL}, "allButClasses", "differ (tire; there: wheel)"),
+        ({"pipeline_config": CONFIG, "label_map_pbtxt": None}, "featureExtractor", "no readable label_map.pbtxt"),
+        ({"pipeline_config": CONFIG}, "featureExtractor", "no readable label_map.pbtxt"),
+        ({"pipeline_config": None, "label_map_pbtxt": TIRE}, "featureExtractor", "no readable pipeline.config"),
+        ({"pipeline_config": b"\xff", "label_map_pbtxt": TIRE}, "featureExtractor", "no readable pipeline.config"),
+    ],
+    ids=["same", "other classes", "label map gone", "no label map", "config gone", "config is no text"],
+)
+def test_what_an_export_says_of_itself_decides_what_is_loaded(
+    bucket: Bucket, texts: dict[str, bytes | None], scope: str, why: str
+) -> None:
+    start, files = scope_from_export(bucket, **texts)
+    assert start.scope == scope
+    assert why in start.why
+    assert files == {"model.ckpt.index", "model.ckpt.data-00000-of-00001"}
+
+
+def test_a_label_map_that_was_replaced_is_not_believed(bucket: Bucket) -> None:
+    scope_from_export(bucket, pipeline_config=CONFIG, label_map_pbtxt=WHEEL)
+    bucket.store.put("old/export/label_map.pbtxt", TIRE)
+    found, _ = bucket.fetch()
+    assert found.start is not None
+    assert found.start.scope == "featureExtractor"
+
+
+def test_training_without_weights_names_no_scope(bucket: Bucket) -> None:
+    found, _ = bucket.fetch()
+    assert found.start is None
+    assert (found.spec["pretrained"], "pretrainedScope" in found.spec) == (None, False)
+
+
 @pytest.mark.parametrize("key", ["zoo/absent.tar.gz", "zoo/absent/"])
 def test_absent_weights_name_the_field_and_the_address(bucket: Bucket, key: str) -> None:
     with pytest.raises(UserError, match=rf"spec\.model\.pretrained: .*{key}"):

@@ -140,7 +140,8 @@ class Environment:
 def training(environment: Environment) -> None:
     environment.apply("tire")
     environment.node.run_through("tire-prep-1")
-    environment.node.start("tire-train-1", save_every=50, seconds_per_step=0.01, hang_at=75)
+    start = {"loaded": 0, "total": 143}
+    environment.node.start("tire-train-1", save_every=50, seconds_per_step=0.01, hang_at=75, restored=start)
     environment.until_step("tire", 75)
 
 

@@ -19,6 +19,7 @@ from trainingrun_agent import bounded_json, config
 from trainingrun_agent.errors import IntegrityError, StageError
 from trainingrun_agent.keys import RunKeys
 from trainingrun_agent.pipeline import checkpoint
+from trainingrun_agent.pipeline.start import Export, start_from
 from trainingrun_agent.prep.sharding import rows, shard_summary
 from trainingrun_agent.prep.sharding.job import ShardJob
 from trainingrun_agent.prep.statistics.network_input import NetworkInput
@@ -30,6 +31,7 @@ from trainingrun_agent.transfer.tar_stream import ArchiveUnusableError
 from trainingrun_agent.transfer.zoo_archive import unpack_checkpoint
 
 KEY = "k.json"
+MAX_WHY = 250
 _MAGIC, _CHECKSUM = slice(257, 262), slice(148, 156)
 _NETWORK = NetworkInput.for_network("ssd_inception_v2")
 
@@ -68,6 +70,14 @@ def checkpoint_index(data: bytes) -> int:
     with suppress(checkpoint.IndexUnreadableError, IndexError, struct.error):
         found += sum(len(checkpoint._variable(value)[0]) for _, value in checkpoint._entries(data))
     return found
+
+
+def export_texts(data: bytes) -> int:
+    """Target: pipeline.config and label map of an export; they count where training may load more for them."""
+    config, _, label_map = data.decode("utf-8", "replace").partition("\0")
+    found = start_from(Export(config, label_map), pipeline_config=config, classes=("tire", "wheel"))
+    assert len(found.why) < MAX_WHY
+    return found.scope != "featureExtractor"
 
 
 def documents(data: bytes) -> int:
@@ -143,6 +153,7 @@ def expected(error: BaseException) -> None:
 TARGETS = {
     "archives": archive,
     "checkpoints": checkpoint_index,
+    "exportTexts": export_texts,
     "documents": documents,
     "rows": stored_rows,
     "listings": listing,

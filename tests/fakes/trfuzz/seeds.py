@@ -15,6 +15,7 @@ from image_samples import png_header
 from label_sets import PHOTOS, SETS, coco_document
 from trainingrun_agent.prep.model.codes.boxes import BOX_CLIPPED
 from trainingrun_agent.prep.model.findings import Finding
+from trainingrun_agent.prep.output.label_map import label_map
 from trfuzz.targets import SEPARATOR
 from voc_data import encoded, labelled, picture, voc
 from voc_samples import GOOD
@@ -148,6 +149,16 @@ def _documents() -> list[bytes]:
     return [bytes((size, depth)) + data for data in documents for size, depth in ((0, 3), (20, 1), (63, 0))]
 
 
+def _export_texts() -> list[bytes]:
+    """Texts of exports of the same, of fewer and of oddly named classes."""
+    configs = (
+        b'model { ssd { num_classes: 2 feature_extractor { type: "a" conv_hyperparams { op: CONV } } box_coder { } } }',
+        b"model { faster_rcnn { feature_extractor { type: 'a' } second_stage_box_predictor { } } }",
+    )
+    classes = (["tire", "wheel"], ["tire"], ["R\u00e4der", 'a "hub"'])
+    return [config + b"\0" + label_map(names) for config in configs for names in classes]
+
+
 def _pictures() -> list[bytes]:
     """Images of every kind, small enough for mutations to hit headers."""
     exif = Image.Exif()
@@ -243,6 +254,7 @@ _SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "images": _pictures,
     "archives": _archives,
     "checkpoints": lambda: list(zoo.index_of({"a/weights": (2, 3), "a/biases": (1,)})[:1]),
+    "exportTexts": _export_texts,
     "documents": _exchanged,
     "rows": _rows,
     "listings": _listings,

@@ -272,6 +272,14 @@ def lost(name: str) -> Callable[[], Play]:
 PRETRAINED = {"pretrained": {"run": "other"}}
 
 
+def started_from_weights() -> Play:
+    play = Play()
+    job = play.play_to(Stage.TRAIN)
+    play.progress = {"podUID": play.start_pod(job).uid, "restored": {"loaded": 0, "total": 143, "startsAnew": "all"}}
+    play.step(1)
+    return play
+
+
 def other_run_works() -> Play:
     play = Play(a_run().spec(model=PRETRAINED))
     play.others["default/other"] = a_run("other").build()
@@ -364,6 +372,7 @@ CASES: Mapping[str, Callable[[], Play]] = {
     "Succeeded": whole,
     "Failed": lambda: refused(train={"image": "evil:1"}),
     "Prepared": whole,
+    "TrainingStarted": started_from_weights,
     "Trained": whole,
     "Exported": whole,
     "Unknown": lambda: ended(disruption="?", disruption_message="because"),

@@ -50,6 +50,7 @@ def test_every_status_of_a_whole_run_fits_the_schema() -> None:
             "checkpointStep": 50,
             "resumedFromStep": 25,
             "stepsLost": 3,
+            "restored": {"loaded": 139, "total": 143, "startsAnew": "class heads (4 variables), because …" * 20},
             "ap50": 0.5,
             "mAP": 0.25,
             "storage": {"ready": True},
@@ -85,9 +86,30 @@ GARBAGE: list[Any] = [
 
 
 @pytest.mark.parametrize("value", GARBAGE, ids=lambda value: repr(value)[:12])
+def test_garbage_in_the_start_of_training_never_reaches_the_status(value: Any) -> None:
+    play = Play()
+    job = play.play_to(Stage.TRAIN)
+    pod = play.start_pod(job)
+    good = {"loaded": 139, "total": 143, "startsAnew": "class heads"}
+    for name in good:
+        start = {"restored": {**good, name: value}}
+        play.progress = {"podUID": pod.uid, **start}
+        play.step(5)
+        check(play)
+    play.end_pod(job, numbers={**NUMBERS[Stage.TRAIN], **start})
+    play.step(5)
+    check(play)
+    assert play.condition("Trained")["status"] == "True"
+
+
+@pytest.mark.parametrize("value", GARBAGE, ids=lambda value: repr(value)[:12])
 def test_garbage_from_pods_never_reaches_the_status(value: Any) -> None:
     play = Play()
-    fields = {name for numbers in NUMBERS.values() for name in numbers} | {"checkpointURI", "resumedFromStep"}
+    fields = {name for numbers in NUMBERS.values() for name in numbers} | {
+        "checkpointURI",
+        "resumedFromStep",
+        "restored",
+    }
     bad = dict.fromkeys(fields, value)
     shown = ("phase", "done", "total", "unit", "etaSeconds", "bytesPerSecond", "updated", "storage")
     timings = dict.fromkeys(("fetch", "work", "ship"), value)

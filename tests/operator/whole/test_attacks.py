@@ -294,7 +294,7 @@ TIMES = ("", "yesterday", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:0
 def spoil(world: World, job: Object, value: Any, time: Any) -> None:
     """End a pod with a value in every field of its verdict, and a time everywhere where Kubernetes has one."""
     stage = job["metadata"]["labels"]["trainingrun.dev/stage"]
-    names = (*NUMBERS[stage], "checkpointURI", "storageWarning", "resumedFromStep", "stepsLost", "format")
+    names = (*NUMBERS[stage], "checkpointURI", "storageWarning", "resumedFromStep", "stepsLost", "restored", "format")
     spoiled = dict.fromkeys(names, value)
     timings = dict.fromkeys(("fetch", "work", "ship"), value)
     world.store.update_status("jobs", job["metadata"]["name"], startTime=time)

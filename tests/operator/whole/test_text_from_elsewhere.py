@@ -46,6 +46,7 @@ OURS: Mapping[str, str] = {
     "dataset.reportURI": "left out unless it is printable",
     "dataset.reportJSONURI": "left out unless it is printable",
     "training.checkpointURI": "left out unless it is printable",
+    "training.restored.startsAnew": "left out unless it is printable",
     "export.uri": "left out unless it is printable",
     "export.frozenGraphURI": "export.uri with a constant",
     "export.savedModelURI": "export.uri with a constant",

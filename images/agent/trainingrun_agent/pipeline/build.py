@@ -83,10 +83,11 @@ def _training(network: Network, *, steps: int, batch_size: int, rate: Decimal, b
     if network.family == "faster_rcnn":
         lines.append("gradient_clipping_by_norm: 10.0")
     if pretrained:
-        # Without the type, the API silently restores hardly any variable.
+        # Without the type, the API silently restores hardly any variable. Whether heads are loaded too is known only
+        # when the weights are fetched for training: the trainer then sets load_all_detection_checkpoint_vars.
         lines += [
             f'fine_tune_checkpoint: "{PLACEHOLDER}" fine_tune_checkpoint_type: "detection"',
-            "from_detection_checkpoint: true load_all_detection_checkpoint_vars: false",
+            "from_detection_checkpoint: true",
         ]
     return "\n".join(lines)
 

@@ -6,6 +6,7 @@ They can be imported without TensorFlow, but not with a protobuf newer than 3.20
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 from google.protobuf import text_format
@@ -13,7 +14,7 @@ from google.protobuf import text_format
 with warnings.catch_warnings():
     # Protobuf 3.20 warns about every descriptor that an older protoc generated.
     warnings.simplefilter("ignore", DeprecationWarning)
-    from object_detection.protos import pipeline_pb2
+    from object_detection.protos import pipeline_pb2, string_int_label_map_pb2
 
 ParseError: type[Exception] = text_format.ParseError
 
@@ -31,3 +32,25 @@ def merge(message: Any, text: str) -> None:
 def to_text(message: Any) -> str:
     """Proto text of a message; floats look as they were written."""
     return str(text_format.MessageToString(message, float_format=".10g"))  # type: ignore[call-arg]
+
+
+def without(message: Any, names: Sequence[str]) -> Any:
+    """A copy of a message in which the fields of these names are cleared, also in the messages that it holds."""
+    copy = type(message)()
+    copy.CopyFrom(message)
+    for field, value in copy.ListFields():
+        if field.name in names:
+            copy.ClearField(field.name)
+        elif field.message_type is not None and field.label != field.LABEL_REPEATED:
+            value.CopyFrom(without(value, names))
+    return copy
+
+
+def class_names(text: str) -> dict[int, str]:
+    """The names in a label_map.pbtxt by their ids. Raises ParseError, ValueError if an id has two names."""
+    label_map = string_int_label_map_pb2.StringIntLabelMap()
+    merge(label_map, text)
+    names = {item.id: item.name for item in label_map.item}
+    if len(names) != len(label_map.item):
+        raise ValueError("an id has two names")
+    return names

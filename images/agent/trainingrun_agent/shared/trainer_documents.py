@@ -21,6 +21,7 @@ MAX_DOCUMENT = 64 << 10
 MAX_INTEGER = 9007199254740992
 MAX_MESSAGE = 1500
 MAX_HINT = 600
+MAX_STARTS_ANEW = 200
 MAX_CHECKPOINT_FILES = 66
 MAX_READY = 100_000
 DONE = "done"
@@ -45,6 +46,15 @@ _last_warning: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
+class Restored:
+    """How many of the model's variables were loaded from pretrained weights, and which parts of it were not."""
+
+    loaded: int
+    total: int
+    starts_anew: str
+
+
+@dataclass(frozen=True)
 class TrainerProgress:
     """progress.json; `updated` and `last_advance` are times of the trainer's own clock, only their changes count."""
 
@@ -58,6 +68,7 @@ class TrainerProgress:
     loss: float | None = None
     ap50: float | None = None
     mean_ap: float | None = None
+    restored: Restored | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +114,7 @@ def read_progress(folder: Folder) -> TrainerProgress | None:
         loss=_number(document, "loss"),
         ap50=_number(document, "ap50"),
         mean_ap=_number(document, "mAP"),
+        restored=_restored(document.get("restored")),
     )
 
 
@@ -176,6 +188,15 @@ def _checkpoint_files(entries: Any, step: int) -> tuple[tuple[str, int], ...] | 
             return None
         files[name] = size
     return tuple(sorted(files.items())) if is_complete(set(files), step) else None
+
+
+def _restored(value: Any) -> Restored | None:
+    if not isinstance(value, dict):
+        return None
+    loaded, total = _count(value, "loaded"), _count(value, "total")
+    if loaded is None or total is None or loaded > total:
+        return None
+    return Restored(loaded, total, _text(value.get("startsAnew"), MAX_STARTS_ANEW))
 
 
 def _read(folder: Folder, name: str) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from trainingrun_agent.errors import Interrupted, StageError
 from trainingrun_agent.reasons.pods import ALREADY_TRAINED, FINAL_CHECKPOINT_MISSING, GRACE_PERIOD_OVER, TRAINED
 from trainingrun_agent.stages.trainer_session import End, TrainerGoneError
 from trainingrun_agent.stages.trainer_stage import TrainerStage, trainer_stage
+from trainingrun_agent.stages.training_start import TrainingStart
 from trainingrun_agent.terms import Message
 from trainingrun_agent.transfer.fetch import TrainInput, fetch_train
 from trainingrun_agent.transfer.resume import StoredCheckpoint
@@ -34,6 +35,7 @@ class _Training:
         self._stage, self._context, self._session = stage, stage.context, stage.session
         self._steps = stage.context.config.resolved.train.steps
         self._input: TrainInput | None = None
+        self._start = TrainingStart(stage.context)
         self._shipper: TrainingShipper | None = None
         self._end: End | None = None
 
@@ -62,7 +64,7 @@ class _Training:
             raise self._stage.failure(self._end) or self._incomplete() from None
         shipper = self._start_shipping(found)
         with record.part("work"):
-            self._end = self._session.follow(lambda: shipper.turn(self._session.step))
+            self._end = self._session.follow(lambda: self._turn(shipper))
         with record.part("ship"):
             self._ship_rest(shipper)
         return self._conclude(self._end)
@@ -76,6 +78,7 @@ class _Training:
             self._context.progress.update(resumedFromStep=found.resumed_from, stepsLost=found.steps_lost)
         self._stage.give_work(found.spec)
         self._input = found
+        self._start.of(found)
         return found
 
     def _start_shipping(self, found: TrainInput) -> TrainingShipper:
@@ -83,9 +86,13 @@ class _Training:
         self._shipper.start()
         return self._shipper
 
+    def _turn(self, shipper: TrainingShipper) -> None:
+        self._start.observe(self._session.restored)
+        shipper.turn(self._session.step)
+
     def _ship_rest(self, shipper: TrainingShipper) -> None:
         self._context.progress.update(phase="shipping")
-        shipper.turn(self._session.step)
+        self._turn(shipper)
         shipper.close()
         while not shipper.join(JOIN_SECONDS):
             if self._session.seconds_left() == 0:
@@ -125,6 +132,7 @@ class _Training:
             if self._input.resumed or self._input.reached:
                 numbers["resumedFromStep"] = self._input.resumed_from
                 numbers["stepsLost"] = self._input.steps_lost
+            numbers["restored"] = self._start.restored or None
             numbers["gpuWaitSeconds"] = round(self._session.gpu_wait_seconds, 3)
         if self._newest is not None:
             numbers["checkpointStep"] = numbers["newestCheckpointStep"] = self._newest.step

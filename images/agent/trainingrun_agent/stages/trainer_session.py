@@ -15,7 +15,14 @@ from trainingrun_agent.reasons.pods import STOPPED_WHILE_FETCHING
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.shared.liveness import Liveness
 from trainingrun_agent.shared.lock import TrainerLock
-from trainingrun_agent.shared.trainer_documents import DONE, Done, TrainerProgress, read_done, read_progress
+from trainingrun_agent.shared.trainer_documents import (
+    DONE,
+    Done,
+    Restored,
+    TrainerProgress,
+    read_done,
+    read_progress,
+)
 from trainingrun_agent.stopping import raise_if_stopped
 
 TURN_SECONDS = 0.2
@@ -114,6 +121,11 @@ class TrainerSession:
     def step(self) -> int | None:
         """The last step that the trainer reported."""
         return self._last.step if self._last else None
+
+    @property
+    def restored(self) -> Restored | None:
+        """How much of the pretrained weights the trainer reported to have loaded."""
+        return self._last.restored if self._last else None
 
     def _observe(self) -> None:
         if self._working and not self._checked and self.lock.started.is_set():

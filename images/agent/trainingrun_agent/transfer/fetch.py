@@ -13,6 +13,7 @@ from typing import Any
 
 from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import StageError
+from trainingrun_agent.pipeline.start import Start, start_from
 from trainingrun_agent.reasons.pods import CHECKPOINT_MISSING, RESULT_MISSING
 from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder
@@ -29,11 +30,15 @@ from trainingrun_agent.transfer.spec import ExportInput, work_spec
 
 @dataclass(frozen=True)
 class TrainInput:
-    """The input of training; `reached` is the highest step that an earlier attempt is known to have reached."""
+    """The input of training; `reached` is the highest step that an earlier attempt is known to have reached.
+
+    `start` says what is taken of the pretrained weights, None without any.
+    """
 
     spec: dict[str, Any]
     resumed: StoredCheckpoint | None
     reached: int
+    start: Start | None
 
     @property
     def resumed_from(self) -> int:
@@ -57,20 +62,19 @@ def fetch_train(context: StageContext, folder: Folder, *, epoch: int, while_wait
         Transfers(meter, while_waiting=while_waiting) as transfers,
     ):
         _start_dataset(transfers, fetch, files.files("train", "eval"), into=into, meter=meter)
-        transfers.start(partial(_fetch_pipeline_config, context, files, folder))
+        configuring = transfers.start(partial(_fetch_pipeline_config, context, files, folder))
         resuming = transfers.start(partial(_resume, context, model, epoch=epoch, meter=meter))
         if pretrained is not None:
             store = context.store_for(pretrained.bucket)
-            transfers.start(partial(weights.fetch_weights, store, pretrained, shared=folder, meter=meter))
+            weighing = transfers.start(partial(weights.fetch_weights, store, pretrained, shared=folder, meter=meter))
     fetch.raise_if_lost()
     resumed, reached = resuming.result()
-    spec = work_spec(
-        context.config.resolved,
-        files,
-        pretrained=weights.PREFIX if pretrained else None,
-        resumed_from=resumed.step if resumed else 0,
-    )
-    return TrainInput(spec, resumed, reached)
+    start = None
+    if pretrained is not None:
+        classes = context.config.resolved.dataset.classes
+        start = start_from(weighing.result(), pipeline_config=configuring.result(), classes=classes)
+    spec = work_spec(context.config.resolved, files, start=start, resumed_from=resumed.step if resumed else 0)
+    return TrainInput(spec, resumed, reached, start)
 
 
 def fetch_export(
@@ -96,7 +100,7 @@ def fetch_export(
     ap50 = trained["numbers"].get("ap50")
     prefix = f"{names.CHECKPOINT}/model.ckpt-{restored.step}"
     source = ExportInput(prefix, restored.step, ap50 if isinstance(ap50, float | int) else None)
-    return work_spec(context.config.resolved, files, pretrained=None, resumed_from=0, export=source)
+    return work_spec(context.config.resolved, files, start=None, resumed_from=0, export=source)
 
 
 def _locate(context: StageContext) -> tuple[DatasetFiles, DatasetFetch]:
@@ -120,10 +124,11 @@ def _start_dataset(
         transfers.start(partial(fetch.fetch, file, into, meter))
 
 
-def _fetch_pipeline_config(context: StageContext, files: DatasetFiles, folder: Folder) -> None:
+def _fetch_pipeline_config(context: StageContext, files: DatasetFiles, folder: Folder) -> str:
     with dataset.raising_lost():
         data = dataset.read_pipeline_config(context.out, context.config.resolved, sha256=files.pipeline_sha256)
     folder.write(names.PIPELINE_CONFIG, data)
+    return data.decode("utf-8", "replace")
 
 
 def _resume(context: StageContext, model: Folder, *, epoch: int, meter: Meter) -> tuple[StoredCheckpoint | None, int]:

@@ -15,9 +15,11 @@ from trainingrun_agent import contract
 from trainingrun_agent.config import Resolved
 from trainingrun_agent.errors import DiskFull
 from trainingrun_agent.log import logger
+from trainingrun_agent.pipeline.start import Start
 from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder, UnsafeFileError
 from trainingrun_agent.transfer.dataset import DatasetFiles
+from trainingrun_agent.transfer.weights import PREFIX
 
 MAX_MESSAGE = 1500
 
@@ -35,11 +37,14 @@ def work_spec(
     resolved: Resolved,
     dataset: DatasetFiles,
     *,
-    pretrained: str | None,
+    start: Start | None,
     resumed_from: int,
     export: ExportInput | None = None,
 ) -> dict[str, Any]:
-    """The spec.json of the trainer, or with `export` of the exporter, which gets no train records."""
+    """The spec.json of the trainer, or with `export` of the exporter, which gets no train records.
+
+    `start` says what is taken of the weights in `pretrained/`, if there are any.
+    """
     stage: Literal["train", "export"] = "export" if export else "train"
     train = resolved.train
     return {
@@ -52,7 +57,8 @@ def work_spec(
         "evalImages": dataset.images["eval"],
         "labelMap": f"{names.DATASET}/{names.LABEL_MAP}",
         "modelDir": names.MODEL,
-        "pretrained": pretrained,
+        "pretrained": PREFIX if start else None,
+        **({"pretrainedScope": start.scope} if start else {}),
         "steps": train.steps,
         "saveEverySteps": train.save_every_steps,
         "evalEverySteps": train.eval_every_steps,

@@ -1,17 +1,20 @@
 """Weights to start from (spec.model.pretrained): an archive of the model zoo, or the export of another run.
 
 Invariant: leaves `model.ckpt.index` and its data files in the folder, and nothing else of the source; a pipeline.config
-that comes with an archive is ignored.
+that comes with an archive is ignored, that of an export is only compared.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 
 from trainingrun_agent.config import Uri
-from trainingrun_agent.errors import IntegrityError, NotFound, UserError
-from trainingrun_agent.keys import manifest_of
+from trainingrun_agent.errors import UNUSABLE, IntegrityError, NotFound, UserError
+from trainingrun_agent.keys import LABEL_MAP, manifest_of
+from trainingrun_agent.log import logger
+from trainingrun_agent.pipeline.start import Export
 from trainingrun_agent.reasons.weights import (
     EXPORT_WITHOUT_CHECKPOINT,
     NOT_AN_EXPORT,
@@ -23,6 +26,8 @@ from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.base import ObjectStore
+from trainingrun_agent.storage.manifest import Manifest
+from trainingrun_agent.terms import Place
 from trainingrun_agent.transfer.meter import Meter
 from trainingrun_agent.transfer.tar_stream import ArchiveUnusableError
 from trainingrun_agent.transfer.zoo_archive import unpack_checkpoint
@@ -30,17 +35,21 @@ from trainingrun_agent.transfer.zoo_archive import unpack_checkpoint
 PREFIX = f"{names.PRETRAINED}/model.ckpt"
 INDEX = "model.ckpt.index"
 MAX_ARCHIVE_BYTES = 8 << 30
+MAX_TEXT_BYTES = 1 << 20
 _ARCHIVE = ".pretrained.tar.gz"
 _CHECKPOINT_FILE = re.compile(r"checkpoint/(model\.ckpt\.(index|data-\d{5}-of-\d{5}))")
 
 
-def fetch_weights(store: ObjectStore, uri: Uri, *, shared: Folder, meter: Meter) -> None:
-    """Fetch into `pretrained/`. Raises UserError when there are no usable weights at the URI."""
+def fetch_weights(store: ObjectStore, uri: Uri, *, shared: Folder, meter: Meter) -> Export | None:
+    """Fetch into `pretrained/`; returns what an export has beside its weights, None for an archive.
+
+    Raises UserError when there are no usable weights at the URI.
+    """
     if uri.key.endswith("/"):
         with shared.sub(names.PRETRAINED, create=True) as into:
-            _fetch_export(store, uri, into, meter)
-    else:
-        _fetch_archive(store, uri, shared, meter)
+            return _fetch_export(store, uri, into, meter)
+    _fetch_archive(store, uri, shared, meter)
+    return None
 
 
 def _fetch_archive(store: ObjectStore, uri: Uri, shared: Folder, meter: Meter) -> None:
@@ -62,7 +71,7 @@ def _fetch_archive(store: ObjectStore, uri: Uri, shared: Folder, meter: Meter) -
         spool.remove(_ARCHIVE)
 
 
-def _fetch_export(store: ObjectStore, uri: Uri, into: Folder, meter: Meter) -> None:
+def _fetch_export(store: ObjectStore, uri: Uri, into: Folder, meter: Meter) -> Export:
     folder = uri.key.rstrip("/")
     try:
         manifest = manifests.read(store, manifest_of(folder))
@@ -81,3 +90,23 @@ def _fetch_export(store: ObjectStore, uri: Uri, into: Folder, meter: Meter) -> N
             sha256=entry.sha256,
             on_bytes=meter.moved,
         )
+    texts = (_text(store, folder, manifest, name) for name in (names.PIPELINE_CONFIG, LABEL_MAP))
+    return Export(*texts)
+
+
+def _text(store: ObjectStore, folder: str, manifest: Manifest, name: str) -> str | None:
+    """A short text of an export; None if it has none, or not the one that its manifest promises."""
+    entry = next((entry for entry in manifest.objects if entry.key == name), None)
+    if entry is None:
+        return None
+    key = f"{folder}/{name}"
+    try:
+        data = store.get(key, max_bytes=MAX_TEXT_BYTES)
+        found = hashlib.sha256(data).hexdigest()
+        if found != entry.sha256:
+            expected = f"SHA-256 {entry.sha256}"
+            raise IntegrityError(where=Place(store.bucket, key), found=f"SHA-256 {found}", expected=expected)
+        return data.decode()
+    except (*UNUSABLE, UnicodeDecodeError) as error:
+        logger.warning("%s of the export is ignored: %s", name, error)
+        return None

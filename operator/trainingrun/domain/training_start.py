@@ -1,0 +1,59 @@
+"""The Event TrainingStarted: what training starts from, and how much of the weights was loaded.
+
+It is emitted when the status first says so, whether the agent's progress or its verdict brought it: an agent or a
+trainer of an earlier release may never say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from trainingrun.api import reasons
+from trainingrun.api.status import Restored, Training
+from trainingrun.domain.draft import Draft
+
+
+def announce_start(draft: Draft) -> None:
+    """Emit the Event if this reconcile has learned from what the newest attempt of training starts."""
+    before, now = draft.run.status.get("training", {}), draft.status.get("training", {})
+    restored = now.get("restored")
+    if now.get("resumedFromStep") and "resumedFromStep" not in before:
+        _add(draft, f"Training resumes from {_position(now)}.")
+    elif restored is not None and _counts(restored) != _counts(before.get("restored", {})):
+        source = _source(draft.run.spec)
+        warning = bool(source) and 2 * restored["loaded"] < restored["total"]
+        _add(draft, _text(source, restored), warning=warning)
+
+
+def _add(draft: Draft, message: str, *, warning: bool = False) -> None:
+    """Add the Event before those of what came later: with a verdict, the end of the attempt."""
+    later, draft.events = draft.events, []
+    draft.add_event(reasons.TRAINING_STARTED, message, warning=warning)
+    draft.events += later
+
+
+def _position(training: Training) -> str:
+    steps = f" of {training['steps']} steps" if "steps" in training else ""
+    return f"checkpoint {training['resumedFromStep']}{steps}"
+
+
+def _counts(restored: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    return restored.get("loaded"), restored.get("total")
+
+
+def _source(spec: Mapping[str, Any]) -> str:
+    """Name the weights as the spec does; empty without any."""
+    pretrained = spec.get("model", {}).get("pretrained") or {}
+    if "run" in pretrained:
+        return f"the export of TrainingRun {pretrained['run']}"
+    uri = str(pretrained.get("uri", ""))
+    return uri if not uri or uri.startswith("s3://") else f"s3://{spec['storage']['bucket']}/{uri}"
+
+
+def _text(source: str, restored: Restored) -> str:
+    if not source:
+        return f"Training starts without pretrained weights: all {restored['total']} variables are random numbers."
+    loaded = f"{restored['loaded']} of {restored['total']} variables loaded"
+    anew = f"; new: {restored['startsAnew']}" if "startsAnew" in restored else ""
+    return f"Training starts from {source}: {loaded}{anew}."

@@ -1,0 +1,116 @@
+"""What training may take from pretrained weights: everything of the same network and classes, else no wrong head."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from trainingrun_agent.pipeline.build import build_pipeline_config
+from trainingrun_agent.pipeline.networks import NETWORKS
+from trainingrun_agent.pipeline.start import Export, Start, start_from
+from trainingrun_agent.prep.output.label_map import label_map
+
+CLASSES = ("tire", "wheel rim", 'a "hub"', "Räder")
+NETWORK = "ssd_inception_v2"
+
+
+def config(network: str = NETWORK, **changes: Any) -> str:
+    arguments: dict[str, Any] = {
+        "num_classes": len(CLASSES),
+        "steps": 1000,
+        "batch_size": 1,
+        "learning_rate": "0.004",
+        "train_images": 120,
+        "max_boxes_per_image": 7,
+        "pretrained": True,
+    }
+    return build_pipeline_config(network=network, **{**arguments, **changes})
+
+
+def start(export: Export | None, *, network: str = NETWORK, classes: Sequence[str] = CLASSES) -> Start:
+    return start_from(export, pipeline_config=config(network), classes=classes)
+
+
+def export_of(classes: Sequence[str], network: str = NETWORK, **changes: Any) -> Export:
+    return Export(config(network, num_classes=len(classes), **changes), label_map(classes).decode())
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_the_same_network_and_classes_continue_with_every_variable(network: str) -> None:
+    other_training = {"steps": 20, "batch_size": 8, "learning_rate": "0.1", "pretrained": False}
+    assert start(export_of(CLASSES, network, **other_training), network=network) == Start("all")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "why"),
+    [
+        (["tire"], 'the classes differ (tire, wheel rim, a "hub", Räder; there: tire)'),
+        (
+            ["wheel rim", "tire", 'a "hub"', "Räder"],
+            (
+                'the order of the classes differs (tire, wheel rim, a "hub", Räder; '
+                'there: wheel rim, tire, a "hub", Räder)'
+            ),
+        ),
+        (
+            ["Tire", "wheel rim", 'a "hub"', "Räder"],
+            'the classes differ (tire, wheel rim, a "hub", Räder; there: Tire, wheel rim, a "hub", Räder)',
+        ),
+    ],
+    ids=["fewer", "another order", "another name"],
+)
+def test_other_classes_start_their_heads_anew(theirs: list[str], why: str) -> None:
+    assert start(export_of(theirs)) == Start("allButClasses", why)
+
+
+def test_many_classes_are_named_in_a_short_text() -> None:
+    many = [f"class number {number}" for number in range(400)]
+    found = start(export_of(["x" * 500]), classes=many).why
+    shown = "class number 0, class number 1, class number 2"
+    assert found == f"the classes differ ({shown} and 397 more; there: {'x' * 50})"
+
+
+@pytest.mark.parametrize("theirs", [name for name in NETWORKS if name != NETWORK])
+def test_weights_of_another_network_give_no_head(theirs: str) -> None:
+    assert start(export_of(CLASSES, theirs)) == Start("featureExtractor", "the export is of another network")
+
+
+def test_other_anchors_give_no_head() -> None:
+    same = export_of(CLASSES)
+    assert same.pipeline_config is not None
+    other = Export(re.sub(r"max_scale: [\d.]+", "max_scale: 0.5", same.pipeline_config), same.label_map)
+    assert other != same
+    assert start(other) == Start("featureExtractor", "the export is of another network")
+
+
+def test_an_archive_gives_no_head() -> None:
+    """Its boxes are of other anchors, and it has no label map."""
+    assert start(None) == Start("featureExtractor", "an archive does not name its classes")
+
+
+DEEP = "item { " * 3000
+UNREADABLE = {
+    "none": None,
+    "empty": "",
+    "other text": "hello {",
+    "unknown field": "model { ssd { speed: 3 } } item { weight: 3 }",
+    "deep": DEEP,
+    "an id twice": "item { id: 1 name: 'a' } item { id: 1 name: 'b' }",
+    "no first id": "item { id: 2 name: 'a' }",
+    "broken name": "item { id: 1 name: '\\xff' }",
+}
+
+
+@pytest.mark.parametrize("text", UNREADABLE.values(), ids=UNREADABLE)
+def test_an_unreadable_label_map_gives_no_head(text: str | None) -> None:
+    export = Export(config(), text)
+    assert start(export) == Start("featureExtractor", "the export has no readable label_map.pbtxt")
+
+
+@pytest.mark.parametrize("text", UNREADABLE.values(), ids=UNREADABLE)
+def test_an_unreadable_pipeline_config_gives_no_head(text: str | None) -> None:
+    export = Export(text, label_map(CLASSES).decode())
+    assert start(export) == Start("featureExtractor", "the export has no readable pipeline.config")
