@@ -18,7 +18,7 @@ from trainingrun_agent.rate import ByteRate
 
 FIELDS = frozenset(
     ("phase", "done", "total", "unit", "etaSeconds", "step", "steps", "loss", "checkpointStep", "ap50", "mAP")
-) | {"resumedFromStep", "stepsLost", "storage", "timings", "epoch", "format"}
+) | {"resumedFromStep", "stepsLost", "storage", "timings", "epoch", "format", "trainingSeconds"}
 MAX_STORAGE_MESSAGE = 1024
 
 
