@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from trainingrun.api import reason
-from trainingrun.api.names import Stage
 from trainingrun.api.reason import Group, Reason, Step
 
 
@@ -353,9 +352,6 @@ COMPLETED: Final = _progress("Completed", "The stage, or the run, has ended with
 SUCCEEDED: Final = _progress("Succeeded", "The run has ended with all results.")
 FAILED: Final = _progress("Failed", "The run has failed: the condition Succeeded has the reason and the next step.")
 PREPARED: Final = _progress("Prepared", "An Event: the data set is in the bucket.")
-TRAINED: Final = _progress("Trained", "An Event: the last checkpoint is in the bucket.")
-EXPORTED: Final = _progress("Exported", "An Event: the model is in the bucket.")
-STAGE_DONE: Final[Mapping[Stage, Reason]] = {Stage.PREP: PREPARED, Stage.TRAIN: TRAINED, Stage.EXPORT: EXPORTED}
 
 UNKNOWN: Final = Reason(
     "Unknown",

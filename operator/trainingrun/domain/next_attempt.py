@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import chain
 
 from trainingrun.api import clock, reasons
-from trainingrun.api.names import Phase, Stage, job_name
+from trainingrun.api.names import Phase, Stage
 from trainingrun.builders.jobs import build_job
 from trainingrun.domain import attempts
 from trainingrun.domain.assess import is_lost
@@ -88,5 +88,4 @@ def _create_job(context: StageContext, number: int) -> None:
     )
     context.decision.create.append(job)
     context.set_not_done(reason=reasons.ATTEMPT_STARTED, message=f"Attempt {number} was started.")
-    context.draft.add_event(reasons.ATTEMPT_STARTED, f"Created Job {job_name(run.name, stage=stage, attempt=number)}.")
     context.show(f"{context.phase}: attempt {number} starting" if number > 1 else f"{context.phase}: starting")

@@ -1,4 +1,4 @@
-"""Events about a TrainingRun: best effort, and the same one at most every five minutes; the record is the status.
+"""Events about a TrainingRun: best effort, and no two of the same text at a time; the record is the status.
 
 Invariant: no decision waits for an Event. They are posted by tasks of their own, and the oldest first.
 """
@@ -22,7 +22,7 @@ from trainingrun.kube.errors import KubeError
 from trainingrun.kube.objects import path
 from trainingrun.plain_text import plain
 
-QUIET_SECONDS: Final = 300
+QUIET_SECONDS: Final = 3600  # for as long, by default, the API server keeps an Event
 MAX_REMEMBERED: Final = 10_000
 MAX_WAITING: Final = 1_000
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class Recorder:
 
     def __init__(self, api: Api, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._api, self._clock = api, clock
-        self._seen: dict[tuple[str, str, str], float] = {}
+        self._seen: dict[tuple[str, str], float] = {}  # by UID of the run and text
         self._waiting: asyncio.Queue[tuple[Run, dict[str, object]]] = asyncio.Queue(MAX_WAITING)
         self._unposted: Counter[str] = Counter()  # by UID of the run
 
@@ -44,7 +44,7 @@ class Recorder:
     def emit(self, run: Run, event: Event, *, now: str) -> None:
         """Emit one Event about a run soon; it is dropped while too many wait."""
         event = replace(event, message=plain(event.message))
-        key = (run.uid, event.reason, event.message)
+        key = (run.uid, event.message)
         moment = self._clock()
         if moment - self._seen.get(key, -math.inf) < QUIET_SECONDS:
             return

@@ -191,6 +191,12 @@ def stuck() -> Play:
     return play
 
 
+def started() -> Play:
+    play = Play()
+    play.step()
+    return play
+
+
 def suspended() -> Play:
     play = Play(a_run().spec(suspend=True))
     play.step()
@@ -312,7 +318,7 @@ CASES: Mapping[str, Callable[[], Play]] = {
     "TrainerNeverStarted": never_started,
     "StartDeadlineExceeded": deadline,
     "Accepted": whole,
-    "AttemptStarted": whole,
+    "AttemptStarted": started,
     "Running": lambda: waits(phase="Running"),
     "Suspended": suspended,
     "Retry": retried,
@@ -324,8 +330,6 @@ CASES: Mapping[str, Callable[[], Play]] = {
     "Succeeded": whole,
     "Failed": lambda: refused(train={"image": "evil:1"}),
     "Prepared": whole,
-    "Trained": whole,
-    "Exported": whole,
     "Unknown": lambda: ended(disruption="?", disruption_message="because"),
 }
 BY_THE_RECONCILER = {  # tests/operator/whole/test_refused.py
