@@ -8,6 +8,7 @@ from typing import Any, Final
 from trainingrun.api import clock, reasons
 from trainingrun.api.names import Stage
 from trainingrun.domain import attempts, results
+from trainingrun.domain.accounting import REPLACED, SUSPENDED, Ending, close_attempt
 from trainingrun.domain.assess import Ended, Evidence, Running, assess
 from trainingrun.domain.draft import MAX_CAUSE, MAX_EVENT, MAX_MESSAGE
 from trainingrun.domain.ended_jobs import newest_pod
@@ -35,7 +36,7 @@ def follow_attempt(context: StageContext, number: int, *, job: JobView | None) -
     if isinstance(state, Ended):
         return _count_end(context, state, job=job, pod=pod)
     if context.suspended:
-        _end_for_suspension(context)
+        _end_for_suspension(context, pod)
         return True
     if isinstance(state, Running):
         _show_running(context, state, report=report)
@@ -43,7 +44,7 @@ def follow_attempt(context: StageContext, number: int, *, job: JobView | None) -
         _replace(context, cause=state.cause)
         return True
     elif job is not None and _start_deadline_passed(context, job):
-        _fail_start(context, job, cause=state.cause)
+        _fail_start(context, job, pod=pod, cause=state.cause)
     else:
         _show_waiting(context, state.cause)
     return False
@@ -57,6 +58,7 @@ def _pod_of(context: StageContext, number: int) -> PodView | None:
 def _count_end(context: StageContext, ended: Ended, *, job: JobView | None, pod: PodView | None) -> bool:
     """Count the end and write its results; return whether the budget allows another attempt."""
     draft, stage, verdict = context.draft, context.stage, ended.verdict
+    close_attempt(context, Ending.of(verdict, pod))
     may_retry = attempts.count_end(draft, stage, verdict)
     results.write_timings(draft, stage, job=job, pod=pod, verdict=verdict)
     if verdict.outcome is Outcome.SUCCEEDED:
@@ -81,8 +83,9 @@ def _fail_run(context: StageContext, verdict: Verdict) -> None:
     context.draft.fail(reason=verdict.reason, message=verdict.message, step=step, phase=context.phase)
 
 
-def _end_for_suspension(context: StageContext) -> None:
+def _end_for_suspension(context: StageContext, pod: PodView | None) -> None:
     """End the attempt without counting a failure; its pod ships the newest checkpoint in its grace period."""
+    close_attempt(context, Ending(SUSPENDED, reasons.SUSPENDED.name, pod))
     attempts.end(context.draft, context.stage)
     saved = " after saving a checkpoint" if context.stage is Stage.TRAIN else ""
     context.draft.add_event(
@@ -110,6 +113,7 @@ def _is_refused_for_old_settings(context: StageContext, job: JobView, cause: Cau
 
 def _replace(context: StageContext, *, cause: Cause) -> None:
     """End an attempt that never had a pod, without counting a failure: a Job cannot get other settings."""
+    close_attempt(context, Ending(REPLACED, cause.reason.name, pod=None))
     attempts.end(context.draft, context.stage)
     what = f"Attempt {context.attempts['number']} of {context.stage} got no pod and is replaced"
     context.draft.add_event(cause.reason, f"{what}: the operator's settings for pods have changed.")
@@ -124,7 +128,7 @@ def _start_deadline_passed(context: StageContext, job: JobView) -> bool:
     return bool(waited >= limit)
 
 
-def _fail_start(context: StageContext, job: JobView, *, cause: Cause) -> None:
+def _fail_start(context: StageContext, job: JobView, *, pod: PodView | None, cause: Cause) -> None:
     limit = context.draft.run.spec["startDeadlineSeconds"]
     verdict = Verdict(
         Outcome.USER_ERROR,
@@ -132,6 +136,7 @@ def _fail_start(context: StageContext, job: JobView, *, cause: Cause) -> None:
         f"The pod of {job.name} did not start within spec.startDeadlineSeconds ({limit} s): {cause.message}",
         cause.hint,
     )
+    close_attempt(context, Ending.of(verdict, pod))
     attempts.count_end(context.draft, context.stage, verdict)
     _fail_run(context, verdict)
 
