@@ -21,7 +21,6 @@ from trainingrun.domain.verdicts import Outcome, Verdict
 SUSPENDED: Final = "suspended"  # outcomes of attempts that are no failures
 REPLACED: Final = "replaced"
 MAX_NODE: Final = 63
-_NOTHING_LOST: Final = {Outcome.SUCCEEDED.value, SUSPENDED}  # on suspension the trainer saves a checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +88,13 @@ def _work_of(context: StageContext, ending: Ending) -> _Work:
         return _Work(start, None, start, 0.0)
     saved = max(start, reported.count(known.get("checkpointStep")) or 0)
     reached = max(step, saved)  # the step is read several times a second, and can be older than the checkpoint
-    kept = reached if ending.outcome in _NOTHING_LOST else saved
+    kept = reached if _keeps_all(ending) else saved
     return _Work(start, reached, kept, _work_seconds(ending, known) if reached > start else 0.0)
+
+
+def _keeps_all(ending: Ending) -> bool:
+    """Whether no step is lost: the trainer of a run that is being suspended saves a checkpoint after this."""
+    return ending.outcome == Outcome.SUCCEEDED or (ending.outcome == SUSPENDED and ending.verdict is None)
 
 
 def _numbers(context: StageContext, ending: Ending) -> Mapping[str, Any]:
