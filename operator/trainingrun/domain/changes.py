@@ -32,9 +32,10 @@ class Line:
 def ended_attempts(before: Status, after: Status) -> Iterator[tuple[StageAttempts, AttemptEnd]]:
     """Ends that were recorded in between, each with the entry of its stage."""
     for old, entry in _attempts(before, after):
-        new = [end for end in entry.get("history", ()) if end["number"] > old.get("ended", 0)]
-        yield from ((entry, end) for end in new)
-        for _ in range(history.count(entry) - history.count(old) - len(new)):  # the status had no room for it
+        new = max(0, history.count(entry) - history.count(old))
+        known = entry.get("history", [])[-new:] if new else []
+        yield from ((entry, end) for end in known)
+        for _ in range(new - len(known)):  # the status had no room for it
             outcome, reason = entry.get("lastOutcome", ""), entry.get("lastReason", "")
             yield entry, AttemptEnd(number=entry["number"], outcome=outcome, reason=reason)
 

@@ -14,7 +14,12 @@ from trainingrun.api import clock
 from trainingrun.api.names import Stage
 from trainingrun.api.settings import RunPods
 from trainingrun.domain import history
-from trainingrun.domain.observe import ContainerView
+from trainingrun.domain.accounting import SUSPENDED, Ending, close_attempt
+from trainingrun.domain.decision import Decision
+from trainingrun.domain.draft import Draft
+from trainingrun.domain.observe import ContainerView, Observed
+from trainingrun.domain.stage import StageContext
+from trainingrun.domain.verdicts import parse_verdict
 from trfakes.builders import SETTINGS, a_run
 from trfakes.fake_cluster import verdict
 from trfakes.play import Play
@@ -215,6 +220,21 @@ def test_a_suspension_is_no_interruption_and_loses_nothing() -> None:
     (ended,) = play.attempts("train")["history"]
     assert (ended["outcome"], ended["reason"], ended["toStep"]) == ("suspended", "Suspended", 53)
     assert "failures" not in play.attempts("train")
+
+
+def test_a_verdict_says_what_a_suspension_has_lost() -> None:
+    play = play_with()
+    play.start_pod("tire-train-1")
+    play.step(60)
+    said = verdict("train", "interrupted", numbers={"step": 53, "checkpointStep": 50, "trainingSeconds": 53.0})
+    end(play, "tire-train-1", said, failed=True)
+    draft = Draft(play.run, play.now)
+    resolved = {"train": {"gpus": 1}}
+    context = StageContext(Stage.TRAIN, Decision(draft), Observed(find_run=play.others.get), resolved, SETTINGS)
+    pod = play.pods["tire-train-1"]
+    close_attempt(context, Ending(SUSPENDED, "Suspended", pod, parse_verdict(pod.agent.message)))
+    spent = {"useful": 50, "lost": 3, "waiting": 7}
+    assert draft.status["training"] == {"step": 53, "stepsLost": 3, "gpuSeconds": spent}
 
 
 def test_a_retry_goes_on_with_the_sums() -> None:

@@ -128,6 +128,16 @@ def test_an_end_that_the_status_has_no_room_for_counts_all_the_same(kept: int) -
     assert found == [("crash", "Crash")] * 2
 
 
+def test_an_end_whose_history_comes_later_counts_then() -> None:
+    """A suspension ends an attempt before its pod has said what it saved."""
+    entry: Any = {"stage": "train", "number": 2, "ended": 2}
+    before: Status = {"attempts": [entry]}
+    end = {"number": 2, "outcome": "suspended", "reason": "Suspended"}
+    after: Status = {"attempts": [entry | {"history": [end]}]}
+    assert [found for _, found in ended_attempts(before, after)] == [end]
+    assert list(ended_attempts(after, after)) == []
+
+
 def test_attempts_that_were_never_created_do_not_end() -> None:
     """A retry takes the number of an attempt whose Job the API server called invalid."""
     before: Status = {"attempts": [{"stage": "prep", "number": 1}]}
