@@ -1,7 +1,7 @@
-"""Write docs/reasons.md from the tables of reasons of operator and agent, and the operator's table for the agent.
+"""Write docs/reasons.md from the tables of reasons of operator and agent, and for each what it needs of the other's.
 
 Invariant: everything comes from the two tables; `--check` changes nothing, and fails when a file is out of date. The
-agent carries the operator's table as data, because the two programs share no code.
+agent carries the operator's table as data, and the operator the names in the agent's, because they share no code.
 """
 # ruff: noqa: INP001 - a program, not part of a package
 
@@ -22,6 +22,21 @@ from trainingrun_agent.reasons import dataset, pods, storage, trainer, weights
 ROOT: Final = Path(__file__).resolve().parent.parent
 PAGE: Final = ROOT / "docs" / "reasons.md"
 TABLE: Final = ROOT / "images" / "agent" / "trainingrun_agent" / of_agent.OPERATOR_TABLE
+MODULE: Final = ROOT / "operator" / "trainingrun" / "api" / "agent_reasons.py"
+NAMES: Final = '''"""Names of the agent's reasons: others, which a pod can make up, are not used as labels of metrics.
+
+Generated from images/agent/trainingrun_agent/reasons by manifests/reasons.py: change it there.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+NAMES: Final = frozenset(
+    {{
+{listed}    }}
+)
+'''
 SUCCEEDED: Final = "succeeded"
 UNNAMED: Final = of_operator.UNKNOWN.name
 STEPS: Final = {
@@ -63,6 +78,12 @@ def render() -> str:
 def export() -> str:
     """The operator's table as the agent carries it."""
     return json.dumps(_operator(), indent=1, ensure_ascii=False) + "\n"
+
+
+def names() -> str:
+    """The names of the agent's reasons, for the operator."""
+    listed = "".join(f'        "{name}",\n' for name in sorted(of_agent.cases()))
+    return NAMES.format(listed=listed)
 
 
 def _operator(*groups: Group) -> list[Entry]:
@@ -156,4 +177,4 @@ def _step(case: Entry) -> str:
 if __name__ == "__main__":
     from generated import write_or_check
 
-    sys.exit(write_or_check({PAGE: render(), TABLE: export()}, doc=__doc__))
+    sys.exit(write_or_check({PAGE: render(), TABLE: export(), MODULE: names()}, doc=__doc__))

@@ -28,7 +28,12 @@ from typing import Literal, Required, TypedDict
 '''
 SCALARS: Final = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}
 # The fields name lists; a class is named for one entry.
-ENTRIES: Final = {"conditions": "Condition", "attempts": "StageAttempts", "timings": "StageTimings"}
+ENTRIES: Final = {
+    "conditions": "Condition",
+    "attempts": "StageAttempts",
+    "timings": "StageTimings",
+    "history": "AttemptEnd",
+}
 MAX_LINE: Final = 120
 
 Schema = Mapping[str, Any]

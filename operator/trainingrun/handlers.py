@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
 import kopf
@@ -12,6 +13,15 @@ from trainingrun.api.names import GROUP, LABEL_STAGE, PLURAL, VERSION
 from trainingrun.api.run import Run
 from trainingrun.domain.observe import JobView, PodView
 from trainingrun.engine.operator import Operator
+from trainingrun.kube.client import USER_AGENT
+
+
+class NamedConnection(kopf.ConnectionInfo):
+    """Credentials whose requests name this program; kopf's watches would otherwise name kopf."""
+
+    def as_http_headers(self) -> dict[str, str]:
+        """Headers of every request."""
+        return {**super().as_http_headers(), "User-Agent": USER_AGENT}
 
 
 def make_registry(operator: Operator) -> kopf.OperatorRegistry:
@@ -20,7 +30,8 @@ def make_registry(operator: Operator) -> kopf.OperatorRegistry:
 
     @kopf.on.login(registry=registry)
     async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+        found = kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+        return None if found is None else NamedConnection(**{f.name: getattr(found, f.name) for f in fields(found)})
 
     # PERMANENT, so that an error ends the process: kopf would otherwise call `start` again after a minute.
     @kopf.on.startup(registry=registry, errors=kopf.ErrorsMode.PERMANENT)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final
 
-from trainingrun.plain_text import plain
+from trainingrun.plain_text import plain, plain_document
 
 AGAIN_SECONDS: Final = 600.0
 MAX_REMEMBERED: Final = 1000
@@ -43,12 +43,13 @@ class JsonFormatter(PlainFormatter):
     """One JSON object per line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Format time, level, logger, message and, if any, the traceback."""
+        """Format time, level, logger, message, the fields of `extra`, and the traceback, if there are any."""
         entry = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
             "message": plain(record.getMessage()),
+            **plain_document(getattr(record, "fields", {})),
         }
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)

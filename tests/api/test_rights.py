@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml
 from kubernetes import client, config
 
+from trainingrun import __version__
 from trainingrun.api.names import CLUSTER_LEASE, LEASE
 from trcluster import Cluster, current
 from trcluster.command import CommandError
@@ -205,6 +207,23 @@ def used(requests: list[Body]) -> set[Right]:
 def test_every_request_is_allowed(asked: list[Body]) -> None:
     refused = [r["requestURI"] for r in asked if r["annotations"]["authorization.k8s.io/decision"] != "allow"]
     assert refused == []
+
+
+def test_every_request_names_the_operator(asked: list[Body]) -> None:
+    """In the audit log, and so in whatever looks for the cause of the API server's load."""
+    assert {request["userAgent"] for request in asked} == {f"{NAME}/{__version__}"}
+
+
+def test_the_operator_is_the_manager_of_what_it_writes(asked: list[Body], installed: Installed) -> None:
+    """Neither the client's nor kopf's name: `kubectl get --show-managed-fields` says who wrote what."""
+    written = {"create", "patch"}
+    queries = [parse_qs(urlsplit(r["requestURI"]).query) for r in asked if r["verb"] in written]
+    assert [query.get("fieldManager") for query in queries] == [[NAME]] * len(queries)
+    text = installed.kubectl(
+        "get", "trainingrun", "taken", "-n", installed.served, "-o", "json", "--show-managed-fields"
+    )
+    parts = {(f["manager"], f.get("subresource", "")) for f in json.loads(text)["metadata"]["managedFields"]}
+    assert {part for part in parts if part[1] == "status"} == {(NAME, "status")}
 
 
 def test_every_right_is_used_and_every_request_needs_one(installed: Installed, asked: list[Body]) -> None:

@@ -249,7 +249,7 @@ def test_the_next_attempt_goes_on_as_the_bucket_says(
 ) -> None:
     seen: Resumed = scenarios[name][fault]
     assert seen.bucket.step > 0
-    assert seen.reported == seen.bucket
+    assert seen.is_reported, seen
     assert seen.attempts["lastOutcome"] == outcome, seen.attempts
     assert seen.attempts["lastReason"] == reason, seen.attempts
 
@@ -257,6 +257,16 @@ def test_the_next_attempt_goes_on_as_the_bucket_says(
 @pytest.mark.parametrize("fault", ["pod deleted", "pod evicted", "job deleted"])
 def test_a_pod_that_is_told_to_end_loses_no_step(scenarios: dict[str, FaultScenario], fault: str) -> None:
     assert scenarios["chain"][fault].bucket.lost == 0
+
+
+def test_the_status_accounts_for_every_attempt(scenarios: dict[str, FaultScenario]) -> None:
+    end = scenarios["chain"]["end"]
+    entry = entry_of(end, "train")
+    assert end["training"]["interruptions"] == 3  # pod deleted, pod evicted, Job deleted
+    assert entry["older"] == {"interrupted": 2}
+    history = [(each["number"], each["outcome"], each["toStep"] >= each["fromStep"]) for each in entry["history"]]
+    assert history == [(3, "crash", True), (4, "interrupted", True), (5, "succeeded", True)], entry["history"]
+    assert entry["history"][-1]["toStep"] == end["training"]["steps"]
 
 
 def test_a_child_that_is_killed_for_memory_ends_nothing(scenarios: dict[str, FaultScenario]) -> None:
@@ -328,7 +338,7 @@ def test_a_deleted_run_leaves_its_bucket_and_nothing_else(
 
 def test_suspend_keeps_the_checkpoint_and_is_no_failure(scenarios: dict[str, FaultScenario]) -> None:
     seen: Resumed = scenarios["pause"]["resumed"]
-    assert seen.reported == seen.bucket
+    assert seen.is_reported, seen
     assert seen.bucket.step >= 5
     assert seen.bucket.lost == 0
     assert "failures" not in seen.attempts

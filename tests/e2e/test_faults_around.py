@@ -149,7 +149,7 @@ def test_a_pod_on_a_lost_node_is_given_up_and_the_run_goes_on(scenario: FaultSce
     entry = scenario["given up"]
     assert (entry["lastOutcome"], entry["lastReason"]) == ("interrupted", "PodStuck")
     seen: Resumed = scenario["node lost"]
-    assert seen.reported == seen.bucket
+    assert seen.is_reported, seen
 
 
 def test_the_lost_pod_publishes_nothing_once_another_has_claimed(scenario: FaultScenario) -> None:

@@ -39,6 +39,17 @@ def test_a_message_is_one_line_and_drives_no_terminal(handler: logging.Handler) 
     assert not DANGEROUS.search(shown)
 
 
+def test_programs_find_in_fields_what_a_line_is_about(handler: logging.Handler) -> None:
+    about = record()
+    about.fields = {"run": "default/tire", "attempt": 2, "reason": HOSTILE}
+    line = handler.format(about)
+    assert not DANGEROUS.search(line)
+    if line.startswith("{"):
+        found = json.loads(line)
+        assert (found["run"], found["attempt"], found["level"]) == ("default/tire", 2, "ERROR")
+        assert not DANGEROUS.search(found["reason"])
+
+
 def test_a_traceback_drives_no_terminal_and_forges_no_line(handler: logging.Handler) -> None:
     try:
         raise ValueError(HOSTILE)

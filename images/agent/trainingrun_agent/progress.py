@@ -27,6 +27,7 @@ FIELDS = frozenset(("phase", "done", "total", "unit", "step", "steps", "loss", "
     "format",
     "images",
     "savedImages",
+    "trainingSeconds",
 }
 MAX_STORAGE_MESSAGE = 1024
 

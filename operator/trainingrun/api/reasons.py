@@ -12,7 +12,6 @@ from typing import Final
 
 from trainingrun.api import reason
 from trainingrun.api.end_reasons import *  # noqa: F403 - one table for all who look up a reason
-from trainingrun.api.names import Stage
 from trainingrun.api.reason import Group, Reason, Step
 
 
@@ -304,9 +303,6 @@ TRAINING_STARTED: Final = _progress(
     "An Event: how many variables of the network were loaded from the weights of model.pretrained, or from which "
     "checkpoint the attempt resumes. It is a Warning if most of the network starts from random numbers all the same.",
 )
-TRAINED: Final = _progress("Trained", "An Event: the last checkpoint is in the bucket.")
-EXPORTED: Final = _progress("Exported", "An Event: the model is in the bucket.")
-STAGE_DONE: Final[Mapping[Stage, Reason]] = {Stage.PREP: PREPARED, Stage.TRAIN: TRAINED, Stage.EXPORT: EXPORTED}
 
 UNKNOWN: Final = Reason(
     "Unknown",

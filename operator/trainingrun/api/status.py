@@ -88,8 +88,10 @@ class Training(TypedDict, total=False):
     mAP: str  # mAP (mean over IoU 0.5 to 0.95) of the latest evaluation, from 0 to 1 with three decimals.
     ap50: str  # Average precision at IoU 0.5 of the latest evaluation, from 0 to 1 with three decimals.
     resumedFromStep: int  # Step of the checkpoint from which the current attempt resumed.
-    stepsLost: int  # Number of steps that had to be repeated because they came after the last checkpoint.
+    stepsLost: int
     restored: Restored  # Variables of the network, without the optimizer's, at the first step.
+    interruptions: int
+    gpuSeconds: GpuSeconds
 
 
 class Restored(TypedDict, total=False):
@@ -98,6 +100,14 @@ class Restored(TypedDict, total=False):
     loaded: Required[int]  # Number of variables that were loaded from the weights of model.pretrained.
     total: Required[int]  # Number of variables of the network.
     startsAnew: str
+
+
+class GpuSeconds(TypedDict, total=False):
+    """GPU-seconds of the attempts that have ended. The sum is how long pods held GPUs; missing without a GPU."""
+
+    useful: int  # For steps that are kept, with evaluations and saves.
+    lost: int  # For steps that came after the last checkpoint.
+    waiting: int
 
 
 class Export(TypedDict, total=False):
@@ -128,6 +138,22 @@ class StageAttempts(TypedDict, total=False):
     startedAt: str  # When the current or latest attempt was created.
     ranAt: str  # When all containers of the current or latest attempt were first seen started.
     nextRetryAt: str  # When the next attempt starts.
+    history: list[AttemptEnd]
+    older: dict[str, int]  # Number of attempts by outcome that ended before those in history.
+
+
+class AttemptEnd(TypedDict, total=False):
+    """One attempt that ended."""
+
+    number: Required[int]  # Number of the attempt.
+    startedAt: str  # When the attempt was created.
+    endedAt: str  # When its last container ended, or the attempt was given up.
+    node: str  # Node of its pod.
+    outcome: str  # Its outcome; also suspended, and replaced for an attempt without a pod.
+    reason: str  # Its reason.
+    exitCode: int  # Exit code of the container that failed, or 0.
+    fromStep: int  # Step at which its training started.
+    toStep: int  # Last step that it is known to have reached.
 
 
 class StageTimings(TypedDict, total=False):

@@ -221,9 +221,6 @@ def _show_accepted(draft: Draft, resolved: Resolved) -> None:
     run, storage = draft.run, resolved["storage"]
     prefix = run_prefix(run.namespace, name=run.name, uid=run.uid, storage_prefix=storage["prefix"])
     draft.status["storageURI"] = f"s3://{storage['bucket']}/{prefix}/"
-    if draft.set_condition(
-        conditions.ACCEPTED, True, reason=reasons.ACCEPTED, message="The spec is valid and resolved."
-    ):
-        draft.add_event(reasons.ACCEPTED, f"Results go to {draft.status['storageURI']}")
+    draft.set_condition(conditions.ACCEPTED, True, reason=reasons.ACCEPTED, message="The spec is valid and resolved.")
     draft.set_condition(conditions.SUCCEEDED, None, reason=reasons.RUNNING, message="The run has not ended.")
     draft.set_condition(conditions.FINISHED, False, reason=reasons.RUNNING, message="The run has not ended.")

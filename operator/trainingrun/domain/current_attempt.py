@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from trainingrun.api import clock, reasons
 from trainingrun.domain import attempts, lasting, missing_object, results, start_deadline, suspension
+from trainingrun.domain.accounting import REPLACED, Ending, close_attempt
 from trainingrun.domain.assess import Ended, Evidence, Running, assess
 from trainingrun.domain.draft import MAX_CAUSE, MAX_EVENT, MAX_MESSAGE
 from trainingrun.domain.ended_jobs import newest_pod
@@ -35,7 +36,7 @@ def follow_attempt(context: StageContext, number: int, *, job: JobView | None) -
     if isinstance(state, Ended):
         return _count_end(context, state, job=job, pod=pod)
     if context.suspended:
-        suspension.end_attempt(context)
+        suspension.end_attempt(context, pod)
         return True
     if isinstance(state, Running):
         _show_running(context, state, report=report)
@@ -43,7 +44,7 @@ def follow_attempt(context: StageContext, number: int, *, job: JobView | None) -
         _replace(context, cause=state.cause)
         return True
     elif job is not None and _start_deadline_passed(context, job):
-        start_deadline.fail_start(context, job=job.name, cause=state.cause.what, hint=state.cause.hint)
+        start_deadline.fail_start(context, pod, job=job.name, cause=state.cause.what, hint=state.cause.hint)
     elif job is not None and missing_object.must_give_up(context, state.cause):
         missing_object.give_up(context, state.cause)
         return True
@@ -64,6 +65,7 @@ def _pod_of(context: StageContext, number: int) -> PodView | None:
 def _count_end(context: StageContext, ended: Ended, *, job: JobView | None, pod: PodView | None) -> bool:
     """Count the end and write its results; return whether the budget allows another attempt."""
     draft, stage, verdict = context.draft, context.stage, ended.verdict
+    close_attempt(context, Ending.of(verdict, pod))
     may_retry = attempts.count_end(draft, stage, verdict)
     results.write_timings(draft, stage, job=job, pod=pod, verdict=verdict)
     if verdict.outcome is Outcome.SUCCEEDED:
@@ -111,6 +113,7 @@ def _is_refused_for_old_settings(context: StageContext, job: JobView, cause: Cau
 
 def _replace(context: StageContext, *, cause: Cause) -> None:
     """End an attempt that never had a pod, without counting a failure: a Job cannot get other settings."""
+    close_attempt(context, Ending(REPLACED, cause.reason.name, pod=None))
     attempts.end(context.draft, context.stage)
     what = f"Attempt {context.attempts['number']} of {context.stage} got no pod and is replaced"
     context.draft.add_event(cause.reason, f"{what}: the operator's settings for pods have changed.")

@@ -137,9 +137,13 @@ class Draft:
             self.status.setdefault("dataset", {}).update(values)
 
     def update_training(self, values: Training) -> None:
-        """Write these fields of `status.training`, keeping the others."""
+        """Write these fields of `status.training`, keeping the others; an agent knows only some of the lost steps."""
         if values:
-            self.status.setdefault("training", {}).update(values)
+            known = self.status.setdefault("training", {})
+            lost = max(known.get("stepsLost", 0), values.get("stepsLost", 0))
+            known.update(values)
+            if "stepsLost" in known:
+                known["stepsLost"] = lost
 
     def update_export(self, values: Export) -> None:
         """Write these fields of `status.export`, keeping the others."""

@@ -67,7 +67,7 @@ def show_pause(context: StageContext, number: int, *, until: datetime) -> None:
     left = start_deadline.seconds_left(context, None)
     if left is not None and left <= 0:
         job = f"attempt {number} of {context.stage}"
-        start_deadline.fail_start(context, job=job, cause=cause, hint="")
+        start_deadline.fail_start(context, None, job=job, cause=cause, hint="")
         return
     when = f"Until attempt {number} looks for it again at {clock.to_text(until)}, the run holds no CPU, memory or GPU."
     _show(context, sentences(cut(cause, MAX_MESSAGE - len(when) - 2), when))

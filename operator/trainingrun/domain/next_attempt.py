@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import chain
 
 from trainingrun.api import clock, reasons
-from trainingrun.api.names import Stage, job_name
+from trainingrun.api.names import Stage
 from trainingrun.builders.jobs import build_job
 from trainingrun.domain import attempts, lasting, missing_object, suspension
 from trainingrun.domain.assess import is_alive
@@ -102,7 +102,6 @@ def _create_job(context: StageContext, number: int) -> None:
         missing_object.show_again(context, number)
         return
     context.set_not_done(reason=reasons.ATTEMPT_STARTED, message=f"Attempt {number} was started.")
-    context.draft.add_event(reasons.ATTEMPT_STARTED, f"Created Job {job_name(run.name, stage=stage, attempt=number)}.")
     saved = saved_images(context.draft.status.get("dataset", {})) if stage is Stage.PREP else ""
     if saved:
         at = f"goes on at {saved}"

@@ -12,6 +12,7 @@ from trainingrun.api import conditions
 from trainingrun.api.names import Stage
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
+from trainingrun.domain import history
 from trainingrun.domain.acceptance import accept, document_of_finished
 from trainingrun.domain.current_attempt import follow_attempt
 from trainingrun.domain.decision import Decision
@@ -32,6 +33,7 @@ def plan(run: Run, observed: Observed, *, settings: Settings, now: datetime) -> 
     decision = Decision(draft=Draft(run, now))
     _plan_run(decision, observed, settings=settings)
     delete_ended_jobs(decision, observed, settings=settings)
+    history.fit(decision.draft.status)
     if decision.starts_pods and observed.document is not None and not observed.document.fresh:
         decision.read_document = True  # it may have been deleted or replaced since
     return decision

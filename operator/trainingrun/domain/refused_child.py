@@ -43,7 +43,6 @@ class RefusedChild:
 
 def fail_as_invalid(draft: Draft, body: Mapping[str, Any], *, words: str) -> None:
     """End the run: the API server will never take this object."""
-    draft.events = [event for event in draft.events if event.reason != reasons.ATTEMPT_STARTED.name]
     message = f"The API server calls {body['kind']} {body['metadata']['name']} invalid: {words}"
     stage = body["metadata"].get("labels", {}).get(LABEL_STAGE)
     if stage:

@@ -26,9 +26,9 @@ def complete_stage(draft: Draft, stage: Stage, verdict: Verdict) -> None:
         draft.status.get("dataset", {}).pop("images", None)
         draft.status.get("dataset", {}).pop("savedImages", None)
     kind = conditions.STAGE_CONDITION[stage]
-    if draft.set_condition(kind, True, reason=reasons.COMPLETED, message=verdict.message[:MAX_SUMMARY]):
-        summary = _dataset_summary(verdict.numbers) if stage is Stage.PREP else ""
-        draft.add_event(reasons.STAGE_DONE[stage], summary or verdict.message)
+    done = draft.set_condition(kind, True, reason=reasons.COMPLETED, message=verdict.message[:MAX_SUMMARY])
+    if done and stage is Stage.PREP:
+        draft.add_event(reasons.PREPARED, _dataset_summary(verdict.numbers) or verdict.message)
 
 
 def write_numbers(draft: Draft, stage: Stage, verdict: Verdict) -> None:

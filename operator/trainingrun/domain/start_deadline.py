@@ -10,8 +10,9 @@ from typing import Final
 
 from trainingrun.api import clock, reasons
 from trainingrun.domain import attempts
+from trainingrun.domain.accounting import Ending, close_attempt
 from trainingrun.domain.failed_attempt import fail_run
-from trainingrun.domain.observe import JobView
+from trainingrun.domain.observe import JobView, PodView
 from trainingrun.domain.stage import StageContext
 from trainingrun.domain.verdicts import Outcome, Verdict
 
@@ -31,10 +32,11 @@ def seconds_left(context: StageContext, job: JobView | None) -> float | None:
     return float(limit) - (clock.seconds_between(begun, context.draft.now_text) or 0)
 
 
-def fail_start(context: StageContext, *, job: str, cause: str, hint: str) -> None:
+def fail_start(context: StageContext, pod: PodView | None, *, job: str, cause: str, hint: str) -> None:
     """End the run because the pod of a Job has not started in time."""
     limit = context.draft.run.spec["startDeadlineSeconds"]
     what = f"The pod of {job} did not start within spec.startDeadlineSeconds ({limit} s): {cause}"
     verdict = Verdict(Outcome.USER_ERROR, reasons.START_DEADLINE_EXCEEDED, what, hint)
+    close_attempt(context, Ending.of(verdict, pod))
     attempts.count_end(context.draft, context.stage, verdict)
     fail_run(context, verdict)

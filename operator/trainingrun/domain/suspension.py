@@ -12,6 +12,7 @@ from typing import Final
 from trainingrun.api import reasons
 from trainingrun.api.names import Phase, Stage
 from trainingrun.domain import attempts, results
+from trainingrun.domain.accounting import SUSPENDED, Ending, close_attempt
 from trainingrun.domain.assess import is_alive
 from trainingrun.domain.draft import MAX_CAUSE
 from trainingrun.domain.ended_jobs import newest_pod, outlives_attempt
@@ -24,9 +25,10 @@ from trainingrun.domain.verdicts import Outcome, parse_verdict
 REASONS: Final = {reasons.SUSPENDING.name, reasons.SUSPENDED.name}
 
 
-def end_attempt(context: StageContext) -> None:
+def end_attempt(context: StageContext, pod: PodView | None) -> None:
     """End the attempt in flight without counting a failure; its pod saves a checkpoint in its grace period."""
     uid = context.attempts.get("jobUID") if "ranAt" in context.attempts else None
+    close_attempt(context, Ending(SUSPENDED, reasons.SUSPENDED.name, pod))
     attempts.end(context.draft, context.stage)
     if uid is not None:
         context.attempts["jobUID"] = uid  # its pod has not said yet what it saved

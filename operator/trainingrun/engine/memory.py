@@ -32,6 +32,8 @@ class Memory:
     specs: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # of Jobs that the status may not record, by UID
     patched_at: float = -math.inf
     unwritten: Unwritten | None = None  # while the last status was not stored
+    accounted: Run | None = None  # the newest version that was counted and logged
+    refusal: str = ""  # why the server does not store the status, as it was logged
     warnings_read_at: dict[str, float] = field(default_factory=dict)  # by UID of the object that does not start
 
 

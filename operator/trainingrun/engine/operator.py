@@ -99,12 +99,11 @@ class Operator:
         """Reconcile a run where this process serves; elsewhere the run is only observed."""
         assert self._reconciler is not None
         assert self._scope is not None
-        assert self._puller is not None
         run = self.cache.runs.get(key)
         if run is None or self._scope.serves(run.namespace):
             await self._reconciler.handle(key)
         else:
-            self._puller.watch(key, None)
+            self._reconciler.leave(key)
 
     def _changed(self, namespace: str | None) -> None:
         """Look again at all runs of a namespace that begins or ends to be served."""

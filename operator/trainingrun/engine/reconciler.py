@@ -22,7 +22,7 @@ from trainingrun.domain.observe import JobView
 from trainingrun.domain.plan import plan
 from trainingrun.domain.refused_child import RefusedChild, deletion_refused, fail_as_invalid, without_tensorboard
 from trainingrun.domain.tensorboard import stay_away
-from trainingrun.engine import metrics
+from trainingrun.engine import ledger, metrics
 from trainingrun.engine.cache import Cache
 from trainingrun.engine.fact_reader import FactReader
 from trainingrun.engine.memory import Memories
@@ -89,11 +89,17 @@ class Reconciler:
             metrics.RECONCILES.labels("ok").inc()
         metrics.RECONCILE_SECONDS.observe(time.perf_counter() - started)
 
+    def leave(self, key: str) -> None:
+        """Forget a run that another operator serves now: what it does is not counted here."""
+        self._puller.watch(key, None)
+        self._memories.forget(key)
+
     async def _reconcile(self, key: str) -> None:
         run = self._cache.runs.get(key)
         if run is None or run.deleting:
             self._forget(key)
             return
+        ledger.account(self._memories.of(run), run)
         try:
             run = await self._status.recover(run)
             await self._plan_and_apply(run)
@@ -184,8 +190,8 @@ class Reconciler:
             self._facts.created_job(run, job, spec=body["spec"])
             self._cache.put_created_job(job)
             self._cache.progress.pop(run.key, None)
-            metrics.ATTEMPTS.labels(str(job.stage)).inc()
-            log.info("%s: created Job %s", run.key, job.name)
+            fields = {"run": run.key, "stage": job.stage.value, "attempt": job.attempt}
+            log.info("%s: created Job %s", run.key, job.name, extra={"fields": fields})
 
     async def _create_optional(self, run: Run, decision: Decision) -> None:
         """Create what the run continues without; after a failure, remove it again and wait for a while."""
@@ -197,6 +203,8 @@ class Reconciler:
             if made:
                 self._cache.lost_boards.discard(run.uid)
         except KubeError as error:
+            fields = {"run": run.key, "reason": reasons.TENSORBOARD_REFUSED.name}
+            log.warning("%s: TensorBoard is refused: %s", run.key, error.words, extra={"fields": fields})
             message = without_tensorboard(error.words)
             stay_away(decision, reasons.TENSORBOARD_REFUSED, message, remove=made, warning=True)
 

@@ -14,11 +14,12 @@ from datetime import datetime
 from typing import Final
 
 from trainingrun.api import reasons
-from trainingrun.api.names import Phase
+from trainingrun.api.names import Phase, Stage
 from trainingrun.api.run import Run
 from trainingrun.api.status import StageAttempts, Status
 from trainingrun.domain.draft import MAX_CAUSE, Draft, Event
 from trainingrun.domain.texts import cut, sentences
+from trainingrun.engine import ledger
 from trainingrun.engine.cache import Cache
 from trainingrun.engine.memory import Memories, Unwritten
 from trainingrun.engine.workqueue import WorkQueue
@@ -64,8 +65,7 @@ class StatusWriter:
         if not urgent and waited < STATUS_SECONDS and _only_fast_moving(changes, wanted=status, held=held):
             self._queue.add_after(run.key, STATUS_SECONDS - waited)
             return False
-        attempts = _begun(status.get("attempts", []), held.get("attempts", []))
-        unwritten = Unwritten(_about_objects(held), _about_objects({**status, "attempts": attempts}))
+        unwritten = Unwritten(_about_objects(held), _begun_objects(status, held))
         await self._patch_or_explain(run, changes, unwritten)
         self._queue.add(run.key)  # the watch shows this version again, which is no news
         return True
@@ -88,7 +88,7 @@ class StatusWriter:
         except RefusedError as error:
             await self._explain(run, error)
             raise
-        memory.unwritten = None
+        memory.unwritten, memory.refusal = None, ""
         return stored
 
     async def _patch(self, run: Run, changes: Mapping[str, object]) -> Run:
@@ -106,6 +106,7 @@ class StatusWriter:
             self._cache.drop_run(run.key, uid=run.uid)  # its deletion was missed, or is not known yet
             raise RunGoneError(run.key) from None
         stored = Run.from_object(answer)
+        ledger.account(self._memories.of(run), stored)
         if not self._cache.holds(run):  # it was deleted after this answer was made
             raise RunGoneError(run.key)
         self._memories.of(run).patched_at = time.monotonic()
@@ -116,6 +117,11 @@ class StatusWriter:
         """Show why the server does not store the status: as the message alone, or at least as an Event."""
         words = cut(error.words, MAX_CAUSE)
         message = sentences(f"The API server refuses the status of this run: {words}", reasons.STATUS_REFUSED.hint)
+        memory = self._memories.of(run)
+        if memory.refusal != words:
+            memory.refusal = words
+            fields = {"run": run.key, "reason": reasons.STATUS_REFUSED.name}
+            log.warning("%s: its status is refused: %s", run.key, words, extra={"fields": fields})
         draft = Draft(run, self._now())
         draft.show(
             Phase(run.status.get("phase", Phase.PENDING)),
@@ -133,6 +139,16 @@ class StatusWriter:
 
 def _about_objects(status: Mapping[str, object]) -> dict[str, object]:
     return {key: status[key] for key in _ABOUT_OBJECTS if key in status}
+
+
+def _begun_objects(status: Status, held: Status) -> dict[str, object]:
+    """What the status records about objects that were begun; the end of an attempt before them has its costs."""
+    attempts = _begun(status.get("attempts", []), held.get("attempts", []))
+    found = _about_objects({**status, "attempts": attempts})
+    trained = [entry for entry in attempts if entry["stage"] == Stage.TRAIN.value]
+    if trained and trained[0] not in held.get("attempts", []) and "training" in status:
+        found["training"] = status["training"]
+    return found
 
 
 def _begun(wanted: list[StageAttempts], stored: list[StageAttempts]) -> list[StageAttempts]:

@@ -14,9 +14,12 @@ from typing import Any, Final
 import aiohttp
 from kubernetes.aio import client, config
 
+from trainingrun import __version__
 from trainingrun.api import bounded_json
+from trainingrun.api.names import MANAGER
 from trainingrun.kube.errors import KubeError, from_answer
 
+USER_AGENT: Final = f"{MANAGER}/{__version__}"
 TIMEOUT_SECONDS: Final = 15.0
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 MERGE_PATCH: Final = "application/merge-patch+json"
@@ -36,7 +39,9 @@ class Api:
             config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         else:
             await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        return cls(client.ApiClient(configuration))
+        api_client = client.ApiClient(configuration)
+        api_client.user_agent = USER_AGENT  # in the audit log
+        return cls(api_client)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -69,6 +74,8 @@ class Api:
         content_type: str = "application/json",
     ) -> str:
         """Make one call and return the answer as text."""
+        if method in {"POST", "PATCH"}:
+            query = {**(query or {}), "fieldManager": MANAGER}  # in metadata.managedFields: who wrote what
         headers = {"Accept": "application/json", "Content-Type": content_type}
         try:
             request = await self._client.param_serialize(

@@ -1,4 +1,4 @@
-"""Events about a TrainingRun: best effort, and the same one at most every five minutes; the record is the status.
+"""Events about a TrainingRun: best effort, and no two of the same text at a time; the record is the status.
 
 Invariant: no decision waits for an Event. They are posted by tasks of their own, and the oldest first. The Event of a
 wait has its name from the beginning of the wait, so that the API server takes it once, whoever emits it again.
@@ -24,7 +24,7 @@ from trainingrun.kube.errors import ConflictError, KubeError
 from trainingrun.kube.objects import path
 from trainingrun.plain_text import plain
 
-QUIET_SECONDS: Final = 300
+QUIET_SECONDS: Final = 3600  # for as long, by default, the API server keeps an Event
 MAX_REMEMBERED: Final = 10_000
 MAX_WAITING: Final = 1_000
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class Recorder:
 
     def __init__(self, api: Api, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._api, self._monotonic = api, monotonic
-        self._seen: dict[tuple[str, str, str], float] = {}
+        self._seen: dict[tuple[str, str], float] = {}  # by UID of the run and text
         self._waiting: asyncio.Queue[tuple[Run, dict[str, object]]] = asyncio.Queue(MAX_WAITING)
         self._unposted: Counter[str] = Counter()  # by UID of the run
 
@@ -46,7 +46,7 @@ class Recorder:
     def emit(self, run: Run, event: Event, *, now: str) -> None:
         """Emit one Event about a run soon; it is dropped while too many wait."""
         event = replace(event, message=plain(event.message))
-        key = (run.uid, event.reason, event.wait_since or event.message)
+        key = (run.uid, event.wait_since or event.message)
         moment = self._monotonic()
         quiet = math.inf if event.wait_since else QUIET_SECONDS
         if moment - self._seen.get(key, -math.inf) < quiet:

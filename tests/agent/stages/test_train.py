@@ -210,7 +210,7 @@ def test_finished_training_is_not_done_again(prepared: Any, contract: Check) -> 
 
 def test_killed_trainer_is_a_crash_and_the_next_attempt_resumes(prepared: Any, contract: Check) -> None:
     first = prepared.pod("train")
-    prepared.start_trainer(first, die_at=27)
+    prepared.start_trainer(first, die_at=27, seconds_per_step=0.05)
     crash = verdict_of(train, first)
     second = prepared.pod("train")
     prepared.start_trainer(second)
@@ -219,6 +219,8 @@ def test_killed_trainer_is_a_crash_and_the_next_attempt_resumes(prepared: Any, c
     contract("verdict", crash.to_json())
     assert (crash.outcome, crash.reason) == (Outcome.CRASH, "TrainerDied")
     assert crash.numbers["newestCheckpointStep"] == 20
+    assert crash.numbers["trainingSeconds"] > 0
+    assert first.progress.snapshot()["trainingSeconds"] == crash.numbers["trainingSeconds"]
     assert "step 20" in crash.message
     assert "of 30 while training" in crash.message
     assert verdict.outcome is Outcome.SUCCEEDED

@@ -27,10 +27,10 @@ class Resumed:
     bucket: Resume
 
     @property
-    def reported(self) -> Resume:
-        """What the status reports about the resume."""
+    def is_reported(self) -> bool:
+        """Whether the status reports the resume; it sums up the lost steps of all attempts."""
         training = self.status["training"]
-        return Resume(training["resumedFromStep"], training["stepsLost"])
+        return training["resumedFromStep"] == self.bucket.step and training["stepsLost"] >= self.bucket.lost
 
     @property
     def attempts(self) -> Object:

@@ -50,6 +50,8 @@ class Request:
     method: str
     path: str
     status: int
+    agent: str = ""  # header User-Agent
+    manager: str = ""  # the field manager of a write
 
     @property
     def writes(self) -> bool:
@@ -169,7 +171,8 @@ class ApiServer:
         return web.Response(text=answer) if isinstance(answer, str) else web.json_response(answer, status=code)
 
     def _record(self, request: web.Request, code: int) -> None:
-        self.requests.append(Request(request.method, request.path, code))
+        agent, manager = request.headers.get("User-Agent", ""), request.query.get("fieldManager", "")
+        self.requests.append(Request(request.method, request.path, code, agent, manager))
         if self.die_after_writes is not None and len(self.writes()) >= self.die_after_writes:
             self.dead = True
 
@@ -237,7 +240,8 @@ class ApiServer:
         assert found is not None
         plural, selector = found["plural"], request.query.get("labelSelector", "")
         since = int(request.query.get("resourceVersion", 0))
-        self.requests.append(Request("GET", f"{request.path}?watch&{selector}", 200))
+        agent = request.headers.get("User-Agent", "")
+        self.requests.append(Request("GET", f"{request.path}?watch&{selector}", 200, agent))
         queue: asyncio.Queue[Change | None] = asyncio.Queue()
         self._watches.add(queue)
         missed = [change for change in self.store.history if change.version > since]

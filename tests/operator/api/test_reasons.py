@@ -193,6 +193,12 @@ def stuck() -> Play:
     return play
 
 
+def started() -> Play:
+    play = Play()
+    play.step()
+    return play
+
+
 def suspended() -> Play:
     play = Play(a_run().spec(suspend=True))
     play.step()
@@ -355,7 +361,7 @@ CASES: Mapping[str, Callable[[], Play]] = {
     "TrainerNeverStarted": never_started,
     "StartDeadlineExceeded": deadline,
     "Accepted": whole,
-    "AttemptStarted": whole,
+    "AttemptStarted": started,
     "Running": lambda: waits(phase="Running"),
     "Suspended": suspended,
     "Suspending": suspending,
@@ -373,8 +379,6 @@ CASES: Mapping[str, Callable[[], Play]] = {
     "Failed": lambda: refused(train={"image": "evil:1"}),
     "Prepared": whole,
     "TrainingStarted": started_from_weights,
-    "Trained": whole,
-    "Exported": whole,
     "Unknown": lambda: ended(disruption="?", disruption_message="because"),
 }
 BY_THE_RECONCILER = {  # tests/operator/whole/test_refused.py

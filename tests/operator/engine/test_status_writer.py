@@ -71,6 +71,18 @@ async def test_the_end_of_a_stage_is_recovered_only_with_its_results(
     assert body.get("attempts", STORED) == list(known.values())
 
 
+@pytest.mark.parametrize("begun", [True, False], ids=["the next attempt", "an end alone"])
+async def test_the_cost_of_an_attempt_is_recovered_with_its_end(*, begun: bool) -> None:
+    """Attempts that were recorded as ended without their lost steps would never be accounted for."""
+    stored: Status = {"attempts": [{"stage": "train", "number": 1}], "training": {"step": 90}}
+    wanted: Status = {
+        "attempts": [{"stage": "train", "number": 2 if begun else 1, "ended": 1}],
+        "training": {"step": 100, "stepsLost": 40},
+    }
+    body = await recovered_after(stored, wanted)
+    assert body.get("training") == (wanted["training"] if begun else None)
+
+
 BOARD: Tensorboard = {"serviceName": "tire-tensorboard", "url": "http://tire-tensorboard"}
 AWAY: Tensorboard = {"yields": 1, "returnsAt": "2026-01-01T00:01:00Z"}
 

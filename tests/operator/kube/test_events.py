@@ -51,10 +51,13 @@ def emit(recorder: Recorder, *messages: str) -> None:
         recorder.emit(RUN, Event("Normal", "Accepted", message), now=NOW)
 
 
-async def test_the_same_event_is_posted_once_in_five_minutes() -> None:
+async def test_no_two_events_of_a_run_have_the_same_text() -> None:
+    """The API server keeps an Event for an hour: `kubectl describe` would show both."""
     api, clock = FakeApi(), [0.0]
     recorder = Recorder(cast("Api", api), monotonic=lambda: clock[0])
     emit(recorder, "one", "two", "one")
+    clock[0] = QUIET_SECONDS - 1
+    recorder.emit(RUN, Event("Warning", "Other", "one"), now=NOW)
     clock[0] = QUIET_SECONDS
     emit(recorder, "one")
     await post(recorder)

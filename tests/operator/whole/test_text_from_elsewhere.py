@@ -41,6 +41,8 @@ OURS: Mapping[str, str] = {
     "attempts[].lastOutcome": "one of eleven",
     "attempts[].jobUID": "made by the API server",
     "attempts[].lastReason": "letters and digits",
+    "attempts[].history[].outcome": "one of thirteen",
+    "attempts[].history[].reason": "letters and digits",
     "dataset.digest": "64 hexadecimal digits",
     "dataset.format": "left out unless it is printable",
     "dataset.reportURI": "left out unless it is printable",

@@ -134,6 +134,7 @@ class _Training:
                 numbers["stepsLost"] = self._input.steps_lost
             numbers["restored"] = self._start.restored or None
             numbers["gpuWaitSeconds"] = round(self._session.gpu_wait_seconds, 3)
+        numbers["trainingSeconds"] = self._session.training_time.seconds
         if self._newest is not None:
             numbers["checkpointStep"] = numbers["newestCheckpointStep"] = self._newest.step
             numbers["checkpointURI"] = f"s3://{self._context.out.bucket}/{self._newest.folder}/"

@@ -23,6 +23,7 @@ from trainingrun_agent.shared.trainer_documents import (
     read_done,
     read_progress,
 )
+from trainingrun_agent.shared.training_time import TrainingTime
 from trainingrun_agent.stopping import raise_if_stopped
 
 TURN_SECONDS = 0.2
@@ -68,6 +69,7 @@ class TrainerSession:
         self._stalled_since: float | None = None
         self._working = self._checked = False
         self.gpu_wait_seconds = 0.0
+        self.training_time = TrainingTime(context.clock)
 
     def begin(self) -> None:
         """Start watching for the trainer and answering its liveness probe."""
@@ -135,11 +137,12 @@ class TrainerSession:
         if progress is not None and progress.step is not None and progress.steps is None:
             progress = replace(progress, steps=self._context.config.resolved.train.steps)
         self._liveness.observe(progress)
+        self.training_time.observe(progress)
         if progress is not None and progress != self._last:
             self._last = progress
             self._doing = self._doing if progress.phase == DONE else progress.phase
             if self._working:
-                self._context.progress.update(**_shown(progress))
+                self._context.progress.update(**_shown(progress), trainingSeconds=self.training_time.seconds)
 
     def _must_give_up(self) -> bool:
         left = self.seconds_left()
