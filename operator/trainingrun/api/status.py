@@ -149,7 +149,7 @@ class AttemptEnd(TypedDict, total=False):
     startedAt: str  # When the attempt was created.
     endedAt: str  # When its last container ended, or the attempt was given up.
     node: str  # Node of its pod.
-    outcome: str  # Its outcome; also suspended, and replaced for an attempt without a pod.
+    outcome: str  # Its outcome; also suspended, and replaced for an attempt that never ran.
     reason: str  # Its reason.
     exitCode: int  # Exit code of the container that failed, or 0.
     fromStep: int  # Step at which its training started.

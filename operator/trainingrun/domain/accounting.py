@@ -18,8 +18,7 @@ from trainingrun.domain.observe import ContainerView, PodView
 from trainingrun.domain.stage import StageContext
 from trainingrun.domain.verdicts import Outcome, Verdict
 
-SUSPENDED: Final = "suspended"  # outcomes of attempts that are no failures
-REPLACED: Final = "replaced"
+SUSPENDED: Final = "suspended"  # outcome of an attempt that is no failure
 MAX_NODE: Final = 63
 
 
@@ -55,6 +54,19 @@ def close_attempt(context: StageContext, ending: Ending) -> None:
             end |= {"fromStep": work.start, "toStep": work.reached}
         _sum_up(context, ending, work)
     history.add(entry, end)
+
+
+def amend_end(context: StageContext, verdict: Verdict, pod: PodView | None) -> None:
+    """Write what the pod of an attempt has said since its end was recorded, for a suspension; sums stay as they are."""
+    ends = context.attempts.get("history", [])
+    if not ends or ends[-1]["number"] != context.attempts["number"]:
+        return
+    end = ends[-1]
+    end["endedAt"] = _ended_at(pod) or end.get("endedAt", "")
+    if (code := _exit_code(pod)) is not None:
+        end["exitCode"] = code
+    if (step := reported.count(verdict.numbers.get("step"))) is not None and "fromStep" in end:
+        end["toStep"] = max(step, end["fromStep"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,12 @@ from typing import Any, Final
 
 from trainingrun.api import clock, reasons
 from trainingrun.domain import attempts, lasting, missing_object, results, start_deadline, suspension
-from trainingrun.domain.accounting import REPLACED, Ending, close_attempt
+from trainingrun.domain.accounting import Ending, close_attempt
 from trainingrun.domain.assess import Ended, Evidence, Running, assess
 from trainingrun.domain.draft import MAX_CAUSE, MAX_EVENT, MAX_MESSAGE
 from trainingrun.domain.ended_jobs import newest_pod
 from trainingrun.domain.failed_attempt import fail_run
+from trainingrun.domain.history import REPLACED
 from trainingrun.domain.lost_results import rebuild_dataset
 from trainingrun.domain.observe import JobView, PodView
 from trainingrun.domain.progress import show_progress
@@ -46,7 +47,7 @@ def follow_attempt(context: StageContext, number: int, *, job: JobView | None) -
     elif job is not None and _start_deadline_passed(context, job):
         start_deadline.fail_start(context, pod, job=job.name, cause=state.cause.what, hint=state.cause.hint)
     elif job is not None and missing_object.must_give_up(context, state.cause):
-        missing_object.give_up(context, state.cause)
+        missing_object.give_up(context, state.cause, pod=pod)
         return True
     elif job is not None and missing_object.is_tried_again(context, job, pod) and state.cause.is_of_every_pod:
         missing_object.show_again(context, number)

@@ -12,14 +12,17 @@ from typing import Final
 from trainingrun.api.status import AttemptEnd, StageAttempts, Status
 
 KEPT: Final = 3
+REPLACED: Final = "replaced"  # outcome of an attempt that never ran, and is no failure
 MAX_STATUS_BYTES: Final = 8 * 1024 - 1
 
 
 def add(entry: StageAttempts, end: AttemptEnd) -> None:
-    """Add the newest end of a stage."""
+    """Add the newest end of a stage; of attempts in a row that were replaced for one reason, only the last is kept."""
+    if entry.get("history") and _is_same_wait(entry["history"][-1], end):
+        _count(entry, -1)
     entry.setdefault("history", []).append(end)
     while len(entry["history"]) > KEPT:
-        _count_oldest(entry)
+        _count(entry, 0)
 
 
 def count(entry: StageAttempts) -> int:
@@ -39,7 +42,7 @@ def fit(status: Status) -> None:
         entries = [entry for entry in status.get("attempts", []) if entry.get("history")]
         if not entries:
             return
-        _count_oldest(min(entries, key=lambda entry: entry["history"][0].get("endedAt", "")))
+        _count(min(entries, key=lambda entry: entry["history"][0].get("endedAt", "")), 0)
 
 
 def _size(status: Mapping[str, object]) -> int:
@@ -47,8 +50,12 @@ def _size(status: Mapping[str, object]) -> int:
     return len(json.dumps(status, ensure_ascii=False, separators=(",", ":")).encode(errors="replace"))
 
 
-def _count_oldest(entry: StageAttempts) -> None:
-    outcome = entry["history"].pop(0).get("outcome", "unknown")
+def _is_same_wait(one: AttemptEnd, other: AttemptEnd) -> bool:
+    return one.get("outcome") == other.get("outcome") == REPLACED and one.get("reason") == other.get("reason")
+
+
+def _count(entry: StageAttempts, index: int) -> None:
+    outcome = entry["history"].pop(index).get("outcome", "unknown")
     older = entry.setdefault("older", {})
     older[outcome] = older.get(outcome, 0) + 1
     if not entry["history"]:

@@ -16,7 +16,9 @@ from typing import Final
 from trainingrun.api import clock, conditions, reasons
 from trainingrun.api.run import Run
 from trainingrun.domain import attempts, lasting, start_deadline
+from trainingrun.domain.accounting import Ending, close_attempt
 from trainingrun.domain.draft import MAX_CAUSE, MAX_MESSAGE
+from trainingrun.domain.history import REPLACED
 from trainingrun.domain.near_misses import did_you_mean
 from trainingrun.domain.observe import JobView, PodView
 from trainingrun.domain.stage import StageContext
@@ -52,10 +54,11 @@ def must_give_up(context: StageContext, cause: Cause) -> bool:
     return shown and not restored and lasting.waited_seconds(context.draft) >= PATIENCE_SECONDS
 
 
-def give_up(context: StageContext, cause: Cause) -> None:
+def give_up(context: StageContext, cause: Cause, *, pod: PodView | None) -> None:
     """End the attempt without counting a failure; the next one starts after a pause that grows with the wait."""
     first, most = PAUSE_SECONDS
     pause = min(most, max(first, lasting.waited_seconds(context.draft) / 2))
+    close_attempt(context, Ending(REPLACED, cause.reason.name, pod))
     attempts.pause(context.draft, context.stage, seconds=pause)
     cause = with_name_that_is_meant(context, cause)
     context.set_not_done(reason=cause.reason, message=cause.text(MAX_CAUSE))

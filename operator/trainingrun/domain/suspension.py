@@ -12,7 +12,7 @@ from typing import Final
 from trainingrun.api import reasons
 from trainingrun.api.names import Phase, Stage
 from trainingrun.domain import attempts, results
-from trainingrun.domain.accounting import SUSPENDED, Ending, close_attempt
+from trainingrun.domain.accounting import SUSPENDED, Ending, amend_end, close_attempt
 from trainingrun.domain.assess import is_alive
 from trainingrun.domain.draft import MAX_CAUSE
 from trainingrun.domain.ended_jobs import newest_pod, outlives_attempt
@@ -45,6 +45,8 @@ def take_verdict(context: StageContext) -> None:
         return
     del entry["jobUID"]
     verdict = parse_verdict(pod.agent.message) if pod is not None and pod.agent.state == "terminated" else None
+    if verdict is not None:
+        amend_end(context, verdict, pod)
     if verdict is not None and verdict.outcome is Outcome.SUCCEEDED:  # it was done before the signal arrived
         attempts.count_end(context.draft, context.stage, verdict)
         results.complete_stage(context.draft, context.stage, verdict)

@@ -12,7 +12,8 @@ from trainingrun.api import agent_reasons, clock, reasons
 from trainingrun.api.run import Run
 from trainingrun.api.status import Status
 from trainingrun.domain import changes
-from trainingrun.domain.accounting import REPLACED, SUSPENDED
+from trainingrun.domain.accounting import SUSPENDED
+from trainingrun.domain.history import REPLACED
 from trainingrun.domain.verdicts import Outcome
 from trainingrun.engine import metrics
 from trainingrun.engine.memory import Memory

@@ -35,7 +35,7 @@ class Recorder:
 
     def __init__(self, api: Api, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._api, self._monotonic = api, monotonic
-        self._seen: dict[tuple[str, str], float] = {}  # by UID of the run and text
+        self._seen: dict[tuple[str, str], float] = {}  # by UID of the run and text, or wait
         self._waiting: asyncio.Queue[tuple[Run, dict[str, object]]] = asyncio.Queue(MAX_WAITING)
         self._unposted: Counter[str] = Counter()  # by UID of the run
 
@@ -46,7 +46,7 @@ class Recorder:
     def emit(self, run: Run, event: Event, *, now: str) -> None:
         """Emit one Event about a run soon; it is dropped while too many wait."""
         event = replace(event, message=plain(event.message))
-        key = (run.uid, event.wait_since or event.message)
+        key = (run.uid, f"{event.reason} {event.wait_since}" if event.wait_since else event.message)
         moment = self._monotonic()
         quiet = math.inf if event.wait_since else QUIET_SECONDS
         if moment - self._seen.get(key, -math.inf) < quiet:

@@ -87,11 +87,13 @@ def test_a_pod_that_the_cluster_refuses_is_told_once() -> None:
 
 def test_suspension_and_resumption_are_told() -> None:
     play = Play()
-    play.start_pod(play.play_to(Stage.TRAIN))
+    job = play.play_to(Stage.TRAIN)
+    play.start_pod(job)
     play.step(1)
     play.spec(suspend=True)
-    ended, suspended = told(play, lambda: play.step(1))
-    assert ended == "attempt 1 of train ended: suspended (Suspended)"
+    assert told(play, lambda: play.step(1)) == ["attempt 1 of train ended: suspended (Suspended)"]
+    play.end_pod(job, "interrupted")
+    (suspended,) = told(play, lambda: play.step(1))
     assert suspended.startswith("suspended: ")
     play.pods.clear()
     play.spec(suspend=False)

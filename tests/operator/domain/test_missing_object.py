@@ -80,6 +80,9 @@ def test_all_tries_are_one_wait() -> None:
     assert play.reasons().count("SecretMissing") == 1
     assert len(play.created) > 4
     assert "failures" not in play.attempts("prep")
+    (end,) = play.attempts("prep")["history"]  # they do not push out the ends of attempts that worked
+    assert (end["outcome"], end["reason"]) == ("replaced", "SecretMissing")
+    assert play.attempts("prep")["older"] == {"replaced": play.attempts("prep")["ended"] - 1}
 
 
 def test_the_message_says_when_the_run_looks_again() -> None:
