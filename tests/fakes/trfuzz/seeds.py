@@ -207,7 +207,7 @@ def _exchanged() -> list[bytes]:
         progress,
         {"contractVersion": 1, "stage": "prep", "outcome": "crash", "reason": "R", "message": "m", "numbers": numbers},
         {"formatVersion": 1, "kind": "dataset", "producer": producer, "created": "now", "objects": [shard]},
-        {"formatVersion": 1, "shards": {"train": [[shard, shard]], "eval": [[None, shard]]}},
+        {"formatVersion": 1, "shards": {"train": [[shard, shard], None], "eval": [[None, shard]]}},
         {
             "contractVersion": 1,
             "stage": "prep",
