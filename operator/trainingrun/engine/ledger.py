@@ -7,6 +7,7 @@ that was lost and comes with the watch instead. The first version that this proc
 from __future__ import annotations
 
 import logging
+from typing import Final
 
 from trainingrun.api import agent_reasons, clock, reasons
 from trainingrun.api.run import Run
@@ -18,8 +19,8 @@ from trainingrun.domain.verdicts import Outcome
 from trainingrun.engine import metrics
 from trainingrun.engine.memory import Memory
 
-OTHER = "Other"  # label of names that anyone can make up: each would be a time series for ever
-_OUTCOMES = {*map(str, Outcome), SUSPENDED, REPLACED}
+OTHER: Final = "Other"  # label of names that anyone can make up: each would be a time series for ever
+_OUTCOMES: Final = {*map(str, Outcome), SUSPENDED, REPLACED}
 log = logging.getLogger(__name__)
 
 
@@ -43,14 +44,14 @@ def _count(namespace: str, before: Status, after: Status) -> None:
     for entry, end in changes.ended_attempts(before, after):
         outcome = _known(end.get("outcome"))
         metrics.ATTEMPTS_ENDED.labels(namespace, entry["stage"], outcome, reason_label(end.get("reason"))).inc()
-        seconds = clock.seconds_between(end.get("startedAt"), end.get("endedAt")) or 0.0
-        metrics.ATTEMPT_SECONDS.labels(namespace, entry["stage"], outcome).observe(seconds)
+        if (seconds := clock.seconds_between(end.get("startedAt"), end.get("endedAt"))) is not None:
+            metrics.ATTEMPT_SECONDS.labels(namespace, entry["stage"], outcome).observe(seconds)
     finished = changes.run_finished(before, after)
     if finished is not None:
         outcome = changes.run_outcome(finished)
         metrics.RUNS_FINISHED.labels(namespace, outcome, reason_label(finished["reason"])).inc()
-        seconds = clock.seconds_between(after.get("startedAt"), after.get("finishedAt")) or 0.0
-        metrics.RUN_SECONDS.labels(namespace, outcome).observe(seconds)
+        duration = clock.seconds_between(after.get("startedAt"), after.get("finishedAt"))
+        metrics.RUN_SECONDS.labels(namespace, outcome).observe(duration or 0.0)
     _count_training(namespace, before, after)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +17,7 @@ from trainingrun.engine.memory import Memories
 from trfakes.apiserver import Fault
 from trfakes.builders import a_run
 from trfakes.fake_cluster import NUMBERS, Script, verdict
-from trfakes.harness import Running, World, eventually
+from trfakes.harness import PATIENCE, POLL_SECONDS, Running, World, eventually
 from trfakes.store import Object
 
 pytestmark = pytest.mark.contract
@@ -41,6 +42,14 @@ async def scrape(running: Running) -> Samples:
                 labels = [sample.labels[name] for name in LABELS if name in sample.labels]
                 samples[sample.name.removeprefix("trainingrun_"), *labels] = sample.value
     return samples
+
+
+async def grows_to(running: Running, before: Samples, wanted: Mapping[str, float], *names: str) -> None:
+    """Wait until exactly this has grown: the operator counts when it gets the server's answer, or else by its watch."""
+    deadline = asyncio.get_running_loop().time() + PATIENCE
+    while (found := grown(before, await scrape(running), *names)) != wanted:
+        assert asyncio.get_running_loop().time() < deadline, found
+        await asyncio.sleep(POLL_SECONDS)
 
 
 def grown(before: Samples, after: Samples, *names: str) -> dict[str, float]:
@@ -96,7 +105,7 @@ async def test_failures_are_counted_by_cause_and_stay_counted(world: World, scri
     before = await scrape(running)
     world.store.create("trainingruns", a_run().body())
     await world.finished()
-    assert grown(before, await scrape(running), *COUNTERS) == OF_THE_RUN
+    await grows_to(running, before, OF_THE_RUN, *COUNTERS)
     assert world.status()["training"]["interruptions"] == 1
     world.store.delete("trainingruns", "tire")
     await eventually(lambda: not running.operator.cache.runs)
@@ -113,21 +122,21 @@ async def test_an_end_whose_patch_got_no_answer_counts_once(world: World, script
     world.server.faults.append(Fault("PATCH", "/status$", 500, skip=patch + 1))
     world.store.create("trainingruns", a_run().body())
     await world.finished()
-    assert grown(before, await scrape(running), *COUNTERS[1:]) == {
-        name: count for name, count in OF_THE_RUN.items() if name.split()[0] in COUNTERS[1:]
-    }
+    wanted = {name: count for name, count in OF_THE_RUN.items() if name.split()[0] in COUNTERS[1:]}
+    await grows_to(running, before, wanted, *COUNTERS[1:])
 
 
 @pytest.mark.parametrize("script", [troubled])
 async def test_a_restart_counts_nothing_again(world: World, script: Script) -> None:
-    await world.start_operator()
+    running = await world.start_operator()
+    before = await scrape(running)
     world.store.create("trainingruns", a_run().body())
     await world.finished()
-    before = await scrape(world.operators[0])
+    await grows_to(running, before, OF_THE_RUN, *COUNTERS)
     running = await world.replace_operator()
-    world.store.patch("trainingruns", "tire", {"metadata": {"labels": {"seen": "again"}}})
-    await eventually(lambda: running.operator.cache.runs and not len(running.operator.queue))
-    assert grown(before, await scrape(running), *COUNTERS) == {}
+    world.store.patch("trainingruns", "tire", {"spec": {"tensorboard": {"enabled": False}}})
+    await eventually(lambda: world.status()["observedGeneration"] == 2, what="the new operator has looked at the run")
+    assert grown(before, await scrape(running), *COUNTERS) == OF_THE_RUN
 
 
 @pytest.mark.parametrize("script", [troubled])
@@ -140,7 +149,7 @@ async def test_gpu_seconds_are_counted_by_use(world: World, script: Script, monk
     spent = world.status()["training"]["gpuSeconds"]
     assert spent == {"useful": 5 + 20, "lost": 4, "waiting": 11}
     names = {f"gpu_seconds_total default {kind}": seconds for kind, seconds in spent.items()}
-    assert grown(before, await scrape(running), "gpu_seconds_total") == names
+    await grows_to(running, before, names, "gpu_seconds_total")
 
 
 async def test_a_first_failure_is_an_increase(world: World) -> None:
@@ -167,6 +176,7 @@ async def test_the_log_has_one_line_for_every_end(
     world.store.create("trainingruns", a_run("forbidden").spec(train={"image": "evil.example/t:1"}).body())
     await world.finished()
     await world.finished("forbidden")
+    await eventually(lambda: len(lines(caplog)) >= 9, seen=lambda: lines(caplog))
     found = [f"{level} {text.split(': ')[0]}: {text.split(': ')[1]}" for level, text in lines(caplog)]
     assert sorted(found) == [
         "INFO default/tire: accepted",
