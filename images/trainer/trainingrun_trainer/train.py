@@ -52,9 +52,10 @@ class _Training:
 
     def run(self) -> Dict[str, Any]:
         step_hook = hooks.StepHook(self._folder, self._model_dir, self._progress, self._stop, self._spec["steps"])
-        train_hooks = [step_hook, self._saver()]
+        train_hooks = [step_hook]
         if not self._spec["resumedFromStep"]:
-            train_hooks.insert(1, weights.StartHook(self._progress, pretrained=self._pretrained))
+            train_hooks.append(weights.StartHook(self._progress, pretrained=self._pretrained))
+        train_hooks.append(self._saver())
         try:
             self._estimator.train(self._train_input, hooks=train_hooks, max_steps=self._spec["steps"])
         finally:  # write the summaries also after an error: the curves up to it show what happened
