@@ -71,7 +71,11 @@ class Installed:
     def granted(self) -> set[Right]:
         """The installed rules of all roles that are bound to the account."""
         roles = self.objects("roles", "--all-namespaces")
-        roles += [r for r in self.objects("clusterroles") if r["metadata"]["name"] in {NAME, f"{NAME}-leases", f"{NAME}-nodes"}]
+        roles += [
+            r
+            for r in self.objects("clusterroles")
+            if r["metadata"]["name"] in {NAME, f"{NAME}-leases", f"{NAME}-nodes"}
+        ]
         return {
             right
             for role in roles
@@ -167,7 +171,9 @@ def asked(installed: Installed, operator: OperatorProcess, tmp_path_factory: pyt
     story.apply("whole", ttlSecondsAfterFinished=1)
     until_used("", "events", "list")  # its first Job has no pod, so the operator looks for the cause
     story.apply("large")  # no node has room for its pod
-    node.make_pod("large-prep-1", node="", reason="Unschedulable", message="0/1 nodes are available: 1 Insufficient cpu.")
+    node.make_pod(
+        "large-prep-1", node="", reason="Unschedulable", message="0/1 nodes are available: 1 Insufficient cpu."
+    )
     if installed.mode == "cluster":
         until_used("", "nodes", "list")
     node.make_pod("whole-prep-1")

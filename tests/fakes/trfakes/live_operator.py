@@ -17,6 +17,7 @@ from trfakes.harness import free_port
 
 STOP_SECONDS = 30
 CLOSE_SECONDS = 0.25
+LASTS_SECONDS = 4  # instead of 15, until a wait has its Event
 
 
 class LiveOperator:
@@ -43,6 +44,7 @@ class LiveOperator:
 
     def _serve(self, settings: Settings, stop: threading.Event) -> None:
         with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("trainingrun.domain.lasting.LASTS_SECONDS", LASTS_SECONDS)
             patch.setenv("KUBECONFIG", self._kubeconfig)  # kopf's
             patch.setattr("kubernetes.aio.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", self._kubeconfig)
             operator = Operator(settings, agent_port=self._agent_port)

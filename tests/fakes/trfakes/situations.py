@@ -19,7 +19,7 @@ from trdemo.shell import Kubectl
 from trdemo.tires import draw_set
 from trdemo.trainer_stand_in import EXPORTED
 from trfakes.live_operator import LiveOperator
-from trfakes.manual_node import ManualNode, Object
+from trfakes.manual_node import NODE, ManualNode, Object
 
 NAMESPACE: Final = "vision"
 SECRET: Final = "trainingrun-s3"
@@ -58,6 +58,7 @@ class Environment:
         self.secret("trainingrun-half", {"AWS_ACCESS_KEY_ID": "tires"})
         account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
         self.kubectl.apply({**account, "metadata": {"name": "default", "namespace": NAMESPACE}})
+        self._put_node()
 
     def secret(self, name: str, keys: Mapping[str, str]) -> None:
         """Create a Secret with credentials."""
@@ -97,9 +98,22 @@ class Environment:
         """Wait for a condition with this reason."""
         self.until(name, lambda status: any(c["reason"] == reason for c in status.get("conditions", ())))
 
+    def until_event(self, name: str, reason: str) -> None:
+        """Wait for an Event about a run."""
+        about = f"involvedObject.name={name},reason={reason}"
+        asked = ("get", "events", "-n", NAMESPACE, "--field-selector", about, "-o", "name")
+        until(lambda: self.kubectl(*asked), what=f"Event {reason} of run {name}", seconds=SECONDS)
+
     def until_step(self, name: str, step: int) -> None:
         """Wait until training shows this step."""
         self.until(name, lambda status: status.get("training", {}).get("step") == step)
+
+    def _put_node(self) -> None:
+        """Create a node without a GPU."""
+        self.kubectl.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}})
+        has = {"cpu": "8", "memory": "32Gi", "pods": "110"}
+        status = json.dumps({"status": {"capacity": has, "allocatable": has}})
+        self.kubectl("patch", "node", NODE, "--subresource=status", "--type=merge", "-p", status)
 
     def _damage(
         self,
@@ -153,7 +167,7 @@ def no_gpu(environment: Environment) -> None:
     environment.apply("large", train={"gpus": 1})
     environment.node.run_through("large-prep-1")
     environment.node.make_pod("large-train-1", node="", reason="Unschedulable", message=UNSCHEDULABLE)
-    environment.until_reason("large", "PodUnschedulable")
+    environment.until_event("large", "PodUnschedulable")
 
 
 def no_secret(environment: Environment) -> None:
@@ -161,7 +175,7 @@ def no_secret(environment: Environment) -> None:
     pod = environment.node.make_pod("keyless-prep-1")
     message = 'MountVolume.SetUp failed for volume "credentials" : secret "trainingrun-robots" not found'
     environment.node.warn(pod, reason="FailedMount", message=message, component="kubelet")
-    environment.until_reason("keyless", "SecretMissing")
+    environment.until_event("keyless", "SecretMissing")
 
 
 def no_bucket(environment: Environment) -> None:
