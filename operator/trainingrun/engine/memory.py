@@ -33,6 +33,13 @@ class Memory:
     patched_at: float = -math.inf
     unwritten: Unwritten | None = None  # while the last status was not stored
     warnings_read_at: dict[str, float] = field(default_factory=dict)  # by UID of the object that does not start
+    refused_since: dict[str, float] = field(
+        default_factory=dict
+    )  # by the reason of the Event that says so when it lasts
+
+    def lasts(self, reason: str, *, now: float, seconds: float) -> bool:
+        """Return whether something has been refused for so long; it is refused now."""
+        return now - self.refused_since.setdefault(reason, now) >= seconds
 
 
 class Memories:
