@@ -7,7 +7,6 @@ status now explains. Events follow by themselves. When the process dies in betwe
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -38,7 +37,6 @@ from trainingrun.kube.errors import ConflictError, InvalidError, KubeError, NotF
 from trainingrun.kube.events import Recorder
 
 HEARTBEAT: Final = ""  # a key that no object has: handling it proves that the queue is served
-READ_WARNINGS_SECONDS: Final = 6.0
 UNPOSTED_SECONDS: Final = 1.0
 _NO_REFUSAL: Final = (0, 429, 503)  # no answer, or one that is about the server and not about the object
 log = logging.getLogger(__name__)
@@ -238,13 +236,7 @@ class Reconciler:
 
     async def _read_warnings(self, run: Run, uids: list[str]) -> None:
         """Read the newest warning Event of objects that do not start, at most once in a few seconds each."""
-        memory = self._memories.of(run)
-        memory.warnings_read_at = {uid: at for uid, at in memory.warnings_read_at.items() if uid in uids}
-        for uid in uids:
-            moment = time.monotonic()
-            if moment - memory.warnings_read_at.get(uid, -math.inf) < READ_WARNINGS_SECONDS:
-                continue
-            memory.warnings_read_at[uid] = moment
+        for uid in self._memories.of(run).warnings_to_read(uids, now=time.monotonic()):
             try:
                 hint = await objects.newest_warning(self._api, namespace=run.namespace, uid=uid)
             except KubeError as error:
