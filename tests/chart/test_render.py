@@ -75,12 +75,13 @@ def test_namespaced_rules_are_those_of_cluster_mode(rendered: Rendered) -> None:
 
 @pytest.mark.parametrize("mode", [(), ("watchNamespaces={vision}",)], ids=["cluster", "namespaced"])
 def test_no_rule_reaches_secrets_or_everything(mode: tuple[str, ...], rendered: Rendered) -> None:
-    """Nor any right that leads to them: wildcards, exec, tokens, impersonation."""
-    forbidden = {"*", "secrets", "pods/exec", "pods/attach", "serviceaccounts/token", "nodes", "nodes/proxy"}
+    """Nor any right that leads to them: wildcards, exec, tokens, impersonation. Nodes are listed, never changed."""
+    forbidden = {"*", "secrets", "pods/exec", "pods/attach", "serviceaccounts/token", "nodes/proxy"}
     rules = [rule for body in rendered(*mode) for rule in body.get("rules", ())]
     assert rules
     for rule in rules:
         assert not forbidden & set(rule["resources"]), rule
+        assert "nodes" not in rule["resources"] or rule["verbs"] == ["list"], rule
         assert not {"*", "escalate", "bind", "impersonate"} & set(rule["verbs"]), rule
         assert "*" not in rule["apiGroups"], rule
 

@@ -88,14 +88,14 @@ def test_the_charts_objects_conform(mode: str, tool: Tool, kubeconform: Callable
     assert (
         len(kubeconform(tool("helm", "template", "trainingrun-operator", str(CHART), *values)))
         == {
-            "cluster": 15,
+            "cluster": 17,
             "namespaced": 21,
         }[mode]
     )
 
 
 def test_the_manifests_and_samples_conform(tool: Tool, kubeconform: Callable[[str], list[str]]) -> None:
-    assert len(kubeconform(tool("kubectl", "kustomize", str(ROOT / "manifests")))) == 16
+    assert len(kubeconform(tool("kubectl", "kustomize", str(ROOT / "manifests")))) == 18
     samples = [path.read_text() for path in (ROOT / "manifests" / "samples").glob("*.yaml")]
     assert len(kubeconform("\n---\n".join(samples))) == len(samples)
 

@@ -40,10 +40,14 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The pod runs; its state may change by itself `recheck_after` seconds from now."""
+    """The pod runs; its state may change by itself `recheck_after` seconds from now.
+
+    `succeeded`: its agent has, and the node is about to be free for the next pod.
+    """
 
     pod: PodView
     terminating: bool = False
+    succeeded: bool = False
     recheck_after: float | None = None
 
 
@@ -65,7 +69,9 @@ def assess(evidence: Evidence, *, now: datetime, lost_after: float) -> State:
     """Return the state of an attempt; a pod is lost `lost_after` seconds after the end of its grace period."""
     job, pod = evidence.job, evidence.pod
     if pod is not None and _succeeded(pod):
-        return Ended(judge(job, pod))
+        # The scheduler reserves its room until its phase says that it has ended, up to a second later.
+        settled = pod.gone or _verdict_is_settled(pod, now=now)
+        return Ended(judge(job, pod)) if settled else Running(pod, succeeded=True, recheck_after=SETTLE_SECONDS)
     if pod is None or pod.gone:
         return _without_live_pod(job, pod, hints=evidence.hints, now=now)
     lost = is_lost(pod, now=now, after=lost_after)

@@ -36,7 +36,7 @@ def follow_attempt(context: StageContext, number: int, *, job: JobView | None) -
     state = assess(evidence, now=context.draft.now, lost_after=context.settings.lost_pod_seconds)
     if isinstance(state, Ended):
         return _count_end(context, state, job=job, pod=pod)
-    if context.suspended:
+    if context.suspended and not (isinstance(state, Running) and state.succeeded):
         suspension.end_attempt(context, pod)
         return True
     if isinstance(state, Running):

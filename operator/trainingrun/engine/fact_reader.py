@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from trainingrun.api.run import Run
 from trainingrun.domain.decision import Decision
@@ -20,7 +19,6 @@ from trainingrun.kube import objects
 from trainingrun.kube.client import Api
 from trainingrun.kube.errors import KubeError
 
-READ_WARNINGS_SECONDS: Final = 6.0
 log = logging.getLogger(__name__)
 
 
@@ -76,16 +74,12 @@ class FactReader:
         return bool(decision.read_jobs) | await self.read_warnings(run, unread)
 
     async def read_warnings(self, run: Run, uids: list[str]) -> bool:
-        """Read the newest warning Event of objects that do not start, at most once in a few seconds each.
+        """Read the newest warning Event of objects that do not start, those that are due.
 
         Returns whether there is a new one. Warnings that cannot be read hold nothing up.
         """
-        read_at, found = self._memories.of(run).warnings_read_at, False
-        for uid in uids:
-            moment = time.monotonic()
-            if moment - read_at.get(uid, -math.inf) < READ_WARNINGS_SECONDS:
-                continue
-            read_at[uid] = moment
+        found = False
+        for uid in self._memories.of(run).warnings_to_read(uids, now=time.monotonic()):
             try:
                 hint = await objects.newest_warning(self._api, namespace=run.namespace, uid=uid)
             except KubeError as error:

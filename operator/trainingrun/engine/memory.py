@@ -8,10 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from trainingrun.api.run import Run
 from trainingrun.domain.document import Document
+
+READ_WARNINGS_SECONDS: Final = 2.0  # a run that waits is looked at every three
+READ_WARNINGS_LATER_SECONDS: Final = 6.0
+EARLY_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,26 @@ class Memory:
     unwritten: Unwritten | None = None  # while the last status was not stored
     accounted: Run | None = None  # the newest version that was counted and logged
     refusal: str = ""  # why the server does not store the status, as it was logged
-    warnings_read_at: dict[str, float] = field(default_factory=dict)  # by UID of the object that does not start
+    # When its warning Events were read first and last, by UID of the object that does not start.
+    warnings_read_at: dict[str, tuple[float, float]] = field(default_factory=dict)
+    refused_since: dict[str, float] = field(
+        default_factory=dict
+    )  # by the reason of the Event that says so when it lasts
+
+    def warnings_to_read(self, uids: list[str], *, now: float) -> list[str]:
+        """Return the objects whose warnings are read now: often at first, seldom for one that has waited for long."""
+        known = {uid: self.warnings_read_at.get(uid, (now, -math.inf)) for uid in uids}
+        due = [uid for uid, (first, last) in known.items() if now - last >= _pause(now - first)]
+        self.warnings_read_at |= {uid: (first, now if uid in due else last) for uid, (first, last) in known.items()}
+        return due
+
+    def lasts(self, reason: str, *, now: float, seconds: float) -> bool:
+        """Return whether something has been refused for so long; it is refused now."""
+        return now - self.refused_since.setdefault(reason, now) >= seconds
+
+
+def _pause(since_first: float) -> float:
+    return READ_WARNINGS_SECONDS if since_first < EARLY_SECONDS else READ_WARNINGS_LATER_SECONDS
 
 
 class Memories:

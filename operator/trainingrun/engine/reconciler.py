@@ -17,6 +17,7 @@ from trainingrun.api import clock, reasons
 from trainingrun.api.names import RESOLVED_KEY
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
+from trainingrun.domain import lasting
 from trainingrun.domain.decision import Child, Decision
 from trainingrun.domain.observe import JobView
 from trainingrun.domain.plan import plan
@@ -216,9 +217,14 @@ class Reconciler:
         try:
             await objects.delete_unchanged(self._api, run)
         except RefusedError as error:
-            event = deletion_refused("TrainingRun", run.name, words=error.words)
-            self.recorder.emit(run, event, now=clock.to_text(self._now()))
+            self._report_refused_deletion(run, "TrainingRun", run.name, error)
             raise
+
+    def _report_refused_deletion(self, run: Run, kind: str, name: str, error: RefusedError) -> None:
+        """Emit an Event about what has to go and stays, once that lasts."""
+        event = deletion_refused(kind, name, words=error.words)
+        if self._memories.of(run).lasts(event.reason, now=time.monotonic(), seconds=lasting.LASTS_SECONDS):
+            self.recorder.emit(run, event, now=clock.to_text(self._now()))
 
     async def _delete_all(self, run: Run, children: list[Child]) -> RefusedError | None:
         """Delete what can be deleted; return the refusal of what cannot."""
@@ -228,8 +234,9 @@ class Reconciler:
                 await self._delete(run, child)
             except RefusedError as error:
                 refusal = error
-                event = deletion_refused(child.kind, child.name, words=error.words)
-                self.recorder.emit(run, event, now=clock.to_text(self._now()))
+                self._report_refused_deletion(run, child.kind, child.name, error)
+        if children and refusal is None:
+            self._memories.of(run).refused_since.pop(reasons.DELETION_REFUSED.name, None)
         return refusal
 
     async def _delete(self, run: Run, child: Child) -> None:

@@ -17,6 +17,7 @@ from trainingrun.api import reasons
 from trainingrun.api.names import Phase, Stage
 from trainingrun.api.run import Run
 from trainingrun.api.status import StageAttempts, Status
+from trainingrun.domain import lasting
 from trainingrun.domain.draft import MAX_CAUSE, Draft, Event
 from trainingrun.domain.texts import cut, sentences
 from trainingrun.engine import ledger
@@ -89,6 +90,7 @@ class StatusWriter:
             await self._explain(run, error)
             raise
         memory.unwritten, memory.refusal = None, ""
+        memory.refused_since.pop(reasons.STATUS_REFUSED.name, None)
         return stored
 
     async def _patch(self, run: Run, changes: Mapping[str, object]) -> Run:
@@ -134,6 +136,9 @@ class StatusWriter:
                 await self._patch(run, changes)
         except KubeError as still:
             log.info("%s: the refusal cannot be shown in the status: %s", run.key, still)
+            reason, now = reasons.STATUS_REFUSED.name, time.monotonic()
+            if not self._memories.of(run).lasts(reason, now=now, seconds=lasting.LASTS_SECONDS):
+                return
             self._recorder.emit(run, Event("Warning", reasons.STATUS_REFUSED.name, message), now=draft.now_text)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from trainingrun.api import clock
 from trainingrun.api.names import Stage
-from trainingrun.domain.assess import CAUSE_SECONDS
+from trainingrun.domain.assess import CAUSE_SECONDS, SETTLE_SECONDS
 from trainingrun.domain.ended_jobs import LINGER_SECONDS
 from trainingrun.domain.observe import ContainerView
 from trfakes.builders import SETTINGS, a_job, a_run, running, terminated, waiting
@@ -75,9 +75,33 @@ def test_a_stage_is_done_although_an_added_container_never_ends() -> None:
     play.step()
     for stage in Stage:
         end_agent(play, f"tire-{stage}-1", "succeeded")
-        play.step(1)
+        play.step(SETTLE_SECONDS)
     assert play.status["phase"] == "Succeeded"
     assert play.jobs == {}
+
+
+def test_the_next_pod_comes_when_the_node_has_room_again() -> None:
+    """A pod whose containers have ended holds its room until its phase says so: the next one would find none."""
+    play = Play()
+    play.step()
+    end_agent(play, "tire-prep-1", "succeeded")
+    assert play.step(0).requeue_after == SETTLE_SECONDS
+    assert play.created == ["tire-prep-1"]
+    assert play.condition("Prepared")["reason"] == "Running"
+    play.change_pod("tire-prep-1", phase="Succeeded")
+    play.step(1)
+    assert play.created == ["tire-prep-1", "tire-train-1"]
+
+
+def test_a_stage_that_succeeds_while_it_is_suspended_is_done() -> None:
+    play = Play()
+    play.step()
+    end_agent(play, "tire-prep-1", "succeeded")
+    play.spec(suspend=True)
+    play.step(1)
+    play.change_pod("tire-prep-1", phase="Succeeded")
+    play.step(1)
+    assert play.condition("Prepared")["status"] == "True"
 
 
 def test_a_trainer_that_cannot_be_ended_holds_the_next_attempt_back_until_its_pod_is_lost() -> None:

@@ -54,6 +54,7 @@ REFUSALS = {
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trainingrun.engine.workqueue.BASE_SECONDS", 0.2)
+    monkeypatch.setattr("trainingrun.domain.lasting.LASTS_SECONDS", 0.5)
 
 
 def waits(world: World) -> bool:
@@ -173,6 +174,21 @@ async def test_a_webhook_that_keeps_a_job_is_told_in_an_event(world: World) -> N
     await eventually(
         lambda: world.condition("Finished").get("status") == "True" and not list(world.store.select("jobs"))
     )
+
+
+@pytest.mark.parametrize(("method", "path"), [("DELETE", "/jobs/"), ("PATCH", "/status$")])
+async def test_a_refusal_that_does_not_last_is_no_warning(
+    world: World, monkeypatch: pytest.MonkeyPatch, method: str, path: str
+) -> None:
+    monkeypatch.setattr("trainingrun.domain.lasting.LASTS_SECONDS", 15)
+    refusal = Fault(method, path, 403, answer=webhook(), times=3)
+    world.server.faults.append(refusal)
+    await world.start_operator()
+    world.store.create("trainingruns", a_run().body())
+    assert (await world.finished())["phase"] == "Succeeded"
+    await eventually(lambda: not list(world.store.select("jobs")))
+    assert refusal.times == 0
+    assert {event["type"] for event in world.store.select("events")} == {"Normal"}
 
 
 async def test_an_event_that_is_never_answered_holds_no_decision(world: World) -> None:
