@@ -48,7 +48,7 @@ class Memory:
         """Return the objects whose warnings are read now: often at first, seldom for one that has waited for long."""
         known = {uid: self.warnings_read_at.get(uid, (now, -math.inf)) for uid in uids}
         due = [uid for uid, (first, last) in known.items() if now - last >= _pause(now - first)]
-        self.warnings_read_at |= {uid: (first, now if uid in due else last) for uid, (first, last) in known.items()}
+        self.warnings_read_at = {uid: (first, now if uid in due else last) for uid, (first, last) in known.items()}
         return due
 
     def lasts(self, reason: str, *, now: float, seconds: float) -> bool:
