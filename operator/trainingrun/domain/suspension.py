@@ -28,7 +28,9 @@ def end_attempt(context: StageContext) -> None:
     """End the attempt in flight without counting a failure; its pod saves a checkpoint in its grace period."""
     uid = context.attempts.get("jobUID") if "ranAt" in context.attempts else None
     attempts.end(context.draft, context.stage)
-    if uid is not None:
+    if uid is None:
+        _set_suspended(context, _what_is_saved(context))
+    else:
         context.attempts["jobUID"] = uid  # its pod has not said yet what it saved
         context.set_not_done(reason=reasons.SUSPENDING, message=_suspending(context))
 
