@@ -144,9 +144,12 @@ def pause(scenario: FaultScenario) -> None:
     scenario.step_beyond(4)
     suspend = '{"spec":{"suspend":%s}}'
     kubectl("patch", "trainingrun", scenario.name, "-n", namespace, "--type=merge", "-p", suspend % "true")
-    scenario.until(lambda s: s.get("phase") == "Suspended", "Suspended", seconds=30)
+    scenario.note("suspended", scenario.until(lambda s: s.get("phase") == "Suspended", "Suspended", seconds=60))
     kubectl("patch", "trainingrun", scenario.name, "-n", namespace, "--type=merge", "-p", suspend % "false")
     note_resumed(scenario, "resumed", attempt=2)
+    found = kubectl.get("events", namespace=namespace)["items"]
+    events = {e["reason"]: e["message"] for e in found if e["involvedObject"]["name"] == scenario.name}
+    scenario.note("events", events)
     scenario.note("deleted in train", scenario.delete())
 
 
@@ -342,6 +345,17 @@ def test_suspend_keeps_the_checkpoint_and_is_no_failure(scenarios: dict[str, Fau
     assert seen.bucket.step >= 5
     assert seen.bucket.lost == 0
     assert "failures" not in seen.attempts
+
+
+def test_a_suspended_run_says_which_checkpoint_is_safe_and_from_where_it_resumes(
+    scenarios: dict[str, FaultScenario],
+) -> None:
+    status, events, seen = scenarios["pause"]["suspended"], scenarios["pause"]["events"], scenarios["pause"]["resumed"]
+    step = seen.bucket.step
+    assert events["Suspended"] == f"Suspended at step {step} of 5000, checkpoint {step} saved."
+    assert status["message"].startswith(events["Suspended"])
+    assert status["training"]["checkpointStep"] == step
+    assert events["Resumed"] == f"Training resumes from checkpoint {step} of 5000 steps."
 
 
 def test_added_containers_that_never_end_hold_up_neither_an_attempt_nor_the_run(

@@ -3,10 +3,12 @@
 | type | True means | False means |
 |---|---|---|
 | Accepted | the spec is valid, allowed and resolved | the spec cannot run; the message says why |
-| StorageReady | the last attempt could use the bucket | it could not; nothing is lost, see the reason |
+| StorageReady | the last attempt could use the bucket | it could not (`Unknown`: the next one has not reported yet) |
 | Prepared, Trained, Exported | the result is in the bucket, never run again | the reason says what it waits for |
 | Succeeded | the run has ended with all results | the run has failed (`Unknown`: not ended) |
 | Finished | the run has ended, succeeded or failed | the run works or waits |
+
+Who sets each of them, and who takes it back: docs/status.md.
 """
 
 from __future__ import annotations

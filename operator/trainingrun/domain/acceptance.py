@@ -77,7 +77,11 @@ def _accept_anew(decision: Decision, observed: Observed, *, settings: Settings) 
     draft = decision.draft
     for entry in draft.status.get("attempts", []):
         if entry.get("number", 0) > entry.get("ended", 0):
-            attempts.end(draft, Stage(entry["stage"]))
+            stage = Stage(entry["stage"])
+            attempts.end(draft, stage)
+            message = "The attempt in flight was ended: it could not start without the run's ConfigMap."
+            kind = conditions.STAGE_CONDITION[stage]
+            draft.set_condition(kind, False, reason=reasons.ATTEMPT_DELAYED, message=message)
     for field in ("resolvedDigest", "storageURI"):
         draft.status.pop(field, None)  # type: ignore[misc]
     name = resolved_name(draft.run.name, uid=draft.run.uid)

@@ -80,8 +80,9 @@ def _count_end(context: StageContext, ended: Ended, *, job: JobView | None, pod:
     if not may_retry:
         fail_run(context, verdict)
         return False
-    number = context.attempts["ended"]
-    draft.add_event(verdict.reason, f"Attempt {number} of {stage} ended: {verdict.message}", warning=True)
+    message = f"Attempt {context.attempts['ended']} of {stage} ended: {verdict.message}"
+    context.set_not_done(reason=reasons.ATTEMPT_DELAYED, message=message)
+    draft.add_event(verdict.reason, message, warning=True)
     return True
 
 
@@ -117,7 +118,9 @@ def _replace(context: StageContext, *, cause: Cause) -> None:
     close_attempt(context, Ending(REPLACED, cause.reason.name, pod=None))
     attempts.end(context.draft, context.stage)
     what = f"Attempt {context.attempts['number']} of {context.stage} got no pod and is replaced"
-    context.draft.add_event(cause.reason, f"{what}: the operator's settings for pods have changed.")
+    message = f"{what}: the operator's settings for pods have changed."
+    context.set_not_done(reason=reasons.ATTEMPT_DELAYED, message=message)
+    context.draft.add_event(cause.reason, message)
 
 
 def _start_deadline_passed(context: StageContext, job: JobView) -> bool:

@@ -20,6 +20,7 @@ from trainingrun.domain.observe import PodView
 from trainingrun.domain.progress import training_position
 from trainingrun.domain.stage import RECHECK_SECONDS, StageContext
 from trainingrun.domain.texts import cut, sentences
+from trainingrun.domain.training_start import resumption
 from trainingrun.domain.verdicts import Outcome, parse_verdict
 
 REASONS: Final = {reasons.SUSPENDING.name, reasons.SUSPENDED.name}
@@ -30,7 +31,9 @@ def end_attempt(context: StageContext, pod: PodView | None) -> None:
     uid = context.attempts.get("jobUID") if "ranAt" in context.attempts else None
     close_attempt(context, Ending(SUSPENDED, reasons.SUSPENDED.name, pod))
     attempts.end(context.draft, context.stage)
-    if uid is not None:
+    if uid is None:
+        _set_suspended(context, _what_is_saved(context))
+    else:
         context.attempts["jobUID"] = uid  # its pod has not said yet what it saved
         context.set_not_done(reason=reasons.SUSPENDING, message=_suspending(context))
 
@@ -120,8 +123,8 @@ def _what_is_known(context: StageContext) -> str:
 
 
 def _resumes(context: StageContext) -> str:
-    saved = context.draft.status.get("training", {}).get("checkpointStep")
-    if context.stage is Stage.TRAIN and saved is not None:
-        return f"Training resumes from checkpoint {saved}."
+    training = context.draft.status.get("training", {})
+    if context.stage is Stage.TRAIN and "checkpointStep" in training:
+        return resumption(training, checkpoint=training["checkpointStep"])
     again = " again" if "number" in context.attempts else ""
     return f"Stage {context.stage} starts{again}: spec.suspend is false."

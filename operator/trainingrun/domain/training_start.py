@@ -19,7 +19,7 @@ def announce_start(draft: Draft) -> None:
     before, now = draft.run.status.get("training", {}), draft.status.get("training", {})
     restored = now.get("restored")
     if now.get("resumedFromStep") and "resumedFromStep" not in before:
-        _add(draft, f"Training resumes from {_position(now)}.")
+        _add(draft, resumption(now, checkpoint=now["resumedFromStep"]))
     elif restored is not None and _counts(restored) != _counts(before.get("restored", {})):
         source = _source(draft.run.spec)
         warning = bool(source) and 2 * restored["loaded"] < restored["total"]
@@ -33,9 +33,10 @@ def _add(draft: Draft, message: str, *, warning: bool = False) -> None:
     draft.events += later
 
 
-def _position(training: Training) -> str:
+def resumption(training: Training, *, checkpoint: int) -> str:
+    """Say from where training resumes; the Event after a suspension has the same text, so that there is only one."""
     steps = f" of {training['steps']} steps" if "steps" in training else ""
-    return f"checkpoint {training['resumedFromStep']}{steps}"
+    return f"Training resumes from checkpoint {checkpoint}{steps}."
 
 
 def _counts(restored: Mapping[str, Any]) -> tuple[int | None, int | None]:

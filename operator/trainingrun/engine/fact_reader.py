@@ -34,8 +34,6 @@ class FactReader:
         memory.document = None
         known = {job.uid for job in self._cache.jobs_of(run)}
         memory.specs = {uid: spec for uid, spec in memory.specs.items() if uid in known}
-        known |= {pod.uid for pod in self._cache.pods_of(run)}
-        memory.warnings_read_at = {uid: at for uid, at in memory.warnings_read_at.items() if uid in known}
 
     def observe(self, run: Run) -> Observed:
         """Return what is known now, without reading anything."""
@@ -69,9 +67,9 @@ class FactReader:
                 self._cache.drop_job(job)
             else:
                 memory.specs[job.uid] = spec
-        known = self._memories.of(run).warnings_read_at
-        unread = [uid for uid in decision.read_warnings if uid not in known]  # a restart takes back no cause
-        return bool(decision.read_jobs) | await self.read_warnings(run, unread)
+        unread = set(decision.read_warnings) - memory.warnings_read_at.keys()  # a restart takes back no cause
+        news = bool(unread) and await self.read_warnings(run, decision.read_warnings)
+        return news or bool(decision.read_jobs)
 
     async def read_warnings(self, run: Run, uids: list[str]) -> bool:
         """Read the newest warning Event of objects that do not start, those that are due.

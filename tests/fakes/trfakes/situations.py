@@ -153,8 +153,9 @@ def pod_deleted(environment: Environment) -> None:
 
 def suspended(environment: Environment) -> None:
     environment.patch("tire", suspend=True)
-    environment.until_reason("tire", "Suspended")
+    environment.until_reason("tire", "Suspending")
     environment.node.delete_pod("tire-train-2")
+    environment.until_reason("tire", "Suspended")
 
 
 def succeeded(environment: Environment) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from trainingrun.api.names import resolved_name
+from trainingrun.api.settings import Policy
 from trfakes.builders import a_run
 from trfakes.fake_cluster import Script, verdict
 from trfakes.harness import World, eventually
@@ -105,6 +106,8 @@ async def test_a_forged_config_map_is_never_believed_and_costs_nothing(world: Wo
     await is_not_hot(world)
     assert not list(world.store.select("jobs"))
     world.store.delete("configmaps", name_of_map(world))
+    if accepted:  # nothing shows with what
+        world.store.patch("trainingruns", "tire", {"spec": {"retry": 1}})
     await look_again(world)
     assert (await world.finished())["phase"] == "Succeeded"
     assert no_evil_job(world)
@@ -175,10 +178,42 @@ async def test_a_deleted_config_map_that_cannot_be_made_again_is_named_and_can_b
     world.store.delete("configmaps", name_of_map(world))
     await world.replace_operator(**NEWER)
     message = await blocked(world, "ConfigMapLost")
-    assert f"Restore ConfigMap {name_of_map(world)} of namespace default from a backup" in message
+    assert f"ConfigMap {name_of_map(world)} was deleted, and the operator would write another one today." in message
+    assert "Restore it from a backup" in message
     forge_map(world, {"resolved.json": accepted})
     world.store.patch("trainingruns", "tire", {"spec": {"suspend": False}})
     assert (await world.finished())["phase"] == "Succeeded"
+
+
+async def lost(world: World, **settings: Any) -> None:
+    """A run whose ConfigMap its user deleted, with an operator that would write another one."""
+    await suspended_in_training(world)
+    await world.operators[0].stop()
+    world.store.delete("configmaps", name_of_map(world))
+    await world.replace_operator(**settings)
+    await blocked(world, "ConfigMapLost")
+
+
+async def test_retry_accepts_a_run_anew_whose_config_map_is_gone_though_the_operator_dies_over_it(world: World) -> None:
+    await lost(world, **NEWER)
+    world.server.die_after_writes = len(world.server.writes()) + 1  # the ConfigMap, and nothing that tells of it
+    world.store.patch("trainingruns", "tire", {"spec": {"retry": 1, "suspend": False}})
+    await eventually(lambda: world.server.dead)
+    await world.replace_operator(**NEWER)
+    assert (await world.finished())["phase"] == "Succeeded"
+    text = world.store.get("configmaps", name_of_map(world))["data"]["resolved.json"]
+    assert json.loads(text)["images"]["agent"] == "agent:2"
+    assert world.attempts("prep")["number"] == 1
+
+
+async def test_a_run_whose_config_map_its_user_deletes_passes_todays_policy_at_retry(world: World) -> None:
+    await lost(world, policy=Policy(endpoints=("https://s3.example.com",)))
+    jobs = len(world.server.created("jobs"))
+    world.store.patch("trainingruns", "tire", {"spec": {"retry": 1, "suspend": False}})
+    assert (await world.finished())["phase"] == "Failed"
+    assert world.condition("Accepted")["reason"] == "ForbiddenByPolicy"
+    assert len(world.server.created("jobs")) == jobs
+    assert world.store.find("configmaps", name_of_map(world)) is None
 
 
 async def test_a_config_map_that_this_operator_has_read_is_made_again_after_an_upgrade(world: World) -> None:
@@ -299,7 +334,7 @@ async def test_a_pod_with_the_labels_of_an_attempt_proves_nothing(world: World, 
     world.store.create("configmaps", {"metadata": {"name": "later"}})
     await eventually(lambda: "default/tire" in world.operators[0].operator.cache.pods)
     await eventually(lambda: not len(world.operators[0].operator.queue))
-    assert world.condition("Prepared")["status"] == "False"
+    await eventually(lambda: world.condition("Prepared").get("status") == "False")
     world.cluster.start(job)
     world.cluster.end(job, verdict("prep", "userError", reason="ClassNotFound"))
     assert (await world.finished())["phase"] == "Failed"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from trfakes.builders import a_run
-from trfakes.fake_cluster import Script, verdict
+from trfakes.fake_cluster import AT, Script, verdict
 from trfakes.harness import World, eventually
 from trfakes.store import Object
 
@@ -23,7 +24,7 @@ def succeed_prep(job: Object) -> dict[str, Any] | None:
 pytestmark = [pytest.mark.contract, pytest.mark.parametrize("script", [succeed_prep])]
 
 
-async def training(world: World) -> Object:
+async def training(world: World) -> None:
     """Start a run, and let its training run in a pod that takes its time to end."""
     await world.start_operator()
     world.store.graceful_pods = True
@@ -31,12 +32,18 @@ async def training(world: World) -> Object:
     job = await world.job(TRAIN)
     world.cluster.start(job)
     await eventually(lambda: world.condition("Trained").get("reason") == "Running")
-    return job
 
 
-def vanish(world: World, job: Object) -> None:
-    """End the pod with its verdict and remove it before the operator can look at it."""
-    world.cluster.end(job, verdict("train", "interrupted", numbers=NUMBERS))
+def vanish(world: World) -> None:
+    """End the pod with its verdict and remove it at once: the watch shows its end and its deletion as one."""
+    pod = world.store.get("pods", f"{TRAIN}-x1")
+    ended = {"exitCode": 0, "startedAt": AT, "finishedAt": AT}
+    message = json.dumps(verdict("train", "interrupted", numbers=NUMBERS))
+    names = [container["name"] for container in pod["spec"]["containers"]]
+    pod["status"] |= {
+        "phase": "Failed",
+        "containerStatuses": [{"name": n, "state": {"terminated": {**ended, "message": message}}} for n in names],
+    }
     world.store.delete("pods", f"{TRAIN}-x1")
 
 
@@ -45,11 +52,11 @@ def events(world: World, reason: str) -> list[str]:
 
 
 async def test_the_verdict_of_a_pod_that_is_removed_at_once_is_not_lost(world: World, script: Script) -> None:
-    job = await training(world)
+    await training(world)
     world.store.patch("trainingruns", "tire", {"spec": {"suspend": True}})
     await eventually(lambda: world.store.find("jobs", TRAIN) is None, what="the Job is deleted")
     assert world.status()["message"] == "Suspending: attempt 1 of train saves a checkpoint and ends."
-    vanish(world, job)
+    vanish(world)
     await eventually(lambda: world.status()["phase"] == "Suspended")
     assert world.status()["message"].startswith(SAVED)
     await eventually(lambda: events(world, "Suspended") == [SAVED])
@@ -61,24 +68,24 @@ async def test_the_verdict_of_a_pod_that_is_removed_at_once_is_not_lost(world: W
 
 
 async def test_an_operator_that_is_replaced_while_the_pod_ends_takes_its_verdict(world: World, script: Script) -> None:
-    job = await training(world)
+    await training(world)
     world.store.patch("trainingruns", "tire", {"spec": {"suspend": True}})
     await eventually(lambda: world.store.find("jobs", TRAIN) is None, what="the Job is deleted")
     before = world.status()
     running = await world.replace_operator()
     await eventually(lambda: not running.operator.queue._queued and not running.operator.queue._active)
     assert world.status() == before
-    vanish(world, job)
+    vanish(world)
     await eventually(lambda: world.status()["phase"] == "Suspended")
     assert world.status()["message"].startswith(SAVED)
 
 
 async def test_a_verdict_that_no_operator_saw_is_not_guessed(world: World, script: Script) -> None:
-    job = await training(world)
+    await training(world)
     world.store.patch("trainingruns", "tire", {"spec": {"suspend": True}})
     await eventually(lambda: world.store.find("jobs", TRAIN) is None, what="the Job is deleted")
     await world.operators[-1].stop()
-    vanish(world, job)
+    vanish(world)
     await world.replace_operator()
     await eventually(lambda: world.status()["phase"] == "Suspended")
     assert "The attempt left no verdict; no checkpoint is known." in world.status()["message"]

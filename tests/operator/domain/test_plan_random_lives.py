@@ -1,0 +1,164 @@
+"""Random lives of runs: what the status says is true at every step, and a restart of the operator changes nothing."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from trainingrun.api import clock
+from trainingrun.api.names import Stage
+from trainingrun.domain.assess import is_alive
+from trfakes.builders import SETTINGS, a_run
+from trfakes.play import Play
+from trfakes.schema import crd_part, errors
+
+LIVES = 25
+STEPS = 60
+OUTCOMES = (
+    "succeeded",
+    "succeeded",
+    "succeeded",
+    "interrupted",
+    "crash",
+    "storageOutage",
+    "storageRefused",
+    "diverged",
+)
+NEWER = replace(SETTINGS, agent_image="agent:2", trainer_image="trainer:2", tensorboard_image="tensorboard:2")
+
+
+class RandomLife:
+    """A run to which anything happens that can happen to a run."""
+
+    def __init__(self, seed: int) -> None:
+        self.play, self.random = Play(), random.Random(seed)  # noqa: S311
+        self.step = 0
+
+    def act(self) -> None:
+        """Let one thing happen, and let the operator look."""
+        self.step += 1
+        possible: list[Callable[[], None]] = [self.wait, self.suspend, self.retry, self.lose_config_map]
+        job = next(reversed(self.play.jobs), "")
+        if job and not self.play.jobs[job].finished:
+            pod = self.play.pods.get(job)
+            if pod is None or pod.gone:
+                possible += [lambda: self.start(job), lambda: self.pend(job)] * 3
+            elif pod.started:
+                possible += [lambda: self.report(job), lambda: self.end(job)] * 4
+                possible += [lambda: self.delete_pod(job)]
+            else:
+                possible += [lambda: self.start(job)] * 3
+        for name, pod in self.play.pods.items():
+            if not pod.gone and (pod.deletion_at or name not in self.play.jobs):
+                possible += [lambda name=name: self.vanish(name)] * 3  # type: ignore[misc]
+        self.random.choice(possible)()
+        self.play.step(self.random.choice((0, 1, 1, 5, 20)))
+
+    def wait(self) -> None:
+        self.play.step(self.random.choice((10, 60, 600)))
+
+    def suspend(self) -> None:
+        self.play.spec(suspend=not self.play.run.spec["suspend"])
+
+    def retry(self) -> None:
+        self.play.spec(retry=self.play.run.spec["retry"] + 1)
+
+    def lose_config_map(self) -> None:
+        self.play.document = None
+        self.restart(self.play, self.random.choice((SETTINGS, SETTINGS, NEWER)))
+
+    def pend(self, job: str) -> None:
+        self.play.start_pod(job, phase="Pending", scheduled_at="", containers={}, unschedulable="no GPU")
+
+    def start(self, job: str) -> None:
+        self.play.start_pod(job, uid=f"{job}-{self.step}")
+
+    def report(self, job: str) -> None:
+        ready = self.random.random() < 0.7
+        storage = {"ready": ready} if ready else {"ready": ready, "reason": "OutageX", "message": "no answer"}
+        self.play.progress = {
+            "podUID": self.play.pods[job].uid,
+            "phase": "training",
+            "step": self.step,
+            "steps": 1000,
+            "done": self.step,
+            "total": 1000,
+            "checkpointStep": self.step // 2,
+            "source": "agent",
+            **({"storage": storage} if self.random.random() < 0.5 else {}),
+        }
+
+    def end(self, job: str) -> None:
+        numbers = {"step": self.step, "steps": 1000, "checkpointStep": self.step}
+        outcome = self.random.choice(OUTCOMES)
+        self.play.end_pod(job, outcome, **({} if outcome == "succeeded" else {"numbers": numbers}))
+
+    def delete_pod(self, job: str) -> None:
+        self.play.change_pod(job, deletion_at=clock.to_text(self.play.now))
+
+    def vanish(self, name: str) -> None:
+        if self.random.random() < 0.7 and not self.play.pods[name].done:
+            self.play.end_pod(
+                name, "interrupted", numbers={"step": self.step, "steps": 1000, "checkpointStep": self.step}
+            )
+        self.play.change_pod(name, gone=True)
+
+    @staticmethod
+    def restart(play: Play, settings: object = None) -> None:
+        play.restart(settings or play.settings)  # type: ignore[arg-type]
+
+
+def check_truth(play: Play) -> None:
+    """What the status says now agrees with the Jobs and pods that are there."""
+    status = play.status
+    assert errors(crd_part("status"), dict(status)) == []
+    after = play.settings.lost_pod_seconds
+    running = [pod for pod in play.pods.values() if pod.started and is_alive(pod, now=play.now, lost_after=after)]
+    finished = play.condition("Finished").get("status") == "True"
+    for stage, kind in ((Stage.PREP, "Prepared"), (Stage.TRAIN, "Trained"), (Stage.EXPORT, "Exported")):
+        condition, entry = play.condition(kind), play.attempts(stage)
+        in_flight = entry.get("number", 0) > entry.get("ended", 0)
+        if condition.get("reason") in {"Running", "AttemptStarted", "PodUnschedulable", "ContainerCreating"}:
+            assert in_flight, (kind, condition)
+        if condition.get("reason") in {"Suspended", "AttemptDelayed", "Resumed"}:
+            assert not in_flight, (kind, condition)
+        if "jobUID" in entry:
+            assert in_flight or condition["reason"] == "Suspending", (kind, condition, entry)
+        if "ranAt" in entry:
+            assert in_flight, entry
+    if status["phase"] == "Suspended":
+        assert running == []
+    if finished:
+        assert "finishedAt" in status
+        assert status["phase"] in {"Succeeded", "Failed"}
+    if "source" in status["progress"]:
+        assert running, status["progress"]
+
+
+def check_restart(play: Play) -> None:
+    """An operator that starts now decides what the one that runs decides, also when the agent has answered it."""
+    runs_on, restarted = copy.deepcopy(play), copy.deepcopy(play)
+    RandomLife.restart(restarted)
+    for seconds in (0, 1):
+        before = len(restarted.events)
+        runs_on.step(seconds)
+        restarted.step(seconds)
+        assert restarted.status == runs_on.status
+        assert restarted.events[before:] == runs_on.events[before:]
+        restarted.progress = runs_on.progress
+
+
+@pytest.mark.parametrize("seed", range(LIVES))
+def test_what_a_run_says_is_true_and_survives_restarts(seed: int) -> None:
+    life = RandomLife(seed)
+    life.play.run = a_run().build()
+    life.play.step()
+    for _ in range(STEPS):
+        life.act()
+        check_truth(life.play)
+        if life.random.random() < 0.3:
+            check_restart(life.play)
