@@ -15,7 +15,7 @@ from trainingrun.api.names import CONTRACT_VERSION, Stage
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
 from trainingrun.domain import policy
-from trainingrun.domain.networks import NETWORKS, default_cadence
+from trainingrun.domain.networks import NETWORKS, default_cadence, default_grace_seconds
 from trainingrun.domain.refusal import NotAcceptedError
 
 Resolved = dict[str, Any]
@@ -38,6 +38,7 @@ def resolve(run: Run, *, settings: Settings, find_run: FindRun) -> Resolved:
     steps = int(train.get("steps", 20000))
     cadence = default_cadence(steps)
     dataset = spec["dataset"]
+    grace = default_grace_seconds(defaults, classes=len(dataset["classes"]))
     endpoint = storage.get("endpoint")
     pods = _pods(spec)
     return {
@@ -70,6 +71,7 @@ def resolve(run: Run, *, settings: Settings, find_run: FindRun) -> Resolved:
             "saveEverySteps": int(train.get("saveEverySteps", cadence)),
             "evalEverySteps": int(train.get("evalEverySteps", cadence)),
             "stallSeconds": int(train.get("stallSeconds", 1800)),
+            "terminationGracePeriodSeconds": int(train.get("terminationGracePeriodSeconds", grace)),
         },
         "export": {"evalImages": int((spec.get("export") or {}).get("evalImages", 500))},
         "images": {

@@ -93,6 +93,7 @@ class Verdict:
     numbers: Mapping[str, Any] = field(default_factory=dict)
     timings: Mapping[str, Any] = field(default_factory=dict)
     next_step: ClaimedStep | None = None
+    logs_uri: str = ""
 
 
 def back_off_seconds(failures: int) -> int:
@@ -116,6 +117,7 @@ def parse_verdict(text: str) -> Verdict | None:
             numbers=_mapping(data.get("numbers")),
             timings=_mapping(data.get("timings")),
             next_step=reported.next_step(data.get("nextStep")),
+            logs_uri=reported.uri(data.get("logsURI")) or "",
         )
     except (ValueError, KeyError, TypeError):
         return None
@@ -125,8 +127,13 @@ def judge(job: JobView | None, pod: PodView | None) -> Verdict:
     """Return how an attempt ended, from its agent's verdict and from what Kubernetes recorded."""
     if pod is None:
         return _without_pod(job)
+    claimed = parse_verdict(pod.agent.message) if pod.agent.state == "terminated" else None
+    verdict = _joined(claimed, pod)
+    return replace(verdict, logs_uri=claimed.logs_uri) if claimed else verdict  # they are there, however it ended
+
+
+def _joined(claimed: Verdict | None, pod: PodView) -> Verdict:
     agent = pod.agent
-    claimed = parse_verdict(agent.message) if agent.state == "terminated" else None
     if claimed is not None and claimed.outcome is not Outcome.CRASH:
         return _with_cause(claimed, pod)
     worker_name = WORKER.get(pod.stage, "")

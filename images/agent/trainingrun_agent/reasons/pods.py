@@ -57,7 +57,9 @@ STOPPED_WHILE_REFUSED = INTERRUPTED.case(
 )
 GRACE_PERIOD_OVER = INTERRUPTED.case(
     message="the grace period of {seconds} s was over before everything was uploaded.",
-    hint="Nothing to do: the next attempt resumes from the newest checkpoint in the bucket.",
+    hint="Nothing to do: the next attempt resumes from the newest checkpoint in the bucket. Where pods are ended often,"
+    " give runs a higher {field[train.terminationGracePeriodSeconds]}.",
+    fields=("train.terminationGracePeriodSeconds",),
 )
 SUPERSEDED = Reason(
     "Superseded",

@@ -54,6 +54,10 @@ class Stores:
         """The store of a bucket for the preflight: time-outs of a few seconds until the first outage has been shown."""
         return self._store(bucket, PREFLIGHT, PATIENT_PREFLIGHT)
 
+    def open_impatient(self, bucket: str) -> ObjectStore:
+        """A store whose calls are made once, with time-outs of a few seconds."""
+        return self._open(bucket, PREFLIGHT)
+
     def _store(self, bucket: str, first: Limits, then: Limits) -> ObjectStore:
         with self._lock:
             store = self._opened.get((bucket, first))
