@@ -5,7 +5,7 @@ from __future__ import annotations
 from trainingrun_agent.reasons.entry import Outcome, Reason, Step
 
 _DONE, _CRASH = Outcome.SUCCEEDED, Outcome.CRASH
-_SEE_LOG = "See the log of container {container}"
+_SEE_LOG = "See the log of container {container}, which is also below status.logsURI"
 _OWN_IMAGE = "if {field[train.image]} is an image of your own, check it; else"
 _SHOW = "give your platform team the log of container {container}."
 
