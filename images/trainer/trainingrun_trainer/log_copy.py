@@ -6,7 +6,6 @@ process of its container it forwards signals and reaps processes that the child 
 """
 
 import contextlib
-import ctypes
 import fcntl
 import os
 import select
@@ -64,7 +63,9 @@ def _be_child(source: int, sink: int, work: Callable[[], int]) -> None:
 
 def _end_with_parent() -> None:
     """Let the kernel end this process with its parent, as it does in a container for the first process anyway."""
-    with contextlib.suppress(OSError, AttributeError):
+    with contextlib.suppress(ImportError, OSError, AttributeError):
+        import ctypes
+
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
