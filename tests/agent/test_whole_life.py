@@ -55,6 +55,8 @@ class Life:
         name = f"{stage}-{len(self.printed)}"
         shared, termination, port = self.root / name, self.root / f"{name}.termination", free_port()
         shared.mkdir()
+        if plan:  # as the trainer's wrapper copies it
+            (shared / "trainer.log").write_text(f"{HOSTILE} {SECRETS}", errors="replace")
         paths = {"resolved": "resolved.json", "credentials": "credentials", "ca-bundle": "ca.crt"}
         flags = [f"--{flag}={self.root / place}" for flag, place in paths.items()]
         flags += [f"--shared={shared}", f"--termination-log={termination}", f"--port={port}"]
@@ -149,7 +151,7 @@ def life(moto_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 def test_no_credential_is_in_anything_that_a_run_emits(life: Life) -> None:
     emitted = {**{name: text.encode() for name, text in life.printed.items()}, **life.stored, **life.processes}
-    trainers_own = {name for name in emitted if name.endswith("done.json")}  # it wrote what it was told to
+    trainers_own = {name for name in emitted if name.endswith((": done.json", ": trainer.log"))}  # what it was told to
     found = [
         name for name in emitted.keys() - trainers_own for value in SECRETS.values() if value.encode() in emitted[name]
     ]
@@ -159,11 +161,25 @@ def test_no_credential_is_in_anything_that_a_run_emits(life: Life) -> None:
     assert any(name.endswith("exported.json") for name in emitted)
 
 
+def test_every_verdict_says_where_the_logs_are_and_the_log_ends_with_it(life: Life) -> None:
+    verdicts = [json.loads(text) for name, text in life.printed.items() if name.endswith(": verdict")]
+    folder = f"s3://{BUCKET}/lab/runs/team/tire-0a1b2c3d/logs/"
+    assert [verdict["logsURI"] for verdict in verdicts] == [folder] * 4
+    for key, data in life.stored.items():
+        if key.endswith("/agent.log"):
+            assert b" INFO verdict {" in data.splitlines()[-1]
+
+
 def test_nothing_that_people_read_attacks_them(life: Life) -> None:
     """Documents for programs keep names as they are, with escapes; a browser joins what a joiner joins."""
     [page] = [data.decode() for name, data in life.stored.items() if name.endswith("report.html")]
-    read = {**life.printed, "page": page.replace("\u200d", "")}
+    logs = {
+        f"{key}: logs": data.decode() for key, data in life.stored.items() if key.endswith(".log") and "/logs/" in key
+    }
+    assert len(logs) == 7  # of four agents, two trainers and an exporter
+    read = {**life.printed, **logs, "page": page.replace("\u200d", "")}
     assert [name for name, text in read.items() if DANGEROUS.search(text.replace("\n", ""))] == []
     arrived = {name.rpartition(": ")[2] for name, text in read.items() if MARK in text}
-    assert arrived >= {"verdict", "log", "page"}
-    assert not any("\n2026-01-01 CRITICAL" in text for text in read.values())
+    assert arrived >= {"verdict", "log", "logs", "page"}
+    not_ours = ("/trainer.log: logs", "/exporter.log: logs")  # each line of these is the trainer's own
+    assert not any("\n2026-01-01 CRITICAL" in text for name, text in read.items() if not name.endswith(not_ours))

@@ -51,6 +51,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "saveEverySteps": (10, 20),
     "evalEverySteps": (10, 20),
     "stallSeconds": (60, 120),
+    "terminationGracePeriodSeconds": (60, 120),
     "scratch": ("30Gi", "40Gi"),
     "evalImages": (10, 20),
     "pod": ({"nodeSelector": {"a": "b"}}, {"nodeSelector": {"a": "c"}}),

@@ -90,6 +90,7 @@ TRAIN_URI = "spec.dataset.train.uri"
 DATASET = "spec.dataset"
 ONE_FOLDER = {"train": {"uri": "a/"}, "classes": ["tire"]}
 PRETRAINED = "spec.model.pretrained"
+GRACE = "spec.train.terminationGracePeriodSeconds"
 RESOURCES = "spec.train.pod.resources"
 TOLERATIONS = "spec.train.pod.tolerations"
 LABELS = "spec.train.pod.labels"
@@ -272,6 +273,8 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("spec.train.image", "a b", IMAGE),
     ("spec.train.image", "http://a/b", IMAGE),
     ("spec.train.stallSeconds", 29, "spec.train.stallSeconds in body should be greater than or equal to 30"),
+    (GRACE, 29, f"{GRACE} in body should be greater than or equal to 30"),
+    (GRACE, 3601, f"{GRACE} in body should be less than or equal to 3600"),
     ("spec.train.scratch", "big", SCRATCH),
     ("spec.train.scratch", "0", SCRATCH),
     ("spec.export.scratch", "-1Gi", SCRATCH),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -80,6 +81,9 @@ def chain(scenario: FaultScenario) -> None:
     os.kill(faults.at_work(scenario.pod("export"), "agent"), signal.SIGKILL)
     scenario.note("agent killed in export", scenario.ended("export", 1))
     note_end(scenario)
+    bucket = faults.installation.bucket
+    folder = f"{stored_run.prefix_of(scenario.status())}logs/"
+    scenario.note("logs", {key.removeprefix(folder): bucket.read(key) for key in bucket.keys(folder)})
 
 
 def cut(scenario: FaultScenario, proxy: FlakyS3) -> None:
@@ -154,7 +158,12 @@ def pause(scenario: FaultScenario) -> None:
 
 
 def brief(scenario: FaultScenario) -> None:
-    """Delete a run while it exports."""
+    """Delete the training pod in the second in which it starts, and the run while it exports."""
+    pod = scenario.pod("train")
+    scenario.faults.process(pod, "agent")
+    began = time.monotonic()
+    scenario.faults.delete_pod(pod)
+    scenario.note("pod deleted at its start", (scenario.ended("train", 1), time.monotonic() - began))
     scenario.faults.at_work(scenario.pod("export"), "exporter")
     scenario.note("deleted in export", scenario.delete())
 
@@ -270,6 +279,29 @@ def test_the_status_accounts_for_every_attempt(scenarios: dict[str, FaultScenari
     history = [(each["number"], each["outcome"], each["toStep"] >= each["fromStep"]) for each in entry["history"]]
     assert history == [(3, "crash", True), (4, "interrupted", True), (5, "succeeded", True)], entry["history"]
     assert entry["history"][-1]["toStep"] == end["training"]["steps"]
+
+
+def test_a_pod_that_is_deleted_in_its_first_second_does_not_train_on(scenarios: dict[str, FaultScenario]) -> None:
+    """Its grace period is 180 s."""
+    entry, seconds = scenarios["brief"]["pod deleted at its start"]
+    assert entry["lastOutcome"] == "interrupted", entry
+    assert seconds < 60
+
+
+def test_the_logs_of_ended_attempts_are_in_the_bucket(scenarios: dict[str, FaultScenario]) -> None:
+    logs, status = scenarios["chain"]["logs"], scenarios["chain"]["end"]
+    found = {(name.rsplit("-", 1)[0], name.rpartition("/")[2]) for name in logs}
+    training = {(f"train-000{attempt}", f"{name}.log") for attempt in range(1, 6) for name in ("agent", "trainer")}
+    # The agent of export-0001 was killed, and with it what it would have uploaded.
+    export = {("export-0002", "agent.log"), ("export-0002", "exporter.log")}
+    assert found == {("prep-0001", "agent.log")} | training | export
+    [last] = [text for name, text in logs.items() if name.startswith("train-0005") and name.endswith("trainer.log")]
+    assert f"step {TENSORFLOW_STEPS}/{TENSORFLOW_STEPS} loss".encode() in last
+    assert status["logsURI"].endswith("/logs/")
+
+
+def test_a_trainer_that_dies_without_a_word_shows_the_last_line_of_its_log(scenarios: dict[str, FaultScenario]) -> None:
+    assert ". Its log ends with: " in scenarios["chain"]["trainer killed"].attempts["lastMessage"]
 
 
 def test_a_child_that_is_killed_for_memory_ends_nothing(scenarios: dict[str, FaultScenario]) -> None:

@@ -131,9 +131,11 @@ def main() -> None:
         if PLAN.get("early"):
             done(PLAN["early"])
         advance(phase="waiting")
-        while not (SHARED / "spec.json").exists():
+        while True:
             if STOP.is_set() or (SHARED / "fetch-failed.json").exists():
                 return
+            if (SHARED / "spec.json").exists():
+                break
             time.sleep(0.02)
         advance(phase="building")
         spec = json.loads((SHARED / "spec.json").read_text())

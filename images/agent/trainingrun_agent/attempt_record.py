@@ -5,7 +5,7 @@ Invariant: the runner owns the record, stages add to it; parts of the time do no
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Literal
@@ -21,7 +21,8 @@ Part = Literal["fetch", "work", "ship"]
 class AttemptRecord:
     """Epoch, numbers and seconds of one attempt; `numbers` as verdict.schema.json says for the stage.
 
-    `terms` are for the message of an error; they have the values of the run's fields once these are known.
+    `terms` are for the message of an error; they have the values of the run's fields once these are known, and
+    `ship_logs` can upload the logs then: it returns their address, empty if they could not be uploaded.
     """
 
     def __init__(self, clock: Clock, progress: Progress) -> None:
@@ -31,6 +32,7 @@ class AttemptRecord:
         self.numbers: Mapping[str, Any] = {}
         self.timings: Timings | None = None
         self.terms = TRAININGRUN
+        self.ship_logs: Callable[[], str] = str
 
     def claimed(self, epoch: int) -> None:
         """Record the epoch that this pod has claimed, and show it in progress."""

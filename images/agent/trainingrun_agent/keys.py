@@ -178,6 +178,15 @@ class RunKeys:
         """Key of the result of a stage."""
         return f"{self.folder}/{_RESULTS[stage]}"
 
+    @property
+    def logs(self) -> str:
+        """Folder of the logs of all attempts."""
+        return f"{self.folder}/logs"
+
+    def log(self, stage: str, container: str, *, attempt: int, pod_uid: str) -> str:
+        """Key of the log of a container in an attempt's pod."""
+        return f"{self.logs}/{stage}-{attempt:04d}-{pod_uid[:8]}/{container}.log"
+
     def preflight(self, pod_uid: str) -> str:
         """The object that the preflight writes and deletes."""
         return f"{self.folder}/preflight/{pod_uid[:8]}"

@@ -10,6 +10,8 @@ import json
 import logging
 import sys
 import threading
+from collections import deque
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
@@ -48,12 +50,39 @@ class OutgoingFormatter(logging.Formatter):
         return "\n".join(f"  {outgoing(line)}" for line in super().formatException(ei).split("\n"))
 
 
+class RecentLines(logging.Handler):
+    """Keeps the last lines, so that they can be uploaded when the attempt ends."""
+
+    def __init__(self, *, max_characters: int) -> None:
+        super().__init__()
+        self._max = max_characters
+        self._lines: deque[str] = deque()
+        self._size = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the record, and forget the oldest ones; called with the handler's lock."""
+        line = self.format(record)
+        self._lines.append(line)
+        self._size += len(line) + 1
+        while self._size > self._max:
+            self._size -= len(self._lines.popleft()) + 1
+
+    def text(self) -> str:
+        """The lines, each with its end."""
+        with self.lock or nullcontext():
+            return "".join(f"{line}\n" for line in self._lines)
+
+
+RECENT = RecentLines(max_characters=4 << 20)
+"""The last lines of this process's log."""
+
+
 def set_up() -> None:
     """Log to stdout, also what ends a thread; libraries only warnings and errors: their DEBUG shows signed headers."""
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(OutgoingFormatter())
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [logging.StreamHandler(sys.stdout), RECENT]
+    for handler in root.handlers:
+        handler.setFormatter(OutgoingFormatter())
     root.setLevel(logging.WARNING)
     logger.setLevel(logging.INFO)
     threading.excepthook = _log_end_of_thread

@@ -11,6 +11,7 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def run(command: Command, *, env: Mapping[str, str], paths: Paths, port: int, ma
                 command, env=env, paths=paths, main=main, stop=stop, progress=progress, record=record, probe=probe
             )
 
-        return _deliver(conclude(work, stage=command, record=record), paths.termination_log)
+        return _deliver(conclude(work, stage=command, record=record), record, paths.termination_log)
 
 
 def conclude(work: Callable[[], StageResult], *, stage: Command, record: AttemptRecord) -> Verdict:
@@ -143,8 +144,11 @@ def _work(
         record.terms = Terms(values=resolved.field_values)
         stack.enter_context(guard.refuse_connections(resolved.storage.refused_networks))
         from trainingrun_agent.storage.stores import Stores
+        from trainingrun_agent.transfer.ship_logs import ship_logs
 
         stores = Stores(config, progress=progress, stop=stop, clock=clock)
+        if command != "mirror":
+            record.ship_logs = partial(ship_logs, config, partial(stores.open_impatient, resolved.storage.bucket))
         context = StageContext(config, stores.open, progress, stop, clock, record, probe, stores.open_quick)
         stack.callback(partial(progress.update, phase="done"))
         if command != "mirror":
@@ -178,14 +182,14 @@ def _as_stage_error(error: BaseException, stage: Command) -> StageError:
     )
 
 
-def _deliver(verdict: Verdict, path: Path) -> int:
-    data = verdicts.encode(verdict)
-    logger.info("verdict %s", data.decode())
+def _deliver(verdict: Verdict, record: AttemptRecord, path: Path) -> int:
+    logger.info("verdict %s", verdicts.encode(verdict).decode())
     if verdict.stage == "mirror":
         # Nobody reads a verdict of the TensorBoard mirror: the kubelet restarts its container.
         return verdict.exit_code
+    verdict = replace(verdict, logs_uri=record.ship_logs())
     try:
-        path.write_bytes(data)
+        path.write_bytes(verdicts.encode(verdict))
     except OSError as error:
         logger.error("the verdict cannot be written to %s: %s", path, error.strerror)
         if is_disk_full(error) and verdict.outcome is not Outcome.SUCCEEDED:  # success is in the bucket: try again

@@ -66,6 +66,8 @@ class Verdict:
     numbers: Mapping[str, Any] = field(default_factory=dict)
     timings: Timings | None = None
     next_step: Mapping[str, str] = field(default_factory=dict)
+    logs_uri: str = ""
+    """Folder with the logs of the run's attempts, once this attempt's are there."""
 
     @classmethod
     def failed(
@@ -112,6 +114,8 @@ class Verdict:
             document["hint"] = _cut(hint, MAX_HINT)
         if self.next_step:
             document["nextStep"] = {name: _cut(outgoing(text), MAX_VALUE) for name, text in self.next_step.items()}
+        if self.logs_uri:
+            document["logsURI"] = self.logs_uri
         if self.epoch is not None:
             document["epoch"] = self.epoch
         if numbers:

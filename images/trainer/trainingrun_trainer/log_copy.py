@@ -6,7 +6,7 @@ process of its container it forwards signals and reaps processes that the child 
 """
 
 import contextlib
-import ctypes
+import fcntl
 import os
 import select
 import signal
@@ -29,7 +29,6 @@ PR_SET_PDEATHSIG = 1
 def run(work: Callable[[], int], folder: SharedFolder) -> int:
     """Do the work in a child; returns its exit code, or 128 and the number of the signal that ended it."""
     source, sink = os.pipe()
-    log = _Log(folder)
     sys.stdout.flush()
     sys.stderr.flush()
     signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)  # until somebody is there to get them
@@ -40,7 +39,7 @@ def run(work: Callable[[], int], folder: SharedFolder) -> int:
     for number in FORWARDED:
         signal.signal(number, lambda received, _: _forward(child, received))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
-    return _copy(source, log, child)
+    return _copy(source, _Log(folder), child)
 
 
 def _be_child(source: int, sink: int, work: Callable[[], int]) -> None:
@@ -64,7 +63,9 @@ def _be_child(source: int, sink: int, work: Callable[[], int]) -> None:
 
 def _end_with_parent() -> None:
     """Let the kernel end this process with its parent, as it does in a container for the first process anyway."""
-    with contextlib.suppress(OSError, AttributeError):
+    with contextlib.suppress(ImportError, OSError, AttributeError):
+        import ctypes
+
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -134,3 +135,4 @@ class _Log:
     def _open(self) -> None:
         with contextlib.suppress(OSError):
             self._handle, self._size = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), 0
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until this process ends: the copy is complete

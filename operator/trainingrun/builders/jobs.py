@@ -33,8 +33,8 @@ from trainingrun.builders.common import (
     pod_template,
 )
 
-# Long enough for a checkpoint, its upload (1 GB at 10 MB/s) and the last events.
-GRACE_SECONDS: Final = {Stage.PREP: 30, Stage.TRAIN: 180, Stage.EXPORT: 30}
+GRACE_SECONDS: Final = 30
+TRAIN_GRACE_SECONDS: Final = 180  # of runs that were accepted before the resolved document had it
 DEFAULT_SCRATCH: Final = "20Gi"
 # Preparation asks for little, so that it starts on a full node: it is the first to find a wrong name, key or label.
 DEFAULT_RESOURCES: Final[Mapping[Stage, Mapping[str, Any]]] = {
@@ -62,7 +62,7 @@ def build_job(
         settings=settings,
         placement=stage_spec.get("pod"),
         priority_class=asked.get("priorityClassName") or settings.run_pods.priority_class,
-        grace_seconds=GRACE_SECONDS[stage],
+        grace_seconds=_grace_seconds(stage, resolved),
     )
     return {
         "apiVersion": "batch/v1",
@@ -80,6 +80,13 @@ def build_job(
     }
 
 
+def _grace_seconds(stage: Stage, resolved: Mapping[str, Any]) -> int:
+    """Grace period of the pod; training has a checkpoint to save and upload."""
+    if stage is not Stage.TRAIN:
+        return GRACE_SECONDS
+    return int(resolved["train"].get("terminationGracePeriodSeconds", TRAIN_GRACE_SECONDS))
+
+
 def _kept(stage: Stage, *, settings: Settings) -> Mapping[str, str]:
     return KEEP if stage is Stage.TRAIN and settings.run_pods.keep_training else {}
 
@@ -95,7 +102,7 @@ def _containers(
         env={
             "TRAININGRUN_STAGE": str(stage),
             "TRAININGRUN_ATTEMPT": str(attempt),
-            "TERMINATION_GRACE_SECONDS": str(GRACE_SECONDS[stage]),
+            "TERMINATION_GRACE_SECONDS": str(_grace_seconds(stage, resolved)),
             RESOLVED_DIGEST: digest,
         },
         settings=settings,

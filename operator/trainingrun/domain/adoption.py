@@ -17,7 +17,13 @@ from trainingrun.domain.refusal import NotAcceptedError
 from trainingrun.domain.resolve import Resolved, resolve
 
 # Fields that the earliest documents lack. A field that is added to the document is added here too.
-_ADDED: Final = {"dataset.split", "dataset.train.format", "dataset.eval.format", "pods"}
+_ADDED: Final = {
+    "dataset.split",
+    "dataset.train.format",
+    "dataset.eval.format",
+    "train.terminationGracePeriodSeconds",
+    "pods",
+}
 # Fields whose default an earlier version may have chosen differently.
 _DEFAULTS: Final = {"train.batchSize", "train.learningRate", "train.saveEverySteps", "train.evalEverySteps"}
 

@@ -63,7 +63,14 @@ def _verdict(outcome: Outcome, reason: Reason, message: str, *, claim: Verdict |
     if reason is claim.reason:
         return replace(claim, message=message)
     position = claim.message if claim.outcome is Outcome.INTERRUPTED else ""
-    return Verdict(outcome, reason, sentences(message, position), numbers=claim.numbers, timings=claim.timings)
+    return Verdict(
+        outcome,
+        reason,
+        sentences(message, position),
+        numbers=claim.numbers,
+        timings=claim.timings,
+        logs_uri=claim.logs_uri,
+    )
 
 
 def _without_pod(job: JobView | None) -> Verdict:

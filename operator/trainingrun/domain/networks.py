@@ -8,23 +8,34 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class NetworkDefaults:
-    """Batch size in images, initial learning rate."""
+    """Batch size in images, initial learning rate, and about how large a checkpoint is, with the optimizer's state."""
 
     batch_size: int
     learning_rate: str
+    checkpoint_megabytes: float
+    megabytes_per_class: float
 
 
+UPLOAD_MEGABYTES_PER_SECOND: Final = 5
+SAVE_SECONDS: Final = 60  # to finish a step and to write a checkpoint
+LEAST_GRACE_SECONDS: Final = 180
 DEMO_NETWORK: Final = "ssd_mobilenet_v1_0.25_128"
 NETWORKS: Final = {
-    "ssd_inception_v2": NetworkDefaults(24, "0.004"),
-    "ssd_mobilenet_v1": NetworkDefaults(24, "0.004"),
-    "ssd_mobilenet_v2": NetworkDefaults(24, "0.004"),
-    "faster_rcnn_inception_v2": NetworkDefaults(1, "0.0002"),
-    "faster_rcnn_resnet50": NetworkDefaults(1, "0.0003"),
-    DEMO_NETWORK: NetworkDefaults(8, "0.01"),
+    "ssd_inception_v2": NetworkDefaults(24, "0.004", 158, 1.8),
+    "ssd_mobilenet_v1": NetworkDefaults(24, "0.004", 85, 0.2),
+    "ssd_mobilenet_v2": NetworkDefaults(24, "0.004", 70, 0.2),
+    "faster_rcnn_inception_v2": NetworkDefaults(1, "0.0002", 110, 0.04),
+    "faster_rcnn_resnet50": NetworkDefaults(1, "0.0003", 240, 0.08),
+    DEMO_NETWORK: NetworkDefaults(8, "0.01", 3, 0.01),
 }
 
 
 def default_cadence(steps: int) -> int:
     """Steps between saves, and between evaluations: ten per run, and at least one every 1000 steps."""
     return min(1000, max(1, steps // 10))
+
+
+def default_grace_seconds(network: NetworkDefaults, *, classes: int) -> int:
+    """Grace period of a training pod: it saves a checkpoint, and may still be uploading the one before."""
+    megabytes = network.checkpoint_megabytes + network.megabytes_per_class * classes
+    return max(LEAST_GRACE_SECONDS, round(SAVE_SECONDS + 2 * megabytes / UPLOAD_MEGABYTES_PER_SECOND))

@@ -16,7 +16,7 @@ from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
 from trainingrun.domain import policy
 from trainingrun.domain.near_misses import did_you_mean
-from trainingrun.domain.networks import NETWORKS, default_cadence
+from trainingrun.domain.networks import NETWORKS, default_cadence, default_grace_seconds
 from trainingrun.domain.refusal import NotAcceptedError
 
 Resolved = dict[str, Any]
@@ -40,6 +40,7 @@ def resolve(run: Run, *, settings: Settings, find_run: FindRun, neighbours: Neig
     steps = int(train.get("steps", 20000))
     cadence = default_cadence(steps)
     dataset = spec["dataset"]
+    grace = default_grace_seconds(defaults, classes=len(dataset["classes"]))
     endpoint = storage.get("endpoint")
     pods = _pods(spec)
     return {
@@ -72,6 +73,7 @@ def resolve(run: Run, *, settings: Settings, find_run: FindRun, neighbours: Neig
             "saveEverySteps": int(train.get("saveEverySteps", cadence)),
             "evalEverySteps": int(train.get("evalEverySteps", cadence)),
             "stallSeconds": int(train.get("stallSeconds", 1800)),
+            "terminationGracePeriodSeconds": int(train.get("terminationGracePeriodSeconds", grace)),
         },
         "export": {"evalImages": int((spec.get("export") or {}).get("evalImages", 500))},
         "images": {

@@ -32,7 +32,9 @@ def complete_stage(draft: Draft, stage: Stage, verdict: Verdict) -> None:
 
 
 def write_numbers(draft: Draft, stage: Stage, verdict: Verdict) -> None:
-    """Write the numbers of an ended attempt, successful or not, and what it says about the storage."""
+    """Write the numbers of an ended attempt, successful or not, where its log is, and what it says of the storage."""
+    if verdict.logs_uri:
+        draft.status["logsURI"] = verdict.logs_uri
     if stage is Stage.PREP:
         draft.update_dataset(reported.dataset(verdict.numbers))
     elif stage is Stage.TRAIN:

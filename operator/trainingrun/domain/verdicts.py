@@ -82,6 +82,7 @@ class Verdict:
     numbers: Mapping[str, Any] = field(default_factory=dict)
     timings: Mapping[str, Any] = field(default_factory=dict)
     next_step: ClaimedStep | None = None
+    logs_uri: str = ""
 
 
 def back_off_seconds(failures: int) -> int:
@@ -105,6 +106,7 @@ def parse_verdict(text: str) -> Verdict | None:
             numbers=_mapping(data.get("numbers")),
             timings=_mapping(data.get("timings")),
             next_step=reported.next_step(data.get("nextStep")),
+            logs_uri=reported.uri(data.get("logsURI")) or "",
         )
     except (ValueError, KeyError, TypeError):
         return None

@@ -18,6 +18,7 @@ from trainingrun_agent.errors import Outcome, Superseded
 from trainingrun_agent.shared import liveness
 from trainingrun_agent.stages import train
 from trainingrun_agent.storage import manifest as manifests
+from trainingrun_agent.storage import retry
 from trainingrun_agent.storage.epochs import claim
 from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Producer
 from trainingrun_agent.storage.results import read_result, write_result
@@ -210,6 +211,7 @@ def test_finished_training_is_not_done_again(prepared: Any, contract: Check) -> 
 
 def test_killed_trainer_is_a_crash_and_the_next_attempt_resumes(prepared: Any, contract: Check) -> None:
     first = prepared.pod("train")
+    (first.config.shared / "trainer.log").write_bytes(b"step 26\nF core.cc:7] Check failed: \x1b[31mx\n\n")
     prepared.start_trainer(first, die_at=27, seconds_per_step=0.05)
     crash = verdict_of(train, first)
     second = prepared.pod("train")
@@ -222,7 +224,7 @@ def test_killed_trainer_is_a_crash_and_the_next_attempt_resumes(prepared: Any, c
     assert crash.numbers["trainingSeconds"] > 0
     assert first.progress.snapshot()["trainingSeconds"] == crash.numbers["trainingSeconds"]
     assert "step 20" in crash.message
-    assert "of 30 while training" in crash.message
+    assert "of 30 while training. Its log ends with: F core.cc:7] Check failed: \ufffd[31mx." in crash.message
     assert verdict.outcome is Outcome.SUCCEEDED
     assert verdict.numbers["resumedFromStep"] == 20
     assert 0 <= verdict.numbers["stepsLost"] <= 7
@@ -302,6 +304,9 @@ def test_sigterm_before_the_trainer_started_ends_at_once(prepared: Any) -> None:
     end_of(thread)
 
     assert verdicts[0].outcome is Outcome.INTERRUPTED
+    trainer = prepared.start_trainer(context)  # it has missed its SIGTERM, because it was starting
+    assert trainer.wait(timeout=PATIENCE) == 0
+    assert not (context.config.shared / "done.json").exists()
 
 
 @pytest.mark.parametrize("outcome", ["diverged", "outOfMemory", "userError", "gpuUnfit"])
@@ -376,16 +381,37 @@ def test_trainer_that_hangs_and_saves_on_sigterm_is_stalled(prepared: Any, monke
     assert b"in train" in context.out.get(key, max_bytes=100_000)
 
 
-def test_storage_that_refuses_ends_the_stage_with_its_reason(prepared: Any) -> None:
+def take_the_key_away(prepared: Any) -> tuple[Any, Any, threading.Thread, list[Verdict]]:
+    """Remove a key from the mounted Secret while training runs; returns the pod and the file."""
     context = prepared.pod("train")
     prepared.start_trainer(context, seconds_per_step=0.05)
     thread, verdicts = start(context)
-    until(lambda: step_of(context) >= 2)
-    (context.config.credentials_dir / "AWS_SECRET_ACCESS_KEY").unlink()
+    until(lambda: context.progress.snapshot().get("checkpointStep") == 10)
+    key = context.config.credentials_dir / "AWS_SECRET_ACCESS_KEY"
+    key.rename(f"{key}.away")
+    until(lambda: context.progress.snapshot().get("storage", {}).get("reason") == "CredentialsMissing")
+    return context, key, thread, verdicts
+
+
+def test_a_key_that_comes_back_within_minutes_costs_nothing(prepared: Any) -> None:
+    context, key, thread, verdicts = take_the_key_away(prepared)
+    assert context.progress.snapshot()["phase"] == "training"
+    key.with_name(f"{key.name}.away").rename(key)
     end_of(thread)
 
-    assert verdicts[0].outcome is Outcome.STORAGE_REFUSED
-    assert verdicts[0].reason == "CredentialsMissing"
+    assert verdicts[0].outcome is Outcome.SUCCEEDED
+    assert context.progress.snapshot()["storage"] == {"ready": True}
+
+
+def test_storage_that_refuses_for_long_ends_the_stage_with_its_reason(
+    prepared: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry, "REFUSED_SECONDS", 0.5)
+    _, _, thread, verdicts = take_the_key_away(prepared)
+    end_of(thread)
+
+    assert (verdicts[0].outcome, verdicts[0].reason) == (Outcome.STORAGE_REFUSED, "CredentialsMissing")
+    assert "such calls had worked before in this attempt" in verdicts[0].message
 
 
 def test_resume_at_the_last_step_needs_no_new_checkpoint(prepared: Any) -> None:

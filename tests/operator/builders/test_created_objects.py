@@ -175,6 +175,25 @@ def test_the_trainer_has_no_credentials_and_the_agent_answers_its_liveness_probe
     }
 
 
+@pytest.mark.parametrize(
+    ("asked", "stage", "seconds"),
+    [({}, Stage.TRAIN, 180), ({"terminationGracePeriodSeconds": 600}, Stage.TRAIN, 600), ({}, Stage.EXPORT, 30)],
+    ids=["default", "asked for", "export"],
+)
+def test_the_agent_knows_how_long_its_pod_has_to_end(asked: dict[str, Any], stage: Stage, seconds: int) -> None:
+    pod = job(stage, a_run().spec(train=asked))["spec"]["template"]["spec"]
+    assert pod["terminationGracePeriodSeconds"] == seconds
+    assert {"name": "TERMINATION_GRACE_SECONDS", "value": str(seconds)} in pod["containers"][0]["env"]
+
+
+def test_a_run_that_an_earlier_version_accepted_has_the_grace_period_of_then() -> None:
+    run = a_run().build()
+    document = resolve(run, settings=SETTINGS, find_run=lambda _: None)
+    del document["train"]["terminationGracePeriodSeconds"]
+    made = build_job(run, stage=Stage.TRAIN, attempt=1, resolved=document, digest="d", settings=SETTINGS)
+    assert made["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 180
+
+
 def test_a_gpu_is_asked_for_by_the_trainer_only() -> None:
     run = a_run().spec(train={"gpus": 1, "pod": {"resources": {"limits": {"memory": "8Gi"}}}})
     agent, trainer = job(Stage.TRAIN, run)["spec"]["template"]["spec"]["containers"]

@@ -116,6 +116,7 @@ def test_defaults_may_have_been_others_but_not_what_the_spec_says(field: str) ->
 def test_fields_that_the_earliest_documents_lack_are_not_missed() -> None:
     document = without("dataset/split")
     del document["dataset"]["train"]["format"], document["dataset"]["eval"]["format"]
+    assert "terminationGracePeriodSeconds" not in document["train"]
     assert why_not_ours(old_run(), document, settings=UPGRADED) == ""
 
 

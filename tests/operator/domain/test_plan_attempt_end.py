@@ -50,6 +50,17 @@ def test_a_container_that_never_ends_does_not_hold_up_the_next_attempt(outcome: 
     assert play.created[-1] == "tire-prep-2", "although the added container ignores SIGTERM"
 
 
+def test_the_status_says_where_the_logs_of_ended_attempts_are() -> None:
+    play = Play()
+    play.step()
+    play.start_pod("tire-prep-1")
+    uri = "s3://detectors/runs/default/tire-11111111/logs/"
+    ended = terminated(json.dumps(verdict("prep", "crash") | {"logsURI": uri}), exit_code=1, at=play.now)
+    play.change_pod("tire-prep-1", containers={"agent": ended})
+    play.step(60)
+    assert play.status["logsURI"] == uri
+
+
 def test_an_agent_killed_for_memory_does_not_leave_the_run_starting_for_good() -> None:
     play = Play()
     play.step()

@@ -133,7 +133,26 @@ def test_values_of_the_spec_win_over_defaults() -> None:
         "saveEverySteps": 3,
         "evalEverySteps": 4,
         "stallSeconds": 1800,
+        "terminationGracePeriodSeconds": 180,
     }
+
+
+@pytest.mark.parametrize(
+    ("network", "classes", "seconds"),
+    [
+        ("ssd_mobilenet_v1_0.25_128", 1, 180),
+        ("faster_rcnn_resnet50", 1, 180),
+        ("ssd_inception_v2", 500, 483),
+    ],
+    ids=["small", "large", "many classes"],
+)
+def test_the_time_to_save_grows_with_the_checkpoint(network: str, classes: int, seconds: int) -> None:
+    dataset = {"classes": [f"class {number}" for number in range(classes)]}
+    run = a_run().spec(model={"network": network}, dataset=dataset)
+    assert resolved(run)["train"]["terminationGracePeriodSeconds"] == seconds
+    document = resolved(run.spec(train={"terminationGracePeriodSeconds": 60}))
+    assert document["train"]["terminationGracePeriodSeconds"] == 60
+    assert errors(contract("resolved"), document) == []
 
 
 @pytest.mark.parametrize(

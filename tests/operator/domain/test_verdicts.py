@@ -125,6 +125,31 @@ def test_an_interruption_names_its_cause_and_keeps_the_numbers_of_the_agent() ->
     assert found.message == ("Pod tire-train-1-x1 was disrupted: Eviction API: evicting. SIGTERM arrived at step 57.")
 
 
+LOGS = "s3://detectors/runs/default/tire-11111111/logs/"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "more"),
+    [
+        ("crash", {}),
+        ("interrupted", {"disruption": "EvictionByEvictionAPI", "deletion_at": AT}),
+        ("crash", {"trainer": terminated(reason="OOMKilled", exit_code=137)}),
+        ("crash", {"phase": "Failed", "reason": "NodeLost"}),
+    ],
+    ids=["crash", "evicted", "killed for memory", "node lost"],
+)
+def test_the_logs_are_found_whatever_ended_the_pod(outcome: str, more: dict[str, Any]) -> None:
+    found = judge(a_job(Stage.TRAIN), train_pod(agent_ended(outcome, logsURI=LOGS), **more))
+    assert found.logs_uri == LOGS
+
+
+@pytest.mark.parametrize("uri", ["x" * 1025, "s3://a/\x1b[2J", 7, None], ids=str)
+def test_an_address_of_logs_that_the_status_cannot_hold_is_left_out(uri: object) -> None:
+    found = parse_verdict(json.dumps(verdict("train", "crash") | {"logsURI": uri}))
+    assert found is not None
+    assert found.logs_uri == ""
+
+
 def test_a_message_without_verdict_is_quoted() -> None:
     pod = train_pod(terminated("exec format error", exit_code=126, reason="StartError"), phase="Failed")
     assert judge(None, pod).message == (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from trainingrun_agent.reasons.entry import Outcome, Reason, Step
 
 _DONE, _CRASH = Outcome.SUCCEEDED, Outcome.CRASH
-_SEE_LOG = "See the log of container {container}"
+_SEE_LOG = "See the log of container {container}, which is also below status.logsURI"
 _OWN_IMAGE = "if {field[train.image]} is an image of your own, check it; else"
 _SHOW = "give your platform team the log of container {container}."
 
@@ -57,7 +57,9 @@ STOPPED_WHILE_REFUSED = INTERRUPTED.case(
 )
 GRACE_PERIOD_OVER = INTERRUPTED.case(
     message="the grace period of {seconds} s was over before everything was uploaded.",
-    hint="Nothing to do: the next attempt resumes from the newest checkpoint in the bucket.",
+    hint="Nothing to do: the next attempt resumes from the newest checkpoint in the bucket. Where pods are ended often,"
+    " give runs a higher {field[train.terminationGracePeriodSeconds]}.",
+    fields=("train.terminationGracePeriodSeconds",),
 )
 SUPERSEDED = Reason(
     "Superseded",

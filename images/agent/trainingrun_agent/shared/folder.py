@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -110,6 +111,12 @@ class Folder:
         if len(data) > max_bytes:
             raise UnsafeFileError(f"{self._label}/{name} grew beyond {max_bytes} bytes")
         return data
+
+    def tail(self, name: str, *, max_bytes: int) -> bytes:
+        """Read the end of a file of any size."""
+        with self.reading(name, max_bytes=sys.maxsize) as (file, size):
+            file.seek(max(0, size - max_bytes))
+            return file.read(max_bytes)
 
     @contextmanager
     def appending(self, name: str) -> Iterator[tuple[int, int]]:

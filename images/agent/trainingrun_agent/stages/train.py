@@ -1,7 +1,8 @@
 """The train stage: fetch, let the trainer work, upload what it makes, report how it ended.
 
 Invariant: the stage succeeds only after trained.json is in the bucket, which is written after the manifest of the final
-checkpoint. At any time before, the newest complete checkpoint is in the bucket or on its way there.
+checkpoint. At any time before, the newest complete checkpoint is in the bucket or on its way there. At the end the
+checkpoint leaves first, then the result, then the rest of the event files, which changes the verdict no more.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any
 
 from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import Interrupted, StageError
+from trainingrun_agent.log import logger
 from trainingrun_agent.reasons.pods import ALREADY_TRAINED, FINAL_CHECKPOINT_MISSING, GRACE_PERIOD_OVER, TRAINED
 from trainingrun_agent.stages.trainer_session import End, TrainerGoneError
 from trainingrun_agent.stages.trainer_stage import TrainerStage, trainer_stage
@@ -66,8 +68,14 @@ class _Training:
         with record.part("work"):
             self._end = self._session.follow(lambda: self._turn(shipper))
         with record.part("ship"):
-            self._ship_rest(shipper)
-        return self._conclude(self._end)
+            self._ship_checkpoint(shipper)
+            wrong = self._wrong(self._end)
+            if wrong is None and self._newest is not None:
+                self._stage.write_result(manifest_key=self._newest.manifest_key, numbers=self._numbers())
+            self._ship_events(shipper)
+        if wrong is not None:
+            raise wrong
+        return StageResult(TRAINED, {"steps": self._steps})
 
     def _fetch(self) -> TrainInput:
         epoch = self._stage.begin()
@@ -90,22 +98,31 @@ class _Training:
         self._start.observe(self._session.restored)
         shipper.turn(self._session.step)
 
-    def _ship_rest(self, shipper: TrainingShipper) -> None:
+    def _ship_checkpoint(self, shipper: TrainingShipper) -> None:
         self._context.progress.update(phase="shipping")
         self._turn(shipper)
         shipper.close()
-        while not shipper.join(JOIN_SECONDS):
+        while not shipper.checkpoint_shipped(JOIN_SECONDS):
             if self._session.seconds_left() == 0:
                 error = Interrupted(GRACE_PERIOD_OVER, seconds=self._context.config.grace_seconds)
                 raise error.with_more(self._newest_text())
 
-    def _conclude(self, end: End) -> StageResult:
+    def _ship_events(self, shipper: TrainingShipper) -> None:
+        """Upload the rest of the event files: best effort, because how training ended is known."""
+        try:
+            while not shipper.events_shipped(JOIN_SECONDS):
+                if self._session.seconds_left() == 0:
+                    logger.warning("the grace period is over: the newest points of TensorBoard's curves are lost")
+                    return
+        except StageError as error:
+            logger.warning("the newest points of TensorBoard's curves are lost: %s", error)
+
+    def _wrong(self, end: End) -> StageError | None:
+        """Why the stage failed, None if it succeeded."""
         wrong = self._stage.failure(end)
-        newest = self._newest
-        if wrong is None and newest is not None and newest.step >= self._steps:
-            self._stage.write_result(manifest_key=newest.manifest_key, numbers=self._numbers())
-            return StageResult(TRAINED, {"steps": self._steps})
-        raise self._stage.with_stacks((wrong or self._incomplete()).with_more(self._newest_text()))
+        if wrong is None and self._newest is not None and self._newest.step >= self._steps:
+            return None
+        return self._stage.with_stacks((wrong or self._incomplete()).with_more(self._newest_text()))
 
     def _incomplete(self) -> StageError:
         return StageError(FINAL_CHECKPOINT_MISSING, steps=self._steps, container=CONTAINER)

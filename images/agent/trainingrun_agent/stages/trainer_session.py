@@ -29,8 +29,8 @@ from trainingrun_agent.stopping import raise_if_stopped
 TURN_SECONDS = 0.2
 PROBE_SECONDS = 300.0
 """How long the kubelet may take to end a stalled trainer before the agent ends without it."""
-RESERVE_SECONDS = 3.0
-"""Part of the grace period that is reserved for writing the verdict before SIGKILL."""
+RESERVE_SECONDS = 8.0
+"""Part of the grace period that is reserved for the logs and the verdict before SIGKILL."""
 _PHASES = {"importing": "waitingForTrainer", "waiting": "waitingForTrainer", DONE: "shipping"}
 
 

@@ -15,12 +15,15 @@ from trainingrun_agent.errors import UNUSABLE, StageError
 from trainingrun_agent.keys import Attempt
 from trainingrun_agent.log import logger
 from trainingrun_agent.reasons.entry import Reason
+from trainingrun_agent.reasons.pods import DIED
 from trainingrun_agent.shared.folder import Folder
+from trainingrun_agent.shared.trainer_log import last_line
 from trainingrun_agent.stages.trainer_failure import failure
 from trainingrun_agent.stages.trainer_session import End, TrainerSession
 from trainingrun_agent.storage.epochs import claim
 from trainingrun_agent.storage.manifest import Producer
 from trainingrun_agent.storage.results import read_result, write_result
+from trainingrun_agent.terms import Message
 from trainingrun_agent.transfer.meter import Meter
 from trainingrun_agent.transfer.ship_stacks import with_stacks
 from trainingrun_agent.transfer.spec import give_work, refuse_work
@@ -85,7 +88,11 @@ class TrainerStage:
     def failure(self, end: End) -> StageError | None:
         """Why the stage failed, None when the container reports success."""
         batch_size = self.context.config.resolved.train.batch_size
-        return failure(end, container=self.container, batch_size=batch_size)
+        wrong = failure(end, container=self.container, batch_size=batch_size)
+        if wrong is None or wrong.entry is not DIED[self.container]:
+            return wrong
+        line = last_line(self.folder, self.context.clock)
+        return wrong.with_more(Message(" Its log ends with: {line}.", {"line": line.rstrip(".")})) if line else wrong
 
     def with_stacks(self, error: StageError) -> StageError:
         """Upload the stacks of a stalled container; returns the error with their address in its message."""
@@ -106,13 +113,13 @@ class TrainerStage:
 
 @contextmanager
 def trainer_stage(context: StageContext, name: Stage, *, container: str) -> Iterator[TrainerStage]:
-    """Open the shared folder for a stage; after an error before the container has work, refuse it the work."""
+    """Open the shared folder for a stage; after an error before the container has begun to work, refuse it the work."""
     with Folder.open(context.config.shared) as folder:
         stage = TrainerStage(context, folder, name, container=container)
         try:
             yield stage
         except StageError as error:
-            if not stage.working:
+            if not stage.working or not stage.session.lock.started.is_set():
                 refuse_work(folder, reason=error.reason, message=error.message)
             raise
         finally:

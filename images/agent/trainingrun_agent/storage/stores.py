@@ -59,6 +59,10 @@ class Stores:
         """The store of a bucket for the preflight: a call that fails is explained at once."""
         return self._store(bucket, PREFLIGHT)
 
+    def open_impatient(self, bucket: str) -> ObjectStore:
+        """A store whose calls are made once, with time-outs of a few seconds."""
+        return self._bare_store(bucket, PREFLIGHT)
+
     def heartbeat(self) -> Heartbeat:
         """Ask the bucket of spec.storage for a byte while nothing else does."""
         resolved = self._config.resolved

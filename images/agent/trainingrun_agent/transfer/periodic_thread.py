@@ -51,6 +51,10 @@ class PeriodicThread:
         self.check()
         return not self._thread.is_alive()
 
+    def wait_for_end(self) -> None:
+        """Wait until the thread has ended, however; for another thread than the one that checks it."""
+        self._thread.join()
+
     def _run(self) -> None:
         try:
             while not self._closing.is_set():

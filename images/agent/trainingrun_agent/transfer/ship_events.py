@@ -1,13 +1,15 @@
 """Uploads TensorBoard's event files as they grow.
 
 Invariant: an object at offset o holds exactly the file's bytes from o on, and there are no gaps, so chunks may overlap
-but never disagree. Chunks are merged when there are many, and into one object per file when the stage ends. Readers are
-right at any moment, because the merged object is written before those that it replaces are deleted.
+but never disagree. Chunks are merged when there are many, and into one object per file when the stage ends, but not in
+a pod that is to end: merging sends the whole file again. Readers are right at any moment, because the merged object is
+written before those that it replaces are deleted.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -39,10 +41,12 @@ class _Shipped:
 
 
 class EventShipper:
-    """Uploads the event files of one attempt; used from one thread."""
+    """Uploads the event files of one attempt; used from one thread. `merges` says whether chunks may be merged now."""
 
-    def __init__(self, store: ObjectStore, attempt: Attempt, folder: Folder) -> None:
-        self._store, self._attempt, self._folder = store, attempt, folder
+    def __init__(
+        self, store: ObjectStore, attempt: Attempt, folder: Folder, *, merges: Callable[[], bool] = lambda: True
+    ) -> None:
+        self._store, self._attempt, self._folder, self._merges = store, attempt, folder, merges
         self._files: dict[tuple[str, str], _Shipped] = {}
         self._refused: set[str] = set()
 
@@ -53,7 +57,7 @@ class EventShipper:
                 self._ship_file(name, file, path, compact=False)
 
     def compact(self) -> None:
-        """Merge the chunks of each file into one object."""
+        """Merge the chunks of each file into one object, as long as there is time."""
         for name, file in list(self._files):
             self._ship_file(name, file, SOURCES[name], compact=True)
 
@@ -102,7 +106,7 @@ class EventShipper:
     def _merge(self, name: str, file: str, source: BinaryIO, *, first: int) -> None:
         shipped = self._files[name, file]
         replaced = shipped.offsets[first + 1 :]
-        if not replaced:
+        if not replaced or not self._merges():
             return
         start = shipped.offsets[first]
         try:

@@ -1,7 +1,7 @@
 """Uploads checkpoints, event files and the last step of a running training, in two threads.
 
-Invariant: a failure of either thread is raised by the next `turn` or `join`. Uploads of event files never delay those
-of checkpoints.
+Invariant: a failure of either thread is raised by the next `turn`, or when it is waited for. Once training has ended,
+or the pod is to end, event files wait until the last checkpoint is in the bucket.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class TrainingShipper:
     def __init__(
         self, context: StageContext, attempt: Attempt, folder: Folder, *, newest: StoredCheckpoint | None
     ) -> None:
-        store, self._progress = context.out, context.progress
+        store, self._progress, self._stop = context.out, context.progress, context.stop
         # Its own handle, because a thread that hangs may outlive the stage.
         self._folder = folder.walk()
         self._checkpoints = CheckpointShipper(
@@ -41,11 +41,14 @@ class TrainingShipper:
             before_publishing=partial(require_newest, store, context.config.resolved.run_keys, attempt.epoch),
             on_shipped=lambda step: self._progress.update(checkpointStep=step),
         )
-        self._events = EventShipper(store, attempt, self._folder)
+        self._events = EventShipper(store, attempt, self._folder, merges=lambda: not self._stop.is_set())
         self._last_step = LastStep(store, attempt, context.clock)
-        self._threads = (
-            PeriodicThread("ship-checkpoints", self._checkpoints.ship, interval=CHECKPOINT_SECONDS),
-            PeriodicThread("ship-events", self._ship_events, interval=EVENT_SECONDS, last=self._finish_events),
+        self._closing = False
+        self._checkpoint_thread = PeriodicThread(
+            "ship-checkpoints", self._checkpoints.ship, interval=CHECKPOINT_SECONDS
+        )
+        self._event_thread = PeriodicThread(
+            "ship-events", self._ship_events, interval=EVENT_SECONDS, last=self._finish_events
         )
         if newest is not None:
             self._progress.update(checkpointStep=newest.step)
@@ -57,34 +60,42 @@ class TrainingShipper:
 
     def start(self) -> None:
         """Start the uploads."""
-        for thread in self._threads:
-            thread.start()
+        self._checkpoint_thread.start()
+        self._event_thread.start()
 
     def turn(self, step: int | None) -> None:
         """Collect checkpoints that became ready; `step` is where training is. Raises what ended a thread."""
         if step is not None:
             self._last_step.reached(step)
         if self._checkpoints.collect():
-            self._threads[0].wake()
-        for thread in self._threads:
-            thread.check()
+            self._checkpoint_thread.wake()
+        self._checkpoint_thread.check()
+        self._event_thread.check()
 
     def close(self) -> None:
-        """Ask for the upload of the rest; `join` waits for it."""
-        for thread in self._threads:
-            thread.close()
+        """Ask for the upload of the rest."""
+        self._closing = True
+        self._checkpoint_thread.close()
+        self._event_thread.close()
 
-    def join(self, timeout: float) -> bool:
-        """Wait up to `timeout` seconds for each thread; True when everything is uploaded."""
-        over = all([thread.join(timeout) for thread in self._threads])  # noqa: C419 - every thread is waited for
+    def checkpoint_shipped(self, timeout: float) -> bool:
+        """Wait up to `timeout` seconds after `close`; True when the last checkpoint is in the bucket."""
+        return self._checkpoint_thread.join(timeout)
+
+    def events_shipped(self, timeout: float) -> bool:
+        """Wait up to `timeout` seconds after `close`; True when everything else is in the bucket too."""
+        over = self._event_thread.join(timeout)
         if over:
             self._folder.close()
         return over
 
     def _ship_events(self) -> None:
-        self._events.ship()
-        self._last_step.write()
+        if not self._closing and not self._stop.is_set():
+            self._events.ship()
+            self._last_step.write()
 
     def _finish_events(self) -> None:
         self._last_step.write(at_once=True)
+        self._checkpoint_thread.wait_for_end()
+        self._events.ship()
         self._events.compact()
