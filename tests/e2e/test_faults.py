@@ -2,7 +2,8 @@
 
 Runs go on in parallel, each with one fault after the other. `chain` trains in TensorFlow (pods, Jobs, signals, memory).
 `cut` (storage, network, a stopped trainer), `swollen` (scratch space), `mesh` and `spoilt`, to whose pods the cluster
-adds containers that never end, and the runs that are deleted, one in each stage, use a stand-in for the trainer.
+adds containers that never end, and the runs that are deleted, one in each stage (`pause` after its server hung), use a
+stand-in for the trainer.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -23,6 +24,7 @@ from trdemo import stored_run, trainer_stand_in
 from trdemo.added_containers import NAMES, added_containers
 from trdemo.fault_scenario import FaultScenario, Resumed, entry_of, succeeded
 from trdemo.faults import Faults
+from trdemo.follow import condition
 from trdemo.installation import Installation, Object, tire_run
 from trdemo.target import OwnCluster
 from trfakes.flaky_s3 import FlakyS3, flaky_s3
@@ -142,10 +144,13 @@ def swollen(scenario: FaultScenario) -> None:
     scenario.note("end", scenario.finished())
 
 
-def pause(scenario: FaultScenario) -> None:
-    """Suspend a run, resume it, and delete it while it trains."""
+def pause(scenario: FaultScenario, proxy: FlakyS3) -> None:
+    """Let storage hang while a run trains; suspend it, resume it, and delete it while it trains."""
     kubectl, namespace = scenario.faults.installation.target.kubectl, scenario.faults.namespace
     scenario.step_beyond(4)
+    with proxy.hanging():
+        scenario.note("storage hangs", scenario.until(storage_is("False"), "the hang to show", seconds=30))
+    scenario.note("storage is back", scenario.until(storage_is("True"), "the end of the hang to show", seconds=30))
     suspend = '{"spec":{"suspend":%s}}'
     kubectl("patch", "trainingrun", scenario.name, "-n", namespace, "--type=merge", "-p", suspend % "true")
     scenario.note("suspended", scenario.until(lambda s: s.get("phase") == "Suspended", "Suspended", seconds=60))
@@ -178,6 +183,10 @@ def gone(scenario: FaultScenario) -> None:
 
 def storage(status: Object) -> Object:
     return next((one for one in status.get("conditions", ()) if one["type"] == "StorageReady"), {})
+
+
+def storage_is(ready: str) -> Callable[[Object], bool]:
+    return lambda status: condition(status, "StorageReady") == ready
 
 
 def source(status: Object) -> str:
@@ -215,13 +224,14 @@ def scenarios(
     with (
         added_containers(kubectl, image=agent, runs=("mesh", "spoilt")),
         flaky_s3(installation.target.storage.endpoint, address=HOST_IP) as (proxy, endpoint),
+        flaky_s3(installation.target.storage.endpoint, address=HOST_IP) as (hanging, hanging_endpoint),
         ThreadPoolExecutor() as pool,
     ):
         made = {
             "chain": FaultScenario(faults, tensorflow_run("chain")),
             "cut": FaultScenario(faults, run("cut", steps=700, storage={"endpoint": endpoint})),
             "gone": FaultScenario(faults, run("gone", storage={"endpoint": NOBODY})),
-            "pause": FaultScenario(faults, run("pause", steps=5000)),
+            "pause": FaultScenario(faults, run("pause", steps=5000, storage={"endpoint": hanging_endpoint})),
             "brief": FaultScenario(faults, run("brief", steps=5)),
             "mesh": FaultScenario(faults, run("mesh", steps=100)),
             "swollen": FaultScenario(faults, run("swollen", steps=5000, scratch=f"{SCRATCH_MIB}Mi")),
@@ -234,7 +244,8 @@ def scenarios(
             pool.submit(made["spoilt"].run_script, spoilt),
             pool.submit(made["swollen"].run_script, swollen),
         ]
-        for name, script in (("gone", gone), ("pause", pause), ("brief", brief)):
+        hanging.flaky = False
+        for name, script in (("gone", gone), ("pause", partial(pause, proxy=hanging)), ("brief", brief)):
             made[name].run_script(script)
         for future in long:
             future.result()
@@ -388,6 +399,15 @@ def test_a_suspended_run_says_which_checkpoint_is_safe_and_from_where_it_resumes
     assert status["message"].startswith(events["Suspended"])
     assert status["training"]["checkpointStep"] == step
     assert events["Resumed"] == f"Training resumes from checkpoint {step} of 5000 steps."
+
+
+def test_a_hanging_server_shows_while_training_goes_on_and_so_does_its_end(
+    scenarios: dict[str, FaultScenario],
+) -> None:
+    hung, back = scenarios["pause"]["storage hangs"], scenarios["pause"]["storage is back"]
+    assert hung["progress"]["text"].endswith(", storage: EndpointUnreachable"), hung["progress"]
+    assert back["training"]["step"] >= hung["training"]["step"] > 4
+    assert [entry_of(status, "train")["number"] for status in (hung, back)] == [1, 1]
 
 
 def test_added_containers_that_never_end_hold_up_neither_an_attempt_nor_the_run(

@@ -170,7 +170,7 @@ class RetryingStore:
                 pages = None
                 raise
 
-        while (entry := self._run(step, kind="lists")) is not None:
+        while (entry := self._run(step, kind="lists", small=False)) is not None:
             last, found = entry.key, found + 1
             yield entry
 
