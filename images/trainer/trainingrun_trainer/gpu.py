@@ -1,7 +1,7 @@
 """Checks that the requested GPU is usable.
 
-TensorFlow would train on the CPU without one, which can take weeks. On a GPU that is newer than its CUDA, it compiles its
-own kernels for half an hour, and then hangs or fails in cuDNN and cuBLAS, which have none for that GPU.
+TensorFlow would train on the CPU without one, which can take weeks. On a GPU that is newer than its CUDA, it compiles
+its own kernels for half an hour, and then hangs or fails in cuDNN and cuBLAS, which have none for that GPU.
 """
 
 import os
@@ -51,7 +51,7 @@ def describe_gpus() -> List[str]:
 
 
 def check_capabilities(gpus: List[str], newest: Optional[int]) -> None:
-    """Raise when a GPU has a compute capability of a later major version than the newest that the image has code for."""
+    """Raise when a GPU's compute capability has a later major version than the newest that the image has code for."""
     for gpu in gpus:
         capability = _version(gpu.rpartition("compute capability:")[2])
         if newest is not None and capability is not None and capability[0] > newest:

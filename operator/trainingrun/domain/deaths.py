@@ -14,13 +14,13 @@ SIGKILL: Final = BY_SIGNAL + signal.SIGKILL
 CAUSES: Final[Mapping[int, str]] = {
     126: "its program cannot be executed",
     127: "its program was not found",
-    SIGILL: "SIGILL: the CPU of the node lacks an instruction that the program uses",
-    BY_SIGNAL + signal.SIGABRT: "SIGABRT: the program gave up, and its log says why",
-    BY_SIGNAL + signal.SIGBUS: "SIGBUS: a file that the program had mapped, or its shared memory, could not be read",
-    BY_SIGNAL + signal.SIGFPE: "SIGFPE: the program divided an integer by zero",
-    SIGKILL: "SIGKILL: something killed it, mostly the kernel because the node ran out of memory",
-    BY_SIGNAL + signal.SIGSEGV: "SIGSEGV: the program accessed memory that is not its own",
-    BY_SIGNAL + signal.SIGTERM: "SIGTERM: it was asked to end, and had no time or no handler for it",
+    SIGILL: "SIGILL: the CPU lacks an instruction that it uses",
+    BY_SIGNAL + signal.SIGABRT: "SIGABRT: it gave up, and its log says why",
+    BY_SIGNAL + signal.SIGBUS: "SIGBUS: a mapped file or shared memory could not be read",
+    BY_SIGNAL + signal.SIGFPE: "SIGFPE: it divided an integer by zero",
+    SIGKILL: "SIGKILL: killed from outside, mostly for lack of memory",
+    BY_SIGNAL + signal.SIGSEGV: "SIGSEGV: an invalid memory access",
+    BY_SIGNAL + signal.SIGTERM: "SIGTERM: it was asked to end",
 }
 _SAYS_NOTHING: Final = {"", "Error", "Completed"}  # of the reasons that Kubernetes gives
 

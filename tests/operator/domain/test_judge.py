@@ -199,8 +199,8 @@ def test_a_silent_death_shows_exit_code_and_signal_with_the_agents_words(reason:
     found = judge(JOB, train_pod(None, containers={"agent": agent, "trainer": trainer}))
     assert (found.outcome, found.reason.name, found.hint) == (Outcome.CRASH, reason, "See the log.")
     assert found.message == (
-        "Container trainer of pod tire-train-1-x1 ended with exit code 139 (SIGSEGV: the program accessed memory that "
-        f"is not its own). {said}."
+        "Container trainer of pod tire-train-1-x1 ended with exit code 139 (SIGSEGV: an invalid memory access). "
+        f"{said}."
     )
 
 
