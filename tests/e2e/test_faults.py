@@ -306,7 +306,7 @@ def test_a_suspended_run_says_which_checkpoint_is_safe_and_from_where_it_resumes
     assert events["Suspended"] == f"Suspended at step {step} of 5000, checkpoint {step} saved."
     assert status["message"].startswith(events["Suspended"])
     assert status["training"]["checkpointStep"] == step
-    assert events["Resumed"] == f"Training resumes from checkpoint {step}."
+    assert events["Resumed"] == f"Training resumes from checkpoint {step} of 5000 steps."
 
 
 def test_added_containers_that_never_end_hold_up_neither_an_attempt_nor_the_run(

@@ -118,8 +118,9 @@ def _what_is_known(context: StageContext) -> str:
 
 
 def _resumes(context: StageContext) -> str:
-    saved = context.draft.status.get("training", {}).get("checkpointStep")
-    if context.stage is Stage.TRAIN and saved is not None:
-        return f"Training resumes from checkpoint {saved}."
+    numbers = context.draft.status.get("training", {})
+    if context.stage is Stage.TRAIN and "checkpointStep" in numbers:
+        steps = f" of {numbers['steps']} steps" if "steps" in numbers else ""
+        return f"Training resumes from checkpoint {numbers['checkpointStep']}{steps}."
     again = " again" if "number" in context.attempts else ""
     return f"Stage {context.stage} starts{again}: spec.suspend is false."

@@ -152,7 +152,9 @@ def test_a_resumption_says_from_where() -> None:
     play.step(1)
     assert play.created[-1] == "tire-train-2"
     resumed = [event for event in play.events if event.reason == "Resumed"]
-    assert [(event.kind, event.message) for event in resumed] == [("Normal", "Training resumes from checkpoint 53.")]
+    assert [(event.kind, event.message) for event in resumed] == [
+        ("Normal", "Training resumes from checkpoint 53 of 250 steps.")
+    ]
     play.step(1)
     assert play.reasons().count("Resumed") == 1
 
