@@ -64,7 +64,7 @@ async def test_the_verdict_of_a_pod_that_is_removed_at_once_is_not_lost(world: W
     await eventually(lambda: f"{TRAIN}-x1" not in str(running.cache.pods), what="the cache forgets the pod")
     world.store.patch("trainingruns", "tire", {"spec": {"suspend": False}})
     await world.job("tire-train-2")
-    await eventually(lambda: events(world, "Resumed") == ["Training resumes from checkpoint 53."])
+    await eventually(lambda: events(world, "Resumed") == ["Training resumes from checkpoint 53 of 250 steps."])
 
 
 async def test_an_operator_that_is_replaced_while_the_pod_ends_takes_its_verdict(world: World, script: Script) -> None:
