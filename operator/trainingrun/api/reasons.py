@@ -201,14 +201,16 @@ IMAGE_PULL_FAILED: Final = _waiting(
 )
 SECRET_MISSING: Final = _waiting(
     "SecretMissing",
-    "A Secret that the pod mounts does not exist in the run's namespace.",
+    "A Secret that the pod mounts does not exist in the run's namespace. After 20 s the attempt is given up, so that "
+    "it holds no node, and another one looks for the Secret after a pause of 30 s to two minutes.",
     hint="Create the Secret in the run's namespace. If its name is wrong, create a new TrainingRun with another "
     "spec.storage.credentials.secretName.",
     fields=("storage.credentials.secretName",),
 )
 CONFIG_MAP_MISSING: Final = _waiting(
     "ConfigMapMissing",
-    "A ConfigMap that the pod mounts does not exist in the run's namespace.",
+    "A ConfigMap that the pod mounts does not exist in the run's namespace. After 20 s the attempt is given up, so "
+    "that it holds no node, and another one looks for the ConfigMap after a pause of 30 s to two minutes.",
     hint="Create the ConfigMap in the run's namespace. If its name is wrong, create a new TrainingRun with another "
     "spec.storage.caBundle.configMapName.",
     fields=("storage.caBundle.configMapName",),

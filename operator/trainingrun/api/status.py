@@ -136,7 +136,7 @@ class StageAttempts(TypedDict, total=False):
     lastOutcome: str  # Outcome of the latest attempt that ended.
     lastReason: str  # Reason of the latest attempt that ended.
     lastMessage: str  # Message of the latest attempt that ended.
-    startedAt: str  # When the current or latest attempt was created.
+    startedAt: str
     ranAt: str  # When all containers of the current or latest attempt were first seen started.
     nextRetryAt: str  # When the next attempt starts.
     history: list[AttemptEnd]

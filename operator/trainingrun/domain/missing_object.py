@@ -8,10 +8,11 @@ a pause. All tries are one wait: condition, Progress column, start deadline and 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from trainingrun.api import clock, conditions, reasons
 from trainingrun.api.run import Run
@@ -25,9 +26,7 @@ from trainingrun.domain.stage import StageContext
 from trainingrun.domain.texts import cut, sentences
 from trainingrun.domain.waiting import Cause
 
-PATIENCE_SECONDS: Final = (
-    20  # an object that is created with the run, by the same command, is not waited for in this way
-)
+PATIENCE_SECONDS: Final = 20  # longer than it takes to create the object together with the run
 PAUSE_SECONDS: Final = (30, 120)  # at first, and at most
 TRY_SECONDS: Final = 15  # from the creation of a Job until its pod can have failed to mount
 _MISSING: Final = {reasons.SECRET_MISSING.name, reasons.CONFIG_MAP_MISSING.name}
@@ -36,8 +35,14 @@ _NAME: Final = re.compile(r'(secret|configmap) "([^"]+)" not found', re.IGNORECA
 
 def is_waited_for(context: StageContext) -> bool:
     """Whether the stage waits for a missing object, as the status shows."""
-    shown = conditions.find(context.draft.status["conditions"], conditions.STAGE_CONDITION[context.stage])
-    return shown is not None and shown.get("status") == "False" and shown["reason"] in _MISSING
+    shown = _shown(context)
+    return shown.get("status") == "False" and shown.get("reason") in _MISSING
+
+
+def _shown(context: StageContext) -> Mapping[str, Any]:
+    """Return the condition of the stage; empty before it has one."""
+    kind = conditions.STAGE_CONDITION[context.stage]
+    return conditions.find(context.draft.status["conditions"], kind) or {}
 
 
 def is_tried_again(context: StageContext, job: JobView, pod: PodView | None) -> bool:
@@ -66,7 +71,7 @@ def give_up(context: StageContext, cause: Cause, *, pod: PodView | None) -> None
 
 def show_pause(context: StageContext, number: int, *, until: datetime) -> None:
     """Show what is missing, and when the next attempt looks for it; or end the run if its start deadline has passed."""
-    cause = _shown_cause(context)
+    cause = _shown(context)["message"]
     left = start_deadline.seconds_left(context, None)
     if left is not None and left <= 0:
         job = f"attempt {number} of {context.stage}"
@@ -81,20 +86,14 @@ def show_pause(context: StageContext, number: int, *, until: datetime) -> None:
 def show_again(context: StageContext, number: int) -> None:
     """Show what is missing while a new attempt looks for it."""
     now = f"Attempt {number} looks for it now."
-    _show(context, sentences(cut(_shown_cause(context), MAX_MESSAGE - len(now) - 2), now))
+    _show(context, sentences(cut(_shown(context)["message"], MAX_MESSAGE - len(now) - 2), now))
 
 
 def _show(context: StageContext, message: str) -> None:
-    shown = conditions.find(context.draft.status["conditions"], conditions.STAGE_CONDITION[context.stage])
-    assert shown is not None
+    shown = _shown(context)
     reason = reasons.named(shown["reason"])
     context.show(message, text=f"{context.phase}: waiting ({reason.name})")
-    lasting.report_if_it_lasts(context.decision, reason, _shown_cause(context))
-
-
-def _shown_cause(context: StageContext) -> str:
-    shown = conditions.find(context.draft.status["conditions"], conditions.STAGE_CONDITION[context.stage])
-    return shown["message"] if shown else ""
+    lasting.report_if_it_lasts(context.decision, reason, shown["message"])
 
 
 def with_name_that_is_meant(context: StageContext, cause: Cause) -> Cause:
@@ -118,9 +117,9 @@ def _meant(context: StageContext, cause: Cause) -> str:
 def _used(context: StageContext, kind: str) -> Iterator[tuple[str, str]]:
     """Names of Secrets or ConfigMaps with which other runs could use their storage, and those runs."""
     for other in context.observed.neighbours():
-        name = _named(other, kind)
-        if name and conditions.is_true(other.status.get("conditions") or (), conditions.STORAGE_READY):
-            yield name, other.name
+        with suppress(AttributeError, TypeError):  # a spec or status that the schema does not allow
+            if conditions.is_true(other.status.get("conditions") or (), conditions.STORAGE_READY):
+                yield _named(other, kind), other.name
 
 
 def _named(run: Run, kind: str) -> str:

@@ -68,7 +68,7 @@ class NodeReader:
         free = dict(node.allocatable)
         try:
             count = 0
-            async for body in objects.list_all(self._api, "Pod", namespace=None, fields=_runs_on(node)):
+            async for body in objects.list_all(self._api, "Pod", namespace=None, fields=_runs_on(node), cached=True):
                 count += 1
                 if count > MAX_PODS:
                     return {}

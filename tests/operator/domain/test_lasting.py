@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -136,3 +137,12 @@ def test_every_pod_waits_for_its_node_and_its_containers() -> None:
     for _ in range(10):
         play.step(20)
     assert not [event for event in play.events if event.kind == "Warning"]
+
+
+def test_a_job_that_a_queue_has_suspended_is_no_warning() -> None:
+    play = Play()
+    play.step()
+    play.jobs["tire-prep-1"] = replace(play.jobs["tire-prep-1"], suspended=True)
+    assert play.step(1).requeue_after == LASTS_SECONDS
+    assert play.step(LASTS_SECONDS).requeue_after is None  # the watch of the Job shows the end of the wait
+    assert [(event.kind, event.reason) for event in play.events][-1] == ("Normal", "JobSuspended")

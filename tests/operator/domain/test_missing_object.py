@@ -205,6 +205,16 @@ def test_a_secret_that_another_run_uses_may_be_meant(missing: str, ready: str, *
     assert (MEANT in play.condition("Prepared")["message"]) is named
 
 
+@pytest.mark.parametrize("status", [{"conditions": "none"}, {"conditions": ["none"]}, {"conditions": [None]}])
+def test_a_neighbour_with_a_broken_status_stops_nobody(status: Any) -> None:
+    play = Play()
+    play.others = {"default/broken": a_run("broken").status(**status).build()}
+    play.step()
+    fail_to_mount(play, "tire-prep-1")
+    play.step(3)
+    assert play.condition("Prepared")["reason"] == "SecretMissing"
+
+
 def test_a_secret_that_the_cluster_added_is_not_one_of_the_spec() -> None:
     play = Play()
     play.others = {"default/base": neighbour("base", {})}

@@ -37,6 +37,8 @@ class FakeApi:
 
     async def call(self, _method: str, path: str, *, query: dict[str, str]) -> dict[str, Any]:
         self.calls.append((path, query.get("fieldSelector", "")))
+        # A field of all pods of a cluster: only the memory of the API server has an index of it.
+        assert ("resourceVersion" in query) is (path == "/api/v1/pods")
         if path in self.errors:
             raise self.errors[path]
         return {"items": self.items[path]}

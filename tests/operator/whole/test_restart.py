@@ -232,3 +232,22 @@ async def test_a_watch_that_was_compacted_misses_nothing(world: World) -> None:
     world.store.compact()
     await eventually(lambda: "default/other" in running.operator.cache.runs)
     await eventually(lambda: world.status("other").get("phase") == "Suspended")
+
+
+async def test_a_restart_does_not_repeat_the_warning_of_a_wait(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next operator posts it again, under the same name: the API server has it already."""
+    monkeypatch.setattr("trainingrun.domain.lasting.LASTS_SECONDS", 0)
+    world.cluster.script = None
+    await world.start_operator()
+    world.store.create("trainingruns", a_run().body())
+    unscheduled = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes: full."}
+    world.cluster.make_pod(await world.job("tire-prep-1"), conditions=[unscheduled])
+
+    def warnings() -> list[str]:
+        return [event["reason"] for event in world.store.select("events") if event["type"] == "Warning"]
+
+    await eventually(warnings)
+    posts = len(world.server.writes("/events$"))
+    await world.replace_operator()
+    await eventually(lambda: [r.status for r in world.server.writes("/events$")[posts:]] == [409])
+    assert warnings() == ["PodUnschedulable"]
