@@ -26,7 +26,10 @@ WRITING: Final = {
     "done": 30,
     "total": 120,
     "unit": "images",
+    "percent": 25,
     "etaSeconds": 90,
+    "images": 120,
+    "savedImages": 30,
     "bytesPerSecond": 41_000_000,
     "format": "pascalVOC",
     "storage": {"ready": True},
@@ -42,9 +45,13 @@ TRAINING: Final = {
     "checkpointStep": 50,
     "ap50": 0.5,
     "mAP": 0.25,
+    "percent": 50,
+    "restored": {"loaded": 140, "total": 143, "startsAnew": "the class heads"},
     "storage": {"ready": True},
 }
 REFUSED: Final = {"storage": {"ready": False, "reason": "InvalidCredentials", "message": "403 for GET"}}
+LOGS: Final = "s3://detectors/runs/default/tire-00000000/logs/"
+SAVED: Final = {"images": 120, "savedImages": 30}
 RESUMED: Final = {"resumedFromStep": 90, "stepsLost": 3, "step": 95, "checkpointStep": 95}
 
 
@@ -99,6 +106,7 @@ class Life:
         """Start the pod of a Job, whose agent reports this."""
         found = await self.world.job(job)
         pod = self.world.cluster.start(found)
+        self.world.store.patch("pods", pod["metadata"]["name"], {"spec": {"nodeName": "node-1"}})
         self.report(pod, report)
         return found
 
@@ -114,7 +122,7 @@ class Life:
 async def _live(life: Life) -> None:
     world, cluster = life.world, life.world.cluster
     await life.start()
-    world.store.create("trainingruns", a_run().body())
+    world.store.create("trainingruns", a_run().spec(train={"gpus": 1}).body())
     job = await world.job("tire-prep-1")
     lacks = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes: no GPU."}
     pod = cluster.make_pod(job, conditions=[lacks])
@@ -122,13 +130,17 @@ async def _live(life: Life) -> None:
     world.store.delete("pods", pod["metadata"]["name"])
     await life.run_pod("tire-prep-1", WRITING)
     await life.reach("preparing", lambda: world.progress().get("done") == 30)
+    cluster.end(job, verdict("prep", "interrupted", numbers=SAVED))
+    job = await world.job("tire-prep-2")
+    await life.reach("prepared again", life.condition("Prepared", "False", "PodPending"))
+    cluster.start(job)
     cluster.end(job, verdict("prep"))
     job = await life.run_pod("tire-train-1", TRAINING)
     await life.reach("training", lambda: "serviceName" in world.status().get("tensorboard", {}))
     life.report(None, {**TRAINING, **REFUSED})
     await life.reach("no storage", life.condition("StorageReady", "False", "InvalidCredentials"))
     slow = {"fetch": 9.0, "work": 9.0, "ship": 9.0}
-    cluster.end(job, verdict("train", "crash", numbers=SHIPPED, timings=slow))
+    cluster.end(job, verdict("train", "crash", numbers=SHIPPED, timings=slow, logsURI=LOGS))
     await life.reach("back-off", lambda: "nextRetryAt" in world.attempts("train"))
     job = await life.run_pod("tire-train-2", {**TRAINING, **RESUMED})
     await life.reach("resumed", lambda: world.status()["training"].get("stepsLost") == 3)
@@ -142,6 +154,8 @@ async def _live(life: Life) -> None:
     life.patch(retry=2)
     job = await life.run_pod("tire-train-4", {})
     await life.reach("retried", life.condition("Trained", "False", "Running"))
+    cluster.end(job, verdict("train", "interrupted"))
+    job = await life.run_pod("tire-train-5", {})
     cluster.end(job, verdict("train"))
     job = await life.run_pod("tire-export-1", {"phase": "exporting"})
     await life.reach("exporting", life.condition("Exported", "False", "Running"))
@@ -210,12 +224,15 @@ def record(folder: Path) -> dict[str, Moment]:
 
 
 def values(status: Mapping[str, Any], path: str, *, kind: str = "train") -> Any:
-    """Value of a row: of a condition its status and reason, of a list the entry of `kind`; None if there is none."""
+    """Value of a row; of a list that of the entry of `kind`, or else of the last one. None if there is none."""
     found: Any = status
     for name in path.split("."):
         if not isinstance(found, Mapping):
             return None
         found = found.get(name.removesuffix("[]"))
         if name.endswith("[]"):
-            found = next((entry for entry in found or () if kind in {entry.get("stage"), entry.get("type")}), None)
+            entries = found or ()
+            named = [entry for entry in entries if kind in {entry.get("stage"), entry.get("type")}]
+            newest = [entry for entry in entries if not entry.keys() & {"stage", "type"}][-1:]  # of ends
+            found = next(iter(named or newest), None)
     return json.loads(json.dumps(found))

@@ -69,6 +69,7 @@ RUN = {
     "storageURI": stays("waiting"),
     "resolvedDigest": other("waiting", "accepted anew"),
     "retry": other("accepted anew", "retried"),
+    "logsURI": stays("back-off"),
     "startedAt": stays("waiting"),
     "finishedAt": gone("failed", "retried"),
 }
@@ -100,6 +101,8 @@ _OF_PREP = (
 DATASET = {
     "dataset": other("preparing", "training"),
     "dataset.format": stays("preparing"),
+    "dataset.images": gone("preparing", "training"),
+    "dataset.savedImages": gone("preparing", "training"),
     **{f"dataset.{name}": stays("training") for name in (*_OF_PREP, "reportURI", "reportJSONURI", "topFindings")},
 }
 TRAINING = {
@@ -111,8 +114,11 @@ TRAINING = {
     "training.checkpointURI": gone("back-off", "resumed"),
     "training.mAP": other("training", "back-off"),
     "training.ap50": other("training", "back-off"),
-    "training.resumedFromStep": stays("resumed"),
+    "training.resumedFromStep": gone("resumed", "failed"),
     "training.stepsLost": stays("resumed"),
+    **{f"training.restored{name}": stays("training") for name in ("", ".loaded", ".total", ".startsAnew")},
+    "training.interruptions": stays("exporting"),
+    **{f"training.gpuSeconds{name}": replaced("back-off") for name in ("", ".useful", ".lost", ".waiting")},
 }
 _OF_EXPORT = ("uri", "frozenGraphURI", "savedModelURI", "checkpointStep", "mAP", "ap50", "evalImages")
 EXPORT = {"export": stays("succeeded"), **{f"export.{name}": stays("succeeded") for name in _OF_EXPORT}}
@@ -130,6 +136,13 @@ ATTEMPTS = {
     "attempts[].startedAt": other("training", "resumed"),
     "attempts[].ranAt": gone("training", "back-off"),
     "attempts[].nextRetryAt": gone("back-off", "resumed"),
+    "attempts[].savedImages": gone("prepared again", "training"),
+    "attempts[].history": other("back-off", "suspending"),
+    **{f"attempts[].history[].{name}": other("back-off", "suspending") for name in ("number", "outcome", "reason")},
+    **{f"attempts[].history[].{name}": replaced("back-off") for name in ("startedAt", "endedAt", "node", "exitCode")},
+    "attempts[].history[].fromStep": other("back-off", "suspending"),
+    "attempts[].history[].toStep": other("back-off", "suspending"),
+    "attempts[].older": stays("exporting"),
 }
 TIMINGS = {
     "timings": other("training", "back-off"),
@@ -150,6 +163,7 @@ ROWS = {**CONDITIONS, **RUN, **PROGRESS, **DATASET, **TRAINING, **EXPORT, **ATTE
 MOMENTS = (
     "waiting",
     "preparing",
+    "prepared again",
     "training",
     "no storage",
     "back-off",
@@ -205,7 +219,8 @@ def value(life: Mapping[str, Moment], name: str, moment: str) -> Any:
     if name in CONDITIONS:
         found = values(life[moment].status, "conditions[]", kind=name)
         return found and (found["status"], found["reason"])
-    return values(life[moment].status, name, kind="Trained" if name.startswith("conditions") else "train")
+    kind = {"conditions[]": "Trained", "attempts[].savedImages": "prep"}
+    return values(life[moment].status, name, kind=kind.get(name, kind.get(name.split(".", maxsplit=1)[0], "train")))
 
 
 def fields(schema: Mapping[str, Any], path: str = "") -> Iterator[str]:

@@ -45,6 +45,7 @@ OURS: Mapping[str, str] = {
     "attempts[].history[].reason": "letters and digits",
     "dataset.digest": "64 hexadecimal digits",
     "dataset.format": "left out unless it is printable",
+    "logsURI": "left out unless it is printable",
     "dataset.reportURI": "left out unless it is printable",
     "dataset.reportJSONURI": "left out unless it is printable",
     "training.checkpointURI": "left out unless it is printable",
