@@ -56,19 +56,6 @@ def close_attempt(context: StageContext, ending: Ending) -> None:
     history.add(entry, end)
 
 
-def amend_end(context: StageContext, verdict: Verdict, pod: PodView | None) -> None:
-    """Write what the pod of an attempt has said since its end was recorded, for a suspension; sums stay as they are."""
-    ends = context.attempts.get("history", [])
-    if not ends or ends[-1]["number"] != context.attempts["number"]:
-        return
-    end = ends[-1]
-    end["endedAt"] = _ended_at(pod) or end.get("endedAt", "")
-    if (code := _exit_code(pod)) is not None:
-        end["exitCode"] = code
-    if (step := reported.count(verdict.numbers.get("step"))) is not None and "fromStep" in end:
-        end["toStep"] = max(step, end["fromStep"])
-
-
 @dataclass(frozen=True, slots=True)
 class _Work:
     """Steps of one attempt of training; `reached` is None if it is not known to have made any.

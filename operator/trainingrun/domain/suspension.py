@@ -12,7 +12,7 @@ from typing import Final
 from trainingrun.api import reasons
 from trainingrun.api.names import Phase, Stage
 from trainingrun.domain import attempts, results
-from trainingrun.domain.accounting import SUSPENDED, Ending, amend_end, close_attempt
+from trainingrun.domain.accounting import SUSPENDED, Ending, close_attempt
 from trainingrun.domain.assess import is_alive
 from trainingrun.domain.draft import MAX_CAUSE
 from trainingrun.domain.ended_jobs import newest_pod, outlives_attempt
@@ -29,7 +29,8 @@ REASONS: Final = {reasons.SUSPENDING.name, reasons.SUSPENDED.name}
 def end_attempt(context: StageContext, pod: PodView | None) -> None:
     """End the attempt in flight without counting a failure; its pod saves a checkpoint in its grace period."""
     uid = context.attempts.get("jobUID") if "ranAt" in context.attempts else None
-    close_attempt(context, Ending(SUSPENDED, reasons.SUSPENDED.name, pod))
+    if uid is None:
+        close_attempt(context, Ending(SUSPENDED, reasons.SUSPENDED.name, pod))
     attempts.end(context.draft, context.stage)
     if uid is None:
         _set_suspended(context, _what_is_saved(context))
@@ -48,12 +49,12 @@ def take_verdict(context: StageContext) -> None:
         return
     del entry["jobUID"]
     verdict = parse_verdict(pod.agent.message) if pod is not None and pod.agent.state == "terminated" else None
-    if verdict is not None:
-        amend_end(context, verdict, pod)
     if verdict is not None and verdict.outcome is Outcome.SUCCEEDED:  # it was done before the signal arrived
+        close_attempt(context, Ending.of(verdict, pod))
         attempts.count_end(context.draft, context.stage, verdict)
         results.complete_stage(context.draft, context.stage, verdict)
         return
+    close_attempt(context, Ending(SUSPENDED, reasons.SUSPENDED.name, pod, verdict))
     if verdict is not None:
         results.write_numbers(context.draft, context.stage, verdict)
     if context.suspended:

@@ -52,6 +52,7 @@ TRAINING: Final = {
 REFUSED: Final = {"storage": {"ready": False, "reason": "InvalidCredentials", "message": "403 for GET"}}
 LOGS: Final = "s3://detectors/runs/default/tire-00000000/logs/"
 SAVED: Final = {"images": 120, "savedImages": 30}
+SUSPENDED: Final = {**SHIPPED, "resumedFromStep": 90, "step": 99, "checkpointStep": 99}
 RESUMED: Final = {"resumedFromStep": 90, "stepsLost": 3, "step": 95, "checkpointStep": 95}
 
 
@@ -169,7 +170,7 @@ async def _suspend(life: Life, job: Object) -> None:
     world.store.graceful_pods = True
     life.patch(suspend=True)
     await life.reach("suspending", life.condition("Trained", "False", "Suspending"))
-    life.world.cluster.end(job, verdict("train", "interrupted", numbers={**SHIPPED, "step": 99, "checkpointStep": 99}))
+    life.world.cluster.end(job, verdict("train", "interrupted", numbers=SUSPENDED))
     world.store.delete("pods", f"{job['metadata']['name']}-x1")
     await life.reach("suspended", lambda: world.status().get("phase") == "Suspended")
     world.store.graceful_pods = False

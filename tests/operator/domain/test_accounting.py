@@ -216,9 +216,14 @@ def test_a_suspension_is_no_interruption_and_loses_nothing() -> None:
     play.step(60)
     play.spec(suspend=True)
     play.step(0)
-    assert sums(play) == {"gpuSeconds": {"useful": 40, "lost": 0, "waiting": 20}}
+    assert sums(play) == {}  # its pod saves a checkpoint, and holds its GPU meanwhile
+    play.step(9)
+    said = verdict("train", "interrupted", numbers={"step": 55, "checkpointStep": 55, "trainingSeconds": 42.0})
+    end(play, "tire-train-1", said, failed=True)
+    play.step(1)
+    assert sums(play) == {"gpuSeconds": {"useful": 42, "lost": 0, "waiting": 27}}
     (ended,) = play.attempts("train")["history"]
-    assert (ended["outcome"], ended["reason"], ended["toStep"]) == ("suspended", "Suspended", 53)
+    assert (ended["outcome"], ended["reason"], ended["toStep"]) == ("suspended", "Suspended", 55)
     assert "failures" not in play.attempts("train")
 
 

@@ -91,9 +91,10 @@ def test_suspension_and_resumption_are_told() -> None:
     play.start_pod(job)
     play.step(1)
     play.spec(suspend=True)
-    assert told(play, lambda: play.step(1)) == ["attempt 1 of train ended: suspended (Suspended)"]
-    play.end_pod(job, "interrupted")
-    (suspended,) = told(play, lambda: play.step(1))
+    assert told(play, lambda: play.step(1)) == []  # its pod saves a checkpoint
+    play.end_pod(job, "interrupted", numbers={"step": 53, "checkpointStep": 53})
+    ended, suspended = told(play, lambda: play.step(1))
+    assert ended == "attempt 1 of train ended: suspended (Suspended), steps 0 to 53, exit code 1"
     assert suspended.startswith("suspended: ")
     play.pods.clear()
     play.spec(suspend=False)

@@ -137,11 +137,11 @@ ATTEMPTS = {
     "attempts[].ranAt": gone("training", "back-off"),
     "attempts[].nextRetryAt": gone("back-off", "resumed"),
     "attempts[].savedImages": gone("prepared again", "training"),
-    "attempts[].history": other("back-off", "suspending"),
-    **{f"attempts[].history[].{name}": other("back-off", "suspending") for name in ("number", "outcome", "reason")},
+    "attempts[].history": other("back-off", "suspended"),
+    **{f"attempts[].history[].{name}": other("back-off", "suspended") for name in ("number", "outcome", "reason")},
     **{f"attempts[].history[].{name}": replaced("back-off") for name in ("startedAt", "endedAt", "node", "exitCode")},
-    "attempts[].history[].fromStep": other("back-off", "suspending"),
-    "attempts[].history[].toStep": other("back-off", "suspending"),
+    "attempts[].history[].fromStep": other("back-off", "suspended"),
+    "attempts[].history[].toStep": other("back-off", "suspended"),
     "attempts[].older": stays("exporting"),
 }
 TIMINGS = {
