@@ -56,7 +56,6 @@ def test_stall_by_phase(
     liveness.work_given()
     run_trainer(liveness, fake_clock, seconds, phase=phase, advancing=advancing)
     assert (liveness.stall_reason() == "") is alive
-    assert (liveness.last_stall_reason == "") is alive
 
 
 def test_stopped_process_is_noticed_after_a_minute(liveness: Liveness, fake_clock: Any) -> None:
@@ -76,12 +75,44 @@ def test_first_sign_may_take_as_long_as_an_import(liveness: Liveness, fake_clock
     assert "no sign of life" in liveness.stall_reason()
 
 
-def test_a_stall_is_remembered_when_the_trainer_moves_again(liveness: Liveness, fake_clock: Any) -> None:
-    liveness.work_given()
-    run_trainer(liveness, fake_clock, 200, phase="training", advancing=False)
-    liveness.observe(progress_at("training", fake_clock.monotonic() + 1, fake_clock.monotonic()))
+def move_on(liveness: Liveness, clock: Any) -> None:
+    liveness.observe(progress_at("training", clock.monotonic() + 1, clock.monotonic()))
     assert liveness.stall_reason() == ""
-    assert "no progress for 120 s while training" in liveness.last_stall_reason
+
+
+def test_a_stall_that_the_kubelet_acted_on_counts_although_the_trainer_saves_a_checkpoint(
+    liveness: Liveness, fake_clock: Any
+) -> None:
+    liveness.work_given()
+    run_trainer(liveness, fake_clock, 180, phase="training", advancing=False)
+    move_on(liveness, fake_clock)
+    fake_clock.sleep(20)
+    assert liveness.reason_of_end() == "the trainer made no progress for 120 s while training"
+
+
+def test_a_pause_of_61_seconds_makes_no_later_end_stalled(liveness: Liveness, fake_clock: Any) -> None:
+    liveness.work_given()
+    run_trainer(liveness, fake_clock, 30, phase="training", advancing=True)
+    fake_clock.sleep(61)
+    assert "no sign of life" in liveness.stall_reason()
+    move_on(liveness, fake_clock)
+    assert liveness.reason_of_end() == ""
+
+
+def test_complaints_that_passed_do_not_add_up(liveness: Liveness, fake_clock: Any) -> None:
+    liveness.work_given()
+    for _ in range(5):
+        run_trainer(liveness, fake_clock, 140, phase="training", advancing=False)
+        move_on(liveness, fake_clock)
+    assert liveness.reason_of_end() == ""
+
+
+def test_a_trainer_that_lives_on_after_a_long_stall_was_not_ended_for_it(liveness: Liveness, fake_clock: Any) -> None:
+    liveness.work_given()
+    run_trainer(liveness, fake_clock, 180, phase="training", advancing=False)
+    move_on(liveness, fake_clock)
+    run_trainer(liveness, fake_clock, 60, phase="training", advancing=True)
+    assert liveness.reason_of_end() == ""
 
 
 def done(outcome: Outcome) -> Done:
@@ -107,6 +138,12 @@ def done(outcome: Outcome) -> Done:
             {"done": done(Outcome.INTERRUPTED)}, Outcome.INTERRUPTED, "what happened", id="only the trainer got SIGTERM"
         ),
         pytest.param({}, Outcome.CRASH, "without done.json at step 5 of 30 while training", id="crash"),
+        pytest.param(
+            {"stopped": True, "last": progress_at("done", 1, 1, step=30), "doing": "evaluating"},
+            Outcome.INTERRUPTED,
+            "SIGTERM arrived at step 30 of 30 during an evaluation.",
+            id="SIGTERM, and the trainer reported its end",
+        ),
         pytest.param({"last": None}, Outcome.CRASH, "before its first sign of life", id="crash at once"),
     ],
 )

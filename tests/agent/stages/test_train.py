@@ -256,6 +256,7 @@ def test_the_trainer_of_an_unprepared_run_ends(run: Any, contract: Check) -> Non
 
 def test_frozen_trainer_fails_its_probe_and_is_called_stalled(prepared: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(liveness, "FROZEN_SECONDS", 0.5)
+    monkeypatch.setattr(liveness, "PROBE_SECONDS", 0.0)
     context = prepared.pod("train")
     trainer = prepared.start_trainer(context, freeze_at=15)
     thread, verdicts = start(context)
@@ -269,7 +270,8 @@ def test_frozen_trainer_fails_its_probe_and_is_called_stalled(prepared: Any, mon
     assert verdicts[0].numbers["newestCheckpointStep"] == 10
 
 
-def test_trainer_that_hangs_and_saves_on_sigterm_is_stalled(prepared: Any) -> None:
+def test_trainer_that_hangs_and_saves_on_sigterm_is_stalled(prepared: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(liveness, "PROBE_SECONDS", 0.0)
     prepared.document["train"]["stallSeconds"] = 1
     context = prepared.pod("train")
     trainer = prepared.start_trainer(context, hang_at=15)

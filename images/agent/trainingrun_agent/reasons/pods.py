@@ -42,7 +42,7 @@ STOPPED_WHILE_FETCHING = INTERRUPTED.case(
     message="SIGTERM arrived during the fetch", hint="Nothing to do: the next attempt fetches again."
 )
 STOPPED_WHILE_MOVING = INTERRUPTED.case(
-    message="SIGTERM arrived while {phase}", hint="Nothing to do: the next attempt does it again."
+    message="SIGTERM arrived while {doing}", hint="Nothing to do: the next attempt does it again."
 )
 STOPPED_WHILE_TRAINING = INTERRUPTED.case(
     message="SIGTERM arrived{position}.", hint="Nothing to do: the next attempt resumes from the newest checkpoint."

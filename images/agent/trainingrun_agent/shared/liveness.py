@@ -9,13 +9,17 @@ from __future__ import annotations
 import threading
 
 from trainingrun_agent.clock import Clock
-from trainingrun_agent.shared.trainer_documents import TrainerProgress
+from trainingrun_agent.shared.trainer_documents import PHASES, TrainerProgress
 
 FROZEN_SECONDS = 60.0
 """Limit for a trainer that writes nothing: its progress.json is replaced every second by a separate thread."""
 STARTUP_SECONDS = 600.0
 """Limit at the start: importing TensorFlow and building a large graph show no progress."""
 STARTING_PHASES = frozenset(("importing", "waiting", "building"))
+PROBE_SECONDS = 25.0
+"""How long the probe must fail before the kubelet ends the trainer: six answers in a row, one every five seconds."""
+PROBE_GRACE_SECONDS = 30.0
+"""How long the trainer may go on after that; the probe's own grace period is 20 s."""
 
 
 class Liveness:
@@ -28,7 +32,9 @@ class Liveness:
         self._working = False
         self._seen: TrainerProgress | None = None
         self._updated_at = self._advanced_at = clock.monotonic()
-        self._last_stall_reason = ""
+        self._stalled_since: float | None = None
+        self._reason = ""
+        self._acted_on: tuple[str, float] | None = None
 
     def work_given(self) -> None:
         """The fetch is over and the trainer has started: from now on it must make progress."""
@@ -53,15 +59,28 @@ class Liveness:
         with self._lock:
             return self._remember(self._clock.monotonic())
 
-    @property
-    def last_stall_reason(self) -> str:
-        """Why the trainer last counted as stalled, also if it moved again afterwards; empty if it never did."""
+    def reason_of_end(self) -> str:
+        """Why the kubelet has ended the trainer, if that is what ended it now; else empty.
+
+        A complaint that passed before the kubelet acted on it ended nothing. One that it acted on counts until the
+        trainer must be gone, although the trainer may move again meanwhile: it saves a checkpoint.
+        """
         with self._lock:
-            return self._last_stall_reason
+            now = self._clock.monotonic()
+            self._remember(now)
+            reason, until = self._acted_on or ("", now)
+            return reason if now - until <= PROBE_GRACE_SECONDS else ""
 
     def _remember(self, now: float) -> str:
+        """Why the trainer counts as stalled; remembers until when it did, once the kubelet has acted on it."""
         reason = self._check(now) if self._working else ""
-        self._last_stall_reason = reason or self._last_stall_reason
+        if reason:
+            self._reason = reason
+            self._stalled_since = now if self._stalled_since is None else self._stalled_since
+        if self._stalled_since is not None and now - self._stalled_since >= PROBE_SECONDS:
+            self._acted_on = (self._reason, now)
+        if not reason:
+            self._stalled_since = None
         return reason
 
     def _check(self, now: float) -> str:
@@ -71,8 +90,8 @@ class Liveness:
             return f"the trainer has made no sign of life for {frozen:.0f} s"
         limit = max(self._stall, STARTUP_SECONDS) if starting else self._stall
         if now - self._advanced_at > limit:
-            phase = self._seen.phase if self._seen else "starting"
-            return f"the trainer made no progress for {limit:.0f} s while {phase}"
+            doing = f" {PHASES[self._seen.phase]}" if self._seen else ""
+            return f"the trainer made no progress for {limit:.0f} s{doing}"
         return ""
 
 

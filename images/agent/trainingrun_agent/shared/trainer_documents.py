@@ -23,9 +23,19 @@ MAX_MESSAGE = 1500
 MAX_HINT = 600
 MAX_CHECKPOINT_FILES = 66
 MAX_READY = 100_000
-PHASES = frozenset(
-    ("importing", "waiting", "building", "training", "evaluating", "saving", "exporting", "inferring", "done")
-)
+DONE = "done"
+PHASES = {
+    "importing": "while it loaded TensorFlow",
+    "waiting": "while it waited for its input",
+    "building": "while it built the graph",
+    "training": "while training",
+    "evaluating": "during an evaluation",
+    "saving": "while it saved a checkpoint",
+    "exporting": "while it exported the graph",
+    "inferring": "while it tested the exported model",
+    DONE: "as it ended",
+}
+"""By phase, the words for messages: what the trainer or exporter was doing."""
 _REASON = re.compile(r"[A-Z][A-Za-z0-9]{0,63}")
 _READY = re.compile(r"(\d{8,16})\.json")
 

@@ -10,7 +10,7 @@ from trainingrun_agent.errors import Interrupted, Outcome, StageError
 from trainingrun_agent.reasons import of_trainer
 from trainingrun_agent.reasons.pods import DIED, STALLED, STOPPED_WHILE_TRAINING
 from trainingrun_agent.reasons.trainer import DEVICE_OUT_OF_MEMORY, ONE_IMAGE_TOO_LARGE
-from trainingrun_agent.shared.trainer_documents import Done
+from trainingrun_agent.shared.trainer_documents import PHASES, Done
 from trainingrun_agent.stages.trainer_session import End
 
 
@@ -42,6 +42,7 @@ def _position(end: End) -> str:
     last = end.last
     if last is None:
         return " before its first sign of life"
+    doing = PHASES[end.doing or last.phase]
     if last.step is None or not last.steps:
-        return f" while {last.phase}"
-    return f" at step {last.step} of {last.steps} while {last.phase}"
+        return f" {doing}"
+    return f" at step {last.step} of {last.steps} {doing}"

@@ -15,7 +15,7 @@ from trainingrun_agent.reasons.pods import STOPPED_WHILE_FETCHING
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.shared.liveness import Liveness
 from trainingrun_agent.shared.lock import TrainerLock
-from trainingrun_agent.shared.trainer_documents import Done, TrainerProgress, read_done, read_progress
+from trainingrun_agent.shared.trainer_documents import DONE, Done, TrainerProgress, read_done, read_progress
 from trainingrun_agent.stopping import raise_if_stopped
 
 TURN_SECONDS = 0.2
@@ -23,7 +23,7 @@ PROBE_SECONDS = 300.0
 """How long the kubelet may take to end a stalled trainer before the agent ends without it."""
 RESERVE_SECONDS = 3.0
 """Part of the grace period that is reserved for writing the verdict before SIGKILL."""
-_PHASES = {"importing": "waitingForTrainer", "waiting": "waitingForTrainer", "done": "shipping"}
+_PHASES = {"importing": "waitingForTrainer", "waiting": "waitingForTrainer", DONE: "shipping"}
 
 
 class TrainerGoneError(Exception):
@@ -34,8 +34,8 @@ class TrainerGoneError(Exception):
 class End:
     """What is known when the session ends.
 
-    `gone` is False when only the grace period ended it. `done` and `last` are what the trainer reported, `stall_reason`
-    is why its liveness probe failed, empty if it did not.
+    `gone` is False when only the grace period ended it. `done` and `last` are what the trainer reported, `doing` is its
+    last phase before it ended, and `stall_reason` is why its liveness probe has ended it, empty if it has not.
     """
 
     gone: bool
@@ -43,6 +43,7 @@ class End:
     done: Done | None
     stall_reason: str
     last: TrainerProgress | None
+    doing: str = ""
 
 
 class TrainerSession:
@@ -54,6 +55,7 @@ class TrainerSession:
         self.lock = TrainerLock(folder)
         self._liveness = Liveness(stall_seconds=context.config.resolved.train.stall_seconds, clock=context.clock)
         self._last: TrainerProgress | None = None
+        self._doing = ""
         self._stopped_at: float | None = None
         self._waiting_since: float | None = None
         self._stalled_since: float | None = None
@@ -123,6 +125,7 @@ class TrainerSession:
         self._liveness.observe(progress)
         if progress is not None and progress != self._last:
             self._last = progress
+            self._doing = self._doing if progress.phase == DONE else progress.phase
             if self._working:
                 self._context.progress.update(**_shown(progress))
 
@@ -142,8 +145,9 @@ class TrainerSession:
             gone=gone,
             stopped=self._context.stop.is_set(),
             done=read_done(self._folder) if gone else None,
-            stall_reason=self._liveness.last_stall_reason,
+            stall_reason=self._liveness.reason_of_end(),
             last=self._last,
+            doing=self._doing,
         )
 
 

@@ -12,6 +12,8 @@ from trainingrun_agent.progress import Progress
 from trainingrun_agent.reasons.pods import STOPPED_WHILE_MOVING
 from trainingrun_agent.stopping import raise_if_stopped
 
+_DOING = {"fetching": "downloading", "shipping": "uploading"}
+
 
 class Meter:
     """Adds up the bytes of several transfers: those done and those expected."""
@@ -38,7 +40,7 @@ class Meter:
         if size > 0 and self._cancelled is not None:
             raise self._cancelled
         if size > 0:
-            raise_if_stopped(self._stop, STOPPED_WHILE_MOVING, phase=self._phase)
+            raise_if_stopped(self._stop, STOPPED_WHILE_MOVING, doing=_DOING[self._phase])
         with self._lock:
             self._done = max(0, self._done + size)
             done, total = self._done, max(self._total, self._done)
