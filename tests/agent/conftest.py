@@ -220,13 +220,18 @@ def prepared(run: Run) -> Run:
 
 
 class CannedServer:
-    """Answers every request with the next of `answers`, the last one over and over; records the requests."""
+    """Answers every request with the next of `answers`, the last one over and over; records the requests.
+
+    It hangs while its `gate` is not set.
+    """
 
     def __init__(self) -> None:
         self.answers: list[tuple[int, str]] = []
         self.requests: list[str] = []
         self.date: datetime | None = None
         self.location = ""
+        self.gate = threading.Event()
+        self.gate.set()
         canned = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -236,6 +241,7 @@ class CannedServer:
             def answer(self) -> None:
                 self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 canned.requests.append(f"{self.command} {self.path}")
+                canned.gate.wait(30)
                 status, body = canned.answers.pop(0) if len(canned.answers) > 1 else canned.answers[0]
                 data = body.encode()
                 self.send_response_only(status)

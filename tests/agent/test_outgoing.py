@@ -61,14 +61,14 @@ def test_a_credential_at_the_bound_of_a_message_is_not_cut_in_half() -> None:
     document = Verdict("prep", Outcome.CRASH, "Crash", message).to_json()
     assert "canar" not in document["message"]
     progress = Progress(stage="prep", pod_uid="p")
-    progress.storage(ready=False, reason="X", message="m" * 1019 + CANARY)
+    progress.storage_fails(reason="X", message="m" * 1019 + CANARY)
     assert "canar" not in str(progress.snapshot())
 
 
 def test_progress_attacks_no_reader() -> None:
     progress = Progress(stage="prep", pod_uid="p")
     progress.update(format=BROKEN)
-    progress.storage(ready=False, reason="X", message=BROKEN)
+    progress.storage_fails(reason="X", message=BROKEN)
     assert dangerous(progress.snapshot()) == []
 
 

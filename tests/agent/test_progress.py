@@ -29,7 +29,7 @@ def progress(fake_clock: Clock) -> Progress:
 def test_every_snapshot_follows_the_contract(progress: Progress, contract: Callable[[str, Any], None]) -> None:
     contract("progress", progress.snapshot())
     progress.update(phase="checking", done=3, total=10, unit="images", epoch=2)
-    progress.storage(ready=False, reason="EndpointUnreachable", message="x" * 5000)
+    progress.storage_fails(reason="EndpointUnreachable", message="x" * 5000)
     progress.update(timings={"fetch": 1.0, "work": 2.0, "ship": 0.0}, loss=0.5, step=3, steps=9)
     contract("progress", progress.snapshot())
     assert progress.snapshot()["updated"] == "2026-01-31T12:00:00Z"
@@ -50,6 +50,14 @@ def test_an_explicit_eta_wins(progress: Progress, fake_clock: Clock) -> None:
     fake_clock.sleep(1)
     progress.update(done=1, etaSeconds=77.0)
     assert progress.snapshot()["etaSeconds"] == 77.0
+
+
+def test_a_warning_about_storage_is_shown_again_after_an_outage(progress: Progress) -> None:
+    progress.storage_usable(reason="ConditionalWritesIgnored", message="beware")
+    before = progress.snapshot()["storage"]
+    progress.storage_fails(reason="ServerError", message="down")
+    progress.storage_answers()
+    assert progress.snapshot()["storage"] == before == {"ready": True, "reason": before["reason"], "message": "beware"}
 
 
 def test_the_rate_follows_the_bytes_of_the_phase(
@@ -161,7 +169,7 @@ def test_other_paths(url: str, path: str, status: int) -> None:
 def test_metrics(url: str, progress: Progress) -> None:
     progress.update(phase="writing", done=7, total=8, unit="images")
     progress.count_bytes(down=100, up=5)
-    progress.storage(ready=False, reason="ServerError")
+    progress.storage_fails(reason="ServerError", message="")
     lines = _get(f"{url}/metrics")[1].splitlines()
     assert 'trainingrun_agent_progress_done{unit="images"} 7' in lines
     assert 'trainingrun_agent_progress_total{unit="images"} 8' in lines
@@ -175,7 +183,7 @@ def test_progress_lines_are_rare_but_report_storage_at_once(progress: Progress, 
     due = []
     for second in range(100):
         if second == 40:
-            progress.storage(ready=False, reason="ServerError", message="down")
+            progress.storage_fails(reason="ServerError", message="down")
         if second < 60:
             progress.update(done=second)
         line = lines.due_line()

@@ -24,7 +24,10 @@ from trainingrun_agent.reasons.dataset import DATA_CHANGED
 from trainingrun_agent.reasons.pods import PREPARED
 from trainingrun_agent.reasons.storage import CLOCKS_DIFFER, TLS_ERROR
 from trainingrun_agent.runner import run
+from trainingrun_agent.storage import heartbeat, stores
+from trainingrun_agent.storage.client import HEARTBEAT
 from trainingrun_agent.verdict import StageResult, Timings
+from trcluster.waiting import until
 from trfakes.hostile import DANGEROUS
 
 pytestmark = pytest.mark.contract
@@ -100,6 +103,39 @@ def test_every_end_has_a_verdict(
     contract("verdict", verdict)
     assert (verdict["outcome"], verdict["reason"], code) == (outcome, reason, int(outcome != "succeeded"))
     assert "canary-value" not in json.dumps(verdict)
+
+
+@pytest.mark.parametrize("stage", ["prep", "train", "export"])
+def test_every_stage_notices_a_hanging_server_while_it_asks_nothing_of_it(
+    make_config: Callable[..., AgentConfig],
+    agent_paths: Paths,
+    canned_server: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    stage: Any,
+) -> None:
+    monkeypatch.setattr(heartbeat, "IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(heartbeat, "TURN_SECONDS", 0.05)
+    monkeypatch.setattr(stores, "HEARTBEAT", HEARTBEAT._replace(read=0.2))
+    canned_server.answers = [(206, "{")]
+
+    def wait_for_hang_and_end(context: StageContext) -> StageResult:
+        def shows(ready: bool) -> None:
+            until(
+                lambda: context.progress.snapshot().get("storage", {}).get("ready", True) is ready,
+                what=f"storage to be shown as ready: {ready}",
+                seconds=30,
+                every=0.02,
+            )
+
+        canned_server.gate.clear()
+        shows(False)
+        assert context.progress.snapshot()["storage"]["reason"] == "EndpointUnreachable"
+        canned_server.gate.set()
+        shows(True)
+        return StageResult(PREPARED, {"images": "2 images"})
+
+    make_config(stage, endpoint=canned_server.endpoint)
+    assert run(stage, env=ENV, paths=agent_paths, port=0, main=wait_for_hang_and_end) == 0
 
 
 def test_an_unexpected_error_names_its_place(make_config: Callable[..., AgentConfig], agent_paths: Paths) -> None:
@@ -206,7 +242,7 @@ def test_words_of_an_s3_server_show_no_credentials_and_attack_no_reader(
     verdict = agent_paths.termination_log.read_text()
     assert result.returncode == 1
     assert json.loads(verdict)["reason"] == "InvalidCredentials"
-    assert "storage does not answer, waiting: ServerError" in result.stdout
+    assert "storage is not ready: ServerError" in result.stdout
     printed = result.stdout + result.stderr + verdict
     for value in values:
         assert value not in printed

@@ -20,8 +20,8 @@ from trainingrun_agent.trainer_probe import TrainerProbe
 class StageContext:
     """`stop` is set by SIGTERM. `store_for` opens a bucket whose calls wait for the end of outages.
 
-    `record` collects what goes into the verdict. `quick_store_for` opens a bucket for the preflight: a first call
-    without an answer is shown in progress within seconds. `trainer_probe` answers `/trainer-alive`.
+    `record` collects what goes into the verdict. `quick_store_for` opens a bucket for the preflight: a call that
+    fails is explained at once. `trainer_probe` answers `/trainer-alive`.
     """
 
     config: AgentConfig

@@ -36,6 +36,7 @@ class Progress:
         self._updated = self._clock.now()
         self._anchor: tuple[float, int] | None = None
         self._rate = ByteRate(self._clock.monotonic())
+        self._usable: dict[str, Any] = {"ready": True}
         self._bytes = {"down": 0, "up": 0}
 
     def update(self, *, bytes: int | None = None, **fields: Any) -> None:  # noqa: A002 - named like the other fields
@@ -66,14 +67,18 @@ class Progress:
                 self._rate.reached(moved, now=self._clock.monotonic())
             self._updated = self._clock.now()
 
-    def storage(self, *, ready: bool, reason: str = "", message: str = "") -> None:
-        """Set whether storage answers, with the reason of the condition StorageReady."""
-        state: dict[str, Any] = {"ready": ready}
-        if reason:
-            state["reason"] = reason
-        if message:
-            state["message"] = outgoing(message)[:MAX_STORAGE_MESSAGE]
-        self.update(storage=state)
+    def storage_usable(self, *, reason: str = "", message: str = "") -> None:
+        """Set that the run can use its storage, with a warning if there is one: it is shown again after an outage."""
+        self._usable = _storage_state(ready=True, reason=reason, message=message)
+        self.storage_answers()
+
+    def storage_answers(self) -> None:
+        """Set that storage answers."""
+        self.update(storage=self._usable)
+
+    def storage_fails(self, *, reason: str, message: str) -> None:
+        """Set that storage does not answer, or refuses, with the reason of the condition StorageReady."""
+        self.update(storage=_storage_state(ready=False, reason=reason, message=message))
 
     def count_bytes(self, *, down: int = 0, up: int = 0) -> None:
         """Count transferred bytes for `/metrics`; a repeated transfer is counted again."""
@@ -107,3 +112,12 @@ class Progress:
             return None
         seconds_each = (self._clock.monotonic() - since) / (done - first)
         return float(round(seconds_each * max(0, total - done), 1))
+
+
+def _storage_state(*, ready: bool, reason: str, message: str) -> dict[str, Any]:
+    state: dict[str, Any] = {"ready": ready}
+    if reason:
+        state["reason"] = reason
+    if message:
+        state["message"] = outgoing(message)[:MAX_STORAGE_MESSAGE]
+    return state

@@ -126,6 +126,8 @@ def _work(
         stores = Stores(config, progress=progress, stop=stop, clock=clock)
         context = StageContext(config, stores.open, progress, stop, clock, record, probe, stores.open_quick)
         stack.callback(partial(progress.update, phase="done"))
+        if command != "mirror":
+            stack.enter_context(stores.heartbeat())
         return (main or _stage_main(command))(context)
 
 

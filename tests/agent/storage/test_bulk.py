@@ -15,7 +15,7 @@ import pytest
 
 from trainingrun_agent.config import AgentConfig
 from trainingrun_agent.errors import ObjectChanged, StorageRefused
-from trainingrun_agent.storage.bulk import MAX_FAILURES, BulkError, BulkStore, open_bulk
+from trainingrun_agent.storage.bulk import MAX_FAILURES, REST_SECONDS, BulkError, BulkStore, open_bulk
 from trainingrun_agent.storage.client import WORK
 from trainingrun_agent.storage.s3 import S3Store, open_store
 
@@ -178,6 +178,23 @@ def test_failed_calls_fall_back_to_boto3_which_soon_does_all(
         store.get("k", max_bytes=1)
     assert len(server.requests) == 2 * MAX_FAILURES + 1
     assert not list(tmp_path.glob("k*"))
+
+
+def test_obstore_is_used_again_after_an_outage(
+    make_config: Callable[..., AgentConfig], listen: Callable[..., Listener], fake_clock: Any
+) -> None:
+    server = listen(503, {})
+    endpoint = f"http://127.0.0.1:{server.port}"
+    bulk = open_bulk(make_config(endpoint=endpoint), "detectors", endpoint=endpoint, limits=WORK, clock=fake_clock)
+    assert bulk is not None
+    for _ in range(MAX_FAILURES + 2):
+        with pytest.raises(BulkError):
+            bulk.put("k", b"x")
+    assert len(server.requests) == MAX_FAILURES
+    fake_clock.sleep(REST_SECONDS)
+    with pytest.raises(BulkError):
+        bulk.put("k", b"x")
+    assert len(server.requests) == MAX_FAILURES + 1
 
 
 def test_objects_that_are_missing_are_no_failures_of_obstore(s3_store: S3Store, s3_config: AgentConfig) -> None:

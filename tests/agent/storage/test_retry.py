@@ -12,6 +12,7 @@ import pytest
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.errors import Interrupted, StorageOutage, StorageRefused
 from trainingrun_agent.reasons.storage import ACCESS_DENIED, SERVER_ERROR
+from trainingrun_agent.storage.health import StorageHealth
 from trainingrun_agent.storage.retry import Retrier, RetryingStore
 from trainingrun_agent.storage.s3 import S3Store
 
@@ -52,7 +53,7 @@ def make_retrier(fake_clock: Clock, states: list[str], stop: threading.Event) ->
     def make(**changes: Any) -> Retrier:
         fields: dict[str, Any] = {
             "tolerance_seconds": 60,
-            "on_outage": lambda outage: states.append(outage.reason if outage else "ready"),
+            "health": StorageHealth(lambda wrong: states.append(wrong.reason if wrong else "ready"), clock=fake_clock),
             "stop": stop,
             "clock": fake_clock,
             "jitter": lambda: 0.5,
@@ -66,20 +67,20 @@ def test_an_outage_is_waited_for_with_growing_delays(
     make_retrier: Callable[..., Retrier], fake_clock: Any, states: list[str]
 ) -> None:
     call = Failing(*[OUTAGE] * 6)
-    assert make_retrier().run(call) == "done"
-    assert fake_clock.waits == [1, 2, 4, 8, 15, 15]
-    assert states == ["ServerError"] * 6 + ["ready"]
+    assert make_retrier().run(call, kind="reads") == "done"
+    assert fake_clock.waits == [1, 2, 4, 6, 6, 6]
+    assert states == ["ServerError", "ready"]
 
 
 def test_nothing_is_reported_while_storage_works(make_retrier: Callable[..., Retrier], states: list[str]) -> None:
     retrier = make_retrier()
-    assert [retrier.run(Failing()) for _ in range(3)] == ["done"] * 3
+    assert [retrier.run(Failing(), kind="reads") for _ in range(3)] == ["done"] * 3
     assert states == []
 
 
 def test_beyond_the_tolerance_the_outage_is_raised(make_retrier: Callable[..., Retrier], fake_clock: Any) -> None:
     with pytest.raises(StorageOutage, match=r"503; waited 60 s of spec\.storage\.outageToleranceSeconds") as caught:
-        make_retrier().run(Failing(*[OUTAGE] * 99))
+        make_retrier().run(Failing(*[OUTAGE] * 99), kind="reads")
     assert fake_clock.seconds == 60
     assert caught.value.hint == "Look at the log of the storage server."
 
@@ -87,14 +88,14 @@ def test_beyond_the_tolerance_the_outage_is_raised(make_retrier: Callable[..., R
 def test_no_tolerance_means_one_try(make_retrier: Callable[..., Retrier], fake_clock: Any) -> None:
     call = Failing(OUTAGE)
     with pytest.raises(StorageOutage):
-        make_retrier(tolerance_seconds=0).run(call)
+        make_retrier(tolerance_seconds=0).run(call, kind="reads")
     assert (call.calls, fake_clock.waits) == (1, [])
 
 
 def test_a_refusal_is_not_waited_for(make_retrier: Callable[..., Retrier], states: list[str]) -> None:
     call = Failing(StorageRefused(ACCESS_DENIED, call="GetObject", where="s3://x/y", answer="403"))
     with pytest.raises(StorageRefused):
-        make_retrier().run(call)
+        make_retrier().run(call, kind="reads")
     assert (call.calls, states) == (1, [])
 
 
@@ -103,7 +104,7 @@ def test_a_stopped_pod_does_not_wait(
 ) -> None:
     stop.set()
     with pytest.raises(Interrupted, match="SIGTERM arrived while storage did not answer: GetObject on s3://x/y failed"):
-        make_retrier().run(Failing(*[OUTAGE] * 99))
+        make_retrier().run(Failing(*[OUTAGE] * 99), kind="reads")
     assert fake_clock.seconds == 0
 
 
@@ -112,9 +113,9 @@ def test_a_stopped_pod_that_ships_uses_its_grace_once_for_all_calls(
 ) -> None:
     stop.set()
     retrier = make_retrier(after_stop_seconds=20)
-    assert retrier.run(Failing(OUTAGE, OUTAGE)) == "done"
+    assert retrier.run(Failing(OUTAGE, OUTAGE), kind="reads") == "done"
     with pytest.raises(Interrupted):
-        retrier.run(Failing(*[OUTAGE] * 99))
+        retrier.run(Failing(*[OUTAGE] * 99), kind="reads")
     assert fake_clock.seconds == 20
 
 

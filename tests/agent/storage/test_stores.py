@@ -9,15 +9,10 @@ from typing import Any
 
 import pytest
 
-from memory_store import MemoryStore
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig, Command
-from trainingrun_agent.errors import Interrupted, StorageOutage
-from trainingrun_agent.keys import RunKeys
+from trainingrun_agent.errors import Interrupted
 from trainingrun_agent.progress import Progress
-from trainingrun_agent.reasons.storage import ENDPOINT_UNREACHABLE
-from trainingrun_agent.storage import preflight
-from trainingrun_agent.storage.client import Limits
 from trainingrun_agent.storage.stores import Stores
 
 pytestmark = pytest.mark.contract
@@ -50,47 +45,6 @@ def test_a_burst_of_503_is_waited_out_and_shown(
     assert "ListObjectsV2 on s3://detectors/x/" in seen[0]["message"]
     assert progress.snapshot()["storage"] == {"ready": True}
     assert caplog.messages[-1] == "storage answers again"
-
-
-class SlowStore:
-    """A server that answers after 20 seconds: a call with a shorter time-out fails."""
-
-    def __init__(self, limits: Limits, clock: Any) -> None:
-        self.memory, self._limits, self._clock = MemoryStore(), limits, clock
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self.memory, name)
-        if not callable(method):
-            return method
-
-        def slow(*args: Any, **more: Any) -> Any:
-            self._clock.sleep(min(20.0, self._limits.read))
-            if self._limits.read < 20:
-                raise StorageOutage(ENDPOINT_UNREACHABLE, call=name, where="s3", answer="no answer in time")
-            return method(*args, **more)
-
-        return slow
-
-
-def test_a_server_that_answers_after_20_seconds_passes_the_preflight(
-    make_config: Callable[..., AgentConfig], fake_clock: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        "trainingrun_agent.storage.stores.open_store",
-        lambda _config, _bucket, *, limits, **_: SlowStore(limits, fake_clock),
-    )
-    progress = Progress(stage="prep", pod_uid="pod", clock=fake_clock)
-    shown: list[tuple[float, bool]] = []
-    storage = progress.storage
-    monkeypatch.setattr(
-        progress, "storage", lambda **state: (shown.append((fake_clock.seconds, state["ready"])), storage(**state))
-    )
-    stores = Stores(make_config(), progress=progress, stop=threading.Event(), clock=fake_clock)
-    run = RunKeys("runs/team/tire-0123abcd")
-    assert preflight.probe(stores.open_quick("detectors"), run, "11112222") == ()
-    assert [ready for _, ready in shown] == [False, True]
-    assert shown[0][0] < 10  # seconds until the wait shows
-    assert fake_clock.seconds < 200  # one call was given up early, none again
 
 
 @pytest.mark.parametrize(("stage", "waited"), [("prep", 0), ("train", 20), ("export", 20), ("mirror", 0)], ids=str)

@@ -71,7 +71,7 @@ def _preflight(context: StageContext) -> tuple[str, ...]:
     for warning in warnings:
         logger.warning(warning)
     reason = CONDITIONAL_WRITES_IGNORED.name if warnings else ""
-    context.progress.storage(ready=True, reason=reason, message="; ".join(warnings))
+    context.progress.storage_usable(reason=reason, message="; ".join(warnings))
     return warnings
 
 

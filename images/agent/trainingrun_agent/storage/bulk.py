@@ -21,6 +21,7 @@ from botocore.httpsession import get_cert_path
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
+from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig
 from trainingrun_agent.storage.client import Limits
 from trainingrun_agent.storage.credentials import read
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 CREDENTIALS_SECONDS = 60
 """After this time a rotated Secret is read again; earlier if the old one is refused, as boto3 always reads it."""
 MAX_FAILURES = 5
-"""Failures in a row after which only boto3 is used: obstore does not work with this server."""
+"""Failures in a row after which boto3 is used for a while: obstore does not work with this server, or nothing does."""
+REST_SECONDS = 60.0
 # Port 0 cannot be listened on, so a request to this proxy always fails.
 _NOWHERE = "http://127.0.0.1:0"
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,62}")
@@ -46,9 +48,10 @@ class BulkError(Exception):
 class BulkStore:
     """Reads and writes whole objects of one bucket. Safe to use from several threads."""
 
-    def __init__(self, store: S3Store) -> None:
-        self._store = store
+    def __init__(self, store: S3Store, clock: Clock) -> None:
+        self._store, self._clock = store, clock
         self._failures = 0
+        self._rests_until = 0.0
 
     def get(self, key: str, *, max_bytes: int) -> tuple[bytes, str]:
         """The whole object and its ETag. Raises BulkError also beyond `max_bytes`."""
@@ -73,7 +76,7 @@ class BulkStore:
     @contextmanager
     def _failures_counted(self, key: str) -> Iterator[None]:
         # obstore removes slashes that mean nothing in a file system; in a bucket they are part of the key.
-        if self._failures >= MAX_FAILURES or "" in key.split("/"):
+        if self._clock.monotonic() < self._rests_until or "" in key.split("/"):
             raise BulkError
         try:
             yield
@@ -81,13 +84,17 @@ class BulkStore:
             raise BulkError from error
         except BaseError as error:
             self._failures += 1
+            if self._failures >= MAX_FAILURES:
+                self._rests_until = self._clock.monotonic() + REST_SECONDS
             if self._failures == MAX_FAILURES:
-                _log.warning("obstore fails on this server, using boto3 only: %s", type(error).__name__)
+                _log.warning("obstore fails on this server, using boto3 instead: %s", type(error).__name__)
             raise BulkError from error
         self._failures = 0
 
 
-def open_bulk(config: AgentConfig, bucket: str, *, endpoint: str, limits: Limits) -> BulkStore | None:
+def open_bulk(
+    config: AgentConfig, bucket: str, *, endpoint: str, limits: Limits, clock: Clock | None = None
+) -> BulkStore | None:
     """The bucket at `endpoint`; None if obstore cannot, or must not, be used for it.
 
     As with boto3, the environment does not change where data goes, redirects to other hosts are not followed, and the
@@ -122,7 +129,8 @@ def open_bulk(config: AgentConfig, bucket: str, *, endpoint: str, limits: Limits
                 client_options=client,
                 retry_config={"max_retries": 0},
                 credential_provider=_provider(config),
-            )
+            ),
+            clock or Clock(),
         )
     except (BaseError, ValueError) as error:
         _log.warning("obstore cannot be used: %s", type(error).__name__)

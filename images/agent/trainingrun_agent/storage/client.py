@@ -32,9 +32,10 @@ class Limits(NamedTuple):
 
 # Outages are waited for in retry.py; botocore only repeats a single lost request.
 WORK = Limits(connect=5, read=60, attempts=3)
-# The first failed call must be reported within ten seconds of the pod's start; a slow server gets time after that.
-PREFLIGHT = Limits(connect=3, read=6, attempts=1)
-PATIENT_PREFLIGHT = Limits(connect=5, read=60, attempts=1)
+# The first call that fails must be explained at once; a slow server has time.
+PREFLIGHT = Limits(connect=5, read=60, attempts=1)
+# Nothing depends on the answer: a server that hangs must show within seconds, and so must one that is back.
+HEARTBEAT = Limits(connect=3, read=5, attempts=1)
 MAX_CONNECTIONS = 32
 
 

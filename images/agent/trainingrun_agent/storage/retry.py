@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from trainingrun_agent.clock import Clock
-from trainingrun_agent.errors import Interrupted, StorageOutage
+from trainingrun_agent.errors import Interrupted, NotFound, StorageOutage
 from trainingrun_agent.reasons.pods import STOPPED_IN_OUTAGE
 from trainingrun_agent.storage.base import ObjectInfo, ObjectStore
+from trainingrun_agent.storage.health import StorageHealth
 from trainingrun_agent.terms import Message
 
 FIRST_DELAY_SECONDS = 1.0
-LONGEST_DELAY_SECONDS = 15.0
+LONGEST_DELAY_SECONDS = 6.0
+"""Short enough that the end of an outage is noticed within seconds."""
 _WAITED = "; waited {seconds:.0f} s of {field[storage.outageToleranceSeconds]}"
 
 T = TypeVar("T")
-OnOutage = Callable[[StorageOutage | None], None]
-"""Called with the outage after each failed call, and with None once a call succeeds again."""
 
 
 class Retrier:
@@ -38,48 +38,43 @@ class Retrier:
         self,
         *,
         tolerance_seconds: float,
-        on_outage: OnOutage,
+        health: StorageHealth,
         stop: threading.Event,
         after_stop_seconds: float = 0.0,
         clock: Clock | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._tolerance = tolerance_seconds
-        self._on_outage = on_outage
+        self.health = health
         self._stop = stop
         self._after_stop = after_stop_seconds
         self._clock = clock or Clock()
         self._jitter = jitter
-        self._lock = threading.Lock()
-        self._failing = False
-        self.seen_outage = False
-        """Whether any call has failed, however long ago."""
         self._stop_seen: float | None = None
 
-    def run(self, call: Callable[[], T]) -> T:
-        """Repeat the call until it succeeds. Raises StorageOutage after the tolerance, Interrupted after `stop`."""
+    def run(self, call: Callable[[], T], *, kind: str, small: bool = True) -> T:
+        """Repeat a call until it succeeds; `kind` is that of StorageHealth, a `small` call moves few bytes.
+
+        Raises StorageOutage after the tolerance, Interrupted after `stop`.
+        """
         since: float | None = None
         delay = FIRST_DELAY_SECONDS
         while True:
+            began = self._clock.monotonic()
             try:
                 result = call()
             except StorageOutage as outage:
-                self._report(outage)
+                self.health.failed(kind, outage)
                 now = self._clock.monotonic()
                 since = now if since is None else since
                 self._pause(outage, waited=now - since, delay=delay)
                 delay = min(LONGEST_DELAY_SECONDS, delay * 2)
+            except NotFound:
+                self.health.answered(kind)
+                raise
             else:
-                self._report(None)
+                self.health.answered(kind, seconds=self._clock.monotonic() - began if small else None)
                 return result
-
-    def _report(self, outage: StorageOutage | None) -> None:
-        with self._lock:
-            changed = outage is not None or self._failing
-            self._failing = outage is not None
-            self.seen_outage = self.seen_outage or self._failing
-        if changed:
-            self._on_outage(outage)
 
     def _pause(self, outage: StorageOutage, *, waited: float, delay: float) -> None:
         if waited >= self._tolerance:
@@ -98,19 +93,10 @@ class Retrier:
 
 
 class RetryingStore:
-    """An ObjectStore whose calls wait for the end of outages.
+    """An ObjectStore whose calls wait for the end of outages."""
 
-    `store` may have short time-outs, so that the first outage shows within seconds: after it `patient` is used, with
-    which a server that is only slow can be waited for.
-    """
-
-    def __init__(self, store: ObjectStore, retrier: Retrier, *, patient: ObjectStore | None = None) -> None:
-        self._first, self._patient = store, patient or store
-        self._retrier = retrier
-
-    @property
-    def _store(self) -> ObjectStore:
-        return self._patient if self._retrier.seen_outage else self._first
+    def __init__(self, store: ObjectStore, retrier: Retrier) -> None:
+        self._store, self._retrier = store, retrier
 
     @property
     def bucket(self) -> str:
@@ -133,25 +119,25 @@ class RetryingStore:
                 pages = None
                 raise
 
-        while (entry := self._retrier.run(step)) is not None:
+        while (entry := self._run(step)) is not None:
             last, found = entry.key, found + 1
             yield entry
 
     def head(self, key: str) -> ObjectInfo | None:
         """See ObjectStore."""
-        return self._retrier.run(lambda: self._store.head(key))
+        return self._run(lambda: self._store.head(key))
 
     def get(self, key: str, *, max_bytes: int, etag: str = "") -> bytes:
         """See ObjectStore."""
-        return self._retrier.run(lambda: self._store.get(key, max_bytes=max_bytes, etag=etag))
+        return self._run(lambda: self._store.get(key, max_bytes=max_bytes, etag=etag))
 
     def get_range(self, key: str, *, start: int, length: int) -> bytes:
         """See ObjectStore."""
-        return self._retrier.run(lambda: self._store.get_range(key, start=start, length=length))
+        return self._run(lambda: self._store.get_range(key, start=start, length=length))
 
     def put(self, key: str, data: bytes, *, if_absent: bool = False) -> bool:
         """See ObjectStore; after a lost answer a conditional put may find its own object and return False."""
-        return self._retrier.run(lambda: self._store.put(key, data, if_absent=if_absent))
+        return self._run(lambda: self._store.put(key, data, if_absent=if_absent), kind="writes")
 
     def download(
         self,
@@ -163,7 +149,13 @@ class RetryingStore:
         on_bytes: Callable[[int], None] | None = None,
     ) -> str:
         """See ObjectStore; starts again from the first byte after an outage."""
-        return self._retrier.run(lambda: self._store.download(key, path, size=size, sha256=sha256, on_bytes=on_bytes))
+
+        def moved(count: int) -> None:
+            self._moved(count)
+            if on_bytes:
+                on_bytes(count)
+
+        return self._run(lambda: self._store.download(key, path, size=size, sha256=sha256, on_bytes=moved), small=False)
 
     def upload(self, key: str, file: BinaryIO, *, size: int, on_bytes: Callable[[int], None] | None = None) -> str:
         """See ObjectStore; starts again from the first byte after an outage."""
@@ -174,6 +166,7 @@ class RetryingStore:
             def count_sent(count: int) -> None:
                 nonlocal sent
                 sent += count
+                self._moved(count)
                 if on_bytes:
                     on_bytes(count)
 
@@ -184,8 +177,15 @@ class RetryingStore:
                     on_bytes(-sent)
                 raise
 
-        return self._retrier.run(attempt)
+        return self._run(attempt, kind="writes", small=False)
 
     def delete(self, key: str) -> None:
         """See ObjectStore."""
-        self._retrier.run(lambda: self._store.delete(key))
+        self._run(lambda: self._store.delete(key), kind="deletions")
+
+    def _run(self, call: Callable[[], T], *, kind: str = "reads", small: bool = True) -> T:
+        return self._retrier.run(call, kind=f"{kind} of {self.bucket}", small=small)
+
+    def _moved(self, count: int) -> None:
+        if count > 0:  # negative for bytes that are sent or read again
+            self._retrier.health.moved()

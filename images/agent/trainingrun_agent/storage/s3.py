@@ -66,7 +66,9 @@ def open_store(
     target = Target(bucket, resolved.storage.endpoint, fields[0] if fields else "storage.bucket")
     client = make_client(config, limits=limits)
     # The preflight needs an explained answer at once.
-    bulk = open_bulk(config, bucket, endpoint=client.meta.endpoint_url, limits=limits) if limits is WORK else None
+    bulk = None
+    if limits is WORK:
+        bulk = open_bulk(config, bucket, endpoint=client.meta.endpoint_url, limits=limits, clock=clock)
     return S3Store(client, target, clock=clock or Clock(), count=count, bulk=bulk)
 
 

@@ -6,14 +6,17 @@ Invariant: progress shows an outage of any store, and its end.
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig
-from trainingrun_agent.errors import StorageOutage
+from trainingrun_agent.errors import StageError
 from trainingrun_agent.log import logger
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.base import ObjectStore
-from trainingrun_agent.storage.client import PATIENT_PREFLIGHT, PREFLIGHT, WORK, Limits
+from trainingrun_agent.storage.client import HEARTBEAT, PREFLIGHT, WORK, Limits
+from trainingrun_agent.storage.health import StorageHealth
+from trainingrun_agent.storage.heartbeat import Heartbeat
 from trainingrun_agent.storage.retry import Retrier, RetryingStore
 from trainingrun_agent.storage.s3 import open_store
 
@@ -30,10 +33,12 @@ class Stores:
         self._clock = clock
         self._lock = threading.Lock()
         self._opened: dict[tuple[str, Limits], ObjectStore] = {}
+        self._bare: dict[tuple[str, Limits], ObjectStore] = {}
+        self._health = StorageHealth(self._show, clock=clock)
         ships = config.stage in ("train", "export")
         self._retrier = Retrier(
             tolerance_seconds=config.resolved.storage.outage_tolerance_seconds,
-            on_outage=self._show,
+            health=self._health,
             stop=stop,
             after_stop_seconds=max(0, config.grace_seconds - SHIP_MARGIN_SECONDS) if ships else 0,
             clock=clock,
@@ -41,30 +46,45 @@ class Stores:
 
     def open(self, bucket: str) -> ObjectStore:
         """The store of a bucket for the work of a stage."""
-        return self._store(bucket, WORK, WORK)
+        return self._store(bucket, WORK)
 
     def open_quick(self, bucket: str) -> ObjectStore:
-        """The store of a bucket for the preflight: time-outs of a few seconds until the first outage has been shown."""
-        return self._store(bucket, PREFLIGHT, PATIENT_PREFLIGHT)
+        """The store of a bucket for the preflight: a call that fails is explained at once."""
+        return self._store(bucket, PREFLIGHT)
 
-    def _store(self, bucket: str, first: Limits, then: Limits) -> ObjectStore:
+    def heartbeat(self) -> Heartbeat:
+        """Ask the bucket of spec.storage for a byte while nothing else does."""
+        resolved = self._config.resolved
+        bucket = resolved.storage.bucket
+        return Heartbeat(
+            resolved.run_keys.description,
+            quick=partial(self._bare_store, bucket, HEARTBEAT),
+            patient=partial(self._bare_store, bucket, WORK),
+            health=self._health,
+            clock=self._clock,
+        )
+
+    def _store(self, bucket: str, limits: Limits) -> ObjectStore:
+        bare = self._bare_store(bucket, limits)
         with self._lock:
-            store = self._opened.get((bucket, first))
-            if store is None:
-                bare = self._open(bucket, first)
-                patient = bare if then is first else self._open(bucket, then)
-                store = self._opened[bucket, first] = RetryingStore(bare, self._retrier, patient=patient)
+            store = self._opened.get((bucket, limits)) or RetryingStore(bare, self._retrier)
+            self._opened[bucket, limits] = store
             return store
 
-    def _open(self, bucket: str, limits: Limits) -> ObjectStore:
-        count = self._progress.count_bytes
-        return open_store(self._config, bucket, clock=self._clock, count=count, limits=limits)
+    def _bare_store(self, bucket: str, limits: Limits) -> ObjectStore:
+        """The store whose calls wait for nothing."""
+        with self._lock:
+            store = self._bare.get((bucket, limits))
+            if store is None:
+                count = self._progress.count_bytes
+                store = open_store(self._config, bucket, clock=self._clock, count=count, limits=limits)
+                self._bare[bucket, limits] = store
+            return store
 
-    def _show(self, outage: StorageOutage | None) -> None:
-        if outage is None:
+    def _show(self, error: StageError | None) -> None:
+        if error is None:
             logger.info("storage answers again")
-            self._progress.storage(ready=True)
+            self._progress.storage_answers()
             return
-        logger.warning("storage does not answer, waiting: %s", outage)
-        message = f"{outage.message}. {outage.hint}"
-        self._progress.storage(ready=False, reason=outage.reason, message=message)
+        logger.warning("storage is not ready: %s", error)
+        self._progress.storage_fails(reason=error.reason, message=f"{error.message}. {error.hint}")
