@@ -35,21 +35,16 @@ def test_every_snapshot_follows_the_contract(progress: Progress, contract: Calla
     assert progress.snapshot()["updated"] == "2026-01-31T12:00:00Z"
 
 
-def test_eta_follows_the_rate_of_the_phase(progress: Progress, fake_clock: Clock) -> None:
+def test_eta_follows_the_pace_of_the_main_work(progress: Progress, fake_clock: Clock) -> None:
     progress.update(phase="checking", done=10, total=100, unit="images")
     assert "etaSeconds" not in progress.snapshot()
-    fake_clock.sleep(20)
-    progress.update(done=50)
-    assert progress.snapshot()["etaSeconds"] == 25.0
+    for done in (23, 37, 50):
+        assert "etaSeconds" not in progress.snapshot()
+        fake_clock.sleep(7)
+        progress.update(done=done)
+    assert progress.snapshot()["etaSeconds"] == 26
     progress.update(phase="writing")
     assert progress.snapshot().keys().isdisjoint({"done", "total", "etaSeconds"})
-
-
-def test_an_explicit_eta_wins(progress: Progress, fake_clock: Clock) -> None:
-    progress.update(done=0, total=10, unit="steps")
-    fake_clock.sleep(1)
-    progress.update(done=1, etaSeconds=77.0)
-    assert progress.snapshot()["etaSeconds"] == 77.0
 
 
 def test_a_warning_about_storage_is_shown_again_after_an_outage(progress: Progress) -> None:
@@ -58,6 +53,18 @@ def test_a_warning_about_storage_is_shown_again_after_an_outage(progress: Progre
     progress.storage_fails(reason="ServerError", message="down")
     progress.storage_answers()
     assert progress.snapshot()["storage"] == before == {"ready": True, "reason": before["reason"], "message": "beware"}
+
+
+def test_images_that_are_taken_over_hide_neither_pace_nor_rate(progress: Progress, fake_clock: Clock) -> None:
+    progress.update(phase="checking", unit="images", done=0, total=1000, bytes=0)
+    progress.update(phase="checking", unit="images", done=900, total=1000, bytes=0, reused=900)
+    for done in (903, 906, 910):
+        fake_clock.sleep(3)
+        progress.update(phase="checking", unit="images", done=done, total=1000, bytes=1000 * (done - 900), reused=900)
+    fake_clock.sleep(1)
+    progress.storage_answers()  # any other change in between
+    shown = progress.snapshot()
+    assert (shown["percent"], shown["etaSeconds"], shown["bytesPerSecond"]) == (91, 81, 1000)
 
 
 def test_the_rate_follows_the_bytes_of_the_phase(
@@ -167,12 +174,13 @@ def test_other_paths(url: str, path: str, status: int) -> None:
 
 
 def test_metrics(url: str, progress: Progress) -> None:
-    progress.update(phase="writing", done=7, total=8, unit="images")
+    progress.update(phase="checking", done=7, total=8, unit="images")
     progress.count_bytes(down=100, up=5)
     progress.storage_fails(reason="ServerError", message="")
     lines = _get(f"{url}/metrics")[1].splitlines()
     assert 'trainingrun_agent_progress_done{unit="images"} 7' in lines
     assert 'trainingrun_agent_progress_total{unit="images"} 8' in lines
+    assert "trainingrun_agent_progress_percent 87" in lines
     assert "trainingrun_agent_storage_received_bytes_total 100" in lines
     assert "trainingrun_agent_storage_sent_bytes_total 5" in lines
     assert "trainingrun_agent_storage_ready 0" in lines

@@ -19,6 +19,11 @@ def exposition(progress: Progress) -> str:
         lines += _metric("progress_done", "gauge", "Work done in the current phase.", document["done"], label)
     if "total" in document:
         lines += _metric("progress_total", "gauge", "Work of the current phase.", document["total"], label)
+    if "percent" in document:
+        lines += _metric("progress_percent", "gauge", "Percentage of the stage that is done.", document["percent"])
+    if "etaSeconds" in document:
+        text = "Estimated seconds until the stage is done."
+        lines += _metric("progress_eta_seconds", "gauge", text, document["etaSeconds"])
     lines += _metric("storage_received_bytes_total", "counter", "Bytes read from object storage.", down)
     lines += _metric("storage_sent_bytes_total", "counter", "Bytes written to object storage.", up)
     ready = document.get("storage", {}).get("ready", True)

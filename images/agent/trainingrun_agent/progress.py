@@ -14,11 +14,17 @@ from trainingrun_agent import contract
 from trainingrun_agent.clock import Clock, rfc3339
 from trainingrun_agent.current_file import CurrentFile
 from trainingrun_agent.outgoing import outgoing, outgoing_document
-from trainingrun_agent.rate import ByteRate
+from trainingrun_agent.rate import Rate
+from trainingrun_agent.stage_estimate import StageEstimate
 
-FIELDS = frozenset(
-    ("phase", "done", "total", "unit", "etaSeconds", "step", "steps", "loss", "checkpointStep", "ap50", "mAP")
-) | {"resumedFromStep", "stepsLost", "storage", "timings", "epoch", "format"}
+FIELDS = frozenset(("phase", "done", "total", "unit", "step", "steps", "loss", "checkpointStep", "ap50", "mAP")) | {
+    "resumedFromStep",
+    "stepsLost",
+    "storage",
+    "timings",
+    "epoch",
+    "format",
+}
 MAX_STORAGE_MESSAGE = 1024
 
 
@@ -34,38 +40,48 @@ class Progress:
         self._fields: dict[str, Any] = {"phase": "starting"}
         self._fixed = {"contractVersion": contract.VERSION, "stage": stage, "podUID": pod_uid}
         self._updated = self._clock.now()
-        self._anchor: tuple[float, int] | None = None
-        self._rate = ByteRate(self._clock.monotonic())
+        self._estimate = StageEstimate(stage)
+        self._rate, self._reused = Rate(self._clock.monotonic()), 0
         self._usable: dict[str, Any] = {"ready": True}
         self._bytes = {"down": 0, "up": 0}
 
-    def update(self, *, bytes: int | None = None, **fields: Any) -> None:  # noqa: A002 - named like the other fields
+    def update(self, *, bytes: int | None = None, reused: int | None = None, **fields: Any) -> None:  # noqa: A002 - named like the other fields
         """Set fields by their schema names; None removes a field, and so does a number that is not finite.
 
-        A new phase or unit removes `done`, `total` and `etaSeconds` unless they are given with it. Without a given
-        `etaSeconds` the snapshot estimates one from how `done` grew within the phase. `bytes` is the number of bytes
-        processed since the phase began, for `bytesPerSecond` where `done` counts something else.
+        `done`, `total` and `unit` count what the phase does: a new phase or unit removes `done` and `total` unless they
+        are given with it. `bytes` is the number of bytes processed since the phase began, for `bytesPerSecond` where
+        `done` counts something else. `reused` is how much of `done` cost no time, so that it does not hide the pace.
         """
         unknown = fields.keys() - FIELDS
         if unknown:
             raise TypeError(f"not a field of progress: {', '.join(sorted(unknown))}")
+        now = self._clock.monotonic()
         with self._lock:
             if any(name in fields and fields[name] != self._fields.get(name) for name in ("phase", "unit")):
-                for name in ("done", "total", "etaSeconds"):
+                for name in ("done", "total"):
                     self._fields.pop(name, None)
-                self._anchor = None
-                self._rate = ByteRate(self._clock.monotonic())
+                self._rate, self._reused = Rate(now), 0
             for name, value in fields.items():
                 if value is None or (isinstance(value, float) and not math.isfinite(value)):
                     self._fields.pop(name, None)
                 else:
                     self._fields[name] = value
-            if self._anchor is None and "done" in self._fields:
-                self._anchor = (self._clock.monotonic(), self._fields["done"])
             moved = self._fields.get("done") if bytes is None and self._fields.get("unit") == "bytes" else bytes
             if moved is not None:
-                self._rate.reached(moved, now=self._clock.monotonic())
+                self._rate.reached(moved, now=now)
+            self._reused = self._reused if reused is None else reused
+            self._estimate.observe(self._fields, reused=self._reused, now=now)
             self._updated = self._clock.now()
+
+    def expect_training(self, *, steps: int, evaluate_every: int) -> None:
+        """Estimate percentage and time of a training of so many steps, evaluated every so many."""
+        with self._lock:
+            self._estimate.expect_training(steps=steps, evaluate_every=evaluate_every)
+
+    def finished(self) -> None:
+        """The stage is done: 100 percent."""
+        with self._lock:
+            self._estimate.finished()
 
     def storage_usable(self, *, reason: str = "", message: str = "") -> None:
         """Set that the run can use its storage, with a warning if there is one: it is shown again after an outage."""
@@ -95,23 +111,14 @@ class Progress:
         """A copy of the document."""
         with self._lock:
             document = {**self._fixed, **self._fields, "updated": rfc3339(self._updated)}
-            eta = self._eta()
-            rate = self._rate.per_second(now=self._clock.monotonic())
-        if rate is not None:
-            document["bytesPerSecond"] = rate
-        if eta is not None:
-            document.setdefault("etaSeconds", eta)
+            now = self._clock.monotonic()
+            known = {
+                "percent": self._estimate.percent,
+                "etaSeconds": self._estimate.seconds_left(now=now),
+                "bytesPerSecond": self._rate.per_second(now=now),
+            }
+        document |= {name: round(value) for name, value in known.items() if value is not None}
         return outgoing_document(document)
-
-    def _eta(self) -> float | None:
-        done, total = self._fields.get("done"), self._fields.get("total")
-        if self._anchor is None or done is None or total is None:
-            return None
-        since, first = self._anchor
-        if done <= first:
-            return None
-        seconds_each = (self._clock.monotonic() - since) / (done - first)
-        return float(round(seconds_each * max(0, total - done), 1))
 
 
 def _storage_state(*, ready: bool, reason: str, message: str) -> dict[str, Any]:

@@ -128,7 +128,9 @@ def _work(
         stack.callback(partial(progress.update, phase="done"))
         if command != "mirror":
             stack.enter_context(stores.heartbeat())
-        return (main or _stage_main(command))(context)
+        result = (main or _stage_main(command))(context)
+        progress.finished()
+        return result
 
 
 def _stage_main(command: Command) -> StageMain:

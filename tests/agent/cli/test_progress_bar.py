@@ -60,11 +60,11 @@ PHASES: list[tuple[dict[str, Any], str]] = [
     ({"phase": "listing", "unit": "files", "done": 4000}, "listing 4000 files, 800 files/s"),
     (
         {"phase": "fetching", "unit": "bytes", "done": 5_000_000, "total": 10_000_000},
-        "reading labels 5.0 of 10.0 MB, 1.0 MB/s, 5 s left",
+        "reading labels 5.0 of 10.0 MB, 1.0 MB/s",
     ),
     (
         {"phase": "writing", "unit": "bytes", "done": 5_000_000, "total": 5_000_000},
-        "writing 5.0 of 5.0 MB, 1.0 MB/s, 0 s left",
+        "writing 5.0 of 5.0 MB, 1.0 MB/s",
     ),
 ]
 

@@ -29,7 +29,7 @@ from trainingrun_agent.prep.sharding.fingerprints import Fingerprints
 from trainingrun_agent.prep.sharding.job import ImageFile, ShardJob
 from trainingrun_agent.prep.sharding.pool import run_all, workers_for
 from trainingrun_agent.prep.sharding.result import ShardResult
-from trainingrun_agent.prep.sharding.supervisor import PreviousShardGoneError, ShardTask
+from trainingrun_agent.prep.sharding.supervisor import Checked, PreviousShardGoneError, ShardTask
 from trainingrun_agent.prep.source.pairing import Pair
 from trainingrun_agent.prep.split.dataset_split import DatasetSplit
 from trainingrun_agent.prep.store.dataset_folder import DatasetFolder
@@ -181,21 +181,25 @@ def _image_file(pair: Pair, labels_version: str) -> ImageFile:
 
 
 class _CheckingProgress:
-    """Images and bytes checked so far."""
+    """What was checked so far."""
 
     def __init__(self, progress: Progress, total: int) -> None:
         self._progress, self._total = progress, total
-        self._images, self._bytes = 0, 0
+        self._checked = Checked()
         self._lock = threading.Lock()
-        self.add(0, 0)
+        self.add(self._checked)
 
-    def add(self, images: int, size: int) -> None:
-        """Count images of so many bytes; called by several threads at once."""
+    def add(self, checked: Checked) -> None:
+        """Count more; called by several threads at once."""
         with self._lock:
-            self._images += images
-            self._bytes += size
+            self._checked += checked
             self._progress.update(
-                phase="checking", unit="images", done=self._images, total=self._total, bytes=self._bytes
+                phase="checking",
+                unit="images",
+                done=self._checked.images,
+                total=self._total,
+                bytes=self._checked.size,
+                reused=self._checked.reused,
             )
 
 

@@ -40,6 +40,10 @@ class _Training:
     def run(self) -> StageResult:
         """From fetch to result; the record gets the numbers however training ends."""
         self._context.record.numbers = self._numbers()
+        plan = self._context.config.resolved.train
+        # Only checkpoints are evaluated.
+        every = max(plan.eval_every_steps, plan.save_every_steps)
+        self._context.progress.expect_training(steps=plan.steps, evaluate_every=every)
         previous = self._stage.previous_result(ALREADY_TRAINED)
         if previous is not None:
             return previous

@@ -6,7 +6,7 @@ Invariant: at most BOUNDS are in memory per worker, whatever the number and size
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,8 +35,23 @@ BOUNDS = Bounds(max_items=96, max_cost=20 << 20)
 MAX_DEATHS = 20
 
 
-OnChecked = Callable[[int, int], None]
-"""Called with numbers of images and bytes that were checked; they are negative if these are to be checked again."""
+@dataclass(frozen=True)
+class Checked:
+    """Numbers of images, of bytes that were read for them, and of images that were taken over without reading them."""
+
+    images: int = 0
+    size: int = 0
+    reused: int = 0
+
+    def __add__(self, other: Checked) -> Checked:
+        return Checked(self.images + other.images, self.size + other.size, self.reused + other.reused)
+
+    def __neg__(self) -> Checked:
+        return Checked(-self.images, -self.size, -self.reused)
+
+
+OnChecked = Callable[[Checked], None]
+"""Called with what was checked; the numbers are negative if it is to be checked again."""
 
 
 class PreviousShardGoneError(Exception):
@@ -76,7 +91,7 @@ class Supervisor:
     def run(self, task: ShardTask) -> ShardResult:
         """Run a task. Raises what storage raises, DiskFull, Interrupted."""
         if task.known_result is not None:
-            self._on_checked(len(task.pairs), sum(map(_size, task.pairs)))
+            self._on_checked(Checked(images=len(task.pairs), reused=len(task.pairs)))
             return task.known_result
         crashing: dict[int, UnusableError] = {}
         careful = False
@@ -122,14 +137,14 @@ class _Attempt:
     ) -> None:
         self._task, self._reads, self._stop, self._on_checked = task, reads, stop, on_checked
         self._crashing, self._careful = crashing, careful
-        self._checked = (0, 0)
+        self._checked = Checked()
 
     def run(self, worker: Worker) -> ShardResult:
         """Give the worker the job and what it needs."""
         task = self._task
         opened = worker.open(task.job)
-        needed = set(opened.needs.images)
-        self._count(place for place in range(len(task.pairs)) if place not in needed)
+        reused = len(task.pairs) - len(opened.needs.images)
+        self._count(Checked(images=reused, reused=reused))
         previous_shards = {index: task.fetch_shard(index) for index in opened.needs.shards}
         try:
             with opened.begin(previous_shards) as writer:
@@ -141,8 +156,7 @@ class _Attempt:
 
     def take_back(self) -> None:
         """Report everything that was counted as to be checked again."""
-        images, size = self._checked
-        self._on_checked(-images, -size)
+        self._on_checked(-self._checked)
 
     def _feed(self, writer: ShardWriting, places: list[int]) -> None:
         """Fetch images in several threads, and give them to the worker in order."""
@@ -161,7 +175,8 @@ class _Attempt:
                 self._feed_carefully(writer, fetched)
             else:
                 writer.feed(fetched)
-            self._count(image.place for image in fetched)
+            size = sum(_size(self._task.pairs[image.place]) for image in fetched)
+            self._count(Checked(images=len(fetched), size=size))
 
     def _feed_carefully(self, writer: ShardWriting, fetched: list[FetchedImage]) -> None:
         for image in fetched:
@@ -207,10 +222,9 @@ class _Attempt:
             return FetchedImage(place, problem, labels)
         return FetchedImage(place, image, labels)
 
-    def _count(self, places: Iterable[int]) -> None:
-        sizes = [_size(self._task.pairs[place]) for place in places]
-        self._checked = (self._checked[0] + len(sizes), self._checked[1] + sum(sizes))
-        self._on_checked(len(sizes), sum(sizes))
+    def _count(self, checked: Checked) -> None:
+        self._checked += checked
+        self._on_checked(checked)
 
 
 def _size(pair: Pair) -> int:
