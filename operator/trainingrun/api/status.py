@@ -45,11 +45,11 @@ class Progress(TypedDict, total=False):
     """Progress of the running stage."""
 
     stage: Literal["prep", "train", "export"]  # Name of the stage.
-    done: int  # Number of units that are done.
-    total: int  # Total number of units.
+    done: int  # Number of units of the current activity that are done.
+    total: int  # Number of units that the current activity has.
     unit: str  # Unit of done and total: images, steps, bytes or files.
-    percent: int  # Percentage that is done.
-    eta: str  # Estimated time left in the stage, such as 4m.
+    percent: int
+    eta: str  # Estimated time left in the stage, evaluations included, such as 4m; absent before it means something.
     etaSeconds: int  # Estimated seconds left in the stage.
     rate: str  # Bytes that are read, checked or written per second, such as 41 MB/s.
     updated: str  # When the stage reported this progress.

@@ -28,41 +28,61 @@ _ACTIVITIES: Final = {
     "exporting": "exporting the graph",
 }
 _COUNTED: Final = ("listing", "writing", "fetching", "shipping")
+# What the percentage of a stage counts; what comes after it is the step from 99 to 100.
+_MAIN_WORK: Final = ("checking", "training", "inferring")
+# While the trainer or exporter works, nothing waits for the storage.
+_WITHOUT_STORAGE: Final = ("building", "training", "evaluating", "saving", "exporting", "inferring")
 
 
 def show_progress(draft: Draft, stage: Stage, *, report: Mapping[str, Any]) -> None:
     """Write `status.progress`, the message and what the agent already knows of its results."""
     phase = STAGE_PHASE[stage]
-    counts = _counts(report)
+    counts, percent = _counts(report), _percent(report)
     if stage is Stage.PREP and (label_format := reported.label(report.get("format"))) is not None:
         draft.update_dataset({"format": label_format})
     if stage is Stage.TRAIN:
         _show_training(draft, reported.training(report))
-    text = _text(phase, report, counts=counts)
-    waits_for = _show_storage(draft, report.get("storage"))
+    text = _text(phase, report, counts=counts, percent=percent)
     speed = _speed(report)
+    wrong = _show_storage(draft, report.get("storage"))
+    column = text
+    if wrong:
+        working = report.get("phase") in _WITHOUT_STORAGE
+        column = f"{text}, storage: {wrong}" if working else f"{phase}: waiting for the storage ({wrong})"
     draft.show(
         phase,
         message=f"{text}, {speed['rate']}" if "rate" in speed else text,
-        text=f"{phase}: {waits_for}" if waits_for else text,
+        text=column,
         stage=stage,
-        progress={**counts, **speed},
+        progress={**counts, **({} if percent is None else {"percent": percent}), **speed},
     )
 
 
-def training_position(numbers: Mapping[str, Any] | Training) -> str:
+def training_position(numbers: Mapping[str, Any] | Training, *, percent: int | None = None) -> str:
     """Format the step that training has reached, such as ` 75/150 (50%)`; empty when it is unknown."""
     step, steps = reported.count(numbers.get("step")), reported.count(numbers.get("steps"))
-    return f" {step}/{steps} ({100 * step // steps}%)" if step is not None and steps else ""
+    if step is None or not steps:
+        return ""
+    return f" {step}/{steps} ({100 * step // steps if percent is None else percent}%)"
 
 
 def _counts(report: Mapping[str, Any]) -> Progress:
-    """Read how much is done of how much; empty unless both are known."""
+    """Read how much the current activity has done of how much; empty unless both are known."""
     done, total = reported.count(report.get("done")), reported.count(report.get("total"))
     if done is None or not total:
         return {}
     unit = next((known for known in _UNITS if known == report.get("unit")), "")
-    return {"done": done, "total": total, "unit": unit, "percent": min(100, 100 * done // total)}
+    return {"done": done, "total": total, "unit": unit}
+
+
+def _percent(report: Mapping[str, Any]) -> int | None:
+    """Read the percentage of the stage; agents up to 0.1 report none, so theirs is computed from the main work."""
+    percent = reported.count(report.get("percent"))
+    if percent is not None:
+        return min(100, percent)
+    names = ("done", "total") if report.get("phase") in _MAIN_WORK else ("step", "steps")
+    done, total = (reported.count(report.get(name)) for name in names)
+    return min(99, 100 * done // total) if done is not None and total else None
 
 
 def _speed(report: Mapping[str, Any]) -> Progress:
@@ -70,7 +90,9 @@ def _speed(report: Mapping[str, Any]) -> Progress:
     speed = Progress()
     if (updated := reported.moment(report.get("updated"))) is not None:
         speed["updated"] = updated
-    if (seconds_left := reported.seconds(report.get("etaSeconds"))) is not None:
+    # Agents up to 0.1 estimate the end of any phase; only that of the main work says something about the stage.
+    of_stage = "percent" in report or report.get("phase") in _MAIN_WORK
+    if of_stage and (seconds_left := reported.seconds(report.get("etaSeconds"))) is not None:
         speed["etaSeconds"] = int(seconds_left)
         speed["eta"] = duration(seconds_left)
     if (rate := reported.rate(report.get("bytesPerSecond"))) is not None:
@@ -81,7 +103,7 @@ def _speed(report: Mapping[str, Any]) -> Progress:
     return speed
 
 
-def _text(phase: str, report: Mapping[str, Any], *, counts: Progress) -> str:
+def _text(phase: str, report: Mapping[str, Any], *, counts: Progress, percent: int | None) -> str:
     agent_phase = str(report.get("phase", "starting"))
     activity = f"{phase}: {_ACTIVITIES[agent_phase]}" if agent_phase in _ACTIVITIES else ""
     if activity and agent_phase not in _COUNTED:
@@ -90,10 +112,12 @@ def _text(phase: str, report: Mapping[str, Any], *, counts: Progress) -> str:
         files = reported.count(report.get("done")) if agent_phase == "listing" else None
         if files:
             return f"{activity} {counted(files, 'file')}"
-        return activity or f"{phase}{training_position(report) or ': beginning'}"
+        moment = "ending" if agent_phase == "done" else "beginning"
+        return activity or f"{phase}{training_position(report, percent=percent) or f': {moment}'}"
     if agent_phase == "evaluating":
-        return f"{phase}{training_position(report)}, evaluating {_amount(counts)}"
-    return f"{activity or phase} {_amount(counts)} ({counts['percent']}%)"
+        return f"{phase}{training_position(report, percent=percent)}, evaluating {_amount(counts)}"
+    text = f"{activity or phase} {_amount(counts)}"
+    return text if activity or percent is None else f"{text} ({percent}%)"
 
 
 def _amount(counts: Progress) -> str:
@@ -112,7 +136,7 @@ def _show_training(draft: Draft, numbers: Training) -> None:
 
 
 def _show_storage(draft: Draft, storage: object) -> str:
-    """Write what the agent reports about the storage; return what the agent waits for, empty if nothing."""
+    """Write what the agent reports about the storage; return the reason for which it cannot be used, else empty."""
     if not isinstance(storage, Mapping) or not isinstance(storage.get("ready"), bool):
         return ""
     message = str(storage.get("message") or "")
@@ -121,4 +145,4 @@ def _show_storage(draft: Draft, storage: object) -> str:
         return ""
     reason = reasons.named(storage.get("reason"))
     set_storage_ready(draft, False, reason=reason, message=message)
-    return f"waiting for the storage ({reason.name})"
+    return reason.name

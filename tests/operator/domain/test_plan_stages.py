@@ -104,8 +104,12 @@ def test_time_alone_changes_no_status(where: str) -> None:
         ),
         ({"phase": "inferring", "done": 5, "total": 10, "unit": "images"}, "Training 5/10 images (50%)"),
         (
-            {"phase": "training", "storage": {"ready": False, "reason": "EndpointUnreachable"}},
+            {"phase": "fetching", "storage": {"ready": False, "reason": "EndpointUnreachable"}},
             "Training: waiting for the storage (EndpointUnreachable)",
+        ),
+        (
+            {"phase": "saving", "step": 75, "steps": 150, "storage": {"ready": False, "reason": "EndpointUnreachable"}},
+            "Training 75/150 (50%), storage: EndpointUnreachable",  # it trains on
         ),
     ],
 )

@@ -32,12 +32,14 @@ TEXTS: dict[str, tuple[dict[str, Any], str]] = {
     "listing": ({"phase": "listing", "done": 12000, "unit": "files"}, "Preparing: listing 12 000 files"),
     "listing what is counted": (
         {"phase": "listing", "done": 1, "total": 4, "unit": "files"},
-        "Preparing: listing 1/4 files (25%)",
+        "Preparing: listing 1/4 files",
     ),
     "checking": ({"phase": "checking", **IMAGES}, "Preparing 4550/14000 images (32%)"),
-    "writing": ({"phase": "writing", **BYTES}, "Preparing: writing 1.2/2.3 GB (50%)"),
-    "writing images": ({"phase": "writing", **IMAGES}, "Preparing: writing 4550/14000 images (32%)"),
-    "fetching weights": ({"phase": "fetching", **BYTES}, "Preparing: fetching 1.2/2.3 GB (50%)"),
+    "writing": ({"phase": "writing", **BYTES}, "Preparing: writing 1.2/2.3 GB"),
+    "writing images": ({"phase": "writing", **IMAGES}, "Preparing: writing 4550/14000 images"),
+    "fetching weights": ({"phase": "fetching", **BYTES}, "Preparing: fetching 1.2/2.3 GB"),
+    "checking, by a newer agent": ({"phase": "checking", **IMAGES, "percent": 33}, "Preparing 4550/14000 images (33%)"),
+    "the end": ({"phase": "done", "percent": 100}, "Preparing: ending"),
     "nothing to write": ({"phase": "writing", "done": 0, "total": 0, "unit": "bytes"}, "Preparing: writing"),
 }
 
@@ -46,6 +48,60 @@ TEXTS: dict[str, tuple[dict[str, Any], str]] = {
 def test_each_phase_of_preparation_is_named(progress: dict[str, Any], text: str) -> None:
     play = shown(**progress)
     assert (play.status["progress"]["text"], play.status["message"]) == (text, text)
+
+
+EVALUATING = {"phase": "evaluating", "step": 75, "steps": 150, "done": 12, "total": 20, "unit": "images"}
+FETCHING = {"phase": "fetching", **BYTES, "bytesPerSecond": 41_000_000}
+PERCENTAGES: dict[str, tuple[Stage, dict[str, Any], tuple[int | None, str | None, str]]] = {
+    "an evaluation": (
+        Stage.TRAIN,
+        {**EVALUATING, "percent": 50, "etaSeconds": 250},
+        (50, "4m10s", "Training 75/150 (50%), evaluating 12/20 images"),
+    ),
+    "an evaluation, by an agent of 0.1": (
+        Stage.TRAIN,
+        {**EVALUATING, "etaSeconds": 99_000},
+        (50, None, "Training 75/150 (50%), evaluating 12/20 images"),
+    ),
+    "the last evaluation": (
+        Stage.TRAIN,
+        {**EVALUATING, "step": 150, "percent": 99, "etaSeconds": 44},
+        (99, "44s", "Training 150/150 (99%), evaluating 12/20 images"),
+    ),
+    "a save": (
+        Stage.TRAIN,
+        {"phase": "saving", "step": 75, "steps": 150, "percent": 50, "etaSeconds": 44},
+        (50, "44s", "Training 75/150 (50%)"),
+    ),
+    "before the first step": (Stage.TRAIN, FETCHING, (None, None, "Training: fetching 1.2/2.3 GB")),
+    "an upload, by an agent of 0.1": (
+        Stage.PREP,
+        {"phase": "writing", **BYTES, "etaSeconds": 7},
+        (None, None, "Preparing: writing 1.2/2.3 GB"),
+    ),
+    "an upload": (
+        Stage.PREP,
+        {"phase": "writing", **BYTES, "percent": 99, "etaSeconds": 7},
+        (99, "7s", "Preparing: writing 1.2/2.3 GB"),
+    ),
+    "an inference": (
+        Stage.EXPORT,
+        {"phase": "inferring", "done": 10, "total": 20, "unit": "images"},
+        (50, None, "Exporting 10/20 images (50%)"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("stage", "report", "expected"), PERCENTAGES.values(), ids=PERCENTAGES)
+def test_percentage_and_time_left_are_those_of_the_stage(
+    stage: Stage, report: dict[str, Any], expected: tuple[int | None, str | None, str]
+) -> None:
+    play = Play()
+    play.progress = {"podUID": play.start_pod(play.play_to(stage)).uid, **report}
+    play.step(1)
+    shown = play.status["progress"]
+    assert errors(crd_part("status"), dict(play.status)) == []
+    assert (shown.get("percent"), shown.get("eta"), shown["text"]) == expected
 
 
 def test_the_rate_is_shown_but_not_in_the_column() -> None:
