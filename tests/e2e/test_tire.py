@@ -21,6 +21,7 @@ from trimages.paths import REPOSITORY
 
 pytestmark = pytest.mark.node
 
+PERCENT = re.compile(r"\((\d+)%\)")
 GUIDE = REPOSITORY / "docs" / "user-guide.md"
 TF_PYTHON = os.environ.get("TRAININGRUN_TF_PYTHON", "")
 LOAD = """
@@ -68,6 +69,25 @@ def test_progress_moves_in_kubectl_get(watched_run: WatchedRun) -> None:
     assert len(steps) >= 3, watched_run.columns
     assert any(text.startswith("Preparing") for text in watched_run.columns), watched_run.columns
     assert any(text.startswith("Exporting") for text in watched_run.columns), watched_run.columns
+
+
+def test_the_percentage_never_falls_and_the_column_shows_it(watched_run: WatchedRun) -> None:
+    for stage in ("prep", "train", "export"):
+        seen = [shown for _, shown in watched_run.progress_of(stage)]
+        percentages = [shown["percent"] for shown in seen if "percent" in shown]
+        assert percentages == sorted(percentages), (stage, seen)
+        in_column = {
+            (shown.get("percent"), int(found[1])) for shown in seen if (found := PERCENT.search(shown["text"]))
+        }
+        assert all(percent == column for percent, column in in_column), (stage, in_column)
+
+
+def test_the_time_left_is_that_of_the_stage_also_during_an_evaluation(watched_run: WatchedRun) -> None:
+    seen = [(left, shown) for left, shown in watched_run.progress_of("train") if "etaSeconds" in shown]
+    assert any("evaluating" in shown["text"] for _, shown in seen), watched_run.progress_of("train")
+    # How long an evaluation takes is not known before the first one; the status is written every five seconds.
+    wrong = [(left, shown) for left, shown in seen if not left / 4 - 20 <= shown["etaSeconds"] <= left * 4 + 20]
+    assert wrong == []
 
 
 def test_the_guide_shows_how_progress_really_moves(watched_run: WatchedRun) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 import urllib.request
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -26,7 +27,14 @@ class WatchedRun:
     uid: str
     status: dict[str, Any] = field(default_factory=dict)
     columns: list[str] = field(default_factory=list)  # distinct values of the Progress column of `kubectl get`
+    progress: list[tuple[float, dict[str, Any]]] = field(default_factory=list)  # status.progress, and when it was seen
     curve_in_training: list[Any] = field(default_factory=list)
+
+    def progress_of(self, stage: str) -> list[tuple[float, dict[str, Any]]]:
+        """Return what `status.progress` was while a stage ran, with the seconds until the stage was over."""
+        seen = [(at, shown) for at, shown in self.progress if shown["stage"] == stage]
+        over = min((at for at, _ in self.progress if seen and at > seen[-1][0]), default=0.0)
+        return [(over - at, shown) for at, shown in seen]
 
     @property
     def prefix(self) -> str:
@@ -42,6 +50,9 @@ def watch(installation: Installation, run: Object, *, namespace: str, seconds: f
 
     def finished() -> bool:
         watched.status = installation.status(name, namespace=namespace)
+        progress = watched.status.get("progress", {})
+        if progress and (not watched.progress or watched.progress[-1][1] != progress):
+            watched.progress.append((time.monotonic(), progress))
         column = _progress_column(installation, name, namespace)
         if not watched.columns or watched.columns[-1] != column:
             watched.columns.append(column)
