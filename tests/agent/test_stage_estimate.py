@@ -17,6 +17,7 @@ FACTOR = 3.0
 SHARE = 0.12
 """… or by this share of the whole stage and a few seconds, whichever is more."""
 SEEDS = range(30)
+PHASES = ("fetching", "checking", "writing", "building", "training", "evaluating", "saving", "inferring", "shipping")
 
 
 @dataclass
@@ -163,6 +164,30 @@ def export(trace: Trace, chance: random.Random) -> None:
     for part in range(11):
         trace.report(phase="shipping", done=part * 1000, total=10_000, unit="bytes")
         trace.pass_time(rest / 11)
+
+
+def anything(trace: Trace, chance: random.Random) -> None:
+    """Reports in no order, with numbers that do not fit each other."""
+    trace.progress.expect_training(steps=chance.randint(1, 50), evaluate_every=chance.randint(1, 20))
+    for _ in range(200):
+        fields: dict[str, Any] = {"phase": chance.choice(PHASES), "unit": chance.choice(("images", "steps", "bytes"))}
+        fields |= {name: chance.randint(0, 60) for name in ("done", "total", "step") if chance.random() < 0.7}
+        trace.report(**fields, reused=chance.choice((None, 5)))
+        trace.pass_time(chance.choice((0.0, 0.1, 100.0)))
+
+
+@pytest.mark.parametrize("stage", MAIN_WORK)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_whatever_is_reported_the_percentage_never_falls(
+    trace_of: Make, stage: str, seed: int, contract: Callable[[str, Any], None]
+) -> None:
+    trace = trace_of(stage)
+    anything(trace, random.Random(seed))  # noqa: S311 - traces that can be had again
+    percentages = trace.percentages()
+    assert percentages == sorted(percentages)
+    assert set(percentages) <= set(range(100))
+    assert all(estimate >= 0 for _, _, estimate, _ in trace.shown if estimate is not None)
+    contract("progress", trace.progress.snapshot())
 
 
 RUNS = {"train": train, "prep": prepare, "export": export}

@@ -47,9 +47,11 @@ class StorageHealth:
         """A call has succeeded; `seconds` is how long it took, if it moved few bytes."""
         with self._lock:
             self._last_sign = self._clock.monotonic()
-            self._slow = self._slow if seconds is None else seconds > SLOW_SECONDS
-            taken_back = [self._wrong.pop(known, None) for known in (kind, HEARTBEAT)]
-            if any(taken_back):
+            if seconds is not None:
+                self._slow = seconds > SLOW_SECONDS
+            if self._wrong.keys() & {kind, HEARTBEAT}:
+                self._wrong.pop(kind, None)
+                self._wrong.pop(HEARTBEAT, None)
                 self._on_change(next(iter(self._wrong.values()), None))
 
     def moved(self) -> None:

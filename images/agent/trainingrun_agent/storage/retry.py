@@ -119,7 +119,7 @@ class RetryingStore:
                 pages = None
                 raise
 
-        while (entry := self._run(step)) is not None:
+        while (entry := self._run(step, small=False)) is not None:
             last, found = entry.key, found + 1
             yield entry
 
