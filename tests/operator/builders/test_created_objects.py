@@ -12,6 +12,7 @@ from trainingrun.builders.jobs import build_job
 from trainingrun.builders.resolved import build_resolved, resolved_text
 from trainingrun.builders.tensorboard import build_tensorboard
 from trainingrun.domain.resolve import resolve
+from trainingrun_agent.shared import liveness
 from trfakes.builders import RUN_UID, SETTINGS, RunBuilder, a_run
 
 DIGEST = "d1" * 32
@@ -269,3 +270,10 @@ def test_tensorboard_is_a_deployment_behind_a_service() -> None:
     assert board["args"][:6] == ["--logdir", "/shared/logs", "--host", "0.0.0.0", "--port", "6006"]  # noqa: S104
     assert [m["name"] for m in board["volumeMounts"]] == ["shared", "tmp-tensorboard"]
     assert {c["name"]: c["securityContext"] for c in pod["containers"]} == {"mirror": LOCKED, "tensorboard": LOCKED}
+
+
+def test_the_agent_knows_when_the_kubelet_has_acted_on_the_trainers_probe() -> None:
+    containers = job(Stage.TRAIN)["spec"]["template"]["spec"]["containers"]
+    (probed,) = (one["livenessProbe"] for one in containers if one["name"] == "trainer")
+    assert probed["periodSeconds"] * (probed["failureThreshold"] - 1) == liveness.PROBE_SECONDS
+    assert probed["terminationGracePeriodSeconds"] < liveness.PROBE_GRACE_SECONDS
