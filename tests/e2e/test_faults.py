@@ -2,7 +2,7 @@
 
 Runs go on in parallel, each with one fault after the other. `chain` trains in TensorFlow (pods, Jobs, signals, memory).
 `cut` (storage, network, a stopped trainer), `mesh` and `spoilt`, to whose pods the cluster adds containers that never
-end, and the runs that are deleted, one in each stage, use a stand-in for the trainer.
+end, and the runs that are deleted, one in each stage (`pause` after its server hung), use a stand-in for the trainer.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -22,6 +22,7 @@ from trdemo import stored_run, trainer_stand_in
 from trdemo.added_containers import NAMES, added_containers
 from trdemo.fault_scenario import FaultScenario, Resumed, entry_of, succeeded
 from trdemo.faults import Faults
+from trdemo.follow import condition
 from trdemo.installation import Installation, Object, tire_run
 from trdemo.target import OwnCluster
 from trfakes.flaky_s3 import FlakyS3, flaky_s3
@@ -121,10 +122,13 @@ def spoilt(scenario: FaultScenario) -> None:
     scenario.note("left", scenario.faults.wait_until_none("pods", scenario.name))
 
 
-def pause(scenario: FaultScenario) -> None:
-    """Suspend a run, resume it, and delete it while it trains."""
+def pause(scenario: FaultScenario, proxy: FlakyS3) -> None:
+    """Let storage hang while a run trains; suspend it, resume it, and delete it while it trains."""
     kubectl, namespace = scenario.faults.installation.target.kubectl, scenario.faults.namespace
     scenario.step_beyond(4)
+    with proxy.hanging():
+        scenario.note("storage hangs", scenario.until(storage_is("False"), "the hang to show", seconds=30))
+    scenario.note("storage is back", scenario.until(storage_is("True"), "the end of the hang to show", seconds=30))
     suspend = '{"spec":{"suspend":%s}}'
     kubectl("patch", "trainingrun", scenario.name, "-n", namespace, "--type=merge", "-p", suspend % "true")
     scenario.until(lambda s: s.get("phase") == "Suspended", "Suspended", seconds=30)
@@ -145,6 +149,10 @@ def gone(scenario: FaultScenario) -> None:
     scenario.note("agent stopped", scenario.ended("prep", 1))
     scenario.faults.process(scenario.pod("prep", 2), "agent")
     scenario.note("deleted in prep", scenario.delete())
+
+
+def storage_is(ready: str) -> Callable[[Object], bool]:
+    return lambda status: condition(status, "StorageReady") == ready
 
 
 def source(status: Object) -> str:
@@ -182,13 +190,14 @@ def scenarios(
     with (
         added_containers(kubectl, image=agent, runs=("mesh", "spoilt")),
         flaky_s3(installation.target.storage.endpoint, address=HOST_IP) as (proxy, endpoint),
+        flaky_s3(installation.target.storage.endpoint, address=HOST_IP) as (hanging, hanging_endpoint),
         ThreadPoolExecutor() as pool,
     ):
         made = {
             "chain": FaultScenario(faults, tensorflow_run("chain")),
             "cut": FaultScenario(faults, run("cut", storage={"endpoint": endpoint})),
             "gone": FaultScenario(faults, run("gone", storage={"endpoint": NOBODY})),
-            "pause": FaultScenario(faults, run("pause", steps=5000)),
+            "pause": FaultScenario(faults, run("pause", steps=5000, storage={"endpoint": hanging_endpoint})),
             "brief": FaultScenario(faults, run("brief", steps=5)),
             "mesh": FaultScenario(faults, run("mesh", steps=100)),
             "spoilt": FaultScenario(faults, run("spoilt", dataset={"train": {"uri": "nothing/"}})),
@@ -199,7 +208,8 @@ def scenarios(
             pool.submit(made["mesh"].run_script, mesh),
             pool.submit(made["spoilt"].run_script, spoilt),
         ]
-        for name, script in (("gone", gone), ("pause", pause), ("brief", brief)):
+        hanging.flaky = False
+        for name, script in (("gone", gone), ("pause", partial(pause, proxy=hanging)), ("brief", brief)):
             made[name].run_script(script)
         for future in long:
             future.result()
@@ -293,6 +303,15 @@ def test_suspend_keeps_the_checkpoint_and_is_no_failure(scenarios: dict[str, Fau
     assert seen.bucket.step >= 5
     assert seen.bucket.lost == 0
     assert "failures" not in seen.attempts
+
+
+def test_a_hanging_server_shows_while_training_goes_on_and_so_does_its_end(
+    scenarios: dict[str, FaultScenario],
+) -> None:
+    hung, back = scenarios["pause"]["storage hangs"], scenarios["pause"]["storage is back"]
+    assert hung["progress"]["text"].endswith(", storage: EndpointUnreachable"), hung["progress"]
+    assert back["training"]["step"] >= hung["training"]["step"] > 4
+    assert [entry_of(status, "train")["number"] for status in (hung, back)] == [1, 1]
 
 
 def test_added_containers_that_never_end_hold_up_neither_an_attempt_nor_the_run(

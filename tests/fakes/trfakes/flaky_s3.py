@@ -1,4 +1,4 @@
-"""A reverse proxy for an S3 server that answers 503 in bursts, as an overloaded server does.
+"""A reverse proxy for an S3 server that answers 503 in bursts, as an overloaded server does, or hangs.
 
 Requests are forwarded unchanged, including Host, so that their signatures stay valid. Invariant: a refused request
 never reaches the server.
@@ -29,7 +29,22 @@ class FlakyS3:
         self.server = urlsplit(server)
         self.flaky = True
         self.refused = self.passed = 0
+        self._answering = threading.Event()
+        self._answering.set()
         self._began = time.monotonic()
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Accept requests and answer none until the end of the block."""
+        self._answering.clear()
+        try:
+            yield
+        finally:
+            self._answering.set()
+
+    def wait(self) -> None:
+        """Wait for the end of a hang."""
+        self._answering.wait()
 
     def refuses(self) -> bool:
         """Decide whether to refuse a request now, and count it."""
@@ -70,6 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.proxy.wait()
         if self.proxy.refuses():
             self._send(503, {"Content-Type": "application/xml"}, _SLOW_DOWN)
             return
