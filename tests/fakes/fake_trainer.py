@@ -1,10 +1,11 @@
 """A fake trainer: it keeps the contract of the shared folder without TensorFlow, and fails as its plan says.
 
 Arguments: the shared folder, and a plan as JSON. Keys of the plan, all optional: steps, save_every,
-seconds_per_step, die_at (SIGKILL to itself), freeze_at (SIGSTOP to itself), hang_at (signs of life, no progress), keep
-(checkpoints kept), done (outcome when finished; null writes no done.json), message (of the outcome), export (names of
-files to export), export_seconds, early (outcome written before spec.json exists). On SIGUSR1 it allocates memory until
-it is killed. trdemo/trainer_stand_in.py makes it the trainer of real pods.
+seconds_per_step, evaluation_seconds (at each save; by default none), die_at (SIGKILL to itself), freeze_at (SIGSTOP to
+itself), hang_at (signs of life, no progress), keep (checkpoints kept), done (outcome when finished; null writes no
+done.json), message (of the outcome), export (names of files to export), export_seconds, early (outcome written before
+spec.json exists). On SIGUSR1 it allocates memory until it is killed. trdemo/trainer_stand_in.py makes it the trainer of
+real pods.
 """
 
 import faulthandler
@@ -69,6 +70,13 @@ def save(step: int) -> None:
             path.unlink()
 
 
+def evaluate() -> None:
+    if "evaluation_seconds" in PLAN:
+        for image in range(11):
+            advance(phase="evaluating", done=image, total=10)
+            time.sleep(PLAN["evaluation_seconds"] / 11)
+
+
 def train(spec: dict[str, Any]) -> None:
     model = SHARED / "model"
     state = model / "checkpoint"
@@ -95,6 +103,8 @@ def train(spec: dict[str, Any]) -> None:
             if step % PLAN.get("save_every", 10) == 0 or step == steps:
                 save(step)
                 evals.write(b"e" * 1000)
+                evaluate()
+                advance(phase="training", done=step, total=steps)
     advance(phase="done", ap50=0.9, mAP=0.6)
     outcome = PLAN.get("done", "succeeded")
     if outcome:

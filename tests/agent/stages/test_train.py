@@ -192,6 +192,23 @@ def test_sigterm_ships_the_last_checkpoint_before_the_agent_ends(prepared: Any, 
     assert f"step {verdict.numbers['step']}" in verdict.message
 
 
+def test_an_evaluation_changes_neither_percentage_nor_time_left_to_its_own(prepared: Any) -> None:
+    context = prepared.pod("train")
+    prepared.start_trainer(context, seconds_per_step=0.06, evaluation_seconds=0.2)
+    thread, _ = start(context)
+    shown = [context.progress.snapshot()]
+    while thread.is_alive():
+        thread.join(0.02)
+        shown.append(context.progress.snapshot())
+    evaluating = [one for one in shown if one["phase"] == "evaluating"]
+    assert {one["percent"] for one in evaluating} == {33, 66, 99}
+    assert {one["unit"] for one in evaluating} == {"images"}
+    assert all(one["etaSeconds"] <= 20 for one in shown if "etaSeconds" in one)
+    percentages = [one["percent"] for one in shown if "percent" in one]
+    assert percentages == sorted(percentages)
+    assert any("etaSeconds" in one for one in evaluating)
+
+
 def test_trainer_that_ignores_sigterm_does_not_cost_the_verdict(prepared: Any) -> None:
     context = prepared.pod("train", grace=4)
     prepared.start_trainer(context, hang_at=15)
