@@ -75,6 +75,7 @@ class Run:
     root: Path
     document: dict[str, Any]
     trainers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    stores: list[Stores] = field(default_factory=list)  # of each pod
 
     @property
     def prefix(self) -> str:
@@ -101,6 +102,7 @@ class Run:
         clock = clock or Clock()
         progress, stop = Progress(stage=stage, pod_uid=uid), threading.Event()
         stores = Stores(config, progress=progress, stop=stop, clock=Clock())
+        self.stores.append(stores)
         return StageContext(config, stores.open, progress, stop, clock, AttemptRecord(clock, progress))
 
     def start_trainer(self, context: StageContext, **plan: Any) -> subprocess.Popen[bytes]:
