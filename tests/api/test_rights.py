@@ -47,6 +47,8 @@ QUICK = (
     "progress_puller.FALLBACK_AFTER_SECONDS = place.SETTLE_SECONDS = 1"
 )
 NOBODY = "127.66.6.6"  # an address where no agent listens
+# TensorBoards make room for a pod that lacks CPU or memory, but have no GPU.
+NO_GPU = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
 EVERY_VERB = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
 
 

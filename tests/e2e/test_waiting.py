@@ -136,13 +136,18 @@ def test_a_run_that_waits_for_its_secret_holds_no_node(installation: Installatio
     """It began to wait in the first test, and goes on once the Secret exists."""
     kubectl = installation.target.kubectl
     selector = "trainingrun.dev/run=secret"
+    status = installation.until(
+        "secret",
+        lambda s: "the run holds no CPU, memory or GPU" in s.get("message", ""),
+        namespace=namespace,
+        seconds=90,
+        what="a pause",
+    )
     until(
         lambda: not kubectl.get("pods", namespace=namespace, selector=selector)["items"],
-        what="a pause without a pod",
-        seconds=90,
+        what="the end of the pod",
+        seconds=25,  # the pause lasts at least 30 s
     )
-    status = installation.status("secret", namespace=namespace)
-    assert "the run holds no CPU, memory or GPU" in status["message"], status
     assert cause(status, "SecretMissing")
     assert status["progress"]["text"] == "Preparing: waiting (SecretMissing)"
     assert warnings_about(installation, namespace, "secret") == ["SecretMissing"]
