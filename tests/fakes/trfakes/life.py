@@ -74,10 +74,14 @@ class Life:
         self._settings: dict[str, Any] = {}
 
     async def start(self, **settings: Any) -> None:
-        """Start the operator, or replace it by one of other settings."""
-        self._settings = settings
+        """Start the operator, or replace it by one of other settings; return when its watches have begun."""
+        self._settings, before = settings, self._watches()
         start = self.world.replace_operator if self.world.operators else self.world.start_operator
         await start(agent_port=self._port, **settings)
+        await eventually(lambda: self._watches() >= before + 3, what="three watches")
+
+    def _watches(self) -> int:
+        return len([request for request in self.world.server.requests if "?watch" in request.path])
 
     async def reach(self, moment: str, reached: Callable[[], Any]) -> None:
         """Wait for a state, restart the operator and wait until the new one has decided."""

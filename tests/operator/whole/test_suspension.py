@@ -51,6 +51,10 @@ def events(world: World, reason: str) -> list[str]:
     return [event["message"] for event in world.store.select("events") if event["reason"] == reason]
 
 
+def watches_of_pods(world: World) -> int:
+    return len([request for request in world.server.requests if "/pods?watch" in request.path])
+
+
 async def test_the_verdict_of_a_pod_that_is_removed_at_once_is_not_lost(world: World, script: Script) -> None:
     await training(world)
     world.store.patch("trainingruns", "tire", {"spec": {"suspend": True}})
@@ -71,8 +75,9 @@ async def test_an_operator_that_is_replaced_while_the_pod_ends_takes_its_verdict
     await training(world)
     world.store.patch("trainingruns", "tire", {"spec": {"suspend": True}})
     await eventually(lambda: world.store.find("jobs", TRAIN) is None, what="the Job is deleted")
-    before = world.status()
+    before, watches = world.status(), watches_of_pods(world)
     running = await world.replace_operator()
+    await eventually(lambda: watches_of_pods(world) > watches, what="the watch has begun")
     await eventually(lambda: not running.operator.queue._queued and not running.operator.queue._active)
     assert world.status() == before
     vanish(world)
