@@ -108,4 +108,3 @@ def _wait_for_spec(folder: SharedFolder, progress: ProgressWriter, stop: threadi
             raise TrainerError("interrupted", "Terminated", "SIGTERM arrived while the trainer waited for its data.")
         progress.advance()
         time.sleep(POLL_SECONDS)
-

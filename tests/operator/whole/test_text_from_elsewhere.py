@@ -149,7 +149,9 @@ PREP: Mapping[str, Arrange] = {
     "disrupted": pod_is(phase="Failed", conditions=[condition("DisruptionTarget")], containerStatuses=[]),
     "node-lost": node_lost,
     "no-verdict": pod_ends(BROKEN, reason=BROKEN),
-    "verdict": pod_ends(verdict("prep", "userError", message=BROKEN, hint=BROKEN, reason=BROKEN, nextStep=STEP)),
+    "verdict": pod_ends(
+        verdict("prep", "userError", message=BROKEN, hint=BROKEN, reason=BROKEN, nextStep=STEP, logsURI=BROKEN)
+    ),
     "change": pod_ends(verdict("prep", "userError", message="x", nextStep=STEP)),
     "refused": pod_ends(verdict("prep", "storageRefused", message=BROKEN, hint=BROKEN)),
     "retried": pod_ends(verdict("prep", "storageOutage", message=BROKEN, hint=BROKEN)),
