@@ -30,7 +30,7 @@ class Resumed:
     def is_reported(self) -> bool:
         """Whether the status reports the resume; it sums up the lost steps of all attempts."""
         training = self.status["training"]
-        return training["resumedFromStep"] == self.bucket.step and training["stepsLost"] >= self.bucket.lost
+        return bool(training["resumedFromStep"] == self.bucket.step and training["stepsLost"] >= self.bucket.lost)
 
     @property
     def attempts(self) -> Object:
