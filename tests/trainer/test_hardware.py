@@ -17,10 +17,10 @@ NEW_CPU = "processor\t: 0\nflags\t\t: fpu sse sse2 avx avx2\n"
 ARM_CPU = "processor\t: 0\nFeatures\t: fp asimd\n"
 DIES = "import os, signal; os.kill(os.getpid(), signal.{})"
 WRAPPER = """
-import sys
-from trainingrun_trainer import __main__, cpu
+import sys, threading
+from trainingrun_trainer import cpu, wrapper
 cpu.CPUINFO, cpu.TRIAL = {cpuinfo!r}, {trial!r}
-sys.exit(__main__.main({argv}))
+sys.exit(wrapper.main(threading.Event(), {argv}))
 """
 DESCRIPTION = "device: 0, name: {}, pci bus id: 0000:00:1e.0, compute capability: {}"
 NVIDIA = "12.1.0.023"  # CUDA_VERSION of tensorflow:23.03-tf1-py3
