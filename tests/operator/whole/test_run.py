@@ -119,7 +119,10 @@ async def test_a_run_that_policy_forbids_creates_nothing(world: World, fields: O
 async def test_an_idle_operator_is_silent(world: World) -> None:
     await world.start_operator()
     world.store.create("trainingruns", a_run().spec(suspend=True).body())
-    await eventually(lambda: world.status().get("phase") == "Suspended", what="the last write of the reconcile")
+    await eventually(
+        lambda: [event["reason"] for event in world.store.select("events")] == ["Suspended"],
+        what="the last write of the reconcile",
+    )
     before = len(world.server.writes())
     version = world.store.version
     with pytest.raises(AssertionError):

@@ -145,7 +145,7 @@ ATTEMPTS = {
     "attempts[].older": stays("exporting"),
 }
 TIMINGS = {
-    "timings": other("training", "back-off"),
+    "timings": other("prepared again", "back-off"),
     "timings[].stage": stays("back-off"),
     **{f"timings[].{name}Seconds": replaced("back-off") for name in ("waiting", "image", "total")},
     **{f"timings[].{name}Seconds": other("back-off", "exporting") for name in ("fetch", "work", "ship")},
