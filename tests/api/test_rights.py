@@ -175,9 +175,7 @@ def asked(installed: Installed, operator: OperatorProcess, tmp_path_factory: pyt
     story.apply("whole", ttlSecondsAfterFinished=1)
     until_used("", "events", "list")  # its first Job has no pod, so the operator looks for the cause
     story.apply("large")  # no node has room for its pod
-    node.make_pod(
-        "large-prep-1", node="", reason="Unschedulable", message="0/1 nodes are available: 1 Insufficient cpu."
-    )
+    node.make_pod("large-prep-1", node="", reason="Unschedulable", message=NO_GPU)
     if installed.mode == "cluster":
         until_used("", "nodes", "list")
     node.make_pod("whole-prep-1")
