@@ -34,7 +34,7 @@ def installed(kubectl: Kubectl) -> str:
 def test_every_object_is_accepted_without_a_warning(installed: str) -> None:
     """A pod template that violates Pod Security `restricted` would give a warning, which is an error here."""
     assert "deployment.apps/trainingrun-operator serverside-applied" in installed
-    assert len(installed.splitlines()) == 16
+    assert len(installed.splitlines()) == 18
 
 
 def test_uninstalling_leaves_what_others_keep_in_the_namespace(installed: str, kubectl: Kubectl) -> None:

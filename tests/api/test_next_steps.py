@@ -85,7 +85,8 @@ def test_wait_a_secret_is_created(environment: Environment) -> None:
     environment.node.warn(pod, reason="FailedMount", message=missing, component="kubelet")
     environment.until_reason("early", "SecretMissing")
     message = str(status(environment, "early")["message"])
-    assert message.endswith("Create the Secret in the run's namespace. The pod then starts by itself.")
+    assert "Create the Secret in the run's namespace." in message
+    assert message.endswith("The pod then starts by itself.")
     environment.secret("trainingrun-late", {"AWS_ACCESS_KEY_ID": "tires", "AWS_SECRET_ACCESS_KEY": "rolling"})
     environment.node.start_pod("early-prep-1")
     environment.node.finish("early-prep-1")

@@ -141,13 +141,13 @@ def training(environment: Environment) -> None:
     environment.apply("tire")
     environment.node.run_through("tire-prep-1")
     start = {"loaded": 0, "total": 143}
-    environment.node.start("tire-train-1", save_every=50, seconds_per_step=0.01, hang_at=75, restored=start)
+    environment.node.start("tire-train-1", save_every=50, seconds_per_step=0.03, hang_at=75, restored=start)
     environment.until_step("tire", 75)
 
 
 def pod_deleted(environment: Environment) -> None:
     environment.node.delete_pod("tire-train-1")
-    environment.node.start("tire-train-2", save_every=50, seconds_per_step=0.01, hang_at=120)
+    environment.node.start("tire-train-2", save_every=50, seconds_per_step=0.05, hang_at=120)
     environment.until_step("tire", 120)
 
 
