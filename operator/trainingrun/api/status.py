@@ -27,7 +27,7 @@ class Status(TypedDict, total=False):
     tensorboard: Tensorboard  # TensorBoard of the run.
     retry: int  # The value of spec.retry that the operator last acted on, or refused because the run had not failed.
     logsURI: str  # Folder in the bucket with the logs of the attempts that have ended.
-    startedAt: str  # When the run was accepted.
+    startedAt: str  # When the operator first saw the run.
     finishedAt: str  # When the run finished.
 
 

@@ -42,8 +42,8 @@ def close_attempt(context: StageContext, ending: Ending) -> None:
     draft, entry, pod = context.draft, context.attempts, ending.pod
     ended_at = _ended_at(pod) or draft.now_text
     end = AttemptEnd(number=entry["number"], endedAt=ended_at, outcome=ending.outcome, reason=ending.reason)
-    if "startedAt" in entry:
-        end["startedAt"] = entry["startedAt"]
+    if started_at := _started_at(context):
+        end["startedAt"] = started_at
     if pod is not None and pod.node:
         end["node"] = pod.node[:MAX_NODE]
     if (code := _exit_code(pod)) is not None:
@@ -54,6 +54,13 @@ def close_attempt(context: StageContext, ending: Ending) -> None:
             end |= {"fromStep": work.start, "toStep": work.reached}
         _sum_up(context, ending, work)
     history.add(entry, end)
+
+
+def _started_at(context: StageContext) -> str:
+    """When the attempt was created; `startedAt` of an attempt that goes on with a wait is that of the first one."""
+    entry = context.attempts
+    created = next((job.created for job in context.observed.jobs if job.uid == entry.get("jobUID")), "")
+    return max(entry.get("startedAt", ""), reported.moment(created) or "")
 
 
 @dataclass(frozen=True, slots=True)

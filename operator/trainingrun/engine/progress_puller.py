@@ -64,17 +64,19 @@ class ProgressPuller:
 
     async def _pull_repeatedly(self, key: str, pod: PodView) -> None:
         answered, read = time.monotonic(), -math.inf
+        newest: dict[str, Any] = {}
         while True:
             found = await self._ask(pod)
             now = time.monotonic()
             if found is not None:
-                answered = now
+                answered, newest = now, found
                 self._store(key, pod, {**found, "source": "agent"})
             elif now - answered > FALLBACK_AFTER_SECONDS and now - read > FALLBACK_SECONDS:
                 read = now
                 found = await self._read_log(pod)
                 if found is not None:
-                    self._store(key, pod, {**found, "source": "log"})
+                    newest = max(newest, found, key=_updated)  # the log can be older than the agent's last answer
+                    self._store(key, pod, {**newest, "source": "log"})
             await asyncio.sleep(PULL_SECONDS)
 
     def _store(self, key: str, pod: PodView, found: Mapping[str, Any]) -> None:
@@ -103,6 +105,10 @@ class ProgressPuller:
             return None
         reports = ["{" + line.partition(LOG_MARK)[2] for line in text.splitlines() if LOG_MARK in line]
         return parse_progress(reports[-1], pod_uid=pod.uid) if reports else None
+
+
+def _updated(report: Mapping[str, Any]) -> str:
+    return str(report.get("updated", ""))
 
 
 async def _read(content: aiohttp.StreamReader) -> bytes:

@@ -20,7 +20,7 @@ from trainingrun_agent.stages import train
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage import retry
 from trainingrun_agent.storage.epochs import claim
-from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Producer
+from trainingrun_agent.storage.manifest import Producer
 from trainingrun_agent.storage.results import read_result, write_result
 from trainingrun_agent.verdict import Verdict
 from trcluster import waiting
@@ -72,93 +72,6 @@ def test_trained_run_has_pointer_manifests_and_events(prepared: Any, contract: C
     for entry in manifests.read(context.out, key).objects:
         data = context.out.get(f"{key.rpartition('/')[0]}/{entry.key}", max_bytes=1_000_000)
         assert (len(data), hashlib.sha256(data).hexdigest()) == (entry.size, entry.sha256)
-
-
-HEADS = {"loaded": 139, "total": 143, "startsAnew": "class heads (4 variables)"}
-ALL = {"loaded": 143, "total": 143}
-
-
-def with_weights(run: Any, name: bytes) -> None:
-    """Let the run start from an export whose only class has this name."""
-    store, config = run.pod("prep").out, b"model { ssd { num_classes: 1 } }"
-    files = {
-        "checkpoint/model.ckpt.index": b"index",
-        "checkpoint/model.ckpt.data-00000-of-00001": b"data",
-        "pipeline.config": config,
-        "label_map.pbtxt": b"item { id: 1 name: '%s' }" % name,
-    }
-    objects = [ManifestObject(key, len(data), hashlib.sha256(data).hexdigest(), "role") for key, data in files.items()]
-    for key, data in files.items():
-        store.put(f"old/export/{key}", data)
-    store.put(f"{run.prefix}/pipeline.config", config)
-    manifest = Manifest("export", Producer("p", 3), "2026-01-01T00:00:00Z", tuple(objects), step=5)
-    manifests.write(store, "old/export", manifest)
-    run.document["model"]["pretrained"] = {"bucket": store.bucket, "key": "old/export/"}
-
-
-@pytest.mark.parametrize(
-    ("classes", "reported", "restored", "level"),
-    [
-        pytest.param(b"tire", ALL, ALL, "INFO", id="all"),
-        pytest.param(
-            b"wheel",
-            HEADS,
-            {**HEADS, "startsAnew": "class heads (4 variables), because the classes differ (tire; there: wheel)"},
-            "WARNING",
-            id="other classes",
-        ),
-        pytest.param(
-            b"tire",
-            {**HEADS, "startsAnew": "class\x1b heads"},
-            {**HEADS, "startsAnew": "class\ufffd heads, because the weights have none of these names and shapes"},
-            "WARNING",
-            id="variables that are missing",
-        ),
-    ],
-)
-def test_progress_verdict_and_log_say_how_much_of_the_weights_was_loaded(
-    prepared: Any,
-    contract: Check,
-    caplog: pytest.LogCaptureFixture,
-    classes: bytes,
-    reported: dict[str, Any],
-    restored: dict[str, Any],
-    level: str,
-) -> None:
-    with_weights(prepared, classes)
-    context = prepared.pod("train")
-    prepared.start_trainer(context, restored=reported)
-    with caplog.at_level("INFO", logger="trainingrun_agent"):
-        verdict = verdict_of(train, context)
-
-    contract("verdict", verdict.to_json())
-    contract("progress", context.progress.snapshot())
-    contract("shared-spec", json.loads((context.config.shared / "spec.json").read_text()))
-    assert context.progress.snapshot()["restored"] == restored
-    assert verdict.numbers["restored"] == restored
-    uri = f"s3://{context.out.bucket}/old/export/"
-    anew = f"; new: {restored['startsAnew']}" if "startsAnew" in restored else ""
-    text = f"training starts from {uri}: {restored['loaded']} of 143 variables{anew}"
-    assert [(r.levelname, r.getMessage()) for r in caplog.records if "training starts" in r.getMessage()] == [
-        (level, text)
-    ]
-
-
-def test_training_without_weights_says_so(prepared: Any) -> None:
-    context = prepared.pod("train")
-    prepared.start_trainer(context, restored={"loaded": 0, "total": 143, "startsAnew": "class heads (4 variables)"})
-    verdict = verdict_of(train, context)
-    assert verdict.numbers["restored"]["startsAnew"] == "all variables, because spec.model.pretrained is not set"
-
-
-def test_a_trainer_of_an_earlier_release_reports_no_start(prepared: Any) -> None:
-    with_weights(prepared, b"tire")
-    context = prepared.pod("train")
-    prepared.start_trainer(context)
-    verdict = verdict_of(train, context)
-    assert verdict.outcome is Outcome.SUCCEEDED
-    assert "restored" not in verdict.numbers
-    assert "restored" not in context.progress.snapshot()
 
 
 def test_bucket_holds_the_documented_layout_and_one_object_per_event_file(prepared: Any) -> None:

@@ -109,9 +109,14 @@ def container(reason: str, message: str = "") -> Play:
     return waits(containers={"trainer": waiting(reason, message)})
 
 
-def no_pod(hint: str = "") -> Play:
+def started() -> Play:
     play = Play()
     play.step()
+    return play
+
+
+def no_pod(hint: str = "") -> Play:
+    play = started()
     play.hints = {"uid-tire-prep-1": hint} if hint else {}
     play.step(30)
     return play
@@ -143,8 +148,7 @@ def without_pod(*, job: bool) -> Play:
 
 
 def suspended_by_another() -> Play:
-    play = Play()
-    play.step()
+    play = started()
     play.jobs["tire-prep-1"] = replace(play.jobs["tire-prep-1"], suspended=True)
     play.step(1)
     return play
@@ -193,12 +197,6 @@ def stuck() -> Play:
     return play
 
 
-def started() -> Play:
-    play = Play()
-    play.step()
-    return play
-
-
 def suspended() -> Play:
     play = Play(a_run().spec(suspend=True))
     play.step()
@@ -206,8 +204,7 @@ def suspended() -> Play:
 
 
 def suspending() -> Play:
-    play = Play()
-    play.step()
+    play = started()
     play.start_pod("tire-prep-1")
     play.step(1)
     play.spec(suspend=True)
@@ -224,8 +221,7 @@ def resumed() -> Play:
 
 def delayed(outcome: str, *, after: float = 0) -> Play:
     """A run whose attempt has failed, and whose next one starts in ten seconds."""
-    play = Play()
-    play.step()
+    play = started()
     play.end_pod("tire-prep-1", outcome, reason="NoVerdict")
     play.step(1)
     play.step(after)
@@ -240,8 +236,7 @@ def retried() -> Play:
 
 
 def whole(warning: str = "") -> Play:
-    play = Play()
-    play.step()
+    play = started()
     for stage in Stage:
         play.end_pod(f"tire-{stage}-1", numbers={"storageWarning": warning} if warning else {})
         play.step(1)
@@ -249,8 +244,7 @@ def whole(warning: str = "") -> Play:
 
 
 def older_contract() -> Play:
-    play = Play()
-    play.step()
+    play = started()
     play.accept_with(contractVersion=99)
     play.step()
     return play

@@ -85,6 +85,23 @@ def test_all_tries_are_one_wait() -> None:
     assert play.attempts("prep")["older"] == {"replaced": play.attempts("prep")["ended"] - 1}
 
 
+def test_the_history_counts_the_time_of_a_long_wait_once() -> None:
+    """All tries have one `startedAt`, from which the start deadline counts; the end of each says when its Job came."""
+    play = waits()
+    pods_of_one_hour(play)
+    given_up = play.attempts("prep")["history"][-1]
+    held = clock.seconds_between(given_up["startedAt"], given_up["endedAt"])
+    assert held is not None
+    assert held < 30
+    play.step(180)
+    (job,) = play.jobs
+    created = play.jobs[job].created
+    play.end_pod(job)
+    play.step(1)
+    assert play.condition("Prepared")["status"] == "True"
+    assert play.attempts("prep")["history"][-1]["startedAt"] == created
+
+
 def test_the_message_says_when_the_run_looks_again() -> None:
     play = waits()
     play.step(20)

@@ -211,3 +211,28 @@ async def test_progress_falls_back_to_the_log_until_the_agent_answers_again(
     async with agent_on(port, progress_document(pod, done=60)):
         await eventually(lambda: world.progress().get("source") == "agent")
         assert world.progress()["done"] == 60
+
+
+@pytest.mark.parametrize("script", [lambda _job: None])
+async def test_progress_does_not_go_back_to_an_older_line_of_the_log(
+    world: World, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An agent writes a line every 30 s, and answered until a moment ago."""
+    monkeypatch.setattr("trainingrun.engine.progress_puller.FALLBACK_AFTER_SECONDS", 0.1)
+    monkeypatch.setattr("trainingrun.engine.progress_puller.FALLBACK_SECONDS", 0.1)
+    monkeypatch.setattr("trainingrun.engine.progress_puller.PULL_SECONDS", 0.1)
+    monkeypatch.setattr("trainingrun.engine.status_writer.STATUS_SECONDS", 0.1)
+    port = free_port()
+    await world.start_operator(agent_port=port)
+    world.store.create("trainingruns", a_run().body())
+    pod = world.cluster.start(await world.job("tire-prep-1"))
+    name = pod["metadata"]["name"]
+    async with agent_on(port, progress_document(pod, done=60, updated="2026-01-01T00:00:40Z")):
+        await eventually(lambda: world.progress().get("done") == 60)
+    line = progress_document(pod, done=30, updated="2026-01-01T00:00:30Z")
+    world.server.logs[name] = f"INFO progress {json.dumps(line)}"
+    await eventually(lambda: world.progress().get("source") == "log")
+    assert world.progress()["done"] == 60
+    line |= {"done": 90, "updated": "2026-01-01T00:01:00Z"}
+    world.server.logs[name] = f"INFO progress {json.dumps(line)}"
+    await eventually(lambda: world.progress().get("done") == 90)

@@ -27,7 +27,7 @@ from trainingrun_agent.shared.training_time import TrainingTime
 from trainingrun_agent.stopping import raise_if_stopped
 
 TURN_SECONDS = 0.2
-PROBE_SECONDS = 300.0
+GIVE_UP_SECONDS = 300.0
 """How long the kubelet may take to end a stalled trainer before the agent ends without it."""
 RESERVE_SECONDS = 8.0
 """Part of the grace period that is reserved for the logs and the verdict before SIGKILL."""
@@ -153,7 +153,7 @@ class TrainerSession:
             self._stalled_since = None
         elif self._stalled_since is None:
             self._stalled_since = now
-        return self._stalled_since is not None and now - self._stalled_since > PROBE_SECONDS
+        return self._stalled_since is not None and now - self._stalled_since > GIVE_UP_SECONDS
 
     def _end(self, *, gone: bool) -> End:
         if gone:
