@@ -237,7 +237,7 @@ def scenarios(
             "cut": FaultScenario(faults, run("cut", steps=700, storage={"endpoint": endpoint})),
             "gone": FaultScenario(faults, run("gone", storage={"endpoint": NOBODY})),
             "pause": FaultScenario(faults, run("pause", steps=5000, storage={"endpoint": hanging_endpoint})),
-            "brief": FaultScenario(faults, run("brief", steps=5)),
+            "brief": FaultScenario(faults, run("brief", steps=50)),
             "mesh": FaultScenario(faults, run("mesh", steps=100)),
             "swollen": FaultScenario(faults, run("swollen", steps=5000, scratch=f"{SCRATCH_MIB}Mi")),
             "spoilt": FaultScenario(faults, run("spoilt", dataset={"train": {"uri": "nothing/"}})),

@@ -138,6 +138,7 @@ def test_bucket_holds_exactly_the_documented_layout(installation: Installation, 
         rf"train/{attempt}/events/(train|eval_0)/events\.out\.tfevents\.[^/]+/\d{{20}}",
         rf"export/{attempt}/(MANIFEST\.json|frozen_inference_graph\.pb|saved_model/1/saved_model\.pb|metrics\.json)",
         rf"export/{attempt}/(label_map\.pbtxt|pipeline\.config|pictures/\d+\.png)",
+        rf"logs/(prep|train|export)-{attempt}/(agent|trainer|exporter)\.log",
         rf"export/{attempt}/checkpoint/model\.ckpt\.(index|data-00000-of-00001)",
     ]
     keys = [key.removeprefix(watched_run.prefix) for key in installation.bucket.keys(watched_run.prefix)]

@@ -32,7 +32,7 @@ class WatchedRun:
 
     def progress_of(self, stage: str) -> list[tuple[float, dict[str, Any]]]:
         """Return what `status.progress` was while a stage ran, with the seconds until the stage was over."""
-        seen = [(at, shown) for at, shown in self.progress if shown["stage"] == stage]
+        seen = [(at, shown) for at, shown in self.progress if shown.get("stage") == stage]
         over = min((at for at, _ in self.progress if seen and at > seen[-1][0]), default=0.0)
         return [(over - at, shown) for at, shown in seen]
 
