@@ -67,6 +67,7 @@ class _Training:
         shipper = self._start_shipping(found)
         with record.part("work"):
             self._end = self._session.follow(lambda: self._turn(shipper))
+        record.numbers = self._numbers()  # if the rest hangs
         with record.part("ship"):
             self._ship_checkpoint(shipper)
             wrong = self._wrong(self._end)
