@@ -187,6 +187,10 @@ def test_the_agent_keeps_the_last_lines_only() -> None:
     for number in range(99):
         recent.emit(logging.LogRecord("x", logging.INFO, "x", 1, f"line {number}", None, None))
     assert recent.text() == "line 96\nline 97\nline 98\n"
+    recent.emit(logging.LogRecord("x", logging.INFO, "x", 1, "x" * 99 + "the end", None, None))
+    assert recent.text() == "x" * 22 + "the end\n"
+    recent.emit(logging.LogRecord("x", logging.INFO, "x", 1, "%d of %d", (1,), None))  # as a library may
+    assert recent.text() == "x" * 22 + "the end\n"
 
 
 def test_the_last_line_is_waited_for_while_the_wrapper_copies_it(run: Any, fake_clock: Any) -> None:
