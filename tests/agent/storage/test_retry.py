@@ -177,7 +177,7 @@ def test_an_outage_that_ends_in_refusals_is_not_final_at_the_first_one(
 def test_refusals_and_outages_in_turn_come_to_an_end(make_retrier: Callable[..., Retrier], fake_clock: Any) -> None:
     retrier = make_retrier()
     retrier.run(Failing(), kind="writes")
-    with pytest.raises((StorageOutage, StorageRefused), match="36[0-9] s"):
+    with pytest.raises((StorageOutage, StorageRefused), match=r"36[0-9] s"):
         retrier.run(Failing(*[OUTAGE, ROTATED] * 99), kind="writes")
     assert 360 <= fake_clock.seconds < 380
 
