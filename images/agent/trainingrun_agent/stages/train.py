@@ -67,12 +67,12 @@ class _Training:
         shipper = self._start_shipping(found)
         with record.part("work"):
             self._end = self._session.follow(lambda: self._turn(shipper))
-        record.numbers = self._numbers()  # if the rest hangs
         with record.part("ship"):
             self._ship_checkpoint(shipper)
+            record.numbers = self._numbers()  # for a verdict without this stage, if the rest hangs
             wrong = self._wrong(self._end)
             if wrong is None and self._newest is not None:
-                self._stage.write_result(manifest_key=self._newest.manifest_key, numbers=self._numbers())
+                self._stage.write_result(manifest_key=self._newest.manifest_key, numbers=record.numbers)
             self._ship_events(shipper)
         if wrong is not None:
             raise wrong
