@@ -252,7 +252,7 @@ def test_a_stage_that_hangs_at_sigterm_leaves_a_verdict_within_its_grace_period(
 ) -> None:
     """It waits for a server that takes a request and gives no answer, and cannot be asked whether it may end."""
     monkeypatch.setattr(runner, "RESERVE_SECONDS", 29.9)  # of the 30 s without a setting
-    answered = threading.Event()
+    answered, went_on = threading.Event(), threading.Event()
 
     def hang(context: StageContext) -> StageResult:
         context.record.claimed(4)
@@ -260,11 +260,14 @@ def test_a_stage_that_hangs_at_sigterm_leaves_a_verdict_within_its_grace_period(
         context.progress.update(phase="shipping")
         os.kill(os.getpid(), signal.SIGTERM)
         assert answered.wait(30)
+        context.progress.current.reading("the next image")
+        went_on.set()
         return StageResult(PREPARED, {"images": "2 images"})
 
     make_config(stage)
     assert run(stage, env=ENV, paths=agent_paths, port=0, main=hang) == 1
     answered.set()
+    assert went_on.wait(30)
     verdict = json.loads(agent_paths.termination_log.read_bytes())
     contract("verdict", verdict)
     assert (verdict["outcome"], verdict["reason"]) == ("interrupted", "Interrupted")

@@ -78,6 +78,7 @@ def run(command: Command, *, env: Mapping[str, str], paths: Paths, port: int, ma
         if verdict is None:
             hung = Interrupted(STOPPED_WHILE_HANGING, phase=progress.snapshot()["phase"])
             verdict = _failed(hung, command, record)
+        current.close()
         return _deliver(verdict, record, paths.termination_log)
 
 
