@@ -41,6 +41,14 @@ def test_it_is_the_gate_of_the_operator(text: str, shown: str) -> None:
     assert plain(text) == outgoing(text) == shown
 
 
+@pytest.mark.parametrize("before", range(1020, 1028))
+def test_a_joiner_is_judged_by_its_neighbours_also_in_a_long_text(before: int) -> None:
+    """Long texts are made plain in pieces."""
+    spelt, hiding = "\u06cc" * before + "\u200c\u06cc\n", "a" * before + "\u200db\n"
+    assert plain(spelt) == f"{spelt[:-1]} "
+    assert plain(hiding) == "a" * before + "\ufffdb "
+
+
 def test_a_document_passes_as_a_whole() -> None:
     found = outgoing_document({"a": [f"\x1b{CANARY}"], "b": {"c": CANARY}, "d": 5, "e": None})
     assert found == {"a": ["\ufffd[redacted]"], "b": {"c": "[redacted]"}, "d": 5, "e": None}

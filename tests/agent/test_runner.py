@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from trainingrun_agent import runner
 from trainingrun_agent.config import AgentConfig, Paths
 from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import Interrupted, StorageRefused, UserError
@@ -240,6 +242,39 @@ def test_an_agent_that_is_stopped_waits_for_no_probe(
     assert run("mirror", env={}, paths=agent_paths, port=0, main=_succeed) == 0
 
 
+@pytest.mark.parametrize("stage", ["prep", "train", "export"])
+def test_a_stage_that_hangs_at_sigterm_leaves_a_verdict_within_its_grace_period(
+    make_config: Callable[..., AgentConfig],
+    agent_paths: Paths,
+    contract: Callable[[str, Any], None],
+    monkeypatch: pytest.MonkeyPatch,
+    stage: Any,
+) -> None:
+    """It waits for a server that takes a request and gives no answer, and cannot be asked whether it may end."""
+    monkeypatch.setattr(runner, "RESERVE_SECONDS", 29.9)  # of the 30 s without a setting
+    answered, went_on = threading.Event(), threading.Event()
+
+    def hang(context: StageContext) -> StageResult:
+        context.record.claimed(4)
+        context.record.numbers = {"step": 7} if stage == "train" else {}
+        context.progress.update(phase="shipping")
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert answered.wait(30)
+        context.progress.current.reading("the next image")
+        went_on.set()
+        return StageResult(PREPARED, {"images": "2 images"})
+
+    make_config(stage)
+    assert run(stage, env=ENV, paths=agent_paths, port=0, main=hang) == 1
+    answered.set()
+    assert went_on.wait(30)
+    verdict = json.loads(agent_paths.termination_log.read_bytes())
+    contract("verdict", verdict)
+    assert (verdict["outcome"], verdict["reason"]) == ("interrupted", "Interrupted")
+    assert verdict["message"].startswith("SIGTERM arrived in phase shipping, and the agent could not end in time")
+    assert (verdict["epoch"], verdict.get("numbers")) == (4, {"step": 7} if stage == "train" else None)
+
+
 def _agent(*arguments: str) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([str(PACKAGE), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, **ENV, "PYTHONPATH": path}
@@ -272,6 +307,43 @@ def test_sigterm_in_the_second_in_which_the_agent_starts_is_seen(
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1, done.stderr
     assert json.loads(agent_paths.termination_log.read_text())["outcome"] == "interrupted"
+
+
+@pytest.mark.parametrize("stage", ["prep", "train", "export"])
+def test_sigterm_is_noticed_while_compiled_code_waits_for_storage(
+    make_config: Callable[..., AgentConfig], agent_paths: Paths, stage: Any
+) -> None:
+    """Python runs signal handlers in the main thread only, and not before such a call returns: after a minute."""
+
+    def wait(context: StageContext) -> StageResult:
+        assert threading.current_thread() is not threading.main_thread()
+        return _send_sigterm(context)
+
+    make_config(stage)
+    assert run(stage, env=ENV, paths=agent_paths, port=0, main=wait) == 1
+    assert json.loads(agent_paths.termination_log.read_bytes())["outcome"] == "interrupted"
+
+
+LINGERING = """
+import runpy, sys, threading
+from concurrent.futures import ThreadPoolExecutor
+from trainingrun_agent import command
+def main():
+    ThreadPoolExecutor().submit(threading.Event().wait)  # as a transfer that gets no answer
+    print("the end")
+    return 1
+command.main = main
+runpy.run_module("trainingrun_agent", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_a_transfer_that_hangs_does_not_keep_an_agent_that_has_ended() -> None:
+    """Until SIGKILL: the pod would keep its GPU, and end with another exit code."""
+    path = os.pathsep.join([str(PACKAGE), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-c", LINGERING, "train"]
+    environment = {**os.environ, "PYTHONPATH": path}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (1, "the end\n"), done.stderr
 
 
 def test_help_names_every_command() -> None:

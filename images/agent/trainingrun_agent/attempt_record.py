@@ -21,8 +21,9 @@ Part = Literal["fetch", "work", "ship"]
 class AttemptRecord:
     """Epoch, numbers and seconds of one attempt; `numbers` as verdict.schema.json says for the stage.
 
-    `terms` are for the message of an error; they have the values of the run's fields once these are known, and
-    `ship_logs` can upload the logs then: it returns their address, empty if they could not be uploaded.
+    `terms` are for the message of an error; they have the values of the run's fields once these are known, as
+    `grace_seconds` has that of the pod. `ship_logs` can upload the logs then: it returns their address, empty if they
+    could not be uploaded.
     """
 
     def __init__(self, clock: Clock, progress: Progress) -> None:
@@ -32,6 +33,7 @@ class AttemptRecord:
         self.numbers: Mapping[str, Any] = {}
         self.timings: Timings | None = None
         self.terms = TRAININGRUN
+        self.grace_seconds = 30
         self.ship_logs: Callable[[], str] = str
 
     def claimed(self, epoch: int) -> None:

@@ -41,6 +41,10 @@ class CurrentFile:
             line = _MARK + shown if name else b""
             os.pwrite(self._handle, line.ljust(SLOT_BYTES - 1) + b"\n", self._slot * SLOT_BYTES)
 
+    def close(self) -> None:
+        """Write nothing any more: the file is for the verdict now."""
+        self._path = None
+
 
 def _opened(path: Path) -> int:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)

@@ -61,7 +61,10 @@ class RecentLines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the record, and forget the oldest ones; called with the handler's lock."""
-        line = self.format(record)
+        try:
+            line = self.format(record)[-self._max + 1 :]
+        except (TypeError, ValueError):  # values that do not fit: the handler of stdout has shown that
+            return
         self._lines.append(line)
         self._size += len(line) + 1
         while self._size > self._max:

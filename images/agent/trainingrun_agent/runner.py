@@ -1,7 +1,8 @@
 """Runs one command from its start to its verdict.
 
-Invariant: a verdict is written however the command ends, also after an unexpected error; only SIGKILL prevents it. The
-HTTP server answers before storage is touched, and until the process ends, so that no probe of the kubelet fails.
+Invariant: a verdict is written however the command ends, also after an unexpected error, and before the end of the
+grace period if it hangs; only an earlier SIGKILL prevents it. The HTTP server answers before storage is touched, and
+until the process ends, so that no probe of the kubelet fails.
 """
 
 from __future__ import annotations
@@ -24,11 +25,17 @@ from trainingrun_agent.config import Command, Paths
 from trainingrun_agent.context import StageContext
 from trainingrun_agent.current_file import CurrentFile
 from trainingrun_agent.disk_space import is_disk_full
-from trainingrun_agent.errors import DiskFull, Outcome, StageError
+from trainingrun_agent.errors import DiskFull, Interrupted, Outcome, StageError
 from trainingrun_agent.kubelet_probes import KubeletProbes
 from trainingrun_agent.log import ProgressLines, logger
+from trainingrun_agent.own_thread import OwnThread
 from trainingrun_agent.progress import Progress
-from trainingrun_agent.reasons.pods import AGENT_OUT_OF_MEMORY, PREP_OUT_OF_MEMORY, UNEXPECTED_ERROR
+from trainingrun_agent.reasons.pods import (
+    AGENT_OUT_OF_MEMORY,
+    PREP_OUT_OF_MEMORY,
+    STOPPED_WHILE_HANGING,
+    UNEXPECTED_ERROR,
+)
 from trainingrun_agent.server import AgentServer
 from trainingrun_agent.storage import guard
 from trainingrun_agent.terms import Terms
@@ -45,6 +52,8 @@ _STAGES: Mapping[Command, str] = {
     "mirror": "trainingrun_agent.mirror",
 }
 """Modules with a `run`, imported when they are needed: each command loads only its own."""
+RESERVE_SECONDS = 7.0
+"""Part of the grace period for the logs and the verdict of a stage that hangs; less than a stage's own reserve."""
 
 
 def run(command: Command, *, env: Mapping[str, str], paths: Paths, port: int, main: StageMain | None = None) -> int:
@@ -64,7 +73,13 @@ def run(command: Command, *, env: Mapping[str, str], paths: Paths, port: int, ma
                 command, env=env, paths=paths, main=main, stop=stop, progress=progress, record=record, probe=probe
             )
 
-        return _deliver(conclude(work, stage=command, record=record), record, paths.termination_log)
+        thread = OwnThread(lambda: conclude(work, stage=command, record=record))
+        verdict = thread.result(stop, lambda: record.grace_seconds - RESERVE_SECONDS)
+        if verdict is None:
+            hung = Interrupted(STOPPED_WHILE_HANGING, phase=progress.snapshot()["phase"])
+            verdict = _failed(hung, command, record)
+        current.close()
+        return _deliver(verdict, record, paths.termination_log)
 
 
 def conclude(work: Callable[[], StageResult], *, stage: Command, record: AttemptRecord) -> Verdict:
@@ -142,6 +157,7 @@ def _work(
             config.attempt,
         )
         record.terms = Terms(values=resolved.field_values)
+        record.grace_seconds = config.grace_seconds
         stack.enter_context(guard.refuse_connections(resolved.storage.refused_networks))
         from trainingrun_agent.storage.stores import Stores
         from trainingrun_agent.transfer.ship_logs import ship_logs

@@ -16,10 +16,10 @@ from typing import Callable, Optional
 
 from trainingrun_trainer.shared_folder import LOG, LOG_BEFORE, SharedFolder
 
-SEGMENT_BYTES = 4 << 20
-"""The agent uploads this much from the end; two segments hold at least that."""
-FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 CHUNK_BYTES = 1 << 16
+SEGMENT_BYTES = (4 << 20) + CHUNK_BYTES
+"""Of one file. The agent uploads the last 4 MiB, which a full file always has, so it sees that the beginning is cut."""
+FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 REST_BYTES = 1 << 20
 """Read after the child's end at most: something that it left behind may print without end."""
 WAKE_MILLISECONDS = 1000

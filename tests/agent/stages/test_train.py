@@ -196,6 +196,20 @@ def test_sigterm_ships_the_last_checkpoint_before_the_agent_ends(prepared: Any, 
     assert f"step {verdict.numbers['step']}" in verdict.message
 
 
+def test_a_hang_of_the_last_upload_costs_no_number_of_the_verdict(
+    prepared: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The runner then makes the verdict of what is known."""
+    seen = {}
+    monkeypatch.setattr(
+        train.TrainerStage, "write_result", lambda stage, **_: seen.update(stage.context.record.numbers)
+    )
+    context = prepared.pod("train")
+    prepared.start_trainer(context)
+    verdict_of(train, context)
+    assert (seen["step"], seen["checkpointStep"], seen["ap50"]) == (30, 30, 0.9)
+
+
 def test_an_evaluation_changes_neither_percentage_nor_time_left_to_its_own(prepared: Any) -> None:
     context = prepared.pod("train")
     prepared.start_trainer(context, seconds_per_step=0.06, evaluation_seconds=0.2)

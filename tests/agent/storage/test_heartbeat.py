@@ -132,11 +132,31 @@ def test_a_slow_server_is_no_outage_once_it_has_answered(
 def test_a_refusal_shows_with_its_reason_and_is_taken_back(
     heartbeat: Heartbeat, fake_clock: Any, server: Server, shown: list[tuple[float, str]]
 ) -> None:
+    wait(heartbeat, fake_clock, 5)
     server.error = StorageRefused(ACCESS_DENIED, call="GetObject", where=KEY, answer="403")
     wait(heartbeat, fake_clock, 20)
     server.error = NotFound(call="GetObject", where=KEY, answer="404")  # an answer: preparation has not written it yet
     wait(heartbeat, fake_clock, 20)
     assert [reason for _, reason in shown] == ["AccessDenied", ""]
+
+
+def test_a_refusal_of_what_never_worked_is_not_told_as_one_of_what_did(
+    heartbeat: Heartbeat, fake_clock: Any, server: Server, shown: list[tuple[float, str]]
+) -> None:
+    """The first call of the work hangs, and would end the attempt: nothing goes on, and nothing worked before."""
+    server.error = StorageRefused(ACCESS_DENIED, call="GetObject", where=KEY, answer="403")
+    wait(heartbeat, fake_clock, 20)
+    assert shown == []
+
+
+def test_a_hang_that_outlasts_the_stage_is_not_shown(
+    heartbeat: Heartbeat, fake_clock: Any, server: Server, shown: list[tuple[float, str]]
+) -> None:
+    fake_clock.sleep(3)
+    server.takes = 1e9
+    heartbeat.__exit__()
+    heartbeat.turn()
+    assert (server.asked, shown) == (["quick"], [])
 
 
 def test_reads_that_succeed_do_not_hide_writes_that_fail(

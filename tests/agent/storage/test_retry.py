@@ -147,6 +147,41 @@ def test_a_refusal_that_lasts_is_final_and_says_that_it_had_worked(
     assert caught.value.hint.endswith("then raise spec.retry.")
 
 
+def test_refusals_are_waited_for_once_also_by_what_saves_the_work_at_the_end(
+    make_retrier: Callable[..., Retrier], fake_clock: Any
+) -> None:
+    """A preparation that was refused writes the list of its shards, and waited five more minutes for that."""
+    retrier = make_retrier()
+    retrier.run(Failing(), kind="writes")
+    for _ in range(3):
+        with pytest.raises(StorageRefused):
+            retrier.run(Failing(*[DENIED] * 99), kind="writes")
+    assert fake_clock.seconds == 300
+    retrier.run(Failing(), kind="writes")
+    assert retrier.run(Failing(DENIED), kind="writes") == "done"
+
+
+@pytest.mark.parametrize(
+    ("first", "then"), [(OUTAGE, ROTATED), (ROTATED, OUTAGE)], ids=["outage first", "refusal first"]
+)
+def test_an_outage_that_ends_in_refusals_is_not_final_at_the_first_one(
+    make_retrier: Callable[..., Retrier], fake_clock: Any, first: Exception, then: Exception
+) -> None:
+    """As of a gateway that has started before its disks: the one is waited for although the other took longer."""
+    retrier = make_retrier(tolerance_seconds=299)
+    retrier.run(Failing(), kind="writes")
+    assert retrier.run(Failing(*[first] * 50, *[then] * 48), kind="writes") == "done"
+    assert fake_clock.seconds > 500
+
+
+def test_refusals_and_outages_in_turn_come_to_an_end(make_retrier: Callable[..., Retrier], fake_clock: Any) -> None:
+    retrier = make_retrier()
+    retrier.run(Failing(), kind="writes")
+    with pytest.raises((StorageOutage, StorageRefused), match=r"36[0-9] s"):
+        retrier.run(Failing(*[OUTAGE, ROTATED] * 99), kind="writes")
+    assert 360 <= fake_clock.seconds < 380
+
+
 @pytest.mark.parametrize("before", ["reads", "writes of another"], ids=["only reads worked", "another bucket worked"])
 def test_a_key_that_may_not_write_is_told_at_once(make_retrier: Callable[..., Retrier], before: str) -> None:
     retrier, call = make_retrier(), Failing(DENIED)

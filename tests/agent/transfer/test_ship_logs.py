@@ -98,6 +98,35 @@ def test_only_the_end_of_a_log_is_uploaded(run: Any, line: bytes) -> None:
     assert data.endswith(b"the end")
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r", b" "], ids=["lines", "CRLF", "progress bars", "one line"])
+def test_a_credential_that_is_cut_is_masked(run: Any, monkeypatch: pytest.MonkeyPatch, end: bytes) -> None:
+    """The end of the log begins inside of one, and another one begins in the older file and ends in the newer one."""
+    monkeypatch.setattr(module, "MAX_BYTES", 1 << 14)
+    redaction.register("canary-of-the-logs")
+    attempt = Attempt(run)
+    lines = (b"step 7" + end) * 4000
+    last = b"canary-of-the-logs" + end
+    both = b"canary" + (b"-of-the-logs" + end + lines)[: (1 << 14) - len(last)] + last
+    (attempt.shared / "trainer.log.1").write_bytes(both[: -len(last) + 6])
+    (attempt.shared / "trainer.log").write_bytes(both[-len(last) + 6 :])
+    attempt.ship()
+    uploaded = attempt.stored()["trainer.log"]
+    assert b"canary" not in uploaded
+    assert b"of-the-logs" not in uploaded
+    assert b"[redacted]" in uploaded
+    assert len(uploaded) > (1 << 14) - 4200
+
+
+def test_the_last_line_is_whole_when_a_new_file_has_just_begun(run: Any) -> None:
+    attempt = Attempt(run)
+    (attempt.shared / "trainer.log.1").write_bytes(b"step 7\nterminate called after throwing")
+    (attempt.shared / "trainer.log").write_bytes(b" an instance of std::bad_alloc\n")
+    with Folder.open(attempt.shared) as folder:
+        assert last_line(folder, attempt.context.clock) == (
+            "terminate called after throwing an instance of std::bad_alloc"
+        )
+
+
 def link(path: Path, secret: Path) -> None:
     path.symlink_to(secret)
 
@@ -158,6 +187,10 @@ def test_the_agent_keeps_the_last_lines_only() -> None:
     for number in range(99):
         recent.emit(logging.LogRecord("x", logging.INFO, "x", 1, f"line {number}", None, None))
     assert recent.text() == "line 96\nline 97\nline 98\n"
+    recent.emit(logging.LogRecord("x", logging.INFO, "x", 1, "x" * 99 + "the end", None, None))
+    assert recent.text() == "x" * 22 + "the end\n"
+    recent.emit(logging.LogRecord("x", logging.INFO, "x", 1, "%d of %d", (1,), None))  # as a library may
+    assert recent.text() == "x" * 22 + "the end\n"
 
 
 def test_the_last_line_is_waited_for_while_the_wrapper_copies_it(run: Any, fake_clock: Any) -> None:

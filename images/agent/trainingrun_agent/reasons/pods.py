@@ -55,6 +55,10 @@ STOPPED_WHILE_REFUSED = INTERRUPTED.case(
     message="SIGTERM arrived while storage refused what it had allowed before: {outage}",
     hint="Correct access to the bucket: the next attempt starts by itself, and fails at once if it is refused too.",
 )
+STOPPED_WHILE_HANGING = INTERRUPTED.case(
+    message="SIGTERM arrived in phase {phase}, and the agent could not end in time, as when storage gives no answer",
+    hint="Nothing to do: the next attempt starts by itself. If it ends so again, look at the storage server.",
+)
 GRACE_PERIOD_OVER = INTERRUPTED.case(
     message="the grace period of {seconds} s was over before everything was uploaded.",
     hint="Nothing to do: the next attempt resumes from the newest checkpoint in the bucket. Where pods are ended often,"

@@ -69,9 +69,10 @@ class _Training:
             self._end = self._session.follow(lambda: self._turn(shipper))
         with record.part("ship"):
             self._ship_checkpoint(shipper)
+            record.numbers = self._numbers()  # for a verdict without this stage, if the rest hangs
             wrong = self._wrong(self._end)
             if wrong is None and self._newest is not None:
-                self._stage.write_result(manifest_key=self._newest.manifest_key, numbers=self._numbers())
+                self._stage.write_result(manifest_key=self._newest.manifest_key, numbers=record.numbers)
             self._ship_events(shipper)
         if wrong is not None:
             raise wrong

@@ -32,6 +32,8 @@ class StorageHealth:
         self._wrong: dict[str, StageError] = {}
         self._slow = False
         self._last_sign = clock.monotonic()
+        self.has_answered = False
+        """Whether any call has succeeded."""
 
     @property
     def last_sign(self) -> float:
@@ -47,6 +49,7 @@ class StorageHealth:
         """A call has succeeded; `seconds` is how long it took, if it moved few bytes."""
         with self._lock:
             self._last_sign = self._clock.monotonic()
+            self.has_answered = True
             if seconds is not None:
                 self._slow = seconds > SLOW_SECONDS
             if self._wrong.keys() & {kind, HEARTBEAT}:

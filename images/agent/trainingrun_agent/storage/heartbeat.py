@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Self
 
 from trainingrun_agent.clock import Clock
-from trainingrun_agent.errors import NotFound, StageError
+from trainingrun_agent.errors import NotFound, StageError, StorageRefused
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.health import HEARTBEAT, StorageHealth
 
@@ -60,10 +60,16 @@ class Heartbeat:
         try:
             self._ask()
         except StageError as error:
-            if self._health.last_sign <= now:  # else it waited behind the bytes of other calls
+            if self._shows(error, asked=now):
                 self._health.failed(HEARTBEAT, error)
         else:
             self._health.answered(HEARTBEAT, seconds=self._clock.monotonic() - now)
+
+    def _shows(self, error: StageError, *, asked: float) -> bool:
+        if self._ended.is_set() or self._health.last_sign > asked:  # it waited behind the bytes of other calls
+            return False
+        # The work ends by itself with a first call that is refused; what never worked is not called an interruption.
+        return self._health.has_answered or not isinstance(error, StorageRefused)
 
     def _ask(self) -> None:
         store = (self._patient if self._health.slow else self._quick)()

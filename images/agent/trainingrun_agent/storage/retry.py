@@ -89,9 +89,9 @@ class Retrier:
         """Repeat a call until it succeeds; `kind` is that of StorageHealth, a `small` call moves few bytes.
 
         Raises StorageOutage after the tolerance, Interrupted after `stop`, and StorageRefused after REFUSED_SECONDS, or
-        at once if no call of this kind has succeeded before.
+        at once if no call of this kind has succeeded before, or since one was given up.
         """
-        since: float | None = None
+        failing = _Failing()
         delay = FIRST_DELAY_SECONDS
         while True:
             began = self._clock.monotonic()
@@ -104,9 +104,8 @@ class Retrier:
                 if not self._may_pass(failure, kind):
                     raise
                 self.health.failed(kind, failure)
-                now = self._clock.monotonic()
-                since = now if since is None else since
-                self._pause(failure, kind, waited=now - since, delay=delay)
+                failing.now(self._clock.monotonic(), refused=isinstance(failure, StorageRefused))
+                self._pause(failure, kind, failing, delay=delay)
                 delay = min(LONGEST_DELAY_SECONDS, delay * 2)
             else:
                 self._succeeded(kind, seconds=self._clock.monotonic() - began if small else None)
@@ -123,12 +122,15 @@ class Retrier:
             self._allowed.add(kind)
         self.health.answered(kind, seconds=seconds)
 
-    def _pause(self, failure: Failure, kind: str, *, waited: float, delay: float) -> None:
-        refused = isinstance(failure, StorageRefused)
+    def _pause(self, failure: Failure, kind: str, failing: _Failing, *, delay: float) -> None:
+        refused, waited = failing.refused, failing.for_seconds
         tolerance, text = (REFUSED_SECONDS, _REFUSED) if refused else (self._tolerance, _WAITED)
-        if waited >= tolerance:
+        if waited >= tolerance or failing.in_all >= REFUSED_SECONDS + self._tolerance:
             self.health.given_up(kind)
-            raise failure.with_more(Message(text, {"seconds": waited})) from failure
+            with self._lock:
+                self._allowed.discard(kind)  # what tidies up after this is not waited for again
+            seconds = waited if waited >= tolerance else failing.in_all
+            raise failure.with_more(Message(text, {"seconds": seconds})) from failure
         # Jitter, so that not all pods repeat their calls at the same moment.
         delay = min(delay * (0.75 + self._jitter() / 2), max(0.0, tolerance - waited))
         if not self._stop.is_set():
@@ -141,6 +143,23 @@ class Retrier:
             self.health.given_up(kind)
             raise Interrupted(STOPPED_WHILE_REFUSED if refused else STOPPED_IN_OUTAGE, outage=failure) from failure
         self._clock.sleep(min(delay, left))
+
+
+class _Failing:
+    """How long one call has failed: in all, and in the same way. An outage may end in refusals, and begin with them."""
+
+    def __init__(self) -> None:
+        self.refused: bool | None = None
+        self.for_seconds = self.in_all = 0.0
+        self._began: float | None = None
+        self._since = 0.0
+
+    def now(self, now: float, *, refused: bool) -> None:
+        """It has failed now."""
+        self._began = now if self._began is None else self._began
+        if refused is not self.refused:
+            self.refused, self._since = refused, now
+        self.for_seconds, self.in_all = now - self._since, now - self._began
 
 
 class RetryingStore:

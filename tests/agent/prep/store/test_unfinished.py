@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -272,6 +273,49 @@ def no_list(bucket: Bucket) -> None:
 def strange_places(bucket: Bucket) -> None:
     text = bucket.objects[bucket.lists[0]].decode().replace("datasets/blobs/", "datasets/latest/")
     bucket.objects[bucket.lists[0]] = text.encode()
+
+
+def changed_entries(change: Callable[[list[Any]], object]) -> Callable[[Bucket], None]:
+    """A list whose shards of a split are changed; objects are described as in a manifest."""
+
+    def spoil(bucket: Bucket) -> None:
+        document = json.loads(bucket.objects[bucket.lists[0]])
+        for shards_of_split in document["shards"].values():
+            change([shard for shard in shards_of_split if shard is not None])
+        bucket.objects[bucket.lists[0]] = json.dumps(document).encode()
+
+    return spoil
+
+
+def all_records(**fields: Any) -> Callable[[list[Any]], object]:
+    return lambda shards: [shard[0].update(fields) for shard in shards]
+
+
+HOSTILE_ENTRIES = {
+    "no images": all_records(images=None),
+    "less than none": all_records(images=-1),
+    "images are text": all_records(images="many"),
+    "images are a list": all_records(images=[1]),
+    "another role": all_records(role="evalRecords"),
+    "a role that is a number": all_records(role=5),
+    "a key that leads out": all_records(key="datasets/../../x"),
+    "a key that is a list": all_records(key=[]),
+    "no size": all_records(size=2**70),
+    "objects that are texts": lambda shards: [shard.__setitem__(slice(None), "ab") for shard in shards],
+    "all the same": lambda shards: [shard.__setitem__(slice(None), shards[0]) for shard in shards],
+}
+
+
+@pytest.mark.parametrize("change", HOSTILE_ENTRIES.values(), ids=HOSTILE_ENTRIES)
+def test_a_list_that_somebody_else_wrote_breaks_nothing(
+    bucket: Bucket, uninterrupted: Uninterrupted, change: Callable[[list[Any]], object]
+) -> None:
+    """It is in the bucket, where others may write."""
+    bucket.interrupt(uninterrupted.calls // 2)
+    changed_entries(change)(bucket)
+    bucket.attempt().run()
+    left = {key: data for key, data in bucket.objects.items() if "/damaged/" not in key}
+    assert left == uninterrupted.objects
 
 
 @pytest.mark.parametrize("spoil", [other_bytes, gone, no_list, strange_places])

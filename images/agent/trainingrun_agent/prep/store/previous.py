@@ -4,14 +4,15 @@ The last preparation that went to its end left the list of all its shards; one t
 those that it had finished (unfinished.py).
 
 Invariant: a list is only a hint. An object that it names is used only if it may be believed (stored_objects.py) and,
-once read, has its SHA-256; whatever a list says, the data set comes out the same. Two preparations may overwrite each
-other's list; either is right.
+once read, has its SHA-256; whatever is missing or damaged, the data set comes out the same. Two preparations may
+overwrite each other's list; either is right.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ from trainingrun_agent.prep.split.shards import MAX_SHARDS
 from trainingrun_agent.prep.store.dataset_folder import DatasetFolder
 from trainingrun_agent.storage import documents
 from trainingrun_agent.storage.base import ObjectStore
-from trainingrun_agent.storage.manifest import ManifestObject
+from trainingrun_agent.storage.manifest import RECORD_ROLES, ManifestObject
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,8 @@ def _read_or_nothing(folder: DatasetFolder, key: str) -> StoredShards:
 def _parse(document: Mapping[str, Any]) -> StoredShards:
     if document["formatVersion"] != 1:
         raise ValueError(f"formatVersion {document['formatVersion']} is not known")
-    return {split: [*map(_parse_shard, document["shards"].get(split, ()))][:MAX_SHARDS] for split in _SPLITS}
+    listed = {split: document["shards"].get(split, ()) for split in _SPLITS}
+    return {split: [_parse_shard(pair, split) for pair in islice(pairs, MAX_SHARDS)] for split, pairs in listed.items()}
 
 
 def _to_json(one: StoredShard | None) -> list[Any] | None:
@@ -145,8 +147,15 @@ def _to_json(one: StoredShard | None) -> list[Any] | None:
     return [None if one.records is None else one.records.to_json(), one.rows.to_json()]
 
 
-def _parse_shard(pair: Sequence[Any] | None) -> StoredShard | None:
+def _parse_shard(pair: Sequence[Any] | None, split: Split) -> StoredShard | None:
     if pair is None:
         return None
     records, rows = pair
-    return StoredShard(None if records is None else ManifestObject.parse(records), ManifestObject.parse(rows))
+    return StoredShard(None if records is None else _parse_records(records, split), ManifestObject.parse(rows))
+
+
+def _parse_records(item: Mapping[str, Any], split: Split) -> ManifestObject:
+    found = ManifestObject.parse(item)
+    if type(found.images) is not int or found.images < 1 or found.role != RECORD_ROLES[split]:
+        raise ValueError(f"{found.key} is no shard of {split}")
+    return found
