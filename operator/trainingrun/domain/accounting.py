@@ -42,8 +42,8 @@ def close_attempt(context: StageContext, ending: Ending) -> None:
     draft, entry, pod = context.draft, context.attempts, ending.pod
     ended_at = _ended_at(pod) or draft.now_text
     end = AttemptEnd(number=entry["number"], endedAt=ended_at, outcome=ending.outcome, reason=ending.reason)
-    if "startedAt" in entry:
-        end["startedAt"] = entry["startedAt"]
+    if started_at := _created_at(context) or entry.get("startedAt"):
+        end["startedAt"] = started_at
     if pod is not None and pod.node:
         end["node"] = pod.node[:MAX_NODE]
     if (code := _exit_code(pod)) is not None:
@@ -170,6 +170,12 @@ def _last_seen(context: StageContext, entry: StageAttempts) -> str:
     """When an attempt without a pod was last known to run."""
     shown = context.draft.status.get("progress", {})
     return max(entry.get("ranAt", ""), shown.get("updated", "") if shown.get("stage") == context.stage else "")
+
+
+def _created_at(context: StageContext) -> str:
+    """When the attempt's Job was created; `startedAt` of its stage may be that of the first of several tries."""
+    uid = context.attempts.get("jobUID")
+    return next((job.created for job in context.observed.jobs if job.uid == uid), "")
 
 
 def _ended_at(pod: PodView | None) -> str:

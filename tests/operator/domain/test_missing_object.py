@@ -161,6 +161,15 @@ def test_a_pause_that_ends_at_the_deadline_counts_its_attempt_once_and_promises_
     assert play.condition("Prepared")["reason"] == "StartDeadlineExceeded"
 
 
+def test_each_try_lasts_only_as_long_as_its_job() -> None:
+    play = waits()
+    while play.attempts("prep").get("ended", 0) < 2:
+        retry(play)
+    (end,) = play.attempts("prep")["history"]
+    assert (end["number"], end["outcome"]) == (2, "replaced")
+    assert end["startedAt"] > play.attempts("prep")["startedAt"]
+
+
 def test_a_run_that_is_resumed_within_a_pause_looks_for_its_secret_at_once() -> None:
     play = waits()
     step(play, 20)
