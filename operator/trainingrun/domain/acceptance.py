@@ -19,14 +19,18 @@ from trainingrun.api.settings import Settings
 from trainingrun.api.status import StageAttempts
 from trainingrun.builders.resolved import build_resolved, resolved_text, text_digest
 from trainingrun.domain import attempts, lasting
+from trainingrun.domain.accounting import Ending, close_attempt
 from trainingrun.domain.adoption import why_not_ours
 from trainingrun.domain.decision import Decision
 from trainingrun.domain.document import parse_document
 from trainingrun.domain.draft import MAX_CAUSE, MAX_EVENT, MAX_MESSAGE, Draft
+from trainingrun.domain.ended_jobs import newest_pod
+from trainingrun.domain.history import REPLACED
 from trainingrun.domain.observe import Observed
 from trainingrun.domain.refusal import NotAcceptedError
 from trainingrun.domain.refused_child import RefusedChild
 from trainingrun.domain.resolve import Resolved, resolve
+from trainingrun.domain.stage import StageContext
 from trainingrun.domain.texts import cut, sentences
 
 WAIT_FOR_OTHER_SECONDS: Final = 10
@@ -77,11 +81,12 @@ def _accept_anew(decision: Decision, observed: Observed, *, settings: Settings) 
     draft = decision.draft
     for entry in draft.status.get("attempts", []):
         if entry.get("number", 0) > entry.get("ended", 0):
-            stage = Stage(entry["stage"])
-            attempts.end(draft, stage)
+            context = StageContext(Stage(entry["stage"]), decision, observed, {}, settings)
+            pod = newest_pod(observed.pods_of(entry.get("jobUID")))
+            close_attempt(context, Ending(REPLACED, reasons.CONFIG_MAP_LOST.name, pod))
+            attempts.end(draft, context.stage)
             message = "The attempt in flight was ended: it could not start without the run's ConfigMap."
-            kind = conditions.STAGE_CONDITION[stage]
-            draft.set_condition(kind, False, reason=reasons.ATTEMPT_DELAYED, message=message)
+            context.set_not_done(reason=reasons.ATTEMPT_DELAYED, message=message)
     for field in ("resolvedDigest", "storageURI"):
         draft.status.pop(field, None)  # type: ignore[misc]
     name = resolved_name(draft.run.name, uid=draft.run.uid)

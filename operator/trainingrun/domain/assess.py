@@ -21,7 +21,7 @@ from trainingrun.domain.waiting import Cause, cause_of, job_suspended
 SETTLE_SECONDS: Final = 5  # from the agent's end until the state of the container beside it is known
 CAUSE_SECONDS: Final = 30  # after SIGTERM for no known cause: a kubelet that evicts says so when all containers ended
 NEVER_STARTED_SECONDS: Final = 15
-_BEFORE_TRAINER: Final = {"starting", "preflight", "fetching", "waitingForTrainer"}
+_BEFORE_TRAINER: Final = ("starting", "preflight", "fetching", "waitingForTrainer")  # a report can hold any value
 
 
 @dataclass(frozen=True, slots=True)

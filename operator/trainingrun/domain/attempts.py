@@ -12,6 +12,7 @@ from trainingrun.api import clock
 from trainingrun.api.names import Stage
 from trainingrun.domain import reported
 from trainingrun.domain.draft import MAX_LAST, Draft
+from trainingrun.domain.texts import cut
 from trainingrun.domain.verdicts import POLICIES, Outcome, Verdict, back_off_seconds
 
 
@@ -47,7 +48,7 @@ def count_end(draft: Draft, stage: Stage, verdict: Verdict) -> bool:
     end(draft, stage)
     entry["lastOutcome"] = verdict.outcome.value
     entry["lastReason"] = verdict.reason.name
-    entry["lastMessage"] = verdict.message[:MAX_LAST]
+    entry["lastMessage"] = cut(verdict.message, MAX_LAST)
     if verdict.outcome is Outcome.SUCCEEDED:
         entry.pop("savedImages", None)  # if the data set is lost, another one begins at its first image
         return True

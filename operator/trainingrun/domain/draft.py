@@ -97,14 +97,14 @@ class Draft:
             kind,
             status=_CONDITION_STATUS[status],
             reason=reason,
-            message=message[: MAX_MESSAGE if kind == conditions.SUCCEEDED else MAX_CAUSE],
+            message=cut(message, MAX_MESSAGE if kind == conditions.SUCCEEDED else MAX_CAUSE),
             generation=self.run.generation,
             now=self.now_text,
         )
 
     def add_event(self, reason: Reason, message: str, *, warning: bool = False) -> None:
         """Emit an Event after the status is stored."""
-        self.events.append(Event("Warning" if warning else "Normal", reason.name, message[:MAX_EVENT]))
+        self.events.append(Event("Warning" if warning else "Normal", reason.name, cut(message, MAX_EVENT)))
 
     def show(
         self,
@@ -117,8 +117,8 @@ class Draft:
     ) -> None:
         """Set phase, message and the Progress column (`text`, by default the message) with other progress."""
         self.status["phase"] = phase.value
-        self.status["message"] = message[:MAX_MESSAGE]
-        new: Progress = {"updated": self.now_text, **(progress or {}), "text": (text or message)[:MAX_TEXT]}
+        self.status["message"] = cut(message, MAX_MESSAGE)
+        new: Progress = {"updated": self.now_text, **(progress or {}), "text": cut(text or message, MAX_TEXT)}
         if stage is not None:
             new["stage"] = stage.value
         stored = self.run.status.get("progress") or {}

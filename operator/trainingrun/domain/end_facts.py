@@ -67,12 +67,17 @@ class Facts:
 Found = tuple[Reason, str] | None
 
 
+def _in_words_of(what: str, words: str) -> str:
+    """Return what has happened, with the words of Kubernetes if it has some; the kubelet's can end with a space."""
+    return f"{what}: {words.strip()}" if words.strip() else f"{what}."
+
+
 def own_limit(facts: Facts) -> Found:
     """Return a full disk if the node evicted the pod for a limit of the pod's own."""
     pod = facts.pod
     words = pod.message.strip()
     reason = next((reason for pattern, reason in _OWN_LIMITS if pattern.match(words)), None)
-    return (reason, f"Pod {pod.name} was evicted: {words}") if reason and pod.reason == "Evicted" else None
+    return (reason, _in_words_of(f"Pod {pod.name} was evicted", words)) if reason and pod.reason == "Evicted" else None
 
 
 def out_of_memory(facts: Facts) -> Found:
@@ -110,14 +115,15 @@ def _reading(agent: ContainerView) -> str:
 def evicted(facts: Facts) -> Found:
     """Return an eviction by the node."""
     pod = facts.pod
-    return (reasons.EVICTED, f"Pod {pod.name} was evicted: {pod.message}") if pod.reason == "Evicted" else None
+    message = _in_words_of(f"Pod {pod.name} was evicted", pod.message)
+    return (reasons.EVICTED, message) if pod.reason == "Evicted" else None
 
 
 def by_node(facts: Facts) -> Found:
     """Return the end for which the node gave the pod a reason."""
     pod = facts.pod
     found = next((entry for entry in BY_NODE.items() if entry[0].name == pod.reason), None)
-    return (found[0], f"Pod {pod.name} {found[1]}: {pod.message}") if found else None
+    return (found[0], _in_words_of(f"Pod {pod.name} {found[1]}", pod.message)) if found else None
 
 
 def disrupted(facts: Facts) -> Found:
@@ -125,7 +131,7 @@ def disrupted(facts: Facts) -> Found:
     pod = facts.pod
     if not pod.disruption:
         return None
-    return reasons.named(pod.disruption), f"Pod {pod.name} was disrupted: {pod.disruption_message}"
+    return reasons.named(pod.disruption), _in_words_of(f"Pod {pod.name} was disrupted", pod.disruption_message)
 
 
 def deadline(facts: Facts) -> Found:
@@ -157,7 +163,7 @@ def refused(facts: Facts) -> Found:
     never_ran = all(container.state == "waiting" for container in pod.containers.values())
     if not (pod.ended and pod.reason and never_ran):
         return None
-    return reasons.REFUSED_BY_NODE, f"Node {pod.node} refused pod {pod.name}: {pod.reason}: {pod.message}"
+    return reasons.REFUSED_BY_NODE, _in_words_of(f"Node {pod.node} refused pod {pod.name}: {pod.reason}", pod.message)
 
 
 def unknown(facts: Facts) -> Found:
@@ -165,7 +171,8 @@ def unknown(facts: Facts) -> Found:
     unknown = reasons.CONTAINER_STATUS_UNKNOWN
     for name, container in ((AGENT, facts.pod.agent), (facts.worker_name, facts.worker)):
         if container.reason == unknown.name:
-            return unknown, f"Node {facts.pod.node} lost container {name} of pod {facts.pod.name}: {container.message}"
+            what = f"Node {facts.pod.node} lost container {name} of pod {facts.pod.name}"
+            return unknown, _in_words_of(what, container.message)
     return None
 
 

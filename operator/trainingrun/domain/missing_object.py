@@ -24,7 +24,7 @@ from trainingrun.domain.near_misses import did_you_mean
 from trainingrun.domain.observe import JobView, PodView
 from trainingrun.domain.stage import StageContext
 from trainingrun.domain.texts import cut, sentences
-from trainingrun.domain.waiting import Cause
+from trainingrun.domain.waiting import STARTS, Cause
 
 PATIENCE_SECONDS: Final = 20  # longer than it takes to create the object together with the run
 PAUSE_SECONDS: Final = (30, 120)  # at first, and at most
@@ -75,7 +75,7 @@ def show_pause(context: StageContext, number: int, *, until: datetime) -> None:
     left = start_deadline.seconds_left(context, None)
     if left is not None and left <= 0:
         job = f"attempt {number} of {context.stage}"
-        start_deadline.fail_start(context, None, job=job, cause=cause, hint="")
+        start_deadline.fail_start(context, None, job=job, cause=cause.removesuffix(STARTS).rstrip(), hint="")
         return
     when = f"Until attempt {number} looks for it again at {clock.to_text(until)}, the run holds no CPU, memory or GPU."
     _show(context, sentences(cut(cause, MAX_MESSAGE - len(when) - 2), when))

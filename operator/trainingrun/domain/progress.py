@@ -130,7 +130,7 @@ def _amount(counts: Progress) -> str:
     done, total, unit = counts["done"], counts["total"], counts["unit"]
     if unit == "bytes":
         return size(done, total=total)
-    return f"{done}/{total}" if unit == "steps" else f"{done}/{total} {unit}"
+    return f"{done}/{total}" if unit in {"", "steps"} else f"{done}/{total} {unit}"
 
 
 def _show_training(draft: Draft, numbers: Training) -> None:

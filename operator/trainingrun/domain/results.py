@@ -9,7 +9,7 @@ from trainingrun.api import clock, conditions, reasons
 from trainingrun.api.names import Stage
 from trainingrun.api.reason import Reason
 from trainingrun.domain import reported
-from trainingrun.domain.draft import MAX_CAUSE, MAX_EVENT, MAX_SUMMARY, Draft
+from trainingrun.domain.draft import MAX_CAUSE, MAX_EVENT, MAX_HINT, MAX_SUMMARY, Draft
 from trainingrun.domain.lost_results import is_dataset_lost
 from trainingrun.domain.observe import JobView, PodView
 from trainingrun.domain.quantities import counted, grouped
@@ -26,7 +26,7 @@ def complete_stage(draft: Draft, stage: Stage, verdict: Verdict) -> None:
         draft.status.get("dataset", {}).pop("images", None)
         draft.status.get("dataset", {}).pop("savedImages", None)
     kind = conditions.STAGE_CONDITION[stage]
-    done = draft.set_condition(kind, True, reason=reasons.COMPLETED, message=verdict.message[:MAX_SUMMARY])
+    done = draft.set_condition(kind, True, reason=reasons.COMPLETED, message=cut(verdict.message, MAX_SUMMARY))
     if done and stage is Stage.PREP:
         draft.add_event(reasons.PREPARED, _dataset_summary(verdict.numbers) or verdict.message)
 
@@ -42,8 +42,8 @@ def write_numbers(draft: Draft, stage: Stage, verdict: Verdict) -> None:
     elif verdict.outcome is Outcome.SUCCEEDED:
         draft.update_export(reported.export(verdict.numbers))
     if verdict.outcome in {Outcome.STORAGE_REFUSED, Outcome.STORAGE_OUTAGE} and not is_dataset_lost(verdict):
-        room = max(0, MAX_CAUSE - len(verdict.hint) - 2)  # the next step matters more than the end of the message
-        message = sentences(cut(verdict.message, room), verdict.hint)
+        hint = cut(verdict.hint, MAX_HINT)  # the next step matters more than the end of the message
+        message = sentences(cut(verdict.message, MAX_CAUSE - len(hint) - 2), hint)
         draft.set_condition(conditions.STORAGE_READY, False, reason=verdict.reason, message=message)
     elif verdict.outcome is Outcome.SUCCEEDED:
         warning = str(verdict.numbers.get("storageWarning", ""))

@@ -37,6 +37,7 @@ def fail_start(context: StageContext, pod: PodView | None, *, job: str, cause: s
     limit = context.draft.run.spec["startDeadlineSeconds"]
     what = f"The pod of {job} did not start within spec.startDeadlineSeconds ({limit} s): {cause}"
     verdict = Verdict(Outcome.USER_ERROR, reasons.START_DEADLINE_EXCEEDED, what, hint)
-    close_attempt(context, Ending.of(verdict, pod))
+    if context.attempts["number"] > context.attempts.get("ended", 0):  # else it pauses, and no attempt is in flight
+        close_attempt(context, Ending.of(verdict, pod))
     attempts.count_end(context.draft, context.stage, verdict)
     fail_run(context, verdict)

@@ -11,7 +11,7 @@ from typing import Final
 
 from trainingrun.api import reasons
 from trainingrun.api.names import Phase, Stage
-from trainingrun.domain import attempts, results
+from trainingrun.domain import attempts, missing_object, results
 from trainingrun.domain.accounting import SUSPENDED, Ending, close_attempt
 from trainingrun.domain.assess import is_alive
 from trainingrun.domain.draft import MAX_CAUSE
@@ -68,6 +68,8 @@ def show_suspended(context: StageContext) -> None:
         context.show(_suspending(context), text=f"{context.phase}: suspending")
         context.decision.requeue(after=RECHECK_SECONDS)
         return
+    if missing_object.is_waited_for(context):
+        context.attempts.pop("nextRetryAt", None)  # a pause is no back-off: a resumed run looks at once
     if context.reason != reasons.SUSPENDED.name:
         _set_suspended(context, _what_is_saved(context))
     position = training_position(draft.status.get("training", {})) if context.stage is Stage.TRAIN else ""

@@ -20,7 +20,7 @@ NO_POD_SECONDS: Final = 2
 CREATING_SECONDS: Final = 2
 OF_EVERY_POD: Final = frozenset((reasons.POD_PENDING, reasons.CONTAINER_CREATING))
 _IMAGE: Final = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}
-_STARTS: Final = "The pod then starts by itself."
+STARTS: Final = "The pod then starts by itself."
 _NO_CAUSE: Final = {"", "ContainerCreating", "PodInitializing"}
 
 
@@ -55,7 +55,7 @@ class Cause:
 
     def text(self, limit: int) -> str:
         """The message, cut to fit with detail and next step, which are kept whole."""
-        end = sentences(self.detail, *((self.hint, _STARTS) if self.hint else ()))
+        end = sentences(self.detail, *((self.hint, STARTS) if self.hint else ()))
         return sentences(cut(self.message, limit - len(end) - 2), end)
 
 

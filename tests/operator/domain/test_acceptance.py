@@ -190,6 +190,19 @@ def test_retry_accepts_a_run_anew_whose_config_map_is_lost() -> None:
     assert "RetryIgnored" not in play.reasons()
 
 
+def test_an_attempt_that_a_run_accepted_anew_gives_up_is_among_those_that_ended() -> None:
+    play = Play()
+    play.step()
+    play.start_pod("tire-prep-1", phase="Pending", containers={}, node="n1")
+    play.document = None
+    play.restart(NEWER)
+    play.spec(retry=1)
+    play.step(5)
+    (end,) = play.attempts("prep")["history"]
+    assert (end["number"], end["outcome"], end["reason"], end["node"]) == (1, "replaced", "ConfigMapLost", "n1")
+    assert play.attempts("prep")["ended"] == 1
+
+
 def test_one_retry_opens_a_failed_run_and_accepts_it_anew() -> None:
     play = Play()
     play.end_pod(play.play_to(Stage.TRAIN), "storageRefused")

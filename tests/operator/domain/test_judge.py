@@ -371,3 +371,34 @@ def test_a_trainer_that_ends_because_its_pod_is_deleted_has_not_failed_to_start(
         terminated(exit_code=143, reason="Error"), deletion_at=clock.to_text(START.replace(year=2027))
     )
     assert play.attempts("train").get("lastReason") is None
+
+
+@pytest.mark.parametrize("phase", [[], {"waitingForTrainer": 1}, 1e308, None])
+def test_a_phase_of_any_type_stops_no_decision(phase: object) -> None:
+    play = before_it_began(running())
+    play.progress = {**play.progress, "phase": phase}
+    play.change_pod("tire-train-1", containers={"agent": running(), "trainer": terminated(exit_code=1)})
+    play.step(16)
+    assert play.condition("Trained")["reason"] == "Running"
+
+
+WITHOUT_WORDS: dict[str, dict[str, Any]] = {
+    "evicted": {"reason": "Evicted"},
+    "of the node": {"reason": "NodeLost"},
+    "disrupted": {"disruption": "EvictionByEvictionAPI"},
+    "refused": {"reason": "OutOfcpu", "containers": {}},
+    "unknown": {"containers": {"agent": running(), "trainer": terminated(reason="ContainerStatusUnknown")}},
+}
+
+
+@pytest.mark.parametrize("fields", WITHOUT_WORDS.values(), ids=WITHOUT_WORDS)
+def test_an_end_that_kubernetes_does_not_explain_is_a_whole_sentence(fields: dict[str, Any]) -> None:
+    found = judge(JOB, train_pod(None, **fields))
+    assert found.message.endswith(".")
+    assert not {":.", ": "} & {found.message[-2:], found.message[-3:-1]}
+
+
+@pytest.mark.parametrize("message", [NODE_MEMORY, SCRATCH])
+def test_the_words_of_the_kubelet_leave_no_space_at_the_end(message: str) -> None:
+    found = judge(JOB, train_pod(None, reason="Evicted", message=message))
+    assert found.message == f"Pod tire-train-1-x1 was evicted: {message.strip()}"

@@ -167,6 +167,37 @@ def test_the_start_deadline_counts_over_all_tries() -> None:
     assert play.jobs == {}
 
 
+def test_a_pause_that_ends_at_the_deadline_counts_its_attempt_once_and_promises_no_pod() -> None:
+    play = waits(startDeadlineSeconds=40)
+    step(play, 20)
+    assert play.jobs == {}
+    step(play, 20)
+    ends = [(end["number"], end["outcome"]) for end in play.attempts("prep")["history"]]
+    assert (play.status["phase"], ends) == ("Failed", [(1, "replaced")])
+    assert "starts by itself" not in play.status["message"]
+    assert play.condition("Prepared")["reason"] == "StartDeadlineExceeded"
+
+
+def test_each_try_lasts_only_as_long_as_its_job() -> None:
+    play = waits()
+    while play.attempts("prep").get("ended", 0) < 2:
+        retry(play)
+    (end,) = play.attempts("prep")["history"]
+    assert (end["number"], end["outcome"]) == (2, "replaced")
+    assert end["startedAt"] > play.attempts("prep")["startedAt"]
+
+
+def test_a_run_that_is_resumed_within_a_pause_looks_for_its_secret_at_once() -> None:
+    play = waits()
+    step(play, 20)
+    play.spec(suspend=True)
+    step(play, 1)
+    assert "nextRetryAt" not in play.attempts("prep")
+    play.spec(suspend=False)
+    play.step(1)
+    assert list(play.jobs) == ["tire-prep-2"]
+
+
 def test_a_run_is_suspended_while_it_waits() -> None:
     play = waits()
     step(play, 20)

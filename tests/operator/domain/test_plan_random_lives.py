@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from trainingrun.api import clock
 from trainingrun.api.names import Stage
+from trainingrun.domain import history
 from trainingrun.domain.assess import is_alive
-from trfakes.builders import SETTINGS, a_run
+from trfakes.builders import SETTINGS, START, a_run
 from trfakes.play import Play
 from trfakes.schema import crd_part, errors
 
@@ -28,6 +30,7 @@ OUTCOMES = (
     "storageRefused",
     "diverged",
 )
+NO_SECRET = 'FailedMount: MountVolume.SetUp failed for volume "credentials" : secret "trainingrun-s3" not found'
 NEWER = replace(SETTINGS, agent_image="agent:2", trainer_image="trainer:2", tensorboard_image="tensorboard:2")
 
 
@@ -41,15 +44,16 @@ class RandomLife:
     def act(self) -> None:
         """Let one thing happen, and let the operator look."""
         self.step += 1
-        possible: list[Callable[[], None]] = [self.wait, self.suspend, self.retry, self.lose_config_map]
+        possible: list[Callable[[], None]] = [self.wait, self.suspend, self.retry]
+        possible += [self.lose_config_map, self.lose_board]
         job = next(reversed(self.play.jobs), "")
         if job and not self.play.jobs[job].finished:
             pod = self.play.pods.get(job)
             if pod is None or pod.gone:
-                possible += [lambda: self.start(job), lambda: self.pend(job)] * 3
+                possible += [lambda: self.start(job), lambda: self.pend(job), lambda: self.lack_secret(job)] * 3
             elif pod.started:
                 possible += [lambda: self.report(job), lambda: self.end(job)] * 4
-                possible += [lambda: self.delete_pod(job)]
+                possible += [lambda: self.delete_pod(job), lambda: self.evict(job)]
             else:
                 possible += [lambda: self.start(job)] * 3
         for name, pod in self.play.pods.items():
@@ -73,6 +77,24 @@ class RandomLife:
 
     def pend(self, job: str) -> None:
         self.play.start_pod(job, phase="Pending", scheduled_at="", containers={}, unschedulable="no GPU")
+
+    def lack_secret(self, job: str) -> None:
+        """Sometimes for so long that the attempt is given up."""
+        pod = self.play.start_pod(job, uid=f"{job}-{self.step}", phase="Pending", containers={})
+        self.play.hints = {pod.uid: NO_SECRET}
+        self.play.step(5)
+        self.play.step(self.random.choice((1, 20)))
+
+    def lose_board(self) -> None:
+        self.play.board_lost = "serviceName" in self.play.status.get("tensorboard", {})
+        self.play.step()
+        self.play.board_lost = False
+
+    def evict(self, job: str) -> None:
+        """Without a verdict, and sometimes without words."""
+        words = self.random.choice(("", "The node was low on resource: memory. "))
+        self.play.end_pod(job, "crash")
+        self.play.change_pod(job, reason="Evicted", message=words)
 
     def start(self, job: str) -> None:
         self.play.start_pod(job, uid=f"{job}-{self.step}")
@@ -152,13 +174,47 @@ def check_restart(play: Play) -> None:
         restarted.progress = runs_on.progress
 
 
+def sums(status: Mapping[str, Any]) -> dict[str, int]:
+    """Everything that only grows."""
+    training = status.get("training", {})
+    counted: dict[str, int] = {name: training.get(name, 0) for name in ("stepsLost", "interruptions")}
+    counted |= training.get("gpuSeconds", {})
+    return counted | {entry["stage"]: history.count(entry) for entry in status.get("attempts", [])}
+
+
+def check_accounts(play: Play, before: Mapping[str, Any]) -> None:
+    """Each attempt that is over is among the ends, once; no sum falls, and GPUs are held no longer than time passed."""
+    for entry in play.status.get("attempts", []):
+        suspending = "jobUID" in entry and entry["number"] == entry.get("ended", 0)
+        assert history.count(entry) == entry.get("ended", 0) - suspending, entry
+        numbers = [end["number"] for end in entry.get("history", [])]
+        assert numbers == sorted(set(numbers)), entry
+    now = sums(play.status)
+    assert {name: value for name, value in sums(before).items() if now[name] < value} == {}
+    held = sum(now.get(kind, 0) for kind in ("useful", "lost", "waiting"))
+    assert held <= (play.now - START).total_seconds() + 1  # it has one GPU; each attempt is rounded
+
+
+def check_rest(play: Play) -> None:
+    """Where nothing happens any more, decisions end: a new Job is created, shown, and then nothing is written."""
+    quiet = copy.deepcopy(play)
+    made: list[object] = []
+    while len(made) < 2 or made[-1] != made[-2]:
+        assert len(made) < 5, made[-2:]
+        quiet.step()
+        made.append((quiet.status, list(quiet.created), list(quiet.events)))
+
+
 @pytest.mark.parametrize("seed", range(LIVES))
 def test_what_a_run_says_is_true_and_survives_restarts(seed: int) -> None:
     life = RandomLife(seed)
-    life.play.run = a_run().build()
+    life.play.run = a_run().spec(train={"gpus": 1}).build()
     life.play.step()
     for _ in range(STEPS):
+        before = life.play.status
         life.act()
         check_truth(life.play)
+        check_accounts(life.play, before)
+        check_rest(life.play)
         if life.random.random() < 0.3:
             check_restart(life.play)

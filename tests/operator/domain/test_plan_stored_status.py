@@ -134,3 +134,12 @@ def test_a_status_of_a_finished_run_stays_as_it_is() -> None:
     decision = play.step()
     assert play.status == ended
     assert [*decision.create, *decision.delete, *decision.delete_after_status] == []
+
+
+def test_a_text_that_is_cut_says_so() -> None:
+    play = Play()
+    play.step()
+    play.end_pod("tire-prep-1", message="word " * 250)
+    play.step(1)
+    assert play.condition("Prepared")["message"].endswith("…")
+    assert play.attempts("prep")["lastMessage"].endswith("…")

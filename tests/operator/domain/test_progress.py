@@ -208,3 +208,8 @@ def test_the_status_says_where_the_reports_are() -> None:
     data_set = play.status["dataset"]
     assert (data_set["reportURI"], data_set["reportJSONURI"]) == (numbers["reportURI"], numbers["reportJSONURI"])
     assert (data_set["errors"], data_set["warnings"], data_set["infos"]) == (0, 1, 2)
+
+
+def test_an_amount_of_an_unknown_unit_leaves_no_space() -> None:
+    play = shown(phase="checking", done=17, total=1000, unit="eggs")
+    assert play.status["message"] == "Preparing 17/1000 (1%)"
