@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -376,15 +377,14 @@ def test_a_trainer_that_ends_because_its_pod_is_deleted_has_not_failed_to_start(
 @pytest.mark.parametrize("phase", [[], {"waitingForTrainer": 1}, 1e308, None])
 def test_a_phase_of_any_type_stops_no_decision(phase: object) -> None:
     play = before_it_began(running())
-    play.progress = {**play.progress, "phase": phase}
+    play.progress["phase"] = phase
     play.change_pod("tire-train-1", containers={"agent": running(), "trainer": terminated(exit_code=1)})
     play.step(16)
     assert play.condition("Trained")["reason"] == "Running"
 
 
-WITHOUT_WORDS: dict[str, dict[str, Any]] = {
-    "evicted": {"reason": "Evicted"},
-    "of the node": {"reason": "NodeLost"},
+WITHOUT_WORDS: dict[str, Any] = {
+    **{name: {"reason": name} for name in ("Evicted", "NodeLost")},
     "disrupted": {"disruption": "EvictionByEvictionAPI"},
     "refused": {"reason": "OutOfcpu", "containers": {}},
     "unknown": {"containers": {"agent": running(), "trainer": terminated(reason="ContainerStatusUnknown")}},
@@ -393,12 +393,8 @@ WITHOUT_WORDS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("fields", WITHOUT_WORDS.values(), ids=WITHOUT_WORDS)
 def test_an_end_that_kubernetes_does_not_explain_is_a_whole_sentence(fields: dict[str, Any]) -> None:
-    found = judge(JOB, train_pod(None, **fields))
-    assert found.message.endswith(".")
-    assert not {":.", ": "} & {found.message[-2:], found.message[-3:-1]}
+    assert re.search(r"\w\.$", judge(JOB, train_pod(None, **fields)).message)
 
 
-@pytest.mark.parametrize("message", [NODE_MEMORY, SCRATCH])
-def test_the_words_of_the_kubelet_leave_no_space_at_the_end(message: str) -> None:
-    found = judge(JOB, train_pod(None, reason="Evicted", message=message))
-    assert found.message == f"Pod tire-train-1-x1 was evicted: {message.strip()}"
+def test_the_words_of_the_kubelet_leave_no_space_at_the_end() -> None:
+    assert judge(JOB, train_pod(None, reason="Evicted", message=NODE_MEMORY)).message.endswith("available: 68Mi.")
