@@ -99,7 +99,8 @@ def _end_of(evidence: Evidence, pod: PodView, *, lost: bool, now: datetime) -> V
     if _verdict_is_settled(pod, now=now):
         return judge(evidence.job, pod)
     if lost:
-        message = f"Pod {pod.name} did not end within its grace period; its node {pod.node} may be unreachable."
+        node = f"its node {pod.node}" if pod.node else "its node"
+        message = f"Pod {pod.name} did not end within its grace period; {node} may be unreachable."
         return Verdict(Outcome.INTERRUPTED, reasons.POD_STUCK, message)
     return _trainer_never_started(evidence, now=now)
 
