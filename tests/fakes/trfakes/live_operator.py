@@ -17,7 +17,7 @@ from trfakes.harness import free_port
 
 STOP_SECONDS = 30
 CLOSE_SECONDS = 0.25
-LASTS_SECONDS = 4  # instead of 15, until a wait has its Event
+LASTS_SECONDS = 6  # instead of 15, until a wait has its Event; nodes are read after two to five seconds
 
 
 class LiveOperator:
