@@ -49,7 +49,8 @@ def is_tried_again(context: StageContext, job: JobView, pod: PodView | None) -> 
     """Whether a new attempt has just begun to look for the object: until that is known, the wait is what is shown."""
     if not is_waited_for(context) or (pod is not None and pod.mounted):
         return False
-    return (clock.seconds_between(job.created, context.draft.now_text) or 0) < TRY_SECONDS
+    age = clock.seconds_between(job.created, context.draft.now_text) or 0
+    return age < TRY_SECONDS and lasting.waited_seconds(context.draft) > age  # an attempt before it has looked too
 
 
 def must_give_up(context: StageContext, cause: Cause) -> bool:

@@ -130,6 +130,17 @@ def test_the_run_goes_on_once_the_secret_exists() -> None:
     assert play.condition("Prepared")["status"] == "True"
 
 
+def test_a_first_attempt_does_not_look_again() -> None:
+    """What keeps its pod after the Secret is known to be missing is not hidden behind it."""
+    play = waits()
+    play.hints = dict.fromkeys(play.hints, "FailedMount: something else")
+    play.step(3)
+    assert (play.condition("Prepared")["reason"], "looks for it" in play.status["message"]) == (
+        "ContainerCreating",
+        False,
+    )
+
+
 def test_a_secret_that_comes_with_its_run_is_not_waited_for_twice() -> None:
     play = waits()
     play.step(10)
