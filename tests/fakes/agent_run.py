@@ -25,15 +25,6 @@ from trainingrun_agent.storage.results import write_result
 from trainingrun_agent.storage.stores import Stores
 
 FAKE_TRAINER = Path(__file__).with_name("fake_trainer.py")
-EXPORTED = (  # what an exporter leaves
-    "frozen_inference_graph.pb",
-    "saved_model/1/saved_model.pb",
-    "checkpoint/model.ckpt.index",
-    "checkpoint/model.ckpt.data-00000-of-00001",
-    "pipeline.config",
-    "label_map.pbtxt",
-    "metrics.json",
-)
 RUN_UID = "0a1b2c3d-0000-4000-8000-000000000001"
 
 

@@ -40,9 +40,8 @@ class Memory:
     refusal: str = ""  # why the server does not store the status, as it was logged
     # When its warning Events were read first and last, by UID of the object that does not start.
     warnings_read_at: dict[str, tuple[float, float]] = field(default_factory=dict)
-    refused_since: dict[str, float] = field(
-        default_factory=dict
-    )  # by the reason of the Event that says so when it lasts
+    # When the server first refused what it refuses now, by the reason of the Event that says so when it lasts.
+    refused_since: dict[str, float] = field(default_factory=dict)
 
     def warnings_to_read(self, uids: list[str], *, now: float) -> list[str]:
         """Return the objects whose warnings are read now: often at first, seldom for one that has waited for long."""

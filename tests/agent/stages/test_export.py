@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from agent_run import EXPORTED
 from stage_verdict import verdict_of
 from trainingrun_agent.errors import Outcome
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.stages import export, train
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.results import read_result
+from trdemo.trainer_stand_in import EXPORTED
 
 pytestmark = pytest.mark.contract
 MODEL = [*EXPORTED, "pictures/0.png", "pictures/15.png"]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from agent_run import EXPORTED, Run
+from agent_run import Run
 from stage_verdict import verdict_of
 from trainingrun_agent.errors import IntegrityError, Outcome
 from trainingrun_agent.shared.folder import Folder
@@ -21,6 +21,7 @@ from trainingrun_agent.storage import damage
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.transfer.fetch import fetch_train
 from trainingrun_agent.verdict import Verdict
+from trdemo.trainer_stand_in import EXPORTED
 from voc_data import jpeg, voc
 
 pytestmark = pytest.mark.contract

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from agent_run import EXPORTED
 from stage_verdict import verdict_of
 from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import Outcome
@@ -19,6 +18,7 @@ from trainingrun_agent.storage import heartbeat, stores
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.client import HEARTBEAT
 from trcluster import waiting
+from trdemo.trainer_stand_in import EXPORTED
 from trfakes import flaky_s3 as flaky
 
 pytestmark = pytest.mark.contract

@@ -7,10 +7,11 @@ import re
 
 import pytest
 
-from agent_run import EXPORTED, Run
+from agent_run import Run
 from stage_verdict import verdict_of
 from trainingrun_agent.errors import Outcome
 from trainingrun_agent.stages import export, prep, train
+from trdemo.trainer_stand_in import EXPORTED
 from trfakes.recording import NAMESPACE, RECORDINGS, Recording
 
 pytestmark = pytest.mark.contract

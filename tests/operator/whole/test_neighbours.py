@@ -193,17 +193,22 @@ def reported(world: World, reason: str) -> int:
     return [event["reason"] for event in world.store.select("events")].count(reason)
 
 
-@pytest.mark.parametrize("script", [lambda _job: None])
-async def test_progress_falls_back_to_the_log_until_the_agent_answers_again(
-    world: World, script: Script, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def preparing(world: World, monkeypatch: pytest.MonkeyPatch) -> tuple[Object, int]:
+    """Start a run whose operator soon reads the log instead; returns its pod, and the port on which it asks agents."""
     monkeypatch.setattr("trainingrun.engine.progress_puller.FALLBACK_AFTER_SECONDS", 0.1)
     monkeypatch.setattr("trainingrun.engine.progress_puller.PULL_SECONDS", 0.1)
     monkeypatch.setattr("trainingrun.engine.status_writer.STATUS_SECONDS", 0.1)
     port = free_port()
     await world.start_operator(agent_port=port)
     world.store.create("trainingruns", a_run().body())
-    pod = world.cluster.start(await world.job("tire-prep-1"))
+    return world.cluster.start(await world.job("tire-prep-1")), port
+
+
+@pytest.mark.parametrize("script", [lambda _job: None])
+async def test_progress_falls_back_to_the_log_until_the_agent_answers_again(
+    world: World, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pod, port = await preparing(world, monkeypatch)
     lines = ["INFO started", f"INFO progress {json.dumps(progress_document(pod))}", "INFO more"]
     world.server.logs[pod["metadata"]["name"]] = "\n".join(lines)
     await eventually(lambda: world.progress().get("source") == "log")
@@ -218,14 +223,8 @@ async def test_progress_does_not_go_back_to_an_older_line_of_the_log(
     world: World, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An agent writes a line every 30 s, and answered until a moment ago."""
-    monkeypatch.setattr("trainingrun.engine.progress_puller.FALLBACK_AFTER_SECONDS", 0.1)
     monkeypatch.setattr("trainingrun.engine.progress_puller.FALLBACK_SECONDS", 0.1)
-    monkeypatch.setattr("trainingrun.engine.progress_puller.PULL_SECONDS", 0.1)
-    monkeypatch.setattr("trainingrun.engine.status_writer.STATUS_SECONDS", 0.1)
-    port = free_port()
-    await world.start_operator(agent_port=port)
-    world.store.create("trainingruns", a_run().body())
-    pod = world.cluster.start(await world.job("tire-prep-1"))
+    pod, port = await preparing(world, monkeypatch)
     name = pod["metadata"]["name"]
     async with agent_on(port, progress_document(pod, done=60, updated="2026-01-01T00:00:40Z")):
         await eventually(lambda: world.progress().get("done") == 60)
