@@ -10,7 +10,7 @@ from label_sets import CLASSES
 from trainingrun_agent.prep.model.annotation import Annotation, UnusableError
 from trainingrun_agent.prep.source.index import Index
 from trainingrun_agent.prep.source.listing import Entry
-from trainingrun_agent.prep.source.readers import FORMATS, FileFormat, SetFormat
+from trainingrun_agent.prep.source.readers import FORMATS, Context, FileFormat, SetFormat
 
 Corners = tuple[float, float, float, float]
 
@@ -62,7 +62,7 @@ def read_set(name: str, *files: bytes, classes: tuple[str, ...] = CLASSES) -> Re
     ) as index:
         for number, data in enumerate(files):
             with index.file(f"file {number}", wanted=lambda image: image != "nobody has it") as entries:
-                format_.index(io.BytesIO(data), entries, classes)
+                format_.index(io.BytesIO(data), entries, Context(classes, classes))
             made.strays += [stray.code for stray in entries.strays]
         index.finish()
         made.orphans = sum(count for _, count, _ in index.orphans())

@@ -22,7 +22,7 @@ from trainingrun_agent.prep.image import images
 from trainingrun_agent.prep.image.check import Checker
 from trainingrun_agent.prep.model.annotation import Annotation, UnusableError
 from trainingrun_agent.prep.model.codes.kind import Severity
-from trainingrun_agent.prep.source.readers import FORMATS, FileFormat, json_stream, labelimg, pascal_voc
+from trainingrun_agent.prep.source.readers import FORMATS, Context, FileFormat, json_stream, labelimg, pascal_voc
 from trainingrun_agent.prep.source.readers.outline import outline
 from trainingrun_agent.prep.source.readers.values import encoding_of
 from trainingrun_agent.prep.source.readers.yolo import class_list
@@ -53,7 +53,7 @@ def labels(name: str) -> Target:
         assert format_.recognises(data[:HEAD]) in (True, False)
         try:
             if isinstance(format_, FileFormat):
-                made = [format_.read(data, CLASSES)]
+                made = [format_.read(data, Context(CLASSES, CLASSES))]
             else:
                 made = read_set(name, *data.split(SEPARATOR)[:3]).images.values()
         except UnusableError as problem:

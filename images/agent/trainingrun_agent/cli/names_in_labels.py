@@ -14,11 +14,13 @@ from pathlib import Path
 from trainingrun_agent.cli.options import MAX_CLASSES
 from trainingrun_agent.cli.usage import UsageError
 from trainingrun_agent.config import Source
-from trainingrun_agent.prep.model.annotation import Annotation, UnusableError
+from trainingrun_agent.prep.image.check import annotation_of
+from trainingrun_agent.prep.model.annotation import UnusableError
 from trainingrun_agent.prep.source import fetch
 from trainingrun_agent.prep.source.labels import MAX_LIST_BYTES, Origin, head, open_labels
 from trainingrun_agent.prep.source.listing import Listing, scan
-from trainingrun_agent.prep.source.readers import FileFormat, Format
+from trainingrun_agent.prep.source.place import Place
+from trainingrun_agent.prep.source.readers import FileFormat
 from trainingrun_agent.prep.source.recognise import recognise
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.stopping import raise_if_stopped
@@ -32,7 +34,8 @@ def names_in_labels(
 ) -> tuple[str, ...]:
     """The names in the labels of a source. Raises UsageError, UserError, what storage raises, Interrupted."""
     listing = scan(store, source, split="train", progress=progress, stop=stop)
-    origin = Origin(store, source.key, "train", ())
+    place = Place(store, source.key)
+    origin = Origin(place, place, "train", ())
     format_ = recognise(listing, source.format, split="train", head=lambda entry: head(origin, entry))
     if isinstance(format_, FileFormat) and format_.class_list is not None:
         return _listed(format_, listing, origin)
@@ -44,17 +47,10 @@ def names_in_labels(
                 raise_if_stopped(stop)
                 progress.update(phase="fetching", unit="files", done=done, total=total)
             with suppress(UnusableError):  # preparation reports it
-                names.update(item.name for item in _annotation(format_, labels.read(pair)).objects)
+                names.update(item.name for item in annotation_of(labels.read(pair), format_.name).objects)
             if len(names) > MAX_CLASSES:
                 raise UsageError(f"the labels have more than {MAX_CLASSES} names: name the classes with --classes")
     return tuple(sorted(names))
-
-
-def _annotation(format_: Format, labels: bytes | Annotation) -> Annotation:
-    if isinstance(labels, Annotation):
-        return labels
-    assert isinstance(format_, FileFormat)
-    return format_.read(labels, ())
 
 
 def _listed(format_: FileFormat, listing: Listing, origin: Origin) -> tuple[str, ...]:
@@ -76,6 +72,6 @@ def _lists(format_: FileFormat, listing: Listing, origin: Origin) -> Iterator[tu
             continue
         if format_.class_list(entry.path, b"") is None and not entry.path.endswith(format_.list_suffixes):
             continue
-        names = format_.class_list(entry.path, fetch.read(origin.store, origin.prefix, entry, limit=MAX_LIST_BYTES))
+        names = format_.class_list(entry.path, fetch.read(origin.labels, entry, limit=MAX_LIST_BYTES))
         if names:
             yield entry.path, tuple(names)

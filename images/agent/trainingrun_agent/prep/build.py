@@ -141,8 +141,7 @@ class _ShardBuilder:
             job,
             self._known_result(job),
             pairs,
-            source.store,
-            source.prefix,
+            source.images,
             source.labels.read,
             lambda index: self._download_shard(shard_name, index, previous_shards),
         )

@@ -31,6 +31,7 @@ from trainingrun_agent.prep.report.report import report
 from trainingrun_agent.prep.request import PrepareRequest
 from trainingrun_agent.prep.source.labels import Origin, head, open_labels
 from trainingrun_agent.prep.source.listing import Listing, scan
+from trainingrun_agent.prep.source.place import Place
 from trainingrun_agent.prep.source.readers import Format
 from trainingrun_agent.prep.source.recognise import recognise
 from trainingrun_agent.prep.split.dataset_split import DatasetSplit, OpenSource, divide
@@ -41,10 +42,10 @@ from trainingrun_agent.prep.store.stored_objects import StoredObjects
 from trainingrun_agent.storage import documents
 from trainingrun_agent.terms import Terms
 
-OUTPUT_FORMAT = 5
+OUTPUT_FORMAT = 6
 """Raise when the same input gives other output: data sets are then prepared again.
 
-5: findings are stored as codes and fields, not as text.
+6: class ids mean what the list beside the labels says; labels are found in other folders than the images.
 """
 TOP_FINDINGS, TOP_FINDING_TEXT = 5, 200
 
@@ -91,14 +92,15 @@ class _ListedSource:
 
 def _list(request: PrepareRequest, split: Split) -> _ListedSource:
     source, origin = request.sources[split], _origin(request, split)
-    listing = scan(origin.store, source, split=split, progress=request.progress, stop=request.stop)
+    listing = scan(origin.images.store, source, split=split, progress=request.progress, stop=request.stop)
     format_ = recognise(listing, source.format, split=split, head=lambda entry: head(origin, entry))
     return _ListedSource(listing, format_)
 
 
 def _origin(request: PrepareRequest, split: Split) -> Origin:
     source = request.sources[split]
-    return Origin(request.store_for(source.bucket), source.key, split, request.dataset.classes)
+    place = Place(request.store_for(source.bucket), source.key)
+    return Origin(place, place, split, request.dataset.classes)
 
 
 def _formats(sources: Mapping[Split, _ListedSource]) -> str:
@@ -188,7 +190,7 @@ def _open_labels(
 ) -> dict[Split, OpenSource]:
     """Open the labels of each source until the stack is closed."""
     opened: dict[Split, OpenSource] = {}
-    for split, source in request.sources.items():
+    for split in request.sources:
         listed = sources.pop(split)  # frees a listing, which is large
         origin = _origin(request, split)
         labels = stack.enter_context(
@@ -196,7 +198,7 @@ def _open_labels(
                 listed.format, listed.listing, origin, scratch=scratch, progress=request.progress, stop=request.stop
             )
         )
-        opened[split] = OpenSource(origin.store, source.key, listed.format.name, labels)
+        opened[split] = OpenSource(origin.images, listed.format.name, labels)
         del listed
     return opened
 

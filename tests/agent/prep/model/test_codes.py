@@ -25,6 +25,7 @@ from trainingrun_agent.prep.model.codes.kind import FILES, Example, FindingKind,
 from trainingrun_agent.prep.model.findings import Finding
 from trainingrun_agent.prep.source import fetch, index
 from trainingrun_agent.prep.source.listing import Entry
+from trainingrun_agent.prep.source.place import Place
 from trainingrun_agent.terms import TRAININGRUN, Terms
 from voc_data import encoded, jpeg, labelled, picture, voc
 
@@ -325,7 +326,7 @@ RARE: dict[str, tuple[Callable[[pytest.MonkeyPatch], UnusableError], str]] = {
         "ImageTooLarge: a JPEG of 206 scans; at most 100 are decoded",
     ),
     "fewer bytes": (
-        lambda _: raised(lambda: fetch.read(Shorter(), "", Entry("a", 9), limit=9)),
+        lambda _: raised(lambda: fetch.read(Place(Shorter(), ""), Entry("a", 9), limit=9)),
         "ObjectChanged: listed with 9 bytes, then 2 bytes were read",
     ),
     "decoded too large": (

@@ -17,6 +17,7 @@ from trainingrun_agent.prep.sharding import pool, supervisor, worker_process
 from trainingrun_agent.prep.sharding.job import FetchedImage, ImageFile, ShardJob
 from trainingrun_agent.prep.sharding.worker import ShardWorker
 from trainingrun_agent.prep.sharding.worker_process import RemoteShard, RemoteWriter, WorkerProcess
+from trainingrun_agent.prep.source.readers import Context, LabelFile
 from trainingrun_agent.prep.split import shards
 from trainingrun_agent.prep.statistics.network_input import NetworkInput
 from trainingrun_agent.progress import Progress
@@ -162,7 +163,7 @@ def test_a_disk_that_is_full_when_files_are_closed_raises_disk_full(tmp_path: Pa
 
     def write() -> None:
         with worker.open(ShardJob("train", 0, "train-00000", "pascalVOC", [image])).begin({}) as writer:
-            writer.feed([FetchedImage(0, jpeg(), voc(labelled()))])
+            writer.feed([FetchedImage(0, jpeg(), LabelFile(voc(labelled()), Context()))])
             writer.finish()
 
     with pytest.raises(DiskFull, match="train-00000"):

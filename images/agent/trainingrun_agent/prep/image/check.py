@@ -19,7 +19,7 @@ from trainingrun_agent.prep.model.class_names import nearest
 from trainingrun_agent.prep.model.codes.classes import UNKNOWN_CLASS
 from trainingrun_agent.prep.model.codes.image_files import FORMAT_MISMATCH, IMAGE_ANIMATED
 from trainingrun_agent.prep.model.findings import Finding
-from trainingrun_agent.prep.source.readers import FORMATS, FileFormat
+from trainingrun_agent.prep.source.readers import FORMATS, FileFormat, LabelFile
 from trainingrun_agent.prep.source.readers.values import check_count
 
 _SUFFIXES = {
@@ -35,19 +35,19 @@ _SUFFIXES = {
 MAX_SUGGESTED = 20
 """Names of unknown classes in one image for which the nearest class is looked for."""
 
-ImageLabels = bytes | Annotation | UnusableError
-"""An image's labels: the bytes of its label file, the entry of a file for many images, or why there are none."""
+ImageLabels = LabelFile | Annotation | UnusableError
+"""An image's labels: its label file, the entry of a file for many images, or why there are none."""
 
 
-def annotation_of(labels: ImageLabels, format_: str, classes: Sequence[str]) -> Annotation:
-    """Parse labels; `format_` is the format of labels that are bytes. Raises UnusableError."""
+def annotation_of(labels: ImageLabels, format_: str) -> Annotation:
+    """Parse labels; `format_` is that of a label file. Raises UnusableError."""
     if isinstance(labels, UnusableError):
         raise labels
     if isinstance(labels, Annotation):
         return labels
     reader = FORMATS[format_]
     assert isinstance(reader, FileFormat)
-    made = reader.read(labels, classes)
+    made = reader.read(*labels)
     check_count(made.objects)  # readers check it before they make the objects, but not all can
     return made
 
@@ -88,7 +88,7 @@ class Checker:
         seen: tuple[str, ...] = ()
         file = labels_path
         try:
-            annotation = annotation_of(labels, format_, self.classes)
+            annotation = annotation_of(labels, format_)
             seen = tuple([item.name for item in annotation.objects])
             ids = self._ids
             unknown = [item for item in annotation.objects if item.name not in ids]

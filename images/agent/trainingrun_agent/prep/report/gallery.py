@@ -51,7 +51,7 @@ def gallery(
     choices = _fairly(_choose(splits, findings.top(MAX_FINDINGS), classes, terms))
     with ThreadPoolExecutor(READS_AT_ONCE, "picture") as pool:
         yield from ordered_map(
-            lambda choice: _show(choice, classes),
+            _show,
             choices,
             cost=lambda choice: min(choice.image.size, images.MAX_BYTES),
             bounds=BOUNDS,
@@ -109,20 +109,20 @@ def _found(split: DatasetSplit, files: set[str]) -> dict[str, tuple[Entry, Pair 
     return found
 
 
-def _show(choice: _Choice, classes: Sequence[str]) -> Shown:
+def _show(choice: _Choice) -> Shown:
     source = choice.split.source
     data = b""
     try:
-        data = fetch.read(source.store, source.prefix, choice.image, limit=images.MAX_BYTES)
-        drawn, upright = _boxes(choice, data, classes)
+        data = fetch.read(source.images, choice.image, limit=images.MAX_BYTES)
+        drawn, upright = _boxes(choice, data)
     except UnusableError:
         drawn, upright = (), False
     return draw(data, Wanted(choice.split.name, choice.image.path, choice.caption, choice.group, drawn, upright))
 
 
-def _boxes(choice: _Choice, data: bytes, classes: Sequence[str]) -> tuple[tuple[Box, ...], bool]:
+def _boxes(choice: _Choice, data: bytes) -> tuple[tuple[Box, ...], bool]:
     """The boxes as labelled, as parts of the image's size; and whether the image is shown after EXIF rotation."""
-    annotation = _annotation(choice, classes)
+    annotation = _annotation(choice)
     if annotation is None:
         return (), True
     with images.opened(data) as source:
@@ -144,12 +144,12 @@ def _boxes(choice: _Choice, data: bytes, classes: Sequence[str]) -> tuple[tuple[
     return tuple(drawn), upright
 
 
-def _annotation(choice: _Choice, classes: Sequence[str]) -> Annotation | None:
+def _annotation(choice: _Choice) -> Annotation | None:
     """The labels, None if there are none or they cannot be read."""
     if choice.labels is None:
         return None
     source = choice.split.source
     try:
-        return annotation_of(source.labels.read(choice.labels), source.format, classes)
+        return annotation_of(source.labels.read(choice.labels), source.format)
     except UnusableError:
         return None

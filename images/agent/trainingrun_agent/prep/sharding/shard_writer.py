@@ -32,6 +32,7 @@ from trainingrun_agent.prep.sharding.job import FetchedImage, ImageFile, ShardJo
 from trainingrun_agent.prep.sharding.result import ShardResult
 from trainingrun_agent.prep.sharding.rows import Row
 from trainingrun_agent.prep.sharding.shard_summary import VersionsDigest
+from trainingrun_agent.prep.source.readers import LabelFile
 from trainingrun_agent.prep.statistics.network_input import NetworkInput
 from trainingrun_agent.prep.statistics.totals import Totals
 
@@ -170,7 +171,7 @@ class ShardWriter:
 
 def _labels_version(file: ImageFile, fetched: FetchedImage) -> str:
     """The version of an image's labels; if they come from a file about many images, it is a digest of their content."""
-    if isinstance(fetched.labels, bytes) or file.labels_version:
+    if isinstance(fetched.labels, LabelFile) or file.labels_version:
         return file.labels_version
     return version_of(fetched.labels)
 

@@ -22,7 +22,7 @@ from trainingrun_agent.prep.sharding.result import ShardResult
 from trainingrun_agent.prep.sharding.worker_process import WorkerDiedError
 from trainingrun_agent.prep.source import fetch
 from trainingrun_agent.prep.source.pairing import Pair
-from trainingrun_agent.storage.base import ObjectStore
+from trainingrun_agent.prep.source.place import Place
 
 READS_AT_ONCE = 16
 READ_IMAGES = 4
@@ -62,15 +62,14 @@ class PreviousShardGoneError(Exception):
 class ShardTask:
     """A job, with access to what it needs. `pairs` are in the order of the job's files.
 
-    `known_result` is the result if nothing has changed. `prefix` is the source's key. `read_labels` may raise
+    `known_result` is the result if nothing has changed. `images` is where they are. `read_labels` may raise
     UnusableError; `fetch_shard` downloads a previous shard by its index, and may raise PreviousShardGoneError.
     """
 
     job: ShardJob
     known_result: ShardResult | None
     pairs: list[Pair]
-    store: ObjectStore
-    prefix: str
+    images: Place
     read_labels: Callable[[Pair], ImageLabels]
     fetch_shard: Callable[[int], Path]
 
@@ -217,7 +216,7 @@ class _Attempt:
         if place in self._crashing:
             return FetchedImage(place, self._crashing[place], labels)
         try:
-            image = fetch.read(task.store, task.prefix, pair.image, limit=images.MAX_BYTES)
+            image = fetch.read(task.images, pair.image, limit=images.MAX_BYTES)
         except UnusableError as problem:
             return FetchedImage(place, problem, labels)
         return FetchedImage(place, image, labels)

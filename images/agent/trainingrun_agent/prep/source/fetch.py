@@ -13,14 +13,14 @@ from trainingrun_agent.errors import IntegrityError, NotFound, ObjectChanged, Ob
 from trainingrun_agent.prep.model.annotation import UnusableError
 from trainingrun_agent.prep.model.codes.image_files import FILE_TOO_LARGE, OBJECT_CHANGED
 from trainingrun_agent.prep.source.listing import Entry
-from trainingrun_agent.storage.base import ObjectStore
+from trainingrun_agent.prep.source.place import Place
 
 
-def read(store: ObjectStore, prefix: str, entry: Entry, *, limit: int) -> bytes:
-    """Read the object; `prefix` is the key of the source. Raises UnusableError if it is larger than `limit`."""
+def read(place: Place, entry: Entry, *, limit: int) -> bytes:
+    """Read the object. Raises UnusableError if it is larger than `limit`."""
     _check_size(entry, limit)
     try:
-        data = store.get(prefix + entry.path, max_bytes=entry.size, etag=entry.etag)
+        data = place.store.get(place.key_of(entry.path), max_bytes=entry.size, etag=entry.etag)
     except (NotFound, ObjectTooLarge, ObjectChanged) as problem:
         raise _changed(entry, problem) from problem
     if len(data) != entry.size:
@@ -28,13 +28,11 @@ def read(store: ObjectStore, prefix: str, entry: Entry, *, limit: int) -> bytes:
     return data
 
 
-def download(
-    store: ObjectStore, prefix: str, entry: Entry, *, limit: int, path: Path, on_bytes: Callable[[int], None]
-) -> None:
+def download(place: Place, entry: Entry, *, limit: int, path: Path, on_bytes: Callable[[int], None]) -> None:
     """Download an object that is too large for memory to a local file. Raises UnusableError, DiskFull."""
     _check_size(entry, limit)
     try:
-        store.download(prefix + entry.path, path, size=entry.size, sha256=None, on_bytes=on_bytes)
+        place.store.download(place.key_of(entry.path), path, size=entry.size, sha256=None, on_bytes=on_bytes)
     except (NotFound, ObjectTooLarge, IntegrityError) as problem:
         raise _changed(entry, problem) from problem
 

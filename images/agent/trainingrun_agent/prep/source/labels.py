@@ -24,11 +24,11 @@ from trainingrun_agent.prep.source.index import Index
 from trainingrun_agent.prep.source.listing import Entry, Listing
 from trainingrun_agent.prep.source.matching import Names, match
 from trainingrun_agent.prep.source.pairing import Pair, Pairing, pair
-from trainingrun_agent.prep.source.readers import FileFormat, Format, SetFormat
+from trainingrun_agent.prep.source.place import Place
+from trainingrun_agent.prep.source.readers import Context, FileFormat, Format, LabelFile, SetFormat
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.reasons.dataset import CLASS_LIST_MISMATCH, LABELS_NOT_FOUND
 from trainingrun_agent.stopping import raise_if_stopped
-from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.terms import Change, Field
 
 MAX_SET_BYTES = 8 << 30
@@ -38,12 +38,18 @@ HEAD = 64 << 10
 
 @dataclass(frozen=True)
 class Origin:
-    """A source of labels; `prefix` is its key."""
+    """Where the images and the labels of a split are, and the classes asked for."""
 
-    store: ObjectStore
-    prefix: str
+    images: Place
+    labels: Place
     split: Split
     classes: Sequence[str]
+
+    @property
+    def context(self) -> Context:
+        """What a reader of the labels is told."""
+        names = tuple(self.classes)
+        return Context(classes=names, ids=names)
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ class SourceLabels:
     """
 
     pairing: Pairing
-    read: Callable[[Pair], bytes | Annotation]
+    read: Callable[[Pair], LabelFile | Annotation]
     version: Callable[[Pair], str]
 
 
@@ -79,16 +85,19 @@ def _of_files(format_: FileFormat, listing: Listing, origin: Origin) -> SourceLa
     if format_.class_list is not None:
         _check_class_lists(format_.class_list, listing, origin)
 
-    def read(entry: Entry) -> bytes:
-        return fetch.read(origin.store, origin.prefix, entry, limit=format_.max_bytes)
+    context = origin.context
+
+    def read(entry: Entry) -> LabelFile:
+        return LabelFile(fetch.read(origin.labels, entry, limit=format_.max_bytes), context)
 
     def filename_of(entry: Entry) -> str:
         try:
-            return format_.read(read(entry), origin.classes).filename
+            return format_.read(*read(entry)).filename
         except UnusableError:
             return ""
 
     pairing = pair(listing, filename_of, format_=format_)
+    pairing.findings.extend(listing.findings)
     return SourceLabels(pairing, lambda pair: read(pair.annotation), lambda pair: pair.annotation.etag)
 
 
@@ -106,12 +115,12 @@ def _check_class_lists(class_list: Callable[[str, bytes], list[str] | None], lis
             class_list(entry.path, b"") is None and not entry.path.endswith((".yaml", ".yml"))
         ):
             continue
-        names = class_list(entry.path, fetch.read(origin.store, origin.prefix, entry, limit=MAX_LIST_BYTES))
+        names = class_list(entry.path, fetch.read(origin.labels, entry, limit=MAX_LIST_BYTES))
         if names is not None and names != list(origin.classes):
             raise UserError(
                 CLASS_LIST_MISMATCH,
                 classes=list(origin.classes)[:20],
-                file=f"{origin.prefix}{entry.path}",
+                file=origin.labels.key_of(entry.path),
                 names=names[:20],
                 change=Change("dataset.classes", to=suggestion(names)),
             )
@@ -133,7 +142,7 @@ class _Filling:
         names = Names.from_images(listing.images)
         files = sorted(entry for suffix in self.format.suffixes for entry in listing.by_suffix.get(suffix, ()))
         meter = _Meter(self.progress, sum(entry.size for entry in files))
-        findings: list[Finding] = []
+        findings = list(listing.findings)
         used = 0
         for entry in files:
             raise_if_stopped(self.stop)
@@ -155,11 +164,11 @@ class _Filling:
         """Read one file into the index; returns the findings about the file."""
         origin, path = self.origin, self.scratch / f"{self.origin.split}-labels.part"
         try:
-            fetch.download(origin.store, origin.prefix, entry, limit=MAX_SET_BYTES, path=path, on_bytes=meter.moved)
+            fetch.download(origin.labels, entry, limit=MAX_SET_BYTES, path=path, on_bytes=meter.moved)
             self.progress.current.reading(entry.path)
             on_write = partial(raise_if_stopped, self.stop)
             with path.open("rb") as file, self.index.file(entry.path, wanted=names.knows, on_write=on_write) as entries:
-                self.format.index(file, entries, origin.classes)
+                self.format.index(file, entries, origin.context)
         except UnusableError as problem:
             return [problem.finding(entry.path, wide=True)]
         finally:
@@ -184,7 +193,7 @@ def head(origin: Origin, entry: Entry) -> bytes:
     """Read the beginning of a label file."""
     if not entry.size:
         return b""
-    return origin.store.get_range(origin.prefix + entry.path, start=0, length=min(HEAD, entry.size))
+    return origin.labels.store.get_range(origin.labels.key_of(entry.path), start=0, length=min(HEAD, entry.size))
 
 
 def _orphans(file: str, count: int, ref: str) -> Finding:

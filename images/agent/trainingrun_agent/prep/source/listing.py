@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 from trainingrun_agent.config import Source
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.model.class_names import nearest
+from trainingrun_agent.prep.model.findings import Finding
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.reasons.dataset import IMAGE_SET_NOT_FOUND
 from trainingrun_agent.stopping import raise_if_stopped
@@ -53,6 +54,7 @@ class Listing:
     """The files of one source; `members` are the names an image set asks for, None without one.
 
     `annotations` are the files that may hold labels in any format; `digests` are by kind: image, set, or a suffix.
+    `findings` are about the source as a whole.
     """
 
     images: list[Entry] = field(default_factory=list)
@@ -60,6 +62,7 @@ class Listing:
     sets: list[str] = field(default_factory=list)
     members: list[str] | None = None
     digests: dict[str, Hash] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
 
     @cached_property
     def by_suffix(self) -> dict[str, list[Entry]]:

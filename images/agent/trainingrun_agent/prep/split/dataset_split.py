@@ -12,18 +12,17 @@ from trainingrun_agent.prep.model.codes.kind import Severity
 from trainingrun_agent.prep.model.findings import Finding, Split
 from trainingrun_agent.prep.source.labels import SourceLabels
 from trainingrun_agent.prep.source.pairing import Pair
+from trainingrun_agent.prep.source.place import Place
 from trainingrun_agent.prep.split.shards import shard_count, shard_of
 from trainingrun_agent.prep.statistics.network_input import NetworkInput
 from trainingrun_agent.prep.statistics.totals import Totals
-from trainingrun_agent.storage.base import ObjectStore
 
 
 @dataclass(frozen=True)
 class OpenSource:
-    """A source whose labels can be read: `format` is that of its labels, `prefix` is its key."""
+    """A source whose labels can be read: `format` is that of its labels, `images` is where its images are."""
 
-    store: ObjectStore
-    prefix: str
+    images: Place
     format: str
     labels: SourceLabels
 

@@ -12,7 +12,7 @@ from trainingrun_agent.prep.image.check import MAX_SUGGESTED, Checker
 from trainingrun_agent.prep.model import annotation
 from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
 from trainingrun_agent.prep.source import index
-from trainingrun_agent.prep.source.readers import FORMATS, FileFormat, labelimg, values
+from trainingrun_agent.prep.source.readers import FORMATS, Context, FileFormat, labelimg, values
 from voc_data import jpeg
 
 LIMIT = 40
@@ -28,7 +28,7 @@ def outcome(name: str, count: int) -> int | str:
     files = [data for path, data in write([crowded(count)]).items() if path != "classes.txt"]
     try:
         if isinstance(FORMATS[format_], FileFormat):
-            found: Annotation | UnusableError = file_format(format_).read(files[0], CLASSES)
+            found: Annotation | UnusableError = file_format(format_).read(files[0], Context(CLASSES, CLASSES))
         else:
             read = read_set(format_, *files).images
             [found] = [labels for image, labels in read.items() if "0001" in image]
@@ -47,7 +47,7 @@ def test_every_format_has_the_same_bound_of_objects_for_an_image(name: str, monk
 def test_four_megabytes_of_yolo_are_not_turned_into_objects() -> None:
     data = b"0 .5 .5 .1 .1\n" * (4 * 1024 * 1024 // 14)
     with pytest.raises(UnusableError, match="TooManyObjects: more than 10000 objects"):
-        file_format("yolo").read(data, CLASSES)
+        file_format("yolo").read(data, Context(CLASSES, CLASSES))
 
 
 NOT_A_LABEL = b"0" + b" 11" * 60 + b" x\n"

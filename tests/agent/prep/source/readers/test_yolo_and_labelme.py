@@ -9,6 +9,7 @@ import pytest
 
 from label_reading import Corners, file_format
 from trainingrun_agent.prep.model.annotation import Annotation, UnusableError
+from trainingrun_agent.prep.source.readers import Context
 from trainingrun_agent.prep.source.readers.yolo import class_list
 
 CLASSES = ("tire", "winter hub")
@@ -18,12 +19,12 @@ BOX: Corners = (10.0, 20.0, 60.0, 40.0)
 
 
 def yolo(data: str | bytes) -> Annotation:
-    return file_format("yolo").read(data if isinstance(data, bytes) else data.encode(), CLASSES)
+    return file_format("yolo").read(data if isinstance(data, bytes) else data.encode(), Context(CLASSES, CLASSES))
 
 
 def labelme(*shapes: Any, **changes: Any) -> Annotation:
     document = {"shapes": list(shapes), "imagePath": "a.jpg", "imageWidth": 128, "imageHeight": 64, **changes}
-    return file_format("labelMe").read(json.dumps(document).encode(), CLASSES)
+    return file_format("labelMe").read(json.dumps(document).encode(), Context(CLASSES, CLASSES))
 
 
 def shape(kind: str | None = "rectangle", points: Any = ((10, 20), (60, 40)), **changes: Any) -> dict[str, Any]:
@@ -214,6 +215,6 @@ LABELME_FILES = {
 @pytest.mark.parametrize(("data", "code"), LABELME_FILES.values(), ids=LABELME_FILES)
 def test_labelme_refuses_by_name(data: bytes, code: str) -> None:
     with pytest.raises(UnusableError) as caught:
-        file_format("labelMe").read(data, CLASSES)
+        file_format("labelMe").read(data, Context(CLASSES, CLASSES))
     assert caught.value.code == code
     assert str(caught.value).startswith(f"{caught.value.code}: ")

@@ -14,7 +14,7 @@ from trainingrun_agent.prep.source.readers import (
     via,
     yolo,
 )
-from trainingrun_agent.prep.source.readers.base import FileFormat, Format, SetFormat
+from trainingrun_agent.prep.source.readers.base import Context, FileFormat, Format, LabelFile, SetFormat
 
 PASCAL_VOC = pascal_voc.FORMAT
 FORMATS: dict[str, Format] = {
@@ -32,4 +32,4 @@ FORMATS: dict[str, Format] = {
     )
 }
 
-__all__ = ["FORMATS", "PASCAL_VOC", "FileFormat", "Format", "SetFormat"]
+__all__ = ["FORMATS", "PASCAL_VOC", "Context", "FileFormat", "Format", "LabelFile", "SetFormat"]

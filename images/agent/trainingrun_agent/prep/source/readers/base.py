@@ -6,13 +6,31 @@ UnusableError.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
 
-Classes = Sequence[str]
+
+@dataclass(frozen=True)
+class Context:
+    """What a reader is told about a file besides its bytes.
+
+    `classes` are those of spec.dataset.classes, none if they are not known yet; `ids` are the names by class id;
+    `keypoints` are the number of keypoints of an object and of values of each, if a data.yaml says so.
+    """
+
+    classes: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+    keypoints: tuple[int, int] | None = None
+
+
+class LabelFile(NamedTuple):
+    """The bytes of a label file of one image, and what its reader is told."""
+
+    data: bytes
+    context: Context
 
 
 class Entries(Protocol):
@@ -46,7 +64,7 @@ class FileFormat:
     name: str
     suffix: str
     max_bytes: int
-    read: Callable[[bytes, Classes], Annotation]
+    read: Callable[[bytes, Context], Annotation]
     recognises: Callable[[bytes], bool]
     aside: Callable[[str], bool] | None = None
     """Files of the suffix that hold no labels, by their name in lower case."""
@@ -73,7 +91,7 @@ class SetFormat:
 
     name: str
     suffixes: tuple[str, ...]
-    index: Callable[[BinaryIO, Entries, Classes], None]
+    index: Callable[[BinaryIO, Entries, Context], None]
     recognises: Callable[[bytes], bool]
     relative: bool = False
     sized: bool = True

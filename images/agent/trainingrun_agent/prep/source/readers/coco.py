@@ -14,13 +14,13 @@ from trainingrun_agent.prep.model.annotation import LabelledObject, UnusableErro
 from trainingrun_agent.prep.model.codes.boxes import BOX_MISSING
 from trainingrun_agent.prep.model.codes.classes import CLASS_MISSING
 from trainingrun_agent.prep.model.codes.label_files import ENTRIES_CONTRADICT, ENTRY_INCOMPLETE
-from trainingrun_agent.prep.source.readers.base import Classes, Entries, SetFormat
+from trainingrun_agent.prep.source.readers.base import Context, Entries, SetFormat
 from trainingrun_agent.prep.source.readers.json_stream import JSONStream
 from trainingrun_agent.prep.source.readers.outline import outline
 from trainingrun_agent.prep.source.readers.values import boxed, clean, number, pixels
 
 
-def index(file: BinaryIO, entries: Entries, classes: Classes) -> None:  # noqa: ARG001 - names stand in the file
+def index(file: BinaryIO, entries: Entries, context: Context) -> None:  # noqa: ARG001 - names stand in the file
     """Read a label file into the index."""
     stream = JSONStream(file)
     names: dict[str, str] = {}

@@ -18,7 +18,7 @@ from trainingrun_agent.prep.model.codes.label_files import (
     IMAGE_NAME_MISSING,
     TRACKS_UNREAD,
 )
-from trainingrun_agent.prep.source.readers.base import Classes, Entries, SetFormat
+from trainingrun_agent.prep.source.readers.base import Context, Entries, SetFormat
 from trainingrun_agent.prep.source.readers.hardened import OPTIONS, doctype, has_doctype
 from trainingrun_agent.prep.source.readers.values import (
     boxed,
@@ -39,7 +39,7 @@ _CUBOID = [f"{corner}{side}" for side in (1, 2) for corner in ("tl", "bl", "tr",
 _NO_EXTENT = ("points", "skeleton")
 
 
-def index(file: BinaryIO, entries: Entries, classes: Classes) -> None:  # noqa: ARG001 - names stand in the file
+def index(file: BinaryIO, entries: Entries, context: Context) -> None:  # noqa: ARG001 - names stand in the file
     """Read a label file into the index."""
     if has_doctype(file.read(HEAD)):
         raise doctype()

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from trainingrun_agent.prep.model.annotation import LabelledObject, UnusableError
 from trainingrun_agent.prep.model.codes.classes import CLASS_AMBIGUOUS
 from trainingrun_agent.prep.model.codes.label_files import IMAGE_NAME_MISSING, IMAGE_TURNED
-from trainingrun_agent.prep.source.readers.base import Classes, Entries, SetFormat
+from trainingrun_agent.prep.source.readers.base import Context, Entries, SetFormat
 from trainingrun_agent.prep.source.readers.json_stream import JSONStream
 from trainingrun_agent.prep.source.readers.outline import outline
 from trainingrun_agent.prep.source.readers.values import (
@@ -34,7 +34,7 @@ _BOXES, _POLYGONS, _ELLIPSES = "rectangle", "polygon", "ellipse"
 _NO_EXTENT = ("keypoint", "brush", "bitmask", "vector")
 
 
-def index(file: BinaryIO, entries: Entries, classes: Classes) -> None:  # noqa: ARG001 - names stand in the file
+def index(file: BinaryIO, entries: Entries, context: Context) -> None:  # noqa: ARG001 - names stand in the file
     """Read a label file into the index."""
     stream = JSONStream(file)
     for place, element in enumerate(stream.elements()):

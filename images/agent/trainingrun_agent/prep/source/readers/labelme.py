@@ -18,7 +18,7 @@ from trainingrun_agent.prep.model.codes.label_files import (
     ANNOTATION_MALFORMED,
     ANNOTATION_TOO_LARGE,
 )
-from trainingrun_agent.prep.source.readers.base import Classes, FileFormat
+from trainingrun_agent.prep.source.readers.base import Context, FileFormat
 from trainingrun_agent.prep.source.readers.outline import outline
 from trainingrun_agent.prep.source.readers.values import (
     boxed,
@@ -40,7 +40,7 @@ _FLAGS = ("difficult", "truncated", "occluded")
 _HULLS = ("rectangle", "polygon", "rotation", "quadrilateral", "mask")
 
 
-def read(data: bytes, classes: Classes) -> Annotation:  # noqa: ARG001 - names stand in the file
+def read(data: bytes, context: Context) -> Annotation:  # noqa: ARG001 - names stand in the file
     """Parse one file. Raises UnusableError with the index of the object."""
     document = _document(_IMAGE_DATA.sub(rb"\1null", data))
     shapes = document.get("shapes")

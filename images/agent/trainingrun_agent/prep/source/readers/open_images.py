@@ -11,7 +11,7 @@ import io
 from typing import BinaryIO
 
 from trainingrun_agent.prep.model.annotation import LabelledObject
-from trainingrun_agent.prep.source.readers.base import Classes, Entries, SetFormat
+from trainingrun_agent.prep.source.readers.base import Context, Entries, SetFormat
 from trainingrun_agent.prep.source.readers.table import MAX_LINE, Table, header_has
 from trainingrun_agent.prep.source.readers.values import boxed, clean, encoding_of, label, number, text_of
 
@@ -20,14 +20,14 @@ _CORNERS = ("XMin", "YMin", "XMax", "YMax")
 _IDS = ("/m/", "/g/", "/t/", "/j/")
 
 
-def index(file: BinaryIO, entries: Entries, classes: Classes) -> None:
+def index(file: BinaryIO, entries: Entries, context: Context) -> None:
     """Read a file of boxes, or one of class descriptions."""
     start = file.read(4096)
     file.seek(0)
     if not header_has(start, COLUMNS):
         _descriptions(file, entries)
         return
-    asked = frozenset(classes)
+    asked = frozenset(context.classes)
     with Table(file, COLUMNS) as table:
         for line, cells in table:
             name = table.cell(cells, "ImageID")

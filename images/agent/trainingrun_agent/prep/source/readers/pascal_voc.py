@@ -137,4 +137,4 @@ def recognises(head: bytes) -> bool:
     return bool(_ROOT.search(text_of(head)))
 
 
-FORMAT = FileFormat("pascalVOC", ".xml", MAX_BYTES, lambda data, _classes: read(data), recognises)
+FORMAT = FileFormat("pascalVOC", ".xml", MAX_BYTES, lambda data, _context: read(data), recognises)

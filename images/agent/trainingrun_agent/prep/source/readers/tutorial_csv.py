@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from trainingrun_agent.prep.model.annotation import LabelledObject, UnusableError
 from trainingrun_agent.prep.model.codes.label_files import IMAGE_NAME_MISSING
-from trainingrun_agent.prep.source.readers.base import Classes, Entries, SetFormat
+from trainingrun_agent.prep.source.readers.base import Context, Entries, SetFormat
 from trainingrun_agent.prep.source.readers.table import Table, header_has
 from trainingrun_agent.prep.source.readers.values import boxed, label, number, pixels
 
@@ -18,7 +18,7 @@ COLUMNS = ("filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax
 _CORNERS = COLUMNS[4:]
 
 
-def index(file: BinaryIO, entries: Entries, classes: Classes) -> None:  # noqa: ARG001 - names stand in the file
+def index(file: BinaryIO, entries: Entries, context: Context) -> None:  # noqa: ARG001 - names stand in the file
     """Read a label file into the index."""
     with Table(file, COLUMNS) as table:
         for line, cells in table:

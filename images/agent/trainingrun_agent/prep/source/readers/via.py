@@ -14,7 +14,7 @@ from trainingrun_agent.prep.model.annotation import LabelledObject, UnusableErro
 from trainingrun_agent.prep.model.codes.boxes import BOX_MISSING
 from trainingrun_agent.prep.model.codes.classes import CLASS_AMBIGUOUS
 from trainingrun_agent.prep.model.codes.label_files import IMAGE_NAME_MISSING
-from trainingrun_agent.prep.source.readers.base import Classes, Entries, SetFormat
+from trainingrun_agent.prep.source.readers.base import Context, Entries, SetFormat
 from trainingrun_agent.prep.source.readers.json_stream import JSONStream
 from trainingrun_agent.prep.source.readers.outline import outline
 from trainingrun_agent.prep.source.readers.table import Table, header_has
@@ -26,11 +26,11 @@ _USUAL = ("label", "class", "name", "type", "category", "object")
 Corners = tuple[float, float, float, float]
 
 
-def index(file: BinaryIO, entries: Entries, classes: Classes) -> None:
+def index(file: BinaryIO, entries: Entries, context: Context) -> None:
     """Read a file of any of the three kinds."""
     start = file.read(4096)
     file.seek(0)
-    asked = frozenset(classes)
+    asked = frozenset(context.classes)
     if text_of(start).lstrip().startswith("{"):
         _json(file, entries, asked)
     else:

@@ -7,6 +7,7 @@ beside change under the user's hands; such a list has to agree. An empty file is
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 import yaml
@@ -15,7 +16,7 @@ from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, 
 from trainingrun_agent.prep.model.codes.boxes import BOX_COLUMNS
 from trainingrun_agent.prep.model.codes.classes import CLASS_ID_INVALID, UNKNOWN_CLASS
 from trainingrun_agent.prep.model.codes.label_files import ANNOTATION_MALFORMED
-from trainingrun_agent.prep.source.readers.base import Classes, FileFormat
+from trainingrun_agent.prep.source.readers.base import Context, FileFormat
 from trainingrun_agent.prep.source.readers.values import boxed, check_count, clean, encoding_of, hull, number, text_of
 
 MAX_BYTES = 4 << 20
@@ -25,7 +26,7 @@ _ASIDE = (*CLASS_FILES, "train.txt", "val.txt", "valid.txt", "test.txt")
 _LINE = re.compile(r"\d+(\s+-?(\d+(\.\d+)?|\.\d+)([eE][-+]?\d+)?){4,}")
 
 
-def read(data: bytes, classes: Classes) -> Annotation:
+def read(data: bytes, context: Context) -> Annotation:
     """Parse one file. Raises UnusableError with the index of the object."""
     try:
         text = data.decode(encoding_of(data))
@@ -35,13 +36,13 @@ def read(data: bytes, classes: Classes) -> Annotation:
         ) from error
     lines = [line for line in text.splitlines() if line.strip()]
     check_count(lines)
-    objects = tuple(_object(line.split(), index, classes) for index, line in enumerate(lines))
+    objects = tuple(_object(line.split(), index, context.ids) for index, line in enumerate(lines))
     return Annotation("", 0, 0, objects, relative=True, sized=False)
 
 
-def _object(words: list[str], index: int, classes: Classes) -> LabelledObject:
+def _object(words: list[str], index: int, ids: Sequence[str]) -> LabelledObject:
     try:
-        name = _name(words[0], classes)
+        name = _name(words[0], ids)
         values = [number(word, f"number {at}") for at, word in enumerate(words[1:], start=1)]
         if len(values) == 4:
             x, y, width, height = values
@@ -55,12 +56,12 @@ def _object(words: list[str], index: int, classes: Classes) -> LabelledObject:
     raise UnusableError(BOX_COLUMNS, count=len(values), index=index)
 
 
-def _name(word: str, classes: Classes) -> str:
+def _name(word: str, ids: Sequence[str]) -> str:
     if not re.fullmatch(r"\d{1,6}", word, re.ASCII):
         raise UnusableError(CLASS_ID_INVALID, found=word[:60])
-    if int(word) >= len(classes):
-        raise UnusableError(UNKNOWN_CLASS, case="id", id=word, count=len(classes), last=len(classes) - 1)
-    return classes[int(word)]
+    if int(word) >= len(ids):
+        raise UnusableError(UNKNOWN_CLASS, case="id", id=word, count=len(ids), last=len(ids) - 1)
+    return ids[int(word)]
 
 
 def recognises(head: bytes) -> bool:

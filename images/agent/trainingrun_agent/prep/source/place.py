@@ -1,0 +1,27 @@
+"""Where files of a source are, and how messages call them.
+
+Invariant: the path of an entry is what messages show; only its place knows the object's key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trainingrun_agent.storage.base import ObjectStore
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder of a bucket. `key` ends in a slash or is empty; `shown` stands before the paths of its files."""
+
+    store: ObjectStore
+    key: str
+    shown: str = ""
+
+    def key_of(self, path: str) -> str:
+        """The key of the object with this path."""
+        return self.key + self.inner(path)
+
+    def inner(self, path: str) -> str:
+        """A path relative to the place."""
+        return path.removeprefix(self.shown)
