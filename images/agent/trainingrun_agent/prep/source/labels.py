@@ -96,7 +96,7 @@ def _of_files(format_: FileFormat, listing: Listing, origin: Origin) -> SourceLa
         except UnusableError:
             return ""
 
-    pairing = pair(listing, filename_of, format_=format_)
+    pairing = pair(listing, filename_of, format_=format_, inner=origin.labels.inner)
     pairing.findings.extend(listing.findings)
     return SourceLabels(pairing, lambda pair: read(pair.annotation), lambda pair: pair.annotation.etag)
 
@@ -154,11 +154,13 @@ class _Filling:
         if not used:
             raise _none_of(self.format, files, self.origin.split)
         self.index.finish()
-        matches = match(names, self.index.images(), listing.images, complete=not self.format.partial)
+        complete, inner = not self.format.partial, self.origin.labels.inner
+        matches = match(names, self.index.images(), listing.images, complete=complete, inner=inner)
         self.index.place((path, number) for path, number in matches.ids.items())
         findings += [_orphans(*orphan) for orphan in self.index.orphans()] + matches.findings
         pairs = [Pair(image, Entry(image.path, 0)) for image in sorted(listing.images) if image.path in matches.ids]
-        return Pairing(pairs, findings, [image for image in listing.images if image.path not in matches.ids])
+        paired = matches.ids.keys() | matches.ignored
+        return Pairing(pairs, findings, [image for image in listing.images if image.path not in paired])
 
     def _take_in(self, entry: Entry, names: Names, meter: _Meter) -> list[Finding]:
         """Read one file into the index; returns the findings about the file."""

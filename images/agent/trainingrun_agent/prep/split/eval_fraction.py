@@ -28,7 +28,7 @@ import re
 from trainingrun_agent.config import GroupBy, SplitRule
 from trainingrun_agent.prep.model.findings import Split
 from trainingrun_agent.prep.source.listing import IMAGE_SUFFIXES
-from trainingrun_agent.prep.source.matching import fold, stem
+from trainingrun_agent.prep.source.spelling import fold, stem
 
 _DIGITS, _SEPARATORS = "0123456789", "-_. "
 _YEAR, _MONTH, _DAY = "(?:19|20)[0-9]{2}", "(?:0[1-9]|1[0-2])", "(?:0[1-9]|[12][0-9]|3[01])"
