@@ -19,7 +19,7 @@ from trainingrun_agent.errors import UserError
 from trainingrun_agent.gc_pause import gc_paused
 from trainingrun_agent.keys import LABEL_MAP, REPORT, REPORT_PAGE, file_of
 from trainingrun_agent.prep.build import BuiltDataset, build
-from trainingrun_agent.prep.judge import policy
+from trainingrun_agent.prep.judge import one_sided, policy
 from trainingrun_agent.prep.judge.duplicates import duplicates
 from trainingrun_agent.prep.model.codes.kind import Severity
 from trainingrun_agent.prep.model.findings import UNKNOWN_FINDING, Finding, Findings, Split
@@ -35,6 +35,7 @@ from trainingrun_agent.prep.source.place import Place
 from trainingrun_agent.prep.source.readers import Format
 from trainingrun_agent.prep.source.recognise import recognise
 from trainingrun_agent.prep.split.dataset_split import DatasetSplit, OpenSource, divide
+from trainingrun_agent.prep.split.division import Division
 from trainingrun_agent.prep.statistics.network_input import NetworkInput
 from trainingrun_agent.prep.store.dataset_folder import DatasetFolder
 from trainingrun_agent.prep.store.publish import publish, publish_failure
@@ -165,8 +166,9 @@ def _build_and_publish(
             scratch=scratch,
             findings=findings,
         )
-        failure = _judge(request, built, findings)
-        reports = _write_reports(request, folder, built.splits, findings, scratch)
+        division = None if request.dataset.split is None else Division(request.dataset.split, built.csv)
+        failure = _judge(request, built, division, findings)
+        reports = _write_reports(request, folder, built.splits, division, findings, scratch)
     if failure is not None:
         where = publish_failure(folder, reports)
         raise failure.with_report(where) from failure
@@ -203,12 +205,14 @@ def _open_labels(
     return opened
 
 
-def _judge(request: PrepareRequest, built: BuiltDataset, findings: Findings) -> UserError | None:
+def _judge(
+    request: PrepareRequest, built: BuiltDataset, division: Division | None, findings: Findings
+) -> UserError | None:
     """Add the findings about the whole data set; return the most serious reason not to use it for training, if any."""
     dataset = request.dataset
     failure = policy.judge(
         built.splits,
-        rule=dataset.split,
+        division=division,
         classes=dataset.classes,
         max_bad_files=dataset.max_bad_files,
         findings=findings,
@@ -216,7 +220,8 @@ def _judge(request: PrepareRequest, built: BuiltDataset, findings: Findings) -> 
     for split in built.splits:
         findings.extend(policy.size_findings(split))
         if split.name == "eval":
-            findings.extend(policy.unseen_classes(split.totals, dataset.classes))
+            train = built.splits[0].totals
+            findings.extend(one_sided.unseen_classes(train, split.totals, dataset.classes, division))
         else:
             findings.extend(policy.imbalance(split.totals, dataset.classes))
     findings.extend(duplicates(built.fingerprints))
@@ -224,7 +229,12 @@ def _judge(request: PrepareRequest, built: BuiltDataset, findings: Findings) -> 
 
 
 def _write_reports(
-    request: PrepareRequest, folder: DatasetFolder, splits: list[DatasetSplit], findings: Findings, scratch: Path
+    request: PrepareRequest,
+    folder: DatasetFolder,
+    splits: list[DatasetSplit],
+    division: Division | None,
+    findings: Findings,
+    scratch: Path,
 ) -> list[Path]:
     """Write report.json and, for people, report.html."""
     classes = request.dataset.classes
@@ -232,7 +242,7 @@ def _write_reports(
         digest=folder.digest,
         classes=classes,
         network=request.network,
-        rule=request.dataset.split,
+        division=division,
         splits=splits,
         findings=findings,
     )

@@ -214,7 +214,15 @@ def test_the_contract_explains_every_field() -> None:
 
 @pytest.mark.parametrize("terms", [TRAININGRUN, Terms()], ids=["in a pod", "other"])
 def test_every_text_can_be_filled(terms: Terms) -> None:
-    sample = {"count": 2, "of": 3, "degrees": 90.0, "labelled": (1, 2), "image": (3, 4), "corners": (1.5, 2, 3, 4)}
+    sample = {
+        "count": 2,
+        "groups": 2,
+        "of": 3,
+        "degrees": 90.0,
+        "labelled": (1, 2),
+        "image": (3, 4),
+        "corners": (1.5, 2, 3, 4),
+    }
     for kind, case, template in templates():
         fields = {name: sample.get(name, "x") for name in field_names(template)} | ({"case": case} if case else {})
         if kind.code == "AnnotationWithoutImage":

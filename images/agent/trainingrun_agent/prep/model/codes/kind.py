@@ -56,7 +56,8 @@ FILES = "files"
 class FindingKind:
     """`seen` is the template of what was seen, or one per case; the others never depend on the fields.
 
-    `meaning` and `effect` are for documentation: what the finding means, and what it does to a detector.
+    A finding without case, of a version that had none, has the first one. `meaning` and `effect` are for documentation:
+    what the finding means, and what it does to a detector.
     """
 
     code: str
@@ -99,7 +100,10 @@ class FindingKind:
             fields[name]
 
     def _template(self, fields: Fields) -> str:
-        return self.seen if isinstance(self.seen, str) else self.seen[str(fields["case"])]
+        if isinstance(self.seen, str):
+            return self.seen
+        first = next(iter(self.seen))  # a finding from before there were cases
+        return self.seen[str(fields.get("case", first))]
 
 
 KINDS: dict[str, FindingKind] = {}

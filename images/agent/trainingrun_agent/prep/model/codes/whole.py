@@ -11,10 +11,17 @@ CLASS_WITHOUT_EVAL = FindingKind(
     Severity.WARNING,
     meaning="No image for evaluation has an object of this class.",
     effect="The class is trained, but mAP says nothing about how well it is detected.",
-    seen="no box of class {name!r} in the eval split",
+    seen={
+        "nowhere": "no box of class {name!r} in the eval split",
+        "drawn": "no box of class {name!r} in the eval split: all {count} are in train, in {groups:group|groups}, first"
+        " {group}",
+        "seed": "no box of class {name!r} in the eval split: all {count} are in train, in {groups:group|groups}, first"
+        " {group}; {field[dataset.splitSeed]} {seed} puts every class into both splits",
+    },
     done="left the class out of mAP",
     advice="Label images with this class for evaluation. If a part of one folder is used for evaluation, you can also "
-    "{change[dataset.evalFraction]} or {field[dataset.splitSeed]}.",
+    "{change[dataset.splitSeed]} or {field[dataset.evalFraction]}; one group is only divided with "
+    "{field[dataset.splitGroup]} image.",
     example=Example("No eval image has the class `hub`.", "An eval image has a box of class `hub`."),
 )
 CLASS_IMBALANCE = FindingKind(
