@@ -20,8 +20,10 @@ from trainingrun_agent.gc_pause import gc_paused
 from trainingrun_agent.keys import LABEL_MAP, REPORT, REPORT_PAGE, file_of
 from trainingrun_agent.prep.build import BuiltDataset, build
 from trainingrun_agent.prep.judge import one_sided, policy
-from trainingrun_agent.prep.judge.duplicates import duplicates
+from trainingrun_agent.prep.judge.duplicates import duplicates, in_both_splits
+from trainingrun_agent.prep.judge.small_eval import small_eval
 from trainingrun_agent.prep.model.codes.kind import Severity
+from trainingrun_agent.prep.model.codes.whole import DUPLICATE_ACROSS_SPLITS, NEAR_DUPLICATE_ACROSS_SPLITS
 from trainingrun_agent.prep.model.findings import UNKNOWN_FINDING, Finding, Findings, Split
 from trainingrun_agent.prep.output.label_map import label_map
 from trainingrun_agent.prep.output.scratch_file import writing_to_scratch
@@ -222,9 +224,12 @@ def _judge(
         if split.name == "eval":
             train = built.splits[0].totals
             findings.extend(one_sided.unseen_classes(train, split.totals, dataset.classes, division))
+            findings.extend(small_eval(split.totals, dataset.classes))
         else:
             findings.extend(policy.imbalance(split.totals, dataset.classes))
     findings.extend(duplicates(built.fingerprints))
+    evaluation = sum(split.totals.images for split in built.splits if split.name == "eval")
+    findings.extend(in_both_splits(findings, evaluation, request.sources))
     return failure
 
 
@@ -262,8 +267,13 @@ def _numbers(
     for split in splits:
         numbers[f"{split.name}Images"] = split.totals.images
         numbers[f"{split.name}Objects"] = split.totals.objects
+    seen_in_training = {
+        "evalImagesInTrain": findings.counts[DUPLICATE_ACROSS_SPLITS.code],
+        "evalImagesLikeTrain": findings.counts[NEAR_DUPLICATE_ACROSS_SPLITS.code],
+    }
     return {
         **numbers,
+        **{name: count for name, count in seen_in_training.items() if count},
         "classes": list(request.dataset.classes),
         "maxBoxesPerImage": max(split.totals.max_boxes for split in splits),
         "errors": findings.severities[Severity.ERROR],

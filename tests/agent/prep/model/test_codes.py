@@ -121,6 +121,10 @@ DESCRIBED: dict[str, tuple[Files, Files]] = {
     "ImagesMuchLarger": (large(1280, 960), large(640, 480)),
     "DuplicateImage": ({**labels(voc()), "wheel.jpg": TIRE, "wheel.xml": voc()}, labels(voc())),
     "DuplicateContradicts": ({**labels(voc()), "wheel.jpg": TIRE, "wheel.xml": OTHER_BOX}, labels(voc())),
+    "EvalImagesInTrain": (
+        both(labels(voc()), labels(voc())),
+        both(labels(voc()), {"hub.jpg": jpeg(seed="hub"), "hub.xml": voc()}),
+    ),
     "DuplicateAcrossSplits": (
         both(labels(voc()), labels(voc())),
         both(labels(voc()), {"tire.jpg": jpeg(seed="another"), "tire.xml": voc()}),
@@ -134,6 +138,7 @@ EXIF = images.Image.Exif()
 EXIF[0x0112] = 3
 DESCRIBED["OrientationAmbiguous"] = (image(encoded(picture(seed="tire"), exif=EXIF)), image(TIRE))
 ELSEWHERE = {
+    "EvalTooSmall": "judge/test_small_eval.py",  # needs 20 images
     "ImageCrashesDecoder": "sharding/test_workers.py",  # needs a worker process to die
     "ObjectChanged": "judge/test_policy.py",  # needs an object that changes during preparation
 }
