@@ -26,6 +26,7 @@ BOX_MISSING = FindingKind(
     seen={
         "noBndbox": "the object {name!r} has no <bndbox>",
         "noBbox": "the bbox of the object is not [x, y, width, height]",
+        "noCoordinates": "the object has no coordinates with x, y, width and height",
         "noExtent": "shape {shape!r} has no extent",
         "unknown": "shape {shape!r} is not known",
         "points": "shape {shape!r} has {count:point|points}",
