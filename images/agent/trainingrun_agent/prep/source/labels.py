@@ -75,7 +75,7 @@ def open_labels(
     if isinstance(format_, FileFormat):
         yield _of_files(format_, listing, origin)
         return
-    path = scratch / f"{origin.split}-labels.sqlite"
+    path = scratch / f"{origin.split}-{format_.name}-labels.sqlite"
     with Index(path, relative=format_.relative, sized=format_.sized, categories_shared=format_.partial) as index:
         pairing = _Filling(index, format_, origin, scratch, progress, stop).fill(listing)
         yield SourceLabels(pairing, lambda pair: index.labels(pair.annotation), lambda pair: _version(index, pair))

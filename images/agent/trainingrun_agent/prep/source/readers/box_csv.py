@@ -74,7 +74,7 @@ def layout_of(head: bytes) -> Layout | None:
 
 
 def _by_names(names: Sequence[str]) -> Layout | None:
-    by_letters = {re.sub(r"[^a-z0-9]", "", name): name for name in reversed(names)}
+    by_letters = {_letters(name): name for name in reversed(names)}
 
     def pick(candidates: Sequence[str]) -> str | None:
         return next((by_letters[one] for one in candidates if one in by_letters), None)
@@ -87,6 +87,23 @@ def _by_names(names: Sequence[str]) -> Layout | None:
             free = {name: column for name, column in size.items() if column not in box.values()}
             return Layout({"filename": image, "class": kind, **box, **free})
     return None
+
+
+def missing_columns(head: bytes) -> str:
+    """What a table that begins like this has no column for, such as "the class and the box"; empty if it has all."""
+    first = next((line for line in text_of(head).splitlines() if line.strip()), "")
+    if layout_of(head) is not None or len(first) > MAX_LINE:
+        return ""
+    names = max((names_in(first, mark) for mark in DELIMITERS), key=len)
+    letters = {_letters(name) for name in names}
+    lacking = [what for what, known in (("the image", _IMAGE), ("the class", _CLASS)) if not letters & set(known)]
+    if not any(all(letters & set(candidates) for candidates in box.values()) for box in _BOXES):
+        lacking.append("the box")
+    return " and ".join(lacking)
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name)
 
 
 def _by_values(lines: Sequence[str], mark: str) -> Layout | None:

@@ -31,7 +31,7 @@ def index(file: BinaryIO, entries: Entries, context: Context) -> None:  # noqa: 
             continue
         ref = f"{place}"
         entries.image(ref, name)
-        listed = next((image[key] for key in _OBJECTS if isinstance(image.get(key), list)), [])
+        listed: list[Any] = next((image[key] for key in _OBJECTS if isinstance(image.get(key), list)), [])
         for at, part in enumerate(listed):
             entries.object(ref, f"entry [{place}] annotation [{at}]", _object, part if isinstance(part, dict) else {})
     stream.end()

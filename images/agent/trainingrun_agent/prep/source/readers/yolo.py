@@ -20,6 +20,8 @@ from trainingrun_agent.prep.source.readers.base import Context, FileFormat
 from trainingrun_agent.prep.source.readers.values import boxed, check_count, clean, encoding_of, hull, number, text_of
 
 MAX_BYTES = 4 << 20
+MAX_SHARE = 2
+"""A larger number is one of pixels, as in annotation._scaled."""
 CLASS_FILES = ("classes.txt", "data.yaml", "data.yml")
 _ASIDE = (*CLASS_FILES, "train.txt", "val.txt", "valid.txt", "test.txt")
 # A number is matched in one way only: with two, a line of thirty numbers and a letter would take hours.
@@ -65,9 +67,9 @@ def _name(word: str, ids: Sequence[str]) -> str:
 
 
 def recognises(head: bytes) -> bool:
-    """Whether the first line is a box; an empty file is not recognised."""
-    first = next((line for line in text_of(head).splitlines() if line.strip()), "")
-    return bool(_LINE.fullmatch(first.strip()))
+    """Whether the first line is a box in parts of the image's size; an empty file is not recognised."""
+    first = next((line.strip() for line in text_of(head).splitlines() if line.strip()), "")
+    return bool(_LINE.fullmatch(first)) and max(abs(float(word)) for word in first.split()[1:5]) <= MAX_SHARE
 
 
 def class_list(path: str, data: bytes) -> list[str] | None:
