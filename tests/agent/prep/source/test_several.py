@@ -90,6 +90,13 @@ def test_a_few_files_that_were_left_do_not_replace_the_labels_of_all_images(sour
     assert (made.numbers["format"], made.train_images) == ("coco", 4)
 
 
+def test_empty_labels_that_a_tool_left_are_not_taken_for_images_without_objects(source: Preparation) -> None:
+    empty = SETS["pascalVOC"][1]([Photo(photo.name, ()) for photo in PHOTOS])
+    put(source, {**empty, **COCO})
+    assert source.run().numbers["trainObjects"] == 4
+    assert findings(source) == [("FormatIgnored", "coco labels are used; pascalVOC labels have no object")]
+
+
 def test_labels_of_other_images_are_told(source: Preparation) -> None:
     other = SETS["coco"][1]([Photo("elsewhere.jpg", PHOTOS[0].boxes)])
     put(source, {**VOC, **other})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,9 +70,7 @@ def open_best(
             )
             for format_ in compared
         ]
-        # Labels per image are the source of those for all images, unless they are only a few that were left there.
-        most = max(len(one.labels.pairing.pairs) for one in opened)
-        best = next(one for one in opened if 2 * len(one.labels.pairing.pairs) >= most)
+        best = _best(opened) if len(opened) > 1 else opened[0]
         for other in opened:
             if other is not best:
                 best.labels.pairing.findings.append(_compare(best, other, origin))
@@ -88,14 +86,38 @@ def _size(format_: Format, listing: Listing) -> int:
     return sum(entry.size for suffix in format_.suffixes for entry in listing.by_suffix.get(suffix, ()))
 
 
+def _best(opened: Sequence[Opened]) -> Opened:
+    """The first, unless it has no objects, or labels for only a few images that were left there."""
+    drawn = [one for one in opened if _has_objects(one)] or opened
+    most = max(len(one.labels.pairing.pairs) for one in drawn)
+    return next(one for one in drawn if 2 * len(one.labels.pairing.pairs) >= most)
+
+
+def _has_objects(opened: Opened) -> bool:
+    """Whether any of the images looked at has an object: an empty file may be left from opening an image in a tool."""
+    for pair in _sample(opened.labels.pairing.pairs):
+        try:
+            if _read(opened, pair).objects:
+                return True
+        except UnusableError:
+            return True
+    return False
+
+
+def _sample(pairs: Iterable[Pair]) -> list[Pair]:
+    return heapq.nsmallest(COMPARED, pairs, key=lambda pair: hashlib.sha256(pair.image.path.encode()).digest())
+
+
 def _compare(best: Opened, other: Opened, origin: Origin) -> Finding:
     """The finding that `other` is ignored. Raises UserError if the two differ."""
     pairs = {pair.image.path: pair for pair in best.labels.pairing.pairs}
-    both = [(pairs[pair.image.path], pair) for pair in other.labels.pairing.pairs if pair.image.path in pairs]
-    sample = heapq.nsmallest(COMPARED, both, key=lambda two: hashlib.sha256(two[0].image.path.encode()).digest())
+    sample = _sample(pair for pair in other.labels.pairing.pairs if pair.image.path in pairs)
+    if not _has_objects(other):
+        return _ignored(other.format, best, "empty")
     compared = 0
     different: list[tuple[str, str, str]] = []
-    for one, two in sample:
+    for two in sample:
+        one = pairs[two.image.path]
         try:
             first, second = _read(best, one), _read(other, two)
         except UnusableError:  # preparation reports it if it is in the format that is used

@@ -26,6 +26,7 @@ _NAMED = re.compile(rf"[^\W\d][^\s,]{{0,99}}(?:[ \t]+{_NUMBER}){{4}}")
 _KITTI = re.compile(rf"[^\W\d][^\s,]{{0,99}}(?:[ \t]+{_NUMBER}){{14,15}}")
 _DOTA = re.compile(rf"(?:{_NUMBER}[ \t]+){{8}}[^\s]{{1,100}}[ \t]+\d")
 _TRACKED = re.compile(rf"\d{{1,9}}(?:,{_NUMBER}){{5,10}}")
+_COUNTED = re.compile(r"\d{1,4}\s{0,3}\n\d{1,6}(?:[ \t]+\d{1,6}){3}\s{0,3}(?:\n|$)")
 _ROOT = re.compile(r"<([A-Za-z_][\w.-]{0,60})")
 _MASKS = re.compile(r"(?:^|/)(?:[^/]*(?:mask|segment|trimap)[^/]*/.*|[^/]*[_-](?:mask|seg|gt)\.[a-z]+)$", re.IGNORECASE)
 
@@ -47,6 +48,10 @@ TEXTS: tuple[tuple[Callable[[str], bool], Layout], ...] = (
     (lambda text: _first(text, _DOTA), Layout("DOTA text", _AS_CSV)),
     (lambda text: _first(text, _KITTI), Layout("KITTI text", _AS_CSV)),
     (lambda text: _first(text, _TRACKED), Layout("MOT text, one line per box and frame", _AS_CSV)),
+    (
+        lambda text: _COUNTED.match(text) is not None,
+        Layout("BBox-Label-Tool text: a count, then pixels, the class in the folder's name", _AS_CSV),
+    ),
     (
         lambda text: _first(text, _NAMED),
         Layout("text with a class name and four numbers per line; YOLO has a class id", _AS_CSV),

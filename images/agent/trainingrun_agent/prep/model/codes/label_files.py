@@ -115,6 +115,7 @@ FORMAT_IGNORED = FindingKind(
     seen={
         "same": "{used} labels are used; {ignored} labels say the same about the {count:image that was|images that "
         "were} compared",
+        "empty": "{used} labels are used; {ignored} labels have no object",
         "apart": "{used} labels are used; {ignored} labels are about other images or cannot be read",
         "unread": "{used} labels are used; {ignored} labels are too large to compare",
     },
