@@ -112,7 +112,7 @@ def _compare(best: Opened, other: Opened, origin: Origin) -> Finding:
     """The finding that `other` is ignored. Raises UserError if the two differ."""
     pairs = {pair.image.path: pair for pair in best.labels.pairing.pairs}
     sample = _sample(pair for pair in other.labels.pairing.pairs if pair.image.path in pairs)
-    if not _has_objects(other):
+    if sample and not _has_objects(other):
         return _ignored(other.format, best, "empty")
     compared = 0
     different: list[tuple[str, str, str]] = []
