@@ -122,7 +122,14 @@ _CRAFTS: dict[str, list[bytes]] = {
         label_samples.task(label_samples.drawn("polygonlabels", points=[[1, 2], [3, 4]])),
         label_samples.task(label_samples.drawn("ellipselabels", x=9, y=9, radiusX=3, radiusY=4)),
     ),
-    "yolo": [b"0 0.5 0.5 0.2 0.2\n1 0.1 0.1 0.2 0.1 0.2 0.2\n", b"0 0.5 0.5 1.2 -0.2\r\n"],
+    "yolo": [
+        b"0 0.5 0.5 0.2 0.2\n1 0.1 0.1 0.2 0.1 0.2 0.2\n",
+        b"0 0.5 0.5 1.2 -0.2\r\n",
+        b"0 0.5 0.5 0.2 0.1 0.45 0.48 2 0.55 0.53 1\n",
+        b"0 0.5 0.4 0.6 0.5 0.5 0.6 0.4 0.5 0.9 7\n",
+        b"0 0.5 0.5 0.2 0.1 0.9\n1 0.5 0.5 0.2 0.1 3\n",
+        b"gsd:1\n10 20 30 20 30 40 10 40 tire 1\n",
+    ],
 }
 
 
