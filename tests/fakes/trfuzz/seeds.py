@@ -99,6 +99,14 @@ _CRAFTS: dict[str, list[bytes]] = {
         *GOOD.values(),
         voc([labelled(extra="<difficult>1</difficult><pose>Left</pose>")]),
         voc([labelled(box=(60, 80, "1e3", "-2.5"))], size=None),
+        voc(
+            [
+                "<object><name>tire</name><robndbox><cx>9</cx><cy>9</cy><w>4</w><h>2</h><angle>1</angle></robndbox></object>"
+            ]
+        ),
+        voc(
+            ["<object><name>tire</name><polygon><pt><x>1</x><y>2</y></pt><pt><x>3</x><y>4</y></pt></polygon></object>"]
+        ),
     ],
     "coco": _dumped(
         label_samples.coco({"bbox": [1, 2, 3, 4], "iscrowd": 1}),
