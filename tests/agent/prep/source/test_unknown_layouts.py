@@ -24,8 +24,6 @@ SEEN: dict[str, tuple[str, bytes, str]] = {
         b"Car 0.00 0 -1.58 587.01 173.33 614.12 200.12 1.65 1.67 3.64 -0.65 1.71 46.70 -1.59\n",
         "KITTI",
     ),
-    "DOTA": ("a.txt", b"2753 2408 2861 2385 2888 2468 2805 2502 plane 0\n", "DOTA text"),
-    "DOTA with its head": ("a.txt", b"imagesource:GoogleEarth\ngsd:0.1\n1 2 3 4 5 6 7 8 plane 0\n", "DOTA text"),
     "MOT": ("gt/gt.txt", b"1,1,912,484,97,109,0,7,1\n", "MOT text"),
     "BBox-Label-Tool": ("Labels/001/a.txt", b"1\n80 8 172 111\n", "BBox-Label-Tool text"),
     "PennFudan": ("a.txt", b"# Compatible with PASCAL Annotation Version 1.00\nImage", "PASCAL Annotation 1.00 text"),

@@ -24,7 +24,6 @@ _NUMBER = r"-?\d{1,9}(?:\.\d{0,20})?"
 _PIXELS = re.compile(rf"\d{{1,6}}(?:[ \t]+{_NUMBER}){{4,12}}")
 _NAMED = re.compile(rf"[^\W\d][^\s,]{{0,99}}(?:[ \t]+{_NUMBER}){{4}}")
 _KITTI = re.compile(rf"[^\W\d][^\s,]{{0,99}}(?:[ \t]+{_NUMBER}){{14,15}}")
-_DOTA = re.compile(rf"(?:{_NUMBER}[ \t]+){{8}}[^\s]{{1,100}}[ \t]+\d")
 _TRACKED = re.compile(rf"\d{{1,9}}(?:,{_NUMBER}){{5,10}}")
 _COUNTED = re.compile(r"\d{1,4}\s{0,3}\n\d{1,6}(?:[ \t]+\d{1,6}){3}\s{0,3}(?:\n|$)")
 _ROOT = re.compile(r"<([A-Za-z_][\w.-]{0,60})")
@@ -44,8 +43,6 @@ TEXTS: tuple[tuple[Callable[[str], bool], Layout], ...] = (
         lambda text: text.startswith("# Compatible with PASCAL Annotation Version 1.00"),
         Layout("PASCAL Annotation 1.00 text", _AS_CSV),
     ),
-    (lambda text: text.startswith(("imagesource:", "gsd:")), Layout("DOTA text", _AS_CSV)),
-    (lambda text: _first(text, _DOTA), Layout("DOTA text", _AS_CSV)),
     (lambda text: _first(text, _KITTI), Layout("KITTI text", _AS_CSV)),
     (lambda text: _first(text, _TRACKED), Layout("MOT text, one line per box and frame", _AS_CSV)),
     (

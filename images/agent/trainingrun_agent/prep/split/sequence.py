@@ -68,7 +68,7 @@ def _recording_in(name: str, moment: re.Match[str] | None) -> str:
     """The name without the position of the frame, if that names a recording, otherwise an empty text."""
     if found := _VISDRONE.fullmatch(name):
         return f"{found[1]}00000{found[2]}"
-    if (time := _TIME.search(name)) and (_names_recording(name[: time.start()]) or time[0] == name and ":" in name):
+    if (time := _TIME.search(name)) and (_names_recording(name[: time.start()]) or (time[0] == name and ":" in name)):
         return name[: time.start()].rstrip(_SEPARATORS)
     if moment:
         return name[: moment.start()].rstrip(_SEPARATORS) if _names_recording(name[: moment.start()]) else ""
