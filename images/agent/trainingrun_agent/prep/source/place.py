@@ -25,3 +25,15 @@ class Place:
     def inner(self, path: str) -> str:
         """A path relative to the place."""
         return path.removeprefix(self.shown)
+
+    @property
+    def above(self) -> Place | None:
+        """The folder that holds this one; None at the root of the bucket."""
+        if not self.key:
+            return None
+        outside = not self.shown or self.shown.endswith("../")
+        return Place(self.store, _parent(self.key), f"{self.shown}../" if outside else _parent(self.shown))
+
+
+def _parent(folder: str) -> str:
+    return folder[: folder.rfind("/", 0, -1) + 1]
