@@ -17,26 +17,24 @@ from trainingrun_agent.config import Source
 from trainingrun_agent.prep.image.check import annotation_of
 from trainingrun_agent.prep.model.annotation import UnusableError
 from trainingrun_agent.prep.source import fetch
-from trainingrun_agent.prep.source.labels import MAX_LIST_BYTES, Origin, head, open_labels
-from trainingrun_agent.prep.source.listing import Listing, scan
-from trainingrun_agent.prep.source.place import Place
+from trainingrun_agent.prep.source.labels import MAX_LIST_BYTES, Origin, open_labels
+from trainingrun_agent.prep.source.listing import Listing
+from trainingrun_agent.prep.source.locate import Sources
 from trainingrun_agent.prep.source.readers import FileFormat
-from trainingrun_agent.prep.source.recognise import recognise
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.stopping import raise_if_stopped
-from trainingrun_agent.storage.base import ObjectStore
+from trainingrun_agent.storage.base import StoreFor
+from trainingrun_agent.terms import Terms
 
 PROGRESS_EVERY = 100
 
 
 def names_in_labels(
-    store: ObjectStore, source: Source, *, scratch: Path, progress: Progress, stop: threading.Event
+    store_for: StoreFor, source: Source, *, terms: Terms, scratch: Path, progress: Progress, stop: threading.Event
 ) -> tuple[str, ...]:
     """The names in the labels of a source. Raises UsageError, UserError, what storage raises, Interrupted."""
-    listing = scan(store, source, split="train", progress=progress, stop=stop)
-    place = Place(store, source.key)
-    origin = Origin(place, place, "train", ())
-    format_ = recognise(listing, source.format, split="train", head=lambda entry: head(origin, entry))
+    listed = Sources(store_for, (), terms, progress, stop).list(source, "train")
+    listing, origin, format_ = listed.listing, listed.origin, listed.format
     if isinstance(format_, FileFormat) and format_.class_list is not None:
         return _listed(format_, listing, origin)
     names: set[str] = set()

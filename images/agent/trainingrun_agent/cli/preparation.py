@@ -15,7 +15,7 @@ from typing import Any
 from trainingrun_agent.cli.folders import Folders
 from trainingrun_agent.cli.names_in_labels import names_in_labels
 from trainingrun_agent.cli.terms import for_folders
-from trainingrun_agent.config import Dataset, GroupBy, Source, SplitRule
+from trainingrun_agent.config import Dataset, GroupBy, SplitRule
 from trainingrun_agent.errors import NotFound, UserError
 from trainingrun_agent.keys import REPORT, REPORT_PAGE, BucketKeys, file_of, folder_of
 from trainingrun_agent.prep.prepare import PreparedDataset, prepare
@@ -123,9 +123,14 @@ class Preparation:
         return SplitRule(arguments.eval_fraction, arguments.split_seed or 0, group)
 
     def _classes_in_labels(self) -> tuple[str, ...]:
-        source: Source = self.data.train
-        store = self._store(source.bucket)
-        return names_in_labels(store, source, scratch=self.scratch, progress=self.progress, stop=self.stop)
+        return names_in_labels(
+            self._store,
+            self.data.train,
+            terms=self.terms,
+            scratch=self.scratch,
+            progress=self.progress,
+            stop=self.stop,
+        )
 
     def _store(self, folder: str) -> FolderStore:
         if folder not in self.stores:

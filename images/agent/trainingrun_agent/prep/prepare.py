@@ -29,11 +29,9 @@ from trainingrun_agent.prep.report.gallery import gallery
 from trainingrun_agent.prep.report.page.page import render
 from trainingrun_agent.prep.report.report import report
 from trainingrun_agent.prep.request import PrepareRequest
-from trainingrun_agent.prep.source.labels import Origin, head, open_labels
-from trainingrun_agent.prep.source.listing import Listing, scan
-from trainingrun_agent.prep.source.place import Place
+from trainingrun_agent.prep.source.labels import open_labels
+from trainingrun_agent.prep.source.locate import ListedSource, Sources
 from trainingrun_agent.prep.source.readers import Format
-from trainingrun_agent.prep.source.recognise import recognise
 from trainingrun_agent.prep.split.dataset_split import DatasetSplit, OpenSource, divide
 from trainingrun_agent.prep.statistics.network_input import NetworkInput
 from trainingrun_agent.prep.store.dataset_folder import DatasetFolder
@@ -70,7 +68,7 @@ def prepare(request: PrepareRequest) -> PreparedDataset:
     DiskFull, and what storage raises.
     """
     with gc_paused():
-        sources = {split: _list(request, split) for split in request.sources}
+        sources = _list(request)
     request.progress.update(format=_formats(sources))
     objects = StoredObjects(request.out, request.keys, request.scratch, request.clock)
     folder = DatasetFolder(objects, request.out, request.keys, _dataset_digest(request, sources))
@@ -82,28 +80,12 @@ def prepare(request: PrepareRequest) -> PreparedDataset:
     return _prepared(folder, dataset, request.terms, reused=False)
 
 
-@dataclass(frozen=True)
-class _ListedSource:
-    """The objects in a source, and the format of its labels."""
-
-    listing: Listing
-    format: Format
+def _list(request: PrepareRequest) -> dict[Split, ListedSource]:
+    sources = Sources(request.store_for, request.dataset.classes, request.terms, request.progress, request.stop)
+    return {split: sources.list(source, split) for split, source in request.sources.items()}
 
 
-def _list(request: PrepareRequest, split: Split) -> _ListedSource:
-    source, origin = request.sources[split], _origin(request, split)
-    listing = scan(origin.images.store, source, split=split, progress=request.progress, stop=request.stop)
-    format_ = recognise(listing, source.format, split=split, head=lambda entry: head(origin, entry))
-    return _ListedSource(listing, format_)
-
-
-def _origin(request: PrepareRequest, split: Split) -> Origin:
-    source = request.sources[split]
-    place = Place(request.store_for(source.bucket), source.key)
-    return Origin(place, place, split, request.dataset.classes)
-
-
-def _formats(sources: Mapping[Split, _ListedSource]) -> str:
+def _formats(sources: Mapping[Split, ListedSource]) -> str:
     """The name of the labels' format, or both names if train and eval differ."""
     names = {split: source.format.name for split, source in sources.items()}
     if len(set(names.values())) == 1:
@@ -111,7 +93,7 @@ def _formats(sources: Mapping[Split, _ListedSource]) -> str:
     return ", ".join(f"{name} ({split})" for split, name in names.items())
 
 
-def _dataset_digest(request: PrepareRequest, sources: Mapping[Split, _ListedSource]) -> str:
+def _dataset_digest(request: PrepareRequest, sources: Mapping[Split, ListedSource]) -> str:
     """A digest of everything that decides what the data set holds: parameters, and the files that are read."""
     digest = hashlib.sha256(json.dumps(_parameters(request), sort_keys=True).encode() + b"\n")
     for split, source in sources.items():
@@ -135,7 +117,9 @@ def _sources_digest(request: PrepareRequest, formats: Mapping[Split, str]) -> st
 def _parameters(request: PrepareRequest) -> dict[str, Any]:
     """Everything that decides what a data set holds, other than the files."""
     dataset = request.dataset
+    labels = [source.labels and str(source.labels) for source in request.sources.values()]
     return {
+        **({"labels": labels} if any(labels) else {}),
         "outputFormat": OUTPUT_FORMAT,
         "classes": dataset.classes,
         "maxBadFiles": dataset.max_bad_files,
@@ -147,7 +131,7 @@ def _parameters(request: PrepareRequest) -> dict[str, Any]:
 
 
 def _build_and_publish(
-    request: PrepareRequest, sources: dict[Split, _ListedSource], folder: DatasetFolder, scratch: Path
+    request: PrepareRequest, sources: dict[Split, ListedSource], folder: DatasetFolder, scratch: Path
 ) -> dict[str, Any]:
     """Check the images and write the data set; return what its manifest says about it. `sources` are used up."""
     formats = _formats(sources)
@@ -186,13 +170,13 @@ def _build_and_publish(
 
 
 def _open_labels(
-    request: PrepareRequest, sources: dict[Split, _ListedSource], scratch: Path, stack: ExitStack
+    request: PrepareRequest, sources: dict[Split, ListedSource], scratch: Path, stack: ExitStack
 ) -> dict[Split, OpenSource]:
     """Open the labels of each source until the stack is closed."""
     opened: dict[Split, OpenSource] = {}
     for split in request.sources:
         listed = sources.pop(split)  # frees a listing, which is large
-        origin = _origin(request, split)
+        origin = listed.origin
         labels = stack.enter_context(
             open_labels(
                 listed.format, listed.listing, origin, scratch=scratch, progress=request.progress, stop=request.stop

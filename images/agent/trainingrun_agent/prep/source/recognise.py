@@ -53,15 +53,18 @@ class _Look:
         """The names that files of labels have in common with images."""
         return {stem(fold(image.path)) for image in self.listing.images}
 
+    def _name(self, entry: Entry, suffix: str) -> str:
+        return fold(self.listing.inner(entry.path)).removesuffix(suffix)
+
     def _by_set(self, format_: SetFormat) -> str | None:
         # A file with the name of an image usually has the labels of that image, not of a data set.
         alone: list[Entry] = []
         beside: list[Entry] = []
         for suffix in format_.suffixes:
             files = self.listing.by_suffix.get(suffix, [])
-            alone += islice((one for one in files if fold(one.path).removesuffix(suffix) not in self._images), LOOKS)
+            alone += islice((one for one in files if self._name(one, suffix) not in self._images), LOOKS)
             if suffix != PASCAL_VOC.suffix:
-                beside += islice((one for one in files if fold(one.path).removesuffix(suffix) in self._images), LOOKS)
+                beside += islice((one for one in files if self._name(one, suffix) in self._images), LOOKS)
         candidates = (*sorted(alone)[:LOOKS], *sorted(beside)[:LOOKS])
         return next((entry.path for entry in candidates if format_.recognises(self.head(entry))), None)
 
@@ -70,7 +73,7 @@ class _Look:
         if not files:
             return None
         images = {name_of(one.path, format_) for one in self.listing.images} if format_.folders else self._images
-        beside = list(islice((entry for entry in files if name_of(entry.path, format_) in images), LOOKS))
+        beside = list(islice((one for one in files if name_of(self.listing.inner(one.path), format_) in images), LOOKS))
         if format_ is PASCAL_VOC:
             if beside or self.listing.tree:
                 return (beside or files)[0].path  # nothing else has XML per image

@@ -6,6 +6,27 @@ from trainingrun_agent.prep.model.codes.kind import Example, FindingKind, Severi
 
 _SEEN_BEFORE = "Scores will be inflated: the model has already seen this image."
 
+LABELS_ELSEWHERE = FindingKind(
+    "LabelsElsewhere",
+    Severity.INFO,
+    meaning="The labels are not in the folder with the images. They were found in a folder or file beside it, or above "
+    "it, or they are in the folder that was named for them, which has labels of other images too.",
+    effect="None if they are the right labels. Labels of another data set with the same names would put every box in "
+    "the wrong place.",
+    seen={
+        "all": "the labels were found here, outside of the folder with the images: {count:file|files}",
+        "some": "the labels were found here, outside of the folder with the images: {count:file|files}; {others} more "
+        "belong to no image of it",
+        "named": "{count:file belongs|files belong} to the images; {others} more belong to no image of the folder",
+        "images": "it lists {others} more images, which are not in the folder",
+    },
+    done="used the labels of the images that are there",
+    advice="Nothing to do if they are the right ones. To use others, name their folder: "
+    "{change[dataset.train.labels.uri]}.",
+    example=Example(
+        "`train/tire.jpg` and `labels/tire.xml`, with `train/` as the folder.", "`train/tire.jpg` and `train/tire.xml`."
+    ),
+)
 CLASS_WITHOUT_EVAL = FindingKind(
     "ClassWithoutEval",
     Severity.WARNING,
