@@ -29,6 +29,7 @@ from trainingrun_agent.prep.report.gallery import gallery
 from trainingrun_agent.prep.report.page.page import render
 from trainingrun_agent.prep.report.report import report
 from trainingrun_agent.prep.request import PrepareRequest
+from trainingrun_agent.prep.source import split_layout
 from trainingrun_agent.prep.source.labels import open_labels
 from trainingrun_agent.prep.source.locate import ListedSource, Sources
 from trainingrun_agent.prep.source.readers import Format
@@ -82,7 +83,12 @@ def prepare(request: PrepareRequest) -> PreparedDataset:
 
 def _list(request: PrepareRequest) -> dict[Split, ListedSource]:
     sources = Sources(request.store_for, request.dataset.classes, request.terms, request.progress, request.stop)
-    return {split: sources.list(source, split) for split, source in request.sources.items()}
+    found = {split: sources.list(source, split) for split, source in request.sources.items()}
+    listings = {split: source.listing for split, source in found.items()}
+    listings["train"].findings += split_layout.findings(
+        request.sources, listings, lambda folder: request.terms.place(folder.bucket, folder.key)
+    )
+    return found
 
 
 def _formats(sources: Mapping[Split, ListedSource]) -> str:

@@ -116,6 +116,11 @@ DESCRIBED: dict[str, tuple[Files, Files]] = {
         {"train/tire.jpg": TIRE, "labels/tire.xml": voc()},
         labels(voc()),
     ),
+    "SplitsPooled": (
+        {f"train/train/{name}": data for name, data in labels(voc()).items()}
+        | {"train/test/wheel.jpg": jpeg(seed="wheel"), "train/test/wheel.xml": voc()},
+        both(labels(voc()), {"wheel.jpg": jpeg(seed="wheel"), "wheel.xml": voc()}),
+    ),
     "ClassWithoutEval": (
         both(labels(BOTH_CLASSES), {"e.jpg": jpeg(), "e.xml": voc()}),
         both(labels(BOTH_CLASSES), {"e.jpg": jpeg(), "e.xml": BOTH_CLASSES}),
@@ -139,6 +144,7 @@ EXIF[0x0112] = 3
 DESCRIBED["OrientationAmbiguous"] = (image(encoded(picture(seed="tire"), exif=EXIF)), image(TIRE))
 ELSEWHERE = {
     "ImageCrashesDecoder": "sharding/test_workers.py",  # needs a worker process to die
+    "EvalInsideTrain": "source/test_split_layout.py",  # needs other folders than train/ and eval/
     "ObjectChanged": "judge/test_policy.py",  # needs an object that changes during preparation
 }
 

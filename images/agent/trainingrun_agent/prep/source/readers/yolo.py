@@ -18,10 +18,10 @@ from trainingrun_agent.prep.model.codes.classes import CLASS_ID_INVALID, UNKNOWN
 from trainingrun_agent.prep.model.codes.label_files import ANNOTATION_MALFORMED
 from trainingrun_agent.prep.source.readers.base import Context, FileFormat
 from trainingrun_agent.prep.source.readers.values import boxed, check_count, clean, encoding_of, hull, number, text_of
+from trainingrun_agent.prep.source.split_names import is_split_list
 
 MAX_BYTES = 4 << 20
 CLASS_FILES = ("classes.txt", "data.yaml", "data.yml")
-_ASIDE = (*CLASS_FILES, "train.txt", "val.txt", "valid.txt", "test.txt")
 # A number is matched in one way only: with two, a line of thirty numbers and a letter would take hours.
 _LINE = re.compile(r"\d+(\s+-?(\d+(\.\d+)?|\.\d+)([eE][-+]?\d+)?){4,}")
 
@@ -103,7 +103,7 @@ FORMAT = FileFormat(
     MAX_BYTES,
     read,
     recognises,
-    aside=lambda name: name in _ASIDE or name.startswith("readme"),
+    aside=lambda name: name in CLASS_FILES or is_split_list(name) or name.startswith("readme"),
     class_list=class_list,
     list_suffixes=(".yaml", ".yml"),
     empty_is_negative=True,
