@@ -30,9 +30,9 @@ from trainingrun_agent.prep.report.page.page import render
 from trainingrun_agent.prep.report.report import report
 from trainingrun_agent.prep.request import PrepareRequest
 from trainingrun_agent.prep.source import split_layout
-from trainingrun_agent.prep.source.labels import open_labels
 from trainingrun_agent.prep.source.locate import ListedSource, Sources
-from trainingrun_agent.prep.source.readers import Format
+from trainingrun_agent.prep.source.recognise import Formats
+from trainingrun_agent.prep.source.several import open_best
 from trainingrun_agent.prep.split.dataset_split import DatasetSplit, OpenSource, divide
 from trainingrun_agent.prep.statistics.network_input import NetworkInput
 from trainingrun_agent.prep.store.dataset_folder import DatasetFolder
@@ -70,7 +70,7 @@ def prepare(request: PrepareRequest) -> PreparedDataset:
     """
     with gc_paused():
         sources = _list(request)
-    request.progress.update(format=_formats(sources))
+    request.progress.update(format=_formats({split: source.formats[0].name for split, source in sources.items()}))
     objects = StoredObjects(request.out, request.keys, request.scratch, request.clock)
     folder = DatasetFolder(objects, request.out, request.keys, _dataset_digest(request, sources))
     complete = folder.read_complete(request.splits)
@@ -91,9 +91,8 @@ def _list(request: PrepareRequest) -> dict[Split, ListedSource]:
     return found
 
 
-def _formats(sources: Mapping[Split, ListedSource]) -> str:
+def _formats(names: Mapping[Split, str]) -> str:
     """The name of the labels' format, or both names if train and eval differ."""
-    names = {split: source.format.name for split, source in sources.items()}
     if len(set(names.values())) == 1:
         return names["train"]
     return ", ".join(f"{name} ({split})" for split, name in names.items())
@@ -103,14 +102,14 @@ def _dataset_digest(request: PrepareRequest, sources: Mapping[Split, ListedSourc
     """A digest of everything that decides what the data set holds: parameters, and the files that are read."""
     digest = hashlib.sha256(json.dumps(_parameters(request), sort_keys=True).encode() + b"\n")
     for split, source in sources.items():
-        digests, format_ = source.listing.digests, source.format
-        read = {kind: digests[kind].hexdigest() for kind in sorted(digests) if kind in _kinds_read(format_)}
-        digest.update(json.dumps([split, format_.name, read]).encode() + b"\n")
+        digests = source.listing.digests
+        read = {kind: digests[kind].hexdigest() for kind in sorted(digests) if kind in _kinds_read(source.formats)}
+        digest.update(json.dumps([split, source.names, read]).encode() + b"\n")
     return digest.hexdigest()
 
 
-def _kinds_read(format_: Format) -> tuple[str, ...]:
-    return "image", "set", *format_.suffixes
+def _kinds_read(formats: Formats) -> set[str]:
+    return {"image", "set", *(suffix for format_ in formats for suffix in format_.suffixes)}
 
 
 def _sources_digest(request: PrepareRequest, formats: Mapping[Split, str]) -> str:
@@ -140,12 +139,13 @@ def _build_and_publish(
     request: PrepareRequest, sources: dict[Split, ListedSource], folder: DatasetFolder, scratch: Path
 ) -> dict[str, Any]:
     """Check the images and write the data set; return what its manifest says about it. `sources` are used up."""
-    formats = _formats(sources)
-    sources_digest = _sources_digest(request, {split: source.format.name for split, source in sources.items()})
+    sources_digest = _sources_digest(request, {split: source.names for split, source in sources.items()})
     findings = Findings()
     with ExitStack() as stack:
         with gc_paused():
             opened = _open_labels(request, sources, scratch, stack)
+            formats = _formats({split: source.format for split, source in opened.items()})
+            request.progress.update(format=formats)
             splits = divide(opened, request.split_of, network_input=NetworkInput.for_network(request.network))
         built = build(
             request,
@@ -183,12 +183,12 @@ def _open_labels(
     for split in request.sources:
         listed = sources.pop(split)  # frees a listing, which is large
         origin = listed.origin
-        labels = stack.enter_context(
-            open_labels(
-                listed.format, listed.listing, origin, scratch=scratch, progress=request.progress, stop=request.stop
+        best = stack.enter_context(
+            open_best(
+                listed.formats, listed.listing, origin, scratch=scratch, progress=request.progress, stop=request.stop
             )
         )
-        opened[split] = OpenSource(origin.images, listed.format.name, labels)
+        opened[split] = OpenSource(origin.images, best.format.name, best.labels)
         del listed
     return opened
 

@@ -149,11 +149,12 @@ def test_a_fraction_is_kept_for_evaluation(shell: Shell) -> None:
 
 
 def test_labels_may_be_in_a_folder_of_their_own(shell: Shell) -> None:
+    boxes = [labelled(box=(10 + at, 20, 60 + at, 80)) for at in (0, 30, 60)]
     for index in range(2):
         shell.write(f"photos/{index}.jpg", jpeg(seed=index))
         shell.write(f"test/{index}.jpg", jpeg(seed=10 + index))
-        shell.write(f"truth/photos/{index}.xml", voc([labelled()] * (index + 1)))
-        shell.write(f"truth/test/{index}.xml", voc([labelled()] * 3))
+        shell.write(f"truth/photos/{index}.xml", voc(boxes[: index + 1]))
+        shell.write(f"truth/test/{index}.xml", voc(boxes))
     words = ("photos", "--labels", "truth/photos", "--eval", "test", "--eval-labels", "truth/test")
     found = report_of(shell, *words)
     assert found["splits"]["train"]["perClass"] == {"tire": 3}

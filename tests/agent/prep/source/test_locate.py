@@ -14,8 +14,8 @@ from trainingrun_agent.config import Source, Uri
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.image.check import annotation_of
 from trainingrun_agent.prep.model.findings import Finding
-from trainingrun_agent.prep.source.labels import open_labels
 from trainingrun_agent.prep.source.locate import ListedSource, Sources
+from trainingrun_agent.prep.source.several import open_best
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.base import ObjectInfo
 from trainingrun_agent.terms import TRAININGRUN
@@ -71,13 +71,11 @@ def listed(store: MemoryStore, source: Source, *others: MemoryStore) -> ListedSo
 def widths(found: ListedSource, scratch: Path) -> tuple[dict[str, int], list[Finding]]:
     """The width of the box of each image that has labels, and the findings about the source."""
     made = {}
-    with open_labels(
-        found.format, found.listing, found.origin, scratch=scratch, progress=PROGRESS, stop=STOP
-    ) as labels:
-        for pair in labels.pairing.pairs:
-            [item] = annotation_of(labels.read(pair), found.format.name).objects
+    with open_best(found.formats, found.listing, found.origin, scratch=scratch, progress=PROGRESS, stop=STOP) as best:
+        for pair in best.labels.pairing.pairs:
+            [item] = annotation_of(best.labels.read(pair), best.format.name).objects
             made[pair.image.path] = round((item.xmax - item.xmin) * (100 if item.xmax <= 1 else 1))
-        return made, labels.pairing.findings
+        return made, best.labels.pairing.findings
 
 
 ULTRALYTICS = {
@@ -275,7 +273,7 @@ def test_a_folder_of_labels_that_is_the_folder_with_the_images_changes_nothing()
     store = store_of({"set/1.jpg": b"", "set/1.txt": txt(7)})
     plain = listed(store, Source(BUCKET, "set/"))
     named = listed(store, Source(BUCKET, "set/", labels=Uri(BUCKET, "set/")))
-    assert (named.format, named.origin) == (plain.format, plain.origin)
+    assert (named.formats, named.origin) == (plain.formats, plain.origin)
     assert named.listing.annotations == plain.listing.annotations
 
 

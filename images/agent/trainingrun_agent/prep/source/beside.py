@@ -75,7 +75,7 @@ class Search:
 
     images: Place
     listing: Listing
-    list_files: Callable[[Place], Iterator[tuple[str, Entry]]]
+    list_files: Callable[[Place], Iterator[tuple[str | None, Entry]]]
 
     def labels(self) -> Iterator[Labels]:
         """What may be the labels of the images, the most likely first."""

@@ -35,6 +35,7 @@ IMAGE, SET = "image", "set"
 """Kinds of files; the kind of a file that may hold labels is its suffix."""
 MAX_SET_BYTES = 32 << 20
 PROGRESS_EVERY = 1000
+MAX_OTHERS = 100
 _SYSTEM = re.compile(r"(?:^|/)(?:__MACOSX|@eaDir|\$RECYCLE\.BIN|System Volume Information)/")
 """Folders that operating systems and servers fill: previews of images, what was deleted."""
 
@@ -62,8 +63,8 @@ class Listing:
     """The files of one source; `members` are the names an image set asks for, None without one.
 
     `annotations` are the files that may hold labels in any format; `digests` are by kind: image, set, or a suffix.
-    `findings` are about the source as a whole. Where labels lie elsewhere, `shown` stands before the paths of
-    `annotations`, and `elsewhere` is true.
+    `findings` are about the source as a whole. `others` are files that are never read: number and first, by suffix.
+    Where labels lie elsewhere, `shown` stands before the paths of `annotations`, and `elsewhere` is true.
     """
 
     images: list[Entry] = field(default_factory=list)
@@ -72,6 +73,7 @@ class Listing:
     members: list[str] | None = None
     digests: dict[str, Hash] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    others: dict[str, tuple[int, str]] = field(default_factory=dict)
     shown: str = ""
     elsewhere: bool = False
 
@@ -120,14 +122,19 @@ def scan(store: ObjectStore, source: Source, *, split: str, progress: Progress, 
     """List the source. Raises UserError if the image set does not exist."""
     listing = Listing()
     for kind, entry in files(store, source, progress=progress, stop=stop):
-        listing.add(kind, entry)
+        if kind is None:
+            _count_other(listing, entry.path)
+        else:
+            listing.add(kind, entry)
     if source.image_set is not None:
         listing.members = _members(store, source, listing, split)
     return listing
 
 
-def files(store: ObjectStore, folder: Uri, *, progress: Progress, stop: threading.Event) -> Iterator[tuple[str, Entry]]:
-    """The files of a folder that preparation may read, by kind: image, set, or the suffix of a file of labels."""
+def files(
+    store: ObjectStore, folder: Uri, *, progress: Progress, stop: threading.Event
+) -> Iterator[tuple[str | None, Entry]]:
+    """The files of a folder by kind: image, set, the suffix of a file of labels, None for what is never read."""
     progress.current.reading(f"the list of {folder}")
     count = 0
     for count, found in enumerate(store.list(folder.key), start=1):
@@ -135,17 +142,22 @@ def files(store: ObjectStore, folder: Uri, *, progress: Progress, stop: threadin
             raise_if_stopped(stop)
             progress.update(phase="listing", done=count, unit="files")
         path = found.key[len(folder.key) :]
-        kind = _kind(path)
-        if kind is not None:
-            yield kind, Entry(path, found.size, found.etag)
+        yield _kind(path), Entry(path, found.size, found.etag)
     raise_if_stopped(stop)
     progress.current.reading("")
     progress.update(phase="listing", done=count, unit="files")
 
 
-def is_label(kind: str) -> bool:
+def is_label(kind: str | None) -> bool:
     """Whether files of the kind may hold labels."""
-    return kind not in (IMAGE, SET)
+    return kind not in (None, IMAGE, SET)
+
+
+def _count_other(listing: Listing, path: str) -> None:
+    suffix = suffix_of(path)
+    if suffix and not _hidden(path) and (suffix in listing.others or len(listing.others) < MAX_OTHERS):
+        count, first = listing.others.get(suffix, (0, path))
+        listing.others[suffix] = count + 1, first
 
 
 def suffix_of(path: str) -> str:

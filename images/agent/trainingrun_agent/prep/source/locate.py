@@ -20,21 +20,25 @@ from trainingrun_agent.prep.source.labels import Origin, head
 from trainingrun_agent.prep.source.listing import Entry, Listing, files, scan
 from trainingrun_agent.prep.source.pairing import label_files
 from trainingrun_agent.prep.source.place import Place
-from trainingrun_agent.prep.source.readers import FORMATS, FileFormat, Format, SetFormat
-from trainingrun_agent.prep.source.recognise import AUTO, recognise
+from trainingrun_agent.prep.source.readers import FORMATS, FileFormat, SetFormat
+from trainingrun_agent.prep.source.recognise import AUTO, Formats, recognise
 from trainingrun_agent.progress import Progress
-from trainingrun_agent.reasons.dataset import FORMAT_AMBIGUOUS
 from trainingrun_agent.storage.base import StoreFor
 from trainingrun_agent.terms import Terms
 
 
 @dataclass(frozen=True)
 class ListedSource:
-    """The files of a source, and where and in which format its labels are."""
+    """The files of a source, and where and in which formats its labels are."""
 
     listing: Listing
-    format: Format
+    formats: Formats
     origin: Origin
+
+    @property
+    def names(self) -> str:
+        """The formats' names."""
+        return "+".join(format_.name for format_ in self.formats)
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class Sources:
             listing.findings.append(_found(labels, "named"))
         return listing, replace(origin, labels=labels.place)
 
-    def _files(self, place: Place) -> Iterator[tuple[str, Entry]]:
+    def _files(self, place: Place) -> Iterator[tuple[str | None, Entry]]:
         return files(place.store, Uri(place.store.bucket, place.key), progress=self.progress, stop=self.stop)
 
 
@@ -78,8 +82,8 @@ def _beside(search: Search, asked: str, origin: Origin) -> tuple[Listing, Origin
         listing = search.listing.with_labels(labels.files, labels.place.shown)
         beside = replace(origin, labels=labels.place)
         if _shows_labels(listing, asked, beside):
-            format_ = _recognised(listing, asked, beside)
-            if isinstance(format_, SetFormat) or not labels.sets_only:
+            formats = _recognised(listing, asked, beside)
+            if not labels.sets_only or any(isinstance(format_, SetFormat) for format_ in formats):
                 listing.findings.append(_found(labels, "some" if labels.others else "all"))
                 return listing, beside
     return search.listing, origin
@@ -96,12 +100,12 @@ def _shows_labels(listing: Listing, asked: str, origin: Origin) -> bool:
         return any(listing.by_suffix.get(suffix) for suffix in format_.suffixes)
     try:
         _recognised(listing, asked, origin)
-    except UserError as problem:
-        return problem.reason == FORMAT_AMBIGUOUS.name
+    except UserError:
+        return False
     return True
 
 
-def _recognised(listing: Listing, asked: str, origin: Origin) -> Format:
+def _recognised(listing: Listing, asked: str, origin: Origin) -> Formats:
     return recognise(listing, asked, split=origin.split, head=lambda entry: head(origin, entry))
 
 
