@@ -31,10 +31,9 @@ from trainingrun_agent.prep.report.gallery import gallery
 from trainingrun_agent.prep.report.page.page import render
 from trainingrun_agent.prep.report.report import report
 from trainingrun_agent.prep.request import PrepareRequest
-from trainingrun_agent.prep.source.labels import Origin, head
-from trainingrun_agent.prep.source.listing import Listing, scan
-from trainingrun_agent.prep.source.place import Place
-from trainingrun_agent.prep.source.recognise import Formats, recognise
+from trainingrun_agent.prep.source import split_layout
+from trainingrun_agent.prep.source.locate import ListedSource, Sources
+from trainingrun_agent.prep.source.recognise import Formats
 from trainingrun_agent.prep.source.several import open_best
 from trainingrun_agent.prep.split.dataset_split import DatasetSplit, OpenSource, divide
 from trainingrun_agent.prep.split.division import Division
@@ -73,7 +72,7 @@ def prepare(request: PrepareRequest) -> PreparedDataset:
     DiskFull, and what storage raises.
     """
     with gc_paused():
-        sources = {split: _list(request, split) for split in request.sources}
+        sources = _list(request)
     request.progress.update(format=_formats({split: source.formats[0].name for split, source in sources.items()}))
     objects = StoredObjects(request.out, request.keys, request.scratch, request.clock)
     folder = DatasetFolder(objects, request.out, request.keys, _dataset_digest(request, sources))
@@ -85,30 +84,14 @@ def prepare(request: PrepareRequest) -> PreparedDataset:
     return _prepared(folder, dataset, request.terms, reused=False)
 
 
-@dataclass(frozen=True)
-class _ListedSource:
-    """The objects in a source, and the formats of its labels."""
-
-    listing: Listing
-    formats: Formats
-
-    @property
-    def names(self) -> str:
-        """The formats' names."""
-        return "+".join(format_.name for format_ in self.formats)
-
-
-def _list(request: PrepareRequest, split: Split) -> _ListedSource:
-    source, origin = request.sources[split], _origin(request, split)
-    listing = scan(origin.images.store, source, split=split, progress=request.progress, stop=request.stop)
-    formats = recognise(listing, source.format, split=split, head=lambda entry: head(origin, entry))
-    return _ListedSource(listing, formats)
-
-
-def _origin(request: PrepareRequest, split: Split) -> Origin:
-    source = request.sources[split]
-    place = Place(request.store_for(source.bucket), source.key)
-    return Origin(place, place, split, request.dataset.classes)
+def _list(request: PrepareRequest) -> dict[Split, ListedSource]:
+    sources = Sources(request.store_for, request.dataset.classes, request.terms, request.progress, request.stop)
+    found = {split: sources.list(source, split) for split, source in request.sources.items()}
+    listings = {split: source.listing for split, source in found.items()}
+    listings["train"].findings += split_layout.findings(
+        request.sources, listings, lambda folder: request.terms.place(folder.bucket, folder.key)
+    )
+    return found
 
 
 def _formats(names: Mapping[Split, str]) -> str:
@@ -118,7 +101,7 @@ def _formats(names: Mapping[Split, str]) -> str:
     return ", ".join(f"{name} ({split})" for split, name in names.items())
 
 
-def _dataset_digest(request: PrepareRequest, sources: Mapping[Split, _ListedSource]) -> str:
+def _dataset_digest(request: PrepareRequest, sources: Mapping[Split, ListedSource]) -> str:
     """A digest of everything that decides what the data set holds: parameters, and the files that are read."""
     digest = hashlib.sha256(json.dumps(_parameters(request), sort_keys=True).encode() + b"\n")
     for split, source in sources.items():
@@ -142,7 +125,9 @@ def _sources_digest(request: PrepareRequest, formats: Mapping[Split, str]) -> st
 def _parameters(request: PrepareRequest) -> dict[str, Any]:
     """Everything that decides what a data set holds, other than the files."""
     dataset = request.dataset
+    labels = [source.labels and str(source.labels) for source in request.sources.values()]
     return {
+        **({"labels": labels} if any(labels) else {}),
         "outputFormat": OUTPUT_FORMAT,
         "classes": dataset.classes,
         "maxBadFiles": dataset.max_bad_files,
@@ -154,7 +139,7 @@ def _parameters(request: PrepareRequest) -> dict[str, Any]:
 
 
 def _build_and_publish(
-    request: PrepareRequest, sources: dict[Split, _ListedSource], folder: DatasetFolder, scratch: Path
+    request: PrepareRequest, sources: dict[Split, ListedSource], folder: DatasetFolder, scratch: Path
 ) -> dict[str, Any]:
     """Check the images and write the data set; return what its manifest says about it. `sources` are used up."""
     sources_digest = _sources_digest(request, {split: source.names for split, source in sources.items()})
@@ -195,13 +180,13 @@ def _build_and_publish(
 
 
 def _open_labels(
-    request: PrepareRequest, sources: dict[Split, _ListedSource], scratch: Path, stack: ExitStack
+    request: PrepareRequest, sources: dict[Split, ListedSource], scratch: Path, stack: ExitStack
 ) -> dict[Split, OpenSource]:
     """Open the labels of each source until the stack is closed."""
     opened: dict[Split, OpenSource] = {}
     for split in request.sources:
         listed = sources.pop(split)  # frees a listing, which is large
-        origin = _origin(request, split)
+        origin = listed.origin
         best = stack.enter_context(
             open_best(
                 listed.formats, listed.listing, origin, scratch=scratch, progress=request.progress, stop=request.stop
