@@ -21,6 +21,7 @@ _ADDED: Final = {
     "dataset.split",
     "dataset.train.format",
     "dataset.eval.format",
+    "dataset.intensityRange",
     "train.terminationGracePeriodSeconds",
     "pods",
 }
