@@ -141,6 +141,16 @@ DESCRIBED: dict[str, tuple[Files, Files]] = {
 EXIF = images.Image.Exif()
 EXIF[0x0112] = 3
 DESCRIBED["OrientationAmbiguous"] = (image(encoded(picture(seed="tire"), exif=EXIF)), image(TIRE))
+QUARTER = images.Image.Exif()
+QUARTER[0x0112] = 6
+WIDE = voc([labelled(box=(10, 20, 150, 80))])
+DESCRIBED["OrientationByBoxes"] = (
+    {
+        "tire.jpg": encoded(picture(seed="tire"), exif=QUARTER),
+        "tire.xml": WIDE.replace(b"<size>", b"<no>").replace(b"</size>", b"</no>"),
+    },
+    labels(WIDE),
+)
 ELSEWHERE = {
     "ImageCrashesDecoder": "sharding/test_workers.py",  # needs a worker process to die
     "ObjectChanged": "judge/test_policy.py",  # needs an object that changes during preparation

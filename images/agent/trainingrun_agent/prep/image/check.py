@@ -118,13 +118,15 @@ class Checker:
         self, path: str, labels_path: str, annotation: Annotation, source: images.Opened, seen: tuple[str, ...]
     ) -> Checked:
         head = source.head
-        rotate = box_repair.rotates(head, annotation)
-        size = box_repair.shown_size(head, upright=rotate)
+        turned = box_repair.rotation(head, annotation)
+        size = box_repair.shown_size(head, upright=turned.upright)
         findings = _format_findings(path, head)
-        findings += box_repair.size_findings(labels_path, head, annotation)
+        findings += box_repair.size_findings(labels_path, head, annotation, turned)
         findings += box_repair.shape_findings(labels_path, annotation)
         kept = self._repaired(labels_path, annotation, size, findings)
-        picture = images.render(source, rotate=rotate, max_side=self.max_side, large=self.large, scaling=self.scaling)
+        picture = images.render(
+            source, rotate=turned.upright, max_side=self.max_side, large=self.large, scaling=self.scaling
+        )
         if picture.used is not None and kept:
             findings += _intensity_findings(path, picture.used, self.scaling)
         sha256 = hashlib.sha256(source.data)

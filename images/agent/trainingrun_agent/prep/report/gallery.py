@@ -137,7 +137,7 @@ def _boxes(choice: _Choice, data: bytes) -> tuple[tuple[Box, ...], bool]:
     with images.opened(data) as source:
         head = source.head
     try:
-        upright = box_repair.rotates(head, annotation)
+        upright = box_repair.rotation(head, annotation).upright
     except UnusableError:  # shown as it was labelled, so that one sees that it does not fit
         upright = False
     size = box_repair.shown_size(head, upright=upright)

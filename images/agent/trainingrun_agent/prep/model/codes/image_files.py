@@ -179,14 +179,36 @@ SIZE_MISSING = FindingKind(
 ORIENTATION_AMBIGUOUS = FindingKind(
     "OrientationAmbiguous",
     Severity.WARNING,
-    meaning="EXIF says that the photo must be rotated, and the size in the labels fits it both rotated and unrotated.",
+    meaning="EXIF says that the photo must be rotated, and nothing in the labels says whether they were drawn on the "
+    "rotated one.",
     effect="Label tools show photos upright. If this one did not, every box of the image is in the wrong place.",
-    seen="EXIF orientation {orientation}, and the labels fit the image both rotated and unrotated",
+    seen={
+        "same": "EXIF orientation {orientation}; rotated and unrotated, it has the same size, so labels fit both",
+        "relative": "EXIF orientation {orientation}; labels in parts of the image's size fit it rotated and unrotated",
+        "both": "EXIF orientation {orientation}; the labels have no size, and the boxes fit rotated and unrotated",
+        "neither": "EXIF orientation {orientation}; the labels have no size, and the boxes fit neither way",
+    },
     done="rotated the image upright, as label tools show it",
     advice="Look at the boxes in the report. If they are off, save the image upright without EXIF and label it again.",
     example=Example(
         "`tire.jpg`, 160 x 120 pixels, with EXIF orientation 3 (upside down).",
         "`tire.jpg` saved upright, without EXIF.",
+    ),
+)
+ORIENTATION_BY_BOXES = FindingKind(
+    "OrientationByBoxes",
+    Severity.INFO,
+    meaning="EXIF says that the photo must be rotated, the labels do not have its size, and the boxes fit only one way.",
+    effect="None if the boxes are right: what they were drawn on is trained.",
+    seen={
+        "upright": "EXIF orientation {orientation}; the boxes fit only the rotated image",
+        "stored": "EXIF orientation {orientation}; the boxes fit only the image that is not rotated",
+    },
+    done="used the image as the boxes fit it",
+    advice="Nothing to do if the boxes look right in the report.",
+    example=Example(
+        "`tire.jpg`, stored with 160 x 120 pixels and EXIF orientation 6 (a quarter turn); the box ends at x = 150.",
+        "`tire.jpg` saved as it was labelled, without EXIF.",
     ),
 )
 FILE_TOO_LARGE = FindingKind(
