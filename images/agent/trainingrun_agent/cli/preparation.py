@@ -100,6 +100,7 @@ class Preparation:
             classes=classes,
             max_bad_files=arguments.max_bad_files,
             max_image_side=arguments.max_image_side,
+            intensity_range=arguments.intensity_range,
         )
         return prepare(
             PrepareRequest(

@@ -21,13 +21,14 @@ EXPLAINED = "`trainingrun explain CODE` and docs/findings.md explain each code"
 def report(
     *,
     digest: str,
+    intensity: tuple[int, int] | None,
     classes: Sequence[str],
     network: str,
     division: Division | None,
     splits: Sequence[DatasetSplit],
     findings: Findings,
 ) -> dict[str, Any]:
-    """The document; `division` is that of a single folder."""
+    """The document; `division` is that of a single folder, `intensity` are the values that became black and white."""
     train = splits[0].totals
     document = {
         "formatVersion": 3,
@@ -42,6 +43,8 @@ def report(
         "infos": findings.severities[Severity.INFO],
         "findings": [finding.to_json() for finding in findings.top(MAX_FINDINGS)],
     }
+    if intensity is not None:
+        document["intensityRange"] = list(intensity)
     return document if division is None else {**document, "split": _division(division, splits, classes)}
 
 
