@@ -30,7 +30,7 @@ from trainingrun_agent.prep.report.page.page import render
 from trainingrun_agent.prep.report.report import report
 from trainingrun_agent.prep.request import PrepareRequest
 from trainingrun_agent.prep.source.labels import Origin, head, open_labels
-from trainingrun_agent.prep.source.listing import Listing, scan
+from trainingrun_agent.prep.source.listing import Listing, left_out, scan
 from trainingrun_agent.prep.source.place import Place
 from trainingrun_agent.prep.source.readers import Format
 from trainingrun_agent.prep.source.recognise import recognise
@@ -93,6 +93,7 @@ class _ListedSource:
 def _list(request: PrepareRequest, split: Split) -> _ListedSource:
     source, origin = request.sources[split], _origin(request, split)
     listing = scan(origin.images.store, source, split=split, progress=request.progress, stop=request.stop)
+    listing.findings += left_out(request.left_out(source))
     format_ = recognise(listing, source.format, split=split, head=lambda entry: head(origin, entry))
     return _ListedSource(listing, format_)
 
@@ -118,6 +119,8 @@ def _dataset_digest(request: PrepareRequest, sources: Mapping[Split, _ListedSour
         digests, format_ = source.listing.digests, source.format
         read = {kind: digests[kind].hexdigest() for kind in sorted(digests) if kind in _kinds_read(format_)}
         digest.update(json.dumps([split, format_.name, read]).encode() + b"\n")
+        for finding in source.listing.findings:
+            digest.update(json.dumps(finding.to_json()).encode() + b"\n")
     return digest.hexdigest()
 
 
@@ -166,7 +169,7 @@ def _build_and_publish(
             findings=findings,
         )
         failure = _judge(request, built, findings)
-        reports = _write_reports(request, folder, built.splits, findings, scratch)
+        reports = _write_reports(request, folder, built, findings, failure, scratch)
     if failure is not None:
         where = publish_failure(folder, reports)
         raise failure.with_report(where) from failure
@@ -224,7 +227,12 @@ def _judge(request: PrepareRequest, built: BuiltDataset, findings: Findings) -> 
 
 
 def _write_reports(
-    request: PrepareRequest, folder: DatasetFolder, splits: list[DatasetSplit], findings: Findings, scratch: Path
+    request: PrepareRequest,
+    folder: DatasetFolder,
+    built: BuiltDataset,
+    findings: Findings,
+    failure: UserError | None,
+    scratch: Path,
 ) -> list[Path]:
     """Write report.json and, for people, report.html."""
     classes = request.dataset.classes
@@ -233,10 +241,14 @@ def _write_reports(
         classes=classes,
         network=request.network,
         rule=request.dataset.split,
-        splits=splits,
+        splits=built.splits,
         findings=findings,
+        refusal=failure,
+        terms=request.terms,
     )
-    pictures = list(gallery(splits, findings, classes=classes, terms=request.terms, stop=request.stop))
+    if failure is None and (dataset := request.describe(built.splits, built.csv)) is not None:
+        document["dataset"] = dataset
+    pictures = list(gallery(built.splits, findings, classes=classes, terms=request.terms, stop=request.stop))
     page = render(document, pictures, request.terms)
     with writing_to_scratch("the report"):
         (scratch / REPORT).write_bytes(documents.encode(document))

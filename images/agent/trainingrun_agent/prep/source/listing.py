@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from json.encoder import encode_basestring_ascii as quoted
@@ -17,6 +18,7 @@ from typing import NamedTuple, Protocol
 from trainingrun_agent.config import Source
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.model.class_names import nearest
+from trainingrun_agent.prep.model.codes.whole import PATH_IGNORED
 from trainingrun_agent.prep.model.findings import Finding
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.reasons.dataset import IMAGE_SET_NOT_FOUND
@@ -107,6 +109,11 @@ def scan(store: ObjectStore, source: Source, *, split: str, progress: Progress, 
     if source.image_set is not None:
         listing.members = _members(store, source, listing, split)
     return listing
+
+
+def left_out(paths: Mapping[str, str]) -> list[Finding]:
+    """Findings about paths that the listing of a folder left out, with the cause."""
+    return [Finding(PATH_IGNORED, path, {"problem": cause}, wide=True) for path, cause in sorted(paths.items())]
 
 
 def suffix_of(path: str) -> str:
