@@ -22,6 +22,8 @@ FORMATS = (
     "via",
     "labelStudio",
     "openImages",
+    "createML",
+    "csv",
 )
 NETWORKS = (
     "ssd_inception_v2",
