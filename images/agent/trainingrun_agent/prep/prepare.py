@@ -34,6 +34,7 @@ from trainingrun_agent.prep.report.report import report
 from trainingrun_agent.prep.request import PrepareRequest
 from trainingrun_agent.prep.scaling import found_scaling, given_scaling, scaling_findings
 from trainingrun_agent.prep.source import split_layout
+from trainingrun_agent.prep.source.listing import left_out
 from trainingrun_agent.prep.source.locate import ListedSource, Sources
 from trainingrun_agent.prep.source.recognise import Formats
 from trainingrun_agent.prep.source.several import open_best
@@ -100,6 +101,8 @@ def _list(request: PrepareRequest) -> dict[Split, ListedSource]:
     sources = Sources(request.store_for, request.dataset.classes, request.terms, request.progress, request.stop)
     found = {split: sources.list(source, split) for split, source in request.sources.items()}
     listings = {split: source.listing for split, source in found.items()}
+    for split, source in request.sources.items():
+        listings[split].findings += left_out(request.left_out(source))
     listings["train"].findings += split_layout.findings(
         request.sources, listings, lambda folder: request.terms.place(folder.bucket, folder.key)
     )
@@ -126,6 +129,8 @@ def _dataset_digest(request: PrepareRequest, sources: Mapping[Split, ListedSourc
         digests = source.listing.digests
         read = {kind: digests[kind].hexdigest() for kind in sorted(digests) if kind in _kinds_read(source.formats)}
         digest.update(json.dumps([split, source.names, read]).encode() + b"\n")
+        for finding in source.listing.findings:
+            digest.update(json.dumps(finding.to_json()).encode() + b"\n")
     return digest.hexdigest()
 
 
@@ -191,7 +196,7 @@ def _build_and_publish(request: PrepareRequest, sources: dict[Split, ListedSourc
         )
         division = None if request.dataset.split is None else Division(request.dataset.split, built.csv)
         failure = _judge(request, built, division, findings)
-        reports = _write_reports(request, work, built.splits, division, findings)
+        reports = _write_reports(request, work, built, division, findings, failure)
     if failure is not None:
         where = publish_failure(folder, reports)
         raise failure.with_report(where) from failure
@@ -248,7 +253,7 @@ def _judge(
             findings.extend(small_eval(split.totals, dataset.classes))
         else:
             findings.extend(policy.imbalance(split.totals, dataset.classes))
-    findings.extend(duplicates(built.fingerprints))
+    findings.extend(duplicates(built.fingerprints, request.progress))
     evaluation = sum(split.totals.images for split in built.splits if split.name == "eval")
     findings.extend(in_both_splits(findings, evaluation, request.sources))
     return failure
@@ -257,26 +262,37 @@ def _judge(
 def _write_reports(
     request: PrepareRequest,
     work: _Work,
-    splits: list[DatasetSplit],
+    built: BuiltDataset,
     division: Division | None,
     findings: Findings,
+    failure: UserError | None,
 ) -> list[Path]:
     """Write report.json and, for people, report.html."""
     classes, scratch, scaling = request.dataset.classes, work.scratch, work.scaling
     document = report(
         digest=work.folder.digest,
-        intensity=None if scaling is None else scaling.range,
         classes=classes,
         network=request.network,
         division=division,
-        splits=splits,
+        splits=built.splits,
         findings=findings,
+        refusal=failure,
+        terms=request.terms,
     )
-    shown = gallery(
-        splits, findings, classes=classes, scaling=scaling or UNKNOWN, terms=request.terms, stop=request.stop
+    if scaling is not None:
+        document["intensityRange"] = list(scaling.range)
+    if failure is None and (dataset := request.describe(built.splits, built.csv)) is not None:
+        document["dataset"] = dataset
+    pictures = gallery(
+        built.splits,
+        findings,
+        classes=classes,
+        scaling=scaling or UNKNOWN,
+        terms=request.terms,
+        progress=request.progress,
+        stop=request.stop,
     )
-    pictures = list(shown)
-    page = render(document, pictures, request.terms)
+    page = render(document, list(pictures), request.terms)
     with writing_to_scratch("the report"):
         (scratch / REPORT).write_bytes(documents.encode(document))
         (scratch / REPORT_PAGE).write_text(page, encoding="utf-8")
