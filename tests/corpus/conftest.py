@@ -1,0 +1,15 @@
+"""One line per set at the end."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.section("public data sets")
+    for kind in ("passed", "failed", "skipped"):
+        for report in terminalreporter.stats.get(kind, []):
+            name = report.nodeid.partition("[")[2].rstrip("]")
+            line = dict(report.user_properties).get("corpus") or f"{kind}: {report.longrepr}"
+            if report.when == "call" or kind == "skipped":
+                terminalreporter.line(f"{name:32} {line}")
