@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from trainingrun_agent.prep.source import fetch
 from trainingrun_agent.prep.source.index import Index
 from trainingrun_agent.prep.source.listing import Entry, Listing
 from trainingrun_agent.prep.source.matching import Names, match
-from trainingrun_agent.prep.source.pairing import Pair, Pairing, pair
+from trainingrun_agent.prep.source.pairing import Pair, Pairing, label_files, pair
 from trainingrun_agent.prep.source.place import Place
 from trainingrun_agent.prep.source.readers import Context, FileFormat, Format, LabelFile, SetFormat
 from trainingrun_agent.progress import Progress
@@ -34,6 +34,7 @@ from trainingrun_agent.terms import Change, Field
 MAX_SET_BYTES = 8 << 30
 MAX_LIST_BYTES = 1 << 20
 HEAD = 64 << 10
+SAMPLE = 64
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def open_labels(
     if isinstance(format_, FileFormat):
         yield _of_files(format_, listing, origin)
         return
-    path = scratch / f"{origin.split}-labels.sqlite"
+    path = scratch / f"{origin.split}-{format_.name}-labels.sqlite"
     with Index(path, relative=format_.relative, sized=format_.sized, categories_shared=format_.partial) as index:
         pairing = _Filling(index, format_, origin, scratch, progress, stop).fill(listing)
         yield SourceLabels(pairing, lambda pair: index.labels(pair.annotation), lambda pair: _version(index, pair))
@@ -86,6 +87,8 @@ def _of_files(format_: FileFormat, listing: Listing, origin: Origin) -> SourceLa
         _check_class_lists(format_.class_list, listing, origin)
 
     context = origin.context
+    if format_.survey is not None:
+        context = replace(context, columns=format_.survey(_sample(format_, listing, origin)))
 
     def read(entry: Entry) -> LabelFile:
         return LabelFile(fetch.read(origin.labels, entry, limit=format_.max_bytes), context)
@@ -98,7 +101,17 @@ def _of_files(format_: FileFormat, listing: Listing, origin: Origin) -> SourceLa
 
     pairing = pair(listing, filename_of, format_=format_)
     pairing.findings.extend(listing.findings)
-    return SourceLabels(pairing, lambda pair: read(pair.annotation), lambda pair: pair.annotation.etag)
+    return SourceLabels(
+        pairing, lambda pair: read(pair.annotation), lambda pair: pair.annotation.etag + context.columns
+    )
+
+
+def _sample(format_: FileFormat, listing: Listing, origin: Origin) -> Iterator[bytes]:
+    """The beginnings of up to SAMPLE label files from all over the listing, without the line that is cut."""
+    files = [entry for entry in label_files(listing, format_) if entry.size]
+    for entry in files[:: max(1, len(files) // SAMPLE)][:SAMPLE]:
+        data = head(origin, entry)
+        yield data if len(data) == entry.size else data[: data.rfind(b"\n") + 1]
 
 
 def _version(index: Index, pair: Pair) -> str:

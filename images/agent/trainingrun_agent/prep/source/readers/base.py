@@ -6,7 +6,7 @@ UnusableError.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
@@ -18,12 +18,14 @@ class Context:
     """What a reader is told about a file besides its bytes.
 
     `classes` are those of spec.dataset.classes, none if they are not known yet; `ids` are the names by class id;
-    `keypoints` are the number of keypoints of an object and of values of each, if a data.yaml says so.
+    `keypoints` are the number of keypoints of an object and of values of each, if a data.yaml says so. `columns` is
+    what the format's `survey` found.
     """
 
     classes: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
     keypoints: tuple[int, int] | None = None
+    columns: str = ""
 
 
 class LabelFile(NamedTuple):
@@ -75,6 +77,8 @@ class FileFormat:
     """Whether an empty file means an image without objects."""
     folders: tuple[str, ...] = ()
     """Folders that separate images from labels: `images/a.jpg` belongs to `labels/a.txt`."""
+    survey: Callable[[Iterable[bytes]], str] | None = None
+    """What no file shows alone, from the beginnings of some files of a data set; its reader gets it in the context."""
 
     @property
     def suffixes(self) -> tuple[str, ...]:
