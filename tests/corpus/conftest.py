@@ -10,6 +10,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for kind in ("passed", "failed", "skipped"):
         for report in terminalreporter.stats.get(kind, []):
             name = report.nodeid.partition("[")[2].rstrip("]")
-            line = dict(report.user_properties).get("corpus") or f"{kind}: {report.longrepr}"
-            if report.when == "call" or kind == "skipped":
+            if kind == "skipped":
+                terminalreporter.line(f"{name:32} {report.longrepr[2]}")
+            elif line := dict(report.user_properties).get("corpus"):
                 terminalreporter.line(f"{name:32} {line}")

@@ -194,6 +194,19 @@ def _labelme_corners(shape: dict[str, object]) -> Corners:
     return _hull((x for x, _ in points), (y for _, y in points))
 
 
+def labelme3(folder: Path, labels: str) -> Truth:
+    """LabelMe of the MIT: XML with a polygon per object."""
+    truth: Truth = {}
+    for file in sorted((folder / labels).glob("*.xml")):
+        root = _xml(file)
+        boxes: list[Box] = []
+        for item in root.iter("object"):
+            points = [(float(at.findtext("x", "")), float(at.findtext("y", ""))) for at in item.iter("pt")]
+            boxes.append((item.findtext("name", ""), *_hull((x for x, _ in points), (y for _, y in points))))
+        truth[(Path(labels) / root.findtext("filename", "")).as_posix()] = boxes
+    return truth
+
+
 def cvat(folder: Path, file: str, images: str) -> Truth:
     """CVAT for images: boxes, and what surrounds other shapes."""
     truth: Truth = {}
@@ -226,5 +239,5 @@ def _there(folder: Path, truth: Truth) -> Truth:
 
 
 READERS: dict[str, Callable[..., Truth]] = {
-    reader.__name__: reader for reader in (voc, retinanet, coco, yolo, pose, createml, via, labelme, cvat)
+    reader.__name__: reader for reader in (voc, retinanet, coco, yolo, pose, createml, via, labelme, labelme3, cvat)
 }
