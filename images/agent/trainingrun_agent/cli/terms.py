@@ -69,9 +69,9 @@ class CommandLineTerms(Terms):
 COMMAND_LINE = CommandLineTerms()
 
 
-def for_folders(train: str, evaluation: str | None) -> Terms:
+def for_folders(train: str, evaluation: str | None, *, in_bucket: bool = False) -> Terms:
     """The terms for data in these folders: their names stand for dataset.train and dataset.eval."""
     names = dict.fromkeys(("dataset.train", "dataset.train.uri"), train)
     if evaluation is not None:
         names |= dict.fromkeys(("dataset.eval", "dataset.eval.uri"), evaluation)
-    return replace(COMMAND_LINE, fields={**_OPTIONS, **names}, scheme="")
+    return replace(COMMAND_LINE, fields={**_OPTIONS, **names}, scheme="s3://" if in_bucket else "")

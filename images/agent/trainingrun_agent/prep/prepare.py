@@ -30,6 +30,7 @@ from trainingrun_agent.prep.report.page.page import render
 from trainingrun_agent.prep.report.report import report
 from trainingrun_agent.prep.request import PrepareRequest
 from trainingrun_agent.prep.source import split_layout
+from trainingrun_agent.prep.source.listing import left_out
 from trainingrun_agent.prep.source.locate import ListedSource, Sources
 from trainingrun_agent.prep.source.recognise import Formats
 from trainingrun_agent.prep.source.several import open_best
@@ -84,6 +85,8 @@ def prepare(request: PrepareRequest) -> PreparedDataset:
 def _list(request: PrepareRequest) -> dict[Split, ListedSource]:
     sources = Sources(request.store_for, request.dataset.classes, request.terms, request.progress, request.stop)
     found = {split: sources.list(source, split) for split, source in request.sources.items()}
+    for split, source in request.sources.items():
+        found[split].listing.findings += left_out(request.left_out(source))
     listings = {split: source.listing for split, source in found.items()}
     listings["train"].findings += split_layout.findings(
         request.sources, listings, lambda folder: request.terms.place(folder.bucket, folder.key)
@@ -105,6 +108,8 @@ def _dataset_digest(request: PrepareRequest, sources: Mapping[Split, ListedSourc
         digests = source.listing.digests
         read = {kind: digests[kind].hexdigest() for kind in sorted(digests) if kind in _kinds_read(source.formats)}
         digest.update(json.dumps([split, source.names, read]).encode() + b"\n")
+        for finding in source.listing.findings:
+            digest.update(json.dumps(finding.to_json()).encode() + b"\n")
     return digest.hexdigest()
 
 
@@ -156,7 +161,7 @@ def _build_and_publish(
             findings=findings,
         )
         failure = _judge(request, built, findings)
-        reports = _write_reports(request, folder, built.splits, findings, scratch)
+        reports = _write_reports(request, folder, built, findings, failure, scratch)
     if failure is not None:
         where = publish_failure(folder, reports)
         raise failure.with_report(where) from failure
@@ -214,7 +219,12 @@ def _judge(request: PrepareRequest, built: BuiltDataset, findings: Findings) -> 
 
 
 def _write_reports(
-    request: PrepareRequest, folder: DatasetFolder, splits: list[DatasetSplit], findings: Findings, scratch: Path
+    request: PrepareRequest,
+    folder: DatasetFolder,
+    built: BuiltDataset,
+    findings: Findings,
+    failure: UserError | None,
+    scratch: Path,
 ) -> list[Path]:
     """Write report.json and, for people, report.html."""
     classes = request.dataset.classes
@@ -223,10 +233,14 @@ def _write_reports(
         classes=classes,
         network=request.network,
         rule=request.dataset.split,
-        splits=splits,
+        splits=built.splits,
         findings=findings,
+        refusal=failure,
+        terms=request.terms,
     )
-    pictures = list(gallery(splits, findings, classes=classes, terms=request.terms, stop=request.stop))
+    if failure is None and (dataset := request.describe(built.splits, built.csv)) is not None:
+        document["dataset"] = dataset
+    pictures = list(gallery(built.splits, findings, classes=classes, terms=request.terms, stop=request.stop))
     page = render(document, pictures, request.terms)
     with writing_to_scratch("the report"):
         (scratch / REPORT).write_bytes(documents.encode(document))

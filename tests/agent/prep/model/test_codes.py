@@ -146,6 +146,7 @@ DESCRIBED["OrientationAmbiguous"] = (image(encoded(picture(seed="tire"), exif=EX
 ELSEWHERE = {
     "ImageCrashesDecoder": "sharding/test_workers.py",  # needs a worker process to die
     "EvalInsideTrain": "source/test_split_layout.py",  # needs other folders than train/ and eval/
+    "PathIgnored": "../cli/commands/test_doctor.py",  # needs a local folder
     "ObjectChanged": "judge/test_policy.py",  # needs an object that changes during preparation
 }
 

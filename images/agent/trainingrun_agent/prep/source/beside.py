@@ -53,7 +53,7 @@ class Labels(NamedTuple):
 
 def above(place: Place, wanted: Callable[[str], bool], *, levels: int = LEVELS) -> Iterator[Neighbour]:
     """The files in the folders above a place that may be read, the nearest first. `wanted` gets names in lower case."""
-    for folder in _folders_above(place, levels):
+    for folder in _folders_above(place.widened, levels):
         for info in folder.store.children(folder.key).files:
             name = info.key[len(folder.key) :]
             if wanted(name.casefold()) and folder.store.readable(info.key):

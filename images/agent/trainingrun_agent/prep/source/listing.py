@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from json.encoder import encode_basestring_ascii as quoted
@@ -21,6 +21,7 @@ from typing import NamedTuple, Protocol
 from trainingrun_agent.config import Source, Uri
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.model.class_names import nearest
+from trainingrun_agent.prep.model.codes.whole import PATH_IGNORED
 from trainingrun_agent.prep.model.findings import Finding
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.reasons.dataset import IMAGE_SET_NOT_FOUND
@@ -146,6 +147,11 @@ def files(
     raise_if_stopped(stop)
     progress.current.reading("")
     progress.update(phase="listing", done=count, unit="files")
+
+
+def left_out(paths: Mapping[str, str]) -> list[Finding]:
+    """Findings about paths that the listing of a folder left out, with the cause."""
+    return [Finding(PATH_IGNORED, path, {"problem": cause}, wide=True) for path, cause in sorted(paths.items())]
 
 
 def is_label(kind: str | None) -> bool:

@@ -154,3 +154,14 @@ NEAR_DUPLICATE_ACROSS_SPLITS = FindingKind(
         "`eval/tire.jpg` is `train/tire.jpg`, saved with a lower quality.", "`eval/tire.jpg` is another photo."
     ),
 )
+PATH_IGNORED = FindingKind(
+    "PathIgnored",
+    Severity.WARNING,
+    meaning="A path in a local folder is no file that can be read like an object in a bucket: a link that leads out of "
+    "the folder, a link to a folder, a name that is not UTF-8, or something that is neither file nor folder.",
+    effect="If the path is part of the data, the data set is smaller than you think.",
+    seen="{problem}",
+    done="ignored the path",
+    advice="If it is part of the data, put the file itself there, with a name in UTF-8.",
+    example=Example("`tire.jpg` is a link to a file in another folder.", "`tire.jpg` is a copy of that file."),
+)
