@@ -63,6 +63,11 @@ CASES: dict[str, tuple[Callable[[Shell], object], tuple[str, ...], str]] = {
         (*DOCTOR, "--labels", "labels", "--image-set", "train"),
         "--labels cannot be used with an image set",
     ),
+    "labels in a bucket for a local folder": (
+        lambda shell: None,
+        (*DOCTOR, "--labels", "s3://photos/labels/"),
+        "images and --labels s3://photos/labels/ must both be local folders, or both be in buckets",
+    ),
     "no such folder of labels": (lambda shell: None, (*DOCTOR, "--labels", "labels"), "error: labels: No such file"),
     "a report among the labels": (
         lambda shell: shell.write("labels/t0.xml", b""),

@@ -28,8 +28,8 @@ class Folders:
     def paths(self) -> list[Path]:
         """The local folders of all splits, each once."""
         sources = [self.train] if self.eval is None else [self.train, self.eval]
-        named = [*sources, *(source.labels for source in sources if source.labels is not None)]
-        return [] if self.in_bucket else [Path(name) for name in dict.fromkeys(source.bucket for source in named)]
+        named: list[Uri] = [*sources, *(source.labels for source in sources if source.labels is not None)]
+        return [] if self.in_bucket else [Path(name) for name in dict.fromkeys(folder.bucket for folder in named)]
 
     def name(self, source: Source) -> str:
         """A source as the user named it."""
@@ -41,15 +41,11 @@ def folders(arguments: Namespace) -> Folders:
     _check_options(arguments)
     train, evaluation = arguments.folder, arguments.eval
     in_bucket = isinstance(train, InBucket)
+    for option, place in (("eval", evaluation), ("labels", arguments.labels), ("eval-labels", arguments.eval_labels)):
+        if place is not None and isinstance(place, InBucket) != in_bucket:
+            raise UsageError(f"{train} and --{option} {place} must both be local folders, or both be in buckets")
     if evaluation is None and arguments.eval_image_set is not None:
         evaluation = train
-    for option, place in (
-        ("--eval", evaluation),
-        ("--labels", arguments.labels),
-        ("--eval-labels", arguments.eval_labels),
-    ):
-        if place is not None and isinstance(place, InBucket) != in_bucket:
-            raise UsageError(f"{train} and {option} {place} must both be local folders, or both be in buckets")
     form = arguments.format
     made = Folders(
         _source(train, arguments.image_set, form, arguments.labels),

@@ -41,6 +41,8 @@ _OPTIONS = {
 _CHANGES = {
     "dataset.train.uri": "name another folder",
     "dataset.eval.uri": "name another folder with --eval",
+    "dataset.train.labels.uri": "name their folder with --labels",
+    "dataset.eval.labels.uri": "name their folder with --eval-labels",
     "storage.caBundle": "set AWS_CA_BUNDLE to a file with its certificates",
     "stage.scratch": "free some space, or set TMPDIR to a folder on another disk",
 }

@@ -175,6 +175,18 @@ def test_labels_may_be_in_a_folder_of_their_own(shell: Shell) -> None:
     assert report_of(shell, "photos", "--labels", "truth/photos")["classes"] == ["tire"]
 
 
+@pytest.mark.parametrize("folder", ["set/images/train", "set/images", "set", "set/images/../images/train/"])
+def test_labels_beside_a_local_folder_are_found_as_in_a_bucket(shell: Shell, folder: str) -> None:
+    for index in range(2):
+        shell.write(f"set/images/train/{index}.jpg", jpeg(seed=index))
+        shell.write(f"set/labels/train/{index}.txt", b"0 0.5 0.5 0.25 0.5\n")
+    found = report_of(shell, folder, "--classes", "tire")
+    assert found["splits"]["train"]["perClass"] == {"tire": 2}
+    told = [one["file"] for one in found["findings"] if one["code"] == "LabelsElsewhere"]
+    beside = {"set/images": "../labels/", "set": None}.get(folder, "../../labels/train/")
+    assert told == ([beside] if beside else [])
+
+
 def test_image_sets_of_a_voc_tree_divide_one_folder(shell: Shell) -> None:
     for index in range(3):
         shell.write(f"voc/JPEGImages/{index}.jpg", jpeg(seed=index))

@@ -21,6 +21,7 @@ from trainingrun_agent.prep.model.codes.pairs import ANNOTATION_WITHOUT_IMAGE
 from trainingrun_agent.prep.model.codes.whole import LABELS_ELSEWHERE
 from trainingrun_agent.prep.model.findings import Finding, Split
 from trainingrun_agent.prep.source import fetch
+from trainingrun_agent.prep.source.home import Home
 from trainingrun_agent.prep.source.index import Index
 from trainingrun_agent.prep.source.listing import Entry, Listing
 from trainingrun_agent.prep.source.matching import Names, match
@@ -175,9 +176,11 @@ class _Filling:
         if not used:
             raise _none_of(self.format, files, self.origin.split)
         self.index.finish()
-        complete = not self.format.partial and not listing.elsewhere
         steps = Steps(self.progress, "pairing", unit="images", total=self.index.image_count, every=1000)
-        matches = match(names, steps.counted(self.index.images()), listing.images, complete=complete)
+        complete, listed = not self.format.partial, steps.counted(self.index.images())
+        if listing.elsewhere:  # files there may list the images of other folders, too
+            complete, listed = False, Home(self.origin.images.widened.key).listed(listed)
+        matches = match(names, listed, listing.images, complete=complete)
         self.index.place((path, number) for path, number in matches.ids.items())
         if listing.elsewhere and (others := self.index.unplaced()):
             findings.append(Finding(LABELS_ELSEWHERE, listing.shown, {"case": "images", "others": others}, wide=True))

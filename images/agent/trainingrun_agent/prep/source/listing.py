@@ -149,14 +149,14 @@ def files(
     progress.update(phase="listing", done=count, unit="files")
 
 
-def is_label(kind: str | None) -> bool:
-    """Whether files of the kind may hold labels."""
-    return kind not in (None, IMAGE, SET)
-
-
 def left_out(paths: Mapping[str, str]) -> list[Finding]:
     """Findings about paths that the listing of a folder left out, with the cause."""
     return [Finding(PATH_IGNORED, path, {"problem": cause}, wide=True) for path, cause in sorted(paths.items())]
+
+
+def is_label(kind: str | None) -> bool:
+    """Whether files of the kind may hold labels."""
+    return kind not in (None, IMAGE, SET)
 
 
 def _count_other(listing: Listing, path: str) -> None:

@@ -21,8 +21,7 @@ LABELS_ELSEWHERE = FindingKind(
         "images": "it lists {others} more images, which are not in the folder",
     },
     done="used the labels of the images that are there",
-    advice="Nothing to do if they are the right ones. To use others, name their folder: "
-    "{change[dataset.train.labels.uri]}.",
+    advice="Nothing to do if they are the right ones. To use others, {change[dataset.train.labels.uri]}.",
     example=Example(
         "`train/tire.jpg` and `labels/tire.xml`, with `train/` as the folder.", "`train/tire.jpg` and `train/tire.xml`."
     ),
@@ -43,8 +42,8 @@ SPLITS_POOLED = FindingKind(
         "a folder of its own",
     },
     done="used all of it",
-    advice="Name one part in {field[dataset.train]} and the other in {field[dataset.eval]}, in place of "
-    "{field[dataset.evalFraction]}. Nothing to do if the parts mean nothing to you.",
+    advice="To keep the parts apart, {change[dataset.train.uri]}, with {field[dataset.eval.uri]} for evaluation in "
+    "place of {field[dataset.evalFraction]}. Nothing to do if the parts mean nothing to you.",
     example=Example(
         "`train/tire.jpg` and `test/wheel.jpg` with their labels, and the folder of both for training.",
         "The same files, with `train/` for training and `test/` for evaluation.",
