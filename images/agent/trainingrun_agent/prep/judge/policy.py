@@ -53,7 +53,7 @@ def judge(
     """The most serious reason not to use the data, or None."""
     train = next(split.totals for split in splits if split.name == "train")
     return (
-        next((error for split in splits if (error := _nothing_listed(split, rule))), None)
+        next((error for split in splits if (error := _nothing_listed(split, rule, findings))), None)
         or _class_not_found(train, classes)
         or next((error for split in splits if (error := _nothing_left(split, findings))), None)
         or _too_many_bad(splits, max_bad_files, findings)
@@ -100,7 +100,7 @@ def allowed_bad_files(limit: str, files: int) -> int:
     return int(limit)
 
 
-def _nothing_listed(split: DatasetSplit, rule: SplitRule | None) -> UserError | None:
+def _nothing_listed(split: DatasetSplit, rule: SplitRule | None, findings: Findings) -> UserError | None:
     if split.listed:
         return None
     if rule is not None and split.source.labels.pairing.images:
@@ -108,7 +108,8 @@ def _nothing_listed(split: DatasetSplit, rule: SplitRule | None) -> UserError | 
         entry = NO_IMAGES_DRAWN[split.name]
         return UserError(entry, fraction=rule.fraction, split=split.name, images=images)
     change = Change(f"dataset.{split.name}.uri")
-    return UserError(NO_IMAGES[split.name], source=_source(split), change_uri=change)
+    error = UserError(NO_IMAGES[split.name], source=_source(split), change_uri=change)
+    return error.with_examples(_top(findings))
 
 
 def _class_not_found(train: Totals, classes: Sequence[str]) -> UserError | None:

@@ -18,6 +18,7 @@ from trainingrun_agent.config import Source
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.model.class_names import nearest
 from trainingrun_agent.prep.model.findings import Finding
+from trainingrun_agent.prep.source.unread_formats import UNREAD_SUFFIXES
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.reasons.dataset import IMAGE_SET_NOT_FOUND
 from trainingrun_agent.stopping import raise_if_stopped
@@ -55,7 +56,8 @@ class Listing:
     """The files of one source; `members` are the names an image set asks for, None without one.
 
     `annotations` are the files that may hold labels in any format; `digests` are by kind: image, set, or a suffix.
-    `findings` are about the source as a whole. `others` are files that are never read: number and first, by suffix.
+    `findings` are about the source as a whole. `unread` are images in formats that are not read, `others` are files
+    that are never read: number and first, by suffix.
     """
 
     images: list[Entry] = field(default_factory=list)
@@ -64,6 +66,7 @@ class Listing:
     members: list[str] | None = None
     digests: dict[str, Hash] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    unread: list[Entry] = field(default_factory=list)
     others: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     @cached_property
@@ -103,7 +106,8 @@ def scan(store: ObjectStore, source: Source, *, split: str, progress: Progress, 
         if kind == "set":
             listing.sets.append(path)
         else:
-            (listing.images if kind == "image" else listing.annotations).append(Entry(path, found.size, found.etag))
+            into = {"image": listing.images, "unread": listing.unread}.get(kind, listing.annotations)
+            into.append(Entry(path, found.size, found.etag))
     raise_if_stopped(stop)
     progress.current.reading("")
     progress.update(phase="listing", done=count, unit="files")
@@ -133,6 +137,8 @@ def _kind(path: str) -> str | None:
         return None
     if suffix in IMAGE_SUFFIXES:
         return "image"
+    if suffix in UNREAD_SUFFIXES:
+        return "unread"
     if path.startswith(f"{SETS_FOLDER}/"):
         return "set" if suffix == ".txt" else None
     return suffix if suffix in LABEL_SUFFIXES else None
