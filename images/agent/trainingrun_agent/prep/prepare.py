@@ -33,7 +33,7 @@ from trainingrun_agent.prep.report.page.page import render
 from trainingrun_agent.prep.report.report import report
 from trainingrun_agent.prep.request import PrepareRequest
 from trainingrun_agent.prep.scaling import found_scaling, given_scaling, scaling_findings
-from trainingrun_agent.prep.source import split_layout
+from trainingrun_agent.prep.source import split_layout, unread
 from trainingrun_agent.prep.source.listing import left_out
 from trainingrun_agent.prep.source.locate import ListedSource, Sources
 from trainingrun_agent.prep.source.recognise import Formats
@@ -135,7 +135,7 @@ def _dataset_digest(request: PrepareRequest, sources: Mapping[Split, ListedSourc
 
 
 def _kinds_read(formats: Formats) -> set[str]:
-    return {"image", "set", *(suffix for format_ in formats for suffix in format_.suffixes)}
+    return {"image", "unread", "set", *(suffix for format_ in formats for suffix in format_.suffixes)}
 
 
 def _sources_digest(request: PrepareRequest, formats: Mapping[Split, str]) -> str:
@@ -228,6 +228,8 @@ def _open_labels(
                 listed.formats, listed.listing, origin, scratch=scratch, progress=request.progress, stop=request.stop
             )
         )
+        pairing = best.labels.pairing
+        pairing.findings[:] = unread.explain(pairing.findings, listed.listing)
         opened[split] = OpenSource(origin.images, best.format.name, best.labels)
         del listed
     return opened

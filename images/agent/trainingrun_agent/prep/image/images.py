@@ -23,11 +23,13 @@ from trainingrun_agent.prep.model.annotation import UnusableError
 from trainingrun_agent.prep.model.codes.image_files import (
     IMAGE_CORRUPT,
     IMAGE_EMPTY,
+    IMAGE_FORMAT_NOT_READ,
     IMAGE_TOO_LARGE,
     IMAGE_TRUNCATED,
     IMAGE_UNREADABLE,
     IMAGE_UNSUPPORTED,
 )
+from trainingrun_agent.prep.source.unread_formats import format_of
 
 MAX_BYTES = 32 << 20
 MAX_PIXELS = 100_000_000
@@ -307,6 +309,8 @@ def _open(data: bytes) -> tuple[Image.Image, bool]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large("bomb", MAX_PIXELS) from error
     except UnidentifiedImageError as error:
+        if name := format_of(data):
+            raise UnusableError(IMAGE_FORMAT_NOT_READ, case="content", format=name) from error
         raise UnusableError(IMAGE_UNREADABLE, start=repr(data[:16])) from error
     except Exception as error:  # parsers of headers raise anything on crafted bytes
         raise _broken(error) from error

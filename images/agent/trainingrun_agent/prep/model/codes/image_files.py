@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trainingrun_agent.prep.model.codes.kind import Example, FindingKind, Severity
+from trainingrun_agent.prep.model.codes.kind import FILES, Example, FindingKind, Severity
 
 _CSV = "filename,width,height,class,xmin,ymin,xmax,ymax\n"
 _SAVE_AGAIN = "Open the image in a viewer and save it again as JPEG."
@@ -21,11 +21,37 @@ IMAGE_UNREADABLE = FindingKind(
     "ImageUnreadable",
     Severity.ERROR,
     meaning="The content is not an image of a supported format, whatever the name says. Often it is the HTML error "
-    "page that a download saved under the image's name, or a photo in the camera's own format.",
+    "page that a download saved under the image's name.",
     effect='TensorFlow stops the training: "Unable to decode bytes as JPEG, PNG, GIF, or BMP".',
     seen="not an image: the file begins with {start}",
     advice="Replace the file with the image itself, as JPEG, PNG, BMP, GIF, TIFF or WebP.",
     example=Example("`tire.jpg` is an HTML page.", "`tire.jpg` is the image."),
+)
+IMAGE_FORMAT_NOT_READ = FindingKind(
+    "ImageFormatNotRead",
+    Severity.ERROR,
+    meaning="The image that was labelled is there, in a format that is not read: HEIC of a phone, a camera's own "
+    "(raw), AVIF, JPEG XL or JPEG 2000; or a file has such a content under another name.",
+    effect="None of the image's objects is trained.",
+    seen={
+        "labels": "its image {other} is {format}, which is not read",
+        "content": "the content is {format}, which is not read",
+    },
+    advice="Convert such images to JPEG under the same name and upload those, for example with ImageMagick: "
+    "`mogrify -auto-orient -format jpg *.heic`. The labels stay as they are.",
+    example=Example("tire.heic tire.xml wheel.jpg wheel.xml", "tire.jpg tire.xml wheel.jpg wheel.xml", FILES),
+)
+IMAGES_LEFT_OUT = FindingKind(
+    "ImagesLeftOut",
+    Severity.WARNING,
+    meaning="There are images in formats that are not read (HEIC, camera raw, AVIF, JPEG XL, JPEG 2000), with no "
+    "labels and no copy of the same name in a format that is read.",
+    effect="None of their objects is trained.",
+    seen="{count:image is|images are} in a format that is not read ({format}), such as {first}",
+    done="left out",
+    advice="If they belong to the data set, convert them to JPEG, for example with ImageMagick "
+    "(`mogrify -auto-orient -format jpg *.heic`), and label those.",
+    example=Example("tire.jpg tire.xml wheel.dng", "tire.jpg tire.xml tire.dng", FILES),
 )
 IMAGE_TRUNCATED = FindingKind(
     "ImageTruncated",
@@ -198,8 +224,7 @@ ORIENTATION_AMBIGUOUS = FindingKind(
 ORIENTATION_BY_BOXES = FindingKind(
     "OrientationByBoxes",
     Severity.INFO,
-    meaning="EXIF says that the photo must be rotated, the labels do not have its size, and the boxes fit only one "
-    "way.",
+    meaning="EXIF says that the photo must be rotated, the labels lack its size, and the boxes fit only one way.",
     effect="None if the boxes are right: what they were drawn on is trained.",
     seen={
         "upright": "EXIF orientation {orientation}; the boxes fit only the rotated image",
