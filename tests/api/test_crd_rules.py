@@ -33,6 +33,9 @@ SECRET = "storage.credentials.secretName must be the name of a Secret in this na
 FOLDER = "dataset uri must be a key prefix in storage.bucket or s3://bucket/prefix/"
 FOLDER_PATH = 'dataset uri must not start with "/" or contain ".." or control characters'
 SET_FORMAT = "dataset imageSet names a list in a PascalVOC tree, so format must be auto or pascalVOC"
+SET_LABELS = (
+    "dataset imageSet names a list in a PascalVOC tree, which has its labels in Annotations; remove labels or imageSet"
+)
 IMAGE_SET = "dataset imageSet must be the name of a list in ImageSets/Main without .txt, for example trainval"
 CLASS = "a class name must not start or end with spaces or contain control characters"
 BAD_FILES = 'dataset.maxBadFiles must be a count such as "5" or a percentage such as "1%"'
@@ -77,7 +80,10 @@ ANNOTATION_RESERVED = (
 )
 PRIORITY = "pod.priorityClassName must be the name of a PriorityClass"
 
-FORMATS = '"auto", "pascalVOC", "tutorialCSV", "coco", "yolo", "cvat", "labelMe", "via", "labelStudio", "openImages"'
+FORMATS = (
+    '"auto", "pascalVOC", "tutorialCSV", "coco", "yolo", "cvat", "labelMe", "via", "labelStudio", "openImages", '
+    '"createML", "csv"'
+)
 GROUPS = '"sequence", "folder", "image"'
 NETWORKS = (
     '"ssd_inception_v2", "ssd_mobilenet_v1", "ssd_mobilenet_v2", "faster_rcnn_inception_v2", "faster_rcnn_resnet50", '
@@ -138,6 +144,9 @@ PASSES: list[tuple[str, Any]] = [
     ("spec.dataset.train.imageSet", "trainval_2"),
     ("spec.dataset.train.format", "coco"),
     ("spec.dataset.eval", {"uri": "a/", "imageSet": "val", "format": "pascalVOC"}),
+    ("spec.dataset.train.labels", {"uri": "tire/labels/"}),
+    ("spec.dataset.eval", {"uri": "a/", "labels": {"uri": "s3://labels/a/"}, "format": "yolo"}),
+    ("spec.dataset.eval", {"uri": "a/", "labels": {"uri": "a/"}}),
     (DATASET, {"evalFraction": "0.15", **ONE_FOLDER}),
     (DATASET, {"evalFraction": "0.0001", "splitSeed": 0, "splitGroup": "sequence", **ONE_FOLDER}),
     (DATASET, {"evalFraction": "0.9999", "splitSeed": 2147483647, "splitGroup": "folder", **ONE_FOLDER}),
@@ -232,6 +241,10 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("spec.dataset.train.format", "coco.json", f'"coco.json": supported values: {FORMATS}'),
     ("spec.dataset.train", {"uri": "a/", "imageSet": "val", "format": "yolo"}, SET_FORMAT),
     ("spec.dataset.eval", {"uri": "a/", "imageSet": "val", "format": "coco"}, SET_FORMAT),
+    ("spec.dataset.train", {"uri": "a/", "imageSet": "val", "labels": {"uri": "b/"}}, SET_LABELS),
+    ("spec.dataset.train.labels", {"uri": "tire"}, "dataset uri must name a folder, so end it with a slash: tire/"),
+    ("spec.dataset.eval.labels", {"uri": "http://host/a/"}, FOLDER),
+    ("spec.dataset.train.labels", {"uri": "../a/"}, FOLDER_PATH),
     (DATASET, ONE_FOLDER, EVAL_OR_SHARE),
     (DATASET, {"eval": {"uri": "b/"}, "evalFraction": "0.15", **ONE_FOLDER}, EVAL_OR_SHARE),
     (DATASET, {"splitSeed": 1, **ONE_FOLDER}, EVAL_OR_SHARE),
@@ -374,6 +387,7 @@ def test_largest_object_stays_within_the_rules_budget(
         "spec.dataset.classes": [f"{n:04d}" + "x" * 96 for n in range(500)],
         "spec.dataset.train.uri": "a/" * 512,
         "spec.dataset.eval.uri": "b/" * 512,
+        "spec.dataset.train.labels": {"uri": "c/" * 512},
         "spec.storage.prefix": "c/" * 255 + "cc",
         **{f"spec.{stage}.pod": pod for stage in ("prep", "train", "export", "tensorboard")},
     }

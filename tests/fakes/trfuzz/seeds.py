@@ -49,6 +49,7 @@ WORDS: dict[str, tuple[bytes, ...]] = {
     "labelImg": _XML + _TEXT + _LITERALS[:6],
     "cvat": _XML + _TEXT + _LITERALS[:6],
     "tutorialCSV": _TABLE + _TEXT + _LITERALS[:6],
+    "csv": _TABLE + _TEXT + _LITERALS[:6],
     "openImages": _TABLE + _TEXT + _LITERALS[:6] + (SEPARATOR,),
     "yolo": _TEXT + _LITERALS[:6] + (b"\n", b" "),
     "classLists": (b"names:", b"- ", b"&a ", b"*a", b"!!int ", b"? ", b"{", b"}", b"<<: *a", b"|\n", *_TEXT),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainingrun_agent.cli.usage import UsageError
-from trainingrun_agent.config import Source
+from trainingrun_agent.config import Source, Uri
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class Folders:
     def paths(self) -> list[Path]:
         """The folders of all splits, each once."""
         sources = [self.train] if self.eval is None else [self.train, self.eval]
-        return [Path(name) for name in dict.fromkeys(source.bucket for source in sources)]
+        named = [*sources, *(source.labels for source in sources if source.labels is not None)]
+        return [Path(name) for name in dict.fromkeys(source.bucket for source in named)]
 
 
 def folders(arguments: Namespace) -> Folders:
@@ -39,9 +40,10 @@ def folders(arguments: Namespace) -> Folders:
         if arguments.image_set is None:
             _check_apart(train, evaluation)
     form = arguments.format
+    labels, eval_labels = _labels(arguments.labels), _labels(arguments.eval_labels)
     return Folders(
-        Source(str(train), "", arguments.image_set, form),
-        None if evaluation is None else Source(str(evaluation), "", arguments.eval_image_set, form),
+        Source(str(train), "", arguments.image_set, form, labels),
+        None if evaluation is None else Source(str(evaluation), "", arguments.eval_image_set, form, eval_labels),
     )
 
 
@@ -67,6 +69,12 @@ def _check_options(arguments: Namespace) -> None:
         )
     if arguments.eval_fraction is None and (arguments.split_seed is not None or arguments.split_group is not None):
         raise UsageError("--split-seed and --split-group need --eval-fraction: add it, or leave them out")
+    if arguments.eval_labels is not None and arguments.eval is None:
+        raise UsageError("--eval-labels needs --eval: add it, or leave it out")
+    for labels, image_set in (("labels", "image_set"), ("eval_labels", "eval_image_set")):
+        if getattr(arguments, labels) is not None and getattr(arguments, image_set) is not None:
+            option = labels.replace("_", "-")
+            raise UsageError(f"--{option} cannot be used with an image set, whose labels are in Annotations/")
     if arguments.eval_image_set is not None and arguments.image_set is None and arguments.eval is None:
         raise UsageError("--eval-image-set without --image-set would train on the evaluation images: add --image-set")
 
@@ -77,6 +85,10 @@ def _checked(folder: Path) -> Path:
             return folder
     except OSError as error:
         raise UsageError(f"{folder}: {error.strerror}: name a folder with images and their labels") from error
+
+
+def _labels(folder: Path | None) -> Uri | None:
+    return None if folder is None else Uri(str(_checked(folder)), "")
 
 
 def _check_apart(train: Path, evaluation: Path) -> None:

@@ -21,6 +21,8 @@ FORMATS = (
     "via",
     "labelStudio",
     "openImages",
+    "createML",
+    "csv",
 )
 NETWORKS = (
     "ssd_inception_v2",
@@ -72,6 +74,13 @@ def _add_labels(labels: argparse._ArgumentGroup) -> None:
     labels.add_argument(
         "--format", choices=FORMATS, default="auto", help="format of the labels (default: recognised from the files)"
     )
+    labels.add_argument(
+        "--labels",
+        type=Path,
+        metavar="FOLDER",
+        help="folder with the labels (default: among the images, or in a folder beside them)",
+    )
+    labels.add_argument("--eval-labels", type=Path, metavar="FOLDER", help="the same for the images of --eval")
     names = labels.add_mutually_exclusive_group()
     names.add_argument(
         "--classes",

@@ -18,6 +18,7 @@ from trainingrun_agent.cli.terms import for_folders
 from trainingrun_agent.config import Dataset, GroupBy, Source, SplitRule
 from trainingrun_agent.errors import NotFound, UserError
 from trainingrun_agent.keys import REPORT, REPORT_PAGE, BucketKeys, file_of, folder_of
+from trainingrun_agent.prep.model.findings import Split
 from trainingrun_agent.prep.prepare import PreparedDataset, prepare
 from trainingrun_agent.prep.request import PrepareRequest
 from trainingrun_agent.progress import Progress
@@ -123,9 +124,21 @@ class Preparation:
         return SplitRule(arguments.eval_fraction, arguments.split_seed or 0, group)
 
     def _classes_in_labels(self) -> tuple[str, ...]:
-        source: Source = self.data.train
-        store = self._store(source.bucket)
-        return names_in_labels(store, source, scratch=self.scratch, progress=self.progress, stop=self.stop)
+        """The names in the training labels; if they hold none, those for evaluation, which then are no unknown ones."""
+        found: tuple[str, ...] = ()
+        sources: dict[Split, Source | None] = {"train": self.data.train, "eval": self.data.eval}
+        for split, source in sources.items():
+            if source is not None and not found:
+                found = names_in_labels(
+                    self._store,
+                    source,
+                    split,
+                    terms=self.terms,
+                    scratch=self.scratch,
+                    progress=self.progress,
+                    stop=self.stop,
+                )
+        return found
 
     def _store(self, folder: str) -> FolderStore:
         if folder not in self.stores:

@@ -33,7 +33,7 @@ from trainingrun_agent.errors import (
 )
 from trainingrun_agent.reasons.pods import FOLDER_FULL
 from trainingrun_agent.reasons.storage import FILE_CHANGED, FILE_DENIED, FILE_NOT_FOUND, FILE_REFUSED
-from trainingrun_agent.storage.base import ObjectInfo
+from trainingrun_agent.storage.base import MAX_CHILDREN, Children, ObjectInfo
 from trainingrun_agent.storage.safe_paths import SafePaths, is_key_part
 from trainingrun_agent.storage.streams import HashingReader, save
 from trainingrun_agent.terms import Place
@@ -64,6 +64,24 @@ class FolderStore:
     def list(self, prefix: str, *, start_after: str = "", limit: int | None = None) -> Iterator[ObjectInfo]:
         """See ObjectStore; reads one folder after the other."""
         return islice(self._walk(prefix, start_after), limit)
+
+    def children(self, folder: str, *, limit: int = MAX_CHILDREN) -> Children:
+        """See ObjectStore."""
+        found = Children([], [])
+        with suppress(StorageRefused), self._explained(folder):
+            self._paths.check_folder(folder.rstrip("/"))
+            for key in islice(self._keys(folder), limit):
+                if key.endswith("/"):
+                    found.folders.append(key)
+                elif (info := self._listed(key)) is not None:
+                    found.files.append(info)
+        return found
+
+    def readable(self, key: str) -> bool:
+        """See ObjectStore."""
+        with suppress(StorageRefused), self._opened(key):
+            return True
+        return False
 
     def head(self, key: str) -> ObjectInfo | None:
         """See ObjectStore."""

@@ -18,6 +18,7 @@ from trainingrun_agent.prep.model.annotation import Annotation, UnusableError, v
 from trainingrun_agent.prep.model.class_names import suggestion
 from trainingrun_agent.prep.model.codes.label_files import FILE_IGNORED
 from trainingrun_agent.prep.model.codes.pairs import ANNOTATION_WITHOUT_IMAGE
+from trainingrun_agent.prep.model.codes.whole import LABELS_ELSEWHERE
 from trainingrun_agent.prep.model.findings import Finding, Split
 from trainingrun_agent.prep.source import fetch
 from trainingrun_agent.prep.source.index import Index
@@ -76,7 +77,7 @@ def open_labels(
     if isinstance(format_, FileFormat):
         yield _of_files(format_, listing, origin)
         return
-    path = scratch / f"{origin.split}-labels.sqlite"
+    path = scratch / f"{origin.split}-{format_.name}-labels.sqlite"
     with Index(path, relative=format_.relative, sized=format_.sized, categories_shared=format_.partial) as index:
         pairing = _Filling(index, format_, origin, scratch, progress, stop).fill(listing)
         yield SourceLabels(pairing, lambda pair: index.labels(pair.annotation), lambda pair: _version(index, pair))
@@ -167,8 +168,11 @@ class _Filling:
         if not used:
             raise _none_of(self.format, files, self.origin.split)
         self.index.finish()
-        matches = match(names, self.index.images(), listing.images, complete=not self.format.partial)
+        complete = not self.format.partial and not listing.elsewhere
+        matches = match(names, self.index.images(), listing.images, complete=complete)
         self.index.place((path, number) for path, number in matches.ids.items())
+        if listing.elsewhere and (others := self.index.unplaced()):
+            findings.append(Finding(LABELS_ELSEWHERE, listing.shown, {"case": "images", "others": others}, wide=True))
         findings += [_orphans(*orphan) for orphan in self.index.orphans()] + matches.findings
         pairs = [Pair(image, Entry(image.path, 0)) for image in sorted(listing.images) if image.path in matches.ids]
         return Pairing(pairs, findings, [image for image in listing.images if image.path not in matches.ids])

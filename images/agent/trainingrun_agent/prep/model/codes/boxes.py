@@ -25,6 +25,7 @@ BOX_MISSING = FindingKind(
     effect=_SKIPPED,
     seen={
         "noBndbox": "the object {name!r} has no <bndbox>",
+        "noCoordinates": "the object has no coordinates with x, y, width and height",
         "noBbox": "the bbox of the object is not [x, y, width, height], and it has no segmentation",
         "mask": "the mask of the object is damaged, and it has no bbox",
         "maskEmpty": "the mask of the object has no pixels, and it has no bbox",
@@ -138,7 +139,11 @@ BOX_NOT_NORMALISED = FindingKind(
     seen="coordinates ({corners}) are not parts of the image's size",
     advice="The format wants numbers between 0 and 1 (percentages up to 100): divide by the width and height of the "
     "image.",
-    example=Example("0 35 50 50 60\n", "0 0.21875 0.416667 0.3125 0.5\n", "tire.txt"),
+    example=Example(
+        "0 0.21875 0.416667 0.3125 0.5\n0 115 50 50 60\n",
+        "0 0.21875 0.416667 0.3125 0.5\n0 0.71875 0.416667 0.3125 0.5\n",
+        "tire.txt",
+    ),
 )
 BOX_SWAPPED = FindingKind(
     "BoxSwapped",
