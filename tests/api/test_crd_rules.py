@@ -38,6 +38,7 @@ SET_LABELS = (
 )
 IMAGE_SET = "dataset imageSet must be the name of a list in ImageSets/Main without .txt, for example trainval"
 CLASS = "a class name must not start or end with spaces or contain control characters"
+INTENSITIES = "dataset.intensityRange must be two values of which the first is lower, such as [0, 16383]"
 BAD_FILES = 'dataset.maxBadFiles must be a count such as "5" or a percentage such as "1%"'
 SAME_DATA = (
     "dataset.eval has the images and labels of dataset.train, so scores would say nothing about other images; name "
@@ -156,6 +157,8 @@ PASSES: list[tuple[str, Any]] = [
     ("spec.dataset.eval", {"uri": "a/", "labels": {"uri": "s3://labels/a/"}, "format": "yolo"}),
     ("spec.dataset.eval", {"uri": "a/", "labels": {"uri": "a/"}}),
     (DATASET, {"evalFraction": "0.15", **ONE_FOLDER}),
+    ("spec.dataset.intensityRange", [0, 16383]),
+    ("spec.dataset.intensityRange", [-1000, 3000]),
     (DATASET, {"evalFraction": "0.0001", "splitSeed": 0, "splitGroup": "sequence", **ONE_FOLDER}),
     (DATASET, {"evalFraction": "0.9999", "splitSeed": 2147483647, "splitGroup": "folder", **ONE_FOLDER}),
     (DATASET, {**ONE_FOLDER, "train": {"uri": "a/", "imageSet": "trainval"}, "evalFraction": "0.5"}),
@@ -286,6 +289,9 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("spec.dataset.classes", [], "spec.dataset.classes in body should have at least 1 items"),
     ("spec.dataset.maxBadFiles", "some", BAD_FILES),
     ("spec.dataset.maxBadFiles", "-1", BAD_FILES),
+    ("spec.dataset.intensityRange", [16383, 0], INTENSITIES),
+    ("spec.dataset.intensityRange", [7, 7], INTENSITIES),
+    ("spec.dataset.intensityRange", [7], "spec.dataset.intensityRange in body should have at least 2 items"),
     ("spec.dataset.maxImageSide", 63, "spec.dataset.maxImageSide in body should be greater than or equal to 64"),
     ("spec.model.network", "yolo", f'"yolo": supported values: {NETWORKS}'),
     (PRETRAINED, {}, ONE_OF),
