@@ -7,7 +7,6 @@ import pytest
 from prep_in_memory import Preparation, seen
 from voc_data import labelled, voc
 
-
 pytestmark = pytest.mark.usefixtures("real_limits")
 
 
