@@ -29,7 +29,8 @@ from trainingrun_agent.prep.report.gallery import gallery
 from trainingrun_agent.prep.report.page.page import render
 from trainingrun_agent.prep.report.report import report
 from trainingrun_agent.prep.request import PrepareRequest
-from trainingrun_agent.prep.source.labels import Origin, head, open_labels
+from trainingrun_agent.prep.source.beside import Neighbour
+from trainingrun_agent.prep.source.labels import Origin, class_lists, head, open_labels
 from trainingrun_agent.prep.source.listing import Listing, scan
 from trainingrun_agent.prep.source.place import Place
 from trainingrun_agent.prep.source.readers import Format
@@ -84,17 +85,18 @@ def prepare(request: PrepareRequest) -> PreparedDataset:
 
 @dataclass(frozen=True)
 class _ListedSource:
-    """The objects in a source, and the format of its labels."""
+    """The objects in a source, the format of its labels, and the lists of classes around them."""
 
     listing: Listing
     format: Format
+    lists: list[Neighbour]
 
 
 def _list(request: PrepareRequest, split: Split) -> _ListedSource:
     source, origin = request.sources[split], _origin(request, split)
     listing = scan(origin.images.store, source, split=split, progress=request.progress, stop=request.stop)
     format_ = recognise(listing, source.format, split=split, head=lambda entry: head(origin, entry))
-    return _ListedSource(listing, format_)
+    return _ListedSource(listing, format_, class_lists(format_, listing, origin))
 
 
 def _origin(request: PrepareRequest, split: Split) -> Origin:
@@ -117,7 +119,8 @@ def _dataset_digest(request: PrepareRequest, sources: Mapping[Split, _ListedSour
     for split, source in sources.items():
         digests, format_ = source.listing.digests, source.format
         read = {kind: digests[kind].hexdigest() for kind in sorted(digests) if kind in _kinds_read(format_)}
-        digest.update(json.dumps([split, format_.name, read]).encode() + b"\n")
+        lists = [one.entry for one in source.lists]
+        digest.update(json.dumps([split, format_.name, read, *lists]).encode() + b"\n")
     return digest.hexdigest()
 
 
@@ -195,7 +198,13 @@ def _open_labels(
         origin = _origin(request, split)
         labels = stack.enter_context(
             open_labels(
-                listed.format, listed.listing, origin, scratch=scratch, progress=request.progress, stop=request.stop
+                listed.format,
+                listed.listing,
+                origin,
+                listed.lists,
+                scratch=scratch,
+                progress=request.progress,
+                stop=request.stop,
             )
         )
         opened[split] = OpenSource(origin.images, listed.format.name, labels)
@@ -206,6 +215,7 @@ def _open_labels(
 def _judge(request: PrepareRequest, built: BuiltDataset, findings: Findings) -> UserError | None:
     """Add the findings about the whole data set; return the most serious reason not to use it for training, if any."""
     dataset = request.dataset
+    policy.merge_spellings(built.splits, dataset.classes, findings)
     failure = policy.judge(
         built.splits,
         rule=dataset.split,
@@ -219,6 +229,7 @@ def _judge(request: PrepareRequest, built: BuiltDataset, findings: Findings) -> 
             findings.extend(policy.unseen_classes(split.totals, dataset.classes))
         else:
             findings.extend(policy.imbalance(split.totals, dataset.classes))
+            findings.extend(policy.alike_classes(split.totals, dataset.classes))
     findings.extend(duplicates(built.fingerprints))
     return failure
 

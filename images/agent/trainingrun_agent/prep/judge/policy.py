@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 from trainingrun_agent.config import SplitRule
 from trainingrun_agent.errors import UserError
-from trainingrun_agent.prep.model.class_names import nearest, suggestion
+from trainingrun_agent.prep.image.check import boxes_by_name, spelled_otherwise
+from trainingrun_agent.prep.model.class_names import nearest, spelling, suggestion
+from trainingrun_agent.prep.model.codes.classes import CLASS_SPELLING, CLASSES_ALIKE
 from trainingrun_agent.prep.model.codes.image_files import OBJECT_CHANGED
 from trainingrun_agent.prep.model.codes.kind import Fields, Severity
 from trainingrun_agent.prep.model.codes.whole import (
@@ -19,7 +21,7 @@ from trainingrun_agent.prep.model.codes.whole import (
     CLASS_WITHOUT_EVAL,
     IMAGES_MUCH_LARGER,
 )
-from trainingrun_agent.prep.model.findings import Finding, Findings
+from trainingrun_agent.prep.model.findings import Finding, Findings, Split
 from trainingrun_agent.prep.split.dataset_split import DatasetSplit
 from trainingrun_agent.prep.statistics.totals import MUCH_LARGER, Totals
 from trainingrun_agent.reasons.dataset import (
@@ -54,6 +56,7 @@ def judge(
     train = next(split.totals for split in splits if split.name == "train")
     return (
         next((error for split in splits if (error := _nothing_listed(split, rule))), None)
+        or _labels_unused(splits, max_bad_files, findings)
         or _class_not_found(train, classes)
         or next((error for split in splits if (error := _nothing_left(split, findings))), None)
         or _too_many_bad(splits, max_bad_files, findings)
@@ -63,7 +66,9 @@ def judge(
 
 
 def unseen_classes(evaluation: Totals, classes: Sequence[str]) -> list[Finding]:
-    """A warning for each class without a box in the eval split."""
+    """A warning for each class without a box in the eval split, if there are boxes at all."""
+    if not evaluation.objects:
+        return []
     unseen = [name for name in classes if not evaluation.per_class[name]]
     return [Finding(CLASS_WITHOUT_EVAL, "", {"name": name}, split="eval") for name in unseen]
 
@@ -76,6 +81,40 @@ def imbalance(train: Totals, classes: Sequence[str]) -> list[Finding]:
         Finding(CLASS_IMBALANCE, "", {"name": name, "count": count, "most": most, "mostCount": highest})
         for name in classes
         if 0 < (count := train.per_class[name]) * MAX_IMBALANCE < highest
+    ]
+
+
+def merge_spellings(splits: Sequence[DatasetSplit], classes: Sequence[str], findings: Findings) -> None:
+    """Leave one finding per class and split about names in the labels that differ from it by case or blanks only."""
+    files: dict[tuple[Split, object], list[str]] = {}
+    for one in findings.kept(CLASS_SPELLING):
+        files.setdefault((one.split, one.fields["nearest"]), []).append(one.file)
+    findings.replace(
+        CLASS_SPELLING,
+        [
+            spelled_otherwise(name, _spellings(split.totals, name), files[split.name, name], split=split.name)
+            for split in splits
+            for name in classes
+            if (split.name, name) in files
+        ],
+    )
+
+
+def _spellings(totals: Totals, name: str) -> list[tuple[str, int]]:
+    """The names in the labels that differ from this one by case or blanks only, and itself; with numbers of boxes."""
+    wanted = spelling(name)
+    return [(found, count) for found, count in totals.seen.most_common() if spelling(found) == wanted]
+
+
+def alike_classes(train: Totals, classes: Sequence[str]) -> list[Finding]:
+    """A warning for classes whose names differ by case or blanks only."""
+    groups: dict[str, list[str]] = {}
+    for name in classes:
+        groups.setdefault(spelling(name), []).append(name)
+    return [
+        Finding(CLASSES_ALIKE, "", {"boxes": boxes_by_name((name, train.seen[name]) for name in group)}, wide=True)
+        for group in groups.values()
+        if len(group) > 1
     ]
 
 
@@ -111,6 +150,14 @@ def _nothing_listed(split: DatasetSplit, rule: SplitRule | None) -> UserError | 
     return UserError(NO_IMAGES[split.name], source=_source(split), change_uri=change)
 
 
+def _labels_unused(splits: Sequence[DatasetSplit], limit: str, findings: Findings) -> UserError | None:
+    """What is wrong if the labels of many images are not used: then names that are not found prove nothing."""
+    if not any(finding.wide and finding.severity is Severity.ERROR for finding in findings.top(1)):
+        return None
+    empty = next((error for split in splits if (error := _nothing_left(split, findings))), None)
+    return empty or _too_many_bad(splits, limit, findings)
+
+
 def _class_not_found(train: Totals, classes: Sequence[str]) -> UserError | None:
     missing = [name for name in classes if name not in train.seen]
     if not missing or not train.seen:
@@ -118,12 +165,11 @@ def _class_not_found(train: Totals, classes: Sequence[str]) -> UserError | None:
     names = [_with_nearest(name, train) for name in missing[:TOP_CLASSES]]
     more = f" and {len(missing) - TOP_CLASSES} more" if len(missing) > TOP_CLASSES else ""
     common = ", ".join(f"{found!r} ({count})" for found, count in train.seen.most_common(5))
-    suggested = [nearest(name, train.seen) if name in missing else name for name in classes]
     return UserError(
         CLASS_NOT_FOUND,
         classes=f"{', '.join(names)}{more}",
         names=common,
-        change=Change("dataset.classes", to=suggestion(suggested)),
+        change=Change("dataset.classes", to=suggestion(classes, train.seen)),
     )
 
 

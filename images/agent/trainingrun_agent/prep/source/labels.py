@@ -14,25 +14,27 @@ from functools import partial
 from pathlib import Path
 
 from trainingrun_agent.errors import UserError
-from trainingrun_agent.prep.model.annotation import Annotation, UnusableError, version_of
-from trainingrun_agent.prep.model.class_names import suggestion
+from trainingrun_agent.prep.model.annotation import Annotation, UnusableError, digest_of, version_of
+from trainingrun_agent.prep.model.codes.classes import CLASS_ASSUMED, CLASSES_MISSING
 from trainingrun_agent.prep.model.codes.label_files import FILE_IGNORED
 from trainingrun_agent.prep.model.codes.pairs import ANNOTATION_WITHOUT_IMAGE
 from trainingrun_agent.prep.model.findings import Finding, Split
 from trainingrun_agent.prep.source import fetch
+from trainingrun_agent.prep.source.beside import Neighbour
+from trainingrun_agent.prep.source.class_lists import ClassLists, around
 from trainingrun_agent.prep.source.index import Index
 from trainingrun_agent.prep.source.listing import Entry, Listing
 from trainingrun_agent.prep.source.matching import Names, match
 from trainingrun_agent.prep.source.pairing import Pair, Pairing, pair
 from trainingrun_agent.prep.source.place import Place
 from trainingrun_agent.prep.source.readers import Context, FileFormat, Format, LabelFile, SetFormat
+from trainingrun_agent.prep.source.repeats import merge
 from trainingrun_agent.progress import Progress
-from trainingrun_agent.reasons.dataset import CLASS_LIST_MISMATCH, LABELS_NOT_FOUND
+from trainingrun_agent.reasons.dataset import LABELS_NOT_FOUND
 from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.terms import Change, Field
 
 MAX_SET_BYTES = 8 << 30
-MAX_LIST_BYTES = 1 << 20
 HEAD = 64 << 10
 
 
@@ -45,50 +47,56 @@ class Origin:
     split: Split
     classes: Sequence[str]
 
-    @property
-    def context(self) -> Context:
-        """What a reader of the labels is told."""
-        names = tuple(self.classes)
-        return Context(classes=names, ids=names)
-
 
 @dataclass(frozen=True)
 class SourceLabels:
     """The pairs of a source, and how to read the labels of one.
 
-    `version` changes with the labels of a pair.
+    `version` changes with the labels of a pair; it costs nothing if each image has a label file of its own (`files`).
+    `listed` are the names in lists of classes that give ids their names.
     """
 
     pairing: Pairing
     read: Callable[[Pair], LabelFile | Annotation]
     version: Callable[[Pair], str]
+    files: bool
+    listed: tuple[str, ...] = ()
 
 
 @contextmanager
 def open_labels(
-    format_: Format, listing: Listing, origin: Origin, *, scratch: Path, progress: Progress, stop: threading.Event
+    format_: Format,
+    listing: Listing,
+    origin: Origin,
+    lists: Sequence[Neighbour],
+    *,
+    scratch: Path,
+    progress: Progress,
+    stop: threading.Event,
 ) -> Iterator[SourceLabels]:
-    """Open the labels of a source for the duration of the block.
+    """Open the labels of a source for the duration of the block; `lists` are those of classes around them.
 
     Raises UserError, DiskFull, what storage raises, Interrupted once `stop` is set.
     """
     if isinstance(format_, FileFormat):
-        yield _of_files(format_, listing, origin)
+        yield _of_files(format_, listing, origin, ClassLists(lists, origin.labels, origin.classes))
         return
     path = scratch / f"{origin.split}-labels.sqlite"
     with Index(path, relative=format_.relative, sized=format_.sized, categories_shared=format_.partial) as index:
         pairing = _Filling(index, format_, origin, scratch, progress, stop).fill(listing)
-        yield SourceLabels(pairing, lambda pair: index.labels(pair.annotation), lambda pair: _version(index, pair))
+        yield SourceLabels(
+            pairing, lambda pair: index.labels(pair.annotation), lambda pair: _version(index, pair), files=False
+        )
 
 
-def _of_files(format_: FileFormat, listing: Listing, origin: Origin) -> SourceLabels:
-    if format_.class_list is not None:
-        _check_class_lists(format_.class_list, listing, origin)
+def class_lists(format_: Format, listing: Listing, origin: Origin) -> list[Neighbour]:
+    """The lists of classes around labels whose classes are ids; they decide what the labels say."""
+    return around(listing, origin.labels) if isinstance(format_, FileFormat) and format_.numbered else []
 
-    context = origin.context
 
+def _of_files(format_: FileFormat, listing: Listing, origin: Origin, lists: ClassLists) -> SourceLabels:
     def read(entry: Entry) -> LabelFile:
-        return LabelFile(fetch.read(origin.labels, entry, limit=format_.max_bytes), context)
+        return LabelFile(fetch.read(origin.labels, entry, limit=format_.max_bytes), lists.context(entry.path))
 
     def filename_of(entry: Entry) -> str:
         try:
@@ -96,9 +104,15 @@ def _of_files(format_: FileFormat, listing: Listing, origin: Origin) -> SourceLa
         except UnusableError:
             return ""
 
+    def version(pair: Pair) -> str:
+        context, etag = lists.context(pair.annotation.path), pair.annotation.etag
+        return f"{etag} {digest_of(context)}" if context.ids_from or context.keypoints else etag
+
     pairing = pair(listing, filename_of, format_=format_)
-    pairing.findings.extend(listing.findings)
-    return SourceLabels(pairing, lambda pair: read(pair.annotation), lambda pair: pair.annotation.etag)
+    for one in pairing.pairs:
+        lists.context(one.annotation.path)
+    pairing.findings.extend((*listing.findings, *lists.findings()))
+    return SourceLabels(pairing, lambda pair: read(pair.annotation), version, files=True, listed=lists.names)
 
 
 def _version(index: Index, pair: Pair) -> str:
@@ -106,24 +120,6 @@ def _version(index: Index, pair: Pair) -> str:
         return version_of(index.labels(pair.annotation))
     except UnusableError as problem:
         return version_of(problem)
-
-
-def _check_class_lists(class_list: Callable[[str, bytes], list[str] | None], listing: Listing, origin: Origin) -> None:
-    """Ids mean what spec.dataset.classes says; a list beside that says otherwise must not be passed over."""
-    for entry in listing.annotations:
-        if entry.size > MAX_LIST_BYTES or (
-            class_list(entry.path, b"") is None and not entry.path.endswith((".yaml", ".yml"))
-        ):
-            continue
-        names = class_list(entry.path, fetch.read(origin.labels, entry, limit=MAX_LIST_BYTES))
-        if names is not None and names != list(origin.classes):
-            raise UserError(
-                CLASS_LIST_MISMATCH,
-                classes=list(origin.classes)[:20],
-                file=origin.labels.key_of(entry.path),
-                names=names[:20],
-                change=Change("dataset.classes", to=suggestion(names)),
-            )
 
 
 @dataclass(frozen=True)
@@ -154,11 +150,30 @@ class _Filling:
         if not used:
             raise _none_of(self.format, files, self.origin.split)
         self.index.finish()
+        nameless = self._name_objects(findings)
         matches = match(names, self.index.images(), listing.images, complete=not self.format.partial)
+        findings += merge(matches, self.index)
+        matches.drop(nameless)
         self.index.place((path, number) for path, number in matches.ids.items())
         findings += [_orphans(*orphan) for orphan in self.index.orphans()] + matches.findings
         pairs = [Pair(image, Entry(image.path, 0)) for image in sorted(listing.images) if image.path in matches.ids]
         return Pairing(pairs, findings, [image for image in listing.images if image.path not in matches.ids])
+
+    def _name_objects(self, findings: list[Finding]) -> set[int]:
+        """Give the objects of files without any class the only class there is, and add the findings about the files.
+
+        Returns the ids of the entries whose objects stay without a class.
+        """
+        classes = self.origin.classes
+        nameless = set[int]()
+        for file, count in self.index.without_classes():
+            if len(classes) == 1:
+                self.index.name_objects(file, classes[0])
+                findings.append(Finding(CLASS_ASSUMED, file, {"count": count, "name": classes[0]}, wide=True))
+            else:
+                nameless |= self.index.entries_of(file)
+                findings.append(Finding(CLASSES_MISSING, file, {"count": count}, wide=True))
+        return nameless
 
     def _take_in(self, entry: Entry, names: Names, meter: _Meter) -> list[Finding]:
         """Read one file into the index; returns the findings about the file."""
@@ -168,7 +183,7 @@ class _Filling:
             self.progress.current.reading(entry.path)
             on_write = partial(raise_if_stopped, self.stop)
             with path.open("rb") as file, self.index.file(entry.path, wanted=names.knows, on_write=on_write) as entries:
-                self.format.index(file, entries, origin.context)
+                self.format.index(file, entries, Context(tuple(origin.classes)))
         except UnusableError as problem:
             return [problem.finding(entry.path, wide=True)]
         finally:

@@ -18,6 +18,7 @@ from trainingrun_agent.config import Source
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.model.class_names import nearest
 from trainingrun_agent.prep.model.findings import Finding
+from trainingrun_agent.prep.source.readers import class_files
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.reasons.dataset import IMAGE_SET_NOT_FOUND
 from trainingrun_agent.stopping import raise_if_stopped
@@ -25,10 +26,12 @@ from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.terms import Change, Field, Place
 
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"))
-LABEL_SUFFIXES = frozenset((".xml", ".txt", ".json", ".csv", ".yaml", ".yml"))
+LABEL_SUFFIXES = frozenset((".xml", ".txt", ".json", ".csv"))
 IMAGES_FOLDER, ANNOTATIONS_FOLDER, SETS_FOLDER = "JPEGImages", "Annotations", "ImageSets/Main"
 MAX_SET_BYTES = 32 << 20
 PROGRESS_EVERY = 1000
+_LIST = "list"
+"""The kind of files that can only list class names."""
 
 
 class Hash(Protocol):
@@ -53,12 +56,13 @@ class Entry(NamedTuple):
 class Listing:
     """The files of one source; `members` are the names an image set asks for, None without one.
 
-    `annotations` are the files that may hold labels in any format; `digests` are by kind: image, set, or a suffix.
-    `findings` are about the source as a whole.
+    `annotations` are the files that may hold labels in any format, `lists` those that may list class names; `digests`
+    are by kind: image, set, or a suffix. `findings` are about the source as a whole.
     """
 
     images: list[Entry] = field(default_factory=list)
     annotations: list[Entry] = field(default_factory=list)
+    lists: list[Entry] = field(default_factory=list)
     sets: list[str] = field(default_factory=list)
     members: list[str] | None = None
     digests: dict[str, Hash] = field(default_factory=dict)
@@ -94,13 +98,18 @@ def scan(store: ObjectStore, source: Source, *, split: str, progress: Progress, 
         kind = _kind(path)
         if kind is None:
             continue
+        entry = Entry(path, found.size, found.etag)
+        if class_files.rank(path[path.rfind("/") + 1 :].casefold()) is not None:
+            listing.lists.append(entry)
+        if kind == _LIST:
+            continue
         digest = listing.digests.get(kind) or listing.digests.setdefault(kind, hashlib.sha256())
         # The same text as json.dumps of a list, in a fifth of the time.
         digest.update(f"[{quoted(path)}, {found.size}, {quoted(found.etag)}]\n".encode())
         if kind == "set":
             listing.sets.append(path)
         else:
-            (listing.images if kind == "image" else listing.annotations).append(Entry(path, found.size, found.etag))
+            (listing.images if kind == "image" else listing.annotations).append(entry)
     raise_if_stopped(stop)
     progress.current.reading("")
     progress.update(phase="listing", done=count, unit="files")
@@ -125,7 +134,7 @@ def _kind(path: str) -> str | None:
         return "image"
     if path.startswith(f"{SETS_FOLDER}/"):
         return "set" if suffix == ".txt" else None
-    return suffix if suffix in LABEL_SUFFIXES else None
+    return _LIST if suffix in class_files.SUFFIXES else suffix if suffix in LABEL_SUFFIXES else None
 
 
 def _hidden(path: str) -> bool:

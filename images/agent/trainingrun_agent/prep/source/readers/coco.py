@@ -12,7 +12,6 @@ from typing import Any, BinaryIO
 
 from trainingrun_agent.prep.model.annotation import LabelledObject, UnusableError
 from trainingrun_agent.prep.model.codes.boxes import BOX_MISSING
-from trainingrun_agent.prep.model.codes.classes import CLASS_MISSING
 from trainingrun_agent.prep.model.codes.label_files import ENTRIES_CONTRADICT, ENTRY_INCOMPLETE
 from trainingrun_agent.prep.source.readers.base import Context, Entries, SetFormat
 from trainingrun_agent.prep.source.readers.json_stream import JSONStream
@@ -55,8 +54,6 @@ def _annotation(entries: Entries, place: int, annotation: dict[str, Any]) -> Non
 
 
 def _object(annotation: dict[str, Any], category: str) -> LabelledObject:
-    if not category:
-        raise UnusableError(CLASS_MISSING)
     box = annotation.get("bbox")
     if not isinstance(box, list) or len(box) != 4:
         raise UnusableError(BOX_MISSING, case="noBbox")
