@@ -77,7 +77,10 @@ ANNOTATION_RESERVED = (
 )
 PRIORITY = "pod.priorityClassName must be the name of a PriorityClass"
 
-FORMATS = '"auto", "pascalVOC", "tutorialCSV", "coco", "yolo", "cvat", "labelMe", "via", "labelStudio", "openImages"'
+FORMATS = (
+    '"auto", "pascalVOC", "tutorialCSV", "coco", "yolo", "cvat", "labelMe", "via", "labelStudio", "openImages", '
+    '"createML", "csv"'
+)
 GROUPS = '"sequence", "folder", "image"'
 NETWORKS = (
     '"ssd_inception_v2", "ssd_mobilenet_v1", "ssd_mobilenet_v2", "faster_rcnn_inception_v2", "faster_rcnn_resnet50", '

@@ -68,7 +68,7 @@ def fill(prep: Preparation) -> None:
         prep.add(path(f"image/{name}"), image, voc(size=SIZED.get(name)))
     for name, (xml, _) in BAD_LABELS.items():
         prep.add(path(f"labels/{name}"), xml=xml)
-    prep.add("many", xml=voc([labelled()] * 150))
+    prep.add("many", xml=voc([labelled(box=(10, 20, 60, 80 + number / 8)) for number in range(150)]))
     prep.add("e0", split="eval")
     prep.max_bad_files = "90%"
 

@@ -111,6 +111,16 @@ BOMBS: Mapping[str, Mapping[str, Make]] = {
             BOXES + targets.SEPARATOR + b"".join(b"/m/0%d,%s\n" % (at, b"a" * 900) for at in range(55_000))
         ),
     },
+    "createML": {
+        "annotations": lambda: b'[{"image": "a.jpg", "annotations": [' + b"{}," * 250_000 + b"{}]}]",
+        "a value": lambda: b'[{"image": ' + b"[" * (8 << 20),
+    },
+    "csv": {
+        "a line": lambda: b"image,x1,y1,x2,y2,label\n" + b"a" * (60 << 20),
+        "columns": lambda: b"image,x1,y1,x2,y2,label" + b",a" * 400_000 + b"\n",
+        "no header": lambda: b"a.jpg,1,2,3,4,tire\n" + b"a" * (60 << 20),
+        "delimiters": lambda: b"a,;\t" * (1 << 18),
+    },
     "tutorialCSV": {
         "a line": lambda: b"filename,width,height,class,xmin,ymin,xmax,ymax\n" + b"a" * (60 << 20),
         "columns": lambda: b"filename,width,height,class,xmin,ymin,xmax,ymax" + b",a" * 400_000 + b"\n",

@@ -49,6 +49,7 @@ WORDS: dict[str, tuple[bytes, ...]] = {
     "labelImg": _XML + _TEXT + _LITERALS[:6],
     "cvat": _XML + _TEXT + _LITERALS[:6],
     "tutorialCSV": _TABLE + _TEXT + _LITERALS[:6],
+    "csv": _TABLE + _TEXT + _LITERALS[:6],
     "openImages": _TABLE + _TEXT + _LITERALS[:6] + (SEPARATOR,),
     "yolo": _TEXT + _LITERALS[:6] + (b"\n", b" "),
     "classLists": (
@@ -115,6 +116,14 @@ _CRAFTS: dict[str, list[bytes]] = {
         *GOOD.values(),
         voc([labelled(extra="<difficult>1</difficult><pose>Left</pose>")]),
         voc([labelled(box=(60, 80, "1e3", "-2.5"))], size=None),
+        voc(
+            [
+                "<object><name>tire</name><robndbox><cx>9</cx><cy>9</cy><w>4</w><h>2</h><angle>1</angle></robndbox></object>"
+            ]
+        ),
+        voc(
+            ["<object><name>tire</name><polygon><pt><x>1</x><y>2</y></pt><pt><x>3</x><y>4</y></pt></polygon></object>"]
+        ),
     ],
     "coco": _dumped(
         label_samples.coco({"bbox": [1, 2, 3, 4], "iscrowd": 1}),
@@ -138,7 +147,14 @@ _CRAFTS: dict[str, list[bytes]] = {
         label_samples.task(label_samples.drawn("polygonlabels", points=[[1, 2], [3, 4]])),
         label_samples.task(label_samples.drawn("ellipselabels", x=9, y=9, radiusX=3, radiusY=4)),
     ),
-    "yolo": [b"0 0.5 0.5 0.2 0.2\n1 0.1 0.1 0.2 0.1 0.2 0.2\n", b"0 0.5 0.5 1.2 -0.2\r\n"],
+    "yolo": [
+        b"0 0.5 0.5 0.2 0.2\n1 0.1 0.1 0.2 0.1 0.2 0.2\n",
+        b"0 0.5 0.5 1.2 -0.2\r\n",
+        b"0 0.5 0.5 0.2 0.1 0.45 0.48 2 0.55 0.53 1\n",
+        b"0 0.5 0.4 0.6 0.5 0.5 0.6 0.4 0.5 0.9 7\n",
+        b"0 0.5 0.5 0.2 0.1 0.9\n1 0.5 0.5 0.2 0.1 3\n",
+        b"gsd:1\n10 20 30 20 30 40 10 40 tire 1\n",
+    ],
 }
 
 

@@ -16,11 +16,12 @@ from trainingrun_agent.cli.usage import UsageError
 from trainingrun_agent.config import Source
 from trainingrun_agent.prep.image.check import annotation_of
 from trainingrun_agent.prep.model.annotation import UnusableError
-from trainingrun_agent.prep.source.labels import Origin, class_lists, head, open_labels
+from trainingrun_agent.prep.source.labels import Origin, class_lists, head
 from trainingrun_agent.prep.source.listing import scan
 from trainingrun_agent.prep.source.place import Place
 from trainingrun_agent.prep.source.readers import FileFormat
 from trainingrun_agent.prep.source.recognise import recognise
+from trainingrun_agent.prep.source.several import open_best
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage.base import ObjectStore
@@ -35,23 +36,23 @@ def names_in_labels(
     listing = scan(store, source, split="train", progress=progress, stop=stop)
     place = Place(store, source.key)
     origin = Origin(place, place, "train", ())
-    format_ = recognise(listing, source.format, split="train", head=lambda entry: head(origin, entry))
+    formats = recognise(listing, source.format, split="train", head=lambda entry: head(origin, entry))
+    lists = class_lists(formats, listing, origin)
     names: set[str] = set()
-    lists = class_lists(format_, listing, origin)
-    with open_labels(format_, listing, origin, lists, scratch=scratch, progress=progress, stop=stop) as labels:
-        if isinstance(format_, FileFormat) and format_.numbered and not labels.listed:
-            raise UsageError(
-                f"{format_.name} labels hold numbers, and there is no classes.txt or data.yaml with their names: name"
-                " the classes with --classes, in the order of the numbers"
-            )
-        total = len(labels.pairing.pairs)
-        for done, pair in zip(count(1), labels.pairing.pairs, strict=False):
+    with open_best(formats, listing, origin, lists, scratch=scratch, progress=progress, stop=stop) as best:
+        pairs = best.labels.pairing.pairs
+        for done, pair in zip(count(1), pairs, strict=False):
             if done % PROGRESS_EVERY == 0:
                 raise_if_stopped(stop)
-                progress.update(phase="fetching", unit="files", done=done, total=total)
+                progress.update(phase="fetching", unit="files", done=done, total=len(pairs))
             with suppress(UnusableError):  # preparation reports it
-                names.update(item.name for item in annotation_of(labels.read(pair), format_.name).objects)
+                names.update(item.name for item in annotation_of(best.labels.read(pair), best.format.name).objects)
             if len(names) > MAX_CLASSES:
                 raise UsageError(f"the labels have more than {MAX_CLASSES} names: name the classes with --classes")
-    listed = [name for name in labels.listed if name in names]
+    if not names and isinstance(best.format, FileFormat) and best.format.numbered and not best.labels.listed:
+        raise UsageError(
+            f"{best.format.name} labels hold numbers, and there is no classes.txt or data.yaml with their names: name"
+            " the classes with --classes, in the order of the numbers"
+        )
+    listed = [name for name in best.labels.listed if name in names]
     return (*listed, *sorted(names.difference(listed)))

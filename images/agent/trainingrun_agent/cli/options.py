@@ -21,6 +21,8 @@ FORMATS = (
     "via",
     "labelStudio",
     "openImages",
+    "createML",
+    "csv",
 )
 NETWORKS = (
     "ssd_inception_v2",

@@ -30,11 +30,11 @@ from trainingrun_agent.prep.report.page.page import render
 from trainingrun_agent.prep.report.report import report
 from trainingrun_agent.prep.request import PrepareRequest
 from trainingrun_agent.prep.source.beside import Neighbour
-from trainingrun_agent.prep.source.labels import Origin, class_lists, head, open_labels
+from trainingrun_agent.prep.source.labels import Origin, class_lists, head
 from trainingrun_agent.prep.source.listing import Listing, scan
 from trainingrun_agent.prep.source.place import Place
-from trainingrun_agent.prep.source.readers import Format
-from trainingrun_agent.prep.source.recognise import recognise
+from trainingrun_agent.prep.source.recognise import Formats, recognise
+from trainingrun_agent.prep.source.several import open_best
 from trainingrun_agent.prep.split.dataset_split import DatasetSplit, OpenSource, divide
 from trainingrun_agent.prep.statistics.network_input import NetworkInput
 from trainingrun_agent.prep.store.dataset_folder import DatasetFolder
@@ -72,7 +72,7 @@ def prepare(request: PrepareRequest) -> PreparedDataset:
     """
     with gc_paused():
         sources = {split: _list(request, split) for split in request.sources}
-    request.progress.update(format=_formats(sources))
+    request.progress.update(format=_formats({split: source.formats[0].name for split, source in sources.items()}))
     objects = StoredObjects(request.out, request.keys, request.scratch, request.clock)
     folder = DatasetFolder(objects, request.out, request.keys, _dataset_digest(request, sources))
     complete = folder.read_complete(request.splits)
@@ -85,18 +85,23 @@ def prepare(request: PrepareRequest) -> PreparedDataset:
 
 @dataclass(frozen=True)
 class _ListedSource:
-    """The objects in a source, the format of its labels, and the lists of classes around them."""
+    """The objects in a source, the formats of its labels, and the lists of classes around them."""
 
     listing: Listing
-    format: Format
+    formats: Formats
     lists: list[Neighbour]
+
+    @property
+    def names(self) -> str:
+        """The formats' names."""
+        return "+".join(format_.name for format_ in self.formats)
 
 
 def _list(request: PrepareRequest, split: Split) -> _ListedSource:
     source, origin = request.sources[split], _origin(request, split)
     listing = scan(origin.images.store, source, split=split, progress=request.progress, stop=request.stop)
-    format_ = recognise(listing, source.format, split=split, head=lambda entry: head(origin, entry))
-    return _ListedSource(listing, format_, class_lists(format_, listing, origin))
+    formats = recognise(listing, source.format, split=split, head=lambda entry: head(origin, entry))
+    return _ListedSource(listing, formats, class_lists(formats, listing, origin))
 
 
 def _origin(request: PrepareRequest, split: Split) -> Origin:
@@ -105,9 +110,8 @@ def _origin(request: PrepareRequest, split: Split) -> Origin:
     return Origin(place, place, split, request.dataset.classes)
 
 
-def _formats(sources: Mapping[Split, _ListedSource]) -> str:
+def _formats(names: Mapping[Split, str]) -> str:
     """The name of the labels' format, or both names if train and eval differ."""
-    names = {split: source.format.name for split, source in sources.items()}
     if len(set(names.values())) == 1:
         return names["train"]
     return ", ".join(f"{name} ({split})" for split, name in names.items())
@@ -117,15 +121,15 @@ def _dataset_digest(request: PrepareRequest, sources: Mapping[Split, _ListedSour
     """A digest of everything that decides what the data set holds: parameters, and the files that are read."""
     digest = hashlib.sha256(json.dumps(_parameters(request), sort_keys=True).encode() + b"\n")
     for split, source in sources.items():
-        digests, format_ = source.listing.digests, source.format
-        read = {kind: digests[kind].hexdigest() for kind in sorted(digests) if kind in _kinds_read(format_)}
+        digests = source.listing.digests
+        read = {kind: digests[kind].hexdigest() for kind in sorted(digests) if kind in _kinds_read(source.formats)}
         lists = [one.entry for one in source.lists]
-        digest.update(json.dumps([split, format_.name, read, *lists]).encode() + b"\n")
+        digest.update(json.dumps([split, source.names, read, *lists]).encode() + b"\n")
     return digest.hexdigest()
 
 
-def _kinds_read(format_: Format) -> tuple[str, ...]:
-    return "image", "set", *format_.suffixes
+def _kinds_read(formats: Formats) -> set[str]:
+    return {"image", "set", *(suffix for format_ in formats for suffix in format_.suffixes)}
 
 
 def _sources_digest(request: PrepareRequest, formats: Mapping[Split, str]) -> str:
@@ -153,12 +157,13 @@ def _build_and_publish(
     request: PrepareRequest, sources: dict[Split, _ListedSource], folder: DatasetFolder, scratch: Path
 ) -> dict[str, Any]:
     """Check the images and write the data set; return what its manifest says about it. `sources` are used up."""
-    formats = _formats(sources)
-    sources_digest = _sources_digest(request, {split: source.format.name for split, source in sources.items()})
+    sources_digest = _sources_digest(request, {split: source.names for split, source in sources.items()})
     findings = Findings()
     with ExitStack() as stack:
         with gc_paused():
             opened = _open_labels(request, sources, scratch, stack)
+            formats = _formats({split: source.format for split, source in opened.items()})
+            request.progress.update(format=formats)
             splits = divide(opened, request.split_of, network_input=NetworkInput.for_network(request.network))
         built = build(
             request,
@@ -196,9 +201,9 @@ def _open_labels(
     for split in request.sources:
         listed = sources.pop(split)  # frees a listing, which is large
         origin = _origin(request, split)
-        labels = stack.enter_context(
-            open_labels(
-                listed.format,
+        best = stack.enter_context(
+            open_best(
+                listed.formats,
                 listed.listing,
                 origin,
                 listed.lists,
@@ -207,7 +212,7 @@ def _open_labels(
                 stop=request.stop,
             )
         )
-        opened[split] = OpenSource(origin.images, listed.format.name, labels)
+        opened[split] = OpenSource(origin.images, best.format.name, best.labels)
         del listed
     return opened
 

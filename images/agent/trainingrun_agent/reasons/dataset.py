@@ -103,19 +103,26 @@ FORMAT_NOT_RECOGNISED = Reason(
     "FormatNotRecognised",
     _USER,
     Step.RETRY,
-    message="{format}: auto found no labels; images: {images}, possible label files: {files}; examples: {examples}",
+    message="{format}: auto found no labels; images: {images}, files that might be labels: {files}{examples}",
     hint="Put the labels below {uri}, then {retry}; or {change_format}: one of {formats}.",
     meaning="The files beside the images are in no format that is known, or there are none.",
     fields=("dataset.train.format", "dataset.eval.format"),
     example=_FORMAT_EXAMPLE,
 )
+FORMAT_UNKNOWN = FORMAT_NOT_RECOGNISED.case(
+    message="{format}: auto found labels in no format that is read; images: {images}; there are {seen}",
+    hint="{way_out}; then {retry}. If it is one of the formats that are read, {change_format}.",
+)
 FORMAT_AMBIGUOUS = Reason(
     "FormatAmbiguous",
     _USER,
     Step.NEW_RUN,
-    message="{format}: auto found labels in {count} formats: {found}",
-    hint="{change_format}, or another of those found: {formats}.",
-    meaning="The images have labels in more than one format. Which one is right cannot be guessed.",
+    message="{format}: auto found labels in {count} formats that contradict each other: of {compared} images that both"
+    " have, {differ} differ, such as {image}: {first}, but {second}",
+    hint="{change_format}, or another of those found: {formats}; or delete the labels that are out of date and"
+    " {retry}.",
+    meaning="The images have labels in more than one format, and they say different things. Which one is right cannot"
+    " be guessed.",
     fields=("dataset.train.format", "dataset.eval.format"),
     example=_FORMAT_EXAMPLE,
 )

@@ -175,7 +175,7 @@ def test_a_class_without_eval_box_is_a_warning(prep: Preparation) -> None:
 
 
 def test_counts_are_complete_when_findings_are_cut(prep: Preparation) -> None:
-    prep.add("t0", xml=voc([labelled()] + [labelled(box=(5, 5, 5, 9))] * 1500))
+    prep.add("t0", xml=voc([labelled()] + [labelled(box=(5, 5, 5, 9 + number)) for number in range(1500)]))
     prep.run()
     report = prep.document("report.json")
     assert (len(report["findings"]), report["counts"], report["warnings"]) == (1000, {"BoxDegenerate": 1500}, 1500)

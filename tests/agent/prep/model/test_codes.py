@@ -108,6 +108,7 @@ DESCRIBED: dict[str, tuple[Files, Files]] = {
         {**coco_with(), "notes.json": b'{"author": "me"}'},
         coco_with(),
     ),
+    "FormatIgnored": ({**labels(voc()), **table("tire.jpg,160,120,tire,10,20,60,80\n")}, labels(voc())),
     "ImageTurned": (label_studio(90), label_studio(0)),
     "ImageAmbiguous": (
         table("1.jpg,160,120,tire,10,20,60,80\n", "front/1.jpg", "rear/1.jpg"),

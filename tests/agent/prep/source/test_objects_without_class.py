@@ -22,7 +22,7 @@ VIA_HEADER = "filename,file_size,file_attributes,region_count,region_id,region_s
 REGION = 'a.jpg,1,"{}",1,0,"{""name"":""rect"",""x"":10,""y"":20,""width"":50,""height"":20}","{}"\n'
 WITHOUT: dict[str, tuple[str, Any, int]] = {
     "VIA 1, as in the balloon tutorial": ("via.json", BALLOON, 1),
-    "VIA 2, an attribute without value": ("via.json", via(RECT, RECT, part=""), 2),
+    "VIA 2, an attribute without value": ("via.json", via(RECT, {**RECT, "x": 60}, part=""), 2),
     "VIA as CSV": ("via.csv", VIA_HEADER + REGION, 1),
     "COCO without categories": ("coco.json", coco(*BOXES, categories=[]), 2),
     "COCO without ids of categories": ("coco.json", coco(*[{**one, "category_id": None} for one in BOXES]), 2),

@@ -23,7 +23,7 @@ YOLO = SETS["yolo"][1]()
 
 
 def recognised(files: Files, *, asked: str = "auto") -> tuple[str, list[str]]:
-    """The format recognised in these files, and the files that were read for it."""
+    """The formats recognised in these files, and the files that were read for it."""
     suffixes = (".jpg", ".JPG")
     listing = Listing(
         [Entry(path, len(data)) for path, data in files.items() if path.endswith(suffixes)],
@@ -35,7 +35,7 @@ def recognised(files: Files, *, asked: str = "auto") -> tuple[str, list[str]]:
         looked.append(entry.path)
         return files[entry.path][: 64 << 10]
 
-    return recognise(listing, asked, split="train", head=head).name, looked
+    return "+".join(one.name for one in recognise(listing, asked, split="train", head=head)), looked
 
 
 def moved(files: Files, *folders: tuple[str, str]) -> Files:
@@ -70,6 +70,16 @@ LAYOUTS: dict[str, tuple[Files, str]] = {
         "labelMe",
     ),
     "no images at all": ({}, "pascalVOC"),
+    "labels per image come first": ({**PHOTOS, **COCO, **VOC}, "pascalVOC+coco"),
+    "two formats per image": ({**PHOTOS, **VOC, **YOLO}, "pascalVOC+yolo"),
+    "images and labels in folders of any name": (
+        {**moved(YOLO, (".txt", "annots")), **moved(PHOTOS, ("", "photos"))},
+        "yolo",
+    ),
+    "a label file that is larger than others of its kind": (
+        {**PHOTOS, **{f"{name}.json": b"{}" for name in "abcdefg"}, "z.json": COCO["annotations.coco.json"]},
+        "coco",
+    ),
 }
 
 
@@ -91,25 +101,15 @@ def test_reads_only_a_few_files_and_each_once() -> None:
 
 
 REFUSED: dict[str, tuple[Files, str, str]] = {
-    "two formats": (
-        {**PHOTOS, **VOC, **COCO},
-        "FormatAmbiguous",
-        "auto found labels in 2 formats: pascalVOC (0001.xml), coco (annotations.coco.json)",
-    ),
-    "two formats per image": (
-        {**PHOTOS, **VOC, **YOLO},
-        "FormatAmbiguous",
-        "auto found labels in 2 formats: pascalVOC (0001.xml), yolo (0001.txt)",
-    ),
     "no labels": (
         {"a.jpg": b"x"},
         "FormatNotRecognised",
-        "auto found no labels; images: 1, possible label files: 0; examples: a.jpg",
+        "auto found no labels; images: 1, files that might be labels: 0",
     ),
     "labels of another kind": (
         {"a.jpg": b"x", "x.json": b"{}"},
         "FormatNotRecognised",
-        "auto found no labels; images: 1, possible label files: 1; examples: x.json, a.jpg",
+        "auto found no labels; images: 1, files that might be labels: 1, such as x.json",
     ),
 }
 

@@ -17,6 +17,7 @@ from trainingrun_agent.prep.image import box_repair, images
 from trainingrun_agent.prep.image.records import record
 from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
 from trainingrun_agent.prep.model.class_names import nearest, spelling
+from trainingrun_agent.prep.model.codes.boxes import DUPLICATE_BOXES
 from trainingrun_agent.prep.model.codes.classes import CLASS_SPELLING, UNKNOWN_CLASS
 from trainingrun_agent.prep.model.codes.image_files import FORMAT_MISMATCH, IMAGE_ANIMATED
 from trainingrun_agent.prep.model.codes.kind import Fields
@@ -123,6 +124,7 @@ class Checker:
         findings = _format_findings(path, head)
         findings += box_repair.size_findings(labels_path, head, annotation)
         findings += box_repair.shape_findings(labels_path, annotation)
+        findings += [Finding(kind, labels_path, fields) for kind, fields in annotation.notes]
         kept = self._repaired(labels_path, annotation, size, findings)
         picture = images.render(source, rotate=rotate, max_side=self.max_side, large=self.large)
         sha256 = hashlib.sha256(source.data)
@@ -139,9 +141,12 @@ class Checker:
         width, height = size
         scale = min(1.0, self.max_side / max(size))
         kept: list[LabelledObject] = []
-        for item in annotation.in_pixels(width, height):
-            if item.crowd:
-                continue
+        items = [item for item in annotation.in_pixels(width, height) if not item.crowd]
+        unique = {(item.name, item.corners): item for item in reversed(items)}
+        if len(unique) < len(items):
+            findings.append(Finding(DUPLICATE_BOXES, file, {"count": len(items) - len(unique)}))
+            items = [item for item in items if unique[item.name, item.corners] is item]
+        for item in items:
             box, found = box_repair.repair(
                 item, file=file, width=width, height=height, scale=scale, pixels=not annotation.relative
             )

@@ -8,6 +8,7 @@ spec.dataset.classes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 from typing import NamedTuple
 
@@ -46,8 +47,10 @@ class ClassList(NamedTuple):
 class ClassLists:
     """The lists around the labels of a source. Every method may raise UserError and what storage raises."""
 
-    def __init__(self, candidates: Sequence[Neighbour], labels: Place, classes: Sequence[str]) -> None:
-        self._candidates, self._classes, self._root = candidates, tuple(classes), labels.shown.rstrip("/")
+    def __init__(self, candidates: Sequence[Neighbour], labels: Place, without: Context) -> None:
+        """`without` is what a reader is told where there is no list."""
+        self._candidates, self._classes, self._without = candidates, without.classes, without
+        self._root = labels.shown.rstrip("/")
         self._by_folder: dict[str, list[Neighbour]] = {}
         for one in candidates:
             self._by_folder.setdefault(_folder(one.entry.path), []).append(one)
@@ -84,10 +87,11 @@ class ClassLists:
     def _context_in(self, folder: str) -> Context:
         near = next((one for one in self._nearest(folder) if one.content.names), None) or self._only_one()
         points = next((one.content.keypoints for one in self._nearest(folder) if one.content.keypoints), None)
+        known = replace(self._without, keypoints=points)
         if near is None:
-            return Context(self._classes, self._classes, points)
+            return known
         self._used[near.path] = near
-        return Context(self._classes, near.content.names, points, near.path)
+        return replace(known, ids=near.content.names, ids_from=near.path)
 
     def _nearest(self, folder: str) -> Iterator[ClassList]:
         """The lists in a folder and in those above it, the nearest first."""

@@ -7,7 +7,7 @@ labels as a whole is among the pairing's findings.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +25,7 @@ from trainingrun_agent.prep.source.class_lists import ClassLists, around
 from trainingrun_agent.prep.source.index import Index
 from trainingrun_agent.prep.source.listing import Entry, Listing
 from trainingrun_agent.prep.source.matching import Names, match
-from trainingrun_agent.prep.source.pairing import Pair, Pairing, pair
+from trainingrun_agent.prep.source.pairing import Pair, Pairing, label_files, pair
 from trainingrun_agent.prep.source.place import Place
 from trainingrun_agent.prep.source.readers import Context, FileFormat, Format, LabelFile, SetFormat
 from trainingrun_agent.prep.source.repeats import merge
@@ -36,6 +36,7 @@ from trainingrun_agent.terms import Change, Field
 
 MAX_SET_BYTES = 8 << 30
 HEAD = 64 << 10
+SAMPLE = 64
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,9 @@ def open_labels(
     Raises UserError, DiskFull, what storage raises, Interrupted once `stop` is set.
     """
     if isinstance(format_, FileFormat):
-        yield _of_files(format_, listing, origin, ClassLists(lists, origin.labels, origin.classes))
+        yield _of_files(format_, listing, origin, lists)
         return
-    path = scratch / f"{origin.split}-labels.sqlite"
+    path = scratch / f"{origin.split}-{format_.name}-labels.sqlite"
     with Index(path, relative=format_.relative, sized=format_.sized, categories_shared=format_.partial) as index:
         pairing = _Filling(index, format_, origin, scratch, progress, stop).fill(listing)
         yield SourceLabels(
@@ -89,12 +90,17 @@ def open_labels(
         )
 
 
-def class_lists(format_: Format, listing: Listing, origin: Origin) -> list[Neighbour]:
-    """The lists of classes around labels whose classes are ids; they decide what the labels say."""
-    return around(listing, origin.labels) if isinstance(format_, FileFormat) and format_.numbered else []
+def class_lists(formats: Iterable[Format], listing: Listing, origin: Origin) -> list[Neighbour]:
+    """The lists of classes around labels if those have ids: they decide what the labels say."""
+    numbered = any(isinstance(format_, FileFormat) and format_.numbered for format_ in formats)
+    return around(listing, origin.labels) if numbered else []
 
 
-def _of_files(format_: FileFormat, listing: Listing, origin: Origin, lists: ClassLists) -> SourceLabels:
+def _of_files(format_: FileFormat, listing: Listing, origin: Origin, near: Sequence[Neighbour]) -> SourceLabels:
+    classes = tuple(origin.classes)
+    columns = "" if format_.survey is None else format_.survey(_sample(format_, listing, origin))
+    lists = ClassLists(near if format_.numbered else (), origin.labels, Context(classes, classes, columns=columns))
+
     def read(entry: Entry) -> LabelFile:
         return LabelFile(fetch.read(origin.labels, entry, limit=format_.max_bytes), lists.context(entry.path))
 
@@ -106,13 +112,21 @@ def _of_files(format_: FileFormat, listing: Listing, origin: Origin, lists: Clas
 
     def version(pair: Pair) -> str:
         context, etag = lists.context(pair.annotation.path), pair.annotation.etag
-        return f"{etag} {digest_of(context)}" if context.ids_from or context.keypoints else etag
+        return etag if context == Context(classes, classes) else f"{etag} {digest_of(context)}"
 
     pairing = pair(listing, filename_of, format_=format_)
     for one in pairing.pairs:
         lists.context(one.annotation.path)
     pairing.findings.extend((*listing.findings, *lists.findings()))
     return SourceLabels(pairing, lambda pair: read(pair.annotation), version, files=True, listed=lists.names)
+
+
+def _sample(format_: FileFormat, listing: Listing, origin: Origin) -> Iterator[bytes]:
+    """The beginnings of up to SAMPLE label files from all over the listing, without the line that is cut."""
+    files = [entry for entry in label_files(listing, format_) if entry.size]
+    for entry in files[:: max(1, len(files) // SAMPLE)][:SAMPLE]:
+        data = head(origin, entry)
+        yield data if len(data) == entry.size else data[: data.rfind(b"\n") + 1]
 
 
 def _version(index: Index, pair: Pair) -> str:

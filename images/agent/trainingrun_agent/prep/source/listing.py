@@ -32,6 +32,7 @@ MAX_SET_BYTES = 32 << 20
 PROGRESS_EVERY = 1000
 _LIST = "list"
 """The kind of files that can only list class names."""
+MAX_OTHERS = 100
 
 
 class Hash(Protocol):
@@ -57,7 +58,8 @@ class Listing:
     """The files of one source; `members` are the names an image set asks for, None without one.
 
     `annotations` are the files that may hold labels in any format, `lists` those that may list class names; `digests`
-    are by kind: image, set, or a suffix. `findings` are about the source as a whole.
+    are by kind: image, set, or a suffix. `findings` are about the source as a whole. `others` are files that are never
+    read: number and first, by suffix.
     """
 
     images: list[Entry] = field(default_factory=list)
@@ -67,6 +69,7 @@ class Listing:
     members: list[str] | None = None
     digests: dict[str, Hash] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    others: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     @cached_property
     def by_suffix(self) -> dict[str, list[Entry]]:
@@ -97,6 +100,7 @@ def scan(store: ObjectStore, source: Source, *, split: str, progress: Progress, 
         path = found.key[len(source.key) :]
         kind = _kind(path)
         if kind is None:
+            _count_other(listing, path)
             continue
         entry = Entry(path, found.size, found.etag)
         if class_files.rank(path[path.rfind("/") + 1 :].casefold()) is not None:
@@ -116,6 +120,13 @@ def scan(store: ObjectStore, source: Source, *, split: str, progress: Progress, 
     if source.image_set is not None:
         listing.members = _members(store, source, listing, split)
     return listing
+
+
+def _count_other(listing: Listing, path: str) -> None:
+    suffix = suffix_of(path)
+    if suffix and not _hidden(path) and (suffix in listing.others or len(listing.others) < MAX_OTHERS):
+        count, first = listing.others.get(suffix, (0, path))
+        listing.others[suffix] = count + 1, first
 
 
 def suffix_of(path: str) -> str:

@@ -61,7 +61,6 @@ YOLO_BAD = {
     "an id of a thousand digits": ("9" * 1000 + " 0.5 0.5 0.25 0.5", "ClassIdInvalid"),
     "commas": ("0,0.5,0.5,0.25,0.5", "ClassIdInvalid"),
     "decimal commas": ("0 0,5 0,5 0,25 0,5", "BoxNotANumber"),
-    "a confidence": ("0 0.5 0.5 0.25 0.5 0.9", "BoxColumns"),
     "three numbers": ("0 0.5 0.5 0.25", "BoxColumns"),
     "an id alone": ("0", "BoxColumns"),
     "a word": ("0 0.5 0.5 wide 0.5", "BoxNotANumber"),

@@ -106,6 +106,26 @@ FILE_IGNORED = FindingKind(
     advice="Nothing to do if it has no labels; else save it in the format of the others.",
     example=Example("`labels.json` (COCO), and `notes.json` with something else.", "`labels.json` alone."),
 )
+FORMAT_IGNORED = FindingKind(
+    "FormatIgnored",
+    Severity.INFO,
+    meaning="The images have labels in two formats, one of which was usually made from the other: the tutorial leaves "
+    "both XML and CSV.",
+    effect="None as long as both say the same.",
+    seen={
+        "same": "{used} labels are used; {ignored} labels say the same about the {count:image that was|images that "
+        "were} compared",
+        "empty": "{used} labels are used; {ignored} labels have no object",
+        "apart": "{used} labels are used; {ignored} labels are about other images or cannot be read",
+        "unread": "{used} labels are used; {ignored} labels are too large to compare",
+    },
+    done="used one format alone",
+    advice="Delete the labels that are out of date, or {change[dataset.train.format]} if the other ones are right.",
+    example=Example(
+        "`tire.xml` and `train_labels.csv` with the box that was made from it.",
+        "`tire.xml` alone.",
+    ),
+)
 IMAGE_NAME_MISSING = FindingKind(
     "ImageNameMissing",
     Severity.ERROR,

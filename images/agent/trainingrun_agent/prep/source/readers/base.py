@@ -6,7 +6,7 @@ UnusableError.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
@@ -19,12 +19,14 @@ class Context:
 
     `classes` are those of spec.dataset.classes, none if they are not known yet; `ids` are the names by class id, ""
     for an id without a name. `keypoints` are the number of keypoints of an object and of values of each, if a data.yaml
-    says so. `ids_from` is the file that lists the ids, empty if they are positions in `classes`.
+    says so. `columns` is what the format's `survey` found. `ids_from` is the file that lists the ids, empty if they are
+    positions in `classes`.
     """
 
     classes: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
     keypoints: tuple[int, int] | None = None
+    columns: str = ""
     ids_from: str = ""
 
 
@@ -76,6 +78,8 @@ class FileFormat:
     """Whether an empty file means an image without objects."""
     folders: tuple[str, ...] = ()
     """Folders that separate images from labels: `images/a.jpg` belongs to `labels/a.txt`."""
+    survey: Callable[[Iterable[bytes]], str] | None = None
+    """What no file shows alone, from the beginnings of some files of a data set; its reader gets it in the context."""
 
     @property
     def suffixes(self) -> tuple[str, ...]:

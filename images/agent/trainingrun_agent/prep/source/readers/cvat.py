@@ -21,6 +21,7 @@ from trainingrun_agent.prep.model.codes.label_files import (
 from trainingrun_agent.prep.source.readers.base import Context, Entries, SetFormat
 from trainingrun_agent.prep.source.readers.hardened import OPTIONS, doctype, has_doctype
 from trainingrun_agent.prep.source.readers.values import (
+    Corners,
     boxed,
     clean,
     hull,
@@ -33,7 +34,6 @@ from trainingrun_agent.prep.source.readers.values import (
     turned,
 )
 
-Corners = tuple[float, float, float, float]
 HEAD = 64 << 10
 _CUBOID = [f"{corner}{side}" for side in (1, 2) for corner in ("tl", "bl", "tr", "br")]
 _NO_EXTENT = ("points", "skeleton")
