@@ -16,35 +16,39 @@ from trainingrun_agent.cli.usage import UsageError
 from trainingrun_agent.config import Source
 from trainingrun_agent.prep.image.check import annotation_of
 from trainingrun_agent.prep.model.annotation import UnusableError
-from trainingrun_agent.prep.source.labels import Origin, class_lists, head
-from trainingrun_agent.prep.source.listing import scan
-from trainingrun_agent.prep.source.place import Place
+from trainingrun_agent.prep.model.findings import Split
+from trainingrun_agent.prep.source.locate import Sources
 from trainingrun_agent.prep.source.readers import FileFormat
-from trainingrun_agent.prep.source.recognise import recognise
 from trainingrun_agent.prep.source.several import open_best
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.stopping import raise_if_stopped
-from trainingrun_agent.storage.base import ObjectStore
+from trainingrun_agent.storage.base import StoreFor
+from trainingrun_agent.terms import Terms
 
 PROGRESS_EVERY = 100
 
 
 def names_in_labels(
-    store: ObjectStore, source: Source, *, scratch: Path, progress: Progress, stop: threading.Event
+    store_for: StoreFor,
+    source: Source,
+    split: Split,
+    *,
+    terms: Terms,
+    scratch: Path,
+    progress: Progress,
+    stop: threading.Event,
 ) -> tuple[str, ...]:
     """The names in the labels of a source. Raises UsageError, UserError, what storage raises, Interrupted."""
-    listing = scan(store, source, split="train", progress=progress, stop=stop)
-    place = Place(store, source.key)
-    origin = Origin(place, place, "train", ())
-    formats = recognise(listing, source.format, split="train", head=lambda entry: head(origin, entry))
-    lists = class_lists(formats, listing, origin)
+    listed = Sources(store_for, (), terms, progress, stop).list(source, split)
     names: set[str] = set()
-    with open_best(formats, listing, origin, lists, scratch=scratch, progress=progress, stop=stop) as best:
+    with open_best(
+        listed.formats, listed.listing, listed.origin, listed.lists, scratch=scratch, progress=progress, stop=stop
+    ) as best:
         pairs = best.labels.pairing.pairs
         for done, pair in zip(count(1), pairs, strict=False):
             if done % PROGRESS_EVERY == 0:
                 raise_if_stopped(stop)
-                progress.update(phase="fetching", unit="files", done=done, total=len(pairs))
+                progress.update(phase="reading", unit="files", done=done, total=len(pairs))
             with suppress(UnusableError):  # preparation reports it
                 names.update(item.name for item in annotation_of(best.labels.read(pair), best.format.name).objects)
             if len(names) > MAX_CLASSES:
@@ -54,5 +58,5 @@ def names_in_labels(
             f"{best.format.name} labels hold numbers, and there is no classes.txt or data.yaml with their names: name"
             " the classes with --classes, in the order of the numbers"
         )
-    listed = [name for name in best.labels.listed if name in names]
-    return (*listed, *sorted(names.difference(listed)))
+    ordered = [name for name in best.labels.listed if name in names]
+    return (*ordered, *sorted(names.difference(ordered)))
