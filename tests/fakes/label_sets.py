@@ -295,6 +295,41 @@ def open_images(photos: Sequence[Photo] = PHOTOS) -> Files:
     }
 
 
+def create_ml(photos: Sequence[Photo] = PHOTOS) -> Files:
+    """Create ML: an array of images, boxes by their centre."""
+    entries = []
+    for photo in photos:
+        boxes = [
+            {
+                "label": name,
+                "coordinates": {
+                    "x": (xmin + xmax) / 2,
+                    "y": (ymin + ymax) / 2,
+                    "width": xmax - xmin,
+                    "height": ymax - ymin,
+                },
+            }
+            for name, xmin, ymin, xmax, ymax in photo.boxes
+        ]
+        entries.append({"image": photo.name, "annotations": boxes})
+    return {"_annotations.createml.json": _document(entries)}
+
+
+def box_csv(photos: Sequence[Photo] = PHOTOS) -> Files:
+    """A table of boxes without the images' sizes."""
+    rows: list[Sequence[object]] = [("image", "x1", "y1", "x2", "y2", "label")]
+    for photo in photos:
+        rows += [(photo.name, *box[1:], box[0]) for box in photo.boxes]
+        rows += [] if photo.boxes else [(photo.name, "", "", "", "", "")]
+    return {"annotations.csv": _table(rows)}
+
+
+def retinanet_csv(photos: Sequence[Photo] = PHOTOS) -> Files:
+    """The table of keras-retinanet, which has no header."""
+    rows = list(csv.reader(io.StringIO(next(iter(box_csv(photos).values())).decode())))[1:]
+    return {"annotations.csv": _table(rows)}
+
+
 SETS: dict[str, tuple[str, Callable[..., Files]]] = {
     "pascalVOC": ("pascalVOC", pascal_voc),
     "tutorialCSV": ("tutorialCSV", tutorial_csv),
@@ -308,5 +343,8 @@ SETS: dict[str, tuple[str, Callable[..., Files]]] = {
     "labelStudio": ("labelStudio", label_studio),
     "labelStudio MIN": ("labelStudio", label_studio_min),
     "openImages": ("openImages", open_images),
+    "createML": ("createML", create_ml),
+    "csv": ("csv", box_csv),
+    "csv without header": ("csv", retinanet_csv),
 }
 """By a readable name: the format, and the function that writes the label files."""

@@ -30,7 +30,7 @@ def location(command: Command) -> str:
 @pytest.fixture
 def tires(shell: Shell) -> Shell:
     """The folders of the user guide, with a few defects."""
-    for split, count in (("train", 12), ("test", 3)):
+    for split, count in (("train", 12), ("test", 20)):
         for index in range(count):
             shell.add(f"tire/images/{split}/tire_{index:03}", jpeg(seed=f"{split}{index}"))
     shell.write("tire/images/train/tire_003.jpg", jpeg(seed="train3")[:-27])
@@ -45,6 +45,7 @@ def test_every_documented_command_can_be_parsed(command: Command) -> None:
     parser().parse_args(shlex.split(command.text)[1:])
 
 
+@pytest.mark.usefixtures("real_limits")
 @pytest.mark.parametrize("command", [command for command in OURS if "tire/" in command.text], ids=location)
 def test_commands_on_folders_print_what_the_page_shows(tires: Shell, command: Command) -> None:
     ended = tires.run(*shlex.split(command.text)[1:])

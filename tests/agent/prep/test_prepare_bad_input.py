@@ -47,8 +47,8 @@ BAD_LABELS = {
     **voc_samples.BAD,
     "far too large": (voc_samples.BAD["far too large"][0], "FileTooLarge"),  # by its size in the listing
     "1 byte": (b"<", "AnnotationMalformed"),
-    "class in another case": (voc([labelled("Tire")]), "UnknownClass"),
-    "class with a blank inside": (voc([labelled("ti re")]), "UnknownClass"),
+    "class in another case": (voc([labelled("Tire")]), "ClassSpelling"),
+    "class with a blank and another letter": (voc([labelled("tires x")]), "UnknownClass"),
     "shares of the image": (voc([labelled(box=(0.1, 0.2, 0.5, 0.9))]), "BoxNormalised"),
 }
 
@@ -68,7 +68,7 @@ def fill(prep: Preparation) -> None:
         prep.add(path(f"image/{name}"), image, voc(size=SIZED.get(name)))
     for name, (xml, _) in BAD_LABELS.items():
         prep.add(path(f"labels/{name}"), xml=xml)
-    prep.add("many", xml=voc([labelled()] * 150))
+    prep.add("many", xml=voc([labelled(box=(10, 20, 60, 80 + number / 8)) for number in range(150)]))
     prep.add("e0", split="eval")
     prep.max_bad_files = "90%"
 

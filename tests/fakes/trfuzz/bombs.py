@@ -32,6 +32,13 @@ def _categories(count: int) -> bytes:
     return json.dumps({"categories": [{"id": number, "name": "a" * 900} for number in range(count)]}).encode()
 
 
+def _mask(counts: str, *, size: str = "[99999, 99999]") -> bytes:
+    """A COCO file with one mask."""
+    segmentation = f'{{"size": {size}, "counts": {counts}}}'
+    annotation = f'{{"image_id": 1, "category_id": 1, "segmentation": {segmentation}}}'
+    return f'{{"images": [{{"id": 1, "file_name": "a"}}], "annotations": [{annotation}]}}'.encode()
+
+
 IMAGES: Mapping[str, Make] = {
     **{name: make for name, (make, _) in image_bombs.REFUSED.items()},
     **image_bombs.READ,
@@ -79,6 +86,10 @@ BOMBS: Mapping[str, Mapping[str, Make]] = {
         "a name": lambda: b"<annotations><image name='" + b"a" * (30 << 20) + b"'/></annotations>",
         "elements": lambda: b"<annotations>" + b"<a>" * DEEP,
         "a text": lambda: b"<annotations>" + b"a" * (60 << 20) + b"</annotations>",
+        "a video without end": lambda: (
+            b"<annotations><meta><stop_frame>499999</stop_frame></meta>" + b"<track><box frame='0'/></track>" * 20_000
+        ),
+        "shapes of a track": lambda: b"<annotations><track>" + b"<box frame='1'/>" * 300_000,
         "entities": lambda: b"<annotations>" + b"&amp;" * (8 << 20) + b"</annotations>",
     },
     "labelImg": {
@@ -103,6 +114,9 @@ BOMBS: Mapping[str, Mapping[str, Make]] = {
         "a name": lambda: b'{"images": [{"file_name": "' + b"a" * (30 << 20),
         "blanks": lambda: b" " * (60 << 20),
         "categories": lambda: _categories(55_000),
+        "runs of a mask": lambda: _mask(json.dumps([1] * 600_000)),
+        "a mask that is packed": lambda: _mask(json.dumps("1" * 1_900_000)),
+        "a mask of many pixels": lambda: _mask("[0, 999998000001]", size="[999999, 999999]"),
     },
     "openImages": {
         "a line": lambda: BOXES + b"a" * (60 << 20),
@@ -110,6 +124,16 @@ BOMBS: Mapping[str, Mapping[str, Make]] = {
         "classes": lambda: (
             BOXES + targets.SEPARATOR + b"".join(b"/m/0%d,%s\n" % (at, b"a" * 900) for at in range(55_000))
         ),
+    },
+    "createML": {
+        "annotations": lambda: b'[{"image": "a.jpg", "annotations": [' + b"{}," * 250_000 + b"{}]}]",
+        "a value": lambda: b'[{"image": ' + b"[" * (8 << 20),
+    },
+    "csv": {
+        "a line": lambda: b"image,x1,y1,x2,y2,label\n" + b"a" * (60 << 20),
+        "columns": lambda: b"image,x1,y1,x2,y2,label" + b",a" * 400_000 + b"\n",
+        "no header": lambda: b"a.jpg,1,2,3,4,tire\n" + b"a" * (60 << 20),
+        "delimiters": lambda: b"a,;\t" * (1 << 18),
     },
     "tutorialCSV": {
         "a line": lambda: b"filename,width,height,class,xmin,ymin,xmax,ymax\n" + b"a" * (60 << 20),

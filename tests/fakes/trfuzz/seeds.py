@@ -49,9 +49,26 @@ WORDS: dict[str, tuple[bytes, ...]] = {
     "labelImg": _XML + _TEXT + _LITERALS[:6],
     "cvat": _XML + _TEXT + _LITERALS[:6],
     "tutorialCSV": _TABLE + _TEXT + _LITERALS[:6],
+    "csv": _TABLE + _TEXT + _LITERALS[:6],
     "openImages": _TABLE + _TEXT + _LITERALS[:6] + (SEPARATOR,),
     "yolo": _TEXT + _LITERALS[:6] + (b"\n", b" "),
-    "classLists": (b"names:", b"- ", b"&a ", b"*a", b"!!int ", b"? ", b"{", b"}", b"<<: *a", b"|\n", *_TEXT),
+    "classLists": (
+        b"names:",
+        b"names = ",
+        b"item {",
+        b"id: 1",
+        b"name: 'a'",
+        b"- ",
+        b"&a ",
+        b"*a",
+        b"!!int ",
+        b"? ",
+        b"{",
+        b"}",
+        b"<<: *a",
+        b"|\n",
+        *_TEXT,
+    ),
     "images": (
         b"\xff\xd9",
         b"\xff\xc0",
@@ -99,10 +116,22 @@ _CRAFTS: dict[str, list[bytes]] = {
         *GOOD.values(),
         voc([labelled(extra="<difficult>1</difficult><pose>Left</pose>")]),
         voc([labelled(box=(60, 80, "1e3", "-2.5"))], size=None),
+        voc(
+            [
+                "<object><name>tire</name><robndbox><cx>9</cx><cy>9</cy><w>4</w><h>2</h><angle>1</angle></robndbox></object>"
+            ]
+        ),
+        voc(
+            ["<object><name>tire</name><polygon><pt><x>1</x><y>2</y></pt><pt><x>3</x><y>4</y></pt></polygon></object>"]
+        ),
     ],
     "coco": _dumped(
         label_samples.coco({"bbox": [1, 2, 3, 4], "iscrowd": 1}),
         label_samples.coco({"bbox": [1.5, 2, 1e3, 4]}, {"image_id": 8, "bbox": [1, 2, 3, 4]}),
+        label_samples.coco(
+            {"segmentation": [[1, 2, 3, 4, 5, 6]]}, {"segmentation": {"size": [5, 6], "counts": [2, 3]}}
+        ),
+        label_samples.coco({"bbox": [], "segmentation": {"size": [5, 6], "counts": ";230004"}}),
     ),
     "cvat": [
         text.encode()
@@ -110,6 +139,7 @@ _CRAFTS: dict[str, list[bytes]] = {
             label_samples.cvat(label_samples.CVAT_BOX.replace("<box", '<box occluded="1" rotation="30"')),
             label_samples.cvat('<polygon label="tire" points="1,2;3,4;5,6"/><tag label="x"/>'),
             label_samples.cvat('<ellipse label="tire" cx="9" cy="9" rx="3" ry="4"/>'),
+            label_samples.CVAT_VIDEO,
             label_samples.cvat('<mask label="tire" left="1" top="2" width="3" height="4" rle="1"/>'),
         )
     ],
@@ -122,14 +152,24 @@ _CRAFTS: dict[str, list[bytes]] = {
         label_samples.task(label_samples.drawn("polygonlabels", points=[[1, 2], [3, 4]])),
         label_samples.task(label_samples.drawn("ellipselabels", x=9, y=9, radiusX=3, radiusY=4)),
     ),
-    "yolo": [b"0 0.5 0.5 0.2 0.2\n1 0.1 0.1 0.2 0.1 0.2 0.2\n", b"0 0.5 0.5 1.2 -0.2\r\n"],
+    "yolo": [
+        b"0 0.5 0.5 0.2 0.2\n1 0.1 0.1 0.2 0.1 0.2 0.2\n",
+        b"0 0.5 0.5 1.2 -0.2\r\n",
+        b"0 0.5 0.5 0.2 0.1 0.45 0.48 2 0.55 0.53 1\n",
+        b"0 0.5 0.4 0.6 0.5 0.5 0.6 0.4 0.5 0.9 7\n",
+        b"0 0.5 0.5 0.2 0.1 0.9\n1 0.5 0.5 0.2 0.1 3\n",
+        b"gsd:1\n10 20 30 20 30 40 10 40 tire 1\n",
+    ],
 }
 
 
 def _class_lists() -> list[bytes]:
     return [
         b"train: ../train\nnames:\n  0: tire\n  1: &a winter hub\nx: [*a, {b: !!int '1'}]\n",
-        b"nc: 2\nnames: [tire, 'winter hub']\n",
+        b"nc: 2\nnames: [tire, 'winter hub']\nkpt_shape: [2, 3]\n",
+        b'{"categories": [{"id": 0, "name": "tire"}, {"id": 1, "name": "winter hub"}]}',
+        b'item {\n  id: 1\n  name: \'tire\'\n}\nitem {\n  name: "/m/0x"\n  id: 2\n  display_name: "winter hub"\n}\n',
+        b"classes = 2\nnames = data/obj.names\n",
         b"tire\nwinter hub\n",
     ]
 

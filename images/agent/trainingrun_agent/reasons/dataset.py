@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from trainingrun_agent.reasons.entry import Outcome, Reason, Step
 from trainingrun_agent.terms import Change, Field
 
@@ -22,6 +24,35 @@ CLASS_NOT_FOUND = Reason(
     hint="Class names are case-sensitive: {change[dataset.classes]}; or correct the labels and {retry}.",
     meaning="No label of the training images has the class, so the network would learn nothing about it.",
     fields=("dataset.classes",),
+)
+_OTHER_SPLIT = ("dataset.splitSeed", "dataset.splitGroup", "dataset.evalFraction")
+OTHER_SEED: dict[str, Any] = {
+    "hint": "{change[dataset.splitSeed]}: it puts every class into both splits. Another {field[dataset.evalFraction]}"
+    " may do so, too.",
+    "step": Step.NEW_RUN,
+    "fields": _OTHER_SPLIT,
+}
+OTHER_GROUPS: dict[str, Any] = {
+    "hint": "{change[dataset.splitGroup]}: no other {field[dataset.splitSeed]} divides a group. Or label images of"
+    " another group, then {retry}.",
+    "step": Step.NEW_RUN,
+    "fields": ("dataset.splitGroup", "dataset.splitSeed", "dataset.evalFraction"),
+}
+"""The ways out of a division that leaves a class, or everything, on one side; they replace the hint of a reason."""
+CLASS_NOT_IN_TRAIN = Reason(
+    "ClassNotInTrain",
+    _USER,
+    Step.RETRY,
+    message="{field[dataset.train]}: no object of class {classes}; all {count} are in {field[dataset.eval]}",
+    hint="Put images with the class into {field[dataset.train]}, then {retry}.",
+    meaning="All labels of a class are on images for evaluation, so the network would learn nothing about it.",
+    fields=("dataset.train.uri",),
+)
+CLASS_DRAWN_FOR_EVAL = CLASS_NOT_IN_TRAIN.case(
+    message="{field[dataset.evalFraction]} {fraction} leaves no object of class {classes} for train: all {count} are in"
+    " eval (groups: {groups})",
+    hint="Label more images with the class, then {retry}; or {change[dataset.evalFraction]}.",
+    fields=("dataset.evalFraction", "dataset.splitSeed", "dataset.splitGroup"),
 )
 CLASS_LOST = Reason(
     "ClassLost",
@@ -66,10 +97,17 @@ NO_IMAGES = {"train": EMPTY_TRAIN_SET, "eval": EMPTY_EVAL_SET}
 NO_IMAGES_DRAWN = {
     split: reason.case(
         message="{field[dataset.evalFraction]} {fraction} of {images} leaves no image for {split}",
-        hint="{change[dataset.evalFraction]} or {field[dataset.splitSeed]}; when all images are one group, with"
-        " {field[dataset.splitGroup]} image.",
+        hint="{change[dataset.evalFraction]} or {field[dataset.splitSeed]}.",
         step=Step.NEW_RUN,
         fields=("dataset.evalFraction", "dataset.splitSeed", "dataset.splitGroup"),
+    )
+    for split, reason in NO_IMAGES.items()
+}
+NO_IMAGES_FROM_ONE_GROUP = {
+    split: reason.case(
+        message="{field[dataset.evalFraction]} {fraction} of {images} leaves no image for {split}: all are in the group"
+        " {group}",
+        **OTHER_GROUPS,
     )
     for split, reason in NO_IMAGES.items()
 }
@@ -103,19 +141,26 @@ FORMAT_NOT_RECOGNISED = Reason(
     "FormatNotRecognised",
     _USER,
     Step.RETRY,
-    message="{format}: auto found no labels; images: {images}, possible label files: {files}; examples: {examples}",
+    message="{format}: auto found no labels; images: {images}, files that might be labels: {files}{examples}",
     hint="Put the labels below {uri}, then {retry}; or {change_format}: one of {formats}.",
     meaning="The files beside the images are in no format that is known, or there are none.",
     fields=("dataset.train.format", "dataset.eval.format"),
     example=_FORMAT_EXAMPLE,
 )
+FORMAT_UNKNOWN = FORMAT_NOT_RECOGNISED.case(
+    message="{format}: auto found labels in no format that is read; images: {images}; there are {seen}",
+    hint="{way_out}; then {retry}. If it is one of the formats that are read, {change_format}.",
+)
 FORMAT_AMBIGUOUS = Reason(
     "FormatAmbiguous",
     _USER,
     Step.NEW_RUN,
-    message="{format}: auto found labels in {count} formats: {found}",
-    hint="{change_format}, or another of those found: {formats}.",
-    meaning="The images have labels in more than one format. Which one is right cannot be guessed.",
+    message="{format}: auto found labels in {count} formats that contradict each other: of {compared} images that both"
+    " have, {differ} differ, such as {image}: {first}, but {second}",
+    hint="{change_format}, or another of those found: {formats}; or delete the labels that are out of date and"
+    " {retry}.",
+    meaning="The images have labels in more than one format, and they say different things. Which one is right cannot"
+    " be guessed.",
     fields=("dataset.train.format", "dataset.eval.format"),
     example=_FORMAT_EXAMPLE,
 )
@@ -132,12 +177,15 @@ LABELS_NOT_FOUND = Reason(
 CLASS_LIST_MISMATCH = Reason(
     "ClassListMismatch",
     _USER,
-    Step.NEW_RUN,
-    message="{field[dataset.classes]} is {classes}, but {file} lists {names}",
-    hint="Class ids in YOLO labels are positions in that list: {change[dataset.classes]}; or correct or delete"
-    " the file if it is not the list that the labels were made with, and {retry}.",
-    meaning="YOLO labels hold numbers, and a list beside them gives the numbers other names than those asked for.",
-    fields=("dataset.classes",),
+    Step.RETRY,
+    message="the labels hold class ids; {first} and {second} list different class names, and neither is in a folder of"
+    " the labels or above one",
+    hint="Copy the list that the labels were made with into their folder, then {retry}.",
+    meaning="Labels hold ids in place of class names, and it is unclear which list of names they were made with.",
+)
+TOO_MANY_CLASS_LISTS = CLASS_LIST_MISMATCH.case(
+    message="the labels hold class ids, and there are more than {count} large lists of class names; the last is {file}",
+    hint="Leave one list, in the folder of the labels or above it, then {retry}.",
 )
 DATA_CHANGED = Reason(
     "DataChanged",

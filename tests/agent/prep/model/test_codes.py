@@ -13,8 +13,8 @@ import pytest
 
 import image_bombs
 import trainingrun_agent
-from image_samples import ANIMATED, flipped, png_header
-from label_samples import HEADER, ROW, XYWH, coco, cvat, drawn, read, task
+from image_samples import ANIMATED, deep, flipped, png_header
+from label_samples import HEADER, RECT, ROW, XYWH, coco, cvat, drawn, read, task, via
 from memory_store import MemoryStore
 from prep_in_memory import Preparation
 from trainingrun_agent.errors import UserError
@@ -30,7 +30,7 @@ from trainingrun_agent.terms import TRAININGRUN, Terms
 from voc_data import encoded, jpeg, labelled, picture, voc
 
 Files = dict[str, bytes]
-SPLITS = ("train/", "eval/")
+PLACES = ("train/", "eval/", "labels/")
 BOX = ",160,120,tire,10,20,60,80\n"
 PACKAGE = Path(trainingrun_agent.__file__).parent
 CONTRACT = PACKAGE.parents[1] / "contracts" / "report.schema.json"
@@ -67,9 +67,24 @@ def coco_with(**entry: object) -> Files:
     return {"labels.json": json.dumps(document).encode(), "a.jpg": jpeg(128, 64)}
 
 
+def video(*frames: int) -> Files:
+    box = '<box frame="{}" outside="{}" keyframe="1" xtl="10" ytl="20" xbr="60" ybr="80"/>'
+    shapes = "".join((box.format(0, 0), box.format(1, 0), box.format(2, 1)))
+    text = "<meta><original_size><width>160</width><height>120</height></original_size></meta>"
+    text = f'<annotations>{text}<track label="tire">{shapes}</track></annotations>'
+    return {"labels.xml": text.encode(), **{f"frame_00000{frame}.jpg": jpeg(seed=str(frame)) for frame in frames}}
+
+
 def label_studio(rotation: int) -> Files:
     region = {**drawn(**XYWH), "image_rotation": rotation}
     return {"labels.json": json.dumps(task(region)).encode(), "a.jpg": jpeg(128, 64)}
+
+
+def yolo(ident: int, classes: bytes) -> Files:
+    return {"tire.jpg": TIRE, "tire.txt": f"{ident} 0.5 0.5 0.4 0.4\n".encode(), "classes.txt": classes}
+
+
+WITHOUT_CLASSES = {"a.jpg": jpeg(128, 64), "via.json": json.dumps(via(RECT, part="")).encode()}
 
 
 def large(width: int, height: int) -> Files:
@@ -93,6 +108,14 @@ DESCRIBED: dict[str, tuple[Files, Files]] = {
         {"tire.png": png_header(5_000, 5_000), "tire.xml": voc(size=(5_000, 5_000))},
         {"tire.jpg": jpeg(5_000, 5_000), "tire.xml": voc([labelled(box=(0, 0, 5000, 5000))], size=(5_000, 5_000))},
     ),
+    "IntensityScaled": (
+        image(encoded(deep(), "PNG"), "tire.png"),
+        image(encoded(picture(mode="L"), "PNG"), "tire.png"),
+    ),
+    "IntensityOutside": (
+        image(encoded(deep(), "PNG")),  # under a wrong name, so that it is not looked at for the range
+        image(encoded(picture(mode="L"), "PNG"), "tire.png"),
+    ),
     "ImageAnimated": (image(ANIMATED, "tire.gif"), image(encoded(picture(mode="P"), "GIF"), "tire.gif")),
     "FormatMismatch": (image(encoded(picture(), "PNG")), image(encoded(picture(), "PNG"), "tire.png")),
     "FileTooLarge": (image(TIRE + bytes(33 << 20)), image(TIRE)),
@@ -102,6 +125,8 @@ DESCRIBED: dict[str, tuple[Files, Files]] = {
         {**coco_with(), "notes.json": b'{"author": "me"}'},
         coco_with(),
     ),
+    "FramesWithoutImage": (video(0), video(0, 1)),
+    "FormatIgnored": ({**labels(voc()), **table("tire.jpg,160,120,tire,10,20,60,80\n")}, labels(voc())),
     "ImageTurned": (label_studio(90), label_studio(0)),
     "ImageAmbiguous": (
         table(f"1.jpg{BOX}2.jpg{BOX}", "front/1.jpg", "rear/1.jpg", "2.jpg"),
@@ -115,6 +140,21 @@ DESCRIBED: dict[str, tuple[Files, Files]] = {
         table("tire.jpg,160,120,tire,10,20,60,80\n" * 10_001, "tire.jpg"),
         table("tire.jpg,160,120,tire,10,20,60,80\n", "tire.jpg"),
     ),
+    "ClassListUsed": (yolo(1, b"person\ntire\n"), yolo(0, b"tire\n")),
+    "ClassListUnused": (
+        {**yolo(0, b"tire\n"), "old/classes.txt": b"wheel\ntire\n"},
+        yolo(0, b"tire\n"),
+    ),
+    "ClassesMissing": ({**WITHOUT_CLASSES, "README.md": b"tire, hub"}, WITHOUT_CLASSES),
+    "LabelsElsewhere": (
+        {"train/tire.jpg": TIRE, "labels/tire.xml": voc()},
+        labels(voc()),
+    ),
+    "SplitsPooled": (
+        {f"train/train/{name}": data for name, data in labels(voc()).items()}
+        | {"train/test/wheel.jpg": jpeg(seed="wheel"), "train/test/wheel.xml": voc()},
+        both(labels(voc()), {"wheel.jpg": jpeg(seed="wheel"), "wheel.xml": voc()}),
+    ),
     "ClassWithoutEval": (
         both(labels(BOTH_CLASSES), {"e.jpg": jpeg(), "e.xml": voc()}),
         both(labels(BOTH_CLASSES), {"e.jpg": jpeg(), "e.xml": BOTH_CLASSES}),
@@ -124,6 +164,10 @@ DESCRIBED: dict[str, tuple[Files, Files]] = {
     "ImagesMuchLarger": (large(1280, 960), large(640, 480)),
     "DuplicateImage": ({**labels(voc()), "wheel.jpg": TIRE, "wheel.xml": voc()}, labels(voc())),
     "DuplicateContradicts": ({**labels(voc()), "wheel.jpg": TIRE, "wheel.xml": OTHER_BOX}, labels(voc())),
+    "EvalImagesInTrain": (
+        both(labels(voc()), labels(voc())),
+        both(labels(voc()), {"hub.jpg": jpeg(seed="hub"), "hub.xml": voc()}),
+    ),
     "DuplicateAcrossSplits": (
         both(labels(voc()), labels(voc())),
         both(labels(voc()), {"tire.jpg": jpeg(seed="another"), "tire.xml": voc()}),
@@ -136,8 +180,22 @@ DESCRIBED: dict[str, tuple[Files, Files]] = {
 EXIF = images.Image.Exif()
 EXIF[0x0112] = 3
 DESCRIBED["OrientationAmbiguous"] = (image(encoded(picture(seed="tire"), exif=EXIF)), image(TIRE))
+QUARTER = images.Image.Exif()
+QUARTER[0x0112] = 6
+WIDE = voc([labelled(box=(10, 20, 150, 80))])
+DESCRIBED["OrientationByBoxes"] = (
+    {
+        "tire.jpg": encoded(picture(seed="tire"), exif=QUARTER),
+        "tire.xml": WIDE.replace(b"<size>", b"<no>").replace(b"</size>", b"</no>"),
+    },
+    labels(WIDE),
+)
 ELSEWHERE = {
+    "ClassesAlike": "judge/test_policy.py",  # needs other classes
+    "EvalTooSmall": "judge/test_small_eval.py",  # needs 20 images
     "ImageCrashesDecoder": "sharding/test_workers.py",  # needs a worker process to die
+    "EvalInsideTrain": "source/test_split_layout.py",  # needs other folders than train/ and eval/
+    "PathIgnored": "../cli/commands/test_doctor.py",  # needs a local folder
     "ObjectChanged": "judge/test_policy.py",  # needs an object that changes during preparation
 }
 
@@ -157,7 +215,7 @@ def codes(scratch: Path, files: Files) -> set[str]:
     )
     prep.max_bad_files = "100%"
     prep.memory.objects.update(
-        {name if name.startswith(SPLITS) else f"train/{name}": data for name, data in files.items()}
+        {name if name.startswith(PLACES) else f"train/{name}": data for name, data in files.items()}
     )
     if not any(name.startswith("eval/") for name in files):
         prep.eval = None
@@ -174,7 +232,7 @@ def test_the_example_gives_the_finding_and_the_corrected_one_does_not(tmp_path: 
     assert codes(tmp_path / "good", good) <= SIDE_EFFECTS.get(code, set())
 
 
-SIDE_EFFECTS = {"ImageTooLarge": {"ImagesMuchLarger"}}
+SIDE_EFFECTS = {"ImageTooLarge": {"ImagesMuchLarger"}, "ClassesMissing": {"ClassAssumed"}}
 """By code, the findings that its corrected example causes."""
 
 
@@ -217,7 +275,15 @@ def test_the_contract_explains_every_field() -> None:
 
 @pytest.mark.parametrize("terms", [TRAININGRUN, Terms()], ids=["in a pod", "other"])
 def test_every_text_can_be_filled(terms: Terms) -> None:
-    sample = {"count": 2, "of": 3, "degrees": 90.0, "labelled": (1, 2), "image": (3, 4), "corners": (1.5, 2, 3, 4)}
+    sample = {
+        "count": 2,
+        "groups": 2,
+        "of": 3,
+        "degrees": 90.0,
+        "labelled": (1, 2),
+        "image": (3, 4),
+        "corners": (1.5, 2, 3, 4),
+    }
     for kind, case, template in templates():
         fields = {name: sample.get(name, "x") for name in field_names(template)} | ({"case": case} if case else {})
         if kind.code == "AnnotationWithoutImage":

@@ -14,7 +14,7 @@ from trainingrun_agent.prep.source.matching import Matches, Names, match
 from trainingrun_agent.terms import TRAININGRUN
 
 UNLISTED, MISSING, ELSEWHERE = "ImageWithoutAnnotation", "ImageMissing", "ImageElsewhere"
-AMBIGUOUS, TWICE, FOUND, IGNORED = "ImageAmbiguous", "ImageListedTwice", "FoundByName", "ImagesIgnored"
+AMBIGUOUS, FOUND, IGNORED = "ImageAmbiguous", "FoundByName", "ImagesIgnored"
 NOTHING = "NothingPaired"
 OTHER = "other.jpg"
 """An image that is there and listed, so that findings are about single names."""
@@ -135,10 +135,10 @@ def test_two_names_for_one_image_are_both_refused() -> None:
     assert told(made) == [(ELSEWHERE, "x/1.jpg"), (ELSEWHERE, "y/1.jpg"), (UNLISTED, "1.jpg")]
 
 
-def test_one_name_twice_is_listed_twice_in_another_folder_too() -> None:
+def test_one_name_twice_repeats_its_image_in_another_folder_too() -> None:
     made = matched(["images/1.jpg"], ["1.jpg", "1.jpg"])
-    assert told(made) == [(FOUND, "folder"), (TWICE, "images/1.jpg")]
-    assert list(made.ids) == [OTHER]
+    assert told(made) == [(FOUND, "folder")]
+    assert (made.ids["images/1.jpg"], made.repeats) == (0, {"images/1.jpg": [1]})
 
 
 def test_masks_are_one_finding_and_no_images_without_labels() -> None:
@@ -168,6 +168,7 @@ def test_where_folders_contradict_the_finding_says_so() -> None:
 def test_an_entry_without_image_is_no_finding_where_lists_are_never_complete() -> None:
     entries = [Entry("1.jpg", 1)]
     listed = [Listed(0, "a.csv", "1", ""), Listed(1, "a.csv", "2", "")]
+    listed.append(Listed(2, "a.csv", "train/1.jpg", ""))
     made = match(Names.from_images(entries), listed, entries, complete=False)
     assert (made.ids, made.findings) == ({"1.jpg": 0}, [])
 

@@ -23,7 +23,7 @@ YOLO = SETS["yolo"][1]()
 
 
 def recognised(files: Files, *, asked: str = "auto") -> tuple[str, list[str]]:
-    """The format recognised in these files, and the files that were read for it."""
+    """The formats recognised in these files, and the files that were read for it."""
     suffixes = (".jpg", ".JPG")
     listing = Listing(
         [Entry(path, len(data)) for path, data in files.items() if path.endswith(suffixes)],
@@ -35,7 +35,7 @@ def recognised(files: Files, *, asked: str = "auto") -> tuple[str, list[str]]:
         looked.append(entry.path)
         return files[entry.path][: 64 << 10]
 
-    return recognise(listing, asked, split="train", head=head).name, looked
+    return "+".join(one.name for one in recognise(listing, asked, split="train", head=head)), looked
 
 
 def moved(files: Files, *folders: tuple[str, str]) -> Files:
@@ -70,6 +70,16 @@ LAYOUTS: dict[str, tuple[Files, str]] = {
         "labelMe",
     ),
     "no images at all": ({}, "pascalVOC"),
+    "labels per image come first": ({**PHOTOS, **COCO, **VOC}, "pascalVOC+coco"),
+    "two formats per image": ({**PHOTOS, **VOC, **YOLO}, "pascalVOC+yolo"),
+    "images and labels in folders of any name": (
+        {**moved(YOLO, (".txt", "annots")), **moved(PHOTOS, ("", "photos"))},
+        "yolo",
+    ),
+    "a label file that is larger than others of its kind": (
+        {**PHOTOS, **{f"{name}.json": b"{}" for name in "abcdefg"}, "z.json": COCO["annotations.coco.json"]},
+        "coco",
+    ),
 }
 
 
@@ -91,25 +101,15 @@ def test_reads_only_a_few_files_and_each_once() -> None:
 
 
 REFUSED: dict[str, tuple[Files, str, str]] = {
-    "two formats": (
-        {**PHOTOS, **VOC, **COCO},
-        "FormatAmbiguous",
-        "auto found labels in 2 formats: pascalVOC (0001.xml), coco (annotations.coco.json)",
-    ),
-    "two formats per image": (
-        {**PHOTOS, **VOC, **YOLO},
-        "FormatAmbiguous",
-        "auto found labels in 2 formats: pascalVOC (0001.xml), yolo (0001.txt)",
-    ),
     "no labels": (
         {"a.jpg": b"x"},
         "FormatNotRecognised",
-        "auto found no labels; images: 1, possible label files: 0; examples: a.jpg",
+        "auto found no labels; images: 1, files that might be labels: 0",
     ),
     "labels of another kind": (
         {"a.jpg": b"x", "x.json": b"{}"},
         "FormatNotRecognised",
-        "auto found no labels; images: 1, possible label files: 1; examples: x.json, a.jpg",
+        "auto found no labels; images: 1, files that might be labels: 1, such as x.json",
     ),
 }
 
@@ -175,15 +175,15 @@ FINDINGS: dict[str, tuple[Callable[[Preparation], Any], str, str]] = {
     ),
     "listed twice": (
         lambda prep: prep.memory.objects.update({"train/annotations.coco.json": one_more(file_name="0001.jpg")}),
-        "ImageListedTwice",
-        "0001.jpg",
+        "EntryWithoutBoxes",
+        "annotations.coco.json",
     ),
     "listed in two files": (
         lambda prep: prep.memory.objects.update(
             {"train/more.json": json.dumps({"images": [{"id": 1, "file_name": "0001.jpg"}]}).encode()}
         ),
-        "ImageListedTwice",
-        "0001.jpg",
+        "EntryWithoutBoxes",
+        "more.json",
     ),
     "a cut-off file and a complete one": (
         lambda prep: prep.memory.objects.update({"train/more.json": document()[:-9]}),
@@ -346,20 +346,6 @@ def test_yolo_missing_file_is_unlabelled_and_empty_one_a_negative(prep: Preparat
     report = prep.document("report.json")
     assert report["counts"] == {"ImageWithoutAnnotation": 1}
     assert report["splits"]["train"]["negatives"] == 2
-
-
-@pytest.mark.parametrize("name", ["classes.txt", "labels/classes.txt", "data.yaml"])
-def test_a_class_list_that_differs_is_refused(prep: Preparation, name: str) -> None:
-    """LabelImg rewrites classes.txt, which changes every id."""
-    prep.classes = CLASSES
-    for split in ("train", "eval"):
-        put(prep, {**images(split=split), **YOLO}, split=split)
-    prep.memory.objects[f"train/{name}"] = b"names: [hub]" if name.endswith("yaml") else b"winter hub\ntire\n"
-    with pytest.raises(UserError) as caught:
-        prep.run()
-    assert caught.value.reason == "ClassListMismatch"
-    listed = "['hub']" if name.endswith("yaml") else "['winter hub', 'tire']"
-    assert caught.value.message == (f"spec.dataset.classes is ['tire', 'winter hub'], but train/{name} lists {listed}")
 
 
 def test_yolo_readmes_and_lists_of_files_are_no_labels(prep: Preparation) -> None:

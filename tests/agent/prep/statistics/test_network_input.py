@@ -135,8 +135,7 @@ def test_boxes_of_one_size_are_reached_or_not(network: str, side: int) -> None:
 
 
 def test_boxes_that_the_network_cannot_see_are_reported(prep: Preparation) -> None:
-    small = labelled(box=(5, 5, 8, 60))
-    prep.add("t0", xml=voc([labelled(), small, small]))
+    prep.add("t0", xml=voc([labelled(), labelled(box=(5, 5, 8, 60)), labelled(box=(5, 5, 8, 70))]))
     prep.run()
     report: dict[str, Any] = prep.document("report.json")
     assert report["counts"] == {"BoxTooSmall": 1, "BoxesTooSmall": 1}

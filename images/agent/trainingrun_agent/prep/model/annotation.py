@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from trainingrun_agent.prep.model.codes.boxes import BOX_NOT_NORMALISED
-from trainingrun_agent.prep.model.codes.kind import FindingKind, Value, bounded
+from trainingrun_agent.prep.model.codes.kind import Fields, FindingKind, Value, bounded
 from trainingrun_agent.prep.model.findings import Finding
 from trainingrun_agent.terms import TRAININGRUN
 
@@ -52,7 +52,8 @@ class LabelledObject:
 class Annotation:
     """The labels of one image; `width` and `height` in pixels, 0 if the file does not have them.
 
-    `relative`: coordinates are parts of the image's size, 0..1. `sized`: the format has a place for that size.
+    `relative`: coordinates are parts of the image's size, 0..1. `sized`: the format has a place for that size. `notes`
+    are findings about the objects together.
     """
 
     filename: str
@@ -61,6 +62,7 @@ class Annotation:
     objects: tuple[LabelledObject, ...]
     relative: bool = False
     sized: bool = True
+    notes: tuple[tuple[FindingKind, Fields], ...] = ()
 
     def in_pixels(self, width: int, height: int) -> tuple[LabelledObject, ...]:
         """The objects in pixels of an image of this size. Raises UnusableError for pixels in a relative format."""
@@ -101,8 +103,12 @@ def _unusable(kind: FindingKind, fields: dict[str, Value], index: int | None) ->
 
 def version_of(labels: Annotation | UnusableError) -> str:
     """A digest that changes whenever the labels of an image do."""
-    content = repr(labels) if isinstance(labels, Annotation) else repr((labels.code, labels.fields, labels.index))
-    return hashlib.blake2b(content.encode("utf-8", "replace"), digest_size=8).hexdigest()
+    return digest_of(labels if isinstance(labels, Annotation) else (labels.code, labels.fields, labels.index))
+
+
+def digest_of(value: object) -> str:
+    """A digest of a value's representation."""
+    return hashlib.blake2b(repr(value).encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
 def _scaled(item: LabelledObject, width: int, height: int) -> LabelledObject:

@@ -63,7 +63,7 @@ class Finding:
     def line(self, terms: Terms) -> str:
         """File, object, code and what was seen, in one line."""
         where = self.file if self.index is None else f"{self.file} object {self.index}"
-        return f"{where}: {self.code}: {self.seen(terms)}"
+        return ": ".join(text for text in (where, self.code, self.seen(terms)) if text)
 
     def to_json(self) -> dict[str, Any]:
         """As in the schema, without any text of ours."""
@@ -130,6 +130,16 @@ class Findings:
             made._keep(finding.code, (finding,))
         return made
 
+    def kept(self, kind: FindingKind) -> list[Finding]:
+        """The findings of a kind that are kept, in the order of files."""
+        return sorted(self._kept.get(kind.code, ()), key=attrgetter("place"))
+
+    def replace(self, kind: FindingKind, found: Iterable[Finding]) -> None:
+        """Put these findings in the place of all of their kind."""
+        self.severities[kind.severity] -= self.counts.pop(kind.code, 0)
+        self._kept.pop(kind.code, None)
+        self.extend(found)
+
     def top(self, count: int) -> list[Finding]:
         """The most serious findings first; if not all fit, the first of each code come before more of one code."""
         first: list[Finding] = []
@@ -151,7 +161,7 @@ class Findings:
 
 
 def _rank(finding: Finding) -> tuple[Any, ...]:
-    return _GRAVITY[finding.severity], *finding.place
+    return _GRAVITY[finding.severity], not finding.kind.urgent, *finding.place
 
 
 _GRAVITY = {severity: rank for rank, severity in enumerate(Severity)}

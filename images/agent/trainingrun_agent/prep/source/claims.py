@@ -9,7 +9,8 @@ import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from trainingrun_agent.prep.source.spelling import loose, own_parts, splits_in
+from trainingrun_agent.prep.source.spelling import loose, own_parts
+from trainingrun_agent.prep.source.split_names import splits_of
 
 _ELSEWHERE = re.compile("/|[a-z][a-z0-9+.-]*:|~")
 """The beginning of a path on another machine."""
@@ -48,7 +49,7 @@ def claim_of_file(path: str, *, home: bool) -> Claim:
     """The claim of a label file with this path, given without the suffix of labels."""
     folder, _, name = loose(path).rpartition("/")
     folders = tuple(folder.split("/")) if folder else ()
-    return Claim(folders, name, own=True, home=home, splits=splits_in(folder))
+    return Claim(folders, name, own=True, home=home, splits=splits_of(folder))
 
 
 def claim_of_name(name: str, label_file: str) -> Claim:
@@ -64,7 +65,7 @@ def claim_of_name(name: str, label_file: str) -> Claim:
         elif part == "..":
             relative = False
     *folders, last = parts or [""]
-    splits = splits_in("/".join(folders)) or splits_in(loose(label_file))
+    splits = splits_of("/".join(folders)) or splits_of(loose(label_file))
     return Claim(tuple(folders), last, relative=relative, splits=splits)
 
 

@@ -35,7 +35,8 @@ from functools import cached_property, partial
 from typing import Generic, TypeVar
 
 from trainingrun_agent.prep.source.claims import Claim
-from trainingrun_agent.prep.source.spelling import bare, loose, original_of_mask, own_part, own_parts, splits_in
+from trainingrun_agent.prep.source.spelling import bare, loose, original_of_mask, own_part, own_parts
+from trainingrun_agent.prep.source.split_names import splits_of
 
 MAX_FOLDERS = 8
 MAX_NAMED = 3
@@ -151,7 +152,7 @@ class _Finder(Generic[T]):
         """Whether the image is certainly not the one that the claim is about."""
         if claim.home:
             return True
-        splits = splits_in("/".join(image.folders))
+        splits = splits_of("/".join(image.folders))
         if splits and claim.splits and splits.isdisjoint(claim.splits):
             return True
         if original_of_mask(loose(image.path)) == bare(claim.name) and image.folders[-1:] != claim.folders[-1:]:

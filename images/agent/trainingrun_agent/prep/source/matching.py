@@ -7,13 +7,14 @@ name that could mean several images means none. The rules and their order are th
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from trainingrun_agent.prep.model.codes.pairs import IMAGE_LISTED_TWICE, IMAGE_MISSING, IMAGE_WITHOUT_ANNOTATION
+from trainingrun_agent.prep.model.codes.pairs import IMAGE_MISSING, IMAGE_WITHOUT_ANNOTATION
 from trainingrun_agent.prep.model.findings import Finding
 from trainingrun_agent.prep.source.claims import Claim, claim_of_name, without_address, without_upload
-from trainingrun_agent.prep.source.fallbacks import Answer, masks, search
+from trainingrun_agent.prep.source.fallbacks import SEVERAL, Answer, masks, search
 from trainingrun_agent.prep.source.index import Listed
 from trainingrun_agent.prep.source.listing import Entry
 from trainingrun_agent.prep.source.spelling import bare, fold, loose, stem
@@ -80,49 +81,59 @@ Inner = Callable[[str], str]
 
 @dataclass
 class Matches:
-    """`ids` are the ids of entries by the path of their image; `ignored` are images that no labels are about."""
+    """By the path of an image: `ids` have the id of its first entry, `repeats` those of the others.
+
+    `ignored` are images that no labels are for.
+    """
 
     ids: dict[str, int] = field(default_factory=dict)
+    repeats: dict[str, list[int]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     ignored: set[str] = field(default_factory=set)
+
+    def add(self, path: str, entry: Listed) -> None:
+        """Add an entry about the image at a path."""
+        if self.ids.setdefault(path, entry.id) != entry.id:
+            self.repeats.setdefault(path, []).append(entry.id)
+
+    def drop(self, entries: AbstractSet[int]) -> None:
+        """Forget the entries with these ids."""
+        if entries:
+            self.ids = {path: number for path, number in self.ids.items() if number not in entries}
 
 
 def match(
     names: Names, listed: Iterable[Listed], images: Iterable[Entry], *, complete: bool, inner: Inner = str
 ) -> Matches:
     """Match every entry with an image; with `complete`, an entry without image is an error."""
-    made, files, twice = Matches(), dict[str, str](), set[str]()
-
-    def take(entry: Listed, path: str) -> None:
-        if path in files:
-            twice.add(path)
-            made.findings.append(_twice(path, files[path], entry.file))
-        made.ids.setdefault(path, entry.id)
-        files.setdefault(path, entry.file)
-
+    made = Matches()
     left: dict[str, list[Listed]] = {}
     absent: list[Listed] = []
     for entry in listed:
         if path := _by_path(names, entry, inner(entry.file).rpartition("/")[0]):
-            take(entry, path)
+            made.add(path, entry)
         elif names.knows(entry.name) or (entry.alias and names.knows(entry.alias)):
             left.setdefault(fold(entry.name), []).append(entry)
         elif complete:
             absent.append(entry)
-    made.ignored = masks(names.images, [path for path in names.images if path not in files])
-    answers = _search(left, [path for path in names.images if path not in made.ignored], files, inner)
+    made.ignored = masks(names.images, [path for path in names.images if path not in made.ids])
+    answers = _search(left, [path for path in names.images if path not in made.ignored], made.ids, inner)
     for name, entries in left.items():
         answer = answers.get(name)
         if answer is None:
             absent += entries if complete else []
         elif answer.found:
             for entry in entries:
-                take(entry, answer.images[0])
-    for path in twice:
-        del made.ids[path]
+                made.add(answer.images[0], entry)
     made.findings += found_by_name(_uses(left, answers)) + ignored("masks", sorted(made.ignored))
-    unlisted = [image.path for image in images if image.path not in files and image.path not in made.ignored]
-    made.findings += _left_over(absent, left, answers, unlisted, pairs=len(files))
+    unlisted = [image.path for image in images if image.path not in made.ids and image.path not in made.ignored]
+    unclear = [
+        (entry, answer)
+        for name, answer in answers.items()
+        if answer.case == SEVERAL or (complete and not answer.found)
+        for entry in left[name]
+    ]
+    made.findings += _left_over(absent, unclear, unlisted, pairs=len(made.ids))
     return made
 
 
@@ -156,15 +167,9 @@ def _uses(left: Mapping[str, list[Listed]], answers: Mapping[str, Answer]) -> It
 
 
 def _left_over(
-    absent: Sequence[Listed],
-    left: Mapping[str, list[Listed]],
-    answers: Mapping[str, Answer],
-    unlisted: Sequence[str],
-    *,
-    pairs: int,
+    absent: Sequence[Listed], unclear: Sequence[tuple[Listed, Answer]], unlisted: Sequence[str], *, pairs: int
 ) -> list[Finding]:
     """The findings about names without image and images without name: one each, or one about all."""
-    unclear = [(entry, answers[name]) for name in answers if not answers[name].found for entry in left[name]]
     entries = [*(entry for entry, _ in unclear), *absent]
     about_all = nothing_paired(
         unlisted,
@@ -182,11 +187,6 @@ def _left_over(
 
 def _missing(entry: Listed) -> Finding:
     return Finding(IMAGE_MISSING, entry.name, {"case": "labelFile", "labelFile": entry.file})
-
-
-def _twice(path: str, first: str, second: str) -> Finding:
-    case = "oneFile" if first == second else "twoFiles"
-    return Finding(IMAGE_LISTED_TWICE, path, {"case": case, "first": first, "second": second})
 
 
 def _unlisted(image: str) -> Finding:

@@ -13,11 +13,6 @@ from urllib.parse import unquote
 
 from trainingrun_agent.prep.source.listing import IMAGE_SUFFIXES
 
-_SPLITS = {
-    "train": {"train", "training", "trainset", "trainval"},
-    "eval": {"val", "valid", "validation", "valset", "eval", "evaluation", "dev", "trainval"},
-    "test": {"test", "testing", "testset"},
-}
 _IMAGE_WORDS = (
     "data dataset frames image images img imgs jpegimages jpeg jpg photo photos pic pics picture pictures png"
 )
@@ -74,12 +69,6 @@ def own_parts(folders: Sequence[str]) -> tuple[str, ...]:
 def own_part(folder: str) -> str:
     """What the name of a folder says besides `images` or `labels`: `train` of `JPEGImages-train`; may be empty."""
     return "-".join(token for token in tokens(folder) if token not in _CONTAINERS)
-
-
-def splits_in(path: str) -> frozenset[str]:
-    """The splits that the folders and the file name of a path name."""
-    words = {word for part in path.split("/") for word in tokens(part)}
-    return frozenset(split for split, names in _SPLITS.items() if not names.isdisjoint(words))
 
 
 def original_of_mask(path: str) -> str | None:

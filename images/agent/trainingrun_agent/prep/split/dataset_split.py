@@ -72,7 +72,7 @@ def _split(
         shards[shard_of(pair.image.path, count)].append(pair)
     findings = [finding.in_split(name) for finding in pairing.findings if belongs(finding.file)]
     unpaired = {image.path for image in pairing.unpaired if belongs(image.path)}
-    bad = len({finding.file for finding in findings if finding.severity is Severity.ERROR} | unpaired)
+    bad = len(unpaired | {finding.file for finding in findings if finding.severity is Severity.ERROR})
     return DatasetSplit(
         name,
         source,

@@ -137,7 +137,7 @@ def test_defects_are_repaired_in_any_format(prep: Preparation, file: str, text: 
 
 
 REFUSED: dict[str, tuple[str, str, str]] = {
-    "pixels in YOLO": ("a.txt", "0 64 32 32 32", "a.txt object 0: BoxNotNormalised"),
+    "pixels in YOLO": ("a.txt", "0 0.5 0.5 0.5 0.5\n0 64 32 32 32", "a.txt object 1: BoxNotNormalised"),
     "relative coordinates in a CSV of pixels": (
         "a.csv",
         HEADER + "a.jpg,128,64,tire,0.1,0.1,0.9,0.9\n",

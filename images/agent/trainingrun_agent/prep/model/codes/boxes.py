@@ -25,7 +25,10 @@ BOX_MISSING = FindingKind(
     effect=_SKIPPED,
     seen={
         "noBndbox": "the object {name!r} has no <bndbox>",
-        "noBbox": "the bbox of the object is not [x, y, width, height]",
+        "noCoordinates": "the object has no coordinates with x, y, width and height",
+        "noBbox": "the bbox of the object is not [x, y, width, height], and it has no segmentation",
+        "mask": "the mask of the object is damaged, and it has no bbox",
+        "maskEmpty": "the mask of the object has no pixels, and it has no bbox",
         "noExtent": "shape {shape!r} has no extent",
         "unknown": "shape {shape!r} is not known",
         "points": "shape {shape!r} has {count:point|points}",
@@ -48,7 +51,55 @@ BOX_COLUMNS = FindingKind(
     meaning="A line of a YOLO file has neither the four numbers of a box nor the pairs of a polygon.",
     effect=_SKIPPED,
     seen="the line has {count:number|numbers} after the class",
-    advice="Write `class cx cy width height` per line. Leave out confidences, which predictions have.",
+    advice="Write `class cx cy width height` per line.",
+    example=Example("0 0.5 0.5 0.25 0.5\n0 0.2 0.5 0.25\n", "0 0.5 0.5 0.25 0.5\n0 0.2 0.5 0.25 0.5\n", "tire.txt"),
+)
+COLUMNS_UNCLEAR = FindingKind(
+    "ColumnsUnclear",
+    Severity.ERROR,
+    meaning="The lines of YOLO files have more than the four numbers of a box, and it is unclear what they are. Eight "
+    "numbers, for example, are a polygon of four corners, or a box and two keypoints. All lines of a data set were "
+    "compared: keypoints lie in their box, and their number is the same on every line.",
+    effect="Read the wrong way, every box is in another place and of another size, and training learns those.",
+    seen={
+        "even": "{count} numbers after the class: the corners of a polygon, or a box and its keypoints?",
+        "odd": "{count} numbers after the class: a box and keypoints, or a polygon and a confidence?",
+        "fifth": "{found} after the box is neither a confidence nor a tracking id; it may be an angle",
+        "kptShape": "{count} numbers after the class, but kpt_shape in data.yaml asks for {of}",
+    },
+    advice="For keypoints, put a data.yaml with `kpt_shape: [keypoints, 2 or 3]` beside the labels; for polygons, one "
+    "with `kpt_shape: [0, 0]`. Boxes with an angle have to be written as their four corners.",
+    example=Example("0 0.5 0.5 0.2 0.1 0.45 0.48 0.55 0.53\n", "0 0.5 0.5 0.2 0.1\n", "tire.txt"),
+)
+KEYPOINTS_IGNORED = FindingKind(
+    "KeypointsIgnored",
+    Severity.INFO,
+    meaning="The boxes have keypoints, as data sets for poses have.",
+    effect="None on the boxes. A detector does not learn keypoints.",
+    seen="{count:box has|boxes have} keypoints",
+    done="used the boxes, ignored the keypoints",
+    advice="Nothing to do.",
+    example=Example("0 0.5 0.5 0.2 0.1 0.45 0.48 2 0.55 0.53 1\n", "0 0.5 0.5 0.2 0.1\n", "tire.txt"),
+)
+TRACKING_IGNORED = FindingKind(
+    "TrackingIgnored",
+    Severity.INFO,
+    meaning="A whole number follows the box on lines of a YOLO file: the id that a tracker gives an object.",
+    effect="None if it is an id. If it is an angle, the box is too narrow or too low for a turned object.",
+    seen="{count:box is|boxes are} followed by a whole number, as tracking ids are",
+    done="used the boxes, ignored the ids",
+    advice="Nothing to do if they are ids; boxes with an angle have to be written as their four corners.",
+    example=Example("0 0.5 0.5 0.25 0.5 7\n", "0 0.5 0.5 0.25 0.5\n", "tire.txt"),
+)
+LABELS_PREDICTED = FindingKind(
+    "LabelsPredicted",
+    Severity.WARNING,
+    meaning="Objects have a confidence: they are what a detector has found, as `yolo predict` or `yolo track` writes "
+    "it, and not what a person has labelled.",
+    effect="The network learns the mistakes of the other detector, and evaluation counts them as right.",
+    seen="{count:object has|objects have} a confidence, as detections have and labels do not",
+    done="used the boxes, ignored the confidences",
+    advice="Correct them in a label tool, or use the labels that people made.",
     example=Example("0 0.5 0.5 0.25 0.5 0.93\n", "0 0.5 0.5 0.25 0.5\n", "tire.txt"),
 )
 BOX_NOT_A_NUMBER = FindingKind(
@@ -88,7 +139,11 @@ BOX_NOT_NORMALISED = FindingKind(
     seen="coordinates ({corners}) are not parts of the image's size",
     advice="The format wants numbers between 0 and 1 (percentages up to 100): divide by the width and height of the "
     "image.",
-    example=Example("0 35 50 50 60\n", "0 0.21875 0.416667 0.3125 0.5\n", "tire.txt"),
+    example=Example(
+        "0 0.21875 0.416667 0.3125 0.5\n0 115 50 50 60\n",
+        "0 0.21875 0.416667 0.3125 0.5\n0 0.71875 0.416667 0.3125 0.5\n",
+        "tire.txt",
+    ),
 )
 BOX_SWAPPED = FindingKind(
     "BoxSwapped",
@@ -132,6 +187,17 @@ BOX_DEGENERATE = FindingKind(
     done="dropped the box",
     advice=_REDRAW,
     example=Example(f"{_GOOD}tire.jpg,160,120,tire,10,20,10,80\n", _GOOD, "labels.csv"),
+)
+DUPLICATE_BOXES = FindingKind(
+    "DuplicateBoxes",
+    Severity.WARNING,
+    meaning="A box is there more than once in an image, with the same class and the same corners: usually an export "
+    "was merged with itself, or a box was pasted twice.",
+    effect="Unrepaired, the object counts twice in training, and evaluation counts one of them as missed.",
+    seen="{count:box is|boxes are} there already, with the same class and corners",
+    done="kept one of each",
+    advice="Delete the copies in the label tool.",
+    example=Example(f"{_GOOD}{_ROW}", _GOOD, "labels.csv"),
 )
 BOX_TOO_SMALL = FindingKind(
     "BoxTooSmall",

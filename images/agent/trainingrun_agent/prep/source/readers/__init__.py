@@ -4,7 +4,9 @@ Invariant: FORMATS has every value of spec.dataset.train.format and .eval.format
 """
 
 from trainingrun_agent.prep.source.readers import (
+    box_csv,
     coco,
+    createml,
     cvat,
     label_studio,
     labelme,
@@ -29,6 +31,8 @@ FORMATS: dict[str, Format] = {
         via.FORMAT,
         label_studio.FORMAT,
         open_images.FORMAT,
+        createml.FORMAT,
+        box_csv.FORMAT,
     )
 }
 

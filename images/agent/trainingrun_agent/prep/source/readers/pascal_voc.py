@@ -1,4 +1,4 @@
-"""Reader of PascalVOC XML, as LabelImg writes it: one file per image.
+"""Reader of PascalVOC XML, as LabelImg, roLabelImg and LabelMe on the web write it: one file per image.
 
 Invariant: any bytes give an Annotation or UnusableError; no document type
 declaration, entity or network access gets through. Children are found by name, in any order.
@@ -7,6 +7,7 @@ declaration, entity or network access gets through. Children are found by name, 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from math import isfinite
 from typing import Any
@@ -22,7 +23,7 @@ from trainingrun_agent.prep.model.codes.label_files import (
     ANNOTATION_MALFORMED,
     ANNOTATION_TOO_LARGE,
 )
-from trainingrun_agent.prep.source.readers import labelimg
+from trainingrun_agent.prep.source.readers import labelimg, voc_shapes
 from trainingrun_agent.prep.source.readers.base import FileFormat
 from trainingrun_agent.prep.source.readers.hardened import OPTIONS, doctype, has_doctype
 from trainingrun_agent.prep.source.readers.values import check_count, pixels, text_of
@@ -46,13 +47,14 @@ def parse(data: bytes) -> Annotation:
     """Parse any file with the XML parser. Raises UnusableError."""
     root = _parse(data)
     size = _texts(root.find("size"))
+    online = _texts(root.find("imagesize"))  # of LabelMe on the web
     objects = list(root.iterchildren("object"))
     check_count(objects)
     return Annotation(
         filename=_text(_texts(root), "filename"),
-        width=pixels(_text(size, "width")),
-        height=pixels(_text(size, "height")),
-        objects=tuple([_object(element, index) for index, element in enumerate(objects)]),
+        width=pixels(_text(size, "width") or _text(online, "ncols")),
+        height=pixels(_text(size, "height") or _text(online, "nrows")),
+        objects=tuple([made for index, element in enumerate(objects) for made in _objects(element, index)]),
     )
 
 
@@ -76,27 +78,45 @@ def _parse(data: bytes) -> etree._Element:
     return root
 
 
-def _object(element: etree._Element, index: int) -> LabelledObject:
+def _objects(element: etree._Element, index: int) -> Iterator[LabelledObject]:
+    """One object; several if the element has several boxes."""
     children = {child.tag: child for child in reversed(element)}  # the first of several elements of one name
     texts = {tag: child.text for tag, child in children.items()}
+    if _flag(texts, "deleted"):  # LabelMe on the web keeps what was deleted
+        return
     name = _text(texts, "name")
     if not name:
         raise UnusableError(CLASS_MISSING, index=index)
-    if "bndbox" not in texts:
+    for shape, (xmin, ymin, xmax, ymax) in _drawn(element, children, name, index):
+        yield LabelledObject(
+            index,
+            name,
+            xmin,
+            ymin,
+            xmax,
+            ymax,
+            _flag(texts, "difficult"),
+            _flag(texts, "truncated"),
+            _text(texts, "pose")[: labelimg.MAX_VIEW],
+            _flag(texts, "occluded"),
+            shape=shape,
+        )
+
+
+def _drawn(
+    element: etree._Element, children: Mapping[Any, etree._Element], name: str, index: int
+) -> Iterator[tuple[str, tuple[float, ...]]]:
+    """What was drawn, and the corners of the upright box around it."""
+    if "bndbox" in children:
+        yield from (("", _corners(_texts(box), index)) for box in element.iterchildren("bndbox"))
+    elif "robndbox" in children:
+        yield "turned box", voc_shapes.turned_box(_texts(children["robndbox"]), index)
+    elif "polygon" in children and len(children["polygon"]):
+        yield "polygon", voc_shapes.polygon(children["polygon"], index)
+    elif (box := element.find("segm/box")) is not None:
+        yield "mask", _corners(_texts(box), index)
+    else:
         raise UnusableError(BOX_MISSING, case="noBndbox", name=name, index=index)
-    xmin, ymin, xmax, ymax = _corners(_texts(children["bndbox"]), index)
-    return LabelledObject(
-        index,
-        name,
-        xmin,
-        ymin,
-        xmax,
-        ymax,
-        _flag(texts, "difficult"),
-        _flag(texts, "truncated"),
-        _text(texts, "pose")[: labelimg.MAX_VIEW],
-        _flag(texts, "occluded"),
-    )
 
 
 def _corners(box: Texts, index: int) -> tuple[float, ...]:

@@ -11,6 +11,7 @@ import csv
 import io
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import BinaryIO, Self
 
@@ -25,7 +26,7 @@ DELIMITERS = ",;\t"
 def delimiter_of(line: str, required: Sequence[str]) -> str:
     """The delimiter under which the header has these columns; empty when there is none."""
     wanted = {name.casefold() for name in required}
-    return next((mark for mark in DELIMITERS if wanted <= set(_names(line, mark))), "")
+    return next((mark for mark in DELIMITERS if wanted <= set(names_in(line, mark))), "")
 
 
 def header_has(head: bytes, required: Sequence[str]) -> bool:
@@ -42,13 +43,16 @@ class _Columns(dict[str, int]):
 
 
 class Table:
-    """The rows of a file. The file stays open after the block."""
+    """The rows of a file; `no_header` are the columns of one whose first line is a row already.
 
-    def __init__(self, file: BinaryIO, required: Sequence[str]) -> None:
+    The file stays open after the block.
+    """
+
+    def __init__(self, file: BinaryIO, required: Sequence[str], *, no_header: Sequence[str] = ()) -> None:
         start = file.read(4)
         file.seek(0)
         self._text = io.TextIOWrapper(file, encoding_of(start), newline="")
-        self._required = required
+        self._required, self._no_header = required, no_header
 
     def __enter__(self) -> Self:
         """Read the header. Raises UnusableError when it lacks a required column."""
@@ -65,26 +69,32 @@ class Table:
         self._text.detach()
 
     def _read_header(self) -> None:
+        if self._no_header:
+            self._mark = _mark_of_rows(next(self._lines(), ""), len(self._no_header))
+            self._text.seek(0)
+            self._columns = _Columns({name: at for at, name in enumerate(self._no_header)})
+            return
         required, header = self._required, next(self._lines(), "")
         self._mark = delimiter_of(header, required)
         if not self._mark:
             raise UnusableError(
                 ANNOTATION_FORMAT, case="columns", found=header.strip()[:120], columns=",".join(required)
             )
-        self._columns = _Columns({name: at for at, name in reversed(list(enumerate(_names(header, self._mark))))})
+        self._columns = _Columns({name: at for at, name in reversed(list(enumerate(names_in(header, self._mark))))})
 
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:
-        """The line's number, from 2, and its cells. Raises UnusableError."""
+        """The line's number, from 2 below a header, and its cells. Raises UnusableError."""
         reader = csv.reader(self._lines(), delimiter=self._mark, strict=True)
+        above = 0 if self._no_header else 1
         try:
             for count, cells in enumerate(reader, start=1):
                 if reader.line_num != count:
-                    raise UnusableError(ANNOTATION_MALFORMED, case="openQuote", line=count + 1)
+                    raise UnusableError(ANNOTATION_MALFORMED, case="openQuote", line=count + above)
                 if any(cells):
-                    yield count + 1, cells
+                    yield count + above, cells
         except csv.Error as error:
             raise UnusableError(
-                ANNOTATION_MALFORMED, case="line", line=reader.line_num + 1, problem=str(error)
+                ANNOTATION_MALFORMED, case="line", line=reader.line_num + above, problem=str(error)
             ) from error
 
     def cell(self, cells: list[str], name: str) -> str:
@@ -114,10 +124,17 @@ class Table:
             yield line
 
 
+def _mark_of_rows(line: str, columns: int) -> str:
+    """The delimiter that divides a line into so many cells."""
+    with suppress(csv.Error):
+        return next((mark for mark in DELIMITERS if len(next(csv.reader([line], delimiter=mark), [])) == columns), ",")
+    return ","
+
+
 def _first_line(text: str) -> str:
     return text.splitlines()[0] if text.strip() else ""
 
 
-def _names(line: str, mark: str) -> list[str]:
+def names_in(line: str, mark: str) -> list[str]:
     """Names of the columns in lower case; VIA begins its header with '#'."""
     return [clean(name.strip().strip('"').removeprefix("#")).casefold() for name in line.strip().split(mark)]

@@ -16,6 +16,8 @@ from trainingrun_agent.prep.model.codes.kind import Value
 
 MAX_SIDE = 10**6
 MAX_NAME = 1024
+Corners = tuple[float, float, float, float]
+"""xmin, ymin, xmax, ymax."""
 _BLANKS = "\ufeff \t\r\n\u00a0"
 
 
@@ -97,7 +99,7 @@ def points(values: Iterable[object], what: str) -> list[tuple[float, float]]:
     return found
 
 
-def hull(corners: list[tuple[float, float]], what: str) -> tuple[float, float, float, float]:
+def hull(corners: list[tuple[float, float]], what: str) -> Corners:
     """The upright box around points: xmin, ymin, xmax, ymax. Raises UnusableError for fewer than two."""
     if len(corners) < 2:
         raise not_a_box(what, "points", count=len(corners))
@@ -105,9 +107,7 @@ def hull(corners: list[tuple[float, float]], what: str) -> tuple[float, float, f
     return min(xs), min(ys), max(xs), max(ys)
 
 
-def turned(
-    box: tuple[float, float, float, float], degrees: float, pivot: tuple[float, float]
-) -> list[tuple[float, float]]:
+def turned(box: Corners, degrees: float, pivot: tuple[float, float]) -> list[tuple[float, float]]:
     """The corners of a box turned clockwise about a point."""
     xmin, ymin, xmax, ymax = box
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
@@ -126,7 +126,7 @@ def _shown(value: object) -> str:
 
 def boxed(
     name: str,
-    corners: tuple[float, float, float, float],
+    corners: Corners,
     *,
     index: int = 0,
     difficult: bool = False,

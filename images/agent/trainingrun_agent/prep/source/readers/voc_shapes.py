@@ -1,0 +1,47 @@
+"""Shapes in PascalVOC XML that are no upright boxes: roLabelImg's turned boxes, polygons.
+
+Invariant: the result is the upright box around the shape, or UnusableError with the index of the object.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from lxml import etree
+
+from trainingrun_agent.prep.model.annotation import UnusableError
+from trainingrun_agent.prep.source.readers.values import Corners, hull, number, turned
+
+_SIDES = ("cx", "cy", "w", "h", "angle")
+
+
+def turned_box(texts: Mapping[Any, str | None], index: int) -> Corners:
+    """The box around <robndbox>: centre, width, height, and an angle in radians."""
+    try:
+        x, y, width, height, angle = (number(texts.get(name) or "", f"<{name}>") for name in _SIDES)
+    except UnusableError as problem:
+        problem.index = index
+        raise
+    box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+    return hull(turned(box, math.degrees(angle), (x, y)), "turned box")
+
+
+def polygon(element: etree._Element, index: int) -> Corners:
+    """The box around <polygon>: <pt><x/><y/></pt> of LabelMe on the web, or <x1/><y1/><x2/>... of Roboflow."""
+    points = list(element.iterchildren("pt")) or [element]
+    try:
+        xs, ys = (
+            [number(child.text or "", f"<{child.tag}>") for point in points for child in point if _is(child, axis)]
+            for axis in "xy"
+        )
+        return hull(list(zip(xs, ys, strict=False)), "polygon")
+    except UnusableError as problem:
+        problem.index = index
+        raise
+
+
+def _is(child: etree._Element, axis: str) -> bool:
+    tag = str(child.tag)
+    return tag[:1] == axis and (tag == axis or tag[1:].isdecimal())
