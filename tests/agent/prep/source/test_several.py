@@ -79,7 +79,7 @@ def test_labels_that_contradict_each_other_are_refused_with_the_image(
     with pytest.raises(UserError) as caught:
         source.run()
     assert caught.value.reason == "FormatAmbiguous"
-    head, _, text = caught.value.message.partition("of 4 images that both have, 1 differ, such as 0001.jpg: ")
+    _, _, text = caught.value.message.partition("of 4 images that both have, 1 differ, such as 0001.jpg: ")
     voc, _, coco = text.partition(", but ")
     assert voc.startswith(f"pascalVOC has 1 box {first[0]}")
     assert coco.startswith(f"coco has 1 box {second[0]}")
