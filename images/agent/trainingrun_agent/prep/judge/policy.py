@@ -60,7 +60,7 @@ def judge(
         or _labels_unused(splits, max_bad_files, findings)
         or _class_not_found(train, evaluation, classes, one_folder=division is not None)
         or (one_sided.not_in_train(train, evaluation, classes, division) if train.seen else None)
-        or next((error for split in splits if (error := _nothing_left(split, findings))), None)
+        or next((error for split in splits if (error := _nothing_left(split, division, findings))), None)
         or _too_many_bad(splits, max_bad_files, findings)
         or next((error for split in splits if (error := _class_lost(split, classes, findings))), None)
         or _changed(findings)
@@ -171,9 +171,11 @@ def _with_nearest(name: str, seen: Iterable[str]) -> str:
     return f"{name!r} (did you mean {close!r}?)" if close else repr(name)
 
 
-def _nothing_left(split: DatasetSplit, findings: Findings) -> UserError | None:
+def _nothing_left(split: DatasetSplit, division: Division | None, findings: Findings) -> UserError | None:
     if split.totals.objects:
         return None
+    if division is not None and split.totals.images and not split.totals.seen:
+        return one_sided.no_boxes_drawn(split, division)
     entries = NO_BOXES if split.totals.images else NO_USABLE_IMAGES
     error = UserError(entries[split.name], source=_source(split), images=counted(split.listed, "image"))
     return error.with_examples(_top(findings, split.name))
