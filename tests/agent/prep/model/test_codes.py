@@ -136,6 +136,7 @@ EXIF[0x0112] = 3
 DESCRIBED["OrientationAmbiguous"] = (image(encoded(picture(seed="tire"), exif=EXIF)), image(TIRE))
 ELSEWHERE = {
     "ImageCrashesDecoder": "sharding/test_workers.py",  # needs a worker process to die
+    "KeyNotListed": "source/test_fetch.py",  # needs a server with listings of its own
     "PathIgnored": "../cli/commands/test_doctor.py",  # needs a local folder
     "ObjectChanged": "judge/test_policy.py",  # needs an object that changes during preparation
 }

@@ -18,6 +18,7 @@ from typing import NamedTuple, Protocol
 from trainingrun_agent.config import Source
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.model.class_names import nearest
+from trainingrun_agent.prep.model.codes.image_files import KEY_NOT_LISTED
 from trainingrun_agent.prep.model.codes.whole import PATH_IGNORED
 from trainingrun_agent.prep.model.findings import Finding
 from trainingrun_agent.progress import Progress
@@ -89,7 +90,7 @@ def scan(store: ObjectStore, source: Source, *, split: str, progress: Progress, 
     """List the source. Raises UserError if the image set does not exist."""
     listing = Listing()
     progress.current.reading(f"the list of {source}")
-    count = 0
+    count, twice = 0, ""
     for count, found in enumerate(store.list(source.key), start=1):
         if count % PROGRESS_EVERY == 0:
             raise_if_stopped(stop)
@@ -105,7 +106,12 @@ def scan(store: ObjectStore, source: Source, *, split: str, progress: Progress, 
         if kind == "set":
             listing.sets.append(path)
         else:
-            (listing.images if kind == "image" else listing.annotations).append(Entry(path, found.size, found.etag))
+            entries = listing.images if kind == "image" else listing.annotations
+            if entries and entries[-1].path == path:  # of which object it is the key nobody can tell
+                twice = entries.pop().path
+                listing.findings.append(Finding(KEY_NOT_LISTED, path, {"case": "twice", "key": ascii(found.key)}))
+            elif path != twice:
+                entries.append(Entry(path, found.size, found.etag))
     raise_if_stopped(stop)
     progress.current.reading("")
     progress.update(phase="listing", done=count, unit="files")
