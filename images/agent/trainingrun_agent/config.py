@@ -61,6 +61,10 @@ class Uri:
     bucket: str
     key: str
 
+    def same_as(self, other: Uri) -> bool:
+        """Whether both name the same object or folder."""
+        return (self.bucket, self.key) == (other.bucket, other.key)
+
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.key}"
 
@@ -70,10 +74,12 @@ class Source(Uri):
     """Where the images and labels of one split are.
 
     `image_set` names a list ImageSets/Main/<name>.txt of a VOC folder; `format` is the format of the labels, or `auto`.
+    `labels` is the folder of the labels, if it is named.
     """
 
     image_set: str | None = None
     format: str = "auto"
+    labels: Uri | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,8 @@ class SplitRule:
 class Dataset:
     """spec.dataset; exactly one of `eval` and `split` is set.
 
-    `max_bad_files` is a count ("3") or a percentage ("1%"), `max_image_side` is in pixels.
+    `max_bad_files` is a count ("3") or a percentage ("1%"), `max_image_side` is in pixels. `intensity_range` are the
+    values of pixels of more than 8 bits that become black and white, None if they are found from the images.
     """
 
     train: Source
@@ -98,12 +105,18 @@ class Dataset:
     classes: tuple[str, ...]
     max_bad_files: str
     max_image_side: int
+    intensity_range: tuple[int, int] | None = None
 
     @property
-    def sources(self) -> tuple[tuple[str, Source], ...]:
-        """The sources that are read, each with its field in the spec."""
-        both = (("dataset.train.uri", self.train), ("dataset.eval.uri", self.eval))
-        return tuple((name, source) for name, source in both if source is not None)
+    def sources(self) -> tuple[tuple[str, Uri], ...]:
+        """The folders that are read, each with its field in the spec."""
+        named = (
+            ("dataset.train.uri", self.train),
+            ("dataset.train.labels.uri", self.train.labels),
+            ("dataset.eval.uri", self.eval),
+            ("dataset.eval.labels.uri", self.eval and self.eval.labels),
+        )
+        return tuple((name, source) for name, source in named if source is not None)
 
 
 @dataclass(frozen=True)
@@ -270,7 +283,17 @@ def _dataset(document: dict[str, Any]) -> Dataset:
         classes=tuple(document["classes"]),
         max_bad_files=document["maxBadFiles"],
         max_image_side=document["maxImageSide"],
+        intensity_range=_range(document.get("intensityRange")),
     )
+
+
+def _range(pair: list[int] | None) -> tuple[int, int] | None:
+    if pair is None:
+        return None
+    low, high = map(int, pair)
+    if low >= high:
+        raise ValueError(f"dataset.intensityRange is {pair}, whose first value is not below the second")
+    return low, high
 
 
 def _split(document: dict[str, Any]) -> SplitRule:
@@ -288,7 +311,13 @@ def _split(document: dict[str, Any]) -> SplitRule:
 
 def _source(document: dict[str, Any]) -> Source:
     # Runs accepted before there was a choice of formats have PascalVOC.
-    return Source(document["bucket"], document["key"], document["imageSet"], document.get("format", "pascalVOC"))
+    return Source(
+        document["bucket"],
+        document["key"],
+        document["imageSet"],
+        document.get("format", "pascalVOC"),
+        _uri(document.get("labels")),
+    )
 
 
 def _uri(document: dict[str, Any] | None) -> Uri | None:

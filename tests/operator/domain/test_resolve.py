@@ -41,15 +41,31 @@ FULL = a_run().spec(
         a_run().without("model", "train", "prep", "export", "tensorboard"),
         a_run().spec(model={"pretrained": {"uri": "s3://zoo/x.tar.gz"}}),
         a_run().spec(
+            dataset={"train": {"uri": "a/", "labels": {"uri": "b/"}}, "evalFraction": "0.1", "classes": ["a"]}
+        ),
+        a_run().spec(
             train={"pod": {"labels": {"team": "a"}, "nodeSelector": {"pool": "gpu"}}},
             tensorboard={"pod": {"nodeSelector": {"pool": "cpu"}, "tolerations": [{"key": "a"}]}},
         ),
     ],
-    ids=["demo", "full", "minimal", "foreign bucket", "pod settings"],
+    ids=["demo", "full", "minimal", "foreign bucket", "labels apart", "pod settings"],
 )
 def test_the_resolved_document_keeps_its_contract(builder: RunBuilder) -> None:
     assert errors(crd_part("spec"), dict(builder.build().spec)) == []
     assert errors(contract("resolved"), resolved(builder)) == []
+
+
+def test_labels_are_in_the_document_only_where_the_spec_names_their_folder() -> None:
+    """So a document of an earlier version is still what the same spec gives."""
+    both = {
+        "train": {"uri": "a/", "labels": {"uri": "s3://labels/a/"}},
+        "eval": {"uri": "b/", "labels": {"uri": "c/"}},
+        "classes": ["a"],
+    }
+    found = resolved(a_run().spec(dataset=both))["dataset"]
+    assert found["train"]["labels"] == {"bucket": "labels", "key": "a/"}
+    assert found["eval"]["labels"] == {"bucket": "detectors", "key": "c/"}
+    assert "labels" not in resolved(a_run())["dataset"]["train"]
 
 
 def test_pod_settings_of_earlier_versions_are_not_in_the_document() -> None:
@@ -82,6 +98,13 @@ def test_a_share_of_the_images_is_resolved(fields: dict[str, Any], split: dict[s
     assert document["dataset"]["eval"] is None
     assert document["dataset"]["split"] == split
     assert document["dataset"]["train"]["imageSet"] == "trainval"
+
+
+def test_a_range_of_intensities_is_resolved() -> None:
+    document = resolved(_share(intensityRange=[-1000, 3000]))
+    assert errors(contract("resolved"), document) == []
+    assert document["dataset"]["intensityRange"] == [-1000, 3000]
+    assert resolved(a_run())["dataset"]["intensityRange"] is None
 
 
 def test_two_folders_are_not_divided() -> None:

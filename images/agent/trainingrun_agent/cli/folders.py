@@ -13,7 +13,7 @@ from pathlib import Path
 
 from trainingrun_agent.cli.options import InBucket
 from trainingrun_agent.cli.usage import UsageError
-from trainingrun_agent.config import Source
+from trainingrun_agent.config import Source, Uri
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class Folders:
     def paths(self) -> list[Path]:
         """The local folders of all splits, each once."""
         sources = [self.train] if self.eval is None else [self.train, self.eval]
-        return [] if self.in_bucket else [Path(name) for name in dict.fromkeys(source.bucket for source in sources)]
+        named: list[Uri] = [*sources, *(source.labels for source in sources if source.labels is not None)]
+        return [] if self.in_bucket else [Path(name) for name in dict.fromkeys(folder.bucket for folder in named)]
 
     def name(self, source: Source) -> str:
         """A source as the user named it."""
@@ -40,13 +41,15 @@ def folders(arguments: Namespace) -> Folders:
     _check_options(arguments)
     train, evaluation = arguments.folder, arguments.eval
     in_bucket = isinstance(train, InBucket)
+    for option, place in (("eval", evaluation), ("labels", arguments.labels), ("eval-labels", arguments.eval_labels)):
+        if place is not None and isinstance(place, InBucket) != in_bucket:
+            raise UsageError(f"{train} and --{option} {place} must both be local folders, or both be in buckets")
     if evaluation is None and arguments.eval_image_set is not None:
         evaluation = train
-    elif evaluation is not None and isinstance(evaluation, InBucket) != in_bucket:
-        raise UsageError(f"{train} and --eval {evaluation} must both be local folders, or both be in buckets")
+    form = arguments.format
     made = Folders(
-        _source(train, arguments.image_set, arguments.format),
-        None if evaluation is None else _source(evaluation, arguments.eval_image_set, arguments.format),
+        _source(train, arguments.image_set, form, arguments.labels),
+        None if evaluation is None else _source(evaluation, arguments.eval_image_set, form, arguments.eval_labels),
         in_bucket,
     )
     if evaluation is not None and arguments.image_set is None:
@@ -76,16 +79,27 @@ def _check_options(arguments: Namespace) -> None:
         )
     if arguments.eval_fraction is None and (arguments.split_seed is not None or arguments.split_group is not None):
         raise UsageError("--split-seed and --split-group need --eval-fraction: add it, or leave them out")
+    if arguments.eval_labels is not None and arguments.eval is None:
+        raise UsageError("--eval-labels needs --eval: add it, or leave it out")
+    for labels, image_set in (("labels", "image_set"), ("eval_labels", "eval_image_set")):
+        if getattr(arguments, labels) is not None and getattr(arguments, image_set) is not None:
+            option = labels.replace("_", "-")
+            raise UsageError(f"--{option} cannot be used with an image set, whose labels are in Annotations/")
     if arguments.eval_image_set is not None and arguments.image_set is None and arguments.eval is None:
         raise UsageError("--eval-image-set without --image-set would train on the evaluation images: add --image-set")
 
 
-def _source(place: Path | InBucket, image_set: str | None, form: str) -> Source:
+def _source(place: Path | InBucket, image_set: str | None, form: str, labels: Path | InBucket | None) -> Source:
+    folder = _folder(place)
+    return Source(folder.bucket, folder.key, image_set, form, None if labels is None else _folder(labels))
+
+
+def _folder(place: Path | InBucket) -> Uri:
     if isinstance(place, InBucket):
-        return Source(place.bucket, place.key, image_set, form)
+        return Uri(place.bucket, place.key)
     try:
         with os.scandir(place):
-            return Source(str(place), "", image_set, form)
+            return Uri(str(place), "")
     except OSError as error:
         raise UsageError(f"{place}: {error.strerror}: name a folder with images and their labels") from error
 

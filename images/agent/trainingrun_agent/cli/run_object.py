@@ -86,8 +86,10 @@ class RunObject:
         secret = self.arguments.secret
         yield f"Secret {secret} has to be in the namespace of the run, with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 
-    def _source(self, source: Source, format_: str) -> dict[str, str]:
-        made = {"uri": uri_of(source, self.arguments, self.data), "format": format_}
+    def _source(self, source: Source, format_: str) -> dict[str, Any]:
+        made: dict[str, Any] = {"uri": uri_of(source, self.arguments, self.data), "format": format_}
+        if source.labels is not None:
+            made["labels"] = {"uri": uri_of(source.labels, self.arguments, self.data)}
         return made if source.image_set is None else {**made, "imageSet": source.image_set}
 
     def _limits(self) -> dict[str, Any]:

@@ -14,10 +14,14 @@ from trainingrun_agent.terms import Terms, is_list
 _OPTIONS = {
     "dataset.train": "the folder",
     "dataset.train.uri": "the folder",
+    "dataset.train.labels": "--labels",
+    "dataset.train.labels.uri": "--labels",
     "dataset.train.imageSet": "--image-set",
     "dataset.train.format": "--format",
     "dataset.eval": "--eval",
     "dataset.eval.uri": "--eval",
+    "dataset.eval.labels": "--eval-labels",
+    "dataset.eval.labels.uri": "--eval-labels",
     "dataset.eval.imageSet": "--eval-image-set",
     "dataset.eval.format": "--format",
     "dataset.evalFraction": "--eval-fraction",
@@ -26,6 +30,7 @@ _OPTIONS = {
     "dataset.classes": "--classes",
     "dataset.maxBadFiles": "--max-bad-files",
     "dataset.maxImageSide": "--max-image-side",
+    "dataset.intensityRange": "--intensity-range",
     "model.network": "--network",
     "storage.bucket": "--bucket",
     "storage.prefix": "--prefix",
@@ -36,6 +41,8 @@ _OPTIONS = {
 _CHANGES = {
     "dataset.train.uri": "name another folder",
     "dataset.eval.uri": "name another folder with --eval",
+    "dataset.train.labels.uri": "name their folder with --labels",
+    "dataset.eval.labels.uri": "name their folder with --eval-labels",
     "storage.caBundle": "set AWS_CA_BUNDLE to a file with its certificates",
     "stage.scratch": "free some space, or set TMPDIR to a folder on another disk",
 }

@@ -12,7 +12,7 @@ from posixpath import normpath
 
 from trainingrun_agent.cli.folders import Folders
 from trainingrun_agent.cli.options import InBucket
-from trainingrun_agent.config import Source
+from trainingrun_agent.config import Uri
 from trainingrun_agent.prep.report.dataset_yaml import PLACEHOLDER
 
 
@@ -22,7 +22,7 @@ def bucket_of(arguments: Namespace, data: Folders) -> str:
     return arguments.bucket or with_images
 
 
-def uri_of(source: Source, arguments: Namespace, data: Folders) -> str:
+def uri_of(source: Uri, arguments: Namespace, data: Folders) -> str:
     """Where a source is, or will be once its folder is uploaded."""
     if data.in_bucket:
         return str(source)

@@ -161,6 +161,32 @@ def test_a_fraction_is_kept_for_evaluation(shell: Shell) -> None:
     assert 1 <= found[0]["eval"]["images"] <= 25
 
 
+def test_labels_may_be_in_a_folder_of_their_own(shell: Shell) -> None:
+    boxes = [labelled(box=(10 + at, 20, 60 + at, 80)) for at in (0, 30, 60)]
+    for index in range(2):
+        shell.write(f"photos/{index}.jpg", jpeg(seed=index))
+        shell.write(f"test/{index}.jpg", jpeg(seed=10 + index))
+        shell.write(f"truth/photos/{index}.xml", voc(boxes[: index + 1]))
+        shell.write(f"truth/test/{index}.xml", voc(boxes))
+    words = ("photos", "--labels", "truth/photos", "--eval", "test", "--eval-labels", "truth/test")
+    found = report_of(shell, *words)
+    assert found["splits"]["train"]["perClass"] == {"tire": 3}
+    assert found["splits"]["eval"]["perClass"] == {"tire": 6}
+    assert report_of(shell, "photos", "--labels", "truth/photos")["classes"] == ["tire"]
+
+
+@pytest.mark.parametrize("folder", ["set/images/train", "set/images", "set", "set/images/../images/train/"])
+def test_labels_beside_a_local_folder_are_found_as_in_a_bucket(shell: Shell, folder: str) -> None:
+    for index in range(2):
+        shell.write(f"set/images/train/{index}.jpg", jpeg(seed=index))
+        shell.write(f"set/labels/train/{index}.txt", b"0 0.5 0.5 0.25 0.5\n")
+    found = report_of(shell, folder, "--classes", "tire")
+    assert found["splits"]["train"]["perClass"] == {"tire": 2}
+    told = [one["file"] for one in found["findings"] if one["code"] == "LabelsElsewhere"]
+    beside = {"set/images": "../labels/", "set": None}.get(folder, "../../labels/train/")
+    assert told == ([beside] if beside else [])
+
+
 def test_image_sets_of_a_voc_tree_divide_one_folder(shell: Shell) -> None:
     for index in range(3):
         shell.write(f"voc/JPEGImages/{index}.jpg", jpeg(seed=index))

@@ -111,6 +111,11 @@ class Index:
             self.run_many("UPDATE images SET path = ? WHERE id = ?", paths)
         self._run("CREATE UNIQUE INDEX by_path ON images (path)")
 
+    def unplaced(self) -> int:
+        """How many of the images listed have no path."""
+        [(count,)] = self._database.execute("SELECT count(*) FROM images WHERE path IS NULL")
+        return int(count)
+
     def labels(self, entry: Entry) -> Annotation:
         """The labels of the image at a path. Raises UnusableError for the first defect."""
         with self._lock:

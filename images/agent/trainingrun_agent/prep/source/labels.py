@@ -18,8 +18,10 @@ from trainingrun_agent.prep.model.annotation import Annotation, UnusableError, v
 from trainingrun_agent.prep.model.class_names import suggestion
 from trainingrun_agent.prep.model.codes.label_files import FILE_IGNORED
 from trainingrun_agent.prep.model.codes.pairs import ANNOTATION_WITHOUT_IMAGE
+from trainingrun_agent.prep.model.codes.whole import LABELS_ELSEWHERE
 from trainingrun_agent.prep.model.findings import Finding, Split
 from trainingrun_agent.prep.source import fetch
+from trainingrun_agent.prep.source.home import Home
 from trainingrun_agent.prep.source.index import Index
 from trainingrun_agent.prep.source.listing import Entry, Listing
 from trainingrun_agent.prep.source.matching import Names, match
@@ -175,8 +177,13 @@ class _Filling:
             raise _none_of(self.format, files, self.origin.split)
         self.index.finish()
         steps = Steps(self.progress, "pairing", unit="images", total=self.index.image_count, every=1000)
-        matches = match(names, steps.counted(self.index.images()), listing.images, complete=not self.format.partial)
+        complete, listed = not self.format.partial, steps.counted(self.index.images())
+        if listing.elsewhere:  # files there may list the images of other folders, too
+            complete, listed = False, Home(self.origin.images.widened.key).listed(listed)
+        matches = match(names, listed, listing.images, complete=complete)
         self.index.place((path, number) for path, number in matches.ids.items())
+        if listing.elsewhere and (others := self.index.unplaced()):
+            findings.append(Finding(LABELS_ELSEWHERE, listing.shown, {"case": "images", "others": others}, wide=True))
         findings += [_orphans(*orphan) for orphan in self.index.orphans()] + matches.findings
         pairs = [Pair(image, Entry(image.path, 0)) for image in sorted(listing.images) if image.path in matches.ids]
         return Pairing(pairs, findings, [image for image in listing.images if image.path not in matches.ids])
