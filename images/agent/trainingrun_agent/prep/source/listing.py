@@ -21,6 +21,7 @@ from typing import NamedTuple, Protocol
 from trainingrun_agent.config import Source, Uri
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.model.class_names import nearest
+from trainingrun_agent.prep.model.codes.image_files import KEY_NOT_LISTED
 from trainingrun_agent.prep.model.codes.whole import PATH_IGNORED
 from trainingrun_agent.prep.model.findings import Finding
 from trainingrun_agent.prep.source.readers import class_files
@@ -68,7 +69,8 @@ class Listing:
     `annotations` are the files that may hold labels in any format, `lists` those that may list class names; `digests`
     are by kind: image, set, or a suffix. `findings` are about the source as a whole. `unread` are images in formats
     that are not read, `others` are files that are never read: number and first, by suffix. Where labels lie elsewhere,
-    `shown` stands before the paths of `annotations` and `lists`, and `elsewhere` is true.
+    `shown` stands before the paths of `annotations` and `lists`, and `elsewhere` is true. `twice` is the last path
+    that the server has listed more than once.
     """
 
     images: list[Entry] = field(default_factory=list)
@@ -82,6 +84,7 @@ class Listing:
     others: dict[str, tuple[int, str]] = field(default_factory=dict)
     shown: str = ""
     elsewhere: bool = False
+    twice: str = ""
 
     def add(self, kind: str, entry: Entry) -> None:
         """Add a file."""
@@ -92,14 +95,15 @@ class Listing:
         digest = self.digests.get(kind) or self.digests.setdefault(kind, hashlib.sha256())
         # The same text as json.dumps of a list, in a fifth of the time.
         digest.update(f"[{quoted(entry.path)}, {entry.size}, {quoted(entry.etag)}]\n".encode())
-        if kind == IMAGE:
-            self.images.append(entry)
-        elif kind == SET:
+        entries = {IMAGE: self.images, UNREAD: self.unread}.get(kind, self.annotations)
+        if kind == SET:
             self.sets.append(entry.path)
-        elif kind == UNREAD:
-            self.unread.append(entry)
-        else:
-            self.annotations.append(entry)
+        elif entries and entries[-1].path == entry.path:  # nobody can tell which of the objects it is the key of
+            self.twice = entries.pop().path
+            fields = {"case": "twice", "key": ascii(entry.path)}
+            self.findings.append(Finding(KEY_NOT_LISTED, entry.path, fields))
+        elif entry.path != self.twice:
+            entries.append(entry)
 
     def with_labels(self, files: Iterable[Entry], shown: str) -> Listing:
         """The same images with labels from elsewhere; the files that could be labels here are not used."""

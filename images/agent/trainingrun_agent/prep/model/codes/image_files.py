@@ -247,6 +247,20 @@ FILE_TOO_LARGE = FindingKind(
     advice="Make the file smaller: compress the image, or export the labels without embedded images.",
     example=Example("`tire.jpg` has 33 MiB.", "`tire.jpg` saved with a lower JPEG quality."),
 )
+KEY_NOT_LISTED = FindingKind(
+    "KeyNotListed",
+    Severity.ERROR,
+    meaning="The storage server lists the object under another key than the one it is stored under, so that it cannot "
+    "be read. Servers do that with control characters, and with other characters that XML cannot carry.",
+    effect="The file is missing from the data set, although it is in the bucket.",
+    seen={
+        "other": "the key of this object cannot be listed: the server lists {key}, but has no object of this key",
+        "twice": "the key of this object cannot be listed: the server lists {key} more than once",
+    },
+    advice="Upload the file again under a name without control characters and other unusual ones, and delete the old "
+    "object.",
+    example=Example("A server lists the object `tire\\x01.jpg` as `tire?.jpg`.", "The object is called `tire.jpg`."),
+)
 OBJECT_CHANGED = FindingKind(
     "ObjectChanged",
     Severity.ERROR,
