@@ -49,6 +49,7 @@ QUALITY = 95
 MAX_PROBLEM = 200
 """Characters of a decoder's message that are kept."""
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
+_JPEGS = ("JPEG", "MPO")
 _RESIZABLE = ("RGB", "RGBA", "L", "LA", "CMYK", "YCbCr")
 _ORIENTATION_TAG = 0x0112
 _TURNS = {
@@ -97,7 +98,7 @@ class Header:
     @property
     def jpeg(self) -> bool:
         """Whether TensorFlow reads it as JPEG; an MPO is a JPEG followed by further pictures."""
-        return self.format in ("JPEG", "MPO")
+        return self.format in _JPEGS
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def opened(data: bytes) -> Iterator[Opened]:
     with image:
         head = _head(image, apart=apart)
         _check_size(head)
-        if is_misread(image):
+        if not head.jpeg and is_misread(image):
             raise UnusableError(IMAGE_UNSUPPORTED, case="planes")
         if head.progressive and (scans := data.count(_SCAN)) > MAX_SCANS:
             raise UnusableError(IMAGE_TOO_LARGE, case="scans", count=scans, limit=MAX_SCANS)
@@ -162,7 +163,7 @@ def _head(image: Image.Image, *, apart: bool) -> Header:
             orientation=_orientation(image),
             progressive=apart or bool(image.info.get("progressive")),
             animated=image.format != "MPO" and bool(getattr(image, "is_animated", False)),
-            deep=is_deep(image),
+            deep=image.format not in _JPEGS and is_deep(image),
         )
     except Exception as error:  # only reading further shows whether there is a second frame
         raise _broken(error) from error
