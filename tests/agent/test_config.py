@@ -94,6 +94,19 @@ def test_networks_are_refused_only_where_the_operator_says_so(document: dict[str
     assert [str(network) for network in networks] == ["169.254.0.0/16", "::/96"]
 
 
+def test_folders_of_labels_are_sources_too(document: dict[str, Any], contract: Callable[[str, Any], None]) -> None:
+    """So the preflight looks into them, and messages name their field."""
+    assert parse_resolved(json.dumps(document).encode()).dataset.train.labels is None
+    document["dataset"]["eval"]["labels"] = {"bucket": "photos", "key": "labels/"}
+    contract("resolved", document)
+    dataset = parse_resolved(json.dumps(document).encode()).dataset
+    assert [(field, str(uri)) for field, uri in dataset.sources] == [
+        ("dataset.train.uri", "s3://detectors/tire/images/train/"),
+        ("dataset.eval.uri", "s3://detectors/tire/images/test/"),
+        ("dataset.eval.labels.uri", "s3://photos/labels/"),
+    ]
+
+
 SPLIT = {"fraction": "0.15", "seed": 3, "groupBy": "folder"}
 
 

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from trainingrun_agent.errors import IntegrityError, NotFound, ObjectChanged, ObjectTooLarge
 from trainingrun_agent.reasons.storage import FILE_ENDED_EARLY
-from trainingrun_agent.storage.base import ObjectInfo
+from trainingrun_agent.storage.base import MAX_CHILDREN, Children, ObjectInfo
 from trainingrun_agent.terms import Place
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -29,6 +29,22 @@ class MemoryStore:
         keys = sorted(key for key in self.objects if key.startswith(prefix) and key > start_after)
         for key in keys[:limit]:
             yield self._info(key)
+
+    def children(self, folder: str, *, limit: int = MAX_CHILDREN) -> Children:
+        found = Children([], [])
+        for info in self.list(folder):
+            inner, slash, _ = info.key[len(folder) :].partition("/")
+            if slash and f"{folder}{inner}/" not in found.folders:
+                found.folders.append(f"{folder}{inner}/")
+            elif inner and not slash:
+                found.files.append(info)
+        return found
+
+    def wider(self) -> None:
+        return None
+
+    def readable(self, key: str) -> bool:
+        return key in self.objects
 
     def head(self, key: str) -> ObjectInfo | None:
         return self._info(key) if key in self.objects else None

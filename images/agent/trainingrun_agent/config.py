@@ -61,6 +61,10 @@ class Uri:
     bucket: str
     key: str
 
+    def same_as(self, other: Uri) -> bool:
+        """Whether both name the same object or folder."""
+        return (self.bucket, self.key) == (other.bucket, other.key)
+
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.key}"
 
@@ -70,10 +74,12 @@ class Source(Uri):
     """Where the images and labels of one split are.
 
     `image_set` names a list ImageSets/Main/<name>.txt of a VOC folder; `format` is the format of the labels, or `auto`.
+    `labels` is the folder of the labels, if it is named.
     """
 
     image_set: str | None = None
     format: str = "auto"
+    labels: Uri | None = None
 
 
 @dataclass(frozen=True)
@@ -102,10 +108,15 @@ class Dataset:
     intensity_range: tuple[int, int] | None = None
 
     @property
-    def sources(self) -> tuple[tuple[str, Source], ...]:
-        """The sources that are read, each with its field in the spec."""
-        both = (("dataset.train.uri", self.train), ("dataset.eval.uri", self.eval))
-        return tuple((name, source) for name, source in both if source is not None)
+    def sources(self) -> tuple[tuple[str, Uri], ...]:
+        """The folders that are read, each with its field in the spec."""
+        named = (
+            ("dataset.train.uri", self.train),
+            ("dataset.train.labels.uri", self.train.labels),
+            ("dataset.eval.uri", self.eval),
+            ("dataset.eval.labels.uri", self.eval and self.eval.labels),
+        )
+        return tuple((name, source) for name, source in named if source is not None)
 
 
 @dataclass(frozen=True)
@@ -300,7 +311,13 @@ def _split(document: dict[str, Any]) -> SplitRule:
 
 def _source(document: dict[str, Any]) -> Source:
     # Runs accepted before there was a choice of formats have PascalVOC.
-    return Source(document["bucket"], document["key"], document["imageSet"], document.get("format", "pascalVOC"))
+    return Source(
+        document["bucket"],
+        document["key"],
+        document["imageSet"],
+        document.get("format", "pascalVOC"),
+        _uri(document.get("labels")),
+    )
 
 
 def _uri(document: dict[str, Any] | None) -> Uri | None:

@@ -21,6 +21,8 @@ _ADDED: Final = {
     "dataset.split",
     "dataset.train.format",
     "dataset.eval.format",
+    "dataset.train.labels",
+    "dataset.eval.labels",
     "dataset.intensityRange",
     "train.terminationGracePeriodSeconds",
     "pods",

@@ -103,13 +103,19 @@ def _pods(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _source(source: Mapping[str, Any], *, bucket: str) -> dict[str, Any]:
-    named, key = split_uri(source["uri"], bucket=bucket)
+    labels = source.get("labels")
     return {
-        "bucket": named,
-        "key": key,
+        **_address(source["uri"], bucket=bucket),
         "imageSet": source.get("imageSet"),
         "format": source.get("format", "auto"),
+        # Left out where it is not asked for, so that a document of an earlier version is made again as it was.
+        **({"labels": _address(labels["uri"], bucket=bucket)} if labels else {}),
     }
+
+
+def _address(uri: str, *, bucket: str) -> dict[str, str]:
+    named, key = split_uri(uri, bucket=bucket)
+    return {"bucket": named, "key": key}
 
 
 def _split(dataset: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -128,12 +134,8 @@ def _pretrained(run: Run, *, find_run: FindRun, neighbours: Neighbours) -> dict[
     bucket = run.spec["storage"]["bucket"]
     if not asked:
         return None
-    if "uri" in asked:
-        named, key = split_uri(asked["uri"], bucket=bucket)
-        return {"bucket": named, "key": key}
-    uri = _export_of(run, asked["run"], find_run=find_run, neighbours=neighbours)
-    named, key = split_uri(uri, bucket=bucket)
-    return {"bucket": named, "key": key}
+    uri = asked.get("uri") or _export_of(run, asked["run"], find_run=find_run, neighbours=neighbours)
+    return _address(uri, bucket=bucket)
 
 
 def _export_of(run: Run, name: str, *, find_run: FindRun, neighbours: Neighbours) -> str:

@@ -53,6 +53,27 @@ CASES: dict[str, tuple[Callable[[Shell], object], tuple[str, ...], str]] = {
         (*DOCTOR, "--eval-fraction", "0.1", "--eval-image-set", "val"),
         "both choose the images for evaluation",
     ),
+    "labels without images for evaluation": (
+        lambda shell: None,
+        (*DOCTOR, "--eval-labels", "labels"),
+        "--eval-labels needs --eval",
+    ),
+    "labels of an image set": (
+        lambda shell: None,
+        (*DOCTOR, "--labels", "labels", "--image-set", "train"),
+        "--labels cannot be used with an image set",
+    ),
+    "labels in a bucket for a local folder": (
+        lambda shell: None,
+        (*DOCTOR, "--labels", "s3://photos/labels/"),
+        "images and --labels s3://photos/labels/ must both be local folders, or both be in buckets",
+    ),
+    "no such folder of labels": (lambda shell: None, (*DOCTOR, "--labels", "labels"), "error: labels: No such file"),
+    "a report among the labels": (
+        lambda shell: shell.write("labels/t0.xml", b""),
+        (*DOCTOR, "--labels", "labels", "--html", "labels/report.html"),
+        "--html labels/report.html is inside labels",
+    ),
     "a seed without a fraction": (
         lambda shell: None,
         (*DOCTOR, "--split-seed", "3"),

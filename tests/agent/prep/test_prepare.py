@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from prep_in_memory import Preparation
-from trainingrun_agent.config import AgentConfig
+from trainingrun_agent.config import AgentConfig, Uri
 from trainingrun_agent.errors import Interrupted, UserError
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.s3 import S3Store
@@ -82,17 +82,6 @@ def test_writes_the_tutorials_csv(prep: Preparation) -> None:
     ]
 
 
-def test_progress_ends_with_everything_done(prep: Preparation) -> None:
-    prep.run()
-    snapshot = prep.progress.snapshot()
-    assert (snapshot["phase"], snapshot["unit"]) == ("writing", "bytes")
-    assert (
-        snapshot["done"]
-        == snapshot["total"]
-        == sum(len(data) for key, data in prep.memory.objects.items() if "/blobs/" in key)
-    )
-
-
 def test_same_data_gives_the_same_bytes(prep: Preparation) -> None:
     prep.classes = ("tire", "hub")
     for index in range(40):
@@ -156,6 +145,37 @@ def test_what_changes_the_data_set_changes_the_digest(prep: Preparation, change:
     second = prep.run()
     assert second.digest != first.digest
     assert not second.reused
+
+
+def test_labels_in_a_folder_of_their_own_are_a_part_of_the_digest(prep: Preparation) -> None:
+    first = prep.run()
+    for name in ("t0", "t1", "t2"):
+        xml = prep.memory.objects.pop(f"train/{name}.xml", None)
+        if xml is not None:
+            prep.memory.objects[f"labels/a/{name}.xml"] = prep.memory.objects[f"labels/b/{name}.xml"] = xml
+    prep.train = replace(prep.train, labels=Uri("detectors", "labels/a/"))
+    named = prep.run()
+    prep.train = replace(prep.train, labels=Uri("detectors", "labels/b/"))
+    other = prep.run()
+    prep.memory.objects["labels/b/t0.xml"] = voc([labelled(box=(1, 2, 30, 40))])
+    changed = prep.run()
+    assert len({made.digest for made in (first, named, other, changed)}) == 4
+    assert not changed.reused
+    assert prep.run().digest == changed.digest
+
+
+def test_labels_beside_the_images_are_a_part_of_the_digest(prep: Preparation) -> None:
+    for key in [key for key in prep.memory.objects if key.startswith("train/")]:
+        folder = "set/images/train" if key.endswith(".jpg") else "set/labels/train"
+        prep.memory.objects[key.replace("train", folder, 1)] = prep.memory.objects.pop(key)
+    prep.train = replace(prep.train, key="set/images/train/")
+    first = prep.run()
+    assert first.train_images
+    [told] = [one for one in prep.document("report.json")["findings"] if one["code"] == "LabelsElsewhere"]
+    assert told["file"] == "../../labels/train/"
+    prep.memory.objects["set/labels/train/t0.xml"] = voc([labelled(box=(1, 2, 30, 40))])
+    second = prep.run()
+    assert (second.digest != first.digest, second.reused) == (True, False)
 
 
 def test_other_files_change_nothing(prep: Preparation) -> None:

@@ -76,6 +76,28 @@ def test_listing_goes_on_after_a_key_that_may_not_exist(filled: ObjectStore, aft
     )
 
 
+@pytest.mark.parametrize(
+    ("folder", "files", "folders"),
+    [
+        ("", ["a b+c.jpg", "a.jpg", "a0", "\U0001f6de.jpg"], ["a-b/", "a/", "é/", "日本/"]),
+        ("a/", ["a/0.jpg", "a/b0.jpg"], ["a/Z/", "a/b/"]),
+        ("a/Z/", [], ["a/Z/deep/"]),
+        ("none/", [], []),
+        ("a.jpg/", [], []),
+    ],
+)
+def test_a_folder_has_its_files_and_folders_but_not_what_is_below_them(
+    filled: ObjectStore, folder: str, files: list[str], folders: list[str]
+) -> None:
+    found = filled.children(folder)
+    assert ([info.key for info in found.files], found.folders) == (files, folders)
+    assert [info.size for info in found.files] == [len(key.encode()) for key in files]
+
+
+def test_what_is_there_is_readable(filled: ObjectStore) -> None:
+    assert [key for key in (*KEYS, "a/nope", "a/b") if filled.readable(key)] == KEYS
+
+
 def test_a_listing_agrees_with_head(filled: ObjectStore) -> None:
     listed = list(filled.list(""))
     assert [info.size for info in listed] == [len(key.encode()) for key in KEYS]

@@ -50,6 +50,16 @@ def _fail(store: S3Store) -> StageError:
 REFUSED, OUTAGE = Outcome.STORAGE_REFUSED, Outcome.STORAGE_OUTAGE
 
 
+def test_a_folder_that_must_not_be_listed_is_empty(
+    make_config: Callable[..., AgentConfig], canned_server: Canned
+) -> None:
+    """Neighbours of a source are looked for with the source's credentials, which need not have a right to them."""
+    canned_server.answers = [(403, _xml("AccessDenied"))] * 2
+    store = open_store(make_config(endpoint=canned_server.endpoint), "detectors", limits=FAST)
+    found = store.children("a/")
+    assert (found.files, found.folders, store.readable("a/b")) == ([], [], False)
+
+
 @pytest.mark.parametrize(
     ("status", "body", "outcome", "reason", "hint"),
     [

@@ -23,6 +23,20 @@ def test_listing_goes_page_by_page(s3_store: S3Store, monkeypatch: pytest.Monkey
     assert [info.key for info in s3_store.list("a/", limit=4)] == keys[:4]
 
 
+def test_a_folder_is_listed_page_by_page_without_what_is_below_it(
+    s3_store: S3Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainingrun_agent.storage.s3.PAGE", 3)
+    files = [f"a/{number}.jpg" for number in range(4)]
+    below = [f"a/{folder}/{number}.jpg" for folder in "xyz" for number in range(4)]
+    for key in [*files, *below, "b/other"]:
+        s3_store.put(key, b"x")
+    found = s3_store.children("a/")
+    assert ([info.key for info in found.files], found.folders) == (files, ["a/x/", "a/y/", "a/z/"])
+    assert len(s3_store.children("a/", limit=5).files) == 4
+    assert len(s3_store.children("a/", limit=5).folders) == 1
+
+
 def test_a_page_is_read_while_the_one_before_it_is_worked_through(
     s3_store: S3Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -120,6 +120,15 @@ def test_fields_that_the_earliest_documents_lack_are_not_missed() -> None:
     assert why_not_ours(old_run(), document, settings=UPGRADED) == ""
 
 
+def test_a_document_of_a_version_without_labels_is_not_refused_for_it_but_other_labels_are() -> None:
+    dataset = old_run().spec["dataset"]
+    labelled = old_run(dataset={**dataset, "train": {**dataset["train"], "labels": {"uri": "labels/"}}})
+    assert why_not_ours(labelled, with_value("dataset/maxBadFiles", "1%"), settings=UPGRADED) == ""
+    others = with_value("dataset/train/labels", {"bucket": "detectors", "key": "evil/"})
+    assert "dataset.train.labels.key differs" in why_not_ours(labelled, others, settings=UPGRADED)
+    assert "dataset.train.labels differs" in why_not_ours(old_run(), others, settings=UPGRADED)
+
+
 def test_the_weights_of_a_run_that_is_gone_are_kept() -> None:
     run = old_run(model={**old_run().spec["model"], "pretrained": {"run": "gone"}})
     weights = with_value("model/pretrained", {"bucket": "detectors", "key": "runs/default/gone-1/export/1/"})

@@ -41,15 +41,31 @@ FULL = a_run().spec(
         a_run().without("model", "train", "prep", "export", "tensorboard"),
         a_run().spec(model={"pretrained": {"uri": "s3://zoo/x.tar.gz"}}),
         a_run().spec(
+            dataset={"train": {"uri": "a/", "labels": {"uri": "b/"}}, "evalFraction": "0.1", "classes": ["a"]}
+        ),
+        a_run().spec(
             train={"pod": {"labels": {"team": "a"}, "nodeSelector": {"pool": "gpu"}}},
             tensorboard={"pod": {"nodeSelector": {"pool": "cpu"}, "tolerations": [{"key": "a"}]}},
         ),
     ],
-    ids=["demo", "full", "minimal", "foreign bucket", "pod settings"],
+    ids=["demo", "full", "minimal", "foreign bucket", "labels apart", "pod settings"],
 )
 def test_the_resolved_document_keeps_its_contract(builder: RunBuilder) -> None:
     assert errors(crd_part("spec"), dict(builder.build().spec)) == []
     assert errors(contract("resolved"), resolved(builder)) == []
+
+
+def test_labels_are_in_the_document_only_where_the_spec_names_their_folder() -> None:
+    """So a document of an earlier version is still what the same spec gives."""
+    both = {
+        "train": {"uri": "a/", "labels": {"uri": "s3://labels/a/"}},
+        "eval": {"uri": "b/", "labels": {"uri": "c/"}},
+        "classes": ["a"],
+    }
+    found = resolved(a_run().spec(dataset=both))["dataset"]
+    assert found["train"]["labels"] == {"bucket": "labels", "key": "a/"}
+    assert found["eval"]["labels"] == {"bucket": "detectors", "key": "c/"}
+    assert "labels" not in resolved(a_run())["dataset"]["train"]
 
 
 def test_pod_settings_of_earlier_versions_are_not_in_the_document() -> None:

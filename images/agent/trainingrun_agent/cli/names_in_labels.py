@@ -16,28 +16,34 @@ from trainingrun_agent.cli.usage import UsageError
 from trainingrun_agent.config import Source
 from trainingrun_agent.prep.image.check import annotation_of
 from trainingrun_agent.prep.model.annotation import UnusableError
+from trainingrun_agent.prep.model.findings import Split
 from trainingrun_agent.prep.source import fetch
-from trainingrun_agent.prep.source.labels import MAX_LIST_BYTES, Origin, head
-from trainingrun_agent.prep.source.listing import Listing, scan
-from trainingrun_agent.prep.source.place import Place
+from trainingrun_agent.prep.source.labels import MAX_LIST_BYTES, Origin
+from trainingrun_agent.prep.source.listing import Listing
+from trainingrun_agent.prep.source.locate import Sources
 from trainingrun_agent.prep.source.readers import FileFormat
-from trainingrun_agent.prep.source.recognise import recognise
 from trainingrun_agent.prep.source.several import open_best
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.stopping import raise_if_stopped
-from trainingrun_agent.storage.base import ObjectStore
+from trainingrun_agent.storage.base import StoreFor
+from trainingrun_agent.terms import Terms
 
 PROGRESS_EVERY = 100
 
 
 def names_in_labels(
-    store: ObjectStore, source: Source, *, scratch: Path, progress: Progress, stop: threading.Event
+    store_for: StoreFor,
+    source: Source,
+    split: Split,
+    *,
+    terms: Terms,
+    scratch: Path,
+    progress: Progress,
+    stop: threading.Event,
 ) -> tuple[str, ...]:
     """The names in the labels of a source. Raises UsageError, UserError, what storage raises, Interrupted."""
-    listing = scan(store, source, split="train", progress=progress, stop=stop)
-    place = Place(store, source.key)
-    origin = Origin(place, place, "train", ())
-    formats = recognise(listing, source.format, split="train", head=lambda entry: head(origin, entry))
+    listed = Sources(store_for, (), terms, progress, stop).list(source, split)
+    formats, listing, origin = listed.formats, listed.listing, listed.origin
     first = formats[0]
     if isinstance(first, FileFormat) and first.class_list is not None:
         return _listed(first, listing, origin)
@@ -47,7 +53,7 @@ def names_in_labels(
         for done, pair in zip(count(1), pairs, strict=False):
             if done % PROGRESS_EVERY == 0:
                 raise_if_stopped(stop)
-                progress.update(phase="fetching", unit="files", done=done, total=len(pairs))
+                progress.update(phase="reading", unit="files", done=done, total=len(pairs))
             with suppress(UnusableError):  # preparation reports it
                 names.update(item.name for item in annotation_of(best.labels.read(pair), best.format.name).objects)
             if len(names) > MAX_CLASSES:

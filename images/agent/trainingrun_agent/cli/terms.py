@@ -14,10 +14,14 @@ from trainingrun_agent.terms import Terms, is_list
 _OPTIONS = {
     "dataset.train": "the folder",
     "dataset.train.uri": "the folder",
+    "dataset.train.labels": "--labels",
+    "dataset.train.labels.uri": "--labels",
     "dataset.train.imageSet": "--image-set",
     "dataset.train.format": "--format",
     "dataset.eval": "--eval",
     "dataset.eval.uri": "--eval",
+    "dataset.eval.labels": "--eval-labels",
+    "dataset.eval.labels.uri": "--eval-labels",
     "dataset.eval.imageSet": "--eval-image-set",
     "dataset.eval.format": "--format",
     "dataset.evalFraction": "--eval-fraction",
@@ -37,6 +41,8 @@ _OPTIONS = {
 _CHANGES = {
     "dataset.train.uri": "name another folder",
     "dataset.eval.uri": "name another folder with --eval",
+    "dataset.train.labels.uri": "name their folder with --labels",
+    "dataset.eval.labels.uri": "name their folder with --eval-labels",
     "storage.caBundle": "set AWS_CA_BUNDLE to a file with its certificates",
     "stage.scratch": "free some space, or set TMPDIR to a folder on another disk",
 }
@@ -66,9 +72,9 @@ class CommandLineTerms(Terms):
 COMMAND_LINE = CommandLineTerms()
 
 
-def for_folders(train: str, evaluation: str | None) -> Terms:
+def for_folders(train: str, evaluation: str | None, *, in_bucket: bool = False) -> Terms:
     """The terms for data in these folders: their names stand for dataset.train and dataset.eval."""
     names = dict.fromkeys(("dataset.train", "dataset.train.uri"), train)
     if evaluation is not None:
         names |= dict.fromkeys(("dataset.eval", "dataset.eval.uri"), evaluation)
-    return replace(COMMAND_LINE, fields={**_OPTIONS, **names}, scheme="")
+    return replace(COMMAND_LINE, fields={**_OPTIONS, **names}, scheme="s3://" if in_bucket else "")

@@ -20,9 +20,11 @@ from trainingrun_agent.gc_pause import gc_paused
 from trainingrun_agent.keys import LABEL_MAP, REPORT, REPORT_PAGE, file_of
 from trainingrun_agent.prep.build import BuiltDataset, build
 from trainingrun_agent.prep.image.intensity import UNKNOWN, Scaling
-from trainingrun_agent.prep.judge import policy
-from trainingrun_agent.prep.judge.duplicates import duplicates
+from trainingrun_agent.prep.judge import one_sided, policy
+from trainingrun_agent.prep.judge.duplicates import duplicates, in_both_splits
+from trainingrun_agent.prep.judge.small_eval import small_eval
 from trainingrun_agent.prep.model.codes.kind import Severity
+from trainingrun_agent.prep.model.codes.whole import DUPLICATE_ACROSS_SPLITS, NEAR_DUPLICATE_ACROSS_SPLITS
 from trainingrun_agent.prep.model.findings import UNKNOWN_FINDING, Finding, Findings, Split
 from trainingrun_agent.prep.output.label_map import label_map
 from trainingrun_agent.prep.output.scratch_file import writing_to_scratch
@@ -31,13 +33,13 @@ from trainingrun_agent.prep.report.page.page import render
 from trainingrun_agent.prep.report.report import report
 from trainingrun_agent.prep.request import PrepareRequest
 from trainingrun_agent.prep.scaling import found_scaling, given_scaling, scaling_findings
-from trainingrun_agent.prep.source import unread
-from trainingrun_agent.prep.source.labels import Origin, head
-from trainingrun_agent.prep.source.listing import Listing, scan
-from trainingrun_agent.prep.source.place import Place
-from trainingrun_agent.prep.source.recognise import Formats, recognise
+from trainingrun_agent.prep.source import split_layout, unread
+from trainingrun_agent.prep.source.listing import left_out
+from trainingrun_agent.prep.source.locate import ListedSource, Sources
+from trainingrun_agent.prep.source.recognise import Formats
 from trainingrun_agent.prep.source.several import open_best
 from trainingrun_agent.prep.split.dataset_split import DatasetSplit, OpenSource, divide
+from trainingrun_agent.prep.split.division import Division
 from trainingrun_agent.prep.statistics.network_input import NetworkInput
 from trainingrun_agent.prep.store.dataset_folder import DatasetFolder
 from trainingrun_agent.prep.store.previous import PreviousDataset
@@ -76,7 +78,7 @@ def prepare(request: PrepareRequest) -> PreparedDataset:
     DiskFull, and what storage raises.
     """
     with gc_paused():
-        sources = {split: _list(request, split) for split in request.sources}
+        sources = _list(request)
     request.progress.update(format=_formats({split: source.formats[0].name for split, source in sources.items()}))
     objects = StoredObjects(request.out, request.keys, request.scratch, request.clock)
     scaling = given_scaling(request)
@@ -95,35 +97,21 @@ def prepare(request: PrepareRequest) -> PreparedDataset:
     return _prepared(folder, dataset, request.terms, reused=False)
 
 
+def _list(request: PrepareRequest) -> dict[Split, ListedSource]:
+    sources = Sources(request.store_for, request.dataset.classes, request.terms, request.progress, request.stop)
+    found = {split: sources.list(source, split) for split, source in request.sources.items()}
+    listings = {split: source.listing for split, source in found.items()}
+    for split, source in request.sources.items():
+        listings[split].findings += left_out(request.left_out(source))
+    listings["train"].findings += split_layout.findings(
+        request.sources, listings, lambda folder: request.terms.place(folder.bucket, folder.key)
+    )
+    return found
+
+
 def _reused(folder: DatasetFolder, request: PrepareRequest) -> PreparedDataset | None:
     complete = folder.read_complete(request.splits)
     return None if complete is None else _prepared(folder, complete.dataset or {}, request.terms, reused=True)
-
-
-@dataclass(frozen=True)
-class _ListedSource:
-    """The objects in a source, and the formats of its labels."""
-
-    listing: Listing
-    formats: Formats
-
-    @property
-    def names(self) -> str:
-        """The formats' names."""
-        return "+".join(format_.name for format_ in self.formats)
-
-
-def _list(request: PrepareRequest, split: Split) -> _ListedSource:
-    source, origin = request.sources[split], _origin(request, split)
-    listing = scan(origin.images.store, source, split=split, progress=request.progress, stop=request.stop)
-    formats = recognise(listing, source.format, split=split, head=lambda entry: head(origin, entry))
-    return _ListedSource(listing, formats)
-
-
-def _origin(request: PrepareRequest, split: Split) -> Origin:
-    source = request.sources[split]
-    place = Place(request.store_for(source.bucket), source.key)
-    return Origin(place, place, split, request.dataset.classes)
 
 
 def _formats(names: Mapping[Split, str]) -> str:
@@ -133,7 +121,7 @@ def _formats(names: Mapping[Split, str]) -> str:
     return ", ".join(f"{name} ({split})" for split, name in names.items())
 
 
-def _dataset_digest(request: PrepareRequest, sources: Mapping[Split, _ListedSource], scaling: Scaling | None) -> str:
+def _dataset_digest(request: PrepareRequest, sources: Mapping[Split, ListedSource], scaling: Scaling | None) -> str:
     """A digest of everything that decides what the data set holds: parameters, and the files that are read."""
     parameters = {**_parameters(request), "intensityRange": None if scaling is None else scaling.range}
     digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode() + b"\n")
@@ -141,6 +129,8 @@ def _dataset_digest(request: PrepareRequest, sources: Mapping[Split, _ListedSour
         digests = source.listing.digests
         read = {kind: digests[kind].hexdigest() for kind in sorted(digests) if kind in _kinds_read(source.formats)}
         digest.update(json.dumps([split, source.names, read]).encode() + b"\n")
+        for finding in source.listing.findings:
+            digest.update(json.dumps(finding.to_json()).encode() + b"\n")
     return digest.hexdigest()
 
 
@@ -158,7 +148,9 @@ def _sources_digest(request: PrepareRequest, formats: Mapping[Split, str]) -> st
 def _parameters(request: PrepareRequest) -> dict[str, Any]:
     """Everything that decides what a data set holds, other than the files."""
     dataset = request.dataset
+    labels = [source.labels and str(source.labels) for source in request.sources.values()]
     return {
+        **({"labels": labels} if any(labels) else {}),
         "outputFormat": OUTPUT_FORMAT,
         "classes": dataset.classes,
         "maxBadFiles": dataset.max_bad_files,
@@ -181,7 +173,7 @@ class _Work:
     scratch: Path
 
 
-def _build_and_publish(request: PrepareRequest, sources: dict[Split, _ListedSource], work: _Work) -> dict[str, Any]:
+def _build_and_publish(request: PrepareRequest, sources: dict[Split, ListedSource], work: _Work) -> dict[str, Any]:
     """Check the images and write the data set; return what its manifest says about it. `sources` are used up."""
     folder, scratch = work.folder, work.scratch
     findings = Findings()
@@ -202,8 +194,9 @@ def _build_and_publish(request: PrepareRequest, sources: dict[Split, _ListedSour
             scratch=scratch,
             findings=findings,
         )
-        failure = _judge(request, built, findings)
-        reports = _write_reports(request, work, built.splits, findings)
+        division = None if request.dataset.split is None else Division(request.dataset.split, built.csv)
+        failure = _judge(request, built, division, findings)
+        reports = _write_reports(request, work, built, division, findings, failure)
     if failure is not None:
         where = publish_failure(folder, reports)
         raise failure.with_report(where) from failure
@@ -223,13 +216,13 @@ def _build_and_publish(request: PrepareRequest, sources: dict[Split, _ListedSour
 
 
 def _open_labels(
-    request: PrepareRequest, sources: dict[Split, _ListedSource], scratch: Path, stack: ExitStack
+    request: PrepareRequest, sources: dict[Split, ListedSource], scratch: Path, stack: ExitStack
 ) -> dict[Split, OpenSource]:
     """Open the labels of each source until the stack is closed."""
     opened: dict[Split, OpenSource] = {}
     for split in request.sources:
         listed = sources.pop(split)  # frees a listing, which is large
-        origin = _origin(request, split)
+        origin = listed.origin
         best = stack.enter_context(
             open_best(
                 listed.formats, listed.listing, origin, scratch=scratch, progress=request.progress, stop=request.stop
@@ -242,12 +235,14 @@ def _open_labels(
     return opened
 
 
-def _judge(request: PrepareRequest, built: BuiltDataset, findings: Findings) -> UserError | None:
+def _judge(
+    request: PrepareRequest, built: BuiltDataset, division: Division | None, findings: Findings
+) -> UserError | None:
     """Add the findings about the whole data set; return the most serious reason not to use it for training, if any."""
     dataset = request.dataset
     failure = policy.judge(
         built.splits,
-        rule=dataset.split,
+        division=division,
         classes=dataset.classes,
         max_bad_files=dataset.max_bad_files,
         findings=findings,
@@ -255,30 +250,51 @@ def _judge(request: PrepareRequest, built: BuiltDataset, findings: Findings) -> 
     for split in built.splits:
         findings.extend(policy.size_findings(split))
         if split.name == "eval":
-            findings.extend(policy.unseen_classes(split.totals, dataset.classes))
+            train = built.splits[0].totals
+            findings.extend(one_sided.unseen_classes(train, split.totals, dataset.classes, division))
+            findings.extend(small_eval(split.totals, dataset.classes))
         else:
             findings.extend(policy.imbalance(split.totals, dataset.classes))
-    findings.extend(duplicates(built.fingerprints))
+    findings.extend(duplicates(built.fingerprints, request.progress))
+    evaluation = sum(split.totals.images for split in built.splits if split.name == "eval")
+    findings.extend(in_both_splits(findings, evaluation, request.sources))
     return failure
 
 
-def _write_reports(request: PrepareRequest, work: _Work, splits: list[DatasetSplit], findings: Findings) -> list[Path]:
+def _write_reports(
+    request: PrepareRequest,
+    work: _Work,
+    built: BuiltDataset,
+    division: Division | None,
+    findings: Findings,
+    failure: UserError | None,
+) -> list[Path]:
     """Write report.json and, for people, report.html."""
     classes, scratch, scaling = request.dataset.classes, work.scratch, work.scaling
     document = report(
         digest=work.folder.digest,
-        intensity=None if scaling is None else scaling.range,
         classes=classes,
         network=request.network,
-        rule=request.dataset.split,
-        splits=splits,
+        division=division,
+        splits=built.splits,
         findings=findings,
+        refusal=failure,
+        terms=request.terms,
     )
-    shown = gallery(
-        splits, findings, classes=classes, scaling=scaling or UNKNOWN, terms=request.terms, stop=request.stop
+    if scaling is not None:
+        document["intensityRange"] = list(scaling.range)
+    if failure is None and (dataset := request.describe(built.splits, built.csv)) is not None:
+        document["dataset"] = dataset
+    pictures = gallery(
+        built.splits,
+        findings,
+        classes=classes,
+        scaling=scaling or UNKNOWN,
+        terms=request.terms,
+        progress=request.progress,
+        stop=request.stop,
     )
-    pictures = list(shown)
-    page = render(document, pictures, request.terms)
+    page = render(document, list(pictures), request.terms)
     with writing_to_scratch("the report"):
         (scratch / REPORT).write_bytes(documents.encode(document))
         (scratch / REPORT_PAGE).write_text(page, encoding="utf-8")
@@ -291,8 +307,13 @@ def _numbers(request: PrepareRequest, work: _Work, splits: list[DatasetSplit], f
     for split in splits:
         numbers[f"{split.name}Images"] = split.totals.images
         numbers[f"{split.name}Objects"] = split.totals.objects
+    seen_in_training = {
+        "evalImagesInTrain": findings.counts[DUPLICATE_ACROSS_SPLITS.code],
+        "evalImagesLikeTrain": findings.counts[NEAR_DUPLICATE_ACROSS_SPLITS.code],
+    }
     return {
         **numbers,
+        **{name: count for name, count in seen_in_training.items() if count},
         **({} if work.scaling is None else {"intensityRange": list(work.scaling.range)}),
         "classes": list(request.dataset.classes),
         "maxBoxesPerImage": max(split.totals.max_boxes for split in splits),

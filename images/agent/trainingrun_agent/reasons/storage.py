@@ -63,7 +63,7 @@ EMPTY_PREFIX = Reason(
     message="{uri}: no object below {place}",
     hint="Upload the images there, then {retry}. If the address is wrong (case matters), {change_uri}.",
     meaning="There is no object at the address of the images.",
-    fields=("dataset.train.uri", "dataset.eval.uri"),
+    fields=("dataset.train.uri", "dataset.eval.uri", "dataset.train.labels.uri", "dataset.eval.labels.uri"),
     example={"uri": Field("dataset.train.uri"), "change_uri": Change("dataset.train.uri")},
 )
 ENDPOINT_NOT_S3 = Reason(

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+from trainingrun_agent import uncertainty
 from trainingrun_agent.clock import rfc3339
 from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import StageError
@@ -71,12 +72,21 @@ def _check_end(stage: TrainerStage, end: End) -> Done:
 
 def _numbers(stage: TrainerStage, done: Done, step: int) -> dict[str, Any]:
     return {
-        "ap50": done.ap50,
-        "mAP": done.mean_ap,
+        **_scores(done),
         "evalImages": done.eval_images,
         "checkpointStep": step,
         "uri": f"s3://{stage.context.out.bucket}/{stage.attempt.folder}/",
     }
+
+
+def _scores(done: Done) -> dict[str, float | None]:
+    """The scores, each with its uncertainty where few images make it large."""
+    scores = {"ap50": done.ap50, "mAP": done.mean_ap}
+    images = done.eval_images or 0
+    if images >= uncertainty.FEW_IMAGES:
+        return dict(scores)
+    found = {f"{name}Uncertainty": uncertainty.uncertainty(score or 0.0, images) for name, score in scores.items()}
+    return {**scores, **{name: round(value, 4) for name, value in found.items()}}
 
 
 def _ship(stage: TrainerStage, numbers: dict[str, Any], intensity_range: Sequence[int] | None) -> None:
@@ -94,7 +104,7 @@ def _ship(stage: TrainerStage, numbers: dict[str, Any], intensity_range: Sequenc
         objects=objects,
         step=numbers["checkpointStep"],
         dataset=None if intensity_range is None else {"intensityRange": intensity_range},
-        metrics={name: numbers[name] for name in ("ap50", "mAP", "evalImages")},
+        metrics={name: value for name, value in numbers.items() if name not in ("checkpointStep", "uri")},
     )
     manifests.write(context.out, attempt.folder, manifest)
     stage.write_result(manifest_key=manifest_of(attempt.folder), numbers=numbers)

@@ -12,6 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+MAX_CHILDREN = 10_000
+
 
 @dataclass(frozen=True)
 class ObjectInfo:
@@ -21,6 +23,14 @@ class ObjectInfo:
     size: int
     etag: str
     modified: datetime
+
+
+@dataclass(frozen=True)
+class Children:
+    """What is directly in a folder, in key order; `folders` are keys that end in a slash."""
+
+    files: list[ObjectInfo]
+    folders: list[str]
 
 
 class ByteCounter(Protocol):
@@ -39,6 +49,15 @@ class ObjectStore(Protocol):
 
     def list(self, prefix: str, *, start_after: str = "", limit: int | None = None) -> Iterator[ObjectInfo]:
         """Objects below `prefix` in key order, read page by page; only keys after `start_after`, at most `limit`."""
+
+    def children(self, folder: str, *, limit: int = MAX_CHILDREN) -> Children:
+        """What is directly in a folder (`a/b/`, or empty), at most `limit`; nothing if it must not be listed."""
+
+    def wider(self) -> tuple[ObjectStore, str] | None:
+        """A store of what lies around this one, and the key of this one in it; a bucket has none."""
+
+    def readable(self, key: str) -> bool:
+        """Whether the object exists and may be read; access that is denied is an answer, not an error."""
 
     def head(self, key: str) -> ObjectInfo | None:
         """The object's size and ETag, or None when it does not exist."""

@@ -33,13 +33,14 @@ from trainingrun_agent.errors import (
 )
 from trainingrun_agent.reasons.pods import FOLDER_FULL
 from trainingrun_agent.reasons.storage import FILE_CHANGED, FILE_DENIED, FILE_NOT_FOUND, FILE_REFUSED
-from trainingrun_agent.storage.base import ObjectInfo
+from trainingrun_agent.storage.base import MAX_CHILDREN, Children, ObjectInfo
 from trainingrun_agent.storage.safe_paths import SafePaths, is_key_part
 from trainingrun_agent.storage.streams import HashingReader, save
 from trainingrun_agent.terms import Place
 
 CHUNK = 1 << 20
 MAX_SKIPPED = 1000
+LEVELS_ABOVE = 4
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR, errno.ENXIO)
 _NO_PERMISSION = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -64,6 +65,30 @@ class FolderStore:
     def list(self, prefix: str, *, start_after: str = "", limit: int | None = None) -> Iterator[ObjectInfo]:
         """See ObjectStore; reads one folder after the other."""
         return islice(self._walk(prefix, start_after), limit)
+
+    def children(self, folder: str, *, limit: int = MAX_CHILDREN) -> Children:
+        """See ObjectStore."""
+        found = Children([], [])
+        with suppress(StorageRefused), self._explained(folder):
+            self._paths.check_folder(folder.rstrip("/"))
+            for key in islice(self._keys(folder), limit):
+                if key.endswith("/"):
+                    found.folders.append(key)
+                elif (info := self._listed(key)) is not None:
+                    found.files.append(info)
+        return found
+
+    def wider(self) -> tuple[FolderStore, str] | None:
+        """See ObjectStore; a folder of a few levels up, never the root of the file system."""
+        root = Path(self._paths.root)
+        above = [folder for folder in root.parents if folder != folder.parent][:LEVELS_ABOVE]
+        return (FolderStore(above[-1]), f"{root.relative_to(above[-1]).as_posix()}/") if above else None
+
+    def readable(self, key: str) -> bool:
+        """See ObjectStore."""
+        with suppress(StorageRefused), self._opened(key):
+            return True
+        return False
 
     def head(self, key: str) -> ObjectInfo | None:
         """See ObjectStore."""

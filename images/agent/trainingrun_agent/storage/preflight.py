@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from trainingrun_agent.config import Source
+from trainingrun_agent.config import Uri
 from trainingrun_agent.errors import StorageRefused
 from trainingrun_agent.keys import RunKeys, folder_of
 from trainingrun_agent.reasons.storage import CONDITIONAL_WRITES_IGNORED, EMPTY_PREFIX, WRITES_NOT_VISIBLE
@@ -39,7 +39,7 @@ def probe(store: ObjectStore, run: RunKeys, pod_uid: str) -> tuple[str, ...]:
     return (f"{CONDITIONAL_WRITES_IGNORED.name}: {CONDITIONAL_WRITES_IGNORED.message}",)
 
 
-def check_sources(store_for: StoreFor, sources: Iterable[tuple[str, Source]]) -> None:
+def check_sources(store_for: StoreFor, sources: Iterable[tuple[str, Uri]]) -> None:
     """Raise EmptyPrefix for a source without any object; sources are given with their fields in the spec."""
     for field, source in sources:
         for _ in store_for(source.bucket).list(source.key, limit=1):

@@ -28,7 +28,7 @@ from trainingrun_agent.reasons.storage import (
     INVALID_CREDENTIALS,
     TLS_ERROR,
 )
-from trainingrun_agent.storage.base import ObjectInfo, ObjectStore
+from trainingrun_agent.storage.base import MAX_CHILDREN, Children, ObjectInfo, ObjectStore
 from trainingrun_agent.storage.health import StorageHealth
 from trainingrun_agent.terms import Message
 
@@ -192,6 +192,18 @@ class RetryingStore:
         while (entry := self._run(step, kind="lists", small=False)) is not None:
             last, found = entry.key, found + 1
             yield entry
+
+    def children(self, folder: str, *, limit: int = MAX_CHILDREN) -> Children:
+        """See ObjectStore."""
+        return self._run(lambda: self._store.children(folder, limit=limit), kind="lists")
+
+    def wider(self) -> tuple[ObjectStore, str] | None:
+        """See ObjectStore."""
+        return self._store.wider()
+
+    def readable(self, key: str) -> bool:
+        """See ObjectStore."""
+        return self._run(lambda: self._store.readable(key))
 
     def head(self, key: str) -> ObjectInfo | None:
         """See ObjectStore."""

@@ -21,9 +21,9 @@ from botocore.parsers import ResponseParserError
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig
 from trainingrun_agent.errors import IntegrityError, NotFound, ObjectChanged, ObjectTooLarge, StorageRefused
-from trainingrun_agent.reasons.storage import CLOCKS_DIFFER, LISTING_ENDLESS, TOO_MANY_OBJECTS
+from trainingrun_agent.reasons.storage import ACCESS_DENIED, CLOCKS_DIFFER, LISTING_ENDLESS, TOO_MANY_OBJECTS
 from trainingrun_agent.storage import pages
-from trainingrun_agent.storage.base import ByteCounter, ObjectInfo
+from trainingrun_agent.storage.base import MAX_CHILDREN, ByteCounter, Children, ObjectInfo
 from trainingrun_agent.storage.bulk import BulkError, BulkStore, open_bulk
 from trainingrun_agent.storage.client import WORK, Limits, make_client
 from trainingrun_agent.storage.failures import Target, endless, explain, not_s3
@@ -113,6 +113,37 @@ class S3Store:
                     where = {"ContinuationToken": progress.token_after(page)}
                     next_page = ahead.submit(self._page, prefix, limit, where)
                 yield from items
+
+    def children(self, folder: str, *, limit: int = MAX_CHILDREN) -> Children:
+        """See ObjectStore."""
+        files: list[ObjectInfo] = []
+        folders: dict[str, None] = {}
+        progress = _ListingProgress(self._target, folder)
+        where = {"Delimiter": "/"}
+        with _denied_is_nothing():
+            while limit > 0:
+                page = self._page(folder, limit, where)
+                limit -= len(page.objects) + len(page.folders)
+                for item in page.objects:
+                    inner, slash, _ = item.key[len(folder) :].partition("/")
+                    if slash:  # a server without delimiters
+                        folders[f"{folder}{inner}/"] = None
+                    elif inner:
+                        files.append(item)
+                folders.update(dict.fromkeys(page.folders))
+                if not page.truncated:
+                    break
+                where = {"Delimiter": "/", "ContinuationToken": progress.token_after(page)}
+        return Children(files, sorted(folders))
+
+    def wider(self) -> None:
+        """See ObjectStore."""
+
+    def readable(self, key: str) -> bool:
+        """See ObjectStore."""
+        with _denied_is_nothing():
+            return self.head(key) is not None
+        return False
 
     def head(self, key: str) -> ObjectInfo | None:
         """See ObjectStore."""
@@ -216,9 +247,10 @@ class S3Store:
                 Bucket=self.bucket, Prefix=prefix, MaxKeys=wanted, **where
             )
             objects = [_info(item["Key"], item["Size"], item) for item in page.get("Contents", ())]
+            folders = [str(item["Prefix"]) for item in page.get("CommonPrefixes", ())]
         if page.keys().isdisjoint(("IsTruncated", "KeyCount", "Name")):
             raise not_s3(self._target, call="ListObjectsV2", key=prefix, what="a page that is not a listing")
-        return _Page(objects, bool(page.get("IsTruncated")), page.get("NextContinuationToken", ""))
+        return _Page(objects, folders, bool(page.get("IsTruncated")), page.get("NextContinuationToken", ""))
 
     def _get(self, key: str, *, max_bytes: int) -> tuple[bytes, str]:
         """The object and its ETag."""
@@ -291,6 +323,7 @@ class _Page(NamedTuple):
     """A page of a listing; `token` names the next one, if it is `truncated`."""
 
     objects: list[ObjectInfo]
+    folders: list[str]
     truncated: bool
     token: str
 
@@ -306,7 +339,7 @@ class _ListingProgress:
     def token_after(self, page: _Page) -> str:
         """The token of the page after this one. Raises StorageRefused."""
         self._keys += len(page.objects)
-        self._empty = 0 if page.objects else self._empty + 1
+        self._empty = 0 if page.objects or page.folders else self._empty + 1
         if self._keys > MAX_KEYS:
             raise endless(self._target, key=self._prefix, entry=TOO_MANY_OBJECTS, limit=MAX_KEYS)
         problem = ""
@@ -324,6 +357,15 @@ class _ListingProgress:
 
 def _info(key: str, size: int, answer: Mapping[str, Any]) -> ObjectInfo:
     return ObjectInfo(key, size, answer.get("ETag", "").strip('"'), answer["LastModified"])
+
+
+@contextmanager
+def _denied_is_nothing() -> Iterator[None]:
+    try:
+        yield
+    except StorageRefused as refusal:
+        if refusal.reason != ACCESS_DENIED.name:
+            raise
 
 
 def _ignore(*, down: int = 0, up: int = 0) -> None:

@@ -148,6 +148,17 @@ def test_data_that_cannot_be_trained_on_is_refused(
     ]
 
 
+def test_an_empty_train_set_is_not_explained_by_eval(prep: Preparation) -> None:
+    for name in ("t0", "t1", "t2"):
+        prep.add(name, xml=b"<annotation>")
+    prep.add("a0", xml=voc([labelled("hub")]), split="eval")
+    with pytest.raises(UserError) as caught:
+        prep.run()
+    assert caught.value.reason == "EmptyTrainSet"
+    assert "t0.xml: AnnotationMalformed" in caught.value.message
+    assert "eval" not in caught.value.message
+
+
 def test_the_message_names_the_first_three_files(prep: Preparation) -> None:
     prep.max_bad_files = "1%"
     prep.add("t3")

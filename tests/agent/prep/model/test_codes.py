@@ -30,7 +30,7 @@ from trainingrun_agent.terms import TRAININGRUN, Terms
 from voc_data import encoded, jpeg, labelled, picture, voc
 
 Files = dict[str, bytes]
-SPLITS = ("train/", "eval/")
+PLACES = ("train/", "eval/", "labels/")
 PACKAGE = Path(trainingrun_agent.__file__).parent
 CONTRACT = PACKAGE.parents[1] / "contracts" / "report.schema.json"
 TIRE = jpeg(seed="tire")
@@ -121,6 +121,15 @@ DESCRIBED: dict[str, tuple[Files, Files]] = {
         table("tire.jpg,160,120,tire,10,20,60,80\n" * 10_001, "tire.jpg"),
         table("tire.jpg,160,120,tire,10,20,60,80\n", "tire.jpg"),
     ),
+    "LabelsElsewhere": (
+        {"train/tire.jpg": TIRE, "labels/tire.xml": voc()},
+        labels(voc()),
+    ),
+    "SplitsPooled": (
+        {f"train/train/{name}": data for name, data in labels(voc()).items()}
+        | {"train/test/wheel.jpg": jpeg(seed="wheel"), "train/test/wheel.xml": voc()},
+        both(labels(voc()), {"wheel.jpg": jpeg(seed="wheel"), "wheel.xml": voc()}),
+    ),
     "ClassWithoutEval": (
         both(labels(BOTH_CLASSES), {"e.jpg": jpeg(), "e.xml": voc()}),
         both(labels(BOTH_CLASSES), {"e.jpg": jpeg(), "e.xml": BOTH_CLASSES}),
@@ -130,6 +139,10 @@ DESCRIBED: dict[str, tuple[Files, Files]] = {
     "ImagesMuchLarger": (large(1280, 960), large(640, 480)),
     "DuplicateImage": ({**labels(voc()), "wheel.jpg": TIRE, "wheel.xml": voc()}, labels(voc())),
     "DuplicateContradicts": ({**labels(voc()), "wheel.jpg": TIRE, "wheel.xml": OTHER_BOX}, labels(voc())),
+    "EvalImagesInTrain": (
+        both(labels(voc()), labels(voc())),
+        both(labels(voc()), {"hub.jpg": jpeg(seed="hub"), "hub.xml": voc()}),
+    ),
     "DuplicateAcrossSplits": (
         both(labels(voc()), labels(voc())),
         both(labels(voc()), {"tire.jpg": jpeg(seed="another"), "tire.xml": voc()}),
@@ -153,7 +166,10 @@ DESCRIBED["OrientationByBoxes"] = (
     labels(WIDE),
 )
 ELSEWHERE = {
+    "EvalTooSmall": "judge/test_small_eval.py",  # needs 20 images
     "ImageCrashesDecoder": "sharding/test_workers.py",  # needs a worker process to die
+    "EvalInsideTrain": "source/test_split_layout.py",  # needs other folders than train/ and eval/
+    "PathIgnored": "../cli/commands/test_doctor.py",  # needs a local folder
     "ObjectChanged": "judge/test_policy.py",  # needs an object that changes during preparation
 }
 
@@ -173,7 +189,7 @@ def codes(scratch: Path, files: Files) -> set[str]:
     )
     prep.max_bad_files = "100%"
     prep.memory.objects.update(
-        {name if name.startswith(SPLITS) else f"train/{name}": data for name, data in files.items()}
+        {name if name.startswith(PLACES) else f"train/{name}": data for name, data in files.items()}
     )
     if not any(name.startswith("eval/") for name in files):
         prep.eval = None
@@ -233,7 +249,15 @@ def test_the_contract_explains_every_field() -> None:
 
 @pytest.mark.parametrize("terms", [TRAININGRUN, Terms()], ids=["in a pod", "other"])
 def test_every_text_can_be_filled(terms: Terms) -> None:
-    sample = {"count": 2, "of": 3, "degrees": 90.0, "labelled": (1, 2), "image": (3, 4), "corners": (1.5, 2, 3, 4)}
+    sample = {
+        "count": 2,
+        "groups": 2,
+        "of": 3,
+        "degrees": 90.0,
+        "labelled": (1, 2),
+        "image": (3, 4),
+        "corners": (1.5, 2, 3, 4),
+    }
     for kind, case, template in templates():
         fields = {name: sample.get(name, "x") for name in field_names(template)} | ({"case": case} if case else {})
         if kind.code == "AnnotationWithoutImage":

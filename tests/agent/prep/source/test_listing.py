@@ -27,5 +27,5 @@ def test_a_page_of_a_thousand_keys_costs_one_request(tmp_path: Path, make_config
             UserError, match=r"spec.dataset.train: none of its \d+ images can be used.*WithoutAnnotation"
         ):
             prep.run()
-    assert bucket.requests["LIST"] == KEYS / 1000 + 1  # one for the marks of damaged objects
+    assert bucket.requests["LIST"] == KEYS / 1000 + 2  # for the folder above, and for the marks of damaged objects
     assert bucket.requests.total() < KEYS / 1000 + 50

@@ -1,5 +1,7 @@
 """List the files of a source: images, annotations, and the list of an image set.
 
+The labels may lie elsewhere: `with_labels`.
+
 Invariant: a digest per kind of file has seen every object that preparation may read, by key, size and ETag, in
 key order; which kinds count is known once the format of the labels is.
 """
@@ -7,16 +9,19 @@ key order; which kinds count is known once the format of the labels is.
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from json.encoder import encode_basestring_ascii as quoted
 from pathlib import PurePosixPath
 from typing import NamedTuple, Protocol
 
-from trainingrun_agent.config import Source
+from trainingrun_agent.config import Source, Uri
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.model.class_names import nearest
+from trainingrun_agent.prep.model.codes.whole import PATH_IGNORED
 from trainingrun_agent.prep.model.findings import Finding
 from trainingrun_agent.prep.source.unread_formats import UNREAD_SUFFIXES
 from trainingrun_agent.progress import Progress
@@ -28,9 +33,13 @@ from trainingrun_agent.terms import Change, Field, Place
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"))
 LABEL_SUFFIXES = frozenset((".xml", ".txt", ".json", ".csv", ".yaml", ".yml"))
 IMAGES_FOLDER, ANNOTATIONS_FOLDER, SETS_FOLDER = "JPEGImages", "Annotations", "ImageSets/Main"
+IMAGE, SET, UNREAD = "image", "set", "unread"
+"""Kinds of files; the kind of a file that may hold labels is its suffix."""
 MAX_SET_BYTES = 32 << 20
 PROGRESS_EVERY = 1000
 MAX_OTHERS = 100
+_SYSTEM = re.compile(r"(?:^|/)(?:__MACOSX|@eaDir|\$RECYCLE\.BIN|System Volume Information)/")
+"""Folders that operating systems and servers fill: previews of images, what was deleted."""
 
 
 class Hash(Protocol):
@@ -57,7 +66,8 @@ class Listing:
 
     `annotations` are the files that may hold labels in any format; `digests` are by kind: image, set, or a suffix.
     `findings` are about the source as a whole. `unread` are images in formats that are not read, `others` are files
-    that are never read: number and first, by suffix.
+    that are never read: number and first, by suffix. Where labels lie elsewhere, `shown` stands before the paths of
+    `annotations`, and `elsewhere` is true.
     """
 
     images: list[Entry] = field(default_factory=list)
@@ -68,6 +78,34 @@ class Listing:
     findings: list[Finding] = field(default_factory=list)
     unread: list[Entry] = field(default_factory=list)
     others: dict[str, tuple[int, str]] = field(default_factory=dict)
+    shown: str = ""
+    elsewhere: bool = False
+
+    def add(self, kind: str, entry: Entry) -> None:
+        """Add a file."""
+        digest = self.digests.get(kind) or self.digests.setdefault(kind, hashlib.sha256())
+        # The same text as json.dumps of a list, in a fifth of the time.
+        digest.update(f"[{quoted(entry.path)}, {entry.size}, {quoted(entry.etag)}]\n".encode())
+        if kind == IMAGE:
+            self.images.append(entry)
+        elif kind == SET:
+            self.sets.append(entry.path)
+        elif kind == UNREAD:
+            self.unread.append(entry)
+        else:
+            self.annotations.append(entry)
+
+    def with_labels(self, files: Iterable[Entry], shown: str) -> Listing:
+        """The same images with labels from elsewhere; the files that could be labels here are not used."""
+        kept = {kind: digest for kind, digest in self.digests.items() if kind in (IMAGE, SET, UNREAD)}
+        made = replace(self, annotations=[], digests=kept, shown=shown, elsewhere=True)
+        for entry in files:
+            made.add(suffix_of(entry.path), entry)
+        return made
+
+    def inner(self, path: str) -> str:
+        """The path of a label file, relative to the folder that labels are in."""
+        return path.removeprefix(self.shown)
 
     @cached_property
     def by_suffix(self) -> dict[str, list[Entry]]:
@@ -89,31 +127,41 @@ class Listing:
 def scan(store: ObjectStore, source: Source, *, split: str, progress: Progress, stop: threading.Event) -> Listing:
     """List the source. Raises UserError if the image set does not exist."""
     listing = Listing()
-    progress.current.reading(f"the list of {source}")
-    count = 0
-    for count, found in enumerate(store.list(source.key), start=1):
-        if count % PROGRESS_EVERY == 0:
-            raise_if_stopped(stop)
-            progress.update(phase="listing", done=count, unit="files")
-        path = found.key[len(source.key) :]
-        kind = _kind(path)
+    for kind, entry in files(store, source, progress=progress, stop=stop):
         if kind is None:
-            _count_other(listing, path)
-            continue
-        digest = listing.digests.get(kind) or listing.digests.setdefault(kind, hashlib.sha256())
-        # The same text as json.dumps of a list, in a fifth of the time.
-        digest.update(f"[{quoted(path)}, {found.size}, {quoted(found.etag)}]\n".encode())
-        if kind == "set":
-            listing.sets.append(path)
+            _count_other(listing, entry.path)
         else:
-            into = {"image": listing.images, "unread": listing.unread}.get(kind, listing.annotations)
-            into.append(Entry(path, found.size, found.etag))
-    raise_if_stopped(stop)
-    progress.current.reading("")
-    progress.update(phase="listing", done=count, unit="files")
+            listing.add(kind, entry)
     if source.image_set is not None:
         listing.members = _members(store, source, listing, split)
     return listing
+
+
+def files(
+    store: ObjectStore, folder: Uri, *, progress: Progress, stop: threading.Event
+) -> Iterator[tuple[str | None, Entry]]:
+    """The files of a folder by kind: image, set, the suffix of a file of labels, None for what is never read."""
+    progress.current.reading(f"the list of {folder}")
+    count = 0
+    for count, found in enumerate(store.list(folder.key), start=1):
+        if count % PROGRESS_EVERY == 0:
+            raise_if_stopped(stop)
+            progress.update(phase="listing", done=count, unit="files")
+        path = found.key[len(folder.key) :]
+        yield _kind(path), Entry(path, found.size, found.etag)
+    raise_if_stopped(stop)
+    progress.current.reading("")
+    progress.update(phase="listing", done=count, unit="files")
+
+
+def left_out(paths: Mapping[str, str]) -> list[Finding]:
+    """Findings about paths that the listing of a folder left out, with the cause."""
+    return [Finding(PATH_IGNORED, path, {"problem": cause}, wide=True) for path, cause in sorted(paths.items())]
+
+
+def is_label(kind: str | None) -> bool:
+    """Whether files of the kind may hold labels."""
+    return kind not in (None, IMAGE, SET, UNREAD)
 
 
 def _count_other(listing: Listing, path: str) -> None:
@@ -135,12 +183,14 @@ def _kind(path: str) -> str | None:
     suffix = suffix_of(path)
     if path.endswith("/") or ((path.startswith(".") or "/." in path) and _hidden(path)):
         return None
+    if "/" in path and _SYSTEM.search(path):
+        return None
     if suffix in IMAGE_SUFFIXES:
-        return "image"
+        return IMAGE
     if suffix in UNREAD_SUFFIXES:
-        return "unread"
+        return UNREAD
     if path.startswith(f"{SETS_FOLDER}/"):
-        return "set" if suffix == ".txt" else None
+        return SET if suffix == ".txt" else None
     return suffix if suffix in LABEL_SUFFIXES else None
 
 

@@ -63,12 +63,12 @@ def pair(listing: Listing, filename_of: FilenameOf, *, format_: FileFormat = PAS
     wanted = None if listing.members is None else {fold(name) for name in listing.members}
     files = label_files(listing, format_)
     images = _by_name(listing.images, IMAGES_FOLDER if tree else "", wanted=wanted, format_=format_)
-    labels = _by_name(files, ANNOTATIONS_FOLDER if tree else "", wanted=wanted, format_=format_)
+    labels = _by_name(files, ANNOTATIONS_FOLDER if tree else "", wanted=wanted, format_=format_, shown=listing.shown)
     findings = [_absent(name) for name in listing.members or () if fold(name) not in images]
     clashing = [group for group in images.values() if len(group) > 1]
     findings += [_clash(image, group[0]) for group in clashing for image in group[1:]]
     pairs = _same_name(images, labels)
-    pairs += _exact_name(images, labels, format_)
+    pairs += _exact_name(images, labels, format_, listing.shown)
     pairs += _same_filename(images, labels, filename_of)
     left = [image for group in images.values() for image in group]
     findings += [_unlabelled(image) for image in left]
@@ -79,11 +79,11 @@ def pair(listing: Listing, filename_of: FilenameOf, *, format_: FileFormat = PAS
 
 
 def _by_name(
-    entries: list[Entry], folder: str, *, wanted: set[str] | None, format_: FileFormat
+    entries: list[Entry], folder: str, *, wanted: set[str] | None, format_: FileFormat, shown: str = ""
 ) -> dict[str, list[Entry]]:
     """The entries in a folder, or all, by the name that images and labels have in common."""
     groups: dict[str, list[Entry]] = {}
-    inside = f"{folder}/" if folder else ""
+    inside = f"{shown}{folder}/" if folder else shown
     for entry in sorted(entries):
         if entry.path.startswith(inside):
             name = name_of(entry.path[len(inside) :], format_)
@@ -129,21 +129,23 @@ def _same_name(images: dict[str, list[Entry]], labels: dict[str, list[Entry]]) -
     return [Pair(images.pop(name)[0], labels.pop(name)[0]) for name in names]
 
 
-def _exact_name(images: dict[str, list[Entry]], labels: dict[str, list[Entry]], format_: FileFormat) -> list[Pair]:
+def _exact_name(
+    images: dict[str, list[Entry]], labels: dict[str, list[Entry]], format_: FileFormat, shown: str
+) -> list[Pair]:
     """Where several have the same name, take out the pairs whose names are exactly equal."""
     pairs = []
     for name in [name for name in images.keys() & labels.keys() if len(images[name]) > 1]:
-        by_stem = [_by_stem(group[name], format_) for group in (images, labels)]
+        by_stem = [_by_stem(images[name], format_, ""), _by_stem(labels[name], format_, shown)]
         same = [stem for stem, group in by_stem[0].items() if len(group) == len(by_stem[1].get(stem, ())) == 1]
         pairs += [Pair(by_stem[0].pop(stem)[0], by_stem[1].pop(stem)[0]) for stem in same]
         images[name], labels[name] = (list(chain.from_iterable(left.values())) for left in by_stem)
     return pairs
 
 
-def _by_stem(entries: list[Entry], format_: FileFormat) -> dict[str, list[Entry]]:
+def _by_stem(entries: list[Entry], format_: FileFormat, shown: str) -> dict[str, list[Entry]]:
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
-        groups.setdefault(_stem(entry.path, format_), []).append(entry)
+        groups.setdefault(_stem(entry.path.removeprefix(shown), format_), []).append(entry)
     return groups
 
 

@@ -25,3 +25,29 @@ class Place:
     def inner(self, path: str) -> str:
         """A path relative to the place."""
         return path.removeprefix(self.shown)
+
+    def path_of(self, key: str) -> str:
+        """The path of the object with this key."""
+        return self.shown + key[len(self.key) :]
+
+    def down(self, key: str) -> Place:
+        """A folder in this one, by its key."""
+        return Place(self.store, key, self.path_of(key))
+
+    @property
+    def widened(self) -> Place:
+        """The same folder in a store of what lies around it, where its store has nothing around it: a local folder."""
+        wider = None if self.key else self.store.wider()
+        return self if wider is None else Place(*wider, self.shown)
+
+    @property
+    def above(self) -> Place | None:
+        """The folder that holds this one; None at the root of the bucket."""
+        if not self.key:
+            return None
+        outside = not self.shown or self.shown.endswith("../")
+        return Place(self.store, _parent(self.key), f"{self.shown}../" if outside else _parent(self.shown))
+
+
+def _parent(folder: str) -> str:
+    return folder[: folder.rfind("/", 0, -1) + 1]

@@ -70,19 +70,22 @@ class _Look:
         beside: list[Entry] = []
         for suffix in format_.suffixes:
             files = self.listing.by_suffix.get(suffix, [])
-            apart = [one for one in files if fold(one.path).removesuffix(suffix) not in self._images]
+            apart = [one for one in files if self._name(one, suffix) not in self._images]
             alone += apart[:LOOKS] + sorted(apart, key=attrgetter("size"), reverse=True)[:LOOKS]
             if suffix != PASCAL_VOC.suffix:
-                beside += islice((one for one in files if fold(one.path).removesuffix(suffix) in self._images), LOOKS)
+                beside += islice((one for one in files if self._name(one, suffix) in self._images), LOOKS)
         candidates = dict.fromkeys((*sorted(alone), *sorted(beside)[:LOOKS]))
         return any(format_.recognises(self.head(entry)) for entry in candidates)
+
+    def _name(self, entry: Entry, suffix: str) -> str:
+        return fold(self.listing.inner(entry.path)).removesuffix(suffix)
 
     def _by_file(self, format_: FileFormat) -> bool:
         files = label_files(self.listing, format_)
         if not files:
             return False
         images = {name_of(one.path, format_) for one in self.listing.images} if format_.folders else self._images
-        beside = list(islice((entry for entry in files if name_of(entry.path, format_) in images), LOOKS))
+        beside = list(islice((one for one in files if name_of(self.listing.inner(one.path), format_) in images), LOOKS))
         if format_ is PASCAL_VOC and (beside or self.listing.tree):
             return True  # nothing else has XML per image
         if beside and not any(entry.size for entry in beside) and format_.empty_is_negative:

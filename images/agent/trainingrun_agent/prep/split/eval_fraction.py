@@ -32,7 +32,12 @@ _SPACE = 2**64
 
 def split_of(path: str, rule: SplitRule) -> Split:
     """The split of an image, given by its path below the source's URI."""
-    key = f"{rule.seed}\n{group_key(path, rule.group_by)}"
+    return split_of_group(group_key(path, rule.group_by), rule)
+
+
+def split_of_group(group: str, rule: SplitRule) -> Split:
+    """The split of a group's images."""
+    key = f"{rule.seed}\n{group}"
     number = int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[:8], "big")
     return "eval" if number < rule.fraction * _SPACE else "train"
 

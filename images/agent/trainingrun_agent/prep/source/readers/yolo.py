@@ -41,13 +41,13 @@ from trainingrun_agent.prep.source.readers.yolo_columns import (
     meaning_of,
     visibilities,
 )
+from trainingrun_agent.prep.source.split_names import is_split_list
 
 MAX_BYTES = 4 << 20
 MAX_SHARE = 2
 """A larger number is one of pixels, as in annotation._scaled."""
 _BOX = 4
 CLASS_FILES = ("classes.txt", "data.yaml", "data.yml")
-_ASIDE = (*CLASS_FILES, "train.txt", "val.txt", "valid.txt", "test.txt")
 # A number is matched in one way only: with two, a line of thirty numbers and a letter would take hours.
 _LINE = re.compile(r"\d+(\s+-?(\d+(\.\d+)?|\.\d+)([eE][-+]?\d+)?){4,}")
 
@@ -218,7 +218,7 @@ FORMAT = FileFormat(
     MAX_BYTES,
     read,
     recognises,
-    aside=lambda name: name in _ASIDE or name.startswith("readme"),
+    aside=lambda name: name in CLASS_FILES or is_split_list(name) or name.startswith("readme"),
     class_list=class_list,
     list_suffixes=(".yaml", ".yml"),
     empty_is_negative=True,

@@ -1,0 +1,114 @@
+"""Where the labels of a source are: in the folder that is named for them, below the uri, or beside it.
+
+Invariant: the neighbours of a source are looked at only where no file below its uri shows labels, and a finding says
+which was used. A folder of labels may serve several sources: files for other images are counted, no error.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from trainingrun_agent.config import Source, Uri
+from trainingrun_agent.errors import UserError
+from trainingrun_agent.prep.model.codes.kind import Fields
+from trainingrun_agent.prep.model.codes.whole import LABELS_ELSEWHERE
+from trainingrun_agent.prep.model.findings import Finding, Split
+from trainingrun_agent.prep.source.beside import Labels, Search
+from trainingrun_agent.prep.source.labels import Origin, head
+from trainingrun_agent.prep.source.listing import Entry, Listing, files, scan
+from trainingrun_agent.prep.source.pairing import label_files
+from trainingrun_agent.prep.source.place import Place
+from trainingrun_agent.prep.source.readers import FORMATS, FileFormat, SetFormat
+from trainingrun_agent.prep.source.recognise import AUTO, Formats, recognise
+from trainingrun_agent.progress import Progress
+from trainingrun_agent.storage.base import StoreFor
+from trainingrun_agent.terms import Terms
+
+
+@dataclass(frozen=True)
+class ListedSource:
+    """The files of a source, and where and in which formats its labels are."""
+
+    listing: Listing
+    formats: Formats
+    origin: Origin
+
+    @property
+    def names(self) -> str:
+        """The formats' names."""
+        return "+".join(format_.name for format_ in self.formats)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Lists sources. `terms` name the place of labels that are elsewhere."""
+
+    store_for: StoreFor
+    classes: tuple[str, ...]
+    terms: Terms
+    progress: Progress
+    stop: threading.Event
+
+    def list(self, source: Source, split: Split) -> ListedSource:
+        """List a source and find its labels. Raises UserError, what storage raises, Interrupted."""
+        images = Place(self.store_for(source.bucket), source.key)
+        found = scan(images.store, source, split=split, progress=self.progress, stop=self.stop)
+        origin = Origin(images, images, split, self.classes)
+        search = Search(images.widened, found, self._files)
+        if source.labels is not None and not source.labels.same_as(source):
+            found, origin = self._named(search, source.labels, origin)
+        elif not _shows_labels(found, source.format, origin):
+            found, origin = _beside(search, source.format, origin)
+        return ListedSource(found, _recognised(found, source.format, origin), origin)
+
+    def _named(self, search: Search, folder: Uri, origin: Origin) -> tuple[Listing, Origin]:
+        """The listing with the labels of the folder that is named for them."""
+        shown = self.terms.place(folder.bucket, folder.key)
+        labels = search.named(Place(self.store_for(folder.bucket), folder.key, shown))
+        listing = search.listing.with_labels(labels.files, labels.place.shown)
+        if labels.others:
+            listing.findings.append(_found(labels, "named"))
+        return listing, replace(origin, labels=labels.place)
+
+    def _files(self, place: Place) -> Iterator[tuple[str | None, Entry]]:
+        return files(place.store, Uri(place.store.bucket, place.key), progress=self.progress, stop=self.stop)
+
+
+def _beside(search: Search, asked: str, origin: Origin) -> tuple[Listing, Origin]:
+    """The listing with the labels that lie beside the source, or as it is if there are none."""
+    for labels in search.labels():
+        listing = search.listing.with_labels(labels.files, labels.place.shown)
+        beside = replace(origin, labels=labels.place)
+        if _shows_labels(listing, asked, beside):
+            formats = _recognised(listing, asked, beside)
+            if not labels.sets_only or any(isinstance(format_, SetFormat) for format_ in formats):
+                listing.findings.append(_found(labels, "some" if labels.others else "all"))
+                return listing, beside
+    return search.listing, origin
+
+
+def _shows_labels(listing: Listing, asked: str, origin: Origin) -> bool:
+    """Whether any of the files may be labels; where there are no images, there is nothing to look for."""
+    if not listing.images:
+        return True
+    if asked != AUTO:
+        format_ = FORMATS[asked]
+        if isinstance(format_, FileFormat):
+            return bool(label_files(listing, format_))
+        return any(listing.by_suffix.get(suffix) for suffix in format_.suffixes)
+    try:
+        _recognised(listing, asked, origin)
+    except UserError:
+        return False
+    return True
+
+
+def _recognised(listing: Listing, asked: str, origin: Origin) -> Formats:
+    return recognise(listing, asked, split=origin.split, head=lambda entry: head(origin, entry))
+
+
+def _found(labels: Labels, case: str) -> Finding:
+    fields: Fields = {"case": case, "count": len(labels.files), "others": labels.others}
+    return Finding(LABELS_ELSEWHERE, labels.place.shown, fields, wide=True)

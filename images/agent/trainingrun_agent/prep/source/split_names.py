@@ -1,0 +1,33 @@
+"""Names that say which split files are for: `train2017/`, `images/val/`, `instances_test.json`.
+
+Invariant: only whole words count: `strain/` and `evaluated-2021/` are no splits.
+"""
+
+from __future__ import annotations
+
+import re
+
+_SPLITS = {
+    "train": ("train", "training", "trn", "trainval"),
+    "val": ("val", "valid", "validation", "eval", "evaluation", "dev", "trainval"),
+    "test": ("test", "testing", "tst"),
+}
+_LIST = re.compile(r"(?:autosplit_)?(?:train|trainval|val|valid|validation|minival|test|test-dev)(?:\d{4})?\.txt")
+_WORDS = re.compile(r"[a-z]+")
+
+
+def splits_of(name: str) -> frozenset[str]:
+    """The splits that a name of a file or folder says, of `train`, `val` and `test`."""
+    words = set(_WORDS.findall(name.casefold()))
+    return frozenset(split for split, known in _SPLITS.items() if not words.isdisjoint(known))
+
+
+def is_split_list(path: str) -> bool:
+    """Whether a file directly in a folder is named as a list of the images of a split: `train.txt`, `val2017.txt`."""
+    return bool(_LIST.fullmatch(path.casefold()))
+
+
+def is_for_another(name: str, own: frozenset[str]) -> bool:
+    """Whether a name says splits, none of which is among `own`."""
+    said = splits_of(name)
+    return bool(said and own) and said.isdisjoint(own)
