@@ -51,7 +51,7 @@ MAX_PROBLEM = 200
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
 _JPEGS = ("JPEG", "MPO")
 _RESIZABLE = ("RGB", "RGBA", "L", "LA", "CMYK", "YCbCr")
-_ORIENTATION_TAG = 0x0112
+_ORIENTATION_TAG, _WIDTH_TAG, _HEIGHT_TAG = 0x0112, 256, 257
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -62,6 +62,8 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """By EXIF orientation, what makes an image upright."""
+_TURNS_BACK = {**_TURNS, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
+"""What makes an upright image as it is stored: only two of the turns do not undo themselves."""
 _JPEG, _END, _SCAN = b"\xff\xd8", b"\xff\xd9", b"\xff\xda"
 LOOK, LOOKED_AT = 8, 32
 """Sides in pixels: of the picture that is compared, and of the smallest picture it is shrunk from."""
@@ -155,11 +157,12 @@ def _check_size(head: Header) -> None:
 
 def _head(image: Image.Image, *, apart: bool) -> Header:
     try:
+        width, height = _stored_size(image)
         return Header(
             format=str(image.format),
             mode=image.mode,
-            width=image.width,
-            height=image.height,
+            width=width,
+            height=height,
             orientation=_orientation(image),
             progressive=apart or bool(image.info.get("progressive")),
             animated=image.format != "MPO" and bool(getattr(image, "is_animated", False)),
@@ -167,6 +170,12 @@ def _head(image: Image.Image, *, apart: bool) -> Header:
         )
     except Exception as error:  # only reading further shows whether there is a second frame
         raise _broken(error) from error
+
+
+def _stored_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height as stored. Those that Pillow has of a TIFF are after its rotation."""
+    tags = getattr(image, "tag_v2", None) if image.format == "TIFF" else None
+    return image.size if tags is None else (int(tags[_WIDTH_TAG]), int(tags[_HEIGHT_TAG]))
 
 
 def render(
@@ -232,6 +241,8 @@ def _decoded(source: Opened, *, keep: bool, rotate: bool, max_side: int, scaling
             image, values = _in_8_bits(source, scaling)
         else:
             image.load()
+        if head.format == "TIFF" and head.orientation != 1:
+            image = image.transpose(_TURNS_BACK[head.orientation])  # Pillow turned it upright when it decoded it
         _check_end(source)
         if keep:
             return Picture(source.data, head.width, head.height, look_of(image))
