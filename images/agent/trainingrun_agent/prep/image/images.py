@@ -69,6 +69,7 @@ LOOK, LOOKED_AT = 8, 32
 """Sides in pixels: of the picture that is compared, and of the smallest picture it is shrunk from."""
 MIN_CONTRAST = 8
 """Difference between the darkest and brightest of 256 levels; below it only noise would be compared."""
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _DIGITS = bytes.maketrans(b"\0\1", b"01")
 
 Large = Callable[[], AbstractContextManager[object]]
@@ -323,6 +324,8 @@ def _open(data: bytes) -> tuple[Image.Image, bool]:
     except UnidentifiedImageError as error:
         if name := format_of(data):
             raise UnusableError(IMAGE_FORMAT_NOT_READ, case="content", format=name) from error
+        if data.startswith(_TIFF):
+            raise UnusableError(IMAGE_UNSUPPORTED, case="tiff") from error
         raise UnusableError(IMAGE_UNREADABLE, start=repr(data[:16])) from error
     except Exception as error:  # parsers of headers raise anything on crafted bytes
         raise _broken(error) from error
