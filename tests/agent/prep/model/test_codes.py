@@ -14,7 +14,7 @@ import pytest
 import image_bombs
 import trainingrun_agent
 from image_samples import ANIMATED, deep, flipped, png_header
-from label_samples import HEADER, ROW, XYWH, coco, cvat, drawn, read, task
+from label_samples import HEADER, RECT, ROW, XYWH, coco, cvat, drawn, read, task, via
 from memory_store import MemoryStore
 from prep_in_memory import Preparation
 from trainingrun_agent.errors import UserError
@@ -66,9 +66,24 @@ def coco_with(**entry: object) -> Files:
     return {"labels.json": json.dumps(document).encode(), "a.jpg": jpeg(128, 64)}
 
 
+def video(*frames: int) -> Files:
+    box = '<box frame="{}" outside="{}" keyframe="1" xtl="10" ytl="20" xbr="60" ybr="80"/>'
+    shapes = "".join((box.format(0, 0), box.format(1, 0), box.format(2, 1)))
+    text = "<meta><original_size><width>160</width><height>120</height></original_size></meta>"
+    text = f'<annotations>{text}<track label="tire">{shapes}</track></annotations>'
+    return {"labels.xml": text.encode(), **{f"frame_00000{frame}.jpg": jpeg(seed=str(frame)) for frame in frames}}
+
+
 def label_studio(rotation: int) -> Files:
     region = {**drawn(**XYWH), "image_rotation": rotation}
     return {"labels.json": json.dumps(task(region)).encode(), "a.jpg": jpeg(128, 64)}
+
+
+def yolo(ident: int, classes: bytes) -> Files:
+    return {"tire.jpg": TIRE, "tire.txt": f"{ident} 0.5 0.5 0.4 0.4\n".encode(), "classes.txt": classes}
+
+
+WITHOUT_CLASSES = {"a.jpg": jpeg(128, 64), "via.json": json.dumps(via(RECT, part="")).encode()}
 
 
 def large(width: int, height: int) -> Files:
@@ -109,6 +124,7 @@ DESCRIBED: dict[str, tuple[Files, Files]] = {
         {**coco_with(), "notes.json": b'{"author": "me"}'},
         coco_with(),
     ),
+    "FramesWithoutImage": (video(0), video(0, 1)),
     "FormatIgnored": ({**labels(voc()), **table("tire.jpg,160,120,tire,10,20,60,80\n")}, labels(voc())),
     "ImageTurned": (label_studio(90), label_studio(0)),
     "ImageAmbiguous": (
@@ -121,6 +137,12 @@ DESCRIBED: dict[str, tuple[Files, Files]] = {
         table("tire.jpg,160,120,tire,10,20,60,80\n" * 10_001, "tire.jpg"),
         table("tire.jpg,160,120,tire,10,20,60,80\n", "tire.jpg"),
     ),
+    "ClassListUsed": (yolo(1, b"person\ntire\n"), yolo(0, b"tire\n")),
+    "ClassListUnused": (
+        {**yolo(0, b"tire\n"), "old/classes.txt": b"wheel\ntire\n"},
+        yolo(0, b"tire\n"),
+    ),
+    "ClassesMissing": ({**WITHOUT_CLASSES, "README.md": b"tire, hub"}, WITHOUT_CLASSES),
     "LabelsElsewhere": (
         {"train/tire.jpg": TIRE, "labels/tire.xml": voc()},
         labels(voc()),
@@ -166,6 +188,7 @@ DESCRIBED["OrientationByBoxes"] = (
     labels(WIDE),
 )
 ELSEWHERE = {
+    "ClassesAlike": "judge/test_policy.py",  # needs other classes
     "EvalTooSmall": "judge/test_small_eval.py",  # needs 20 images
     "ImageCrashesDecoder": "sharding/test_workers.py",  # needs a worker process to die
     "EvalInsideTrain": "source/test_split_layout.py",  # needs other folders than train/ and eval/
@@ -206,7 +229,7 @@ def test_the_example_gives_the_finding_and_the_corrected_one_does_not(tmp_path: 
     assert codes(tmp_path / "good", good) <= SIDE_EFFECTS.get(code, set())
 
 
-SIDE_EFFECTS = {"ImageTooLarge": {"ImagesMuchLarger"}}
+SIDE_EFFECTS = {"ImageTooLarge": {"ImagesMuchLarger"}, "ClassesMissing": {"ClassAssumed"}}
 """By code, the findings that its corrected example causes."""
 
 
