@@ -71,7 +71,8 @@ def test_class_names_are_quoted_where_yaml_would_read_something_else(shell: Shel
 
 def test_limits_that_are_no_defaults_are_a_part_of_it(shell: Shell) -> None:
     words = ("--max-bad-files", "50%", "--max-image-side", "512", "--eval-fraction", ".5", "--split-seed", "3")
-    assert dataset(shell, "images", *words, "--split-group", "image") == {
+    words += ("--split-group", "image", "--intensity-range", "0,16383")
+    assert dataset(shell, "images", *words) == {
         "train": {"uri": "s3://BUCKET/images/", "format": "pascalVOC"},
         "evalFraction": "0.5",
         "splitSeed": 3,
@@ -79,6 +80,7 @@ def test_limits_that_are_no_defaults_are_a_part_of_it(shell: Shell) -> None:
         "classes": ["tire"],
         "maxBadFiles": "50%",
         "maxImageSide": 512,
+        "intensityRange": [0, 16383],
     }
 
 

@@ -96,8 +96,11 @@ class RunObject:
     def _limits(self) -> dict[str, Any]:
         """Limits of the check that are no defaults of a TrainingRun; it allows more bad files than the check."""
         bad, side = self.arguments.max_bad_files, self.arguments.max_image_side
+        intensities = self.arguments.intensity_range
         limits: dict[str, Any] = {} if bad == DEFAULT_BAD_FILES else {"maxBadFiles": bad}
-        return limits if side == DEFAULT_SIDE else {**limits, "maxImageSide": side}
+        if side != DEFAULT_SIDE:
+            limits["maxImageSide"] = side
+        return limits if intensities is None else {**limits, "intensityRange": list(intensities)}
 
     def _name(self) -> str:
         """A name for the run: --name, else that of the folder, as Kubernetes allows it."""
