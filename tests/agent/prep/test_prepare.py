@@ -82,17 +82,6 @@ def test_writes_the_tutorials_csv(prep: Preparation) -> None:
     ]
 
 
-def test_progress_ends_with_everything_done(prep: Preparation) -> None:
-    prep.run()
-    snapshot = prep.progress.snapshot()
-    assert (snapshot["phase"], snapshot["unit"]) == ("writing", "bytes")
-    assert (
-        snapshot["done"]
-        == snapshot["total"]
-        == sum(len(data) for key, data in prep.memory.objects.items() if "/blobs/" in key)
-    )
-
-
 def test_same_data_gives_the_same_bytes(prep: Preparation) -> None:
     prep.classes = ("tire", "hub")
     for index in range(40):

@@ -19,6 +19,7 @@ from trainingrun_agent.cli.options import DEFAULT_BAD_FILES, DEFAULT_SIDE
 from trainingrun_agent.cli.server import endpoint_of, region_of
 from trainingrun_agent.cli.uris import bucket_of, uri_of
 from trainingrun_agent.config import Source, SplitRule
+from trainingrun_agent.prep.model.codes.whole import LABELS_ELSEWHERE
 from trainingrun_agent.prep.report.dataset_yaml import PLACEHOLDER, dataset_lines
 from trainingrun_agent.prep.split.dataset_split import DatasetSplit
 from trainingrun_agent.yaml_text import block
@@ -43,10 +44,10 @@ class RunObject:
 
         `rule` is the one that has divided them, if any, and `boxes` are the files of boxes by split.
         """
-        formats = {split.name: split.source.format for split in splits}
-        made: dict[str, Any] = {"train": self._source(self.data.train, formats["train"])}
+        formats, levels = {split.name: split.source.format for split in splits}, _levels_of_labels(splits)
+        made: dict[str, Any] = {"train": self._source(self.data.train, formats["train"], levels)}
         if self.data.eval is not None:
-            made["eval"] = self._source(self.data.eval, formats["eval"])
+            made["eval"] = self._source(self.data.eval, formats["eval"], levels)
         else:
             rule = rule or choose_rule(boxes[0], classes)
             if rule is None:
@@ -86,8 +87,9 @@ class RunObject:
         secret = self.arguments.secret
         yield f"Secret {secret} has to be in the namespace of the run, with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 
-    def _source(self, source: Source, format_: str) -> dict[str, Any]:
-        made: dict[str, Any] = {"uri": uri_of(source, self.arguments, self.data), "format": format_}
+    def _source(self, source: Source, format_: str, levels: int) -> dict[str, Any]:
+        uri = uri_of(source, self.arguments, self.data, levels=levels)
+        made: dict[str, Any] = {"uri": uri, "format": format_}
         if source.labels is not None:
             made["labels"] = {"uri": uri_of(source.labels, self.arguments, self.data)}
         return made if source.image_set is None else {**made, "imageSet": source.image_set}
@@ -102,6 +104,12 @@ class RunObject:
         """A name for the run: --name, else that of the folder, as Kubernetes allows it."""
         uri = uri_of(self.data.train, self.arguments, self.data)
         return self.arguments.name or run_name(uri.rstrip("/").rpartition("/")[2])
+
+
+def _levels_of_labels(splits: Sequence[DatasetSplit]) -> int:
+    """How many levels above the images the folder is that has their labels, too."""
+    found = [one.file.count("../") for split in splits for one in split.findings if one.kind is LABELS_ELSEWHERE]
+    return max(found, default=0)
 
 
 def run_name(text: str) -> str:

@@ -22,16 +22,20 @@ def bucket_of(arguments: Namespace, data: Folders) -> str:
     return arguments.bucket or with_images
 
 
-def uri_of(source: Uri, arguments: Namespace, data: Folders) -> str:
-    """Where a source is, or will be once its folder is uploaded."""
+def uri_of(source: Uri, arguments: Namespace, data: Folders, *, levels: int = 0) -> str:
+    """Where a source is, or will be once its folder is uploaded, with what is so many levels above it."""
     if data.in_bucket:
         return str(source)
     here = Path(source.bucket).resolve()
     if arguments.uri is not None:
         path = os.path.relpath(here, Path(data.train.bucket).resolve())
         return _uri(arguments.uri.bucket, arguments.uri.key, Path(path))
-    above = Path(os.path.commonpath([path.resolve() for path in data.paths]))
+    above = Path(os.path.commonpath([_up(path.resolve(), levels) for path in data.paths]))
     return _uri(bucket_of(arguments, data), above.name, here.relative_to(above))
+
+
+def _up(path: Path, levels: int) -> Path:
+    return path.parents[levels - 1] if levels else path
 
 
 def _uri(bucket: str, key: str, path: Path) -> str:

@@ -214,7 +214,7 @@ def _judge(request: PrepareRequest, built: BuiltDataset, findings: Findings) -> 
             findings.extend(policy.unseen_classes(split.totals, dataset.classes))
         else:
             findings.extend(policy.imbalance(split.totals, dataset.classes))
-    findings.extend(duplicates(built.fingerprints))
+    findings.extend(duplicates(built.fingerprints, request.progress))
     return failure
 
 
@@ -240,8 +240,15 @@ def _write_reports(
     )
     if failure is None and (dataset := request.describe(built.splits, built.csv)) is not None:
         document["dataset"] = dataset
-    pictures = list(gallery(built.splits, findings, classes=classes, terms=request.terms, stop=request.stop))
-    page = render(document, pictures, request.terms)
+    pictures = gallery(
+        built.splits,
+        findings,
+        classes=classes,
+        terms=request.terms,
+        progress=request.progress,
+        stop=request.stop,
+    )
+    page = render(document, list(pictures), request.terms)
     with writing_to_scratch("the report"):
         (scratch / REPORT).write_bytes(documents.encode(document))
         (scratch / REPORT_PAGE).write_text(page, encoding="utf-8")

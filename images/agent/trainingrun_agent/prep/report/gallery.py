@@ -23,6 +23,7 @@ from trainingrun_agent.prep.source import fetch
 from trainingrun_agent.prep.source.listing import Entry
 from trainingrun_agent.prep.source.pairing import Pair
 from trainingrun_agent.prep.split.dataset_split import DatasetSplit
+from trainingrun_agent.progress import Progress, Steps
 from trainingrun_agent.terms import Terms
 
 CLASS = "class:"
@@ -45,12 +46,18 @@ class _Choice:
 
 
 def gallery(
-    splits: Sequence[DatasetSplit], findings: Findings, *, classes: Sequence[str], terms: Terms, stop: threading.Event
+    splits: Sequence[DatasetSplit],
+    findings: Findings,
+    *,
+    classes: Sequence[str],
+    terms: Terms,
+    progress: Progress,
+    stop: threading.Event,
 ) -> Iterator[Shown]:
     """Draw examples of findings and of classes. Raises what storage raises, Interrupted."""
     choices = _fairly(_choose(splits, findings.top(MAX_FINDINGS), classes, terms))
     with ThreadPoolExecutor(READS_AT_ONCE, "picture") as pool:
-        yield from ordered_map(
+        shown = ordered_map(
             _show,
             choices,
             cost=lambda choice: min(choice.image.size, images.MAX_BYTES),
@@ -58,6 +65,7 @@ def gallery(
             stop=stop,
             pool=pool,
         )
+        yield from Steps(progress, "reporting", unit="images", total=len(choices)).counted(shown)
 
 
 def _fairly(choices: Iterable[_Choice]) -> list[_Choice]:

@@ -42,8 +42,8 @@ SPLITS_POOLED = FindingKind(
         "a folder of its own",
     },
     done="used all of it",
-    advice="To keep the parts apart, {change[dataset.train.uri]}, with {field[dataset.eval.uri]} for evaluation in place "
-    "of {field[dataset.evalFraction]}. Nothing to do if the parts mean nothing to you.",
+    advice="To keep the parts apart, {change[dataset.train.uri]}, with {field[dataset.eval.uri]} for evaluation in "
+    "place of {field[dataset.evalFraction]}. Nothing to do if the parts mean nothing to you.",
     example=Example(
         "`train/tire.jpg` and `test/wheel.jpg` with their labels, and the folder of both for training.",
         "The same files, with `train/` for training and `test/` for evaluation.",
