@@ -93,7 +93,8 @@ class Listing:
     def with_labels(self, files: Iterable[Entry], shown: str) -> Listing:
         """The same images with labels from elsewhere; the files that could be labels here are not used."""
         kept = {kind: digest for kind, digest in self.digests.items() if kind in (IMAGE, SET)}
-        made = replace(self, annotations=[], digests=kept, shown=shown, elsewhere=True)
+        findings = list(self.findings)
+        made = replace(self, annotations=[], digests=kept, findings=findings, shown=shown, elsewhere=True)
         for entry in files:
             made.add(suffix_of(entry.path), entry)
         return made
