@@ -24,6 +24,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from moto.server import ThreadedMotoServer
 
 from agent_run import Run, resolved_document, store_prepared
+from trainingrun_agent import uncertainty
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig, Command, Paths, load
 from trainingrun_agent.storage.s3 import S3Store, open_store
@@ -91,6 +92,13 @@ class FakeClock(Clock):
         """Advance the clock without waiting."""
         self.waits.append(seconds)
         self.seconds += seconds
+
+
+@pytest.fixture(autouse=True)
+def tiny_data_sets_are_large_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The data sets of tests have few images; prep/judge/test_small_eval.py tests what is said about that."""
+    monkeypatch.setattr(uncertainty, "FEW_IMAGES", 0)
+    monkeypatch.setattr(uncertainty, "FEW_OBJECTS", 0)
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ NAMES: Final = frozenset(
         "ClassListMismatch",
         "ClassLost",
         "ClassNotFound",
+        "ClassNotInTrain",
         "ClockSkew",
         "ConditionalWritesIgnored",
         "ConfigRefused",

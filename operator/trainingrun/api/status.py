@@ -70,6 +70,8 @@ class Dataset(TypedDict, total=False):
     evalImages: int  # Number of images to evaluate on.
     trainObjects: int  # Number of labelled objects in the images to train on.
     evalObjects: int  # Number of labelled objects in the images to evaluate on.
+    evalImagesInTrain: int
+    evalImagesLikeTrain: int
     errors: int  # Number of findings with severity error in the data report.
     warnings: int  # Number of findings with severity warning in the data report.
     infos: int  # Number of findings with severity info in the data report.
@@ -120,6 +122,8 @@ class Export(TypedDict, total=False):
     checkpointStep: int  # Step of the checkpoint that was exported.
     mAP: str  # mAP (mean over IoU 0.5 to 0.95) of the exported detector, from 0 to 1 with three decimals.
     ap50: str  # Average precision at IoU 0.5 of the exported detector, from 0 to 1 with three decimals.
+    mAPUncertainty: str
+    ap50Uncertainty: str
     evalImages: int  # Number of evaluation images on which the exported detector was tested.
 
 

@@ -15,6 +15,7 @@ from trainingrun.api.names import Phase, Stage
 from trainingrun.api.reason import Reason
 from trainingrun.api.run import Run
 from trainingrun.api.status import Dataset, Export, Progress, StageAttempts, StageTimings, Status, Training
+from trainingrun.domain import scores
 from trainingrun.domain.next_step import NextStep, commands
 from trainingrun.domain.texts import cut, sentences
 
@@ -168,7 +169,9 @@ class Draft:
     def succeed(self) -> None:
         """End the run with all its results."""
         export = self.status.get("export", {})
-        message = f"Exported checkpoint {export.get('checkpointStep')} with AP@.5 {export.get('ap50')}."
+        end = sentences(f"Exported checkpoint {export.get('checkpointStep')} with {scores.score(export)}")
+        seen = scores.seen_in_training(self.status.get("dataset", {}))
+        message = f"{end} {seen}: the score says little about other images." if seen else end
         text = f"Exported, AP@.5 {export.get('ap50')}"
         self._end(Phase.SUCCEEDED, succeeded=True, reason=reasons.COMPLETED, message=message, text=text)
         self.add_event(reasons.SUCCEEDED, message)

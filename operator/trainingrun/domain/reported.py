@@ -23,13 +23,17 @@ MAX_FINDING: Final = 130
 MAX_STARTS_ANEW: Final = 250
 MAX_PATH: Final = 80
 MAX_VALUE: Final = 60
+_DATASET_COUNTS: Final = (
+    *("trainImages", "evalImages", "trainObjects", "evalObjects", "evalImagesInTrain", "evalImagesLikeTrain"),
+    *("errors", "warnings", "infos"),
+)
 _PATH: Final = re.compile(r"[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)*", re.ASCII)
 
 
 def dataset(numbers: Mapping[str, Any]) -> Dataset:
     """Read the data set that a preparation reports."""
     found = preparation(numbers)
-    for count_name in ("trainImages", "evalImages", "trainObjects", "evalObjects", "errors", "warnings", "infos"):
+    for count_name in _DATASET_COUNTS:
         if (number := count(numbers.get(count_name))) is not None:
             found[count_name] = number
     for uri_name in ("reportURI", "reportJSONURI"):
@@ -90,7 +94,7 @@ def export(numbers: Mapping[str, Any]) -> Export:
     for count_name in ("checkpointStep", "evalImages"):
         if (number := count(numbers.get(count_name))) is not None:
             found[count_name] = number
-    for decimal_name in ("ap50", "mAP"):
+    for decimal_name in ("ap50", "mAP", "ap50Uncertainty", "mAPUncertainty"):
         if (text := decimal(numbers.get(decimal_name))) is not None:
             found[decimal_name] = text
     if (address := uri(numbers.get("uri"))) is not None:

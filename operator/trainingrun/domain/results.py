@@ -8,7 +8,7 @@ from typing import Any
 from trainingrun.api import clock, conditions, reasons
 from trainingrun.api.names import Stage
 from trainingrun.api.reason import Reason
-from trainingrun.domain import reported
+from trainingrun.domain import reported, scores
 from trainingrun.domain.draft import MAX_CAUSE, MAX_EVENT, MAX_HINT, MAX_SUMMARY, Draft
 from trainingrun.domain.lost_results import is_dataset_lost
 from trainingrun.domain.observe import JobView, PodView
@@ -21,10 +21,11 @@ _SUMMARY_COUNTS = {"trainImages", "evalImages", "trainObjects", "evalObjects", "
 
 def complete_stage(draft: Draft, stage: Stage, verdict: Verdict) -> None:
     """Write the results of a successful attempt and set the stage's condition to True."""
-    write_numbers(draft, stage, verdict)
     if stage is Stage.PREP:  # the data set is complete: its own counts say how many images it has
-        draft.status.get("dataset", {}).pop("images", None)
-        draft.status.get("dataset", {}).pop("savedImages", None)
+        known = draft.status.get("dataset", {})
+        for name in ("images", "savedImages", "evalImagesInTrain", "evalImagesLikeTrain"):
+            known.pop(name, None)  # type: ignore[misc]
+    write_numbers(draft, stage, verdict)
     kind = conditions.STAGE_CONDITION[stage]
     done = draft.set_condition(kind, True, reason=reasons.COMPLETED, message=cut(verdict.message, MAX_SUMMARY))
     if done and stage is Stage.PREP:
@@ -87,6 +88,7 @@ def _dataset_summary(numbers: Mapping[str, Any]) -> str:
     details = [f"{grouped(known['trainImages'])} train and {grouped(known['evalImages'])} eval images"]
     details += [f"{known['format']} labels"] if "format" in known else []
     details += ["prepared before"] if known.get("reused") else []
+    details += [seen] if (seen := scores.seen_in_training(known)) else []
     text = f"{', '.join(counts)} ({', '.join(details)})."
     report = f" Report: {known.get('reportURI')}"
     return f"{text}{report}" if "reportURI" in known and len(text + report) <= MAX_EVENT else text

@@ -139,6 +139,11 @@ WRONG: dict[str, tuple[tuple[str, ...], str]] = {
     "seed": ((*DOCTOR, "--split-seed", "-1"), "'-1' is not a whole number, 0 or more"),
     "bad files": ((*DOCTOR, "--max-bad-files", "few"), "'few' is neither a count such as \"5\" nor a percentage"),
     "side": ((*DOCTOR, "--max-image-side", "9"), "'9' is not a number of pixels from 64 to 8192"),
+    "intensities": ((*DOCTOR, "--intensity-range", "0-9"), "'0-9' is not two whole numbers, such as 0,16383"),
+    "intensities the wrong way round": (
+        (*DOCTOR, "--intensity-range", "9,4"),
+        "the first value must be below the second",
+    ),
     "a class twice": ((*DOCTOR, "--classes", "a,b,a"), "'a' is listed twice"),
     "an empty class": ((*DOCTOR, "--classes", "a,,b"), "'' is not a class name: 1 to 100 printable characters"),
     "too many classes": (

@@ -130,6 +130,7 @@ CHANGES: dict[str, Callable[[Preparation], Any]] = {
     "one more image": lambda prep: prep.add("t9"),
     "classes": lambda prep: setattr(prep, "classes", ("tire", "hub")),
     "maxImageSide": lambda prep: setattr(prep, "max_image_side", 64),
+    "intensityRange": lambda prep: setattr(prep, "intensity_range", (0, 16383)),
     "maxBadFiles": lambda prep: setattr(prep, "max_bad_files", "3"),
 }
 

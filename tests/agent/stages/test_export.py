@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from agent_run import store_prepared
 from stage_verdict import verdict_of
+from trainingrun_agent import uncertainty
 from trainingrun_agent.errors import Outcome
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.stages import export, train
@@ -53,8 +55,39 @@ def test_exported_run_has_manifest_pointer_and_numbers(trained: Any, contract: C
     contract("stage-result", result)
     manifest = manifests.read(context.out, f"lab/{result['manifestKey']}")
     contract("manifest", manifest.to_json())
-    assert manifest.step == 30
+    assert (manifest.step, manifest.dataset) == (30, None)
     assert {entry.key for entry in manifest.objects} == set(MODEL)
+
+
+def test_scores_of_few_images_come_with_their_uncertainty(
+    trained: Any, contract: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uncertainty, "FEW_IMAGES", 20)
+    context = trained.pod("export")
+    trained.start_trainer(context, export=MODEL)
+    verdict = verdict_of(export, context)
+    contract("verdict", verdict.to_json())
+    expected = {"ap50Uncertainty": 0.577, "mAPUncertainty": 0.4055}
+    assert {name: verdict.numbers[name] for name in expected} == expected
+    result = read_result(context.out, trained.run_keys, "export")
+    assert result is not None
+    metrics = manifests.read(context.out, f"lab/{result['manifestKey']}").metrics
+    assert metrics == {"ap50": 0.8, "mAP": 0.5, "evalImages": 2, **expected}
+
+
+def test_the_export_says_how_its_images_of_more_than_8_bits_were_scaled(
+    trained: Any, contract: Check, caplog: pytest.LogCaptureFixture
+) -> None:
+    store_prepared(trained, {"intensityRange": [410, 15853]})
+    context = trained.pod("export")
+    trained.start_trainer(context, export=MODEL)
+    with caplog.at_level("INFO"):
+        verdict = verdict_of(export, context)
+    assert verdict.outcome is Outcome.SUCCEEDED
+    manifest = manifests.read(context.out, f"{trained.prefix}/export/0002-{context.config.pod_uid[:8]}/MANIFEST.json")
+    contract("manifest", manifest.to_json())
+    assert manifest.dataset == {"intensityRange": [410, 15853]}
+    assert "scale images of more than 8 bits as in training: 410 is black, 15853 is white" in caplog.text
 
 
 def test_exporter_gets_checkpoint_eval_records_and_the_ap_of_training(trained: Any, contract: Check) -> None:

@@ -19,6 +19,8 @@ from trfakes.harness import World, agent_on, eventually, free_port
 from trfakes.store import Object, Store
 
 SETTLED_SECONDS: Final = 0.15  # for which nothing is queued: the operator has decided
+SEEN_IN_TRAINING: Final = {"evalImagesInTrain": 3, "evalImagesLikeTrain": 2}
+FEW_IMAGES: Final = {"evalImages": 12, "ap50Uncertainty": 0.21, "mAPUncertainty": 0.243}
 SHIPPED: Final = {**NUMBERS["train"], "step": 90, "checkpointStep": 90, "newestCheckpointStep": 90}
 REPORT: Final[Mapping[str, Any]] = {"contractVersion": 1, "updated": "2026-01-01T00:00:00Z"}
 WRITING: Final = {
@@ -139,7 +141,7 @@ async def _live(life: Life) -> None:
     job = await world.job("tire-prep-2")
     await life.reach("prepared again", life.condition("Prepared", "False", "PodPending"))
     cluster.start(job)
-    cluster.end(job, verdict("prep"))
+    cluster.end(job, verdict("prep", numbers={**NUMBERS["prep"], **SEEN_IN_TRAINING}))
     job = await life.run_pod("tire-train-1", TRAINING)
     await life.reach("training", lambda: "serviceName" in world.status().get("tensorboard", {}))
     life.report(None, {**TRAINING, **REFUSED})
@@ -164,7 +166,7 @@ async def _live(life: Life) -> None:
     cluster.end(job, verdict("train"))
     job = await life.run_pod("tire-export-1", {"phase": "exporting"})
     await life.reach("exporting", life.condition("Exported", "False", "Running"))
-    cluster.end(job, verdict("export"))
+    cluster.end(job, verdict("export", numbers={**NUMBERS["export"], **FEW_IMAGES}))
     await life.reach("succeeded", lambda: "expiresAt" in world.status().get("tensorboard", {}))
     await _make_room(life)
 

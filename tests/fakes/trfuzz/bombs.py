@@ -32,6 +32,13 @@ def _categories(count: int) -> bytes:
     return json.dumps({"categories": [{"id": number, "name": "a" * 900} for number in range(count)]}).encode()
 
 
+def _mask(counts: str, *, size: str = "[99999, 99999]") -> bytes:
+    """A COCO file with one mask."""
+    segmentation = f'{{"size": {size}, "counts": {counts}}}'
+    annotation = f'{{"image_id": 1, "category_id": 1, "segmentation": {segmentation}}}'
+    return f'{{"images": [{{"id": 1, "file_name": "a"}}], "annotations": [{annotation}]}}'.encode()
+
+
 IMAGES: Mapping[str, Make] = {
     **{name: make for name, (make, _) in image_bombs.REFUSED.items()},
     **image_bombs.READ,
@@ -103,6 +110,9 @@ BOMBS: Mapping[str, Mapping[str, Make]] = {
         "a name": lambda: b'{"images": [{"file_name": "' + b"a" * (30 << 20),
         "blanks": lambda: b" " * (60 << 20),
         "categories": lambda: _categories(55_000),
+        "runs of a mask": lambda: _mask(json.dumps([1] * 600_000)),
+        "a mask that is packed": lambda: _mask(json.dumps("1" * 1_900_000)),
+        "a mask of many pixels": lambda: _mask("[0, 999998000001]", size="[999999, 999999]"),
     },
     "openImages": {
         "a line": lambda: BOXES + b"a" * (60 << 20),

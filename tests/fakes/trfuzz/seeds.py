@@ -112,6 +112,10 @@ _CRAFTS: dict[str, list[bytes]] = {
     "coco": _dumped(
         label_samples.coco({"bbox": [1, 2, 3, 4], "iscrowd": 1}),
         label_samples.coco({"bbox": [1.5, 2, 1e3, 4]}, {"image_id": 8, "bbox": [1, 2, 3, 4]}),
+        label_samples.coco(
+            {"segmentation": [[1, 2, 3, 4, 5, 6]]}, {"segmentation": {"size": [5, 6], "counts": [2, 3]}}
+        ),
+        label_samples.coco({"bbox": [], "segmentation": {"size": [5, 6], "counts": ";230004"}}),
     ),
     "cvat": [
         text.encode()

@@ -94,6 +94,8 @@ _OF_PREP = (
     "evalImages",
     "trainObjects",
     "evalObjects",
+    "evalImagesInTrain",
+    "evalImagesLikeTrain",
     "errors",
     "warnings",
     "infos",
@@ -120,7 +122,10 @@ TRAINING = {
     "training.interruptions": stays("exporting"),
     **{f"training.gpuSeconds{name}": replaced("back-off") for name in ("", ".useful", ".lost", ".waiting")},
 }
-_OF_EXPORT = ("uri", "frozenGraphURI", "savedModelURI", "checkpointStep", "mAP", "ap50", "evalImages")
+_OF_EXPORT = (
+    *("uri", "frozenGraphURI", "savedModelURI", "checkpointStep", "evalImages"),
+    *("mAP", "ap50", "mAPUncertainty", "ap50Uncertainty"),
+)
 EXPORT = {"export": stays("succeeded"), **{f"export.{name}": stays("succeeded") for name in _OF_EXPORT}}
 ATTEMPTS = {
     "attempts": other("waiting", "preparing"),

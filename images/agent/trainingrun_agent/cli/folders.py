@@ -46,11 +46,10 @@ def folders(arguments: Namespace) -> Folders:
             raise UsageError(f"{train} and --{option} {place} must both be local folders, or both be in buckets")
     if evaluation is None and arguments.eval_image_set is not None:
         evaluation = train
+    form = arguments.format
     made = Folders(
-        _source(train, arguments.image_set, arguments.format, arguments.labels),
-        None
-        if evaluation is None
-        else _source(evaluation, arguments.eval_image_set, arguments.format, arguments.eval_labels),
+        _source(train, arguments.image_set, form, arguments.labels),
+        None if evaluation is None else _source(evaluation, arguments.eval_image_set, form, arguments.eval_labels),
         in_bucket,
     )
     if evaluation is not None and arguments.image_set is None:

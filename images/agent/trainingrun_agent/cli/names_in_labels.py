@@ -16,6 +16,7 @@ from trainingrun_agent.cli.usage import UsageError
 from trainingrun_agent.config import Source
 from trainingrun_agent.prep.image.check import annotation_of
 from trainingrun_agent.prep.model.annotation import UnusableError
+from trainingrun_agent.prep.model.findings import Split
 from trainingrun_agent.prep.source import fetch
 from trainingrun_agent.prep.source.labels import MAX_LIST_BYTES, Origin
 from trainingrun_agent.prep.source.listing import Listing
@@ -31,10 +32,17 @@ PROGRESS_EVERY = 100
 
 
 def names_in_labels(
-    store_for: StoreFor, source: Source, *, terms: Terms, scratch: Path, progress: Progress, stop: threading.Event
+    store_for: StoreFor,
+    source: Source,
+    split: Split,
+    *,
+    terms: Terms,
+    scratch: Path,
+    progress: Progress,
+    stop: threading.Event,
 ) -> tuple[str, ...]:
     """The names in the labels of a source. Raises UsageError, UserError, what storage raises, Interrupted."""
-    listed = Sources(store_for, (), terms, progress, stop).list(source, "train")
+    listed = Sources(store_for, (), terms, progress, stop).list(source, split)
     formats, listing, origin = listed.formats, listed.listing, listed.origin
     first = formats[0]
     if isinstance(first, FileFormat) and first.class_list is not None:

@@ -36,6 +36,7 @@ NETWORKS = (
 DEFAULT_BAD_FILES, DEFAULT_SIDE, DEFAULT_REGION = "0", 1024, "us-east-1"
 FAIL_ON = ("error", "warning", "never")
 SPLIT_GROUPS = ("sequence", "folder", "image")
+MIN_INTENSITY, MAX_INTENSITY = -(1 << 31), (1 << 31) - 1
 MAX_CLASSES, MAX_CLASS_NAME, MAX_CLASSES_FILE = 500, 100, 1 << 20
 REPORT_EXIT_CODES = """\
 exit codes:
@@ -149,6 +150,12 @@ def _add_rules(rules: argparse._ArgumentGroup) -> None:
         help="scale larger images down to this many pixels (default: 1024)",
     )
     rules.add_argument(
+        "--intensity-range",
+        type=_intensity_range,
+        metavar="LOW,HIGH",
+        help="images of more than 8 bits: the values that become black and white (default: found from 64 images)",
+    )
+    rules.add_argument(
         "--network",
         choices=NETWORKS,
         default=NETWORKS[0],
@@ -249,6 +256,15 @@ def _side(text: str) -> int:
     if not re.fullmatch(r"\d{2,4}", text) or not 64 <= int(text) <= 8192:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of pixels from 64 to 8192")
     return int(text)
+
+
+def _intensity_range(text: str) -> tuple[int, int]:
+    if not re.fullmatch(r"-?\d{1,10},-?\d{1,10}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not two whole numbers, such as 0,16383")
+    low, high = map(int, text.split(","))
+    if not MIN_INTENSITY <= low < high <= MAX_INTENSITY:
+        raise argparse.ArgumentTypeError(f"{text!r} is no range: the first value must be below the second")
+    return low, high
 
 
 def _bad_files(text: str) -> str:

@@ -21,7 +21,7 @@ from trainingrun_agent.cli.terms import for_folders
 from trainingrun_agent.config import Dataset, GroupBy, Source, SplitRule
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.keys import REPORT, REPORT_PAGE, BucketKeys, file_of, folder_of
-from trainingrun_agent.prep.model.findings import Findings
+from trainingrun_agent.prep.model.findings import Findings, Split
 from trainingrun_agent.prep.prepare import PreparedDataset, prepare
 from trainingrun_agent.prep.report.page.page import render
 from trainingrun_agent.prep.report.report import report
@@ -110,6 +110,7 @@ class Preparation:
             classes=classes,
             max_bad_files=arguments.max_bad_files,
             max_image_side=arguments.max_image_side,
+            intensity_range=arguments.intensity_range,
         )
         return prepare(
             PrepareRequest(
@@ -142,7 +143,7 @@ class Preparation:
             digest=NO_DIGEST,
             classes=self.arguments.classes or (),
             network=self.arguments.network,
-            rule=None,
+            division=None,
             splits=(),
             findings=findings,
             refusal=refusal,
@@ -157,14 +158,21 @@ class Preparation:
         return SplitRule(arguments.eval_fraction, arguments.split_seed or 0, group)
 
     def _classes_in_labels(self) -> tuple[str, ...]:
-        return names_in_labels(
-            self._store,
-            self.data.train,
-            terms=self.terms,
-            scratch=self.scratch,
-            progress=self.progress,
-            stop=self.stop,
-        )
+        """The names in the training labels; if they hold none, those for evaluation, which then are no unknown ones."""
+        found: tuple[str, ...] = ()
+        sources: dict[Split, Source | None] = {"train": self.data.train, "eval": self.data.eval}
+        for split, source in sources.items():
+            if source is not None and not found:
+                found = names_in_labels(
+                    self._store,
+                    source,
+                    split,
+                    terms=self.terms,
+                    scratch=self.scratch,
+                    progress=self.progress,
+                    stop=self.stop,
+                )
+        return found
 
     def _store(self, bucket: str) -> ObjectStore:
         if bucket not in self.stores:

@@ -30,6 +30,7 @@ _OPTIONS = {
     "dataset.classes": "--classes",
     "dataset.maxBadFiles": "--max-bad-files",
     "dataset.maxImageSide": "--max-image-side",
+    "dataset.intensityRange": "--intensity-range",
     "model.network": "--network",
     "storage.bucket": "--bucket",
     "storage.prefix": "--prefix",

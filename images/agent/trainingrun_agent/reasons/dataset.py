@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from trainingrun_agent.reasons.entry import Outcome, Reason, Step
 from trainingrun_agent.terms import Change, Field
 
@@ -22,6 +24,35 @@ CLASS_NOT_FOUND = Reason(
     hint="Class names are case-sensitive: {change[dataset.classes]}; or correct the labels and {retry}.",
     meaning="No label of the training images has the class, so the network would learn nothing about it.",
     fields=("dataset.classes",),
+)
+_OTHER_SPLIT = ("dataset.splitSeed", "dataset.splitGroup", "dataset.evalFraction")
+OTHER_SEED: dict[str, Any] = {
+    "hint": "{change[dataset.splitSeed]}: it puts every class into both splits. Another {field[dataset.evalFraction]}"
+    " may do so, too.",
+    "step": Step.NEW_RUN,
+    "fields": _OTHER_SPLIT,
+}
+OTHER_GROUPS: dict[str, Any] = {
+    "hint": "{change[dataset.splitGroup]}: no other {field[dataset.splitSeed]} divides a group. Or label images of"
+    " another group, then {retry}.",
+    "step": Step.NEW_RUN,
+    "fields": ("dataset.splitGroup", "dataset.splitSeed", "dataset.evalFraction"),
+}
+"""The ways out of a division that leaves a class, or everything, on one side; they replace the hint of a reason."""
+CLASS_NOT_IN_TRAIN = Reason(
+    "ClassNotInTrain",
+    _USER,
+    Step.RETRY,
+    message="{field[dataset.train]}: no object of class {classes}; all {count} are in {field[dataset.eval]}",
+    hint="Put images with the class into {field[dataset.train]}, then {retry}.",
+    meaning="All labels of a class are on images for evaluation, so the network would learn nothing about it.",
+    fields=("dataset.train.uri",),
+)
+CLASS_DRAWN_FOR_EVAL = CLASS_NOT_IN_TRAIN.case(
+    message="{field[dataset.evalFraction]} {fraction} leaves no object of class {classes} for train: all {count} are in"
+    " eval (groups: {groups})",
+    hint="Label more images with the class, then {retry}; or {change[dataset.evalFraction]}.",
+    fields=("dataset.evalFraction", "dataset.splitSeed", "dataset.splitGroup"),
 )
 CLASS_LOST = Reason(
     "ClassLost",
@@ -66,10 +97,17 @@ NO_IMAGES = {"train": EMPTY_TRAIN_SET, "eval": EMPTY_EVAL_SET}
 NO_IMAGES_DRAWN = {
     split: reason.case(
         message="{field[dataset.evalFraction]} {fraction} of {images} leaves no image for {split}",
-        hint="{change[dataset.evalFraction]} or {field[dataset.splitSeed]}; when all images are one group, with"
-        " {field[dataset.splitGroup]} image.",
+        hint="{change[dataset.evalFraction]} or {field[dataset.splitSeed]}.",
         step=Step.NEW_RUN,
         fields=("dataset.evalFraction", "dataset.splitSeed", "dataset.splitGroup"),
+    )
+    for split, reason in NO_IMAGES.items()
+}
+NO_IMAGES_FROM_ONE_GROUP = {
+    split: reason.case(
+        message="{field[dataset.evalFraction]} {fraction} of {images} leaves no image for {split}: all are in the group"
+        " {group}",
+        **OTHER_GROUPS,
     )
     for split, reason in NO_IMAGES.items()
 }

@@ -181,7 +181,14 @@ def _ship(context: StageContext, pipeline: str, *, manifest_key: str, numbers: M
 
 def _images(numbers: Mapping[str, Any]) -> str:
     counts = f"{numbers['trainImages']} train and {numbers['evalImages']} eval images"
-    return f"{counts} with {numbers.get('format', 'pascalVOC')} labels{_findings(numbers)}"
+    return f"{counts} with {numbers.get('format', 'pascalVOC')} labels{_seen_in_training(numbers)}{_findings(numbers)}"
+
+
+def _seen_in_training(numbers: Mapping[str, Any]) -> str:
+    same, like, of = (numbers.get(name, 0) for name in ("evalImagesInTrain", "evalImagesLikeTrain", "evalImages"))
+    found = [f"{same} of {of} evaluation images are training images"] if same else []
+    found += [f"{like} of {of} look like one"] if like else []
+    return f"; {', '.join(found)}" if found else ""
 
 
 def _findings(numbers: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from prep_in_memory import Preparation
-from trainingrun_agent.errors import NotFound, StorageRefused, UserError
+from trainingrun_agent.errors import StorageRefused, UserError
 from trainingrun_agent.prep.judge.policy import allowed_bad_files
 from trainingrun_agent.reasons.storage import ACCESS_DENIED
 from trainingrun_agent.terms import TRAININGRUN
@@ -148,6 +148,17 @@ def test_data_that_cannot_be_trained_on_is_refused(
     ]
 
 
+def test_an_empty_train_set_is_not_explained_by_eval(prep: Preparation) -> None:
+    for name in ("t0", "t1", "t2"):
+        prep.add(name, xml=b"<annotation>")
+    prep.add("a0", xml=voc([labelled("hub")]), split="eval")
+    with pytest.raises(UserError) as caught:
+        prep.run()
+    assert caught.value.reason == "EmptyTrainSet"
+    assert "t0.xml: AnnotationMalformed" in caught.value.message
+    assert "eval" not in caught.value.message
+
+
 def test_the_message_names_the_first_three_files(prep: Preparation) -> None:
     prep.max_bad_files = "1%"
     prep.add("t3")
@@ -192,7 +203,8 @@ def test_files_that_change_during_preparation_make_the_data_set_unusable(
         if key != f"train/{file}":
             return get(key, max_bytes=max_bytes, etag=etag)
         if change == "deleted":
-            raise NotFound(call="GetObject", where=key, answer="404")
+            prep.memory.objects.pop(key, None)
+            return get(key, max_bytes=max_bytes, etag=etag)
         size = len(prep.memory.objects[key])
         prep.memory.objects[key] = bytes({"longer": size + 1, "shorter": 1}.get(change, size))
         return get(key, max_bytes=max_bytes, etag=etag)

@@ -13,7 +13,7 @@ import pytest
 
 import image_bombs
 import trainingrun_agent
-from image_samples import ANIMATED, flipped, png_header
+from image_samples import ANIMATED, deep, flipped, png_header
 from label_samples import HEADER, ROW, XYWH, coco, cvat, drawn, read, task
 from memory_store import MemoryStore
 from prep_in_memory import Preparation
@@ -92,6 +92,14 @@ DESCRIBED: dict[str, tuple[Files, Files]] = {
         {"tire.png": png_header(5_000, 5_000), "tire.xml": voc(size=(5_000, 5_000))},
         {"tire.jpg": jpeg(5_000, 5_000), "tire.xml": voc([labelled(box=(0, 0, 5000, 5000))], size=(5_000, 5_000))},
     ),
+    "IntensityScaled": (
+        image(encoded(deep(), "PNG"), "tire.png"),
+        image(encoded(picture(mode="L"), "PNG"), "tire.png"),
+    ),
+    "IntensityOutside": (
+        image(encoded(deep(), "PNG")),  # under a wrong name, so that it is not looked at for the range
+        image(encoded(picture(mode="L"), "PNG"), "tire.png"),
+    ),
     "ImageAnimated": (image(ANIMATED, "tire.gif"), image(encoded(picture(mode="P"), "GIF"), "tire.gif")),
     "FormatMismatch": (image(encoded(picture(), "PNG")), image(encoded(picture(), "PNG"), "tire.png")),
     "FileTooLarge": (image(TIRE + bytes(33 << 20)), image(TIRE)),
@@ -131,6 +139,10 @@ DESCRIBED: dict[str, tuple[Files, Files]] = {
     "ImagesMuchLarger": (large(1280, 960), large(640, 480)),
     "DuplicateImage": ({**labels(voc()), "wheel.jpg": TIRE, "wheel.xml": voc()}, labels(voc())),
     "DuplicateContradicts": ({**labels(voc()), "wheel.jpg": TIRE, "wheel.xml": OTHER_BOX}, labels(voc())),
+    "EvalImagesInTrain": (
+        both(labels(voc()), labels(voc())),
+        both(labels(voc()), {"hub.jpg": jpeg(seed="hub"), "hub.xml": voc()}),
+    ),
     "DuplicateAcrossSplits": (
         both(labels(voc()), labels(voc())),
         both(labels(voc()), {"tire.jpg": jpeg(seed="another"), "tire.xml": voc()}),
@@ -143,8 +155,20 @@ DESCRIBED: dict[str, tuple[Files, Files]] = {
 EXIF = images.Image.Exif()
 EXIF[0x0112] = 3
 DESCRIBED["OrientationAmbiguous"] = (image(encoded(picture(seed="tire"), exif=EXIF)), image(TIRE))
+QUARTER = images.Image.Exif()
+QUARTER[0x0112] = 6
+WIDE = voc([labelled(box=(10, 20, 150, 80))])
+DESCRIBED["OrientationByBoxes"] = (
+    {
+        "tire.jpg": encoded(picture(seed="tire"), exif=QUARTER),
+        "tire.xml": WIDE.replace(b"<size>", b"<no>").replace(b"</size>", b"</no>"),
+    },
+    labels(WIDE),
+)
 ELSEWHERE = {
+    "EvalTooSmall": "judge/test_small_eval.py",  # needs 20 images
     "ImageCrashesDecoder": "sharding/test_workers.py",  # needs a worker process to die
+    "KeyNotListed": "source/test_fetch.py",  # needs a server with listings of its own
     "EvalInsideTrain": "source/test_split_layout.py",  # needs other folders than train/ and eval/
     "PathIgnored": "../cli/commands/test_doctor.py",  # needs a local folder
     "ObjectChanged": "judge/test_policy.py",  # needs an object that changes during preparation
@@ -226,7 +250,15 @@ def test_the_contract_explains_every_field() -> None:
 
 @pytest.mark.parametrize("terms", [TRAININGRUN, Terms()], ids=["in a pod", "other"])
 def test_every_text_can_be_filled(terms: Terms) -> None:
-    sample = {"count": 2, "of": 3, "degrees": 90.0, "labelled": (1, 2), "image": (3, 4), "corners": (1.5, 2, 3, 4)}
+    sample = {
+        "count": 2,
+        "groups": 2,
+        "of": 3,
+        "degrees": 90.0,
+        "labelled": (1, 2),
+        "image": (3, 4),
+        "corners": (1.5, 2, 3, 4),
+    }
     for kind, case, template in templates():
         fields = {name: sample.get(name, "x") for name in field_names(template)} | ({"case": case} if case else {})
         if kind.code == "AnnotationWithoutImage":

@@ -11,14 +11,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
+from trainingrun_agent.config import Source
 from trainingrun_agent.prep.model.codes.kind import Fields
 from trainingrun_agent.prep.model.codes.whole import (
     DUPLICATE_ACROSS_SPLITS,
     DUPLICATE_CONTRADICTS,
     DUPLICATE_IMAGE,
+    EVAL_IMAGES_IN_TRAIN,
     NEAR_DUPLICATE_ACROSS_SPLITS,
 )
-from trainingrun_agent.prep.model.findings import Finding, Split
+from trainingrun_agent.prep.model.findings import Finding, Findings, Split
 from trainingrun_agent.prep.sharding.fingerprints import Fingerprint, Fingerprints
 from trainingrun_agent.prep.source.pairing import Pair
 from trainingrun_agent.progress import Progress, Steps
@@ -67,6 +69,25 @@ def duplicates(
             else:
                 yield _same(seen, other)
     yield from _look_alikes(steps.counted(alone.get("train", ())), alone.get("eval", ()))
+
+
+def in_both_splits(findings: Findings, evaluation: int, sources: Mapping[Split, Source]) -> list[Finding]:
+    """A warning that counts the images for evaluation, of so many, that training has seen; `findings` name each."""
+    same, like = (findings.counts[kind.code] for kind in (DUPLICATE_ACROSS_SPLITS, NEAR_DUPLICATE_ACROSS_SPLITS))
+    if not same + like:
+        return []
+    fields: Fields = {"case": _overlap(sources), "count": same, "like": like, "of": evaluation}
+    return [Finding(EVAL_IMAGES_IN_TRAIN, "", fields, split="eval", wide=True)]
+
+
+def _overlap(sources: Mapping[Split, Source]) -> str:
+    """Which folder is inside the other, if one is."""
+    if len(sources) < 2:
+        return "images"
+    train, evaluation = (f"{source.bucket}/{source.key}".rstrip("/") + "/" for source in sources.values())
+    if train != evaluation and evaluation.startswith(train):
+        return "evalInside"
+    return "trainInside" if train != evaluation and train.startswith(evaluation) else "images"
 
 
 def _look_alikes(train: Iterable[Seen], evaluation: Sequence[Seen]) -> Iterator[Finding]:

@@ -5,22 +5,23 @@ Invariant: decides from counts alone; the error names the class or the first fil
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from trainingrun_agent.config import SplitRule
 from trainingrun_agent.errors import UserError
+from trainingrun_agent.prep.judge import one_sided
+from trainingrun_agent.prep.judge.words import TOP, counted, first_of
 from trainingrun_agent.prep.model.class_names import nearest, suggestion
 from trainingrun_agent.prep.model.codes.image_files import OBJECT_CHANGED
 from trainingrun_agent.prep.model.codes.kind import Fields, Severity
 from trainingrun_agent.prep.model.codes.whole import (
     BOXES_TOO_SMALL,
     CLASS_IMBALANCE,
-    CLASS_WITHOUT_EVAL,
     IMAGES_MUCH_LARGER,
 )
-from trainingrun_agent.prep.model.findings import Finding, Findings
+from trainingrun_agent.prep.model.findings import Finding, Findings, Split
 from trainingrun_agent.prep.split.dataset_split import DatasetSplit
+from trainingrun_agent.prep.split.division import Division
 from trainingrun_agent.prep.statistics.totals import MUCH_LARGER, Totals
 from trainingrun_agent.reasons.dataset import (
     CLASS_LOST,
@@ -28,13 +29,12 @@ from trainingrun_agent.reasons.dataset import (
     DATA_CHANGED,
     NO_BOXES,
     NO_IMAGES,
-    NO_IMAGES_DRAWN,
     NO_USABLE_IMAGES,
     TOO_MANY_BAD_FILES,
 )
 from trainingrun_agent.terms import Change, Field, Terms
 
-TOP_FILES, TOP_CLASSES = 3, 5
+TOP_FILES = 3
 MAX_FINDING_TEXT = 200
 MAX_TOO_SMALL = 0.05
 """Part of the boxes above which small boxes are a warning."""
@@ -45,27 +45,23 @@ MAX_IMBALANCE = 20
 def judge(
     splits: Sequence[DatasetSplit],
     *,
-    rule: SplitRule | None,
+    division: Division | None,
     classes: Sequence[str],
     max_bad_files: str,
     findings: Findings,
 ) -> UserError | None:
-    """The most serious reason not to use the data, or None."""
-    train = next(split.totals for split in splits if split.name == "train")
+    """The most serious reason not to use the data, or None; `division` is that of a single folder."""
+    totals = {split.name: split.totals for split in splits}
+    train, evaluation = totals["train"], totals.get("eval", Totals(totals["train"].network_input))
     return (
-        next((error for split in splits if (error := _nothing_listed(split, rule))), None)
-        or _class_not_found(train, classes)
+        next((error for split in splits if (error := _nothing_listed(split, division, findings))), None)
+        or _class_not_found(train, evaluation, classes, one_folder=division is not None)
+        or (one_sided.not_in_train(train, evaluation, classes, division) if train.seen else None)
         or next((error for split in splits if (error := _nothing_left(split, findings))), None)
         or _too_many_bad(splits, max_bad_files, findings)
         or next((error for split in splits if (error := _class_lost(split, classes, findings))), None)
         or _changed(findings)
     )
-
-
-def unseen_classes(evaluation: Totals, classes: Sequence[str]) -> list[Finding]:
-    """A warning for each class without a box in the eval split."""
-    unseen = [name for name in classes if not evaluation.per_class[name]]
-    return [Finding(CLASS_WITHOUT_EVAL, "", {"name": name}, split="eval") for name in unseen]
 
 
 def imbalance(train: Totals, classes: Sequence[str]) -> list[Finding]:
@@ -100,35 +96,34 @@ def allowed_bad_files(limit: str, files: int) -> int:
     return int(limit)
 
 
-def _nothing_listed(split: DatasetSplit, rule: SplitRule | None) -> UserError | None:
+def _nothing_listed(split: DatasetSplit, division: Division | None, findings: Findings) -> UserError | None:
     if split.listed:
         return None
-    if rule is not None and split.source.labels.pairing.images:
-        images = _count(split.source.labels.pairing.images, "image")
-        entry = NO_IMAGES_DRAWN[split.name]
-        return UserError(entry, fraction=rule.fraction, split=split.name, images=images)
+    if division is not None and split.source.labels.pairing.images:
+        return one_sided.not_drawn(split, division)
     change = Change(f"dataset.{split.name}.uri")
-    return UserError(NO_IMAGES[split.name], source=_source(split), change_uri=change)
+    error = UserError(NO_IMAGES[split.name], source=_source(split), change_uri=change)
+    return error.with_examples(_top(findings))
 
 
-def _class_not_found(train: Totals, classes: Sequence[str]) -> UserError | None:
-    missing = [name for name in classes if name not in train.seen]
+def _class_not_found(
+    train: Totals, evaluation: Totals, classes: Sequence[str], *, one_folder: bool
+) -> UserError | None:
+    missing = [name for name in classes if name not in train.seen and name not in evaluation.seen]
     if not missing or not train.seen:
         return None
-    names = [_with_nearest(name, train) for name in missing[:TOP_CLASSES]]
-    more = f" and {len(missing) - TOP_CLASSES} more" if len(missing) > TOP_CLASSES else ""
-    common = ", ".join(f"{found!r} ({count})" for found, count in train.seen.most_common(5))
-    suggested = [nearest(name, train.seen) if name in missing else name for name in classes]
+    seen = train.seen + evaluation.seen if one_folder else train.seen
+    suggested = [nearest(name, seen) if name in missing else name for name in classes]
     return UserError(
         CLASS_NOT_FOUND,
-        classes=f"{', '.join(names)}{more}",
-        names=common,
+        classes=first_of([_with_nearest(name, seen) for name in missing[:TOP]] + missing[TOP:]),
+        names=", ".join(f"{found!r} ({count})" for found, count in seen.most_common(TOP)),
         change=Change("dataset.classes", to=suggestion(suggested)),
     )
 
 
-def _with_nearest(name: str, train: Totals) -> str:
-    close = nearest(name, train.seen)
+def _with_nearest(name: str, seen: Iterable[str]) -> str:
+    close = nearest(name, seen)
     return f"{name!r} (did you mean {close!r}?)" if close else repr(name)
 
 
@@ -136,8 +131,8 @@ def _nothing_left(split: DatasetSplit, findings: Findings) -> UserError | None:
     if split.totals.objects:
         return None
     entries = NO_BOXES if split.totals.images else NO_USABLE_IMAGES
-    error = UserError(entries[split.name], source=_source(split), images=_count(split.listed, "image"))
-    return error.with_examples(_top(findings))
+    error = UserError(entries[split.name], source=_source(split), images=counted(split.listed, "image"))
+    return error.with_examples(_top(findings, split.name))
 
 
 def _too_many_bad(splits: Sequence[DatasetSplit], limit: str, findings: Findings) -> UserError | None:
@@ -146,7 +141,7 @@ def _too_many_bad(splits: Sequence[DatasetSplit], limit: str, findings: Findings
     allowed = allowed_bad_files(limit, files)
     if bad <= allowed:
         return None
-    counts = {"bad": _count(bad, "bad file"), "files": _count(files, "image")}
+    counts = {"bad": counted(bad, "bad file"), "files": counted(files, "image")}
     error = UserError(TOO_MANY_BAD_FILES, **counts, limit=limit, allowed=allowed)
     return error.with_examples(_top(findings))
 
@@ -164,23 +159,19 @@ def _changed(findings: Findings) -> UserError | None:
     """Files changed while they were read: the records would not be those of the listing."""
     if not findings.counts[OBJECT_CHANGED.code]:
         return None
-    error = UserError(DATA_CHANGED, files=_count(findings.counts[OBJECT_CHANGED.code], "file"))
+    error = UserError(DATA_CHANGED, files=counted(findings.counts[OBJECT_CHANGED.code], "file"))
     return error.with_examples(_top(findings))
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 'es' if what.endswith('x') else 's'}"
 
 
 def _source(split: DatasetSplit) -> Field:
     return Field(f"dataset.{split.name}")
 
 
-def _top(findings: Findings) -> list[_Example]:
-    """The first three files with an error, or a warning where there is no error."""
+def _top(findings: Findings, *splits: Split) -> list[_Example]:
+    """The first three files, of these splits, with an error, or a warning where there is no error."""
     examples: dict[tuple[str, str], _Example] = {}
     for finding in findings.top(TOP_FILES * 100):
-        if finding.severity is not Severity.INFO:
+        if finding.severity is not Severity.INFO and finding.split in (splits or ("train", "eval")):
             examples.setdefault((finding.split, finding.file), _Example(finding))
     return list(examples.values())[:TOP_FILES]
 

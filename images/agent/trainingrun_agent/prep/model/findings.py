@@ -63,7 +63,7 @@ class Finding:
     def line(self, terms: Terms) -> str:
         """File, object, code and what was seen, in one line."""
         where = self.file if self.index is None else f"{self.file} object {self.index}"
-        return f"{where}: {self.code}: {self.seen(terms)}"
+        return ": ".join(text for text in (where, self.code, self.seen(terms)) if text)
 
     def to_json(self) -> dict[str, Any]:
         """As in the schema, without any text of ours."""
@@ -151,7 +151,7 @@ class Findings:
 
 
 def _rank(finding: Finding) -> tuple[Any, ...]:
-    return _GRAVITY[finding.severity], *finding.place
+    return _GRAVITY[finding.severity], not finding.kind.urgent, *finding.place
 
 
 _GRAVITY = {severity: rank for rank, severity in enumerate(Severity)}

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from trainingrun_agent.config import SplitRule
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.model.codes.kind import Severity
 from trainingrun_agent.prep.model.findings import MAX_FINDINGS, Findings
 from trainingrun_agent.prep.report.verdict import verdict
 from trainingrun_agent.prep.split.dataset_split import DatasetSplit
+from trainingrun_agent.prep.split.division import Division
 from trainingrun_agent.prep.statistics.network_input import NetworkInput, fit
 from trainingrun_agent.prep.statistics.totals import FLAGS, Totals
 from trainingrun_agent.terms import Terms
@@ -26,13 +26,13 @@ def report(
     digest: str,
     classes: Sequence[str],
     network: str,
-    rule: SplitRule | None,
+    division: Division | None,
     splits: Sequence[DatasetSplit],
     findings: Findings,
     refusal: UserError | None,
     terms: Terms,
 ) -> dict[str, Any]:
-    """The document; `rule` is the one that divided a single folder, `refusal` why the data cannot be used.
+    """The document; `division` is that of a single folder, `refusal` why the data cannot be used.
 
     Data that was refused before it was read has no splits.
     """
@@ -52,7 +52,7 @@ def report(
         "infos": findings.severities[Severity.INFO],
         "findings": [finding.to_json() for finding in findings.top(MAX_FINDINGS)],
     }
-    return document if rule is None else {**document, "split": _division(rule, splits, classes)}
+    return document if division is None else {**document, "split": _division(division, splits, classes)}
 
 
 def _split(split: DatasetSplit, classes: Sequence[str]) -> dict[str, Any]:
@@ -69,8 +69,9 @@ def _split(split: DatasetSplit, classes: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _division(rule: SplitRule, splits: Sequence[DatasetSplit], classes: Sequence[str]) -> dict[str, Any]:
+def _division(division: Division, splits: Sequence[DatasetSplit], classes: Sequence[str]) -> dict[str, Any]:
     """How a single folder was divided; `share` is the part of a class's boxes that is in eval."""
+    rule = division.rule
     train, evaluation = (split.totals for split in splits)
     shares: list[dict[str, Any]] = [
         {
@@ -83,7 +84,10 @@ def _division(rule: SplitRule, splits: Sequence[DatasetSplit], classes: Sequence
     ]
     wanted = float(rule.fraction)
     worst = max(shares, key=lambda one: abs(one["share"] - wanted))
+    one_sided = any((one["train"] == 0) != (one["eval"] == 0) for one in shares)
+    better = {"betterSeed": division.better_seed} if one_sided and division.better_seed is not None else {}
     return {
+        **better,
         "fraction": str(rule.fraction),
         "seed": rule.seed,
         "groupBy": rule.group_by,

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from trainingrun_agent.errors import UserError
+from trainingrun_agent.errors import NotFound, UserError
 from trainingrun_agent.prep.model.annotation import Annotation, UnusableError, version_of
 from trainingrun_agent.prep.model.class_names import suggestion
 from trainingrun_agent.prep.model.codes.label_files import FILE_IGNORED
@@ -210,10 +210,12 @@ class _Filling:
 
 
 def head(origin: Origin, entry: Entry) -> bytes:
-    """Read the beginning of a label file."""
-    if not entry.size:
-        return b""
-    return origin.labels.store.get_range(origin.labels.key_of(entry.path), start=0, length=min(HEAD, entry.size))
+    """Read the beginning of a label file; nothing of one that is gone, which reading it whole explains."""
+    with suppress(NotFound):
+        if entry.size:
+            key = origin.labels.key_of(entry.path)
+            return origin.labels.store.get_range(key, start=0, length=min(HEAD, entry.size))
+    return b""
 
 
 def _orphans(file: str, count: int, ref: str) -> Finding:

@@ -36,7 +36,7 @@ def split_of(path: str, rule: SplitRule) -> Split:
 
 
 def split_of_group(group: str, rule: SplitRule) -> Split:
-    """The split of all images of a group."""
+    """The split of a group's images."""
     key = f"{rule.seed}\n{group}"
     number = int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[:8], "big")
     return "eval" if number < rule.fraction * _SPACE else "train"

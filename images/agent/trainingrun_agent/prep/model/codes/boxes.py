@@ -25,8 +25,10 @@ BOX_MISSING = FindingKind(
     effect=_SKIPPED,
     seen={
         "noBndbox": "the object {name!r} has no <bndbox>",
-        "noBbox": "the bbox of the object is not [x, y, width, height]",
         "noCoordinates": "the object has no coordinates with x, y, width and height",
+        "noBbox": "the bbox of the object is not [x, y, width, height], and it has no segmentation",
+        "mask": "the mask of the object is damaged, and it has no bbox",
+        "maskEmpty": "the mask of the object has no pixels, and it has no bbox",
         "noExtent": "shape {shape!r} has no extent",
         "unknown": "shape {shape!r} is not known",
         "points": "shape {shape!r} has {count:point|points}",

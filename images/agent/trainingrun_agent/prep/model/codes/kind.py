@@ -25,7 +25,7 @@ Fields = Mapping[str, Value]
 
 _PLACE = ("labelFile", "where")
 """Fields that any finding may have; they stand before the text where it does not name them."""
-_TERMS = ("field", "change", "retry")
+_TERMS = ("field", "change", "higher", "retry")
 
 
 class Severity(StrEnum):
@@ -56,7 +56,8 @@ FILES = "files"
 class FindingKind:
     """`seen` is the template of what was seen, or one per case; the others never depend on the fields.
 
-    `meaning` and `effect` are for documentation: what the finding means, and what it does to a detector.
+    A finding without case, of a version that had none, has the first one. `urgent` kinds come first within their
+    severity. `meaning` and `effect` are for documentation: what the finding means, and what it does to a detector.
     """
 
     code: str
@@ -67,6 +68,7 @@ class FindingKind:
     advice: str
     example: Example
     done: str = "file skipped"
+    urgent: bool = False
 
     def __post_init__(self) -> None:
         if self.code in KINDS:
@@ -99,7 +101,10 @@ class FindingKind:
             fields[name]
 
     def _template(self, fields: Fields) -> str:
-        return self.seen if isinstance(self.seen, str) else self.seen[str(fields["case"])]
+        if isinstance(self.seen, str):
+            return self.seen
+        first = next(iter(self.seen))  # a finding from before there were cases
+        return self.seen[str(fields.get("case", first))]
 
 
 KINDS: dict[str, FindingKind] = {}

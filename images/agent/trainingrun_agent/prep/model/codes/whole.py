@@ -69,11 +69,33 @@ CLASS_WITHOUT_EVAL = FindingKind(
     Severity.WARNING,
     meaning="No image for evaluation has an object of this class.",
     effect="The class is trained, but mAP says nothing about how well it is detected.",
-    seen="no box of class {name!r} in the eval split",
+    seen={
+        "nowhere": "no box of class {name!r} in the eval split",
+        "drawn": "no box of class {name!r} in the eval split: all {count} are in train, in {groups:group|groups}, first"
+        " {group}",
+        "seed": "no box of class {name!r} in the eval split: all {count} are in train, in {groups:group|groups}, first"
+        " {group}; {field[dataset.splitSeed]} {seed} puts every class into both splits",
+    },
     done="left the class out of mAP",
     advice="Label images with this class for evaluation. If a part of one folder is used for evaluation, you can also "
-    "{change[dataset.evalFraction]} or {field[dataset.splitSeed]}.",
+    "{change[dataset.splitSeed]} or {field[dataset.evalFraction]}; one group is only divided with "
+    "{field[dataset.splitGroup]} image.",
     example=Example("No eval image has the class `hub`.", "An eval image has a box of class `hub`."),
+)
+EVAL_TOO_SMALL = FindingKind(
+    "EvalTooSmall",
+    Severity.WARNING,
+    meaning="There are fewer than 20 images for evaluation, or fewer than 5 boxes of a class in them.",
+    effect="Scores are mostly chance: other images of the same kind would give others, and a difference between two "
+    "runs says little.",
+    seen={
+        "images": "{count:image|images} for evaluation: a score of 50 % may be off by {points} points (95 % interval)",
+        "class": "{count:box|boxes} of class {name!r} for evaluation: a recall of 50 % may be off by {points} points "
+        "(95 % interval)",
+    },
+    done="evaluates on what is there",
+    advice="Label more images for evaluation, or {higher[dataset.evalFraction]}.",
+    example=Example("One image for evaluation.", "20 images for evaluation, with 5 boxes of each class."),
 )
 CLASS_IMBALANCE = FindingKind(
     "ClassImbalance",
@@ -126,6 +148,26 @@ DUPLICATE_CONTRADICTS = FindingKind(
     done="kept both",
     advice="Decide which boxes are right, and delete the other image.",
     example=Example("`wheel.jpg` is a copy of `tire.jpg`, with another box.", "`tire.jpg` alone."),
+)
+EVAL_IMAGES_IN_TRAIN = FindingKind(
+    "EvalImagesInTrain",
+    Severity.WARNING,
+    meaning="Images for evaluation are training images, byte by byte, or look like one. DuplicateAcrossSplits and "
+    "NearDuplicateAcrossSplits name each of them.",
+    effect="Scores measure what the model remembers: they say little about images that it has not seen.",
+    seen={
+        "images": "{count} of {of:image|images} for evaluation are training images, and {like} look like one",
+        "evalInside": "{count} of {of:image|images} for evaluation are training images, and {like} look like one: the "
+        "folder of {field[dataset.eval.uri]} is inside that of {field[dataset.train.uri]}",
+        "trainInside": "{count} of {of:image|images} for evaluation are training images, and {like} look like one: the "
+        "folder of {field[dataset.train.uri]} is inside that of {field[dataset.eval.uri]}",
+    },
+    done="kept them in both splits",
+    advice="Evaluate on other images: a folder of its own, not inside the other, or {field[dataset.evalFraction]}.",
+    example=Example(
+        "`tire.jpg` is in the train and in the eval folder.", "The eval folder has another photo, `hub.jpg`."
+    ),
+    urgent=True,
 )
 DUPLICATE_ACROSS_SPLITS = FindingKind(
     "DuplicateAcrossSplits",

@@ -38,7 +38,9 @@ def by_kind(document: Mapping[str, Any]) -> list[Occurrences]:
     for finding in map(Finding.from_json, document["findings"]):
         kept.setdefault(finding.code, []).append(finding)
     found = [Occurrences(KINDS[code], count, kept.get(code, ())) for code, count in document["counts"].items()]
-    return sorted(found, key=lambda one: (_ORDER.index(one.kind.severity), -one.count, one.kind.code))
+    return sorted(
+        found, key=lambda one: (_ORDER.index(one.kind.severity), not one.kind.urgent, -one.count, one.kind.code)
+    )
 
 
 def badge(severity: Severity) -> Html:

@@ -100,6 +100,8 @@ def _facts(document: Mapping[str, Any]) -> list[tuple[str, Any]]:
     facts.append(("Classes", number(len(document["classes"]))))
     if network := document.get("network"):
         facts.append(("Network", join((name_of(network["name"]), f", {network['inputSize']} px at its input"))))
+    if intensity := document.get("intensityRange"):
+        facts.append(("Images of more than 8 bits", f"{intensity[0]} is black, {intensity[1]} is white"))
     facts.append(("Digest of the data set", tag("code", document["digest"], class_="digest")))
     return facts
 

@@ -1,5 +1,7 @@
 """Reader of COCO JSON: boxes as [x, y, width, height], images and categories by ids of any kind.
 
+An annotation without a box gets the upright box around its segmentation.
+
 Invariant: images, annotations and categories may stand in any order; nothing is looked up before all are read.
 Ids need not be contiguous; the ids of the label map are ours.
 """
@@ -14,6 +16,7 @@ from trainingrun_agent.prep.model.annotation import LabelledObject, UnusableErro
 from trainingrun_agent.prep.model.codes.boxes import BOX_MISSING
 from trainingrun_agent.prep.model.codes.classes import CLASS_MISSING
 from trainingrun_agent.prep.model.codes.label_files import ENTRIES_CONTRADICT, ENTRY_INCOMPLETE
+from trainingrun_agent.prep.source.readers import coco_masks
 from trainingrun_agent.prep.source.readers.base import Context, Entries, SetFormat
 from trainingrun_agent.prep.source.readers.json_stream import JSONStream
 from trainingrun_agent.prep.source.readers.outline import outline
@@ -57,11 +60,14 @@ def _annotation(entries: Entries, place: int, annotation: dict[str, Any]) -> Non
 def _object(annotation: dict[str, Any], category: str) -> LabelledObject:
     if not category:
         raise UnusableError(CLASS_MISSING)
-    box = annotation.get("bbox")
+    box, crowd = annotation.get("bbox"), annotation.get("iscrowd") in (1, True, "1")
+    drawn = annotation.get("segmentation")
+    if coco_masks.has_no_box(box) and (shape := coco_masks.shape_of(drawn)):
+        return boxed(category, coco_masks.box_around(drawn), crowd=crowd, shape=shape)
     if not isinstance(box, list) or len(box) != 4:
         raise UnusableError(BOX_MISSING, case="noBbox")
     x, y, width, height = (number(value, f"bbox[{at}]") for at, value in enumerate(box))
-    return boxed(category, (x, y, x + width, y + height), crowd=annotation.get("iscrowd") in (1, True, "1"))
+    return boxed(category, (x, y, x + width, y + height), crowd=crowd)
 
 
 def _category(names: dict[str, str], entries: Entries, place: int, category: dict[str, Any]) -> None:
