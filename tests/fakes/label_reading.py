@@ -51,6 +51,11 @@ def file_format(name: str) -> FileFormat:
     return format_
 
 
+def _is_there(image: str) -> bool:
+    """Whether there is such an image; of a video, only the first frames are."""
+    return image < "frame_000020" if image.startswith("frame_") else image != "nobody has it"
+
+
 def read_set(name: str, *files: bytes, classes: tuple[str, ...] = CLASSES) -> Read:
     """Read files that hold the labels of many images. Raises UnusableError if a whole file is unusable."""
     format_, made = set_format(name), Read()
@@ -61,7 +66,7 @@ def read_set(name: str, *files: bytes, classes: tuple[str, ...] = CLASSES) -> Re
         categories_shared=format_.partial,
     ) as index:
         for number, data in enumerate(files):
-            with index.file(f"file {number}", wanted=lambda image: image != "nobody has it") as entries:
+            with index.file(f"file {number}", wanted=_is_there) as entries:
                 format_.index(io.BytesIO(data), entries, Context(classes, classes))
             made.strays += [stray.code for stray in entries.strays]
         index.finish()

@@ -63,3 +63,8 @@ SHARES: Corners = (10 / 128, 20 / 64, 60 / 128, 40 / 64)
 XYWH = {"x": 100 * SHARES[0], "y": 100 * SHARES[1], "width": 100 * 50 / 128, "height": 100 * 20 / 64}
 RECT = {"name": "rect", "x": 10, "y": 20, "width": 50, "height": 20}
 CVAT_BOX = '<box label="tire" xtl="10" ytl="20" xbr="60" ybr="40"/>'
+CVAT_VIDEO = (
+    "<annotations><meta><start_frame>0</start_frame><stop_frame>3</stop_frame><frame_filter>step=1</frame_filter></meta>"
+    '<track label="tire"><box frame="0" xtl="1" ytl="2" xbr="9" ybr="8"/>'
+    '<box frame="2" outside="1" xtl="3" ytl="2" xbr="9" ybr="8"/></track></annotations>'
+)

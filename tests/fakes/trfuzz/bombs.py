@@ -86,6 +86,10 @@ BOMBS: Mapping[str, Mapping[str, Make]] = {
         "a name": lambda: b"<annotations><image name='" + b"a" * (30 << 20) + b"'/></annotations>",
         "elements": lambda: b"<annotations>" + b"<a>" * DEEP,
         "a text": lambda: b"<annotations>" + b"a" * (60 << 20) + b"</annotations>",
+        "a video without end": lambda: (
+            b"<annotations><meta><stop_frame>499999</stop_frame></meta>" + b"<track><box frame='0'/></track>" * 20_000
+        ),
+        "shapes of a track": lambda: b"<annotations><track>" + b"<box frame='1'/>" * 300_000,
         "entities": lambda: b"<annotations>" + b"&amp;" * (8 << 20) + b"</annotations>",
     },
     "labelImg": {

@@ -139,6 +139,7 @@ _CRAFTS: dict[str, list[bytes]] = {
             label_samples.cvat(label_samples.CVAT_BOX.replace("<box", '<box occluded="1" rotation="30"')),
             label_samples.cvat('<polygon label="tire" points="1,2;3,4;5,6"/><tag label="x"/>'),
             label_samples.cvat('<ellipse label="tire" cx="9" cy="9" rx="3" ry="4"/>'),
+            label_samples.CVAT_VIDEO,
             label_samples.cvat('<mask label="tire" left="1" top="2" width="3" height="4" rle="1"/>'),
         )
     ],

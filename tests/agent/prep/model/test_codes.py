@@ -66,6 +66,14 @@ def coco_with(**entry: object) -> Files:
     return {"labels.json": json.dumps(document).encode(), "a.jpg": jpeg(128, 64)}
 
 
+def video(*frames: int) -> Files:
+    box = '<box frame="{}" outside="{}" keyframe="1" xtl="10" ytl="20" xbr="60" ybr="80"/>'
+    shapes = "".join((box.format(0, 0), box.format(1, 0), box.format(2, 1)))
+    text = "<meta><original_size><width>160</width><height>120</height></original_size></meta>"
+    text = f'<annotations>{text}<track label="tire">{shapes}</track></annotations>'
+    return {"labels.xml": text.encode(), **{f"frame_00000{frame}.jpg": jpeg(seed=str(frame)) for frame in frames}}
+
+
 def label_studio(rotation: int) -> Files:
     region = {**drawn(**XYWH), "image_rotation": rotation}
     return {"labels.json": json.dumps(task(region)).encode(), "a.jpg": jpeg(128, 64)}
@@ -116,6 +124,7 @@ DESCRIBED: dict[str, tuple[Files, Files]] = {
         {**coco_with(), "notes.json": b'{"author": "me"}'},
         coco_with(),
     ),
+    "FramesWithoutImage": (video(0), video(0, 1)),
     "FormatIgnored": ({**labels(voc()), **table("tire.jpg,160,120,tire,10,20,60,80\n")}, labels(voc())),
     "ImageTurned": (label_studio(90), label_studio(0)),
     "ImageAmbiguous": (

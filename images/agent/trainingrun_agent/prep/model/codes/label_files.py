@@ -159,6 +159,7 @@ ENTRIES_CONTRADICT = FindingKind(
     seen={
         "image": "{labelFile} lists it more than once, with another name or size",
         "category": "category id {id!r} is both {first!r} and {second!r}",
+        "track": "a track goes back from frame {first} to frame {second}",
     },
     advice="Give each image and each category its own id, or export the file again.",
     example=Example(
@@ -179,12 +180,13 @@ CATEGORY_MISSING = FindingKind(
 TRACKS_UNREAD = FindingKind(
     "TracksUnread",
     Severity.ERROR,
-    meaning="The CVAT file has tracks: boxes that follow an object through the frames of a video. They are not tied "
-    "to image files.",
+    meaning="The CVAT file has tracks: boxes that follow an object through the frames of a video. The file names its "
+    "frames by number only, and no image has the name that CVAT gives a frame, such as frame_000042.",
     effect="The objects of the tracks are missing; where their frames are images of the data set, they become "
     "background.",
     seen="{count:<track> element|<track> elements}: boxes that follow an object through a video",
-    advice='Export the task as "CVAT for images 1.1", not as "CVAT for video".',
+    advice="Export with images, which CVAT names frame_000000, frame_000001 and so on, or name your own images so. "
+    'Tasks of single images, and projects with several videos, have to be exported as "CVAT for images 1.1".',
     example=Example(
         '<annotations>\n<image id="0" name="tire.jpg" width="160" height="120">\n'
         '  <box label="tire" xtl="10" ytl="20" xbr="60" ybr="80"/></image>\n'
@@ -193,6 +195,19 @@ TRACKS_UNREAD = FindingKind(
         '  <box label="tire" xtl="10" ytl="20" xbr="60" ybr="80"/>\n'
         '  <box label="tire" xtl="90" ytl="20" xbr="140" ybr="80"/></image>\n</annotations>\n',
         "annotations.xml",
+    ),
+)
+FRAMES_WITHOUT_IMAGE = FindingKind(
+    "FramesWithoutImage",
+    Severity.INFO,
+    meaning="A CVAT file has tracks, and some of the frames that it has boxes for are not among the images.",
+    effect="None, if only some frames of the video are used. Otherwise the images of the others are missing.",
+    seen="{count:box|boxes} in frames that are no images of the data set",
+    done="ignored the boxes",
+    advice="Nothing to do if these frames were left out on purpose; else upload them.",
+    example=Example(
+        "`frame_000000.jpg` and a track through the frames 0 and 1 of a video.",
+        "`frame_000000.jpg` and `frame_000001.jpg` with the same track.",
     ),
 )
 IMAGE_TURNED = FindingKind(

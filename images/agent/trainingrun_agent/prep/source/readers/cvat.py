@@ -1,4 +1,4 @@
-"""Reader of "CVAT for images 1.1": one XML file with an <image> per image, boxes as floats.
+"""Reader of CVAT's XML: "for images 1.1" has an <image> per image, "for video 1.1" a <track> per object.
 
 Invariant: an <image> is freed once it is read, so memory does not grow with the file; no document type
 declaration, entity or network access gets through. Shapes other than boxes give the upright box around them.
@@ -6,37 +6,19 @@ declaration, entity or network access gets through. Shapes other than boxes give
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import BinaryIO
 
 from lxml import etree
 
 from trainingrun_agent.prep.model.annotation import LabelledObject, UnusableError
-from trainingrun_agent.prep.model.codes.label_files import (
-    ANNOTATION_FORMAT,
-    ANNOTATION_MALFORMED,
-    IMAGE_NAME_MISSING,
-    TRACKS_UNREAD,
-)
+from trainingrun_agent.prep.model.codes.label_files import ANNOTATION_FORMAT, ANNOTATION_MALFORMED, IMAGE_NAME_MISSING
 from trainingrun_agent.prep.source.readers.base import Context, Entries, SetFormat
+from trainingrun_agent.prep.source.readers.cvat_shapes import drawn, object_of
+from trainingrun_agent.prep.source.readers.cvat_tracks import Tracks
 from trainingrun_agent.prep.source.readers.hardened import OPTIONS, doctype, has_doctype
-from trainingrun_agent.prep.source.readers.values import (
-    Corners,
-    boxed,
-    clean,
-    hull,
-    label,
-    not_a_box,
-    number,
-    pixels,
-    points,
-    text_of,
-    turned,
-)
+from trainingrun_agent.prep.source.readers.values import clean, pixels, text_of
 
 HEAD = 64 << 10
-_CUBOID = [f"{corner}{side}" for side in (1, 2) for corner in ("tl", "bl", "tr", "br")]
-_NO_EXTENT = ("points", "skeleton")
 
 
 def index(file: BinaryIO, entries: Entries, context: Context) -> None:  # noqa: ARG001 - names stand in the file
@@ -52,25 +34,29 @@ def index(file: BinaryIO, entries: Entries, context: Context) -> None:  # noqa: 
 
 
 def _walk(events: etree.iterparse[tuple[str, etree._Element]], entries: Entries) -> None:
-    image: etree._Element | None = None
-    tracks = 0
+    unfinished: etree._Element | None = None  # the <image> or <track> that has begun
+    tracks, images = Tracks(entries), False
     for event, element in events:
         parent = element.getparent()
         if event == "start":
             if parent is None:
                 _check_root(element)
-            elif element.tag == "image" and image is None:
-                image = element
-                _image(entries, element)
+            elif unfinished is None and element.tag in ("image", "track"):
+                unfinished = element
+                if element.tag == "image":
+                    _image(entries, element)
+                    images = True
         elif parent is not None:
-            if parent is image:
-                _shape(entries, image, element)
-            if element is image:
-                image = None
-            tracks += element.tag == "track" and parent.getparent() is None
+            if unfinished is None:
+                tracks.about(element)
+            elif element is unfinished:
+                unfinished = None
+                if element.tag == "track":
+                    tracks.end(element)
+            elif parent is unfinished:
+                _shape(entries, parent, element) if parent.tag == "image" else tracks.shape(parent, element)
             _forget(element, parent)
-    if tracks:
-        entries.stray(UnusableError(TRACKS_UNREAD, count=tracks))
+    tracks.finish(images=images)
 
 
 def _forget(element: etree._Element, parent: etree._Element) -> None:
@@ -106,59 +92,7 @@ def _shape(entries: Entries, image: etree._Element, shape: etree._Element) -> No
 
 
 def _object(shape: etree._Element) -> LabelledObject:
-    what = str(shape.tag)
-    read = _SHAPES.get(what)
-    if read is None:
-        raise not_a_box(what, "noExtent" if what in _NO_EXTENT else "unknown")
-    corners = read(shape)
-    drawn = "" if what == "box" else what
-    degrees = number(shape.get("rotation", "0"), "rotation")  # of boxes and ellipses, about their centre
-    if degrees % 360:
-        centre = ((corners[0] + corners[2]) / 2, (corners[1] + corners[3]) / 2)
-        corners, drawn = hull(turned(corners, degrees, centre), what), f"turned {what}"
-    return boxed(label(shape.get("label", "")), corners, occluded=shape.get("occluded") == "1", shape=drawn)
-
-
-def _numbers(shape: etree._Element, *names: str) -> list[float]:
-    return [number(shape.get(name, ""), name) for name in names]
-
-
-def _box(shape: etree._Element) -> Corners:
-    xmin, ymin, xmax, ymax = _numbers(shape, "xtl", "ytl", "xbr", "ybr")
-    return xmin, ymin, xmax, ymax
-
-
-def _points(shape: etree._Element) -> Corners:
-    pairs = [pair.split(",") for pair in shape.get("points", "").split(";") if pair.strip()]
-    return hull(points(pairs, str(shape.tag)), str(shape.tag))
-
-
-def _ellipse(shape: etree._Element) -> Corners:
-    x, y, rx, ry = _numbers(shape, "cx", "cy", "rx", "ry")
-    return x - abs(rx), y - abs(ry), x + abs(rx), y + abs(ry)
-
-
-def _mask(shape: etree._Element) -> Corners:
-    left, top, width, height = _numbers(shape, "left", "top", "width", "height")
-    return left, top, left + width, top + height
-
-
-def _cuboid(shape: etree._Element) -> Corners:
-    xs, ys = (
-        _numbers(shape, *(f"x{corner}" for corner in _CUBOID)),
-        _numbers(shape, *(f"y{corner}" for corner in _CUBOID)),
-    )
-    return hull(list(zip(xs, ys, strict=True)), "cuboid")
-
-
-_SHAPES: dict[str, Callable[[etree._Element], Corners]] = {
-    "box": _box,
-    "polygon": _points,
-    "polyline": _points,
-    "ellipse": _ellipse,
-    "mask": _mask,
-    "cuboid": _cuboid,
-}
+    return object_of(drawn(shape), shape.get("label"))
 
 
 def recognises(head: bytes) -> bool:
