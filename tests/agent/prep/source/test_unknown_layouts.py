@@ -35,7 +35,11 @@ SEEN: dict[str, tuple[str, bytes, str]] = {
     "a table of classes": ("a.csv", b"image,label\na.jpg,tire\n", "has no column for the box"),
     "VoTT": ("a-asset.json", document({"asset": {"name": "a.jpg"}, "regions": [{"tags": ["x"]}]}), "VoTT JSON"),
     "VoTT's export": ("x-export.json", document({"name": "x", "assets": {"1": {}}}), "VoTT JSON"),
-    "Supervisely": ("a.jpg.json", document({"size": {"height": 1}, "objects": []}), "Supervisely JSON"),
+    "Supervisely": (
+        "a.mp4.json",
+        document({"size": {"height": 1}, "objects": [], "frames": []}),
+        "Supervisely JSON of a video",
+    ),
     "Datumaro": ("default.json", document({"info": {}, "categories": {"label": {}}, "items": []}), "Datumaro JSON"),
     "VIA 3": (
         "v.json",

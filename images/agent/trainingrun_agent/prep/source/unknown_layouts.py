@@ -64,7 +64,7 @@ DOCUMENTS: tuple[tuple[Callable[[Outline], bool], Layout], ...] = (
         Layout("Create ML whose annotations have no label and coordinates {x, y, width, height}", "export it again"),
     ),
     (lambda found: found.has("items") and found.has("categories"), Layout("Datumaro JSON", _AS_COCO)),
-    (lambda found: found.has("objects") and found.has("size"), Layout("Supervisely JSON", _AS_COCO)),
+    (lambda found: found.has("objects") and found.has("frames"), Layout("Supervisely JSON of a video", _AS_COCO)),
     (lambda found: found.has("assets") or (found.has("asset") and found.has("regions")), Layout("VoTT JSON", _AS_COCO)),
     (
         lambda found: found.has("metadata") and found.has("attribute") and found.has("view"),
