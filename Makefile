@@ -29,6 +29,9 @@ fuzz: ## Fuzz every reader of users' files (SECONDS=60 for each, ONLY=coco)
 mutants: ## Bring faults of the past back, one by one: the tests must catch each (ONLY="retry namespace")
 	@$(BIN) $(PY) -m trrunner.mutants $(ONLY)
 
+corpus: ## Read public data sets as published (TRAININGRUN_CORPUS=folder that holds them; fetched where missing; PYTEST="-k raccoon")
+	@$(BIN) $(PY) -m pytest tests/corpus -q -n 2 --tb short $(PYTEST)
+
 check: ## Run lint, types, layers, generated files and unit tests: under two minutes
 	@$(BIN) $(PY) -m trrunner check
 
@@ -58,4 +61,4 @@ format: ## Format the Python code
 bench: ## Measure speed and memory (ONLY=images|prep|dirt|transfer|mirror|driver|orchestration)
 	@$(BIN) $(PY) -m trbench $(ONLY)
 
-.PHONY: help demo demo-down test check images cluster-up cluster-down chart requirements format fuzz bench mutants
+.PHONY: help demo demo-down test check images cluster-up cluster-down chart requirements format fuzz bench mutants corpus

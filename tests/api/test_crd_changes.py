@@ -41,6 +41,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "classes": (["a", "b"], ["a", "c"]),
     "maxBadFiles": ("5", "6"),
     "maxImageSide": (640, 800),
+    "intensityRange": ([0, 4095], [0, 16383]),
     "network": ("ssd_mobilenet_v1", "ssd_mobilenet_v2"),
     "pretrained": ({"uri": "a.tar"}, {"run": "a"}),
     "steps": (100, 200),

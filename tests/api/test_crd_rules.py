@@ -38,7 +38,12 @@ SET_LABELS = (
 )
 IMAGE_SET = "dataset imageSet must be the name of a list in ImageSets/Main without .txt, for example trainval"
 CLASS = "a class name must not start or end with spaces or contain control characters"
+INTENSITIES = "dataset.intensityRange must be two values of which the first is lower, such as [0, 16383]"
 BAD_FILES = 'dataset.maxBadFiles must be a count such as "5" or a percentage such as "1%"'
+SAME_DATA = (
+    "dataset.eval has the images and labels of dataset.train, so scores would say nothing about other images; name "
+    'other images, or remove eval and set evalFraction, such as "0.15"'
+)
 EVAL_OR_SHARE = (
     "dataset needs exactly one of eval (a folder with images to evaluate on) and evalFraction (the share of the images "
     'of train to evaluate on, such as "0.15")'
@@ -95,6 +100,10 @@ PREFIX_AT = "spec.storage.prefix"
 TRAIN_URI = "spec.dataset.train.uri"
 DATASET = "spec.dataset"
 ONE_FOLDER = {"train": {"uri": "a/"}, "classes": ["tire"]}
+LABELS_APART = {
+    **ONE_FOLDER,
+    **{name: {"uri": "a/", "labels": {"uri": f"labels/{name}/"}} for name in ("train", "eval")},
+}
 PRETRAINED = "spec.model.pretrained"
 GRACE = "spec.train.terminationGracePeriodSeconds"
 RESOURCES = "spec.train.pod.resources"
@@ -148,9 +157,14 @@ PASSES: list[tuple[str, Any]] = [
     ("spec.dataset.eval", {"uri": "a/", "labels": {"uri": "s3://labels/a/"}, "format": "yolo"}),
     ("spec.dataset.eval", {"uri": "a/", "labels": {"uri": "a/"}}),
     (DATASET, {"evalFraction": "0.15", **ONE_FOLDER}),
+    ("spec.dataset.intensityRange", [0, 16383]),
+    ("spec.dataset.intensityRange", [-1000, 3000]),
     (DATASET, {"evalFraction": "0.0001", "splitSeed": 0, "splitGroup": "sequence", **ONE_FOLDER}),
     (DATASET, {"evalFraction": "0.9999", "splitSeed": 2147483647, "splitGroup": "folder", **ONE_FOLDER}),
     (DATASET, {**ONE_FOLDER, "train": {"uri": "a/", "imageSet": "trainval"}, "evalFraction": "0.5"}),
+    (DATASET, {**ONE_FOLDER, "train": {"uri": "a/", "imageSet": "train"}, "eval": {"uri": "a/", "imageSet": "val"}}),
+    (DATASET, {**ONE_FOLDER, "train": {"uri": "a/"}, "eval": {"uri": "a/val/"}}),
+    (DATASET, LABELS_APART),
     ("spec.dataset.classes", ["traffic light", "Ü", "tire", "Tire"]),
     ("spec.dataset.classes", ["می\u200cروم", "צמיג", "タイヤ", "🛞"]),
     ("spec.dataset.maxBadFiles", "0"),
@@ -245,6 +259,12 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("spec.dataset.train.labels", {"uri": "tire"}, "dataset uri must name a folder, so end it with a slash: tire/"),
     ("spec.dataset.eval.labels", {"uri": "http://host/a/"}, FOLDER),
     ("spec.dataset.train.labels", {"uri": "../a/"}, FOLDER_PATH),
+    *((DATASET, {**ONE_FOLDER, "eval": {"uri": uri}}, SAME_DATA) for uri in ("a/", "a//")),
+    (DATASET, {**ONE_FOLDER, "eval": {"uri": "a/", "format": "coco"}}, SAME_DATA),
+    *(
+        (DATASET, {**ONE_FOLDER, "train": {"uri": "a/", **more}, "eval": {"uri": "a/", **more}}, SAME_DATA)
+        for more in ({"imageSet": "val"}, {"labels": {"uri": "b/"}})
+    ),
     (DATASET, ONE_FOLDER, EVAL_OR_SHARE),
     (DATASET, {"eval": {"uri": "b/"}, "evalFraction": "0.15", **ONE_FOLDER}, EVAL_OR_SHARE),
     (DATASET, {"splitSeed": 1, **ONE_FOLDER}, EVAL_OR_SHARE),
@@ -269,6 +289,9 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("spec.dataset.classes", [], "spec.dataset.classes in body should have at least 1 items"),
     ("spec.dataset.maxBadFiles", "some", BAD_FILES),
     ("spec.dataset.maxBadFiles", "-1", BAD_FILES),
+    ("spec.dataset.intensityRange", [16383, 0], INTENSITIES),
+    ("spec.dataset.intensityRange", [7, 7], INTENSITIES),
+    ("spec.dataset.intensityRange", [7], "spec.dataset.intensityRange in body should have at least 2 items"),
     ("spec.dataset.maxImageSide", 63, "spec.dataset.maxImageSide in body should be greater than or equal to 64"),
     ("spec.model.network", "yolo", f'"yolo": supported values: {NETWORKS}'),
     (PRETRAINED, {}, ONE_OF),

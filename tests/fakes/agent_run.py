@@ -112,7 +112,7 @@ class Run:
         return [info.key[len(base) :] for info in store.list(base)]
 
 
-def store_prepared(run: Run) -> None:
+def store_prepared(run: Run, dataset: dict[str, Any] | None = None) -> None:
     """Store what a prep stage leaves: records, label map, manifest, pipeline.config and result."""
     store = run.pod("prep").out
     objects = []
@@ -127,7 +127,7 @@ def store_prepared(run: Run) -> None:
     digest, label_map = "d" * 64, b"item { id: 1 name: 'tire' }\n"
     store.put(f"lab/datasets/{digest}/label_map.pbtxt", label_map)
     objects.append(ManifestObject("label_map.pbtxt", len(label_map), hashlib.sha256(label_map).hexdigest(), "labelMap"))
-    manifest = Manifest("dataset", Producer("prep-pod", 1), "2026-01-01T00:00:00Z", tuple(objects))
+    manifest = Manifest("dataset", Producer("prep-pod", 1), "2026-01-01T00:00:00Z", tuple(objects), dataset=dataset)
     manifests.write(store, f"lab/datasets/{digest}", manifest)
     store.put(f"{run.prefix}/pipeline.config", b"model { ssd { } }\n")
     write_result(

@@ -10,6 +10,7 @@ from PIL import Image
 
 from voc_data import encoded, jpeg, picture
 
+_SHORT = struct.Struct("<H")
 CLEAN = jpeg()
 EXIF = Image.Exif()
 EXIF[0x0112] = 6
@@ -34,6 +35,15 @@ KEPT = {
     "progressive JPEG": encoded(picture(), progressive=True),
     "trailing garbage": CLEAN + b"garbage" * 10,
 }
+
+
+def deep(low: int = 0, high: int = 16383, *, seed: object = 0) -> Image.Image:
+    """An image of 16-bit pixels of which a camera uses only these values."""
+    levels = picture(mode="L", seed=seed).tobytes()
+    least, most = min(levels), max(levels)
+    values = (low + (level - least) * (high - low) // (most - least) for level in levels)
+    return Image.frombytes("I;16", (160, 120), b"".join(map(_SHORT.pack, values)))
+
 
 SIXTEEN_BIT = Image.frombytes("I;16", (160, 120), struct.pack("<H", 0x8000) * 160 * 120)
 ANIMATED = encoded(picture(mode="P"), "GIF", save_all=True, append_images=[picture(mode="P", seed=1)])

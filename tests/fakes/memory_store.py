@@ -40,6 +40,9 @@ class MemoryStore:
                 found.files.append(info)
         return found
 
+    def wider(self) -> None:
+        return None
+
     def readable(self, key: str) -> bool:
         return key in self.objects
 

@@ -39,6 +39,7 @@ class Preparation:
     classes: tuple[str, ...] = ("tire",)
     max_bad_files: str = "0"
     max_image_side: int = 1024
+    intensity_range: tuple[int, int] | None = None
     network: str = "ssd_inception_v2"
     train: Source = field(default_factory=lambda: Source(BUCKET, "train/"))
     eval: Source | None = field(default_factory=lambda: Source(BUCKET, "eval/"))
@@ -63,7 +64,13 @@ class Preparation:
         return prepare(
             PrepareRequest(
                 dataset=Dataset(
-                    self.train, self.eval, self.split, self.classes, self.max_bad_files, self.max_image_side
+                    self.train,
+                    self.eval,
+                    self.split,
+                    self.classes,
+                    self.max_bad_files,
+                    self.max_image_side,
+                    self.intensity_range,
                 ),
                 network=self.network,
                 store_for=lambda _: store,

@@ -95,7 +95,8 @@ class SplitRule:
 class Dataset:
     """spec.dataset; exactly one of `eval` and `split` is set.
 
-    `max_bad_files` is a count ("3") or a percentage ("1%"), `max_image_side` is in pixels.
+    `max_bad_files` is a count ("3") or a percentage ("1%"), `max_image_side` is in pixels. `intensity_range` are the
+    values of pixels of more than 8 bits that become black and white, None if they are found from the images.
     """
 
     train: Source
@@ -104,6 +105,7 @@ class Dataset:
     classes: tuple[str, ...]
     max_bad_files: str
     max_image_side: int
+    intensity_range: tuple[int, int] | None = None
 
     @property
     def sources(self) -> tuple[tuple[str, Uri], ...]:
@@ -281,7 +283,17 @@ def _dataset(document: dict[str, Any]) -> Dataset:
         classes=tuple(document["classes"]),
         max_bad_files=document["maxBadFiles"],
         max_image_side=document["maxImageSide"],
+        intensity_range=_range(document.get("intensityRange")),
     )
+
+
+def _range(pair: list[int] | None) -> tuple[int, int] | None:
+    if pair is None:
+        return None
+    low, high = map(int, pair)
+    if low >= high:
+        raise ValueError(f"dataset.intensityRange is {pair}, whose first value is not below the second")
+    return low, high
 
 
 def _split(document: dict[str, Any]) -> SplitRule:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import threading
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
 
 from trainingrun_agent import contract
 from trainingrun_agent.clock import Clock, rfc3339
@@ -30,6 +31,8 @@ FIELDS = frozenset(("phase", "done", "total", "unit", "step", "steps", "loss", "
     "trainingSeconds",
 }
 MAX_STORAGE_MESSAGE = 1024
+
+Item = TypeVar("Item")
 
 
 class Progress:
@@ -123,6 +126,31 @@ class Progress:
             }
         document |= {name: round(value) for name, value in known.items() if value is not None}
         return outgoing_document(document)
+
+
+class Steps:
+    """Counts what a phase does one by one; shown from the start on, and then `every` so many."""
+
+    def __init__(self, progress: Progress, phase: str, *, unit: str, total: int | None = None, every: int = 1) -> None:
+        self._progress, self._phase, self._unit = progress, phase, unit
+        self._total, self._every = total, every
+        self._done = 0
+        self._show()
+
+    def add(self) -> None:
+        """Count one more; by one thread only."""
+        self._done += 1
+        if self._done % self._every == 0:
+            self._show()
+
+    def counted(self, items: Iterable[Item]) -> Iterator[Item]:
+        """The items, counted one by one."""
+        for item in items:
+            yield item
+            self.add()
+
+    def _show(self) -> None:
+        self._progress.update(phase=self._phase, unit=self._unit, done=self._done, total=self._total)
 
 
 def _storage_state(*, ready: bool, reason: str, message: str) -> dict[str, Any]:

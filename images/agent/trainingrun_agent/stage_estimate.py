@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from trainingrun_agent.rate import Rate
 
 MAIN_WORK = {"prep": "checking", "train": "training", "export": "inferring"}
-LAST_WORK = ("writing", "shipping")
+LAST_WORK = ("writing", "comparing", "reporting", "shipping")
 """Phases after the main work; where one counts something, the time left is that of its rest."""
 WINDOW_SECONDS = 60.0
 STEP_WINDOW_SECONDS = 300.0

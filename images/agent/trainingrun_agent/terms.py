@@ -18,15 +18,13 @@ A value may be a `Text`, which is filled in the same terms: a `Field`, a `Change
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeGuard, runtime_checkable
 
+from trainingrun_agent.yaml_text import scalar
+
 STAGE = "stage."
-_PLAIN = re.compile(r"[^\W\d][\w.-]*( [\w.-]+)*")
-_NOT_TEXT = ("true", "false", "yes", "no", "on", "off", "null")
 
 
 @runtime_checkable
@@ -77,7 +75,7 @@ class Terms:
 
     def assigned(self, path: str, value: object) -> str:
         """A field with its value, as the reader writes it."""
-        return f"{self.name(path)}: {self.value([*map(_yaml, value)] if is_list(value) else _yaml(value))}"
+        return f"{self.name(path)}: {self.value([*map(scalar, value)] if is_list(value) else scalar(value))}"
 
     def value(self, value: object) -> str:
         """A value of a field, as the reader writes it."""
@@ -162,12 +160,6 @@ class Message:
 def is_list(value: object) -> TypeGuard[Sequence[object]]:
     """Whether a field's value has several elements, as class names have."""
     return isinstance(value, Sequence) and not isinstance(value, str)
-
-
-def _yaml(value: object) -> object:
-    """A text in quotes where YAML would read a number or something else in its place."""
-    plain = not isinstance(value, str) or (_PLAIN.fullmatch(value) and value.lower() not in _NOT_TEXT)
-    return value if plain else json.dumps(value, ensure_ascii=False)
 
 
 class _Fields:

@@ -23,6 +23,7 @@ _ADDED: Final = {
     "dataset.eval.format",
     "dataset.train.labels",
     "dataset.eval.labels",
+    "dataset.intensityRange",
     "train.terminationGracePeriodSeconds",
     "pods",
 }

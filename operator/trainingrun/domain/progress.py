@@ -22,12 +22,18 @@ _ACTIVITIES: Final = {
     "listing": "listing",
     "writing": "writing",
     "fetching": "fetching",
+    "reading": "reading labels",
+    "pairing": "matching images and labels",
+    "comparing": "looking for duplicates",
+    "reporting": "drawing the report",
     "building": "building the graph",
     "waitingForTrainer": "waiting for the trainer",
     "shipping": "shipping",
     "exporting": "exporting the graph",
 }
-_COUNTED: Final = ("listing", "writing", "fetching", "shipping")
+_COUNTED: Final = ("listing", "fetching", "reading", "pairing", "comparing", "reporting", "writing", "shipping")
+# What is counted without knowing how much there is of it.
+_OPEN_ENDED: Final = ("listing", "pairing")
 # What the percentage of a stage counts; what comes after it is the step from 99 to 100.
 _MAIN_WORK: Final = ("checking", "training", "inferring")
 # While the trainer or exporter works, nothing waits for the storage.
@@ -115,7 +121,7 @@ def _text(phase: str, report: Mapping[str, Any], *, counts: Progress, percent: i
     if activity and agent_phase not in _COUNTED:
         return activity
     if not counts:
-        files = reported.count(report.get("done")) if agent_phase == "listing" else None
+        files = reported.count(report.get("done")) if agent_phase in _OPEN_ENDED else None
         if files:
             return f"{activity} {counted(files, 'file')}"
         moment = "ending" if agent_phase == "done" else "beginning"

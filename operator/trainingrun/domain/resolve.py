@@ -63,6 +63,7 @@ def resolve(run: Run, *, settings: Settings, find_run: FindRun, neighbours: Neig
             "classes": list(dataset["classes"]),
             "maxBadFiles": str(dataset.get("maxBadFiles", "1%")),
             "maxImageSide": int(dataset.get("maxImageSide", 1024)),
+            "intensityRange": [int(value) for value in dataset.get("intensityRange", ())] or None,
         },
         "model": {"network": network, "pretrained": _pretrained(run, find_run=find_run, neighbours=neighbours)},
         "train": {

@@ -63,6 +63,11 @@ CASES: dict[str, tuple[Callable[[Shell], object], tuple[str, ...], str]] = {
         (*DOCTOR, "--labels", "labels", "--image-set", "train"),
         "--labels cannot be used with an image set",
     ),
+    "labels in a bucket for a local folder": (
+        lambda shell: None,
+        (*DOCTOR, "--labels", "s3://photos/labels/"),
+        "images and --labels s3://photos/labels/ must both be local folders, or both be in buckets",
+    ),
     "no such folder of labels": (lambda shell: None, (*DOCTOR, "--labels", "labels"), "error: labels: No such file"),
     "a report among the labels": (
         lambda shell: shell.write("labels/t0.xml", b""),
@@ -134,6 +139,11 @@ WRONG: dict[str, tuple[tuple[str, ...], str]] = {
     "seed": ((*DOCTOR, "--split-seed", "-1"), "'-1' is not a whole number, 0 or more"),
     "bad files": ((*DOCTOR, "--max-bad-files", "few"), "'few' is neither a count such as \"5\" nor a percentage"),
     "side": ((*DOCTOR, "--max-image-side", "9"), "'9' is not a number of pixels from 64 to 8192"),
+    "intensities": ((*DOCTOR, "--intensity-range", "0-9"), "'0-9' is not two whole numbers, such as 0,16383"),
+    "intensities the wrong way round": (
+        (*DOCTOR, "--intensity-range", "9,4"),
+        "the first value must be below the second",
+    ),
     "a class twice": ((*DOCTOR, "--classes", "a,b,a"), "'a' is listed twice"),
     "an empty class": ((*DOCTOR, "--classes", "a,,b"), "'' is not a class name: 1 to 100 printable characters"),
     "too many classes": (

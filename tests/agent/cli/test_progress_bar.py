@@ -60,7 +60,20 @@ PHASES: list[tuple[dict[str, Any], str]] = [
     ({"phase": "listing", "unit": "files", "done": 4000}, "listing 4000 files, 800 files/s"),
     (
         {"phase": "fetching", "unit": "bytes", "done": 5_000_000, "total": 10_000_000},
+        "fetching labels 5.0 of 10.0 MB, 1.0 MB/s",
+    ),
+    (
+        {"phase": "reading", "unit": "bytes", "done": 5_000_000, "total": 10_000_000},
         "reading labels 5.0 of 10.0 MB, 1.0 MB/s",
+    ),
+    ({"phase": "pairing", "unit": "files", "done": 500}, "matching images and labels 500 files, 100 files/s"),
+    (
+        {"phase": "comparing", "unit": "images", "done": 500, "total": 900},
+        "looking for duplicates 500 of 900 images, 100 images/s",
+    ),
+    (
+        {"phase": "reporting", "unit": "images", "done": 5, "total": 9},
+        "drawing the report 5 of 9 images, 1 images/s",
     ),
     (
         {"phase": "writing", "unit": "bytes", "done": 5_000_000, "total": 5_000_000},
@@ -69,7 +82,7 @@ PHASES: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("fields", "line"), PHASES, ids=["no total", "bytes", "the end"])
+@pytest.mark.parametrize(("fields", "line"), PHASES, ids=[fields["phase"] for fields, _ in PHASES])
 def test_every_phase_is_shown_with_its_unit(
     progress: Progress, clock: Stepped, fields: dict[str, Any], line: str
 ) -> None:

@@ -82,17 +82,6 @@ def test_writes_the_tutorials_csv(prep: Preparation) -> None:
     ]
 
 
-def test_progress_ends_with_everything_done(prep: Preparation) -> None:
-    prep.run()
-    snapshot = prep.progress.snapshot()
-    assert (snapshot["phase"], snapshot["unit"]) == ("writing", "bytes")
-    assert (
-        snapshot["done"]
-        == snapshot["total"]
-        == sum(len(data) for key, data in prep.memory.objects.items() if "/blobs/" in key)
-    )
-
-
 def test_same_data_gives_the_same_bytes(prep: Preparation) -> None:
     prep.classes = ("tire", "hub")
     for index in range(40):
@@ -141,6 +130,7 @@ CHANGES: dict[str, Callable[[Preparation], Any]] = {
     "one more image": lambda prep: prep.add("t9"),
     "classes": lambda prep: setattr(prep, "classes", ("tire", "hub")),
     "maxImageSide": lambda prep: setattr(prep, "max_image_side", 64),
+    "intensityRange": lambda prep: setattr(prep, "intensity_range", (0, 16383)),
     "maxBadFiles": lambda prep: setattr(prep, "max_bad_files", "3"),
 }
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from agent_run import store_prepared
 from stage_verdict import verdict_of
 from trainingrun_agent import uncertainty
 from trainingrun_agent.errors import Outcome
@@ -54,7 +55,7 @@ def test_exported_run_has_manifest_pointer_and_numbers(trained: Any, contract: C
     contract("stage-result", result)
     manifest = manifests.read(context.out, f"lab/{result['manifestKey']}")
     contract("manifest", manifest.to_json())
-    assert manifest.step == 30
+    assert (manifest.step, manifest.dataset) == (30, None)
     assert {entry.key for entry in manifest.objects} == set(MODEL)
 
 
@@ -72,6 +73,21 @@ def test_scores_of_few_images_come_with_their_uncertainty(
     assert result is not None
     metrics = manifests.read(context.out, f"lab/{result['manifestKey']}").metrics
     assert metrics == {"ap50": 0.8, "mAP": 0.5, "evalImages": 2, **expected}
+
+
+def test_the_export_says_how_its_images_of_more_than_8_bits_were_scaled(
+    trained: Any, contract: Check, caplog: pytest.LogCaptureFixture
+) -> None:
+    store_prepared(trained, {"intensityRange": [410, 15853]})
+    context = trained.pod("export")
+    trained.start_trainer(context, export=MODEL)
+    with caplog.at_level("INFO"):
+        verdict = verdict_of(export, context)
+    assert verdict.outcome is Outcome.SUCCEEDED
+    manifest = manifests.read(context.out, f"{trained.prefix}/export/0002-{context.config.pod_uid[:8]}/MANIFEST.json")
+    contract("manifest", manifest.to_json())
+    assert manifest.dataset == {"intensityRange": [410, 15853]}
+    assert "scale images of more than 8 bits as in training: 410 is black, 15853 is white" in caplog.text
 
 
 def test_exporter_gets_checkpoint_eval_records_and_the_ap_of_training(trained: Any, contract: Check) -> None:

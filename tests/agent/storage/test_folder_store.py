@@ -253,3 +253,16 @@ def test_many_writers_of_one_key_have_one_winner(store: FolderStore) -> None:
     for thread in threads:
         thread.join()
     assert sorted(won) == [False] * 7 + [True]
+
+
+def test_what_lies_around_a_folder_can_be_looked_at_but_not_the_whole_file_system(root: Path) -> None:
+    wider = FolderStore(root).wider()
+    assert wider is not None
+    store, key = wider
+    assert key.endswith("/images/")
+    assert [info.key for info in store.list(key)] == [f"{key}sub/a.jpg"]
+    assert FolderStore(Path("/usr")).wider() is None
+    assert FolderStore(Path("/usr/lib")).bucket == "/usr/lib"
+    around = FolderStore(Path("/usr/lib")).wider()
+    assert around is not None
+    assert (around[0].bucket, around[1]) == ("/usr", "lib/")

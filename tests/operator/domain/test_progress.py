@@ -34,6 +34,17 @@ TEXTS: dict[str, tuple[dict[str, Any], str]] = {
         {"phase": "listing", "done": 1, "total": 4, "unit": "files"},
         "Preparing: listing 1/4 files",
     ),
+    "reading": ({"phase": "reading", **BYTES}, "Preparing: reading labels 1.2/2.3 GB"),
+    "pairing": ({"phase": "pairing", **IMAGES}, "Preparing: matching images and labels 4550/14000 images"),
+    "pairing what is not counted before": (
+        {"phase": "pairing", "done": 12000, "unit": "files"},
+        "Preparing: matching images and labels 12 000 files",
+    ),
+    "comparing": (
+        {"phase": "comparing", **IMAGES, "percent": 99},
+        "Preparing: looking for duplicates 4550/14000 images",
+    ),
+    "reporting": ({"phase": "reporting", **IMAGES, "percent": 99}, "Preparing: drawing the report 4550/14000 images"),
     "checking": ({"phase": "checking", **IMAGES}, "Preparing 4550/14000 images (32%)"),
     "writing": ({"phase": "writing", **BYTES}, "Preparing: writing 1.2/2.3 GB"),
     "writing images": ({"phase": "writing", **IMAGES}, "Preparing: writing 4550/14000 images"),

@@ -100,6 +100,13 @@ def test_a_share_of_the_images_is_resolved(fields: dict[str, Any], split: dict[s
     assert document["dataset"]["train"]["imageSet"] == "trainval"
 
 
+def test_a_range_of_intensities_is_resolved() -> None:
+    document = resolved(_share(intensityRange=[-1000, 3000]))
+    assert errors(contract("resolved"), document) == []
+    assert document["dataset"]["intensityRange"] == [-1000, 3000]
+    assert resolved(a_run())["dataset"]["intensityRange"] is None
+
+
 def test_two_folders_are_not_divided() -> None:
     assert resolved(a_run())["dataset"]["split"] is None
 

@@ -37,6 +37,7 @@ PACKAGES = (
     "tests/bench/trbench",
     "tests/fakes/trfakes",
     "tests/fakes/trfuzz",
+    "tests/fakes/trcorpus",
 )
 CHECKS = (
     Check("lint", ("ruff", "check", ".")),

@@ -12,6 +12,8 @@ import boto3
 from botocore.exceptions import BotoCoreError
 
 from trainingrun_agent import redaction
+from trainingrun_agent.cli.options import DEFAULT_REGION
+from trainingrun_agent.cli.server import endpoint_of, region_of
 from trainingrun_agent.cli.usage import UsageError
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.storage.base import ObjectStore
@@ -22,20 +24,21 @@ from trainingrun_agent.storage.s3 import S3Store
 LIMITS = Limits(connect=5, read=60, attempts=5)
 
 
-def open_bucket(arguments: Namespace) -> ObjectStore:
-    """The bucket of --bucket. Raises UsageError."""
-    addressing: Literal["path", "virtual"] = "path" if arguments.endpoint else "virtual"
+def open_bucket(bucket: str, arguments: Namespace, *, field: str) -> ObjectStore:
+    """A bucket at --endpoint; `field` is the path below spec of the field that names it. Raises UsageError."""
+    endpoint = endpoint_of(arguments)
+    addressing: Literal["path", "virtual"] = "path" if endpoint else "virtual"
     addressing = arguments.addressing or addressing
-    config = settings(endpoint=arguments.endpoint, addressing=addressing, limits=LIMITS)
+    config = settings(endpoint=endpoint, addressing=addressing, limits=LIMITS)
     try:
         session = boto3.Session()
         _check_credentials(session)
-        region = arguments.region or session.region_name or "us-east-1"
-        client = session.client("s3", endpoint_url=arguments.endpoint, region_name=region, config=config)
+        region = region_of(arguments) or session.region_name or DEFAULT_REGION
+        client = session.client("s3", endpoint_url=endpoint, region_name=region, config=config)
     except (BotoCoreError, ValueError) as error:
         raise UsageError(f"{error}: correct --endpoint, --region or your AWS configuration") from error
     client.meta.events.register("before-call.s3", refuse_redirect)
-    return S3Store(client, Target(arguments.bucket, arguments.endpoint, "storage.bucket"), clock=Clock())
+    return S3Store(client, Target(bucket, endpoint, field), clock=Clock())
 
 
 def _check_credentials(session: Any) -> None:

@@ -1,7 +1,7 @@
 """The folders of a command, checked before any work is done.
 
-Invariant: a folder that is accepted can be listed, no image is in two splits because of its folder, and nothing is
-written into the folders with data, where the next call would read it as data.
+Invariant: a local folder that is accepted can be listed, no image is in two splits because of its folder, and nothing
+is written into the folders with data, where the next call would read it as data.
 """
 
 from __future__ import annotations
@@ -11,40 +11,50 @@ from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainingrun_agent.cli.options import InBucket
 from trainingrun_agent.cli.usage import UsageError
 from trainingrun_agent.config import Source, Uri
 
 
 @dataclass(frozen=True)
 class Folders:
-    """Sources whose bucket is a folder; all of it is read."""
+    """Where the images of the splits are: in buckets, or in local folders, which take the place of a bucket each."""
 
     train: Source
     eval: Source | None
+    in_bucket: bool
 
     @property
     def paths(self) -> list[Path]:
-        """The folders of all splits, each once."""
+        """The local folders of all splits, each once."""
         sources = [self.train] if self.eval is None else [self.train, self.eval]
-        named = [*sources, *(source.labels for source in sources if source.labels is not None)]
-        return [Path(name) for name in dict.fromkeys(source.bucket for source in named)]
+        named: list[Uri] = [*sources, *(source.labels for source in sources if source.labels is not None)]
+        return [] if self.in_bucket else [Path(name) for name in dict.fromkeys(folder.bucket for folder in named)]
+
+    def name(self, source: Source) -> str:
+        """A source as the user named it."""
+        return str(source) if self.in_bucket else source.bucket
 
 
 def folders(arguments: Namespace) -> Folders:
     """The folders that the arguments name. Raises UsageError."""
     _check_options(arguments)
-    train = _checked(arguments.folder)
-    evaluation = None
-    if arguments.eval is not None or arguments.eval_image_set is not None:
-        evaluation = _checked(arguments.eval or train)
-        if arguments.image_set is None:
-            _check_apart(train, evaluation)
+    train, evaluation = arguments.folder, arguments.eval
+    in_bucket = isinstance(train, InBucket)
+    for option, place in (("eval", evaluation), ("labels", arguments.labels), ("eval-labels", arguments.eval_labels)):
+        if place is not None and isinstance(place, InBucket) != in_bucket:
+            raise UsageError(f"{train} and --{option} {place} must both be local folders, or both be in buckets")
+    if evaluation is None and arguments.eval_image_set is not None:
+        evaluation = train
     form = arguments.format
-    labels, eval_labels = _labels(arguments.labels), _labels(arguments.eval_labels)
-    return Folders(
-        Source(str(train), "", arguments.image_set, form, labels),
-        None if evaluation is None else Source(str(evaluation), "", arguments.eval_image_set, form, eval_labels),
+    made = Folders(
+        _source(train, arguments.image_set, form, arguments.labels),
+        None if evaluation is None else _source(evaluation, arguments.eval_image_set, form, arguments.eval_labels),
+        in_bucket,
     )
+    if evaluation is not None and arguments.image_set is None:
+        _check_apart(train, evaluation)
+    return made
 
 
 def check_target(option: str, path: Path, data: Folders) -> None:
@@ -79,24 +89,31 @@ def _check_options(arguments: Namespace) -> None:
         raise UsageError("--eval-image-set without --image-set would train on the evaluation images: add --image-set")
 
 
-def _checked(folder: Path) -> Path:
+def _source(place: Path | InBucket, image_set: str | None, form: str, labels: Path | InBucket | None) -> Source:
+    folder = _folder(place)
+    return Source(folder.bucket, folder.key, image_set, form, None if labels is None else _folder(labels))
+
+
+def _folder(place: Path | InBucket) -> Uri:
+    if isinstance(place, InBucket):
+        return Uri(place.bucket, place.key)
     try:
-        with os.scandir(folder):
-            return folder
+        with os.scandir(place):
+            return Uri(str(place), "")
     except OSError as error:
-        raise UsageError(f"{folder}: {error.strerror}: name a folder with images and their labels") from error
+        raise UsageError(f"{place}: {error.strerror}: name a folder with images and their labels") from error
 
 
-def _labels(folder: Path | None) -> Uri | None:
-    return None if folder is None else Uri(str(_checked(folder)), "")
-
-
-def _check_apart(train: Path, evaluation: Path) -> None:
-    one, other = train.resolve(), evaluation.resolve()
+def _check_apart(train: Path | InBucket, evaluation: Path | InBucket) -> None:
+    one, other = _absolute(train), _absolute(evaluation)
     if one == other:
         raise UsageError(
             f"--eval {evaluation} is also the folder for training: name another one, or use --eval-fraction"
         )
     inner, outer = (evaluation, train) if other.is_relative_to(one) else (train, evaluation)
-    if inner.resolve().is_relative_to(outer.resolve()):
+    if _absolute(inner).is_relative_to(_absolute(outer)):
         raise UsageError(f"{inner} is inside {outer}, so its images would be in both splits: name two separate folders")
+
+
+def _absolute(place: Path | InBucket) -> Path:
+    return Path("/", place.bucket, place.key) if isinstance(place, InBucket) else place.resolve()

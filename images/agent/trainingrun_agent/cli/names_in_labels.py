@@ -53,7 +53,7 @@ def names_in_labels(
         for done, pair in zip(count(1), pairs, strict=False):
             if done % PROGRESS_EVERY == 0:
                 raise_if_stopped(stop)
-                progress.update(phase="fetching", unit="files", done=done, total=len(pairs))
+                progress.update(phase="reading", unit="files", done=done, total=len(pairs))
             with suppress(UnusableError):  # preparation reports it
                 names.update(item.name for item in annotation_of(best.labels.read(pair), best.format.name).objects)
             if len(names) > MAX_CLASSES:

@@ -9,6 +9,7 @@ import argparse
 import re
 from decimal import Decimal
 from pathlib import Path
+from typing import NamedTuple
 
 FORMATS = (
     "auto",
@@ -32,8 +33,10 @@ NETWORKS = (
     "faster_rcnn_resnet50",
     "ssd_mobilenet_v1_0.25_128",
 )
+DEFAULT_BAD_FILES, DEFAULT_SIDE, DEFAULT_REGION = "0", 1024, "us-east-1"
 FAIL_ON = ("error", "warning", "never")
 SPLIT_GROUPS = ("sequence", "folder", "image")
+MIN_INTENSITY, MAX_INTENSITY = -(1 << 31), (1 << 31) - 1
 MAX_CLASSES, MAX_CLASS_NAME, MAX_CLASSES_FILE = 500, 100, 1 << 20
 REPORT_EXIT_CODES = """\
 exit codes:
@@ -42,15 +45,34 @@ exit codes:
   2    wrong arguments; data that cannot be read or used for training; nowhere to write
   130  interrupted
 """
+CREDENTIALS = """\
+Credentials are read from where AWS's own tools read them: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY,
+the files of AWS_PROFILE, or the role of the machine or pod. Certificates: AWS_CA_BUNDLE.
+"""
+
+
+class InBucket(NamedTuple):
+    """A folder in a bucket; `key` ends in a slash or is empty."""
+
+    bucket: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
     """The data, and what it is meant for."""
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder with images and their labels, for training")
+    parser.add_argument(
+        "folder",
+        type=_place,
+        metavar="FOLDER",
+        help="folder with images and their labels, for training; s3://BUCKET/PREFIX/ is one in a bucket",
+    )
     places = parser.add_argument_group(
         "evaluation data (default: all images are for training)"
     ).add_mutually_exclusive_group()
-    places.add_argument("--eval", type=Path, metavar="FOLDER", help="folder with images and labels for evaluation")
+    places.add_argument("--eval", type=_place, metavar="FOLDER", help="folder with images and labels for evaluation")
     places.add_argument(
         "--eval-fraction",
         type=_fraction,
@@ -68,6 +90,23 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     )
     _add_labels(parser.add_argument_group("labels"))
     _add_rules(parser.add_argument_group("rules"))
+    add_server(parser.add_argument_group("with s3://BUCKET/PREFIX/"))
+
+
+def add_server(server: argparse._ActionsContainer) -> None:
+    """The server of a bucket."""
+    server.add_argument(
+        "--endpoint", metavar="URL", help="address of an S3-compatible server (default: AWS_ENDPOINT_URL, or AWS)"
+    )
+    server.add_argument(
+        "--region", metavar="NAME", help="AWS region (default: from your AWS configuration, or us-east-1)"
+    )
+    server.add_argument(
+        "--addressing",
+        choices=("path", "virtual"),
+        help="where the bucket stands in URLs: in the path, or in the host name (default: path with --endpoint, else"
+        " virtual)",
+    )
 
 
 def _add_labels(labels: argparse._ArgumentGroup) -> None:
@@ -76,11 +115,11 @@ def _add_labels(labels: argparse._ArgumentGroup) -> None:
     )
     labels.add_argument(
         "--labels",
-        type=Path,
+        type=_place,
         metavar="FOLDER",
         help="folder with the labels (default: among the images, or in a folder beside them)",
     )
-    labels.add_argument("--eval-labels", type=Path, metavar="FOLDER", help="the same for the images of --eval")
+    labels.add_argument("--eval-labels", type=_place, metavar="FOLDER", help="the same for the images of --eval")
     names = labels.add_mutually_exclusive_group()
     names.add_argument(
         "--classes",
@@ -99,16 +138,22 @@ def _add_rules(rules: argparse._ArgumentGroup) -> None:
     rules.add_argument(
         "--max-bad-files",
         type=_bad_files,
-        default="0",
+        default=DEFAULT_BAD_FILES,
         metavar="N",
         help="files that may be unusable: a count such as 5, or a share of the images such as 1%% (default: 0)",
     )
     rules.add_argument(
         "--max-image-side",
         type=_side,
-        default=1024,
+        default=DEFAULT_SIDE,
         metavar="N",
         help="scale larger images down to this many pixels (default: 1024)",
+    )
+    rules.add_argument(
+        "--intensity-range",
+        type=_intensity_range,
+        metavar="LOW,HIGH",
+        help="images of more than 8 bits: the values that become black and white (default: found from 64 images)",
     )
     rules.add_argument(
         "--network",
@@ -118,6 +163,28 @@ def _add_rules(rules: argparse._ArgumentGroup) -> None:
         help="compare boxes with the input size and anchors of this network:"
         f" {', '.join(NETWORKS)} (default: {NETWORKS[0]})",
     )
+
+
+def add_object(parser: argparse.ArgumentParser) -> None:
+    """The TrainingRun to write, and what it says that the data does not."""
+    written = parser.add_argument_group("the TrainingRun that trains on this data")
+    written.add_argument("--write", type=Path, metavar="FILE", help="write it to FILE, for kubectl apply")
+    written.add_argument("--force", action="store_true", help="write FILE also if it exists")
+    written.add_argument("--name", type=_name, help="name of the run (default: from the name of FOLDER)")
+    written.add_argument(
+        "--uri", type=place_in_bucket, metavar="URI", help="where FOLDER is or will be, such as s3://photos/defects/"
+    )
+    written.add_argument(
+        "--bucket", type=_bucket, metavar="NAME", help="bucket of the run (default: that of the images)"
+    )
+    written.add_argument(
+        "--secret",
+        type=_secret,
+        default="trainingrun-s3",
+        metavar="NAME",
+        help="Secret with the credentials of the bucket (default: trainingrun-s3)",
+    )
+    written.add_argument("--steps", type=_steps, default=20_000, metavar="N", help="steps to train (default: 20000)")
 
 
 def add_report(parser: argparse.ArgumentParser, *, fail_on: str) -> None:
@@ -136,8 +203,45 @@ def add_report(parser: argparse.ArgumentParser, *, fail_on: str) -> None:
     output.add_argument("-q", "--quiet", action="store_true", help="print no progress")
 
 
+def _place(text: str) -> Path | InBucket:
+    if not text.startswith("s3://"):
+        return Path(text)
+    return place_in_bucket(text)
+
+
+def place_in_bucket(text: str) -> InBucket:
+    """Parse `s3://bucket/prefix`, with or without a slash at the end."""
+    bucket, _, key = text.removeprefix("s3://").partition("/")
+    good = text.startswith("s3://") and re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket) and key.isprintable()
+    if not good or key.startswith("/") or ".." in key.split("/"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a folder in a bucket, such as s3://photos/defects/")
+    return InBucket(bucket, key if key.endswith("/") or not key else f"{key}/")
+
+
+def _bucket(text: str) -> str:
+    return place_in_bucket(f"s3://{text}/").bucket
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a name of at most 40 characters of a-z, 0-9 and '-'")
+    return text
+
+
+def _secret(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not the name of a Secret")
+    return text
+
+
+def _steps(text: str) -> int:
+    if not re.fullmatch(r"[1-9]\d{0,7}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of steps, 1 or more")
+    return int(text)
+
+
 def _fraction(text: str) -> Decimal:
-    if not re.fullmatch(r"0?\.\d{1,6}", text) or not Decimal(text):
+    if not re.fullmatch(r"0?\.\d{1,4}", text) or not Decimal(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a fraction between 0 and 1, such as 0.15")
     return Decimal(text)
 
@@ -152,6 +256,15 @@ def _side(text: str) -> int:
     if not re.fullmatch(r"\d{2,4}", text) or not 64 <= int(text) <= 8192:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of pixels from 64 to 8192")
     return int(text)
+
+
+def _intensity_range(text: str) -> tuple[int, int]:
+    if not re.fullmatch(r"-?\d{1,10},-?\d{1,10}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not two whole numbers, such as 0,16383")
+    low, high = map(int, text.split(","))
+    if not MIN_INTENSITY <= low < high <= MAX_INTENSITY:
+        raise argparse.ArgumentTypeError(f"{text!r} is no range: the first value must be below the second")
+    return low, high
 
 
 def _bad_files(text: str) -> str:

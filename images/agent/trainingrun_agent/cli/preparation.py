@@ -8,19 +8,25 @@ from __future__ import annotations
 import json
 import threading
 from argparse import Namespace
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from trainingrun_agent.cli.folders import Folders
 from trainingrun_agent.cli.names_in_labels import names_in_labels
+from trainingrun_agent.cli.run_object import RunObject
 from trainingrun_agent.cli.terms import for_folders
 from trainingrun_agent.config import Dataset, GroupBy, Source, SplitRule
-from trainingrun_agent.errors import NotFound, UserError
+from trainingrun_agent.errors import UserError
 from trainingrun_agent.keys import REPORT, REPORT_PAGE, BucketKeys, file_of, folder_of
-from trainingrun_agent.prep.model.findings import Split
+from trainingrun_agent.prep.model.findings import Findings, Split
 from trainingrun_agent.prep.prepare import PreparedDataset, prepare
-from trainingrun_agent.prep.request import PrepareRequest
+from trainingrun_agent.prep.report.page.page import render
+from trainingrun_agent.prep.report.report import report
+from trainingrun_agent.prep.request import Describe, PrepareRequest, no_description
+from trainingrun_agent.prep.source.listing import left_out
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.folder_store import FolderStore
@@ -29,37 +35,42 @@ from trainingrun_agent.terms import Terms
 
 KEYS = BucketKeys("")
 """The output folder is laid out as a bucket without a storage prefix."""
+NO_DIGEST = "0" * 64
+"""Of data that was refused before it was read."""
 MAX_REPORT, MAX_PAGE = 16 << 20, 64 << 20
 
 
 @dataclass(frozen=True)
 class Result:
-    """What preparation found. `report` and `page` are None when it ended before there was a report.
+    """What preparation found.
 
     `report_folder` is the key of their folder. `found_classes` are the class names when they were taken from the
-    labels. `ignored_paths` are paths that listings left out, with the cause.
+    labels.
     """
 
     prepared: PreparedDataset | None
     refusal: UserError | None
-    report: dict[str, Any] | None
-    page: bytes | None
+    report: dict[str, Any]
+    page: bytes
     report_folder: str
     found_classes: tuple[str, ...] | None
-    ignored_paths: dict[str, str]
 
 
 @dataclass
 class Preparation:
-    """One preparation of folders into the folder `out`, with `scratch` for temporary files."""
+    """One preparation of folders into the folder `out`, with `scratch` for temporary files.
+
+    With `run_object`, the report has the `dataset` of a TrainingRun.
+    """
 
     arguments: Namespace
     data: Folders
     out: FolderStore
     scratch: Path
     stop: threading.Event
+    run_object: RunObject | None = None
     progress: Progress = field(default_factory=lambda: Progress(stage="prep", pod_uid="cli"))
-    stores: dict[str, FolderStore] = field(default_factory=dict)
+    stores: dict[str, ObjectStore] = field(default_factory=dict)
 
     def run(self) -> Result:
         """Raises UsageError, what storage raises, DiskFull, Interrupted."""
@@ -74,22 +85,21 @@ class Preparation:
         except UserError as error:
             refusal = error
         folder = folder_of(prepared.manifest_key) if prepared else _failed_folder(out)
-        report = _read(out, file_of(folder, REPORT), MAX_REPORT) if folder else None
-        return Result(
-            prepared,
-            refusal,
-            None if report is None else json.loads(report),
-            _read(out, file_of(folder, REPORT_PAGE), MAX_PAGE) if folder else None,
-            folder,
-            found_classes,
-            self._ignored_paths(),
-        )
+        if folder:
+            document = json.loads(out.get(file_of(folder, REPORT), max_bytes=MAX_REPORT))
+            page = out.get(file_of(folder, REPORT_PAGE), max_bytes=MAX_PAGE)
+        else:
+            assert refusal is not None
+            document = self._refused(refusal)
+            page = render(document, [], self.terms).encode()
+        return Result(prepared, refusal, document, page, folder, found_classes)
 
     @property
     def terms(self) -> Terms:
         """The names of the folders and options, for messages."""
-        evaluation = self.data.eval
-        return for_folders(self.data.train.bucket, evaluation.bucket if evaluation else None)
+        data = self.data
+        evaluation = None if data.eval is None else data.name(data.eval)
+        return for_folders(data.name(data.train), evaluation, in_bucket=data.in_bucket)
 
     def _prepare(self, out: ObjectStore, classes: tuple[str, ...]) -> PreparedDataset:
         arguments = self.arguments
@@ -100,6 +110,7 @@ class Preparation:
             classes=classes,
             max_bad_files=arguments.max_bad_files,
             max_image_side=arguments.max_image_side,
+            intensity_range=arguments.intensity_range,
         )
         return prepare(
             PrepareRequest(
@@ -113,7 +124,30 @@ class Preparation:
                 progress=self.progress,
                 stop=self.stop,
                 terms=self.terms,
+                left_out=self._left_out,
+                describe=self._describe(dataset),
             )
+        )
+
+    def _describe(self, dataset: Dataset) -> Describe:
+        if self.run_object is None:
+            return no_description
+        return partial(self.run_object.dataset, dataset.classes, dataset.split)
+
+    def _refused(self, refusal: UserError) -> dict[str, Any]:
+        """The report on data that was refused before it was read."""
+        findings = Findings()
+        for source in {self.data.train, self.data.eval or self.data.train}:
+            findings.extend(left_out(self._left_out(source)))
+        return report(
+            digest=NO_DIGEST,
+            classes=self.arguments.classes or (),
+            network=self.arguments.network,
+            division=None,
+            splits=(),
+            findings=findings,
+            refusal=refusal,
+            terms=self.terms,
         )
 
     def _split_rule(self) -> SplitRule | None:
@@ -140,25 +174,25 @@ class Preparation:
                 )
         return found
 
-    def _store(self, folder: str) -> FolderStore:
-        if folder not in self.stores:
-            self.stores[folder] = FolderStore(Path(folder))
-        return self.stores[folder]
+    def _store(self, bucket: str) -> ObjectStore:
+        if bucket not in self.stores:
+            self.stores[bucket] = self._open(bucket)
+        return self.stores[bucket]
 
-    def _ignored_paths(self) -> dict[str, str]:
-        return {
-            f"{store.bucket}/{path}": cause for store in self.stores.values() for path, cause in store.skipped.items()
-        }
+    def _open(self, bucket: str) -> ObjectStore:
+        if not self.data.in_bucket:
+            return FolderStore(Path(bucket))
+        from trainingrun_agent.cli.bucket import open_bucket
+
+        field_ = "dataset.train.uri" if bucket == self.data.train.bucket else "dataset.eval.uri"
+        return open_bucket(bucket, self.arguments, field=field_)
+
+    def _left_out(self, source: Source) -> Mapping[str, str]:
+        store = self._store(source.bucket)
+        return store.skipped if isinstance(store, FolderStore) else {}
 
 
 def _failed_folder(out: ObjectStore) -> str:
     """The folder of the report on refused data, empty when there is none."""
     found = next(iter(out.list(f"{KEYS.failed_datasets}/", limit=1)), None)
     return folder_of(found.key) if found else ""
-
-
-def _read(out: ObjectStore, key: str, limit: int) -> bytes | None:
-    try:
-        return out.get(key, max_bytes=limit)
-    except NotFound:
-        return None

@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 REFRESH_SECONDS, LINE_SECONDS = 0.1, 5.0
-_VERBS = {"listing": "listing", "fetching": "reading labels", "checking": "checking", "writing": "writing"}
+_VERBS = {
+    "listing": "listing",
+    "fetching": "fetching labels",
+    "reading": "reading labels",
+    "pairing": "matching images and labels",
+    "checking": "checking",
+    "comparing": "looking for duplicates",
+    "reporting": "drawing the report",
+    "writing": "writing",
+}
 
 
 class ProgressBar:

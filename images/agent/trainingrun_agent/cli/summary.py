@@ -7,44 +7,46 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
-from itertools import islice
 from typing import Any
 
 from trainingrun_agent.cli.terminal import Style, count
 from trainingrun_agent.prep.model.codes import KINDS
 from trainingrun_agent.prep.model.codes.kind import Severity
 from trainingrun_agent.prep.model.findings import Finding
+from trainingrun_agent.prep.report.dataset_yaml import dataset_lines
+from trainingrun_agent.prep.report.verdict import Outcome, heading
 from trainingrun_agent.terms import Terms
 
 EXAMPLES = 3
 MAX_CLASS_ROWS = 30
-MAX_IGNORED = 5
 _DOCUMENT = Mapping[str, Any]
 
 
-def lines(
-    report: _DOCUMENT, ignored: Mapping[str, str], *, found_classes: bool, style: Style, terms: Terms
-) -> Iterator[str]:
-    """The summary of a report. `ignored` paths were not read; `found_classes`: from the labels."""
-    yield style("bold", _head(report))
-    if found_classes and report["classes"]:
-        names = shlex.quote(",".join(report["classes"]))
-        yield f"No --classes given, so all names in the labels are used: --classes {names}"
-    yield ""
-    yield from _table(report, style)
+def lines(report: _DOCUMENT, *, found_classes: bool, style: Style, terms: Terms) -> Iterator[str]:
+    """The summary of a report; `found_classes`: from the labels."""
+    if report["splits"]:
+        yield style("bold", _head(report))
+        if found_classes and report["classes"]:
+            names = shlex.quote(",".join(report["classes"]))
+            yield f"No --classes given, so all names in the labels are used: --classes {names}"
+        yield ""
+        yield from _table(report, style)
     found = _by_code(report["findings"])
     for severity in Severity:
         for code in (code for code in found if KINDS[code].severity is severity):
             yield ""
             yield from _findings(found[code], report, style, terms)
-    if ignored:
-        yield ""
-        yield from _ignored(ignored, style)
-    yield ""
     if found:
-        yield f"What a code means for a detector, with an example: trainingrun explain {next(iter(found))}"
         yield ""
-    yield _counts(report, len(ignored), style)
+        yield f"What a code means for a detector, with an example: trainingrun explain {next(iter(found))}"
+    if report["splits"]:
+        yield ""
+    yield from _verdict(report, style)
+    if dataset := report.get("dataset"):
+        yield ""
+        yield "The dataset of a TrainingRun that trains on it:"
+        yield ""
+        yield from dataset_lines(dataset)
 
 
 def _head(report: _DOCUMENT) -> str:
@@ -103,20 +105,22 @@ def _where(finding: Finding, *, many: bool) -> str:
     return f"{split}{finding.file}{place}: " if finding.file else split
 
 
-def _ignored(found: Mapping[str, str], style: Style) -> Iterator[str]:
-    yield f"{style('warning', 'warning')} {style('bold', 'ignored')}, {count(len(found), 'path')}"
-    for path, cause in islice(found.items(), MAX_IGNORED):
-        yield f"    {path}: {cause}"
-    if len(found) > MAX_IGNORED:
-        yield style("dim", f"    … and {len(found) - MAX_IGNORED:,} more")
-    yield "  → If they are part of the data, put the files themselves there, with names in UTF-8."
+def _verdict(report: _DOCUMENT, style: Style) -> Iterator[str]:
+    """How many findings there are, and the one verdict."""
+    given = report["verdict"]
+    refused = given["outcome"] == Outcome.REFUSED
+    if counted := _counts(report, style):
+        yield counted
+    shown = style("error" if refused else "good", heading(report))
+    if not refused:
+        yield f"{shown}." if counted else f"{style('good', 'No findings.')} {shown}."
+        return
+    yield f"{shown}: {given['message']}"
+    yield given["nextStep"]
 
 
-def _counts(report: _DOCUMENT, ignored: int, style: Style) -> str:
-    errors, warnings = report["errors"], report["warnings"] + ignored
-    infos = sum(report["counts"].values()) - report["errors"] - report["warnings"]
-    if not errors + warnings + infos:
-        return style("good", "No findings.")
+def _counts(report: _DOCUMENT, style: Style) -> str:
+    errors, warnings, infos = report["errors"], report["warnings"], report["infos"]
     parts = [style(kind, count(number, kind)) for number, kind in ((errors, "error"), (warnings, "warning")) if number]
     parts += [count(infos, "info")] if infos else []
     return ", ".join(parts)

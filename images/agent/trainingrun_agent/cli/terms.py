@@ -30,6 +30,7 @@ _OPTIONS = {
     "dataset.classes": "--classes",
     "dataset.maxBadFiles": "--max-bad-files",
     "dataset.maxImageSide": "--max-image-side",
+    "dataset.intensityRange": "--intensity-range",
     "model.network": "--network",
     "storage.bucket": "--bucket",
     "storage.prefix": "--prefix",
@@ -40,6 +41,8 @@ _OPTIONS = {
 _CHANGES = {
     "dataset.train.uri": "name another folder",
     "dataset.eval.uri": "name another folder with --eval",
+    "dataset.train.labels.uri": "name their folder with --labels",
+    "dataset.eval.labels.uri": "name their folder with --eval-labels",
     "storage.caBundle": "set AWS_CA_BUNDLE to a file with its certificates",
     "stage.scratch": "free some space, or set TMPDIR to a folder on another disk",
 }
@@ -69,9 +72,9 @@ class CommandLineTerms(Terms):
 COMMAND_LINE = CommandLineTerms()
 
 
-def for_folders(train: str, evaluation: str | None) -> Terms:
+def for_folders(train: str, evaluation: str | None, *, in_bucket: bool = False) -> Terms:
     """The terms for data in these folders: their names stand for dataset.train and dataset.eval."""
     names = dict.fromkeys(("dataset.train", "dataset.train.uri"), train)
     if evaluation is not None:
         names |= dict.fromkeys(("dataset.eval", "dataset.eval.uri"), evaluation)
-    return replace(COMMAND_LINE, fields={**_OPTIONS, **names}, scheme="")
+    return replace(COMMAND_LINE, fields={**_OPTIONS, **names}, scheme="s3://" if in_bucket else "")

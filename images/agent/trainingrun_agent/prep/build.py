@@ -19,6 +19,7 @@ from typing import BinaryIO
 from trainingrun_agent.keys import labels_csv
 from trainingrun_agent.log import logger
 from trainingrun_agent.prep.image.check import Checker
+from trainingrun_agent.prep.image.intensity import UNKNOWN, Scaling
 from trainingrun_agent.prep.model.findings import Findings, Split
 from trainingrun_agent.prep.output.labels_csv import write_header
 from trainingrun_agent.prep.output.scratch_file import writing_to_scratch
@@ -34,7 +35,7 @@ from trainingrun_agent.prep.source.pairing import Pair
 from trainingrun_agent.prep.split.dataset_split import DatasetSplit
 from trainingrun_agent.prep.store import previous
 from trainingrun_agent.prep.store.dataset_folder import DatasetFolder
-from trainingrun_agent.prep.store.previous import GONE, PreviousDataset, PreviousShards, StoredShard
+from trainingrun_agent.prep.store.previous import GONE, PreviousDataset, PreviousShards, ShardList, StoredShard
 from trainingrun_agent.prep.store.unfinished import UnfinishedList
 from trainingrun_agent.prep.store.uploads import Uploads
 from trainingrun_agent.progress import Progress
@@ -61,21 +62,24 @@ def build(
     splits: list[DatasetSplit],
     folder: DatasetFolder,
     *,
+    earlier: PreviousDataset,
+    scaling: Scaling | None,
     sources_digest: str,
     scratch: Path,
     findings: Findings,
 ) -> BuiltDataset:
     """Check all images, write and upload all shards, and list them for the next preparation; `findings` are added to.
 
+    `scaling` is None if no image needs a range.
     Raises what storage raises, DiskFull, Interrupted.
     """
-    latest = folder.keys.latest_shards(sources_digest)
-    unfinished = folder.keys.unfinished_shards(sources_digest)
-    earlier = PreviousDataset.load(folder, unfinished, latest)
+    intensity = None if scaling is None else scaling.range
+    earlier = earlier.scaled_with(intensity)
     stored_so_far = UnfinishedList(
         folder.store,
-        unfinished,
+        folder.keys.unfinished_shards(sources_digest),
         found=earlier.first,
+        intensity=intensity,
         images={split.name: [len(pairs) for pairs in split.shards] for split in splits},
         progress=request.progress,
         clock=request.clock,
@@ -86,7 +90,12 @@ def build(
         builder = _ShardBuilder(splits, earlier, scratch, uploads, stored_so_far)
         run_all(
             [partial(builder.task, *shard_id) for shard_id in ids],
-            checker=Checker(request.dataset.classes, request.dataset.max_image_side, current=request.progress.current),
+            checker=Checker(
+                request.dataset.classes,
+                request.dataset.max_image_side,
+                scaling or UNKNOWN,
+                current=request.progress.current,
+            ),
             network_input=splits[0].totals.network_input,
             scratch=scratch,
             workers=workers_for(images),
@@ -98,7 +107,7 @@ def build(
     shards: dict[Split, list[StoredShard]] = {split.name: [] for split in splits}
     for (split, _), shard in zip(ids, stored, strict=True):
         shards[split].append(shard)
-    if previous.write(folder.store, latest, shards):
+    if previous.write(folder.store, folder.keys.latest_shards(sources_digest), ShardList(shards, intensity)):
         stored_so_far.remove()
     csv, fingerprints = _add_up(splits, [builder.results[shard_id] for shard_id in ids], scratch, findings)
     return BuiltDataset(splits, shards, csv, fingerprints)

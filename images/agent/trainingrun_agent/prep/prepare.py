@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,6 +19,7 @@ from trainingrun_agent.errors import UserError
 from trainingrun_agent.gc_pause import gc_paused
 from trainingrun_agent.keys import LABEL_MAP, REPORT, REPORT_PAGE, file_of
 from trainingrun_agent.prep.build import BuiltDataset, build
+from trainingrun_agent.prep.image.intensity import UNKNOWN, Scaling
 from trainingrun_agent.prep.judge import one_sided, policy
 from trainingrun_agent.prep.judge.duplicates import duplicates, in_both_splits
 from trainingrun_agent.prep.judge.small_eval import small_eval
@@ -31,7 +32,9 @@ from trainingrun_agent.prep.report.gallery import gallery
 from trainingrun_agent.prep.report.page.page import render
 from trainingrun_agent.prep.report.report import report
 from trainingrun_agent.prep.request import PrepareRequest
-from trainingrun_agent.prep.source import split_layout
+from trainingrun_agent.prep.scaling import found_scaling, given_scaling, scaling_findings
+from trainingrun_agent.prep.source import split_layout, unread
+from trainingrun_agent.prep.source.listing import left_out
 from trainingrun_agent.prep.source.locate import ListedSource, Sources
 from trainingrun_agent.prep.source.recognise import Formats
 from trainingrun_agent.prep.source.several import open_best
@@ -39,6 +42,7 @@ from trainingrun_agent.prep.split.dataset_split import DatasetSplit, OpenSource,
 from trainingrun_agent.prep.split.division import Division
 from trainingrun_agent.prep.statistics.network_input import NetworkInput
 from trainingrun_agent.prep.store.dataset_folder import DatasetFolder
+from trainingrun_agent.prep.store.previous import PreviousDataset
 from trainingrun_agent.prep.store.publish import publish, publish_failure
 from trainingrun_agent.prep.store.stored_objects import StoredObjects
 from trainingrun_agent.storage import documents
@@ -50,6 +54,8 @@ OUTPUT_FORMAT = 6
 6: class ids mean what the list beside the labels says; labels are found in other folders than the images.
 """
 TOP_FINDINGS, TOP_FINDING_TEXT = 5, 200
+_OF_THE_MANIFEST = ("classes", "maxBoxesPerImage", "intensityRange")
+"""Facts of the manifest that the verdict does not repeat."""
 
 
 @dataclass(frozen=True)
@@ -75,12 +81,19 @@ def prepare(request: PrepareRequest) -> PreparedDataset:
         sources = _list(request)
     request.progress.update(format=_formats({split: source.formats[0].name for split, source in sources.items()}))
     objects = StoredObjects(request.out, request.keys, request.scratch, request.clock)
-    folder = DatasetFolder(objects, request.out, request.keys, _dataset_digest(request, sources))
-    complete = folder.read_complete(request.splits)
-    if complete is not None:
-        return _prepared(folder, complete.dataset or {}, request.terms, reused=True)
+    scaling = given_scaling(request)
+    folder = DatasetFolder(objects, request.out, request.keys, _dataset_digest(request, sources, scaling))
+    if (reused := _reused(folder, request)) is not None:
+        return reused
+    sources_digest = _sources_digest(request, {split: source.names for split, source in sources.items()})
+    earlier = PreviousDataset.of_sources(folder, sources_digest)
+    if scaling is None and (scaling := found_scaling(request, sources["train"].listing, earlier)) is not None:
+        folder = replace(folder, digest=_dataset_digest(request, sources, scaling))
+        if (reused := _reused(folder, request)) is not None:
+            return reused
     with TemporaryDirectory(prefix="prep-", dir=request.scratch) as scratch:
-        dataset = _build_and_publish(request, sources, folder, Path(scratch))
+        work = _Work(folder, earlier, sources_digest, scaling, Path(scratch))
+        dataset = _build_and_publish(request, sources, work)
     return _prepared(folder, dataset, request.terms, reused=False)
 
 
@@ -88,10 +101,17 @@ def _list(request: PrepareRequest) -> dict[Split, ListedSource]:
     sources = Sources(request.store_for, request.dataset.classes, request.terms, request.progress, request.stop)
     found = {split: sources.list(source, split) for split, source in request.sources.items()}
     listings = {split: source.listing for split, source in found.items()}
+    for split, source in request.sources.items():
+        listings[split].findings += left_out(request.left_out(source))
     listings["train"].findings += split_layout.findings(
         request.sources, listings, lambda folder: request.terms.place(folder.bucket, folder.key)
     )
     return found
+
+
+def _reused(folder: DatasetFolder, request: PrepareRequest) -> PreparedDataset | None:
+    complete = folder.read_complete(request.splits)
+    return None if complete is None else _prepared(folder, complete.dataset or {}, request.terms, reused=True)
 
 
 def _formats(names: Mapping[Split, str]) -> str:
@@ -101,18 +121,21 @@ def _formats(names: Mapping[Split, str]) -> str:
     return ", ".join(f"{name} ({split})" for split, name in names.items())
 
 
-def _dataset_digest(request: PrepareRequest, sources: Mapping[Split, ListedSource]) -> str:
+def _dataset_digest(request: PrepareRequest, sources: Mapping[Split, ListedSource], scaling: Scaling | None) -> str:
     """A digest of everything that decides what the data set holds: parameters, and the files that are read."""
-    digest = hashlib.sha256(json.dumps(_parameters(request), sort_keys=True).encode() + b"\n")
+    parameters = {**_parameters(request), "intensityRange": None if scaling is None else scaling.range}
+    digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode() + b"\n")
     for split, source in sources.items():
         digests = source.listing.digests
         read = {kind: digests[kind].hexdigest() for kind in sorted(digests) if kind in _kinds_read(source.formats)}
         digest.update(json.dumps([split, source.names, read]).encode() + b"\n")
+        for finding in source.listing.findings:
+            digest.update(json.dumps(finding.to_json()).encode() + b"\n")
     return digest.hexdigest()
 
 
 def _kinds_read(formats: Formats) -> set[str]:
-    return {"image", "set", *(suffix for format_ in formats for suffix in format_.suffixes)}
+    return {"image", "unread", "set", *(suffix for format_ in formats for suffix in format_.suffixes)}
 
 
 def _sources_digest(request: PrepareRequest, formats: Mapping[Split, str]) -> str:
@@ -132,18 +155,29 @@ def _parameters(request: PrepareRequest) -> dict[str, Any]:
         "classes": dataset.classes,
         "maxBadFiles": dataset.max_bad_files,
         "maxImageSide": dataset.max_image_side,
+        "intensityRange": dataset.intensity_range,
         "network": request.network,
         "imageSets": [source.image_set for source in request.sources.values()],
         "split": None if dataset.split is None else [str(value) for value in asdict(dataset.split).values()],
     }
 
 
-def _build_and_publish(
-    request: PrepareRequest, sources: dict[Split, ListedSource], folder: DatasetFolder, scratch: Path
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Work:
+    """Where a data set is written, what is known of it, and where temporary files are."""
+
+    folder: DatasetFolder
+    earlier: PreviousDataset
+    sources_digest: str
+    scaling: Scaling | None
+    scratch: Path
+
+
+def _build_and_publish(request: PrepareRequest, sources: dict[Split, ListedSource], work: _Work) -> dict[str, Any]:
     """Check the images and write the data set; return what its manifest says about it. `sources` are used up."""
-    sources_digest = _sources_digest(request, {split: source.names for split, source in sources.items()})
+    folder, scratch = work.folder, work.scratch
     findings = Findings()
+    findings.extend(scaling_findings(work.scaling))
     with ExitStack() as stack:
         with gc_paused():
             opened = _open_labels(request, sources, scratch, stack)
@@ -154,19 +188,21 @@ def _build_and_publish(
             request,
             splits,
             folder,
-            sources_digest=sources_digest,
+            earlier=work.earlier,
+            scaling=work.scaling,
+            sources_digest=work.sources_digest,
             scratch=scratch,
             findings=findings,
         )
         division = None if request.dataset.split is None else Division(request.dataset.split, built.csv)
         failure = _judge(request, built, division, findings)
-        reports = _write_reports(request, folder, built.splits, division, findings, scratch)
+        reports = _write_reports(request, work, built, division, findings, failure)
     if failure is not None:
         where = publish_failure(folder, reports)
         raise failure.with_report(where) from failure
     with writing_to_scratch(LABEL_MAP):
         (scratch / LABEL_MAP).write_bytes(label_map(request.dataset.classes))
-    dataset = _numbers(request, folder, built.splits, findings) | {"format": formats}
+    dataset = _numbers(request, work, built.splits, findings) | {"format": formats}
     publish(
         folder,
         shards=[shard for shards in built.shards.values() for shard in shards],
@@ -192,6 +228,8 @@ def _open_labels(
                 listed.formats, listed.listing, origin, scratch=scratch, progress=request.progress, stop=request.stop
             )
         )
+        pairing = best.labels.pairing
+        pairing.findings[:] = unread.explain(pairing.findings, listed.listing)
         opened[split] = OpenSource(origin.images, best.format.name, best.labels)
         del listed
     return opened
@@ -217,7 +255,7 @@ def _judge(
             findings.extend(small_eval(split.totals, dataset.classes))
         else:
             findings.extend(policy.imbalance(split.totals, dataset.classes))
-    findings.extend(duplicates(built.fingerprints))
+    findings.extend(duplicates(built.fingerprints, request.progress))
     evaluation = sum(split.totals.images for split in built.splits if split.name == "eval")
     findings.extend(in_both_splits(findings, evaluation, request.sources))
     return failure
@@ -225,33 +263,45 @@ def _judge(
 
 def _write_reports(
     request: PrepareRequest,
-    folder: DatasetFolder,
-    splits: list[DatasetSplit],
+    work: _Work,
+    built: BuiltDataset,
     division: Division | None,
     findings: Findings,
-    scratch: Path,
+    failure: UserError | None,
 ) -> list[Path]:
     """Write report.json and, for people, report.html."""
-    classes = request.dataset.classes
+    classes, scratch, scaling = request.dataset.classes, work.scratch, work.scaling
     document = report(
-        digest=folder.digest,
+        digest=work.folder.digest,
         classes=classes,
         network=request.network,
         division=division,
-        splits=splits,
+        splits=built.splits,
         findings=findings,
+        refusal=failure,
+        terms=request.terms,
     )
-    pictures = list(gallery(splits, findings, classes=classes, terms=request.terms, stop=request.stop))
-    page = render(document, pictures, request.terms)
+    if scaling is not None:
+        document["intensityRange"] = list(scaling.range)
+    if failure is None and (dataset := request.describe(built.splits, built.csv)) is not None:
+        document["dataset"] = dataset
+    pictures = gallery(
+        built.splits,
+        findings,
+        classes=classes,
+        scaling=scaling or UNKNOWN,
+        terms=request.terms,
+        progress=request.progress,
+        stop=request.stop,
+    )
+    page = render(document, list(pictures), request.terms)
     with writing_to_scratch("the report"):
         (scratch / REPORT).write_bytes(documents.encode(document))
         (scratch / REPORT_PAGE).write_text(page, encoding="utf-8")
     return [scratch / REPORT, scratch / REPORT_PAGE]
 
 
-def _numbers(
-    request: PrepareRequest, folder: DatasetFolder, splits: list[DatasetSplit], findings: Findings
-) -> dict[str, Any]:
+def _numbers(request: PrepareRequest, work: _Work, splits: list[DatasetSplit], findings: Findings) -> dict[str, Any]:
     """What the manifest says about the data set; the numbers of the verdict are a part of it."""
     numbers: dict[str, Any] = {f"{name}{what}": 0 for name in ("train", "eval") for what in ("Images", "Objects")}
     for split in splits:
@@ -264,19 +314,20 @@ def _numbers(
     return {
         **numbers,
         **{name: count for name, count in seen_in_training.items() if count},
+        **({} if work.scaling is None else {"intensityRange": list(work.scaling.range)}),
         "classes": list(request.dataset.classes),
         "maxBoxesPerImage": max(split.totals.max_boxes for split in splits),
         "errors": findings.severities[Severity.ERROR],
         "warnings": findings.severities[Severity.WARNING],
         "topFindings": [finding.to_json() for finding in findings.top(TOP_FINDINGS)],
         "infos": findings.severities[Severity.INFO],
-        "reportURI": folder.uri(file_of(folder.key, REPORT_PAGE)),
-        "reportJSONURI": folder.uri(file_of(folder.key, REPORT)),
+        "reportURI": work.folder.uri(file_of(work.folder.key, REPORT_PAGE)),
+        "reportJSONURI": work.folder.uri(file_of(work.folder.key, REPORT)),
     }
 
 
 def _prepared(folder: DatasetFolder, dataset: Mapping[str, Any], terms: Terms, *, reused: bool) -> PreparedDataset:
-    numbers = {name: value for name, value in dataset.items() if name not in ("classes", "maxBoxesPerImage")}
+    numbers = {name: value for name, value in dataset.items() if name not in _OF_THE_MANIFEST}
     numbers["topFindings"] = top_findings(dataset, terms)
     return PreparedDataset(
         digest=folder.digest,

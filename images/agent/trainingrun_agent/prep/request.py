@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import Dataset, Source
 from trainingrun_agent.keys import BucketKeys
 from trainingrun_agent.prep.model.findings import Split
 from trainingrun_agent.prep.split import eval_fraction
+from trainingrun_agent.prep.split.dataset_split import DatasetSplit
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.base import ObjectStore, StoreFor
 from trainingrun_agent.storage.manifest import Producer
 from trainingrun_agent.terms import TRAININGRUN, Terms
+
+Describe = Callable[[Sequence[DatasetSplit], Sequence[Path]], Mapping[str, Any] | None]
+"""Makes the `dataset` of a TrainingRun from the splits, and from the files of their boxes."""
+
+
+def no_description(_splits: Sequence[DatasetSplit], _boxes: Sequence[Path], /) -> None:
+    """For a report without a `dataset`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +34,8 @@ class PrepareRequest:
 
     `dataset` may have neither `eval` nor `split`: then all of it is for training. Sources are read from the buckets of
     `store_for`; the data set is written to `out`, below `keys`, with `producer` in its manifest. `scratch` is a folder
-    for temporary files. `terms` are the nouns of report.html and of the verdict's findings.
+    for temporary files. `terms` are the nouns of report.html and of the verdict's findings. `left_out` has what the
+    listing of a source left out, with the cause. `describe` makes the `dataset` of the report.
     """
 
     dataset: Dataset
@@ -39,6 +49,8 @@ class PrepareRequest:
     stop: threading.Event
     clock: Clock = field(default_factory=Clock)
     terms: Terms = TRAININGRUN
+    left_out: Callable[[Source], Mapping[str, str]] = lambda _: {}
+    describe: Describe = no_description
 
     @property
     def sources(self) -> Mapping[Split, Source]:

@@ -99,7 +99,7 @@ def _named_by_manifest(store: ObjectStore, keys: BucketKeys, digest: str) -> fro
 def _named_by_pointer(store: ObjectStore, keys: BucketKeys, info: ObjectInfo) -> frozenset[str]:
     """The keys that a list of latest shards names; none when it cannot be read, which is harmless."""
     try:
-        shards = previous.read(store, info.key)
+        shards = previous.read(store, info.key).shards
     except previous.UNREADABLE:
         return frozenset()
     made = (one for split in shards.values() for one in split if one is not None)

@@ -7,6 +7,7 @@ export.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from trainingrun_agent import uncertainty
@@ -14,13 +15,14 @@ from trainingrun_agent.clock import rfc3339
 from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import StageError
 from trainingrun_agent.keys import manifest_of
+from trainingrun_agent.log import logger
 from trainingrun_agent.reasons.pods import ALREADY_EXPORTED, EXPORT_INCOMPLETE, EXPORTED, EXPORTER_DONE_TOO_EARLY
 from trainingrun_agent.shared.trainer_documents import Done
 from trainingrun_agent.stages.trainer_session import End, TrainerGoneError
 from trainingrun_agent.stages.trainer_stage import TrainerStage, trainer_stage
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.manifest import Manifest, Producer
-from trainingrun_agent.transfer.fetch import fetch_export
+from trainingrun_agent.transfer.fetch import ExportWork, fetch_export
 from trainingrun_agent.transfer.meter import Meter
 from trainingrun_agent.transfer.ship_export import ship_export
 from trainingrun_agent.verdict import StageResult
@@ -37,26 +39,25 @@ def run(context: StageContext) -> StageResult:
 def _export(stage: TrainerStage) -> StageResult:
     record = stage.context.record
     with record.part("fetch"):
-        step = _fetch(stage)
+        work = _fetch(stage)
     with record.part("work"):
         done = _check_end(stage, stage.session.follow(lambda: None))
-    numbers = _numbers(stage, done, step)
+    numbers = _numbers(stage, done, work.spec["checkpointStep"])
     with record.part("ship"):
-        _ship(stage, numbers)
+        _ship(stage, numbers, work.intensity_range)
     record.numbers = numbers
-    return StageResult(EXPORTED, {"step": step})
+    return StageResult(EXPORTED, {"step": numbers["checkpointStep"]})
 
 
-def _fetch(stage: TrainerStage) -> int:
+def _fetch(stage: TrainerStage) -> ExportWork:
     epoch = stage.begin()
     try:
-        spec = fetch_export(stage.context, stage.folder, epoch=epoch, while_waiting=stage.session.check_while_fetching)
+        work = fetch_export(stage.context, stage.folder, epoch=epoch, while_waiting=stage.session.check_while_fetching)
     except TrainerGoneError:
         _check_end(stage, stage.session.end())
         raise StageError(EXPORTER_DONE_TOO_EARLY, container=CONTAINER) from None
-    stage.give_work(spec)
-    step: int = spec["checkpointStep"]
-    return step
+    stage.give_work(work.spec)
+    return work
 
 
 def _check_end(stage: TrainerStage, end: End) -> Done:
@@ -88,17 +89,21 @@ def _scores(done: Done) -> dict[str, float | None]:
     return {**scores, **{name: round(value, 4) for name, value in found.items()}}
 
 
-def _ship(stage: TrainerStage, numbers: dict[str, Any]) -> None:
+def _ship(stage: TrainerStage, numbers: dict[str, Any], intensity_range: Sequence[int] | None) -> None:
     context, attempt = stage.context, stage.attempt
     # SIGTERM does not end an upload: what is left of the grace period is enough for most.
     meter = Meter(context.progress, threading.Event(), phase="shipping")
     objects = ship_export(context.out, attempt.folder, stage.folder, meter)
+    if intensity_range is not None:
+        low, high = intensity_range
+        logger.info("scale images of more than 8 bits as in training: %d is black, %d is white", low, high)
     manifest = Manifest(
         kind="export",
         producer=Producer(context.config.pod_uid, attempt.epoch),
         created=rfc3339(context.clock.now()),
         objects=objects,
         step=numbers["checkpointStep"],
+        dataset=None if intensity_range is None else {"intensityRange": intensity_range},
         metrics={name: value for name, value in numbers.items() if name not in ("checkpointStep", "uri")},
     )
     manifests.write(context.out, attempt.folder, manifest)

@@ -53,6 +53,9 @@ class ObjectStore(Protocol):
     def children(self, folder: str, *, limit: int = MAX_CHILDREN) -> Children:
         """What is directly in a folder (`a/b/`, or empty), at most `limit`; nothing if it must not be listed."""
 
+    def wider(self) -> tuple[ObjectStore, str] | None:
+        """A store of what lies around this one, and the key of this one in it; a bucket has none."""
+
     def readable(self, key: str) -> bool:
         """Whether the object exists and may be read; access that is denied is an answer, not an error."""
 

@@ -40,6 +40,7 @@ from trainingrun_agent.terms import Place
 
 CHUNK = 1 << 20
 MAX_SKIPPED = 1000
+LEVELS_ABOVE = 4
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR, errno.ENXIO)
 _NO_PERMISSION = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -76,6 +77,12 @@ class FolderStore:
                 elif (info := self._listed(key)) is not None:
                     found.files.append(info)
         return found
+
+    def wider(self) -> tuple[FolderStore, str] | None:
+        """See ObjectStore; a folder of a few levels up, never the root of the file system."""
+        root = Path(self._paths.root)
+        above = [folder for folder in root.parents if folder != folder.parent][:LEVELS_ABOVE]
+        return (FolderStore(above[-1]), f"{root.relative_to(above[-1]).as_posix()}/") if above else None
 
     def readable(self, key: str) -> bool:
         """See ObjectStore."""

@@ -197,6 +197,10 @@ class RetryingStore:
         """See ObjectStore."""
         return self._run(lambda: self._store.children(folder, limit=limit), kind="lists")
 
+    def wider(self) -> tuple[ObjectStore, str] | None:
+        """See ObjectStore."""
+        return self._store.wider()
+
     def readable(self, key: str) -> bool:
         """See ObjectStore."""
         return self._run(lambda: self._store.readable(key))

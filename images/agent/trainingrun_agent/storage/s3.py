@@ -136,6 +136,9 @@ class S3Store:
                 where = {"Delimiter": "/", "ContinuationToken": progress.token_after(page)}
         return Children(files, sorted(folders))
 
+    def wider(self) -> None:
+        """See ObjectStore."""
+
     def readable(self, key: str) -> bool:
         """See ObjectStore."""
         with _denied_is_nothing():

@@ -7,7 +7,7 @@ damaged ends the stage as DatasetLost, and what is damaged is marked for the nex
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -45,13 +45,15 @@ class DatasetFile:
 class DatasetFiles:
     """A data set as the trainer sees it; `images` counts them by split.
 
-    `pipeline_sha256` is of the run's pipeline.config, None if an older version prepared it.
+    `pipeline_sha256` is of the run's pipeline.config, None if an older version prepared it. `intensity_range` are the
+    values of images of more than 8 bits that became black and white, None if there was no range.
     """
 
     splits: Mapping[RecordSplit, tuple[DatasetFile, ...]]
     label_map: DatasetFile
     images: Mapping[RecordSplit, int]
     pipeline_sha256: str | None
+    intensity_range: Sequence[int] | None
 
     def files(self, *splits: RecordSplit) -> list[DatasetFile]:
         """The files to fetch for these splits."""
@@ -90,7 +92,14 @@ def _parse(store: ObjectStore, resolved: Resolved, prepared: dict[str, Any]) -> 
     images = {split: sum(entry.images or 0 for entry in manifest.records(split)) for split in manifests.RECORD_ROLES}
     label_map = next(entry for entry in manifest.objects if entry.key == names.LABEL_MAP)
     label_map_file = _file(label_map, names.LABEL_MAP, folder=folder, resolved=resolved)
-    return DatasetFiles(splits, label_map_file, images, prepared.get(PIPELINE_CONFIG_SHA256))
+    intensities = _pair((manifest.dataset or {}).get("intensityRange"))
+    return DatasetFiles(splits, label_map_file, images, prepared.get(PIPELINE_CONFIG_SHA256), intensities)
+
+
+def _pair(found: object) -> list[int] | None:
+    if not isinstance(found, list) or len(found) != 2 or not all(isinstance(value, int) for value in found):
+        return None
+    return found
 
 
 def read_pipeline_config(store: ObjectStore, resolved: Resolved, *, sha256: str | None) -> bytes:

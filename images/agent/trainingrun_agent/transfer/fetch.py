@@ -6,10 +6,10 @@ GPU waits for them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import StageError
@@ -51,6 +51,13 @@ class TrainInput:
         return max(0, self.reached - self.resumed_from)
 
 
+class ExportWork(NamedTuple):
+    """The exporter's spec, and the `intensity_range` of the data set, which users of the export need."""
+
+    spec: dict[str, Any]
+    intensity_range: Sequence[int] | None
+
+
 def fetch_train(context: StageContext, folder: Folder, *, epoch: int, while_waiting: Callable[[], None]) -> TrainInput:
     """Fetch everything for training. `while_waiting` is called several times a second and may raise."""
     meter = Meter(context.progress, context.stop)
@@ -77,10 +84,8 @@ def fetch_train(context: StageContext, folder: Folder, *, epoch: int, while_wait
     return TrainInput(spec, resumed, reached, start)
 
 
-def fetch_export(
-    context: StageContext, folder: Folder, *, epoch: int, while_waiting: Callable[[], None]
-) -> dict[str, Any]:
-    """Fetch the highest complete checkpoint and the eval records; returns the exporter's spec."""
+def fetch_export(context: StageContext, folder: Folder, *, epoch: int, while_waiting: Callable[[], None]) -> ExportWork:
+    """Fetch the highest complete checkpoint and the eval records."""
     meter = Meter(context.progress, context.stop)
     trained = _trained(context)
     files, fetch = _locate(context)
@@ -100,7 +105,8 @@ def fetch_export(
     ap50 = trained["numbers"].get("ap50")
     prefix = f"{names.CHECKPOINT}/model.ckpt-{restored.step}"
     source = ExportInput(prefix, restored.step, ap50 if isinstance(ap50, float | int) else None)
-    return work_spec(context.config.resolved, files, start=None, resumed_from=0, export=source)
+    spec = work_spec(context.config.resolved, files, start=None, resumed_from=0, export=source)
+    return ExportWork(spec, files.intensity_range)
 
 
 def _locate(context: StageContext) -> tuple[DatasetFiles, DatasetFetch]:

@@ -34,7 +34,17 @@ bad files                0
 objects                  3
   tire                   3
 
-No findings.
+No findings. This data can be used for training.
+
+The dataset of a TrainingRun that trains on it:
+
+dataset:
+  train:
+    uri: "s3://BUCKET/images/"
+    format: pascalVOC
+  evalFraction: "0.15"
+  splitSeed: 5
+  classes: [tire]
 """
 
 
@@ -61,7 +71,7 @@ def test_findings_are_printed_by_code_with_examples(shell: Shell) -> None:
     assert "".join(f"    train swapped{index}.xml object 0: {swapped}\n" for index in range(3)) in text
     assert "\n    … and 2 more\n  → Draw the box again in the label tool.\n" in text
     assert "\nWhat a code means for a detector, with an example: trainingrun explain ImageTruncated\n" in text
-    assert text.endswith("\n1 error, 5 warnings\n")
+    assert "\n1 error, 5 warnings\nThis data can be used for training, without the files that have errors.\n" in text
 
 
 def report_of(shell: Shell, *words: str) -> Any:
@@ -86,6 +96,7 @@ def test_doctor_finds_what_preparation_finds_in_every_format(
     found = report_of(shell, "train", *options)
     contract("report", found)
     assert found["counts"]
+    assert found.pop("dataset")["classes"] == list(CLASSES)
     assert {**found, "digest": ""} == {**prep.document("report.json"), "digest": ""}
 
 
@@ -98,7 +109,9 @@ def test_doctor_finds_what_preparation_finds_in_refused_data(shell: Shell, prep:
         prep.run()
     found = report_of(shell, "train", "--classes", "tire")
     assert set(found["counts"]) >= {"BoxSwapped", "BoxOutside", "SizeMissing", "UnknownClass", "AnnotationMalformed"}
-    assert {**found, "digest": ""} == {**prep.document("report.json"), "digest": ""}
+    in_pod = prep.document("report.json")
+    assert {**found, "digest": "", "verdict": ""} == {**in_pod, "digest": "", "verdict": ""}
+    assert found["verdict"]["reason"] == in_pod["verdict"]["reason"] == "TooManyBadFiles"
     assert "spec." not in json.dumps(found)
 
 
@@ -162,6 +175,18 @@ def test_labels_may_be_in_a_folder_of_their_own(shell: Shell) -> None:
     assert report_of(shell, "photos", "--labels", "truth/photos")["classes"] == ["tire"]
 
 
+@pytest.mark.parametrize("folder", ["set/images/train", "set/images", "set", "set/images/../images/train/"])
+def test_labels_beside_a_local_folder_are_found_as_in_a_bucket(shell: Shell, folder: str) -> None:
+    for index in range(2):
+        shell.write(f"set/images/train/{index}.jpg", jpeg(seed=index))
+        shell.write(f"set/labels/train/{index}.txt", b"0 0.5 0.5 0.25 0.5\n")
+    found = report_of(shell, folder, "--classes", "tire")
+    assert found["splits"]["train"]["perClass"] == {"tire": 2}
+    told = [one["file"] for one in found["findings"] if one["code"] == "LabelsElsewhere"]
+    beside = {"set/images": "../labels/", "set": None}.get(folder, "../../labels/train/")
+    assert told == ([beside] if beside else [])
+
+
 def test_image_sets_of_a_voc_tree_divide_one_folder(shell: Shell) -> None:
     for index in range(3):
         shell.write(f"voc/JPEGImages/{index}.jpg", jpeg(seed=index))
@@ -221,10 +246,10 @@ def test_ignored_paths_are_warnings(shell: Shell) -> None:
     Path(os.fsdecode(os.fsencode(shell.root) + b"/images/caf\xe9.jpg")).write_bytes(b"x")
     ended = shell.run("doctor", "images", "--fail-on", "warning")
     assert ended.code == 1
-    assert "\nwarning ignored, 2 paths\n" in ended.out
-    assert "    images/caf\ufffd.jpg: the name is not UTF-8\n" in ended.out
-    assert "    images/t9.jpg: a link that leads out of the folder\n" in ended.out
-    assert ended.out.endswith("\n2 warnings\n")
+    assert "\nwarning PathIgnored, 2 times: ignored the path\n" in ended.out
+    assert "    caf\ufffd.jpg: the name is not UTF-8\n" in ended.out
+    assert "    t9.jpg: a link that leads out of the folder\n" in ended.out
+    assert "\n2 warnings\nThis data can be used for training, with 2 warnings.\n" in ended.out
     assert shell.run("doctor", "images").code == 0
 
 
@@ -249,7 +274,7 @@ def test_json_goes_to_a_file_or_to_standard_output(shell: Shell, contract: Calla
     ended = shell.run("doctor", "images", "--json", "-")
     document = json.loads(ended.out)
     contract("report", document)
-    assert ended.err.endswith("\n1 warning\n")
+    assert "\n1 warning\nThis data can be used for training, with 1 warning.\n" in ended.err
     assert document == report_of(shell, "images")
 
 
@@ -263,12 +288,46 @@ def test_the_page_goes_to_a_file_also_when_data_is_refused(shell: Shell) -> None
         assert ("ImageEmpty" in page) is (name == "refused.html")
 
 
-def test_without_a_report_it_says_so(shell: Shell) -> None:
+def test_data_that_was_refused_before_it_was_read_has_reports_with_the_same_verdict(
+    shell: Shell, contract: Callable[[str, Any], None]
+) -> None:
     shell.write("data/a.jpg", jpeg())
     ended = shell.run("doctor", "data", "--html", "report.html", "--json", "report.json")
-    assert ended.code == 2
-    assert "there is no report for --html\ntrainingrun: there is no report for --json\n" in ended.err
-    assert shell.names() == ["data", "images"]
+    document = json.loads((shell.root / "report.json").read_text())
+    contract("report", document)
+    given = document["verdict"]
+    assert (ended.code, given["outcome"], given["reason"]) == (2, "refused", "FormatNotRecognised")
+    assert ended.out == (
+        f"This data cannot be used for training (FormatNotRecognised): {given['message']}\n{given['nextStep']}\n"
+    )
+    page = (shell.root / "report.html").read_text()
+    assert "This data cannot be used for training (FormatNotRecognised)" in page
+    assert "No findings" not in page + ended.out
+
+
+VERDICTS: dict[str, tuple[bytes, str, str]] = {
+    "clean": (voc(), "0", "clean"),
+    "an info": (INFO, "0", "clean"),
+    "a warning": (OUTSIDE, "0", "warnings"),
+    "an error": (voc([labelled("Tire")]), "50%", "errors"),
+    "too many errors": (voc([labelled("Tire")]), "0", "refused"),
+}
+
+
+@pytest.mark.parametrize(("xml", "allowed", "outcome"), VERDICTS.values(), ids=VERDICTS)
+def test_text_page_and_json_have_one_verdict(shell: Shell, xml: bytes, allowed: str, outcome: str) -> None:
+    """`No findings` stood next to `cannot be used for training`."""
+    shell.add("images/t9", jpeg(seed=9), xml)
+    words = ("doctor", "images", "--classes", "tire", "--max-bad-files", allowed)
+    ended = shell.run(*words, "--json", "report.json", "--html", "report.html")
+    document, page = json.loads((shell.root / "report.json").read_text()), (shell.root / "report.html").read_text()
+    refused = outcome == "refused"
+    assert document["verdict"]["outcome"] == outcome
+    assert ("dataset" in document) is ("\ndataset:\n" in ended.out) is (">dataset:\n" in page) is not refused
+    for text in (ended.out, page):
+        assert ("This data can be used for training" in text) is not refused
+        assert ("This data cannot be used for training (TooManyBadFiles)" in text) is refused
+        assert ("No findings" in text) is (outcome == "clean" and not document["counts"])
 
 
 def test_text_that_the_output_cannot_encode_is_printed_with_replacements(

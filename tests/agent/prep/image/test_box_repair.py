@@ -7,6 +7,7 @@ import pytest
 from trainingrun_agent.prep.image import box_repair
 from trainingrun_agent.prep.image.images import Header
 from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
+from trainingrun_agent.terms import TRAININGRUN
 from voc_data import HEIGHT, WIDTH, Box
 
 REPAIRED: dict[str, tuple[Box, Box | None, list[str]]] = {
@@ -70,7 +71,51 @@ def header(size: tuple[int, int], orientation: int) -> Header:
 def test_rotation_follows_the_labels(
     stored: tuple[int, int], orientation: int, labelled: tuple[int, int], expected: bool
 ) -> None:
-    assert box_repair.rotates(header(stored, orientation), Annotation("", *labelled, ())) is expected
+    assert box_repair.rotation(header(stored, orientation), Annotation("", *labelled, ())).upright is expected
+
+
+UPRIGHT, STORED = (True, "OrientationByBoxes"), (False, "OrientationByBoxes")
+UNCLEAR = (True, "OrientationAmbiguous")
+DECIDED: dict[str, tuple[Box, int, tuple[bool, str]]] = {
+    "right of the rotated image": ((10, 20, 150, 80), 6, STORED),
+    "right of it by the last pixel that counts": ((10, 20, 122, 80), 6, STORED),
+    "below the image as stored": ((10, 20, 60, 150), 6, UPRIGHT),
+    "below it, with its corners swapped": ((60, 150, 10, 20), 8, UPRIGHT),
+    "within both": ((10, 20, 60, 80), 6, UNCLEAR),
+    "within both but for rounding": ((10, 20, 121, 80), 6, UNCLEAR),
+    "outside of both": ((10, 20, 150, 150), 6, UNCLEAR),
+    "left of both": ((-9, 20, 60, 150), 6, UNCLEAR),
+    "upside down, which boxes do not tell": ((10, 20, 150, 80), 3, UNCLEAR),
+}
+
+
+def decided(annotation: Annotation, orientation: int) -> tuple[bool, str]:
+    head = header((160, 120), orientation)
+    turned = box_repair.rotation(head, annotation)
+    found = box_repair.size_findings("a.xml", head, annotation, turned)
+    return turned.upright, ", ".join(finding.code for finding in found)
+
+
+@pytest.mark.parametrize(("box", "orientation", "expected"), DECIDED.values(), ids=DECIDED)
+def test_without_a_size_the_boxes_decide_the_rotation(box: Box, orientation: int, expected: tuple[bool, str]) -> None:
+    fits = LabelledObject(0, "tire", 10, 10, 20, 20)
+    unsized = Annotation("", 0, 0, (fits, LabelledObject(1, "tire", *box)), sized=False)
+    assert decided(unsized, orientation) == expected
+
+
+def test_a_size_decides_before_boxes_and_nothing_has_to_be_decided_without_boxes() -> None:
+    wide = (LabelledObject(0, "tire", 10, 20, 150, 80),)
+    assert decided(Annotation("", 120, 160, wide), 6) == (True, "")
+    assert decided(Annotation("", 160, 120, wide), 6) == (False, "")
+    assert decided(Annotation("", 0, 0, (), sized=False), 6) == (True, "")
+
+
+def test_parts_of_the_size_do_not_tell_the_rotation() -> None:
+    share = (LabelledObject(0, "tire", 0.1, 0.2, 0.9, 0.8),)
+    annotation = Annotation("", 0, 0, share, relative=True, sized=False)
+    turned = box_repair.rotation(header((160, 120), 6), annotation)
+    [found] = box_repair.size_findings("a.txt", header((160, 120), 6), annotation, turned)
+    assert found.seen(TRAININGRUN).endswith("labels in parts of the image's size fit it rotated and unrotated")
 
 
 @pytest.mark.parametrize(
@@ -80,5 +125,5 @@ def test_rotation_follows_the_labels(
 )
 def test_sizes_that_fit_in_neither_orientation_are_refused(labelled: tuple[int, int], code: str) -> None:
     with pytest.raises(UnusableError) as caught:
-        box_repair.rotates(header((160, 120), 1), Annotation("", *labelled, ()))
+        box_repair.rotation(header((160, 120), 1), Annotation("", *labelled, ()))
     assert caught.value.code == code

@@ -13,7 +13,7 @@ import pytest
 
 import image_bombs
 import trainingrun_agent
-from image_samples import ANIMATED, flipped, png_header
+from image_samples import ANIMATED, deep, flipped, png_header
 from label_samples import HEADER, ROW, XYWH, coco, cvat, drawn, read, task
 from memory_store import MemoryStore
 from prep_in_memory import Preparation
@@ -100,6 +100,14 @@ DESCRIBED: dict[str, tuple[Files, Files]] = {
         {"tire.png": png_header(5_000, 5_000), "tire.xml": voc(size=(5_000, 5_000))},
         {"tire.jpg": jpeg(5_000, 5_000), "tire.xml": voc([labelled(box=(0, 0, 5000, 5000))], size=(5_000, 5_000))},
     ),
+    "IntensityScaled": (
+        image(encoded(deep(), "PNG"), "tire.png"),
+        image(encoded(picture(mode="L"), "PNG"), "tire.png"),
+    ),
+    "IntensityOutside": (
+        image(encoded(deep(), "PNG")),  # under a wrong name, so that it is not looked at for the range
+        image(encoded(picture(mode="L"), "PNG"), "tire.png"),
+    ),
     "ImageAnimated": (image(ANIMATED, "tire.gif"), image(encoded(picture(mode="P"), "GIF"), "tire.gif")),
     "FormatMismatch": (image(encoded(picture(), "PNG")), image(encoded(picture(), "PNG"), "tire.png")),
     "FileTooLarge": (image(TIRE + bytes(33 << 20)), image(TIRE)),
@@ -156,10 +164,21 @@ DESCRIBED: dict[str, tuple[Files, Files]] = {
 EXIF = images.Image.Exif()
 EXIF[0x0112] = 3
 DESCRIBED["OrientationAmbiguous"] = (image(encoded(picture(seed="tire"), exif=EXIF)), image(TIRE))
+QUARTER = images.Image.Exif()
+QUARTER[0x0112] = 6
+WIDE = voc([labelled(box=(10, 20, 150, 80))])
+DESCRIBED["OrientationByBoxes"] = (
+    {
+        "tire.jpg": encoded(picture(seed="tire"), exif=QUARTER),
+        "tire.xml": WIDE.replace(b"<size>", b"<no>").replace(b"</size>", b"</no>"),
+    },
+    labels(WIDE),
+)
 ELSEWHERE = {
     "EvalTooSmall": "judge/test_small_eval.py",  # needs 20 images
     "ImageCrashesDecoder": "sharding/test_workers.py",  # needs a worker process to die
     "EvalInsideTrain": "source/test_split_layout.py",  # needs other folders than train/ and eval/
+    "PathIgnored": "../cli/commands/test_doctor.py",  # needs a local folder
     "ObjectChanged": "judge/test_policy.py",  # needs an object that changes during preparation
 }
 

@@ -163,6 +163,21 @@ CASES = {
         {"1.jpg": 10},
         1,
     ),
+    "a file for all above, with equal names in its folders": (
+        {f"set/{split}/1.jpg": b"" for split in ("train", "val")} | {"set/all.json": coco(val__1=20, train__1=10)},
+        "set/train/",
+        "../",
+        {"1.jpg": 10},
+        1,
+    ),
+    "a file for all two folders up": (
+        {f"set/{split}/images/1.jpg": b"" for split in ("train", "valid")}
+        | {"set/all.json": coco(valid__images__1=20, train__images__1=10)},
+        "set/train/images/",
+        "../../",
+        {"1.jpg": 10},
+        1,
+    ),
     "what is among the images comes first": (
         {"set/images/1.jpg": b"", "set/images/1.txt": txt(7), "set/labels/1.txt": txt(8)},
         "set/images/",

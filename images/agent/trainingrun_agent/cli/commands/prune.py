@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trainingrun_agent.cli import options
 from trainingrun_agent.cli.terminal import count, print_lines, size
 from trainingrun_agent.cli.usage import UsageError
 
@@ -22,15 +23,16 @@ if TYPE_CHECKING:
     from trainingrun_agent.storage.base import ObjectStore
 
 SUMMARY = "list data sets that no run needs, and delete them with --delete"
-EPILOG = """\
+EPILOG = (
+    """\
 exit codes:
   0    done
   2    wrong arguments, no access, or an object that cannot be read and has to be looked at
   130  interrupted
 
-Credentials are read from where AWS's own tools read them: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY,
-the files of AWS_PROFILE, or the role of the machine or pod. Certificates: AWS_CA_BUNDLE.
 """
+    + options.CREDENTIALS
+)
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 
@@ -48,16 +50,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     place.add_argument("--bucket", metavar="NAME", help="bucket of the runs (spec.storage.bucket)")
     place.add_argument("--folder", type=Path, metavar="FOLDER", help="folder that `trainingrun convert` wrote")
     parser.add_argument("--prefix", default="", metavar="KEY", help="prefix of the runs (spec.storage.prefix)")
-    parser.add_argument("--endpoint", metavar="URL", help="address of an S3-compatible server (default: AWS)")
-    parser.add_argument(
-        "--region", metavar="NAME", help="AWS region (default: from your AWS configuration, or us-east-1)"
-    )
-    parser.add_argument(
-        "--addressing",
-        choices=("path", "virtual"),
-        help="where the bucket stands in URLs: in the path, or in the host name (default: path with --endpoint, else"
-        " virtual)",
-    )
+    options.add_server(parser)
     parser.add_argument(
         "--older-than",
         type=age,
@@ -104,7 +97,7 @@ def _open(arguments: Namespace) -> ObjectStore:
     if arguments.folder is None:
         from trainingrun_agent.cli.bucket import open_bucket
 
-        return open_bucket(arguments)
+        return open_bucket(arguments.bucket, arguments, field="storage.bucket")
     from trainingrun_agent.storage.folder_store import FolderStore
 
     if not arguments.folder.is_dir():

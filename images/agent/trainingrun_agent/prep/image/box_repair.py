@@ -7,6 +7,7 @@ wide and high in the picture that will be trained; everything changed has a find
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal, NamedTuple
 
 from trainingrun_agent.prep.image.images import Header
 from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
@@ -20,6 +21,7 @@ from trainingrun_agent.prep.model.codes.boxes import (
 from trainingrun_agent.prep.model.codes.classes import CROWD_DROPPED, SHAPE_BOXED
 from trainingrun_agent.prep.model.codes.image_files import (
     ORIENTATION_AMBIGUOUS,
+    ORIENTATION_BY_BOXES,
     SIZE_MISMATCH,
     SIZE_MISSING,
     SIZE_TRANSPOSED,
@@ -29,6 +31,8 @@ from trainingrun_agent.prep.model.findings import Finding
 
 TRANSPOSING = (5, 6, 7, 8)
 """EXIF orientations that swap width and height."""
+ROUNDED = 1
+"""Pixels that a box may lie outside of an image that it fits: tools count them from 0 or 1, and round."""
 
 
 def shown_size(head: Header, *, upright: bool) -> tuple[int, int]:
@@ -37,27 +41,57 @@ def shown_size(head: Header, *, upright: bool) -> tuple[int, int]:
     return stored[::-1] if upright and head.orientation in TRANSPOSING else stored
 
 
-def rotates(head: Header, annotation: Annotation) -> bool:
-    """Whether the labels were drawn on the image after EXIF rotation. Raises UnusableError if neither size fits."""
+class Rotation(NamedTuple):
+    """Whether labels were drawn on the image after EXIF rotation, and what that was decided by.
+
+    `by` is a case of a finding: "boxes" decided, or nothing did; empty where sizes decide or there is nothing to.
+    """
+
+    upright: bool
+    by: Literal["", "boxes", "same", "relative", "both", "neither"] = ""
+
+
+def rotation(head: Header, annotation: Annotation) -> Rotation:
+    """How the image has to be turned for its labels. Raises UnusableError if their size fits it neither way."""
     stored, labelled = (head.width, head.height), (annotation.width, annotation.height)
-    upright = shown_size(head, upright=True)
-    if 0 in labelled or labelled == upright:
-        return head.orientation != 1
-    if labelled == stored:
-        return False
-    kind = SIZE_TRANSPOSED if labelled == stored[::-1] else SIZE_MISMATCH
-    raise UnusableError(kind, labelled=labelled, image=stored)
+    upright, unsized = shown_size(head, upright=True), 0 in labelled
+    if not unsized and labelled not in (stored, upright):
+        kind = SIZE_TRANSPOSED if labelled == stored[::-1] else SIZE_MISMATCH
+        raise UnusableError(kind, labelled=labelled, image=stored)
+    if head.orientation == 1:
+        return Rotation(upright=False)
+    if not unsized and stored != upright:
+        return Rotation(labelled == upright)
+    if not annotation.objects:
+        return Rotation(upright=True)
+    if stored == upright:
+        return Rotation(upright=True, by="same")
+    if annotation.relative:
+        return Rotation(upright=True, by="relative")
+    fits_upright, fits_stored = _fit(annotation, upright), _fit(annotation, stored)
+    if fits_upright != fits_stored:
+        return Rotation(fits_upright, by="boxes")
+    return Rotation(upright=True, by="both" if fits_upright else "neither")
 
 
-def size_findings(file: str, head: Header, annotation: Annotation) -> list[Finding]:
-    """Findings about sizes that are missing or ambiguous."""
+def _fit(annotation: Annotation, size: tuple[int, int]) -> bool:
+    width, height = size[0] + ROUNDED, size[1] + ROUNDED
+    return all(
+        min(item.corners) >= -ROUNDED and max(item.xmin, item.xmax) <= width and max(item.ymin, item.ymax) <= height
+        for item in annotation.objects
+    )
+
+
+def size_findings(file: str, head: Header, annotation: Annotation, turned: Rotation) -> list[Finding]:
+    """Findings about sizes that are missing, and about an EXIF rotation that the sizes do not decide."""
     found = []
-    unsized = 0 in (annotation.width, annotation.height)
-    if unsized and annotation.sized:
+    if 0 in (annotation.width, annotation.height) and annotation.sized:
         found.append(Finding(SIZE_MISSING, file))
-    square = head.width == head.height
-    if head.orientation != 1 and (head.orientation not in TRANSPOSING or square or unsized):
-        found.append(Finding(ORIENTATION_AMBIGUOUS, file, {"orientation": head.orientation}))
+    if turned.by == "boxes":
+        case = "upright" if turned.upright else "stored"
+        found.append(Finding(ORIENTATION_BY_BOXES, file, {"case": case, "orientation": head.orientation}))
+    elif turned.by:
+        found.append(Finding(ORIENTATION_AMBIGUOUS, file, {"case": turned.by, "orientation": head.orientation}))
     return found
 
 

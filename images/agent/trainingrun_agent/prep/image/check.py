@@ -13,12 +13,14 @@ from functools import cached_property
 
 from trainingrun_agent.current_file import CurrentFile
 from trainingrun_agent.prep.image import box_repair, images
+from trainingrun_agent.prep.image.intensity import UNKNOWN, Scaling, Used
 from trainingrun_agent.prep.image.records import record
 from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
 from trainingrun_agent.prep.model.class_names import nearest
 from trainingrun_agent.prep.model.codes.boxes import DUPLICATE_BOXES
 from trainingrun_agent.prep.model.codes.classes import UNKNOWN_CLASS
-from trainingrun_agent.prep.model.codes.image_files import FORMAT_MISMATCH, IMAGE_ANIMATED
+from trainingrun_agent.prep.model.codes.image_files import FORMAT_MISMATCH, IMAGE_ANIMATED, INTENSITY_OUTSIDE
+from trainingrun_agent.prep.model.codes.kind import Fields
 from trainingrun_agent.prep.model.findings import Finding
 from trainingrun_agent.prep.source.readers import FORMATS, FileFormat, LabelFile
 from trainingrun_agent.prep.source.readers.values import check_count
@@ -33,6 +35,10 @@ _SUFFIXES = {
     "WEBP": (".webp",),
 }
 
+MAX_OUTSIDE = 0.05
+"""Part of the pixels of an image that may be outside of the range of intensities."""
+LEAST_LEVELS, LEAST_GUESSED = 16, 65
+"""Levels of 256 below which an image is nearly one gray, and where its range is only a guess, too dark."""
 MAX_SUGGESTED = 20
 """Names of unknown classes in one image for which the nearest class is looked for."""
 
@@ -74,10 +80,11 @@ class Checked:
 
 @dataclass(frozen=True)
 class Checker:
-    """Checks images; `large` as in images.render. `current` shows which image is checked."""
+    """Checks images; `large` and `scaling` as in images.render. `current` shows which image is checked."""
 
     classes: tuple[str, ...]
     max_side: int
+    scaling: Scaling = UNKNOWN
     large: images.Large = nullcontext
     current: CurrentFile = field(default_factory=CurrentFile)
 
@@ -112,14 +119,18 @@ class Checker:
         self, path: str, labels_path: str, annotation: Annotation, source: images.Opened, seen: tuple[str, ...]
     ) -> Checked:
         head = source.head
-        rotate = box_repair.rotates(head, annotation)
-        size = box_repair.shown_size(head, upright=rotate)
+        turned = box_repair.rotation(head, annotation)
+        size = box_repair.shown_size(head, upright=turned.upright)
         findings = _format_findings(path, head)
-        findings += box_repair.size_findings(labels_path, head, annotation)
+        findings += box_repair.size_findings(labels_path, head, annotation, turned)
         findings += box_repair.shape_findings(labels_path, annotation)
         findings += [Finding(kind, labels_path, fields) for kind, fields in annotation.notes]
         kept = self._repaired(labels_path, annotation, size, findings)
-        picture = images.render(source, rotate=rotate, max_side=self.max_side, large=self.large)
+        picture = images.render(
+            source, rotate=turned.upright, max_side=self.max_side, large=self.large, scaling=self.scaling
+        )
+        if picture.used is not None and kept:
+            findings += _intensity_findings(path, picture.used, self.scaling)
         sha256 = hashlib.sha256(source.data)
         as_it_was = picture.data is source.data
         digest = sha256.hexdigest() if as_it_was else hashlib.sha256(picture.data).hexdigest()
@@ -171,3 +182,16 @@ def _format_findings(file: str, head: images.Header) -> list[Finding]:
     if head.animated:
         found.append(Finding(IMAGE_ANIMATED, file, {"format": head.format}))
     return found
+
+
+def _intensity_findings(file: str, used: Used, scaling: Scaling) -> list[Finding]:
+    low, high = scaling.range
+    levels = LEAST_GUESSED if scaling == UNKNOWN else LEAST_LEVELS
+    fields: Fields
+    if used.outside > MAX_OUTSIDE:
+        fields = {"case": "outside", "percent": round(100 * used.outside)}
+    elif 0 < (used.high - used.low) * 256 < levels * (high - low):
+        fields = {"case": "narrow", "least": round(used.low, 3), "greatest": round(used.high, 3)}
+    else:
+        return []
+    return [Finding(INTENSITY_OUTSIDE, file, {**fields, "low": low, "high": high})]

@@ -8,23 +8,28 @@ from __future__ import annotations
 
 import io
 import warnings
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from operator import lt
+from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
 from trainingrun_agent.prep.image.headers import HeaderFile, check_extensions, scans_apart
+from trainingrun_agent.prep.image.intensity import UNKNOWN, DeepImage, Scaling, Used, is_deep, is_misread, used
 from trainingrun_agent.prep.model.annotation import UnusableError
 from trainingrun_agent.prep.model.codes.image_files import (
     IMAGE_CORRUPT,
     IMAGE_EMPTY,
+    IMAGE_FORMAT_NOT_READ,
     IMAGE_TOO_LARGE,
     IMAGE_TRUNCATED,
     IMAGE_UNREADABLE,
     IMAGE_UNSUPPORTED,
 )
+from trainingrun_agent.prep.source.unread_formats import format_of
 
 MAX_BYTES = 32 << 20
 MAX_PIXELS = 100_000_000
@@ -77,7 +82,7 @@ warnings.simplefilter("error", Image.DecompressionBombWarning)
 class Header:
     """The header of an image file: size in pixels as stored, EXIF orientation 1..8.
 
-    `progressive`: a JPEG in several scans, of which libjpeg keeps all coefficients in memory.
+    `progressive`: a JPEG in several scans, of which libjpeg keeps all coefficients in memory. `deep`: more than 8 bits.
     """
 
     format: str
@@ -87,6 +92,7 @@ class Header:
     orientation: int
     progressive: bool
     animated: bool
+    deep: bool = False
 
     @property
     def jpeg(self) -> bool:
@@ -96,12 +102,13 @@ class Header:
 
 @dataclass(frozen=True)
 class Picture:
-    """A JPEG and its size in pixels; `look` as in `look_of`."""
+    """A JPEG and its size in pixels; `look` as in `look_of`. `used` is about the values of a deep image."""
 
     data: bytes
     width: int
     height: int
     look: bytes = b""
+    used: Used | None = None
 
 
 @dataclass(frozen=True)
@@ -122,12 +129,18 @@ def opened(data: bytes) -> Iterator[Opened]:
     with image:
         head = _head(image, apart=apart)
         _check_size(head)
+        if is_misread(image):
+            raise UnusableError(IMAGE_UNSUPPORTED, case="planes")
         if head.progressive and (scans := data.count(_SCAN)) > MAX_SCANS:
             raise UnusableError(IMAGE_TOO_LARGE, case="scans", count=scans, limit=MAX_SCANS)
-        file = getattr(image, "fp", None)
-        if isinstance(file, HeaderFile):
-            file.header_ended()
-        yield Opened(data, image, head)
+        yield Opened(data, _past_header(image), head)
+
+
+def _past_header(image: Image.Image) -> Image.Image:
+    file = getattr(image, "fp", None)
+    if isinstance(file, HeaderFile):
+        file.header_ended()
+    return image
 
 
 def _check_size(head: Header) -> None:
@@ -149,15 +162,18 @@ def _head(image: Image.Image, *, apart: bool) -> Header:
             orientation=_orientation(image),
             progressive=apart or bool(image.info.get("progressive")),
             animated=image.format != "MPO" and bool(getattr(image, "is_animated", False)),
+            deep=is_deep(image),
         )
     except Exception as error:  # only reading further shows whether there is a second frame
         raise _broken(error) from error
 
 
-def render(source: Opened, *, rotate: bool, max_side: int, large: Large = nullcontext) -> Picture:
+def render(
+    source: Opened, *, rotate: bool, max_side: int, large: Large = nullcontext, scaling: Scaling = UNKNOWN
+) -> Picture:
     """Decode the whole file; the picture is at most `max_side` pixels long and, with `rotate`, upright.
 
-    `large()` is entered while many pixels are in memory. Raises UnusableError.
+    `large()` is entered while many pixels are in memory. `scaling` is for deep images. Raises UnusableError.
     """
     image, head = source.image, source.head
     keep = (
@@ -166,6 +182,19 @@ def render(source: Opened, *, rotate: bool, max_side: int, large: Large = nullco
     if head.jpeg:
         # A reduced decode reads the whole stream too, and finds the same truncation; so does one of brightness only.
         image.draft(*(("L", (LOOKED_AT, LOOKED_AT)) if keep else (None, _fit(image.size, max_side))))
+    with _in_memory(source, large):
+        return _decoded(source, keep=keep, rotate=rotate, max_side=max_side, scaling=scaling)
+
+
+def values_of(source: Opened) -> array[Any]:
+    """Some values of a deep image, sorted. Raises UnusableError."""
+    with _in_memory(source, nullcontext), _as_broken():
+        return _deep(source).values()
+
+
+@contextmanager
+def _in_memory(source: Opened, large: Large) -> Iterator[None]:
+    image, head = source.image, source.head
     pixels = image.width * image.height
     if pixels > MAX_DECODED_PIXELS:
         raise _too_large("decoded", MAX_DECODED_PIXELS, width=image.width, height=image.height)
@@ -173,7 +202,7 @@ def render(source: Opened, *, rotate: bool, max_side: int, large: Large = nullco
     memory = pixels * BYTES_PER_PIXEL + progressive
     # Close the image before another large one may start: the outer block would keep the pixels.
     with large() if memory > LARGE else nullcontext(), closing(image):
-        return _decoded(source, keep=keep, rotate=rotate, max_side=max_side)
+        yield
 
 
 def look_of(image: Image.Image) -> bytes:
@@ -194,20 +223,43 @@ def look_of(image: Image.Image) -> bytes:
     return int(bits.translate(_DIGITS), 2).to_bytes(2 * LOOK, "big")
 
 
-def _decoded(source: Opened, *, keep: bool, rotate: bool, max_side: int) -> Picture:
+def _decoded(source: Opened, *, keep: bool, rotate: bool, max_side: int, scaling: Scaling) -> Picture:
     image, head = source.image, source.head
-    try:
-        image.load()
+    with _as_broken():
+        values = None
+        if head.deep:
+            image, values = _in_8_bits(source, scaling)
+        else:
+            image.load()
         _check_end(source)
         if keep:
             return Picture(source.data, head.width, head.height, look_of(image))
         scaled = _scaled(image, _fit((head.width, head.height), max_side))
         turn = _TURNS.get(head.orientation) if rotate else None
-        return _encode(scaled if turn is None else scaled.transpose(turn))
+        return _encode(scaled if turn is None else scaled.transpose(turn), values)
+
+
+@contextmanager
+def _as_broken() -> Iterator[None]:
+    """Decoders raise anything on crafted bytes."""
+    try:
+        yield
     except UnusableError:
         raise
-    except Exception as error:  # decoders raise anything on crafted bytes
+    except Exception as error:
         raise _broken(error) from error
+
+
+def _in_8_bits(source: Opened, scaling: Scaling) -> tuple[Image.Image, Used]:
+    if source.head.mode == "F" and not scaling.given:
+        raise UnusableError(IMAGE_UNSUPPORTED, case="float")
+    deep = _deep(source)
+    values = used(deep.values(), scaling.range)
+    return deep.in_8_bits(scaling.range), values
+
+
+def _deep(source: Opened) -> DeepImage:
+    return DeepImage(source.image, lambda: _past_header(_open(source.data)[0]))
 
 
 def _check_end(source: Opened) -> None:
@@ -226,10 +278,6 @@ def _scaled(image: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "F":
-        raise UnusableError(IMAGE_UNSUPPORTED)
-    if image.mode.startswith("I"):
-        return image.point(lambda value: value * (1 / 257)).convert("L").convert("RGB")
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         layered = image.convert("RGBA")
         flat = Image.new("RGB", image.size, "white")
@@ -238,10 +286,10 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _encode(image: Image.Image) -> Picture:
+def _encode(image: Image.Image, values: Used | None) -> Picture:
     out = io.BytesIO()
     image.save(out, "JPEG", quality=QUALITY)
-    return Picture(out.getvalue(), image.width, image.height, look_of(image))
+    return Picture(out.getvalue(), image.width, image.height, look_of(image), values)
 
 
 def _fit(size: tuple[int, int], max_side: int) -> tuple[int, int]:
@@ -261,6 +309,8 @@ def _open(data: bytes) -> tuple[Image.Image, bool]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large("bomb", MAX_PIXELS) from error
     except UnidentifiedImageError as error:
+        if name := format_of(data):
+            raise UnusableError(IMAGE_FORMAT_NOT_READ, case="content", format=name) from error
         raise UnusableError(IMAGE_UNREADABLE, start=repr(data[:16])) from error
     except Exception as error:  # parsers of headers raise anything on crafted bytes
         raise _broken(error) from error

@@ -7,7 +7,7 @@ order of shards.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -23,11 +23,13 @@ from trainingrun_agent.prep.model.codes.whole import (
 from trainingrun_agent.prep.model.findings import Finding, Findings, Split
 from trainingrun_agent.prep.sharding.fingerprints import Fingerprint, Fingerprints
 from trainingrun_agent.prep.source.pairing import Pair
+from trainingrun_agent.progress import Progress, Steps
 
 BANDS, BAND_BITS = 8, 16
 MAX_DISTANCE = BANDS - 1
 """Bits of 128 in which look-alikes may differ. Two looks that differ in fewer bits than there are bands share a band,
 so that only those are compared (multi-index hashing: Norouzi, Punjani, Fleet, CVPR 2012)."""
+EVERY = 1000
 MAX_COMPARED = 200
 """Images with the same band that are compared; when there are more, the band shows nothing but background."""
 
@@ -40,8 +42,13 @@ class Seen(NamedTuple):
     fingerprint: Fingerprint
 
 
-def duplicates(images: Mapping[Split, Sequence[tuple[Sequence[Pair], Fingerprints]]]) -> Iterator[Finding]:
+def duplicates(
+    images: Mapping[Split, Sequence[tuple[Sequence[Pair], Fingerprints]]], progress: Progress
+) -> Iterator[Finding]:
     """A finding for every image that is the same as another one or looks like it; fingerprints are by shard."""
+    counts = {split: sum(len(pairs) for pairs, _ in shards) for split, shards in images.items()}
+    looked_at = counts["train"] if len(images) > 1 else 0
+    steps = Steps(progress, "comparing", unit="images", total=sum(counts.values()) + looked_at, every=EVERY)
     times = Counter(
         sha256 for shards in images.values() for _, fingerprints in shards for sha256 in fingerprints.hashes()
     )
@@ -53,7 +60,7 @@ def duplicates(images: Mapping[Split, Sequence[tuple[Sequence[Pair], Fingerprint
         found = [
             Seen(split, pairs[one.place].image.path, one)
             for pairs, fingerprints in shards
-            for one in fingerprints.select(wanted)
+            for one in steps.counted(fingerprints.select(wanted))
         ]
         for seen in sorted(found, key=attrgetter("path")):
             other = first.setdefault(seen.fingerprint.sha256, seen)
@@ -61,7 +68,7 @@ def duplicates(images: Mapping[Split, Sequence[tuple[Sequence[Pair], Fingerprint
                 alone[split].append(seen)
             else:
                 yield _same(seen, other)
-    yield from _look_alikes(alone.get("train", ()), alone.get("eval", ()))
+    yield from _look_alikes(steps.counted(alone.get("train", ())), alone.get("eval", ()))
 
 
 def in_both_splits(findings: Findings, evaluation: int, sources: Mapping[Split, Source]) -> list[Finding]:
@@ -83,7 +90,7 @@ def _overlap(sources: Mapping[Split, Source]) -> str:
     return "trainInside" if train != evaluation and train.startswith(evaluation) else "images"
 
 
-def _look_alikes(train: Sequence[Seen], evaluation: Sequence[Seen]) -> Iterator[Finding]:
+def _look_alikes(train: Iterable[Seen], evaluation: Sequence[Seen]) -> Iterator[Finding]:
     bands: dict[int, list[int]] = {}
     for place, seen in enumerate(evaluation):
         for band in _bands(seen.fingerprint.look):

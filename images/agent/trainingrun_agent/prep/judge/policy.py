@@ -54,7 +54,7 @@ def judge(
     totals = {split.name: split.totals for split in splits}
     train, evaluation = totals["train"], totals.get("eval", Totals(totals["train"].network_input))
     return (
-        next((error for split in splits if (error := _nothing_listed(split, division))), None)
+        next((error for split in splits if (error := _nothing_listed(split, division, findings))), None)
         or _class_not_found(train, evaluation, classes, one_folder=division is not None)
         or (one_sided.not_in_train(train, evaluation, classes, division) if train.seen else None)
         or next((error for split in splits if (error := _nothing_left(split, findings))), None)
@@ -96,13 +96,14 @@ def allowed_bad_files(limit: str, files: int) -> int:
     return int(limit)
 
 
-def _nothing_listed(split: DatasetSplit, division: Division | None) -> UserError | None:
+def _nothing_listed(split: DatasetSplit, division: Division | None, findings: Findings) -> UserError | None:
     if split.listed:
         return None
     if division is not None and split.source.labels.pairing.images:
         return one_sided.not_drawn(split, division)
     change = Change(f"dataset.{split.name}.uri")
-    return UserError(NO_IMAGES[split.name], source=_source(split), change_uri=change)
+    error = UserError(NO_IMAGES[split.name], source=_source(split), change_uri=change)
+    return error.with_examples(_top(findings))
 
 
 def _class_not_found(

@@ -11,11 +11,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice, zip_longest
 
 from trainingrun_agent.ordered import Bounds, ordered_map
 from trainingrun_agent.prep.image import box_repair, images
 from trainingrun_agent.prep.image.check import annotation_of
+from trainingrun_agent.prep.image.intensity import Scaling
 from trainingrun_agent.prep.model.annotation import Annotation, UnusableError
 from trainingrun_agent.prep.model.findings import MAX_FINDINGS, Finding, Findings
 from trainingrun_agent.prep.report.page.pictures import Box, Shown, Wanted, draw
@@ -23,6 +25,7 @@ from trainingrun_agent.prep.source import fetch
 from trainingrun_agent.prep.source.listing import Entry
 from trainingrun_agent.prep.source.pairing import Pair
 from trainingrun_agent.prep.split.dataset_split import DatasetSplit
+from trainingrun_agent.progress import Progress, Steps
 from trainingrun_agent.terms import Terms
 
 CLASS = "class:"
@@ -45,19 +48,27 @@ class _Choice:
 
 
 def gallery(
-    splits: Sequence[DatasetSplit], findings: Findings, *, classes: Sequence[str], terms: Terms, stop: threading.Event
+    splits: Sequence[DatasetSplit],
+    findings: Findings,
+    *,
+    classes: Sequence[str],
+    scaling: Scaling,
+    terms: Terms,
+    progress: Progress,
+    stop: threading.Event,
 ) -> Iterator[Shown]:
     """Draw examples of findings and of classes. Raises what storage raises, Interrupted."""
     choices = _fairly(_choose(splits, findings.top(MAX_FINDINGS), classes, terms))
     with ThreadPoolExecutor(READS_AT_ONCE, "picture") as pool:
-        yield from ordered_map(
-            _show,
+        shown = ordered_map(
+            partial(_show, scaling=scaling),
             choices,
             cost=lambda choice: min(choice.image.size, images.MAX_BYTES),
             bounds=BOUNDS,
             stop=stop,
             pool=pool,
         )
+        yield from Steps(progress, "reporting", unit="images", total=len(choices)).counted(shown)
 
 
 def _fairly(choices: Iterable[_Choice]) -> list[_Choice]:
@@ -109,7 +120,7 @@ def _found(split: DatasetSplit, files: set[str]) -> dict[str, tuple[Entry, Pair 
     return found
 
 
-def _show(choice: _Choice) -> Shown:
+def _show(choice: _Choice, *, scaling: Scaling) -> Shown:
     source = choice.split.source
     data = b""
     try:
@@ -117,7 +128,8 @@ def _show(choice: _Choice) -> Shown:
         drawn, upright = _boxes(choice, data)
     except UnusableError:
         drawn, upright = (), False
-    return draw(data, Wanted(choice.split.name, choice.image.path, choice.caption, choice.group, drawn, upright))
+    wanted = Wanted(choice.split.name, choice.image.path, choice.caption, choice.group, drawn, upright, scaling)
+    return draw(data, wanted)
 
 
 def _boxes(choice: _Choice, data: bytes) -> tuple[tuple[Box, ...], bool]:
@@ -128,7 +140,7 @@ def _boxes(choice: _Choice, data: bytes) -> tuple[tuple[Box, ...], bool]:
     with images.opened(data) as source:
         head = source.head
     try:
-        upright = box_repair.rotates(head, annotation)
+        upright = box_repair.rotation(head, annotation).upright
     except UnusableError:  # shown as it was labelled, so that one sees that it does not fit
         upright = False
     size = box_repair.shown_size(head, upright=upright)

@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.model.codes.kind import Severity
 from trainingrun_agent.prep.model.findings import MAX_FINDINGS, Findings
+from trainingrun_agent.prep.report.verdict import verdict
 from trainingrun_agent.prep.split.dataset_split import DatasetSplit
 from trainingrun_agent.prep.split.division import Division
-from trainingrun_agent.prep.statistics.network_input import fit
-from trainingrun_agent.prep.statistics.totals import FLAGS
+from trainingrun_agent.prep.statistics.network_input import NetworkInput, fit
+from trainingrun_agent.prep.statistics.totals import FLAGS, Totals
+from trainingrun_agent.terms import Terms
 
 EXPLAINED = "`trainingrun explain CODE` and docs/findings.md explain each code"
 
@@ -26,19 +29,26 @@ def report(
     division: Division | None,
     splits: Sequence[DatasetSplit],
     findings: Findings,
+    refusal: UserError | None,
+    terms: Terms,
 ) -> dict[str, Any]:
-    """The document; `division` is that of a single folder."""
-    train = splits[0].totals
+    """The document; `division` is that of a single folder, `refusal` why the data cannot be used.
+
+    Data that was refused before it was read has no splits.
+    """
+    train = splits[0].totals if splits else Totals(NetworkInput.for_network(network))
+    errors, warnings = findings.severities[Severity.ERROR], findings.severities[Severity.WARNING]
     document = {
         "formatVersion": 3,
         "digest": digest,
+        "verdict": verdict(errors=errors, warnings=warnings, refusal=refusal, terms=terms),
         "classes": list(classes),
         "splits": {split.name: _split(split, classes) for split in splits},
         "network": fit(network, train.statistics.sizes, too_small=train.too_small),
         "explained": EXPLAINED,
         "counts": dict(sorted(findings.counts.items())),
-        "errors": findings.severities[Severity.ERROR],
-        "warnings": findings.severities[Severity.WARNING],
+        "errors": errors,
+        "warnings": warnings,
         "infos": findings.severities[Severity.INFO],
         "findings": [finding.to_json() for finding in findings.top(MAX_FINDINGS)],
     }

@@ -13,6 +13,7 @@ from functools import cache, cached_property, partial
 from itertools import chain
 from typing import NamedTuple
 
+from trainingrun_agent.prep.source.home import Home
 from trainingrun_agent.prep.source.listing import IMAGE_SUFFIXES, Entry, Listing, is_label, suffix_of
 from trainingrun_agent.prep.source.matching import fold, stem
 from trainingrun_agent.prep.source.place import Place
@@ -53,7 +54,7 @@ class Labels(NamedTuple):
 
 def above(place: Place, wanted: Callable[[str], bool], *, levels: int = LEVELS) -> Iterator[Neighbour]:
     """The files in the folders above a place that may be read, the nearest first. `wanted` gets names in lower case."""
-    for folder in _folders_above(place, levels):
+    for folder in _folders_above(place.widened, levels):
         for info in folder.store.children(folder.key).files:
             name = info.key[len(folder.key) :]
             if wanted(name.casefold()) and folder.store.readable(info.key):
@@ -100,8 +101,7 @@ class Search:
     @cached_property
     def _own(self) -> frozenset[str]:
         """The splits that the names of the images' folders say."""
-        last, *before = reversed(self.images.key.rstrip("/").split("/")[-LEVELS:])
-        return splits_of(last) or splits_of("".join(before))
+        return Home(self.images.key).splits
 
     @cached_property
     def _names(self) -> frozenset[str]:

@@ -87,6 +87,12 @@ class Index:
         """Prepare for look-ups, after all files are added."""
         self._run("CREATE INDEX by_image ON objects (file, ref)")
 
+    @property
+    def image_count(self) -> int:
+        """How many images all files list."""
+        [count] = self._database.execute("SELECT count(*) FROM images").fetchone()
+        return int(count)
+
     def images(self) -> Iterator[Listed]:
         """Every image listed, in the order of the files."""
         for row in self._database.execute("SELECT id, file, name, alias FROM images ORDER BY id"):

@@ -21,13 +21,15 @@ from trainingrun_agent.prep.model.codes.pairs import ANNOTATION_WITHOUT_IMAGE
 from trainingrun_agent.prep.model.codes.whole import LABELS_ELSEWHERE
 from trainingrun_agent.prep.model.findings import Finding, Split
 from trainingrun_agent.prep.source import fetch
+from trainingrun_agent.prep.source.home import Home
 from trainingrun_agent.prep.source.index import Index
 from trainingrun_agent.prep.source.listing import Entry, Listing
 from trainingrun_agent.prep.source.matching import Names, match
+from trainingrun_agent.prep.source.meter import Meter
 from trainingrun_agent.prep.source.pairing import Pair, Pairing, label_files, pair
 from trainingrun_agent.prep.source.place import Place
 from trainingrun_agent.prep.source.readers import Context, FileFormat, Format, LabelFile, SetFormat
-from trainingrun_agent.progress import Progress
+from trainingrun_agent.progress import Progress, Steps
 from trainingrun_agent.reasons.dataset import CLASS_LIST_MISMATCH, LABELS_NOT_FOUND
 from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.terms import Change, Field
@@ -75,7 +77,7 @@ def open_labels(
     Raises UserError, DiskFull, what storage raises, Interrupted once `stop` is set.
     """
     if isinstance(format_, FileFormat):
-        yield _of_files(format_, listing, origin)
+        yield _of_files(format_, listing, origin, progress, stop)
         return
     path = scratch / f"{origin.split}-{format_.name}-labels.sqlite"
     with Index(path, relative=format_.relative, sized=format_.sized, categories_shared=format_.partial) as index:
@@ -83,7 +85,9 @@ def open_labels(
         yield SourceLabels(pairing, lambda pair: index.labels(pair.annotation), lambda pair: _version(index, pair))
 
 
-def _of_files(format_: FileFormat, listing: Listing, origin: Origin) -> SourceLabels:
+def _of_files(
+    format_: FileFormat, listing: Listing, origin: Origin, progress: Progress, stop: threading.Event
+) -> SourceLabels:
     if format_.class_list is not None:
         _check_class_lists(format_.class_list, listing, origin)
 
@@ -94,7 +98,11 @@ def _of_files(format_: FileFormat, listing: Listing, origin: Origin) -> SourceLa
     def read(entry: Entry) -> LabelFile:
         return LabelFile(fetch.read(origin.labels, entry, limit=format_.max_bytes), context)
 
+    steps = Steps(progress, "pairing", unit="files")
+
     def filename_of(entry: Entry) -> str:
+        raise_if_stopped(stop)
+        steps.add()
         try:
             return format_.read(*read(entry)).filename
         except UnusableError:
@@ -155,7 +163,7 @@ class _Filling:
         """Read all files of the format, and match what they list with the images."""
         names = Names.from_images(listing.images)
         files = sorted(entry for suffix in self.format.suffixes for entry in listing.by_suffix.get(suffix, ()))
-        meter = _Meter(self.progress, sum(entry.size for entry in files))
+        meter = Meter(self.progress, sum(entry.size for entry in files))
         findings = list(listing.findings)
         used = 0
         for entry in files:
@@ -168,8 +176,11 @@ class _Filling:
         if not used:
             raise _none_of(self.format, files, self.origin.split)
         self.index.finish()
-        complete = not self.format.partial and not listing.elsewhere
-        matches = match(names, self.index.images(), listing.images, complete=complete)
+        steps = Steps(self.progress, "pairing", unit="images", total=self.index.image_count, every=1000)
+        complete, listed = not self.format.partial, steps.counted(self.index.images())
+        if listing.elsewhere:  # files there may list the images of other folders, too
+            complete, listed = False, Home(self.origin.images.widened.key).listed(listed)
+        matches = match(names, listed, listing.images, complete=complete)
         self.index.place((path, number) for path, number in matches.ids.items())
         if listing.elsewhere and (others := self.index.unplaced()):
             findings.append(Finding(LABELS_ELSEWHERE, listing.shown, {"case": "images", "others": others}, wide=True))
@@ -177,14 +188,17 @@ class _Filling:
         pairs = [Pair(image, Entry(image.path, 0)) for image in sorted(listing.images) if image.path in matches.ids]
         return Pairing(pairs, findings, [image for image in listing.images if image.path not in matches.ids])
 
-    def _take_in(self, entry: Entry, names: Names, meter: _Meter) -> list[Finding]:
+    def _take_in(self, entry: Entry, names: Names, meter: Meter) -> list[Finding]:
         """Read one file into the index; returns the findings about the file."""
         origin, path = self.origin, self.scratch / f"{self.origin.split}-labels.part"
         try:
-            fetch.download(origin.labels, entry, limit=MAX_SET_BYTES, path=path, on_bytes=meter.moved)
+            fetch.download(origin.labels, entry, limit=MAX_SET_BYTES, path=path, on_bytes=meter.fetching(entry.size))
             self.progress.current.reading(entry.path)
             on_write = partial(raise_if_stopped, self.stop)
-            with path.open("rb") as file, self.index.file(entry.path, wanted=names.knows, on_write=on_write) as entries:
+            with (
+                meter.open(path) as file,
+                self.index.file(entry.path, wanted=names.knows, on_write=on_write) as entries,
+            ):
                 self.format.index(file, entries, origin.context)
         except UnusableError as problem:
             return [problem.finding(entry.path, wide=True)]
@@ -192,18 +206,6 @@ class _Filling:
             self.progress.current.reading("")
             path.unlink(missing_ok=True)
         return [stray.finding(entry.path) for stray in entries.strays]
-
-
-class _Meter:
-    """Bytes of labels fetched, for progress."""
-
-    def __init__(self, progress: Progress, total: int) -> None:
-        self._progress, self._total, self._done = progress, total, 0
-
-    def moved(self, count: int) -> None:
-        """Count bytes; negative before a part is sent again."""
-        self._done += count
-        self._progress.update(phase="fetching", unit="bytes", done=max(0, self._done), total=self._total)
 
 
 def head(origin: Origin, entry: Entry) -> bytes:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from json.encoder import encode_basestring_ascii as quoted
@@ -21,7 +21,9 @@ from typing import NamedTuple, Protocol
 from trainingrun_agent.config import Source, Uri
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.model.class_names import nearest
+from trainingrun_agent.prep.model.codes.whole import PATH_IGNORED
 from trainingrun_agent.prep.model.findings import Finding
+from trainingrun_agent.prep.source.unread_formats import UNREAD_SUFFIXES
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.reasons.dataset import IMAGE_SET_NOT_FOUND
 from trainingrun_agent.stopping import raise_if_stopped
@@ -31,7 +33,7 @@ from trainingrun_agent.terms import Change, Field, Place
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"))
 LABEL_SUFFIXES = frozenset((".xml", ".txt", ".json", ".csv", ".yaml", ".yml"))
 IMAGES_FOLDER, ANNOTATIONS_FOLDER, SETS_FOLDER = "JPEGImages", "Annotations", "ImageSets/Main"
-IMAGE, SET = "image", "set"
+IMAGE, SET, UNREAD = "image", "set", "unread"
 """Kinds of files; the kind of a file that may hold labels is its suffix."""
 MAX_SET_BYTES = 32 << 20
 PROGRESS_EVERY = 1000
@@ -63,8 +65,9 @@ class Listing:
     """The files of one source; `members` are the names an image set asks for, None without one.
 
     `annotations` are the files that may hold labels in any format; `digests` are by kind: image, set, or a suffix.
-    `findings` are about the source as a whole. `others` are files that are never read: number and first, by suffix.
-    Where labels lie elsewhere, `shown` stands before the paths of `annotations`, and `elsewhere` is true.
+    `findings` are about the source as a whole. `unread` are images in formats that are not read, `others` are files
+    that are never read: number and first, by suffix. Where labels lie elsewhere, `shown` stands before the paths of
+    `annotations`, and `elsewhere` is true.
     """
 
     images: list[Entry] = field(default_factory=list)
@@ -73,6 +76,7 @@ class Listing:
     members: list[str] | None = None
     digests: dict[str, Hash] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    unread: list[Entry] = field(default_factory=list)
     others: dict[str, tuple[int, str]] = field(default_factory=dict)
     shown: str = ""
     elsewhere: bool = False
@@ -86,12 +90,14 @@ class Listing:
             self.images.append(entry)
         elif kind == SET:
             self.sets.append(entry.path)
+        elif kind == UNREAD:
+            self.unread.append(entry)
         else:
             self.annotations.append(entry)
 
     def with_labels(self, files: Iterable[Entry], shown: str) -> Listing:
         """The same images with labels from elsewhere; the files that could be labels here are not used."""
-        kept = {kind: digest for kind, digest in self.digests.items() if kind in (IMAGE, SET)}
+        kept = {kind: digest for kind, digest in self.digests.items() if kind in (IMAGE, SET, UNREAD)}
         made = replace(self, annotations=[], digests=kept, shown=shown, elsewhere=True)
         for entry in files:
             made.add(suffix_of(entry.path), entry)
@@ -148,9 +154,14 @@ def files(
     progress.update(phase="listing", done=count, unit="files")
 
 
+def left_out(paths: Mapping[str, str]) -> list[Finding]:
+    """Findings about paths that the listing of a folder left out, with the cause."""
+    return [Finding(PATH_IGNORED, path, {"problem": cause}, wide=True) for path, cause in sorted(paths.items())]
+
+
 def is_label(kind: str | None) -> bool:
     """Whether files of the kind may hold labels."""
-    return kind not in (None, IMAGE, SET)
+    return kind not in (None, IMAGE, SET, UNREAD)
 
 
 def _count_other(listing: Listing, path: str) -> None:
@@ -176,6 +187,8 @@ def _kind(path: str) -> str | None:
         return None
     if suffix in IMAGE_SUFFIXES:
         return IMAGE
+    if suffix in UNREAD_SUFFIXES:
+        return UNREAD
     if path.startswith(f"{SETS_FOLDER}/"):
         return SET if suffix == ".txt" else None
     return suffix if suffix in LABEL_SUFFIXES else None

@@ -56,7 +56,7 @@ class Sources:
         images = Place(self.store_for(source.bucket), source.key)
         found = scan(images.store, source, split=split, progress=self.progress, stop=self.stop)
         origin = Origin(images, images, split, self.classes)
-        search = Search(images, found, self._files)
+        search = Search(images.widened, found, self._files)
         if source.labels is not None and not source.labels.same_as(source):
             found, origin = self._named(search, source.labels, origin)
         elif not _shows_labels(found, source.format, origin):

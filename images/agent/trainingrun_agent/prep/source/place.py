@@ -35,6 +35,12 @@ class Place:
         return Place(self.store, key, self.path_of(key))
 
     @property
+    def widened(self) -> Place:
+        """The same folder in a store of what lies around it, where its store has nothing around it: a local folder."""
+        wider = None if self.key else self.store.wider()
+        return self if wider is None else Place(*wider, self.shown)
+
+    @property
     def above(self) -> Place | None:
         """The folder that holds this one; None at the root of the bucket."""
         if not self.key:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from trainingrun_agent.errors import UNUSABLE, IntegrityError, NotFound, StageError
 from trainingrun_agent.log import logger
+from trainingrun_agent.prep.image.intensity import IntensityRange
 from trainingrun_agent.prep.model.findings import Split
 from trainingrun_agent.prep.split.shards import MAX_SHARDS
 from trainingrun_agent.prep.store.dataset_folder import DatasetFolder
@@ -42,6 +43,14 @@ class StoredShard:
 StoredShards = Mapping[Split, Sequence[StoredShard | None]]
 """By split: all of its shards, in the order of their numbers; None for one that is not stored yet."""
 
+
+class ShardList(NamedTuple):
+    """The shards of a preparation, and the range that it scaled images of more than 8 bits with, if any."""
+
+    shards: StoredShards
+    intensity: IntensityRange | None = None
+
+
 UNREADABLE = (*UNUSABLE, ValueError, KeyError, TypeError, AttributeError)
 """What reading a damaged list raises."""
 
@@ -51,12 +60,14 @@ GONE = (NotFound, IntegrityError)
 _SPLITS: tuple[Split, Split] = ("train", "eval")
 
 
-def write(store: ObjectStore, key: str, shards: StoredShards) -> bool:
+def write(store: ObjectStore, key: str, listed: ShardList) -> bool:
     """Write a list for the next preparation; return whether it was stored. Without it, images are checked again."""
-    document = {
+    document: dict[str, Any] = {
         "formatVersion": 1,
-        "shards": {split: [*map(_to_json, stored)] for split, stored in shards.items()},
+        "shards": {split: [*map(_to_json, stored)] for split, stored in listed.shards.items()},
     }
+    if listed.intensity is not None:
+        document["intensityRange"] = listed.intensity
     try:
         store.put(key, documents.encode(document))
     except StageError as error:
@@ -65,10 +76,10 @@ def write(store: ObjectStore, key: str, shards: StoredShards) -> bool:
     return True
 
 
-def read(store: ObjectStore, key: str) -> StoredShards:
+def read(store: ObjectStore, key: str) -> ShardList:
     """Read the list at a key, empty if there is none. Raises one of UNREADABLE, and what storage raises."""
     document = documents.read(store, key)
-    return {} if document is None else _parse(document)
+    return ShardList({}) if document is None else _parse(document)
 
 
 class PreviousShards(NamedTuple):
@@ -81,18 +92,30 @@ class PreviousShards(NamedTuple):
 class PreviousDataset:
     """The shards of earlier preparations, by list: the first one that has a shard counts. There may be none."""
 
-    def __init__(self, folder: DatasetFolder, lists: Sequence[StoredShards]) -> None:
-        self._store, self._keys, self._objects, self._lists = folder.store, folder.keys, folder.objects, lists
+    def __init__(self, folder: DatasetFolder, lists: Sequence[ShardList]) -> None:
+        self._folder, self._lists = folder, lists
+        self._store, self._keys, self._objects = folder.store, folder.keys, folder.objects
 
     @classmethod
-    def load(cls, folder: DatasetFolder, *keys: str) -> PreviousDataset:
-        """Read the lists at these keys, the one that counts first. Raises what storage raises."""
+    def of_sources(cls, folder: DatasetFolder, sources_digest: str) -> PreviousDataset:
+        """Read the lists about these sources, the one that counts first. Raises what storage raises."""
+        keys = folder.keys.unfinished_shards(sources_digest), folder.keys.latest_shards(sources_digest)
         return cls(folder, [_read_or_nothing(folder, key) for key in keys])
 
     @property
+    def intensity(self) -> IntensityRange | None:
+        """The range that the images were scaled with, if any: new images do not change it."""
+        return next((one.intensity for one in self._lists if one.intensity is not None), None)
+
+    def scaled_with(self, intensity: IntensityRange | None) -> PreviousDataset:
+        """Only the shards that were made with this range."""
+        same = [one if one.intensity == intensity else ShardList({}) for one in self._lists]
+        return PreviousDataset(self._folder, same)
+
+    @property
     def first(self) -> StoredShards:
-        """The list that counts first."""
-        return self._lists[0]
+        """The shards of the list that counts first."""
+        return self._lists[0].shards
 
     def shards_for(self, split: Split, number: int, count: int) -> PreviousShards:
         """The previous shards that hold the images of shard `number` of `count`; none if any of them is gone.
@@ -100,7 +123,7 @@ class PreviousDataset:
         Numbers of shards are powers of two, so the images come from one previous shard, or from a few whole ones. Rows
         are not looked for here: they are downloaded next.
         """
-        for stored in (shards.get(split, ()) for shards in self._lists):
+        for stored in (one.shards.get(split, ()) for one in self._lists):
             fewest = min(count, len(stored))
             wanted = [one for other, one in enumerate(stored) if other % fewest == number % fewest]
             found = [one for one in wanted if one is not None and (one.records is None or self._exists(one.records))]
@@ -126,19 +149,23 @@ class PreviousDataset:
         return self._keys.manifest_entry(entry.key, folder=self._keys.datasets)
 
 
-def _read_or_nothing(folder: DatasetFolder, key: str) -> StoredShards:
+def _read_or_nothing(folder: DatasetFolder, key: str) -> ShardList:
     try:
         return read(folder.store, key)
     except UNREADABLE as error:
         logger.warning("checking all images, because %s cannot be read: %s", folder.uri(key), error)
-        return {}
+        return ShardList({})
 
 
-def _parse(document: Mapping[str, Any]) -> StoredShards:
+def _parse(document: Mapping[str, Any]) -> ShardList:
     if document["formatVersion"] != 1:
         raise ValueError(f"formatVersion {document['formatVersion']} is not known")
     listed = {split: document["shards"].get(split, ()) for split in _SPLITS}
-    return {split: [_parse_shard(pair, split) for pair in islice(pairs, MAX_SHARDS)] for split, pairs in listed.items()}
+    shards = {
+        split: [_parse_shard(pair, split) for pair in islice(pairs, MAX_SHARDS)] for split, pairs in listed.items()
+    }
+    stored = document.get("intensityRange")
+    return ShardList(shards, None if stored is None else IntensityRange.parse(stored))
 
 
 def _to_json(one: StoredShard | None) -> list[Any] | None:

@@ -14,9 +14,10 @@ from typing import Self
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.errors import StageError, StorageOutage
 from trainingrun_agent.log import logger
+from trainingrun_agent.prep.image.intensity import IntensityRange
 from trainingrun_agent.prep.model.findings import Split
 from trainingrun_agent.prep.store import previous
-from trainingrun_agent.prep.store.previous import StoredShard, StoredShards
+from trainingrun_agent.prep.store.previous import ShardList, StoredShard, StoredShards
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.base import ObjectStore
 
@@ -29,7 +30,7 @@ class UnfinishedList:
     """Writes the list while its `with` block runs, and when an error ends the block. Used by several threads.
 
     `images` has the number of images of every shard. What the attempt before had listed in `found` stays listed until
-    the same shard is stored again, if the images are divided into as many shards as then.
+    the same shard is stored again, if the images are divided into as many shards as then. `intensity` as in ShardList.
     """
 
     def __init__(
@@ -38,11 +39,13 @@ class UnfinishedList:
         key: str,
         *,
         found: StoredShards,
+        intensity: IntensityRange | None,
         images: Mapping[Split, Sequence[int]],
         progress: Progress,
         clock: Clock,
     ) -> None:
         self._store, self._key, self._images, self._progress, self._clock = store, key, images, progress, clock
+        self._intensity = intensity
         self._total = sum(map(sum, images.values()))
         self._shards: dict[Split, list[StoredShard | None]] = {}
         for split, counts in images.items():
@@ -82,7 +85,7 @@ class UnfinishedList:
                 logger.warning("the list of an unfinished preparation is left behind: %s", error)
 
     def _write(self) -> None:
-        if previous.write(self._store, self._key, self._shards):
+        if previous.write(self._store, self._key, ShardList(self._shards, self._intensity)):
             self._changed, self._in_bucket = False, True
             self._report()
         self._due = self._clock.monotonic() + INTERVAL_SECONDS

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+import yaml
 from lxml import etree, html
 from PIL import Image
 
@@ -79,6 +80,7 @@ def report(
         "warnings": severities["warning"],
         "infos": severities["info"],
         "findings": list(findings),
+        "verdict": {"outcome": "errors" if severities["error"] else "warnings" if severities["warning"] else "clean"},
         "splits": {"train": split(classes), "eval": split(classes, 10)},
         "network": NETWORK,
         **fields,
@@ -172,9 +174,34 @@ def test_without_any_split_the_findings_are_shown() -> None:
 def test_the_verdict_comes_first() -> None:
     found = [finding("ImageEmpty"), *[finding("BoxSwapped")] * 2]
     tree = parsed(report(findings=found, splits={"train": split(each=2444)}))
-    verdict = "40 images, 4 888 objects, 1 error, 2 warnings"
+    verdict = "This data can be used for training, without the files that have errors"
     assert words(tree.xpath("//header/p")[0]) == verdict
-    assert tree.findtext(".//title") == f"Data set report: {verdict}".replace("4 888", "4\u202f888")
+    assert words(tree.xpath("//header/p")[2]) == "40 images, 4 888 objects, 1 error, 2 warnings"
+    assert tree.findtext(".//title") == f"Data set report: {verdict}"
+
+
+def test_a_refusal_says_first_what_has_to_change() -> None:
+    given = {
+        "outcome": "refused",
+        "reason": "EmptyTrainSet",
+        "message": "no image <b>",
+        "nextStep": "Put images there.",
+    }
+    tree = parsed(report(splits={}, verdict=given))
+    said = ["This data cannot be used for training (EmptyTrainSet)", "no image <b>", "Put images there."]
+    assert [words(line) for line in tree.xpath("//header/p")][:3] == said
+    assert words(tree.xpath("//section[@id='first']")[0]) == "What to do firstPut images there."
+    assert "No findings" not in words(tree)
+
+
+def test_the_dataset_of_a_run_can_be_copied_whatever_its_names_are() -> None:
+    dataset = {
+        "classes": ["no", "007", "a: b", "#x", "<script>alert(1)</script>", "zero\u200bwidth", "tire"],
+        "evalFraction": "0.15",
+        "train": {"format": "yolo", "uri": "s3://BUCKET/größe & co/"},
+    }
+    [copied] = parsed(report(dataset=dataset)).xpath("//section[@id='dataset']//pre[@class='copy']")
+    assert yaml.safe_load(copied.text_content()) == {"dataset": dataset}
 
 
 def test_findings_are_ordered_by_severity_and_count() -> None:

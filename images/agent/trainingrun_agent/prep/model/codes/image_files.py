@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trainingrun_agent.prep.model.codes.kind import Example, FindingKind, Severity
+from trainingrun_agent.prep.model.codes.kind import FILES, Example, FindingKind, Severity
 
 _CSV = "filename,width,height,class,xmin,ymin,xmax,ymax\n"
 _SAVE_AGAIN = "Open the image in a viewer and save it again as JPEG."
@@ -21,11 +21,37 @@ IMAGE_UNREADABLE = FindingKind(
     "ImageUnreadable",
     Severity.ERROR,
     meaning="The content is not an image of a supported format, whatever the name says. Often it is the HTML error "
-    "page that a download saved under the image's name, or a photo in the camera's own format.",
+    "page that a download saved under the image's name.",
     effect='TensorFlow stops the training: "Unable to decode bytes as JPEG, PNG, GIF, or BMP".',
     seen="not an image: the file begins with {start}",
     advice="Replace the file with the image itself, as JPEG, PNG, BMP, GIF, TIFF or WebP.",
     example=Example("`tire.jpg` is an HTML page.", "`tire.jpg` is the image."),
+)
+IMAGE_FORMAT_NOT_READ = FindingKind(
+    "ImageFormatNotRead",
+    Severity.ERROR,
+    meaning="The image that was labelled is there, in a format that is not read: HEIC of a phone, a camera's own "
+    "(raw), AVIF, JPEG XL or JPEG 2000; or a file has such a content under another name.",
+    effect="None of the image's objects is trained.",
+    seen={
+        "labels": "its image {other} is {format}, which is not read",
+        "content": "the content is {format}, which is not read",
+    },
+    advice="Convert such images to JPEG under the same name and upload those, for example with ImageMagick: "
+    "`mogrify -auto-orient -format jpg *.heic`. The labels stay as they are.",
+    example=Example("tire.heic tire.xml wheel.jpg wheel.xml", "tire.jpg tire.xml wheel.jpg wheel.xml", FILES),
+)
+IMAGES_LEFT_OUT = FindingKind(
+    "ImagesLeftOut",
+    Severity.WARNING,
+    meaning="There are images in formats that are not read (HEIC, camera raw, AVIF, JPEG XL, JPEG 2000), with no "
+    "labels and no copy of the same name in a format that is read.",
+    effect="None of their objects is trained.",
+    seen="{count:image is|images are} in a format that is not read ({format}), such as {first}",
+    done="left out",
+    advice="If they belong to the data set, convert them to JPEG, for example with ImageMagick "
+    "(`mogrify -auto-orient -format jpg *.heic`), and label those.",
+    example=Example("tire.jpg tire.xml wheel.dng", "tire.jpg tire.xml tire.dng", FILES),
 )
 IMAGE_TRUNCATED = FindingKind(
     "ImageTruncated",
@@ -58,11 +84,48 @@ IMAGE_CRASHES_DECODER = FindingKind(
 IMAGE_UNSUPPORTED = FindingKind(
     "ImageUnsupported",
     Severity.ERROR,
-    meaning="The image has floating-point pixels, as scientific TIFF files do.",
-    effect="Which values are black and white is not defined, so what the network would see is arbitrary.",
-    seen="floating-point pixels",
-    advice="Convert the image to JPEG or 8-bit PNG so that it looks as it should.",
+    meaning="The image has floating-point pixels, as scientific TIFF files do, or 16-bit channels that are stored one "
+    "after the other.",
+    effect="Which floating-point values are black and white is not defined: what the network would see is arbitrary.",
+    seen={"float": "floating-point pixels", "planes": "a TIFF whose 16-bit channels are stored one after the other"},
+    advice="Convert the image to JPEG or 8-bit PNG so that it looks as it should. For floating-point pixels you can "
+    "also {change[dataset.intensityRange]}: the values that become black and white.",
     example=Example("`tire.tif` with 32-bit floating-point pixels.", "`tire.png` with 8 bits per channel."),
+)
+INTENSITY_SCALED = FindingKind(
+    "IntensityScaled",
+    Severity.INFO,
+    meaning="Images have more than 8 bits a channel, such as 16-bit PNG or TIFF. Many cameras use only 10, 12 or 14 of "
+    "16 bits. Unless the range is given, it is taken from 64 images of the data set, and kept for later preparations.",
+    effect="The network sees 8 bits. Whoever uses it must scale images in the same way, or it finds little.",
+    seen={
+        "found": "images have more than 8 bits; values from {low} to {high}, which they use, become black to white",
+        "full": "images have more than 8 bits, of which they use nearly all; {low} to {high} become black to white",
+        "given": "values from {low} to {high} become black to white, as {field[dataset.intensityRange]} says",
+    },
+    done="scaled all images of more than 8 bits with this range",
+    advice="Look at the pictures in the report. If they are too dark or too bright, {change[dataset.intensityRange]}. "
+    "Scale images in the same way before the trained network sees them.",
+    example=Example(
+        "`tire.png` is gray with 16 bits a pixel, of which the camera used 14.", "`tire.png` with 8 bits a pixel."
+    ),
+)
+INTENSITY_OUTSIDE = FindingKind(
+    "IntensityOutside",
+    Severity.WARNING,
+    meaning="The image's values do not fit the range that the data set's images of more than 8 bits are scaled with: "
+    "much of it is outside, or all of it in a small part. Another camera or another exposure took it.",
+    effect="The network sees parts of the image as plain black or white, or the whole as nearly one gray level.",
+    seen={
+        "outside": "{percent} % of the pixels are outside of the values {low} to {high}, and become black or white",
+        "narrow": "its values are from {least} to {greatest}, a small part of black to white, {low} to {high}",
+    },
+    done="scaled it like the others",
+    advice="If many images are like this, {change[dataset.intensityRange]} that fits all of them; else bring these to "
+    "the range of the others, or leave them out.",
+    example=Example(
+        "`tire.png` has values up to 4095, most other images up to 65535.", "`tire.png` has values up to 65535."
+    ),
 )
 IMAGE_TOO_LARGE = FindingKind(
     "ImageTooLarge",
@@ -142,14 +205,36 @@ SIZE_MISSING = FindingKind(
 ORIENTATION_AMBIGUOUS = FindingKind(
     "OrientationAmbiguous",
     Severity.WARNING,
-    meaning="EXIF says that the photo must be rotated, and the size in the labels fits it both rotated and unrotated.",
+    meaning="EXIF says that the photo must be rotated, and nothing in the labels says whether they were drawn on the "
+    "rotated one.",
     effect="Label tools show photos upright. If this one did not, every box of the image is in the wrong place.",
-    seen="EXIF orientation {orientation}, and the labels fit the image both rotated and unrotated",
+    seen={
+        "same": "EXIF orientation {orientation}; rotated and unrotated, it has the same size, so labels fit both",
+        "relative": "EXIF orientation {orientation}; labels in parts of the image's size fit it rotated and unrotated",
+        "both": "EXIF orientation {orientation}; the labels have no size, and the boxes fit rotated and unrotated",
+        "neither": "EXIF orientation {orientation}; the labels have no size, and the boxes fit neither way",
+    },
     done="rotated the image upright, as label tools show it",
     advice="Look at the boxes in the report. If they are off, save the image upright without EXIF and label it again.",
     example=Example(
         "`tire.jpg`, 160 x 120 pixels, with EXIF orientation 3 (upside down).",
         "`tire.jpg` saved upright, without EXIF.",
+    ),
+)
+ORIENTATION_BY_BOXES = FindingKind(
+    "OrientationByBoxes",
+    Severity.INFO,
+    meaning="EXIF says that the photo must be rotated, the labels lack its size, and the boxes fit only one way.",
+    effect="None if the boxes are right: what they were drawn on is trained.",
+    seen={
+        "upright": "EXIF orientation {orientation}; the boxes fit only the rotated image",
+        "stored": "EXIF orientation {orientation}; the boxes fit only the image that is not rotated",
+    },
+    done="used the image as the boxes fit it",
+    advice="Nothing to do if the boxes look right in the report.",
+    example=Example(
+        "`tire.jpg`, stored with 160 x 120 pixels and EXIF orientation 6 (a quarter turn); the box ends at x = 150.",
+        "`tire.jpg` saved as it was labelled, without EXIF.",
     ),
 )
 FILE_TOO_LARGE = FindingKind(

@@ -21,8 +21,7 @@ LABELS_ELSEWHERE = FindingKind(
         "images": "it lists {others} more images, which are not in the folder",
     },
     done="used the labels of the images that are there",
-    advice="Nothing to do if they are the right ones. To use others, name their folder: "
-    "{change[dataset.train.labels.uri]}.",
+    advice="Nothing to do if they are the right ones. To use others, {change[dataset.train.labels.uri]}.",
     example=Example(
         "`train/tire.jpg` and `labels/tire.xml`, with `train/` as the folder.", "`train/tire.jpg` and `train/tire.xml`."
     ),
@@ -43,8 +42,8 @@ SPLITS_POOLED = FindingKind(
         "a folder of its own",
     },
     done="used all of it",
-    advice="Name one part in {field[dataset.train]} and the other in {field[dataset.eval]}, in place of "
-    "{field[dataset.evalFraction]}. Nothing to do if the parts mean nothing to you.",
+    advice="To keep the parts apart, {change[dataset.train.uri]}, with {field[dataset.eval.uri]} for evaluation in "
+    "place of {field[dataset.evalFraction]}. Nothing to do if the parts mean nothing to you.",
     example=Example(
         "`train/tire.jpg` and `test/wheel.jpg` with their labels, and the folder of both for training.",
         "The same files, with `train/` for training and `test/` for evaluation.",
@@ -195,4 +194,15 @@ NEAR_DUPLICATE_ACROSS_SPLITS = FindingKind(
     example=Example(
         "`eval/tire.jpg` is `train/tire.jpg`, saved with a lower quality.", "`eval/tire.jpg` is another photo."
     ),
+)
+PATH_IGNORED = FindingKind(
+    "PathIgnored",
+    Severity.WARNING,
+    meaning="A path in a local folder is no file that can be read like an object in a bucket: a link that leads out of "
+    "the folder, a link to a folder, a name that is not UTF-8, or something that is neither file nor folder.",
+    effect="If the path is part of the data, the data set is smaller than you think.",
+    seen="{problem}",
+    done="ignored the path",
+    advice="If it is part of the data, put the file itself there, with a name in UTF-8.",
+    example=Example("`tire.jpg` is a link to a file in another folder.", "`tire.jpg` is a copy of that file."),
 )

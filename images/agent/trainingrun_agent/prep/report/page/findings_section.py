@@ -15,6 +15,7 @@ from trainingrun_agent.prep.model.findings import Finding
 from trainingrun_agent.prep.report.page.gallery_section import sheet
 from trainingrun_agent.prep.report.page.markup import Html, counted, join, name_of, number, table, tag
 from trainingrun_agent.prep.report.page.pictures import Shown
+from trainingrun_agent.prep.report.verdict import Outcome
 from trainingrun_agent.terms import Terms
 
 MAX_EXAMPLES = 20
@@ -52,10 +53,16 @@ def anchor(code: str) -> str:
     return f"finding-{code}"
 
 
-def findings_section(found: Sequence[Occurrences], pictures: Mapping[str, Sequence[Shown]], terms: Terms) -> Html:
+def findings_section(
+    document: Mapping[str, Any],
+    found: Sequence[Occurrences],
+    pictures: Mapping[str, Sequence[Shown]],
+    terms: Terms,
+) -> Html:
     """One section for each kind of finding."""
     if not found:
-        return tag("p", "No findings.")
+        refused = document["verdict"]["outcome"] == Outcome.REFUSED
+        return tag("p", "No single file has a finding." if refused else "No findings.")
     return join(_section(one, pictures.get(one.kind.code, ()), terms) for one in found)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trainingrun_agent.prep.report.page.classes_section import classes_section, split_section
+from trainingrun_agent.prep.report.page.dataset_section import dataset_section
 from trainingrun_agent.prep.report.page.findings_section import by_kind, findings_section
 from trainingrun_agent.prep.report.page.gallery_section import groups_of, samples_section
 from trainingrun_agent.prep.report.page.markup import Html, join, tag
@@ -19,7 +20,8 @@ from trainingrun_agent.prep.report.page.pictures import Shown
 from trainingrun_agent.prep.report.page.shapes_section import images_section, shapes_section
 from trainingrun_agent.prep.report.page.sizes_section import sizes_section
 from trainingrun_agent.prep.report.page.style import STYLE
-from trainingrun_agent.prep.report.page.summary_section import first, header, verdict
+from trainingrun_agent.prep.report.page.summary_section import first, header
+from trainingrun_agent.prep.report.verdict import heading
 from trainingrun_agent.terms import Terms
 
 _STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
@@ -52,7 +54,9 @@ def _sections(document: Mapping[str, Any], pictures: Sequence[Shown], terms: Ter
     found, groups = by_kind(document), groups_of(pictures)
     note = tag("p", _BOXES) if pictures else Html("")
     samples = samples_section(document["classes"], groups)
-    sections = [("first", "What to do first", first(found, terms))]
+    sections = [("first", "What to do first", first(document, found, terms))]
+    if dataset := document.get("dataset"):
+        sections.append(("dataset", "The dataset of a TrainingRun", dataset_section(dataset)))
     if document["splits"]:
         sections += [
             ("classes", "Objects per class", classes_section(document)),
@@ -61,7 +65,7 @@ def _sections(document: Mapping[str, Any], pictures: Sequence[Shown], terms: Ter
             ("shapes", "Shapes and places of boxes", shapes_section(document)),
             ("images", "Images", images_section(document)),
         ]
-    sections.append(("findings", "Findings", join((note, findings_section(found, groups, terms)))))
+    sections.append(("findings", "Findings", join((note, findings_section(document, found, groups, terms)))))
     if samples:
         sections.append(("samples", "Sample images per class", samples))
     return sections
@@ -74,7 +78,7 @@ def _head(document: Mapping[str, Any]) -> Html:
         tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
-        tag("title", f"Data set report: {verdict(document)}"),
+        tag("title", f"Data set report: {heading(document)}"),
         tag("link", rel="icon", href="data:,"),
         tag("style", Html(STYLE)),
     )

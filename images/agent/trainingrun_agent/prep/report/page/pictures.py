@@ -12,6 +12,7 @@ from threading import Lock
 from PIL import Image, ImageDraw, ImageFont
 
 from trainingrun_agent.prep.image.images import opened, render
+from trainingrun_agent.prep.image.intensity import UNKNOWN, Scaling
 
 MAX_SIDE, MIN_SIDE = 320, 160
 """Smaller pictures are enlarged, so that lines have room."""
@@ -37,7 +38,10 @@ class Box:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A picture to show; `group` is a finding's code or "class:<name>", `upright` turns it as its EXIF says."""
+    """A picture to show; `group` is a finding's code or "class:<name>", `upright` turns it as its EXIF says.
+
+    `scaling` as in images.render.
+    """
 
     split: str
     path: str
@@ -45,6 +49,7 @@ class Wanted:
     group: str
     boxes: tuple[Box, ...] = ()
     upright: bool = True
+    scaling: Scaling = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ def draw(data: bytes, wanted: Wanted) -> Shown:
     """The image file as a small JPEG with the boxes in it."""
     jpeg: bytes | None
     try:
-        picture = _small(data, upright=wanted.upright)
+        picture = _small(data, wanted)
         _outline(picture, wanted.boxes)
         jpeg = _encoded(picture)
     except Exception:  # whatever an image or a box that cannot be drawn brings up  # noqa: BLE001
@@ -70,10 +75,10 @@ def draw(data: bytes, wanted: Wanted) -> Shown:
     return Shown(wanted.split, wanted.path, wanted.caption, wanted.group, jpeg)
 
 
-def _small(data: bytes, *, upright: bool) -> Image.Image:
+def _small(data: bytes, wanted: Wanted) -> Image.Image:
     """Decode as for training, only smaller. Raises UnusableError."""
     with opened(data) as source:
-        made = render(source, rotate=upright, max_side=MAX_SIDE, large=lambda: _LARGE)
+        made = render(source, rotate=wanted.upright, max_side=MAX_SIDE, large=lambda: _LARGE, scaling=wanted.scaling)
     with Image.open(io.BytesIO(made.data)) as image:
         picture = image.convert("RGB")
     times = MIN_SIDE // max(picture.size)

@@ -51,6 +51,9 @@ th, td { text-align: left; vertical-align: top; padding: 0.4rem 0.75rem 0.4rem 0
 thead th { font-size: 0.8rem; font-weight: 600; color: var(--soft); border-bottom-width: 2px; overflow-wrap: normal; }
 tbody th { font-weight: 500; min-width: 6.5rem; }
 .number { text-align: right; padding-right: 1.25rem; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.counts { margin: 0.75rem 0 0; font-weight: 600; }
+.copy { user-select: all; overflow-x: auto; margin: 0.75rem 0; padding: 0.75rem 0.9rem; background: var(--raised);
+  border-radius: 0.4rem; }
 .counted { display: flex; justify-content: space-between; gap: 0.5rem;
   font-variant-numeric: tabular-nums; white-space: nowrap; }
 .bar { display: block; width: 100%; min-width: 5rem; height: 6px; margin-top: 3px; }

@@ -10,6 +10,7 @@ from typing import Any
 
 from trainingrun_agent.prep.report.page.findings_section import Occurrences, anchor, badge
 from trainingrun_agent.prep.report.page.markup import Html, counted, join, name_of, number, percent, table, tag
+from trainingrun_agent.prep.report.verdict import Outcome, heading
 from trainingrun_agent.terms import Terms
 
 MAX_FIRST = 10
@@ -21,13 +22,14 @@ def header(document: Mapping[str, Any]) -> Html:
     return tag(
         "header",
         tag("h1", "Data set report"),
-        tag("p", verdict(document), class_="verdict"),
-        tag("p", _meaning(document), class_="meaning"),
+        tag("p", heading(document), class_="verdict"),
+        *_meaning(document),
+        tag("p", counts(document), class_="counts"),
         tag("dl", *(tag("div", tag("dt", term), tag("dd", fact)) for term, fact in _facts(document))),
     )
 
 
-def verdict(document: Mapping[str, Any]) -> str:
+def counts(document: Mapping[str, Any]) -> str:
     """364 images, 4 888 objects, 2 errors, 11 warnings."""
     parts = [
         counted(total(document, "images"), "image"),
@@ -43,8 +45,13 @@ def total(document: Mapping[str, Any], name: str) -> int:
     return sum(split[name] for split in document["splits"].values())
 
 
-def first(found: Sequence[Occurrences], terms: Terms) -> Html:
-    """The most serious kinds of finding, with what to do about each."""
+def first(document: Mapping[str, Any], found: Sequence[Occurrences], terms: Terms) -> Html:
+    """What a refusal asks for, and the most serious kinds of finding with what to do about each."""
+    step = document["verdict"].get("nextStep")
+    return join((tag("p", step) if step else "", _kinds(found, terms) if found or not step else ""))
+
+
+def _kinds(found: Sequence[Occurrences], terms: Terms) -> Html:
     if not found:
         return tag("p", "No findings: nothing to do.")
     rows = [
@@ -66,12 +73,20 @@ def first(found: Sequence[Occurrences], terms: Terms) -> Html:
     return join((made, tag("p", f"And {counted(more, 'other kind')} of finding, all below.") if more > 0 else ""))
 
 
-def _meaning(document: Mapping[str, Any]) -> str:
-    if document["errors"]:
-        return "An error costs a file: the image is not used. A warning costs at most a box, an info nothing."
-    if document["warnings"]:
-        return "No file is lost. A warning is a repair, or a box that was dropped: worth a look before training."
-    return "No file and no box is lost."
+def _meaning(document: Mapping[str, Any]) -> list[Html]:
+    """What the verdict means for the reader."""
+    given = document["verdict"]
+    texts = {
+        Outcome.CLEAN: ("No file and no box is lost.",),
+        Outcome.WARNINGS: (
+            "No file is lost. A warning is a repair, or a box that was dropped: worth a look before training.",
+        ),
+        Outcome.ERRORS: (
+            "An error costs a file: the image is not used. A warning costs at most a box, an info nothing.",
+        ),
+        Outcome.REFUSED: (given.get("message", ""), given.get("nextStep", "")),
+    }
+    return [tag("p", text, class_="meaning") for text in texts[Outcome(given["outcome"])]]
 
 
 def _facts(document: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -85,6 +100,8 @@ def _facts(document: Mapping[str, Any]) -> list[tuple[str, Any]]:
     facts.append(("Classes", number(len(document["classes"]))))
     if network := document.get("network"):
         facts.append(("Network", join((name_of(network["name"]), f", {network['inputSize']} px at its input"))))
+    if intensity := document.get("intensityRange"):
+        facts.append(("Images of more than 8 bits", f"{intensity[0]} is black, {intensity[1]} is white"))
     facts.append(("Digest of the data set", tag("code", document["digest"], class_="digest")))
     return facts
 

@@ -1,0 +1,241 @@
+"""From the check to the object: `trainingrun doctor` writes the TrainingRun that trains on what it has checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cli_shell import Shell
+from trainingrun_agent.cli.evaluation import choose_rule
+from trainingrun_agent.cli.run_object import run_name
+from trainingrun_agent.config import SplitRule
+from trainingrun_agent.prep.output.labels_csv import HEADER
+from trfakes.schema import crd_part, errors
+from voc_data import jpeg, labelled, voc
+
+SECRET = (
+    "  - Secret trainingrun-s3 has to be in the namespace of the run, with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+)
+Images = dict[str, Sequence[str]]
+
+
+def block_of(text: str) -> Any:
+    """The `dataset` that the text ends with."""
+    return yaml.safe_load(text[text.index("\ndataset:\n") :])["dataset"]
+
+
+def dataset(shell: Shell, *words: str) -> Any:
+    """What text, page and JSON have, which is the same."""
+    ended = shell.run("doctor", *words, "--json", "r.json")
+    found = json.loads((shell.root / "r.json").read_text())["dataset"]
+    assert block_of(ended.out) == found
+    return found
+
+
+def test_two_folders_keep_their_places(shell: Shell) -> None:
+    shell.add("tire/images/train/a", jpeg(seed=1))
+    shell.add("tire/images/test/b", jpeg(seed=2))
+    words = ("tire/images/train", "--eval", "tire/images/test")
+    formats = {"format": "pascalVOC"}
+    for more, start in (
+        ((), "s3://BUCKET/images/"),
+        (("--bucket", "photos"), "s3://photos/images/"),
+        (("--uri", "s3://photos/set 1/train"), "s3://photos/set 1/"),
+    ):
+        assert dataset(shell, *words, *more) == {
+            "train": {"uri": f"{start}train/", **formats},
+            "eval": {"uri": f"{start}test/", **formats},
+            "classes": ["tire"],
+        }
+
+
+def test_the_folder_of_the_shell_has_its_own_name(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(shell.root / "images")
+    assert block_of(shell.run("doctor", ".").out)["train"]["uri"] == "s3://BUCKET/images/"
+
+
+def test_class_names_are_quoted_where_yaml_would_read_something_else(shell: Shell) -> None:
+    names = ["no", "007", "a: b", "#x", "1e3", "tire"]
+    for index, name in enumerate(names):
+        for copy in range(4):
+            shell.add(f"odd/{index}_{'abcd'[copy]}", jpeg(seed=f"{index}{copy}"), voc([labelled(name)]))
+    assert dataset(shell, "odd", "--classes", ",".join(names))["classes"] == names
+
+
+def test_limits_that_are_no_defaults_are_a_part_of_it(shell: Shell) -> None:
+    words = ("--max-bad-files", "50%", "--max-image-side", "512", "--eval-fraction", ".5", "--split-seed", "3")
+    assert dataset(shell, "images", *words, "--split-group", "image") == {
+        "train": {"uri": "s3://BUCKET/images/", "format": "pascalVOC"},
+        "evalFraction": "0.5",
+        "splitSeed": 3,
+        "splitGroup": "image",
+        "classes": ["tire"],
+        "maxBadFiles": "50%",
+        "maxImageSide": 512,
+    }
+
+
+def test_image_sets_of_a_tree_are_a_part_of_it(shell: Shell) -> None:
+    for index in range(3):
+        shell.write(f"voc/JPEGImages/{index}.jpg", jpeg(seed=index))
+        shell.write(f"voc/Annotations/{index}.xml", voc())
+    shell.write("voc/ImageSets/Main/train.txt", b"1\n2\n")
+    shell.write("voc/ImageSets/Main/val.txt", b"0\n")
+    found = dataset(shell, "voc", "--image-set", "train", "--eval-image-set", "val")
+    assert found["train"] == {"uri": "s3://BUCKET/voc/", "imageSet": "train", "format": "pascalVOC"}
+    assert found["eval"] == {"uri": "s3://BUCKET/voc/", "imageSet": "val", "format": "pascalVOC"}
+
+
+def test_data_that_cannot_be_used_has_no_dataset_but_what_has_to_change(shell: Shell) -> None:
+    shell.add("images/t9", b"")
+    ended = shell.run("doctor", "images", "--write", "run.yaml")
+    assert "dataset:" not in ended.out
+    assert ended.out.endswith("or use a higher --max-bad-files.\nrun.yaml was not written.\n")
+    assert not (shell.root / "run.yaml").exists()
+
+
+def test_one_image_cannot_be_divided_and_is_no_dataset(shell: Shell) -> None:
+    shell.add("one/a")
+    ended = shell.run("doctor", "one", "--write", "run.yaml")
+    assert ended.code == 0
+    assert "There is no dataset for a TrainingRun: the images cannot be divided" in ended.out
+    assert "\ndataset:" not in ended.out
+    assert ended.out.endswith("Add images, or name a folder with --eval.\nrun.yaml was not written.\n")
+
+
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "nothing more": (),
+    "everything": (
+        *("--endpoint", "http://s3.storage:7070/", "--bucket", "detectors", "--secret", "my-s3", "--region", "eu-1"),
+        *("--addressing", "virtual", "--steps", "150", "--name", "tires", "--network", "ssd_mobilenet_v1_0.25_128"),
+        *("--uri", "s3://photos/tires"),
+    ),
+}
+
+
+@pytest.mark.parametrize("words", COMMANDS.values(), ids=COMMANDS)
+def test_the_object_is_one_that_the_crd_knows(shell: Shell, words: tuple[str, ...]) -> None:
+    ended = shell.run("doctor", "images", "--write", "run.yaml", *words)
+    assert ended.code == 0
+    written = yaml.safe_load((shell.root / "run.yaml").read_text())
+    spec = written.pop("spec")
+    assert errors(crd_part("spec"), spec) == []
+    assert spec["dataset"] == block_of(ended.out.partition("\nWritten to")[0])
+    storage = {"bucket": "BUCKET", "credentials": {"secretName": "trainingrun-s3"}}
+    name, steps, network = "images", 20000, "ssd_inception_v2"
+    if words:
+        storage = {
+            "endpoint": "http://s3.storage:7070",
+            "region": "eu-1",
+            "bucket": "detectors",
+            "addressing": "virtual",
+            "credentials": {"secretName": "my-s3"},
+        }
+        name, steps, network = "tires", 150, "ssd_mobilenet_v1_0.25_128"
+        assert spec["dataset"]["train"]["uri"] == "s3://photos/tires/"
+    assert written == {"apiVersion": "trainingrun.dev/v1alpha1", "kind": "TrainingRun", "metadata": {"name": name}}
+    assert (spec["storage"], spec["train"], spec["model"]) == (storage, {"steps": steps}, {"network": network})
+
+
+def test_it_says_what_is_left_to_fill_in(shell: Shell) -> None:
+    ended = shell.run("doctor", "images", "--write", "run.yaml")
+    assert ended.out.partition("\nWritten to run.yaml. Before you apply it:\n")[2].splitlines() == [
+        "  - write the name of your bucket in place of BUCKET, or give --bucket",
+        "  - upload the images to the uri, if they are not there yet",
+        "  - set spec.storage.endpoint, or give --endpoint, unless the bucket is at AWS",
+        SECRET,
+    ]
+
+
+def test_an_object_that_is_there_is_not_written_over_without_force(shell: Shell) -> None:
+    shell.write("run.yaml", b"mine")
+    ended = shell.run("doctor", "images", "--write", "run.yaml")
+    assert (ended.code, ended.out) == (2, "")
+    assert (
+        ended.err == "trainingrun: error: --write run.yaml exists: add --force to write over it, or name another file\n"
+    )
+    assert (shell.root / "run.yaml").read_bytes() == b"mine"
+    assert shell.run("doctor", "images", "--write", "run.yaml", "--force").code == 0
+    assert (shell.root / "run.yaml").read_bytes().startswith(b"# Written by")
+    ended = shell.run("doctor", "images", "--write", "images/run.yaml")
+    assert "--write images/run.yaml is inside images, where it would be read as data" in ended.err
+
+
+def test_with_json_on_standard_output_nothing_else_is_there(shell: Shell) -> None:
+    ended = shell.run("doctor", "images", "--json", "-", "--write", "run.yaml")
+    assert json.loads(ended.out)["dataset"]
+    assert "Written to run.yaml." in ended.err
+
+
+def test_frames_of_one_video_in_both_splits_are_told(shell: Shell) -> None:
+    for index in range(12):
+        shell.add(f"video/clip7_frame_{index:04}", jpeg(seed=index))
+    ended = shell.run("doctor", "video")
+    assert block_of(ended.out.partition("\n\nsplitGroup")[0])["splitGroup"] == "image"
+    assert ended.out.endswith(
+        "\nsplitGroup: image puts frames of one video in both splits, so scores will be inflated. It is better to name"
+        " a folder with other images with --eval.\n"
+    )
+
+
+NAMES = {
+    "photos": "photos",
+    "My Photos (1)": "my-photos-1",
+    "2024_größe": "run-2024-gr-e",
+    "輪胎": "run",
+    "x" * 50: "x" * 40,
+    "-a-": "a",
+}
+
+
+@pytest.mark.parametrize(("folder", "name"), NAMES.items())
+def test_the_name_of_a_folder_becomes_one_that_kubernetes_allows(folder: str, name: str) -> None:
+    assert run_name(folder) == name
+
+
+def boxes(path: Path, images: Images) -> Path:
+    """A CSV of boxes."""
+    lines = [f"{image},9,9,{name},1,1,2,2" for image, names in images.items() for name in names]
+    path.write_text("\n".join([",".join(HEADER), *lines, ""]))
+    return path
+
+
+FRACTION = Decimal("0.15")
+RULES: dict[str, tuple[Images, SplitRule | None]] = {
+    "many images": ({f"{index}.jpg": ["a", "b"] for index in range(100)}, SplitRule(FRACTION, 0, "sequence")),
+    "one image": ({"a.jpg": ["a", "b"]}, None),
+    "one video": (
+        {f"clip7_frame_{index:04}.jpg": ["a", "b"] for index in range(50)},
+        SplitRule(FRACTION, 0, "image"),
+    ),
+    "a class in one image": (
+        {**{f"{index}.jpg": ["a"] for index in range(20)}, "z.jpg": ["b"]},
+        SplitRule(FRACTION, 0, "sequence"),
+    ),
+    "a class in two images, which seed 0 leaves for training": (
+        {**{f"{index}.jpg": ["a"] for index in range(20)}, "y.jpg": ["b"], "z.jpg": ["b"]},
+        SplitRule(FRACTION, 1, "sequence"),
+    ),
+    "two classes in one image each": ({"x.jpg": ["a"], "y.jpg": ["b"]}, None),
+}
+
+
+@pytest.mark.parametrize(("images", "rule"), RULES.values(), ids=RULES)
+def test_a_seed_is_found_that_leaves_every_class_for_training(
+    tmp_path: Path, images: Images, rule: SplitRule | None
+) -> None:
+    assert choose_rule(boxes(tmp_path / "boxes.csv", images), ["a", "b"]) == rule
+
+
+def test_the_division_that_is_written_is_accepted_by_the_check(shell: Shell) -> None:
+    """Seed 0 leaves all three images for training."""
+    found = dataset(shell, "images")
+    words = ("--eval-fraction", found["evalFraction"], "--split-seed", str(found["splitSeed"]))
+    assert shell.run("doctor", "images", *words).code == 0
+    assert shell.run("doctor", "images", "--eval-fraction", found["evalFraction"]).code == 2
