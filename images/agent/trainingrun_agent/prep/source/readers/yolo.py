@@ -8,9 +8,11 @@ beside change under the user's hands; such a list has to agree. An empty file is
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import PurePosixPath
 
 import yaml
@@ -75,10 +77,18 @@ def read(data: bytes, context: Context) -> Annotation:
 def _row(words: list[str], index: int, ids: Sequence[str]) -> tuple[str, list[float]]:
     """The class of a line, and its numbers."""
     try:
-        return _name(words[0], ids), [number(word, f"number {at}") for at, word in enumerate(words[1:], start=1)]
+        return _name(words[0], ids), _values(words[1:])
     except UnusableError as problem:
         problem.index = index
         raise
+
+
+def _values(words: list[str]) -> list[float]:
+    with suppress(ValueError):
+        values = list(map(float, words))
+        if math.isfinite(sum(values)):
+            return values
+    return [number(word, f"number {at}") for at, word in enumerate(words, start=1)]
 
 
 def _meaning(rows: list[list[float]], context: Context) -> str:
