@@ -94,11 +94,20 @@ class FakeClock(Clock):
         self.seconds += seconds
 
 
-@pytest.fixture(autouse=True)
-def tiny_data_sets_are_large_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="session")
+def tiny_data_sets_are_large_enough() -> Iterator[None]:
     """The data sets of tests have few images; prep/judge/test_small_eval.py tests what is said about that."""
-    monkeypatch.setattr(uncertainty, "FEW_IMAGES", 0)
-    monkeypatch.setattr(uncertainty, "FEW_OBJECTS", 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(uncertainty, "FEW_IMAGES", 0)
+        patch.setattr(uncertainty, "FEW_OBJECTS", 0)
+        yield
+
+
+@pytest.fixture
+def real_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is little to evaluate on for users."""
+    monkeypatch.setattr(uncertainty, "FEW_IMAGES", 20)
+    monkeypatch.setattr(uncertainty, "FEW_OBJECTS", 5)
 
 
 @pytest.fixture

@@ -143,6 +143,8 @@ def _next_step(error: StageError, terms: Terms) -> dict[str, str]:
         return {"kind": str(error.entry.step)}
     texts = {"value": change.now, "try": change.to}
     known = {name: terms.value(value) for name, value in texts.items() if value is not None}
+    if len(known.get("try", "")) > MAX_VALUE:
+        del known["try"]  # a part of it is no value to try
     return {"kind": str(error.entry.step), "field": change.path, **known}
 
 

@@ -27,11 +27,6 @@ def location(command: Command) -> str:
     return command.location
 
 
-@pytest.fixture(autouse=True)
-def tiny_data_sets_are_large_enough() -> None:
-    """The page shows what the program prints, also about small data sets."""
-
-
 @pytest.fixture
 def tires(shell: Shell) -> Shell:
     """The folders of the user guide, with a few defects."""
@@ -50,6 +45,7 @@ def test_every_documented_command_can_be_parsed(command: Command) -> None:
     parser().parse_args(shlex.split(command.text)[1:])
 
 
+@pytest.mark.usefixtures("real_limits")
 @pytest.mark.parametrize("command", [command for command in OURS if "tire/" in command.text], ids=location)
 def test_commands_on_folders_print_what_the_page_shows(tires: Shell, command: Command) -> None:
     ended = tires.run(*shlex.split(command.text)[1:])

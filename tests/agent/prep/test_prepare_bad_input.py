@@ -47,8 +47,8 @@ BAD_LABELS = {
     **voc_samples.BAD,
     "far too large": (voc_samples.BAD["far too large"][0], "FileTooLarge"),  # by its size in the listing
     "1 byte": (b"<", "AnnotationMalformed"),
-    "class in another case": (voc([labelled("Tire")]), "UnknownClass"),
-    "class with a blank inside": (voc([labelled("ti re")]), "UnknownClass"),
+    "class in another case": (voc([labelled("Tire")]), "ClassSpelling"),
+    "class with a blank and another letter": (voc([labelled("tires x")]), "UnknownClass"),
     "shares of the image": (voc([labelled(box=(0.1, 0.2, 0.5, 0.9))]), "BoxNormalised"),
 }
 

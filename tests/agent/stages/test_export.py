@@ -11,7 +11,6 @@ import pytest
 
 from agent_run import store_prepared
 from stage_verdict import verdict_of
-from trainingrun_agent import uncertainty
 from trainingrun_agent.errors import Outcome
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.stages import export, train
@@ -59,10 +58,8 @@ def test_exported_run_has_manifest_pointer_and_numbers(trained: Any, contract: C
     assert {entry.key for entry in manifest.objects} == set(MODEL)
 
 
-def test_scores_of_few_images_come_with_their_uncertainty(
-    trained: Any, contract: Check, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(uncertainty, "FEW_IMAGES", 20)
+@pytest.mark.usefixtures("real_limits")
+def test_scores_of_few_images_come_with_their_uncertainty(trained: Any, contract: Check) -> None:
     context = trained.pod("export")
     trained.start_trainer(context, export=MODEL)
     verdict = verdict_of(export, context)

@@ -55,12 +55,15 @@ def test_training_resumes_from_the_recorded_checkpoint(run: Run, recording: Reco
     assert verdict.numbers["step"] == run.document["train"]["steps"]
 
 
-def test_the_recorded_data_set_is_used_again(run: Run, recording: Recording) -> None:
+def test_a_run_that_was_preparing_prepares_the_same_again(run: Run, recording: Recording) -> None:
+    """Labels are read in more ways now, so a data set of before is not taken for today's."""
     resume(run, recording, "preparing")
     verdict = verdict_of(prep, run.pod("prep"))
     assert verdict.outcome is Outcome.SUCCEEDED, verdict
-    assert verdict.numbers["reused"] is True
-    assert verdict.numbers["digest"] == recording.get("trainingruns", "training")["status"]["dataset"]["digest"]
+    recorded = recording.get("trainingruns", "training")["status"]["dataset"]
+    counts = ("trainImages", "evalImages", "errors")
+    assert [verdict.numbers[name] for name in counts] == [recorded[name] for name in counts]
+    assert (verdict.numbers["reused"], verdict.numbers["digest"] == recorded["digest"]) == (False, False)
 
 
 def test_the_recorded_training_is_exported(run: Run, recording: Recording) -> None:

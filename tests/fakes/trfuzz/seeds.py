@@ -52,7 +52,23 @@ WORDS: dict[str, tuple[bytes, ...]] = {
     "csv": _TABLE + _TEXT + _LITERALS[:6],
     "openImages": _TABLE + _TEXT + _LITERALS[:6] + (SEPARATOR,),
     "yolo": _TEXT + _LITERALS[:6] + (b"\n", b" "),
-    "classLists": (b"names:", b"- ", b"&a ", b"*a", b"!!int ", b"? ", b"{", b"}", b"<<: *a", b"|\n", *_TEXT),
+    "classLists": (
+        b"names:",
+        b"names = ",
+        b"item {",
+        b"id: 1",
+        b"name: 'a'",
+        b"- ",
+        b"&a ",
+        b"*a",
+        b"!!int ",
+        b"? ",
+        b"{",
+        b"}",
+        b"<<: *a",
+        b"|\n",
+        *_TEXT,
+    ),
     "images": (
         b"\xff\xd9",
         b"\xff\xc0",
@@ -151,7 +167,10 @@ _CRAFTS: dict[str, list[bytes]] = {
 def _class_lists() -> list[bytes]:
     return [
         b"train: ../train\nnames:\n  0: tire\n  1: &a winter hub\nx: [*a, {b: !!int '1'}]\n",
-        b"nc: 2\nnames: [tire, 'winter hub']\n",
+        b"nc: 2\nnames: [tire, 'winter hub']\nkpt_shape: [2, 3]\n",
+        b'{"categories": [{"id": 0, "name": "tire"}, {"id": 1, "name": "winter hub"}]}',
+        b'item {\n  id: 1\n  name: \'tire\'\n}\nitem {\n  name: "/m/0x"\n  id: 2\n  display_name: "winter hub"\n}\n',
+        b"classes = 2\nnames = data/obj.names\n",
         b"tire\nwinter hub\n",
     ]
 

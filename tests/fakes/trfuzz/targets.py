@@ -22,10 +22,17 @@ from trainingrun_agent.prep.image import images
 from trainingrun_agent.prep.image.check import Checker
 from trainingrun_agent.prep.model.annotation import Annotation, UnusableError
 from trainingrun_agent.prep.model.codes.kind import Severity
-from trainingrun_agent.prep.source.readers import FORMATS, Context, FileFormat, json_stream, labelimg, pascal_voc
+from trainingrun_agent.prep.source.readers import (
+    FORMATS,
+    Context,
+    FileFormat,
+    class_files,
+    json_stream,
+    labelimg,
+    pascal_voc,
+)
 from trainingrun_agent.prep.source.readers.outline import outline
 from trainingrun_agent.prep.source.readers.values import encoding_of
-from trainingrun_agent.prep.source.readers.yolo import class_list
 from trainingrun_agent.terms import TRAININGRUN
 from trfuzz import exchanged
 from voc_data import jpeg
@@ -106,9 +113,10 @@ def labelimg_pattern(data: bytes) -> int:
 
 
 def listed_classes(data: bytes) -> int:
-    """Target: the readers of YOLO's lists of classes."""
-    found = [name for path in ("data.yaml", "classes.txt") for name in class_list(path, data) or []]
-    return len("".join(found).encode())
+    """Target: the readers of lists of classes."""
+    found = [class_files.read(name, data) for name in ("data.yaml", "a.names", "notes.json", "map.pbtxt", "obj.data")]
+    assert all(keypoints is None or keypoints[0] > 0 for _, keypoints, _ in found)
+    return len("".join(text for names, _, instead in found for text in (*names, instead)).encode())
 
 
 def beginnings(data: bytes) -> int:

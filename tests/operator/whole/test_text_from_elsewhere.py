@@ -38,6 +38,8 @@ OURS: Mapping[str, str] = {
     "training.ap50": "made from a number",
     "export.mAP": "made from a number",
     "export.ap50": "made from a number",
+    "export.mAPUncertainty": "made from a number",
+    "export.ap50Uncertainty": "made from a number",
     "attempts[].lastOutcome": "one of eleven",
     "attempts[].jobUID": "made by the API server",
     "attempts[].lastReason": "letters and digits",

@@ -1,12 +1,12 @@
 """The class names in the labels, for a command without --classes.
 
-Invariant: names are used as they are written, sorted; nothing is guessed for labels that hold numbers.
+Invariant: names are used as they are written, in the order of the list that gives class ids their names, else sorted;
+nothing is guessed for labels that hold numbers.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -17,9 +17,6 @@ from trainingrun_agent.config import Source
 from trainingrun_agent.prep.image.check import annotation_of
 from trainingrun_agent.prep.model.annotation import UnusableError
 from trainingrun_agent.prep.model.findings import Split
-from trainingrun_agent.prep.source import fetch
-from trainingrun_agent.prep.source.labels import MAX_LIST_BYTES, Origin
-from trainingrun_agent.prep.source.listing import Listing
 from trainingrun_agent.prep.source.locate import Sources
 from trainingrun_agent.prep.source.readers import FileFormat
 from trainingrun_agent.prep.source.several import open_best
@@ -43,12 +40,10 @@ def names_in_labels(
 ) -> tuple[str, ...]:
     """The names in the labels of a source. Raises UsageError, UserError, what storage raises, Interrupted."""
     listed = Sources(store_for, (), terms, progress, stop).list(source, split)
-    formats, listing, origin = listed.formats, listed.listing, listed.origin
-    first = formats[0]
-    if isinstance(first, FileFormat) and first.class_list is not None:
-        return _listed(first, listing, origin)
     names: set[str] = set()
-    with open_best(formats, listing, origin, scratch=scratch, progress=progress, stop=stop) as best:
+    with open_best(
+        listed.formats, listed.listing, listed.origin, listed.lists, scratch=scratch, progress=progress, stop=stop
+    ) as best:
         pairs = best.labels.pairing.pairs
         for done, pair in zip(count(1), pairs, strict=False):
             if done % PROGRESS_EVERY == 0:
@@ -58,28 +53,10 @@ def names_in_labels(
                 names.update(item.name for item in annotation_of(best.labels.read(pair), best.format.name).objects)
             if len(names) > MAX_CLASSES:
                 raise UsageError(f"the labels have more than {MAX_CLASSES} names: name the classes with --classes")
-    return tuple(sorted(names))
-
-
-def _listed(format_: FileFormat, listing: Listing, origin: Origin) -> tuple[str, ...]:
-    lists = dict(_lists(format_, listing, origin))
-    if len(set(lists.values())) == 1:
-        return next(iter(lists.values()))
-    found = (
-        f"{' and '.join(sorted(lists))} differ" if lists else "there is no classes.txt or data.yaml with their names"
-    )
-    raise UsageError(
-        f"{format_.name} labels hold numbers, and {found}: name the classes with --classes, in the order of the numbers"
-    )
-
-
-def _lists(format_: FileFormat, listing: Listing, origin: Origin) -> Iterator[tuple[str, tuple[str, ...]]]:
-    assert format_.class_list is not None
-    for entry in listing.annotations:
-        if entry.size > MAX_LIST_BYTES:
-            continue
-        if format_.class_list(entry.path, b"") is None and not entry.path.endswith(format_.list_suffixes):
-            continue
-        names = format_.class_list(entry.path, fetch.read(origin.labels, entry, limit=MAX_LIST_BYTES))
-        if names:
-            yield entry.path, tuple(names)
+    if not names and isinstance(best.format, FileFormat) and best.format.numbered and not best.labels.listed:
+        raise UsageError(
+            f"{best.format.name} labels hold numbers, and there is no classes.txt or data.yaml with their names: name"
+            " the classes with --classes, in the order of the numbers"
+        )
+    ordered = [name for name in best.labels.listed if name in names]
+    return (*ordered, *sorted(names.difference(ordered)))

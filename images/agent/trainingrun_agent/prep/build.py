@@ -134,6 +134,7 @@ class _ShardBuilder:
         """The task of a shard, with the previous rows about its images."""
         split = self._splits[name]
         source, pairs = split.source, split.shards[number]
+        version = source.labels.version
         shard_name = f"{name}-{number:05d}"
         (previous_shards, same), rows = self._previous_rows(split, number, shard_name)
         self._previous_shards[name, number] = previous_shards
@@ -142,7 +143,7 @@ class _ShardBuilder:
             number,
             shard_name,
             source.format,
-            [_image_file(pair, source.labels.version(pair) if rows else pair.annotation.etag) for pair in pairs],
+            [_image_file(pair, version(pair) if rows or source.labels.files else "") for pair in pairs],
             previous_rows=rows,
             same_shard=same,
         )

@@ -128,7 +128,8 @@ def _dataset_digest(request: PrepareRequest, sources: Mapping[Split, ListedSourc
     for split, source in sources.items():
         digests = source.listing.digests
         read = {kind: digests[kind].hexdigest() for kind in sorted(digests) if kind in _kinds_read(source.formats)}
-        digest.update(json.dumps([split, source.names, read]).encode() + b"\n")
+        lists = [one.entry for one in source.lists]
+        digest.update(json.dumps([split, source.names, read, *lists]).encode() + b"\n")
         for finding in source.listing.findings:
             digest.update(json.dumps(finding.to_json()).encode() + b"\n")
     return digest.hexdigest()
@@ -225,7 +226,13 @@ def _open_labels(
         origin = listed.origin
         best = stack.enter_context(
             open_best(
-                listed.formats, listed.listing, origin, scratch=scratch, progress=request.progress, stop=request.stop
+                listed.formats,
+                listed.listing,
+                origin,
+                listed.lists,
+                scratch=scratch,
+                progress=request.progress,
+                stop=request.stop,
             )
         )
         pairing = best.labels.pairing
@@ -240,6 +247,7 @@ def _judge(
 ) -> UserError | None:
     """Add the findings about the whole data set; return the most serious reason not to use it for training, if any."""
     dataset = request.dataset
+    policy.merge_spellings(built.splits, dataset.classes, findings)
     failure = policy.judge(
         built.splits,
         division=division,
@@ -255,6 +263,7 @@ def _judge(
             findings.extend(small_eval(split.totals, dataset.classes))
         else:
             findings.extend(policy.imbalance(split.totals, dataset.classes))
+            findings.extend(policy.alike_classes(split.totals, dataset.classes))
     findings.extend(duplicates(built.fingerprints, request.progress))
     evaluation = sum(split.totals.images for split in built.splits if split.name == "eval")
     findings.extend(in_both_splits(findings, evaluation, request.sources))

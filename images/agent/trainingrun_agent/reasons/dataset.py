@@ -177,12 +177,15 @@ LABELS_NOT_FOUND = Reason(
 CLASS_LIST_MISMATCH = Reason(
     "ClassListMismatch",
     _USER,
-    Step.NEW_RUN,
-    message="{field[dataset.classes]} is {classes}, but {file} lists {names}",
-    hint="Class ids in YOLO labels are positions in that list: {change[dataset.classes]}; or correct or delete"
-    " the file if it is not the list that the labels were made with, and {retry}.",
-    meaning="YOLO labels hold numbers, and a list beside them gives the numbers other names than those asked for.",
-    fields=("dataset.classes",),
+    Step.RETRY,
+    message="the labels hold class ids; {first} and {second} list different class names, and neither is in a folder of"
+    " the labels or above one",
+    hint="Copy the list that the labels were made with into their folder, then {retry}.",
+    meaning="Labels hold ids in place of class names, and it is unclear which list of names they were made with.",
+)
+TOO_MANY_CLASS_LISTS = CLASS_LIST_MISMATCH.case(
+    message="the labels hold class ids, and there are more than {count} large lists of class names; the last is {file}",
+    hint="Leave one list, in the folder of the labels or above it, then {retry}.",
 )
 DATA_CHANGED = Reason(
     "DataChanged",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from prep_in_memory import Preparation
+from prep_in_memory import Preparation, seen
 from trainingrun_agent.errors import NotFound, StorageRefused, UserError
 from trainingrun_agent.prep.judge.policy import allowed_bad_files
 from trainingrun_agent.reasons.storage import ACCESS_DENIED
@@ -23,7 +23,7 @@ BAD_PAIRS = {
     "size of another image": (jpeg(), voc(size=(320, 240)), "SizeMismatch"),
     "turned after labelling": (jpeg(120, 160), voc(), "SizeTransposed"),
     "malformed annotation": (jpeg(), b"<annotation>", "AnnotationMalformed"),
-    "class in another case": (jpeg(), voc([labelled("Tire")]), "UnknownClass"),
+    "class in another case": (jpeg(), voc([labelled("Tire")]), "ClassSpelling"),
     "not a number": (jpeg(), voc([labelled(box=("nan", 1, 2, 3))]), "BoxNotFinite"),
     "normalised box": (jpeg(), voc([labelled(box=(0.1, 0.1, 0.9, 0.9))]), "BoxNormalised"),
 }
@@ -260,3 +260,68 @@ def test_many_findings_of_one_code_do_not_hide_others(prep: Preparation) -> None
     report = prep.document("report.json")
     assert report["counts"] == {"BoxClipped": 1, "UnknownClass": 1500}
     assert [finding["code"] for finding in report["findings"]] == ["UnknownClass"] * 999 + ["BoxClipped"]
+
+
+def told(prep: Preparation, code: str) -> list[tuple[str, str, str]]:
+    """Split, file and text of the findings with a code."""
+    report = prep.document("report.json")
+    return [(one["split"], one["file"], seen(one)) for one in report["findings"] if one["code"] == code]
+
+
+def test_names_that_differ_by_case_or_blanks_are_one_finding_with_the_number_of_boxes(prep: Preparation) -> None:
+    for number, names in enumerate([["Tire", "tire"], ["Tire", "TIRE"], ["ti re"], ["Tire", "wheel"], [" tire "]]):
+        prep.add(f"a{number}", xml=voc([labelled(name) for name in names]))
+    prep.max_bad_files = "4"
+    prep.run()
+    assert told(prep, "ClassSpelling") == [
+        (
+            "train",
+            "a0.xml",
+            (
+                "'tire' (5 boxes), 'Tire' (3 boxes), 'TIRE' (1 box), 'ti re' (1 box), but spec.dataset.classes has "
+                "'tire'; first in a0.xml, a1.xml, a2.xml"
+            ),
+        )
+    ]
+    assert told(prep, "UnknownClass") == [("train", "a3.xml", "class 'wheel' is not in spec.dataset.classes")]
+    report = prep.document("report.json")
+    assert (report["errors"], report["counts"]["ClassSpelling"]) == (2, 1)
+    assert report["splits"]["train"]["badFiles"] == 4
+
+
+def test_classes_that_differ_by_case_only_are_told_with_their_boxes(prep: Preparation) -> None:
+    prep.add("a", xml=voc([labelled("Tire")]))
+    prep.classes = ("tire", "Tire")
+    prep.run()
+    assert told(prep, "ClassesAlike") == [
+        ("train", "", "'tire' (3 boxes), 'Tire' (1 box): these names differ by case, blanks or Unicode form only")
+    ]
+
+
+LEFT_OUT: dict[str, tuple[tuple[str, ...], str]] = {
+    "a class without objects": (("tire", "zebra"), "spec.dataset.classes: [tire];"),
+    "most classes": (("a", "b", "c", "d", "tire", "e", "hub cap"), "spec.dataset.classes: [tire, hub cap];"),
+    "one in another spelling": (("Tire", "zebra", "hub cap"), "spec.dataset.classes: [tire, hub cap];"),
+    "near one that is asked for already": (("tire", "tires"), "spec.dataset.classes: [tire];"),
+    "all": (("zebra",), "another spec.dataset.classes;"),
+}
+
+
+@pytest.mark.parametrize(("classes", "change"), LEFT_OUT.values(), ids=LEFT_OUT)
+def test_a_class_without_objects_is_an_error_that_offers_the_list_without_it(
+    prep: Preparation, classes: tuple[str, ...], change: str
+) -> None:
+    prep.add("a", xml=voc([labelled("hub cap")]))
+    prep.classes = classes
+    with pytest.raises(UserError) as caught:
+        prep.run()
+    assert caught.value.reason == "ClassNotFound"
+    assert f"create a new TrainingRun with {change}" in caught.value.hint
+
+
+def test_an_eval_set_without_any_label_is_not_told_about_each_class(prep: Preparation) -> None:
+    prep.memory.objects["eval/e0.xml"] = b""
+    with pytest.raises(UserError) as caught:
+        prep.run()
+    assert caught.value.reason == "EmptyEvalSet"
+    assert "ClassWithoutEval" not in prep.codes()

@@ -5,14 +5,9 @@ from __future__ import annotations
 import pytest
 
 from prep_in_memory import Preparation, seen
-from trainingrun_agent import uncertainty
 from voc_data import labelled, voc
 
-
-@pytest.fixture(autouse=True)
-def real_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uncertainty, "FEW_IMAGES", 20)
-    monkeypatch.setattr(uncertainty, "FEW_OBJECTS", 5)
+pytestmark = pytest.mark.usefixtures("real_limits")
 
 
 def prepare(prep: Preparation, images: int, hubs: int) -> list[str]:

@@ -14,7 +14,7 @@ import pytest
 import image_bombs
 import trainingrun_agent
 from image_samples import ANIMATED, deep, flipped, png_header
-from label_samples import HEADER, ROW, XYWH, coco, cvat, drawn, read, task
+from label_samples import HEADER, RECT, ROW, XYWH, coco, cvat, drawn, read, task, via
 from memory_store import MemoryStore
 from prep_in_memory import Preparation
 from trainingrun_agent.errors import UserError
@@ -79,6 +79,13 @@ def label_studio(rotation: int) -> Files:
     return {"labels.json": json.dumps(task(region)).encode(), "a.jpg": jpeg(128, 64)}
 
 
+def yolo(ident: int, classes: bytes) -> Files:
+    return {"tire.jpg": TIRE, "tire.txt": f"{ident} 0.5 0.5 0.4 0.4\n".encode(), "classes.txt": classes}
+
+
+WITHOUT_CLASSES = {"a.jpg": jpeg(128, 64), "via.json": json.dumps(via(RECT, part="")).encode()}
+
+
 def large(width: int, height: int) -> Files:
     picture_ = encoded(picture(width, height, seed="large"))
     return {"tire.jpg": picture_, "tire.xml": voc([labelled(box=(0, 0, width, height))], size=(width, height))}
@@ -130,6 +137,12 @@ DESCRIBED: dict[str, tuple[Files, Files]] = {
         table("tire.jpg,160,120,tire,10,20,60,80\n" * 10_001, "tire.jpg"),
         table("tire.jpg,160,120,tire,10,20,60,80\n", "tire.jpg"),
     ),
+    "ClassListUsed": (yolo(1, b"person\ntire\n"), yolo(0, b"tire\n")),
+    "ClassListUnused": (
+        {**yolo(0, b"tire\n"), "old/classes.txt": b"wheel\ntire\n"},
+        yolo(0, b"tire\n"),
+    ),
+    "ClassesMissing": ({**WITHOUT_CLASSES, "README.md": b"tire, hub"}, WITHOUT_CLASSES),
     "LabelsElsewhere": (
         {"train/tire.jpg": TIRE, "labels/tire.xml": voc()},
         labels(voc()),
@@ -175,6 +188,7 @@ DESCRIBED["OrientationByBoxes"] = (
     labels(WIDE),
 )
 ELSEWHERE = {
+    "ClassesAlike": "judge/test_policy.py",  # needs other classes
     "EvalTooSmall": "judge/test_small_eval.py",  # needs 20 images
     "ImageCrashesDecoder": "sharding/test_workers.py",  # needs a worker process to die
     "EvalInsideTrain": "source/test_split_layout.py",  # needs other folders than train/ and eval/
@@ -215,7 +229,7 @@ def test_the_example_gives_the_finding_and_the_corrected_one_does_not(tmp_path: 
     assert codes(tmp_path / "good", good) <= SIDE_EFFECTS.get(code, set())
 
 
-SIDE_EFFECTS = {"ImageTooLarge": {"ImagesMuchLarger"}}
+SIDE_EFFECTS = {"ImageTooLarge": {"ImagesMuchLarger"}, "ClassesMissing": {"ClassAssumed"}}
 """By code, the findings that its corrected example causes."""
 
 

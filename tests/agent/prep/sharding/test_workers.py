@@ -108,7 +108,7 @@ def test_an_image_that_kills_its_worker_costs_only_that_image(
     assert made.train_images == 3 + 40 - 1
     found = [(item["code"], item["file"]) for item in prep.document("report.json")["findings"]]
     assert found == [("ImageTruncated", "bad.jpg"), ("ImageCrashesDecoder", "image 7.jpg")]
-    assert prep.progress.snapshot()["phase"] == "writing"
+    assert prep.progress.snapshot()["phase"] == "reporting"
 
 
 def test_workers_that_always_die_end_the_preparation(prep: Preparation, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,7 +71,9 @@ def listed(store: MemoryStore, source: Source, *others: MemoryStore) -> ListedSo
 def widths(found: ListedSource, scratch: Path) -> tuple[dict[str, int], list[Finding]]:
     """The width of the box of each image that has labels, and the findings about the source."""
     made = {}
-    with open_best(found.formats, found.listing, found.origin, scratch=scratch, progress=PROGRESS, stop=STOP) as best:
+    with open_best(
+        found.formats, found.listing, found.origin, found.lists, scratch=scratch, progress=PROGRESS, stop=STOP
+    ) as best:
         for pair in best.labels.pairing.pairs:
             [item] = annotation_of(best.labels.read(pair), best.format.name).objects
             made[pair.image.path] = round((item.xmax - item.xmin) * (100 if item.xmax <= 1 else 1))
@@ -227,7 +229,7 @@ def test_a_neighbour_that_must_not_be_listed_or_read_is_not_there(monkeypatch: p
 
 
 def test_neighbours_are_not_listed_where_labels_are_among_the_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    store = store_of({"set/images/1.jpg": b"", "set/images/1.txt": txt(7), "set/labels/1.txt": txt(8)})
+    store = store_of({"set/images/1.jpg": b"", "set/images/1.xml": xml(7), "set/labels/1.xml": xml(8)})
     monkeypatch.setattr(store, "children", None)
     assert listed(store, Source(BUCKET, "set/images/")).origin.labels.shown == ""
 

@@ -175,15 +175,15 @@ FINDINGS: dict[str, tuple[Callable[[Preparation], Any], str, str]] = {
     ),
     "listed twice": (
         lambda prep: prep.memory.objects.update({"train/annotations.coco.json": one_more(file_name="0001.jpg")}),
-        "ImageListedTwice",
-        "0001.jpg",
+        "EntryWithoutBoxes",
+        "annotations.coco.json",
     ),
     "listed in two files": (
         lambda prep: prep.memory.objects.update(
             {"train/more.json": json.dumps({"images": [{"id": 1, "file_name": "0001.jpg"}]}).encode()}
         ),
-        "ImageListedTwice",
-        "0001.jpg",
+        "EntryWithoutBoxes",
+        "more.json",
     ),
     "a cut-off file and a complete one": (
         lambda prep: prep.memory.objects.update({"train/more.json": document()[:-9]}),
@@ -345,20 +345,6 @@ def test_yolo_missing_file_is_unlabelled_and_empty_one_a_negative(prep: Preparat
     report = prep.document("report.json")
     assert report["counts"] == {"ImageWithoutAnnotation": 1}
     assert report["splits"]["train"]["negatives"] == 2
-
-
-@pytest.mark.parametrize("name", ["classes.txt", "labels/classes.txt", "data.yaml"])
-def test_a_class_list_that_differs_is_refused(prep: Preparation, name: str) -> None:
-    """LabelImg rewrites classes.txt, which changes every id."""
-    prep.classes = CLASSES
-    for split in ("train", "eval"):
-        put(prep, {**images(split=split), **YOLO}, split=split)
-    prep.memory.objects[f"train/{name}"] = b"names: [hub]" if name.endswith("yaml") else b"winter hub\ntire\n"
-    with pytest.raises(UserError) as caught:
-        prep.run()
-    assert caught.value.reason == "ClassListMismatch"
-    listed = "['hub']" if name.endswith("yaml") else "['winter hub', 'tire']"
-    assert caught.value.message == (f"spec.dataset.classes is ['tire', 'winter hub'], but train/{name} lists {listed}")
 
 
 def test_yolo_readmes_and_lists_of_files_are_no_labels(prep: Preparation) -> None:

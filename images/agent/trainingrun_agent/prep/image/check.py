@@ -6,7 +6,8 @@ Invariant: any bytes give a Checked; nothing is raised.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,12 +17,12 @@ from trainingrun_agent.prep.image import box_repair, images
 from trainingrun_agent.prep.image.intensity import UNKNOWN, Scaling, Used
 from trainingrun_agent.prep.image.records import record
 from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
-from trainingrun_agent.prep.model.class_names import nearest
+from trainingrun_agent.prep.model.class_names import nearest, spelling
 from trainingrun_agent.prep.model.codes.boxes import DUPLICATE_BOXES
-from trainingrun_agent.prep.model.codes.classes import UNKNOWN_CLASS
+from trainingrun_agent.prep.model.codes.classes import CLASS_SPELLING, UNKNOWN_CLASS
 from trainingrun_agent.prep.model.codes.image_files import FORMAT_MISMATCH, IMAGE_ANIMATED, INTENSITY_OUTSIDE
 from trainingrun_agent.prep.model.codes.kind import Fields
-from trainingrun_agent.prep.model.findings import Finding
+from trainingrun_agent.prep.model.findings import Finding, Split
 from trainingrun_agent.prep.source.readers import FORMATS, FileFormat, LabelFile
 from trainingrun_agent.prep.source.readers.values import check_count
 
@@ -39,8 +40,8 @@ MAX_OUTSIDE = 0.05
 """Part of the pixels of an image that may be outside of the range of intensities."""
 LEAST_LEVELS, LEAST_GUESSED = 16, 65
 """Levels of 256 below which an image is nearly one gray, and where its range is only a guess, too dark."""
-MAX_SUGGESTED = 20
-"""Names of unknown classes in one image for which the nearest class is looked for."""
+MAX_SUGGESTED, MAX_FILES = 20, 3
+"""Names of unknown classes in one image for which the nearest class is looked for; files that a finding names."""
 
 ImageLabels = LabelFile | Annotation | UnusableError
 """An image's labels: its label file, the entry of a file for many images, or why there are none."""
@@ -112,6 +113,11 @@ class Checker:
             return Checked(path, None, (problem.finding(file),), seen)
 
     @cached_property
+    def _spellings(self) -> dict[str, str]:
+        """The classes by what their names are without case and blanks."""
+        return {spelling(name): name for name in reversed(self.classes)}
+
+    @cached_property
     def _ids(self) -> dict[str, int]:
         return {name: number for number, name in enumerate(self.classes, start=1)}
 
@@ -160,15 +166,35 @@ class Checker:
         return kept
 
     def _unknown(self, file: str, items: Sequence[LabelledObject]) -> tuple[Finding, ...]:
+        counts = Counter([item.name for item in items])
+        alike: dict[str, list[tuple[str, int]]] = {}
+        for name, count in counts.items():
+            if known := self._spellings.get(spelling(name)):
+                alike.setdefault(known, []).append((name, count))
+        found = [spelled_otherwise(known, spellings, [file]) for known, spellings in alike.items()]
+        others = counts.keys() - {name for spellings in alike.values() for name, _ in spellings}
         # To find the nearest class takes milliseconds.
-        names = list(dict.fromkeys([item.name for item in items]))[:MAX_SUGGESTED]
+        names = [name for name in counts if name in others][:MAX_SUGGESTED]
         near = {name: close for name in names if (close := nearest(name, self.classes))}
-        return tuple(
-            [
-                Finding(UNKNOWN_CLASS, file, {"name": item.name, **_nearest(near.get(item.name))}, item.index)
-                for item in items
-            ]
-        )
+        found += [
+            Finding(UNKNOWN_CLASS, file, {"name": item.name, **_nearest(near.get(item.name))}, item.index)
+            for item in items
+            if item.name in others
+        ]
+        return tuple(found)
+
+
+def spelled_otherwise(
+    name: str, spellings: Iterable[tuple[str, int]], files: Sequence[str], *, split: Split = "train"
+) -> Finding:
+    """Names in labels, with their numbers of boxes, that differ from a class by case or blanks only."""
+    fields: Fields = {"boxes": boxes_by_name(spellings), "nearest": name, "files": files[:MAX_FILES]}
+    return Finding(CLASS_SPELLING, files[0], fields, split=split)
+
+
+def boxes_by_name(counts: Iterable[tuple[str, int]]) -> list[str]:
+    """Names, each with its number of boxes."""
+    return [f"{name!r} ({count} {'box' if count == 1 else 'boxes'})" for name, count in counts]
 
 
 def _nearest(close: str | None) -> dict[str, str]:

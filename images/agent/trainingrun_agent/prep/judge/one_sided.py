@@ -71,7 +71,9 @@ def not_drawn(split: DatasetSplit, division: Division) -> UserError:
 def unseen_classes(
     train: Totals, evaluation: Totals, classes: Sequence[str], division: Division | None
 ) -> list[Finding]:
-    """A warning for each class without a box in the eval split."""
+    """A warning for each class without a box in the eval split, if there are boxes at all."""
+    if not evaluation.objects:
+        return []
     unseen = [name for name in classes if not evaluation.per_class[name]]
     return [
         Finding(CLASS_WITHOUT_EVAL, "", _where(name, train.per_class[name], division), split="eval") for name in unseen

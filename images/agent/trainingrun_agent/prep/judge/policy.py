@@ -9,9 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from trainingrun_agent.errors import UserError
+from trainingrun_agent.prep.image.check import boxes_by_name, spelled_otherwise
 from trainingrun_agent.prep.judge import one_sided
 from trainingrun_agent.prep.judge.words import TOP, counted, first_of
-from trainingrun_agent.prep.model.class_names import nearest, suggestion
+from trainingrun_agent.prep.model.class_names import nearest, spelling, suggestion
+from trainingrun_agent.prep.model.codes.classes import CLASS_SPELLING, CLASSES_ALIKE
 from trainingrun_agent.prep.model.codes.image_files import OBJECT_CHANGED
 from trainingrun_agent.prep.model.codes.kind import Fields, Severity
 from trainingrun_agent.prep.model.codes.whole import (
@@ -55,6 +57,7 @@ def judge(
     train, evaluation = totals["train"], totals.get("eval", Totals(totals["train"].network_input))
     return (
         next((error for split in splits if (error := _nothing_listed(split, division, findings))), None)
+        or _labels_unused(splits, max_bad_files, findings)
         or _class_not_found(train, evaluation, classes, one_folder=division is not None)
         or (one_sided.not_in_train(train, evaluation, classes, division) if train.seen else None)
         or next((error for split in splits if (error := _nothing_left(split, findings))), None)
@@ -72,6 +75,40 @@ def imbalance(train: Totals, classes: Sequence[str]) -> list[Finding]:
         Finding(CLASS_IMBALANCE, "", {"name": name, "count": count, "most": most, "mostCount": highest})
         for name in classes
         if 0 < (count := train.per_class[name]) * MAX_IMBALANCE < highest
+    ]
+
+
+def merge_spellings(splits: Sequence[DatasetSplit], classes: Sequence[str], findings: Findings) -> None:
+    """Leave one finding per class and split about names in the labels that differ from it by case or blanks only."""
+    files: dict[tuple[Split, object], list[str]] = {}
+    for one in findings.kept(CLASS_SPELLING):
+        files.setdefault((one.split, one.fields["nearest"]), []).append(one.file)
+    findings.replace(
+        CLASS_SPELLING,
+        [
+            spelled_otherwise(name, _spellings(split.totals, name), files[split.name, name], split=split.name)
+            for split in splits
+            for name in classes
+            if (split.name, name) in files
+        ],
+    )
+
+
+def _spellings(totals: Totals, name: str) -> list[tuple[str, int]]:
+    """The names in the labels that differ from this one by case or blanks only, and itself; with numbers of boxes."""
+    wanted = spelling(name)
+    return [(found, count) for found, count in totals.seen.most_common() if spelling(found) == wanted]
+
+
+def alike_classes(train: Totals, classes: Sequence[str]) -> list[Finding]:
+    """A warning for classes whose names differ by case or blanks only."""
+    groups: dict[str, list[str]] = {}
+    for name in classes:
+        groups.setdefault(spelling(name), []).append(name)
+    return [
+        Finding(CLASSES_ALIKE, "", {"boxes": boxes_by_name((name, train.seen[name]) for name in group)}, wide=True)
+        for group in groups.values()
+        if len(group) > 1
     ]
 
 
@@ -106,6 +143,14 @@ def _nothing_listed(split: DatasetSplit, division: Division | None, findings: Fi
     return error.with_examples(_top(findings))
 
 
+def _labels_unused(splits: Sequence[DatasetSplit], limit: str, findings: Findings) -> UserError | None:
+    """What is wrong if the labels of many images are not used: then names that are not found prove nothing."""
+    if not any(finding.wide and finding.severity is Severity.ERROR for finding in findings.top(1)):
+        return None
+    empty = next((error for split in splits if (error := _nothing_left(split, findings))), None)
+    return empty or _too_many_bad(splits, limit, findings)
+
+
 def _class_not_found(
     train: Totals, evaluation: Totals, classes: Sequence[str], *, one_folder: bool
 ) -> UserError | None:
@@ -113,12 +158,11 @@ def _class_not_found(
     if not missing or not train.seen:
         return None
     seen = train.seen + evaluation.seen if one_folder else train.seen
-    suggested = [nearest(name, seen) if name in missing else name for name in classes]
     return UserError(
         CLASS_NOT_FOUND,
         classes=first_of([_with_nearest(name, seen) for name in missing[:TOP]] + missing[TOP:]),
         names=", ".join(f"{found!r} ({count})" for found, count in seen.most_common(TOP)),
-        change=Change("dataset.classes", to=suggestion(suggested)),
+        change=Change("dataset.classes", to=suggestion(classes, seen)),
     )
 
 

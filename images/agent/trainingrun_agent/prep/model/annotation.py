@@ -103,8 +103,12 @@ def _unusable(kind: FindingKind, fields: dict[str, Value], index: int | None) ->
 
 def version_of(labels: Annotation | UnusableError) -> str:
     """A digest that changes whenever the labels of an image do."""
-    content = repr(labels) if isinstance(labels, Annotation) else repr((labels.code, labels.fields, labels.index))
-    return hashlib.blake2b(content.encode("utf-8", "replace"), digest_size=8).hexdigest()
+    return digest_of(labels if isinstance(labels, Annotation) else (labels.code, labels.fields, labels.index))
+
+
+def digest_of(value: object) -> str:
+    """A digest of a value's representation."""
+    return hashlib.blake2b(repr(value).encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
 def _scaled(item: LabelledObject, width: int, height: int) -> LabelledObject:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import difflib
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-MAX_SUGGESTION, MAX_COMPARED = 60, 200
+MAX_SUGGESTION, MAX_COMPARED = 400, 200
 """Characters of a suggestion, and of a name that is compared, which takes as long as both names multiplied."""
 
 
@@ -24,12 +24,21 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
     return folded[close[0]] if close else None
 
 
-def suggestion(names: Sequence[str | None]) -> list[str] | None:
-    """Names to try for the classes, if all are known, differ, and are few enough for a hint."""
-    known = [name for name in names if name is not None]
-    right = len(known) == len(names) == len(set(known))
-    return known if right and len(", ".join(known)) <= MAX_SUGGESTION else None
+def suggestion(classes: Sequence[str], found: Collection[str]) -> list[str] | None:
+    """Names to try for the classes: those found, and the nearest of those not found. None if too long for a hint.
+
+    A class without any near name is left out.
+    """
+    others = [name for name in found if name not in classes]
+    names = [name if name in found else nearest(name, others) for name in classes]
+    known = list(dict.fromkeys(name for name in names if name))
+    return known if known and len(", ".join(known)) <= MAX_SUGGESTION else None
+
+
+def spelling(name: str) -> str:
+    """A name without what people overlook: case, blanks and Unicode form."""
+    return "".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def _fold(name: str) -> str:
-    return unicodedata.normalize("NFKC", name).casefold().strip().replace(" ", "").replace("_", "")
+    return spelling(name).replace("_", "")

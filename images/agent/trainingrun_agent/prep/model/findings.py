@@ -130,6 +130,16 @@ class Findings:
             made._keep(finding.code, (finding,))
         return made
 
+    def kept(self, kind: FindingKind) -> list[Finding]:
+        """The findings of a kind that are kept, in the order of files."""
+        return sorted(self._kept.get(kind.code, ()), key=attrgetter("place"))
+
+    def replace(self, kind: FindingKind, found: Iterable[Finding]) -> None:
+        """Put these findings in the place of all of their kind."""
+        self.severities[kind.severity] -= self.counts.pop(kind.code, 0)
+        self._kept.pop(kind.code, None)
+        self.extend(found)
+
     def top(self, count: int) -> list[Finding]:
         """The most serious findings first; if not all fit, the first of each code come before more of one code."""
         first: list[Finding] = []

@@ -17,7 +17,7 @@ from trainingrun_agent.prep.source.home import Home
 from trainingrun_agent.prep.source.listing import IMAGE_SUFFIXES, Entry, Listing, is_label, suffix_of
 from trainingrun_agent.prep.source.matching import fold, stem
 from trainingrun_agent.prep.source.place import Place
-from trainingrun_agent.prep.source.readers import FORMATS, FileFormat, SetFormat
+from trainingrun_agent.prep.source.readers import FORMATS, FileFormat, SetFormat, class_files
 from trainingrun_agent.prep.source.readers.values import text_of
 from trainingrun_agent.prep.source.split_names import is_for_another, splits_of
 
@@ -212,7 +212,7 @@ def _rank(key: str) -> tuple[int, str]:
 
 def _is_list(entry: Entry) -> bool:
     name = _name(entry.path).casefold()
-    return suffix_of(name) in (".yaml", ".yml") or any(aside(name) for aside in _ASIDE)
+    return class_files.rank(name) is not None or any(aside(name) for aside in _ASIDE)
 
 
 def _name(path: str) -> str:

@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from trainingrun_agent.errors import DiskFull
 from trainingrun_agent.prep.model.annotation import MAX_OBJECTS, Annotation, LabelledObject, UnusableError
+from trainingrun_agent.prep.model.codes.classes import CLASS_MISSING
 from trainingrun_agent.prep.model.codes.kind import kind_of
 from trainingrun_agent.prep.model.codes.label_files import ANNOTATION_TOO_LARGE, CATEGORY_MISSING, ENTRIES_CONTRADICT
 from trainingrun_agent.prep.source.listing import Entry
@@ -27,6 +28,7 @@ MAX_LISTED = {"images": 2_000_000, "objects": 20_000_000, "categories": 50_000}
 """Limits of one file. SQLite needs less than the pod's /tmp to sort the index of so many objects."""
 CACHE_KIB = 16 << 10
 _BATCH = 10_000
+_FEW = 2
 _SCHEMA = """
 CREATE TABLE images (id INTEGER PRIMARY KEY, file INTEGER, ref TEXT, name TEXT, alias TEXT, width INTEGER,
     height INTEGER, clash INTEGER DEFAULT 0, path TEXT, UNIQUE (file, ref));
@@ -54,13 +56,23 @@ class Listed:
     alias: str
 
 
+@dataclass(frozen=True)
+class Content:
+    """What an entry in `file` says about its image; `boxes` are in no order of the file."""
+
+    file: str
+    size: tuple[int, ...]
+    boxes: list[str]
+
+
 class Index:
     """Written by one thread, then read by many; `categories_shared` when a file's categories serve all files."""
 
     def __init__(self, path: Path, *, relative: bool, sized: bool, categories_shared: bool) -> None:
         self._path = path
-        self._relative, self._sized, self._shared = relative, sized, categories_shared
+        self._relative, self._sized, self.shared = relative, sized, categories_shared
         self._files: list[str] = []
+        self._classless: dict[int, int] = {}
         self._lock = threading.Lock()
         self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._database.executescript(f"PRAGMA synchronous = OFF; PRAGMA cache_size = -{CACHE_KIB};{_SCHEMA}")
@@ -82,6 +94,8 @@ class Index:
         with self._transaction():
             yield writer
             writer.flush()
+        if writer.classless:
+            self._classless[writer.number] = writer.classless
 
     def finish(self) -> None:
         """Prepare for look-ups, after all files are added."""
@@ -104,6 +118,28 @@ class Index:
             (SELECT 1 FROM images WHERE images.file = objects.file AND images.ref = objects.ref) GROUP BY file"""
         for file, count, ref in self._database.execute(query):
             yield self._files[file], count, ref
+
+    def without_classes(self) -> list[tuple[str, int]]:
+        """The files in which no object has a class, and the number of their objects."""
+        return [(self._files[file], count) for file, count in self._classless.items()]
+
+    def name_objects(self, path: str, name: str) -> None:
+        """Give every object of a file this class."""
+        self._run("UPDATE objects SET category = '', name = ? WHERE file = ?", (name, self._files.index(path)))
+
+    def entries_of(self, path: str) -> set[int]:
+        """The ids of the entries of a file."""
+        query = "SELECT id FROM images WHERE file = ?"
+        return {number for (number,) in self._database.execute(query, (self._files.index(path),))}
+
+    def content(self, number: int) -> Content:
+        """What an entry, by its id, says about its image."""
+        query = "SELECT file, ref, width, height, clash FROM images WHERE id = ?"
+        file, ref, *size = self._database.execute(query, (number,)).fetchone()
+        rows = self._database.execute(_SELECT, (self.scope(file), file, ref, MAX_OBJECTS + 1)).fetchall()
+        # Without the place in the file, which is different in each.
+        boxes = sorted(repr((category_name or name, *rest, code)) for _, category_name, name, *rest, code, _ in rows)
+        return Content(self._files[file], tuple(size), boxes)
 
     def place(self, paths: Iterable[tuple[str, int]]) -> None:
         """Set the path of the image that each entry, by its id, is about."""
@@ -132,8 +168,10 @@ class Index:
         category, category_name, name, *rest, code, fields = row
         if code is not None:
             raise UnusableError(kind_of(code), index=index, **json.loads(fields), labelFile=self._files[file])
-        if category and category_name is None and not self._shared:
+        if category and category_name is None and not self.shared:
             raise UnusableError(CATEGORY_MISSING, labelFile=self._files[file], id=category, index=index)
+        if not name:
+            raise UnusableError(CLASS_MISSING, labelFile=self._files[file], index=index)
         xmin, ymin, xmax, ymax, truncated, occluded, crowd, shape = rest
         made = LabelledObject(index, category_name or name, xmin, ymin, xmax, ymax, shape=shape)
         return replace(made, truncated=bool(truncated), occluded=bool(occluded), crowd=bool(crowd))
@@ -143,13 +181,13 @@ class Index:
         with self._disk():
             self._database.executemany(statement, rows)
 
-    def _run(self, statement: str) -> None:
+    def _run(self, statement: str, values: tuple[Any, ...] = ()) -> None:
         with self._disk():
-            self._database.execute(statement)
+            self._database.execute(statement, values)
 
     def scope(self, file: int) -> int:
         """The file whose objects this file's categories name; -1 if they name those of all files."""
-        return -1 if self._shared else file
+        return -1 if self.shared else file
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -175,16 +213,25 @@ class Writer:
     """Receives what a reader finds in one file (readers.base.Entries)."""
 
     def __init__(self, index: Index, file: int, wanted: Callable[[str], bool], on_write: Callable[[], None]) -> None:
-        self._index, self._file, self._on_write = index, file, on_write
+        self._index, self.number, self._on_write = index, file, on_write
         self.wanted = wanted
         self.strays: list[UnusableError] = []
         self._images: list[tuple[Any, ...]] = []
         self._objects: list[tuple[Any, ...]] = []
         self._counts = dict.fromkeys(MAX_LISTED, 0)
+        self._classes: set[tuple[str, str]] = set()
+        """Of the objects, as category and name: the first few."""
+
+    @property
+    def classless(self) -> int:
+        """The number of objects if none has a class: no name, or one id in a file that names no ids; else 0."""
+        category, name = next(iter(self._classes), ("", "some"))
+        one_id = bool(category) and not self._index.shared and not self._counts["categories"]
+        return self._counts["objects"] if len(self._classes) == 1 and (one_id or not (category or name)) else 0
 
     def image(self, ref: str, name: str, *, alias: str = "", width: int = 0, height: int = 0) -> None:
         """Add an image that the file lists."""
-        row = (self._file, ref, name, alias, width, height)
+        row = (self.number, ref, name, alias, width, height)
         if not self._images or self._images[-1] != row:  # tables repeat it on every line
             self._images.append(row)
             self._count("images")
@@ -198,20 +245,22 @@ class Writer:
             made = make(*arguments)
         except UnusableError as problem:
             fields = json.dumps({**problem.fields, "where": place})
-            row = (self._file, ref, category, *(None,) * 9, problem.code, fields)
+            row = (self.number, ref, category, *(None,) * 9, problem.code, fields)
         else:
             if made is None:
                 return
             corners = (made.xmin, made.ymin, made.xmax, made.ymax)
             flags = (made.truncated, made.occluded, made.crowd, made.shape)
-            row = (self._file, ref, category, made.name, *corners, *flags, None, None)
+            row = (self.number, ref, category, made.name, *corners, *flags, None, None)
+            if len(self._classes) < _FEW:
+                self._classes.add((category, made.name))
         self._objects.append(row)
         self._count("objects")
 
     def category(self, ident: str, name: str) -> None:
         """Add the name of a class; the first name of an id is used."""
         self._count("categories")
-        row = (self._index.scope(self._file), ident, name)
+        row = (self._index.scope(self.number), ident, name)
         self._index.run_many("INSERT OR IGNORE INTO categories VALUES (?, ?, ?)", [row])
 
     def stray(self, problem: UnusableError) -> None:

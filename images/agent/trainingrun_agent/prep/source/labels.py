@@ -7,20 +7,22 @@ labels as a whole is among the pairing's findings.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from trainingrun_agent.errors import UserError
-from trainingrun_agent.prep.model.annotation import Annotation, UnusableError, version_of
-from trainingrun_agent.prep.model.class_names import suggestion
+from trainingrun_agent.prep.model.annotation import Annotation, UnusableError, digest_of, version_of
+from trainingrun_agent.prep.model.codes.classes import CLASS_ASSUMED, CLASSES_MISSING
 from trainingrun_agent.prep.model.codes.label_files import FILE_IGNORED
 from trainingrun_agent.prep.model.codes.pairs import ANNOTATION_WITHOUT_IMAGE
 from trainingrun_agent.prep.model.codes.whole import LABELS_ELSEWHERE
 from trainingrun_agent.prep.model.findings import Finding, Split
 from trainingrun_agent.prep.source import fetch
+from trainingrun_agent.prep.source.beside import Neighbour
+from trainingrun_agent.prep.source.class_lists import ClassLists, around
 from trainingrun_agent.prep.source.home import Home
 from trainingrun_agent.prep.source.index import Index
 from trainingrun_agent.prep.source.listing import Entry, Listing
@@ -29,13 +31,13 @@ from trainingrun_agent.prep.source.meter import Meter
 from trainingrun_agent.prep.source.pairing import Pair, Pairing, label_files, pair
 from trainingrun_agent.prep.source.place import Place
 from trainingrun_agent.prep.source.readers import Context, FileFormat, Format, LabelFile, SetFormat
+from trainingrun_agent.prep.source.repeats import merge
 from trainingrun_agent.progress import Progress, Steps
-from trainingrun_agent.reasons.dataset import CLASS_LIST_MISMATCH, LABELS_NOT_FOUND
+from trainingrun_agent.reasons.dataset import LABELS_NOT_FOUND
 from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.terms import Change, Field
 
 MAX_SET_BYTES = 8 << 30
-MAX_LIST_BYTES = 1 << 20
 HEAD = 64 << 10
 SAMPLE = 64
 
@@ -49,56 +51,68 @@ class Origin:
     split: Split
     classes: Sequence[str]
 
-    @property
-    def context(self) -> Context:
-        """What a reader of the labels is told."""
-        names = tuple(self.classes)
-        return Context(classes=names, ids=names)
-
 
 @dataclass(frozen=True)
 class SourceLabels:
     """The pairs of a source, and how to read the labels of one.
 
-    `version` changes with the labels of a pair.
+    `version` changes with the labels of a pair; it costs nothing if each image has a label file of its own (`files`).
+    `listed` are the names in lists of classes that give ids their names.
     """
 
     pairing: Pairing
     read: Callable[[Pair], LabelFile | Annotation]
     version: Callable[[Pair], str]
+    files: bool
+    listed: tuple[str, ...] = ()
 
 
 @contextmanager
 def open_labels(
-    format_: Format, listing: Listing, origin: Origin, *, scratch: Path, progress: Progress, stop: threading.Event
+    format_: Format,
+    listing: Listing,
+    origin: Origin,
+    lists: Sequence[Neighbour],
+    *,
+    scratch: Path,
+    progress: Progress,
+    stop: threading.Event,
 ) -> Iterator[SourceLabels]:
-    """Open the labels of a source for the duration of the block.
+    """Open the labels of a source for the duration of the block; `lists` are those of classes around them.
 
     Raises UserError, DiskFull, what storage raises, Interrupted once `stop` is set.
     """
     if isinstance(format_, FileFormat):
-        yield _of_files(format_, listing, origin, progress, stop)
+        yield _of_files(format_, listing, origin, lists, Steps(progress, "pairing", unit="files"), stop)
         return
     path = scratch / f"{origin.split}-{format_.name}-labels.sqlite"
     with Index(path, relative=format_.relative, sized=format_.sized, categories_shared=format_.partial) as index:
         pairing = _Filling(index, format_, origin, scratch, progress, stop).fill(listing)
-        yield SourceLabels(pairing, lambda pair: index.labels(pair.annotation), lambda pair: _version(index, pair))
+        yield SourceLabels(
+            pairing, lambda pair: index.labels(pair.annotation), lambda pair: _version(index, pair), files=False
+        )
+
+
+def class_lists(formats: Iterable[Format], listing: Listing, origin: Origin) -> list[Neighbour]:
+    """The lists of classes around labels if those have ids: they decide what the labels say."""
+    numbered = any(isinstance(format_, FileFormat) and format_.numbered for format_ in formats)
+    return around(listing, origin.labels) if numbered else []
 
 
 def _of_files(
-    format_: FileFormat, listing: Listing, origin: Origin, progress: Progress, stop: threading.Event
+    format_: FileFormat,
+    listing: Listing,
+    origin: Origin,
+    near: Sequence[Neighbour],
+    steps: Steps,
+    stop: threading.Event,
 ) -> SourceLabels:
-    if format_.class_list is not None:
-        _check_class_lists(format_.class_list, listing, origin)
-
-    context = origin.context
-    if format_.survey is not None:
-        context = replace(context, columns=format_.survey(_sample(format_, listing, origin)))
+    classes = tuple(origin.classes)
+    columns = "" if format_.survey is None else format_.survey(_sample(format_, listing, origin))
+    lists = ClassLists(near if format_.numbered else (), origin.labels, Context(classes, classes, columns=columns))
 
     def read(entry: Entry) -> LabelFile:
-        return LabelFile(fetch.read(origin.labels, entry, limit=format_.max_bytes), context)
-
-    steps = Steps(progress, "pairing", unit="files")
+        return LabelFile(fetch.read(origin.labels, entry, limit=format_.max_bytes), lists.context(entry.path))
 
     def filename_of(entry: Entry) -> str:
         raise_if_stopped(stop)
@@ -108,11 +122,15 @@ def _of_files(
         except UnusableError:
             return ""
 
+    def version(pair: Pair) -> str:
+        context, etag = lists.context(pair.annotation.path), pair.annotation.etag
+        return etag if context == Context(classes, classes) else f"{etag} {digest_of(context)}"
+
     pairing = pair(listing, filename_of, format_=format_)
-    pairing.findings.extend(listing.findings)
-    return SourceLabels(
-        pairing, lambda pair: read(pair.annotation), lambda pair: pair.annotation.etag + context.columns
-    )
+    for one in pairing.pairs:
+        lists.context(one.annotation.path)
+    pairing.findings.extend((*listing.findings, *lists.findings()))
+    return SourceLabels(pairing, lambda pair: read(pair.annotation), version, files=True, listed=lists.names)
 
 
 def _sample(format_: FileFormat, listing: Listing, origin: Origin) -> Iterator[bytes]:
@@ -128,24 +146,6 @@ def _version(index: Index, pair: Pair) -> str:
         return version_of(index.labels(pair.annotation))
     except UnusableError as problem:
         return version_of(problem)
-
-
-def _check_class_lists(class_list: Callable[[str, bytes], list[str] | None], listing: Listing, origin: Origin) -> None:
-    """Ids mean what spec.dataset.classes says; a list beside that says otherwise must not be passed over."""
-    for entry in listing.annotations:
-        if entry.size > MAX_LIST_BYTES or (
-            class_list(entry.path, b"") is None and not entry.path.endswith((".yaml", ".yml"))
-        ):
-            continue
-        names = class_list(entry.path, fetch.read(origin.labels, entry, limit=MAX_LIST_BYTES))
-        if names is not None and names != list(origin.classes):
-            raise UserError(
-                CLASS_LIST_MISMATCH,
-                classes=list(origin.classes)[:20],
-                file=origin.labels.key_of(entry.path),
-                names=names[:20],
-                change=Change("dataset.classes", to=suggestion(names)),
-            )
 
 
 @dataclass(frozen=True)
@@ -176,17 +176,36 @@ class _Filling:
         if not used:
             raise _none_of(self.format, files, self.origin.split)
         self.index.finish()
+        nameless = self._name_objects(findings)
         steps = Steps(self.progress, "pairing", unit="images", total=self.index.image_count, every=1000)
         complete, listed = not self.format.partial, steps.counted(self.index.images())
         if listing.elsewhere:  # files there may list the images of other folders, too
             complete, listed = False, Home(self.origin.images.widened.key).listed(listed)
         matches = match(names, listed, listing.images, complete=complete)
+        findings += merge(matches, self.index)
+        matches.drop(nameless)
         self.index.place((path, number) for path, number in matches.ids.items())
         if listing.elsewhere and (others := self.index.unplaced()):
             findings.append(Finding(LABELS_ELSEWHERE, listing.shown, {"case": "images", "others": others}, wide=True))
         findings += [_orphans(*orphan) for orphan in self.index.orphans()] + matches.findings
         pairs = [Pair(image, Entry(image.path, 0)) for image in sorted(listing.images) if image.path in matches.ids]
         return Pairing(pairs, findings, [image for image in listing.images if image.path not in matches.ids])
+
+    def _name_objects(self, findings: list[Finding]) -> set[int]:
+        """Give the objects of files without any class the only class there is, and add the findings about the files.
+
+        Returns the ids of the entries whose objects stay without a class.
+        """
+        classes = self.origin.classes
+        nameless = set[int]()
+        for file, count in self.index.without_classes():
+            if len(classes) == 1:
+                self.index.name_objects(file, classes[0])
+                findings.append(Finding(CLASS_ASSUMED, file, {"count": count, "name": classes[0]}, wide=True))
+            else:
+                nameless |= self.index.entries_of(file)
+                findings.append(Finding(CLASSES_MISSING, file, {"count": count}, wide=True))
+        return nameless
 
     def _take_in(self, entry: Entry, names: Names, meter: Meter) -> list[Finding]:
         """Read one file into the index; returns the findings about the file."""
@@ -199,7 +218,7 @@ class _Filling:
                 meter.open(path) as file,
                 self.index.file(entry.path, wanted=names.knows, on_write=on_write) as entries,
             ):
-                self.format.index(file, entries, origin.context)
+                self.format.index(file, entries, Context(tuple(origin.classes)))
         except UnusableError as problem:
             return [problem.finding(entry.path, wide=True)]
         finally:

@@ -23,6 +23,7 @@ from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.model.class_names import nearest
 from trainingrun_agent.prep.model.codes.whole import PATH_IGNORED
 from trainingrun_agent.prep.model.findings import Finding
+from trainingrun_agent.prep.source.readers import class_files
 from trainingrun_agent.prep.source.unread_formats import UNREAD_SUFFIXES
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.reasons.dataset import IMAGE_SET_NOT_FOUND
@@ -31,7 +32,7 @@ from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.terms import Change, Field, Place
 
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"))
-LABEL_SUFFIXES = frozenset((".xml", ".txt", ".json", ".csv", ".yaml", ".yml"))
+LABEL_SUFFIXES = frozenset((".xml", ".txt", ".json", ".csv"))
 IMAGES_FOLDER, ANNOTATIONS_FOLDER, SETS_FOLDER = "JPEGImages", "Annotations", "ImageSets/Main"
 IMAGE, SET, UNREAD = "image", "set", "unread"
 """Kinds of files; the kind of a file that may hold labels is its suffix."""
@@ -64,14 +65,15 @@ class Entry(NamedTuple):
 class Listing:
     """The files of one source; `members` are the names an image set asks for, None without one.
 
-    `annotations` are the files that may hold labels in any format; `digests` are by kind: image, set, or a suffix.
-    `findings` are about the source as a whole. `unread` are images in formats that are not read, `others` are files
-    that are never read: number and first, by suffix. Where labels lie elsewhere, `shown` stands before the paths of
-    `annotations`, and `elsewhere` is true.
+    `annotations` are the files that may hold labels in any format, `lists` those that may list class names; `digests`
+    are by kind: image, set, or a suffix. `findings` are about the source as a whole. `unread` are images in formats
+    that are not read, `others` are files that are never read: number and first, by suffix. Where labels lie elsewhere,
+    `shown` stands before the paths of `annotations` and `lists`, and `elsewhere` is true.
     """
 
     images: list[Entry] = field(default_factory=list)
     annotations: list[Entry] = field(default_factory=list)
+    lists: list[Entry] = field(default_factory=list)
     sets: list[str] = field(default_factory=list)
     members: list[str] | None = None
     digests: dict[str, Hash] = field(default_factory=dict)
@@ -83,6 +85,10 @@ class Listing:
 
     def add(self, kind: str, entry: Entry) -> None:
         """Add a file."""
+        if class_files.rank(entry.path[entry.path.rfind("/") + 1 :].casefold()) is not None:
+            self.lists.append(entry)
+        if kind in class_files.SUFFIXES:
+            return
         digest = self.digests.get(kind) or self.digests.setdefault(kind, hashlib.sha256())
         # The same text as json.dumps of a list, in a fifth of the time.
         digest.update(f"[{quoted(entry.path)}, {entry.size}, {quoted(entry.etag)}]\n".encode())
@@ -98,7 +104,7 @@ class Listing:
     def with_labels(self, files: Iterable[Entry], shown: str) -> Listing:
         """The same images with labels from elsewhere; the files that could be labels here are not used."""
         kept = {kind: digest for kind, digest in self.digests.items() if kind in (IMAGE, SET, UNREAD)}
-        made = replace(self, annotations=[], digests=kept, shown=shown, elsewhere=True)
+        made = replace(self, annotations=[], lists=[], digests=kept, shown=shown, elsewhere=True)
         for entry in files:
             made.add(suffix_of(entry.path), entry)
         return made
@@ -191,7 +197,7 @@ def _kind(path: str) -> str | None:
         return UNREAD
     if path.startswith(f"{SETS_FOLDER}/"):
         return SET if suffix == ".txt" else None
-    return suffix if suffix in LABEL_SUFFIXES else None
+    return suffix if suffix in LABEL_SUFFIXES or suffix in class_files.SUFFIXES else None
 
 
 def _hidden(path: str) -> bool:

@@ -7,7 +7,7 @@ which was used. A folder of labels may serve several sources: files for other im
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from trainingrun_agent.config import Source, Uri
@@ -15,8 +15,8 @@ from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.model.codes.kind import Fields
 from trainingrun_agent.prep.model.codes.whole import LABELS_ELSEWHERE
 from trainingrun_agent.prep.model.findings import Finding, Split
-from trainingrun_agent.prep.source.beside import Labels, Search
-from trainingrun_agent.prep.source.labels import Origin, head
+from trainingrun_agent.prep.source.beside import Labels, Neighbour, Search
+from trainingrun_agent.prep.source.labels import Origin, class_lists, head
 from trainingrun_agent.prep.source.listing import Entry, Listing, files, scan
 from trainingrun_agent.prep.source.pairing import label_files
 from trainingrun_agent.prep.source.place import Place
@@ -29,11 +29,12 @@ from trainingrun_agent.terms import Terms
 
 @dataclass(frozen=True)
 class ListedSource:
-    """The files of a source, and where and in which formats its labels are."""
+    """The files of a source, where and in which formats its labels are, and the lists of classes around them."""
 
     listing: Listing
     formats: Formats
     origin: Origin
+    lists: Sequence[Neighbour]
 
     @property
     def names(self) -> str:
@@ -61,7 +62,8 @@ class Sources:
             found, origin = self._named(search, source.labels, origin)
         elif not _shows_labels(found, source.format, origin):
             found, origin = _beside(search, source.format, origin)
-        return ListedSource(found, _recognised(found, source.format, origin), origin)
+        formats = _recognised(found, source.format, origin)
+        return ListedSource(found, formats, origin, class_lists(formats, found, origin))
 
     def _named(self, search: Search, folder: Uri, origin: Origin) -> tuple[Listing, Origin]:
         """The listing with the labels of the folder that is named for them."""

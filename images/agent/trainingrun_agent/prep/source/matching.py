@@ -1,6 +1,6 @@
 """Find the image that a name in a label file means.
 
-Invariant: every image and every name ends in one match or one error finding; a name that could mean several
+Invariant: every image and every name ends in a match or one error finding; a name that could mean several
 images means none. Case, Unicode form and the folders of the annotator's own machine do not matter.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -15,7 +16,6 @@ from pathlib import PurePosixPath
 
 from trainingrun_agent.prep.model.codes.pairs import (
     IMAGE_AMBIGUOUS,
-    IMAGE_LISTED_TWICE,
     IMAGE_MISSING,
     IMAGE_WITHOUT_ANNOTATION,
 )
@@ -93,34 +93,33 @@ def stem(name: str) -> str:
 
 @dataclass
 class Matches:
-    """`ids` are the ids of entries by the path of their image."""
+    """By the path of an image: `ids` have the id of its first entry, `repeats` those of the others."""
 
     ids: dict[str, int] = field(default_factory=dict)
+    repeats: dict[str, list[int]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+
+    def drop(self, entries: AbstractSet[int]) -> None:
+        """Forget the entries with these ids."""
+        if entries:
+            self.ids = {path: number for path, number in self.ids.items() if number not in entries}
 
 
 def match(names: Names, listed: Iterable[Listed], images: Iterable[Entry], *, complete: bool) -> Matches:
     """Match every entry with an image; with `complete`, an entry without image is an error."""
     made = Matches()
-    files: dict[str, str] = {}
-    twice: set[str] = set()
     for entry in listed:
         folder = str(PurePosixPath(entry.file).parent)
         found = names.find(entry.name, folder) or (names.find(entry.alias, folder) if entry.alias else [])
         if len(found) == 1:
             [path] = found
-            if path in made.ids:
-                twice.add(path)
-                made.findings.append(_twice(path, files[path], entry.file))
-            made.ids.setdefault(path, entry.id)
-            files.setdefault(path, entry.file)
+            if made.ids.setdefault(path, entry.id) != entry.id:
+                made.repeats.setdefault(path, []).append(entry.id)
         elif found:
             made.findings.append(_ambiguous(entry, found))
         elif complete:
             made.findings.append(_missing(entry))
-    for path in twice:
-        del made.ids[path]
-    made.findings += [_unlisted(image) for image in images if image.path not in made.ids and image.path not in twice]
+    made.findings += [_unlisted(image) for image in images if image.path not in made.ids]
     return made
 
 
@@ -132,11 +131,6 @@ def _ambiguous(entry: Listed, found: list[str]) -> Finding:
     return Finding(
         IMAGE_AMBIGUOUS, entry.name, {"labelFile": entry.file, "count": len(found), "images": found[:MAX_NAMED]}
     )
-
-
-def _twice(path: str, first: str, second: str) -> Finding:
-    case = "oneFile" if first == second else "twoFiles"
-    return Finding(IMAGE_LISTED_TWICE, path, {"case": case, "first": first, "second": second})
 
 
 def _unlisted(image: Entry) -> Finding:

@@ -19,6 +19,7 @@ from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, 
 from trainingrun_agent.prep.model.codes.kind import Fields
 from trainingrun_agent.prep.model.codes.label_files import FORMAT_IGNORED
 from trainingrun_agent.prep.model.findings import Finding
+from trainingrun_agent.prep.source.beside import Neighbour
 from trainingrun_agent.prep.source.labels import Origin, SourceLabels, open_labels
 from trainingrun_agent.prep.source.listing import Listing
 from trainingrun_agent.prep.source.pairing import Pair
@@ -48,12 +49,15 @@ def open_best(
     formats: Sequence[Format],
     listing: Listing,
     origin: Origin,
+    lists: Sequence[Neighbour],
     *,
     scratch: Path,
     progress: Progress,
     stop: threading.Event,
 ) -> Iterator[Opened]:
     """Open the labels in the best of the formats, the one to prefer first, for the duration of the block.
+
+    `lists` are those of classes around the labels.
 
     Raises UserError if formats contradict each other, and as `open_labels`.
     """
@@ -65,7 +69,7 @@ def open_best(
             Opened(
                 format_,
                 stack.enter_context(
-                    open_labels(format_, listing, origin, scratch=scratch, progress=progress, stop=stop)
+                    open_labels(format_, listing, origin, lists, scratch=scratch, progress=progress, stop=stop)
                 ),
             )
             for format_ in compared

@@ -71,11 +71,12 @@ def _split(
     for pair in pairs:
         shards[shard_of(pair.image.path, count)].append(pair)
     findings = [finding.in_split(name) for finding in pairing.findings if belongs(finding.file)]
-    bad = len({finding.file for finding in findings if finding.severity is Severity.ERROR})
+    unpaired = {image.path for image in pairing.unpaired if belongs(image.path)}
+    bad = len(unpaired | {finding.file for finding in findings if finding.severity is Severity.ERROR})
     return DatasetSplit(
         name,
         source,
-        len(pairs) + sum(belongs(image.path) for image in pairing.unpaired),
+        len(pairs) + len(unpaired),
         shards,
         findings,
         Totals(network_input, bad=bad),

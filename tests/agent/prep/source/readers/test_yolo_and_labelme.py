@@ -13,7 +13,6 @@ from label_samples import SUPERVISELY, SUPERVISELY_MASK
 from prep_in_memory import Preparation
 from trainingrun_agent.prep.model.annotation import Annotation, UnusableError
 from trainingrun_agent.prep.source.readers import Context
-from trainingrun_agent.prep.source.readers.yolo import class_list
 from voc_data import jpeg
 
 CLASSES = ("tire", "winter hub")
@@ -116,26 +115,6 @@ ROUNDED = {
 def test_rounding_beyond_the_edge_is_corrected(line: str, corners: Corners) -> None:
     [item] = yolo(line).in_pixels(128, 64)
     assert (item.xmin, item.ymin, item.xmax, item.ymax) == pytest.approx(corners)
-
-
-LISTS: dict[str, tuple[str, str, list[str] | None]] = {
-    "classes.txt": ("labels/classes.txt", "tire\n winter hub \n\n", ["tire", "winter hub"]),
-    "classes.txt in another case": ("Classes.TXT", "tire", ["tire"]),
-    "data.yaml, a list": ("data.yaml", "nc: 2\nnames: ['tire', \"winter hub\"]\n", ["tire", "winter hub"]),
-    "data.yaml, a block": ("data.yaml", "names:\n- tire\n- winter hub\n", ["tire", "winter hub"]),
-    "data.yaml, a mapping": ("data.yml", "names:\n  10: c\n  0: tire\n  1: winter hub\n", ["tire", "winter hub", "c"]),
-    "data.yaml, values that YAML would convert": ("data.yaml", "names: [yes, 1, null]", ["yes", "1", "null"]),
-    "data.yaml without names": ("data.yaml", "nc: 2\n", None),
-    "data.yaml, broken": ("data.yaml", "names: [", None),
-    "data.yaml, a bomb": ("data.yaml", "a: &a [x,x]\nb: &b [*a,*a]\nnames: [*b,*b]\n", ["", ""]),
-    "data.yaml, nested deep": ("data.yaml", "[" * 5000, None),
-    "another file": ("notes.txt", "tire", None),
-}
-
-
-@pytest.mark.parametrize(("path", "text", "names"), LISTS.values(), ids=LISTS)
-def test_yolo_class_lists(path: str, text: str, names: list[str] | None) -> None:
-    assert class_list(path, text.encode()) == names
 
 
 LABELME_GOOD: dict[str, tuple[dict[str, Any], Corners, str]] = {

@@ -11,20 +11,102 @@ _BACKGROUND = "The image is skipped: with the object left out, the network would
 UNKNOWN_CLASS = FindingKind(
     "UnknownClass",
     Severity.ERROR,
-    meaning="An object has a class that is not among those to be trained. Usually it is one of them in another "
-    "spelling.",
+    meaning="An object has a class that is not among those to be trained.",
     effect="TensorFlow would train without an error and drop the object: the network learns that it is background.",
     seen={
         "name": "class {name!r} is not in {field[dataset.classes]}",
         "near": "class {name!r} is not in {field[dataset.classes]}; the nearest name there is {nearest!r}",
         "id": "class id {id}, but {field[dataset.classes]} has {count:name|names}: ids go from 0 to {last}",
+        "listed": "class id {id}, which {list} does not name: its ids go from 0 to {last}",
     },
-    advice="Correct the class in the file, or {change[dataset.classes]}. Case and spaces matter; YOLO's ids count from "
-    "0 in the order of {field[dataset.classes]}.",
+    advice="Correct the class in the file, or {change[dataset.classes]}. Case and spaces matter. YOLO's ids count from "
+    "0 in the order of the list of classes beside the labels, without one in that of {field[dataset.classes]}.",
+    example=Example(
+        f"{_CSV}{_ROW}tire.jpg,160,120,wheel,90,20,140,80\n",
+        f"{_CSV}{_ROW}tire.jpg,160,120,tire,90,20,140,80\n",
+        "labels.csv",
+    ),
+)
+CLASS_SPELLING = FindingKind(
+    "ClassSpelling",
+    Severity.ERROR,
+    meaning="Class names in the labels differ from a class to be trained by case, blanks or Unicode form only.",
+    effect="TensorFlow would train without an error and drop the objects: the network learns that they are background.",
+    seen="{boxes}, but {field[dataset.classes]} has {nearest!r}; first in {files}",
+    advice="Rename the class in the label tool and export again, or {change[dataset.classes]}.",
     example=Example(
         f"{_CSV}{_ROW}tire.jpg,160,120,Tire,90,20,140,80\n",
         f"{_CSV}{_ROW}tire.jpg,160,120,tire,90,20,140,80\n",
         "labels.csv",
+    ),
+)
+CLASSES_ALIKE = FindingKind(
+    "ClassesAlike",
+    Severity.WARNING,
+    meaning="Two classes to be trained differ by case, blanks or Unicode form only. Usually they are one class.",
+    effect="The network learns to distinguish what looks the same: both classes get worse.",
+    seen="{boxes}: these names differ by case, blanks or Unicode form only",
+    done="trained them as different classes",
+    advice="If they are one class, rename it in the label tool and export again, then {change[dataset.classes]}.",
+    example=Example("The classes `tire` and `Tire` are both trained.", "Only `tire` is trained."),
+)
+CLASS_LIST_USED = FindingKind(
+    "ClassListUsed",
+    Severity.INFO,
+    meaning="The labels hold class ids, and a list of class names near them says what the ids mean. It differs from "
+    "the classes to be trained, as a list with names that are never used does.",
+    effect="None: ids come from the list, and the classes to be trained are selected by name.",
+    seen={
+        "some": "{count:class name|class names}; by class id: {ids}",
+        "none": "{count:class name|class names}, none of them in {field[dataset.classes]}: {names}",
+    },
+    done="used the list for the class ids of the labels below its folder",
+    advice="Nothing to do if the labels were made with this list; else correct or delete it.",
+    example=Example(
+        "`classes.txt` lists `person`, `tire`; `tire` is trained.", "`classes.txt` lists `tire`, the class trained."
+    ),
+)
+CLASS_LIST_UNUSED = FindingKind(
+    "ClassListUnused",
+    Severity.WARNING,
+    meaning="There are several lists of class names, and they differ. The one nearest to the labels, in their folder "
+    "or one above it, says what their class ids mean.",
+    effect="If the labels were made with the other list, their objects are trained as other classes.",
+    seen="lists {names}; the ids of the labels mean what {list} says",
+    done="ignored the list",
+    advice="Delete the list that is out of date.",
+    example=Example(
+        "`classes.txt` lists `tire`, `old/classes.txt` lists `wheel`, `tire`.", "There is only one `classes.txt`."
+    ),
+)
+CLASS_ASSUMED = FindingKind(
+    "ClassAssumed",
+    Severity.INFO,
+    meaning="The objects of a label file have no class at all, as when regions are drawn for a single class. There is "
+    "one class to be trained.",
+    effect="None if the objects are of that class.",
+    seen="{count:object has|objects have} no class",
+    done="used the only class to be trained, for every object of the file",
+    advice="Nothing to do if every object is of that class; else give each its class in the label tool.",
+    example=Example(
+        "filename,region_shape_attributes,region_attributes\n"
+        'tire.jpg,"{""name"":""rect"",""x"":10,""y"":20,""width"":50,""height"":60}",{}\n',
+        "filename,region_shape_attributes,region_attributes\n"
+        'tire.jpg,"{""name"":""rect"",""x"":10,""y"":20,""width"":50,""height"":60}","{""part"":""tire""}"\n',
+        "via.csv",
+    ),
+)
+CLASSES_MISSING = FindingKind(
+    "ClassesMissing",
+    Severity.ERROR,
+    meaning="The objects of a label file have no class at all, and there is not exactly one class to be trained.",
+    effect="It is unknown which class each object is of.",
+    seen="none of its {count:object|objects} has a class",
+    advice="If all objects are of one class, {change[dataset.classes]}, with this class alone. "
+    "Else give each object its class in the label tool.",
+    example=Example(
+        "`via.json` has regions with `region_attributes: {}`; `tire` and `hub` are trained.",
+        "`via.json` has regions with `region_attributes: {}`; `tire` is trained.",
     ),
 )
 CLASS_MISSING = FindingKind(
@@ -34,7 +116,11 @@ CLASS_MISSING = FindingKind(
     effect=_BACKGROUND,
     seen="an object has no class",
     advice="Give the box a class in the label tool.",
-    example=Example(f"{_CSV}tire.jpg,160,120,,10,20,60,80\n", f"{_CSV}{_ROW}", "labels.csv"),
+    example=Example(
+        f"{_CSV}{_ROW}tire.jpg,160,120,,90,20,140,80\n",
+        f"{_CSV}{_ROW}tire.jpg,160,120,tire,90,20,140,80\n",
+        "labels.csv",
+    ),
 )
 CLASS_ID_INVALID = FindingKind(
     "ClassIdInvalid",

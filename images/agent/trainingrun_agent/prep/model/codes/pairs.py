@@ -47,10 +47,14 @@ ANNOTATION_WITHOUT_IMAGE = FindingKind(
 IMAGE_LISTED_TWICE = FindingKind(
     "ImageListedTwice",
     Severity.ERROR,
-    meaning="Two entries, in one label file or in two, are about the same image.",
+    meaning="Entries of one label file, or of two, are about the same images and have different labels.",
     effect="The entries may complete or contradict each other. With the wrong one, objects become background.",
-    seen={"oneFile": "{first} lists it twice", "twoFiles": "{first} and {second} both list it"},
-    advice="Leave one entry per image.",
+    seen={
+        "oneFile": "{count:image is|images are} listed more than once, with different labels: {example}",
+        "twoFiles": "{count:image has|images have} other labels here than in {first}: {example}",
+    },
+    advice="If one file is an old version, delete it. If each has other objects, merge them: an image needs one entry "
+    "with all of its objects.",
     example=Example(
         '{"images": [{"id": 1, "file_name": "tire.jpg", "width": 160, "height": 120},\n'
         '            {"id": 2, "file_name": "tire.jpg", "width": 160, "height": 120}],\n'
@@ -60,6 +64,53 @@ IMAGE_LISTED_TWICE = FindingKind(
         '{"images": [{"id": 1, "file_name": "tire.jpg", "width": 160, "height": 120}],\n'
         ' "annotations": [{"image_id": 1, "category_id": 7, "bbox": [10, 20, 50, 60]},\n'
         '                 {"image_id": 1, "category_id": 7, "bbox": [90, 20, 50, 60]}],\n'
+        ' "categories": [{"id": 7, "name": "tire"}]}\n',
+        "labels.json",
+    ),
+)
+LABELS_REPEATED = FindingKind(
+    "LabelsRepeated",
+    Severity.INFO,
+    meaning="Images are listed more than once, in one label file or in two, with the same labels each time.",
+    effect="None: equal labels are used once.",
+    seen={
+        "whole": "repeats {first}: {count:image has|images have} the same labels there; the file can be deleted",
+        "oneFile": "{count:image is|images are} listed more than once, with the same labels: {example}",
+        "twoFiles": "{count:image has|images have} the same labels in {first}: {example}",
+    },
+    done="used the labels once",
+    advice="Delete a file that repeats another. Nothing to do otherwise.",
+    example=Example(
+        '{"images": [{"id": 1, "file_name": "tire.jpg", "width": 160, "height": 120},\n'
+        '            {"id": 2, "file_name": "tire.jpg", "width": 160, "height": 120}],\n'
+        ' "annotations": [{"image_id": 1, "category_id": 7, "bbox": [10, 20, 50, 60]},\n'
+        '                 {"image_id": 2, "category_id": 7, "bbox": [10, 20, 50, 60]}],\n'
+        ' "categories": [{"id": 7, "name": "tire"}]}\n',
+        '{"images": [{"id": 1, "file_name": "tire.jpg", "width": 160, "height": 120}],\n'
+        ' "annotations": [{"image_id": 1, "category_id": 7, "bbox": [10, 20, 50, 60]}],\n'
+        ' "categories": [{"id": 7, "name": "tire"}]}\n',
+        "labels.json",
+    ),
+)
+ENTRY_WITHOUT_BOXES = FindingKind(
+    "EntryWithoutBoxes",
+    Severity.WARNING,
+    meaning="Images are listed more than once, in one label file or in two, and only one of the entries has boxes.",
+    effect="Usually an entry was made before the image was labelled. If the boxes were deleted since, they are trained "
+    "although they are wrong.",
+    seen={
+        "oneFile": "{count:image is|images are} also listed without boxes: {example}",
+        "twoFiles": "{count:image has|images have} no boxes here, but in {first}: {example}",
+    },
+    done="used the boxes",
+    advice="Delete the file or the entries that are out of date.",
+    example=Example(
+        '{"images": [{"id": 1, "file_name": "tire.jpg", "width": 160, "height": 120},\n'
+        '            {"id": 2, "file_name": "tire.jpg", "width": 160, "height": 120}],\n'
+        ' "annotations": [{"image_id": 1, "category_id": 7, "bbox": [10, 20, 50, 60]}],\n'
+        ' "categories": [{"id": 7, "name": "tire"}]}\n',
+        '{"images": [{"id": 1, "file_name": "tire.jpg", "width": 160, "height": 120}],\n'
+        ' "annotations": [{"image_id": 1, "category_id": 7, "bbox": [10, 20, 50, 60]}],\n'
         ' "categories": [{"id": 7, "name": "tire"}]}\n',
         "labels.json",
     ),

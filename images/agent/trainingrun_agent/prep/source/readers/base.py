@@ -17,15 +17,17 @@ from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, 
 class Context:
     """What a reader is told about a file besides its bytes.
 
-    `classes` are those of spec.dataset.classes, none if they are not known yet; `ids` are the names by class id;
-    `keypoints` are the number of keypoints of an object and of values of each, if a data.yaml says so. `columns` is
-    what the format's `survey` found.
+    `classes` are those of spec.dataset.classes, none if they are not known yet; `ids` are the names by class id, ""
+    for an id without a name. `keypoints` are the number of keypoints of an object and of values of each, if a data.yaml
+    says so. `columns` is what the format's `survey` found. `ids_from` is the file that lists the ids, empty if they are
+    positions in `classes`.
     """
 
     classes: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
     keypoints: tuple[int, int] | None = None
     columns: str = ""
+    ids_from: str = ""
 
 
 class LabelFile(NamedTuple):
@@ -70,9 +72,8 @@ class FileFormat:
     recognises: Callable[[bytes], bool]
     aside: Callable[[str], bool] | None = None
     """Files of the suffix that hold no labels, by their name in lower case."""
-    class_list: Callable[[str, bytes], list[str] | None] | None = None
-    """The class names of a file that lists them; its suffixes are `list_suffixes`."""
-    list_suffixes: tuple[str, ...] = ()
+    numbered: bool = False
+    """Whether its files have ids in place of class names: a list of classes beside them has the names."""
     empty_is_negative: bool = False
     """Whether an empty file means an image without objects."""
     folders: tuple[str, ...] = ()
@@ -82,8 +83,8 @@ class FileFormat:
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """The kinds of files that decide what is prepared."""
-        return (self.suffix, *self.list_suffixes)
+        """The kinds of files that have labels."""
+        return (self.suffix,)
 
 
 @dataclass(frozen=True)

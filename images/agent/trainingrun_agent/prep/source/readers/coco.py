@@ -14,7 +14,6 @@ from typing import Any, BinaryIO
 
 from trainingrun_agent.prep.model.annotation import LabelledObject, UnusableError
 from trainingrun_agent.prep.model.codes.boxes import BOX_MISSING
-from trainingrun_agent.prep.model.codes.classes import CLASS_MISSING
 from trainingrun_agent.prep.model.codes.label_files import ENTRIES_CONTRADICT, ENTRY_INCOMPLETE
 from trainingrun_agent.prep.source.readers import coco_masks
 from trainingrun_agent.prep.source.readers.base import Context, Entries, SetFormat
@@ -58,8 +57,6 @@ def _annotation(entries: Entries, place: int, annotation: dict[str, Any]) -> Non
 
 
 def _object(annotation: dict[str, Any], category: str) -> LabelledObject:
-    if not category:
-        raise UnusableError(CLASS_MISSING)
     box, crowd = annotation.get("bbox"), annotation.get("iscrowd") in (1, True, "1")
     drawn = annotation.get("segmentation")
     if coco_masks.has_no_box(box) and (shape := coco_masks.shape_of(drawn)):

@@ -23,7 +23,6 @@ from trainingrun_agent.prep.source.readers.values import (
     boxed,
     clean,
     hull,
-    label,
     not_a_box,
     number,
     pixels,
@@ -144,7 +143,10 @@ def _drawn(kind: str, value: dict[str, Any]) -> list[tuple[float, float]]:
 
 
 def _label(value: dict[str, Any], beside: dict[str, Any]) -> str:
-    """The class; `beside` is the result of a separate Labels tag for the same region. Raises UnusableError."""
+    """The class, empty if there is none; `beside` is the result of a separate Labels tag for the same region.
+
+    Raises UnusableError.
+    """
     other = beside.get("value")
     sources = [value, other if isinstance(other, dict) else {}]
     names = [
@@ -156,7 +158,7 @@ def _label(value: dict[str, Any], beside: dict[str, Any]) -> str:
     ]
     if len(names) > 1:
         raise UnusableError(CLASS_AMBIGUOUS, case="labels", labels=names)
-    return label(next(iter(names), ""))
+    return next(iter(names), "")
 
 
 def recognises(head: bytes) -> bool:

@@ -12,7 +12,7 @@ from trainingrun_agent.prep.model.annotation import LabelledObject, UnusableErro
 from trainingrun_agent.prep.model.codes.label_files import IMAGE_NAME_MISSING
 from trainingrun_agent.prep.source.readers.base import Context, Entries, SetFormat
 from trainingrun_agent.prep.source.readers.table import Table, header_has
-from trainingrun_agent.prep.source.readers.values import boxed, label, number, pixels
+from trainingrun_agent.prep.source.readers.values import boxed, number, pixels
 
 COLUMNS = ("filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax")
 _CORNERS = COLUMNS[4:]
@@ -37,7 +37,7 @@ def _object(table: Table, cells: list[str]) -> LabelledObject | None:
     if not kind and not any(texts):
         return None
     xmin, ymin, xmax, ymax = (number(text, corner) for text, corner in zip(texts, _CORNERS, strict=True))
-    return boxed(label(kind), (xmin, ymin, xmax, ymax))
+    return boxed(kind, (xmin, ymin, xmax, ymax))
 
 
 FORMAT = SetFormat("tutorialCSV", (".csv",), index, lambda head: header_has(head, COLUMNS))

@@ -24,7 +24,6 @@ from trainingrun_agent.prep.source.readers.values import (
     boxed,
     clean,
     hull,
-    label,
     not_a_box,
     number,
     points,
@@ -119,11 +118,11 @@ def _corners(kind: str, shape: Mapping[str, Any]) -> Corners:
 
 
 def _class(region: Mapping[str, Any], asked: Collection[str]) -> str:
-    """The value that is the class. Raises UnusableError."""
+    """The value that is the class, empty if there is none. Raises UnusableError."""
     values = {clean(key): name for key, value in region.items() if (name := _value(value))}
     known = {name for name in values.values() if name in asked}
     if len(values) <= 1 or len(known) == 1:
-        return label(next(iter(known or values.values()), ""))
+        return next(iter(known or values.values()), "")
     usual = [values[key] for key in values if key.casefold() in _USUAL]
     if len(usual) == 1 and not known:
         return usual[0]

@@ -2,8 +2,8 @@
 
 Lines with more numbers are polygons, turned boxes, or boxes with keypoints or a confidence (yolo_columns.py).
 
-Invariant: class ids count from 0 in the order of spec.dataset.classes, because the lists that label tools write
-beside change under the user's hands; such a list has to agree. An empty file is an image without objects.
+Invariant: class ids count from 0; their names are those of the list that the context has. An empty file is an image
+without objects.
 """
 
 from __future__ import annotations
@@ -11,11 +11,8 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import PurePosixPath
-
-import yaml
 
 from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
 from trainingrun_agent.prep.model.codes.boxes import (
@@ -30,7 +27,8 @@ from trainingrun_agent.prep.model.codes.kind import FindingKind
 from trainingrun_agent.prep.model.codes.label_files import ANNOTATION_MALFORMED
 from trainingrun_agent.prep.source.readers import dota
 from trainingrun_agent.prep.source.readers.base import Context, FileFormat
-from trainingrun_agent.prep.source.readers.values import boxed, check_count, clean, encoding_of, hull, number, text_of
+from trainingrun_agent.prep.source.readers.class_files import lists_classes
+from trainingrun_agent.prep.source.readers.values import boxed, check_count, encoding_of, hull, number, text_of
 from trainingrun_agent.prep.source.readers.yolo_columns import (
     KEYPOINTS,
     POLYGONS,
@@ -49,7 +47,6 @@ MAX_BYTES = 4 << 20
 MAX_SHARE = 2
 """A larger number is one of pixels, as in annotation._scaled."""
 _BOX = 4
-CLASS_FILES = ("classes.txt", "data.yaml", "data.yml")
 # A number is matched in one way only: with two, a line of thirty numbers and a letter would take hours.
 _LINE = re.compile(r"\d+(\s+-?(\d+(\.\d+)?|\.\d+)([eE][-+]?\d+)?){4,}")
 
@@ -66,7 +63,7 @@ def read(data: bytes, context: Context) -> Annotation:
     check_count(lines)
     if dota.recognises(lines):
         return dota.read(lines)
-    rows = [_row(line.split(), index, context.ids) for index, line in enumerate(lines)]
+    rows = [_row(line.split(), index, context) for index, line in enumerate(lines)]
     meaning = _meaning([values for _, values in rows], context)
     seen = Counter[FindingKind]()
     objects = tuple(_object(name, values, index, meaning, context, seen) for index, (name, values) in enumerate(rows))
@@ -74,10 +71,10 @@ def read(data: bytes, context: Context) -> Annotation:
     return Annotation("", 0, 0, objects, relative=True, sized=False, notes=notes)
 
 
-def _row(words: list[str], index: int, ids: Sequence[str]) -> tuple[str, list[float]]:
+def _row(words: list[str], index: int, context: Context) -> tuple[str, list[float]]:
     """The class of a line, and its numbers."""
     try:
-        return _name(words[0], ids), _values(words[1:])
+        return _name(words[0], context), _values(words[1:])
     except UnusableError as problem:
         problem.index = index
         raise
@@ -177,12 +174,15 @@ def _numbers(line: str) -> list[float]:
         return []
 
 
-def _name(word: str, ids: Sequence[str]) -> str:
+def _name(word: str, context: Context) -> str:
     if not re.fullmatch(r"\d{1,6}", word, re.ASCII):
         raise UnusableError(CLASS_ID_INVALID, found=word[:60])
-    if int(word) >= len(ids):
-        raise UnusableError(UNKNOWN_CLASS, case="id", id=word, count=len(ids), last=len(ids) - 1)
-    return ids[int(word)]
+    ids = context.ids
+    name = ids[int(word)] if int(word) < len(ids) else ""
+    if not name:
+        case = "listed" if context.ids_from else "id"
+        raise UnusableError(UNKNOWN_CLASS, case=case, id=word, count=len(ids), last=len(ids) - 1, list=context.ids_from)
+    return name
 
 
 def recognises(head: bytes) -> bool:
@@ -195,42 +195,14 @@ def _in_shares(line: str) -> bool:
     return bool(_LINE.fullmatch(line)) and max(abs(float(word)) for word in line.split()[1:5]) <= MAX_SHARE
 
 
-def class_list(path: str, data: bytes) -> list[str] | None:
-    """The names that classes.txt or data.yaml lists, None for any other file or one without names."""
-    name = PurePosixPath(path).name.casefold()
-    if name not in CLASS_FILES:
-        return None
-    if name.endswith(".txt"):
-        return [clean(line) for line in text_of(data).splitlines() if line.strip()]
-    try:
-        root = yaml.compose(text_of(data), Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, RecursionError, ValueError):
-        return None
-    return _yaml_names(root)
-
-
-def _yaml_names(root: object) -> list[str] | None:
-    """The value of `names`. Reads nodes instead of building values, because aliases could expand without end."""
-    for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
-        if not isinstance(key, yaml.ScalarNode) or key.value != "names":
-            continue
-        if isinstance(value, yaml.SequenceNode):
-            return [clean(item.value) for item in value.value]
-        if isinstance(value, yaml.MappingNode):
-            pairs = [(clean(ident.value), clean(item.value)) for ident, item in value.value]
-            return [name for _, name in sorted(pairs, key=lambda pair: (len(pair[0]), pair[0]))]
-    return None
-
-
 FORMAT = FileFormat(
     "yolo",
     ".txt",
     MAX_BYTES,
     read,
     recognises,
-    aside=lambda name: name in CLASS_FILES or is_split_list(name) or name.startswith("readme"),
-    class_list=class_list,
-    list_suffixes=(".yaml", ".yml"),
+    aside=lambda name: is_split_list(name) or name.startswith("readme") or lists_classes(name),
+    numbered=True,
     empty_is_negative=True,
     folders=("images", "labels", dota.FOLDER),
     survey=survey,
