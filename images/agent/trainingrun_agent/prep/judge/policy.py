@@ -57,7 +57,7 @@ def judge(
     train, evaluation = totals["train"], totals.get("eval", Totals(totals["train"].network_input))
     return (
         next((error for split in splits if (error := _nothing_listed(split, division, findings))), None)
-        or _labels_unused(splits, max_bad_files, findings)
+        or _labels_unused(splits, division, max_bad_files, findings)
         or _class_not_found(train, evaluation, classes, one_folder=division is not None)
         or (one_sided.not_in_train(train, evaluation, classes, division) if train.seen else None)
         or next((error for split in splits if (error := _nothing_left(split, division, findings))), None)
@@ -143,11 +143,13 @@ def _nothing_listed(split: DatasetSplit, division: Division | None, findings: Fi
     return error.with_examples(_top(findings))
 
 
-def _labels_unused(splits: Sequence[DatasetSplit], limit: str, findings: Findings) -> UserError | None:
+def _labels_unused(
+    splits: Sequence[DatasetSplit], division: Division | None, limit: str, findings: Findings
+) -> UserError | None:
     """What is wrong if the labels of many images are not used: then names that are not found prove nothing."""
     if not any(finding.wide and finding.severity is Severity.ERROR for finding in findings.top(1)):
         return None
-    empty = next((error for split in splits if (error := _nothing_left(split, findings))), None)
+    empty = next((error for split in splits if (error := _nothing_left(split, division, findings))), None)
     return empty or _too_many_bad(splits, limit, findings)
 
 

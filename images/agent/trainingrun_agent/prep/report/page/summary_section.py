@@ -81,7 +81,7 @@ def _meaning(document: Mapping[str, Any]) -> str:
         Outcome.WARNINGS: "No file is lost. A warning is a repair, or a box that was dropped: worth a look before"
         " training.",
         Outcome.ERRORS: "An error costs a file: the image is not used. A warning costs at most a box, an info nothing.",
-        Outcome.REFUSED: given.get("message", ""),
+        Outcome.REFUSED: str(given.get("message", "")),
     }[Outcome(given["outcome"])]
 
 
