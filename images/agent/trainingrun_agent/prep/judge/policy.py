@@ -147,7 +147,7 @@ def _labels_unused(splits: Sequence[DatasetSplit], limit: str, findings: Finding
     """What is wrong if the labels of many images are not used: then names that are not found prove nothing."""
     if not any(finding.wide and finding.severity is Severity.ERROR for finding in findings.top(1)):
         return None
-    empty = next((error for split in splits if (error := _nothing_left(split, findings))), None)
+    empty = next((error for split in splits if (error := _nothing_left(split, None, findings))), None)
     return empty or _too_many_bad(splits, limit, findings)
 
 
