@@ -123,6 +123,8 @@ LABELME_GOOD: dict[str, tuple[dict[str, Any], Corners, str]] = {
     "a circle": (shape("circle", [[30, 30], [36, 38]]), (20, 20, 40, 40), "circle"),
     "a mask": (shape("mask", mask="iVBORw0KGgo="), BOX, "mask"),
     "a turned box": (shape("rotation", [[10, 30], [35, 20], [60, 30], [35, 40]]), BOX, "rotation"),
+    "a crack drawn as a line": (shape("linestrip", [[10, 20], [60, 30], [30, 40]]), BOX, "linestrip"),
+    "a straight line": (shape("line"), BOX, "line"),
     "numbers as texts": (shape(points=[["10", "20"], ["60.0", "40"]]), BOX, ""),
 }
 
@@ -137,8 +139,6 @@ def test_labelme_reads(drawn: dict[str, Any], corners: Corners, kind: str) -> No
 
 LABELME_BAD: dict[str, tuple[Any, str]] = {
     "a point": (shape("point", [[1, 2]]), "BoxMissing"),
-    "a line": (shape("line"), "BoxMissing"),
-    "a line strip": (shape("linestrip", [[1, 2], [3, 4], [5, 6]]), "BoxMissing"),
     "a rectangle of one point": (shape(points=[[1, 2]]), "BoxMissing"),
     "no points": (shape(points=None), "BoxMissing"),
     "a point of one number": (shape(points=[[1], [2, 3]]), "BoxMissing"),

@@ -37,7 +37,7 @@ MAX_LABELS = 2 << 20
 """Bytes of the file without the embedded image."""
 _IMAGE_DATA = re.compile(rb'("imageData"\s*:\s*)"[^"\\]*"')
 _FLAGS = ("difficult", "truncated", "occluded")
-_HULLS = ("rectangle", "polygon", "rotation", "quadrilateral", "mask")
+_HULLS = ("rectangle", "polygon", "rotation", "quadrilateral", "mask", "line", "linestrip")
 
 
 def read(data: bytes, context: Context) -> Annotation:  # noqa: ARG001 - names stand in the file
