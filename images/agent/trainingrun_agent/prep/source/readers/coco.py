@@ -101,7 +101,8 @@ def _incomplete(part: str, place: int, missing: str) -> UnusableError:
 def recognises(head: bytes) -> bool:
     """An object with images that have a file_name, or annotations that have a bbox."""
     found = outline(head)
-    images = "file_name" in found.inner.get("images", ()) or (found.keys[-1:] == ["images"])
+    listed = found.inner.get("images")
+    images = "file_name" in (listed or ()) or (found.keys[-1:] == ["images"] and not listed)
     boxes = {"image_id", "category_id"} <= found.inner.get("annotations", set())
     categories = "supercategory" in found.inner.get("categories", ())
     return not found.array and (images or boxes or categories)
