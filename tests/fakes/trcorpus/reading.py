@@ -84,8 +84,8 @@ def _program(
     end = subprocess.run(
         [*argv, "--quiet", "--json", str(report)], capture_output=True, text=True, check=False, env=_environment()
     )
-    found = json.loads(report.read_bytes())["splits"]["train"] if report.exists() else {"images": 0, "perClass": {}}
-    return end.returncode, end.stdout + end.stderr, found
+    splits = json.loads(report.read_bytes()).get("splits", {}) if report.exists() else {}
+    return end.returncode, end.stdout + end.stderr, splits.get("train", {"images": 0, "perClass": {}})
 
 
 def _environment() -> dict[str, str]:

@@ -195,16 +195,21 @@ def _labelme_corners(shape: dict[str, object]) -> Corners:
 
 
 def labelme3(folder: Path, labels: str) -> Truth:
-    """LabelMe of the MIT: XML with a polygon per object."""
+    """LabelMe of the MIT: XML with a polygon per object, or a mask with a box around it."""
     truth: Truth = {}
     for file in sorted((folder / labels).glob("*.xml")):
         root = _xml(file)
         boxes: list[Box] = []
         for item in root.iter("object"):
-            points = [(float(at.findtext("x", "")), float(at.findtext("y", ""))) for at in item.iter("pt")]
-            boxes.append((item.findtext("name", ""), *_hull((x for x, _ in points), (y for _, y in points))))
+            xs = _numbers(item, "polygon/pt/x", "segm/box/xmin", "segm/box/xmax")
+            ys = _numbers(item, "polygon/pt/y", "segm/box/ymin", "segm/box/ymax")
+            boxes.append((item.findtext("name", ""), *_hull(xs, ys)))
         truth[(Path(labels) / root.findtext("filename", "")).as_posix()] = boxes
     return truth
+
+
+def _numbers(item: ET.Element, *paths: str) -> list[float]:
+    return [float(found.text or "") for path in paths for found in item.findall(path)]
 
 
 def cvat(folder: Path, file: str, images: str) -> Truth:
