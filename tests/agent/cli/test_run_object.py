@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,29 @@ def test_two_folders_keep_their_places(shell: Shell) -> None:
         }
 
 
+def test_folders_keep_their_places_to_the_labels_beside_them(shell: Shell) -> None:
+    for split, names in (("train", "ab"), ("val", "cd")):
+        for name in names:
+            shell.write(f"set/images/{split}/{name}.jpg", jpeg(seed=name))
+            shell.write(f"set/labels/{split}/{name}.txt", b"0 0.5 0.5 0.25 0.5\n")
+    words = ("set/images/train", "--eval", "set/images/val", "--classes", "tire")
+    made = dataset(shell, *words)
+    assert (made["train"]["uri"], made["eval"]["uri"]) == (
+        "s3://BUCKET/set/images/train/",
+        "s3://BUCKET/set/images/val/",
+    )
+
+
+def test_labels_in_a_folder_of_their_own_are_a_part_of_it(shell: Shell, contract: Callable[[str, Any], None]) -> None:
+    for name in "ab":
+        shell.write(f"photos/{name}.jpg", jpeg(seed=name))
+        shell.write(f"truth/{name}.xml", voc())
+    made = dataset(shell, "photos", "--labels", "truth", "--bucket", "photos")
+    above = made["train"]["uri"].removesuffix("photos/")
+    assert made["train"]["labels"] == {"uri": f"{above}truth/"}
+    contract("report", json.loads((shell.root / "r.json").read_text()))
+
+
 def test_the_folder_of_the_shell_has_its_own_name(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(shell.root / "images")
     assert block_of(shell.run("doctor", ".").out)["train"]["uri"] == "s3://BUCKET/images/"
@@ -71,7 +94,8 @@ def test_class_names_are_quoted_where_yaml_would_read_something_else(shell: Shel
 
 def test_limits_that_are_no_defaults_are_a_part_of_it(shell: Shell) -> None:
     words = ("--max-bad-files", "50%", "--max-image-side", "512", "--eval-fraction", ".5", "--split-seed", "3")
-    assert dataset(shell, "images", *words, "--split-group", "image") == {
+    words += ("--split-group", "image", "--intensity-range", "0,16383")
+    assert dataset(shell, "images", *words) == {
         "train": {"uri": "s3://BUCKET/images/", "format": "pascalVOC"},
         "evalFraction": "0.5",
         "splitSeed": 3,
@@ -79,6 +103,7 @@ def test_limits_that_are_no_defaults_are_a_part_of_it(shell: Shell) -> None:
         "classes": ["tire"],
         "maxBadFiles": "50%",
         "maxImageSide": 512,
+        "intensityRange": [0, 16383],
     }
 
 

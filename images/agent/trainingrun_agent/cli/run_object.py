@@ -19,6 +19,7 @@ from trainingrun_agent.cli.options import DEFAULT_BAD_FILES, DEFAULT_SIDE
 from trainingrun_agent.cli.server import endpoint_of, region_of
 from trainingrun_agent.cli.uris import Uris
 from trainingrun_agent.config import Source, SplitRule
+from trainingrun_agent.prep.model.codes.whole import LABELS_ELSEWHERE
 from trainingrun_agent.prep.report.dataset_yaml import PLACEHOLDER, dataset_lines
 from trainingrun_agent.prep.split.dataset_split import DatasetSplit
 from trainingrun_agent.yaml_text import block
@@ -96,8 +97,11 @@ class RunObject:
     def _limits(self) -> dict[str, Any]:
         """Limits of the check that are no defaults of a TrainingRun; it allows more bad files than the check."""
         bad, side = self.arguments.max_bad_files, self.arguments.max_image_side
+        intensities = self.arguments.intensity_range
         limits: dict[str, Any] = {} if bad == DEFAULT_BAD_FILES else {"maxBadFiles": bad}
-        return limits if side == DEFAULT_SIDE else {**limits, "maxImageSide": side}
+        if side != DEFAULT_SIDE:
+            limits["maxImageSide"] = side
+        return limits if intensities is None else {**limits, "intensityRange": list(intensities)}
 
     def _name(self) -> str:
         """A name for the run: --name, else that of the folder, as Kubernetes allows it."""
@@ -116,9 +120,9 @@ def _source(uris: Uris, source: Source, format_: str) -> dict[str, Any]:
 
 
 def _levels(splits: Sequence[DatasetSplit]) -> int:
-    """How many folders above the images their labels were found."""
-    paths = (pairs[0].annotation.path for split in splits for pairs in split.shards if pairs)
-    return max((path.count("../") for path in paths if path.startswith("../")), default=0)
+    """How many levels above the images the folder is that has their labels, too."""
+    found = [one.file.count("../") for split in splits for one in split.findings if one.kind is LABELS_ELSEWHERE]
+    return max(found, default=0)
 
 
 def run_name(text: str) -> str:

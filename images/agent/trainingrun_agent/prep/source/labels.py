@@ -178,9 +178,10 @@ class _Filling:
         self.index.finish()
         nameless = self._name_objects(findings)
         steps = Steps(self.progress, "pairing", unit="images", total=self.index.image_count, every=1000)
-        complete, listed = not self.format.partial, steps.counted(self.index.images())
+        listed = steps.counted(self.index.images())
         if listing.elsewhere:  # files there may list the images of other folders, too
-            complete, listed = False, Home(self.origin.images.widened.key).listed(listed)
+            listed = Home(self.origin.images.widened.key).listed(listed)
+        complete = not self.format.partial and not listing.elsewhere
         matches = match(names, listed, listing.images, complete=complete)
         findings += merge(matches, self.index)
         matches.drop(nameless)

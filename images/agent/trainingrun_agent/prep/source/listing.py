@@ -9,7 +9,6 @@ key order; which kinds count is known once the format of the labels is.
 from __future__ import annotations
 
 import hashlib
-import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -40,7 +39,7 @@ IMAGE, SET, UNREAD = "image", "set", "unread"
 MAX_SET_BYTES = 32 << 20
 PROGRESS_EVERY = 1000
 MAX_OTHERS = 100
-_SYSTEM = re.compile(r"(?:^|/)(?:__MACOSX|@eaDir|\$RECYCLE\.BIN|System Volume Information)/")
+SYSTEM_FOLDERS = ("__MACOSX/", "@eaDir/", "$RECYCLE.BIN/")
 """Folders that operating systems and servers fill: previews of images, what was deleted."""
 
 
@@ -88,27 +87,36 @@ class Listing:
 
     def add(self, kind: str, entry: Entry) -> None:
         """Add a file."""
-        if class_files.rank(entry.path[entry.path.rfind("/") + 1 :].casefold()) is not None:
-            self.lists.append(entry)
-        if kind in class_files.SUFFIXES:
-            return
+        path = entry.path
+        if kind[0] == ".":
+            if class_files.rank(path[path.rfind("/") + 1 :].casefold()) is not None:
+                self.lists.append(entry)
+            if kind in class_files.SUFFIXES:
+                return
         digest = self.digests.get(kind) or self.digests.setdefault(kind, hashlib.sha256())
         # The same text as json.dumps of a list, in a fifth of the time.
-        digest.update(f"[{quoted(entry.path)}, {entry.size}, {quoted(entry.etag)}]\n".encode())
-        entries = {IMAGE: self.images, UNREAD: self.unread}.get(kind, self.annotations)
+        digest.update(f"[{quoted(path)}, {entry.size}, {quoted(entry.etag)}]\n".encode())
+        entries = self.images if kind == IMAGE else self.unread if kind == UNREAD else self.annotations
         if kind == SET:
-            self.sets.append(entry.path)
-        elif entries and entries[-1].path == entry.path:  # nobody can tell which of the objects it is the key of
+            self.sets.append(path)
+        elif entries and entries[-1].path == path:  # nobody can tell which of the objects it is the key of
             self.twice = entries.pop().path
-            fields = {"case": "twice", "key": ascii(entry.path)}
-            self.findings.append(Finding(KEY_NOT_LISTED, entry.path, fields))
-        elif entry.path != self.twice:
+            self.findings.append(Finding(KEY_NOT_LISTED, path, {"case": "twice", "key": ascii(path)}))
+        elif path != self.twice:
             entries.append(entry)
 
     def with_labels(self, files: Iterable[Entry], shown: str) -> Listing:
         """The same images with labels from elsewhere; the files that could be labels here are not used."""
         kept = {kind: digest for kind, digest in self.digests.items() if kind in (IMAGE, SET, UNREAD)}
-        made = replace(self, annotations=[], lists=[], digests=kept, shown=shown, elsewhere=True)
+        made = replace(
+            self,
+            annotations=[],
+            lists=[],
+            digests=kept,
+            findings=list(self.findings),
+            shown=shown,
+            elsewhere=True,
+        )
         for entry in files:
             made.add(suffix_of(entry.path), entry)
         return made
@@ -171,7 +179,7 @@ def left_out(paths: Mapping[str, str]) -> list[Finding]:
 
 def is_label(kind: str | None) -> bool:
     """Whether files of the kind may hold labels."""
-    return kind not in (None, IMAGE, SET, UNREAD)
+    return kind is not None and kind.startswith(".")
 
 
 def _count_other(listing: Listing, path: str) -> None:
@@ -193,7 +201,8 @@ def _kind(path: str) -> str | None:
     suffix = suffix_of(path)
     if path.endswith("/") or ((path.startswith(".") or "/." in path) and _hidden(path)):
         return None
-    if "/" in path and _SYSTEM.search(path):
+    one, two, three = SYSTEM_FOLDERS  # no loop, because listings are long
+    if one in path or two in path or three in path:
         return None
     if suffix in IMAGE_SUFFIXES:
         return IMAGE

@@ -84,10 +84,14 @@ IMAGE_CRASHES_DECODER = FindingKind(
 IMAGE_UNSUPPORTED = FindingKind(
     "ImageUnsupported",
     Severity.ERROR,
-    meaning="The image has floating-point pixels, as scientific TIFF files do, or 16-bit channels that are stored one "
-    "after the other.",
+    meaning="The image has floating-point pixels, as scientific TIFF files do, 16-bit channels that are stored one "
+    "after the other, or a number of bits or channels that is not read.",
     effect="Which floating-point values are black and white is not defined: what the network would see is arbitrary.",
-    seen={"float": "floating-point pixels", "planes": "a TIFF whose 16-bit channels are stored one after the other"},
+    seen={
+        "float": "floating-point pixels",
+        "planes": "a TIFF whose 16-bit channels are stored one after the other",
+        "tiff": "a TIFF whose kind of pixels is not read, or whose header is damaged",
+    },
     advice="Convert the image to JPEG or 8-bit PNG so that it looks as it should. For floating-point pixels you can "
     "also {change[dataset.intensityRange]}: the values that become black and white.",
     example=Example("`tire.tif` with 32-bit floating-point pixels.", "`tire.png` with 8 bits per channel."),
