@@ -10,7 +10,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for kind in ("passed", "failed", "skipped"):
         for report in terminalreporter.stats.get(kind, []):
             name = report.nodeid.partition("[")[2].rstrip("]")
-            if kind == "skipped":
-                terminalreporter.line(f"{name:32} {report.longrepr[2]}")
-            elif line := dict(report.user_properties).get("corpus"):
-                terminalreporter.line(f"{name:32} {line}")
+            line = report.longrepr[2] if kind == "skipped" else dict(report.user_properties).get("corpus", kind)
+            terminalreporter.line(f"{name:32} {line}")

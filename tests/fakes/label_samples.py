@@ -68,3 +68,19 @@ CVAT_VIDEO = (
     '<track label="tire"><box frame="0" xtl="1" ytl="2" xbr="9" ybr="8"/>'
     '<box frame="2" outside="1" xtl="3" ytl="2" xbr="9" ybr="8"/></track></annotations>'
 )
+SUPERVISELY_MASK = (
+    "eJzrDPBz5+WS4mJgYOD19HAJAtJGQCzCCCQYnm8MNgdS/J4ujiEVt5J/8DPyNE9hY5ie2l2aY71DHqTE09XPZZ1TQhMA/YQQyg=="
+)
+SUPERVISELY: dict[str, Any] = {
+    "size": {"height": 64, "width": 128},
+    "tags": [],
+    "objects": [
+        {
+            "classTitle": "tire",
+            "geometryType": "rectangle",
+            "points": {"exterior": [[10, 20], [60, 40]], "interior": []},
+        },
+        {"classTitle": "tire", "geometryType": "bitmap", "bitmap": {"origin": [10, 20], "data": SUPERVISELY_MASK}},
+    ],
+}
+"""A file of Supervisely with a box and a mask."""

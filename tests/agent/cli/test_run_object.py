@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,13 @@ import pytest
 import yaml
 
 from cli_shell import Shell
+from image_samples import deep
 from trainingrun_agent.cli.evaluation import choose_rule
 from trainingrun_agent.cli.run_object import run_name
 from trainingrun_agent.config import SplitRule
 from trainingrun_agent.prep.output.labels_csv import HEADER
 from trfakes.schema import crd_part, errors
-from voc_data import jpeg, labelled, voc
+from voc_data import encoded, jpeg, labelled, voc
 
 SECRET = (
     "  - Secret trainingrun-s3 has to be in the namespace of the run, with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
@@ -44,8 +45,8 @@ def test_two_folders_keep_their_places(shell: Shell) -> None:
     words = ("tire/images/train", "--eval", "tire/images/test")
     formats = {"format": "pascalVOC"}
     for more, start in (
-        ((), "s3://BUCKET/images/"),
-        (("--bucket", "photos"), "s3://photos/images/"),
+        ((), "s3://BUCKET/tire/images/"),
+        (("--bucket", "photos"), "s3://photos/tire/images/"),
         (("--uri", "s3://photos/set 1/train"), "s3://photos/set 1/"),
     ):
         assert dataset(shell, *words, *more) == {
@@ -53,6 +54,29 @@ def test_two_folders_keep_their_places(shell: Shell) -> None:
             "eval": {"uri": f"{start}test/", **formats},
             "classes": ["tire"],
         }
+
+
+def test_folders_keep_their_places_to_the_labels_beside_them(shell: Shell) -> None:
+    for split, names in (("train", "ab"), ("val", "cd")):
+        for name in names:
+            shell.write(f"set/images/{split}/{name}.jpg", jpeg(seed=name))
+            shell.write(f"set/labels/{split}/{name}.txt", b"0 0.5 0.5 0.25 0.5\n")
+    words = ("set/images/train", "--eval", "set/images/val", "--classes", "tire")
+    made = dataset(shell, *words)
+    assert (made["train"]["uri"], made["eval"]["uri"]) == (
+        "s3://BUCKET/set/images/train/",
+        "s3://BUCKET/set/images/val/",
+    )
+
+
+def test_labels_in_a_folder_of_their_own_are_a_part_of_it(shell: Shell, contract: Callable[[str, Any], None]) -> None:
+    for name in "ab":
+        shell.write(f"photos/{name}.jpg", jpeg(seed=name))
+        shell.write(f"truth/{name}.xml", voc())
+    made = dataset(shell, "photos", "--labels", "truth", "--bucket", "photos")
+    above = made["train"]["uri"].removesuffix("photos/")
+    assert made["train"]["labels"] == {"uri": f"{above}truth/"}
+    contract("report", json.loads((shell.root / "r.json").read_text()))
 
 
 def test_the_folder_of_the_shell_has_its_own_name(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +94,8 @@ def test_class_names_are_quoted_where_yaml_would_read_something_else(shell: Shel
 
 def test_limits_that_are_no_defaults_are_a_part_of_it(shell: Shell) -> None:
     words = ("--max-bad-files", "50%", "--max-image-side", "512", "--eval-fraction", ".5", "--split-seed", "3")
-    assert dataset(shell, "images", *words, "--split-group", "image") == {
+    words += ("--split-group", "image", "--intensity-range", "0,16383")
+    assert dataset(shell, "images", *words) == {
         "train": {"uri": "s3://BUCKET/images/", "format": "pascalVOC"},
         "evalFraction": "0.5",
         "splitSeed": 3,
@@ -78,6 +103,7 @@ def test_limits_that_are_no_defaults_are_a_part_of_it(shell: Shell) -> None:
         "classes": ["tire"],
         "maxBadFiles": "50%",
         "maxImageSide": 512,
+        "intensityRange": [0, 16383],
     }
 
 
@@ -144,10 +170,12 @@ def test_the_object_is_one_that_the_crd_knows(shell: Shell, words: tuple[str, ..
 
 
 def test_it_says_what_is_left_to_fill_in(shell: Shell) -> None:
-    ended = shell.run("doctor", "images", "--write", "run.yaml")
+    for index in range(3):
+        shell.add(f"photos/t{index}", jpeg(seed=index))
+    ended = shell.run("doctor", "photos", "--write", "run.yaml")
     assert ended.out.partition("\nWritten to run.yaml. Before you apply it:\n")[2].splitlines() == [
         "  - write the name of your bucket in place of BUCKET, or give --bucket",
-        "  - upload the images to the uri, if they are not there yet",
+        f"  - upload {shell.root / 'photos'} to s3://BUCKET/photos/, if it is not there yet",
         "  - set spec.storage.endpoint, or give --endpoint, unless the bucket is at AWS",
         SECRET,
     ]
@@ -239,3 +267,85 @@ def test_the_division_that_is_written_is_accepted_by_the_check(shell: Shell) -> 
     words = ("--eval-fraction", found["evalFraction"], "--split-seed", str(found["splitSeed"]))
     assert shell.run("doctor", "images", *words).code == 0
     assert shell.run("doctor", "images", "--eval-fraction", found["evalFraction"]).code == 2
+
+
+SPLITS: dict[str, tuple[dict[str, bytes], tuple[str, ...], dict[str, Any], str]] = {
+    "Roboflow's": (
+        {
+            "set/train/images/a.jpg": b"",
+            "set/train/labels/a.txt": b"",
+            "set/valid/images/b.jpg": b"",
+            "set/valid/labels/b.txt": b"",
+            "set/test/images/c.jpg": b"",
+            "set/test/labels/c.txt": b"",
+            "set/data.yaml": b"names: [tire]",
+        },
+        ("set",),
+        {"train": "s3://BUCKET/set/train/", "eval": "s3://BUCKET/set/valid/"},
+        "set holds splits: set/train is for training, set/valid for evaluation",
+    ),
+    "Ultralytics'": (
+        {
+            "set/images/train/a.jpg": b"",
+            "set/labels/train/a.txt": b"",
+            "set/images/val/b.jpg": b"",
+            "set/labels/val/b.txt": b"",
+            "set/data.yaml": b"names: [tire]",
+        },
+        ("set",),
+        {"train": "s3://BUCKET/set/images/train/", "eval": "s3://BUCKET/set/images/val/"},
+        "set holds splits: set/images/train is for training, set/images/val for evaluation",
+    ),
+    "a part of them": (
+        {
+            "set/images/train/a.jpg": b"",
+            "set/labels/train/a.txt": b"",
+            "set/images/val/b.jpg": b"",
+            "set/labels/val/b.txt": b"",
+            "set/data.yaml": b"names: [tire]",
+        },
+        ("set/images/train", "--eval", "set/images/val"),
+        {"train": "s3://BUCKET/set/images/train/", "eval": "s3://BUCKET/set/images/val/"},
+        "",
+    ),
+    "two folders": (
+        {"set/pics/a.jpg": b"", "set/xml/a.xml": voc(), "set/pics/b.jpg": b"", "set/xml/b.xml": voc()},
+        ("set/pics",),
+        {"train": "s3://BUCKET/set/pics/"},
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize(("files", "words", "uris", "line"), SPLITS.values(), ids=SPLITS)
+def test_splits_that_the_data_came_with_are_those_of_the_run(
+    shell: Shell, files: dict[str, bytes], words: tuple[str, ...], uris: dict[str, Any], line: str
+) -> None:
+    for name, data in files.items():
+        made = {".jpg": jpeg(seed=name), ".txt": b"0 0.5 0.5 0.2 0.2\n"}.get(Path(name).suffix, data)
+        shell.write(name, made)
+    ended = shell.run("doctor", *words, "--classes", "tire")
+    found = block_of(ended.out)
+    assert {split: found[split]["uri"] for split in ("train", "eval") if split in found} == uris
+    assert ("holds splits" in ended.out) is bool(line)
+    assert ended.out.startswith(line)
+
+
+def test_image_sets_that_a_tree_came_with_are_those_of_the_run(shell: Shell) -> None:
+    for index in range(3):
+        shell.write(f"voc/JPEGImages/{index}.jpg", jpeg(seed=index))
+        shell.write(f"voc/Annotations/{index}.xml", voc())
+    shell.write("voc/ImageSets/Main/train.txt", b"1\n2\n")
+    shell.write("voc/ImageSets/Main/val.txt", b"0\n")
+    ended = shell.run("doctor", "voc")
+    assert ended.out.startswith("voc holds splits: voc train is for training, voc val for evaluation\n")
+    assert block_of(ended.out)["eval"] == {"uri": "s3://BUCKET/voc/", "imageSet": "val", "format": "pascalVOC"}
+
+
+def test_the_range_of_deep_images_is_a_part_of_it(shell: Shell) -> None:
+    for index in range(4):
+        shell.write(f"deep/{index}.png", encoded(deep(seed=index), "PNG"))
+        shell.write(f"deep/{index}.xml", voc())
+    found = dataset(shell, "deep")["intensityRange"]
+    assert found == json.loads((shell.root / "r.json").read_text())["intensityRange"]
+    assert found[1] <= 16383

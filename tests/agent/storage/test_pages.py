@@ -53,6 +53,24 @@ def test_a_body_that_is_no_page_is_left_to_botocore(body: bytes) -> None:
     assert (answer, own) == ({"body": body}, {})
 
 
+UNSENDABLE = {
+    "a control character": ("\x01", "\ufffd"),
+    "a reference to one": ("&#1;", "\ufffd"),
+    "a reference in hex": ("&#x1F;&#x0b;", "\ufffd\ufffd"),
+    "no character": ("\ufffe\uffff", "\ufffd\ufffd"),
+    "blanks are characters": ("&#9;&#10;\x01", "\t\n\ufffd"),
+    "others are too": ("&#x20;&#160;&#31;", " \xa0\ufffd"),
+}
+
+
+@pytest.mark.parametrize(("sent", "listed"), UNSENDABLE.values(), ids=UNSENDABLE)
+def test_a_key_that_xml_cannot_carry_does_not_hide_all_others(sent: str, listed: str) -> None:
+    body = PAGE % (XMLNS, ENTRY % "1.jpg" + ENTRY % f"2{sent}.jpg")
+    page, own = parsed(body, handled=True)
+    assert [entry["Key"] for entry in own["Contents"]] == ["a/1.jpg", f"a/2{listed}.jpg"]
+    assert (page["IsTruncated"], page["NextContinuationToken"]) == (True, "next")
+
+
 def parsed(body: str, *, handled: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     """The page as botocore parses it, and the fields that parse_entries took out before."""
     answer: dict[str, Any] = {"body": body.encode(), "headers": {}, "status_code": 200}

@@ -78,13 +78,15 @@ def _share(box: Box, width: int, height: int) -> Box:
 def _program(
     command: str, folder: Path, classes: Sequence[str], work: Path, options: Sequence[str]
 ) -> tuple[int, str, Any]:
-    """The exit code, all that is printed, and the report's part about the training images."""
+    """The exit code, all that is printed, and the counts of the report, of all splits that the folder came with."""
     report = work / f"{command}.json"
     argv = [sys.executable, "-m", "trainingrun_agent", command, str(folder), "--classes", ",".join(classes), *options]
     end = subprocess.run(
         [*argv, "--quiet", "--json", str(report)], capture_output=True, text=True, check=False, env=_environment()
     )
-    found = json.loads(report.read_bytes())["splits"]["train"] if report.exists() else {"images": 0, "perClass": {}}
+    splits = json.loads(report.read_bytes()).get("splits", {}).values() if report.exists() else ()
+    classes_found = sum((Counter(split["perClass"]) for split in splits), Counter[str]())
+    found = {"images": sum(split["images"] for split in splits), "perClass": classes_found}
     return end.returncode, end.stdout + end.stderr, found
 
 

@@ -16,6 +16,7 @@ import xml.etree.ElementTree as ET
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 Box = tuple[str, float, float, float, float]
 Corners = tuple[float, float, float, float]
@@ -177,12 +178,22 @@ def _via_corners(shape: dict[str, object]) -> Corners:
 
 
 def labelme(folder: Path, labels: str) -> Truth:
+    """LabelMe: polygons with one group_id and label are one object, as in its examples/instance_segmentation."""
     truth: Truth = {}
     for file in sorted((folder / labels).glob("*.json")):
         document = json.loads(file.read_text(encoding="utf-8"))
         image = posixpath.normpath(labels + document["imagePath"].replace("\\", "/"))
-        truth[image] = [(shape["label"], *_labelme_corners(shape)) for shape in document["shapes"]]
+        objects: dict[object, list[dict[str, Any]]] = {}
+        for at, shape in enumerate(document["shapes"]):
+            part = shape.get("group_id") is not None and shape["shape_type"] == "polygon"
+            objects.setdefault((shape["group_id"], shape["label"]) if part else at, []).append(shape)
+        truth[image] = [(shapes[0]["label"], *_around(map(_labelme_corners, shapes))) for shapes in objects.values()]
     return truth
+
+
+def _around(boxes: Iterable[Corners]) -> Corners:
+    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+    return min(lefts), min(tops), max(rights), max(bottoms)
 
 
 def _labelme_corners(shape: dict[str, object]) -> Corners:
@@ -195,16 +206,21 @@ def _labelme_corners(shape: dict[str, object]) -> Corners:
 
 
 def labelme3(folder: Path, labels: str) -> Truth:
-    """LabelMe of the MIT: XML with a polygon per object."""
+    """LabelMe of the MIT: XML with a polygon per object, or a mask with a box around it."""
     truth: Truth = {}
     for file in sorted((folder / labels).glob("*.xml")):
         root = _xml(file)
         boxes: list[Box] = []
         for item in root.iter("object"):
-            points = [(float(at.findtext("x", "")), float(at.findtext("y", ""))) for at in item.iter("pt")]
-            boxes.append((item.findtext("name", ""), *_hull((x for x, _ in points), (y for _, y in points))))
+            xs = _numbers(item, "polygon/pt/x", "segm/box/xmin", "segm/box/xmax")
+            ys = _numbers(item, "polygon/pt/y", "segm/box/ymin", "segm/box/ymax")
+            boxes.append((item.findtext("name", ""), *_hull(xs, ys)))
         truth[(Path(labels) / root.findtext("filename", "")).as_posix()] = boxes
     return truth
+
+
+def _numbers(item: ET.Element, *paths: str) -> list[float]:
+    return [float(found.text or "") for path in paths for found in item.findall(path)]
 
 
 def cvat(folder: Path, file: str, images: str) -> Truth:

@@ -152,6 +152,7 @@ _CRAFTS: dict[str, list[bytes]] = {
         label_samples.task(label_samples.drawn("polygonlabels", points=[[1, 2], [3, 4]])),
         label_samples.task(label_samples.drawn("ellipselabels", x=9, y=9, radiusX=3, radiusY=4)),
     ),
+    "labelMe": _dumped(label_samples.SUPERVISELY),
     "yolo": [
         b"0 0.5 0.5 0.2 0.2\n1 0.1 0.1 0.2 0.1 0.2 0.2\n",
         b"0 0.5 0.5 1.2 -0.2\r\n",

@@ -29,11 +29,11 @@ class Folders:
         """The local folders of all splits, each once."""
         sources = [self.train] if self.eval is None else [self.train, self.eval]
         named: list[Uri] = [*sources, *(source.labels for source in sources if source.labels is not None)]
-        return [] if self.in_bucket else [Path(name) for name in dict.fromkeys(folder.bucket for folder in named)]
+        return [] if self.in_bucket else list(dict.fromkeys(Path(folder.bucket, folder.key) for folder in named))
 
     def name(self, source: Source) -> str:
         """A source as the user named it."""
-        return str(source) if self.in_bucket else source.bucket
+        return str(source) if self.in_bucket else str(Path(source.bucket, source.key))
 
 
 def folders(arguments: Namespace) -> Folders:

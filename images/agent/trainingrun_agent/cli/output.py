@@ -34,7 +34,8 @@ def write(result: Result, arguments: Namespace, terms: Terms) -> None:
     stream = sys.stderr if arguments.json == STDOUT else sys.stdout
     style = Style.for_stream(stream)
     found_classes = result.found_classes is not None
-    print_lines(list(summary.lines(result.report, found_classes=found_classes, style=style, terms=terms)), stream)
+    lines = summary.lines(result.report, divided=result.divided, found_classes=found_classes, style=style, terms=terms)
+    print_lines(list(lines), stream)
     _write_reports(result, arguments)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from trainingrun_agent.cli.folders import Folders
 from trainingrun_agent.cli.names_in_labels import names_in_labels
+from trainingrun_agent.cli.published_splits import with_published_splits
 from trainingrun_agent.cli.run_object import RunObject
 from trainingrun_agent.cli.terms import for_folders
 from trainingrun_agent.config import Dataset, GroupBy, Source, SplitRule
@@ -45,7 +46,7 @@ class Result:
     """What preparation found.
 
     `report_folder` is the key of their folder. `found_classes` are the class names when they were taken from the
-    labels.
+    labels, `divided` is a line about a folder that holds splits.
     """
 
     prepared: PreparedDataset | None
@@ -54,6 +55,7 @@ class Result:
     page: bytes
     report_folder: str
     found_classes: tuple[str, ...] | None
+    divided: str
 
 
 @dataclass
@@ -79,6 +81,8 @@ class Preparation:
             out.delete(info.key)
         found_classes, prepared, refusal = None, None, None
         try:
+            if self.run_object is not None:
+                self._use_published_splits(self.run_object)
             if self.arguments.classes is None:
                 found_classes = self._classes_in_labels()
             prepared = self._prepare(out, self.arguments.classes or found_classes or ())
@@ -92,7 +96,15 @@ class Preparation:
             assert refusal is not None
             document = self._refused(refusal)
             page = render(document, [], self.terms).encode()
-        return Result(prepared, refusal, document, page, folder, found_classes)
+        return Result(prepared, refusal, document, page, folder, found_classes, self._divided())
+
+    def _divided(self) -> str:
+        """A line about a folder that was taken as the splits that it holds; empty where the command names them."""
+        train, evaluation = self.data.train, self.data.eval
+        if evaluation is None or self.arguments.eval is not None or self.arguments.eval_image_set is not None:
+            return ""
+        names = [f"{self.data.name(one)} {one.image_set or ''}".strip() for one in (train, evaluation)]
+        return f"{self.arguments.folder} holds splits: {names[0]} is for training, {names[1]} for evaluation"
 
     @property
     def terms(self) -> Terms:
@@ -127,6 +139,11 @@ class Preparation:
                 left_out=self._left_out,
                 describe=self._describe(dataset),
             )
+        )
+
+    def _use_published_splits(self, run_object: RunObject) -> None:
+        self.data = run_object.data = with_published_splits(
+            self.data, self.arguments, self._store, progress=self.progress, stop=self.stop
         )
 
     def _describe(self, dataset: Dataset) -> Describe:
@@ -188,8 +205,10 @@ class Preparation:
         return open_bucket(bucket, self.arguments, field=field_)
 
     def _left_out(self, source: Source) -> Mapping[str, str]:
-        store = self._store(source.bucket)
-        return store.skipped if isinstance(store, FolderStore) else {}
+        store, key = self._store(source.bucket), source.key
+        if not isinstance(store, FolderStore):
+            return {}
+        return {path[len(key) :]: cause for path, cause in store.skipped.items() if path.startswith(key)}
 
 
 def _failed_folder(out: ObjectStore) -> str:

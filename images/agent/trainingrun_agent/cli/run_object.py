@@ -17,8 +17,9 @@ from trainingrun_agent.cli.evaluation import choose_rule
 from trainingrun_agent.cli.folders import Folders
 from trainingrun_agent.cli.options import DEFAULT_BAD_FILES, DEFAULT_SIDE
 from trainingrun_agent.cli.server import endpoint_of, region_of
-from trainingrun_agent.cli.uris import bucket_of, uri_of
+from trainingrun_agent.cli.uris import Uris
 from trainingrun_agent.config import Source, SplitRule
+from trainingrun_agent.prep.model.codes.whole import LABELS_ELSEWHERE
 from trainingrun_agent.prep.report.dataset_yaml import PLACEHOLDER, dataset_lines
 from trainingrun_agent.prep.split.dataset_split import DatasetSplit
 from trainingrun_agent.yaml_text import block
@@ -29,12 +30,16 @@ _HEAD = "# Written by `trainingrun doctor`. Every field is explained in docs/ref
 _FILL_ENDPOINT = "# endpoint: https://s3.example.com:9000  # unless the bucket is at AWS"
 
 
-@dataclass(frozen=True)
+@dataclass
 class RunObject:
-    """Makes the object from the arguments of the command, and from what preparation found."""
+    """Makes the object from the arguments of the command, and from what preparation found.
+
+    `levels` is how many folders above the images their labels were found.
+    """
 
     arguments: Namespace
     data: Folders
+    levels: int = 0
 
     def dataset(
         self, classes: Sequence[str], rule: SplitRule | None, splits: Sequence[DatasetSplit], boxes: Sequence[Path]
@@ -43,10 +48,12 @@ class RunObject:
 
         `rule` is the one that has divided them, if any, and `boxes` are the files of boxes by split.
         """
+        self.levels = _levels(splits)
+        uris = Uris(self.arguments, self.data, self.levels)
         formats = {split.name: split.source.format for split in splits}
-        made: dict[str, Any] = {"train": self._source(self.data.train, formats["train"])}
+        made: dict[str, Any] = {"train": _source(uris, self.data.train, formats["train"])}
         if self.data.eval is not None:
-            made["eval"] = self._source(self.data.eval, formats["eval"])
+            made["eval"] = _source(uris, self.data.eval, formats["eval"])
         else:
             rule = rule or choose_rule(boxes[0], classes)
             if rule is None:
@@ -61,7 +68,7 @@ class RunObject:
         storage: dict[str, Any] = {} if endpoint is None else {"endpoint": endpoint}
         if region is not None:
             storage["region"] = region
-        storage["bucket"] = bucket_of(arguments, self.data)
+        storage["bucket"] = Uris(arguments, self.data).bucket
         if arguments.addressing is not None:
             storage["addressing"] = arguments.addressing
         storage["credentials"] = {"secretName": arguments.secret}
@@ -77,31 +84,45 @@ class RunObject:
 
     def to_fill_in(self) -> Iterator[str]:
         """What a person has to look at before the object is applied."""
-        if bucket_of(self.arguments, self.data) == PLACEHOLDER:
+        uris = Uris(self.arguments, self.data, self.levels)
+        if uris.bucket == PLACEHOLDER:
             yield f"write the name of your bucket in place of {PLACEHOLDER}, or give --bucket"
         if not self.data.in_bucket:
-            yield "upload the images to the uri, if they are not there yet"
+            yield "upload {} to {}, if it is not there yet".format(*uris.upload())
         if endpoint_of(self.arguments) is None:
             yield "set spec.storage.endpoint, or give --endpoint, unless the bucket is at AWS"
         secret = self.arguments.secret
         yield f"Secret {secret} has to be in the namespace of the run, with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 
-    def _source(self, source: Source, format_: str) -> dict[str, Any]:
-        made: dict[str, Any] = {"uri": uri_of(source, self.arguments, self.data), "format": format_}
-        if source.labels is not None:
-            made["labels"] = {"uri": uri_of(source.labels, self.arguments, self.data)}
-        return made if source.image_set is None else {**made, "imageSet": source.image_set}
-
     def _limits(self) -> dict[str, Any]:
         """Limits of the check that are no defaults of a TrainingRun; it allows more bad files than the check."""
         bad, side = self.arguments.max_bad_files, self.arguments.max_image_side
+        intensities = self.arguments.intensity_range
         limits: dict[str, Any] = {} if bad == DEFAULT_BAD_FILES else {"maxBadFiles": bad}
-        return limits if side == DEFAULT_SIDE else {**limits, "maxImageSide": side}
+        if side != DEFAULT_SIDE:
+            limits["maxImageSide"] = side
+        return limits if intensities is None else {**limits, "intensityRange": list(intensities)}
 
     def _name(self) -> str:
         """A name for the run: --name, else that of the folder, as Kubernetes allows it."""
-        uri = uri_of(self.data.train, self.arguments, self.data)
-        return self.arguments.name or run_name(uri.rstrip("/").rpartition("/")[2])
+        if self.arguments.name:
+            return str(self.arguments.name)
+        uris = Uris(self.arguments, self.data, self.levels)
+        uri = uris.of(self.data.train) if self.data.in_bucket else uris.upload()[1]
+        return run_name(uri.rstrip("/").rpartition("/")[2])
+
+
+def _source(uris: Uris, source: Source, format_: str) -> dict[str, Any]:
+    made: dict[str, Any] = {"uri": uris.of(source), "format": format_}
+    if source.labels is not None:
+        made["labels"] = {"uri": uris.of(source.labels)}
+    return made if source.image_set is None else {**made, "imageSet": source.image_set}
+
+
+def _levels(splits: Sequence[DatasetSplit]) -> int:
+    """How many levels above the images the folder is that has their labels, too."""
+    found = [one.file.count("../") for split in splits for one in split.findings if one.kind is LABELS_ELSEWHERE]
+    return max(found, default=0)
 
 
 def run_name(text: str) -> str:

@@ -22,8 +22,10 @@ MAX_CLASS_ROWS = 30
 _DOCUMENT = Mapping[str, Any]
 
 
-def lines(report: _DOCUMENT, *, found_classes: bool, style: Style, terms: Terms) -> Iterator[str]:
-    """The summary of a report; `found_classes`: from the labels."""
+def lines(report: _DOCUMENT, *, divided: str, found_classes: bool, style: Style, terms: Terms) -> Iterator[str]:
+    """The summary of a report; `divided` is a line about the splits, `found_classes`: from the labels."""
+    if divided:
+        yield divided
     if report["splits"]:
         yield style("bold", _head(report))
         if found_classes and report["classes"]:

@@ -293,7 +293,7 @@ def _write_reports(
     if scaling is not None:
         document["intensityRange"] = list(scaling.range)
     if failure is None and (dataset := request.describe(built.splits, built.csv)) is not None:
-        document["dataset"] = dataset
+        document["dataset"] = {**dataset, **({} if scaling is None else {"intensityRange": list(scaling.range)})}
     pictures = gallery(
         built.splits,
         findings,

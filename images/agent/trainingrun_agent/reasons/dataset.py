@@ -123,6 +123,15 @@ NO_BOXES = {
     )
     for split, reason in NO_IMAGES.items()
 }
+NO_BOXES_DRAWN = {
+    split: reason.case(
+        message="{field[dataset.evalFraction]} {fraction} leaves no object for {split}: its {images} have no labels",
+        hint="Label images of other groups, then {retry}; or {change[dataset.splitGroup]}.",
+        step=Step.NEW_RUN,
+        fields=("dataset.splitGroup", "dataset.splitSeed", "dataset.evalFraction"),
+    )
+    for split, reason in NO_IMAGES.items()
+}
 IMAGE_SET_NOT_FOUND = Reason(
     "ImageSetNotFound",
     _USER,

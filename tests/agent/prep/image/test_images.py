@@ -62,20 +62,50 @@ def test_long_images_are_scaled_down(kind: str) -> None:
         assert image.size == (made.width, made.height) == (200, 100)
 
 
-@pytest.mark.parametrize("orientation", range(2, 9))
-def test_every_exif_rotation_is_applied(orientation: int) -> None:
+TURNED: dict[str, Callable[[Image.Image, Image.Exif], bytes]] = {
+    "JPEG": lambda image, exif: encoded(image, quality=95, exif=exif),
+    "PNG": lambda image, exif: encoded(image, "PNG", exif=exif),
+    "WebP": lambda image, exif: encoded(image, "WEBP", lossless=True, exif=exif),
+    "TIFF": lambda image, exif: encoded(image, "TIFF", tiffinfo=dict(exif)),
+    "compressed TIFF": lambda image, exif: encoded(image, "TIFF", tiffinfo=dict(exif), compression="tiff_lzw"),
+    "16-bit TIFF": lambda image, exif: encoded(sixteen_bits(image), "TIFF", tiffinfo=dict(exif)),
+    "TIFF of two pages": lambda image, exif: encoded(
+        image, "TIFF", tiffinfo=dict(exif), save_all=True, append_images=[image]
+    ),
+}
+
+
+def sixteen_bits(image: Image.Image) -> Image.Image:
+    return image.getchannel("R").convert("I").point(lambda value: value * 257).convert("I;16")
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("save", TURNED.values(), ids=TURNED)
+def test_every_exif_rotation_is_applied_once_or_not_at_all(
+    save: Callable[[Image.Image, Image.Exif], bytes], orientation: int
+) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    upright = Image.new("RGB", (80, 40))
-    upright.paste((255, 0, 0), (0, 0, 20, 20))
-    made = render(encoded(upright, quality=95, exif=exif), rotate=True)
+    stored = Image.new("RGB", (80, 40))
+    stored.paste((255, 0, 0), (0, 0, 20, 20))
+    data = save(stored, exif)
+    assert bright_corner(data, rotate=False) == ((80, 40), {"left top"})
+    corner = {1: "left top", 2: "right top", 3: "right bottom", 4: "left bottom", 5: "left top", 6: "right top"}
+    corner |= {7: "right bottom", 8: "left bottom"}
+    assert bright_corner(data, rotate=True) == ((40, 80) if orientation >= 5 else (80, 40), {corner[orientation]})
+
+
+def bright_corner(data: bytes, *, rotate: bool) -> tuple[tuple[int, int], set[str]]:
+    """Size and bright corners of the picture; the header has the size as stored."""
+    with images.opened(data) as source:
+        assert (source.head.width, source.head.height) == (80, 40)
+    made = render(data, rotate=rotate)
     with Image.open(io.BytesIO(made.data)) as image:
-        red = {(x, y) for x in (5, image.width - 6) for y in (5, image.height - 6) if image.getpixel((x, y))[0] > 128}
-        right, bottom = image.width - 6, image.height - 6
-        corner = {2: (right, 5), 3: (right, bottom), 4: (5, bottom), 5: (5, 5), 6: (right, 5)}
-        corner |= {7: (right, bottom), 8: (5, bottom)}
-        assert red == {corner[orientation]}
-        assert image.size == ((40, 80) if orientation >= 5 else (80, 40))
+        shown = image.convert("RGB")
+    places = {"left": 5, "right": shown.width - 6, "top": 5, "bottom": shown.height - 6}
+    corners = [(x, y) for x in ("left", "right") for y in ("top", "bottom")]
+    lit = {f"{x} {y}" for x, y in corners if shown.getpixel((places[x], places[y]))[0] > 128}
+    return (made.width, made.height), lit
 
 
 def test_a_jpeg_without_its_end_is_found_even_if_the_decoder_accepts_it() -> None:

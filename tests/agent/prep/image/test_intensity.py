@@ -134,6 +134,12 @@ def test_channels_that_pillow_would_misread_are_refused(order: str) -> None:
         shown(rgb_tiff(order, apart=True))
 
 
+def test_a_tiff_of_other_bits_is_no_file_that_is_no_image() -> None:
+    ten_bits = rgb_tiff("<").replace(struct.pack("<3H", 16, 16, 16), struct.pack("<3H", 10, 10, 10))
+    with pytest.raises(UnusableError, match="ImageUnsupported: a TIFF whose kind of pixels is not read"):
+        shown(ten_bits)
+
+
 def test_a_range_leaves_out_few_values_and_all_16_bits_stay_all() -> None:
     hot = [*range(1000, 15_000), *[65_535] * 10]
     assert range_of([]) is None

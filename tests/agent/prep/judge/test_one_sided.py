@@ -166,6 +166,23 @@ def test_a_split_that_was_left_empty_by_chance_comes_with_a_seed(prep: Preparati
     assert (made.train_images, made.eval_images) == (1, 1)
 
 
+@pytest.mark.parametrize("split", ["train", "eval"])
+def test_a_split_of_images_without_objects_comes_with_a_seed(prep: Preparation, split: str) -> None:
+    prep.memory.objects.clear()
+    names, rest = ["clip7_1", "clip8_1"], [f"empty{number}x" for number in range(20)]
+    other = {"train": "eval", "eval": "train"}[split]
+    prep.eval, prep.split = None, SplitRule(Decimal("0.3"), _seeds(names, other)[0], "sequence")
+    for name in (*names, *rest):
+        prep.add(name, xml=voc() if name in names else voc([]))
+    error = refusal(prep)
+    assert error.reason == {"train": "EmptyTrainSet", "eval": "EmptyEvalSet"}[split]
+    assert f"no object for {split}" in error.message
+    change = error.change(TRAININGRUN)
+    assert change is not None
+    prep.split = SplitRule(Decimal("0.3"), int(str(change.to)), "sequence")
+    prep.run()
+
+
 def csv(path: Path, boxes: dict[str, str]) -> Path:
     rows = "".join(f"{image},10,10,{name},1,1,5,5\n" for image, name in boxes.items())
     path.write_text(f"filename,width,height,class,xmin,ymin,xmax,ymax\n{rows}")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from prep_in_memory import Preparation, seen
-from trainingrun_agent.errors import NotFound, StorageRefused, UserError
+from trainingrun_agent.errors import StorageRefused, UserError
 from trainingrun_agent.prep.judge.policy import allowed_bad_files
 from trainingrun_agent.reasons.storage import ACCESS_DENIED
 from trainingrun_agent.terms import TRAININGRUN
@@ -203,7 +203,8 @@ def test_files_that_change_during_preparation_make_the_data_set_unusable(
         if key != f"train/{file}":
             return get(key, max_bytes=max_bytes, etag=etag)
         if change == "deleted":
-            raise NotFound(call="GetObject", where=key, answer="404")
+            prep.memory.objects.pop(key, None)
+            return get(key, max_bytes=max_bytes, etag=etag)
         size = len(prep.memory.objects[key])
         prep.memory.objects[key] = bytes({"longer": size + 1, "shorter": 1}.get(change, size))
         return get(key, max_bytes=max_bytes, etag=etag)

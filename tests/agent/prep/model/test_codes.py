@@ -194,6 +194,7 @@ ELSEWHERE = {
     "ClassesAlike": "judge/test_policy.py",  # needs other classes
     "EvalTooSmall": "judge/test_small_eval.py",  # needs 20 images
     "ImageCrashesDecoder": "sharding/test_workers.py",  # needs a worker process to die
+    "KeyNotListed": "source/test_fetch.py",  # needs a server with listings of its own
     "EvalInsideTrain": "source/test_split_layout.py",  # needs other folders than train/ and eval/
     "PathIgnored": "../cli/commands/test_doctor.py",  # needs a local folder
     "ObjectChanged": "judge/test_policy.py",  # needs an object that changes during preparation

@@ -76,10 +76,15 @@ def widths(found: ListedSource, scratch: Path) -> tuple[dict[str, int], list[Fin
     ) as best:
         for pair in best.labels.pairing.pairs:
             [item] = annotation_of(best.labels.read(pair), best.format.name).objects
+            assert item.name == "tire"
             made[pair.image.path] = round((item.xmax - item.xmin) * (100 if item.xmax <= 1 else 1))
         return made, best.labels.pairing.findings
 
 
+OPEN_IMAGES = (
+    "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf,IsDepiction,IsInside\n"
+    "a,xclick,/m/1,1,{},{},0.2,0.4,0,0,0,0,0\n"
+)
 ULTRALYTICS = {
     **{f"set/images/{split}/{name}.jpg": b"" for split in ("train", "val") for name in ("1", "2")},
     **{f"set/labels/train/{name}.txt": txt(10 * name) for name in (1, 2)},
@@ -137,6 +142,18 @@ CASES = {
     "voc images": (VOC, "VOC2007/JPEGImages/", "../Annotations/", {"1.jpg": 10, "2.jpg": 20}, 2),
     "one folder of labels for both splits": (FLAT, "set/test/", "../annots/", {"3.jpg": 30, "4.jpg": 40}, 2),
     "tables above": (TUTORIAL, "models/images/test/", "../", {"3.jpg": 50, "4.jpg": 60}, 2),
+    "Open Images": (
+        {
+            "oid/train/a.jpg": b"",
+            "oid/annotations/class-descriptions-boxable.csv": b"/m/1,tire\n",
+            "oid/annotations/train-annotations-bbox.csv": OPEN_IMAGES.format(0.1, 0.3).encode(),
+            "oid/annotations/test-annotations-bbox.csv": OPEN_IMAGES.format(0.1, 0.9).encode(),
+        },
+        "oid/train/",
+        "../annotations/",
+        {"a.jpg": 20},
+        1,
+    ),
     "images below images": (
         {f"set/images/a/b/{name}.jpg": b"" for name in "12"} | {f"set/labels/a/b/{n}.txt": txt(n) for n in (1, 2)},
         "set/images/a/b/",

@@ -62,20 +62,29 @@ def changed(**box: Any) -> Files:
 
 
 DIFFERENT = {
-    "another box": (changed(bbox=[40, 20, 50, 20]), "pascalVOC has 1 box (tire), but coco has 1 box (tire)"),
-    "another class": (changed(category_id=83), "pascalVOC has 1 box (tire), but coco has 1 box (winter hub)"),
+    "another box": (
+        changed(bbox=[40, 20, 50, 20]),
+        ("(tire; the first", "10, 20, 60, 40"),
+        ("(tire;", "40, 20, 90, 40"),
+    ),
+    "another class": (changed(category_id=83), ("(tire;", "10, 20, 60, 40"), ("(winter hub;", "10, 20, 60, 40")),
 }
 
 
-@pytest.mark.parametrize(("files", "text"), DIFFERENT.values(), ids=DIFFERENT)
+@pytest.mark.parametrize(("files", "first", "second"), DIFFERENT.values(), ids=DIFFERENT)
 def test_labels_that_contradict_each_other_are_refused_with_the_image(
-    source: Preparation, files: Files, text: str
+    source: Preparation, files: Files, first: tuple[str, str], second: tuple[str, str]
 ) -> None:
     put(source, {**VOC, **files})
     with pytest.raises(UserError) as caught:
         source.run()
     assert caught.value.reason == "FormatAmbiguous"
-    assert f"of 4 images that both have, 1 differ, such as 0001.jpg: {text}" in caught.value.message
+    _, _, text = caught.value.message.partition("of 4 images that both have, 1 differ, such as 0001.jpg: ")
+    voc, _, coco = text.partition(", but ")
+    assert voc.startswith(f"pascalVOC has 1 box {first[0]}")
+    assert coco.startswith(f"coco has 1 box {second[0]}")
+    assert voc.endswith(f"right, bottom: {first[1]} pixels)")
+    assert coco.endswith(f"right, bottom: {second[1]} pixels)")
     assert "pascalVOC, coco" in caught.value.hint
 
 

@@ -65,6 +65,8 @@ TOGETHER: dict[str, tuple[str, ...]] = {
         "ILSVRC2015_VID_train_0000/ILSVRC2015_train_00139005/000000.JPEG",
         "ILSVRC2015_VID_train_0000/ILSVRC2015_train_00139005/000001.JPEG",
     ),
+    "AU-AIR": ("frame_20190829091111_x_0001973.jpg", "frame_20190829091111_x_0001974.jpg"),
+    "TinyPerson": ("labeled_images/bb_V0001_I0000010.jpg", "labeled_images/bb_V0001_I0000020.jpg"),
     "Waymo": (
         "segment-10017090168044687777_6380_000_6400_000_with_camera_labels_0.png",
         "segment-10017090168044687777_6380_000_6400_000_with_camera_labels_1.png",

@@ -49,8 +49,9 @@ QUALITY = 95
 MAX_PROBLEM = 200
 """Characters of a decoder's message that are kept."""
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
+_JPEGS = ("JPEG", "MPO")
 _RESIZABLE = ("RGB", "RGBA", "L", "LA", "CMYK", "YCbCr")
-_ORIENTATION_TAG = 0x0112
+_ORIENTATION_TAG, _WIDTH_TAG, _HEIGHT_TAG = 0x0112, 256, 257
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -61,11 +62,14 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """By EXIF orientation, what makes an image upright."""
+_TURNS_BACK = {**_TURNS, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
+"""What makes an upright image as it is stored: only two of the turns do not undo themselves."""
 _JPEG, _END, _SCAN = b"\xff\xd8", b"\xff\xd9", b"\xff\xda"
 LOOK, LOOKED_AT = 8, 32
 """Sides in pixels: of the picture that is compared, and of the smallest picture it is shrunk from."""
 MIN_CONTRAST = 8
 """Difference between the darkest and brightest of 256 levels; below it only noise would be compared."""
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _DIGITS = bytes.maketrans(b"\0\1", b"01")
 
 Large = Callable[[], AbstractContextManager[object]]
@@ -97,7 +101,7 @@ class Header:
     @property
     def jpeg(self) -> bool:
         """Whether TensorFlow reads it as JPEG; an MPO is a JPEG followed by further pictures."""
-        return self.format in ("JPEG", "MPO")
+        return self.format in _JPEGS
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,7 @@ def opened(data: bytes) -> Iterator[Opened]:
     with image:
         head = _head(image, apart=apart)
         _check_size(head)
-        if is_misread(image):
+        if not head.jpeg and is_misread(image):
             raise UnusableError(IMAGE_UNSUPPORTED, case="planes")
         if head.progressive and (scans := data.count(_SCAN)) > MAX_SCANS:
             raise UnusableError(IMAGE_TOO_LARGE, case="scans", count=scans, limit=MAX_SCANS)
@@ -154,18 +158,25 @@ def _check_size(head: Header) -> None:
 
 def _head(image: Image.Image, *, apart: bool) -> Header:
     try:
+        width, height = _stored_size(image)
         return Header(
             format=str(image.format),
             mode=image.mode,
-            width=image.width,
-            height=image.height,
+            width=width,
+            height=height,
             orientation=_orientation(image),
             progressive=apart or bool(image.info.get("progressive")),
             animated=image.format != "MPO" and bool(getattr(image, "is_animated", False)),
-            deep=is_deep(image),
+            deep=image.format not in _JPEGS and is_deep(image),
         )
     except Exception as error:  # only reading further shows whether there is a second frame
         raise _broken(error) from error
+
+
+def _stored_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height as stored. Those that Pillow has of a TIFF are after its rotation."""
+    tags = getattr(image, "tag_v2", None) if image.format == "TIFF" else None
+    return image.size if tags is None else (int(tags[_WIDTH_TAG]), int(tags[_HEIGHT_TAG]))
 
 
 def render(
@@ -231,6 +242,8 @@ def _decoded(source: Opened, *, keep: bool, rotate: bool, max_side: int, scaling
             image, values = _in_8_bits(source, scaling)
         else:
             image.load()
+        if head.format == "TIFF" and head.orientation != 1:
+            image = image.transpose(_TURNS_BACK[head.orientation])  # Pillow turned it upright when it decoded it
         _check_end(source)
         if keep:
             return Picture(source.data, head.width, head.height, look_of(image))
@@ -311,6 +324,8 @@ def _open(data: bytes) -> tuple[Image.Image, bool]:
     except UnidentifiedImageError as error:
         if name := format_of(data):
             raise UnusableError(IMAGE_FORMAT_NOT_READ, case="content", format=name) from error
+        if data.startswith(_TIFF):
+            raise UnusableError(IMAGE_UNSUPPORTED, case="tiff") from error
         raise UnusableError(IMAGE_UNREADABLE, start=repr(data[:16])) from error
     except Exception as error:  # parsers of headers raise anything on crafted bytes
         raise _broken(error) from error

@@ -18,7 +18,7 @@ from PIL import Image, ImageChops, ImageFile
 MIN, MAX = -(1 << 31), (1 << 31) - 1
 LEAST, MOST = 0.001, 0.999
 """Parts of the values that lie below and above the range that is taken from images."""
-SIDE = 128
+SIDE = 64
 """Pixels of a side of the grid at which the values of an image are looked at."""
 STRIP = 1 << 18
 """Pixels that are converted at once."""
@@ -103,7 +103,8 @@ class DeepImage:
         found: array[Any] = array("f" if image.mode == "F" else "i")
         for channel in self._channels(image, low):
             found.frombytes(channel.tobytes())
-        return array(found.typecode, sorted(value for value in found if isfinite(value)))
+        numbers = filter(isfinite, found) if found.typecode == "f" else found
+        return array(found.typecode, sorted(numbers))
 
     def in_8_bits(self, scale: IntensityRange) -> Image.Image:
         """The image with 8 bits a channel; what is transparent stays so. The image itself is used up."""

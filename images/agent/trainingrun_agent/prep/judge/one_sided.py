@@ -22,6 +22,7 @@ from trainingrun_agent.prep.statistics.totals import Totals
 from trainingrun_agent.reasons.dataset import (
     CLASS_DRAWN_FOR_EVAL,
     CLASS_NOT_IN_TRAIN,
+    NO_BOXES_DRAWN,
     NO_IMAGES_DRAWN,
     NO_IMAGES_FROM_ONE_GROUP,
     OTHER_GROUPS,
@@ -66,6 +67,18 @@ def not_drawn(split: DatasetSplit, division: Division) -> UserError:
         group = shown(next(iter(groups)))
         return UserError(NO_IMAGES_FROM_ONE_GROUP[split.name], **values, group=group, change=change)
     return UserError(NO_IMAGES_DRAWN[split.name], **values)
+
+
+def no_boxes_drawn(split: DatasetSplit, division: Division) -> UserError:
+    """The reason for a split whose images are all without objects."""
+    values: dict[str, Any] = {
+        "fraction": division.rule.fraction,
+        "split": split.name,
+        "images": counted(split.totals.images, "image"),
+    }
+    if division.better_seed is None:
+        return UserError(NO_BOXES_DRAWN[split.name], **values)
+    return UserError(NO_BOXES_DRAWN[split.name].case(**OTHER_SEED), **values, change=_seed(division))
 
 
 def unseen_classes(

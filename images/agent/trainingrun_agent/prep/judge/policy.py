@@ -57,10 +57,10 @@ def judge(
     train, evaluation = totals["train"], totals.get("eval", Totals(totals["train"].network_input))
     return (
         next((error for split in splits if (error := _nothing_listed(split, division, findings))), None)
-        or _labels_unused(splits, max_bad_files, findings)
+        or _labels_unused(splits, division, max_bad_files, findings)
         or _class_not_found(train, evaluation, classes, one_folder=division is not None)
         or (one_sided.not_in_train(train, evaluation, classes, division) if train.seen else None)
-        or next((error for split in splits if (error := _nothing_left(split, findings))), None)
+        or next((error for split in splits if (error := _nothing_left(split, division, findings))), None)
         or _too_many_bad(splits, max_bad_files, findings)
         or next((error for split in splits if (error := _class_lost(split, classes, findings))), None)
         or _changed(findings)
@@ -143,11 +143,13 @@ def _nothing_listed(split: DatasetSplit, division: Division | None, findings: Fi
     return error.with_examples(_top(findings))
 
 
-def _labels_unused(splits: Sequence[DatasetSplit], limit: str, findings: Findings) -> UserError | None:
+def _labels_unused(
+    splits: Sequence[DatasetSplit], division: Division | None, limit: str, findings: Findings
+) -> UserError | None:
     """What is wrong if the labels of many images are not used: then names that are not found prove nothing."""
     if not any(finding.wide and finding.severity is Severity.ERROR for finding in findings.top(1)):
         return None
-    empty = next((error for split in splits if (error := _nothing_left(split, findings))), None)
+    empty = next((error for split in splits if (error := _nothing_left(split, division, findings))), None)
     return empty or _too_many_bad(splits, limit, findings)
 
 
@@ -171,9 +173,11 @@ def _with_nearest(name: str, seen: Iterable[str]) -> str:
     return f"{name!r} (did you mean {close!r}?)" if close else repr(name)
 
 
-def _nothing_left(split: DatasetSplit, findings: Findings) -> UserError | None:
+def _nothing_left(split: DatasetSplit, division: Division | None, findings: Findings) -> UserError | None:
     if split.totals.objects:
         return None
+    if division is not None and split.totals.images and not split.totals.seen:
+        return one_sided.no_boxes_drawn(split, division)
     entries = NO_BOXES if split.totals.images else NO_USABLE_IMAGES
     error = UserError(entries[split.name], source=_source(split), images=counted(split.listed, "image"))
     return error.with_examples(_top(findings, split.name))

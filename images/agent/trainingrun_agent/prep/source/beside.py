@@ -212,7 +212,8 @@ def _rank(key: str) -> tuple[int, str]:
 
 def _is_list(entry: Entry) -> bool:
     name = _name(entry.path).casefold()
-    return class_files.rank(name) is not None or any(aside(name) for aside in _ASIDE)
+    in_table = "class-descriptions" in name  # of Open Images
+    return in_table or class_files.rank(name) is not None or any(aside(name) for aside in _ASIDE)
 
 
 def _name(path: str) -> str:

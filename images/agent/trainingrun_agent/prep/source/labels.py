@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from trainingrun_agent.errors import UserError
+from trainingrun_agent.errors import NotFound, UserError
 from trainingrun_agent.prep.model.annotation import Annotation, UnusableError, digest_of, version_of
 from trainingrun_agent.prep.model.codes.classes import CLASS_ASSUMED, CLASSES_MISSING
 from trainingrun_agent.prep.model.codes.label_files import FILE_IGNORED
@@ -178,9 +178,10 @@ class _Filling:
         self.index.finish()
         nameless = self._name_objects(findings)
         steps = Steps(self.progress, "pairing", unit="images", total=self.index.image_count, every=1000)
-        complete, listed = not self.format.partial, steps.counted(self.index.images())
+        listed = steps.counted(self.index.images())
         if listing.elsewhere:  # files there may list the images of other folders, too
-            complete, listed = False, Home(self.origin.images.widened.key).listed(listed)
+            listed = Home(self.origin.images.widened.key).listed(listed)
+        complete = not self.format.partial and not listing.elsewhere
         matches = match(names, listed, listing.images, complete=complete, inner=listing.inner)
         findings += merge(matches, self.index)
         matches.drop(nameless)
@@ -229,10 +230,12 @@ class _Filling:
 
 
 def head(origin: Origin, entry: Entry) -> bytes:
-    """Read the beginning of a label file."""
-    if not entry.size:
-        return b""
-    return origin.labels.store.get_range(origin.labels.key_of(entry.path), start=0, length=min(HEAD, entry.size))
+    """Read the beginning of a label file; nothing of one that is gone, which reading it whole explains."""
+    with suppress(NotFound):
+        if entry.size:
+            key = origin.labels.key_of(entry.path)
+            return origin.labels.store.get_range(key, start=0, length=min(HEAD, entry.size))
+    return b""
 
 
 def _orphans(file: str, count: int, ref: str) -> Finding:

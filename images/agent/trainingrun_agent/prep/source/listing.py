@@ -9,7 +9,6 @@ key order; which kinds count is known once the format of the labels is.
 from __future__ import annotations
 
 import hashlib
-import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,7 @@ from typing import NamedTuple, Protocol
 from trainingrun_agent.config import Source, Uri
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.model.class_names import nearest
+from trainingrun_agent.prep.model.codes.image_files import KEY_NOT_LISTED
 from trainingrun_agent.prep.model.codes.whole import PATH_IGNORED
 from trainingrun_agent.prep.model.findings import Finding
 from trainingrun_agent.prep.source.readers import class_files
@@ -39,7 +39,7 @@ IMAGE, SET, UNREAD = "image", "set", "unread"
 MAX_SET_BYTES = 32 << 20
 PROGRESS_EVERY = 1000
 MAX_OTHERS = 100
-_SYSTEM = re.compile(r"(?:^|/)(?:__MACOSX|@eaDir|\$RECYCLE\.BIN|System Volume Information)/")
+SYSTEM_FOLDERS = ("__MACOSX/", "@eaDir/", "$RECYCLE.BIN/")
 """Folders that operating systems and servers fill: previews of images, what was deleted."""
 
 
@@ -68,7 +68,8 @@ class Listing:
     `annotations` are the files that may hold labels in any format, `lists` those that may list class names; `digests`
     are by kind: image, set, or a suffix. `findings` are about the source as a whole. `unread` are images in formats
     that are not read, `others` are files that are never read: number and first, by suffix. Where labels lie elsewhere,
-    `shown` stands before the paths of `annotations` and `lists`, and `elsewhere` is true.
+    `shown` stands before the paths of `annotations` and `lists`, and `elsewhere` is true. `twice` is the last path
+    that the server has listed more than once.
     """
 
     images: list[Entry] = field(default_factory=list)
@@ -82,29 +83,40 @@ class Listing:
     others: dict[str, tuple[int, str]] = field(default_factory=dict)
     shown: str = ""
     elsewhere: bool = False
+    twice: str = ""
 
     def add(self, kind: str, entry: Entry) -> None:
         """Add a file."""
-        if class_files.rank(entry.path[entry.path.rfind("/") + 1 :].casefold()) is not None:
-            self.lists.append(entry)
-        if kind in class_files.SUFFIXES:
-            return
+        path = entry.path
+        if kind[0] == ".":
+            if class_files.rank(path[path.rfind("/") + 1 :].casefold()) is not None:
+                self.lists.append(entry)
+            if kind in class_files.SUFFIXES:
+                return
         digest = self.digests.get(kind) or self.digests.setdefault(kind, hashlib.sha256())
         # The same text as json.dumps of a list, in a fifth of the time.
-        digest.update(f"[{quoted(entry.path)}, {entry.size}, {quoted(entry.etag)}]\n".encode())
-        if kind == IMAGE:
-            self.images.append(entry)
-        elif kind == SET:
-            self.sets.append(entry.path)
-        elif kind == UNREAD:
-            self.unread.append(entry)
-        else:
-            self.annotations.append(entry)
+        digest.update(f"[{quoted(path)}, {entry.size}, {quoted(entry.etag)}]\n".encode())
+        entries = self.images if kind == IMAGE else self.unread if kind == UNREAD else self.annotations
+        if kind == SET:
+            self.sets.append(path)
+        elif entries and entries[-1].path == path:  # nobody can tell which of the objects it is the key of
+            self.twice = entries.pop().path
+            self.findings.append(Finding(KEY_NOT_LISTED, path, {"case": "twice", "key": ascii(path)}))
+        elif path != self.twice:
+            entries.append(entry)
 
     def with_labels(self, files: Iterable[Entry], shown: str) -> Listing:
         """The same images with labels from elsewhere; the files that could be labels here are not used."""
         kept = {kind: digest for kind, digest in self.digests.items() if kind in (IMAGE, SET, UNREAD)}
-        made = replace(self, annotations=[], lists=[], digests=kept, shown=shown, elsewhere=True)
+        made = replace(
+            self,
+            annotations=[],
+            lists=[],
+            digests=kept,
+            findings=list(self.findings),
+            shown=shown,
+            elsewhere=True,
+        )
         for entry in files:
             made.add(suffix_of(entry.path), entry)
         return made
@@ -167,7 +179,7 @@ def left_out(paths: Mapping[str, str]) -> list[Finding]:
 
 def is_label(kind: str | None) -> bool:
     """Whether files of the kind may hold labels."""
-    return kind not in (None, IMAGE, SET, UNREAD)
+    return kind is not None and kind.startswith(".")
 
 
 def _count_other(listing: Listing, path: str) -> None:
@@ -189,7 +201,8 @@ def _kind(path: str) -> str | None:
     suffix = suffix_of(path)
     if path.endswith("/") or ((path.startswith(".") or "/." in path) and _hidden(path)):
         return None
-    if "/" in path and _SYSTEM.search(path):
+    one, two, three = SYSTEM_FOLDERS  # no loop, because listings are long
+    if one in path or two in path or three in path:
         return None
     if suffix in IMAGE_SUFFIXES:
         return IMAGE

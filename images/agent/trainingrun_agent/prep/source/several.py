@@ -192,6 +192,13 @@ def _near(first: Sequence[float], second: Sequence[float]) -> bool:
 
 
 def _shown(opened: Opened, annotation: Annotation) -> str:
+    """How many boxes, of which classes, and where the first one is: often only that differs."""
     boxes = "box" if len(annotation.objects) == 1 else "boxes"
+    text = f"{opened.format.name} has {len(annotation.objects)} {boxes}"
+    if not annotation.objects:
+        return text
     names = ", ".join(sorted({item.name for item in annotation.objects})[:3])
-    return f"{opened.format.name} has {len(annotation.objects)} {boxes}{f' ({names})' if names else ''}"
+    first = annotation.objects[0]
+    corners = ", ".join(f"{value:.4g}" for value in (first.xmin, first.ymin, first.xmax, first.ymax))
+    unit = "parts of the image" if annotation.relative else "pixels"
+    return f"{text} ({names}; the first from left, top to right, bottom: {corners} {unit})"

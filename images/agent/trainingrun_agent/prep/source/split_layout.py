@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from trainingrun_agent.config import Source, Uri
@@ -19,6 +19,7 @@ from trainingrun_agent.prep.source.split_names import is_split_list, splits_of
 
 DEPTH = 3
 """How many folders deep splits are looked for."""
+_SPLITS: tuple[Split, ...] = ("train", "eval")
 Name = Callable[[Uri], str]
 """What the reader calls a folder."""
 
@@ -42,6 +43,15 @@ def findings(sources: Mapping[Split, Source], listings: Mapping[Split, Listing],
         yield Finding(SPLITS_POOLED, f"{SETS_FOLDER}/", {"case": "sets", **sets}, wide=True)
     elif lists := _lists(listings["train"]):
         yield Finding(SPLITS_POOLED, "./", {"case": "lists", "parts": lists}, wide=True)
+
+
+def published(source: Source, listing: Listing) -> Mapping[Split, Source] | None:
+    """The sources of the splits that a folder came with, as folders or as image sets; None if it came with none."""
+    if (found := _folders(listing)) is not None:
+        folders = dict(found.kept_apart())
+        return {split: replace(source, key=source.key + folders[split]) for split in _SPLITS}
+    sets = dict(_sets(listing))
+    return {split: replace(source, image_set=sets[split]) for split in _SPLITS} if sets else None
 
 
 def _overlap(train: Source, evaluation: Source) -> str:

@@ -25,6 +25,9 @@ _PIXELS = re.compile(rf"\d{{1,6}}(?:[ \t]+{_NUMBER}){{4,12}}")
 _NAMED = re.compile(rf"[^\W\d][^\s,]{{0,99}}(?:[ \t]+{_NUMBER}){{4}}")
 _KITTI = re.compile(rf"[^\W\d][^\s,]{{0,99}}(?:[ \t]+{_NUMBER}){{14,15}}")
 _TRACKED = re.compile(rf"\d{{1,9}}(?:,{_NUMBER}){{5,10}}")
+_LISTED = re.compile(r"[^\s,]{1,200}\.[A-Za-z]{3,4}(?:[ \t]+\d{1,6}(?:,\d{1,6}){4}){1,5}(?:[ \t].*)?")
+_WIDER = re.compile(r"[^\s,]{1,200}\.[A-Za-z]{3,4}\s{0,3}\n\d{1,6}\s{0,3}\n\d{1,6}(?: \d{1,6}){3}")
+_READ = re.compile(r"\d{1,6}(?:,[ ]?\d{1,6}){7},[ ]?[^\d\s,.-].{0,200}")
 _COUNTED = re.compile(r"\d{1,4}\s{0,3}\n\d{1,6}(?:[ \t]+\d{1,6}){3}\s{0,3}(?:\n|$)")
 _ROOT = re.compile(r"<([A-Za-z_][\w.-]{0,60})")
 _MASKS = re.compile(r"(?:^|/)(?:[^/]*(?:mask|segment|trimap)[^/]*/.*|[^/]*[_-](?:mask|seg|gt)\.[a-z]+)$", re.IGNORECASE)
@@ -44,6 +47,9 @@ TEXTS: tuple[tuple[Callable[[str], bool], Layout], ...] = (
         Layout("PASCAL Annotation 1.00 text", _AS_CSV),
     ),
     (lambda text: _first(text, _KITTI), Layout("KITTI text", _AS_CSV)),
+    (lambda text: _first(text, _READ), Layout("ICDAR text, four corners and what is written there", _AS_CSV)),
+    (lambda text: _first(text, _LISTED), Layout("YOLO Keras text, a line per image with all its boxes", _AS_CSV)),
+    (lambda text: _WIDER.match(text) is not None, Layout("WIDER FACE text", _AS_CSV)),
     (lambda text: _first(text, _TRACKED), Layout("MOT text, one line per box and frame", _AS_CSV)),
     (
         lambda text: _COUNTED.match(text) is not None,
@@ -64,7 +70,7 @@ DOCUMENTS: tuple[tuple[Callable[[Outline], bool], Layout], ...] = (
         Layout("Create ML whose annotations have no label and coordinates {x, y, width, height}", "export it again"),
     ),
     (lambda found: found.has("items") and found.has("categories"), Layout("Datumaro JSON", _AS_COCO)),
-    (lambda found: found.has("objects") and found.has("size"), Layout("Supervisely JSON", _AS_COCO)),
+    (lambda found: found.has("objects") and found.has("frames"), Layout("Supervisely JSON of a video", _AS_COCO)),
     (lambda found: found.has("assets") or (found.has("asset") and found.has("regions")), Layout("VoTT JSON", _AS_COCO)),
     (
         lambda found: found.has("metadata") and found.has("attribute") and found.has("view"),
@@ -81,6 +87,13 @@ DOCUMENTS: tuple[tuple[Callable[[Outline], bool], Layout], ...] = (
     ),
     (lambda found: found.has("samples"), Layout("FiftyOne JSON", "export the data set as COCODetectionDataset")),
     (lambda found: found.has("features"), Layout("GeoJSON", _AS_CSV)),
+    (lambda found: found.has("annotations") and found.has("datasetId"), Layout("Dataloop JSON", _AS_COCO)),
+    (lambda found: found.has("annotations") and found.has("item"), Layout("V7 Darwin JSON", _AS_COCO)),
+    (lambda found: found.has("images", "image_name", "labels"), Layout("Hasty JSON", _AS_COCO)),
+    (
+        lambda found: found.array and found.has("image_id") and found.has("score"),
+        Layout("COCO results: what a detector has found, not labels", "use the labels that people made"),
+    ),
     (
         lambda found: found.has("annotations") and not found.has("images"),
         Layout("COCO without its list `images`, so that no file is named", "export it again, with images"),
@@ -97,6 +110,7 @@ OTHERS = {
     ".parquet": Layout("Parquet tables", _AS_CSV),
     ".jsonl": Layout("JSON lines", _AS_COCO),
     ".ndjson": Layout("JSON lines", _AS_COCO),
+    ".manifest": Layout("SageMaker's manifest", _AS_COCO),
     ".xlsx": Layout("Excel tables", "save the table as CSV"),
     ".pkl": Layout("Python pickles", _AS_CSV),
     ".npy": Layout("NumPy arrays", _AS_CSV),

@@ -58,6 +58,7 @@ def test_a_list_gives_each_id_its_name(name: str, text: str, names: tuple[str, .
 
 KEYPOINTS = {
     "x and y": ("kpt_shape: [2, 2]\nnames: [tire]", (2, 2)),
+    "none, so that polygons are polygons": ("kpt_shape: [0, 0]", (0, 0)),
     "with visibility": ("kpt_shape: [17, 3]", (17, 3)),
     "four values": ("kpt_shape: [17, 4]", None),
     "one number": ("kpt_shape: 17", None),

@@ -82,6 +82,16 @@ GOOD: dict[str, tuple[str, Any, Boxes]] = {
         cvat('<ellipse label="tire" rotation="270" cx="35" cy="30" rx="10" ry="25"/>'),
         [BOX],
     ),
+    "cvat: a circle turned by an eighth is a circle": (
+        "cvat",
+        cvat('<ellipse label="tire" rotation="45" cx="35" cy="30" rx="10" ry="10"/>'),
+        [("tire", (25.0, 20.0, 45.0, 40.0))],
+    ),
+    "cvat: an ellipse turned by an eighth": (
+        "cvat",
+        cvat('<ellipse label="tire" rotation="45" cx="50" cy="50" rx="20" ry="10"/>'),
+        [("tire", (34.188612, 34.188612, 65.811388, 65.811388))],
+    ),
     "cvat: a cuboid": (
         "cvat",
         cvat(
@@ -111,6 +121,11 @@ GOOD: dict[str, tuple[str, Any, Boxes]] = {
     ),
     "via: a circle": ("via", via({"name": "circle", "cx": 30, "cy": 30, "r": 10}), [("tire", (20, 20, 40, 40))]),
     "via: an ellipse": ("via", via({"name": "ellipse", "cx": 35, "cy": 30, "rx": 25, "ry": 10}), [BOX]),
+    "via: an ellipse turned by a quarter": (
+        "via",
+        via({"name": "ellipse", "cx": 35, "cy": 30, "rx": 10, "ry": 25, "theta": 1.5707963267948966}),
+        [BOX],
+    ),
     "via: no regions": ("via", via(), []),
     "label studio: percent": ("labelStudio", task(drawn(**XYWH)), [("tire", SHARES)]),
     "label studio: turned about its corner": (
@@ -132,6 +147,11 @@ GOOD: dict[str, tuple[str, Any, Boxes]] = {
         "labelStudio",
         task(drawn("ellipselabels", x=50, y=50, radiusX=25, radiusY=10)),
         [("tire", (0.25, 0.4, 0.75, 0.6))],
+    ),
+    "label studio: a circle turned by an eighth is a circle": (
+        "labelStudio",
+        task(drawn("ellipselabels", x=50, y=50, radiusX=12.5, radiusY=25, rotation=45)),
+        [("tire", (0.375, 0.25, 0.625, 0.75))],
     ),
     "label studio: labels in a separate tag": (
         "labelStudio",

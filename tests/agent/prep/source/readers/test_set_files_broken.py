@@ -24,6 +24,8 @@ UNUSABLE: dict[str, tuple[str, Any, str]] = {
     "csv: a line without end": ("tutorialCSV", HEADER + "x" * (1 << 21), "AnnotationMalformed"),
     "coco: cut off": ("coco", json.dumps(coco({"bbox": [1, 2, 3, 4]}))[:-30], "AnnotationMalformed"),
     "coco: cut off within images": ("coco", json.dumps(coco())[:40], "AnnotationMalformed"),
+    "coco: captions, which made negatives": ("coco", coco({"caption": "a tire"}), "LabelsOfWholeImages"),
+    "coco: panoptic segments": ("coco", coco({"segments_info": [{"bbox": [1, 2, 3, 4]}]}), "LabelsOfWholeImages"),
     "coco: one id for two categories": (
         "coco",
         coco(categories=[{"id": 1, "name": "tire"}, {"id": 1, "name": "winter hub"}]),
@@ -36,6 +38,7 @@ UNUSABLE: dict[str, tuple[str, Any, str]] = {
     "coco: nested deep": ("coco", '{"images": [' + "[" * 100_000, "AnnotationMalformed"),
     "coco: a number of 5000 digits": ("coco", '{"images": [' + "9" * 5000 + "]}", "AnnotationMalformed"),
     "coco: an element of 3 MB": ("coco", '{"images": ["' + "x" * 3_000_000 + '"]}', "AnnotationTooLarge"),
+    "cvat: tags of images, which made negatives": ("cvat", cvat('<tag label="full"/>'), "LabelsOfWholeImages"),
     "cvat: cut off": ("cvat", cvat(CVAT_BOX)[:-20], "AnnotationMalformed"),
     "cvat: PascalVOC": ("cvat", "<annotation/>", "AnnotationFormat"),
     "cvat: DOCTYPE": ("cvat", cvat(around="<!DOCTYPE annotations [<!ENTITY a 'b'>]>{}"), "AnnotationDoctype"),

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from label_reading import Corners, file_format
+from label_samples import SUPERVISELY, SUPERVISELY_MASK
+from prep_in_memory import Preparation
 from trainingrun_agent.prep.model.annotation import Annotation, UnusableError
 from trainingrun_agent.prep.source.readers import Context
+from voc_data import jpeg
 
 CLASSES = ("tire", "winter hub")
 LINE = "0 0.5 0.5 0.25 0.5"
@@ -123,6 +127,13 @@ LABELME_GOOD: dict[str, tuple[dict[str, Any], Corners, str]] = {
     "a circle": (shape("circle", [[30, 30], [36, 38]]), (20, 20, 40, 40), "circle"),
     "a mask": (shape("mask", mask="iVBORw0KGgo="), BOX, "mask"),
     "a turned box": (shape("rotation", [[10, 30], [35, 20], [60, 30], [35, 40]]), BOX, "rotation"),
+    "a crack drawn as a line": (shape("linestrip", [[10, 20], [60, 30], [30, 40]]), BOX, "linestrip"),
+    "a straight line": (shape("line"), BOX, "line"),
+    "an oriented rectangle": (
+        shape("oriented_rectangle", [[10, 30], [35, 20], [60, 30], [35, 40]]),
+        BOX,
+        "oriented_rectangle",
+    ),
     "numbers as texts": (shape(points=[["10", "20"], ["60.0", "40"]]), BOX, ""),
 }
 
@@ -137,8 +148,6 @@ def test_labelme_reads(drawn: dict[str, Any], corners: Corners, kind: str) -> No
 
 LABELME_BAD: dict[str, tuple[Any, str]] = {
     "a point": (shape("point", [[1, 2]]), "BoxMissing"),
-    "a line": (shape("line"), "BoxMissing"),
-    "a line strip": (shape("linestrip", [[1, 2], [3, 4], [5, 6]]), "BoxMissing"),
     "a rectangle of one point": (shape(points=[[1, 2]]), "BoxMissing"),
     "no points": (shape(points=None), "BoxMissing"),
     "a point of one number": (shape(points=[[1], [2, 3]]), "BoxMissing"),
@@ -196,3 +205,87 @@ def test_labelme_refuses_by_name(data: bytes, code: str) -> None:
         file_format("labelMe").read(data, Context(CLASSES, CLASSES))
     assert caught.value.code == code
     assert str(caught.value).startswith(f"{caught.value.code}: ")
+
+
+TRIANGLES = ([[10, 20], [30, 20], [20, 30]], [[40, 30], [60, 40], [50, 35]])
+PARTS: dict[str, tuple[list[dict[str, Any]], list[Corners]]] = {
+    "the same group and class": ([shape("polygon", one, group_id=1) for one in TRIANGLES], [BOX]),
+    "without a group": (
+        [shape("polygon", one, group_id=None) for one in TRIANGLES],
+        [(10, 20, 30, 30), (40, 30, 60, 40)],
+    ),
+    "other classes": (
+        [shape("polygon", one, group_id=1, label=name) for one, name in zip(TRIANGLES, CLASSES, strict=True)],
+        [(10, 20, 30, 30), (40, 30, 60, 40)],
+    ),
+    "boxes of a crowd": ([shape(group_id=1), shape(points=[[0, 0], [9, 9]], group_id=1)], [BOX, (0, 0, 9, 9)]),
+    "a part after another object": (
+        [shape("polygon", TRIANGLES[0], group_id=0), shape(), shape("polygon", TRIANGLES[1], group_id=0)],
+        [BOX, BOX],
+    ),
+}
+
+
+@pytest.mark.parametrize(("drawn", "boxes"), PARTS.values(), ids=PARTS)
+def test_polygons_of_a_group_are_one_object(drawn: list[dict[str, Any]], boxes: list[Corners]) -> None:
+    """LabelMe's own exports to COCO and VOC join them; read one by one, each part was an object."""
+    made = labelme(*drawn)
+    assert [item.corners for item in made.objects] == boxes
+    joined = len(drawn) - len(boxes)
+    assert [(kind.code, fields) for kind, fields in made.notes] == [("PartsJoined", {"count": joined})] * bool(joined)
+
+
+def supervisely(*objects: dict[str, Any]) -> Annotation:
+    document = {**SUPERVISELY, "objects": list(objects)}
+    return file_format("labelMe").read(json.dumps(document).encode(), Context(CLASSES, CLASSES))
+
+
+def figure(kind: str, **changes: Any) -> dict[str, Any]:
+    return {"classTitle": "tire", "geometryType": kind, **changes}
+
+
+def test_supervisely_reads() -> None:
+    made = supervisely(
+        *SUPERVISELY["objects"], figure("polygon", points={"exterior": [[10, 20], [60, 30], [30, 40]], "interior": []})
+    )
+    assert [(item.index, item.name, item.corners, item.shape) for item in made.objects] == [
+        (0, "tire", BOX, ""),
+        (1, "tire", BOX, "bitmap"),
+        (2, "tire", BOX, "polygon"),
+    ]
+    assert (made.width, made.height) == (128, 64)
+
+
+MASK = SUPERVISELY_MASK
+SUPERVISELY_BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "a point": (figure("point", points={"exterior": [[1, 2]]}), "BoxMissing"),
+    "a graph": (figure("graph", nodes={}), "BoxMissing"),
+    "no geometry": ({"classTitle": "tire"}, "BoxMissing"),
+    "no points": (figure("polygon"), "BoxMissing"),
+    "a word": (figure("rectangle", points={"exterior": [[1, "x"], [2, 3]]}), "BoxNotANumber"),
+    "no class": (figure("rectangle", classTitle="", points={"exterior": [[1, 2], [3, 4]]}), "ClassMissing"),
+    "a mask without a place": (figure("bitmap", bitmap={"data": MASK}), "BoxMissing"),
+    "a mask that is no text": (figure("bitmap", bitmap={"data": 5, "origin": [1, 2]}), "BoxMissing"),
+    "a mask that is not packed": (figure("bitmap", bitmap={"data": "QUJD", "origin": [1, 2]}), "BoxMissing"),
+    "a mask that is cut": (figure("bitmap", bitmap={"data": MASK[:20], "origin": [1, 2]}), "BoxMissing"),
+    "an object that is a number": (5, "BoxMissing"),  # type: ignore[dict-item]
+}
+
+
+@pytest.mark.parametrize(("one", "code"), SUPERVISELY_BAD.values(), ids=SUPERVISELY_BAD)
+def test_supervisely_names_the_defect(one: dict[str, Any], code: str) -> None:
+    with pytest.raises(UnusableError) as caught:
+        supervisely(SUPERVISELY["objects"][0], one)
+    assert (caught.value.code, caught.value.index) == (code, 1)
+
+
+def test_a_project_of_supervisely_is_prepared(tmp_path: Path) -> None:
+    prep = Preparation(tmp_path)
+    prep.eval = None
+    prep.memory.objects |= {
+        "train/meta.json": b'{"classes": [{"title": "tire", "shape": "rectangle"}], "tags": []}',
+        "train/ds 1/img/a.jpg": jpeg(128, 64),
+        "train/ds 1/ann/a.jpg.json": json.dumps({**SUPERVISELY, "objects": SUPERVISELY["objects"][:1]}).encode(),
+    }
+    made = prep.run()
+    assert (made.train_images, made.max_boxes_per_image, prep.codes()) == (1, 1, {})

@@ -9,6 +9,7 @@ import pytest
 
 from label_reading import Corners, file_format
 from prep_in_memory import Preparation, seen
+from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.model.annotation import Annotation, UnusableError
 from trainingrun_agent.prep.source.readers import Context
 from trainingrun_agent.prep.source.readers.yolo import survey
@@ -203,6 +204,24 @@ def prepared(scratch: Path, *labels: str) -> Preparation:
 def test_a_polygon_that_could_be_keypoints_is_read_as_the_other_files_say(tmp_path: Path) -> None:
     prep = prepared(tmp_path, QUAD, POLYGON)
     assert prep.codes() == {"ShapeBoxed": 2}
+
+
+@pytest.mark.parametrize(
+    ("shape", "codes"), [("[2, 2]", {"KeypointsIgnored": 2}), ("[0, 0]", {"ShapeBoxed": 2})], ids=["boxes", "polygons"]
+)
+def test_kpt_shape_is_the_way_out(tmp_path: Path, shape: str, codes: dict[str, int]) -> None:
+    prep = Preparation(tmp_path, classes=CLASSES[:1], max_bad_files="100%")
+    prep.eval = None
+    for number in range(2):
+        prep.memory.objects[f"train/{number}.jpg"] = jpeg(seed=str(number))
+        prep.memory.objects[f"train/{number}.txt"] = QUAD.encode()
+    with pytest.raises(UserError):
+        prep.run()
+    assert prep.codes()["ColumnsUnclear"] == 2
+    prep.memory.objects = {key: data for key, data in prep.memory.objects.items() if key.startswith("train/")}
+    prep.memory.objects["train/data.yaml"] = f"names: [tire]\nkpt_shape: {shape}\n".encode()
+    prep.run()
+    assert prep.codes() == codes
 
 
 def test_predictions_are_reported(tmp_path: Path) -> None:

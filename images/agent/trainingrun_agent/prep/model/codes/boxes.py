@@ -199,6 +199,24 @@ DUPLICATE_BOXES = FindingKind(
     advice="Delete the copies in the label tool.",
     example=Example(f"{_GOOD}{_ROW}", _GOOD, "labels.csv"),
 )
+PARTS_JOINED = FindingKind(
+    "PartsJoined",
+    Severity.INFO,
+    meaning="LabelMe's polygons with the same `group_id` and the same class are parts of one object, such as one "
+    "that something in front divides.",
+    effect="None. Read one by one, each part would be an object.",
+    seen="{count:polygon|polygons} joined to another one with the same group_id and class",
+    done="used the box around all parts",
+    advice="Nothing to do if they are parts of one object; else remove their group_id.",
+    example=Example(
+        '{"imagePath": "tire.jpg", "imageWidth": 160, "imageHeight": 120, "shapes": [\n'
+        ' {"label": "tire", "shape_type": "polygon", "group_id": 1, "points": [[10, 20], [60, 20], [35, 40]]},\n'
+        ' {"label": "tire", "shape_type": "polygon", "group_id": 1, "points": [[10, 80], [60, 80], [35, 60]]}]}\n',
+        '{"imagePath": "tire.jpg", "imageWidth": 160, "imageHeight": 120, "shapes": [{"label": "tire",\n'
+        ' "shape_type": "rectangle", "points": [[10, 20], [60, 80]]}]}\n',
+        "tire.json",
+    ),
+)
 BOX_TOO_SMALL = FindingKind(
     "BoxTooSmall",
     Severity.INFO,

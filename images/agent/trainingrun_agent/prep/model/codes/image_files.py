@@ -84,10 +84,14 @@ IMAGE_CRASHES_DECODER = FindingKind(
 IMAGE_UNSUPPORTED = FindingKind(
     "ImageUnsupported",
     Severity.ERROR,
-    meaning="The image has floating-point pixels, as scientific TIFF files do, or 16-bit channels that are stored one "
-    "after the other.",
+    meaning="The image has floating-point pixels, as scientific TIFF files do, 16-bit channels that are stored one "
+    "after the other, or a number of bits or channels that is not read.",
     effect="Which floating-point values are black and white is not defined: what the network would see is arbitrary.",
-    seen={"float": "floating-point pixels", "planes": "a TIFF whose 16-bit channels are stored one after the other"},
+    seen={
+        "float": "floating-point pixels",
+        "planes": "a TIFF whose 16-bit channels are stored one after the other",
+        "tiff": "a TIFF whose kind of pixels is not read, or whose header is damaged",
+    },
     advice="Convert the image to JPEG or 8-bit PNG so that it looks as it should. For floating-point pixels you can "
     "also {change[dataset.intensityRange]}: the values that become black and white.",
     example=Example("`tire.tif` with 32-bit floating-point pixels.", "`tire.png` with 8 bits per channel."),
@@ -246,6 +250,20 @@ FILE_TOO_LARGE = FindingKind(
     seen="{size} bytes; at most {limit} are read",
     advice="Make the file smaller: compress the image, or export the labels without embedded images.",
     example=Example("`tire.jpg` has 33 MiB.", "`tire.jpg` saved with a lower JPEG quality."),
+)
+KEY_NOT_LISTED = FindingKind(
+    "KeyNotListed",
+    Severity.ERROR,
+    meaning="The storage server lists the object under another key than the one it is stored under, so that it cannot "
+    "be read. Servers do that with control characters, and with other characters that XML cannot carry.",
+    effect="The file is missing from the data set, although it is in the bucket.",
+    seen={
+        "other": "the key of this object cannot be listed: the server lists {key}, but has no object of this key",
+        "twice": "the key of this object cannot be listed: the server lists {key} more than once",
+    },
+    advice="Upload the file again under a name without control characters and other unusual ones, and delete the old "
+    "object.",
+    example=Example("A server lists the object `tire\\x01.jpg` as `tire?.jpg`.", "The object is called `tire.jpg`."),
 )
 OBJECT_CHANGED = FindingKind(
     "ObjectChanged",

@@ -106,6 +106,26 @@ FILE_IGNORED = FindingKind(
     advice="Nothing to do if it has no labels; else save it in the format of the others.",
     example=Example("`labels.json` (COCO), and `notes.json` with something else.", "`labels.json` alone."),
 )
+LABELS_OF_WHOLE_IMAGES = FindingKind(
+    "LabelsOfWholeImages",
+    Severity.INFO,
+    meaning="The file says something about whole images, and nothing about objects in them: COCO's captions and "
+    "panoptic segments, CVAT's tags.",
+    effect="None if other files have the boxes. A detector needs to know where an object is.",
+    seen={
+        "captions": "{count:caption|captions} of images, and no box",
+        "segments": "panoptic segments of {count:image|images}, and no box",
+        "tags": "{count:tag|tags} of whole images, and no box",
+    },
+    done="ignored the file",
+    advice="Nothing to do if other files have the boxes; else draw boxes, and export them.",
+    example=Example(
+        '{"images": [{"id": 1, "file_name": "tire.jpg", "width": 160, "height": 120}],\n'
+        ' "annotations": [{"image_id": 1, "caption": "a tire on a road"}]}\n',
+        _coco(),
+        "labels.json",
+    ),
+)
 FORMAT_IGNORED = FindingKind(
     "FormatIgnored",
     Severity.INFO,

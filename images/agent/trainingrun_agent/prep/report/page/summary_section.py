@@ -23,7 +23,7 @@ def header(document: Mapping[str, Any]) -> Html:
         "header",
         tag("h1", "Data set report"),
         tag("p", heading(document), class_="verdict"),
-        *_meaning(document),
+        tag("p", _meaning(document), class_="meaning"),
         tag("p", counts(document), class_="counts"),
         tag("dl", *(tag("div", tag("dt", term), tag("dd", fact)) for term, fact in _facts(document))),
     )
@@ -73,20 +73,17 @@ def _kinds(found: Sequence[Occurrences], terms: Terms) -> Html:
     return join((made, tag("p", f"And {counted(more, 'other kind')} of finding, all below.") if more > 0 else ""))
 
 
-def _meaning(document: Mapping[str, Any]) -> list[Html]:
+def _meaning(document: Mapping[str, Any]) -> str:
     """What the verdict means for the reader."""
     given = document["verdict"]
-    texts = {
-        Outcome.CLEAN: ("No file and no box is lost.",),
-        Outcome.WARNINGS: (
-            "No file is lost. A warning is a repair, or a box that was dropped: worth a look before training.",
-        ),
-        Outcome.ERRORS: (
-            "An error costs a file: the image is not used. A warning costs at most a box, an info nothing.",
-        ),
-        Outcome.REFUSED: (given.get("message", ""), given.get("nextStep", "")),
+    texts: dict[Outcome, str] = {
+        Outcome.CLEAN: "No file and no box is lost.",
+        Outcome.WARNINGS: "No file is lost. A warning is a repair, or a box that was dropped: worth a look before"
+        " training.",
+        Outcome.ERRORS: "An error costs a file: the image is not used. A warning costs at most a box, an info nothing.",
+        Outcome.REFUSED: given.get("message", ""),
     }
-    return [tag("p", text, class_="meaning") for text in texts[Outcome(given["outcome"])]]
+    return texts[Outcome(given["outcome"])]
 
 
 def _facts(document: Mapping[str, Any]) -> list[tuple[str, Any]]:

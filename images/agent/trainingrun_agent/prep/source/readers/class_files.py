@@ -134,10 +134,10 @@ def _yaml_names(node: object) -> tuple[str, ...]:
 
 
 def _keypoints(node: object) -> tuple[int, int] | None:
-    """The number of keypoints and of values of each, which is 2 or 3."""
+    """The number of keypoints and of values of each, which is 2 or 3; no keypoints at all for polygons."""
     values: Sequence[object] = node.value if isinstance(node, yaml.SequenceNode) else ()
     digits = [clean(value.value) for value in values if isinstance(value, yaml.ScalarNode)]
     if len(digits) != 2 or not all(one.isascii() and one.isdigit() and len(one) <= 4 for one in digits):
         return None
     points, each = map(int, digits)
-    return (points, each) if points and each in (2, 3) else None
+    return (points, each) if not points or each in (2, 3) else None

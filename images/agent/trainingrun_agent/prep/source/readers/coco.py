@@ -8,27 +8,37 @@ Ids need not be contiguous; the ids of the label map are ours.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any, BinaryIO
 
 from trainingrun_agent.prep.model.annotation import LabelledObject, UnusableError
 from trainingrun_agent.prep.model.codes.boxes import BOX_MISSING
-from trainingrun_agent.prep.model.codes.label_files import ENTRIES_CONTRADICT, ENTRY_INCOMPLETE
+from trainingrun_agent.prep.model.codes.label_files import (
+    ENTRIES_CONTRADICT,
+    ENTRY_INCOMPLETE,
+    LABELS_OF_WHOLE_IMAGES,
+)
 from trainingrun_agent.prep.source.readers import coco_masks
 from trainingrun_agent.prep.source.readers.base import Context, Entries, SetFormat
 from trainingrun_agent.prep.source.readers.json_stream import JSONStream
 from trainingrun_agent.prep.source.readers.outline import outline
 from trainingrun_agent.prep.source.readers.values import boxed, clean, number, pixels
 
+_OBJECT = "object"
+_OF_WHOLE_IMAGES = {"caption": "captions", "segments_info": "segments"}
+"""Keys of annotations that are no objects, in files that COCO publishes beside those with boxes."""
+
 
 def index(file: BinaryIO, entries: Entries, context: Context) -> None:  # noqa: ARG001 - names stand in the file
     """Read a label file into the index."""
     stream = JSONStream(file)
     names: dict[str, str] = {}
+    kinds = Counter[str]()
     readers: dict[str, Callable[[Entries, int, dict[str, Any]], None]] = {
         "images": _image,
-        "annotations": _annotation,
+        "annotations": partial(_annotation, kinds),
         "categories": partial(_category, names),
     }
     for key in stream.members():
@@ -37,6 +47,9 @@ def index(file: BinaryIO, entries: Entries, context: Context) -> None:  # noqa: 
             for place, element in enumerate(stream.elements()):
                 read(entries, place, element if isinstance(element, dict) else {})
     stream.end()
+    if kinds and not kinds[_OBJECT]:
+        [(case, count)] = kinds.most_common(1)
+        raise UnusableError(LABELS_OF_WHOLE_IMAGES, case=case, count=count)
 
 
 def _image(entries: Entries, place: int, image: dict[str, Any]) -> None:
@@ -47,7 +60,11 @@ def _image(entries: Entries, place: int, image: dict[str, Any]) -> None:
     entries.image(ref, name, width=pixels(image.get("width")), height=pixels(image.get("height")))
 
 
-def _annotation(entries: Entries, place: int, annotation: dict[str, Any]) -> None:
+def _annotation(kinds: Counter[str], entries: Entries, place: int, annotation: dict[str, Any]) -> None:
+    kind = next((case for key, case in _OF_WHOLE_IMAGES.items() if key in annotation), _OBJECT)
+    kinds[kind] += 1
+    if kind != _OBJECT:
+        return
     ref = clean(annotation.get("image_id"))
     if not ref:
         entries.stray(_incomplete("annotations", place, "image_id"))
@@ -84,7 +101,8 @@ def _incomplete(part: str, place: int, missing: str) -> UnusableError:
 def recognises(head: bytes) -> bool:
     """An object with images that have a file_name, or annotations that have a bbox."""
     found = outline(head)
-    images = "file_name" in found.inner.get("images", ()) or (found.keys[-1:] == ["images"])
+    listed = found.inner.get("images")
+    images = "file_name" in (listed or ()) or (found.keys[-1:] == ["images"] and not listed)
     boxes = {"image_id", "category_id"} <= found.inner.get("annotations", set())
     categories = "supercategory" in found.inner.get("categories", ())
     return not found.array and (images or boxes or categories)

@@ -6,12 +6,18 @@ declaration, entity or network access gets through. Shapes other than boxes give
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import BinaryIO
 
 from lxml import etree
 
 from trainingrun_agent.prep.model.annotation import LabelledObject, UnusableError
-from trainingrun_agent.prep.model.codes.label_files import ANNOTATION_FORMAT, ANNOTATION_MALFORMED, IMAGE_NAME_MISSING
+from trainingrun_agent.prep.model.codes.label_files import (
+    ANNOTATION_FORMAT,
+    ANNOTATION_MALFORMED,
+    IMAGE_NAME_MISSING,
+    LABELS_OF_WHOLE_IMAGES,
+)
 from trainingrun_agent.prep.source.readers.base import Context, Entries, SetFormat
 from trainingrun_agent.prep.source.readers.cvat_shapes import drawn, object_of
 from trainingrun_agent.prep.source.readers.cvat_tracks import Tracks
@@ -36,6 +42,7 @@ def index(file: BinaryIO, entries: Entries, context: Context) -> None:  # noqa: 
 def _walk(events: etree.iterparse[tuple[str, etree._Element]], entries: Entries) -> None:
     unfinished: etree._Element | None = None  # the <image> or <track> that has begun
     tracks, images = Tracks(entries), False
+    tags = Counter[bool]()
     for event, element in events:
         parent = element.getparent()
         if event == "start":
@@ -54,9 +61,16 @@ def _walk(events: etree.iterparse[tuple[str, etree._Element]], entries: Entries)
                 if element.tag == "track":
                     tracks.end(element)
             elif parent is unfinished:
+                tags[element.tag == "tag"] += 1
                 _shape(entries, parent, element) if parent.tag == "image" else tracks.shape(parent, element)
             _forget(element, parent)
     tracks.finish(images=images)
+    _check_tags(tags)
+
+
+def _check_tags(tags: Counter[bool]) -> None:
+    if tags[True] and not tags[False]:
+        raise UnusableError(LABELS_OF_WHOLE_IMAGES, case="tags", count=tags[True])
 
 
 def _forget(element: etree._Element, parent: etree._Element) -> None:

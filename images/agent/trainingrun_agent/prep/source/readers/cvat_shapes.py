@@ -8,7 +8,17 @@ from typing import NamedTuple
 from lxml import etree
 
 from trainingrun_agent.prep.model.annotation import LabelledObject
-from trainingrun_agent.prep.source.readers.values import Corners, boxed, hull, label, not_a_box, number, points, turned
+from trainingrun_agent.prep.source.readers.values import (
+    Corners,
+    around_ellipse,
+    boxed,
+    hull,
+    label,
+    not_a_box,
+    number,
+    points,
+    turned,
+)
 
 _CUBOID = [f"{corner}{side}" for side in (1, 2) for corner in ("tl", "bl", "tr", "br")]
 _NO_EXTENT = ("points", "skeleton")
@@ -38,7 +48,11 @@ def object_of(shape: Drawn, name: str | None) -> LabelledObject:
     corners, kind = shape.corners, "" if shape.kind == "box" else shape.kind
     if shape.degrees % 360:
         centre = ((corners[0] + corners[2]) / 2, (corners[1] + corners[3]) / 2)
-        corners, kind = hull(turned(corners, shape.degrees, centre), shape.kind), f"turned {shape.kind}"
+        if shape.kind == "ellipse":
+            corners = around_ellipse(centre, (corners[2] - centre[0], corners[3] - centre[1]), shape.degrees)
+        else:
+            corners = hull(turned(corners, shape.degrees, centre), shape.kind)
+        kind = f"turned {shape.kind}"
     return boxed(label(name or ""), corners, occluded=shape.occluded, shape=kind)
 
 

@@ -18,6 +18,8 @@ from trainingrun_agent.prep.source.readers.base import Context, Entries, SetForm
 from trainingrun_agent.prep.source.readers.json_stream import JSONStream
 from trainingrun_agent.prep.source.readers.outline import outline
 from trainingrun_agent.prep.source.readers.values import (
+    Corners,
+    around_ellipse,
     boxed,
     clean,
     hull,
@@ -114,13 +116,20 @@ def _object(part: dict[str, Any], named: dict[str, dict[str, Any]]) -> LabelledO
     corners = [(x / 100 * side[0], y / 100 * side[1]) for x, y in _drawn(kind, value)]
     degrees = number(value.get("rotation") or 0, "rotation")
     if kind != _POLYGONS and degrees % 360:
-        box = hull(corners, kind)
-        pivot = corners[0] if kind == _BOXES else ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
-        corners = turned(box, degrees, pivot)
+        corners = _turned(kind, hull(corners, kind), corners[0], degrees)
     xmin, ymin, xmax, ymax = hull(corners, kind)
     name = _label(value, named.get(clean(part.get("id")), {}))
     shape = kind if kind != _BOXES else "turned box" if degrees % 360 else ""
     return boxed(name, (xmin / side[0], ymin / side[1], xmax / side[0], ymax / side[1]), shape=shape)
+
+
+def _turned(kind: str, box: Corners, corner: tuple[float, float], degrees: float) -> list[tuple[float, float]]:
+    """The corners of a box turned about its first corner, or those around an ellipse turned about its centre."""
+    if kind == _BOXES:
+        return turned(box, degrees, corner)
+    centre = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
+    xmin, ymin, xmax, ymax = around_ellipse(centre, (box[2] - centre[0], box[3] - centre[1]), degrees)
+    return [(xmin, ymin), (xmax, ymax)]
 
 
 def _drawn(kind: str, value: dict[str, Any]) -> list[tuple[float, float]]:

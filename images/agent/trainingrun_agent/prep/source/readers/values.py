@@ -115,6 +115,14 @@ def turned(box: Corners, degrees: float, pivot: tuple[float, float]) -> list[tup
     return [(pivot[0] + x * cos - y * sin, pivot[1] + x * sin + y * cos) for x, y in around]
 
 
+def around_ellipse(centre: tuple[float, float], radii: tuple[float, float], degrees: float) -> Corners:
+    """The upright box around a turned ellipse; the box around its turned box would be larger."""
+    (x, y), (rx, ry) = centre, radii
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    across, down = math.hypot(rx * cos, ry * sin), math.hypot(rx * sin, ry * cos)
+    return x - across, y - down, x + across, y + down
+
+
 def not_a_box(shape: str, case: str, **fields: Value) -> UnusableError:
     """The error for a shape without extent; `case` is one of BOX_MISSING."""
     return UnusableError(BOX_MISSING, index=None, case=case, shape=shape[:60], **fields)

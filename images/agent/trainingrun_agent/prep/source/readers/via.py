@@ -6,6 +6,7 @@ users name that attribute as they like. Regions other than rectangles give the u
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from typing import Any, BinaryIO
 
@@ -18,7 +19,16 @@ from trainingrun_agent.prep.source.readers.base import Context, Entries, SetForm
 from trainingrun_agent.prep.source.readers.json_stream import JSONStream
 from trainingrun_agent.prep.source.readers.outline import outline
 from trainingrun_agent.prep.source.readers.table import Table, header_has
-from trainingrun_agent.prep.source.readers.values import boxed, clean, hull, not_a_box, number, points, text_of
+from trainingrun_agent.prep.source.readers.values import (
+    around_ellipse,
+    boxed,
+    clean,
+    hull,
+    not_a_box,
+    number,
+    points,
+    text_of,
+)
 
 COLUMNS = ("filename", "region_shape_attributes", "region_attributes")
 PROJECT = "_via_img_metadata"
@@ -98,7 +108,7 @@ def _corners(kind: str, shape: Mapping[str, Any]) -> Corners:
     if kind in ("circle", "ellipse"):
         names = ("r", "r") if kind == "circle" else ("rx", "ry")
         x, y, rx, ry = (number(shape.get(name), name) for name in ("cx", "cy", *names))
-        return x - abs(rx), y - abs(ry), x + abs(rx), y + abs(ry)
+        return around_ellipse((x, y), (rx, ry), math.degrees(number(shape.get("theta") or 0, "theta")))
     if kind in ("polygon", "polyline"):
         xs, ys = shape.get("all_points_x"), shape.get("all_points_y")
         if isinstance(xs, list) and isinstance(ys, list) and len(xs) == len(ys):

@@ -8,9 +8,11 @@ without objects.
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 
 from trainingrun_agent.prep.model.annotation import Annotation, LabelledObject, UnusableError
 from trainingrun_agent.prep.model.codes.boxes import (
@@ -72,10 +74,18 @@ def read(data: bytes, context: Context) -> Annotation:
 def _row(words: list[str], index: int, context: Context) -> tuple[str, list[float]]:
     """The class of a line, and its numbers."""
     try:
-        return _name(words[0], context), [number(word, f"number {at}") for at, word in enumerate(words[1:], start=1)]
+        return _name(words[0], context), _values(words[1:])
     except UnusableError as problem:
         problem.index = index
         raise
+
+
+def _values(words: list[str]) -> list[float]:
+    with suppress(ValueError):
+        values = list(map(float, words))
+        if math.isfinite(sum(values)):
+            return values
+    return [number(word, f"number {at}") for at, word in enumerate(words, start=1)]
 
 
 def _meaning(rows: list[list[float]], context: Context) -> str:
