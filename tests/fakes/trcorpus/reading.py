@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,21 +31,30 @@ class Outcome:
 def read(row: Row, folder: Path, work: Path) -> Outcome:
     labelled = row.labelled(folder)
     expected = as_trained(folder, row.inside, {name: labelled[name] for name in labelled if name not in row.unusable})
-    counts = Counter(name for boxes in expected.values() for name, *_ in boxes)
-    classes = row.classes or sorted(counts)
+    classes = row.classes or sorted({name for boxes in expected.values() for name, *_ in boxes})
     status, shown, found = _program("doctor", folder / row.inside, classes, work, ())
+    used = {name: boxes for name, boxes in expected.items() if name.startswith(_folders(found, folder / row.inside))}
+    counts = Counter(name for boxes in used.values() for name, *_ in boxes)
     if not re.search(row.says, shown):
         return Outcome(f"WRONG: nothing about {row.says!r}", [shown])
     if status == UNUSABLE and (not row.truth or row.may_refuse):
         return Outcome(f"refused: {_reason(shown)}")
     wrong = _other_counts(found["perClass"], {name: counts[name] for name in classes})
-    wrong += _other_counts(found, {"images": len(expected)})
+    wrong += _other_counts(found, {"images": len(used)})
     if wrong:
         return Outcome(f"WRONG: {_reason(shown) if status == UNUSABLE else '; '.join(wrong)}", [*wrong, shown])
     _program("convert", folder / row.inside, classes, work, ("--max-bad-files", "100%", "--out", str(work / "out")))
     if differing := _differing(_converted(work / "out" / "train_labels.csv"), expected):
         return Outcome("WRONG: other boxes", differing)
     return Outcome(f"right: {len(expected)} images, {counts.total()} objects")
+
+
+def _folders(found: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
+    """The folders below the one given that the splits of the program's `dataset` are in; the whole one is empty."""
+    dataset = found["dataset"]
+    if "eval" not in dataset:
+        return ("",)
+    return tuple(dataset[split]["uri"].rpartition(f"/{folder.name}/")[2] for split in ("train", "eval"))
 
 
 def _other_counts(found: dict[str, int], labelled: dict[str, int]) -> list[str]:
@@ -84,9 +93,14 @@ def _program(
     end = subprocess.run(
         [*argv, "--quiet", "--json", str(report)], capture_output=True, text=True, check=False, env=_environment()
     )
-    splits = json.loads(report.read_bytes()).get("splits", {}).values() if report.exists() else ()
-    classes_found = sum((Counter(split["perClass"]) for split in splits), Counter[str]())
-    found = {"images": sum(split["images"] for split in splits), "perClass": classes_found}
+    document = json.loads(report.read_bytes()) if report.exists() else {}
+    by_split = [Counter(split["perClass"]) for split in document.get("splits", {}).values()]
+    classes_found = sum(by_split, Counter[str]())
+    found = {
+        "images": sum(split["images"] for split in document.get("splits", {}).values()),
+        "perClass": classes_found,
+        "dataset": document.get("dataset", {}),
+    }
     return end.returncode, end.stdout + end.stderr, found
 
 
