@@ -71,7 +71,7 @@ CASES = {
         {"dataset": {"classes": ["tire", "zebra"]}},
         "ClassNotFound",
         "spec.dataset.classes: no object of class 'zebra' in spec.dataset.train; class names there: 'tire' (<n>).",
-        f"{NAMES.format('another spec.dataset.classes')} {REPORT}",
+        f"{NAMES.format('spec.dataset.classes: [tire]')} {REPORT}",
     ),
     "case": Case(
         {"dataset": {"classes": ["Tire"]}},

@@ -106,7 +106,9 @@ def misname(prep: Preparation) -> None:
 AMONG_100 = "bad files among 100 images (spec.dataset.maxBadFiles 1% allows 1)"
 ORPHAN = "AnnotationWithoutImage: no image has this name or the name in <filename>, or the name is not unique"
 MALFORMED = "AnnotationMalformed: not well-formed XML: expected '>', line 1, column 387"
-MISSPELT = "class 'Tire' is not in spec.dataset.classes; the nearest name there is 'tire'"
+MISSPELT = (
+    "'tire' (58 boxes), 'Tire' (2 boxes), but spec.dataset.classes has 'tire'; first in tire_000.xml, tire_001.xml"
+)
 TRUNCATED = "ImageTruncated: image file is truncated (1 bytes not processed)"
 DATA: dict[str, tuple[Callable[[Preparation], Any], str, str, str]] = {
     "class that is not in the data": (
@@ -114,7 +116,7 @@ DATA: dict[str, tuple[Callable[[Preparation], Any], str, str, str]] = {
         "ClassNotFound",
         "spec.dataset.classes: no object of class 'zebra' in spec.dataset.train; class names there: 'tire' (60).",
         (
-            "Class names are case-sensitive: create a new TrainingRun with another spec.dataset.classes; or correct the"
+            "Class names are case-sensitive: create a new TrainingRun with spec.dataset.classes: [tire]; or correct the"
             " labels and raise spec.retry."
         ),
     ),
@@ -133,10 +135,7 @@ DATA: dict[str, tuple[Callable[[Preparation], Any], str, str, str]] = {
     "class in another case in two files": (
         misname,
         "TooManyBadFiles",
-        (
-            f"2 {AMONG_100}: train tire_000.xml object 0: UnknownClass: "
-            f"{MISSPELT}; train tire_001.xml object 0: UnknownClass: {MISSPELT}."
-        ),
+        f"2 {AMONG_100}: train tire_000.xml: ClassSpelling: {MISSPELT}.",
         CORRECT,
     ),
     "images missing": (

@@ -31,6 +31,7 @@ from voc_data import encoded, jpeg, labelled, picture, voc
 
 Files = dict[str, bytes]
 PLACES = ("train/", "eval/", "labels/")
+BOX = ",160,120,tire,10,20,60,80\n"
 PACKAGE = Path(trainingrun_agent.__file__).parent
 CONTRACT = PACKAGE.parents[1] / "contracts" / "report.schema.json"
 TIRE = jpeg(seed="tire")
@@ -128,10 +129,12 @@ DESCRIBED: dict[str, tuple[Files, Files]] = {
     "FormatIgnored": ({**labels(voc()), **table("tire.jpg,160,120,tire,10,20,60,80\n")}, labels(voc())),
     "ImageTurned": (label_studio(90), label_studio(0)),
     "ImageAmbiguous": (
-        table("1.jpg,160,120,tire,10,20,60,80\n", "front/1.jpg", "rear/1.jpg"),
-        table(
-            "front/1.jpg,160,120,tire,10,20,60,80\nrear/1.jpg,160,120,tire,10,20,60,80\n", "front/1.jpg", "rear/1.jpg"
-        ),
+        table(f"1.jpg{BOX}2.jpg{BOX}", "front/1.jpg", "rear/1.jpg", "2.jpg"),
+        table(f"front/1.jpg{BOX}rear/1.jpg{BOX}2.jpg{BOX}", "front/1.jpg", "rear/1.jpg", "2.jpg"),
+    ),
+    "ImageElsewhere": (
+        table(f"1.jpg{BOX}front/2.jpg{BOX}", "1.jpg", "rear/2.jpg"),
+        table(f"1.jpg{BOX}front/2.jpg{BOX}", "1.jpg", "front/2.jpg"),
     ),
     "TooManyObjects": (
         table("tire.jpg,160,120,tire,10,20,60,80\n" * 10_001, "tire.jpg"),

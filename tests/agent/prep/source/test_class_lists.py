@@ -124,6 +124,27 @@ def test_every_list_is_found_beside_the_labels_and_above_them(yolo: Preparation,
         assert per_class(yolo) == {"tire": 1}
 
 
+@pytest.mark.parametrize("folder", ["labels/train/", "labels/", ""])
+@pytest.mark.parametrize("name", ["classes.txt", "data.yaml", "obj.names"])
+def test_a_list_is_found_where_labels_lie_beside_the_source(yolo: Preparation, name: str, folder: str) -> None:
+    yolo.train = replace(yolo.train, key="ds/images/train/")
+    label(yolo, 2, folder="ds/images/train/", labels="ds/labels/train/")
+    yolo.memory.objects[f"ds/{folder}{name}"] = LISTS[name]
+    yolo.run()
+    assert per_class(yolo) == {"tire": 1}
+    assert (f"ClassListUsed ../../{folder}{name}", "3 class names; by class id: 2 tire") in told(yolo)
+
+
+def test_the_shape_of_keypoints_is_read_above_a_nearer_list(yolo: Preparation) -> None:
+    """Boxes with two keypoints of x and y have as many numbers as a polygon of four corners."""
+    label(yolo, 0)
+    yolo.memory.objects["train/0.txt"] = b"0 0.50 0.50 0.20 0.10 0.45 0.48 0.55 0.53\n"
+    put(yolo, train__classes_txt="tire\n", data_yaml="names: [tire]\nkpt_shape: [2, 2]\n")
+    yolo.run()
+    [csv] = [data for key, data in yolo.memory.objects.items() if key.endswith("train_labels.csv")]
+    assert [float(cell) for cell in csv.decode().splitlines()[1].split(",")[-4:]] == [64, 54, 96, 66]
+
+
 def test_the_nearest_list_wins_and_a_stale_one_below_is_told(yolo: Preparation) -> None:
     label(yolo, 1, folder="train/images/", labels="train/labels/")
     put(

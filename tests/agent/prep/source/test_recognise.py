@@ -295,16 +295,16 @@ def test_cut_off_labels_fail_the_run_and_are_named_first(coco_prep: Preparation)
 
 WRITTEN: dict[str, tuple[list[str], str, list[tuple[str, str]]]] = {
     "by its path": (["x/0001.jpg", "y/0001.jpg"], "x/0001.jpg", [("ImageWithoutAnnotation", "y/0001.jpg")]),
-    "by a path of another machine": (["0001.jpg"], "C:\\photos\\0001.jpg", []),
+    "by a path of another machine": (["0001.jpg"], "C:\\photos\\0001.jpg", [("FoundByName", "")]),
     "by the end of a path": (
         ["p/x/0001.jpg", "p/y/0001.jpg"],
         "x/0001.jpg",
-        [("ImageWithoutAnnotation", "p/y/0001.jpg")],
+        [("ImageWithoutAnnotation", "p/y/0001.jpg"), ("FoundByName", "")],
     ),
     "in another case": (["IMG.JPG"], "img.jpg", []),
     "in another Unicode form": (["gro\u0308ße.jpg"], "größe.jpg", []),
     "without suffix": (["0001.jpg"], "0001", []),
-    "with another suffix": (["0001.jpg"], "0001.png", []),
+    "with another suffix": (["0001.jpg"], "0001.png", [("FoundByName", "")]),
     "with dots": (["a.1.jpg", "a.2.jpg"], "a.2", [("ImageWithoutAnnotation", "a.1.jpg")]),
     "by a name that several have": (
         ["x/0001.jpg", "y/0001.jpg"],
@@ -315,10 +315,11 @@ WRITTEN: dict[str, tuple[list[str], str, list[tuple[str, str]]]] = {
             ("ImageWithoutAnnotation", "y/0001.jpg"),
         ],
     ),
-    "by a name that differs by case only": (
-        ["a.jpg", "A.jpg"],
-        "a.jpg",
-        [("ImageWithoutAnnotation", "A.jpg"), ("ImageAmbiguous", "a.jpg"), ("ImageWithoutAnnotation", "a.jpg")],
+    "by a name that differs by case only": (["a.jpg", "A.jpg"], "a.jpg", [("ImageWithoutAnnotation", "A.jpg")]),
+    "by a path of a folder that is not there": (
+        ["val/0001.jpg"],
+        "train/0001.jpg",
+        [("ImageElsewhere", "train/0001.jpg"), ("ImageWithoutAnnotation", "val/0001.jpg")],
     ),
 }
 

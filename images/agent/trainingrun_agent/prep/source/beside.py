@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 from trainingrun_agent.prep.source.home import Home
 from trainingrun_agent.prep.source.listing import IMAGE_SUFFIXES, Entry, Listing, is_label, suffix_of
-from trainingrun_agent.prep.source.matching import fold, stem
 from trainingrun_agent.prep.source.place import Place
 from trainingrun_agent.prep.source.readers import FORMATS, FileFormat, SetFormat, class_files
 from trainingrun_agent.prep.source.readers.values import text_of
+from trainingrun_agent.prep.source.spelling import fold, stem
 from trainingrun_agent.prep.source.split_names import is_for_another, splits_of
 
 LEVELS, DEEPEST = 2, 4

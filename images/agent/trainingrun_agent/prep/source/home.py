@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from trainingrun_agent.prep.source.index import Listed
-from trainingrun_agent.prep.source.matching import fold
+from trainingrun_agent.prep.source.spelling import fold
 from trainingrun_agent.prep.source.split_names import is_for_another, splits_of
 
 NAMED = 2

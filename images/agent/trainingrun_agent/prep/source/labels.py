@@ -126,7 +126,7 @@ def _of_files(
         context, etag = lists.context(pair.annotation.path), pair.annotation.etag
         return etag if context == Context(classes, classes) else f"{etag} {digest_of(context)}"
 
-    pairing = pair(listing, filename_of, format_=format_)
+    pairing = pair(listing, filename_of, format_=format_, inner=listing.inner)
     for one in pairing.pairs:
         lists.context(one.annotation.path)
     pairing.findings.extend((*listing.findings, *lists.findings()))
@@ -182,7 +182,7 @@ class _Filling:
         if listing.elsewhere:  # files there may list the images of other folders, too
             listed = Home(self.origin.images.widened.key).listed(listed)
         complete = not self.format.partial and not listing.elsewhere
-        matches = match(names, listed, listing.images, complete=complete)
+        matches = match(names, listed, listing.images, complete=complete, inner=listing.inner)
         findings += merge(matches, self.index)
         matches.drop(nameless)
         self.index.place((path, number) for path, number in matches.ids.items())
@@ -190,7 +190,8 @@ class _Filling:
             findings.append(Finding(LABELS_ELSEWHERE, listing.shown, {"case": "images", "others": others}, wide=True))
         findings += [_orphans(*orphan) for orphan in self.index.orphans()] + matches.findings
         pairs = [Pair(image, Entry(image.path, 0)) for image in sorted(listing.images) if image.path in matches.ids]
-        return Pairing(pairs, findings, [image for image in listing.images if image.path not in matches.ids])
+        paired = matches.ids.keys() | matches.ignored
+        return Pairing(pairs, findings, [image for image in listing.images if image.path not in paired])
 
     def _name_objects(self, findings: list[Finding]) -> set[int]:
         """Give the objects of files without any class the only class there is, and add the findings about the files.

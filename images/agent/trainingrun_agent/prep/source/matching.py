@@ -1,103 +1,100 @@
 """Find the image that a name in a label file means.
 
-Invariant: every image and every name ends in a match or one error finding; a name that could mean several
-images means none. Case, Unicode form and the folders of the annotator's own machine do not matter.
+Invariant: every image and every name ends in one match or one error finding, or is counted by one finding about many; a
+name that could mean several images means none. The rules and their order are those of the table in fallbacks.py.
 """
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain
-from pathlib import PurePosixPath
 
-from trainingrun_agent.prep.model.codes.pairs import (
-    IMAGE_AMBIGUOUS,
-    IMAGE_MISSING,
-    IMAGE_WITHOUT_ANNOTATION,
-)
+from trainingrun_agent.prep.model.codes.pairs import IMAGE_MISSING, IMAGE_WITHOUT_ANNOTATION
 from trainingrun_agent.prep.model.findings import Finding
+from trainingrun_agent.prep.source.claims import Claim, claim_of_name, without_address, without_upload
+from trainingrun_agent.prep.source.fallbacks import SEVERAL, Answer, masks, search
 from trainingrun_agent.prep.source.index import Listed
-from trainingrun_agent.prep.source.listing import IMAGE_SUFFIXES, Entry
+from trainingrun_agent.prep.source.listing import Entry
+from trainingrun_agent.prep.source.spelling import bare, fold, loose, stem
+from trainingrun_agent.prep.source.unpaired import found_by_name, ignored, image_unclear, nothing_paired
 
 _SEVERAL = ""
-MAX_NAMED = 3
-"""Images that a finding names of those that have one name."""
 
 
 @dataclass(frozen=True)
 class Names:
-    """The images of a source by name: by whole path, by file name, by file name without suffix."""
+    """The images of a source by path."""
 
+    images: list[str]
     paths: dict[str, str]
-    names: dict[str, list[str]]
-    stems: dict[str, list[str]]
 
     @classmethod
     def from_images(cls, images: Iterable[Entry]) -> Names:
         """Index the images of a listing."""
-        made = cls({}, {}, {})
-        for image in images:
-            path = fold(image.path)
-            made.paths[path] = _SEVERAL if path in made.paths else image.path
-            name = path.rpartition("/")[2]
-            made.names.setdefault(name, []).append(image.path)
-            made.stems.setdefault(stem(name), []).append(image.path)
+        made = cls([image.path for image in images], {})
+        for path in made.images:
+            folded = fold(path)
+            made.paths[folded] = _SEVERAL if folded in made.paths else path
         return made
 
     def knows(self, name: str) -> bool:
-        """Whether an image has this name, with or without suffix."""
-        return stem(fold(name).rpartition("/")[2]) in self.stems
+        """Whether an image has this name, with or without suffix, in any folder."""
+        last = loose(name).rpartition("/")[2]
+        return bare(last) in self._known or bare(without_upload(last)) in self._known
 
-    def find(self, name: str, folder: str) -> list[str]:
-        """The images that a name in a label file in this folder can mean."""
+    def find(self, name: str, folder: str) -> str | None:
+        """The image whose path a name in a label file in this folder is; with suffix, or if it has none, without."""
         path = fold(name)
-        for whole in (fold(f"{folder}/{path}"), path):
-            if found := self.paths.get(whole):
-                return [found]
-        last = path.rpartition("/")[2]
-        found_names = self.names.get(last) or self.stems.get(stem(last), [])
-        near = self._ends.get(_end(path), ()) if "/" in path else ()
-        return [found for found in near if fold(found).endswith(f"/{path}")] or found_names
+        paths = self._stems if stem(path) == path else self.paths
+        for whole, written in ((fold(f"{folder}/{path}"), f"{folder}/{name}"), (path, name)):
+            found = paths.get(whole)
+            if found == _SEVERAL:
+                found = self._twins.get(written.replace("\\", "/").removeprefix("/").removeprefix("./"))
+            if found:
+                return found
+        return None
 
     @cached_property
-    def _ends(self) -> dict[str, list[str]]:
-        """The images by folder and file name: many folders may have the same names."""
-        made: dict[str, list[str]] = {}
-        for path in chain.from_iterable(self.names.values()):
-            made.setdefault(_end(fold(path)), []).append(path)
+    def _known(self) -> set[str]:
+        return {bare(loose(path.rpartition("/")[2])) for path in self.images}
+
+    @cached_property
+    def _stems(self) -> dict[str, str]:
+        """The images by path without suffix: names of some formats have none."""
+        made: dict[str, str] = {}
+        for path in self.images:
+            name = stem(fold(path))
+            made[name] = _SEVERAL if name in made else path
         return made
 
-
-def _end(path: str) -> str:
-    """The last folder of a path, if any, and the file's name."""
-    return "/".join(path.rsplit("/", 2)[-2:])
-
-
-def fold(path: str) -> str:
-    """A path in lower case, normal Unicode form and with forward slashes, for comparison."""
-    folded = unicodedata.normalize("NFC", path.replace("\\", "/")).casefold()
-    while folded.startswith(("./", "/")):
-        folded = folded[folded.index("/") + 1 :]
-    return folded
+    @cached_property
+    def _twins(self) -> dict[str, str]:
+        """The images whose paths differ by case or Unicode form only: with the exact one, a name means one."""
+        return {path: path for path in self.images if self.paths[fold(path)] == _SEVERAL}
 
 
-def stem(name: str) -> str:
-    """A file name without the suffix of an image; other dots belong to the name."""
-    head, dot, suffix = name.rpartition(".")
-    return head if dot and f".{suffix}" in IMAGE_SUFFIXES else name
+Inner = Callable[[str], str]
+"""The path of a label file below the folder that has the labels."""
 
 
 @dataclass
 class Matches:
-    """By the path of an image: `ids` have the id of its first entry, `repeats` those of the others."""
+    """By the path of an image: `ids` have the id of its first entry, `repeats` those of the others.
+
+    `ignored` are images that no labels are for.
+    """
 
     ids: dict[str, int] = field(default_factory=dict)
     repeats: dict[str, list[int]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    ignored: set[str] = field(default_factory=set)
+
+    def add(self, path: str, entry: Listed) -> None:
+        """Add an entry about the image at a path."""
+        if self.ids.setdefault(path, entry.id) != entry.id:
+            self.repeats.setdefault(path, []).append(entry.id)
 
     def drop(self, entries: AbstractSet[int]) -> None:
         """Forget the entries with these ids."""
@@ -105,33 +102,92 @@ class Matches:
             self.ids = {path: number for path, number in self.ids.items() if number not in entries}
 
 
-def match(names: Names, listed: Iterable[Listed], images: Iterable[Entry], *, complete: bool) -> Matches:
+def match(
+    names: Names, listed: Iterable[Listed], images: Iterable[Entry], *, complete: bool, inner: Inner = str
+) -> Matches:
     """Match every entry with an image; with `complete`, an entry without image is an error."""
     made = Matches()
+    left: dict[str, list[Listed]] = {}
+    absent: list[Listed] = []
     for entry in listed:
-        folder = str(PurePosixPath(entry.file).parent)
-        found = names.find(entry.name, folder) or (names.find(entry.alias, folder) if entry.alias else [])
-        if len(found) == 1:
-            [path] = found
-            if made.ids.setdefault(path, entry.id) != entry.id:
-                made.repeats.setdefault(path, []).append(entry.id)
-        elif found:
-            made.findings.append(_ambiguous(entry, found))
+        if path := _by_path(names, entry, inner(entry.file).rpartition("/")[0]):
+            made.add(path, entry)
+        elif names.knows(entry.name) or (entry.alias and names.knows(entry.alias)):
+            left.setdefault(fold(entry.name), []).append(entry)
         elif complete:
-            made.findings.append(_missing(entry))
-    made.findings += [_unlisted(image) for image in images if image.path not in made.ids]
+            absent.append(entry)
+    made.ignored = masks(names.images, [path for path in names.images if path not in made.ids])
+    answers = _search(left, [path for path in names.images if path not in made.ignored], made.ids, inner)
+    for name, entries in left.items():
+        answer = answers.get(name)
+        if answer is None:
+            absent += entries if complete else []
+        elif answer.found:
+            for entry in entries:
+                made.add(answer.images[0], entry)
+    made.findings += found_by_name(_uses(left, answers)) + ignored("masks", sorted(made.ignored))
+    unlisted = [image.path for image in images if image.path not in made.ids and image.path not in made.ignored]
+    unclear = [
+        (entry, answer)
+        for name, answer in answers.items()
+        if answer.case == SEVERAL or (complete and not answer.found)
+        for entry in left[name]
+    ]
+    made.findings += _left_over(absent, unclear, unlisted, pairs=len(made.ids))
     return made
+
+
+def _by_path(names: Names, entry: Listed, folder: str) -> str | None:
+    """The image whose path an entry states."""
+    found = names.find(entry.name, folder)
+    return found if found or not entry.alias else names.find(without_address(entry.alias), folder)
+
+
+def _search(
+    left: Mapping[str, list[Listed]], images: Sequence[str], taken: Container[str], inner: Inner
+) -> dict[str, Answer]:
+    """The answers to the names that are the path of no image."""
+
+    def stated(name: str) -> Claim:
+        return claim_of_name(left[name][0].name, inner(left[name][0].file))
+
+    def before_upload(name: str) -> Claim | None:
+        alias = left[name][0].alias
+        return claim_of_name(alias, inner(left[name][0].file)) if alias else stated(name).before_upload()
+
+    free = [path for path in images if path not in taken] if left else []
+    return search(left, (("", stated), ("upload", before_upload)), images=images, free=free)
+
+
+def _uses(left: Mapping[str, list[Listed]], answers: Mapping[str, Answer]) -> Iterator[tuple[str, str, str]]:
+    """Rule, name and image of each name that a rule found the image of."""
+    for name, answer in answers.items():
+        if answer.found:
+            yield answer.case, left[name][0].name, answer.images[0]
+
+
+def _left_over(
+    absent: Sequence[Listed], unclear: Sequence[tuple[Listed, Answer]], unlisted: Sequence[str], *, pairs: int
+) -> list[Finding]:
+    """The findings about names without image and images without name: one each, or one about all."""
+    entries = [*(entry for entry, _ in unclear), *absent]
+    about_all = nothing_paired(
+        unlisted,
+        [entry.name for entry in entries],
+        {entry.name: answer for entry, answer in unclear},
+        pairs=pairs,
+        file=entries[0].file if entries else "",
+    )
+    return about_all or [
+        *map(_missing, absent),
+        *(image_unclear(entry.name, answer, labelFile=entry.file) for entry, answer in unclear),
+        *map(_unlisted, unlisted),
+    ]
 
 
 def _missing(entry: Listed) -> Finding:
     return Finding(IMAGE_MISSING, entry.name, {"case": "labelFile", "labelFile": entry.file})
 
 
-def _ambiguous(entry: Listed, found: list[str]) -> Finding:
-    return Finding(
-        IMAGE_AMBIGUOUS, entry.name, {"labelFile": entry.file, "count": len(found), "images": found[:MAX_NAMED]}
-    )
-
-
-def _unlisted(image: Entry) -> Finding:
-    return Finding(IMAGE_WITHOUT_ANNOTATION, image.path, {"case": "list"})
+def _unlisted(image: str) -> Finding:
+    return Finding(IMAGE_WITHOUT_ANNOTATION, image, {"case": "list"})

@@ -15,9 +15,9 @@ from operator import attrgetter
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.model.findings import Split
 from trainingrun_agent.prep.source.listing import Entry, Listing
-from trainingrun_agent.prep.source.matching import fold, stem
 from trainingrun_agent.prep.source.pairing import label_files, name_of
 from trainingrun_agent.prep.source.readers import FORMATS, PASCAL_VOC, FileFormat, Format, SetFormat
+from trainingrun_agent.prep.source.spelling import fold
 from trainingrun_agent.prep.source.unknown_layouts import seen_layouts
 from trainingrun_agent.reasons.dataset import FORMAT_NOT_RECOGNISED, FORMAT_UNKNOWN
 from trainingrun_agent.terms import Change, Field
@@ -57,7 +57,7 @@ class _Look:
     @cached_property
     def _images(self) -> set[str]:
         """The names that files of labels have in common with images."""
-        return {stem(fold(image.path)) for image in self.listing.images}
+        return {name_of(image.path, PASCAL_VOC) for image in self.listing.images}
 
     @cached_property
     def _stems(self) -> set[str]:

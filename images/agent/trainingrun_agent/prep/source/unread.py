@@ -13,7 +13,7 @@ from trainingrun_agent.prep.model.codes.kind import Fields
 from trainingrun_agent.prep.model.codes.pairs import ANNOTATION_WITHOUT_IMAGE, IMAGE_MISSING
 from trainingrun_agent.prep.model.findings import Finding
 from trainingrun_agent.prep.source.listing import Entry, Listing, suffix_of
-from trainingrun_agent.prep.source.matching import fold
+from trainingrun_agent.prep.source.spelling import fold
 from trainingrun_agent.prep.source.unread_formats import UNREAD_SUFFIXES
 
 _WITHOUT_IMAGE = (ANNOTATION_WITHOUT_IMAGE.code, IMAGE_MISSING.code)

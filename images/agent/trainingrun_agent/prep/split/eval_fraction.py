@@ -23,7 +23,7 @@ import re
 from trainingrun_agent.config import GroupBy, SplitRule
 from trainingrun_agent.prep.model.findings import Split
 from trainingrun_agent.prep.source.listing import IMAGE_SUFFIXES
-from trainingrun_agent.prep.source.matching import fold, stem
+from trainingrun_agent.prep.source.spelling import fold, stem
 from trainingrun_agent.prep.split.sequence import sequence_key
 
 _COPY = re.compile(rf"(.+)_({'|'.join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES))})\.rf\.[0-9a-f]{{32}}\.[a-z]+")

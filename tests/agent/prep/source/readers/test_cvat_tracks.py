@@ -143,4 +143,4 @@ def test_a_video_export_with_images_is_prepared(tmp_path: Path) -> None:
     prep.memory.objects |= {f"train/images/frame_00000{n}.PNG": jpeg(128, 64, seed=str(n)) for n in range(3)}
     made = prep.run()
     assert (made.train_images, made.max_boxes_per_image) == (3, 1)
-    assert prep.codes() == {"FormatMismatch": 3}
+    assert prep.codes() == {"FormatMismatch": 3, "FoundByName": 1}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from trainingrun_agent.prep.model.codes.kind import FILES, Example, FindingKind, Severity
 
 _CSV = "filename,width,height,class,xmin,ymin,xmax,ymax\n"
+_LEFT = "Labels: {labelCount} in {labelFolder}, such as {first}. Images: {imageCount} in {imageFolder}"
 _ROW = "tire.jpg,160,120,tire,10,20,60,80\n"
 
 IMAGE_MISSING = FindingKind(
@@ -41,7 +42,8 @@ ANNOTATION_WITHOUT_IMAGE = FindingKind(
         "file": "no image has this name or the name in <filename>, or the name is not unique",
         "entries": "{count:object belongs|objects belong} to images that the file does not list, such as {image!r}",
     },
-    advice="Add the image to the folder, list it in the label file, or delete the labels.",
+    advice="Add the image to the folder or list it in the label file. If there is no such image any more, delete the "
+    "labels.",
     example=Example("tire.jpg tire.xml wheel.xml", "tire.jpg tire.xml", FILES),
 )
 IMAGE_LISTED_TWICE = FindingKind(
@@ -118,10 +120,10 @@ ENTRY_WITHOUT_BOXES = FindingKind(
 IMAGE_AMBIGUOUS = FindingKind(
     "ImageAmbiguous",
     Severity.ERROR,
-    meaning="A label file names an image by a name that several images have.",
+    meaning="Labels are for an image by a name that several images have, and no folder tells them apart.",
     effect="With the wrong image, every box is around something else.",
-    seen="{labelFile} lists it, but {count} images have that name: {images}",
-    advice="Write the paths of the images into the file, or give each image its own name.",
+    seen="{count:image has|images have} that name: {images}",
+    advice="Give each image its own name, and its labels the same; or, in a file that lists images, write their paths.",
     example=Example(
         "`labels.csv` lists `1.jpg`; there are `front/1.jpg` and `rear/1.jpg`.",
         "`labels.csv` lists `front/1.jpg` and `rear/1.jpg`.",
@@ -137,4 +139,74 @@ NAME_CLASH = FindingKind(
     done="paired each image with the labels of exactly its name, if there are any",
     advice="Give each image its own name.",
     example=Example("tire.jpg tire.xml Tire.jpg Tire.xml", "tire.jpg tire.xml wheel.jpg wheel.xml", FILES),
+)
+IMAGE_ELSEWHERE = FindingKind(
+    "ImageElsewhere",
+    Severity.ERROR,
+    meaning="An image has the name that labels are for, but it is in another place, and something says that it is not "
+    "the one: a folder that the labels name and that is there, a split (`train`, `val`), a folder of masks, or other "
+    "labels.",
+    effect="With the wrong image, every box is around something else. Frames of many videos and parts of many data "
+    "sets have the same names.",
+    seen={
+        "contradicted": "the only image with this name is {other}, which is in another folder than the labels mean",
+        "taken": "the only image with this name is {other}, which has other labels",
+        "rivals": "the only image with this name is {other}, but other labels have this name too",
+    },
+    advice="If it is the image, move it to the folder that the labels name, or write its path into the file that lists "
+    "it. Otherwise add the image.",
+    example=Example(
+        "`labels.csv` lists `front/2.jpg`; there is `rear/2.jpg`.",
+        "`labels.csv` lists `front/2.jpg`; there is `front/2.jpg`.",
+    ),
+)
+NOTHING_PAIRED = FindingKind(
+    "NothingPaired",
+    Severity.ERROR,
+    meaning="There are images and there are labels, but hardly any labels are for one of the images. This finding is "
+    "in place of one for each image and each label file.",
+    effect="Without labels, there is nothing to learn from.",
+    seen={
+        "names": f"names differ. {_LEFT}, such as {{second}}",
+        "several": f"names are not unique. {_LEFT}, {{second}} is one of several with the name",
+        "contradicted": f"folders contradict. {_LEFT}, {{second}} is in another folder than the labels mean",
+        "taken": f"the images have other labels. {_LEFT}, such as {{second}}",
+        "rivals": f"several labels have the same name. {_LEFT}, such as {{second}}",
+    },
+    advice="Compare the two names. Labels and their image need the same name, and the same folders apart from words "
+    "such as `photos` and `xml`: `photos/train/1.jpg` and `xml/train/1.xml`. Rename one side, or name a folder "
+    "in {field[dataset.train.uri]} that has both.",
+    example=Example("tire.jpg photo.xml", "tire.jpg tire.xml", FILES),
+)
+FOUND_BY_NAME = FindingKind(
+    "FoundByName",
+    Severity.INFO,
+    meaning="The path of labels is not that of an image, but only one image can be meant. The table of the rules is in "
+    "the user guide.",
+    effect="None if it is the right image.",
+    seen={
+        "spelling": "{count:image|images} found by a name that is written as in an address: {second} for {first}",
+        "suffix": "{count:image|images} found under another suffix: {second} for {first}",
+        "folder": "{count:image|images} found in another folder: {second} for {first}",
+        "inside": "{count:image|images} found by the name in the label file: {second} for {first}",
+        "upload": "{count:image|images} found by the name before the upload to Label Studio: {second} for {first}",
+    },
+    done="used the labels for the image",
+    advice="Look at the example. If it is the right image, there is nothing to do; otherwise give labels and image the "
+    "same name.",
+    example=Example("photos/tire.jpg xml/tire.xml", "tire.jpg tire.xml", FILES),
+)
+IMAGES_IGNORED = FindingKind(
+    "ImagesIgnored",
+    Severity.INFO,
+    meaning="Some image files are not photos to learn from: masks that belong to an image of the same name, or what is "
+    "beside the folders of a VOC tree.",
+    effect="None. A mask that is taken for a photo would teach that it shows no object.",
+    seen={
+        "masks": "{count:mask|masks} of other images, such as {first}",
+        "tree": "{count:image|images} outside JPEGImages/, such as {first}",
+    },
+    done="ignored these images",
+    advice="If they are photos, move them to the folder of the others and label them.",
+    example=Example("tire.jpg tire.xml masks/tire.png", "tire.jpg tire.xml", FILES),
 )
