@@ -48,6 +48,10 @@ def moved(files: Files, *folders: tuple[str, str]) -> Files:
 PHOTOS = images()
 LAYOUTS: dict[str, tuple[Files, str]] = {
     "images and labels apart": ({**moved(YOLO, (".txt", "labels")), **moved(PHOTOS, ("", "images"))}, "yolo"),
+    "images under the names they had before Label Studio": (
+        {"images/a.jpg": b"x", "labels/0a1b2c3d-a.txt": b"0 .5 .5 .1 .1\n"},
+        "yolo",
+    ),
     "YOLO negatives only": ({"a.jpg": b"x", "a.txt": b""}, "yolo"),
     "XML paired by its content": ({"a.jpg": b"x", "b.xml": voc()}, "pascalVOC"),
     "VOC tree": ({"JPEGImages/a.jpg": b"x", "Annotations/a.xml": voc()}, "pascalVOC"),

@@ -14,6 +14,7 @@ from operator import attrgetter
 
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.model.findings import Split
+from trainingrun_agent.prep.source.claims import without_upload
 from trainingrun_agent.prep.source.listing import Entry, Listing
 from trainingrun_agent.prep.source.pairing import label_files, name_of
 from trainingrun_agent.prep.source.readers import FORMATS, PASCAL_VOC, FileFormat, Format, SetFormat
@@ -97,8 +98,9 @@ class _Look:
 
     def _elsewhere(self, files: Iterable[Entry], format_: FileFormat) -> Iterable[Entry]:
         """Files with the name of an image in another folder."""
-        named = (one for one in files if name_of(one.path, format_).rpartition("/")[2] in self._stems)
-        return islice(named, LOOKS)
+        named = ((one, name_of(one.path, format_).rpartition("/")[2]) for one in files)
+        there = (one for one, name in named if name in self._stems or without_upload(name) in self._stems)
+        return islice(there, LOOKS)
 
 
 def _nothing(listing: Listing, split: Split, head: Head) -> UserError:

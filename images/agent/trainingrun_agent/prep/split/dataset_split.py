@@ -72,7 +72,8 @@ def _split(
         shards[shard_of(pair.image.path, count)].append(pair)
     findings = [finding.in_split(name) for finding in pairing.findings if belongs(finding.file)]
     unpaired = {image.path for image in pairing.unpaired if belongs(image.path)}
-    bad = len(unpaired | {finding.file for finding in findings if finding.severity is Severity.ERROR})
+    named = {finding.file for finding in findings if finding.severity is Severity.ERROR}
+    bad = len((named | unpaired) - {""})  # no file: a finding about many
     return DatasetSplit(
         name,
         source,
