@@ -33,15 +33,18 @@ def read(row: Row, folder: Path, work: Path) -> Outcome:
     expected = as_trained(folder, row.inside, {name: labelled[name] for name in labelled if name not in row.unusable})
     counts = Counter(name for boxes in expected.values() for name, *_ in boxes)
     classes = row.classes or sorted(counts)
-    status, shown, found = _program("doctor", folder / row.inside, classes, work, ())
+    status, shown, splits = _program("doctor", folder / row.inside, classes, work, ())
     if not re.search(row.says, shown):
         return Outcome(f"WRONG: nothing about {row.says!r}", [shown])
     if status == UNUSABLE and (not row.truth or row.may_refuse):
         return Outcome(f"refused: {_reason(shown)}")
-    wrong = _other_counts(found["perClass"], {name: counts[name] for name in classes})
-    wrong += _other_counts(found, {"images": len(expected)})
+    found = sum((Counter(split["perClass"]) for split in splits.values()), Counter())
+    wrong = _other_counts(found, {name: counts[name] for name in classes})
+    wrong += _other_counts({"images": sum(split["images"] for split in splits.values())}, {"images": len(expected)})
     if wrong:
         return Outcome(f"WRONG: {_reason(shown) if status == UNUSABLE else '; '.join(wrong)}", [*wrong, shown])
+    if len(splits) > 1:
+        return Outcome(f"right, divided: {len(expected)} images, {counts.total()} objects")
     _program("convert", folder / row.inside, classes, work, ("--max-bad-files", "100%", "--out", str(work / "out")))
     if differing := _differing(_converted(work / "out" / "train_labels.csv"), expected):
         return Outcome("WRONG: other boxes", differing)
@@ -78,14 +81,14 @@ def _share(box: Box, width: int, height: int) -> Box:
 def _program(
     command: str, folder: Path, classes: Sequence[str], work: Path, options: Sequence[str]
 ) -> tuple[int, str, Any]:
-    """The exit code, all that is printed, and the report's part about the training images."""
+    """The exit code, all that is printed, and the report's parts by split."""
     report = work / f"{command}.json"
     argv = [sys.executable, "-m", "trainingrun_agent", command, str(folder), "--classes", ",".join(classes), *options]
     end = subprocess.run(
         [*argv, "--quiet", "--json", str(report)], capture_output=True, text=True, check=False, env=_environment()
     )
     splits = json.loads(report.read_bytes()).get("splits", {}) if report.exists() else {}
-    return end.returncode, end.stdout + end.stderr, splits.get("train", {"images": 0, "perClass": {}})
+    return end.returncode, end.stdout + end.stderr, splits
 
 
 def _environment() -> dict[str, str]:
