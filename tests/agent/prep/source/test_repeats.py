@@ -70,6 +70,15 @@ def test_boxes_in_another_order_and_other_ids_are_the_same_labels(prep: Preparat
     assert prep.codes() == {"LabelsRepeated": 1}
 
 
+def test_a_box_that_is_twice_in_one_of_two_files_is_no_contradiction(prep: Preparation) -> None:
+    put(prep, "a.json", coco())
+    document = coco_document()
+    document["annotations"].append({**document["annotations"][0], "id": 99})
+    put(prep, "b.json", {"": json.dumps(document).encode()})
+    assert prep.run().train_images == 4
+    assert prep.codes() == {"LabelsRepeated": 1}
+
+
 def test_a_file_that_repeats_some_images_and_has_others_is_not_to_be_deleted(prep: Preparation) -> None:
     put(prep, "a.json", coco(PHOTOS[:2]))
     put(prep, "b.json", coco(PHOTOS[1:]))

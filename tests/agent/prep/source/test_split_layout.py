@@ -45,6 +45,11 @@ POOLED = {
         "./: SplitsPooled: there are splits, with images: test2017/ 8, train2017/ 7, val2017/ 2; to keep them apart, "
         + AT.format("train2017/", "val2017/"),
     ),
+    "COCO with its panoptic masks, of which there are as many": (
+        {"annotations/panoptic_train2017/": 7, "annotations/panoptic_val2017/": 2, "train2017/": 7, "val2017/": 2},
+        "./: SplitsPooled: there are splits, with images: train2017/ 7, val2017/ 2; to keep them apart, "
+        + AT.format("train2017/", "val2017/"),
+    ),
     "only train and test, a folder deeper": (
         {"data/Training/": 7, "data/Testing/": 2},
         "data/: SplitsPooled: there are splits, with images: Training/ 7, Testing/ 2; to keep them apart, "

@@ -137,8 +137,8 @@ class Index:
         query = "SELECT file, ref, width, height, clash FROM images WHERE id = ?"
         file, ref, *size = self._database.execute(query, (number,)).fetchone()
         rows = self._database.execute(_SELECT, (self.scope(file), file, ref, MAX_OBJECTS + 1)).fetchall()
-        # Without the place in the file, which is different in each.
-        boxes = sorted(repr((category_name or name, *rest, code)) for _, category_name, name, *rest, code, _ in rows)
+        # Without the place in the file, which is different in each; a box that is twice in the entry counts once.
+        boxes = sorted({repr((category_name or name, *rest, code)) for _, category_name, name, *rest, code, _ in rows})
         return Content(self._files[file], tuple(size), boxes)
 
     def place(self, paths: Iterable[tuple[str, int]]) -> None:

@@ -22,7 +22,9 @@ _LABEL_WORDS = (
 )
 _CONTAINERS = frozenset(f"{_IMAGE_WORDS} {_LABEL_WORDS}".split())
 _LABELS = frozenset(("annotation", "annotations", "groundtruth", "gt", "label", "labels"))
-_MASKS = frozenset(("mask", "masks", "segmentation", "segmentationclass", "segmentationobject", "trimap", "trimaps"))
+_MASKS = frozenset(
+    ("mask", "masks", "panoptic", "segmentation", "segmentationclass", "segmentationobject", "trimap", "trimaps")
+)
 _MASK_NAME = re.compile("(.+?)[-_. ](?:mask|masks|seg|segmentation|trimap|gt)")
 _TOKENS = re.compile(r"[^\W\d_]+|\d+")
 

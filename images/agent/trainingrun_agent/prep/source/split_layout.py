@@ -15,6 +15,7 @@ from trainingrun_agent.prep.model.codes.kind import Value
 from trainingrun_agent.prep.model.codes.whole import EVAL_INSIDE_TRAIN, SPLITS_POOLED
 from trainingrun_agent.prep.model.findings import Finding, Split
 from trainingrun_agent.prep.source.listing import SETS_FOLDER, Listing
+from trainingrun_agent.prep.source.spelling import says_mask
 from trainingrun_agent.prep.source.split_names import is_split_list, splits_of
 
 DEPTH = 3
@@ -94,6 +95,8 @@ def _folders(listing: Listing) -> _Folders | None:
     found: dict[str, _Folders] = {}
     folders = Counter(image.path[: image.path.rfind("/") + 1] for image in listing.images)
     for folder, count in folders.items():
+        if says_mask(folder.casefold()):
+            continue  # no split of images: panoptic_train/ beside COCO's labels
         names = folder.split("/")[:-1][:DEPTH]
         for at, name in enumerate(names):
             if len(splits_of(name)) == 1:
