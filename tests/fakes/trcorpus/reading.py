@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,28 +31,16 @@ class Outcome:
 def read(row: Row, folder: Path, work: Path) -> Outcome:
     labelled = row.labelled(folder)
     expected = as_trained(folder, row.inside, {name: labelled[name] for name in labelled if name not in row.unusable})
-<<<<<<< HEAD
-    classes = row.classes or sorted({name for boxes in expected.values() for name, *_ in boxes})
-    status, shown, found = _program("doctor", folder / row.inside, classes, work, ())
-    used = {name: boxes for name, boxes in expected.items() if name.startswith(_folders(found, folder / row.inside))}
-    counts = Counter(name for boxes in used.values() for name, *_ in boxes)
-=======
     counts = Counter(name for boxes in expected.values() for name, *_ in boxes)
     classes = row.classes or sorted(counts)
     status, shown, splits = _program("doctor", folder / row.inside, classes, work, ())
->>>>>>> corpus
     if not re.search(row.says, shown):
         return Outcome(f"WRONG: nothing about {row.says!r}", [shown])
     if status == UNUSABLE and (not row.truth or row.may_refuse):
         return Outcome(f"refused: {_reason(shown)}")
-<<<<<<< HEAD
-    wrong = _other_counts(found["perClass"], {name: counts[name] for name in classes})
-    wrong += _other_counts(found, {"images": len(used)})
-=======
     found = sum((Counter(split["perClass"]) for split in splits.values()), Counter())
     wrong = _other_counts(found, {name: counts[name] for name in classes})
     wrong += _other_counts({"images": sum(split["images"] for split in splits.values())}, {"images": len(expected)})
->>>>>>> corpus
     if wrong:
         return Outcome(f"WRONG: {_reason(shown) if status == UNUSABLE else '; '.join(wrong)}", [*wrong, shown])
     if len(splits) > 1:
@@ -61,14 +49,6 @@ def read(row: Row, folder: Path, work: Path) -> Outcome:
     if differing := _differing(_converted(work / "out" / "train_labels.csv"), expected):
         return Outcome("WRONG: other boxes", differing)
     return Outcome(f"right: {len(expected)} images, {counts.total()} objects")
-
-
-def _folders(found: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
-    """The folders below the one given that the splits of the program's `dataset` are in; the whole one is empty."""
-    dataset = found["dataset"]
-    if "eval" not in dataset:
-        return ("",)
-    return tuple(dataset[split]["uri"].rpartition(f"/{folder.name}/")[2] for split in ("train", "eval"))
 
 
 def _other_counts(found: dict[str, int], labelled: dict[str, int]) -> list[str]:
@@ -101,30 +81,14 @@ def _share(box: Box, width: int, height: int) -> Box:
 def _program(
     command: str, folder: Path, classes: Sequence[str], work: Path, options: Sequence[str]
 ) -> tuple[int, str, Any]:
-<<<<<<< HEAD
-    """The exit code, all that is printed, and the counts of the report, of all splits that the folder came with."""
-=======
     """The exit code, all that is printed, and the report's parts by split."""
->>>>>>> corpus
     report = work / f"{command}.json"
     argv = [sys.executable, "-m", "trainingrun_agent", command, str(folder), "--classes", ",".join(classes), *options]
     end = subprocess.run(
         [*argv, "--quiet", "--json", str(report)], capture_output=True, text=True, check=False, env=_environment()
     )
-<<<<<<< HEAD
-    document = json.loads(report.read_bytes()) if report.exists() else {}
-    by_split = [Counter(split["perClass"]) for split in document.get("splits", {}).values()]
-    classes_found = sum(by_split, Counter[str]())
-    found = {
-        "images": sum(split["images"] for split in document.get("splits", {}).values()),
-        "perClass": classes_found,
-        "dataset": document.get("dataset", {}),
-    }
-    return end.returncode, end.stdout + end.stderr, found
-=======
     splits = json.loads(report.read_bytes()).get("splits", {}) if report.exists() else {}
     return end.returncode, end.stdout + end.stderr, splits
->>>>>>> corpus
 
 
 def _environment() -> dict[str, str]:
