@@ -18,6 +18,8 @@ def document(value: object) -> bytes:
 
 SEEN: dict[str, tuple[str, bytes, str]] = {
     "pixels in YOLO's layout": ("a.txt", b"305 120 40 200 80\n", "text with coordinates in pixels"),
+    "boxes without a class": ("a.txt", b"20 30 60 80\n", "four numbers per line and no class"),
+    "boxes without a class, with commas": ("a.txt", b"0.2, 0.3, 0.6, 0.8\n", "four numbers per line and no class"),
     "names in YOLO's layout": ("a.txt", b"tire 0.5 0.5 0.2 0.2\n", "a class name and four numbers per line"),
     "KITTI": (
         "a.txt",
@@ -49,6 +51,11 @@ SEEN: dict[str, tuple[str, bytes, str]] = {
     "Create ML in another layout": (
         "c.json",
         document([{"image": "a.jpg", "annotations": [{"label": "x", "box": [1, 2, 3, 4]}]}]),
+        "Create ML whose annotations have no label and coordinates",
+    ),
+    "Create ML with other keys": (
+        "c.json",
+        document([{"path": "a.jpg", "annotations": [{"label": "x", "boundingBox": {"x": 1}}]}]),
         "Create ML whose annotations have no label and coordinates",
     ),
     "BDD100K": ("b.json", document([{"name": "a.jpg", "labels": [{"box2d": {}}]}]), "Scalabel or BDD100K JSON"),

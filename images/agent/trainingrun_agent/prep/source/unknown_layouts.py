@@ -23,6 +23,7 @@ _AS_COCO = "export COCO or PascalVOC from the tool"
 _NUMBER = r"-?\d{1,9}(?:\.\d{0,20})?"
 _PIXELS = re.compile(rf"\d{{1,6}}(?:[ \t]+{_NUMBER}){{4,12}}")
 _NAMED = re.compile(rf"[^\W\d][^\s,]{{0,99}}(?:[ \t]+{_NUMBER}){{4}}")
+_CLASSLESS = re.compile(rf"{_NUMBER}(?:(?:[ \t]+|,[ \t]{{0,3}}){_NUMBER}){{3}}")
 _KITTI = re.compile(rf"[^\W\d][^\s,]{{0,99}}(?:[ \t]+{_NUMBER}){{14,15}}")
 _TRACKED = re.compile(rf"\d{{1,9}}(?:,{_NUMBER}){{5,10}}")
 _LISTED = re.compile(r"[^\s,]{1,200}\.[A-Za-z]{3,4}(?:[ \t]+\d{1,6}(?:,\d{1,6}){4}){1,5}(?:[ \t].*)?")
@@ -63,11 +64,18 @@ TEXTS: tuple[tuple[Callable[[str], bool], Layout], ...] = (
         lambda text: _first(text, _PIXELS),
         Layout("text with coordinates in pixels; YOLO has parts of the image's size", _AS_CSV),
     ),
+    (
+        lambda text: _first(text, _CLASSLESS),
+        Layout("text with four numbers per line and no class; YOLO has a class id before them", _AS_CSV),
+    ),
 )
 DOCUMENTS: tuple[tuple[Callable[[Outline], bool], Layout], ...] = (
     (
-        lambda found: found.array and found.has("annotations") and bool({"image", "imagefilename"} & set(found.keys)),
-        Layout("Create ML whose annotations have no label and coordinates {x, y, width, height}", "export it again"),
+        lambda found: found.array and found.has("annotations"),
+        Layout(
+            "Create ML whose annotations have no label and coordinates {x, y, width, height}, or no image",
+            "export it again, or write these keys",
+        ),
     ),
     (lambda found: found.has("items") and found.has("categories"), Layout("Datumaro JSON", _AS_COCO)),
     (lambda found: found.has("objects") and found.has("frames"), Layout("Supervisely JSON of a video", _AS_COCO)),
