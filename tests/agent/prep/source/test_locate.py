@@ -245,6 +245,19 @@ def test_a_neighbour_that_must_not_be_listed_or_read_is_not_there(monkeypatch: p
         listed(store, Source(BUCKET, "set/images/"))
 
 
+@pytest.mark.parametrize(("image", "text"), [("1.jpg", "1.txt"), ("images/1.jpg", "labels/1.txt")])
+def test_labels_beside_do_not_stand_in_for_text_that_is_not_read(image: str, text: str) -> None:
+    inside = {f"set/train/{image}": b"", f"set/train/{text}": b"0 20 30 60 80\n"}
+    store = store_of({**inside, "set/labels/1.txt": txt(7)})
+    with pytest.raises(UserError, match="text with coordinates in pixels"):
+        listed(store, Source(BUCKET, "set/train/"))
+
+
+def test_text_about_an_image_does_not_hide_its_labels_beside() -> None:
+    store = store_of({"set/train/1.jpg": b"", "set/train/1.txt": b"a photo of a tire", "set/labels/1.txt": txt(7)})
+    assert listed(store, Source(BUCKET, "set/train/")).origin.labels.shown == "../labels/"
+
+
 def test_neighbours_are_not_listed_where_labels_are_among_the_images(monkeypatch: pytest.MonkeyPatch) -> None:
     store = store_of({"set/images/1.jpg": b"", "set/images/1.xml": xml(7), "set/labels/1.xml": xml(8)})
     monkeypatch.setattr(store, "children", None)

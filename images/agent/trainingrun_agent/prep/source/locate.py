@@ -1,7 +1,7 @@
 """Where the labels of a source are: in the folder that is named for them, below the uri, or beside it.
 
-Invariant: the neighbours of a source are looked at only where no file below its uri shows labels, and a finding says
-which was used. A folder of labels may serve several sources: files for other images are counted, no error.
+Invariant: the neighbours of a source are looked at only where no file below its uri shows labels, read or not, and a
+finding says which was used. A folder of labels may serve several sources: files for other images are counted, no error.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from trainingrun_agent.config import Source, Uri
 from trainingrun_agent.errors import UserError
@@ -18,10 +19,12 @@ from trainingrun_agent.prep.model.findings import Finding, Split
 from trainingrun_agent.prep.source.beside import Labels, Neighbour, Search
 from trainingrun_agent.prep.source.labels import Origin, class_lists, head
 from trainingrun_agent.prep.source.listing import Entry, Listing, files, scan
-from trainingrun_agent.prep.source.pairing import label_files
+from trainingrun_agent.prep.source.pairing import label_files, name_of
 from trainingrun_agent.prep.source.place import Place
 from trainingrun_agent.prep.source.readers import FORMATS, FileFormat, SetFormat
-from trainingrun_agent.prep.source.recognise import AUTO, Formats, recognise
+from trainingrun_agent.prep.source.readers.yolo import FORMAT as YOLO
+from trainingrun_agent.prep.source.recognise import AUTO, LOOKS, Formats, recognise
+from trainingrun_agent.prep.source.unknown_layouts import layout_of
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.base import StoreFor
 from trainingrun_agent.terms import Terms
@@ -60,7 +63,7 @@ class Sources:
         search = Search(images.widened, found, self._files)
         if source.labels is not None and not source.labels.same_as(source):
             found, origin = self._named(search, source.labels, origin)
-        elif not _shows_labels(found, source.format, origin):
+        elif not _shows_labels(found, source.format, origin) and not _has_unread_labels(found, origin):
             found, origin = _beside(search, source.format, origin)
         formats = _recognised(found, source.format, origin)
         return ListedSource(found, formats, origin, class_lists(formats, found, origin))
@@ -105,6 +108,13 @@ def _shows_labels(listing: Listing, asked: str, origin: Origin) -> bool:
     except UserError:
         return False
     return True
+
+
+def _has_unread_labels(listing: Listing, origin: Origin) -> bool:
+    """Whether text with the names of images looks like labels that are not read: others are not theirs."""
+    images = {name_of(image.path, YOLO) for image in listing.images}
+    texts = (one for one in label_files(listing, YOLO) if one.size and name_of(one.path, YOLO) in images)
+    return any(layout_of(YOLO.suffix, head(origin, one)) is not None for one in islice(texts, LOOKS))
 
 
 def _recognised(listing: Listing, asked: str, origin: Origin) -> Formats:
