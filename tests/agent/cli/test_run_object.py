@@ -282,7 +282,7 @@ SPLITS: dict[str, tuple[dict[str, bytes], tuple[str, ...], dict[str, Any], str]]
         },
         ("set",),
         {"train": "s3://BUCKET/set/train/", "eval": "s3://BUCKET/set/valid/"},
-        "set holds splits: set/train is for training, set/valid for evaluation",
+        "set holds splits: set/train is for training, set/valid for evaluation; not used: test/ (1 image)\n",
     ),
     "Ultralytics'": (
         {
@@ -295,6 +295,21 @@ SPLITS: dict[str, tuple[dict[str, bytes], tuple[str, ...], dict[str, Any], str]]
         ("set",),
         {"train": "s3://BUCKET/set/images/train/", "eval": "s3://BUCKET/set/images/val/"},
         "set holds splits: set/images/train is for training, set/images/val for evaluation",
+    ),
+    "with a larger copy of one": (
+        {
+            "set/train/a.jpg": b"",
+            "set/train/a.txt": b"",
+            "set/train - copy/a.jpg": b"",
+            "set/train - copy/a.txt": b"",
+            "set/train - copy/c.jpg": b"",
+            "set/train - copy/c.txt": b"",
+            "set/val/b.jpg": b"",
+            "set/val/b.txt": b"",
+        },
+        ("set",),
+        {"train": "s3://BUCKET/set/train/", "eval": "s3://BUCKET/set/val/"},
+        "set holds splits: set/train is for training, set/val for evaluation; not used: train - copy/ (2 images)\n",
     ),
     "a part of them": (
         {
@@ -338,7 +353,7 @@ def test_image_sets_that_a_tree_came_with_are_those_of_the_run(shell: Shell) -> 
     shell.write("voc/ImageSets/Main/train.txt", b"1\n2\n")
     shell.write("voc/ImageSets/Main/val.txt", b"0\n")
     ended = shell.run("doctor", "voc")
-    assert ended.out.startswith("voc holds splits: voc train is for training, voc val for evaluation\n")
+    assert ended.out.startswith("voc holds splits: image set train is for training, val for evaluation\n")
     assert block_of(ended.out)["eval"] == {"uri": "s3://BUCKET/voc/", "imageSet": "val", "format": "pascalVOC"}
 
 

@@ -25,6 +25,9 @@ CLASS_NOT_FOUND = Reason(
     meaning="No label of the training images has the class, so the network would learn nothing about it.",
     fields=("dataset.classes",),
 )
+CLASSES_NOT_FOUND_ANYWHERE = CLASS_NOT_FOUND.case(
+    hint="{change[dataset.classes]}, without these names; or label objects of these classes and {retry}.",
+)
 _OTHER_SPLIT = ("dataset.splitSeed", "dataset.splitGroup", "dataset.evalFraction")
 OTHER_SEED: dict[str, Any] = {
     "hint": "{change[dataset.splitSeed]}: it puts every class into both splits. Another {field[dataset.evalFraction]}"
@@ -156,8 +159,11 @@ FORMAT_NOT_RECOGNISED = Reason(
     fields=("dataset.train.format", "dataset.eval.format"),
     example=_FORMAT_EXAMPLE,
 )
+NO_LABEL_FILES = FORMAT_NOT_RECOGNISED.case(
+    hint="Put the labels below {uri}, then {retry}. If they are in another place, {change_labels}.",
+)
 FORMAT_UNKNOWN = FORMAT_NOT_RECOGNISED.case(
-    message="{format}: auto found labels in no format that is read; images: {images}; there are {seen}",
+    message="{format}: auto found no labels in a format that is read; images: {images}; other files: {seen}",
     hint="{way_out}; then {retry}. If it is one of the formats that are read, {change_format}.",
 )
 FORMAT_AMBIGUOUS = Reason(
