@@ -105,7 +105,8 @@ class Preparation:
         if evaluation is None or self.arguments.eval is not None or self.arguments.eval_image_set is not None:
             return ""
         if train.image_set:
-            first, second = f"image set {train.image_set}", evaluation.image_set
+            tree = "" if self.data.name(train) == str(self.arguments.folder) else f" of {self.data.name(train)}"
+            first, second = f"image set {train.image_set}{tree}", evaluation.image_set
         else:
             first, second = self.data.name(train), self.data.name(evaluation)
         unused = ", ".join(f"{folder} ({count(images, 'image')})" for folder, images in self.data.unused.items())

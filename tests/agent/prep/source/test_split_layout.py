@@ -10,7 +10,7 @@ from prep_in_memory import Preparation, seen
 from trainingrun_agent.config import Source
 from trainingrun_agent.prep.model.findings import Finding, Split
 from trainingrun_agent.prep.source.listing import Entry, Listing
-from trainingrun_agent.prep.source.split_layout import findings
+from trainingrun_agent.prep.source.split_layout import findings, published
 from trainingrun_agent.terms import TRAININGRUN
 from voc_data import jpeg, voc
 
@@ -78,6 +78,30 @@ def test_lists_of_splits_are_named(sets: tuple[str, ...], named: tuple[str, str]
     found = told({"JPEGImages/": 3}, ROOT, sets=sets)
     assert [(one.fields["train"], one.fields["eval"]) for one in found] == ([named] if named else [])
     assert told({"JPEGImages/": 3}, replace(ROOT, image_set="trainval"), sets=sets) == []
+
+
+def test_image_sets_of_a_tree_below_the_folder_are_named_with_the_tree() -> None:
+    sets = [Entry(f"VOCdevkit/VOC2007/ImageSets/Main/{name}.txt", 9) for name in ("trainval", "test", "car_test")]
+    images = [Entry(f"VOCdevkit/VOC2007/JPEGImages/{number}.jpg", 1) for number in range(3)]
+    listing = Listing(images=images, annotations=sets)
+    [finding] = findings({"train": ROOT}, {"train": listing}, str)
+    assert finding.line(TRAININGRUN) == (
+        "VOCdevkit/VOC2007/ImageSets/Main/: SplitsPooled: there are lists of splits; to keep them apart, train on "
+        "image set trainval and evaluate on image set test, both of s3://detectors/set/VOCdevkit/VOC2007/"
+    )
+    divided = published(ROOT, listing)
+    assert divided is not None
+    assert (divided.train, divided.eval) == (
+        Source(BUCKET, "set/VOCdevkit/VOC2007/", "trainval"),
+        Source(BUCKET, "set/VOCdevkit/VOC2007/", "test"),
+    )
+
+
+def test_image_sets_of_one_tree_do_not_leave_out_the_images_of_another() -> None:
+    trees = ("VOC2007", "VOC2012")
+    sets = [Entry(f"{tree}/ImageSets/Main/{name}.txt", 9) for tree in trees[:1] for name in ("train", "val")]
+    images = [Entry(f"{tree}/JPEGImages/1.jpg", 1) for tree in trees]
+    assert published(ROOT, Listing(images=images, annotations=sets)) is None
 
 
 LISTS = [

@@ -6,9 +6,10 @@ Invariant: only names and numbers of files are looked at; what is found changes 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from trainingrun_agent.config import Source, Uri
 from trainingrun_agent.prep.model.codes.kind import Value
@@ -40,8 +41,12 @@ def findings(sources: Mapping[Split, Source], listings: Mapping[Split, Listing],
         folders = {split: name(Uri(train.bucket, train.key + folder)) for split, folder in found.kept_apart()}
         fields = {"case": "folders", "parts": found.shown(), **folders}
         yield Finding(SPLITS_POOLED, found.parent or "./", fields, wide=True)
-    elif sets := dict(_sets(listings["train"])):
-        yield Finding(SPLITS_POOLED, f"{SETS_FOLDER}/", {"case": "sets", **sets}, wide=True)
+    elif trees := _trees(listings["train"]):
+        sets = trees[0]
+        fields = {"case": "setsBelow" if sets.folder else "sets", "train": sets.train, "eval": sets.eval}
+        if sets.folder:
+            fields["other"] = name(Uri(train.bucket, train.key + sets.folder))
+        yield Finding(SPLITS_POOLED, f"{sets.folder}{SETS_FOLDER}/", fields, wide=True)
     elif lists := _lists(listings["train"]):
         yield Finding(SPLITS_POOLED, "./", {"case": "lists", "parts": lists}, wide=True)
 
@@ -59,10 +64,13 @@ def published(source: Source, listing: Listing) -> Published | None:
     """The splits that a folder came with, as folders or as image sets; None if it came with none."""
     if (found := _folders(listing)) is not None:
         folders = dict(found.kept_apart())
-        sources = (replace(source, key=source.key + folders[split]) for split in _SPLITS)
-        return Published(*sources, found.others(set(folders.values())))
-    sets = dict(_sets(listing))
-    return Published(*(replace(source, image_set=sets[split]) for split in _SPLITS), {}) if sets else None
+        train, evaluation = (replace(source, key=source.key + folders[split]) for split in _SPLITS)
+        return Published(train, evaluation, found.others(set(folders.values())))
+    trees = _trees(listing)
+    if len(trees) != 1 or not all(image.path.startswith(trees[0].folder) for image in listing.images):
+        return None
+    tree = replace(source, key=source.key + trees[0].folder)
+    return Published(replace(tree, image_set=trees[0].train), replace(tree, image_set=trees[0].eval), {})
 
 
 def _overlap(train: Source, evaluation: Source) -> str:
@@ -130,12 +138,27 @@ def _lists(listing: Listing) -> list[str]:
     return sorted(files) if several else []
 
 
-def _sets(listing: Listing) -> Iterator[tuple[str, str]]:
-    """The image sets of a VOC tree to train on and to evaluate on, if it has both."""
-    names = {PurePosixPath(path).stem for path in listing.sets}
+class _Sets(NamedTuple):
+    """The image sets of a VOC tree to train on and to evaluate on; `folder` is that of the tree, below the source."""
+
+    folder: str
+    train: str
+    eval: str
+
+
+def _trees(listing: Listing) -> list[_Sets]:
+    """The VOC trees, at the source or below it, that have both."""
+    names: dict[str, set[str]] = {}
+    for path in (*listing.sets, *(entry.path for entry in listing.by_suffix.get(".txt", ()))):
+        folder, main, name = path.rpartition(f"{SETS_FOLDER}/")
+        if main and "/" not in name and (not folder or folder.endswith("/")):
+            names.setdefault(folder, set()).add(PurePosixPath(name).stem)
+    return [sets for folder in sorted(names) if (sets := _sets(folder, names[folder])) is not None]
+
+
+def _sets(folder: str, names: Container[str]) -> _Sets | None:
     train = next((name for name in ("trainval", "train") if name in names), None)
     evaluation = next((name for name in ("test", "val") if name in names), None)
     if train == "trainval" and evaluation == "val":
         train = "train" if "train" in names else None
-    if train and evaluation:
-        yield from {"train": train, "eval": evaluation}.items()
+    return _Sets(folder, train, evaluation) if train and evaluation else None

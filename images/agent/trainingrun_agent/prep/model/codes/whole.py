@@ -38,6 +38,8 @@ SPLITS_POOLED = FindingKind(
         "{eval}",
         "sets": "there are lists of splits; to keep them apart, train on image set {train} and evaluate on image set "
         "{eval} of the same folder",
+        "setsBelow": "there are lists of splits; to keep them apart, train on image set {train} and evaluate on image "
+        "set {eval}, both of {other}",
         "lists": "{parts} list the images of splits, and are not read; to keep them apart, put the images of each into "
         "a folder of its own",
     },
