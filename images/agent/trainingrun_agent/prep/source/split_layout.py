@@ -59,10 +59,12 @@ def published(source: Source, listing: Listing) -> Published | None:
     """The splits that a folder came with, as folders or as image sets; None if it came with none."""
     if (found := _folders(listing)) is not None:
         folders = dict(found.kept_apart())
-        sources = (replace(source, key=source.key + folders[split]) for split in _SPLITS)
-        return Published(*sources, found.others(set(folders.values())))
-    sets = dict(_sets(listing))
-    return Published(*(replace(source, image_set=sets[split]) for split in _SPLITS), {}) if sets else None
+        train, evaluation = (replace(source, key=source.key + folders[split]) for split in _SPLITS)
+        return Published(train, evaluation, found.others(set(folders.values())))
+    if sets := dict(_sets(listing)):
+        train, evaluation = (replace(source, image_set=sets[split]) for split in _SPLITS)
+        return Published(train, evaluation, {})
+    return None
 
 
 def _overlap(train: Source, evaluation: Source) -> str:
