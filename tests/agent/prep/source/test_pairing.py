@@ -255,6 +255,18 @@ CASES: dict[str, tuple[list[str], Labels, list[tuple[str, str]], Told]] = {
         [("images/1.jpg", "xml/1.xml")],
         [(FOUND, "folder"), (NOTHING, "names")],
     ),
+    "two files name one image": (
+        ["images/1.jpg", "images/2.jpg", "images/3.jpg"],
+        {"xml/1.xml": "", "xml/2.xml": "", "a/x.xml": "3.jpg", "b/y.xml": "3.jpg"},
+        [("images/1.jpg", "xml/1.xml"), ("images/2.jpg", "xml/2.xml")],
+        [(FOUND, "folder"), (ELSEWHERE, "a/x.xml"), (ELSEWHERE, "b/y.xml"), (UNLABELLED, "images/3.jpg")],
+    ),
+    "two files of one name": (
+        ["images/1.jpg", "images/2.jpg"],
+        {"xml/1.xml": "1.jpg", "a/2.xml": "2.jpg", "b/2.xml": "2.jpg"},
+        [("images/1.jpg", "xml/1.xml")],
+        [(FOUND, "folder"), (ELSEWHERE, "a/2.xml"), (ELSEWHERE, "b/2.xml"), (UNLABELLED, "images/2.jpg")],
+    ),
     "nothing is unique": (
         [f"{folder}/{number}.jpg" for folder in "ab" for number in range(5)],
         {f"xml/{number}.xml": "" for number in range(5)},

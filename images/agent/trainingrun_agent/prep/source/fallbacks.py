@@ -30,7 +30,6 @@ Invariant: time and memory grow with the number of images and labels, whatever t
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -67,14 +66,15 @@ Step = tuple[str, Callable[[T], Claim | None]]
 
 
 def search(
-    labels: Iterable[T], steps: Iterable[Step[T]], *, images: Sequence[str], free: Iterable[str]
+    labels: Iterable[T], steps: Iterable[Step[T]], *, images: Sequence[str], free: Iterable[str], one_each: bool
 ) -> dict[T, Answer]:
     """The images of labels, step by step; no answer for labels whose name no image has.
 
-    `images` are all that labels can mean, `free` those of them that have no labels.
+    `images` are all that labels can mean, `free` those of them that have no labels. `one_each`: the labels are files,
+    of which an image has one; else they are names, and the same name twice means the same image.
     """
     left, answers = list(labels), dict[T, Answer]()
-    finder = _Finder[T](images, set(free))
+    finder = _Finder[T](images, set(free), one_each=one_each)
     for case, claim_of in steps:
         made = finder.answers({one: claim for one in left if (claim := claim_of(one)) is not None})
         for one, answer in made.items():
@@ -106,8 +106,8 @@ _FoldersOf = Callable[[_Image | Claim], Sequence[str] | None]
 class _Finder(Generic[T]):
     """Finds the images of claims; `free` are those without labels, and those found are taken out."""
 
-    def __init__(self, images: Sequence[str], free: set[str]) -> None:
-        self._images, self.free = images, free
+    def __init__(self, images: Sequence[str], free: set[str], *, one_each: bool) -> None:
+        self._images, self.free, self._one_each = images, free, one_each
 
     def answers(self, claims: dict[T, Claim]) -> dict[T, Answer]:
         """The answers to claims; none to a claim whose name no image has."""
@@ -146,13 +146,18 @@ class _Finder(Generic[T]):
         for said, asking in by_split.items():
             image = meant[said][0]
             others = [one for other, one in by_split.items() if meant[other][0] is image and not _apart(other, image)]
-            rivals = not _apart(said, image) and _differ(chain.from_iterable(one.values() for one in others))
+            rivals = not _apart(said, image) and self._differ(chain.from_iterable(one.values() for one in others))
             for one, claim in asking.items():
                 answer = self._answer(rule, claim, meant[said], rivals=rivals)
                 if answer.found:
                     taken.add(image.path)
                 yield one, answer
         self.free -= taken
+
+    def _differ(self, claims: Iterable[Claim]) -> bool:
+        """Whether claims are those of several labels."""
+        made = list(claims)
+        return len(made if self._one_each else {(claim.folders, claim.name) for claim in made}) > 1
 
     def _answer(self, rule: str, claim: Claim, found: Sequence[_Image], *, rivals: bool) -> Answer:
         paths = tuple(image.path for image in found[:MAX_NAMED])
@@ -204,12 +209,6 @@ class _Finder(Generic[T]):
 def _apart(said: frozenset[str], image: _Image) -> bool:
     """Whether the folder of an image is named for other splits than those said."""
     return bool(said and image.splits) and said.isdisjoint(image.splits)
-
-
-def _differ(claims: Iterable[Claim]) -> bool:
-    """Whether claims are about different images: label files always are, names if they are not the same."""
-    kinds = Counter((claim.folders, claim.name, claim.own) for claim in claims)
-    return len(kinds) > 1 or any(own and count > 1 for (_, _, own), count in kinds.items())
 
 
 def masks(images: Sequence[str], left: Iterable[str]) -> set[str]:

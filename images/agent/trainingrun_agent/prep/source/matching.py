@@ -161,7 +161,7 @@ def _search(left: Collection[_Claims], images: Sequence[str], taken: Container[s
     """The answers to the names that are the path of no image."""
     steps = (("", attrgetter("stated")), ("upload", attrgetter("uploaded")))
     free = [path for path in images if path not in taken] if left else []
-    return search(left, steps, images=images, free=free)
+    return search(left, steps, images=images, free=free, one_each=False)
 
 
 def _uses(left: Mapping[_Claims, list[Listed]], answers: Mapping[_Claims, Answer]) -> Iterator[tuple[str, str, str]]:

@@ -254,7 +254,7 @@ class _Rest:
         steps = (("", own), ("inside", inside), ("upload", lambda label: own(label).before_upload()))
         left = {image.path: image for image in self.images}
         images = [*(image.path for image, _ in self.pairs), *left]
-        answers = search(self.labels, steps, images=images, free=left)
+        answers = search(self.labels, steps, images=images, free=left, one_each=True)
         found = [
             (answer.case, Pair(left.pop(answer.images[0]), label)) for label, answer in answers.items() if answer.found
         ]
