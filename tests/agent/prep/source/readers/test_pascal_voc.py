@@ -146,6 +146,7 @@ def test_takes_the_upright_box_around_other_shapes(inner: str, corners: tuple[fl
 BROKEN_SHAPES = {
     "an angle that is a word": (ROTATED.format(4, 2, "steep"), "BoxNotANumber"),
     "no angle": (ROTATED.format(4, 2, 0).replace("angle", "turn"), "BoxNotANumber"),
+    "an angle in degrees": (ROTATED.format(4, 2, 30), "BoxMissing"),
     "an infinite angle": (ROTATED.format(4, 2, "inf"), "BoxNotFinite"),
     "a polygon of one point": ("<polygon><pt><x>1</x><y>2</y></pt></polygon>", "BoxMissing"),
     "a polygon without points": ("<polygon><pt/></polygon>", "BoxMissing"),

@@ -117,6 +117,16 @@ CREATE_ML = {
             "annotation": [{"coordinates": {"y": 30, "x": 35, "height": 20, "width": 50}, "label": "tire"}],
         }
     ],
+    "one annotation without a list": [
+        {"image": A, "annotations": {"label": "tire", "coordinates": {"x": 35, "y": 30, "width": 50, "height": 20}}}
+    ],
+    "the second of two lists": [
+        {
+            "image": A,
+            "annotations": [],
+            "annotation": [{"label": "tire", "coordinates": {"x": 35, "y": 30, "width": 50, "height": 20}}],
+        }
+    ],
 }
 
 

@@ -12,9 +12,12 @@ from typing import Any
 from lxml import etree
 
 from trainingrun_agent.prep.model.annotation import UnusableError
+from trainingrun_agent.prep.model.codes.boxes import BOX_MISSING
 from trainingrun_agent.prep.source.readers.values import Corners, hull, number, turned
 
 _SIDES = ("cx", "cy", "w", "h", "angle")
+_FULL_TURN = 6.29
+"""Radians, rounded up: a larger angle is one in degrees."""
 
 
 def turned_box(texts: Mapping[Any, str | None], index: int) -> Corners:
@@ -24,6 +27,8 @@ def turned_box(texts: Mapping[Any, str | None], index: int) -> Corners:
     except UnusableError as problem:
         problem.index = index
         raise
+    if abs(angle) > _FULL_TURN:
+        raise UnusableError(BOX_MISSING, case="angle", found=f"{angle:g}", index=index)
     box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
     return hull(turned(box, math.degrees(angle), (x, y)), "turned box")
 
