@@ -72,6 +72,7 @@ TOGETHER: dict[str, tuple[str, ...]] = {
         "segment-10017090168044687777_6380_000_6400_000_with_camera_labels_1.png",
     ),
     "a video in Roboflow's names": (f"street_mp4-17{RF}.jpg", f"street_mp4-18{RF2}.jpg"),
+    "a clip as in an address": ("clip%207_0001.jpg", "clip%207_0002.jpg"),
     "frames in a folder of their clip": ("clip7/frames/0001.jpg", "clip7/frames/0002.jpg"),
     "a frame with a name of its own behind it": (
         "video-2SReBn5LtAkL5HMj2-frame-000123-abcDEF.jpg",  # FLIR ADAS
@@ -110,6 +111,7 @@ APART: dict[str, tuple[str, ...]] = {
     "unnumbered names in a clip's folder": ("clip7/start.jpg", "clip7/end.jpg"),
     "names without number": ("a.jpg", "b.jpg", "tire (1).jpg", "tire (2).jpg"),
     "copies of two images": (f"BloodImage_00001{RF}.jpg", f"BloodImage_00002{RF}.jpg"),
+    "names as in an address": ("my%20tire%201.jpg", "my%20tire%202.jpg", "r%C3%A4der_1.jpg", "r%C3%A4der_2.jpg"),
     "ImageNet's classes": ("n07739344_106.JPEG", "n07739344_9.JPEG", "n00007846_100010.JPEG", "n00007846_100011.JPEG"),
     "ImageNet's classes as folders": ("n07739344/n07739344_106.JPEG", "n07739344/n07739344_107.JPEG"),
     "ImageNet's numbers": ("ILSVRC2013_train_00000001.JPEG", "ILSVRC2013_train_00000002.JPEG"),

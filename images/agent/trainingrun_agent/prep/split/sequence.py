@@ -13,8 +13,9 @@ What is left of the name has to name the recording, otherwise a folder has to:
 - another number, in the name or in the image's folder: `cam2_000123`, `12_000123`, `MOT17-02/000001`
 
 Numbers that say what they count are no recordings: years, dates, sizes, classes (also by ImageNet's synset ids), folds
-and batches; nor are the numbers of cameras' folders (`100CANON/IMG_0001`). A date and time followed by a number is a
-recording. A path that names only the time of a frame, with parts of a second, belongs to the minute.
+and batches; nor are the numbers of cameras' folders (`100CANON/IMG_0001`), nor those of characters as in an address
+(`%20`). A date and time followed by a number is a recording. A path that names only the time of a frame, with parts of
+a second, belongs to the minute.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ _OTHER_NUMBERS = re.compile(
     r"|[0-9]+x[0-9]+)(?![0-9])"
     r"|(?<![a-z0-9])n[0-9]{8}(?![0-9])"
     r"|(?<![a-z])(?:batch|category|class|cls|fold|label)[-_ ]?[0-9]+"
+    r"|%[0-9a-f]{2}"
 )
 """Numbers that are in many names of a data set although the images are not frames of one video."""
 _CAMERA_FOLDER = re.compile("[1-9][0-9]{2}[a-z0-9_]{5}")
