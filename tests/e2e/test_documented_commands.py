@@ -10,6 +10,7 @@ import re
 import selectors
 import signal
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ from trdemo import install, user_shell
 from trdemo.command_table import Way, documented, way_of
 from trdemo.documented_commands import Command, difference
 from trdemo.follow import condition
-from trdemo.installation import Installation, tire_run
+from trdemo.installation import Installation, Object, tire_run
 from trdemo.tires import draw_set
 from trdemo.watched_run import WatchedRun
 from trimages.paths import REPOSITORY
@@ -33,6 +34,7 @@ from trimages.paths import REPOSITORY
 pytestmark = pytest.mark.node
 
 SECONDS = 180  # for one command on a busy machine
+AGENT = str(REPOSITORY / "images" / "agent")
 NOTES = b"uploaded as the guide says"
 PHOTOS = 20
 ENDLESS = ("--watch", "port-forward")
@@ -96,8 +98,7 @@ def terminal(
         (folder / "photos" / photo.name).with_suffix(".xml").write_bytes(photo.xml)
     (folder / "tire").mkdir()
     (folder / "tire" / "notes.txt").write_bytes(NOTES)
-    for name in ("tire.yaml", "trainingrun.yaml"):
-        (folder / name).write_bytes(install.sample("tire.yaml").read_bytes())
+    (folder / "tire.yaml").write_bytes(install.sample("tire.yaml").read_bytes())
     typo = tire_run("typo", train={"steps": 0}, dataset={"train": {"uri": "tire/images/train"}})
     (folder / "typo.yaml").write_text(yaml.safe_dump(typo))
     (folder / "prune.yaml").write_text(shown_cron_job(installation))
@@ -151,15 +152,31 @@ def classes_of_the_photos(terminal: Terminal) -> None:
     file.write_text(text.replace("classes: [cat, dog]", "classes: [tire]"))
 
 
-def the_photos_are_prepared(terminal: Terminal) -> None:
+def the_object_that_doctor_writes(terminal: Terminal) -> None:
+    """The command above it in the guide, with this cluster's S3 server; test_documented.py of the agent runs it, too."""
+    storage, photos = terminal.installation.target.storage, terminal.folder / "photos"
+    argv = [sys.executable, "-m", "trainingrun_agent", "doctor", str(photos), "--name", "checked"]
+    argv += ["--endpoint", storage.in_cluster, "--bucket", "detectors", "--write", "trainingrun.yaml", "--force"]
+    run(argv, cwd=terminal.folder, env={**terminal.env, "PYTHONPATH": AGENT}, timeout=SECONDS)
+
+
+def the_photos_are_prepared(terminal: Terminal, name: str = "photos") -> Object:
     def prepared(status: dict[str, Any]) -> bool:
         return condition(status, "Prepared") == "True"
 
     status = terminal.installation.until(
-        "photos", prepared, namespace="vision", seconds=SECONDS, what="the prepared data set"
+        name, prepared, namespace="vision", seconds=SECONDS, what="the prepared data set"
     )
     assert status["dataset"]["trainImages"] + status["dataset"]["evalImages"] == PHOTOS
-    terminal.installation.target.kubectl("delete", "trainingrun", "photos", "-n", "vision", "--wait=false")
+    terminal.installation.target.kubectl("delete", "trainingrun", name, "-n", "vision", timeout=SECONDS)
+    return status
+
+
+def the_checked_photos_are_prepared(terminal: Terminal) -> None:
+    """Also without a GPU: training waits for one, as the object asks."""
+    status = the_photos_are_prepared(terminal, "checked")
+    assert status["dataset"]["format"] == "pascalVOC"
+    assert status["dataset"]["errors"] == 0
 
 
 def the_folder_is_there(terminal: Terminal) -> None:
@@ -171,11 +188,13 @@ BEFORE: dict[str, Callable[[Terminal], None]] = {
     "logs job/": a_failed_attempt,
     "aws s3 rm": an_old_run,
     "apply --filename photos.yaml": classes_of_the_photos,
+    "apply --filename trainingrun.yaml": the_object_that_doctor_writes,
 }
-AFTERWARDS: dict[str, Callable[[Terminal], None]] = {
+AFTERWARDS: dict[str, Callable[[Terminal], object]] = {
     "aws s3 rm": the_old_run_is_gone,
     "s3 cp --recursive tire/": the_folder_is_there,
     "apply --filename photos.yaml": the_photos_are_prepared,
+    "apply --filename trainingrun.yaml": the_checked_photos_are_prepared,
     "logs job/prune-now": nothing_was_pruned,
 }
 

@@ -16,6 +16,7 @@ import xml.etree.ElementTree as ET
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 Box = tuple[str, float, float, float, float]
 Corners = tuple[float, float, float, float]
@@ -177,12 +178,22 @@ def _via_corners(shape: dict[str, object]) -> Corners:
 
 
 def labelme(folder: Path, labels: str) -> Truth:
+    """LabelMe: polygons with one group_id and label are one object, as in its examples/instance_segmentation."""
     truth: Truth = {}
     for file in sorted((folder / labels).glob("*.json")):
         document = json.loads(file.read_text(encoding="utf-8"))
         image = posixpath.normpath(labels + document["imagePath"].replace("\\", "/"))
-        truth[image] = [(shape["label"], *_labelme_corners(shape)) for shape in document["shapes"]]
+        objects: dict[object, list[dict[str, Any]]] = {}
+        for at, shape in enumerate(document["shapes"]):
+            part = shape.get("group_id") is not None and shape["shape_type"] == "polygon"
+            objects.setdefault((shape["group_id"], shape["label"]) if part else at, []).append(shape)
+        truth[image] = [(shapes[0]["label"], *_around(map(_labelme_corners, shapes))) for shapes in objects.values()]
     return truth
+
+
+def _around(boxes: Iterable[Corners]) -> Corners:
+    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+    return min(lefts), min(tops), max(rights), max(bottoms)
 
 
 def _labelme_corners(shape: dict[str, object]) -> Corners:

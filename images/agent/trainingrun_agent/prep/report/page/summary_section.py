@@ -76,13 +76,14 @@ def _kinds(found: Sequence[Occurrences], terms: Terms) -> Html:
 def _meaning(document: Mapping[str, Any]) -> str:
     """What the verdict means for the reader."""
     given = document["verdict"]
-    return {
+    texts: dict[Outcome, str] = {
         Outcome.CLEAN: "No file and no box is lost.",
         Outcome.WARNINGS: "No file is lost. A warning is a repair, or a box that was dropped: worth a look before"
         " training.",
         Outcome.ERRORS: "An error costs a file: the image is not used. A warning costs at most a box, an info nothing.",
-        Outcome.REFUSED: str(given.get("message", "")),
-    }[Outcome(given["outcome"])]
+        Outcome.REFUSED: given.get("message", ""),
+    }
+    return texts[Outcome(given["outcome"])]
 
 
 def _facts(document: Mapping[str, Any]) -> list[tuple[str, Any]]:
