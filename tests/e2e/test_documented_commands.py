@@ -153,7 +153,7 @@ def classes_of_the_photos(terminal: Terminal) -> None:
 
 
 def the_object_that_doctor_writes(terminal: Terminal) -> None:
-    """The command above it in the guide, with this cluster's S3 server; test_documented.py of the agent runs it, too."""
+    """Run the command above it in the guide, with the S3 server of this cluster."""
     storage, photos = terminal.installation.target.storage, terminal.folder / "photos"
     argv = [sys.executable, "-m", "trainingrun_agent", "doctor", str(photos), "--name", "checked"]
     argv += ["--endpoint", storage.in_cluster, "--bucket", "detectors", "--write", "trainingrun.yaml", "--force"]

@@ -93,13 +93,15 @@ def _by_name(
 ) -> _Groups:
     """The entries by the name that images and labels have in common; of a VOC tree only those in its folders."""
     groups: _Groups = {}
-    inside = f"{folder}/" if folder else ""
     for entry in sorted(entries):
         path = inner(entry.path)
-        if path.startswith(folder):  # there may be more such folders: JPEGImages-2
-            name = name_of(path.removeprefix(inside), format_)
-            if wanted is None or name in wanted:
-                groups.setdefault(name, []).append(entry)
+        if folder:
+            if not path.startswith(folder):  # there may be more such folders: JPEGImages-2
+                continue
+            path = path.removeprefix(f"{folder}/")
+        name = name_of(path, format_)
+        if wanted is None or name in wanted:
+            groups.setdefault(name, []).append(entry)
     return groups
 
 
