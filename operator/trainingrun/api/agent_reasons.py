@@ -57,6 +57,7 @@ NAMES: Final = frozenset(
         "InvalidCredentials",
         "LabelMapRefused",
         "LabelsNotFound",
+        "LabelsOfSeveralFolders",
         "LearningRateUnusable",
         "ListingEndless",
         "NoCUDABuild",

@@ -173,6 +173,29 @@ FORMAT_AMBIGUOUS = Reason(
     fields=("dataset.train.format", "dataset.eval.format"),
     example=_FORMAT_EXAMPLE,
 )
+LABELS_OF_SEVERAL_FOLDERS = Reason(
+    "LabelsOfSeveralFolders",
+    _USER,
+    Step.NEW_RUN,
+    message="{uri}: no labels are among the images; those in {labels} have names that images there have, and images"
+    " elsewhere: {other} may be meant as well",
+    hint="If they are the labels of these images, {change_labels} that names their folder; else put the right ones"
+    " below {uri} and {retry}.",
+    meaning="Labels were found beside the folder with the images. A second folder there has images of the same names,"
+    " and nothing says whose labels they are.",
+    fields=(
+        "dataset.train.labels.uri",
+        "dataset.eval.labels.uri",
+        "dataset.train.uri",
+        "dataset.eval.uri",
+    ),
+    example={
+        "uri": Field("dataset.train.uri"),
+        "labels": "../labels/",
+        "other": "../valid/1.jpg",
+        "change_labels": Change("dataset.train.labels.uri"),
+    },
+)
 LABELS_NOT_FOUND = Reason(
     "LabelsNotFound",
     _USER,

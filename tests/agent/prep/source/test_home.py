@@ -29,3 +29,23 @@ NAMES = [
 def test_a_name_means_an_image_of_the_folder_or_of_another_split(key: str, name: str, meant: str | None) -> None:
     found = [image.name for image in Home(key).listed([Listed(1, "all.json", name, "")])]
     assert found == ([] if meant is None else [meant])
+
+
+BESIDE = [
+    ("day/1.jpg", None),
+    ("day/images/1.jpg", None),
+    ("images/day/a.jpg", None),
+    ("night/day/1.jpg", "day/1.jpg"),
+    ("day/night/1.jpg", None),
+    ("C:\\day\\pics\\1.jpg", None),
+    ("/home/me/day/tires/1.jpg", "/home/me/day/tires/1.jpg"),
+    ("birthday/1.jpg", "birthday/1.jpg"),
+]
+
+
+@pytest.mark.parametrize(("name", "meant"), BESIDE)
+def test_a_name_means_an_image_of_the_folder_or_of_one_beside_it(name: str, meant: str | None) -> None:
+    home = Home("set/night/", frozenset(["day"]))
+    assert [image.name for image in home.listed([Listed(1, "all.json", name, "")])] == (
+        [] if meant is None else [meant]
+    )

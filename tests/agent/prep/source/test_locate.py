@@ -197,6 +197,43 @@ CASES = {
         {"1.jpg": 10},
         1,
     ),
+    "each data set with labels of its own": (
+        {f"sets/{name}/images/1.jpg": b"" for name in "ab"}
+        | {f"sets/{name}/labels/1.txt": txt(width) for name, width in (("a", 7), ("b", 8))},
+        "sets/a/images/",
+        "../labels/",
+        {"1.jpg": 7},
+        1,
+    ),
+    "a name beside the images that only says labels": (
+        {"set/photos/1.jpg": b"", "set/labels-v2/1.txt": txt(7), "set/labels-v1/2.txt": txt(8)},
+        "set/photos/",
+        "../labels-v2/",
+        {"1.jpg": 7},
+        1,
+    ),
+    "a folder in the images with the name of one beside them": (
+        {"set/cam1/day/1.jpg": b"", "set/day/1.jpg": b"", "set/all.json": coco(cam1__day__1=7)},
+        "set/cam1/",
+        "../",
+        {"day/1.jpg": 7},
+        1,
+    ),
+    "masks of the same names beside the images": (
+        {"set/night/1.jpg": b"", "set/night_masks/1.png": b"", "set/labels/1.txt": txt(7)},
+        "set/night/",
+        "../labels/",
+        {"1.jpg": 7},
+        1,
+    ),
+    "one folder of labels for several of images": (
+        {f"set/{name}/{at}.jpg": b"" for at, name in enumerate(("day", "night"))}
+        | {f"set/labels/{at}.txt": txt(at + 7) for at in (0, 1)},
+        "set/night/",
+        "../labels/",
+        {"1.jpg": 8},
+        1,
+    ),
     "what is among the images comes first": (
         {"set/images/1.jpg": b"", "set/images/1.txt": txt(7), "set/labels/1.txt": txt(8)},
         "set/images/",
@@ -236,6 +273,71 @@ def test_labels_of_others_are_not_taken(files: dict[str, bytes]) -> None:
     key = "set/tires/train/" if "set/tires/train/1.jpg" in files else "set/train/"
     with pytest.raises(UserError):
         listed(store_of(files), Source(BUCKET, key))
+
+
+DAY_AND_NIGHT = {f"set/{name}/1.jpg": b"" for name in ("day", "night")}
+BESIDE = {
+    "in a folder of its name": ("set/night/", DAY_AND_NIGHT | {"set/labels/day/1.txt": txt(7)}),
+    "in a folder named for it": ("set/night/", DAY_AND_NIGHT | {"set/day-labels/1.txt": txt(7)}),
+    "in a file of its name": ("set/night/", DAY_AND_NIGHT | {"set/day.json": coco(**{"1": 7})}),
+    "in a file that names it": ("set/night/", DAY_AND_NIGHT | {"set/all.json": coco(day__1=7)}),
+    "in a file of a folder that names it": ("set/night/", DAY_AND_NIGHT | {"set/annotations/a.json": coco(day__1=7)}),
+    "both below images": (
+        "images/night/",
+        {f"images/{name}/1.jpg": b"" for name in ("day", "night")} | {"labels/day/1.txt": txt(7)},
+    ),
+    "both with images": (
+        "set/night/images/",
+        {f"set/{name}/images/1.jpg": b"" for name in ("day", "night")} | {"set/labels/day/1.txt": txt(7)},
+    ),
+}
+
+
+@pytest.mark.parametrize(("key", "files"), BESIDE.values(), ids=BESIDE)
+def test_labels_of_a_folder_beside_the_images_are_not_theirs(key: str, files: dict[str, bytes]) -> None:
+    with pytest.raises(UserError) as caught:
+        listed(store_of(files), Source(BUCKET, key))
+    assert caught.value.reason == "FormatNotRecognised"
+
+
+def test_names_in_a_named_file_that_are_of_a_folder_beside_the_images_are_not_theirs(tmp_path: Path) -> None:
+    labels = store_of({"labels/all.json": coco(day__1=7, night__1=8)}, "photos")
+    found = listed(store_of(DAY_AND_NIGHT), Source(BUCKET, "set/night/", labels=LABELS), labels)
+    assert widths(found, tmp_path)[0] == {"1.jpg": 8}
+
+
+CLAIMED = {
+    "a folder of labels": ("set/train/", "../labels/", "../valid/1.jpg", "set/labels/1.txt", txt(7)),
+    "a folder of labels two folders up": (
+        "set/images/train/",
+        "../../labels/",
+        "../valid/1.jpg",
+        "set/labels/1.txt",
+        txt(7),
+    ),
+    "a file": ("set/train/", "../", "../valid/1.jpg", "set/all.json", coco(**{"1": 7})),
+    "images below": (
+        "set/train/images/",
+        "../../labels/",
+        "../../valid/images/1.jpg",
+        "set/labels/1.txt",
+        txt(7),
+    ),
+}
+
+
+@pytest.mark.parametrize(("key", "shown", "other", "path", "data"), CLAIMED.values(), ids=CLAIMED)
+def test_labels_that_images_of_two_folders_could_have_are_refused(
+    key: str, shown: str, other: str, path: str, data: bytes
+) -> None:
+    store = store_of({f"{key}1.jpg": b"", f"{key.replace('train', 'valid')}1.jpg": b"", path: data})
+    with pytest.raises(UserError) as caught:
+        listed(store, Source(BUCKET, key))
+    assert caught.value.reason == "LabelsOfSeveralFolders"
+    assert f"those in {shown} " in str(caught.value)
+    assert f": {other} may be meant" in str(caught.value)
+    named = Source(BUCKET, key, labels=Uri(BUCKET, f"{path.rpartition('/')[0]}/"))
+    assert len(listed(store, named).listing.annotations) == 1
 
 
 def test_a_neighbour_that_must_not_be_listed_or_read_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,6 +121,54 @@ def test_a_label_file_that_is_named_for_a_split_means_no_image_of_another(file: 
     assert (image in made.ids) == (code == FOUND)
 
 
+FILES = {
+    "each of its split": (
+        {"train.json": ["1.jpg", "2.jpg"], "val.json": ["1.jpg"]},
+        ["train/1.jpg", "train/2.jpg", "val/1.jpg"],
+        {"train/1.jpg": "train.json", "train/2.jpg": "train.json", "val/1.jpg": "val.json"},
+    ),
+    "not one of another split, whichever is first": (
+        {"a_val.json": ["1.jpg"], "b_train.json": ["1.jpg"]},
+        ["train/1.jpg"],
+        {"train/1.jpg": "b_train.json"},
+    ),
+    "of its split, not of none": (
+        {"train.json": ["1.jpg"]},
+        ["train2017/1.jpg", "old/1.jpg"],
+        {"train2017/1.jpg": "train.json"},
+    ),
+    "a file for all cannot tell": ({"all.json": ["1.jpg"]}, ["train/1.jpg", "val/1.jpg"], {}),
+    "files that name no split cannot tell": ({"a.json": ["1.jpg"], "b.json": ["1.jpg"]}, ["a/1.jpg", "b/1.jpg"], {}),
+}
+
+
+@pytest.mark.parametrize(("files", "images", "meant"), FILES.values(), ids=FILES)
+def test_one_name_in_the_files_of_two_splits_means_two_images(
+    files: dict[str, list[str]], images: list[str], meant: dict[str, str]
+) -> None:
+    names = [(file, name) for file, names in files.items() for name in names]
+    listed = [Listed(at, file, name, "") for at, (file, name) in enumerate(names)]
+    entries = [Entry(path, 1) for path in images]
+    made = match(Names.from_images(entries), listed, entries, complete=True)
+    assert {path: names[number][0] for path, number in made.ids.items()} == meant
+    assert made.repeats == {}
+
+
+def test_a_file_for_all_repeats_those_of_the_splits() -> None:
+    entries = [Entry(path, 1) for path in ("train/1.jpg", "val/2.jpg")]
+    files = (("all.json", "1.jpg"), ("all.json", "2.jpg"), ("train.json", "1.jpg"), ("val.json", "2.jpg"))
+    listed = [Listed(at, file, name, "") for at, (file, name) in enumerate(files)]
+    made = match(Names.from_images(entries), listed, entries, complete=True)
+    assert (made.ids, made.repeats) == ({"train/1.jpg": 0, "val/2.jpg": 1}, {"train/1.jpg": [2], "val/2.jpg": [3]})
+
+
+def test_names_that_several_images_have_are_reported_as_such() -> None:
+    entries = [Entry(path, 1) for path in ("a/1.jpg", "b/1.jpg")]
+    listed = [Listed(at, file, "1.jpg", "") for at, file in enumerate(("a.json", "b.json"))]
+    [told] = match(Names.from_images(entries), listed, entries, complete=True).findings
+    assert (told.code, told.fields["case"]) == ("NothingPaired", "several")
+
+
 def test_the_path_beats_names_that_would_fit_too() -> None:
     names = ["a.jpg", "a.png"]
     made = matched(["a.jpg"], names)

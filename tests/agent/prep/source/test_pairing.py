@@ -158,6 +158,12 @@ CASES: dict[str, tuple[list[str], Labels, list[tuple[str, str]], Told]] = {
         [("a/1.jpg", "xml/a/1.xml"), ("b/1.jpg", "xml/b/1.xml")],
         [(FOUND, "folder")],
     ),
+    "one name, a split with its year": (
+        ["images/train2017/1.jpg", "images/val2017/1.jpg"],
+        {"labels_train/1.xml": "", "labels_val/1.xml": ""},
+        [("images/train2017/1.jpg", "labels_train/1.xml"), ("images/val2017/1.jpg", "labels_val/1.xml")],
+        [(FOUND, "folder")],
+    ),
     "one name, splits decide": (
         ["train/images/1.jpg", "val/images/1.jpg"],
         {"train/annotations/1.xml": "", "val/annotations/1.xml": ""},

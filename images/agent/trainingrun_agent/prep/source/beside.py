@@ -1,7 +1,7 @@
 """Find what belongs to a source but lies beside its folder, or above it.
 
 Invariant: nothing outside of the bucket is looked at; a folder above the source is never listed with what is below it;
-what may not be listed or read is not there; files for another split are not taken.
+what may not be listed or read is not there; files for another split, or for a folder beside the source, are not taken.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 from itertools import chain
 from typing import NamedTuple
 
@@ -18,8 +18,9 @@ from trainingrun_agent.prep.source.listing import IMAGE_SUFFIXES, Entry, Listing
 from trainingrun_agent.prep.source.place import Place
 from trainingrun_agent.prep.source.readers import FORMATS, FileFormat, SetFormat, class_files
 from trainingrun_agent.prep.source.readers.values import text_of
-from trainingrun_agent.prep.source.spelling import fold, stem
-from trainingrun_agent.prep.source.split_names import is_for_another, splits_of
+from trainingrun_agent.prep.source.siblings import Siblings
+from trainingrun_agent.prep.source.spelling import bare, fold, own_part, own_parts, stem
+from trainingrun_agent.prep.source.split_names import splits_of
 
 LEVELS, DEEPEST = 2, 4
 """Folders above a source that are looked at; where their name is `images`, so many."""
@@ -95,13 +96,20 @@ class Search:
                 yield from _usable(Labels(folder, self._sets(folder, sets, near=level == 1), 0, sets_only=True))
 
     def _may_hold_labels(self, key: str) -> bool:
-        named = not _words(_name(key)).isdisjoint(_LABELS) and not is_for_another(_name(key), self._own)
+        named = not _words(_name(key)).isdisjoint(_LABELS) and not self.home.is_for_another(_name(key))
         return named and not self.images.key.startswith(key)
 
     @cached_property
-    def _own(self) -> frozenset[str]:
-        """The splits that the names of the images' folders say."""
-        return Home(self.images.key).splits
+    def home(self) -> Home:
+        """The folder of the images, as files beside it name it."""
+        plain = Home(self.images.key)
+        inside = {folder for image in self.listing.images for folder in image.path.split("/")[:-1]}
+        own = {own_part(fold(name)) for name in (*plain.names, *inside)}
+        return Home(plain.key, self._siblings.said - own)
+
+    @cached_property
+    def _siblings(self) -> Siblings:
+        return Siblings.of(self.images)
 
     @cached_property
     def _names(self) -> frozenset[str]:
@@ -117,17 +125,42 @@ class Search:
                 return labels
         return self._in_folder(folder, all_files=True)
 
+    def claimed_by(self, labels: Labels) -> str | None:
+        """An image in a folder beside that of the images for which these labels may be as well; None if there is none.
+
+        Labels that name the folder of the images, or its split, are certainly theirs.
+        """
+
+        @cache
+        def is_ours(path: str) -> bool:
+            said = own_parts(fold(path).split("/"))
+            return self._siblings.own in said or not self.home.splits.isdisjoint(splits_of(path))
+
+        names = set[str]()
+        shared = self._siblings.places and labels.place.shown.count("../") >= self._siblings.levels
+        for entry in labels.files if shared else ():
+            folder, _, name = entry.path.rpartition("/")
+            if is_ours(folder) or _is_list(entry):
+                continue
+            if self._is_named_as_an_image(entry):
+                names.add(bare(fold(name).removesuffix(suffix_of(name))))
+            elif not (
+                is_ours(name.rpartition(".")[0])
+                or any(map(is_ours, self._folders_of_ours(_image_names(labels.place, entry))))
+            ):
+                names |= self._names
+        return self._siblings.same_name(names) if names else None
+
     def _in_folder(self, place: Place, *, all_files: bool = False) -> Labels:
         """The files of a folder that may be labels of the images, without a folder in it for another split."""
         kept: list[Entry] = []
         lists: list[Entry] = []
         sets: list[Entry] = []
         rest: list[Entry] = []
-        for_another = cache(partial(is_for_another, own=self._own))
+        for_another = cache(self.home.is_for_another)
         others = 0
         for kind, (path, size, etag) in self.list_files(place):
-            first, inner, _ = path.partition("/")
-            if not is_label(kind) or (inner and for_another(first)):
+            if not is_label(kind) or for_another(path.rpartition("/")[0]):
                 continue
             entry = Entry(place.shown + path, size, etag)
             if self._is_named_as_an_image(entry):
@@ -153,24 +186,28 @@ class Search:
     def _sets(self, place: Place, entries: list[Entry], *, near: bool) -> list[Entry]:
         """The files with labels of many images that are about these images, by their names or the images they list."""
         entries = [one for one in entries if suffix_of(one.path) in _SET_SUFFIXES and not self._is_for_another(one)]
-        named = [one for one in entries if splits_of(_name(one.path)) & self._own]
+        named = [one for one in entries if splits_of(_name(one.path)) & self.home.splits]
         fitting = named or [one for one in entries[:MAX_SETS] if self._lists_an_image(place, one, near=near)]
         # COCO has captions and keypoints of the same images beside the boxes.
         return [one for one in fitting if _name(one.path).startswith("instances")] or fitting
 
     def _is_for_another(self, entry: Entry) -> bool:
-        return is_for_another(_name(entry.path).rpartition(".")[0], self._own)
+        return self.home.is_for_another(_name(entry.path).rpartition(".")[0])
 
     def _lists_an_image(self, place: Place, entry: Entry, *, near: bool) -> bool:
         """Whether the beginning of the file names an image of the source, or, near it, none at all."""
         if not entry.size or not place.store.readable(place.key_of(entry.path)):
             return False
-        head = place.store.get_range(place.key_of(entry.path), start=0, length=min(HEAD, entry.size))
-        listed = list(_image_names(text_of(head)))
-        for folder, _, name in (path.rpartition("/") for path in listed):
-            if (name in self._names or stem(name) in self._names) and not is_for_another(folder, self._own):
-                return True
+        listed = list(_image_names(place, entry))
+        if any(not self.home.is_elsewhere(folder.split("/")) for folder in self._folders_of_ours(listed)):
+            return True
         return near and not listed and not splits_of(_name(entry.path))
+
+    def _folders_of_ours(self, listed: Iterable[str]) -> Iterator[str]:
+        """The folders in the names that images of the source have."""
+        for folder, _, name in (path.rpartition("/") for path in listed):
+            if name in self._names or stem(name) in self._names:
+                yield folder
 
 
 def _parts(labels: Place, inside: list[str]) -> Iterator[Place]:
@@ -198,8 +235,9 @@ def _follow(place: Place, names: Iterable[str]) -> Place | None:
     return place
 
 
-def _image_names(text: str) -> Iterator[str]:
-    """The names of images in a text, folded."""
+def _image_names(place: Place, entry: Entry) -> Iterator[str]:
+    """The names of images in the beginning of a file, folded."""
+    text = text_of(place.store.get_range(place.key_of(entry.path), start=0, length=min(HEAD, entry.size)))
     for found in _SUFFIX.finditer(text):
         before = text[max(0, found.start() - MAX_NAME) : found.end()]
         yield fold(_BEFORE_A_NAME.split(before)[-1].replace("\\/", "/"))

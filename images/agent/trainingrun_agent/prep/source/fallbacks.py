@@ -15,7 +15,8 @@ in pairing.py and matching.py. The others are tried here for the labels' own pat
 name inside the label file (inside); at last without what Label Studio puts before the names of uploads (upload). Each
 prefers the suffix that labels state and else takes any (suffix).
 
-Each of them needs one image of all, one of the labels that are left, an image without labels, and no contradiction:
+Of several images that fit, labels that are named for a split mean those in a folder of that split. Then each rule
+needs one image of all, one of the labels that are left, an image without labels, and no contradiction:
 
 - Most label files in the folder have their image by path: then the others' images are where those are.
 - The labels name a folder, and it is there, but the image is not in it.
@@ -29,9 +30,11 @@ Invariant: time and memory grow with the number of images and labels, whatever t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from itertools import chain
 from typing import Generic, TypeVar
 
 from trainingrun_agent.prep.source.claims import Claim
@@ -86,13 +89,14 @@ def search(
 class _Image:
     """An image whose name a claim has."""
 
-    __slots__ = ("folders", "name", "own_folders", "path")
+    __slots__ = ("folders", "name", "own_folders", "path", "splits")
 
     def __init__(self, path: str) -> None:
         self.path = path
         folder, _, self.name = loose(path).rpartition("/")
         self.folders = tuple(folder.split("/")) if folder else ()
         self.own_folders = own_parts(self.folders)
+        self.splits = splits_of(folder)
 
 
 _FoldersOf = Callable[[_Image | Claim], Sequence[str] | None]
@@ -130,21 +134,37 @@ class _Finder(Generic[T]):
             if (key := key_of(image)) in asking:
                 images.setdefault(key, []).append(image)
         for key, found in images.items():
-            for one in asking[key]:
-                yield one, self._answer(rule, claims[one], found, rivals=len(asking[key]) > 1)
+            yield from self._shared(rule, {one: claims[one] for one in asking[key]}, found)
+
+    def _shared(self, rule: str, claims: Mapping[T, Claim], found: Sequence[_Image]) -> Iterator[tuple[T, Answer]]:
+        """The answers to claims that the same images fit."""
+        by_split: dict[frozenset[str], dict[T, Claim]] = {}
+        for one, claim in claims.items():
+            by_split.setdefault(claim.splits, {})[one] = claim
+        meant = {said: [image for image in found if not said.isdisjoint(image.splits)] or found for said in by_split}
+        taken = set[str]()
+        for said, asking in by_split.items():
+            image = meant[said][0]
+            others = [one for other, one in by_split.items() if meant[other][0] is image and not _apart(other, image)]
+            rivals = not _apart(said, image) and _differ(chain.from_iterable(one.values() for one in others))
+            for one, claim in asking.items():
+                answer = self._answer(rule, claim, meant[said], rivals=rivals)
+                if answer.found:
+                    taken.add(image.path)
+                yield one, answer
+        self.free -= taken
 
     def _answer(self, rule: str, claim: Claim, found: Sequence[_Image], *, rivals: bool) -> Answer:
         paths = tuple(image.path for image in found[:MAX_NAMED])
-        [image, *others] = found
+        image = found[0]
         case = (
-            (SEVERAL if others else "")
+            (SEVERAL if len(found) > 1 else "")
             or (RIVALS if rivals else "")
             or (TAKEN if image.path not in self.free else "")
             or (CONTRADICTED if rule != "spelling" and self._contradicts(claim, image) else "")
         )
         if case:
             return Answer(case, paths, len(found))
-        self.free.discard(image.path)
         other_suffix = claim.name != image.name and bare(claim.name) != claim.name and not claim.own
         return Answer("suffix" if rule == "spelling" and other_suffix else rule, paths)
 
@@ -152,8 +172,7 @@ class _Finder(Generic[T]):
         """Whether the image is certainly not the one that the claim is about."""
         if claim.home:
             return True
-        splits = splits_of("/".join(image.folders))
-        if splits and claim.splits and splits.isdisjoint(claim.splits):
+        if _apart(claim.splits, image):
             return True
         if original_of_mask(loose(image.path)) == bare(claim.name) and image.folders[-1:] != claim.folders[-1:]:
             return True
@@ -180,6 +199,17 @@ class _Finder(Generic[T]):
                 known.add(path)
                 path = path.rpartition("/")[0]
         return made
+
+
+def _apart(said: frozenset[str], image: _Image) -> bool:
+    """Whether the folder of an image is named for other splits than those said."""
+    return bool(said and image.splits) and said.isdisjoint(image.splits)
+
+
+def _differ(claims: Iterable[Claim]) -> bool:
+    """Whether claims are about different images: label files always are, names if they are not the same."""
+    kinds = Counter((claim.folders, claim.name, claim.own) for claim in claims)
+    return len(kinds) > 1 or any(own and count > 1 for (_, _, own), count in kinds.items())
 
 
 def masks(images: Sequence[str], left: Iterable[str]) -> set[str]:

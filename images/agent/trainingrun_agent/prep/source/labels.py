@@ -23,7 +23,7 @@ from trainingrun_agent.prep.model.findings import Finding, Split
 from trainingrun_agent.prep.source import fetch
 from trainingrun_agent.prep.source.beside import Neighbour
 from trainingrun_agent.prep.source.class_lists import ClassLists, around
-from trainingrun_agent.prep.source.home import Home
+from trainingrun_agent.prep.source.home import BUCKET, Home
 from trainingrun_agent.prep.source.index import Index
 from trainingrun_agent.prep.source.listing import Entry, Listing
 from trainingrun_agent.prep.source.matching import Names, match
@@ -44,12 +44,16 @@ SAMPLE = 64
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the images and the labels of a split are, and the classes asked for."""
+    """Where the images and the labels of a split are, and the classes asked for.
+
+    `home` is the folder of the images, as labels elsewhere name it.
+    """
 
     images: Place
     labels: Place
     split: Split
     classes: Sequence[str]
+    home: Home = BUCKET
 
 
 @dataclass(frozen=True)
@@ -180,7 +184,7 @@ class _Filling:
         steps = Steps(self.progress, "pairing", unit="images", total=self.index.image_count, every=1000)
         listed = steps.counted(self.index.images())
         if listing.elsewhere:  # files there may list the images of other folders, too
-            listed = Home(self.origin.images.widened.key).listed(listed)
+            listed = self.origin.home.listed(listed)
         complete = not self.format.partial and not listing.elsewhere
         matches = match(names, listed, listing.images, complete=complete, inner=listing.inner)
         findings += merge(matches, self.index)

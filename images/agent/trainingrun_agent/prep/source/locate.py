@@ -1,7 +1,8 @@
 """Where the labels of a source are: in the folder that is named for them, below the uri, or beside it.
 
 Invariant: the neighbours of a source are looked at only where no file below its uri shows labels, and a finding says
-which was used. A folder of labels may serve several sources: files for other images are counted, no error.
+which was used; labels that may be those of another folder are refused. A folder of labels may serve several sources:
+files for other images are counted, no error.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from trainingrun_agent.prep.source.place import Place
 from trainingrun_agent.prep.source.readers import FORMATS, FileFormat, SetFormat
 from trainingrun_agent.prep.source.recognise import AUTO, Formats, recognise
 from trainingrun_agent.progress import Progress
+from trainingrun_agent.reasons.dataset import LABELS_OF_SEVERAL_FOLDERS
 from trainingrun_agent.storage.base import StoreFor
-from trainingrun_agent.terms import Terms
+from trainingrun_agent.terms import Change, Field, Terms
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Sources:
         listing = search.listing.with_labels(labels.files, labels.place.shown)
         if labels.others:
             listing.findings.append(_found(labels, "named"))
-        return listing, replace(origin, labels=labels.place)
+        return listing, replace(origin, labels=labels.place, home=search.home)
 
     def _files(self, place: Place) -> Iterator[tuple[str | None, Entry]]:
         return files(place.store, Uri(place.store.bucket, place.key), progress=self.progress, stop=self.stop)
@@ -82,10 +84,12 @@ def _beside(search: Search, asked: str, origin: Origin) -> tuple[Listing, Origin
     """The listing with the labels that lie beside the source, or as it is if there are none."""
     for labels in search.labels():
         listing = search.listing.with_labels(labels.files, labels.place.shown)
-        beside = replace(origin, labels=labels.place)
+        beside = replace(origin, labels=labels.place, home=search.home)
         if _shows_labels(listing, asked, beside):
             formats = _recognised(listing, asked, beside)
             if not labels.sets_only or any(isinstance(format_, SetFormat) for format_ in formats):
+                if (other := search.claimed_by(labels)) is not None:
+                    raise _unclear(labels, other, origin.split)
                 listing.findings.append(_found(labels, "some" if labels.others else "all"))
                 return listing, beside
     return search.listing, origin
@@ -109,6 +113,17 @@ def _shows_labels(listing: Listing, asked: str, origin: Origin) -> bool:
 
 def _recognised(listing: Listing, asked: str, origin: Origin) -> Formats:
     return recognise(listing, asked, split=origin.split, head=lambda entry: head(origin, entry))
+
+
+def _unclear(labels: Labels, other: str, split: Split) -> UserError:
+    uri, named = f"dataset.{split}.uri", f"dataset.{split}.labels.uri"
+    return UserError(
+        LABELS_OF_SEVERAL_FOLDERS,
+        uri=Field(uri),
+        labels=labels.place.shown,
+        other=other,
+        change_labels=Change(named),
+    )
 
 
 def _found(labels: Labels, case: str) -> Finding:

@@ -6,10 +6,12 @@ name that could mean several images means none. The rules and their order are th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import attrgetter
+from typing import NamedTuple
 
 from trainingrun_agent.prep.model.codes.pairs import IMAGE_MISSING, IMAGE_WITHOUT_ANNOTATION
 from trainingrun_agent.prep.model.findings import Finding
@@ -107,19 +109,19 @@ def match(
 ) -> Matches:
     """Match every entry with an image; with `complete`, an entry without image is an error."""
     made = Matches()
-    left: dict[str, list[Listed]] = {}
+    left: dict[_Claims, list[Listed]] = {}
     absent: list[Listed] = []
     for entry in listed:
         if path := _by_path(names, entry, inner(entry.file).rpartition("/")[0]):
             made.add(path, entry)
         elif names.knows(entry.name) or (entry.alias and names.knows(entry.alias)):
-            left.setdefault(fold(entry.name), []).append(entry)
+            left.setdefault(_claims(entry, inner(entry.file)), []).append(entry)
         elif complete:
             absent.append(entry)
     made.ignored = masks(names.images, [path for path in names.images if path not in made.ids])
-    answers = _search(left, [path for path in names.images if path not in made.ignored], made.ids, inner)
-    for name, entries in left.items():
-        answer = answers.get(name)
+    answers = _search(left, [path for path in names.images if path not in made.ignored], made.ids)
+    for claims, entries in left.items():
+        answer = answers.get(claims)
         if answer is None:
             absent += entries if complete else []
         elif answer.found:
@@ -129,9 +131,9 @@ def match(
     unlisted = [image.path for image in images if image.path not in made.ids and image.path not in made.ignored]
     unclear = [
         (entry, answer)
-        for name, answer in answers.items()
+        for claims, answer in answers.items()
         if answer.case == SEVERAL or (complete and not answer.found)
-        for entry in left[name]
+        for entry in left[claims]
     ]
     made.findings += _left_over(absent, unclear, unlisted, pairs=len(made.ids))
     return made
@@ -143,27 +145,30 @@ def _by_path(names: Names, entry: Listed, folder: str) -> str | None:
     return found if found or not entry.alias else names.find(without_address(entry.alias), folder)
 
 
-def _search(
-    left: Mapping[str, list[Listed]], images: Sequence[str], taken: Container[str], inner: Inner
-) -> dict[str, Answer]:
+class _Claims(NamedTuple):
+    """What an entry says about the path of its image: by its name, and by the name that it had before an upload."""
+
+    stated: Claim
+    uploaded: Claim | None
+
+
+def _claims(entry: Listed, file: str) -> _Claims:
+    stated = claim_of_name(entry.name, file)
+    return _Claims(stated, claim_of_name(entry.alias, file) if entry.alias else stated.before_upload())
+
+
+def _search(left: Collection[_Claims], images: Sequence[str], taken: Container[str]) -> dict[_Claims, Answer]:
     """The answers to the names that are the path of no image."""
-
-    def stated(name: str) -> Claim:
-        return claim_of_name(left[name][0].name, inner(left[name][0].file))
-
-    def before_upload(name: str) -> Claim | None:
-        alias = left[name][0].alias
-        return claim_of_name(alias, inner(left[name][0].file)) if alias else stated(name).before_upload()
-
+    steps = (("", attrgetter("stated")), ("upload", attrgetter("uploaded")))
     free = [path for path in images if path not in taken] if left else []
-    return search(left, (("", stated), ("upload", before_upload)), images=images, free=free)
+    return search(left, steps, images=images, free=free)
 
 
-def _uses(left: Mapping[str, list[Listed]], answers: Mapping[str, Answer]) -> Iterator[tuple[str, str, str]]:
+def _uses(left: Mapping[_Claims, list[Listed]], answers: Mapping[_Claims, Answer]) -> Iterator[tuple[str, str, str]]:
     """Rule, name and image of each name that a rule found the image of."""
-    for name, answer in answers.items():
+    for claims, answer in answers.items():
         if answer.found:
-            yield answer.case, left[name][0].name, answer.images[0]
+            yield answer.case, left[claims][0].name, answer.images[0]
 
 
 def _left_over(

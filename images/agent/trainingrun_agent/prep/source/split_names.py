@@ -6,6 +6,7 @@ Invariant: only whole words count: `strain/` and `evaluated-2021/` are no splits
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _SPLITS = {
     "train": ("train", "training", "trn", "trainval"),
@@ -16,6 +17,7 @@ _LIST = re.compile(r"(?:autosplit_)?(?:train|trainval|val|valid|validation|miniv
 _WORDS = re.compile(r"[a-z]+")
 
 
+@lru_cache(maxsize=1 << 12)
 def splits_of(name: str) -> frozenset[str]:
     """The splits that a name of a file or folder says, of `train`, `val` and `test`."""
     words = set(_WORDS.findall(name.casefold()))

@@ -58,7 +58,7 @@ def nothing_paired(
     if not images or not labels or pairs * HARDLY_ANY >= min(len(images), len(labels)):
         return []
     first, second, case = labels[0], images[0], "names"
-    if len(unclear) * 2 > len(labels):
+    if sum(label in unclear for label in labels) * 2 > len(labels):
         causes = Counter(answer.case for answer in unclear.values())
         [(case, _)] = causes.most_common(1)
         first, second = next((label, answer.images[0]) for label, answer in unclear.items() if answer.case == case)
