@@ -269,6 +269,20 @@ def told(prep: Preparation, code: str) -> list[tuple[str, str, str]]:
     return [(one["split"], one["file"], seen(one)) for one in report["findings"] if one["code"] == code]
 
 
+@pytest.mark.parametrize(("beyond", "boxes", "told"), [(11, 21, True), (10, 20, False), (9, 9, False), (10, 10, True)])
+def test_boxes_that_mostly_reach_beyond_their_images_are_one_warning(
+    prep: Preparation, beyond: int, boxes: int, told: bool
+) -> None:
+    """As with corners that are read as width and height: each is clipped, which alone looks like a small defect."""
+    prep.memory.objects.clear()
+    prep.eval = None
+    inside, outside = ([labelled(box=(10, 10 + at, right, 60 + at)) for at in range(21)] for right in (60, 9999))
+    prep.add("t0", xml=voc([*outside[:beyond], *inside[: boxes - beyond]]))
+    prep.run()
+    found = [seen(one) for one in prep.document("report.json")["findings"] if one["code"] == "BoxesBeyondImages"]
+    assert found == [f"{beyond} of {boxes} boxes reach beyond the image"] * told
+
+
 def test_names_that_differ_by_case_or_blanks_are_one_finding_with_the_number_of_boxes(prep: Preparation) -> None:
     for number, names in enumerate([["Tire", "tire"], ["Tire", "TIRE"], ["ti re"], ["Tire", "wheel"], [" tire "]]):
         prep.add(f"a{number}", xml=voc([labelled(name) for name in names]))

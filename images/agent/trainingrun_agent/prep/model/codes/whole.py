@@ -117,6 +117,23 @@ BOXES_TOO_SMALL = FindingKind(
     advice="Cut the images into tiles before labelling, or {change[model.network]} that has a larger input.",
     example=Example("One of two boxes is 3 pixels wide.", "Both boxes are 50 pixels wide."),
 )
+BOXES_BEYOND_IMAGES = FindingKind(
+    "BoxesBeyondImages",
+    Severity.WARNING,
+    meaning="More than half of all boxes reach beyond their images. BoxClipped and BoxOutside name each. That is no "
+    "chance: the numbers mean something else than the format says, such as corners in place of width and height, or "
+    "the images had another size when they were labelled.",
+    effect="Boxes that are clipped to the image are trained as they are, around the wrong part of it.",
+    seen="{count} of {of:box reaches|boxes reach} beyond the image",
+    done="clipped the boxes to their images",
+    advice="Look at the boxes in the report. Where they are off, write what the format asks for, or use the images "
+    "that were labelled.",
+    example=Example(
+        "20 boxes of a CSV with the columns `x`, `y`, `width` and `height`, whose last two are `xmax` and `ymax`.",
+        "The same numbers in the columns `xmin`, `ymin`, `xmax` and `ymax`.",
+    ),
+    urgent=True,
+)
 IMAGES_MUCH_LARGER = FindingKind(
     "ImagesMuchLarger",
     Severity.INFO,
