@@ -154,8 +154,9 @@ IMAGE_ELSEWHERE = FindingKind(
         "taken": "the only image with this name is {other}, which has other labels",
         "rivals": "the only image with this name is {other}, but other labels have this name too",
     },
-    advice="If it is the image, move it to the folder that the labels name, or write its path into the file that lists "
-    "it. Otherwise add the image.",
+    advice="Where several labels are for one image, keep those that are right, and the others in another place. Else, "
+    "if it is the image, move it to the folder that the labels name, or write its path into the file that lists it. If "
+    "it is not, add the image.",
     example=Example(
         "`labels.csv` lists `front/2.jpg`; there is `rear/2.jpg`.",
         "`labels.csv` lists `front/2.jpg`; there is `front/2.jpg`.",
