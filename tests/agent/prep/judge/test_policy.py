@@ -109,6 +109,11 @@ REFUSED: dict[str, tuple[Callable[[Preparation], Any], str, str]] = {
         "ClassNotFound",
         "no object of class 'zebra' in spec.dataset.train; class names there: 'tire' (3)",
     ),
+    "a class that is not labelled, like one that is": (
+        lambda prep: setattr(prep, "classes", ("tire", "tires")),
+        "ClassNotFound",
+        "no object of class 'tires' in spec.dataset.train; class names there: 'tire' (3)",
+    ),
     "many classes never labelled": (
         lambda prep: setattr(prep, "classes", ("a", "b", "c", "d", "e", "f", "tires")),
         "ClassNotFound",
@@ -293,8 +298,8 @@ def test_names_that_differ_by_case_or_blanks_are_one_finding_with_the_number_of_
             "train",
             "a0.xml",
             (
-                "'tire' (5 boxes), 'Tire' (3 boxes), 'TIRE' (1 box), 'ti re' (1 box), but spec.dataset.classes has "
-                "'tire'; first in a0.xml, a1.xml, a2.xml"
+                "spec.dataset.classes has 'tire', the labels have 'tire' (5 boxes), 'Tire' (3 boxes), 'TIRE' (1 box), "
+                "'ti re' (1 box); first in a0.xml, a1.xml, a2.xml"
             ),
         )
     ]
@@ -318,7 +323,7 @@ LEFT_OUT: dict[str, tuple[tuple[str, ...], str]] = {
     "most classes": (("a", "b", "c", "d", "tire", "e", "hub cap"), "spec.dataset.classes: [tire, hub cap];"),
     "one in another spelling": (("Tire", "zebra", "hub cap"), "spec.dataset.classes: [tire, hub cap];"),
     "near one that is asked for already": (("tire", "tires"), "spec.dataset.classes: [tire];"),
-    "all": (("zebra",), "another spec.dataset.classes;"),
+    "all": (("zebra",), "another spec.dataset.classes, without these names;"),
 }
 
 
@@ -331,7 +336,7 @@ def test_a_class_without_objects_is_an_error_that_offers_the_list_without_it(
     with pytest.raises(UserError) as caught:
         prep.run()
     assert caught.value.reason == "ClassNotFound"
-    assert f"create a new TrainingRun with {change}" in caught.value.hint
+    assert f"reate a new TrainingRun with {change}" in caught.value.hint
 
 
 def test_an_eval_set_without_any_label_is_not_told_about_each_class(prep: Preparation) -> None:

@@ -30,6 +30,7 @@ from trainingrun_agent.prep.statistics.totals import MUCH_LARGER, Totals
 from trainingrun_agent.reasons.dataset import (
     CLASS_LOST,
     CLASS_NOT_FOUND,
+    CLASSES_NOT_FOUND_ANYWHERE,
     DATA_CHANGED,
     NO_BOXES,
     NO_IMAGES,
@@ -174,11 +175,13 @@ def _class_not_found(
     if not missing or not train.seen:
         return None
     seen = train.seen + evaluation.seen if one_folder else train.seen
+    others = [name for name in seen if name not in classes]
+    tried = suggestion(classes, seen)
     return UserError(
-        CLASS_NOT_FOUND,
-        classes=first_of([_with_nearest(name, seen) for name in missing[:TOP]] + missing[TOP:]),
+        CLASS_NOT_FOUND if tried else CLASSES_NOT_FOUND_ANYWHERE,
+        classes=first_of([_with_nearest(name, others) for name in missing[:TOP]] + missing[TOP:]),
         names=", ".join(f"{found!r} ({count})" for found, count in seen.most_common(TOP)),
-        change=Change("dataset.classes", to=suggestion(classes, seen)),
+        change=Change("dataset.classes", to=tried),
     )
 
 

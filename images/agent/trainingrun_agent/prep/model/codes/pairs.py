@@ -52,8 +52,8 @@ IMAGE_LISTED_TWICE = FindingKind(
     meaning="Entries of one label file, or of two, are about the same images and have different labels.",
     effect="The entries may complete or contradict each other. With the wrong one, objects become background.",
     seen={
-        "oneFile": "{count:image is|images are} listed more than once, with different labels: {example}",
-        "twoFiles": "{count:image has|images have} other labels here than in {first}: {example}",
+        "oneFile": "{count:image is|images are} listed more than once, with different labels, such as {example}",
+        "twoFiles": "{count:image has|images have} other labels here than in {first}, such as {example}",
     },
     advice="If one file is an old version, delete it. If each has other objects, merge them: an image needs one entry "
     "with all of its objects.",
@@ -77,9 +77,9 @@ LABELS_REPEATED = FindingKind(
     effect="None: equal labels are used once.",
     seen={
         "whole": "repeats {first}: {count:image has|images have} the same labels there; the file can be deleted",
-        "part": "{count:image has|images have} the same boxes of its classes in {first}, among others: {example}",
-        "oneFile": "{count:image is|images are} listed more than once, with the same labels: {example}",
-        "twoFiles": "{count:image has|images have} the same labels in {first}: {example}",
+        "part": "{count:image has|images have} the same boxes of its classes in {first}, among others, such as {example}",
+        "oneFile": "{count:image is|images are} listed more than once, with the same labels, such as {example}",
+        "twoFiles": "{count:image has|images have} the same labels in {first}, such as {example}",
     },
     done="used the labels once",
     advice="Delete a file that repeats another. Nothing to do otherwise.",
@@ -102,8 +102,8 @@ ENTRY_WITHOUT_BOXES = FindingKind(
     effect="Usually an entry was made before the image was labelled. If the boxes were deleted since, they are trained "
     "although they are wrong.",
     seen={
-        "oneFile": "{count:image is|images are} also listed without boxes: {example}",
-        "twoFiles": "{count:image has|images have} no boxes here, but in {first}: {example}",
+        "oneFile": "{count:image is|images are} also listed without boxes, such as {example}",
+        "twoFiles": "{count:image has|images have} no boxes here, but in {first}, such as {example}",
     },
     done="used the boxes",
     advice="Delete the file or the entries that are out of date.",
@@ -176,8 +176,8 @@ NOTHING_PAIRED = FindingKind(
         "rivals": f"several labels have the same name. {_LEFT}, such as {{second}}",
     },
     advice="Compare the two names. Labels and their image need the same name, and the same folders apart from words "
-    "such as `photos` and `xml`: `photos/train/1.jpg` and `xml/train/1.xml`. Rename one side, or name a folder "
-    "in {field[dataset.train.uri]} that has both.",
+    "such as `photos` and `xml`: `photos/train/1.jpg` and `xml/train/1.xml`. Rename one side; or "
+    "{change[dataset.train.uri]}, if another one has the labels of these images.",
     example=Example("tire.jpg photo.xml", "tire.jpg tire.xml", FILES),
 )
 FOUND_BY_NAME = FindingKind(

@@ -94,7 +94,8 @@ EVAL_TOO_SMALL = FindingKind(
         "(95 % interval)",
     },
     done="evaluates on what is there",
-    advice="Label more images for evaluation, or {higher[dataset.evalFraction]}.",
+    advice="Label more images for evaluation. If a part of one folder is used for it, you can also "
+    "{higher[dataset.evalFraction]}.",
     example=Example("One image for evaluation.", "20 images for evaluation, with 5 boxes of each class."),
 )
 CLASS_IMBALANCE = FindingKind(
@@ -173,11 +174,11 @@ EVAL_IMAGES_IN_TRAIN = FindingKind(
     "NearDuplicateAcrossSplits name each of them.",
     effect="Scores measure what the model remembers: they say little about images that it has not seen.",
     seen={
-        "images": "{count} of {of:image|images} for evaluation are training images, and {like} look like one",
-        "evalInside": "{count} of {of:image|images} for evaluation are training images, and {like} look like one: the "
-        "folder of {field[dataset.eval.uri]} is inside that of {field[dataset.train.uri]}",
-        "trainInside": "{count} of {of:image|images} for evaluation are training images, and {like} look like one: the "
-        "folder of {field[dataset.train.uri]} is inside that of {field[dataset.eval.uri]}",
+        "images": "{count} of {of:image|images} for evaluation are training images; {like} more look like one",
+        "evalInside": "{count} of {of:image|images} for evaluation are training images; {like} more look like one: "
+        "the folder of {field[dataset.eval.uri]} is inside that of {field[dataset.train.uri]}",
+        "trainInside": "{count} of {of:image|images} for evaluation are training images; {like} more look like one: "
+        "the folder of {field[dataset.train.uri]} is inside that of {field[dataset.eval.uri]}",
     },
     done="kept them in both splits",
     advice="Evaluate on other images: a folder of its own, not inside the other, or {field[dataset.evalFraction]}.",
