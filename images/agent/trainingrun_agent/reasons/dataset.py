@@ -11,6 +11,7 @@ _USER = Outcome.USER_ERROR
 _FORMAT_EXAMPLE = {
     "format": Field("dataset.train.format"),
     "change_format": Change("dataset.train.format"),
+    "change_labels": Change("dataset.train.labels.uri"),
     "uri": Field("dataset.train.uri"),
 }
 _CORRECT = "Correct the files that the report names, each finding says how; then {retry}."

@@ -47,6 +47,31 @@ SAME = {
 }
 
 
+@pytest.mark.parametrize("order", ["instances first", "keypoints first"])
+def test_a_file_with_some_classes_of_another_is_a_part_of_it(prep: Preparation, order: str) -> None:
+    """MS COCO's person_keypoints_*.json lies beside instances_*.json."""
+    whole, part = coco_document(), coco_document()
+    person = next(entry["id"] for entry in part["categories"] if entry["name"] == "tire")
+    part["annotations"] = [entry for entry in part["annotations"] if entry["category_id"] == person]
+    names = ("a.json", "b.json") if order == "instances first" else ("b.json", "a.json")
+    for name, document in zip(names, (whole, part), strict=True):
+        put(prep, name, {name: json.dumps(document).encode()})
+    assert prep.run().numbers["trainObjects"] == 4
+    assert all(where.startswith(("LabelsRepeated", "EntryWithoutBoxes")) for where, _ in told(prep))
+    text = f"1 image has the same boxes of its classes in {names[0]}, among others, such as a b.jpg"
+    assert (f"LabelsRepeated {names[1]}", text) in told(prep)
+
+
+def test_a_file_from_which_a_box_was_deleted_contradicts(prep: Preparation) -> None:
+    whole, part = coco_document(), coco_document()
+    del part["annotations"][2]
+    for name, document in (("a.json", whole), ("b.json", part)):
+        put(prep, name, {name: json.dumps(document).encode()})
+    prep.max_bad_files = "100%"
+    prep.run()
+    assert [where for where, _ in told(prep) if where.startswith("ImageListedTwice")] == ["ImageListedTwice b.json"]
+
+
 @pytest.mark.parametrize(("first", "second"), SAME.values(), ids=SAME)
 def test_a_file_that_repeats_another_is_told_once(prep: Preparation, first: Any, second: Any) -> None:
     put(prep, f"a.{next(iter(first())).rpartition('.')[2]}", first())

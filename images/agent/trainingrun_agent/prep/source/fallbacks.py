@@ -161,9 +161,9 @@ class _Finder(Generic[T]):
 
     def _answer(self, rule: str, claim: Claim, found: Sequence[_Image], *, rivals: bool) -> Answer:
         paths = tuple(image.path for image in found[:MAX_NAMED])
-        [image, *others] = found
+        image = found[0]
         case = (
-            (SEVERAL if others else "")
+            (SEVERAL if len(found) > 1 else "")
             or (RIVALS if rivals else "")
             or (TAKEN if image.path not in self.free else "")
             or (CONTRADICTED if rule != "spelling" and self._contradicts(claim, image) else "")
