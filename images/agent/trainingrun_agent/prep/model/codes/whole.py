@@ -18,7 +18,7 @@ LABELS_ELSEWHERE = FindingKind(
         "some": "the labels were found here, outside of the folder with the images: {count:file|files}; {others} more "
         "belong to no image of it",
         "named": "{count:file belongs|files belong} to the images; {others} more belong to no image of the folder",
-        "images": "it lists {others} more images, which are not in the folder",
+        "images": "it lists {others:more image|more images}, not in the folder",
     },
     done="used the labels of the images that are there",
     advice="Nothing to do if they are the right ones. To use others, {change[dataset.train.labels.uri]}.",
