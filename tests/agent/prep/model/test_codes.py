@@ -283,6 +283,7 @@ def test_the_contract_explains_every_field() -> None:
 def test_every_text_can_be_filled(terms: Terms) -> None:
     sample = {
         "count": 2,
+        "others": 2,
         "groups": 2,
         "of": 3,
         "degrees": 90.0,
