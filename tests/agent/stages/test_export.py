@@ -45,7 +45,7 @@ def test_exported_run_has_manifest_pointer_and_numbers(trained: Any, contract: C
     assert verdict.numbers == {
         "ap50": 0.8,
         "mAP": 0.5,
-        "evalImages": 2,
+        "evalImages": 20,
         "checkpointStep": 30,
         "uri": f"s3://{context.out.bucket}/{trained.prefix}/{folder}/",
     }
@@ -64,12 +64,12 @@ def test_scores_of_few_images_come_with_their_uncertainty(trained: Any, contract
     trained.start_trainer(context, export=MODEL)
     verdict = verdict_of(export, context)
     contract("verdict", verdict.to_json())
-    expected = {"ap50Uncertainty": 0.577, "mAPUncertainty": 0.4055}
+    expected = {"ap50Uncertainty": 0.2161, "mAPUncertainty": 0.2007}
     assert {name: verdict.numbers[name] for name in expected} == expected
     result = read_result(context.out, trained.run_keys, "export")
     assert result is not None
     metrics = manifests.read(context.out, f"lab/{result['manifestKey']}").metrics
-    assert metrics == {"ap50": 0.8, "mAP": 0.5, "evalImages": 2, **expected}
+    assert metrics == {"ap50": 0.8, "mAP": 0.5, "evalImages": 20, **expected}
 
 
 def test_the_export_says_how_its_images_of_more_than_8_bits_were_scaled(
