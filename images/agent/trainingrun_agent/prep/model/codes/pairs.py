@@ -77,7 +77,8 @@ LABELS_REPEATED = FindingKind(
     effect="None: equal labels are used once.",
     seen={
         "whole": "repeats {first}: {count:image has|images have} the same labels there; the file can be deleted",
-        "part": "{count:image has|images have} the same boxes of its classes in {first}, among others, such as {example}",
+        "part": "{count:image has|images have} the same boxes of its classes in {first}, among others, such as "
+        "{example}",
         "oneFile": "{count:image is|images are} listed more than once, with the same labels, such as {example}",
         "twoFiles": "{count:image has|images have} the same labels in {first}, such as {example}",
     },
