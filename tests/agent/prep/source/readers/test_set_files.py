@@ -254,6 +254,18 @@ BAD: dict[str, tuple[str, Any, str, int]] = {
         "ImageTurned",
         0,
     ),
+    "label studio: regions on two images": (
+        "labelStudio",
+        task({**drawn(**XYWH), "to_name": "left"}, {**drawn(**XYWH), "to_name": "right"}),
+        "EntriesContradict",
+        0,
+    ),
+    "label studio: turned without the image's size": (
+        "labelStudio",
+        task({**drawn(**XYWH, rotation=30), "original_width": None}),
+        "BoxMissing",
+        0,
+    ),
     "label studio: no width": ("labelStudio", task(drawn(x=1, y=2, height=3)), "BoxNotANumber", 0),
     "label studio: no label": ("labelStudio", task(drawn(labels=[], **XYWH)), "ClassMissing", 0),
     "label studio: two labels": ("labelStudio", task(drawn(labels=["a", "b"], **XYWH)), "ClassAmbiguous", 0),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from label_samples import CVAT_BOX, HEADER, OPEN, RECT, ROW, A, coco, cvat, read, task, via
+from label_samples import CVAT_BOX, HEADER, OPEN, RECT, ROW, XYWH, A, coco, cvat, drawn, read, task, via
 from trainingrun_agent.prep.model.annotation import Annotation, UnusableError
 
 UNUSABLE: dict[str, tuple[str, Any, str]] = {
@@ -129,6 +129,12 @@ NAMES = {
     "signed": ({"image": "https://host/x/a.jpg?X-Amz-Signature=1"}, "/x/a.jpg"),
     "another key": ({"note": "n", "photo": "http://host/a.png"}, "/a.png"),
 }
+
+
+def test_label_studio_regions_are_those_of_the_image_they_were_drawn_on() -> None:
+    region = {**drawn(**XYWH), "to_name": "right"}
+    made = read("labelStudio", task(region, data={"image": "/a/other.jpg", "right": "/a/b.jpg"}))
+    assert list(made.images) == ["/a/b.jpg"]
 
 
 @pytest.mark.parametrize(("data", "name"), NAMES.values(), ids=NAMES)

@@ -180,6 +180,7 @@ ENTRIES_CONTRADICT = FindingKind(
     seen={
         "image": "{labelFile} lists it more than once, with another name or size",
         "category": "category id {id!r} is both {first!r} and {second!r}",
+        "images": "regions of one task are on several images, {first!r} and {second!r}",
         "track": "a track goes back from frame {first} to frame {second}",
     },
     advice="Give each image and each category its own id, or export the file again.",

@@ -7,13 +7,13 @@ a task without any is an image that nobody labelled. Predictions are never read.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from trainingrun_agent.prep.model.annotation import LabelledObject, UnusableError
 from trainingrun_agent.prep.model.codes.classes import CLASS_AMBIGUOUS
-from trainingrun_agent.prep.model.codes.label_files import IMAGE_NAME_MISSING, IMAGE_TURNED
+from trainingrun_agent.prep.model.codes.label_files import ENTRIES_CONTRADICT, IMAGE_NAME_MISSING, IMAGE_TURNED
 from trainingrun_agent.prep.source.readers.base import Context, Entries, SetFormat
 from trainingrun_agent.prep.source.readers.json_stream import JSONStream
 from trainingrun_agent.prep.source.readers.outline import outline
@@ -40,11 +40,12 @@ def index(file: BinaryIO, entries: Entries, context: Context) -> None:  # noqa: 
     stream = JSONStream(file)
     for place, element in enumerate(stream.elements()):
         task = element if isinstance(element, dict) else {}
-        name = _name(task)
+        results = _results(task)
+        on = sorted({tag for part in results or () if _kind(part) and (tag := clean(part.get("to_name")))})
+        name = _name(task, on)
         if not name:
             entries.stray(UnusableError(IMAGE_NAME_MISSING, where=f"task [{place}]"))
             continue
-        results = _results(task)
         if results is None:
             continue
         width, height = next(_sizes(results), (0, 0))
@@ -53,15 +54,19 @@ def index(file: BinaryIO, entries: Entries, context: Context) -> None:  # noqa: 
         named = {clean(part.get("id")): part for part in results if clean(part.get("type")) == "labels"}
         for at, part in enumerate(results):
             if _kind(part):
-                entries.object(ref, f"task [{place}] result [{at}]", _object, part, named)
+                entries.object(ref, f"task [{place}] result [{at}]", _object, part, named, on)
     stream.end()
 
 
-def _name(task: dict[str, Any]) -> str:
-    """The image's file name: the uploaded file, else the last part of the data's address."""
+def _name(task: dict[str, Any], on: Sequence[str]) -> str:
+    """The image's file name: the uploaded file, else the last part of the data's address.
+
+    `on` are the names of the images that regions were drawn on: usually those of their addresses in the data.
+    """
     data = task.get("data", task)
     values = [clean(value) for value in data.values()] if isinstance(data, dict) else []
-    address = clean(data.get("image")) if isinstance(data, dict) else ""
+    addresses = (clean(data.get(key)) for key in (*on, "image")) if isinstance(data, dict) else ()
+    address = next(filter(None, addresses), "")
     address = address or next((value for value in values if re.search(r"\.\w{3,4}$", value) and "/" in value), "")
     address = address or clean(task.get("file_upload"))
     try:
@@ -105,17 +110,22 @@ def _kind(part: dict[str, Any]) -> str:
     return kind if kind in (_BOXES, _POLYGONS, _ELLIPSES, *_NO_EXTENT) else ""
 
 
-def _object(part: dict[str, Any], named: dict[str, dict[str, Any]]) -> LabelledObject:
+def _object(part: dict[str, Any], named: dict[str, dict[str, Any]], on: Sequence[str]) -> LabelledObject:
     kind, inner = _kind(part), part.get("value")
     value = inner if isinstance(inner, dict) else part
+    if len(on) > 1:
+        raise UnusableError(ENTRIES_CONTRADICT, case="images", first=on[0], second=on[1])
     if kind in _NO_EXTENT:
         raise not_a_box(kind, "noExtent")
     if (view := number(part.get("image_rotation") or 0, "image_rotation")) % 360:
         raise UnusableError(IMAGE_TURNED, degrees=view)
-    side = pixels(part.get("original_width")) or 1, pixels(part.get("original_height")) or 1
+    size = pixels(part.get("original_width")), pixels(part.get("original_height"))
+    side = size[0] or 1, size[1] or 1
     corners = [(x / 100 * side[0], y / 100 * side[1]) for x, y in _drawn(kind, value)]
     degrees = number(value.get("rotation") or 0, "rotation")
     if kind != _POLYGONS and degrees % 360:
+        if 0 in size:
+            raise not_a_box(kind, "noSize")
         corners = _turned(kind, hull(corners, kind), corners[0], degrees)
     xmin, ymin, xmax, ymax = hull(corners, kind)
     name = _label(value, named.get(clean(part.get("id")), {}))
