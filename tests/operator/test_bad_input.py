@@ -107,7 +107,8 @@ AMONG_100 = "bad files among 100 images (spec.dataset.maxBadFiles 1% allows 1)"
 ORPHAN = "AnnotationWithoutImage: no image has this name or the name in <filename>, or the name is not unique"
 MALFORMED = "AnnotationMalformed: not well-formed XML: expected '>', line 1, column 387"
 MISSPELT = (
-    "'tire' (58 boxes), 'Tire' (2 boxes), but spec.dataset.classes has 'tire'; first in tire_000.xml, tire_001.xml"
+    "spec.dataset.classes has 'tire', the labels have 'tire' (58 boxes), 'Tire' (2 boxes); first in tire_000.xml,"
+    " tire_001.xml"
 )
 TRUNCATED = "ImageTruncated: image file is truncated (1 bytes not processed)"
 DATA: dict[str, tuple[Callable[[Preparation], Any], str, str, str]] = {

@@ -39,6 +39,15 @@ KEYS = BucketKeys("")
 """The output folder is laid out as a bucket without a storage prefix."""
 NO_DIGEST = "0" * 64
 """Of data that was refused before it was read."""
+_BY_DEFAULT = {
+    "dataset.classes": "classes",
+    "dataset.train.format": "format",
+    "dataset.eval.format": "format",
+    "dataset.intensityRange": "intensity_range",
+    "dataset.splitSeed": "split_seed",
+    "dataset.splitGroup": "split_group",
+}
+"""Fields that need no option."""
 MAX_REPORT, MAX_PAGE = 16 << 20, 64 << 20
 
 
@@ -118,7 +127,8 @@ class Preparation:
         """The names of the folders and options, for messages."""
         data = self.data
         evaluation = None if data.eval is None else data.name(data.eval)
-        return for_folders(data.name(data.train), evaluation, in_bucket=data.in_bucket)
+        unset = [path for path, option in _BY_DEFAULT.items() if getattr(self.arguments, option) in (None, "auto")]
+        return for_folders(data.name(data.train), evaluation, in_bucket=data.in_bucket, unset=unset)
 
     def _prepare(self, out: ObjectStore, classes: tuple[str, ...]) -> PreparedDataset:
         arguments = self.arguments

@@ -6,7 +6,7 @@ Invariant: no message that is filled with these terms speaks of spec, pods or a 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from trainingrun_agent.terms import Terms, is_list
@@ -50,7 +50,7 @@ _CHANGES = {
 
 @dataclass(frozen=True)
 class CommandLineTerms(Terms):
-    """Names of options in place of fields."""
+    """Names of options in place of fields; `unset` are the fields whose options were not given."""
 
     fields: Mapping[str, str] = field(default_factory=lambda: _OPTIONS)
     changes: Mapping[str, str] = field(default_factory=lambda: _CHANGES)
@@ -59,6 +59,13 @@ class CommandLineTerms(Terms):
     new_run: str = "run the command again"
     here: str = "this machine"
     credentials: str = "your AWS credentials"
+    unset: Collection[str] = ()
+
+    def change_of(self, path: str, *, now: object = None, to: object = None, how: str = "another") -> str:
+        """How the reader gives an option another value, or a value at all."""
+        if path in self.unset and to is None and how == "another":
+            return f"{self.set} {self.name(path)}"
+        return super().change_of(path, now=now, to=to, how=how)
 
     def assigned(self, path: str, value: object) -> str:
         """An option with its value, as it is typed."""
@@ -72,9 +79,9 @@ class CommandLineTerms(Terms):
 COMMAND_LINE = CommandLineTerms()
 
 
-def for_folders(train: str, evaluation: str | None, *, in_bucket: bool = False) -> Terms:
+def for_folders(train: str, evaluation: str | None, *, in_bucket: bool = False, unset: Collection[str] = ()) -> Terms:
     """The terms for data in these folders: their names stand for dataset.train and dataset.eval."""
     names = dict.fromkeys(("dataset.train", "dataset.train.uri"), train)
     if evaluation is not None:
         names |= dict.fromkeys(("dataset.eval", "dataset.eval.uri"), evaluation)
-    return replace(COMMAND_LINE, fields={**_OPTIONS, **names}, scheme="s3://" if in_bucket else "")
+    return replace(COMMAND_LINE, fields={**_OPTIONS, **names}, scheme="s3://" if in_bucket else "", unset=unset)

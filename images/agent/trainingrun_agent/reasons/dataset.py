@@ -173,7 +173,7 @@ FORMAT_AMBIGUOUS = Reason(
     Step.NEW_RUN,
     message="{format}: auto found labels in {count} formats that contradict each other: of {compared} images that both"
     " have, {differ} differ, such as {image}: {first}, but {second}",
-    hint="{change_format}, or another of those found: {formats}; or delete the labels that are out of date and"
+    hint="{change_format}, or {other} if those labels are right; or delete the labels that are out of date and"
     " {retry}.",
     meaning="The images have labels in more than one format, and they say different things. Which one is right cannot"
     " be guessed.",

@@ -219,6 +219,18 @@ def test_without_classes_the_names_in_the_labels_are_used_and_printed(shell: She
     assert "so all names in the labels are used: --classes 'Tire,tire,winter hub'\n" in ended.err
 
 
+@pytest.mark.parametrize(
+    ("words", "advice"), [((), "use --classes, with"), (("--classes", "a,b"), "use another --classes, with")], ids=str
+)
+def test_advice_asks_for_another_value_only_of_an_option_that_was_given(
+    shell: Shell, words: tuple[str, ...], advice: str
+) -> None:
+    shell.write("via/a.jpg", jpeg())
+    region = {"shape_attributes": {"name": "rect", "x": 1, "y": 1, "width": 9, "height": 9}, "region_attributes": {}}
+    shell.write("via/via.json", json.dumps({"a.jpg1": {"filename": "a.jpg", "size": 1, "regions": [region]}}).encode())
+    assert f"If all objects are of one class, {advice} this class alone." in shell.run("doctor", "via", *words).out
+
+
 @pytest.mark.parametrize("name", SETS)
 def test_names_are_found_in_every_format(shell: Shell, name: str) -> None:
     for path, data in {**images(), **SETS[name][1]()}.items():

@@ -303,7 +303,7 @@ def test_every_text_can_be_filled(terms: Terms) -> None:
 def test_only_errors_skip_the_file(severity: Severity) -> None:
     for kind in KINDS.values():
         if kind.severity is severity:
-            assert (kind.done == "file skipped") is (severity is Severity.ERROR), kind.code
+            assert severity is Severity.ERROR or kind.done != "file skipped", kind.code
 
 
 CLIPPED = Finding(KINDS["BoxClipped"], "a.xml", {"name": "tire", "corners": (-1.5, 2, 3, 4), "image": (160, 120)}, 7)

@@ -142,7 +142,7 @@ def _compare(best: Opened, other: Opened, origin: Origin) -> Finding:
         image=image,
         first=shown,
         second=other_shown,
-        formats=f"{best.format.name}, {other.format.name}",
+        other=other.format.name,
         change_format=Change(path, now="auto", to=best.format.name),
     )
 

@@ -175,6 +175,7 @@ def test_data_that_was_refused_before_it_was_read_has_no_numbers() -> None:
     refused = {"outcome": "refused", "reason": "FormatNotRecognised", "message": "no labels", "nextStep": "Add labels."}
     tree = parsed(report(splits={}, classes=(), verdict=refused))
     assert headings(tree) == ["What to do first"]
+    assert not tree.xpath("//nav")
     assert [words(one) for one in tree.xpath("//header/*")] == [
         "Data set report",
         "This data cannot be used for training (FormatNotRecognised)",

@@ -101,6 +101,7 @@ CLASSES_MISSING = FindingKind(
     meaning="The objects of a label file have no class at all, and there is not exactly one class to be trained.",
     effect="It is unknown which class each object is of.",
     seen="none of its {count:object|objects} has a class",
+    done="skipped the images of the file",
     advice="If all objects are of one class, {change[dataset.classes]}, with this class alone. "
     "Else give each object its class in the label tool.",
     example=Example(

@@ -55,6 +55,7 @@ IMAGE_LISTED_TWICE = FindingKind(
         "oneFile": "{count:image is|images are} listed more than once, with different labels, such as {example}",
         "twoFiles": "{count:image has|images have} other labels here than in {first}, such as {example}",
     },
+    done="skipped the images",
     advice="If one file is an old version, delete it. If each has other objects, merge them: an image needs one entry "
     "with all of its objects.",
     example=Example(
@@ -176,6 +177,7 @@ NOTHING_PAIRED = FindingKind(
         "taken": f"the images have other labels. {_LEFT}, such as {{second}}",
         "rivals": f"several labels have the same name. {_LEFT}, such as {{second}}",
     },
+    done="used none of these labels",
     advice="Compare the two names. Labels and their image need the same name, and the same folders apart from words "
     "such as `photos` and `xml`: `photos/train/1.jpg` and `xml/train/1.xml`. Rename one side; or "
     "{change[dataset.train.uri]}, if another one has the labels of these images.",

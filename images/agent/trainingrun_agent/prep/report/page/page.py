@@ -34,7 +34,8 @@ _BOXES = (
 def render(document: Mapping[str, Any], pictures: Sequence[Shown], terms: Terms) -> str:
     """The page of a report.json, as text to be stored in UTF-8."""
     sections = _sections(document, pictures, terms)
-    contents = [tag("li", tag("a", title, href=f"#{name}")) for name, title, _ in sections]
+    links = [tag("li", tag("a", title, href=f"#{name}")) for name, title, _ in sections]
+    contents = tag("nav", tag("ol", *links), aria_label="Contents") if len(links) > 1 else ""
     body = [tag("section", tag("h2", title), content, id=name) for name, title, content in sections]
     page = tag(
         "html",
@@ -42,7 +43,7 @@ def render(document: Mapping[str, Any], pictures: Sequence[Shown], terms: Terms)
         tag(
             "body",
             header(document),
-            tag("nav", tag("ol", *contents), aria_label="Contents"),
+            contents,
             tag("main", *body),
         ),
         lang="en",
