@@ -115,8 +115,8 @@ def labelimg_pattern(data: bytes) -> int:
 def listed_classes(data: bytes) -> int:
     """Target: the readers of lists of classes."""
     found = [class_files.read(name, data) for name in ("data.yaml", "a.names", "notes.json", "map.pbtxt", "obj.data")]
-    assert all(keypoints is None or keypoints[0] == 0 or keypoints[1] in (2, 3) for _, keypoints, _ in found)
-    return len("".join(text for names, _, instead in found for text in (*names, instead)).encode())
+    assert all(one.keypoints is None or one.keypoints[0] == 0 or one.keypoints[1] in (2, 3) for one in found)
+    return len("".join(text for one in found for text in (*one.names, one.instead, one.problem)).encode())
 
 
 def beginnings(data: bytes) -> int:

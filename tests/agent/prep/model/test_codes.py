@@ -145,6 +145,10 @@ DESCRIBED: dict[str, tuple[Files, Files]] = {
         table("tire.jpg,160,120,tire,10,20,60,80\n", "tire.jpg"),
     ),
     "ClassListUsed": (yolo(1, b"person\ntire\n"), yolo(0, b"tire\n")),
+    "ClassListUnreadable": (
+        {**yolo(0, b""), "data.yaml": b"names: [rim, tire"},
+        {**yolo(0, b""), "data.yaml": b"names: [tire]"},
+    ),
     "ClassListUnused": (
         {**yolo(0, b"tire\n"), "old/classes.txt": b"wheel\ntire\n"},
         yolo(0, b"tire\n"),

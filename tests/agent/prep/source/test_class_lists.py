@@ -227,6 +227,37 @@ def test_lists_without_end_are_refused(yolo: Preparation, monkeypatch: pytest.Mo
     assert "c/classes.txt" in caught.value.message
 
 
+UNREADABLE = {
+    "broken YAML": ("train/data.yaml", b"nc: 2\nnames: [rim, tire\n", "not valid: it is not YAML, line 3"),
+    "broken YAML above": ("data.yaml", b"names:\n\t0: rim\n", "not valid: it is not YAML, line 2"),
+    "broken JSON": ("train/notes.json", b'{"categories": [', "not valid: it is not JSON"),
+    "too large": ("train/classes.txt", b"rim\n" * 70_000, "of 280000 bytes; at most 262144 bytes are read"),
+    "too long": ("train/classes.txt", b"r\n" * 50_001, "not valid: it has more than 50000 lines"),
+}
+
+
+@pytest.mark.parametrize(("key", "data", "text"), UNREADABLE.values(), ids=UNREADABLE)
+def test_a_list_that_cannot_be_read_does_not_make_ids_positions_in_the_classes(
+    yolo: Preparation, key: str, data: bytes, text: str
+) -> None:
+    yolo.classes = ("tire",)
+    label(yolo, 0)
+    yolo.memory.objects[key] = data
+    with pytest.raises(UserError):
+        yolo.run()
+    [(file, seen_)] = told(yolo)
+    assert file == f"ClassListUnreadable {key.removeprefix('train/') if key.startswith('train/') else f'../{key}'}"
+    assert seen_.endswith(text)
+
+
+def test_a_list_that_cannot_be_read_is_not_missed_where_another_is(yolo: Preparation) -> None:
+    label(yolo, 1)
+    put(yolo, train__classes_txt="rim\ntire\n", train__data_yaml="names: [rim")
+    yolo.run()
+    assert per_class(yolo) == {"tire": 1}
+    assert [file for file, _ in told(yolo)] == ["ClassListUsed classes.txt"]
+
+
 def test_an_object_of_a_class_that_is_not_asked_for_is_told_by_its_name(yolo: Preparation) -> None:
     label(yolo, 2, 1)
     put(yolo, train__data_yaml=SOME)

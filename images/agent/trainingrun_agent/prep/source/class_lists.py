@@ -15,11 +15,12 @@ from typing import NamedTuple
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.model.annotation import UnusableError
 from trainingrun_agent.prep.model.class_names import spelling
-from trainingrun_agent.prep.model.codes.classes import CLASS_LIST_UNUSED, CLASS_LIST_USED
+from trainingrun_agent.prep.model.codes.classes import CLASS_LIST_UNREADABLE, CLASS_LIST_UNUSED, CLASS_LIST_USED
+from trainingrun_agent.prep.model.codes.kind import Fields
 from trainingrun_agent.prep.model.findings import Finding
 from trainingrun_agent.prep.source import beside, fetch
 from trainingrun_agent.prep.source.beside import Neighbour
-from trainingrun_agent.prep.source.listing import Listing
+from trainingrun_agent.prep.source.listing import Entry, Listing
 from trainingrun_agent.prep.source.place import Place
 from trainingrun_agent.prep.source.readers import Context, class_files
 from trainingrun_agent.prep.source.readers.class_files import ClassFile
@@ -63,6 +64,7 @@ class ClassLists:
         self._elsewhere: ClassList | None = None
         self._used: dict[str, ClassList] = {}
         self._problems: list[Finding] = []
+        self._unreadable: dict[str, Finding] = {}
 
     def context(self, path: str) -> Context:
         """What the reader of the label file at this path is told."""
@@ -82,7 +84,8 @@ class ClassLists:
         """Findings about the lists, once the context of every label file has been asked for."""
         used = list(self._used.values())
         found = [self._source_of_ids(one) for one in used if self._classes not in ((), one.content.names)]
-        return [*found[:MAX_REPORTED], *self._unused(used), *self._problems]
+        unreadable = [] if used or not self._contexts else list(self._unreadable.values())
+        return [*found[:MAX_REPORTED], *self._unused(used), *self._problems, *unreadable[:MAX_REPORTED]]
 
     def _context_in(self, folder: str) -> Context:
         near = next((one for one in self._nearest(folder) if one.content.names), None) or self._only_one()
@@ -175,6 +178,7 @@ class ClassLists:
         name = entry.path.rpartition("/")[2].casefold()
         known = (entry.size, entry.etag or entry.path, name)
         if entry.size > class_files.MAX_BYTES:
+            self._cannot_read(entry, {"case": "size", "size": entry.size, "limit": class_files.MAX_BYTES})
             return ClassFile()
         if known not in self._read:
             self._size += entry.size
@@ -186,7 +190,15 @@ class ClassLists:
                 data = b""
                 self._problems.append(problem.finding(entry.path, wide=True))
             self._read[known] = class_files.read(name, data)
-        return self._read[known]
+        content = self._read[known]
+        if content.problem:
+            self._cannot_read(entry, {"case": "syntax", "problem": content.problem})
+        return content
+
+    def _cannot_read(self, entry: Entry, fields: Fields) -> None:
+        """Remember a file that can only be a list of classes: it matters if there is no other list."""
+        if class_files.lists_classes(entry.path.rpartition("/")[2].casefold()):
+            self._unreadable[entry.path] = Finding(CLASS_LIST_UNREADABLE, entry.path, fields, wide=True)
 
 
 def _folder(path: str) -> str:

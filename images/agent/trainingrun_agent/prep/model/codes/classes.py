@@ -78,6 +78,21 @@ CLASS_LIST_UNUSED = FindingKind(
         "`classes.txt` lists `tire`, `old/classes.txt` lists `wheel`, `tire`.", "There is only one `classes.txt`."
     ),
 )
+CLASS_LIST_UNREADABLE = FindingKind(
+    "ClassListUnreadable",
+    Severity.ERROR,
+    meaning="The labels hold class ids, and the file near them that should say what the ids mean cannot be read. No "
+    "other list is there.",
+    effect="Ids would be taken for positions in the classes to be trained, whose order may be another one.",
+    seen={
+        "syntax": "a list of class names, but not valid: {problem}",
+        "size": "a list of class names of {size} bytes; at most {limit} bytes are read",
+    },
+    advice="Correct or replace the file. Or delete it, if the ids are positions in {field[dataset.classes]}.",
+    example=Example(
+        "`data.yaml` with `names: [rim, tire`, and labels with class ids.", "`data.yaml` with `names: [rim, tire]`."
+    ),
+)
 CLASS_ASSUMED = FindingKind(
     "ClassAssumed",
     Severity.INFO,

@@ -43,11 +43,15 @@ _FIELD = re.compile(r"\b(id|name|display_name)\s{0,20}:\s{0,20}(\d{1,6}|\"[^\"\n
 
 
 class ClassFile(NamedTuple):
-    """The names by id, the `kpt_shape` of a data.yaml, and the name of the file that has the names instead."""
+    """The names by id, the `kpt_shape` of a data.yaml, and the name of the file that has the names instead.
+
+    `problem` says why nothing in the file can be read.
+    """
 
     names: tuple[str, ...] = ()
     keypoints: tuple[int, int] | None = None
     instead: str = ""
+    problem: str = ""
 
 
 def rank(name: str) -> int | None:
@@ -73,15 +77,17 @@ def read(name: str, data: bytes) -> ClassFile:
         found = next((match[1] for line in text.splitlines() if (match := _NAMES.fullmatch(line))), "")
         return ClassFile(instead=clean(found.replace("\\", "/")).rpartition("/")[2])
     if name.endswith(".json"):
-        return ClassFile(_json(text))
-    return ClassFile(_label_map(text) if name.endswith(".pbtxt") else _lines(text))
+        return _json(text)
+    return ClassFile(_label_map(text)) if name.endswith(".pbtxt") else _lines(text)
 
 
-def _lines(text: str) -> tuple[str, ...]:
+def _lines(text: str) -> ClassFile:
     """One name a line. A blank line between names counts as an id, as label tools and darknet count it."""
     lines = [clean(line) for line in text.strip().splitlines()]
+    if len(lines) > MAX_ID:
+        return ClassFile(problem=f"it has more than {MAX_ID} lines")
     is_labels = any(_BOX.fullmatch(line) for line in lines[:3])
-    return () if is_labels or len(lines) > MAX_ID else tuple(lines) if any(lines) else ()
+    return ClassFile() if is_labels or not any(lines) else ClassFile(tuple(lines))
 
 
 def _by_id(pairs: Iterable[tuple[object, object]], *, first: int = 0) -> tuple[str, ...]:
@@ -94,15 +100,15 @@ def _by_id(pairs: Iterable[tuple[object, object]], *, first: int = 0) -> tuple[s
     return tuple(names.get(ident, "") for ident in range(max(names, default=-1) + 1))
 
 
-def _json(text: str) -> tuple[str, ...]:
+def _json(text: str) -> ClassFile:
     """The categories of Label Studio's notes.json."""
     try:
         document = bounded_json.loads(text)
     except ValueError:
-        return ()
+        return ClassFile(problem="it is not JSON")
     listed = document.get("categories") if isinstance(document, dict) else None
     parts = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
-    return _by_id((one.get("id"), one.get("name")) for one in parts)
+    return ClassFile(_by_id((one.get("id"), one.get("name")) for one in parts))
 
 
 def _label_map(text: str) -> tuple[str, ...]:
@@ -118,8 +124,11 @@ def _yaml(text: str) -> ClassFile:
     """`names` and `kpt_shape`. Reads nodes instead of building values, because aliases could expand without end."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = "" if error.problem_mark is None else f", line {error.problem_mark.line + 1}"
+        return ClassFile(problem=f"it is not YAML{line}")
     except (yaml.YAMLError, RecursionError, ValueError):
-        return ClassFile()
+        return ClassFile(problem="it is not YAML")
     if not isinstance(root, yaml.MappingNode):
         return ClassFile()
     parts = {key.value: value for key, value in root.value if isinstance(key, yaml.ScalarNode)}
