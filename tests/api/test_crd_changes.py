@@ -65,6 +65,8 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "nodeSelector": ({"a": "b"}, {"a": "c"}),
     "tolerations": ([{"key": "a"}], [{"key": "b"}]),
     "labels": ({"a": "b"}, {"a": "c"}),
+    "train.labels": ({"uri": "a/"}, {"uri": "b/"}),
+    "eval.labels": ({"uri": "a/"}, {"uri": "b/"}),
     "annotations": ({"a": "b"}, {"a": "c"}),
     "priorityClassName": ("a", "b"),
     "startDeadlineSeconds": (60, 120),
@@ -80,6 +82,11 @@ AROUND: dict[str, Body] = {
     "spec.dataset.evalFraction": SHARE,
     "spec.dataset.splitSeed": SHARE,
     "spec.dataset.splitGroup": SHARE,
+    **{
+        f"spec.dataset.{split}.{field}": {f"spec.dataset.{split}.imageSet": None}
+        for split in ("train", "eval")
+        for field in ("labels", "labels.uri")
+    },
 }
 # A rule, not the list of required fields, asks for one of two.
 ONE_OF_TWO = {"spec.model.pretrained.uri", "spec.dataset.eval", "spec.dataset.evalFraction"}

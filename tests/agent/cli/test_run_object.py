@@ -181,6 +181,53 @@ def test_it_says_what_is_left_to_fill_in(shell: Shell) -> None:
     ]
 
 
+ADDRESSES: dict[str, tuple[tuple[str, ...], dict[str, str], list[str]]] = {
+    "of the folder that holds the splits": (
+        ("set", "--uri", "s3://pics/x/other"),
+        {"train": "s3://pics/x/other/train/", "eval": "s3://pics/x/other/valid/"},
+        ["{}/set to s3://pics/x/other/"],
+    ),
+    "of one split, with the same names": (
+        ("set/train", "--eval", "set/valid", "--uri", "s3://pics/x/set/train/"),
+        {"train": "s3://pics/x/set/train/", "eval": "s3://pics/x/set/valid/"},
+        ["{}/set to s3://pics/x/set/"],
+    ),
+    "of one split, with another name": (
+        ("set/train", "--eval", "set/valid", "--uri", "s3://pics/x/"),
+        {"train": "s3://pics/x/", "eval": "s3://pics/valid/"},
+        ["set/train to s3://pics/x/", "set/valid to s3://pics/valid/"],
+    ),
+    "with labels beside it": (
+        ("two/images", "--uri", "s3://pics/x/images"),
+        {"train": "s3://pics/x/images/"},
+        ["{}/two to s3://pics/x/"],
+    ),
+    "with labels beside it, and another name": (
+        ("two/images", "--uri", "s3://pics/x/"),
+        {"train": "s3://pics/x/"},
+        ["two/images to s3://pics/x/", "the labels that LabelsElsewhere names to their place beside it"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("words", "uris", "uploads"), ADDRESSES.values(), ids=ADDRESSES)
+def test_what_is_uploaded_is_where_the_object_looks_for_it(
+    shell: Shell, words: tuple[str, ...], uris: dict[str, str], uploads: list[str]
+) -> None:
+    for split in ("train", "valid"):
+        shell.add(f"set/{split}/a", jpeg(seed=split))
+    for index in range(3):
+        shell.write(f"two/images/{index}.jpg", jpeg(seed=index))
+        shell.write(f"two/annotations/{index}.xml", voc())
+    ended = shell.run("doctor", *words, "--write", "run.yaml")
+    found = block_of(ended.out.partition("\nWritten to")[0])
+    assert {split: found[split]["uri"] for split in ("train", "eval") if split in found} == uris
+    told = [line.removeprefix("  - upload ") for line in ended.out.splitlines() if "  - upload " in line]
+    assert [line.removesuffix(", if it is not there yet") for line in told] == [
+        line.format(shell.root) for line in uploads
+    ]
+
+
 def test_an_object_that_is_there_is_not_written_over_without_force(shell: Shell) -> None:
     shell.write("run.yaml", b"mine")
     ended = shell.run("doctor", "images", "--write", "run.yaml")
@@ -282,7 +329,7 @@ SPLITS: dict[str, tuple[dict[str, bytes], tuple[str, ...], dict[str, Any], str]]
         },
         ("set",),
         {"train": "s3://BUCKET/set/train/", "eval": "s3://BUCKET/set/valid/"},
-        "set holds splits: set/train is for training, set/valid for evaluation",
+        "set holds splits: set/train is for training, set/valid for evaluation; not used: test/ (1 image)\n",
     ),
     "Ultralytics'": (
         {
@@ -295,6 +342,21 @@ SPLITS: dict[str, tuple[dict[str, bytes], tuple[str, ...], dict[str, Any], str]]
         ("set",),
         {"train": "s3://BUCKET/set/images/train/", "eval": "s3://BUCKET/set/images/val/"},
         "set holds splits: set/images/train is for training, set/images/val for evaluation",
+    ),
+    "with a larger copy of one": (
+        {
+            "set/train/a.jpg": b"",
+            "set/train/a.txt": b"",
+            "set/train - copy/a.jpg": b"",
+            "set/train - copy/a.txt": b"",
+            "set/train - copy/c.jpg": b"",
+            "set/train - copy/c.txt": b"",
+            "set/val/b.jpg": b"",
+            "set/val/b.txt": b"",
+        },
+        ("set",),
+        {"train": "s3://BUCKET/set/train/", "eval": "s3://BUCKET/set/val/"},
+        "set holds splits: set/train is for training, set/val for evaluation; not used: train - copy/ (2 images)\n",
     ),
     "a part of them": (
         {
@@ -338,7 +400,7 @@ def test_image_sets_that_a_tree_came_with_are_those_of_the_run(shell: Shell) -> 
     shell.write("voc/ImageSets/Main/train.txt", b"1\n2\n")
     shell.write("voc/ImageSets/Main/val.txt", b"0\n")
     ended = shell.run("doctor", "voc")
-    assert ended.out.startswith("voc holds splits: voc train is for training, voc val for evaluation\n")
+    assert ended.out.startswith("voc holds splits: image set train is for training, val for evaluation\n")
     assert block_of(ended.out)["eval"] == {"uri": "s3://BUCKET/voc/", "imageSet": "val", "format": "pascalVOC"}
 
 

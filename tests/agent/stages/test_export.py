@@ -11,6 +11,7 @@ import pytest
 
 from agent_run import store_prepared
 from stage_verdict import verdict_of
+from trainingrun_agent import uncertainty
 from trainingrun_agent.errors import Outcome
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.stages import export, train
@@ -45,7 +46,7 @@ def test_exported_run_has_manifest_pointer_and_numbers(trained: Any, contract: C
     assert verdict.numbers == {
         "ap50": 0.8,
         "mAP": 0.5,
-        "evalImages": 2,
+        "evalImages": 20,
         "checkpointStep": 30,
         "uri": f"s3://{context.out.bucket}/{trained.prefix}/{folder}/",
     }
@@ -58,18 +59,20 @@ def test_exported_run_has_manifest_pointer_and_numbers(trained: Any, contract: C
     assert {entry.key for entry in manifest.objects} == set(MODEL)
 
 
-@pytest.mark.usefixtures("real_limits")
-def test_scores_of_few_images_come_with_their_uncertainty(trained: Any, contract: Check) -> None:
+def test_scores_of_few_images_come_with_their_uncertainty(
+    trained: Any, contract: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uncertainty, "FEW_IMAGES", 21)
     context = trained.pod("export")
     trained.start_trainer(context, export=MODEL)
     verdict = verdict_of(export, context)
     contract("verdict", verdict.to_json())
-    expected = {"ap50Uncertainty": 0.577, "mAPUncertainty": 0.4055}
+    expected = {"ap50Uncertainty": 0.216, "mAPUncertainty": 0.2007}
     assert {name: verdict.numbers[name] for name in expected} == expected
     result = read_result(context.out, trained.run_keys, "export")
     assert result is not None
     metrics = manifests.read(context.out, f"lab/{result['manifestKey']}").metrics
-    assert metrics == {"ap50": 0.8, "mAP": 0.5, "evalImages": 2, **expected}
+    assert metrics == {"ap50": 0.8, "mAP": 0.5, "evalImages": 20, **expected}
 
 
 def test_the_export_says_how_its_images_of_more_than_8_bits_were_scaled(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from trainingrun_agent.cli.options import InBucket
@@ -18,11 +19,15 @@ from trainingrun_agent.config import Source, Uri
 
 @dataclass(frozen=True)
 class Folders:
-    """Where the images of the splits are: in buckets, or in local folders, which take the place of a bucket each."""
+    """Where the images of the splits are: in buckets, or in local folders, which take the place of a bucket each.
+
+    `unused` are numbers of images by folder of a split that the data came with and that is not used.
+    """
 
     train: Source
     eval: Source | None
     in_bucket: bool
+    unused: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def paths(self) -> list[Path]:

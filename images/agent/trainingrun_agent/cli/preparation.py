@@ -18,6 +18,7 @@ from trainingrun_agent.cli.folders import Folders
 from trainingrun_agent.cli.names_in_labels import names_in_labels
 from trainingrun_agent.cli.published_splits import with_published_splits
 from trainingrun_agent.cli.run_object import RunObject
+from trainingrun_agent.cli.terminal import count
 from trainingrun_agent.cli.terms import for_folders
 from trainingrun_agent.config import Dataset, GroupBy, Source, SplitRule
 from trainingrun_agent.errors import UserError
@@ -103,8 +104,13 @@ class Preparation:
         train, evaluation = self.data.train, self.data.eval
         if evaluation is None or self.arguments.eval is not None or self.arguments.eval_image_set is not None:
             return ""
-        names = [f"{self.data.name(one)} {one.image_set or ''}".strip() for one in (train, evaluation)]
-        return f"{self.arguments.folder} holds splits: {names[0]} is for training, {names[1]} for evaluation"
+        if train.image_set:
+            first, second = f"image set {train.image_set}", evaluation.image_set
+        else:
+            first, second = self.data.name(train), self.data.name(evaluation)
+        unused = ", ".join(f"{folder} ({count(images, 'image')})" for folder, images in self.data.unused.items())
+        left = f"; not used: {unused}" if unused else ""
+        return f"{self.arguments.folder} holds splits: {first} is for training, {second} for evaluation{left}"
 
     @property
     def terms(self) -> Terms:

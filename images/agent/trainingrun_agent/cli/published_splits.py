@@ -26,4 +26,4 @@ def with_published_splits(
         return data
     listing = scan(store_for(train.bucket), train, split="train", progress=progress, stop=stop)
     found = published(train, listing)
-    return data if found is None else replace(data, train=found["train"], eval=found["eval"])
+    return data if found is None else replace(data, train=found.train, eval=found.eval, unused=found.unused)

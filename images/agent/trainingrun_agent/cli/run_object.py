@@ -88,7 +88,10 @@ class RunObject:
         if uris.bucket == PLACEHOLDER:
             yield f"write the name of your bucket in place of {PLACEHOLDER}, or give --bucket"
         if not self.data.in_bucket:
-            yield "upload {} to {}, if it is not there yet".format(*uris.upload())
+            for folder, place in uris.uploads():
+                yield f"upload {folder} to {place}, if it is not there yet"
+            if self.levels and not uris.together:
+                yield "upload the labels that LabelsElsewhere names to their place beside it"
         if endpoint_of(self.arguments) is None:
             yield "set spec.storage.endpoint, or give --endpoint, unless the bucket is at AWS"
         secret = self.arguments.secret
@@ -108,7 +111,7 @@ class RunObject:
         if self.arguments.name:
             return str(self.arguments.name)
         uris = Uris(self.arguments, self.data, self.levels)
-        uri = uris.of(self.data.train) if self.data.in_bucket else uris.upload()[1]
+        uri = str(self.arguments.folder) if self.data.in_bucket else uris.uploads()[0][1]
         return run_name(uri.rstrip("/").rpartition("/")[2])
 
 

@@ -30,7 +30,8 @@ def lines(report: _DOCUMENT, *, divided: str, found_classes: bool, style: Style,
         yield style("bold", _head(report))
         if found_classes and report["classes"]:
             names = shlex.quote(",".join(report["classes"]))
-            yield f"No --classes given, so all names in the labels are used: --classes {names}"
+            labels = "labels for training" if "eval" in report["splits"] else "labels"
+            yield f"No --classes given, so all names in the {labels} are used: --classes {names}"
         yield ""
         yield from _table(report, style)
     found = _by_code(report["findings"])

@@ -7,19 +7,17 @@ above them is uploaded.
 from __future__ import annotations
 
 import os
-import re
 from argparse import Namespace
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from posixpath import normpath
 
 from trainingrun_agent.cli.folders import Folders
 from trainingrun_agent.cli.options import InBucket
 from trainingrun_agent.config import Uri
 from trainingrun_agent.prep.report.dataset_yaml import PLACEHOLDER
-from trainingrun_agent.prep.source.split_names import splits_of
+from trainingrun_agent.prep.source.split_names import is_plain
 
-_ONE_WORD = re.compile(r"[A-Za-z]+\d*")
 _IMAGES = ("images", "image", "imgs", "img", "jpegimages")
 
 
@@ -51,26 +49,32 @@ class Uris:
         found = normpath(f"/{key}/{Path(path).as_posix()}").lstrip("/")
         return str(InBucket(bucket, f"{found}/" if found else ""))
 
-    def upload(self) -> tuple[str, str]:
-        """The local folder to upload, and where to."""
-        start, _ = self._start()
-        return str(start), self.of(Uri(str(start), ""))
+    @property
+    def together(self) -> bool:
+        """Whether all of the data can be uploaded as one folder: --uri has the same names as the folders."""
+        (start, key), top = self._start(), self._top()
+        below = start.parts[len(top.parts) :]
+        return not below or PurePosixPath(key).parts[-len(below) :] == below
+
+    def uploads(self) -> list[tuple[str, str]]:
+        """The local folders to upload, and where to."""
+        folders = [self._top()] if self.together else self.data.paths
+        return [(str(path), self.of(Uri(str(path), ""))) for path in folders]
 
     def _start(self) -> tuple[Path, str]:
         """A local folder, and its key."""
         if self.arguments.uri is not None:
-            return local(self.data.train), self.arguments.uri.key
+            return self.arguments.folder.resolve(), self.arguments.uri.key
+        return self._top(), self._top().name
+
+    def _top(self) -> Path:
+        """The local folder that has all of the data."""
         paths = [path.resolve() for path in self.data.paths]
         top = Path(os.path.commonpath(Path(*path.parts[: max(2, len(path.parts) - self.levels)]) for path in paths))
         divided = len(paths) > 1
-        while len(top.parts) > 2 and (_is_split(top.name) or (divided and top.name.casefold() in _IMAGES)):
+        while len(top.parts) > 2 and (is_plain(top.name) or (divided and top.name.casefold() in _IMAGES)):
             top, divided = top.parent, True
-        return top, top.name
-
-
-def _is_split(name: str) -> bool:
-    """Whether a name says a split and nothing else, such as `train2017`."""
-    return bool(splits_of(name)) and _ONE_WORD.fullmatch(name) is not None
+        return top
 
 
 def local(folder: Uri) -> Path:

@@ -11,6 +11,7 @@ _USER = Outcome.USER_ERROR
 _FORMAT_EXAMPLE = {
     "format": Field("dataset.train.format"),
     "change_format": Change("dataset.train.format"),
+    "change_labels": Change("dataset.train.labels.uri"),
     "uri": Field("dataset.train.uri"),
 }
 _CORRECT = "Correct the files that the report names, each finding says how; then {retry}."
@@ -24,6 +25,9 @@ CLASS_NOT_FOUND = Reason(
     hint="Class names are case-sensitive: {change[dataset.classes]}; or correct the labels and {retry}.",
     meaning="No label of the training images has the class, so the network would learn nothing about it.",
     fields=("dataset.classes",),
+)
+CLASSES_NOT_FOUND_ANYWHERE = CLASS_NOT_FOUND.case(
+    hint="{change[dataset.classes]}, without these names; or label objects of these classes and {retry}.",
 )
 _OTHER_SPLIT = ("dataset.splitSeed", "dataset.splitGroup", "dataset.evalFraction")
 OTHER_SEED: dict[str, Any] = {
@@ -156,8 +160,11 @@ FORMAT_NOT_RECOGNISED = Reason(
     fields=("dataset.train.format", "dataset.eval.format"),
     example=_FORMAT_EXAMPLE,
 )
+NO_LABEL_FILES = FORMAT_NOT_RECOGNISED.case(
+    hint="Put the labels below {uri}, then {retry}. If they are in another place, {change_labels}.",
+)
 FORMAT_UNKNOWN = FORMAT_NOT_RECOGNISED.case(
-    message="{format}: auto found labels in no format that is read; images: {images}; there are {seen}",
+    message="{format}: auto found no labels in a format that is read; images: {images}; other files: {seen}",
     hint="{way_out}; then {retry}. If it is one of the formats that are read, {change_format}.",
 )
 FORMAT_AMBIGUOUS = Reason(

@@ -187,6 +187,19 @@ def test_labels_beside_a_local_folder_are_found_as_in_a_bucket(shell: Shell, fol
     assert told == ([beside] if beside else [])
 
 
+def test_labels_beside_a_local_folder_that_holds_splits_are_found_for_each_split(shell: Shell) -> None:
+    for split, boxes in (("train", b"0 0.5 0.5 0.25 0.5\n"), ("val", b"0 0.5 0.5 0.25 0.5\n0 0.5 0.5 0.5 0.5\n")):
+        shell.write(f"set/images/{split}/1.jpg", jpeg(seed=len(boxes)))
+        shell.write(f"set/labels/{split}/1.txt", boxes)
+    found = report_of(shell, "set/images", "--classes", "tire")
+    assert {split: numbers["perClass"] for split, numbers in found["splits"].items()} == {
+        "train": {"tire": 1},
+        "eval": {"tire": 2},
+    }
+    told = [one["file"] for one in found["findings"] if one["code"] == "LabelsElsewhere"]
+    assert told == ["../../labels/train/", "../../labels/val/"]
+
+
 def test_image_sets_of_a_voc_tree_divide_one_folder(shell: Shell) -> None:
     for index in range(3):
         shell.write(f"voc/JPEGImages/{index}.jpg", jpeg(seed=index))

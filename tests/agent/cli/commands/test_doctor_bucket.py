@@ -123,3 +123,16 @@ def test_without_credentials_the_error_names_the_variables(shell: Shell, monkeyp
     ended = shell.run("doctor", "s3://photos/x/")
     assert (ended.code, ended.out) == (2, "")
     assert "no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE" in ended.err
+
+
+def test_a_run_on_splits_has_the_name_of_the_folder_that_holds_them(
+    shell: Shell, s3_store: S3Store, moto_endpoint: str
+) -> None:
+    for split in ("train", "valid"):
+        s3_store.put(f"sets/hubs/{split}/a.jpg", jpeg(seed=split))
+        s3_store.put(f"sets/hubs/{split}/a.xml", voc())
+    place = f"s3://{s3_store.bucket}/sets/hubs"
+    assert shell.run("doctor", place, "--endpoint", moto_endpoint, "--write", "run.yaml").code == 0
+    written = yaml.safe_load((shell.root / "run.yaml").read_text())
+    assert written["metadata"]["name"] == "hubs"
+    assert written["spec"]["dataset"]["train"]["uri"] == f"{place}/train/"

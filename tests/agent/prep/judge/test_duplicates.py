@@ -73,7 +73,7 @@ def test_images_in_both_splits_are_counted_before_any_lesser_warning(
     made = prep.run()
     contract("report", prep.document("report.json"))
     assert made.numbers["topFindings"][0] == (
-        "eval: EvalImagesInTrain: 9 of 11 images for evaluation are training images, and 1 look like one"
+        "eval: EvalImagesInTrain: 9 of 11 images for evaluation are training images; 1 more look like one"
     )
     assert (made.numbers["evalImagesInTrain"], made.numbers["evalImagesLikeTrain"]) == (9, 1)
     assert prep.run().numbers["evalImagesInTrain"] == 9, "the data set is there already"
@@ -102,7 +102,7 @@ def test_neighbours_with_one_beginning_are_not_inside_each_other(prep: Preparati
         prep.add("x", jpeg(seed="x"), split=folder)
     prep.run()
     [finding] = [one for one in prep.document("report.json")["findings"] if one["code"] == "EvalImagesInTrain"]
-    assert seen(finding) == "1 of 1 image for evaluation are training images, and 0 look like one"
+    assert seen(finding) == "1 of 1 image for evaluation are training images; 0 more look like one"
 
 
 def test_flat_images_are_no_near_duplicates(prep: Preparation) -> None:

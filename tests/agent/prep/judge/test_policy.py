@@ -109,6 +109,11 @@ REFUSED: dict[str, tuple[Callable[[Preparation], Any], str, str]] = {
         "ClassNotFound",
         "no object of class 'zebra' in spec.dataset.train; class names there: 'tire' (3)",
     ),
+    "a class that is not labelled, like one that is": (
+        lambda prep: setattr(prep, "classes", ("tire", "tires")),
+        "ClassNotFound",
+        "no object of class 'tires' in spec.dataset.train; class names there: 'tire' (3)",
+    ),
     "many classes never labelled": (
         lambda prep: setattr(prep, "classes", ("a", "b", "c", "d", "e", "f", "tires")),
         "ClassNotFound",
@@ -269,6 +274,20 @@ def told(prep: Preparation, code: str) -> list[tuple[str, str, str]]:
     return [(one["split"], one["file"], seen(one)) for one in report["findings"] if one["code"] == code]
 
 
+@pytest.mark.parametrize(("beyond", "boxes", "told"), [(11, 21, True), (10, 20, False), (9, 9, False), (10, 10, True)])
+def test_boxes_that_mostly_reach_beyond_their_images_are_one_warning(
+    prep: Preparation, beyond: int, boxes: int, told: bool
+) -> None:
+    """As with corners that are read as width and height: each is clipped, which alone looks like a small defect."""
+    prep.memory.objects.clear()
+    prep.eval = None
+    inside, outside = ([labelled(box=(10, 10 + at, right, 60 + at)) for at in range(21)] for right in (60, 9999))
+    prep.add("t0", xml=voc([*outside[:beyond], *inside[: boxes - beyond]]))
+    prep.run()
+    found = [seen(one) for one in prep.document("report.json")["findings"] if one["code"] == "BoxesBeyondImages"]
+    assert found == [f"{beyond} of {boxes} boxes reach beyond the image"] * told
+
+
 def test_names_that_differ_by_case_or_blanks_are_one_finding_with_the_number_of_boxes(prep: Preparation) -> None:
     for number, names in enumerate([["Tire", "tire"], ["Tire", "TIRE"], ["ti re"], ["Tire", "wheel"], [" tire "]]):
         prep.add(f"a{number}", xml=voc([labelled(name) for name in names]))
@@ -279,8 +298,8 @@ def test_names_that_differ_by_case_or_blanks_are_one_finding_with_the_number_of_
             "train",
             "a0.xml",
             (
-                "'tire' (5 boxes), 'Tire' (3 boxes), 'TIRE' (1 box), 'ti re' (1 box), but spec.dataset.classes has "
-                "'tire'; first in a0.xml, a1.xml, a2.xml"
+                "spec.dataset.classes has 'tire', the labels have 'tire' (5 boxes), 'Tire' (3 boxes), 'TIRE' (1 box), "
+                "'ti re' (1 box); first in a0.xml, a1.xml, a2.xml"
             ),
         )
     ]
@@ -304,7 +323,7 @@ LEFT_OUT: dict[str, tuple[tuple[str, ...], str]] = {
     "most classes": (("a", "b", "c", "d", "tire", "e", "hub cap"), "spec.dataset.classes: [tire, hub cap];"),
     "one in another spelling": (("Tire", "zebra", "hub cap"), "spec.dataset.classes: [tire, hub cap];"),
     "near one that is asked for already": (("tire", "tires"), "spec.dataset.classes: [tire];"),
-    "all": (("zebra",), "another spec.dataset.classes;"),
+    "all": (("zebra",), "another spec.dataset.classes, without these names;"),
 }
 
 
@@ -317,7 +336,7 @@ def test_a_class_without_objects_is_an_error_that_offers_the_list_without_it(
     with pytest.raises(UserError) as caught:
         prep.run()
     assert caught.value.reason == "ClassNotFound"
-    assert f"create a new TrainingRun with {change}" in caught.value.hint
+    assert f"reate a new TrainingRun with {change}" in caught.value.hint
 
 
 def test_an_eval_set_without_any_label_is_not_told_about_each_class(prep: Preparation) -> None:

@@ -62,6 +62,10 @@ def imbalanced(boxes: int) -> Files:
     return labels(voc([*many, labelled("hub")]))
 
 
+def reaching_to(side: int) -> Files:
+    return labels(voc([labelled(box=(10 + number, 10, side, 80)) for number in range(10)]))
+
+
 def coco_with(**entry: object) -> Files:
     document = coco({"bbox": [10, 20, 50, 40], **entry})
     return {"labels.json": json.dumps(document).encode(), "a.jpg": jpeg(128, 64)}
@@ -164,6 +168,7 @@ DESCRIBED: dict[str, tuple[Files, Files]] = {
         both(labels(BOTH_CLASSES), {"e.jpg": jpeg(), "e.xml": BOTH_CLASSES}),
     ),
     "ClassImbalance": (imbalanced(21), imbalanced(20)),
+    "BoxesBeyondImages": (reaching_to(161), reaching_to(160)),
     "BoxesTooSmall": (labels(SMALL), labels(voc([labelled(), labelled(box=(10, 10, 60, 100))]))),
     "ImagesMuchLarger": (large(1280, 960), large(640, 480)),
     "DuplicateImage": ({**labels(voc()), "wheel.jpg": TIRE, "wheel.xml": voc()}, labels(voc())),

@@ -25,7 +25,7 @@ def test_what_is_about_every_score_comes_before_other_warnings_but_after_errors(
 def test_a_finding_about_a_whole_split_names_no_file() -> None:
     finding = Finding(KINDS["EvalImagesInTrain"], "", {"count": 1, "like": 0, "of": 2}, split="eval")
     assert finding.line(TRAININGRUN) == (
-        "EvalImagesInTrain: 1 of 2 images for evaluation are training images, and 0 look like one"
+        "EvalImagesInTrain: 1 of 2 images for evaluation are training images; 0 more look like one"
     )
 
 

@@ -310,3 +310,12 @@ def test_a_list_that_changes_while_it_is_read_is_told(yolo: Preparation) -> None
     with pytest.raises(UserError) as caught:
         yolo.run()
     assert caught.value.reason == "DataChanged"
+
+
+def test_a_list_is_not_compared_with_classes_that_nobody_gave(yolo: Preparation) -> None:
+    label(yolo, 0)
+    put(yolo, train__classes_txt=b"tire\n")
+    yolo.classes = ()
+    with pytest.raises(UserError):
+        yolo.run()
+    assert "ClassListUsed" not in {name.partition(" ")[0] for name, _ in told(yolo)}

@@ -123,7 +123,8 @@ def test_a_refusal_names_what_was_found_and_what_to_set(files: Files, reason: st
     with pytest.raises(UserError) as caught:
         recognised(files)
     assert (caught.value.reason, caught.value.message) == (reason, f"spec.dataset.train.format: {message}")
-    assert re.search(r"new TrainingRun with (another )?spec\.dataset\.train\.format", caught.value.hint)
+    field = "format" if ".json" in message else r"labels\.uri"
+    assert re.search(rf"new TrainingRun with (another )?spec\.dataset\.train\.{field}", caught.value.hint)
 
 
 def test_an_explicit_format_reads_no_file() -> None:

@@ -47,6 +47,31 @@ SAME = {
 }
 
 
+@pytest.mark.parametrize("order", ["instances first", "keypoints first"])
+def test_a_file_with_some_classes_of_another_is_a_part_of_it(prep: Preparation, order: str) -> None:
+    """MS COCO's person_keypoints_*.json lies beside instances_*.json."""
+    whole, part = coco_document(), coco_document()
+    person = next(entry["id"] for entry in part["categories"] if entry["name"] == "tire")
+    part["annotations"] = [entry for entry in part["annotations"] if entry["category_id"] == person]
+    names = ("a.json", "b.json") if order == "instances first" else ("b.json", "a.json")
+    for name, document in zip(names, (whole, part), strict=True):
+        put(prep, name, {name: json.dumps(document).encode()})
+    assert prep.run().numbers["trainObjects"] == 4
+    assert all(where.startswith(("LabelsRepeated", "EntryWithoutBoxes")) for where, _ in told(prep))
+    text = f"1 image has the same boxes of its classes in {names[0]}, among others, such as a b.jpg"
+    assert (f"LabelsRepeated {names[1]}", text) in told(prep)
+
+
+def test_a_file_from_which_a_box_was_deleted_contradicts(prep: Preparation) -> None:
+    whole, part = coco_document(), coco_document()
+    del part["annotations"][2]
+    for name, document in (("a.json", whole), ("b.json", part)):
+        put(prep, name, {name: json.dumps(document).encode()})
+    prep.max_bad_files = "100%"
+    prep.run()
+    assert [where for where, _ in told(prep) if where.startswith("ImageListedTwice")] == ["ImageListedTwice b.json"]
+
+
 @pytest.mark.parametrize(("first", "second"), SAME.values(), ids=SAME)
 def test_a_file_that_repeats_another_is_told_once(prep: Preparation, first: Any, second: Any) -> None:
     put(prep, f"a.{next(iter(first())).rpartition('.')[2]}", first())
@@ -83,7 +108,7 @@ def test_a_file_that_repeats_some_images_and_has_others_is_not_to_be_deleted(pre
     put(prep, "a.json", coco(PHOTOS[:2]))
     put(prep, "b.json", coco(PHOTOS[1:]))
     assert prep.run().train_images == 4
-    assert told(prep) == [("LabelsRepeated b.json", "1 image has the same labels in a.json: a b.jpg")]
+    assert told(prep) == [("LabelsRepeated b.json", "1 image has the same labels in a.json, such as a b.jpg")]
 
 
 def test_an_image_listed_twice_with_the_same_content_in_one_file_is_used(prep: Preparation) -> None:
@@ -92,7 +117,9 @@ def test_an_image_listed_twice_with_the_same_content_in_one_file_is_used(prep: P
     document["annotations"].append({**document["annotations"][0], "id": 99, "image_id": 7})
     put(prep, "a.json", {"": json.dumps(document).encode()})
     assert prep.run().numbers["trainObjects"] == 4
-    assert told(prep) == [("LabelsRepeated a.json", "1 image is listed more than once, with the same labels: 0001.jpg")]
+    assert told(prep) == [
+        ("LabelsRepeated a.json", "1 image is listed more than once, with the same labels, such as 0001.jpg")
+    ]
 
 
 def test_files_that_contradict_each_other_are_one_error_and_their_images_count_as_bad(prep: Preparation) -> None:
@@ -103,8 +130,8 @@ def test_files_that_contradict_each_other_are_one_error_and_their_images_count_a
         prep.run()
     assert caught.value.reason == "TooManyBadFiles"
     assert told(prep) == [
-        ("ImageListedTwice b.json", "2 images have other labels here than in a.json: 0001.jpg"),
-        ("LabelsRepeated b.json", "2 images have the same labels in a.json: größe.1.JPG"),
+        ("ImageListedTwice b.json", "2 images have other labels here than in a.json, such as 0001.jpg"),
+        ("LabelsRepeated b.json", "2 images have the same labels in a.json, such as größe.1.JPG"),
     ]
     assert prep.document("report.json")["errors"] == 1
 
@@ -119,9 +146,9 @@ def test_an_entry_without_boxes_does_not_hide_the_boxes_of_another(prep: Prepara
         put(prep, f"{name}.json", coco(half))
     assert prep.run().numbers["trainObjects"] == 4
     assert sorted(told(prep)) == [
-        ("EntryWithoutBoxes a.json", "1 image has no boxes here, but in b.json: größe.1.JPG"),
-        ("EntryWithoutBoxes b.json", "2 images have no boxes here, but in a.json: 0001.jpg"),
-        ("LabelsRepeated b.json", "1 image has the same labels in a.json: nothing.jpg"),
+        ("EntryWithoutBoxes a.json", "1 image has no boxes here, but in b.json, such as größe.1.JPG"),
+        ("EntryWithoutBoxes b.json", "2 images have no boxes here, but in a.json, such as 0001.jpg"),
+        ("LabelsRepeated b.json", "1 image has the same labels in a.json, such as nothing.jpg"),
     ]
 
 

@@ -73,6 +73,16 @@ TOGETHER: dict[str, tuple[str, ...]] = {
     ),
     "a video in Roboflow's names": (f"street_mp4-17{RF}.jpg", f"street_mp4-18{RF2}.jpg"),
     "frames in a folder of their clip": ("clip7/frames/0001.jpg", "clip7/frames/0002.jpg"),
+    "a frame with a name of its own behind it": (
+        "video-2SReBn5LtAkL5HMj2-frame-000123-abcDEF.jpg",  # FLIR ADAS
+        "video-2SReBn5LtAkL5HMj2-frame-000124-xyz12.jpg",
+    ),
+    "7-Scenes": ("seq-01/frame-000123.color.png", "seq-01/frame-000124.color.png"),
+    "tiles of DOTA": ("P0001__1__0___0.png", "P0001__0.5__824___1648.png", "P0001.png"),
+    "tiles of DOTA by their size": ("P0001__1024__0___512.png", "P0001__1024__512___512.png"),
+    "tiles of SAHI": ("berlin_0_0_512_512.png", "berlin_410_0_922_512.png", "berlin.png"),
+    "tiles of frames": ("clip7_0001__1__0___0.png", "clip7_0002__1__824___0.png"),
+    "copies of tiles": (f"P0001__1__0___0{RF}.jpg", f"P0001__1__824___0{RF2}.jpg"),
     "copies of frames": (f"clip7_frame_0001{RF}.jpg", f"clip7_frame_0002{RF2}.jpg", "clip7_frame_0003.jpg"),
 }
 
@@ -121,6 +131,9 @@ APART: dict[str, tuple[str, ...]] = {
     "moments of two minutes": ("20210304T123310.120.jpg", "20210304T123410.120.jpg", "1305031102.17.png"),
     "a word that ends as one for videos": ("david12/images/1.jpg", "david12/images/2.jpg"),
     "a release of a data set": ("release 2/images/0001.jpg", "release 2/images/0002.jpg"),
+    "tiles of two images": ("P0001__1__0___0.png", "P0002__1__0___0.png", "berlin_0_0_512_512.png"),
+    "dates and times that are no tiles": ("cam_15_12_2019_1030.jpg", "cam_16_12_2019_1130.jpg"),
+    "frames of no video": ("frame_12_a.jpg", "frame_13_a.jpg", "images/frame-000123.color.png"),
     "hexadecimal names": ("0000f77c-62c2a288.jpg", "0000f77c-6257be58.jpg"),
 }
 
@@ -143,6 +156,7 @@ def test_images_of_no_sequence_are_separate_groups(paths: tuple[str, ...]) -> No
         ("image", "Site A/Clip7_0001.JPG", "site a/clip7_0001.jpg"),
         ("image", "clip7_0001.jpg", "clip7_0001.jpg"),
         ("image", f"a/Name{RF}.png", "a/name.jpg"),
+        ("image", "a/P0001__1__0___824.png", "a/p0001.png"),
     ],
 )
 def test_groups_of_the_other_rules(group_by: GroupBy, path: str, key: str) -> None:

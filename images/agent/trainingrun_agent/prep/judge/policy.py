@@ -13,10 +13,12 @@ from trainingrun_agent.prep.image.check import boxes_by_name, spelled_otherwise
 from trainingrun_agent.prep.judge import one_sided
 from trainingrun_agent.prep.judge.words import TOP, counted, first_of
 from trainingrun_agent.prep.model.class_names import nearest, spelling, suggestion
+from trainingrun_agent.prep.model.codes.boxes import BOX_CLIPPED, BOX_OUTSIDE
 from trainingrun_agent.prep.model.codes.classes import CLASS_SPELLING, CLASSES_ALIKE
 from trainingrun_agent.prep.model.codes.image_files import OBJECT_CHANGED
 from trainingrun_agent.prep.model.codes.kind import Fields, Severity
 from trainingrun_agent.prep.model.codes.whole import (
+    BOXES_BEYOND_IMAGES,
     BOXES_TOO_SMALL,
     CLASS_IMBALANCE,
     IMAGES_MUCH_LARGER,
@@ -28,6 +30,7 @@ from trainingrun_agent.prep.statistics.totals import MUCH_LARGER, Totals
 from trainingrun_agent.reasons.dataset import (
     CLASS_LOST,
     CLASS_NOT_FOUND,
+    CLASSES_NOT_FOUND_ANYWHERE,
     DATA_CHANGED,
     NO_BOXES,
     NO_IMAGES,
@@ -40,6 +43,8 @@ TOP_FILES = 3
 MAX_FINDING_TEXT = 200
 MAX_TOO_SMALL = 0.05
 """Part of the boxes above which small boxes are a warning."""
+MAX_BEYOND, LEAST_BEYOND = 0.5, 10
+"""Part of all boxes, and their number, above which boxes that reach beyond their images are no chance."""
 MAX_IMBALANCE = 20
 """A class with fewer boxes than the most frequent class by this factor is a warning; a rule of thumb."""
 
@@ -76,6 +81,16 @@ def imbalance(train: Totals, classes: Sequence[str]) -> list[Finding]:
         for name in classes
         if 0 < (count := train.per_class[name]) * MAX_IMBALANCE < highest
     ]
+
+
+def beyond_images(splits: Sequence[DatasetSplit], findings: Findings) -> list[Finding]:
+    """A warning if most boxes do not fit their images; `findings` name each."""
+    outside = findings.counts[BOX_OUTSIDE.code]
+    count = findings.counts[BOX_CLIPPED.code] + outside
+    boxes = sum(split.totals.objects for split in splits) + outside
+    if count < LEAST_BEYOND or count <= MAX_BEYOND * boxes:
+        return []
+    return [Finding(BOXES_BEYOND_IMAGES, "", {"count": count, "of": boxes}, wide=True)]
 
 
 def merge_spellings(splits: Sequence[DatasetSplit], classes: Sequence[str], findings: Findings) -> None:
@@ -160,11 +175,13 @@ def _class_not_found(
     if not missing or not train.seen:
         return None
     seen = train.seen + evaluation.seen if one_folder else train.seen
+    others = [name for name in seen if name not in classes]
+    tried = suggestion(classes, seen)
     return UserError(
-        CLASS_NOT_FOUND,
-        classes=first_of([_with_nearest(name, seen) for name in missing[:TOP]] + missing[TOP:]),
+        CLASS_NOT_FOUND if tried else CLASSES_NOT_FOUND_ANYWHERE,
+        classes=first_of([_with_nearest(name, others) for name in missing[:TOP]] + missing[TOP:]),
         names=", ".join(f"{found!r} ({count})" for found, count in seen.most_common(TOP)),
-        change=Change("dataset.classes", to=suggestion(classes, seen)),
+        change=Change("dataset.classes", to=tried),
     )
 
 

@@ -83,7 +83,7 @@ class ClassLists:
     def findings(self) -> list[Finding]:
         """Findings about the lists, once the context of every label file has been asked for."""
         used = list(self._used.values())
-        found = [self._source_of_ids(one) for one in used if one.content.names != self._classes]
+        found = [self._source_of_ids(one) for one in used if self._classes not in ((), one.content.names)]
         unreadable = [] if used or not self._contexts else list(self._unreadable.values())
         return [*found[:MAX_REPORTED], *self._unused(used), *self._problems, *unreadable[:MAX_REPORTED]]
 

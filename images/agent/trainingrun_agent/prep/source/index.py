@@ -58,11 +58,11 @@ class Listed:
 
 @dataclass(frozen=True)
 class Content:
-    """What an entry in `file` says about its image; `boxes` are in no order of the file."""
+    """What an entry in `file` says about its image; `boxes` have the class of each, by all that is said of it."""
 
     file: str
     size: tuple[int, ...]
-    boxes: list[str]
+    boxes: dict[str, str]
 
 
 class Index:
@@ -138,8 +138,15 @@ class Index:
         file, ref, *size = self._database.execute(query, (number,)).fetchone()
         rows = self._database.execute(_SELECT, (self.scope(file), file, ref, MAX_OBJECTS + 1)).fetchall()
         # Without the place in the file, which is different in each; a box that is twice in the entry counts once.
-        boxes = sorted({repr((category_name or name, *rest, code)) for _, category_name, name, *rest, code, _ in rows})
+        boxes = {repr((named or name, *rest, code)): named or name for _, named, name, *rest, code, _ in rows}
         return Content(self._files[file], tuple(size), boxes)
+
+    def classes_of(self, path: str) -> set[str]:
+        """The classes of a file's objects."""
+        file = self._files.index(path)
+        query = """SELECT DISTINCT coalesce(categories.name, objects.name) FROM objects LEFT JOIN categories
+            ON categories.file = ? AND categories.ident = objects.category WHERE objects.file = ?"""
+        return {name for (name,) in self._database.execute(query, (self.scope(file), file))}
 
     def place(self, paths: Iterable[tuple[str, int]]) -> None:
         """Set the path of the image that each entry, by its id, is about."""

@@ -36,9 +36,9 @@ class Place:
 
     @property
     def widened(self) -> Place:
-        """The same folder in a store of what lies around it, where its store has nothing around it: a local folder."""
-        wider = None if self.key else self.store.wider()
-        return self if wider is None else Place(*wider, self.shown)
+        """The same folder in a store of what lies around, where its store ends at a local folder."""
+        wider = self.store.wider()
+        return self if wider is None else Place(wider[0], wider[1] + self.key, self.shown)
 
     @property
     def above(self) -> Place | None:

@@ -20,7 +20,7 @@ from trainingrun_agent.prep.source.pairing import label_files, name_of
 from trainingrun_agent.prep.source.readers import FORMATS, PASCAL_VOC, FileFormat, Format, SetFormat
 from trainingrun_agent.prep.source.spelling import fold
 from trainingrun_agent.prep.source.unknown_layouts import seen_layouts
-from trainingrun_agent.reasons.dataset import FORMAT_NOT_RECOGNISED, FORMAT_UNKNOWN
+from trainingrun_agent.reasons.dataset import FORMAT_NOT_RECOGNISED, FORMAT_UNKNOWN, NO_LABEL_FILES
 from trainingrun_agent.terms import Change, Field
 
 AUTO = "auto"
@@ -114,8 +114,9 @@ def _nothing(listing: Listing, split: Split, head: Head) -> UserError:
         return UserError(FORMAT_UNKNOWN, **about, images=len(listing.images), seen=found, way_out=way_out)
     files = [entry.path for entry in listing.annotations[:5]]
     return UserError(
-        FORMAT_NOT_RECOGNISED,
+        FORMAT_NOT_RECOGNISED if files else NO_LABEL_FILES,
         **about,
+        change_labels=Change(f"dataset.{split}.labels.uri"),
         images=len(listing.images),
         files=len(listing.annotations),
         examples=f", such as {', '.join(files)}" if files else "",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
 from trainingrun_agent.prep.model.codes.kind import Fields, FindingKind
 from trainingrun_agent.prep.model.codes.pairs import ENTRY_WITHOUT_BOXES, IMAGE_LISTED_TWICE, LABELS_REPEATED
@@ -42,7 +43,8 @@ class _InCommon:
 
 def merge(matches: Matches, index: Index) -> list[Finding]:
     """Leave one entry for each image, none where entries contradict each other; returns the findings."""
-    same, empty, other = _InCommon(), _InCommon(), _InCommon()
+    same, part, empty, other = _InCommon(), _InCommon(), _InCommon(), _InCommon()
+    classes_of = cache(index.classes_of)
     for path, repeats in matches.repeats.items():
         kept, contents = matches.ids[path], index.content(matches.ids[path])
         for number in repeats:
@@ -54,6 +56,11 @@ def merge(matches: Matches, index: Index) -> list[Finding]:
             elif not contents.boxes:
                 empty.add(repeat, contents, path)
                 kept, contents = number, repeat
+            elif _has_part(contents, repeat, classes_of):
+                part.add(contents, repeat, path)
+            elif _has_part(repeat, contents, classes_of):
+                part.add(repeat, contents, path)
+                kept, contents = number, repeat
             else:
                 other.add(contents, repeat, path)
                 matches.ids.pop(path, None)
@@ -63,10 +70,17 @@ def merge(matches: Matches, index: Index) -> list[Finding]:
         *same.findings(
             LABELS_REPEATED, lambda file, count: "whole" if count == len(index.entries_of(file)) else "twoFiles"
         ),
+        *part.findings(LABELS_REPEATED, lambda *_: "part"),
         *empty.findings(ENTRY_WITHOUT_BOXES),
         *other.findings(IMAGE_LISTED_TWICE),
     ]
 
 
+def _has_part(whole: Content, part: Content, classes_of: Callable[[str], set[str]]) -> bool:
+    """Whether one file has of another's boxes all of its own classes, as COCO's keypoints have those of persons."""
+    classes = classes_of(part.file)
+    return whole.size == part.size and {box for box, name in whole.boxes.items() if name in classes} == set(part.boxes)
+
+
 def _same(first: Content, second: Content) -> bool:
-    return first.boxes == second.boxes and first.size == second.size
+    return first.boxes.keys() == second.boxes.keys() and first.size == second.size

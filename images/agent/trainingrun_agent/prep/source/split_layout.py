@@ -16,7 +16,7 @@ from trainingrun_agent.prep.model.codes.whole import EVAL_INSIDE_TRAIN, SPLITS_P
 from trainingrun_agent.prep.model.findings import Finding, Split
 from trainingrun_agent.prep.source.listing import SETS_FOLDER, Listing
 from trainingrun_agent.prep.source.spelling import says_mask
-from trainingrun_agent.prep.source.split_names import is_split_list, splits_of
+from trainingrun_agent.prep.source.split_names import is_plain, is_split_list, splits_of
 
 DEPTH = 3
 """How many folders deep splits are looked for."""
@@ -46,13 +46,25 @@ def findings(sources: Mapping[Split, Source], listings: Mapping[Split, Listing],
         yield Finding(SPLITS_POOLED, "./", {"case": "lists", "parts": lists}, wide=True)
 
 
-def published(source: Source, listing: Listing) -> Mapping[Split, Source] | None:
-    """The sources of the splits that a folder came with, as folders or as image sets; None if it came with none."""
+@dataclass(frozen=True)
+class Published:
+    """The sources of the splits that a folder came with; `unused` are numbers of images by folder of another split."""
+
+    train: Source
+    eval: Source
+    unused: Mapping[str, int]
+
+
+def published(source: Source, listing: Listing) -> Published | None:
+    """The splits that a folder came with, as folders or as image sets; None if it came with none."""
     if (found := _folders(listing)) is not None:
         folders = dict(found.kept_apart())
-        return {split: replace(source, key=source.key + folders[split]) for split in _SPLITS}
-    sets = dict(_sets(listing))
-    return {split: replace(source, image_set=sets[split]) for split in _SPLITS} if sets else None
+        train, evaluation = (replace(source, key=source.key + folders[split]) for split in _SPLITS)
+        return Published(train, evaluation, found.others(set(folders.values())))
+    if sets := dict(_sets(listing)):
+        train, evaluation = (replace(source, image_set=sets[split]) for split in _SPLITS)
+        return Published(train, evaluation, {})
+    return None
 
 
 def _overlap(train: Source, evaluation: Source) -> str:
@@ -72,8 +84,9 @@ class _Folders:
     images: Counter[str] = field(default_factory=Counter)
 
     def of(self, split: str) -> list[str]:
-        """The names of the folders for a split, the largest first."""
-        return [name for name, _ in self.images.most_common() if split in splits_of(name)]
+        """The names of the folders for a split: the largest first, `train` before `train - copy`."""
+        named = [name for name, _ in self.images.most_common() if split in splits_of(name)]
+        return sorted(named, key=lambda name: not is_plain(name))
 
     @property
     def complete(self) -> bool:
@@ -84,6 +97,11 @@ class _Folders:
         """The folder to train on, and the one to evaluate on."""
         yield "train", f"{self.parent}{self.of('train')[0]}/"
         yield "eval", f"{self.parent}{(self.of('val') or self.of('test'))[0]}/"
+
+    def others(self, used: set[str]) -> dict[str, int]:
+        """The folders that are not used, with their numbers of images."""
+        folders = {f"{self.parent}{name}/": count for name, count in self.images.most_common()}
+        return {folder: count for folder, count in folders.items() if folder not in used}
 
     def shown(self) -> list[str]:
         """The folders with their numbers of images."""

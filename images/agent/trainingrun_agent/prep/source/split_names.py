@@ -15,6 +15,7 @@ _SPLITS = {
 }
 _LIST = re.compile(r"(?:autosplit_)?(?:train|trainval|val|valid|validation|minival|test|test-dev)(?:\d{4})?\.txt")
 _WORDS = re.compile(r"[a-z]+")
+_PLAIN = re.compile(r"([a-z]+)\d*")
 
 
 @lru_cache(maxsize=1 << 12)
@@ -22,6 +23,12 @@ def splits_of(name: str) -> frozenset[str]:
     """The splits that a name of a file or folder says, of `train`, `val` and `test`."""
     words = set(_WORDS.findall(name.casefold()))
     return frozenset(split for split, known in _SPLITS.items() if not words.isdisjoint(known))
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name is nothing but a split's, as `train` and `train2017` are and `train - copy` is not."""
+    found = _PLAIN.fullmatch(name.casefold())
+    return found is not None and bool(splits_of(found[1]))
 
 
 def is_split_list(path: str) -> bool:

@@ -11,8 +11,9 @@ Groups:
 - `sequence`: the frames of a video, recognised by their paths as described in sequence.py; every other image is a group
   of its own.
 
-For `sequence` and `image`, copies made by augmentation (`<name>_jpg.rf.<32 hexadecimal digits>.jpg`) belong to the
-image that they were made from.
+For `sequence` and `image`, copies made by augmentation (`<name>_jpg.rf.<32 hexadecimal digits>.jpg`) and tiles, which
+overlap (`<name>__1024__0___512.png` of DOTA's tools, `<name>_0_512_640_1152.png` of SAHI), belong to the image that
+they were made from.
 """
 
 from __future__ import annotations
@@ -27,6 +28,12 @@ from trainingrun_agent.prep.source.spelling import fold, stem
 from trainingrun_agent.prep.split.sequence import sequence_key
 
 _COPY = re.compile(rf"(.+)_({'|'.join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES))})\.rf\.[0-9a-f]{{32}}\.[a-z]+")
+_TILE = re.compile(
+    r"(.+?)(?:__[0-9]{1,6}(?:\.[0-9]{1,6})?__[0-9]{1,6}___[0-9]{1,6}"
+    r"|_(0|[1-9][0-9]{0,5})_(0|[1-9][0-9]{0,5})_([1-9][0-9]{0,5})_([1-9][0-9]{0,5}))(\.[a-z]+)"
+)
+"""A scale or size and the corner of a tile, or two corners."""
+_LEAST_TILE = 32
 _SPACE = 2**64
 
 
@@ -52,7 +59,21 @@ def group_key(path: str, group_by: GroupBy) -> str:
 
 
 def _origin(name: str) -> str:
-    """The name of the image that a copy was made from; that may be a copy as well."""
-    while found := _COPY.fullmatch(name):
-        name = f"{found[1]}.{found[2]}"
+    """The name of the image that a copy or a tile was made from; that may be one as well."""
+    while made := _made_from(name):
+        name = made
     return name
+
+
+def _made_from(name: str) -> str:
+    if copy := _COPY.fullmatch(name):
+        return f"{copy[1]}.{copy[2]}"
+    tile = _TILE.fullmatch(name)
+    if tile is None or (tile[2] and not _is_square(*map(int, tile.group(2, 3, 4, 5)))):
+        return ""
+    return tile[1] + tile[6]
+
+
+def _is_square(left: int, top: int, right: int, bottom: int) -> bool:
+    """Whether these can be the corners of a tile, and not the parts of a date."""
+    return right - left == bottom - top >= _LEAST_TILE

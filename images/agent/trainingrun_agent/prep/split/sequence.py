@@ -3,7 +3,8 @@
 Invariant: a path is a frame's only if it names a recording and a position in it. The key holds the name of the
 recording and never the position.
 
-The position is a time after the name of a recording, a frame number before one, or the number at the end of the name.
+The position is a time after the name of a recording, a frame number before one or the word `frame` with its number
+after one, whatever follows, or the number at the end of the name.
 What is left of the name has to name the recording, otherwise a folder has to:
 
 - the suffix of a video file: `street_mp4-17`, `street.mov/0001`
@@ -45,6 +46,7 @@ _TIME = re.compile(
 )
 """A time within a recording: `00:01:12.500`, `00-01-12`, `1m12s`, `72.5s`."""
 _FRAME_FIRST = re.compile("(?<![a-z])(?:frame|frm|f|t)[-_ ]?[0-9]{1,12}[-_. ]")
+_FRAME = re.compile("(?<![a-z])(?:frame|frm)[-_ ]?[0-9]{1,12}(?![0-9])")
 _MOMENT = re.compile(
     rf"(?:{_YEAR}[-_.]?{_MONTH}[-_.]?{_DAY}[-_ t]{{0,2}}[0-2][0-9][-_:.]?[0-5][0-9](?=[-_:.]?[0-5][0-9]{_FRACTION}z?$)"
     rf"|(?<![0-9])1[0-9]{{9}}(?={_FRACTION}$))"
@@ -59,7 +61,8 @@ def sequence_key(folder: str, name: str) -> str:
     moment = _MOMENT.search(name)
     if title := _recording_in(name, moment):
         return f"{folder}/{title}"
-    if (moment or name.rstrip(_DIGITS) != name) and (found := _recording_folder(folder)) is not None:
+    numbered = moment or _FRAME.search(name) or name.rstrip(_DIGITS) != name
+    if numbered and (found := _recording_folder(folder)) is not None:
         return found
     return f"{folder}/{name if moment is None else name[: moment.start()] + _minute(moment[0])}"
 
@@ -74,6 +77,9 @@ def _recording_in(name: str, moment: re.Match[str] | None) -> str:
         return name[: moment.start()].rstrip(_SEPARATORS) if _names_recording(name[: moment.start()]) else ""
     if (frame := _FRAME_FIRST.search(name)) and _ends_in_recording(name[frame.end() :]):
         return name[: frame.start()] + name[frame.end() :]
+    frame = _FRAME.search(name)
+    if frame and frame.end() < len(name) and _identifies(name[: frame.start()]):
+        return name[: frame.start()].rstrip(_SEPARATORS)
     before = name.rstrip(_DIGITS)
     title = before.rstrip(_SEPARATORS)
     return title if before != name and _identifies(title) else ""

@@ -171,6 +171,28 @@ def test_without_any_split_the_findings_are_shown() -> None:
     assert "ImageEmpty" in words(tree)
 
 
+def test_data_that_was_refused_before_it_was_read_has_no_numbers() -> None:
+    refused = {"outcome": "refused", "reason": "FormatNotRecognised", "message": "no labels", "nextStep": "Add labels."}
+    tree = parsed(report(splits={}, classes=(), verdict=refused))
+    assert headings(tree) == ["What to do first"]
+    assert [words(one) for one in tree.xpath("//header/*")] == [
+        "Data set report",
+        "This data cannot be used for training (FormatNotRecognised)",
+        "no labels",
+    ]
+
+
+def test_without_any_image_that_can_be_used_there_is_nothing_to_draw() -> None:
+    tree = parsed(report(splits={"train": {**split(each=0), "images": 0}}, findings=[finding("ImageEmpty")]))
+    assert headings(tree) == ["What to do first", "Findings"]
+
+
+def test_a_fraction_that_the_dataset_has_is_not_asked_for() -> None:
+    tree = parsed(report(splits={"train": split()}, dataset={"train": {"uri": "s3://b/c/"}, "evalFraction": "0.15"}))
+    assert "The dataset above sets 15.0 % of them aside for evaluation." in words(tree)
+    assert "There is no evaluation split" not in words(tree)
+
+
 def test_the_verdict_comes_first() -> None:
     found = [finding("ImageEmpty"), *[finding("BoxSwapped")] * 2]
     tree = parsed(report(findings=found, splits={"train": split(each=2444)}))

@@ -75,6 +75,23 @@ READ: dict[str, tuple[dict[str, Any], Corners, str]] = {
 }
 
 
+CVAT = {"bbox": [30, 30, 40, 20], "segmentation": []}
+OF_CVAT: dict[str, tuple[dict[str, Any], Corners, str]] = {
+    "a quarter": ({**CVAT, "attributes": {"occluded": False, "rotation": 90.0}}, (40, 20, 60, 60), "turned box"),
+    "not turned": ({**CVAT, "attributes": {"occluded": False, "rotation": 0.0}}, (30, 30, 70, 50), ""),
+    "of another tool": ({**CVAT, "attributes": {"rotation": 90.0}}, (30, 30, 70, 50), ""),
+    "a word": ({**CVAT, "attributes": {"occluded": False, "rotation": "left"}}, (30, 30, 70, 50), ""),
+    "a number too large": ({**CVAT, "attributes": {"occluded": False, "rotation": 10**400}}, (30, 30, 70, 50), ""),
+}
+
+
+@pytest.mark.parametrize(("annotation", "corners", "shape"), OF_CVAT.values(), ids=OF_CVAT)
+def test_a_box_that_cvat_turned_is_not_read_as_upright(
+    annotation: dict[str, Any], corners: Corners, shape: str
+) -> None:
+    assert drawn(annotation) == (pytest.approx(corners), shape)
+
+
 @pytest.mark.parametrize(("annotation", "corners", "shape"), READ.values(), ids=READ)
 def test_reads(annotation: dict[str, Any], corners: Corners, shape: str) -> None:
     assert drawn(annotation) == (corners, shape)

@@ -100,6 +100,8 @@ def drawn(inner: str) -> bytes:
 
 
 ROTATED = "<robndbox><cx>50</cx><cy>40</cy><w>{}</w><h>{}</h><angle>{}</angle></robndbox>"
+UPRIGHT = "<bndbox><xmin>30</xmin><ymin>30</ymin><xmax>70</xmax><ymax>50</ymax></bndbox>"
+ROTATION = "<attributes><attribute><name>rotation</name><value>{}</value></attribute></attributes>"
 POINTS = "<pt><x>10</x><y>30</y></pt><pt><x>40</x><y>20</y></pt><pt><x>25</x><y>60</y><time>1</time></pt>"
 SHAPES = {
     "roLabelImg, not turned": (ROTATED.format(40, 20, 0), (30, 30, 70, 50), "turned box"),
@@ -118,6 +120,15 @@ SHAPES = {
         f"<deleted>0</deleted><polygon><username>me</username>{POINTS}</polygon>",
         (10, 20, 40, 60),
         "polygon",
+    ),
+    "CVAT, a quarter": (f"{UPRIGHT}{ROTATION.format(90.0)}", (40, 20, 60, 60), "turned box"),
+    "CVAT, not turned": (f"{UPRIGHT}{ROTATION.format(0.0)}", (30, 30, 70, 50), ""),
+    "CVAT, a whole turn": (f"{UPRIGHT}{ROTATION.format(360.0)}", (30, 30, 70, 50), ""),
+    "an attribute that is no angle": (f"{UPRIGHT}{ROTATION.format('left')}", (30, 30, 70, 50), ""),
+    "CVAT's LabelMe, a quarter": (
+        "<polygon><x1>30</x1><y1>30</y1><x2>70</x2><y2>50</y2></polygon><attributes>a=b, rotation=90.0</attributes>",
+        (40, 20, 60, 60),
+        "turned box",
     ),
     "LabelMe on the web, a mask": (
         "<segm><mask>a.png</mask><box><xmin>1</xmin><ymin>2</ymin><xmax>30</xmax><ymax>40</ymax></box></segm>",
@@ -146,6 +157,7 @@ def test_takes_the_upright_box_around_other_shapes(inner: str, corners: tuple[fl
 BROKEN_SHAPES = {
     "an angle that is a word": (ROTATED.format(4, 2, "steep"), "BoxNotANumber"),
     "no angle": (ROTATED.format(4, 2, 0).replace("angle", "turn"), "BoxNotANumber"),
+    "an angle in degrees": (ROTATED.format(4, 2, 30), "BoxMissing"),
     "an infinite angle": (ROTATED.format(4, 2, "inf"), "BoxNotFinite"),
     "a polygon of one point": ("<polygon><pt><x>1</x><y>2</y></pt></polygon>", "BoxMissing"),
     "a polygon without points": ("<polygon><pt/></polygon>", "BoxMissing"),

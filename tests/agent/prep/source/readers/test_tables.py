@@ -7,7 +7,7 @@ import pytest
 from label_samples import BOX, A, read
 from trainingrun_agent.prep.model.annotation import Annotation, UnusableError
 from trainingrun_agent.prep.source.readers import FORMATS
-from trainingrun_agent.prep.source.readers.box_csv import recognises
+from trainingrun_agent.prep.source.readers.box_csv import missing_columns, recognises
 
 TABLES = {
     "RetinaNet: no header": "a.jpg,10,20,60,40,tire\n",
@@ -24,6 +24,11 @@ TABLES = {
     ),
     "x_min": "Image ID,X_Min,Y_Min,X_Max,Y_Max,Class Name\na.jpg,10,20,60,40,tire\n",
     "x0, y0, x1, y1": "image,x0,y0,x1,y1,class\na.jpg,10,20,60,40,tire\n",
+    "x1, y1, width, height": "image,x1,y1,width,height,label\na.jpg,10,20,50,20,tire\n",
+    "bbox_x1": "fname,bbox_x1,bbox_y1,bbox_x2,bbox_y2,class\na.jpg,10,20,60,40,tire\n",
+    "upper_left_x": ("image,upper_left_x,upper_left_y,lower_right_x,lower_right_y,label\na.jpg,10,20,60,40,tire\n"),
+    "the image's size before the box's": "filename,width,height,x,y,w,h,class\na.jpg,128,64,10,20,50,20,tire\n",
+    "a number of the class before its name": "filename,class,label,xmin,ymin,xmax,ymax\na.jpg,3,tire,10,20,60,40\n",
     "semicolons, no header": "a.jpg;10;20;60;40;tire\n",
     "byte order mark, no header": "\ufeffa.jpg,10,20,60,40,tire\n",
     "quotes, no header": '"a.jpg","10","20","60","40","tire"\n',
@@ -55,6 +60,12 @@ OTHERS = {
     "no box": "image,label\na.jpg,tire\n",
     "the same column twice": "image,label,x1,y1,x2\na.jpg,tire,1,2,3\n",
     "numbers without an image": "1,2,3,4,5,6\n",
+    "four corners, of which two would be a line": (
+        "image,x1,y1,x2,y2,x3,y3,x4,y4,label\na.jpg,10,20,60,20,60,40,10,40,tire\n"
+    ),
+    "four corners from 0": "image,x0,y0,x1,y1,x2,y2,x3,y3,label\na.jpg,10,20,60,20,60,40,10,40,tire\n",
+    "turned boxes": "image,label,x,y,width,height,angle\na.jpg,tire,35,30,50,20,45\n",
+    "centres": "image,label,x_center,y_center,width,height\na.jpg,tire,35,30,50,20\n",
     "RetinaNet's classes": "tire,0\nhub,1\n",
     "a row that does not fit": "a.jpg,10,20,60,40,tire\nb.jpg,10,20,60,40\n",
     "half a box": "a.jpg,10,20,,,tire\n",
@@ -66,6 +77,19 @@ OTHERS = {
 @pytest.mark.parametrize("text", OTHERS.values(), ids=OTHERS)
 def test_any_other_table_is_none(text: str) -> None:
     assert not recognises(text.encode())
+
+
+@pytest.mark.parametrize(
+    ("name", "lacking"),
+    [
+        ("no class", "the class"),
+        ("turned boxes", "an upright box"),
+        ("centres", "the box"),
+        ("the tutorial's table", ""),
+    ],
+)
+def test_a_table_says_what_it_has_no_column_for(name: str, lacking: str) -> None:
+    assert missing_columns(OTHERS[name].encode()) == lacking
 
 
 def test_a_table_that_is_asked_for_but_has_no_boxes_names_its_columns() -> None:
@@ -91,6 +115,16 @@ CREATE_ML = {
         {
             "imagefilename": A,
             "annotation": [{"coordinates": {"y": 30, "x": 35, "height": 20, "width": 50}, "label": "tire"}],
+        }
+    ],
+    "one annotation without a list": [
+        {"image": A, "annotations": {"label": "tire", "coordinates": {"x": 35, "y": 30, "width": 50, "height": 20}}}
+    ],
+    "the second of two lists": [
+        {
+            "image": A,
+            "annotations": [],
+            "annotation": [{"label": "tire", "coordinates": {"x": 35, "y": 30, "width": 50, "height": 20}}],
         }
     ],
 }

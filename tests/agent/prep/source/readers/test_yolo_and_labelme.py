@@ -44,6 +44,10 @@ YOLO_GOOD: dict[str, tuple[str | bytes, list[tuple[str, Corners]]]] = {
     "byte order mark": ("\ufeff" + LINE, [("tire", SHARES)]),
     "UTF-16": (LINE.encode("utf-16"), [("tire", SHARES)]),
     "exponents": ("0 5e-1 5E-1 2.5e-1 .5", [("tire", SHARES)]),
+    "ids written as floating-point numbers": (
+        "1.0 0.5 0.5 0.25 0.5\n0.000000000000000000e+00 0.5 0.5 0.25 0.5",
+        [("winter hub", SHARES), ("tire", SHARES)],
+    ),
     "a polygon of a segmentation": ("0 0.375 0.25 0.625 0.5 0.5 0.75", [("tire", SHARES)]),
 }
 
@@ -60,7 +64,7 @@ YOLO_BAD = {
     "an id beyond the classes": ("2 0.5 0.5 0.25 0.5", "UnknownClass"),
     "a name for an id": ("tire 0.5 0.5 0.25 0.5", "ClassIdInvalid"),
     "a negative id": ("-1 0.5 0.5 0.25 0.5", "ClassIdInvalid"),
-    "an id with a point": ("0.0 0.5 0.5 0.25 0.5", "ClassIdInvalid"),
+    "a part of an id": ("0.5 0.5 0.5 0.25 0.5", "ClassIdInvalid"),
     "an id in other digits": ("\u0661 0.5 0.5 0.25 0.5", "ClassIdInvalid"),
     "an id of a thousand digits": ("9" * 1000 + " 0.5 0.5 0.25 0.5", "ClassIdInvalid"),
     "commas": ("0,0.5,0.5,0.25,0.5", "ClassIdInvalid"),
@@ -80,6 +84,11 @@ def test_yolo_names_the_defect(line: str, code: str) -> None:
         yolo(f"{LINE}\n\n{line}\n")
     assert (caught.value.code, caught.value.index) == (code, 1)
     assert str(caught.value).startswith(f"{caught.value.code}: ")
+
+
+@pytest.mark.parametrize(("line", "known"), [("1.0 0.5 0.5 0.25 0.5", True), ("0.5 0.5 0.5 0.25 0.5", False)])
+def test_yolo_is_recognised_by_ids_written_as_floating_point_numbers(line: str, known: bool) -> None:
+    assert file_format("yolo").recognises(line.encode()) is known
 
 
 def test_yolo_refuses_binary_files() -> None:

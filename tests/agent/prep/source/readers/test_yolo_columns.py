@@ -19,6 +19,7 @@ from voc_data import jpeg
 CLASSES = ("tire", "hub")
 POSE = "0 0.50 0.50 0.20 0.10 0.45 0.48 0.55 0.53"
 POSE_BOX: Corners = (0.4, 0.45, 0.6, 0.55)
+FOUR_POINTS = "0 0.5 0.5 0.2 0.1 0.45 0.48 0.55 0.53 0.52 0.52 0.5 0.5"
 VISIBLE = "0 0.50 0.50 0.20 0.10 0.45 0.48 2 0.55 0.53 1"
 QUAD = "0 0.5 0.5 0.7 0.5 0.7 0.7 0.5 0.65"  # as a box of half the image, its other corners lie in it
 TURNED_BOX = "0 0.50 0.40 0.60 0.50 0.50 0.60 0.40 0.50"
@@ -173,6 +174,9 @@ SURVEYS: dict[str, tuple[list[str], str]] = {
     "polygons": ([QUAD, POLYGON], POLYGONS),
     "boxes in one file and something in another": (["0 0.5 0.5 0.2 0.1", POSE], POLYGONS),
     "keypoints or four corners": ([POSE, QUAD], UNCLEAR),
+    "keypoints, and a box that has none": (["0 0.5 0.5 0.2 0.1", "\n".join([FOUR_POINTS] * 3)], UNCLEAR),
+    "keypoints, and a line that is cut": (["\n".join([FOUR_POINTS] * 20), FOUR_POINTS[:-4]], UNCLEAR),
+    "visibilities, and a box that has none": ([VISIBLE, "0 0.5 0.5 0.2 0.1"], KEYPOINTS),
     "four corners, few of which can be keypoints": (
         [QUAD, "0 0.8 0.1 0.9 0.1 0.9 0.2 0.8 0.21", "0 0.7 0.7 0.8 0.7 0.8 0.8 0.7 0.82"],
         POLYGONS,

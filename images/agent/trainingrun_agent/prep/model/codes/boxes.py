@@ -35,6 +35,7 @@ BOX_MISSING = FindingKind(
         "point": "a point of shape {shape!r} is {found}",
         "lengths": "the lists of x and y of shape {shape!r} differ in length",
         "json": "the region is not JSON: {problem}",
+        "angle": "the angle of the <robndbox> is {found}, which is more than a full turn in radians; is it in degrees?",
     },
     advice="Only boxes can be trained: draw a box around the object, or delete the object.",
     example=Example(

@@ -19,8 +19,7 @@ UNKNOWN_CLASS = FindingKind(
         "id": "class id {id}, but {field[dataset.classes]} has {count:name|names}: ids go from 0 to {last}",
         "listed": "class id {id}, which {list} does not name: its ids go from 0 to {last}",
     },
-    advice="Correct the class in the file, or {change[dataset.classes]}. Case and spaces matter. YOLO's ids count from "
-    "0 in the order of the list of classes beside the labels, without one in that of {field[dataset.classes]}.",
+    advice="Correct the class in the file, or {change[dataset.classes]}. Case and spaces matter.",
     example=Example(
         f"{_CSV}{_ROW}tire.jpg,160,120,wheel,90,20,140,80\n",
         f"{_CSV}{_ROW}tire.jpg,160,120,tire,90,20,140,80\n",
@@ -32,7 +31,7 @@ CLASS_SPELLING = FindingKind(
     Severity.ERROR,
     meaning="Class names in the labels differ from a class to be trained by case, blanks or Unicode form only.",
     effect="TensorFlow would train without an error and drop the objects: the network learns that they are background.",
-    seen="{boxes}, but {field[dataset.classes]} has {nearest!r}; first in {files}",
+    seen="{field[dataset.classes]} has {nearest!r}, the labels have {boxes}; first in {files}",
     advice="Rename the class in the label tool and export again, or {change[dataset.classes]}.",
     example=Example(
         f"{_CSV}{_ROW}tire.jpg,160,120,Tire,90,20,140,80\n",

@@ -104,7 +104,7 @@ INTENSITY_SCALED = FindingKind(
     effect="The network sees 8 bits. Whoever uses it must scale images in the same way, or it finds little.",
     seen={
         "found": "images have more than 8 bits; values from {low} to {high}, which they use, become black to white",
-        "full": "images have more than 8 bits, of which they use nearly all; {low} to {high} become black to white",
+        "full": "images have more than 8 bits, and no smaller range was found; {low} to {high} become black to white",
         "given": "values from {low} to {high} become black to white, as {field[dataset.intensityRange]} says",
     },
     done="scaled all images of more than 8 bits with this range",

@@ -139,8 +139,9 @@ FORMAT_IGNORED = FindingKind(
         "apart": "{used} labels are used; {ignored} labels are about other images or cannot be read",
         "unread": "{used} labels are used; {ignored} labels are too large to compare",
     },
-    done="used one format alone",
-    advice="Delete the labels that are out of date, or {change[dataset.train.format]} if the other ones are right.",
+    done="used one of the two formats",
+    advice="Nothing to do if the labels that are used are the right ones. Otherwise {change[dataset.train.format]}, or "
+    "delete them.",
     example=Example(
         "`tire.xml` and `train_labels.csv` with the box that was made from it.",
         "`tire.xml` alone.",

@@ -52,8 +52,8 @@ IMAGE_LISTED_TWICE = FindingKind(
     meaning="Entries of one label file, or of two, are about the same images and have different labels.",
     effect="The entries may complete or contradict each other. With the wrong one, objects become background.",
     seen={
-        "oneFile": "{count:image is|images are} listed more than once, with different labels: {example}",
-        "twoFiles": "{count:image has|images have} other labels here than in {first}: {example}",
+        "oneFile": "{count:image is|images are} listed more than once, with different labels, such as {example}",
+        "twoFiles": "{count:image has|images have} other labels here than in {first}, such as {example}",
     },
     advice="If one file is an old version, delete it. If each has other objects, merge them: an image needs one entry "
     "with all of its objects.",
@@ -77,8 +77,10 @@ LABELS_REPEATED = FindingKind(
     effect="None: equal labels are used once.",
     seen={
         "whole": "repeats {first}: {count:image has|images have} the same labels there; the file can be deleted",
-        "oneFile": "{count:image is|images are} listed more than once, with the same labels: {example}",
-        "twoFiles": "{count:image has|images have} the same labels in {first}: {example}",
+        "part": "{count:image has|images have} the same boxes of its classes in {first}, among others, such as "
+        "{example}",
+        "oneFile": "{count:image is|images are} listed more than once, with the same labels, such as {example}",
+        "twoFiles": "{count:image has|images have} the same labels in {first}, such as {example}",
     },
     done="used the labels once",
     advice="Delete a file that repeats another. Nothing to do otherwise.",
@@ -101,8 +103,8 @@ ENTRY_WITHOUT_BOXES = FindingKind(
     effect="Usually an entry was made before the image was labelled. If the boxes were deleted since, they are trained "
     "although they are wrong.",
     seen={
-        "oneFile": "{count:image is|images are} also listed without boxes: {example}",
-        "twoFiles": "{count:image has|images have} no boxes here, but in {first}: {example}",
+        "oneFile": "{count:image is|images are} also listed without boxes, such as {example}",
+        "twoFiles": "{count:image has|images have} no boxes here, but in {first}, such as {example}",
     },
     done="used the boxes",
     advice="Delete the file or the entries that are out of date.",
@@ -153,8 +155,9 @@ IMAGE_ELSEWHERE = FindingKind(
         "taken": "the only image with this name is {other}, which has other labels",
         "rivals": "the only image with this name is {other}, but other labels have this name too",
     },
-    advice="If it is the image, move it to the folder that the labels name, or write its path into the file that lists "
-    "it. Otherwise add the image.",
+    advice="Where several labels are for one image, keep those that are right, and the others in another place. Else, "
+    "if it is the image, move it to the folder that the labels name, or write its path into the file that lists it. If "
+    "it is not, add the image.",
     example=Example(
         "`labels.csv` lists `front/2.jpg`; there is `rear/2.jpg`.",
         "`labels.csv` lists `front/2.jpg`; there is `front/2.jpg`.",
@@ -174,8 +177,8 @@ NOTHING_PAIRED = FindingKind(
         "rivals": f"several labels have the same name. {_LEFT}, such as {{second}}",
     },
     advice="Compare the two names. Labels and their image need the same name, and the same folders apart from words "
-    "such as `photos` and `xml`: `photos/train/1.jpg` and `xml/train/1.xml`. Rename one side, or name a folder "
-    "in {field[dataset.train.uri]} that has both.",
+    "such as `photos` and `xml`: `photos/train/1.jpg` and `xml/train/1.xml`. Rename one side; or "
+    "{change[dataset.train.uri]}, if another one has the labels of these images.",
     example=Example("tire.jpg photo.xml", "tire.jpg tire.xml", FILES),
 )
 FOUND_BY_NAME = FindingKind(

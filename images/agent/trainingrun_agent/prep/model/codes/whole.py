@@ -94,7 +94,8 @@ EVAL_TOO_SMALL = FindingKind(
         "(95 % interval)",
     },
     done="evaluates on what is there",
-    advice="Label more images for evaluation, or {higher[dataset.evalFraction]}.",
+    advice="Label more images for evaluation. If a part of one folder is used for it, you can also "
+    "{higher[dataset.evalFraction]}.",
     example=Example("One image for evaluation.", "20 images for evaluation, with 5 boxes of each class."),
 )
 CLASS_IMBALANCE = FindingKind(
@@ -116,6 +117,23 @@ BOXES_TOO_SMALL = FindingKind(
     done="kept for training",
     advice="Cut the images into tiles before labelling, or {change[model.network]} that has a larger input.",
     example=Example("One of two boxes is 3 pixels wide.", "Both boxes are 50 pixels wide."),
+)
+BOXES_BEYOND_IMAGES = FindingKind(
+    "BoxesBeyondImages",
+    Severity.WARNING,
+    meaning="More than half of all boxes reach beyond their images. BoxClipped and BoxOutside name each. That is no "
+    "chance: the numbers mean something else than the format says, such as corners in place of width and height, or "
+    "the images had another size when they were labelled.",
+    effect="Boxes that are clipped to the image are trained as they are, around the wrong part of it.",
+    seen="{count} of {of:box reaches|boxes reach} beyond the image",
+    done="clipped the boxes to their images",
+    advice="Look at the boxes in the report. Where they are off, write what the format asks for, or use the images "
+    "that were labelled.",
+    example=Example(
+        "20 boxes of a CSV with the columns `x`, `y`, `width` and `height`, whose last two are `xmax` and `ymax`.",
+        "The same numbers in the columns `xmin`, `ymin`, `xmax` and `ymax`.",
+    ),
+    urgent=True,
 )
 IMAGES_MUCH_LARGER = FindingKind(
     "ImagesMuchLarger",
@@ -156,11 +174,11 @@ EVAL_IMAGES_IN_TRAIN = FindingKind(
     "NearDuplicateAcrossSplits name each of them.",
     effect="Scores measure what the model remembers: they say little about images that it has not seen.",
     seen={
-        "images": "{count} of {of:image|images} for evaluation are training images, and {like} look like one",
-        "evalInside": "{count} of {of:image|images} for evaluation are training images, and {like} look like one: the "
-        "folder of {field[dataset.eval.uri]} is inside that of {field[dataset.train.uri]}",
-        "trainInside": "{count} of {of:image|images} for evaluation are training images, and {like} look like one: the "
-        "folder of {field[dataset.train.uri]} is inside that of {field[dataset.eval.uri]}",
+        "images": "{count} of {of:image|images} for evaluation are training images; {like} more look like one",
+        "evalInside": "{count} of {of:image|images} for evaluation are training images; {like} more look like one: "
+        "the folder of {field[dataset.eval.uri]} is inside that of {field[dataset.train.uri]}",
+        "trainInside": "{count} of {of:image|images} for evaluation are training images; {like} more look like one: "
+        "the folder of {field[dataset.train.uri]} is inside that of {field[dataset.eval.uri]}",
     },
     done="kept them in both splits",
     advice="Evaluate on other images: a folder of its own, not inside the other, or {field[dataset.evalFraction]}.",

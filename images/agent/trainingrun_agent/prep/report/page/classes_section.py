@@ -10,6 +10,7 @@ from typing import Any
 
 from trainingrun_agent.prep.report.page.charts import bar
 from trainingrun_agent.prep.report.page.markup import Html, counted, join, name_of, number, percent, table, tag
+from trainingrun_agent.terms import Terms
 
 MAX_OPEN = 40
 """Rows of a table that are shown; the others are folded."""
@@ -29,15 +30,10 @@ def classes_section(document: Mapping[str, Any]) -> Html:
     return join((_balance(counts.get("train", {})), _folded(head, rows, "Objects per class", "class", "classes")))
 
 
-def split_section(document: Mapping[str, Any]) -> Html:
+def split_section(document: Mapping[str, Any], terms: Terms) -> Html:
     """Which part of each class is in the evaluation split."""
     if "eval" not in document["splits"]:
-        return tag(
-            "p",
-            "There is no evaluation split: without one, there is no measure of how good the detector is. Set ",
-            tag("code", "dataset.evalFraction"),
-            " to set a share of the images aside.",
-        )
+        return _no_split(document.get("dataset") or {}, terms)
     if "train" not in document["splits"]:
         return tag("p", "There is nothing to train on, only an evaluation split.")
     rows = _shares(document)
@@ -52,6 +48,18 @@ def split_section(document: Mapping[str, Any]) -> Html:
     more = len(lines) - MAX_DEVIATING
     rest = tag("p", f"And {counted(more, 'class', 'classes')} closer to the whole.", class_="more") if more > 0 else ""
     return join((_how(document), _missing(rows), made, rest))
+
+
+def _no_split(dataset: Mapping[str, Any], terms: Terms) -> Html:
+    if fraction := dataset.get("evalFraction"):
+        checked = "All images were checked as images for training."
+        return tag("p", f"{checked} The dataset above sets {percent(float(fraction))} of them aside for evaluation.")
+    return tag(
+        "p",
+        "There is no evaluation split: without one, there is no measure of how good the detector is. ",
+        tag("code", terms.name("dataset.evalFraction")),
+        " sets a share of the images aside.",
+    )
 
 
 def _cell(count: int, counts: Mapping[str, int], split: str) -> Html:

@@ -20,7 +20,7 @@ from trainingrun_agent.prep.report.page.pictures import Shown
 from trainingrun_agent.prep.report.page.shapes_section import images_section, shapes_section
 from trainingrun_agent.prep.report.page.sizes_section import sizes_section
 from trainingrun_agent.prep.report.page.style import STYLE
-from trainingrun_agent.prep.report.page.summary_section import first, header
+from trainingrun_agent.prep.report.page.summary_section import first, header, total
 from trainingrun_agent.prep.report.verdict import heading
 from trainingrun_agent.terms import Terms
 
@@ -57,15 +57,16 @@ def _sections(document: Mapping[str, Any], pictures: Sequence[Shown], terms: Ter
     sections = [("first", "What to do first", first(document, found, terms))]
     if dataset := document.get("dataset"):
         sections.append(("dataset", "The dataset of a TrainingRun", dataset_section(dataset)))
-    if document["splits"]:
+    if total(document, "images"):
         sections += [
             ("classes", "Objects per class", classes_section(document)),
-            ("split", "The evaluation split", split_section(document)),
+            ("split", "The evaluation split", split_section(document, terms)),
             ("sizes", "Box sizes and the network", sizes_section(document)),
             ("shapes", "Shapes and places of boxes", shapes_section(document)),
             ("images", "Images", images_section(document)),
         ]
-    sections.append(("findings", "Findings", join((note, findings_section(document, found, groups, terms)))))
+    if found or document["splits"]:
+        sections.append(("findings", "Findings", join((note, findings_section(document, found, groups, terms)))))
     if samples:
         sections.append(("samples", "Sample images per class", samples))
     return sections

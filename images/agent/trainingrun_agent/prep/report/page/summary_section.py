@@ -24,9 +24,13 @@ def header(document: Mapping[str, Any]) -> Html:
         tag("h1", "Data set report"),
         tag("p", heading(document), class_="verdict"),
         tag("p", _meaning(document), class_="meaning"),
-        tag("p", counts(document), class_="counts"),
-        tag("dl", *(tag("div", tag("dt", term), tag("dd", fact)) for term, fact in _facts(document))),
+        _numbers(document) if document["splits"] else "",
     )
+
+
+def _numbers(document: Mapping[str, Any]) -> Html:
+    facts = (tag("div", tag("dt", term), tag("dd", fact)) for term, fact in _facts(document))
+    return join((tag("p", counts(document), class_="counts"), tag("dl", *facts)))
 
 
 def counts(document: Mapping[str, Any]) -> str:
@@ -78,8 +82,8 @@ def _meaning(document: Mapping[str, Any]) -> str:
     given = document["verdict"]
     texts: dict[Outcome, str] = {
         Outcome.CLEAN: "No file and no box is lost.",
-        Outcome.WARNINGS: "No file is lost. A warning is a repair, or a box that was dropped: worth a look before"
-        " training.",
+        Outcome.WARNINGS: "No file is lost. Warnings are about repairs, dropped boxes, and what makes the detector or"
+        " its scores worse: look at them before training.",
         Outcome.ERRORS: "An error costs a file: the image is not used. A warning costs at most a box, an info nothing.",
         Outcome.REFUSED: given.get("message", ""),
     }

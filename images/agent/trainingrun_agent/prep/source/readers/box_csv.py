@@ -22,21 +22,26 @@ from trainingrun_agent.prep.source.readers.values import boxed, label, number, p
 HEAD = 64 << 10
 LINES, MOST = 20, 0.75
 """Lines that are looked at without a header, and the part of them that has to fit."""
-_IMAGE = ("filename", "image", "imageid", "imagename", "imagepath", "imagefilename", "file", "filepath", "path", "img")
+_IMAGE = (
+    *("filename", "image", "imageid", "imagename", "imagepath", "imagefilename", "imagefile"),
+    *("file", "filepath", "fname", "path", "img", "imgname", "imgpath"),
+)
 _CLASS = ("class", "label", "classname", "labelname", "category", "categoryname", "cls", "object", "tag")
 _CORNERS = {
-    "xmin": ("xmin", "x1", "left", "bboxxmin", "boxxmin"),
-    "ymin": ("ymin", "y1", "top", "bboxymin", "boxymin"),
-    "xmax": ("xmax", "x2", "right", "bboxxmax", "boxxmax"),
-    "ymax": ("ymax", "y2", "bottom", "bboxymax", "boxymax"),
+    "xmin": ("xmin", "x1", "left", "bboxxmin", "boxxmin", "bboxx1", "bboxleft", "topleftx", "upperleftx"),
+    "ymin": ("ymin", "y1", "top", "bboxymin", "boxymin", "bboxy1", "bboxtop", "toplefty", "upperlefty"),
+    "xmax": ("xmax", "x2", "right", "bboxxmax", "boxxmax", "bboxx2", "bboxright", "bottomrightx", "lowerrightx"),
+    "ymax": ("ymax", "y2", "bottom", "bboxymax", "boxymax", "bboxy2", "bboxbottom", "bottomrighty", "lowerrighty"),
 }
 _FROM_ZERO = {"xmin": ("x0",), "ymin": ("y0",), "xmax": ("x1",), "ymax": ("y1",)}
 _EXTENT = {
-    "xmin": ("bboxx", "boxx", "x", "xmin", "left"),
-    "ymin": ("bboxy", "boxy", "y", "ymin", "top"),
+    "xmin": ("bboxx", "boxx", "x", "xmin", "x1", "left", "bboxleft"),
+    "ymin": ("bboxy", "boxy", "y", "ymin", "y1", "top", "bboxtop"),
     "width": ("bboxwidth", "boxwidth", "bboxw", "w", "width"),
     "height": ("bboxheight", "boxheight", "bboxh", "h", "height"),
 }
+_TURNED = {"x3", "y3", "angle", "rotation", "theta"}
+"""Columns of boxes that are turned: four of their numbers would be another box."""
 _SIZE = {
     "imagewidth": ("imagewidth", "imgwidth", "imgw", "width"),
     "imageheight": ("imageheight", "imgheight", "imgh", "height"),
@@ -67,26 +72,36 @@ def layout_of(head: bytes) -> Layout | None:
     if len(first) > MAX_LINE:
         return None
     for mark in DELIMITERS:
-        found = _by_names(names_in(first, mark)) or _by_values(lines, mark)
+        found = _by_names(names_in(first, mark), _cells(lines[: LINES + 1], mark)) or _by_values(lines, mark)
         if found is not None:
             return found
     return None
 
 
-def _by_names(names: Sequence[str]) -> Layout | None:
+def _by_names(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Layout | None:
     by_letters = {_letters(name): name for name in reversed(names)}
 
     def pick(candidates: Sequence[str]) -> str | None:
         return next((by_letters[one] for one in candidates if one in by_letters), None)
 
-    image, kind = pick(_IMAGE), pick(_CLASS)
-    for corners in _BOXES:
+    image, kind = pick(_IMAGE), _class_column([by_letters[one] for one in _CLASS if one in by_letters], names, rows)
+    for corners in () if by_letters.keys() & _TURNED else _BOXES:
         box = {name: column for name, candidates in corners.items() if (column := pick(candidates))}
         if image and kind and len(box) == len(corners) == len(set(box.values())):
             size = {name: column for name, candidates in _SIZE.items() if (column := pick(candidates))}
             free = {name: column for name, column in size.items() if column not in box.values()}
             return Layout({"filename": image, "class": kind, **box, **free})
     return None
+
+
+def _class_column(columns: Sequence[str], names: Sequence[str], rows: Sequence[Sequence[str]]) -> str | None:
+    """The first of these columns that has names, else the first: some tables have a number of the class as well."""
+
+    def numbered(column: str) -> bool:
+        at = names.index(column)
+        return all(_NUMBER.fullmatch(row[at]) for row in rows[1:] if at < len(row))
+
+    return next((column for column in columns if not numbered(column)), next(iter(columns), None))
 
 
 def missing_columns(head: bytes) -> str:
@@ -97,7 +112,9 @@ def missing_columns(head: bytes) -> str:
     names = max((names_in(first, mark) for mark in DELIMITERS), key=len)
     letters = {_letters(name) for name in names}
     lacking = [what for what, known in (("the image", _IMAGE), ("the class", _CLASS)) if not letters & set(known)]
-    if not any(all(letters & set(candidates) for candidates in box.values()) for box in _BOXES):
+    if letters & _TURNED:
+        lacking.append("an upright box")
+    elif not any(all(letters & set(candidates) for candidates in box.values()) for box in _BOXES):
         lacking.append("the box")
     return " and ".join(lacking)
 

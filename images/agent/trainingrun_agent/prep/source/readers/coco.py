@@ -24,7 +24,7 @@ from trainingrun_agent.prep.source.readers import coco_masks
 from trainingrun_agent.prep.source.readers.base import Context, Entries, SetFormat
 from trainingrun_agent.prep.source.readers.json_stream import JSONStream
 from trainingrun_agent.prep.source.readers.outline import outline
-from trainingrun_agent.prep.source.readers.values import boxed, clean, number, pixels
+from trainingrun_agent.prep.source.readers.values import around_turned, boxed, clean, number, pixels
 
 _OBJECT = "object"
 _OF_WHOLE_IMAGES = {"caption": "captions", "segments_info": "segments"}
@@ -81,7 +81,20 @@ def _object(annotation: dict[str, Any], category: str) -> LabelledObject:
     if not isinstance(box, list) or len(box) != 4:
         raise UnusableError(BOX_MISSING, case="noBbox")
     x, y, width, height = (number(value, f"bbox[{at}]") for at, value in enumerate(box))
-    return boxed(category, (x, y, x + width, y + height), crowd=crowd)
+    corners = x, y, x + width, y + height
+    if not drawn and (degrees := _degrees(annotation.get("attributes"))) % 360:
+        return boxed(category, around_turned(corners, degrees), crowd=crowd, shape="turned box")
+    return boxed(category, corners, crowd=crowd)
+
+
+def _degrees(attributes: object) -> float:
+    """By how many degrees CVAT turned a box about its centre: it writes the box as if it were upright."""
+    if not isinstance(attributes, dict) or "occluded" not in attributes:
+        return 0
+    try:
+        return number(attributes.get("rotation", 0), "rotation")
+    except UnusableError:
+        return 0  # an attribute of the user's own
 
 
 def _category(names: dict[str, str], entries: Entries, place: int, category: dict[str, Any]) -> None:

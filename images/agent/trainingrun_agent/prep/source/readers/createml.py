@@ -31,10 +31,15 @@ def index(file: BinaryIO, entries: Entries, context: Context) -> None:  # noqa: 
             continue
         ref = f"{place}"
         entries.image(ref, name)
-        listed: list[Any] = next((image[key] for key in _OBJECTS if isinstance(image.get(key), list)), [])
-        for at, part in enumerate(listed):
+        for at, part in enumerate(_objects(image)):
             entries.object(ref, f"entry [{place}] annotation [{at}]", _object, part if isinstance(part, dict) else {})
     stream.end()
+
+
+def _objects(image: dict[str, Any]) -> list[Any]:
+    """The annotations of an image; some programs write a single one without a list around it."""
+    found: Any = next((image[key] for key in _OBJECTS if image.get(key)), [])
+    return found if isinstance(found, list) else [found]
 
 
 def _object(part: dict[str, Any]) -> LabelledObject:

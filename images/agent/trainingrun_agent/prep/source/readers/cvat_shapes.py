@@ -11,13 +11,13 @@ from trainingrun_agent.prep.model.annotation import LabelledObject
 from trainingrun_agent.prep.source.readers.values import (
     Corners,
     around_ellipse,
+    around_turned,
     boxed,
     hull,
     label,
     not_a_box,
     number,
     points,
-    turned,
 )
 
 _CUBOID = [f"{corner}{side}" for side in (1, 2) for corner in ("tl", "bl", "tr", "br")]
@@ -47,11 +47,11 @@ def object_of(shape: Drawn, name: str | None) -> LabelledObject:
     """The object that was drawn. Raises UnusableError without a name."""
     corners, kind = shape.corners, "" if shape.kind == "box" else shape.kind
     if shape.degrees % 360:
-        centre = ((corners[0] + corners[2]) / 2, (corners[1] + corners[3]) / 2)
         if shape.kind == "ellipse":
+            centre = ((corners[0] + corners[2]) / 2, (corners[1] + corners[3]) / 2)
             corners = around_ellipse(centre, (corners[2] - centre[0], corners[3] - centre[1]), shape.degrees)
         else:
-            corners = hull(turned(corners, shape.degrees, centre), shape.kind)
+            corners = around_turned(corners, shape.degrees)
         kind = f"turned {shape.kind}"
     return boxed(label(name or ""), corners, occluded=shape.occluded, shape=kind)
 

@@ -26,7 +26,7 @@ from trainingrun_agent.prep.model.codes.label_files import (
 from trainingrun_agent.prep.source.readers import labelimg, voc_shapes
 from trainingrun_agent.prep.source.readers.base import FileFormat
 from trainingrun_agent.prep.source.readers.hardened import OPTIONS, doctype, has_doctype
-from trainingrun_agent.prep.source.readers.values import check_count, pixels, text_of
+from trainingrun_agent.prep.source.readers.values import Corners, around_turned, check_count, pixels, text_of
 
 MAX_BYTES = 4 << 20
 Texts = dict[Any, str | None]
@@ -87,7 +87,11 @@ def _objects(element: etree._Element, index: int) -> Iterator[LabelledObject]:
     name = _text(texts, "name")
     if not name:
         raise UnusableError(CLASS_MISSING, index=index)
-    for shape, (xmin, ymin, xmax, ymax) in _drawn(element, children, name, index):
+    degrees = voc_shapes.degrees_of(children.get("attributes"))
+    for drawn, corners in _drawn(element, children, name, index):
+        turned = degrees % 360 != 0
+        shape = "turned box" if turned else drawn
+        xmin, ymin, xmax, ymax = around_turned(corners, degrees) if turned else corners
         yield LabelledObject(
             index,
             name,
@@ -105,7 +109,7 @@ def _objects(element: etree._Element, index: int) -> Iterator[LabelledObject]:
 
 def _drawn(
     element: etree._Element, children: Mapping[Any, etree._Element], name: str, index: int
-) -> Iterator[tuple[str, tuple[float, ...]]]:
+) -> Iterator[tuple[str, Corners]]:
     """What was drawn, and the corners of the upright box around it."""
     if "bndbox" in children:
         yield from (("", _corners(_texts(box), index)) for box in element.iterchildren("bndbox"))
@@ -119,12 +123,13 @@ def _drawn(
         raise UnusableError(BOX_MISSING, case="noBndbox", name=name, index=index)
 
 
-def _corners(box: Texts, index: int) -> tuple[float, ...]:
+def _corners(box: Texts, index: int) -> Corners:
     with suppress(KeyError, TypeError, ValueError):
         corners = (float(box["xmin"]), float(box["ymin"]), float(box["xmax"]), float(box["ymax"]))  # type: ignore[arg-type]
         if isfinite(sum(corners)):
             return corners
-    return tuple([_coordinate(box, corner, index) for corner in _CORNERS])
+    xmin, ymin, xmax, ymax = (_coordinate(box, corner, index) for corner in _CORNERS)
+    return xmin, ymin, xmax, ymax
 
 
 def _coordinate(box: Texts, corner: str, index: int) -> float:

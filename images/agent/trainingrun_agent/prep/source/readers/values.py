@@ -115,6 +115,11 @@ def turned(box: Corners, degrees: float, pivot: tuple[float, float]) -> list[tup
     return [(pivot[0] + x * cos - y * sin, pivot[1] + x * sin + y * cos) for x, y in around]
 
 
+def around_turned(box: Corners, degrees: float) -> Corners:
+    """The upright box around a box that is turned about its centre."""
+    return hull(turned(box, degrees, ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)), "turned box")
+
+
 def around_ellipse(centre: tuple[float, float], radii: tuple[float, float], degrees: float) -> Corners:
     """The upright box around a turned ellipse; the box around its turned box would be larger."""
     (x, y), (rx, ry) = centre, radii

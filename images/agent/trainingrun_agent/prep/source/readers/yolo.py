@@ -48,7 +48,8 @@ MAX_SHARE = 2
 """A larger number is one of pixels, as in annotation._scaled."""
 _BOX = 4
 # A number is matched in one way only: with two, a line of thirty numbers and a letter would take hours.
-_LINE = re.compile(r"\d+(\s+-?(\d+(\.\d+)?|\.\d+)([eE][-+]?\d+)?){4,}")
+_ID = re.compile(r"\d{1,6}(?:\.\d{0,20}(?:[eE][-+]?\d{1,2})?)?", re.ASCII)
+_LINE = re.compile(rf"{_ID.pattern}(\s+-?(\d+(\.\d+)?|\.\d+)([eE][-+]?\d+)?){{4,}}")
 
 
 def read(data: bytes, context: Context) -> Annotation:
@@ -175,14 +176,24 @@ def _numbers(line: str) -> list[float]:
 
 
 def _name(word: str, context: Context) -> str:
-    if not re.fullmatch(r"\d{1,6}", word, re.ASCII):
+    ids, at = context.ids, _id(word)
+    if at is None:
         raise UnusableError(CLASS_ID_INVALID, found=word[:60])
-    ids = context.ids
-    name = ids[int(word)] if int(word) < len(ids) else ""
+    name = ids[at] if at < len(ids) else ""
     if not name:
         case = "listed" if context.ids_from else "id"
-        raise UnusableError(UNKNOWN_CLASS, case=case, id=word, count=len(ids), last=len(ids) - 1, list=context.ids_from)
+        raise UnusableError(
+            UNKNOWN_CLASS, case=case, id=str(at), count=len(ids), last=len(ids) - 1, list=context.ids_from
+        )
     return name
+
+
+def _id(word: str) -> int | None:
+    """A class id, also as programs write it that keep it beside floating-point numbers: 1.0, 1.000e+00."""
+    if not _ID.fullmatch(word):
+        return None
+    value = float(word)
+    return int(value) if value.is_integer() else None
 
 
 def recognises(head: bytes) -> bool:
@@ -192,7 +203,12 @@ def recognises(head: bytes) -> bool:
 
 
 def _in_shares(line: str) -> bool:
-    return bool(_LINE.fullmatch(line)) and max(abs(float(word)) for word in line.split()[1:5]) <= MAX_SHARE
+    words = line.split()
+    return (
+        bool(_LINE.fullmatch(line))
+        and _id(words[0]) is not None
+        and max(abs(float(word)) for word in words[1:5]) <= MAX_SHARE
+    )
 
 
 FORMAT = FileFormat(

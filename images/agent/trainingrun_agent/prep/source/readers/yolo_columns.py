@@ -1,13 +1,15 @@
 """What the numbers of a YOLO line mean: a box, a polygon, a turned box, or a box with keypoints or a confidence.
 
 A box with two keypoints and a polygon of four corners are both eight numbers. Nothing in a line says which it is, but
-the lines of a data set all mean the same: keypoints have one number of columns throughout, polygons hardly ever.
+the lines of a data set all mean the same: keypoints have one number of columns throughout, polygons hardly ever. A few
+lines of another kind, such as a box without its keypoints, show nothing.
 
 Invariant: lines that can mean either are `UNCLEAR`, never guessed.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
@@ -27,22 +29,24 @@ _CORNERS = 8
 _ROOM = 0.25  # of a box's side that a keypoint may lie outside
 _SLACK = 0.02  # of the image's side
 _FEW, _MOST = 0.75, 0.95
+_PLAIN = 1 / 3  # of the longer lines, as many as boxes alone that may have lost their keypoints
+_ENOUGH = 50  # lines
 
 
 class Columns:
     """What the lines seen so far can mean, from the numbers after the class of each."""
 
     def __init__(self) -> None:
-        self.counts: set[int] = set()
-        self._lines = self._keypoints = self._polygons = self._visible = self._turned = self._tracked = 0
+        self._counts = Counter[int]()
+        self._plain = self._keypoints = self._polygons = self._visible = self._turned = self._tracked = 0
         self._invisible = self._identified = False
 
     def add(self, values: Sequence[float]) -> None:
         """Add a line."""
-        self.counts.add(len(values))
         if len(values) <= _BOX + 1:
+            self._plain += 1
             return
-        self._lines += 1
+        self._counts[len(values)] += 1
         marks = visibilities(values)
         self._visible += marks is not None
         self._invisible |= 2 in (marks or ())
@@ -54,26 +58,39 @@ class Columns:
 
     @property
     def settled(self) -> bool:
-        """Whether more lines cannot change the meaning."""
-        return len(self.counts) > 1 or bool(self.counts & {_BOX, _BOX + 1}) or self._has_visibilities
+        """Whether more lines hardly change the meaning."""
+        return self._plain + self._lines >= _ENOUGH or self._has_visibilities
+
+    @property
+    def _lines(self) -> int:
+        return self._counts.total()
+
+    @property
+    def _usual(self) -> int:
+        """The number of numbers of all longer lines, or of nearly all if they are more than four corners; else 0."""
+        [(count, lines)] = self._counts.most_common(1) or [(0, 0)]
+        alike = lines == self._lines or (count > _CORNERS + 2 and lines >= _MOST * self._lines)
+        return count if alike else 0
 
     @property
     def _has_visibilities(self) -> bool:
-        count = next(iter(self.counts), 0)
+        count = self._usual
         certain = self._invisible or count % 2 == 1 or count >= _BOX + 9
-        return 0 < self._lines == self._visible and len(self.counts) == 1 and certain
+        return 0 < self._lines == self._visible and count > 0 and certain
 
     @property
     def meaning(self) -> str:
         """One of the above; POLYGONS for boxes alone, empty without any line."""
-        if not self.counts:
-            return ""
-        if len(self.counts) > 1 or not self._lines:
-            scored = min(self.counts) > _BOX + 2 and all(count % 2 for count in self.counts)
+        if not self._lines:
+            return POLYGONS if self._plain else ""
+        count = self._usual
+        if not count:
+            scored = not self._plain and min(self._counts) > _BOX + 2 and all(one % 2 for one in self._counts)
             return SCORED if scored else POLYGONS
-        [count] = self.counts
         if self._has_visibilities:
             return KEYPOINTS
+        if self._plain > _PLAIN * self._lines:
+            return POLYGONS
         if self._turned == self._lines:
             return TURNED
         if self._tracked == self._lines:
@@ -84,7 +101,7 @@ class Columns:
     @property
     def no_polygons(self) -> bool:
         """Whether these lines look like keypoints alone, however the others of the data set are."""
-        return 0 < self._lines == self._keypoints and not self._polygons and min(self.counts) > _CORNERS
+        return 0 < self._lines == self._keypoints and not self._polygons and min(self._counts) > _CORNERS
 
 
 def visibilities(values: Sequence[float]) -> Sequence[float] | None:
