@@ -115,7 +115,8 @@ def labelimg_pattern(data: bytes) -> int:
 def listed_classes(data: bytes) -> int:
     """Target: the readers of lists of classes."""
     found = [class_files.read(name, data) for name in ("data.yaml", "a.names", "notes.json", "map.pbtxt", "obj.data")]
-    assert all(one.keypoints is None or one.keypoints[0] == 0 or one.keypoints[1] in (2, 3) for one in found)
+    points = [one.keypoints for one in found if one.keypoints is not None]
+    assert all(count == 0 or values in (2, 3) for count, values in points)
     return len("".join(text for one in found for text in (*one.names, one.instead, one.problem)).encode())
 
 
