@@ -46,7 +46,7 @@ CLEAN: dict[str, tuple[bytes, list[str]]] = {
         ],
     ),
     "nothing.jpg": (jpeg(seed=3), []),
-    "größe 1.JPG": (jpeg(seed=4), [ONE, labelled("tire", (30, 40, 90, 110))]),
+    "größe 1.JPG": (jpeg(seed=4), [ONE, labelled(box=(30, 40, 90, 110), extra=flags())]),
     "7.1.jpg": (jpeg(seed=5), [labelled("winter hub", (1, 2, 159, 119), extra=flags())]),
     **{f"{name}.jpg": (data, [ONE]) for name, data in KEPT.items()},
 }
