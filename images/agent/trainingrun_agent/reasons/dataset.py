@@ -98,6 +98,13 @@ EMPTY_EVAL_SET = Reason(
     example={"source": Field("dataset.eval"), "change_uri": Change("dataset.eval.uri")},
 )
 NO_IMAGES = {"train": EMPTY_TRAIN_SET, "eval": EMPTY_EVAL_SET}
+NO_READABLE_IMAGES = {
+    split: reason.case(
+        message="{source}: no image file in a format that is read",
+        hint="Convert the images to JPEG or PNG and put them in the same places, then {retry}.",
+    )
+    for split, reason in NO_IMAGES.items()
+}
 NO_IMAGES_DRAWN = {
     split: reason.case(
         message="{field[dataset.evalFraction]} {fraction} of {images} leaves no image for {split}",

@@ -94,6 +94,8 @@ def test_a_folder_of_nothing_else_says_so_in_the_message(tmp_path: Path) -> None
     prep.memory.objects = {"train/a.avif": b"", "train/a.txt": b"0 0.5 0.5 0.2 0.2\n"}
     error = refusal(prep)
     assert error.reason == "EmptyTrainSet"
+    assert error.message.startswith("spec.dataset.train: no image file in a format that is read")
+    assert error.hint.startswith("Convert the images to JPEG or PNG")
     assert "1 image is in a format that is not read (1 AVIF), such as a.avif" in str(error)
 
 

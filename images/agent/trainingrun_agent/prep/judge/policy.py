@@ -15,7 +15,7 @@ from trainingrun_agent.prep.judge.words import TOP, counted, first_of
 from trainingrun_agent.prep.model.class_names import nearest, spelling, suggestion
 from trainingrun_agent.prep.model.codes.boxes import BOX_CLIPPED, BOX_OUTSIDE
 from trainingrun_agent.prep.model.codes.classes import CLASS_SPELLING, CLASSES_ALIKE
-from trainingrun_agent.prep.model.codes.image_files import OBJECT_CHANGED
+from trainingrun_agent.prep.model.codes.image_files import IMAGE_FORMAT_NOT_READ, IMAGES_LEFT_OUT, OBJECT_CHANGED
 from trainingrun_agent.prep.model.codes.kind import Fields, Severity
 from trainingrun_agent.prep.model.codes.whole import (
     BOXES_BEYOND_IMAGES,
@@ -34,6 +34,7 @@ from trainingrun_agent.reasons.dataset import (
     DATA_CHANGED,
     NO_BOXES,
     NO_IMAGES,
+    NO_READABLE_IMAGES,
     NO_USABLE_IMAGES,
     TOO_MANY_BAD_FILES,
 )
@@ -153,8 +154,11 @@ def _nothing_listed(split: DatasetSplit, division: Division | None, findings: Fi
         return None
     if division is not None and split.source.labels.pairing.images:
         return one_sided.not_drawn(split, division)
-    change = Change(f"dataset.{split.name}.uri")
-    error = UserError(NO_IMAGES[split.name], source=_source(split), change_uri=change)
+    if any(finding.kind in (IMAGE_FORMAT_NOT_READ, IMAGES_LEFT_OUT) for finding in split.findings):
+        error = UserError(NO_READABLE_IMAGES[split.name], source=_source(split))
+    else:
+        change = Change(f"dataset.{split.name}.uri")
+        error = UserError(NO_IMAGES[split.name], source=_source(split), change_uri=change)
     return error.with_examples(_top(findings))
 
 
