@@ -5,17 +5,15 @@ Invariant: the rule that is returned leaves boxes of every class for training, a
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 
 from trainingrun_agent.config import GroupBy, SplitRule
 from trainingrun_agent.prep.model.findings import Split
+from trainingrun_agent.prep.output.labels_csv import boxes_by_image
 from trainingrun_agent.prep.split.eval_fraction import group_key, split_of_group
 
 FRACTION = Decimal("0.15")
@@ -67,18 +65,10 @@ def _divide(boxes: Path, rules: Sequence[SplitRule]) -> list[Division]:
     """Divide the images by each rule. The rules group alike, so that groups are formed once."""
     divisions = [Division(rule) for rule in rules]
     last, splits = "", list[Split]()
-    for path, names in _images(boxes):
+    for path, names in boxes_by_image(boxes):
         group = group_key(path, rules[0].group_by)
         if group != last or not splits:
             last, splits = group, [split_of_group(group, rule) for rule in rules]
         for division, split in zip(divisions, splits, strict=True):
             division.add(split, names)
     return divisions
-
-
-def _images(boxes: Path) -> Iterator[tuple[str, Counter[str]]]:
-    """The images in a CSV of boxes, each with its boxes by class."""
-    with boxes.open(newline="", encoding="utf-8") as file:
-        rows = csv.DictReader(file)
-        for path, lines in groupby(rows, itemgetter("filename")):
-            yield path, Counter(line["class"] for line in lines)

@@ -5,8 +5,13 @@ Invariant: header and columns are exactly those of the tutorial's xml_to_csv; im
 
 from __future__ import annotations
 
+import csv
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
 from typing import BinaryIO
 
 from trainingrun_agent.prep.model.annotation import LabelledObject
@@ -35,6 +40,13 @@ def lines(path: str, size: tuple[int, int], cells: Sequence[str]) -> str:
     """The lines of an image, from the cells of its boxes."""
     start = f"{_cell(path)},{size[0]},{size[1]},"
     return "".join([start + end for end in cells])
+
+
+def boxes_by_image(path: Path) -> Iterator[tuple[str, Counter[str]]]:
+    """The images in a file of boxes, each with its boxes by class."""
+    with path.open(newline="", encoding="utf-8") as file:
+        for image, rows in groupby(csv.DictReader(file), itemgetter("filename")):
+            yield image, Counter(row["class"] for row in rows)
 
 
 def _cell(text: str) -> str:

@@ -5,13 +5,13 @@ Invariant: groups come from the boxes in the records, so that a seed is only off
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from trainingrun_agent.config import SplitRule
+from trainingrun_agent.prep.output.labels_csv import boxes_by_image
 from trainingrun_agent.prep.split.eval_fraction import group_key, split_of_group
 
 MAX_SEEDS, MAX_DRAWS = 1000, 1_000_000
@@ -30,7 +30,7 @@ class Division:
         """The groups with each class, sorted."""
         found: dict[str, set[str]] = {}
         for path in self.csv:
-            for image, classes in _classes_by_image(path):
+            for image, classes in boxes_by_image(path):
                 group = group_key(image, self.rule.group_by)
                 for name in classes:
                     found.setdefault(name, set()).add(group)
@@ -66,19 +66,3 @@ def _draws_until_both(groups: Sequence[str], rule: SplitRule) -> int:
     """How many groups have to be drawn until both splits have one; 0 if one split gets none."""
     first = split_of_group(groups[0], rule)
     return next((place for place, group in enumerate(groups, start=1) if split_of_group(group, rule) != first), 0)
-
-
-def _classes_by_image(path: Path) -> Iterator[tuple[str, set[str]]]:
-    """The images of a CSV file of boxes, each with its classes."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = csv.reader(file)
-        next(rows)
-        image, classes = "", set[str]()
-        for row in rows:
-            if row[0] != image and classes:
-                yield image, classes
-                classes = set()
-            image = row[0]
-            classes.add(row[3])
-        if classes:
-            yield image, classes
