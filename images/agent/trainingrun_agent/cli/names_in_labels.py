@@ -14,9 +14,9 @@ from pathlib import Path
 from trainingrun_agent.cli.options import MAX_CLASSES
 from trainingrun_agent.cli.usage import UsageError
 from trainingrun_agent.config import Source
-from trainingrun_agent.prep.image.check import annotation_of
 from trainingrun_agent.prep.model.annotation import UnusableError
 from trainingrun_agent.prep.model.findings import Split
+from trainingrun_agent.prep.source.image_labels import annotation_of
 from trainingrun_agent.prep.source.locate import Sources
 from trainingrun_agent.prep.source.readers import FileFormat
 from trainingrun_agent.prep.source.several import open_best

@@ -12,8 +12,8 @@ import pytest
 from memory_store import MemoryStore
 from trainingrun_agent.config import Source, Uri
 from trainingrun_agent.errors import UserError
-from trainingrun_agent.prep.image.check import annotation_of
 from trainingrun_agent.prep.model.findings import Finding
+from trainingrun_agent.prep.source.image_labels import annotation_of
 from trainingrun_agent.prep.source.locate import ListedSource, Sources
 from trainingrun_agent.prep.source.several import open_best
 from trainingrun_agent.progress import Progress

@@ -23,8 +23,7 @@ from trainingrun_agent.prep.model.codes.classes import CLASS_SPELLING, UNKNOWN_C
 from trainingrun_agent.prep.model.codes.image_files import FORMAT_MISMATCH, IMAGE_ANIMATED, INTENSITY_OUTSIDE
 from trainingrun_agent.prep.model.codes.kind import Fields
 from trainingrun_agent.prep.model.findings import Finding, Split
-from trainingrun_agent.prep.source.readers import FORMATS, FileFormat, LabelFile
-from trainingrun_agent.prep.source.readers.values import check_count
+from trainingrun_agent.prep.source.image_labels import ImageLabels, annotation_of
 
 _SUFFIXES = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
@@ -42,22 +41,6 @@ LEAST_LEVELS, LEAST_GUESSED = 16, 65
 """Levels of 256 below which an image is nearly one gray, and where its range is only a guess, too dark."""
 MAX_SUGGESTED, MAX_FILES = 20, 3
 """Names of unknown classes in one image for which the nearest class is looked for; files that a finding names."""
-
-ImageLabels = LabelFile | Annotation | UnusableError
-"""An image's labels: its label file, the entry of a file for many images, or why there are none."""
-
-
-def annotation_of(labels: ImageLabels, format_: str) -> Annotation:
-    """Parse labels; `format_` is that of a label file. Raises UnusableError."""
-    if isinstance(labels, UnusableError):
-        raise labels
-    if isinstance(labels, Annotation):
-        return labels
-    reader = FORMATS[format_]
-    assert isinstance(reader, FileFormat)
-    made = reader.read(*labels)
-    check_count(made.objects)  # readers check it before they make the objects, but not all can
-    return made
 
 
 @dataclass(frozen=True)

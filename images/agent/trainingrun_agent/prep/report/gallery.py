@@ -16,12 +16,12 @@ from itertools import chain, islice, zip_longest
 
 from trainingrun_agent.ordered import Bounds, ordered_map
 from trainingrun_agent.prep.image import box_repair, images
-from trainingrun_agent.prep.image.check import annotation_of
 from trainingrun_agent.prep.image.intensity import Scaling
 from trainingrun_agent.prep.model.annotation import Annotation, UnusableError
 from trainingrun_agent.prep.model.findings import MAX_FINDINGS, Finding, Findings
 from trainingrun_agent.prep.report.page.pictures import Box, Shown, Wanted, draw
 from trainingrun_agent.prep.source import fetch
+from trainingrun_agent.prep.source.image_labels import annotation_of
 from trainingrun_agent.prep.source.listing import Entry
 from trainingrun_agent.prep.source.pairing import Pair
 from trainingrun_agent.prep.split.dataset_split import DatasetSplit

@@ -12,10 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
-from trainingrun_agent.prep.image.check import ImageLabels
 from trainingrun_agent.prep.model.annotation import UnusableError
 from trainingrun_agent.prep.model.findings import Split
 from trainingrun_agent.prep.sharding.result import ShardResult
+from trainingrun_agent.prep.source.image_labels import ImageLabels
 
 
 class ImageFile(NamedTuple):

@@ -14,13 +14,13 @@ from pathlib import Path
 from trainingrun_agent.log import logger
 from trainingrun_agent.ordered import Bounds, ordered_groups
 from trainingrun_agent.prep.image import images
-from trainingrun_agent.prep.image.check import ImageLabels
 from trainingrun_agent.prep.model.annotation import UnusableError
 from trainingrun_agent.prep.model.codes.image_files import IMAGE_CRASHES_DECODER
 from trainingrun_agent.prep.sharding.job import FetchedImage, ShardJob, ShardWriting, Worker
 from trainingrun_agent.prep.sharding.result import ShardResult
 from trainingrun_agent.prep.sharding.worker_process import WorkerDiedError
 from trainingrun_agent.prep.source import fetch
+from trainingrun_agent.prep.source.image_labels import ImageLabels
 from trainingrun_agent.prep.source.pairing import Pair
 from trainingrun_agent.prep.source.place import Place
 

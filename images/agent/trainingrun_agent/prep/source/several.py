@@ -20,10 +20,11 @@ from trainingrun_agent.prep.model.codes.kind import Fields
 from trainingrun_agent.prep.model.codes.label_files import FORMAT_IGNORED
 from trainingrun_agent.prep.model.findings import Finding
 from trainingrun_agent.prep.source.beside import Neighbour
+from trainingrun_agent.prep.source.image_labels import annotation_of
 from trainingrun_agent.prep.source.labels import Origin, SourceLabels, open_labels
 from trainingrun_agent.prep.source.listing import Listing
 from trainingrun_agent.prep.source.pairing import Pair
-from trainingrun_agent.prep.source.readers import FileFormat, Format, LabelFile
+from trainingrun_agent.prep.source.readers import FileFormat, Format
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.reasons.dataset import FORMAT_AMBIGUOUS
 from trainingrun_agent.terms import Change, Field
@@ -153,11 +154,7 @@ def _ignored(other: Format, best: Opened, case: str, compared: int = 0) -> Findi
 
 
 def _read(opened: Opened, pair: Pair) -> Annotation:
-    labels = opened.labels.read(pair)
-    if isinstance(labels, LabelFile):
-        assert isinstance(opened.format, FileFormat)
-        return opened.format.read(*labels)
-    return labels
+    return annotation_of(opened.labels.read(pair), opened.format.name)
 
 
 def _equal(first: Annotation, second: Annotation) -> bool:
