@@ -26,7 +26,7 @@ def test_reads_the_whole_document(make_config: Callable[..., AgentConfig]) -> No
     assert resolved.dataset.train == Source("detectors", "tire/images/train/", None)
     assert str(resolved.dataset.eval) == "s3://detectors/tire/images/test/"
     assert resolved.train.learning_rate == "0.004"
-    assert resolved.export_eval_images == 20
+    assert resolved.export.eval_images == 20
     assert (config.stage, config.attempt, config.grace_seconds) == ("train", 1, 30)
     assert config.ca_file is not None
     assert config.credentials_dir.is_dir()

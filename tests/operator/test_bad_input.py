@@ -18,12 +18,12 @@ import zoo
 from prep_in_memory import Preparation
 from trainingrun.api import clock
 from trainingrun.api.names import Stage
-from trainingrun_agent.config import Uri
 from trainingrun_agent.errors import StageError, UserError
 from trainingrun_agent.reasons.dataset import DATA_CHANGED
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.stages.pretrained_check import check_weights
 from trainingrun_agent.storage.failures import Target, explain
+from trainingrun_agent.training_settings import Uri
 from trainingrun_agent.transfer.meter import Meter
 from trainingrun_agent.verdict import Verdict
 from trfakes.builders import RunBuilder, a_run, waiting

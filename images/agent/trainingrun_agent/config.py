@@ -14,11 +14,12 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from trainingrun_agent import bounded_json, contract
+from trainingrun_agent import bounded_json, contract, training_settings
 from trainingrun_agent.contract import Stage
 from trainingrun_agent.errors import StageError
 from trainingrun_agent.keys import BucketKeys, RunKeys
 from trainingrun_agent.reasons.pods import CONTRACT_MISMATCH, OTHER_DOCUMENT
+from trainingrun_agent.training_settings import NO_CHANGES, Changes, Export, Model, Train, Uri
 
 MAX_RESOLVED_BYTES = 1 << 20
 
@@ -52,21 +53,6 @@ class Storage:
     ca_bundle: bool
     outage_tolerance_seconds: int
     refused_networks: tuple[IPv4Network | IPv6Network, ...] = ()
-
-
-@dataclass(frozen=True)
-class Uri:
-    """An object, or a prefix when `key` ends in a slash."""
-
-    bucket: str
-    key: str
-
-    def same_as(self, other: Uri) -> bool:
-        """Whether both name the same object or folder."""
-        return (self.bucket, self.key) == (other.bucket, other.key)
-
-    def __str__(self) -> str:
-        return f"s3://{self.bucket}/{self.key}"
 
 
 @dataclass(frozen=True)
@@ -120,27 +106,6 @@ class Dataset:
 
 
 @dataclass(frozen=True)
-class Model:
-    """The network and its pretrained weights, from spec.model."""
-
-    network: str
-    pretrained: Uri | None
-
-
-@dataclass(frozen=True)
-class Train:
-    """spec.train; `learning_rate` is the decimal string that the user wrote."""
-
-    steps: int
-    batch_size: int
-    learning_rate: str
-    gpus: int
-    save_every_steps: int
-    eval_every_steps: int
-    stall_seconds: int
-
-
-@dataclass(frozen=True)
 class RunRef:
     """The TrainingRun that this pod works for."""
 
@@ -158,9 +123,11 @@ class Resolved:
     dataset: Dataset
     model: Model
     train: Train
-    export_eval_images: int
+    export: Export
     document: Mapping[str, Any] = field(repr=False, compare=False)
     """resolved.json as it was read, for run.json."""
+    resume_from: Uri | None = None
+    """spec.resumeFrom: the folder of the run whose training this one continues."""
 
     @property
     def keys(self) -> BucketKeys:
@@ -189,6 +156,7 @@ class AgentConfig:
     pod_ip: str
     grace_seconds: int
     paths: Paths
+    changes: Changes = NO_CHANGES
 
     @property
     def shared(self) -> Path:
@@ -225,6 +193,7 @@ def load(env: Mapping[str, str], *, stage: Command | None = None, paths: Paths |
         pod_ip=env.get("POD_IP", ""),
         grace_seconds=int(env.get("TERMINATION_GRACE_SECONDS", "30")),
         paths=where,
+        changes=_changes(env.get("TRAININGRUN_CHANGES", "")),
     )
 
 
@@ -242,7 +211,6 @@ def parse_resolved(data: bytes) -> Resolved:
 
 def _resolved(document: dict[str, Any]) -> Resolved:
     run, storage = document["run"], document["storage"]
-    model, train = document["model"], document["train"]
     return Resolved(
         run=RunRef(run["namespace"], run["name"], run["uid"]),
         storage=Storage(
@@ -256,18 +224,11 @@ def _resolved(document: dict[str, Any]) -> Resolved:
             refused_networks=tuple(ip_network(text) for text in storage.get("refusedNetworks", ())),
         ),
         dataset=_dataset(document["dataset"]),
-        model=Model(model["network"], _uri(model["pretrained"])),
-        train=Train(
-            steps=train["steps"],
-            batch_size=train["batchSize"],
-            learning_rate=train["learningRate"],
-            gpus=train["gpus"],
-            save_every_steps=train["saveEverySteps"],
-            eval_every_steps=train["evalEverySteps"],
-            stall_seconds=train["stallSeconds"],
-        ),
-        export_eval_images=document["export"]["evalImages"],
+        model=training_settings.model(document["model"]),
+        train=training_settings.train(document["train"]),
+        export=training_settings.export(document["export"]),
         document=document,
+        resume_from=training_settings.uri(document.get("resumeFrom")),
     )
 
 
@@ -316,12 +277,15 @@ def _source(document: dict[str, Any]) -> Source:
         document["key"],
         document["imageSet"],
         document.get("format", "pascalVOC"),
-        _uri(document.get("labels")),
+        training_settings.uri(document.get("labels")),
     )
 
 
-def _uri(document: dict[str, Any] | None) -> Uri | None:
-    return None if document is None else Uri(document["bucket"], document["key"])
+def _changes(text: str) -> Changes:
+    try:
+        return training_settings.changes(text)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _mismatch(f"environment variable TRAININGRUN_CHANGES cannot be used: {error}") from error
 
 
 def _read(path: Path) -> bytes:

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from prep_in_memory import Preparation
-from trainingrun_agent.config import AgentConfig, Uri
+from trainingrun_agent.config import AgentConfig
 from trainingrun_agent.errors import Interrupted, UserError
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.s3 import S3Store
+from trainingrun_agent.training_settings import Uri
 from voc_data import jpeg, labelled, voc
 
 ROLES = [

@@ -18,7 +18,7 @@ from PIL import Image
 from stage_verdict import verdict_of
 from trainingrun_agent.attempt_record import AttemptRecord
 from trainingrun_agent.clock import Clock
-from trainingrun_agent.config import AgentConfig, SplitRule, Uri
+from trainingrun_agent.config import AgentConfig, SplitRule
 from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import Interrupted, Outcome, StageError, UserError
 from trainingrun_agent.keys import BucketKeys
@@ -28,6 +28,7 @@ from trainingrun_agent.progress import Progress
 from trainingrun_agent.stages import prep, pretrained_check
 from trainingrun_agent.storage import manifest
 from trainingrun_agent.storage.s3 import S3Store
+from trainingrun_agent.training_settings import Uri
 
 pytestmark = pytest.mark.contract
 RUN = "ml/vision/runs/team-a/tire-0123abcd"

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from trainingrun_agent.config import Uri
 from trainingrun_agent.errors import IntegrityError, Interrupted, UserError
 from trainingrun_agent.keys import Attempt
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Producer
+from trainingrun_agent.training_settings import Uri
 from trainingrun_agent.transfer.fetch import TrainInput, fetch_train
 from trainingrun_agent.transfer.last_step import LastStep
 from trainingrun_agent.transfer.meter import Meter

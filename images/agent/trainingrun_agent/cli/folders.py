@@ -14,7 +14,8 @@ from pathlib import Path
 
 from trainingrun_agent.cli.options import InBucket
 from trainingrun_agent.cli.usage import UsageError
-from trainingrun_agent.config import Source, Uri
+from trainingrun_agent.config import Source
+from trainingrun_agent.training_settings import Uri
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from posixpath import normpath
 
 from trainingrun_agent.cli.folders import Folders
 from trainingrun_agent.cli.options import InBucket
-from trainingrun_agent.config import Uri
 from trainingrun_agent.prep.report.dataset_yaml import PLACEHOLDER
 from trainingrun_agent.prep.source.split_names import is_plain
+from trainingrun_agent.training_settings import Uri
 
 _IMAGES = ("images", "image", "imgs", "img", "jpegimages")
 

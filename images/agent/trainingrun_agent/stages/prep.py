@@ -70,7 +70,8 @@ def _preflight(context: StageContext) -> tuple[str, ...]:
     out = store_for(resolved.storage.bucket)
     warnings = preflight.probe(out, resolved.run_keys, context.config.pod_uid)
     preflight.check_sources(store_for, resolved.dataset.sources)
-    pretrained_check.check_exists(store_for, resolved.model.pretrained)
+    pretrained = resolved.model.pretrained
+    pretrained_check.check_exists(store_for, None if pretrained is None else pretrained.uri)
     for warning in warnings:
         logger.warning(warning)
     reason = CONDITIONAL_WRITES_IGNORED.name if warnings else ""

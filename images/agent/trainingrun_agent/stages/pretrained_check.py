@@ -5,7 +5,6 @@ Invariant: what passes here, training can use; nothing of the weights is left in
 
 from __future__ import annotations
 
-from trainingrun_agent.config import Uri
 from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.pipeline import checkpoint, fit
@@ -20,6 +19,7 @@ from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder, UnsafeFileError
 from trainingrun_agent.storage.base import ObjectStore, StoreFor
 from trainingrun_agent.terms import Change
+from trainingrun_agent.training_settings import Uri
 from trainingrun_agent.transfer.meter import Meter
 from trainingrun_agent.transfer.weights import INDEX, fetch_weights
 
@@ -37,11 +37,12 @@ def check_exists(store_for: StoreFor, uri: Uri | None) -> None:
 def check_fits(context: StageContext) -> None:
     """Fetch the weights as training will, and raise UserError when they do not belong to the network."""
     model = context.config.resolved.model
-    if model.pretrained is None:
+    if model.pretrained is None or model.pretrained.uri is None:
         return
-    store, meter = context.store_for(model.pretrained.bucket), Meter(context.progress, context.stop)
+    uri = model.pretrained.uri
+    store, meter = context.store_for(uri.bucket), Meter(context.progress, context.stop)
     with Folder.open(context.config.shared) as scratch:
-        check_weights(store, model.pretrained, network=model.network, scratch=scratch, meter=meter)
+        check_weights(store, uri, network=model.network, scratch=scratch, meter=meter)
 
 
 def check_weights(store: ObjectStore, uri: Uri, *, network: str, scratch: Folder, meter: Meter) -> None:

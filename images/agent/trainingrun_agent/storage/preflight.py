@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from trainingrun_agent.config import Uri
 from trainingrun_agent.errors import StorageRefused
 from trainingrun_agent.keys import RunKeys, folder_of
 from trainingrun_agent.reasons.storage import CONDITIONAL_WRITES_IGNORED, EMPTY_PREFIX, WRITES_NOT_VISIBLE
 from trainingrun_agent.storage.base import ObjectStore, StoreFor
 from trainingrun_agent.terms import Change, Field, Place
+from trainingrun_agent.training_settings import Uri
 
 _RANGE_START = 4
 

@@ -54,12 +54,13 @@ def open_store(
 ) -> S3Store:
     """The store of a bucket at the run's endpoint. Raises StorageRefused when the client cannot be made."""
     resolved = config.resolved
+    pretrained = resolved.model.pretrained
     fields = [
         name
         for name, where in (
             ("storage.bucket", resolved.storage.bucket),
             *((field, source.bucket) for field, source in resolved.dataset.sources),
-            ("model.pretrained.uri", resolved.model.pretrained and resolved.model.pretrained.bucket),
+            ("model.pretrained.uri", pretrained and pretrained.uri and pretrained.uri.bucket),
         )
         if where == bucket
     ]

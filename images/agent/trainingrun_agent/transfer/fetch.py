@@ -62,7 +62,8 @@ def fetch_train(context: StageContext, folder: Folder, *, epoch: int, while_wait
     """Fetch everything for training. `while_waiting` is called several times a second and may raise."""
     meter = Meter(context.progress, context.stop)
     files, fetch = _locate(context)
-    pretrained = context.config.resolved.model.pretrained
+    asked = context.config.resolved.model.pretrained
+    pretrained = None if asked is None else asked.uri
     with (
         folder.sub(names.DATASET, create=True) as into,
         folder.sub(names.MODEL, create=True) as model,

@@ -66,7 +66,7 @@ def work_spec(
         "resumedFromStep": resumed_from,
         "checkpoint": export.checkpoint if export else None,
         "checkpointStep": export.step if export else None,
-        "maxEvalImages": resolved.export_eval_images if export else None,
+        "maxEvalImages": resolved.export.eval_images if export else None,
         "trainingAP50": export.training_ap50 if export else None,
         "stallSeconds": train.stall_seconds,
     }

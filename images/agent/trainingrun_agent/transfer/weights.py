@@ -10,7 +10,6 @@ import hashlib
 import re
 from pathlib import Path
 
-from trainingrun_agent.config import Uri
 from trainingrun_agent.errors import UNUSABLE, IntegrityError, NotFound, UserError
 from trainingrun_agent.keys import LABEL_MAP, manifest_of
 from trainingrun_agent.log import logger
@@ -28,6 +27,7 @@ from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.manifest import Manifest
 from trainingrun_agent.terms import Place
+from trainingrun_agent.training_settings import Uri
 from trainingrun_agent.transfer.meter import Meter
 from trainingrun_agent.transfer.tar_stream import ArchiveUnusableError
 from trainingrun_agent.transfer.zoo_archive import unpack_checkpoint

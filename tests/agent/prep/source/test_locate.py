@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from memory_store import MemoryStore
-from trainingrun_agent.config import Source, Uri
+from trainingrun_agent.config import Source
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.model.findings import Finding
 from trainingrun_agent.prep.source.image_labels import annotation_of
@@ -19,6 +19,7 @@ from trainingrun_agent.prep.source.several import open_best
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.base import ObjectInfo
 from trainingrun_agent.terms import TRAININGRUN
+from trainingrun_agent.training_settings import Uri
 from voc_data import labelled, voc
 
 BUCKET = "detectors"

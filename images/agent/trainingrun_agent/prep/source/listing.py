@@ -17,7 +17,7 @@ from json.encoder import encode_basestring_ascii as quoted
 from pathlib import PurePosixPath
 from typing import NamedTuple, Protocol
 
-from trainingrun_agent.config import Source, Uri
+from trainingrun_agent.config import Source
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.model.class_names import nearest
 from trainingrun_agent.prep.model.codes.image_files import KEY_NOT_LISTED
@@ -30,6 +30,7 @@ from trainingrun_agent.reasons.dataset import IMAGE_SET_NOT_FOUND
 from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.terms import Change, Field, Place
+from trainingrun_agent.training_settings import Uri
 
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"))
 LABEL_SUFFIXES = frozenset((".xml", ".txt", ".json", ".csv"))

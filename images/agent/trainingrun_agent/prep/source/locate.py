@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from trainingrun_agent.config import Source, Uri
+from trainingrun_agent.config import Source
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.model.codes.kind import Fields
 from trainingrun_agent.prep.model.codes.whole import LABELS_ELSEWHERE
@@ -30,6 +30,7 @@ from trainingrun_agent.progress import Progress
 from trainingrun_agent.reasons.dataset import LABELS_OF_SEVERAL_FOLDERS
 from trainingrun_agent.storage.base import StoreFor
 from trainingrun_agent.terms import Change, Field, Terms
+from trainingrun_agent.training_settings import Uri
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from trainingrun_agent.config import Source, Uri
+from trainingrun_agent.config import Source
 from trainingrun_agent.prep.model.codes.kind import Value
 from trainingrun_agent.prep.model.codes.whole import EVAL_INSIDE_TRAIN, SPLITS_POOLED
 from trainingrun_agent.prep.model.findings import Finding, Split
 from trainingrun_agent.prep.source.listing import SETS_FOLDER, Listing
 from trainingrun_agent.prep.source.spelling import says_mask
 from trainingrun_agent.prep.source.split_names import is_plain, is_split_list, splits_of
+from trainingrun_agent.training_settings import Uri
 
 DEPTH = 3
 """How many folders deep splits are looked for."""
