@@ -16,7 +16,7 @@ INSTALLED = {"tensorflow", "object_detection", "google", "numpy", "PIL", "pycoco
 # A module imports only modules of the layers above its own.
 LAYERS = (
     {"ending", "loss_watch", "memory", "outcomes", "pictures", "records", "scores", "shared_folder"},
-    {"batches", "cpu", "evaluations", "gpu", "log_copy", "pipeline_config", "proof", "weights"},
+    {"batches", "best", "cpu", "evaluation", "gpu", "log_copy", "pipeline_config", "proof", "weights"},
     {"divergence"},
     {"hooks"},
     {"train", "export"},

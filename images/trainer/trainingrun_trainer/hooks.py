@@ -1,4 +1,4 @@
-"""Session hooks of training and evaluation: progress, SIGTERM, divergence, complete checkpoints."""
+"""Session hooks of training: progress, SIGTERM, divergence, complete checkpoints."""
 
 import glob
 import math
@@ -96,21 +96,6 @@ def _learning_rate() -> Dict[str, Any]:
 def summary_interval(steps: int) -> int:
     """Steps between two points of a TensorBoard curve: a hundredth of the training, at most 100."""
     return max(1, min(100, steps // 100))
-
-
-class EvaluationHook(tf.train.SessionRunHook):
-    """Counts evaluated images; on SIGTERM it raises, so that no scores of only some of the images are written."""
-
-    def __init__(self, progress: ProgressWriter, stop: threading.Event, total: int) -> None:
-        self._progress, self._stop, self._total = progress, stop, total
-        self._done = 0
-
-    def after_run(self, run_context: Any, run_values: Any) -> None:
-        """Count one image."""
-        self._done += 1
-        self._progress.advance(phase="evaluating", done=min(self._done, self._total), total=self._total)
-        if self._stop.is_set():
-            raise TrainerError("interrupted", "Terminated", "SIGTERM arrived during an evaluation.")
 
 
 class CheckpointListener(tf.train.CheckpointSaverListener):

@@ -14,10 +14,10 @@ import tensorflow as tf
 from google.protobuf import text_format
 from object_detection import model_hparams, model_lib
 
-from trainingrun_trainer import batches, gpu, hooks, pipeline_config, weights
+from trainingrun_trainer import batches, evaluation, gpu, hooks, pipeline_config, weights
+from trainingrun_trainer.best import Evaluations
 from trainingrun_trainer.divergence import Divergence
 from trainingrun_trainer.ending import EARLY_STOPPING, Ending
-from trainingrun_trainer.evaluations import Evaluations
 from trainingrun_trainer.outcomes import TrainerError
 from trainingrun_trainer.shared_folder import ProgressWriter, SharedFolder
 
@@ -61,7 +61,9 @@ class _Training:
             ),
         )
         self._estimator, self._train_input = created["estimator"], created["train_input_fn"]
-        self._eval_input = created["eval_input_fns"][0]
+        self._evaluator = evaluation.Evaluator(
+            self._estimator, created["eval_input_fns"][0], progress, stop, images=spec["evalImages"]
+        )
         # By step: what an attempt before this one has measured need not be measured again.
         known = spec.get("resumedEvaluation")
         self._scores: Dict[int, Dict[str, float]] = {}
@@ -140,10 +142,7 @@ class _Training:
         """Evaluate the newest checkpoint; raises TrainerError when SIGTERM has arrived."""
         if self._stop.is_set():
             raise TrainerError("interrupted", "Terminated", f"SIGTERM arrived before the evaluation of step {step}.")
-        total = self._spec["evalImages"]
-        self._progress.advance(phase="evaluating", done=0, total=total)
-        hook = hooks.EvaluationHook(self._progress, self._stop, total)
-        metrics = self._estimator.evaluate(self._eval_input, hooks=[hook], name="0")
+        metrics = self._evaluator.evaluate(os.path.join(self._model_dir, f"model.ckpt-{step}"), step)
         # The API returns -1 when the images have no labelled box: then there is no score.
         scores = {"ap50": float(metrics.get(AP50, -1)), "mAP": float(metrics.get(MAP, -1))}
         self._scores[step] = scores if all(score >= 0 for score in scores.values()) else {}

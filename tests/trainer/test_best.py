@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from score_series import SERIES, Series, evaluation
-from trainingrun_trainer.evaluations import Evaluations
+from trainingrun_trainer.best import Evaluations
 from trainingrun_trainer.shared_folder import SharedFolder
 
 CONTRACTS = Path(__file__).parents[2] / "images" / "contracts"
