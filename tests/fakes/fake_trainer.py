@@ -4,9 +4,10 @@ Arguments: the shared folder, and a plan as JSON. Keys of the plan, all optional
 seconds_per_step, evaluation_seconds (at each save; by default none), die_at (SIGKILL to itself), freeze_at (SIGSTOP to
 itself), hang_at (signs of life, no progress), keep (checkpoints kept), done (outcome when finished; null writes no
 done.json), message (of the outcome), export (names of files to export), export_seconds, early (outcome written before
-spec.json exists), restored (reported by a training that does not resume). On SIGUSR1 it allocates memory until it is
-killed. trdemo/trainer_stand_in.py makes it the trainer of
-real pods.
+spec.json exists), restored (reported by a training that does not resume), scores (mAP by step as text: written to
+evaluations.json when that step is saved), stop (step and stoppedBy of an early end), older (ignores finish, as trainers
+of earlier releases do), peak_memory (bytes). On SIGUSR1 it allocates memory until it is killed.
+trdemo/trainer_stand_in.py makes it the trainer of real pods.
 """
 
 import faulthandler
@@ -24,6 +25,7 @@ SHARED = Path(sys.argv[1])
 PLAN = json.loads(sys.argv[2])
 STATE: dict[str, Any] = {"phase": "importing", "lastAdvance": time.time()}
 STOP = threading.Event()
+EVALUATIONS: list[dict[str, Any]] = []
 
 
 def write(path: Path, document: dict[str, Any]) -> None:
@@ -78,11 +80,28 @@ def evaluate() -> None:
             time.sleep(PLAN["evaluation_seconds"] / 11)
 
 
+def score(step: int) -> None:
+    mean_ap = PLAN.get("scores", {}).get(str(step))
+    if mean_ap is not None:
+        EVALUATIONS.append({"step": step, "mAP": mean_ap, "ap50": mean_ap})
+        write(SHARED / "evaluations.json", {"contractVersion": 1, "evaluations": EVALUATIONS})
+        advance(best=max(EVALUATIONS, key=lambda one: one["mAP"]))
+
+
+def last_step(spec: dict[str, Any], resumed_from: int) -> tuple[int, str]:
+    """The step to train to, and why it is not the last one."""
+    steps = PLAN.get("steps", spec["steps"])
+    if spec.get("finish") and not PLAN.get("older"):
+        return max(1, resumed_from), "finish"
+    stop = PLAN.get("stop")
+    return (stop["step"], stop["by"]) if stop else (steps, "")
+
+
 def train(spec: dict[str, Any]) -> None:
     model = SHARED / "model"
     state = model / "checkpoint"
     step = int(state.read_text().split('"')[1].rpartition("-")[2]) if state.exists() else 0
-    steps = PLAN.get("steps", spec["steps"])
+    steps, stopped_by = last_step(spec, step)
     if "restored" in PLAN and step == 0:
         advance(phase="building", restored=PLAN["restored"])
     (model / "eval_0").mkdir(parents=True, exist_ok=True)
@@ -107,11 +126,14 @@ def train(spec: dict[str, Any]) -> None:
                 save(step)
                 evals.write(b"e" * 1000)
                 evaluate()
+                score(step)
                 advance(phase="training", done=step, total=steps)
     advance(phase="done", ap50=0.9, mAP=0.6)
     outcome = PLAN.get("done", "succeeded")
     if outcome:
-        done(outcome, step=step, loss=0.1, ap50=0.9, mAP=0.6)
+        more = {"stoppedBy": stopped_by} if stopped_by else {}
+        more |= {"peakMemoryBytes": PLAN["peak_memory"]} if "peak_memory" in PLAN else {}
+        done(outcome, step=step, loss=0.1, ap50=0.9, mAP=0.6, **more)
 
 
 def export(spec: dict[str, Any]) -> None:

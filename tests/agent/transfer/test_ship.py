@@ -114,6 +114,27 @@ def test_newest_wins_when_uploads_fall_behind(ship: Ship) -> None:
     assert list((ship.root / "spool").iterdir()) == []
 
 
+def test_the_best_checkpoint_is_uploaded_although_newer_ones_wait(ship: Ship) -> None:
+    ship.shipper.best_step = lambda: 200
+    for step in (100, 200, 300, 400):
+        ship.save(step)
+        ship.shipper.collect()
+    ship.shipper.ship()
+    assert ship.shipped == [200, 400]
+    assert ship.shipper.newest == StoredCheckpoint(400, 1, ATTEMPT.checkpoint(400))
+    assert list((ship.root / "spool").iterdir()) == []
+
+
+def test_the_best_checkpoint_is_uploaded_although_a_newer_one_became_ready_at_once(ship: Ship) -> None:
+    ship.shipper.best_step = lambda: 200
+    for step in (100, 200, 300, 400):
+        ship.save(step)
+    assert ship.shipper.collect()
+    assert not ship.shipper.collect()
+    ship.shipper.ship()
+    assert ship.shipped == [200, 400]
+
+
 def test_manifest_is_written_after_the_files_it_names(ship: Ship) -> None:
     order: list[str] = []
 

@@ -14,6 +14,7 @@ from trainingrun_agent.keys import Attempt
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.transfer import ship_training
 from trainingrun_agent.transfer.ship_training import TrainingShipper
+from trainingrun_agent.transfer.training_history import BestSoFar, TrainingHistory
 from trcluster import waiting
 
 pytestmark = pytest.mark.contract
@@ -60,7 +61,9 @@ class Training:
         self.bucket = SlowCheckpoints(context.out)
         object.__setattr__(context, "store_for", lambda _: self.bucket)
         self.folder = Folder.open(self.root)
-        self.shipper = TrainingShipper(context, ATTEMPT, self.folder, newest=None)
+        self.shipper = TrainingShipper(
+            context, ATTEMPT, self.folder, newest=None, best=BestSoFar(self.folder, 1, TrainingHistory(), "mAP")
+        )
 
     def write_events(self, data: bytes) -> None:
         with (self.root / "model" / EVENTS).open("ab") as file:
@@ -99,7 +102,7 @@ def test_the_checkpoint_leaves_before_the_rest_of_the_events(training: Training,
     if stopped:
         training.stop.set()
     training.save(7)
-    shipper.turn(7)
+    shipper.turn(7, 0.5)
     shipper.close()
     training.write_events(b"last")
     assert bucket.begun.wait(PATIENCE)
@@ -118,7 +121,7 @@ def test_a_pod_that_is_to_end_sends_no_events_before_the_trainer_has_saved(train
     training.stop.set()
     training.shipper.start()
     training.write_events(b"first")
-    training.shipper.turn(7)
+    training.shipper.turn(7, 0.5)
     training.shipper._event_thread.wake()
     waiting.until(lambda: not training.shipper._event_thread._wake.is_set(), what="a turn", seconds=PATIENCE)
     assert training.chunks() == []

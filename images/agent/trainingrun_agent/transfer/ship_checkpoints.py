@@ -2,7 +2,7 @@
 
 Invariant: a checkpoint is hard-linked into spool/ before its upload starts, so that TensorFlow cannot delete it
 meanwhile. Data files are uploaded first, then the index, then the manifest. If uploads are too slow, only the newest
-waiting checkpoint is uploaded. `collect` is called from one thread, `ship` from another.
+waiting checkpoint and the best one are uploaded. `collect` is called from one thread, `ship` from another.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ _log = logging.getLogger(__name__)
 class CheckpointShipper:
     """`newest` is the newest complete checkpoint in the bucket, at first the one that training resumed from.
 
-    `before_publishing` is called before each manifest and may raise to prevent it.
+    `before_publishing` is called before each manifest and may raise to prevent it. `best_step` is asked which
+    checkpoint is the best one now; it is evaluated before a newer one is saved.
     """
 
     def __init__(
@@ -50,27 +51,34 @@ class CheckpointShipper:
         self._pod_uid, self._clock = pod_uid, clock
         self._before_publishing, self._on_shipped = before_publishing, on_shipped
         self.newest = newest
+        self.best_step: Callable[[], int | None] = lambda: None
         self._seen = newest.step if newest else -1
         self._refused: set[int] = set()
-        self._waiting: Ready | None = None
+        self._waiting: list[Ready] = []  # oldest first
         self._lock = threading.Lock()
 
     def collect(self) -> bool:
-        """Link the newest checkpoint that became ready since the last call into spool/; False if there is none."""
-        new = (step for step in reversed(ready_steps(self._folder)) if step > self._seen)
-        for step in new:
-            if step in self._refused:
-                continue
-            ready = read_ready(self._folder, step)
-            if ready is not None and self._spool(ready):
-                self._seen = step
-                self._queue(ready)
-                return True
+        """Link the newest checkpoint that became ready since the last call into spool/, and the best; False if none."""
+        seen = self._seen
+        new = [step for step in ready_steps(self._folder) if step > seen and step not in self._refused]
+        best = self.best_step() if len(new) > 1 else None
+        linked = best if best in new and self._link(best) else None
+        for step in reversed(new):
+            if step == linked or self._link(step):
+                break
+        return self._seen > seen
+
+    def _link(self, step: int) -> bool:
+        ready = read_ready(self._folder, step)
+        if ready is None or not self._spool(ready):
             self._refused.add(step)
-        return False
+            return False
+        self._seen = max(self._seen, step)
+        self._queue(ready)
+        return True
 
     def ship(self) -> None:
-        """Upload the waiting checkpoint, then any newer one that was collected meanwhile."""
+        """Upload the waiting checkpoints, then any newer one that was collected meanwhile."""
         while (ready := self._take()) is not None:
             try:
                 self._upload(ready)
@@ -95,16 +103,17 @@ class CheckpointShipper:
         return True
 
     def _queue(self, ready: Ready) -> None:
+        best = self.best_step() if self._waiting else None
         with self._lock:
-            dropped, self._waiting = self._waiting, ready
-        if dropped is not None:
-            _log.info("checkpoint of step %d is not uploaded, the one of step %d is newer", dropped.step, ready.step)
-            self._forget(dropped.step)
+            dropped = [one for one in self._waiting if one.step != best]
+            self._waiting = [*(one for one in self._waiting if one.step == best), ready]
+        for one in dropped:
+            _log.info("checkpoint of step %d is not uploaded, the one of step %d is newer", one.step, ready.step)
+            self._forget(one.step)
 
     def _take(self) -> Ready | None:
         with self._lock:
-            ready, self._waiting = self._waiting, None
-            return ready
+            return self._waiting.pop(0) if self._waiting else None
 
     def _upload(self, ready: Ready) -> None:
         target = self._attempt.checkpoint(ready.step)

@@ -1,7 +1,7 @@
-"""Uploads checkpoints, event files and the last step of a running training, in two threads.
+"""Uploads checkpoints, evaluations, event files and the last step of a running training, in two threads.
 
 Invariant: a failure of either thread is raised by the next `turn`, or when it is waited for. Once training has ended,
-or the pod is to end, event files wait until the last checkpoint is in the bucket.
+or the pod is to end, event files wait until the last checkpoint and all evaluations are in the bucket.
 """
 
 from __future__ import annotations
@@ -16,17 +16,28 @@ from trainingrun_agent.transfer.last_step import LastStep
 from trainingrun_agent.transfer.periodic_thread import PeriodicThread
 from trainingrun_agent.transfer.resume import StoredCheckpoint
 from trainingrun_agent.transfer.ship_checkpoints import CheckpointShipper
+from trainingrun_agent.transfer.ship_evaluations import EvaluationShipper
 from trainingrun_agent.transfer.ship_events import EventShipper
+from trainingrun_agent.transfer.training_history import BestSoFar
 
 CHECKPOINT_SECONDS = 5.0
 EVENT_SECONDS = 3.0
 
 
 class TrainingShipper:
-    """`newest` is the newest checkpoint in the bucket, at first the one that training resumed from."""
+    """`newest` is the newest checkpoint in the bucket, at first the one that training resumed from.
+
+    `best` says which checkpoint is never left out.
+    """
 
     def __init__(
-        self, context: StageContext, attempt: Attempt, folder: Folder, *, newest: StoredCheckpoint | None
+        self,
+        context: StageContext,
+        attempt: Attempt,
+        folder: Folder,
+        *,
+        newest: StoredCheckpoint | None,
+        best: BestSoFar,
     ) -> None:
         store, self._progress, self._stop = context.out, context.progress, context.stop
         # Its own handle, because a thread that hangs may outlive the stage.
@@ -41,11 +52,14 @@ class TrainingShipper:
             before_publishing=partial(require_newest, store, context.config.resolved.run_keys, attempt.epoch),
             on_shipped=lambda step: self._progress.update(checkpointStep=step),
         )
+        self._checkpoints.best_step = best.step
+        self._evaluations = EvaluationShipper(store, attempt, self._folder)
         self._events = EventShipper(store, attempt, self._folder, merges=lambda: not self._stop.is_set())
-        self._last_step = LastStep(store, attempt, context.clock)
+        resumed_from = newest.step if newest else 0
+        self._last_step = LastStep(store, attempt, context.clock, resumed_from=resumed_from)
         self._closing = False
         self._checkpoint_thread = PeriodicThread(
-            "ship-checkpoints", self._checkpoints.ship, interval=CHECKPOINT_SECONDS
+            "ship-checkpoints", self._checkpoints.ship, interval=CHECKPOINT_SECONDS, last=self._evaluations.ship
         )
         self._event_thread = PeriodicThread(
             "ship-events", self._ship_events, interval=EVENT_SECONDS, last=self._finish_events
@@ -63,10 +77,10 @@ class TrainingShipper:
         self._checkpoint_thread.start()
         self._event_thread.start()
 
-    def turn(self, step: int | None) -> None:
+    def turn(self, step: int | None, training_seconds: float | None) -> None:
         """Collect checkpoints that became ready; `step` is where training is. Raises what ended a thread."""
         if step is not None:
-            self._last_step.reached(step)
+            self._last_step.reached(step, training_seconds)
         if self._checkpoints.collect():
             self._checkpoint_thread.wake()
         self._checkpoint_thread.check()
@@ -91,6 +105,7 @@ class TrainingShipper:
 
     def _ship_events(self) -> None:
         if not self._closing and not self._stop.is_set():
+            self._evaluations.ship()
             self._events.ship()
             self._last_step.write()
 
