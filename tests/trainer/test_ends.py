@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 from typing import Any
@@ -107,6 +108,7 @@ def test_an_infinite_loss_has_diverged(shared: Any) -> None:
     done, log = shared.outcome_of("train", python=PYTHON, seconds=PATIENCE)
     assert (done["outcome"], done["reason"]) == ("diverged", "Diverged"), log
     assert done["message"].startswith("The loss became inf at step 1; this attempt had saved no checkpoint")
+    assert re.search(r" Images of step 1: train_\d{4}\.jpg(, train_\d{4}\.jpg)*\.$", done["message"])
     assert not (shared.root / "ready").exists()
 
 
