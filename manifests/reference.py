@@ -17,7 +17,7 @@ import yaml
 ROOT: Final = Path(__file__).resolve().parent.parent
 CRD: Final = ROOT / "manifests" / "crd" / "trainingruns.trainingrun.dev.yaml"
 PAGE: Final = ROOT / "docs" / "reference.md"
-MUTABLE: Final = "`suspend`, `retry` (only raised), `tensorboard` and `ttlSecondsAfterFinished`"
+MUTABLE: Final = "`suspend`, `finish`, `retry` (only raised), `tensorboard` and `ttlSecondsAfterFinished`"
 INTRODUCTION: Final = (
     "Every field of a `{kind}` (`{api}`): what it means, its type, bounds and default. `kubectl explain` "
     "shows the same descriptions. The [user guide](user-guide.md) shows how to use them."

@@ -18,6 +18,7 @@ from trainingrun.domain import decimals, policy
 from trainingrun.domain.near_misses import did_you_mean
 from trainingrun.domain.networks import NETWORKS, default_cadence, default_grace_seconds
 from trainingrun.domain.refusal import NotAcceptedError
+from trainingrun.domain.training_options import export_options, train_options
 
 Resolved = dict[str, Any]
 FindRun = Callable[[str], Run | None]
@@ -30,7 +31,7 @@ def resolve(run: Run, *, settings: Settings, find_run: FindRun, neighbours: Neig
     """Build the resolved document; raises NotAcceptedError naming the field at fault."""
     spec = run.spec
     storage = spec["storage"]
-    train = spec.get("train") or {}
+    train, export = spec.get("train") or {}, spec.get("export") or {}
     refused_networks = policy.check(spec, settings=settings)
     network = (spec.get("model") or {}).get("network", "ssd_inception_v2")
     defaults = NETWORKS.get(network)
@@ -75,8 +76,9 @@ def resolve(run: Run, *, settings: Settings, find_run: FindRun, neighbours: Neig
             "evalEverySteps": int(train.get("evalEverySteps", cadence)),
             "stallSeconds": int(train.get("stallSeconds", 1800)),
             "terminationGracePeriodSeconds": int(train.get("terminationGracePeriodSeconds", grace)),
+            **train_options(train),
         },
-        "export": {"evalImages": int((spec.get("export") or {}).get("evalImages", 500))},
+        "export": {"evalImages": int(export.get("evalImages", 500)), **export_options(export)},
         "images": {
             "agent": settings.agent_image,
             "trainer": train.get("image") or settings.trainer_image,

@@ -12,6 +12,7 @@ from trainingrun.domain.endpoints import REFUSED_NETWORKS
 from trainingrun.domain.networks import NETWORKS
 from trainingrun.domain.refusal import NotAcceptedError
 from trainingrun.domain.resolve import resolve, split_uri
+from trainingrun.domain.training_options import train_options
 from trfakes.builders import SETTINGS, RunBuilder, a_run
 from trfakes.schema import contract, crd_part, errors
 
@@ -178,6 +179,7 @@ def test_values_of_the_spec_win_over_defaults() -> None:
         "refusedNetworks": list(REFUSED_NETWORKS),
     }
     assert document["train"] == {
+        **train_options({}),
         "steps": 7,
         "batchSize": 2,
         "learningRate": "0.1",
