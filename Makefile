@@ -23,6 +23,9 @@ demo-down: ## Remove the demo's cluster
 test: ## Run every check and test, up to a real cluster (TIER=contract: only this tier; PYTEST="-k retry")
 	@$(BIN) $(PY) -m trrunner $(or $(TIER),all) $(if $(PYTEST),--pytest "$(PYTEST)")
 
+networks: ## Build, train, export and prove every network in TensorFlow 1.14: about twenty minutes (PYTEST="-k fpn")
+	@$(BIN) $(PY) -m trrunner networks $(if $(PYTEST),--pytest "$(PYTEST)")
+
 fuzz: ## Fuzz every reader of users' files (SECONDS=60 for each, ONLY=coco)
 	@$(BIN) $(PY) -m trfuzz --seconds $(or $(SECONDS),60) $(if $(INPUT),--input $(INPUT)) $(ONLY)
 
@@ -61,4 +64,4 @@ format: ## Format the Python code
 bench: ## Measure speed and memory (ONLY=images|prep|dirt|transfer|mirror|driver|orchestration)
 	@$(BIN) $(PY) -m trbench $(ONLY)
 
-.PHONY: help demo demo-down test check images cluster-up cluster-down chart requirements format fuzz bench mutants corpus
+.PHONY: help demo demo-down test networks check images cluster-up cluster-down chart requirements format fuzz bench mutants corpus
