@@ -39,10 +39,15 @@ def train_with_adam(path: Path) -> None:
 def model_variables(checkpoint: Path) -> list[str]:
     """Names of the model's variables in a checkpoint.
 
-    The others are the step, the optimizer's, which are named below another, and the ranges of rounding.
+    The others are steps, the optimizer's, which are named below another, and the ranges of rounding.
     """
-    names = read_index(Path(f"{checkpoint}.index").read_bytes()).variables.keys() - {"global_step"}
-    return [name for name in names if name.rpartition("/")[0] not in names and "_quant/" not in name]
+    return [name for name in variables(checkpoint) if "_quant/" not in name]
+
+
+def variables(checkpoint: Path) -> list[str]:
+    """Names of all variables in a checkpoint but steps and the optimizer's."""
+    names = read_index(Path(f"{checkpoint}.index").read_bytes()).variables.keys()
+    return [name for name in names if "/" in name and name.rpartition("/")[0] not in names]
 
 
 def _read(path: Path) -> Any:

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_networks import model_variables, shrink
+from small_networks import model_variables, shrink, variables
 from trainer_runs import PATIENCE, exporting, fitting, lay_out
 
+from graph_outline import RECORDED, outline
 from trainingrun_agent.pipeline.networks import NETWORKS
 from trainingrun_agent.pipeline.protos import merge, new_pipeline
 
@@ -40,6 +41,7 @@ def test_it_trains_is_evaluated_exported_and_proven(shared: Any, network: str) -
     assert 0 <= trained["ap50"] <= 1, log
     checkpoint = shared.root / "model" / f"model.ckpt-{STEPS}"
     assert fitting(checkpoint) == [network]
+    assert outline(variables(checkpoint)) == RECORDED[network]
     restored = shared.read("progress.json")["restored"]
     assert (restored["loaded"], restored["total"]) == (0, len(model_variables(checkpoint)))
     training_seconds = time.monotonic() - started

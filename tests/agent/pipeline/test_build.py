@@ -100,11 +100,22 @@ def test_ssdlite_has_depthwise_layers() -> None:
     assert model.box_predictor.convolutional_box_predictor.use_depthwise
 
 
-@pytest.mark.parametrize("network", FASTER_RCNN)
-@pytest.mark.parametrize("pretrained", [True, False], ids=["pretrained", "random weights"])
-def test_faster_rcnn_trains_batch_norm_only_without_pretrained_weights(network: str, *, pretrained: bool) -> None:
-    extractor = built(network=network, pretrained=pretrained).model.faster_rcnn.feature_extractor
-    assert extractor.batch_norm_trainable is not pretrained
+@pytest.mark.parametrize(
+    ("network", "steps", "pretrained", "trained"),
+    [
+        ("faster_rcnn_resnet50", 1000, False, True),
+        ("rfcn_resnet101", 999, False, False),
+        ("faster_rcnn_resnet101", 20_000, True, False),
+        ("faster_rcnn_inception_v2", 10_000, False, True),
+        ("faster_rcnn_inception_resnet_v2", 9_999, False, False),
+    ],
+    ids=["long enough", "too short", "pretrained", "slow averages", "too short for slow averages"],
+)
+def test_faster_rcnn_trains_batch_norm_in_long_runs_from_random_weights(
+    network: str, steps: int, *, pretrained: bool, trained: bool
+) -> None:
+    config = built(network=network, steps=steps, pretrained=pretrained)
+    assert config.model.faster_rcnn.feature_extractor.batch_norm_trainable is trained
 
 
 def test_inception_resnet_looks_closer_than_other_faster_rcnns() -> None:

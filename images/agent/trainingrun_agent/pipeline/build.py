@@ -62,7 +62,8 @@ def batch_norm_decay(steps: int) -> float:
 def _model(network: Network, *, num_classes: int, steps: int, batch_size: int, pretrained: bool) -> str:
     if network.family == "ssd":
         return ssd.model(network, num_classes=num_classes, batch_norm_decay=batch_norm_decay(steps))
-    return faster_rcnn.model(network, num_classes=num_classes, batch_size=batch_size, pretrained=pretrained)
+    train_batch_norm = faster_rcnn.trains_batch_norm(network, steps=steps, pretrained=pretrained)
+    return faster_rcnn.model(network, num_classes=num_classes, batch_size=batch_size, train_batch_norm=train_batch_norm)
 
 
 def _training(network: Network, *, steps: int, batch_size: int, rate: Decimal, boxes: int, pretrained: bool) -> str:

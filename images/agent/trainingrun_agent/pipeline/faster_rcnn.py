@@ -83,12 +83,8 @@ _POSITION_SENSITIVE_HEAD = """
 """
 
 
-def model(network: Network, *, num_classes: int, batch_size: int, pretrained: bool) -> str:
-    """Proto text of `model`. In batches of several images, all are padded to one size.
-
-    Statistics of batch normalization come from pretrained weights and stay as they are: batches are too small for
-    better ones. Without pretrained weights they are trained, because nothing else makes them fit.
-    """
+def model(network: Network, *, num_classes: int, batch_size: int, train_batch_norm: bool) -> str:
+    """Proto text of `model`. In batches of several images, all are padded to one size."""
     pad = "pad_to_max_dimension: true" if batch_size > 1 else ""
     head = _HEAD.format(crop_size=network.crop_size, crop_pool=network.crop_pool)
     return _TEMPLATE.format(
@@ -100,7 +96,17 @@ def model(network: Network, *, num_classes: int, batch_size: int, pretrained: bo
         extractor=network.extractor,
         stride=network.stride,
         atrous_rate=network.atrous_rate,
-        train_batch_norm="false" if pretrained else "true",
+        train_batch_norm="true" if train_batch_norm else "false",
         second_stage=_POSITION_SENSITIVE_HEAD if network.position_sensitive else head,
         pad=pad,
     )
+
+
+def trains_batch_norm(network: Network, *, steps: int, pretrained: bool) -> bool:
+    """Whether to train the statistics of batch normalization.
+
+    Pretrained weights have better ones than batches of one or two images give. Random weights have none, so they are
+    trained, but the API updates them slowly: in a short run, evaluation would use hardly more than their first values,
+    while training uses those of the batch. Such runs train and evaluate with the first values.
+    """
+    return not pretrained and steps >= network.batch_norm_steps

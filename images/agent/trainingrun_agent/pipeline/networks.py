@@ -33,7 +33,7 @@ class Network:
     """A network; `input_size` in pixels is the length of both sides for SSD, of the shorter side for Faster R-CNN.
 
     `backbone` is the scope of its variables in a checkpoint, `stride` the pixels of the input per cell of the finest
-    feature map, `size_multiple` a number that divides each input size that the network can be built with.
+    feature map.
     """
 
     family: Literal["ssd", "faster_rcnn"]
@@ -41,7 +41,6 @@ class Network:
     backbone: str
     input_size: int
     stride: int = 16
-    size_multiple: int = 1
     optimizer: Literal["adam", "rms_prop", "momentum"] = "rms_prop"
     crop: str = SSD_CROP  # the API's preprocessing step that cuts a part out of an image; empty for none
     # SSD
@@ -60,6 +59,7 @@ class Network:
     crop_size: int = 14
     crop_pool: int = 2
     atrous_rate: int = 1
+    batch_norm_steps: int = 1000  # until moving averages have forgotten 95 % of their first values, at the API's decay
 
     @property
     def reduces_lowest_layer(self) -> bool:
@@ -74,7 +74,6 @@ _SSD_WITH_PYRAMID: Final = Network(
     "",
     640,
     stride=8,
-    size_multiple=32,
     optimizer="momentum",
     crop=PYRAMID_CROP,
     aspect_ratios=(1.0, 2.0, 0.5),
@@ -102,7 +101,9 @@ NETWORKS: Final = {
         backbone="resnet_v1_50",
         pyramid=Pyramid(0.0004, "truncated_normal_initializer { stddev: 0.03 mean: 0.0 }"),
     ),
-    "faster_rcnn_inception_v2": replace(_FASTER_RCNN, extractor="faster_rcnn_inception_v2", backbone="InceptionV2"),
+    "faster_rcnn_inception_v2": replace(
+        _FASTER_RCNN, extractor="faster_rcnn_inception_v2", backbone="InceptionV2", batch_norm_steps=10_000
+    ),
     "faster_rcnn_resnet50": replace(_FASTER_RCNN, extractor="faster_rcnn_resnet50", backbone="resnet_v1_50"),
     "faster_rcnn_resnet101": replace(_FASTER_RCNN, extractor="faster_rcnn_resnet101", backbone="resnet_v1_101"),
     "faster_rcnn_inception_resnet_v2": replace(
@@ -113,6 +114,7 @@ NETWORKS: Final = {
         crop_size=17,
         crop_pool=1,
         atrous_rate=2,
+        batch_norm_steps=10_000,
     ),
     "rfcn_resnet101": replace(
         _FASTER_RCNN, extractor="faster_rcnn_resnet101", backbone="resnet_v1_101", position_sensitive=True
