@@ -14,17 +14,14 @@ BIN = PATH="$(VENV)/bin:$$PATH" PYTHONPATH="$(PACKAGES)"
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-demo: ## Train a detector with one TrainingRun, on a new cluster (NETWORK=ssd_inception_v2; CLUSTER=current: on the cluster of your kubeconfig)
-	@$(BIN) $(PY) -m trdemo run $(if $(NETWORK),--network $(NETWORK))
+demo: ## Train a detector with one TrainingRun, on a new cluster (CLUSTER=current: on the cluster of your kubeconfig)
+	@$(BIN) $(PY) -m trdemo run
 
 demo-down: ## Remove the demo's cluster
 	@$(BIN) $(PY) -m trdemo down
 
 test: ## Run every check and test, up to a real cluster (TIER=contract: only this tier; PYTEST="-k retry")
 	@$(BIN) $(PY) -m trrunner $(or $(TIER),all) $(if $(PYTEST),--pytest "$(PYTEST)")
-
-networks: ## Build, train, export and prove every network in TensorFlow 1.14: about twenty minutes (PYTEST="-k fpn")
-	@$(BIN) $(PY) -m trrunner networks $(if $(PYTEST),--pytest "$(PYTEST)")
 
 fuzz: ## Fuzz every reader of users' files (SECONDS=60 for each, ONLY=coco)
 	@$(BIN) $(PY) -m trfuzz --seconds $(or $(SECONDS),60) $(if $(INPUT),--input $(INPUT)) $(ONLY)
@@ -64,4 +61,4 @@ format: ## Format the Python code
 bench: ## Measure speed and memory (ONLY=images|prep|dirt|transfer|mirror|driver|orchestration)
 	@$(BIN) $(PY) -m trbench $(ONLY)
 
-.PHONY: help demo demo-down test networks check images cluster-up cluster-down chart requirements format fuzz bench mutants corpus
+.PHONY: help demo demo-down test check images cluster-up cluster-down chart requirements format fuzz bench mutants corpus

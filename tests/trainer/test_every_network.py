@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from anchors import compare_anchors
 from small_networks import model_variables, shrink, variables
 from trainer_runs import PATIENCE, exporting, fitting, lay_out
 
@@ -22,7 +23,7 @@ from trainingrun_agent.pipeline.protos import merge, new_pipeline
 
 PYTHON = os.environ.get("TRAININGRUN_TF_PYTHON", "")
 pytestmark = [
-    pytest.mark.networks,
+    pytest.mark.long,
     pytest.mark.skipif(not PYTHON, reason="TRAININGRUN_TF_PYTHON names no interpreter with TensorFlow 1.14"),
 ]
 STEPS = 2
@@ -60,3 +61,7 @@ def is_rounded(export: Path) -> bool:
     assert in_graph is pipeline.HasField("graph_rewriter")
     assert json.loads((export / "metrics.json").read_text())["evalImages"] == 1
     return in_graph
+
+
+def test_the_api_makes_the_anchors_that_the_report_shows(tmp_path: Path) -> None:
+    compare_anchors(NETWORKS, tmp_path, python=PYTHON)

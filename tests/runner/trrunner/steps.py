@@ -54,7 +54,7 @@ CHECKS = (
     Check("reasons drift", ("python", "manifests/reasons.py", "--check")),
     Check("requirements", ("python", "-m", "trimages", "check-requirements")),
 )
-NOT_REAL = "not api and not node and not tensorflow and not networks"
+NOT_REAL = "not api and not node and not tensorflow"
 UNIT = Tier(
     "unit",
     (
@@ -78,5 +78,3 @@ TIERS = (
     Tier("tensorflow", ("tests/trainer",), "tensorflow", ("tensorflow",), workers=2, dist="loadfile", background=True),
     Tier("node", ("tests/cluster/tests", "tests/e2e"), "node", ("binaries", "images", "tensorflow", "free node")),
 )
-LONG = (Tier("networks", ("tests/trainer",), "networks", ("tensorflow",)),)
-"""Tiers that run for long, and so only when they are asked for by name."""
