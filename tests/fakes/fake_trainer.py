@@ -4,7 +4,8 @@ Arguments: the shared folder, and a plan as JSON. Keys of the plan, all optional
 seconds_per_step, evaluation_seconds (at each save; by default none), die_at (SIGKILL to itself), freeze_at (SIGSTOP to
 itself), hang_at (signs of life, no progress), keep (checkpoints kept), done (outcome when finished; null writes no
 done.json), message (of the outcome), export (names of files to export), export_seconds, early (outcome written before
-spec.json exists), restored (reported by a training that does not resume). On SIGUSR1 it allocates memory until it is
+spec.json exists), restored (reported by a training that does not resume), scores (mAP by step, for
+evaluations.json). On SIGUSR1 it allocates memory until it is
 killed. trdemo/trainer_stand_in.py makes it the trainer of
 real pods.
 """
@@ -24,6 +25,7 @@ SHARED = Path(sys.argv[1])
 PLAN = json.loads(sys.argv[2])
 STATE: dict[str, Any] = {"phase": "importing", "lastAdvance": time.time()}
 STOP = threading.Event()
+EVALUATIONS: list[dict[str, Any]] = []
 
 
 def write(path: Path, document: dict[str, Any]) -> None:
@@ -71,7 +73,11 @@ def save(step: int) -> None:
             path.unlink()
 
 
-def evaluate() -> None:
+def evaluate(step: int) -> None:
+    if str(step) in PLAN.get("scores", {}):
+        score = PLAN["scores"][str(step)]
+        EVALUATIONS.append({"step": step, "mAP": score, "ap50": score})
+        write(SHARED / "evaluations.json", {"contractVersion": 1, "evaluations": EVALUATIONS})
     if "evaluation_seconds" in PLAN:
         for image in range(11):
             advance(phase="evaluating", done=image, total=10)
@@ -106,7 +112,7 @@ def train(spec: dict[str, Any]) -> None:
             if step % PLAN.get("save_every", 10) == 0 or step == steps:
                 save(step)
                 evals.write(b"e" * 1000)
-                evaluate()
+                evaluate(step)
                 advance(phase="training", done=step, total=steps)
     advance(phase="done", ap50=0.9, mAP=0.6)
     outcome = PLAN.get("done", "succeeded")

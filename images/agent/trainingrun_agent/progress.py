@@ -29,6 +29,7 @@ FIELDS = frozenset(("phase", "done", "total", "unit", "step", "steps", "loss", "
     "images",
     "savedImages",
     "trainingSeconds",
+    "keptCheckpoints",
 }
 MAX_STORAGE_MESSAGE = 1024
 

@@ -38,14 +38,11 @@ class Ship:
         self.folder = Folder.open(self.root)
         self.shipped: list[int] = []
         self.shipper = CheckpointShipper(
-            self.store,
+            context,
             ATTEMPT,
             self.folder,
-            pod_uid="abcdef01",
-            clock=context.clock,
             newest=newest,
-            before_publishing=lambda: None,
-            on_shipped=self.shipped.append,
+            on_shipped=lambda checkpoint: self.shipped.append(checkpoint.step),
         )
         self.events = EventShipper(self.store, ATTEMPT, self.folder)
 

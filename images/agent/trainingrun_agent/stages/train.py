@@ -156,4 +156,5 @@ class _Training:
         if self._newest is not None:
             numbers["checkpointStep"] = numbers["newestCheckpointStep"] = self._newest.step
             numbers["checkpointURI"] = f"s3://{self._context.out.bucket}/{self._newest.folder}/"
+        numbers["keptCheckpoints"] = self._shipper.kept if self._shipper else None
         return {name: value for name, value in numbers.items() if value is not None}
