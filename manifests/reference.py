@@ -81,7 +81,9 @@ def _type(field: Schema) -> str:
     if "enum" in field:
         return " \\| ".join(f"`{value}`" for value in field["enum"])
     if field.get("x-kubernetes-int-or-string"):
-        return "quantity"
+        return f"integer or string{_bounds(field, 'minimum', 'maximum')}" if "minimum" in field else "quantity"
+    if field.get("x-kubernetes-preserve-unknown-fields"):
+        return "number or string"
     kind = str(field["type"])
     if kind == "array":
         return f"list{_bounds(field, 'minItems', 'maxItems')} of {_type(field['items'])}"
