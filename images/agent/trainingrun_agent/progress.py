@@ -30,6 +30,7 @@ FIELDS = frozenset(("phase", "done", "total", "unit", "step", "steps", "loss", "
     "savedImages",
     "trainingSeconds",
     "best",
+    "keptCheckpoints",
 }
 MAX_STORAGE_MESSAGE = 1024
 

@@ -14,7 +14,6 @@ from trainingrun_agent.keys import Attempt
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.transfer import ship_training
 from trainingrun_agent.transfer.ship_training import TrainingShipper
-from trainingrun_agent.transfer.training_history import BestSoFar, TrainingHistory
 from trcluster import waiting
 
 pytestmark = pytest.mark.contract
@@ -61,9 +60,7 @@ class Training:
         self.bucket = SlowCheckpoints(context.out)
         object.__setattr__(context, "store_for", lambda _: self.bucket)
         self.folder = Folder.open(self.root)
-        self.shipper = TrainingShipper(
-            context, ATTEMPT, self.folder, newest=None, best=BestSoFar(self.folder, 1, TrainingHistory(), "mAP")
-        )
+        self.shipper = TrainingShipper(context, ATTEMPT, self.folder, newest=None)
 
     def write_events(self, data: bytes) -> None:
         with (self.root / "model" / EVENTS).open("ab") as file:

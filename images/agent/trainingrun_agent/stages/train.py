@@ -103,9 +103,7 @@ class _Training:
     def _start_shipping(self, found: TrainInput) -> TrainingShipper:
         stage, metric = self._stage, self._context.config.resolved.train.metric
         self._best = BestSoFar(stage.folder, stage.attempt.epoch, found.history, metric)
-        self._shipper = TrainingShipper(
-            self._context, stage.attempt, stage.folder, newest=found.resumed, best=self._best
-        )
+        self._shipper = TrainingShipper(self._context, stage.attempt, stage.folder, newest=found.resumed)
         self._shipper.start()
         return self._shipper
 
@@ -196,4 +194,5 @@ class _Training:
         if self._newest is not None:
             numbers["checkpointStep"] = numbers["newestCheckpointStep"] = self._newest.step
             numbers["checkpointURI"] = f"s3://{self._context.out.bucket}/{self._newest.folder}/"
+        numbers["keptCheckpoints"] = self._shipper.kept if self._shipper else None
         return {name: value for name, value in numbers.items() if value is not None}

@@ -102,8 +102,3 @@ class BestSoFar:
         """The best one now, the first of equal ones; None before the first."""
         earlier = [self.history.best] if self.history.best else []
         return best_of([*earlier, *own_evaluations(self.folder, epoch=self.epoch)], self.metric)
-
-    def step(self) -> int | None:
-        """The step of the best one."""
-        best = self.evaluation()
-        return None if best is None else best.step
