@@ -14,8 +14,9 @@ import tensorflow as tf
 from google.protobuf import text_format
 from object_detection import model_hparams, model_lib
 
-from trainingrun_trainer import batches, evaluation, gpu, hooks, pipeline_config, weights
+from trainingrun_trainer import batches, evaluation, gpu, hooks, pipeline_config, saving, weights
 from trainingrun_trainer.best import Evaluations
+from trainingrun_trainer.building import Building
 from trainingrun_trainer.divergence import Divergence
 from trainingrun_trainer.ending import EARLY_STOPPING, Ending
 from trainingrun_trainer.outcomes import TrainerError
@@ -30,7 +31,7 @@ def train(
     """Train to the last step and evaluate; returns the fields of done.json."""
     gpu.check(spec["gpus"])
     tf.logging.set_verbosity(tf.logging.ERROR)
-    progress.advance(phase="building", step=spec["resumedFromStep"], steps=spec["steps"])
+    progress.advance(step=spec["resumedFromStep"], steps=spec["steps"])
     return _Training(folder, spec, progress, stop).run()
 
 
@@ -39,6 +40,7 @@ class _Training:
         self, folder: SharedFolder, spec: Dict[str, Any], progress: ProgressWriter, stop: threading.Event
     ) -> None:
         self._folder, self._spec, self._progress, self._stop = folder, spec, progress, stop
+        self._building = Building(progress)
         self._ending, self._evaluations = Ending(spec), Evaluations(spec)
         if self._evaluations.enough:  # the attempt before this one was interrupted while it ended
             self._ending.stop(EARLY_STOPPING)
@@ -62,7 +64,12 @@ class _Training:
         )
         self._estimator, self._train_input = created["estimator"], created["train_input_fn"]
         self._evaluator = evaluation.Evaluator(
-            self._estimator, created["eval_input_fns"][0], progress, stop, images=spec["evalImages"]
+            self._estimator,
+            created["eval_input_fns"][0],
+            progress,
+            stop,
+            images=spec["evalImages"],
+            building=self._building,
         )
         # By step: what an attempt before this one has measured need not be measured again.
         known = spec.get("resumedEvaluation")
@@ -94,10 +101,11 @@ class _Training:
             ending=self._ending,
             divergence=self._divergence,
         )
-        train_hooks: List[Any] = [step_hook]
+        train_hooks: List[Any] = [self._building, step_hook, self._evaluator]
         if not self._spec["resumedFromStep"]:
             train_hooks.append(weights.StartHook(self._progress, pretrained=self._pretrained))
         train_hooks.append(self._saver())
+        saving.open_events(self._model_dir)
         try:
             self._estimator.train(self._train_input, hooks=train_hooks, max_steps=self._last)
         finally:  # write the summaries also after an error: the curves up to it show what happened
@@ -105,10 +113,7 @@ class _Training:
         return step_hook.loss
 
     def _saver(self) -> Any:
-        """The hook that saves checkpoints; it must be the last one.
-
-        The estimator's own hook would come before StepHook and save a step before its loss was checked.
-        """
+        """The hook that saves checkpoints; it must be the last one."""
         listener = hooks.CheckpointListener(
             self._folder,
             self._spec,
@@ -117,9 +122,7 @@ class _Training:
             ending=self._ending,
             divergence=self._divergence,
         )
-        return tf.train.CheckpointSaverHook(
-            self._model_dir, save_steps=self._spec["saveEverySteps"], listeners=[listener]
-        )
+        return saving.Saver(self._model_dir, self._spec["saveEverySteps"], listener)
 
     def _done(self, step: int, loss: Optional[float]) -> Dict[str, Any]:
         """The fields of done.json."""
@@ -142,7 +145,7 @@ class _Training:
         """Evaluate the newest checkpoint; raises TrainerError when SIGTERM has arrived."""
         if self._stop.is_set():
             raise TrainerError("interrupted", "Terminated", f"SIGTERM arrived before the evaluation of step {step}.")
-        metrics = self._evaluator.evaluate(os.path.join(self._model_dir, f"model.ckpt-{step}"), step)
+        metrics = self._evaluator.evaluate(saving.path(self._model_dir, step), step)
         # The API returns -1 when the images have no labelled box: then there is no score.
         scores = {"ap50": float(metrics.get(AP50, -1)), "mAP": float(metrics.get(MAP, -1))}
         self._scores[step] = scores if all(score >= 0 for score in scores.values()) else {}
@@ -170,7 +173,8 @@ class _Training:
         return tf.estimator.RunConfig(
             model_dir=self._model_dir,
             tf_random_seed=self._seed,
-            save_checkpoints_steps=self._spec["saveEverySteps"],
+            save_checkpoints_steps=None,  # Saver saves
+            save_checkpoints_secs=None,
             save_summary_steps=hooks.summary_interval(self._spec["steps"]),
             log_step_count_steps=100,
             session_config=session,
