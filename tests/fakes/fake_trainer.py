@@ -3,10 +3,10 @@
 Arguments: the shared folder, and a plan as JSON. Keys of the plan, all optional: steps, save_every,
 seconds_per_step, evaluation_seconds (at each save; by default none), die_at (SIGKILL to itself), freeze_at (SIGSTOP to
 itself), hang_at (signs of life, no progress), keep (checkpoints kept), done (outcome when finished; null writes no
-done.json), message (of the outcome), export (names of files to export), export_seconds, early (outcome written before
-spec.json exists), restored (reported by a training that does not resume), scores (mAP by step as text: written to
-evaluations.json when that step is saved), stop (step and stoppedBy of an early end), older (ignores finish, as trainers
-of earlier releases do), peak_memory (bytes). On SIGUSR1 it allocates memory until it is killed.
+done.json), message (of the outcome), export (names of files to export), metrics (text of metrics.json), export_seconds,
+early (outcome written before spec.json exists), restored (reported by a training that does not resume), scores (mAP by
+step as text: written to evaluations.json when that step is saved), stop (step and stoppedBy of an early end), older
+(ignores finish, as trainers of earlier releases do), peak_memory (bytes). On SIGUSR1 it allocates memory until it is killed.
 trdemo/trainer_stand_in.py makes it the trainer of real pods.
 """
 
@@ -139,6 +139,8 @@ def export(spec: dict[str, Any]) -> None:
     for name in PLAN["export"]:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(name.encode() * 10)
+    if "metrics" in PLAN:
+        (root / "metrics.json").write_text(PLAN["metrics"])
     done("succeeded", step=spec["checkpointStep"], ap50=0.8, mAP=0.5, evalImages=20)
 
 

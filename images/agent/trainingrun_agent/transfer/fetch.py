@@ -14,13 +14,14 @@ from typing import Any, NamedTuple
 from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import StageError
 from trainingrun_agent.pipeline.start import Start, start_from
-from trainingrun_agent.reasons.pods import CHECKPOINT_MISSING, RESULT_MISSING
+from trainingrun_agent.reasons.pods import RESULT_MISSING
 from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage.results import read_result
 from trainingrun_agent.terms import Place
 from trainingrun_agent.transfer import dataset, weights
 from trainingrun_agent.transfer.dataset import DatasetFetch, DatasetFile, DatasetFiles
+from trainingrun_agent.transfer.fetch_chosen import fetch_chosen, scores_in_training
 from trainingrun_agent.transfer.meter import Meter
 from trainingrun_agent.transfer.parallel import Transfers
 from trainingrun_agent.transfer.resume import StoredCheckpoint, restore, stored_checkpoints, write_state
@@ -88,7 +89,7 @@ def fetch_train(context: StageContext, folder: Folder, *, epoch: int, while_wait
 
 
 def fetch_export(context: StageContext, folder: Folder, *, epoch: int, while_waiting: Callable[[], None]) -> ExportWork:
-    """Fetch the highest complete checkpoint and the eval records."""
+    """Fetch the checkpoint to export and the eval records."""
     meter = Meter(context.progress, context.stop)
     trained = _trained(context)
     files, fetch = _locate(context)
@@ -99,15 +100,12 @@ def fetch_export(context: StageContext, folder: Folder, *, epoch: int, while_wai
     ):
         _start_dataset(transfers, fetch, files.files("eval"), into=into, meter=meter)
         transfers.start(partial(_fetch_pipeline_config, context, files, folder))
-        restoring = transfers.start(partial(_restore_newest, context, checkpoint, epoch=epoch, meter=meter))
+        choosing = transfers.start(partial(fetch_chosen, context, checkpoint, epoch=epoch, meter=meter))
     fetch.raise_if_lost()
-    restored = restoring.result()
-    if restored is None:
-        attempts = f"{context.config.resolved.run_keys.attempts('train')}/"
-        raise StageError(CHECKPOINT_MISSING, place=Place(context.out.bucket, attempts))
-    ap50 = trained["numbers"].get("ap50")
-    prefix = f"{names.CHECKPOINT}/model.ckpt-{restored.step}"
-    source = ExportInput(prefix, restored.step, ap50 if isinstance(ap50, float | int) else None)
+    chosen = choosing.result()
+    ap50, mean_ap = scores_in_training(chosen, trained["numbers"])
+    prefix = f"{names.CHECKPOINT}/model.ckpt-{chosen.step}"
+    source = ExportInput(prefix, chosen.step, ap50, mean_ap, chosen.reason)
     spec = work_spec(context.config.resolved, files, start=None, resumed_from=0, export=source)
     return ExportWork(spec, files.intensity_range)
 

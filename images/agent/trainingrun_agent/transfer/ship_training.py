@@ -1,4 +1,6 @@
-"""Uploads checkpoints, evaluations, event files and the last step of a training, in two threads; deletes checkpoints.
+"""Uploads checkpoints, evaluations, event files and the last step of a running training, in two threads.
+
+It also deletes the checkpoints that are not kept.
 
 Invariant: a failure of either thread is raised by the next `turn`, or when it is waited for. Once training has ended,
 or the pod is to end, event files wait until the last checkpoint and all evaluations are in the bucket.
