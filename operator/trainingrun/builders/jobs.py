@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -34,6 +35,7 @@ from trainingrun.builders.common import (
 )
 from trainingrun.builders.memory import default_memory
 
+CHANGES: Final = "TRAININGRUN_CHANGES"  # what an attempt does otherwise than resolved.json says
 GRACE_SECONDS: Final = 30
 TRAIN_GRACE_SECONDS: Final = 180  # of runs that were accepted before the resolved document had it
 DEFAULT_SCRATCH: Final = "20Gi"
@@ -48,9 +50,19 @@ KEEP: Final = {"karpenter.sh/do-not-disrupt": "true", SAFE_TO_EVICT: "false"}
 
 
 def build_job(
-    run: Run, *, stage: Stage, attempt: int, resolved: Mapping[str, Any], digest: str, settings: Settings
+    run: Run,
+    *,
+    stage: Stage,
+    attempt: int,
+    resolved: Mapping[str, Any],
+    digest: str,
+    settings: Settings,
+    changes: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Job of one attempt, built from the resolved document; its agent uses no document of another digest."""
+    containers = _containers(run, stage=stage, attempt=attempt, resolved=resolved, digest=digest, settings=settings)
+    if changes:
+        containers[0]["env"].append({"name": CHANGES, "value": json.dumps(changes, sort_keys=True)})
     asked = asked_of_pod(resolved, stage)
     own = {**run.labels, LABEL_STAGE: str(stage), LABEL_ATTEMPT: str(attempt), LABEL_COMPONENT: str(stage)}
     labels = labels_of_pod(asked, own=own, settings=settings)
@@ -58,7 +70,7 @@ def build_job(
     stage_spec: Mapping[str, Any] = run.spec.get(str(stage)) or {}
     pod = pod_spec(
         run,
-        containers=_containers(run, stage=stage, attempt=attempt, resolved=resolved, digest=digest, settings=settings),
+        containers=containers,
         scratch=stage_spec.get("scratch", DEFAULT_SCRATCH),
         settings=settings,
         placement=stage_spec.get("pod"),

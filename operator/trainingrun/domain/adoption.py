@@ -25,6 +25,15 @@ _ADDED: Final = {
     "dataset.eval.labels",
     "dataset.intensityRange",
     "train.terminationGracePeriodSeconds",
+    "train.metric",
+    "train.maxDurationSeconds",
+    "train.earlyStopping",
+    "train.keepCheckpoints",
+    "train.onDivergence",
+    "train.onOutOfMemory",
+    "train.retries",
+    "export.checkpoint",
+    "export.gate",
     "pods",
 }
 # Fields whose default an earlier version may have chosen differently.
