@@ -50,7 +50,8 @@ def test_it_trains_is_evaluated_exported_and_proven(shared: Any, network: str) -
     exported, log = shared.outcome_of("export", python=PYTHON, seconds=PATIENCE)
     assert (exported["outcome"], exported["evalImages"]) == ("succeeded", 1), log
     assert is_rounded(shared.root / "export") is NETWORKS[network].quantized
-    print(f"\n{network}: {training_seconds:.0f} s, with the export {time.monotonic() - started:.0f} s")
+    memory = [f"{done.get('peakMemoryBytes', 0) / 1e6:.0f} MB" for done in (trained, exported)]
+    print(f"\n{network}: {training_seconds:.0f} s, with the export {time.monotonic() - started:.0f} s, {memory}")
 
 
 def is_rounded(export: Path) -> bool:

@@ -33,11 +33,11 @@ NETWORKS: Final = {
     "ssd_mobilenet_v2_quantized": NetworkMemory(300, 1300, 300, 1100),
     "ssd_mobilenet_v1_fpn": NetworkMemory(640, 900, 610, 1550),
     "ssd_resnet50_fpn": NetworkMemory(640, 1050, 1200, 3400),
-    "faster_rcnn_inception_v2": NetworkMemory(600, 1000, 500, 1500),
-    "faster_rcnn_resnet50": NetworkMemory(600, 1200, 1500, 2500),
-    "faster_rcnn_resnet101": NetworkMemory(600, 1500, 2000, 3500),
+    "faster_rcnn_inception_v2": NetworkMemory(600, 1150, 450, 1650),
+    "faster_rcnn_resnet50": NetworkMemory(600, 1200, 1200, 2500),
+    "faster_rcnn_resnet101": NetworkMemory(600, 1500, 1600, 3500),
     "faster_rcnn_inception_resnet_v2": NetworkMemory(600, 1800, 5000, 4500),
-    "rfcn_resnet101": NetworkMemory(600, 1500, 2000, 3500),
+    "rfcn_resnet101": NetworkMemory(600, 1500, 1600, 3500),
     "ssd_mobilenet_v1_0.25_128": NetworkMemory(128, 800, 10, 400),
 }
 _OTHER: Final = NetworkMemory(600, 2500, 2000, 2500)  # a network that this version does not know
