@@ -1,7 +1,9 @@
 """Memory that training and export of a network take on their node, from which their default requests follow.
 
-Measured with TensorFlow 1.14 on a CPU (`make networks`), as the peak of the resident memory of one process. On a GPU
-the images' share is in the GPU's memory; the libraries of CUDA take its place on the node.
+Peaks of the resident memory of one process, with TensorFlow 1.14 on a CPU: measured for ssd_inception_v2, SSDLite, the
+networks with a feature pyramid and faster_rcnn_inception_v2; for the others, computed in proportion from the sizes of
+the weights and of the layers' outputs. On a GPU, the share of the images is in the memory of the GPU, and the libraries
+of CUDA take its place on the node.
 """
 
 from __future__ import annotations
