@@ -45,6 +45,7 @@ def test_it_trains_is_evaluated_exported_and_proven(shared: Any, network: str) -
     assert outline(variables(checkpoint)) == RECORDED[network]
     restored = shared.read("progress.json")["restored"]
     assert (restored["loaded"], restored["total"]) == (0, len(model_variables(checkpoint)))
+    assert all(part in restored["startsAnew"] for part in ("class heads", "box heads", "feature extractor"))
     training_seconds = time.monotonic() - started
     shared.write("spec.json", exporting(spec, ap50=trained["ap50"]))
     exported, log = shared.outcome_of("export", python=PYTHON, seconds=PATIENCE)
