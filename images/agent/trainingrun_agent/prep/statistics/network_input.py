@@ -34,21 +34,17 @@ class FeatureMap:
 
 @dataclass(frozen=True)
 class NetworkInput:
-    """The input of `network`: `side` in pixels, of a square for SSD, the shorter one for Faster R-CNN.
-
-    `stride` is the number of pixels of the input per cell of the finest feature map.
-    """
+    """The input of `network`: `side` in pixels, of a square for SSD, the shorter one for Faster R-CNN."""
 
     network: str
     side: int
     square: bool
-    stride: int
 
     @classmethod
     def for_network(cls, network: str) -> NetworkInput:
         """Input of the network with this name."""
         known = NETWORKS[network]
-        return cls(network, known.input_size, known.family == "ssd", known.stride)
+        return cls(network, known.input_size, known.family == "ssd")
 
     def scales(self, width: int, height: int) -> tuple[float, float]:
         """Factors from pixels of an image to sides of the input, for widths and for heights."""
@@ -68,7 +64,7 @@ class NetworkInput:
     @property
     def least_side(self) -> int:
         """Half a cell of the finest feature map, in pixels of the input. The network hardly learns shorter boxes."""
-        return self.stride // 2
+        return NETWORKS[self.network].stride // 2
 
 
 def feature_maps(network: Network) -> list[FeatureMap]:
