@@ -26,6 +26,7 @@ _ADDED: Final = {
     "dataset.intensityRange",
     "train.terminationGracePeriodSeconds",
     "pods",
+    "resumeFrom",
 }
 # Fields whose default an earlier version may have chosen differently.
 _DEFAULTS: Final = {"train.batchSize", "train.learningRate", "train.saveEverySteps", "train.evalEverySteps"}
