@@ -54,7 +54,8 @@ class _Training:
         step_hook = hooks.StepHook(self._folder, self._model_dir, self._progress, self._stop, self._spec["steps"])
         train_hooks = [step_hook]
         if not self._spec["resumedFromStep"]:
-            train_hooks.append(weights.StartHook(self._progress, pretrained=self._pretrained))
+            everything = self._spec.get("pretrainedAll", False)
+            train_hooks.append(weights.StartHook(self._progress, pretrained=self._pretrained, everything=everything))
         train_hooks.append(self._saver())
         try:
             self._estimator.train(self._train_input, hooks=train_hooks, max_steps=self._spec["steps"])

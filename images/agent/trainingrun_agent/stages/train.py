@@ -91,7 +91,7 @@ class _Training:
         return found
 
     def _start_shipping(self, found: TrainInput) -> TrainingShipper:
-        self._shipper = TrainingShipper(self._context, self._stage.attempt, self._stage.folder, newest=found.resumed)
+        self._shipper = TrainingShipper(self._context, self._stage.attempt, self._stage.folder, newest=found.own)
         self._shipper.start()
         return self._shipper
 
