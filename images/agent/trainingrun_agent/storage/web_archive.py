@@ -126,7 +126,8 @@ def _opened(archive: WebArchive) -> http.client.HTTPResponse:
             answer = connection.getresponse()
             if answer.status == http.HTTPStatus.OK:
                 return answer
-            url = _next(archive, where, answer)
+            with answer:
+                url = _next(archive, where, answer)
         finally:
             connection.close()  # the answer keeps the socket that it reads
     raise UserError(WEIGHTS_OTHER_ANSWER, place=archive.url, problem="redirects without end")
