@@ -95,8 +95,8 @@ def test_weights_that_must_fit_as_a_whole_end_training_where_a_part_does_not(lea
     done, log = shared.outcome_of("train", python=PYTHON, seconds=PATIENCE)
     assert (done["outcome"], done["reason"]) == ("userError", "PretrainedMismatch"), log
     assert done["message"] == (
-        f"model.pretrained.scope is all, but the weights have only {VARIABLES - 4} of {VARIABLES} variables; missing, or "
-        "of another shape: class heads (4 variables)."
+        f"model.pretrained.scope is all, but the weights have only {VARIABLES - 4} of {VARIABLES} variables; missing, "
+        "or of another shape: class heads (4 variables)."
     )
     assert not (shared.root / "ready").exists()
 
