@@ -39,7 +39,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "imageSet": ("a", "b"),
     "format": ("pascalVOC", "auto"),  # in this order, because setting the default is no change
     "classes": (["a", "b"], ["a", "c"]),
-    "maxBadFiles": ("5", "6"),
+    "maxBadFiles": (5, 6),
     "maxImageSide": (640, 800),
     "intensityRange": ([0, 4095], [0, 16383]),
     "network": ("ssd_mobilenet_v1", "ssd_mobilenet_v2"),
@@ -50,7 +50,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "resumeFrom": ({"uri": "a/"}, {"run": "a"}),
     "steps": (100, 200),
     "batchSize": (8, 16),
-    "learningRate": ("0.1", "0.2"),
+    "learningRate": (0.1, 0.2),
     "gpus": (0, 1),
     "image": ("a:1", "a:2"),
     "saveEverySteps": (10, 20),
@@ -76,7 +76,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "startDeadlineSeconds": (60, 120),
     "train": ({"uri": "a/"}, {"uri": "b/"}),
     "eval": ({"uri": "a/"}, {"uri": "b/"}),
-    "evalFraction": ("0.1", "0.2"),
+    "evalFraction": (0.1, 0.2),
     "splitSeed": (1, 2),
     "splitGroup": ("folder", "image"),
 }

@@ -13,10 +13,11 @@ from trainingrun.api import reasons
 from trainingrun.api.names import CONTRACT_VERSION, Stage
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
-from trainingrun.domain import policy, starting_point
+from trainingrun.domain import decimals, policy, starting_point
 from trainingrun.domain.networks import NETWORKS, default_cadence, default_grace_seconds
 from trainingrun.domain.refusal import NotAcceptedError
 from trainingrun.domain.starting_point import FindRun, Neighbours, address
+from trainingrun.domain.training_options import export_options, train_options
 
 Resolved = dict[str, Any]
 _CHECKED_SINCE_PODS: Final = ("labels", "annotations", "priorityClassName")
@@ -26,7 +27,7 @@ def resolve(run: Run, *, settings: Settings, find_run: FindRun, neighbours: Neig
     """Build the resolved document; raises NotAcceptedError naming the field at fault."""
     spec = run.spec
     storage = spec["storage"]
-    train = spec.get("train") or {}
+    train, export = spec.get("train") or {}, spec.get("export") or {}
     refused_networks = policy.check(spec, settings=settings)
     network = (spec.get("model") or {}).get("network", "ssd_inception_v2")
     defaults = NETWORKS.get(network)
@@ -69,14 +70,15 @@ def resolve(run: Run, *, settings: Settings, find_run: FindRun, neighbours: Neig
         "train": {
             "steps": steps,
             "batchSize": int(train.get("batchSize", defaults.batch_size)),
-            "learningRate": str(train.get("learningRate", defaults.learning_rate)),
+            "learningRate": decimals.plain(train.get("learningRate", defaults.learning_rate)),
             "gpus": int(train.get("gpus", 1)),
             "saveEverySteps": int(train.get("saveEverySteps", cadence)),
             "evalEverySteps": int(train.get("evalEverySteps", cadence)),
             "stallSeconds": int(train.get("stallSeconds", 1800)),
             "terminationGracePeriodSeconds": int(train.get("terminationGracePeriodSeconds", grace)),
+            **train_options(train),
         },
-        "export": {"evalImages": int((spec.get("export") or {}).get("evalImages", 500))},
+        "export": {"evalImages": int(export.get("evalImages", 500)), **export_options(export)},
         "images": {
             "agent": settings.agent_image,
             "trainer": train.get("image") or settings.trainer_image,
@@ -111,7 +113,14 @@ def _split(dataset: Mapping[str, Any]) -> dict[str, Any] | None:
     if "evalFraction" not in dataset:
         return None
     return {
-        "fraction": str(dataset["evalFraction"]),
+        "fraction": _fraction(dataset["evalFraction"]),
         "seed": int(dataset.get("splitSeed", 0)),
         "groupBy": str(dataset.get("splitGroup", "sequence")),
     }
+
+
+def _fraction(value: float | str) -> str:
+    """The contract's notation: four decimals are enough to tell images apart, and text has no more."""
+    if not isinstance(value, str):
+        value = decimals.plain(min(max(round(value, 4), 0.0001), 0.9999))
+    return value if value.startswith("0") else f"0{value}"

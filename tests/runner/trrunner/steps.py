@@ -80,6 +80,6 @@ TIERS = (
 )
 # Too long for every change: each has a make target of its own, and is no part of `all`.
 LONG_TIERS = (
-    Tier("networks", ("tests/networks",), "long", ("tensorflow",)),
+    Tier("networks", ("tests/trainer",), "long", ("tensorflow",)),
     Tier("e2e-long", ("tests/e2e/long",), "long", ("binaries", "images", "tensorflow", "free node")),
 )
