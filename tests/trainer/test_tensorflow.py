@@ -87,6 +87,20 @@ def test_other_classes_start_their_heads_anew(learned: Any, shared: Any) -> None
     assert shared.read("progress.json")["restored"] == new
 
 
+def test_weights_that_must_fit_as_a_whole_end_training_where_a_part_does_not(learned: Any, shared: Any) -> None:
+    """An agent asks for it when spec.model.pretrained.scope is all."""
+    shutil.copytree(learned.root / "export" / "checkpoint", shared.root / "pretrained")
+    spec = lay_out(shared.root, steps=1, save_every=1, images=(8, 1), pretrained=True)
+    shared.write("spec.json", {**spec, "pretrainedScope": "allButClasses", "pretrainedAll": True})
+    done, log = shared.outcome_of("train", python=PYTHON, seconds=PATIENCE)
+    assert (done["outcome"], done["reason"]) == ("userError", "PretrainedMismatch"), log
+    assert done["message"] == (
+        f"model.pretrained.scope is all, but the weights have only {VARIABLES - 4} of {VARIABLES} variables; missing, "
+        "or of another shape: class heads (4 variables)."
+    )
+    assert not (shared.root / "ready").exists()
+
+
 def test_the_feature_extractor_alone_is_a_head_start(learned: Any, shared: Any) -> None:
     """Agents of earlier releases name no scope, and it is all that is taken from an archive of the model zoo."""
     fine_tuned, log = short_training(shared, learned, scope=None)

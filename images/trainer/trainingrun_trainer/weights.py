@@ -46,10 +46,13 @@ def _create_without_classes(detection_model_fn: Callable[..., Any], *arguments: 
 
 
 class StartHook(tf.train.SessionRunHook):
-    """Reports how many variables start from the pretrained weights; raises when weights are given and none does."""
+    """Reports how many variables start from the pretrained weights; raises when weights are given and none does.
 
-    def __init__(self, progress: ProgressWriter, *, pretrained: bool) -> None:
-        self._progress, self._pretrained = progress, pretrained
+    With `everything`, it raises unless all of them do.
+    """
+
+    def __init__(self, progress: ProgressWriter, *, pretrained: bool, everything: bool = False) -> None:
+        self._progress, self._pretrained, self._everything = progress, pretrained, everything
 
     def begin(self) -> None:
         """Count the model's variables in the finished graph, without the step and what the optimizer remembers."""
@@ -65,6 +68,13 @@ class StartHook(tf.train.SessionRunHook):
         restored: Dict[str, Any] = {"loaded": loaded, "total": len(variables)}
         if anew:
             restored["startsAnew"] = _in_words(anew, variables)
+        if anew and self._everything:
+            raise TrainerError(
+                "userError",
+                "PretrainedMismatch",
+                f"model.pretrained.scope is all, but the weights have only {loaded} of {len(variables)} variables; "
+                f"missing, or of another shape: {restored['startsAnew']}.",
+            )
         self._progress.advance(restored=restored)
         print(f"pretrained: {loaded} of {len(variables)} variables", flush=True)
 

@@ -25,6 +25,7 @@ from trainingrun_agent.reasons.pods import PREPARED, PREPARED_BEFORE
 from trainingrun_agent.reasons.storage import CONDITIONAL_WRITES_IGNORED
 from trainingrun_agent.stages import pretrained_check
 from trainingrun_agent.stages.export_check import check_export
+from trainingrun_agent.stages.resume_check import ResumeCheck, in_words
 from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage import documents, epochs, preflight, results
 from trainingrun_agent.storage.manifest import Producer
@@ -51,16 +52,19 @@ def run(context: StageContext) -> StageResult:
         record.numbers = finished | _warned(warnings)
         return StageResult(PREPARED_BEFORE, {"images": _images(record.numbers)})
     with record.part("fetch"):
-        pretrained_check.check_fits(context)
+        resuming = ResumeCheck.begin(context)
+        export = pretrained_check.check_fits(context)
     with record.part("work"):
         with _saved_images_in_verdict(context):
             prepared = _prepare(context)
         pipeline = _pipeline(context, prepared)
+        pretrained_check.check_scope(context, export, pipeline_config=pipeline)
+        resumed = _resumed(resuming, pipeline, prepared)
     raise_if_stopped(context.stop)
     context.progress.update(phase="shipping")
     with record.part("ship"):
-        numbers = _numbers(context, prepared, warnings)
-        _ship(context, pipeline, manifest_key=resolved.keys.relative(prepared.manifest_key), numbers=numbers)
+        numbers = _numbers(context, prepared, warnings) | resumed
+        _ship(context, pipeline, prepared, numbers=numbers)
     record.numbers = numbers
     return StageResult(PREPARED, {"images": _images(numbers)})
 
@@ -149,6 +153,12 @@ def _pipeline(context: StageContext, prepared: PreparedDataset) -> str:
     )
 
 
+def _resumed(resuming: ResumeCheck | None, pipeline: str, prepared: PreparedDataset) -> dict[str, Any]:
+    if resuming is None:
+        return {}
+    return {"resumedFrom": resuming.finish(pipeline_config=pipeline, data_digest=prepared.data_digest)}
+
+
 def _numbers(context: StageContext, prepared: PreparedDataset, warnings: tuple[str, ...]) -> dict[str, Any]:
     resolved = context.config.resolved
     key = resolved.keys.relative(resolved.run_keys.result("prep"))
@@ -159,7 +169,7 @@ def _warned(warnings: tuple[str, ...]) -> dict[str, str]:
     return {"storageWarning": "; ".join(warnings)} if warnings else {}
 
 
-def _ship(context: StageContext, pipeline: str, *, manifest_key: str, numbers: Mapping[str, Any]) -> None:
+def _ship(context: StageContext, pipeline: str, prepared: PreparedDataset, *, numbers: Mapping[str, Any]) -> None:
     config, run = context.config, context.config.resolved.run_keys
     epoch = context.record.epoch or 0
     description = {
@@ -175,16 +185,20 @@ def _ship(context: StageContext, pipeline: str, *, manifest_key: str, numbers: M
         run,
         stage="prep",
         producer=Producer(config.pod_uid, epoch),
-        manifest_key=manifest_key,
+        manifest_key=config.resolved.keys.relative(prepared.manifest_key),
         numbers={name: value for name, value in numbers.items() if name not in TEXTS},
         clock=context.clock,
-        more={results.PIPELINE_CONFIG_SHA256: hashlib.sha256(pipeline.encode()).hexdigest()},
+        more={
+            results.PIPELINE_CONFIG_SHA256: hashlib.sha256(pipeline.encode()).hexdigest(),
+            results.DATA_DIGEST: prepared.data_digest,
+        },
     )
 
 
 def _images(numbers: Mapping[str, Any]) -> str:
     counts = f"{numbers['trainImages']} train and {numbers['evalImages']} eval images"
-    return f"{counts} with {numbers.get('format', 'pascalVOC')} labels{_seen_in_training(numbers)}{_findings(numbers)}"
+    found = f"{_seen_in_training(numbers)}{_findings(numbers)}{in_words(numbers)}"
+    return f"{counts} with {numbers.get('format', 'pascalVOC')} labels{found}"
 
 
 def _seen_in_training(numbers: Mapping[str, Any]) -> str:
