@@ -82,6 +82,8 @@ def _type(field: Schema) -> str:
         return " \\| ".join(f"`{value}`" for value in field["enum"])
     if field.get("x-kubernetes-int-or-string"):
         return "quantity"
+    if "type" not in field:
+        return f"number, true or false, text{_bounds(field, 'minLength', 'maxLength')} or list"
     kind = str(field["type"])
     if kind == "array":
         return f"list{_bounds(field, 'minItems', 'maxItems')} of {_type(field['items'])}"
