@@ -90,6 +90,9 @@ class Training(TypedDict, total=False):
     checkpointURI: str  # Folder of the newest complete checkpoint in the bucket.
     mAP: str  # mAP (mean over IoU 0.5 to 0.95) of the latest evaluation, from 0 to 1 with three decimals.
     ap50: str  # Average precision at IoU 0.5 of the latest evaluation, from 0 to 1 with three decimals.
+    configURI: str  # The pipeline.config of the Object Detection API that the run is trained with.
+    configChanges: int  # Number of fields of pipeline.config that differ from the default of the network.
+    configChangesURI: str
     resumedFromStep: int  # Step of the checkpoint from which the current attempt resumed.
     stepsLost: int
     restored: Restored  # Variables of the network, without the optimizer's, at the first step.

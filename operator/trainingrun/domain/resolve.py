@@ -7,6 +7,7 @@ change a run that it has accepted.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from trainingrun.api import reasons
@@ -14,7 +15,7 @@ from trainingrun.api.conditions import ACCEPTED, FINISHED, SUCCEEDED, is_true
 from trainingrun.api.names import CONTRACT_VERSION, Stage
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
-from trainingrun.domain import policy
+from trainingrun.domain import configuration, policy
 from trainingrun.domain.near_misses import did_you_mean
 from trainingrun.domain.networks import NETWORKS, default_cadence, default_grace_seconds
 from trainingrun.domain.refusal import NotAcceptedError
@@ -62,19 +63,24 @@ def resolve(run: Run, *, settings: Settings, find_run: FindRun, neighbours: Neig
             "split": _split(dataset),
             "classes": list(dataset["classes"]),
             "maxBadFiles": str(dataset.get("maxBadFiles", "1%")),
-            "maxImageSide": int(dataset.get("maxImageSide", 1024)),
+            "maxImageSide": configuration.max_image_side(spec, network=network),
             "intensityRange": [int(value) for value in dataset.get("intensityRange", ())] or None,
         },
-        "model": {"network": network, "pretrained": _pretrained(run, find_run=find_run, neighbours=neighbours)},
+        "model": {
+            "network": network,
+            "pretrained": _pretrained(run, find_run=find_run, neighbours=neighbours),
+            **configuration.of_model(spec, address=partial(_address, bucket=storage["bucket"])),
+        },
         "train": {
             "steps": steps,
             "batchSize": int(train.get("batchSize", defaults.batch_size)),
-            "learningRate": str(train.get("learningRate", defaults.learning_rate)),
+            "learningRate": str(train.get("learningRate", configuration.default_rate(network, train.get("optimizer")))),
             "gpus": int(train.get("gpus", 1)),
             "saveEverySteps": int(train.get("saveEverySteps", cadence)),
             "evalEverySteps": int(train.get("evalEverySteps", cadence)),
             "stallSeconds": int(train.get("stallSeconds", 1800)),
             "terminationGracePeriodSeconds": int(train.get("terminationGracePeriodSeconds", grace)),
+            **configuration.of_train(spec),
         },
         "export": {"evalImages": int((spec.get("export") or {}).get("evalImages", 500))},
         "images": {

@@ -38,6 +38,7 @@ def write_numbers(draft: Draft, stage: Stage, verdict: Verdict) -> None:
         draft.status["logsURI"] = verdict.logs_uri
     if stage is Stage.PREP:
         draft.update_dataset(reported.dataset(verdict.numbers))
+        draft.update_training(reported.configuration(verdict.numbers))
     elif stage is Stage.TRAIN:
         draft.update_training(reported.training(verdict.numbers))
     elif verdict.outcome is Outcome.SUCCEEDED:

@@ -85,7 +85,8 @@ REFUSED = [
         "train_config.batch_size",
         "8",
         "train_config.batch_size is set by the run itself, from spec.train.batchSize | Create a new"
-        " TrainingRun without the override; to change what it stands for, create a new TrainingRun with another spec.train.batchSize.",
+        " TrainingRun without the override; to change what it stands for, create a new TrainingRun with another"
+        " spec.train.batchSize.",
         id="a field of the run",
     ),
     pytest.param(
