@@ -32,6 +32,12 @@ mutants: ## Bring faults of the past back, one by one: the tests must catch each
 corpus: ## Read public data sets as published (TRAININGRUN_CORPUS=folder that holds them; fetched where missing; PYTEST="-k raccoon")
 	@$(BIN) $(PY) -m pytest tests/corpus -q -n 2 --tb short $(PYTEST)
 
+networks: ## Build, train, evaluate and export every network in TensorFlow 1.14 (PYTEST="-k rfcn")
+	@$(BIN) $(PY) -m trrunner networks $(if $(PYTEST),--pytest "$(PYTEST)")
+
+e2e-long: ## Run the second runs on a real cluster: continue, stop, change (PYTEST="-k resume")
+	@$(BIN) $(PY) -m trrunner e2e-long $(if $(PYTEST),--pytest "$(PYTEST)")
+
 check: ## Run lint, types, layers, generated files and unit tests: under two minutes
 	@$(BIN) $(PY) -m trrunner check
 
@@ -61,4 +67,4 @@ format: ## Format the Python code
 bench: ## Measure speed and memory (ONLY=images|prep|dirt|transfer|mirror|driver|orchestration)
 	@$(BIN) $(PY) -m trbench $(ONLY)
 
-.PHONY: help demo demo-down test check images cluster-up cluster-down chart requirements format fuzz bench mutants corpus
+.PHONY: help demo demo-down test check images cluster-up cluster-down chart requirements format fuzz bench mutants corpus networks e2e-long

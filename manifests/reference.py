@@ -17,7 +17,7 @@ import yaml
 ROOT: Final = Path(__file__).resolve().parent.parent
 CRD: Final = ROOT / "manifests" / "crd" / "trainingruns.trainingrun.dev.yaml"
 PAGE: Final = ROOT / "docs" / "reference.md"
-MUTABLE: Final = "`suspend`, `retry` (only raised), `tensorboard` and `ttlSecondsAfterFinished`"
+MUTABLE: Final = "`suspend`, `finish`, `retry` (only raised), `tensorboard` and `ttlSecondsAfterFinished`"
 INTRODUCTION: Final = (
     "Every field of a `{kind}` (`{api}`): what it means, its type, bounds and default. `kubectl explain` "
     "shows the same descriptions. The [user guide](user-guide.md) shows how to use them."
@@ -81,9 +81,9 @@ def _type(field: Schema) -> str:
     if "enum" in field:
         return " \\| ".join(f"`{value}`" for value in field["enum"])
     if field.get("x-kubernetes-int-or-string"):
-        return "quantity"
-    if "type" not in field:
-        return f"number, true or false, text{_bounds(field, 'minLength', 'maxLength')} or list"
+        return f"integer or string{_bounds(field, 'minimum', 'maximum')}" if "minimum" in field else "quantity"
+    if field.get("x-kubernetes-preserve-unknown-fields"):
+        return "number or string" if "not" in field else "number, true or false, text or list"
     kind = str(field["type"])
     if kind == "array":
         return f"list{_bounds(field, 'minItems', 'maxItems')} of {_type(field['items'])}"

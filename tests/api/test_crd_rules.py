@@ -39,20 +39,21 @@ SET_LABELS = (
 IMAGE_SET = "dataset imageSet must be the name of a list in ImageSets/Main without .txt, for example trainval"
 CLASS = "a class name must not start or end with spaces or contain control characters"
 INTENSITIES = "dataset.intensityRange must be two values of which the first is lower, such as [0, 16383]"
-BAD_FILES = 'dataset.maxBadFiles must be a count such as "5" or a percentage such as "1%"'
+BAD_FILES = "dataset.maxBadFiles must be a count such as 5 or a percentage such as 1%"
 SAME_DATA = (
     "dataset.eval has the images and labels of dataset.train, so scores would say nothing about other images; name "
-    'other images, or remove eval and set evalFraction, such as "0.15"'
+    "other images, or remove eval and set evalFraction, such as 0.15"
 )
 EVAL_OR_SHARE = (
     "dataset needs exactly one of eval (a folder with images to evaluate on) and evalFraction (the share of the images "
-    'of train to evaluate on, such as "0.15")'
+    "of train to evaluate on, such as 0.15)"
 )
+SHARE_PATTERN = r"'^0?\.([1-9][0-9]{0,3}|0[1-9][0-9]{0,2}|00[1-9][0-9]?|000[1-9])$|$ "
 SHARE = (
-    "dataset.evalFraction must be a decimal number above 0 and below 1 in quotes, with at most 4 decimals, such as "
-    '"0.15"'
+    f"spec.dataset.evalFraction in body should match {SHARE_PATTERN}"
+    "(a number above 0 and below 1 with at most 4 decimals, such as 0.15)'"
 )
-NOT_TEXT = 'spec.dataset.evalFraction in body must be of type string: "number"'
+FRACTION = "spec.dataset.evalFraction in body"
 NO_SEED = "dataset.splitSeed has no effect without dataset.evalFraction; remove it"
 NO_GROUP = "dataset.splitGroup has no effect without dataset.evalFraction; remove it"
 ONE_OF = "model.pretrained needs exactly one of uri and run"
@@ -60,7 +61,9 @@ ARCHIVE = 'model.pretrained.uri must be a .tar.gz, .tgz or .tar archive, or an e
 ARCHIVE_KEY = "model.pretrained.uri must be a key in storage.bucket or s3://bucket/key"
 ARCHIVE_PATH = 'model.pretrained.uri must not start with "/" or contain ".." or control characters'
 RUN = "model.pretrained.run must be the name of a TrainingRun in this namespace"
-RATE = 'train.learningRate must be a decimal number above 0 in quotes, such as "0.004"'
+RATE = "(a number above 0 and at most 10, such as 0.004 or 4e-3)"
+RATE_PATTERN = r"'^0*(10(\.0+)?|([1-9](\.[0-9]+)?|\.0*[1-9][0-9]*)([eE]-0?[1-9])?)$|$ "
+NOT_A_NUMBER = "must not validate the schema (not)"
 IMAGE = "train.image must be an image reference such as registry.example.com/trainer:1.15"
 CPU = "cpu must be a number of cores such as 2 or 500m"
 MEMORY = "memory must be a quantity of bytes such as 4Gi"
@@ -91,7 +94,9 @@ FORMATS = (
 )
 GROUPS = '"sequence", "folder", "image"'
 NETWORKS = (
-    '"ssd_inception_v2", "ssd_mobilenet_v1", "ssd_mobilenet_v2", "faster_rcnn_inception_v2", "faster_rcnn_resnet50", '
+    '"ssd_inception_v2", "ssd_mobilenet_v1", "ssd_mobilenet_v2", "ssdlite_mobilenet_v2", "ssd_mobilenet_v1_quantized", '
+    '"ssd_mobilenet_v2_quantized", "ssd_mobilenet_v1_fpn", "ssd_resnet50_fpn", "faster_rcnn_inception_v2", '
+    '"faster_rcnn_resnet50", "faster_rcnn_resnet101", "faster_rcnn_inception_resnet_v2", "rfcn_resnet101", '
     '"ssd_mobilenet_v1_0.25_128"'
 )
 
@@ -156,7 +161,7 @@ PASSES: list[tuple[str, Any]] = [
     ("spec.dataset.train.labels", {"uri": "tire/labels/"}),
     ("spec.dataset.eval", {"uri": "a/", "labels": {"uri": "s3://labels/a/"}, "format": "yolo"}),
     ("spec.dataset.eval", {"uri": "a/", "labels": {"uri": "a/"}}),
-    (DATASET, {"evalFraction": "0.15", **ONE_FOLDER}),
+    *((DATASET, {"evalFraction": value, **ONE_FOLDER}) for value in ("0.15", ".5", "0.1000", 0.15, 0.3, 1e-4, 0.99999)),
     ("spec.dataset.intensityRange", [0, 16383]),
     ("spec.dataset.intensityRange", [-1000, 3000]),
     (DATASET, {"evalFraction": "0.0001", "splitSeed": 0, "splitGroup": "sequence", **ONE_FOLDER}),
@@ -169,14 +174,14 @@ PASSES: list[tuple[str, Any]] = [
     ("spec.dataset.classes", ["می\u200cروم", "צמיג", "タイヤ", "🛞"]),
     ("spec.dataset.maxBadFiles", "0"),
     ("spec.dataset.maxBadFiles", "0.5%"),
+    ("spec.dataset.maxBadFiles", 5),
     (PRETRAINED, {"uri": "zoo/a.tar.gz"}),
     (PRETRAINED, {"uri": "s3://zoo/a.tgz"}),
     (PRETRAINED, {"uri": "a.tar"}),
     (PRETRAINED, {"uri": "runs/default/a-1/export/0001-ab/"}),
     (PRETRAINED, {"run": "tire-1"}),
-    ("spec.train.learningRate", "0.004"),
-    ("spec.train.learningRate", ".01"),
-    ("spec.train.learningRate", "1"),
+    *(("spec.train.learningRate", text) for text in ("0.004", ".01", "1", "1e-3", "2.5E-05", "10", "10.00", "09.9")),
+    *(("spec.train.learningRate", number) for number in (0.001, 1e-3, 2.5e-7, 1, 10, 1e-9)),
     ("spec.train.image", "trainer"),
     ("spec.train.image", "trainer:1.15"),
     ("spec.train.image", "registry.example.com:5000/team/trainer:1.15"),
@@ -270,7 +275,9 @@ REFUSED: list[tuple[str, Any, str]] = [
     (DATASET, {"splitSeed": 1, **ONE_FOLDER}, EVAL_OR_SHARE),
     *((DATASET, {"evalFraction": text, **ONE_FOLDER}, SHARE) for text in ("0", "0.0", "1", "1.5", "-0.1", "15%")),
     *((DATASET, {"evalFraction": text, **ONE_FOLDER}, SHARE) for text in ("0.00001", "1e-1", "0,15", "", "0.15\n")),
-    (DATASET, {"evalFraction": 0.15, **ONE_FOLDER}, NOT_TEXT),
+    (DATASET, {"evalFraction": 0, **ONE_FOLDER}, f"{FRACTION} should be greater than 0"),
+    (DATASET, {"evalFraction": 1, **ONE_FOLDER}, f"{FRACTION} should be less than 1"),
+    (DATASET, {"evalFraction": True, **ONE_FOLDER}, f'"spec.dataset.evalFraction" {NOT_A_NUMBER}'),
     ("spec.dataset.splitSeed", 1, NO_SEED),
     ("spec.dataset.splitGroup", "image", NO_GROUP),
     (
@@ -289,6 +296,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("spec.dataset.classes", [], "spec.dataset.classes in body should have at least 1 items"),
     ("spec.dataset.maxBadFiles", "some", BAD_FILES),
     ("spec.dataset.maxBadFiles", "-1", BAD_FILES),
+    ("spec.dataset.maxBadFiles", -1, "spec.dataset.maxBadFiles in body should be greater than or equal to 0"),
     ("spec.dataset.intensityRange", [16383, 0], INTENSITIES),
     ("spec.dataset.intensityRange", [7, 7], INTENSITIES),
     ("spec.dataset.intensityRange", [7], "spec.dataset.intensityRange in body should have at least 2 items"),
@@ -301,10 +309,20 @@ REFUSED: list[tuple[str, Any, str]] = [
     (PRETRAINED, {"uri": "../a.tar"}, ARCHIVE_PATH),
     (PRETRAINED, {"uri": "a\u2066.tar"}, ARCHIVE_PATH),
     (PRETRAINED, {"run": "Tire"}, RUN),
-    ("spec.train.learningRate", "0", RATE),
-    ("spec.train.learningRate", "0.000", RATE),
-    ("spec.train.learningRate", "-1", RATE),
-    ("spec.train.learningRate", "fast", RATE),
+    *(
+        (
+            "spec.train.learningRate",
+            text,
+            f"spec.train.learningRate in body should match {RATE_PATTERN}{RATE}'",
+        )
+        for text in ("0", "0.000", "-1", "fast", "100", "10.1", "1e3", "0e-1", "", "0.1\n")
+    ),
+    ("spec.train.learningRate", 0, "spec.train.learningRate in body should be greater than 0"),
+    ("spec.train.learningRate", 1e-10, "spec.train.learningRate in body should be greater than 1e-10"),
+    ("spec.train.learningRate", 100, "spec.train.learningRate in body should be less than or equal to 10"),
+    *(("spec.train.learningRate", value, f'"spec.train.learningRate" {NOT_A_NUMBER}') for value in (True, {}, [])),
+    ("spec.train.learningRate", [0.1], "must have at most 0 items"),
+    ("spec.train.learningRate", {"max": 0.1}, "must have at most 0 items"),
     ("spec.train.gpus", 2, "spec.train.gpus in body should be less than or equal to 1"),
     ("spec.train.image", "a b", IMAGE),
     ("spec.train.image", "http://a/b", IMAGE),
@@ -370,8 +388,9 @@ def test_value_is_refused_with_its_message(
 ) -> None:
     """A wrong value is refused with exactly this message, which names the field and what is right."""
     found = refusals(sample("minimal", {path: value}))
-    unknown = message.startswith("strict decoding error")
-    assert any(each.startswith("" if unknown else path) and each.endswith(f": {message}") for each in found), found
+    # The server names no path where it says which fields are unknown, or that a value has a kind that is ruled out.
+    pathless = message.startswith("strict decoding error") or NOT_A_NUMBER in message
+    assert any(each.startswith("" if pathless else path) and each.endswith(f": {message}") for each in found), found
 
 
 def test_every_message_of_the_schema_is_asserted(schema: Body) -> None:

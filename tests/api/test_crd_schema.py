@@ -71,6 +71,9 @@ def test_field_is_bounded(path: str, field: Field) -> None:
     elif kind in ("integer", "number"):
         assert "minimum" in field, path
         assert "maximum" in field or path.startswith("status"), path
+    elif field.get("x-kubernetes-preserve-unknown-fields"):  # a number or a string
+        assert field.keys() >= {"minimum", "maximum", "maxLength", "pattern", "not"}, path
+        assert (field["maxItems"], field["maxProperties"]) == (0, 0), path
     else:
         assert kind == "boolean" or field.get("x-kubernetes-int-or-string"), path
 

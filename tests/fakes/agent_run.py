@@ -23,6 +23,7 @@ from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Producer
 from trainingrun_agent.storage.results import write_result
 from trainingrun_agent.storage.stores import Stores
+from trainingrun_agent.training_settings import NO_CHANGES, Changes
 
 FAKE_TRAINER = Path(__file__).with_name("fake_trainer.py")
 RUN_UID = "0a1b2c3d-0000-4000-8000-000000000001"
@@ -76,7 +77,9 @@ class Run:
     def run_keys(self) -> RunKeys:
         return BucketKeys("lab").run(namespace="team", name="tire", uid=RUN_UID)
 
-    def pod(self, stage: str, *, grace: int = 30, clock: Clock | None = None) -> StageContext:
+    def pod(
+        self, stage: str, *, grace: int = 30, clock: Clock | None = None, changes: Changes = NO_CHANGES
+    ) -> StageContext:
         uid = str(uuid.uuid4())
         shared = self.root / f"pod-{uid[:8]}"
         shared.mkdir()
@@ -89,6 +92,7 @@ class Run:
             pod_ip="127.0.0.1",
             grace_seconds=grace,
             paths=paths,
+            changes=changes,
         )
         clock = clock or Clock()
         progress, stop = Progress(stage=stage, pod_uid=uid), threading.Event()

@@ -3,10 +3,12 @@
 Arguments: the shared folder, and a plan as JSON. Keys of the plan, all optional: steps, save_every,
 seconds_per_step, evaluation_seconds (at each save; by default none), die_at (SIGKILL to itself), freeze_at (SIGSTOP to
 itself), hang_at (signs of life, no progress), keep (checkpoints kept), done (outcome when finished; null writes no
-done.json), message (of the outcome), export (names of files to export), export_seconds, early (outcome written before
-spec.json exists), restored (reported by a training that does not resume). On SIGUSR1 it allocates memory until it is
-killed. trdemo/trainer_stand_in.py makes it the trainer of
-real pods.
+done.json), message (of the outcome), export (names of files to export), metrics (text of metrics.json), export_seconds,
+early (outcome written before spec.json exists), restored (reported by a training that does not resume), scores (mAP by
+step as text: written to
+evaluations.json when that step is saved), stop (step and stoppedBy of an early end), older (ignores finish, as trainers
+of earlier releases do), peak_memory (bytes). On SIGUSR1 it allocates memory until it is killed.
+trdemo/trainer_stand_in.py makes it the trainer of real pods.
 """
 
 import faulthandler
@@ -24,6 +26,7 @@ SHARED = Path(sys.argv[1])
 PLAN = json.loads(sys.argv[2])
 STATE: dict[str, Any] = {"phase": "importing", "lastAdvance": time.time()}
 STOP = threading.Event()
+EVALUATIONS: list[dict[str, Any]] = []
 
 
 def write(path: Path, document: dict[str, Any]) -> None:
@@ -71,18 +74,32 @@ def save(step: int) -> None:
             path.unlink()
 
 
-def evaluate() -> None:
+def evaluate(step: int) -> None:
+    if str(step) in PLAN.get("scores", {}):
+        score = PLAN["scores"][str(step)]
+        EVALUATIONS.append({"step": step, "mAP": score, "ap50": score})
+        write(SHARED / "evaluations.json", {"contractVersion": 1, "evaluations": EVALUATIONS})
+        advance(best=max(EVALUATIONS, key=lambda one: one["mAP"]))
     if "evaluation_seconds" in PLAN:
         for image in range(11):
             advance(phase="evaluating", done=image, total=10)
             time.sleep(PLAN["evaluation_seconds"] / 11)
 
 
+def last_step(spec: dict[str, Any], resumed_from: int) -> tuple[int, str]:
+    """The step to train to, and why it is not the last one."""
+    steps = PLAN.get("steps", spec["steps"])
+    if spec.get("finish") and not PLAN.get("older"):
+        return max(1, resumed_from), "finish"
+    stop = PLAN.get("stop")
+    return (stop["step"], stop["by"]) if stop else (steps, "")
+
+
 def train(spec: dict[str, Any]) -> None:
     model = SHARED / "model"
     state = model / "checkpoint"
     step = int(state.read_text().split('"')[1].rpartition("-")[2]) if state.exists() else 0
-    steps = PLAN.get("steps", spec["steps"])
+    steps, stopped_by = last_step(spec, step)
     if "restored" in PLAN and step == 0:
         advance(phase="building", restored=PLAN["restored"])
     (model / "eval_0").mkdir(parents=True, exist_ok=True)
@@ -106,12 +123,14 @@ def train(spec: dict[str, Any]) -> None:
             if step % PLAN.get("save_every", 10) == 0 or step == steps:
                 save(step)
                 evals.write(b"e" * 1000)
-                evaluate()
+                evaluate(step)
                 advance(phase="training", done=step, total=steps)
     advance(phase="done", ap50=0.9, mAP=0.6)
     outcome = PLAN.get("done", "succeeded")
     if outcome:
-        done(outcome, step=step, loss=0.1, ap50=0.9, mAP=0.6)
+        more = {"stoppedBy": stopped_by} if stopped_by else {}
+        more |= {"peakMemoryBytes": PLAN["peak_memory"]} if "peak_memory" in PLAN else {}
+        done(outcome, step=step, loss=0.1, ap50=0.9, mAP=0.6, **more)
 
 
 def export(spec: dict[str, Any]) -> None:
@@ -121,6 +140,8 @@ def export(spec: dict[str, Any]) -> None:
     for name in PLAN["export"]:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(name.encode() * 10)
+    if "metrics" in PLAN:
+        (root / "metrics.json").write_text(PLAN["metrics"])
     done("succeeded", step=spec["checkpointStep"], ap50=0.8, mAP=0.5, evalImages=20)
 
 

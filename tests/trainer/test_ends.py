@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 from typing import Any
@@ -26,6 +27,9 @@ RUINED_STEP = """
 import json, os, sys
 import tensorflow as tf
 from trainingrun_trainer import hooks
+from trainingrun_trainer.batches import BatchNames
+from trainingrun_trainer.divergence import Divergence
+from trainingrun_trainer.ending import Ending
 from trainingrun_trainer.outcomes import TrainerError
 from trainingrun_trainer.shared_folder import ProgressWriter, SharedFolder
 
@@ -37,7 +41,9 @@ ruin = tf.assign(weight, tf.cond(step < 1, lambda: 1.0, lambda: float("inf")))
 with tf.control_dependencies([ruin]):
     train = tf.assign_add(step, 1)
 spec = {"resumedFromStep": 0, "evalEverySteps": 100, "steps": 100, "modelDir": "model"}
-listener = hooks.CheckpointListener(folder, spec, ProgressWriter(folder), None)
+progress = ProgressWriter(folder)
+divergence = Divergence(folder, BatchNames([], progress))
+listener = hooks.CheckpointListener(folder, spec, progress, None, ending=Ending(spec), divergence=divergence)
 saver = tf.train.CheckpointSaverHook(folder.path("model"), save_steps=1, listeners=[listener])
 try:
     with tf.train.SingularMonitoredSession(hooks=[saver]) as session:
@@ -102,6 +108,7 @@ def test_an_infinite_loss_has_diverged(shared: Any) -> None:
     done, log = shared.outcome_of("train", python=PYTHON, seconds=PATIENCE)
     assert (done["outcome"], done["reason"]) == ("diverged", "Diverged"), log
     assert done["message"].startswith("The loss became inf at step 1; this attempt had saved no checkpoint")
+    assert re.search(r" Images of step 1: train_\d{4}\.jpg(, train_\d{4}\.jpg)*\.$", done["message"])
     assert not (shared.root / "ready").exists()
 
 

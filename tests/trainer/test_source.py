@@ -15,8 +15,10 @@ SOURCES = sorted((Path(__file__).parents[2] / "images" / "trainer" / PACKAGE).gl
 INSTALLED = {"tensorflow", "object_detection", "google", "numpy", "PIL", "pycocotools"}
 # A module imports only modules of the layers above its own.
 LAYERS = (
-    {"outcomes", "shared_folder", "pictures", "records", "scores"},
-    {"cpu", "gpu", "hooks", "log_copy", "pipeline_config", "proof", "weights"},
+    {"ending", "loss_watch", "memory", "outcomes", "pictures", "records", "scores", "shared_folder"},
+    {"batches", "best", "cpu", "evaluation", "gpu", "log_copy", "pipeline_config", "proof", "weights"},
+    {"divergence"},
+    {"hooks"},
     {"train", "export"},
     {"wrapper"},
     {"__main__"},
@@ -65,7 +67,7 @@ def test_modules_import_only_from_layers_above_their_own(path: Path) -> None:
     assert own <= {name for layer in LAYERS[:number] for name in layer}
 
 
-@pytest.mark.parametrize("name", ["__main__", "cpu", "log_copy", "outcomes", "shared_folder", "wrapper"])
+@pytest.mark.parametrize("name", ["__main__", "cpu", "log_copy", "memory", "outcomes", "shared_folder", "wrapper"])
 def test_a_broken_tensorflow_can_be_reported(name: str) -> None:
     """Until it holds the lock, the trainer imports only the standard library; so do these modules at the top level."""
     [path] = [path for path in SOURCES if path.stem == name]

@@ -59,6 +59,7 @@ def test_signs_of_life_come_while_it_waits_and_sigterm_ends_the_wait(shared: Any
     process = shared.start("train")
     shared.wait_for("progress.json", process, seconds=PATIENCE)
     progress = shared.read("progress.json")
+    assert progress["peakMemoryBytes"] > 5 << 20
     check(progress, "shared-progress")
     assert progress["phase"] == "waiting"
     process.send_signal(signal.SIGTERM)

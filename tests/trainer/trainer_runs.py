@@ -7,8 +7,7 @@ from typing import Any
 
 from trainingrun_agent.pipeline.build import build_pipeline_config
 from trainingrun_agent.pipeline.checkpoint import read_index
-from trainingrun_agent.pipeline.fit import misfit
-from trainingrun_agent.pipeline.networks import NETWORKS
+from trainingrun_agent.pipeline.fit import misfit, recognised
 from trainingrun_agent.prep.output.example import bytes_feature, encode, float_feature, int_feature
 from trainingrun_agent.prep.output.tfrecord import frame
 from trdemo.tires import SIZE, Photo, draw_set
@@ -112,4 +111,6 @@ def fitting(checkpoint: Path) -> list[str]:
     """Names of the networks whose weights prep recognises in this checkpoint."""
     index = read_index(Path(f"{checkpoint}.index").read_bytes())
     assert index.data_bytes == Path(f"{checkpoint}.data-00000-of-00001").stat().st_size
-    return [name for name in NETWORKS if not misfit(name, index.variables)]
+    found = recognised(index.variables)
+    assert not any(misfit(name, index.variables) for name in found)
+    return found

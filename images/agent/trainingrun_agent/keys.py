@@ -243,6 +243,11 @@ class Attempt:
         return f"{self.folder}/last.json"
 
     @property
+    def evaluations(self) -> str:
+        """Key of the scores of the checkpoints that the attempt evaluated."""
+        return f"{self.folder}/evaluations.json"
+
+    @property
     def stacks(self) -> str:
         """Key of the stack traces of a stalled trainer."""
         return f"{self.folder}/stacks.txt"

@@ -29,6 +29,8 @@ FIELDS = frozenset(("phase", "done", "total", "unit", "step", "steps", "loss", "
     "images",
     "savedImages",
     "trainingSeconds",
+    "best",
+    "keptCheckpoints",
 }
 MAX_STORAGE_MESSAGE = 1024
 

@@ -97,6 +97,10 @@ class KeepCheckpoints:
     best: int
     every_hours: int | None
 
+    def __str__(self) -> str:
+        hours = "" if self.every_hours is None else f", everyHours: {self.every_hours}"
+        return f"keepCheckpoints {{last: {self.last}, best: {self.best}{hours}}}"
+
 
 @dataclass(frozen=True)
 class Train:

@@ -1,4 +1,4 @@
-"""Session hooks of training and evaluation: progress, SIGTERM, divergence, complete checkpoints."""
+"""Session hooks of training: progress, SIGTERM, divergence, complete checkpoints."""
 
 import glob
 import math
@@ -9,6 +9,9 @@ from typing import Any, Callable, Dict, Optional
 
 import tensorflow as tf
 
+from trainingrun_trainer.batches import HASHES
+from trainingrun_trainer.divergence import Divergence
+from trainingrun_trainer.ending import Ending
 from trainingrun_trainer.outcomes import TrainerError
 from trainingrun_trainer.shared_folder import READY, ProgressWriter, SharedFolder
 
@@ -16,13 +19,21 @@ LOG_SECONDS = 10.0
 
 
 class StepHook(tf.train.SessionRunHook):
-    """Reports every training step, stops training on SIGTERM, and raises when the loss is NaN or infinite."""
+    """Reports every training step, stops training on SIGTERM or when it must end, and raises when it has diverged."""
 
     def __init__(
-        self, folder: SharedFolder, model_dir: str, progress: ProgressWriter, stop: threading.Event, steps: int
+        self,
+        model_dir: str,
+        progress: ProgressWriter,
+        stop: threading.Event,
+        steps: int,
+        *,
+        ending: Ending,
+        divergence: Divergence,
     ) -> None:
-        self._folder, self._model_dir, self._steps = folder, model_dir, steps
+        self._model_dir, self._steps = model_dir, steps
         self._progress, self._stop = progress, stop
+        self._ending, self._divergence = ending, divergence
         self._summary_interval = summary_interval(steps)
         self._first_step = 0
         self._started: Optional[float] = None
@@ -33,18 +44,23 @@ class StepHook(tf.train.SessionRunHook):
         """Look up step and loss in the finished graph."""
         if self._stop.is_set():  # before the first step there is nothing to save
             raise TrainerError("interrupted", "Terminated", "SIGTERM arrived while the graph was being built.")
-        self._fetches = {"step": tf.train.get_global_step(), "loss": tf.get_collection(tf.GraphKeys.LOSSES)[-1]}
+        self._fetches = {
+            "step": tf.train.get_global_step(),
+            "loss": tf.get_collection(tf.GraphKeys.LOSSES)[-1],
+            "images": tf.get_collection(HASHES)[-1],
+            **_learning_rate(),
+        }
 
     def before_run(self, run_context: Any) -> Any:
-        """Ask TensorFlow to return step and loss with every training step."""
+        """Ask TensorFlow to return step, loss and batch with every training step."""
         return tf.train.SessionRunArgs(self._fetches)
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
-        """Report the step; raise when its loss is not finite."""
-        step, loss = int(run_values.results["step"]), float(run_values.results["loss"])
+        """Report the step; raise when training has diverged."""
+        results = run_values.results
+        step, loss = int(results["step"]), float(results["loss"])
         self.loss = loss
-        if not math.isfinite(loss):
-            raise diverged(f"The loss became {loss}", step, self._folder)
+        self._divergence.observe(step, loss, results["images"])
         if step % self._summary_interval == 0 or step == self._steps:
             self._write_summary(step, loss)
         now = time.time()
@@ -54,11 +70,13 @@ class StepHook(tf.train.SessionRunHook):
         self._progress.advance(
             phase="training", step=step, done=step, total=self._steps, loss=loss, stepsPerSecond=speed
         )
+        if "learningRate" in results:
+            self._progress.advance(learningRate=float(results["learningRate"]))
         if now - self._logged >= LOG_SECONDS or step == self._steps:
             self._logged = now
             print(f"step {step}/{self._steps} loss {loss:.4f} {speed or 0:.2f} steps/s", flush=True)
             tf.summary.FileWriterCache.get(self._model_dir).flush()  # TensorFlow itself flushes every two minutes only
-        if self._stop.is_set():
+        if self._ending.must_end(now) or self._stop.is_set():
             run_context.request_stop()
 
     def _write_summary(self, step: int, loss: float) -> None:
@@ -67,24 +85,17 @@ class StepHook(tf.train.SessionRunHook):
         tf.summary.FileWriterCache.get(self._model_dir).add_summary(tf.Summary(value=[value]), step)
 
 
+def _learning_rate() -> Dict[str, Any]:
+    """The learning rate in the graph, as the API names it; nothing with a schedule that has another name."""
+    try:
+        return {"learningRate": tf.get_default_graph().get_tensor_by_name("learning_rate:0")}
+    except KeyError:
+        return {}
+
+
 def summary_interval(steps: int) -> int:
     """Steps between two points of a TensorBoard curve: a hundredth of the training, at most 100."""
     return max(1, min(100, steps // 100))
-
-
-class EvaluationHook(tf.train.SessionRunHook):
-    """Counts evaluated images; on SIGTERM it raises, so that no scores of only some of the images are written."""
-
-    def __init__(self, progress: ProgressWriter, stop: threading.Event, total: int) -> None:
-        self._progress, self._stop, self._total = progress, stop, total
-        self._done = 0
-
-    def after_run(self, run_context: Any, run_values: Any) -> None:
-        """Count one image."""
-        self._done += 1
-        self._progress.advance(phase="evaluating", done=min(self._done, self._total), total=self._total)
-        if self._stop.is_set():
-            raise TrainerError("interrupted", "Terminated", "SIGTERM arrived during an evaluation.")
 
 
 class CheckpointListener(tf.train.CheckpointSaverListener):
@@ -99,8 +110,12 @@ class CheckpointListener(tf.train.CheckpointSaverListener):
         spec: Dict[str, Any],
         progress: ProgressWriter,
         evaluate: Callable[[int], None],
+        *,
+        ending: Ending,
+        divergence: Divergence,
     ) -> None:
         self._folder, self._spec, self._progress, self._evaluate = folder, spec, progress, evaluate
+        self._ending, self._divergence = ending, divergence
         self._evaluations = spec["resumedFromStep"] // spec["evalEverySteps"]
 
     def begin(self) -> None:
@@ -113,20 +128,24 @@ class CheckpointListener(tf.train.CheckpointSaverListener):
         """Report the save; raise when the weights are not finite, which the loss of the same step does not show yet."""
         self._progress.advance(phase="saving")
         if not math.isfinite(session.run(self._squares)):
-            raise diverged("The weights became NaN or infinite", int(global_step_value), self._folder)
+            raise self._divergence.error("The weights became NaN or infinite", int(global_step_value))
 
-    def after_save(self, session: Any, global_step_value: Any) -> None:
-        """Announce the checkpoint, unless the agent downloaded it as the start of this training."""
+    def after_save(self, session: Any, global_step_value: Any) -> bool:
+        """Announce the checkpoint, unless the agent downloaded it as the start of this training, or it may be bad.
+
+        Returns whether training must end.
+        """
         step = int(global_step_value)
         self._progress.advance()
-        if step == self._spec["resumedFromStep"]:
-            return
+        if step == self._spec["resumedFromStep"] or self._divergence.is_suspected:
+            return False
         announce_checkpoint(self._folder, self._spec["modelDir"], step)
         # Only a checkpoint can be evaluated: evaluate the first one at or after each multiple of evalEverySteps.
         due = step // self._spec["evalEverySteps"]
         if due > self._evaluations and step < self._spec["steps"]:
             self._evaluations = due
             self._evaluate(step)
+        return self._ending.stopped_by is not None
 
 
 def announce_checkpoint(folder: SharedFolder, model_dir: str, step: int) -> None:
@@ -136,20 +155,3 @@ def announce_checkpoint(folder: SharedFolder, model_dir: str, step: int) -> None
     paths = [prefix + ".index", *sorted(glob.glob(glob.escape(prefix) + ".data-*"))]
     files = [{"name": os.path.basename(path), "size": os.path.getsize(path)} for path in paths]
     folder.write(f"{READY}/{step:08d}.json", {"step": step, "files": files})
-
-
-def diverged(what: str, step: int, folder: SharedFolder) -> TrainerError:
-    """The error for a training that cannot recover; its message begins with `what` and names the last checkpoint."""
-    ready = folder.path(READY)
-    saved = [int(name[: -len(".json")]) for name in os.listdir(ready)] if os.path.isdir(ready) else []
-    earlier = [saved_step for saved_step in saved if saved_step < step]
-    last = (
-        f"the last good checkpoint is of step {max(earlier)}"
-        if earlier
-        else "this attempt had saved no checkpoint before"
-    )
-    return TrainerError(
-        "diverged",
-        "Diverged",
-        f"{what} at step {step}; {last}.",
-    )

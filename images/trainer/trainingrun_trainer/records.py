@@ -1,7 +1,7 @@
 """Reads evaluation examples from TFRecords: the encoded image and its labelled boxes, as plain Python values."""
 
 import random
-from typing import List, Sequence
+from typing import Iterator, List, Sequence
 
 import tensorflow as tf
 
@@ -31,3 +31,11 @@ def sample_examples(paths: Sequence[str], limit: int, seed: int = 0) -> List[Exa
                 examples.append(Example(record))
             number += 1
     return examples
+
+
+def source_ids(paths: Sequence[str]) -> Iterator[bytes]:
+    """The names of all images that have one, in the order of the records."""
+    for path in paths:
+        for record in tf.python_io.tf_record_iterator(path):
+            feature = tf.train.Example.FromString(record).features.feature
+            yield from feature["image/source_id"].bytes_list.value[:1]

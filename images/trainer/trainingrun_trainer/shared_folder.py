@@ -10,7 +10,7 @@ import json
 import os
 import threading
 import time
-from typing import Any, Dict, Optional
+from typing import Any, Callable, Dict, Optional
 
 MAX_DOCUMENT_BYTES = 1 << 20
 CONTRACT_VERSION = 1
@@ -94,8 +94,13 @@ class SharedFolder:
 class ProgressWriter:
     """Writes progress.json every second from a thread of its own, also while TensorFlow is busy."""
 
-    def __init__(self, folder: SharedFolder, interval: float = 1.0) -> None:
-        self._folder, self._interval = folder, interval
+    def __init__(
+        self,
+        folder: SharedFolder,
+        interval: float = 1.0,
+        peak_memory: Callable[[], Optional[int]] = lambda: None,
+    ) -> None:
+        self._folder, self._interval, self._peak_memory = folder, interval, peak_memory
         self._lock = threading.Lock()
         self._fields: Dict[str, Any] = {"phase": "importing", "lastAdvance": time.time()}
         self._stopped = threading.Event()
@@ -124,6 +129,9 @@ class ProgressWriter:
     def _write(self) -> None:
         with self._lock:
             document = dict(self._fields, updated=time.time())
+        peak = self._peak_memory()
+        if peak is not None:
+            document["peakMemoryBytes"] = peak
         try:
             self._folder.write(PROGRESS, document)
         except OSError as error:  # progress is not worth ending a training for, for example on a full disk

@@ -13,7 +13,7 @@ import time
 import traceback
 from typing import Any, Dict, List, Optional
 
-from trainingrun_trainer import cpu, log_copy, shared_folder
+from trainingrun_trainer import cpu, log_copy, memory, shared_folder
 from trainingrun_trainer.outcomes import TrainerError, classify
 from trainingrun_trainer.shared_folder import ProgressWriter, SharedFolder
 
@@ -39,7 +39,7 @@ def run(command: str, folder: SharedFolder, stop: threading.Event) -> int:
     faulthandler.register(signal.SIGTERM, file=stacks, all_threads=True, chain=True)
     folder.lock()
     folder.reserve()
-    progress = ProgressWriter(folder)
+    progress = ProgressWriter(folder, peak_memory=memory.peak_bytes)
     progress.start()
     try:
         done = _work(command, folder, progress, stop)
@@ -52,6 +52,9 @@ def run(command: str, folder: SharedFolder, stop: threading.Event) -> int:
     if done is None:
         print("Nothing to do: the agent could not download the data.", flush=True)
         return 0
+    peak = memory.peak_bytes()
+    if peak is not None:
+        done["peakMemoryBytes"] = peak
     folder.write_done(done)
     print("{outcome}: {message}".format(**done), flush=True)
     return 0 if done["outcome"] == "succeeded" else 1

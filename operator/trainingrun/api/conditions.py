@@ -5,6 +5,7 @@
 | Accepted | the spec is valid, allowed and resolved | the spec cannot run; the message says why |
 | StorageReady | the last attempt could use the bucket | it could not (`Unknown`: the next one has not reported yet) |
 | Prepared, Trained, Exported | the result is in the bucket, never run again | the reason says what it waits for |
+| Qualified | the export reaches `export.gate`; only with a gate | it misses a score (`Unknown`: not exported) |
 | Succeeded | the run has ended with all results | the run has failed (`Unknown`: not ended) |
 | Finished | the run has ended, succeeded or failed | the run works or waits |
 
@@ -22,11 +23,12 @@ from trainingrun.api.status import Condition
 
 ACCEPTED: Final = "Accepted"
 STORAGE_READY: Final = "StorageReady"
+QUALIFIED: Final = "Qualified"
 SUCCEEDED: Final = "Succeeded"
 FINISHED: Final = "Finished"
 STAGE_CONDITION: Final = {Stage.PREP: "Prepared", Stage.TRAIN: "Trained", Stage.EXPORT: "Exported"}
 # The order in which people read them; types that another version of the operator wrote come last.
-_ORDER: Final = (ACCEPTED, STORAGE_READY, *STAGE_CONDITION.values(), SUCCEEDED, FINISHED)
+_ORDER: Final = (ACCEPTED, STORAGE_READY, *STAGE_CONDITION.values(), QUALIFIED, SUCCEEDED, FINISHED)
 
 
 def find(conditions: Iterable[Condition], kind: str) -> Condition | None:

@@ -140,3 +140,11 @@ START_DEADLINE_EXCEEDED: Final = _ended(
     hint="Remove the cause.",
     fields=("startDeadlineSeconds",),
 )
+ACTIVE_DEADLINE_EXCEEDED: Final = _ended(
+    "ActiveDeadlineExceeded",
+    "The run was active for longer than spec.activeDeadlineSeconds. Time in which it was suspended does not count.",
+    step=Step.RETRY,
+    hint="With a retry the time starts again, from the newest checkpoint; set spec.finish to true too to export what "
+    "is trained. To end with a model by itself, create a new TrainingRun with spec.train.maxDuration.",
+    fields=("activeDeadlineSeconds", "finish", "train.maxDuration"),
+)

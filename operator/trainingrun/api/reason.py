@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 # Fields of the spec that the API server lets users change on an existing TrainingRun.
-MUTABLE: Final = ("suspend", "retry", "tensorboard", "ttlSecondsAfterFinished")
+MUTABLE: Final = ("suspend", "finish", "retry", "tensorboard", "ttlSecondsAfterFinished")
 # Values for hints where the table is shown.
 _EXAMPLES: Final = {
     "memory": "spec.train.pod.resources.limits.memory: 2Gi (now 1Gi)",

@@ -12,11 +12,8 @@ from typing import Final
 
 from trainingrun.api import reason
 from trainingrun.api.end_reasons import *  # noqa: F403 - one table for all who look up a reason
+from trainingrun.api.progress_reasons import *  # noqa: F403
 from trainingrun.api.reason import Group, Reason, Step
-
-
-def _progress(name: str, meaning: str) -> Reason:
-    return Reason(name, Group.PROGRESS, meaning)
 
 
 def _waiting(name: str, meaning: str, *, hint: str = "", fields: tuple[str, ...] = ()) -> Reason:
@@ -273,53 +270,6 @@ CREATE_CONTAINER_CONFIG_ERROR: Final = _waiting(
 )
 CREATE_CONTAINER_ERROR: Final = _waiting(
     "CreateContainerError", "The node cannot create the container; the message says why."
-)
-
-# Progress: nothing is wrong.
-ACCEPTED: Final = _progress("Accepted", "The spec is valid and allowed; its ConfigMap is written.")
-ATTEMPT_STARTED: Final = _progress("AttemptStarted", "The Job of an attempt was created.")
-RUNNING: Final = _progress("Running", "The stage, or the run, has not ended.")
-WAITING: Final = _progress("Waiting", "The run is not accepted yet: the condition Accepted says what it waits for.")
-SUSPENDED: Final = Reason(
-    "Suspended",
-    Group.PROGRESS,
-    "spec.suspend is true: the attempt was ended, after saving a checkpoint, and none is started.",
-    Step.WAIT,
-    "Set spec.suspend to false to continue from what is in the bucket.",
-    ("suspend",),
-)
-SUSPENDING: Final = _progress("Suspending", "spec.suspend is true: the attempt that runs saves a checkpoint and ends.")
-RESUMED: Final = _progress("Resumed", "spec.suspend is false again: the stage goes on from what is in the bucket.")
-ATTEMPT_DELAYED: Final = _progress(
-    "AttemptDelayed",
-    "The next attempt starts later: after the back-off of the one before it, or when that one's pod has ended.",
-)
-RETRY: Final = _progress(
-    "Retry", "spec.retry was raised: the failed run goes on with fresh budgets, or a run is accepted anew."
-)
-RETRY_IGNORED: Final = _progress(
-    "RetryIgnored", "An Event: spec.retry was raised, or is above 0 in a new run, and the run has not failed."
-)
-TENSORBOARD_YIELDS: Final = _progress(
-    "TensorBoardYields",
-    "An Event: TensorBoard was removed because a pod of the namespace has no room. status.tensorboard says when it "
-    "comes back.",
-)
-RESULTS_LOST: Final = _progress(
-    "ResultsLost",
-    "A later stage found the results of this one lost or damaged in the bucket: it runs again and makes what is lost.",
-)
-USABLE: Final = _progress("Usable", "The last attempt could use the storage.")
-WARNING: Final = _progress("Warning", "The storage can be used, with the restriction in the message.")
-COMPLETED: Final = _progress("Completed", "The stage, or the run, has ended with its results in the bucket.")
-NOT_REPORTED: Final = _progress("NotReported", "The attempt that runs has not reported whether it can use the storage.")
-SUCCEEDED: Final = _progress("Succeeded", "The run has ended with all results.")
-FAILED: Final = _progress("Failed", "The run has failed: the condition Succeeded has the reason and the next step.")
-PREPARED: Final = _progress("Prepared", "An Event: the data set is in the bucket.")
-TRAINING_STARTED: Final = _progress(
-    "TrainingStarted",
-    "An Event: how many variables of the network were loaded from the weights of model.pretrained, or from which "
-    "checkpoint the attempt resumes. It is a Warning if most of the network starts from random numbers all the same.",
 )
 
 UNKNOWN: Final = Reason(

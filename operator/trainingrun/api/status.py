@@ -26,6 +26,8 @@ class Status(TypedDict, total=False):
     timings: list[StageTimings]  # What each finished stage spent its time on.
     tensorboard: Tensorboard  # TensorBoard of the run.
     retry: int  # The value of spec.retry that the operator last acted on, or refused because the run had not failed.
+    finish: bool  # The value of spec.finish to which the operator last answered with an Event; unset after false.
+    activeSince: str
     logsURI: str  # Folder in the bucket with the logs of the attempts that have ended.
     startedAt: str  # When the operator first saw the run.
     finishedAt: str  # When the run finished.
@@ -93,11 +95,25 @@ class Training(TypedDict, total=False):
     configURI: str  # The pipeline.config of the Object Detection API that the run is trained with.
     configChanges: int  # Number of fields of pipeline.config that differ from the default of the network.
     configChangesURI: str
+    best: Best  # The best evaluation by train.metric, over all attempts.
+    stoppedBy: Literal["earlyStopping", "finish", "maxDuration"]
+    keptCheckpoints: list[int]
+    batchSize: int  # Images per step after train.onOutOfMemory has halved the batch; unset before.
+    learningRate: str  # Highest learning rate after train.onDivergence has halved it; unset before.
+    learningRateFactor: float  # Factor by which train.onDivergence has lowered every learning rate; unset before.
     resumedFromStep: int  # Step of the checkpoint from which the current attempt resumed.
     stepsLost: int
     restored: Restored  # Variables of the network, without the optimizer's, at the first step.
     interruptions: int
     gpuSeconds: GpuSeconds
+
+
+class Best(TypedDict, total=False):
+    """The best evaluation by train.metric, over all attempts."""
+
+    step: Required[int]  # Step of the checkpoint that was evaluated.
+    mAP: Required[str]  # mAP (mean over IoU 0.5 to 0.95), from 0 to 1 with three decimals.
+    ap50: Required[str]  # Average precision at IoU 0.5, from 0 to 1 with three decimals.
 
 
 class Restored(TypedDict, total=False):
@@ -123,6 +139,7 @@ class Export(TypedDict, total=False):
     frozenGraphURI: str  # Location of the frozen graph in the bucket.
     savedModelURI: str  # Folder of the SavedModel in the bucket.
     checkpointStep: int  # Step of the checkpoint that was exported.
+    checkpointReason: str  # Why this checkpoint was exported, such as best by mAP.
     mAP: str  # mAP (mean over IoU 0.5 to 0.95) of the exported detector, from 0 to 1 with three decimals.
     ap50: str  # Average precision at IoU 0.5 of the exported detector, from 0 to 1 with three decimals.
     mAPUncertainty: str
@@ -137,6 +154,7 @@ class StageAttempts(TypedDict, total=False):
     number: int  # Number of the current or latest attempt, from 1.
     ended: int  # Number of attempts that have ended and were counted.
     jobUID: str
+    changes: Changes  # What the current or latest attempt does otherwise than the spec says; unset if it does not.
     failures: dict[str, int]
     checkpointStep: int  # Step of the newest checkpoint that an ended attempt left.
     savedImages: int
@@ -148,6 +166,14 @@ class StageAttempts(TypedDict, total=False):
     nextRetryAt: str  # When the next attempt starts.
     history: list[AttemptEnd]
     older: dict[str, int]  # Number of attempts by outcome that ended before those in history.
+
+
+class Changes(TypedDict, total=False):
+    """What the current or latest attempt does otherwise than the spec says; unset if it does not."""
+
+    finish: bool  # Whether it ends training because spec.finish is true.
+    batchSize: int  # Images per step.
+    learningRateFactor: float  # Factor of every learning rate.
 
 
 class AttemptEnd(TypedDict, total=False):
@@ -174,6 +200,14 @@ class StageTimings(TypedDict, total=False):
     workSeconds: float  # Seconds spent on the work of the stage.
     shipSeconds: float  # Seconds spent uploading to the bucket after the work.
     totalSeconds: float  # Seconds from the creation of the Job to its end.
+    peakMemoryBytes: PeakMemoryBytes  # Most memory that the processes of the latest attempt have held.
+
+
+class PeakMemoryBytes(TypedDict, total=False):
+    """Most memory that the processes of the latest attempt have held."""
+
+    agent: int  # Bytes of container agent.
+    trainer: int  # Bytes of container trainer or exporter.
 
 
 class Tensorboard(TypedDict, total=False):

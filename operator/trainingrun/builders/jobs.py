@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -35,24 +36,36 @@ from trainingrun.builders.common import (
     pod_spec,
     pod_template,
 )
+from trainingrun.builders.memory import default_memory
 
+CHANGES: Final = "TRAININGRUN_CHANGES"  # what an attempt does otherwise than resolved.json says
 GRACE_SECONDS: Final = 30
 TRAIN_GRACE_SECONDS: Final = 180  # of runs that were accepted before the resolved document had it
 DEFAULT_SCRATCH: Final = "20Gi"
 # Preparation asks for little, so that it starts on a full node: it is the first to find a wrong name, key or label.
-DEFAULT_RESOURCES: Final[Mapping[Stage, Mapping[str, Any]]] = {
-    Stage.PREP: {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "1Gi"}},
-    Stage.TRAIN: {"requests": {"cpu": "2", "memory": "4Gi"}},
-    Stage.EXPORT: {"requests": {"cpu": "1", "memory": "2Gi"}},
+PREP_RESOURCES: Final[Mapping[str, Mapping[str, str]]] = {
+    "requests": {"cpu": "100m", "memory": "256Mi"},
+    "limits": {"memory": "1Gi"},
 }
+CPUS: Final[Mapping[Stage, str]] = {Stage.TRAIN: "2", Stage.EXPORT: "1"}
 # For the autoscalers that most clusters have: do not end the pod only to save a node.
 KEEP: Final = {"karpenter.sh/do-not-disrupt": "true", SAFE_TO_EVICT: "false"}
 
 
 def build_job(
-    run: Run, *, stage: Stage, attempt: int, resolved: Mapping[str, Any], digest: str, settings: Settings
+    run: Run,
+    *,
+    stage: Stage,
+    attempt: int,
+    resolved: Mapping[str, Any],
+    digest: str,
+    settings: Settings,
+    changes: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Job of one attempt, built from the resolved document; its agent uses no document of another digest."""
+    containers = _containers(run, stage=stage, attempt=attempt, resolved=resolved, digest=digest, settings=settings)
+    if changes:
+        containers[0]["env"].append({"name": CHANGES, "value": json.dumps(changes, sort_keys=True)})
     asked = asked_of_pod(resolved, stage)
     own = {**run.labels, LABEL_STAGE: str(stage), LABEL_ATTEMPT: str(attempt), LABEL_COMPONENT: str(stage)}
     labels = labels_of_pod(asked, own=own, settings=settings)
@@ -61,7 +74,7 @@ def build_job(
     config = model_config_volume(resolved) if stage is Stage.PREP else None
     pod = pod_spec(
         run,
-        containers=_containers(run, stage=stage, attempt=attempt, resolved=resolved, digest=digest, settings=settings),
+        containers=containers,
         scratch=stage_spec.get("scratch", DEFAULT_SCRATCH),
         settings=settings,
         placement=stage_spec.get("pod"),
@@ -116,7 +129,7 @@ def _containers(
     agent["terminationMessagePolicy"] = "File"
     agent["livenessProbe"] = _probe("/healthz", delay=30, failures=12)
     if stage is Stage.PREP:
-        agent["resources"] = _resources(run, stage=stage, gpus=0)
+        agent["resources"] = _resources(run, stage=stage, resolved=resolved)
         if model_config_volume(resolved):
             mount = {"name": MODEL_CONFIG_VOLUME, "mountPath": MODEL_CONFIG_FOLDER, "readOnly": True}
             agent["volumeMounts"].append(mount)
@@ -127,7 +140,7 @@ def _containers(
         args=[str(stage), "--shared", SHARED],
         settings=settings,
     )
-    worker["resources"] = _resources(run, stage=stage, gpus=resolved["train"]["gpus"])
+    worker["resources"] = _resources(run, stage=stage, resolved=resolved)
     # The agent answers for the trainer, so this ends a stopped or stalled trainer, and one whose agent has died.
     worker["livenessProbe"] = _probe("/trainer-alive", delay=10, failures=6)
     return [agent, worker]
@@ -148,10 +161,17 @@ def _probe(path: str, *, delay: int, failures: int) -> dict[str, Any]:
     }
 
 
-def _resources(run: Run, *, stage: Stage, gpus: int) -> dict[str, Any]:
+def default_resources(stage: Stage, resolved: Mapping[str, Any]) -> Mapping[str, Mapping[str, str]]:
+    """Resources of the stage's main container, unless the spec sets them."""
+    if stage is Stage.PREP:
+        return PREP_RESOURCES
+    return {"requests": {"cpu": CPUS[stage], "memory": default_memory(stage, resolved)}}
+
+
+def _resources(run: Run, *, stage: Stage, resolved: Mapping[str, Any]) -> dict[str, Any]:
     pod = (run.spec.get(str(stage)) or {}).get("pod") or {}
-    asked = pod.get("resources") or DEFAULT_RESOURCES[stage]
-    resources = copy_resources(asked)
+    resources = copy_resources(pod.get("resources") or default_resources(stage, resolved))
+    gpus = resolved["train"]["gpus"]
     if gpus and stage is Stage.TRAIN:
         resources.setdefault("limits", {})[GPU_RESOURCE] = str(gpus)
     return resources

@@ -18,7 +18,7 @@ from trainingrun.api.reason import Reason
 from trainingrun.api.settings import Settings
 from trainingrun.api.status import StageAttempts
 from trainingrun.builders.resolved import build_resolved, resolved_text, text_digest
-from trainingrun.domain import attempts, lasting
+from trainingrun.domain import attempts, gate, lasting
 from trainingrun.domain.accounting import Ending, close_attempt
 from trainingrun.domain.adoption import why_not_ours
 from trainingrun.domain.decision import Decision
@@ -231,5 +231,6 @@ def _show_accepted(draft: Draft, resolved: Resolved) -> None:
     prefix = run_prefix(run.namespace, name=run.name, uid=run.uid, storage_prefix=storage["prefix"])
     draft.status["storageURI"] = f"s3://{storage['bucket']}/{prefix}/"
     draft.set_condition(conditions.ACCEPTED, True, reason=reasons.ACCEPTED, message="The spec is valid and resolved.")
+    gate.await_export(draft, resolved)
     draft.set_condition(conditions.SUCCEEDED, None, reason=reasons.RUNNING, message="The run has not ended.")
     draft.set_condition(conditions.FINISHED, False, reason=reasons.RUNNING, message="The run has not ended.")

@@ -35,6 +35,15 @@ _ADDED: Final = {
     "train.optimizer",
     "train.seed",
     "train.terminationGracePeriodSeconds",
+    "train.metric",
+    "train.maxDurationSeconds",
+    "train.earlyStopping",
+    "train.keepCheckpoints",
+    "train.onDivergence",
+    "train.onOutOfMemory",
+    "train.retries",
+    "export.checkpoint",
+    "export.gate",
     "pods",
 }
 # Fields whose default an earlier version may have chosen differently.

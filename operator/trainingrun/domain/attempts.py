@@ -10,13 +10,14 @@ from datetime import timedelta
 
 from trainingrun.api import clock
 from trainingrun.api.names import Stage
+from trainingrun.api.status import Changes
 from trainingrun.domain import reported
 from trainingrun.domain.draft import MAX_LAST, Draft
 from trainingrun.domain.texts import cut
 from trainingrun.domain.verdicts import POLICIES, Outcome, Verdict, back_off_seconds
 
 
-def begin(draft: Draft, stage: Stage, *, number: int, goes_on: bool = False) -> None:
+def begin(draft: Draft, stage: Stage, *, number: int, changes: Changes, goes_on: bool = False) -> None:
     """Record that attempt `number` was started now, or that it goes on with the wait of the one before."""
     entry = draft.attempts(stage)
     entry["number"] = number
@@ -24,8 +25,13 @@ def begin(draft: Draft, stage: Stage, *, number: int, goes_on: bool = False) -> 
         entry["startedAt"] = draft.now_text
     entry.pop("nextRetryAt", None)
     entry.pop("jobUID", None)
-    if stage is Stage.TRAIN:
-        draft.status.get("training", {}).pop("resumedFromStep", None)  # it was of the attempt before
+    entry.pop("changes", None)
+    if changes:
+        entry["changes"] = changes
+    if stage is Stage.TRAIN:  # these were of the attempt before
+        training = draft.status.get("training", {})
+        training.pop("resumedFromStep", None)
+        training.pop("stoppedBy", None)
 
 
 def end(draft: Draft, stage: Stage) -> None:
@@ -42,8 +48,8 @@ def pause(draft: Draft, stage: Stage, *, seconds: float) -> None:
     draft.attempts(stage)["nextRetryAt"] = clock.to_text(draft.now + timedelta(seconds=seconds))
 
 
-def count_end(draft: Draft, stage: Stage, verdict: Verdict) -> bool:
-    """Count the end of the attempt in flight; return whether its outcome's budget allows another one."""
+def count_end(draft: Draft, stage: Stage, verdict: Verdict, *, retries: int = 0) -> bool:
+    """Count the end of the attempt in flight; return whether another one follows: a failure has so many retries."""
     entry = draft.attempts(stage)
     end(draft, stage)
     entry["lastOutcome"] = verdict.outcome.value
@@ -59,7 +65,7 @@ def count_end(draft: Draft, stage: Stage, verdict: Verdict) -> bool:
         if verdict.outcome is Outcome.INTERRUPTED:
             failures[kind] = 0  # unlimited while the stage advances
     failures[kind] = failures.get(kind, 0) + 1
-    if failures[kind] > policy.retries:
+    if failures[kind] > retries:
         return False
     without_delay = 1 if verdict.outcome is Outcome.INTERRUPTED else 0  # an attempt did not cause its interruption
     delay = back_off_seconds(failures[kind] - without_delay) if policy.back_off else 0

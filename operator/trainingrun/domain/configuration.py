@@ -75,7 +75,7 @@ def default_rate(network: str, optimizer: str | None) -> str:
 def _own_optimizer(network: str) -> str:
     if network == DEMO_NETWORK:
         return "adam"
-    return "rmsProp" if network.startswith("ssd") else "momentum"
+    return "rmsProp" if network.startswith("ssd") and not network.endswith("_fpn") else "momentum"
 
 
 def _step(step: Mapping[str, Any], number: int) -> dict[str, Any]:

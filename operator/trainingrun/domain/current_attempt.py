@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from trainingrun.api import clock, reasons
-from trainingrun.domain import attempts, lasting, missing_object, results, start_deadline, suspension
+from trainingrun.domain import (
+    attempts,
+    deadline,
+    finish,
+    lasting,
+    missing_object,
+    recovery,
+    results,
+    start_deadline,
+    suspension,
+)
 from trainingrun.domain.accounting import Ending, close_attempt
 from trainingrun.domain.assess import Ended, Evidence, Running, assess
 from trainingrun.domain.draft import MAX_CAUSE, MAX_EVENT, MAX_MESSAGE
@@ -17,6 +27,7 @@ from trainingrun.domain.lost_results import rebuild_dataset
 from trainingrun.domain.observe import JobView, PodView
 from trainingrun.domain.progress import show_progress
 from trainingrun.domain.stage import RECHECK_SECONDS, StageContext
+from trainingrun.domain.texts import sentences
 from trainingrun.domain.verdicts import Outcome
 from trainingrun.domain.waiting import Cause
 
@@ -36,9 +47,9 @@ def follow_attempt(context: StageContext, number: int, *, job: JobView | None) -
     state = assess(evidence, now=context.draft.now, lost_after=context.settings.lost_pod_seconds)
     if isinstance(state, Ended):
         return _count_end(context, state, job=job, pod=pod)
-    if context.suspended and not (isinstance(state, Running) and state.succeeded):
-        suspension.end_attempt(context, pod)
-        return True
+    succeeded = isinstance(state, Running) and state.succeeded
+    if not succeeded and (context.suspended or deadline.is_past(context.draft) or finish.needs_other_attempt(context)):
+        return _end_it(context, pod)
     if isinstance(state, Running):
         _show_running(context, state, report=report)
     elif job is not None and _is_refused_for_old_settings(context, job, state.cause):
@@ -58,6 +69,18 @@ def follow_attempt(context: StageContext, number: int, *, job: JobView | None) -
     return False
 
 
+def _end_it(context: StageContext, pod: PodView | None) -> bool:
+    """End the attempt in flight as the spec asks; return whether the next one may start."""
+    if context.suspended:
+        suspension.end_attempt(context, pod)
+    elif deadline.is_past(context.draft):
+        deadline.fail(context, pod)
+        return False
+    else:
+        finish.end_attempt(context, pod)
+    return True
+
+
 def _pod_of(context: StageContext, number: int) -> PodView | None:
     pods = context.observed.pods_of(context.attempts.get("jobUID"))
     return newest_pod(pod for pod in pods if pod.attempt == number)
@@ -67,7 +90,8 @@ def _count_end(context: StageContext, ended: Ended, *, job: JobView | None, pod:
     """Count the end and write its results; return whether the budget allows another attempt."""
     draft, stage, verdict = context.draft, context.stage, ended.verdict
     close_attempt(context, Ending.of(verdict, pod))
-    may_retry = attempts.count_end(draft, stage, verdict)
+    retries = recovery.budget(context, verdict)
+    may_retry = attempts.count_end(draft, stage, verdict, retries=retries)
     results.write_timings(draft, stage, job=job, pod=pod, verdict=verdict)
     if verdict.outcome is Outcome.SUCCEEDED:
         results.complete_stage(draft, stage, verdict)
@@ -80,7 +104,8 @@ def _count_end(context: StageContext, ended: Ended, *, job: JobView | None, pod:
     if not may_retry:
         fail_run(context, verdict)
         return False
-    message = f"Attempt {context.attempts['ended']} of {stage} ended: {verdict.message}"
+    changed = recovery.change_next(context, verdict)
+    message = sentences(f"Attempt {context.attempts['ended']} of {stage} ended: {verdict.message}", changed)
     context.set_not_done(reason=reasons.ATTEMPT_DELAYED, message=message)
     draft.add_event(verdict.reason, message, warning=True)
     return True

@@ -15,7 +15,7 @@ from trainingrun.api.names import Phase, Stage
 from trainingrun.api.reason import Reason
 from trainingrun.api.run import Run
 from trainingrun.api.status import Dataset, Export, Progress, StageAttempts, StageTimings, Status, Training
-from trainingrun.domain import scores
+from trainingrun.domain import early_end, scores
 from trainingrun.domain.next_step import NextStep, commands
 from trainingrun.domain.texts import cut, sentences
 
@@ -168,12 +168,19 @@ class Draft:
 
     def succeed(self) -> None:
         """End the run with all its results."""
-        export = self.status.get("export", {})
-        end = sentences(f"Exported checkpoint {export.get('checkpointStep')} with {scores.score(export)}")
+        export, training = self.status.get("export", {}), self.status.get("training", {})
+        qualified = conditions.find(self.status["conditions"], conditions.QUALIFIED)
+        missed = qualified is not None and qualified["status"] == "False"
         seen = scores.seen_in_training(self.status.get("dataset", {}))
-        message = f"{end} {seen}: the score says little about other images." if seen else end
+        message = sentences(
+            scores.exported(export),
+            early_end.text(training, spec=self.run.spec),
+            "It misses spec.export.gate: see the condition Qualified" if missed else "",
+            f"{seen}: the score says little about other images" if seen else "",
+        )
         text = f"Exported, AP@.5 {export.get('ap50')}"
-        self._end(Phase.SUCCEEDED, succeeded=True, reason=reasons.COMPLETED, message=message, text=text)
+        reason = early_end.reason_of_run(training)
+        self._end(Phase.SUCCEEDED, succeeded=True, reason=reason, message=message, text=text)
         self.add_event(reasons.SUCCEEDED, message)
 
     def fail(self, *, reason: Reason, message: str, step: NextStep, phase: Phase | None = None) -> None:
@@ -186,6 +193,9 @@ class Draft:
 
     def _end(self, phase: Phase, *, succeeded: bool, reason: Reason, message: str, text: str) -> None:
         self.set_condition(conditions.SUCCEEDED, succeeded, reason=reason, message=message)
+        if not succeeded and conditions.find(self.status["conditions"], conditions.QUALIFIED) is not None:
+            no_export = "The run has failed: there is no export to compare with spec.export.gate."
+            self.set_condition(conditions.QUALIFIED, None, reason=reasons.FAILED, message=no_export)
         self.set_condition(conditions.FINISHED, True, reason=_ENDED[phase], message="The run has ended; see Succeeded.")
         self.status["finishedAt"] = self.now_text
         self.show(phase, message=message, text=text)

@@ -10,7 +10,7 @@ from trainingrun.api import reasons
 from trainingrun.api.names import Stage
 from trainingrun.api.reason import Reason, Step
 from trainingrun.api.run import Run
-from trainingrun.builders.jobs import DEFAULT_RESOURCES, DEFAULT_SCRATCH
+from trainingrun.builders.jobs import DEFAULT_SCRATCH, default_resources
 from trainingrun.domain.next_step import NextStep
 from trainingrun.domain.quantities import doubled
 from trainingrun.domain.stage import StageContext
@@ -104,7 +104,7 @@ class _Changes:
     def _memory(self) -> _Change:
         """The memory limit; without one, the request, which chooses a node with more of it."""
         pod = self._stage_spec().get("pod") or {}
-        resources = pod.get("resources") or DEFAULT_RESOURCES[self.stage]
+        resources = pod.get("resources") or default_resources(self.stage, self.resolved)
         kind = "limits" if (resources.get("limits") or {}).get("memory") else "requests"
         now = str((resources.get(kind) or {}).get("memory", ""))
         return _Change(f"{self.stage}.pod.resources.{kind}.memory", now, doubled(now))

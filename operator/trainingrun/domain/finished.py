@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from trainingrun.api import clock, conditions, reasons
 from trainingrun.api.names import Phase
-from trainingrun.domain import attempts
+from trainingrun.domain import attempts, deadline
 from trainingrun.domain.decision import Decision
 from trainingrun.domain.draft import Draft
 from trainingrun.domain.lost_results import reopen_lost
@@ -22,6 +22,7 @@ def reopen_if_retried(draft: Draft) -> bool:
     reopen_lost(draft)
     wanted = draft.take_retry()
     draft.status.pop("finishedAt", None)
+    deadline.start_again(draft)
     message = f"Reopened because spec.retry was raised to {wanted}."
     draft.set_condition(conditions.FINISHED, False, reason=reasons.RETRY, message=message)
     draft.set_condition(conditions.SUCCEEDED, None, reason=reasons.RETRY, message=message)

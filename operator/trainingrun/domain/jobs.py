@@ -7,6 +7,7 @@ just before a status patch was lost, or by a version that kept no UIDs, is belie
 from __future__ import annotations
 
 from trainingrun.builders.jobs import build_job
+from trainingrun.domain import changes_of_attempt
 from trainingrun.domain.likeness import unlike_spec
 from trainingrun.domain.observe import JobView
 from trainingrun.domain.stage import StageContext
@@ -27,6 +28,9 @@ def _is_ours(context: StageContext, job: JobView) -> bool:
     if spec is None:
         context.decision.read_jobs.append(job)
         return False
+    changes = changes_of_attempt.of_job(context, spec)
+    if changes is None:
+        return False
     wanted = build_job(
         context.draft.run,
         stage=job.stage,
@@ -34,5 +38,6 @@ def _is_ours(context: StageContext, job: JobView) -> bool:
         resolved=context.resolved,
         digest=context.digest,
         settings=context.settings,
+        changes=changes,
     )
     return not unlike_spec(spec, wanted["spec"])

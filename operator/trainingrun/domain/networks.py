@@ -24,8 +24,16 @@ NETWORKS: Final = {
     "ssd_inception_v2": NetworkDefaults(24, "0.004", 158, 1.8),
     "ssd_mobilenet_v1": NetworkDefaults(24, "0.004", 85, 0.2),
     "ssd_mobilenet_v2": NetworkDefaults(24, "0.004", 70, 0.2),
+    "ssdlite_mobilenet_v2": NetworkDefaults(24, "0.004", 37, 0.2),
+    "ssd_mobilenet_v1_quantized": NetworkDefaults(24, "0.004", 85, 0.2),
+    "ssd_mobilenet_v2_quantized": NetworkDefaults(24, "0.004", 70, 0.2),
+    "ssd_mobilenet_v1_fpn": NetworkDefaults(8, "0.005", 87, 0.1),
+    "ssd_resnet50_fpn": NetworkDefaults(4, "0.0025", 253, 0.1),
     "faster_rcnn_inception_v2": NetworkDefaults(1, "0.0002", 110, 0.04),
     "faster_rcnn_resnet50": NetworkDefaults(1, "0.0003", 240, 0.08),
+    "faster_rcnn_resnet101": NetworkDefaults(1, "0.0003", 498, 0.08),
+    "faster_rcnn_inception_resnet_v2": NetworkDefaults(1, "0.0003", 475, 0.06),
+    "rfcn_resnet101": NetworkDefaults(1, "0.0003", 515, 0.4),
     DEMO_NETWORK: NetworkDefaults(8, "0.01", 3, 0.01),
 }
 

@@ -7,8 +7,9 @@ from itertools import chain
 
 from trainingrun.api import clock, reasons
 from trainingrun.api.names import Stage
+from trainingrun.api.status import Changes
 from trainingrun.builders.jobs import build_job
-from trainingrun.domain import attempts, lasting, missing_object, suspension
+from trainingrun.domain import attempts, changes_of_attempt, deadline, finish, lasting, missing_object, suspension
 from trainingrun.domain.assess import is_alive
 from trainingrun.domain.draft import MAX_CAUSE, MAX_EVENT, MAX_MESSAGE
 from trainingrun.domain.ended_jobs import outlives_attempt
@@ -23,6 +24,9 @@ def start_attempt(context: StageContext, number: int) -> None:
     earlier = _earlier(context, number)
     if context.suspended:
         suspension.show_suspended(context)
+        return
+    if deadline.is_past(context.draft):
+        deadline.fail(context, None)
         return
     if earlier is None:
         suspension.note_resumption(context)
@@ -55,6 +59,9 @@ def _earlier(context: StageContext, number: int) -> str | None:
 
 
 def _show_earlier(context: StageContext, number: int, *, earlier: str) -> None:
+    if finish.is_waited_for(context):
+        finish.show_wait(context)
+        return
     message = f"Attempt {number} of {context.stage} waits until {earlier} has ended."
     _set_delayed(context, message)
     context.show(message)
@@ -63,7 +70,7 @@ def _show_earlier(context: StageContext, number: int, *, earlier: str) -> None:
 
 def _set_delayed(context: StageContext, message: str) -> None:
     """Take back what the condition says of the attempt before; a resumption is noted when that one's pod has ended."""
-    if context.reason not in suspension.REASONS:
+    if context.reason not in {*suspension.REASONS, reasons.FINISHING.name}:
         context.set_not_done(reason=reasons.ATTEMPT_DELAYED, message=message)
 
 
@@ -84,18 +91,25 @@ def _show_refused(context: StageContext, number: int, *, refused: RefusedChild) 
     lasting.report_if_it_lasts(context.decision, reasons.CREATION_REFUSED, refused.text(MAX_EVENT))
 
 
-def begin_attempt(context: StageContext, number: int, *, goes_on: bool = False) -> None:
+def begin_attempt(context: StageContext, number: int, *, changes: Changes, goes_on: bool = False) -> None:
     """Record that an attempt was started now, and take back what the one before said of the storage."""
-    attempts.begin(context.draft, context.stage, number=number, goes_on=goes_on)
+    attempts.begin(context.draft, context.stage, number=number, changes=changes, goes_on=goes_on)
     doubt_storage(context.draft, context.stage)
 
 
 def _create_job(context: StageContext, number: int) -> None:
     run, stage = context.draft.run, context.stage
     goes_on = missing_object.is_waited_for(context)
-    begin_attempt(context, number, goes_on=goes_on)
+    changes = changes_of_attempt.of_next(context)
+    begin_attempt(context, number, changes=changes, goes_on=goes_on)
     job = build_job(
-        run, stage=stage, attempt=number, resolved=context.resolved, digest=context.digest, settings=context.settings
+        run,
+        stage=stage,
+        attempt=number,
+        resolved=context.resolved,
+        digest=context.digest,
+        settings=context.settings,
+        changes=changes,
     )
     context.decision.create.append(job)
     if goes_on:

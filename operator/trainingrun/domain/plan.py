@@ -12,7 +12,7 @@ from trainingrun.api import conditions
 from trainingrun.api.names import Stage
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
-from trainingrun.domain import history
+from trainingrun.domain import changes_of_attempt, deadline, finish, history
 from trainingrun.domain.acceptance import accept, document_of_finished
 from trainingrun.domain.current_attempt import follow_attempt
 from trainingrun.domain.decision import Decision
@@ -47,12 +47,14 @@ def _plan_run(decision: Decision, observed: Observed, *, settings: Settings) -> 
             refuse_retry(draft)
         expire(decision)
         resolved = document_of_finished(decision, observed, settings=settings)
+        finish.answer(draft, resolved)
         plan_tensorboard(decision, observed, resolved=resolved, settings=settings)
         return
 
     resolved = accept(decision, observed, settings=settings)
     if resolved is None and not decision.starts_nothing:
         return  # the status says why, and whether the run waits or has failed
+    deadline.keep_time(decision)
 
     stages = (
         StageContext(stage, decision, observed, resolved or {}, settings)
@@ -64,6 +66,7 @@ def _plan_run(decision: Decision, observed: Observed, *, settings: Settings) -> 
     if resolved is not None and not draft.is_true(conditions.FINISHED):
         refuse_retry(draft)
     announce_start(draft)
+    finish.answer(draft, resolved)
     plan_tensorboard(decision, observed, resolved=resolved, settings=settings)
 
 
@@ -85,7 +88,7 @@ def _advance(context: StageContext) -> bool:
         return context.done
     job = believed_job(context, number + 1)
     if job is not None:  # it was created, but the status patch was lost
-        begin_attempt(context, number + 1)
+        begin_attempt(context, number + 1, changes=changes_of_attempt.of_believed(context, job))
         context.draft.record_job(context.stage, job.uid)
         follow_attempt(context, number + 1, job=job)
     elif not context.undecided:

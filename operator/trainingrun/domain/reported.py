@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from trainingrun.api import clock
 from trainingrun.api.reason import Step
-from trainingrun.api.status import Dataset, Export, Restored, StageTimings, Training
+from trainingrun.api.status import Best, Dataset, Export, PeakMemoryBytes, Restored, StageTimings, Training
 from trainingrun.domain.quantities import size
+from trainingrun.domain.texts import cut
 
 MAX_COUNT: Final = 2**53
 MAX_URI: Final = 1024
@@ -21,12 +22,22 @@ MAX_LABEL: Final = 40
 MAX_FINDINGS: Final = 5
 MAX_FINDING: Final = 130
 MAX_STARTS_ANEW: Final = 250
+MAX_CHECKPOINTS: Final = 12
+MAX_CHECKPOINT_REASON: Final = 160
+MAX_MISSED: Final = 10
+MAX_MISSED_TEXT: Final = 160
 MAX_PATH: Final = 80
 MAX_VALUE: Final = 60
 _DATASET_COUNTS: Final = (
     *("trainImages", "evalImages", "trainObjects", "evalObjects", "evalImagesInTrain", "evalImagesLikeTrain"),
     *("errors", "warnings", "infos"),
 )
+_STOPPED_BY: Final[tuple[Literal["earlyStopping", "finish", "maxDuration"], ...]] = (
+    "earlyStopping",
+    "finish",
+    "maxDuration",
+)
+_CONTAINERS: Final[tuple[Literal["agent", "trainer"], ...]] = ("agent", "trainer")
 _PATH: Final = re.compile(r"[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)*", re.ASCII)
 
 
@@ -83,7 +94,30 @@ def training(numbers: Mapping[str, Any]) -> Training:
         found["checkpointURI"] = address
     if (start := restored(numbers.get("restored"))) is not None:
         found["restored"] = start
+    if (score := best(numbers.get("best"))) is not None:
+        found["best"] = score
+    if (kept := steps(numbers.get("keptCheckpoints"))) is not None:
+        found["keptCheckpoints"] = kept
+    for field in _STOPPED_BY:
+        if field == numbers.get("stoppedBy"):
+            found["stoppedBy"] = field
     return found
+
+
+def best(value: object) -> Best | None:
+    """Accept the best evaluation."""
+    if not isinstance(value, Mapping):
+        return None
+    step, mean, ap50 = count(value.get("step")), decimal(value.get("mAP")), decimal(value.get("ap50"))
+    return None if step is None or mean is None or ap50 is None else Best(step=step, mAP=mean, ap50=ap50)
+
+
+def steps(value: object) -> list[int] | None:
+    """Accept steps of checkpoints, of which the first are kept."""
+    if not isinstance(value, list):
+        return None
+    known = (count(item) for item in value[:MAX_CHECKPOINTS])
+    return [step for step in known if step is not None]
 
 
 def restored(value: object) -> Restored | None:
@@ -112,7 +146,38 @@ def export(numbers: Mapping[str, Any]) -> Export:
         found["uri"] = address
         found["frozenGraphURI"] = f"{address}frozen_inference_graph.pb"
         found["savedModelURI"] = f"{address}saved_model/1/"
+    if (why := short_text(numbers.get("checkpointReason"), MAX_CHECKPOINT_REASON)) is not None:
+        found["checkpointReason"] = why
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """What an export says of export.gate: the scores that are too low, of which the first are named."""
+
+    met: bool
+    missed: tuple[str, ...]
+    missed_count: int
+
+
+def gate(value: object) -> GateResult | None:
+    """Accept whether an export reaches its gate; None if it does not say."""
+    if not isinstance(value, Mapping) or (met := flag(value.get("met"))) is None:
+        return None
+    listed = value.get("missed")
+    texts = [short_text(item, MAX_MISSED_TEXT) for item in listed[:MAX_MISSED]] if isinstance(listed, list) else []
+    missed = tuple(text for text in texts if text is not None)
+    return GateResult(met, missed, max(1, len(missed), count(value.get("missedCount")) or 0))
+
+
+def peak_memory(value: object) -> PeakMemoryBytes | None:
+    """Accept how much memory the containers' processes have held; None if it is not known of any."""
+    found = PeakMemoryBytes()
+    if isinstance(value, Mapping):
+        for name in _CONTAINERS:
+            if (size_in_bytes := count(value.get(name))) is not None:
+                found[name] = size_in_bytes
+    return found or None
 
 
 def add_timings(entry: StageTimings, timings: Mapping[str, Any]) -> None:
@@ -158,6 +223,11 @@ def _number(value: object) -> float | None:
 def flag(value: object) -> bool | None:
     """Accept true or false."""
     return value if isinstance(value, bool) else None
+
+
+def short_text(value: object, limit: int) -> str | None:
+    """Accept a line of text, cut to a length."""
+    return cut(value, limit) if isinstance(value, str) and value and value.isprintable() else None
 
 
 def label(value: object) -> str | None:

@@ -15,10 +15,11 @@ from trainingrun.api.conditions import ACCEPTED, FINISHED, SUCCEEDED, is_true
 from trainingrun.api.names import CONTRACT_VERSION, Stage
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
-from trainingrun.domain import configuration, policy
+from trainingrun.domain import configuration, decimals, policy
 from trainingrun.domain.near_misses import did_you_mean
 from trainingrun.domain.networks import NETWORKS, default_cadence, default_grace_seconds
 from trainingrun.domain.refusal import NotAcceptedError
+from trainingrun.domain.training_options import export_options, train_options
 
 Resolved = dict[str, Any]
 FindRun = Callable[[str], Run | None]
@@ -31,7 +32,7 @@ def resolve(run: Run, *, settings: Settings, find_run: FindRun, neighbours: Neig
     """Build the resolved document; raises NotAcceptedError naming the field at fault."""
     spec = run.spec
     storage = spec["storage"]
-    train = spec.get("train") or {}
+    train, export = spec.get("train") or {}, spec.get("export") or {}
     refused_networks = policy.check(spec, settings=settings)
     network = (spec.get("model") or {}).get("network", "ssd_inception_v2")
     defaults = NETWORKS.get(network)
@@ -74,15 +75,18 @@ def resolve(run: Run, *, settings: Settings, find_run: FindRun, neighbours: Neig
         "train": {
             "steps": steps,
             "batchSize": int(train.get("batchSize", defaults.batch_size)),
-            "learningRate": str(train.get("learningRate", configuration.default_rate(network, train.get("optimizer")))),
+            "learningRate": decimals.plain(train["learningRate"])
+            if "learningRate" in train
+            else configuration.default_rate(network, train.get("optimizer")),
             "gpus": int(train.get("gpus", 1)),
             "saveEverySteps": int(train.get("saveEverySteps", cadence)),
             "evalEverySteps": int(train.get("evalEverySteps", cadence)),
             "stallSeconds": int(train.get("stallSeconds", 1800)),
             "terminationGracePeriodSeconds": int(train.get("terminationGracePeriodSeconds", grace)),
             **configuration.of_train(spec),
+            **train_options(train),
         },
-        "export": {"evalImages": int((spec.get("export") or {}).get("evalImages", 500))},
+        "export": {"evalImages": int(export.get("evalImages", 500)), **export_options(export)},
         "images": {
             "agent": settings.agent_image,
             "trainer": train.get("image") or settings.trainer_image,
@@ -129,10 +133,17 @@ def _split(dataset: Mapping[str, Any]) -> dict[str, Any] | None:
     if "evalFraction" not in dataset:
         return None
     return {
-        "fraction": str(dataset["evalFraction"]),
+        "fraction": _fraction(dataset["evalFraction"]),
         "seed": int(dataset.get("splitSeed", 0)),
         "groupBy": str(dataset.get("splitGroup", "sequence")),
     }
+
+
+def _fraction(value: float | str) -> str:
+    """The contract's notation: four decimals are enough to tell images apart, and text has no more."""
+    if not isinstance(value, str):
+        value = decimals.plain(min(max(round(value, 4), 0.0001), 0.9999))
+    return value if value.startswith("0") else f"0{value}"
 
 
 def _pretrained(run: Run, *, find_run: FindRun, neighbours: Neighbours) -> dict[str, str] | None:

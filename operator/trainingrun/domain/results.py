@@ -8,7 +8,7 @@ from typing import Any
 from trainingrun.api import clock, conditions, reasons
 from trainingrun.api.names import Stage
 from trainingrun.api.reason import Reason
-from trainingrun.domain import reported, scores
+from trainingrun.domain import early_end, gate, reported, scores
 from trainingrun.domain.draft import MAX_CAUSE, MAX_EVENT, MAX_HINT, MAX_SUMMARY, Draft
 from trainingrun.domain.lost_results import is_dataset_lost
 from trainingrun.domain.observe import JobView, PodView
@@ -26,8 +26,16 @@ def complete_stage(draft: Draft, stage: Stage, verdict: Verdict) -> None:
         for name in ("images", "savedImages", "evalImagesInTrain", "evalImagesLikeTrain"):
             known.pop(name, None)  # type: ignore[misc]
     write_numbers(draft, stage, verdict)
-    kind = conditions.STAGE_CONDITION[stage]
-    done = draft.set_condition(kind, True, reason=reasons.COMPLETED, message=cut(verdict.message, MAX_SUMMARY))
+    kind, reason, message = conditions.STAGE_CONDITION[stage], reasons.COMPLETED, verdict.message
+    training = draft.status.get("training", {})
+    early = early_end.text(training, spec=draft.run.spec) if stage is Stage.TRAIN else ""
+    if early:
+        reason, message = early_end.reason_of_training(training), sentences(early, early_end.best(training))
+    done = draft.set_condition(kind, True, reason=reason, message=cut(message, MAX_SUMMARY))
+    if done and early:
+        draft.add_event(reason, message)
+    if stage is Stage.EXPORT:
+        gate.judge(draft, verdict.numbers)
     if done and stage is Stage.PREP:
         draft.add_event(reasons.PREPARED, _dataset_summary(verdict.numbers) or verdict.message)
 
@@ -73,6 +81,8 @@ def write_timings(draft: Draft, stage: Stage, *, job: JobView | None, pod: PodVi
     if (total := clock.seconds_between(job.created, agent.finished_at or draft.now_text)) is not None:
         entry["totalSeconds"] = total
     reported.add_timings(entry, verdict.timings)
+    if peak := reported.peak_memory(verdict.numbers.get("peakMemoryBytes")):
+        entry["peakMemoryBytes"] = peak
 
 
 def _dataset_summary(numbers: Mapping[str, Any]) -> str:

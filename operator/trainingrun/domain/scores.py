@@ -6,6 +6,12 @@ from trainingrun.api.status import Dataset, Export
 from trainingrun.domain.quantities import grouped
 
 
+def exported(export: Export) -> str:
+    """Which checkpoint was exported, its score, and why this one."""
+    text = f"Exported checkpoint {export.get('checkpointStep')} with {score(export)}"
+    return f"{text}: {export['checkpointReason']}" if "checkpointReason" in export else text
+
+
 def score(export: Export) -> str:
     """The score of the exported detector, with its uncertainty where few images make it large."""
     text = f"AP@.5 {export.get('ap50')}"

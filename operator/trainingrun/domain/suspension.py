@@ -1,9 +1,4 @@
-"""Suspend a run and resume it: end the attempt in flight, show what it saved, and from where the run goes on.
-
-The end for a suspension is no failure. It is in the status before the attempt's pod has ended, because the Job is
-deleted only after the status says why. `jobUID` therefore stays in the status until the pod has ended: its verdict says
-which checkpoint was saved. A verdict that no operator saw is not guessed.
-"""
+"""Suspend a run and resume it: end the attempt in flight, show what it saved, and from where the run goes on."""
 
 from __future__ import annotations
 
@@ -11,60 +6,36 @@ from typing import Final
 
 from trainingrun.api import reasons
 from trainingrun.api.names import Phase, Stage
-from trainingrun.domain import attempts, missing_object, results
-from trainingrun.domain.accounting import SUSPENDED, Ending, close_attempt
-from trainingrun.domain.assess import is_alive
+from trainingrun.domain import missing_object, stopped_attempt
 from trainingrun.domain.draft import MAX_CAUSE
-from trainingrun.domain.ended_jobs import newest_pod, outlives_attempt
 from trainingrun.domain.observe import PodView
 from trainingrun.domain.progress import training_position
 from trainingrun.domain.stage import RECHECK_SECONDS, StageContext
 from trainingrun.domain.texts import cut, sentences
 from trainingrun.domain.training_start import resumption
-from trainingrun.domain.verdicts import Outcome, parse_verdict
 
 REASONS: Final = {reasons.SUSPENDING.name, reasons.SUSPENDED.name}
 
 
 def end_attempt(context: StageContext, pod: PodView | None) -> None:
     """End the attempt in flight without counting a failure; its pod saves a checkpoint in its grace period."""
-    uid = context.attempts.get("jobUID") if "ranAt" in context.attempts else None
-    if uid is None:
-        close_attempt(context, Ending(SUSPENDED, reasons.SUSPENDED.name, pod))
-    attempts.end(context.draft, context.stage)
-    if uid is None:
-        _set_suspended(context, _what_is_saved(context))
-    else:
-        context.attempts["jobUID"] = uid  # its pod has not said yet what it saved
+    if stopped_attempt.stop(context, pod, reasons.SUSPENDED):
         context.set_not_done(reason=reasons.SUSPENDING, message=_suspending(context))
+    else:
+        _set_suspended(context, _what_is_saved(context))
 
 
 def take_verdict(context: StageContext) -> None:
-    """Write what the pod of an attempt that was ended for a suspension says, once the pod has ended."""
-    uid, entry = context.attempts.get("jobUID"), context.attempts
-    if uid is None or entry["number"] > entry.get("ended", 0):
-        return
-    pod = newest_pod(pod for pod in context.observed.pods_of(uid) if pod.attempt == entry["number"])
-    if _is_ending(context, uid, pod):
-        return
-    del entry["jobUID"]
-    verdict = parse_verdict(pod.agent.message) if pod is not None and pod.agent.state == "terminated" else None
-    if verdict is not None and verdict.outcome is Outcome.SUCCEEDED:  # it was done before the signal arrived
-        close_attempt(context, Ending.of(verdict, pod))
-        attempts.count_end(context.draft, context.stage, verdict)
-        results.complete_stage(context.draft, context.stage, verdict)
-        return
-    close_attempt(context, Ending(SUSPENDED, reasons.SUSPENDED.name, pod, verdict))
-    if verdict is not None:
-        results.write_numbers(context.draft, context.stage, verdict)
-    if context.suspended:
+    """Write what the pod of an attempt that the operator ended says, once the pod has ended."""
+    over, verdict = stopped_attempt.take_verdict(context)
+    if over and context.suspended:
         _set_suspended(context, _what_is_saved(context) if verdict is not None else _what_is_known(context))
 
 
 def show_suspended(context: StageContext) -> None:
     """Show that the run is suspended, or that its attempt still ends."""
     draft = context.draft
-    if "jobUID" in context.attempts:
+    if stopped_attempt.is_stopping(context):
         context.show(_suspending(context), text=f"{context.phase}: suspending")
         context.decision.requeue(after=RECHECK_SECONDS)
         return
@@ -82,13 +53,6 @@ def note_resumption(context: StageContext) -> None:
         message = _resumes(context)
         context.set_not_done(reason=reasons.RESUMED, message=message)
         context.draft.add_event(reasons.RESUMED, message)
-
-
-def _is_ending(context: StageContext, uid: str, pod: PodView | None) -> bool:
-    job = next((job for job in context.observed.jobs if job.uid == uid), None)
-    if job is not None and outlives_attempt(job, context.observed):
-        return True
-    return pod is not None and is_alive(pod, now=context.draft.now, lost_after=context.settings.lost_pod_seconds)
 
 
 def _set_suspended(context: StageContext, said: str) -> None:

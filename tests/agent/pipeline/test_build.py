@@ -22,6 +22,8 @@ ARGUMENTS: dict[str, Any] = {
     "pretrained": True,
 }
 SSD = [name for name, network in NETWORKS.items() if network.family == "ssd"]
+PYRAMID = [name for name in SSD if NETWORKS[name].pyramid is not None]
+QUANTIZED = [name for name in SSD if NETWORKS[name].quantized]
 FASTER_RCNN = [name for name, network in NETWORKS.items() if network.family == "faster_rcnn"]
 
 
@@ -63,11 +65,69 @@ def test_every_network_has_the_fields_that_decide_whether_it_learns(network: str
 @pytest.mark.parametrize("network", SSD)
 def test_ssd_has_short_batch_norm_averages_and_learns_from_empty_images(network: str) -> None:
     model = built(network=network).model.ssd
+    predictor = getattr(model.box_predictor, model.box_predictor.WhichOneof("box_predictor_oneof"))
     assert model.feature_extractor.conv_hyperparams.batch_norm.decay == pytest.approx(0.97)
-    assert model.box_predictor.convolutional_box_predictor.conv_hyperparams.batch_norm.decay == pytest.approx(0.97)
-    assert model.loss.hard_example_miner.min_negatives_per_image == 3
+    assert predictor.conv_hyperparams.batch_norm.decay == pytest.approx(0.97)
     assert model.feature_extractor.override_base_feature_extractor_hyperparams
-    assert model.anchor_generator.ssd_anchor_generator.num_layers == model.feature_extractor.num_layers
+    if network in PYRAMID:
+        assert model.loss.classification_loss.HasField("weighted_sigmoid_focal")  # it needs no miner
+        assert predictor.class_prediction_bias_init < -4
+    else:
+        assert model.loss.hard_example_miner.min_negatives_per_image == 3
+        assert model.anchor_generator.ssd_anchor_generator.num_layers == model.feature_extractor.num_layers
+
+
+@pytest.mark.parametrize("network", PYRAMID)
+def test_a_pyramid_has_anchors_for_each_level(network: str) -> None:
+    model = built(network=network).model.ssd
+    levels, anchors = model.feature_extractor.fpn, model.anchor_generator.multiscale_anchor_generator
+    assert (levels.min_level, levels.max_level) == (anchors.min_level, anchors.max_level) == (3, 7)
+
+
+@pytest.mark.parametrize(("steps", "delay"), [(1, 1), (150, 75), (20_000, 10_000)], ids=str)
+@pytest.mark.parametrize("network", NETWORKS)
+def test_only_quantized_networks_round_and_from_half_of_the_run_on(network: str, steps: int, delay: int) -> None:
+    config = built(network=network, steps=steps)
+    assert config.HasField("graph_rewriter") is (network in QUANTIZED)
+    if network in QUANTIZED:
+        rounding = config.graph_rewriter.quantization
+        assert (rounding.delay, rounding.weight_bits, rounding.activation_bits) == (delay, 8, 8)
+
+
+def test_ssdlite_has_depthwise_layers() -> None:
+    model = built(network="ssdlite_mobilenet_v2").model.ssd
+    assert model.feature_extractor.use_depthwise
+    assert model.box_predictor.convolutional_box_predictor.use_depthwise
+
+
+@pytest.mark.parametrize(
+    ("network", "steps", "pretrained", "trained"),
+    [
+        ("faster_rcnn_resnet50", 1000, False, True),
+        ("rfcn_resnet101", 999, False, False),
+        ("faster_rcnn_resnet101", 20_000, True, False),
+        ("faster_rcnn_inception_v2", 10_000, False, True),
+        ("faster_rcnn_inception_resnet_v2", 9_999, False, False),
+    ],
+    ids=["long enough", "too short", "pretrained", "slow averages", "too short for slow averages"],
+)
+def test_faster_rcnn_trains_batch_norm_in_long_runs_from_random_weights(
+    network: str, steps: int, *, pretrained: bool, trained: bool
+) -> None:
+    config = built(network=network, steps=steps, pretrained=pretrained)
+    assert config.model.faster_rcnn.feature_extractor.batch_norm_trainable is trained
+
+
+def test_inception_resnet_looks_closer_than_other_faster_rcnns() -> None:
+    model = built(network="faster_rcnn_inception_resnet_v2").model.faster_rcnn
+    anchors = model.first_stage_anchor_generator.grid_anchor_generator
+    assert (model.feature_extractor.first_stage_features_stride, model.first_stage_atrous_rate) == (8, 2)
+    assert (anchors.height_stride, anchors.width_stride, model.initial_crop_size) == (8, 8, 17)
+
+
+def test_rfcn_has_a_position_sensitive_second_stage() -> None:
+    model = built(network="rfcn_resnet101").model.faster_rcnn
+    assert model.second_stage_box_predictor.HasField("rfcn_box_predictor")
 
 
 @pytest.mark.parametrize("network", FASTER_RCNN)

@@ -107,6 +107,24 @@ def test_fetched_files_are_whole_and_spool_is_empty_at_the_end(prepared: Any) ->
     assert list((context.config.shared / "spool").iterdir()) == []
 
 
+def test_only_the_checkpoints_that_the_spec_keeps_are_left(prepared: Any, contract: Check) -> None:
+    prepared.document["train"]["keepCheckpoints"] = {"last": 1, "best": 1, "everyHours": None}
+    context = prepared.pod("train")
+    prepared.start_trainer(
+        context, steps=30, save_every=5, seconds_per_step=0.05, scores={"5": 0.1, "10": 0.7, "20": 0.6}
+    )
+    verdict = verdict_of(train, context)
+
+    assert verdict.outcome is Outcome.SUCCEEDED
+    contract("verdict", verdict.to_json())
+    contract("progress", context.progress.snapshot())
+    assert verdict.numbers["keptCheckpoints"] == context.progress.snapshot()["keptCheckpoints"] == [30, 10]
+    keys = prepared.keys(context.out, "train/")
+    checkpoints = [key.split("/", 2)[2] for key in keys if "/checkpoints/" in key]
+    names = ["MANIFEST.json", "model.ckpt-{}.data-00000-of-00001", "model.ckpt-{}.index"]
+    assert checkpoints == [f"{step:08d}/{name.format(step)}" for step in (10, 30) for name in names]
+
+
 def test_finished_training_is_not_done_again(prepared: Any, contract: Check) -> None:
     first = prepared.pod("train")
     prepared.start_trainer(first)

@@ -135,10 +135,10 @@ def test_manifest_must_name_a_complete_checkpoint(bucket: Bucket, names: list[st
 
 def test_steps_made_after_the_checkpoint_are_counted_as_lost(bucket: Bucket, fake_clock: Any) -> None:
     bucket.checkpoint(1, 100)
-    last = LastStep(bucket.store, bucket.attempt(1), fake_clock)
-    last.reached(130)
+    last = LastStep(bucket.store, bucket.attempt(1), fake_clock, resumed_from=0)
+    last.reached(130, 5.0)
     last.write()
-    last.reached(140)
+    last.reached(140, 6.0)
     last.write()
     found, _ = bucket.fetch()
     assert (found.resumed_from, found.steps_lost) == (100, 30)

@@ -20,6 +20,7 @@ from trainingrun_agent.transfer import ship_events
 from trainingrun_agent.transfer.resume import StoredCheckpoint
 from trainingrun_agent.transfer.ship_checkpoints import CheckpointShipper
 from trainingrun_agent.transfer.ship_events import EventShipper
+from trainingrun_agent.transfer.upload_queue import UploadQueue
 
 pytestmark = pytest.mark.contract
 ATTEMPT = Attempt(1, "lab/runs/team/tire-0a1b2c3d/train/0001-abcdef01")
@@ -38,14 +39,11 @@ class Ship:
         self.folder = Folder.open(self.root)
         self.shipped: list[int] = []
         self.shipper = CheckpointShipper(
-            self.store,
+            context,
             ATTEMPT,
             self.folder,
-            pod_uid="abcdef01",
-            clock=context.clock,
             newest=newest,
-            before_publishing=lambda: None,
-            on_shipped=self.shipped.append,
+            on_shipped=lambda checkpoint: self.shipped.append(checkpoint.step),
         )
         self.events = EventShipper(self.store, ATTEMPT, self.folder)
 
@@ -112,6 +110,27 @@ def test_newest_wins_when_uploads_fall_behind(ship: Ship) -> None:
     assert ship.shipped == [300]
     assert ship.shipper.newest == StoredCheckpoint(300, 1, ATTEMPT.checkpoint(300))
     assert list((ship.root / "spool").iterdir()) == []
+
+
+def test_the_best_checkpoint_is_uploaded_although_newer_ones_wait(ship: Ship) -> None:
+    ship.shipper._queue = UploadQueue(protected=lambda: {200})
+    for step in (100, 200, 300, 400):
+        ship.save(step)
+        ship.shipper.collect()
+    ship.shipper.ship()
+    assert ship.shipped == [200, 400]
+    assert ship.shipper.newest == StoredCheckpoint(400, 1, ATTEMPT.checkpoint(400))
+    assert list((ship.root / "spool").iterdir()) == []
+
+
+def test_the_best_checkpoint_is_uploaded_although_a_newer_one_became_ready_at_once(ship: Ship) -> None:
+    ship.shipper._queue = UploadQueue(protected=lambda: {200})
+    for step in (100, 200, 300, 400):
+        ship.save(step)
+    assert ship.shipper.collect()
+    assert not ship.shipper.collect()
+    ship.shipper.ship()
+    assert ship.shipped == [200, 400]
 
 
 def test_manifest_is_written_after_the_files_it_names(ship: Ship) -> None:

@@ -99,7 +99,7 @@ def test_the_checkpoint_leaves_before_the_rest_of_the_events(training: Training,
     if stopped:
         training.stop.set()
     training.save(7)
-    shipper.turn(7)
+    shipper.turn(7, 0.5)
     shipper.close()
     training.write_events(b"last")
     assert bucket.begun.wait(PATIENCE)
@@ -118,7 +118,7 @@ def test_a_pod_that_is_to_end_sends_no_events_before_the_trainer_has_saved(train
     training.stop.set()
     training.shipper.start()
     training.write_events(b"first")
-    training.shipper.turn(7)
+    training.shipper.turn(7, 0.5)
     training.shipper._event_thread.wake()
     waiting.until(lambda: not training.shipper._event_thread._wake.is_set(), what="a turn", seconds=PATIENCE)
     assert training.chunks() == []

@@ -17,6 +17,11 @@ from trimages.errors import BuildError
 from trimages.paths import REPOSITORY
 
 NAMESPACE, NAME, BUCKET = "vision", "tire", "detectors"
+# By network: the sample that trains it, and the seconds that the run may take.
+DEMOS = {
+    "ssd_mobilenet_v1_0.25_128": ("tire.yaml", 900),
+    "ssd_inception_v2": ("tire-inception.yaml", 3600),
+}
 
 
 def main() -> int:
@@ -44,7 +49,8 @@ def _parser() -> argparse.ArgumentParser:
         default=REPOSITORY / "demo-output",
         help="folder for model and pictures",
     )
-    run.add_argument("--timeout", type=float, default=900, help="seconds to wait for the run (default: %(default)s)")
+    run.add_argument("--network", choices=DEMOS, default=next(iter(DEMOS)), help="default: %(default)s")
+    run.add_argument("--timeout", type=float, help="seconds to wait for the run (default: that of the network)")
     run.set_defaults(run=_run)
     down = commands.add_parser("down", help="remove the cluster (CLUSTER=current: only what the demo installed in it)")
     down.add_argument("--name", default="default")
@@ -57,6 +63,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
+    name, seconds = DEMOS[arguments.network]
+    sample = install.sample(name)
     _print_step("1/6 Container images")
     images = install.build_images(echo=_detail)
     _print_step("2/6 Cluster and S3 server")
@@ -69,10 +77,10 @@ def _run(arguments: argparse.Namespace) -> int:
     store = bucket.Bucket(target.storage, BUCKET)
     store.create()
     _detail(f"{store.put_tires('tire/')} images with their XML files in s3://{BUCKET}/tire/images/")
-    _print_step(f"5/6 kubectl apply -f {install.sample('tire.yaml').relative_to(REPOSITORY)}")
+    _print_step(f"5/6 kubectl apply -f {sample.relative_to(REPOSITORY)}")
     target.kubectl("delete", "trainingrun", NAME, "-n", NAMESPACE, "--ignore-not-found", "--wait")
-    target.kubectl("apply", "-n", NAMESPACE, "-f", str(install.sample("tire.yaml")))
-    finished = follow.follow(target.kubectl, namespace=NAMESPACE, name=NAME, timeout=arguments.timeout)
+    target.kubectl("apply", "-n", NAMESPACE, "-f", str(sample))
+    finished = follow.follow(target.kubectl, namespace=NAMESPACE, name=NAME, timeout=arguments.timeout or seconds)
     return _results(target, store, finished, out=arguments.out, started=started)
 
 

@@ -21,7 +21,8 @@ from trfakes.store import Object, Store
 SETTLED_SECONDS: Final = 0.15  # for which nothing is queued: the operator has decided
 SEEN_IN_TRAINING: Final = {"evalImagesInTrain": 3, "evalImagesLikeTrain": 2}
 FEW_IMAGES: Final = {"evalImages": 12, "ap50Uncertainty": 0.21, "mAPUncertainty": 0.243}
-SHIPPED: Final = {**NUMBERS["train"], "step": 90, "checkpointStep": 90, "newestCheckpointStep": 90}
+PEAK: Final = {"peakMemoryBytes": {"agent": 200_000_000, "trainer": 3_000_000_000}}
+SHIPPED: Final = {**NUMBERS["train"], **PEAK, "step": 90, "checkpointStep": 90, "newestCheckpointStep": 90}
 REPORT: Final[Mapping[str, Any]] = {"contractVersion": 1, "updated": "2026-01-01T00:00:00Z"}
 WRITING: Final = {
     "phase": "writing",
@@ -48,6 +49,8 @@ TRAINING: Final = {
     "ap50": 0.5,
     "mAP": 0.25,
     "percent": 50,
+    "best": {"step": 50, "mAP": 0.25, "ap50": 0.5},
+    "keptCheckpoints": [50],
     "restored": {"loaded": 140, "total": 143, "startsAnew": "the class heads"},
     "storage": {"ready": True},
 }
@@ -55,6 +58,24 @@ REFUSED: Final = {"storage": {"ready": False, "reason": "InvalidCredentials", "m
 LOGS: Final = "s3://detectors/runs/default/tire-00000000/logs/"
 SAVED: Final = {"images": 120, "savedImages": 30}
 SUSPENDED: Final = {**SHIPPED, "resumedFromStep": 90, "step": 99, "checkpointStep": 99}
+OPTIONS: Final[Mapping[str, Any]] = {
+    "train": {"gpus": 1, "onDivergence": "Rollback", "onOutOfMemory": "HalveBatch"},
+    "export": {"gate": {"minAP50": 0.95}},
+    "activeDeadlineSeconds": 86400,
+}
+FINISHED: Final = {
+    **NUMBERS["train"],
+    "step": 100,
+    "best": {"step": 90, "mAP": 0.612, "ap50": 0.896},
+    "stoppedBy": "finish",
+    "keptCheckpoints": [100, 99, 90],
+}
+EXPORTED: Final = {
+    **NUMBERS["export"],
+    **FEW_IMAGES,
+    "checkpointReason": "best by mAP",
+    "gate": {"met": False, "missed": ["AP@.5 0.912 < 0.950"], "missedCount": 1},
+}
 RESUMED: Final = {"resumedFromStep": 90, "stepsLost": 3, "step": 95, "checkpointStep": 95}
 
 
@@ -129,7 +150,7 @@ class Life:
 async def _live(life: Life) -> None:
     world, cluster = life.world, life.world.cluster
     await life.start()
-    world.store.create("trainingruns", a_run().spec(train={"gpus": 1}).body())
+    world.store.create("trainingruns", a_run().spec(**OPTIONS).body())
     job = await world.job("tire-prep-1")
     lacks = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes: no GPU."}
     pod = cluster.make_pod(job, conditions=[lacks])
@@ -162,11 +183,12 @@ async def _live(life: Life) -> None:
     job = await life.run_pod("tire-train-4", {})
     await life.reach("retried", life.condition("Trained", "False", "Running"))
     cluster.end(job, verdict("train", "interrupted"))
-    job = await life.run_pod("tire-train-5", {})
-    cluster.end(job, verdict("train"))
+    for number, outcome in ((5, "diverged"), (6, "outOfMemory")):
+        cluster.end(await life.run_pod(f"tire-train-{number}", {}), verdict("train", outcome))
+    await _finish(life)
     job = await life.run_pod("tire-export-1", {"phase": "exporting"})
     await life.reach("exporting", life.condition("Exported", "False", "Running"))
-    cluster.end(job, verdict("export", numbers={**NUMBERS["export"], **FEW_IMAGES}))
+    cluster.end(job, verdict("export", numbers=EXPORTED))
     await life.reach("succeeded", lambda: "expiresAt" in world.status().get("tensorboard", {}))
     await _make_room(life)
 
@@ -180,6 +202,19 @@ async def _suspend(life: Life, job: Object) -> None:
     world.store.delete("pods", f"{job['metadata']['name']}-x1")
     await life.reach("suspended", lambda: world.status().get("phase") == "Suspended")
     world.store.graceful_pods = False
+
+
+async def _finish(life: Life) -> None:
+    world = life.world
+    job = await life.run_pod("tire-train-7", {})
+    await eventually(life.condition("Trained", "False", "Running"), what="training")
+    world.store.graceful_pods = True
+    life.patch(finish=True)
+    await life.reach("finishing", life.condition("Trained", "False", "Finishing"))
+    world.cluster.end(job, verdict("train", "interrupted", numbers=SUSPENDED))
+    world.store.delete("pods", f"{job['metadata']['name']}-x1")
+    world.store.graceful_pods = False
+    world.cluster.end(await life.run_pod("tire-train-8", {}), verdict("train", numbers=FINISHED))
 
 
 async def _lose_config_map(life: Life) -> None:

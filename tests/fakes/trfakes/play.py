@@ -42,7 +42,7 @@ class Play:
         self.board_lost = False  # something else has deleted the run's TensorBoard
         self.document: str | None = None  # resolved.json in the run's ConfigMap
         self.remembered: str | None = None  # as this operator has read or written it
-        self.specs: dict[str, Any] = {}  # of Jobs that others created, by UID; others are as the operator makes them
+        self.specs: dict[str, Any] = {}  # of Jobs, by UID; those that have none are as the operator makes them
         self.created: list[str] = []
         self.events: list[Event] = []
         self.others: dict[str, Run] = {}
@@ -121,6 +121,7 @@ class Play:
             job = JobView.from_object(made)
             assert job is not None
             self.jobs[name] = job
+            self.specs[job.uid] = body["spec"]
             decision.draft.record_job(job.stage, job.uid)
 
     @property

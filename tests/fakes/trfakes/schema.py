@@ -50,6 +50,12 @@ def strict(schema: Any) -> Any:
         made["additionalProperties"] = False
     if schema.get("x-kubernetes-int-or-string") is True or schema.get("format") == "int-or-string":
         made["type"] = ["integer", "string"]
+    for bound in (
+        "Minimum",
+        "Maximum",
+    ):  # OpenAPI 3.0 says whether the bound itself is excluded, JSON Schema which it is
+        if schema.get(f"exclusive{bound}") is True:
+            made[f"exclusive{bound}"] = schema[bound.lower()]
     if schema.get("format") == "date-time":
         made["pattern"] = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"
     return made

@@ -29,7 +29,13 @@ OUTCOMES = (
     "storageOutage",
     "storageRefused",
     "diverged",
+    "outOfMemory",
 )
+OPTIONS = {
+    "train": {"gpus": 1, "onDivergence": "Rollback", "onOutOfMemory": "HalveBatch", "retries": {"outOfMemory": 2}},
+    "export": {"gate": {"minAP50": 0.8}},
+    "activeDeadlineSeconds": 3000,
+}
 NO_SECRET = 'FailedMount: MountVolume.SetUp failed for volume "credentials" : secret "trainingrun-s3" not found'
 NEWER = replace(SETTINGS, agent_image="agent:2", trainer_image="trainer:2", tensorboard_image="tensorboard:2")
 
@@ -44,7 +50,7 @@ class RandomLife:
     def act(self) -> None:
         """Let one thing happen, and let the operator look."""
         self.step += 1
-        possible: list[Callable[[], None]] = [self.wait, self.suspend, self.retry]
+        possible: list[Callable[[], None]] = [self.wait, self.suspend, self.finish, self.retry]
         possible += [self.lose_config_map, self.lose_board]
         job = next(reversed(self.play.jobs), "")
         if job and not self.play.jobs[job].finished:
@@ -67,6 +73,9 @@ class RandomLife:
 
     def suspend(self) -> None:
         self.play.spec(suspend=not self.play.run.spec["suspend"])
+
+    def finish(self) -> None:
+        self.play.spec(finish=not self.play.run.spec.get("finish"))
 
     def retry(self) -> None:
         self.play.spec(retry=self.play.run.spec["retry"] + 1)
@@ -149,7 +158,7 @@ def check_truth(play: Play) -> None:
         if condition.get("reason") in {"Suspended", "AttemptDelayed", "Resumed"}:
             assert not in_flight, (kind, condition)
         if "jobUID" in entry:
-            assert in_flight or condition["reason"] == "Suspending", (kind, condition, entry)
+            assert in_flight or condition["reason"] in {"Suspending", "Finishing"}, (kind, condition, entry)
         if "ranAt" in entry:
             assert in_flight, entry
     if status["phase"] == "Suspended":
@@ -208,7 +217,7 @@ def check_rest(play: Play) -> None:
 @pytest.mark.parametrize("seed", range(LIVES))
 def test_what_a_run_says_is_true_and_survives_restarts(seed: int) -> None:
     life = RandomLife(seed)
-    life.play.run = a_run().spec(train={"gpus": 1}).build()
+    life.play.run = a_run().spec(**(OPTIONS if seed % 2 else {"train": {"gpus": 1}})).build()
     life.play.step()
     for _ in range(STEPS):
         before = life.play.status

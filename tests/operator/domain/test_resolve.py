@@ -12,6 +12,7 @@ from trainingrun.domain.endpoints import REFUSED_NETWORKS
 from trainingrun.domain.networks import NETWORKS
 from trainingrun.domain.refusal import NotAcceptedError
 from trainingrun.domain.resolve import resolve, split_uri
+from trainingrun.domain.training_options import train_options
 from trfakes.builders import SETTINGS, RunBuilder, a_run
 from trfakes.schema import contract, crd_part, errors
 
@@ -75,6 +76,29 @@ def test_pod_settings_of_earlier_versions_are_not_in_the_document() -> None:
     assert resolved(a_run().spec(train={"pod": both}))["pods"] == {"train": {"labels": {"team": "a"}}}
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("0.004", "0.004"),
+        (".01", ".01"),
+        ("0.10", "0.10"),
+        (0.001, "0.001"),
+        ("1e-3", "0.001"),
+        (2.5e-7, "0.00000025"),
+        ("2.5E-05", "0.000025"),
+        (1, "1"),
+    ],
+    ids=str,
+)
+def test_a_rate_is_one_text_however_it_is_written(value: float | str, text: str) -> None:
+    """What earlier versions accepted stays as it is: the document of an accepted run is made again."""
+    builder = a_run().spec(train={"learningRate": value})
+    assert errors(crd_part("spec"), dict(builder.build().spec)) == []
+    document = resolved(builder)
+    assert document["train"]["learningRate"] == text
+    assert errors(contract("resolved"), document) == []
+
+
 def _share(**fields: Any) -> RunBuilder:
     """A run whose only folder is split into train and eval."""
     dataset = {"train": {"uri": "a/", "imageSet": "trainval"}, "classes": ["a"], "evalFraction": "0.15", **fields}
@@ -86,9 +110,15 @@ def _share(**fields: Any) -> RunBuilder:
     [
         ({}, {"fraction": "0.15", "seed": 0, "groupBy": "sequence"}),
         ({"splitSeed": 7, "splitGroup": "folder"}, {"fraction": "0.15", "seed": 7, "groupBy": "folder"}),
+        ({"evalFraction": 0.25}, {"fraction": "0.25", "seed": 0, "groupBy": "sequence"}),
+        ({"evalFraction": 1e-4}, {"fraction": "0.0001", "seed": 0, "groupBy": "sequence"}),
+        ({"evalFraction": 1e-9}, {"fraction": "0.0001", "seed": 0, "groupBy": "sequence"}),
+        ({"evalFraction": 0.999999}, {"fraction": "0.9999", "seed": 0, "groupBy": "sequence"}),
+        ({"evalFraction": 1 / 3}, {"fraction": "0.3333", "seed": 0, "groupBy": "sequence"}),
+        ({"evalFraction": ".5"}, {"fraction": "0.5", "seed": 0, "groupBy": "sequence"}),
         ({"evalFraction": "0.0001", "splitGroup": "image"}, {"fraction": "0.0001", "seed": 0, "groupBy": "image"}),
     ],
-    ids=["defaults", "all fields", "least"],
+    ids=["defaults", "all fields", "number", "exponent", "low", "high", "third", "no zero", "least"],
 )
 def test_a_share_of_the_images_is_resolved(fields: dict[str, Any], split: dict[str, Any]) -> None:
     builder = _share(**fields)
@@ -149,6 +179,7 @@ def test_values_of_the_spec_win_over_defaults() -> None:
         "refusedNetworks": list(REFUSED_NETWORKS),
     }
     assert document["train"] == {
+        **train_options({}),
         "steps": 7,
         "batchSize": 2,
         "learningRate": "0.1",

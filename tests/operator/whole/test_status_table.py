@@ -52,6 +52,7 @@ CONDITIONS = {
     "Prepared": stays("training"),
     "Trained": stays("exporting"),
     "Exported": stays("succeeded"),
+    "Qualified": other("waiting", "failed"),
     "Succeeded": other("failed", "retried"),
     "Finished": other("failed", "retried"),
 }
@@ -69,6 +70,8 @@ RUN = {
     "storageURI": stays("waiting"),
     "resolvedDigest": other("waiting", "accepted anew"),
     "retry": other("accepted anew", "retried"),
+    "finish": stays("finishing"),
+    "activeSince": gone("waiting", "suspending"),
     "logsURI": stays("back-off"),
     "startedAt": stays("waiting"),
     "finishedAt": gone("failed", "retried"),
@@ -119,14 +122,18 @@ TRAINING = {
     "training.configURI": stays("training"),
     "training.configChanges": stays("training"),
     "training.configChangesURI": stays("training"),
+    **{f"training.best{name}": other("training", "exporting") for name in ("", ".step", ".mAP", ".ap50")},
+    "training.stoppedBy": stays("exporting"),
+    "training.keptCheckpoints": other("training", "exporting"),
+    **{f"training.{name}": stays("finishing") for name in ("batchSize", "learningRate", "learningRateFactor")},
     "training.resumedFromStep": gone("resumed", "failed"),
     "training.stepsLost": stays("resumed"),
     **{f"training.restored{name}": stays("training") for name in ("", ".loaded", ".total", ".startsAnew")},
-    "training.interruptions": stays("exporting"),
+    "training.interruptions": stays("finishing"),
     **{f"training.gpuSeconds{name}": replaced("back-off") for name in ("", ".useful", ".lost", ".waiting")},
 }
 _OF_EXPORT = (
-    *("uri", "frozenGraphURI", "savedModelURI", "checkpointStep", "evalImages"),
+    *("uri", "frozenGraphURI", "savedModelURI", "checkpointStep", "checkpointReason", "evalImages"),
     *("mAP", "ap50", "mAPUncertainty", "ap50Uncertainty"),
 )
 EXPORT = {"export": stays("succeeded"), **{f"export.{name}": stays("succeeded") for name in _OF_EXPORT}}
@@ -136,6 +143,9 @@ ATTEMPTS = {
     "attempts[].number": other("training", "resumed"),
     "attempts[].ended": other("back-off", "suspending"),
     "attempts[].jobUID": gone("resumed", "suspended"),
+    "attempts[].changes": other("finishing", "exporting"),
+    "attempts[].changes.finish": stays("exporting"),
+    **{f"attempts[].changes.{name}": stays("finishing") for name in ("batchSize", "learningRateFactor")},
     "attempts[].failures": gone("back-off", "retried"),
     "attempts[].checkpointStep": other("back-off", "failed"),
     "attempts[].lastOutcome": other("back-off", "failed"),
@@ -150,13 +160,14 @@ ATTEMPTS = {
     **{f"attempts[].history[].{name}": replaced("back-off") for name in ("startedAt", "endedAt", "node", "exitCode")},
     "attempts[].history[].fromStep": other("back-off", "suspended"),
     "attempts[].history[].toStep": other("back-off", "suspended"),
-    "attempts[].older": stays("exporting"),
+    "attempts[].older": other("finishing", "exporting"),
 }
 TIMINGS = {
     "timings": other("prepared again", "back-off"),
     "timings[].stage": stays("back-off"),
     **{f"timings[].{name}Seconds": replaced("back-off") for name in ("waiting", "image", "total")},
     **{f"timings[].{name}Seconds": other("back-off", "exporting") for name in ("fetch", "work", "ship")},
+    **{f"timings[].peakMemoryBytes{name}": replaced("back-off") for name in ("", ".agent", ".trainer")},
 }
 TENSORBOARD = {
     "tensorboard": other("training", "succeeded"),
@@ -182,6 +193,7 @@ MOMENTS = (
     "accepted anew",
     "failed",
     "retried",
+    "finishing",
     "exporting",
     "succeeded",
     "no room",
@@ -243,7 +255,8 @@ def fields(schema: Mapping[str, Any], path: str = "") -> Iterator[str]:
 def test_every_condition_and_every_field_has_a_row_here_and_in_the_page() -> None:
     page = (ROOT / "docs" / "status.md").read_text()
     documented = re.findall(r"^\| `([^`]+)` \|.*\| kept[^|]* \|$", page, re.MULTILINE)
-    kinds = {conditions.ACCEPTED, conditions.STORAGE_READY, conditions.SUCCEEDED, conditions.FINISHED}
+    kinds = {conditions.ACCEPTED, conditions.STORAGE_READY, conditions.QUALIFIED}
+    kinds |= {conditions.SUCCEEDED, conditions.FINISHED}
     wanted = kinds | set(conditions.STAGE_CONDITION.values()) | set(fields(crd_part("status").schema))
     assert sorted(documented) == sorted(wanted)
     assert set(ROWS) == wanted

@@ -16,7 +16,7 @@ from trcluster import ClusterError
 from trimages.errors import BuildError
 from trrunner import needs
 from trrunner.report import Result, read
-from trrunner.steps import CHECKS, TIERS, UNIT, Check, Tier
+from trrunner.steps import CHECKS, LONG_TIERS, TIERS, UNIT, Check, Tier
 
 BACKGROUND_NICENESS = "5"
 """A quarter of a core beside busy neighbours. With 19 it was a hundredth, and tests waited in vain for TensorFlow."""
@@ -25,7 +25,8 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def main() -> int:
     """Run the named checks and tiers; returns 0 when nothing failed."""
-    names = ["check", "all", *(tier.name for tier in TIERS)]
+    known = (*TIERS, *LONG_TIERS)
+    names = ["check", "all", *(tier.name for tier in known)]
     parser = argparse.ArgumentParser(prog="trrunner", description="Run checks and tests, tier by tier.")
     parser.add_argument("what", nargs="+", choices=names)
     parser.add_argument("--pytest", default="", help="additional arguments for pytest, in one string")
@@ -35,7 +36,7 @@ def main() -> int:
     if {"check", "all"} & set(arguments.what):
         results += [_check(check) for check in CHECKS]
     wanted = {tier.name for tier in TIERS} if "all" in arguments.what else set(arguments.what)
-    chosen = [tier for tier in TIERS if tier.name in wanted or (tier is UNIT and "check" in wanted)]
+    chosen = [tier for tier in known if tier.name in wanted or (tier is UNIT and "check" in wanted)]
     results += _tiers(chosen, extra=shlex.split(arguments.pytest))
     return _summary(results, seconds=time.monotonic() - started)
 

@@ -54,7 +54,7 @@ CHECKS = (
     Check("reasons drift", ("python", "manifests/reasons.py", "--check")),
     Check("requirements", ("python", "-m", "trimages", "check-requirements")),
 )
-NOT_REAL = "not api and not node and not tensorflow"
+NOT_REAL = "not api and not node and not tensorflow and not long"
 UNIT = Tier(
     "unit",
     (
@@ -77,4 +77,9 @@ TIERS = (
     # Building a TensorFlow graph uses one core: two tests at a time.
     Tier("tensorflow", ("tests/trainer",), "tensorflow", ("tensorflow",), workers=2, dist="loadfile", background=True),
     Tier("node", ("tests/cluster/tests", "tests/e2e"), "node", ("binaries", "images", "tensorflow", "free node")),
+)
+# Too long for every change: each has a make target of its own, and is no part of `all`.
+LONG_TIERS = (
+    Tier("networks", ("tests/trainer",), "long", ("tensorflow",)),
+    Tier("e2e-long", ("tests/e2e/long",), "long", ("binaries", "images", "tensorflow", "free node")),
 )

@@ -29,8 +29,16 @@ NETWORKS = (
     "ssd_inception_v2",
     "ssd_mobilenet_v1",
     "ssd_mobilenet_v2",
+    "ssdlite_mobilenet_v2",
+    "ssd_mobilenet_v1_quantized",
+    "ssd_mobilenet_v2_quantized",
+    "ssd_mobilenet_v1_fpn",
+    "ssd_resnet50_fpn",
     "faster_rcnn_inception_v2",
     "faster_rcnn_resnet50",
+    "faster_rcnn_resnet101",
+    "faster_rcnn_inception_resnet_v2",
+    "rfcn_resnet101",
     "ssd_mobilenet_v1_0.25_128",
 )
 DEFAULT_BAD_FILES, DEFAULT_SIDE, DEFAULT_REGION = "0", 1024, "us-east-1"

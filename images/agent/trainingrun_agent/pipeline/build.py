@@ -36,7 +36,11 @@ def build_pipeline_config(
     boxes = max(API_MAX_BOXES, max_boxes_per_image)
     pipeline = protos.new_pipeline()
     try:
-        protos.merge(pipeline.model, _model(known, num_classes=num_classes, steps=steps, batch_size=batch_size))
+        protos.merge(
+            pipeline.model,
+            _model(known, num_classes=num_classes, steps=steps, batch_size=batch_size, pretrained=pretrained),
+        )
+        protos.merge(pipeline, ssd.rewriter(known, steps=steps))
         protos.merge(
             pipeline.train_config,
             _training(known, steps=steps, batch_size=batch_size, rate=rate, boxes=boxes, pretrained=pretrained),
@@ -56,10 +60,11 @@ def batch_norm_decay(steps: int) -> float:
     return 1 - min(0.1, max(0.003, 30 / steps))
 
 
-def _model(network: Network, *, num_classes: int, steps: int, batch_size: int) -> str:
+def _model(network: Network, *, num_classes: int, steps: int, batch_size: int, pretrained: bool) -> str:
     if network.family == "ssd":
         return ssd.model(network, num_classes=num_classes, batch_norm_decay=batch_norm_decay(steps))
-    return faster_rcnn.model(network, num_classes=num_classes, batch_size=batch_size)
+    train_batch_norm = faster_rcnn.trains_batch_norm(network, steps=steps, pretrained=pretrained)
+    return faster_rcnn.model(network, num_classes=num_classes, batch_size=batch_size, train_batch_norm=train_batch_norm)
 
 
 def _training(network: Network, *, steps: int, batch_size: int, rate: Decimal, boxes: int, pretrained: bool) -> str:
@@ -71,8 +76,8 @@ def _training(network: Network, *, steps: int, batch_size: int, rate: Decimal, b
         f"optimizer {{ {optimizer} use_moving_average: false }}",
         "data_augmentation_options { random_horizontal_flip { } }",
     ]
-    if network.crop and network.family == "ssd":
-        lines.append("data_augmentation_options { ssd_random_crop { } }")
+    if network.crop:
+        lines.append(f"data_augmentation_options {{ {network.crop} }}")
     if network.family == "faster_rcnn":
         lines.append("gradient_clipping_by_norm: 10.0")
     if pretrained:

@@ -209,13 +209,12 @@ def _own(config: OwnConfig, network: str, base: Any) -> Any:
         pipeline = own_config.read(config.text)
     except own_config.ConfigError as error:
         raise UserError(MODEL_CONFIG_UNUSABLE, place=config.place, problem=error) from error
-    kinds = [(one.model.WhichOneof("model"), own_config.extractor_of(one)) for one in (pipeline, base)]
-    if kinds[0] == kinds[1]:
+    kind = own_config.kind_of(pipeline)
+    if kind == own_config.kind_of(base):
         return pipeline
-    family, extractor = kinds[0]
-    fitting = [name for name, known in NETWORKS.items() if (known.family, known.extractor) == (family, extractor)]
+    fitting = [name for name, known in NETWORKS.items() if own_config.is_of(kind, known)]
     if not fitting:
-        theirs = f"a network with the feature extractor {extractor!r}, which is none of those here"
+        theirs = f"a network with the feature extractor {kind.extractor!r}, which is none of those here"
         raise UserError(CONFIG_OF_NO_NETWORK, place=config.place, theirs=theirs, network=network)
     raise UserError(
         MODEL_CONFIG_MISMATCH,

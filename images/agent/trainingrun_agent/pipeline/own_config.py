@@ -5,11 +5,23 @@ Invariant: any text gives a configuration of the network, or ConfigError.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 from trainingrun_agent.pipeline import protos
+from trainingrun_agent.pipeline.networks import Network
 
 MAX_BYTES: Final = 256 << 10
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The parts of a configuration that make another network of it, not another setting of the same."""
+
+    family: str
+    extractor: str
+    depthwise: bool = False
+    position_sensitive: bool = False
 
 
 class ConfigError(ValueError):
@@ -30,6 +42,16 @@ def read(text: str) -> Any:
     return pipeline
 
 
-def extractor_of(pipeline: Any) -> str:
-    """The feature extractor, which with the family makes the network."""
-    return str(getattr(pipeline.model, pipeline.model.WhichOneof("model")).feature_extractor.type)
+def kind_of(pipeline: Any) -> Kind:
+    """What decides of which network a configuration is."""
+    family = pipeline.model.WhichOneof("model")
+    model = getattr(pipeline.model, family)
+    if family == "ssd":
+        return Kind(family, model.feature_extractor.type, depthwise=model.feature_extractor.use_depthwise)
+    predictor = model.second_stage_box_predictor.WhichOneof("box_predictor_oneof")
+    return Kind(family, model.feature_extractor.type, position_sensitive=predictor == "rfcn_box_predictor")
+
+
+def is_of(kind: Kind, network: Network) -> bool:
+    """Whether a configuration of this kind can be one of the network."""
+    return kind == Kind(network.family, network.extractor, network.depthwise, network.position_sensitive)

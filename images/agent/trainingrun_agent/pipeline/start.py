@@ -20,7 +20,7 @@ _PARTS: Final = {
     "ssd": ("feature_extractor", "anchor_generator", "box_coder", "box_predictor"),
     "faster_rcnn": ("feature_extractor", "first_stage_anchor_generator", "second_stage_box_predictor"),
 }
-_TRAINING_ONLY: Final = ("conv_hyperparams", "fc_hyperparams")
+_TRAINING_ONLY: Final = ("conv_hyperparams", "fc_hyperparams", "batch_norm_trainable")
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,14 @@ def _success(name: str, message: str, meaning: str) -> Reason:
 PREPARED = _success("Prepared", "Prepared {images}.", "The data set is in the bucket.")
 PREPARED_BEFORE = PREPARED.case(message="An earlier attempt prepared {images}.")
 TRAINED = _success("Trained", "Trained {steps} steps.", "The last checkpoint is in the bucket.")
+TRAINED_IN_PART = {
+    by: TRAINED.case(message=f"Trained {{step}} of {{steps}} steps: {why}.")
+    for by, why in (
+        ("earlyStopping", "evaluations no longer got better, as spec.train.earlyStopping asks"),
+        ("finish", "spec.finish asked for the end"),
+        ("maxDuration", "spec.train.maxDuration was over"),
+    )
+}
 EXPORTED = _success("Exported", "Exported the checkpoint of step {step}.", "The model is in the bucket.")
 ALREADY_TRAINED = _success(
     "AlreadyTrained",

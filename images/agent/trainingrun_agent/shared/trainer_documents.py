@@ -22,6 +22,7 @@ MAX_INTEGER = 9007199254740992
 MAX_MESSAGE = 1500
 MAX_HINT = 600
 MAX_STARTS_ANEW = 200
+MAX_STOPPED_BY = 32
 MAX_CHECKPOINT_FILES = 66
 MAX_READY = 100_000
 DONE = "done"
@@ -69,6 +70,8 @@ class TrainerProgress:
     ap50: float | None = None
     mean_ap: float | None = None
     restored: Restored | None = None
+    best: dict[str, Any] | None = None
+    peak_memory: int | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,8 @@ class Done:
     ap50: float | None
     mean_ap: float | None
     eval_images: int | None
+    stopped_by: str = ""
+    peak_memory: int | None = None
 
 
 def read_progress(folder: Folder) -> TrainerProgress | None:
@@ -115,6 +120,8 @@ def read_progress(folder: Folder) -> TrainerProgress | None:
         ap50=_number(document, "ap50"),
         mean_ap=_number(document, "mAP"),
         restored=_restored(document.get("restored")),
+        best=_evaluation(document.get("best")),
+        peak_memory=_count(document, "peakMemoryBytes"),
     )
 
 
@@ -161,6 +168,8 @@ def read_done(folder: Folder) -> Done | None:
         ap50=_number(document, "ap50"),
         mean_ap=_number(document, "mAP"),
         eval_images=_count(document, "evalImages"),
+        stopped_by=_text(document.get("stoppedBy"), MAX_STOPPED_BY),
+        peak_memory=_count(document, "peakMemoryBytes"),
     )
 
 
@@ -197,6 +206,14 @@ def _restored(value: Any) -> Restored | None:
     if loaded is None or total is None or loaded > total:
         return None
     return Restored(loaded, total, _text(value.get("startsAnew"), MAX_STARTS_ANEW))
+
+
+def _evaluation(value: Any) -> dict[str, Any] | None:
+    """The scores of a step, as in progress.schema.json."""
+    if not isinstance(value, dict):
+        return None
+    step, mean_ap, ap50 = _count(value, "step"), _number(value, "mAP"), _number(value, "ap50")
+    return None if None in (step, mean_ap, ap50) else {"step": step, "mAP": mean_ap, "ap50": ap50}
 
 
 def _read(folder: Folder, name: str) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ export.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trainingrun_agent import uncertainty
@@ -17,7 +17,9 @@ from trainingrun_agent.errors import StageError
 from trainingrun_agent.keys import manifest_of
 from trainingrun_agent.log import logger
 from trainingrun_agent.reasons.pods import ALREADY_EXPORTED, EXPORT_INCOMPLETE, EXPORTED, EXPORTER_DONE_TOO_EARLY
+from trainingrun_agent.shared.class_scores import Scores, read_class_scores
 from trainingrun_agent.shared.trainer_documents import Done
+from trainingrun_agent.stages.gate import judge
 from trainingrun_agent.stages.trainer_session import End, TrainerGoneError
 from trainingrun_agent.stages.trainer_stage import TrainerStage, trainer_stage
 from trainingrun_agent.storage import manifest as manifests
@@ -42,7 +44,7 @@ def _export(stage: TrainerStage) -> StageResult:
         work = _fetch(stage)
     with record.part("work"):
         done = _check_end(stage, stage.session.follow(lambda: None))
-    numbers = _numbers(stage, done, work.spec["checkpointStep"])
+    numbers = _numbers(stage, done, work.spec)
     with record.part("ship"):
         _ship(stage, numbers, work.intensity_range)
     record.numbers = numbers
@@ -70,11 +72,13 @@ def _check_end(stage: TrainerStage, end: End) -> Done:
     return end.done
 
 
-def _numbers(stage: TrainerStage, done: Done, step: int) -> dict[str, Any]:
+def _numbers(stage: TrainerStage, done: Done, spec: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **_scores(done),
+        **_gate(stage, done),
         "evalImages": done.eval_images,
-        "checkpointStep": step,
+        "checkpointStep": spec["checkpointStep"],
+        "checkpointReason": spec["checkpointReason"],
         "uri": f"s3://{stage.context.out.bucket}/{stage.attempt.folder}/",
     }
 
@@ -87,6 +91,22 @@ def _scores(done: Done) -> dict[str, float | None]:
         return dict(scores)
     found = {f"{name}Uncertainty": uncertainty.uncertainty(score or 0.0, images) for name, score in scores.items()}
     return {**scores, **{name: round(value, 4) for name, value in found.items()}}
+
+
+def _gate(stage: TrainerStage, done: Done) -> dict[str, Any]:
+    """Whether the export reaches the scores that it has to; nothing without a gate."""
+    resolved = stage.context.config.resolved
+    if resolved.export.gate is None:
+        return {}
+    result = judge(
+        resolved.export.gate,
+        overall=Scores(done.mean_ap or 0.0, done.ap50 or 0.0),
+        by_class=read_class_scores(stage.folder),
+        classes=resolved.dataset.classes,
+    )
+    for text in result.missed:
+        logger.warning("export.gate: %s", text)
+    return {"gate": result.to_json()}
 
 
 def _ship(stage: TrainerStage, numbers: dict[str, Any], intensity_range: Sequence[int] | None) -> None:

@@ -24,6 +24,7 @@ from trainingrun_agent.prep.store.stored_objects import StoredObjects
 from trainingrun_agent.reasons.pods import PREPARED, PREPARED_BEFORE
 from trainingrun_agent.reasons.storage import CONDITIONAL_WRITES_IGNORED
 from trainingrun_agent.stages import pretrained_check, run_configuration
+from trainingrun_agent.stages.export_check import check_export
 from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage import documents, epochs, preflight, results
 from trainingrun_agent.storage.manifest import Producer
@@ -40,6 +41,7 @@ _SAVED = "; {savedImages} of {images} images are saved"
 def run(context: StageContext) -> StageResult:
     """Run the stage. Raises StageError."""
     record, resolved = context.record, context.config.resolved
+    check_export(resolved)
     with record.part("fetch"):
         warnings = _preflight(context)
         raise_if_stopped(context.stop)

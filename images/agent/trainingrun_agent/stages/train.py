@@ -12,7 +12,13 @@ from typing import Any
 from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import Interrupted, StageError
 from trainingrun_agent.log import logger
-from trainingrun_agent.reasons.pods import ALREADY_TRAINED, FINAL_CHECKPOINT_MISSING, GRACE_PERIOD_OVER, TRAINED
+from trainingrun_agent.reasons.pods import (
+    ALREADY_TRAINED,
+    FINAL_CHECKPOINT_MISSING,
+    GRACE_PERIOD_OVER,
+    TRAINED,
+    TRAINED_IN_PART,
+)
 from trainingrun_agent.stages.trainer_session import End, TrainerGoneError
 from trainingrun_agent.stages.trainer_stage import TrainerStage, trainer_stage
 from trainingrun_agent.stages.training_start import TrainingStart
@@ -20,6 +26,7 @@ from trainingrun_agent.terms import Message
 from trainingrun_agent.transfer.fetch import TrainInput, fetch_train
 from trainingrun_agent.transfer.resume import StoredCheckpoint
 from trainingrun_agent.transfer.ship_training import TrainingShipper
+from trainingrun_agent.transfer.training_history import BestSoFar
 from trainingrun_agent.verdict import StageResult
 
 CONTAINER = "trainer"
@@ -39,6 +46,7 @@ class _Training:
         self._input: TrainInput | None = None
         self._start = TrainingStart(stage.context)
         self._shipper: TrainingShipper | None = None
+        self._best: BestSoFar | None = None
         self._end: End | None = None
 
     def run(self) -> StageResult:
@@ -76,6 +84,8 @@ class _Training:
             self._ship_events(shipper)
         if wrong is not None:
             raise wrong
+        if stopped_by := self._stopped_by(self._end):
+            return StageResult(TRAINED_IN_PART[stopped_by], {"steps": self._steps, "step": record.numbers["step"]})
         return StageResult(TRAINED, {"steps": self._steps})
 
     def _fetch(self) -> TrainInput:
@@ -83,7 +93,7 @@ class _Training:
         found = fetch_train(
             self._context, self._stage.folder, epoch=epoch, while_waiting=self._session.check_while_fetching
         )
-        if found.reached or found.resumed:
+        if found.history.reached or found.resumed:
             self._context.progress.update(resumedFromStep=found.resumed_from, stepsLost=found.steps_lost)
         self._stage.give_work(found.spec)
         self._input = found
@@ -91,13 +101,15 @@ class _Training:
         return found
 
     def _start_shipping(self, found: TrainInput) -> TrainingShipper:
-        self._shipper = TrainingShipper(self._context, self._stage.attempt, self._stage.folder, newest=found.resumed)
+        stage, metric = self._stage, self._context.config.resolved.train.metric
+        self._best = BestSoFar(stage.folder, stage.attempt.epoch, found.history, metric)
+        self._shipper = TrainingShipper(self._context, stage.attempt, stage.folder, newest=found.resumed)
         self._shipper.start()
         return self._shipper
 
     def _turn(self, shipper: TrainingShipper) -> None:
         self._start.observe(self._session.restored)
-        shipper.turn(self._session.step)
+        shipper.turn(self._session.step, self._session.training_time.seconds)
 
     def _ship_checkpoint(self, shipper: TrainingShipper) -> None:
         self._context.progress.update(phase="shipping")
@@ -121,12 +133,29 @@ class _Training:
     def _wrong(self, end: End) -> StageError | None:
         """Why the stage failed, None if it succeeded."""
         wrong = self._stage.failure(end)
-        if wrong is None and self._newest is not None and self._newest.step >= self._steps:
+        if wrong is None and self._newest is not None and self._newest.step >= self._last_step(end):
             return None
         return self._stage.with_stacks((wrong or self._incomplete()).with_more(self._newest_text()))
 
+    def _stopped_by(self, end: End) -> str | None:
+        """Why training ended before its last step, if the trainer reports what it was asked for."""
+        config = self._context.config
+        asked = {
+            "earlyStopping": config.resolved.train.early_stopping is not None,
+            "finish": config.changes.finish,
+            "maxDuration": config.resolved.train.max_duration_seconds is not None,
+        }
+        return end.done.stopped_by if end.done and asked.get(end.done.stopped_by) else None
+
+    def _last_step(self, end: End) -> int:
+        """The step whose checkpoint is the result of the stage."""
+        if end.done is None or end.done.step is None or self._stopped_by(end) is None:
+            return self._steps
+        return min(end.done.step, self._steps)
+
     def _incomplete(self) -> StageError:
-        return StageError(FINAL_CHECKPOINT_MISSING, steps=self._steps, container=CONTAINER)
+        steps = self._last_step(self._end) if self._end else self._steps
+        return StageError(FINAL_CHECKPOINT_MISSING, steps=steps, container=CONTAINER)
 
     @property
     def _newest(self) -> StoredCheckpoint | None:
@@ -136,6 +165,10 @@ class _Training:
         if self._newest is None:
             return Message(" No checkpoint is in the bucket yet.")
         return Message(" The newest checkpoint in the bucket is of step {step}.", {"step": self._newest.step})
+
+    def _peak_memory(self) -> int | None:
+        reports = (self._end.done, self._end.last) if self._end else ()
+        return max((report.peak_memory for report in reports if report and report.peak_memory), default=None)
 
     def _numbers(self) -> dict[str, Any]:
         """The numbers of the schema, without those that are not known."""
@@ -147,13 +180,19 @@ class _Training:
             values = (getattr(source, field, None) for source in (done, last))
             numbers[name] = next((value for value in values if value is not None), None)
         if self._input is not None:
-            if self._input.resumed or self._input.reached:
+            if self._input.resumed or self._input.history.reached:
                 numbers["resumedFromStep"] = self._input.resumed_from
                 numbers["stepsLost"] = self._input.steps_lost
             numbers["restored"] = self._start.restored or None
             numbers["gpuWaitSeconds"] = round(self._session.gpu_wait_seconds, 3)
         numbers["trainingSeconds"] = self._session.training_time.seconds
+        numbers["stoppedBy"] = self._stopped_by(self._end) if self._end else None
+        best = self._best.evaluation() if self._best else None
+        numbers["best"] = best.to_json() if best else None
+        peak = self._peak_memory()
+        numbers["peakMemoryBytes"] = {"trainer": peak} if peak else None
         if self._newest is not None:
             numbers["checkpointStep"] = numbers["newestCheckpointStep"] = self._newest.step
             numbers["checkpointURI"] = f"s3://{self._context.out.bucket}/{self._newest.folder}/"
+        numbers["keptCheckpoints"] = self._shipper.kept if self._shipper else None
         return {name: value for name, value in numbers.items() if value is not None}

@@ -176,6 +176,7 @@ def _shown(progress: TrainerProgress) -> dict[str, Any]:
         "loss": progress.loss,
         "ap50": progress.ap50,
         "mAP": progress.mean_ap,
+        "best": progress.best,
     }
     fields.update({name: value for name, value in known.items() if value is not None})
     if progress.phase == "training" and progress.step is not None:

@@ -87,7 +87,8 @@ class TrainerStage:
 
     def failure(self, end: End) -> StageError | None:
         """Why the stage failed, None when the container reports success."""
-        batch_size = self.context.config.resolved.train.batch_size
+        config = self.context.config
+        batch_size = config.changes.batch_size or config.resolved.train.batch_size
         wrong = failure(end, container=self.container, batch_size=batch_size)
         if wrong is None or wrong.entry is not DIED[self.container]:
             return wrong

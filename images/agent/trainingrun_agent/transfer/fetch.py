@@ -14,30 +14,32 @@ from typing import Any, NamedTuple
 from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import StageError
 from trainingrun_agent.pipeline.start import Start, start_from
-from trainingrun_agent.reasons.pods import CHECKPOINT_MISSING, RESULT_MISSING
+from trainingrun_agent.reasons.pods import RESULT_MISSING
 from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage.results import read_result
 from trainingrun_agent.terms import Place
 from trainingrun_agent.transfer import dataset, weights
 from trainingrun_agent.transfer.dataset import DatasetFetch, DatasetFile, DatasetFiles
-from trainingrun_agent.transfer.last_step import highest_known_step
+from trainingrun_agent.transfer.fetch_chosen import fetch_chosen, scores_in_training
 from trainingrun_agent.transfer.meter import Meter
 from trainingrun_agent.transfer.parallel import Transfers
 from trainingrun_agent.transfer.resume import StoredCheckpoint, restore, stored_checkpoints, write_state
 from trainingrun_agent.transfer.spec import ExportInput, work_spec
+from trainingrun_agent.transfer.training_history import TrainingHistory, read_history
+from trainingrun_agent.transfer.training_spec import training_fields
 
 
 @dataclass(frozen=True)
 class TrainInput:
-    """The input of training; `reached` is the highest step that an earlier attempt is known to have reached.
+    """The input of training; `history` is what earlier attempts left.
 
     `start` says what is taken of the pretrained weights, None without any.
     """
 
     spec: dict[str, Any]
     resumed: StoredCheckpoint | None
-    reached: int
+    history: TrainingHistory
     start: Start | None
 
     @property
@@ -48,7 +50,7 @@ class TrainInput:
     @property
     def steps_lost(self) -> int:
         """Steps after the checkpoint that earlier attempts trained and that are lost."""
-        return max(0, self.reached - self.resumed_from)
+        return max(0, self.history.reached - self.resumed_from)
 
 
 class ExportWork(NamedTuple):
@@ -76,17 +78,18 @@ def fetch_train(context: StageContext, folder: Folder, *, epoch: int, while_wait
             store = context.store_for(pretrained.bucket)
             weighing = transfers.start(partial(weights.fetch_weights, store, pretrained, shared=folder, meter=meter))
     fetch.raise_if_lost()
-    resumed, reached = resuming.result()
+    resumed, history = resuming.result()
     start = None
     if pretrained is not None:
         classes = context.config.resolved.dataset.classes
         start = start_from(weighing.result(), pipeline_config=configuring.result(), classes=classes)
-    spec = work_spec(context.config.resolved, files, start=start, resumed_from=resumed.step if resumed else 0)
-    return TrainInput(spec, resumed, reached, start)
+    resolved = context.config.resolved
+    spec = work_spec(resolved, files, start=start, resumed_from=resumed.step if resumed else 0)
+    return TrainInput(spec | training_fields(resolved, context.config.changes, history), resumed, history, start)
 
 
 def fetch_export(context: StageContext, folder: Folder, *, epoch: int, while_waiting: Callable[[], None]) -> ExportWork:
-    """Fetch the highest complete checkpoint and the eval records."""
+    """Fetch the checkpoint to export and the eval records."""
     meter = Meter(context.progress, context.stop)
     trained = _trained(context)
     files, fetch = _locate(context)
@@ -97,15 +100,12 @@ def fetch_export(context: StageContext, folder: Folder, *, epoch: int, while_wai
     ):
         _start_dataset(transfers, fetch, files.files("eval"), into=into, meter=meter)
         transfers.start(partial(_fetch_pipeline_config, context, files, folder))
-        restoring = transfers.start(partial(_restore_newest, context, checkpoint, epoch=epoch, meter=meter))
+        choosing = transfers.start(partial(fetch_chosen, context, checkpoint, epoch=epoch, meter=meter))
     fetch.raise_if_lost()
-    restored = restoring.result()
-    if restored is None:
-        attempts = f"{context.config.resolved.run_keys.attempts('train')}/"
-        raise StageError(CHECKPOINT_MISSING, place=Place(context.out.bucket, attempts))
-    ap50 = trained["numbers"].get("ap50")
-    prefix = f"{names.CHECKPOINT}/model.ckpt-{restored.step}"
-    source = ExportInput(prefix, restored.step, ap50 if isinstance(ap50, float | int) else None)
+    chosen = choosing.result()
+    ap50, mean_ap = scores_in_training(chosen, trained["numbers"])
+    prefix = f"{names.CHECKPOINT}/model.ckpt-{chosen.step}"
+    source = ExportInput(prefix, chosen.step, ap50, mean_ap, chosen.reason)
     spec = work_spec(context.config.resolved, files, start=None, resumed_from=0, export=source)
     return ExportWork(spec, files.intensity_range)
 
@@ -138,12 +138,24 @@ def _fetch_pipeline_config(context: StageContext, files: DatasetFiles, folder: F
     return data.decode("utf-8", "replace")
 
 
-def _resume(context: StageContext, model: Folder, *, epoch: int, meter: Meter) -> tuple[StoredCheckpoint | None, int]:
-    """The checkpoint to resume from, now in `model`, and the highest step that an earlier attempt reached."""
-    restored = _restore_newest(context, model, epoch=epoch, meter=meter)
+def _resume(
+    context: StageContext, model: Folder, *, epoch: int, meter: Meter
+) -> tuple[StoredCheckpoint | None, TrainingHistory]:
+    """The checkpoint to resume from, now in `model`, and what earlier attempts left."""
+    resolved = context.config.resolved
+    stored = stored_checkpoints(context.out, resolved.run_keys, before_epoch=epoch)
+    restored = restore(context.out, stored, model, meter)
     if restored is not None:
         write_state(model, restored.step)
-    return restored, highest_known_step(context.out, context.config.resolved.run_keys, before_epoch=epoch)
+    history = read_history(
+        context.out,
+        resolved.run_keys,
+        before_epoch=epoch,
+        checkpoints=stored,
+        resumed_from=restored.step if restored else 0,
+        train=resolved.train,
+    )
+    return restored, history
 
 
 def _restore_newest(context: StageContext, into: Folder, *, epoch: int, meter: Meter) -> StoredCheckpoint | None:

@@ -1,59 +1,77 @@
-"""How far an attempt got, so that the next attempt can report how many steps were lost.
+"""How far an attempt got and for how long it has trained, so that the next attempt knows.
 
-Invariant: best effort. The step is written at most every 15 seconds, and only a number in status depends on it.
+Invariant: best effort. It is written at most every 15 seconds: an attempt that is killed loses no more of its time.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 from trainingrun_agent import contract
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.errors import UNUSABLE
-from trainingrun_agent.keys import Attempt, RunKeys
+from trainingrun_agent.keys import Attempt
 from trainingrun_agent.storage import documents
 from trainingrun_agent.storage.base import ObjectStore
-from trainingrun_agent.transfer.attempts import training_attempts
 
 INTERVAL_SECONDS = 15.0
-MAX_ATTEMPTS = 10
-"""Only this many of the newest attempts are read."""
+MAX_SECONDS = 1e12
+
+
+@dataclass(frozen=True)
+class LastRecord:
+    """What an attempt recorded last; `resumed_from` is None if it recorded nothing, or its agent did not know it."""
+
+    step: int = 0
+    training_seconds: float = 0.0
+    resumed_from: int | None = None
 
 
 class LastStep:
-    """Writes the last step of one attempt to `<attempt>/last.json`."""
+    """Writes the last record of one attempt, which resumed from `resumed_from`, to `<attempt>/last.json`."""
 
-    def __init__(self, store: ObjectStore, attempt: Attempt, clock: Clock) -> None:
+    def __init__(self, store: ObjectStore, attempt: Attempt, clock: Clock, *, resumed_from: int) -> None:
         self._store = store
         self._key = attempt.last_step
         self._clock = clock
-        self._step: int | None = None
-        self._written: int | None = None
+        self._resumed_from = resumed_from
+        self._record: dict[str, Any] = {}
+        self._written: dict[str, Any] = {}
         self._due = clock.monotonic()
 
-    def reached(self, step: int) -> None:
-        """Record that the trainer is at this step."""
-        self._step = step
+    def reached(self, step: int, training_seconds: float | None) -> None:
+        """Record that the trainer is at this step, and how long it has trained."""
+        self._record = {
+            "contractVersion": contract.VERSION,
+            "step": step,
+            "trainingSeconds": training_seconds or 0.0,
+            "resumedFromStep": self._resumed_from,
+        }
 
     def write(self, *, at_once: bool = False) -> None:
-        """Write the step if it has changed and the last write is long enough ago, or at once."""
-        if self._step is None or self._step == self._written:
-            return
-        if at_once or self._clock.monotonic() >= self._due:
-            step = self._step
-            self._store.put(self._key, documents.encode({"contractVersion": contract.VERSION, "step": step}))
-            self._written = step
+        """Write the record if it has changed and the last write is long enough ago, or at once."""
+        record = self._record
+        if record != self._written and (at_once or self._clock.monotonic() >= self._due):
+            self._store.put(self._key, documents.encode(record))
+            self._written = record
             self._due = self._clock.monotonic() + INTERVAL_SECONDS
 
 
-def highest_known_step(store: ObjectStore, run: RunKeys, *, before_epoch: int) -> int:
-    """The highest step that an attempt of an earlier epoch is known to have reached; 0 if none is known."""
-    attempts = list(training_attempts(store, run, before_epoch=before_epoch))
-    return max((_read(store, attempt) for attempt in attempts[-MAX_ATTEMPTS:]), default=0)
-
-
-def _read(store: ObjectStore, attempt: Attempt) -> int:
+def read_last(store: ObjectStore, attempt: Attempt) -> LastRecord:
+    """The last record of an attempt; one of zeros if there is none that can be read."""
     try:
-        document = documents.read(store, attempt.last_step)
+        document = documents.read(store, attempt.last_step) or {}
     except UNUSABLE:
-        return 0
-    step = (document or {}).get("step")
-    return step if isinstance(step, int) and step >= 0 else 0
+        return LastRecord()
+    step, resumed = (_count(document.get(name)) for name in ("step", "resumedFromStep"))
+    return LastRecord(step or 0, _seconds(document.get("trainingSeconds")), resumed)
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _seconds(value: Any) -> float:
+    known = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAX_SECONDS
+    return float(value) if known else 0.0

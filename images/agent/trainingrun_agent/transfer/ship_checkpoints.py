@@ -1,27 +1,29 @@
 """Uploads complete checkpoints while training runs.
 
 Invariant: a checkpoint is hard-linked into spool/ before its upload starts, so that TensorFlow cannot delete it
-meanwhile. Data files are uploaded first, then the index, then the manifest. If uploads are too slow, only the newest
-waiting checkpoint is uploaded. `collect` is called from one thread, `ship` from another.
+meanwhile. Data files are uploaded first, then the index, then the manifest. If uploads are too slow, the queue drops
+checkpoints. `collect` is called from one thread, `ship` from another.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
-from trainingrun_agent.clock import Clock, rfc3339
+from trainingrun_agent.clock import rfc3339
+from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import IntegrityError
 from trainingrun_agent.keys import Attempt
 from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder, UnsafeFileError
 from trainingrun_agent.shared.trainer_documents import Ready, read_ready, ready_steps
 from trainingrun_agent.storage import manifest as manifests
-from trainingrun_agent.storage.base import ObjectStore
+from trainingrun_agent.storage.epochs import require_newest
 from trainingrun_agent.storage.manifest import Manifest, ManifestObject, Producer
 from trainingrun_agent.transfer.resume import StoredCheckpoint
+from trainingrun_agent.transfer.upload_queue import UploadQueue
 
 MAX_FILE_BYTES = 16 << 30
 
@@ -31,53 +33,63 @@ _log = logging.getLogger(__name__)
 class CheckpointShipper:
     """`newest` is the newest complete checkpoint in the bucket, at first the one that training resumed from.
 
-    `before_publishing` is called before each manifest and may raise to prevent it.
+    `on_shipped` is called with each checkpoint once its manifest is in the bucket.
     """
 
     def __init__(
         self,
-        store: ObjectStore,
+        context: StageContext,
         attempt: Attempt,
         folder: Folder,
         *,
-        pod_uid: str,
-        clock: Clock,
         newest: StoredCheckpoint | None,
-        before_publishing: Callable[[], None],
-        on_shipped: Callable[[int], None],
+        on_shipped: Callable[[StoredCheckpoint], None],
+        queue: UploadQueue | None = None,
     ) -> None:
-        self._store, self._attempt, self._folder = store, attempt, folder
-        self._pod_uid, self._clock = pod_uid, clock
-        self._before_publishing, self._on_shipped = before_publishing, on_shipped
+        self._store, self._attempt, self._folder = context.out, attempt, folder
+        self._pod_uid, self._clock = context.config.pod_uid, context.clock
+        # Before each manifest: a pod that was replaced publishes nothing.
+        self._before_publishing = partial(require_newest, self._store, context.config.resolved.run_keys, attempt.epoch)
+        self._on_shipped = on_shipped
         self.newest = newest
         self._seen = newest.step if newest else -1
         self._refused: set[int] = set()
-        self._waiting: Ready | None = None
-        self._lock = threading.Lock()
+        self._queue = queue or UploadQueue()
 
     def collect(self) -> bool:
-        """Link the newest checkpoint that became ready since the last call into spool/; False if there is none."""
-        new = (step for step in reversed(ready_steps(self._folder)) if step > self._seen)
-        for step in new:
-            if step in self._refused:
-                continue
-            ready = read_ready(self._folder, step)
-            if ready is not None and self._spool(ready):
-                self._seen = step
-                self._queue(ready)
-                return True
-            self._refused.add(step)
-        return False
+        """Link the newest checkpoint that became ready since the last call into spool/; False if there is none.
+
+        An older one is collected too if the queue would not drop it.
+        """
+        new = [step for step in ready_steps(self._folder) if step > self._seen and step not in self._refused]
+        newest = next(filter(None, (self._spooled(step) for step in reversed(new))), None)
+        if newest is None:
+            return False
+        older = [step for step in new if step < newest.step]
+        protected = self._queue.protected() if older else ()
+        for ready in filter(None, (self._spooled(step) for step in older if step in protected)):
+            self._put(ready)
+        self._seen = newest.step
+        self._put(newest)
+        return True
 
     def ship(self) -> None:
-        """Upload the waiting checkpoint, then any newer one that was collected meanwhile."""
-        while (ready := self._take()) is not None:
+        """Upload the waiting checkpoints, and those that are collected meanwhile."""
+        while (ready := self._queue.take()) is not None:
             try:
                 self._upload(ready)
             except (UnsafeFileError, IntegrityError, FileNotFoundError) as error:
                 _log.warning("checkpoint of step %d was not uploaded: %s", ready.step, error)
             finally:
                 self._forget(ready.step)
+
+    def _spooled(self, step: int) -> Ready | None:
+        """The checkpoint of `step`, now in spool/; None if it cannot be used, which is found only once."""
+        ready = read_ready(self._folder, step)
+        if ready is None or not self._spool(ready):
+            self._refused.add(step)
+            return None
+        return ready
 
     def _spool(self, ready: Ready) -> bool:
         try:
@@ -94,17 +106,10 @@ class CheckpointShipper:
             return False
         return True
 
-    def _queue(self, ready: Ready) -> None:
-        with self._lock:
-            dropped, self._waiting = self._waiting, ready
-        if dropped is not None:
+    def _put(self, ready: Ready) -> None:
+        for dropped in self._queue.put(ready):
             _log.info("checkpoint of step %d is not uploaded, the one of step %d is newer", dropped.step, ready.step)
             self._forget(dropped.step)
-
-    def _take(self) -> Ready | None:
-        with self._lock:
-            ready, self._waiting = self._waiting, None
-            return ready
 
     def _upload(self, ready: Ready) -> None:
         target = self._attempt.checkpoint(ready.step)
@@ -120,8 +125,10 @@ class CheckpointShipper:
         )
         self._before_publishing()
         manifests.write(self._store, target, manifest)
-        self.newest = StoredCheckpoint(ready.step, self._attempt.epoch, target)
-        self._on_shipped(ready.step)
+        shipped = StoredCheckpoint(ready.step, self._attempt.epoch, target)
+        if self.newest is None or shipped.step > self.newest.step:
+            self.newest = shipped
+        self._on_shipped(shipped)
 
     def _upload_file(self, source: Folder, name: str, size: int, target: str) -> ManifestObject:
         with source.reading(name, max_bytes=MAX_FILE_BYTES) as (file, found):

@@ -26,11 +26,13 @@ MAX_MESSAGE = 1500
 
 @dataclass(frozen=True)
 class ExportInput:
-    """The input of the exporter: the prefix of a checkpoint, its step, and the last AP@.5 of training."""
+    """The input of the exporter: the prefix of a checkpoint, its step, its scores in training, and why this one."""
 
     checkpoint: str
     step: int
     training_ap50: float | None
+    training_map: float | None
+    reason: str
 
 
 def work_spec(
@@ -68,6 +70,8 @@ def work_spec(
         "checkpointStep": export.step if export else None,
         "maxEvalImages": resolved.export.eval_images if export else None,
         "trainingAP50": export.training_ap50 if export else None,
+        "trainingMAP": export.training_map if export else None,
+        "checkpointReason": export.reason if export else None,
         "stallSeconds": train.stall_seconds,
     }
 

@@ -1,7 +1,8 @@
 """The input of a network: how large boxes are when images are scaled to it, and which of its anchors they fit.
 
 Invariant: anchors are the ones that the Object Detection API generates from the run's pipeline.config
-(anchor_generators/multiple_grid_anchor_generator.py: create_ssd_anchors; grid_anchor_generator.py).
+(anchor_generators/multiple_grid_anchor_generator.py: create_ssd_anchors; grid_anchor_generator.py,
+multiscale_grid_anchor_generator.py).
 """
 
 from __future__ import annotations
@@ -12,15 +13,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from trainingrun_agent.pipeline.faster_rcnn import ANCHOR_RATIOS, ANCHOR_SCALES
-from trainingrun_agent.pipeline.networks import NETWORKS, Network
+from trainingrun_agent.pipeline.networks import NETWORKS, Network, Pyramid
 from trainingrun_agent.pipeline.typed_fields import longest_side
 from trainingrun_agent.prep.model.annotation import LabelledObject
 from trainingrun_agent.prep.statistics.distributions import bin_sides
 
 BASE_ANCHOR = 256
 """Pixels; default of grid_anchor_generator, multiplied by its scales."""
-FINEST_STRIDE = 16
-"""Pixels of the input per cell of the finest feature map; the same for all supported networks."""
 MATCHED = 0.5
 """Smallest IoU at which an anchor is matched with a box (matched_threshold of argmax_matcher)."""
 
@@ -36,17 +35,21 @@ class FeatureMap:
 
 @dataclass(frozen=True)
 class NetworkInput:
-    """The input of `network`: `side` in pixels, of a square for SSD, the shorter one for Faster R-CNN."""
+    """The input of `network`: `side` in pixels, of a square for SSD, the shorter one for Faster R-CNN.
+
+    `stride` is the number of pixels of the input per cell of the finest feature map.
+    """
 
     network: str
     side: int
     square: bool
+    stride: int
 
     @classmethod
     def for_network(cls, network: str, size: int | None = None) -> NetworkInput:
         """Input of the network with this name; `size` is None for the network's own."""
         known = NETWORKS[network]
-        return cls(network, size or known.input_size, known.family == "ssd")
+        return cls(network, size or known.input_size, known.family == "ssd", known.stride)
 
     @property
     def is_default(self) -> bool:
@@ -71,7 +74,7 @@ class NetworkInput:
     @property
     def least_side(self) -> int:
         """Half a cell of the finest feature map, in pixels of the input. The network hardly learns shorter boxes."""
-        return FINEST_STRIDE // 2
+        return self.stride // 2
 
 
 def feature_maps(network: Network) -> list[FeatureMap]:
@@ -79,12 +82,25 @@ def feature_maps(network: Network) -> list[FeatureMap]:
     if network.family == "faster_rcnn":
         scales = [scale * BASE_ANCHOR / network.input_size for scale in ANCHOR_SCALES]
         anchors = tuple(_anchor(scale, ratio) for scale in scales for ratio in ANCHOR_RATIOS)
-        return [FeatureMap(math.ceil(network.input_size / FINEST_STRIDE), FINEST_STRIDE, anchors)]
-    maps, cells = [], math.ceil(network.input_size / FINEST_STRIDE)
+        return [FeatureMap(math.ceil(network.input_size / network.stride), network.stride, anchors)]
+    if network.pyramid is not None:
+        return [_level(network, network.pyramid, 2**level) for level in _levels(network.pyramid)]
+    maps, cells = [], math.ceil(network.input_size / network.stride)
     for layer in range(network.feature_layers):
         maps.append(FeatureMap(cells, round(network.input_size / cells), _ssd_anchors(network, layer)))
         cells = math.ceil(cells / 2)
     return maps
+
+
+def _levels(pyramid: Pyramid) -> range:
+    return range(pyramid.min_level, pyramid.max_level + 1)
+
+
+def _level(network: Network, pyramid: Pyramid, stride: int) -> FeatureMap:
+    base = pyramid.anchor_scale * stride / network.input_size
+    scales = [base * 2 ** (step / pyramid.scales_per_octave) for step in range(pyramid.scales_per_octave)]
+    anchors = tuple(_anchor(scale, ratio) for scale in scales for ratio in network.aspect_ratios)
+    return FeatureMap(math.ceil(network.input_size / stride), stride, anchors)
 
 
 def _ssd_anchors(network: Network, layer: int) -> tuple[tuple[float, float], ...]:
