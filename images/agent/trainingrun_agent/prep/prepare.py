@@ -40,7 +40,6 @@ from trainingrun_agent.prep.source.recognise import Formats
 from trainingrun_agent.prep.source.several import open_best
 from trainingrun_agent.prep.split.dataset_split import DatasetSplit, OpenSource, divide
 from trainingrun_agent.prep.split.division import Division
-from trainingrun_agent.prep.statistics.network_input import NetworkInput
 from trainingrun_agent.prep.store.dataset_folder import DatasetFolder
 from trainingrun_agent.prep.store.previous import PreviousDataset
 from trainingrun_agent.prep.store.publish import publish, publish_failure
@@ -164,6 +163,7 @@ def _kinds_read(formats: Formats) -> set[str]:
 def _sources_digest(request: PrepareRequest, formats: Mapping[Split, str]) -> str:
     """A digest of everything that decides what a record holds, other than the image's own files."""
     parameters = {**_parameters(request), "maxBadFiles": None, "network": None}
+    parameters.pop("inputSize", None)
     sources = [[split, str(source), formats[split]] for split, source in request.sources.items()]
     return hashlib.sha256(json.dumps([parameters, sources], sort_keys=True).encode()).hexdigest()
 
@@ -180,6 +180,7 @@ def _parameters(request: PrepareRequest) -> dict[str, Any]:
         "maxImageSide": dataset.max_image_side,
         "intensityRange": dataset.intensity_range,
         "network": request.network,
+        **({} if request.network_input.is_default else {"inputSize": request.network_input.side}),
         "imageSets": [source.image_set for source in request.sources.values()],
         "split": None if dataset.split is None else [str(value) for value in asdict(dataset.split).values()],
     }
@@ -206,7 +207,7 @@ def _build_and_publish(request: PrepareRequest, sources: dict[Split, ListedSourc
             opened = _open_labels(request, sources, scratch, stack)
             formats = _formats({split: source.format for split, source in opened.items()})
             request.progress.update(format=formats)
-            splits = divide(opened, request.split_of, network_input=NetworkInput.for_network(request.network))
+            splits = divide(opened, request.split_of, network_input=request.network_input)
         built = build(
             request,
             splits,
@@ -306,7 +307,7 @@ def _write_reports(
     document = report(
         digest=work.folder.digest,
         classes=classes,
-        network=request.network,
+        network=request.network_input,
         division=division,
         splits=built.splits,
         findings=findings,

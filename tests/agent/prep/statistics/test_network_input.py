@@ -132,10 +132,21 @@ def test_fit_reports_which_feature_map_serves_which_boxes() -> None:
     sizes = counted(
         "ssd_inception_v2", (100, 100), *[box(0, 0, 99, 99)] * 3, *[box(0, 0, 10, 10)] * 5, box(0, 0, 1, 99)
     )
-    found = fit("ssd_inception_v2", sizes.sizes, too_small=1)
+    found = fit(NetworkInput.for_network("ssd_inception_v2"), sizes.sizes, too_small=1)
     assert (found["inputSize"], found["leastSide"], found["tooSmall"]) == (300, 8, 1)
     assert [one["boxes"] for one in found["featureMaps"]] == [6, 0, 0, 0, 0, 3]
     assert found["reached"] == pytest.approx(8 / 9, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("network", "size", "cells"), [("ssd_inception_v2", 600, 38), ("faster_rcnn_resnet50", 300, 19)]
+)
+def test_fit_follows_another_size_of_the_input(network: str, size: int, cells: int) -> None:
+    network_input = NetworkInput.for_network(network, size)
+    found = fit(network_input, {}, too_small=0)
+    assert (found["inputSize"], found["featureMaps"][0]["cells"]) == (size, cells)
+    small = [box(0, 0, 6, 6)]
+    assert bool(network_input.too_small(small, (400, 400))) is (size == 300)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -146,7 +157,7 @@ def test_boxes_of_one_size_are_reached_or_not(network: str, side: int) -> None:
         iou((side / 600, side / 600), anchor) for one in feature_maps(NETWORKS[network]) for anchor in one.anchors
     )
     found = counted(network, (600, 600), *[box(0, 0, side, side)] * 7)
-    assert fit(network, found.sizes, too_small=0)["reached"] == (1 if best >= MATCHED else 0)
+    assert fit(NetworkInput.for_network(network), found.sizes, too_small=0)["reached"] == (1 if best >= MATCHED else 0)
 
 
 def test_boxes_that_the_network_cannot_see_are_reported(prep: Preparation) -> None:
