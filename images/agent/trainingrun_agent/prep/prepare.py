@@ -60,7 +60,10 @@ _OF_THE_MANIFEST = ("classes", "maxBoxesPerImage", "intensityRange")
 
 @dataclass(frozen=True)
 class PreparedDataset:
-    """`manifest_key` is absolute in the bucket; `numbers` as in verdict.schema.json, $defs.prep."""
+    """`manifest_key` is absolute in the bucket; `numbers` as in verdict.schema.json, $defs.prep.
+
+    `train_bytes` are those of all train records.
+    """
 
     digest: str
     reused: bool
@@ -69,6 +72,12 @@ class PreparedDataset:
     max_boxes_per_image: int
     train_images: int
     eval_images: int
+    train_bytes: int
+
+    @property
+    def record_bytes(self) -> int:
+        """The mean size of a train record."""
+        return self.train_bytes // max(1, self.train_images)
 
 
 def prepare(request: PrepareRequest) -> PreparedDataset:
@@ -93,8 +102,8 @@ def prepare(request: PrepareRequest) -> PreparedDataset:
             return reused
     with TemporaryDirectory(prefix="prep-", dir=request.scratch) as scratch:
         work = _Work(folder, earlier, sources_digest, scaling, Path(scratch))
-        dataset = _build_and_publish(request, sources, work)
-    return _prepared(folder, dataset, request.terms, reused=False)
+        dataset, train_bytes = _build_and_publish(request, sources, work)
+    return _prepared(folder, dataset, request.terms, reused=False, train_bytes=train_bytes)
 
 
 def _list(request: PrepareRequest) -> dict[Split, ListedSource]:
@@ -111,7 +120,10 @@ def _list(request: PrepareRequest) -> dict[Split, ListedSource]:
 
 def _reused(folder: DatasetFolder, request: PrepareRequest) -> PreparedDataset | None:
     complete = folder.read_complete(request.splits)
-    return None if complete is None else _prepared(folder, complete.dataset or {}, request.terms, reused=True)
+    if complete is None:
+        return None
+    train_bytes = sum(shard.size for shard in complete.records("train"))
+    return _prepared(folder, complete.dataset or {}, request.terms, reused=True, train_bytes=train_bytes)
 
 
 def _formats(names: Mapping[Split, str]) -> str:
@@ -174,8 +186,13 @@ class _Work:
     scratch: Path
 
 
-def _build_and_publish(request: PrepareRequest, sources: dict[Split, ListedSource], work: _Work) -> dict[str, Any]:
-    """Check the images and write the data set; return what its manifest says about it. `sources` are used up."""
+def _build_and_publish(
+    request: PrepareRequest, sources: dict[Split, ListedSource], work: _Work
+) -> tuple[dict[str, Any], int]:
+    """Check the images and write the data set; `sources` are used up.
+
+    Returns what the manifest says about it, and the bytes of all train records.
+    """
     folder, scratch = work.folder, work.scratch
     findings = Findings()
     findings.extend(scaling_findings(work.scaling))
@@ -213,7 +230,7 @@ def _build_and_publish(request: PrepareRequest, sources: dict[Split, ListedSourc
         clock=request.clock,
         stop=request.stop,
     )
-    return dataset
+    return dataset, sum(shard.records.size for shard in built.shards["train"] if shard.records)
 
 
 def _open_labels(
@@ -336,7 +353,9 @@ def _numbers(request: PrepareRequest, work: _Work, splits: list[DatasetSplit], f
     }
 
 
-def _prepared(folder: DatasetFolder, dataset: Mapping[str, Any], terms: Terms, *, reused: bool) -> PreparedDataset:
+def _prepared(
+    folder: DatasetFolder, dataset: Mapping[str, Any], terms: Terms, *, reused: bool, train_bytes: int
+) -> PreparedDataset:
     numbers = {name: value for name, value in dataset.items() if name not in _OF_THE_MANIFEST}
     numbers["topFindings"] = top_findings(dataset, terms)
     return PreparedDataset(
@@ -347,6 +366,7 @@ def _prepared(folder: DatasetFolder, dataset: Mapping[str, Any], terms: Terms, *
         max_boxes_per_image=dataset["maxBoxesPerImage"],
         train_images=dataset["trainImages"],
         eval_images=dataset["evalImages"],
+        train_bytes=train_bytes,
     )
 
 

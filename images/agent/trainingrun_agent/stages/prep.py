@@ -11,14 +11,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from trainingrun_agent import __version__
+from trainingrun_agent import __version__, host_memory
 from trainingrun_agent.clock import rfc3339
 from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import UNUSABLE, Interrupted, StageError
 from trainingrun_agent.log import logger
 from trainingrun_agent.pipeline.build import build_pipeline_config
+from trainingrun_agent.pipeline.readers import shuffled
 from trainingrun_agent.prep.prepare import PreparedDataset, prepare, top_findings
 from trainingrun_agent.prep.request import PrepareRequest
+from trainingrun_agent.prep.sharding.pool import workers_for
 from trainingrun_agent.prep.store.dataset_folder import DatasetFolder
 from trainingrun_agent.prep.store.stored_objects import StoredObjects
 from trainingrun_agent.reasons.pods import PREPARED, PREPARED_BEFORE
@@ -143,7 +145,7 @@ def _pipeline(context: StageContext, prepared: PreparedDataset) -> str:
         steps=resolved.train.steps,
         batch_size=resolved.train.batch_size,
         learning_rate=resolved.train.learning_rate,
-        train_images=prepared.train_images,
+        shuffle_buffer=shuffled(prepared.train_images, prepared.record_bytes),
         max_boxes_per_image=prepared.max_boxes_per_image,
         pretrained=resolved.model.pretrained is not None,
     )
@@ -152,7 +154,8 @@ def _pipeline(context: StageContext, prepared: PreparedDataset) -> str:
 def _numbers(context: StageContext, prepared: PreparedDataset, warnings: tuple[str, ...]) -> dict[str, Any]:
     resolved = context.config.resolved
     key = resolved.keys.relative(resolved.run_keys.result("prep"))
-    return {**prepared.numbers, "resultKey": key} | _warned(warnings)
+    memory = host_memory.reported(workers=workers_for(prepared.train_images + prepared.eval_images))
+    return {**prepared.numbers, "resultKey": key, **memory} | _warned(warnings)
 
 
 def _warned(warnings: tuple[str, ...]) -> dict[str, str]:
