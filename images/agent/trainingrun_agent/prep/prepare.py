@@ -61,8 +61,8 @@ _OF_THE_MANIFEST = ("classes", "maxBoxesPerImage", "intensityRange")
 class PreparedDataset:
     """`manifest_key` is absolute in the bucket; `numbers` as in verdict.schema.json, $defs.prep.
 
-    `data_digest` is that of images, labels and their settings, whatever version prepares them. `train_bytes` are those of
-    all train records.
+    `data_digest` is that of images, labels and their settings, whatever version prepares them. `train_bytes` are
+    those of all train records.
     """
 
     digest: str
