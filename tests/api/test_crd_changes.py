@@ -44,6 +44,10 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "intensityRange": ([0, 4095], [0, 16383]),
     "network": ("ssd_mobilenet_v1", "ssd_mobilenet_v2"),
     "pretrained": ({"uri": "a.tar"}, {"run": "a"}),
+    "pretrained.uri": ("a.tar", "b.tar"),
+    "scope": ("backbone", "all"),
+    "sha256": ("0a" * 32, "0b" * 32),
+    "resumeFrom": ({"uri": "a/"}, {"run": "a"}),
     "steps": (100, 200),
     "batchSize": (8, 16),
     "learningRate": (0.1, 0.2),
@@ -102,6 +106,8 @@ AROUND: dict[str, Body] = {
     "spec.dataset.evalFraction": SHARE,
     "spec.dataset.splitSeed": SHARE,
     "spec.dataset.splitGroup": SHARE,
+    "spec.resumeFrom": {"spec.model.pretrained": None},
+    "spec.resumeFrom.uri": {"spec.model.pretrained": None},
     **{
         f"spec.dataset.{split}.{field}": {f"spec.dataset.{split}.imageSet": None}
         for split in ("train", "eval")
@@ -109,7 +115,7 @@ AROUND: dict[str, Body] = {
     },
 }
 # A rule, not the list of required fields, asks for one of two.
-ONE_OF_TWO = {"spec.model.pretrained.uri", "spec.dataset.eval", "spec.dataset.evalFraction"}
+ONE_OF_TWO = {"spec.model.pretrained.uri", "spec.resumeFrom.uri", "spec.dataset.eval", "spec.dataset.evalFraction"}
 # Of the groups only the fields are changed; `run` is the other branch of `pretrained`, tested there.
 SKIPPED = {"storage", "dataset", "model", "spec.train", "prep", "export", "run"}
 
