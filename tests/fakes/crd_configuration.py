@@ -63,7 +63,7 @@ REFUSED: Final[list[tuple[str, Any, str]]] = [
     (
         "spec.train.classWeights",
         {"tire": 0},
-        "spec.train.classWeights.tire in body should be greater than or equal to 0.001",
+        "spec.train.classWeights.tire in body should be greater than 0",
     ),
 ]
 
