@@ -18,6 +18,10 @@ CRD = Path(__file__).resolve().parents[2] / "manifests" / "crd" / "trainingruns.
 SAMPLES = CRD.parents[1] / "samples"
 OTHER_WAY = [
     "spec.model.pretrained.run",
+    "spec.model.pretrained.sha256",
+    "spec.resumeFrom",
+    "spec.resumeFrom.run",
+    "spec.resumeFrom.uri",
     "spec.dataset.evalFraction",
     "spec.dataset.splitSeed",
     "spec.dataset.splitGroup",

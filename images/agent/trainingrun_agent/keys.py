@@ -148,6 +148,10 @@ class BucketKeys:
         folder, _, digest = relative.removesuffix(f"/{MANIFEST}").rpartition("/")
         return digest if folder == _DATASETS and _DIGEST.fullmatch(digest) else None
 
+    def weights(self, sha256: str) -> str:
+        """An archive of weights that was downloaded from elsewhere, by its content."""
+        return self.absolute(f"weights/{sha256}.tar.gz")
+
     @property
     def runs(self) -> str:
         """Folder of all runs; those are two names below it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Final, Literal
 
 from trainingrun_agent import bounded_json
@@ -34,12 +35,16 @@ class Uri:
 
 @dataclass(frozen=True)
 class Pretrained:
-    """spec.model.pretrained: weights at `uri`, or an archive at the address `url`; `sha256` is that of the archive."""
+    """spec.model.pretrained: weights at `uri`, or an archive at the address `url`; `sha256` is that of the archive.
+
+    No connection for `url` is made to `refused_networks`.
+    """
 
     uri: Uri | None
     url: str | None = None
     sha256: str | None = None
     scope: Scope = "auto"
+    refused_networks: tuple[IPv4Network | IPv6Network, ...] = ()
 
     def __str__(self) -> str:
         return str(self.uri or self.url)
@@ -239,7 +244,8 @@ def _pretrained(document: Mapping[str, Any] | None) -> Pretrained | None:
         return None
     scope: Scope = document.get("scope", "auto")
     if "url" in document:
-        return Pretrained(None, document["url"], document["sha256"], scope)
+        refused = tuple(ip_network(text) for text in document.get("refusedNetworks", ()))
+        return Pretrained(None, document["url"], document["sha256"], scope, refused)
     return Pretrained(uri(document), None, document.get("sha256"), scope)
 
 

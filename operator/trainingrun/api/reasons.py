@@ -35,6 +35,7 @@ FORBIDDEN_BY_POLICY: Final = _refused(
         "train.image",
         "storage.credentials.secretName",
         "storage.endpoint",
+        "model.pretrained.uri",
         "prep.pod",
         "train.pod",
         "export.pod",
@@ -57,6 +58,13 @@ INVALID_ENDPOINT: Final = _refused(
     step=Step.NEW_RUN,
     hint="Create a new TrainingRun with spec.storage.endpoint as http://host:port or https://host:port.",
     fields=("storage.endpoint",),
+)
+INVALID_WEIGHTS_ADDRESS: Final = _refused(
+    "InvalidWeightsAddress",
+    "The https address of the weights has a host that is no name or IP address in its usual form.",
+    step=Step.NEW_RUN,
+    hint="Create a new TrainingRun with spec.model.pretrained.uri as https://host/path.tar.gz.",
+    fields=("model.pretrained.uri",),
 )
 UNKNOWN_NETWORK: Final = _refused(
     "UnknownNetwork",
@@ -109,6 +117,35 @@ PRETRAINED_RUN_CIRCULAR: Final = _refused(
     step=Step.NEW_RUN,
     hint="Create a new TrainingRun with another spec.model.pretrained.run, or with spec.model.pretrained.uri.",
     fields=("model.pretrained.run", "model.pretrained.uri"),
+)
+RESUME_FROM_RUN_NOT_FOUND: Final = _refused(
+    "ResumeFromRunNotFound",
+    "There is no TrainingRun of the name in spec.resumeFrom.run in the namespace. The run waits for it.",
+    step=Step.WAIT,
+    hint="Create that TrainingRun: this one then starts by itself. To continue a run that was deleted, create a new "
+    "TrainingRun with spec.resumeFrom.uri, its folder in the bucket.",
+    fields=("resumeFrom.run", "resumeFrom.uri"),
+)
+RESUME_FROM_RUN_NOT_READY: Final = _refused(
+    "ResumeFromRunNotReady",
+    "The TrainingRun named in spec.resumeFrom.run still works, so its last checkpoint is yet to come. The run waits.",
+    step=Step.WAIT,
+    hint="This run starts by itself once that one has ended or is suspended.",
+    fields=("resumeFrom.run",),
+)
+RESUME_FROM_RUN_EMPTY: Final = _refused(
+    "ResumeFromRunEmpty",
+    "The TrainingRun named in spec.resumeFrom.run has ended before it was accepted, so it has trained nothing.",
+    step=Step.NEW_RUN,
+    hint="Create a new TrainingRun with another spec.resumeFrom.run, or without spec.resumeFrom.",
+    fields=("resumeFrom.run",),
+)
+RESUME_FROM_RUN_CIRCULAR: Final = _refused(
+    "ResumeFromRunCircular",
+    "spec.resumeFrom.run names the run itself, or a run that waits for this one: neither could ever start.",
+    step=Step.NEW_RUN,
+    hint="Create a new TrainingRun with another spec.resumeFrom.run, or with spec.resumeFrom.uri.",
+    fields=("resumeFrom.run", "resumeFrom.uri"),
 )
 FOREIGN_CONFIG_MAP: Final = _refused(
     "ForeignConfigMap",

@@ -19,6 +19,7 @@ class Status(TypedDict, total=False):
     progress: Progress  # Progress of the running stage.
     storageURI: str  # Folder of the run in the bucket.
     resolvedDigest: str
+    resumedFrom: ResumedFrom
     dataset: Dataset  # The prepared data set.
     training: Training  # The training, up to now.
     export: Export  # The exported detector.
@@ -58,6 +59,14 @@ class Progress(TypedDict, total=False):
     updated: str  # When the stage reported this progress.
     source: Literal["agent", "log"]
     text: str  # Progress in words, such as Training 1200/20000 (6%), or why the pod cannot start.
+
+
+class ResumedFrom(TypedDict, total=False):
+    """The run whose training this one continues, as prep found it in the bucket. Missing without spec.resumeFrom."""
+
+    uri: str  # Folder of that run in the bucket.
+    step: int  # Step of its newest complete checkpoint.
+    dataset: Literal["Same", "Changed", "Unknown"]
 
 
 class Dataset(TypedDict, total=False):

@@ -45,6 +45,7 @@ _ADDED: Final = {
     "export.checkpoint",
     "export.gate",
     "pods",
+    "resumeFrom",
 }
 # Fields whose default an earlier version may have chosen differently.
 _DEFAULTS: Final = {"train.batchSize", "train.learningRate", "train.saveEverySteps", "train.evalEverySteps"}

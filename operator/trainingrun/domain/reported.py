@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from trainingrun.api import clock
 from trainingrun.api.reason import Step
-from trainingrun.api.status import Best, Dataset, Export, PeakMemoryBytes, Restored, StageTimings, Training
+from trainingrun.api.status import Best, Dataset, Export, PeakMemoryBytes, Restored, ResumedFrom, StageTimings, Training
 from trainingrun.domain.quantities import size
 from trainingrun.domain.texts import cut
 
@@ -32,6 +32,7 @@ _DATASET_COUNTS: Final = (
     *("trainImages", "evalImages", "trainObjects", "evalObjects", "evalImagesInTrain", "evalImagesLikeTrain"),
     *("errors", "warnings", "infos"),
 )
+_COMPARED: Final = ("Same", "Changed", "Unknown")
 _STOPPED_BY: Final[tuple[Literal["earlyStopping", "finish", "maxDuration"], ...]] = (
     "earlyStopping",
     "finish",
@@ -131,6 +132,16 @@ def restored(value: object) -> Restored | None:
     if isinstance(anew, str) and anew.isprintable():
         found["startsAnew"] = anew[:MAX_STARTS_ANEW]
     return found
+
+
+def resumed_from(value: object) -> ResumedFrom | None:
+    """Accept the run whose training is continued, as a preparation has found it in the bucket."""
+    if not isinstance(value, Mapping):
+        return None
+    address, step, same = uri(value.get("uri")), count(value.get("step")), value.get("dataset")
+    if address is None or step is None or same not in _COMPARED:
+        return None
+    return ResumedFrom(uri=address, step=step, dataset=same)
 
 
 def export(numbers: Mapping[str, Any]) -> Export:

@@ -178,7 +178,7 @@ def test_the_trainer_has_no_credentials_and_the_agent_answers_its_liveness_probe
         "imagePullPolicy": "IfNotPresent",
         "args": ["train", "--shared", "/shared"],
         "env": [],
-        "resources": {"requests": {"cpu": "2", "memory": "4Gi"}},
+        "resources": {"requests": {"cpu": "2", "memory": "2Gi"}},
         "securityContext": LOCKED,
         "volumeMounts": [
             {"name": "shared", "mountPath": "/shared"},

@@ -69,6 +69,7 @@ RUN = {
     "conditions[].observedGeneration": other("training", "suspending"),
     "storageURI": stays("waiting"),
     "resolvedDigest": other("waiting", "accepted anew"),
+    **{f"resumedFrom{name}": stays("training") for name in ("", ".uri", ".step", ".dataset")},
     "retry": other("accepted anew", "retried"),
     "finish": stays("finishing"),
     "activeSince": gone("waiting", "suspending"),

@@ -58,6 +58,11 @@ def without(message: Any, names: Sequence[str]) -> Any:
     return copy
 
 
+def is_message(value: Any) -> bool:
+    """Whether a field's value is a message, not a number, a text or several values."""
+    return hasattr(value, "ListFields")
+
+
 def class_names(text: str) -> dict[int, str]:
     """The names in a label_map.pbtxt by their ids. Raises ParseError, ValueError if an id has two names."""
     label_map = string_int_label_map_pb2.StringIntLabelMap()

@@ -59,15 +59,26 @@ _OF_THE_MANIFEST = ("classes", "maxBoxesPerImage", "intensityRange")
 
 @dataclass(frozen=True)
 class PreparedDataset:
-    """`manifest_key` is absolute in the bucket; `numbers` as in verdict.schema.json, $defs.prep."""
+    """`manifest_key` is absolute in the bucket; `numbers` as in verdict.schema.json, $defs.prep.
+
+    `data_digest` is that of images, labels and their settings, whatever version prepares them. `train_bytes` are
+    those of all train records.
+    """
 
     digest: str
+    data_digest: str
     reused: bool
     manifest_key: str
     numbers: dict[str, Any]
     max_boxes_per_image: int
     train_images: int
     eval_images: int
+    train_bytes: int
+
+    @property
+    def record_bytes(self) -> int:
+        """The mean size of a train record."""
+        return self.train_bytes // max(1, self.train_images)
 
 
 def prepare(request: PrepareRequest) -> PreparedDataset:
@@ -79,21 +90,22 @@ def prepare(request: PrepareRequest) -> PreparedDataset:
     with gc_paused():
         sources = _list(request)
     request.progress.update(format=_formats({split: source.formats[0].name for split, source in sources.items()}))
+    data_digest = _data_digest(request, sources)
     objects = StoredObjects(request.out, request.keys, request.scratch, request.clock)
     scaling = given_scaling(request)
     folder = DatasetFolder(objects, request.out, request.keys, _dataset_digest(request, sources, scaling))
-    if (reused := _reused(folder, request)) is not None:
+    if (reused := _reused(folder, request, data_digest)) is not None:
         return reused
     sources_digest = _sources_digest(request, {split: source.names for split, source in sources.items()})
     earlier = PreviousDataset.of_sources(folder, sources_digest)
     if scaling is None and (scaling := found_scaling(request, sources["train"].listing, earlier)) is not None:
         folder = replace(folder, digest=_dataset_digest(request, sources, scaling))
-        if (reused := _reused(folder, request)) is not None:
+        if (reused := _reused(folder, request, data_digest)) is not None:
             return reused
     with TemporaryDirectory(prefix="prep-", dir=request.scratch) as scratch:
         work = _Work(folder, earlier, sources_digest, scaling, Path(scratch))
-        dataset = _build_and_publish(request, sources, work)
-    return _prepared(folder, dataset, request.terms, reused=False)
+        dataset, train_bytes = _build_and_publish(request, sources, work)
+    return _prepared(folder, dataset, request.terms, data_digest=data_digest, reused=False, train_bytes=train_bytes)
 
 
 def _list(request: PrepareRequest) -> dict[Split, ListedSource]:
@@ -108,9 +120,13 @@ def _list(request: PrepareRequest) -> dict[Split, ListedSource]:
     return found
 
 
-def _reused(folder: DatasetFolder, request: PrepareRequest) -> PreparedDataset | None:
+def _reused(folder: DatasetFolder, request: PrepareRequest, data_digest: str) -> PreparedDataset | None:
     complete = folder.read_complete(request.splits)
-    return None if complete is None else _prepared(folder, complete.dataset or {}, request.terms, reused=True)
+    if complete is None:
+        return None
+    train_bytes = sum(shard.size for shard in complete.records("train"))
+    dataset = complete.dataset or {}
+    return _prepared(folder, dataset, request.terms, data_digest=data_digest, reused=True, train_bytes=train_bytes)
 
 
 def _formats(names: Mapping[Split, str]) -> str:
@@ -131,6 +147,21 @@ def _dataset_digest(request: PrepareRequest, sources: Mapping[Split, ListedSourc
         digest.update(json.dumps([split, source.names, read, *lists]).encode() + b"\n")
         for finding in source.listing.findings:
             digest.update(json.dumps(finding.to_json()).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _data_digest(request: PrepareRequest, sources: Mapping[Split, ListedSource]) -> str:
+    """A digest of images, labels and what users say of them: the same for the same data, also after an upgrade.
+
+    So it knows nothing of this version's output, findings and network, nor where the data is.
+    """
+    of_version = {"outputFormat", "network", "maxBadFiles", "labels"}
+    parameters = {name: value for name, value in _parameters(request).items() if name not in of_version}
+    digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode() + b"\n")
+    for split, source in sources.items():
+        digests, kinds = source.listing.digests, _kinds_read(source.formats) - {"unread"}
+        read = {kind: digests[kind].hexdigest() for kind in sorted(digests) if kind in kinds}
+        digest.update(json.dumps([split, read]).encode() + b"\n")
     return digest.hexdigest()
 
 
@@ -175,8 +206,13 @@ class _Work:
     scratch: Path
 
 
-def _build_and_publish(request: PrepareRequest, sources: dict[Split, ListedSource], work: _Work) -> dict[str, Any]:
-    """Check the images and write the data set; return what its manifest says about it. `sources` are used up."""
+def _build_and_publish(
+    request: PrepareRequest, sources: dict[Split, ListedSource], work: _Work
+) -> tuple[dict[str, Any], int]:
+    """Check the images and write the data set; `sources` are used up.
+
+    Returns what the manifest says about it, and the bytes of all train records.
+    """
     folder, scratch = work.folder, work.scratch
     findings = Findings()
     findings.extend(scaling_findings(work.scaling))
@@ -214,7 +250,7 @@ def _build_and_publish(request: PrepareRequest, sources: dict[Split, ListedSourc
         clock=request.clock,
         stop=request.stop,
     )
-    return dataset
+    return dataset, sum(shard.records.size for shard in built.shards["train"] if shard.records)
 
 
 def _open_labels(
@@ -338,17 +374,27 @@ def _numbers(request: PrepareRequest, work: _Work, splits: list[DatasetSplit], f
     }
 
 
-def _prepared(folder: DatasetFolder, dataset: Mapping[str, Any], terms: Terms, *, reused: bool) -> PreparedDataset:
+def _prepared(
+    folder: DatasetFolder,
+    dataset: Mapping[str, Any],
+    terms: Terms,
+    *,
+    data_digest: str,
+    reused: bool,
+    train_bytes: int,
+) -> PreparedDataset:
     numbers = {name: value for name, value in dataset.items() if name not in _OF_THE_MANIFEST}
     numbers["topFindings"] = top_findings(dataset, terms)
     return PreparedDataset(
         digest=folder.digest,
+        data_digest=data_digest,
         reused=reused,
         manifest_key=folder.manifest_key,
         numbers={**numbers, "digest": folder.digest, "reused": reused},
         max_boxes_per_image=dataset["maxBoxesPerImage"],
         train_images=dataset["trainImages"],
         eval_images=dataset["evalImages"],
+        train_bytes=train_bytes,
     )
 
 

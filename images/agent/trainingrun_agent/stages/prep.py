@@ -11,20 +11,23 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from trainingrun_agent import __version__
+from trainingrun_agent import __version__, host_memory
 from trainingrun_agent.clock import rfc3339
 from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import UNUSABLE, Interrupted, StageError
 from trainingrun_agent.log import logger
 from trainingrun_agent.pipeline.effective import Pipeline
+from trainingrun_agent.pipeline.readers import shuffled
 from trainingrun_agent.prep.prepare import PreparedDataset, prepare, top_findings
 from trainingrun_agent.prep.request import PrepareRequest
+from trainingrun_agent.prep.sharding.pool import workers_for
 from trainingrun_agent.prep.store.dataset_folder import DatasetFolder
 from trainingrun_agent.prep.store.stored_objects import StoredObjects
 from trainingrun_agent.reasons.pods import PREPARED, PREPARED_BEFORE
 from trainingrun_agent.reasons.storage import CONDITIONAL_WRITES_IGNORED
 from trainingrun_agent.stages import pretrained_check, run_configuration
 from trainingrun_agent.stages.export_check import check_export
+from trainingrun_agent.stages.resume_check import ResumeCheck, in_words
 from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage import documents, epochs, preflight, results
 from trainingrun_agent.storage.manifest import Producer
@@ -53,17 +56,20 @@ def run(context: StageContext) -> StageResult:
     with record.part("fetch"):
         own = run_configuration.read_own(context)
         wanted = run_configuration.build(context, own)
-        pretrained_check.check_fits(context)
+        resuming = ResumeCheck.begin(context)
+        export = pretrained_check.check_fits(context)
     with record.part("work"):
         with _saved_images_in_verdict(context):
             prepared = _prepare(context, wanted)
-        images, boxes = prepared.train_images, prepared.max_boxes_per_image
-        pipeline = run_configuration.build(context, own, train_images=images, max_boxes=boxes)
+        buffer, boxes = shuffled(prepared.train_images, prepared.record_bytes), prepared.max_boxes_per_image
+        pipeline = run_configuration.build(context, own, shuffle_buffer=buffer, max_boxes=boxes)
+        pretrained_check.check_scope(context, export, pipeline_config=pipeline.text)
+        resumed = _resumed(resuming, pipeline.text, prepared)
     raise_if_stopped(context.stop)
     context.progress.update(phase="shipping")
     with record.part("ship"):
-        numbers = _numbers(context, prepared, warnings) | run_configuration.store(context, pipeline)
-        _ship(context, pipeline.text, manifest_key=resolved.keys.relative(prepared.manifest_key), numbers=numbers)
+        numbers = _numbers(context, prepared, warnings) | resumed | run_configuration.store(context, pipeline)
+        _ship(context, pipeline.text, prepared, numbers=numbers)
     record.numbers = numbers
     return StageResult(PREPARED, {"images": "".join((_images(numbers), *(f"; {note}" for note in pipeline.notes)))})
 
@@ -140,17 +146,24 @@ def _prepare(context: StageContext, wanted: Pipeline) -> PreparedDataset:
     )
 
 
+def _resumed(resuming: ResumeCheck | None, pipeline: str, prepared: PreparedDataset) -> dict[str, Any]:
+    if resuming is None:
+        return {}
+    return {"resumedFrom": resuming.finish(pipeline_config=pipeline, data_digest=prepared.data_digest)}
+
+
 def _numbers(context: StageContext, prepared: PreparedDataset, warnings: tuple[str, ...]) -> dict[str, Any]:
     resolved = context.config.resolved
     key = resolved.keys.relative(resolved.run_keys.result("prep"))
-    return {**prepared.numbers, "resultKey": key} | _warned(warnings)
+    memory = host_memory.reported(workers=workers_for(prepared.train_images + prepared.eval_images))
+    return {**prepared.numbers, "resultKey": key, **memory} | _warned(warnings)
 
 
 def _warned(warnings: tuple[str, ...]) -> dict[str, str]:
     return {"storageWarning": "; ".join(warnings)} if warnings else {}
 
 
-def _ship(context: StageContext, pipeline: str, *, manifest_key: str, numbers: Mapping[str, Any]) -> None:
+def _ship(context: StageContext, pipeline: str, prepared: PreparedDataset, *, numbers: Mapping[str, Any]) -> None:
     config, run = context.config, context.config.resolved.run_keys
     epoch = context.record.epoch or 0
     description = {
@@ -165,16 +178,19 @@ def _ship(context: StageContext, pipeline: str, *, manifest_key: str, numbers: M
         run,
         stage="prep",
         producer=Producer(config.pod_uid, epoch),
-        manifest_key=manifest_key,
+        manifest_key=config.resolved.keys.relative(prepared.manifest_key),
         numbers={name: value for name, value in numbers.items() if name not in TEXTS},
         clock=context.clock,
-        more={results.PIPELINE_CONFIG_SHA256: hashlib.sha256(pipeline.encode()).hexdigest()},
+        more={
+            results.PIPELINE_CONFIG_SHA256: hashlib.sha256(pipeline.encode()).hexdigest(),
+            results.DATA_DIGEST: prepared.data_digest,
+        },
     )
 
 
 def _images(numbers: Mapping[str, Any]) -> str:
     counts = f"{numbers['trainImages']} train and {numbers['evalImages']} eval images"
-    more = (_seen_in_training(numbers), _findings(numbers), _changes(numbers))
+    more = (_seen_in_training(numbers), _findings(numbers), _changes(numbers), in_words(numbers))
     return f"{counts} with {numbers.get('format', 'pascalVOC')} labels{''.join(more)}"
 
 

@@ -24,6 +24,14 @@ ANCHORS: dict[str, list[list[tuple[float, float]]]] = {
         [(0.95, 0.95), (1.3435, 0.6718), (0.6718, 1.3435), (1.6454, 0.5485), (0.5485, 1.6455), (0.9747, 0.9747)],
     ],
     "ssd_mobilenet_v1_0.25_128": [[(0.2, 0.2), (0.2828, 0.2828)], [(0.4, 0.4), (0.6325, 0.6325)]],
+    "ssd_resnet50_fpn": [
+        [
+            (side / 640 * wide, side / 640 * high)
+            for side in (32 * 2**level, 32 * 2 ** (level + 0.5))
+            for wide, high in ((1, 1), (1.41421, 0.70711), (0.70711, 1.41421))
+        ]
+        for level in range(5)
+    ],
     "faster_rcnn_resnet50": [
         [
             (side * wide / 600, side * high / 600)
@@ -32,7 +40,12 @@ ANCHORS: dict[str, list[list[tuple[float, float]]]] = {
         ]
     ],
 }
-CELLS = {"ssd_inception_v2": [19, 10, 5, 3, 2, 1], "ssd_mobilenet_v1_0.25_128": [8, 4], "faster_rcnn_resnet50": [38]}
+CELLS = {
+    "ssd_inception_v2": [19, 10, 5, 3, 2, 1],
+    "ssd_mobilenet_v1_0.25_128": [8, 4],
+    "ssd_resnet50_fpn": [80, 40, 20, 10, 5],
+    "faster_rcnn_resnet50": [38],
+}
 
 
 @pytest.mark.parametrize("network", ANCHORS)
@@ -52,6 +65,8 @@ SEEN: dict[str, tuple[str, tuple[int, int], LabelledObject, bool]] = {
     "SSD, wide enough": ("ssd_inception_v2", (600, 300), box(0, 0, 16, 8), False),
     "SSD, too narrow": ("ssd_inception_v2", (600, 300), box(0, 0, 15, 100), True),
     "SSD, too low": ("ssd_inception_v2", (600, 300), box(0, 0, 100, 7), True),
+    "a pyramid sees smaller boxes": ("ssd_mobilenet_v1_fpn", (640, 640), box(0, 0, 4, 4), False),
+    "too small for a pyramid": ("ssd_mobilenet_v1_fpn", (640, 640), box(0, 0, 3, 4), True),
     "Faster R-CNN keeps the ratio of sides": ("faster_rcnn_resnet50", (1200, 600), box(0, 0, 9.4, 100), False),
     "Faster R-CNN, long side limits": ("faster_rcnn_resnet50", (2400, 600), box(0, 0, 18, 100), True),
 }

@@ -35,21 +35,17 @@ class FeatureMap:
 
 @dataclass(frozen=True)
 class NetworkInput:
-    """The input of `network`: `side` in pixels, of a square for SSD, the shorter one for Faster R-CNN.
-
-    `stride` is the number of pixels of the input per cell of the finest feature map.
-    """
+    """The input of `network`: `side` in pixels, of a square for SSD, the shorter one for Faster R-CNN."""
 
     network: str
     side: int
     square: bool
-    stride: int
 
     @classmethod
     def for_network(cls, network: str, size: int | None = None) -> NetworkInput:
         """Input of the network with this name; `size` is None for the network's own."""
         known = NETWORKS[network]
-        return cls(network, size or known.input_size, known.family == "ssd", known.stride)
+        return cls(network, size or known.input_size, known.family == "ssd")
 
     @property
     def is_default(self) -> bool:
@@ -74,7 +70,7 @@ class NetworkInput:
     @property
     def least_side(self) -> int:
         """Half a cell of the finest feature map, in pixels of the input. The network hardly learns shorter boxes."""
-        return self.stride // 2
+        return NETWORKS[self.network].stride // 2
 
 
 def feature_maps(network: Network) -> list[FeatureMap]:
