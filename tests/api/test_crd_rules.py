@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+import crd_option_cases
+
 pytestmark = pytest.mark.api
 
 Body = dict[str, Any]
@@ -58,7 +60,25 @@ NO_SEED = "dataset.splitSeed has no effect without dataset.evalFraction; remove 
 NO_GROUP = "dataset.splitGroup has no effect without dataset.evalFraction; remove it"
 ONE_OF = "model.pretrained needs exactly one of uri and run"
 ARCHIVE = 'model.pretrained.uri must be a .tar.gz, .tgz or .tar archive, or an export folder that ends with "/"'
-ARCHIVE_KEY = "model.pretrained.uri must be a key in storage.bucket or s3://bucket/key"
+ARCHIVE_KEY = (
+    "model.pretrained.uri must be a key in storage.bucket, s3://bucket/key, or https://host/path of an archive, "
+    "without user and query"
+)
+SHA256 = "model.pretrained.sha256 must be 64 digits of 0-9 and a-f, as sha256sum prints them"
+SHA256_NEEDED = (
+    "model.pretrained.sha256 is required with an https:// address: the SHA-256 of the archive, as sha256sum prints it"
+)
+SHA256_USELESS = (
+    "model.pretrained.sha256 is that of an archive; the export of a run is verified without it, so remove it"
+)
+RESUME_ONE_OF = "resumeFrom needs exactly one of uri and run"
+RESUME_FOLDER = "resumeFrom.uri must be the folder of a run, so end it with a slash"
+RESUME_KEY = "resumeFrom.uri must be a key prefix in storage.bucket or s3://bucket/prefix/"
+RESUME_PATH = 'resumeFrom.uri must not start with "/" or contain ".." or control characters'
+RESUME_RUN = "resumeFrom.run must be the name of a TrainingRun in this namespace"
+RESUME_ALONE = (
+    "model.pretrained has no effect with resumeFrom, which takes every variable from a checkpoint; remove one of them"
+)
 ARCHIVE_PATH = 'model.pretrained.uri must not start with "/" or contain ".." or control characters'
 RUN = "model.pretrained.run must be the name of a TrainingRun in this namespace"
 RATE = "(a number above 0 and at most 10, such as 0.004 or 4e-3)"
@@ -110,6 +130,8 @@ LABELS_APART = {
     **{name: {"uri": "a/", "labels": {"uri": f"labels/{name}/"}} for name in ("train", "eval")},
 }
 PRETRAINED = "spec.model.pretrained"
+RESUME = "spec.resumeFrom"
+ZOO = "https://zoo.example:8443/models/ssd_2018.tar.gz"
 GRACE = "spec.train.terminationGracePeriodSeconds"
 RESOURCES = "spec.train.pod.resources"
 TOLERATIONS = "spec.train.pod.tolerations"
@@ -180,6 +202,12 @@ PASSES: list[tuple[str, Any]] = [
     (PRETRAINED, {"uri": "a.tar"}),
     (PRETRAINED, {"uri": "runs/default/a-1/export/0001-ab/"}),
     (PRETRAINED, {"run": "tire-1"}),
+    (PRETRAINED, {"run": "tire-1", "scope": "all"}),
+    (PRETRAINED, {"uri": "zoo/a.tar.gz", "scope": "backbone", "sha256": "0a" * 32}),
+    (PRETRAINED, {"uri": ZOO, "sha256": "0a" * 32}),
+    (RESUME, {"run": "tire-1"}),
+    (RESUME, {"uri": "runs/default/tire-0a1b2c3d/"}),
+    (RESUME, {"uri": "s3://detectors/runs/default/tire-0a1b2c3d/"}),
     *(("spec.train.learningRate", text) for text in ("0.004", ".01", "1", "1e-3", "2.5E-05", "10", "10.00", "09.9")),
     *(("spec.train.learningRate", number) for number in (0.001, 1e-3, 2.5e-7, 1, 10, 1e-9)),
     ("spec.train.image", "trainer"),
@@ -203,6 +231,7 @@ PASSES: list[tuple[str, Any]] = [
     ("spec.tensorboard.pod", {"resources": {"limits": {"cpu": "1"}}, "labels": {"team": "vision"}}),
     ("spec.startDeadlineSeconds", 1),
     ("spec.retry", 3),
+    *crd_option_cases.PASSES,
 ]
 
 REFUSED: list[tuple[str, Any, str]] = [
@@ -305,7 +334,28 @@ REFUSED: list[tuple[str, Any, str]] = [
     (PRETRAINED, {}, ONE_OF),
     (PRETRAINED, {"uri": "a.tar", "run": "b"}, ONE_OF),
     (PRETRAINED, {"uri": "model.zip"}, ARCHIVE),
-    (PRETRAINED, {"uri": "https://host/a.tar.gz"}, ARCHIVE_KEY),
+    (PRETRAINED, {"uri": "http://host/a.tar.gz"}, ARCHIVE_KEY),
+    *(
+        (PRETRAINED, {"uri": uri, "sha256": "0a" * 32}, ARCHIVE_KEY)
+        for uri in (
+            "https://host/a.tar.gz?b=c.tar",
+            "https://user@host/a.tar",
+            "https:///a.tar",
+            "https://host/a#.tar",
+            "https://host/a/",
+        )
+    ),
+    (PRETRAINED, {"uri": ZOO}, SHA256_NEEDED),
+    (PRETRAINED, {"uri": ZOO, "sha256": "0A" * 32}, SHA256),
+    (PRETRAINED, {"uri": "runs/a/", "sha256": "0a" * 32}, SHA256_USELESS),
+    (PRETRAINED, {"run": "a", "sha256": "0a" * 32}, SHA256_USELESS),
+    (PRETRAINED, {"run": "a", "scope": "heads"}, '"heads": supported values: "auto", "backbone", "all"'),
+    (RESUME, {}, RESUME_ONE_OF),
+    (RESUME, {"uri": "runs/a/", "run": "b"}, RESUME_ONE_OF),
+    (RESUME, {"uri": "runs/a"}, RESUME_FOLDER),
+    (RESUME, {"uri": "https://host/a/"}, RESUME_KEY),
+    (RESUME, {"uri": "../a/"}, RESUME_PATH),
+    (RESUME, {"run": "Tire"}, RESUME_RUN),
     (PRETRAINED, {"uri": "../a.tar"}, ARCHIVE_PATH),
     (PRETRAINED, {"uri": "a\u2066.tar"}, ARCHIVE_PATH),
     (PRETRAINED, {"run": "Tire"}, RUN),
@@ -359,6 +409,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     (LABELS, {f"key-{n}": "v" for n in range(21)}, "Too many: 21: must have at most 20 items"),
     ("spec.train.pod.priorityClassName", "High", PRIORITY),
     ("spec.train.pod.priorityClassName", "", PRIORITY),
+    *crd_option_cases.REFUSED,
     ("spec.startDeadlineSeconds", 0, "spec.startDeadlineSeconds in body should be greater than or equal to 1"),
     ("spec.retry", 1001, "spec.retry in body should be less than or equal to 1000"),
     ("spec.optimizer", "adam", 'strict decoding error: unknown field "spec.optimizer"'),
@@ -393,9 +444,17 @@ def test_value_is_refused_with_its_message(
     assert any(each.startswith("" if pathless else path) and each.endswith(f": {message}") for each in found), found
 
 
+def test_a_run_that_continues_another_takes_no_other_weights(
+    sample: Sample, refusals: Callable[[Mapping[str, Any]], list[str]]
+) -> None:
+    found = refusals(sample("minimal", {RESUME: {"run": "a"}, PRETRAINED: {"run": "a"}}))
+    assert [each.partition(": Invalid value: ")[0] for each in found] == [PRETRAINED]
+    assert found[0].endswith(f": {RESUME_ALONE}")
+
+
 def test_every_message_of_the_schema_is_asserted(schema: Body) -> None:
     """Each rule has a case above; test_crd_changes.py tests the rules on changes."""
-    asserted = [message for *_, message in REFUSED]
+    asserted = [RESUME_ALONE, *(message for *_, message in REFUSED)]
     unproven = [
         message
         for message in _messages(schema)
@@ -431,6 +490,8 @@ def test_largest_object_stays_within_the_rules_budget(
         "spec.dataset.eval.uri": "b/" * 512,
         "spec.dataset.train.labels": {"uri": "c/" * 512},
         "spec.storage.prefix": "c/" * 255 + "cc",
+        "spec.export.gate": {"perClass": [{"class": f"{n:04d}" + "x" * 96, "minMAP": 0.5} for n in range(100)]},
+        PRETRAINED: {"uri": "https://h" + "/a" * 500 + ".tar", "sha256": "0a" * 32},
         **{f"spec.{stage}.pod": pod for stage in ("prep", "train", "export", "tensorboard")},
     }
     assert refusals(sample("minimal", largest)) == []

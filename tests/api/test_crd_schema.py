@@ -18,9 +18,17 @@ CRD = Path(__file__).resolve().parents[2] / "manifests" / "crd" / "trainingruns.
 SAMPLES = CRD.parents[1] / "samples"
 OTHER_WAY = [
     "spec.model.pretrained.run",
+    "spec.model.pretrained.sha256",
+    "spec.resumeFrom",
+    "spec.resumeFrom.run",
+    "spec.resumeFrom.uri",
     "spec.dataset.evalFraction",
     "spec.dataset.splitSeed",
     "spec.dataset.splitGroup",
+    "spec.model.config.configMap",
+    "spec.model.config.configMap.name",
+    "spec.model.config.configMap.key",
+    "spec.train.classWeights",
 ]
 
 
@@ -62,6 +70,8 @@ def test_field_is_bounded(path: str, field: Field) -> None:
         assert "maxItems" in field, path
     elif kind == "object":
         assert "properties" in field or "maxProperties" in field, path
+    elif field.get("x-kubernetes-preserve-unknown-fields"):  # a value of any type, but not an object with fields
+        assert {"maxLength", "maxItems", "maxProperties"} <= field.keys(), path
     elif kind in ("integer", "number"):
         assert "minimum" in field, path
         assert "maximum" in field or path.startswith("status"), path

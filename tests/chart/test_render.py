@@ -115,6 +115,7 @@ def test_operator_reads_the_settings_the_chart_writes(rendered: Rendered) -> Non
         "policy.images={registry.example.com/*}",
         "policy.secretNames={s3-*,minio}",
         "policy.endpoints={https://*.example.com}",
+        "policy.weightHosts={download.tensorflow.org,*.models.example:8443}",
         "policy.tolerations={nvidia.com/*}",
         "policy.podLabels={cost-center}",
         "policy.podAnnotations={example.com/*}",
@@ -145,6 +146,7 @@ def test_operator_reads_the_settings_the_chart_writes(rendered: Rendered) -> Non
     assert settings.policy.images == ("registry.example.com/*",)
     assert settings.policy.secret_names == ("s3-*", "minio")
     assert settings.policy.endpoints == ("https://*.example.com",)
+    assert settings.policy.weight_hosts == ("download.tensorflow.org", "*.models.example:8443")
     assert settings.policy.tolerations == ("nvidia.com/*",)
     assert settings.policy.pod_labels == ("cost-center",)
     assert settings.policy.pod_annotations == ("example.com/*",)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from trainingrun_agent.stages.pretrained_check import check_weights
 from trainingrun_agent.storage.failures import Target, explain
 from trainingrun_agent.training_settings import Uri
 from trainingrun_agent.transfer.meter import Meter
+from trainingrun_agent.transfer.weights import fetch_weights
 from trainingrun_agent.verdict import Verdict
 from trfakes.builders import RunBuilder, a_run, waiting
 from trfakes.play import Play
@@ -262,8 +264,10 @@ def test_weights_that_cannot_be_used(prep: Preparation, data: bytes, reason: str
     prep.memory.objects[ARCHIVE] = data
     meter = Meter(prep.progress, prep.stop)
     uri = Uri("detectors", ARCHIVE)
-    with Folder.open(prep.scratch) as scratch, pytest.raises(StageError) as caught:
-        check_weights(prep.memory, uri, network="ssd_inception_v2", scratch=scratch, meter=meter)
+    with Folder.open(prep.scratch) as scratch:
+        fetch = partial(fetch_weights, prep.memory, uri, shared=scratch, meter=meter)
+        with pytest.raises(StageError) as caught:
+            check_weights(fetch, uri, network="ssd_inception_v2", scratch=scratch)
     play = played(caught.value)
     assert shown_in(play, "Succeeded") == Shown(
         reason, f"Preparing: {reason}", f"{what} {hint} {commands(caught.value)}"

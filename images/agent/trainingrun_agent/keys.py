@@ -148,6 +148,10 @@ class BucketKeys:
         folder, _, digest = relative.removesuffix(f"/{MANIFEST}").rpartition("/")
         return digest if folder == _DATASETS and _DIGEST.fullmatch(digest) else None
 
+    def weights(self, sha256: str) -> str:
+        """An archive of weights that was downloaded from elsewhere, by its content."""
+        return self.absolute(f"weights/{sha256}.tar.gz")
+
     @property
     def runs(self) -> str:
         """Folder of all runs; those are two names below it."""
@@ -173,6 +177,16 @@ class RunKeys:
     def pipeline_config(self) -> str:
         """The configuration of the Object Detection API."""
         return f"{self.folder}/pipeline.config"
+
+    @property
+    def pipeline_changes(self) -> str:
+        """How the configuration differs from the default of the network, for programs."""
+        return f"{self.folder}/pipeline-changes.json"
+
+    @property
+    def pipeline_changes_page(self) -> str:
+        """The same for people."""
+        return f"{self.folder}/pipeline-changes.html"
 
     def result(self, stage: Stage) -> str:
         """Key of the result of a stage."""

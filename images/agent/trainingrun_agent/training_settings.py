@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Final, Literal
 
 from trainingrun_agent import bounded_json
@@ -34,12 +35,16 @@ class Uri:
 
 @dataclass(frozen=True)
 class Pretrained:
-    """spec.model.pretrained: weights at `uri`, or an archive at the address `url`; `sha256` is that of the archive."""
+    """spec.model.pretrained: weights at `uri`, or an archive at the address `url`; `sha256` is that of the archive.
+
+    No connection for `url` is made to `refused_networks`.
+    """
 
     uri: Uri | None
     url: str | None = None
     sha256: str | None = None
     scope: Scope = "auto"
+    refused_networks: tuple[IPv4Network | IPv6Network, ...] = ()
 
     def __str__(self) -> str:
         return str(self.uri or self.url)
@@ -55,7 +60,7 @@ class ConfigMapKey:
 
 @dataclass(frozen=True)
 class Model:
-    """spec.model; `config` is the user's own pipeline.config, `overrides` are proto texts by field path."""
+    """spec.model; `config` is the user's own pipeline.config, `overrides` are values as texts, by field path."""
 
     network: str
     pretrained: Pretrained | None
@@ -67,7 +72,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """A preprocessing step of the Object Detection API: its name in preprocessor.proto, and proto texts by field."""
+    """A preprocessing step by its name in the API's preprocessor.proto; `options` are values as texts, by field."""
 
     name: str
     options: Mapping[str, str] = field(default_factory=dict)
@@ -104,7 +109,10 @@ class KeepCheckpoints:
 
 @dataclass(frozen=True)
 class Train:
-    """spec.train; `learning_rate` is a decimal string. `keep_checkpoints` None means to delete none."""
+    """spec.train; `learning_rate` is a decimal string. `keep_checkpoints` None means to delete none.
+
+    With `learning_rate_of_config`, optimizer and schedule are those of the user's own configuration.
+    """
 
     steps: int
     batch_size: int
@@ -122,6 +130,7 @@ class Train:
     class_weights: Mapping[str, str] | None = None
     early_stopping: EarlyStopping | None = None
     keep_checkpoints: KeepCheckpoints | None = None
+    learning_rate_of_config: bool = False
 
 
 @dataclass(frozen=True)
@@ -216,6 +225,7 @@ def train(document: Mapping[str, Any]) -> Train:
         class_weights=document.get("classWeights"),
         early_stopping=None if stopping is None else EarlyStopping(stopping["patience"], float(stopping["minDelta"])),
         keep_checkpoints=None if keep is None else KeepCheckpoints(keep["last"], keep["best"], keep["everyHours"]),
+        learning_rate_of_config=bool(document.get("learningRateOfConfig", False)),
     )
 
 
@@ -234,7 +244,8 @@ def _pretrained(document: Mapping[str, Any] | None) -> Pretrained | None:
         return None
     scope: Scope = document.get("scope", "auto")
     if "url" in document:
-        return Pretrained(None, document["url"], document["sha256"], scope)
+        refused = tuple(ip_network(text) for text in document.get("refusedNetworks", ()))
+        return Pretrained(None, document["url"], document["sha256"], scope, refused)
     return Pretrained(uri(document), None, document.get("sha256"), scope)
 
 

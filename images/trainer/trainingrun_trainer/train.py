@@ -103,7 +103,8 @@ class _Training:
         )
         train_hooks: List[Any] = [self._building, step_hook, self._evaluator]
         if not self._spec["resumedFromStep"]:
-            train_hooks.append(weights.StartHook(self._progress, pretrained=self._pretrained))
+            everything = self._spec.get("pretrainedAll", False)
+            train_hooks.append(weights.StartHook(self._progress, pretrained=self._pretrained, everything=everything))
         train_hooks.append(self._saver())
         saving.open_events(self._model_dir)
         try:

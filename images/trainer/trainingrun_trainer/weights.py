@@ -14,11 +14,16 @@ from trainingrun_trainer.outcomes import TrainerError
 from trainingrun_trainer.shared_folder import ProgressWriter
 
 # Layers with outputs for each class. The first stage of Faster R-CNN knows no classes, only objects.
-_CLASS_LAYERS = re.compile(r"(BoxPredictor_\d+/ClassPredictor|SecondStageBoxPredictor)/")
+_CLASS_LAYERS = re.compile(
+    r"((BoxPredictor_\d+|WeightSharedConvolutionalBoxPredictor)/ClassPredictor|SecondStageBoxPredictor)/"
+)
 # Parts of a network in the words of the report; the first pattern that is found in a variable's name decides.
 _PARTS = (
     ("class heads", "ClassPredictor/"),
+    ("class heads", "/class_predictions/"),  # R-FCN
     ("box heads", "BoxEncodingPredictor/"),
+    ("box heads", "ConvolutionalBoxPredictor/BoxPredictor/"),  # with a feature pyramid
+    ("box heads", "/refined_locations/"),  # R-FCN
     ("feature extractor", "FeatureExtractor/"),
 )
 
@@ -41,10 +46,13 @@ def _create_without_classes(detection_model_fn: Callable[..., Any], *arguments: 
 
 
 class StartHook(tf.train.SessionRunHook):
-    """Reports how many variables start from the pretrained weights; raises when weights are given and none does."""
+    """Reports how many variables start from the pretrained weights; raises when weights are given and none does.
 
-    def __init__(self, progress: ProgressWriter, *, pretrained: bool) -> None:
-        self._progress, self._pretrained = progress, pretrained
+    With `everything`, it raises unless all of them do.
+    """
+
+    def __init__(self, progress: ProgressWriter, *, pretrained: bool, everything: bool = False) -> None:
+        self._progress, self._pretrained, self._everything = progress, pretrained, everything
 
     def begin(self) -> None:
         """Count the model's variables in the finished graph, without the step and what the optimizer remembers."""
@@ -60,6 +68,13 @@ class StartHook(tf.train.SessionRunHook):
         restored: Dict[str, Any] = {"loaded": loaded, "total": len(variables)}
         if anew:
             restored["startsAnew"] = _in_words(anew, variables)
+        if anew and self._everything:
+            raise TrainerError(
+                "userError",
+                "PretrainedMismatch",
+                f"model.pretrained.scope is all, but the weights have only {loaded} of {len(variables)} variables; "
+                f"missing, or of another shape: {restored['startsAnew']}.",
+            )
         self._progress.advance(restored=restored)
         print(f"pretrained: {loaded} of {len(variables)} variables", flush=True)
 

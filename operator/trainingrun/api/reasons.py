@@ -35,6 +35,7 @@ FORBIDDEN_BY_POLICY: Final = _refused(
         "train.image",
         "storage.credentials.secretName",
         "storage.endpoint",
+        "model.pretrained.uri",
         "prep.pod",
         "train.pod",
         "export.pod",
@@ -58,12 +59,35 @@ INVALID_ENDPOINT: Final = _refused(
     hint="Create a new TrainingRun with spec.storage.endpoint as http://host:port or https://host:port.",
     fields=("storage.endpoint",),
 )
+INVALID_WEIGHTS_ADDRESS: Final = _refused(
+    "InvalidWeightsAddress",
+    "The https address of the weights has a host that is no name or IP address in its usual form.",
+    step=Step.NEW_RUN,
+    hint="Create a new TrainingRun with spec.model.pretrained.uri as https://host/path.tar.gz.",
+    fields=("model.pretrained.uri",),
+)
 UNKNOWN_NETWORK: Final = _refused(
     "UnknownNetwork",
     "This version of the operator does not know the network.",
     step=Step.NEW_RUN,
     hint="Create a new TrainingRun with one of the networks in the message as spec.model.network.",
     fields=("model.network",),
+)
+FIELD_UNUSABLE: Final = _refused(
+    "FieldUnusable",
+    "A value in spec.model.overrides or in the options of spec.train.augmentation is of a type that no field has, or "
+    "is too long.",
+    step=Step.NEW_RUN,
+    hint="Create a new TrainingRun with a number, true or false, a text or a list of these. What has fields itself can "
+    "be written as a text, as in pipeline.config.",
+    fields=("model.overrides", "train.augmentation"),
+)
+CLASS_WEIGHTS_UNKNOWN: Final = _refused(
+    "ClassWeightsUnknown",
+    "spec.train.classWeights names a class that the data set does not have.",
+    step=Step.NEW_RUN,
+    hint="Create a new TrainingRun with names from spec.dataset.classes in spec.train.classWeights.",
+    fields=("train.classWeights", "dataset.classes"),
 )
 PRETRAINED_RUN_NOT_FOUND: Final = _refused(
     "PretrainedRunNotFound",
@@ -93,6 +117,35 @@ PRETRAINED_RUN_CIRCULAR: Final = _refused(
     step=Step.NEW_RUN,
     hint="Create a new TrainingRun with another spec.model.pretrained.run, or with spec.model.pretrained.uri.",
     fields=("model.pretrained.run", "model.pretrained.uri"),
+)
+RESUME_FROM_RUN_NOT_FOUND: Final = _refused(
+    "ResumeFromRunNotFound",
+    "There is no TrainingRun of the name in spec.resumeFrom.run in the namespace. The run waits for it.",
+    step=Step.WAIT,
+    hint="Create that TrainingRun: this one then starts by itself. To continue a run that was deleted, create a new "
+    "TrainingRun with spec.resumeFrom.uri, its folder in the bucket.",
+    fields=("resumeFrom.run", "resumeFrom.uri"),
+)
+RESUME_FROM_RUN_NOT_READY: Final = _refused(
+    "ResumeFromRunNotReady",
+    "The TrainingRun named in spec.resumeFrom.run still works, so its last checkpoint is yet to come. The run waits.",
+    step=Step.WAIT,
+    hint="This run starts by itself once that one has ended or is suspended.",
+    fields=("resumeFrom.run",),
+)
+RESUME_FROM_RUN_EMPTY: Final = _refused(
+    "ResumeFromRunEmpty",
+    "The TrainingRun named in spec.resumeFrom.run has ended before it was accepted, so it has trained nothing.",
+    step=Step.NEW_RUN,
+    hint="Create a new TrainingRun with another spec.resumeFrom.run, or without spec.resumeFrom.",
+    fields=("resumeFrom.run",),
+)
+RESUME_FROM_RUN_CIRCULAR: Final = _refused(
+    "ResumeFromRunCircular",
+    "spec.resumeFrom.run names the run itself, or a run that waits for this one: neither could ever start.",
+    step=Step.NEW_RUN,
+    hint="Create a new TrainingRun with another spec.resumeFrom.run, or with spec.resumeFrom.uri.",
+    fields=("resumeFrom.run", "resumeFrom.uri"),
 )
 FOREIGN_CONFIG_MAP: Final = _refused(
     "ForeignConfigMap",
@@ -208,9 +261,9 @@ CONFIG_MAP_MISSING: Final = _waiting(
     "ConfigMapMissing",
     "A ConfigMap that the pod mounts does not exist in the run's namespace. After 20 s the attempt is given up, so "
     "that it holds no node, and another one looks for the ConfigMap after a pause of 30 s to two minutes.",
-    hint="Create the ConfigMap in the run's namespace. If its name is wrong, create a new TrainingRun with another "
-    "spec.storage.caBundle.configMapName.",
-    fields=("storage.caBundle.configMapName",),
+    hint="Create the ConfigMap, with the key, in the run's namespace. If its name is wrong, create a new TrainingRun "
+    "with another spec.storage.caBundle.configMapName or spec.model.config.configMap.",
+    fields=("storage.caBundle.configMapName", "model.config.configMap"),
 )
 QUOTA_EXCEEDED: Final = _waiting(
     "QuotaExceeded",

@@ -23,12 +23,14 @@ BOARD_RESOURCES: Final[Resources] = {"limits": {"memory": "1Gi"}, "requests": {"
 class Policy:
     """What a TrainingRun may use: patterns of which one must match.
 
-    Those of `tolerations` match keys of taints; those of `pod_labels` and `pod_annotations` match their keys.
+    Those of `weight_hosts` match hosts of https addresses, those of `tolerations` keys of taints; those of `pod_labels`
+    and `pod_annotations` match their keys.
     """
 
     images: tuple[str, ...] = ()
     secret_names: tuple[str, ...] = ("trainingrun-*",)
     endpoints: tuple[str, ...] = ("*",)
+    weight_hosts: tuple[str, ...] = ()
     tolerations: tuple[str, ...] = ("*",)
     pod_labels: tuple[str, ...] = ("*",)
     pod_annotations: tuple[str, ...] = (
@@ -51,6 +53,7 @@ class Policy:
             images=patterns("IMAGES", default.images),
             secret_names=patterns("SECRET_NAMES", default.secret_names) or default.secret_names,
             endpoints=patterns("ENDPOINTS", default.endpoints) or default.endpoints,
+            weight_hosts=patterns("WEIGHT_HOSTS", default.weight_hosts),
             tolerations=patterns("TOLERATIONS", default.tolerations),
             pod_labels=patterns("POD_LABELS", default.pod_labels),
             pod_annotations=patterns("POD_ANNOTATIONS", default.pod_annotations),

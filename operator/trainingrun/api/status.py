@@ -19,6 +19,7 @@ class Status(TypedDict, total=False):
     progress: Progress  # Progress of the running stage.
     storageURI: str  # Folder of the run in the bucket.
     resolvedDigest: str
+    resumedFrom: ResumedFrom
     dataset: Dataset  # The prepared data set.
     training: Training  # The training, up to now.
     export: Export  # The exported detector.
@@ -60,6 +61,14 @@ class Progress(TypedDict, total=False):
     text: str  # Progress in words, such as Training 1200/20000 (6%), or why the pod cannot start.
 
 
+class ResumedFrom(TypedDict, total=False):
+    """The run whose training this one continues, as prep found it in the bucket. Missing without spec.resumeFrom."""
+
+    uri: str  # Folder of that run in the bucket.
+    step: int  # Step of its newest complete checkpoint.
+    dataset: Literal["Same", "Changed", "Unknown"]
+
+
 class Dataset(TypedDict, total=False):
     """The prepared data set."""
 
@@ -92,6 +101,9 @@ class Training(TypedDict, total=False):
     checkpointURI: str  # Folder of the newest complete checkpoint in the bucket.
     mAP: str  # mAP (mean over IoU 0.5 to 0.95) of the latest evaluation, from 0 to 1 with three decimals.
     ap50: str  # Average precision at IoU 0.5 of the latest evaluation, from 0 to 1 with three decimals.
+    configURI: str  # The pipeline.config of the Object Detection API that the run is trained with.
+    configChanges: int  # Number of fields of pipeline.config that differ from the default of the network.
+    configChangesURI: str
     best: Best  # The best evaluation by train.metric, over all attempts.
     stoppedBy: Literal["earlyStopping", "finish", "maxDuration"]
     keptCheckpoints: list[int]

@@ -24,6 +24,16 @@ _ADDED: Final = {
     "dataset.train.labels",
     "dataset.eval.labels",
     "dataset.intensityRange",
+    "model.config",
+    "model.inputSize",
+    "model.maxDetections",
+    "model.overrides",
+    "train.augmentation",
+    "train.classWeights",
+    "train.focalLoss",
+    "train.learningRateOfConfig",
+    "train.optimizer",
+    "train.seed",
     "train.terminationGracePeriodSeconds",
     "train.metric",
     "train.maxDurationSeconds",
@@ -35,6 +45,7 @@ _ADDED: Final = {
     "export.checkpoint",
     "export.gate",
     "pods",
+    "resumeFrom",
 }
 # Fields whose default an earlier version may have chosen differently.
 _DEFAULTS: Final = {"train.batchSize", "train.learningRate", "train.saveEverySteps", "train.evalEverySteps"}

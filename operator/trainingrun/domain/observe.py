@@ -23,7 +23,7 @@ from trainingrun.domain.crowd import NOBODY, Crowd
 from trainingrun.domain.document import Document
 from trainingrun.domain.nodes import UNKNOWN, Nodes, requests_of
 from trainingrun.domain.refused_child import RefusedChild
-from trainingrun.domain.resolve import FindRun, Neighbours
+from trainingrun.domain.starting_point import FindRun, Neighbours
 
 _ATTEMPT: Final = re.compile("[1-9][0-9]{0,8}", re.ASCII)  # fits the status, as no other number does
 

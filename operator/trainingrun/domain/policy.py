@@ -46,6 +46,23 @@ def allows_image(image: str, *, settings: Settings) -> bool:
     return _matches(image, (*settings.policy.images, settings.trainer_image))
 
 
+def refused_networks_of_weights(url: str, *, settings: Settings) -> tuple[str, ...]:
+    """Return networks in which an https address of weights must not be; raises NotAcceptedError.
+
+    As for storage: a host that the installer allows without a wildcard may be in any network.
+    """
+    field, allowed = "spec.model.pretrained.uri", settings.policy.weight_hosts
+    host = url.removeprefix("https://").partition("/")[0]
+    try:
+        endpoint = endpoints.parse(f"https://{host}")
+    except ValueError as error:
+        raise NotAcceptedError(reasons.INVALID_WEIGHTS_ADDRESS, f"{field}: {url!r} {error}.") from error
+    covering = [pattern for pattern in allowed if endpoints.allows(f"https://{pattern}", endpoint)]
+    if not covering:
+        raise _forbidden(field, f"host {host!r}", setting="policy.weightHosts", allowed=allowed)
+    return () if any(endpoints.is_exact(f"https://{pattern}") for pattern in covering) else REFUSED_NETWORKS
+
+
 def repository(image: str) -> str:
     """Return an image reference without its digest and tag."""
     name = image.partition("@")[0]

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from trainingrun.api import clock
 from trainingrun.api.reason import Step
-from trainingrun.api.status import Best, Dataset, Export, PeakMemoryBytes, Restored, StageTimings, Training
+from trainingrun.api.status import Best, Dataset, Export, PeakMemoryBytes, Restored, ResumedFrom, StageTimings, Training
 from trainingrun.domain.quantities import size
 from trainingrun.domain.texts import cut
 
@@ -32,6 +32,7 @@ _DATASET_COUNTS: Final = (
     *("trainImages", "evalImages", "trainObjects", "evalObjects", "evalImagesInTrain", "evalImagesLikeTrain"),
     *("errors", "warnings", "infos"),
 )
+_COMPARED: Final = ("Same", "Changed", "Unknown")
 _STOPPED_BY: Final[tuple[Literal["earlyStopping", "finish", "maxDuration"], ...]] = (
     "earlyStopping",
     "finish",
@@ -67,6 +68,17 @@ def preparation(numbers: Mapping[str, Any]) -> Dataset:
             found[count_name] = number
     if (label_format := label(numbers.get("format"))) is not None:
         found["format"] = label_format
+    return found
+
+
+def configuration(numbers: Mapping[str, Any]) -> Training:
+    """Read where a preparation has put the configuration that the run is trained with, and how it differs."""
+    found = Training()
+    for uri_name in ("configURI", "configChangesURI"):
+        if (address := uri(numbers.get(uri_name))) is not None:
+            found[uri_name] = address
+    if (number := count(numbers.get("configChanges"))) is not None:
+        found["configChanges"] = number
     return found
 
 
@@ -120,6 +132,16 @@ def restored(value: object) -> Restored | None:
     if isinstance(anew, str) and anew.isprintable():
         found["startsAnew"] = anew[:MAX_STARTS_ANEW]
     return found
+
+
+def resumed_from(value: object) -> ResumedFrom | None:
+    """Accept the run whose training is continued, as a preparation has found it in the bucket."""
+    if not isinstance(value, Mapping):
+        return None
+    address, step, same = uri(value.get("uri")), count(value.get("step")), value.get("dataset")
+    if address is None or step is None or same not in _COMPARED:
+        return None
+    return ResumedFrom(uri=address, step=step, dataset=same)
 
 
 def export(numbers: Mapping[str, Any]) -> Export:

@@ -6,25 +6,22 @@ change a run that it has accepted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 from trainingrun.api import reasons
-from trainingrun.api.conditions import ACCEPTED, FINISHED, SUCCEEDED, is_true
 from trainingrun.api.names import CONTRACT_VERSION, Stage
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
-from trainingrun.domain import decimals, policy
-from trainingrun.domain.near_misses import did_you_mean
+from trainingrun.domain import configuration, decimals, policy, starting_point
 from trainingrun.domain.networks import NETWORKS, default_cadence, default_grace_seconds
 from trainingrun.domain.refusal import NotAcceptedError
+from trainingrun.domain.starting_point import FindRun, Neighbours, address
 from trainingrun.domain.training_options import export_options, train_options
 
 Resolved = dict[str, Any]
-FindRun = Callable[[str], Run | None]
-Neighbours = Callable[[], Iterable[Run]]  # the runs of a namespace, perhaps not all
 _CHECKED_SINCE_PODS: Final = ("labels", "annotations", "priorityClassName")
-MAX_CIRCLE: Final = 100  # runs that are looked at for one that waits for itself
 
 
 def resolve(run: Run, *, settings: Settings, find_run: FindRun, neighbours: Neighbours = tuple) -> Resolved:
@@ -44,6 +41,7 @@ def resolve(run: Run, *, settings: Settings, find_run: FindRun, neighbours: Neig
     grace = default_grace_seconds(defaults, classes=len(dataset["classes"]))
     endpoint = storage.get("endpoint")
     pods = _pods(spec)
+    resumed = starting_point.resume_from(run, find_run=find_run, neighbours=neighbours)
     return {
         "contractVersion": CONTRACT_VERSION,
         "run": {"namespace": run.namespace, "name": run.name, "uid": run.uid},
@@ -63,19 +61,26 @@ def resolve(run: Run, *, settings: Settings, find_run: FindRun, neighbours: Neig
             "split": _split(dataset),
             "classes": list(dataset["classes"]),
             "maxBadFiles": str(dataset.get("maxBadFiles", "1%")),
-            "maxImageSide": int(dataset.get("maxImageSide", 1024)),
+            "maxImageSide": configuration.max_image_side(spec, network=network),
             "intensityRange": [int(value) for value in dataset.get("intensityRange", ())] or None,
         },
-        "model": {"network": network, "pretrained": _pretrained(run, find_run=find_run, neighbours=neighbours)},
+        "model": {
+            "network": network,
+            "pretrained": starting_point.pretrained(run, settings=settings, find_run=find_run, neighbours=neighbours),
+            **configuration.of_model(spec, address=partial(address, bucket=storage["bucket"])),
+        },
         "train": {
             "steps": steps,
             "batchSize": int(train.get("batchSize", defaults.batch_size)),
-            "learningRate": decimals.plain(train.get("learningRate", defaults.learning_rate)),
+            "learningRate": decimals.plain(train["learningRate"])
+            if "learningRate" in train
+            else configuration.default_rate(network, train.get("optimizer")),
             "gpus": int(train.get("gpus", 1)),
             "saveEverySteps": int(train.get("saveEverySteps", cadence)),
             "evalEverySteps": int(train.get("evalEverySteps", cadence)),
             "stallSeconds": int(train.get("stallSeconds", 1800)),
             "terminationGracePeriodSeconds": int(train.get("terminationGracePeriodSeconds", grace)),
+            **configuration.of_train(spec),
             **train_options(train),
         },
         "export": {"evalImages": int(export.get("evalImages", 500)), **export_options(export)},
@@ -85,15 +90,8 @@ def resolve(run: Run, *, settings: Settings, find_run: FindRun, neighbours: Neig
             "tensorboard": settings.tensorboard_image,
         },
         **({"pods": pods} if pods else {}),
+        **({"resumeFrom": resumed} if resumed else {}),
     }
-
-
-def split_uri(uri: str, *, bucket: str) -> tuple[str, str]:
-    """Split `s3://bucket/key` or a bare key of the run's own bucket into bucket and key."""
-    if uri.startswith("s3://"):
-        named, _, key = uri.removeprefix("s3://").partition("/")
-        return named, key
-    return bucket, uri
 
 
 def _pods(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,17 +105,12 @@ def _pods(spec: Mapping[str, Any]) -> dict[str, Any]:
 def _source(source: Mapping[str, Any], *, bucket: str) -> dict[str, Any]:
     labels = source.get("labels")
     return {
-        **_address(source["uri"], bucket=bucket),
+        **address(source["uri"], bucket=bucket),
         "imageSet": source.get("imageSet"),
         "format": source.get("format", "auto"),
         # Left out where it is not asked for, so that a document of an earlier version is made again as it was.
-        **({"labels": _address(labels["uri"], bucket=bucket)} if labels else {}),
+        **({"labels": address(labels["uri"], bucket=bucket)} if labels else {}),
     }
-
-
-def _address(uri: str, *, bucket: str) -> dict[str, str]:
-    named, key = split_uri(uri, bucket=bucket)
-    return {"bucket": named, "key": key}
 
 
 def _split(dataset: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -136,56 +129,3 @@ def _fraction(value: float | str) -> str:
     if not isinstance(value, str):
         value = decimals.plain(min(max(round(value, 4), 0.0001), 0.9999))
     return value if value.startswith("0") else f"0{value}"
-
-
-def _pretrained(run: Run, *, find_run: FindRun, neighbours: Neighbours) -> dict[str, str] | None:
-    asked = (run.spec.get("model") or {}).get("pretrained")
-    bucket = run.spec["storage"]["bucket"]
-    if not asked:
-        return None
-    uri = asked.get("uri") or _export_of(run, asked["run"], find_run=find_run, neighbours=neighbours)
-    return _address(uri, bucket=bucket)
-
-
-def _export_of(run: Run, name: str, *, find_run: FindRun, neighbours: Neighbours) -> str:
-    """The address of another run's export; raises NotAcceptedError, which waits only if there can be one some day."""
-    field = "spec.model.pretrained.run"
-    circle = _circle(run, find_run=find_run)
-    if circle:
-        what = f"{field}: this run would wait for its own export: {' -> '.join(circle)}."
-        raise NotAcceptedError(reasons.PRETRAINED_RUN_CIRCULAR, what)
-    other = find_run(f"{run.namespace}/{name}")
-    if other is None or other.deleting:
-        close = did_you_mean(name, (known.name for known in neighbours() if known.name != run.name))
-        meant = f" (did you mean {close!r}?)" if close else ""
-        what = f"{field}: there is no TrainingRun {name!r}{meant} in namespace {run.namespace}; waiting for it."
-        raise NotAcceptedError(reasons.PRETRAINED_RUN_NOT_FOUND, what)
-    uri = (other.status.get("export") or {}).get("uri", "")
-    kinds = other.status.get("conditions") or ()
-    if uri and is_true(kinds, SUCCEEDED):
-        return uri
-    phase = other.status.get("phase", "Pending")
-    if is_true(kinds, FINISHED):
-        what = f"{field}: TrainingRun {name!r} has ended without an export (phase {phase})."
-        raise NotAcceptedError(reasons.PRETRAINED_RUN_FAILED, what)
-    what = f"{field}: TrainingRun {name!r} has no export yet (phase {phase}); waiting for it."
-    raise NotAcceptedError(reasons.PRETRAINED_RUN_NOT_READY, what)
-
-
-def _circle(run: Run, *, find_run: FindRun) -> list[str]:
-    """Names of the runs that wait for each other, from this one back to itself; empty if it waits for no such run."""
-    names = [run.name]
-    known: Run | None = run
-    while known is not None and len(names) <= MAX_CIRCLE and (known is run or not _is_accepted(known)):
-        name = ((known.spec.get("model") or {}).get("pretrained") or {}).get("run")
-        if name == run.name:
-            return [*names, name]
-        if name is None or name in names:
-            return []  # it needs none, or others wait for each other, and are refused themselves
-        names.append(name)
-        known = find_run(f"{run.namespace}/{name}")
-    return []
-
-
-def _is_accepted(run: Run) -> bool:
-    return is_true(run.status.get("conditions") or (), ACCEPTED)

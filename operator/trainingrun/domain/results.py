@@ -46,6 +46,9 @@ def write_numbers(draft: Draft, stage: Stage, verdict: Verdict) -> None:
         draft.status["logsURI"] = verdict.logs_uri
     if stage is Stage.PREP:
         draft.update_dataset(reported.dataset(verdict.numbers))
+        if (resumed := reported.resumed_from(verdict.numbers.get("resumedFrom"))) is not None:
+            draft.status["resumedFrom"] = resumed
+        draft.update_training(reported.configuration(verdict.numbers))
     elif stage is Stage.TRAIN:
         draft.update_training(reported.training(verdict.numbers))
     elif verdict.outcome is Outcome.SUCCEEDED:

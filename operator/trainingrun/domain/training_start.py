@@ -7,11 +7,17 @@ trainer of an earlier release may never say.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from trainingrun.api import reasons
-from trainingrun.api.status import Restored, Training
+from trainingrun.api.status import Restored, ResumedFrom, Training
 from trainingrun.domain.draft import Draft
+
+_COMPARED: Final = {
+    "Same": " with the same data set",
+    "Changed": "; the data set has changed since then",
+    "Unknown": "; whether its data set was the same is not known",
+}
 
 
 def announce_start(draft: Draft) -> None:
@@ -19,7 +25,11 @@ def announce_start(draft: Draft) -> None:
     before, now = draft.run.status.get("training", {}), draft.status.get("training", {})
     restored = now.get("restored")
     if now.get("resumedFromStep") and "resumedFromStep" not in before:
-        _add(draft, resumption(now, checkpoint=now["resumedFromStep"]))
+        step, other = now["resumedFromStep"], draft.status.get("resumedFrom", {})
+        if step == other.get("step") and "checkpointStep" not in before:
+            _add(draft, _continuation(draft.run.spec, other, now))
+        else:
+            _add(draft, resumption(now, checkpoint=step))
     elif restored is not None and _counts(restored) != _counts(before.get("restored", {})):
         source = _source(draft.run.spec)
         warning = bool(source) and 2 * restored["loaded"] < restored["total"]
@@ -39,6 +49,14 @@ def resumption(training: Training, *, checkpoint: int) -> str:
     return f"Training resumes from checkpoint {checkpoint}{steps}."
 
 
+def _continuation(spec: Mapping[str, Any], other: ResumedFrom, training: Training) -> str:
+    """Say which run's training goes on, for an attempt that has no checkpoint of its own run."""
+    asked = spec.get("resumeFrom") or {}
+    name = f"TrainingRun {asked['run']}" if "run" in asked else other["uri"]
+    text = resumption(training, checkpoint=other["step"]).removesuffix(".")
+    return f"{text}, continuing {name}{_COMPARED[other['dataset']]}."
+
+
 def _counts(restored: Mapping[str, Any]) -> tuple[int | None, int | None]:
     return restored.get("loaded"), restored.get("total")
 
@@ -49,7 +67,7 @@ def _source(spec: Mapping[str, Any]) -> str:
     if "run" in pretrained:
         return f"the export of TrainingRun {pretrained['run']}"
     uri = str(pretrained.get("uri", ""))
-    return uri if not uri or uri.startswith("s3://") else f"s3://{spec['storage']['bucket']}/{uri}"
+    return uri if not uri or "://" in uri else f"s3://{spec['storage']['bucket']}/{uri}"
 
 
 def _text(source: str, restored: Restored) -> str:

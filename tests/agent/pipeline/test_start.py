@@ -75,7 +75,9 @@ def test_many_classes_are_named_in_a_short_text() -> None:
 
 @pytest.mark.parametrize("theirs", [name for name in NETWORKS if name != NETWORK])
 def test_weights_of_another_network_give_no_head(theirs: str) -> None:
-    assert start(export_of(CLASSES, theirs)) == Start("featureExtractor", "the export is of another network")
+    found = start(export_of(CLASSES, theirs))
+    assert found.scope == "featureExtractor"
+    assert found.why.startswith("the export is of another network (differs in ")
 
 
 def test_other_anchors_give_no_head() -> None:
@@ -83,7 +85,21 @@ def test_other_anchors_give_no_head() -> None:
     assert same.pipeline_config is not None
     other = Export(re.sub(r"max_scale: [\d.]+", "max_scale: 0.5", same.pipeline_config), same.label_map)
     assert other != same
-    assert start(other) == Start("featureExtractor", "the export is of another network")
+    why = "the export is of another network (differs in anchor_generator)"
+    assert start(other) == Start("featureExtractor", why)
+
+
+@pytest.mark.parametrize("export", [None, "same", "other classes"])
+def test_backbone_takes_the_feature_extractor_alone(export: str | None) -> None:
+    weights = export and export_of(CLASSES if export == "same" else ["other"])
+    found = start_from(weights, "backbone", pipeline_config=config(), classes=CLASSES)
+    assert found == Start("featureExtractor", "model.pretrained.scope is backbone")
+
+
+@pytest.mark.parametrize("theirs", [CLASSES, ["other"]])
+def test_asking_for_everything_makes_nothing_more_fit(theirs: list[str]) -> None:
+    export = export_of(theirs)
+    assert start_from(export, "all", pipeline_config=config(), classes=CLASSES) == start(export)
 
 
 def test_an_archive_gives_no_head() -> None:

@@ -19,6 +19,7 @@ from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig
 from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import StageError, UserError
+from trainingrun_agent.pipeline.build import build_pipeline_config
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.stages import prep
 from trainingrun_agent.storage import manifest as manifests
@@ -32,6 +33,9 @@ SCOPE = "FeatureExtractor/InceptionV2/"
 INDEX, DATA = zoo.index_of(zoo.SSD_INCEPTION)
 
 
+_ENDS = {"index": "index", "data": "data-00000-of-00001"}
+
+
 class Setup:
     """A bucket with images, and a prep that starts from weights."""
 
@@ -41,8 +45,8 @@ class Setup:
             store.put(f"{key}.jpg", jpeg())
             store.put(f"{key}.xml", voc())
 
-    def prepare(self, key: str = ARCHIVE) -> str:
-        self._document["model"]["pretrained"] = {"bucket": self.store.bucket, "key": key}
+    def prepare(self, key: str = ARCHIVE, **pretrained: str) -> str:
+        self._document["model"]["pretrained"] = {"bucket": self.store.bucket, "key": key, **pretrained}
         config = self._config()
         progress, clock = Progress(stage="prep", pod_uid=config.pod_uid), Clock()
         record = AttemptRecord(clock, progress)
@@ -50,11 +54,11 @@ class Setup:
         assert [path.name for path in config.shared.rglob("*") if path.is_file()] == []  # no weights are left
         return result.entry.name
 
-    def export(self, **files: bytes) -> None:
+    def export(self, texts: dict[str, str] | None = None, **files: bytes) -> None:
         """Store an export folder of an earlier run."""
         objects = []
-        for name, data in files.items():
-            key = f"checkpoint/model.ckpt.{'index' if name == 'index' else 'data-00000-of-00001'}"
+        named = {f"checkpoint/model.ckpt.{_ENDS[name]}": data for name, data in files.items()}
+        for key, data in (named | {name: text.encode() for name, text in (texts or {}).items()}).items():
             self.store.put(f"old/export/{key}", data)
             objects.append(ManifestObject(key, len(data), hashlib.sha256(data).hexdigest(), "checkpoint"))
         manifest = Manifest("export", Producer("p", 3), "2026-01-01T00:00:00Z", tuple(objects), step=5)
@@ -76,6 +80,69 @@ def test_weights_of_the_network_pass(setup: Setup) -> None:
 def test_the_export_of_a_run_passes(setup: Setup) -> None:
     setup.export(index=INDEX, data=DATA)
     assert setup.prepare("old/export/") == "Prepared"
+
+
+TIRE, WHEEL = (f"item {{ id: 1 name: '{name}' }}" for name in ("tire", "wheel"))
+
+
+def config_of(network: str) -> str:
+    return build_pipeline_config(
+        network=network,
+        num_classes=1,
+        steps=100,
+        batch_size=4,
+        learning_rate="0.004",
+        shuffle_buffer=1,
+        max_boxes_per_image=1,
+        pretrained=False,
+    )
+
+
+def test_everything_of_an_export_of_the_same_network_and_classes_passes(setup: Setup) -> None:
+    setup.export({"pipeline.config": config_of("ssd_inception_v2"), "label_map.pbtxt": TIRE}, index=INDEX, data=DATA)
+    assert setup.prepare("old/export/", scope="all") == "Prepared"
+
+
+@pytest.mark.parametrize(
+    ("texts", "anew", "why"),
+    [
+        (
+            {"pipeline.config": config_of("ssd_inception_v2"), "label_map.pbtxt": WHEEL},
+            "the class heads",
+            "the classes differ (tire; there: wheel)",
+        ),
+        (
+            {"pipeline.config": config_of("ssd_mobilenet_v1"), "label_map.pbtxt": TIRE},
+            "everything but the feature extractor",
+            "the export is of another network (differs in box_predictor, feature_extractor)",
+        ),
+        (
+            {"pipeline.config": config_of("ssd_inception_v2")},
+            "everything but the feature extractor",
+            "the export has no readable label_map.pbtxt",
+        ),
+        (None, "everything but the feature extractor", "an archive does not name its classes"),
+    ],
+    ids=["other classes", "another network", "no label map", "archive"],
+)
+def test_everything_is_refused_where_a_part_would_start_anew(
+    setup: Setup, texts: dict[str, str] | None, anew: str, why: str
+) -> None:
+    key = "old/export/" if texts else ARCHIVE
+    setup.store.put(ARCHIVE, zoo.zoo_archive())
+    setup.export(texts, index=INDEX, data=DATA)
+    with pytest.raises(UserError) as caught:
+        setup.prepare(key, scope="all")
+    place = f"s3://{setup.store.bucket}/{key}"
+    assert caught.value.reason == "PretrainedMismatch"
+    assert caught.value.message == (
+        f"spec.model.pretrained.scope is all, but {anew} cannot be loaded from {place}: {why}"
+    )
+    assert caught.value.hint == (
+        "Create a new TrainingRun with spec.model.pretrained.scope: auto (now all): what fits is then loaded, the rest "
+        "starts anew. Or use the export of a run with the same network and the same classes in the same order."
+    )
+    assert setup.prepare(key) == "Prepared"
 
 
 def tampered(**files: bytes) -> bytes:

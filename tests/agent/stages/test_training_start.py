@@ -102,3 +102,44 @@ def test_a_trainer_of_an_earlier_release_reports_no_start(prepared: Any) -> None
     assert verdict.outcome is Outcome.SUCCEEDED
     assert "restored" not in verdict.numbers
     assert "restored" not in context.progress.snapshot()
+
+
+def other_run(run: Any, *steps: int) -> None:
+    """Let the run continue another one, which has saved checkpoints of these steps."""
+    store, other = run.pod("prep").out, "lab/runs/team/old-99999999"
+    for step in steps:
+        folder = f"{other}/train/0003-abcdef03/checkpoints/{step:08d}"
+        names = (f"model.ckpt-{step}.data-00000-of-00001", f"model.ckpt-{step}.index")
+        objects = [ManifestObject(name, 4, hashlib.sha256(b"data").hexdigest(), "data") for name in names]
+        for name in names:
+            store.put(f"{folder}/{name}", b"data")
+        manifests.write(
+            store, folder, Manifest("checkpoint", Producer("p", 3), "2026-01-01", tuple(objects), step=step)
+        )
+    run.document["resumeFrom"] = {"bucket": store.bucket, "key": f"{other}/"}
+
+
+def test_a_run_that_continues_another_begins_at_its_step_and_ends_with_checkpoints_of_its_own(
+    prepared: Any, contract: Check
+) -> None:
+    other_run(prepared, 5, 15)
+    context = prepared.pod("train")
+    prepared.start_trainer(context)
+    verdict = verdict_of(train, context)
+    assert verdict.outcome is Outcome.SUCCEEDED
+    contract("verdict", verdict.to_json())
+    numbers = {name: verdict.numbers[name] for name in ("resumedFromStep", "stepsLost", "step", "checkpointStep")}
+    assert numbers == {"resumedFromStep": 15, "stepsLost": 0, "step": 30, "checkpointStep": 30}
+    assert verdict.numbers["checkpointURI"].startswith(f"s3://{context.out.bucket}/{prepared.prefix}/train/")
+    assert not [key for key in prepared.keys(context.out, "train/") if "00000015" in key]
+
+
+def test_a_checkpoint_of_another_run_is_not_reported_as_this_ones(prepared: Any) -> None:
+    other_run(prepared, 15)
+    context = prepared.pod("train")
+    prepared.start_trainer(context, die_at=17, save_every=100)
+    verdict = verdict_of(train, context)
+    assert verdict.numbers["resumedFromStep"] == 15
+    assert not verdict.numbers.keys() & {"checkpointStep", "newestCheckpointStep", "checkpointURI"}
+    assert "No checkpoint is in the bucket yet." in verdict.message
+    assert "checkpointStep" not in context.progress.snapshot()

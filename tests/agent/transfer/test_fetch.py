@@ -55,6 +55,23 @@ class Bucket:
         with Folder.open(context.config.shared) as folder:
             return fetch_train(context, folder, epoch=epoch, while_waiting=lambda: None), context.config.shared
 
+    def other_run(self) -> Bucket:
+        """Another run in the bucket, which this one continues."""
+        folder = "lab/runs/team/old-99999999"
+        self.run.document["resumeFrom"] = {"bucket": self.store.bucket, "key": f"{folder}/"}
+        return OtherBucket(self.run, folder)
+
+
+class OtherBucket(Bucket):
+    """The checkpoints of another run."""
+
+    def __init__(self, run: Any, folder: str) -> None:
+        super().__init__(run)
+        self._folder = folder
+
+    def attempt(self, epoch: int) -> Attempt:
+        return Attempt(epoch, f"{self._folder}/train/{epoch:04d}-abcdef{epoch:02d}")
+
 
 @pytest.fixture
 def bucket(prepared: Any) -> Bucket:
@@ -106,6 +123,60 @@ def delete_data(bucket: Bucket, folder: str) -> None:
 
 def delete_manifest(bucket: Bucket, folder: str) -> None:
     bucket.store.delete(f"{folder}/MANIFEST.json")
+
+
+def test_the_first_attempt_continues_another_run(bucket: Bucket) -> None:
+    other = bucket.other_run()
+    other.checkpoint(12, 10)
+    other.checkpoint(30, 20)
+    found, shared = bucket.fetch(epoch=2)
+    assert (found.resumed_from, found.own, found.steps_lost) == (20, None, 0)
+    assert found.spec["resumedFromStep"] == 20
+    assert (shared / "model" / "model.ckpt-20.index").read_text() == "epoch 30 step 20"
+    assert '"model.ckpt-20"' in (shared / "model" / "checkpoint").read_text()
+
+
+def test_later_attempts_use_checkpoints_of_their_own(bucket: Bucket) -> None:
+    bucket.other_run().checkpoint(30, 20)
+    bucket.checkpoint(1, 25)
+    found, shared = bucket.fetch(epoch=2)
+    assert (found.resumed_from, found.own) == (25, found.resumed)
+    assert (shared / "model" / "model.ckpt-25.index").read_text() == "epoch 1 step 25"
+
+
+def test_an_attempt_without_a_checkpoint_loses_its_own_steps_only(bucket: Bucket, fake_clock: Any) -> None:
+    bucket.other_run().checkpoint(30, 20)
+    last = LastStep(bucket.store, bucket.attempt(1), fake_clock)
+    last.reached(27)
+    last.write()
+    found, _ = bucket.fetch(epoch=2)
+    assert (found.resumed_from, found.steps_lost) == (20, 7)
+
+
+@pytest.mark.parametrize("spoil", [delete_data, delete_manifest], ids=["data gone", "all gone"])
+def test_a_checkpoint_that_disappears_falls_back_to_the_one_before(
+    bucket: Bucket, spoil: Callable[[Bucket, str], None]
+) -> None:
+    other = bucket.other_run()
+    other.checkpoint(1, 10)
+    bucket.run.document["train"]["steps"] = 300
+    spoil(bucket, other.checkpoint(1, 200))
+    found, _ = bucket.fetch(epoch=2)
+    assert found.resumed_from == 10
+
+
+@pytest.mark.parametrize("steps", [[], [30, 40]], ids=["none left", "none below train.steps"])
+def test_checkpoints_that_are_gone_end_training_rather_than_begin_it_anew(bucket: Bucket, steps: list[int]) -> None:
+    other = bucket.other_run()
+    for step in steps:
+        other.checkpoint(1, step)
+    with pytest.raises(UserError) as caught:
+        bucket.fetch(epoch=2)
+    place = f"s3://{bucket.store.bucket}/lab/runs/team/old-99999999/"
+    assert caught.value.reason == "ResumeFromNoCheckpoint"
+    assert caught.value.message == (
+        f"spec.resumeFrom: the checkpoints below {place}train/ were there when this run began, and are gone"
+    )
 
 
 @pytest.mark.parametrize("damage", [damage_manifest, damage_data, delete_data, delete_manifest])

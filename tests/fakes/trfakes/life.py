@@ -20,6 +20,7 @@ from trfakes.store import Object, Store
 
 SETTLED_SECONDS: Final = 0.15  # for which nothing is queued: the operator has decided
 SEEN_IN_TRAINING: Final = {"evalImagesInTrain": 3, "evalImagesLikeTrain": 2}
+CONTINUED: Final = {"resumedFrom": {"uri": "s3://detectors/runs/old/tire-0/", "step": 40, "dataset": "Changed"}}
 FEW_IMAGES: Final = {"evalImages": 12, "ap50Uncertainty": 0.21, "mAPUncertainty": 0.243}
 PEAK: Final = {"peakMemoryBytes": {"agent": 200_000_000, "trainer": 3_000_000_000}}
 SHIPPED: Final = {**NUMBERS["train"], **PEAK, "step": 90, "checkpointStep": 90, "newestCheckpointStep": 90}
@@ -162,7 +163,7 @@ async def _live(life: Life) -> None:
     job = await world.job("tire-prep-2")
     await life.reach("prepared again", life.condition("Prepared", "False", "PodPending"))
     cluster.start(job)
-    cluster.end(job, verdict("prep", numbers={**NUMBERS["prep"], **SEEN_IN_TRAINING}))
+    cluster.end(job, verdict("prep", numbers={**NUMBERS["prep"], **SEEN_IN_TRAINING, **CONTINUED}))
     job = await life.run_pod("tire-train-1", TRAINING)
     await life.reach("training", lambda: "serviceName" in world.status().get("tensorboard", {}))
     life.report(None, {**TRAINING, **REFUSED})

@@ -288,6 +288,18 @@ def other_run_works() -> Play:
     return play
 
 
+RESUME = {"run": "other"}
+
+
+def resumes_from_a_run(**status: Any) -> Play:
+    """A run that continues another, which shows this status."""
+    play = Play(a_run().spec(resumeFrom=RESUME))
+    other = a_run("other").status(**status)
+    play.others["default/other"] = (other.condition("Finished") if status else other).build()
+    play.step()
+    return play
+
+
 def other_run_failed() -> Play:
     play = Play(a_run().spec(model=PRETRAINED))
     failed = Play(a_run("other").spec(train={"image": "evil:1"}))
@@ -309,9 +321,16 @@ CASES: Mapping[str, Callable[[], Play]] = {
     "ForbiddenByPolicy": lambda: refused(train={"image": "evil:1"}),
     "InvalidEndpoint": lambda: refused(storage={"endpoint": "http://0x7f.1"}),
     "UnknownNetwork": lambda: refused(model={"network": "yolo"}),
+    "FieldUnusable": lambda: refused(model={"overrides": {"model.ssd": {"a": 1}}}),
+    "ClassWeightsUnknown": lambda: refused(train={"classWeights": {"Tire": 2}}),
     "PretrainedRunNotFound": lambda: refused(model=PRETRAINED),
     "PretrainedRunNotReady": other_run_works,
     "PretrainedRunFailed": other_run_failed,
+    "InvalidWeightsAddress": lambda: refused(model={"pretrained": {"uri": "https://0x7f.1/a.tar", "sha256": "a" * 64}}),
+    "ResumeFromRunNotFound": lambda: refused(resumeFrom=RESUME),
+    "ResumeFromRunNotReady": resumes_from_a_run,
+    "ResumeFromRunEmpty": lambda: resumes_from_a_run(phase="Failed"),
+    "ResumeFromRunCircular": lambda: refused(resumeFrom={"run": "tire"}),
     "PretrainedRunCircular": lambda: refused(model={"pretrained": {"run": "tire"}}),
     "Waiting": lambda: refused(model=PRETRAINED),
     "UnsupportedContract": older_contract,

@@ -64,6 +64,24 @@ FORBIDDEN = {
         "spec.export.pod.tolerations[1]: 'team' is not allowed here; allowed: nvidia.com/*.",
         "tolerations",
     ),
+    "weights from any host": (
+        {"model": {"pretrained": {"uri": "https://zoo.example/a.tar.gz", "sha256": "a" * 64}}},
+        Policy(),
+        "spec.model.pretrained.uri: host 'zoo.example' is not allowed here; allowed: none.",
+        "weightHosts",
+    ),
+    "weights from another port": (
+        {"model": {"pretrained": {"uri": "https://zoo.example:8443/a.tar.gz", "sha256": "a" * 64}}},
+        Policy(weight_hosts=("zoo.example", "*.good.example")),
+        "spec.model.pretrained.uri: host 'zoo.example:8443' is not allowed here; allowed: zoo.example, *.good.example.",
+        "weightHosts",
+    ),
+    "weights from a host that only ends alike": (
+        {"model": {"pretrained": {"uri": "https://evilgood.example/a.tar.gz", "sha256": "a" * 64}}},
+        Policy(weight_hosts=("*.good.example",)),
+        "spec.model.pretrained.uri: host 'evilgood.example' is not allowed here; allowed: *.good.example.",
+        "weightHosts",
+    ),
     "any taint where none may be": (
         tolerating({"key": "nvidia.com/gpu", "operator": "Exists"}, stage="prep"),
         Policy(tolerations=()),
@@ -256,6 +274,18 @@ def test_pull_secrets_come_from_the_installer_alone() -> None:
     resolved = resolve(run, settings=settings, find_run=lambda _: None)
     job = build_job(run, stage=Stage.TRAIN, attempt=1, resolved=resolved, digest="", settings=settings)
     assert job["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "pull"}]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "refused"),
+    [(("zoo.example",), False), (("*",), True), (("*.example", "zoo.*"), True), (("zoo.*", "zoo.example"), False)],
+    ids=["exact", "any", "wildcards", "exact beside a wildcard"],
+)
+def test_only_a_host_that_is_named_may_be_in_any_network(hosts: tuple[str, ...], refused: bool) -> None:
+    url = "https://zoo.example/a/b.tar.gz"
+    found = accepted({"model": {"pretrained": {"uri": url, "sha256": "a" * 64}}}, Policy(weight_hosts=hosts))
+    assert found["model"]["pretrained"]["url"] == url
+    assert ("169.254.0.0/16" in found["model"]["pretrained"].get("refusedNetworks", ())) is refused
 
 
 def test_a_run_of_another_namespace_is_not_found() -> None:

@@ -71,7 +71,7 @@ def test_every_status_of_a_whole_run_fits_the_schema() -> None:
 GARBAGE: list[Any] = [
     None,
     "text",
-    "x" * 120,
+    "x" * 90,
     -1,
     2**80,
     "\x1b[31m",
@@ -100,6 +100,18 @@ def test_garbage_in_the_start_of_training_never_reaches_the_status(value: Any) -
     play.step(5)
     check(play)
     assert play.condition("Trained")["status"] == "True"
+
+
+@pytest.mark.parametrize("value", GARBAGE, ids=lambda value: repr(value)[:12])
+def test_garbage_in_the_run_that_is_continued_never_reaches_the_status(value: Any) -> None:
+    good = {"uri": "s3://detectors/runs/x/old-1/", "step": 50, "dataset": "Same"}
+    for resumed in (value, *({**good, name: value} for name in good)):
+        play = Play()
+        play.step()
+        play.end_pod("tire-prep-1", numbers={**NUMBERS[Stage.PREP], "resumedFrom": resumed})
+        play.step(5)
+        check(play)
+        assert play.condition("Prepared")["status"] == "True"
 
 
 @pytest.mark.parametrize("value", GARBAGE, ids=lambda value: repr(value)[:12])

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from trainingrun.api.settings import Policy
 from trainingrun.domain.endpoints import REFUSED_NETWORKS
 from trainingrun.domain.networks import NETWORKS
 from trainingrun.domain.refusal import NotAcceptedError
-from trainingrun.domain.resolve import resolve, split_uri
+from trainingrun.domain.resolve import resolve
+from trainingrun.domain.starting_point import split_uri
 from trainingrun.domain.training_options import train_options
 from trfakes.builders import SETTINGS, RunBuilder, a_run
 from trfakes.schema import contract, crd_part, errors
@@ -41,6 +44,8 @@ FULL = a_run().spec(
         FULL,
         a_run().without("model", "train", "prep", "export", "tensorboard"),
         a_run().spec(model={"pretrained": {"uri": "s3://zoo/x.tar.gz"}}),
+        a_run().spec(model={"pretrained": {"uri": "zoo/x.tar.gz", "scope": "backbone", "sha256": "0a" * 32}}),
+        a_run().spec(resumeFrom={"uri": "s3://old/runs/default/tire-0a1b2c3d/"}),
         a_run().spec(
             dataset={"train": {"uri": "a/", "labels": {"uri": "b/"}}, "evalFraction": "0.1", "classes": ["a"]}
         ),
@@ -49,11 +54,39 @@ FULL = a_run().spec(
             tensorboard={"pod": {"nodeSelector": {"pool": "cpu"}, "tolerations": [{"key": "a"}]}},
         ),
     ],
-    ids=["demo", "full", "minimal", "foreign bucket", "labels apart", "pod settings"],
+    ids=["demo", "full", "minimal", "foreign bucket", "scope", "resume", "labels apart", "pod settings"],
 )
 def test_the_resolved_document_keeps_its_contract(builder: RunBuilder) -> None:
     assert errors(crd_part("spec"), dict(builder.build().spec)) == []
     assert errors(contract("resolved"), resolved(builder)) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "resolved_as"),
+    [
+        ({"uri": "a.tar"}, {"bucket": "detectors", "key": "a.tar"}),
+        ({"uri": "a.tar", "scope": "auto"}, {"bucket": "detectors", "key": "a.tar"}),
+        ({"uri": "s3://zoo/a/", "scope": "all"}, {"bucket": "zoo", "key": "a/", "scope": "all"}),
+        ({"uri": "a.tar", "sha256": "0a" * 32}, {"bucket": "detectors", "key": "a.tar", "sha256": "0a" * 32}),
+        (
+            {"uri": "https://zoo.example/a.tar", "sha256": "0a" * 32, "scope": "backbone"},
+            {"url": "https://zoo.example/a.tar", "sha256": "0a" * 32, "scope": "backbone"},
+        ),
+    ],
+    ids=["auto", "auto, said", "all", "digest", "https"],
+)
+def test_weights_are_resolved(asked: dict[str, str], resolved_as: dict[str, Any]) -> None:
+    run = a_run().spec(model={"pretrained": asked}).build()
+    settings = replace(SETTINGS, policy=Policy(weight_hosts=("zoo.example",)))
+    document = resolve(run, settings=settings, find_run=lambda _: None)
+    assert document["model"]["pretrained"] == resolved_as
+    assert errors(contract("resolved"), document) == []
+
+
+def test_the_run_to_continue_is_in_the_document_only_where_one_is_named() -> None:
+    found = resolved(a_run().spec(resumeFrom={"uri": "runs/default/tire-0a1b2c3d/"}))
+    assert found["resumeFrom"] == {"bucket": "detectors", "key": "runs/default/tire-0a1b2c3d/"}
+    assert "resumeFrom" not in resolved(a_run())
 
 
 def test_labels_are_in_the_document_only_where_the_spec_names_their_folder() -> None:

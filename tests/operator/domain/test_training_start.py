@@ -154,3 +154,48 @@ def test_an_agent_of_an_earlier_release_reports_no_start() -> None:
     play.step(1)
     assert "restored" not in play.status["training"]
     assert starts(play) == []
+
+
+@pytest.mark.parametrize(
+    ("resume", "dataset", "message"),
+    [
+        (
+            {"uri": "runs/x/old-1/"},
+            "Same",
+            "s3://detectors/runs/x/old-1/ with the same data set.",
+        ),
+        (
+            {"uri": "runs/x/old-1/"},
+            "Unknown",
+            "s3://detectors/runs/x/old-1/; whether its data set was the same is not known.",
+        ),
+        (
+            {"run": "old"},
+            "Changed",
+            "TrainingRun old; the data set has changed since then.",
+        ),
+    ],
+    ids=["same", "unknown", "changed"],
+)
+def test_a_run_that_continues_another_says_so_until_it_has_a_checkpoint_of_its_own(
+    resume: dict[str, str], dataset: str, message: str
+) -> None:
+    play = Play(a_run().spec(resumeFrom=resume))
+    old = a_run("old").condition("Finished").status(phase="Succeeded", storageURI="s3://detectors/runs/x/old-1/")
+    play.others["default/old"] = old.build()
+    found = {"uri": "s3://detectors/runs/x/old-1/", "step": 50, "dataset": dataset}
+    play.step()
+    play.end_pod("tire-prep-1", numbers={**NUMBERS[Stage.PREP], "resumedFrom": found})
+    play.step(1)
+    play.start_pod("tire-train-1")
+    report(play, "tire-train-1", step=50, steps=150, resumedFromStep=50)
+    assert play.status["resumedFrom"] == found
+    start = "Training resumes from checkpoint 50 of 150 steps, continuing"
+    assert [event.message for event in starts(play)] == [f"{start} {message}"]
+    report(play, "tire-train-1", step=75, steps=150, resumedFromStep=50, checkpointStep=75)
+    play.end_pod("tire-train-1", "crash")
+    play.step(1)
+    play.step(300)
+    play.start_pod("tire-train-2")
+    report(play, "tire-train-2", step=76, steps=150, resumedFromStep=75, checkpointStep=75)
+    assert [event.message for event in starts(play)][1:] == ["Training resumes from checkpoint 75 of 150 steps."]

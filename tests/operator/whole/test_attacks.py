@@ -26,6 +26,7 @@ POLICY = Policy(
     secret_names=("trainingrun-*",),
     endpoints=("http://s3.good*", "http://s3.storage:7070", "https://*.wild.example", "http://[*"),
     tolerations=("nvidia.com/*",),
+    weight_hosts=("zoo.good.example", "*.wild.example"),
 )
 ANY_ENDPOINT = Policy()
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
@@ -110,6 +111,29 @@ LOCAL = {
         "http://METADATA.google.INTERNAL.",
         "http://127.0.0.1:9000",
         "http://localhost",
+    )
+}
+
+
+WEIGHTS = {
+    text: {"model": {"pretrained": {"uri": f"https://{text}/a.tar.gz", "sha256": "a" * 64}}}
+    for text in (
+        "evil.example",
+        "zoo.good.example.evil.example",
+        "evilzoo.good.example",
+        "zoo.good.example:8443",
+        "wild.example",
+        "evilwild.example",
+    )
+}
+CONFUSING_WEIGHTS = {
+    text: {"model": {"pretrained": {"uri": f"https://{text}/a.tar.gz", "sha256": "a" * 64}}}
+    for text in (
+        "zoo.good.example@evil.example",
+        "evil.example#zoo.good.example",
+        "evil.example\\@zoo.good.example",
+        "zoo.good.example:443:80",
+        "2852039166",
     )
 }
 
@@ -209,6 +233,32 @@ async def test_no_pod_is_sent_to_a_local_address(world: World) -> None:
     await expect_nothing_is_made(world, LOCAL, "ForbiddenByPolicy")
 
 
+async def test_no_pod_fetches_weights_from_a_host_off_the_list(world: World) -> None:
+    await world.start_operator(policy=POLICY)
+    await expect_nothing_is_made(world, WEIGHTS, "ForbiddenByPolicy")
+
+
+async def test_no_pod_fetches_weights_from_any_host_unless_the_installer_lists_some(world: World) -> None:
+    await world.start_operator()
+    await expect_nothing_is_made(world, WEIGHTS, "ForbiddenByPolicy")
+
+
+async def test_no_pod_fetches_weights_from_what_clients_could_read_differently(world: World) -> None:
+    await world.start_operator(policy=POLICY)
+    await expect_nothing_is_made(world, CONFUSING_WEIGHTS, "InvalidWeightsAddress")
+
+
+async def test_a_host_behind_a_wildcard_must_not_lead_to_a_local_address(world: World) -> None:
+    """Whoever owns a name below the wildcard decides its address: the agent refuses these networks when it connects."""
+    await world.start_operator(policy=POLICY)
+    url = "https://mine.wild.example/a.tar.gz"
+    world.store.create("trainingruns", a_run().spec(model={"pretrained": {"uri": url, "sha256": "a" * 64}}).body())
+    await world.job("tire-prep-1")
+    (held,) = world.store.select("configmaps")
+    pretrained = json.loads(held["data"]["resolved.json"])["model"]["pretrained"]
+    assert {"127.0.0.0/8", "169.254.0.0/16"} <= set(pretrained["refusedNetworks"])
+
+
 WISHES: dict[str, Any] = {
     "serviceAccountName": "admin",
     "automountServiceAccountToken": True,
@@ -264,6 +314,18 @@ def is_refused(world: World, name: str) -> bool:
     return bool(world.condition("Accepted", name).get("reason") == "PretrainedRunNotFound")
 
 
+async def test_a_run_of_another_namespace_is_not_continued(world: World) -> None:
+    theirs = a_run("theirs").condition("Finished").status(storageURI="s3://detectors/runs/victim/theirs-0/")
+    world.store.create("trainingruns", theirs.body(), namespace="victim")
+    await world.start_operator()
+    world.store.create("trainingruns", a_run("mine").spec(resumeFrom={"run": "theirs"}).body())
+    await eventually(
+        lambda: world.condition("Accepted", "mine").get("reason") == "ResumeFromRunNotFound",
+        seen=partial(world.status, "mine"),
+    )
+    assert [body["metadata"]["name"] for kind in ("configmaps", "jobs") for body in world.store.select(kind)] == []
+
+
 async def test_only_the_agents_container_mounts_the_runs_secret(world: World) -> None:
     made = note_pods(world)
     await world.start_operator()
@@ -294,7 +356,16 @@ TIMES = ("", "yesterday", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:0
 def spoil(world: World, job: Object, value: Any, time: Any) -> None:
     """End a pod with a value in every field of its verdict, and a time everywhere where Kubernetes has one."""
     stage = job["metadata"]["labels"]["trainingrun.dev/stage"]
-    names = (*NUMBERS[stage], "checkpointURI", "storageWarning", "resumedFromStep", "stepsLost", "restored", "format")
+    names = (
+        *NUMBERS[stage],
+        "checkpointURI",
+        "storageWarning",
+        "resumedFromStep",
+        "stepsLost",
+        "restored",
+        "format",
+        "resumedFrom",
+    )
     spoiled = dict.fromkeys(names, value)
     timings = dict.fromkeys(("fetch", "work", "ship"), value)
     world.store.update_status("jobs", job["metadata"]["name"], startTime=time)

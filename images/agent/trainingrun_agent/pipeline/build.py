@@ -9,6 +9,7 @@ from trainingrun_agent.errors import UserError
 from trainingrun_agent.pipeline import faster_rcnn, protos, ssd
 from trainingrun_agent.pipeline.networks import NETWORKS, Network
 from trainingrun_agent.pipeline.readers import PLACEHOLDER, readers
+from trainingrun_agent.pipeline.typed_fields import OPTIMIZERS, cosine_schedule
 from trainingrun_agent.reasons.dataset import CONFIG_REFUSED, LEARNING_RATE_UNUSABLE, UNKNOWN_NETWORK
 from trainingrun_agent.terms import Change
 
@@ -33,7 +34,7 @@ def build_pipeline_config(
     known = NETWORKS.get(network)
     if known is None:
         raise UserError(UNKNOWN_NETWORK, network=network, known=", ".join(NETWORKS))
-    rate = _rate(learning_rate)
+    rate = rate_of(learning_rate)
     boxes = max(API_MAX_BOXES, max_boxes_per_image)
     pipeline = protos.new_pipeline()
     try:
@@ -69,16 +70,8 @@ def _model(network: Network, *, num_classes: int, steps: int, batch_size: int, p
 
 
 def _training(network: Network, *, steps: int, batch_size: int, rate: Decimal, boxes: int, pretrained: bool) -> str:
-    schedule = (
-        "learning_rate { cosine_decay_learning_rate { "
-        f"learning_rate_base: {rate} total_steps: {steps} "
-        f"warmup_learning_rate: {rate / 5} warmup_steps: {min(2000, steps // 15)} }} }}"
-    )
-    optimizer = {
-        "adam": f"adam_optimizer {{ {schedule} }}",
-        "rms_prop": f"rms_prop_optimizer {{ {schedule} momentum_optimizer_value: 0.9 decay: 0.9 epsilon: 1.0 }}",
-        "momentum": f"momentum_optimizer {{ {schedule} momentum_optimizer_value: 0.9 }}",
-    }[network.optimizer]
+    schedule = f"learning_rate {{ {cosine_schedule(rate, steps=steps)} }}"
+    optimizer = OPTIMIZERS[network.optimizer].format(schedule=schedule)
     lines = [
         f"batch_size: {batch_size} num_steps: {steps} max_number_of_boxes: {boxes}",
         # Moving averages would be a second copy of all weights in each checkpoint, unused by evaluation and export.
@@ -99,7 +92,8 @@ def _training(network: Network, *, steps: int, batch_size: int, rate: Decimal, b
     return "\n".join(lines)
 
 
-def _rate(text: str) -> Decimal:
+def rate_of(text: str) -> Decimal:
+    """A learning rate; raises UserError for one that no optimizer can use."""
     try:
         rate = Decimal(text)
     except InvalidOperation:

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from trainingrun_agent.pipeline import protos
 
+Asked = Literal["auto", "backbone", "all"]
 Scope = Literal["all", "allButClasses", "featureExtractor"]
 MAX_NAMES: Final = 50
 """Characters of a list of class names in a message."""
@@ -20,7 +21,13 @@ _PARTS: Final = {
     "ssd": ("feature_extractor", "anchor_generator", "box_coder", "box_predictor"),
     "faster_rcnn": ("feature_extractor", "first_stage_anchor_generator", "second_stage_box_predictor"),
 }
-_TRAINING_ONLY: Final = ("conv_hyperparams", "fc_hyperparams", "batch_norm_trainable")
+_TRAINING_ONLY: Final = (
+    "conv_hyperparams",
+    "fc_hyperparams",
+    "batch_norm_trainable",
+    "use_dropout",
+    "dropout_keep_probability",
+)
 
 
 @dataclass(frozen=True)
@@ -39,20 +46,27 @@ class Start:
     why: str = ""
 
 
-def start_from(export: Export | None, *, pipeline_config: str, classes: Sequence[str]) -> Start:
-    """How training with this configuration and these classes starts from an export; None is an archive."""
+def start_from(export: Export | None, asked: Asked = "auto", *, pipeline_config: str, classes: Sequence[str]) -> Start:
+    """How training with this configuration and these classes starts from an export; None is an archive.
+
+    `asked` is spec.model.pretrained.scope. All that fits is all that may be loaded, also when everything is asked for.
+    """
+    if asked == "backbone":
+        return Start("featureExtractor", "model.pretrained.scope is backbone")
     if export is None:
         return Start("featureExtractor", "an archive does not name its classes")
     theirs, known = _model(export.pipeline_config), _classes(export.label_map)
     if theirs is None or known is None:
         missing = "pipeline.config" if theirs is None else "label_map.pbtxt"
         return Start("featureExtractor", f"the export has no readable {missing}")
-    if theirs != _model(pipeline_config):
-        return Start("featureExtractor", "the export is of another network")
+    ours = _model(pipeline_config) or {}
+    if theirs != ours:
+        parts = sorted(name for name in theirs.keys() | ours.keys() if theirs.get(name) != ours.get(name))
+        return Start("featureExtractor", f"the export is of another network (differs in {', '.join(parts)})")
     if known == list(classes):
         return Start("all")
     differ = "the order of the classes differs" if sorted(known) == sorted(classes) else "the classes differ"
-    return Start("allButClasses", f"{differ} ({_listed(classes)}; there: {_listed(known)})")
+    return Start("allButClasses", f"{differ} ({listed(classes)}; there: {listed(known)})")
 
 
 def _model(text: str | None) -> dict[str, str] | None:
@@ -84,8 +98,8 @@ def _classes(text: str | None) -> list[str] | None:
     return in_order if sorted(names) == list(range(1, len(names) + 1)) and in_order else None
 
 
-def _listed(names: Sequence[str]) -> str:
-    """The first names; the others as their number."""
+def listed(names: Sequence[str]) -> str:
+    """The first names, separated by commas; the others as their number."""
     shown: list[str] = []
     for name in names:
         if shown and len(", ".join([*shown, name])) > MAX_NAMES:

@@ -40,7 +40,6 @@ from trainingrun_agent.prep.source.recognise import Formats
 from trainingrun_agent.prep.source.several import open_best
 from trainingrun_agent.prep.split.dataset_split import DatasetSplit, OpenSource, divide
 from trainingrun_agent.prep.split.division import Division
-from trainingrun_agent.prep.statistics.network_input import NetworkInput
 from trainingrun_agent.prep.store.dataset_folder import DatasetFolder
 from trainingrun_agent.prep.store.previous import PreviousDataset
 from trainingrun_agent.prep.store.publish import publish, publish_failure
@@ -62,10 +61,12 @@ _OF_THE_MANIFEST = ("classes", "maxBoxesPerImage", "intensityRange")
 class PreparedDataset:
     """`manifest_key` is absolute in the bucket; `numbers` as in verdict.schema.json, $defs.prep.
 
-    `train_bytes` are those of all train records.
+    `data_digest` is that of images, labels and their settings, whatever version prepares them. `train_bytes` are
+    those of all train records.
     """
 
     digest: str
+    data_digest: str
     reused: bool
     manifest_key: str
     numbers: dict[str, Any]
@@ -89,21 +90,22 @@ def prepare(request: PrepareRequest) -> PreparedDataset:
     with gc_paused():
         sources = _list(request)
     request.progress.update(format=_formats({split: source.formats[0].name for split, source in sources.items()}))
+    data_digest = _data_digest(request, sources)
     objects = StoredObjects(request.out, request.keys, request.scratch, request.clock)
     scaling = given_scaling(request)
     folder = DatasetFolder(objects, request.out, request.keys, _dataset_digest(request, sources, scaling))
-    if (reused := _reused(folder, request)) is not None:
+    if (reused := _reused(folder, request, data_digest)) is not None:
         return reused
     sources_digest = _sources_digest(request, {split: source.names for split, source in sources.items()})
     earlier = PreviousDataset.of_sources(folder, sources_digest)
     if scaling is None and (scaling := found_scaling(request, sources["train"].listing, earlier)) is not None:
         folder = replace(folder, digest=_dataset_digest(request, sources, scaling))
-        if (reused := _reused(folder, request)) is not None:
+        if (reused := _reused(folder, request, data_digest)) is not None:
             return reused
     with TemporaryDirectory(prefix="prep-", dir=request.scratch) as scratch:
         work = _Work(folder, earlier, sources_digest, scaling, Path(scratch))
         dataset, train_bytes = _build_and_publish(request, sources, work)
-    return _prepared(folder, dataset, request.terms, reused=False, train_bytes=train_bytes)
+    return _prepared(folder, dataset, request.terms, data_digest=data_digest, reused=False, train_bytes=train_bytes)
 
 
 def _list(request: PrepareRequest) -> dict[Split, ListedSource]:
@@ -118,12 +120,13 @@ def _list(request: PrepareRequest) -> dict[Split, ListedSource]:
     return found
 
 
-def _reused(folder: DatasetFolder, request: PrepareRequest) -> PreparedDataset | None:
+def _reused(folder: DatasetFolder, request: PrepareRequest, data_digest: str) -> PreparedDataset | None:
     complete = folder.read_complete(request.splits)
     if complete is None:
         return None
     train_bytes = sum(shard.size for shard in complete.records("train"))
-    return _prepared(folder, complete.dataset or {}, request.terms, reused=True, train_bytes=train_bytes)
+    dataset = complete.dataset or {}
+    return _prepared(folder, dataset, request.terms, data_digest=data_digest, reused=True, train_bytes=train_bytes)
 
 
 def _formats(names: Mapping[Split, str]) -> str:
@@ -147,6 +150,21 @@ def _dataset_digest(request: PrepareRequest, sources: Mapping[Split, ListedSourc
     return digest.hexdigest()
 
 
+def _data_digest(request: PrepareRequest, sources: Mapping[Split, ListedSource]) -> str:
+    """A digest of images, labels and what users say of them: the same for the same data, also after an upgrade.
+
+    So it knows nothing of this version's output, findings and network, nor where the data is.
+    """
+    of_version = {"outputFormat", "network", "maxBadFiles", "labels"}
+    parameters = {name: value for name, value in _parameters(request).items() if name not in of_version}
+    digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode() + b"\n")
+    for split, source in sources.items():
+        digests, kinds = source.listing.digests, _kinds_read(source.formats) - {"unread"}
+        read = {kind: digests[kind].hexdigest() for kind in sorted(digests) if kind in kinds}
+        digest.update(json.dumps([split, read]).encode() + b"\n")
+    return digest.hexdigest()
+
+
 def _kinds_read(formats: Formats) -> set[str]:
     return {"image", "unread", "set", *(suffix for format_ in formats for suffix in format_.suffixes)}
 
@@ -154,6 +172,7 @@ def _kinds_read(formats: Formats) -> set[str]:
 def _sources_digest(request: PrepareRequest, formats: Mapping[Split, str]) -> str:
     """A digest of everything that decides what a record holds, other than the image's own files."""
     parameters = {**_parameters(request), "maxBadFiles": None, "network": None}
+    parameters.pop("inputSize", None)
     sources = [[split, str(source), formats[split]] for split, source in request.sources.items()]
     return hashlib.sha256(json.dumps([parameters, sources], sort_keys=True).encode()).hexdigest()
 
@@ -170,6 +189,7 @@ def _parameters(request: PrepareRequest) -> dict[str, Any]:
         "maxImageSide": dataset.max_image_side,
         "intensityRange": dataset.intensity_range,
         "network": request.network,
+        **({} if request.network_input.is_default else {"inputSize": request.network_input.side}),
         "imageSets": [source.image_set for source in request.sources.values()],
         "split": None if dataset.split is None else [str(value) for value in asdict(dataset.split).values()],
     }
@@ -201,7 +221,7 @@ def _build_and_publish(
             opened = _open_labels(request, sources, scratch, stack)
             formats = _formats({split: source.format for split, source in opened.items()})
             request.progress.update(format=formats)
-            splits = divide(opened, request.split_of, network_input=NetworkInput.for_network(request.network))
+            splits = divide(opened, request.split_of, network_input=request.network_input)
         built = build(
             request,
             splits,
@@ -301,7 +321,7 @@ def _write_reports(
     document = report(
         digest=work.folder.digest,
         classes=classes,
-        network=request.network,
+        network=request.network_input,
         division=division,
         splits=built.splits,
         findings=findings,
@@ -354,12 +374,19 @@ def _numbers(request: PrepareRequest, work: _Work, splits: list[DatasetSplit], f
 
 
 def _prepared(
-    folder: DatasetFolder, dataset: Mapping[str, Any], terms: Terms, *, reused: bool, train_bytes: int
+    folder: DatasetFolder,
+    dataset: Mapping[str, Any],
+    terms: Terms,
+    *,
+    data_digest: str,
+    reused: bool,
+    train_bytes: int,
 ) -> PreparedDataset:
     numbers = {name: value for name, value in dataset.items() if name not in _OF_THE_MANIFEST}
     numbers["topFindings"] = top_findings(dataset, terms)
     return PreparedDataset(
         digest=folder.digest,
+        data_digest=data_digest,
         reused=reused,
         manifest_key=folder.manifest_key,
         numbers={**numbers, "digest": folder.digest, "reused": reused},

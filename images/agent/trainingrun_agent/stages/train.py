@@ -104,7 +104,7 @@ class _Training:
     def _start_shipping(self, found: TrainInput) -> TrainingShipper:
         stage, metric = self._stage, self._context.config.resolved.train.metric
         self._best = BestSoFar(stage.folder, stage.attempt.epoch, found.history, metric)
-        self._shipper = TrainingShipper(self._context, stage.attempt, stage.folder, newest=found.resumed)
+        self._shipper = TrainingShipper(self._context, stage.attempt, stage.folder, newest=found.own)
         self._shipper.start()
         return self._shipper
 

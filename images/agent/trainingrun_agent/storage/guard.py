@@ -41,13 +41,18 @@ class _Guard:
             self.check(str(arguments[1][0]))
 
     def check(self, text: str) -> None:
-        try:
-            address = ip_address(text.partition("%")[0])
-        except ValueError:  # a name, whose address is unknown here
-            raise AddressRefusedError(text) from None
-        address = getattr(address, "ipv4_mapped", None) or address
-        if any(address in network for network in self.refused):
-            raise AddressRefusedError(str(address))
+        refuse(text, self.refused)
+
+
+def refuse(text: str, networks: Sequence[Network]) -> None:
+    """Raise AddressRefusedError for an IP address in one of the networks, and for what is no IP address."""
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:  # a name, whose address is unknown here
+        raise AddressRefusedError(text) from None
+    address = getattr(address, "ipv4_mapped", None) or address
+    if any(address in network for network in networks):
+        raise AddressRefusedError(str(address))
 
 
 _guard = _Guard()

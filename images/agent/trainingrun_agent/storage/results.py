@@ -22,6 +22,8 @@ from trainingrun_agent.terms import Place
 
 PIPELINE_CONFIG_SHA256 = "pipelineConfigSHA256"
 """Field of prepared.json: the digest of the pipeline.config that was written with it; older versions wrote none."""
+DATA_DIGEST = "dataDigest"
+"""Field of prepared.json: the digest of images, labels and their settings; older versions wrote none."""
 _REQUIRED = ("created", "epoch", "manifestKey", "numbers", "podUID", "stage")
 
 

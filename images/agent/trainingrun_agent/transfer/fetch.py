@@ -12,35 +12,41 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from trainingrun_agent.context import StageContext
-from trainingrun_agent.errors import StageError
+from trainingrun_agent.errors import StageError, UserError
 from trainingrun_agent.pipeline.start import Start, start_from
 from trainingrun_agent.reasons.pods import RESULT_MISSING
+from trainingrun_agent.reasons.resume import RESUME_CHECKPOINTS_GONE
 from trainingrun_agent.shared import names
 from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage.results import read_result
 from trainingrun_agent.terms import Place
-from trainingrun_agent.transfer import dataset, weights
+from trainingrun_agent.transfer import dataset
 from trainingrun_agent.transfer.dataset import DatasetFetch, DatasetFile, DatasetFiles
 from trainingrun_agent.transfer.fetch_chosen import fetch_chosen, scores_in_training
 from trainingrun_agent.transfer.meter import Meter
+from trainingrun_agent.transfer.other_run import OtherRun
 from trainingrun_agent.transfer.parallel import Transfers
 from trainingrun_agent.transfer.resume import StoredCheckpoint, restore, stored_checkpoints, write_state
 from trainingrun_agent.transfer.spec import ExportInput, work_spec
 from trainingrun_agent.transfer.training_history import TrainingHistory, read_history
 from trainingrun_agent.transfer.training_spec import training_fields
+from trainingrun_agent.transfer.web_weights import fetch_pretrained
+from trainingrun_agent.transfer.weights import require_all
 
 
 @dataclass(frozen=True)
 class TrainInput:
     """The input of training; `history` is what earlier attempts left.
 
-    `start` says what is taken of the pretrained weights, None without any.
+    `start` says what is taken of the pretrained weights, None without any. `own` is the newest checkpoint of the run
+    itself: `resumed` is of another run until there is one.
     """
 
     spec: dict[str, Any]
     resumed: StoredCheckpoint | None
     history: TrainingHistory
     start: Start | None
+    own: StoredCheckpoint | None = None
 
     @property
     def resumed_from(self) -> int:
@@ -65,7 +71,6 @@ def fetch_train(context: StageContext, folder: Folder, *, epoch: int, while_wait
     meter = Meter(context.progress, context.stop)
     files, fetch = _locate(context)
     asked = context.config.resolved.model.pretrained
-    pretrained = None if asked is None else asked.uri
     with (
         folder.sub(names.DATASET, create=True) as into,
         folder.sub(names.MODEL, create=True) as model,
@@ -74,18 +79,18 @@ def fetch_train(context: StageContext, folder: Folder, *, epoch: int, while_wait
         _start_dataset(transfers, fetch, files.files("train", "eval"), into=into, meter=meter)
         configuring = transfers.start(partial(_fetch_pipeline_config, context, files, folder))
         resuming = transfers.start(partial(_resume, context, model, epoch=epoch, meter=meter))
-        if pretrained is not None:
-            store = context.store_for(pretrained.bucket)
-            weighing = transfers.start(partial(weights.fetch_weights, store, pretrained, shared=folder, meter=meter))
+        if asked is not None:
+            weighing = transfers.start(partial(fetch_pretrained, context, asked, shared=folder, meter=meter))
     fetch.raise_if_lost()
-    resumed, history = resuming.result()
+    resumed, own, history = resuming.result()
     start = None
-    if pretrained is not None:
+    if asked is not None:
         classes = context.config.resolved.dataset.classes
-        start = start_from(weighing.result(), pipeline_config=configuring.result(), classes=classes)
+        start = start_from(weighing.result(), asked.scope, pipeline_config=configuring.result(), classes=classes)
+        require_all(start, asked)
     resolved = context.config.resolved
     spec = work_spec(resolved, files, start=start, resumed_from=resumed.step if resumed else 0)
-    return TrainInput(spec | training_fields(resolved, context.config.changes, history), resumed, history, start)
+    return TrainInput(spec | training_fields(resolved, context.config.changes, history), resumed, history, start, own)
 
 
 def fetch_export(context: StageContext, folder: Folder, *, epoch: int, while_waiting: Callable[[], None]) -> ExportWork:
@@ -107,6 +112,8 @@ def fetch_export(context: StageContext, folder: Folder, *, epoch: int, while_wai
     prefix = f"{names.CHECKPOINT}/model.ckpt-{chosen.step}"
     source = ExportInput(prefix, chosen.step, ap50, mean_ap, chosen.reason)
     spec = work_spec(context.config.resolved, files, start=None, resumed_from=0, export=source)
+    if files.intensity_range is not None:
+        spec["intensityRange"] = list(files.intensity_range)
     return ExportWork(spec, files.intensity_range)
 
 
@@ -138,13 +145,19 @@ def _fetch_pipeline_config(context: StageContext, files: DatasetFiles, folder: F
     return data.decode("utf-8", "replace")
 
 
-def _resume(
-    context: StageContext, model: Folder, *, epoch: int, meter: Meter
-) -> tuple[StoredCheckpoint | None, TrainingHistory]:
-    """The checkpoint to resume from, now in `model`, and what earlier attempts left."""
+class _Resumed(NamedTuple):
+    """The checkpoint to resume from, now in `model/`; `own` is the same if it is of this run."""
+
+    checkpoint: StoredCheckpoint | None
+    own: StoredCheckpoint | None
+    history: TrainingHistory
+
+
+def _resume(context: StageContext, model: Folder, *, epoch: int, meter: Meter) -> _Resumed:
     resolved = context.config.resolved
     stored = stored_checkpoints(context.out, resolved.run_keys, before_epoch=epoch)
-    restored = restore(context.out, stored, model, meter)
+    own = restore(context.out, stored, model, meter)
+    restored = own or _restore_other(context, model, meter=meter)
     if restored is not None:
         write_state(model, restored.step)
     history = read_history(
@@ -155,10 +168,16 @@ def _resume(
         resumed_from=restored.step if restored else 0,
         train=resolved.train,
     )
-    return restored, history
+    return _Resumed(restored, own, history)
 
 
-def _restore_newest(context: StageContext, into: Folder, *, epoch: int, meter: Meter) -> StoredCheckpoint | None:
-    run = context.config.resolved.run_keys
-    candidates = stored_checkpoints(context.out, run, before_epoch=epoch)
-    return restore(context.out, candidates, into, meter)
+def _restore_other(context: StageContext, model: Folder, *, meter: Meter) -> StoredCheckpoint | None:
+    """The newest checkpoint of the run that this one continues; None without such a run."""
+    other, steps = OtherRun.of(context), context.config.resolved.train.steps
+    if other is None:
+        return None
+    candidates = [checkpoint for checkpoint in other.checkpoints() if checkpoint.step < steps]
+    restored = restore(other.store, candidates, model, meter)
+    if restored is None:
+        raise UserError(RESUME_CHECKPOINTS_GONE, place=other.uri)
+    return restored

@@ -63,6 +63,21 @@ def restore(
     return None
 
 
+def newest_complete(store: ObjectStore, candidates: list[StoredCheckpoint]) -> StoredCheckpoint | None:
+    """The first candidate whose files are there in full size, without reading them; None if there is none."""
+    for candidate in candidates:
+        try:
+            files = _files(candidate, manifests.read(store, candidate.manifest_key))
+        except UNUSABLE as error:
+            _log.warning("checkpoint of step %d is skipped: %s", candidate.step, error)
+            continue
+        found = [store.head(f"{candidate.folder}/{entry.key}") for entry in files]
+        if all(info is not None and info.size == entry.size for info, entry in zip(found, files, strict=True)):
+            return candidate
+        _log.warning("checkpoint of step %d is skipped: a file of it is missing or cut", candidate.step)
+    return None
+
+
 def write_state(into: Folder, step: int) -> None:
     """Write TensorFlow's `checkpoint` file, so that training resumes at exactly this step."""
     name = f"model.ckpt-{step}"

@@ -48,7 +48,7 @@ def work_spec(
     `start` says what is taken of the weights in `pretrained/`, if there are any.
     """
     stage: Literal["train", "export"] = "export" if export else "train"
-    train = resolved.train
+    train, asked = resolved.train, resolved.model.pretrained
     return {
         "contractVersion": contract.VERSION,
         "stage": stage,
@@ -61,6 +61,7 @@ def work_spec(
         "modelDir": names.MODEL,
         "pretrained": PREFIX if start else None,
         **({"pretrainedScope": start.scope} if start else {}),
+        **({"pretrainedAll": True} if asked is not None and asked.scope == "all" and start else {}),
         "steps": train.steps,
         "saveEverySteps": train.save_every_steps,
         "evalEverySteps": train.eval_every_steps,

@@ -13,12 +13,14 @@ from pathlib import Path
 from trainingrun_agent.errors import UNUSABLE, IntegrityError, NotFound, UserError
 from trainingrun_agent.keys import LABEL_MAP, manifest_of
 from trainingrun_agent.log import logger
-from trainingrun_agent.pipeline.start import Export
+from trainingrun_agent.pipeline.start import Export, Start
 from trainingrun_agent.reasons.weights import (
     EXPORT_WITHOUT_CHECKPOINT,
+    NOT_ALL_WEIGHTS,
     NOT_AN_EXPORT,
     PRETRAINED_UNUSABLE,
     WEIGHTS_GONE,
+    WEIGHTS_OTHER_DIGEST,
     WEIGHTS_TOO_LARGE,
 )
 from trainingrun_agent.shared import names
@@ -26,49 +28,69 @@ from trainingrun_agent.shared.folder import Folder
 from trainingrun_agent.storage import manifest as manifests
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.manifest import Manifest
-from trainingrun_agent.terms import Place
-from trainingrun_agent.training_settings import Uri
+from trainingrun_agent.terms import Change, Place
+from trainingrun_agent.training_settings import Pretrained, Uri
 from trainingrun_agent.transfer.meter import Meter
 from trainingrun_agent.transfer.tar_stream import ArchiveUnusableError
 from trainingrun_agent.transfer.zoo_archive import unpack_checkpoint
 
 PREFIX = f"{names.PRETRAINED}/model.ckpt"
 INDEX = "model.ckpt.index"
+_AUTO = Change("model.pretrained.scope", now="all", to="auto")
+_ANEW = {"allButClasses": "the class heads", "featureExtractor": "everything but the feature extractor"}
 MAX_ARCHIVE_BYTES = 8 << 30
 MAX_TEXT_BYTES = 1 << 20
 _ARCHIVE = ".pretrained.tar.gz"
 _CHECKPOINT_FILE = re.compile(r"checkpoint/(model\.ckpt\.(index|data-\d{5}-of-\d{5}))")
 
 
-def fetch_weights(store: ObjectStore, uri: Uri, *, shared: Folder, meter: Meter) -> Export | None:
+def fetch_weights(
+    store: ObjectStore,
+    uri: Uri,
+    *,
+    shared: Folder,
+    meter: Meter,
+    sha256: str | None = None,
+    shown: object = None,
+) -> Export | None:
     """Fetch into `pretrained/`; returns what an export has beside its weights, None for an archive.
 
-    Raises UserError when there are no usable weights at the URI.
+    `sha256` is what an archive must have; `shown` is the address in messages, where it is another one. Raises UserError
+    when there are no usable weights at the URI; of an archive that is shown elsewhere, IntegrityError.
     """
     if uri.key.endswith("/"):
         with shared.sub(names.PRETRAINED, create=True) as into:
             return _fetch_export(store, uri, into, meter)
-    _fetch_archive(store, uri, shared, meter)
-    return None
-
-
-def _fetch_archive(store: ObjectStore, uri: Uri, shared: Folder, meter: Meter) -> None:
     info = store.head(uri.key)
     if info is None:
         raise UserError(WEIGHTS_GONE, place=uri)
     if info.size > MAX_ARCHIVE_BYTES:
         raise UserError(WEIGHTS_TOO_LARGE, place=uri, size=info.size, limit=MAX_ARCHIVE_BYTES)
     meter.expect(info.size)
-    with shared.sub(names.SPOOL, create=True) as spool, shared.sub(names.PRETRAINED, create=True) as into:
+    with shared.sub(names.SPOOL, create=True) as spool:
         archive = spool.path(_ARCHIVE)
-        store.download(uri.key, archive, size=info.size, sha256=None, on_bytes=meter.moved)
-        meter.current.reading(str(uri))
+        found = store.download(uri.key, archive, size=info.size, sha256=sha256 if shown else None, on_bytes=meter.moved)
+        if sha256 not in (None, found):
+            raise UserError(WEIGHTS_OTHER_DIGEST, place=uri, found=found, expected=sha256)
+        _unpack(archive, shared, meter, shown or uri)
+        spool.remove(_ARCHIVE)
+    return None
+
+
+def require_all(start: Start, weights: Pretrained) -> None:
+    """Raise UserError if all variables are asked for and not all of them may be loaded."""
+    if weights.scope == "all" and start.scope != "all":
+        raise UserError(NOT_ALL_WEIGHTS, place=weights, anew=_ANEW[start.scope], why=start.why, change=_AUTO)
+
+
+def _unpack(archive: Path, shared: Folder, meter: Meter, place: object) -> None:
+    with shared.sub(names.PRETRAINED, create=True) as into:
+        meter.current.reading(str(place))
         try:
             unpack_checkpoint(archive, Path(into.path("model.ckpt")).parent)
         except ArchiveUnusableError as error:
-            raise UserError(PRETRAINED_UNUSABLE, place=uri, problem=error) from error
+            raise UserError(PRETRAINED_UNUSABLE, place=place, problem=error) from error
         meter.current.reading("")
-        spool.remove(_ARCHIVE)
 
 
 def _fetch_export(store: ObjectStore, uri: Uri, into: Folder, meter: Meter) -> Export:

@@ -1,0 +1,173 @@
+"""Downloads an archive from an https address that users name: the only transfer that is not with storage.
+
+Invariant: the host is never another one than that of the address, and a connection is made only to an address that was
+looked up and checked. Time-outs and size are bounded; no credentials, proxies or cookies are sent.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from botocore.httpsession import get_cert_path
+
+from trainingrun_agent.errors import StageError, UserError
+from trainingrun_agent.reasons.weights import (
+    PRETRAINED_UNREACHABLE,
+    WEIGHTS_ADDRESS_REFUSED,
+    WEIGHTS_NOT_AT_ADDRESS,
+    WEIGHTS_OTHER_ANSWER,
+    WEIGHTS_REDIRECTED,
+    WEIGHTS_TOO_LARGE,
+)
+from trainingrun_agent.storage import streams
+from trainingrun_agent.storage.guard import AddressRefusedError, Network, refuse
+from trainingrun_agent.terms import Message
+
+CONNECT_SECONDS: Final = 10.0
+READ_SECONDS: Final = 60.0
+MAX_REDIRECTS: Final = 5
+MAX_QUOTE: Final = 200
+_CHUNK: Final = 1 << 20
+_REDIRECTS: Final = (301, 302, 303, 307, 308)
+_GONE: Final = (404, 410)
+_PASSING: Final = (408, 425, 429)
+
+
+@dataclass(frozen=True)
+class WebArchive:
+    """An archive at `url`; no connection is made to `refused` networks. `ca_file` is trusted beside public CAs."""
+
+    url: str
+    refused: Sequence[Network] = ()
+    ca_file: Path | None = None
+
+    def download(
+        self, path: Path, *, limit: int, on_size: Callable[[int], None], on_bytes: Callable[[int], None]
+    ) -> tuple[int, str]:
+        """Write the archive to a new file; returns its size and SHA-256 in hex.
+
+        `on_size` gets the size if the server tells it, `on_bytes` byte increments, a negative one after an error.
+        Raises UserError, DiskFull, and StageError for what another attempt may not meet again.
+        """
+        try:
+            with _opened(self) as answer:
+                promised = answer.length
+                if promised is not None:
+                    self._check_size(promised, limit)
+                    on_size(promised)
+                what = Message("{url}", {"url": self.url})
+                size, sha256 = streams.save(_chunks(answer), path, limit=limit, on_bytes=on_bytes, what=what)
+        except AddressRefusedError as error:
+            raise UserError(WEIGHTS_ADDRESS_REFUSED, place=self.url, address=error.address) from error
+        except (OSError, http.client.HTTPException) as error:
+            raise StageError(PRETRAINED_UNREACHABLE, place=self.url, problem=_in_words(error)) from error
+        self._check_size(size, limit)
+        if promised is not None and size < promised:
+            problem = f"the connection was lost after {size} of {promised} bytes"
+            raise StageError(PRETRAINED_UNREACHABLE, place=self.url, problem=problem)
+        return size, sha256
+
+    def _check_size(self, size: int, limit: int) -> None:
+        if size > limit:
+            raise UserError(WEIGHTS_TOO_LARGE, place=self.url, size=size, limit=limit)
+
+
+class _Connection(http.client.HTTPSConnection):
+    """Connects to the address that was checked, so that a name cannot lead elsewhere the second time."""
+
+    def __init__(self, where: SplitResult, *, context: ssl.SSLContext, refused: Sequence[Network]) -> None:
+        super().__init__(where.hostname or "", where.port or 443, timeout=READ_SECONDS, context=context)
+        self._tls, self._refused = context, refused
+
+    def connect(self) -> None:
+        """Look the host up, check all its addresses, connect to the first that answers."""
+        found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        for *_, address in found:
+            refuse(str(address[0]), self._refused)
+        plain = _connected(found)
+        try:
+            self.sock = self._tls.wrap_socket(plain, server_hostname=self.host)
+        except BaseException:
+            plain.close()
+            raise
+        self.sock.settimeout(READ_SECONDS)
+
+
+def _connected(found: Sequence[tuple[int, int, int, str, Any]]) -> socket.socket:
+    last = OSError("the name has no address")
+    for family, kind, protocol, _, address in found:
+        plain = socket.socket(family, kind, protocol)
+        plain.settimeout(CONNECT_SECONDS)
+        try:
+            plain.connect(address)
+        except OSError as error:
+            plain.close()
+            last = error
+            continue
+        return plain
+    raise last
+
+
+def _opened(archive: WebArchive) -> http.client.HTTPResponse:
+    """The answer with the archive, after redirects within the host."""
+    context, url = _context(archive.ca_file), archive.url
+    for _ in range(MAX_REDIRECTS + 1):
+        where = urlsplit(url)
+        connection = _Connection(where, context=context, refused=archive.refused)
+        try:
+            connection.request("GET", where.path, headers={"Accept-Encoding": "identity", "Connection": "close"})
+            answer = connection.getresponse()
+            if answer.status == http.HTTPStatus.OK:
+                return answer
+            with answer:
+                url = _next(archive, where, answer)
+        finally:
+            connection.close()  # the answer keeps the socket that it reads
+    raise UserError(WEIGHTS_OTHER_ANSWER, place=archive.url, problem="redirects without end")
+
+
+def _next(archive: WebArchive, where: SplitResult, answer: http.client.HTTPResponse) -> str:
+    """The address of the same host that the answer redirects to; raises for every other answer."""
+    status = answer.status
+    location = answer.getheader("Location", "")
+    if status in _REDIRECTS and location:
+        to = urlsplit(urljoin(where.geturl(), location))
+        if (to.scheme, to.netloc) != (where.scheme, where.netloc) or to.query:
+            raise UserError(WEIGHTS_REDIRECTED, place=archive.url, to=f"{to.scheme}://{to.netloc}"[:MAX_QUOTE])
+        return to.geturl()
+    if status in _GONE:
+        raise UserError(WEIGHTS_NOT_AT_ADDRESS, place=archive.url, status=status)
+    if status in _PASSING or status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise StageError(PRETRAINED_UNREACHABLE, place=archive.url, problem=f"its host answers {status}")
+    raise UserError(WEIGHTS_OTHER_ANSWER, place=archive.url, problem=f"answers {status} instead of an archive")
+
+
+def _context(ca_file: Path | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=get_cert_path(True))
+    if ca_file is not None:
+        context.load_verify_locations(ca_file)
+    return context
+
+
+def _chunks(answer: http.client.HTTPResponse) -> Iterator[bytes]:
+    while chunk := answer.read(_CHUNK):
+        yield chunk
+
+
+def _in_words(error: Exception) -> str:
+    """What went wrong, without the numbers of the operating system."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not valid: {error.verify_message}"
+    if isinstance(error, socket.gaierror):
+        return "its host has no address"
+    if isinstance(error, TimeoutError):
+        return "its host does not answer in time"
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
+    return text[:MAX_QUOTE]
