@@ -139,7 +139,7 @@ def _program(detect: str, names: Dict[int, str], threshold: float) -> str:
 
 def _intensities(intensity_range: Optional[Sequence[int]]) -> str:
     if intensity_range is None:
-        return "Images of more than 8 bits: none were used in training."
+        return "Images have 8 bits per channel."
     low, high = intensity_range
     return f"Images of more than 8 bits: scale them as in training, so that {low} becomes 0 and {high} becomes 255."
 
