@@ -134,7 +134,14 @@ def render(
 
 
 def _program(detect: str, names: Dict[int, str], threshold: float) -> str:
-    return _START.format(classes=names) + detect + _SHOW.format(threshold=threshold)
+    classes = ", ".join(f"{number}: {_quoted(names[number])}" for number in sorted(names))
+    return _START.format(classes=f"{{{classes}}}") + detect + _SHOW.format(threshold=threshold)
+
+
+def _quoted(name: str) -> str:
+    """The name in Python, in double quotes if that needs no escape."""
+    text = repr(name)
+    return f'"{text[1:-1]}"' if '"' not in text else text
 
 
 def _intensities(intensity_range: Optional[Sequence[int]]) -> str:
