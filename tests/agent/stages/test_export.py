@@ -55,7 +55,8 @@ def test_exported_run_has_manifest_pointer_and_numbers(trained: Any, contract: C
     contract("progress", context.progress.snapshot())
     folder = f"export/0002-{context.config.pod_uid[:8]}"
     assert sorted(trained.keys(context.out, f"{folder}/")) == sorted([*MODEL, "MANIFEST.json"])
-    assert verdict.numbers == {
+    assert verdict.numbers["peakMemoryBytes"]["agent"] > 1 << 20
+    assert {name: value for name, value in verdict.numbers.items() if name != "peakMemoryBytes"} == {
         "ap50": 0.8,
         "mAP": 0.5,
         "evalImages": 20,

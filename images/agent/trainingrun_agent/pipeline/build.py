@@ -8,12 +8,11 @@ from typing import Final
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.pipeline import faster_rcnn, protos, ssd
 from trainingrun_agent.pipeline.networks import NETWORKS, Network
+from trainingrun_agent.pipeline.readers import PLACEHOLDER, readers
 from trainingrun_agent.pipeline.typed_fields import OPTIMIZERS, cosine_schedule
 from trainingrun_agent.reasons.dataset import CONFIG_REFUSED, LEARNING_RATE_UNUSABLE, UNKNOWN_NETWORK
 from trainingrun_agent.terms import Change
 
-PLACEHOLDER: Final = "set-by-the-trainer"
-MAX_SHUFFLE_BUFFER: Final = 2048  # encoded images in memory
 API_MAX_BOXES: Final = 100  # the API's default; it drops further boxes silently
 
 
@@ -24,11 +23,14 @@ def build_pipeline_config(
     steps: int,
     batch_size: int,
     learning_rate: str,
-    train_images: int,
+    shuffle_buffer: int,
     max_boxes_per_image: int,
     pretrained: bool,
 ) -> str:
-    """Proto text of a TrainEvalPipelineConfig; raises UserError for an unknown network or an unusable learning rate."""
+    """Proto text of a TrainEvalPipelineConfig; `shuffle_buffer` is a number of records, see `readers.shuffled`.
+
+    Raises UserError for an unknown network or an unusable learning rate.
+    """
     known = NETWORKS.get(network)
     if known is None:
         raise UserError(UNKNOWN_NETWORK, network=network, known=", ".join(NETWORKS))
@@ -45,7 +47,7 @@ def build_pipeline_config(
             pipeline.train_config,
             _training(known, steps=steps, batch_size=batch_size, rate=rate, boxes=boxes, pretrained=pretrained),
         )
-        protos.merge(pipeline, _readers(train_images=train_images, boxes=boxes))
+        protos.merge(pipeline, readers(shuffle_buffer=shuffle_buffer, boxes=boxes))
     except protos.ParseError as error:
         raise UserError(CONFIG_REFUSED, problem=error) from error
     return protos.to_text(pipeline)
@@ -88,17 +90,6 @@ def _training(network: Network, *, steps: int, batch_size: int, rate: Decimal, b
             "from_detection_checkpoint: true",
         ]
     return "\n".join(lines)
-
-
-def _readers(*, train_images: int, boxes: int) -> str:
-    source = f'label_map_path: "{PLACEHOLDER}" tf_record_input_reader {{ input_path: "{PLACEHOLDER}" }}'
-    buffer = min(MAX_SHUFFLE_BUFFER, train_images)
-    return (
-        f"train_input_reader {{ {source} shuffle: true shuffle_buffer_size: {buffer} max_number_of_boxes: {boxes} }}\n"
-        f"eval_input_reader {{ {source} shuffle: false num_epochs: 1 num_readers: 1 max_number_of_boxes: {boxes} }}\n"
-        'eval_config { metrics_set: "coco_detection_metrics" use_moving_averages: false num_visualizations: 4 '
-        "min_score_threshold: 0.3 }\n"
-    )
 
 
 def rate_of(text: str) -> Decimal:

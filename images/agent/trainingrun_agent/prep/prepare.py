@@ -61,7 +61,8 @@ _OF_THE_MANIFEST = ("classes", "maxBoxesPerImage", "intensityRange")
 class PreparedDataset:
     """`manifest_key` is absolute in the bucket; `numbers` as in verdict.schema.json, $defs.prep.
 
-    `data_digest` is that of images, labels and their settings, whatever version prepares them.
+    `data_digest` is that of images, labels and their settings, whatever version prepares them. `train_bytes` are
+    those of all train records.
     """
 
     digest: str
@@ -72,6 +73,12 @@ class PreparedDataset:
     max_boxes_per_image: int
     train_images: int
     eval_images: int
+    train_bytes: int
+
+    @property
+    def record_bytes(self) -> int:
+        """The mean size of a train record."""
+        return self.train_bytes // max(1, self.train_images)
 
 
 def prepare(request: PrepareRequest) -> PreparedDataset:
@@ -97,8 +104,8 @@ def prepare(request: PrepareRequest) -> PreparedDataset:
             return reused
     with TemporaryDirectory(prefix="prep-", dir=request.scratch) as scratch:
         work = _Work(folder, earlier, sources_digest, scaling, Path(scratch))
-        dataset = _build_and_publish(request, sources, work)
-    return _prepared(folder, dataset, request.terms, data_digest=data_digest, reused=False)
+        dataset, train_bytes = _build_and_publish(request, sources, work)
+    return _prepared(folder, dataset, request.terms, data_digest=data_digest, reused=False, train_bytes=train_bytes)
 
 
 def _list(request: PrepareRequest) -> dict[Split, ListedSource]:
@@ -117,7 +124,9 @@ def _reused(folder: DatasetFolder, request: PrepareRequest, data_digest: str) ->
     complete = folder.read_complete(request.splits)
     if complete is None:
         return None
-    return _prepared(folder, complete.dataset or {}, request.terms, data_digest=data_digest, reused=True)
+    train_bytes = sum(shard.size for shard in complete.records("train"))
+    dataset = complete.dataset or {}
+    return _prepared(folder, dataset, request.terms, data_digest=data_digest, reused=True, train_bytes=train_bytes)
 
 
 def _formats(names: Mapping[Split, str]) -> str:
@@ -197,8 +206,13 @@ class _Work:
     scratch: Path
 
 
-def _build_and_publish(request: PrepareRequest, sources: dict[Split, ListedSource], work: _Work) -> dict[str, Any]:
-    """Check the images and write the data set; return what its manifest says about it. `sources` are used up."""
+def _build_and_publish(
+    request: PrepareRequest, sources: dict[Split, ListedSource], work: _Work
+) -> tuple[dict[str, Any], int]:
+    """Check the images and write the data set; `sources` are used up.
+
+    Returns what the manifest says about it, and the bytes of all train records.
+    """
     folder, scratch = work.folder, work.scratch
     findings = Findings()
     findings.extend(scaling_findings(work.scaling))
@@ -236,7 +250,7 @@ def _build_and_publish(request: PrepareRequest, sources: dict[Split, ListedSourc
         clock=request.clock,
         stop=request.stop,
     )
-    return dataset
+    return dataset, sum(shard.records.size for shard in built.shards["train"] if shard.records)
 
 
 def _open_labels(
@@ -360,7 +374,13 @@ def _numbers(request: PrepareRequest, work: _Work, splits: list[DatasetSplit], f
 
 
 def _prepared(
-    folder: DatasetFolder, dataset: Mapping[str, Any], terms: Terms, *, data_digest: str, reused: bool
+    folder: DatasetFolder,
+    dataset: Mapping[str, Any],
+    terms: Terms,
+    *,
+    data_digest: str,
+    reused: bool,
+    train_bytes: int,
 ) -> PreparedDataset:
     numbers = {name: value for name, value in dataset.items() if name not in _OF_THE_MANIFEST}
     numbers["topFindings"] = top_findings(dataset, terms)
@@ -373,6 +393,7 @@ def _prepared(
         max_boxes_per_image=dataset["maxBoxesPerImage"],
         train_images=dataset["trainImages"],
         eval_images=dataset["evalImages"],
+        train_bytes=train_bytes,
     )
 
 

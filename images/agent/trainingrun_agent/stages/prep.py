@@ -11,14 +11,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from trainingrun_agent import __version__
+from trainingrun_agent import __version__, host_memory
 from trainingrun_agent.clock import rfc3339
 from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import UNUSABLE, Interrupted, StageError
 from trainingrun_agent.log import logger
 from trainingrun_agent.pipeline.effective import Pipeline
+from trainingrun_agent.pipeline.readers import shuffled
 from trainingrun_agent.prep.prepare import PreparedDataset, prepare, top_findings
 from trainingrun_agent.prep.request import PrepareRequest
+from trainingrun_agent.prep.sharding.pool import workers_for
 from trainingrun_agent.prep.store.dataset_folder import DatasetFolder
 from trainingrun_agent.prep.store.stored_objects import StoredObjects
 from trainingrun_agent.reasons.pods import PREPARED, PREPARED_BEFORE
@@ -59,8 +61,8 @@ def run(context: StageContext) -> StageResult:
     with record.part("work"):
         with _saved_images_in_verdict(context):
             prepared = _prepare(context, wanted)
-        images, boxes = prepared.train_images, prepared.max_boxes_per_image
-        pipeline = run_configuration.build(context, own, train_images=images, max_boxes=boxes)
+        buffer, boxes = shuffled(prepared.train_images, prepared.record_bytes), prepared.max_boxes_per_image
+        pipeline = run_configuration.build(context, own, shuffle_buffer=buffer, max_boxes=boxes)
         pretrained_check.check_scope(context, export, pipeline_config=pipeline.text)
         resumed = _resumed(resuming, pipeline.text, prepared)
     raise_if_stopped(context.stop)
@@ -153,7 +155,8 @@ def _resumed(resuming: ResumeCheck | None, pipeline: str, prepared: PreparedData
 def _numbers(context: StageContext, prepared: PreparedDataset, warnings: tuple[str, ...]) -> dict[str, Any]:
     resolved = context.config.resolved
     key = resolved.keys.relative(resolved.run_keys.result("prep"))
-    return {**prepared.numbers, "resultKey": key} | _warned(warnings)
+    memory = host_memory.reported(workers=workers_for(prepared.train_images + prepared.eval_images))
+    return {**prepared.numbers, "resultKey": key, **memory} | _warned(warnings)
 
 
 def _warned(warnings: tuple[str, ...]) -> dict[str, str]:

@@ -51,7 +51,7 @@ def read_own(context: StageContext) -> OwnConfig | None:
         raise UserError(MODEL_CONFIG_UNUSABLE, place=place, problem=problem) from error
 
 
-def build(context: StageContext, own: OwnConfig | None, *, train_images: int = 1, max_boxes: int = 0) -> Pipeline:
+def build(context: StageContext, own: OwnConfig | None, *, shuffle_buffer: int = 1, max_boxes: int = 0) -> Pipeline:
     """The effective configuration for data of this size; any is enough to check what the spec asks for."""
     resolved = context.config.resolved
     default = build_pipeline_config(
@@ -60,7 +60,7 @@ def build(context: StageContext, own: OwnConfig | None, *, train_images: int = 1
         steps=resolved.train.steps,
         batch_size=resolved.train.batch_size,
         learning_rate=resolved.train.learning_rate,
-        train_images=train_images,
+        shuffle_buffer=shuffle_buffer,
         max_boxes_per_image=max_boxes,
         pretrained=resolved.model.pretrained is not None,
     )
