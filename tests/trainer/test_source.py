@@ -17,8 +17,8 @@ INSTALLED = {"tensorflow", "object_detection", "google", "numpy", "PIL", "pycoco
 LAYERS = (
     {"metrics", "readme", "threshold"},
     {"ending", "loss_watch", "memory", "outcomes", "pictures", "records", "scores", "shared_folder"},
-    {"batches", "best", "cpu", "evaluation", "gpu", "log_copy", "pipeline_config", "proof", "weights"},
-    {"divergence"},
+    {"batches", "best", "building", "cpu", "gpu", "log_copy", "pipeline_config", "proof", "saving", "seeding", "weights"},
+    {"divergence", "evaluation"},
     {"hooks"},
     {"train", "export"},
     {"wrapper"},
