@@ -16,8 +16,8 @@ INSTALLED = {"tensorflow", "object_detection", "google", "numpy", "PIL", "pycoco
 # A module imports only modules of the layers above its own.
 LAYERS = (
     {"metrics", "readme", "threshold"},
-    {"ending", "loss_watch", "memory", "outcomes", "pictures", "records", "scores", "shared_folder"},
-    {"batches", "best", "building", "cpu", "gpu", "log_copy", "pipeline_config", "proof", "saving", "seeding", "weights"},
+    {"ending", "loss_watch", "memory", "outcomes", "pictures", "records", "saving", "scores", "seeding", "shared_folder"},
+    {"batches", "best", "building", "cpu", "gpu", "log_copy", "pipeline_config", "proof", "weights"},
     {"divergence", "evaluation"},
     {"hooks"},
     {"train", "export"},
