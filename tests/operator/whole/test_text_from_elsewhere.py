@@ -57,6 +57,7 @@ OURS: Mapping[str, str] = {
     "training.configChangesURI": "left out unless it is printable",
     "training.checkpointURI": "left out unless it is printable",
     "training.restored.startsAnew": "left out unless it is printable",
+    "resumedFrom.uri": "left out unless it is printable",
     "export.checkpointReason": "left out unless it is printable",
     "export.uri": "left out unless it is printable",
     "export.frozenGraphURI": "export.uri with a constant",
@@ -77,6 +78,7 @@ NUMBERS_FROM_A_POD: Mapping[str, Any] = {
     "configChangesURI": BROKEN,
     "checkpointURI": BROKEN,
     "uri": BROKEN,
+    "resumedFrom": {"uri": BROKEN, "step": 1},
     "loss": BROKEN,
     "ap50": BROKEN,
 }
