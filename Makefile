@@ -35,6 +35,9 @@ corpus: ## Read public data sets as published (TRAININGRUN_CORPUS=folder that ho
 networks: ## Build, train, evaluate and export every network in TensorFlow 1.14 (PYTEST="-k rfcn")
 	@$(BIN) $(PY) -m trrunner networks $(if $(PYTEST),--pytest "$(PYTEST)")
 
+tf2: ## Run the code of an export's README.md with a current TensorFlow (installs 1.6 GB once)
+	@$(BIN) $(PY) -m trrunner tf2 --pytest "-k as_written"
+
 e2e-long: ## Run the second runs on a real cluster: continue, stop, change (PYTEST="-k resume")
 	@$(BIN) $(PY) -m trrunner e2e-long $(if $(PYTEST),--pytest "$(PYTEST)")
 
@@ -67,4 +70,4 @@ format: ## Format the Python code
 bench: ## Measure speed and memory (ONLY=images|prep|dirt|transfer|mirror|driver|orchestration)
 	@$(BIN) $(PY) -m trbench $(ONLY)
 
-.PHONY: help demo demo-down test check images cluster-up cluster-down chart requirements format fuzz bench mutants corpus networks e2e-long
+.PHONY: help demo demo-down test check images cluster-up cluster-down chart requirements format fuzz bench mutants corpus networks e2e-long tf2

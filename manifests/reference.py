@@ -83,7 +83,7 @@ def _type(field: Schema) -> str:
     if field.get("x-kubernetes-int-or-string"):
         return f"integer or string{_bounds(field, 'minimum', 'maximum')}" if "minimum" in field else "quantity"
     if field.get("x-kubernetes-preserve-unknown-fields"):
-        return "number or string"
+        return "number or string" if "not" in field else "number, true or false, text or list"
     kind = str(field["type"])
     if kind == "array":
         return f"list{_bounds(field, 'minItems', 'maxItems')} of {_type(field['items'])}"

@@ -139,6 +139,7 @@ def agent_paths(tmp_path: Path) -> Paths:
         resolved=tmp_path / "resolved.json",
         credentials=credentials,
         ca_bundle=tmp_path / "ca.crt",
+        model_config=tmp_path / "model-config" / "pipeline.config",
         shared=tmp_path / "shared",
         termination_log=tmp_path / "termination-log",
     )

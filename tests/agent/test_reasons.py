@@ -248,8 +248,9 @@ def test_the_table_is_plain_data() -> None:
         "meaning": trainer.DEVICE_OUT_OF_MEMORY.meaning,
         "message": "<message>",
         "kind": "newRun",
-        "fields": ["train.batchSize"],
-        "hint": "Create a new TrainingRun with a lower spec.train.batchSize.",
+        "fields": ["train.batchSize", "train.onOutOfMemory"],
+        "hint": "Create a new TrainingRun with a lower spec.train.batchSize, or with spec.train.onOutOfMemory:"
+        " HalveBatch, which halves it by itself.",
         "cases": [
             {
                 "message": "<message>",
@@ -273,15 +274,24 @@ STEPS = [
     pytest.param(
         StageError(trainer.DEVICE_OUT_OF_MEMORY, message="OOM", container="trainer"),
         {"kind": "newRun", "field": "train.batchSize", "value": "24", "try": "12"},
-        "Create a new TrainingRun with spec.train.batchSize: 12 (now 24).",
+        "Create a new TrainingRun with spec.train.batchSize: 12 (now 24), or with spec.train.onOutOfMemory: HalveBatch,"
+        " which halves it by itself.",
         id="half the batch",
     ),
     pytest.param(
         StageError(trainer.DIVERGED, message="NaN", container="trainer"),
         {"kind": "newRun", "field": "train.learningRate", "value": "0.004", "try": "0.001"},
-        'Create a new TrainingRun with spec.train.learningRate: "0.001" (now 0.004); also look for wrong boxes in the'
-        " data report.",
+        'Create a new TrainingRun with spec.train.learningRate: "0.001" (now 0.004), or with spec.train.onDivergence:'
+        " Rollback, which goes on from the last good checkpoint with half the rate; also look for wrong boxes in the"
+        " data report, and in the images that are named.",
         id="a third of the rate",
+    ),
+    pytest.param(
+        StageError(trainer.DIVERGED_AGAIN, message="NaN", container="trainer"),
+        {"kind": "newRun", "field": "train.learningRate", "value": "0.004", "try": "0.001"},
+        'Create a new TrainingRun with spec.train.learningRate: "0.001" (now 0.004): with less than that training'
+        " diverged too; also look for wrong boxes in the data report, and in the images that are named.",
+        id="half of the rate was too high",
     ),
     pytest.param(
         UserError(

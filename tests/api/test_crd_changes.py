@@ -20,7 +20,7 @@ Change = Callable[[Body, Body], list[str]]
 
 CRD = Path(__file__).resolve().parents[2] / "manifests" / "crd" / "trainingruns.trainingrun.dev.yaml"
 FIXED = "cannot change after creation; create a new TrainingRun"
-MUTABLE = {"suspend", "retry", "tensorboard", "ttlSecondsAfterFinished"}
+MUTABLE = {"suspend", "finish", "retry", "tensorboard", "ttlSecondsAfterFinished"}
 
 # By the end of a field's path: the value at creation, and the value it is changed to.
 VALUES: dict[str, tuple[Any, Any]] = {
@@ -57,6 +57,24 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "evalEverySteps": (10, 20),
     "stallSeconds": (60, 120),
     "terminationGracePeriodSeconds": (60, 120),
+    "metric": ("ap50", "mAP"),  # in this order, because setting the default is no change
+    "earlyStopping": ({"patience": 1}, {"patience": 2}),
+    "patience": (1, 2),
+    "minDelta": (0.1, 0.2),
+    "maxDuration": ("1h", "2h"),
+    "onDivergence": ("Rollback", "Fail"),
+    "onOutOfMemory": ("HalveBatch", "Fail"),
+    "retries": ({"crash": 1}, {"crash": 2}),
+    **dict.fromkeys(("interrupted", "crash", "stalled", "storageOutage", "outOfMemory"), (1, 2)),
+    "keepCheckpoints": ({"last": 4}, {"last": 5}),
+    "last": (4, 5),
+    "best": (2, 4),
+    "everyHours": (1, 2),
+    "checkpoint": ("latest", 100),
+    "gate": ({"minMAP": 0.1}, {"minMAP": 0.2}),
+    "minMAP": (0.1, 0.2),
+    "minAP50": (0.1, 0.2),
+    "perClass": ([{"minMAP": 0.1}], [{"minMAP": 0.2}]),
     "scratch": ("30Gi", "40Gi"),
     "evalImages": (10, 20),
     "pod": ({"nodeSelector": {"a": "b"}}, {"nodeSelector": {"a": "c"}}),
@@ -74,6 +92,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "annotations": ({"a": "b"}, {"a": "c"}),
     "priorityClassName": ("a", "b"),
     "startDeadlineSeconds": (60, 120),
+    "activeDeadlineSeconds": (60, 120),
     "train": ({"uri": "a/"}, {"uri": "b/"}),
     "eval": ({"uri": "a/"}, {"uri": "b/"}),
     "evalFraction": (0.1, 0.2),
@@ -83,6 +102,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
 # Other fields that a field needs to be valid.
 SHARE: Body = {"spec.dataset.eval": None, "spec.dataset.evalFraction": "0.1"}
 AROUND: dict[str, Body] = {
+    "spec.dataset.classes": {"spec.export.gate": None},  # it names classes
     "spec.dataset.evalFraction": SHARE,
     "spec.dataset.splitSeed": SHARE,
     "spec.dataset.splitGroup": SHARE,
@@ -188,6 +208,8 @@ def test_a_share_cannot_become_a_folder(sample: Sample, change_refusals: Change)
 ALLOWED = [
     {},
     {"spec.suspend": True},
+    {"spec.finish": True},
+    {"spec.finish": None},
     {"spec.retry": 1},
     {"spec.retry": 7},
     {"spec.tensorboard": {"enabled": False}},
@@ -200,7 +222,7 @@ ALLOWED = [
 
 @pytest.mark.parametrize("change", ALLOWED, ids=str)
 def test_what_may_change_changes(change: Body, sample: Sample, change_refusals: Change) -> None:
-    """The four fields that may change, and an update without any change."""
+    """The five fields that may change, and an update without any change."""
     assert change_refusals(sample("full"), sample("full", change)) == []
 
 

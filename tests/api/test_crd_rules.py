@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+import crd_option_cases
+
 pytestmark = pytest.mark.api
 
 Body = dict[str, Any]
@@ -229,6 +231,7 @@ PASSES: list[tuple[str, Any]] = [
     ("spec.tensorboard.pod", {"resources": {"limits": {"cpu": "1"}}, "labels": {"team": "vision"}}),
     ("spec.startDeadlineSeconds", 1),
     ("spec.retry", 3),
+    *crd_option_cases.PASSES,
 ]
 
 REFUSED: list[tuple[str, Any, str]] = [
@@ -406,6 +409,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     (LABELS, {f"key-{n}": "v" for n in range(21)}, "Too many: 21: must have at most 20 items"),
     ("spec.train.pod.priorityClassName", "High", PRIORITY),
     ("spec.train.pod.priorityClassName", "", PRIORITY),
+    *crd_option_cases.REFUSED,
     ("spec.startDeadlineSeconds", 0, "spec.startDeadlineSeconds in body should be greater than or equal to 1"),
     ("spec.retry", 1001, "spec.retry in body should be less than or equal to 1000"),
     ("spec.optimizer", "adam", 'strict decoding error: unknown field "spec.optimizer"'),
@@ -486,6 +490,7 @@ def test_largest_object_stays_within_the_rules_budget(
         "spec.dataset.eval.uri": "b/" * 512,
         "spec.dataset.train.labels": {"uri": "c/" * 512},
         "spec.storage.prefix": "c/" * 255 + "cc",
+        "spec.export.gate": {"perClass": [{"class": f"{n:04d}" + "x" * 96, "minMAP": 0.5} for n in range(100)]},
         PRETRAINED: {"uri": "https://h" + "/a" * 500 + ".tar", "sha256": "0a" * 32},
         **{f"spec.{stage}.pod": pod for stage in ("prep", "train", "export", "tensorboard")},
     }

@@ -25,6 +25,10 @@ OTHER_WAY = [
     "spec.dataset.evalFraction",
     "spec.dataset.splitSeed",
     "spec.dataset.splitGroup",
+    "spec.model.config.configMap",
+    "spec.model.config.configMap.name",
+    "spec.model.config.configMap.key",
+    "spec.train.classWeights",
 ]
 
 
@@ -66,6 +70,8 @@ def test_field_is_bounded(path: str, field: Field) -> None:
         assert "maxItems" in field, path
     elif kind == "object":
         assert "properties" in field or "maxProperties" in field, path
+    elif field.get("x-kubernetes-preserve-unknown-fields"):  # a value of any type, but not an object with fields
+        assert {"maxLength", "maxItems", "maxProperties"} <= field.keys(), path
     elif kind in ("integer", "number"):
         assert "minimum" in field, path
         assert "maximum" in field or path.startswith("status"), path

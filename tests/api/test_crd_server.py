@@ -29,6 +29,15 @@ STATUS = {
     "dataset": {"digest": "d" * 64, "format": "coco", "trainImages": 120},
     "export": {"mAP": "0.512"},
     "timings": [{"stage": "prep", "workSeconds": 1.5}],
+    "conditions": [
+        {
+            "type": "Qualified",
+            "status": "False",
+            "reason": "GateMissed",
+            "message": "AP@.5 0.6 < 0.8",
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        }
+    ],
 }
 
 
@@ -52,8 +61,18 @@ def test_minimal_object_is_complete_with_defaults(sample: Sample, created: Calla
         },
         "model": {"network": "ssd_inception_v2"},
         "prep": {"scratch": "20Gi"},
-        "train": {"steps": 20000, "gpus": 1, "stallSeconds": 1800, "scratch": "20Gi"},
-        "export": {"evalImages": 500, "scratch": "20Gi"},
+        "train": {
+            "steps": 20000,
+            "gpus": 1,
+            "stallSeconds": 1800,
+            "metric": "mAP",
+            "onDivergence": "Fail",
+            "onOutOfMemory": "Fail",
+            "keepCheckpoints": {"last": 3, "best": 1},
+            "scratch": "20Gi",
+        },
+        "export": {"checkpoint": "best", "evalImages": 500, "scratch": "20Gi"},
+        "finish": False,
         "suspend": False,
         "retry": 0,
         "tensorboard": {},  # the installer's defaults
@@ -78,6 +97,9 @@ def test_sample_is_accepted(name: str, kubectl: Kubectl) -> None:
         ("trainingrun.spec.train.steps", "Default: 20000."),
         ("trainingrun.spec.model.network", "ENUM: ssd_inception_v2"),
         ("tr.spec.prep.pod.resources.requests.cpu", "CPU cores, such as 2 or 500m."),
+        ("trainingrun.spec.train.earlyStopping", "patience <integer> -required-"),
+        ("trainingrun.spec.export.checkpoint", "Default: best."),
+        ("trainingrun.spec.finish", "succeeds with reason FinishedEarly"),
         ("trainingrun.status.conditions", "Finished (True when the run has"),
     ],
 )
@@ -122,8 +144,8 @@ def test_kubectl_get_shows_how_far_it_is(applied: str, kubectl: Kubectl) -> None
     assert plain[0].split() == ["NAME", "PHASE", "PROGRESS", "ETA", "MAP", "AGE"]
     assert plain[1].split()[:-1] == ["applied", "Training", "Training", "60/150", "(40%)", "4m", "0.512"]
     wide = kubectl("get", "trainingruns", applied, "--namespace", NAMESPACE, "--output=wide").splitlines()
-    assert wide[0].split()[6:] == ["LOSS", "CHECKPOINT", "IMAGES", "MODEL", "MESSAGE"]
-    assert wide[1].split()[-5:] == ["2.310", "50", "120", "ssd_inception_v2", "training"]
+    assert wide[0].split()[6:] == ["LOSS", "CHECKPOINT", "IMAGES", "MODEL", "QUALIFIED", "MESSAGE"]
+    assert wide[1].split()[-6:] == ["2.310", "50", "120", "ssd_inception_v2", "False", "training"]
 
 
 def test_kubectl_wait_waits_for_a_run_that_no_operator_has_seen(sample: Sample, kubectl: Kubectl) -> None:

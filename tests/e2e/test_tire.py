@@ -137,7 +137,7 @@ def test_bucket_holds_exactly_the_documented_layout(installation: Installation, 
         rf"train/{attempt}/checkpoints/\d{{8}}/(MANIFEST\.json|model\.ckpt-\d+\.(index|data-00000-of-00001))",
         rf"train/{attempt}/events/(train|eval_0)/events\.out\.tfevents\.[^/]+/\d{{20}}",
         rf"export/{attempt}/(MANIFEST\.json|frozen_inference_graph\.pb|saved_model/1/saved_model\.pb|metrics\.json)",
-        rf"export/{attempt}/(label_map\.pbtxt|pipeline\.config|pictures/\d+\.png)",
+        rf"export/{attempt}/(label_map\.pbtxt|pipeline\.config|README\.md|pictures/\d{{3}}-[\w.-]+\.png)",
         rf"logs/(prep|train|export)-{attempt}/(agent|trainer|exporter)\.log",
         rf"export/{attempt}/checkpoint/model\.ckpt\.(index|data-00000-of-00001)",
     ]

@@ -5,10 +5,9 @@ seconds_per_step, evaluation_seconds (at each save; by default none), die_at (SI
 itself), hang_at (signs of life, no progress), keep (checkpoints kept), done (outcome when finished; null writes no
 done.json), message (of the outcome), export (names of files to export), metrics (text of metrics.json), export_seconds,
 early (outcome written before spec.json exists), restored (reported by a training that does not resume), scores (mAP by
-step as text: written to
-evaluations.json when that step is saved), stop (step and stoppedBy of an early end), older (ignores finish, as trainers
-of earlier releases do), peak_memory (bytes). On SIGUSR1 it allocates memory until it is killed.
-trdemo/trainer_stand_in.py makes it the trainer of real pods.
+step as text: written to evaluations.json when that step is saved), stop (step and stoppedBy of an early end), older
+(ignores finish, as trainers of earlier releases do), peak_memory (bytes). On SIGUSR1 it allocates memory until it is
+killed. trdemo/trainer_stand_in.py makes it the trainer of real pods.
 """
 
 import faulthandler

@@ -19,7 +19,8 @@ NAMES = (
     *("ready/00000020.json", "stacks.txt", "progress.json"),
     *("export/frozen_inference_graph.pb", "export/saved_model/1/saved_model.pb", "export/pipeline.config"),
     *("export/checkpoint/model.ckpt.index", "export/checkpoint/model.ckpt.data-00000-of-00001"),
-    *("export/label_map.pbtxt", "export/metrics.json", "export/pictures/0.png"),
+    *("export/label_map.pbtxt", "export/metrics.json", "export/README.md"),
+    *("export/pictures/0.png", "export/pictures/000-tire_07.png"),
 )
 
 

@@ -41,7 +41,7 @@ def _config(network: str) -> str:
         steps=10,
         batch_size=1,
         learning_rate="0.001",
-        train_images=1,
+        shuffle_buffer=1,
         max_boxes_per_image=1,
         pretrained=False,
     )

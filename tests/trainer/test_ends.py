@@ -26,7 +26,7 @@ STEPS = 2
 RUINED_STEP = """
 import json, os, sys
 import tensorflow as tf
-from trainingrun_trainer import hooks
+from trainingrun_trainer import hooks, saving
 from trainingrun_trainer.batches import BatchNames
 from trainingrun_trainer.divergence import Divergence
 from trainingrun_trainer.ending import Ending
@@ -44,7 +44,7 @@ spec = {"resumedFromStep": 0, "evalEverySteps": 100, "steps": 100, "modelDir": "
 progress = ProgressWriter(folder)
 divergence = Divergence(folder, BatchNames([], progress))
 listener = hooks.CheckpointListener(folder, spec, progress, None, ending=Ending(spec), divergence=divergence)
-saver = tf.train.CheckpointSaverHook(folder.path("model"), save_steps=1, listeners=[listener])
+saver = saving.Saver(folder.path("model"), 1, listener)
 try:
     with tf.train.SingularMonitoredSession(hooks=[saver]) as session:
         for _ in range(3):
@@ -94,6 +94,7 @@ def test_sigterm_during_the_last_evaluation_costs_the_evaluation_only(shared: An
     done = shared.read("done.json")
     assert (code, done["outcome"]) == (1, "interrupted"), log
     assert shared.read("ready/00000002.json")["step"] == STEPS
+    assert not (shared.root / "model" / "eval_0").exists()
 
     shared.write("spec.json", {**spec, "resumedFromStep": STEPS})
     done, log = shared.outcome_of("train", python=PYTHON, seconds=PATIENCE)

@@ -45,12 +45,14 @@ def test_it_trains_is_evaluated_exported_and_proven(shared: Any, network: str) -
     assert outline(variables(checkpoint)) == RECORDED[network]
     restored = shared.read("progress.json")["restored"]
     assert (restored["loaded"], restored["total"]) == (0, len(model_variables(checkpoint)))
+    assert all(part in restored["startsAnew"] for part in ("class heads", "box heads", "feature extractor"))
     training_seconds = time.monotonic() - started
     shared.write("spec.json", exporting(spec, ap50=trained["ap50"]))
     exported, log = shared.outcome_of("export", python=PYTHON, seconds=PATIENCE)
     assert (exported["outcome"], exported["evalImages"]) == ("succeeded", 1), log
     assert is_rounded(shared.root / "export") is NETWORKS[network].quantized
-    print(f"\n{network}: {training_seconds:.0f} s, with the export {time.monotonic() - started:.0f} s")
+    memory = [f"{done.get('peakMemoryBytes', 0) / 1e6:.0f} MB" for done in (trained, exported)]
+    print(f"\n{network}: {training_seconds:.0f} s, with the export {time.monotonic() - started:.0f} s, {memory}")
 
 
 def is_rounded(export: Path) -> bool:

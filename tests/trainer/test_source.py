@@ -15,6 +15,7 @@ SOURCES = sorted((Path(__file__).parents[2] / "images" / "trainer" / PACKAGE).gl
 INSTALLED = {"tensorflow", "object_detection", "google", "numpy", "PIL", "pycocotools"}
 # A module imports only modules of the layers above its own.
 LAYERS = (
+    {"metrics", "readme", "threshold"},
     {"ending", "loss_watch", "memory", "outcomes", "pictures", "records", "scores", "shared_folder"},
     {"batches", "best", "cpu", "evaluation", "gpu", "log_copy", "pipeline_config", "proof", "weights"},
     {"divergence"},

@@ -65,7 +65,7 @@ def lay_out(
             steps=steps,
             batch_size=batch_size,
             learning_rate=learning_rate,
-            train_images=images[0],
+            shuffle_buffer=images[0],
             max_boxes_per_image=2,
             pretrained=pretrained,
         )

@@ -34,6 +34,7 @@ class Paths:
     resolved: Path = Path("/etc/trainingrun/resolved.json")
     credentials: Path = Path("/var/run/secrets/trainingrun/s3")
     ca_bundle: Path = Path("/etc/trainingrun/ca/ca.crt")
+    model_config: Path = Path("/etc/trainingrun/model-config/pipeline.config")
     shared: Path = Path("/shared")
     termination_log: Path = Path("/dev/termination-log")
 

@@ -178,6 +178,16 @@ class RunKeys:
         """The configuration of the Object Detection API."""
         return f"{self.folder}/pipeline.config"
 
+    @property
+    def pipeline_changes(self) -> str:
+        """How the configuration differs from the default of the network, for programs."""
+        return f"{self.folder}/pipeline-changes.json"
+
+    @property
+    def pipeline_changes_page(self) -> str:
+        """The same for people."""
+        return f"{self.folder}/pipeline-changes.html"
+
     def result(self, stage: Stage) -> str:
         """Key of the result of a stage."""
         return f"{self.folder}/{_RESULTS[stage]}"

@@ -60,7 +60,7 @@ class ConfigMapKey:
 
 @dataclass(frozen=True)
 class Model:
-    """spec.model; `config` is the user's own pipeline.config, `overrides` are proto texts by field path."""
+    """spec.model; `config` is the user's own pipeline.config, `overrides` are values as texts, by field path."""
 
     network: str
     pretrained: Pretrained | None
@@ -72,7 +72,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """A preprocessing step of the Object Detection API: its name in preprocessor.proto, and proto texts by field."""
+    """A preprocessing step by its name in the API's preprocessor.proto; `options` are values as texts, by field."""
 
     name: str
     options: Mapping[str, str] = field(default_factory=dict)
@@ -109,7 +109,10 @@ class KeepCheckpoints:
 
 @dataclass(frozen=True)
 class Train:
-    """spec.train; `learning_rate` is a decimal string. `keep_checkpoints` None means to delete none."""
+    """spec.train; `learning_rate` is a decimal string. `keep_checkpoints` None means to delete none.
+
+    With `learning_rate_of_config`, optimizer and schedule are those of the user's own configuration.
+    """
 
     steps: int
     batch_size: int
@@ -127,6 +130,7 @@ class Train:
     class_weights: Mapping[str, str] | None = None
     early_stopping: EarlyStopping | None = None
     keep_checkpoints: KeepCheckpoints | None = None
+    learning_rate_of_config: bool = False
 
 
 @dataclass(frozen=True)
@@ -221,6 +225,7 @@ def train(document: Mapping[str, Any]) -> Train:
         class_weights=document.get("classWeights"),
         early_stopping=None if stopping is None else EarlyStopping(stopping["patience"], float(stopping["minDelta"])),
         keep_checkpoints=None if keep is None else KeepCheckpoints(keep["last"], keep["best"], keep["everyHours"]),
+        learning_rate_of_config=bool(document.get("learningRateOfConfig", False)),
     )
 
 

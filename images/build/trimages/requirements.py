@@ -53,6 +53,7 @@ ALL = (
         ("tests/requirements.in", "operator/pyproject.toml", "images/agent/pyproject.toml"),
         "3.11",
     ),
+    Requirements("tests/requirements-tf2.txt", ("tests/requirements-tf2.in",), "3.11"),
     Requirements("tests/requirements-fuzz.txt", ("tests/requirements-fuzz.in",), "3.11", dependencies=False),
     Requirements("images/tensorboard/requirements.txt", ("images/tensorboard/requirements.in",), "3.11"),
     Requirements(_TRAINER + "bootstrap.txt", (_TRAINER + "bootstrap.in",), "3.6", dependencies=False),

@@ -19,16 +19,20 @@ class Building(tf.train.SessionRunHook):
     def __init__(self, progress: ProgressWriter) -> None:
         self._progress, self._started = progress, time.monotonic()
         self._seconds: Dict[str, float] = {}
+        self._awaited = ""
         self.waits_for(TRAINING)
 
     def waits_for(self, graph: str) -> None:
         """Report that the work can only go on when this graph is built."""
+        self._awaited = graph
         self._progress.advance(phase="building", building=graph)
 
     def built(self, graph: str, started: float) -> None:
         """Report how long a graph took, by the monotonic time at which its building started."""
         self._seconds[graph] = round(time.monotonic() - started, 1)
-        self._progress.advance(building=None, buildSeconds=dict(self._seconds))
+        self._progress.advance(buildSeconds=dict(self._seconds))
+        if graph == self._awaited:
+            self._progress.advance(building=None)
 
     def after_create_session(self, session: Any, coord: Any) -> None:
         """Report how long the graph of the training took."""

@@ -13,7 +13,8 @@ class Ending:
     """Decides when training ends; `stopped_by` is why it ends early, None while it goes on."""
 
     def __init__(self, spec: Dict[str, Any]) -> None:
-        self._steps, self._resumed_from = spec["steps"], spec["resumedFromStep"]
+        self._steps: int = spec["steps"]
+        self._resumed_from: int = spec["resumedFromStep"]
         self._seconds: Optional[float] = spec.get("maxTrainingSeconds")
         self._since: Optional[float] = None
         self.stopped_by: Optional[str] = FINISH if spec.get("finish") else None

@@ -19,6 +19,8 @@ from trainingrun_trainer.shared_folder import ProgressWriter
 FOLDER = "eval_0"
 """Folder of the summaries in the model's folder; model_main gives it the same name."""
 POLL_SECONDS = 0.2
+SEED = 1
+"""Seed of Estimator when none is given: the losses of two checkpoints can be compared only with the same one."""
 
 
 class Evaluator(tf.train.SessionRunHook):
@@ -134,40 +136,67 @@ class _Work:
 
 
 class _Graph:
-    """The evaluation's graph and its session."""
+    """The graph of the evaluations and its session."""
 
     def __init__(self, estimator: Any, input_fn: Callable[..., Any]) -> None:
         config = estimator.config
-        # Operations are created in the order of Estimator.evaluate: seeds of random operations depend on it.
-        with tf.Graph().as_default() as graph:
-            tf.set_random_seed(config.tf_random_seed)
+        # Operations are created in the order of Estimator.evaluate: the seeds of random operations depend on it.
+        with tf.Graph().as_default() as self._graph:
+            tf.set_random_seed(SEED if config.tf_random_seed is None else config.tf_random_seed)
             step = tf.train.create_global_step()
-            iterator = tf.compat.v1.data.make_initializable_iterator(input_fn())
+            with tf.device("/cpu:0"):
+                images = input_fn()
+            iterator = tf.compat.v1.data.make_initializable_iterator(images)
             features, labels = iterator.get_next()
             spec = estimator.model_fn(features, labels, tf.estimator.ModeKeys.EVAL, config)
-            metrics = dict(spec.eval_metric_ops, loss=tf.metrics.mean(spec.loss))
-            self._update = tf.group(*[update for _, update in metrics.values()])
-            self._values = {name: value for name, (value, _) in metrics.items()}
+            metrics = sorted(dict(spec.eval_metric_ops, loss=tf.metrics.mean(spec.loss)).items())
+            self._update = tf.group(*[update for _, (_, update) in metrics])
+            self._values = {name: value for name, (value, _) in metrics}
             self._values[tf.GraphKeys.GLOBAL_STEP] = step
             self._batch = tf.shape(features[InputDataFields.image])[0]
             self._reset = [tf.local_variables_initializer(), iterator.initializer]
             self._scaffold = spec.scaffold.finalize()
-        self.session = tf.Session(graph=graph, config=config.session_config)
-        self.session.run(self._scaffold.local_init_op)  # tables of the input, which can be filled only once
+        self._is_random = _is_random(self._update)
+        self._config = config.session_config
+        self._session = self._open()
 
     def evaluate(self, checkpoint_path: str, count: Callable[[int], None]) -> Dict[str, Any]:
         """Restore the checkpoint and return the metrics; `count` gets the number of images so far."""
-        self._scaffold.saver.restore(self.session, checkpoint_path)
-        self.session.run(self._reset)
+        if self._session is None:
+            self._session = self._open()
+        self._scaffold.saver.restore(self._session, checkpoint_path)
+        self._session.run(self._reset)
         images = 0
         while True:
             try:
-                images += int(self.session.run([self._batch, self._update])[0])
+                images += int(self._session.run([self._batch, self._update])[0])
             except tf.errors.OutOfRangeError:
                 break
             count(images)
-        values: Dict[str, Any] = self.session.run(self._values)
+        values: Dict[str, Any] = self._session.run(self._values)
+        if self._is_random:
+            self._session.close()
+            self._session = None
         return values
+
+    def _open(self) -> Any:
+        session = tf.Session(graph=self._graph, config=self._config)
+        session.run(self._scaffold.local_init_op)  # tables of the input, which can be filled only once
+        return session
+
+
+def _is_random(operation: Any) -> bool:
+    """Whether random numbers are drawn for an operation, as in the loss of Faster R-CNN.
+
+    They go on from one evaluation to the next, unless each has a session of its own.
+    """
+    waiting, seen = [operation], set()
+    while waiting:
+        one = waiting.pop()
+        if one not in seen:
+            seen.add(one)
+            waiting += [tensor.op for tensor in one.inputs] + list(one.control_inputs)
+    return any("Random" in one.type or "Multinomial" in one.type for one in seen)
 
 
 def summary(metrics: Dict[str, Any]) -> Any:

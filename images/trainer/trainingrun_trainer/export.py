@@ -1,6 +1,5 @@
 """Exports a checkpoint as frozen graph and SavedModel, then tests that the export detects what the network learned."""
 
-import json
 import os
 import shutil
 import threading
@@ -10,7 +9,7 @@ import tensorflow as tf
 from object_detection import exporter
 from object_detection.utils import label_map_util
 
-from trainingrun_trainer import gpu, pipeline_config, proof
+from trainingrun_trainer import gpu, metrics, pipeline_config, proof, readme
 from trainingrun_trainer.outcomes import TrainerError
 from trainingrun_trainer.records import sample_examples
 from trainingrun_trainer.shared_folder import EXPORT, ProgressWriter, SharedFolder
@@ -35,29 +34,31 @@ def export(
     progress.advance(phase="inferring", done=0, total=min(spec["maxEvalImages"], spec["evalImages"]))
     proof.load_saved_model(os.path.join(scratch, "saved_model", "1"))
     categories = label_map_util.create_category_index_from_labelmap(folder.path(spec["labelMap"]))
-    metrics = proof.prove(
+    names = {number: category["name"] for number, category in categories.items()}
+    reached = proof.prove(
         os.path.join(scratch, "frozen_inference_graph.pb"),
         sample_examples([folder.path(path) for path in spec["evalRecords"]], spec["maxEvalImages"]),
-        {number: category["name"] for number, category in categories.items()},
+        names,
         os.path.join(scratch, "pictures"),
         progress,
         stop,
     )
-    metrics["checkpointStep"] = spec["checkpointStep"]
-    _compare_with_training(metrics["ap50"], spec.get("trainingAP50"))
-    with open(os.path.join(scratch, "metrics.json"), "w") as handle:
-        json.dump(metrics, handle, indent=2, sort_keys=True)
+    _compare_with_training(reached["ap50"], spec.get("trainingAP50"))
+    document = metrics.complete(reached, spec)
+    metrics.write(os.path.join(scratch, "metrics.json"), document)
+    with open(os.path.join(scratch, "README.md"), "w", encoding="utf-8") as handle:
+        handle.write(readme.render(document, names, spec.get("intensityRange"), tf.__version__))
     os.rename(scratch, folder.path(EXPORT))
     return {
         "outcome": "succeeded",
         "reason": "Completed",
         "message": "Exported checkpoint {checkpointStep}: AP@.5 {ap50:.3f}, mAP {mAP:.3f}, {evalImages} images".format(
-            **metrics
+            **document
         ),
         "step": spec["checkpointStep"],
-        "ap50": metrics["ap50"],
-        "mAP": metrics["mAP"],
-        "evalImages": metrics["evalImages"],
+        "ap50": document["ap50"],
+        "mAP": document["mAP"],
+        "evalImages": document["evalImages"],
     }
 
 

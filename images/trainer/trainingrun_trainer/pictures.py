@@ -1,5 +1,7 @@
 """Draws labelled boxes (green) and detections (orange, with their scores) on an image and saves it as PNG."""
 
+import os
+import re
 from typing import Any, Dict, List, Tuple
 
 from PIL import Image, ImageDraw, ImageFont
@@ -8,7 +10,15 @@ GROUND_TRUTH_COLOUR, DETECTION_COLOUR = (0, 150, 60), (255, 120, 0)
 MIN_SIDE = 480  # pixels; smaller images are enlarged, so that captions do not overlap
 CAPTION_HEIGHT, CHARACTER_WIDTH = 12, 6  # of Pillow's built-in font
 
+MAX_NAME = 80
+
 Box = List[float]
+
+
+def file_name(number: int, photo: str) -> str:
+    """The file name of the picture of a photo: its own name, in characters that are safe in paths and URLs."""
+    stem = os.path.splitext(os.path.basename(photo))[0]
+    return f"{number:03d}-{re.sub('[^A-Za-z0-9._-]', '_', stem)[:MAX_NAME]}.png"
 
 
 def draw(

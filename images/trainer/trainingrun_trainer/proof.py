@@ -1,12 +1,10 @@
 """Tests an export: loads the exported graph, runs it on evaluation images, scores and draws what it detects."""
 
 import contextlib
-import io
 import os
 import threading
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Tuple
 
-import numpy as np
 import tensorflow as tf
 from PIL import Image
 
@@ -32,18 +30,20 @@ def prove(
     """Run a frozen graph on the examples; returns the fields of metrics.json and saves pictures of the first ones."""
     os.makedirs(picture_folder, exist_ok=True)
     scores, drawn = Scores(names), 0
-    with _session_of(frozen_graph) as session:
+    with _session_of(frozen_graph) as session, _decoder() as decode:
         for number, example in enumerate(examples):
             if stop.is_set():
                 raise TrainerError("interrupted", "Terminated", "SIGTERM arrived while the exported graph was tested.")
-            image = Image.open(io.BytesIO(example.encoded)).convert("RGB")
-            detections = _detect(session, image)
+            pixels = decode(example.encoded)
+            image = Image.fromarray(pixels)
+            detections = _detect(session, pixels)
             ground_truth = list(zip(example.classes, example.boxes))
             scores.add(image.size, ground_truth, detections)
             likely = [detection for detection in detections if detection[1] >= MIN_SCORE_DRAWN]
             drawn += len(likely)
             if number < MAX_PICTURES:
-                pictures.draw(image, ground_truth, likely, names, os.path.join(picture_folder, f"{number}.png"))
+                path = os.path.join(picture_folder, pictures.file_name(number, example.name))
+                pictures.draw(image, ground_truth, likely, names, path)
             progress.advance(phase="inferring", done=number + 1, total=len(examples))
     return dict(scores.result(), evalImages=len(examples), detections=drawn)
 
@@ -72,11 +72,20 @@ def _session_of(frozen_graph: str) -> Iterator[Any]:
         yield session
 
 
-def _detect(session: Any, image: Image.Image) -> List[Tuple[int, float, List[float]]]:
+@contextlib.contextmanager
+def _decoder() -> Iterator[Callable[[bytes], Any]]:
+    """Decodes images as training's evaluation does: another JPEG decoder moved mAP from 0.641 to 0.647."""
+    graph = tf.Graph()
+    with graph.as_default():
+        encoded = tf.placeholder(tf.string)
+        pixels = tf.image.decode_image(encoded, channels=3)
+    with contextlib.closing(tf.Session(graph=graph)) as session:
+        yield lambda data: session.run(pixels, {encoded: data})
+
+
+def _detect(session: Any, pixels: Any) -> List[Tuple[int, float, List[float]]]:
     """Detections in an image, as (class id, score, box)."""
-    values = session.run(
-        [name + ":0" for name in OUTPUTS], feed_dict={"image_tensor:0": np.asarray(image, dtype=np.uint8)[None]}
-    )
+    values = session.run([name + ":0" for name in OUTPUTS], feed_dict={"image_tensor:0": pixels[None]})
     count = int(values[0][0])
     boxes, scores, classes = (value[0][:count] for value in values[1:])
     return [

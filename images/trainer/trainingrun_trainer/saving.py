@@ -24,9 +24,8 @@ class Saver(tf.train.SessionRunHook):
         self._saved = 0
 
     def begin(self) -> None:
-        """Look up step and saver in the graph, which the listener may still extend."""
+        """Look up the step in the graph, which the listener may still extend."""
         self._step = tf.train.get_global_step()
-        self._saver = tf.get_collection(tf.GraphKeys.SAVERS)[0]
         self._listener.begin()
 
     def after_create_session(self, session: Any, coord: Any) -> None:
@@ -34,6 +33,7 @@ class Saver(tf.train.SessionRunHook):
         writer = tf.summary.FileWriterCache.get(self._model_dir)
         # In a thread, because TensorFlow prepares the first step at the same time without Python.
         threading.Thread(target=writer.add_graph, args=(session.graph,), name="graph", daemon=True).start()
+        self._saver = tf.get_collection(tf.GraphKeys.SAVERS)[0]
         self._save(session, int(session.run(self._step)))
 
     def before_run(self, run_context: Any) -> Any:

@@ -7,6 +7,8 @@ from typing import Any, Dict, List, Tuple
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from trainingrun_trainer import threshold
+
 Box = List[float]  # [ymin, xmin, ymax, xmax] in 0..1
 
 
@@ -37,10 +39,14 @@ class Scores:
             self._detections.append(entry)
 
     def result(self) -> Dict[str, Any]:
-        """AP@.5 and mAP (mean over IoU .5:.95), over all classes and per class; 0 where nothing was detected."""
+        """AP@.5 and mAP (mean over IoU .5:.95), over all classes and per class; 0 where nothing was detected.
+
+        Also the score that is suggested as a threshold, with its precision, recall and F1.
+        """
         if not self._detections or not self._ground_truth:
             nothing = {"ap50": 0.0, "mAP": 0.0}
-            return dict(nothing, perClass={name: dict(nothing) for name in self._names.values()})
+            per_class = {name: dict(nothing) for name in self._names.values()}
+            return dict(nothing, perClass=per_class, **threshold.suggest([], len(self._ground_truth)))
         with contextlib.redirect_stdout(io.StringIO()):
             coco = COCO()
             coco.dataset = {
@@ -59,7 +65,9 @@ class Scores:
             of_class = precision[:, :, index]
             if (of_class > -1).any():
                 per_class[self._names[number]] = {"ap50": _mean(of_class[0]), "mAP": _mean(of_class)}
-        return {"ap50": _mean(precision[0]), "mAP": _mean(precision), "perClass": per_class}
+        found, labelled = threshold.matches(run.evalImgs, len(run.params.areaRng), len(run.params.imgIds))
+        overall = {"ap50": _mean(precision[0]), "mAP": _mean(precision), "perClass": per_class}
+        return dict(overall, **threshold.suggest(found, labelled))
 
 
 def _mean(values: Any) -> float:

@@ -14,11 +14,16 @@ from trainingrun_trainer.outcomes import TrainerError
 from trainingrun_trainer.shared_folder import ProgressWriter
 
 # Layers with outputs for each class. The first stage of Faster R-CNN knows no classes, only objects.
-_CLASS_LAYERS = re.compile(r"(BoxPredictor_\d+/ClassPredictor|SecondStageBoxPredictor)/")
+_CLASS_LAYERS = re.compile(
+    r"((BoxPredictor_\d+|WeightSharedConvolutionalBoxPredictor)/ClassPredictor|SecondStageBoxPredictor)/"
+)
 # Parts of a network in the words of the report; the first pattern that is found in a variable's name decides.
 _PARTS = (
     ("class heads", "ClassPredictor/"),
+    ("class heads", "/class_predictions/"),  # R-FCN
     ("box heads", "BoxEncodingPredictor/"),
+    ("box heads", "ConvolutionalBoxPredictor/BoxPredictor/"),  # with a feature pyramid
+    ("box heads", "/refined_locations/"),  # R-FCN
     ("feature extractor", "FeatureExtractor/"),
 )
 

@@ -73,6 +73,22 @@ UNKNOWN_NETWORK: Final = _refused(
     hint="Create a new TrainingRun with one of the networks in the message as spec.model.network.",
     fields=("model.network",),
 )
+FIELD_UNUSABLE: Final = _refused(
+    "FieldUnusable",
+    "A value in spec.model.overrides or in the options of spec.train.augmentation is of a type that no field has, or "
+    "is too long.",
+    step=Step.NEW_RUN,
+    hint="Create a new TrainingRun with a number, true or false, a text or a list of these. What has fields itself can "
+    "be written as a text, as in pipeline.config.",
+    fields=("model.overrides", "train.augmentation"),
+)
+CLASS_WEIGHTS_UNKNOWN: Final = _refused(
+    "ClassWeightsUnknown",
+    "spec.train.classWeights names a class that the data set does not have.",
+    step=Step.NEW_RUN,
+    hint="Create a new TrainingRun with names from spec.dataset.classes in spec.train.classWeights.",
+    fields=("train.classWeights", "dataset.classes"),
+)
 PRETRAINED_RUN_NOT_FOUND: Final = _refused(
     "PretrainedRunNotFound",
     "There is no TrainingRun of the name in spec.model.pretrained.run in the namespace. The run waits for it.",
@@ -245,9 +261,9 @@ CONFIG_MAP_MISSING: Final = _waiting(
     "ConfigMapMissing",
     "A ConfigMap that the pod mounts does not exist in the run's namespace. After 20 s the attempt is given up, so "
     "that it holds no node, and another one looks for the ConfigMap after a pause of 30 s to two minutes.",
-    hint="Create the ConfigMap in the run's namespace. If its name is wrong, create a new TrainingRun with another "
-    "spec.storage.caBundle.configMapName.",
-    fields=("storage.caBundle.configMapName",),
+    hint="Create the ConfigMap, with the key, in the run's namespace. If its name is wrong, create a new TrainingRun "
+    "with another spec.storage.caBundle.configMapName or spec.model.config.configMap.",
+    fields=("storage.caBundle.configMapName", "model.config.configMap"),
 )
 QUOTA_EXCEEDED: Final = _waiting(
     "QuotaExceeded",

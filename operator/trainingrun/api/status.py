@@ -101,6 +101,9 @@ class Training(TypedDict, total=False):
     checkpointURI: str  # Folder of the newest complete checkpoint in the bucket.
     mAP: str  # mAP (mean over IoU 0.5 to 0.95) of the latest evaluation, from 0 to 1 with three decimals.
     ap50: str  # Average precision at IoU 0.5 of the latest evaluation, from 0 to 1 with three decimals.
+    configURI: str  # The pipeline.config of the Object Detection API that the run is trained with.
+    configChanges: int  # Number of fields of pipeline.config that differ from the default of the network.
+    configChangesURI: str
     best: Best  # The best evaluation by train.metric, over all attempts.
     stoppedBy: Literal["earlyStopping", "finish", "maxDuration"]
     keptCheckpoints: list[int]

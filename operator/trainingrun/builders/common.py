@@ -5,7 +5,7 @@ Invariant: every pod built here passes the Pod Security Standard `restricted`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from trainingrun.api.names import AGENT_PORT, RESOLVED_KEY, resolved_name
@@ -16,6 +16,8 @@ UID: Final = 65532
 SHARED: Final = "/shared"
 CREDENTIALS: Final = "/var/run/secrets/trainingrun/s3"
 CA_FOLDER: Final = "/etc/trainingrun/ca"
+MODEL_CONFIG_FOLDER: Final = "/etc/trainingrun/model-config"
+MODEL_CONFIG_VOLUME: Final = "model-config"
 RESOLVED_DIGEST: Final = "TRAININGRUN_RESOLVED_SHA256"  # the only resolved.json that an agent may use
 CONTAINER_SECURITY: Final = {
     "allowPrivilegeEscalation": False,
@@ -129,6 +131,7 @@ def pod_spec(
     placement: Mapping[str, Any] | None = None,
     priority_class: str = "",
     grace_seconds: int = 120,
+    more_volumes: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Spec of a pod with these containers; `scratch` is the size limit of the shared folder as a quantity."""
     placement = placement or {}
@@ -139,7 +142,7 @@ def pod_spec(
         "terminationGracePeriodSeconds": grace_seconds,
         "securityContext": dict(POD_SECURITY),
         "containers": containers,
-        "volumes": _volumes(run, containers=containers, scratch=scratch),
+        "volumes": [*_volumes(run, containers=containers, scratch=scratch), *more_volumes],
         "tolerations": [*(placement.get("tolerations") or ()), *NODE_TOLERATIONS],
     }
     if placement.get("nodeSelector"):
@@ -149,6 +152,15 @@ def pod_spec(
     if settings.image_pull_secrets:
         spec["imagePullSecrets"] = [{"name": name} for name in settings.image_pull_secrets]
     return spec
+
+
+def model_config_volume(resolved: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The user's own pipeline.config as a volume; None if it is not in a ConfigMap."""
+    named = (resolved["model"].get("config") or {}).get("configMap")
+    if not named:
+        return None
+    items = [{"key": named["key"], "path": "pipeline.config"}]
+    return {"name": MODEL_CONFIG_VOLUME, "configMap": {"name": named["name"], "items": items}}
 
 
 def _volumes(run: Run, *, containers: list[dict[str, Any]], scratch: str) -> list[dict[str, Any]]:

@@ -22,6 +22,8 @@ from trainingrun.api.pod_keys import SAFE_TO_EVICT
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
 from trainingrun.builders.common import (
+    MODEL_CONFIG_FOLDER,
+    MODEL_CONFIG_VOLUME,
     RESOLVED_DIGEST,
     SHARED,
     agent_container,
@@ -29,6 +31,7 @@ from trainingrun.builders.common import (
     copy_resources,
     labels_of_pod,
     metadata,
+    model_config_volume,
     plain_container,
     pod_spec,
     pod_template,
@@ -68,6 +71,7 @@ def build_job(
     labels = labels_of_pod(asked, own=own, settings=settings)
     annotations = {**(asked.get("annotations") or {}), **_kept(stage, settings=settings)}
     stage_spec: Mapping[str, Any] = run.spec.get(str(stage)) or {}
+    config = model_config_volume(resolved) if stage is Stage.PREP else None
     pod = pod_spec(
         run,
         containers=containers,
@@ -76,6 +80,7 @@ def build_job(
         placement=stage_spec.get("pod"),
         priority_class=asked.get("priorityClassName") or settings.run_pods.priority_class,
         grace_seconds=_grace_seconds(stage, resolved),
+        more_volumes=[config] if config else [],
     )
     return {
         "apiVersion": "batch/v1",
@@ -125,6 +130,9 @@ def _containers(
     agent["livenessProbe"] = _probe("/healthz", delay=30, failures=12)
     if stage is Stage.PREP:
         agent["resources"] = _resources(run, stage=stage, resolved=resolved)
+        if model_config_volume(resolved):
+            mount = {"name": MODEL_CONFIG_VOLUME, "mountPath": MODEL_CONFIG_FOLDER, "readOnly": True}
+            agent["volumeMounts"].append(mount)
         return [agent]
     worker = plain_container(
         name=WORKER[stage],

@@ -108,7 +108,7 @@ def _meant(context: StageContext, cause: Cause) -> str:
     if found is None:
         return ""
     kind, missing = found[1].lower(), found[2]
-    if missing != _named(context.draft.run, kind):
+    if missing not in _named(context.draft.run, kind):
         return ""  # something that the cluster added to the pod
     users = dict(_used(context, kind))
     close = did_you_mean(missing, users)
@@ -116,14 +116,19 @@ def _meant(context: StageContext, cause: Cause) -> str:
 
 
 def _used(context: StageContext, kind: str) -> Iterator[tuple[str, str]]:
-    """Names of Secrets or ConfigMaps with which other runs could use their storage, and those runs."""
+    """Names of Secrets or ConfigMaps of other runs that could use their storage, and those runs."""
     for other in context.observed.neighbours():
         with suppress(AttributeError, TypeError):  # a spec or status that the schema does not allow
             if conditions.is_true(other.status.get("conditions") or (), conditions.STORAGE_READY):
-                yield _named(other, kind), other.name
+                yield from ((name, other.name) for name in _named(other, kind))
 
 
-def _named(run: Run, kind: str) -> str:
-    storage = run.spec.get("storage") or {}
-    field = storage.get("credentials") if kind == "secret" else storage.get("caBundle")
-    return str((field or {}).get("secretName" if kind == "secret" else "configMapName", ""))
+def _named(run: Run, kind: str) -> list[str]:
+    """The Secret, or the ConfigMaps, that the spec of a run names."""
+    storage, model = run.spec.get("storage") or {}, run.spec.get("model") or {}
+    if kind == "secret":
+        names = [(storage.get("credentials") or {}).get("secretName")]
+    else:
+        config = (model.get("config") or {}).get("configMap") or {}
+        names = [(storage.get("caBundle") or {}).get("configMapName"), config.get("name")]
+    return [str(name) for name in names if name]

@@ -71,6 +71,17 @@ def preparation(numbers: Mapping[str, Any]) -> Dataset:
     return found
 
 
+def configuration(numbers: Mapping[str, Any]) -> Training:
+    """Read where a preparation has put the configuration that the run is trained with, and how it differs."""
+    found = Training()
+    for uri_name in ("configURI", "configChangesURI"):
+        if (address := uri(numbers.get(uri_name))) is not None:
+            found[uri_name] = address
+    if (number := count(numbers.get("configChanges"))) is not None:
+        found["configChanges"] = number
+    return found
+
+
 def training(numbers: Mapping[str, Any]) -> Training:
     """Read steps, scores, the newest checkpoint and the start that a training reports."""
     found = Training()

@@ -7,13 +7,14 @@ change a run that it has accepted.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 from trainingrun.api import reasons
 from trainingrun.api.names import CONTRACT_VERSION, Stage
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
-from trainingrun.domain import decimals, policy, starting_point
+from trainingrun.domain import configuration, decimals, policy, starting_point
 from trainingrun.domain.networks import NETWORKS, default_cadence, default_grace_seconds
 from trainingrun.domain.refusal import NotAcceptedError
 from trainingrun.domain.starting_point import FindRun, Neighbours, address
@@ -60,22 +61,26 @@ def resolve(run: Run, *, settings: Settings, find_run: FindRun, neighbours: Neig
             "split": _split(dataset),
             "classes": list(dataset["classes"]),
             "maxBadFiles": str(dataset.get("maxBadFiles", "1%")),
-            "maxImageSide": int(dataset.get("maxImageSide", 1024)),
+            "maxImageSide": configuration.max_image_side(spec, network=network),
             "intensityRange": [int(value) for value in dataset.get("intensityRange", ())] or None,
         },
         "model": {
             "network": network,
             "pretrained": starting_point.pretrained(run, settings=settings, find_run=find_run, neighbours=neighbours),
+            **configuration.of_model(spec, address=partial(address, bucket=storage["bucket"])),
         },
         "train": {
             "steps": steps,
             "batchSize": int(train.get("batchSize", defaults.batch_size)),
-            "learningRate": decimals.plain(train.get("learningRate", defaults.learning_rate)),
+            "learningRate": decimals.plain(train["learningRate"])
+            if "learningRate" in train
+            else configuration.default_rate(network, train.get("optimizer")),
             "gpus": int(train.get("gpus", 1)),
             "saveEverySteps": int(train.get("saveEverySteps", cadence)),
             "evalEverySteps": int(train.get("evalEverySteps", cadence)),
             "stallSeconds": int(train.get("stallSeconds", 1800)),
             "terminationGracePeriodSeconds": int(train.get("terminationGracePeriodSeconds", grace)),
+            **configuration.of_train(spec),
             **train_options(train),
         },
         "export": {"evalImages": int(export.get("evalImages", 500)), **export_options(export)},

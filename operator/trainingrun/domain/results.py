@@ -48,6 +48,7 @@ def write_numbers(draft: Draft, stage: Stage, verdict: Verdict) -> None:
         draft.update_dataset(reported.dataset(verdict.numbers))
         if (resumed := reported.resumed_from(verdict.numbers.get("resumedFrom"))) is not None:
             draft.status["resumedFrom"] = resumed
+        draft.update_training(reported.configuration(verdict.numbers))
     elif stage is Stage.TRAIN:
         draft.update_training(reported.training(verdict.numbers))
     elif verdict.outcome is Outcome.SUCCEEDED:

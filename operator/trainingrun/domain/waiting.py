@@ -139,11 +139,11 @@ def _one_sentence(text: str) -> str:
 
 
 def _missing_object(message: str, *, uid: str = "") -> Cause | None:
-    """Return the cause if the message says that a Secret or ConfigMap does not exist."""
+    """Return the cause if the message says that a Secret, a ConfigMap or its key does not exist."""
     lowered = message.lower()
     if "secret" in lowered and "not found" in lowered:
         return Cause(reasons.SECRET_MISSING, message, uid)
-    if "configmap" in lowered and "not found" in lowered:
+    if "configmap" in lowered and ("not found" in lowered or "non-existent config key" in lowered):
         return Cause(reasons.CONFIG_MAP_MISSING, message, uid)
     return None
 

@@ -10,6 +10,7 @@ from trainingrun_agent.errors import UserError
 from trainingrun_agent.pipeline import protos
 from trainingrun_agent.pipeline.build import batch_norm_decay, build_pipeline_config
 from trainingrun_agent.pipeline.networks import NETWORKS
+from trainingrun_agent.pipeline.readers import shuffled
 
 ARGUMENTS: dict[str, Any] = {
     "network": "ssd_inception_v2",
@@ -17,7 +18,7 @@ ARGUMENTS: dict[str, Any] = {
     "steps": 1000,
     "batch_size": 4,
     "learning_rate": "0.004",
-    "train_images": 120,
+    "shuffle_buffer": 120,
     "max_boxes_per_image": 7,
     "pretrained": True,
 }
@@ -144,9 +145,26 @@ def test_batch_norm_decay_follows_the_length_of_the_run(steps: int, decay: float
     assert batch_norm_decay(steps) == pytest.approx(decay)
 
 
-@pytest.mark.parametrize(("images", "buffer"), [(1, 1), (2048, 2048), (100_000, 2048)], ids=str)
-def test_the_shuffle_buffer_is_bounded(images: int, buffer: int) -> None:
-    assert built(train_images=images).train_input_reader.shuffle_buffer_size == buffer
+BUFFERS = {
+    "one image": (1, 100_000, 1),
+    "small images": (100_000, 100_000, 2048),
+    "of unknown size": (100_000, 0, 2048),
+    "just as many as fit": (100_000, 128 << 10, 2048),
+    "large images": (100_000, 1 << 20, 256),
+    "fewer than fit": (200, 1 << 20, 200),
+    "huge images": (100_000, 1 << 30, 16),
+}
+
+
+@pytest.mark.parametrize(("images", "size", "buffer"), BUFFERS.values(), ids=BUFFERS)
+def test_the_shuffle_buffer_is_bounded_in_bytes(images: int, size: int, buffer: int) -> None:
+    assert shuffled(images, size) == buffer
+
+
+def test_few_files_are_open_at_once() -> None:
+    """The API's default of 64 readers, of 32 records each, holds thousands of records beside the shuffle buffer."""
+    reader = built().train_input_reader
+    assert (reader.num_readers, reader.read_block_length) == (4, 4)
 
 
 @pytest.mark.parametrize(("most", "boxes"), [(0, 100), (100, 100), (250, 250)], ids=str)

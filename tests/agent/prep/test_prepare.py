@@ -55,6 +55,8 @@ def test_writes_the_documented_layout(prep: Preparation, contract: Callable[[str
         "flags": {"difficult": 0, "occluded": 0, "truncated": 0},
     }
     assert (made.train_images, made.eval_images, made.max_boxes_per_image, made.reused) == (4, 1, 1, False)
+    records = sum(entry["size"] for entry in manifest["objects"] if entry["role"] == "trainRecords")
+    assert (made.train_bytes, made.record_bytes) == (records, records // 4)
 
 
 def test_the_manifest_names_the_producer_of_the_request_whatever_the_progress_shows(prep: Preparation) -> None:

@@ -169,3 +169,16 @@ def test_no_smaller_batch_is_suggested_for_a_batch_of_one_image() -> None:
     terms = Terms(values={"train.batchSize": 1, "model.network": "faster_rcnn_resnet101"})
     assert "spec.train.batchSize" not in error.hint_in(terms)
     assert error.change(terms) == Change("model.network", "faster_rcnn_resnet101")
+
+
+@pytest.mark.parametrize(("lowered", "offered"), [(False, True), (True, False)], ids=["first", "again"])
+def test_a_rollback_is_offered_to_trainings_that_had_none(lowered: bool, offered: bool) -> None:
+    nan = Done(Outcome.DIVERGED, "Diverged", "NaN", "", 5, None, None, None, None)
+    error = failure(
+        End(gone=True, stopped=False, done=nan, stall_reason="", last=None),
+        container="trainer",
+        batch_size=8,
+        lowered=lowered,
+    )
+    assert error is not None
+    assert ("spec.train.onDivergence: Rollback" in error.hint_in(Terms())) is offered

@@ -92,7 +92,7 @@ def config_of(network: str) -> str:
         steps=100,
         batch_size=4,
         learning_rate="0.004",
-        train_images=1,
+        shuffle_buffer=1,
         max_boxes_per_image=1,
         pretrained=False,
     )

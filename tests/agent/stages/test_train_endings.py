@@ -63,7 +63,7 @@ ENDS: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
         {"earlyStopping": {"patience": 1, "minDelta": "0"}},
         {},
         "earlyStopping",
-        "Trained 20 of 30 steps: evaluations no longer got better, as spec.train.earlyStopping asks.",
+        "Trained 20 of 30 steps: evaluations no longer got better (spec.train.earlyStopping).",
     ),
     "duration": (
         {"maxDurationSeconds": 60},

@@ -122,7 +122,7 @@ def _config() -> str:
         steps=STEPS,
         batch_size=8,
         learning_rate="0.01",
-        train_images=IMAGES,
+        shuffle_buffer=IMAGES,
         max_boxes_per_image=MAX_BOXES,
         pretrained=False,
     )

@@ -321,6 +321,8 @@ CASES: Mapping[str, Callable[[], Play]] = {
     "ForbiddenByPolicy": lambda: refused(train={"image": "evil:1"}),
     "InvalidEndpoint": lambda: refused(storage={"endpoint": "http://0x7f.1"}),
     "UnknownNetwork": lambda: refused(model={"network": "yolo"}),
+    "FieldUnusable": lambda: refused(model={"overrides": {"model.ssd": {"a": 1}}}),
+    "ClassWeightsUnknown": lambda: refused(train={"classWeights": {"Tire": 2}}),
     "PretrainedRunNotFound": lambda: refused(model=PRETRAINED),
     "PretrainedRunNotReady": other_run_works,
     "PretrainedRunFailed": other_run_failed,

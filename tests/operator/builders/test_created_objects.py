@@ -62,6 +62,18 @@ def job(stage: Stage, builder: RunBuilder | None = None, *, attempt: int = 1, **
     return build_job(run, stage=stage, attempt=attempt, resolved=resolved, digest=DIGEST, settings=all_settings)
 
 
+def test_only_the_agent_of_prep_sees_a_configuration_of_the_user() -> None:
+    builder = a_run().spec(model={"config": {"configMap": {"name": "mine", "key": "a.config"}}})
+    pod = job(Stage.PREP, builder)["spec"]["template"]["spec"]
+    (agent,) = pod["containers"]
+    mount = {"name": "model-config", "mountPath": "/etc/trainingrun/model-config", "readOnly": True}
+    assert mount in agent["volumeMounts"]
+    items = [{"key": "a.config", "path": "pipeline.config"}]
+    assert {"name": "model-config", "configMap": {"name": "mine", "items": items}} in pod["volumes"]
+    others = (job(Stage.TRAIN, builder), job(Stage.EXPORT, builder), job(Stage.PREP))
+    assert "model-config" not in str(others)
+
+
 def test_job_of_preparation() -> None:
     labels = {
         **LABELS,
@@ -166,7 +178,7 @@ def test_the_trainer_has_no_credentials_and_the_agent_answers_its_liveness_probe
         "imagePullPolicy": "IfNotPresent",
         "args": ["train", "--shared", "/shared"],
         "env": [],
-        "resources": {"requests": {"cpu": "2", "memory": "4Gi"}},
+        "resources": {"requests": {"cpu": "2", "memory": "2Gi"}},
         "securityContext": LOCKED,
         "volumeMounts": [
             {"name": "shared", "mountPath": "/shared"},

@@ -89,7 +89,7 @@ def test_without_a_memory_limit_no_higher_limit_is_asked_for() -> None:
     hint = "Create a new TrainingRun with a higher spec.train.pod.resources.limits.memory."
     message = failed("outOfMemory", hint=hint, nextStep=claim)
     assert (
-        message == f"Create a new TrainingRun with spec.train.pod.resources.requests.memory: 8Gi (now 4Gi). {WITH_DATA}"
+        message == f"Create a new TrainingRun with spec.train.pod.resources.requests.memory: 4Gi (now 2Gi). {WITH_DATA}"
     )
 
 
@@ -147,7 +147,7 @@ MEMORY: dict[str, tuple[str, Stage, RunBuilder, str]] = {
         "trainer",
         Stage.TRAIN,
         a_run().spec(train={"batchSize": 1}),
-        "spec.train.pod.resources.requests.memory: 8Gi (now 4Gi).",
+        "spec.train.pod.resources.requests.memory: 4Gi (now 2Gi).",
     ),
     "exporter": (
         "exporter",

@@ -1,9 +1,12 @@
-"""Prepare what tiers need beyond Python: binaries, container images, an interpreter with TensorFlow 1.14."""
+"""Prepare what tiers need beyond Python: binaries, container images, interpreters with TensorFlow."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
+import subprocess
+import sys
 from collections.abc import Callable
 
 from trcluster import Cluster, ClusterError
@@ -26,6 +29,7 @@ def prepare(need: str, *, echo: Echo) -> None:
         "chart tools": _chart_tools,
         "images": _images,
         "tensorflow": _tensorflow,
+        "tensorflow 2": _tensorflow2,
         "free node": _free_node,
     }
     makers[need](echo)
@@ -60,3 +64,21 @@ def _tensorflow(echo: Echo) -> None:
         select(["trainer"]), requested_base="local", repository=REPOSITORY, cache=default_cache(), echo=echo
     )
     os.environ["TRAININGRUN_TF_PYTHON"] = str(rootfs.python_of(planned[0].archive, echo=echo))
+
+
+def _tensorflow2(echo: Echo) -> None:
+    """An environment with a current TensorFlow, 1.6 GB: made once per change of its requirements."""
+    if os.environ.get("TRAININGRUN_TF2_PYTHON"):
+        return
+    pinned = REPOSITORY / "tests" / "requirements-tf2.txt"
+    target = default_cache().root.parent / "tf2" / hashlib.sha256(pinned.read_bytes()).hexdigest()[:16]
+    python, complete = target / "bin" / "python", target / ".complete"
+    if not complete.exists():
+        echo("installing a current TensorFlow (1.6 GB, once)")
+        for command in (
+            ("uv", "venv", "--clear", "--python", sys.executable, str(target)),
+            ("uv", "pip", "install", "--python", str(python), "--require-hashes", "-r", str(pinned)),
+        ):
+            subprocess.run(command, check=True, timeout=3600)
+        complete.touch()
+    os.environ["TRAININGRUN_TF2_PYTHON"] = str(python)

@@ -80,6 +80,7 @@ TIERS = (
 )
 # Too long for every change: each has a make target of its own, and is no part of `all`.
 LONG_TIERS = (
+    Tier("tf2", ("tests/trainer",), "tensorflow", ("tensorflow", "tensorflow 2")),
     Tier("networks", ("tests/trainer",), "long", ("tensorflow",)),
     Tier("e2e-long", ("tests/e2e/long",), "long", ("binaries", "images", "tensorflow", "free node")),
 )

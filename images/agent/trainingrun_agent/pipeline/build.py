@@ -8,11 +8,11 @@ from typing import Final
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.pipeline import faster_rcnn, protos, ssd
 from trainingrun_agent.pipeline.networks import NETWORKS, Network
+from trainingrun_agent.pipeline.readers import PLACEHOLDER, readers
+from trainingrun_agent.pipeline.typed_fields import OPTIMIZERS, cosine_schedule
 from trainingrun_agent.reasons.dataset import CONFIG_REFUSED, LEARNING_RATE_UNUSABLE, UNKNOWN_NETWORK
 from trainingrun_agent.terms import Change
 
-PLACEHOLDER: Final = "set-by-the-trainer"
-MAX_SHUFFLE_BUFFER: Final = 2048  # encoded images in memory
 API_MAX_BOXES: Final = 100  # the API's default; it drops further boxes silently
 
 
@@ -23,15 +23,18 @@ def build_pipeline_config(
     steps: int,
     batch_size: int,
     learning_rate: str,
-    train_images: int,
+    shuffle_buffer: int,
     max_boxes_per_image: int,
     pretrained: bool,
 ) -> str:
-    """Proto text of a TrainEvalPipelineConfig; raises UserError for an unknown network or an unusable learning rate."""
+    """Proto text of a TrainEvalPipelineConfig; `shuffle_buffer` is a number of records, see `readers.shuffled`.
+
+    Raises UserError for an unknown network or an unusable learning rate.
+    """
     known = NETWORKS.get(network)
     if known is None:
         raise UserError(UNKNOWN_NETWORK, network=network, known=", ".join(NETWORKS))
-    rate = _rate(learning_rate)
+    rate = rate_of(learning_rate)
     boxes = max(API_MAX_BOXES, max_boxes_per_image)
     pipeline = protos.new_pipeline()
     try:
@@ -44,7 +47,7 @@ def build_pipeline_config(
             pipeline.train_config,
             _training(known, steps=steps, batch_size=batch_size, rate=rate, boxes=boxes, pretrained=pretrained),
         )
-        protos.merge(pipeline, _readers(train_images=train_images, boxes=boxes))
+        protos.merge(pipeline, readers(shuffle_buffer=shuffle_buffer, boxes=boxes))
     except protos.ParseError as error:
         raise UserError(CONFIG_REFUSED, problem=error) from error
     return protos.to_text(pipeline)
@@ -67,16 +70,8 @@ def _model(network: Network, *, num_classes: int, steps: int, batch_size: int, p
 
 
 def _training(network: Network, *, steps: int, batch_size: int, rate: Decimal, boxes: int, pretrained: bool) -> str:
-    schedule = (
-        "learning_rate { cosine_decay_learning_rate { "
-        f"learning_rate_base: {rate} total_steps: {steps} "
-        f"warmup_learning_rate: {rate / 5} warmup_steps: {min(2000, steps // 15)} }} }}"
-    )
-    optimizer = {
-        "adam": f"adam_optimizer {{ {schedule} }}",
-        "rms_prop": f"rms_prop_optimizer {{ {schedule} momentum_optimizer_value: 0.9 decay: 0.9 epsilon: 1.0 }}",
-        "momentum": f"momentum_optimizer {{ {schedule} momentum_optimizer_value: 0.9 }}",
-    }[network.optimizer]
+    schedule = f"learning_rate {{ {cosine_schedule(rate, steps=steps)} }}"
+    optimizer = OPTIMIZERS[network.optimizer].format(schedule=schedule)
     lines = [
         f"batch_size: {batch_size} num_steps: {steps} max_number_of_boxes: {boxes}",
         # Moving averages would be a second copy of all weights in each checkpoint, unused by evaluation and export.
@@ -97,18 +92,8 @@ def _training(network: Network, *, steps: int, batch_size: int, rate: Decimal, b
     return "\n".join(lines)
 
 
-def _readers(*, train_images: int, boxes: int) -> str:
-    source = f'label_map_path: "{PLACEHOLDER}" tf_record_input_reader {{ input_path: "{PLACEHOLDER}" }}'
-    buffer = min(MAX_SHUFFLE_BUFFER, train_images)
-    return (
-        f"train_input_reader {{ {source} shuffle: true shuffle_buffer_size: {buffer} max_number_of_boxes: {boxes} }}\n"
-        f"eval_input_reader {{ {source} shuffle: false num_epochs: 1 num_readers: 1 max_number_of_boxes: {boxes} }}\n"
-        'eval_config { metrics_set: "coco_detection_metrics" use_moving_averages: false num_visualizations: 4 '
-        "min_score_threshold: 0.3 }\n"
-    )
-
-
-def _rate(text: str) -> Decimal:
+def rate_of(text: str) -> Decimal:
+    """A learning rate; raises UserError for one that no optimizer can use."""
     try:
         rate = Decimal(text)
     except InvalidOperation:

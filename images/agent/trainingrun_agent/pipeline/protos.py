@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf import text_format
 
@@ -17,6 +17,8 @@ with warnings.catch_warnings():
     from object_detection.protos import pipeline_pb2, string_int_label_map_pb2
 
 ParseError: type[Exception] = text_format.ParseError
+MAX_PROBLEM: Final = 300
+"""Characters of what a parser found wrong."""
 
 
 def new_pipeline() -> Any:
@@ -27,6 +29,16 @@ def new_pipeline() -> Any:
 def merge(message: Any, text: str) -> None:
     """Merge proto text into a message. Raises ParseError, with line and column, for a field that does not exist."""
     text_format.Merge(text, message)
+
+
+def problem_of(error: Exception) -> str:
+    """What a parser found wrong, with line and column: it writes `12:5 : …`."""
+    place, colon, what = str(error).partition(" : ")
+    line, _, column = place.partition(":")
+    known = colon and line.isdecimal() and column.isdecimal()
+    text = f"line {line}, column {column}: {what}" if known else str(error)
+    text = text.replace("object_detection.protos.", "")
+    return text if len(text) <= MAX_PROBLEM else f"{text[: MAX_PROBLEM - 1]}…"
 
 
 def to_text(message: Any) -> str:

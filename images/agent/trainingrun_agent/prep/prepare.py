@@ -40,7 +40,6 @@ from trainingrun_agent.prep.source.recognise import Formats
 from trainingrun_agent.prep.source.several import open_best
 from trainingrun_agent.prep.split.dataset_split import DatasetSplit, OpenSource, divide
 from trainingrun_agent.prep.split.division import Division
-from trainingrun_agent.prep.statistics.network_input import NetworkInput
 from trainingrun_agent.prep.store.dataset_folder import DatasetFolder
 from trainingrun_agent.prep.store.previous import PreviousDataset
 from trainingrun_agent.prep.store.publish import publish, publish_failure
@@ -62,7 +61,8 @@ _OF_THE_MANIFEST = ("classes", "maxBoxesPerImage", "intensityRange")
 class PreparedDataset:
     """`manifest_key` is absolute in the bucket; `numbers` as in verdict.schema.json, $defs.prep.
 
-    `data_digest` is that of images, labels and their settings, whatever version prepares them.
+    `data_digest` is that of images, labels and their settings, whatever version prepares them. `train_bytes` are
+    those of all train records.
     """
 
     digest: str
@@ -73,6 +73,12 @@ class PreparedDataset:
     max_boxes_per_image: int
     train_images: int
     eval_images: int
+    train_bytes: int
+
+    @property
+    def record_bytes(self) -> int:
+        """The mean size of a train record."""
+        return self.train_bytes // max(1, self.train_images)
 
 
 def prepare(request: PrepareRequest) -> PreparedDataset:
@@ -98,8 +104,8 @@ def prepare(request: PrepareRequest) -> PreparedDataset:
             return reused
     with TemporaryDirectory(prefix="prep-", dir=request.scratch) as scratch:
         work = _Work(folder, earlier, sources_digest, scaling, Path(scratch))
-        dataset = _build_and_publish(request, sources, work)
-    return _prepared(folder, dataset, request.terms, data_digest=data_digest, reused=False)
+        dataset, train_bytes = _build_and_publish(request, sources, work)
+    return _prepared(folder, dataset, request.terms, data_digest=data_digest, reused=False, train_bytes=train_bytes)
 
 
 def _list(request: PrepareRequest) -> dict[Split, ListedSource]:
@@ -118,7 +124,9 @@ def _reused(folder: DatasetFolder, request: PrepareRequest, data_digest: str) ->
     complete = folder.read_complete(request.splits)
     if complete is None:
         return None
-    return _prepared(folder, complete.dataset or {}, request.terms, data_digest=data_digest, reused=True)
+    train_bytes = sum(shard.size for shard in complete.records("train"))
+    dataset = complete.dataset or {}
+    return _prepared(folder, dataset, request.terms, data_digest=data_digest, reused=True, train_bytes=train_bytes)
 
 
 def _formats(names: Mapping[Split, str]) -> str:
@@ -164,6 +172,7 @@ def _kinds_read(formats: Formats) -> set[str]:
 def _sources_digest(request: PrepareRequest, formats: Mapping[Split, str]) -> str:
     """A digest of everything that decides what a record holds, other than the image's own files."""
     parameters = {**_parameters(request), "maxBadFiles": None, "network": None}
+    parameters.pop("inputSize", None)
     sources = [[split, str(source), formats[split]] for split, source in request.sources.items()]
     return hashlib.sha256(json.dumps([parameters, sources], sort_keys=True).encode()).hexdigest()
 
@@ -180,6 +189,7 @@ def _parameters(request: PrepareRequest) -> dict[str, Any]:
         "maxImageSide": dataset.max_image_side,
         "intensityRange": dataset.intensity_range,
         "network": request.network,
+        **({} if request.network_input.is_default else {"inputSize": request.network_input.side}),
         "imageSets": [source.image_set for source in request.sources.values()],
         "split": None if dataset.split is None else [str(value) for value in asdict(dataset.split).values()],
     }
@@ -196,8 +206,13 @@ class _Work:
     scratch: Path
 
 
-def _build_and_publish(request: PrepareRequest, sources: dict[Split, ListedSource], work: _Work) -> dict[str, Any]:
-    """Check the images and write the data set; return what its manifest says about it. `sources` are used up."""
+def _build_and_publish(
+    request: PrepareRequest, sources: dict[Split, ListedSource], work: _Work
+) -> tuple[dict[str, Any], int]:
+    """Check the images and write the data set; `sources` are used up.
+
+    Returns what the manifest says about it, and the bytes of all train records.
+    """
     folder, scratch = work.folder, work.scratch
     findings = Findings()
     findings.extend(scaling_findings(work.scaling))
@@ -206,7 +221,7 @@ def _build_and_publish(request: PrepareRequest, sources: dict[Split, ListedSourc
             opened = _open_labels(request, sources, scratch, stack)
             formats = _formats({split: source.format for split, source in opened.items()})
             request.progress.update(format=formats)
-            splits = divide(opened, request.split_of, network_input=NetworkInput.for_network(request.network))
+            splits = divide(opened, request.split_of, network_input=request.network_input)
         built = build(
             request,
             splits,
@@ -235,7 +250,7 @@ def _build_and_publish(request: PrepareRequest, sources: dict[Split, ListedSourc
         clock=request.clock,
         stop=request.stop,
     )
-    return dataset
+    return dataset, sum(shard.records.size for shard in built.shards["train"] if shard.records)
 
 
 def _open_labels(
@@ -306,7 +321,7 @@ def _write_reports(
     document = report(
         digest=work.folder.digest,
         classes=classes,
-        network=request.network,
+        network=request.network_input,
         division=division,
         splits=built.splits,
         findings=findings,
@@ -359,7 +374,13 @@ def _numbers(request: PrepareRequest, work: _Work, splits: list[DatasetSplit], f
 
 
 def _prepared(
-    folder: DatasetFolder, dataset: Mapping[str, Any], terms: Terms, *, data_digest: str, reused: bool
+    folder: DatasetFolder,
+    dataset: Mapping[str, Any],
+    terms: Terms,
+    *,
+    data_digest: str,
+    reused: bool,
+    train_bytes: int,
 ) -> PreparedDataset:
     numbers = {name: value for name, value in dataset.items() if name not in _OF_THE_MANIFEST}
     numbers["topFindings"] = top_findings(dataset, terms)
@@ -372,6 +393,7 @@ def _prepared(
         max_boxes_per_image=dataset["maxBoxesPerImage"],
         train_images=dataset["trainImages"],
         eval_images=dataset["evalImages"],
+        train_bytes=train_bytes,
     )
 
 

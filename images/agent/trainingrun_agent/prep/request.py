@@ -15,6 +15,7 @@ from trainingrun_agent.keys import BucketKeys
 from trainingrun_agent.prep.model.findings import Split
 from trainingrun_agent.prep.split import eval_fraction
 from trainingrun_agent.prep.split.dataset_split import DatasetSplit
+from trainingrun_agent.prep.statistics.network_input import NetworkInput
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.base import ObjectStore, StoreFor
 from trainingrun_agent.storage.manifest import Producer
@@ -40,6 +41,7 @@ class PrepareRequest:
 
     dataset: Dataset
     network: str
+    input_size: int | None = None
     store_for: StoreFor
     out: ObjectStore
     keys: BucketKeys
@@ -51,6 +53,11 @@ class PrepareRequest:
     terms: Terms = TRAININGRUN
     left_out: Callable[[Source], Mapping[str, str]] = lambda _: {}
     describe: Describe = no_description
+
+    @property
+    def network_input(self) -> NetworkInput:
+        """The input of the network, in which boxes are measured."""
+        return NetworkInput.for_network(self.network, self.input_size)
 
     @property
     def sources(self) -> Mapping[Split, Source]:

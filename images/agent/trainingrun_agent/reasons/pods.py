@@ -20,9 +20,9 @@ TRAINED = _success("Trained", "Trained {steps} steps.", "The last checkpoint is 
 TRAINED_IN_PART = {
     by: TRAINED.case(message=f"Trained {{step}} of {{steps}} steps: {why}.")
     for by, why in (
-        ("earlyStopping", "evaluations no longer got better, as spec.train.earlyStopping asks"),
-        ("finish", "spec.finish asked for the end"),
-        ("maxDuration", "spec.train.maxDuration was over"),
+        ("earlyStopping", "evaluations no longer got better ({field[train.earlyStopping]})"),
+        ("finish", "{field[finish]} asked for the end"),
+        ("maxDuration", "{field[train.maxDuration]} was over"),
     )
 }
 EXPORTED = _success("Exported", "Exported the checkpoint of step {step}.", "The model is in the bucket.")

@@ -7,6 +7,7 @@ trainer image of the user's own may end with reasons that are not in the table.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -19,6 +20,9 @@ MESSAGE = "{message}"
 _USER, _CRASH, _GPU = Outcome.USER_ERROR, Outcome.CRASH, Outcome.GPU_UNFIT
 _OWN_IMAGE = "If {field[train.image]} is an image of your own, check it; else"
 _SHOW = "give your platform team the log of container {container}."
+
+
+_BOXES = "also look for wrong boxes in the data report, and in the images that are named"
 
 
 def _reason(
@@ -46,18 +50,23 @@ DIVERGED = _reason(
     "Diverged",
     Outcome.DIVERGED,
     Step.NEW_RUN,
-    hint="{lower[train.learningRate]}; also look for wrong boxes in the data report.",
-    meaning="The loss became infinite or NaN. Mostly the learning rate is too high for the batch size.",
-    fields=("train.learningRate",),
+    hint="{lower[train.learningRate]}, or with {field[train.onDivergence]}: Rollback, which goes on from the last good"
+    f" checkpoint with half the rate; {_BOXES}.",
+    meaning="The loss became infinite or NaN, or stayed far higher than before any learning. Mostly the learning"
+    " rate is too high for the batch size, or boxes of the images that are named are wrong.",
+    fields=("train.learningRate", "train.onDivergence"),
     suggest=_third,
+)
+DIVERGED_AGAIN = replace(
+    DIVERGED, hint=f"{{lower[train.learningRate]}}: with less than that training diverged too; {_BOXES}."
 )
 DEVICE_OUT_OF_MEMORY = _reason(
     "DeviceOutOfMemory",
     Outcome.OUT_OF_MEMORY,
     Step.NEW_RUN,
-    hint="{lower[train.batchSize]}.",
+    hint="{lower[train.batchSize]}, or with {field[train.onOutOfMemory]}: HalveBatch, which halves it by itself.",
     meaning="A batch does not fit into the memory of the GPU, or TensorFlow could not get memory for it.",
-    fields=("train.batchSize",),
+    fields=("train.batchSize", "train.onOutOfMemory"),
     suggest=_half,
 )
 ONE_IMAGE_TOO_LARGE = DEVICE_OUT_OF_MEMORY.case(

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trainingrun_agent import uncertainty
+from trainingrun_agent import host_memory, uncertainty
 from trainingrun_agent.clock import rfc3339
 from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import StageError
@@ -30,6 +30,8 @@ from trainingrun_agent.transfer.ship_export import ship_export
 from trainingrun_agent.verdict import StageResult
 
 CONTAINER = "exporter"
+NOT_METRICS = ("checkpointStep", "uri", "peakMemoryBytes")
+"""Numbers that say nothing about the model."""
 
 
 def run(context: StageContext) -> StageResult:
@@ -79,6 +81,7 @@ def _numbers(stage: TrainerStage, done: Done, spec: Mapping[str, Any]) -> dict[s
         "evalImages": done.eval_images,
         "checkpointStep": spec["checkpointStep"],
         "checkpointReason": spec["checkpointReason"],
+        **host_memory.reported(trainer=done.peak_memory),
         "uri": f"s3://{stage.context.out.bucket}/{stage.attempt.folder}/",
     }
 
@@ -124,7 +127,7 @@ def _ship(stage: TrainerStage, numbers: dict[str, Any], intensity_range: Sequenc
         objects=objects,
         step=numbers["checkpointStep"],
         dataset=None if intensity_range is None else {"intensityRange": intensity_range},
-        metrics={name: value for name, value in numbers.items() if name not in ("checkpointStep", "uri")},
+        metrics={name: value for name, value in numbers.items() if name not in NOT_METRICS},
     )
     manifests.write(context.out, attempt.folder, manifest)
     stage.write_result(manifest_key=manifest_of(attempt.folder), numbers=numbers)

@@ -11,19 +11,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from trainingrun_agent import __version__
+from trainingrun_agent import __version__, host_memory
 from trainingrun_agent.clock import rfc3339
 from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import UNUSABLE, Interrupted, StageError
 from trainingrun_agent.log import logger
-from trainingrun_agent.pipeline.build import build_pipeline_config
+from trainingrun_agent.pipeline.effective import Pipeline
+from trainingrun_agent.pipeline.readers import shuffled
 from trainingrun_agent.prep.prepare import PreparedDataset, prepare, top_findings
 from trainingrun_agent.prep.request import PrepareRequest
+from trainingrun_agent.prep.sharding.pool import workers_for
 from trainingrun_agent.prep.store.dataset_folder import DatasetFolder
 from trainingrun_agent.prep.store.stored_objects import StoredObjects
 from trainingrun_agent.reasons.pods import PREPARED, PREPARED_BEFORE
 from trainingrun_agent.reasons.storage import CONDITIONAL_WRITES_IGNORED
-from trainingrun_agent.stages import pretrained_check
+from trainingrun_agent.stages import pretrained_check, run_configuration
 from trainingrun_agent.stages.export_check import check_export
 from trainingrun_agent.stages.resume_check import ResumeCheck, in_words
 from trainingrun_agent.stopping import raise_if_stopped
@@ -52,21 +54,24 @@ def run(context: StageContext) -> StageResult:
         record.numbers = finished | _warned(warnings)
         return StageResult(PREPARED_BEFORE, {"images": _images(record.numbers)})
     with record.part("fetch"):
+        own = run_configuration.read_own(context)
+        wanted = run_configuration.build(context, own)
         resuming = ResumeCheck.begin(context)
         export = pretrained_check.check_fits(context)
     with record.part("work"):
         with _saved_images_in_verdict(context):
-            prepared = _prepare(context)
-        pipeline = _pipeline(context, prepared)
-        pretrained_check.check_scope(context, export, pipeline_config=pipeline)
-        resumed = _resumed(resuming, pipeline, prepared)
+            prepared = _prepare(context, wanted)
+        buffer, boxes = shuffled(prepared.train_images, prepared.record_bytes), prepared.max_boxes_per_image
+        pipeline = run_configuration.build(context, own, shuffle_buffer=buffer, max_boxes=boxes)
+        pretrained_check.check_scope(context, export, pipeline_config=pipeline.text)
+        resumed = _resumed(resuming, pipeline.text, prepared)
     raise_if_stopped(context.stop)
     context.progress.update(phase="shipping")
     with record.part("ship"):
-        numbers = _numbers(context, prepared, warnings) | resumed
-        _ship(context, pipeline, prepared, numbers=numbers)
+        numbers = _numbers(context, prepared, warnings) | resumed | run_configuration.store(context, pipeline)
+        _ship(context, pipeline.text, prepared, numbers=numbers)
     record.numbers = numbers
-    return StageResult(PREPARED, {"images": _images(numbers)})
+    return StageResult(PREPARED, {"images": "".join((_images(numbers), *(f"; {note}" for note in pipeline.notes)))})
 
 
 def _preflight(context: StageContext) -> tuple[str, ...]:
@@ -77,6 +82,7 @@ def _preflight(context: StageContext) -> tuple[str, ...]:
     warnings = preflight.probe(out, resolved.run_keys, context.config.pod_uid)
     preflight.check_sources(store_for, resolved.dataset.sources)
     pretrained = resolved.model.pretrained
+    run_configuration.check_exists(store_for, resolved.model.config)
     pretrained_check.check_exists(store_for, None if pretrained is None else pretrained.uri)
     for warning in warnings:
         logger.warning(warning)
@@ -121,12 +127,13 @@ def _saved_images_in_verdict(context: StageContext) -> Iterator[None]:
         raise
 
 
-def _prepare(context: StageContext) -> PreparedDataset:
+def _prepare(context: StageContext, wanted: Pipeline) -> PreparedDataset:
     resolved = context.config.resolved
     return prepare(
         PrepareRequest(
             dataset=resolved.dataset,
             network=resolved.model.network,
+            input_size=wanted.input_size,
             store_for=context.store_for,
             out=context.out,
             keys=resolved.keys,
@@ -139,20 +146,6 @@ def _prepare(context: StageContext) -> PreparedDataset:
     )
 
 
-def _pipeline(context: StageContext, prepared: PreparedDataset) -> str:
-    resolved = context.config.resolved
-    return build_pipeline_config(
-        network=resolved.model.network,
-        num_classes=len(resolved.dataset.classes),
-        steps=resolved.train.steps,
-        batch_size=resolved.train.batch_size,
-        learning_rate=resolved.train.learning_rate,
-        train_images=prepared.train_images,
-        max_boxes_per_image=prepared.max_boxes_per_image,
-        pretrained=resolved.model.pretrained is not None,
-    )
-
-
 def _resumed(resuming: ResumeCheck | None, pipeline: str, prepared: PreparedDataset) -> dict[str, Any]:
     if resuming is None:
         return {}
@@ -162,7 +155,8 @@ def _resumed(resuming: ResumeCheck | None, pipeline: str, prepared: PreparedData
 def _numbers(context: StageContext, prepared: PreparedDataset, warnings: tuple[str, ...]) -> dict[str, Any]:
     resolved = context.config.resolved
     key = resolved.keys.relative(resolved.run_keys.result("prep"))
-    return {**prepared.numbers, "resultKey": key} | _warned(warnings)
+    memory = host_memory.reported(workers=workers_for(prepared.train_images + prepared.eval_images))
+    return {**prepared.numbers, "resultKey": key, **memory} | _warned(warnings)
 
 
 def _warned(warnings: tuple[str, ...]) -> dict[str, str]:
@@ -178,7 +172,6 @@ def _ship(context: StageContext, pipeline: str, prepared: PreparedDataset, *, nu
         "producer": {"podUID": config.pod_uid, "epoch": epoch, "agentVersion": __version__},
         "resolved": config.resolved.document,
     }
-    context.out.put(run.pipeline_config, pipeline.encode())
     context.out.put(run.description, documents.encode(description))
     results.write_result(
         context.out,
@@ -197,8 +190,8 @@ def _ship(context: StageContext, pipeline: str, prepared: PreparedDataset, *, nu
 
 def _images(numbers: Mapping[str, Any]) -> str:
     counts = f"{numbers['trainImages']} train and {numbers['evalImages']} eval images"
-    found = f"{_seen_in_training(numbers)}{_findings(numbers)}{in_words(numbers)}"
-    return f"{counts} with {numbers.get('format', 'pascalVOC')} labels{found}"
+    more = (_seen_in_training(numbers), _findings(numbers), _changes(numbers), in_words(numbers))
+    return f"{counts} with {numbers.get('format', 'pascalVOC')} labels{''.join(more)}"
 
 
 def _seen_in_training(numbers: Mapping[str, Any]) -> str:
@@ -212,3 +205,9 @@ def _findings(numbers: Mapping[str, Any]) -> str:
     counts = [(numbers.get(f"{word}s", 0), word) for word in ("error", "warning")]
     found = [f"{count} {word}{'s' if count > 1 else ''}" for count, word in counts if count]
     return f"; the report has {' and '.join(found)}" if found else ""
+
+
+def _changes(numbers: Mapping[str, Any]) -> str:
+    count = numbers.get("configChanges", 0)
+    one = "field of pipeline.config differs" if count == 1 else "fields of pipeline.config differ"
+    return f"; {count} {one} from the network's default" if count else ""

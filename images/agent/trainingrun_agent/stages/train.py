@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from trainingrun_agent import host_memory
 from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import Interrupted, StageError
 from trainingrun_agent.log import logger
@@ -189,8 +190,7 @@ class _Training:
         numbers["stoppedBy"] = self._stopped_by(self._end) if self._end else None
         best = self._best.evaluation() if self._best else None
         numbers["best"] = best.to_json() if best else None
-        peak = self._peak_memory()
-        numbers["peakMemoryBytes"] = {"trainer": peak} if peak else None
+        numbers |= host_memory.reported(trainer=self._peak_memory())
         if self._newest is not None:
             numbers["checkpointStep"] = numbers["newestCheckpointStep"] = self._newest.step
             numbers["checkpointURI"] = f"s3://{self._context.out.bucket}/{self._newest.folder}/"

@@ -88,8 +88,12 @@ class TrainerStage:
     def failure(self, end: End) -> StageError | None:
         """Why the stage failed, None when the container reports success."""
         config = self.context.config
-        batch_size = config.changes.batch_size or config.resolved.train.batch_size
-        wrong = failure(end, container=self.container, batch_size=batch_size)
+        wrong = failure(
+            end,
+            container=self.container,
+            batch_size=config.changes.batch_size or config.resolved.train.batch_size,
+            lowered=config.changes.learning_rate_factor < 1,
+        )
         if wrong is None or wrong.entry is not DIED[self.container]:
             return wrong
         line = last_line(self.folder, self.context.clock)

@@ -112,6 +112,8 @@ def fetch_export(context: StageContext, folder: Folder, *, epoch: int, while_wai
     prefix = f"{names.CHECKPOINT}/model.ckpt-{chosen.step}"
     source = ExportInput(prefix, chosen.step, ap50, mean_ap, chosen.reason)
     spec = work_spec(context.config.resolved, files, start=None, resumed_from=0, export=source)
+    if files.intensity_range is not None:
+        spec["intensityRange"] = list(files.intensity_range)
     return ExportWork(spec, files.intensity_range)
 
 

@@ -35,6 +35,7 @@ class _Rule:
 
 _GRAPH = 8 << 30
 _TEXT = 8 << 20
+_PICTURE = re.compile(r"(\d{1,4}|\d{3}-[A-Za-z0-9._-]{0,80})\.png")
 RULES = (
     _Rule("frozenGraph", "", re.compile(r"frozen_inference_graph\.pb"), _GRAPH),
     _Rule("savedModel", "saved_model/1", re.compile(r"saved_model\.pb"), _GRAPH),
@@ -50,7 +51,9 @@ RULES = (
     _Rule("pipelineConfig", "", re.compile(r"pipeline\.config"), _TEXT),
     _Rule("labelMap", "", re.compile(r"label_map\.pbtxt"), _TEXT),
     _Rule("metrics", "", re.compile(r"metrics\.json"), _TEXT),
-    _Rule("picture", "pictures", re.compile(r"\d{1,4}\.png"), 64 << 20, count=64, required=False),
+    # Trainer images of earlier releases write no README.md, and name pictures by their number alone.
+    _Rule("readme", "", re.compile(r"README\.md"), _TEXT, required=False),
+    _Rule("picture", "pictures", _PICTURE, 64 << 20, count=64, required=False),
 )
 
 

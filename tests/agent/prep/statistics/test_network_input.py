@@ -24,6 +24,14 @@ ANCHORS: dict[str, list[list[tuple[float, float]]]] = {
         [(0.95, 0.95), (1.3435, 0.6718), (0.6718, 1.3435), (1.6454, 0.5485), (0.5485, 1.6455), (0.9747, 0.9747)],
     ],
     "ssd_mobilenet_v1_0.25_128": [[(0.2, 0.2), (0.2828, 0.2828)], [(0.4, 0.4), (0.6325, 0.6325)]],
+    "ssd_resnet50_fpn": [
+        [
+            (side / 640 * wide, side / 640 * high)
+            for side in (32 * 2**level, 32 * 2 ** (level + 0.5))
+            for wide, high in ((1, 1), (1.41421, 0.70711), (0.70711, 1.41421))
+        ]
+        for level in range(5)
+    ],
     "faster_rcnn_resnet50": [
         [
             (side * wide / 600, side * high / 600)
@@ -32,7 +40,12 @@ ANCHORS: dict[str, list[list[tuple[float, float]]]] = {
         ]
     ],
 }
-CELLS = {"ssd_inception_v2": [19, 10, 5, 3, 2, 1], "ssd_mobilenet_v1_0.25_128": [8, 4], "faster_rcnn_resnet50": [38]}
+CELLS = {
+    "ssd_inception_v2": [19, 10, 5, 3, 2, 1],
+    "ssd_mobilenet_v1_0.25_128": [8, 4],
+    "ssd_resnet50_fpn": [80, 40, 20, 10, 5],
+    "faster_rcnn_resnet50": [38],
+}
 
 
 @pytest.mark.parametrize("network", ANCHORS)
@@ -52,6 +65,8 @@ SEEN: dict[str, tuple[str, tuple[int, int], LabelledObject, bool]] = {
     "SSD, wide enough": ("ssd_inception_v2", (600, 300), box(0, 0, 16, 8), False),
     "SSD, too narrow": ("ssd_inception_v2", (600, 300), box(0, 0, 15, 100), True),
     "SSD, too low": ("ssd_inception_v2", (600, 300), box(0, 0, 100, 7), True),
+    "a pyramid sees smaller boxes": ("ssd_mobilenet_v1_fpn", (640, 640), box(0, 0, 4, 4), False),
+    "too small for a pyramid": ("ssd_mobilenet_v1_fpn", (640, 640), box(0, 0, 3, 4), True),
     "Faster R-CNN keeps the ratio of sides": ("faster_rcnn_resnet50", (1200, 600), box(0, 0, 9.4, 100), False),
     "Faster R-CNN, long side limits": ("faster_rcnn_resnet50", (2400, 600), box(0, 0, 18, 100), True),
 }
@@ -117,10 +132,21 @@ def test_fit_reports_which_feature_map_serves_which_boxes() -> None:
     sizes = counted(
         "ssd_inception_v2", (100, 100), *[box(0, 0, 99, 99)] * 3, *[box(0, 0, 10, 10)] * 5, box(0, 0, 1, 99)
     )
-    found = fit("ssd_inception_v2", sizes.sizes, too_small=1)
+    found = fit(NetworkInput.for_network("ssd_inception_v2"), sizes.sizes, too_small=1)
     assert (found["inputSize"], found["leastSide"], found["tooSmall"]) == (300, 8, 1)
     assert [one["boxes"] for one in found["featureMaps"]] == [6, 0, 0, 0, 0, 3]
     assert found["reached"] == pytest.approx(8 / 9, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("network", "size", "cells"), [("ssd_inception_v2", 600, 38), ("faster_rcnn_resnet50", 300, 19)]
+)
+def test_fit_follows_another_size_of_the_input(network: str, size: int, cells: int) -> None:
+    network_input = NetworkInput.for_network(network, size)
+    found = fit(network_input, {}, too_small=0)
+    assert (found["inputSize"], found["featureMaps"][0]["cells"]) == (size, cells)
+    small = [box(0, 0, 6, 6)]
+    assert bool(network_input.too_small(small, (400, 400))) is (size == 300)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -131,7 +157,7 @@ def test_boxes_of_one_size_are_reached_or_not(network: str, side: int) -> None:
         iou((side / 600, side / 600), anchor) for one in feature_maps(NETWORKS[network]) for anchor in one.anchors
     )
     found = counted(network, (600, 600), *[box(0, 0, side, side)] * 7)
-    assert fit(network, found.sizes, too_small=0)["reached"] == (1 if best >= MATCHED else 0)
+    assert fit(NetworkInput.for_network(network), found.sizes, too_small=0)["reached"] == (1 if best >= MATCHED else 0)
 
 
 def test_boxes_that_the_network_cannot_see_are_reported(prep: Preparation) -> None:

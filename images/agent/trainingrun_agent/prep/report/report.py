@@ -25,7 +25,7 @@ def report(
     *,
     digest: str,
     classes: Sequence[str],
-    network: str,
+    network: NetworkInput,
     division: Division | None,
     splits: Sequence[DatasetSplit],
     findings: Findings,
@@ -36,7 +36,7 @@ def report(
 
     Data that was refused before it was read has no splits.
     """
-    train = splits[0].totals if splits else Totals(NetworkInput.for_network(network))
+    train = splits[0].totals if splits else Totals(network)
     errors, warnings = findings.severities[Severity.ERROR], findings.severities[Severity.WARNING]
     document = {
         "formatVersion": 3,

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from trainingrun_agent.pipeline.faster_rcnn import ANCHOR_RATIOS, ANCHOR_SCALES, MAX_DIMENSION
+from trainingrun_agent.pipeline.faster_rcnn import ANCHOR_RATIOS, ANCHOR_SCALES
 from trainingrun_agent.pipeline.networks import NETWORKS, Network, Pyramid
+from trainingrun_agent.pipeline.typed_fields import longest_side
 from trainingrun_agent.prep.model.annotation import LabelledObject
 from trainingrun_agent.prep.statistics.distributions import bin_sides
 
@@ -34,27 +35,28 @@ class FeatureMap:
 
 @dataclass(frozen=True)
 class NetworkInput:
-    """The input of `network`: `side` in pixels, of a square for SSD, the shorter one for Faster R-CNN.
-
-    `stride` is the number of pixels of the input per cell of the finest feature map.
-    """
+    """The input of `network`: `side` in pixels, of a square for SSD, the shorter one for Faster R-CNN."""
 
     network: str
     side: int
     square: bool
-    stride: int
 
     @classmethod
-    def for_network(cls, network: str) -> NetworkInput:
-        """Input of the network with this name."""
+    def for_network(cls, network: str, size: int | None = None) -> NetworkInput:
+        """Input of the network with this name; `size` is None for the network's own."""
         known = NETWORKS[network]
-        return cls(network, known.input_size, known.family == "ssd", known.stride)
+        return cls(network, size or known.input_size, known.family == "ssd")
+
+    @property
+    def is_default(self) -> bool:
+        """Whether the size is the network's own."""
+        return self.side == NETWORKS[self.network].input_size
 
     def scales(self, width: int, height: int) -> tuple[float, float]:
         """Factors from pixels of an image to sides of the input, for widths and for heights."""
         if self.square:
             return 1 / width, 1 / height
-        scale = min(self.side / min(width, height), MAX_DIMENSION / max(width, height)) / self.side
+        scale = min(self.side / min(width, height), longest_side(self.side) / max(width, height)) / self.side
         return scale, scale
 
     def too_small(self, boxes: Sequence[LabelledObject], size: tuple[int, int]) -> list[LabelledObject]:
@@ -68,7 +70,7 @@ class NetworkInput:
     @property
     def least_side(self) -> int:
         """Half a cell of the finest feature map, in pixels of the input. The network hardly learns shorter boxes."""
-        return self.stride // 2
+        return NETWORKS[self.network].stride // 2
 
 
 def feature_maps(network: Network) -> list[FeatureMap]:
@@ -117,19 +119,17 @@ def iou(first: tuple[float, float], second: tuple[float, float]) -> float:
     return common / (first[0] * first[1] + second[0] * second[1] - common)
 
 
-def fit(network: str, sizes: Mapping[int, int], *, too_small: int) -> dict[str, Any]:
+def fit(network_input: NetworkInput, sizes: Mapping[int, int], *, too_small: int) -> dict[str, Any]:
     """The report's section `network`; `sizes` are Distributions.sizes of the train split."""
-    known = NETWORKS[network]
-    maps = feature_maps(known)
+    maps = feature_maps(replace(NETWORKS[network_input.network], input_size=network_input.side))
     boxes, reached = [0] * len(maps), 0
     for bin_, count in sizes.items():
         box = bin_sides(bin_)
         best = [max(iou(box, anchor) for anchor in one.anchors) for one in maps]
         boxes[best.index(max(best))] += count
         reached += count if max(best) >= MATCHED else 0
-    network_input = NetworkInput.for_network(network)
     return {
-        "name": network,
+        "name": network_input.network,
         "inputSize": network_input.side,
         "leastSide": network_input.least_side,
         "tooSmall": too_small,

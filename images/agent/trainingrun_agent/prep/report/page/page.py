@@ -37,18 +37,12 @@ def render(document: Mapping[str, Any], pictures: Sequence[Shown], terms: Terms)
     links = [tag("li", tag("a", title, href=f"#{name}")) for name, title, _ in sections]
     contents = tag("nav", tag("ol", *links), aria_label="Contents") if len(links) > 1 else ""
     body = [tag("section", tag("h2", title), content, id=name) for name, title, content in sections]
-    page = tag(
-        "html",
-        _head(document),
-        tag(
-            "body",
-            header(document),
-            contents,
-            tag("main", *body),
-        ),
-        lang="en",
-    )
-    return f"<!doctype html>\n{page}\n"
+    return whole_page(f"Data set report: {heading(document)}", join((header(document), contents, tag("main", *body))))
+
+
+def whole_page(title: str, body: Html) -> str:
+    """A page with this title and content."""
+    return f"<!doctype html>\n{tag('html', _head(title), tag('body', body), lang='en')}\n"
 
 
 def _sections(document: Mapping[str, Any], pictures: Sequence[Shown], terms: Terms) -> list[tuple[str, str, Html]]:
@@ -73,14 +67,14 @@ def _sections(document: Mapping[str, Any], pictures: Sequence[Shown], terms: Ter
     return sections
 
 
-def _head(document: Mapping[str, Any]) -> Html:
+def _head(title: str) -> Html:
     return tag(
         "head",
         tag("meta", charset="utf-8"),
         tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
-        tag("title", f"Data set report: {heading(document)}"),
+        tag("title", title),
         tag("link", rel="icon", href="data:,"),
         tag("style", Html(STYLE)),
     )
