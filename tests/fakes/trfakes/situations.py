@@ -160,7 +160,7 @@ def suspended(environment: Environment) -> None:
 
 def succeeded(environment: Environment) -> None:
     environment.patch("tire", suspend=False)
-    environment.node.run_through("tire-train-3", save_every=50)
+    environment.node.run_through("tire-train-3", save_every=50, scores={"150": 0.6})
     environment.node.run_through("tire-export-1", export=EXPORT)
     environment.until_reason("tire", "Succeeded")
 
