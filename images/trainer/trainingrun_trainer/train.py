@@ -87,6 +87,7 @@ class _Training:
         hooks.announce_checkpoint(self._folder, self._spec["modelDir"], step)
         if step not in self._scores:  # if this is interrupted, the next attempt resumes here and only evaluates
             self._evaluate(step)
+        self._evaluator.close()
         return self._done(step, loss)
 
     def _train(self) -> Optional[float]:
@@ -99,11 +100,11 @@ class _Training:
             ending=self._ending,
             divergence=self._divergence,
         )
-        train_hooks: List[Any] = [self._building, step_hook, self._evaluator]
+        train_hooks: List[Any] = [self._building, step_hook]
         if not self._spec["resumedFromStep"]:
             everything = self._spec.get("pretrainedAll", False)
             train_hooks.append(weights.StartHook(self._progress, pretrained=self._pretrained, everything=everything))
-        train_hooks.append(self._saver())
+        train_hooks += [self._evaluator, self._saver()]
         saving.open_events(self._model_dir)
         try:
             self._estimator.train(self._train_input, hooks=train_hooks, max_steps=self._last)
