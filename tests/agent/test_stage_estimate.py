@@ -206,3 +206,32 @@ def test_percentage_and_estimate_over_random_traces(trace_of: Make, stage: str, 
     assert trace.percentages()[-1] == 100
     assert trace.wrong_estimates()[:5] == []
     assert trace.share_with_estimate(MAIN_WORK[stage]) > 0.5
+
+
+def test_evaluations_to_come_are_estimated_before_the_first(trace_of: Make) -> None:
+    """60 steps of 1 s with batches of 4, and six evaluations of 20 images, of which each takes as long as 5 steps."""
+    trace = trace_of("train")
+    trace.progress.expect_training(steps=60, evaluate_every=10, batches_per_evaluation=20 / 4)
+    trace.report(phase="building", step=0, steps=60)
+    assert "etaSeconds" not in trace.progress.snapshot()
+    for step in range(6):
+        trace.report(phase="training", step=step, steps=60, done=step, total=60, unit="steps")
+        trace.pass_time(1)
+    assert trace.progress.snapshot()["etaSeconds"] == pytest.approx(54 + 6 * 5, abs=3)
+
+
+def test_an_evaluation_that_waits_for_its_graph_is_no_slow_step(trace_of: Make) -> None:
+    trace = trace_of("train")
+    trace.progress.expect_training(steps=40, evaluate_every=20, batches_per_evaluation=5)
+    for step in range(21):
+        trace.report(phase="training", step=step, steps=40, done=step, total=40, unit="steps")
+        trace.pass_time(1)
+    trace.report(phase="building")
+    trace.pass_time(30)
+    assert trace.progress.snapshot()["etaSeconds"] == pytest.approx(20 + 5, abs=3)
+    for image in range(11):
+        trace.report(phase="evaluating", done=image, total=10, unit="images")
+        trace.pass_time(1)
+    trace.report(phase="training", step=20, done=20, total=40, unit="steps")
+    # The pace of the steps is as before, and the last evaluation is expected to be like the first.
+    assert trace.progress.snapshot()["etaSeconds"] == pytest.approx(20 + 11, abs=4)

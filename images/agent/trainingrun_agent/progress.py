@@ -82,10 +82,15 @@ class Progress:
             self._estimate.observe(self._fields, reused=self._reused, now=now)
             self._updated = self._clock.now()
 
-    def expect_training(self, *, steps: int, evaluate_every: int) -> None:
-        """Estimate percentage and time of a training of so many steps, evaluated every so many."""
+    def expect_training(self, *, steps: int, evaluate_every: int, batches_per_evaluation: float = 0.0) -> None:
+        """Estimate percentage and time of a training of so many steps, evaluated every so many.
+
+        An evaluation has as many images as so many steps; 0 while that is unknown.
+        """
         with self._lock:
-            self._estimate.expect_training(steps=steps, evaluate_every=evaluate_every)
+            self._estimate.expect_training(
+                steps=steps, evaluate_every=evaluate_every, batches_per_evaluation=batches_per_evaluation
+            )
 
     def finished(self) -> None:
         """The stage is done: 100 percent."""

@@ -46,9 +46,9 @@ class StageEstimate:
         self._last_work: tuple[Rate, int, int] | None = None
         self.percent: int | None = None
 
-    def expect_training(self, *, steps: int, evaluate_every: int) -> None:
+    def expect_training(self, *, steps: int, evaluate_every: int, batches_per_evaluation: float) -> None:
         """Estimate a training of so many steps, with an evaluation every so many and one at the end."""
-        self._work = TrainingWork(steps, evaluate_every)
+        self._work = TrainingWork(steps, evaluate_every, batches_per_evaluation)
 
     def observe(self, fields: Fields, *, reused: int = 0, now: float) -> None:
         """Look at the progress after each change; `reused` of what is done cost no time."""
@@ -108,15 +108,21 @@ class CountedWork:
 
 
 class TrainingWork:
-    """Steps, and evaluations between them, each at its own pace; saves are a part of the pace of the steps."""
+    """Steps, and evaluations between them, each at its own pace; saves are a part of the pace of the steps.
 
-    def __init__(self, steps: int, evaluate_every: int) -> None:
+    Until the first evaluation has shown its length, an image is expected to take as long as in a step: without
+    gradients, but one by one. An evaluation that has to wait for its graph includes this wait.
+    """
+
+    def __init__(self, steps: int, evaluate_every: int, batches_per_evaluation: float = 0.0) -> None:
         self._steps, self._every = steps, max(1, evaluate_every)
+        self._batches = batches_per_evaluation
         self._step: int | None = None
         self._pace: Rate | None = None
         self._evaluation: _Evaluation | None = None
         self._evaluated_at = 0
         self._evaluations, self._evaluating = 0, 0.0
+        self._waiting = 0.0  # of these seconds, for the graph, which is built once
 
     def observe(self, fields: Fields, *, reused: int, now: float) -> None:  # noqa: ARG002 - of other work
         """See Estimate."""
@@ -126,13 +132,14 @@ class TrainingWork:
         if self._step is None:  # an attempt before this one has evaluated what it resumes from
             self._evaluated_at = min(step, self._steps - 1)
         self._step = max(self._step or 0, step)
-        if fields["phase"] == "evaluating":
+        if fields["phase"] == "evaluating" or (fields["phase"] == "building" and self._pace is not None):
             self._evaluation = self._evaluation or _Evaluation(now)
             self._evaluation.observe(fields, now=now)
             self._evaluated_at = self._step
         elif self._evaluation is not None:
             self._evaluations += 1
             self._evaluating += now - self._evaluation.began
+            self._waiting += self._evaluation.waited
             self._evaluation = None
         if fields["phase"] == "training":
             working = now - self._evaluating
@@ -146,24 +153,38 @@ class TrainingWork:
     def seconds_left(self, phase: str, *, now: float) -> float | None:
         """See Estimate."""
         steps = self._seconds_for_steps(now)
-        if phase not in ("training", "evaluating", "saving") or steps is None:
+        waits_for_graph = phase == "building" and self._evaluation is not None
+        if not (phase in ("training", "evaluating", "saving") or waits_for_graph) or steps is None:
             return None
-        mean = self._evaluating / self._evaluations if self._evaluations else None
+        each = self._seconds_per_evaluation(now)
         if self._evaluation is None:
-            return steps + (mean or 0.0) * self._evaluations_to_come()
+            return steps + each * self._evaluations_to_come()
         so_far = now - self._evaluation.began
         rest = self._evaluation.seconds_left(now=now)
         if rest is None:
-            rest = max(0.0, (mean or 0.0) - so_far)
-        return steps + rest + (mean or so_far + rest) * self._evaluations_to_come()
+            rest = max(0.0, each - so_far)
+        elif not self._evaluations:
+            each = so_far - self._evaluation.waited + rest
+        return steps + rest + each * self._evaluations_to_come()
+
+    def _seconds_per_evaluation(self, now: float) -> float:
+        """The mean of those that have ended; before, what as many images take in steps."""
+        if self._evaluations:
+            return (self._evaluating - self._waiting) / self._evaluations
+        if self._pace is None:
+            return 0.0
+        return (self._pace.seconds_for(1, now=self._working(now)) or 0.0) * self._batches
 
     def _seconds_for_steps(self, now: float) -> float | None:
         if self._step == self._steps:
             return 0.0
         if self._pace is None or self._step is None:
             return None
-        working = (self._evaluation.began if self._evaluation else now) - self._evaluating
-        return self._pace.seconds_for(self._steps - self._step, now=working)
+        return self._pace.seconds_for(self._steps - self._step, now=self._working(now))
+
+    def _working(self, now: float) -> float:
+        """Seconds spent outside of evaluations."""
+        return (self._evaluation.began if self._evaluation else now) - self._evaluating
 
     def _evaluations_to_come(self) -> int:
         """Evaluations that have not begun; the last one comes after the last step."""
@@ -172,16 +193,22 @@ class TrainingWork:
 
 
 class _Evaluation:
-    """One evaluation; its time begins before its first image, which needs a graph of its own."""
+    """One evaluation; its time begins before its first image, which needs a graph of its own.
+
+    `waited` is how many of its seconds its graph was still being built.
+    """
 
     def __init__(self, began: float) -> None:
-        self.began = began
+        self.began, self.waited, self._waits = began, 0.0, False
         self._images: Rate | None = None
         self._left = 0
 
     def observe(self, fields: Fields, *, now: float) -> None:
         done, total = fields.get("done", 0), fields.get("total", 0)
-        if done:
+        if self._waits:
+            self.waited = now - self.began
+        self._waits = fields["phase"] == "building"
+        if done and not self._waits:
             self._images = self._images or Rate(now, first=done, window=WINDOW_SECONDS)
             self._images.reached(done, now=now)
             self._left = max(0, total - done)

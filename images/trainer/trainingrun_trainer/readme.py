@@ -134,12 +134,19 @@ def render(
 
 
 def _program(detect: str, names: Dict[int, str], threshold: float) -> str:
-    return _START.format(classes=names) + detect + _SHOW.format(threshold=threshold)
+    classes = ", ".join(f"{number}: {_quoted(names[number])}" for number in sorted(names))
+    return _START.format(classes=f"{{{classes}}}") + detect + _SHOW.format(threshold=threshold)
+
+
+def _quoted(name: str) -> str:
+    """The name in Python, in double quotes if that needs no escape."""
+    text = repr(name)
+    return f'"{text[1:-1]}"' if '"' not in text else text
 
 
 def _intensities(intensity_range: Optional[Sequence[int]]) -> str:
     if intensity_range is None:
-        return "Images of more than 8 bits: none were used in training."
+        return "Images have 8 bits per channel."
     low, high = intensity_range
     return f"Images of more than 8 bits: scale them as in training, so that {low} becomes 0 and {high} becomes 255."
 

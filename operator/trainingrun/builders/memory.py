@@ -52,12 +52,15 @@ _LEAST: Final = 2048  # MiB
 
 
 def default_memory(stage: Stage, resolved: Mapping[str, Any]) -> str:
-    """The memory that the container with TensorFlow asks for, unless the spec says how much."""
-    network = NETWORKS.get(resolved["model"]["network"], _OTHER)
+    """The memory that the container with TensorFlow asks for, unless the spec says how much.
+
+    `resolved` is empty while the document of a run that has ended is not known; then only a hint needs an answer.
+    """
+    model, train = resolved.get("model", {}), resolved.get("train", {"batchSize": 1, "gpus": 0})
+    network = NETWORKS.get(model.get("network", ""), _OTHER)
     if stage is Stage.EXPORT:
         return _quantity(network.export * _HEADROOM)
-    train = resolved["train"]
-    side = resolved["model"].get("inputSize") or network.input_size
+    side = model.get("inputSize") or network.input_size
     share = (side / network.input_size) ** 2
     waiting = _INPUT_BATCHES * train["batchSize"] * side**2 * _BYTES_PER_PIXEL / 1e6
     images = _CUDA if train["gpus"] else network.per_image * train["batchSize"] * share

@@ -10,6 +10,7 @@ from trainingrun.api.names import STAGE_PHASE, Stage
 from trainingrun.api.status import Dataset, Progress, Training
 from trainingrun.domain import reported
 from trainingrun.domain.draft import Draft
+from trainingrun.domain.networks import DEFAULT_NETWORK, NETWORKS
 from trainingrun.domain.quantities import counted, duration, size
 from trainingrun.domain.results import set_storage_ready
 
@@ -48,7 +49,7 @@ def show_progress(draft: Draft, stage: Stage, *, report: Mapping[str, Any]) -> N
         draft.update_dataset(reported.preparation(report))
     if stage is Stage.TRAIN:
         _show_training(draft, reported.training(report))
-    text = _text(phase, report, counts=counts, percent=percent)
+    text = _text(phase, report, counts=counts, percent=percent) + _how_long(draft, report)
     speed = _speed(report)
     wrong = _show_storage(draft, stage, report.get("storage"))
     column = text
@@ -130,6 +131,15 @@ def _text(phase: str, report: Mapping[str, Any], *, counts: Progress, percent: i
         return f"{phase}{training_position(report, percent=percent)}, evaluating {_amount(counts)}"
     text = f"{activity or phase} {_amount(counts)}"
     return text if activity or percent is None else f"{text} ({percent}%)"
+
+
+def _how_long(draft: Draft, report: Mapping[str, Any]) -> str:
+    """Say how long the graph of this network takes, where that is known: nothing moves meanwhile."""
+    network = (draft.run.spec.get("model") or {}).get("network", DEFAULT_NETWORK)
+    defaults = NETWORKS.get(network)
+    if report.get("phase") != "building" or defaults is None or not defaults.build_seconds:
+        return ""
+    return f" (about {defaults.build_seconds} s for {network})"
 
 
 def _amount(counts: Progress) -> str:

@@ -15,7 +15,7 @@ from trainingrun.api.names import CONTRACT_VERSION, Stage
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
 from trainingrun.domain import configuration, decimals, policy, starting_point
-from trainingrun.domain.networks import NETWORKS, default_cadence, default_grace_seconds
+from trainingrun.domain.networks import DEFAULT_NETWORK, NETWORKS, default_cadence, default_grace_seconds
 from trainingrun.domain.refusal import NotAcceptedError
 from trainingrun.domain.starting_point import FindRun, Neighbours, address
 from trainingrun.domain.training_options import export_options, train_options
@@ -30,7 +30,7 @@ def resolve(run: Run, *, settings: Settings, find_run: FindRun, neighbours: Neig
     storage = spec["storage"]
     train, export = spec.get("train") or {}, spec.get("export") or {}
     refused_networks = policy.check(spec, settings=settings)
-    network = (spec.get("model") or {}).get("network", "ssd_inception_v2")
+    network = (spec.get("model") or {}).get("network", DEFAULT_NETWORK)
     defaults = NETWORKS.get(network)
     if defaults is None:
         what = f"spec.model.network: {network!r} is none of {', '.join(NETWORKS)}."

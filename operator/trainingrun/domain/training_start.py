@@ -12,7 +12,12 @@ from typing import Any, Final
 from trainingrun.api import reasons
 from trainingrun.api.status import Restored, ResumedFrom, Training
 from trainingrun.domain.draft import Draft
+from trainingrun.domain.networks import DEFAULT_NETWORK, NETWORKS
 
+_COCO: Final = (
+    "Weights of this network, trained on COCO, are at {address}: with them in spec.model.pretrained, a new run needs "
+    "fewer steps and images."
+)
 _COMPARED: Final = {
     "Same": " with the same data set",
     "Changed": "; the data set has changed since then",
@@ -33,7 +38,7 @@ def announce_start(draft: Draft) -> None:
     elif restored is not None and _counts(restored) != _counts(before.get("restored", {})):
         source = _source(draft.run.spec)
         warning = bool(source) and 2 * restored["loaded"] < restored["total"]
-        _add(draft, _text(source, restored), warning=warning)
+        _add(draft, _text(source, restored, address=_coco_weights(draft.run.spec)), warning=warning)
 
 
 def _add(draft: Draft, message: str, *, warning: bool = False) -> None:
@@ -70,9 +75,16 @@ def _source(spec: Mapping[str, Any]) -> str:
     return uri if not uri or "://" in uri else f"s3://{spec['storage']['bucket']}/{uri}"
 
 
-def _text(source: str, restored: Restored) -> str:
+def _coco_weights(spec: Mapping[str, Any]) -> str:
+    """Address of the archive with weights of this network that were trained on COCO; empty if there is none."""
+    defaults = NETWORKS.get(spec.get("model", {}).get("network", DEFAULT_NETWORK))
+    return defaults.weights_address if defaults else ""
+
+
+def _text(source: str, restored: Restored, *, address: str) -> str:
     if not source:
-        return f"Training starts without pretrained weights: all {restored['total']} variables are random numbers."
+        random = f"Training starts without pretrained weights: all {restored['total']} variables are random numbers."
+        return f"{random} {_COCO.format(address=address)}" if address else random
     loaded = f"{restored['loaded']} of {restored['total']} variables loaded"
     anew = f"; new: {restored['startsAnew']}" if "startsAnew" in restored else ""
     return f"Training starts from {source}: {loaded}{anew}."

@@ -84,6 +84,11 @@ PERCENTAGES: dict[str, tuple[Stage, dict[str, Any], tuple[int | None, str | None
         {"phase": "saving", "step": 75, "steps": 150, "percent": 50, "etaSeconds": 44},
         (50, "44s", "Training 75/150 (50%)"),
     ),
+    "the graph of a network that was measured": (
+        Stage.TRAIN,
+        {"phase": "building"},
+        (None, None, "Training: building the graph (about 11 s for ssd_mobilenet_v1_0.25_128)"),
+    ),
     "before the first step": (Stage.TRAIN, FETCHING, (None, None, "Training: fetching 1.2/2.3 GB")),
     "an upload, by an agent of 0.1": (
         Stage.PREP,

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from trainingrun.api.names import Stage
 from trainingrun.domain.draft import Event
+from trainingrun.domain.networks import NETWORKS
 from trfakes.builders import a_run
 from trfakes.fake_cluster import NUMBERS
 from trfakes.play import Play
 
+GUIDE = Path(__file__).parents[3] / "docs" / "user-guide.md"
 ALL = {"loaded": 143, "total": 143}
 HEADS = {
     "loaded": 139,
@@ -75,7 +78,10 @@ def starts(play: Play) -> list[Event]:
         pytest.param(
             None,
             NOTHING,
-            "Training starts without pretrained weights: all 143 variables are random numbers.",
+            "Training starts without pretrained weights: all 143 variables are random numbers. Weights of this "
+            "network, trained on COCO, are at http://download.tensorflow.org/models/object_detection/"
+            "ssd_inception_v2_coco_2018_01_28.tar.gz: with them in spec.model.pretrained, a new run needs fewer steps "
+            "and images.",
             id="nothing",
         ),
     ],
@@ -199,3 +205,19 @@ def test_a_run_that_continues_another_says_so_until_it_has_a_checkpoint_of_its_o
     play.start_pod("tire-train-2")
     report(play, "tire-train-2", step=76, steps=150, resumedFromStep=75, checkpointStep=75)
     assert [event.message for event in starts(play)][1:] == ["Training resumes from checkpoint 75 of 150 steps."]
+
+
+def test_a_network_without_an_archive_is_announced_without_an_address() -> None:
+    play = Play()
+    job = play.play_to(Stage.TRAIN)
+    play.start_pod(job)
+    report(play, job, step=1, restored=NOTHING)
+    (event,) = starts(play)
+    assert event.message == "Training starts without pretrained weights: all 143 variables are random numbers."
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_the_guide_names_the_archive_of_each_network(network: str) -> None:
+    (row,) = (line for line in GUIDE.read_text().splitlines() if line.startswith(f"| `{network}` "))
+    archive = NETWORKS[network].zoo
+    assert f"`{archive}`" in row if archive else "_coco" not in row

@@ -53,10 +53,7 @@ class _Training:
     def run(self) -> StageResult:
         """From fetch to result; the record gets the numbers however training ends."""
         self._context.record.numbers = self._numbers()
-        plan = self._context.config.resolved.train
-        # Only checkpoints are evaluated.
-        every = max(plan.eval_every_steps, plan.save_every_steps)
-        self._context.progress.expect_training(steps=plan.steps, evaluate_every=every)
+        self._expect_training(images=0)
         previous = self._stage.previous_result(ALREADY_TRAINED)
         if previous is not None:
             return previous
@@ -64,6 +61,15 @@ class _Training:
             return self._train()
         finally:
             self._context.record.numbers = self._numbers()
+
+    def _expect_training(self, *, images: int) -> None:
+        """Estimate the training, with so many images in each evaluation."""
+        plan = self._context.config.resolved.train
+        self._context.progress.expect_training(
+            steps=plan.steps,
+            evaluate_every=max(plan.eval_every_steps, plan.save_every_steps),  # only checkpoints are evaluated
+            batches_per_evaluation=images / plan.batch_size,
+        )
 
     def _train(self) -> StageResult:
         record = self._context.record
@@ -96,6 +102,7 @@ class _Training:
         )
         if found.history.reached or found.resumed:
             self._context.progress.update(resumedFromStep=found.resumed_from, stepsLost=found.steps_lost)
+        self._expect_training(images=found.spec["evalImages"])
         self._stage.give_work(found.spec)
         self._input = found
         self._start.of(found)
