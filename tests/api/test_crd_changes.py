@@ -98,14 +98,33 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "evalFraction": (0.1, 0.2),
     "splitSeed": (1, 2),
     "splitGroup": ("folder", "image"),
+    "config": ({"uri": "a.config"}, {"uri": "b.config"}),
+    "config.uri": ("a.config", "b.config"),
+    "configMap": ({"name": "a"}, {"name": "b"}),
+    "configMap.name": ("a", "b"),
+    "overrides": ({"a.b": 0.5, "c": True}, {"a.b": 0.6, "c": True}),
+    "inputSize": (256, 320),
+    "maxDetections": (50, 60),
+    "optimizer": ("adam", "momentum"),
+    "seed": (2, 3),
+    "augmentation": ([{"name": "a", "options": {"b": 0.1}}], [{"name": "a", "options": {"b": 0.2}}]),
+    "focalLoss": ({"alpha": 0.5}, {"alpha": 0.6}),
+    "alpha": (0.5, 0.6),
+    "gamma": (1, 1.5),
+    "classWeights": ({"dent": 2}, {"dent": 3}),
 }
 # Other fields that a field needs to be valid.
 SHARE: Body = {"spec.dataset.eval": None, "spec.dataset.evalFraction": "0.1"}
+IN_A_MAP: Body = {"spec.model.config.uri": None}
 AROUND: dict[str, Body] = {
     "spec.dataset.classes": {"spec.export.gate": None},  # it names classes
     "spec.dataset.evalFraction": SHARE,
     "spec.dataset.splitSeed": SHARE,
     "spec.dataset.splitGroup": SHARE,
+    "spec.model.config.configMap": IN_A_MAP,
+    "spec.model.config.configMap.name": IN_A_MAP,
+    "spec.model.config.configMap.key": {**IN_A_MAP, "spec.model.config.configMap.name": "a"},
+    "spec.train.classWeights": {"spec.train.focalLoss": None},
     "spec.resumeFrom": {"spec.model.pretrained": None},
     "spec.resumeFrom.uri": {"spec.model.pretrained": None},
     **{
@@ -115,7 +134,14 @@ AROUND: dict[str, Body] = {
     },
 }
 # A rule, not the list of required fields, asks for one of two.
-ONE_OF_TWO = {"spec.model.pretrained.uri", "spec.resumeFrom.uri", "spec.dataset.eval", "spec.dataset.evalFraction"}
+ONE_OF_TWO = {
+    "spec.model.pretrained.uri",
+    "spec.model.config.uri",
+    "spec.resumeFrom.uri",
+    "spec.model.config.configMap",
+    "spec.dataset.eval",
+    "spec.dataset.evalFraction",
+}
 # Of the groups only the fields are changed; `run` is the other branch of `pretrained`, tested there.
 SKIPPED = {"storage", "dataset", "model", "spec.train", "prep", "export", "run"}
 

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 import crd_option_cases
+from crd_configuration import PASSES as CONFIGURATION_PASSES
+from crd_configuration import REFUSED as CONFIGURATION_REFUSED
+from crd_configuration import REFUSED_FOR_FASTER_RCNN
 
 pytestmark = pytest.mark.api
 
@@ -231,6 +234,7 @@ PASSES: list[tuple[str, Any]] = [
     ("spec.tensorboard.pod", {"resources": {"limits": {"cpu": "1"}}, "labels": {"team": "vision"}}),
     ("spec.startDeadlineSeconds", 1),
     ("spec.retry", 3),
+    *CONFIGURATION_PASSES,
     *crd_option_cases.PASSES,
 ]
 
@@ -418,6 +422,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("spec.storage.credentials", None, "Required value"),
     ("spec.dataset.classes", None, "Required value"),
     ("spec", None, "Required value"),
+    *CONFIGURATION_REFUSED,
 ]
 
 
@@ -444,6 +449,12 @@ def test_value_is_refused_with_its_message(
     assert any(each.startswith("" if pathless else path) and each.endswith(f": {message}") for each in found), found
 
 
+def test_the_focal_loss_is_for_ssd(sample: Sample, refusals: Callable[[Mapping[str, Any]], list[str]]) -> None:
+    path, value, message = REFUSED_FOR_FASTER_RCNN
+    found = refusals(sample("minimal", {path: value, "spec.model": {"network": "faster_rcnn_resnet50"}}))
+    assert [each.startswith(path) and each.endswith(f": {message}") for each in found] == [True], found
+
+
 def test_a_run_that_continues_another_takes_no_other_weights(
     sample: Sample, refusals: Callable[[Mapping[str, Any]], list[str]]
 ) -> None:
@@ -454,7 +465,7 @@ def test_a_run_that_continues_another_takes_no_other_weights(
 
 def test_every_message_of_the_schema_is_asserted(schema: Body) -> None:
     """Each rule has a case above; test_crd_changes.py tests the rules on changes."""
-    asserted = [RESUME_ALONE, *(message for *_, message in REFUSED)]
+    asserted = [RESUME_ALONE, *(message for *_, message in (*REFUSED, REFUSED_FOR_FASTER_RCNN))]
     unproven = [
         message
         for message in _messages(schema)

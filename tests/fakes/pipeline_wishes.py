@@ -32,7 +32,7 @@ def default(network: str = SSD, **changes: Any) -> str:
         "steps": 1000,
         "batch_size": 4,
         "learning_rate": "0.004",
-        "train_images": 120,
+        "shuffle_buffer": 120,
         "max_boxes_per_image": 7,
         "pretrained": True,
     }

@@ -63,7 +63,7 @@ def test_without_changes_pipeline_config_decides(tmp_path: Path, spec: dict[str,
     rates = config.train_config.optimizer.adam_optimizer.learning_rate.cosine_decay_learning_rate
     assert config.train_config.batch_size == 8
     assert rates.learning_rate_base == pytest.approx(0.01)
-    assert not config.train_input_reader.HasField("num_readers")
+    assert config.train_input_reader.num_readers == 4
 
 
 SCHEDULES: dict[str, tuple[str, str]] = {

@@ -5,16 +5,14 @@ exit code 0 when it did nothing. This driver needs no patch of the API: it runs 
 """
 
 import os
-import random
 import threading
 from typing import Any, Dict, List, Optional
 
-import numpy
 import tensorflow as tf
 from google.protobuf import text_format
 from object_detection import model_hparams, model_lib
 
-from trainingrun_trainer import batches, evaluation, gpu, hooks, pipeline_config, saving, weights
+from trainingrun_trainer import batches, evaluation, gpu, hooks, pipeline_config, saving, seeding, weights
 from trainingrun_trainer.best import Evaluations
 from trainingrun_trainer.building import Building
 from trainingrun_trainer.divergence import Divergence
@@ -47,7 +45,7 @@ class _Training:
         self._last = self._ending.last_step
         records = [folder.path(path) for path in spec["trainRecords"]]
         self._divergence = Divergence(folder, batches.BatchNames(records, progress))
-        self._seed = _seed_everything(spec)
+        self._seed = seeding.seed_everything(spec)
         config = pipeline_config.load(folder, spec)
         self._pretrained = bool(config.train_config.fine_tune_checkpoint)
         self._model_dir = folder.path(spec["modelDir"])
@@ -89,6 +87,7 @@ class _Training:
         hooks.announce_checkpoint(self._folder, self._spec["modelDir"], step)
         if step not in self._scores:  # if this is interrupted, the next attempt resumes here and only evaluates
             self._evaluate(step)
+        self._evaluator.close()
         return self._done(step, loss)
 
     def _train(self) -> Optional[float]:
@@ -101,11 +100,11 @@ class _Training:
             ending=self._ending,
             divergence=self._divergence,
         )
-        train_hooks: List[Any] = [self._building, step_hook, self._evaluator]
+        train_hooks: List[Any] = [self._building, step_hook]
         if not self._spec["resumedFromStep"]:
             everything = self._spec.get("pretrainedAll", False)
             train_hooks.append(weights.StartHook(self._progress, pretrained=self._pretrained, everything=everything))
-        train_hooks.append(self._saver())
+        train_hooks += [self._evaluator, self._saver()]
         saving.open_events(self._model_dir)
         try:
             self._estimator.train(self._train_input, hooks=train_hooks, max_steps=self._last)
@@ -194,16 +193,3 @@ class _Training:
             outcome = "interrupted" if self._stop.is_set() else "crash"
             raise TrainerError(outcome, "NoCheckpoint", "Training ended before it saved a checkpoint.")
         return int(newest.rsplit("-", 1)[1])
-
-
-def _seed_everything(spec: Dict[str, Any]) -> Optional[int]:
-    """Seed Python and numpy; returns the seed for TensorFlow, None for numbers that differ from run to run.
-
-    A training that resumes does not see the images of its beginning again: its seed depends on the step.
-    """
-    if spec.get("seed") is None:
-        return None
-    seed: int = (spec["seed"] + spec["resumedFromStep"]) % (1 << 31)
-    random.seed(seed)
-    numpy.random.seed(seed)
-    return seed

@@ -9,7 +9,7 @@ from trainingrun.domain.quantities import grouped
 def exported(export: Export) -> str:
     """Which checkpoint was exported, its score, and why this one."""
     text = f"Exported checkpoint {export.get('checkpointStep')} with {score(export)}"
-    return f"{text}: {export['checkpointReason']}" if "checkpointReason" in export else text
+    return f"{text} ({export['checkpointReason']})" if "checkpointReason" in export else text
 
 
 def score(export: Export) -> str:

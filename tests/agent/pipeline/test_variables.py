@@ -20,7 +20,7 @@ def config(network: str = NETWORK, **changes: Any) -> str:
         "steps": 150,
         "batch_size": 8,
         "learning_rate": "0.01",
-        "train_images": 64,
+        "shuffle_buffer": 64,
         "max_boxes_per_image": 2,
         "pretrained": False,
     }
@@ -30,7 +30,7 @@ def config(network: str = NETWORK, **changes: Any) -> str:
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize(
     "changes",
-    [{"steps": 90_000}, {"batch_size": 2, "learning_rate": "0.1"}, {"train_images": 9, "max_boxes_per_image": 300}],
+    [{"steps": 90_000}, {"batch_size": 2, "learning_rate": "0.1"}, {"shuffle_buffer": 9, "max_boxes_per_image": 300}],
     ids=["longer", "batch and rate", "data"],
 )
 def test_what_a_second_run_changes_is_no_difference(network: str, changes: dict[str, Any]) -> None:

@@ -233,16 +233,28 @@ def test_long_file_is_cut_into_bounded_chunks(ship: Ship, monkeypatch: pytest.Mo
 def test_many_small_chunks_become_one_and_shipping_goes_on(ship: Ship, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ship_events, "MERGE_AFTER", 4)
     written = b""
-    for turn in range(13):
+    for turn in range(15):
         part = bytes([turn]) * (turn + 1)
         written += part
         ship.write_events(part)
         ship.events.ship()
         assert ship.joined() == written
-    assert len(ship.offsets()) == 5
+    assert len(ship.offsets()) == 3
     ship.events.compact()
     assert ship.offsets() == [0]
     assert ship.joined() == written
+
+
+def test_the_number_of_objects_of_a_long_training_is_bounded(ship: Ship, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ship_events, "MERGE_AFTER", 4)
+    monkeypatch.setattr(ship_events, "MAX_CHUNK_BYTES", 100)
+    most = 0
+    for number in range(200):
+        ship.write_events(b"%05d" % number)
+        ship.events.ship()
+        most = max(most, len(ship.offsets()))
+    assert most <= 1000 // 100 + 5
+    assert ship.joined() == b"".join(b"%05d" % number for number in range(200))
 
 
 def test_compaction_forbidden_by_the_bucket_leaves_the_chunks(ship: Ship, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -160,9 +160,23 @@ def suspended(environment: Environment) -> None:
 
 def succeeded(environment: Environment) -> None:
     environment.patch("tire", suspend=False)
-    environment.node.run_through("tire-train-3", save_every=50)
+    environment.node.run_through("tire-train-3", save_every=50, scores={"150": 0.6})
     environment.node.run_through("tire-export-1", export=EXPORT)
     environment.until_reason("tire", "Succeeded")
+
+
+def finished_early(environment: Environment) -> None:
+    environment.apply("enough", train={"steps": 20000}, export={"gate": {"minAP50": 0.9}})
+    environment.node.run_through("enough-prep-1")
+    scores = {"50": 0.6, "75": 0.55}
+    environment.node.start("enough-train-1", save_every=25, hang_at=75, seconds_per_step=0.03, scores=scores)
+    environment.until_step("enough", 75)
+    environment.patch("enough", finish=True)
+    environment.until_reason("enough", "Finishing")
+    environment.node.delete_pod("enough-train-1")
+    environment.node.run_through("enough-train-2")
+    environment.node.run_through("enough-export-1", export=EXPORT)
+    environment.until_event("enough", "Succeeded")
 
 
 def no_gpu(environment: Environment) -> None:
@@ -227,6 +241,7 @@ SITUATIONS: Final[Mapping[str, Callable[[Environment], None]]] = {
     "A pod was lost": pod_deleted,
     "It is suspended": suspended,
     "It succeeded, with findings": succeeded,
+    "It was told to finish, and misses its gate": finished_early,
     "It waits for a GPU": no_gpu,
     "It waits for another run": waits_for_a_run,
     "The Secret is missing": no_secret,

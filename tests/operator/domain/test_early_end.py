@@ -26,7 +26,7 @@ def test_the_end_says_what_ended_training_and_what_was_exported(
     assert (event.kind, event.message) == ("Normal", condition["message"])
     assert play.condition("Succeeded")["reason"] == succeeded
     assert play.status["message"].startswith(
-        f"Exported checkpoint 90 with AP@.5 0.912: {WHY}. Training ended at step 120 of 150 because {why}"
+        f"Exported checkpoint 90 with AP@.5 0.912 ({WHY}). Training ended at step 120 of 150 because {why}"
     )
     assert play.status["training"]["stoppedBy"] == field
     assert play.status["training"]["best"] == {"step": BEST["step"], "mAP": "0.612", "ap50": "0.896"}

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 Axis = Literal["horizontal", "vertical"]
+AXES: Final[tuple[Axis, ...]] = get_args(Axis)
 
 _PAIRS: Final[dict[Axis, tuple[tuple[str, str], ...]]] = {
     "horizontal": (

@@ -10,7 +10,15 @@ from typing import Any, Final
 from trainingrun_agent.pipeline import protos
 
 # Values of hyperparameters that no variable's existence, shape or meaning depends on.
-_VALUES: Final = ("regularizer", "initializer", "decay", "epsilon", "use_dropout", "dropout_keep_probability")
+_VALUES: Final = (
+    "regularizer",
+    "initializer",
+    "decay",
+    "epsilon",
+    "use_dropout",
+    "dropout_keep_probability",
+    "batch_norm_trainable",
+)
 _TRAINING: Final = (
     "loss",
     "post_processing",

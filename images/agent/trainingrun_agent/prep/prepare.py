@@ -301,6 +301,7 @@ def _judge(
         else:
             findings.extend(policy.imbalance(split.totals, dataset.classes))
             findings.extend(policy.alike_classes(split.totals, dataset.classes))
+            findings.extend(policy.mirrored_classes(dataset.classes))
     findings.extend(policy.beyond_images(built.splits, findings))
     findings.extend(duplicates(built.fingerprints, request.progress))
     evaluation = sum(split.totals.images for split in built.splits if split.name == "eval")

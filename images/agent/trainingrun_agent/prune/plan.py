@@ -42,7 +42,9 @@ def plan(survey: Survey, *, now: datetime, older_than: timedelta, grace: timedel
     preparing = {run: began for run, began in survey.unprepared.items() if now - began < grace}
     if preparing:
         run, began = max(preparing.items(), key=lambda item: item[1])
-        made.waiting = f"run {run}, which began {_age(now - began)} ago, may be preparing a data set from what is there"
+        made.waiting = (
+            f"run {run}, which began {age_text(now - began)} ago, may be preparing a data set from what is there"
+        )
         return made
     deleted = _data_sets(survey, now, max(older_than, grace))
     kept = {key for digest, one in survey.data_sets.items() if digest not in deleted for key in one.names or ()}
@@ -61,7 +63,7 @@ def _failed(survey: Survey, now: datetime, older_than: timedelta) -> list[Deleti
     for digest, objects in survey.failed.items():
         age = now - max(info.modified for info in objects)
         if age > older_than:
-            found.append(Deletion(f"failed/{digest}", f"a report on refused data, {_age(age)} old", tuple(objects)))
+            found.append(Deletion(f"failed/{digest}", f"a report on refused data, {age_text(age)} old", tuple(objects)))
     return found
 
 
@@ -71,9 +73,9 @@ def _data_sets(survey: Survey, now: datetime, older_than: timedelta) -> dict[str
     for digest, data_set in survey.data_sets.items():
         age = now - data_set.modified
         if digest not in used and age > older_than:
-            why = f"no run points to it, {_age(age)} old"
+            why = f"no run points to it, {age_text(age)} old"
             if data_set.names is None:
-                why = f"never completed, {_age(age)} old"
+                why = f"never completed, {age_text(age)} old"
             found[digest] = Deletion(digest, why, _manifest_first(data_set))
     return found
 
@@ -103,6 +105,7 @@ def _marks(survey: Survey, kept: set[str]) -> list[Deletion]:
     return [Deletion("damaged", "no data set that is kept names the damaged objects", left)] if left else []
 
 
-def _age(age: timedelta) -> str:
+def age_text(age: timedelta) -> str:
+    """An age in words."""
     hours = age / timedelta(hours=1)
     return f"{hours:.0f} hours" if hours < 48 else f"{age.days} days"

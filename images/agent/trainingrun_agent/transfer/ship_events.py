@@ -24,7 +24,8 @@ MAX_CHUNK_BYTES = 8 << 20
 MAX_FILE_BYTES = 2 << 30
 MAX_FILES = 200
 MERGE_AFTER = 64
-"""Number of small chunks of a file after which they are merged."""
+"""Number of small chunks of a file after which they are merged. So a file is in at most this many objects, and one for
+each MAX_CHUNK_BYTES."""
 SOURCES = {"train": (names.MODEL,), "eval_0": (names.MODEL, "eval_0")}
 """By folder in the bucket, the folder in the shared folder."""
 
@@ -99,15 +100,19 @@ class EventShipper:
             shipped.end += len(data)
             if len(data) == MAX_CHUNK_BYTES:
                 shipped.small_since = len(shipped.offsets)
-        if len(shipped.offsets) - shipped.small_since > MERGE_AFTER:
-            self._merge(name, file, source, first=shipped.small_since)
-            shipped.small_since = len(shipped.offsets)
+        first = shipped.small_since
+        if len(shipped.offsets) - first > MERGE_AFTER:
+            merged = self._merge(name, file, source, first=first)
+            # What was merged is merged again until it is large: a file of a long training is in few objects, too.
+            if not merged or shipped.end - shipped.offsets[first] >= MAX_CHUNK_BYTES:
+                shipped.small_since = len(shipped.offsets)
 
-    def _merge(self, name: str, file: str, source: BinaryIO, *, first: int) -> None:
+    def _merge(self, name: str, file: str, source: BinaryIO, *, first: int) -> bool:
+        """Merge the chunks from the one with this number on; False if they stay as they are."""
         shipped = self._files[name, file]
         replaced = shipped.offsets[first + 1 :]
         if not replaced or not self._merges():
-            return
+            return False
         start = shipped.offsets[first]
         try:
             self._store.upload(
@@ -117,5 +122,6 @@ class EventShipper:
                 self._store.delete(self._attempt.event_chunk(name, file, offset))
         except StorageRefused as error:
             _log.warning("chunks of event files are not merged: %s", error)
-            return
+            return False
         del shipped.offsets[first + 1 :]
+        return True

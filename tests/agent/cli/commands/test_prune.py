@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import time
@@ -10,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +25,7 @@ from trainingrun_agent.keys import BucketKeys, RunKeys
 from trainingrun_agent.storage import epochs, manifest, results
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.folder_store import FolderStore
-from trainingrun_agent.storage.manifest import Producer
+from trainingrun_agent.storage.manifest import Manifest, Producer
 from trainingrun_agent.storage.s3 import S3Store
 from voc_data import jpeg, voc
 
@@ -289,3 +291,118 @@ def test_without_credentials_the_error_names_the_variables(shell: Shell, no_cred
     ended = shell.run("prune", "--bucket", "detectors")
     assert (ended.code, ended.out) == (2, "")
     assert "no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE" in ended.err
+
+
+def store_run(local: Team, name: str, *, exported: bool = True) -> str:
+    """A trained run with one checkpoint; returns its folder."""
+    local.prepared(name, run=name)
+    keys = RunKeys(f"ml/runs/vision/{name}-{UID}")
+    checkpoint = keys.attempt("train", epoch=1, pod_uid="pod-1").checkpoint(10)
+    export = keys.attempt("export", epoch=1, pod_uid="pod-1").folder
+    local.store.put(f"{checkpoint}/model.ckpt-10.index", b"x")
+    made = Manifest("checkpoint", Producer("pod-1", 1), "2026-01-01T00:00:00Z", (), step=10)
+    manifest.write(local.store, checkpoint, made)
+    local.store.put(keys.description, b"{}")
+    if exported:
+        local.store.put(f"{export}/MANIFEST.json", b"{}")
+        finish(local, keys, "train", checkpoint)
+        finish(local, keys, "export", export)
+    return keys.folder.removeprefix("ml/")
+
+
+def finish(local: Team, keys: RunKeys, stage: Any, folder: str) -> None:
+    results.write_result(
+        local.store,
+        keys,
+        stage=stage,
+        producer=Producer("pod-1", 1),
+        manifest_key=f"{folder.removeprefix('ml/')}/MANIFEST.json",
+        numbers={"checkpointStep": 10},
+    )
+
+
+def training_run(name: str, **spec: Any) -> dict[str, Any]:
+    """A TrainingRun as kubectl prints it."""
+    metadata = {"namespace": "vision", "name": name, "uid": f"{UID}-0000-4000-8000-000000000000"}
+    return {"kind": "TrainingRun", "metadata": metadata, "spec": spec}
+
+
+def of(local: Team, folder: str) -> list[str]:
+    return [key.removeprefix(f"{folder}/") for key in local.keys if key.startswith(f"{folder}/")]
+
+
+def test_of_finished_runs_the_export_and_what_describes_it_stay(shell: Shell, local: Team) -> None:
+    finished, going_on = store_run(local, "a"), store_run(local, "b", exported=False)
+    aged(shell, 40)
+    before = local.keys
+    listed = prune(shell, "--runs")
+    assert re.search(
+        rf"\n2 runs, 1 of them with something to delete\n  {finished}  3 objects, .*: it has finished, 40 days old\n"
+        r"1 old run without a model may still go on: --living says whether the TrainingRun exists\.\n",
+        listed.out,
+    ), listed.out
+    assert local.keys == before
+    assert "Deleted 3 objects" in prune(shell, "--runs", "--delete").out
+    names = ["epochs/0001.json", "export/0001-pod-1/MANIFEST.json", "exported.json", "prepared.json", "run.json"]
+    assert of(local, finished) == [*names, "trained.json"]
+    assert "train/0001-pod-1/checkpoints/00000010/MANIFEST.json" in of(local, going_on)
+
+
+def test_runs_that_kubectl_does_not_list_are_deleted_and_their_data_sets_the_next_time(
+    shell: Shell, local: Team
+) -> None:
+    folders = {name: store_run(local, name, exported=name == "a") for name in ("a", "b", "c", "d", "e")}
+    aged(shell, 40)
+    local.prepared("z")
+    others = [key for key in local.keys if key.startswith(tuple(folders[name] for name in ("c", "d", "e")))]
+    start = {"pretrained": {"uri": f"s3://bucket/ml/{folders['d']}"}}
+    living = [training_run("c", model=start, resumeFrom={"run": "e"})]
+    shell.write("living.json", json.dumps({"kind": "List", "items": living}).encode())
+    out = prune(shell, "--runs", "--living", "living.json", "--delete").out
+    assert out.startswith("bucket/ml: 6 data sets, 6 of them needed\n")
+    assert re.search(f"  {folders['b']}  .*: its TrainingRun does not exist, 40 days old", out)
+    assert of(local, folders["a"]) == ["export/0001-pod-1/MANIFEST.json", "exported.json", "run.json"]
+    assert of(local, folders["b"]) == []
+    assert [key for key in local.keys if key.startswith("runs/") and "/a-" not in key] == others
+    assert prune(shell, "--delete").out.startswith("bucket/ml: 6 data sets, 4 of them needed\n")
+    assert prune(shell).out.startswith("bucket/ml: 4 data sets, 4 of them needed\n")
+
+
+def test_exports_and_checkpoints_go_as_asked(shell: Shell, local: Team) -> None:
+    folder = store_run(local, "a")
+    older = RunKeys(f"ml/{folder}").attempt("train", epoch=1, pod_uid="pod-1").checkpoint(5)
+    local.store.put(f"{older}/MANIFEST.json", b"{}")
+    assert "Deleted 1 object" in prune(shell, "--runs", "--keep-checkpoints", "1", "--delete").out
+    aged(shell, 40)
+    prune(shell, "--runs", "--exports", "--delete")
+    assert of(local, folder) == ["epochs/0001.json", "prepared.json", "run.json", "trained.json"]
+
+
+NO_LIST = "not a list of TrainingRuns, as `kubectl get trainingruns --all-namespaces -o json` prints it"
+MISTAKES: dict[str, tuple[list[str], str, str]] = {
+    "no runs": (["--exports"], "", "--exports needs --runs"),
+    "living without runs": (["--living", "x"], "", "--living needs --runs"),
+    "no checkpoint": (["--runs", "--keep-checkpoints", "0"], "", "--keep-checkpoints must be at least 1"),
+    "missing": (["--runs", "--living", "no.json"], "", "--living no.json: No such file or directory"),
+    "not JSON": (["--runs", "--living", "living.json"], "NAME AGE", NO_LIST),
+    "other objects": (["--runs", "--living", "living.json"], '{"items": [{"kind": "Pod", "metadata": {}}]}', NO_LIST),
+    "texts": (["--runs", "--living", "living.json"], '{"items": ["a"]}', NO_LIST),
+    "nothing": (["--runs", "--living", "living.json"], '{"items": []}', "no TrainingRun in the list"),
+    "no uid": (
+        ["--runs", "--living", "living.json"],
+        '{"items": [{"kind": "TrainingRun", "metadata": {"namespace": "a", "name": "b"}}]}',
+        NO_LIST,
+    ),
+}
+
+
+@pytest.mark.parametrize(("words", "text", "problem"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_deletes_nothing(shell: Shell, local: Team, words: list[str], text: str, problem: str) -> None:
+    store_run(local, "a")
+    aged(shell, 40)
+    before = local.keys
+    shell.write("living.json", text.encode())
+    ended = prune(shell, *words, "--delete")
+    assert ended.code == 2
+    assert problem in ended.err
+    assert local.keys == before

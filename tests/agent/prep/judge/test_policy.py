@@ -318,6 +318,23 @@ def test_classes_that_differ_by_case_only_are_told_with_their_boxes(prep: Prepar
     ]
 
 
+MIRRORED = "'arrow_left' and 'arrow_right' may be mirror images of each other"
+
+
+@pytest.mark.parametrize(
+    ("classes", "expected"),
+    [(("arrow_left", "arrow_right"), [("train", "", MIRRORED)]), (("arrow_left", "tire"), [])],
+    ids=["a pair", "one alone"],
+)
+def test_classes_that_a_flip_would_confuse_are_reported(
+    prep: Preparation, classes: tuple[str, ...], expected: list[tuple[str, str, str]]
+) -> None:
+    prep.classes = tuple({**dict.fromkeys(classes), "tire": None})
+    prep.add("a", xml=voc([labelled(name) for name in classes]))
+    prep.run()
+    assert told(prep, "ClassesMirrored") == expected
+
+
 LEFT_OUT: dict[str, tuple[tuple[str, ...], str]] = {
     "a class without objects": (("tire", "zebra"), "spec.dataset.classes: [tire];"),
     "most classes": (("a", "b", "c", "d", "tire", "e", "hub cap"), "spec.dataset.classes: [tire, hub cap];"),

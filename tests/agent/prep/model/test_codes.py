@@ -201,6 +201,7 @@ DESCRIBED["OrientationByBoxes"] = (
 )
 ELSEWHERE = {
     "ClassesAlike": "judge/test_policy.py",  # needs other classes
+    "ClassesMirrored": "judge/test_policy.py",
     "EvalTooSmall": "judge/test_small_eval.py",  # needs 20 images
     "ImageCrashesDecoder": "sharding/test_workers.py",  # needs a worker process to die
     "KeyNotListed": "source/test_fetch.py",  # needs a server with listings of its own

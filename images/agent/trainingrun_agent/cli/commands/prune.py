@@ -1,4 +1,4 @@
-"""`trainingrun prune`: list what no run needs, and delete it when asked to.
+"""`trainingrun prune`: list what no run needs, and what is left of runs that are over, and delete it when asked to.
 
 Invariant: without --delete nothing is changed; with it, exactly what was listed is deleted.
 """
@@ -19,10 +19,11 @@ from trainingrun_agent.cli.terminal import count, print_lines, size
 from trainingrun_agent.cli.usage import UsageError
 
 if TYPE_CHECKING:
-    from trainingrun_agent.prune import Plan, Survey
+    from trainingrun_agent.keys import BucketKeys
+    from trainingrun_agent.prune import Deletion, Plan, Survey
     from trainingrun_agent.storage.base import ObjectStore
 
-SUMMARY = "list data sets that no run needs, and delete them with --delete"
+SUMMARY = "list data sets that no run needs, and runs that are over, and delete them with --delete"
 EPILOG = (
     """\
 exit codes:
@@ -67,7 +68,34 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="longest time that a preparation takes (default: 24h). Records younger than this are kept. While a run"
         " that started within this time is being prepared, everything but reports is kept",
     )
+    _add_runs(parser)
     parser.add_argument("--delete", action="store_true", help="delete what is listed (default: only list)")
+
+
+def _add_runs(parser: ArgumentParser) -> None:
+    about = "what is left of runs that are over; the next call finds the data sets that only they needed"
+    runs = parser.add_argument_group("runs", about)
+    runs.add_argument(
+        "--runs",
+        action="store_true",
+        help="delete checkpoints, events and logs of runs that have exported a model and are older than --older-than",
+    )
+    runs.add_argument(
+        "--living",
+        type=Path,
+        metavar="FILE",
+        help="what `kubectl get trainingruns --all-namespaces -o json` prints, or - for standard input: with it, --runs"
+        " deletes everything but the exports of older runs that are not in the list, finished or not, and nothing of"
+        " those that are",
+    )
+    runs.add_argument("--exports", action="store_true", help="with --runs: delete exports as well (default: they stay)")
+    runs.add_argument(
+        "--keep-checkpoints",
+        type=int,
+        metavar="N",
+        help="with --runs: of every run that has exported a model, keep the N newest checkpoints and those that its"
+        " results name",
+    )
 
 
 def current_time() -> datetime:
@@ -80,6 +108,7 @@ def run(arguments: Namespace, stop: threading.Event) -> int:
     from trainingrun_agent.keys import BucketKeys
     from trainingrun_agent.prune import plan, survey
 
+    _check(arguments)
     keys = BucketKeys(arguments.prefix.strip("/"))
     store = _open(arguments)
     found = survey(store, keys, stop=stop)
@@ -87,10 +116,45 @@ def run(arguments: Namespace, stop: threading.Event) -> int:
         _keep_newest(found)
     planned = plan(found, now=current_time(), older_than=arguments.older_than, grace=arguments.grace)
     print_lines(list(_lines(found, planned, where=f"{store.bucket}/{keys.prefix}".rstrip("/"))))
+    if arguments.runs:
+        planned.deletions += _runs(arguments, store, keys, stop)
     if arguments.delete:
         _delete(store, planned, stop)
     print_lines([_total(planned, deleted=arguments.delete)])
     return 0
+
+
+def _check(arguments: Namespace) -> None:
+    """Raise UsageError for options that do not fit each other."""
+    with_runs = {
+        "--living": arguments.living is not None,
+        "--exports": arguments.exports,
+        "--keep-checkpoints": arguments.keep_checkpoints is not None,
+    }
+    alone = [name for name, given in with_runs.items() if given and not arguments.runs]
+    if alone:
+        raise UsageError(f"{alone[0]} needs --runs")
+    if arguments.keep_checkpoints is not None and arguments.keep_checkpoints < 1:
+        raise UsageError("--keep-checkpoints must be at least 1")
+
+
+def _runs(arguments: Namespace, store: ObjectStore, keys: BucketKeys, stop: threading.Event) -> list[Deletion]:
+    """What is deleted of runs, after it was listed."""
+    from trainingrun_agent.cli.living_runs import read_living
+    from trainingrun_agent.prune import RunRules, plan_runs, survey_runs, unknown
+
+    living = None if arguments.living is None else read_living(arguments.living)
+    names, needed = (None, frozenset[str]()) if living is None else (living.names, living.needed)
+    rules = RunRules(arguments.older_than, names, needed, arguments.exports, arguments.keep_checkpoints)
+    found, now = survey_runs(store, keys, stop=stop), current_time()
+    deletions = plan_runs(found, rules, now=now)
+    lines = [_line(deletion) for deletion in deletions]
+    if left := unknown(found, rules, now=now):
+        lines.append(
+            f"{count(left, 'old run')} without a model may still go on: --living says whether the TrainingRun exists."
+        )
+    print_lines([f"{count(len(found), 'run')}, {len(deletions)} of them with something to delete", *lines])
+    return deletions
 
 
 def _open(arguments: Namespace) -> ObjectStore:
@@ -116,12 +180,16 @@ def _lines(found: Survey, planned: Plan, *, where: str) -> Iterator[str]:
     needed = len(set(found.runs.values()) & found.data_sets.keys())
     yield f"{where}: {count(len(found.data_sets), 'data set')}, {needed} of them needed"
     for deletion in planned.deletions:
-        objects = count(len(deletion.objects), "object")
-        yield f"  datasets/{deletion.what}  {objects}, {size(deletion.size)}: {deletion.why}"
+        yield _line(deletion, folder="datasets/")
     if planned.waiting:
         yield (
             f"Data sets and records are not deleted now: {planned.waiting}. Try again later, or use a shorter --grace."
         )
+
+
+def _line(deletion: Deletion, *, folder: str = "") -> str:
+    objects = count(len(deletion.objects), "object")
+    return f"  {folder}{deletion.what}  {objects}, {size(deletion.size)}: {deletion.why}"
 
 
 def _delete(store: ObjectStore, planned: Plan, stop: threading.Event) -> None:

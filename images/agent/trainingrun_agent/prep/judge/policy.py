@@ -9,12 +9,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from trainingrun_agent.errors import UserError
+from trainingrun_agent.pipeline import mirrored
 from trainingrun_agent.prep.image.check import boxes_by_name, spelled_otherwise
 from trainingrun_agent.prep.judge import one_sided
 from trainingrun_agent.prep.judge.words import TOP, counted, first_of
 from trainingrun_agent.prep.model.class_names import nearest, spelling, suggestion
 from trainingrun_agent.prep.model.codes.boxes import BOX_CLIPPED, BOX_OUTSIDE
-from trainingrun_agent.prep.model.codes.classes import CLASS_SPELLING, CLASSES_ALIKE
+from trainingrun_agent.prep.model.codes.classes import CLASS_SPELLING, CLASSES_ALIKE, CLASSES_MIRRORED
 from trainingrun_agent.prep.model.codes.image_files import IMAGE_FORMAT_NOT_READ, IMAGES_LEFT_OUT, OBJECT_CHANGED
 from trainingrun_agent.prep.model.codes.kind import Fields, Severity
 from trainingrun_agent.prep.model.codes.whole import (
@@ -126,6 +127,13 @@ def alike_classes(train: Totals, classes: Sequence[str]) -> list[Finding]:
         for group in groups.values()
         if len(group) > 1
     ]
+
+
+def mirrored_classes(classes: Sequence[str]) -> list[Finding]:
+    """What is known about classes that a flipped image would turn into each other."""
+    found = [pair for axis in mirrored.AXES for pair in mirrored.pairs(classes, axis)]
+    pairs = [f"{first!r} and {second!r}" for first, second in found]
+    return [Finding(CLASSES_MIRRORED, "", {"names": pairs}, wide=True)] if pairs else []
 
 
 def size_findings(split: DatasetSplit) -> list[Finding]:

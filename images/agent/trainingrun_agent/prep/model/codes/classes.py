@@ -49,6 +49,19 @@ CLASSES_ALIKE = FindingKind(
     advice="If they are one class, rename it in the label tool and export again, then {change[dataset.classes]}.",
     example=Example("The classes `tire` and `Tire` are both trained.", "Only `tire` is trained."),
 )
+CLASSES_MIRRORED = FindingKind(
+    "ClassesMirrored",
+    Severity.INFO,
+    meaning="The names of two classes differ only in left and right, or in up and down.",
+    effect="A training image that is flipped shows the other class and keeps the name of its own: the network learns to"
+    " confuse the two.",
+    seen="{names} may be mirror images of each other",
+    done="left such flips out of the augmentation, unless the run names its steps itself",
+    advice="Nothing to do. If the classes do look alike when flipped, a run can name the steps of its augmentation.",
+    example=Example(
+        "The classes `arrow_left` and `arrow_right` are trained.", "The classes `tire` and `hub` are trained."
+    ),
+)
 CLASS_LIST_USED = FindingKind(
     "ClassListUsed",
     Severity.INFO,
