@@ -28,6 +28,7 @@ _PATHS = {
     "resolved": "resolved spec of the run (JSON)",
     "credentials": "folder with one file per key of the credentials Secret",
     "ca_bundle": "CA bundle to trust when spec.storage.caBundle is set",
+    "model_config": "pipeline.config of spec.model.config.configMap",
     "shared": "folder shared with the trainer; scratch of prep",
     "termination_log": "file the verdict is written to",
 }

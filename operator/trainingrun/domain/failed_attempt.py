@@ -104,7 +104,8 @@ class _Changes:
     def _memory(self) -> _Change:
         """The memory limit; without one, the request, which chooses a node with more of it."""
         pod = self._stage_spec().get("pod") or {}
-        resources = pod.get("resources") or default_resources(self.stage, self.resolved)
+        # Without the document, while the run's ConfigMap is lost, the amount is not known.
+        resources = pod.get("resources") or (default_resources(self.stage, self.resolved) if self.resolved else {})
         kind = "limits" if (resources.get("limits") or {}).get("memory") else "requests"
         now = str((resources.get(kind) or {}).get("memory", ""))
         return _Change(f"{self.stage}.pod.resources.{kind}.memory", now, doubled(now))
@@ -114,10 +115,11 @@ class _Changes:
         return _Change(f"{self.stage}.scratch", now, doubled(now))
 
     def _batch(self) -> _Change | None:
-        size = (self.resolved.get("train") or {}).get("batchSize")
+        asked = (self.resolved.get("train") or {}).get("batchSize")
+        size = self.run.status.get("training", {}).get("batchSize", asked)  # train.onOutOfMemory may have halved it
         if self.stage is not Stage.TRAIN or not isinstance(size, int) or size < 2:
             return None
-        return _Change("train.batchSize", str(size), str(size // 2))
+        return _Change("train.batchSize", str(asked), str(size // 2))
 
     def _stage_spec(self) -> Mapping[str, Any]:
         return self.run.spec.get(str(self.stage)) or {}

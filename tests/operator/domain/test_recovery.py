@@ -83,8 +83,12 @@ def test_the_budget_limits_the_halvings() -> None:
     for size in (32, 16):
         fail(play, "outOfMemory")
         assert changes(play) == {"batchSize": size}
-    fail(play, "outOfMemory")
+    pod = play.start_pod(play.created[-1], phase="Failed")
+    dead = {"agent": terminated(exit_code=1), "trainer": terminated(reason="OOMKilled", exit_code=137)}
+    play.change_pod(play.created[-1], containers={**pod.containers, **dead})
+    play.step(1)
     assert play.status["phase"] == "Failed"
+    assert "spec.train.batchSize: 8 (now 64)" in play.status["message"]
     play.spec(retry=1)
     play.step(1)
     assert changes(play) == {"batchSize": 16}
