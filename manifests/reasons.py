@@ -17,7 +17,7 @@ from typing import Any, Final
 from trainingrun.api import reasons as of_operator
 from trainingrun.api.reason import Group
 from trainingrun_agent import reasons as of_agent
-from trainingrun_agent.reasons import dataset, exporting, pods, resume, storage, trainer, weights
+from trainingrun_agent.reasons import configuration, dataset, exporting, pods, resume, storage, trainer, weights
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PAGE: Final = ROOT / "docs" / "reasons.md"
@@ -112,6 +112,7 @@ def _sections() -> Iterator[tuple[str, str, Sequence[Entry]]]:
     yield "Waiting for a pod", about, _operator(Group.WAITING)
     yield "Storage", "The conditions `StorageReady` and of the stage.", _agent(storage)
     yield "Data", "The condition `Prepared`.", _agent(dataset)
+    yield "Configuration of the network", "The condition `Prepared`.", _agent(configuration)
     yield "Weights to start from", "The conditions `Prepared` and `Trained`.", _agent(weights)
     yield "A run to continue", "The conditions `Prepared` and `Trained`.", _agent(resume)
     yield "What to export", "The conditions `Prepared` and `Exported`.", _agent(exporting)
@@ -120,7 +121,7 @@ def _sections() -> Iterator[tuple[str, str, Sequence[Entry]]]:
         "checkpoints advance. When the run fails all the same, find out what keeps ending the pods, then retry."
     )
     yield "Pods and nodes", about, [*_operator(Group.ENDED), *_agent(pods)]
-    listed = {entry["name"] for entry in _agent(storage, dataset, weights, resume, exporting, pods)}
+    listed = {entry["name"] for entry in _agent(storage, dataset, configuration, weights, resume, exporting, pods)}
     alone = [entry for entry in _agent(trainer) if entry["name"] not in listed]
     yield "Training and export", "The conditions `Trained` and `Exported`.", alone
     ours = _operator(Group.PROGRESS)

@@ -28,7 +28,19 @@ from trainingrun_agent.errors import (
     Superseded,
     UserError,
 )
-from trainingrun_agent.reasons import Outcome, Reason, Step, dataset, exporting, pods, resume, storage, trainer, weights
+from trainingrun_agent.reasons import (
+    Outcome,
+    Reason,
+    Step,
+    configuration,
+    dataset,
+    exporting,
+    pods,
+    resume,
+    storage,
+    trainer,
+    weights,
+)
 from trainingrun_agent.terms import Change, Terms
 from trainingrun_agent.verdict import Verdict
 
@@ -146,7 +158,7 @@ CLASSES: dict[str, tuple[type[StageError], set[Outcome]]] = {
 }
 CONSTANTS = {
     name: value
-    for table in (dataset, exporting, pods, resume, storage, trainer, weights)
+    for table in (configuration, dataset, exporting, pods, resume, storage, trainer, weights)
     for name, value in vars(table).items()
     if isinstance(value, (Reason, dict)) and not name.startswith("_")
 }

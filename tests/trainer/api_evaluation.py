@@ -1,6 +1,6 @@
 """Evaluate checkpoints with Estimator.evaluate and with Evaluator; run by the trainer's interpreter with a FOLDER.
 
-FOLDER is a shared folder with spec.json and two checkpoints or more. `evaluations.json` gets, for each of the two
+FOLDER is a shared folder with spec.json and two checkpoints or more. `compared.json` gets, for each of the two
 programs, the metrics of the newest two, the newest evaluated twice, and the summaries that they wrote; and how many
 graphs are in the event files of our training and of our evaluations.
 """
@@ -24,7 +24,7 @@ EMPTY_GRAPH_BYTES = 10000
 
 
 def main(root: str) -> None:
-    """Write evaluations.json."""
+    """Write compared.json."""
     folder = SharedFolder(root)
     spec = folder.read("spec.json")
     path = folder.path("pipeline.stock.config")
@@ -57,7 +57,7 @@ def main(root: str) -> None:
     evaluator.close()
     found["our events"] = read_events(events)
     found["graphs"] = {path.name: count_graphs(path) for path in (model, events)}
-    Path(folder.path("evaluations.json")).write_text(json.dumps(found, default=plain))
+    Path(folder.path("compared.json")).write_text(json.dumps(found, default=plain))
 
 
 def read_events(folder: Path) -> list:

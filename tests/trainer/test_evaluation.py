@@ -31,7 +31,7 @@ def found(first: Any) -> Any:
     first.progress = first.read("progress.json")
     environment = {**os.environ, "TF_PYTHONPATH": str(first.package), "TF_CPP_MIN_LOG_LEVEL": "2"}
     run([PYTHON, PROGRAM, first.root], env=environment, timeout=PATIENCE)
-    return json.loads((first.root / "evaluations.json").read_text())
+    return json.loads((first.root / "compared.json").read_text())
 
 
 def test_metrics_are_those_of_the_estimator(found: Any) -> None:

@@ -137,6 +137,20 @@ def test_weights_that_must_fit_as_a_whole_end_training_where_a_part_does_not(lea
     assert not (shared.root / "ready").exists()
 
 
+def test_a_longer_run_goes_on_from_the_last_checkpoint_of_another(learned: Any, shared: Any) -> None:
+    """With its step, and with slots that fit a schedule of more steps."""
+    spec = lay_out(shared.root, steps=STEPS + 2, save_every=STEPS, images=(64, EVAL_IMAGES), learning_rate="0.0000001")
+    (shared.root / "model").mkdir()
+    for path in (learned.root / "model").glob(f"model.ckpt-{STEPS}.*"):
+        shutil.copy(path, shared.root / "model")
+    (shared.root / "model" / "checkpoint").write_text(f'model_checkpoint_path: "model.ckpt-{STEPS}"\n')
+    shared.write("spec.json", {**spec, "resumedFromStep": STEPS})
+    done, log = shared.outcome_of("train", python=PYTHON, seconds=PATIENCE)
+    assert (done["outcome"], done["step"]) == ("succeeded", STEPS + 2), log
+    assert done["ap50"] == pytest.approx(learned.trained["ap50"], abs=0.1), log
+    assert ready_steps(shared.root) == {STEPS + 2}
+
+
 def test_the_feature_extractor_alone_is_a_head_start(learned: Any, shared: Any) -> None:
     """Agents of earlier releases name no scope, and it is all that is taken from an archive of the model zoo."""
     fine_tuned, log = short_training(shared, learned, scope=None)

@@ -4,6 +4,7 @@ Invariant: without a seed, nothing differs from the API. On CPUs, a seed repeats
 of its own, so there images are still prepared in parallel, and which one is flipped depends on timing.
 """
 
+import functools
 import random
 from typing import Any, Dict, Optional
 
@@ -27,16 +28,23 @@ def seed_everything(spec: Dict[str, Any]) -> Optional[int]:
     random.seed(seed)
     numpy.random.seed(seed)
     if not spec["gpus"]:
-        inputs.INPUT_BUILDER_UTIL_MAP["dataset_build"] = _build_in_order
+        inputs.INPUT_BUILDER_UTIL_MAP["dataset_build"] = functools.partial(_build_in_order, seed)
     return seed
 
 
-def _build_in_order(config: Any, batch_size: Optional[int] = None, transform_input_data_fn: Any = None) -> Any:
+def _build_in_order(
+    seed: int, config: Any, batch_size: Optional[int] = None, transform_input_data_fn: Any = None
+) -> Any:
     """As the API's dataset_builder.build, but one image is prepared after the other: they share random numbers."""
+
+    def seeded(tensors: Any) -> Any:
+        tf.set_random_seed(seed)  # a function of a data set is a graph of its own, which has no seed yet
+        return transform_input_data_fn(tensors) if transform_input_data_fn else tensors
+
     serial = type(config)()
     serial.CopyFrom(config)
     serial.num_parallel_map_calls = 1
-    images = dataset_builder.build(serial, None, transform_input_data_fn)
+    images = dataset_builder.build(serial, None, seeded)
     if not batch_size:
         return images
     return images.apply(tf.contrib.data.batch_and_drop_remainder(batch_size)).prefetch(PREFETCHED_BATCHES)

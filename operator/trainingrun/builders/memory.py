@@ -1,9 +1,9 @@
 """Memory that training and export of a network take on their node, from which their default requests follow.
 
 Peaks of the resident memory of one process, with TensorFlow 1.14 on a CPU: measured for ssd_inception_v2, SSDLite, the
-networks with a feature pyramid, faster_rcnn_inception_v2, ssd_mobilenet_v2_quantized and the export of rfcn_resnet101;
-for the others, computed in proportion from the sizes of the weights and of the layers' outputs. On a GPU, the share of
-the images is in the memory of the GPU, and the libraries of CUDA take its place on the node.
+networks with a feature pyramid, faster_rcnn_inception_v2, faster_rcnn_resnet101, ssd_mobilenet_v2_quantized and the
+export of rfcn_resnet101; for the others, computed in proportion from the sizes of the weights and of the layers'
+outputs. On a GPU, the share of the images is in the memory of the GPU, and the libraries of CUDA take its place.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ NETWORKS: Final = {
     "ssd_mobilenet_v1_fpn": NetworkMemory(640, 900, 610, 1550),
     "ssd_resnet50_fpn": NetworkMemory(640, 1050, 1200, 3400),
     "faster_rcnn_inception_v2": NetworkMemory(600, 1150, 450, 1650),
-    "faster_rcnn_resnet50": NetworkMemory(600, 1200, 1200, 3800),
-    "faster_rcnn_resnet101": NetworkMemory(600, 1500, 1600, 4800),
-    "faster_rcnn_inception_resnet_v2": NetworkMemory(600, 1800, 5000, 5000),
-    "rfcn_resnet101": NetworkMemory(600, 1500, 1600, 4800),
+    "faster_rcnn_resnet50": NetworkMemory(600, 1850, 1200, 3800),
+    "faster_rcnn_resnet101": NetworkMemory(600, 2500, 1600, 4800),
+    "faster_rcnn_inception_resnet_v2": NetworkMemory(600, 2800, 5000, 5000),
+    "rfcn_resnet101": NetworkMemory(600, 2500, 1600, 4800),
     "ssd_mobilenet_v1_0.25_128": NetworkMemory(128, 800, 10, 500),
 }
 _OTHER: Final = NetworkMemory(600, 2000, 2000, 4000)  # a network that this version does not know
@@ -52,12 +52,15 @@ _LEAST: Final = 2048  # MiB
 
 
 def default_memory(stage: Stage, resolved: Mapping[str, Any]) -> str:
-    """The memory that the container with TensorFlow asks for, unless the spec says how much."""
-    network = NETWORKS.get(resolved["model"]["network"], _OTHER)
+    """The memory that the container with TensorFlow asks for, unless the spec says how much.
+
+    `resolved` is empty while the document of a run that has ended is not known; then only a hint needs an answer.
+    """
+    model, train = resolved.get("model", {}), resolved.get("train", {"batchSize": 1, "gpus": 0})
+    network = NETWORKS.get(model.get("network", ""), _OTHER)
     if stage is Stage.EXPORT:
         return _quantity(network.export * _HEADROOM)
-    train = resolved["train"]
-    side = resolved["model"].get("inputSize") or network.input_size
+    side = model.get("inputSize") or network.input_size
     share = (side / network.input_size) ** 2
     waiting = _INPUT_BATCHES * train["batchSize"] * side**2 * _BYTES_PER_PIXEL / 1e6
     images = _CUDA if train["gpus"] else network.per_image * train["batchSize"] * share

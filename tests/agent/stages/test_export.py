@@ -102,6 +102,9 @@ def test_the_export_says_how_its_images_of_more_than_8_bits_were_scaled(
     manifest = manifests.read(context.out, f"{trained.prefix}/export/0002-{context.config.pod_uid[:8]}/MANIFEST.json")
     contract("manifest", manifest.to_json())
     assert manifest.dataset == {"intensityRange": [410, 15853]}
+    spec = json.loads((context.config.shared / "spec.json").read_text())
+    contract("shared-spec", spec)
+    assert spec["intensityRange"] == [410, 15853]  # for the README.md of the export
     assert "scale images of more than 8 bits as in training: 410 is black, 15853 is white" in caplog.text
 
 

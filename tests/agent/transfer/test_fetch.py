@@ -146,8 +146,8 @@ def test_later_attempts_use_checkpoints_of_their_own(bucket: Bucket) -> None:
 
 def test_an_attempt_without_a_checkpoint_loses_its_own_steps_only(bucket: Bucket, fake_clock: Any) -> None:
     bucket.other_run().checkpoint(30, 20)
-    last = LastStep(bucket.store, bucket.attempt(1), fake_clock)
-    last.reached(27)
+    last = LastStep(bucket.store, bucket.attempt(1), fake_clock, resumed_from=20)
+    last.reached(27, 1.0)
     last.write()
     found, _ = bucket.fetch(epoch=2)
     assert (found.resumed_from, found.steps_lost) == (20, 7)

@@ -364,7 +364,6 @@ def spoil(world: World, job: Object, value: Any, time: Any) -> None:
         "stepsLost",
         "restored",
         "format",
-        "resumedFrom",
     )
     spoiled = dict.fromkeys(names, value)
     timings = dict.fromkeys(("fetch", "work", "ship"), value)

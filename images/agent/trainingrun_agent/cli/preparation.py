@@ -29,6 +29,7 @@ from trainingrun_agent.prep.report.page.page import render
 from trainingrun_agent.prep.report.report import report
 from trainingrun_agent.prep.request import Describe, PrepareRequest, no_description
 from trainingrun_agent.prep.source.listing import left_out
+from trainingrun_agent.prep.statistics.network_input import NetworkInput
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.folder_store import FolderStore
@@ -176,7 +177,7 @@ class Preparation:
         return report(
             digest=NO_DIGEST,
             classes=self.arguments.classes or (),
-            network=self.arguments.network,
+            network=NetworkInput.for_network(self.arguments.network),
             division=None,
             splits=(),
             findings=findings,

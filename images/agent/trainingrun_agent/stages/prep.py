@@ -56,15 +56,14 @@ def run(context: StageContext) -> StageResult:
     with record.part("fetch"):
         own = run_configuration.read_own(context)
         wanted = run_configuration.build(context, own)
-        resuming = ResumeCheck.begin(context)
-        export = pretrained_check.check_fits(context)
+        resuming = ResumeCheck.begin(context, pipeline_config=wanted.text)
+        pretrained_check.check_scope(context, pretrained_check.check_fits(context), pipeline_config=wanted.text)
     with record.part("work"):
         with _saved_images_in_verdict(context):
             prepared = _prepare(context, wanted)
         buffer, boxes = shuffled(prepared.train_images, prepared.record_bytes), prepared.max_boxes_per_image
         pipeline = run_configuration.build(context, own, shuffle_buffer=buffer, max_boxes=boxes)
-        pretrained_check.check_scope(context, export, pipeline_config=pipeline.text)
-        resumed = _resumed(resuming, pipeline.text, prepared)
+        resumed = {"resumedFrom": resuming.finish(prepared.data_digest)} if resuming else {}
     raise_if_stopped(context.stop)
     context.progress.update(phase="shipping")
     with record.part("ship"):
@@ -144,12 +143,6 @@ def _prepare(context: StageContext, wanted: Pipeline) -> PreparedDataset:
             clock=context.clock,
         )
     )
-
-
-def _resumed(resuming: ResumeCheck | None, pipeline: str, prepared: PreparedDataset) -> dict[str, Any]:
-    if resuming is None:
-        return {}
-    return {"resumedFrom": resuming.finish(pipeline_config=pipeline, data_digest=prepared.data_digest)}
 
 
 def _numbers(context: StageContext, prepared: PreparedDataset, warnings: tuple[str, ...]) -> dict[str, Any]:

@@ -40,8 +40,8 @@ class ResumeCheck:
         self._other, self.step = other, step
 
     @classmethod
-    def begin(cls, context: StageContext) -> ResumeCheck | None:
-        """Check checkpoint, steps, network and classes, before the data is prepared; None without spec.resumeFrom."""
+    def begin(cls, context: StageContext, *, pipeline_config: str) -> ResumeCheck | None:
+        """Check all but the data, before it is prepared; None without spec.resumeFrom."""
         other, resolved = OtherRun.of(context), context.config.resolved
         if other is None:
             return None
@@ -55,18 +55,11 @@ class ResumeCheck:
         theirs = other.resolved()
         _check_network(other, theirs, network=resolved.model.network)
         _check_classes(other, theirs, classes=resolved.dataset.classes)
+        _check_model(other, pipeline_config)
         return cls(other, found.step)
 
-    def finish(self, *, pipeline_config: str, data_digest: str) -> dict[str, Any]:
-        """Compare model and data; returns the object `resumedFrom` of the verdict."""
-        theirs = self._other.pipeline_config()
-        parts = differences(theirs, pipeline_config)
-        key = self._other.keys.pipeline_config
-        if parts is None:
-            place = Place(self._other.store.bucket, key)
-            raise UserError(RESUME_UNREADABLE, place=place, problem=": it is not a configuration of a known network")
-        if parts:
-            raise UserError(RESUME_MISMATCH, place=Place(self._other.store.bucket, key), parts=", ".join(parts))
+    def finish(self, data_digest: str) -> dict[str, Any]:
+        """Compare the data; returns the object `resumedFrom` of the verdict."""
         known = self._other.data_digest()
         dataset = "Unknown" if known is None else "Same" if known == data_digest else "Changed"
         found = {"uri": str(self._other.uri), "step": self.step, "dataset": dataset}
@@ -88,6 +81,15 @@ def _check_network(other: OtherRun, theirs: dict[str, Any], *, network: str) -> 
     if isinstance(known, str) and known != network:
         change = Change("model.network", now=network, to=known)
         raise UserError(RESUME_OTHER_NETWORK, ours=network, theirs=known, place=other.uri, change=change)
+
+
+def _check_model(other: OtherRun, pipeline_config: str) -> None:
+    parts = differences(other.pipeline_config(), pipeline_config)
+    place = Place(other.store.bucket, other.keys.pipeline_config)
+    if parts is None:
+        raise UserError(RESUME_UNREADABLE, place=place, problem=": it is not a configuration of a known network")
+    if parts:
+        raise UserError(RESUME_MISMATCH, place=place, parts=", ".join(parts))
 
 
 def _check_classes(other: OtherRun, theirs: dict[str, Any], *, classes: Sequence[str]) -> None:
