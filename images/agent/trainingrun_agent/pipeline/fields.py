@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from itertools import islice
 from typing import Any, Final
 
+from trainingrun_agent import bounded_json
 from trainingrun_agent.pipeline import protos, values
 
 MAX_ELEMENTS: Final = 1000
@@ -158,7 +159,7 @@ def _assign(message: Any, field: Any, index: int | None, text: str, here: str) -
 def _assign_list(message: Any, field: Any, text: str, here: str) -> None:
     """Replace all elements: those of `[1, 2]`; a list of messages can only be emptied."""
     try:
-        found = json.loads(text) if text.startswith("[") else None
+        found = bounded_json.loads(text) if text.startswith("[") else None
     except ValueError:
         found = None
     if not isinstance(found, list) or (found and field.message_type is not None):

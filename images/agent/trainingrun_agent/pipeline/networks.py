@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+LONGEST_SIDE, SHORTER_SIDE = 1024, 600
+"""Of the input of the networks that keep the shape of images, in the API's sample configurations."""
 SSD_CROP: Final = "ssd_random_crop { }"
 PYRAMID_CROP: Final = (
     "random_crop_image { min_object_covered: 0.0 min_aspect_ratio: 0.75 max_aspect_ratio: 3.0 "
@@ -134,3 +136,8 @@ NETWORKS: Final = {
         crop="",
     ),
 }
+
+
+def longest_side(size: int) -> int:
+    """Longest side of the input of a network that keeps the shape of images, from its shorter side: 1024 for 600."""
+    return round(size * LONGEST_SIDE / SHORTER_SIDE)

@@ -9,12 +9,11 @@ from decimal import Decimal
 from typing import Any, Final, Literal
 
 from trainingrun_agent.pipeline import protos
+from trainingrun_agent.pipeline.networks import longest_side
 from trainingrun_agent.training_settings import FocalLoss
 
 Optimizer = Literal["adam", "momentum", "rmsProp"]
 
-LONGER_SIDE: Final = Decimal(1024) / 600
-"""Longest side of an input in sides of the shorter one, for networks that keep the shape of images."""
 COCO_MAX_DETECTIONS: Final = 100
 MAX_WARMUP_STEPS: Final = 2000
 OPTIMIZERS: Final = {  # proto texts with a place for the learning rate
@@ -44,11 +43,6 @@ def set_input_size(pipeline: Any, size: int) -> None:
         return
     resizer.keep_aspect_ratio_resizer.min_dimension = size
     resizer.keep_aspect_ratio_resizer.max_dimension = longest_side(size)
-
-
-def longest_side(size: int) -> int:
-    """Longest side of the input of a network that keeps the shape of images, from its shorter side."""
-    return round(size * LONGER_SIDE)
 
 
 def input_size(pipeline: Any) -> int | None:

@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from trainingrun_agent.pipeline.faster_rcnn import ANCHOR_RATIOS, ANCHOR_SCALES
-from trainingrun_agent.pipeline.networks import NETWORKS, Network, Pyramid
-from trainingrun_agent.pipeline.typed_fields import longest_side
+from trainingrun_agent.pipeline.networks import NETWORKS, Network, Pyramid, longest_side
 from trainingrun_agent.prep.model.annotation import LabelledObject
 from trainingrun_agent.prep.statistics.distributions import bin_sides
 
