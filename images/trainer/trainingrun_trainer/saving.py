@@ -14,14 +14,14 @@ CHECKPOINT = "model.ckpt"
 
 
 class Saver(tf.train.SessionRunHook):
-    """Saves at the start, every `every` steps and at the end; `listener` is called before and after each save.
+    """Saves at the start, at the multiples of `every` and at the end; `listener` is called before and after each save.
 
     It must be the last hook, so that a step is saved only after the other hooks have checked it.
     """
 
     def __init__(self, model_dir: str, every: int, listener: Any) -> None:
         self._model_dir, self._every, self._listener = model_dir, every, listener
-        self._saved = 0
+        self._saved, self._due = 0, every
 
     def begin(self) -> None:
         """Look up the step in the graph, which the listener may still extend."""
@@ -42,10 +42,10 @@ class Saver(tf.train.SessionRunHook):
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
         """Save when it is time; end the training when the listener says so."""
-        if int(run_values.results) + 1 < self._saved + self._every:
+        if int(run_values.results) + 1 < self._due:
             return
         step = int(run_context.session.run(self._step))
-        if step >= self._saved + self._every and self._save(run_context.session, step):
+        if step >= self._due and self._save(run_context.session, step):
             run_context.request_stop()
 
     def end(self, session: Any) -> None:
@@ -56,7 +56,7 @@ class Saver(tf.train.SessionRunHook):
 
     def _save(self, session: Any, step: int) -> bool:
         """Save a checkpoint; returns whether training must end."""
-        self._saved = step
+        self._saved, self._due = step, (step // self._every + 1) * self._every
         self._listener.before_save(session, step)
         self._saver.save(session, path(self._model_dir), global_step=step, write_meta_graph=False)
         return bool(self._listener.after_save(session, step))
