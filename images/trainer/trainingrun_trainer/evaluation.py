@@ -19,8 +19,6 @@ from trainingrun_trainer.shared_folder import ProgressWriter
 FOLDER = "eval_0"
 """Folder of the summaries in the model's folder; model_main gives it the same name."""
 POLL_SECONDS = 0.2
-SEED = 1
-"""Seed of Estimator when none is given: the losses of two checkpoints can be compared only with the same one."""
 
 
 class Evaluator(tf.train.SessionRunHook):
@@ -142,7 +140,7 @@ class _Graph:
         config = estimator.config
         # Operations are created in the order of Estimator.evaluate: the seeds of random operations depend on it.
         with tf.Graph().as_default() as self._graph:
-            tf.set_random_seed(SEED if config.tf_random_seed is None else config.tf_random_seed)
+            tf.set_random_seed(config.tf_random_seed)
             step = tf.train.create_global_step()
             with tf.device("/cpu:0"):
                 images = input_fn()
@@ -156,7 +154,8 @@ class _Graph:
             self._batch = tf.shape(features[InputDataFields.image])[0]
             self._reset = [tf.local_variables_initializer(), iterator.initializer]
             self._scaffold = spec.scaffold.finalize()
-        self._is_random = _is_random(self._update)
+        # With a seed, the random numbers of a session start anew only in another session, as Estimator.evaluate has it.
+        self._session_each = config.tf_random_seed is not None and _is_random(self._update)
         self._config = config.session_config
         self._session = self._open()
 
@@ -174,7 +173,7 @@ class _Graph:
                 break
             count(images)
         values: Dict[str, Any] = self._session.run(self._values)
-        if self._is_random:
+        if self._session_each:
             self._session.close()
             self._session = None
         return values
@@ -186,10 +185,7 @@ class _Graph:
 
 
 def _is_random(operation: Any) -> bool:
-    """Whether random numbers are drawn for an operation, as in the loss of Faster R-CNN.
-
-    They go on from one evaluation to the next, unless each has a session of its own.
-    """
+    """Whether random numbers are drawn for an operation, as in the loss of Faster R-CNN."""
     waiting, seen = [operation], set()
     while waiting:
         one = waiting.pop()
