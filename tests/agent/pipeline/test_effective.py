@@ -90,6 +90,18 @@ def test_augmentation_replaces_that_of_the_network_in_order() -> None:
     assert steps_of(made(train={"augmentation": ()})) == []
 
 
+def test_what_differs_is_listed_in_the_order_of_the_file() -> None:
+    asked = (Augmentation("random_adjust_hue", {"max_delta": "0.05"}), Augmentation("random_rgb_to_gray", {}))
+    paths = [row[0] for row in rows(made(model={"input_size": 256}, train={"augmentation": asked}))]
+    assert ["image_resizer" in path for path in paths[:2]] == [True, True]
+    assert [path.split(".")[1] for path in paths[2:]] == [
+        "data_augmentation_options[0]",
+        "data_augmentation_options[0]",
+        "data_augmentation_options[1]",
+        "data_augmentation_options[1]",
+    ], paths
+
+
 ARROWS = ("arrow_left", "arrow_right")
 OUT = "random_horizontal_flip is left out, because it would turn images of arrow_left into images of arrow_right"
 KEPT = "random_horizontal_flip turns images of arrow_left into images of arrow_right, which keep their class"

@@ -24,8 +24,8 @@ OVERRIDES = [
     pytest.param(
         {f"{CROP}[0].random_vertical_flip": "{}"},
         [
-            (f"{CROP}[0].random_vertical_flip", "(not set)", "{}"),
             (f"{CROP}[0].random_horizontal_flip", "{}", "(not set)"),
+            (f"{CROP}[0].random_vertical_flip", "(not set)", "{}"),
         ],
         id="another member of a oneof",
     ),

@@ -15,6 +15,9 @@ NOT_THERE: Final = "(not set)"
 MAX_VALUE: Final = 120
 """Characters of a value in a change."""
 
+Place = tuple[tuple[int, int], ...]
+"""Number of each field from the outermost on, and its index in a list: pipeline.config is written in this order."""
+
 
 @dataclass(frozen=True)
 class Change:
@@ -28,10 +31,11 @@ class Change:
 
 @dataclass(frozen=True)
 class Leaf:
-    """A field without fields: its value as text, and its default, None where it has none."""
+    """A field without fields: its value as text, its default, None where it has none, and its place in the file."""
 
     text: str
     default: str | None
+    place: Place
 
 
 @dataclass(frozen=True)
@@ -46,31 +50,31 @@ def leaves(message: Any) -> Leaves:
     """The fields of a message."""
     found: dict[str, Leaf] = {}
     messages = {""}
-    _collect(message, "", found, messages)
+    _collect(message, "", (), found, messages)
     return Leaves(found, frozenset(messages))
 
 
-def _collect(message: Any, path: str, found: dict[str, Leaf], messages: set[str]) -> None:
+def _collect(message: Any, path: str, outer: Place, found: dict[str, Leaf], messages: set[str]) -> None:
     for field, value in message.ListFields():
-        here = f"{path}.{field.name}" if path else field.name
+        inside = f"{path}.{field.name}" if path else field.name
         repeated = field.label == field.LABEL_REPEATED
-        for where, one in (
-            [(f"{here}[{index}]", one) for index, one in enumerate(value)] if repeated else [(here, value)]
-        ):
+        for index, one in enumerate(value if repeated else [value]):
+            here, place = f"{inside}[{index}]" if repeated else inside, (*outer, (field.number, index))
             if field.message_type is None:
                 default = None if repeated else values.written(field, field.default_value)
-                found[where] = Leaf(values.written(field, one), default)
+                found[here] = Leaf(values.written(field, one), default, place)
                 continue
-            messages.add(where)
-            _collect(one, where, found, messages)
+            messages.add(here)
+            _collect(one, here, place, found, messages)
             if not one.ListFields():
-                found[where] = Leaf("{}", None)
+                found[here] = Leaf("{}", None, place)
 
 
 def differing(before: Leaves, after: Leaves) -> list[str]:
-    """Paths of the fields whose values differ, in the order of the second message, then those that it lacks."""
-    paths = dict.fromkeys((*after.fields, *before.fields))
-    return [path for path in paths if _text(before, after, path) != _text(after, before, path)]
+    """Paths of the fields whose values differ, in the order of the file."""
+    both = {**before.fields, **after.fields}
+    paths = [path for path in both if _text(before, after, path) != _text(after, before, path)]
+    return sorted(paths, key=lambda path: both[path].place)
 
 
 def _text(leaves: Leaves, others: Leaves, path: str) -> str:

@@ -15,7 +15,7 @@ def render(document: Mapping[str, Any]) -> str:
     title = f"Configuration of {document['network']}"
     parts = [
         tag("h1", title),
-        tag("p", f"{counted(len(changes), 'field')} of pipeline.config differ from the default."),
+        tag("p", _heading(len(changes)), class_="verdict"),
     ]
     if notes:
         parts += [tag("h2", "Good to know"), tag("ul", *(tag("li", note) for note in notes))]
@@ -31,6 +31,10 @@ def render(document: Mapping[str, Any]) -> str:
             _table(replaced, "yours", "here", "Fields that the run sets itself"),
         ]
     return whole_page(title, tag("main", join(parts)))
+
+
+def _heading(changed: int) -> str:
+    return f"{counted(changed, 'field')} of pipeline.config {'differs' if changed == 1 else 'differ'} from the default"
 
 
 def _table(rows: Sequence[Mapping[str, str]], before: str, after: str, caption: str) -> Html:
