@@ -28,8 +28,8 @@ _ACTIVITIES: Final = {
     "comparing": "looking for duplicates",
     "reporting": "drawing the report",
     "building": "building the graph",
-    "waitingForTrainer": "waiting for the trainer",
-    "shipping": "shipping",
+    "waitingForTrainer": "waiting for TensorFlow",
+    "shipping": "uploading",
     "exporting": "exporting the graph",
 }
 _COUNTED: Final = ("listing", "fetching", "reading", "pairing", "comparing", "reporting", "writing", "shipping")

@@ -89,6 +89,12 @@ PERCENTAGES: dict[str, tuple[Stage, dict[str, Any], tuple[int | None, str | None
         {"phase": "building"},
         (None, None, "Training: building the graph (about 11 s for ssd_mobilenet_v1_0.25_128)"),
     ),
+    "an exporter that starts": (
+        Stage.EXPORT,
+        {"phase": "waitingForTrainer"},
+        (None, None, "Exporting: waiting for TensorFlow"),
+    ),
+    "a training that is uploaded": (Stage.TRAIN, {"phase": "shipping"}, (None, None, "Training: uploading")),
     "before the first step": (Stage.TRAIN, FETCHING, (None, None, "Training: fetching 1.2/2.3 GB")),
     "an upload, by an agent of 0.1": (
         Stage.PREP,
