@@ -220,6 +220,20 @@ def test_evaluations_to_come_are_estimated_before_the_first(trace_of: Make) -> N
     assert trace.progress.snapshot()["etaSeconds"] == pytest.approx(54 + 6 * 5, abs=3)
 
 
+def test_the_time_left_of_a_training_that_ends_by_itself_is_not_that_of_all_its_steps(trace_of: Make) -> None:
+    """5000 steps of 1 s, of which only 20 are made, and an evaluation of 5 s at the end."""
+    trace = trace_of("train")
+    trace.progress.expect_training(steps=5000, evaluate_every=50, batches_per_evaluation=5, at_most=20)
+    for step in range(20):
+        trace.report(phase="training", step=step, steps=5000, done=step, total=5000, unit="steps")
+        trace.pass_time(1)
+    assert trace.progress.snapshot()["etaSeconds"] == pytest.approx(5, abs=2)
+    for image in range(5):
+        trace.report(phase="evaluating", done=image, total=5, unit="images")
+        trace.pass_time(1)
+        assert trace.progress.snapshot()["etaSeconds"] == pytest.approx(4 - image, abs=2)
+
+
 def test_an_evaluation_that_waits_for_its_graph_is_no_slow_step(trace_of: Make) -> None:
     trace = trace_of("train")
     trace.progress.expect_training(steps=40, evaluate_every=20, batches_per_evaluation=5)

@@ -82,14 +82,20 @@ class Progress:
             self._estimate.observe(self._fields, reused=self._reused, now=now)
             self._updated = self._clock.now()
 
-    def expect_training(self, *, steps: int, evaluate_every: int, batches_per_evaluation: float = 0.0) -> None:
+    def expect_training(
+        self, *, steps: int, evaluate_every: int, batches_per_evaluation: float = 0.0, at_most: float | None = None
+    ) -> None:
         """Estimate percentage and time of a training of so many steps, evaluated every so many.
 
-        An evaluation has as many images as so many steps; 0 while that is unknown.
+        An evaluation has as many images as so many steps; 0 while that is unknown. `at_most` is after how many seconds
+        training ends by itself, None if only after its steps.
         """
         with self._lock:
             self._estimate.expect_training(
-                steps=steps, evaluate_every=evaluate_every, batches_per_evaluation=batches_per_evaluation
+                steps=steps,
+                evaluate_every=evaluate_every,
+                batches_per_evaluation=batches_per_evaluation,
+                at_most=at_most,
             )
 
     def finished(self) -> None:

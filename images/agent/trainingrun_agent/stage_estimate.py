@@ -8,6 +8,7 @@ Invariant: the percentage never falls, whatever is reported, and is 100 only aft
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -19,6 +20,9 @@ LAST_WORK = ("writing", "comparing", "reporting", "shipping")
 WINDOW_SECONDS = 60.0
 STEP_WINDOW_SECONDS = 300.0
 """Longer, because a save every few minutes is a part of the pace."""
+
+SEEN_LATE_SECONDS = 5.0
+"""How much later than the trainer the agent may see the first step."""
 
 Fields = Mapping[str, Any]
 """Fields of progress by their names in the contract."""
@@ -46,9 +50,11 @@ class StageEstimate:
         self._last_work: tuple[Rate, int, int] | None = None
         self.percent: int | None = None
 
-    def expect_training(self, *, steps: int, evaluate_every: int, batches_per_evaluation: float) -> None:
-        """Estimate a training of so many steps, with an evaluation every so many and one at the end."""
-        self._work = TrainingWork(steps, evaluate_every, batches_per_evaluation)
+    def expect_training(
+        self, *, steps: int, evaluate_every: int, batches_per_evaluation: float, at_most: float | None
+    ) -> None:
+        """Estimate a training of so many steps or seconds, evaluated every so many steps and at the end."""
+        self._work = TrainingWork(steps, evaluate_every, batches_per_evaluation, at_most)
 
     def observe(self, fields: Fields, *, reused: int = 0, now: float) -> None:
         """Look at the progress after each change; `reused` of what is done cost no time."""
@@ -112,11 +118,19 @@ class TrainingWork:
 
     Until the first evaluation has shown its length, an image is expected to take as long as in a step: without
     gradients, but one by one. An evaluation that has to wait for its graph includes this wait.
+    `at_most` is after how many seconds training ends by itself, from the first step on and with its evaluations.
     """
 
-    def __init__(self, steps: int, evaluate_every: int, batches_per_evaluation: float = 0.0) -> None:
+    def __init__(
+        self,
+        steps: int,
+        evaluate_every: int,
+        batches_per_evaluation: float = 0.0,
+        at_most: float | None = None,
+    ) -> None:
         self._steps, self._every = steps, max(1, evaluate_every)
         self._batches = batches_per_evaluation
+        self._at_most, self._ends_at = at_most, math.inf
         self._step: int | None = None
         self._pace: Rate | None = None
         self._evaluation: _Evaluation | None = None
@@ -142,6 +156,8 @@ class TrainingWork:
             self._waiting += self._evaluation.waited
             self._evaluation = None
         if fields["phase"] == "training":
+            if self._pace is None and self._at_most is not None:
+                self._ends_at = now + self._at_most
             working = now - self._evaluating
             self._pace = self._pace or Rate(working, first=self._step, window=STEP_WINDOW_SECONDS)
             self._pace.reached(self._step, now=working)
@@ -158,14 +174,18 @@ class TrainingWork:
             return None
         each = self._seconds_per_evaluation(now)
         if self._evaluation is None:
-            return steps + each * self._evaluations_to_come()
+            left = steps + each * self._evaluations_to_come()
+            return min(left, max(0.0, self._ends_at - now) + each)
         so_far = now - self._evaluation.began
         rest = self._evaluation.seconds_left(now=now)
         if rest is None:
             rest = max(0.0, each - so_far)
         elif not self._evaluations:
             each = so_far - self._evaluation.waited + rest
-        return steps + rest + each * self._evaluations_to_come()
+        left = steps + rest + each * self._evaluations_to_come()
+        if self._evaluation.began >= self._ends_at - SEEN_LATE_SECONDS:
+            return rest
+        return min(left, max(rest, self._ends_at - now) + each)
 
     def _seconds_per_evaluation(self, now: float) -> float:
         """The mean of those that have ended; before, what as many images take in steps."""
