@@ -19,7 +19,7 @@ ABOUT = {
     "trainingMAP": "mAP that training measured for this checkpoint on all evaluation images",
     "trainingDifference": "why ap50 and mAP may differ from what training measured",
 }
-SAME_IMAGES = "same images: below 0.0001, from rounding"
+SAME_IMAGES = "same images: below 0.0001, from rounding; more if many scores are almost equal, as after a few steps"
 
 
 def complete(measured: Dict[str, Any], spec: Dict[str, Any]) -> Dict[str, Any]:
