@@ -99,7 +99,7 @@ def test_a_run_that_can_be_continued_passes(setup: Setup, contract: Callable[[st
     uri = f"s3://{setup.store.bucket}/{FOLDER}/"
     assert verdict["numbers"]["resumedFrom"] == {"uri": uri, "step": 40, "dataset": "Same"}
     contract("verdict", verdict)
-    assert verdict["message"].endswith(f"; training continues {uri} from step 40, with the same data set.")
+    assert " labels; training continues from step 40, with the same data set; " in verdict["message"]
     contract("stage-result", json.loads(setup.store.get(f"{FOLDER}/prepared.json", max_bytes=1 << 20)))
 
 

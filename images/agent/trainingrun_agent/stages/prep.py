@@ -183,7 +183,7 @@ def _ship(context: StageContext, pipeline: str, prepared: PreparedDataset, *, nu
 
 def _images(numbers: Mapping[str, Any]) -> str:
     counts = f"{numbers['trainImages']} train and {numbers['evalImages']} eval images"
-    more = (_seen_in_training(numbers), _findings(numbers), _changes(numbers), in_words(numbers))
+    more = (in_words(numbers), _seen_in_training(numbers), _findings(numbers), _changes(numbers))
     return f"{counts} with {numbers.get('format', 'pascalVOC')} labels{''.join(more)}"
 
 

@@ -28,8 +28,8 @@ from trainingrun_agent.transfer.resume import newest_complete
 
 _IN_WORDS = {
     "Same": "with the same data set",
-    "Changed": "with another data set than that run had",
-    "Unknown": "whether with the same data set is not known, because the version of that run did not record it",
+    "Changed": "with another data set",
+    "Unknown": "maybe with another data set (that run recorded none)",
 }
 
 
@@ -68,11 +68,14 @@ class ResumeCheck:
 
 
 def in_words(numbers: Mapping[str, Any]) -> str:
-    """What the verdict says of its object `resumedFrom`, to follow a sentence; empty without it."""
+    """What the verdict says of its object `resumedFrom`, to follow a sentence; empty without it.
+
+    Short, without the address: of a stage that is done, the status shows the first 200 characters.
+    """
     found = numbers.get("resumedFrom")
     if not isinstance(found, dict):
         return ""
-    return f"; training continues {found['uri']} from step {found['step']}, {_IN_WORDS[found['dataset']]}"
+    return f"; training continues from step {found['step']}, {_IN_WORDS[found['dataset']]}"
 
 
 def _check_network(other: OtherRun, theirs: dict[str, Any], *, network: str) -> None:
