@@ -65,7 +65,7 @@ def test_a_loss_that_stays_high_has_exploded(losses: list[float], step: int) -> 
 
 def test_the_message_has_what_was_seen() -> None:
     alarm = first_alarm([2.0, *([500.0, 1234.5] * 20)])
-    assert alarm == (STEPS + 1, "The loss exploded: it was 500 to 1234 in the last 30 steps, after 2 before")
+    assert alarm == (STEPS + 1, "The loss exploded: 2 before, it was 500 to 1234 in the 30 steps that ended")
 
 
 def test_a_high_loss_makes_a_checkpoint_suspect_until_it_is_over() -> None:

@@ -44,7 +44,7 @@ class LossWatch:
         if len(high) < STEPS or _median(high[STEPS // 2 :]) < FALLING * _median(high[: STEPS // 2]):
             return None
         seen = f"{min(high):.4g} to {max(high):.4g}"
-        return f"The loss exploded: it was {seen} in the last {STEPS} steps, after {usual:.4g} before"
+        return f"The loss exploded: {usual:.4g} before, it was {seen} in the {STEPS} steps that ended"
 
 
 def _median(values: List[float]) -> float:

@@ -60,7 +60,9 @@ def _lower_rate(context: StageContext) -> str:
     else:
         context.draft.update_training({"learningRate": now})
         how = f"learning rate {now} instead of {before}"
-    return f"The next attempt goes on from the last good checkpoint with {how} (train.onDivergence: Rollback)."
+    saved = "checkpointStep" in context.draft.status["training"]
+    begins = "goes on from the last good checkpoint" if saved else "starts again, because no checkpoint is saved yet,"
+    return f"The next attempt {begins} with {how} (train.onDivergence: Rollback)."
 
 
 def _rolls_back(context: StageContext, verdict: Verdict) -> bool:

@@ -56,6 +56,13 @@ def test_a_rollback_has_half_the_rate_once() -> None:
     assert play.status["phase"] == "Failed"
 
 
+def test_a_rollback_before_the_first_checkpoint_starts_again() -> None:
+    play = playing(onDivergence="Rollback", learningRate="0.004")
+    fail(play, "diverged", message="The loss is NaN.", numbers={"step": 30, "steps": 300})
+    (message,) = (event.message for event in play.events if event.kind == "Warning")
+    assert "The next attempt starts again, because no checkpoint is saved yet, with learning rate 0.0020" in message
+
+
 def test_without_rollback_a_divergence_ends_the_run() -> None:
     play = playing()
     fail(play, "diverged")
