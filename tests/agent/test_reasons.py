@@ -301,7 +301,7 @@ STEPS = [
     pytest.param(
         StageError(trainer.DIVERGED_AGAIN, message="NaN", container="trainer"),
         {"kind": "newRun", "field": "train.learningRate", "value": "0.004", "try": "0.001"},
-        'Create a new TrainingRun with spec.train.learningRate: "0.001" (now 0.004): with less than that training'
+        'Create a new TrainingRun with spec.train.learningRate: "0.001" (now 0.004): with half of that training'
         " diverged too; also look for wrong boxes in the data report, and in the images that are named.",
         id="half of the rate was too high",
     ),

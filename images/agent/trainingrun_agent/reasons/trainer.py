@@ -58,7 +58,7 @@ DIVERGED = _reason(
     suggest=_third,
 )
 DIVERGED_AGAIN = replace(
-    DIVERGED, hint=f"{{lower[train.learningRate]}}: with less than that training diverged too; {_BOXES}."
+    DIVERGED, hint=f"{{lower[train.learningRate]}}: with half of that training diverged too; {_BOXES}."
 )
 DEVICE_OUT_OF_MEMORY = _reason(
     "DeviceOutOfMemory",
