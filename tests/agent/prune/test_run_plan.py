@@ -131,6 +131,14 @@ def test_a_rule_for_checkpoints_applies_to_runs_that_have_a_model_whatever_their
     assert len(deleted(rules, stored(age=DAY, exported_step=None))) == 4
 
 
+@pytest.mark.parametrize("living", [None, {"lab/x-00000009"}], ids=["finished", "its TrainingRun is gone"])
+def test_an_old_run_keeps_the_checkpoints_that_the_rule_keeps(living: set[str] | None) -> None:
+    rules = RunRules(30 * DAY, living=living, keep_checkpoints=1)
+    gone = {key for key in going(rules, stored()) if "/checkpoints/" in key}
+    assert gone == {key for key in CHECKPOINTS if "/00000020/" in key}, "the newest, and the exported one, stay"
+    assert "train/0001-p/events/train/f/0" in going(rules, stored())
+
+
 def test_deletions_state_their_reason() -> None:
     (old,) = plan_runs([stored()], MONTH, now=NOW)
     (gone,) = plan_runs([stored()], RunRules(30 * DAY, living={"x/y-00000009"}), now=NOW)

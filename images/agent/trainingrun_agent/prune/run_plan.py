@@ -75,9 +75,11 @@ def _of_deleted(run: StoredRun, rules: RunRules) -> list[ObjectInfo]:
     stays = export if export and not rules.exports else []
     if not stays and rules.living is not None:
         kept = set()
-    skipped = kept | {info.key for info in stays}
-    epochs = f"{run.keys.epochs}/" if rules.living is None else "\0"
-    return [info for info in run.objects if info.key not in skipped and not info.key.startswith(epochs)]
+    folders = [f"{run.keys.epochs}/"] if rules.living is None else []
+    if rules.keep_checkpoints is not None and run.finished:
+        folders += _kept_checkpoints(run, _checkpoints(run), rules.keep_checkpoints)
+    skipped, below = kept | {info.key for info in stays}, tuple(folders)
+    return [info for info in run.objects if info.key not in skipped and not info.key.startswith(below)]
 
 
 def _is_export(info: ObjectInfo, keys: RunKeys) -> bool:
@@ -86,19 +88,25 @@ def _is_export(info: ObjectInfo, keys: RunKeys) -> bool:
 
 def _old_checkpoints(run: StoredRun, keep: int) -> list[ObjectInfo]:
     """Objects of the checkpoints that are neither among the newest nor named by a result of the run."""
-    folders: dict[tuple[int, int], str] = {}
+    folders = _checkpoints(run)
+    old = tuple(folder for folder in folders if folder not in _kept_checkpoints(run, folders, keep))
+    return [info for info in run.objects if old and info.key.startswith(old)]
+
+
+def _checkpoints(run: StoredRun) -> dict[str, int]:
+    """Folders of the complete checkpoints, newest first, with their steps."""
+    found: dict[tuple[int, int], str] = {}
     for info in run.objects:
         attempt = run.keys.parse_attempt("train", info.key)
         step = None if attempt is None else attempt.parse_checkpoint_manifest(info.key)
         if attempt is not None and step is not None:
-            folders[attempt.epoch, step] = attempt.checkpoint(step)
-    newest = sorted(folders, reverse=True)
-    old = {
-        f"{folders[one]}/"
-        for one in newest[max(1, keep) :]
-        if one[1] != run.exported_step and folders[one] not in run.needs
-    }
-    return [info for info in run.objects if any(info.key.startswith(folder) for folder in old)]
+            found[attempt.epoch, step] = f"{attempt.checkpoint(step)}/"
+    return {found[one]: one[1] for one in sorted(found, reverse=True)}
+
+
+def _kept_checkpoints(run: StoredRun, folders: dict[str, int], keep: int) -> set[str]:
+    named = {one for one, step in folders.items() if step == run.exported_step or one.rstrip("/") in run.needs}
+    return named | set(list(folders)[: max(1, keep)])
 
 
 def _deletion(run: StoredRun, objects: list[ObjectInfo], why: str) -> Iterator[Deletion]:
