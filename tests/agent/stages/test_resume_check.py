@@ -230,8 +230,8 @@ def test_a_folder_without_a_checkpoint(setup: Setup) -> None:
         setup.store.delete(f"{setup.checkpoint(step)}/MANIFEST.json")
     message = "spec.resumeFrom: {place} has no complete checkpoint below train/"
     hint = (
-        "Create a new TrainingRun with another spec.resumeFrom.uri: the folder of a run (its status.storageURI) that "
-        "has saved a checkpoint; or create a new TrainingRun without spec.resumeFrom."
+        "Create a new TrainingRun with another spec.resumeFrom: a run whose checkpoints are still there. If that run "
+        f"has exported a model, create a new TrainingRun: {INSTEAD}."
     )
     expect(setup, "ResumeFromNoCheckpoint", message, hint)
 

@@ -22,8 +22,8 @@ RESUME_NO_CHECKPOINT = Reason(
     _USER,
     Step.NEW_RUN,
     message="{field[resumeFrom]}: {place} has no complete checkpoint below train/",
-    hint="{change[resumeFrom.uri]}: the folder of a run (its status.storageURI) that has saved a checkpoint; or"
-    " {new_run} without {field[resumeFrom]}.",
+    hint=f"{{change[resumeFrom]}}: a run whose checkpoints are still there. If that run has exported a model,"
+    f" {{new_run}}: {_INSTEAD}.",
     meaning="The run to continue has saved no checkpoint, or its checkpoints were deleted, or the folder is no run's.",
     fields=_FIELDS,
 )
