@@ -10,6 +10,7 @@ import http.client
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -115,21 +116,20 @@ def _connected(found: Sequence[tuple[int, int, int, str, Any]]) -> socket.socket
     raise last
 
 
-def _opened(archive: WebArchive) -> http.client.HTTPResponse:
+@contextmanager
+def _opened(archive: WebArchive) -> Iterator[http.client.HTTPResponse]:
     """The answer with the archive, after redirects within the host."""
     context, url = _context(archive.ca_file), archive.url
     for _ in range(MAX_REDIRECTS + 1):
         where = urlsplit(url)
-        connection = _Connection(where, context=context, refused=archive.refused)
-        try:
+        # Closing the connection closes the answer as well, unless the server has said that it closes it.
+        with closing(_Connection(where, context=context, refused=archive.refused)) as connection:
             connection.request("GET", where.path, headers={"Accept-Encoding": "identity", "Connection": "close"})
-            answer = connection.getresponse()
-            if answer.status == http.HTTPStatus.OK:
-                return answer
-            with answer:
+            with connection.getresponse() as answer:
+                if answer.status == http.HTTPStatus.OK:
+                    yield answer
+                    return
                 url = _next(archive, where, answer)
-        finally:
-            connection.close()  # the answer keeps the socket that it reads
     raise UserError(WEIGHTS_OTHER_ANSWER, place=archive.url, problem="redirects without end")
 
 
@@ -138,7 +138,7 @@ def _next(archive: WebArchive, where: SplitResult, answer: http.client.HTTPRespo
     status = answer.status
     location = answer.getheader("Location", "")
     if status in _REDIRECTS and location:
-        to = urlsplit(urljoin(where.geturl(), location))
+        to = _redirected(archive, where, location)
         if (to.scheme, to.netloc) != (where.scheme, where.netloc) or to.query:
             raise UserError(WEIGHTS_REDIRECTED, place=archive.url, to=f"{to.scheme}://{to.netloc}"[:MAX_QUOTE])
         return to.geturl()
@@ -149,6 +149,16 @@ def _next(archive: WebArchive, where: SplitResult, answer: http.client.HTTPRespo
     raise UserError(WEIGHTS_OTHER_ANSWER, place=archive.url, problem=f"answers {status} instead of an archive")
 
 
+def _redirected(archive: WebArchive, where: SplitResult, location: str) -> SplitResult:
+    try:
+        to = urlsplit(urljoin(where.geturl(), location))
+        to.path.encode("ascii")
+    except ValueError as error:
+        problem = f"redirects to {location[:MAX_QUOTE]!a}, which is no address"
+        raise UserError(WEIGHTS_OTHER_ANSWER, place=archive.url, problem=problem) from error
+    return to
+
+
 def _context(ca_file: Path | None) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=get_cert_path(True))
     if ca_file is not None:
@@ -157,7 +167,8 @@ def _context(ca_file: Path | None) -> ssl.SSLContext:
 
 
 def _chunks(answer: http.client.HTTPResponse) -> Iterator[bytes]:
-    while chunk := answer.read(_CHUNK):
+    """What has arrived, as it arrives: a slow server must not delay the end of the pod."""
+    while chunk := answer.read1(_CHUNK):
         yield chunk
 
 
