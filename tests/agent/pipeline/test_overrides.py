@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline_wishes import made, parsed, refusal, rows
+from pipeline_wishes import FASTER, made, parsed, refusal, rows
 
 NMS = "model.ssd.post_processing.batch_non_max_suppression"
 CROP = "train_config.data_augmentation_options"
@@ -202,6 +202,18 @@ REFUSED = [
         " 6; they must be equal |",
         id="what the API cannot build",
     ),
+    pytest.param(
+        "train_config.freeze_variables[0]",
+        "\ud800",
+        "train_config.freeze_variables[0] is a text, not '\\ud800'",
+        id="half of a character",
+    ),
+    pytest.param(
+        "train_config.freeze_variables",
+        '["\\ud800"]',
+        "train_config.freeze_variables is a text, not '\\ud800'",
+        id="half of a character in a list",
+    ),
 ]
 
 
@@ -209,3 +221,11 @@ REFUSED = [
 def test_a_wrong_override_says_what_is_right(path: str, text: str, expected: str) -> None:
     found = refusal(model={"overrides": {path: text}})
     assert found.startswith(f"OverrideRefused: spec.model.overrides: {expected}"), found
+
+
+@pytest.mark.parametrize("stages", ["1", "3"])
+def test_a_network_without_classes_or_with_masks_is_refused(stages: str) -> None:
+    found = refusal(network=FASTER, model={"overrides": {"model.faster_rcnn.number_of_stages": stages}})
+    assert found.startswith(
+        f"OverrideRefused: spec.model.overrides: model.faster_rcnn.number_of_stages is {stages}, but must be 2"
+    ), found

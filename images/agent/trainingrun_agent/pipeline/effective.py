@@ -201,6 +201,7 @@ class _Work:
 
 
 _FAMILIES = ("ssd", "faster_rcnn")
+_MAX_QUOTE = 60
 
 
 def _own(config: OwnConfig, network: str, base: Any) -> Any:
@@ -214,7 +215,7 @@ def _own(config: OwnConfig, network: str, base: Any) -> Any:
         return pipeline
     fitting = [name for name, known in NETWORKS.items() if own_config.is_of(kind, known)]
     if not fitting:
-        theirs = f"a network with the feature extractor {kind.extractor!r}, which is none of those here"
+        theirs = f"a network with the feature extractor {kind.extractor[:_MAX_QUOTE]!r}, which is none of those here"
         raise UserError(CONFIG_OF_NO_NETWORK, place=config.place, theirs=theirs, network=network)
     raise UserError(
         MODEL_CONFIG_MISMATCH,

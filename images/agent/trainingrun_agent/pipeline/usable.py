@@ -13,6 +13,7 @@ from trainingrun_agent.pipeline.typed_fields import family_of, input_size, is_ss
 LEAST_INPUT: Final = 33
 """Pixels; the feature extractors refuse smaller images."""
 _COARSEST_BACKBONE_LEVEL: Final = 5
+_STAGES: Final = 2
 # Messages of which the API needs one member, by path below the message of the family.
 _CHOICES: Final = {
     "ssd": (
@@ -125,6 +126,12 @@ def _pyramid(ssd: Any) -> Iterator[str]:
 
 
 def _faster_rcnn(faster_rcnn: Any) -> Iterator[str]:
+    stages = faster_rcnn.number_of_stages
+    if stages != _STAGES:
+        yield (
+            f"model.faster_rcnn.number_of_stages is {stages}, but must be {_STAGES}: boxes with classes are trained, no"
+            " masks"
+        )
     batch, proposals = faster_rcnn.second_stage_batch_size, faster_rcnn.first_stage_max_proposals
     if batch > proposals:
         yield (
