@@ -228,5 +228,6 @@ def test_a_wrong_configuration_of_the_user_says_what_is_wrong(text: str, expecte
 
 
 def test_a_users_own_configuration_may_have_lists_of_any_length() -> None:
-    pipeline = made(config=f"{default()} train_config {{ {'freeze_variables: \'a\' ' * 10_001} }}")
+    many = 'train_config { freeze_variables: "a" } ' * 10_001
+    pipeline = made(config=default() + many)
     assert len(parsed(pipeline).train_config.freeze_variables) == 10_001
