@@ -120,3 +120,20 @@ def test_never_above_the_limit(
 def test_half_a_surrogate_in_a_file_name_is_no_obstacle() -> None:
     data = verdicts.encode(_verdict(message="bad \udcff name"))
     assert json.loads(data)["message"] == "bad \ufffd name"
+
+
+def test_an_export_is_told_however_many_classes_miss_the_gate(contract: Callable[[str, Any], None]) -> None:
+    numbers = {
+        "ap50": 0.5,
+        "mAP": 0.3,
+        "evalImages": 10,
+        "checkpointStep": 200,
+        "uri": f"s3://b/{'a' * 900}/",
+        "gate": {"met": False, "missed": [f"class {'🚗' * 80!r}: mAP 0.123 is below 0.8"] * 10, "missedCount": 90},
+    }
+    result = verdicts.Verdict("export", Outcome.SUCCEEDED, "Exported", "Exported the model.", numbers=numbers)
+    data = verdicts.encode(result)
+    assert len(data) <= verdicts.MAX_BYTES
+    document = json.loads(data)
+    contract("verdict", document)
+    assert document["numbers"] == {**numbers, "gate": {"met": False, "missed": [], "missedCount": 90}}

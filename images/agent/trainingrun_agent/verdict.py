@@ -126,9 +126,12 @@ class Verdict:
 
 
 def encode(verdict: Verdict) -> bytes:
-    """The verdict in at most 4096 bytes: findings are left out first, then the hint, then most of the message."""
+    """The verdict in at most 4096 bytes: findings are left out first, then the hint, then most of the message.
+
+    The numbers are the results of the stage: texts among them go before they do.
+    """
     document = verdict.to_json()
-    for shrink in (_keep, _without_findings, _without_hint, _short_message, _without_numbers):
+    for shrink in (_keep, _without_findings, _without_hint, _short_message, _short_gate, _without_numbers):
         document = shrink(document)
         data = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
         if len(data) <= MAX_BYTES:
@@ -165,6 +168,16 @@ def _without_hint(document: dict[str, Any]) -> dict[str, Any]:
 
 def _short_message(document: dict[str, Any]) -> dict[str, Any]:
     return {**document, "message": _cut(document["message"], 200)}
+
+
+def _short_gate(document: dict[str, Any]) -> dict[str, Any]:
+    """Without the names of the scores that are too low; how many there are stays."""
+    numbers = document.get("numbers", {})
+    return (
+        {**document, "numbers": {**numbers, "gate": {**numbers["gate"], "missed": []}}}
+        if "gate" in numbers
+        else document
+    )
 
 
 def _without_numbers(document: dict[str, Any]) -> dict[str, Any]:

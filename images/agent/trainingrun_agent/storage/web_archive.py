@@ -154,7 +154,8 @@ def _redirected(archive: WebArchive, where: SplitResult, location: str) -> Split
         to = urlsplit(urljoin(where.geturl(), location))
         to.path.encode("ascii")
     except ValueError as error:
-        problem = f"redirects to {location[:MAX_QUOTE]!a}, which is no address"
+        shown = location.partition("?")[0][:MAX_QUOTE]  # the rest may be a token
+        problem = f"redirects to {shown!a}, which is no address"
         raise UserError(WEIGHTS_OTHER_ANSWER, place=archive.url, problem=problem) from error
     return to
 
