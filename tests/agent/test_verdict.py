@@ -137,3 +137,17 @@ def test_an_export_is_told_however_many_classes_miss_the_gate(contract: Callable
     document = json.loads(data)
     contract("verdict", document)
     assert document["numbers"] == {**numbers, "gate": {"met": False, "missed": [], "missedCount": 90}}
+
+
+def test_a_preparation_is_told_however_long_the_prefix_is(contract: Callable[[str, Any], None]) -> None:
+    folder = f"s3://{'b' * 63}/{'p' * 512}/runs/{'n' * 63}/{'r' * 63}-00000000/"
+    addresses = dict.fromkeys(("configURI", "configChangesURI", "reportURI", "reportJSONURI"), f"{folder}a.html")
+    resumed = {"uri": folder, "step": 40, "dataset": "Same"}
+    numbers = {**PREP, **addresses, "configChanges": 3, "resumedFrom": resumed}
+    verdict = _verdict(outcome=Outcome.SUCCEEDED, message="ü" * 1500, numbers=numbers, logs_uri=f"{folder}logs/")
+    data = verdicts.encode(verdict)
+    assert len(data) <= verdicts.MAX_BYTES
+    document = json.loads(data)
+    contract("verdict", document)
+    lost = {"configURI", "configChangesURI", "reportJSONURI"}
+    assert document["numbers"] == {name: value for name, value in numbers.items() if name not in lost}
