@@ -178,3 +178,11 @@ def test_a_host_that_does_not_listen(certificate: Path, tmp_path: Path) -> None:
         "PretrainedUnreachable",
         f"spec.model.pretrained.uri: {url_of(server)} cannot be fetched: Connection refused",
     )
+
+
+@pytest.mark.parametrize("host", [f"{'a' * 64}.example", "a..example"], ids=["long", "empty part"])
+def test_a_host_that_can_have_no_address(tmp_path: Path, host: str) -> None:
+    archive = WebArchive(f"https://{host}/a.tar.gz")
+    with pytest.raises(StageError) as caught:
+        archive.download(tmp_path / "a.tar.gz", limit=LIMIT, on_size=int, on_bytes=int)
+    assert caught.value.message.endswith("cannot be fetched: its host has no address")

@@ -67,7 +67,7 @@ class WebArchive:
                 size, sha256 = streams.save(_chunks(answer), path, limit=limit, on_bytes=on_bytes, what=what)
         except AddressRefusedError as error:
             raise UserError(WEIGHTS_ADDRESS_REFUSED, place=self.url, address=error.address) from error
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, UnicodeError) as error:
             raise StageError(PRETRAINED_UNREACHABLE, place=self.url, problem=_in_words(error)) from error
         self._check_size(size, limit)
         if promised is not None and size < promised:
@@ -177,7 +177,7 @@ def _in_words(error: Exception) -> str:
     """What went wrong, without the numbers of the operating system."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not valid: {error.verify_message}"
-    if isinstance(error, socket.gaierror):
+    if isinstance(error, socket.gaierror | UnicodeError):  # the latter for a name with a part that is too long
         return "its host has no address"
     if isinstance(error, TimeoutError):
         return "its host does not answer in time"
