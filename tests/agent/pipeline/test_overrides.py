@@ -229,3 +229,22 @@ def test_a_network_without_classes_or_with_masks_is_refused(stages: str) -> None
     assert found.startswith(
         f"OverrideRefused: spec.model.overrides: model.faster_rcnn.number_of_stages is {stages}, but must be 2"
     ), found
+
+
+@pytest.mark.parametrize(
+    ("network", "path", "text", "other"),
+    [
+        ("ssd_mobilenet_v2", "model.ssd.feature_extractor.use_depthwise", "true", "ssdlite_mobilenet_v2"),
+        (
+            "faster_rcnn_resnet101",
+            "model.faster_rcnn.second_stage_box_predictor.rfcn_box_predictor",
+            "{}",
+            "rfcn_resnet101",
+        ),
+    ],
+)
+def test_overrides_make_no_other_network(network: str, path: str, text: str, other: str) -> None:
+    found = refusal(network=network, model={"overrides": {path: text}})
+    assert found.startswith(
+        f"OverrideRefused: spec.model.overrides: they make the network {other} of {network}: set model.network to it"
+    ), found
