@@ -147,8 +147,9 @@ class Vanishing(MemoryStore):
     """A bucket in which a run is deleted between the listing of all runs and that of its own objects."""
 
     def list(self, prefix: str, *, start_after: str = "", limit: int | None = None) -> Iterator[ObjectInfo]:
+        if prefix == "runs/lab/a-00000001/":
+            self.objects.pop(f"{prefix}run.json", None)
         yield from super().list(prefix, start_after=start_after, limit=limit)
-        self.objects.pop("runs/lab/a-00000001/run.json", None)
 
 
 def test_a_run_that_is_deleted_meanwhile_is_no_run() -> None:
