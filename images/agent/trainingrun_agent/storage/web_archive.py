@@ -140,7 +140,8 @@ def _next(archive: WebArchive, where: SplitResult, answer: http.client.HTTPRespo
     if status in _REDIRECTS and location:
         to = _redirected(archive, where, location)
         if (to.scheme, to.netloc) != (where.scheme, where.netloc) or to.query:
-            raise UserError(WEIGHTS_REDIRECTED, place=archive.url, to=f"{to.scheme}://{to.netloc}"[:MAX_QUOTE])
+            host = to.netloc.rpartition("@")[2]
+            raise UserError(WEIGHTS_REDIRECTED, place=archive.url, to=f"{to.scheme}://{host}"[:MAX_QUOTE])
         return to.geturl()
     if status in _GONE:
         raise UserError(WEIGHTS_NOT_AT_ADDRESS, place=archive.url, status=status)
