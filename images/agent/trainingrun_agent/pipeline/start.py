@@ -23,6 +23,7 @@ _PARTS: Final = {
 }
 _TRAINING_ONLY: Final = (
     "conv_hyperparams",
+    "class_prediction_bias_init",
     "fc_hyperparams",
     "batch_norm_trainable",
     "use_dropout",
