@@ -214,6 +214,25 @@ REFUSED = [
         "train_config.freeze_variables is a text, not '\\ud800'",
         id="half of a character in a list",
     ),
+    pytest.param(
+        "train_config.freeze_variables",
+        '["("]',
+        "train_config.freeze_variables[0] is no regular expression: missing ), unterminated subpattern",
+        id="no regular expression",
+    ),
+    pytest.param(
+        f"{CROP}[0]", "{}", "train_config.data_augmentation_options[0] names no step", id="no step of augmentation"
+    ),
+    *(
+        pytest.param(
+            "train_config.optimizer.rms_prop_optimizer.learning_rate",
+            f"constant_learning_rate {{ learning_rate: {rate} }}",
+            "train_config.optimizer.rms_prop_optimizer.learning_rate.constant_learning_rate.learning_rate is"
+            f" {rate}, not a number from 0 up",
+            id=f"rate {rate}",
+        )
+        for rate in ("nan", "-1", "inf")
+    ),
 ]
 
 
