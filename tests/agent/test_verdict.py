@@ -120,3 +120,34 @@ def test_never_above_the_limit(
 def test_half_a_surrogate_in_a_file_name_is_no_obstacle() -> None:
     data = verdicts.encode(_verdict(message="bad \udcff name"))
     assert json.loads(data)["message"] == "bad \ufffd name"
+
+
+def test_an_export_is_told_however_many_classes_miss_the_gate(contract: Callable[[str, Any], None]) -> None:
+    numbers = {
+        "ap50": 0.5,
+        "mAP": 0.3,
+        "evalImages": 10,
+        "checkpointStep": 200,
+        "uri": f"s3://b/{'a' * 900}/",
+        "gate": {"met": False, "missed": [f"class {'🚗' * 80!r}: mAP 0.123 is below 0.8"] * 10, "missedCount": 90},
+    }
+    result = verdicts.Verdict("export", Outcome.SUCCEEDED, "Exported", "Exported the model.", numbers=numbers)
+    data = verdicts.encode(result)
+    assert len(data) <= verdicts.MAX_BYTES
+    document = json.loads(data)
+    contract("verdict", document)
+    assert document["numbers"] == {**numbers, "gate": {"met": False, "missed": [], "missedCount": 90}}
+
+
+def test_a_preparation_is_told_however_long_the_prefix_is(contract: Callable[[str, Any], None]) -> None:
+    folder = f"s3://{'b' * 63}/{'p' * 512}/runs/{'n' * 63}/{'r' * 63}-00000000/"
+    addresses = dict.fromkeys(("configURI", "configChangesURI", "reportURI", "reportJSONURI"), f"{folder}a.html")
+    resumed = {"uri": folder, "step": 40, "dataset": "Same"}
+    numbers = {**PREP, **addresses, "configChanges": 3, "resumedFrom": resumed}
+    verdict = _verdict(outcome=Outcome.SUCCEEDED, message="ü" * 1500, numbers=numbers, logs_uri=f"{folder}logs/")
+    data = verdicts.encode(verdict)
+    assert len(data) <= verdicts.MAX_BYTES
+    document = json.loads(data)
+    contract("verdict", document)
+    lost = {"configURI", "configChangesURI", "reportJSONURI"}
+    assert document["numbers"] == {name: value for name, value in numbers.items() if name not in lost}

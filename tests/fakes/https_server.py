@@ -12,13 +12,14 @@ from typing import Any
 class HttpsServer:
     """An https server; `answers` are status, headers and body by path."""
 
-    def __init__(self, certificate: Path) -> None:
+    def __init__(self, certificate: Path, *, protocol: str = "HTTP/1.0") -> None:
         self.answers: dict[str, tuple[int, dict[str, str], bytes]] = {}
         self.requests: list[str] = []
         server = self
 
         class Handler(BaseHTTPRequestHandler):
             timeout = 5
+            protocol_version = protocol
 
             def do_GET(self) -> None:
                 server.requests.append(self.path)
@@ -38,7 +39,7 @@ class HttpsServer:
         context.load_cert_chain(certificate)
         self.http.socket = context.wrap_socket(self.http.socket, server_side=True)
         self.host = f"https://127.0.0.1:{self.http.server_port}"
-        self._thread = threading.Thread(target=self.http.serve_forever, daemon=True)
+        self._thread = threading.Thread(target=self.http.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
 
     def stop(self) -> None:

@@ -21,6 +21,7 @@ MAX_BYTES = 4096
 MAX_MESSAGE = 1500
 MAX_HINT = 600
 MAX_VALUE = 100
+_BESIDE_OTHERS = ("configChangesURI", "configURI", "reportJSONURI")
 EXIT_SUCCEEDED = 0
 EXIT_FAILED = 1
 EXIT_NO_SPACE = 28
@@ -126,9 +127,20 @@ class Verdict:
 
 
 def encode(verdict: Verdict) -> bytes:
-    """The verdict in at most 4096 bytes: findings are left out first, then the hint, then most of the message."""
+    """The verdict in at most 4096 bytes: findings are left out first, then the hint, then most of the message.
+
+    The numbers are the results of the stage: what is text among them goes before they do.
+    """
     document = verdict.to_json()
-    for shrink in (_keep, _without_findings, _without_hint, _short_message, _without_numbers):
+    for shrink in (
+        _keep,
+        _without_findings,
+        _without_hint,
+        _short_message,
+        _short_gate,
+        _without_addresses,
+        _without_numbers,
+    ):
         document = shrink(document)
         data = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
         if len(data) <= MAX_BYTES:
@@ -165,6 +177,19 @@ def _without_hint(document: dict[str, Any]) -> dict[str, Any]:
 
 def _short_message(document: dict[str, Any]) -> dict[str, Any]:
     return {**document, "message": _cut(document["message"], 200)}
+
+
+def _short_gate(document: dict[str, Any]) -> dict[str, Any]:
+    """Without the names of the scores that are too low; how many there are stays."""
+    numbers = document.get("numbers", {})
+    gate = {"gate": {**numbers["gate"], "missed": []}} if "gate" in numbers else {}
+    return {**document, "numbers": {**numbers, **gate}} if gate else document
+
+
+def _without_addresses(document: dict[str, Any]) -> dict[str, Any]:
+    """Without addresses that are long when storage.prefix is, and lie beside others that stay."""
+    numbers = {k: v for k, v in document.get("numbers", {}).items() if k not in _BESIDE_OTHERS}
+    return {**document, "numbers": numbers} if numbers else document
 
 
 def _without_numbers(document: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from trainingrun.api.reason import Reason
 from trainingrun.api.settings import Settings
 from trainingrun.api.status import StageAttempts
 from trainingrun.builders.resolved import build_resolved, resolved_text, text_digest
-from trainingrun.domain import attempts, gate, lasting
+from trainingrun.domain import attempts, deadline, gate, lasting
 from trainingrun.domain.accounting import Ending, close_attempt
 from trainingrun.domain.adoption import why_not_ours
 from trainingrun.domain.decision import Decision
@@ -89,6 +89,7 @@ def _accept_anew(decision: Decision, observed: Observed, *, settings: Settings) 
             context.set_not_done(reason=reasons.ATTEMPT_DELAYED, message=message)
     for field in ("resolvedDigest", "storageURI"):
         draft.status.pop(field, None)  # type: ignore[misc]
+    deadline.start_again(draft)
     name = resolved_name(draft.run.name, uid=draft.run.uid)
     why = f"spec.retry was raised to {draft.take_retry()} and ConfigMap {name} is gone"
     draft.add_event(reasons.RETRY, f"Accepting the run anew, as the operator would accept it today: {why}.")

@@ -24,7 +24,9 @@ def keep_time(decision: Decision) -> None:
         draft.status.pop("activeSince", None)
         return
     draft.status.setdefault("activeSince", draft.now_text)
-    decision.requeue(after=_seconds_left(draft))
+    left = _seconds_left(draft)
+    if left > 0:  # else this reconcile ends the run, or it cannot until something else changes
+        decision.requeue(after=left)
 
 
 def start_again(draft: Draft) -> None:

@@ -204,6 +204,11 @@ OWN_REFUSED = [
         id="an unknown network",
     ),
     pytest.param(
+        default().replace("ssd_inception_v2", "x" * 100_000),
+        f"ModelConfigMismatch: {HERE} is of a network with the feature extractor '{'x' * 60}', which is none of those",
+        id="a long name of a network",
+    ),
+    pytest.param(
         "model {\n  ssd {\n    feature_extractor { batch_norm_trainable: true }\n  }\n}",
         f"ModelConfigUnusable: {HERE} is not a pipeline.config of this Object Detection API: line 3, column 25: Message"
         ' type "SsdFeatureExtractor" has no field named "batch_norm_trainable". | Correct the file, then raise'
@@ -232,3 +237,9 @@ OWN_REFUSED = [
 def test_a_wrong_configuration_of_the_user_says_what_is_wrong(text: str, expected: str) -> None:
     found = refusal(config=text)
     assert found.startswith(expected), found
+
+
+def test_a_users_own_configuration_may_have_lists_of_any_length() -> None:
+    many = 'train_config { freeze_variables: "a" } ' * 10_001
+    pipeline = made(config=default() + many)
+    assert len(parsed(pipeline).train_config.freeze_variables) == 10_001

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline_wishes import made, parsed, refusal, rows
+from pipeline_wishes import FASTER, made, parsed, refusal, rows
 
 NMS = "model.ssd.post_processing.batch_non_max_suppression"
 CROP = "train_config.data_augmentation_options"
@@ -202,6 +202,37 @@ REFUSED = [
         " 6; they must be equal |",
         id="what the API cannot build",
     ),
+    pytest.param(
+        "train_config.freeze_variables[0]",
+        "\ud800",
+        "train_config.freeze_variables[0] is a text, not '\\ud800'",
+        id="half of a character",
+    ),
+    pytest.param(
+        "train_config.freeze_variables",
+        '["\\ud800"]',
+        "train_config.freeze_variables is a text, not '\\ud800'",
+        id="half of a character in a list",
+    ),
+    pytest.param(
+        "train_config.freeze_variables",
+        '["("]',
+        "train_config.freeze_variables[0] is no regular expression: missing ), unterminated subpattern",
+        id="no regular expression",
+    ),
+    pytest.param(
+        f"{CROP}[0]", "{}", "train_config.data_augmentation_options[0] names no step", id="no step of augmentation"
+    ),
+    *(
+        pytest.param(
+            "train_config.optimizer.rms_prop_optimizer.learning_rate",
+            f"constant_learning_rate {{ learning_rate: {rate} }}",
+            "train_config.optimizer.rms_prop_optimizer.learning_rate.constant_learning_rate.learning_rate is"
+            f" {rate}, not a number from 0 up",
+            id=f"rate {rate}",
+        )
+        for rate in ("nan", "-1", "inf")
+    ),
 ]
 
 
@@ -209,3 +240,30 @@ REFUSED = [
 def test_a_wrong_override_says_what_is_right(path: str, text: str, expected: str) -> None:
     found = refusal(model={"overrides": {path: text}})
     assert found.startswith(f"OverrideRefused: spec.model.overrides: {expected}"), found
+
+
+@pytest.mark.parametrize("stages", ["1", "3"])
+def test_a_network_without_classes_or_with_masks_is_refused(stages: str) -> None:
+    found = refusal(network=FASTER, model={"overrides": {"model.faster_rcnn.number_of_stages": stages}})
+    assert found.startswith(
+        f"OverrideRefused: spec.model.overrides: model.faster_rcnn.number_of_stages is {stages}, but must be 2"
+    ), found
+
+
+@pytest.mark.parametrize(
+    ("network", "path", "text", "other"),
+    [
+        ("ssd_mobilenet_v2", "model.ssd.feature_extractor.use_depthwise", "true", "ssdlite_mobilenet_v2"),
+        (
+            "faster_rcnn_resnet101",
+            "model.faster_rcnn.second_stage_box_predictor.rfcn_box_predictor",
+            "{}",
+            "rfcn_resnet101",
+        ),
+    ],
+)
+def test_overrides_make_no_other_network(network: str, path: str, text: str, other: str) -> None:
+    found = refusal(network=network, model={"overrides": {path: text}})
+    assert found.startswith(
+        f"OverrideRefused: spec.model.overrides: they make the network {other} of {network}: set model.network to it"
+    ), found

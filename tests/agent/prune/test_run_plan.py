@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from trainingrun_agent.keys import RunKeys
-from trainingrun_agent.prune import RunRules, StoredRun, plan_runs, unknown
+from memory_store import MemoryStore
+from trainingrun_agent.keys import BucketKeys, RunKeys
+from trainingrun_agent.prune import RunRules, StoredRun, plan_runs, survey_runs, unknown
 from trainingrun_agent.storage.base import ObjectInfo
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -146,3 +149,21 @@ def test_deletions_state_their_reason() -> None:
     assert (old.what, old.why) == ("runs/lab/a-00000001", "it has finished, 40 days old")
     assert gone.why == "its TrainingRun does not exist, 40 days old"
     assert newer.why == "it has finished, and has newer checkpoints than these (1 are kept)"
+
+
+class Vanishing(MemoryStore):
+    """A bucket in which a run is deleted between the listing of all runs and that of its own objects."""
+
+    def list(self, prefix: str, *, start_after: str = "", limit: int | None = None) -> Iterator[ObjectInfo]:
+        if prefix == "runs/lab/a-00000001/":
+            self.objects.pop(f"{prefix}run.json", None)
+        yield from super().list(prefix, start_after=start_after, limit=limit)
+
+
+def test_a_run_that_is_deleted_meanwhile_is_no_run() -> None:
+    store = Vanishing()
+    store.put("runs/lab/a-00000001/run.json", b"{}")
+    store.put("runs/lab/b-00000002/run.json", b"{}")
+    runs = survey_runs(store, BucketKeys(""), stop=threading.Event())
+    assert [run.name for run in runs] == ["lab/b-00000002"]
+    assert plan_runs(runs, MONTH, now=NOW) == []

@@ -86,6 +86,25 @@ def test_a_redirect_elsewhere_is_refused(server: HttpsServer, download: Download
     assert server.requests == ["/zoo/a.tar.gz"]
 
 
+@pytest.mark.parametrize("location", ["https://[", "https://[::1", "/r\u00f6hre.tar.gz", "/a b\x7f.tar.gz", "/a\tb"])
+def test_a_redirect_to_no_address_is_refused(server: HttpsServer, download: Download, location: str) -> None:
+    server.answers["/zoo/a.tar.gz"] = (302, {"Location": location}, b"")
+    server.answers["/ab"] = (404, {}, b"")
+    with pytest.raises(StageError) as caught:
+        download.run()
+    assert caught.value.reason in {"PretrainedUnusable", "PretrainedUnreachable", "PretrainedNotFound"}
+
+
+def test_a_server_that_would_keep_the_connection_is_read_to_the_end(certificate: Path, tmp_path: Path) -> None:
+    server = HttpsServer(certificate, protocol="HTTP/1.1")
+    try:
+        server.answers["/zoo/a.tar.gz"] = (302, {"Location": "/last/a.tar.gz"}, b"moved")
+        server.answers["/last/a.tar.gz"] = (200, {}, DATA)
+        assert Download(server, certificate, tmp_path / "a.tar.gz").run()[0] == len(DATA)
+    finally:
+        server.stop()
+
+
 def test_redirects_end(server: HttpsServer, download: Download) -> None:
     server.answers["/zoo/a.tar.gz"] = (302, {"Location": "/zoo/a.tar.gz"}, b"")
     assert failure(download) == (
@@ -159,3 +178,11 @@ def test_a_host_that_does_not_listen(certificate: Path, tmp_path: Path) -> None:
         "PretrainedUnreachable",
         f"spec.model.pretrained.uri: {url_of(server)} cannot be fetched: Connection refused",
     )
+
+
+@pytest.mark.parametrize("host", [f"{'a' * 64}.example", "a..example"], ids=["long", "empty part"])
+def test_a_host_that_can_have_no_address(tmp_path: Path, host: str) -> None:
+    archive = WebArchive(f"https://{host}/a.tar.gz")
+    with pytest.raises(StageError) as caught:
+        archive.download(tmp_path / "a.tar.gz", limit=LIMIT, on_size=int, on_bytes=int)
+    assert caught.value.message.endswith("cannot be fetched: its host has no address")

@@ -92,3 +92,23 @@ def test_the_last_are_those_of_the_newest_attempt() -> None:
 def test_a_rule_reads_as_in_the_spec() -> None:
     assert str(KeepCheckpoints(3, 1, None)) == "keepCheckpoints {last: 3, best: 1}"
     assert str(KeepCheckpoints(3, 1, 6)) == "keepCheckpoints {last: 3, best: 1, everyHours: 6}"
+
+
+def of_two_attempts(scores: dict[tuple[int, int], float], *, last: int) -> list[tuple[int, int]]:
+    """Steps and attempts of what is deleted when the best is exported."""
+    checkpoints = [checkpoint(step, epoch) for step, epoch in scores]
+    known = {checkpoint(*key): Evaluation(key[0], score, score, key[1]) for key, score in scores.items()}
+    rule = KeepCheckpoints(last, 1, None)
+    found = superfluous(
+        checkpoints, rule, evaluations=known, metric="mAP", export="best", created={}, needed=frozenset()
+    )
+    return [(one.step, one.epoch) for one in found]
+
+
+def test_of_equally_good_checkpoints_of_a_step_the_one_stays_that_is_exported() -> None:
+    assert of_two_attempts({(10, 1): 0.5, (10, 2): 0.5, (20, 2): 0.1}, last=1) == [(10, 1)]
+
+
+def test_an_evaluation_is_not_taken_for_one_of_an_older_checkpoint_of_its_step() -> None:
+    scores = {(10, 1): 0.9, (20, 1): 0.2, (10, 2): 0.1, (20, 2): 0.2, (30, 2): 0.3}
+    assert of_two_attempts(scores, last=1) == [(20, 1), (20, 2)]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from trainingrun.api.names import Stage
-from trfakes.builders import a_run
+from trfakes.builders import SETTINGS, a_run
 from trfakes.play import Play
 from trfakes.second_runs import SAVED, too_late, training, vanish
 
@@ -79,3 +81,28 @@ def test_the_time_starts_again_with_a_retry() -> None:
 
 def test_a_run_without_a_deadline_has_no_time() -> None:
     assert "activeSince" not in training().status
+
+
+def blocked(seconds: int) -> Play:
+    """A run whose ConfigMap is gone, and would be another one today, for so long."""
+    play = Play(a_run().spec(activeDeadlineSeconds=60))
+    play.end_pod(play.play_to(Stage.TRAIN), "crash")
+    play.step(1)
+    play.document = None
+    play.restart(replace(SETTINGS, agent_image="agent:2"))
+    play.step(seconds)
+    return play
+
+
+def test_a_run_that_cannot_go_on_is_not_looked_at_more_often_after_its_deadline() -> None:
+    play = blocked(600)
+    assert play.condition("Accepted")["reason"] == "ConfigMapLost"
+    assert [play.step(seconds).requeue_after for seconds in (0, 60)] == [5, 60]
+
+
+def test_the_time_starts_again_when_a_run_is_accepted_anew() -> None:
+    play = blocked(600)
+    play.spec(retry=1)
+    play.step(1)
+    assert play.condition("Accepted")["status"] == "True"
+    assert "tire-train-2" in play.created

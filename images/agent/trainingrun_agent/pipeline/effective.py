@@ -179,15 +179,20 @@ class _Work:
             raise UserError(OVERRIDE_REFUSED, problem=problem)
 
     def _check(self, faults: Sequence[str]) -> None:
-        problem = next(usable.problems(self.pipeline), None)
-        if problem is None:
-            return
-        if problem not in faults:
+        network = self.wishes.model.network
+        others = _networks_of(own_config.kind_of(self.pipeline))
+        if others and network not in others:
+            problem = f"they make the network {' or '.join(others)} of {network}: set model.network to it instead"
             raise UserError(OVERRIDE_REFUSED, problem=problem)
+        fault = next(usable.problems(self.pipeline), None)
+        if fault is None:
+            return
+        if fault not in faults:
+            raise UserError(OVERRIDE_REFUSED, problem=fault)
         if self.wishes.config is not None:
             place = self.wishes.config.place
-            raise UserError(MODEL_CONFIG_UNUSABLE, place=place, problem=f"cannot be trained with: {problem}")
-        raise UserError(INPUT_SIZE_UNFIT, problem=problem)
+            raise UserError(MODEL_CONFIG_UNUSABLE, place=place, problem=f"cannot be trained with: {fault}")
+        raise UserError(INPUT_SIZE_UNFIT, problem=fault)
 
     def _note(self) -> None:
         train = self.wishes.train
@@ -201,6 +206,7 @@ class _Work:
 
 
 _FAMILIES = ("ssd", "faster_rcnn")
+_MAX_QUOTE = 60
 
 
 def _own(config: OwnConfig, network: str, base: Any) -> Any:
@@ -212,9 +218,9 @@ def _own(config: OwnConfig, network: str, base: Any) -> Any:
     kind = own_config.kind_of(pipeline)
     if kind == own_config.kind_of(base):
         return pipeline
-    fitting = [name for name, known in NETWORKS.items() if own_config.is_of(kind, known)]
+    fitting = _networks_of(kind)
     if not fitting:
-        theirs = f"a network with the feature extractor {kind.extractor!r}, which is none of those here"
+        theirs = f"a network with the feature extractor {kind.extractor[:_MAX_QUOTE]!r}, which is none of those here"
         raise UserError(CONFIG_OF_NO_NETWORK, place=config.place, theirs=theirs, network=network)
     raise UserError(
         MODEL_CONFIG_MISMATCH,
@@ -223,6 +229,10 @@ def _own(config: OwnConfig, network: str, base: Any) -> Any:
         network=network,
         change=Suggestion("model.network", now=network, to=fitting[0]),
     )
+
+
+def _networks_of(kind: own_config.Kind) -> list[str]:
+    return [name for name, known in NETWORKS.items() if own_config.is_of(kind, known)]
 
 
 def _parsed(text: str) -> Any:

@@ -20,7 +20,7 @@ from trainingrun_agent.pipeline import protos, values
 MAX_ELEMENTS: Final = 1000
 _NAMED: Final = 8
 _DEEPEST: Final = 6
-_SEGMENT: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:\[(\d{1,4})\])?")
+_SEGMENT: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:\[(\d{1,9})\])?")
 
 
 class FieldError(ValueError):

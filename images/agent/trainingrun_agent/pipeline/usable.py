@@ -5,6 +5,8 @@ Invariant: nothing is refused that the API can build and train.
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -13,6 +15,7 @@ from trainingrun_agent.pipeline.typed_fields import family_of, input_size, is_ss
 LEAST_INPUT: Final = 33
 """Pixels; the feature extractors refuse smaller images."""
 _COARSEST_BACKBONE_LEVEL: Final = 5
+_STAGES: Final = 2
 # Messages of which the API needs one member, by path below the message of the family.
 _CHOICES: Final = {
     "ssd": (
@@ -34,6 +37,7 @@ def problems(pipeline: Any) -> Iterator[str]:
     """Why the API cannot train with this configuration, one text for each reason."""
     yield from _choices(pipeline)
     yield from _rate(pipeline.train_config.optimizer)
+    yield from _training(pipeline.train_config)
     yield from _sizes(pipeline)
     if is_ssd(pipeline):
         yield from _ssd(pipeline.model.ssd)
@@ -69,12 +73,30 @@ def _rate(optimizer: Any) -> Iterator[str]:
     rate = getattr(optimizer, kind).learning_rate
     if rate.WhichOneof("learning_rate") is None:
         yield f"train_config.optimizer.{kind}.learning_rate is not set"
+        return
+    schedule = rate.WhichOneof("learning_rate")
+    for field, value in getattr(rate, schedule).ListFields():
+        if isinstance(value, float) and not 0 <= value < math.inf:
+            path = f"train_config.optimizer.{kind}.learning_rate.{schedule}.{field.name}"
+            yield f"{path} is {value:g}, not a number from 0 up"
     cosine = rate.cosine_decay_learning_rate
     if rate.HasField("cosine_decay_learning_rate") and cosine.total_steps < cosine.warmup_steps:
         yield (
             f"train_config.optimizer.{kind}.learning_rate.cosine_decay_learning_rate has warmup_steps"
             f" {cosine.warmup_steps}, more than its total_steps {cosine.total_steps}"
         )
+
+
+def _training(training: Any) -> Iterator[str]:
+    for number, step in enumerate(training.data_augmentation_options):
+        if step.WhichOneof("preprocessing_step") is None:
+            yield f"train_config.data_augmentation_options[{number}] names no step"
+    for name in ("freeze_variables", "update_trainable_variables"):
+        for number, pattern in enumerate(getattr(training, name)):
+            try:
+                re.compile(pattern)
+            except (re.error, RecursionError, OverflowError) as error:
+                yield f"train_config.{name}[{number}] is no regular expression: {error}"
 
 
 def _sizes(pipeline: Any) -> Iterator[str]:
@@ -125,6 +147,12 @@ def _pyramid(ssd: Any) -> Iterator[str]:
 
 
 def _faster_rcnn(faster_rcnn: Any) -> Iterator[str]:
+    stages = faster_rcnn.number_of_stages
+    if stages != _STAGES:
+        yield (
+            f"model.faster_rcnn.number_of_stages is {stages}, but must be {_STAGES}: boxes with classes are trained, no"
+            " masks"
+        )
     batch, proposals = faster_rcnn.second_stage_batch_size, faster_rcnn.first_stage_max_proposals
     if batch > proposals:
         yield (

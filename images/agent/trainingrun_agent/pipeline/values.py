@@ -47,6 +47,7 @@ def parse(field: Any, text: str) -> Any:
         return amount if math.isfinite(amount) and abs(amount) < 3.4e38 else _no(text)
     if known == "bool":
         return {"true": True, "false": False}[text.lower()] if text.lower() in ("true", "false") else _no(text)
+    text.encode()  # JSON can hold halves of characters
     return text
 
 

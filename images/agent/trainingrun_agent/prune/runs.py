@@ -61,6 +61,8 @@ def survey_runs(store: ObjectStore, keys: BucketKeys, *, stop: threading.Event) 
             if number % 1000 == 0:
                 raise_if_stopped(stop)
             run.objects.append(info)
+        if not run.objects:  # another one deletes them at this moment
+            continue
         _read(store, keys, run)
         found.append(run)
     return found

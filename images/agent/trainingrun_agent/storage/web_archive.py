@@ -10,6 +10,7 @@ import http.client
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -66,7 +67,7 @@ class WebArchive:
                 size, sha256 = streams.save(_chunks(answer), path, limit=limit, on_bytes=on_bytes, what=what)
         except AddressRefusedError as error:
             raise UserError(WEIGHTS_ADDRESS_REFUSED, place=self.url, address=error.address) from error
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, UnicodeError) as error:
             raise StageError(PRETRAINED_UNREACHABLE, place=self.url, problem=_in_words(error)) from error
         self._check_size(size, limit)
         if promised is not None and size < promised:
@@ -115,21 +116,20 @@ def _connected(found: Sequence[tuple[int, int, int, str, Any]]) -> socket.socket
     raise last
 
 
-def _opened(archive: WebArchive) -> http.client.HTTPResponse:
+@contextmanager
+def _opened(archive: WebArchive) -> Iterator[http.client.HTTPResponse]:
     """The answer with the archive, after redirects within the host."""
     context, url = _context(archive.ca_file), archive.url
     for _ in range(MAX_REDIRECTS + 1):
         where = urlsplit(url)
-        connection = _Connection(where, context=context, refused=archive.refused)
-        try:
+        # Closing the connection closes the answer as well, unless the server has said that it closes it.
+        with closing(_Connection(where, context=context, refused=archive.refused)) as connection:
             connection.request("GET", where.path, headers={"Accept-Encoding": "identity", "Connection": "close"})
-            answer = connection.getresponse()
-            if answer.status == http.HTTPStatus.OK:
-                return answer
-            with answer:
+            with connection.getresponse() as answer:
+                if answer.status == http.HTTPStatus.OK:
+                    yield answer
+                    return
                 url = _next(archive, where, answer)
-        finally:
-            connection.close()  # the answer keeps the socket that it reads
     raise UserError(WEIGHTS_OTHER_ANSWER, place=archive.url, problem="redirects without end")
 
 
@@ -138,15 +138,27 @@ def _next(archive: WebArchive, where: SplitResult, answer: http.client.HTTPRespo
     status = answer.status
     location = answer.getheader("Location", "")
     if status in _REDIRECTS and location:
-        to = urlsplit(urljoin(where.geturl(), location))
+        to = _redirected(archive, where, location)
         if (to.scheme, to.netloc) != (where.scheme, where.netloc) or to.query:
-            raise UserError(WEIGHTS_REDIRECTED, place=archive.url, to=f"{to.scheme}://{to.netloc}"[:MAX_QUOTE])
+            host = to.netloc.rpartition("@")[2]
+            raise UserError(WEIGHTS_REDIRECTED, place=archive.url, to=f"{to.scheme}://{host}"[:MAX_QUOTE])
         return to.geturl()
     if status in _GONE:
         raise UserError(WEIGHTS_NOT_AT_ADDRESS, place=archive.url, status=status)
     if status in _PASSING or status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
         raise StageError(PRETRAINED_UNREACHABLE, place=archive.url, problem=f"its host answers {status}")
     raise UserError(WEIGHTS_OTHER_ANSWER, place=archive.url, problem=f"answers {status} instead of an archive")
+
+
+def _redirected(archive: WebArchive, where: SplitResult, location: str) -> SplitResult:
+    try:
+        to = urlsplit(urljoin(where.geturl(), location))
+        to.path.encode("ascii")
+    except ValueError as error:
+        shown = location.partition("?")[0][:MAX_QUOTE]  # the rest may be a token
+        problem = f"redirects to {shown!a}, which is no address"
+        raise UserError(WEIGHTS_OTHER_ANSWER, place=archive.url, problem=problem) from error
+    return to
 
 
 def _context(ca_file: Path | None) -> ssl.SSLContext:
@@ -157,7 +169,8 @@ def _context(ca_file: Path | None) -> ssl.SSLContext:
 
 
 def _chunks(answer: http.client.HTTPResponse) -> Iterator[bytes]:
-    while chunk := answer.read(_CHUNK):
+    """What has arrived, as it arrives: a slow server must not delay the end of the pod."""
+    while chunk := answer.read1(_CHUNK):
         yield chunk
 
 
@@ -165,7 +178,7 @@ def _in_words(error: Exception) -> str:
     """What went wrong, without the numbers of the operating system."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not valid: {error.verify_message}"
-    if isinstance(error, socket.gaierror):
+    if isinstance(error, socket.gaierror | UnicodeError):  # the latter for a name with a part that is too long
         return "its host has no address"
     if isinstance(error, TimeoutError):
         return "its host does not answer in time"

@@ -41,12 +41,14 @@ def superfluous(
     stay.update(one for one in order if one.step == export or one.folder in needed)
     if rule.every_hours is not None:
         stay.update(_one_each(order, created, timedelta(hours=rule.every_hours)))
-    return [one for one in reversed(order) if one not in stay]
+    # An evaluation names its step: without the newer checkpoint of a step, it would be taken for one of the older.
+    oldest = {one.step: one.epoch for one in order if one in stay}
+    return [one for one in reversed(order) if one not in stay and one.epoch < oldest.get(one.step, one.epoch + 1)]
 
 
 def _best(evaluations: Mapping[StoredCheckpoint, Evaluation], metric: Metric) -> list[StoredCheckpoint]:
-    """Best first; of equal ones the earlier, as the trainer has it."""
-    return sorted(evaluations, key=lambda one: (-evaluations[one].score(metric), one.step, one.epoch))
+    """Best first; of equal ones the earlier step, as in the trainer, and its newest, as in the export."""
+    return sorted(evaluations, key=lambda one: (-evaluations[one].score(metric), one.step, -one.epoch))
 
 
 def _one_each(
