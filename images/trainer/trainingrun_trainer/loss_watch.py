@@ -3,8 +3,8 @@
 A loss is high when it is many times what it was at first, before anything was learned in this attempt, and many times
 what is usual, the median of the last steps. Wrong boxes and unlucky crops make single steps high; a warm-up that is too
 short makes some steps high and falls again. A loss that stays high for many steps and does not fall has exploded.
-Networks that have learned have nearly no loss on an image without objects, and a normal one on the next: a loss is never
-high below `FACTOR * LEAST_USUAL`.
+Networks that have learned have nearly no loss on an image without objects, and a normal one on the next: no loss below
+`FACTOR * LEAST_USUAL` is high.
 
 Invariant: pure. A loss that becomes NaN or infinite within a few steps is not seen here.
 """

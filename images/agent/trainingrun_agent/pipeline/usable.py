@@ -6,6 +6,7 @@ Invariant: nothing is refused that the API can build and train.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, Final
 
 from trainingrun_agent.pipeline.typed_fields import family_of, input_size, is_ssd
@@ -13,6 +14,7 @@ from trainingrun_agent.pipeline.typed_fields import family_of, input_size, is_ss
 LEAST_INPUT: Final = 33
 """Pixels; the feature extractors refuse smaller images."""
 _COARSEST_BACKBONE_LEVEL: Final = 5
+_STAGES: Final = 2
 # Messages of which the API needs one member, by path below the message of the family.
 _CHOICES: Final = {
     "ssd": (
@@ -69,11 +71,31 @@ def _rate(optimizer: Any) -> Iterator[str]:
     rate = getattr(optimizer, kind).learning_rate
     if rate.WhichOneof("learning_rate") is None:
         yield f"train_config.optimizer.{kind}.learning_rate is not set"
-    cosine = rate.cosine_decay_learning_rate
-    if rate.HasField("cosine_decay_learning_rate") and cosine.total_steps < cosine.warmup_steps:
+    yield from _schedule(rate, f"train_config.optimizer.{kind}.learning_rate.{rate.WhichOneof('learning_rate')}")
+
+
+def _schedule(rate: Any, here: str) -> Iterator[str]:
+    """Schedules that the API refuses to build, or whose rate is no number."""
+    if rate.HasField("cosine_decay_learning_rate"):
+        yield from _cosine(rate.cosine_decay_learning_rate, here)
+    if rate.HasField("exponential_decay_learning_rate") and not rate.exponential_decay_learning_rate.decay_steps:
+        yield f"{here}.decay_steps is 0, but must be 1 at least"
+    if rate.HasField("manual_step_learning_rate"):
+        steps = [one.step for one in rate.manual_step_learning_rate.schedule]
+        if not steps:
+            yield f"{here}.schedule has no element; use constant_learning_rate for a rate that does not change"
+        elif steps[0] == 0 or any(later <= step for step, later in pairwise(steps)):
+            yield f"{here}.schedule has the steps {', '.join(map(str, steps))}; they must rise, from 1 on"
+
+
+def _cosine(cosine: Any, here: str) -> Iterator[str]:
+    total, warmup = cosine.total_steps, cosine.warmup_steps
+    if total < warmup:
+        yield f"{here} has warmup_steps {warmup}, more than its total_steps {total}"
+    if warmup and cosine.learning_rate_base < cosine.warmup_learning_rate:
         yield (
-            f"train_config.optimizer.{kind}.learning_rate.cosine_decay_learning_rate has warmup_steps"
-            f" {cosine.warmup_steps}, more than its total_steps {cosine.total_steps}"
+            f"{here} has learning_rate_base {cosine.learning_rate_base:.6g}, less than its warmup_learning_rate"
+            f" {cosine.warmup_learning_rate:.6g}"
         )
 
 
@@ -125,6 +147,12 @@ def _pyramid(ssd: Any) -> Iterator[str]:
 
 
 def _faster_rcnn(faster_rcnn: Any) -> Iterator[str]:
+    stages = faster_rcnn.number_of_stages
+    if stages != _STAGES:
+        yield (
+            f"model.faster_rcnn.number_of_stages is {stages}, but must be {_STAGES}: one stage finds no classes, and"
+            " three need masks, which the labels have not"
+        )
     batch, proposals = faster_rcnn.second_stage_batch_size, faster_rcnn.first_stage_max_proposals
     if batch > proposals:
         yield (
