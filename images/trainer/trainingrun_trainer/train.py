@@ -78,9 +78,10 @@ class _Training:
             progress.advance(best=self._evaluations.best)
 
     def run(self) -> Dict[str, Any]:
-        if self._spec.get("evaluateResumed") and self._ending.stopped_by is None:
+        resumed = self._spec["resumedFromStep"]
+        if self._spec.get("evaluateResumed") and self._last > resumed:
             self._evaluate_resumed()
-        loss = self._train() if self._last > self._spec["resumedFromStep"] else None
+        loss = self._train() if self._last > resumed else None
         step = self._last_step()
         if self._stop.is_set() and self._ending.stopped_by is None and step < self._last:
             raise TrainerError(
