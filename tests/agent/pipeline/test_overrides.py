@@ -234,6 +234,12 @@ REFUSED = [
         f"{RATE}.exponential_decay_learning_rate.decay_steps is 0, but must be 1 at least |",
         id="a decay in no steps",
     ),
+    pytest.param(
+        "train_config.use_multiclass_scores",
+        "true",
+        "train_config.use_multiclass_scores needs scores of all classes for each box, which the labels have not |",
+        id="labels that there are none of",
+    ),
 ]
 
 
