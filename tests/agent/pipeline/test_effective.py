@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -162,14 +163,23 @@ def test_a_users_own_configuration_keeps_all_but_what_the_run_sets() -> None:
     assert pipeline.notes == ("the learning rate is planned for 200000 steps, and train.steps is 1000",)
 
 
+@pytest.mark.parametrize("size", [None, 300])
 @pytest.mark.parametrize(("batch", "padded"), [(1, False), (4, True)])
-def test_images_of_a_batch_are_padded_whatever_the_users_own_configuration_says(batch: int, padded: bool) -> None:
+def test_images_of_a_batch_are_padded_whatever_the_users_own_configuration_says(
+    batch: int, padded: bool, size: int | None
+) -> None:
     """The samples of the API are for one image; a batch of images of different shapes would end training."""
     own = default(FASTER, batch_size=1)
     assert "pad_to_max_dimension" not in own
+    if size is not None:
+        own = re.sub(
+            r"keep_aspect_ratio_resizer \{.*?\}", "fixed_shape_resizer { height: 300 width: 300 }", own, flags=re.DOTALL
+        )
     pipeline = effective(
         default(FASTER, batch_size=batch),
-        Wishes(Model(FASTER, None), replace(TRAIN, batch_size=batch), CLASSES, OwnConfig(own, "my.config")),
+        Wishes(
+            Model(FASTER, None, input_size=size), replace(TRAIN, batch_size=batch), CLASSES, OwnConfig(own, "my.config")
+        ),
     )
     resizer = parsed(pipeline).model.faster_rcnn.image_resizer.keep_aspect_ratio_resizer
     assert resizer.pad_to_max_dimension is padded

@@ -105,8 +105,9 @@ class _Work:
         if wishes.config is not None:
             self._mark("model.config", changes.leaves(self.base))
             owned.take(self.pipeline, self.base)
-            self._pad(wishes.train)
         self._model(wishes.model)
+        if wishes.config is not None:
+            self._pad(wishes.train)
         self._training(wishes.train)
         faults = list(usable.problems(self.pipeline))
         with self._by("model.overrides"):
