@@ -43,6 +43,11 @@ def problems(pipeline: Any) -> Iterator[str]:
         yield from _faster_rcnn(pipeline.model.faster_rcnn)
     if pipeline.train_config.use_multiclass_scores:
         yield "train_config.use_multiclass_scores needs scores of all classes for each box, which the labels have not"
+    if pipeline.eval_config.include_metrics_per_category:
+        yield (
+            "eval_config.include_metrics_per_category must be false, because the API needs a changed pycocotools for it;"
+            " metrics.json of the export has the scores of each class"
+        )
     if pipeline.eval_config.use_moving_averages and not pipeline.train_config.optimizer.use_moving_average:
         yield (
             "eval_config.use_moving_averages needs train_config.optimizer.use_moving_average: true, else checkpoints"
