@@ -243,7 +243,7 @@ REFUSED = [
     pytest.param(
         "eval_config.include_metrics_per_category",
         "true",
-        "eval_config.include_metrics_per_category must be false, because the API needs a changed pycocotools for it;"
+        "eval_config.include_metrics_per_category must be false: the API needs a changed pycocotools for it;"
         " metrics.json of the export has the scores of each class |",
         id="metrics that cannot be computed",
     ),

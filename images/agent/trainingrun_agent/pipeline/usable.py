@@ -45,7 +45,7 @@ def problems(pipeline: Any) -> Iterator[str]:
         yield "train_config.use_multiclass_scores needs scores of all classes for each box, which the labels have not"
     if pipeline.eval_config.include_metrics_per_category:
         yield (
-            "eval_config.include_metrics_per_category must be false, because the API needs a changed pycocotools for it;"
+            "eval_config.include_metrics_per_category must be false: the API needs a changed pycocotools for it;"
             " metrics.json of the export has the scores of each class"
         )
     if pipeline.eval_config.use_moving_averages and not pipeline.train_config.optimizer.use_moving_average:
