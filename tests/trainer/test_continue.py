@@ -91,13 +91,14 @@ def test_a_training_whose_time_is_over_is_evaluated_and_succeeds(begun: Any) -> 
 def test_going_on_restores_every_bit_and_ends_when_nothing_gets_better(begun: Any, goes_on: Any) -> None:
     """Before its first step, TensorFlow saves what it restored: variables, what the optimizer remembers, the step."""
     before = content(begun.root)
-    spec = {**goes_on.spec, "saveEverySteps": 1, "evalEverySteps": 1, "evaluationsSinceBest": 1}
+    spec = {**goes_on.spec, "saveEverySteps": 1, "evalEverySteps": 1, "evaluateResumed": True}
     goes_on.write("spec.json", {**spec, "earlyStopping": {"patience": 2, "minDelta": 0.0, "reference": BEST["mAP"]}})
     done, log = goes_on.outcome_of("train", python=PYTHON, seconds=PATIENCE)
     assert content(goes_on.root) == before
     assert (done["outcome"], done["step"], done["stoppedBy"]) == ("succeeded", SAVED + 1, "earlyStopping"), log
     assert done["best"] == goes_on.read("progress.json")["best"] == BEST
-    assert [one["step"] for one in goes_on.read("evaluations.json")["evaluations"]] == [SAVED + 1]
+    # The attempt before was interrupted in the evaluation of its last checkpoint.
+    assert [one["step"] for one in goes_on.read("evaluations.json")["evaluations"]] == [SAVED, SAVED + 1]
     assert goes_on.read("progress.json")["learningRate"] == pytest.approx(rate_of(SAVED + 1), rel=1e-5)
 
 

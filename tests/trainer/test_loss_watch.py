@@ -40,6 +40,7 @@ NORMAL: dict[str, list[float]] = {
     "resumed": noisy(200, 0.4, seed=5),
     "the first batch has a wrong box": [6000.0, *noisy(100, 12.0)],
     "zero": [0.0] * 100,
+    "resumed at an image without objects": [0.01, *noisy(60, 0.5)],
 }
 
 
@@ -66,6 +67,14 @@ def test_a_loss_that_stays_high_has_exploded(losses: list[float], step: int) -> 
 def test_the_message_has_what_was_seen() -> None:
     alarm = first_alarm([2.0, *([500.0, 1234.5] * 20)])
     assert alarm == (STEPS + 1, "The loss exploded: 2 before, it was 500 to 1234 in the 30 steps that ended")
+
+
+def test_objects_after_images_without_any_make_no_checkpoint_suspect() -> None:
+    """With one image in a batch; a checkpoint that is suspect is neither kept nor evaluated."""
+    watch = LossWatch()
+    for loss in [0.02, 0.02, 0.9] * 50:
+        assert watch.observe(loss) is None
+        assert not watch.is_high
 
 
 def test_a_high_loss_makes_a_checkpoint_suspect_until_it_is_over() -> None:

@@ -11,20 +11,20 @@ TRAINING, EVALUATION = "training", "evaluation"
 
 
 class Building(tf.train.SessionRunHook):
-    """Reports the building of graphs in progress.json; made when the building of the training's graph starts.
+    """Reports the building of graphs in progress.json; made when the work starts.
 
     As a hook of the training it sees when TensorFlow has prepared that graph for the first step.
     """
 
     def __init__(self, progress: ProgressWriter) -> None:
-        self._progress, self._started = progress, time.monotonic()
+        self._progress = progress
         self._seconds: Dict[str, float] = {}
         self._awaited = ""
         self.waits_for(TRAINING)
 
     def waits_for(self, graph: str) -> None:
         """Report that the work can only go on when this graph is built."""
-        self._awaited = graph
+        self._awaited, self._started = graph, time.monotonic()
         self._progress.advance(phase="building", building=graph)
 
     def built(self, graph: str, started: float) -> None:

@@ -145,7 +145,7 @@ class CheckpointListener(tf.train.CheckpointSaverListener):
         if due > self._evaluations and step < self._spec["steps"]:
             self._evaluations = due
             self._evaluate(step)
-        return self._ending.stopped_by is not None
+        return self._ending.must_end(time.time())  # the evaluation may have taken the time that was left
 
 
 def announce_checkpoint(folder: SharedFolder, model_dir: str, step: int) -> None:

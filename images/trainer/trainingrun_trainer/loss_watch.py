@@ -3,6 +3,8 @@
 A loss is high when it is many times what it was at first, before anything was learned in this attempt, and many times
 what is usual, the median of the last steps. Wrong boxes and unlucky crops make single steps high; a warm-up that is too
 short makes some steps high and falls again. A loss that stays high for many steps and does not fall has exploded.
+Networks that have learned have nearly no loss on an image without objects, and a normal one on the next: no loss below
+`FACTOR * LEAST_USUAL` is high.
 
 Invariant: pure. A loss that becomes NaN or infinite within a few steps is not seen here.
 """
@@ -11,6 +13,7 @@ from collections import deque
 from typing import Deque, List, Optional
 
 FACTOR = 10.0
+LEAST_USUAL = 1.0
 STEPS = 30
 USUAL_STEPS = 200
 FALLING = 0.7
@@ -34,7 +37,7 @@ class LossWatch:
         """Take the next loss; returns what is wrong, for a message, once the loss has exploded."""
         if self._first is None:
             self._first = loss
-        usual = max(self._first, _median(list(self._usual) or [loss]))
+        usual = max(LEAST_USUAL, self._first, _median(list(self._usual) or [loss]))
         if loss <= FACTOR * usual:
             self._usual.append(loss)
             self._high.clear()

@@ -14,7 +14,7 @@ from object_detection import model_hparams, model_lib
 
 from trainingrun_trainer import batches, evaluation, gpu, hooks, pipeline_config, saving, seeding, weights
 from trainingrun_trainer.best import Evaluations
-from trainingrun_trainer.building import Building
+from trainingrun_trainer.building import TRAINING, Building
 from trainingrun_trainer.divergence import Divergence
 from trainingrun_trainer.ending import EARLY_STOPPING, Ending
 from trainingrun_trainer.outcomes import TrainerError
@@ -78,7 +78,10 @@ class _Training:
             progress.advance(best=self._evaluations.best)
 
     def run(self) -> Dict[str, Any]:
-        loss = self._train() if self._last > self._spec["resumedFromStep"] else None
+        resumed = self._spec["resumedFromStep"]
+        if self._spec.get("evaluateResumed") and self._last > resumed:
+            self._evaluate_resumed()
+        loss = self._train() if self._last > resumed else None
         step = self._last_step()
         if self._stop.is_set() and self._ending.stopped_by is None and step < self._last:
             raise TrainerError(
@@ -89,6 +92,12 @@ class _Training:
             self._evaluate(step)
         self._evaluator.close()
         return self._done(step, loss)
+
+    def _evaluate_resumed(self) -> None:
+        """Evaluate the checkpoint at which the attempt before this one was interrupted: it may be the best."""
+        self._evaluate(self._spec["resumedFromStep"])
+        self._last = self._ending.last_step
+        self._building.waits_for(TRAINING)
 
     def _train(self) -> Optional[float]:
         """Train from the newest checkpoint until training ends; returns the last loss."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import pytest
 
-from pipeline_wishes import FASTER, SSD, default, made, parsed, refusal, rows
+from pipeline_wishes import CLASSES, FASTER, SSD, TRAIN, default, made, parsed, refusal, rows
 from trainingrun_agent.pipeline import augmentation
-from trainingrun_agent.pipeline.effective import Pipeline
+from trainingrun_agent.pipeline.effective import OwnConfig, Pipeline, Wishes, effective
 from trainingrun_agent.pipeline.networks import NETWORKS
-from trainingrun_agent.training_settings import Augmentation, FocalLoss
+from trainingrun_agent.training_settings import Augmentation, FocalLoss, Model
 
 NMS = "model.ssd.post_processing.batch_non_max_suppression"
 HORIZON = "train_config.optimizer.rms_prop_optimizer.learning_rate.cosine_decay_learning_rate.total_steps"
@@ -170,6 +173,30 @@ def test_a_users_own_configuration_keeps_all_but_what_the_run_sets() -> None:
         ("train_config.num_steps", "200000", "1000"),
     ]
     assert pipeline.notes == ("the learning rate is planned for 200000 steps, and train.steps is 1000",)
+
+
+@pytest.mark.parametrize("size", [None, 300])
+@pytest.mark.parametrize(("batch", "padded"), [(1, False), (4, True)])
+def test_images_of_a_batch_are_padded_whatever_the_users_own_configuration_says(
+    batch: int, padded: bool, size: int | None
+) -> None:
+    """The samples of the API are for one image; a batch of images of different shapes would end training."""
+    own = default(FASTER, batch_size=1)
+    assert "pad_to_max_dimension" not in own
+    if size is not None:
+        own = re.sub(
+            r"keep_aspect_ratio_resizer \{.*?\}", "fixed_shape_resizer { height: 300 width: 300 }", own, flags=re.DOTALL
+        )
+    pipeline = effective(
+        default(FASTER, batch_size=batch),
+        Wishes(
+            Model(FASTER, None, input_size=size), replace(TRAIN, batch_size=batch), CLASSES, OwnConfig(own, "my.config")
+        ),
+    )
+    resizer = parsed(pipeline).model.faster_rcnn.image_resizer.keep_aspect_ratio_resizer
+    assert resizer.pad_to_max_dimension is padded
+    expected = ("images are padded to one size, because train.batchSize is 4",) if padded else ()
+    assert pipeline.notes == expected
 
 
 def test_a_learning_rate_in_the_spec_replaces_the_schedule_of_the_users_own_configuration() -> None:

@@ -7,6 +7,7 @@ import pytest
 from pipeline_wishes import FASTER, made, parsed, refusal, rows
 
 NMS = "model.ssd.post_processing.batch_non_max_suppression"
+RATE = "train_config.optimizer.rms_prop_optimizer.learning_rate"
 CROP = "train_config.data_augmentation_options"
 OVERRIDES = [
     pytest.param({f"{NMS}.iou_threshold": "0.5"}, [(f"{NMS}.iou_threshold", "0.6", "0.5")], id="number"),
@@ -233,6 +234,50 @@ REFUSED = [
         )
         for rate in ("nan", "-1", "inf")
     ),
+    pytest.param(
+        f"{RATE}.cosine_decay_learning_rate.learning_rate_base",
+        "0.0001",
+        f"{RATE}.cosine_decay_learning_rate has learning_rate_base 0.0001, less than its warmup_learning_rate 0.0008 |",
+        id="a rate below that of the warm-up",
+    ),
+    pytest.param(
+        RATE,
+        "manual_step_learning_rate { schedule { step: 500 } schedule { step: 300 } }",
+        f"{RATE}.manual_step_learning_rate.schedule has the steps 500, 300; they must rise, from 1 on |",
+        id="steps that fall",
+    ),
+    pytest.param(
+        RATE,
+        "manual_step_learning_rate { schedule { step: 0 } }",
+        f"{RATE}.manual_step_learning_rate.schedule has the steps 0; they must rise, from 1 on |",
+        id="a change of the rate at step 0",
+    ),
+    pytest.param(
+        RATE,
+        "manual_step_learning_rate { }",
+        f"{RATE}.manual_step_learning_rate.schedule has no element; use constant_learning_rate for a rate that does not"
+        " change |",
+        id="no steps",
+    ),
+    pytest.param(
+        RATE,
+        "exponential_decay_learning_rate { decay_steps: 0 }",
+        f"{RATE}.exponential_decay_learning_rate.decay_steps is 0, but must be 1 at least |",
+        id="a decay in no steps",
+    ),
+    pytest.param(
+        "train_config.use_multiclass_scores",
+        "true",
+        "train_config.use_multiclass_scores needs scores of all classes for each box, which the labels have not |",
+        id="labels that there are none of",
+    ),
+    pytest.param(
+        "eval_config.include_metrics_per_category",
+        "true",
+        "eval_config.include_metrics_per_category must be false: the API needs a changed pycocotools for it;"
+        " metrics.json of the export has the scores of each class |",
+        id="metrics that cannot be computed",
+    ),
 ]
 
 
@@ -243,10 +288,11 @@ def test_a_wrong_override_says_what_is_right(path: str, text: str, expected: str
 
 
 @pytest.mark.parametrize("stages", ["1", "3"])
-def test_a_network_without_classes_or_with_masks_is_refused(stages: str) -> None:
+def test_stages_that_training_cannot_do_are_refused(stages: str) -> None:
     found = refusal(network=FASTER, model={"overrides": {"model.faster_rcnn.number_of_stages": stages}})
     assert found.startswith(
-        f"OverrideRefused: spec.model.overrides: model.faster_rcnn.number_of_stages is {stages}, but must be 2"
+        f"OverrideRefused: spec.model.overrides: model.faster_rcnn.number_of_stages is {stages}, but must be 2: one"
+        " stage finds no classes, and three need masks, which the labels have not |"
     ), found
 
 
@@ -267,3 +313,17 @@ def test_overrides_make_no_other_network(network: str, path: str, text: str, oth
     assert found.startswith(
         f"OverrideRefused: spec.model.overrides: they make the network {other} of {network}: set model.network to it"
     ), found
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        "manual_step_learning_rate { schedule { step: 300 } schedule { step: 500 } }",
+        "exponential_decay_learning_rate { initial_learning_rate: 0.01 }",
+        "constant_learning_rate { learning_rate: 0.01 }",
+        "cosine_decay_learning_rate { total_steps: 1000 warmup_steps: 0 learning_rate_base: 0.0001 }",
+        "cosine_decay_learning_rate { total_steps: 1000 warmup_steps: 0 hold_base_rate_steps: 2000 }",
+    ],
+)
+def test_schedules_that_the_api_can_build_are_taken(schedule: str) -> None:
+    assert made(model={"overrides": {RATE: schedule}}).text

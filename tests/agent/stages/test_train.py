@@ -161,6 +161,7 @@ def test_killed_trainer_is_a_crash_and_the_next_attempt_resumes(prepared: Any, c
     assert 0 <= verdict.numbers["stepsLost"] <= 7
     spec = json.loads((second.config.shared / "spec.json").read_text())
     assert spec["resumedFromStep"] == 20
+    assert spec["evaluateResumed"]  # the trainer died before it had evaluated anything
     assert verdict.numbers["checkpointURI"].endswith(f"train/0002-{second.config.pod_uid[:8]}/checkpoints/00000030/")
 
 

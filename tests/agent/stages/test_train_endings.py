@@ -107,6 +107,7 @@ def test_finish_resumes_and_trains_no_further(prepared: Any, contract: Check) ->
     contract("shared-spec", spec)
     assert [spec[name] for name in ("finish", "resumedFromStep", "evaluationsSinceBest")] == [True, 20, 0]
     assert spec["best"] == spec["resumedEvaluation"] == scores(20)
+    assert not spec["evaluateResumed"]
     assert (verdict.outcome, verdict.numbers["stoppedBy"]) == (Outcome.SUCCEEDED, "finish")
     assert verdict.numbers["checkpointStep"] == 20
     assert verdict.numbers["best"] == scores(20)

@@ -126,6 +126,7 @@ def test_a_first_attempt_that_asks_for_nothing() -> None:
         "best": None,
         "evaluationsSinceBest": 0,
         "resumedEvaluation": None,
+        "evaluateResumed": False,
         "earlyStopping": None,
         "finish": False,
         "maxTrainingSeconds": None,
@@ -153,6 +154,7 @@ def test_an_attempt_that_goes_on_knows_what_was_before() -> None:
         "best": {"step": 20, "mAP": 0.75, "ap50": 0.75},
         "evaluationsSinceBest": 2,
         "resumedEvaluation": {"step": 40, "mAP": 0.5, "ap50": 0.5},
+        "evaluateResumed": False,
         "earlyStopping": {"patience": 3, "minDelta": 0.01, "reference": 0.75},
         "finish": True,
         "maxTrainingSeconds": 60.0,
@@ -161,6 +163,19 @@ def test_an_attempt_that_goes_on_knows_what_was_before() -> None:
         "batchSize": 1,
         "learningRateFactor": 0.5,
     }
+
+
+@pytest.mark.parametrize(
+    ("own_step", "evaluated", "due"),
+    [(40, None, True), (40, scored(40), False), (45, None, False), (0, None, False)],
+    ids=["interrupted while it was evaluated", "evaluated", "between two evaluations", "of another run"],
+)
+def test_a_checkpoint_whose_evaluation_was_interrupted_is_evaluated(
+    own_step: int, evaluated: Evaluation | None, due: bool
+) -> None:
+    """Else the curve, the best checkpoint and early stopping would miss it."""
+    asked, history = resolved(evalEverySteps=20), TrainingHistory(resumed=evaluated)
+    assert training_fields(asked, NO_CHANGES, history, own_step=own_step)["evaluateResumed"] is due
 
 
 def test_time_that_is_used_up_is_zero_and_classes_without_a_weight_have_one() -> None:

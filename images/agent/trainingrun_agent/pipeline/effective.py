@@ -106,6 +106,8 @@ class _Work:
             self._mark("model.config", changes.leaves(self.base))
             owned.take(self.pipeline, self.base)
         self._model(wishes.model)
+        if wishes.config is not None:
+            self._pad(wishes.train)
         self._training(wishes.train)
         faults = list(usable.problems(self.pipeline))
         with self._by("model.overrides"):
@@ -121,6 +123,12 @@ class _Work:
 
     def _mark(self, name: str, before: changes.Leaves) -> None:
         self.by.update(dict.fromkeys(changes.differing(before, changes.leaves(self.pipeline)), name))
+
+    def _pad(self, train: Train) -> None:
+        """The samples of the API are for batches of one image; without padding, larger ones end training."""
+        with self._by("train.batchSize"):
+            if typed_fields.pad_batches(self.pipeline):
+                self.notes.append(f"images are padded to one size, because train.batchSize is {train.batch_size}")
 
     def _model(self, model: Model) -> None:
         if model.input_size is not None:

@@ -54,6 +54,16 @@ def input_size(pipeline: Any) -> int | None:
     return int(resizer.keep_aspect_ratio_resizer.min_dimension) if kind == "keep_aspect_ratio_resizer" else None
 
 
+def pad_batches(pipeline: Any) -> bool:
+    """Pad the images of a batch to one size where they keep their shapes; returns whether that is a change."""
+    resizer = family_of(pipeline).image_resizer
+    if pipeline.train_config.batch_size == 1 or not resizer.HasField("keep_aspect_ratio_resizer"):
+        return False
+    was = resizer.keep_aspect_ratio_resizer.pad_to_max_dimension
+    resizer.keep_aspect_ratio_resizer.pad_to_max_dimension = True
+    return not was
+
+
 def set_max_detections(pipeline: Any, number: int) -> None:
     """Keep at most so many detections of an image, in all and of each class."""
     family = family_of(pipeline)

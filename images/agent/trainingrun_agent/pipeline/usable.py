@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, Final
 
 from trainingrun_agent.pipeline.typed_fields import family_of, input_size, is_ssd
@@ -43,6 +44,13 @@ def problems(pipeline: Any) -> Iterator[str]:
         yield from _ssd(pipeline.model.ssd)
     else:
         yield from _faster_rcnn(pipeline.model.faster_rcnn)
+    if pipeline.train_config.use_multiclass_scores:
+        yield "train_config.use_multiclass_scores needs scores of all classes for each box, which the labels have not"
+    if pipeline.eval_config.include_metrics_per_category:
+        yield (
+            "eval_config.include_metrics_per_category must be false: the API needs a changed pycocotools for it;"
+            " metrics.json of the export has the scores of each class"
+        )
     if pipeline.eval_config.use_moving_averages and not pipeline.train_config.optimizer.use_moving_average:
         yield (
             "eval_config.use_moving_averages needs train_config.optimizer.use_moving_average: true, else checkpoints"
@@ -75,15 +83,35 @@ def _rate(optimizer: Any) -> Iterator[str]:
         yield f"train_config.optimizer.{kind}.learning_rate is not set"
         return
     schedule = rate.WhichOneof("learning_rate")
+    here = f"train_config.optimizer.{kind}.learning_rate.{schedule}"
     for field, value in getattr(rate, schedule).ListFields():
         if isinstance(value, float) and not 0 <= value < math.inf:
-            path = f"train_config.optimizer.{kind}.learning_rate.{schedule}.{field.name}"
-            yield f"{path} is {value:g}, not a number from 0 up"
-    cosine = rate.cosine_decay_learning_rate
-    if rate.HasField("cosine_decay_learning_rate") and cosine.total_steps < cosine.warmup_steps:
+            yield f"{here}.{field.name} is {value:g}, not a number from 0 up"
+    yield from _schedule(rate, here)
+
+
+def _schedule(rate: Any, here: str) -> Iterator[str]:
+    """Schedules that the API refuses to build, or whose rate is no number."""
+    if rate.HasField("cosine_decay_learning_rate"):
+        yield from _cosine(rate.cosine_decay_learning_rate, here)
+    if rate.HasField("exponential_decay_learning_rate") and not rate.exponential_decay_learning_rate.decay_steps:
+        yield f"{here}.decay_steps is 0, but must be 1 at least"
+    if rate.HasField("manual_step_learning_rate"):
+        steps = [one.step for one in rate.manual_step_learning_rate.schedule]
+        if not steps:
+            yield f"{here}.schedule has no element; use constant_learning_rate for a rate that does not change"
+        elif steps[0] == 0 or any(later <= step for step, later in pairwise(steps)):
+            yield f"{here}.schedule has the steps {', '.join(map(str, steps))}; they must rise, from 1 on"
+
+
+def _cosine(cosine: Any, here: str) -> Iterator[str]:
+    total, warmup = cosine.total_steps, cosine.warmup_steps
+    if total < warmup:
+        yield f"{here} has warmup_steps {warmup}, more than its total_steps {total}"
+    if warmup and cosine.learning_rate_base < cosine.warmup_learning_rate:
         yield (
-            f"train_config.optimizer.{kind}.learning_rate.cosine_decay_learning_rate has warmup_steps"
-            f" {cosine.warmup_steps}, more than its total_steps {cosine.total_steps}"
+            f"{here} has learning_rate_base {cosine.learning_rate_base:.6g}, less than its warmup_learning_rate"
+            f" {cosine.warmup_learning_rate:.6g}"
         )
 
 
@@ -150,8 +178,8 @@ def _faster_rcnn(faster_rcnn: Any) -> Iterator[str]:
     stages = faster_rcnn.number_of_stages
     if stages != _STAGES:
         yield (
-            f"model.faster_rcnn.number_of_stages is {stages}, but must be {_STAGES}: boxes with classes are trained, no"
-            " masks"
+            f"model.faster_rcnn.number_of_stages is {stages}, but must be {_STAGES}: one stage finds no classes, and"
+            " three need masks, which the labels have not"
         )
     batch, proposals = faster_rcnn.second_stage_batch_size, faster_rcnn.first_stage_max_proposals
     if batch > proposals:

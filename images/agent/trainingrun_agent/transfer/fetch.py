@@ -90,7 +90,8 @@ def fetch_train(context: StageContext, folder: Folder, *, epoch: int, while_wait
         require_all(start, asked)
     resolved = context.config.resolved
     spec = work_spec(resolved, files, start=start, resumed_from=resumed.step if resumed else 0)
-    return TrainInput(spec | training_fields(resolved, context.config.changes, history), resumed, history, start, own)
+    spec |= training_fields(resolved, context.config.changes, history, own_step=own.step if own else 0)
+    return TrainInput(spec, resumed, history, start, own)
 
 
 def fetch_export(context: StageContext, folder: Folder, *, epoch: int, while_waiting: Callable[[], None]) -> ExportWork:

@@ -13,14 +13,20 @@ from trainingrun_agent.transfer.evaluations import Evaluation
 from trainingrun_agent.transfer.training_history import TrainingHistory
 
 
-def training_fields(resolved: Resolved, changes: Changes, history: TrainingHistory) -> dict[str, Any]:
-    """What `work_spec` does not have; trainers of earlier releases ignore it."""
+def training_fields(
+    resolved: Resolved, changes: Changes, history: TrainingHistory, *, own_step: int = 0
+) -> dict[str, Any]:
+    """What `work_spec` does not have; trainers of earlier releases ignore it.
+
+    `own_step` is the step of the run's own checkpoint that this attempt resumes from.
+    """
     train = resolved.train
     return {
         "metric": train.metric,
         "best": _document(history.best),
         "evaluationsSinceBest": history.improvements.since,
         "resumedEvaluation": _document(history.resumed),
+        "evaluateResumed": own_step > 0 and own_step % train.eval_every_steps == 0 and history.resumed is None,
         "earlyStopping": _early_stopping(train, history),
         "finish": changes.finish,
         "maxTrainingSeconds": _seconds_left(train, history),
