@@ -51,8 +51,18 @@ def read_own(context: StageContext) -> OwnConfig | None:
         raise UserError(MODEL_CONFIG_UNUSABLE, place=place, problem=problem) from error
 
 
-def build(context: StageContext, own: OwnConfig | None, *, shuffle_buffer: int = 1, max_boxes: int = 0) -> Pipeline:
-    """The effective configuration for data of this size; any is enough to check what the spec asks for."""
+def build(
+    context: StageContext,
+    own: OwnConfig | None,
+    *,
+    batch_norm: bool | None = None,
+    shuffle_buffer: int = 1,
+    max_boxes: int = 0,
+) -> Pipeline:
+    """The effective configuration for data of this size; any is enough to check what the spec asks for.
+
+    `batch_norm` is what a run that is continued did.
+    """
     resolved = context.config.resolved
     default = build_pipeline_config(
         network=resolved.model.network,
@@ -63,6 +73,7 @@ def build(context: StageContext, own: OwnConfig | None, *, shuffle_buffer: int =
         shuffle_buffer=shuffle_buffer,
         max_boxes_per_image=max_boxes,
         pretrained=resolved.model.pretrained is not None,
+        batch_norm=batch_norm,
     )
     return effective(default, Wishes(resolved.model, resolved.train, resolved.dataset.classes, own))
 
