@@ -142,8 +142,9 @@ def test_faster_rcnn_goes_on_with_its_batch_norm_frozen_or_not(setup: Setup, tra
     )
     steps = 900 if trained == b"true" else 5000
     theirs = pipeline_wishes.default("faster_rcnn_resnet50", num_classes=1, steps=1000, pretrained=False).encode()
-    assert (was := b"batch_norm_trainable: true") in theirs
-    setup.store.put(f"{FOLDER}/pipeline.config", theirs.replace(was, b"batch_norm_trainable: " + trained))
+    assert b"batch_norm_trainable: true" in theirs
+    theirs = theirs.replace(b"batch_norm_trainable: true", b"batch_norm_trainable: " + trained)
+    setup.store.put(f"{FOLDER}/pipeline.config", theirs)
     numbers = setup.resume(model__network="faster_rcnn_resnet50", train__steps=steps)
     key = numbers["configURI"].split("/", 3)[3]
     assert b"batch_norm_trainable: " + trained in setup.store.get(key, max_bytes=1 << 20)

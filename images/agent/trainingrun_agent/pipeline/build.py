@@ -26,11 +26,9 @@ def build_pipeline_config(
     shuffle_buffer: int,
     max_boxes_per_image: int,
     pretrained: bool,
-    batch_norm: bool | None = None,
 ) -> str:
     """Proto text of a TrainEvalPipelineConfig; `shuffle_buffer` is a number of records, see `readers.shuffled`.
 
-    `batch_norm` is whether Faster R-CNN trains its batch normalization; None: as `faster_rcnn.trains_batch_norm` says.
     Raises UserError for an unknown network or an unusable learning rate.
     """
     known = NETWORKS.get(network)
@@ -38,13 +36,11 @@ def build_pipeline_config(
         raise UserError(UNKNOWN_NETWORK, network=network, known=", ".join(NETWORKS))
     rate = rate_of(learning_rate)
     boxes = max(API_MAX_BOXES, max_boxes_per_image)
-    if batch_norm is None:
-        batch_norm = faster_rcnn.trains_batch_norm(known, steps=steps, pretrained=pretrained)
     pipeline = protos.new_pipeline()
     try:
         protos.merge(
             pipeline.model,
-            _model(known, num_classes=num_classes, steps=steps, batch_size=batch_size, batch_norm=batch_norm),
+            _model(known, num_classes=num_classes, steps=steps, batch_size=batch_size, pretrained=pretrained),
         )
         protos.merge(pipeline, ssd.rewriter(known, steps=steps))
         protos.merge(
@@ -66,10 +62,11 @@ def batch_norm_decay(steps: int) -> float:
     return 1 - min(0.1, max(0.003, 30 / steps))
 
 
-def _model(network: Network, *, num_classes: int, steps: int, batch_size: int, batch_norm: bool) -> str:
+def _model(network: Network, *, num_classes: int, steps: int, batch_size: int, pretrained: bool) -> str:
     if network.family == "ssd":
         return ssd.model(network, num_classes=num_classes, batch_norm_decay=batch_norm_decay(steps))
-    return faster_rcnn.model(network, num_classes=num_classes, batch_size=batch_size, train_batch_norm=batch_norm)
+    train_batch_norm = faster_rcnn.trains_batch_norm(network, steps=steps, pretrained=pretrained)
+    return faster_rcnn.model(network, num_classes=num_classes, batch_size=batch_size, train_batch_norm=train_batch_norm)
 
 
 def _training(network: Network, *, steps: int, batch_size: int, rate: Decimal, boxes: int, pretrained: bool) -> str:

@@ -14,6 +14,7 @@ from trainingrun_agent.pipeline import own_config
 from trainingrun_agent.pipeline.build import build_pipeline_config
 from trainingrun_agent.pipeline.changes import Change
 from trainingrun_agent.pipeline.effective import OwnConfig, Pipeline, Wishes, effective
+from trainingrun_agent.pipeline.variables import with_batch_norm
 from trainingrun_agent.prep.report.page.changes_page import render
 from trainingrun_agent.reasons.configuration import MODEL_CONFIG_NOT_FOUND, MODEL_CONFIG_UNUSABLE
 from trainingrun_agent.storage import documents
@@ -73,9 +74,9 @@ def build(
         shuffle_buffer=shuffle_buffer,
         max_boxes_per_image=max_boxes,
         pretrained=resolved.model.pretrained is not None,
-        batch_norm=batch_norm,
     )
-    return effective(default, Wishes(resolved.model, resolved.train, resolved.dataset.classes, own))
+    wishes = Wishes(resolved.model, resolved.train, resolved.dataset.classes, own)
+    return effective(with_batch_norm(default, trained=batch_norm), wishes)
 
 
 def store(context: StageContext, pipeline: Pipeline) -> dict[str, Any]:
