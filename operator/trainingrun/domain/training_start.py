@@ -18,7 +18,10 @@ _COCO: Final = (
     "Weights of this network, trained on COCO, are at {address}: with them in spec.model.pretrained, a new run needs "
     "fewer steps and images."
 )
-_BATCH_NORM: Final = "With fewer than {steps} steps, batch normalization is not trained either: expect little of this run without weights."
+_BATCH_NORM: Final = (
+    "With fewer than {steps} steps, batch normalization is not trained either: expect little of this run without "
+    "weights."
+)
 _COMPARED: Final = {
     "Same": " with the same data set",
     "Changed": "; the data set has changed since then",
