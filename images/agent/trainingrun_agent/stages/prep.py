@@ -18,7 +18,8 @@ from trainingrun_agent.errors import UNUSABLE, Interrupted, StageError
 from trainingrun_agent.log import logger
 from trainingrun_agent.pipeline.effective import Pipeline
 from trainingrun_agent.pipeline.readers import shuffled
-from trainingrun_agent.prep.prepare import PreparedDataset, prepare, top_findings
+from trainingrun_agent.prep.prepare import prepare
+from trainingrun_agent.prep.prepared import PreparedDataset, top_findings
 from trainingrun_agent.prep.request import PrepareRequest
 from trainingrun_agent.prep.sharding.pool import workers_for
 from trainingrun_agent.prep.store.dataset_folder import DatasetFolder
