@@ -62,6 +62,7 @@ UNIT = Tier(
         "tests/agent",
         "tests/trainer",
         "tests/images",
+        "tests/api",
         "tests/cluster/tests",
         "tests/repository",
     ),

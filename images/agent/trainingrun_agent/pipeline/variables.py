@@ -18,6 +18,7 @@ _VALUES: Final = (
     "use_dropout",
     "dropout_keep_probability",
     "batch_norm_trainable",
+    "class_prediction_bias_init",
 )
 _TRAINING: Final = (
     "loss",
