@@ -235,3 +235,13 @@ def test_an_evaluation_that_waits_for_its_graph_is_no_slow_step(trace_of: Make) 
     trace.report(phase="training", step=20, done=20, total=40, unit="steps")
     # The pace of the steps is as before, and the last evaluation is expected to be like the first.
     assert trace.progress.snapshot()["etaSeconds"] == pytest.approx(20 + 11, abs=4)
+
+
+def test_a_training_whose_time_is_limited_is_estimated_to_end_in_time(fake_clock: Any) -> None:
+    """A step a second: 10,000 steps would take hours, train.maxDuration is ten minutes."""
+    progress = Progress(stage="train", pod_uid="pod", clock=fake_clock)
+    progress.expect_training(steps=10_000, evaluate_every=5_000, most_seconds=600)
+    for step in range(1, 102):
+        progress.update(phase="training", step=step, steps=10_000, done=step, total=10_000)
+        fake_clock.sleep(1)
+    assert progress.snapshot()["etaSeconds"] == pytest.approx(500, abs=2)

@@ -82,14 +82,25 @@ class Progress:
             self._estimate.observe(self._fields, reused=self._reused, now=now)
             self._updated = self._clock.now()
 
-    def expect_training(self, *, steps: int, evaluate_every: int, batches_per_evaluation: float = 0.0) -> None:
+    def expect_training(
+        self,
+        *,
+        steps: int,
+        evaluate_every: int,
+        batches_per_evaluation: float = 0.0,
+        most_seconds: float | None = None,
+    ) -> None:
         """Estimate percentage and time of a training of so many steps, evaluated every so many.
 
-        An evaluation has as many images as so many steps; 0 while that is unknown.
+        An evaluation has as many images as so many steps; 0 while that is unknown. Training ends `most_seconds` after
+        its first step.
         """
         with self._lock:
             self._estimate.expect_training(
-                steps=steps, evaluate_every=evaluate_every, batches_per_evaluation=batches_per_evaluation
+                steps=steps,
+                evaluate_every=evaluate_every,
+                batches_per_evaluation=batches_per_evaluation,
+                most_seconds=most_seconds,
             )
 
     def finished(self) -> None:

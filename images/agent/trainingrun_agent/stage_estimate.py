@@ -46,9 +46,14 @@ class StageEstimate:
         self._last_work: tuple[Rate, int, int] | None = None
         self.percent: int | None = None
 
-    def expect_training(self, *, steps: int, evaluate_every: int, batches_per_evaluation: float) -> None:
-        """Estimate a training of so many steps, with an evaluation every so many and one at the end."""
-        self._work = TrainingWork(steps, evaluate_every, batches_per_evaluation)
+    def expect_training(
+        self, *, steps: int, evaluate_every: int, batches_per_evaluation: float, most_seconds: float | None = None
+    ) -> None:
+        """Estimate a training of so many steps, with an evaluation every so many and one at the end.
+
+        `most_seconds` after its first step it ends anyway.
+        """
+        self._work = TrainingWork(steps, evaluate_every, batches_per_evaluation, most_seconds)
 
     def observe(self, fields: Fields, *, reused: int = 0, now: float) -> None:
         """Look at the progress after each change; `reused` of what is done cost no time."""
@@ -114,9 +119,16 @@ class TrainingWork:
     gradients, but one by one. An evaluation that has to wait for its graph includes this wait.
     """
 
-    def __init__(self, steps: int, evaluate_every: int, batches_per_evaluation: float = 0.0) -> None:
+    def __init__(
+        self,
+        steps: int,
+        evaluate_every: int,
+        batches_per_evaluation: float = 0.0,
+        most_seconds: float | None = None,
+    ) -> None:
         self._steps, self._every = steps, max(1, evaluate_every)
-        self._batches = batches_per_evaluation
+        self._batches, self._most_seconds = batches_per_evaluation, most_seconds
+        self._began: float | None = None
         self._step: int | None = None
         self._pace: Rate | None = None
         self._evaluation: _Evaluation | None = None
@@ -142,6 +154,7 @@ class TrainingWork:
             self._waiting += self._evaluation.waited
             self._evaluation = None
         if fields["phase"] == "training":
+            self._began = now if self._began is None else self._began
             working = now - self._evaluating
             self._pace = self._pace or Rate(working, first=self._step, window=STEP_WINDOW_SECONDS)
             self._pace.reached(self._step, now=working)
@@ -158,14 +171,20 @@ class TrainingWork:
             return None
         each = self._seconds_per_evaluation(now)
         if self._evaluation is None:
-            return steps + each * self._evaluations_to_come()
+            return self._at_most(steps + each * self._evaluations_to_come(), each, now)
         so_far = now - self._evaluation.began
         rest = self._evaluation.seconds_left(now=now)
         if rest is None:
             rest = max(0.0, each - so_far)
         elif not self._evaluations:
             each = so_far - self._evaluation.waited + rest
-        return steps + rest + each * self._evaluations_to_come()
+        return self._at_most(steps + rest + each * self._evaluations_to_come(), each, now)
+
+    def _at_most(self, seconds: float, each: float, now: float) -> float:
+        """No more than until the time is over (train.maxDuration); then the last evaluation follows."""
+        if self._most_seconds is None or self._began is None:
+            return seconds
+        return min(seconds, max(0.0, self._most_seconds - (now - self._began)) + each)
 
     def _seconds_per_evaluation(self, now: float) -> float:
         """The mean of those that have ended; before, what as many images take in steps."""

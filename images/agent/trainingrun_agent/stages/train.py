@@ -62,13 +62,14 @@ class _Training:
         finally:
             self._context.record.numbers = self._numbers()
 
-    def _expect_training(self, *, images: int) -> None:
-        """Estimate the training, with so many images in each evaluation."""
+    def _expect_training(self, *, images: int, most_seconds: float | None = None) -> None:
+        """Estimate the training, with so many images in each evaluation, and an end after so many seconds."""
         plan = self._context.config.resolved.train
         self._context.progress.expect_training(
             steps=plan.steps,
             evaluate_every=max(plan.eval_every_steps, plan.save_every_steps),  # only checkpoints are evaluated
             batches_per_evaluation=images / plan.batch_size,
+            most_seconds=most_seconds,
         )
 
     def _train(self) -> StageResult:
@@ -102,7 +103,7 @@ class _Training:
         )
         if found.history.reached or found.resumed:
             self._context.progress.update(resumedFromStep=found.resumed_from, stepsLost=found.steps_lost)
-        self._expect_training(images=found.spec["evalImages"])
+        self._expect_training(images=found.spec["evalImages"], most_seconds=found.spec.get("maxTrainingSeconds"))
         self._stage.give_work(found.spec)
         self._input = found
         self._start.of(found)
