@@ -14,8 +14,8 @@ BIN = PATH="$(VENV)/bin:$$PATH" PYTHONPATH="$(PACKAGES)"
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-demo: ## Train a detector with one TrainingRun, on a new cluster (CLUSTER=current: on the cluster of your kubeconfig)
-	@$(BIN) $(PY) -m trdemo run
+demo: ## Train a detector with one TrainingRun, on a new cluster (CLUSTER=current: on the cluster of your kubeconfig; NETWORK=ssd_inception_v2)
+	@$(BIN) $(PY) -m trdemo run $(if $(NETWORK),--network "$(NETWORK)")
 
 demo-down: ## Remove the demo's cluster
 	@$(BIN) $(PY) -m trdemo down

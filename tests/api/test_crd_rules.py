@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 import crd_option_cases
+import crd_weight_cases
 from crd_configuration import PASSES as CONFIGURATION_PASSES
 from crd_configuration import REFUSED as CONFIGURATION_REFUSED
 from crd_configuration import REFUSED_FOR_FASTER_RCNN
+from crd_weight_cases import PRETRAINED, RESUME, RESUME_ALONE
 
 pytestmark = pytest.mark.api
 
@@ -61,29 +63,6 @@ SHARE = (
 FRACTION = "spec.dataset.evalFraction in body"
 NO_SEED = "dataset.splitSeed has no effect without dataset.evalFraction; remove it"
 NO_GROUP = "dataset.splitGroup has no effect without dataset.evalFraction; remove it"
-ONE_OF = "model.pretrained needs exactly one of uri and run"
-ARCHIVE = 'model.pretrained.uri must be a .tar.gz, .tgz or .tar archive, or an export folder that ends with "/"'
-ARCHIVE_KEY = (
-    "model.pretrained.uri must be a key in storage.bucket, s3://bucket/key, or https://host/path of an archive, "
-    "without user and query"
-)
-SHA256 = "model.pretrained.sha256 must be 64 digits of 0-9 and a-f, as sha256sum prints them"
-SHA256_NEEDED = (
-    "model.pretrained.sha256 is required with an https:// address: the SHA-256 of the archive, as sha256sum prints it"
-)
-SHA256_USELESS = (
-    "model.pretrained.sha256 is that of an archive; the export of a run is verified without it, so remove it"
-)
-RESUME_ONE_OF = "resumeFrom needs exactly one of uri and run"
-RESUME_FOLDER = "resumeFrom.uri must be the folder of a run, so end it with a slash"
-RESUME_KEY = "resumeFrom.uri must be a key prefix in storage.bucket or s3://bucket/prefix/"
-RESUME_PATH = 'resumeFrom.uri must not start with "/" or contain ".." or control characters'
-RESUME_RUN = "resumeFrom.run must be the name of a TrainingRun in this namespace"
-RESUME_ALONE = (
-    "model.pretrained has no effect with resumeFrom, which takes every variable from a checkpoint; remove one of them"
-)
-ARCHIVE_PATH = 'model.pretrained.uri must not start with "/" or contain ".." or control characters'
-RUN = "model.pretrained.run must be the name of a TrainingRun in this namespace"
 RATE = "(a number above 0 and at most 10, such as 0.004 or 4e-3)"
 RATE_PATTERN = r"'^0*(10(\.0+)?|([1-9](\.[0-9]+)?|\.0*[1-9][0-9]*)([eE]-0?[1-9])?)$|$ "
 NOT_A_NUMBER = "must not validate the schema (not)"
@@ -132,9 +111,6 @@ LABELS_APART = {
     **ONE_FOLDER,
     **{name: {"uri": "a/", "labels": {"uri": f"labels/{name}/"}} for name in ("train", "eval")},
 }
-PRETRAINED = "spec.model.pretrained"
-RESUME = "spec.resumeFrom"
-ZOO = "https://zoo.example:8443/models/ssd_2018.tar.gz"
 GRACE = "spec.train.terminationGracePeriodSeconds"
 RESOURCES = "spec.train.pod.resources"
 TOLERATIONS = "spec.train.pod.tolerations"
@@ -200,17 +176,7 @@ PASSES: list[tuple[str, Any]] = [
     ("spec.dataset.maxBadFiles", "0"),
     ("spec.dataset.maxBadFiles", "0.5%"),
     ("spec.dataset.maxBadFiles", 5),
-    (PRETRAINED, {"uri": "zoo/a.tar.gz"}),
-    (PRETRAINED, {"uri": "s3://zoo/a.tgz"}),
-    (PRETRAINED, {"uri": "a.tar"}),
-    (PRETRAINED, {"uri": "runs/default/a-1/export/0001-ab/"}),
-    (PRETRAINED, {"run": "tire-1"}),
-    (PRETRAINED, {"run": "tire-1", "scope": "all"}),
-    (PRETRAINED, {"uri": "zoo/a.tar.gz", "scope": "backbone", "sha256": "0a" * 32}),
-    (PRETRAINED, {"uri": ZOO, "sha256": "0a" * 32}),
-    (RESUME, {"run": "tire-1"}),
-    (RESUME, {"uri": "runs/default/tire-0a1b2c3d/"}),
-    (RESUME, {"uri": "s3://detectors/runs/default/tire-0a1b2c3d/"}),
+    *crd_weight_cases.PASSES,
     *(("spec.train.learningRate", text) for text in ("0.004", ".01", "1", "1e-3", "2.5E-05", "10", "10.00", "09.9")),
     *(("spec.train.learningRate", number) for number in (0.001, 1e-3, 2.5e-7, 1, 10, 1e-9)),
     ("spec.train.image", "trainer"),
@@ -335,34 +301,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("spec.dataset.intensityRange", [7], "spec.dataset.intensityRange in body should have at least 2 items"),
     ("spec.dataset.maxImageSide", 63, "spec.dataset.maxImageSide in body should be greater than or equal to 64"),
     ("spec.model.network", "yolo", f'"yolo": supported values: {NETWORKS}'),
-    (PRETRAINED, {}, ONE_OF),
-    (PRETRAINED, {"uri": "a.tar", "run": "b"}, ONE_OF),
-    (PRETRAINED, {"uri": "model.zip"}, ARCHIVE),
-    (PRETRAINED, {"uri": "http://host/a.tar.gz"}, ARCHIVE_KEY),
-    *(
-        (PRETRAINED, {"uri": uri, "sha256": "0a" * 32}, ARCHIVE_KEY)
-        for uri in (
-            "https://host/a.tar.gz?b=c.tar",
-            "https://user@host/a.tar",
-            "https:///a.tar",
-            "https://host/a#.tar",
-            "https://host/a/",
-        )
-    ),
-    (PRETRAINED, {"uri": ZOO}, SHA256_NEEDED),
-    (PRETRAINED, {"uri": ZOO, "sha256": "0A" * 32}, SHA256),
-    (PRETRAINED, {"uri": "runs/a/", "sha256": "0a" * 32}, SHA256_USELESS),
-    (PRETRAINED, {"run": "a", "sha256": "0a" * 32}, SHA256_USELESS),
-    (PRETRAINED, {"run": "a", "scope": "heads"}, '"heads": supported values: "auto", "backbone", "all"'),
-    (RESUME, {}, RESUME_ONE_OF),
-    (RESUME, {"uri": "runs/a/", "run": "b"}, RESUME_ONE_OF),
-    (RESUME, {"uri": "runs/a"}, RESUME_FOLDER),
-    (RESUME, {"uri": "https://host/a/"}, RESUME_KEY),
-    (RESUME, {"uri": "../a/"}, RESUME_PATH),
-    (RESUME, {"run": "Tire"}, RESUME_RUN),
-    (PRETRAINED, {"uri": "../a.tar"}, ARCHIVE_PATH),
-    (PRETRAINED, {"uri": "a\u2066.tar"}, ARCHIVE_PATH),
-    (PRETRAINED, {"run": "Tire"}, RUN),
+    *crd_weight_cases.REFUSED,
     *(
         (
             "spec.train.learningRate",

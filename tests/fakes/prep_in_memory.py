@@ -13,7 +13,8 @@ from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import Dataset, Source, SplitRule
 from trainingrun_agent.keys import BucketKeys
 from trainingrun_agent.prep.model.findings import Finding
-from trainingrun_agent.prep.prepare import PreparedDataset, prepare
+from trainingrun_agent.prep.prepare import prepare
+from trainingrun_agent.prep.prepared import PreparedDataset
 from trainingrun_agent.prep.request import PrepareRequest
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage.base import ObjectStore

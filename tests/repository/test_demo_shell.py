@@ -1,4 +1,4 @@
-"""The file that a user's shell sources after the demo."""
+"""How a user's shell starts the demo, and the file that it sources afterwards."""
 
 from __future__ import annotations
 
@@ -7,7 +7,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from trdemo import user_shell
+from trdemo.__main__ import DEMOS
+from trimages.paths import REPOSITORY
+
+
+@pytest.mark.parametrize("network", DEMOS)
+def test_make_trains_the_network_that_is_named(network: str) -> None:
+    command = ["make", "--dry-run", "demo", f"NETWORK={network}"]
+    said = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=True).stdout
+    assert f'trdemo run --network "{network}"' in said
 
 
 def test_a_shell_that_sources_it_has_programs_address_and_key(tmp_path: Path) -> None:

@@ -27,3 +27,10 @@ def test_a_row_has_the_numbers_of_the_code(network: str) -> None:
     assert int(size) == NETWORKS[network].input_size == MEMORY[network].input_size
     assert (int(batch), rate) == (DEFAULTS[network].batch_size, DEFAULTS[network].learning_rate)
     assert int(memory) == MEMORY[network].per_image
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_the_operator_knows_when_batch_norm_is_trained(network: str) -> None:
+    known = NETWORKS[network]
+    expected = known.batch_norm_steps if known.family == "faster_rcnn" else 0
+    assert DEFAULTS[network].batch_norm_steps == expected

@@ -12,6 +12,7 @@ class NetworkDefaults:
 
     `build_seconds` is about how long two CPU cores need before the first step: to import TensorFlow, build the graph
     and initialise it. 0 where it was not measured. `zoo` is its archive in the model zoo, with weights trained on COCO.
+    From random weights, a run of fewer than `batch_norm_steps` steps does not train batch normalization.
     """
 
     batch_size: int
@@ -20,6 +21,7 @@ class NetworkDefaults:
     megabytes_per_class: float
     zoo: str = ""
     build_seconds: int = 0
+    batch_norm_steps: int = 0
 
     @property
     def weights_address(self) -> str:
@@ -32,6 +34,7 @@ UPLOAD_MEGABYTES_PER_SECOND: Final = 5
 SAVE_SECONDS: Final = 60  # to finish a step and to write a checkpoint
 LEAST_GRACE_SECONDS: Final = 180
 DEFAULT_NETWORK: Final = "ssd_inception_v2"
+DEFAULT_STEPS: Final = 20000
 DEMO_NETWORK: Final = "ssd_mobilenet_v1_0.25_128"
 NETWORKS: Final = {
     "ssd_inception_v2": NetworkDefaults(24, "0.004", 158, 1.8, "ssd_inception_v2_coco_2018_01_28", build_seconds=20),
@@ -50,13 +53,19 @@ NETWORKS: Final = {
     "ssd_resnet50_fpn": NetworkDefaults(
         4, "0.0025", 253, 0.1, "ssd_resnet50_v1_fpn_shared_box_predictor_640x640_coco14_sync_2018_07_03"
     ),
-    "faster_rcnn_inception_v2": NetworkDefaults(1, "0.0002", 110, 0.04, "faster_rcnn_inception_v2_coco_2018_01_28"),
-    "faster_rcnn_resnet50": NetworkDefaults(1, "0.0003", 240, 0.08, "faster_rcnn_resnet50_coco_2018_01_28"),
-    "faster_rcnn_resnet101": NetworkDefaults(1, "0.0003", 498, 0.08, "faster_rcnn_resnet101_coco_2018_01_28"),
-    "faster_rcnn_inception_resnet_v2": NetworkDefaults(
-        1, "0.0003", 475, 0.06, "faster_rcnn_inception_resnet_v2_atrous_coco_2018_01_28"
+    "faster_rcnn_inception_v2": NetworkDefaults(
+        1, "0.0002", 110, 0.04, "faster_rcnn_inception_v2_coco_2018_01_28", batch_norm_steps=10_000
     ),
-    "rfcn_resnet101": NetworkDefaults(1, "0.0003", 515, 0.4, "rfcn_resnet101_coco_2018_01_28"),
+    "faster_rcnn_resnet50": NetworkDefaults(
+        1, "0.0003", 240, 0.08, "faster_rcnn_resnet50_coco_2018_01_28", batch_norm_steps=1000
+    ),
+    "faster_rcnn_resnet101": NetworkDefaults(
+        1, "0.0003", 498, 0.08, "faster_rcnn_resnet101_coco_2018_01_28", batch_norm_steps=1000
+    ),
+    "faster_rcnn_inception_resnet_v2": NetworkDefaults(
+        1, "0.0003", 475, 0.06, "faster_rcnn_inception_resnet_v2_atrous_coco_2018_01_28", batch_norm_steps=10_000
+    ),
+    "rfcn_resnet101": NetworkDefaults(1, "0.0003", 515, 0.4, "rfcn_resnet101_coco_2018_01_28", batch_norm_steps=1000),
     DEMO_NETWORK: NetworkDefaults(8, "0.01", 3, 0.01, build_seconds=11),
 }
 

@@ -128,7 +128,8 @@ def _text(phase: str, report: Mapping[str, Any], *, counts: Progress, percent: i
         moment = "ending" if agent_phase == "done" else "beginning"
         return activity or f"{phase}{training_position(report, percent=percent) or f': {moment}'}"
     if agent_phase == "evaluating":
-        return f"{phase}{training_position(report, percent=percent)}, evaluating {_amount(counts)}"
+        position, share = training_position(report, percent=percent), 100 * counts["done"] // counts["total"]
+        return f"{phase}{position}, evaluating {_amount(counts)} ({min(100, share)}%)"
     text = f"{activity or phase} {_amount(counts)}"
     return text if activity or percent is None else f"{text} ({percent}%)"
 

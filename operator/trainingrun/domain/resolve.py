@@ -15,7 +15,7 @@ from trainingrun.api.names import CONTRACT_VERSION, Stage
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
 from trainingrun.domain import configuration, decimals, policy, starting_point
-from trainingrun.domain.networks import DEFAULT_NETWORK, NETWORKS, default_cadence, default_grace_seconds
+from trainingrun.domain.networks import DEFAULT_NETWORK, DEFAULT_STEPS, NETWORKS, default_cadence, default_grace_seconds
 from trainingrun.domain.refusal import NotAcceptedError
 from trainingrun.domain.starting_point import FindRun, Neighbours, address
 from trainingrun.domain.training_options import export_options, train_options
@@ -35,7 +35,7 @@ def resolve(run: Run, *, settings: Settings, find_run: FindRun, neighbours: Neig
     if defaults is None:
         what = f"spec.model.network: {network!r} is none of {', '.join(NETWORKS)}."
         raise NotAcceptedError(reasons.UNKNOWN_NETWORK, what)
-    steps = int(train.get("steps", 20000))
+    steps = int(train.get("steps", DEFAULT_STEPS))
     cadence = default_cadence(steps)
     dataset = spec["dataset"]
     grace = default_grace_seconds(defaults, classes=len(dataset["classes"]))

@@ -12,11 +12,15 @@ from typing import Any, Final
 from trainingrun.api import reasons
 from trainingrun.api.status import Restored, ResumedFrom, Training
 from trainingrun.domain.draft import Draft
-from trainingrun.domain.networks import DEFAULT_NETWORK, NETWORKS
+from trainingrun.domain.networks import DEFAULT_NETWORK, DEFAULT_STEPS, NETWORKS
 
 _COCO: Final = (
     "Weights of this network, trained on COCO, are at {address}: with them in spec.model.pretrained, a new run needs "
     "fewer steps and images."
+)
+_BATCH_NORM: Final = (
+    "With fewer than {steps} steps, batch normalization is not trained either: expect little of this run without "
+    "weights."
 )
 _COMPARED: Final = {
     "Same": " with the same data set",
@@ -38,7 +42,7 @@ def announce_start(draft: Draft) -> None:
     elif restored is not None and _counts(restored) != _counts(before.get("restored", {})):
         source = _source(draft.run.spec)
         warning = bool(source) and 2 * restored["loaded"] < restored["total"]
-        _add(draft, _text(source, restored, address=_coco_weights(draft.run.spec)), warning=warning)
+        _add(draft, _text(source, restored, spec=draft.run.spec), warning=warning)
 
 
 def _add(draft: Draft, message: str, *, warning: bool = False) -> None:
@@ -75,16 +79,23 @@ def _source(spec: Mapping[str, Any]) -> str:
     return uri if not uri or "://" in uri else f"s3://{spec['storage']['bucket']}/{uri}"
 
 
-def _coco_weights(spec: Mapping[str, Any]) -> str:
-    """Address of the archive with weights of this network that were trained on COCO; empty if there is none."""
+def _without_weights(spec: Mapping[str, Any]) -> str:
+    """What to know of this network without pretrained weights, and where there are some; may be empty."""
     defaults = NETWORKS.get(spec.get("model", {}).get("network", DEFAULT_NETWORK))
-    return defaults.weights_address if defaults else ""
+    if defaults is None:
+        return ""
+    frozen = int((spec.get("train") or {}).get("steps", DEFAULT_STEPS)) < defaults.batch_norm_steps
+    notes = (
+        _BATCH_NORM.format(steps=defaults.batch_norm_steps) if frozen else "",
+        _COCO.format(address=defaults.weights_address) if defaults.weights_address else "",
+    )
+    return " ".join(note for note in notes if note)
 
 
-def _text(source: str, restored: Restored, *, address: str) -> str:
+def _text(source: str, restored: Restored, *, spec: Mapping[str, Any]) -> str:
     if not source:
         random = f"Training starts without pretrained weights: all {restored['total']} variables are random numbers."
-        return f"{random} {_COCO.format(address=address)}" if address else random
+        return f"{random} {_without_weights(spec)}".rstrip()
     loaded = f"{restored['loaded']} of {restored['total']} variables loaded"
     anew = f"; new: {restored['startsAnew']}" if "startsAnew" in restored else ""
     return f"Training starts from {source}: {loaded}{anew}."

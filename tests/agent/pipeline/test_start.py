@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+import pipeline_wishes
 from trainingrun_agent.pipeline.build import build_pipeline_config
 from trainingrun_agent.pipeline.networks import NETWORKS
 from trainingrun_agent.pipeline.start import Export, Start, start_from
 from trainingrun_agent.prep.output.label_map import label_map
+from trainingrun_agent.training_settings import FocalLoss
 
 CLASSES = ("tire", "wheel rim", 'a "hub"', "Räder")
 NETWORK = "ssd_inception_v2"
@@ -78,6 +80,17 @@ def test_weights_of_another_network_give_no_head(theirs: str) -> None:
     found = start(export_of(CLASSES, theirs))
     assert found.scope == "featureExtractor"
     assert found.why.startswith("the export is of another network (differs in ")
+
+
+@pytest.mark.parametrize("focal_at_first", [True, False])
+def test_the_focal_loss_makes_no_other_network(focal_at_first: bool) -> None:
+    """It sets the first value of a bias, which the weights replace."""
+    plain = pipeline_wishes.default()
+    focal = pipeline_wishes.made(train={"focal_loss": FocalLoss("0.25", "2")}).text
+    theirs, ours = (focal, plain) if focal_at_first else (plain, focal)
+    classes = pipeline_wishes.CLASSES
+    export = Export(theirs, label_map(classes).decode())
+    assert start_from(export, pipeline_config=ours, classes=classes) == Start("all")
 
 
 def test_other_anchors_give_no_head() -> None:

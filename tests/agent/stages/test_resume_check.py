@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import pipeline_wishes
 from stage_verdict import verdict_of
 from trainingrun_agent.attempt_record import AttemptRecord
 from trainingrun_agent.clock import Clock
@@ -130,6 +131,24 @@ def test_a_newest_checkpoint_that_is_cut_is_passed_over(setup: Setup) -> None:
     folder = setup.checkpoint(60)
     setup.store.put(f"{folder}/model.ckpt-60.index", b"s")
     assert setup.resume()["resumedFrom"]["step"] == 40
+
+
+@pytest.mark.parametrize("trained", [b"true", b"false"])
+def test_faster_rcnn_goes_on_with_its_batch_norm_frozen_or_not(setup: Setup, trained: bytes) -> None:
+    """By itself, a run of so many steps without weights of its own would train it, one of fewer steps would not."""
+    described = json.loads(setup.store.get(f"{FOLDER}/run.json", max_bytes=1 << 20))["resolved"]
+    setup.replace(
+        "run.json", resolved={**described, "model": {**described["model"], "network": "faster_rcnn_resnet50"}}
+    )
+    steps = 900 if trained == b"true" else 5000
+    theirs = pipeline_wishes.default("faster_rcnn_resnet50", num_classes=1, steps=1000, pretrained=False).encode()
+    assert b"batch_norm_trainable: true" in theirs
+    theirs = theirs.replace(b"batch_norm_trainable: true", b"batch_norm_trainable: " + trained)
+    setup.store.put(f"{FOLDER}/pipeline.config", theirs)
+    numbers = setup.resume(model__network="faster_rcnn_resnet50", train__steps=steps)
+    key = numbers["configURI"].split("/", 3)[3]
+    assert b"batch_norm_trainable: " + trained in setup.store.get(key, max_bytes=1 << 20)
+    assert numbers["configChanges"] == 0
 
 
 def expect(setup: Setup, reason: str, message: str, hint: str, **options: Any) -> None:

@@ -100,7 +100,7 @@ def test_time_alone_changes_no_status(where: str) -> None:
         ({"phase": "training", "done": 1200, "total": 20000, "unit": "steps"}, "Training 1200/20000 (6%)"),
         (
             {"phase": "evaluating", "done": 5, "total": 20, "unit": "images", "step": 75, "steps": 150},
-            "Training 75/150 (50%), evaluating 5/20 images",
+            "Training 75/150 (50%), evaluating 5/20 images (25%)",
         ),
         ({"phase": "inferring", "done": 5, "total": 10, "unit": "images"}, "Training 5/10 images (50%)"),
         (

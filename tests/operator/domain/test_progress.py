@@ -67,17 +67,17 @@ PERCENTAGES: dict[str, tuple[Stage, dict[str, Any], tuple[int | None, str | None
     "an evaluation": (
         Stage.TRAIN,
         {**EVALUATING, "percent": 50, "etaSeconds": 250},
-        (50, "4m10s", "Training 75/150 (50%), evaluating 12/20 images"),
+        (50, "4m10s", "Training 75/150 (50%), evaluating 12/20 images (60%)"),
     ),
     "an evaluation, by an agent of 0.1": (
         Stage.TRAIN,
         {**EVALUATING, "etaSeconds": 99_000},
-        (50, None, "Training 75/150 (50%), evaluating 12/20 images"),
+        (50, None, "Training 75/150 (50%), evaluating 12/20 images (60%)"),
     ),
     "the last evaluation": (
         Stage.TRAIN,
         {**EVALUATING, "step": 150, "percent": 99, "etaSeconds": 44},
-        (99, "44s", "Training 150/150 (99%), evaluating 12/20 images"),
+        (99, "44s", "Training 150/150 (99%), evaluating 12/20 images (60%)"),
     ),
     "a save": (
         Stage.TRAIN,

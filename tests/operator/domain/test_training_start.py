@@ -29,11 +29,12 @@ HARDLY = {
 NOTHING = {"loaded": 0, "total": 143, "startsAnew": "all variables, because spec.model.pretrained is not set"}
 
 
-def training(pretrained: dict[str, str] | None = None) -> tuple[Play, str]:
+def training(
+    pretrained: dict[str, str] | None = None, *, network: str = "ssd_inception_v2", **train: Any
+) -> tuple[Play, str]:
     """A run whose first attempt of training runs, and the name of its Job."""
-    play = Play(
-        a_run().spec(model={"network": "ssd_inception_v2", **({"pretrained": pretrained} if pretrained else {})})
-    )
+    model = {"network": network, **({"pretrained": pretrained} if pretrained else {})}
+    play = Play(a_run().spec(model=model, **({"train": train} if train else {})))
     old = Play(a_run("old"))
     old.end_pod(old.play_to(Stage.EXPORT))
     old.step(1)
@@ -205,6 +206,26 @@ def test_a_run_that_continues_another_says_so_until_it_has_a_checkpoint_of_its_o
     play.start_pod("tire-train-2")
     report(play, "tire-train-2", step=76, steps=150, resumedFromStep=75, checkpointStep=75)
     assert [event.message for event in starts(play)][1:] == ["Training resumes from checkpoint 75 of 150 steps."]
+
+
+@pytest.mark.parametrize(
+    ("network", "steps", "said"),
+    [
+        ("faster_rcnn_resnet50", 999, "With fewer than 1000 steps"),
+        ("faster_rcnn_inception_v2", 9999, "With fewer than 10000 steps"),
+        ("rfcn_resnet101", 1000, ""),
+        ("ssd_inception_v2", 10, ""),
+    ],
+)
+def test_a_short_run_from_random_weights_says_that_its_batch_norm_is_not_trained(
+    network: str, steps: int, said: str
+) -> None:
+    play, job = training(network=network, steps=steps)
+    report(play, job, step=1, restored=NOTHING)
+    (event,) = starts(play)
+    sentence = f" {said}, batch normalization is not trained either: expect little of this run without weights."
+    assert (sentence in event.message) == bool(said)
+    assert ("batch normalization" in event.message) == bool(said)
 
 
 def test_a_network_without_an_archive_is_announced_without_an_address() -> None:

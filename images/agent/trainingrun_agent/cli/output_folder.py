@@ -12,7 +12,7 @@ from pathlib import Path
 
 from trainingrun_agent.cli.terminal import size
 from trainingrun_agent.keys import LABEL_MAP, REPORT, REPORT_PAGE, BucketKeys, folder_of, labels_csv
-from trainingrun_agent.prep.prepare import PreparedDataset
+from trainingrun_agent.prep.prepared import PreparedDataset
 from trainingrun_agent.storage import manifest
 from trainingrun_agent.storage.folder_store import FolderStore
 from trainingrun_agent.storage.manifest import Manifest, ManifestObject

@@ -24,7 +24,8 @@ from trainingrun_agent.config import Dataset, GroupBy, Source, SplitRule
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.keys import REPORT, REPORT_PAGE, BucketKeys, file_of, folder_of
 from trainingrun_agent.prep.model.findings import Findings, Split
-from trainingrun_agent.prep.prepare import PreparedDataset, prepare
+from trainingrun_agent.prep.prepare import prepare
+from trainingrun_agent.prep.prepared import PreparedDataset
 from trainingrun_agent.prep.report.page.page import render
 from trainingrun_agent.prep.report.report import report
 from trainingrun_agent.prep.request import Describe, PrepareRequest, no_description

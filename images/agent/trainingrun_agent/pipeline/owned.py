@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from trainingrun_agent.pipeline import fields
 
-DATA: Final = "dataset"
 # Paths below the message of the network's family begin with `model.*`.
 OWNED: Final = {
     "model.*.num_classes": "dataset.classes",

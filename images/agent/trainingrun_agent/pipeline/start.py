@@ -28,6 +28,7 @@ _TRAINING_ONLY: Final = (
     "batch_norm_trainable",
     "use_dropout",
     "dropout_keep_probability",
+    "class_prediction_bias_init",
 )
 
 

@@ -60,6 +60,28 @@ def differences(theirs: str, ours: str) -> list[str] | None:
     return sorted(name for name in first.keys() | second.keys() if first.get(name) != second.get(name))
 
 
+def trains_batch_norm(text: str) -> bool | None:
+    """Whether a Faster R-CNN trains its batch normalization; None for other networks and what cannot be read."""
+    pipeline = protos.new_pipeline()
+    try:
+        protos.merge(pipeline, text)
+    except (protos.ParseError, ValueError, RecursionError):
+        return None
+    if pipeline.model.WhichOneof("model") != "faster_rcnn":
+        return None
+    return bool(pipeline.model.faster_rcnn.feature_extractor.batch_norm_trainable)
+
+
+def with_batch_norm(text: str, *, trained: bool | None) -> str:
+    """A pipeline.config of Faster R-CNN with its batch normalization trained or not; None leaves it as it is."""
+    if trained is None or trains_batch_norm(text) in (None, trained):
+        return text
+    pipeline = protos.new_pipeline()
+    protos.merge(pipeline, text)
+    pipeline.model.faster_rcnn.feature_extractor.batch_norm_trainable = trained
+    return protos.to_text(pipeline)
+
+
 def _parts(text: str) -> dict[str, str]:
     """What decides the variables, as texts by name; empty if there is no model."""
     pipeline = protos.new_pipeline()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,9 +25,10 @@ from trainingrun_agent.prep.judge.duplicates import duplicates, in_both_splits
 from trainingrun_agent.prep.judge.small_eval import small_eval
 from trainingrun_agent.prep.model.codes.kind import Severity
 from trainingrun_agent.prep.model.codes.whole import DUPLICATE_ACROSS_SPLITS, NEAR_DUPLICATE_ACROSS_SPLITS
-from trainingrun_agent.prep.model.findings import UNKNOWN_FINDING, Finding, Findings, Split
+from trainingrun_agent.prep.model.findings import Findings, Split
 from trainingrun_agent.prep.output.label_map import label_map
 from trainingrun_agent.prep.output.scratch_file import writing_to_scratch
+from trainingrun_agent.prep.prepared import TOP_FINDINGS, PreparedDataset, prepared
 from trainingrun_agent.prep.report.gallery import gallery
 from trainingrun_agent.prep.report.page.page import render
 from trainingrun_agent.prep.report.report import report
@@ -45,40 +46,12 @@ from trainingrun_agent.prep.store.previous import PreviousDataset
 from trainingrun_agent.prep.store.publish import publish, publish_failure
 from trainingrun_agent.prep.store.stored_objects import StoredObjects
 from trainingrun_agent.storage import documents
-from trainingrun_agent.terms import Terms
 
 OUTPUT_FORMAT = 6
 """Raise when the same input gives other output: data sets are then prepared again.
 
 6: class ids mean what the list beside the labels says; labels are found in other folders than the images.
 """
-TOP_FINDINGS, TOP_FINDING_TEXT = 5, 200
-_OF_THE_MANIFEST = ("classes", "maxBoxesPerImage", "intensityRange")
-"""Facts of the manifest that the verdict does not repeat."""
-
-
-@dataclass(frozen=True)
-class PreparedDataset:
-    """`manifest_key` is absolute in the bucket; `numbers` as in verdict.schema.json, $defs.prep.
-
-    `data_digest` is that of images, labels and their settings, whatever version prepares them. `train_bytes` are
-    those of all train records.
-    """
-
-    digest: str
-    data_digest: str
-    reused: bool
-    manifest_key: str
-    numbers: dict[str, Any]
-    max_boxes_per_image: int
-    train_images: int
-    eval_images: int
-    train_bytes: int
-
-    @property
-    def record_bytes(self) -> int:
-        """The mean size of a train record."""
-        return self.train_bytes // max(1, self.train_images)
 
 
 def prepare(request: PrepareRequest) -> PreparedDataset:
@@ -105,7 +78,7 @@ def prepare(request: PrepareRequest) -> PreparedDataset:
     with TemporaryDirectory(prefix="prep-", dir=request.scratch) as scratch:
         work = _Work(folder, earlier, sources_digest, scaling, Path(scratch))
         dataset, train_bytes = _build_and_publish(request, sources, work)
-    return _prepared(folder, dataset, request.terms, data_digest=data_digest, reused=False, train_bytes=train_bytes)
+    return prepared(folder, dataset, request.terms, data_digest=data_digest, reused=False, train_bytes=train_bytes)
 
 
 def _list(request: PrepareRequest) -> dict[Split, ListedSource]:
@@ -126,7 +99,7 @@ def _reused(folder: DatasetFolder, request: PrepareRequest, data_digest: str) ->
         return None
     train_bytes = sum(shard.size for shard in complete.records("train"))
     dataset = complete.dataset or {}
-    return _prepared(folder, dataset, request.terms, data_digest=data_digest, reused=True, train_bytes=train_bytes)
+    return prepared(folder, dataset, request.terms, data_digest=data_digest, reused=True, train_bytes=train_bytes)
 
 
 def _formats(names: Mapping[Split, str]) -> str:
@@ -372,37 +345,3 @@ def _numbers(request: PrepareRequest, work: _Work, splits: list[DatasetSplit], f
         "reportURI": work.folder.uri(file_of(work.folder.key, REPORT_PAGE)),
         "reportJSONURI": work.folder.uri(file_of(work.folder.key, REPORT)),
     }
-
-
-def _prepared(
-    folder: DatasetFolder,
-    dataset: Mapping[str, Any],
-    terms: Terms,
-    *,
-    data_digest: str,
-    reused: bool,
-    train_bytes: int,
-) -> PreparedDataset:
-    numbers = {name: value for name, value in dataset.items() if name not in _OF_THE_MANIFEST}
-    numbers["topFindings"] = top_findings(dataset, terms)
-    return PreparedDataset(
-        digest=folder.digest,
-        data_digest=data_digest,
-        reused=reused,
-        manifest_key=folder.manifest_key,
-        numbers={**numbers, "digest": folder.digest, "reused": reused},
-        max_boxes_per_image=dataset["maxBoxesPerImage"],
-        train_images=dataset["trainImages"],
-        eval_images=dataset["evalImages"],
-        train_bytes=train_bytes,
-    )
-
-
-def top_findings(dataset: Mapping[str, Any], terms: Terms) -> list[str]:
-    """The first findings, as the verdict shows them, from what a manifest says about the data set."""
-    texts = []
-    for document in dataset.get("topFindings", ()):
-        with suppress(*UNKNOWN_FINDING):  # of another version: the report is in the bucket all the same
-            finding = Finding.from_json(document)
-            texts.append(f"{finding.split}: {finding.line(terms)}"[:TOP_FINDING_TEXT])
-    return texts

@@ -18,7 +18,8 @@ from trainingrun_agent.errors import UNUSABLE, Interrupted, StageError
 from trainingrun_agent.log import logger
 from trainingrun_agent.pipeline.effective import Pipeline
 from trainingrun_agent.pipeline.readers import shuffled
-from trainingrun_agent.prep.prepare import PreparedDataset, prepare, top_findings
+from trainingrun_agent.prep.prepare import prepare
+from trainingrun_agent.prep.prepared import PreparedDataset, top_findings
 from trainingrun_agent.prep.request import PrepareRequest
 from trainingrun_agent.prep.sharding.pool import workers_for
 from trainingrun_agent.prep.store.dataset_folder import DatasetFolder
@@ -27,7 +28,7 @@ from trainingrun_agent.reasons.pods import PREPARED, PREPARED_BEFORE
 from trainingrun_agent.reasons.storage import CONDITIONAL_WRITES_IGNORED
 from trainingrun_agent.stages import pretrained_check, run_configuration
 from trainingrun_agent.stages.export_check import check_export
-from trainingrun_agent.stages.resume_check import ResumeCheck, in_words
+from trainingrun_agent.stages.resume_check import ResumeCheck, in_words, trained_batch_norm
 from trainingrun_agent.stopping import raise_if_stopped
 from trainingrun_agent.storage import documents, epochs, preflight, results
 from trainingrun_agent.storage.manifest import Producer
@@ -55,14 +56,15 @@ def run(context: StageContext) -> StageResult:
         return StageResult(PREPARED_BEFORE, {"images": _images(record.numbers)})
     with record.part("fetch"):
         own = run_configuration.read_own(context)
-        wanted = run_configuration.build(context, own)
+        batch_norm = trained_batch_norm(context)
+        wanted = run_configuration.build(context, own, batch_norm=batch_norm)
         resuming = ResumeCheck.begin(context, pipeline_config=wanted.text)
         pretrained_check.check_scope(context, pretrained_check.check_fits(context), pipeline_config=wanted.text)
     with record.part("work"):
         with _saved_images_in_verdict(context):
             prepared = _prepare(context, wanted)
         buffer, boxes = shuffled(prepared.train_images, prepared.record_bytes), prepared.max_boxes_per_image
-        pipeline = run_configuration.build(context, own, shuffle_buffer=buffer, max_boxes=boxes)
+        pipeline = run_configuration.build(context, own, batch_norm=batch_norm, shuffle_buffer=buffer, max_boxes=boxes)
         resumed = {"resumedFrom": resuming.finish(prepared.data_digest)} if resuming else {}
     raise_if_stopped(context.stop)
     context.progress.update(phase="shipping")

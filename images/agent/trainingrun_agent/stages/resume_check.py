@@ -12,7 +12,7 @@ from trainingrun_agent.context import StageContext
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.log import logger
 from trainingrun_agent.pipeline.start import listed
-from trainingrun_agent.pipeline.variables import differences
+from trainingrun_agent.pipeline.variables import differences, trains_batch_norm
 from trainingrun_agent.reasons.resume import (
     RESUME_CLASSES,
     RESUME_MISMATCH,
@@ -65,6 +65,18 @@ class ResumeCheck:
         found = {"uri": str(self._other.uri), "step": self.step, "dataset": dataset}
         logger.info("checkpoint found%s", in_words({"resumedFrom": found}))
         return found
+
+
+def trained_batch_norm(context: StageContext) -> bool | None:
+    """Whether the run to continue trains its batch normalization; None where nothing says so, which `begin` judges.
+
+    Its weights go with one of the two: with other averages than before, a network detects worse at once.
+    """
+    other = OtherRun.of(context)
+    try:
+        return None if other is None else trains_batch_norm(other.pipeline_config())
+    except UserError:
+        return None
 
 
 def in_words(numbers: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from trainingrun_agent.pipeline import own_config
 from trainingrun_agent.pipeline.build import build_pipeline_config
 from trainingrun_agent.pipeline.changes import Change
 from trainingrun_agent.pipeline.effective import OwnConfig, Pipeline, Wishes, effective
+from trainingrun_agent.pipeline.variables import with_batch_norm
 from trainingrun_agent.prep.report.page.changes_page import render
 from trainingrun_agent.reasons.configuration import MODEL_CONFIG_NOT_FOUND, MODEL_CONFIG_UNUSABLE
 from trainingrun_agent.storage import documents
@@ -51,8 +52,18 @@ def read_own(context: StageContext) -> OwnConfig | None:
         raise UserError(MODEL_CONFIG_UNUSABLE, place=place, problem=problem) from error
 
 
-def build(context: StageContext, own: OwnConfig | None, *, shuffle_buffer: int = 1, max_boxes: int = 0) -> Pipeline:
-    """The effective configuration for data of this size; any is enough to check what the spec asks for."""
+def build(
+    context: StageContext,
+    own: OwnConfig | None,
+    *,
+    batch_norm: bool | None = None,
+    shuffle_buffer: int = 1,
+    max_boxes: int = 0,
+) -> Pipeline:
+    """The effective configuration for data of this size; any is enough to check what the spec asks for.
+
+    `batch_norm` is what a run that is continued did.
+    """
     resolved = context.config.resolved
     default = build_pipeline_config(
         network=resolved.model.network,
@@ -64,7 +75,8 @@ def build(context: StageContext, own: OwnConfig | None, *, shuffle_buffer: int =
         max_boxes_per_image=max_boxes,
         pretrained=resolved.model.pretrained is not None,
     )
-    return effective(default, Wishes(resolved.model, resolved.train, resolved.dataset.classes, own))
+    wishes = Wishes(resolved.model, resolved.train, resolved.dataset.classes, own)
+    return effective(with_batch_norm(default, trained=batch_norm), wishes)
 
 
 def store(context: StageContext, pipeline: Pipeline) -> dict[str, Any]:
