@@ -11,8 +11,8 @@ class NetworkDefaults:
     """Batch size in images, initial learning rate, about how large a checkpoint is, with the optimizer's state.
 
     `build_seconds` is about how long two CPU cores need before the first step: to import TensorFlow, build the graph
-    and initialise it. It follows from the CPU time of a start; for ssdlite_mobilenet_v2, ssd_mobilenet_v1_quantized,
-    faster_rcnn_inception_v2 and rfcn_resnet101, from that of similar networks. 0 where it is not known.
+    and initialise it. It follows from the CPU time of a start; for ssdlite_mobilenet_v2, ssd_mobilenet_v1_quantized and
+    rfcn_resnet101, from that of similar networks. 0 where it is not known.
     `zoo` is its archive in the model zoo, with weights trained on COCO.
     From random weights, a run of fewer than `batch_norm_steps` steps does not train batch normalization.
     """
@@ -68,7 +68,7 @@ NETWORKS: Final = {
         build_seconds=18,
     ),
     "faster_rcnn_inception_v2": NetworkDefaults(
-        1, "0.0002", 110, 0.04, "faster_rcnn_inception_v2_coco_2018_01_28", batch_norm_steps=10_000, build_seconds=18
+        1, "0.0002", 110, 0.04, "faster_rcnn_inception_v2_coco_2018_01_28", batch_norm_steps=10_000, build_seconds=17
     ),
     "faster_rcnn_resnet50": NetworkDefaults(
         1, "0.0003", 240, 0.08, "faster_rcnn_resnet50_coco_2018_01_28", batch_norm_steps=1000, build_seconds=17
