@@ -34,3 +34,8 @@ def test_the_operator_knows_when_batch_norm_is_trained(network: str) -> None:
     known = NETWORKS[network]
     expected = known.batch_norm_steps if known.family == "faster_rcnn" else 0
     assert DEFAULTS[network].batch_norm_steps == expected
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_the_time_to_build_the_graph_is_known(network: str) -> None:
+    assert DEFAULTS[network].build_seconds > 0
