@@ -15,7 +15,7 @@ from trdemo.installation import Installation, Object, tire_run
 pytestmark = pytest.mark.node
 
 SECONDS = 600  # about a minute on an idle machine
-EVERY = 20
+STEPS, EVERY = 800, 20
 SMALL = {"pod": {"resources": {"requests": {"cpu": "100m", "memory": "256Mi"}}}}
 GATE = {"minMAP": 0.999, "perClass": [{"minAP50": 0.01}]}
 """The first score is out of reach, the second is not."""
@@ -24,7 +24,7 @@ GATE = {"minMAP": 0.999, "perClass": [{"minAP50": 0.01}]}
 @pytest.fixture(scope="module")
 def finished(installation: Installation, vision: str) -> Object:
     """A run that was asked to finish after its second evaluation."""
-    train = {"steps": 5000, "saveEverySteps": EVERY, "evalEverySteps": EVERY, **SMALL}
+    train = {"steps": STEPS, "saveEverySteps": EVERY, "evalEverySteps": EVERY, **SMALL}
     keep = {"keepCheckpoints": {"last": 2, "best": 1}}
     run = tire_run(
         "enough",
@@ -36,7 +36,7 @@ def finished(installation: Installation, vision: str) -> Object:
     installation.apply(run, namespace=vision)
     installation.until(
         "enough",
-        lambda status: status.get("training", {}).get("step", 0) > 5 * EVERY,
+        lambda status: status.get("training", {}).get("step", 0) > 6 * EVERY,
         namespace=vision,
         seconds=SECONDS,
         what="some evaluations",
@@ -52,7 +52,7 @@ def test_the_run_succeeds_early(finished: Object) -> None:
     assert reason(finished, "Succeeded") == ("True", "FinishedEarly"), finished["message"]
     training = finished["training"]
     assert training["stoppedBy"] == "finish"
-    assert training["step"] < training["steps"] == 5000
+    assert training["step"] < training["steps"] == STEPS
 
 
 def test_the_best_checkpoint_is_exported(installation: Installation, finished: Object) -> None:

@@ -93,9 +93,9 @@ def test_the_percentage_never_falls_and_the_column_shows_it(watched_run: Watched
         assert all(percent == column for percent, column in in_column), (stage, in_column)
 
 
-def test_the_time_left_is_that_of_the_stage_also_during_an_evaluation(watched_run: WatchedRun) -> None:
+def test_the_time_left_is_that_of_the_stage_with_its_evaluations(watched_run: WatchedRun) -> None:
     seen = [(left, shown) for left, shown in watched_run.progress_of("train") if "etaSeconds" in shown]
-    assert any("evaluating" in shown["text"] for _, shown in seen), watched_run.progress_of("train")
+    assert seen, watched_run.progress_of("train")
     # How long an evaluation takes is not known before the first one; the status is written every five seconds.
     wrong = [(left, shown) for left, shown in seen if not left / 4 - 20 <= shown["etaSeconds"] <= left * 4 + 20]
     assert wrong == []
@@ -133,7 +133,7 @@ def test_bucket_holds_exactly_the_documented_layout(installation: Installation, 
     allowed = [
         r"run\.json|pipeline\.config|prepared\.json|trained\.json|exported\.json",
         r"epochs/\d{4}\.json",
-        rf"train/{attempt}/last\.json",
+        rf"train/{attempt}/(last|evaluations)\.json",
         rf"train/{attempt}/checkpoints/\d{{8}}/(MANIFEST\.json|model\.ckpt-\d+\.(index|data-00000-of-00001))",
         rf"train/{attempt}/events/(train|eval_0)/events\.out\.tfevents\.[^/]+/\d{{20}}",
         rf"export/{attempt}/(MANIFEST\.json|frozen_inference_graph\.pb|saved_model/1/saved_model\.pb|metrics\.json)",

@@ -219,6 +219,21 @@ def test_a_pod_that_is_to_end_deletes_nothing(tmp_path: Path) -> None:
     assert training.bucket.deleted == []
 
 
+def test_an_attempt_that_only_finishes_a_run_deletes_what_the_one_before_left(tmp_path: Path) -> None:
+    """One that was told to end had uploaded a last checkpoint, and deleted nothing any more."""
+    (tmp_path / "a").mkdir()
+    first = Training(tmp_path / "a", train=keep(last=2))
+    first.ship(10, 20)
+    first.stop.set()
+    first.ship(25)
+    (tmp_path / "b").mkdir()
+    second = Training(tmp_path / "b", epoch=2, bucket=first.bucket, train=keep(last=2))
+    second.keeper.turn()
+    assert left(first.bucket) == [25, 20, 10]
+    second.keeper.last_turn()
+    assert left(first.bucket) == second.keeper.kept() == [25, 20]
+
+
 def test_a_refusal_is_a_warning_once_and_training_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     training = Training(tmp_path, train=keep(1))
     denied = StorageRefused(ACCESS_DENIED, call="DeleteObject", where="s3://detectors/x", answer="403")

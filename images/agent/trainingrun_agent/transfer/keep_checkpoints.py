@@ -1,9 +1,9 @@
 """Deletes checkpoints that spec.train.keepCheckpoints does not keep, and knows which are left.
 
 Invariant: a manifest is deleted before the files that it names, so that readers see a checkpoint whole or not at all; a
-later pass deletes the files that an interruption left. Only the pod of the newest epoch deletes, only after it uploaded
-a newer checkpoint, and never once the pod is to end: then the grace period is for uploads. A refusal stops the
-deletions, not the training.
+later pass deletes the files that an interruption left. Only the pod of the newest epoch deletes, after it uploaded a newer
+checkpoint or when training has ended, and never once the pod is to end: then the grace period is for uploads. A refusal
+stops the deletions, not the training.
 """
 
 from __future__ import annotations
@@ -87,28 +87,32 @@ class CheckpointKeeper:
 
         Raises Superseded once a later pod has claimed an epoch, and what storage raises.
         """
-        with self._lock:
-            new, self._new = self._new, []
-        known = self._known
-        if known is None:
-            known = self._survey()
-        elif not new:
-            return
-        self._known = known = {**known, **dict(new)}
-        if new:
-            self._known = self._without_superfluous(known)
-        self._context.progress.update(keptCheckpoints=self.kept())
+        self._turn(at_the_end=False)
 
     def last_turn(self) -> None:
         """A turn after training, whose failure is logged: how training ended is known."""
         try:
-            self.turn()
+            self._turn(at_the_end=True)
         except StageError as error:
             logger.warning(NOT_DELETED, error)
 
     def kept(self) -> list[int] | None:
         """As `steps`, at most as many as the contracts allow."""
         return None if self.steps is None else self.steps[:MAX_REPORTED]
+
+    def _turn(self, *, at_the_end: bool) -> None:
+        with self._lock:
+            new, self._new = self._new, []
+        known = self._known
+        if known is None:
+            known = self._survey()
+        elif not new and not at_the_end:
+            return
+        self._known = known = {**known, **dict(new)}
+        # An attempt that only finishes a run uploads nothing, but the one before may have left one too many.
+        if new or at_the_end:
+            self._known = self._without_superfluous(known)
+        self._context.progress.update(keptCheckpoints=self.kept())
 
     def _survey(self) -> dict[StoredCheckpoint, datetime | None]:
         """What earlier attempts left; they add nothing more, so that once is enough."""
