@@ -1,9 +1,9 @@
 """Deletes checkpoints that spec.train.keepCheckpoints does not keep, and knows which are left.
 
 Invariant: a manifest is deleted before the files that it names, so that readers see a checkpoint whole or not at all; a
-later pass deletes the files that an interruption left. Only the pod of the newest epoch deletes, after it uploaded a newer
-checkpoint or when training has ended, and never once the pod is to end: then the grace period is for uploads. A refusal
-stops the deletions, not the training.
+later pass deletes the files that an interruption left. Only the pod of the newest epoch deletes, after it uploaded a
+newer checkpoint or when training has ended, and never once the pod is to end: then the grace period is for uploads. A
+refusal stops the deletions, not the training.
 """
 
 from __future__ import annotations
