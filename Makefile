@@ -21,7 +21,7 @@ demo-down: ## Remove the demo's cluster
 	@$(BIN) $(PY) -m trdemo down
 
 test: ## Run every check and test, up to a real cluster (TIER=contract: only this tier; PYTEST="-k retry")
-	@$(BIN) $(PY) -m trrunner $(or $(TIER),all) $(if $(PYTEST),--pytest "$(PYTEST)")
+	@$(BIN) $(PY) -m trrunner $(or $(TIER),all) $(if $(PYTEST),--pytest="$(PYTEST)")
 
 fuzz: ## Fuzz every reader of users' files (SECONDS=60 for each, ONLY=coco)
 	@$(BIN) $(PY) -m trfuzz --seconds $(or $(SECONDS),60) $(if $(INPUT),--input $(INPUT)) $(ONLY)
@@ -33,13 +33,13 @@ corpus: ## Read public data sets as published (TRAININGRUN_CORPUS=folder that ho
 	@$(BIN) $(PY) -m pytest tests/corpus -q -n 2 --tb short $(PYTEST)
 
 networks: ## Build, train, evaluate and export every network in TensorFlow 1.14 (PYTEST="-k rfcn")
-	@$(BIN) $(PY) -m trrunner networks $(if $(PYTEST),--pytest "$(PYTEST)")
+	@$(BIN) $(PY) -m trrunner networks $(if $(PYTEST),--pytest="$(PYTEST)")
 
 tf2: ## Run the code of an export's README.md with a current TensorFlow (installs 1.6 GB once)
 	@$(BIN) $(PY) -m trrunner tf2 --pytest "-k as_written"
 
 e2e-long: ## Run the second runs on a real cluster: continue, stop, change (PYTEST="-k resume")
-	@$(BIN) $(PY) -m trrunner e2e-long $(if $(PYTEST),--pytest "$(PYTEST)")
+	@$(BIN) $(PY) -m trrunner e2e-long $(if $(PYTEST),--pytest="$(PYTEST)")
 
 check: ## Run lint, types, layers, generated files and unit tests: under two minutes
 	@$(BIN) $(PY) -m trrunner check
