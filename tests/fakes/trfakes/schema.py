@@ -36,11 +36,11 @@ def contract_part(name: str, part: str) -> Draft202012Validator:
 def crd_part(part: str) -> Draft202012Validator:
     """Validator of the CRD's `spec` or `status`."""
     version = yaml.safe_load(CRD.read_text())["spec"]["versions"][0]
-    return Draft202012Validator(strict(version["schema"]["openAPIV3Schema"]["properties"][part]))
+    return Draft202012Validator(_with_bounds(strict(version["schema"]["openAPIV3Schema"]["properties"][part])))
 
 
 def strict(schema: Any) -> Any:
-    """Convert a Kubernetes OpenAPI schema to a JSON Schema that rejects unknown fields."""
+    """Convert a Kubernetes OpenAPI schema to a JSON Schema of draft 4 that rejects unknown fields."""
     if isinstance(schema, list):
         return [strict(item) for item in schema]
     if not isinstance(schema, dict):
@@ -50,12 +50,19 @@ def strict(schema: Any) -> Any:
         made["additionalProperties"] = False
     if schema.get("x-kubernetes-int-or-string") is True or schema.get("format") == "int-or-string":
         made["type"] = ["integer", "string"]
-    for bound in (
-        "Minimum",
-        "Maximum",
-    ):  # OpenAPI 3.0 says whether the bound itself is excluded, JSON Schema which it is
-        if schema.get(f"exclusive{bound}") is True:
-            made[f"exclusive{bound}"] = schema[bound.lower()]
     if schema.get("format") == "date-time":
         made["pattern"] = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"
+    return made
+
+
+def _with_bounds(schema: Any) -> Any:
+    """Draft 4, like OpenAPI, says whether a bound itself is excluded; later drafts say which bound is."""
+    if isinstance(schema, list):
+        return [_with_bounds(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {key: _with_bounds(value) for key, value in schema.items()}
+    for bound in ("Minimum", "Maximum"):
+        if schema.get(f"exclusive{bound}") is True:
+            made[f"exclusive{bound}"] = schema[bound.lower()]
     return made
