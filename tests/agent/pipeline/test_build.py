@@ -196,3 +196,10 @@ def test_an_unknown_network_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UserError, match=r"UnknownNetwork: spec\.model\.network 'yolo'") as caught:
         built(network="yolo")
     assert all(name in caught.value.hint for name in NETWORKS)
+
+
+def test_numbers_look_as_they_were_written() -> None:
+    """The API keeps them in 32 bits, in which 0.45 is 0.449999988."""
+    pipeline = protos.new_pipeline()
+    protos.merge(pipeline.model, "ssd { post_processing { batch_non_max_suppression { iou_threshold: 0.45 } } }")
+    assert "iou_threshold: 0.45\n" in protos.to_text(pipeline)

@@ -43,7 +43,7 @@ def problem_of(error: Exception) -> str:
 
 def to_text(message: Any) -> str:
     """Proto text of a message; floats look as they were written."""
-    return str(text_format.MessageToString(message, float_format=".10g"))  # type: ignore[call-arg]
+    return str(text_format.MessageToString(message))
 
 
 def without(message: Any, names: Sequence[str]) -> Any:
