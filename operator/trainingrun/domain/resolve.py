@@ -31,14 +31,10 @@ def resolve(run: Run, *, settings: Settings, find_run: FindRun, neighbours: Neig
     train, export = spec.get("train") or {}, spec.get("export") or {}
     refused_networks = policy.check(spec, settings=settings)
     network = (spec.get("model") or {}).get("network", DEFAULT_NETWORK)
-    defaults = NETWORKS.get(network)
-    if defaults is None:
+    if network not in NETWORKS:
         what = f"spec.model.network: {network!r} is none of {', '.join(NETWORKS)}."
         raise NotAcceptedError(reasons.UNKNOWN_NETWORK, what)
-    steps = int(train.get("steps", DEFAULT_STEPS))
-    cadence = default_cadence(steps)
     dataset = spec["dataset"]
-    grace = default_grace_seconds(defaults, classes=len(dataset["classes"]))
     endpoint = storage.get("endpoint")
     pods = _pods(spec)
     resumed = starting_point.resume_from(run, find_run=find_run, neighbours=neighbours)
@@ -69,20 +65,7 @@ def resolve(run: Run, *, settings: Settings, find_run: FindRun, neighbours: Neig
             "pretrained": starting_point.pretrained(run, settings=settings, find_run=find_run, neighbours=neighbours),
             **configuration.of_model(spec, address=partial(address, bucket=storage["bucket"])),
         },
-        "train": {
-            "steps": steps,
-            "batchSize": int(train.get("batchSize", defaults.batch_size)),
-            "learningRate": decimals.plain(train["learningRate"])
-            if "learningRate" in train
-            else configuration.default_rate(network, train.get("optimizer")),
-            "gpus": int(train.get("gpus", 1)),
-            "saveEverySteps": int(train.get("saveEverySteps", cadence)),
-            "evalEverySteps": int(train.get("evalEverySteps", cadence)),
-            "stallSeconds": int(train.get("stallSeconds", 1800)),
-            "terminationGracePeriodSeconds": int(train.get("terminationGracePeriodSeconds", grace)),
-            **configuration.of_train(spec),
-            **train_options(train),
-        },
+        "train": _train(spec, network=network),
         "export": {"evalImages": int(export.get("evalImages", 500)), **export_options(export)},
         "images": {
             "agent": settings.agent_image,
@@ -91,6 +74,27 @@ def resolve(run: Run, *, settings: Settings, find_run: FindRun, neighbours: Neig
         },
         **({"pods": pods} if pods else {}),
         **({"resumeFrom": resumed} if resumed else {}),
+    }
+
+
+def _train(spec: Mapping[str, Any], *, network: str) -> dict[str, Any]:
+    train, defaults = spec.get("train") or {}, NETWORKS[network]
+    steps = int(train.get("steps", DEFAULT_STEPS))
+    cadence = default_cadence(steps)
+    grace = default_grace_seconds(defaults, classes=len(spec["dataset"]["classes"]))
+    return {
+        "steps": steps,
+        "batchSize": int(train.get("batchSize", defaults.batch_size)),
+        "learningRate": decimals.plain(train["learningRate"])
+        if "learningRate" in train
+        else configuration.default_rate(network, train.get("optimizer")),
+        "gpus": int(train.get("gpus", 1)),
+        "saveEverySteps": int(train.get("saveEverySteps", cadence)),
+        "evalEverySteps": int(train.get("evalEverySteps", cadence)),
+        "stallSeconds": int(train.get("stallSeconds", 1800)),
+        "terminationGracePeriodSeconds": int(train.get("terminationGracePeriodSeconds", grace)),
+        **configuration.of_train(spec),
+        **train_options(train),
     }
 
 
