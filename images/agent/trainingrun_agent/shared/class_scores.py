@@ -46,10 +46,11 @@ def read_class_scores(folder: Folder) -> dict[str, Scores]:
 def _scores(entry: Any) -> Scores | None:
     if not isinstance(entry, dict):
         return None
-    mean_ap, ap50 = _score(entry.get("mAP")), _score(entry.get("ap50"))
+    mean_ap, ap50 = score(entry.get("mAP")), score(entry.get("ap50"))
     return None if mean_ap is None or ap50 is None else Scores(mean_ap, ap50)
 
 
-def _score(value: Any) -> float | None:
+def score(value: Any) -> float | None:
+    """An average precision; None for anything else, such as -1, which stands for images without any labelled box."""
     known = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
     return float(value) if known else None

@@ -15,6 +15,7 @@ from trainingrun_agent.errors import UNUSABLE
 from trainingrun_agent.keys import Attempt, RunKeys
 from trainingrun_agent.log import logger
 from trainingrun_agent.shared import names
+from trainingrun_agent.shared.class_scores import score
 from trainingrun_agent.shared.folder import Folder, UnsafeFileError
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.training_settings import Metric
@@ -105,13 +106,7 @@ def by_checkpoint(
 def _entry(entry: Any, epoch: int) -> Evaluation | None:
     if not isinstance(entry, dict):
         return None
-    step, mean_ap, ap50 = entry.get("step"), _score(entry.get("mAP")), _score(entry.get("ap50"))
+    step, mean_ap, ap50 = entry.get("step"), score(entry.get("mAP")), score(entry.get("ap50"))
     if not isinstance(step, int) or isinstance(step, bool) or not 0 <= step <= MAX_STEP:
         return None
     return None if mean_ap is None or ap50 is None else Evaluation(step, mean_ap, ap50, epoch)
-
-
-def _score(value: Any) -> float | None:
-    """An average precision; -1 stands for images without any labelled box, which is no score."""
-    known = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
-    return float(value) if known else None
