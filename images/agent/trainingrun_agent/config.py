@@ -40,10 +40,26 @@ class Paths:
 
 
 @dataclass(frozen=True)
+class Encryption:
+    """spec.storage.encryption: how the server is to encrypt what is written; `kms_key_id` None means its own key."""
+
+    type: Literal["AES256", "aws:kms"]
+    kms_key_id: str | None = None
+
+
+@dataclass(frozen=True)
+class WebIdentity:
+    """spec.storage.credentials with serviceAccountName: whom the STS at `sts_endpoint` is asked to be."""
+
+    sts_endpoint: str
+    role_arn: str | None = None
+
+
+@dataclass(frozen=True)
 class Storage:
     """spec.storage; `endpoint` None means AWS, `prefix` has no slash at either end and may be empty.
 
-    Connections to `refused_networks` are prevented.
+    Connections to `refused_networks` are prevented. `web_identity` None means an access key from the mounted Secret.
     """
 
     endpoint: str | None
@@ -54,6 +70,8 @@ class Storage:
     ca_bundle: bool
     outage_tolerance_seconds: int
     refused_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    encryption: Encryption | None = None
+    web_identity: WebIdentity | None = None
 
 
 @dataclass(frozen=True)
@@ -158,6 +176,8 @@ class AgentConfig:
     grace_seconds: int
     paths: Paths
     changes: Changes = NO_CHANGES
+    proxy: str | None = None
+    """Address of the HTTP proxy for every request to storage and to the STS; None: no proxy."""
 
     @property
     def shared(self) -> Path:
@@ -166,8 +186,13 @@ class AgentConfig:
 
     @property
     def credentials_dir(self) -> Path:
-        """The mounted Secret, one file per key."""
+        """The mounted Secret, one file per key; or the folder of `token_file`."""
         return self.paths.credentials
+
+    @property
+    def token_file(self) -> Path:
+        """The token of the pod's ServiceAccount, which the kubelet replaces before it expires; with web_identity."""
+        return self.paths.credentials / "token"
 
     @property
     def ca_file(self) -> Path | None:
@@ -195,6 +220,7 @@ def load(env: Mapping[str, str], *, stage: Command | None = None, paths: Paths |
         grace_seconds=int(env.get("TERMINATION_GRACE_SECONDS", "30")),
         paths=where,
         changes=_changes(env.get("TRAININGRUN_CHANGES", "")),
+        proxy=env.get("TRAININGRUN_STORAGE_PROXY") or None,
     )
 
 
@@ -223,6 +249,8 @@ def _resolved(document: dict[str, Any]) -> Resolved:
             ca_bundle=storage["caBundle"],
             outage_tolerance_seconds=storage["outageToleranceSeconds"],
             refused_networks=tuple(ip_network(text) for text in storage.get("refusedNetworks", ())),
+            encryption=_encryption(storage.get("encryption")),
+            web_identity=_web_identity(storage.get("webIdentity")),
         ),
         dataset=_dataset(document["dataset"]),
         model=training_settings.model(document["model"]),
@@ -231,6 +259,14 @@ def _resolved(document: dict[str, Any]) -> Resolved:
         document=document,
         resume_from=training_settings.uri(document.get("resumeFrom")),
     )
+
+
+def _encryption(document: dict[str, Any] | None) -> Encryption | None:
+    return None if document is None else Encryption(document["type"], document["kmsKeyId"])
+
+
+def _web_identity(document: dict[str, Any] | None) -> WebIdentity | None:
+    return None if document is None else WebIdentity(document["stsEndpoint"], document["roleARN"])
 
 
 def _dataset(document: dict[str, Any]) -> Dataset:
