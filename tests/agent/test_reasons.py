@@ -39,6 +39,7 @@ from trainingrun_agent.reasons import (
     resume,
     storage,
     trainer,
+    web_identity,
     weights,
 )
 from trainingrun_agent.terms import Change, Terms
@@ -158,7 +159,7 @@ CLASSES: dict[str, tuple[type[StageError], set[Outcome]]] = {
 }
 CONSTANTS = {
     name: value
-    for table in (configuration, dataset, exporting, pods, resume, storage, trainer, weights)
+    for table in (configuration, dataset, exporting, pods, resume, storage, trainer, web_identity, weights)
     for name, value in vars(table).items()
     if isinstance(value, (Reason, dict)) and not name.startswith("_")
 }
@@ -273,7 +274,7 @@ def test_the_table_is_plain_data() -> None:
             }
         ],
     }
-    assert [case["kind"] for case in table["TLSError"]["cases"]] == ["retry", "retry"]
+    assert [case["kind"] for case in table["TLSError"]["cases"]] == ["retry", "retry", "newRun"]
 
 
 def test_a_reason_is_found_whatever_its_case() -> None:

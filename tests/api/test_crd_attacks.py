@@ -43,14 +43,19 @@ def test_the_api_has_no_such_field(
         assert f'unknown field "{place}.{field}' in refusal
 
 
-@pytest.mark.parametrize("way", ["secretName", "serviceAccountName", "existingSecret", "accessKey", "namespace"])
+NAMES = {"secretName": "a Secret", "serviceAccountName": "a ServiceAccount"}
+MORE_OF_A_TOKEN = ("audience", "tokenAudience", "expirationSeconds")
+
+
+@pytest.mark.parametrize("way", [*NAMES, "existingSecret", "accessKey", "namespace", *MORE_OF_A_TOKEN])
 def test_credentials_are_a_name_in_the_runs_own_namespace_and_nothing_else(
     way: str, sample: Callable[..., Body], refusals: Callable[[Mapping[str, Any]], list[str]]
 ) -> None:
-    found = refusals(sample("minimal", {f"spec.storage.credentials.{way}": "default/database"}))
-    if way == "secretName":
+    other = {} if way in NAMES else {"secretName": "trainingrun-s3"}
+    found = refusals(sample("minimal", {"spec.storage.credentials": {**other, way: "default/database"}}))
+    if way in NAMES:
         assert [refusal.rpartition(": ")[2] for refusal in found] == [
-            "storage.credentials.secretName must be the name of a Secret in this namespace"
+            f"storage.credentials.{way} must be the name of {NAMES[way]} in this namespace"
         ]
     else:
         assert [f'unknown field "spec.storage.credentials.{way}"' in refusal for refusal in found] == [True]

@@ -32,8 +32,15 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "caBundle": ({"configMapName": "a"}, {"configMapName": "b"}),
     "configMapName": ("a", "b"),
     "key": ("a.crt", "b.crt"),
-    "credentials": ({"secretName": "trainingrun-a"}, {"secretName": "trainingrun-b"}),
+    "credentials": ({"secretName": "trainingrun-a"}, {"serviceAccountName": "trainingrun-a"}),
     "secretName": ("trainingrun-a", "trainingrun-b"),
+    "serviceAccountName": ("trainingrun-a", "trainingrun-b"),
+    "roleARN": ("arn:aws:iam::1:role/a", "arn:aws:iam::1:role/b"),
+    "stsEndpoint": ("https://sts.a.example.com", "https://sts.b.example.com"),
+    "encryption": ({"type": "AES256"}, {"type": "aws:kms"}),
+    "type": ("AES256", "aws:kms"),
+    "kmsKeyId": ("alias/a", "alias/b"),
+    "proxy": ("http://a.example.com:3128", "none"),
     "outageToleranceSeconds": (60, 120),
     "uri": ("a/", "b/"),
     "imageSet": ("a", "b"),
@@ -116,7 +123,15 @@ VALUES: dict[str, tuple[Any, Any]] = {
 # Other fields that a field needs to be valid.
 SHARE: Body = {"spec.dataset.eval": None, "spec.dataset.evalFraction": "0.1"}
 IN_A_MAP: Body = {"spec.model.config.uri": None}
+KEYLESS: Body = {
+    "spec.storage.credentials.secretName": None,
+    "spec.storage.credentials.serviceAccountName": "trainingrun-a",
+}
 AROUND: dict[str, Body] = {
+    "spec.storage.encryption.type": {"spec.storage.encryption.kmsKeyId": None},
+    "spec.storage.credentials.serviceAccountName": {"spec.storage.credentials.secretName": None},
+    "spec.storage.credentials.roleARN": KEYLESS,
+    "spec.storage.credentials.stsEndpoint": KEYLESS,
     "spec.dataset.classes": {"spec.export.gate": None},  # it names classes
     "spec.dataset.evalFraction": SHARE,
     "spec.dataset.splitSeed": SHARE,
@@ -135,6 +150,8 @@ AROUND: dict[str, Body] = {
 }
 # A rule, not the list of required fields, asks for one of two.
 ONE_OF_TWO = {
+    "spec.storage.credentials.secretName",
+    "spec.storage.credentials.serviceAccountName",
     "spec.model.pretrained.uri",
     "spec.model.config.uri",
     "spec.resumeFrom.uri",

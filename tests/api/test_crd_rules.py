@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import crd_option_cases
+import crd_storage_cases
 import crd_weight_cases
 from crd_configuration import PASSES as CONFIGURATION_PASSES
 from crd_configuration import REFUSED as CONFIGURATION_REFUSED
@@ -124,6 +125,7 @@ RESERVED = (
     "batch.kubernetes.io/job-name",
     "kubernetes.io/arch",
     "k8s.io/a",
+    "eks.amazonaws.com/skip-containers",
     "kueue.x-k8s.io/queue-name",
     "job-name",
     "controller-uid",
@@ -176,6 +178,7 @@ PASSES: list[tuple[str, Any]] = [
     ("spec.dataset.maxBadFiles", "0"),
     ("spec.dataset.maxBadFiles", "0.5%"),
     ("spec.dataset.maxBadFiles", 5),
+    *crd_storage_cases.PASSES,
     *crd_weight_cases.PASSES,
     *(("spec.train.learningRate", text) for text in ("0.004", ".01", "1", "1e-3", "2.5E-05", "10", "10.00", "09.9")),
     *(("spec.train.learningRate", number) for number in (0.001, 1e-3, 2.5e-7, 1, 10, 1e-9)),
@@ -301,6 +304,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("spec.dataset.intensityRange", [7], "spec.dataset.intensityRange in body should have at least 2 items"),
     ("spec.dataset.maxImageSide", 63, "spec.dataset.maxImageSide in body should be greater than or equal to 64"),
     ("spec.model.network", "yolo", f'"yolo": supported values: {NETWORKS}'),
+    *crd_storage_cases.REFUSED,
     *crd_weight_cases.REFUSED,
     *(
         (

@@ -17,6 +17,9 @@ Field = dict[str, Any]
 CRD = Path(__file__).resolve().parents[2] / "manifests" / "crd" / "trainingruns.trainingrun.dev.yaml"
 SAMPLES = CRD.parents[1] / "samples"
 OTHER_WAY = [
+    "spec.storage.credentials.serviceAccountName",
+    "spec.storage.credentials.roleARN",
+    "spec.storage.credentials.stsEndpoint",
     "spec.dataset.train.labels",
     "spec.dataset.train.labels.uri",
     "spec.dataset.eval.labels",

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from trainingrun.api.names import CLUSTER_LEASE, LEASE
-from trainingrun.api.settings import Settings
+from trainingrun.api.settings import Settings, StorageAccess
 from trfakes.builders import SETTINGS
 
 Body = dict[str, Any]
@@ -117,7 +117,10 @@ def test_operator_reads_the_settings_the_chart_writes(rendered: Rendered) -> Non
         "leaseNamespace=platform",
         "policy.images={registry.example.com/*}",
         "policy.secretNames={s3-*,minio}",
+        "policy.serviceAccounts={trainingrun-*,s3}",
         "policy.endpoints={https://*.example.com}",
+        "policy.stsEndpoints={https://sts.example.com,http://seaweedfs.storage:8333}",
+        "policy.proxies={http://*.proxies.example:3128}",
         "policy.weightHosts={download.tensorflow.org,*.models.example:8443}",
         "policy.tolerations={nvidia.com/*}",
         "policy.podLabels={cost-center}",
@@ -127,6 +130,9 @@ def test_operator_reads_the_settings_the_chart_writes(rendered: Rendered) -> Non
         "runs.podAnnotations.note=a <b> $(TRAININGRUN_POD_NAME) \\, c",
         "runs.priorityClassName=batch",
         "runs.doNotDisruptTraining=true",
+        "runs.tokenAudience=storage.example.com",
+        "runs.storageProxy.url=http://proxy.example:3128",
+        "runs.storageProxy.noProxy={svc,10.0.0.0/8}",
         "runs.agent.resources.limits.cpu=1",
         "tensorboard.enabled=false",
         "tensorboard.ttlSecondsAfterFinished=1000002",
@@ -148,7 +154,13 @@ def test_operator_reads_the_settings_the_chart_writes(rendered: Rendered) -> Non
     assert settings.image_pull_policy == "Never"
     assert settings.policy.images == ("registry.example.com/*",)
     assert settings.policy.secret_names == ("s3-*", "minio")
+    assert settings.policy.service_accounts == ("trainingrun-*", "s3")
     assert settings.policy.endpoints == ("https://*.example.com",)
+    assert settings.policy.sts_endpoints == ("https://sts.example.com", "http://seaweedfs.storage:8333")
+    assert settings.policy.proxies == ("http://*.proxies.example:3128",)
+    assert settings.storage_access == StorageAccess(
+        proxy="http://proxy.example:3128", no_proxy=("svc", "10.0.0.0/8"), token_audience="storage.example.com"
+    )
     assert settings.policy.weight_hosts == ("download.tensorflow.org", "*.models.example:8443")
     assert settings.policy.tolerations == ("nvidia.com/*",)
     assert settings.policy.pod_labels == ("cost-center",)

@@ -97,11 +97,13 @@ NAMES: Final = frozenset(
         "Superseded",
         "TLSError",
         "Terminated",
+        "TokenUnusable",
         "TooManyBadFiles",
         "Trained",
         "TrainerDied",
         "UnexpectedError",
         "UnknownNetwork",
+        "WebIdentityRefused",
         "WritesNotVisible",
         "WrongRegion",
     }

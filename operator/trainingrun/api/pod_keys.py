@@ -14,6 +14,9 @@ from trainingrun.api.names import GROUP, LABEL_COMPONENT, LABEL_MANAGED_BY
 # Tells the cluster autoscaler whether it may move the pod; it is an annotation of users, in a domain of Kubernetes.
 SAFE_TO_EVICT: Final = "cluster-autoscaler.kubernetes.io/safe-to-evict"
 
+# Tells the webhook of Amazon EKS which containers get no credentials of the pod's ServiceAccount: a list of names.
+SKIP_CONTAINERS: Final = "eks.amazonaws.com/skip-containers"
+
 _DNS_NAME: Final = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 _NAME: Final = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 _KEY: Final = re.compile(rf"({_DNS_NAME}/)?{_NAME}", re.ASCII)
@@ -30,7 +33,7 @@ def is_ours(key: str) -> bool:
     return (
         _is_within(domain, GROUP)
         or domain == "batch.kubernetes.io"
-        or key in (LABEL_COMPONENT, LABEL_MANAGED_BY, *_CONTROLLERS)
+        or key in (LABEL_COMPONENT, LABEL_MANAGED_BY, SKIP_CONTAINERS, *_CONTROLLERS)
     )
 
 

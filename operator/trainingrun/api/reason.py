@@ -19,6 +19,7 @@ _EXAMPLES: Final = {
     "batch": ", or with spec.train.batchSize: 12 (now 24)",
     "steps": ", or create a new TrainingRun with spec.prep.pod.resources (limits.cpu)",
     "scratch": "spec.prep.scratch: 40Gi (now 20Gi)",
+    "account": "trainingrun-s3",
     "setting": "policy.images (or secretNames, endpoints, tolerations …)",
 }
 

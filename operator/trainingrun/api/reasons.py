@@ -27,14 +27,18 @@ def _refused(name: str, meaning: str, *, step: Step, hint: str, fields: tuple[st
 # Refused: the operator or the API server does not take the spec.
 FORBIDDEN_BY_POLICY: Final = _refused(
     "ForbiddenByPolicy",
-    "The spec asks for an image, Secret, storage endpoint or pod setting that the operator's settings do not allow.",
+    "The spec asks for an image, Secret, ServiceAccount, address or pod setting that the operator's settings do not "
+    "allow.",
     step=Step.PLATFORM,
     hint="Create a new TrainingRun with an allowed value, or ask your platform team to extend {setting} of the "
     "operator's Helm values.",
     fields=(
         "train.image",
         "storage.credentials.secretName",
+        "storage.credentials.serviceAccountName",
+        "storage.credentials.stsEndpoint",
         "storage.endpoint",
+        "storage.proxy",
         "model.pretrained.uri",
         "prep.pod",
         "train.pod",
@@ -52,12 +56,31 @@ FORBIDDEN_LOCAL_ADDRESS: Final = FORBIDDEN_BY_POLICY.case(
     "platform team to allow it, without a wildcard in its host, in policy.endpoints of the operator's Helm values.",
     fields=("storage.endpoint",),
 )
+FORBIDDEN_LOCAL_PROXY: Final = FORBIDDEN_BY_POLICY.case(
+    "Create a new TrainingRun with the address of your proxy. If your proxy really has this address, ask your platform "
+    "team to allow it, without a wildcard in its host, in policy.proxies of the operator's Helm values.",
+    fields=("storage.proxy",),
+)
+FORBIDDEN_LOCAL_STS: Final = FORBIDDEN_BY_POLICY.case(
+    "Create a new TrainingRun with the address of your STS. If your STS really has this address, ask your platform "
+    "team to allow it, without a wildcard in its host, in policy.stsEndpoints of the operator's Helm values.",
+    fields=("storage.credentials.stsEndpoint",),
+)
 INVALID_ENDPOINT: Final = _refused(
     "InvalidEndpoint",
-    "The address of the storage is not a URL of a host, or writes an IP address in an unusual form.",
+    "The address of the storage, its proxy or its STS is not a URL of a host, or writes an IP address in an unusual "
+    "form.",
     step=Step.NEW_RUN,
     hint="Create a new TrainingRun with spec.storage.endpoint as http://host:port or https://host:port.",
     fields=("storage.endpoint",),
+)
+INVALID_PROXY: Final = INVALID_ENDPOINT.case(
+    "Create a new TrainingRun with spec.storage.proxy as http://host:port or https://host:port, or with none.",
+    fields=("storage.proxy",),
+)
+INVALID_STS_ENDPOINT: Final = INVALID_ENDPOINT.case(
+    "Create a new TrainingRun with spec.storage.credentials.stsEndpoint as http://host:port or https://host:port.",
+    fields=("storage.credentials.stsEndpoint",),
 )
 INVALID_WEIGHTS_ADDRESS: Final = _refused(
     "InvalidWeightsAddress",
@@ -256,6 +279,14 @@ SECRET_MISSING: Final = _waiting(
     hint="Create the Secret in the run's namespace. If its name is wrong, create a new TrainingRun with another "
     "spec.storage.credentials.secretName.",
     fields=("storage.credentials.secretName",),
+)
+SERVICE_ACCOUNT_MISSING: Final = _waiting(
+    "ServiceAccountMissing",
+    "The ServiceAccount of the run's pods does not exist in the run's namespace, so none is created. After 20 s the "
+    "attempt is given up, and another one looks for the ServiceAccount after a pause of 30 s to two minutes.",
+    hint="Create the ServiceAccount in the run's namespace: kubectl create serviceaccount {account}. If its name is "
+    "wrong, create a new TrainingRun with another spec.storage.credentials.serviceAccountName.",
+    fields=("storage.credentials.serviceAccountName",),
 )
 CONFIG_MAP_MISSING: Final = _waiting(
     "ConfigMapMissing",

@@ -12,24 +12,28 @@ from trainingrun.api.names import short_hash
 from trainingrun.api.pod_keys import SAFE_TO_EVICT
 from trainingrun.api.variables import Resources, SettingsError
 
-__all__ = ["Policy", "RunPods", "Settings", "SettingsError", "TensorBoard"]
+__all__ = ["Policy", "RunPods", "Settings", "SettingsError", "StorageAccess", "TensorBoard"]
 
 AGENT_RESOURCES: Final[Resources] = {"limits": {"memory": "512Mi"}, "requests": {"cpu": "100m", "memory": "256Mi"}}
 MIRROR_RESOURCES: Final[Resources] = {"limits": {"memory": "256Mi"}, "requests": {"cpu": "20m", "memory": "96Mi"}}
 BOARD_RESOURCES: Final[Resources] = {"limits": {"memory": "1Gi"}, "requests": {"cpu": "50m", "memory": "192Mi"}}
+STS_AUDIENCE: Final = "sts.amazonaws.com"
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What a TrainingRun may use: patterns of which one must match.
 
-    Those of `weight_hosts` match hosts of https addresses, those of `tolerations` keys of taints; those of `pod_labels`
-    and `pod_annotations` match their keys.
+    Those of `endpoints`, `sts_endpoints` and `proxies` match addresses, those of `weight_hosts` hosts of https
+    addresses, those of `tolerations` keys of taints; those of `pod_labels` and `pod_annotations` match their keys.
     """
 
     images: tuple[str, ...] = ()
     secret_names: tuple[str, ...] = ("trainingrun-*",)
+    service_accounts: tuple[str, ...] = ()
     endpoints: tuple[str, ...] = ("*",)
+    sts_endpoints: tuple[str, ...] = ("https://sts.*.amazonaws.com",)
+    proxies: tuple[str, ...] = ()
     weight_hosts: tuple[str, ...] = ()
     tolerations: tuple[str, ...] = ("*",)
     pod_labels: tuple[str, ...] = ("*",)
@@ -52,7 +56,10 @@ class Policy:
         return cls(
             images=patterns("IMAGES", default.images),
             secret_names=patterns("SECRET_NAMES", default.secret_names) or default.secret_names,
+            service_accounts=patterns("SERVICE_ACCOUNTS", default.service_accounts),
             endpoints=patterns("ENDPOINTS", default.endpoints) or default.endpoints,
+            sts_endpoints=patterns("STS_ENDPOINTS", default.sts_endpoints),
+            proxies=patterns("PROXIES", default.proxies),
             weight_hosts=patterns("WEIGHT_HOSTS", default.weight_hosts),
             tolerations=patterns("TOLERATIONS", default.tolerations),
             pod_labels=patterns("POD_LABELS", default.pod_labels),
@@ -85,6 +92,28 @@ class RunPods:
             priority_class=env.get("TRAININGRUN_PRIORITY_CLASS", "").strip(),
             keep_training=variables.switch(env, "TRAININGRUN_DO_NOT_DISRUPT_TRAINING", default=False),
             agent_resources=variables.resources(env, "TRAININGRUN_AGENT_RESOURCES", default=AGENT_RESOURCES),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StorageAccess:
+    """How the agents of all runs reach storage: through `proxy`, except hosts in `no_proxy`; empty: directly.
+
+    `token_audience` is the audience of the tokens that agents exchange for temporary keys. No run chooses it: a token
+    for the audience of the API server would let its holder act there as the ServiceAccount.
+    """
+
+    proxy: str = ""
+    no_proxy: tuple[str, ...] = ()
+    token_audience: str = STS_AUDIENCE
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> StorageAccess:
+        """Read `TRAININGRUN_STORAGE_PROXY_URL`, `TRAININGRUN_STORAGE_NO_PROXY` and `TRAININGRUN_TOKEN_AUDIENCE`."""
+        return cls(
+            proxy=variables.proxy(env, "TRAININGRUN_STORAGE_PROXY_URL"),
+            no_proxy=variables.items(env, "TRAININGRUN_STORAGE_NO_PROXY", default=()),
+            token_audience=variables.audience(env, "TRAININGRUN_TOKEN_AUDIENCE", default=STS_AUDIENCE),
         )
 
 
@@ -127,6 +156,7 @@ class Settings:
     image_pull_policy: str = "IfNotPresent"
     policy: Policy = Policy()
     run_pods: RunPods = field(default_factory=RunPods)
+    storage_access: StorageAccess = StorageAccess()
     tensorboard: TensorBoard = field(default_factory=TensorBoard)
     failed_jobs_ttl_seconds: int = 86400
     read_nodes: bool = True  # to say how much room a pod lacks
@@ -151,6 +181,7 @@ class Settings:
             image_pull_policy=env.get("TRAININGRUN_IMAGE_PULL_POLICY") or cls.image_pull_policy,
             policy=Policy.from_env(env),
             run_pods=RunPods.from_env(env),
+            storage_access=StorageAccess.from_env(env),
             tensorboard=TensorBoard.from_env(env),
             failed_jobs_ttl_seconds=variables.number(env, "TRAININGRUN_FAILED_JOBS_TTL_SECONDS", default=86400),
             read_nodes=variables.switch(env, "TRAININGRUN_READ_NODES", default=True),

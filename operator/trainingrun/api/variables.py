@@ -11,6 +11,8 @@ from trainingrun.api import bounded_json, pod_keys
 Resources = Mapping[str, Mapping[str, str]]
 
 _KINDS: Final = ("requests", "limits")
+_PROXY: Final = re.compile(r"https?://[^/?#@\s\\]+", re.ASCII)
+_OF_THE_API_SERVER: Final = "kubernetes.default"  # the usual audience of its tokens begins so, after https://
 _QUANTITY: Final = re.compile(r"[0-9]+(\.[0-9]+)?([KMGTPE]i?|k|m|[eE][0-9]+)?", re.ASCII)
 
 
@@ -50,6 +52,22 @@ def switch(env: Mapping[str, str], name: str, *, default: bool) -> bool:
     if text not in ("", "true", "false"):
         raise SettingsError(f"{name} is {text!r}; it must be true or false.")
     return text == "true" if text else default
+
+
+def proxy(env: Mapping[str, str], name: str) -> str:
+    """Read the address of an HTTP proxy; empty: none. A value with a password is not repeated in the error."""
+    text = env.get(name, "").strip()
+    if text and not _PROXY.fullmatch(text):
+        raise SettingsError(f"{name} must be http://host[:port] or https://host[:port], without user and password.")
+    return text
+
+
+def audience(env: Mapping[str, str], name: str, *, default: str) -> str:
+    """Read the audience of a token. An empty one would mean the API server's own, which no run may have."""
+    text = env.get(name, "").strip() or default
+    if _OF_THE_API_SERVER in text:
+        raise SettingsError(f"{name} is {text!r}, the audience of the API server; it must be that of your STS.")
+    return text
 
 
 def metadata(env: Mapping[str, str], name: str, *, values_are_labels: bool) -> dict[str, str]:

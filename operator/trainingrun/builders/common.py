@@ -1,4 +1,4 @@
-"""What all pods of a run have in common: restricted security, volumes, credentials as files, no token.
+"""What all pods of a run have in common: restricted security, volumes, credentials as files, no token of the API.
 
 Invariant: every pod built here passes the Pod Security Standard `restricted`.
 """
@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from trainingrun.api.names import AGENT_PORT, RESOLVED_KEY, resolved_name
+from trainingrun.api.pod_keys import SKIP_CONTAINERS
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
+from trainingrun.builders.proxy import proxy_of
 
 UID: Final = 65532
 SHARED: Final = "/shared"
@@ -18,6 +20,8 @@ CREDENTIALS: Final = "/var/run/secrets/trainingrun/s3"
 CA_FOLDER: Final = "/etc/trainingrun/ca"
 MODEL_CONFIG_FOLDER: Final = "/etc/trainingrun/model-config"
 MODEL_CONFIG_VOLUME: Final = "model-config"
+PROXY: Final = "TRAININGRUN_STORAGE_PROXY"
+TOKEN_SECONDS: Final = 3600  # the kubelet replaces a token after four fifths of this
 RESOLVED_DIGEST: Final = "TRAININGRUN_RESOLVED_SHA256"  # the only resolved.json that an agent may use
 CONTAINER_SECURITY: Final = {
     "allowPrivilegeEscalation": False,
@@ -63,9 +67,11 @@ def labels_of_pod(asked: Mapping[str, Any], *, own: Mapping[str, str], settings:
 def pod_template(
     spec: Mapping[str, Any], *, labels: Mapping[str, str], annotations: Mapping[str, str], settings: Settings
 ) -> dict[str, Any]:
-    """Pod template; annotations of the installer replace those given."""
+    """Pod template; annotations of the installer replace those given, and the operator's own replace both."""
     meta: dict[str, Any] = {"labels": dict(labels)}
     annotations = {**annotations, **settings.run_pods.annotations}
+    if "serviceAccountName" in spec:  # the agent has its token; the trainer must get nothing of the account
+        annotations[SKIP_CONTAINERS] = ",".join(container["name"] for container in spec["containers"])
     if annotations:
         meta["annotations"] = annotations
     return {"metadata": meta, "spec": spec}
@@ -92,10 +98,12 @@ def agent_container(
     ]
     if "caBundle" in run.spec["storage"]:
         mounts.append({"name": "ca", "mountPath": CA_FOLDER, "readOnly": True})
+    proxy = proxy_of(run.spec["storage"], settings.storage_access)
     container = plain_container(name=name, image=image, args=args, settings=settings)
     container["env"] = [
         *({"name": key, "value": value} for key, value in env.items()),
         {"name": "TRAININGRUN_RUN_UID", "value": run.uid},
+        *([{"name": PROXY, "value": proxy}] if proxy else []),
         _from_field("POD_NAME", "metadata.name"),
         _from_field("POD_UID", "metadata.uid"),
         _from_field("POD_IP", "status.podIP"),
@@ -142,9 +150,11 @@ def pod_spec(
         "terminationGracePeriodSeconds": grace_seconds,
         "securityContext": dict(POD_SECURITY),
         "containers": containers,
-        "volumes": [*_volumes(run, containers=containers, scratch=scratch), *more_volumes],
+        "volumes": [*_volumes(run, containers=containers, scratch=scratch, settings=settings), *more_volumes],
         "tolerations": [*(placement.get("tolerations") or ()), *NODE_TOLERATIONS],
     }
+    if account := _service_account(run):
+        spec["serviceAccountName"] = account
     if placement.get("nodeSelector"):
         spec["nodeSelector"] = dict(placement["nodeSelector"])
     if priority_class:
@@ -163,7 +173,7 @@ def model_config_volume(resolved: Mapping[str, Any]) -> dict[str, Any] | None:
     return {"name": MODEL_CONFIG_VOLUME, "configMap": {"name": named["name"], "items": items}}
 
 
-def _volumes(run: Run, *, containers: list[dict[str, Any]], scratch: str) -> list[dict[str, Any]]:
+def _volumes(run: Run, *, containers: list[dict[str, Any]], scratch: str, settings: Settings) -> list[dict[str, Any]]:
     storage = run.spec["storage"]
     bundle = storage.get("caBundle")
     volumes: list[dict[str, Any]] = [
@@ -174,10 +184,7 @@ def _volumes(run: Run, *, containers: list[dict[str, Any]], scratch: str) -> lis
                 "items": [{"key": RESOLVED_KEY, "path": RESOLVED_KEY}],
             },
         },
-        {
-            "name": "credentials",
-            "secret": {"secretName": storage["credentials"]["secretName"], "defaultMode": 0o440},
-        },
+        {"name": "credentials", **_credentials(run, settings=settings)},
         {"name": "shared", "emptyDir": {"sizeLimit": scratch}},
         *({"name": f"tmp-{c['name']}", "emptyDir": {"sizeLimit": "1Gi"}} for c in containers),
     ]
@@ -185,6 +192,23 @@ def _volumes(run: Run, *, containers: list[dict[str, Any]], scratch: str) -> lis
         item = {"key": bundle.get("key", "ca.crt"), "path": "ca.crt"}
         volumes.append({"name": "ca", "configMap": {"name": bundle["configMapName"], "items": [item]}})
     return volumes
+
+
+def _service_account(run: Run) -> str:
+    """Name of the ServiceAccount of the run's pods; empty: the namespace's default one, of which nothing is used."""
+    return str(run.spec["storage"]["credentials"].get("serviceAccountName") or "")
+
+
+def _credentials(run: Run, *, settings: Settings) -> dict[str, Any]:
+    """Source of the volume that only agents mount: a token that is good for the STS alone, or the run's Secret."""
+    if not _service_account(run):
+        return {"secret": {"secretName": run.spec["storage"]["credentials"]["secretName"], "defaultMode": 0o440}}
+    token = {
+        "path": "token",
+        "audience": settings.storage_access.token_audience,
+        "expirationSeconds": TOKEN_SECONDS,
+    }
+    return {"projected": {"sources": [{"serviceAccountToken": token}], "defaultMode": 0o440}}
 
 
 def _from_field(name: str, path: str) -> dict[str, Any]:

@@ -46,6 +46,8 @@ _ADDED: Final = {
     "export.gate",
     "pods",
     "resumeFrom",
+    "storage.encryption",
+    "storage.webIdentity",
 }
 # Fields whose default an earlier version may have chosen differently.
 _DEFAULTS: Final = {"train.batchSize", "train.learningRate", "train.saveEverySteps", "train.evalEverySteps"}

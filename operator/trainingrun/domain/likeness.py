@@ -77,7 +77,14 @@ def unlike_spec(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     for name, value in ours["metadata"]["labels"].items():
         if name.startswith(_OWN_LABELS) and labels.get(name) != value:
             return f"spec.template.metadata.labels[{name}]"
-    return _difference(template.get("spec"), ours["spec"], "spec.template.spec")
+    return _difference(_without_alias(template.get("spec")), ours["spec"], "spec.template.spec")
+
+
+def _without_alias(spec: object) -> object:
+    """Leave out `serviceAccount`, by which the API server repeats `serviceAccountName`."""
+    if isinstance(spec, dict) and "serviceAccount" in spec and spec["serviceAccount"] == spec.get("serviceAccountName"):
+        return {name: value for name, value in spec.items() if name != "serviceAccount"}
+    return spec
 
 
 def _difference(found: object, wanted: object, path: str) -> str:

@@ -1,8 +1,9 @@
-"""A Secret or ConfigMap that does not exist: the wait for it holds no node, and names what may be meant.
+"""A Secret, ServiceAccount or ConfigMap that does not exist: the wait holds no node, and names what may be meant.
 
-A pod that mounts such an object has a node, with the CPU, memory and GPU that it asks for, and never starts. Nobody
-tells the operator when the object is created: it may not read Secrets. So it gives the attempt up and tries again after
-a pause. All tries are one wait: condition, Progress column, start deadline and Event stay what they are.
+A pod that mounts such an object has a node, with the CPU, memory and GPU that it asks for, and never starts; without
+its ServiceAccount it is not created, and the Job controller tries again ever more rarely. Nobody tells the operator
+when the object is created: it may not read Secrets. So it gives the attempt up and tries again after a pause. All tries
+are one wait: condition, Progress column, start deadline and Event stay what they are.
 """
 
 from __future__ import annotations
@@ -29,8 +30,14 @@ from trainingrun.domain.waiting import STARTS, Cause
 PATIENCE_SECONDS: Final = 20  # longer than it takes to create the object together with the run
 PAUSE_SECONDS: Final = (30, 120)  # at first, and at most
 TRY_SECONDS: Final = 15  # from the creation of a Job until its pod can have failed to mount
-_MISSING: Final = {reasons.SECRET_MISSING.name, reasons.CONFIG_MAP_MISSING.name}
-_NAME: Final = re.compile(r'(secret|configmap) "([^"]+)" not found', re.IGNORECASE)
+_MISSING: Final = {
+    reasons.SECRET_MISSING.name,
+    reasons.SERVICE_ACCOUNT_MISSING.name,
+    reasons.CONFIG_MAP_MISSING.name,
+}
+_NAME: Final = re.compile(r'(secret|configmap|serviceaccount)s? "([^"]+)" not found', re.IGNORECASE)
+
+_CREDENTIALS: Final = {"secret": "secretName", "serviceaccount": "serviceAccountName"}
 
 
 def is_waited_for(context: StageContext) -> bool:
@@ -116,7 +123,7 @@ def _meant(context: StageContext, cause: Cause) -> str:
 
 
 def _used(context: StageContext, kind: str) -> Iterator[tuple[str, str]]:
-    """Names of Secrets or ConfigMaps of other runs that could use their storage, and those runs."""
+    """Names of Secrets, ServiceAccounts or ConfigMaps of other runs that could use their storage, and those runs."""
     for other in context.observed.neighbours():
         with suppress(AttributeError, TypeError):  # a spec or status that the schema does not allow
             if conditions.is_true(other.status.get("conditions") or (), conditions.STORAGE_READY):
@@ -124,10 +131,10 @@ def _used(context: StageContext, kind: str) -> Iterator[tuple[str, str]]:
 
 
 def _named(run: Run, kind: str) -> list[str]:
-    """The Secret, or the ConfigMaps, that the spec of a run names."""
+    """The Secret, the ServiceAccount or the ConfigMaps that the spec of a run names."""
     storage, model = run.spec.get("storage") or {}, run.spec.get("model") or {}
-    if kind == "secret":
-        names = [(storage.get("credentials") or {}).get("secretName")]
+    if kind in _CREDENTIALS:
+        names = [(storage.get("credentials") or {}).get(_CREDENTIALS[kind])]
     else:
         config = (model.get("config") or {}).get("configMap") or {}
         names = [(storage.get("caBundle") or {}).get("configMapName"), config.get("name")]

@@ -1,13 +1,12 @@
 """What a TrainingRun may put into its pods: the installer's allow-lists, checked once, before acceptance.
 
-Invariant: every field of the spec that reaches a pod is checked here or bounded by the CRD. There are no fields for
-service account, volumes, security context, node name or pull secrets.
+Invariant: every field of the spec that reaches a pod is checked here, in storage_policy.py, or bounded by the CRD.
+There are no fields for volumes, security context, node name or pull secrets.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from trainingrun.api import reasons
@@ -15,8 +14,10 @@ from trainingrun.api.names import Stage
 from trainingrun.api.pod_keys import is_reserved
 from trainingrun.api.settings import Policy, Settings
 from trainingrun.domain import endpoints
+from trainingrun.domain.allow_lists import forbidden, matches
 from trainingrun.domain.endpoints import REFUSED_NETWORKS
 from trainingrun.domain.refusal import NotAcceptedError
+from trainingrun.domain.storage_policy import check_storage
 
 PODS: Final = (*(str(stage) for stage in Stage), "tensorboard")
 # Classes above those of all users: with one, a pod takes the place of the cluster's own.
@@ -30,20 +31,16 @@ def check(spec: Mapping[str, Any], *, settings: Settings) -> tuple[str, ...]:
     image = (spec.get("train") or {}).get("image")
     if image and not allows_image(image, settings=settings):
         allowed = (*policy.images, settings.trainer_image)
-        raise _forbidden("spec.train.image", repr(image), setting="policy.images", allowed=allowed)
-    secret = spec["storage"]["credentials"]["secretName"]
-    if not _matches(secret, policy.secret_names):
-        field = "spec.storage.credentials.secretName"
-        raise _forbidden(field, repr(secret), setting="policy.secretNames", allowed=policy.secret_names)
+        raise forbidden("spec.train.image", repr(image), setting="policy.images", allowed=allowed)
     for name in PODS:
         pod = (spec.get(name) or {}).get("pod") or {}
         _check_pod(f"spec.{name}.pod", pod, policy=policy, default_class=settings.run_pods.priority_class)
-    return _refused_networks(spec["storage"], allowed=policy.endpoints)
+    return check_storage(spec["storage"], settings=settings)
 
 
 def allows_image(image: str, *, settings: Settings) -> bool:
     """Return whether `train.image` may be this image."""
-    return _matches(image, (*settings.policy.images, settings.trainer_image))
+    return matches(image, (*settings.policy.images, settings.trainer_image))
 
 
 def refused_networks_of_weights(url: str, *, settings: Settings) -> tuple[str, ...]:
@@ -59,7 +56,7 @@ def refused_networks_of_weights(url: str, *, settings: Settings) -> tuple[str, .
         raise NotAcceptedError(reasons.INVALID_WEIGHTS_ADDRESS, f"{field}: {url!r} {error}.") from error
     covering = [pattern for pattern in allowed if endpoints.allows(f"https://{pattern}", endpoint)]
     if not covering:
-        raise _forbidden(field, f"host {host!r}", setting="policy.weightHosts", allowed=allowed)
+        raise forbidden(field, f"host {host!r}", setting="policy.weightHosts", allowed=allowed)
     return () if any(endpoints.is_exact(f"https://{pattern}") for pattern in covering) else REFUSED_NETWORKS
 
 
@@ -68,28 +65,6 @@ def repository(image: str) -> str:
     name = image.partition("@")[0]
     folder, slash, last = name.rpartition("/")
     return f"{folder}{slash}{last.partition(':')[0]}"
-
-
-def _refused_networks(storage: Mapping[str, Any], *, allowed: tuple[str, ...]) -> tuple[str, ...]:
-    """Check the endpoint; one that the installer allows without a wildcard may be in any network."""
-    field = "spec.storage.endpoint"
-    text = storage.get("endpoint") or f"https://s3.{storage.get('region', 'us-east-1')}.amazonaws.com"
-    shown = repr(text) if "endpoint" in storage else f"{text} (the default, AWS)"
-    try:
-        endpoint = endpoints.parse(text)
-    except ValueError as error:
-        raise NotAcceptedError(reasons.INVALID_ENDPOINT, f"{field}: {text!r} {error}.") from error
-    covering = [pattern for pattern in allowed if endpoints.allows(pattern, endpoint)]
-    if not covering:
-        raise _forbidden(field, shown, setting="policy.endpoints", allowed=allowed)
-    if any(endpoints.is_exact(pattern) for pattern in covering):
-        return ()
-    if endpoint.local:
-        raise NotAcceptedError(
-            reasons.FORBIDDEN_LOCAL_ADDRESS,
-            f"{field}: {text!r} is the pod itself, its node or the metadata service of its cloud, not storage.",
-        )
-    return REFUSED_NETWORKS
 
 
 def _check_pod(field: str, pod: Mapping[str, Any], *, policy: Policy, default_class: str) -> None:
@@ -104,8 +79,8 @@ def _check_pod(field: str, pod: Mapping[str, Any], *, policy: Policy, default_cl
     wanted = pod.get("priorityClassName")
     allowed = policy.priority_classes
     by_name = wanted in (*allowed, default_class)
-    if wanted and not by_name and (wanted in SYSTEM_CLASSES or not _matches(wanted, allowed)):
-        raise _forbidden(f"{field}.priorityClassName", repr(wanted), setting="policy.priorityClasses", allowed=allowed)
+    if wanted and not by_name and (wanted in SYSTEM_CLASSES or not matches(wanted, allowed)):
+        raise forbidden(f"{field}.priorityClassName", repr(wanted), setting="policy.priorityClasses", allowed=allowed)
 
 
 def _check_keys(field: str, keys: Iterable[str], *, setting: str, allowed: tuple[str, ...]) -> None:
@@ -113,8 +88,8 @@ def _check_keys(field: str, keys: Iterable[str], *, setting: str, allowed: tuple
         if is_reserved(key):
             what = f"{field}: {key!r} is a key that Kubernetes or the operator writes."
             raise NotAcceptedError(reasons.FORBIDDEN_RESERVED_KEY, what)
-        if not _matches(key, allowed):
-            raise _forbidden(field, repr(key), setting=setting, allowed=allowed)
+        if not matches(key, allowed):
+            raise forbidden(field, repr(key), setting=setting, allowed=allowed)
 
 
 def _check_tolerations(field: str, tolerations: Iterable[Mapping[str, Any]], *, allowed: tuple[str, ...]) -> None:
@@ -123,19 +98,7 @@ def _check_tolerations(field: str, tolerations: Iterable[Mapping[str, Any]], *, 
         # Without a key it tolerates every taint, also those of control-plane nodes; a wildcard never allows these.
         needed = (key,) if key else CONTROL_PLANE
         allowed_by_name = all(each in allowed for each in needed)
-        if allowed_by_name or (key and key not in CONTROL_PLANE and _matches(key, allowed)):
+        if allowed_by_name or (key and key not in CONTROL_PLANE and matches(key, allowed)):
             continue
         value = repr(key) if key else "every taint (no key)"
-        raise _forbidden(f"{field}[{number}]", value, setting="policy.tolerations", allowed=allowed)
-
-
-def _matches(value: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(value, pattern) for pattern in patterns)
-
-
-def _forbidden(field: str, value: str, *, setting: str, allowed: tuple[str, ...]) -> NotAcceptedError:
-    return NotAcceptedError(
-        reasons.FORBIDDEN_BY_POLICY,
-        f"{field}: {value} is not allowed here; allowed: {', '.join(allowed) or 'none'}.",
-        setting=setting,
-    )
+        raise forbidden(f"{field}[{number}]", value, setting="policy.tolerations", allowed=allowed)

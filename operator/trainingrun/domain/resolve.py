@@ -14,7 +14,7 @@ from trainingrun.api import reasons
 from trainingrun.api.names import CONTRACT_VERSION, Stage
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
-from trainingrun.domain import configuration, decimals, policy, starting_point
+from trainingrun.domain import configuration, decimals, policy, starting_point, storage_policy
 from trainingrun.domain.networks import DEFAULT_NETWORK, DEFAULT_STEPS, NETWORKS, default_cadence, default_grace_seconds
 from trainingrun.domain.refusal import NotAcceptedError
 from trainingrun.domain.starting_point import FindRun, Neighbours, address
@@ -50,6 +50,7 @@ def resolve(run: Run, *, settings: Settings, find_run: FindRun, neighbours: Neig
             "caBundle": "caBundle" in storage,
             "outageToleranceSeconds": int(storage.get("outageToleranceSeconds", 3600)),
             "refusedNetworks": list(refused_networks),
+            **_access(storage),
         },
         "dataset": {
             "train": _source(dataset["train"], bucket=storage["bucket"]),
@@ -75,6 +76,18 @@ def resolve(run: Run, *, settings: Settings, find_run: FindRun, neighbours: Neig
         **({"pods": pods} if pods else {}),
         **({"resumeFrom": resumed} if resumed else {}),
     }
+
+
+def _access(storage: Mapping[str, Any]) -> dict[str, Any]:
+    """Encryption and web identity, where the spec asks for them: documents of earlier versions have neither."""
+    encryption, credentials = storage.get("encryption"), storage["credentials"]
+    found: dict[str, Any] = {}
+    if encryption:
+        found["encryption"] = {"type": encryption["type"], "kmsKeyId": encryption.get("kmsKeyId")}
+    if credentials.get("serviceAccountName"):
+        sts = storage_policy.sts_endpoint(storage)
+        found["webIdentity"] = {"roleARN": credentials.get("roleARN"), "stsEndpoint": sts}
+    return found
 
 
 def _train(spec: Mapping[str, Any], *, network: str) -> dict[str, Any]:

@@ -48,7 +48,9 @@ class RetryPolicy:
 POLICIES: Final[Mapping[Outcome, RetryPolicy]] = {
     Outcome.SUCCEEDED: RetryPolicy(0, False, Step.WAIT, ""),
     Outcome.USER_ERROR: RetryPolicy(0, False, Step.NEW_RUN, "Correct what the message names, in a new TrainingRun."),
-    Outcome.STORAGE_REFUSED: RetryPolicy(0, False, Step.RETRY, "Correct the Secret, the bucket or its permissions."),
+    Outcome.STORAGE_REFUSED: RetryPolicy(
+        0, False, Step.RETRY, "Correct the credentials, the bucket or its permissions."
+    ),
     Outcome.STORAGE_OUTAGE: RetryPolicy(5, True, Step.WAIT, "Check that spec.storage.endpoint answers."),
     Outcome.DIVERGED: RetryPolicy(
         0, False, Step.NEW_RUN, "Create a new TrainingRun with a lower spec.train.learningRate; look for bad boxes too."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,8 @@ CREATING_SECONDS: Final = 2
 OF_EVERY_POD: Final = frozenset((reasons.POD_PENDING, reasons.CONTAINER_CREATING))
 _IMAGE: Final = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}
 STARTS: Final = "The pod then starts by itself."
+# In the refusal of a pod, and in the words of a kubelet that gets no token. Kubernetes itself creates `default`.
+_NO_ACCOUNT: Final = re.compile(r'serviceaccounts? "(?!default")([-.a-z0-9]{1,253})" not found')
 _NO_CAUSE: Final = {"", "ContainerCreating", "PodInitializing"}
 
 
@@ -36,6 +39,7 @@ class Cause:
     subject_uid: str = ""
     stage: str = ""
     steps: str = ""
+    account: str = ""
     detail: str = ""
 
     @property
@@ -46,7 +50,7 @@ class Cause:
     @property
     def hint(self) -> str:
         """What the user can do, for a pod that is still wanted or for the next one."""
-        return self.reason.hint_with(stage=self.stage, steps=self.steps)
+        return self.reason.hint_with(stage=self.stage, steps=self.steps, account=self.account)
 
     @property
     def is_of_every_pod(self) -> bool:
@@ -107,9 +111,9 @@ def _no_pod(job: JobView, *, hints: Mapping[str, str], now: datetime) -> Cause:
         return Cause(reasons.POD_PENDING, f"Job {job.name} was created.")
     hint = hints.get(job.uid, "")
     if hint:
+        message = f"Job {job.name} gets no pod: {refused_pods.shortened(hint)}"
         reason, steps = refused_pods.explain(hint, stage=job.stage)
-        why = refused_pods.shortened(hint)
-        return Cause(reason, f"Job {job.name} gets no pod: {why}", job.uid, stage=job.stage, steps=steps)
+        return _missing_account(message, uid=job.uid) or Cause(reason, message, job.uid, stage=job.stage, steps=steps)
     return Cause(reasons.POD_PENDING, f"Job {job.name} has no pod yet.", job.uid)
 
 
@@ -139,13 +143,20 @@ def _one_sentence(text: str) -> str:
 
 
 def _missing_object(message: str, *, uid: str = "") -> Cause | None:
-    """Return the cause if the message says that a Secret, a ConfigMap or its key does not exist."""
+    """Return the cause if the message says that a Secret, ServiceAccount, ConfigMap or its key does not exist."""
+    if account := _missing_account(message, uid=uid):
+        return account
     lowered = message.lower()
     if "secret" in lowered and "not found" in lowered:
         return Cause(reasons.SECRET_MISSING, message, uid)
     if "configmap" in lowered and ("not found" in lowered or "non-existent config key" in lowered):
         return Cause(reasons.CONFIG_MAP_MISSING, message, uid)
     return None
+
+
+def _missing_account(message: str, *, uid: str) -> Cause | None:
+    found = _NO_ACCOUNT.search(message)
+    return Cause(reasons.SERVICE_ACCOUNT_MISSING, message, uid, account=found[1]) if found else None
 
 
 def _age(since: str, now: datetime) -> float:

@@ -19,6 +19,7 @@ from trainingrun_agent.errors import ObjectChanged, StorageRefused
 from trainingrun_agent.storage.bulk import MAX_FAILURES, PAUSE_SECONDS, BulkError, BulkStore, open_bulk
 from trainingrun_agent.storage.client import WORK
 from trainingrun_agent.storage.s3 import S3Store, open_store
+from trainingrun_agent.storage.web_identity import credentials_of
 
 pytestmark = pytest.mark.contract
 
@@ -28,6 +29,7 @@ def bulk_of(config: AgentConfig, *, endpoint: str = "", bucket: str = "") -> Bul
     bulk = open_bulk(
         config,
         bucket or storage.bucket,
+        credentials_of(config),
         endpoint=endpoint or str(storage.endpoint),
         limits=WORK._replace(connect=2),
         clock=Clock(),
@@ -98,7 +100,8 @@ def test_a_name_that_could_lead_to_a_refused_network_is_left_to_guarded_sockets(
 ) -> None:
     storage = replace(s3_config.resolved.storage, refused_networks=tuple(ip_network(text) for text in refused))
     config = replace(s3_config, resolved=replace(s3_config.resolved, storage=storage))
-    assert (open_bulk(config, storage.bucket, endpoint=endpoint, limits=WORK, clock=Clock()) is not None) is used
+    bulk = open_bulk(config, storage.bucket, credentials_of(config), endpoint=endpoint, limits=WORK, clock=Clock())
+    assert (bulk is not None) is used
 
 
 @pytest.mark.parametrize("key", ["plain", "a b+é.jpg", "100%.jpg", "%41", "a#b?c&d=e", "日本/x"], ids=ascii)
@@ -201,7 +204,8 @@ def test_objects_that_are_missing_are_no_failures_of_obstore(s3_store: S3Store, 
 @pytest.mark.parametrize("bucket", ["no bucket", "UPPER", ""])
 def test_a_name_that_is_no_bucket_is_left_to_boto3(s3_config: Any, bucket: str) -> None:
     endpoint = s3_config.resolved.storage.endpoint
-    assert open_bulk(s3_config, bucket, endpoint=endpoint, limits=WORK, clock=Clock()) is None
+    credentials = credentials_of(s3_config)
+    assert open_bulk(s3_config, bucket, credentials, endpoint=endpoint, limits=WORK, clock=Clock()) is None
 
 
 @pytest.mark.parametrize("by", ["obstore", "boto3"])

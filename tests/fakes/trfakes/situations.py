@@ -23,6 +23,7 @@ from trfakes.manual_node import NODE, ManualNode, Object
 
 NAMESPACE: Final = "vision"
 SECRET: Final = "trainingrun-s3"
+ROBOTS: Final = "trainingrun-robots"  # does not exist
 SECONDS: Final = 180  # on a busy machine; on an idle one nothing takes ten
 UNSCHEDULABLE: Final = (
     "0/1 nodes are available: 1 Insufficient nvidia.com/gpu. no new claims to deallocate, preemption: "
@@ -44,7 +45,8 @@ class Environment:
     def serve(self, **policy: tuple[str, ...]) -> None:
         """Start the operator, or restart it with this policy."""
         # The policy names the endpoint, because a wildcard never allows a loopback address.
-        self.operator.start(Policy(endpoints=(self.endpoint,), **policy))
+        accounts = {"service_accounts": ("trainingrun-*",), "sts_endpoints": (self.endpoint,)}
+        self.operator.start(Policy(endpoints=(self.endpoint,), **accounts, **policy))
 
     def prepare(self) -> None:
         """Upload the data, and create the Secrets and the service account."""
@@ -187,11 +189,25 @@ def no_gpu(environment: Environment) -> None:
 
 
 def no_secret(environment: Environment) -> None:
-    environment.apply("keyless", storage={"credentials": {"secretName": "trainingrun-robots"}})
+    environment.apply("keyless", storage={"credentials": {"secretName": ROBOTS}})
     pod = environment.node.make_pod("keyless-prep-1")
-    message = 'MountVolume.SetUp failed for volume "credentials" : secret "trainingrun-robots" not found'
+    message = f'MountVolume.SetUp failed for volume "credentials" : secret "{ROBOTS}" not found'
     environment.node.warn(pod, reason="FailedMount", message=message, component="kubelet")
     environment.until_event("keyless", "SecretMissing")
+
+
+def no_account(environment: Environment) -> None:
+    """The API server itself refuses the pod; the words are passed on as the Job controller does it."""
+    environment.apply("assumed", storage={"credentials": {"serviceAccountName": ROBOTS}})
+    job = environment.node.job("assumed-prep-1")
+    try:
+        environment.node.make_pod("assumed-prep-1")
+    except CommandError as refused:
+        words = "".join(refused.stderr.partition('pods "')[1:]).strip()
+        environment.node.warn(
+            job, reason="FailedCreate", message=f"Error creating: {words}", component="job-controller"
+        )
+    environment.until_event("assumed", "ServiceAccountMissing")
 
 
 def no_bucket(environment: Environment) -> None:
@@ -245,6 +261,7 @@ SITUATIONS: Final[Mapping[str, Callable[[Environment], None]]] = {
     "It waits for a GPU": no_gpu,
     "It waits for another run": waits_for_a_run,
     "The Secret is missing": no_secret,
+    "The ServiceAccount is missing": no_account,
     "The bucket does not exist": no_bucket,
     "The data is not good enough": bad_data,
     "Training needs more memory": out_of_memory,

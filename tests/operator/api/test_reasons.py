@@ -343,6 +343,7 @@ CASES: Mapping[str, Callable[[], Play]] = {
     "PodUnschedulable": lambda: waits(scheduled_at="", containers={}, unschedulable="0/1 nodes are available"),
     "ContainerCreating": lambda: waits(containers={}),
     "ImagePullFailed": lambda: container("ErrImagePull", "not found"),
+    "ServiceAccountMissing": lambda: no_pod('FailedCreate: error looking up: serviceaccount "s3" not found'),
     "SecretMissing": lambda: container("CreateContainerConfigError", 'secret "s" not found'),
     "ConfigMapMissing": lambda: container("CreateContainerConfigError", 'configmap "c" not found'),
     "JobSuspended": suspended_by_another,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trainingrun.__main__ import main
-from trainingrun.api.settings import Policy, RunPods, Settings, SettingsError, TensorBoard
+from trainingrun.api.settings import Policy, RunPods, Settings, SettingsError, StorageAccess, TensorBoard
 
 IMAGES = {
     "TRAININGRUN_AGENT_IMAGE": "agent:1",
@@ -33,7 +33,10 @@ def test_every_variable() -> None:
             "TRAININGRUN_IMAGE_PULL_POLICY": "Never",
             "TRAININGRUN_POLICY_IMAGES": "registry/*",
             "TRAININGRUN_POLICY_SECRET_NAMES": "s3-*,trainingrun-*",
+            "TRAININGRUN_POLICY_SERVICE_ACCOUNTS": "trainingrun-*, s3",
             "TRAININGRUN_POLICY_ENDPOINTS": "https://*",
+            "TRAININGRUN_POLICY_STS_ENDPOINTS": "https://sts.example.com",
+            "TRAININGRUN_POLICY_PROXIES": "http://proxy.example:3128",
             "TRAININGRUN_POLICY_WEIGHT_HOSTS": "zoo.example,*.models.example",
             "TRAININGRUN_POLICY_TOLERATIONS": "nvidia.com/*",
             "TRAININGRUN_POLICY_POD_LABELS": "cost-center,team",
@@ -43,6 +46,9 @@ def test_every_variable() -> None:
             "TRAININGRUN_POD_ANNOTATIONS": '{"container.apparmor.security.beta.kubernetes.io/agent":"runtime/default"}',
             "TRAININGRUN_PRIORITY_CLASS": "batch",
             "TRAININGRUN_DO_NOT_DISRUPT_TRAINING": "true",
+            "TRAININGRUN_TOKEN_AUDIENCE": "storage.example.com",
+            "TRAININGRUN_STORAGE_PROXY_URL": "https://proxy.example",
+            "TRAININGRUN_STORAGE_NO_PROXY": "svc,10.0.0.0/8",
             "TRAININGRUN_AGENT_RESOURCES": '{"limits":{"cpu":1,"memory":"1Gi"}}',
             "TRAININGRUN_TENSORBOARD_ENABLED": "false",
             "TRAININGRUN_TENSORBOARD_TTL_SECONDS": "0",
@@ -71,7 +77,10 @@ def test_every_variable() -> None:
         policy=Policy(
             images=("registry/*",),
             secret_names=("s3-*", "trainingrun-*"),
+            service_accounts=("trainingrun-*", "s3"),
             endpoints=("https://*",),
+            sts_endpoints=("https://sts.example.com",),
+            proxies=("http://proxy.example:3128",),
             weight_hosts=("zoo.example", "*.models.example"),
             tolerations=("nvidia.com/*",),
             pod_labels=("cost-center", "team"),
@@ -84,6 +93,9 @@ def test_every_variable() -> None:
             priority_class="batch",
             keep_training=True,
             agent_resources={"limits": {"cpu": "1", "memory": "1Gi"}},
+        ),
+        storage_access=StorageAccess(
+            proxy="https://proxy.example", no_proxy=("svc", "10.0.0.0/8"), token_audience="storage.example.com"
         ),
         tensorboard=TensorBoard(
             enabled=False,
@@ -101,7 +113,18 @@ def test_every_variable() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["tolerations", "pod_labels", "pod_annotations", "priority_classes"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "service_accounts",
+        "sts_endpoints",
+        "proxies",
+        "tolerations",
+        "pod_labels",
+        "pod_annotations",
+        "priority_classes",
+    ],
+)
 def test_an_empty_list_allows_nothing(name: str) -> None:
     policy = Settings.from_env({**IMAGES, f"TRAININGRUN_POLICY_{name.upper()}": ""}).policy
     assert getattr(policy, name) == ()
@@ -125,6 +148,16 @@ def test_an_empty_list_allows_nothing(name: str) -> None:
             {"TRAININGRUN_POD_ANNOTATIONS": '{"trainingrun.dev/run":"x"}'},
             "TRAININGRUN_POD_ANNOTATIONS: 'trainingrun.dev/run' is written by the operator or by Kubernetes.",
         ),
+        (
+            {"TRAININGRUN_POD_ANNOTATIONS": '{"eks.amazonaws.com/skip-containers":"agent"}'},
+            "TRAININGRUN_POD_ANNOTATIONS: 'eks.amazonaws.com/skip-containers' is written by the operator",
+        ),
+        ({"TRAININGRUN_STORAGE_PROXY_URL": "proxy:3128"}, "TRAININGRUN_STORAGE_PROXY_URL must be http://host"),
+        ({"TRAININGRUN_STORAGE_PROXY_URL": "socks5://proxy"}, "TRAININGRUN_STORAGE_PROXY_URL must be http://host"),
+        (
+            {"TRAININGRUN_TOKEN_AUDIENCE": "https://kubernetes.default.svc.cluster.local"},
+            "TRAININGRUN_TOKEN_AUDIENCE is .*, the audience of the API server; it must be that of your STS.",
+        ),
         ({"TRAININGRUN_AGENT_RESOURCES": '{"request":{}}'}, "TRAININGRUN_AGENT_RESOURCES has 'request'; it must be"),
         (
             {"TRAININGRUN_TENSORBOARD_RESOURCES": '{"limits":{"cpu":"all"}}'},
@@ -135,6 +168,18 @@ def test_an_empty_list_allows_nothing(name: str) -> None:
 def test_a_bad_variable_is_named(env: dict[str, str], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         Settings.from_env({**IMAGES, **env})
+
+
+def test_a_token_never_has_an_empty_audience() -> None:
+    """Kubernetes would take the audience of the API server instead."""
+    settings = Settings.from_env({**IMAGES, "TRAININGRUN_TOKEN_AUDIENCE": " "})
+    assert settings.storage_access.token_audience == "sts.amazonaws.com"
+
+
+def test_the_password_of_a_proxy_is_refused_and_not_shown() -> None:
+    with pytest.raises(SettingsError, match="without user and password") as refused:
+        Settings.from_env({**IMAGES, "TRAININGRUN_STORAGE_PROXY_URL": "http://user:hunter2@proxy"})
+    assert "hunter2" not in str(refused.value)
 
 
 def test_messages_name_the_program_trainingrun_operator(

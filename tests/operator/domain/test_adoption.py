@@ -88,6 +88,11 @@ def test_what_the_version_before_wrote_is_adopted_after_an_upgrade(name: str) ->
         (with_value("storage/refusedNetworks", ["10.0.0.0/8"]), "storage.refusedNetworks differs"),
         (without("storage/refusedNetworks"), "storage.refusedNetworks differs"),
         (with_value("storage/proxy", "http://evil"), "storage.proxy differs"),
+        (with_value("storage/encryption", {"type": "AES256", "kmsKeyId": None}), "storage.encryption differs"),
+        (
+            with_value("storage/webIdentity", {"roleARN": None, "stsEndpoint": "https://sts.evil.example"}),
+            "storage.webIdentity differs",
+        ),
         (with_value("dataset/train/bucket", "of-others"), "dataset.train.bucket differs"),
         (with_value("train/gpus", 8), "train.gpus differs"),
         (with_value("train/steps", "150"), "train.steps differs"),
@@ -127,6 +132,13 @@ def test_a_document_of_a_version_without_labels_is_not_refused_for_it_but_other_
     others = with_value("dataset/train/labels", {"bucket": "detectors", "key": "evil/"})
     assert "dataset.train.labels.key differs" in why_not_ours(labelled, others, settings=UPGRADED)
     assert "dataset.train.labels differs" in why_not_ours(old_run(), others, settings=UPGRADED)
+
+
+def test_a_document_of_a_version_without_encryption_is_not_refused_for_it() -> None:
+    storage = {**old_run().spec["storage"], "encryption": {"type": "AES256"}}
+    assert why_not_ours(old_run(storage=storage), old_document(), settings=UPGRADED) == ""
+    other = with_value("storage/encryption", {"type": "aws:kms", "kmsKeyId": "theirs"})
+    assert "storage.encryption.type differs" in why_not_ours(old_run(storage=storage), other, settings=UPGRADED)
 
 
 def test_the_weights_of_a_run_that_is_gone_are_kept() -> None:

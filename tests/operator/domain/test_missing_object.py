@@ -1,14 +1,16 @@
-"""A run that waits for a Secret or ConfigMap holds no node, goes on by itself, and names what may be meant."""
+"""A run that waits for a Secret, ServiceAccount or ConfigMap holds no node, goes on by itself, and names its like."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from trainingrun.api import clock
-from trfakes.builders import START, a_run
+from trainingrun.api.settings import Policy
+from trfakes.builders import SETTINGS, START, a_run
 from trfakes.play import Play
 
 MOUNT = 'FailedMount: MountVolume.SetUp failed for volume "credentials" : secret "{}" not found'
@@ -272,6 +274,52 @@ def test_a_neighbour_with_a_broken_status_stops_nobody(status: Any) -> None:
     fail_to_mount(play, "tire-prep-1")
     play.step(3)
     assert play.condition("Prepared")["reason"] == "SecretMissing"
+
+
+NO_ACCOUNT = (
+    'FailedCreate: Error creating: pods "tire-prep-1-" is forbidden: error looking up service account '
+    'default/trainingrun-s4: serviceaccount "trainingrun-s4" not found'
+)
+KEYLESS = {"credentials": {"serviceAccountName": "trainingrun-s4"}}
+
+
+def without_account() -> Play:
+    """A run whose Jobs get no pod, because there is no such ServiceAccount."""
+    play = Play(a_run().spec(storage=KEYLESS))
+    play.settings = replace(SETTINGS, policy=Policy(service_accounts=("*",), sts_endpoints=("*",)))
+    play.others = {"default/base": neighbour("base", {"credentials": {"serviceAccountName": "trainingrun-s3"}})}
+    play.step()
+    play.hints = {play.jobs["tire-prep-1"].uid: NO_ACCOUNT}
+    play.step(3)
+    return play
+
+
+def test_a_service_account_is_waited_for_like_a_secret() -> None:
+    play = without_account()
+    assert play.status["progress"]["text"] == "Preparing: waiting (ServiceAccountMissing)"
+    message = play.status["message"]
+    assert "kubectl create serviceaccount trainingrun-s4." in message
+    assert "another spec.storage.credentials.serviceAccountName" in message
+    assert MEANT in message
+    play.step(20)
+    again = play.attempts("prep")["nextRetryAt"]
+    assert (play.jobs, play.condition("Prepared")["reason"]) == ({}, "ServiceAccountMissing")
+    assert play.status["message"].endswith(
+        f"Until attempt 2 looks for it again at {again}, the run holds no CPU, memory or GPU."
+    )
+    assert "failures" not in play.attempts("prep")
+
+
+def test_the_run_goes_on_once_the_service_account_exists() -> None:
+    """The Job controller itself would try again ever more rarely, at last every six minutes."""
+    play = without_account()
+    play.step(20)
+    play.step(31)
+    assert list(play.jobs) == ["tire-prep-2"]
+    assert play.condition("Prepared")["reason"] == "ServiceAccountMissing"
+    play.start_pod("tire-prep-2")
+    play.step(1)
+    assert play.condition("Prepared")["reason"] == "Running"
 
 
 def test_a_secret_that_the_cluster_added_is_not_one_of_the_spec() -> None:

@@ -188,6 +188,7 @@ RESERVED = [
     "kubernetes.io/arch",
     "kueue.x-k8s.io/queue-name",
     "k8s.io/a",
+    "eks.amazonaws.com/skip-containers",
     "job-name",
     "controller-uid",
     "pod-template-hash",

@@ -16,6 +16,14 @@ from trfakes.builders import START, a_job, a_pod, after, running, terminated, wa
 PLACED = clock.to_text(START)
 QUOTA = 'FailedCreate: Error creating: pods "tire-prep-1-x" is forbidden: exceeded quota: team, requested: cpu=1'
 MUST_SPECIFY = 'FailedCreate: Error creating: pods "tire-x" is forbidden: failed quota: team: must specify {}'
+NO_ACCOUNT = (
+    'FailedCreate: Error creating: pods "tire-prep-1-" is forbidden: error looking up service account '
+    'vision/trainingrun-s3: serviceaccount "trainingrun-s3" not found'
+)
+NO_TOKEN = (
+    'FailedMount: MountVolume.SetUp failed for volume "credentials" : failed to fetch token: serviceaccounts '
+    '"trainingrun-s3" not found'
+)
 MOUNT = 'FailedMount: MountVolume.SetUp failed for volume "credentials" : secret "trainingrun-s3" not found'
 
 
@@ -26,6 +34,31 @@ MOUNT = 'FailedMount: MountVolume.SetUp failed for volume "credentials" : secret
         pytest.param(None, 6, "", "PodPending", "has no pod yet", id="no pod"),
         pytest.param(None, 6, QUOTA, "QuotaExceeded", "exceeded quota: team", id="quota"),
         pytest.param(None, 6, "FailedCreate: denied by webhook", "PodRefused", "denied by webhook", id="admission"),
+        pytest.param(
+            None,
+            6,
+            NO_ACCOUNT,
+            "ServiceAccountMissing",
+            'gets no pod: error looking up service account vision/trainingrun-s3: serviceaccount "trainingrun-s3" not '
+            "found. Create the ServiceAccount in the run's namespace: kubectl create serviceaccount trainingrun-s3.",
+            id="service account",
+        ),
+        pytest.param(
+            None,
+            6,
+            NO_ACCOUNT.replace("trainingrun-s3", "default"),
+            "PodRefused",
+            'serviceaccount "default" not found',
+            id="service account of a namespace that has just been created",
+        ),
+        pytest.param(
+            a_pod(scheduled_at=PLACED),
+            6,
+            NO_TOKEN,
+            "ServiceAccountMissing",
+            "kubectl create serviceaccount trainingrun-s3.",
+            id="service account deleted after its pod was created",
+        ),
         pytest.param(a_pod(), 6, "", "PodPending", "waits for the scheduler", id="not scheduled yet"),
         pytest.param(
             a_pod(unschedulable="0/1 nodes are available: 1 Insufficient nvidia.com/gpu."),

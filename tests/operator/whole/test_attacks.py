@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 
 from trainingrun.api.settings import Policy, RunPods
+from trfakes.attack import expect_nothing_is_made, note_pods
 from trfakes.builders import a_run
 from trfakes.fake_cluster import NUMBERS, verdict
 from trfakes.harness import World, eventually
 from trfakes.schema import crd_part, errors
-from trfakes.store import Change, Object
+from trfakes.store import Object
 
 pytestmark = pytest.mark.contract
 POLICY = Policy(
@@ -136,30 +137,6 @@ CONFUSING_WEIGHTS = {
         "2852039166",
     )
 }
-
-
-async def expect_nothing_is_made(world: World, attacks: dict[str, dict[str, Any]], reason: str) -> None:
-    """Create a run for each attack: all of them end for this reason, and nothing was created for any of them."""
-    names = {f"attack-{number}": attack for number, attack in enumerate(attacks)}
-    for name, attack in names.items():
-        world.store.create("trainingruns", a_run(name).spec(**attacks[attack]).body())
-    for name, attack in names.items():
-        assert (await world.finished(name))["phase"] == "Failed", attack
-        assert world.condition("Accepted", name)["reason"] == reason, attack
-    kinds = ("configmaps", "jobs", "pods", "deployments", "services")
-    assert [body["metadata"]["name"] for kind in kinds for body in world.store.select(kind)] == []
-
-
-def note_pods(world: World) -> list[Object]:
-    """All Jobs and Deployments that are created from now on."""
-    made: list[Object] = []
-
-    def note(change: Change) -> None:
-        if change.plural in {"jobs", "deployments"} and change.kind == "ADDED":
-            made.append(change.body)
-
-    world.store.listeners.append(note)
-    return made
 
 
 async def test_secrets_of_others_reach_no_pod(world: World) -> None:

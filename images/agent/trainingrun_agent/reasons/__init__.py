@@ -13,13 +13,23 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from trainingrun_agent.reasons import configuration, dataset, exporting, pods, resume, storage, trainer, weights
+from trainingrun_agent.reasons import (
+    configuration,
+    dataset,
+    exporting,
+    pods,
+    resume,
+    storage,
+    trainer,
+    web_identity,
+    weights,
+)
 from trainingrun_agent.reasons.entry import Outcome, Reason, Step
 from trainingrun_agent.terms import TRAININGRUN, Terms
 
 __all__ = ["OPERATOR_TABLE", "Outcome", "Reason", "Step", "cases", "export", "find", "meanings", "of_trainer"]
 
-TABLES = (storage, dataset, configuration, weights, resume, exporting, pods, trainer)
+TABLES = (storage, web_identity, dataset, configuration, weights, resume, exporting, pods, trainer)
 OPERATOR_TABLE = "operator_reasons.json"
 """The operator's table, written into this package by a generator; a list of objects as `export` makes them."""
 

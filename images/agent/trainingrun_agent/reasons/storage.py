@@ -27,7 +27,7 @@ ACCESS_DENIED = Reason(
     Step.RETRY,
     message=_FAILED,
     hint="Allow {action} on bucket {bucket} to the access key in {credentials}, then {retry}.",
-    meaning="The access key is known, but has no right to this call.",
+    meaning="The credentials are known, but have no right to this call.",
     fields=("storage.credentials.secretName",),
 )
 FILE_DENIED = ACCESS_DENIED.case(
@@ -208,8 +208,8 @@ ENDPOINT_UNREACHABLE = Reason(
     Step.WAIT,
     message=_FAILED,
     hint="Check that {field[storage.endpoint]} is right and reachable from {here}.",
-    meaning="No connection to the storage server: name not found, refused, timed out, or broken. The pod waits and"
-    " tries again.",
+    meaning="No connection to the storage server, or to its STS: name not found, refused, timed out, or broken. The pod"
+    " waits and tries again.",
     fields=("storage.endpoint",),
 )
 SERVER_ERROR = Reason(
@@ -218,8 +218,8 @@ SERVER_ERROR = Reason(
     Step.WAIT,
     message=_FAILED,
     hint="Look at the log of the storage server.",
-    meaning="The storage server answers with an error of its own (5xx) or asks for fewer requests. The pod waits and"
-    " tries again.",
+    meaning="The storage server, or its STS, answers with an error of its own (5xx) or asks for fewer requests. The pod"
+    " waits and tries again.",
 )
 CONDITIONAL_WRITES_IGNORED = Reason(
     "ConditionalWritesIgnored",

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from botocore.credentials import Credentials
 from botocore.httpsession import get_cert_path
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
@@ -24,13 +25,13 @@ from obstore.store import S3Store
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig
 from trainingrun_agent.storage.client import Limits
-from trainingrun_agent.storage.credentials import read
 
 if TYPE_CHECKING:
     from obstore.store import S3Credential
 
 CREDENTIALS_SECONDS = 60
-"""After this time a rotated Secret is read again; earlier if the old one is refused, as boto3 always reads it."""
+"""After this time a rotated Secret is read again, and a role's credentials are taken anew from those that boto3 uses;
+earlier if the old ones are refused, as boto3 does not keep any."""
 MAX_FAILURES = 5
 """Failures in a row after which only boto3 is used for PAUSE_SECONDS."""
 PAUSE_SECONDS = 120.0
@@ -92,7 +93,9 @@ class BulkStore:
         self._failures = 0
 
 
-def open_bulk(config: AgentConfig, bucket: str, *, endpoint: str, limits: Limits, clock: Clock) -> BulkStore | None:
+def open_bulk(
+    config: AgentConfig, bucket: str, credentials: Credentials, *, endpoint: str, limits: Limits, clock: Clock
+) -> BulkStore | None:
     """The bucket at `endpoint`; None if obstore cannot, or must not, be used for it.
 
     As with boto3, the environment does not change where data goes, redirects to other hosts are not followed, and the
@@ -126,7 +129,7 @@ def open_bulk(config: AgentConfig, bucket: str, *, endpoint: str, limits: Limits
                 skip_signature=False,
                 client_options=client,
                 retry_config={"max_retries": 0},
-                credential_provider=_provider(config),
+                credential_provider=_provider(credentials),
             ),
             clock,
         )
@@ -144,9 +147,9 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _provider(config: AgentConfig) -> Callable[[], S3Credential]:
+def _provider(credentials: Credentials) -> Callable[[], S3Credential]:
     def provide() -> S3Credential:
-        found = read(config.credentials_dir)
+        found = credentials.get_frozen_credentials()
         return {
             "access_key_id": found.access_key or "",
             "secret_access_key": found.secret_key or "",

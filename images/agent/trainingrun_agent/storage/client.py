@@ -1,4 +1,4 @@
-"""Makes boto3's S3 client with every setting explicit.
+"""Makes boto3's clients of S3 and of an STS with every setting explicit.
 
 Invariant: endpoint, region, credentials, proxies and CA come from the config alone; neither the environment nor files
 in the home folder change where data goes. Every connection and read has a time-out.
@@ -9,17 +9,20 @@ from __future__ import annotations
 import os
 import ssl
 from functools import cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import boto3
 import botocore.session
+from botocore import UNSIGNED
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.loaders import Loader, create_loader
 
-from trainingrun_agent.config import AgentConfig
+from trainingrun_agent.config import AgentConfig, WebIdentity
 from trainingrun_agent.errors import StorageRefused
 from trainingrun_agent.reasons.storage import CA_NOT_MOUNTED, CA_UNREADABLE, ENDPOINT_UNUSABLE
-from trainingrun_agent.storage.credentials import MountedProvider
+from trainingrun_agent.reasons.web_identity import STS_UNUSABLE
+from trainingrun_agent.storage.credentials import GivenCredentials
 
 
 class Limits(NamedTuple):
@@ -36,14 +39,24 @@ WORK = Limits(connect=5, read=60, attempts=3)
 PREFLIGHT = Limits(connect=5, read=60, attempts=1)
 # Nothing depends on the answer: a server that hangs must show within seconds, and so must one that is back.
 HEARTBEAT = Limits(connect=3, read=5, attempts=1)
+# The call that waits for the answer is repeated in retry.py, and credentials are renewed long before they expire.
+STS = Limits(connect=5, read=10, attempts=1)
 MAX_CONNECTIONS = 32
 
 
-def make_client(config: AgentConfig, *, limits: Limits = WORK) -> Any:
+@runtime_checkable
+class Renewable(Protocol):
+    """Credentials that want to know when a server refuses them."""
+
+    def watch(self, events: Any) -> None:
+        """Look at the answers that a client gets."""
+
+
+def make_client(config: AgentConfig, credentials: Credentials, *, limits: Limits = WORK) -> Any:
     """A thread-safe S3 client. Raises StorageRefused for an endpoint or CA bundle that cannot be used."""
     storage = config.resolved.storage
     try:
-        client = _session(config).client(
+        client = _session(credentials).client(
             "s3",
             endpoint_url=storage.endpoint,
             region_name=storage.region,
@@ -53,7 +66,42 @@ def make_client(config: AgentConfig, *, limits: Limits = WORK) -> Any:
     except ValueError as error:
         raise StorageRefused(ENDPOINT_UNUSABLE, endpoint=storage.endpoint, problem=error) from error
     client.meta.events.register("before-call.s3", refuse_redirect)
+    if isinstance(credentials, Renewable):
+        credentials.watch(client.meta.events)
     return client
+
+
+def make_sts_client(config: AgentConfig, identity: WebIdentity) -> Any:
+    """A thread-safe client of the STS, which signs nothing: a token is all that it has.
+
+    Raises StorageRefused for an endpoint or CA bundle that cannot be used.
+    """
+    try:
+        client = _session(None).client(
+            "sts",
+            endpoint_url=identity.sts_endpoint,
+            region_name=config.resolved.storage.region,
+            verify=_verify(config),
+            config=Config(
+                signature_version=UNSIGNED,
+                # Servers other than AWS need no role, and have shorter ones: the STS itself refuses what it does not
+                # take.
+                parameter_validation=False,
+                connect_timeout=STS.connect,
+                read_timeout=STS.read,
+                retries={"mode": "standard", "total_max_attempts": STS.attempts},
+                proxies={},
+            ),
+        )
+    except ValueError as error:
+        raise StorageRefused(STS_UNUSABLE, sts=identity.sts_endpoint, problem=error) from error
+    client.meta.events.register("provide-client-params.sts", _without_absent)
+    return client
+
+
+def _without_absent(params: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Leave out a role that the run does not name, instead of inventing one that a server may look up."""
+    return {name: value for name, value in params.items() if value is not None}
 
 
 def refuse_redirect(params: dict[str, Any], **_: Any) -> None:
@@ -61,7 +109,7 @@ def refuse_redirect(params: dict[str, Any], **_: Any) -> None:
     params["context"]["s3_redirect"]["redirected"] = True
 
 
-def _session(config: AgentConfig) -> boto3.Session:
+def _session(credentials: Credentials | None) -> boto3.Session:
     # A variable that has no name in the environment and in files always has its default.
     session = botocore.session.Session(
         session_vars={
@@ -69,16 +117,18 @@ def _session(config: AgentConfig) -> boto3.Session:
             "config_file": (None, None, os.devnull, None),
             "credentials_file": (None, None, os.devnull, None),
             "ignore_configured_endpoint_urls": (None, None, True, None),
+            "use_dualstack_endpoint": (None, None, False, None),
+            "use_fips_endpoint": (None, None, False, None),
         }
     )
     session.register_component("data_loader", _loader())
-    session.register_component("credential_provider", MountedProvider(config.credentials_dir))
+    session.register_component("credential_provider", GivenCredentials(credentials))
     return boto3.Session(botocore_session=session)
 
 
 @cache
 def _loader() -> Loader:
-    """Parsing the description of S3 takes most of the time of making a client: do it once per process."""
+    """Parsing the description of a service takes most of the time of making a client: do it once per process."""
     return create_loader()
 
 

@@ -32,13 +32,13 @@ class MountedCredentials(Credentials):
         return read(self._folder)
 
 
-class MountedProvider:
+class GivenCredentials:
     """Replaces botocore's chain of providers, so that no other source is used."""
 
-    def __init__(self, folder: Path) -> None:
-        self._credentials = MountedCredentials(folder)
+    def __init__(self, credentials: Credentials | None) -> None:
+        self._credentials = credentials
 
-    def load_credentials(self) -> MountedCredentials:
+    def load_credentials(self) -> Credentials | None:
         """Called once per session by botocore."""
         return self._credentials
 
@@ -67,7 +67,12 @@ def _value(folder: Path, name: str) -> str | None:
         return None
     # `kubectl create secret --from-file` keeps the newline that editors add at the end.
     value = data.decode("ascii", "replace").strip()
-    if len(data) > MAX_BYTES or not value.isprintable() or "\ufffd" in value or " " in value:
+    if len(data) > MAX_BYTES or not is_bare(value):
         raise StorageRefused(CREDENTIALS_NOT_TEXT, key=name)
     redaction.register(value)
     return value or None
+
+
+def is_bare(value: str) -> bool:
+    """Whether the text is one word of printable ASCII, as a header can carry it."""
+    return value.isascii() and value.isprintable() and " " not in value

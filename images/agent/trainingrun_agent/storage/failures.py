@@ -34,18 +34,19 @@ from trainingrun_agent.reasons.storage import (
     TLS_ERROR,
     WRONG_REGION,
 )
-from trainingrun_agent.redaction import redact
+from trainingrun_agent.reasons.web_identity import ROLE_CREDENTIALS_REFUSED, ROLE_DENIED
 from trainingrun_agent.storage.bounded_answers import AnswerTooLongError
 from trainingrun_agent.storage.guard import refusal_behind
+from trainingrun_agent.storage.server_words import is_transient_tls, kind_of, quote, socket_text
 from trainingrun_agent.terms import Change, Terms
-
-MAX_QUOTE = 200
 
 _CODES = {
     "NoSuchBucket": BUCKET_NOT_FOUND,
     "InvalidBucketName": BUCKET_NOT_FOUND,
     "InvalidAccessKeyId": INVALID_CREDENTIALS,
     "SignatureDoesNotMatch": INVALID_CREDENTIALS,
+    "InvalidTokenId": INVALID_CREDENTIALS,
+    "TokenRefreshRequired": INVALID_CREDENTIALS,
     "InvalidToken": INVALID_CREDENTIALS,
     "ExpiredToken": INVALID_CREDENTIALS,
     "InvalidSecurity": INVALID_CREDENTIALS,
@@ -67,8 +68,9 @@ _CODES = {
     "NotImplemented": REQUEST_REFUSED,
 }
 _STATUSES = {401: INVALID_CREDENTIALS, 403: ACCESS_DENIED, 429: SERVER_ERROR, 301: WRONG_REGION}
+_OF_ROLES = {entry.name: entry for entry in (ROLE_DENIED, ROLE_CREDENTIALS_REFUSED)}
+"""Cases for credentials of a role, by the name of the reason."""
 _REGION = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_TRANSIENT_TLS = ("EOF occurred", "timed out", "reset by peer", "Broken pipe")
 _ACTIONS = {
     "ListObjectsV2": "s3:ListBucket",
     "HeadObject": "s3:GetObject",
@@ -84,6 +86,8 @@ class Target:
     bucket: str
     endpoint: str | None
     field: str
+    web_identity: bool = False
+    """Whether the credentials are those of a role, not of a Secret."""
 
     def where(self, key: str) -> Where:
         """The address of a key in the bucket, with the server."""
@@ -106,22 +110,20 @@ def explain(error: Exception, target: Target, *, call: str, key: str) -> StageEr
     """The StageError for an error raised by `call` (S3's own name for it) on `key`."""
     if isinstance(error, ClientError):
         return _answered(error, target, call=call, key=key)
-    if isinstance(error, SSLError) and not any(mark in str(error) for mark in _TRANSIENT_TLS):
-        return _failed(TLS_ERROR, target, call=call, key=key, answer=_quote(str(error.kwargs["error"])))
+    if isinstance(error, SSLError) and not is_transient_tls(error):
+        return _failed(TLS_ERROR, target, call=call, key=key, answer=quote(str(error.kwargs["error"])))
     if isinstance(error, ParamValidationError):
         entry = BUCKET_NOT_FOUND if "bucket name" in str(error).lower() else REQUEST_REFUSED
-        return _failed(entry, target, call=call, key=key, answer=_quote(str(error)))
+        return _failed(entry, target, call=call, key=key, answer=quote(str(error)))
     if isinstance(error, EndpointConnectionError):
         refusal = refusal_behind(error.kwargs["error"])
         if refusal is not None:
             return StorageRefused(ADDRESS_REFUSED, endpoint=target.endpoint or "AWS", address=refusal.address)
-        # The socket's own text, such as a failed DNS lookup, follows the name of the connection object.
-        answer = _quote(str(error.kwargs["error"]).partition("): ")[2] or str(error))
-        return _failed(ENDPOINT_UNREACHABLE, target, call=call, key=key, answer=answer)
+        return _failed(ENDPOINT_UNREACHABLE, target, call=call, key=key, answer=socket_text(error))
     if isinstance(error, HTTPClientError) and isinstance(error.kwargs.get("error"), AnswerTooLongError):
         return not_s3(target, call=call, key=key, what=str(error.kwargs["error"]))
     if isinstance(error, BotoCoreError):
-        return _failed(ENDPOINT_UNREACHABLE, target, call=call, key=key, answer=_kind(error))
+        return _failed(ENDPOINT_UNREACHABLE, target, call=call, key=key, answer=kind_of(error))
     return not_s3(target, call=call, key=key, what=type(error).__name__)
 
 
@@ -140,15 +142,17 @@ def _answered(error: ClientError, target: Target, *, call: str, key: str) -> Sta
     status = int(metadata.get("HTTPStatusCode", 0))
     code = str(error.response.get("Error", {}).get("Code", ""))
     text = str(error.response.get("Error", {}).get("Message", ""))
-    answer = f"{status} {_quote(code)}"
+    answer = f"{status} {quote(code)}"
     if text and text != code:
-        answer += f", {_quote(text)}"
+        answer += f", {quote(text)}"
     region = str(metadata.get("HTTPHeaders", {}).get("x-amz-bucket-region", ""))
     return _failed(_entry(code, status, call), target, call=call, key=key, answer=answer, region=region)
 
 
 def _failed(entry: Reason, target: Target, *, call: str, key: str, answer: str, region: str = "") -> StageError:
     """The error for a call that failed, of the class that its reason has."""
+    if target.web_identity:
+        entry = _OF_ROLES.get(entry.name, entry)
     kind: type[StageError] = NotFound if entry is OBJECT_NOT_FOUND else StorageRefused
     kind = StorageOutage if entry.outcome is Outcome.STORAGE_OUTAGE else kind
     return kind(
@@ -181,18 +185,3 @@ def _entry(code: str, status: int, call: str) -> Reason:
     if status >= 500:
         return SERVER_ERROR
     return _STATUSES.get(status, REQUEST_REFUSED)
-
-
-def _kind(error: BotoCoreError) -> str:
-    return {
-        "ConnectTimeoutError": "no connection in time",
-        "ReadTimeoutError": "no answer in time",
-        "ConnectionClosedError": "connection closed before an answer",
-        "ResponseStreamingError": "connection broken while reading",
-        "IncompleteReadError": "connection broken while reading",
-    }.get(type(error).__name__, f"{type(error).__name__}: {_quote(str(error))}")
-
-
-def _quote(text: str) -> str:
-    plain = " ".join(redact(text).split())
-    return plain if len(plain) <= MAX_QUOTE else plain[: MAX_QUOTE - 1] + "…"

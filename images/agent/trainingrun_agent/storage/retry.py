@@ -28,6 +28,7 @@ from trainingrun_agent.reasons.storage import (
     INVALID_CREDENTIALS,
     TLS_ERROR,
 )
+from trainingrun_agent.reasons.web_identity import TOKEN_UNUSABLE, WEB_IDENTITY_REFUSED
 from trainingrun_agent.storage.base import MAX_CHILDREN, Children, ObjectInfo, ObjectStore
 from trainingrun_agent.storage.health import StorageHealth
 from trainingrun_agent.terms import Message
@@ -47,6 +48,8 @@ MAY_PASS = {
         ENDPOINT_NOT_S3,  # as of a proxy whose server is away
         INVALID_CREDENTIALS,
         TLS_ERROR,
+        TOKEN_UNUSABLE,
+        WEB_IDENTITY_REFUSED,
     )
 }
 """Names of refusals that are about access, not about an object or a request."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from boto3.s3.transfer import TransferConfig
+from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
@@ -28,6 +29,7 @@ from trainingrun_agent.storage.bulk import BulkError, BulkStore, open_bulk
 from trainingrun_agent.storage.client import WORK, Limits, make_client
 from trainingrun_agent.storage.failures import Target, endless, explain, not_s3
 from trainingrun_agent.storage.streams import Chunk, HashingReader, save
+from trainingrun_agent.storage.web_identity import credentials_of
 
 CHUNK = 1 << 20
 WHOLE = 16 << 20
@@ -51,8 +53,12 @@ def open_store(
     clock: Clock | None = None,
     count: ByteCounter | None = None,
     limits: Limits = WORK,
+    credentials: Credentials | None = None,
 ) -> S3Store:
-    """The store of a bucket at the run's endpoint. Raises StorageRefused when the client cannot be made."""
+    """The store of a bucket at the run's endpoint. Raises StorageRefused when the client cannot be made.
+
+    `credentials` are those of the pod, which all its stores share; None: they are made here.
+    """
     resolved = config.resolved
     pretrained = resolved.model.pretrained
     fields = [
@@ -64,11 +70,14 @@ def open_store(
         )
         if where == bucket
     ]
-    target = Target(bucket, resolved.storage.endpoint, fields[0] if fields else "storage.bucket")
-    client, clock = make_client(config, limits=limits), clock or Clock()
-    endpoint = client.meta.endpoint_url
-    # The preflight needs an explained answer at once.
-    bulk = open_bulk(config, bucket, endpoint=endpoint, limits=limits, clock=clock) if limits is WORK else None
+    keyless = resolved.storage.web_identity is not None
+    target = Target(bucket, resolved.storage.endpoint, fields[0] if fields else "storage.bucket", keyless)
+    clock = clock or Clock()
+    credentials = credentials or credentials_of(config, clock=clock)
+    client = make_client(config, credentials, limits=limits)
+    bulk = None
+    if limits is WORK:  # the preflight needs an explained answer at once
+        bulk = open_bulk(config, bucket, credentials, endpoint=client.meta.endpoint_url, limits=limits, clock=clock)
     return S3Store(client, target, clock=clock, count=count, bulk=bulk)
 
 

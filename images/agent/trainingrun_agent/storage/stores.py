@@ -19,16 +19,15 @@ from trainingrun_agent.storage.health import StorageHealth
 from trainingrun_agent.storage.heartbeat import Heartbeat
 from trainingrun_agent.storage.retry import REFUSED_SECONDS, Retrier, RetryingStore
 from trainingrun_agent.storage.s3 import open_store
+from trainingrun_agent.storage.web_identity import credentials_of
 from trainingrun_agent.terms import TRAININGRUN
 
 SHIP_MARGIN_SECONDS = 10
 """Part of the grace period that is reserved for the verdict and the kubelet."""
 
 
-_REFUSED_NOW = (
-    "It worked before, so the pod goes on and tries again for {minutes:.0f} minutes."
-    " A change of {credentials} reaches it within two minutes."
-)
+_REFUSED_NOW = "It worked before, so the pod goes on and tries again for {minutes:.0f} minutes."
+_CHANGES_ARRIVE = " A change of {credentials} reaches it within two minutes."
 
 
 class Stores:
@@ -38,6 +37,7 @@ class Stores:
         self._config = config
         self._progress = progress
         self._clock = clock
+        self._credentials = credentials_of(config, clock=clock)
         self._lock = threading.Lock()
         self._opened: dict[tuple[str, Limits], ObjectStore] = {}
         self._bare: dict[tuple[str, Limits], ObjectStore] = {}
@@ -88,7 +88,14 @@ class Stores:
             store = self._bare.get((bucket, limits))
             if store is None:
                 count = self._progress.count_bytes
-                store = open_store(self._config, bucket, clock=self._clock, count=count, limits=limits)
+                store = open_store(
+                    self._config,
+                    bucket,
+                    clock=self._clock,
+                    count=count,
+                    limits=limits,
+                    credentials=self._credentials,
+                )
                 self._bare[bucket, limits] = store
             return store
 
@@ -99,5 +106,7 @@ class Stores:
             return
         refused = isinstance(error, StorageRefused)
         logger.warning("storage %s, waiting: %s", "refuses what it allowed" if refused else "does not answer", error)
-        next_step = TRAININGRUN.fill(_REFUSED_NOW, {"minutes": REFUSED_SECONDS / 60}) if refused else error.hint
+        keyless = self._config.resolved.storage.web_identity is not None
+        waits = _REFUSED_NOW if keyless else _REFUSED_NOW + _CHANGES_ARRIVE
+        next_step = TRAININGRUN.fill(waits, {"minutes": REFUSED_SECONDS / 60}) if refused else error.hint
         self._progress.storage_fails(reason=error.reason, message=f"{error.message}. {next_step}")
