@@ -127,6 +127,8 @@ def test_hints_fit_and_say_how_to_go_on(name: str, entry: Reason) -> None:
 
 CLUSTER = re.compile(r"\bspec\b|TrainingRun|\bpods?\b|\bSecret\b|namespace|<stage>")
 ON_A_COMMAND_LINE = [
+    *(access.PROXY_REFUSED, access.PROXY_TLS_ERROR, access.PROXY_UNREACHABLE, access.PROXY_GATEWAY_ERROR),
+] + [
     entry
     for table in (storage, dataset)
     for entry in vars(table).values()

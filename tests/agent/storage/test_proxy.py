@@ -19,17 +19,25 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from fake_sts import FakeSts, token
 from https_server import HttpsServer
 from small_proxy import HIDDEN, SmallProxy
+from trainingrun_agent import redaction
 from trainingrun_agent.clock import Clock
-from trainingrun_agent.config import AgentConfig
+from trainingrun_agent.config import AgentConfig, load
 from trainingrun_agent.errors import Outcome, StageError
 from trainingrun_agent.storage import guard
 from trainingrun_agent.storage.client import HEARTBEAT, PREFLIGHT, WORK, Limits
 from trainingrun_agent.storage.s3 import PART, WHOLE, S3Store, open_store
+from trainingrun_agent.storage.web_archive import WebArchive
 
 pytestmark = pytest.mark.contract
 REFUSED, OUTAGE = Outcome.STORAGE_REFUSED, Outcome.STORAGE_OUTAGE
 LISTING = b"<?xml version='1.0'?><ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
 Configure = Callable[..., AgentConfig]
+
+
+@pytest.fixture(autouse=True)
+def no_other_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Secrets of these tests must not be masked in others."""
+    monkeypatch.setattr(redaction, "_values", set())
 
 
 @pytest.fixture
@@ -280,3 +288,81 @@ def test_obstore_is_not_used_with_a_proxy(through: Configure) -> None:
     """It would follow redirects to other hosts: only a proxy that leads nowhere prevents them."""
     config = through()
     assert open_store(config, config.resolved.storage.bucket)._bulk is None
+
+
+class Weights:
+    """Weights at an https address that only the proxy knows."""
+
+    def __init__(self, server: HttpsServer, certificate: Path, path: Path) -> None:
+        self.url = f"{server.host.replace('127.0.0.1', f'storage{HIDDEN}')}/a.tar.gz"
+        self.path, self._certificate = path, certificate
+        server.answers["/a.tar.gz"] = (200, {}, b"archive")
+
+    def fetch(self, proxy: str | None, url: str = "", **options: Any) -> bytes:
+        archive = WebArchive(url or self.url, ca_file=self._certificate, proxy=proxy, **options)
+        archive.download(self.path, limit=100, on_size=lambda _: None, on_bytes=lambda _: None)
+        return self.path.read_bytes()
+
+
+@pytest.fixture
+def weights(named_certificate: Path, tmp_path: Path) -> Iterator[Weights]:
+    """Weights that a run names."""
+    server = HttpsServer(named_certificate)
+    yield Weights(server, named_certificate, tmp_path / "a.tar.gz")
+    server.stop()
+
+
+def test_weights_are_downloaded_through_the_proxy(weights: Weights, proxy: SmallProxy, named_certificate: Path) -> None:
+    assert weights.fetch(proxy.url) == b"archive"
+    assert proxy.requests == [f"CONNECT {weights.url.removeprefix('https://').removesuffix('/a.tar.gz')}"]
+    encrypted = SmallProxy(named_certificate)
+    try:
+        assert weights.fetch(encrypted.url) == b"archive"
+        assert encrypted.requests == proxy.requests
+    finally:
+        encrypted.stop()
+
+
+@pytest.mark.parametrize("status", [403, 407, 502])
+def test_a_proxy_that_does_not_connect_to_the_host_of_weights_is_named(
+    weights: Weights, proxy: SmallProxy, status: int
+) -> None:
+    proxy.refuse = status
+    with pytest.raises(StageError) as caught:
+        weights.fetch(proxy.url)
+    assert caught.value.reason == "PretrainedUnreachable"
+    assert f"cannot be fetched: the proxy {proxy.url} does not connect to the host: {status} " in caught.value.message
+
+
+def test_a_proxy_that_is_away_is_named_for_weights(weights: Weights) -> None:
+    url = f"http://127.0.0.1:{_closed_port()}"
+    with pytest.raises(StageError, match=f"the proxy {url} cannot be reached: Connection refused") as caught:
+        weights.fetch(url)
+    assert caught.value.reason == "PretrainedUnreachable"
+
+
+def test_refused_networks_are_not_reached_through_the_proxy_by_address(weights: Weights, proxy: SmallProxy) -> None:
+    with pytest.raises(StageError) as caught:
+        weights.fetch(proxy.url, "https://169.254.169.254/latest", refused=[ip_network("169.254.0.0/16")])
+    assert (caught.value.reason, proxy.requests) == ("PretrainedUnusable", [])
+    with pytest.raises(StageError, match=f"the proxy {proxy.url} leads to 127.0.0.1, where no proxy can be"):
+        weights.fetch(proxy.url, refused=[ip_network("127.0.0.0/8")])
+    assert proxy.requests == []
+
+
+def test_proxies_of_the_environment_are_not_used_for_weights(
+    weights: Weights, proxy: SmallProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    monkeypatch.setenv("https_proxy", proxy.url)
+    with pytest.raises(StageError, match="its host has no address"):
+        weights.fetch(None)
+    assert proxy.requests == []
+
+
+def test_each_proxy_has_its_variable(make_config: Configure, agent_paths: Any) -> None:
+    make_config()
+    env = {"POD_UID": "pod", "TRAININGRUN_STORAGE_PROXY": "http://a:1", "TRAININGRUN_WEB_PROXY": "http://b:2"}
+    for variables, expected in ((env, ("http://a:1", "http://b:2")), ({"POD_UID": "pod"}, (None, None))):
+        config = load(variables, stage="prep", paths=agent_paths)
+        assert (config.proxy, config.web_proxy) == expected

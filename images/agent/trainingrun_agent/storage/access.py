@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from botocore.exceptions import ProxyConnectionError
-from urllib3.exceptions import SSLError as UrllibSslError
+from urllib3.exceptions import SSLError  # boto3 needs urllib3
 
 from trainingrun_agent.config import AgentConfig, Encryption
 from trainingrun_agent.errors import StageError, StorageOutage, StorageRefused
@@ -108,7 +108,7 @@ def _cause(cause: BaseException) -> tuple[Reason, str]:
     tunnel = _TUNNEL.search(str(cause))
     if tunnel:
         return (PROXY_GATEWAY_ERROR if tunnel["status"][0] == "5" else PROXY_REFUSED), tunnel["answer"]
-    if isinstance(cause, ssl.SSLError | UrllibSslError):
+    if isinstance(cause, ssl.SSLError | SSLError):
         return PROXY_TLS_ERROR, str(cause)
     # The socket's own text follows the name of the connection object.
     return PROXY_UNREACHABLE, str(cause).partition("): ")[2] or str(cause) or type(cause).__name__
