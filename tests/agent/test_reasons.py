@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -32,6 +33,7 @@ from trainingrun_agent.reasons import (
     Outcome,
     Reason,
     Step,
+    access,
     configuration,
     dataset,
     exporting,
@@ -39,7 +41,6 @@ from trainingrun_agent.reasons import (
     resume,
     storage,
     trainer,
-    web_identity,
     weights,
 )
 from trainingrun_agent.terms import Change, Terms
@@ -54,6 +55,7 @@ IDS = [f"{name} {number}" for number, (name, _) in enumerate(ENTRIES)]
 MAX_HINT = 300  # characters that the operator shows
 
 
+@cache
 def crd_spec() -> Any:
     crd = yaml.safe_load((ROOT / "manifests/crd/trainingruns.trainingrun.dev.yaml").read_text())
     return crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
@@ -125,6 +127,8 @@ def test_hints_fit_and_say_how_to_go_on(name: str, entry: Reason) -> None:
 
 CLUSTER = re.compile(r"\bspec\b|TrainingRun|\bpods?\b|\bSecret\b|namespace|<stage>")
 ON_A_COMMAND_LINE = [
+    *(access.PROXY_REFUSED, access.PROXY_TLS_ERROR, access.PROXY_UNREACHABLE, access.PROXY_GATEWAY_ERROR),
+] + [
     entry
     for table in (storage, dataset)
     for entry in vars(table).values()
@@ -159,7 +163,7 @@ CLASSES: dict[str, tuple[type[StageError], set[Outcome]]] = {
 }
 CONSTANTS = {
     name: value
-    for table in (configuration, dataset, exporting, pods, resume, storage, trainer, web_identity, weights)
+    for table in (access, configuration, dataset, exporting, pods, resume, storage, trainer, weights)
     for name, value in vars(table).items()
     if isinstance(value, (Reason, dict)) and not name.startswith("_")
 }
@@ -274,7 +278,7 @@ def test_the_table_is_plain_data() -> None:
             }
         ],
     }
-    assert [case["kind"] for case in table["TLSError"]["cases"]] == ["retry", "retry", "newRun"]
+    assert [case["kind"] for case in table["TLSError"]["cases"]] == ["retry", "retry", "newRun", "newRun"]
 
 
 def test_a_reason_is_found_whatever_its_case() -> None:

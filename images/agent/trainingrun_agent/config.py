@@ -178,6 +178,8 @@ class AgentConfig:
     changes: Changes = NO_CHANGES
     proxy: str | None = None
     """Address of the HTTP proxy for every request to storage and to the STS; None: no proxy."""
+    web_proxy: str | None = None
+    """The same for the https address of spec.model.pretrained, whose host may be on another side of the proxy."""
 
     @property
     def shared(self) -> Path:
@@ -221,6 +223,7 @@ def load(env: Mapping[str, str], *, stage: Command | None = None, paths: Paths |
         paths=where,
         changes=_changes(env.get("TRAININGRUN_CHANGES", "")),
         proxy=env.get("TRAININGRUN_STORAGE_PROXY") or None,
+        web_proxy=env.get("TRAININGRUN_WEB_PROXY") or None,
     )
 
 

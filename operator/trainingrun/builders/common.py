@@ -12,7 +12,7 @@ from trainingrun.api.names import AGENT_PORT, RESOLVED_KEY, resolved_name
 from trainingrun.api.pod_keys import SKIP_CONTAINERS
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
-from trainingrun.builders.proxy import proxy_of
+from trainingrun.builders.proxy import proxy_of, web_proxy_of
 
 UID: Final = 65532
 SHARED: Final = "/shared"
@@ -21,6 +21,7 @@ CA_FOLDER: Final = "/etc/trainingrun/ca"
 MODEL_CONFIG_FOLDER: Final = "/etc/trainingrun/model-config"
 MODEL_CONFIG_VOLUME: Final = "model-config"
 PROXY: Final = "TRAININGRUN_STORAGE_PROXY"
+WEB_PROXY: Final = "TRAININGRUN_WEB_PROXY"
 TOKEN_SECONDS: Final = 3600  # the kubelet replaces a token after four fifths of this
 RESOLVED_DIGEST: Final = "TRAININGRUN_RESOLVED_SHA256"  # the only resolved.json that an agent may use
 CONTAINER_SECURITY: Final = {
@@ -98,12 +99,13 @@ def agent_container(
     ]
     if "caBundle" in run.spec["storage"]:
         mounts.append({"name": "ca", "mountPath": CA_FOLDER, "readOnly": True})
-    proxy = proxy_of(run.spec["storage"], settings.storage_access)
+    access = settings.storage_access
+    proxies = {PROXY: proxy_of(run.spec["storage"], access), WEB_PROXY: web_proxy_of(run.spec, access)}
     container = plain_container(name=name, image=image, args=args, settings=settings)
     container["env"] = [
         *({"name": key, "value": value} for key, value in env.items()),
         {"name": "TRAININGRUN_RUN_UID", "value": run.uid},
-        *([{"name": PROXY, "value": proxy}] if proxy else []),
+        *({"name": key, "value": proxy} for key, proxy in proxies.items() if proxy),
         _from_field("POD_NAME", "metadata.name"),
         _from_field("POD_UID", "metadata.uid"),
         _from_field("POD_IP", "status.podIP"),

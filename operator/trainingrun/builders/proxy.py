@@ -1,4 +1,4 @@
-"""Which HTTP proxy the agents of a run use: the run's own, or else the installer's, unless the endpoint needs none."""
+"""Which HTTP proxy the agents of a run use: the run's own, or else the installer's, unless the host needs none."""
 
 from __future__ import annotations
 
@@ -14,10 +14,22 @@ NO_PROXY: Final = "none"  # in spec.storage.proxy
 
 def proxy_of(storage: Mapping[str, Any], access: StorageAccess) -> str:
     """Return the address of the proxy for every request to storage and STS; empty: none."""
+    return _proxy_for(_host(storage), storage, access)
+
+
+def web_proxy_of(spec: Mapping[str, Any], access: StorageAccess) -> str:
+    """Return the address of the proxy for weights at an https address; empty: none, or no such weights."""
+    uri = str(spec.get("model", {}).get("pretrained", {}).get("uri", ""))
+    if not uri.lower().startswith("https:"):
+        return ""
+    return _proxy_for((urlsplit(uri).hostname or "").rstrip("."), spec["storage"], access)
+
+
+def _proxy_for(host: str, storage: Mapping[str, Any], access: StorageAccess) -> str:
     asked = storage.get("proxy")
     if asked:
         return "" if asked == NO_PROXY else str(asked)
-    return "" if any(_covers(entry, _host(storage)) for entry in access.no_proxy) else access.proxy
+    return "" if any(_covers(entry, host) for entry in access.no_proxy) else access.proxy
 
 
 def _host(storage: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ import pytest
 from trainingrun.api.names import Stage
 from trainingrun.api.settings import Policy, RunPods, Settings, StorageAccess
 from trainingrun.builders.jobs import build_job
-from trainingrun.builders.proxy import proxy_of
+from trainingrun.builders.proxy import proxy_of, web_proxy_of
 from trainingrun.builders.tensorboard import build_tensorboard
 from trainingrun.domain.likeness import unlike
 from trainingrun.domain.resolve import resolve
@@ -26,7 +26,14 @@ CONTAINERS = {
 SKIP = "eks.amazonaws.com/skip-containers"
 KEYLESS = {"credentials": {"serviceAccountName": "trainingrun-s3"}}
 OPEN = replace(
-    SETTINGS, policy=Policy(service_accounts=("*",), sts_endpoints=("*",), proxies=("*",), pod_annotations=("*",))
+    SETTINGS,
+    policy=Policy(
+        service_accounts=("*",),
+        sts_endpoints=("*",),
+        proxies=("*",),
+        weight_hosts=("*.example",),
+        pod_annotations=("*",),
+    ),
 )
 PROXY = "http://proxy.example:3128"
 
@@ -146,3 +153,32 @@ def test_which_proxy_a_run_uses(storage: dict[str, Any], no_proxy: tuple[str, ..
 
 def test_without_a_proxy_anywhere_there_is_none() -> None:
     assert proxy_of(a_run().body()["spec"]["storage"], StorageAccess()) == ""
+
+
+# Weights, the rest of storage, the installer's noProxy, the proxy that is used for weights.
+WEB_PROXIES: dict[str, tuple[str, dict[str, Any], tuple[str, ...], str]] = {
+    "the installer's": ("https://zoo.example/a.tar.gz", {}, (), PROXY),
+    "the installer's, though storage needs none": ("https://zoo.example/a.tar.gz", {}, ("storage",), PROXY),
+    "not needed": ("https://zoo.example/a.tar.gz", {}, ("example",), ""),
+    "the run's own": ("https://zoo.example/a.tar.gz", {"proxy": OWN}, (), OWN),
+    "switched off": ("https://zoo.example/a.tar.gz", {"proxy": "none"}, (), ""),
+    "weights in a bucket": ("s3://detectors/weights/a.tar.gz", {}, (), ""),
+    "no weights": ("", {}, (), ""),
+}
+
+
+@pytest.mark.parametrize(("uri", "storage", "no_proxy", "expected"), WEB_PROXIES.values(), ids=WEB_PROXIES)
+def test_which_proxy_weights_come_through(
+    uri: str, storage: dict[str, Any], no_proxy: tuple[str, ...], expected: str
+) -> None:
+    pretrained = {"pretrained": {"uri": uri, "sha256": "0" * 64}} if uri else {}
+    spec = {"storage": storage, "model": {"network": "ssd_inception_v2", **pretrained}}
+    assert web_proxy_of(spec, StorageAccess(proxy=PROXY, no_proxy=no_proxy)) == expected
+
+
+def test_the_agent_is_told_the_proxy_of_weights() -> None:
+    spec = a_run().spec(model={"pretrained": {"uri": "https://zoo.example/a.tar.gz", "sha256": "0" * 64}})
+    settings = replace(OPEN, storage_access=StorageAccess(proxy=PROXY, no_proxy=("storage",)))
+    agent, *_ = template(bodies(spec, settings), "train")["spec"]["containers"]
+    assert {"name": "TRAININGRUN_WEB_PROXY", "value": PROXY} in agent["env"]
+    assert "TRAININGRUN_STORAGE_PROXY" not in str(agent["env"])

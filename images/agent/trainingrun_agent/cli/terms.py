@@ -37,12 +37,14 @@ _OPTIONS = {
     "storage.endpoint": "--endpoint",
     "storage.region": "--region",
     "storage.addressing": "--addressing",
+    "storage.proxy": "HTTPS_PROXY (HTTP_PROXY for http)",
 }
 _CHANGES = {
     "dataset.train.uri": "name another folder",
     "dataset.eval.uri": "name another folder with --eval",
     "dataset.train.labels.uri": "name their folder with --labels",
     "dataset.eval.labels.uri": "name their folder with --eval-labels",
+    "storage.proxy": "set HTTPS_PROXY to another proxy, or NO_PROXY to the host",
     "storage.caBundle": "set AWS_CA_BUNDLE to a file with its certificates",
     "stage.scratch": "free some space, or set TMPDIR to a folder on another disk",
 }

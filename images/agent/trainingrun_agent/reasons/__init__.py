@@ -14,6 +14,7 @@ from importlib import resources
 from typing import Any
 
 from trainingrun_agent.reasons import (
+    access,
     configuration,
     dataset,
     exporting,
@@ -21,7 +22,6 @@ from trainingrun_agent.reasons import (
     resume,
     storage,
     trainer,
-    web_identity,
     weights,
 )
 from trainingrun_agent.reasons.entry import Outcome, Reason, Step
@@ -29,7 +29,7 @@ from trainingrun_agent.terms import TRAININGRUN, Terms
 
 __all__ = ["OPERATOR_TABLE", "Outcome", "Reason", "Step", "cases", "export", "find", "meanings", "of_trainer"]
 
-TABLES = (storage, web_identity, dataset, configuration, weights, resume, exporting, pods, trainer)
+TABLES = (storage, access, dataset, configuration, weights, resume, exporting, pods, trainer)
 OPERATOR_TABLE = "operator_reasons.json"
 """The operator's table, written into this package by a generator; a list of objects as `export` makes them."""
 

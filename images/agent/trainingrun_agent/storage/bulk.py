@@ -25,6 +25,7 @@ from obstore.store import S3Store
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig
 from trainingrun_agent.storage.client import Limits
+from trainingrun_agent.storage.encryption import encryption_options
 
 if TYPE_CHECKING:
     from obstore.store import S3Credential
@@ -102,6 +103,8 @@ def open_bulk(
     same certificate authorities are trusted.
     """
     storage = config.resolved.storage
+    if config.proxy is not None:
+        return None  # redirects are prevented by a proxy that leads nowhere, see _NOWHERE: there can be only one
     virtual = storage.addressing == "virtual"
     url = urlsplit(endpoint)
     url = url._replace(netloc=f"{bucket}.{url.netloc}") if virtual else url
@@ -130,6 +133,7 @@ def open_bulk(
                 client_options=client,
                 retry_config={"max_retries": 0},
                 credential_provider=_provider(credentials),
+                **encryption_options(storage.encryption),
             ),
             clock,
         )

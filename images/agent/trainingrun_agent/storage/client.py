@@ -16,13 +16,15 @@ import botocore.session
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.credentials import Credentials
+from botocore.httpsession import get_cert_path
 from botocore.loaders import Loader, create_loader
 
 from trainingrun_agent.config import AgentConfig, WebIdentity
 from trainingrun_agent.errors import StorageRefused
+from trainingrun_agent.reasons.access import STS_UNUSABLE
 from trainingrun_agent.reasons.storage import CA_NOT_MOUNTED, CA_UNREADABLE, ENDPOINT_UNUSABLE
-from trainingrun_agent.reasons.web_identity import STS_UNUSABLE
 from trainingrun_agent.storage.credentials import GivenCredentials
+from trainingrun_agent.storage.encryption import encrypt
 
 
 class Limits(NamedTuple):
@@ -61,11 +63,15 @@ def make_client(config: AgentConfig, credentials: Credentials, *, limits: Limits
             endpoint_url=storage.endpoint,
             region_name=storage.region,
             verify=_verify(config),
-            config=settings(endpoint=storage.endpoint, addressing=storage.addressing, limits=limits, proxies={}),
+            config=settings(endpoint=storage.endpoint, addressing=storage.addressing, limits=limits).merge(
+                _proxies(config)
+            ),
         )
     except ValueError as error:
         raise StorageRefused(ENDPOINT_UNUSABLE, endpoint=storage.endpoint, problem=error) from error
     client.meta.events.register("before-call.s3", refuse_redirect)
+    if storage.encryption is not None:
+        encrypt(client.meta.events, storage.encryption)
     if isinstance(credentials, Renewable):
         credentials.watch(client.meta.events)
     return client
@@ -90,8 +96,7 @@ def make_sts_client(config: AgentConfig, identity: WebIdentity) -> Any:
                 connect_timeout=STS.connect,
                 read_timeout=STS.read,
                 retries={"mode": "standard", "total_max_attempts": STS.attempts},
-                proxies={},
-            ),
+            ).merge(_proxies(config)),
         )
     except ValueError as error:
         raise StorageRefused(STS_UNUSABLE, sts=identity.sts_endpoint, problem=error) from error
@@ -132,14 +137,19 @@ def _loader() -> Loader:
     return create_loader()
 
 
-def settings(
-    *,
-    endpoint: str | None,
-    addressing: Literal["path", "virtual"],
-    limits: Limits,
-    proxies: dict[str, str] | None = None,
-) -> Config:
-    """Settings of the client; without `proxies` those of the environment are used."""
+def _proxies(config: AgentConfig) -> Config:
+    """Settings of the proxy; without one there is none, whatever the environment says."""
+    if config.proxy is None:
+        return Config(proxies={})
+    # Without a bundle, the certificate of an https proxy is checked against the system's, which images lack.
+    trusted = get_cert_path(True) if config.ca_file is None else str(config.ca_file)
+    return Config(
+        proxies={"http": config.proxy, "https": config.proxy}, proxies_config={"proxy_ca_bundle": str(trusted)}
+    )
+
+
+def settings(*, endpoint: str | None, addressing: Literal["path", "virtual"], limits: Limits) -> Config:
+    """Settings of the client, with the proxies of the environment."""
     # Many S3-compatible servers refuse, or store, the checksum trailers that newer SDKs add on their own.
     checksums: Literal["when_supported", "when_required"]
     checksums = "when_supported" if endpoint is None else "when_required"
@@ -152,7 +162,6 @@ def settings(
         max_pool_connections=MAX_CONNECTIONS,
         request_checksum_calculation=checksums,
         response_checksum_validation=checksums,
-        proxies=proxies,
         tcp_keepalive=True,
     )
 

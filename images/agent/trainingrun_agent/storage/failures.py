@@ -15,6 +15,7 @@ from botocore.exceptions import (
     EndpointConnectionError,
     HTTPClientError,
     ParamValidationError,
+    ProxyConnectionError,
     SSLError,
 )
 
@@ -34,11 +35,11 @@ from trainingrun_agent.reasons.storage import (
     TLS_ERROR,
     WRONG_REGION,
 )
-from trainingrun_agent.reasons.web_identity import ROLE_CREDENTIALS_REFUSED, ROLE_DENIED
+from trainingrun_agent.storage.access import DIRECT, Access, proxy_failure
 from trainingrun_agent.storage.bounded_answers import AnswerTooLongError
 from trainingrun_agent.storage.guard import refusal_behind
-from trainingrun_agent.storage.server_words import is_transient_tls, kind_of, quote, socket_text
-from trainingrun_agent.terms import Change, Terms
+from trainingrun_agent.storage.server_words import is_transient_tls, kind_of, quote
+from trainingrun_agent.terms import Change, Message, Terms
 
 _CODES = {
     "NoSuchBucket": BUCKET_NOT_FOUND,
@@ -68,8 +69,6 @@ _CODES = {
     "NotImplemented": REQUEST_REFUSED,
 }
 _STATUSES = {401: INVALID_CREDENTIALS, 403: ACCESS_DENIED, 429: SERVER_ERROR, 301: WRONG_REGION}
-_OF_ROLES = {entry.name: entry for entry in (ROLE_DENIED, ROLE_CREDENTIALS_REFUSED)}
-"""Cases for credentials of a role, by the name of the reason."""
 _REGION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ACTIONS = {
     "ListObjectsV2": "s3:ListBucket",
@@ -86,8 +85,7 @@ class Target:
     bucket: str
     endpoint: str | None
     field: str
-    web_identity: bool = False
-    """Whether the credentials are those of a role, not of a Secret."""
+    access: Access = DIRECT
 
     def where(self, key: str) -> Where:
         """The address of a key in the bucket, with the server."""
@@ -115,11 +113,10 @@ def explain(error: Exception, target: Target, *, call: str, key: str) -> StageEr
     if isinstance(error, ParamValidationError):
         entry = BUCKET_NOT_FOUND if "bucket name" in str(error).lower() else REQUEST_REFUSED
         return _failed(entry, target, call=call, key=key, answer=quote(str(error)))
-    if isinstance(error, EndpointConnectionError):
-        refusal = refusal_behind(error.kwargs["error"])
-        if refusal is not None:
-            return StorageRefused(ADDRESS_REFUSED, endpoint=target.endpoint or "AWS", address=refusal.address)
-        return _failed(ENDPOINT_UNREACHABLE, target, call=call, key=key, answer=socket_text(error))
+    if isinstance(error, ProxyConnectionError):
+        return proxy_failure(error, what=_what(target, call, key))
+    if isinstance(error, EndpointConnectionError) and (refusal := refusal_behind(error.kwargs["error"])):
+        return StorageRefused(ADDRESS_REFUSED, endpoint=target.endpoint or "AWS", address=refusal.address)
     if isinstance(error, HTTPClientError) and isinstance(error.kwargs.get("error"), AnswerTooLongError):
         return not_s3(target, call=call, key=key, what=str(error.kwargs["error"]))
     if isinstance(error, BotoCoreError):
@@ -146,24 +143,29 @@ def _answered(error: ClientError, target: Target, *, call: str, key: str) -> Sta
     if text and text != code:
         answer += f", {quote(text)}"
     region = str(metadata.get("HTTPHeaders", {}).get("x-amz-bucket-region", ""))
-    return _failed(_entry(code, status, call), target, call=call, key=key, answer=answer, region=region)
+    entry = target.access.case(_entry(code, status, call), call=call, code=code, text=text, status=status)
+    return _failed(entry, target, call=call, key=key, answer=answer, region=region)
 
 
 def _failed(entry: Reason, target: Target, *, call: str, key: str, answer: str, region: str = "") -> StageError:
     """The error for a call that failed, of the class that its reason has."""
-    if target.web_identity:
-        entry = _OF_ROLES.get(entry.name, entry)
     kind: type[StageError] = NotFound if entry is OBJECT_NOT_FOUND else StorageRefused
     kind = StorageOutage if entry.outcome is Outcome.STORAGE_OUTAGE else kind
     return kind(
         entry,
         call=call,
         where=target.where(key),
+        what=_what(target, call, key),
         answer=answer,
         action=_ACTIONS.get(call, "s3:PutObject"),
         bucket=target.bucket,
+        **target.access.values,
         **_changes(entry, target, region),
     )
+
+
+def _what(target: Target, call: str, key: str) -> Message:
+    return Message("{call} on {where}", {"call": call, "where": target.where(key)})
 
 
 def _changes(entry: Reason, target: Target, region: str) -> dict[str, Change]:

@@ -18,6 +18,7 @@ from typing import BinaryIO, Literal, TypeVar
 
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.errors import Interrupted, NotFound, StorageOutage, StorageRefused
+from trainingrun_agent.reasons.access import ENCRYPTION_REFUSED, PROXY_REFUSED, TOKEN_UNUSABLE, WEB_IDENTITY_REFUSED
 from trainingrun_agent.reasons.pods import STOPPED_IN_OUTAGE, STOPPED_WHILE_REFUSED
 from trainingrun_agent.reasons.storage import (
     ACCESS_DENIED,
@@ -28,7 +29,6 @@ from trainingrun_agent.reasons.storage import (
     INVALID_CREDENTIALS,
     TLS_ERROR,
 )
-from trainingrun_agent.reasons.web_identity import TOKEN_UNUSABLE, WEB_IDENTITY_REFUSED
 from trainingrun_agent.storage.base import MAX_CHILDREN, Children, ObjectInfo, ObjectStore
 from trainingrun_agent.storage.health import StorageHealth
 from trainingrun_agent.terms import Message
@@ -45,8 +45,10 @@ MAY_PASS = {
         BUCKET_NOT_FOUND,  # as of a gateway that has started before its disks
         CLOCK_SKEW,
         CREDENTIALS_MISSING,
+        ENCRYPTION_REFUSED,  # as with a key that was disabled
         ENDPOINT_NOT_S3,  # as of a proxy whose server is away
         INVALID_CREDENTIALS,
+        PROXY_REFUSED,
         TLS_ERROR,
         TOKEN_UNUSABLE,
         WEB_IDENTITY_REFUSED,

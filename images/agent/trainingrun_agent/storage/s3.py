@@ -24,6 +24,7 @@ from trainingrun_agent.config import AgentConfig
 from trainingrun_agent.errors import IntegrityError, NotFound, ObjectChanged, ObjectTooLarge, StorageRefused
 from trainingrun_agent.reasons.storage import ACCESS_DENIED, CLOCKS_DIFFER, LISTING_ENDLESS, TOO_MANY_OBJECTS
 from trainingrun_agent.storage import pages
+from trainingrun_agent.storage.access import Access
 from trainingrun_agent.storage.base import MAX_CHILDREN, ByteCounter, Children, ObjectInfo
 from trainingrun_agent.storage.bulk import BulkError, BulkStore, open_bulk
 from trainingrun_agent.storage.client import WORK, Limits, make_client
@@ -70,8 +71,8 @@ def open_store(
         )
         if where == bucket
     ]
-    keyless = resolved.storage.web_identity is not None
-    target = Target(bucket, resolved.storage.endpoint, fields[0] if fields else "storage.bucket", keyless)
+    field = fields[0] if fields else "storage.bucket"
+    target = Target(bucket, resolved.storage.endpoint, field, Access.of(config))
     clock = clock or Clock()
     credentials = credentials or credentials_of(config, clock=clock)
     client = make_client(config, credentials, limits=limits)

@@ -24,13 +24,11 @@ def is_transient_tls(error: SSLError) -> bool:
     return any(mark in str(error) for mark in _TRANSIENT_TLS)
 
 
-def socket_text(error: EndpointConnectionError) -> str:
-    """The socket's own text, such as a failed DNS lookup: it follows the name of the connection object."""
-    return quote(str(error.kwargs["error"]).partition("): ")[2] or str(error))
-
-
 def kind_of(error: BotoCoreError) -> str:
     """What happened to a connection, in words."""
+    if isinstance(error, EndpointConnectionError):
+        # The socket's own text, such as a failed DNS lookup, follows the name of the connection object.
+        return quote(str(error.kwargs["error"]).partition("): ")[2] or str(error))
     return {
         "ConnectTimeoutError": "no connection in time",
         "ReadTimeoutError": "no answer in time",

@@ -15,14 +15,14 @@ from botocore.exceptions import (
     ClientError,
     EndpointConnectionError,
     HTTPClientError,
+    ProxyConnectionError,
     SSLError,
 )
 
 from trainingrun_agent.clock import rfc3339
 from trainingrun_agent.config import WebIdentity
 from trainingrun_agent.errors import StageError, StorageOutage, StorageRefused
-from trainingrun_agent.reasons.entry import Outcome, Reason
-from trainingrun_agent.reasons.web_identity import (
+from trainingrun_agent.reasons.access import (
     CREDENTIALS_EXPIRED,
     ROLE_MISSING,
     STS_ADDRESS_REFUSED,
@@ -34,10 +34,14 @@ from trainingrun_agent.reasons.web_identity import (
     TOKEN_NOT_ACCEPTED,
     WEB_IDENTITY_REFUSED,
 )
+from trainingrun_agent.reasons.entry import Outcome, Reason
+from trainingrun_agent.storage.access import proxy_failure
 from trainingrun_agent.storage.bounded_answers import AnswerTooLongError
 from trainingrun_agent.storage.guard import refusal_behind
-from trainingrun_agent.storage.server_words import is_transient_tls, kind_of, quote, socket_text
+from trainingrun_agent.storage.server_words import is_transient_tls, kind_of, quote
+from trainingrun_agent.terms import Message
 
+_WHAT: Final = "AssumeRoleWithWebIdentity at {sts} for {role}"
 _CODES: Final = {
     "ExpiredTokenException": TOKEN_EXPIRED,
     "ExpiredToken": TOKEN_EXPIRED,
@@ -63,11 +67,10 @@ def explain(error: Exception, where: WebIdentity) -> StageError:
         return _answered(error, where)
     if isinstance(error, SSLError) and not is_transient_tls(error):
         return _failed(STS_TLS_ERROR, where, answer=quote(str(error.kwargs["error"])))
-    if isinstance(error, EndpointConnectionError):
-        refusal = refusal_behind(error.kwargs["error"])
-        if refusal is not None:
-            return _failed(STS_ADDRESS_REFUSED, where, answer="", address=refusal.address)
-        return _failed(STS_UNREACHABLE, where, answer=socket_text(error))
+    if isinstance(error, ProxyConnectionError):
+        return proxy_failure(error, what=Message(_WHAT, {"sts": where.sts_endpoint, "role": _role(where)}))
+    if isinstance(error, EndpointConnectionError) and (refusal := refusal_behind(error.kwargs["error"])):
+        return _failed(STS_ADDRESS_REFUSED, where, answer="", address=refusal.address)
     if isinstance(error, HTTPClientError) and isinstance(error.kwargs.get("error"), AnswerTooLongError):
         return not_sts(where, what=str(error.kwargs["error"]))
     if isinstance(error, BotoCoreError):
@@ -113,5 +116,8 @@ def _entry(code: str, status: int, text: str, where: WebIdentity) -> Reason:
 
 def _failed(entry: Reason, where: WebIdentity, *, answer: str, **values: object) -> StageError:
     kind = StorageOutage if entry.outcome is Outcome.STORAGE_OUTAGE else StorageRefused
-    role = f"role {where.role_arn}" if where.role_arn else "the token's own role"
-    return kind(entry, sts=where.sts_endpoint, role=role, answer=answer, **values)
+    return kind(entry, sts=where.sts_endpoint, role=_role(where), answer=answer, **values)
+
+
+def _role(where: WebIdentity) -> str:
+    return f"role {where.role_arn}" if where.role_arn else "the token's own role"

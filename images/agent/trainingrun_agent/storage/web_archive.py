@@ -1,7 +1,8 @@
 """Downloads an archive from an https address that users name: the only transfer that is not with storage.
 
-Invariant: the host is never another one than that of the address, and a connection is made only to an address that was
-looked up and checked. Time-outs and size are bounded; no credentials, proxies or cookies are sent.
+Invariant: the host is never another one than that of the address, and refused networks are never connected to
+(web_connection.py). Time-outs and size are bounded; no credentials or cookies are sent, and proxies of the environment
+are not used.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from botocore.httpsession import get_cert_path
@@ -28,11 +29,10 @@ from trainingrun_agent.reasons.weights import (
     WEIGHTS_TOO_LARGE,
 )
 from trainingrun_agent.storage import streams
-from trainingrun_agent.storage.guard import AddressRefusedError, Network, refuse
+from trainingrun_agent.storage.guard import AddressRefusedError, Network
+from trainingrun_agent.storage.web_connection import WebConnection
 from trainingrun_agent.terms import Message
 
-CONNECT_SECONDS: Final = 10.0
-READ_SECONDS: Final = 60.0
 MAX_REDIRECTS: Final = 5
 MAX_QUOTE: Final = 200
 _CHUNK: Final = 1 << 20
@@ -43,11 +43,15 @@ _PASSING: Final = (408, 425, 429)
 
 @dataclass(frozen=True)
 class WebArchive:
-    """An archive at `url`; no connection is made to `refused` networks. `ca_file` is trusted beside public CAs."""
+    """An archive at `url`; no connection is made to `refused` networks. `ca_file` is trusted beside public CAs.
+
+    `proxy` is the address of the HTTP proxy to go through, None for none.
+    """
 
     url: str
     refused: Sequence[Network] = ()
     ca_file: Path | None = None
+    proxy: str | None = None
 
     def download(
         self, path: Path, *, limit: int, on_size: Callable[[int], None], on_bytes: Callable[[int], None]
@@ -80,42 +84,6 @@ class WebArchive:
             raise UserError(WEIGHTS_TOO_LARGE, place=self.url, size=size, limit=limit)
 
 
-class _Connection(http.client.HTTPSConnection):
-    """Connects to the address that was checked, so that a name cannot lead elsewhere the second time."""
-
-    def __init__(self, where: SplitResult, *, context: ssl.SSLContext, refused: Sequence[Network]) -> None:
-        super().__init__(where.hostname or "", where.port or 443, timeout=READ_SECONDS, context=context)
-        self._tls, self._refused = context, refused
-
-    def connect(self) -> None:
-        """Look the host up, check all its addresses, connect to the first that answers."""
-        found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
-        for *_, address in found:
-            refuse(str(address[0]), self._refused)
-        plain = _connected(found)
-        try:
-            self.sock = self._tls.wrap_socket(plain, server_hostname=self.host)
-        except BaseException:
-            plain.close()
-            raise
-        self.sock.settimeout(READ_SECONDS)
-
-
-def _connected(found: Sequence[tuple[int, int, int, str, Any]]) -> socket.socket:
-    last = OSError("the name has no address")
-    for family, kind, protocol, _, address in found:
-        plain = socket.socket(family, kind, protocol)
-        plain.settimeout(CONNECT_SECONDS)
-        try:
-            plain.connect(address)
-        except OSError as error:
-            plain.close()
-            last = error
-            continue
-        return plain
-    raise last
-
-
 @contextmanager
 def _opened(archive: WebArchive) -> Iterator[http.client.HTTPResponse]:
     """The answer with the archive, after redirects within the host."""
@@ -123,7 +91,7 @@ def _opened(archive: WebArchive) -> Iterator[http.client.HTTPResponse]:
     for _ in range(MAX_REDIRECTS + 1):
         where = urlsplit(url)
         # Closing the connection closes the answer as well, unless the server has said that it closes it.
-        with closing(_Connection(where, context=context, refused=archive.refused)) as connection:
+        with closing(_connection(archive, where, context)) as connection:
             connection.request("GET", where.path, headers={"Accept-Encoding": "identity", "Connection": "close"})
             with connection.getresponse() as answer:
                 if answer.status == http.HTTPStatus.OK:
@@ -131,6 +99,10 @@ def _opened(archive: WebArchive) -> Iterator[http.client.HTTPResponse]:
                     return
                 url = _next(archive, where, answer)
     raise UserError(WEIGHTS_OTHER_ANSWER, place=archive.url, problem="redirects without end")
+
+
+def _connection(archive: WebArchive, where: SplitResult, context: ssl.SSLContext) -> WebConnection:
+    return WebConnection(where, context=context, refused=archive.refused, proxy=archive.proxy)
 
 
 def _next(archive: WebArchive, where: SplitResult, answer: http.client.HTTPResponse) -> str:

@@ -30,7 +30,7 @@ from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig, WebIdentity
 from trainingrun_agent.errors import StageError, StorageRefused
 from trainingrun_agent.log import logger
-from trainingrun_agent.reasons.web_identity import TOKEN_UNUSABLE
+from trainingrun_agent.reasons.access import TOKEN_UNUSABLE
 from trainingrun_agent.storage.client import make_sts_client
 from trainingrun_agent.storage.credentials import MountedCredentials, is_bare
 from trainingrun_agent.storage.sts_failures import expired, explain, not_sts

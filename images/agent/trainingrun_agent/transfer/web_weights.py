@@ -52,7 +52,10 @@ def _store(
     context: StageContext, weights: Pretrained, store: ObjectStore, key: str, *, shared: Folder, meter: Meter
 ) -> None:
     """Download the archive, compare its digest, and upload it."""
-    archive = WebArchive(weights.url or "", refused=weights.refused_networks, ca_file=context.config.ca_file)
+    config = context.config
+    archive = WebArchive(
+        weights.url or "", refused=weights.refused_networks, ca_file=config.ca_file, proxy=config.web_proxy
+    )
     with shared.sub(names.SPOOL, create=True) as spool:
         path = Path(spool.path(_DOWNLOAD))
         size, found = archive.download(path, limit=MAX_ARCHIVE_BYTES, on_size=meter.expect, on_bytes=meter.moved)

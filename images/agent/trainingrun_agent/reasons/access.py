@@ -1,4 +1,4 @@
-"""Reasons of credentials without keys: the STS refuses a token, does not answer, or gives what storage refuses.
+"""Reasons of what is between a pod and its bucket: an STS that gives credentials, a proxy, encryption that is demanded.
 
 Invariant: as in storage.py, every entry has the outcome of the class that raises it (errors.py).
 """
@@ -9,6 +9,7 @@ from trainingrun_agent.reasons.entry import Outcome, Reason, Step
 from trainingrun_agent.reasons.storage import (
     ACCESS_DENIED,
     ADDRESS_REFUSED,
+    ENDPOINT_NOT_S3,
     ENDPOINT_UNREACHABLE,
     INVALID_CREDENTIALS,
     SERVER_ERROR,
@@ -106,4 +107,65 @@ ROLE_CREDENTIALS_REFUSED = INVALID_CREDENTIALS.case(
     hint="The STS of {field[storage.credentials.stsEndpoint]} gave the credentials: check that the storage server"
     " accepts those of this STS, then {retry}. If it is another STS, {change[storage.credentials.stsEndpoint]}.",
     fields=("storage.credentials.stsEndpoint",),
+)
+
+ENCRYPTION_REFUSED = Reason(
+    "EncryptionRefused",
+    Outcome.STORAGE_REFUSED,
+    Step.NEW_RUN,
+    message="{call} on {where} with encryption {encryption} failed: {answer}",
+    hint="Check that the server offers this encryption, and that the key exists, is enabled and may be used with the"
+    " credentials of the run. To ask for another, {change[storage.encryption]}.",
+    meaning="The storage server does not encrypt an object as storage.encryption asks: it has no such encryption, or"
+    " the key of its KMS cannot be used.",
+    fields=("storage.encryption",),
+)
+WRITE_DENIED = ACCESS_DENIED.case(
+    hint="Allow {action} on bucket {bucket} to the access key in {credentials}, then {retry}. If a policy of the bucket"
+    " demands encryption, {change[storage.encryption]}.",
+    fields=("storage.credentials.secretName", "storage.encryption"),
+)
+ROLE_WRITE_DENIED = ROLE_DENIED.case(
+    hint="Allow {action} on bucket {bucket} to the role of {field[storage.credentials.roleARN]}, or to the token's own"
+    " role; then {retry}. If a policy of the bucket demands encryption, {change[storage.encryption]}.",
+    fields=("storage.credentials.roleARN", "storage.encryption"),
+)
+_PROXY = "{what} failed: the proxy {proxy} "
+PROXY_REFUSED = Reason(
+    "ProxyRefused",
+    Outcome.STORAGE_REFUSED,
+    Step.RETRY,
+    message=_PROXY + "refuses the connection: {answer}",
+    hint="Let the proxy connect to this address without a password, then {retry}. To go another way,"
+    " {change[storage.proxy]}.",
+    meaning="The HTTP proxy between the pod and storage, or its STS, does not let requests through. It is the proxy of"
+    " storage.proxy, or of the Helm value runs.storageProxy.url.",
+    fields=("storage.proxy",),
+)
+PROXY_ADDRESS_REFUSED = ADDRESS_REFUSED.case(
+    message="{field[storage.proxy]}: {proxy} leads to {address}, which is the pod itself, its node or the metadata"
+    " service of its cloud, not a proxy",
+    hint="If the proxy is wrong, {change[storage.proxy]}; if its DNS entry is, correct that and {retry}.",
+    fields=("storage.proxy",),
+)
+PROXY_TLS_ERROR = TLS_ERROR.case(
+    message=_PROXY + "cannot be spoken to: {answer}",
+    hint="Check http or https in {field[storage.proxy]}. For a private CA, {change[storage.caBundle]}.",
+    fields=("storage.proxy", "storage.caBundle"),
+)
+PROXY_UNREACHABLE = ENDPOINT_UNREACHABLE.case(
+    message=_PROXY + "cannot be reached: {answer}",
+    hint="Check that the proxy of {field[storage.proxy]} is right and reachable from {here}.",
+    fields=("storage.proxy",),
+)
+PROXY_GATEWAY_ERROR = SERVER_ERROR.case(
+    message=_PROXY + "does not reach the server: {answer}",
+    hint="Check that the address is right and reachable from the proxy, and look at the log of the proxy.",
+    fields=("storage.endpoint", "storage.proxy"),
+)
+PROXY_NOT_S3 = ENDPOINT_NOT_S3.case(
+    message="{what} failed: the answer, which may be that of the proxy {proxy}, is not S3 ({answer})",
+    hint="Check that the proxy lets requests through to {field[storage.endpoint]}, and that S3 answers there. To"
+    " correct it, {change[storage.endpoint]}; for another proxy, {change[storage.proxy]}.",
+    fields=("storage.endpoint", "storage.proxy"),
 )
