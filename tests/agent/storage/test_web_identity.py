@@ -197,6 +197,28 @@ def test_an_sts_that_is_away_is_no_failure_while_the_credentials_work(
     assert not any(record.exc_info for record in caplog.records)
 
 
+def test_nobody_waits_for_a_slow_sts_while_the_credentials_work(
+    keyless: Configure, sts: FakeSts, fake_clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = credentials(keyless(), fake_clock)
+    first = found.get_frozen_credentials()
+    fake_clock.sleep(3500)
+    asked, answered, answer = threading.Event(), threading.Event(), sts.answer
+
+    def slowly(form: dict[str, str]) -> tuple[int, str]:
+        asked.set()
+        answered.wait(5)
+        return answer(form)
+
+    monkeypatch.setattr(sts, "answer", slowly)
+    with ThreadPoolExecutor(1) as pool:
+        renewed = pool.submit(found.get_frozen_credentials)
+        assert asked.wait(5)
+        assert found.get_frozen_credentials() == first
+        answered.set()
+        assert renewed.result() != first
+
+
 def test_threads_that_waited_get_the_failure_of_the_one_that_asked(
     keyless: Configure, sts: FakeSts, fake_clock: Clock
 ) -> None:
