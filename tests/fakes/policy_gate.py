@@ -14,18 +14,21 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 DENIED = b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>explicit deny in a policy</Message></Error>"
+EXPIRED = b"<?xml version='1.0'?><Error><Code>ExpiredToken</Code><Message>expired</Message></Error>"
 
 
 class PolicyGate:
     """`demanded` are headers with their values; `created` are the requests that created objects, `denied` the others.
 
-    `answer`, if given, is sent to those that create one, in place of the server's.
+    `answer`, if given, is sent to those that create one, in place of the server's. `expired_part` has one part of an
+    upload refused, as if the credentials had expired meanwhile.
     """
 
     def __init__(self, upstream: str, demanded: Mapping[str, str]) -> None:
         self.created: list[str] = []
         self.denied: list[str] = []
         self.answer: tuple[int, bytes] | None = None
+        self.expired_part = False
         gate, where = self, urlsplit(upstream)
 
         class Handler(BaseHTTPRequestHandler):
@@ -46,6 +49,9 @@ class PolicyGate:
 
             def decide(self) -> tuple[int, list[tuple[str, str]], bytes] | None:
                 query = parse_qs(urlsplit(self.path).query, keep_blank_values=True)
+                if gate.expired_part and self.command == "PUT" and "uploadId" in query:
+                    gate.expired_part = False
+                    return 400, [("Content-Type", "application/xml")], EXPIRED
                 creates = "uploads" in query or (self.command == "PUT" and "uploadId" not in query)
                 if not creates:
                     return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import policy_gate
 from fake_sts import ROLE, FakeSts, granted, refusal, token
 from trainingrun_agent import redaction
 from trainingrun_agent.clock import Clock
@@ -20,7 +23,7 @@ from trainingrun_agent.errors import Outcome, StageError, StorageOutage, Storage
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage import bounded_answers, guard
 from trainingrun_agent.storage.client import PREFLIGHT
-from trainingrun_agent.storage.s3 import open_store
+from trainingrun_agent.storage.s3 import PART, WHOLE, open_store
 from trainingrun_agent.storage.stores import Stores
 from trainingrun_agent.storage.web_identity import (
     ASK_AGAIN_SECONDS,
@@ -194,6 +197,28 @@ def test_an_sts_that_is_away_is_no_failure_while_the_credentials_work(
     assert not any(record.exc_info for record in caplog.records)
 
 
+def test_nobody_waits_for_a_slow_sts_while_the_credentials_work(
+    keyless: Configure, sts: FakeSts, fake_clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = credentials(keyless(), fake_clock)
+    first = found.get_frozen_credentials()
+    fake_clock.sleep(3500)
+    asked, answered, answer = threading.Event(), threading.Event(), sts.answer
+
+    def slowly(form: dict[str, str]) -> tuple[int, str]:
+        asked.set()
+        answered.wait(5)
+        return answer(form)
+
+    monkeypatch.setattr(sts, "answer", slowly)
+    with ThreadPoolExecutor(1) as pool:
+        renewed = pool.submit(found.get_frozen_credentials)
+        assert asked.wait(5)
+        assert found.get_frozen_credentials() == first
+        answered.set()
+        assert renewed.result() != first
+
+
 def test_threads_that_waited_get_the_failure_of_the_one_that_asked(
     keyless: Configure, sts: FakeSts, fake_clock: Clock
 ) -> None:
@@ -363,6 +388,22 @@ def test_credentials_that_s3_refuses_are_replaced_and_the_call_repeated(
     fake_clock.sleep(ASK_AGAIN_SECONDS)
     assert list(store.list("x/")) == []
     assert (len(canned_server.requests), len(sts.asked)) == (3, 2)
+
+
+def test_an_upload_goes_on_when_credentials_expire_in_it(
+    keyless: Configure, sts: FakeSts, moto_endpoint: str, fresh_bucket: str, fake_clock: Clock
+) -> None:
+    size = WHOLE + PART
+    with policy_gate.serve(moto_endpoint, {}) as gate:
+        config = keyless(endpoint=gate.endpoint, bucket=fresh_bucket)
+        store = open_store(config, fresh_bucket, credentials=credentials(config, fake_clock), limits=PREFLIGHT)
+        store.put("first", b"")
+        fake_clock.sleep(ASK_AGAIN_SECONDS)
+        gate.expired_part = True
+        sha256 = store.upload("large", io.BytesIO(b"x" * size), size=size)
+        assert (sha256, gate.expired_part) == (hashlib.sha256(b"x" * size).hexdigest(), False)
+        found = store.head("large")
+    assert (found and found.size, len(sts.asked)) == (size, 2)
 
 
 def test_a_head_request_that_s3_refuses_without_words_is_repeated(

@@ -78,7 +78,7 @@ class WebIdentityCredentials(DeferredRefreshableCredentials):
     def __init__(self, config: AgentConfig, identity: WebIdentity, *, clock: Clock) -> None:
         super().__init__(refresh_using=self._renew, method="web-identity", time_fetcher=clock.now)
         self._config, self._identity, self._clock = config, identity, clock
-        self._mandatory_refresh_timeout = 0  # until they expire, they work
+        self._mandatory_refresh_timeout = 0  # until they expire, they work: nobody waits for new ones
         self._client: Any = None
         self._current: dict[str, Any] = {}
         self._renewed_at = float("-inf")
