@@ -23,7 +23,7 @@ _MISSING = "<Error><Code>NoSuchKey</Code><Message>no such key</Message></Error>"
 class EndlessS3:
     """Lists `keys` keys below `prefix` of any bucket; `requests` counts by method, listings as LIST.
 
-    `listing`, if given, makes the answer to a listing from the number of listings so far.
+    `listing`, if given, makes the answer to a listing, of either version, from the number of listings so far.
     """
 
     def __init__(self, prefix: str, keys: int, listing: Callable[[int], str] | None = None) -> None:
@@ -58,7 +58,7 @@ def serve(prefix: str, keys: int, listing: Callable[[int], str] | None = None) -
         def answer(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             query = parse_qs(urlsplit(self.path).query)
-            listing = "list-type" in query
+            listing = not query.keys().isdisjoint(("list-type", "marker"))
             bucket.requests["LIST" if listing else self.command] += 1
             status = 200 if listing or self.command == "PUT" else 404
             body = (bucket.page(query) if listing else "" if status == 200 else _MISSING).encode()

@@ -11,6 +11,7 @@ from typing import BinaryIO
 from trainingrun_agent.errors import IntegrityError, NotFound, ObjectChanged, ObjectTooLarge
 from trainingrun_agent.reasons.storage import FILE_ENDED_EARLY
 from trainingrun_agent.storage.base import MAX_CHILDREN, Children, ObjectInfo
+from trainingrun_agent.storage.server_traits import ServerTraits
 from trainingrun_agent.terms import Place
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -24,6 +25,7 @@ class MemoryStore:
         self.objects: dict[str, bytes] = {}
         self.puts: list[str] = []
         self.gets: list[str] = []
+        self.traits = ServerTraits()
 
     def list(self, prefix: str, *, start_after: str = "", limit: int | None = None) -> Iterator[ObjectInfo]:
         keys = sorted(key for key in self.objects if key.startswith(prefix) and key > start_after)

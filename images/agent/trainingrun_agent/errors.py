@@ -13,7 +13,13 @@ from typing import Self
 
 from trainingrun_agent.reasons.entry import Outcome, Reason, Step, sentence
 from trainingrun_agent.reasons.pods import DISK_FULL, INTERRUPTED, SUPERSEDED
-from trainingrun_agent.reasons.storage import INTEGRITY_ERROR, OBJECT_CHANGED, OBJECT_NOT_FOUND, OBJECT_TOO_LARGE
+from trainingrun_agent.reasons.storage import (
+    INTEGRITY_ERROR,
+    OBJECT_CHANGED,
+    OBJECT_LOCKED,
+    OBJECT_NOT_FOUND,
+    OBJECT_TOO_LARGE,
+)
 from trainingrun_agent.terms import TRAININGRUN, Change, Terms, Text
 
 __all__ = [
@@ -23,6 +29,7 @@ __all__ = [
     "Interrupted",
     "NotFound",
     "ObjectChanged",
+    "ObjectLocked",
     "ObjectTooLarge",
     "Outcome",
     "StageError",
@@ -157,6 +164,13 @@ class ObjectChanged(StorageRefused):
     """The object is not the one that was listed any more."""
 
     def __init__(self, entry: Reason = OBJECT_CHANGED, /, **values: object) -> None:
+        super().__init__(entry, **values)
+
+
+class ObjectLocked(StorageRefused):
+    """The object must be kept for now, by a rule of its bucket; it cannot be deleted."""
+
+    def __init__(self, entry: Reason = OBJECT_LOCKED, /, **values: object) -> None:
         super().__init__(entry, **values)
 
 

@@ -14,7 +14,7 @@ from memory_store import MemoryStore
 from trainingrun_agent.errors import IntegrityError, NotFound, ObjectTooLarge
 from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.folder_store import FolderStore
-from trainingrun_agent.storage.s3 import WHOLE
+from trainingrun_agent.storage.writes import WHOLE
 
 pytestmark = pytest.mark.contract
 KEYS = [

@@ -9,7 +9,7 @@ import pytest
 from endless_s3 import serve
 from trainingrun_agent.config import AgentConfig
 from trainingrun_agent.errors import StorageRefused
-from trainingrun_agent.storage import bounded_answers, s3, subfolders
+from trainingrun_agent.storage import bounded_answers, listings, subfolders
 from trainingrun_agent.storage.s3 import open_store
 
 pytestmark = pytest.mark.contract
@@ -31,11 +31,11 @@ def page(*entries: str, token: str | None = None, more: str = "") -> str:
 ODD: dict[str, tuple[Callable[[int], str], str]] = {
     "the same page again and again": (
         lambda _: page(ENTRY.format("a.jpg", 9), token="next"),
-        f"{ENDLESS}a page names one as the next that came before",
+        f"{ENDLESS}a page came twice, and neither StartAfter nor Marker leads to a further key",
     ),
     "pages in a circle": (
         lambda count: page(ENTRY.format(f"{count}.jpg", 9), token=f"{count % 3}"),
-        f"{ENDLESS}a page names one as the next that came before",
+        f"{ENDLESS}a page names one as the next that came before, and neither StartAfter nor Marker",
     ),
     "pages without objects": (
         lambda count: page(token=f"{count}"),
@@ -47,7 +47,7 @@ ODD: dict[str, tuple[Callable[[int], str], str]] = {
     ),
     "more, but no token": (
         lambda _: page(ENTRY.format("a.jpg", 9), token=""),
-        f"{ENDLESS}a page does not name the next one",
+        f"{ENDLESS}a page does not name the next one, and neither StartAfter nor Marker leads to a further key",
     ),
     "an answer without end": (
         lambda _: page(more=" " * 2000),
@@ -69,8 +69,8 @@ def test_a_listing_without_end_is_refused(
     make_config: Callable[..., AgentConfig],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(s3, "MAX_KEYS", 20)
-    monkeypatch.setattr(s3, "MAX_EMPTY_PAGES", 3)
+    monkeypatch.setattr(listings, "MAX_KEYS", 20)
+    monkeypatch.setattr(listings, "MAX_EMPTY_PAGES", 3)
     monkeypatch.setattr(bounded_answers, "MAX_ANSWER_BYTES", 1000 if " " * 2000 in listing(1) else 1 << 20)
     with serve("train/", 0, listing) as bucket:
         store = open_store(make_config(endpoint=bucket.endpoint), "detectors")

@@ -254,7 +254,7 @@ def test_a_stopped_pod_that_ships_uses_its_grace_once_for_all_calls(
 def test_a_listing_goes_on_after_the_last_key(
     make_retrier: Callable[..., Retrier], s3_store: S3Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainingrun_agent.storage.s3.PAGE", 2)
+    monkeypatch.setattr("trainingrun_agent.storage.bucket_listing.PAGE", 2)
     keys = [f"k{number}" for number in range(7)]
     for key in keys:
         s3_store.put(key, b"x")

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.contract
 
 
 def test_listing_goes_page_by_page(s3_store: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trainingrun_agent.storage.s3.PAGE", 3)
+    monkeypatch.setattr("trainingrun_agent.storage.bucket_listing.PAGE", 3)
     keys = [f"a/{number:02d} é+.jpg" for number in range(8)]
     for key in [*keys, "b/other"]:
         s3_store.put(key, b"x")
@@ -26,7 +26,7 @@ def test_listing_goes_page_by_page(s3_store: S3Store, monkeypatch: pytest.Monkey
 def test_a_folder_is_listed_page_by_page_without_what_is_below_it(
     s3_store: S3Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainingrun_agent.storage.s3.PAGE", 3)
+    monkeypatch.setattr("trainingrun_agent.storage.bucket_listing.PAGE", 3)
     files = [f"a/{number}.jpg" for number in range(4)]
     below = [f"a/{folder}/{number}.jpg" for folder in "xyz" for number in range(4)]
     for key in [*files, *below, "b/other"]:
@@ -40,7 +40,7 @@ def test_a_folder_is_listed_page_by_page_without_what_is_below_it(
 def test_a_page_is_read_while_the_one_before_it_is_worked_through(
     s3_store: S3Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainingrun_agent.storage.s3.PAGE", 1)
+    monkeypatch.setattr("trainingrun_agent.storage.bucket_listing.PAGE", 1)
     for key in ("a", "b", "c"):
         s3_store.put(key, b"x")
     asked = threading.Semaphore(0)

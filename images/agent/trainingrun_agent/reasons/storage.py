@@ -194,6 +194,14 @@ OBJECT_CHANGED = Reason(
 FILE_CHANGED = OBJECT_CHANGED.case(
     message="{file} was changed after it was listed", hint="Wait until the file no longer changes, then {retry}."
 )
+OBJECT_LOCKED = Reason(
+    "ObjectLocked",
+    _REFUSED,
+    Step.RETRY,
+    message="{where} cannot be deleted: the bucket must keep it (Object Lock)",
+    hint="Wait until its retention ends or remove its legal hold, then {retry}.",
+    meaning="Object Lock, or a similar rule of the storage server, keeps an object that was to be deleted.",
+)
 OBJECT_TOO_LARGE = Reason(
     "ObjectTooLarge",
     Outcome.USER_ERROR,
@@ -225,10 +233,21 @@ CONDITIONAL_WRITES_IGNORED = Reason(
     "ConditionalWritesIgnored",
     Outcome.SUCCEEDED,
     Step.PLATFORM,
-    message="the storage server ignores If-None-Match; two pods of one run are kept apart by their folders only",
+    message="the storage server refuses or ignores If-None-Match; two pods of one run are kept apart by their folders"
+    " only",
     hint="Nothing has to be done; a server that honours If-None-Match keeps pods apart more strictly.",
-    meaning="A warning in StorageReady: the server writes an object though it was asked to write a new one only. Runs"
+    meaning="A warning in StorageReady: the server does not write an object on the condition that it is a new one. Runs"
     " work.",
+)
+DELETIONS_REFUSED = Reason(
+    "DeletionsRefused",
+    Outcome.SUCCEEDED,
+    Step.PLATFORM,
+    message="the bucket keeps what is deleted (Object Lock); what a run no longer needs stays there, such as old"
+    " checkpoints",
+    hint="Nothing has to be done; a bucket without retention for storage.prefix needs less space.",
+    meaning="A warning in StorageReady: Object Lock, or a similar rule of the storage server, keeps objects that runs"
+    " delete. Runs work.",
 )
 
 INTEGRITY_ERROR = Reason(

@@ -25,7 +25,6 @@ from trainingrun_agent.prep.sharding.pool import workers_for
 from trainingrun_agent.prep.store.dataset_folder import DatasetFolder
 from trainingrun_agent.prep.store.stored_objects import StoredObjects
 from trainingrun_agent.reasons.pods import PREPARED, PREPARED_BEFORE
-from trainingrun_agent.reasons.storage import CONDITIONAL_WRITES_IGNORED
 from trainingrun_agent.stages import pretrained_check, run_configuration
 from trainingrun_agent.stages.export_check import check_export
 from trainingrun_agent.stages.resume_check import ResumeCheck, in_words, trained_batch_norm
@@ -87,7 +86,7 @@ def _preflight(context: StageContext) -> tuple[str, ...]:
     pretrained_check.check_exists(store_for, None if pretrained is None else pretrained.uri)
     for warning in warnings:
         logger.warning(warning)
-    reason = CONDITIONAL_WRITES_IGNORED.name if warnings else ""
+    reason = warnings[0].partition(":")[0] if warnings else ""
     context.progress.storage_usable(reason=reason, message="; ".join(warnings))
     return warnings
 

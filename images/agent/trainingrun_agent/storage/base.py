@@ -12,12 +12,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from trainingrun_agent.storage.server_traits import ServerTraits
+
 MAX_CHILDREN = 10_000
 
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """One object of a listing; `size` in bytes, `etag` without quotes."""
+    """One object of a listing; `size` in bytes, `etag` without quotes, or what stands for it where the server has none.
+
+    Objects with the same `etag` have the same content.
+    """
 
     key: str
     size: int
@@ -47,6 +52,10 @@ class ObjectStore(Protocol):
     def bucket(self) -> str:
         """Name of the bucket."""
 
+    @property
+    def traits(self) -> ServerTraits:
+        """What was learned about the server; its reader may add to it."""
+
     def list(self, prefix: str, *, start_after: str = "", limit: int | None = None) -> Iterator[ObjectInfo]:
         """Objects below `prefix` in key order, read page by page; only keys after `start_after`, at most `limit`."""
 
@@ -69,7 +78,10 @@ class ObjectStore(Protocol):
         """Up to `length` bytes from offset `start`; shorter at the end of the object. Raises NotFound."""
 
     def put(self, key: str, data: bytes, *, if_absent: bool = False) -> bool:
-        """Write a small object. With `if_absent` (If-None-Match: *), False if the key exists already."""
+        """Write a small object. With `if_absent` (If-None-Match: *), False if the key exists already.
+
+        If `traits` say that the server has no conditional writes, two writers at once may both get True.
+        """
 
     def download(
         self,
@@ -100,7 +112,7 @@ class ObjectStore(Protocol):
         """
 
     def delete(self, key: str) -> None:
-        """Delete the object; a key that does not exist is not an error."""
+        """Delete the object; a key that does not exist is not an error. Raises ObjectLocked."""
 
 
 StoreFor = Callable[[str], ObjectStore]

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from botocore.credentials import Credentials
@@ -48,6 +48,14 @@ class BulkError(Exception):
     """The call failed; boto3 will find out why."""
 
 
+class WholeObject(NamedTuple):
+    """An object as it was read; `etag` as the server sent it, if it did."""
+
+    data: bytes
+    etag: str
+    modified: datetime | None
+
+
 class BulkStore:
     """Reads and writes whole objects of one bucket. Safe to use from several threads."""
 
@@ -56,14 +64,14 @@ class BulkStore:
         self._failures = 0
         self._paused_until = 0.0
 
-    def get(self, key: str, *, max_bytes: int) -> tuple[bytes, str]:
-        """The whole object and its ETag. Raises BulkError also beyond `max_bytes`."""
+    def get(self, key: str, *, max_bytes: int) -> WholeObject:
+        """The whole object. Raises BulkError also beyond `max_bytes`."""
         with self._failures_counted(key):
             found = self._store.get(key)
             about = found.meta  # obstore builds it at each access
             if about["size"] > max_bytes:
                 raise BulkError
-            return bytes(found.bytes()), about["e_tag"] or ""
+            return WholeObject(bytes(found.bytes()), about["e_tag"] or "", about["last_modified"])
 
     def chunks(self, key: str) -> Iterator[memoryview]:
         """The whole object in chunks, as they arrive."""
@@ -134,6 +142,8 @@ def open_bulk(
                 retry_config={"max_retries": 0},
                 credential_provider=_provider(credentials),
                 **encryption_options(storage.encryption),
+                # AWS demands a checksum for buckets with Object Lock. SHA-256 is computed for the signature anyway.
+                config={} if storage.endpoint else {"checksum_algorithm": "SHA256"},
             ),
             clock,
         )

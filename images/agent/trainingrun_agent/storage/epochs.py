@@ -1,8 +1,8 @@
 """Fencing: every pod of a run claims the next free epoch and writes only below folders named after it.
 
 Invariant: an epoch belongs to one pod. Two pods that claim at once get different numbers if the server supports
-If-None-Match; if it does not, the pod UID in the folder's name still keeps them apart. A pod that was given up, but
-still runs on an unreachable node, publishes nothing once a later pod has claimed an epoch.
+If-None-Match; if it does not, they nearly always do, and the pod UID in the folder's name keeps them apart. A pod that
+was given up, but still runs on an unreachable node, publishes nothing once a later pod has claimed an epoch.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ def claim(store: ObjectStore, run: RunKeys, pod_uid: str, *, clock: Clock | None
     claim_document = {"podUID": pod_uid, "claimed": rfc3339((clock or Clock()).now())}
     for candidate in range(epoch, epoch + MAX_TRIES):
         key = run.epoch(candidate)
-        if store.put(key, documents.encode(claim_document), if_absent=True):
+        if store.put(key, documents.encode(claim_document), if_absent=True) and store.traits.conditional_writes:
             return candidate
-        # The answer to our own put may have been lost, and its repetition answered with 412.
+        # The answer to our own put may have been lost, and its repetition answered with 412. Without conditional
+        # writes, another pod may have written at the same time.
         holder = documents.read(store, key)
         if holder is not None and holder.get("podUID") == pod_uid:
             return candidate

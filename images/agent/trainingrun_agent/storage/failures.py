@@ -72,6 +72,7 @@ _STATUSES = {401: INVALID_CREDENTIALS, 403: ACCESS_DENIED, 429: SERVER_ERROR, 30
 _REGION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ACTIONS = {
     "ListObjectsV2": "s3:ListBucket",
+    "ListObjects": "s3:ListBucket",
     "HeadObject": "s3:GetObject",
     "GetObject": "s3:GetObject",
     "DeleteObject": "s3:DeleteObject",

@@ -35,6 +35,7 @@ from trainingrun_agent.reasons.pods import FOLDER_FULL
 from trainingrun_agent.reasons.storage import FILE_CHANGED, FILE_DENIED, FILE_NOT_FOUND, FILE_REFUSED
 from trainingrun_agent.storage.base import MAX_CHILDREN, Children, ObjectInfo
 from trainingrun_agent.storage.safe_paths import SafePaths, is_key_part
+from trainingrun_agent.storage.server_traits import ServerTraits
 from trainingrun_agent.storage.streams import HashingReader, save
 from trainingrun_agent.terms import Place
 
@@ -56,6 +57,7 @@ class FolderStore:
         self._shown = str(root)
         self._paths = SafePaths(root)
         self.skipped: dict[str, str] = {}
+        self.traits = ServerTraits()
 
     @property
     def bucket(self) -> str:

@@ -21,11 +21,11 @@ _NOT_XML = re.compile(
     rb"|&#(?:0{0,8}(?:[0-8]|1[124-9]|2[0-9]|3[01])|[xX]0{0,8}(?:[0-8b-cB-Ce-fE-F]|1[0-9a-fA-F])|[xX][fF]{3}[eEfF]);"
 )
 """Characters that XML 1.0 does not allow, and references to them."""
-EVENT = "before-parse.s3.ListObjectsV2"
+EVENTS = ("before-parse.s3.ListObjectsV2", "before-parse.s3.ListObjects")
 
 
 def parse_entries(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
-    """Handle EVENT: parse a page's entries, remove them from the body and add them to botocore's answer."""
+    """Handle EVENTS: parse a page's entries, remove them from the body and add them to botocore's answer."""
     with suppress(ET.ParseError, KeyError, ValueError, RecursionError):
         root, repaired = _parsed(response_dict["body"])
         entries = [child for child in root if _name(child) == "Contents"]

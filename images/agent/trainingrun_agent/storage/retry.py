@@ -31,6 +31,7 @@ from trainingrun_agent.reasons.storage import (
 )
 from trainingrun_agent.storage.base import MAX_CHILDREN, Children, ObjectInfo, ObjectStore
 from trainingrun_agent.storage.health import StorageHealth
+from trainingrun_agent.storage.server_traits import ServerTraits
 from trainingrun_agent.terms import Message
 
 FIRST_DELAY_SECONDS = 1.0
@@ -177,6 +178,11 @@ class RetryingStore:
     def bucket(self) -> str:
         """Name of the bucket."""
         return self._store.bucket
+
+    @property
+    def traits(self) -> ServerTraits:
+        """See ObjectStore."""
+        return self._store.traits
 
     def list(self, prefix: str, *, start_after: str = "", limit: int | None = None) -> Iterator[ObjectInfo]:
         """See ObjectStore; after an outage it goes on after the last key."""

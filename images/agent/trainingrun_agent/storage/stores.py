@@ -19,6 +19,7 @@ from trainingrun_agent.storage.health import StorageHealth
 from trainingrun_agent.storage.heartbeat import Heartbeat
 from trainingrun_agent.storage.retry import REFUSED_SECONDS, Retrier, RetryingStore
 from trainingrun_agent.storage.s3 import open_store
+from trainingrun_agent.storage.server_traits import ServerTraits
 from trainingrun_agent.storage.web_identity import credentials_of
 from trainingrun_agent.terms import TRAININGRUN
 
@@ -41,6 +42,7 @@ class Stores:
         self._lock = threading.Lock()
         self._opened: dict[tuple[str, Limits], ObjectStore] = {}
         self._bare: dict[tuple[str, Limits], ObjectStore] = {}
+        self._traits: dict[str, ServerTraits] = {}
         self._health = StorageHealth(self._show, clock=clock)
         ships = config.stage in ("train", "export")
         self._retrier = Retrier(
@@ -95,6 +97,7 @@ class Stores:
                     count=count,
                     limits=limits,
                     credentials=self._credentials,
+                    traits=self._traits.setdefault(bucket, ServerTraits()),
                 )
                 self._bare[bucket, limits] = store
             return store
