@@ -15,6 +15,7 @@ from trainingrun_agent.ordered import Bounds
 from trainingrun_agent.prep.image.check import Checker
 from trainingrun_agent.prep.sharding import pool, supervisor, worker_process
 from trainingrun_agent.prep.sharding.job import FetchedImage, ImageFile, ShardJob
+from trainingrun_agent.prep.sharding.result import ShardResult
 from trainingrun_agent.prep.sharding.worker import ShardWorker
 from trainingrun_agent.prep.sharding.worker_process import RemoteShard, RemoteWriter, WorkerProcess
 from trainingrun_agent.prep.source.readers import Context, LabelFile
@@ -38,7 +39,7 @@ def prep(prep: Preparation, monkeypatch: pytest.MonkeyPatch) -> Preparation:
 
 
 def with_workers(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    monkeypatch.setattr("trainingrun_agent.prep.build.workers_for", lambda _: count)
+    monkeypatch.setattr("trainingrun_agent.prep.build.workers_for", lambda *_: count)
 
 
 def test_workers_make_the_same_data_set_as_one_process(prep: Preparation, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,6 +70,36 @@ def test_each_worker_says_what_it_reads_until_it_has_ended(
     assert {slot for slot, _ in lines} <= set(range(1, max(1, workers) + 1))
     assert all(line.startswith(b"reading ") and line.endswith(b".jpg") for _, line in lines)
     assert log.read_bytes().strip() == b""
+
+
+@pytest.mark.parametrize(
+    ("images", "size", "expected"),
+    [
+        pytest.param(0, 0, 0, id="nothing"),
+        pytest.param(256, 256 * 20_000, 0, id="few and small"),
+        pytest.param(257, 257, 4, id="many"),
+        pytest.param(2, 9 << 20, 4, id="two large ones"),
+    ],
+)
+def test_processes_start_for_many_images_or_many_bytes(
+    monkeypatch: pytest.MonkeyPatch, images: int, size: int, expected: int
+) -> None:
+    monkeypatch.setattr(pool, "cores", lambda: 16)
+    assert pool.workers_for(images, size) == expected
+
+
+def test_the_largest_shards_come_first(prep: Preparation, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    run = supervisor.Supervisor.run
+
+    def seen(self: supervisor.Supervisor, task: supervisor.ShardTask) -> ShardResult:
+        sizes.append(sum(pair.image.size for pair in task.pairs))
+        return run(self, task)
+
+    monkeypatch.setattr(supervisor.Supervisor, "run", seen)
+    prep.run()
+    assert len(sizes) > 2
+    assert sizes == sorted(sizes, reverse=True)
 
 
 DEADLY = b"deadly"
@@ -114,7 +145,7 @@ def test_an_image_that_kills_its_worker_costs_only_that_image(
 def test_workers_that_always_die_end_the_preparation(prep: Preparation, monkeypatch: pytest.MonkeyPatch) -> None:
     with_workers(monkeypatch, 1)
     monkeypatch.setattr(worker_process.sys, "executable", "/bin/false")
-    with pytest.raises(RuntimeError, match="workers died 20 times at shard train-00000"):
+    with pytest.raises(RuntimeError, match=r"workers died 20 times at shard train-0000\d"):
         prep.run()
 
 
