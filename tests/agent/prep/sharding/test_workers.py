@@ -13,7 +13,7 @@ from trainingrun_agent.current_file import CurrentFile
 from trainingrun_agent.errors import DiskFull, Interrupted, StorageRefused
 from trainingrun_agent.ordered import Bounds
 from trainingrun_agent.prep.image.check import Checker
-from trainingrun_agent.prep.sharding import pool, supervisor, worker_process
+from trainingrun_agent.prep.sharding import pool, shared_files, supervisor, worker_process
 from trainingrun_agent.prep.sharding.job import FetchedImage, ImageFile, ShardJob
 from trainingrun_agent.prep.sharding.result import ShardResult
 from trainingrun_agent.prep.sharding.worker import ShardWorker
@@ -42,7 +42,14 @@ def with_workers(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     monkeypatch.setattr("trainingrun_agent.prep.build.workers_for", lambda *_: count)
 
 
-def test_workers_make_the_same_data_set_as_one_process(prep: Preparation, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "shared_from", [pytest.param(1, id="all in shared files"), pytest.param(1 << 30, id="all in messages")]
+)
+def test_workers_make_the_same_data_set_as_one_process(
+    prep: Preparation, monkeypatch: pytest.MonkeyPatch, shared_from: int
+) -> None:
+    monkeypatch.setattr(shared_files, "LARGE", shared_from)
+    monkeypatch.setattr(shared_files, "KEPT", 4000)  # less than some images have
     alone = prep.run()
     objects = dict(prep.memory.objects)
     for key in [key for key in objects if key.startswith("ml/")]:
