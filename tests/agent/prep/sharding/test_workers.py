@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -219,3 +220,27 @@ def test_an_error_of_the_disk_in_a_worker_is_raised_in_the_main_process() -> Non
             shard.begin({})
     finally:
         worker.close()
+
+
+def test_a_worker_keeps_the_memory_of_pixels_for_the_next_image(tmp_path: Path) -> None:
+    worker = WorkerProcess(Checker(("tire",), 1024), NetworkInput.for_network("ssd_inception_v2"), tmp_path)
+    photo, labels = jpeg(1200, 900), LabelFile(voc([labelled()], size=None), Context())
+    images = [FetchedImage(place, photo, labels) for place in range(13)]
+    job = ShardJob("train", 0, "x", "pascalVOC", [ImageFile(f"{one.place}.jpg", "1", "", "1") for one in images])
+    try:
+        writer = worker.open(job).begin({})
+        for one in images[:3]:
+            writer.feed([one])
+        writer.drain()
+        before = _page_faults(worker.process.pid)
+        for one in images[3:]:
+            writer.feed([one])
+        writer.drain()
+        pixels = 1200 * 900 * 4 // os.sysconf("SC_PAGE_SIZE")
+        assert _page_faults(worker.process.pid) - before < pixels  # ten images, each with so many pages
+    finally:
+        worker.close()
+
+
+def _page_faults(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[7])
