@@ -17,6 +17,7 @@ PROGRAMS = {
     "images": "compressed sizes of the four images",
     "dirt": "scores of a model trained on dirty data, prepared by us and by the tutorial's scripts",
     "prep": "speed and memory of preparation for different numbers of images",
+    "sizes": "preparation of photos of 0.3, 2 and 12 megapixels: speed, memory, records",
     "transfer": "upload and download by the agent, compared with s5cmd",
     "mirror": "requests to the bucket that TensorBoard's mirror makes",
     "driver": "our training loop, compared with model_main of the Object Detection API",

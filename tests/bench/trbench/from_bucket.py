@@ -46,21 +46,26 @@ class _Cores:
 
 def measure(photos: Photos, local: Callable[[], float], echo: Echo) -> Iterator[Measurement]:
     """Measure with shared and with separate cores; `local` measures the same preparation from folder to folder."""
-    found = yield from _compared(_Cores("shared"), photos, local, echo)
+    found = yield from _compared(_Cores("shared"), photos, local, echo, pairs=PAIRS)
     detail = f"no limit here; with the server on separate cores it is {LIMIT:g} x"
     yield Measurement("bucket to bucket over the slower part, shared", found.ratio, "x", detail=detail)
+    yield from measure_apart(photos, local, echo, pairs=PAIRS)
+
+
+def measure_apart(photos: Photos, local: Callable[[], float], echo: Echo, *, pairs: int) -> Iterator[Measurement]:
+    """Measure with separate cores only."""
     cores = sorted(os.sched_getaffinity(0))
     half = len(cores) // 2
     if not half:
         yield Measurement("cores for a separate server: skipped", len(cores), "", detail="needs two cores")
         return
-    found = yield from _compared(_Cores("apart", cores[:half], cores[half:]), photos, local, echo)
+    found = yield from _compared(_Cores("apart", cores[:half], cores[half:]), photos, local, echo, pairs=pairs)
     detail = f"agent on {half} of the cores, server on {len(cores) - half}"
     yield Measurement("bucket to bucket over the slower part, apart", found.ratio, "x", LIMIT, detail)
 
 
 def _compared(
-    cores: _Cores, photos: Photos, local: Callable[[], float], echo: Echo
+    cores: _Cores, photos: Photos, local: Callable[[], float], echo: Echo, *, pairs: int
 ) -> Generator[Measurement, None, Comparison]:
     with s3_server(echo, cores=cores.server) as (storage, files), on_cores(cores.agent):
         bucket = Bucket(storage, BUCKET)
@@ -81,7 +86,7 @@ def _compared(
             echo(f"from bucket to bucket {seconds:.2f} s")
             return seconds
 
-        found = compare(whole, slower_part, pairs=PAIRS)
+        found = compare(whole, slower_part, pairs=pairs)
     disk, reading = (statistics.median(part) for part in zip(*parts, strict=True))
     yield Measurement(f"from folder to folder, {cores.name}", disk, "s")
     yield Measurement(f"reading {len(keys):,} keys, {cores.name}", reading, "s", detail=f"{READS_AT_ONCE} threads")

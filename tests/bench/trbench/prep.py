@@ -6,21 +6,13 @@ because other work on the machine hardly changes them. Bytecode exists before th
 
 from __future__ import annotations
 
-import json
-import os
 import statistics
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from resource import RUSAGE_CHILDREN, getrusage
-from time import monotonic
 
 from trainingrun_agent.prep.sharding.pool import cores
 from trbench import from_bucket, tutorial_scripts
+from trbench.converting import Seen, bytecode, convert, cpu_seconds, temporary_folder
 from trbench.decode_only import images_per_second
 from trbench.generated_bucket import GeneratedBucket, RepeatedPhoto, list_generated, prepare_generated
 from trbench.listing import requests_for
@@ -42,69 +34,28 @@ DISTINCT, WIDTH = 64, 320
 def measure(echo: Echo) -> Iterator[Measurement]:
     """Run all measurements, the quick ones first."""
     yield Measurement(f"requests to list {LISTED:,} keys", requests_for(LISTED), "", 120)
-    with _folder() as folder, _bytecode(folder / "bytecode"):
+    with temporary_folder() as folder, bytecode(folder / "bytecode"):
         (folder / "photos").mkdir()
         photos = write_photos(TIMES, folder / "photos")
         echo(f"{photos.what}: {photos.images} images, {photos.size / 1e6:.0f} MB")
-        _convert(photos, folder)  # writes the bytecode
+        convert(photos, folder)  # writes the bytecode
         yield from _against_decoding(photos, folder, echo)
         yield from _against_the_tutorial(photos, folder, echo)
-        yield from from_bucket.measure(photos, lambda: _convert(photos, folder).outcome.seconds, echo)
+        yield from from_bucket.measure(photos, lambda: convert(photos, folder).outcome.seconds, echo)
         yield from _by_size(echo)
-
-
-@contextmanager
-def _folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="trbench-") as name:
-        yield Path(name)
-
-
-@contextmanager
-def _bytecode(folder: Path) -> Iterator[None]:
-    """Let the processes of this block read and write Python bytecode in a folder."""
-    before = dict(os.environ)
-    os.environ["PYTHONPYCACHEPREFIX"] = str(folder)
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-@dataclass(frozen=True)
-class _Converted:
-    """A process that prepared from folder to folder: its lifetime, and the CPU seconds of it and its workers."""
-
-    outcome: Outcome
-    life: float
-    cpu: float
-
-
-def _convert(photos: Photos, folder: Path) -> _Converted:
-    with tempfile.TemporaryDirectory(prefix="out-", dir=folder) as out:
-        argv = [sys.executable, "-m", "trbench.timed_prepare", str(photos.folder), out, *photos.classes]
-        before, started = _cpu(), monotonic()
-        done = subprocess.run(argv, stdout=subprocess.PIPE, check=True)
-        return _Converted(Outcome(**json.loads(done.stdout)), monotonic() - started, _cpu() - before)
-
-
-def _cpu() -> float:
-    used = getrusage(RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def _against_the_tutorial(photos: Photos, folder: Path, echo: Echo) -> Iterator[Measurement]:
     tutorial = tutorial_scripts.ready(echo)
-    seen = _Seen(echo)
+    seen = Seen(echo)
 
     def theirs() -> float:
-        before = _cpu()
+        before = cpu_seconds()
         seconds = tutorial_scripts.seconds_of(tutorial, photos.folder, classes=photos.classes, images=photos.images)
-        return seen("the tutorial's scripts", seconds, _cpu() - before)
+        return seen("the tutorial's scripts", seconds, cpu_seconds() - before)
 
     def ours() -> float:
-        made = _convert(photos, folder)
+        made = convert(photos, folder)
         return seen("ours", made.life, made.cpu)
 
     found = compare(theirs, ours, pairs=TUTORIAL_PAIRS)
@@ -117,19 +68,19 @@ def _against_the_tutorial(photos: Photos, folder: Path, echo: Echo) -> Iterator[
 
 def _against_decoding(photos: Photos, folder: Path, echo: Echo) -> Iterator[Measurement]:
     processes = cores()
-    seen = _Seen(echo)
+    seen = Seen(echo)
     minimal: list[float] = []
 
     def decoding() -> float:
-        before = _cpu()
+        before = cpu_seconds()
         seconds = photos.images / images_per_second(photos.folder, processes=processes)
-        seen("decoding alone", seconds, _cpu() - before)
+        seen("decoding alone", seconds, cpu_seconds() - before)
         minimal.append(photos.images / images_per_second(photos.folder, processes=processes, minimal=True))
         echo(f"minimal work: {minimal[-1]:.2f} s")
         return seconds
 
     def ours() -> float:
-        made = _convert(photos, folder)
+        made = convert(photos, folder)
         return seen("ours without start-up", made.outcome.work, made.cpu)
 
     found: Comparison = compare(decoding, ours, pairs=DECODE_PAIRS)
@@ -144,23 +95,6 @@ def _against_decoding(photos: Photos, folder: Path, echo: Echo) -> Iterator[Meas
     yield Measurement("speed over decoding alone", found.ratio, "x", 0.7, at_least=True)
 
 
-@dataclass
-class _Seen:
-    """Prints the time of each round, and keeps its CPU seconds, start-up included."""
-
-    echo: Echo
-    used: dict[str, list[float]] = field(default_factory=dict)
-
-    def __call__(self, what: str, seconds: float, cpu: float) -> float:
-        self.echo(f"{what}: {seconds:.2f} s, {cpu:.2f} CPU seconds with start-up")
-        self.used.setdefault(what, []).append(cpu)
-        return seconds
-
-    def cpu(self, what: str) -> str:
-        """Median CPU time, as detail of a measurement."""
-        return f"{statistics.median(self.used[what]):.2f} CPU seconds"
-
-
 def _by_size(echo: Echo) -> Iterator[Measurement]:
     """Measure speed and memory for each number of images; then add ten images to the largest set."""
     drawn = [RepeatedPhoto(*enlarged(photo, width=WIDTH)) for photo in draw_set(DISTINCT, seed=1, prefix="bench")]
@@ -168,7 +102,7 @@ def _by_size(echo: Echo) -> Iterator[Measurement]:
     echo(f"generated photos of {mean / 1e3:.1f} KB")
     rates: list[float] = []
     for images in SIZES:
-        with _folder() as folder:
+        with temporary_folder() as folder:
             first, numbers = _one_size(folder, drawn, images, echo)
             yield from numbers
             rates.append(images / first.work)

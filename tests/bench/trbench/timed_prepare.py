@@ -30,6 +30,9 @@ from trainingrun_agent.storage.base import ObjectStore
 from trainingrun_agent.storage.folder_store import FolderStore
 from trainingrun_agent.storage.manifest import RECORD_ROLES, Producer
 
+MAX_SIDE = 1024
+"""Pixels of the longer side of a picture in a record, as by default."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -63,7 +66,7 @@ def prepare(
         train = Source(source.bucket, prefix)
         prepared = prep.prepare(
             PrepareRequest(
-                dataset=Dataset(train, None, None, tuple(classes), max_bad_files="1%", max_image_side=1024),
+                dataset=Dataset(train, None, None, tuple(classes), max_bad_files="1%", max_image_side=MAX_SIDE),
                 network="ssd_inception_v2",
                 store_for=lambda _: source,
                 out=out,

@@ -85,11 +85,12 @@ def build(
         clock=request.clock,
     )
     ids: list[_ShardId] = [(split.name, number) for split in splits for number in range(len(split.shards))]
-    images = sum(split.images for split in splits)
+    images, sizes = sum(split.images for split in splits), _sizes(splits)
     with stored_so_far, closing(Uploads(folder, request.progress)) as uploads:
         builder = _ShardBuilder(splits, earlier, scratch, uploads, stored_so_far)
         run_all(
-            [partial(builder.task, *shard_id) for shard_id in ids],
+            # The largest first, so that at the end all workers have work.
+            [partial(builder.task, *shard_id) for shard_id in sorted(ids, key=sizes.__getitem__, reverse=True)],
             checker=Checker(
                 request.dataset.classes,
                 request.dataset.max_image_side,
@@ -98,7 +99,7 @@ def build(
             ),
             network_input=splits[0].totals.network_input,
             scratch=scratch,
-            workers=workers_for(images),
+            workers=workers_for(images, sum(sizes.values())),
             stop=request.stop,
             on_checked=_CheckingProgress(request.progress, images).add,
             on_result=builder.upload,
@@ -111,6 +112,15 @@ def build(
         stored_so_far.remove()
     csv, fingerprints = _add_up(splits, [builder.results[shard_id] for shard_id in ids], scratch, findings)
     return BuiltDataset(splits, shards, csv, fingerprints)
+
+
+def _sizes(splits: Sequence[DatasetSplit]) -> dict[_ShardId, int]:
+    """Bytes of the images of each shard."""
+    return {
+        (split.name, number): sum(pair.image.size for pair in pairs)
+        for split in splits
+        for number, pairs in enumerate(split.shards)
+    }
 
 
 class _ShardBuilder:

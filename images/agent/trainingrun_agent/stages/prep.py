@@ -21,7 +21,7 @@ from trainingrun_agent.pipeline.readers import shuffled
 from trainingrun_agent.prep.prepare import prepare
 from trainingrun_agent.prep.prepared import PreparedDataset, top_findings
 from trainingrun_agent.prep.request import PrepareRequest
-from trainingrun_agent.prep.sharding.pool import workers_for
+from trainingrun_agent.prep.sharding.pool import most_workers
 from trainingrun_agent.prep.store.dataset_folder import DatasetFolder
 from trainingrun_agent.prep.store.stored_objects import StoredObjects
 from trainingrun_agent.reasons.pods import PREPARED, PREPARED_BEFORE
@@ -149,7 +149,7 @@ def _prepare(context: StageContext, wanted: Pipeline) -> PreparedDataset:
 def _numbers(context: StageContext, prepared: PreparedDataset, warnings: tuple[str, ...]) -> dict[str, Any]:
     resolved = context.config.resolved
     key = resolved.keys.relative(resolved.run_keys.result("prep"))
-    memory = host_memory.reported(workers=workers_for(prepared.train_images + prepared.eval_images))
+    memory = host_memory.reported(workers=most_workers())
     return {**prepared.numbers, "resultKey": key, **memory} | _warned(warnings)
 
 

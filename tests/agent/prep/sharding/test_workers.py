@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,8 +14,9 @@ from trainingrun_agent.current_file import CurrentFile
 from trainingrun_agent.errors import DiskFull, Interrupted, StorageRefused
 from trainingrun_agent.ordered import Bounds
 from trainingrun_agent.prep.image.check import Checker
-from trainingrun_agent.prep.sharding import pool, supervisor, worker_process
+from trainingrun_agent.prep.sharding import pool, shared_files, supervisor, worker_process
 from trainingrun_agent.prep.sharding.job import FetchedImage, ImageFile, ShardJob
+from trainingrun_agent.prep.sharding.result import ShardResult
 from trainingrun_agent.prep.sharding.worker import ShardWorker
 from trainingrun_agent.prep.sharding.worker_process import RemoteShard, RemoteWriter, WorkerProcess
 from trainingrun_agent.prep.source.readers import Context, LabelFile
@@ -38,10 +40,17 @@ def prep(prep: Preparation, monkeypatch: pytest.MonkeyPatch) -> Preparation:
 
 
 def with_workers(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    monkeypatch.setattr("trainingrun_agent.prep.build.workers_for", lambda _: count)
+    monkeypatch.setattr("trainingrun_agent.prep.build.workers_for", lambda *_: count)
 
 
-def test_workers_make_the_same_data_set_as_one_process(prep: Preparation, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "shared_from", [pytest.param(1, id="all in shared files"), pytest.param(1 << 30, id="all in messages")]
+)
+def test_workers_make_the_same_data_set_as_one_process(
+    prep: Preparation, monkeypatch: pytest.MonkeyPatch, shared_from: int
+) -> None:
+    monkeypatch.setattr(shared_files, "LARGE", shared_from)
+    monkeypatch.setattr(shared_files, "KEPT", 4000)  # less than some images have
     alone = prep.run()
     objects = dict(prep.memory.objects)
     for key in [key for key in objects if key.startswith("ml/")]:
@@ -69,6 +78,36 @@ def test_each_worker_says_what_it_reads_until_it_has_ended(
     assert {slot for slot, _ in lines} <= set(range(1, max(1, workers) + 1))
     assert all(line.startswith(b"reading ") and line.endswith(b".jpg") for _, line in lines)
     assert log.read_bytes().strip() == b""
+
+
+@pytest.mark.parametrize(
+    ("images", "size", "expected"),
+    [
+        pytest.param(0, 0, 0, id="nothing"),
+        pytest.param(256, 256 * 20_000, 0, id="few and small"),
+        pytest.param(257, 257, 4, id="many"),
+        pytest.param(2, 9 << 20, 4, id="two large ones"),
+    ],
+)
+def test_processes_start_for_many_images_or_many_bytes(
+    monkeypatch: pytest.MonkeyPatch, images: int, size: int, expected: int
+) -> None:
+    monkeypatch.setattr(pool, "cores", lambda: 16)
+    assert pool.workers_for(images, size) == expected
+
+
+def test_the_largest_shards_come_first(prep: Preparation, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    run = supervisor.Supervisor.run
+
+    def seen(self: supervisor.Supervisor, task: supervisor.ShardTask) -> ShardResult:
+        sizes.append(sum(pair.image.size for pair in task.pairs))
+        return run(self, task)
+
+    monkeypatch.setattr(supervisor.Supervisor, "run", seen)
+    prep.run()
+    assert len(sizes) > 2
+    assert sizes == sorted(sizes, reverse=True)
 
 
 DEADLY = b"deadly"
@@ -114,7 +153,7 @@ def test_an_image_that_kills_its_worker_costs_only_that_image(
 def test_workers_that_always_die_end_the_preparation(prep: Preparation, monkeypatch: pytest.MonkeyPatch) -> None:
     with_workers(monkeypatch, 1)
     monkeypatch.setattr(worker_process.sys, "executable", "/bin/false")
-    with pytest.raises(RuntimeError, match="workers died 20 times at shard train-00000"):
+    with pytest.raises(RuntimeError, match=r"workers died 20 times at shard train-0000\d"):
         prep.run()
 
 
@@ -181,3 +220,27 @@ def test_an_error_of_the_disk_in_a_worker_is_raised_in_the_main_process() -> Non
             shard.begin({})
     finally:
         worker.close()
+
+
+def test_a_worker_keeps_the_memory_of_pixels_for_the_next_image(tmp_path: Path) -> None:
+    worker = WorkerProcess(Checker(("tire",), 1024), NetworkInput.for_network("ssd_inception_v2"), tmp_path)
+    photo, labels = jpeg(1200, 900), LabelFile(voc([labelled()], size=None), Context())
+    images = [FetchedImage(place, photo, labels) for place in range(13)]
+    job = ShardJob("train", 0, "x", "pascalVOC", [ImageFile(f"{one.place}.jpg", "1", "", "1") for one in images])
+    try:
+        writer = worker.open(job).begin({})
+        for one in images[:3]:
+            writer.feed([one])
+        writer.drain()
+        before = _page_faults(worker.process.pid)
+        for one in images[3:]:
+            writer.feed([one])
+        writer.drain()
+        pixels = 1200 * 900 * 4 // os.sysconf("SC_PAGE_SIZE")
+        assert _page_faults(worker.process.pid) - before < pixels  # ten images, each with so many pages
+    finally:
+        worker.close()
+
+
+def _page_faults(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[7])

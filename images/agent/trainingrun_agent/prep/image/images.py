@@ -44,7 +44,7 @@ BYTES_PER_PIXEL = 8
 COEFFICIENT_BYTES = 6
 """Memory of libjpeg per pixel of a file with several scans, at full size."""
 LARGE = 24 << 20
-"""Bytes of pixels from which an image is decoded alone, not beside others."""
+"""Bytes of pixels from which an image waits until there is memory for it (sharding/memory_slots.py)."""
 QUALITY = 95
 MAX_PROBLEM = 200
 """Characters of a decoder's message that are kept."""
@@ -72,7 +72,7 @@ MIN_CONTRAST = 8
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _DIGITS = bytes.maketrans(b"\0\1", b"01")
 
-Large = Callable[[], AbstractContextManager[object]]
+Large = Callable[[int], AbstractContextManager[object]]
 
 # Pillow keeps an image in blocks of 16 MiB, which the allocator does not give back after a thread has decoded a large
 # one; a block of more than 32 MiB always is.
@@ -184,7 +184,7 @@ def render(
 ) -> Picture:
     """Decode the whole file; the picture is at most `max_side` pixels long and, with `rotate`, upright.
 
-    `large()` is entered while many pixels are in memory. `scaling` is for deep images. Raises UnusableError.
+    `large(bytes)` is entered while many pixels are in memory. `scaling` is for deep images. Raises UnusableError.
     """
     image, head = source.image, source.head
     keep = (
@@ -212,7 +212,7 @@ def _in_memory(source: Opened, large: Large) -> Iterator[None]:
     progressive = head.width * head.height * COEFFICIENT_BYTES if head.progressive else 0
     memory = pixels * BYTES_PER_PIXEL + progressive
     # Close the image before another large one may start: the outer block would keep the pixels.
-    with large() if memory > LARGE else nullcontext(), closing(image):
+    with large(memory) if memory > LARGE else nullcontext(), closing(image):
         yield
 
 

@@ -1,4 +1,4 @@
-"""Runs shard tasks in several worker processes, or in this process if there are only a few images.
+"""Runs shard tasks in several worker processes, or in this process if there is little to decode.
 
 Invariant: the first error ends all workers; results do not depend on which worker ran which task.
 """
@@ -25,13 +25,19 @@ from trainingrun_agent.prep.statistics.network_input import NetworkInput
 from trainingrun_agent.stopping import raise_if_stopped
 
 MAX_WORKERS = 4
-FEW_IMAGES = 256
-"""So many are checked before a process has started."""
+FEW_IMAGES, FEW_BYTES = 256, 8 << 20
+"""So many are checked before processes have started: small images cost most by their number, large ones by their bytes.
+"""
 
 
-def workers_for(images: int) -> int:
-    """Number of worker processes, each of which takes about 60 MiB of memory; 0 if they are not worth their start."""
-    return 0 if images <= FEW_IMAGES else min(MAX_WORKERS, cores())
+def workers_for(images: int, size: int) -> int:
+    """Number of worker processes for so many images with so many bytes in all; 0 if they are not worth their start."""
+    return 0 if images <= FEW_IMAGES and size <= FEW_BYTES else most_workers()
+
+
+def most_workers() -> int:
+    """The most worker processes of a preparation, each of which takes about 60 MiB of memory."""
+    return min(MAX_WORKERS, cores())
 
 
 def cores() -> int:

@@ -5,9 +5,7 @@ Invariant: what a shard holds depends on its images and labels only, not on whic
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,15 +13,16 @@ from pathlib import Path
 from trainingrun_agent.prep.image.check import Checker
 from trainingrun_agent.prep.sharding import rows as row_files
 from trainingrun_agent.prep.sharding.job import Needs, ShardJob
+from trainingrun_agent.prep.sharding.memory_slots import reserved, slots
 from trainingrun_agent.prep.sharding.shard_writer import PreviousRow, ShardWriter
 from trainingrun_agent.prep.statistics.network_input import NetworkInput
 
 
 class ShardWorker:
-    """A Worker in this process, which writes below `scratch`. Workers with one `scratch` take turns at large images."""
+    """A Worker in this process, which writes below `scratch`. Workers with one `scratch` share slots of memory."""
 
     def __init__(self, checker: Checker, network_input: NetworkInput, scratch: Path) -> None:
-        self._checker = replace(checker, large=partial(_one_at_a_time, scratch))
+        self._checker = replace(checker, large=partial(reserved, scratch=scratch, count=slots()))
         self._network_input, self._scratch = network_input, scratch
 
     def open(self, job: ShardJob) -> OpenShard:
@@ -81,11 +80,3 @@ def _valid_rows(job: ShardJob) -> tuple[dict[int, PreviousRow], bool]:
         except row_files.UNREADABLE:
             return {}, True
     return valid, others
-
-
-@contextmanager
-def _one_at_a_time(scratch: Path) -> Iterator[None]:
-    """A lock that all workers with this `scratch` share."""
-    with (scratch / "large.lock").open("wb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -63,7 +63,7 @@ class Totals:
         self.statistics.add(checked.boxes, checked.size, self.network_input.scales(*checked.size))
         names = [box.name for box in checked.boxes]
         self.per_class.update(names)
-        for name in set(names):
+        for name in dict.fromkeys(names):  # in an order that every process has
             self._sample(name, [checked.path])
         for flag in FLAGS:
             if count := sum(map(attrgetter(flag), checked.boxes)):

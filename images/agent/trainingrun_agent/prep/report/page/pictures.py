@@ -78,7 +78,7 @@ def draw(data: bytes, wanted: Wanted) -> Shown:
 def _small(data: bytes, wanted: Wanted) -> Image.Image:
     """Decode as for training, only smaller. Raises UnusableError."""
     with opened(data) as source:
-        made = render(source, rotate=wanted.upright, max_side=MAX_SIDE, large=lambda: _LARGE, scaling=wanted.scaling)
+        made = render(source, rotate=wanted.upright, max_side=MAX_SIDE, large=lambda _: _LARGE, scaling=wanted.scaling)
     with Image.open(io.BytesIO(made.data)) as image:
         picture = image.convert("RGB")
     times = MIN_SIDE // max(picture.size)
