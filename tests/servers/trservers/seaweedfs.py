@@ -1,6 +1,8 @@
-"""SeaweedFS: `weed server` with its S3 gateway, and with its STS where tests ask for one.
+"""SeaweedFS: `weed mini`, all its parts in one process, with its STS where tests ask for one.
 
-Invariant: it serves nothing but loopback unless a test names another address for S3, and reports to nobody.
+`weed server` would do as well, but waits ten seconds for other servers before it accepts the first object.
+
+Invariant: it serves nothing but loopback unless a test names another address, and reports to nobody.
 """
 
 from __future__ import annotations
@@ -25,15 +27,14 @@ from trcluster.waiting import patience, until
 from .server import Server
 
 LOOPBACK = "127.0.0.1"
-PARTS = ("master", "volume", "filer", "s3")
-# One volume per bucket instead of seven, and none is held back for servers of an earlier life.
-ENVIRONMENT = {"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1", "WEED_MASTER_VOLUME_GROWTH_ALLOCATION_DEFERRAL": "0s"}
+PARTS = ("master", "volume", "filer", "s3", "admin")
+ENVIRONMENT = {"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}  # one volume per bucket instead of seven
 START_SECONDS, END_SECONDS = 60, 20
 
 
 @contextmanager
 def running(folder: Path, *, address: str = LOOPBACK, identity: Mapping[str, Any] | None = None) -> Iterator[Server]:
-    """Start a server with its data in the empty `folder`, S3 on `address`; ends it afterwards.
+    """Start a server with its data in the empty `folder`, on ports of `address`; ends it afterwards.
 
     `identity` is the content of its file for STS, see `seaweedfs_identity`. Builds the program if the cache lacks it.
     """
@@ -49,7 +50,7 @@ def running(folder: Path, *, address: str = LOOPBACK, identity: Mapping[str, Any
     with log.open("wb") as output:
         process = subprocess.Popen(argv, cwd=folder, env=_environment(folder), stdout=output, stderr=output)
     try:
-        _wait(process, server, ports, log)
+        _wait(process, server, f"http://{address}:{ports['master']}", log)
         yield server
     finally:
         _end(process)
@@ -65,31 +66,29 @@ def _files(folder: Path, server: Server, identity: Mapping[str, Any] | None) -> 
         path = folder / name
         path.touch(mode=0o600)
         path.write_text(json.dumps(content), encoding="utf-8")
-    return ["-logtostderr", f"-config_dir={folder}", "server"]
+    return ["-logtostderr", f"-config_dir={folder}", "mini"]
 
 
 def _flags(folder: Path, ports: Mapping[str, int], address: str) -> list[str]:
-    """Options of `weed server`."""
+    """Options of `weed mini`."""
     (folder / "data").mkdir()
     return [
         f"-dir={folder / 'data'}",
-        f"-ip={LOOPBACK}",
-        f"-ip.bind={LOOPBACK}",
+        f"-ip={address}",
+        f"-ip.bind={address}",
         *(f"-{part}.port={ports[part]}" for part in PARTS),
         *(f"-{part}.port.grpc={ports[f'{part} grpc']}" for part in PARTS),
         "-master.telemetry=false",
-        "-master.peers=none",
-        "-master.electionTimeout=1s",
         "-master.volumeSizeLimitMB=256",
         "-volume.max=100",
-        "-volume.preStopSeconds=0",
         f"-filer.localSocket={folder / 'filer.sock'}",
-        "-s3",
-        f"-s3.ip.bind={address}",
         f"-s3.config={folder / 'account.json'}",
         f"-s3.localSocket={folder / 's3.sock'}",
         "-s3.port.iceberg=0",
         "-s3.port.lance=0",
+        "-admin.ui=false",
+        "-admin.port.legacy=0",
+        "-webdav=false",
     ]
 
 
@@ -99,13 +98,13 @@ def _environment(folder: Path) -> dict[str, str]:
     return {**kept, **ENVIRONMENT, "HOME": str(folder)}
 
 
-def _wait(process: subprocess.Popen[bytes], server: Server, ports: Mapping[str, int], log: Path) -> None:
-    """Wait until S3 answers and a place for an object is found, which is later."""
+def _wait(process: subprocess.Popen[bytes], server: Server, master: str, log: Path) -> None:
+    """Wait until S3 answers and the master finds a place for an object."""
 
     def ready() -> bool:
         if process.poll() is not None:
             raise RuntimeError(f"weed ended with exit code {process.returncode}:\n{_end_of(log)}")
-        return http_ok(f"{server.endpoint}/healthz") and http_ok(f"http://{LOOPBACK}:{ports['master']}/dir/assign")
+        return http_ok(f"{server.endpoint}/healthz") and http_ok(f"{master}/dir/assign")
 
     until(ready, what="SeaweedFS to answer", seconds=patience(START_SECONDS), seen=lambda: _end_of(log))
 

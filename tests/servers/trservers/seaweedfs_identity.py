@@ -26,9 +26,10 @@ class Trusted:
 
 @dataclass(frozen=True)
 class Role:
-    """A role for one bucket; `subject` is a pattern of the tokens that may assume it."""
+    """A role for one bucket; tokens of `issuer` (`*`: of any) whose subject matches a pattern may assume it."""
 
     name: str
+    issuer: str
     subject: str
     bucket: str
 
@@ -37,13 +38,8 @@ class Role:
         return f"arn:aws:iam::{ACCOUNT}:role/{self.name}"
 
 
-def configuration(trusted: Trusted, roles: Sequence[Role], *, session_seconds: int = 3600) -> dict[str, Any]:
-    """The file of `weed -s3.iam.config`; temporary credentials are valid for `session_seconds`."""
-    provider = {"issuer": trusted.issuer, "clientId": trusted.audience}
-    if trusted.jwks:
-        provider["jwksUri"] = trusted.jwks
-    if trusted.ca:
-        provider["tlsCaCert"] = str(trusted.ca)
+def configuration(trusted: Sequence[Trusted], roles: Sequence[Role], *, session_seconds: int = 3600) -> dict[str, Any]:
+    """The file of `weed mini -s3.iam.config`; temporary credentials are valid for `session_seconds`."""
     return {
         "sts": {
             "issuer": "seaweedfs-sts",
@@ -52,16 +48,25 @@ def configuration(trusted: Trusted, roles: Sequence[Role], *, session_seconds: i
             "signingKey": base64.b64encode(secrets.token_bytes(32)).decode(),
         },
         "policy": {"defaultEffect": "Deny"},
-        "providers": [{"name": "issuer", "type": "oidc", "enabled": True, "config": provider}],
+        "providers": [_provider(each) for each in trusted],
         "roles": [_role(role) for role in roles],
         "policies": [{"name": role.name, "document": _policy(role.bucket)} for role in roles],
     }
 
 
+def _provider(trusted: Trusted) -> dict[str, Any]:
+    settings = {"issuer": trusted.issuer, "clientId": trusted.audience}
+    if trusted.jwks:
+        settings["jwksUri"] = trusted.jwks
+    if trusted.ca:
+        settings["tlsCaCert"] = str(trusted.ca)
+    return {"name": trusted.issuer, "type": "oidc", "enabled": True, "config": settings}
+
+
 def _role(role: Role) -> dict[str, Any]:
     trust = {
         "Effect": "Allow",
-        "Principal": {"Federated": "issuer"},
+        "Principal": {"Federated": role.issuer},
         "Action": ["sts:AssumeRoleWithWebIdentity"],
         "Condition": {"StringLike": {"oidc:sub": role.subject}},
     }
