@@ -80,8 +80,9 @@ def _flags(folder: Path, ports: Mapping[str, int], address: str) -> list[str]:
         *(f"-{part}.port.grpc={ports[f'{part} grpc']}" for part in PARTS),
         "-master.telemetry=false",
         "-master.volumeSizeLimitMB=256",
-        "-volume.max=100",
+        "-volume.max=1000",
         f"-filer.localSocket={folder / 'filer.sock'}",
+        "-s3.autoCreateBucket=false",  # otherwise a mistyped bucket of an administrator comes into being
         f"-s3.config={folder / 'account.json'}",
         f"-s3.localSocket={folder / 's3.sock'}",
         "-s3.port.iceberg=0",
