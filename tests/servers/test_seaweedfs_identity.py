@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from trainingrun_agent.storage.web_identity import credentials_of
 from trcluster.waiting import patience, until
 from trdemo.bucket import Bucket
 from trdemo.target import Storage
+from trimages.paths import REPOSITORY
 from trservers import issuer, seaweedfs
 from trservers.issuer import Issuer
 from trservers.seaweedfs_identity import ACCOUNT, Role, Trusted, configuration
@@ -202,3 +204,15 @@ def test_a_bucket_that_the_role_does_not_cover_is_refused_with_the_role(pod_with
         list(open_store(config, OTHER_BUCKET, limits=PREFLIGHT).list("", limit=1))
     assert caught.value.reason == "AccessDenied"
     assert "to the role of spec.storage.credentials.roleARN" in caught.value.hint
+
+
+def test_the_documented_file_is_what_these_tests_use() -> None:
+    text = (REPOSITORY / "docs" / "operations.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```json\n(\{\"sts\".*?)```", text, re.DOTALL)
+    cluster = "https://kubernetes.default.svc.cluster.local"
+    ca = Path("/etc/seaweedfs/cluster-ca.crt")
+    trusted = Trusted(cluster, AUDIENCE, "https://kubernetes.default.svc/openid/v1/jwks", ca)
+    role = Role("training", cluster, "system:serviceaccount:vision:trainingrun-s3", BUCKET)
+    shown, used = json.loads(block), configuration([trusted], [role])
+    used["sts"]["signingKey"] = shown["sts"]["signingKey"]
+    assert shown == used
