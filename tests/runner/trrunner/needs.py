@@ -26,7 +26,7 @@ def prepare(need: str, *, echo: Echo) -> None:
     """Prepare one need; paths that tests need are set as environment variables."""
     makers = {
         "binaries": _binaries,
-        "S3 servers": _s3_servers,
+        "SeaweedFS": _seaweedfs,
         "chart tools": _chart_tools,
         "images": _images,
         "tensorflow": _tensorflow,
@@ -40,8 +40,8 @@ def _binaries(echo: Echo) -> None:
     ensure({command for tier in ClusterTier for command in COMMANDS[tier]}, echo=echo)
 
 
-def _s3_servers(echo: Echo) -> None:
-    ensure(("versitygw", "weed"), echo=echo)
+def _seaweedfs(echo: Echo) -> None:
+    ensure(("weed",), echo=echo)
 
 
 def _chart_tools(echo: Echo) -> None:

@@ -73,6 +73,7 @@ UNIT = Tier(
 TIERS = (
     UNIT,
     Tier("contract", ("tests/operator", "tests/agent"), "contract", workers=3),
+    Tier("keyless", ("tests/servers",), "contract", ("SeaweedFS",)),
     Tier("fuzz", ("tests/fuzz",), NOT_REAL, workers=2),
     Tier("chart", ("tests/chart",), NOT_REAL, ("chart tools",), workers=3, dist="loadfile"),
     Tier("api", ("tests/api", "tests/cluster/tests"), "api", ("binaries",), workers=2, dist="loadfile"),
@@ -82,7 +83,7 @@ TIERS = (
         "node",
         ("tests/cluster/tests", "tests/e2e"),
         "node",
-        ("binaries", "S3 servers", "images", "tensorflow", "free node"),
+        ("binaries", "SeaweedFS", "images", "tensorflow", "free node"),
     ),
 )
 # Too long for every change: each has a make target of its own, and is no part of `all`.
