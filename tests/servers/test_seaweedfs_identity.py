@@ -50,9 +50,21 @@ def tokens() -> Iterator[Issuer]:
 
 
 @pytest.fixture(scope="module")
-def server(tokens: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    trusted = [Trusted(tokens.url, AUDIENCE), Trusted(UNREACHABLE, AUDIENCE)]
+def without_roles() -> Iterator[Issuer]:
+    """An issuer whose tokens need no role: their subject decides what they may do."""
+    with issuer.serving() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def server(tokens: Issuer, without_roles: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    trusted = [
+        Trusted(tokens.url, AUDIENCE),
+        Trusted(without_roles.url, AUDIENCE, policy_claim="sub"),
+        Trusted(UNREACHABLE, AUDIENCE),
+    ]
     roles = [
+        Role(SUBJECT, without_roles.url, SUBJECT, BUCKET),
         Role("training", tokens.url, SUBJECT, BUCKET),
         Role("of-team-b", tokens.url, "system:serviceaccount:team-b:*", BUCKET),
         Role("of-anyone", "*", "*", BUCKET),
@@ -94,6 +106,12 @@ def test_a_token_of_the_service_account_is_all_that_storage_needs(pod_with: Conf
     assert [item.key for item in store.list("a/")] == ["a/b"]
     store.delete("a/b")
     assert list(store.list("a/")) == []
+
+
+def test_an_sts_that_decides_by_the_subject_needs_no_role(pod_with: Configure, without_roles: Issuer) -> None:
+    store = open_store(pod_with(without_roles.token(SUBJECT, audience=AUDIENCE), role=None), BUCKET)
+    assert store.put("no-role", b"small")
+    assert store.get("no-role", max_bytes=100) == b"small"
 
 
 def test_objects_in_parts_come_back_whole(pod_with: Configure, tokens: Issuer, tmp_path: Path) -> None:

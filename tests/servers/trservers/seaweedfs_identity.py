@@ -16,12 +16,16 @@ BUCKETS = ("s3:ListBucket",)
 
 @dataclass(frozen=True)
 class Trusted:
-    """An issuer of tokens. `jwks` is the address of its keys (None: found by discovery), `ca` a PEM file."""
+    """An issuer of tokens. `jwks` is the address of its keys (None: found by discovery), `ca` a PEM file.
+
+    With `policy_claim`, a token that names no role has the policy whose name is the value of this claim.
+    """
 
     issuer: str
     audience: str
     jwks: str | None = None
     ca: Path | None = None
+    policy_claim: str | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ def _provider(trusted: Trusted) -> dict[str, Any]:
         settings["jwksUri"] = trusted.jwks
     if trusted.ca:
         settings["tlsCaCert"] = str(trusted.ca)
+    if trusted.policy_claim:
+        settings["policyClaim"] = trusted.policy_claim
     return {"name": trusted.issuer, "type": "oidc", "enabled": True, "config": settings}
 
 
