@@ -19,7 +19,11 @@ CPU_LIMIT = {
     "resources": {"limits": {"cpu": "2"}}
 }  # test_cluster_rules.py has a quota that wants one; slows down nothing
 VALUES = {
-    "policy": {"images": ["trainingrun.dev/*"]},
+    "policy": {
+        "images": ["trainingrun.dev/*"],
+        "serviceAccounts": ["trainer-*"],  # of test_keyless.py, as the STS is
+        "stsEndpoints": ["http://seaweedfs.storage:8333"],
+    },
     "lostPodSeconds": 10,
     "runs": {"agent": CPU_LIMIT},
     "tensorboard": {**CPU_LIMIT, "mirror": CPU_LIMIT},

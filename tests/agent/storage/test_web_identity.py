@@ -263,6 +263,13 @@ ROLE_FIELD, STS_FIELD = "spec.storage.credentials.roleARN", "spec.storage.creden
         (refusal("IDPRejectedClaim", status=403), ROLE, REFUSED, "WebIdentityRefused", ROLE_FIELD),
         (refusal("InvalidIdentityToken"), ROLE, REFUSED, "WebIdentityRefused", "runs.tokenAudience"),
         (refusal("ExpiredToken"), ROLE, REFUSED, "WebIdentityRefused", "NTP"),
+        (
+            refusal("AccessDenied", "failed to validate web identity token: no identity provider", status=403),
+            ROLE,
+            REFUSED,
+            "WebIdentityRefused",
+            "issuer",
+        ),
         (refusal("InvalidParameterValue", "token is malformed"), None, REFUSED, "WebIdentityRefused", "issuer"),
         (refusal("InvalidParameterValue", "RoleArn is no role"), ROLE, REFUSED, "WebIdentityRefused", ROLE_FIELD),
         (

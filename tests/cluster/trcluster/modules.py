@@ -16,6 +16,8 @@ HELM = "v4.3.1"
 HELM_UNITTEST = "v1.1.2"
 KUBECONFORM = "v0.8.0"
 VERSITYGW = "v1.8.0"
+# Its releases carry no Go versions: the proxy serves commits only. This is the newest that it had.
+SEAWEEDFS = "v0.0.0-20261109003541-7506e5f91cd6"
 
 KUBERNETES_COMMANDS = (
     "kube-apiserver",
@@ -85,6 +87,14 @@ ALL = (
         "github.com/versity/versitygw/cmd/versitygw",
         "versitygw",
         {"main.Version": VERSITYGW},
+    ),
+    Module(
+        "seaweedfs",
+        SEAWEEDFS,
+        "github.com/seaweedfs/seaweedfs/weed",
+        "weed",
+        {"github.com/seaweedfs/seaweedfs/weed/util/version.COMMIT": SEAWEEDFS.rpartition("-")[2]},
+        environment={"GOGC": "400"},
     ),
     Module(
         "helm",

@@ -50,6 +50,7 @@ ROWS: Final = (
     Row(r"source demo-output/env\.sh ", Way.RUN),
     Row(r"kubectl config set-context ", Way.ELSEWHERE, "tests/api/test_situations.py"),
     Row(r"kubectl .* wait --for=condition=Qualified ", Way.ELSEWHERE, "tests/e2e/test_second_run.py"),
+    Row(r"kubectl create clusterrolebinding issuer-discovery ", Way.ELSEWHERE, "tests/e2e/test_keyless.py"),
     Row(r"kubectl ", Way.RUN),
     Row(r"aws ", Way.RUN),
     Row(r"trainingrun |pip install |docker run ", Way.ELSEWHERE, "tests/agent/cli/test_documented.py"),

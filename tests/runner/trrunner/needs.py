@@ -26,6 +26,7 @@ def prepare(need: str, *, echo: Echo) -> None:
     """Prepare one need; paths that tests need are set as environment variables."""
     makers = {
         "binaries": _binaries,
+        "SeaweedFS": _seaweedfs,
         "chart tools": _chart_tools,
         "images": _images,
         "tensorflow": _tensorflow,
@@ -37,6 +38,10 @@ def prepare(need: str, *, echo: Echo) -> None:
 
 def _binaries(echo: Echo) -> None:
     ensure({command for tier in ClusterTier for command in COMMANDS[tier]}, echo=echo)
+
+
+def _seaweedfs(echo: Echo) -> None:
+    ensure(("weed",), echo=echo)
 
 
 def _chart_tools(echo: Echo) -> None:

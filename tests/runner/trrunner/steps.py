@@ -38,6 +38,7 @@ PACKAGES = (
     "tests/fakes/trfakes",
     "tests/fakes/trfuzz",
     "tests/fakes/trcorpus",
+    "tests/servers/trservers",
 )
 CHECKS = (
     Check("lint", ("ruff", "check", ".")),
@@ -72,12 +73,18 @@ UNIT = Tier(
 TIERS = (
     UNIT,
     Tier("contract", ("tests/operator", "tests/agent"), "contract", workers=3),
+    Tier("keyless", ("tests/servers",), "contract", ("SeaweedFS",)),
     Tier("fuzz", ("tests/fuzz",), NOT_REAL, workers=2),
     Tier("chart", ("tests/chart",), NOT_REAL, ("chart tools",), workers=3, dist="loadfile"),
     Tier("api", ("tests/api", "tests/cluster/tests"), "api", ("binaries",), workers=2, dist="loadfile"),
     # Building a TensorFlow graph uses one core: two tests at a time.
     Tier("tensorflow", ("tests/trainer",), "tensorflow", ("tensorflow",), workers=2, dist="loadfile", background=True),
-    Tier("node", ("tests/cluster/tests", "tests/e2e"), "node", ("binaries", "images", "tensorflow", "free node")),
+    Tier(
+        "node",
+        ("tests/cluster/tests", "tests/e2e"),
+        "node",
+        ("binaries", "SeaweedFS", "images", "tensorflow", "free node"),
+    ),
 )
 # Too long for every change: each has a make target of its own, and is no part of `all`.
 LONG_TIERS = (

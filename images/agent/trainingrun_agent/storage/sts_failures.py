@@ -109,7 +109,8 @@ def _entry(code: str, status: int, text: str, where: WebIdentity) -> Reason:
     about_role = "role" in text.lower()
     if where.role_arn is None and (about_role or code in _PARAMETER - {"InvalidParameterValue"}):
         return ROLE_MISSING
-    if code in _PARAMETER and not about_role:
+    # Some servers deny access for every token that they cannot check, and name the cause in the text alone.
+    if (code in _PARAMETER and not about_role) or "identity token" in text.lower():
         return TOKEN_NOT_ACCEPTED
     return WEB_IDENTITY_REFUSED
 
