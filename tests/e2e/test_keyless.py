@@ -34,7 +34,7 @@ ISSUER, AUDIENCE = "https://kubernetes.default.svc.cluster.local", "sts.amazonaw
 TRUSTED, STRANGER, MISSING = "trainer-storage", "trainer-stranger", "trainer-missing"
 ROLE = Role("training", ISSUER, f"system:serviceaccount:keyless:{TRUSTED}", "detectors")
 TOKEN_FOLDER = "/var/run/secrets/trainingrun/s3"
-STEPS = 30
+STEPS = 10
 SECONDS = 20
 # Prints what a container can reach: environment, mounts, and the token if it has one.
 LOOK = f"""
