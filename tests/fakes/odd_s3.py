@@ -23,6 +23,7 @@ CHECKSUM_MISSING = (
     "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters",
 )
 _LAST_IN_FOLDER = "\U0010ffff"
+HTML = {"Content-Type": "text/html"}
 LOCK_HEADERS = {"x-amz-object-lock-mode": "COMPLIANCE", "x-amz-object-lock-retain-until-date": "2036-01-01T00:00:00Z"}
 
 
@@ -40,6 +41,11 @@ class Answer(NamedTuple):
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = {}
+
+
+def refusal(status: int, code: str, message: str = "no") -> Answer:
+    """An answer with an error document."""
+    return _xml("Error", f"<Code>{code}</Code><Message>{message}</Message>")._replace(status=status)
 
 
 @dataclass
@@ -116,7 +122,7 @@ class OddS3:
         if "if-none-match" in headers and isinstance(condition, Answer):
             return condition
         if "if-none-match" in headers and condition == "honoured" and key in self.objects:
-            return _error(412, "PreconditionFailed")
+            return refusal(412, "PreconditionFailed")
         self.store(key, body)
         return Answer(200, headers={"ETag": self.odd.get_etag(self.objects[key])})
 
@@ -125,9 +131,9 @@ class OddS3:
         real = {"content-md5": md5.digest(), "x-amz-checksum-sha256": hashlib.sha256(body).digest()}
         sent = {name: headers[name] for name in real if name in headers}
         if not sent:
-            return None if self.odd.checksum is None else _error(400, *self.odd.checksum)
+            return None if self.odd.checksum is None else refusal(400, *self.odd.checksum)
         good = all(value == base64.b64encode(real[name]).decode() for name, value in sent.items())
-        return None if good else _error(400, "BadDigest")
+        return None if good else refusal(400, "BadDigest")
 
     def _delete(self, key: str) -> Answer:
         if key not in self.objects:
@@ -140,7 +146,7 @@ class OddS3:
     def _get(self, method: str, key: str, headers: Mapping[str, str]) -> Answer:
         stored = self.objects.get(key)
         if stored is None:
-            return _error(404, "NoSuchKey")
+            return refusal(404, "NoSuchKey")
         about = {"ETag": self.odd.get_etag(stored), "Last-Modified": format_datetime(stored.modified, usegmt=True)}
         about |= {"Content-Length": str(len(stored.data))}
         about |= self.odd.head_headers if method == "HEAD" else self.odd.get_headers
@@ -170,7 +176,7 @@ class OddS3:
             return Answer(204)
         if self.odd.completions_failing:
             self.odd.completions_failing -= 1
-            return Answer(200, _error(200, "InternalError").body)
+            return Answer(200, refusal(200, "InternalError").body)
         self.store(key, b"".join(part for _, part in sorted(self._uploads.pop(upload).items())))
         return _xml("CompleteMultipartUploadResult", "<ETag>&quot;0a-2&quot;</ETag>")
 
@@ -179,7 +185,7 @@ class OddS3:
         if not second and self.odd.version_1 is not None:
             return self.odd.version_1
         if second and self.odd.version_2 == "refused":
-            return _error(501, "NotImplemented")
+            return refusal(501, "NotImplemented")
         if second and self.odd.version_2 == "as version 1":
             second, query = False, {**query, "marker": ""}
         entries = self._entries(query.get("prefix", ""), query.get("delimiter", ""), self._start(query, second=second))
@@ -238,10 +244,6 @@ def _elements(fields: Mapping[str, str], lacking: tuple[str, ...]) -> str:
 
 def _xml(root: str, inner: str) -> Answer:
     return Answer(200, f'<?xml version="1.0"?><{root}>{inner}</{root}>'.encode(), {"Content-Type": "application/xml"})
-
-
-def _error(status: int, code: str, message: str = "as the test wants it") -> Answer:
-    return _xml("Error", f"<Code>{code}</Code><Message>{message}</Message>")._replace(status=status)
 
 
 @contextmanager

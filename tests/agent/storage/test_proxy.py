@@ -25,8 +25,9 @@ from trainingrun_agent.config import AgentConfig, load
 from trainingrun_agent.errors import Outcome, StageError
 from trainingrun_agent.storage import guard
 from trainingrun_agent.storage.client import HEARTBEAT, PREFLIGHT, WORK, Limits
-from trainingrun_agent.storage.s3 import PART, WHOLE, S3Store, open_store
+from trainingrun_agent.storage.s3 import S3Store, open_store
 from trainingrun_agent.storage.web_archive import WebArchive
+from trainingrun_agent.storage.writes import PART, WHOLE
 
 pytestmark = pytest.mark.contract
 REFUSED, OUTAGE = Outcome.STORAGE_REFUSED, Outcome.STORAGE_OUTAGE

@@ -23,7 +23,7 @@ from trainingrun_agent.errors import Outcome, StageError, StorageOutage, Storage
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.storage import bounded_answers, guard
 from trainingrun_agent.storage.client import PREFLIGHT
-from trainingrun_agent.storage.s3 import PART, WHOLE, open_store
+from trainingrun_agent.storage.s3 import open_store
 from trainingrun_agent.storage.stores import Stores
 from trainingrun_agent.storage.web_identity import (
     ASK_AGAIN_SECONDS,
@@ -32,6 +32,7 @@ from trainingrun_agent.storage.web_identity import (
     credentials_of,
     session_name,
 )
+from trainingrun_agent.storage.writes import PART, WHOLE
 
 pytestmark = pytest.mark.contract
 REFUSED, OUTAGE = Outcome.STORAGE_REFUSED, Outcome.STORAGE_OUTAGE
