@@ -30,6 +30,7 @@ from trainingrun_agent.reasons.storage import (
     INVALID_CREDENTIALS,
     TLS_ERROR,
 )
+from trainingrun_agent.reasons.storage_answers import ACCOUNT_UNUSABLE, ENDPOINT_REDIRECTS
 from trainingrun_agent.storage.base import MAX_CHILDREN, Children, ObjectInfo, ObjectStore
 from trainingrun_agent.storage.downloads import WORTH_GOING_ON
 from trainingrun_agent.storage.health import StorageHealth
@@ -46,11 +47,13 @@ MAY_PASS = {
     entry.name
     for entry in (
         ACCESS_DENIED,
+        ACCOUNT_UNUSABLE,
         BUCKET_NOT_FOUND,  # as of a gateway that has started before its disks
         CLOCK_SKEW,
         CREDENTIALS_MISSING,
         ENCRYPTION_REFUSED,  # as with a key that was disabled
         ENDPOINT_NOT_S3,  # as of a proxy whose server is away
+        ENDPOINT_REDIRECTS,
         INVALID_CREDENTIALS,
         PROXY_REFUSED,
         TLS_ERROR,

@@ -20,6 +20,7 @@ from botocore.exceptions import ClientError
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig
 from trainingrun_agent.errors import NotFound, ObjectChanged, ObjectTooLarge, StorageRefused
+from trainingrun_agent.log import logger
 from trainingrun_agent.reasons.storage import CLOCKS_DIFFER
 from trainingrun_agent.storage.access import Access
 from trainingrun_agent.storage.answers import status_of
@@ -39,7 +40,9 @@ from trainingrun_agent.storage.writes import WHOLE, Writes
 
 READ = 1 << 16
 """What is lost of a chunk when the connection breaks."""
-MAX_SKEW_SECONDS = 300
+MAX_SKEW_SECONDS = 900
+"""S3 refuses signatures that are older or newer."""
+MUCH_SKEW_SECONDS = 300
 READS = 2
 
 
@@ -70,7 +73,8 @@ def open_store(
         if where == bucket
     ]
     field = fields[0] if fields else "storage.bucket"
-    target = Target(bucket, resolved.storage.endpoint, field, Access.of(config))
+    storage = resolved.storage
+    target = Target(bucket, storage.endpoint, field, Access.of(config), addressing=storage.addressing)
     clock = clock or Clock()
     credentials = credentials or credentials_of(config, clock=clock)
     client = make_client(config, credentials, limits=limits)
@@ -278,9 +282,12 @@ class S3Store:
         except ValueError:
             return
         skew = (self._clock.now() - server.replace(tzinfo=server.tzinfo or UTC)).total_seconds()
+        direction = "ahead of" if skew > 0 else "behind"
+        endpoint = self._target.endpoint or "AWS"
+        if MUCH_SKEW_SECONDS < abs(skew) <= MAX_SKEW_SECONDS:
+            text = "the clock is %.0f s %s the clock of %s; from %d s on, storage refuses requests"
+            logger.warning(text, abs(skew), direction, endpoint, MAX_SKEW_SECONDS)
         if abs(skew) > MAX_SKEW_SECONDS:
-            direction = "ahead of" if skew > 0 else "behind"
-            endpoint = self._target.endpoint or "AWS"
             raise StorageRefused(CLOCKS_DIFFER, seconds=abs(skew), direction=direction, endpoint=endpoint)
 
 
