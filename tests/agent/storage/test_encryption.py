@@ -16,7 +16,8 @@ from trainingrun_agent.config import AgentConfig
 from trainingrun_agent.errors import Outcome, StageError
 from trainingrun_agent.storage import preflight
 from trainingrun_agent.storage.client import PREFLIGHT, WORK, Limits
-from trainingrun_agent.storage.s3 import PART, WHOLE, S3Store, open_store
+from trainingrun_agent.storage.s3 import S3Store, open_store
+from trainingrun_agent.storage.writes import PART, WHOLE
 
 pytestmark = pytest.mark.contract
 KEY = "arn:aws:kms:us-east-1:123456789012:key/0f0e0d0c-0000-4000-8000-000000000000"
