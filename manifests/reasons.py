@@ -17,7 +17,18 @@ from typing import Any, Final
 from trainingrun.api import reasons as of_operator
 from trainingrun.api.reason import Group
 from trainingrun_agent import reasons as of_agent
-from trainingrun_agent.reasons import access, configuration, dataset, exporting, pods, resume, storage, trainer, weights
+from trainingrun_agent.reasons import (
+    access,
+    configuration,
+    dataset,
+    exporting,
+    pods,
+    resume,
+    storage,
+    storage_answers,
+    trainer,
+    weights,
+)
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PAGE: Final = ROOT / "docs" / "reasons.md"
@@ -110,7 +121,7 @@ def _sections() -> Iterator[tuple[str, str, Sequence[Entry]]]:
     yield "Not accepted", "The condition `Accepted`, or an Event.", _operator(Group.REFUSED)
     about = "The condition of the stage, while its pod does not start. The run goes on once the cause is gone."
     yield "Waiting for a pod", about, _operator(Group.WAITING)
-    yield "Storage", "The conditions `StorageReady` and of the stage.", _agent(storage, access)
+    yield "Storage", "The conditions `StorageReady` and of the stage.", _agent(storage, access, storage_answers)
     yield "Data", "The condition `Prepared`.", _agent(dataset)
     yield "Configuration of the network", "The condition `Prepared`.", _agent(configuration)
     yield "Weights to start from", "The conditions `Prepared` and `Trained`.", _agent(weights)
@@ -122,13 +133,14 @@ def _sections() -> Iterator[tuple[str, str, Sequence[Entry]]]:
     )
     yield "Pods and nodes", about, [*_operator(Group.ENDED), *_agent(pods)]
     listed = {
-        entry["name"] for entry in _agent(storage, access, dataset, configuration, weights, resume, exporting, pods)
+        entry["name"]
+        for entry in _agent(storage, access, storage_answers, dataset, configuration, weights, resume, exporting, pods)
     }
     alone = [entry for entry in _agent(trainer) if entry["name"] not in listed]
     yield "Training and export", "The conditions `Trained` and `Exported`.", alone
     ours = _operator(Group.PROGRESS)
     known = {entry["name"] for entry in ours}
-    theirs = [entry for entry in _agent(storage, access, pods, succeeded=True) if entry["name"] not in known]
+    theirs = [entry for entry in _agent(storage, pods, succeeded=True) if entry["name"] not in known]
     yield "On the way", "Nothing is wrong.", [*ours, *theirs]
 
 

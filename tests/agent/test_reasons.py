@@ -21,6 +21,7 @@ from trainingrun_agent.errors import (
     IntegrityError,
     Interrupted,
     NotFound,
+    ObjectArchived,
     ObjectChanged,
     ObjectTooLarge,
     StageError,
@@ -40,6 +41,7 @@ from trainingrun_agent.reasons import (
     pods,
     resume,
     storage,
+    storage_answers,
     trainer,
     weights,
 )
@@ -130,12 +132,14 @@ ON_A_COMMAND_LINE = [
     *(access.PROXY_REFUSED, access.PROXY_TLS_ERROR, access.PROXY_UNREACHABLE, access.PROXY_GATEWAY_ERROR),
 ] + [
     entry
-    for table in (storage, dataset)
+    for table in (storage, storage_answers, dataset)
     for entry in vars(table).values()
     if isinstance(entry, Reason)
     and entry not in (storage.ADDRESS_REFUSED, storage.CREDENTIALS_MISSING, storage.CREDENTIALS_NOT_TEXT)
     and entry not in (storage.CA_NOT_MOUNTED, storage.CA_UNREADABLE, storage.NO_FREE_EPOCH)
     and entry not in (storage.CONDITIONAL_WRITES_IGNORED, storage.NOT_A_DATA_SET, storage.ENDPOINT_UNUSABLE)
+    and entry not in (storage_answers.ENCRYPTION_DEMANDED, storage_answers.ENCRYPTION_NOT_OFFERED)
+    and entry not in (storage_answers.KEY_UNUSABLE, storage_answers.ENCRYPTION_REFUSED)
     and entry not in (dataset.CONFIG_REFUSED, dataset.LEARNING_RATE_UNUSABLE, storage.WRITES_NOT_VISIBLE)
 ]
 """Entries that a command can raise; all others are raised only in pods."""
@@ -153,6 +157,7 @@ CLASSES: dict[str, tuple[type[StageError], set[Outcome]]] = {
     "ObjectTooLarge": (ObjectTooLarge, {Outcome.USER_ERROR}),
     "StorageRefused": (StorageRefused, {Outcome.STORAGE_REFUSED}),
     "NotFound": (NotFound, {Outcome.STORAGE_REFUSED}),
+    "ObjectArchived": (ObjectArchived, {Outcome.STORAGE_REFUSED}),
     "ObjectChanged": (ObjectChanged, {Outcome.STORAGE_REFUSED}),
     "StorageOutage": (StorageOutage, {Outcome.STORAGE_OUTAGE}),
     "IntegrityError": (IntegrityError, {Outcome.CRASH}),
@@ -163,7 +168,7 @@ CLASSES: dict[str, tuple[type[StageError], set[Outcome]]] = {
 }
 CONSTANTS = {
     name: value
-    for table in (access, configuration, dataset, exporting, pods, resume, storage, trainer, weights)
+    for table in (access, configuration, dataset, exporting, pods, resume, storage, storage_answers, trainer, weights)
     for name, value in vars(table).items()
     if isinstance(value, (Reason, dict)) and not name.startswith("_")
 }
@@ -278,7 +283,7 @@ def test_the_table_is_plain_data() -> None:
             }
         ],
     }
-    assert [case["kind"] for case in table["TLSError"]["cases"]] == ["retry", "retry", "newRun", "newRun"]
+    assert [case["kind"] for case in table["TLSError"]["cases"]] == ["retry", "retry", "newRun", "newRun", "newRun"]
 
 
 def test_a_reason_is_found_whatever_its_case() -> None:

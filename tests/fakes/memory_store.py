@@ -12,6 +12,7 @@ from trainingrun_agent.errors import IntegrityError, NotFound, ObjectChanged, Ob
 from trainingrun_agent.reasons.storage import FILE_ENDED_EARLY
 from trainingrun_agent.storage.base import MAX_CHILDREN, Children, ObjectInfo
 from trainingrun_agent.storage.server_traits import ServerTraits
+from trainingrun_agent.storage.streams import Arrived
 from trainingrun_agent.terms import Place
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -79,6 +80,7 @@ class MemoryStore:
         size: int,
         sha256: str | None,
         on_bytes: Callable[[int], None] | None = None,
+        arrived: Arrived | None = None,
     ) -> str:
         data = self.get(key, max_bytes=1 << 40)
         digest = hashlib.sha256(data).hexdigest()

@@ -20,6 +20,7 @@ from trainingrun_agent.reasons.storage import (
     OBJECT_NOT_FOUND,
     OBJECT_TOO_LARGE,
 )
+from trainingrun_agent.reasons.storage_answers import OBJECT_ARCHIVED
 from trainingrun_agent.terms import TRAININGRUN, Change, Terms, Text
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "IntegrityError",
     "Interrupted",
     "NotFound",
+    "ObjectArchived",
     "ObjectChanged",
     "ObjectLocked",
     "ObjectTooLarge",
@@ -164,6 +166,13 @@ class ObjectChanged(StorageRefused):
     """The object is not the one that was listed any more."""
 
     def __init__(self, entry: Reason = OBJECT_CHANGED, /, **values: object) -> None:
+        super().__init__(entry, **values)
+
+
+class ObjectArchived(StorageRefused):
+    """The object is in an archive, from which it must be restored first."""
+
+    def __init__(self, entry: Reason = OBJECT_ARCHIVED, /, **values: object) -> None:
         super().__init__(entry, **values)
 
 

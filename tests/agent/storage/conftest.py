@@ -1,4 +1,4 @@
-"""Fixtures for stores of odd servers."""
+"""Fixtures: stores of servers that differ from S3, or that refuse."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from odd_answers import FAST
 from odd_s3 import Oddities, OddS3, serve
+from refusing_s3 import RefusingServer
 from trainingrun_agent.config import AgentConfig
+from trainingrun_agent.storage.client import Limits
 from trainingrun_agent.storage.s3 import S3Store, open_store
 
 
@@ -35,3 +38,21 @@ def by(request: pytest.FixtureRequest) -> Callable[[S3Store], S3Store]:
         return store
 
     return choose
+
+
+@pytest.fixture
+def refusing() -> Iterator[RefusingServer]:
+    """A server that refuses."""
+    made = RefusingServer()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def open_at(make_config: Callable[..., AgentConfig], refusing: RefusingServer) -> Callable[..., S3Store]:
+    """Open the server's store, with fields of `storage` by keyword."""
+
+    def open_with(limits: Limits = FAST, **storage: Any) -> S3Store:
+        return open_store(make_config(**{"endpoint": refusing.endpoint, **storage}), "detectors", limits=limits)
+
+    return open_with

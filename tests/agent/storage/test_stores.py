@@ -17,6 +17,7 @@ from trainingrun_agent.storage.stores import Stores
 
 pytestmark = pytest.mark.contract
 BUSY = (503, "<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>busy</Message></Error>")
+FULL = (403, "<?xml version='1.0'?><Error><Code>QuotaExceeded</Code></Error>")
 UNKNOWN_KEY = (
     403,
     "<?xml version='1.0'?><Error><Code>InvalidAccessKeyId</Code><Message>no such key</Message></Error>",
@@ -49,6 +50,31 @@ def test_a_burst_of_503_is_waited_out_and_shown(
     assert "ListObjectsV2 on s3://detectors/x/" in seen[0]["message"]
     assert progress.snapshot()["storage"] == {"ready": True}
     assert caplog.messages[-1] == "storage answers again"
+
+
+def test_a_full_bucket_is_waited_for_and_says_what_to_do(
+    make_config: Callable[..., AgentConfig], canned_server: Any, fake_clock: Any
+) -> None:
+    """Reads that work meanwhile do not hide it."""
+    canned_server.date = fake_clock.now()
+    canned_server.answers = [FULL] * 9 + [(200, "")]
+    progress, seen = Progress(stage="train", pod_uid="pod", clock=fake_clock), []
+    config = make_config("train", endpoint=canned_server.endpoint)
+    stores = Stores(config, progress=progress, stop=threading.Event(), clock=fake_clock)
+    wait = fake_clock.wait
+
+    def watched(event: threading.Event, seconds: float) -> bool:
+        seen.append(progress.snapshot()["storage"])
+        return bool(wait(event, seconds))
+
+    fake_clock.wait = watched
+    assert stores.open("detectors").put("k", b"x")
+    assert {(state["ready"], state["reason"]) for state in seen} == {(False, "StorageFull")}
+    assert seen[0]["message"] == (
+        f"PutObject on s3://detectors/k at {canned_server.endpoint} failed: there is no room for it (403 QuotaExceeded"
+        "). Make room in bucket detectors, or have its quota raised; `trainingrun prune` shows what can be deleted."
+    )
+    assert progress.snapshot()["storage"] == {"ready": True}
 
 
 def test_a_rotated_key_is_shown_and_waited_for(

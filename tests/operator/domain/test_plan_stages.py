@@ -131,20 +131,21 @@ def test_progress_of_an_earlier_pod_is_not_shown() -> None:
     assert play.status["progress"]["text"] == "Training: starting"
 
 
-def test_an_outage_reported_by_the_agent_shows_and_ends() -> None:
+@pytest.mark.parametrize("reason", ["ServerError", "StorageFull", "LimitReached"])
+def test_an_outage_reported_by_the_agent_shows_and_ends(reason: str) -> None:
     play = Play()
     pod = play.start_pod(play.play_to(Stage.TRAIN))
-    play.progress = {"podUID": pod.uid, "storage": {"ready": False, "reason": "ServerError", "message": "503"}}
+    play.progress = {"podUID": pod.uid, "storage": {"ready": False, "reason": reason, "message": "503"}}
     play.step(1)
     assert play.condition("StorageReady") | {"lastTransitionTime": ""} == {
         "type": "StorageReady",
         "status": "False",
-        "reason": "ServerError",
+        "reason": reason,
         "message": "503",
         "observedGeneration": 1,
         "lastTransitionTime": "",
     }
-    assert play.reasons().count("ServerError") == 1
+    assert play.reasons().count(reason) == 1
     play.progress = {"podUID": pod.uid, "storage": {"ready": True}}
     play.step(1)
     assert play.condition("StorageReady")["status"] == "True"

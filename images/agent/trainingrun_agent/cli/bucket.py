@@ -41,7 +41,7 @@ def open_bucket(bucket: str, arguments: Namespace, *, field: str) -> ObjectStore
     except (BotoCoreError, ClientError, OSError, ValueError) as error:  # of an STS, or of the file with its token
         raise UsageError(f"{outgoing(str(error))}: correct --endpoint, --region or your AWS configuration") from error
     client.meta.events.register("before-call.s3", refuse_redirect)
-    return S3Store(client, Target(bucket, endpoint, field), clock=Clock())
+    return S3Store(client, Target(bucket, endpoint, field, addressing=addressing), clock=Clock())
 
 
 class RegisteredCredentials(Credentials):

@@ -35,12 +35,14 @@ from trainingrun_agent.prep.report.report import report
 from trainingrun_agent.prep.request import PrepareRequest
 from trainingrun_agent.prep.scaling import found_scaling, given_scaling, scaling_findings
 from trainingrun_agent.prep.source import split_layout, unread
+from trainingrun_agent.prep.source.labels import Origin
 from trainingrun_agent.prep.source.listing import left_out
 from trainingrun_agent.prep.source.locate import ListedSource, Sources
 from trainingrun_agent.prep.source.recognise import Formats
 from trainingrun_agent.prep.source.several import open_best
 from trainingrun_agent.prep.split.dataset_split import DatasetSplit, OpenSource, divide
 from trainingrun_agent.prep.split.division import Division
+from trainingrun_agent.prep.store.archived import archived, without_restored
 from trainingrun_agent.prep.store.dataset_folder import DatasetFolder
 from trainingrun_agent.prep.store.previous import PreviousDataset
 from trainingrun_agent.prep.store.publish import publish, publish_failure
@@ -67,13 +69,16 @@ def prepare(request: PrepareRequest) -> PreparedDataset:
     objects = StoredObjects(request.out, request.keys, request.scratch, request.clock)
     scaling = given_scaling(request)
     folder = DatasetFolder(objects, request.out, request.keys, _dataset_digest(request, sources, scaling))
-    if (reused := _reused(folder, request, data_digest)) is not None:
+    origins = {split: source.origin for split, source in sources.items()}
+    folder, reused = _reused(folder, request, origins, data_digest)
+    if reused is not None:
         return reused
     sources_digest = _sources_digest(request, {split: source.names for split, source in sources.items()})
     earlier = PreviousDataset.of_sources(folder, sources_digest)
     if scaling is None and (scaling := found_scaling(request, sources["train"].listing, earlier)) is not None:
         folder = replace(folder, digest=_dataset_digest(request, sources, scaling))
-        if (reused := _reused(folder, request, data_digest)) is not None:
+        folder, reused = _reused(folder, request, origins, data_digest)
+        if reused is not None:
             return reused
     with TemporaryDirectory(prefix="prep-", dir=request.scratch) as scratch:
         work = _Work(folder, earlier, sources_digest, scaling, Path(scratch))
@@ -93,13 +98,19 @@ def _list(request: PrepareRequest) -> dict[Split, ListedSource]:
     return found
 
 
-def _reused(folder: DatasetFolder, request: PrepareRequest, data_digest: str) -> PreparedDataset | None:
-    complete = folder.read_complete(request.splits)
-    if complete is None:
-        return None
-    train_bytes = sum(shard.size for shard in complete.records("train"))
-    dataset = complete.dataset or {}
-    return prepared(folder, dataset, request.terms, data_digest=data_digest, reused=True, train_bytes=train_bytes)
+def _reused(
+    folder: DatasetFolder, request: PrepareRequest, origins: Mapping[Split, Origin], data_digest: str
+) -> tuple[DatasetFolder, PreparedDataset | None]:
+    """The data set, if it is prepared already, and its folder; else the folder to prepare it in."""
+    while (complete := folder.read_complete(request.splits)) is not None:
+        dataset = complete.dataset or {}
+        newer = without_restored(folder, dataset, origins)
+        if newer is folder:
+            size = sum(shard.size for shard in complete.records("train"))
+            found = prepared(folder, dataset, request.terms, data_digest=data_digest, reused=True, train_bytes=size)
+            return folder, found
+        folder = newer
+    return folder, None
 
 
 def _formats(names: Mapping[Split, str]) -> str:
@@ -336,6 +347,7 @@ def _numbers(request: PrepareRequest, work: _Work, splits: list[DatasetSplit], f
         **numbers,
         **{name: count for name, count in seen_in_training.items() if count},
         **({} if work.scaling is None else {"intensityRange": list(work.scaling.range)}),
+        **archived(findings),
         "classes": list(request.dataset.classes),
         "maxBoxesPerImage": max(split.totals.max_boxes for split in splits),
         "errors": findings.severities[Severity.ERROR],

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from trainingrun_agent.prep.model.findings import UNKNOWN_FINDING, Finding
+from trainingrun_agent.prep.store.archived import ARCHIVED
 from trainingrun_agent.prep.store.dataset_folder import DatasetFolder
 from trainingrun_agent.terms import Terms
 
 TOP_FINDINGS, TOP_FINDING_TEXT = 5, 200
-_OF_THE_MANIFEST = ("classes", "maxBoxesPerImage", "intensityRange")
+_OF_THE_MANIFEST = ("classes", "maxBoxesPerImage", "intensityRange", ARCHIVED)
 """Facts of the manifest that the verdict does not repeat."""
 
 

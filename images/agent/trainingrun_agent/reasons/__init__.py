@@ -21,6 +21,7 @@ from trainingrun_agent.reasons import (
     pods,
     resume,
     storage,
+    storage_answers,
     trainer,
     weights,
 )
@@ -29,7 +30,7 @@ from trainingrun_agent.terms import TRAININGRUN, Terms
 
 __all__ = ["OPERATOR_TABLE", "Outcome", "Reason", "Step", "cases", "export", "find", "meanings", "of_trainer"]
 
-TABLES = (storage, access, dataset, configuration, weights, resume, exporting, pods, trainer)
+TABLES = (storage, storage_answers, access, dataset, configuration, weights, resume, exporting, pods, trainer)
 OPERATOR_TABLE = "operator_reasons.json"
 """The operator's table, written into this package by a generator; a list of objects as `export` makes them."""
 

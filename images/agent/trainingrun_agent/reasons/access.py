@@ -116,7 +116,7 @@ ENCRYPTION_REFUSED = Reason(
     message="{call} on {where} with encryption {encryption} failed: {answer}",
     hint="Check that the server offers this encryption, and that the key exists, is enabled and may be used with the"
     " credentials of the run. To ask for another, {change[storage.encryption]}.",
-    meaning="The storage server does not encrypt an object as storage.encryption asks: it has no such encryption, or"
+    meaning="The storage server cannot encrypt or decrypt an object as it was asked to: it has no such encryption, or"
     " the key of its KMS cannot be used.",
     fields=("storage.encryption",),
 )
@@ -138,8 +138,8 @@ PROXY_REFUSED = Reason(
     message=_PROXY + "refuses the connection: {answer}",
     hint="Let the proxy connect to this address without a password, then {retry}. To go another way,"
     " {change[storage.proxy]}.",
-    meaning="The HTTP proxy between the pod and storage, or its STS, does not let requests through. It is the proxy of"
-    " storage.proxy, or of the Helm value runs.storageProxy.url.",
+    meaning="An HTTP proxy between the pod and storage, or its STS, does not let requests through: the one of"
+    " storage.proxy, or of the Helm value runs.storageProxy.url, or one of the network.",
     fields=("storage.proxy",),
 )
 PROXY_ADDRESS_REFUSED = ADDRESS_REFUSED.case(

@@ -31,18 +31,19 @@ from trainingrun_agent.reasons.access import (
 from trainingrun_agent.reasons.entry import Outcome, Reason
 from trainingrun_agent.reasons.storage import (
     ACCESS_DENIED,
+    ENDPOINT_NOT_S3,
     INVALID_CREDENTIALS,
     REQUEST_REFUSED,
     SERVER_ERROR,
 )
+from trainingrun_agent.reasons.storage_answers import UNKNOWN_PROXY_REFUSED
+from trainingrun_agent.storage.error_answers import Answer
 from trainingrun_agent.storage.guard import refusal_behind
 from trainingrun_agent.storage.server_words import quote
 from trainingrun_agent.terms import Text
 
-_WRITES: Final = {"PutObject", "UploadPart"}
 _ENCRYPTION_WORDS: Final = re.compile(r"\bkms\b|encrypt", re.IGNORECASE)
 _TUNNEL: Final = re.compile(r"Tunnel connection failed: (?P<answer>(?P<status>\d{3}).*)", re.DOTALL)
-_PROXY_PASSWORD: Final = 407
 
 
 @dataclass(frozen=True)
@@ -66,22 +67,32 @@ class Access:
         key = f" and key {encryption.kms_key_id}" if encryption and encryption.kms_key_id else ""
         return {"proxy": self.proxy, "encryption": f"{encryption.type}{key}" if encryption else None}
 
-    def case(self, entry: Reason, *, call: str, code: str, text: str, status: int) -> Reason:
+    def case(self, entry: Reason, answer: Answer) -> Reason:
         """The reason that an answer of a server has with this access, from the one that it has without."""
-        if self.proxy and status == _PROXY_PASSWORD:
+        if self.proxy and entry is UNKNOWN_PROXY_REFUSED:
             return PROXY_REFUSED
-        if self.proxy and (code.isdigit() or not code) and not call.startswith("Head"):  # no error document
-            return PROXY_GATEWAY_ERROR if entry is SERVER_ERROR else PROXY_NOT_S3
-        if self._about_encryption(entry, call, f"{code} {text}"):
+        if self.proxy and not answer.is_s3 and not answer.call.startswith("Head"):
+            return self._by_proxy(entry)
+        if self._about_encryption(entry, answer):
             return ENCRYPTION_REFUSED
         if entry is ACCESS_DENIED:
-            return self._denied(wants_encryption=call in _WRITES and self.encryption is None)
+            return self._denied(wants_encryption=answer.is_write and self.encryption is None)
         return ROLE_CREDENTIALS_REFUSED if self.web_identity and entry is INVALID_CREDENTIALS else entry
 
-    def _about_encryption(self, entry: Reason, call: str, answer: str) -> bool:
-        if self.encryption is None or call not in _WRITES or entry not in (ACCESS_DENIED, REQUEST_REFUSED):
+    def _by_proxy(self, entry: Reason) -> Reason:
+        """Of an answer without a document of S3."""
+        if entry.name == SERVER_ERROR.name:
+            return PROXY_GATEWAY_ERROR
+        return (
+            PROXY_NOT_S3 if entry in (ACCESS_DENIED, ENDPOINT_NOT_S3, INVALID_CREDENTIALS, REQUEST_REFUSED) else entry
+        )
+
+    def _about_encryption(self, entry: Reason, answer: Answer) -> bool:
+        if self.encryption is None or not answer.is_write:
             return False
-        return answer.startswith("NotImplemented") or _ENCRYPTION_WORDS.search(answer) is not None
+        if entry.name not in (ACCESS_DENIED.name, REQUEST_REFUSED.name):
+            return entry.name == ENCRYPTION_REFUSED.name
+        return answer.code == "NotImplemented" or _ENCRYPTION_WORDS.search(f"{answer.code} {answer.text}") is not None
 
     def _denied(self, *, wants_encryption: bool) -> Reason:
         if self.web_identity:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from trainingrun_agent.storage.server_traits import ServerTraits
+from trainingrun_agent.storage.streams import Arrived
 
 MAX_CHILDREN = 10_000
 
@@ -91,11 +92,13 @@ class ObjectStore(Protocol):
         size: int,
         sha256: str | None,
         on_bytes: Callable[[int], None] | None = None,
+        arrived: Arrived | None = None,
     ) -> str:
         """Stream to `<path>.partial` and rename it to `path`; returns the SHA-256 in hex.
 
-        `on_bytes` gets byte increments, negative ones when a failed read is repeated. Raises NotFound, IntegrityError
-        when size or digest differ, DiskFull.
+        `on_bytes` gets byte increments, negative ones for bytes that are read again. Raises NotFound, IntegrityError
+        when size or digest differ, DiskFull. With `arrived`, which has the same path and counts the bytes itself, the
+        download goes on after what arrived in earlier calls.
         """
 
     def upload(

@@ -26,8 +26,10 @@ from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig
 from trainingrun_agent.storage.client import Limits
 from trainingrun_agent.storage.encryption import encryption_options
+from trainingrun_agent.storage.streams import Part
 
 if TYPE_CHECKING:
+    from obstore import GetOptions
     from obstore.store import S3Credential
 
 CREDENTIALS_SECONDS = 60
@@ -73,11 +75,16 @@ class BulkStore:
                 raise BulkError
             return WholeObject(bytes(found.bytes()), about["e_tag"] or "", about["last_modified"])
 
-    def chunks(self, key: str) -> Iterator[memoryview]:
-        """The whole object in chunks, as they arrive."""
+    @contextmanager
+    def part(self, key: str, *, start: int = 0, etag: str = "") -> Iterator[Part]:
+        """The object from a byte on, of the version with this ETag, in chunks as they arrive."""
+        options: GetOptions = {"range": {"offset": start}} if start else {}
+        if start and etag and not etag.startswith("W/"):
+            options["if_match"] = etag
         with self._failures_counted(key):
-            for chunk in self._store.get(key).stream(min_chunk_size=1):  # unjoined: joining chunks copies them
-                yield memoryview(chunk)
+            found = self._store.get(key, options=options)
+            chunks = found.stream(min_chunk_size=1)  # unjoined: joining chunks copies them
+            yield Part(start, found.meta["e_tag"] or "", map(memoryview, chunks))
 
     def put(self, key: str, data: bytes) -> None:
         """Write an object in one request."""

@@ -23,6 +23,7 @@ from trainingrun_agent.config import AgentConfig, WebIdentity
 from trainingrun_agent.errors import StorageRefused
 from trainingrun_agent.reasons.access import STS_UNUSABLE
 from trainingrun_agent.reasons.storage import CA_NOT_MOUNTED, CA_UNREADABLE, ENDPOINT_UNUSABLE
+from trainingrun_agent.storage import no_redirects  # noqa: F401 - for botocore, which every client here is of
 from trainingrun_agent.storage.credentials import GivenCredentials
 from trainingrun_agent.storage.encryption import encrypt
 

@@ -7,7 +7,9 @@ Messages name the call, the bucket, the key and the endpoint. Texts of the serve
 from __future__ import annotations
 
 import re
+import socket
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -18,58 +20,37 @@ from botocore.exceptions import (
     ProxyConnectionError,
     SSLError,
 )
+from urllib3.exceptions import NameResolutionError
 
-from trainingrun_agent.errors import NotFound, StageError, StorageOutage, StorageRefused
+from trainingrun_agent.errors import NotFound, ObjectArchived, StageError, StorageOutage, StorageRefused
 from trainingrun_agent.reasons.entry import Outcome, Reason
 from trainingrun_agent.reasons.storage import (
-    ACCESS_DENIED,
     ADDRESS_REFUSED,
     BUCKET_NOT_FOUND,
-    CLOCK_SKEW,
     ENDPOINT_NOT_S3,
     ENDPOINT_UNREACHABLE,
-    INVALID_CREDENTIALS,
     OBJECT_NOT_FOUND,
     REQUEST_REFUSED,
-    SERVER_ERROR,
     TLS_ERROR,
-    WRONG_REGION,
+)
+from trainingrun_agent.reasons.storage_answers import (
+    BUCKET_HOST_NOT_CERTIFIED,
+    BUCKET_HOST_UNKNOWN,
+    OBJECT_ARCHIVED,
+    PATH_STYLE_REFUSED,
 )
 from trainingrun_agent.storage.access import DIRECT, Access, proxy_failure
 from trainingrun_agent.storage.bounded_answers import AnswerTooLongError
+from trainingrun_agent.storage.error_answers import answer_of
+from trainingrun_agent.storage.error_codes import reason_of
 from trainingrun_agent.storage.guard import refusal_behind
+from trainingrun_agent.storage.redirects import elsewhere
 from trainingrun_agent.storage.server_words import is_transient_tls, kind_of, quote
 from trainingrun_agent.terms import Change, Message, Terms
 
-_CODES = {
-    "NoSuchBucket": BUCKET_NOT_FOUND,
-    "InvalidBucketName": BUCKET_NOT_FOUND,
-    "InvalidAccessKeyId": INVALID_CREDENTIALS,
-    "SignatureDoesNotMatch": INVALID_CREDENTIALS,
-    "InvalidTokenId": INVALID_CREDENTIALS,
-    "TokenRefreshRequired": INVALID_CREDENTIALS,
-    "InvalidToken": INVALID_CREDENTIALS,
-    "ExpiredToken": INVALID_CREDENTIALS,
-    "InvalidSecurity": INVALID_CREDENTIALS,
-    "AccessDenied": ACCESS_DENIED,
-    "AllAccessDisabled": ACCESS_DENIED,
-    "AccountProblem": ACCESS_DENIED,
-    "RequestTimeTooSkewed": CLOCK_SKEW,
-    "RequestExpired": CLOCK_SKEW,
-    "PermanentRedirect": WRONG_REGION,
-    "AuthorizationHeaderMalformed": WRONG_REGION,
-    "IllegalLocationConstraintException": WRONG_REGION,
-    "NoSuchKey": OBJECT_NOT_FOUND,
-    "RequestTimeout": SERVER_ERROR,
-    "SlowDown": SERVER_ERROR,
-    "TooManyRequests": SERVER_ERROR,
-    "Throttling": SERVER_ERROR,
-    "OperationAborted": SERVER_ERROR,
-    "ConditionalRequestConflict": SERVER_ERROR,
-    "NotImplemented": REQUEST_REFUSED,
-}
-_STATUSES = {401: INVALID_CREDENTIALS, 403: ACCESS_DENIED, 429: SERVER_ERROR, 301: WRONG_REGION}
-_REGION = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_OTHER_NAME = re.compile(r"hostname mismatch|doesn't match|not valid for", re.IGNORECASE)
+_STORAGE_CLASS = re.compile(r"[A-Z_]{1,40}")
+_KINDS: dict[str, type[StageError]] = {OBJECT_NOT_FOUND.name: NotFound, OBJECT_ARCHIVED.name: ObjectArchived}
 _ACTIONS = {
     "ListObjectsV2": "s3:ListBucket",
     "ListObjects": "s3:ListBucket",
@@ -87,6 +68,7 @@ class Target:
     endpoint: str | None
     field: str
     access: Access = DIRECT
+    addressing: str = "path"
 
     def where(self, key: str) -> Where:
         """The address of a key in the bucket, with the server."""
@@ -110,14 +92,17 @@ def explain(error: Exception, target: Target, *, call: str, key: str) -> StageEr
     if isinstance(error, ClientError):
         return _answered(error, target, call=call, key=key)
     if isinstance(error, SSLError) and not is_transient_tls(error):
-        return _failed(TLS_ERROR, target, call=call, key=key, answer=quote(str(error.kwargs["error"])))
+        answer = str(error.kwargs["error"])
+        by_name = target.addressing == "virtual" and _OTHER_NAME.search(answer)
+        entry = BUCKET_HOST_NOT_CERTIFIED if by_name else TLS_ERROR
+        return _failed(entry, target, call=call, key=key, answer=quote(answer))
     if isinstance(error, ParamValidationError):
         entry = BUCKET_NOT_FOUND if "bucket name" in str(error).lower() else REQUEST_REFUSED
         return _failed(entry, target, call=call, key=key, answer=quote(str(error)))
     if isinstance(error, ProxyConnectionError):
         return proxy_failure(error, what=_what(target, call, key))
-    if isinstance(error, EndpointConnectionError) and (refusal := refusal_behind(error.kwargs["error"])):
-        return StorageRefused(ADDRESS_REFUSED, endpoint=target.endpoint or "AWS", address=refusal.address)
+    if isinstance(error, EndpointConnectionError):
+        return _unconnected(error, target, call=call, key=key)
     if isinstance(error, HTTPClientError) and isinstance(error.kwargs.get("error"), AnswerTooLongError):
         return not_s3(target, call=call, key=key, what=str(error.kwargs["error"]))
     if isinstance(error, BotoCoreError):
@@ -136,22 +121,29 @@ def not_s3(target: Target, *, call: str, key: str, what: str) -> StorageRefused:
 
 
 def _answered(error: ClientError, target: Target, *, call: str, key: str) -> StageError:
-    metadata = error.response.get("ResponseMetadata", {})
-    status = int(metadata.get("HTTPStatusCode", 0))
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    text = str(error.response.get("Error", {}).get("Message", ""))
-    answer = f"{status} {quote(code)}"
-    if text and text != code:
-        answer += f", {quote(text)}"
-    region = str(metadata.get("HTTPHeaders", {}).get("x-amz-bucket-region", ""))
-    entry = target.access.case(_entry(code, status, call), call=call, code=code, text=text, status=status)
-    return _failed(entry, target, call=call, key=key, answer=answer, region=region)
+    answer = answer_of(error, call)
+    entry, values = elsewhere(answer, bucket=target.bucket, endpoint=target.endpoint, addressing=target.addressing) or (
+        target.access.case(reason_of(answer), answer),
+        {},
+    )
+    text = f"{answer.status} {quote(answer.code)}" if answer.is_s3 else f"{answer.status}"
+    if answer.text and answer.text != answer.code:
+        text += f", {quote(answer.text)}"
+    if answer.answered_by:
+        text += f", from {quote(answer.answered_by)}"
+    if entry is PATH_STYLE_REFUSED:
+        values = {"change_addressing": Change("storage.addressing", to="virtual")}
+    if entry is OBJECT_ARCHIVED and _STORAGE_CLASS.fullmatch(answer.detail("StorageClass")):
+        values = {"storage_class": answer.detail("StorageClass")}
+        text += f", storage class {answer.detail('StorageClass')}"
+    return _failed(entry, target, call=call, key=key, answer=text, **values)
 
 
-def _failed(entry: Reason, target: Target, *, call: str, key: str, answer: str, region: str = "") -> StageError:
+def _failed(entry: Reason, target: Target, *, call: str, key: str, answer: str, **values: object) -> StageError:
     """The error for a call that failed, of the class that its reason has."""
-    kind: type[StageError] = NotFound if entry is OBJECT_NOT_FOUND else StorageRefused
-    kind = StorageOutage if entry.outcome is Outcome.STORAGE_OUTAGE else kind
+    kind = _KINDS.get(entry.name) or (StorageOutage if entry.outcome is Outcome.STORAGE_OUTAGE else StorageRefused)
+    if entry is BUCKET_NOT_FOUND:
+        values["change_bucket"] = Change(target.field)
     return kind(
         entry,
         call=call,
@@ -161,7 +153,7 @@ def _failed(entry: Reason, target: Target, *, call: str, key: str, answer: str, 
         action=_ACTIONS.get(call, "s3:PutObject"),
         bucket=target.bucket,
         **target.access.values,
-        **_changes(entry, target, region),
+        **values,
     )
 
 
@@ -169,22 +161,22 @@ def _what(target: Target, call: str, key: str) -> Message:
     return Message("{call} on {where}", {"call": call, "where": target.where(key)})
 
 
-def _changes(entry: Reason, target: Target, region: str) -> dict[str, Change]:
-    if entry is BUCKET_NOT_FOUND:
-        return {"change_bucket": Change(target.field)}
-    if entry is WRONG_REGION and _REGION.fullmatch(region):
-        return {"change_region": Change("storage.region", to=region)}
-    return {}
+def _unconnected(error: EndpointConnectionError, target: Target, *, call: str, key: str) -> StageError:
+    refusal = refusal_behind(error.kwargs["error"])
+    if refusal is not None:
+        return StorageRefused(ADDRESS_REFUSED, endpoint=target.endpoint or "AWS", address=refusal.address)
+    answer = kind_of(error)
+    host = urlsplit(target.endpoint or "").hostname
+    unknown = target.addressing == "virtual" and isinstance(error.kwargs["error"], NameResolutionError)
+    if unknown and host and _has_address(host):
+        return _failed(BUCKET_HOST_UNKNOWN, target, call=call, key=key, answer=answer, host=host)
+    return _failed(ENDPOINT_UNREACHABLE, target, call=call, key=key, answer=answer)
 
 
-def _entry(code: str, status: int, call: str) -> Reason:
-    if code in _CODES:
-        return _CODES[code]
-    if status == 404 and call in ("HeadObject", "GetObject"):
-        return OBJECT_NOT_FOUND
-    # Without an S3 error document botocore makes the HTTP status the code: a web server, not S3.
-    if (code.isdigit() or not code) and status in (400, 404, 405) and call != "HeadObject":
-        return ENDPOINT_NOT_S3
-    if status >= 500:
-        return SERVER_ERROR
-    return _STATUSES.get(status, REQUEST_REFUSED)
+def _has_address(host: str) -> bool:
+    """Whether DNS knows the host; it has just answered about another."""
+    try:
+        socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return False
+    return True

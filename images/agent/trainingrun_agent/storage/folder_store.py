@@ -15,7 +15,7 @@ import os
 import secrets
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -36,7 +36,7 @@ from trainingrun_agent.reasons.storage import FILE_CHANGED, FILE_DENIED, FILE_NO
 from trainingrun_agent.storage.base import MAX_CHILDREN, Children, ObjectInfo
 from trainingrun_agent.storage.safe_paths import SafePaths, is_key_part
 from trainingrun_agent.storage.server_traits import ServerTraits
-from trainingrun_agent.storage.streams import HashingReader, save
+from trainingrun_agent.storage.streams import Arrived, HashingReader, Part
 from trainingrun_agent.terms import Place
 
 CHUNK = 1 << 20
@@ -128,21 +128,19 @@ class FolderStore:
         size: int,
         sha256: str | None,
         on_bytes: Callable[[int], None] | None = None,
+        arrived: Arrived | None = None,
     ) -> str:
-        """See ObjectStore."""
-        count = on_bytes or (lambda _: None)
-        partial = path.with_name(f"{path.name}.partial")
-        with self._opened(key) as (handle, _):
-            chunks = iter(lambda: os.read(handle, CHUNK), b"")
-            received, digest = save(chunks, partial, limit=size, on_bytes=count, what=Place(self._shown, key))
-        if received == size and sha256 in (None, digest):
-            partial.replace(path)
-            return digest
-        count(-received)
-        partial.unlink()
-        found = f"{received} bytes with SHA-256 {digest}"
+        """See ObjectStore; reading a file is not interrupted, so it always begins with the first byte."""
+        where = Place(self._shown, key)
+        with nullcontext(arrived) if arrived else Arrived(path, on_bytes or (lambda _: None)) as kept:
+            kept.restart()
+            with self._opened(key) as (handle, _):
+                kept.take(Part(0, "", iter(lambda: os.read(handle, CHUNK), b"")), limit=size, what=where)
+            found = kept.hexdigest()
+            if kept.size == size and sha256 in (None, found):
+                return kept.keep()
         expected = f"{size} bytes{f' with SHA-256 {sha256}' if sha256 else ''}"
-        raise IntegrityError(where=self._where(key), found=found, expected=expected)
+        raise IntegrityError(where=self._where(key), found=f"{kept.size} bytes with SHA-256 {found}", expected=expected)
 
     def upload(self, key: str, file: BinaryIO, *, size: int, on_bytes: Callable[[int], None] | None = None) -> str:
         """See ObjectStore."""

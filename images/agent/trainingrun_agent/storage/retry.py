@@ -13,6 +13,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import BinaryIO, Literal, TypeVar
 
@@ -29,9 +30,12 @@ from trainingrun_agent.reasons.storage import (
     INVALID_CREDENTIALS,
     TLS_ERROR,
 )
+from trainingrun_agent.reasons.storage_answers import ACCOUNT_UNUSABLE, ENDPOINT_REDIRECTS
 from trainingrun_agent.storage.base import MAX_CHILDREN, Children, ObjectInfo, ObjectStore
+from trainingrun_agent.storage.downloads import WORTH_GOING_ON
 from trainingrun_agent.storage.health import StorageHealth
 from trainingrun_agent.storage.server_traits import ServerTraits
+from trainingrun_agent.storage.streams import Arrived
 from trainingrun_agent.terms import Message
 
 FIRST_DELAY_SECONDS = 1.0
@@ -43,11 +47,13 @@ MAY_PASS = {
     entry.name
     for entry in (
         ACCESS_DENIED,
+        ACCOUNT_UNUSABLE,
         BUCKET_NOT_FOUND,  # as of a gateway that has started before its disks
         CLOCK_SKEW,
         CREDENTIALS_MISSING,
         ENCRYPTION_REFUSED,  # as with a key that was disabled
         ENDPOINT_NOT_S3,  # as of a proxy whose server is away
+        ENDPOINT_REDIRECTS,
         INVALID_CREDENTIALS,
         PROXY_REFUSED,
         TLS_ERROR,
@@ -91,14 +97,18 @@ class Retrier:
         self._allowed: set[str] = set()  # kinds of calls that have succeeded
         self._stop_seen: float | None = None
 
-    def run(self, call: Callable[[], T], *, kind: str, small: bool = True) -> T:
+    def run(
+        self, call: Callable[[], T], *, kind: str, small: bool = True, progress: Callable[[], int] = lambda: 0
+    ) -> T:
         """Repeat a call until it succeeds; `kind` is that of StorageHealth, a `small` call moves few bytes.
+
+        `progress` counts the bytes that stay moved when the call fails: one that moved WORTH_GOING_ON of them is no
+        part of the outage before it.
 
         Raises StorageOutage after the tolerance, Interrupted after `stop`, and StorageRefused after REFUSED_SECONDS, or
         at once if no call of this kind has succeeded before, or since one was given up.
         """
-        failing = _Failing()
-        delay = FIRST_DELAY_SECONDS
+        failing, delay, moved = _Failing(), FIRST_DELAY_SECONDS, 0
         while True:
             began = self._clock.monotonic()
             try:
@@ -110,6 +120,8 @@ class Retrier:
                 if not self._may_pass(failure, kind):
                     raise
                 self.health.failed(kind, failure)
+                if progress() - moved >= WORTH_GOING_ON:
+                    failing, delay, moved = _Failing(), FIRST_DELAY_SECONDS, progress()
                 failing.now(self._clock.monotonic(), refused=isinstance(failure, StorageRefused))
                 self._pause(failure, kind, failing, delay=delay)
                 delay = min(LONGEST_DELAY_SECONDS, delay * 2)
@@ -240,15 +252,22 @@ class RetryingStore:
         size: int,
         sha256: str | None,
         on_bytes: Callable[[int], None] | None = None,
+        arrived: Arrived | None = None,
     ) -> str:
-        """See ObjectStore; starts again from the first byte after an outage."""
+        """See ObjectStore; goes on after the last byte after an outage."""
 
         def moved(count: int) -> None:
             self._moved(count)
             if on_bytes:
                 on_bytes(count)
 
-        return self._run(lambda: self._store.download(key, path, size=size, sha256=sha256, on_bytes=moved), small=False)
+        with nullcontext(arrived) if arrived else Arrived(path, moved) as kept:
+            return self._retrier.run(
+                lambda: self._store.download(key, path, size=size, sha256=sha256, arrived=kept),
+                kind=f"reads of {self.bucket}",
+                small=False,
+                progress=lambda: kept.in_all,
+            )
 
     def upload(self, key: str, file: BinaryIO, *, size: int, on_bytes: Callable[[int], None] | None = None) -> str:
         """See ObjectStore; starts again from the first byte after an outage."""

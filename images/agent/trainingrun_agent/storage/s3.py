@@ -7,9 +7,10 @@ download appears under its name only if size and digest are right.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager, closing, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,7 +19,8 @@ from botocore.exceptions import ClientError
 
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig
-from trainingrun_agent.errors import IntegrityError, NotFound, ObjectChanged, ObjectTooLarge, StorageRefused
+from trainingrun_agent.errors import NotFound, ObjectChanged, ObjectTooLarge, StorageRefused
+from trainingrun_agent.log import logger
 from trainingrun_agent.reasons.storage import CLOCKS_DIFFER
 from trainingrun_agent.storage.access import Access
 from trainingrun_agent.storage.answers import status_of
@@ -26,20 +28,22 @@ from trainingrun_agent.storage.base import MAX_CHILDREN, ByteCounter, Children, 
 from trainingrun_agent.storage.bucket_listing import BucketListing, denied_is_nothing
 from trainingrun_agent.storage.bulk import BulkError, BulkStore, WholeObject, open_bulk
 from trainingrun_agent.storage.client import WORK, Limits, make_client
+from trainingrun_agent.storage.downloads import NO_PART, Read, download, part_of, start_of
+from trainingrun_agent.storage.etags import same_etag
 from trainingrun_agent.storage.explained import explained
 from trainingrun_agent.storage.failures import Target, not_s3
 from trainingrun_agent.storage.server_traits import ServerTraits
-from trainingrun_agent.storage.streams import Chunk, HashingReader, save
-from trainingrun_agent.storage.versions import ListedVersions, same_etag
+from trainingrun_agent.storage.streams import Arrived, Chunk, HashingReader, Part
+from trainingrun_agent.storage.versions import ListedVersions
 from trainingrun_agent.storage.web_identity import credentials_of
 from trainingrun_agent.storage.writes import WHOLE, Writes
 
-CHUNK = 1 << 20
-MAX_SKEW_SECONDS = 300
+READ = 1 << 16
+"""What is lost of a chunk when the connection breaks."""
+MAX_SKEW_SECONDS = 900
+"""S3 refuses signatures that are older or newer."""
+MUCH_SKEW_SECONDS = 300
 READS = 2
-
-Chunks = Callable[[str], Iterator[Chunk]]
-"""Reads an object by its key, in chunks."""
 
 
 def open_store(
@@ -69,7 +73,8 @@ def open_store(
         if where == bucket
     ]
     field = fields[0] if fields else "storage.bucket"
-    target = Target(bucket, resolved.storage.endpoint, field, Access.of(config))
+    storage = resolved.storage
+    target = Target(bucket, storage.endpoint, field, Access.of(config), addressing=storage.addressing)
     clock = clock or Clock()
     credentials = credentials or credentials_of(config, clock=clock)
     client = make_client(config, credentials, limits=limits)
@@ -186,24 +191,12 @@ class S3Store:
         size: int,
         sha256: str | None,
         on_bytes: Callable[[int], None] | None = None,
+        arrived: Arrived | None = None,
     ) -> str:
         """See ObjectStore."""
-        partial = path.with_name(f"{path.name}.partial")
-        count = on_bytes or (lambda _: None)
-        seen = ""
-        for chunks in self._readings():
-            try:
-                received, digest = self._fetch(chunks, key, partial, limit=size, on_bytes=count)
-            except BulkError:
-                continue
-            if received == size and sha256 in (None, digest):
-                partial.replace(path)
-                return digest
-            count(-received)
-            seen = f"{received} bytes with SHA-256 {digest}"
-        partial.unlink()
-        expected = f"{size} bytes{f' with SHA-256 {sha256}' if sha256 else ''}"
-        raise IntegrityError(where=self._target.where(key), found=seen, expected=expected)
+        where = self._target.where(key)
+        with nullcontext(arrived) if arrived else Arrived(path, on_bytes or _ignore_bytes) as kept:
+            return download(self._readings(key, size), kept, size=size, sha256=sha256, where=where)
 
     def upload(self, key: str, file: BinaryIO, *, size: int, on_bytes: Callable[[int], None] | None = None) -> str:
         """See ObjectStore."""
@@ -240,28 +233,40 @@ class S3Store:
                 return
         self.put(key, data)
 
-    def _readings(self) -> Iterator[Chunks]:
-        """Ways to read an object, to try one after the other."""
+    def _readings(self, key: str, size: int) -> Iterator[Read]:
+        """Ways to read an object of this size, to try one after the other."""
         if self._bulk is not None:
-            yield self._bulk.chunks
+            bulk = self._bulk
+            yield lambda start, etag: self._counted(bulk.part(key, start=start, etag=etag))
         for _ in range(READS):
-            yield self._chunks
+            yield lambda start, etag: self._counted(self._part(key, size, start=start, etag=etag))
 
-    def _chunks(self, key: str) -> Iterator[Chunk]:
+    @contextmanager
+    def _part(self, key: str, size: int, *, start: int, etag: str) -> Iterator[Part]:
         with self._explained("GetObject", key):
-            answer = self._client.get_object(Bucket=self.bucket, Key=key)
+            try:
+                answer = self._client.get_object(Bucket=self.bucket, Key=key, **part_of(start, etag))
+            except ClientError as error:
+                status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+                if not start or status not in NO_PART:
+                    raise
+                if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and start == size:
+                    yield Part(start, etag, ())  # the connection broke after the last byte
+                    return
+                answer = self._client.get_object(Bucket=self.bucket, Key=key)
             with closing(answer["Body"]) as body:
-                while chunk := body.read(CHUNK):
-                    yield chunk
+                chunks = iter(lambda: body.read(READ), b"")
+                yield Part(start_of(answer), answer.get("ETag", ""), chunks)
 
-    def _fetch(
-        self, chunks: Chunks, key: str, partial: Path, *, limit: int, on_bytes: Callable[[int], None]
-    ) -> tuple[int, str]:
-        def counted(count: int) -> None:
-            on_bytes(count)
-            self._count(down=max(0, count))
+    @contextmanager
+    def _counted(self, opened: AbstractContextManager[Part]) -> Iterator[Part]:
+        """The part, whose bytes are counted for metrics."""
+        with opened as part:
+            yield part._replace(chunks=map(self._count_chunk, part.chunks))
 
-        return save(chunks(key), partial, limit=limit, on_bytes=counted, what=self._target.where(key))
+    def _count_chunk(self, chunk: Chunk) -> Chunk:
+        self._count(down=len(chunk))
+        return chunk
 
     def _explained(self, call: str, key: str) -> AbstractContextManager[None]:
         return explained(self._target, call=call, key=key)
@@ -277,11 +282,18 @@ class S3Store:
         except ValueError:
             return
         skew = (self._clock.now() - server.replace(tzinfo=server.tzinfo or UTC)).total_seconds()
+        direction = "ahead of" if skew > 0 else "behind"
+        endpoint = self._target.endpoint or "AWS"
+        if MUCH_SKEW_SECONDS < abs(skew) <= MAX_SKEW_SECONDS:
+            text = "the clock is %.0f s %s the clock of %s; from %d s on, storage refuses requests"
+            logger.warning(text, abs(skew), direction, endpoint, MAX_SKEW_SECONDS)
         if abs(skew) > MAX_SKEW_SECONDS:
-            direction = "ahead of" if skew > 0 else "behind"
-            endpoint = self._target.endpoint or "AWS"
             raise StorageRefused(CLOCKS_DIFFER, seconds=abs(skew), direction=direction, endpoint=endpoint)
 
 
 def _ignore(*, down: int = 0, up: int = 0) -> None:
+    """Count nothing."""
+
+
+def _ignore_bytes(count: int) -> None:
     """Count nothing."""

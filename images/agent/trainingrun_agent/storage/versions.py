@@ -57,14 +57,5 @@ class ListedVersions:
             self._known[hash(info.key)] = _version(info.etag, info.size, info.modified)
 
 
-def same_etag(one: str, other: str) -> bool:
-    """Whether two ETags are equal apart from quotes and the mark of a weak one, which a proxy adds."""
-    return _opaque(one) == _opaque(other)
-
-
-def _opaque(etag: str) -> str:
-    return etag.removeprefix("W/").strip('"')
-
-
 def _version(etag: str, size: int, modified: datetime | None) -> int:
     return hash((etag, size, None if modified is None else int(modified.timestamp())))

@@ -207,6 +207,7 @@ ELSEWHERE = {
     "KeyNotListed": "source/test_fetch.py",  # needs a server with listings of its own
     "EvalInsideTrain": "source/test_split_layout.py",  # needs other folders than train/ and eval/
     "PathIgnored": "../cli/commands/test_doctor.py",  # needs a local folder
+    "ObjectArchived": "source/test_fetch.py",  # needs a storage class
     "ObjectChanged": "judge/test_policy.py",  # needs an object that changes during preparation
 }
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import pytest
 
 from memory_store import MemoryStore
 from prep_in_memory import Preparation, seen
-from trainingrun_agent.errors import UserError
+from trainingrun_agent.errors import ObjectArchived, UserError
 from trainingrun_agent.prep.source.listing import Entry
 from trainingrun_agent.storage.base import ObjectInfo
 from voc_data import jpeg, voc
@@ -74,6 +74,54 @@ def test_an_object_that_is_gone_is_still_called_changed(prep: Preparation, serve
     prep.memory.objects = server.objects
     with pytest.raises(UserError, match="DataChanged"):
         prep.run()
+
+
+class Archiving(MemoryStore):
+    """A bucket with a rule that moves objects into an archive."""
+
+    archived: frozenset[str] = frozenset()
+    about: Mapping[str, object] = {"storage_class": "GLACIER"}
+
+    def get(self, key: str, *, max_bytes: int, etag: str = "") -> bytes:
+        if key in self.archived:
+            raise ObjectArchived(where=key, answer="403 InvalidObjectState", **self.about)
+        return super().get(key, max_bytes=max_bytes, etag=etag)
+
+
+@pytest.mark.parametrize(
+    ("about", "text"),
+    [({"storage_class": "DEEP_ARCHIVE"}, "archived in storage class DEEP_ARCHIVE, so"), ({}, "archived, so")],
+    ids=["a class", "no class"],
+)
+@pytest.mark.parametrize("archived", ["tire.jpg", "tire.xml"], ids=["image", "labels"])
+def test_an_archived_file_is_a_bad_file_until_it_is_restored(
+    prep: Preparation, server: Misnaming, archived: str, about: Mapping[str, object], text: str
+) -> None:
+    prep.memory = store = Archiving()
+    store.objects, store.archived, store.about = server.objects, frozenset({f"train/{archived}"}), about
+    prep.add("tire", jpeg(seed=9), voc())
+    assert prep.run().train_images == 3
+    assert prep.codes() == {"ObjectArchived": 1}
+    [finding] = prep.document("report.json")["findings"]
+    assert finding["file"] == archived
+    assert seen(finding).startswith(text)
+    again = prep.run()
+    assert (again.train_images, again.numbers["reused"]) == (3, True)
+    store.archived = frozenset()
+    restored = prep.run()
+    assert (restored.train_images, restored.numbers["reused"]) == (4, False)
+    assert restored.digest != again.digest
+    assert prep.run().numbers["reused"] is True
+
+
+def test_too_many_archived_files_end_the_preparation_with_the_next_step(prep: Preparation, server: Misnaming) -> None:
+    prep.memory = store = Archiving()
+    store.objects = server.objects
+    store.archived, prep.max_bad_files = frozenset(f"train/t{index}.jpg" for index in range(2)), "10%"
+    with pytest.raises(UserError) as caught:
+        prep.run()
+    assert caught.value.reason == "TooManyBadFiles"
+    assert "ObjectArchived: archived in storage class GLACIER" in caught.value.message
 
 
 def test_a_label_file_that_is_listed_otherwise_does_not_end_the_run(prep: Preparation, server: Misnaming) -> None:

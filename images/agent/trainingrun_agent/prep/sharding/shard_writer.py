@@ -19,7 +19,12 @@ from typing import NamedTuple, Self
 from trainingrun_agent.prep.image.check import Checked, Checker
 from trainingrun_agent.prep.model.annotation import LabelledObject, version_of
 from trainingrun_agent.prep.model.codes.boxes import BOX_TOO_SMALL
-from trainingrun_agent.prep.model.codes.image_files import IMAGE_CRASHES_DECODER, KEY_NOT_LISTED, OBJECT_CHANGED
+from trainingrun_agent.prep.model.codes.image_files import (
+    IMAGE_CRASHES_DECODER,
+    KEY_NOT_LISTED,
+    OBJECT_ARCHIVED,
+    OBJECT_CHANGED,
+)
 from trainingrun_agent.prep.model.codes.kind import Fields
 from trainingrun_agent.prep.model.findings import Finding, Findings
 from trainingrun_agent.prep.output.labels_csv import box_cells, lines
@@ -36,7 +41,7 @@ from trainingrun_agent.prep.source.readers import LabelFile
 from trainingrun_agent.prep.statistics.network_input import NetworkInput
 from trainingrun_agent.prep.statistics.totals import Totals
 
-PASSING = (OBJECT_CHANGED, KEY_NOT_LISTED, IMAGE_CRASHES_DECODER)
+PASSING = (OBJECT_CHANGED, OBJECT_ARCHIVED, KEY_NOT_LISTED, IMAGE_CRASHES_DECODER)
 """Findings that the same image may not have the next time."""
 
 

@@ -1,8 +1,8 @@
 """Read one object of a source as it was listed.
 
 Invariant: at most as many bytes as were listed are read. An object that is not the listed one any more is
-UnusableError of kind OBJECT_CHANGED, and one that is listed under a key that is not its own, of kind KEY_NOT_LISTED;
-only storage itself raises anything else.
+UnusableError of kind OBJECT_CHANGED, one that is listed under a key that is not its own, of kind KEY_NOT_LISTED, and
+one in an archive, of kind OBJECT_ARCHIVED; only storage itself raises anything else.
 """
 
 from __future__ import annotations
@@ -11,9 +11,21 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from trainingrun_agent.errors import IntegrityError, NotFound, ObjectChanged, ObjectTooLarge, StageError
+from trainingrun_agent.errors import (
+    IntegrityError,
+    NotFound,
+    ObjectArchived,
+    ObjectChanged,
+    ObjectTooLarge,
+    StageError,
+)
 from trainingrun_agent.prep.model.annotation import UnusableError
-from trainingrun_agent.prep.model.codes.image_files import FILE_TOO_LARGE, KEY_NOT_LISTED, OBJECT_CHANGED
+from trainingrun_agent.prep.model.codes.image_files import (
+    FILE_TOO_LARGE,
+    KEY_NOT_LISTED,
+    OBJECT_ARCHIVED,
+    OBJECT_CHANGED,
+)
 from trainingrun_agent.prep.source.listing import Entry
 from trainingrun_agent.prep.source.place import Place
 
@@ -30,6 +42,8 @@ def read(place: Place, entry: Entry, *, limit: int) -> bytes:
         data = place.store.get(place.key_of(entry.path), max_bytes=entry.size, etag=entry.etag)
     except (NotFound, ObjectTooLarge, ObjectChanged) as problem:
         raise _changed(place, entry, problem) from problem
+    except ObjectArchived as problem:
+        raise _archived(problem) from problem
     if len(data) != entry.size:
         raise UnusableError(OBJECT_CHANGED, case="size", size=entry.size, found=len(data))
     return data
@@ -42,6 +56,8 @@ def download(place: Place, entry: Entry, *, limit: int, path: Path, on_bytes: Ca
         place.store.download(place.key_of(entry.path), path, size=entry.size, sha256=None, on_bytes=on_bytes)
     except (NotFound, ObjectTooLarge, IntegrityError) as problem:
         raise _changed(place, entry, problem) from problem
+    except ObjectArchived as problem:
+        raise _archived(problem) from problem
 
 
 def _check_size(entry: Entry, limit: int) -> None:
@@ -55,6 +71,13 @@ def _changed(place: Place, entry: Entry, problem: StageError) -> UnusableError:
     if _listed(place, entry):
         return UnusableError(KEY_NOT_LISTED, case="other", key=ascii(place.key_of(entry.path)))
     return UnusableError(OBJECT_CHANGED, case="gone", size=entry.size)
+
+
+def _archived(problem: ObjectArchived) -> UnusableError:
+    storage_class = str(problem.values.get("storage_class", ""))
+    if not storage_class:
+        return UnusableError(OBJECT_ARCHIVED, case="plain")
+    return UnusableError(OBJECT_ARCHIVED, case="class", storageClass=storage_class)
 
 
 def _listed(place: Place, entry: Entry) -> bool:

@@ -265,6 +265,21 @@ KEY_NOT_LISTED = FindingKind(
     "object.",
     example=Example("A server lists the object `tire\\x01.jpg` as `tire?.jpg`.", "The object is called `tire.jpg`."),
 )
+OBJECT_ARCHIVED = FindingKind(
+    "ObjectArchived",
+    Severity.ERROR,
+    meaning="The file is in an archive of the storage, such as S3 Glacier or Deep Archive. A rule of the bucket moves "
+    "objects there that are old or rarely read; they are listed as before.",
+    effect="The file is missing from the data set until it is restored.",
+    seen={
+        "plain": "archived, so that it cannot be read before it is restored",
+        "class": "archived in storage class {storageClass}, so that it cannot be read before it is restored",
+    },
+    advice="Restore it, which can take hours, or copy it to a storage class that can be read at once; then {retry}.",
+    example=Example(
+        "A rule moves `tire.jpg` to storage class GLACIER.", "`tire.jpg` is restored, or in storage class STANDARD."
+    ),
+)
 OBJECT_CHANGED = FindingKind(
     "ObjectChanged",
     Severity.ERROR,
