@@ -8,8 +8,8 @@ from pathlib import Path
 
 from label_sets import CLASSES
 from trainingrun_agent.prep.model.annotation import Annotation, UnusableError
+from trainingrun_agent.prep.source.entry import Entry
 from trainingrun_agent.prep.source.index import Index
-from trainingrun_agent.prep.source.listing import Entry
 from trainingrun_agent.prep.source.readers import FORMATS, Context, FileFormat, SetFormat
 
 Corners = tuple[float, float, float, float]

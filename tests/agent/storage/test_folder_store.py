@@ -151,6 +151,23 @@ def test_a_file_that_is_being_written_is_not_listed(store: FolderStore) -> None:
     assert listed(store) == ["k", "sub/a.jpg"]
 
 
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["same file system", "another one"])
+def test_a_finished_file_is_moved_if_it_can_be(
+    store: FolderStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, elsewhere: bool
+) -> None:
+    file = tmp_path / "finished"
+    file.write_bytes(b"records")
+    if elsewhere:
+        monkeypatch.setattr(Path, "replace", lambda *_: raise_error(errno.EXDEV))
+    assert store.take("new/a.tfrecord", file) is not elsewhere
+    assert file.exists() is elsewhere
+    assert ("new/a.tfrecord" in listed(store)) is not elsewhere
+
+
+def raise_error(number: int) -> None:
+    raise OSError(number, os.strerror(number))
+
+
 def test_folders_that_become_empty_are_removed(store: FolderStore, root: Path) -> None:
     store.put("x/y/z", b"1")
     store.put("x/w", b"1")

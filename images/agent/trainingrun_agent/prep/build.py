@@ -39,6 +39,7 @@ from trainingrun_agent.prep.store.previous import GONE, PreviousDataset, Previou
 from trainingrun_agent.prep.store.unfinished import UnfinishedList
 from trainingrun_agent.prep.store.uploads import Uploads
 from trainingrun_agent.progress import Progress
+from trainingrun_agent.storage.folder_store import FolderStore
 
 _ShardId = tuple[Split, int]
 """A split and the number of one of its shards."""
@@ -153,7 +154,7 @@ class _ShardBuilder:
             number,
             shard_name,
             source.format,
-            [_image_file(pair, version(pair) if rows or source.labels.files else "") for pair in pairs],
+            [_image_file(pair, version(pair) if rows or source.labels.unread else "") for pair in pairs],
             previous_rows=rows,
             same_shard=same,
         )
@@ -164,6 +165,7 @@ class _ShardBuilder:
             source.images,
             source.labels.read,
             lambda index: self._download_shard(shard_name, index, previous_shards),
+            source.labels.unread if isinstance(source.images.store, FolderStore) else None,
         )
 
     def upload(self, task: ShardTask, result: ShardResult) -> None:

@@ -59,6 +59,10 @@ class FolderStore:
         self.skipped: dict[str, str] = {}
         self.traits = ServerTraits()
 
+    def __reduce__(self) -> tuple[type[FolderStore], tuple[Path]]:
+        """Worker processes get the folder without `skipped`."""
+        return FolderStore, (Path(self._shown),)
+
     @property
     def bucket(self) -> str:
         """The path of the folder, as it was given."""
@@ -103,7 +107,7 @@ class FolderStore:
     def get(self, key: str, *, max_bytes: int, etag: str = "") -> bytes:
         """See ObjectStore."""
         with self._opened(key) as (handle, status):
-            if etag and etag != _info(key, status).etag:
+            if etag and etag != _etag(status):
                 raise ObjectChanged(FILE_CHANGED, file=self._where(key))
             data = _read(handle, min(status.st_size, max_bytes) + 1)
         if len(data) > max_bytes:
@@ -155,6 +159,19 @@ class FolderStore:
 
         self._write(key, fill)
         return reader.hexdigest()
+
+    def take(self, key: str, file: Path) -> bool:
+        """Move a finished file here; False if it is in another file system."""
+        with self._explained(key, writing=True):
+            path = Path(self._paths.path(key))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                file.replace(path)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                return False
+            return True
 
     def delete(self, key: str) -> None:
         """See ObjectStore; folders that become empty are removed, as a bucket would have none."""
@@ -217,14 +234,9 @@ class FolderStore:
 
     @contextmanager
     def _opened(self, key: str) -> Iterator[tuple[int, os.stat_result]]:
-        with self._explained(key):
+        try:
             path = self._paths.path(key)
-            try:
-                handle = os.open(path, _READ)
-            except OSError as error:
-                if error.errno not in (errno.ELOOP, errno.EMLINK):  # errors for a link that is not followed
-                    raise
-                handle = os.open(self._paths.target(key), _READ)
+            handle = self._open(path, key)
             try:
                 status = os.fstat(handle)
                 if not stat.S_ISREG(status.st_mode):
@@ -232,6 +244,16 @@ class FolderStore:
                 yield handle, status
             finally:
                 os.close(handle)
+        except OSError as error:
+            raise self._as_stage_error(error, key, writing=False) from error
+
+    def _open(self, path: str, key: str) -> int:
+        try:
+            return os.open(path, _READ)
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.EMLINK):  # errors for a link that is not followed
+                raise
+            return os.open(self._paths.target(key), _READ)
 
     def _write(self, key: str, fill: Callable[[BinaryIO], object], *, if_absent: bool = False) -> bool:
         with self._explained(key, writing=True):
@@ -299,8 +321,11 @@ def _read(handle: int, wanted: int) -> bytes:
 
 
 def _info(key: str, status: os.stat_result) -> ObjectInfo:
-    etag = f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"
-    return ObjectInfo(key, status.st_size, etag, _moment(status.st_mtime))
+    return ObjectInfo(key, status.st_size, _etag(status), _moment(status.st_mtime))
+
+
+def _etag(status: os.stat_result) -> str:
+    return f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"
 
 
 def _moment(seconds: float) -> datetime:

@@ -24,7 +24,7 @@ from trainingrun_agent.prep.model.codes import GROUPS, KINDS
 from trainingrun_agent.prep.model.codes.kind import FILES, Example, FindingKind, Severity, field_names
 from trainingrun_agent.prep.model.findings import Finding
 from trainingrun_agent.prep.source import fetch, index
-from trainingrun_agent.prep.source.listing import Entry
+from trainingrun_agent.prep.source.entry import Entry
 from trainingrun_agent.prep.source.place import Place
 from trainingrun_agent.terms import TRAININGRUN, Terms
 from voc_data import encoded, jpeg, labelled, picture, voc

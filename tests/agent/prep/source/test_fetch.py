@@ -10,7 +10,7 @@ import pytest
 from memory_store import MemoryStore
 from prep_in_memory import Preparation, seen
 from trainingrun_agent.errors import ObjectArchived, UserError
-from trainingrun_agent.prep.source.listing import Entry
+from trainingrun_agent.prep.source.entry import Entry
 from trainingrun_agent.storage.base import ObjectInfo
 from voc_data import jpeg, voc
 

@@ -8,8 +8,8 @@ import unicodedata
 import pytest
 
 from trainingrun_agent.prep.source import fallbacks
+from trainingrun_agent.prep.source.entry import Entry
 from trainingrun_agent.prep.source.index import Listed
-from trainingrun_agent.prep.source.listing import Entry
 from trainingrun_agent.prep.source.matching import Matches, Names, match
 from trainingrun_agent.terms import TRAININGRUN
 

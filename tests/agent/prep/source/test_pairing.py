@@ -8,7 +8,8 @@ from itertools import product
 import pytest
 
 from trainingrun_agent.prep.source import pairing
-from trainingrun_agent.prep.source.listing import Entry, Listing
+from trainingrun_agent.prep.source.entry import Entry
+from trainingrun_agent.prep.source.listing import Listing
 from trainingrun_agent.prep.source.pairing import Pairing, pair
 from trainingrun_agent.prep.source.readers import FORMATS, FileFormat
 from trainingrun_agent.terms import TRAININGRUN

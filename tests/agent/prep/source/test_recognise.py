@@ -14,7 +14,8 @@ from label_sets import CLASSES, SETS, Files, coco_document, images, open_images,
 from label_sets import PHOTOS as PHOTO_LIST
 from prep_in_memory import Preparation, seen
 from trainingrun_agent.errors import Interrupted, UserError
-from trainingrun_agent.prep.source.listing import Entry, Listing
+from trainingrun_agent.prep.source.entry import Entry
+from trainingrun_agent.prep.source.listing import Listing
 from trainingrun_agent.prep.source.recognise import recognise
 from voc_data import jpeg, voc
 

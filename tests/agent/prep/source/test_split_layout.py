@@ -9,7 +9,8 @@ import pytest
 from prep_in_memory import Preparation, seen
 from trainingrun_agent.config import Source
 from trainingrun_agent.prep.model.findings import Finding, Split
-from trainingrun_agent.prep.source.listing import Entry, Listing
+from trainingrun_agent.prep.source.entry import Entry
+from trainingrun_agent.prep.source.listing import Listing
 from trainingrun_agent.prep.source.split_layout import findings, published
 from trainingrun_agent.terms import TRAININGRUN
 from voc_data import jpeg, voc

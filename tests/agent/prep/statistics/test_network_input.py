@@ -10,7 +10,7 @@ from prep_in_memory import Preparation, seen
 from trainingrun_agent.pipeline.networks import NETWORKS
 from trainingrun_agent.prep.model.annotation import LabelledObject
 from trainingrun_agent.prep.statistics.distributions import Distributions, bin_sides
-from trainingrun_agent.prep.statistics.network_input import MATCHED, NetworkInput, feature_maps, fit, iou
+from trainingrun_agent.prep.statistics.network_input import MATCHED, NetworkInput, best_iou, feature_maps, fit
 from voc_data import encoded, labelled, picture, voc
 
 # Computed with the Object Detection API from the pipeline.config of these networks.
@@ -153,9 +153,7 @@ def test_fit_follows_another_size_of_the_input(network: str, size: int, cells: i
 @pytest.mark.parametrize("side", [20, 35, 48, 51, 64, 75, 92, 105, 130, 300])
 def test_boxes_of_one_size_are_reached_or_not(network: str, side: int) -> None:
     """Objects of one kind often have one size: a bin that is too coarse would count all of them wrongly."""
-    best = max(
-        iou((side / 600, side / 600), anchor) for one in feature_maps(NETWORKS[network]) for anchor in one.anchors
-    )
+    best = max(best_iou(side / 600, side / 600, one.anchors) for one in feature_maps(NETWORKS[network]))
     found = counted(network, (600, 600), *[box(0, 0, side, side)] * 7)
     assert fit(NetworkInput.for_network(network), found.sizes, too_small=0)["reached"] == (1 if best >= MATCHED else 0)
 

@@ -6,6 +6,7 @@ wide and high in the picture that will be trained; everything changed has a find
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
@@ -107,6 +108,17 @@ def shape_findings(file: str, annotation: Annotation) -> list[Finding]:
     return found
 
 
+def all_fit(boxes: Iterable[LabelledObject], *, width: int, height: int, scale: float) -> bool:
+    """Whether `repair` would leave all boxes as they are, as for nearly all images; a box of one pixel may say no."""
+    least = _least_side(scale)
+    for box in boxes:
+        if not (0 <= box.xmin <= box.xmax - least and 1 < box.xmax <= width):
+            return False
+        if not (0 <= box.ymin <= box.ymax - least and box.ymax <= height):
+            return False
+    return True
+
+
 def repair(
     labelled: LabelledObject, *, file: str, width: int, height: int, scale: float, pixels: bool = True
 ) -> tuple[LabelledObject | None, list[Finding]]:
@@ -118,7 +130,7 @@ def repair(
     corners = labelled.corners
     if pixels and 0 < max(corners) <= 1 and min(corners) >= 0 and min(width, height) > 1:
         raise UnusableError(BOX_NORMALISED, corners=corners, index=labelled.index)
-    least = 1 / scale - 1e-6
+    least = _least_side(scale)
     xmin, ymin, xmax, ymax = corners
     if 0 <= xmin <= xmax - least and xmax <= width and 0 <= ymin <= ymax - least and ymax <= height:
         return labelled, []
@@ -133,6 +145,11 @@ def repair(
     if clipped != box:
         found.append(_changed(BOX_CLIPPED, file, labelled, size=(width, height)))
     return clipped, found
+
+
+def _least_side(scale: float) -> float:
+    """The shortest side, in pixels as labelled, that is a pixel of the picture; rounding may take off a little."""
+    return 1 / scale - 1e-6
 
 
 def _shorter_side(box: LabelledObject) -> float:

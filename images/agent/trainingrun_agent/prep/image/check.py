@@ -133,12 +133,14 @@ class Checker:
         """The boxes that are kept; repairs and dropped boxes are added to the findings."""
         width, height = size
         scale = min(1.0, self.max_side / max(size))
-        kept: list[LabelledObject] = []
         items = [item for item in annotation.in_pixels(width, height) if not item.crowd]
         unique = {(item.name, item.corners): item for item in reversed(items)}
         if len(unique) < len(items):
             findings.append(Finding(DUPLICATE_BOXES, file, {"count": len(items) - len(unique)}))
             items = [item for item in items if unique[item.name, item.corners] is item]
+        if box_repair.all_fit(items, width=width, height=height, scale=scale):
+            return items
+        kept: list[LabelledObject] = []
         for item in items:
             box, found = box_repair.repair(
                 item, file=file, width=width, height=height, scale=scale, pixels=not annotation.relative

@@ -17,8 +17,10 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
+from trainingrun_agent.prep.image import plain_jpeg
 from trainingrun_agent.prep.image.headers import HeaderFile, check_extensions, scans_apart
 from trainingrun_agent.prep.image.intensity import UNKNOWN, DeepImage, Scaling, Used, is_deep, is_misread, used
+from trainingrun_agent.prep.image.plain_jpeg import PlainHeader
 from trainingrun_agent.prep.model.annotation import UnusableError
 from trainingrun_agent.prep.model.codes.image_files import (
     IMAGE_CORRUPT,
@@ -115,13 +117,21 @@ class Picture:
     used: Used | None = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Opened:
-    """An image file whose header has been read and checked."""
+    """An image file whose header has been read and checked: by Pillow, or without it if the file is `plain`."""
 
     data: bytes
-    image: Image.Image
     head: Header
+    plain: PlainHeader | None = None
+    opened_image: Image.Image | None = None
+
+    @property
+    def image(self) -> Image.Image:
+        """The image; Pillow opens it now if it has not yet. Raises UnusableError."""
+        if self.opened_image is None:
+            self.opened_image = _open(self.data)[0]
+        return self.opened_image
 
 
 @contextmanager
@@ -129,6 +139,9 @@ def opened(data: bytes) -> Iterator[Opened]:
     """Open an image for the duration of the block. Raises UnusableError."""
     if not data:
         raise UnusableError(IMAGE_EMPTY)
+    if (plain := plain_jpeg.read_header(data)) is not None:
+        yield Opened(data, _plain_head(plain), plain)
+        return
     image, apart = _open(data)
     with image:
         head = _head(image, apart=apart)
@@ -137,7 +150,11 @@ def opened(data: bytes) -> Iterator[Opened]:
             raise UnusableError(IMAGE_UNSUPPORTED, case="planes")
         if head.progressive and (scans := data.count(_SCAN)) > MAX_SCANS:
             raise UnusableError(IMAGE_TOO_LARGE, case="scans", count=scans, limit=MAX_SCANS)
-        yield Opened(data, _past_header(image), head)
+        yield Opened(data, head, opened_image=_past_header(image))
+
+
+def _plain_head(plain: PlainHeader) -> Header:
+    return Header("JPEG", plain.mode, plain.width, plain.height, orientation=1, progressive=False, animated=False)
 
 
 def _past_header(image: Image.Image) -> Image.Image:
@@ -186,10 +203,14 @@ def render(
 
     `large(bytes)` is entered while many pixels are in memory. `scaling` is for deep images. Raises UnusableError.
     """
-    image, head = source.image, source.head
+    head = source.head
     keep = (
         head.jpeg and head.mode in ("RGB", "L") and head.orientation == 1 and max(head.width, head.height) <= max_side
     )
+    if keep and source.plain and (gray := plain_jpeg.brightness(source.data, source.plain)):
+        _check_end(source)
+        return Picture(source.data, head.width, head.height, look_of(gray))
+    image = source.image
     if head.jpeg:
         # A reduced decode reads the whole stream too, and finds the same truncation; so does one of brightness only.
         image.draft(*(("L", (LOOKED_AT, LOOKED_AT)) if keep else (None, _fit(image.size, max_side))))

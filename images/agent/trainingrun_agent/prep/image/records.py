@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from trainingrun_agent.prep.image.images import Picture
 from trainingrun_agent.prep.model.annotation import LabelledObject
-from trainingrun_agent.prep.output.example import bytes_feature, encode, float_feature, int_feature
+from trainingrun_agent.prep.output.example import bytes_feature, encode, float_feature, int_feature, texts_feature
 
 
 def record(
@@ -27,23 +27,24 @@ def record(
     """
     width, height = labelled_size
     encoded_name = name.encode()
+    names = [box.name for box in boxes]
     return encode(
         {
-            "image/height": int_feature([picture.height]),
-            "image/width": int_feature([picture.width]),
-            "image/filename": bytes_feature([encoded_name]),
-            "image/source_id": bytes_feature([encoded_name]),
-            "image/key/sha256": bytes_feature([sha256.encode()]),
             "image/encoded": bytes_feature([picture.data]),
+            "image/filename": bytes_feature([encoded_name]),
             "image/format": bytes_feature([b"jpeg"]),
-            "image/object/bbox/xmin": float_feature([box.xmin / width for box in boxes]),
+            "image/height": int_feature([picture.height]),
+            "image/key/sha256": bytes_feature([sha256.encode()]),
             "image/object/bbox/xmax": float_feature([box.xmax / width for box in boxes]),
-            "image/object/bbox/ymin": float_feature([box.ymin / height for box in boxes]),
+            "image/object/bbox/xmin": float_feature([box.xmin / width for box in boxes]),
             "image/object/bbox/ymax": float_feature([box.ymax / height for box in boxes]),
-            "image/object/class/text": bytes_feature([box.name.encode() for box in boxes]),
-            "image/object/class/label": int_feature([ids[box.name] for box in boxes]),
-            "image/object/difficult": int_feature([int(box.difficult) for box in boxes]),
-            "image/object/truncated": int_feature([int(box.truncated) for box in boxes]),
-            "image/object/view": bytes_feature([box.view.encode() for box in boxes]),
+            "image/object/bbox/ymin": float_feature([box.ymin / height for box in boxes]),
+            "image/object/class/label": int_feature([ids[name] for name in names]),
+            "image/object/class/text": texts_feature(names),
+            "image/object/difficult": int_feature([box.difficult for box in boxes]),
+            "image/object/truncated": int_feature([box.truncated for box in boxes]),
+            "image/object/view": texts_feature([box.view for box in boxes]),
+            "image/source_id": bytes_feature([encoded_name]),
+            "image/width": int_feature([picture.width]),
         }
     )

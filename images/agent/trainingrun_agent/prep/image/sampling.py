@@ -20,7 +20,7 @@ from trainingrun_agent.prep.image import images
 from trainingrun_agent.prep.image.intensity import IntensityRange, range_of
 from trainingrun_agent.prep.model.annotation import UnusableError
 from trainingrun_agent.prep.source import fetch
-from trainingrun_agent.prep.source.listing import Entry
+from trainingrun_agent.prep.source.entry import Entry
 from trainingrun_agent.prep.source.place import Place
 
 LOOKED_AT = 64

@@ -9,21 +9,26 @@ message Feature { oneof { BytesList = 1; FloatList = 2; Int64List = 3; } }   eac
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 Feature = tuple[int, bytes]
 """The kind of list, and the encoded list."""
 _BYTES, _FLOATS, _INTS = 1, 2, 3
 _SMALL = 0x80
 """Numbers below it are varints of one byte, as nearly all numbers here."""
-_HEADS = {number: tuple(bytes((number << 3 | 2, size)) for size in range(_SMALL)) for number in (1, 2, 3)}
+_REPEATED = 1 << 12
+"""Encoded parts that are kept, because nearly all images have them: class names, the beginnings of features."""
 
 
 def bytes_feature(values: Sequence[bytes]) -> Feature:
     """A Feature with a BytesList."""
-    entries = {value: _field(1, value) for value in set(values)}  # class names repeat
-    return _BYTES, b"".join([entries[value] for value in values])
+    return _BYTES, b"".join([_field(1, value) for value in values])
+
+
+def texts_feature(values: Iterable[str]) -> Feature:
+    """A Feature with a BytesList, for texts that repeat."""
+    return _BYTES, b"".join(map(_text, values))
 
 
 def float_feature(values: Sequence[float]) -> Feature:
@@ -43,21 +48,23 @@ def encode(features: Mapping[str, Feature]) -> bytes:
     """Serialise an Example from its features by name."""
     # Parts are joined only once, because one of the features is the whole image.
     parts = [b""]
-    size = 0
     for name, (kind, values) in sorted(features.items()):
-        key, of_list = _key(name), _head(kind, len(values))
-        of_feature = _head(2, len(of_list) + len(values))
-        inside = len(key) + len(of_feature) + len(of_list) + len(values)
-        of_entry = _head(1, inside)
-        parts += (of_entry, key, of_feature, of_list, values)
-        size += len(of_entry) + inside
-    parts[0] = _head(1, size)
+        parts += (_beginning(name, kind, len(values)), values)
+    parts[0] = _head(1, sum(map(len, parts)))
     return b"".join(parts)
 
 
-@cache
-def _key(name: str) -> bytes:
-    return _field(1, name.encode())
+@lru_cache(_REPEATED)
+def _beginning(name: str, kind: int, size: int) -> bytes:
+    """What comes before the values of a feature that take `size` bytes."""
+    of_list = _head(kind, size)
+    of_feature = _field(1, name.encode()) + _head(2, len(of_list) + size) + of_list
+    return _head(1, len(of_feature) + size) + of_feature
+
+
+@lru_cache(_REPEATED)
+def _text(value: str) -> bytes:
+    return _field(1, value.encode())
 
 
 def _field(number: int, payload: bytes) -> bytes:
@@ -67,7 +74,7 @@ def _field(number: int, payload: bytes) -> bytes:
 
 def _head(number: int, size: int) -> bytes:
     """Tag and length, which come before the bytes of a length-delimited field."""
-    return _HEADS[number][size] if size < _SMALL else bytes((number << 3 | 2,)) + _varint(size)
+    return bytes((number << 3 | 2, size)) if size < _SMALL else bytes((number << 3 | 2,)) + _varint(size)
 
 
 def _varint(value: int) -> bytes:

@@ -9,6 +9,7 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -27,13 +28,8 @@ def write_header(file: BinaryIO) -> None:
 
 def box_cells(boxes: Sequence[LabelledObject]) -> list[str]:
     """The end of each box's line: class and corners, in pixels of the image as it was labelled."""
-    corners = [corner for box in boxes for corner in box.corners]
-    whole: list[float] = list(map(int, corners))
-    shortest = iter(whole if whole == corners else map(_shortest, corners))
-    return [
-        f"{_cell(box.name)},{xmin},{ymin},{xmax},{ymax}\n"
-        for box, xmin, ymin, xmax, ymax in zip(boxes, shortest, shortest, shortest, shortest, strict=True)
-    ]
+    text = _shortest
+    return [f"{_cell(box.name)},{text(box.xmin)},{text(box.ymin)},{text(box.xmax)},{text(box.ymax)}\n" for box in boxes]
 
 
 def lines(path: str, size: tuple[int, int], cells: Sequence[str]) -> str:
@@ -54,5 +50,7 @@ def _cell(text: str) -> str:
     return '"' + text.replace('"', '""') + '"' if _SPECIAL(text) else text
 
 
-def _shortest(corner: float) -> float | int:
-    return int(corner) if corner.is_integer() else corner
+@lru_cache(1 << 12)  # corners repeat: they are mostly whole pixels
+def _shortest(corner: float) -> str:
+    whole = int(corner)
+    return str(whole if whole == corner else corner)

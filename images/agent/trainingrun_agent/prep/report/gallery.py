@@ -21,8 +21,8 @@ from trainingrun_agent.prep.model.annotation import Annotation, UnusableError
 from trainingrun_agent.prep.model.findings import MAX_FINDINGS, Finding, Findings
 from trainingrun_agent.prep.report.page.pictures import Box, Shown, Wanted, draw
 from trainingrun_agent.prep.source import fetch
+from trainingrun_agent.prep.source.entry import Entry
 from trainingrun_agent.prep.source.image_labels import annotation_of
-from trainingrun_agent.prep.source.listing import Entry
 from trainingrun_agent.prep.source.pairing import Pair
 from trainingrun_agent.prep.split.dataset_split import DatasetSplit
 from trainingrun_agent.progress import Progress, Steps

@@ -15,7 +15,8 @@ from typing import NamedTuple, Protocol, Self
 from trainingrun_agent.prep.model.annotation import UnusableError
 from trainingrun_agent.prep.model.findings import Split
 from trainingrun_agent.prep.sharding.result import ShardResult
-from trainingrun_agent.prep.source.image_labels import ImageLabels
+from trainingrun_agent.prep.source.fetch import Unread
+from trainingrun_agent.prep.source.image_labels import ImageLabels, UnreadLabels
 
 
 class ImageFile(NamedTuple):
@@ -55,13 +56,23 @@ class Needs:
     shards: list[int]
 
 
-@dataclass(frozen=True)
-class FetchedImage:
+class FetchedImage(NamedTuple):
     """An image of a job and its labels, as read from the bucket, or why they could not be read."""
 
     place: int
     image: bytes | UnusableError
     labels: ImageLabels
+
+
+class LocalImage(NamedTuple):
+    """An image of a job in a local folder, which the worker reads (local_reading.py), or why it must not."""
+
+    place: int
+    image: Unread | UnusableError
+    labels: UnreadLabels
+
+
+SentImage = FetchedImage | LocalImage
 
 
 class Worker(Protocol):
@@ -94,8 +105,11 @@ class ShardWriting(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def feed(self, images: Sequence[FetchedImage]) -> None:
-        """Check and write the next images, in the order of `Needs.images`. Raises DiskFull."""
+    def feed(self, images: Sequence[SentImage]) -> None:
+        """Check and write the next images, in the order of `Needs.images`. Raises DiskFull.
+
+        Of local images, it raises what storage raises, too.
+        """
 
     def drain(self) -> None:
         """Wait until all images fed so far are checked. Raises DiskFull."""

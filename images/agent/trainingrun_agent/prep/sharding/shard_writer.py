@@ -33,7 +33,8 @@ from trainingrun_agent.prep.output.tfrecord import frame
 from trainingrun_agent.prep.sharding import rows as row_files
 from trainingrun_agent.prep.sharding import shard_summary
 from trainingrun_agent.prep.sharding.fingerprints import Fingerprint
-from trainingrun_agent.prep.sharding.job import FetchedImage, ImageFile, ShardJob
+from trainingrun_agent.prep.sharding.job import FetchedImage, ImageFile, SentImage, ShardJob
+from trainingrun_agent.prep.sharding.local_reading import LocalReading
 from trainingrun_agent.prep.sharding.result import ShardResult
 from trainingrun_agent.prep.sharding.rows import Row
 from trainingrun_agent.prep.sharding.shard_summary import VersionsDigest
@@ -71,6 +72,7 @@ class ShardWriter:
         self._result = ShardResult(
             Totals(network_input), Findings(), scratch / f"{job.name}.csv", same_records=same_records
         )
+        self._local = LocalReading()
         self._next = 0
         self._versions = VersionsDigest()
         self._rows = io.BytesIO()
@@ -91,10 +93,11 @@ class ShardWriter:
         with suppress(OSError):  # `finish` has closed them, or they are thrown away: a full disk is known by then
             self._open_files.close()
 
-    def feed(self, images: Sequence[FetchedImage]) -> None:
-        """Check and write the next images, in the order in which they were asked for. Raises DiskFull."""
+    def feed(self, images: Sequence[SentImage]) -> None:
+        """Check and write the next images, in the order in which they were asked for. See ShardWriting."""
+        read = self._local.read(images)
         with writing_to_scratch(self._job.name):
-            for fetched in images:
+            for fetched in read:
                 self._copy_unchanged(fetched.place)
                 file = self._job.files[fetched.place]
                 checked = self._checker(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from trainingrun_agent.prep.output.scratch_file import writing_to_scratch
-from trainingrun_agent.prep.sharding.job import FetchedImage
+from trainingrun_agent.prep.sharding.job import FetchedImage, SentImage
 from trainingrun_agent.prep.source.image_labels import ImageLabels
 
 LARGE = 64 << 10
@@ -41,7 +41,7 @@ class SharedImage(NamedTuple):
     labels: ImageLabels
 
 
-PassedImage = FetchedImage | SharedImage
+PassedImage = SentImage | SharedImage
 
 
 class SharedFiles:
@@ -52,7 +52,7 @@ class SharedFiles:
         self._sizes = [0, 0]
         self._turn = 0
 
-    def put(self, images: Sequence[FetchedImage]) -> list[PassedImage]:
+    def put(self, images: Sequence[SentImage]) -> list[PassedImage]:
         """Put the large ones of a batch into a file. Raises DiskFull where the system has no files in memory."""
         self._turn = 1 - self._turn
         file, at = self.descriptors[self._turn], 0
@@ -61,7 +61,7 @@ class SharedFiles:
             if self._sizes[self._turn] > KEPT:
                 os.ftruncate(file, 0)
             for one in images:
-                if isinstance(one.image, bytes) and len(one.image) >= LARGE:
+                if isinstance(one, FetchedImage) and isinstance(one.image, bytes) and len(one.image) >= LARGE:
                     part = SharedBytes(file, at, len(one.image))
                     _write(file, one.image, at)
                     passed.append(SharedImage(one.place, part, one.labels))
@@ -78,7 +78,7 @@ class SharedFiles:
                 os.close(file)
 
 
-def taken(passed: Sequence[PassedImage]) -> list[FetchedImage]:
+def taken(passed: Sequence[PassedImage]) -> list[SentImage]:
     """The images, in the worker process. Raises EOFError if a file does not hold what was put there."""
     return [
         FetchedImage(one.place, _read(one.image), one.labels) if isinstance(one, SharedImage) else one for one in passed

@@ -6,28 +6,34 @@ Invariant: at most BOUNDS are in memory per worker, whatever the number and size
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from pathlib import Path
+from typing import NamedTuple
 
 from trainingrun_agent.log import logger
 from trainingrun_agent.ordered import Bounds, ordered_groups
 from trainingrun_agent.prep.image import images
 from trainingrun_agent.prep.model.annotation import UnusableError
 from trainingrun_agent.prep.model.codes.image_files import IMAGE_CRASHES_DECODER
-from trainingrun_agent.prep.sharding.job import FetchedImage, ShardJob, ShardWriting, Worker
+from trainingrun_agent.prep.sharding.job import FetchedImage, LocalImage, SentImage, ShardJob, ShardWriting, Worker
 from trainingrun_agent.prep.sharding.result import ShardResult
 from trainingrun_agent.prep.sharding.worker_process import WorkerDiedError
 from trainingrun_agent.prep.source import fetch
-from trainingrun_agent.prep.source.image_labels import ImageLabels
+from trainingrun_agent.prep.source.fetch import Unread
+from trainingrun_agent.prep.source.image_labels import ImageLabels, UnreadLabels
 from trainingrun_agent.prep.source.pairing import Pair
 from trainingrun_agent.prep.source.place import Place
+from trainingrun_agent.stopping import raise_if_stopped
 
 READS_AT_ONCE = 16
 READ_IMAGES = 4
-"""Images that one thread fetches in a row. More cost less per image; the first reads are shorter, because the worker
-waits for them."""
+"""Images that one thread fetches in a row: one for each thread at first, because the worker waits for them, then two,
+up to so many, which cost less per image."""
+LOCAL_IMAGES = 32
+"""Local images that a worker is given at once."""
 BATCH = Bounds(max_items=24, max_cost=4 << 20)
 """Reads and bytes sent to a worker at once, of those that are complete."""
 BOUNDS = Bounds(max_items=96, max_cost=20 << 20)
@@ -64,6 +70,7 @@ class ShardTask:
 
     `known_result` is the result if nothing has changed. `images` is where they are. `read_labels` may raise
     UnusableError; `fetch_shard` downloads a previous shard by its index, and may raise PreviousShardGoneError.
+    `local_labels` is given if images and labels are local files, which the worker reads.
     """
 
     job: ShardJob
@@ -72,6 +79,7 @@ class ShardTask:
     images: Place
     read_labels: Callable[[Pair], ImageLabels]
     fetch_shard: Callable[[int], Path]
+    local_labels: Callable[[Pair], UnreadLabels] | None = None
 
 
 class Supervisor:
@@ -158,27 +166,36 @@ class _Attempt:
         self._on_checked(-self._checked)
 
     def _feed(self, writer: ShardWriting, places: list[int]) -> None:
-        """Fetch images in several threads, and give them to the worker in order."""
+        """Give the worker all images in order."""
+        for sent, size in self._named(places) if self._task.local_labels else self._fetched(places):
+            if self._careful:
+                self._feed_carefully(writer, sent)
+            else:
+                writer.feed(sent)
+            self._count(Checked(images=len(sent), size=size))
+
+    def _fetched(self, places: list[int]) -> Iterator[tuple[Sequence[SentImage], int]]:
+        """Fetch images in several threads; each time, those that are complete, and their size."""
         batches = ordered_groups(
             self._fetch_all,
-            self._groups(places),
-            cost=self._cost,
+            self._groups(places, lambda number: min(READ_IMAGES, 1 + number // READS_AT_ONCE)),
+            cost=attrgetter("size"),
             bounds=BOUNDS,
             group=BATCH,
             stop=self._stop,
             pool=self._reads,
         )
         for batch in batches:
-            fetched = [image for group in batch for image in group]
-            if self._careful:
-                self._feed_carefully(writer, fetched)
-            else:
-                writer.feed(fetched)
-            size = sum(_size(self._task.pairs[image.place]) for image in fetched)
-            self._count(Checked(images=len(fetched), size=size))
+            yield [image for images, _ in batch for image in images], sum([size for _, size in batch])
 
-    def _feed_carefully(self, writer: ShardWriting, fetched: list[FetchedImage]) -> None:
-        for image in fetched:
+    def _named(self, places: list[int]) -> Iterator[tuple[Sequence[SentImage], int]]:
+        """Local images, which the worker reads."""
+        for group in self._groups(places, lambda _: LOCAL_IMAGES):
+            raise_if_stopped(self._stop)
+            yield [self._local(place) for place in group.places], group.size
+
+    def _feed_carefully(self, writer: ShardWriting, sent: Sequence[SentImage]) -> None:
+        for image in sent:
             try:
                 writer.feed([image])
                 writer.drain()
@@ -186,25 +203,24 @@ class _Attempt:
                 self._crashing[image.place] = UnusableError(IMAGE_CRASHES_DECODER)
                 raise
 
-    def _groups(self, places: list[int]) -> Iterator[list[int]]:
-        """What is fetched in a row: one image for each thread at first, then two, up to READ_IMAGES."""
-        group: list[int] = []
+    def _groups(self, places: list[int], images_of: Callable[[int], int]) -> Iterator[_Group]:
+        """What is read in a row: so many images by the number of the group, and not too many bytes."""
+        pairs = self._task.pairs
+        group = _Group([], 0)
         number = 0
         for place in places:
-            full = len(group) >= min(READ_IMAGES, 1 + number // READS_AT_ONCE)
-            if group and (full or self._cost([*group, place]) > BATCH.max_cost):
+            size = _size(pairs[place])
+            full = len(group.places) >= images_of(number)
+            if group.places and (full or group.size + size > BATCH.max_cost):
                 yield group
-                group = []
+                group = _Group([], 0)
                 number += 1
-            group.append(place)
-        if group:
+            group = _Group([*group.places, place], group.size + size)
+        if group.places:
             yield group
 
-    def _cost(self, group: list[int]) -> int:
-        return sum(_size(self._task.pairs[place]) for place in group)
-
-    def _fetch_all(self, group: list[int]) -> list[FetchedImage]:
-        return [self._fetch(place) for place in group]
+    def _fetch_all(self, group: _Group) -> tuple[list[FetchedImage], int]:
+        return [self._fetch(place) for place in group.places], group.size
 
     def _fetch(self, place: int) -> FetchedImage:
         task, pair = self._task, self._task.pairs[place]
@@ -221,9 +237,22 @@ class _Attempt:
             return FetchedImage(place, problem, labels)
         return FetchedImage(place, image, labels)
 
+    def _local(self, place: int) -> LocalImage:
+        task, pair = self._task, self._task.pairs[place]
+        assert task.local_labels is not None
+        unread = Unread(task.images, pair.image, images.MAX_BYTES)
+        return LocalImage(place, self._crashing.get(place, unread), task.local_labels(pair))
+
     def _count(self, checked: Checked) -> None:
         self._checked += checked
         self._on_checked(checked)
+
+
+class _Group(NamedTuple):
+    """The places of images that are fetched in a row, and the size of the images and their labels in bytes."""
+
+    places: list[int]
+    size: int
 
 
 def _size(pair: Pair) -> int:

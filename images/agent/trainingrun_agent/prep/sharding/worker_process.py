@@ -1,6 +1,7 @@
 """A worker in a process of its own: it has a core to itself, and when a decoder crashes, only the process dies.
 
-Invariant: the process ends when its end of the socket is closed; it never touches storage.
+Invariant: the process ends when its end of the socket is closed; it has no access to buckets. It reads local files that
+the main process names.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 from trainingrun_agent.prep.image.check import Checker
-from trainingrun_agent.prep.sharding.job import FetchedImage, Needs, ShardJob
+from trainingrun_agent.prep.sharding.job import Needs, SentImage, ShardJob
 from trainingrun_agent.prep.sharding.result import ShardResult
 from trainingrun_agent.prep.sharding.shard_writer import ShardWriter
 from trainingrun_agent.prep.sharding.shared_files import PassedImage, SharedFiles, taken
@@ -97,7 +98,7 @@ class RemoteWriter:
     ) -> None:
         """An unfinished shard ends with its process."""
 
-    def feed(self, images: Sequence[FetchedImage]) -> None:
+    def feed(self, images: Sequence[SentImage]) -> None:
         """See ShardWriting; errors may be raised by a later call."""
         self._calls.start("feed", self._shared.put(images))
         self._calls.wait(unanswered=1)  # so that the batch before the next one is no longer read (SharedFiles)

@@ -13,8 +13,9 @@ from functools import cache, cached_property
 from itertools import chain
 from typing import NamedTuple
 
+from trainingrun_agent.prep.source.entry import Entry
 from trainingrun_agent.prep.source.home import Home
-from trainingrun_agent.prep.source.listing import IMAGE_SUFFIXES, Entry, Listing, is_label, suffix_of
+from trainingrun_agent.prep.source.listing import IMAGE_SUFFIXES, Listing, is_label, suffix_of
 from trainingrun_agent.prep.source.place import Place
 from trainingrun_agent.prep.source.readers import FORMATS, FileFormat, SetFormat, class_files
 from trainingrun_agent.prep.source.readers.values import text_of

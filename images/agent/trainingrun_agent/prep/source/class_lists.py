@@ -20,7 +20,8 @@ from trainingrun_agent.prep.model.codes.kind import Fields
 from trainingrun_agent.prep.model.findings import Finding
 from trainingrun_agent.prep.source import beside, fetch
 from trainingrun_agent.prep.source.beside import Neighbour
-from trainingrun_agent.prep.source.listing import Entry, Listing
+from trainingrun_agent.prep.source.entry import Entry
+from trainingrun_agent.prep.source.listing import Listing
 from trainingrun_agent.prep.source.place import Place
 from trainingrun_agent.prep.source.readers import Context, class_files
 from trainingrun_agent.prep.source.readers.class_files import ClassFile

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from trainingrun_agent.errors import (
     IntegrityError,
@@ -26,13 +27,25 @@ from trainingrun_agent.prep.model.codes.image_files import (
     OBJECT_ARCHIVED,
     OBJECT_CHANGED,
 )
-from trainingrun_agent.prep.source.listing import Entry
+from trainingrun_agent.prep.source.entry import Entry
 from trainingrun_agent.prep.source.place import Place
 
 MAX_LISTED = 1000
 """Objects that are listed again to find out what became of one: a page."""
 _ODD = re.compile(r"[\x00-\x20\x7f-\x9f?+%\ufffd-\uffff]")
 """What servers write in place of characters that they do not list, and those characters."""
+
+
+class Unread(NamedTuple):
+    """An object that is still to be read, with the arguments of `read`."""
+
+    place: Place
+    entry: Entry
+    limit: int
+
+    def read(self) -> bytes:
+        """See `read`."""
+        return read(self.place, self.entry, limit=self.limit)
 
 
 def read(place: Place, entry: Entry, *, limit: int) -> bytes:

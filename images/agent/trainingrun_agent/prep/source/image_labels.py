@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from trainingrun_agent.prep.model.annotation import Annotation, UnusableError
-from trainingrun_agent.prep.source.readers import FORMATS, FileFormat, LabelFile
+from trainingrun_agent.prep.source.fetch import Unread
+from trainingrun_agent.prep.source.readers import FORMATS, Context, FileFormat, LabelFile
 from trainingrun_agent.prep.source.readers.values import check_count
 
 ImageLabels = LabelFile | Annotation | UnusableError
 """An image's labels: its label file, the entry of a file for many images, or why there are none."""
+
+
+class UnreadLabels(NamedTuple):
+    """The label file of an image that is still to be read, and what its reader is told."""
+
+    file: Unread
+    context: Context
+
+    def read(self) -> LabelFile:
+        """Read the file. Raises UnusableError, and what storage raises."""
+        return LabelFile(self.file.read(), self.context)
 
 
 def annotation_of(labels: ImageLabels, format_: str) -> Annotation:

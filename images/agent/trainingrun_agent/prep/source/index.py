@@ -20,7 +20,7 @@ from trainingrun_agent.prep.model.annotation import MAX_OBJECTS, Annotation, Lab
 from trainingrun_agent.prep.model.codes.classes import CLASS_MISSING
 from trainingrun_agent.prep.model.codes.kind import kind_of
 from trainingrun_agent.prep.model.codes.label_files import ANNOTATION_TOO_LARGE, CATEGORY_MISSING, ENTRIES_CONTRADICT
-from trainingrun_agent.prep.source.listing import Entry
+from trainingrun_agent.prep.source.entry import Entry
 from trainingrun_agent.prep.source.readers.values import check_count
 from trainingrun_agent.reasons.pods import DISK_FULL_OF_LABELS
 

@@ -23,9 +23,12 @@ from trainingrun_agent.prep.model.findings import Finding, Split
 from trainingrun_agent.prep.source import fetch
 from trainingrun_agent.prep.source.beside import Neighbour
 from trainingrun_agent.prep.source.class_lists import ClassLists, around
+from trainingrun_agent.prep.source.entry import Entry
+from trainingrun_agent.prep.source.fetch import Unread
 from trainingrun_agent.prep.source.home import BUCKET, Home
+from trainingrun_agent.prep.source.image_labels import UnreadLabels
 from trainingrun_agent.prep.source.index import Index
-from trainingrun_agent.prep.source.listing import Entry, Listing
+from trainingrun_agent.prep.source.listing import Listing
 from trainingrun_agent.prep.source.matching import Names, match
 from trainingrun_agent.prep.source.meter import Meter
 from trainingrun_agent.prep.source.pairing import Pair, Pairing, label_files, pair
@@ -60,14 +63,14 @@ class Origin:
 class SourceLabels:
     """The pairs of a source, and how to read the labels of one.
 
-    `version` changes with the labels of a pair; it costs nothing if each image has a label file of its own (`files`).
-    `listed` are the names in lists of classes that give ids their names.
+    `version` changes with the labels of a pair; it costs nothing if each image has a label file of its own, which
+    `unread` then names. `listed` are the names in lists of classes that give ids their names.
     """
 
     pairing: Pairing
     read: Callable[[Pair], LabelFile | Annotation]
     version: Callable[[Pair], str]
-    files: bool
+    unread: Callable[[Pair], UnreadLabels] | None = None
     listed: tuple[str, ...] = ()
 
 
@@ -92,9 +95,7 @@ def open_labels(
     path = scratch / f"{origin.split}-{format_.name}-labels.sqlite"
     with Index(path, relative=format_.relative, sized=format_.sized, categories_shared=format_.partial) as index:
         pairing = _Filling(index, format_, origin, scratch, progress, stop).fill(listing)
-        yield SourceLabels(
-            pairing, lambda pair: index.labels(pair.annotation), lambda pair: _version(index, pair), files=False
-        )
+        yield SourceLabels(pairing, lambda pair: index.labels(pair.annotation), lambda pair: _version(index, pair))
 
 
 def class_lists(formats: Iterable[Format], listing: Listing, origin: Origin) -> list[Neighbour]:
@@ -115,14 +116,14 @@ def _of_files(
     columns = "" if format_.survey is None else format_.survey(_sample(format_, listing, origin))
     lists = ClassLists(near if format_.numbered else (), origin.labels, Context(classes, classes, columns=columns))
 
-    def read(entry: Entry) -> LabelFile:
-        return LabelFile(fetch.read(origin.labels, entry, limit=format_.max_bytes), lists.context(entry.path))
+    def unread(entry: Entry) -> UnreadLabels:
+        return UnreadLabels(Unread(origin.labels, entry, format_.max_bytes), lists.context(entry.path))
 
     def filename_of(entry: Entry) -> str:
         raise_if_stopped(stop)
         steps.add()
         try:
-            return format_.read(*read(entry)).filename
+            return format_.read(*unread(entry).read()).filename
         except UnusableError:
             return ""
 
@@ -134,7 +135,13 @@ def _of_files(
     for one in pairing.pairs:
         lists.context(one.annotation.path)
     pairing.findings.extend((*listing.findings, *lists.findings()))
-    return SourceLabels(pairing, lambda pair: read(pair.annotation), version, files=True, listed=lists.names)
+    return SourceLabels(
+        pairing,
+        lambda pair: unread(pair.annotation).read(),
+        version,
+        unread=lambda pair: unread(pair.annotation),
+        listed=lists.names,
+    )
 
 
 def _sample(format_: FileFormat, listing: Listing, origin: Origin) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from json.encoder import encode_basestring_ascii as quoted
 from pathlib import PurePosixPath
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from trainingrun_agent.config import Source
 from trainingrun_agent.errors import UserError
@@ -23,6 +23,7 @@ from trainingrun_agent.prep.model.class_names import nearest
 from trainingrun_agent.prep.model.codes.image_files import KEY_NOT_LISTED
 from trainingrun_agent.prep.model.codes.whole import PATH_IGNORED
 from trainingrun_agent.prep.model.findings import Finding
+from trainingrun_agent.prep.source.entry import Entry
 from trainingrun_agent.prep.source.readers import class_files
 from trainingrun_agent.prep.source.unread_formats import UNREAD_SUFFIXES
 from trainingrun_agent.progress import Progress
@@ -52,14 +53,6 @@ class Hash(Protocol):
 
     def hexdigest(self) -> str:
         """The digest of all bytes added."""
-
-
-class Entry(NamedTuple):
-    """One object: key relative to the source, size in bytes, ETag. A tuple, because there are very many of them."""
-
-    path: str
-    size: int
-    etag: str = ""
 
 
 @dataclass

@@ -18,8 +18,9 @@ from trainingrun_agent.prep.model.codes.kind import Fields
 from trainingrun_agent.prep.model.codes.whole import LABELS_ELSEWHERE
 from trainingrun_agent.prep.model.findings import Finding, Split
 from trainingrun_agent.prep.source.beside import Labels, Neighbour, Search
+from trainingrun_agent.prep.source.entry import Entry
 from trainingrun_agent.prep.source.labels import Origin, class_lists, head
-from trainingrun_agent.prep.source.listing import Entry, Listing, files, scan
+from trainingrun_agent.prep.source.listing import Listing, files, scan
 from trainingrun_agent.prep.source.pairing import label_files, name_of
 from trainingrun_agent.prep.source.place import Place
 from trainingrun_agent.prep.source.readers import FORMATS, FileFormat, SetFormat

@@ -16,9 +16,9 @@ from typing import NamedTuple
 from trainingrun_agent.prep.model.codes.pairs import IMAGE_MISSING, IMAGE_WITHOUT_ANNOTATION
 from trainingrun_agent.prep.model.findings import Finding
 from trainingrun_agent.prep.source.claims import Claim, claim_of_name, without_address, without_upload
+from trainingrun_agent.prep.source.entry import Entry
 from trainingrun_agent.prep.source.fallbacks import SEVERAL, Answer, masks, search
 from trainingrun_agent.prep.source.index import Listed
-from trainingrun_agent.prep.source.listing import Entry
 from trainingrun_agent.prep.source.spelling import bare, fold, loose, stem
 from trainingrun_agent.prep.source.unpaired import found_by_name, ignored, image_unclear, nothing_paired
 

@@ -23,15 +23,9 @@ from trainingrun_agent.prep.model.codes.pairs import (
 )
 from trainingrun_agent.prep.model.findings import Finding
 from trainingrun_agent.prep.source.claims import Claim, claim_of_file, claim_of_name
+from trainingrun_agent.prep.source.entry import Entry
 from trainingrun_agent.prep.source.fallbacks import Answer, masks, search
-from trainingrun_agent.prep.source.listing import (
-    ANNOTATIONS_FOLDER,
-    IMAGE_SUFFIXES,
-    IMAGES_FOLDER,
-    Entry,
-    Listing,
-    suffix_of,
-)
+from trainingrun_agent.prep.source.listing import ANNOTATIONS_FOLDER, IMAGE_SUFFIXES, IMAGES_FOLDER, Listing, suffix_of
 from trainingrun_agent.prep.source.readers import PASCAL_VOC, FileFormat
 from trainingrun_agent.prep.source.spelling import fold
 from trainingrun_agent.prep.source.unpaired import found_by_name, ignored, image_unclear, nothing_paired

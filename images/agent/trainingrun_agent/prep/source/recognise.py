@@ -15,7 +15,8 @@ from operator import attrgetter
 from trainingrun_agent.errors import UserError
 from trainingrun_agent.prep.model.findings import Split
 from trainingrun_agent.prep.source.claims import without_upload
-from trainingrun_agent.prep.source.listing import Entry, Listing
+from trainingrun_agent.prep.source.entry import Entry
+from trainingrun_agent.prep.source.listing import Listing
 from trainingrun_agent.prep.source.pairing import label_files, name_of
 from trainingrun_agent.prep.source.readers import FORMATS, PASCAL_VOC, FileFormat, Format, SetFormat
 from trainingrun_agent.prep.source.spelling import fold

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
 
-from trainingrun_agent.prep.source.listing import Entry, Listing
+from trainingrun_agent.prep.source.entry import Entry
+from trainingrun_agent.prep.source.listing import Listing
 from trainingrun_agent.prep.source.readers.box_csv import missing_columns
 from trainingrun_agent.prep.source.readers.outline import Outline, outline
 from trainingrun_agent.prep.source.readers.values import text_of

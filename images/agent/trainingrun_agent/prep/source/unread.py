@@ -12,7 +12,8 @@ from trainingrun_agent.prep.model.codes.image_files import IMAGE_FORMAT_NOT_READ
 from trainingrun_agent.prep.model.codes.kind import Fields
 from trainingrun_agent.prep.model.codes.pairs import ANNOTATION_WITHOUT_IMAGE, IMAGE_MISSING
 from trainingrun_agent.prep.model.findings import Finding
-from trainingrun_agent.prep.source.listing import Entry, Listing, suffix_of
+from trainingrun_agent.prep.source.entry import Entry
+from trainingrun_agent.prep.source.listing import Listing, suffix_of
 from trainingrun_agent.prep.source.spelling import fold
 from trainingrun_agent.prep.source.unread_formats import UNREAD_SUFFIXES
 

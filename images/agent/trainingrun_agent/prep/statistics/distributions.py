@@ -55,17 +55,19 @@ class Distributions:
         # Called for every box of the data set, so compute what all boxes of an image share only once.
         wide_start, high_start = (_ROUNDING - _LONGEST - _OCTAVE * log2(scale) for scale in scales)
         columns, rows = GRID / 2 / width, GRID / 2 / height
-        sizes, aspects, centres = self.sizes, self.aspects, self.centres
+        sizes, aspects, centres = [], [], []
         for box in boxes:
             xmin, ymin, xmax, ymax = box.xmin, box.ymin, box.xmax, box.ymax
             wide_log, high_log = log2(xmax - xmin), log2(ymax - ymin)
             wide, high = int(wide_start - _OCTAVE * wide_log), int(high_start - _OCTAVE * high_log)
             if not (0 <= wide < _FINES and 0 <= high < _FINES):
                 wide, high = max(0, min(_FINES - 1, wide)), max(0, min(_FINES - 1, high))
-            sizes[wide * _FINES + high] += 1
-            aspects[round(4 * (wide_log - high_log))] += 1
-            column, row = int((xmin + xmax) * columns), int((ymin + ymax) * rows)
-            centres[row * GRID + column] += 1
+            sizes.append(wide * _FINES + high)
+            aspects.append(round(4 * (wide_log - high_log)))
+            centres.append(int((ymin + ymax) * rows) * GRID + int((xmin + xmax) * columns))
+        self.sizes.update(sizes)
+        self.aspects.update(aspects)
+        self.centres.update(centres)
         self.boxes_per_image[min(MAX_BOXES, len(boxes))] += 1
         self.image_sides[floor(2 * log2(max(size)))] += 1
 

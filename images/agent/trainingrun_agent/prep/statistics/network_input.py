@@ -8,7 +8,7 @@ multiscale_grid_anchor_generator.py).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -112,10 +112,17 @@ def _anchor(scale: float, ratio: float) -> tuple[float, float]:
     return scale * math.sqrt(ratio), scale / math.sqrt(ratio)
 
 
-def iou(first: tuple[float, float], second: tuple[float, float]) -> float:
-    """Intersection over union of two boxes with the same centre, given as (width, height)."""
-    common = min(first[0], second[0]) * min(first[1], second[1])
-    return common / (first[0] * first[1] + second[0] * second[1] - common)
+def best_iou(width: float, height: float, anchors: Iterable[tuple[float, float]]) -> float:
+    """The largest intersection over union of a box with an anchor at the same centre, all given by width and height.
+
+    `fit` calls it for every bin and feature map.
+    """
+    best, area = 0.0, width * height
+    for across, down in anchors:
+        common = (min(width, across)) * (min(height, down))
+        overlap = common / (area + across * down - common)
+        best = max(best, overlap)
+    return best
 
 
 def fit(network_input: NetworkInput, sizes: Mapping[int, int], *, too_small: int) -> dict[str, Any]:
@@ -123,8 +130,8 @@ def fit(network_input: NetworkInput, sizes: Mapping[int, int], *, too_small: int
     maps = feature_maps(replace(NETWORKS[network_input.network], input_size=network_input.side))
     boxes, reached = [0] * len(maps), 0
     for bin_, count in sizes.items():
-        box = bin_sides(bin_)
-        best = [max(iou(box, anchor) for anchor in one.anchors) for one in maps]
+        width, height = bin_sides(bin_)
+        best = [best_iou(width, height, one.anchors) for one in maps]
         boxes[best.index(max(best))] += count
         reached += count if max(best) >= MATCHED else 0
     return {

@@ -18,6 +18,7 @@ from trainingrun_agent.prep.store.previous import StoredShard
 from trainingrun_agent.progress import Progress
 from trainingrun_agent.reasons.storage import FILE_CHANGED_LOCALLY
 from trainingrun_agent.stopping import raise_if_stopped
+from trainingrun_agent.storage.folder_store import FolderStore
 from trainingrun_agent.storage.manifest import RECORD_ROLES, ManifestObject
 from trainingrun_agent.terms import Place
 
@@ -87,13 +88,16 @@ class Uploads:
         key = keys.blob(file.sha256, suffix)
         if objects.has(key, size=file.size, sha256=file.sha256):
             self._on_bytes(file.size)
+        elif isinstance(store, FolderStore) and store.take(key, file.path):
+            self._on_bytes(file.size)
+            objects.written(key)
         else:
             with file.path.open("rb") as opened:
                 sent = store.upload(key, opened, size=file.size, on_bytes=self._on_bytes)
             if sent != file.sha256:
                 raise IntegrityError(FILE_CHANGED_LOCALLY, name=file.path.name, place=Place(store.bucket, key))
             objects.written(key)
-        file.path.unlink()
+        file.path.unlink(missing_ok=True)
         return ManifestObject(keys.relative(key), file.size, file.sha256, role, images)
 
     def _on_bytes(self, count: int) -> None:

@@ -8,6 +8,7 @@ anything of that kind is left to the parser.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from trainingrun_agent.prep.model.annotation import MAX_OBJECTS, Annotation, LabelledObject
 from trainingrun_agent.prep.source.readers.values import pixels
@@ -53,6 +54,8 @@ _OBJECT = re.compile(
     + _BLANK
 )
 _TAIL = re.compile(f"</annotation>{_BLANK}")
+_number = lru_cache(1 << 12)(float)
+"""Corners repeat: they are mostly whole pixels."""
 
 
 def read(data: bytes) -> Annotation | None:
@@ -75,10 +78,10 @@ def read(data: bytes) -> Annotation | None:
             LabelledObject(
                 len(objects),
                 name,
-                float(xmin),
-                float(ymin),
-                float(xmax),
-                float(ymax),
+                _number(xmin),
+                _number(ymin),
+                _number(xmax),
+                _number(ymax),
                 difficult.strip(" ") == "1",
                 truncated.strip(" ") == "1",
                 view.strip(" ")[:MAX_VIEW],
