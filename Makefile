@@ -32,6 +32,9 @@ mutants: ## Bring faults of the past back, one by one: the tests must catch each
 corpus: ## Read public data sets as published (TRAININGRUN_CORPUS=folder that holds them; fetched where missing; PYTEST="-k raccoon")
 	@$(BIN) $(PY) -m pytest tests/corpus -q -n 2 --tb short $(PYTEST)
 
+servers: ## Run the storage tests, and a whole run, against S3 servers of other projects (ONLY="minio rclone")
+	@$(BIN) $(PY) -m trrunner $(or $(addprefix server-,$(ONLY)),servers) $(if $(PYTEST),--pytest="$(PYTEST)")
+
 networks: ## Build, train, evaluate and export every network in TensorFlow 1.14 (PYTEST="-k rfcn")
 	@$(BIN) $(PY) -m trrunner networks $(if $(PYTEST),--pytest="$(PYTEST)")
 
@@ -70,4 +73,4 @@ format: ## Format the Python code
 bench: ## Measure speed and memory (ONLY=images|prep|dirt|transfer|mirror|driver|orchestration)
 	@$(BIN) $(PY) -m trbench $(ONLY)
 
-.PHONY: help demo demo-down test check images cluster-up cluster-down chart requirements format fuzz bench mutants corpus networks e2e-long tf2
+.PHONY: help demo demo-down test check images cluster-up cluster-down chart requirements format fuzz bench mutants corpus networks e2e-long tf2 servers

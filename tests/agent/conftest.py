@@ -14,20 +14,19 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from jsonschema import Draft202012Validator, FormatChecker
-from moto.server import ThreadedMotoServer
 
 from agent_run import Run, resolved_document, store_prepared
 from trainingrun_agent import uncertainty
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig, Command, Paths, load
 from trainingrun_agent.storage.s3 import S3Store, open_store
+from trservers import catalogue
+from trservers.server import Server
 
 CONTRACTS = Path(__file__).parents[2] / "images" / "contracts"
 CANARY_KEY_ID = "AKIACANARY0000000001"
@@ -170,30 +169,31 @@ def contract() -> Callable[[str, Any], None]:
 
 
 @pytest.fixture(scope="session")
-def moto_endpoint() -> Iterator[str]:
-    """An S3 server on loopback, shared by all tests: use buckets of your own."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+def s3_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """An S3 server on loopback, shared by all tests: use buckets of your own.
+
+    It is moto, or the server that `make servers` runs the tests with mark `server` against.
+    """
+    name = request.config.getoption("--s3-server", default=catalogue.MOTO)
+    with catalogue.running(name, tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def moto_endpoint(s3_server: Server) -> str:
+    """Address of the server, for tests that only moto is used for."""
+    assert s3_server.name == catalogue.MOTO
+    return s3_server.endpoint
 
 
 @pytest.fixture
-def fresh_bucket(moto_endpoint: str) -> Iterator[str]:
+def fresh_bucket(s3_server: Server) -> Iterator[str]:
     """Name of an empty bucket that no other test uses."""
-    client = boto3.client(
-        "s3",
-        endpoint_url=moto_endpoint,
-        region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-        config=Config(s3={"addressing_style": "path"}),
-    )
     name = f"bucket-{next(_bucket_numbers)}"
-    client.create_bucket(Bucket=name)
+    s3_server.client.create_bucket(Bucket=name)
     yield name
-    client.close()
+    if s3_server.name != catalogue.MOTO:
+        s3_server.remove_bucket(name)
 
 
 _bucket_numbers = iter(range(1, 1_000_000))
@@ -201,12 +201,18 @@ _bucket_numbers = iter(range(1, 1_000_000))
 
 @pytest.fixture
 def s3_config(
-    make_config: Callable[..., AgentConfig], document: dict[str, Any], moto_endpoint: str, fresh_bucket: str
+    make_config: Callable[..., AgentConfig],
+    document: dict[str, Any],
+    agent_paths: Paths,
+    s3_server: Server,
+    fresh_bucket: str,
 ) -> AgentConfig:
     """A prep config whose URIs all point to one empty bucket of a working server."""
     for split in ("train", "eval"):
         document["dataset"][split]["bucket"] = fresh_bucket
-    return make_config(endpoint=moto_endpoint, bucket=fresh_bucket)
+    if s3_server.name != catalogue.MOTO:  # which takes any account, as that of the canaries
+        s3_server.write_account(agent_paths.credentials)
+    return make_config(endpoint=s3_server.endpoint, region=s3_server.region, bucket=fresh_bucket)
 
 
 @pytest.fixture
@@ -216,13 +222,12 @@ def s3_store(s3_config: AgentConfig) -> S3Store:
 
 
 @pytest.fixture
-def run(moto_endpoint: str, fresh_bucket: str, tmp_path: Path) -> Iterator[Run]:
+def run(s3_server: Server, fresh_bucket: str, tmp_path: Path) -> Iterator[Run]:
     """A run in an empty bucket; its trainer processes are killed afterwards."""
     credentials = tmp_path / "credentials"
     credentials.mkdir()
-    (credentials / "AWS_ACCESS_KEY_ID").write_text("testing")
-    (credentials / "AWS_SECRET_ACCESS_KEY").write_text("testing")
-    result = Run(tmp_path, resolved_document(moto_endpoint, fresh_bucket))
+    s3_server.write_account(credentials)
+    result = Run(tmp_path, resolved_document(s3_server.endpoint, fresh_bucket))
     yield result
     for process in result.trainers:
         process.send_signal(signal.SIGCONT)

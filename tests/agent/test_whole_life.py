@@ -6,109 +6,27 @@ Agents are real processes; data set, trainer and credentials are those of an att
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import boto3
 import pytest
 from botocore.config import Config
 
-from agent_run import FAKE_TRAINER, resolved_document
-from trcluster import waiting
+from agent_run import resolved_document
 from trdemo.trainer_stand_in import EXPORTED
-from trfakes.harness import free_port
 from trfakes.hostile import DANGEROUS, HOSTILE, MARK
 from voc_data import jpeg, labelled, voc
+from whole_life import Life
 
 pytestmark = pytest.mark.contract
-PACKAGE = Path(__file__).parents[2] / "images" / "agent"
 SECRETS = {
     "AWS_ACCESS_KEY_ID": "AKIACANARYWHOLELIFE1",
     "AWS_SECRET_ACCESS_KEY": "canary/Secret+of/a/whole+life/0123456789",
     "AWS_SESSION_TOKEN": "canary-session-token-of-a-whole-life",
 }
 BUCKET = "whole-life"
-SECONDS = 120  # on a busy machine; on an idle one no stage takes three
 # What S3 and file systems allow in a key: no NUL; the test server cannot store line ends.
 NAME = "".join(sign for sign in HOSTILE if sign not in "\0\r\n/\x85\u2028\u2029")
-
-
-@dataclass
-class Life:
-    """What the pods of one run emitted, by what emitted it."""
-
-    root: Path
-    s3: Any
-    printed: dict[str, str] = field(default_factory=dict)
-    stored: dict[str, bytes] = field(default_factory=dict)
-    processes: dict[str, bytes] = field(default_factory=dict)
-
-    def pod(self, stage: str, **plan: Any) -> dict[str, Any]:
-        """Run the pod of a stage to its end, with this plan for a trainer; returns its verdict."""
-        name = f"{stage}-{len(self.printed)}"
-        shared, termination, port = self.root / name, self.root / f"{name}.termination", free_port()
-        shared.mkdir()
-        if plan:  # as the trainer's wrapper copies it
-            (shared / "trainer.log").write_text(f"{HOSTILE} {SECRETS}", errors="replace")
-        paths = {"resolved": "resolved.json", "credentials": "credentials", "ca-bundle": "ca.crt"}
-        flags = [f"--{flag}={self.root / place}" for flag, place in paths.items()]
-        flags += [f"--shared={shared}", f"--termination-log={termination}", f"--port={port}"]
-        env = {**os.environ, "POD_UID": f"{name:0<36}", "POD_IP": "127.0.0.1", "TRAININGRUN_ATTEMPT": "1"}
-        env["PYTHONPATH"] = os.pathsep.join([str(PACKAGE), env.get("PYTHONPATH", "")])
-        log = self.root / f"{name}.log"
-        with log.open("wb") as out:
-            agent = subprocess.Popen(
-                [sys.executable, "-m", "trainingrun_agent", stage, *flags], env=env, stdout=out, stderr=out
-            )
-            trainer = self._trainer(shared, plan) if plan else None
-            waiting.until(lambda: self._look(name, agent, port), what=f"the end of {name}", seconds=SECONDS, every=0.05)
-            if trainer is not None:
-                trainer.wait(SECONDS)
-        self.printed[f"{name}: log"] = log.read_text()
-        self.printed[f"{name}: verdict"] = termination.read_text()
-        self.stored |= {f"{name}: {path.name}": path.read_bytes() for path in shared.rglob("*") if path.is_file()}
-        verdict: dict[str, Any] = json.loads(termination.read_text())
-        return verdict
-
-    def collect_bucket(self) -> None:
-        """Read every object that the run wrote."""
-        for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix="lab/"):
-            for entry in page["Contents"]:
-                key = entry["Key"]
-                self.stored[f"{key}: key"] = key.encode()
-                self.stored[key] = self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
-
-    def _trainer(self, shared: Path, plan: dict[str, Any]) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, str(FAKE_TRAINER), str(shared), json.dumps(plan)])
-
-    def _look(self, name: str, agent: subprocess.Popen[bytes], port: int) -> bool:
-        """Look at what a pod serves and how its processes were started; return whether it has ended."""
-        for path in ("progress", "metrics"):
-            with (
-                suppress(OSError),
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=5) as answer,
-            ):
-                self.printed[f"{name}: /{path}"] = answer.read().decode()
-        for process in (agent.pid, *children(agent.pid)):
-            for file in ("cmdline", "environ"):
-                with suppress(OSError):
-                    self.processes[f"{name}: {process}: {file}"] = Path(f"/proc/{process}/{file}").read_bytes()
-        return agent.poll() is not None
-
-
-def children(process: int) -> list[int]:
-    try:
-        tasks = list(Path(f"/proc/{process}/task").iterdir())
-        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
-    except OSError:
-        return []
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +57,7 @@ def life(moto_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     (root / "credentials").mkdir()
     for key, value in SECRETS.items():
         (root / "credentials" / key).write_text(value)
-    life = Life(root, s3)
+    life = Life(root, s3, BUCKET, trainer_log=f"{HOSTILE} {SECRETS}")
     assert life.pod("prep")["outcome"] == "succeeded"
     assert life.pod("train", done="diverged", message=f"{HOSTILE} {SECRETS}")["outcome"] == "diverged"
     assert life.pod("train", save_every=10)["outcome"] == "succeeded"

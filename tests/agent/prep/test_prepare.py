@@ -221,6 +221,7 @@ def test_stops_when_asked_to(prep: Preparation) -> None:
     assert list(prep.scratch.iterdir()) == []
 
 
+@pytest.mark.s3
 def test_works_with_an_s3_server(prep: Preparation, s3_config: AgentConfig, s3_store: S3Store) -> None:
     for key, data in prep.memory.objects.items():
         s3_store.put(key, data)

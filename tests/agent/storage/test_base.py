@@ -33,7 +33,7 @@ KEYS = [
 """In the order of S3: `-` and `.` come before the slash, `0` after it, characters above U+FFFF last."""
 
 
-@pytest.fixture(params=["s3", "folder", "memory"])
+@pytest.fixture(params=[pytest.param("s3", marks=pytest.mark.s3), "folder", "memory"])
 def store(request: pytest.FixtureRequest) -> ObjectStore:
     """An empty bucket of each kind."""
     if request.param == "s3":

@@ -12,7 +12,7 @@ from trainingrun_agent.keys import RunKeys
 from trainingrun_agent.storage import preflight
 from trainingrun_agent.storage.s3 import S3Store
 
-pytestmark = pytest.mark.contract
+pytestmark = [pytest.mark.contract, pytest.mark.s3]
 RUN = RunKeys("ml/runs/team-a/tire-0123abcd")
 POD = "11112222-3333-4444-5555-666677778888"
 PROBE = f"{RUN.folder}/preflight/11112222"

@@ -11,7 +11,7 @@ import pytest
 
 from trainingrun_agent.storage.s3 import S3Store, open_store
 
-pytestmark = pytest.mark.contract
+pytestmark = [pytest.mark.contract, pytest.mark.s3]
 
 
 def test_listing_goes_page_by_page(s3_store: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:

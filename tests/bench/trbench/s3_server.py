@@ -6,20 +6,14 @@ Invariant: server and folder are removed when the block ends.
 from __future__ import annotations
 
 import os
-import secrets
-import subprocess
 import tempfile
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from trbench.measurements import Echo
-from trcluster.build import ensure
-from trcluster.kubectl import http_ok
-from trcluster.ports import choose
-from trcluster.process import end_of
-from trcluster.waiting import until
 from trdemo.target import Storage
+from trservers import versitygw
 
 
 @contextmanager
@@ -28,31 +22,13 @@ def s3_server(echo: Echo, *, cores: Collection[int] = ()) -> Iterator[tuple[Stor
 
     The server runs on `cores` only, if any are given.
     """
-    binary = ensure(("versitygw",), echo=echo)["versitygw"]
-    (port,) = choose(1, ())
-    storage = Storage(f"http://127.0.0.1:{port}", "", f"TR{secrets.token_hex(9).upper()}", secrets.token_urlsafe(30))
-    with tempfile.TemporaryDirectory(prefix="trbench-") as name:
-        folder, log = Path(name), Path(name) / "log"
-        for each in ("data", "iam", "files"):
-            (folder / each).mkdir()
-        # Without --keep-alive it closes each connection after one request; other S3 servers do not.
-        address = ["--port", f"127.0.0.1:{port}", "--health", "/healthz", "--keep-alive"]
-        argv = [str(binary), *address, "--quiet", "--iam-dir", str(folder / "iam"), "posix", str(folder / "data")]
-        account = {"ROOT_ACCESS_KEY": storage.access_key, "ROOT_SECRET_KEY": storage.secret_key}
-        with log.open("wb") as output:
-            with on_cores(cores):
-                process = subprocess.Popen(argv, env={**os.environ, **account}, stdout=output, stderr=output)
-            try:
-                until(
-                    lambda: http_ok(f"{storage.endpoint}/healthz"),
-                    what=f"versitygw on port {port} to be ready",
-                    seconds=60,
-                    seen=lambda: end_of(log),
-                )
-                yield storage, folder / "files"
-            finally:
-                process.kill()
-                process.wait()
+    with tempfile.TemporaryDirectory(prefix="trbench-") as name, ExitStack() as stack:
+        folder, files = Path(name) / "server", Path(name) / "files"
+        folder.mkdir()
+        files.mkdir()
+        with on_cores(cores):
+            server = stack.enter_context(versitygw.running(folder, echo=echo))
+        yield Storage(server.endpoint, "", server.access_key, server.secret_key), files
 
 
 @contextmanager

@@ -16,6 +16,8 @@ HELM = "v4.3.1"
 HELM_UNITTEST = "v1.1.2"
 KUBECONFORM = "v0.8.0"
 VERSITYGW = "v1.8.0"
+RCLONE = "v1.76.0"
+MINIO = "v0.0.0-20260212201848-7aac2a2c5b7c"
 # Its releases carry no Go versions: the proxy serves commits only. This is the newest that it had.
 SEAWEEDFS = "v0.0.0-20261109003541-7506e5f91cd6"
 
@@ -120,6 +122,8 @@ ALL = (
         "kubeconform",
         {"main.version": KUBECONFORM},
     ),
+    Module("rclone", RCLONE, ".", "rclone"),
+    Module("minio", MINIO, "github.com/minio/minio", "minio"),
     Module("pause", "3.10.1", ".", "pause"),
     Module("probe", "1", ".", "probe"),
 )

@@ -17,6 +17,7 @@ from trimages.errors import BuildError
 from trrunner import needs
 from trrunner.report import Result, read
 from trrunner.steps import CHECKS, LONG_TIERS, TIERS, UNIT, Check, Tier
+from trservers import lacks
 
 BACKGROUND_NICENESS = "5"
 """A quarter of a core beside busy neighbours. With 19 it was a hundredth, and tests waited in vain for TensorFlow."""
@@ -26,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[3]
 def main() -> int:
     """Run the named checks and tiers; returns 0 when nothing failed."""
     known = (*TIERS, *LONG_TIERS)
-    names = ["check", "all", *(tier.name for tier in known)]
+    names = ["check", "all", "servers", *(tier.name for tier in known)]
     parser = argparse.ArgumentParser(prog="trrunner", description="Run checks and tests, tier by tier.")
     parser.add_argument("what", nargs="+", choices=names)
     parser.add_argument("--pytest", default="", help="additional arguments for pytest, in one string")
@@ -36,6 +37,7 @@ def main() -> int:
     if {"check", "all"} & set(arguments.what):
         results += [_check(check) for check in CHECKS]
     wanted = {tier.name for tier in TIERS} if "all" in arguments.what else set(arguments.what)
+    wanted |= {tier.name for tier in known if tier.server and "servers" in arguments.what}
     chosen = [tier for tier in known if tier.name in wanted or (tier is UNIT and "check" in wanted)]
     results += _tiers(chosen, extra=shlex.split(arguments.pytest))
     return _summary(results, seconds=time.monotonic() - started)
@@ -73,7 +75,7 @@ class _Started:
         self._since, self._error = time.monotonic(), ""
         try:
             for need in tier.needs:
-                needs.prepare(need, echo=lambda text: print(f"  {text}", flush=True))
+                needs.prepare(need, echo=lambda text: print(f"  {text}", flush=True), server=tier.server)
         except (ClusterError, BuildError) as error:
             self._error = str(error)
         if background:
@@ -92,12 +94,16 @@ class _Started:
             if self._background:
                 _headline(f"output of tier {self._tier.name}")
                 print(output.read_text(encoding="utf-8", errors="replace"), flush=True)
-            return read(self._tier.name, xml, seconds=time.monotonic() - self._since, code=code)
+            result = read(self._tier.name, xml, seconds=time.monotonic() - self._since, code=code)
+            if self._tier.server and not result.failed:
+                result.note = lacks.summary(self._tier.server)
+            return result
 
     def _command(self, xml: Path) -> list[str]:
         tier = self._tier
         paths = [path for path in tier.paths if (ROOT / path).exists()]
         argv = [sys.executable, "-m", "pytest", "-q", f"--junitxml={xml}", "-m", tier.select, *paths, *self._extra]
+        argv += ["-p", "trservers.expectations", "--s3-server", tier.server] if tier.server else []
         return argv + (["-n", str(tier.workers), "--dist", tier.dist] if tier.workers else [])
 
 
@@ -109,6 +115,8 @@ def _summary(results: list[Result], *, seconds: float) -> int:
     _headline("summary")
     for result in results:
         print(result.line)
+        if result.note:
+            print(f"{'':19}  {result.note}")
         for test in result.failures:
             print(f"{'':19}  failed: {test}")
         for reason, count in result.reasons.items():

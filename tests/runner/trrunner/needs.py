@@ -7,7 +7,9 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 from trcluster import Cluster, ClusterError
 from trcluster.build import ensure
@@ -18,13 +20,14 @@ from trimages.paths import REPOSITORY, default_cache
 from trimages.plan import PlannedImage
 from trimages.spec import select
 from trrunner import rootfs
+from trservers import catalogue
 
 Echo = Callable[[str], None]
 
 
-def prepare(need: str, *, echo: Echo) -> None:
-    """Prepare one need; paths that tests need are set as environment variables."""
-    makers = {
+def prepare(need: str, *, echo: Echo, server: str = "") -> None:
+    """Prepare one need; paths that tests need are set as environment variables. `server` names the S3 server."""
+    makers: dict[str, Callable[[Echo], None]] = {
         "binaries": _binaries,
         "SeaweedFS": _seaweedfs,
         "chart tools": _chart_tools,
@@ -32,6 +35,7 @@ def prepare(need: str, *, echo: Echo) -> None:
         "tensorflow": _tensorflow,
         "tensorflow 2": _tensorflow2,
         "free node": _free_node,
+        "S3 server": lambda echo: _s3_server(server, echo),
     }
     makers[need](echo)
 
@@ -50,6 +54,12 @@ def _chart_tools(echo: Echo) -> None:
 
 def _images(echo: Echo) -> None:
     build(select([]), requested_base=None, repository=REPOSITORY, cache=default_cache(), echo=echo)
+
+
+def _s3_server(name: str, echo: Echo) -> None:
+    """Build or fetch a server, and see that it starts, before the workers do the same at once."""
+    with tempfile.TemporaryDirectory() as folder, catalogue.running(name, Path(folder)) as server:
+        echo(f"{server.name} {server.version} answers")
 
 
 def _free_node(_echo: Echo) -> None:

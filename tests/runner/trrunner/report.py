@@ -20,6 +20,7 @@ class Result:
     reasons: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     error: str = ""
+    note: str = ""
 
     @property
     def line(self) -> str:

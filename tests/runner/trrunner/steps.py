@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from trservers import catalogue
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -24,6 +26,7 @@ class Tier:
     workers: int = 0  # more than 0 where tests can run in parallel
     dist: str = "load"  # for pytest-xdist; loadfile where tests of a file share an expensive fixture
     background: bool = False  # mostly computes: runs at low priority while the next tiers run
+    server: str = ""  # name of the S3 server that the tests run against
 
 
 PACKAGES = (
@@ -67,12 +70,21 @@ UNIT = Tier(
         "tests/cluster/tests",
         "tests/repository",
     ),
-    f"{NOT_REAL} and not contract",
+    f"{NOT_REAL} and not contract and not s3",
     workers=3,
 )
+
+
+def _server(name: str) -> Tier:
+    """The tests of storage, and a whole run, against a server."""
+    paths = ("tests/agent/servers", "tests/agent/storage", "tests/agent/prep/test_prepare.py")
+    return Tier(f"server-{name}", paths, "s3", ("S3 server",), workers=2, dist="loadfile", server=name)
+
+
 TIERS = (
     UNIT,
     Tier("contract", ("tests/operator", "tests/agent"), "contract", workers=3),
+    *(_server(name) for name in catalogue.QUICK),
     Tier("keyless", ("tests/servers",), "contract", ("SeaweedFS",)),
     Tier("fuzz", ("tests/fuzz",), NOT_REAL, workers=2),
     Tier("chart", ("tests/chart",), NOT_REAL, ("chart tools",), workers=3, dist="loadfile"),
@@ -88,6 +100,7 @@ TIERS = (
 )
 # Too long for every change: each has a make target of its own, and is no part of `all`.
 LONG_TIERS = (
+    *(_server(name) for name in catalogue.ALL if name not in catalogue.QUICK),
     Tier("tf2", ("tests/trainer",), "tensorflow", ("tensorflow", "tensorflow 2")),
     Tier("networks", ("tests/trainer",), "long", ("tensorflow",)),
     Tier("e2e-long", ("tests/e2e/long",), "long", ("binaries", "images", "tensorflow", "free node")),
