@@ -105,7 +105,7 @@ def test_a_command_uses_the_proxy_of_the_environment(
         proxy.stop()
     assert proxy.requests
     assert ended.code == (2 if refused else 0)
-    assert ("failed: 407" in ended.err) is refused
+    assert ("refuses it (407" in ended.err) is refused
 
 
 def test_a_proxy_that_is_away_is_named_as_the_environment_does(
