@@ -144,7 +144,7 @@ LACKS: Final[Mapping[str, tuple[Lack, ...]]] = {
         ),
         Lack(
             "server-side encryption, unless a key service is set up in it",
-            "without one, writes of a run with `storage.encryption` are answered with 501",
+            "without one, a run with `storage.encryption` is refused (`EncryptionRefused`)",
             _ENCRYPTION,
             "KMS is not configured",
         ),
@@ -196,7 +196,7 @@ LACKS: Final[Mapping[str, tuple[Lack, ...]]] = {
         ),
         Lack(
             "server-side encryption",
-            "writes of a run with `storage.encryption` are refused (`RequestRefused`)",
+            "a run with `storage.encryption` is refused (`EncryptionRefused`)",
             _ENCRYPTION,
             "Server-side encryption is not supported",
         ),
@@ -268,9 +268,9 @@ LACKS: Final[Mapping[str, tuple[Lack, ...]]] = {
         ),
         Lack(
             "refusals that tell a wrong access key from a missing right",
-            "a wrong access key is called `AccessDenied`",
+            "a wrong access key is called `AccountUnusable`, whose hint names the key",
             ("test_refusals.py::test_wrong_keys_are_refused[AWS_ACCESS_KEY_ID-*",),
-            "'AccessDenied' == 'InvalidCredentials'",
+            "'AccountUnusable' == 'InvalidCredentials'",
         ),
         Lack(
             "refusals of a bucket that does not exist",

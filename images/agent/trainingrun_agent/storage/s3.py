@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -29,6 +30,7 @@ from trainingrun_agent.storage.bucket_listing import BucketListing, denied_is_no
 from trainingrun_agent.storage.bulk import BulkError, BulkStore, WholeObject, open_bulk
 from trainingrun_agent.storage.client import WORK, Limits, make_client
 from trainingrun_agent.storage.downloads import NO_PART, Read, download, part_of, start_of
+from trainingrun_agent.storage.encryption import without_encryption
 from trainingrun_agent.storage.etags import same_etag
 from trainingrun_agent.storage.explained import explained
 from trainingrun_agent.storage.failures import Target, not_s3
@@ -81,11 +83,12 @@ def open_store(
     bulk = None
     if limits is WORK:  # the preflight needs an explained answer at once
         bulk = open_bulk(config, bucket, credentials, endpoint=client.meta.endpoint_url, limits=limits, clock=clock)
-    return S3Store(client, target, clock=clock, count=count, bulk=bulk, traits=traits)
+    plain = partial(make_client, without_encryption(config), credentials, limits=limits) if storage.encryption else None
+    return S3Store(client, target, clock=clock, count=count, bulk=bulk, traits=traits, plain=plain)
 
 
 class S3Store:
-    """One bucket on S3; thread-safe."""
+    """One bucket on S3; thread-safe. `plain` makes a client that asks for no encryption, if `client` does."""
 
     def __init__(
         self,
@@ -96,6 +99,7 @@ class S3Store:
         count: ByteCounter | None = None,
         bulk: BulkStore | None = None,
         traits: ServerTraits | None = None,
+        plain: Callable[[], Any] | None = None,
     ) -> None:
         self._client = client
         self._bulk = bulk
@@ -106,7 +110,7 @@ class S3Store:
         self.traits = traits or ServerTraits()
         self._listing = BucketListing(client, target, clock=clock)
         self._versions = ListedVersions(self.list)
-        self._writes = Writes(client, target, self.traits, lambda key: self.head(key) is not None)
+        self._writes = Writes(client, target, self.traits, lambda key: self.head(key) is not None, plain)
         client.meta.events.register("after-call.s3", self._check_clock)
 
     @property
