@@ -35,7 +35,7 @@ from trainingrun_agent.storage.etags import same_etag
 from trainingrun_agent.storage.explained import explained
 from trainingrun_agent.storage.failures import Target, not_s3
 from trainingrun_agent.storage.server_traits import ServerTraits
-from trainingrun_agent.storage.streams import Arrived, Chunk, HashingReader, Part
+from trainingrun_agent.storage.streams import Arrived, Chunk, HashingReader, Part, read_up_to
 from trainingrun_agent.storage.versions import ListedVersions
 from trainingrun_agent.storage.web_identity import credentials_of
 from trainingrun_agent.storage.writes import WHOLE, Writes
@@ -174,7 +174,7 @@ class S3Store:
             with closing(answer["Body"]) as body:
                 # A server that ignores Range sends everything: read no more than was asked for.
                 skip = start if answer["ResponseMetadata"]["HTTPStatusCode"] == 200 else 0
-                data: bytes = body.read(skip + length)[skip:]
+                data = read_up_to(body, skip + length)[skip:]
         self._count(down=len(data))
         return data
 
@@ -226,7 +226,7 @@ class S3Store:
         with self._explained("GetObject", key):
             answer = self._client.get_object(Bucket=self.bucket, Key=key)
             with closing(answer["Body"]) as body:
-                data: bytes = body.read(max_bytes + 1)
+                data = read_up_to(body, max_bytes + 1)
         return WholeObject(data, answer.get("ETag", ""), answer.get("LastModified"))
 
     def _put(self, key: str, data: bytes) -> None:
