@@ -221,7 +221,7 @@ LACKS: Final[Mapping[str, tuple[Lack, ...]]] = {
         ),
         Lack(
             "ETags in listings",
-            "a photo that changes while it is read is noticed only if its size changes",
+            "a photo that changes while it is read is noticed only by its size and the second of the change",
             (
                 "test_objects.py::test_a_large_object_is_sent_in_parts_and_its_etag_is_the_same_everywhere",
                 "test_objects.py::test_an_object_that_has_changed_since_the_listing_is_noticed",
