@@ -139,7 +139,9 @@ ON_A_COMMAND_LINE = [
     and entry not in (storage.CA_NOT_MOUNTED, storage.CA_UNREADABLE, storage.NO_FREE_EPOCH)
     and entry not in (storage.CONDITIONAL_WRITES_IGNORED, storage.NOT_A_DATA_SET, storage.ENDPOINT_UNUSABLE)
     and entry not in (storage_answers.ENCRYPTION_DEMANDED, storage_answers.ENCRYPTION_NOT_OFFERED)
-    and entry not in (storage_answers.KEY_UNUSABLE, storage_answers.ENCRYPTION_REFUSED)
+    and entry not in (storage_answers.KEY_UNUSABLE, access.ENCRYPTION_REFUSED)
+    and entry not in (storage_answers.ASKED_KEY_UNUSABLE, storage_answers.ASKED_ENCRYPTION_NOT_OFFERED)
+    and entry not in (storage_answers.OTHER_ENCRYPTION_DEMANDED, storage_answers.ROLE_ACCOUNT_UNUSABLE)
     and entry not in (dataset.CONFIG_REFUSED, dataset.LEARNING_RATE_UNUSABLE, storage.WRITES_NOT_VISIBLE)
 ]
 """Entries that a command can raise; all others are raised only in pods."""

@@ -55,10 +55,11 @@ class Oddities:
     `condition` is how it takes If-None-Match: another answer is given to every put that has it. `list_etag` and
     `get_etag` make the ETag, with its quotes, empty to leave it out. `lacking` are elements and headers that are left
     out. `list_pages` is how many entries a page has at most; without `encodes`, keys in pages are not percent-encoded.
+    `encrypted` answers every put that asks for encryption, and the next `failing` puts are answered with 500.
     """
 
     condition: Literal["honoured", "ignored"] | Answer = "honoured"
-    tokens: Literal["good", "none", "same", "ignored"] = "good"
+    tokens: Literal["good", "none", "same", "ignored"] | Answer = "good"
     start_after: bool = True
     marker: bool = True
     version_1: Answer | None = None
@@ -78,6 +79,8 @@ class Oddities:
     ranges: bool = True
     range_error: bytes = b"<Error><Code>InvalidRange</Code><Message>no such range</Message></Error>"
     completions_failing: int = 0
+    encrypted: Answer | None = None
+    failing: int = 0
     upper_case: bool = False
 
 
@@ -117,6 +120,11 @@ class OddS3:
 
     def _put(self, key: str, headers: Mapping[str, str], body: bytes) -> Answer:
         condition = self.odd.condition
+        if self.odd.failing:
+            self.odd.failing -= 1
+            return refusal(500, "InternalError")
+        if self.odd.encrypted is not None and "x-amz-server-side-encryption" in headers:
+            return self.odd.encrypted
         if (refused := self._checked(headers, body)) is not None:
             return refused
         if "if-none-match" in headers and isinstance(condition, Answer):
@@ -186,6 +194,8 @@ class OddS3:
             return self.odd.version_1
         if second and self.odd.version_2 == "refused":
             return refusal(501, "NotImplemented")
+        if isinstance(self.odd.tokens, Answer) and "continuation-token" in query:
+            return self.odd.tokens
         if second and self.odd.version_2 == "as version 1":
             second, query = False, {**query, "marker": ""}
         entries = self._entries(query.get("prefix", ""), query.get("delimiter", ""), self._start(query, second=second))
@@ -221,7 +231,8 @@ class OddS3:
         if second:
             fields["KeyCount"] = str(len(page))
             if truncated and self.odd.tokens != "none":
-                token = {"same": "again", "ignored": f"t{len(self.requests)}"}.get(self.odd.tokens, f"after {page[-1]}")
+                known = {"same": "again", "ignored": f"t{len(self.requests)}"}
+                token = known.get(str(self.odd.tokens), f"after {page[-1]}")
                 fields["NextContinuationToken"] = token
         body = _elements(fields, self.odd.lacking)
         for key in page:

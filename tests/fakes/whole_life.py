@@ -9,6 +9,7 @@ import sys
 import urllib.request
 from contextlib import suppress
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ class Life:
         """Look at what a pod serves and how its processes were started; return whether it has ended."""
         for path in ("progress", "metrics"):
             with (
-                suppress(OSError),
+                suppress(OSError, HTTPException),  # the agent may end while it answers
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=5) as answer,
             ):
                 self.printed[f"{name}: /{path}"] = answer.read().decode()

@@ -49,6 +49,25 @@ def test_a_bucket_that_does_not_exist_is_named(s3_config: AgentConfig, call: str
     assert refused(CALLS[call], store) == BUCKET_NOT_FOUND.name
 
 
+@pytest.mark.parametrize("encryption", ["AES256", "aws:kms"])
+def test_encryption_is_done_ignored_or_refused_at_the_first_write(
+    make_config: Any, s3_config: AgentConfig, encryption: str
+) -> None:
+    """A server without a key service may fail with an error of its own, which must not be waited for."""
+    storage = s3_config.resolved.storage
+    asking = {"type": encryption, "kmsKeyId": None}
+    config = make_config(endpoint=storage.endpoint, bucket=storage.bucket, encryption=asking)
+    store = open_store(config, storage.bucket, limits=PREFLIGHT)
+    try:
+        store.put("k", b"x", if_absent=True)
+    except StorageRefused as refusal:
+        assert refusal.reason == "EncryptionRefused"  # noqa: PT017 - one of two good outcomes
+        assert "spec.storage.encryption" in refusal.hint  # noqa: PT017
+        assert list(store.list("k")) == []
+    else:
+        assert store.get("k", max_bytes=1) == b"x"
+
+
 def test_clocks_that_differ_by_an_hour_are_noticed(s3_config: AgentConfig) -> None:
     class Ahead(Clock):
         def now(self) -> datetime:

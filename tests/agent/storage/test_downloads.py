@@ -82,6 +82,23 @@ def starts(server: FlakyServer) -> list[int]:
     return [int((wanted or "bytes=0-").removeprefix("bytes=").rstrip("-")) for wanted, _ in server.requests]
 
 
+@pytest.mark.parametrize("stop", [1, MIB, len(OLD) - 1])
+def test_a_small_object_is_whole_or_not_read(server: FlakyServer, store: S3Store, stop: int) -> None:
+    """A connection that breaks must not leave the beginning for the object: that would be a damaged file."""
+    server.breaks, store._bulk = [stop], None
+    with pytest.raises(StorageOutage, match="connection broken while reading"):
+        store.get("k", max_bytes=len(OLD))
+    with pytest.raises(StorageOutage, match="connection broken while reading"):
+        store.get_range("k", start=0, length=len(OLD))
+
+
+def test_a_small_object_is_read_again_after_its_connection_broke(server: FlakyServer, retrying: RetryingStore) -> None:
+    server.breaks = [MIB, MIB, None]
+    assert retrying.get("k", max_bytes=len(OLD)) == OLD
+    server.breaks = [MIB, None]
+    assert retrying.get_range("k", start=3, length=2 * MIB) == OLD[3 : 3 + 2 * MIB]
+
+
 def test_a_large_object_is_read_once_over_connections_that_break(
     server: FlakyServer, store: S3Store, tmp_path: Path
 ) -> None:

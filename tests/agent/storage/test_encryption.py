@@ -10,10 +10,13 @@ import boto3
 import pytest
 from botocore.config import Config
 
+import odd_s3
+import policy_gate
 from agent_run import Run, store_prepared
+from odd_s3 import Answer
 from policy_gate import PolicyGate, serve
 from trainingrun_agent.config import AgentConfig
-from trainingrun_agent.errors import Outcome, StageError
+from trainingrun_agent.errors import Outcome, StageError, StorageOutage
 from trainingrun_agent.storage import preflight
 from trainingrun_agent.storage.client import PREFLIGHT, WORK, Limits
 from trainingrun_agent.storage.s3 import S3Store, open_store
@@ -128,7 +131,7 @@ def test_a_run_without_it_is_told_of_the_policy(opened: Open, gate: PolicyGate) 
     error = caught.value
     assert (error.outcome, error.reason, gate.created) == (Outcome.STORAGE_REFUSED, "AccessDenied", [])
     assert error.hint.endswith(
-        "then raise spec.retry. If a policy of the bucket demands encryption, create a new TrainingRun with another"
+        "then raise spec.retry. If a policy of the bucket demands encryption, create a new TrainingRun with"
         " spec.storage.encryption."
     )
     with pytest.raises(StageError) as caught:
@@ -153,6 +156,7 @@ def _xml(code: str, text: str) -> bytes:
             "EncryptionRefused",
         ),
         (501, "NotImplemented", "A header you provided implies functionality", "EncryptionRefused"),
+        (501, "XNotImplemented", "no", "EncryptionRefused"),
         (403, "AccessDenied", "no", "AccessDenied"),
         (400, "InvalidRequest", "no", "RequestRefused"),
     ],
@@ -170,6 +174,65 @@ def test_what_a_server_says_of_encryption_is_explained(
         shown = encryption["type"] + (f" and key {KEY}" if encryption["kmsKeyId"] else "")
         assert f"with encryption {shown} failed: {status} {code}, {text}" in error.message
         assert "create a new TrainingRun with another spec.storage.encryption" in error.hint
+
+
+def test_a_policy_that_demands_another_encryption_is_named(
+    opened: Open, gate: PolicyGate, encryption: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    denied = _xml(
+        "AccessDenied", "not authorized to perform: s3:PutObject with an explicit deny in a resource-based policy"
+    )
+    monkeypatch.setattr(policy_gate, "DENIED", denied)
+    other = AES if encryption is not AES else KMS
+    with pytest.raises(StageError) as caught:
+        opened(PREFLIGHT, encryption=other).put("k", b"x")
+    assert (caught.value.reason, gate.created) == ("AccessDenied", [])
+    assert f"with encryption {other['type']} failed: 403 AccessDenied" in caught.value.message
+    assert "demands another encryption, create a new TrainingRun with another spec.storage" in caught.value.hint
+
+
+FAILING = 500, _xml("InternalError", "We encountered an internal error, please try again.")
+
+
+@pytest.mark.parametrize("if_absent", [False, True])
+@pytest.mark.parametrize("encryption", [AES, KMS_WITH_KEY], ids=["AES256", "aws:kms with a key"], indirect=True)
+def test_a_server_that_fails_for_encryption_alone_refuses_it(
+    make_config: Callable[..., AgentConfig], encryption: dict[str, Any], if_absent: bool
+) -> None:
+    with odd_s3.serve(odd_s3.Oddities(encrypted=Answer(*FAILING))) as bucket:
+        store = open_store(make_config(endpoint=bucket.endpoint, encryption=encryption), "detectors", limits=PREFLIGHT)
+        with pytest.raises(StageError) as caught:
+            store.put("k", b"x", if_absent=if_absent)
+    error = caught.value
+    assert (error.outcome, error.reason, bucket.objects) == (Outcome.STORAGE_REFUSED, "EncryptionRefused", {})
+    assert f"with encryption {encryption['type']}" in error.message
+    assert "500 InternalError, We encountered an internal error" in error.message
+    assert "spec.storage.encryption" in error.hint
+    assert bucket.requests == ["PUT k?", "PUT k.unencrypted?", "PUT k.unencrypted?", "DELETE k.unencrypted?"]
+
+
+@pytest.mark.parametrize("encryption", [AES], ids=["AES256"], indirect=True)
+@pytest.mark.parametrize(
+    ("failures", "requests"),
+    [
+        (1, ["PUT k?", "PUT k.unencrypted?", "PUT k.unencrypted?", "DELETE k.unencrypted?"]),
+        (2, ["PUT k?", "PUT k.unencrypted?"]),
+    ],
+    ids=["once", "without encryption too"],
+)
+def test_a_server_that_fails_for_another_cause_is_waited_for(
+    make_config: Callable[..., AgentConfig], encryption: dict[str, Any], failures: int, requests: list[str]
+) -> None:
+    with odd_s3.serve(odd_s3.Oddities(failing=failures)) as bucket:
+        store = open_store(make_config(endpoint=bucket.endpoint, encryption=encryption), "detectors", limits=PREFLIGHT)
+        with pytest.raises(StorageOutage):
+            store.put("k", b"x")
+        assert (bucket.requests, bucket.objects) == (requests, {})
+        store.put("k", b"x")
+        bucket.odd.failing, asked = 1, len(bucket.requests)
+        with pytest.raises(StorageOutage):  # it is known by now that it encrypts
+            store.put("k", b"x")
+        assert bucket.requests[asked:] == ["PUT k?"]
 
 
 def test_reads_do_not_ask_for_it(opened: Open, gate: PolicyGate) -> None:

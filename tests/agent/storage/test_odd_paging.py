@@ -21,6 +21,8 @@ PAGING: dict[str, tuple[dict[str, Any], int]] = {
     "no tokens, and no version 1": ({"tokens": "none", "version_1": refusal(400, "InvalidRequest")}, 4),
     "the same token each time": ({"tokens": "same"}, 5),
     "tokens ignored": ({"tokens": "ignored"}, 5),
+    "tokens refused": ({"tokens": refusal(400, "InvalidArgument", "The continuation token is incorrect")}, 5),
+    "tokens refused as rclone does": ({"tokens": refusal(400, "InvalidToken")}, 5),
     "version 1 for version 2": ({"version_2": "as version 1"}, 5),
     "no version 2": ({"version_2": "refused"}, 8),
     "neither tokens nor StartAfter": ({"tokens": "ignored", "start_after": False}, 6),
@@ -74,6 +76,10 @@ ENDLESS: dict[str, tuple[dict[str, Any], str]] = {
         {"tokens": "none", "reverse": True},
         "a page does not name the next one, and keys are not in order",
     ),
+    "no order and tokens refused": (
+        {"tokens": refusal(400, "InvalidToken"), "reverse": True},
+        "a page does not name the next one, and keys are not in order",
+    ),
 }
 
 
@@ -89,6 +95,18 @@ def test_a_listing_that_cannot_go_on_is_refused(
         read(store)
     assert caught.value.reason == "ListingEndless"
     assert len(bucket.requests) <= 5
+
+
+def test_credentials_that_end_in_the_middle_of_a_listing_are_named(odd: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials have a token too; the answer to a bad one is the same."""
+    bucket, store = odd(list_pages=3)
+    for key in KEYS:
+        bucket.store(key, b"x")
+    pages, ended = [bucket._list({"list-type": "2", "prefix": "train/"})], refusal(400, "InvalidToken")
+    monkeypatch.setattr(bucket, "_list", lambda query: pages.pop() if pages else ended)
+    with pytest.raises(StorageRefused) as caught:
+        list(store.list("train/"))
+    assert caught.value.reason == "InvalidCredentials"
 
 
 def test_a_denied_listing_of_version_1_names_the_right(odd: Open, monkeypatch: pytest.MonkeyPatch) -> None:

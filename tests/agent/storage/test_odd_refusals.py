@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from odd_answers import OUTAGE, Odd, check, delete, get, listing, part, put
+from odd_answers import OUTAGE, Odd, check, delete, get, head, listing, part, put
 from refusing_s3 import HTML, RefusingServer, document
 from trainingrun_agent.errors import ObjectArchived, StageError
 from trainingrun_agent.storage.client import PREFLIGHT, WORK, Limits
@@ -26,6 +26,7 @@ NO_KEY = (
     " no identity-based policy allows the kms:GenerateDataKey action"
 )
 ROOM = "Make room in bucket detectors, or have its quota raised; `trainingrun prune` shows what can be deleted."
+WITH_ENCRYPTION = "new TrainingRun with spec.storage.encryption"
 ODD = {
     # No room, and limits of accounts
     "Ceph's quota": Odd(403, document("QuotaExceeded"), "StorageFull", ROOM, OUTAGE, message="there is no room for it"),
@@ -47,17 +48,15 @@ ODD = {
         get,
     ),
     "suspended": Odd(403, document("UserSuspended"), "AccountUnusable", "suspended", call=listing),
-    "not signed up": Odd(403, document("NotSignedUp"), "AccountUnusable", "raise spec.retry", call=listing),
-    # Encryption
-    "no right to write": Odd(403, document("AccessDenied"), "AccessDenied", "another spec.storage.encryption"),
-    "no right to write a part": Odd(
-        403, document("AccessDenied"), "AccessDenied", "another spec.storage.encryption", call=part
+    "not signed up, or an unknown key of s3s-fs": Odd(
+        403, document("NotSignedUp"), "AccountUnusable", "Check the access key in the Secret", call=listing
     ),
+    # Encryption
+    "no right to write": Odd(403, document("AccessDenied"), "AccessDenied", WITH_ENCRYPTION),
+    "no right to write a part": Odd(403, document("AccessDenied"), "AccessDenied", WITH_ENCRYPTION, call=part),
     "no right to read": Odd(403, document("AccessDenied"), "AccessDenied", "Allow s3:GetObject on bucket", call=get),
     "no right to delete": Odd(403, document("AccessDenied"), "AccessDenied", "Allow s3:DeleteObject", call=delete),
-    "policy with a deny": Odd(
-        403, document("AccessDenied", LOCKED), "AccessDenied", "new TrainingRun with spec.storage.encryption"
-    ),
+    "policy with a deny": Odd(403, document("AccessDenied", LOCKED), "AccessDenied", WITH_ENCRYPTION),
     "policy that says so": Odd(
         403,
         document("AccessDenied", "x-amz-server-side-encryption is required"),
@@ -126,6 +125,9 @@ ODD = {
     "long key": Odd(400, document("KeyTooLongError"), "RequestRefused", "another spec.storage.prefix"),
     "key that is a folder": Odd(400, document("XMinioParentIsObject"), "RequestRefused", "spec.storage.prefix"),
     "long key to read": Odd(400, document("KeyTooLongError"), "RequestRefused", "check its version", call=get),
+    "not implemented": Odd(501, document("NotImplemented"), "RequestRefused", "does not support PutObject"),
+    "not implemented, HTML": Odd(501, HTML, "EndpointNotS3", "spec.storage.endpoint"),
+    "not implemented, HEAD": Odd(501, "", "RequestRefused", "does not support HeadObject", call=head),
     "method": Odd(405, document("MethodNotAllowed"), "RequestRefused", "does not support PutObject"),
     "method, HTML": Odd(405, HTML, "EndpointNotS3", "spec.storage.endpoint"),
     "storage class": Odd(400, document("InvalidStorageClass"), "RequestRefused", "check its version"),

@@ -144,7 +144,7 @@ LACKS: Final[Mapping[str, tuple[Lack, ...]]] = {
         ),
         Lack(
             "server-side encryption, unless a key service is set up in it",
-            "without one, writes of a run with `storage.encryption` are answered with 501",
+            "without one, a run with `storage.encryption` is refused (`EncryptionRefused`)",
             _ENCRYPTION,
             "KMS is not configured",
         ),
@@ -196,7 +196,7 @@ LACKS: Final[Mapping[str, tuple[Lack, ...]]] = {
         ),
         Lack(
             "server-side encryption",
-            "writes of a run with `storage.encryption` are refused (`RequestRefused`)",
+            "a run with `storage.encryption` is refused (`EncryptionRefused`)",
             _ENCRYPTION,
             "Server-side encryption is not supported",
         ),
@@ -221,7 +221,7 @@ LACKS: Final[Mapping[str, tuple[Lack, ...]]] = {
         ),
         Lack(
             "ETags in listings",
-            "a photo that changes while it is read is noticed only if its size changes",
+            "a photo that changes while it is read is noticed only by its size and the second of the change",
             (
                 "test_objects.py::test_a_large_object_is_sent_in_parts_and_its_etag_is_the_same_everywhere",
                 "test_objects.py::test_an_object_that_has_changed_since_the_listing_is_noticed",
@@ -268,9 +268,9 @@ LACKS: Final[Mapping[str, tuple[Lack, ...]]] = {
         ),
         Lack(
             "refusals that tell a wrong access key from a missing right",
-            "a wrong access key is called `AccessDenied`",
+            "a wrong access key is called `AccountUnusable`, whose hint names the key",
             ("test_refusals.py::test_wrong_keys_are_refused[AWS_ACCESS_KEY_ID-*",),
-            "'AccessDenied' == 'InvalidCredentials'",
+            "'AccountUnusable' == 'InvalidCredentials'",
         ),
         Lack(
             "refusals of a bucket that does not exist",

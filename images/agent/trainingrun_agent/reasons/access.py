@@ -122,12 +122,12 @@ ENCRYPTION_REFUSED = Reason(
 )
 WRITE_DENIED = ACCESS_DENIED.case(
     hint="Allow {action} on bucket {bucket} to the access key in {credentials}, then {retry}. If a policy of the bucket"
-    " demands encryption, {change[storage.encryption]}.",
+    " demands encryption, {new_run} with {field[storage.encryption]}.",
     fields=("storage.credentials.secretName", "storage.encryption"),
 )
 ROLE_WRITE_DENIED = ROLE_DENIED.case(
     hint="Allow {action} on bucket {bucket} to the role of {field[storage.credentials.roleARN]}, or to the token's own"
-    " role; then {retry}. If a policy of the bucket demands encryption, {change[storage.encryption]}.",
+    " role; then {retry}. If a policy of the bucket demands encryption, {new_run} with {field[storage.encryption]}.",
     fields=("storage.credentials.roleARN", "storage.encryption"),
 )
 _PROXY = "{what} failed: the proxy {proxy} "

@@ -43,8 +43,16 @@ ACCOUNT_UNUSABLE = Reason(
     _REFUSED,
     Step.RETRY,
     message=_FAILED,
-    hint="Ask the storage provider why the account of bucket {bucket} is closed or suspended; once it works, {retry}.",
-    meaning="The account at the storage provider is suspended, has a problem with payment, or is not signed up.",
+    hint="Check the access key in {credentials}: some servers answer so to one that they do not know. If it is right,"
+    " ask the storage provider why the account of bucket {bucket} is closed or suspended. Then {retry}.",
+    meaning="The account at the storage provider is suspended, has a problem with payment, or is not signed up; or the"
+    " access key belongs to no account.",
+    fields=("storage.credentials.secretName",),
+)
+ROLE_ACCOUNT_UNUSABLE = ACCOUNT_UNUSABLE.case(
+    hint="Ask the storage provider why the account of bucket {bucket} is closed or suspended, or whether the role of"
+    " {field[storage.credentials.roleARN]} is known to it; then {retry}.",
+    fields=("storage.credentials.roleARN",),
 )
 
 ENCRYPTION_DEMANDED = ACCESS_DENIED.case(
@@ -74,6 +82,14 @@ ENCRYPTION_NOT_OFFERED = ENCRYPTION_REFUSED.case(
     " without {field[storage.encryption]}.",
     step=Step.NEW_RUN,
     fields=("storage.encryption.type", "storage.encryption"),
+)
+_ASKED = ENCRYPTION_REFUSED.message
+ASKED_KEY_UNUSABLE = KEY_UNUSABLE.case(message=_ASKED)
+ASKED_ENCRYPTION_NOT_OFFERED = ENCRYPTION_NOT_OFFERED.case(message=_ASKED)
+OTHER_ENCRYPTION_DEMANDED = ENCRYPTION_DEMANDED.case(
+    message=_ASKED,
+    hint="A policy of bucket {bucket} denies such writes. If it demands another encryption,"
+    " {change[storage.encryption]}; else allow {action} there, then {retry}.",
 )
 KEY_OF_WRITER_UNKNOWN = ENCRYPTION_REFUSED.case(
     message=_FAILED,

@@ -36,13 +36,30 @@ from trainingrun_agent.reasons.storage import (
     REQUEST_REFUSED,
     SERVER_ERROR,
 )
-from trainingrun_agent.reasons.storage_answers import UNKNOWN_PROXY_REFUSED
+from trainingrun_agent.reasons.storage_answers import (
+    ACCOUNT_UNUSABLE,
+    ASKED_ENCRYPTION_NOT_OFFERED,
+    ASKED_KEY_UNUSABLE,
+    ENCRYPTION_DEMANDED,
+    ENCRYPTION_NOT_OFFERED,
+    KEY_UNUSABLE,
+    OTHER_ENCRYPTION_DEMANDED,
+    ROLE_ACCOUNT_UNUSABLE,
+    UNKNOWN_PROXY_REFUSED,
+)
 from trainingrun_agent.storage.error_answers import Answer
 from trainingrun_agent.storage.guard import refusal_behind
 from trainingrun_agent.storage.server_words import quote
 from trainingrun_agent.terms import Text
 
 _ENCRYPTION_WORDS: Final = re.compile(r"\bkms\b|encrypt", re.IGNORECASE)
+_ASKED: Final = {
+    KEY_UNUSABLE: ASKED_KEY_UNUSABLE,
+    ENCRYPTION_NOT_OFFERED: ASKED_ENCRYPTION_NOT_OFFERED,
+    ENCRYPTION_DEMANDED: OTHER_ENCRYPTION_DEMANDED,
+}
+"""What a refusal of a write means for a run that asks for encryption."""
+_OF_ROLE: Final = {INVALID_CREDENTIALS: ROLE_CREDENTIALS_REFUSED, ACCOUNT_UNUSABLE: ROLE_ACCOUNT_UNUSABLE}
 _TUNNEL: Final = re.compile(r"Tunnel connection failed: (?P<answer>(?P<status>\d{3}).*)", re.DOTALL)
 
 
@@ -73,11 +90,11 @@ class Access:
             return PROXY_REFUSED
         if self.proxy and not answer.is_s3 and not answer.call.startswith("Head"):
             return self._by_proxy(entry)
-        if self._about_encryption(entry, answer):
-            return ENCRYPTION_REFUSED
+        if self.encryption is not None and answer.is_write:
+            entry = self._asked(entry, answer)
         if entry is ACCESS_DENIED:
             return self._denied(wants_encryption=answer.is_write and self.encryption is None)
-        return ROLE_CREDENTIALS_REFUSED if self.web_identity and entry is INVALID_CREDENTIALS else entry
+        return _OF_ROLE.get(entry, entry) if self.web_identity else entry
 
     def _by_proxy(self, entry: Reason) -> Reason:
         """Of an answer without a document of S3."""
@@ -87,12 +104,14 @@ class Access:
             PROXY_NOT_S3 if entry in (ACCESS_DENIED, ENDPOINT_NOT_S3, INVALID_CREDENTIALS, REQUEST_REFUSED) else entry
         )
 
-    def _about_encryption(self, entry: Reason, answer: Answer) -> bool:
-        if self.encryption is None or not answer.is_write:
-            return False
-        if entry.name not in (ACCESS_DENIED.name, REQUEST_REFUSED.name):
-            return entry.name == ENCRYPTION_REFUSED.name
-        return answer.code == "NotImplemented" or _ENCRYPTION_WORDS.search(f"{answer.code} {answer.text}") is not None
+    def _asked(self, entry: Reason, answer: Answer) -> Reason:
+        """Of an answer to a write that asked for encryption."""
+        if entry in _ASKED:
+            return _ASKED[entry]
+        if answer.status == 501:
+            return ASKED_ENCRYPTION_NOT_OFFERED
+        words = _ENCRYPTION_WORDS.search(f"{answer.code} {answer.text}")
+        return ENCRYPTION_REFUSED if words and entry in (ACCESS_DENIED, REQUEST_REFUSED) else entry
 
     def _denied(self, *, wants_encryption: bool) -> Reason:
         if self.web_identity:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 _LOCK_WORDS: Final = ("object lock", "objectlock", "worm protected", "retention period", "legal hold")
+_BAD_TOKEN: Final = ("InvalidToken", "InvalidArgument", "InvalidContinuationToken")
 _ASKS_FOR_CHECKSUM: Final = ("content-md5", "contentmd5", "x-amz-checksum")
 
 
@@ -18,6 +19,12 @@ def status_of(error: ClientError) -> int:
 def asks_for_checksum(error: ClientError) -> bool:
     """Whether the server refuses the request because it has no checksum."""
     return status_of(error) == 400 and any(name in _text(error) for name in _ASKS_FOR_CHECKSUM)
+
+
+def refuses_token(error: ClientError) -> bool:
+    """Whether a server does not know the token of its own listing. Credentials have a token too: ask without it."""
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    return status_of(error) == 400 and (code in _BAD_TOKEN or "continuation" in _text(error))
 
 
 def is_missing(error: ClientError) -> bool:

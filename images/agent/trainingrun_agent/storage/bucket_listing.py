@@ -17,7 +17,7 @@ from trainingrun_agent.clock import Clock
 from trainingrun_agent.errors import StorageRefused
 from trainingrun_agent.reasons.storage import ACCESS_DENIED, REQUEST_REFUSED
 from trainingrun_agent.storage import pages
-from trainingrun_agent.storage.answers import status_of
+from trainingrun_agent.storage.answers import refuses_token, status_of
 from trainingrun_agent.storage.base import Children, ObjectInfo
 from trainingrun_agent.storage.explained import explained
 from trainingrun_agent.storage.failures import Target, not_s3
@@ -93,6 +93,8 @@ class BucketListing:
             try:
                 page: dict[str, Any] = ask(Bucket=self._target.bucket, Prefix=prefix, MaxKeys=wanted, **where, **more)
             except ClientError as error:
+                if "ContinuationToken" in where and refuses_token(error):
+                    return Page([], [], truncated=True, token="")  # as of a server that names no next page
                 older = self._of_version_1(error, prefix, limit, request, **more)
                 if older is None:
                     raise

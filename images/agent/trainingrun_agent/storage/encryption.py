@@ -1,14 +1,16 @@
 """Encryption by the server: what every request that creates an object asks for.
 
-Invariant: no object of a run with spec.storage.encryption is written without it, whoever writes it.
+Invariant: no object of a run with spec.storage.encryption is written without it, whoever writes it. The exception is an
+empty one, written where the server fails to find out whether encryption is the cause (writes.py).
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from trainingrun_agent.config import Encryption
+from trainingrun_agent.config import AgentConfig, Encryption
 
 _CREATE: Final = ("PutObject", "CreateMultipartUpload")
 """Calls that take the headers; the parts of an upload are encrypted as its beginning asks."""
@@ -31,6 +33,12 @@ def encryption_options(encryption: Encryption | None) -> dict[str, Any]:
     if encryption.kms_key_id is not None:
         options["aws_sse_kms_key_id"] = encryption.kms_key_id
     return options
+
+
+def without_encryption(config: AgentConfig) -> AgentConfig:
+    """The same configuration for a client that does not ask for it."""
+    resolved = config.resolved
+    return replace(config, resolved=replace(resolved, storage=replace(resolved.storage, encryption=None)))
 
 
 def _with(wanted: dict[str, str], params: dict[str, Any], **_: Any) -> dict[str, Any]:

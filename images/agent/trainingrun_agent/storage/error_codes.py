@@ -124,6 +124,7 @@ STATUSES: Final = {
     425: SERVER_ERROR,
     429: SERVER_ERROR,
     499: SERVER_ERROR,
+    501: REQUEST_REFUSED,  # "not implemented": waiting does not help
     507: STORAGE_FULL,
     511: UNKNOWN_PROXY_REFUSED,
 }
@@ -190,7 +191,7 @@ def _by_status(answer: Answer) -> Reason:
     status = answer.status
     if status == 404 and answer.call in ("HeadObject", "GetObject"):
         return OBJECT_NOT_FOUND
-    if not answer.is_s3 and status in (400, 404, 405) and answer.call != "HeadObject":
+    if not answer.is_s3 and status in (400, 404, 405, 501) and answer.call != "HeadObject":
         return ENDPOINT_NOT_S3
     if answer.by_proxy and status in (403, 502, 503, 504):
         return UNKNOWN_PROXY_REFUSED if status == 403 else PROXY_FINDS_NO_SERVER

@@ -23,6 +23,7 @@ from botocore.exceptions import (
 from urllib3.exceptions import NameResolutionError
 
 from trainingrun_agent.errors import NotFound, ObjectArchived, StageError, StorageOutage, StorageRefused
+from trainingrun_agent.reasons.access import ENCRYPTION_REFUSED
 from trainingrun_agent.reasons.entry import Outcome, Reason
 from trainingrun_agent.reasons.storage import (
     ADDRESS_REFUSED,
@@ -34,6 +35,7 @@ from trainingrun_agent.reasons.storage import (
     TLS_ERROR,
 )
 from trainingrun_agent.reasons.storage_answers import (
+    ASKED_ENCRYPTION_NOT_OFFERED,
     BUCKET_HOST_NOT_CERTIFIED,
     BUCKET_HOST_UNKNOWN,
     OBJECT_ARCHIVED,
@@ -41,7 +43,7 @@ from trainingrun_agent.reasons.storage_answers import (
 )
 from trainingrun_agent.storage.access import DIRECT, Access, proxy_failure
 from trainingrun_agent.storage.bounded_answers import AnswerTooLongError
-from trainingrun_agent.storage.error_answers import answer_of
+from trainingrun_agent.storage.error_answers import Answer, answer_of
 from trainingrun_agent.storage.error_codes import reason_of
 from trainingrun_agent.storage.guard import refusal_behind
 from trainingrun_agent.storage.redirects import elsewhere
@@ -87,6 +89,14 @@ class Where:
         return f"{terms.place(self.target.bucket, self.key)} at {self.target.endpoint or 'AWS'}"
 
 
+def encryption_not_offered(error: ClientError, target: Target, *, call: str, key: str) -> StageError:
+    """The StageError for an answer of the server that turned out to be about the encryption, whatever it says."""
+    text = _words_of(answer_of(error, call))
+    encryption = target.access.encryption
+    entry = ENCRYPTION_REFUSED if encryption and encryption.kms_key_id else ASKED_ENCRYPTION_NOT_OFFERED
+    return _failed(entry, target, call=call, key=key, answer=text)
+
+
 def explain(error: Exception, target: Target, *, call: str, key: str) -> StageError:
     """The StageError for an error raised by `call` (S3's own name for it) on `key`."""
     if isinstance(error, ClientError):
@@ -126,17 +136,21 @@ def _answered(error: ClientError, target: Target, *, call: str, key: str) -> Sta
         target.access.case(reason_of(answer), answer),
         {},
     )
-    text = f"{answer.status} {quote(answer.code)}" if answer.is_s3 else f"{answer.status}"
-    if answer.text and answer.text != answer.code:
-        text += f", {quote(answer.text)}"
-    if answer.answered_by:
-        text += f", from {quote(answer.answered_by)}"
+    text = _words_of(answer)
     if entry is PATH_STYLE_REFUSED:
         values = {"change_addressing": Change("storage.addressing", to="virtual")}
     if entry is OBJECT_ARCHIVED and _STORAGE_CLASS.fullmatch(answer.detail("StorageClass")):
         values = {"storage_class": answer.detail("StorageClass")}
         text += f", storage class {answer.detail('StorageClass')}"
     return _failed(entry, target, call=call, key=key, answer=text, **values)
+
+
+def _words_of(answer: Answer) -> str:
+    """What a server answered, for a message."""
+    text = f"{answer.status} {quote(answer.code)}" if answer.is_s3 else f"{answer.status}"
+    if answer.text and answer.text != answer.code:
+        text += f", {quote(answer.text)}"
+    return f"{text}, from {quote(answer.answered_by)}" if answer.answered_by else text
 
 
 def _failed(entry: Reason, target: Target, *, call: str, key: str, answer: str, **values: object) -> StageError:

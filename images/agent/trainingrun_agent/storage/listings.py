@@ -1,8 +1,8 @@
 """Follows a listing from page to page, also on servers that do not name, or do not know, the next page.
 
-Some servers leave the token of the next page out, repeat it, or ignore it and send the first page again; some answer
-version 2 of the call as version 1. Then the listing goes on after its last key, with StartAfter, and if that leads no
-further with Marker of version 1.
+Some servers leave the token of the next page out, repeat it, refuse it, or ignore it and send the first page again;
+some answer version 2 of the call as version 1. Then the listing goes on after its last key, with StartAfter, and if
+that leads no further with Marker of version 1.
 
 Invariant: a listing is complete or raises StorageRefused, after a bounded number of pages that bring nothing new.
 """
@@ -60,6 +60,7 @@ class Walk:
         self._way, self._why = _Way.TOKENS, ""
         self._seen: set[int] = set()  # hashes of tokens and of first entries: either is as long as the server likes
         self._keys = self._empty = 0
+        self._ordered = True
 
     @property
     def first(self) -> Request:
@@ -77,9 +78,10 @@ class Walk:
         )
         ends = [self._last, *(info.key for info in new.objects), *map(_end, new.folders)]
         self._last = max(ends)
+        self._ordered = self._ordered and all(one.key <= other.key for one, other in pairwise(page.objects))
         self._count(page)
         if self._way is not _Way.TOKENS:
-            self._check_order(page)
+            self._check_order()
         if not page.truncated:
             return new, None
         if self._way is _Way.TOKENS:
@@ -97,7 +99,7 @@ class Walk:
             self._seen.add(hash(page.token))
             return Request("ListObjectsV2", {"ContinuationToken": page.token})
         self._way = _Way.START_AFTER
-        self._check_order(page)
+        self._check_order()
         return self._after_last()
 
     def _by_key(self, page: Page, *, further: bool) -> Request:
@@ -114,8 +116,8 @@ class Walk:
             return Request("ListObjectsV2", {"StartAfter": self._last})
         return Request("ListObjects", {"Marker": self._last})
 
-    def _check_order(self, page: Page) -> None:
-        if any(one.key > other.key for one, other in pairwise(page.objects)):
+    def _check_order(self) -> None:
+        if not self._ordered:
             raise self._endless(f"{self._why}, and keys are not in order, so that it cannot go on after the last one")
 
     def _came_before(self, page: Page) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -29,11 +30,12 @@ from trainingrun_agent.storage.bucket_listing import BucketListing, denied_is_no
 from trainingrun_agent.storage.bulk import BulkError, BulkStore, WholeObject, open_bulk
 from trainingrun_agent.storage.client import WORK, Limits, make_client
 from trainingrun_agent.storage.downloads import NO_PART, Read, download, part_of, start_of
+from trainingrun_agent.storage.encryption import without_encryption
 from trainingrun_agent.storage.etags import same_etag
 from trainingrun_agent.storage.explained import explained
 from trainingrun_agent.storage.failures import Target, not_s3
 from trainingrun_agent.storage.server_traits import ServerTraits
-from trainingrun_agent.storage.streams import Arrived, Chunk, HashingReader, Part
+from trainingrun_agent.storage.streams import Arrived, Chunk, HashingReader, Part, read_up_to
 from trainingrun_agent.storage.versions import ListedVersions
 from trainingrun_agent.storage.web_identity import credentials_of
 from trainingrun_agent.storage.writes import WHOLE, Writes
@@ -81,11 +83,12 @@ def open_store(
     bulk = None
     if limits is WORK:  # the preflight needs an explained answer at once
         bulk = open_bulk(config, bucket, credentials, endpoint=client.meta.endpoint_url, limits=limits, clock=clock)
-    return S3Store(client, target, clock=clock, count=count, bulk=bulk, traits=traits)
+    plain = partial(make_client, without_encryption(config), credentials, limits=limits) if storage.encryption else None
+    return S3Store(client, target, clock=clock, count=count, bulk=bulk, traits=traits, plain=plain)
 
 
 class S3Store:
-    """One bucket on S3; thread-safe."""
+    """One bucket on S3; thread-safe. `plain` makes a client that asks for no encryption, if `client` does."""
 
     def __init__(
         self,
@@ -96,6 +99,7 @@ class S3Store:
         count: ByteCounter | None = None,
         bulk: BulkStore | None = None,
         traits: ServerTraits | None = None,
+        plain: Callable[[], Any] | None = None,
     ) -> None:
         self._client = client
         self._bulk = bulk
@@ -106,7 +110,7 @@ class S3Store:
         self.traits = traits or ServerTraits()
         self._listing = BucketListing(client, target, clock=clock)
         self._versions = ListedVersions(self.list)
-        self._writes = Writes(client, target, self.traits, lambda key: self.head(key) is not None)
+        self._writes = Writes(client, target, self.traits, lambda key: self.head(key) is not None, plain)
         client.meta.events.register("after-call.s3", self._check_clock)
 
     @property
@@ -170,7 +174,7 @@ class S3Store:
             with closing(answer["Body"]) as body:
                 # A server that ignores Range sends everything: read no more than was asked for.
                 skip = start if answer["ResponseMetadata"]["HTTPStatusCode"] == 200 else 0
-                data: bytes = body.read(skip + length)[skip:]
+                data = read_up_to(body, skip + length)[skip:]
         self._count(down=len(data))
         return data
 
@@ -222,7 +226,7 @@ class S3Store:
         with self._explained("GetObject", key):
             answer = self._client.get_object(Bucket=self.bucket, Key=key)
             with closing(answer["Body"]) as body:
-                data: bytes = body.read(max_bytes + 1)
+                data = read_up_to(body, max_bytes + 1)
         return WholeObject(data, answer.get("ETag", ""), answer.get("LastModified"))
 
     def _put(self, key: str, data: bytes) -> None:

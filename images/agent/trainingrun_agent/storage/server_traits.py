@@ -24,6 +24,9 @@ class ServerTraits:
     wants_md5: bool = False
     """True once the server demanded a checksum, as for a bucket with Object Lock. Then every part is sent with one."""
 
+    encrypts: bool = False
+    """True once the server took a write with encryption. Until then, an error of its own may be about that."""
+
     def add_md5(self, params: dict[str, Any], **_: Any) -> None:
         """Handle MD5_EVENTS: add Content-MD5, which all servers know, to a request that has none."""
         if self.wants_md5 and "ContentMD5" not in params:

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Self
+from typing import BinaryIO, NamedTuple, Protocol, Self
 
 from trainingrun_agent.disk_space import is_disk_full
 from trainingrun_agent.errors import DiskFull, IntegrityError
@@ -47,6 +47,25 @@ class HashingReader:
     def hexdigest(self) -> str:
         """SHA-256 of the bytes read so far."""
         return self._digest.hexdigest()
+
+
+class Readable(Protocol):
+    """The body of an answer."""
+
+    def read(self, amount: int, /) -> bytes:
+        """Up to `amount` bytes."""
+
+
+def read_up_to(body: Readable, amount: int) -> bytes:
+    """The first `amount` bytes of an answer, or all of it.
+
+    A single read returns what had come when the connection broke; only the next one raises.
+    """
+    parts: list[bytes] = []
+    while amount > 0 and (part := body.read(amount)):
+        parts.append(part)
+        amount -= len(part)
+    return b"".join(parts)
 
 
 class Part(NamedTuple):

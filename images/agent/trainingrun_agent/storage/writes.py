@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Any, BinaryIO
 
 from boto3.s3.transfer import TransferConfig
@@ -21,7 +22,7 @@ from trainingrun_agent.reasons.storage import ENDPOINT_NOT_S3, REQUEST_REFUSED
 from trainingrun_agent.storage.access import DIRECT
 from trainingrun_agent.storage.answers import asks_for_checksum, is_missing, names_lock, shows_lock, status_of
 from trainingrun_agent.storage.explained import explained
-from trainingrun_agent.storage.failures import Target, explain
+from trainingrun_agent.storage.failures import Target, encryption_not_offered, explain
 from trainingrun_agent.storage.server_traits import MD5_EVENTS, ServerTraits
 from trainingrun_agent.storage.streams import HashingReader
 
@@ -29,16 +30,29 @@ WHOLE = 16 << 20
 """Objects up to this size are sent in one request, which costs half as much as parts; most shards are smaller."""
 PART = 8 << 20
 UPLOAD_THREADS = 4
+UNENCRYPTED = ".unencrypted"
+"""Behind a key, the key of an empty object that is written, and deleted, to see whether the server can encrypt."""
+_FAILURES = (BotoCoreError, ClientError, ResponseParserError)
 
 
 class Writes:
-    """Writes to one bucket; thread-safe. `exists` tells whether there is an object."""
+    """Writes to one bucket; thread-safe. `exists` tells whether there is an object.
 
-    def __init__(self, client: Any, target: Target, traits: ServerTraits, exists: Callable[[str], bool]) -> None:
+    `plain`, if the client asks for encryption, makes one that does not.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        target: Target,
+        traits: ServerTraits,
+        exists: Callable[[str], bool],
+        plain: Callable[[], Any] | None = None,
+    ) -> None:
         self._client, self._target, self._traits, self._exists = client, target, traits, exists
+        self._plain = plain
         self._direct = replace(target, access=DIRECT)
-        for event in MD5_EVENTS:
-            client.meta.events.register(event, traits.add_md5)
+        self._add_checksums(client)
 
     def put(self, key: str, data: bytes) -> None:
         """Write an object in one request."""
@@ -89,11 +103,43 @@ class Writes:
 
     def _put(self, key: str, data: bytes, **condition: str) -> None:
         try:
+            self._put_object(key, data, **condition)
+        except ClientError as error:
+            if self._cannot_encrypt(key, error):
+                raise encryption_not_offered(error, self._target, call="PutObject", key=key) from error
+            raise
+        self._traits.encrypts = True
+
+    def _put_object(self, key: str, data: bytes, **condition: str) -> None:
+        try:
             self._client.put_object(Bucket=self._target.bucket, Key=key, Body=data, **condition)
         except ClientError as error:
             if not self._now_with_md5(error):
                 raise
             self._client.put_object(Bucket=self._target.bucket, Key=key, Body=data, **condition)
+
+    def _cannot_encrypt(self, key: str, error: ClientError) -> bool:
+        """Whether an error of the server is about encryption: an empty object can be written without it only."""
+        if self._plain is None or self._traits.encrypts or status_of(error) != HTTPStatus.INTERNAL_SERVER_ERROR:
+            return False
+        plain, empty = self._plain(), {"Bucket": self._target.bucket, "Key": f"{key}{UNENCRYPTED}"}
+        self._add_checksums(plain)
+        try:
+            plain.put_object(**empty, Body=b"")
+        except _FAILURES:
+            return False
+        try:
+            self._client.put_object(**empty, Body=b"")
+        except _FAILURES as again:
+            return isinstance(again, ClientError) and status_of(again) == HTTPStatus.INTERNAL_SERVER_ERROR
+        finally:
+            with suppress(*_FAILURES):
+                plain.delete_object(**empty)
+        return False
+
+    def _add_checksums(self, client: Any) -> None:
+        for event in MD5_EVENTS:
+            client.meta.events.register(event, self._traits.add_md5)
 
     def _look_and_put(self, key: str, data: bytes) -> bool:
         if self._exists(key):
@@ -138,7 +184,7 @@ class Writes:
             return True
         if status_of(error) not in (400, 403, 405, 409):
             return False
-        with suppress(BotoCoreError, ClientError, ResponseParserError):
+        with suppress(*_FAILURES):
             return shows_lock(self._client.head_object(Bucket=self._target.bucket, Key=key))
         return False
 
