@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jsonschema import Draft202012Validator, FormatChecker
 
 from agent_run import Run, resolved_document, store_prepared
-from trainingrun_agent import uncertainty
+from trainingrun_agent import redaction, uncertainty
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig, Command, Paths, load
 from trainingrun_agent.storage.s3 import S3Store, open_store
@@ -100,6 +100,12 @@ def tiny_data_sets_are_large_enough() -> Iterator[None]:
         patch.setattr(uncertainty, "FEW_IMAGES", 0)
         patch.setattr(uncertainty, "FEW_OBJECTS", 0)
         yield
+
+
+@pytest.fixture(autouse=True)
+def secrets_of_one_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Secrets of a test are masked in no other: some are words that messages hold."""
+    monkeypatch.setattr(redaction, "_values", set())
 
 
 @pytest.fixture
@@ -259,6 +265,7 @@ class CannedServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # a body would wait 40 ms for the client to confirm the headers
             timeout = 5
 
             def answer(self) -> None:
@@ -285,7 +292,7 @@ class CannedServer:
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.http.daemon_threads = True
         self.endpoint = f"http://127.0.0.1:{self.http.server_port}"
-        self._thread = threading.Thread(target=self.http.serve_forever, daemon=True)
+        self._thread = threading.Thread(target=self.http.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
 
     def stop(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from trcluster import current
-from trdemo import install
+from trdemo import install, trainer_stand_in
 from trdemo.bucket import Bucket
 from trdemo.installation import Installation, tire_run
 from trdemo.target import choose
@@ -52,6 +52,12 @@ def installation() -> Iterator[Installation]:
     finally:
         if not current.wanted() and not os.environ.get("KEEP_CLUSTER"):
             target.cluster.down()
+
+
+@pytest.fixture(scope="session")
+def stand_in(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The image of the stand-in for the trainer, loaded into the cluster once."""
+    return trainer_stand_in.load(installation.target, tmp_path_factory.mktemp("stand-in"))
 
 
 @pytest.fixture(scope="module")

@@ -14,11 +14,9 @@ import pytest
 
 from trcluster.command import CommandError
 from trcluster.waiting import patience, until
-from trdemo import trainer_stand_in
 from trdemo.follow import condition
 from trdemo.installation import Installation, Object, tire_run
 from trdemo.shell import Kubectl
-from trdemo.target import OwnCluster
 from trfakes.cluster_rules import COST_CENTER, cost_center_rule, cpu_quota, limit_range
 
 pytestmark = pytest.mark.node
@@ -37,11 +35,8 @@ def run_of(name: str, image: str, pod: Object) -> Object:
 
 
 @pytest.fixture(scope="module")
-def ruled(installation: Installation, namespace: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def ruled(installation: Installation, namespace: str, stand_in: str) -> Iterator[str]:
     """The namespace with its rules, a run that keeps them, and two that each break one."""
-    if not isinstance(installation.target, OwnCluster):
-        pytest.skip("the stand-in for the trainer is loaded into the test cluster")
-    image = trainer_stand_in.load(installation.target, tmp_path_factory.mktemp("stand-in"))
     kubectl = installation.target.kubectl
     rules = cost_center_rule(namespace, kinds=("pods",))
     kubectl.apply(*rules, cpu_quota(namespace))
@@ -49,7 +44,7 @@ def ruled(installation: Installation, namespace: str, tmp_path_factory: pytest.T
     kubectl.wait(*counted, seconds=60)
     until(lambda: demands_label(kubectl, namespace), what="the policy to hold", seconds=60)
     for name, pod in {"kept": {**LABELS, **LIMITS}, "unlabelled": LIMITS, "unlimited": LABELS}.items():
-        installation.apply(run_of(name, image, pod), namespace=namespace)
+        installation.apply(run_of(name, stand_in, pod), namespace=namespace)
     yield namespace
     for rule in rules:
         kubectl("delete", rule["kind"], rule["metadata"]["name"])

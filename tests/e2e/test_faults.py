@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from trcluster.layout import HOST_IP
-from trdemo import stored_run, trainer_stand_in
+from trdemo import stored_run
 from trdemo.added_containers import NAMES, added_containers
 from trdemo.fault_scenario import FaultScenario, Resumed, entry_of, succeeded
 from trdemo.faults import Faults
@@ -221,10 +221,8 @@ def faults(installation: Installation, namespace: str) -> Faults:
 
 
 @pytest.fixture(scope="module")
-def scenarios(
-    installation: Installation, faults: Faults, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, FaultScenario]]:
-    run = partial(run_of, image=trainer_stand_in.load(installation.target, tmp_path_factory.mktemp("stand-in")))
+def scenarios(installation: Installation, faults: Faults, stand_in: str) -> Iterator[dict[str, FaultScenario]]:
+    run = partial(run_of, image=stand_in)
     kubectl, agent = installation.target.kubectl, installation.images["agent"]
     with (
         added_containers(kubectl, image=agent, runs=("mesh", "spoilt")),

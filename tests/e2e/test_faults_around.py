@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from trcluster.waiting import until
-from trdemo import stored_run, trainer_stand_in
+from trdemo import stored_run
 from trdemo.fault_scenario import FaultScenario, Resumed, entry_of, succeeded
 from trdemo.faults import Faults
 from trdemo.follow import condition
@@ -99,14 +99,10 @@ def inside(cgroup: Path) -> bool:
 
 
 @pytest.fixture(scope="module")
-def scenario(installation: Installation, namespace: str, tmp_path_factory: pytest.TempPathFactory) -> FaultScenario:
+def scenario(installation: Installation, namespace: str, stand_in: str) -> FaultScenario:
     if not isinstance(installation.target, OwnCluster):
         pytest.skip("killing daemons of a node needs the test cluster, not CLUSTER=current")
-    train = {
-        "steps": STEPS,
-        "image": trainer_stand_in.load(installation.target, tmp_path_factory.mktemp("stand-in")),
-        **SMALL,
-    }
+    train = {"steps": STEPS, "image": stand_in, **SMALL}
     run = tire_run("around", prep=SMALL, train=train, export=SMALL, tensorboard={"enabled": False})
     made = FaultScenario(Faults(installation, installation.target.cluster, namespace), run)
     made.run_script(around)

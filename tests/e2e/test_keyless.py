@@ -1,6 +1,7 @@
 """A run without keys: SeaweedFS's STS trusts the cluster's own tokens, the agents get one, the trainer none.
 
-SeaweedFS runs on this machine and reads the cluster's signing keys from the API server. Pods reach it as a Service.
+SeaweedFS runs on this machine and reads the cluster's signing keys from the API server. Pods reach it as a Service. A
+stand-in replaces TensorFlow, which knows nothing of storage: the run is over in a third of the time.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ ISSUER, AUDIENCE = "https://kubernetes.default.svc.cluster.local", "sts.amazonaw
 TRUSTED, STRANGER, MISSING = "trainer-storage", "trainer-stranger", "trainer-missing"
 ROLE = Role("training", ISSUER, f"system:serviceaccount:keyless:{TRUSTED}", "detectors")
 TOKEN_FOLDER = "/var/run/secrets/trainingrun/s3"
-STEPS = 10
+STEPS = 100  # at ten a second: time to look into the trainer
 SECONDS = 20
 # Prints what a container can reach: environment, mounts, and the token if it has one.
 LOOK = f"""
@@ -115,10 +116,10 @@ def accounts(installation: Installation, namespace: str, store: Bucket) -> None:
 
 
 @pytest.fixture(scope="module")
-def observed(installation: Installation, namespace: str, accounts: None) -> Observed:
+def observed(installation: Installation, namespace: str, accounts: None, stand_in: str) -> Observed:
     """The run of the trusted ServiceAccount, as soon as it trains."""
     found = Observed()
-    train = {"steps": STEPS, "saveEverySteps": STEPS, "evalEverySteps": STEPS, **SMALL_PREP}
+    train = {"steps": STEPS, "image": stand_in, **SMALL_PREP}
     export = {**SMALL_PREP, "evalImages": 5}
     run = keyless_run("keyless", TRUSTED, prep=SMALL_PREP, train=train, export=export)
     installation.apply(run, namespace=namespace)

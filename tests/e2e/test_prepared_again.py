@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from trdemo import trainer_stand_in
 from trdemo.bucket import split_uri
 from trdemo.follow import condition
 from trdemo.installation import SMALL_PREP, Installation, Object, tire_run
@@ -101,14 +100,11 @@ def shard(installation: Installation, statuses: list[dict[str, Any]]) -> tuple[s
 
 
 @pytest.fixture(scope="module")
-def healed(
-    installation: Installation, namespace: str, shard: tuple[str, bytes], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Any]:
+def healed(installation: Installation, namespace: str, shard: tuple[str, bytes], stand_in: str) -> dict[str, Any]:
     """Status of a new run with the same images, once it has ended; a stand-in replaces TensorFlow."""
-    image = trainer_stand_in.load(installation.target, tmp_path_factory.mktemp("stand-in"))
     small = {"pod": {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}}}
     run = divided("healed")
-    run["spec"]["train"] = {**run["spec"]["train"], **small, "steps": 5, "gpus": 0, "image": image}
+    run["spec"]["train"] = {**run["spec"]["train"], **small, "steps": 5, "gpus": 0, "image": stand_in}
     run["spec"] |= {"export": {**run["spec"].get("export", {}), **small}, "tensorboard": {"enabled": False}}
     name = installation.apply(run, namespace=namespace)
     return installation.finished(name, namespace=namespace, seconds=SECONDS)

@@ -53,6 +53,7 @@ def serve(prefix: str, keys: int, listing: Callable[[int], str] | None = None) -
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # a body would wait 40 ms for the client to confirm the headers
         timeout = 60
 
         def answer(self) -> None:
@@ -76,7 +77,7 @@ def serve(prefix: str, keys: int, listing: Callable[[int], str] | None = None) -
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     bucket.endpoint = f"http://127.0.0.1:{server.server_port}"
     try:

@@ -33,6 +33,7 @@ class FlakyServer:
         class Handler(BaseHTTPRequestHandler):
             timeout = 30
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # a body would wait 40 ms for the client to confirm the headers
 
             def do_GET(self) -> None:
                 with suppress(OSError):  # the client has what it wants

@@ -20,6 +20,7 @@ class HttpsServer:
         class Handler(BaseHTTPRequestHandler):
             timeout = 5
             protocol_version = protocol
+            disable_nagle_algorithm = True  # a body would wait 40 ms for the client to confirm the headers
 
             def do_GET(self) -> None:
                 server.requests.append(self.path)

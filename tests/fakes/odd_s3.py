@@ -264,6 +264,7 @@ def serve(odd: Oddities | None = None) -> Iterator[OddS3]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # a body would wait 40 ms for the client to confirm the headers
         timeout = 60
 
         def answer(self) -> None:
@@ -289,7 +290,7 @@ def serve(odd: Oddities | None = None) -> Iterator[OddS3]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     bucket.endpoint = f"http://127.0.0.1:{server.server_port}"
     try:

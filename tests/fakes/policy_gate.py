@@ -33,6 +33,7 @@ class PolicyGate:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # a body would wait 40 ms for the client to confirm the headers
             timeout = 10
 
             def handle_any(self) -> None:

@@ -30,6 +30,7 @@ class RefusingServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # a body would wait 40 ms for the client to confirm the headers
             timeout = 5
 
             def answer(self) -> None:

@@ -31,6 +31,7 @@ class SmallProxy:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # a body would wait 40 ms for the client to confirm the headers
             timeout = 10
 
             def do_CONNECT(self) -> None:

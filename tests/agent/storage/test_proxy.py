@@ -19,7 +19,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from fake_sts import FakeSts, token
 from https_server import HttpsServer
 from small_proxy import HIDDEN, SmallProxy
-from trainingrun_agent import redaction
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig, load
 from trainingrun_agent.errors import Outcome, StageError
@@ -33,12 +32,6 @@ pytestmark = pytest.mark.contract
 REFUSED, OUTAGE = Outcome.STORAGE_REFUSED, Outcome.STORAGE_OUTAGE
 LISTING = b"<?xml version='1.0'?><ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
 Configure = Callable[..., AgentConfig]
-
-
-@pytest.fixture(autouse=True)
-def no_other_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Secrets of these tests must not be masked in others."""
-    monkeypatch.setattr(redaction, "_values", set())
 
 
 @pytest.fixture

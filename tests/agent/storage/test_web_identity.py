@@ -16,7 +16,6 @@ import pytest
 
 import policy_gate
 from fake_sts import ROLE, FakeSts, granted, refusal, token
-from trainingrun_agent import redaction
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig, Command, RunRef
 from trainingrun_agent.errors import Outcome, StageError, StorageOutage, StorageRefused
@@ -38,12 +37,6 @@ pytestmark = pytest.mark.contract
 REFUSED, OUTAGE = Outcome.STORAGE_REFUSED, Outcome.STORAGE_OUTAGE
 LISTING = (200, "<?xml version='1.0'?><ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
 Configure = Callable[..., AgentConfig]
-
-
-@pytest.fixture(autouse=True)
-def no_other_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Secrets of these tests must not be masked in others."""
-    monkeypatch.setattr(redaction, "_values", set())
 
 
 def s3_error(code: str, status: int = 403) -> tuple[int, str]:

@@ -82,6 +82,7 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     proxy: FlakyS3
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # a body would wait 40 ms for the client to confirm the headers
     timeout = 60
 
     def _answer(self) -> None:

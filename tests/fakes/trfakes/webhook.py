@@ -33,7 +33,7 @@ class Webhook:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self._certificate)
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="webhook")
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="webhook")
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -132,7 +132,11 @@ def progress_document(pod: Object, **fields: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("script", [lambda _job: None])
-async def test_progress_is_pulled_from_the_agent(world: World, script: Script) -> None:
+async def test_progress_is_pulled_from_the_agent(
+    world: World, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainingrun.engine.progress_puller.PULL_SECONDS", 0.1)
+    monkeypatch.setattr("trainingrun.engine.status_writer.STATUS_SECONDS", 0.1)
     document: dict[str, Any] = {}
     port = free_port()
     async with agent_on(port, document):
@@ -175,6 +179,7 @@ async def test_the_cause_of_a_wait_does_not_fall_back_when_the_operator_restarts
 ) -> None:
     """The warning was read only after the status without it was written, and then there was a second Event."""
     monkeypatch.setattr("trainingrun.domain.waiting.CREATING_SECONDS", 0)
+    monkeypatch.setattr("trainingrun.domain.lasting.LASTS_SECONDS", 1)
     await world.start_operator()
     world.store.create("trainingruns", a_run().body())
     placed = [{"type": "PodScheduled", "status": "True", "lastTransitionTime": world.store.now_text()}]

@@ -26,7 +26,6 @@ def aws(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing from the machine."""
     for name in (*NAMES, *PROXIES, *map(str.lower, PROXIES)):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(redaction, "_values", set())  # secrets of this test must not be masked in others
     monkeypatch.setenv("HOME", str(shell.root))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 

@@ -9,7 +9,6 @@ import pytest
 import yaml
 
 from cli_shell import Shell
-from trainingrun_agent import redaction
 from trainingrun_agent.storage.s3 import S3Store
 from voc_data import jpeg, labelled, voc
 
@@ -24,7 +23,6 @@ def aws(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """Credentials in the environment, and nothing from the machine."""
     for name in BLANK:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(redaction, "_values", set())  # secrets of this test must not be masked in others
     monkeypatch.setenv("HOME", str(shell.root))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")

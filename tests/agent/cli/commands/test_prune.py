@@ -17,7 +17,6 @@ import pytest
 
 from cli_shell import Result, Shell
 from prep_in_memory import BUCKET, Preparation
-from trainingrun_agent import redaction
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import Source
 from trainingrun_agent.errors import UserError
@@ -239,7 +238,6 @@ AWS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_P
 def no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in AWS:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(redaction, "_values", set())  # secrets of this test must not be masked in others
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
