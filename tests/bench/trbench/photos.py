@@ -40,7 +40,7 @@ def write_photos(times: int, folder: Path) -> Photos:
     """Write each photo with its XML file so many times into a folder."""
     real = BCCD.is_dir()
     images = size = 0
-    for stem, image, xml in _bccd() if real else _drawn():
+    for stem, image, xml in originals():
         for copy in range(times):
             name = f"{stem}-{copy:03d}"
             named = _FILENAME.sub(f"<filename>{name}.jpg</filename>".encode(), xml)
@@ -55,6 +55,11 @@ def marked(jpeg: bytes, mark: str) -> bytes:
     """Insert a comment at the start of a JPEG; its end stays as it is."""
     comment = mark.encode()
     return jpeg[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + jpeg[2:]
+
+
+def originals() -> Iterator[tuple[str, bytes, bytes]]:
+    """The name, the JPEG and the XML of each photo; all have 640 x 480 pixels."""
+    yield from _bccd() if BCCD.is_dir() else _drawn()
 
 
 def _bccd() -> Iterator[tuple[str, bytes, bytes]]:

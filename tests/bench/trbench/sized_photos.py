@@ -1,7 +1,7 @@
-"""Write labelled photos of the sizes that cameras and phones make: BCCD, or drawn photos, enlarged and with grain.
+"""Write labelled photos of several sizes: BCCD, or drawn photos, as they are, or enlarged and with grain.
 
-Invariant: a photo has about 0.35 bytes a pixel at quality 90, as photos have; each has different bytes, in a comment
-that decoders ignore.
+Invariant: an enlarged photo has about 0.35 bytes a pixel at quality 90, as those of cameras and phones have; each has
+different bytes, in a comment that decoders ignore.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from pathlib import Path
 
 from PIL import Image, ImageChops
 
-from trbench.photos import BCCD, CLASSES, Photos, marked
+from trbench.photos import BCCD, CLASSES, Photos, marked, originals
 from trdemo.tires import draw_set
 
 DISTINCT = 8
-"""Different photos; the others are copies with another comment."""
+"""Different photos that are enlarged; the others are copies with another comment."""
 QUALITY = 90
 GRAIN = 9
 """Standard deviation of the noise, of 256 levels: without it, an enlarged photo is a tenth as long as a real one."""
@@ -26,16 +26,17 @@ COLUMNS, ROWS = 6, 5
 
 @dataclass(frozen=True, slots=True)
 class PhotoSize:
-    """A size of photos in pixels, and how many of them are measured."""
+    """A size of photos in pixels, and how many of them are measured; those that are not `enlarged` are as they are."""
 
     name: str
     width: int
     height: int
     images: int
+    enlarged: bool = True
 
 
 SIZES = (
-    PhotoSize("0.3 MP", 640, 480, 2000),
+    PhotoSize("0.3 MP", 640, 480, 2000, enlarged=False),
     PhotoSize("2 MP", 1632, 1224, 300),
     PhotoSize("12 MP", 4000, 3000, 150),
 )
@@ -44,7 +45,10 @@ SIZES = (
 def write_photos(size: PhotoSize, boxes: int, folder: Path) -> Photos:
     """Write photos of a size, each with a LabelImg file of so many boxes, into a folder that is made."""
     folder.mkdir()
-    distinct = [_photo(image, size) for image in _originals()]
+    if size.enlarged:
+        distinct = [_photo(image, size) for image in _originals()]
+    else:
+        distinct = [image for _, image, _ in originals()]
     total = 0
     for number in range(size.images):
         name = f"photo-{number:05d}"

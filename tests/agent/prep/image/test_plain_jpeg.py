@@ -54,9 +54,23 @@ def test_a_plain_file_needs_no_parser(monkeypatch: pytest.MonkeyPatch) -> None:
     assert checked(PHOTO).usable
 
 
-def checked(data: bytes) -> Checked:
+KEPT_AS_IT_IS = {"colour", "gray", "comment", "restart interval"}
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_decoding_before_checking_changes_nothing(name: str) -> None:
+    data = HEADERS[name][0]
+    assert (images.decoded(data, max_side=320) is not None) == (name in KEPT_AS_IT_IS)
+    assert images.decoded(data, max_side=319) is None  # it will be scaled down
+    for damaged in (data, data[: len(data) // 2], data[:-2]):
+        assert checked(damaged, ahead=True) == checked(damaged)
+
+
+def checked(data: bytes, *, ahead: bool = False) -> Checked:
     label = LabelFile(voc([labelled()], size=SIZE), Context(("tire",)))
-    return Checker(("tire",), 1024)("a.jpg", "a.xml", data, label, format_="pascalVOC")
+    checker = Checker(("tire",), 1024)
+    decoded = checker.decoded("a.jpg", data) if ahead else None
+    return checker("a.jpg", "a.xml", data, label, format_="pascalVOC", decoded=decoded)
 
 
 def cut(data: bytearray, chance: random.Random) -> bytes:
@@ -105,6 +119,6 @@ def test_damaged_files_give_what_pillow_alone_gives(
 ) -> None:
     chance = random.Random(damage.__name__)  # noqa: S311 - tests are to be the same each time
     damaged = [damage(bytearray(PHOTO), chance) for _ in range(150)]
-    found = [checked(data) for data in damaged]
+    found = [checked(data, ahead=True) for data in damaged]
     monkeypatch.setattr(plain_jpeg, "read_header", lambda _: None)
     assert found == [checked(data) for data in damaged]

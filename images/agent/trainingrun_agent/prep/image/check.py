@@ -72,8 +72,22 @@ class Checker:
     large: images.Large = nullcontext
     current: CurrentFile = field(default_factory=CurrentFile)
 
+    def decoded(self, path: str, image: bytes | UnusableError) -> images.Opened | None:
+        """The image, if it can be decoded before it is checked (images.decoded)."""
+        if isinstance(image, UnusableError):
+            return None
+        self.current.reading(path)
+        return images.decoded(image, max_side=self.max_side)
+
     def __call__(
-        self, path: str, labels_path: str, image: bytes | UnusableError, labels: ImageLabels, *, format_: str
+        self,
+        path: str,
+        labels_path: str,
+        image: bytes | UnusableError,
+        labels: ImageLabels,
+        *,
+        format_: str,
+        decoded: images.Opened | None = None,
     ) -> Checked:
         """Check one image. An image or labels that could not be read are given as UnusableError."""
         self.current.reading(path)
@@ -89,7 +103,7 @@ class Checker:
             file = path
             if isinstance(image, UnusableError):
                 raise image
-            with images.opened(image) as source:
+            with nullcontext(decoded) if decoded else images.opened(image) as source:
                 return self._judged(path, labels_path, annotation, source, seen)
         except UnusableError as problem:
             file = labels_path if problem.index is not None else file

@@ -119,12 +119,16 @@ class Picture:
 
 @dataclass
 class Opened:
-    """An image file whose header has been read and checked: by Pillow, or without it if the file is `plain`."""
+    """An image file whose header has been read and checked: by Pillow, or without it if the file is `plain`.
+
+    `look` is that of a plain file if it was decoded already.
+    """
 
     data: bytes
     head: Header
     plain: PlainHeader | None = None
     opened_image: Image.Image | None = None
+    look: bytes | None = None
 
     @property
     def image(self) -> Image.Image:
@@ -139,8 +143,8 @@ def opened(data: bytes) -> Iterator[Opened]:
     """Open an image for the duration of the block. Raises UnusableError."""
     if not data:
         raise UnusableError(IMAGE_EMPTY)
-    if (plain := plain_jpeg.read_header(data)) is not None:
-        yield Opened(data, _plain_head(plain), plain)
+    if (plain := _plain(data)) is not None:
+        yield plain
         return
     image, apart = _open(data)
     with image:
@@ -153,8 +157,33 @@ def opened(data: bytes) -> Iterator[Opened]:
         yield Opened(data, head, opened_image=_past_header(image))
 
 
-def _plain_head(plain: PlainHeader) -> Header:
-    return Header("JPEG", plain.mode, plain.width, plain.height, orientation=1, progressive=False, animated=False)
+def decoded(data: bytes, *, max_side: int) -> Opened | None:
+    """A plain file that `render` will keep as it is, decoded before its labels are read; None for any other."""
+    source = _plain(data)
+    if source is None or not _kept(source.head, max_side) or _look(source) is None:
+        return None
+    return source
+
+
+def _plain(data: bytes) -> Opened | None:
+    plain = plain_jpeg.read_header(data)
+    if plain is None:
+        return None
+    head = Header("JPEG", plain.mode, plain.width, plain.height, orientation=1, progressive=False, animated=False)
+    return Opened(data, head, plain)
+
+
+def _look(source: Opened) -> bytes | None:
+    """The look of a plain file, for which all of it is decoded; None for one with an error, or that is not plain."""
+    if source.look is None and source.plain and (gray := plain_jpeg.brightness(source.data, source.plain)):
+        source.look = look_of(gray)
+    return source.look
+
+
+def _kept(head: Header, max_side: int) -> bool:
+    """Whether the file's own bytes go into the record."""
+    small = max(head.width, head.height) <= max_side
+    return head.jpeg and head.mode in ("RGB", "L") and head.orientation == 1 and small
 
 
 def _past_header(image: Image.Image) -> Image.Image:
@@ -204,12 +233,10 @@ def render(
     `large(bytes)` is entered while many pixels are in memory. `scaling` is for deep images. Raises UnusableError.
     """
     head = source.head
-    keep = (
-        head.jpeg and head.mode in ("RGB", "L") and head.orientation == 1 and max(head.width, head.height) <= max_side
-    )
-    if keep and source.plain and (gray := plain_jpeg.brightness(source.data, source.plain)):
+    keep = _kept(head, max_side)
+    if keep and (look := _look(source)) is not None:
         _check_end(source)
-        return Picture(source.data, head.width, head.height, look_of(gray))
+        return Picture(source.data, head.width, head.height, look)
     image = source.image
     if head.jpeg:
         # A reduced decode reads the whole stream too, and finds the same truncation; so does one of brightness only.

@@ -96,12 +96,19 @@ class ShardWriter:
     def feed(self, images: Sequence[SentImage]) -> None:
         """Check and write the next images, in the order in which they were asked for. See ShardWriting."""
         read = self._local.read(images)
+        files = [self._job.files[fetched.place] for fetched in read]
+        # Each decoder's pass over a batch leaves the processor's caches full of it: do the rest for all images after.
+        decoded = [self._checker.decoded(file.path, fetched.image) for file, fetched in zip(files, read, strict=True)]
         with writing_to_scratch(self._job.name):
-            for fetched in read:
+            for file, fetched, source in zip(files, read, decoded, strict=True):
                 self._copy_unchanged(fetched.place)
-                file = self._job.files[fetched.place]
                 checked = self._checker(
-                    file.path, file.labels_path, fetched.image, fetched.labels, format_=self._job.format
+                    file.path,
+                    file.labels_path,
+                    fetched.image,
+                    fetched.labels,
+                    format_=self._job.format,
+                    decoded=source,
                 )
                 framed = b"" if checked.record is None else frame(checked.record)
                 self._write(file, _labels_version(file, fetched), checked, framed)

@@ -64,12 +64,13 @@ class Sources:
         images = Place(self.store_for(source.bucket), source.key)
         found = scan(images.store, source, split=split, progress=self.progress, stop=self.stop)
         origin = Origin(images, images, split, self.classes)
+        formats: Formats = ()
         search = Search(images.widened, found, self._files)
         if source.labels is not None and not source.labels.same_as(source):
             found, origin = self._named(search, source.labels, origin)
-        elif not _shows_labels(found, source.format, origin) and not _has_unread_labels(found, origin):
+        elif not (formats := _shown(found, source.format, origin)) and not _has_unread_labels(found, origin):
             found, origin = _beside(search, source.format, origin)
-        formats = _recognised(found, source.format, origin)
+        formats = formats or _recognised(found, source.format, origin)
         return ListedSource(found, formats, origin, class_lists(formats, found, origin))
 
     def _named(self, search: Search, folder: Uri, origin: Origin) -> tuple[Listing, Origin]:
@@ -90,30 +91,30 @@ def _beside(search: Search, asked: str, origin: Origin) -> tuple[Listing, Origin
     for labels in search.labels():
         listing = search.listing.with_labels(labels.files, labels.place.shown)
         beside = replace(origin, labels=labels.place, home=search.home)
-        if _shows_labels(listing, asked, beside):
-            formats = _recognised(listing, asked, beside)
-            if not labels.sets_only or any(isinstance(format_, SetFormat) for format_ in formats):
-                if (other := search.claimed_by(labels)) is not None:
-                    raise _unclear(labels, other, origin.split)
-                listing.findings.append(_found(labels, "some" if labels.others else "all"))
-                return listing, beside
+        formats = _shown(listing, asked, beside)
+        sets = any(isinstance(format_, SetFormat) for format_ in formats)
+        if formats and (sets or not labels.sets_only):
+            if (other := search.claimed_by(labels)) is not None:
+                raise _unclear(labels, other, origin.split)
+            listing.findings.append(_found(labels, "some" if labels.others else "all"))
+            return listing, beside
     return search.listing, origin
 
 
-def _shows_labels(listing: Listing, asked: str, origin: Origin) -> bool:
-    """Whether any of the files may be labels; where there are no images, there is nothing to look for."""
-    if not listing.images:
-        return True
-    if asked != AUTO:
+def _shown(listing: Listing, asked: str, origin: Origin) -> Formats:
+    """The formats that files may be labels of; none if no file may be. Without images there is nothing to look for."""
+    if asked != AUTO and listing.images:
         format_ = FORMATS[asked]
-        if isinstance(format_, FileFormat):
-            return bool(label_files(listing, format_))
-        return any(listing.by_suffix.get(suffix) for suffix in format_.suffixes)
+        files = label_files(listing, format_) if isinstance(format_, FileFormat) else _any_of(listing, format_)
+        return (format_,) if files else ()
     try:
-        _recognised(listing, asked, origin)
+        return _recognised(listing, asked, origin)
     except UserError:
-        return False
-    return True
+        return ()
+
+
+def _any_of(listing: Listing, format_: SetFormat) -> bool:
+    return any(listing.by_suffix.get(suffix) for suffix in format_.suffixes)
 
 
 def _has_unread_labels(listing: Listing, origin: Origin) -> bool:
