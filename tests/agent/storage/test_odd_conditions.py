@@ -54,6 +54,16 @@ def test_a_key_that_exists_is_not_written(odd: Open, status: int) -> None:
     assert bucket.requests == ["PUT k?"]
 
 
+def test_a_server_that_takes_every_key_for_one_that_exists_is_warned_about(odd: Open) -> None:
+    bucket, store = odd(condition=refusal(412, "PreconditionFailed"))
+    assert epochs.claim(store, RUN, POD) == 1  # as a pod that has no preflight
+    store.traits.conditional_writes = True
+    (warning,) = preflight.probe(store, RUN, POD)
+    assert warning.startswith("ConditionalWritesIgnored")
+    assert epochs.claim(store, RUN, OTHER_POD) == 2
+    assert sorted(bucket.objects) == [RUN.epoch(1), RUN.epoch(2)]
+
+
 def test_a_refused_condition_never_overwrites(odd: Open) -> None:
     """Whether the condition was refused, or the key, is not known."""
     bucket, store = odd(condition=REFUSED_CONDITIONS["501"])

@@ -24,11 +24,16 @@ def claim(store: ObjectStore, run: RunKeys, pod_uid: str, *, clock: Clock | None
     claim_document = {"podUID": pod_uid, "claimed": rfc3339((clock or Clock()).now())}
     for candidate in range(epoch, epoch + MAX_TRIES):
         key = run.epoch(candidate)
-        if store.put(key, documents.encode(claim_document), if_absent=True) and store.traits.conditional_writes:
+        written = store.put(key, documents.encode(claim_document), if_absent=True)
+        if written and store.traits.conditional_writes:
             return candidate
         # The answer to our own put may have been lost, and its repetition answered with 412. Without conditional
         # writes, another pod may have written at the same time.
         holder = documents.read(store, key)
+        if holder is None and not written:  # the server takes every key for one that exists
+            store.traits.conditional_writes = False
+            store.put(key, documents.encode(claim_document), if_absent=True)
+            holder = documents.read(store, key)
         if holder is not None and holder.get("podUID") == pod_uid:
             return candidate
     place = Place(store.bucket, f"{run.epochs}/")
