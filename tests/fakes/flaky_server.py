@@ -100,11 +100,11 @@ class FlakyServer:
         part = body[:stop]
         for at in range(0, len(part), PIECE):
             piece = part[at : at + PIECE]
+            self.sent += len(piece)  # before it is sent: the client may be done with it at once
             if self.chunked:
                 to.wfile.write(b"%x\r\n%b\r\n" % (len(piece), bytes(piece)))
             else:
                 to.wfile.write(piece)
-            self.sent += len(piece)
         to.close_connection = stop is not None and (stop < len(body) or self.chunked)
         if self.chunked and not to.close_connection:
             to.wfile.write(b"0\r\n\r\n")

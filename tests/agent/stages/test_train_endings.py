@@ -130,8 +130,8 @@ def test_a_trainer_of_an_earlier_release_trains_to_the_end(prepared: Any) -> Non
 def test_the_time_of_all_attempts_counts(prepared: Any) -> None:
     prepared.document["train"]["maxDurationSeconds"] = 1000
     spent = []
-    for _ in range(2):
-        context, verdict = attempt(prepared, die_at=25, seconds_per_step=0.05)
+    for seconds_per_step in (0.05, 0.2):  # the second attempt makes five steps: enough time to be seen
+        context, verdict = attempt(prepared, die_at=25, seconds_per_step=seconds_per_step)
         assert verdict.outcome is Outcome.CRASH
         assert spec_of(context)["maxTrainingSeconds"] == pytest.approx(1000 - sum(spent), abs=0.11)
         spent.append(verdict.numbers["trainingSeconds"])

@@ -18,7 +18,7 @@ from .errors import ClusterError
 
 GIB = 2**30
 COLD_BUILD_BYTES = 12 * GIB
-WARM_BUILD_BYTES = 3 * GIB
+WARM_BUILD_BYTES = 4 * GIB  # SeaweedFS, the largest that is built after the others
 RUN_BYTES = 2 * GIB
 
 Version = tuple[int, int, int]

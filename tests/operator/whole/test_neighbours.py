@@ -132,9 +132,7 @@ def progress_document(pod: Object, **fields: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("script", [lambda _job: None])
-async def test_progress_is_pulled_from_the_agent(
-    world: World, script: Script, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_progress_is_pulled_from_the_agent(world: World, script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trainingrun.engine.progress_puller.PULL_SECONDS", 0.1)
     monkeypatch.setattr("trainingrun.engine.status_writer.STATUS_SECONDS", 0.1)
     document: dict[str, Any] = {}

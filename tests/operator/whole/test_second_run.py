@@ -120,8 +120,9 @@ async def test_retries_and_the_deadline_end_a_run(world: World, script: Script) 
     world.cluster.end(job, verdict("train", "stalled"))
     await world.finished()
     assert world.condition("Succeeded")["reason"] == "Stalled"
-    world.store.create("trainingruns", a_run("late").spec(activeDeadlineSeconds=1).body())
+    world.store.create("trainingruns", a_run("late").spec(activeDeadlineSeconds=3600).body())
     world.cluster.start(await world.job("late-train-1"))
+    world.store.patch("trainingruns", "late", {"spec": {"activeDeadlineSeconds": 1}})
     await world.finished("late")
     assert world.condition("Succeeded", "late")["reason"] == "ActiveDeadlineExceeded"
     await eventually(lambda: world.store.find("jobs", "late-train-1") is None, what="the Job is deleted")

@@ -83,7 +83,8 @@ def _server(name: str) -> Tier:
 
 TIERS = (
     UNIT,
-    Tier("contract", ("tests/operator", "tests/agent"), "contract", workers=3),
+    # Half of their time, these tests wait for answers.
+    Tier("contract", ("tests/operator", "tests/agent"), "contract", workers=4),
     *(_server(name) for name in catalogue.QUICK),
     Tier("keyless", ("tests/servers",), "contract", ("SeaweedFS",)),
     Tier("fuzz", ("tests/fuzz",), NOT_REAL, workers=2),

@@ -45,9 +45,20 @@ class Server:
         """Remove a bucket and what is in it, as far as the server can; some give each bucket much memory or disk."""
         with suppress(BotoCoreError, ClientError):
             for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=name):
-                for entry in page.get("Contents", ()):
-                    self.client.delete_object(Bucket=name, Key=entry["Key"])
+                self._remove_objects(name, [entry["Key"] for entry in page.get("Contents", ())])
             self.client.delete_bucket(Bucket=name)
+
+    def _remove_objects(self, bucket: str, keys: list[str]) -> None:
+        """Remove them with one request, or each by itself where the server cannot."""
+        try:
+            if len(keys) > 1:
+                listed = [{"Key": key} for key in keys]
+                self.client.delete_objects(Bucket=bucket, Delete={"Objects": listed, "Quiet": True})
+                return
+        except (BotoCoreError, ClientError):
+            pass
+        for key in keys:
+            self.client.delete_object(Bucket=bucket, Key=key)
 
     def write_account(self, folder: Path) -> None:
         """Write the account as a mounted Secret has it; a session token that is there is removed."""
