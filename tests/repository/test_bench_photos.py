@@ -8,6 +8,9 @@ import pytest
 
 from prep_in_memory import Preparation
 from trbench import photos
+from trbench.generated_bucket import RepeatedPhoto, prepare_generated
+from trbench.own_process import in_own_process
+from trdemo.tires import draw_set
 
 DEFAULT = photos.BCCD
 
@@ -32,3 +35,9 @@ def test_photos_are_clean_and_their_own(tmp_path: Path, monkeypatch: pytest.Monk
     prepared = prep.run()
     assert prepared.train_images == prepared.eval_images == made.images / 2
     assert prepared.numbers["errors"] == 0
+
+
+def test_generated_photos_can_be_prepared(tmp_path: Path) -> None:
+    drawn = [RepeatedPhoto(*photos.enlarged(photo, width=320)) for photo in draw_set(2, seed=1, prefix="bench")]
+    made = in_own_process(prepare_generated, tmp_path, drawn, 300)  # so many that there are workers
+    assert made.images == 300

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trainingrun_agent.prep.sharding.pool import cores
+from trainingrun_agent.storage.folder_store import FolderStore
 from trbench import from_bucket, tutorial_scripts
 from trbench.converting import Seen, bytecode, convert, cpu_seconds, temporary_folder
 from trbench.decode_only import images_per_second
-from trbench.generated_bucket import GeneratedBucket, RepeatedPhoto, list_generated, prepare_generated
+from trbench.generated_bucket import RepeatedPhoto, list_generated, prepare_generated
 from trbench.listing import requests_for
 from trbench.measurements import Comparison, Echo, Measurement, compare
 from trbench.own_process import Memory, in_own_process
@@ -132,7 +133,7 @@ def _ten_more(folder: Path, drawn: list[RepeatedPhoto], first: Outcome, echo: Ec
     listing = in_own_process(list_generated, folder, drawn, images)
     memory = Memory()
     second = in_own_process(prepare_generated, folder, drawn, images, memory=memory)
-    store = GeneratedBucket(folder, drawn, images)
+    store = FolderStore(folder)
     old, new = (set(shards_of(store, each)) for each in (first, second))
     detail = f"{second.seconds:.1f} s, of which {listing:.1f} s listing; first preparation {first.seconds:.1f} s"
     echo(detail)
