@@ -12,12 +12,13 @@ from trainingrun_agent.prep.image import images, plain_jpeg
 from trainingrun_agent.prep.image.check import Checked, Checker
 from trainingrun_agent.prep.image.plain_jpeg import PlainHeader
 from trainingrun_agent.prep.source.readers import Context, LabelFile
-from voc_data import encoded, labelled, picture, voc
+from voc_data import Box, encoded, labelled, picture, voc
 
 SIZE = (320, 256)
 PHOTO = encoded(picture(*SIZE))
 EXIF = segment(0xE1, b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0")
-FRAME = PHOTO.index(b"\xff\xc0")
+TABLES = 2 * (b"\0" + 64 * b"\1")
+FRAME, SCAN = PHOTO.index(b"\xff\xc0"), PHOTO.index(b"\xff\xda")
 
 
 def after_start(more: bytes) -> bytes:
@@ -35,6 +36,11 @@ HEADERS: dict[str, tuple[bytes, PlainHeader | None]] = {
     "padding": (after_start(b"\xff"), None),
     "too many parts": (after_start(64 * segment(0xFE)), None),
     "a second frame": (PHOTO[:FRAME] + PHOTO[FRAME : FRAME + 19] + PHOTO[FRAME:], None),
+    "an incomplete table": (after_start(segment(0xDB, bytes(64))), None),
+    "two tables": (after_start(segment(0xDB, TABLES)), PlainHeader(*SIZE, "RGB")),
+    "a table of 16 bits": (after_start(segment(0xDB, b"\x10" + bytes(128))), None),
+    "an odd scan": (PHOTO[: SCAN + 3] + b"\x0d" + PHOTO[SCAN + 4 :], None),
+    "an incomplete scan": (PHOTO[: SCAN + 13], None),
     "progressive": (encoded(picture(*SIZE), progressive=True), None),
     "four components": (encoded(picture(*SIZE, mode="CMYK")), None),
     "a short side": (encoded(picture(320, 255)), None),
@@ -54,7 +60,7 @@ def test_a_plain_file_needs_no_parser(monkeypatch: pytest.MonkeyPatch) -> None:
     assert checked(PHOTO).usable
 
 
-KEPT_AS_IT_IS = {"colour", "gray", "comment", "restart interval"}
+KEPT_AS_IT_IS = {"colour", "gray", "comment", "restart interval", "two tables"}
 
 
 @pytest.mark.parametrize("name", HEADERS)
@@ -66,8 +72,8 @@ def test_decoding_before_checking_changes_nothing(name: str) -> None:
         assert checked(damaged, ahead=True) == checked(damaged)
 
 
-def checked(data: bytes, *, ahead: bool = False) -> Checked:
-    label = LabelFile(voc([labelled()], size=SIZE), Context(("tire",)))
+def checked(data: bytes, *boxes: Box, ahead: bool = False) -> Checked:
+    label = LabelFile(voc([labelled(box=box) for box in boxes] or [labelled()], size=SIZE), Context(("tire",)))
     checker = Checker(("tire",), 1024)
     decoded = checker.decoded("a.jpg", data) if ahead else None
     return checker("a.jpg", "a.xml", data, label, format_="pascalVOC", decoded=decoded)
@@ -122,3 +128,11 @@ def test_damaged_files_give_what_pillow_alone_gives(
     found = [checked(data, ahead=True) for data in damaged]
     monkeypatch.setattr(plain_jpeg, "read_header", lambda _: None)
     assert found == [checked(data) for data in damaged]
+
+
+@pytest.mark.parametrize("damaged", [name for name in HEADERS if "table" in name or "scan" in name])
+def test_a_broken_header_is_found_before_broken_boxes(monkeypatch: pytest.MonkeyPatch, damaged: str) -> None:
+    data, _ = HEADERS[damaged]
+    found = checked(data, (0.1, 0.2, 0.3, 0.4))
+    monkeypatch.setattr(plain_jpeg, "read_header", lambda _: None)
+    assert found == checked(data, (0.1, 0.2, 0.3, 0.4))

@@ -20,14 +20,20 @@ from trainingrun_agent.prep.source.readers import Context, LabelFile
 LABELS = LabelFile(b"<annotation/>", Context())
 
 
-@pytest.fixture(params=["in memory", "on disk"])
+@pytest.fixture(params=["in memory", "on disk", "refused"])
 def shared(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[SharedFiles]:
     if request.param == "on disk":
         monkeypatch.delattr(shared_files.os, "memfd_create")
+    if request.param == "refused":
+        monkeypatch.setattr(os, "memfd_create", refused)
     files = SharedFiles(tmp_path)
     assert list(tmp_path.iterdir()) == []  # nothing to clean up after a crash
     yield files
     files.close()
+
+
+def refused(_: str) -> int:
+    raise OSError(errno.ENOSYS, "Function not implemented")
 
 
 def image(place: int, size: int) -> FetchedImage:
@@ -50,11 +56,14 @@ def test_a_batch_stays_while_the_next_one_is_put(shared: SharedFiles) -> None:
         before = passed
 
 
-def test_memory_of_a_large_batch_is_given_back(shared: SharedFiles) -> None:
-    shared.put([image(0, KEPT + 1)])
-    for number in range(2):
-        shared.put([image(number, LARGE)])
-    assert max(os.fstat(file).st_size for file in shared.descriptors) <= LARGE
+def test_memory_of_a_large_batch_is_given_back_once_it_is_read(shared: SharedFiles) -> None:
+    large = [image(0, KEPT), image(1, LARGE)]
+    assert taken(shared.put(large)) == large
+    assert [os.fstat(file).st_size for file in shared.descriptors] == [0, 0]
+    small = [image(0, LARGE)]
+    for _ in range(2):
+        assert taken(shared.put(small)) == small
+    assert [os.fstat(file).st_size for file in shared.descriptors] == [LARGE, LARGE]
 
 
 def test_a_full_disk_raises_disk_full(shared: SharedFiles, monkeypatch: pytest.MonkeyPatch) -> None:

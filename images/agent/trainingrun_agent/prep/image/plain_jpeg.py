@@ -21,10 +21,12 @@ LEAST_SIDE, MOST_PIXELS = 256, 16_000_000
 _START = b"\xff\xd8"
 _MAX_PARTS = 64
 _PART, _FRAME = Struct(">BBH"), Struct(">BHHB")
-_FRAME_0, _SCAN, _APP0 = 0xC0, 0xDA, 0xE0
-_LEAST = {_FRAME_0: 11, 0xC4: 2, 0xDB: 2, 0xDD: 2, _APP0: 16, 0xFE: 2, _SCAN: 6}
+_FRAME_0, _SCAN, _APP0, _TABLES = 0xC0, 0xDA, 0xE0, 0xDB
+_LEAST = {_FRAME_0: 11, 0xC4: 2, _TABLES: 2, 0xDD: 2, _APP0: 16, 0xFE: 2, _SCAN: 6}
 """Markers of plain files, each with its least length: Pillow and libjpeg agree on JFIF only if it is complete."""
 _MODES = {1: "L", 3: "RGB"}
+_TABLE = 65
+"""Bytes of a quantization table: its number, below 16 if its values take one byte each, and its values."""
 
 
 class PlainHeader(NamedTuple):
@@ -47,7 +49,10 @@ def read_header(data: bytes) -> PlainHeader | None:
         if mark != 0xFF or length < _LEAST.get(code, 1 << 16):
             return None
         if code == _SCAN:
-            return found if data[at + 4] == components else None
+            complete = length == 6 + 2 * components and len(data) >= at + 2 + length
+            return found if complete and data[at + 4] == components else None
+        if code == _TABLES and not _are_tables(data[at + 4 : at + 2 + length]):
+            return None
         if code == _FRAME_0:
             bits, height, width, components = _FRAME.unpack_from(data, at + 4)
             if found is not None or bits != 8 or components not in _MODES or length != 8 + 3 * components:
@@ -57,6 +62,11 @@ def read_header(data: bytes) -> PlainHeader | None:
             found = PlainHeader(width, height, _MODES[components])
         at += 2 + length
     return None
+
+
+def _are_tables(data: bytes) -> bool:
+    """Whether these are complete tables of one byte for each value; of others, Pillow may refuse the whole file."""
+    return len(data) % _TABLE == 0 and max(data[::_TABLE], default=0) < 16
 
 
 def brightness(data: bytes, header: PlainHeader) -> Image.Image | None:

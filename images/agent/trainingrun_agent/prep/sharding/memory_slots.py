@@ -28,11 +28,16 @@ LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.
 
 def slots() -> int:
     """How many slots there are; at least one."""
+    return max(1, container_memory() // SHARE // SLOT)
+
+
+def container_memory() -> int:
+    """Bytes of memory that this container may use, UNLIMITED at most."""
     limit = UNLIMITED
     for path in LIMITS:
         with suppress(OSError, ValueError):  # no such file, or "max"
             limit = min(limit, int(path.read_text()))
-    return max(1, limit // SHARE // SLOT)
+    return limit
 
 
 @contextmanager

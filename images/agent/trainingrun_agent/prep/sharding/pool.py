@@ -9,7 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from pathlib import Path
 from trainingrun_agent.ordered import STOP_POLL_SECONDS
 from trainingrun_agent.prep.image.check import Checker
 from trainingrun_agent.prep.sharding.job import Worker
+from trainingrun_agent.prep.sharding.memory_slots import container_memory
 from trainingrun_agent.prep.sharding.result import ShardResult
 from trainingrun_agent.prep.sharding.supervisor import READS_AT_ONCE, OnChecked, ShardTask, Supervisor
 from trainingrun_agent.prep.sharding.worker import ShardWorker
@@ -25,9 +26,14 @@ from trainingrun_agent.prep.statistics.network_input import NetworkInput
 from trainingrun_agent.stopping import raise_if_stopped
 
 MAX_WORKERS = 4
+WORKER_MEMORY = 112 << 20
+"""Bytes of memory for each worker: it takes about 60 MiB, and holds some images, as the main process does for it."""
 FEW_IMAGES, FEW_BYTES = 256, 8 << 20
 """So many are checked before processes have started: small images cost most by their number, large ones by their bytes.
 """
+_CGROUP, _CGROUP_1 = Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/cpu")
+QUOTAS = ((_CGROUP / "cpu.max",), (_CGROUP_1 / "cpu.cfs_quota_us", _CGROUP_1 / "cpu.cfs_period_us"))
+"""Files of cgroup v2 and v1, with microseconds of CPU in each period, and the period."""
 
 
 def workers_for(images: int, size: int) -> int:
@@ -36,19 +42,20 @@ def workers_for(images: int, size: int) -> int:
 
 
 def most_workers() -> int:
-    """The most worker processes of a preparation, each of which takes about 60 MiB of memory."""
-    return min(MAX_WORKERS, cores())
+    """The most worker processes of a preparation, each of which has a core and memory."""
+    return max(1, min(MAX_WORKERS, cores(), container_memory() // WORKER_MEMORY))
 
 
 def cores() -> int:
     """CPU cores that this container may use."""
     affinity = getattr(os, "sched_getaffinity", None)  # Linux has it
     allowed = len(affinity(0)) if affinity else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return max(1, min(allowed, round(int(quota) / int(period))))
-    except (OSError, ValueError):  # no limit, or no such file
-        return allowed
+    for files in QUOTAS:
+        with suppress(OSError, ValueError):  # no such file, or "max"
+            quota, period = map(int, " ".join([path.read_text() for path in files]).split())
+            if quota > 0 and period > 0:  # -1 is no limit
+                allowed = min(allowed, max(1, round(quota / period)))
+    return allowed
 
 
 def run_all(

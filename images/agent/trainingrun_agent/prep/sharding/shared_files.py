@@ -22,7 +22,7 @@ from trainingrun_agent.prep.source.image_labels import ImageLabels
 LARGE = 64 << 10
 """Bytes from which an image is passed this way."""
 KEPT = 8 << 20
-"""Bytes that a file may keep between two batches; more is given back."""
+"""Bytes that a file may keep between two batches; the worker gives back more as soon as it has read them."""
 
 
 class SharedBytes(NamedTuple):
@@ -49,7 +49,6 @@ class SharedFiles:
 
     def __init__(self, scratch: Path) -> None:
         self.descriptors = [_new_file(scratch), _new_file(scratch)]
-        self._sizes = [0, 0]
         self._turn = 0
 
     def put(self, images: Sequence[SentImage]) -> list[PassedImage]:
@@ -58,8 +57,6 @@ class SharedFiles:
         file, at = self.descriptors[self._turn], 0
         passed: list[PassedImage] = []
         with writing_to_scratch("images"):
-            if self._sizes[self._turn] > KEPT:
-                os.ftruncate(file, 0)
             for one in images:
                 if isinstance(one, FetchedImage) and isinstance(one.image, bytes) and len(one.image) >= LARGE:
                     part = SharedBytes(file, at, len(one.image))
@@ -68,7 +65,6 @@ class SharedFiles:
                     at += part.size
                 else:
                     passed.append(one)
-        self._sizes[self._turn] = at
         return passed
 
     def close(self) -> None:
@@ -79,15 +75,25 @@ class SharedFiles:
 
 
 def taken(passed: Sequence[PassedImage]) -> list[SentImage]:
-    """The images, in the worker process. Raises EOFError if a file does not hold what was put there."""
-    return [
-        FetchedImage(one.place, _read(one.image), one.labels) if isinstance(one, SharedImage) else one for one in passed
-    ]
+    """The images, in the worker process, once only. Raises EOFError if a file does not hold what was put there."""
+    found: list[SentImage] = []
+    ends: dict[int, int] = {}
+    for one in passed:
+        if isinstance(one, SharedImage):
+            found.append(FetchedImage(one.place, _read(one.image), one.labels))
+            ends[one.image.file] = one.image.start + one.image.size
+        else:
+            found.append(one)
+    for file, end in ends.items():
+        if end > KEPT:
+            os.ftruncate(file, 0)
+    return found
 
 
 def _new_file(scratch: Path) -> int:
-    if create := getattr(os, "memfd_create", None):  # Linux has it
-        return int(create("images"))
+    if create := getattr(os, "memfd_create", None):  # Linux has it, but a sandbox may refuse it
+        with suppress(OSError):
+            return int(create("images"))
     with writing_to_scratch("images"):
         file, path = tempfile.mkstemp(dir=scratch)
         Path(path).unlink()
