@@ -16,6 +16,7 @@ import pytest
 
 import policy_gate
 from fake_sts import ROLE, FakeSts, granted, refusal, token
+from trainingrun_agent import redaction
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig, Command, RunRef
 from trainingrun_agent.errors import Outcome, StageError, StorageOutage, StorageRefused
