@@ -105,7 +105,7 @@ def tiny_data_sets_are_large_enough() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def secrets_of_one_test(monkeypatch: pytest.MonkeyPatch) -> None:
     """Secrets of a test are masked in no other: some are words that messages hold."""
-    monkeypatch.setattr(redaction, "_values", set())
+    monkeypatch.setattr(redaction, "_values", {})
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ CANARY = "canary-0123456789"
 @pytest.fixture(autouse=True)
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     """One credential is known."""
-    monkeypatch.setattr(redaction, "_values", {CANARY})
+    monkeypatch.setattr(redaction, "_values", {CANARY: None})
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ class FlakyServer:
     """Sends `data` under any key; `breaks` are the bytes of each answer after which its connection is closed.
 
     The last of them counts for all later answers, None for an answer that is complete. `requests` has the headers
-    Range and If-Match of each, `sent` the bytes of the object that were sent. The first `away` requests get 503.
+    Range and If-Match of each, `sent` the bytes of the object that were sent. The first `away` requests get 503. With
+    `partial`, also an answer to a request for all is called a part.
     """
 
     def __init__(self, data: bytes, *, certificate: Path | None = None) -> None:
@@ -27,7 +28,7 @@ class FlakyServer:
         self.sent = self.away = 0
         self.knows_range = self.knows_if_match = True
         self.content_range = "bytes {start}-{last}/{size}"
-        self.chunked = False
+        self.chunked = self.partial = False
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -76,8 +77,8 @@ class FlakyServer:
         if found and start >= len(self.data):
             self._status(to, 416)
             return
-        to.send_response_only(206 if found else 200)
-        if found:
+        to.send_response_only(206 if found or self.partial else 200)
+        if found or self.partial:
             last, size = len(self.data) - 1, len(self.data)
             to.send_header("Content-Range", self.content_range.format(start=start, last=last, size=size))
         self._send(to, memoryview(self.data)[start:])

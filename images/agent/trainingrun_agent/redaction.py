@@ -10,16 +10,21 @@ import threading
 
 SHORTEST = 4
 MASK = "[redacted]"
+KEPT = 1000
+"""Values that are remembered, the newest of all: a pod that runs for weeks renews its credentials each hour."""
 
 _lock = threading.Lock()
-_values: set[str] = set()
+_values: dict[str, None] = {}
 
 
 def register(value: str) -> None:
     """Mask `value` from now on. Values shorter than a secret are ignored: they would mask ordinary words."""
     if len(value) >= SHORTEST:
         with _lock:
-            _values.add(value)
+            _values.pop(value, None)
+            _values[value] = None
+            if len(_values) > KEPT:
+                del _values[next(iter(_values))]
 
 
 def redact(text: str) -> str:

@@ -25,6 +25,9 @@ _KEY_LENGTH: Final = 317
 _OF_KUBERNETES: Final = ("kubernetes.io", "k8s.io", "x-k8s.io")
 # Job controller and ReplicaSet controller select their pods by these.
 _CONTROLLERS: Final = ("job-name", "controller-uid", "pod-template-hash")
+# Webhooks and agents of nodes give every container of a pod with such a key an identity of its cloud, or secrets.
+_OF_IDENTITIES: Final = ("azure.workload.identity", "iam.amazonaws.com", "vault.hashicorp.com")
+_IDENTITY_OF_POD: Final = "aadpodidbinding"  # Azure's, without a domain
 
 
 def is_ours(key: str) -> bool:
@@ -44,6 +47,11 @@ def is_reserved(key: str) -> bool:
     domain = _domain(key)
     of_kubernetes = any(_is_within(domain, parent) for parent in _OF_KUBERNETES)
     return of_kubernetes and domain != "app.kubernetes.io" and key != SAFE_TO_EVICT
+
+
+def gives_identity(key: str) -> bool:
+    """Whether the key may give the trainer what only the agent of a run may have: a token or secrets of an account."""
+    return key == _IDENTITY_OF_POD or any(_is_within(_domain(key), domain) for domain in _OF_IDENTITIES)
 
 
 def problem_with(metadata: Mapping[str, str], *, values_are_labels: bool) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from trainingrun.api import reasons
 from trainingrun.api.names import Stage
-from trainingrun.api.pod_keys import is_reserved
+from trainingrun.api.pod_keys import gives_identity, is_reserved
 from trainingrun.api.settings import Policy, Settings
 from trainingrun.domain import endpoints
 from trainingrun.domain.allow_lists import forbidden, matches
@@ -88,7 +88,8 @@ def _check_keys(field: str, keys: Iterable[str], *, setting: str, allowed: tuple
         if is_reserved(key):
             what = f"{field}: {key!r} is a key that Kubernetes or the operator writes."
             raise NotAcceptedError(reasons.FORBIDDEN_RESERVED_KEY, what)
-        if not matches(key, allowed):
+        # A wildcard never allows what gives the trainer an identity.
+        if key not in allowed and (gives_identity(key) or not matches(key, allowed)):
             raise forbidden(field, repr(key), setting=setting, allowed=allowed)
 
 

@@ -45,7 +45,7 @@ def test_a_line_has_our_colours_and_no_others(stream: Terminal) -> None:
 def test_an_unexpected_error_attacks_no_reader_and_shows_no_credential(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(redaction, "_values", {"canary-0123456789"})
+    monkeypatch.setattr(redaction, "_values", {"canary-0123456789": None})
     terminal.print_error(ValueError, ValueError(f"{HOSTILE} canary-0123456789"), None)
     printed = capsys.readouterr().err
     assert printed.startswith(f"ValueError: {MARK}")

@@ -202,6 +202,46 @@ def test_a_server_without_ranges_is_read_from_the_beginning(
     assert sum(counted) == len(OLD)
 
 
+ENDLESS: dict[str, dict[str, Any]] = {
+    "no ETags": {"etag": ""},
+    "no ranges": {"knows_range": False},
+    "another range": {"content_range": "bytes 7-{last}/{size}"},
+    "no range said": {"content_range": "bytes"},
+    "no ETags, no ranges": {"etag": "", "knows_range": False},
+}
+
+
+@pytest.mark.parametrize("oddities", ENDLESS.values(), ids=ENDLESS)
+def test_a_server_that_always_breaks_there_and_cannot_go_on_is_an_outage(
+    server: FlakyServer, retrying: RetryingStore, tmp_path: Path, oddities: dict[str, Any], fake_clock: Any
+) -> None:
+    """The same bytes again and again are no progress: it would be read for ever, without a pause."""
+    for name, value in oddities.items():
+        setattr(server, name, value)
+    server.breaks, counted = [2 * MIB], Counted()
+    with pytest.raises(StorageOutage, match="waited 10 s"):
+        retrying.download("k", tmp_path / "f", size=len(OLD), sha256=None, on_bytes=counted.append)
+    assert len(server.requests) <= 5 * (len(fake_clock.waits) + 2)
+    assert (sum(counted), list(tmp_path.glob("f*"))) == (0, [])
+
+
+@pytest.mark.parametrize("content_range", ["bytes", "bytes 0-{last}/{size}"])
+def test_all_of_an_object_may_be_called_a_part(
+    server: FlakyServer, store: S3Store, tmp_path: Path, content_range: str
+) -> None:
+    server.partial, server.content_range = True, content_range
+    assert store.download("k", tmp_path / "f", size=len(OLD), sha256=None) == sha256(OLD)
+
+
+def test_a_part_that_was_not_asked_for_is_not_taken_for_the_object(
+    server: FlakyServer, store: S3Store, tmp_path: Path
+) -> None:
+    server.partial, server.content_range, server.data = True, "bytes 7-{last}/{size}", OLD[7:]
+    with pytest.raises(IntegrityError, match=f"{len(OLD) - 7} bytes"):
+        store.download("k", tmp_path / "f", size=len(OLD), sha256=None)
+    assert len(server.requests) <= 3
+
+
 @pytest.mark.parametrize("larger", [0, 10], ids=["the object ends there", "the object has become longer"])
 def test_a_connection_that_breaks_after_the_last_byte(
     server: FlakyServer, store: S3Store, tmp_path: Path, larger: int
@@ -303,6 +343,19 @@ def test_an_archive_that_is_replaced_meanwhile_is_never_joined(archive: Archive,
     assert archive.run() == (len(NEW), sha256(NEW))
     assert archive.path.read_bytes() == NEW
     assert sum(archive.counted) == len(NEW)
+
+
+@pytest.mark.parametrize("oddities", ENDLESS.values(), ids=ENDLESS)
+def test_an_archive_that_always_breaks_there_and_cannot_go_on_is_given_up(
+    archive: Archive, oddities: dict[str, Any]
+) -> None:
+    for name, value in oddities.items():
+        setattr(archive.server, name, value)
+    archive.server.breaks = [2 * MIB]
+    with pytest.raises(StageError, match="the connection was lost after 2097152 of") as caught:
+        archive.run()
+    assert (caught.value.reason, len(archive.server.requests) <= 4) == ("PretrainedUnreachable", True)
+    assert (sum(archive.counted), list(archive.path.parent.glob("a.tar*"))) == (0, [])
 
 
 def test_an_archive_that_takes_too_long_is_given_up(archive: Archive, fake_clock: Any) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 import policy_gate
 from fake_sts import ROLE, FakeSts, granted, refusal, token
+from trainingrun_agent import redaction
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig, Command, RunRef
 from trainingrun_agent.errors import Outcome, StageError, StorageOutage, StorageRefused
@@ -294,6 +295,17 @@ ROLE_FIELD, STS_FIELD = "spec.storage.credentials.roleARN", "spec.storage.creden
         (granted(1, "soon"), ROLE, REFUSED, "WebIdentityRefused", f"another {STS_FIELD}"),
         (granted(1, "9" * 400), ROLE, REFUSED, "WebIdentityRefused", f"another {STS_FIELD}"),
         (granted(1, "2026-01-31T11:59:59Z"), ROLE, REFUSED, "WebIdentityRefused", "NTP"),
+        (granted(1, "0001-01-01T00:00:00Z"), ROLE, REFUSED, "WebIdentityRefused", "NTP"),
+        (granted(1, "0001-01-01T00:00:00+14:00"), ROLE, REFUSED, "WebIdentityRefused", STS_FIELD),
+        (granted(1, "9999-12-31T23:59:59-14:00"), ROLE, REFUSED, "WebIdentityRefused", STS_FIELD),
+        (
+            (200, f"<!DOCTYPE r [<!ENTITY a 'x'>]>{granted(1, '2027-01-31T12:00:00Z', key='&a;')[1]}"),
+            ROLE,
+            REFUSED,
+            "WebIdentityRefused",
+            STS_FIELD,
+        ),
+        (granted(1, "2027-01-31T12:00:00Z", secret="x" * (1 << 20)), ROLE, REFUSED, "WebIdentityRefused", STS_FIELD),
         (granted(1, "2027-01-31T12:00:00Z", key=" "), ROLE, REFUSED, "WebIdentityRefused", f"another {STS_FIELD}"),
         (granted(1, "2027-01-31T12:00:00Z", session="a\nb"), ROLE, REFUSED, "WebIdentityRefused", STS_FIELD),
         (granted(1, "2027-01-31T12:00:00Z", secret="é"), ROLE, REFUSED, "WebIdentityRefused", STS_FIELD),
@@ -325,6 +337,35 @@ def test_a_time_without_a_zone_is_in_utc(keyless: Configure, sts: FakeSts, fake_
     first = found.get_frozen_credentials()
     fake_clock.sleep(2000)
     assert found.get_frozen_credentials() == first
+
+
+@pytest.mark.parametrize("expiration", ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59", "9999-12-31T23:59:59+14:00"])
+def test_credentials_that_never_expire_are_kept_until_s3_refuses_them(
+    keyless: Configure, sts: FakeSts, canned_server: Any, fake_clock: Clock, expiration: str
+) -> None:
+    canned_server.date, canned_server.answers = fake_clock.now(), [LISTING, s3_error("ExpiredToken"), LISTING]
+    sts.instead = [granted(1, expiration)]
+    store = open_store(keyless(endpoint=canned_server.endpoint), "detectors", clock=fake_clock, limits=PREFLIGHT)
+    for _ in range(2):
+        assert list(store.list("x/")) == []
+        fake_clock.sleep(ASK_AGAIN_SECONDS)
+    assert len(sts.asked) == 2
+
+
+def test_credentials_of_weeks_are_not_all_remembered(
+    keyless: Configure, sts: FakeSts, fake_clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that are in use are masked all the same."""
+    monkeypatch.setattr(redaction, "KEPT", 10)
+    sts.seconds = 1
+    found, token_file = credentials(config := keyless(), fake_clock), config.token_file
+    for _ in range(20):
+        fake_clock.sleep(2)
+        frozen = found.get_frozen_credentials()
+    assert len(redaction._values) == 10
+    for secret in (frozen.access_key, frozen.secret_key, frozen.token, token_file.read_text()):
+        assert redaction.redact(f"a {secret} b") == "a [redacted] b"
+    assert len(sts.asked) == 20
 
 
 def test_an_sts_that_repeats_the_token_is_redacted(keyless: Configure, sts: FakeSts, fake_clock: Clock) -> None:

@@ -118,6 +118,24 @@ FORBIDDEN = {
         "spec.train.pod.labels: 'app' is not allowed here; allowed: cost-*.",
         "podLabels",
     ),
+    "label that gives the trainer a token": (
+        {"train": {"pod": {"labels": {"azure.workload.identity/use": "true"}}}},
+        Policy(),
+        "spec.train.pod.labels: 'azure.workload.identity/use' is not allowed here; allowed: *.",
+        "podLabels",
+    ),
+    "label that gives the trainer the identity of nodes": (
+        {"export": {"pod": {"labels": {"aadpodidbinding": "admin"}}}},
+        Policy(pod_labels=("aad*",)),
+        "spec.export.pod.labels: 'aadpodidbinding' is not allowed here; allowed: aad*.",
+        "podLabels",
+    ),
+    "annotation that gives the trainer secrets": (
+        {"train": {"pod": {"annotations": {"vault.hashicorp.com/role": "admin"}}}},
+        Policy(pod_annotations=("vault.hashicorp.com/*",)),
+        "spec.train.pod.annotations: 'vault.hashicorp.com/role' is not allowed here; allowed: vault.hashicorp.com/*.",
+        "podAnnotations",
+    ),
     "image of an injected sidecar": (
         {"prep": {"pod": {"annotations": {"sidecar.istio.io/proxyImage": "evil.example/proxy:1"}}}},
         Policy(pod_annotations=("example.com/*",)),
@@ -153,6 +171,10 @@ ALLOWED = {
     "taint of GPU nodes": (tolerating({"key": "nvidia.com/gpu", "operator": "Exists"}), Policy()),
     "control-plane node by name": (tolerating({"key": CONTROL_PLANE}), Policy(tolerations=(CONTROL_PLANE,))),
     "any label": ({"train": {"pod": {"labels": {"app.kubernetes.io/name": "tire", "team": "a"}}}}, Policy()),
+    "an identity by its full key": (
+        {"train": {"pod": {"labels": {"azure.workload.identity/use": "true"}}}},
+        Policy(pod_labels=("azure.workload.identity/use",)),
+    ),
     "a mesh's sidecar left out": (
         {"prep": {"pod": {"annotations": {"sidecar.istio.io/inject": "false", "linkerd.io/inject": "disabled"}}}},
         Policy(),

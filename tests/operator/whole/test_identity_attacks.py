@@ -82,6 +82,18 @@ ANNOTATION = {
 }
 
 
+IDENTITIES = {
+    f"{key} of {name}": {**to_sts("https://sts.eu-west-1.amazonaws.com"), name: {"pod": {kind: {key: "true"}}}}
+    for kind, key in (
+        ("labels", "azure.workload.identity/use"),
+        ("labels", "aadpodidbinding"),
+        ("annotations", "iam.amazonaws.com/role"),
+        ("annotations", "vault.hashicorp.com/agent-inject"),
+    )
+    for name in ("train", "tensorboard")
+}
+
+
 async def test_no_pod_runs_as_an_account_off_the_list(world: World) -> None:
     await world.start_operator(policy=POLICY)
     await expect_nothing_is_made(world, ACCOUNTS, "ForbiddenByPolicy")
@@ -121,6 +133,12 @@ async def test_no_proxy_is_a_local_address(world: World) -> None:
 async def test_no_annotation_gives_the_trainer_the_keys_of_the_account(world: World) -> None:
     await world.start_operator(policy=POLICY)
     await expect_nothing_is_made(world, ANNOTATION, "ForbiddenByPolicy")
+
+
+async def test_no_key_of_a_webhook_gives_the_trainer_an_identity(world: World) -> None:
+    """Azure's puts a token of the account into every container of a pod with its label."""
+    await world.start_operator(policy=POLICY)
+    await expect_nothing_is_made(world, IDENTITIES, "ForbiddenByPolicy")
 
 
 async def test_a_token_is_good_for_the_sts_alone_and_only_the_agent_has_it(world: World) -> None:

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 _LOCK_WORDS: Final = ("object lock", "objectlock", "worm protected", "retention period", "legal hold")
 _BAD_TOKEN: Final = ("InvalidToken", "InvalidArgument", "InvalidContinuationToken")
 _ASKS_FOR_CHECKSUM: Final = ("content-md5", "contentmd5", "x-amz-checksum")
+_CHECKSUM_WRONG: Final = ("BadDigest", "InvalidDigest")  # S3's text for these names Content-MD5, whatever was sent
 
 
 def status_of(error: ClientError) -> int:
@@ -18,7 +19,9 @@ def status_of(error: ClientError) -> int:
 
 def asks_for_checksum(error: ClientError) -> bool:
     """Whether the server refuses the request because it has no checksum."""
-    return status_of(error) == 400 and any(name in _text(error) for name in _ASKS_FOR_CHECKSUM)
+    if status_of(error) != 400 or error.response.get("Error", {}).get("Code") in _CHECKSUM_WRONG:
+        return False
+    return any(name in _text(error) for name in _ASKS_FOR_CHECKSUM)
 
 
 def refuses_token(error: ClientError) -> bool:

@@ -41,11 +41,12 @@ class BucketListing:
             reading: Future[Page] | None = ahead.submit(self._asked, prefix, limit, walk.first)
             while reading is not None:
                 page, request = walk.turn(reading.result())
-                limit = None if limit is None else limit - len(page.objects)
+                found = page.objects[:limit]  # of a server that gives more than it was asked for
+                limit = None if limit is None else limit - len(found)
                 reading = None
                 if request is not None and (limit is None or limit > 0):
                     reading = ahead.submit(self._asked, prefix, limit, request)
-                yield from page.objects
+                yield from found
 
     def children(self, folder: str, *, limit: int) -> Children:
         """See ObjectStore.children."""
@@ -104,7 +105,8 @@ class BucketListing:
         if page.keys().isdisjoint(("IsTruncated", "KeyCount", "Name")):
             raise not_s3(self._target, call=call, key=prefix, what="a page that is not a listing")
         token = page.get("NextContinuationToken" if call == "ListObjectsV2" else "NextMarker", "")
-        return Page(objects, folders, bool(page.get("IsTruncated")), token)
+        # Whoever names a next page has one, though it may not say so.
+        return Page(objects, folders, bool(page.get("IsTruncated", token)), token)
 
     def _of_version_1(
         self, error: ClientError, prefix: str, limit: int | None, request: Request, **more: str

@@ -52,14 +52,14 @@ def download(readings: Iterable[Read], arrived: Arrived, *, size: int, sha256: s
 
 
 def _receive(read: Read, arrived: Arrived, *, limit: int, where: Text) -> None:
-    """Receive what is missing, in as many readings as it takes while each brings something."""
+    """Receive what is missing, in as many readings as it takes while each gets further than all before."""
     while True:
-        before = arrived.size
+        before = arrived.furthest
         try:
             if _received(read, arrived, limit=limit, where=where):
                 return
         except (BulkError, StorageOutage):
-            if arrived.size - before < WORTH_GOING_ON:
+            if arrived.furthest - before < WORTH_GOING_ON:
                 raise
 
 

@@ -20,7 +20,7 @@ from botocore.exceptions import (
     ProxyConnectionError,
     SSLError,
 )
-from urllib3.exceptions import NameResolutionError
+from urllib3.exceptions import HTTPError, NameResolutionError  # boto3 needs urllib3
 
 from trainingrun_agent.errors import NotFound, ObjectArchived, StageError, StorageOutage, StorageRefused
 from trainingrun_agent.reasons.access import ENCRYPTION_REFUSED
@@ -42,7 +42,7 @@ from trainingrun_agent.reasons.storage_answers import (
     PATH_STYLE_REFUSED,
 )
 from trainingrun_agent.storage.access import DIRECT, Access, proxy_failure
-from trainingrun_agent.storage.bounded_answers import AnswerTooLongError
+from trainingrun_agent.storage.bounded_answers import UnreadableAnswerError
 from trainingrun_agent.storage.error_answers import Answer, answer_of
 from trainingrun_agent.storage.error_codes import reason_of
 from trainingrun_agent.storage.guard import refusal_behind
@@ -113,9 +113,10 @@ def explain(error: Exception, target: Target, *, call: str, key: str) -> StageEr
         return proxy_failure(error, what=_what(target, call, key))
     if isinstance(error, EndpointConnectionError):
         return _unconnected(error, target, call=call, key=key)
-    if isinstance(error, HTTPClientError) and isinstance(error.kwargs.get("error"), AnswerTooLongError):
-        return not_s3(target, call=call, key=key, what=str(error.kwargs["error"]))
-    if isinstance(error, BotoCoreError):
+    cause = error.kwargs.get("error") if isinstance(error, HTTPClientError) else error
+    if isinstance(cause, UnreadableAnswerError):
+        return not_s3(target, call=call, key=key, what=str(cause))
+    if isinstance(error, BotoCoreError | HTTPError):
         return _failed(ENDPOINT_UNREACHABLE, target, call=call, key=key, answer=kind_of(error))
     return not_s3(target, call=call, key=key, what=type(error).__name__)
 

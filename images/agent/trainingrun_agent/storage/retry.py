@@ -28,6 +28,7 @@ from trainingrun_agent.reasons.storage import (
     CREDENTIALS_MISSING,
     ENDPOINT_NOT_S3,
     INVALID_CREDENTIALS,
+    LISTING_ENDLESS,
     TLS_ERROR,
 )
 from trainingrun_agent.reasons.storage_answers import ACCOUNT_UNUSABLE, ENDPOINT_REDIRECTS
@@ -36,7 +37,7 @@ from trainingrun_agent.storage.downloads import WORTH_GOING_ON
 from trainingrun_agent.storage.health import StorageHealth
 from trainingrun_agent.storage.server_traits import ServerTraits
 from trainingrun_agent.storage.streams import Arrived
-from trainingrun_agent.terms import Message
+from trainingrun_agent.terms import Message, Place
 
 FIRST_DELAY_SECONDS = 1.0
 LONGEST_DELAY_SECONDS = 6.0
@@ -63,6 +64,7 @@ MAY_PASS = {
 }
 """Names of refusals that are about access, not about an object or a request."""
 _WAITED = "; waited {seconds:.0f} s of {field[storage.outageToleranceSeconds]}"
+_NO_ORDER = "it was interrupted, and keys are not in order, so that it cannot go on after the last one"
 _REFUSED = "; such calls had worked before in this attempt, and were refused for {seconds:.0f} s"
 
 T = TypeVar("T")
@@ -197,8 +199,8 @@ class RetryingStore:
         return self._store.traits
 
     def list(self, prefix: str, *, start_after: str = "", limit: int | None = None) -> Iterator[ObjectInfo]:
-        """See ObjectStore; after an outage it goes on after the last key."""
-        last, found = start_after, 0
+        """See ObjectStore; after an outage it goes on after the last key, which needs keys in order."""
+        last, found, in_order = start_after, 0, True
         pages: Iterator[ObjectInfo] | None = None
 
         def step() -> ObjectInfo | None:
@@ -208,11 +210,14 @@ class RetryingStore:
                 pages = self._store.list(prefix, start_after=last, limit=left)
             try:
                 return next(pages, None)
-            except (StorageOutage, StorageRefused):
+            except (StorageOutage, StorageRefused) as failure:
                 pages = None
-                raise
+                if in_order:
+                    raise
+                raise StorageRefused(LISTING_ENDLESS, where=Place(self.bucket, prefix), problem=_NO_ORDER) from failure
 
         while (entry := self._run(step, kind="lists", small=False)) is not None:
+            in_order = in_order and entry.key >= last
             last, found = entry.key, found + 1
             yield entry
 
@@ -266,7 +271,7 @@ class RetryingStore:
                 lambda: self._store.download(key, path, size=size, sha256=sha256, arrived=kept),
                 kind=f"reads of {self.bucket}",
                 small=False,
-                progress=lambda: kept.in_all,
+                progress=lambda: kept.furthest,
             )
 
     def upload(self, key: str, file: BinaryIO, *, size: int, on_bytes: Callable[[int], None] | None = None) -> str:

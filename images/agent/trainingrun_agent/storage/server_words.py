@@ -6,6 +6,7 @@ Invariant: they are redacted before they are shortened.
 from __future__ import annotations
 
 from botocore.exceptions import BotoCoreError, EndpointConnectionError, SSLError
+from urllib3.exceptions import HTTPError  # boto3 needs urllib3
 
 from trainingrun_agent.redaction import redact
 
@@ -24,7 +25,7 @@ def is_transient_tls(error: SSLError) -> bool:
     return any(mark in str(error) for mark in _TRANSIENT_TLS)
 
 
-def kind_of(error: BotoCoreError) -> str:
+def kind_of(error: BotoCoreError | HTTPError) -> str:
     """What happened to a connection, in words."""
     if isinstance(error, EndpointConnectionError):
         # The socket's own text, such as a failed DNS lookup, follows the name of the connection object.
@@ -35,4 +36,5 @@ def kind_of(error: BotoCoreError) -> str:
         "ConnectionClosedError": "connection closed before an answer",
         "ResponseStreamingError": "connection broken while reading",
         "IncompleteReadError": "connection broken while reading",
+        "ProtocolError": "connection broken while reading",
     }.get(type(error).__name__, f"{type(error).__name__}: {quote(str(error))}")

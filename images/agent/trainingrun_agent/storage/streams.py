@@ -89,8 +89,8 @@ class Arrived:
         self._file: BinaryIO | None = None
         self._kept = False
         self._digest = hashlib.sha256()
-        self.size = self.in_all = 0
-        """Bytes in the file, and bytes that have arrived, those thrown away among them."""
+        self.size = self.furthest = 0
+        """Bytes in the file, and the most that it ever had: bytes that arrive a second time are no progress."""
         self.etag = ""
 
     def fits(self, part: Part) -> bool:
@@ -114,7 +114,7 @@ class Arrived:
                 self._file.write(chunk)
                 self._digest.update(chunk)
                 self.size += len(chunk)
-                self.in_all += len(chunk)
+                self.furthest = max(self.furthest, self.size)
                 self._on_bytes(len(chunk))
                 if self.size > limit:
                     break

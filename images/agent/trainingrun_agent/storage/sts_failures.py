@@ -36,7 +36,7 @@ from trainingrun_agent.reasons.access import (
 )
 from trainingrun_agent.reasons.entry import Outcome, Reason
 from trainingrun_agent.storage.access import proxy_failure
-from trainingrun_agent.storage.bounded_answers import AnswerTooLongError
+from trainingrun_agent.storage.bounded_answers import UnreadableAnswerError
 from trainingrun_agent.storage.guard import refusal_behind
 from trainingrun_agent.storage.server_words import is_transient_tls, kind_of, quote
 from trainingrun_agent.terms import Message
@@ -71,7 +71,7 @@ def explain(error: Exception, where: WebIdentity) -> StageError:
         return proxy_failure(error, what=Message(_WHAT, {"sts": where.sts_endpoint, "role": _role(where)}))
     if isinstance(error, EndpointConnectionError) and (refusal := refusal_behind(error.kwargs["error"])):
         return _failed(STS_ADDRESS_REFUSED, where, answer="", address=refusal.address)
-    if isinstance(error, HTTPClientError) and isinstance(error.kwargs.get("error"), AnswerTooLongError):
+    if isinstance(error, HTTPClientError) and isinstance(error.kwargs.get("error"), UnreadableAnswerError):
         return not_sts(where, what=str(error.kwargs["error"]))
     if isinstance(error, BotoCoreError):
         return _failed(STS_UNREACHABLE, where, answer=kind_of(error))

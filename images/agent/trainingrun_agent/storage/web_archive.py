@@ -68,12 +68,12 @@ class WebArchive:
         end = self.clock.monotonic() + TOTAL_SECONDS
         with Arrived(path, on_bytes) as arrived:
             while True:
-                before = arrived.in_all
+                before, size = arrived.furthest, arrived.size
                 problem = self._receive(arrived, limit=limit, on_size=_ignore if before else on_size, end=end)
                 if not problem:
                     return arrived.size, arrived.keep()
-                thrown_away = before and not arrived.size
-                if arrived.in_all - before < WORTH_GOING_ON and not thrown_away:
+                replaced = size and not arrived.size
+                if arrived.furthest - before < WORTH_GOING_ON and not replaced:
                     raise StageError(PRETRAINED_UNREACHABLE, place=self.url, problem=problem)
 
     def _receive(self, arrived: Arrived, *, limit: int, on_size: Callable[[int], None], end: float) -> str:

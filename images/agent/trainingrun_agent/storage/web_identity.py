@@ -159,9 +159,12 @@ class WebIdentityCredentials(DeferredRefreshableCredentials):
 
 
 def _moment(text: str) -> datetime:
-    """A time that botocore gave as ISO 8601; one without a zone is in UTC, as AWS's are."""
+    """A time, in UTC, that botocore gave as ISO 8601; one without a zone is in UTC, as AWS's are.
+
+    Raises ValueError, and OverflowError for one that no calendar in UTC has.
+    """
     moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def session_name(config: AgentConfig) -> str:

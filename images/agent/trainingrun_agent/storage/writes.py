@@ -33,6 +33,8 @@ UPLOAD_THREADS = 4
 UNENCRYPTED = ".unencrypted"
 """Behind a key, the key of an empty object that is written, and deleted, to see whether the server can encrypt."""
 _FAILURES = (BotoCoreError, ClientError, ResponseParserError)
+REFUSALS = 2
+"""How often in a row a server refuses a condition before it is done without: a proxy may refuse anything for once."""
 
 
 class Writes:
@@ -61,18 +63,8 @@ class Writes:
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """Write an object unless its key exists, at one stroke where the server can; whether it was written."""
-        if not self._traits.conditional_writes:
-            return self._look_and_put(key, data)
-        with explained(self._target, call="PutObject", key=key):
-            try:
-                self._put(key, data, IfNoneMatch="*")
-            except ClientError as error:
-                if status_of(error) in (304, 412):
-                    return False
-                if not self._may_refuse_condition(error):
-                    raise
-            else:
-                return True
+        if self._traits.conditional_writes and (written := self._put_on_condition(key, data)) is not None:
+            return written
         written = self._look_and_put(key, data)
         if written and self._traits.conditional_writes:
             logger.info("bucket %s refuses If-None-Match: looking before writing", self._target.bucket)
@@ -140,6 +132,21 @@ class Writes:
     def _add_checksums(self, client: Any) -> None:
         for event in MD5_EVENTS:
             client.meta.events.register(event, self._traits.add_md5)
+
+    def _put_on_condition(self, key: str, data: bytes) -> bool | None:
+        """Whether it was written; None if the condition itself is refused, and not by one odd answer alone."""
+        with explained(self._target, call="PutObject", key=key):
+            for _ in range(REFUSALS):
+                try:
+                    self._put(key, data, IfNoneMatch="*")
+                except ClientError as error:
+                    if status_of(error) in (304, 412):
+                        return False
+                    if not self._may_refuse_condition(error):
+                        raise
+                else:
+                    return True
+        return None
 
     def _look_and_put(self, key: str, data: bytes) -> bool:
         if self._exists(key):
