@@ -12,7 +12,7 @@ PACKAGES = $(eval PACKAGES := $(shell $(PY) tests/pythonpath.py))$(PACKAGES)
 BIN = PATH="$(VENV)/bin:$$PATH" PYTHONPATH="$(PACKAGES)"
 
 help: ## List the commands
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 demo: ## Train a detector with one TrainingRun, on a new cluster (CLUSTER=current: on the cluster of your kubeconfig; NETWORK=ssd_inception_v2)
 	@$(BIN) $(PY) -m trdemo run $(if $(NETWORK),--network "$(NETWORK)")

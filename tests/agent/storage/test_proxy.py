@@ -242,6 +242,17 @@ def test_a_tunnel_that_is_refused_is_explained(
     assert f"{'sts' if asked == 'STS' else 'storage'}{HIDDEN}" in proxy.requests[0]
 
 
+def test_a_page_of_a_proxy_in_place_of_the_sts_names_the_proxy(through: Configure, proxy: SmallProxy) -> None:
+    proxy.refuse = 403
+    identity = {"webIdentity": {"roleARN": None, "stsEndpoint": f"http://sts{HIDDEN}:2"}}
+    config = through(endpoint=f"http://storage{HIDDEN}:1", **identity)
+    (config.credentials_dir / "token").write_text("a.b.signature")
+    error = failure(open_store(config, "detectors", limits=PREFLIGHT))
+    assert error.reason == "WebIdentityRefused"
+    assert error.message.endswith(f"may be that of the proxy {proxy.url}, is not that of an STS (403)")
+    assert "for another proxy, create a new TrainingRun with another spec.storage.proxy" in error.hint
+
+
 def _closed_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
@@ -258,7 +269,7 @@ def test_a_proxy_that_is_away_is_an_outage(through: Configure, scheme: str, aske
     assert (error.outcome, error.reason) == (OUTAGE, "EndpointUnreachable")
     assert f"the proxy {url} cannot be reached: " in error.message
     assert error.message.endswith("Connection refused")
-    assert "Check that the proxy of spec.storage.proxy is right" in error.hint
+    assert "Check that the proxy, which spec.storage.proxy or your platform team has named, is right" in error.hint
 
 
 def test_a_proxy_without_an_address_is_an_outage(through: Configure) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from trainingrun.domain.draft import MAX_CAUSE
 from trainingrun_agent.clock import Clock
 from trainingrun_agent.config import AgentConfig, Command
 from trainingrun_agent.errors import Interrupted
@@ -50,6 +51,29 @@ def test_a_burst_of_503_is_waited_out_and_shown(
     assert "ListObjectsV2 on s3://detectors/x/" in seen[0]["message"]
     assert progress.snapshot()["storage"] == {"ready": True}
     assert caplog.messages[-1] == "storage answers again"
+
+
+def test_the_next_step_of_an_outage_is_whole_in_the_condition(
+    make_config: Callable[..., AgentConfig], canned_server: Any, fake_clock: Any
+) -> None:
+    """A long answer of the server pushed it out of the 360 characters of StorageReady."""
+    text = "x" * 500
+    canned_server.date = fake_clock.now()
+    canned_server.answers = [(503, f"<Error><Code>SlowDown</Code><Message>{text}</Message></Error>"), EMPTY]
+    progress, seen = Progress(stage="prep", pod_uid="pod", clock=fake_clock), []
+    config = make_config(endpoint=canned_server.endpoint)
+    stores = Stores(config, progress=progress, stop=threading.Event(), clock=fake_clock)
+    wait = fake_clock.wait
+
+    def watched(event: threading.Event, seconds: float) -> bool:
+        seen.append(progress.snapshot()["storage"]["message"])
+        return bool(wait(event, seconds))
+
+    fake_clock.wait = watched
+    assert list(stores.open_quick("detectors").list("y" * 300)) == []
+    assert len(seen[0]) <= MAX_CAUSE
+    assert seen[0].startswith("ListObjectsV2 on s3://detectors/yyy")
+    assert seen[0].endswith("… Look at the log of the storage server.")
 
 
 def test_a_full_bucket_is_waited_for_and_says_what_to_do(

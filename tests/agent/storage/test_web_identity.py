@@ -272,9 +272,15 @@ ROLE_FIELD, STS_FIELD = "spec.storage.credentials.roleARN", "spec.storage.creden
             None,
             REFUSED,
             "WebIdentityRefused",
-            f"another {ROLE_FIELD}",
+            f"TrainingRun with {ROLE_FIELD}",
         ),
-        (refusal("MissingParameter"), None, REFUSED, "WebIdentityRefused", f"another {ROLE_FIELD}"),
+        (
+            refusal("MissingParameter"),
+            None,
+            REFUSED,
+            "WebIdentityRefused",
+            f"TrainingRun with {ROLE_FIELD}",
+        ),
         (
             (400, "<Error><Code>InvalidArgument</Code><Message>no</Message></Error>"),
             None,

@@ -16,6 +16,7 @@ from trainingrun_agent.reasons.storage import (
     TLS_ERROR,
 )
 
+_UNSET = " If that is unset, the STS is at {field[storage.endpoint]}."
 _STS = "AssumeRoleWithWebIdentity at {sts} for {role} failed"
 
 TOKEN_UNUSABLE = Reason(
@@ -44,7 +45,7 @@ WEB_IDENTITY_REFUSED = Reason(
     ),
 )
 ROLE_MISSING = WEB_IDENTITY_REFUSED.case(
-    hint="This STS needs to be told a role: {change[storage.credentials.roleARN]}.",
+    hint="This STS needs to be told a role: {new_run} with {field[storage.credentials.roleARN]}.",
     step=Step.NEW_RUN,
     fields=("storage.credentials.roleARN",),
 )
@@ -67,9 +68,16 @@ CREDENTIALS_EXPIRED = TOKEN_EXPIRED.case(
 STS_NOT_ONE = WEB_IDENTITY_REFUSED.case(
     message=_STS + ": the answer is not that of an STS ({answer})",
     hint="Check http or https, host, port and path of {field[storage.credentials.stsEndpoint]}; to correct it,"
-    " {change[storage.credentials.stsEndpoint]}.",
+    " {change[storage.credentials.stsEndpoint]}." + _UNSET,
     step=Step.NEW_RUN,
     fields=("storage.credentials.stsEndpoint",),
+)
+STS_OR_PROXY_NOT_ONE = STS_NOT_ONE.case(
+    message=_STS + ": the answer, which may be that of the proxy {proxy}, is not that of an STS ({answer})",
+    hint="Check that the proxy lets requests through to {field[storage.credentials.stsEndpoint]}, and that an STS"
+    " answers there. To correct it, {change[storage.credentials.stsEndpoint]}; for another proxy,"
+    " {change[storage.proxy]}.",
+    fields=("storage.credentials.stsEndpoint", "storage.proxy"),
 )
 STS_UNUSABLE = STS_NOT_ONE.case(
     message="{field[storage.credentials.stsEndpoint]} {sts!r} cannot be used: {problem}",
@@ -85,12 +93,12 @@ STS_ADDRESS_REFUSED = ADDRESS_REFUSED.case(
 STS_TLS_ERROR = TLS_ERROR.case(
     message=_STS + ": {answer}",
     hint="Check http or https in {field[storage.credentials.stsEndpoint]}. For a private CA,"
-    " {change[storage.caBundle]}. If the STS's certificate has expired, renew it and {retry}.",
+    " {change[storage.caBundle]}. If the STS's certificate has expired, renew it and {retry}." + _UNSET,
     fields=("storage.caBundle", "storage.credentials.stsEndpoint"),
 )
 STS_UNREACHABLE = ENDPOINT_UNREACHABLE.case(
     message=_STS + ": {answer}",
-    hint="Check that {field[storage.credentials.stsEndpoint]} is right and reachable from {here}.",
+    hint="Check that {field[storage.credentials.stsEndpoint]} is right and reachable from {here}." + _UNSET,
     fields=("storage.credentials.stsEndpoint",),
 )
 STS_SERVER_ERROR = SERVER_ERROR.case(
@@ -155,7 +163,8 @@ PROXY_TLS_ERROR = TLS_ERROR.case(
 )
 PROXY_UNREACHABLE = ENDPOINT_UNREACHABLE.case(
     message=_PROXY + "cannot be reached: {answer}",
-    hint="Check that the proxy of {field[storage.proxy]} is right and reachable from {here}.",
+    hint="Check that the proxy, which {field[storage.proxy]} or your platform team has named, is right and reachable"
+    " from {here}.",
     fields=("storage.proxy",),
 )
 PROXY_GATEWAY_ERROR = SERVER_ERROR.case(

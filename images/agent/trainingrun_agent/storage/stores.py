@@ -27,6 +27,9 @@ SHIP_MARGIN_SECONDS = 10
 """Part of the grace period that is reserved for the verdict and the kubelet."""
 
 
+MAX_SHOWN = 360
+"""Characters of the condition StorageReady. The next step is at the end, so what went wrong is cut off in its place."""
+LEAST_CAUSE = 60
 _REFUSED_NOW = "It worked before, so the pod goes on and tries again for {minutes:.0f} minutes."
 _CHANGES_ARRIVE = " A change of {credentials} reaches it within two minutes."
 
@@ -112,4 +115,11 @@ class Stores:
         keyless = self._config.resolved.storage.web_identity is not None
         waits = _REFUSED_NOW if keyless else _REFUSED_NOW + _CHANGES_ARRIVE
         next_step = TRAININGRUN.fill(waits, {"minutes": REFUSED_SECONDS / 60}) if refused else error.hint
-        self._progress.storage_fails(reason=error.reason, message=f"{error.message}. {next_step}")
+        self._progress.storage_fails(reason=error.reason, message=_fitting(error.message, next_step))
+
+
+def _fitting(cause: str, next_step: str) -> str:
+    """Cause and next step as one text, with the next step whole."""
+    room = max(LEAST_CAUSE, MAX_SHOWN - len(next_step) - 2)
+    cause = cause.rstrip(".")
+    return f"{cause}. {next_step}" if len(cause) <= room else f"{cause[:room]}… {next_step}"

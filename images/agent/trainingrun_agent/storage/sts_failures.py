@@ -27,6 +27,7 @@ from trainingrun_agent.reasons.access import (
     ROLE_MISSING,
     STS_ADDRESS_REFUSED,
     STS_NOT_ONE,
+    STS_OR_PROXY_NOT_ONE,
     STS_SERVER_ERROR,
     STS_TLS_ERROR,
     STS_UNREACHABLE,
@@ -61,10 +62,10 @@ _PARAMETER: Final = {"ValidationError", "MissingParameter", "InvalidParameterVal
 """Of servers that find a parameter wrong, and of some for a token that they do not accept."""
 
 
-def explain(error: Exception, where: WebIdentity) -> StageError:
-    """The StageError for an error that botocore raised when it asked the STS."""
+def explain(error: Exception, where: WebIdentity, *, proxy: str | None = None) -> StageError:
+    """The StageError for an error that botocore raised when it asked the STS, through the proxy if there is one."""
     if isinstance(error, ClientError):
-        return _answered(error, where)
+        return _answered(error, where, proxy=proxy)
     if isinstance(error, SSLError) and not is_transient_tls(error):
         return _failed(STS_TLS_ERROR, where, answer=quote(str(error.kwargs["error"])))
     if isinstance(error, ProxyConnectionError):
@@ -72,14 +73,16 @@ def explain(error: Exception, where: WebIdentity) -> StageError:
     if isinstance(error, EndpointConnectionError) and (refusal := refusal_behind(error.kwargs["error"])):
         return _failed(STS_ADDRESS_REFUSED, where, answer="", address=refusal.address)
     if isinstance(error, HTTPClientError) and isinstance(error.kwargs.get("error"), UnreadableAnswerError):
-        return not_sts(where, what=str(error.kwargs["error"]))
+        return not_sts(where, what=str(error.kwargs["error"]), proxy=proxy)
     if isinstance(error, BotoCoreError):
         return _failed(STS_UNREACHABLE, where, answer=kind_of(error))
-    return not_sts(where, what=type(error).__name__)
+    return not_sts(where, what=type(error).__name__, proxy=proxy)
 
 
-def not_sts(where: WebIdentity, *, what: str) -> StageError:
+def not_sts(where: WebIdentity, *, what: str, proxy: str | None = None) -> StageError:
     """The error for a server whose answers are not those of an STS."""
+    if proxy:
+        return _failed(STS_OR_PROXY_NOT_ONE, where, answer=what, proxy=proxy)
     return _failed(STS_NOT_ONE, where, answer=what)
 
 
@@ -88,15 +91,18 @@ def expired(where: WebIdentity, moment: datetime) -> StageError:
     return _failed(CREDENTIALS_EXPIRED, where, answer="", moment=rfc3339(moment))
 
 
-def _answered(error: ClientError, where: WebIdentity) -> StageError:
+def _answered(error: ClientError, where: WebIdentity, *, proxy: str | None) -> StageError:
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     # An error in the form of S3, which some servers use, has no outer element.
     found: Mapping[str, Any] = error.response.get("Error") or error.response
     code, text = str(found.get("Code", "")), str(found.get("Message", ""))
-    answer = f"{status} {quote(code)}"
+    answer = f"{status} {quote(code)}".rstrip()
     if text and text != code:
         answer += f", {quote(text)}"
-    return _failed(_entry(code, status, text, where), where, answer=answer)
+    entry = _entry(code, status, text, where)
+    if entry is STS_NOT_ONE:
+        return not_sts(where, what=answer, proxy=proxy)
+    return _failed(entry, where, answer=answer)
 
 
 def _entry(code: str, status: int, text: str, where: WebIdentity) -> Reason:

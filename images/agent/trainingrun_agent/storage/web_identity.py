@@ -141,9 +141,9 @@ class WebIdentityCredentials(DeferredRefreshableCredentials):
             values = [str(found[name]) for name in ("access_key", "secret_key", "token")]
             moment = _moment(found["expiry_time"])
         except (BotoCoreError, ClientError) as error:
-            raise explain(error, where) from error
+            raise explain(error, where, proxy=self._config.proxy) from error
         except (ResponseParserError, KeyError, TypeError, ValueError, OverflowError, RuntimeError) as error:
-            raise not_sts(where, what=type(error).__name__) from error
+            raise not_sts(where, what=type(error).__name__, proxy=self._config.proxy) from error
         for value in values:
             if not value or len(value) > MAX_CREDENTIAL or not is_bare(value):
                 raise not_sts(where, what="credentials that cannot be used")
