@@ -65,7 +65,8 @@ def everything(installation: Installation) -> set[str]:
 
 def traces(objects: set[str]) -> set[str]:
     """Objects that belong to an installation: all in its namespace, and those named after it."""
-    named = re.compile(rf"(?!Secret/).*/[^/]*trainingrun[^/]*|[^/]*/{SYSTEM}/.*")
+    # Users make Secrets and ServiceAccounts of such names for their runs.
+    named = re.compile(rf"(?!(?:Secret|ServiceAccount)/).*/[^/]*trainingrun[^/]*|[^/]*/{SYSTEM}/.*")
     return {each for each in objects if named.fullmatch(each)} - IN_EVERY_NAMESPACE
 
 
