@@ -5,12 +5,13 @@ The keys only appear in listings: reading one gives 404 NoSuchKey.
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlsplit
+
+from http_serving import serving
 
 PAGE = 1000
 _ENTRY = (
@@ -75,14 +76,5 @@ def serve(prefix: str, keys: int, listing: Callable[[int], str] | None = None) -
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
             """Stay quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    bucket.endpoint = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with serving(Handler) as bucket.endpoint:
         yield bucket
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

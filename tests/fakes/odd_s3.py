@@ -13,10 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Literal, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from xml.sax.saxutils import escape
+
+from http_serving import serving
 
 CHECKSUM_MISSING = (
     "InvalidRequest",
@@ -288,14 +290,5 @@ def serve(odd: Oddities | None = None) -> Iterator[OddS3]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
             """Stay quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    bucket.endpoint = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with serving(Handler) as bucket.endpoint:
         yield bucket
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
