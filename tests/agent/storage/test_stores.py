@@ -117,8 +117,12 @@ def test_a_rotated_key_is_shown_and_waited_for(
     fake_clock.wait = watched
     config = make_config("train", endpoint=canned_server.endpoint)
     store = Stores(config, progress=progress, stop=threading.Event(), clock=fake_clock).open("detectors")
-    assert list(store.list("x/")) == list(store.list("x/")) == []
+    key = f"runs/faults/cut-54e7df54/train/0002-63769e33/events/train/events.out.tfevents.{'9' * 90}"
+    assert list(store.list("x/")) == list(store.list(key)) == []
     assert {(state["ready"], state["reason"]) for state in seen} == {(False, "InvalidCredentials")}
+    assert seen[0]["message"].startswith(
+        f"ListObjectsV2 on s3://detectors/runs/faults/cut…{'9' * 30} at {canned_server.endpoint} failed: "
+    )
     assert seen[0]["message"].endswith(
         "failed: 403 InvalidAccessKeyId, no such key. It worked before, so the pod goes on and tries again for 5"
         " minutes. A change of the Secret named in spec.storage.credentials.secretName reaches it within two minutes."

@@ -30,6 +30,8 @@ SHIP_MARGIN_SECONDS = 10
 MAX_SHOWN = 360
 """Characters of the condition StorageReady. The next step is at the end, so what went wrong is cut off in its place."""
 LEAST_CAUSE = 60
+MAX_PLACE = 60
+"""Characters of one key or address in it. What the server answered comes behind them, and must not be cut off."""
 _REFUSED_NOW = "It worked before, so the pod goes on and tries again for {minutes:.0f} minutes."
 _CHANGES_ARRIVE = " A change of {credentials} reaches it within two minutes."
 
@@ -121,5 +123,11 @@ class Stores:
 def _fitting(cause: str, next_step: str) -> str:
     """Cause and next step as one text, with the next step whole."""
     room = max(LEAST_CAUSE, MAX_SHOWN - len(next_step) - 2)
-    cause = cause.rstrip(".")
+    cause = " ".join(map(_short_place, cause.rstrip(".").split(" ")))
     return f"{cause}. {next_step}" if len(cause) <= room else f"{cause[:room]}… {next_step}"
+
+
+def _short_place(word: str) -> str:
+    """A long key or address without its middle: it begins with the bucket and ends with the file."""
+    kept = MAX_PLACE // 2
+    return word if len(word) <= MAX_PLACE or "://" not in word else f"{word[:kept]}…{word[-kept:]}"
